@@ -1,0 +1,51 @@
+# Everything a person types in this project. Each target makes the environment it needs first.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help up demo test check bench lock clean format
+
+# Where `make up` and `make demo` listen, and keep their data: make up PORT=8081 DATA=/srv/nextbuy
+PORT ?= 8080
+DATA ?= var
+
+PY := .venv/bin/python
+# A person's own settings of Python and pip do not reach the project's environment.
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
+
+help: ## what can be typed here
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+
+up: .venv/.runtime ## the whole marketplace on one port (PORT=8080 DATA=var)
+	@$(PY) -m nextbuy up --port $(PORT) --data $(DATA)
+
+demo: .venv/.runtime ## a marketplace with shops, goods and orders in it
+	@$(PY) -m nextbuy demo --port $(PORT) --data $(DATA)
+
+test: .venv/.dev ## every test; one file or name: make test ONLY=tests/order
+	@$(PY) -m pytest $(ONLY)
+
+check: .venv/.dev ## format, lint, types, walls between the services, dead and duplicate code
+	@$(PY) tools/check.py
+
+format: .venv/.dev ## puts the code into its format
+	@$(PY) -m ruff format --quiet .
+	@$(PY) -m ruff check --quiet --fix .
+
+bench: .venv/.dev ## the figures the documents quote, measured on this machine
+	@$(PY) -m bench
+
+lock: .venv/.dev ## both lock files anew, for every Python and machine that we run on
+	@tools/lock
+
+clean: ## forgets the environment and every cache, never the data
+	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@find src tests tools -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+
+# What is developed with holds what is run with: whoever has the first is not asked for the second.
+.venv/.runtime: requirements.lock pyproject.toml tools/venv
+	@tools/venv $(if $(wildcard .venv/.dev),requirements-dev.lock,requirements.lock)
+	@touch $@ $(wildcard .venv/.dev)
+
+.venv/.dev: requirements-dev.lock requirements.lock pyproject.toml tools/venv
+	@tools/venv requirements-dev.lock
+	@touch .venv/.runtime $@

@@ -1,0 +1,1 @@
+"""NextBuy: a multi-vendor marketplace."""
