@@ -1,1 +1,1 @@
-"""NextBuy: a multi-vendor marketplace."""
+"""NextBuy: a multi-vendor marketplace of seven services, in one process or in many."""

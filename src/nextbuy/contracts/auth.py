@@ -1,0 +1,126 @@
+"""What others may ask of auth, and what it tells."""
+
+from typing import ClassVar, Literal
+from uuid import UUID
+
+from msgspec import Struct
+
+from nextbuy.contracts.message import Call, Client, Event
+from nextbuy.contracts.values import Role
+
+EVERY_SERVICE = ("gateway", "product", "seller", "order", "admin", "kafka", "auth")
+
+
+class Account(Struct, frozen=True):
+    """Somebody who has registered."""
+
+    id: UUID
+    email: str
+    name: str
+    role: Role
+
+
+class PublicKey(Struct, frozen=True):
+    """One key that access tokens may be signed with: its id and its public half (PEM)."""
+
+    kid: str
+    pem: str
+
+
+class PublicKeys(Struct, frozen=True):
+    """All keys that are good now."""
+
+    keys: list[PublicKey]
+
+
+class GetPublicKeys(Call[PublicKeys], to="auth", callers=EVERY_SERVICE, repeatable=True):
+    """Which public keys verify an access token?"""
+
+
+class ValidateUser(Call[Account], to="auth", callers=EVERY_SERVICE, repeatable=True):
+    """Whose token is this, and is it good now: session alive, account not suspended? Any role."""
+
+    token: str
+
+
+class ValidateSeller(Call[Account], to="auth", callers=("product", "seller"), repeatable=True):
+    """The same, and it must be a seller's."""
+
+    token: str
+
+
+class ValidateAdmin(Call[Account], to="auth", callers=("admin", "kafka"), repeatable=True):
+    """The same, and it must be an admin's."""
+
+    token: str
+
+
+class SetAccountStatus(Call[Account], to="auth", callers=("admin",), repeatable=True):
+    """Suspend an account or take it back; all its sessions end with a suspension."""
+
+    account_id: UUID
+    status: Literal["active", "suspended"]
+    reason: str
+    by: UUID
+
+
+class AccountRegistered(Event, topic="account.registered", key="account_id"):
+    """Somebody has made an account."""
+
+    account_id: UUID
+    email: str
+    name: str
+    role: Role
+
+
+class AccountSuspended(Event, topic="account.suspended", key="account_id"):
+    """An admin has suspended an account."""
+
+    account_id: UUID
+    reason: str
+    by: UUID
+
+
+class AccountReinstated(Event, topic="account.reinstated", key="account_id"):
+    """An admin has taken a suspended account back."""
+
+    account_id: UUID
+    reason: str
+    by: UUID
+
+
+class AuthClient(Client):
+    """Speaks to auth."""
+
+    service: ClassVar[str] = "auth"
+
+    async def get_public_keys(self) -> PublicKeys:
+        """Return the keys that verify access tokens."""
+        return await self._send(GetPublicKeys())
+
+    async def validate_user(self, token: str) -> Account:
+        """Return whose token it is.
+
+        Raises:
+            NotKnown: the token is no good, or its session has ended.
+            NotAllowed: the account is suspended.
+        """
+        return await self._send(ValidateUser(token=token))
+
+    async def validate_seller(self, token: str) -> Account:
+        """Return whose token it is; as `validate_user`, and `NotAllowed` where it is no seller's."""
+        return await self._send(ValidateSeller(token=token))
+
+    async def validate_admin(self, token: str) -> Account:
+        """Return whose token it is; as `validate_user`, and `NotAllowed` where it is no admin's."""
+        return await self._send(ValidateAdmin(token=token))
+
+    async def suspend_account(self, account_id: UUID, *, reason: str, by: UUID) -> Account:
+        """Suspend an account; `NotFound` where there is none."""
+        return await self._send(SetAccountStatus(account_id=account_id, status="suspended", reason=reason, by=by))
+
+    async def reinstate_account(self, account_id: UUID, *, reason: str, by: UUID) -> Account:
+        """Take a suspended account back; `NotFound` where there is none."""
+        return await self._send(SetAccountStatus(account_id=account_id, status="active", reason=reason, by=by))
+
+

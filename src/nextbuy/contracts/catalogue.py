@@ -1,0 +1,47 @@
+"""Every call and every event there is, in one list; a snapshot test lets it grow and nothing else."""
+
+from typing import Any, Final
+
+from nextbuy.contracts import admin, auth, order, product, seller, simulator
+from nextbuy.contracts.message import Call, Event
+
+CALLS: Final[tuple[type[Call[Any]], ...]] = (
+    auth.GetPublicKeys,
+    auth.ValidateUser,
+    auth.ValidateSeller,
+    auth.ValidateAdmin,
+    auth.SetAccountStatus,
+    seller.ValidateShopOwner,
+    seller.GetShops,
+    seller.ListSellers,
+    seller.DecideSeller,
+    product.ValidateProducts,
+    product.HoldStock,
+    product.ReleaseStock,
+    product.UpdateStock,
+    product.ListProducts,
+    product.DecideProduct,
+    admin.CreateNotification,
+    simulator.OpenPayment,
+    simulator.RefundPayment,
+)
+
+EVENTS: Final[tuple[type[Event], ...]] = (
+    auth.AccountRegistered,
+    auth.AccountSuspended,
+    auth.AccountReinstated,
+    seller.SellerRegistered,
+    seller.SellerApproved,
+    seller.SellerRejected,
+    seller.SellerSuspended,
+    product.ProductCreated,
+    product.ProductUpdated,
+    product.ProductPending,
+    product.ProductApproved,
+    product.ProductRejected,
+    order.OrderCreated,
+    order.OrderPaid,
+    order.PaymentFailed,
+    order.PaymentRefunded,
+    order.SessionExpired,
+)

@@ -1,0 +1,136 @@
+"""The grammar of what services say to each other: `Call[Reply]`, `Event`, `Envelope`, `Client`.
+
+A call or an event is a class; its address, reply type, retry rule, schema and documentation come from that one definition::
+
+    class ValidateProducts(Call[ProductsValidated], to="product", callers=("order",), repeatable=True): ...
+    class OrderCreated(Event, topic="order.created", key="order_id"): ...
+"""
+
+import re
+from datetime import datetime
+from typing import Any, ClassVar, Final, Generic, Protocol, TypeVar, dataclass_transform, get_args
+from uuid import UUID
+
+from msgspec import Raw, Struct, StructMeta
+
+Reply = TypeVar("Reply")
+_WORD_START: Final = re.compile(r"(?<!^)(?=[A-Z])")
+
+
+def kebab(name: str) -> str:
+    """Return `ValidateProducts` as `validate-products`."""
+    return _WORD_START.sub("-", name).lower()
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True)
+class _CallMeta(StructMeta):
+    """Takes the words behind a call's class name; msgspec's own metaclass knows none but its options."""
+
+    def __new__(  # noqa: D102, PLR0913
+        mcls,  # noqa: N804
+        name: str,
+        bases: tuple[type, ...],
+        namespace: dict[str, Any],
+        *,
+        to: str = "",
+        callers: tuple[str, ...] = (),
+        repeatable: bool = False,
+        **options: Any,  # noqa: ANN401
+    ) -> "_CallMeta":
+        cls = super().__new__(mcls, name, bases, namespace, frozen=True, kw_only=True, **options)
+        if to:
+            cls.to = to
+            cls.callers = callers
+            cls.repeatable = repeatable
+            cls.name = kebab(name)
+            cls.path = f"/{to}/internal/{cls.name}"
+            cls.reply = get_args(namespace["__orig_bases__"][0])[0]
+        return cls
+
+    def __init__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **_words: Any) -> None:  # noqa: ANN401
+        super().__init__(name, bases, namespace)
+
+
+class Call(Struct, Generic[Reply], metaclass=_CallMeta):
+    """A question or an order from one service to another, answered with a `Reply`.
+
+    `repeatable` says that doing it twice is the same as doing it once: only then is it ever retried.
+    `callers` are the services that may make it; the callee refuses any other.
+    """
+
+    to: ClassVar[str]
+    callers: ClassVar[tuple[str, ...]]
+    repeatable: ClassVar[bool]
+    name: ClassVar[str]
+    path: ClassVar[str]
+    reply: ClassVar[type[Any]]
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True)
+class _EventMeta(StructMeta):
+    """Takes `topic`, `key` and `version` behind an event's class name."""
+
+    def __new__(  # noqa: D102
+        mcls,  # noqa: N804
+        name: str,
+        bases: tuple[type, ...],
+        namespace: dict[str, Any],
+        *,
+        topic: str = "",
+        key: str = "",
+        version: int = 1,
+        **options: Any,  # noqa: ANN401
+    ) -> "_EventMeta":
+        cls = super().__new__(mcls, name, bases, namespace, frozen=True, kw_only=True, **options)
+        if topic:
+            cls.topic = topic
+            cls.key = key
+            cls.version = version
+        return cls
+
+    def __init__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **_words: Any) -> None:  # noqa: ANN401
+        super().__init__(name, bases, namespace)
+
+
+class Event(Struct, metaclass=_EventMeta):
+    """Something that has happened; `key` names the field by which order is kept."""
+
+    topic: ClassVar[str]
+    key: ClassVar[str]
+    version: ClassVar[int]
+
+
+class Envelope(Struct, frozen=True, kw_only=True):
+    """An event on its way: CloudEvents 1.0 attributes, and what ties it to its cause.
+
+    `key` orders it among its like; `data` is the event itself, as JSON.
+    """
+
+    id: UUID
+    type: str
+    source: str
+    time: datetime
+    key: str
+    schema_version: int
+    correlation_id: str
+    causation_id: str
+    traceparent: str
+    data: Raw
+
+
+class Send(Protocol):
+    """What a client needs in order to speak: something that carries a call and brings its reply."""
+
+    async def __call__(self, call: Call[Reply]) -> Reply:
+        """Carry the call to its service and return the reply, or raise an `AppError`."""
+        ...
+
+
+class Client:
+    """The base of the thin, typed clients; a service declares in `deps.py` which of them it needs."""
+
+    service: ClassVar[str]
+
+    def __init__(self, send: Send) -> None:
+        """Speak through `send`."""
+        self._send = send

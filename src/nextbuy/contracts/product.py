@@ -1,0 +1,204 @@
+"""What others may ask of product, and what it tells."""
+
+from datetime import datetime
+from typing import ClassVar, Literal
+from uuid import UUID
+
+from msgspec import Struct
+
+from nextbuy.contracts.message import Call, Client, Event
+from nextbuy.contracts.values import Money, Nothing, Page
+
+Decision = Literal["active", "pending", "rejected"]
+
+
+class Reason(Struct, frozen=True):
+    """One thing that moderation saw: the rule, its points, where, and the words themselves."""
+
+    rule: str
+    points: int
+    field: str
+    excerpt: str
+
+
+class Moderation(Struct, frozen=True):
+    """What automatic moderation made of a product."""
+
+    score: int
+    decision: Decision
+    reasons: list[Reason]
+
+
+class Product(Struct, frozen=True, kw_only=True):
+    """A product as its page shows it; `stock` is what can still be bought."""
+
+    id: UUID
+    slug: str
+    title: str
+    description: str
+    category: str
+    price: Money
+    stock: int
+    tags: list[str]
+    status: Decision
+    shop_id: UUID
+    picture: str
+    moderation: Moderation
+    created_at: datetime
+
+
+class Line(Struct, frozen=True):
+    """So many of one product."""
+
+    product_id: UUID
+    quantity: int
+
+
+class PricedLine(Struct, frozen=True):
+    """A line in its owner's words: title, shop and price are product's, not the basket's."""
+
+    product_id: UUID
+    shop_id: UUID
+    title: str
+    quantity: int
+    unit_price: Money
+
+
+class ProductsValidated(Struct, frozen=True):
+    """All lines can be bought, as of now."""
+
+    lines: list[PricedLine]
+
+
+class ValidateProducts(Call[ProductsValidated], to="product", callers=("order",), repeatable=True):
+    """Can all of these lines be bought, and at what price? Refused whole where one cannot."""
+
+    lines: list[Line]
+
+
+class HoldStock(Call[Nothing], to="product", callers=("order",), repeatable=True):
+    """Keep these units for a payment session; all of them, or none. Once per session."""
+
+    session_id: UUID
+    lines: list[Line]
+    expires_at: datetime
+
+
+class StockReleased(Struct, frozen=True):
+    """What became of a session's units: given back now or earlier, or sold before they could be."""
+
+    outcome: Literal["released", "sold"]
+
+
+class ReleaseStock(Call[StockReleased], to="product", callers=("order",), repeatable=True):
+    """Give back what a session holds; once sold, it stays sold, and the answer says so.
+
+    A release that comes before its hold forbids the hold: a late one cannot leave units behind.
+    """
+
+    session_id: UUID
+
+
+class UpdateStock(Call[Nothing], to="product", callers=("order",), repeatable=True):
+    """Sell what a session holds, once per session; where it was given back meanwhile, take it again or be refused."""
+
+    session_id: UUID
+    lines: list[Line]
+
+
+class ListProducts(Call[Page[Product]], to="product", callers=("admin",), repeatable=True):
+    """Which products are in this state, oldest first?"""
+
+    status: Decision
+    limit: int
+    cursor: str | None = None
+
+
+class DecideProduct(Call[Product], to="product", callers=("admin",), repeatable=True):
+    """Approve or reject a product; the same decision again changes nothing."""
+
+    product_id: UUID
+    decision: Literal["active", "rejected"]
+    reason: str
+    by: UUID
+
+
+class _ProductEvent(Event):
+    """What every event about a product says."""
+
+    product_id: UUID
+    shop_id: UUID
+    seller_id: UUID
+    title: str
+    status: Decision
+
+
+class ProductCreated(_ProductEvent, topic="product.created", key="product_id"):
+    """A seller has offered a product; `status` is what moderation made of it."""
+
+    category: str
+    price: Money
+    score: int
+
+
+class ProductUpdated(_ProductEvent, topic="product.updated", key="product_id"):
+    """A product was changed; `fields` names what."""
+
+    fields: list[str]
+
+
+class ProductPending(_ProductEvent, topic="product.pending", key="product_id"):
+    """A product waits for an admin's decision."""
+
+    score: int
+    rules: list[str]
+
+
+class ProductApproved(_ProductEvent, topic="product.approved", key="product_id"):
+    """An admin has approved a product."""
+
+    by: UUID
+
+
+class ProductRejected(_ProductEvent, topic="product.rejected", key="product_id"):
+    """Moderation (`by` is null) or an admin has refused a product."""
+
+    reason: str
+    by: UUID | None
+
+
+class ProductClient(Client):
+    """Speaks to product."""
+
+    service: ClassVar[str] = "product"
+
+    async def validate_products(self, lines: list[Line]) -> list[PricedLine]:
+        """Return the lines in product's words.
+
+        Raises:
+            NotFound: a product does not exist or is not for sale (`no-such-product`).
+            Refused: there is not enough of one (`sold-out`).
+        """
+        return (await self._send(ValidateProducts(lines=lines))).lines
+
+    async def hold_stock(self, session_id: UUID, lines: list[Line], expires_at: datetime) -> None:
+        """Keep units for a session; `Refused` (`sold-out`) where there are too few, and then none is kept."""
+        await self._send(HoldStock(session_id=session_id, lines=lines, expires_at=expires_at))
+
+    async def release_stock(self, session_id: UUID) -> StockReleased:
+        """Give back what a session holds."""
+        return await self._send(ReleaseStock(session_id=session_id))
+
+    async def update_stock(self, session_id: UUID, lines: list[Line]) -> None:
+        """Sell what a session holds; `Refused` (`sold-out`) where it was given back and has gone since."""
+        await self._send(UpdateStock(session_id=session_id, lines=lines))
+
+    async def list_products(self, status: Decision, *, limit: int, cursor: str | None = None) -> Page[Product]:
+        """Return products in a state, oldest first."""
+        return await self._send(ListProducts(status=status, limit=limit, cursor=cursor))
+
+    async def decide_product(
+        self, product_id: UUID, decision: Literal["active", "rejected"], *, reason: str, by: UUID
+    ) -> Product:
+        """Approve or reject; `NotFound` where there is no such product."""
+        return await self._send(DecideProduct(product_id=product_id, decision=decision, reason=reason, by=by))

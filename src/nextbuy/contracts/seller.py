@@ -1,0 +1,124 @@
+"""What others may ask of seller, and what it tells."""
+
+from datetime import datetime
+from typing import ClassVar, Literal
+from uuid import UUID
+
+from msgspec import Struct
+
+from nextbuy.contracts.message import Call, Client, Event
+from nextbuy.contracts.values import Page, ShopStatus
+
+
+class Shop(Struct, frozen=True):
+    """A shop as anyone may see it; `status` is that of its seller, and only an approved shop sells."""
+
+    id: UUID
+    name: str
+    slug: str
+    bio: str
+    category: str
+    status: ShopStatus
+    seller_id: UUID
+    version: int
+    """Grows with every change, so that a later word about a shop is known from an earlier one."""
+
+
+class Shops(Struct, frozen=True):
+    """Shops, in no order; one that does not exist is left out."""
+
+    shops: list[Shop]
+
+
+class Seller(Struct, frozen=True):
+    """A seller as an admin sees one."""
+
+    user_id: UUID
+    name: str
+    email: str
+    shop: Shop
+    submitted_at: datetime
+
+
+SellerDecision = Literal["approved", "rejected", "suspended"]
+
+
+class ValidateShopOwner(Call[Shop], to="seller", callers=("product",), repeatable=True):
+    """Which shop is this seller's?"""
+
+    seller_id: UUID
+
+
+class GetShops(Call[Shops], to="seller", callers=("order", "product"), repeatable=True):
+    """What of these shops (at most 100)?"""
+
+    shop_ids: list[UUID]
+
+
+class ListSellers(Call[Page[Seller]], to="seller", callers=("admin",), repeatable=True):
+    """Which sellers are in this state, oldest first?"""
+
+    status: ShopStatus
+    limit: int
+    cursor: str | None = None
+
+
+class DecideSeller(Call[Seller], to="seller", callers=("admin",), repeatable=True):
+    """Approve, reject or suspend a seller; the same decision again changes nothing."""
+
+    user_id: UUID
+    decision: SellerDecision
+    reason: str
+    by: UUID
+
+
+class _SellerEvent(Event):
+    """What every event about a seller says."""
+
+    shop_id: UUID
+    user_id: UUID
+    shop_name: str
+    status: ShopStatus
+    version: int
+
+
+class SellerRegistered(_SellerEvent, topic="seller.registered", key="shop_id"):
+    """A seller has made a shop, and waits for approval."""
+
+
+class SellerApproved(_SellerEvent, topic="seller.approved", key="shop_id"):
+    """The seller may sell."""
+
+
+class SellerRejected(_SellerEvent, topic="seller.rejected", key="shop_id"):
+    """The seller may not sell, for this reason."""
+
+    reason: str
+
+
+class SellerSuspended(_SellerEvent, topic="seller.suspended", key="shop_id"):
+    """The seller may not sell any more, for this reason."""
+
+    reason: str
+
+
+class SellerClient(Client):
+    """Speaks to seller."""
+
+    service: ClassVar[str] = "seller"
+
+    async def validate_shop_owner(self, seller_id: UUID) -> Shop:
+        """Return the seller's shop; `NotAllowed` (`no-shop`) where there is none yet."""
+        return await self._send(ValidateShopOwner(seller_id=seller_id))
+
+    async def get_shops(self, shop_ids: list[UUID]) -> list[Shop]:
+        """Return those of these shops that exist."""
+        return (await self._send(GetShops(shop_ids=shop_ids))).shops
+
+    async def list_sellers(self, status: ShopStatus, *, limit: int, cursor: str | None = None) -> Page[Seller]:
+        """Return sellers in a state, oldest first."""
+        return await self._send(ListSellers(status=status, limit=limit, cursor=cursor))
+
+    async def decide_seller(self, user_id: UUID, decision: SellerDecision, *, reason: str, by: UUID) -> Seller:
+        """Approve, reject or suspend; `NotFound` where there is no such seller."""
+        return await self._send(DecideSeller(user_id=user_id, decision=decision, reason=reason, by=by))

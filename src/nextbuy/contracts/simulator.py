@@ -1,0 +1,41 @@
+"""What the payment simulator is asked: the part of a payment provider's interface that the shop needs."""
+
+from datetime import datetime
+from uuid import UUID
+
+from msgspec import Struct
+
+from nextbuy.contracts.message import Call
+from nextbuy.contracts.values import Money
+
+
+class PaymentOpened(Struct, frozen=True):
+    """A payment that a person can make at `url` (a path, seen from the gateway)."""
+
+    payment_id: str
+    url: str
+
+
+class OpenPayment(Call[PaymentOpened], to="simulator", callers=("order",), repeatable=True):
+    """Make a payment page; the same reference again gives the same payment.
+
+    `reference` comes back in the webhook as `client_reference_id`.
+    """
+
+    reference: UUID
+    amount: Money
+    description: str
+    expires_at: datetime
+
+
+class PaymentReturned(Struct, frozen=True):
+    """A refund, made now or earlier."""
+
+    refund_id: str
+
+
+class RefundPayment(Call[PaymentReturned], to="simulator", callers=("order",), repeatable=True):
+    """Give a payment's money back, whole; the same payment again gives the same refund."""
+
+    payment_id: str
+    reason: str

@@ -1,0 +1,105 @@
+"""Words that every service means the same by: money, ids, roles, pages, bounded texts."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Final, Generic, Literal, TypeVar
+from uuid import UUID
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+from uuid_utils.compat import uuid7 as _uuid7
+
+Item = TypeVar("Item")
+
+CURRENCY: Final = "USD"
+MAX_AMOUNT: Final = 100_000_000_00
+"""The largest amount of one price, in minor units (100 million)."""
+MAX_QUANTITY: Final = 1_000
+MAX_LINES: Final = 50
+MAX_STOCK: Final = 1_000_000
+PAGE_LIMIT: Final = 100
+
+Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$")]
+PositiveAmount = Annotated[int, Meta(ge=1, le=MAX_AMOUNT)]
+Quantity = Annotated[int, Meta(ge=1, le=MAX_QUANTITY)]
+Stock = Annotated[int, Meta(ge=0, le=MAX_STOCK)]
+Title = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S")]
+LongText = Annotated[str, Meta(max_length=10_000)]
+ShortText = Annotated[str, Meta(min_length=1, max_length=500, pattern=r"\S")]
+Tag = Annotated[str, Meta(min_length=1, max_length=50, pattern=r"\S")]
+Category = Annotated[str, Meta(min_length=1, max_length=60, pattern=r"\S")]
+Email = Annotated[str, Meta(min_length=3, max_length=254, pattern=r"^[^@\s<>\"]+@[^@\s<>\"]+\.[^@\s<>\".]+$")]
+Limit = Annotated[int, Meta(ge=1, le=PAGE_LIMIT)]
+Cursor = Annotated[str, Meta(min_length=1, max_length=400)]
+
+
+class Role(StrEnum):
+    """What an account may be; one account has one role."""
+
+    BUYER = "buyer"
+    SELLER = "seller"
+    ADMIN = "admin"
+
+
+ShopStatus = Literal["pending", "approved", "rejected", "suspended"]
+
+
+class Money(Struct, frozen=True):
+    """An amount in minor units (cents) of one currency; it may be zero or, as a difference, negative."""
+
+    amount: int
+    currency: Currency = CURRENCY
+
+    def times(self, quantity: int) -> "Money":
+        """Return this much, `quantity` times."""
+        return Money(self.amount * quantity, self.currency)
+
+
+class Price(Struct, frozen=True):
+    """What one unit costs: more than nothing, at most `MAX_AMOUNT` minor units."""
+
+    amount: PositiveAmount
+    currency: Literal["USD"] = "USD"
+
+    def money(self) -> Money:
+        """Return the same amount as `Money`."""
+        return Money(self.amount, self.currency)
+
+
+class Page(Struct, Generic[Item], frozen=True):
+    """A part of a list; `next_cursor` is handed back to read on, and null at the end."""
+
+    items: list[Item]
+    next_cursor: str | None = None
+
+
+class PageAsk(Struct, frozen=True):
+    """What every list understands."""
+
+    limit: Limit = 20
+    cursor: Cursor | UnsetType = UNSET
+
+
+class Nothing(Struct, frozen=True):
+    """An empty request or answer."""
+
+
+def new_id() -> UUID:
+    """Return a UUIDv7 (RFC 9562): unique everywhere, and in order of time."""
+    return _uuid7()
+
+
+def total(amounts: "list[Money]") -> Money:
+    """Add up amounts of one currency.
+
+    Raises:
+        ValueError: where currencies differ; adding them would make money out of nothing.
+    """
+    currencies = {money.currency for money in amounts} or {CURRENCY}
+    if len(currencies) > 1:
+        message = f"cannot add amounts of {sorted(currencies)}"
+        raise ValueError(message)
+    return Money(sum(money.amount for money in amounts), currencies.pop())
+
+
+Instant = datetime
+"""A moment, always with its zone (UTC)."""
