@@ -1,0 +1,125 @@
+"""All settings, from the environment alone; what is unset is served by this process (unset means embedded).
+
+| setting | meaning | unset |
+|---|---|---|
+| `NEXTBUY_POSTGRES_URL` | PostgreSQL; one database and one role per service are made in it | embedded PostgreSQL |
+| `NEXTBUY_REDIS_URL` | Redis | embedded Redis |
+| `NEXTBUY_<SERVICE>_URL` | where that service is | it lives in this process |
+| `NEXTBUY_PUBLIC_URL` | how the outside sees the gateway | `http://HOST:PORT` |
+| `NEXTBUY_HOST`, `NEXTBUY_PORT` | where to listen | `127.0.0.1`, `8080` |
+| `NEXTBUY_DATA` | folder of the embedded engines, secrets and log | `var` |
+| `NEXTBUY_SECRET` | what service identities, database passwords and webhook signatures are derived from | made at the first start, kept in the data folder |
+| `NEXTBUY_WEBHOOK_SECRETS` | secrets that webhooks may be signed with, comma-separated, newest first | derived |
+| `NEXTBUY_SESSION_MINUTES` | how long a payment session holds its lines | `30` |
+| `NEXTBUY_RATE_LIMITS` | `off` lifts the rate limits, for load tests | on |
+| `NEXTBUY_LOG_LEVEL` | `debug`, `info`, `warning` or `error` | `info` |
+"""
+
+import hashlib
+import hmac
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from msgspec import Struct, field
+
+SERVICES: Final = ("auth", "product", "seller", "order", "admin", "kafka")
+"""The services behind the gateway, in the order in which they may be started."""
+_LEVELS: Final = frozenset({"debug", "info", "warning", "error"})
+
+
+class ConfigError(Exception):
+    """A setting is no good; the message is one sentence that says which and what to do."""
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """The settings of one process. `secret` is what everything shared between services is derived from."""
+
+    secret: bytes
+    postgres_url: str = ""
+    redis_url: str = ""
+    service_urls: dict[str, str] = field(default_factory=dict)
+    public_url: str = "http://127.0.0.1:8080"
+    host: str = "127.0.0.1"
+    port: int = 8080
+    data: Path = Path("var")
+    webhook_secrets: tuple[str, ...] = ()
+    session_minutes: float = 30.0
+    rate_limits: bool = True
+    log_level: str = "info"
+
+    def derive(self, purpose: str) -> str:
+        """Return a secret of its own for a purpose (HMAC-SHA256 of the purpose under the installation's secret, as hex)."""
+        return hmac.new(self.secret, purpose.encode(), hashlib.sha256).hexdigest()
+
+    def signing_secrets(self) -> tuple[str, ...]:
+        """Return the secrets that a webhook may be signed with; the simulator signs with the first."""
+        return self.webhook_secrets or (f"whsec_{self.derive('webhook')[:48]}",)
+
+
+def from_environment(environment: Mapping[str, str] = os.environ, *, secret: bytes = b"") -> Settings:
+    """Read the settings; `secret` is used where `NEXTBUY_SECRET` is unset.
+
+    Raises:
+        ConfigError: a setting cannot be used.
+    """
+
+    def read(name: str, default: str = "") -> str:
+        return environment.get(f"NEXTBUY_{name}", "").strip() or default
+
+    for name, why in (
+        ("KAFKA_SERVERS", "events go over Redis Streams in this version"),
+        ("STRIPE_KEY", "payments go to the simulator in this version"),
+        ("SMTP_URL", "no mail is sent in this version"),
+    ):
+        if read(name):
+            message = f"NEXTBUY_{name} is set, but {why}: unset it."
+            raise ConfigError(message)
+    host = read("HOST", "127.0.0.1")
+    port = _number("PORT", read("PORT", "8080"), least=1, most=65535)
+    level = read("LOG_LEVEL", "info").lower()
+    if level not in _LEVELS:
+        message = f"NEXTBUY_LOG_LEVEL is one of {', '.join(sorted(_LEVELS))}, not {level!r}."
+        raise ConfigError(message)
+    given = read("SECRET").encode()
+    if given and len(given) < 16:  # noqa: PLR2004
+        message = "NEXTBUY_SECRET must have at least 16 characters."
+        raise ConfigError(message)
+    return Settings(
+        secret=given or secret,
+        postgres_url=_url("POSTGRES_URL", read("POSTGRES_URL"), {"postgres", "postgresql"}),
+        redis_url=_url("REDIS_URL", read("REDIS_URL"), {"redis", "rediss", "unix"}),
+        service_urls={
+            name: url
+            for name in (*SERVICES, "simulator")
+            if (url := _url(f"{name.upper()}_URL", read(f"{name.upper()}_URL"), {"http", "https"}))
+        },
+        public_url=_url("PUBLIC_URL", read("PUBLIC_URL", f"http://{host}:{int(port)}"), {"http", "https"}).rstrip("/"),
+        host=host,
+        port=int(port),
+        data=Path(read("DATA", "var")),
+        webhook_secrets=tuple(part.strip() for part in read("WEBHOOK_SECRETS").split(",") if part.strip()),
+        session_minutes=_number("SESSION_MINUTES", read("SESSION_MINUTES", "30"), least=0.01, most=24 * 60),
+        rate_limits=read("RATE_LIMITS", "on").lower() not in {"off", "0", "no", "false"},
+        log_level=level,
+    )
+
+
+def _number(name: str, text: str, *, least: float, most: float) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = least - 1
+    if not least <= number <= most:
+        message = f"NEXTBUY_{name} is a number from {least:g} to {most:g}, not {text!r}."
+        raise ConfigError(message)
+    return number
+
+
+def _url(name: str, text: str, schemes: set[str]) -> str:
+    if text and urlsplit(text).scheme not in schemes:
+        message = f"NEXTBUY_{name} is a URL that begins with {' or '.join(sorted(s + '://' for s in schemes))}."
+        raise ConfigError(message)
+    return text

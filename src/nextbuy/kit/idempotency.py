@@ -1,0 +1,123 @@
+"""The same request twice is one act: `Idempotency-Key` on any mutation.
+
+The first answer is kept and given again, marked as replayed. It is kept in the transaction of the act itself (`Keeper.keep`), so there
+is no moment at which the act is done and its answer unknown; an act without such a transaction keeps it right after. Answers are sealed
+under a key made of the request (AES-GCM), so the table tells nothing, tokens least of all, to who has not sent that very request.
+
+Source: draft-ietf-httpapi-idempotency-key-header.
+"""
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from typing import Final
+from uuid import UUID
+
+import msgspec
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from nextbuy.contracts.errors import AppError, Refused, Unreadable
+from nextbuy.contracts.values import new_id
+from nextbuy.kit.database import Database, Transaction
+from nextbuy.kit.wire import Answer, encode
+
+HEADER: Final = "idempotency-key"
+REPLAYED: Final = ("idempotency-replayed", "true")
+KEPT: Final = "24 hours"
+_LEASE: Final = "30 seconds"
+"""After this long without an answer the process that worked on it is taken for dead, and the request may be worked on again."""
+_LONGEST: Final = 255
+_NONCE: Final = bytes(12)
+"""Each key seals one answer only: it is made of the request and of this very attempt's id."""
+
+_CLAIM: Final = f"""
+INSERT INTO idempotency_keys AS k (scope, key, fingerprint, attempt, leased_until)
+VALUES ($1, $2, $3, $4, now() + interval '{_LEASE}')
+ON CONFLICT (scope, key) DO UPDATE
+   SET attempt = excluded.attempt, leased_until = excluded.leased_until, fingerprint = excluded.fingerprint,
+       answer = NULL, created_at = now()
+ WHERE k.created_at < now() - interval '{KEPT}'
+    OR (k.answer IS NULL AND k.leased_until < now() AND k.fingerprint = excluded.fingerprint)
+RETURNING true
+"""
+_KEEP: Final = "UPDATE idempotency_keys SET answer = $4 WHERE scope = $1 AND key = $2 AND attempt = $3"
+_FORGET: Final = "DELETE FROM idempotency_keys WHERE scope = $1 AND key = $2 AND attempt = $3 AND answer IS NULL"
+
+
+class Keeper:
+    """Keeps the answer to one request under its key."""
+
+    def __init__(self, scope: str, key: str, method: str, path: str, body: bytes) -> None:
+        """Stand for one request of one caller (`scope`).
+
+        Raises:
+            Unreadable: the key is empty, too long, or not printable ASCII.
+        """
+        if not 0 < len(key) <= _LONGEST or not key.isascii() or not key.isprintable():
+            raise Unreadable(f"An Idempotency-Key is 1 to {_LONGEST} printable ASCII characters.", slug="idempotency-key-unreadable")
+        self._scope = scope
+        self._key = key
+        request = b"\0".join((scope.encode(), key.encode(), method.encode(), path.encode(), body))
+        self._fingerprint = hashlib.sha256(b"fingerprint\0" + request).digest()
+        self._seal_root = hashlib.sha256(b"seal\0" + request).digest()
+        self._attempt: UUID = new_id()
+        self.status = 200
+        self.kept = False
+
+    def _cipher(self, attempt: UUID) -> AESGCM:
+        return AESGCM(hashlib.sha256(self._seal_root + attempt.bytes).digest())
+
+    def _sealed(self, answer: Answer) -> bytes:
+        return self._cipher(self._attempt).encrypt(_NONCE, encode(answer), None)
+
+    async def keep(self, tx: Transaction, reply: object) -> None:
+        """Keep the answer in the transaction of the act; `reply` becomes its JSON body."""
+        await tx.execute(_KEEP, self._scope, self._key, self._attempt, self._sealed(Answer(self.status, encode(reply))))
+        self.kept = True
+
+    async def once(self, database: Database, act: Callable[[], Awaitable[Answer]]) -> Answer:
+        """Do `act`, or give the answer that it gave before.
+
+        An answer that may be different next time (429, 5xx) is not kept.
+
+        Raises:
+            Unreadable: the key was used with another request (`idempotency-key-reused`).
+            Refused: the same request is being worked on now (`in-progress`).
+        """
+        if not await database.fetchval(_CLAIM, self._scope, self._key, self._fingerprint, self._attempt):
+            return await self._earlier(database)
+        try:
+            answer = await act()
+        except AppError as error:
+            if not self.kept and (error.transient or error.status >= 500):  # noqa: PLR2004
+                await database.execute(_FORGET, self._scope, self._key, self._attempt)
+            raise
+        except BaseException:
+            if not self.kept:
+                await database.execute(_FORGET, self._scope, self._key, self._attempt)
+            raise
+        if not self.kept:
+            if answer.status == 429 or answer.status >= 500:  # noqa: PLR2004
+                await database.execute(_FORGET, self._scope, self._key, self._attempt)
+            else:
+                await database.execute(_KEEP, self._scope, self._key, self._attempt, self._sealed(answer))
+        return answer
+
+    async def _earlier(self, database: Database) -> Answer:
+        row = await database.fetchrow(
+            "SELECT fingerprint, attempt, answer FROM idempotency_keys WHERE scope = $1 AND key = $2", self._scope, self._key
+        )
+        if row is not None and row["fingerprint"] != self._fingerprint:
+            raise Unreadable("This Idempotency-Key was used for another request; use a new one.", slug="idempotency-key-reused")
+        if row is None or row["answer"] is None:
+            raise Refused("The same request is being worked on; ask again in a moment.", slug="in-progress", retry_after=1)
+        kept = msgspec.json.decode(self._cipher(row["attempt"]).decrypt(_NONCE, row["answer"], None), type=Answer)
+        kept.headers = [*kept.headers, REPLAYED]
+        return kept
+
+
+async def forget_old(database: Database) -> None:
+    """Drop the answers that have been kept long enough, 1,000 at a time."""
+    await database.execute(
+        "DELETE FROM idempotency_keys WHERE (scope, key) IN (SELECT scope, key FROM idempotency_keys"
+        f" WHERE created_at < now() - interval '{KEPT}' LIMIT 1000)"
+    )

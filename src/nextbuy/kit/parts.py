@@ -1,0 +1,35 @@
+"""What the host hands to a service's `deps.assemble`: everything that a service may need and does not make itself."""
+
+from dataclasses import dataclass
+
+from redis.asyncio import Redis
+
+from nextbuy.contracts.message import Send
+from nextbuy.kit.clock import Clock
+from nextbuy.kit.config import Settings
+from nextbuy.kit.database import Database
+from nextbuy.kit.telemetry import Journal
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of one service in one process; `database` is None for a service that stores nothing."""
+
+    send: Send
+    settings: Settings
+    journal: Journal
+    clock: Clock
+    redis: Redis
+    database_or_none: Database | None
+
+    @property
+    def database(self) -> Database:
+        """The service's database.
+
+        Raises:
+            RuntimeError: the service declares that it stores nothing.
+        """
+        if self.database_or_none is None:
+            message = "this service declares `stores=False`, and has no database"
+            raise RuntimeError(message)
+        return self.database_or_none

@@ -1,0 +1,161 @@
+"""A service's table of contents: its routes, the calls it answers, the events it publishes and listens to, and its jobs.
+
+Each `service.py` makes one `Service` of these; the web seam, the documents (OpenAPI, AsyncAPI) and the tests read everything from it.
+"""
+
+import inspect
+import typing
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, Literal
+
+from msgspec import Struct
+
+from nextbuy.contracts.message import Call, Event
+from nextbuy.contracts.values import Nothing, Role
+
+Act = Callable[..., Awaitable[Any]]
+Method = Literal["GET", "POST", "PUT", "DELETE"]
+BODY_LIMIT: Final = 256 * 1024
+"""Bytes that a request body may have, where the route says nothing else."""
+
+
+class Route(Struct, frozen=True, kw_only=True):
+    """One public address: who may use it, what it takes and gives.
+
+    `path` is what follows `/<service>/api/`; parts in braces are fields of `ask`. `who` is None for anyone. A `raw` act is given the
+    request and returns the answer, both as bytes.
+    """
+
+    method: Method
+    path: str
+    act: Act
+    who: frozenset[Role] | None
+    status: int
+    ask: type[Any]
+    reply: Any
+    raw: bool
+    body_limit: int
+    summary: str
+    repeatable: bool
+
+
+class Answering(Struct, frozen=True):
+    """One call that a service answers."""
+
+    call: type[Call[Any]]
+    act: Act
+
+
+class Listening(Struct, frozen=True):
+    """What a service does with events: one at a time, or, where `batch`, many in the transaction that marks them as seen."""
+
+    name: str
+    events: tuple[type[Event], ...]
+    act: Act
+    batch: bool
+
+
+class Job(Struct, frozen=True):
+    """Something that a service does over and over: `act(deps)` every `every` seconds, and again at once while it returns true."""
+
+    name: str
+    act: Act
+    every: float
+
+
+class Service(Struct, frozen=True, kw_only=True):
+    """All that a service is."""
+
+    name: str
+    deps: type[Any]
+    routes: Sequence[Route] = ()
+    calls: Sequence[Answering] = ()
+    publishes: Sequence[type[Event]] = ()
+    listens: Sequence[Listening] = ()
+    jobs: Sequence[Job] = ()
+    stores: bool = True
+    """Does it have a database (migrations under `<service>/migrations`)?"""
+    opens: Act | None = None
+    """`opens(deps)` is awaited before the service answers anything."""
+    closes: Act | None = None
+    """`closes(deps)` is awaited when it stops."""
+
+
+def _summary(act: Act) -> str:
+    text = inspect.getdoc(act) or inspect.getdoc(inspect.getmodule(act)) or ""
+    return text.split("\n", 1)[0]
+
+
+def _route(  # noqa: PLR0913
+    method: Method,
+    path: str,
+    act: Act,
+    who: Sequence[Role] | None,
+    *,
+    status: int,
+    raw: bool,
+    body_limit: int,
+    repeatable: bool,
+) -> Route:
+    hints = typing.get_type_hints(act)
+    parameters = list(inspect.signature(act).parameters)
+    ask = hints[parameters[2]] if len(parameters) > 2 and not raw else Nothing  # noqa: PLR2004
+    return Route(
+        method=method,
+        path=path,
+        act=act,
+        who=None if who is None else frozenset(who),
+        status=status,
+        ask=ask,
+        reply=None if raw else hints["return"],
+        raw=raw,
+        body_limit=body_limit,
+        summary=_summary(act),
+        repeatable=repeatable,
+    )
+
+
+def get(path: str, act: Act, *, who: Sequence[Role] | None = None, raw: bool = False) -> Route:
+    """Declare `GET path`; `who` is anyone where it is None."""
+    return _route("GET", path, act, who, status=200, raw=raw, body_limit=0, repeatable=True)
+
+
+def post(  # noqa: PLR0913
+    path: str,
+    act: Act,
+    *,
+    who: Sequence[Role] | None = None,
+    status: int = 200,
+    raw: bool = False,
+    body_limit: int = BODY_LIMIT,
+) -> Route:
+    """Declare `POST path`."""
+    return _route("POST", path, act, who, status=status, raw=raw, body_limit=body_limit, repeatable=False)
+
+
+def put(path: str, act: Act, *, who: Sequence[Role] | None = None, body_limit: int = BODY_LIMIT) -> Route:
+    """Declare `PUT path`."""
+    return _route("PUT", path, act, who, status=200, raw=False, body_limit=body_limit, repeatable=False)
+
+
+def answers(call: type[Call[Any]], act: Act) -> Answering:
+    """Declare that `act(deps, call)` answers a call."""
+    return Answering(call, act)
+
+
+def on(events: type[Event] | Sequence[type[Event]], act: Act) -> Listening:
+    """Declare that `act(deps, event, envelope)` is done for each such event, until it succeeds or is a dead letter."""
+    return Listening(act.__name__, (events,) if isinstance(events, type) else tuple(events), act, batch=False)
+
+
+def on_batch(events: Sequence[type[Event]], act: Act) -> Listening:
+    """Declare that `act(deps, tx, [(event, envelope), …])` is done for events not seen before, in one transaction with their inbox rows."""
+    return Listening(act.__name__, tuple(events), act, batch=True)
+
+
+def job(act: Act, *, every: float) -> Job:
+    """Declare that `act(deps)` is done every `every` seconds."""
+    return Job(act.__name__, act, every)
+
+
+ANYONE_LOGGED_IN: Final = tuple(Role)

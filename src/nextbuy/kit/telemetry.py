@@ -1,0 +1,210 @@
+"""Who asked whom for what, how it ended and how long it took: one JSON line for every request, call and event.
+
+The trace goes from process to process as `traceparent` (W3C Trace Context) and inside one as a context variable. Interactions of
+sampled traces are also handed to a recorder, so that a purchase can be read back as a sequence. Nothing here ever sees a body, a query
+string or a header that carries a secret.
+"""
+
+import logging
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from random import getrandbits
+from typing import Any, Final, Literal
+
+import msgspec
+from msgspec import Struct
+
+_TRACEPARENT: Final = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_SECRETS: Final = re.compile(r"eyJ[\w-]{8,}\.[\w-]+\.[\w-]+|(?i:bearer\s+)\S+|v1=[0-9a-f]{16,}|\$argon2\w*\$\S+")
+_NOBODY: Final = "0" * 16
+
+
+class Trace(Struct, frozen=True):
+    """Where we are: the trace, our span in it, the span above, and the id that the client knows the request by."""
+
+    trace_id: str
+    span_id: str
+    parent_id: str
+    sampled: bool
+    correlation_id: str
+
+    @property
+    def traceparent(self) -> str:
+        """The header that carries this to the next hop (W3C Trace Context)."""
+        return f"00-{self.trace_id}-{self.span_id}-{'01' if self.sampled else '00'}"
+
+    def child(self) -> "Trace":
+        """Return a span below this one."""
+        return Trace(self.trace_id, f"{getrandbits(64):016x}", self.span_id, self.sampled, self.correlation_id)
+
+
+def begin(traceparent: str | None = None, request_id: str | None = None, *, sampled: bool = False) -> Trace:
+    """Go on with the trace that a header names, or begin one.
+
+    A header that is no `traceparent`, or a request id of strange characters, is treated as absent: neither may break a request.
+    """
+    span_id = f"{getrandbits(64):016x}"
+    match = _TRACEPARENT.fullmatch(traceparent) if traceparent else None
+    if match is None:
+        trace_id, parent_id = f"{getrandbits(128):032x}", _NOBODY
+    else:
+        trace_id, parent_id = match[1], match[2]
+        sampled = sampled or match[3] == "01"
+    correlation_id = request_id if request_id and _REQUEST_ID.fullmatch(request_id) else trace_id
+    return Trace(trace_id, span_id, parent_id, sampled, correlation_id)
+
+
+_NO_TRACE: Final = Trace("0" * 32, _NOBODY, _NOBODY, sampled=False, correlation_id="none")
+_current: ContextVar[Trace] = ContextVar("trace", default=_NO_TRACE)
+
+
+def current() -> Trace:
+    """Return the trace of what is being done now."""
+    return _current.get()
+
+
+@contextmanager
+def within(trace: Trace) -> Iterator[Trace]:
+    """Do what follows as part of `trace`."""
+    token = _current.set(trace)
+    try:
+        yield trace
+    finally:
+        _current.reset(token)
+
+
+Kind = Literal["request", "forward", "call", "publish", "consume", "step", "webhook"]
+
+
+class Interaction(Struct, omit_defaults=True):
+    """One thing that one part said to another; times in seconds since the epoch and in milliseconds."""
+
+    at: float
+    kind: Kind
+    caller: str
+    callee: str
+    name: str
+    outcome: str
+    ms: float
+    trace_id: str
+    span_id: str
+    parent_id: str
+    correlation_id: str
+    status: int = 0
+    attempt: int = 1
+    level: str = "info"
+    service: str = ""
+
+
+Recorder = Callable[[str, bytes], None]
+"""Takes a trace id and an interaction as JSON; must not wait."""
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class Journal:
+    """Writes the lines of one process; `recorder` also gets those of sampled traces."""
+
+    def __init__(self, fd: int | None = None, recorder: Recorder | None = None) -> None:
+        """Write to the file descriptor `fd` (standard error where none is given)."""
+        self._fd = sys.stderr.fileno() if fd is None else fd
+        self.recorder = recorder
+
+    def interaction(  # noqa: PLR0913
+        self,
+        kind: Kind,
+        caller: str,
+        callee: str,
+        name: str,
+        *,
+        trace: Trace,
+        began: float,
+        outcome: str = "ok",
+        status: int = 0,
+        attempt: int = 1,
+    ) -> None:
+        """Write one line for something that began at `began` (seconds, `time.perf_counter`) and has just ended."""
+        elapsed = time.perf_counter() - began
+        line = _encode(
+            Interaction(
+                at=time.time() - elapsed,
+                kind=kind,
+                caller=caller,
+                callee=callee,
+                name=name,
+                outcome=outcome,
+                ms=round(elapsed * 1000, 3),
+                trace_id=trace.trace_id,
+                span_id=trace.span_id,
+                parent_id=trace.parent_id,
+                correlation_id=trace.correlation_id,
+                status=status,
+                attempt=attempt,
+            )
+        )
+        self.write(line + b"\n")
+        if trace.sampled and self.recorder is not None:
+            self.recorder(trace.trace_id, line)
+
+    def step(self, service: str, name: str, outcome: str) -> None:
+        """Write a line for something that a service did by itself and that the specification names."""
+        self.interaction(
+            "step", service, service, name, trace=current().child(), began=time.perf_counter(), outcome=outcome
+        )
+
+    def write(self, line: bytes) -> None:
+        """Write a whole line; a log that cannot be written (a full disk, a closed pipe) stops nobody from buying."""
+        try:
+            os.write(self._fd, line)
+        except OSError:
+            return
+
+
+class JsonFormatter(logging.Formatter):
+    """A log record as one JSON line with the trace it belongs to; what looks like a secret is blotted out."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        trace = current()
+        fields: dict[str, Any] = {
+            "at": datetime.fromtimestamp(record.created, UTC),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": _SECRETS.sub("[hidden]", record.getMessage()),
+            "trace_id": trace.trace_id,
+            "correlation_id": trace.correlation_id,
+        }
+        if record.exc_info:
+            fields["error"] = _SECRETS.sub("[hidden]", self.formatException(record.exc_info))
+        return _encode(fields).decode()
+
+
+class _JournalHandler(logging.Handler):
+    """Sends the standard library's log records down the same pipe as the interactions."""
+
+    def __init__(self, journal: Journal) -> None:
+        super().__init__()
+        self._journal = journal
+        self.setFormatter(JsonFormatter())
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._journal.write(self.format(record).encode(errors="replace") + b"\n")
+        except Exception:  # noqa: BLE001  a line that cannot be written must not break what it tells of
+            self.handleError(record)
+
+
+def route_logging(journal: Journal, *, level: int = logging.INFO) -> None:
+    """Send all log records of this process into the journal, as JSON, and nowhere else."""
+    root = logging.getLogger()
+    root.handlers[:] = [_JournalHandler(journal)]
+    root.setLevel(level)
+    for chatty in ("asyncio", "aiohttp.access", "uvicorn.access"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
