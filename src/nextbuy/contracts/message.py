@@ -26,6 +26,13 @@ def kebab(name: str) -> str:
 class _CallMeta(StructMeta):
     """Takes the words behind a call's class name; msgspec's own metaclass knows none but its options."""
 
+    to: str
+    callers: tuple[str, ...]
+    repeatable: bool
+    name: str
+    path: str
+    reply: type[Any]
+
     def __new__(  # noqa: D102, PLR0913
         mcls,  # noqa: N804
         name: str,
@@ -68,7 +75,11 @@ class Call(Struct, Generic[Reply], metaclass=_CallMeta):
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
 class _EventMeta(StructMeta):
-    """Takes `topic`, `key` and `version` behind an event's class name."""
+    """Takes `topic`, `key` and `schema_version` behind an event's class name."""
+
+    topic: str
+    key: str
+    schema_version: int
 
     def __new__(  # noqa: D102
         mcls,  # noqa: N804
@@ -78,14 +89,14 @@ class _EventMeta(StructMeta):
         *,
         topic: str = "",
         key: str = "",
-        version: int = 1,
+        schema_version: int = 1,
         **options: Any,  # noqa: ANN401
     ) -> "_EventMeta":
         cls = super().__new__(mcls, name, bases, namespace, frozen=True, kw_only=True, **options)
         if topic:
             cls.topic = topic
             cls.key = key
-            cls.version = version
+            cls.schema_version = schema_version
         return cls
 
     def __init__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **_words: Any) -> None:  # noqa: ANN401
@@ -97,7 +108,7 @@ class Event(Struct, metaclass=_EventMeta):
 
     topic: ClassVar[str]
     key: ClassVar[str]
-    version: ClassVar[int]
+    schema_version: ClassVar[int]
 
 
 class Envelope(Struct, frozen=True, kw_only=True):

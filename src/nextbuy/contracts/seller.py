@@ -79,7 +79,7 @@ class _SellerEvent(Event):
     user_id: UUID
     shop_name: str
     status: ShopStatus
-    version: int
+    shop_version: int
 
 
 class SellerRegistered(_SellerEvent, topic="seller.registered", key="shop_id"):
