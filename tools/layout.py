@@ -1,0 +1,173 @@
+"""What an import graph cannot say about the tree, read from the syntax of each file.
+
+In a service five names mean the same everywhere: `service`, `deps`, `model`, `store`, `migrations`. Every other file is
+a use case, which holds a function of its own name and is imported by its `service.py` alone, or a policy, which others
+import.
+"""
+
+import ast
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+PACKAGE = "nextbuy"
+SERVICES = ("auth", "product", "seller", "order", "admin", "kafka", "simulator")
+FIXED_NAMES = frozenset({"service", "deps", "model", "store", "migrations", "__init__"})
+LONGEST_FILE = 400
+
+# A library that frames how code is written is named in as few files as can be. A folder ends with "/".
+NAMED_ONLY_IN = {
+    "aiohttp": ["gateway/", "kit/transports.py", "kit/http.py"],
+    "aiosmtplib": ["kafka/mail.py"],
+    "argon2": ["auth/"],
+    "asyncpg": ["kit/database.py", "kit/outbox.py"],
+    "click": ["__main__.py"],
+    "confluent_kafka": ["kit/bus_kafka.py"],
+    "httptools": [],
+    "jinja2": ["web/"],
+    "joserfc": ["auth/", "kit/caller.py"],
+    "psutil": ["embedded/"],
+    "redis": ["kit/bus_redis.py", "kit/cache.py", "kit/parts.py"],
+    "rich": ["__main__.py"],
+    "starlette": ["kit/web.py"],
+    "stripe": ["order/"],
+    "uvicorn": ["host.py", "host/", "kit/web.py"],
+    "uvloop": ["host.py", "host/"],
+}
+
+# What a model would wait for, or would have to be asked twice to get the same answer.
+IMPURE_MODULES = frozenset({"asyncio", "os", "random", "secrets", "socket", "subprocess", "threading", "time"})
+CLOCKS = frozenset({"now", "utcnow", "today"})
+
+
+class Source:
+    """One file, parsed."""
+
+    def __init__(self, package: Path, path: Path) -> None:
+        self.path = path
+        self.inside = path.relative_to(package)
+        parts = self.inside.with_suffix("").parts
+        self.module = ".".join((PACKAGE, *parts)).removesuffix(".__init__")
+        self.service = parts[0] if len(parts) > 1 and parts[0] in SERVICES else None
+        self.tree = ast.parse(path.read_text(), str(path))
+
+    @property
+    def name(self) -> str:
+        """The file's own name, without `.py`."""
+        return self.path.stem
+
+    @property
+    def has_its_own_function(self) -> bool:
+        """Whether a function at the top of the file has the file's name."""
+        functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+        return any(isinstance(node, functions) and node.name == self.name for node in self.tree.body)
+
+    @property
+    def is_free(self) -> bool:
+        """Whether it is a use case or a policy: in a service, and not one of the fixed names or inside of one."""
+        return self.service is not None and not FIXED_NAMES & {*self.inside.with_suffix("").parts[1:]}
+
+    def imports(self) -> Iterator[str]:
+        """The full names of all it imports, wherever in the file; of `from a import b` both `a` and `a.b`."""
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Import):
+                yield from (alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                base = node.module or ""
+                if node.level:
+                    parents = self.module.split(".")
+                    up = node.level - (self.name == "__init__")
+                    base = ".".join([*parents[: len(parents) - up], *([base] if base else [])])
+                yield base
+                yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def problems(root: Path) -> list[str]:
+    """All that breaks the layout of a tree.
+
+    Args:
+        root: the folder that holds `src`, and perhaps `tests` and `tools`.
+
+    Returns:
+        One sentence for each, with the file it is about; none where the tree is as it should be.
+    """
+    package = root / "src" / PACKAGE
+    sources = [Source(package, path) for path in sorted(package.rglob("*.py"))]
+    found = [*_use_cases(sources), *_libraries(sources), *_models(sources), *_long_files(root)]
+    return sorted(set(found))
+
+
+def _use_cases(sources: list[Source]) -> Iterator[str]:
+    importers: dict[str, list[Source]] = {}
+    for source in sources:
+        for module in set(source.imports()) - {source.module}:
+            importers.setdefault(module, []).append(source)
+    # Before its table of contents is there, nothing can be told about a service.
+    begun = {source.service for source in sources if source.inside.parts[1:] == ("service.py",)}
+    for source in sources:
+        if not source.is_free or source.service not in begun:
+            continue
+        others = [one for one in importers.get(source.module, []) if not _is_service_table(one, source)]
+        if source.has_its_own_function:
+            for other in others:
+                yield (
+                    f"{other.inside}: imports the use case {source.name}; "
+                    f"move what both need to model.py, store.py or a policy"
+                )
+        elif not others:
+            yield (
+                f"{source.inside}: holds no function {source.name}; a use case is named as its function, "
+                f"and what is no use case is imported by one"
+            )
+
+
+def _is_service_table(importer: Source, used: Source) -> bool:
+    return importer.service == used.service and importer.inside.parts[1:] == ("service.py",)
+
+
+def _libraries(sources: list[Source]) -> Iterator[str]:
+    for source in sources:
+        for library in {module.partition(".")[0] for module in source.imports()} & NAMED_ONLY_IN.keys():
+            places = NAMED_ONLY_IN[library]
+            if not any(_is_in(source.inside, place) for place in places):
+                yield f"{source.inside}: names {library}, which only {', '.join(places) or 'no file'} may"
+
+
+def _is_in(path: Path, place: str) -> bool:
+    return str(path).startswith(place) if place.endswith("/") else str(path) == place
+
+
+def _models(sources: list[Source]) -> Iterator[str]:
+    for source in sources:
+        if source.service is None or "model" not in source.inside.with_suffix("").parts[1:]:
+            continue
+        for module in sorted({module.partition(".")[0] for module in source.imports()} & IMPURE_MODULES):
+            yield f"{source.inside}: a model is pure and imports {module}"
+        for node in ast.walk(source.tree):
+            if isinstance(node, (ast.AsyncFunctionDef, ast.Await, ast.AsyncFor, ast.AsyncWith)):
+                yield f"{source.inside}:{node.lineno}: a model is pure and waits"
+            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in CLOCKS:
+                yield f"{source.inside}:{node.lineno}: a model is pure and reads a clock; it is handed the time"
+
+
+def _long_files(root: Path) -> Iterator[str]:
+    for path in _python_files(root / folder for folder in ("src", "tests", "tools")):
+        lines = len(path.read_text().splitlines())
+        if lines > LONGEST_FILE:
+            yield f"{path.relative_to(root)}: has {lines} lines, more than {LONGEST_FILE}; split it by subject"
+
+
+def _python_files(folders: Iterable[Path]) -> Iterator[Path]:
+    for folder in folders:
+        yield from sorted(folder.rglob("*.py"))
+
+
+def main() -> int:
+    """Prints what breaks the layout of this project, and says with its exit code whether anything does."""
+    found = problems(Path(__file__).resolve().parent.parent)
+    print(*found, sep="\n", end="\n" if found else "")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
