@@ -1,0 +1,256 @@
+"""Automatic moderation: whether a product may be sold, waits for an admin or is refused, and for which of its words.
+
+Words are compared whole and as a reader sees them: in Unicode's compatibility form (full-width letters are letters),
+without regard to case, and without the characters that show nothing. So "GUN", "gun-shaped" and a "gun" with a
+zero-width space in it hold the word "gun", while "burgundy" does not, nor "gún": an accent makes another word. In
+scripts that write no spaces, a whole run of letters counts as one word.
+
+Every point given or taken is a reason that names the rule, the field and the words, so that a seller knows what to
+change. The work is linear in the text and does not grow with the list of banned words.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import takewhile
+from typing import Final, NamedTuple
+
+from msgspec.structs import replace
+
+from nextbuy.contracts.product import Decision, Moderation, Reason
+
+FULL_SCORE: Final = 100
+BANNED_POINTS: Final = -80
+SENSITIVE_POINTS: Final = -20
+INCOMPLETE_POINTS: Final = -10
+TAGS_POINTS: Final = 5
+SHORT_TITLE: Final = 5
+SHORT_DESCRIPTION: Final = 10
+PRICE_MOVE_PERCENT: Final = 20
+EXCERPT_CONTEXT: Final = 20
+
+_LETTERS_OR_SIGNS: Final = re.compile(r"[^\W_]+|[^\w\s\x00-\x7f]+")
+
+# Normalising sorts a run of marks in quadratic time; Unicode's stream-safe format (UAX #15) leaves thirty of one.
+_MARKS_IN_A_RUN: Final = 30
+_PERHAPS_TOO_MANY_MARKS: Final = re.compile(r"[^\w\s\x00-\x7f]{31,}")
+
+# Unicode's default-ignorable characters, and the controls that are not white space: a word must not hide behind one.
+_INVISIBLE: Final = re.compile(
+    r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u034f\u061c\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
+    r"\u2060-\u206f\ufe00-\ufe0f\ufeff\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+
+# Letters to Unicode, blanks to the eye: a word ends at one.
+_HANGUL_FILLERS: Final = re.compile(r"[\u115f\u1160\u3164\uffa0]")
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What is refused, what waits for an admin, and the score below which it waits too.
+
+    A banned entry of several words is found where they follow each other, whatever separates them. Plurals are found
+    only where they are listed.
+    """
+
+    banned: frozenset[str]
+    sensitive_categories: frozenset[str]
+    threshold: int = 90
+
+
+DEFAULT_POLICY: Final = Policy(
+    banned=frozenset(
+        [
+            "adult",
+            "cocaine",
+            "counterfeit",
+            "drug",
+            "drugs",
+            "endangered",
+            "fake",
+            "gun",
+            "guns",
+            "hacked",
+            "heroin",
+            "illegal",
+            "ivory",
+            "knife",
+            "knives",
+            "marijuana",
+            "porn",
+            "pornography",
+            "replica",
+            "stolen",
+            "weapon",
+            "weapons",
+            "wildlife",
+            "xxx",
+        ]
+    ),
+    sensitive_categories=frozenset(
+        {
+            "cosmetics",
+            "electronics",
+            "food",
+            "health supplements",
+            "jewelry",
+            "luxury goods",
+            "pharmaceuticals",
+        }
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What moderation judges a product by; the price in minor units."""
+
+    title: str
+    description: str
+    category: str
+    tags: tuple[str, ...]
+    price_amount: int
+
+
+def review(
+    title: str, description: str, category: str, tags: Sequence[str], *, policy: Policy = DEFAULT_POLICY
+) -> Moderation:
+    """Judge a product by its words.
+
+    The score is 100 and the points of all reasons, kept between 0 and 100. A banned word costs its points once in each
+    field that holds it. Any banned word refuses the product; else a sensitive category or a score below the threshold
+    makes it wait.
+    """
+    title, description, category = (_readable(text).strip() for text in (title, description, category))
+    tags = [readable for tag in tags if (readable := _readable(tag).strip())]
+    banned = [
+        *_banned("title", [title], policy),
+        *_banned("description", [description], policy),
+        *_banned("category", [category], policy),
+        *_banned("tags", tags, policy),
+    ]
+    sensitive = _folded(category) in _entries(policy.sensitive_categories)
+    reasons = list(banned)
+    if sensitive:
+        reasons.append(Reason("sensitive-category", SENSITIVE_POINTS, "category", category))
+    if len(title) <= SHORT_TITLE:
+        reasons.append(Reason("incomplete-title", INCOMPLETE_POINTS, "title", title))
+    if len(description) <= SHORT_DESCRIPTION:
+        reasons.append(Reason("incomplete-description", INCOMPLETE_POINTS, "description", description))
+    if tags:
+        reasons.append(Reason("has-tags", TAGS_POINTS, "tags", tags[0]))
+    score = max(0, min(FULL_SCORE, FULL_SCORE + sum(reason.points for reason in reasons)))
+    decision: Decision = "rejected" if banned else "pending" if sensitive or score < policy.threshold else "active"
+    return Moderation(score, decision, reasons)
+
+
+def review_update(before: Listing, after: Listing, *, policy: Policy = DEFAULT_POLICY) -> Moderation | None:
+    """Judge a change to a product; `None` where nothing changed that matters, and its status stays.
+
+    Any change of the words is a fresh review of the new ones, so a rejected product that was mended may become active.
+    A price that moved by more than 20 % makes the product wait, even where its words alone would be accepted.
+
+    `before` is the product as it was last judged, not as it was last saved: otherwise small steps add up unseen.
+    """
+    moved = _price_moved(before.price_amount, after.price_amount)
+    if not moved and _words_of(before) == _words_of(after):
+        return None
+    verdict = review(after.title, after.description, after.category, after.tags, policy=policy)
+    if not moved:
+        return verdict
+    reason = Reason("price-moved", 0, "price", f"{before.price_amount} -> {after.price_amount}")
+    decision: Decision = "pending" if verdict.decision == "active" else verdict.decision
+    return replace(verdict, decision=decision, reasons=[*verdict.reasons, reason])
+
+
+def _words_of(listing: Listing) -> tuple[str, str, str, tuple[str, ...]]:
+    return listing.title, listing.description, listing.category, listing.tags
+
+
+def _price_moved(before: int, after: int) -> bool:
+    return abs(after - before) * 100 > before * PRICE_MOVE_PERCENT
+
+
+class _Word(NamedTuple):
+    folded: str
+    start: int
+    end: int
+
+
+_Entry = tuple[str, ...]
+
+
+def _readable(text: str) -> str:
+    """Return the text as a reader sees it: an excerpt of it shows nothing hidden, and hides nothing."""
+    visible = _HANGUL_FILLERS.sub(" ", _INVISIBLE.sub("", text))
+    return unicodedata.normalize("NFKC", _PERHAPS_TOO_MANY_MARKS.sub(_thinned, visible))
+
+
+def _thinned(signs: re.Match[str]) -> str:
+    kept = []
+    marks = 0
+    for sign in signs[0]:
+        marks = marks + 1 if unicodedata.combining(sign) else 0
+        if marks <= _MARKS_IN_A_RUN:
+            kept.append(sign)
+    return "".join(kept)
+
+
+def _words(readable: str) -> list[_Word]:
+    spans: list[tuple[int, int]] = []
+    for piece in _LETTERS_OR_SIGNS.finditer(readable):
+        start, end = piece.span()
+        follows = bool(spans) and spans[-1][1] == start
+        if not piece[0][0].isalnum():
+            if not follows:
+                continue
+            end = start + sum(1 for _ in takewhile(_is_mark, piece[0]))
+        if follows:
+            spans[-1] = spans[-1][0], end
+        else:
+            spans.append((start, end))
+    # Folding the case can undo the normal form, so it is made again.
+    return [_Word(unicodedata.normalize("NFKC", readable[start:end].casefold()), start, end) for start, end in spans]
+
+
+def _is_mark(sign: str) -> bool:
+    return unicodedata.category(sign).startswith("M")
+
+
+def _folded(readable: str) -> _Entry:
+    return tuple(word.folded for word in _words(readable))
+
+
+@lru_cache(maxsize=8)
+def _entries(listed: frozenset[str]) -> frozenset[_Entry]:
+    return frozenset(entry for text in listed if (entry := _folded(_readable(text))))
+
+
+@lru_cache(maxsize=8)
+def _entries_by_first_word(listed: frozenset[str]) -> dict[str, list[_Entry]]:
+    by_first: dict[str, list[_Entry]] = {}
+    for entry in sorted(_entries(listed)):
+        by_first.setdefault(entry[0], []).append(entry)
+    return by_first
+
+
+def _banned(field: str, texts: Iterable[str], policy: Policy) -> list[Reason]:
+    """Return one reason for each banned entry, with the place where the field holds it first."""
+    found: dict[_Entry, Reason] = {}
+    for text in texts:
+        for entry, start, end in _matches(text, _entries_by_first_word(policy.banned)):
+            if entry not in found:
+                excerpt = text[max(0, start - EXCERPT_CONTEXT) : end + EXCERPT_CONTEXT].strip()
+                found[entry] = Reason("banned-word", BANNED_POINTS, field, excerpt)
+    return list(found.values())
+
+
+def _matches(text: str, by_first: dict[str, list[_Entry]]) -> Iterator[tuple[_Entry, int, int]]:
+    words = _words(text)
+    for place, word in enumerate(words):
+        for entry in by_first.get(word.folded, ()):
+            run = words[place : place + len(entry)]
+            if tuple(part.folded for part in run) == entry:
+                yield entry, word.start, run[-1].end
