@@ -24,6 +24,23 @@ NAMES = [
     "kit",
     "contracts",
 ]
+FILES = [
+    "__init__",
+    "__main__",
+    "contracts/message",
+    "contracts/errors",
+    "contracts/values",
+    "contracts/order",
+    "contracts/product",
+    "contracts/catalogue",
+    "kit/web",
+    "kit/calls",
+    "order/model",
+    "order/store",
+    "order/service",
+    "order/deps",
+    "product/stock",
+]
 
 
 @pytest.fixture
@@ -33,23 +50,7 @@ def tree(tmp_path: Path) -> Path:
     for name in NAMES:
         (package / name).mkdir(parents=True)
         (package / name / "__init__.py").touch()
-    for file in [
-        "__init__",
-        "__main__",
-        "contracts/message",
-        "contracts/errors",
-        "contracts/values",
-        "contracts/order",
-        "contracts/product",
-        "contracts/catalogue",
-        "kit/web",
-        "kit/calls",
-        "order/model",
-        "order/store",
-        "order/service",
-        "order/deps",
-        "product/stock",
-    ]:
+    for file in FILES:
         (package / f"{file}.py").touch()
     (tmp_path / ".importlinter").write_text((ROOT / ".importlinter").read_text())
     return package
