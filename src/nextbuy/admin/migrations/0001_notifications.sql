@@ -1,0 +1,12 @@
+CREATE TABLE notifications (
+    id              uuid        PRIMARY KEY,
+    source_event_id uuid        NOT NULL,
+    kind            text        NOT NULL,
+    title           text        NOT NULL,
+    message         text        NOT NULL,
+    link            text        NOT NULL,
+    read            boolean     NOT NULL DEFAULT false,
+    created_at      timestamptz NOT NULL DEFAULT now(),
+    UNIQUE (source_event_id, kind)
+);
+CREATE INDEX notifications_newest ON notifications (created_at DESC, id DESC);

@@ -1,0 +1,39 @@
+"""Admin: its table of contents."""
+
+from nextbuy.admin.approve_product import approve_product
+from nextbuy.admin.approve_seller import approve_seller
+from nextbuy.admin.create_notification import create_notification
+from nextbuy.admin.deps import Deps
+from nextbuy.admin.get_pending_products import get_pending_products
+from nextbuy.admin.get_pending_sellers import get_pending_sellers
+from nextbuy.admin.notifications import notifications
+from nextbuy.admin.read_notification import read_notification
+from nextbuy.admin.reinstate_account import reinstate_account
+from nextbuy.admin.reject_product import reject_product
+from nextbuy.admin.reject_seller import reject_seller
+from nextbuy.admin.suspend_account import suspend_account
+from nextbuy.admin.suspend_seller import suspend_seller
+from nextbuy.contracts.admin import CreateNotification
+from nextbuy.contracts.values import Role
+from nextbuy.kit.service import Service, answers, get, post
+
+_ADMINS = [Role.ADMIN]
+
+SERVICE = Service(
+    name="admin",
+    deps=Deps,
+    routes=[
+        get("get-pending-sellers", get_pending_sellers, who=_ADMINS),
+        post("approve-seller/{user_id}", approve_seller, who=_ADMINS),
+        post("reject-seller/{user_id}", reject_seller, who=_ADMINS),
+        post("suspend-seller/{user_id}", suspend_seller, who=_ADMINS),
+        get("get-pending-products", get_pending_products, who=_ADMINS),
+        post("approve-product/{product_id}", approve_product, who=_ADMINS),
+        post("reject-product/{product_id}", reject_product, who=_ADMINS),
+        post("suspend-account/{user_id}", suspend_account, who=_ADMINS),
+        post("reinstate-account/{user_id}", reinstate_account, who=_ADMINS),
+        get("notifications", notifications, who=_ADMINS),
+        post("read-notification/{notification_id}", read_notification, who=_ADMINS),
+    ],
+    calls=[answers(CreateNotification, create_notification)],
+)

@@ -1,0 +1,25 @@
+"""What the kafka service needs of others."""
+
+from dataclasses import dataclass
+
+from redis.asyncio import Redis
+
+from nextbuy.contracts.admin import AdminClient
+from nextbuy.contracts.auth import AuthClient
+from nextbuy.kit.database import Database
+from nextbuy.kit.parts import Parts
+
+
+@dataclass(frozen=True)
+class Deps:
+    """The kafka service's needs: it tells admin what happened, and asks auth who reads its dead letters."""
+
+    auth: AuthClient
+    admin: AdminClient
+    database: Database
+    redis: Redis
+
+
+def assemble(parts: Parts) -> Deps:
+    """Return the kafka service's needs out of a process's parts."""
+    return Deps(auth=AuthClient(parts.send), admin=AdminClient(parts.send), database=parts.database, redis=parts.redis)

@@ -1,0 +1,15 @@
+"""Events that the admins should know of become notifications.
+
+`CreateNotification` is kept once per event and kind by admin itself, so a second delivery tells nobody twice.
+"""
+
+from nextbuy.contracts.message import Envelope, Event
+from nextbuy.kafka.deps import Deps
+from nextbuy.kafka.model import notice
+
+
+async def notify_admins(kafka: Deps, event: Event, envelope: Envelope) -> None:
+    """Tell the admins of an event."""
+    note = notice(event, envelope.id)
+    if note is not None:
+        await kafka.admin.create_notification(note)

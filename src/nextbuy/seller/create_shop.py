@@ -1,0 +1,57 @@
+"""POST /seller/api/create-shop: a seller opens a shop, which then waits for an admin's approval.
+
+One shop a seller. The row and `seller.registered` are written together.
+"""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from nextbuy.contracts.seller import SellerRegistered, Shop
+from nextbuy.contracts.values import Category, new_id
+from nextbuy.kit.outbox import publish
+from nextbuy.kit.web import Caller
+from nextbuy.seller import store
+from nextbuy.seller.deps import Deps
+from nextbuy.seller.model import OneShopOnly, ShopTaken, slug_of
+
+
+class CreateShop(Struct, frozen=True):
+    """What a shop is to be called, and what it is about."""
+
+    name: Annotated[str, Meta(min_length=2, max_length=100, pattern=r"\S")]
+    bio: Annotated[str, Meta(max_length=2_000)]
+    category: Category
+
+
+class ShopCreated(Struct, frozen=True):
+    """The shop, as it is now."""
+
+    shop: Shop
+
+
+async def create_shop(seller: Deps, caller: Caller, ask: CreateShop) -> ShopCreated:
+    """Open a shop; it waits for approval.
+
+    Raises:
+        OneShopOnly: the seller has one already.
+        ShopTaken: another shop has that name.
+    """
+    account = await seller.auth.validate_seller(caller.token)
+    shop_id, name = new_id(), ask.name.strip()
+    shop = Shop(shop_id, name, slug_of(name, shop_id), ask.bio.strip(), ask.category.strip(), "pending", account.id, 1)
+    reply = ShopCreated(shop)
+    async with seller.database.transaction() as tx:
+        obstacle = await store.insert_shop(tx, shop, seller_name=account.name, seller_email=account.email)
+        if obstacle == "seller":
+            raise OneShopOnly("You have a shop already; a seller has one.")
+        if obstacle == "name":
+            raise ShopTaken("Another shop has this name; choose another.")
+        await publish(
+            tx,
+            SellerRegistered(
+                shop_id=shop.id, user_id=account.id, shop_name=shop.name, status="pending", shop_version=1
+            ),
+        )
+        await caller.keep(tx, reply)
+    return reply

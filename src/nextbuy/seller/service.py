@@ -1,0 +1,39 @@
+"""Seller: its table of contents."""
+
+from nextbuy.contracts.seller import (
+    DecideSeller,
+    GetShops,
+    ListSellers,
+    SellerApproved,
+    SellerRegistered,
+    SellerRejected,
+    SellerSuspended,
+    ValidateShopOwner,
+)
+from nextbuy.contracts.values import Role
+from nextbuy.kit.service import Service, answers, get, post
+from nextbuy.seller.create_shop import create_shop
+from nextbuy.seller.decide_seller import decide_seller
+from nextbuy.seller.deps import Deps
+from nextbuy.seller.get_shop import get_shop
+from nextbuy.seller.get_shops import get_shops
+from nextbuy.seller.list_sellers import list_sellers
+from nextbuy.seller.my_shop import my_shop
+from nextbuy.seller.validate_shop_owner import validate_shop_owner
+
+SERVICE = Service(
+    name="seller",
+    deps=Deps,
+    routes=[
+        post("create-shop", create_shop, who=[Role.SELLER], status=201),
+        get("my-shop", my_shop, who=[Role.SELLER]),
+        get("get-shop/{shop_id}", get_shop),
+    ],
+    calls=[
+        answers(ValidateShopOwner, validate_shop_owner),
+        answers(GetShops, get_shops),
+        answers(ListSellers, list_sellers),
+        answers(DecideSeller, decide_seller),
+    ],
+    publishes=[SellerRegistered, SellerApproved, SellerRejected, SellerSuspended],
+)

@@ -1,0 +1,105 @@
+"""The SQL of seller."""
+
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from nextbuy.contracts.seller import Seller, Shop
+from nextbuy.contracts.values import Page, ShopStatus
+from nextbuy.kit.database import Reader, Row, Transaction
+from nextbuy.kit.paging import decode_cursor, encode_cursor
+
+_SHOP: Final = "id, name, slug, bio, category, status, seller_id, version"
+_SELLER: Final = f"{_SHOP}, seller_name, seller_email, submitted_at"
+
+
+def _shop(row: Row) -> Shop:
+    return Shop(
+        id=row["id"],
+        name=row["name"],
+        slug=row["slug"],
+        bio=row["bio"],
+        category=row["category"],
+        status=row["status"],
+        seller_id=row["seller_id"],
+        version=row["version"],
+    )
+
+
+def _seller(row: Row) -> Seller:
+    return Seller(row["seller_id"], row["seller_name"], row["seller_email"], _shop(row), row["submitted_at"])
+
+
+async def insert_shop(tx: Transaction, shop: Shop, *, seller_name: str, seller_email: str) -> str | None:
+    """Write a new shop; return None, or what stands against it: `seller` (has one already) or `name` (is taken)."""
+    row = await tx.fetchrow(
+        """
+        INSERT INTO shops (id, seller_id, seller_name, seller_email, name, slug, bio, category)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING RETURNING id
+        """,
+        shop.id,
+        shop.seller_id,
+        seller_name,
+        seller_email,
+        shop.name,
+        shop.slug,
+        shop.bio,
+        shop.category,
+    )
+    if row is not None:
+        return None
+    return "seller" if await of_seller(tx, shop.seller_id) else "name"
+
+
+async def of_seller(db: Reader, seller_id: UUID) -> Shop | None:
+    """Return a seller's shop, or None."""
+    row = await db.fetchrow(f"SELECT {_SHOP} FROM shops WHERE seller_id = $1", seller_id)  # noqa: S608  constant columns
+    return None if row is None else _shop(row)
+
+
+async def shops(db: Reader, shop_ids: list[UUID]) -> list[Shop]:
+    """Return those of these shops that exist."""
+    rows = await db.fetch(f"SELECT {_SHOP} FROM shops WHERE id = ANY($1)", shop_ids)  # noqa: S608  constant columns
+    return [_shop(row) for row in rows]
+
+
+async def lock_seller(tx: Transaction, seller_id: UUID) -> Seller | None:
+    """Return a seller whose row nobody else can change until the transaction ends, or None."""
+    row = await tx.fetchrow(f"SELECT {_SELLER} FROM shops WHERE seller_id = $1 FOR UPDATE", seller_id)  # noqa: S608
+    return None if row is None else _seller(row)
+
+
+async def set_status(tx: Transaction, shop_id: UUID, status: ShopStatus, *, reason: str, by: UUID) -> Seller:
+    """Write a decision and the state that it leads to."""
+    row = await tx.fetchrow(
+        f"""
+        WITH decided AS (INSERT INTO decisions (shop_id, decision, reason, by) VALUES ($1, $2, $3, $4))
+        UPDATE shops SET status = $2, version = version + 1 WHERE id = $1 RETURNING {_SELLER}
+        """,  # noqa: S608  constant columns
+        shop_id,
+        status,
+        reason,
+        by,
+    )
+    if row is None:
+        message = f"shop {shop_id} was locked, and is gone"
+        raise LookupError(message)
+    return _seller(row)
+
+
+async def sellers(db: Reader, status: ShopStatus, *, limit: int, cursor: str | None) -> Page[Seller]:
+    """Return sellers in a state, oldest first."""
+    after = decode_cursor(cursor, datetime, UUID) if cursor else (None, None)
+    rows = await db.fetch(
+        f"""
+        SELECT {_SELLER} FROM shops
+         WHERE status = $1 AND ($2::timestamptz IS NULL OR (submitted_at, id) > ($2, $3::uuid))
+         ORDER BY submitted_at, id LIMIT $4
+        """,  # noqa: S608  constant columns
+        status,
+        *after,
+        limit + 1,
+    )
+    found = [_seller(row) for row in rows[:limit]]
+    more = len(rows) > limit
+    return Page(found, encode_cursor(found[-1].submitted_at, found[-1].shop.id) if more else None)
