@@ -27,11 +27,11 @@ NAMED_ONLY_IN = {
     "jinja2": ["web/"],
     "joserfc": ["auth/", "kit/caller.py"],
     "psutil": ["embedded/"],
-    "redis": ["kit/bus_redis.py", "kit/cache.py", "kit/parts.py"],
+    "redis": ["kit/bus_redis.py", "kit/cache.py", "kit/interactions.py", "kit/parts.py"],
     "rich": ["__main__.py"],
     "starlette": ["kit/web.py"],
     "stripe": ["order/"],
-    "uvicorn": ["host.py", "host/", "kit/web.py"],
+    "uvicorn": ["host.py", "host/", "kit/server.py"],
     "uvloop": ["host.py", "host/"],
 }
 

@@ -108,7 +108,12 @@ def test_a_service_that_is_only_begun_is_left_alone(tree: Path) -> None:
     [
         ("order/service.py", "from starlette.responses import Response", "starlette", "kit/web.py"),
         ("order/store.py", "import asyncpg", "asyncpg", "kit/database.py, kit/outbox.py"),
-        ("order/store.py", "import redis.asyncio", "redis", "kit/bus_redis.py, kit/cache.py, kit/parts.py"),
+        (
+            "order/store.py",
+            "import redis.asyncio",
+            "redis",
+            "kit/bus_redis.py, kit/cache.py, kit/interactions.py, kit/parts.py",
+        ),
         ("kit/web.py", "import httptools", "httptools", "no file"),
     ],
 )

@@ -13,7 +13,7 @@ import pytest
 import redis
 
 from nextbuy.embedded import pgbench_path, running, start_engines, start_postgres, start_redis
-from nextbuy.embedded.binaries import postgres_bin
+from nextbuy.embedded.binaries import postgres_bin, with_libraries
 from nextbuy.embedded.folder import open_log
 from nextbuy.embedded.identity import Identity, open_programs, open_the_way
 
@@ -149,13 +149,19 @@ def test_programs_that_a_strict_umask_closed_can_be_run_again(data: Path) -> Non
         path.touch()
         path.chmod(mode)
     data.chmod(0o700)
-    open_programs(data, Identity(uid=os.geteuid() + 4242, gid=4242))
+    open_programs([data], Identity(uid=os.geteuid() + 4242, gid=4242))
     assert [stat.S_IMODE(path.stat().st_mode) for path in (data, program.parent, program, text)] == [
         0o705,
         0o705,
         0o705,
         0o604,
     ]
+
+
+def test_the_libraries_that_a_wheel_puts_beside_its_package_belong_to_its_programs(data: Path) -> None:
+    (data / "engine" / "install" / "bin").mkdir(parents=True)
+    (data / "engine.libs").mkdir()
+    assert with_libraries(data / "engine" / "install") == [data / "engine" / "install", data / "engine.libs"]
 
 
 def test_a_log_that_has_grown_large_is_set_aside(data: Path) -> None:

@@ -41,6 +41,16 @@ def redis_server() -> Path:
     return _inside(package, "bin/redis-server", "Redis", "NEXTBUY_REDIS_URL")
 
 
+def with_libraries(programs: Path) -> list[Path]:
+    """A folder of a wheel's programs, and the folder beside the package where wheels put the libraries of theirs.
+
+    Args:
+        programs: a folder inside of the package, one or two levels down.
+    """
+    packages = (folder.with_name(f"{folder.name}.libs") for folder in programs.parents[:2])
+    return [programs, *(libraries for libraries in packages if libraries.is_dir())]
+
+
 def _inside(package: str, path: str, engine: str, setting: str) -> Path:
     spec = find_spec(package)
     found = Path(spec.origin).parent / path if spec and spec.origin else None

@@ -78,22 +78,25 @@ def open_the_way(paths: Iterable[Path], identity: Identity) -> None:
             _allow(folder, PASS)
 
 
-def open_programs(folder: Path, identity: Identity) -> None:
-    """Lets this user run the programs under a folder of ours, where a strict umask had installed them for root alone.
+def open_programs(folders: Iterable[Path], identity: Identity) -> None:
+    """Lets this user run programs of ours, where a strict umask had installed them for root alone.
 
     Args:
-        folder: where the wheel put the engine.
+        folders: where the wheel put the engine and its libraries.
         identity: the user that the engine runs as.
 
     Raises:
         EngineError: a file there may not be changed.
     """
-    if identity.is_us or folder.stat().st_mode & READ_AND_PASS == READ_AND_PASS:
+    if identity.is_us:
         return
-    # The folder itself comes last: as long as it is closed, the work is not done.
-    for path in [*folder.rglob("*"), folder]:
-        if not path.is_symlink():
-            _allow(path, READ_AND_PASS if path.is_dir() or path.stat().st_mode & 0o100 else 0o004)
+    for folder in folders:
+        if folder.stat().st_mode & READ_AND_PASS == READ_AND_PASS:
+            continue
+        # The folder itself comes last: as long as it is closed, the work is not done.
+        for path in [*folder.rglob("*"), folder]:
+            if not path.is_symlink():
+                _allow(path, READ_AND_PASS if path.is_dir() or path.stat().st_mode & 0o100 else 0o004)
 
 
 def _allow(path: Path, rights: int) -> None:

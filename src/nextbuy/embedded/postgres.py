@@ -11,7 +11,7 @@ from typing import TextIO
 from urllib.parse import quote
 
 from nextbuy.embedded import folder
-from nextbuy.embedded.binaries import POSTGRES_MAJOR, postgres_bin
+from nextbuy.embedded.binaries import POSTGRES_MAJOR, postgres_bin, with_libraries
 from nextbuy.embedded.errors import EngineError, disk_full, unusable
 from nextbuy.embedded.identity import Identity, identity_for, open_programs, open_the_way
 from nextbuy.embedded.process import Child, end_orphans, spawn
@@ -147,7 +147,7 @@ def _launch(data: Path, lock: TextIO, unsafe: dict[str, str]) -> StartingPostgre
     cluster = data / "postgres"
     identity = identity_for(cluster)
     programs = postgres_bin()
-    open_programs(programs.parent, identity)
+    open_programs(with_libraries(programs.parent), identity)
     sockets = folder.make_socket_folder(data, identity)
     open_the_way([programs, cluster, sockets], identity)
     log = folder.open_log(data, "postgres")

@@ -8,7 +8,7 @@ from typing import TextIO
 from urllib.parse import quote
 
 from nextbuy.embedded import folder
-from nextbuy.embedded.binaries import redis_server
+from nextbuy.embedded.binaries import redis_server, with_libraries
 from nextbuy.embedded.errors import EngineError, unusable
 from nextbuy.embedded.identity import Identity, identity_for, open_programs, open_the_way
 from nextbuy.embedded.process import Child, end_orphans, spawn
@@ -115,7 +115,7 @@ def _launch(data: Path, lock: TextIO, unsafe: dict[str, str]) -> StartingRedis:
     kept = data / "redis"
     identity = identity_for(kept)
     program = redis_server()
-    open_programs(program.parent, identity)
+    open_programs(with_libraries(program.parent), identity)
     path = folder.make_socket_folder(data, identity) / SOCKET
     if kept.exists():
         _expect_our_format(kept, program)
