@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import asyncpg
@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from nextbuy.embedded import start_postgres
+from nextbuy.embedded.folder import socket_folder
 
 
 @pytest.fixture
@@ -25,6 +26,15 @@ def data() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="nb-"))
     yield folder / "data"
     shutil.rmtree(folder)
+
+
+@pytest.fixture
+def deep(data: Path) -> Iterator[Path]:
+    """A data folder with a path too long for sockets."""
+    folder = data / ("a-folder-with-a-long-name/" * 6)
+    yield folder
+    with suppress(FileNotFoundError):
+        socket_folder(folder).rmdir()
 
 
 @pytest.fixture(scope="session")
