@@ -13,6 +13,11 @@ import sys
 PR_SET_PDEATHSIG = 1
 
 
+def leashed(death_signal: signal.Signals, user: tuple[str, str] = ("-", "-")) -> list[str]:
+    """What goes before a command so that it gets `death_signal` when we are gone."""
+    return [sys.executable, "-I", "-S", __file__, str(os.getpid()), str(int(death_signal)), *user]
+
+
 def main() -> None:
     """Drops root, asks the kernel for the signal, and becomes the program."""
     parent, last_signal, uid, gid, *command = sys.argv[1:]

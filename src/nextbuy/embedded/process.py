@@ -120,16 +120,7 @@ def spawn(
             "engines are started from the main thread: the kernel stops them when the thread that started them ends"
         )
     user = ("-", "-") if identity.is_us else (str(identity.uid), str(identity.gid))
-    held = [
-        sys.executable,
-        "-I",
-        "-S",
-        leash.__file__,
-        str(os.getpid()),
-        str(int(death_signal)),
-        *user,
-        *map(str, command),
-    ]
+    held = [*leash.leashed(death_signal, user), *map(str, command)]
     # A person's PGDATA, PGPORT, PGOPTIONS … are about other servers than ours.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
     try:

@@ -1,0 +1,1 @@
+"""Puts services together for a topology; nothing else imports them."""

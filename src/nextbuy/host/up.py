@@ -1,0 +1,114 @@
+"""`nextbuy up`: the whole marketplace, on embedded engines where no others are named, in this process or in one per service."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from socket import socket
+from typing import Final
+
+from msgspec.structs import replace
+
+from nextbuy.demo.catalogue import PASSWORD
+from nextbuy.embedded import Engines, start_engines
+from nextbuy.host import filling
+from nextbuy.host.accounts import make_admin
+from nextbuy.host.console import Steps
+from nextbuy.host.databases import prepare
+from nextbuy.host.door import serving_gateway
+from nextbuy.host.log import open_journal
+from nextbuy.host.process import Process
+from nextbuy.host.running import busy_port, run, told_plainly
+from nextbuy.host.secrets import kept_secret
+from nextbuy.host.supervisor import Supervisor, free_port
+from nextbuy.host.table import BEHIND
+from nextbuy.kit.config import Settings
+from nextbuy.kit.server import listen
+from nextbuy.kit.transports import HttpTransport, Transport
+
+_PROCESSES: Final = (*BEHIND, "gateway")
+
+
+def up(settings: Settings, *, empty: bool, processes: bool) -> None:
+    """Start everything, say so, serve until Ctrl-C, stop everything.
+
+    Raises:
+        CannotRun: something stands in the way; the message says what to do.
+    """
+    steps = Steps()
+    try:
+        door = listen(settings.host, settings.port)
+    except OSError as error:
+        raise busy_port(settings.host, settings.port, error) from error
+    with contextlib.closing(door), told_plainly():
+        settings = replace(settings, secret=settings.secret or kept_secret(settings.data))
+        with _engines(settings) as with_engines:
+            steps.done("PostgreSQL and Redis are up")
+            run(lambda stop: _serve(with_engines, steps, stop, door=door, empty=empty, processes=processes))
+    steps.console.print("Stopped.")
+
+
+@contextlib.contextmanager
+def _engines(settings: Settings) -> Iterator[Settings]:
+    if settings.postgres_url and settings.redis_url:
+        yield settings
+        return
+    engines: Engines = start_engines(settings.data)
+    try:
+        yield replace(
+            settings,
+            postgres_url=settings.postgres_url or engines.postgres.url,
+            redis_url=settings.redis_url or engines.redis.url,
+        )
+    finally:
+        engines.stop()
+
+
+async def _serve(  # noqa: PLR0913
+    settings: Settings, steps: Steps, stop: asyncio.Event, *, door: socket, empty: bool, processes: bool
+) -> None:
+    journal = open_journal(settings.data, settings.log_level)
+    migrated = await prepare(settings, BEHIND)
+    steps.done(f"databases are ready ({len(migrated)} migrations)" if migrated else "databases are ready")
+    word = filling.marked(settings.data) or ("empty" if empty else "")
+    demo = word != "empty"
+    if processes:
+        settings = replace(settings, service_urls={name: f"http://127.0.0.1:{free_port()}" for name in BEHIND})
+        door.close()
+        topology = _in_processes(settings, demo=demo)
+    else:
+        topology = _in_one(settings, Process(settings, BEHIND, journal), door, demo=demo)
+    async with topology as transports:
+        steps.done("one process per service" if processes else "seven services in one process")
+        if not word:
+            await make_admin(settings, filling.ADMIN, PASSWORD, name="Noor")
+            await filling.fill(transports, PASSWORD)
+            steps.done("a demo market: shops, products, accounts")
+        filling.mark(settings.data, "filled" if demo else "empty")
+        steps.ready(settings, demo=demo)
+        await stop.wait()
+        steps.console.print("\nStopping …")
+
+
+@contextlib.asynccontextmanager
+async def _in_one(
+    settings: Settings, process: Process, door: socket, *, demo: bool
+) -> AsyncIterator[dict[str, Transport]]:
+    try:
+        await process.start()
+        async with serving_gateway(settings, process, door, demo=demo):
+            yield process.transports
+    finally:
+        await process.stop()
+
+
+@contextlib.asynccontextmanager
+async def _in_processes(settings: Settings, *, demo: bool) -> AsyncIterator[dict[str, Transport]]:
+    supervisor = Supervisor(settings, _PROCESSES, demo=demo)
+    transports: dict[str, Transport] = {name: HttpTransport(name, url) for name, url in settings.service_urls.items()}
+    try:
+        await supervisor.start()
+        yield transports
+    finally:
+        await supervisor.stop()
+        for transport in transports.values():
+            await transport.close()
