@@ -10,6 +10,7 @@ from nextbuy.host.databases import service_url
 from nextbuy.kit.clock import utc_now
 from nextbuy.kit.config import Settings
 from nextbuy.kit.database import Database
+from nextbuy.kit.interactions import Interactions
 from nextbuy.kit.parts import Parts
 from nextbuy.kit.telemetry import Journal
 
@@ -29,7 +30,7 @@ async def make_admin(settings: Settings, email: str, password: str, *, name: str
             settings=settings,
             journal=Journal(),
             clock=utc_now,
-            redis=redis,
+            interactions=Interactions(redis),
             database_or_none=database,
         )
         return await create_admin(nextbuy.auth.deps.assemble(parts), email, password, name)

@@ -22,7 +22,7 @@ from nextbuy.kit.config import Settings
 from nextbuy.kit.consumer import Consumer
 from nextbuy.kit.database import Database, as_app_error
 from nextbuy.kit.idempotency import forget_old
-from nextbuy.kit.interactions import InteractionRecorder
+from nextbuy.kit.interactions import Interactions
 from nextbuy.kit.outbox_relay import Relay
 from nextbuy.kit.parts import Parts
 from nextbuy.kit.service import Job
@@ -50,14 +50,14 @@ class Process:
         self.redis: Redis = Redis.from_url(
             settings.redis_url, socket_timeout=2.0, socket_connect_timeout=0.5, max_connections=64
         )
-        self.recorder = InteractionRecorder(self.redis)
+        self.interactions = Interactions(self.redis)
         self.breakers = {name: Breaker(asyncio.get_running_loop().time) for name in BEHIND}
         self.transports: dict[str, Transport] = {name: self._transport(name) for name in BEHIND}
         self.verifier = TokenVerifier(self._public_keys)
         self._keys = AuthClient(self.calls("gateway").send)
         self._running: list[asyncio.Task[None]] = []
         self._stack = AsyncExitStack()
-        journal.recorder = self.recorder.record
+        journal.recorder = self.interactions.record
 
     def _transport(self, name: str) -> Transport:
         url = self.settings.service_urls.get(name)
@@ -87,7 +87,7 @@ class Process:
         self._stack.push_async_callback(self.redis.aclose)
         for transport in self.transports.values():
             self._stack.push_async_callback(transport.close)
-        self._keep("interactions", self.recorder.run)
+        self._keep("interactions", self.interactions.run)
         stored = [name for name in self.names if ENTRIES[name].service.stores]
         opened = await asyncio.gather(*(self._connect(name) for name in stored))
         self.databases = dict(zip(stored, opened, strict=True))
@@ -108,7 +108,7 @@ class Process:
                 settings=self.settings,
                 journal=self.journal,
                 clock=utc_now,
-                redis=self.redis,
+                interactions=self.interactions,
                 database_or_none=database,
             )
         )

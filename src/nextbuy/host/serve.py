@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 
+from nextbuy.contracts.errors import NotFound
 from nextbuy.host.door import serving_gateway
 from nextbuy.host.log import open_journal
 from nextbuy.host.process import Process
@@ -13,8 +14,7 @@ from nextbuy.kit.asgi import service_app
 from nextbuy.kit.config import ConfigError, Settings
 from nextbuy.kit.server import listen, serving
 from nextbuy.kit.service import BODY_LIMIT
-from nextbuy.kit.wire import Answer, Request, problem_answer
-from nextbuy.contracts.errors import NotFound
+from nextbuy.kit.wire import Answer, Handler, Request, problem_answer
 
 GATEWAY = "gateway"
 
@@ -69,7 +69,7 @@ def _check(settings: Settings, names: tuple[str, ...]) -> None:
         raise ConfigError(message)
 
 
-def _together(process: Process):
+def _together(process: Process) -> Handler:
     async def handle(request: Request) -> Answer:
         answers = process.handler(request.path.split("/", 2)[1] if request.path.count("/") > 1 else "")
         if answers is None:

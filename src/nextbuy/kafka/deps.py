@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 
-from redis.asyncio import Redis
-
 from nextbuy.contracts.admin import AdminClient
 from nextbuy.contracts.auth import AuthClient
 from nextbuy.kit.database import Database
+from nextbuy.kit.interactions import Interactions
 from nextbuy.kit.parts import Parts
 
 
@@ -17,9 +16,14 @@ class Deps:
     auth: AuthClient
     admin: AdminClient
     database: Database
-    redis: Redis
+    interactions: Interactions
 
 
 def assemble(parts: Parts) -> Deps:
     """Return the kafka service's needs out of a process's parts."""
-    return Deps(auth=AuthClient(parts.send), admin=AdminClient(parts.send), database=parts.database, redis=parts.redis)
+    return Deps(
+        auth=AuthClient(parts.send),
+        admin=AdminClient(parts.send),
+        database=parts.database,
+        interactions=parts.interactions,
+    )

@@ -13,6 +13,7 @@ import msgspec
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from nextbuy.contracts.errors import Unavailable
 from nextbuy.kit.telemetry import Interaction
 
 log: Final = logging.getLogger(__name__)
@@ -27,10 +28,10 @@ def _key(trace_id: str) -> str:
     return f"nextbuy:interactions:{trace_id}"
 
 
-class InteractionRecorder:
-    """Takes lines at once and writes them in batches."""
+class Interactions:
+    """Takes lines at once, writes them in batches, and reads them back."""
 
-    def __init__(self, redis: "Redis") -> None:
+    def __init__(self, redis: Redis) -> None:
         """Write to `redis`; `run` must be running."""
         self._redis = redis
         self._waiting: deque[tuple[str, bytes]] = deque(maxlen=_MOST_WAITING)
@@ -56,21 +57,23 @@ class InteractionRecorder:
             by_trace.setdefault(trace_id, []).append(line)
         pipeline = self._redis.pipeline(transaction=False)
         for trace_id, those in by_trace.items():
-            pipeline.rpush(_key(trace_id), *those)
-            pipeline.ltrim(_key(trace_id), -_MOST_PER_TRACE, -1)
-            pipeline.expire(_key(trace_id), _KEPT_SECONDS)
+            pipeline.execute_command("RPUSH", _key(trace_id), *those)
+            pipeline.execute_command("LTRIM", _key(trace_id), -_MOST_PER_TRACE, -1)
+            pipeline.execute_command("EXPIRE", _key(trace_id), _KEPT_SECONDS)
         try:
             await pipeline.execute()
         except (RedisError, OSError, TimeoutError) as error:
             log.warning("%d interactions are in the log only: %s", len(lines), type(error).__name__)
 
+    async def of(self, trace_id: str) -> list[Interaction]:
+        """Return the interactions of a trace in the order in which they began; none where nothing is kept.
 
-async def interactions_of(redis: "Redis", trace_id: str) -> list[Interaction]:
-    """Return the interactions of a trace in the order in which they began; none where nothing is kept.
-
-    Raises:
-        RedisError: Redis is out of reach.
-    """
-    lines = await redis.lrange(_key(trace_id), 0, -1)
-    found = [msgspec.json.decode(line, type=Interaction) for line in lines]
-    return sorted(found, key=lambda interaction: interaction.at)
+        Raises:
+            Unavailable: Redis is out of reach.
+        """
+        try:
+            lines = await self._redis.lrange(_key(trace_id), 0, -1)
+        except (RedisError, OSError, TimeoutError) as error:
+            raise Unavailable("The record of interactions is out of reach; the log has them.", retry_after=5) from error
+        found = [msgspec.json.decode(line, type=Interaction) for line in lines]
+        return sorted(found, key=lambda interaction: interaction.at)

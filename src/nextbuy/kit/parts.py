@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass
 
-from redis.asyncio import Redis
-
 from nextbuy.contracts.message import Send
 from nextbuy.kit.clock import Clock
 from nextbuy.kit.config import Settings
 from nextbuy.kit.database import Database
+from nextbuy.kit.interactions import Interactions
 from nextbuy.kit.telemetry import Journal
 
 
@@ -19,7 +18,7 @@ class Parts:
     settings: Settings
     journal: Journal
     clock: Clock
-    redis: Redis
+    interactions: Interactions
     database_or_none: Database | None
 
     @property
