@@ -12,6 +12,7 @@
 | `NEXTBUY_WEBHOOK_SECRETS` | secrets that webhooks may be signed with, comma-separated, newest first | derived |
 | `NEXTBUY_SESSION_MINUTES` | how long a payment session holds its lines | `30` |
 | `NEXTBUY_RATE_LIMITS` | `off` lifts the rate limits, for load tests | on |
+| `NEXTBUY_CORS_ORIGINS` | origins whose pages may use the API with a login, comma-separated | pages of its own origin alone |
 | `NEXTBUY_LOG_LEVEL` | `debug`, `info`, `warning` or `error` | `info` |
 """
 
@@ -48,6 +49,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     webhook_secrets: tuple[str, ...] = ()
     session_minutes: float = 30.0
     rate_limits: bool = True
+    cors_origins: tuple[str, ...] = ()
     log_level: str = "info"
 
     def derive(self, purpose: str) -> str:
@@ -103,6 +105,7 @@ def from_environment(environment: Mapping[str, str] = os.environ, *, secret: byt
         webhook_secrets=tuple(part.strip() for part in read("WEBHOOK_SECRETS").split(",") if part.strip()),
         session_minutes=_number("SESSION_MINUTES", read("SESSION_MINUTES", "30"), least=0.01, most=24 * 60),
         rate_limits=read("RATE_LIMITS", "on").lower() not in {"off", "0", "no", "false"},
+        cors_origins=_origins(read("CORS_ORIGINS")),
         log_level=level,
     )
 
@@ -116,6 +119,16 @@ def _number(name: str, text: str, *, least: float, most: float) -> float:
         message = f"NEXTBUY_{name} is a number from {least:g} to {most:g}, not {text!r}."
         raise ConfigError(message)
     return number
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    origins = tuple(part.strip().rstrip("/") for part in text.split(",") if part.strip())
+    for origin in origins:
+        parts = urlsplit(origin)
+        if origin != f"{parts.scheme}://{parts.netloc}" or parts.scheme not in {"http", "https"} or not parts.netloc:
+            message = f"NEXTBUY_CORS_ORIGINS lists origins like https://shop.example, and {origin!r} is none."
+            raise ConfigError(message)
+    return origins
 
 
 def _url(name: str, text: str, schemes: set[str]) -> str:

@@ -1,0 +1,42 @@
+"""A request body on its way from a client to a service, within its bounds."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+from nextbuy.kit.asgi import BODY_SECONDS, Disconnected, Receive, TooSlow, too_large
+
+
+class ClientBody:
+    """The pieces of a body as they come in: never more than `limit` bytes, and never for longer than `BODY_SECONDS`."""
+
+    def __init__(self, receive: Receive, size: int | None, limit: int) -> None:
+        """Read from `receive`; `size` is what the client announced, None where it did not."""
+        self.size = size
+        self.failure: Exception | None = None
+        self._receive = receive
+        self._limit = limit
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Give the pieces; what ends them too early is kept as `failure` as well, for a client library may wrap what is raised."""
+        try:
+            read, ends = 0, time.monotonic() + BODY_SECONDS
+            more = True
+            while more:
+                async with asyncio.timeout(ends - time.monotonic()):
+                    message = await self._receive()
+                if message["type"] != "http.request":
+                    raise Disconnected
+                piece = message.get("body", b"")
+                more = message.get("more_body", False)
+                read += len(piece)
+                if read > self._limit:
+                    raise too_large(self._limit)
+                if piece:
+                    yield piece
+        except TimeoutError:
+            self.failure = TooSlow(f"The body did not arrive within {BODY_SECONDS:g} seconds.")
+            raise self.failure from None
+        except Exception as error:
+            self.failure = error
+            raise

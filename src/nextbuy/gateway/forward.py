@@ -1,0 +1,156 @@
+"""Carries a request to its service: deadline, breaker, one more try where that is safe, and one log line for each."""
+
+import asyncio
+import random
+import time
+from collections.abc import Mapping
+from typing import Final, cast
+
+import msgspec
+from msgspec import Struct
+
+from nextbuy.contracts.errors import AppError, BreakerOpen, DeadlinePassed, Unavailable
+from nextbuy.gateway.deadlines import Deadlines, Passed
+from nextbuy.gateway.targets import Incoming, Target
+from nextbuy.kit.breaker import Breaker, Open
+from nextbuy.kit.retry import RetryBudget, backoff
+from nextbuy.kit.telemetry import Journal, Trace
+from nextbuy.kit.wire import DEADLINE, PROBLEM, Answer, Request
+
+LIMIT: Final = 10.0
+"""Seconds that a service has for an answer."""
+GRACE: Final = 0.25
+"""Seconds more before it is given up: a service that keeps its deadline says better itself what it waited for."""
+_PAUSE: Final = 0.05
+_SAFE: Final = frozenset({"GET", "HEAD"})
+
+
+class _Slug(Struct):
+    slug: str = ""
+
+
+class Forwarder:
+    """Carries requests to services, each behind a breaker of its own."""
+
+    def __init__(
+        self, targets: Mapping[str, Target], breakers: Mapping[str, Breaker], journal: Journal, *, limit: float = LIMIT
+    ) -> None:
+        """Carry to `targets`, with `limit` seconds for an answer."""
+        self._targets = targets
+        self._breakers = breakers
+        self._journal = journal
+        self._deadlines = Deadlines()
+        self._limit = limit
+        self._limit_header = str(int(limit * 1000))
+        self._budgets = {name: RetryBudget(now=time.monotonic) for name in targets}
+
+    def streams(self, service: str) -> bool:
+        """Tell whether a service takes a body that is still on its way."""
+        return self._targets[service].streams
+
+    async def forward(self, service: str, request: Request, body: Incoming | None, trace: Trace, name: str) -> Answer:
+        """Carry a request whose headers are a dict that is ours, and return the answer, whatever its status.
+
+        Raises:
+            AppError: there is no answer.
+        """
+        if request.method not in _SAFE:
+            return await self._attempt(service, request, body, trace, name, 1)
+        self._budgets[service].deposit()
+        try:
+            answer = await self._attempt(service, request, None, trace, name, 1)
+            # A service that says when to come again knows better than we do.
+            if answer.status != 503 or any(header == "retry-after" for header, _ in answer.headers):  # noqa: PLR2004
+                return answer
+            if not self._budgets[service].withdraw():
+                return answer
+        except (BreakerOpen, DeadlinePassed):
+            raise
+        except Unavailable:
+            if not self._budgets[service].withdraw():
+                raise
+        await asyncio.sleep(backoff(0, base=_PAUSE, cap=_PAUSE, random=random.random))
+        return await self._attempt(service, request, None, trace, name, 2)
+
+    async def _attempt(
+        self, service: str, request: Request, body: Incoming | None, trace: Trace, name: str, attempt: int
+    ) -> Answer:
+        began = time.perf_counter()
+        span = trace.child()
+        outcome, status = "ok", 0
+        try:
+            answer = await self._exchange(service, request, body, span)
+            status = answer.status
+            if status >= 400:  # noqa: PLR2004
+                outcome = slug_of(answer)
+            return answer
+        except AppError as error:
+            outcome, status = error.slug, error.status
+            raise
+        except BaseException as error:
+            outcome = "cancelled" if isinstance(error, asyncio.CancelledError) else "broken"
+            raise
+        finally:
+            self._journal.interaction(
+                "forward",
+                "gateway",
+                service,
+                name,
+                trace=span,
+                began=began,
+                outcome=outcome,
+                status=status,
+                attempt=attempt,
+            )
+
+    async def _exchange(self, service: str, request: Request, body: Incoming | None, span: Trace) -> Answer:
+        try:
+            permit = self._breakers[service].admit()
+        except Open as error:
+            raise BreakerOpen(
+                f"The {service} service failed too often just now; try again later.", retry_after=error.retry_after
+            ) from None
+        headers = cast("dict[str, str]", request.headers)
+        headers["traceparent"] = span.traceparent
+        headers[DEADLINE] = self._limit_header
+        try:
+            answer = await self._deadlines.keep(self._targets[service].deliver(request, body), self._limit + GRACE)
+        except Passed:
+            permit.failure()
+            raise DeadlinePassed(f"The {service} service did not answer in time; try again.", retry_after=1) from None
+        except Unavailable:
+            permit.failure()
+            raise
+        except AppError:
+            # What the client sent could not be read: that tells nothing of the service.
+            permit.abandon()
+            raise
+        except Exception:
+            permit.failure()
+            raise
+        except BaseException:
+            permit.abandon()
+            raise
+        if answer.status < 500 or _says_what_it_lacks(answer):  # noqa: PLR2004
+            permit.success()
+        else:
+            permit.failure()
+        return answer
+
+
+def _says_what_it_lacks(answer: Answer) -> bool:
+    """Tell whether a 5xx is a live service's word that something it needs is away.
+
+    It does not count against that service: the breaker would close off all else that it still can do.
+    """
+    return answer.status != 500 and answer.content_type == PROBLEM  # noqa: PLR2004
+
+
+def slug_of(answer: Answer) -> str:
+    """Return what an error says of itself in one word."""
+    if answer.content_type == PROBLEM:
+        try:
+            return msgspec.json.decode(answer.body, type=_Slug).slug or "problem"
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            pass
+    return "refused" if answer.status < 500 else "failed"  # noqa: PLR2004
