@@ -9,7 +9,6 @@ import hashlib
 import hmac
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from http.cookies import CookieError, SimpleCookie
 from typing import Final
 from uuid import UUID
 
@@ -136,22 +135,28 @@ def token_of(method: str, headers: Mapping[str, str]) -> str | None:
     if authorization is not None:
         scheme, _, token = authorization.partition(" ")
         return token.strip() if scheme.lower() == "bearer" and token else None
-    raw = headers.get("cookie")
-    if raw is None or ACCESS_COOKIE not in raw:
-        return None
-    try:
-        cookies = SimpleCookie(raw)
-    except CookieError:
-        return None
-    access = cookies.get(ACCESS_COOKIE)
+    access = cookie_of(headers, ACCESS_COOKIE)
     if access is None:
         return None
     if method not in _SAFE:
-        expected = cookies[CSRF_COOKIE].value if CSRF_COOKIE in cookies else ""
-        given = headers.get(CSRF_HEADER, "")
-        if not expected or not hmac.compare_digest(expected.encode(), given.encode()):
+        expected = cookie_of(headers, CSRF_COOKIE)
+        if expected is None or not hmac.compare_digest(_bytes(expected), _bytes(headers.get(CSRF_HEADER, ""))):
             raise NotAllowed(f"Send the {CSRF_COOKIE} cookie's value as {CSRF_HEADER}.", slug="csrf")
-    return access.value
+    return access
+
+
+def cookie_of(headers: Mapping[str, str], name: str) -> str | None:
+    """Return a cookie of ours, or None; whatever other cookies look like, they do not hide it."""
+    for pair in headers.get("cookie", "").split(";"):
+        found, _, value = pair.partition("=")
+        if found.strip() == name:
+            return value.strip() or None
+    return None
+
+
+def _bytes(text: str) -> bytes:
+    """Return the bytes of what came from outside: any text has some, lone surrogates too."""
+    return text.encode(errors="surrogatepass")
 
 
 class ServiceIdentity:
@@ -165,7 +170,11 @@ class ServiceIdentity:
         self._read: dict[str, tuple[float, str]] = {}
 
     def _key(self, caller: str, callee: str) -> bytes:
-        return hmac.digest(self._secret, f"call:{caller}>{callee}".encode(), hashlib.sha256)
+        return hmac.digest(self._secret, _bytes(f"call:{caller}>{callee}"), hashlib.sha256)
+
+    def own_secret(self, purpose: str) -> bytes:
+        """Return a secret of this service alone, for a purpose."""
+        return hmac.digest(self._secret, f"own:{self.service}:{purpose}".encode(), hashlib.sha256)
 
     def sign(self, callee: str) -> str:
         """Return the header value that tells `callee` who we are; it is good for a minute and made anew after half of it."""
@@ -193,9 +202,9 @@ class ServiceIdentity:
         caller, _, rest = (value or "").partition(".")
         expires, _, proof = rest.partition(".")
         said = f"{caller}.{expires}"
-        right = hmac.new(self._key(caller, self.service), said.encode(), hashlib.sha256).hexdigest()
+        right = hmac.new(self._key(caller, self.service), _bytes(said), hashlib.sha256).hexdigest()
         fresh = expires.isdecimal() and len(expires) < 12 and now < int(expires) <= now + 2 * _IDENTITY_LIFE  # noqa: PLR2004
-        if not hmac.compare_digest(right.encode(), proof.encode(errors="replace")) or not fresh:
+        if not hmac.compare_digest(_bytes(right), _bytes(proof)) or not fresh:
             raise NotKnown("This address is for services of the marketplace only.", slug="no-service-identity")
         if len(self._read) > 64:  # noqa: PLR2004  identities change twice a minute; old ones need not stay
             self._read.clear()

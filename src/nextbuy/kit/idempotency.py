@@ -8,6 +8,7 @@ Source: draft-ietf-httpapi-idempotency-key-header.
 """
 
 import hashlib
+import hmac
 from collections.abc import Awaitable, Callable
 from typing import Final
 from uuid import UUID
@@ -15,10 +16,10 @@ from uuid import UUID
 import msgspec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from nextbuy.contracts.errors import AppError, Refused, Unreadable
+from nextbuy.contracts.errors import Refused, Unreadable
 from nextbuy.contracts.values import new_id
 from nextbuy.kit.database import Database, Transaction
-from nextbuy.kit.wire import Answer, encode
+from nextbuy.kit.wire import Answer, Request, encode
 
 HEADER: Final = "idempotency-key"
 REPLAYED: Final = ("idempotency-replayed", "true")
@@ -39,26 +40,34 @@ ON CONFLICT (scope, key) DO UPDATE
     OR (k.answer IS NULL AND k.leased_until < now() AND k.fingerprint = excluded.fingerprint)
 RETURNING true
 """
-_KEEP: Final = "UPDATE idempotency_keys SET answer = $4 WHERE scope = $1 AND key = $2 AND attempt = $3"
+_KEEP: Final = (
+    "UPDATE idempotency_keys SET answer = $4 WHERE scope = $1 AND key = $2 AND attempt = $3 AND answer IS NULL"
+)
 _FORGET: Final = "DELETE FROM idempotency_keys WHERE scope = $1 AND key = $2 AND attempt = $3 AND answer IS NULL"
 
 
 class Keeper:
     """Keeps the answer to one request under its key."""
 
-    def __init__(self, scope: str, key: str, method: str, path: str, body: bytes) -> None:
+    def __init__(self, scope: str, key: str, request: Request, *, secret: bytes, bearer: str = "") -> None:
         """Stand for one request of one caller (`scope`).
+
+        `bearer` is what the caller brings beside it that the answer depends on. The `secret` is not in the database: without it, guesses
+        of what a request held, a password say, could be tried on the table.
 
         Raises:
             Unreadable: the key is empty, too long, or not printable ASCII.
         """
         if not 0 < len(key) <= _LONGEST or not key.isascii() or not key.isprintable():
-            raise Unreadable(f"An Idempotency-Key is 1 to {_LONGEST} printable ASCII characters.", slug="idempotency-key-unreadable")
+            raise Unreadable(
+                f"An Idempotency-Key is 1 to {_LONGEST} printable ASCII characters.", slug="idempotency-key-unreadable"
+            )
         self._scope = scope
         self._key = key
-        request = b"\0".join((scope.encode(), key.encode(), method.encode(), path.encode(), body))
-        self._fingerprint = hashlib.sha256(b"fingerprint\0" + request).digest()
-        self._seal_root = hashlib.sha256(b"seal\0" + request).digest()
+        parts = (scope, key, request.method, request.path, request.query, bearer)
+        whole = repr(parts).encode() + b"\0" + request.body
+        self._fingerprint = hmac.digest(secret, b"fingerprint\0" + whole, "sha256")
+        self._seal_root = hmac.digest(secret, b"seal\0" + whole, "sha256")
         self._attempt: UUID = new_id()
         self.status = 200
         self.kept = False
@@ -70,14 +79,20 @@ class Keeper:
         return self._cipher(self._attempt).encrypt(_NONCE, encode(answer), None)
 
     async def keep(self, tx: Transaction, reply: object) -> None:
-        """Keep the answer in the transaction of the act; `reply` becomes its JSON body."""
-        await tx.execute(_KEEP, self._scope, self._key, self._attempt, self._sealed(Answer(self.status, encode(reply))))
+        """Keep the answer in the transaction of the act; a `reply` that is no `Answer` yet becomes its JSON body.
+
+        Raises:
+            Refused: this took so long that somebody else works on the request by now; what was done here must be undone.
+        """
+        answer = reply if isinstance(reply, Answer) else Answer(self.status, encode(reply))
+        if await tx.execute(_KEEP, self._scope, self._key, self._attempt, self._sealed(answer)) == "UPDATE 0":
+            raise _in_progress()
         self.kept = True
 
     async def once(self, database: Database, act: Callable[[], Awaitable[Answer]]) -> Answer:
         """Do `act`, or give the answer that it gave before.
 
-        An answer that may be different next time (429, 5xx) is not kept.
+        An answer that may be different next time (429, 5xx) is not kept, nor is an error that `act` raises: one that is final it returns.
 
         Raises:
             Unreadable: the key was used with another request (`idempotency-key-reused`).
@@ -87,15 +102,11 @@ class Keeper:
             return await self._earlier(database)
         try:
             answer = await act()
-        except AppError as error:
-            if not self.kept and (error.transient or error.status >= 500):  # noqa: PLR2004
-                await database.execute(_FORGET, self._scope, self._key, self._attempt)
-            raise
         except BaseException:
-            if not self.kept:
-                await database.execute(_FORGET, self._scope, self._key, self._attempt)
+            # Does nothing where the answer was kept; where it was and its transaction failed after all, it was not.
+            await database.execute(_FORGET, self._scope, self._key, self._attempt)
             raise
-        if not self.kept:
+        if not self.kept or answer.status >= 400:  # noqa: PLR2004
             if answer.status == 429 or answer.status >= 500:  # noqa: PLR2004
                 await database.execute(_FORGET, self._scope, self._key, self._attempt)
             else:
@@ -104,15 +115,23 @@ class Keeper:
 
     async def _earlier(self, database: Database) -> Answer:
         row = await database.fetchrow(
-            "SELECT fingerprint, attempt, answer FROM idempotency_keys WHERE scope = $1 AND key = $2", self._scope, self._key
+            "SELECT fingerprint, attempt, answer FROM idempotency_keys WHERE scope = $1 AND key = $2",
+            self._scope,
+            self._key,
         )
         if row is not None and row["fingerprint"] != self._fingerprint:
-            raise Unreadable("This Idempotency-Key was used for another request; use a new one.", slug="idempotency-key-reused")
+            raise Unreadable(
+                "This Idempotency-Key was used for another request; use a new one.", slug="idempotency-key-reused"
+            )
         if row is None or row["answer"] is None:
-            raise Refused("The same request is being worked on; ask again in a moment.", slug="in-progress", retry_after=1)
+            raise _in_progress()
         kept = msgspec.json.decode(self._cipher(row["attempt"]).decrypt(_NONCE, row["answer"], None), type=Answer)
         kept.headers = [*kept.headers, REPLAYED]
         return kept
+
+
+def _in_progress() -> Refused:
+    return Refused("The same request is being worked on; ask again in a moment.", slug="in-progress", retry_after=1)
 
 
 async def forget_old(database: Database) -> None:

@@ -4,6 +4,7 @@ Each `service.py` makes one `Service` of these; the web seam, the documents (Ope
 """
 
 import inspect
+import types
 import typing
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, Literal
@@ -12,6 +13,7 @@ from msgspec import Struct
 
 from nextbuy.contracts.message import Call, Event
 from nextbuy.contracts.values import Nothing, Role
+from nextbuy.kit.wire import Answer
 
 Act = Callable[..., Awaitable[Any]]
 Method = Literal["GET", "POST", "PUT", "DELETE"]
@@ -86,6 +88,12 @@ def _summary(act: Act) -> str:
     return text.split("\n", 1)[0]
 
 
+def _reply(returns: Any) -> Any:  # noqa: ANN401  types are of any type
+    """Return what is told to a client: an act that may also answer by itself (with cookies) gives the same reply in it."""
+    told = [kind for kind in typing.get_args(returns) if kind is not Answer]
+    return told[0] if isinstance(returns, types.UnionType) and len(told) == 1 else returns
+
+
 def _route(  # noqa: PLR0913
     method: Method,
     path: str,
@@ -107,7 +115,7 @@ def _route(  # noqa: PLR0913
         who=None if who is None else frozenset(who),
         status=status,
         ask=ask,
-        reply=None if raw else hints["return"],
+        reply=None if raw else _reply(hints["return"]),
         raw=raw,
         body_limit=body_limit,
         summary=_summary(act),

@@ -102,6 +102,7 @@ class App(Generic[Deps]):
         self._identity = identity
         self._verifier = verifier
         self._database = database
+        self._secret = identity.own_secret("idempotency")
         self._routes = _Table(service)
         self._calls = {answering.call.path: answering for answering in service.calls}
         self._internal = f"/{service.name}/internal/"
@@ -152,7 +153,8 @@ class App(Generic[Deps]):
         if key is None or request.method in _READS or self._database is None:
             return await self._do(route, caller, ask)
         scope = str(caller.identity.account_id) if caller.identity else f"anyone@{caller.address}"
-        caller.keeper = Keeper(scope, key, request.method, f"{request.path}?{request.query}", request.body)
+        bearer = "" if caller.identity else request.headers.get("cookie", "")
+        caller.keeper = Keeper(scope, key, request, secret=self._secret, bearer=bearer)
         caller.keeper.status = route.status
         trace = telemetry.current()
 

@@ -1,0 +1,50 @@
+"""`nextbuy create-admin EMAIL`: the only way to become an admin.
+
+Doing it again gives the admin the new password, ends the sessions that the old one opened, and takes back a suspension or a lock: whoever
+may run this owns the installation.
+"""
+
+from nextbuy.auth import store
+from nextbuy.auth.deps import Deps
+from nextbuy.auth.lockout import account_subject
+from nextbuy.auth.model import check_new_password, normal_email, normal_name
+from nextbuy.contracts.auth import Account, AccountRegistered, AccountReinstated
+from nextbuy.contracts.errors import Refused, Unreadable
+from nextbuy.contracts.values import Role, new_id
+from nextbuy.kit.outbox import publish
+
+
+async def create_admin(auth: Deps, email: str, password: str, name: str = "Admin") -> Account:
+    """Make an admin, or give one that there is a new password.
+
+    Raises:
+        Unreadable: the e-mail, the password or the name will not do.
+        Refused: the e-mail is a buyer's or a seller's.
+    """
+    email = normal_email(email)
+    if not 8 <= len(password) <= 200:  # noqa: PLR2004  as `model.Password`, which guards what comes over the wire
+        raise Unreadable("A password has 8 to 200 characters.")
+    check_new_password(password, email=email)
+    account = Account(id=new_id(), email=email, name=normal_name(name), role=Role.ADMIN)
+    password_hash = await auth.passwords.hash(password)
+    now = auth.clock()
+    async with auth.database.transaction() as tx:
+        if await store.add_account(tx, account, password_hash=password_hash, at=now):
+            await publish(tx, AccountRegistered(account_id=account.id, email=email, name=account.name, role=Role.ADMIN))
+            return account
+        known = await store.lock_account(tx, email)
+        if known is None or known.account.role is not Role.ADMIN:
+            raise Refused(
+                "This e-mail is a buyer's or a seller's; an admin needs one of their own.", slug="email-taken"
+            )
+        await store.set_password(tx, known.account.id, new=password_hash)
+        await store.end_all_sessions(tx, known.account.id, reason="password-changed", at=now)
+        await store.forget_failures(tx, account_subject(auth, email))
+        if await store.set_status(tx, known.account.id, "active") is not None:
+            await publish(
+                tx,
+                AccountReinstated(
+                    account_id=known.account.id, reason="create-admin was run again", by=known.account.id
+                ),
+            )
+    return known.account

@@ -1,0 +1,9 @@
+"""Answers `GetPublicKeys`: what verifies an access token, newest first; a retired key stays for as long as its tokens live."""
+
+from nextbuy.auth.deps import Deps
+from nextbuy.contracts.auth import GetPublicKeys, PublicKey, PublicKeys
+
+
+async def get_public_keys(auth: Deps, _call: GetPublicKeys) -> PublicKeys:
+    """Return all keys that are good now."""
+    return PublicKeys([PublicKey(kid, pem) for kid, pem in (await auth.keys.public()).items()])

@@ -1,0 +1,24 @@
+"""GET /auth/api/me: who is logged in."""
+
+from msgspec import Struct
+
+from nextbuy.auth import store
+from nextbuy.auth.deps import Deps
+from nextbuy.auth.model import check_standing
+from nextbuy.contracts.auth import Account
+from nextbuy.contracts.errors import NotKnown
+from nextbuy.contracts.values import Nothing
+from nextbuy.kit.web import Caller
+
+
+class Me(Struct, frozen=True):
+    """Somebody, to themselves."""
+
+    user: Account
+
+
+async def me(auth: Deps, caller: Caller, _ask: Nothing) -> Me:
+    """Tell who is logged in, while the session is alive and the account is not suspended."""
+    if caller.identity is None:
+        raise NotKnown("Log in first.")
+    return Me(check_standing(await store.standing(auth.database, caller.identity.session_id)))

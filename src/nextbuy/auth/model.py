@@ -1,0 +1,148 @@
+"""The rules of accounts: what an e-mail and a password must be, how long things live, when a login is locked."""
+
+import ipaddress
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Annotated, Final
+from unicodedata import normalize
+
+import msgspec
+from msgspec import Meta, Struct
+
+from nextbuy.auth.common_passwords import COMMON
+from nextbuy.contracts.auth import Account
+from nextbuy.contracts.errors import FieldError, NotAllowed, NotKnown, Unreadable
+from nextbuy.contracts.values import Email, Role
+
+ACCESS_LIFE: Final = timedelta(minutes=15)
+REFRESH_LIFE: Final = timedelta(days=30)
+
+Password = Annotated[str, Meta(min_length=8, max_length=200)]
+GivenPassword = Annotated[str, Meta(min_length=1, max_length=200)]
+"""What somebody types as their password: an earlier rule may have allowed what `Password` does not."""
+GivenToken = Annotated[str, Meta(min_length=1, max_length=200)]
+
+FAILURE_WINDOW: Final = timedelta(minutes=15)
+"""Failures are forgotten when this long has passed since the last one, and since the lock that it brought."""
+LONGEST_LOCK: Final = timedelta(minutes=15)
+"""No lock is longer: it must not be a cheap way to keep somebody out for ever."""
+_FIRST_LOCK: Final = timedelta(minutes=1)
+
+
+class Watch(Enum):
+    """What failed logins are counted by; the value is how many it takes until it is locked."""
+
+    ACCOUNT = 10
+    ADDRESS = 50
+
+
+def lock_length(watch: Watch, failures: int) -> timedelta | None:
+    """Return for how long this many failures lock: 1, 2, 4, 8, then 15 minutes, each further failure being one more; None for too few."""
+    beyond = failures - watch.value
+    if beyond < 0:
+        return None
+    return min(_FIRST_LOCK * (1 << min(beyond, 10)), LONGEST_LOCK)
+
+
+def normal_email(given: str) -> str:
+    """Return the one spelling of an e-mail address that stands for all its spellings.
+
+    Raises:
+        Unreadable: it is none, once it is written so.
+    """
+    email = normalize("NFKC", normalize("NFKC", given).strip().lower())
+    try:
+        email = msgspec.convert(email, Email)
+    except msgspec.ValidationError:
+        email = ""
+    if not email.isprintable() or not email:
+        raise _wrong("email", "This is no e-mail address.")
+    return email
+
+
+def normal_name(given: str) -> str:
+    """Return a name in one line.
+
+    Raises:
+        Unreadable: nothing of it can be seen.
+    """
+    name = " ".join("".join(mark if mark.isprintable() else " " for mark in normalize("NFC", given)).split())
+    if not name or len(name) > 200:  # noqa: PLR2004  as long as `Title`, which it came as
+        raise _wrong("name", "Give a name of 1 to 200 letters.")
+    return name
+
+
+def check_new_password(password: str, *, email: str) -> None:
+    """Refuse a password that a guesser tries first; `email` is normal.
+
+    Raises:
+        Unreadable: it is one.
+    """
+    plain = normalize("NFKC", password).strip().lower()
+    if plain in COMMON or len(set(plain)) < 3:  # noqa: PLR2004
+        raise _wrong(
+            "password", "This password is one of those that are guessed first; choose another.", "password-common"
+        )
+    if plain in {email, email.partition("@")[0]}:
+        raise _wrong("password", "The password may not be the e-mail address; choose another.", "password-is-email")
+
+
+def _wrong(field: str, message: str, slug: str | None = None) -> Unreadable:
+    return Unreadable(message, slug=slug, errors=[FieldError(field, message)])
+
+
+def neighbourhood(address: str) -> str:
+    """Return what stands for all addresses that one client has at will: itself, or the /64 of an IPv6 address."""
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(ip, ipaddress.IPv4Address):
+        return str(ip)
+    if ip.ipv4_mapped is not None:
+        return str(ip.ipv4_mapped)
+    return str(ipaddress.IPv6Network((int(ip) >> 64 << 64, 64)))
+
+
+class Known(Struct, frozen=True):
+    """An account as auth knows it."""
+
+    account: Account
+    suspended: bool
+    password_hash: str
+
+
+class Standing(Struct, frozen=True):
+    """An account, and one of its sessions."""
+
+    account: Account
+    suspended: bool
+    ended_at: datetime | None
+
+
+def check_standing(standing: Standing | None, role: Role | None = None) -> Account:
+    """Return whose session it is, where it may be used (by a `role`).
+
+    Raises:
+        NotKnown: it has ended.
+        NotAllowed: the account is suspended, or has another role.
+    """
+    if standing is None:
+        raise session_ended()
+    if standing.suspended:
+        raise suspended()
+    if standing.ended_at is not None:
+        raise session_ended()
+    if role is not None and standing.account.role is not role:
+        raise NotAllowed(f"This is for a {role} account.", slug="wrong-role")
+    return standing.account
+
+
+def suspended() -> NotAllowed:
+    """Return the refusal of a suspended account."""
+    return NotAllowed("This account is suspended; write to the marketplace's support.", slug="suspended")
+
+
+def session_ended() -> NotKnown:
+    """Return the refusal of a session that is over."""
+    return NotKnown("This session has ended; log in again.", slug="session-ended")

@@ -1,0 +1,77 @@
+"""POST /auth/api/refresh-session: a refresh token for a new pair; each is good once.
+
+A spent one that comes back has been copied by somebody: the session ends, for the thief and the owner alike, without tolerance. The browser's
+comes in its cookie, which is only ever sent here and never with another site's request.
+"""
+
+import logging
+from typing import Final
+
+from msgspec import UNSET, Struct, UnsetType
+
+from nextbuy.auth import store
+from nextbuy.auth.deps import Deps
+from nextbuy.auth.keys import Signer
+from nextbuy.auth.model import GivenToken, check_standing
+from nextbuy.auth.sessions import (
+    REFRESH_COOKIE,
+    LoggedIn,
+    hash_of,
+    new_refresh_token,
+    wants_cookies,
+    with_cookies,
+)
+from nextbuy.contracts.errors import AppError, FieldError, NotKnown, Unreadable
+from nextbuy.kit.caller import cookie_of
+from nextbuy.kit.database import Transaction
+from nextbuy.kit.web import Caller
+from nextbuy.kit.wire import Answer
+
+log: Final = logging.getLogger(__name__)
+
+
+class RefreshSession(Struct, frozen=True):
+    """The token to be spent; a browser may leave it to its cookie."""
+
+    refresh_token: GivenToken | UnsetType = UNSET
+
+
+async def refresh_session(auth: Deps, caller: Caller, ask: RefreshSession) -> LoggedIn | Answer:
+    """Spend a refresh token on a new pair."""
+    given, by_cookie = ask.refresh_token, False
+    if given is UNSET:
+        given, by_cookie = cookie_of(caller.headers, REFRESH_COOKIE) or UNSET, True
+    if given is UNSET:
+        message = "Send the refresh token."
+        raise Unreadable(message, errors=[FieldError("refresh_token", message)])
+    sign = await auth.keys.signer()
+    async with auth.database.transaction() as tx:
+        outcome = await _rotate(auth, tx, sign, hash_of(given))
+        if isinstance(outcome, LoggedIn):
+            cookies = by_cookie or wants_cookies(caller)
+            answer = with_cookies(auth.settings, outcome, status=200) if cookies else outcome
+            await caller.keep(tx, answer)
+            return answer
+    raise outcome
+
+
+async def _rotate(auth: Deps, tx: Transaction, sign: Signer, spent: bytes) -> LoggedIn | AppError:
+    """Return the new pair, or why there is none: an error raised here would undo the end of the session."""
+    found = await store.lock_session_of(tx, spent)
+    if found is None:
+        return NotKnown("This refresh token is not valid; log in again.", slug="refresh-invalid")
+    session_id, standing = found
+    if await store.is_spent(tx, spent):
+        if standing.ended_at is None:
+            await store.end_session(tx, session_id, reason="refresh-reused", at=auth.clock())
+            log.warning(
+                "a spent refresh token came back: session %s of account %s ends", session_id, standing.account.id
+            )
+        return NotKnown(
+            "This refresh token was used before, so its session has ended; log in again.", slug="refresh-reused"
+        )
+    account = check_standing(standing)
+    token = new_refresh_token(auth)
+    if not await store.spend(tx, spent, token.hash, session_id, at=token.at, until=token.until):
+        return NotKnown("This refresh token has expired; log in again.", slug="refresh-expired")
+    return LoggedIn(account, sign(account, session_id), token.text)

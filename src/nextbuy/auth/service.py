@@ -1,0 +1,51 @@
+"""Auth: all that it answers, tells and does."""
+
+from typing import Final
+
+from nextbuy.auth.deps import Deps
+from nextbuy.auth.drop_old import drop_old
+from nextbuy.auth.get_public_keys import get_public_keys
+from nextbuy.auth.life import close_auth, open_auth
+from nextbuy.auth.login import login
+from nextbuy.auth.logout import logout
+from nextbuy.auth.me import me
+from nextbuy.auth.refresh_session import refresh_session
+from nextbuy.auth.register import register
+from nextbuy.auth.set_account_status import set_account_status
+from nextbuy.auth.validate_admin import validate_admin
+from nextbuy.auth.validate_seller import validate_seller
+from nextbuy.auth.validate_user import validate_user
+from nextbuy.contracts.auth import (
+    AccountRegistered,
+    AccountReinstated,
+    AccountSuspended,
+    GetPublicKeys,
+    SetAccountStatus,
+    ValidateAdmin,
+    ValidateSeller,
+    ValidateUser,
+)
+from nextbuy.kit.service import ANYONE_LOGGED_IN, Service, answers, get, job, post
+
+SERVICE: Final = Service(
+    name="auth",
+    deps=Deps,
+    routes=[
+        post("register", register, status=201),
+        post("login", login),
+        post("refresh-session", refresh_session),
+        post("logout", logout, who=ANYONE_LOGGED_IN, status=204),
+        get("me", me, who=ANYONE_LOGGED_IN),
+    ],
+    calls=[
+        answers(GetPublicKeys, get_public_keys),
+        answers(ValidateUser, validate_user),
+        answers(ValidateSeller, validate_seller),
+        answers(ValidateAdmin, validate_admin),
+        answers(SetAccountStatus, set_account_status),
+    ],
+    publishes=[AccountRegistered, AccountSuspended, AccountReinstated],
+    jobs=[job(drop_old, every=60)],
+    opens=open_auth,
+    closes=close_auth,
+)

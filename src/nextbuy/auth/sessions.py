@@ -1,0 +1,117 @@
+"""Sessions: what somebody who is logged in gets, as tokens and, for a browser that asks for it, as cookies too."""
+
+import hashlib
+import secrets
+from datetime import datetime
+from typing import Final
+
+from msgspec import Struct
+
+from nextbuy.auth import store
+from nextbuy.auth.deps import Deps
+from nextbuy.auth.keys import Signer
+from nextbuy.auth.model import ACCESS_LIFE, REFRESH_LIFE
+from nextbuy.contracts.auth import Account
+from nextbuy.contracts.values import new_id
+from nextbuy.kit.caller import ACCESS_COOKIE, CSRF_COOKIE
+from nextbuy.kit.config import Settings
+from nextbuy.kit.database import Transaction
+from nextbuy.kit.web import Caller
+from nextbuy.kit.wire import JSON, Answer, encode
+
+REFRESH_COOKIE: Final = "nextbuy_refresh"
+REFRESH_PATH: Final = "/auth/api/refresh-session"
+_WANTS_COOKIES: Final = "x-nextbuy-cookies"
+
+
+class LoggedIn(Struct, frozen=True):
+    """Somebody's session: who it is, a token for each request, and one to get the next pair with; `expires_in` is in seconds."""
+
+    user: Account
+    access_token: str
+    refresh_token: str
+    expires_in: int = int(ACCESS_LIFE.total_seconds())
+
+
+class RefreshToken(Struct, frozen=True):
+    """A refresh token that has just been made."""
+
+    text: str
+    hash: bytes
+    at: datetime
+    until: datetime
+
+
+def new_refresh_token(auth: Deps) -> RefreshToken:
+    """Make a refresh token of 256 random bits."""
+    text = secrets.token_urlsafe(32)
+    now = auth.clock()
+    return RefreshToken(text, hash_of(text), now, now + REFRESH_LIFE)
+
+
+def hash_of(token: str) -> bytes:
+    """Return what is stored of a refresh token."""
+    return hashlib.sha256(token.encode(errors="surrogatepass")).digest()
+
+
+async def open_session(
+    auth: Deps, tx: Transaction, account: Account, password_hash: str, sign: Signer
+) -> LoggedIn | None:
+    """Open a session for somebody whose password has been verified against `password_hash`.
+
+    None where that is no longer the password, or the account is no longer active.
+    """
+    session_id, token = new_id(), new_refresh_token(auth)
+    opened = await store.open_session(
+        tx,
+        session_id,
+        account.id,
+        password_hash=password_hash,
+        token_hash=token.hash,
+        at=token.at,
+        until=token.until,
+    )
+    return LoggedIn(account, sign(account, session_id), token.text) if opened else None
+
+
+def wants_cookies(caller: Caller) -> bool:
+    """Does a browser ask for cookies?"""
+    return caller.headers.get(_WANTS_COOKIES, "").lower() == "yes"
+
+
+def with_cookies(settings: Settings, reply: LoggedIn, *, status: int) -> Answer:
+    """Return the answer that also sets the cookies: the tokens out of reach of scripts, and the CSRF token within it."""
+    refresh_life = int(REFRESH_LIFE.total_seconds())
+    return Answer(
+        status,
+        encode(reply),
+        JSON,
+        _headers(
+            settings,
+            access=(reply.access_token, reply.expires_in),
+            refresh=(reply.refresh_token, refresh_life),
+            csrf=(secrets.token_urlsafe(32), refresh_life),
+        ),
+    )
+
+
+def without_cookies(settings: Settings) -> Answer:
+    """Return the empty answer that takes the cookies away."""
+    return Answer(204, headers=_headers(settings, access=("", 0), refresh=("", 0), csrf=("", 0)))
+
+
+def _headers(
+    settings: Settings, *, access: tuple[str, int], refresh: tuple[str, int], csrf: tuple[str, int]
+) -> list[tuple[str, str]]:
+    secure = "; Secure" if settings.public_url.startswith("https://") else ""
+    return [
+        ("cache-control", "no-store"),
+        *(
+            ("set-cookie", f"{name}={value}; Path={path}; Max-Age={life}; {rules}{secure}")
+            for name, (value, life), path, rules in (
+                (ACCESS_COOKIE, access, "/", "HttpOnly; SameSite=Lax"),
+                (REFRESH_COOKIE, refresh, REFRESH_PATH, "HttpOnly; SameSite=Strict"),
+                (CSRF_COOKIE, csrf, "/", "SameSite=Lax"),
+            )
+        ),
+    ]

@@ -1,0 +1,18 @@
+"""Whose is an access token, and is it good now? On the path of every request that matters: a remembered signature and one point read."""
+
+from nextbuy.auth import store
+from nextbuy.auth.deps import Deps
+from nextbuy.auth.model import check_standing
+from nextbuy.contracts.auth import Account
+from nextbuy.contracts.values import Role
+
+
+async def holder_of(auth: Deps, token: str, role: Role | None = None) -> Account:
+    """Return whose token it is.
+
+    Raises:
+        NotKnown: it is no good, or its session has ended.
+        NotAllowed: the account is suspended, or has another role.
+    """
+    identity = await auth.keys.verifier.verify(token)
+    return check_standing(await store.standing(auth.database, identity.session_id), role)
