@@ -1,0 +1,189 @@
+"""Reads the bus for one service; an event is acknowledged when every handler is done with it, never before.
+
+At least once on the wire, once in effect: what came twice is known by the inbox. Topics are worked on side by side,
+one batch of each at a time, so that one whose handler waits for a callee holds up no other. What no handler can be
+given, because it cannot be read, is buried. How a handler's failures are taken is told in `handling.py`.
+"""
+
+import asyncio
+import logging
+from collections import defaultdict
+from typing import Any, Final
+from zlib import crc32
+
+from nextbuy.kit import dead_letters
+from nextbuy.kit.bus import Batch, Bus, BusUnavailable, Delivery
+from nextbuy.kit.database import Database, Reader
+from nextbuy.kit.handling import Handling, Patience, Stopped
+from nextbuy.kit.received import CannotRead, Received
+from nextbuy.kit.received import Reader as EventReader
+from nextbuy.kit.service import Service
+from nextbuy.kit.telemetry import Journal
+
+log: Final = logging.getLogger(__name__)
+
+MOST: Final = 200
+"""Events of one topic that are in hand at a time."""
+POLL: Final = 0.5
+"""Seconds between looks for replays that were asked for."""
+_GRACE: Final = 3.0
+"""Seconds that what is in hand may take when the consumer is stopped."""
+_REPLAY_TIMEOUT: Final = 30.0
+"""Seconds that one replay may take: less than its lease."""
+_AFTER_DEFECT: Final = 1.0
+"""Seconds before a batch is tried again after an error that nothing here foresaw."""
+
+
+class Consumer:
+    """The listening side of one service."""
+
+    def __init__(
+        self,
+        service: Service,
+        deps: Any,  # noqa: ANN401  each service has its own
+        database: Database,
+        bus: Bus,
+        journal: Journal,
+        *,
+        group: str,
+    ) -> None:
+        """Run the handlers of the service's table of contents."""
+        self._database = database
+        self._bus = bus
+        self._group = group
+        self._stopping = asyncio.Event()
+        self._patience = Patience(self._stopping)
+        self._called = asyncio.Event()
+        self._reader = EventReader(event for listening in service.listens for event in listening.events)
+        self._handlings: dict[str, list[Handling]] = defaultdict(list)
+        for listening in service.listens:
+            handling = Handling(listening, deps, database, journal, self._patience)
+            for event in listening.events:
+                self._handlings[event.topic].append(handling)
+
+    async def run(self) -> None:
+        """Consume for ever; cancel it to stop it.
+
+        What is in hand is then finished within 3 s, or comes again, and the place is given back.
+        """
+        self._stopping.clear()
+        subscription = self._bus.subscribe(self._group, self._reader.topics, most=MOST)
+        working: set[asyncio.Task[None]] = set()
+        try:
+            async for batch in subscription.batches():
+                task = asyncio.create_task(self._work(batch))
+                working.add(task)
+                task.add_done_callback(working.discard)
+        finally:
+            self._stopping.set()
+            if working:
+                _, late = await asyncio.wait(working, timeout=_GRACE)
+                for task in late:
+                    task.cancel()
+                await asyncio.gather(*late, return_exceptions=True)
+            await subscription.close()
+
+    def wake(self) -> None:
+        """Say that a replay was asked for."""
+        self._called.set()
+
+    async def replay_asked(self) -> None:
+        """Run the replays that are asked for, for ever; cancel it to stop it."""
+        away = False
+        while True:
+            self._called.clear()
+            try:
+                if await self.replay_one():
+                    continue
+                away = False
+            except Exception as error:  # noqa: BLE001  it was the database, and what was asked for is asked for still
+                if not away:
+                    log.warning("Replays have to wait: %r", error)
+                away = True
+            try:
+                async with asyncio.timeout(POLL):
+                    await self._called.wait()
+            except TimeoutError:
+                continue
+
+    async def replay_one(self) -> bool:
+        """Run one replay that was asked for; false where there is none."""
+        claimed = await dead_letters.claim(self._database)
+        if claimed is None:
+            return False
+        try:
+            async with asyncio.timeout(_REPLAY_TIMEOUT):
+                await self._replay(claimed)
+        except Stopped:
+            return False  # Its lease passes, and then another runs it.
+        except Exception as error:  # noqa: BLE001  whatever it was is told to the person who asked
+            await dead_letters.put_back(self._database, claimed, error)
+        return True
+
+    async def _work(self, batch: Batch) -> None:
+        done = 0
+        try:
+            done = await self._deliver(batch)
+        except Stopped:
+            log.debug("A batch of %s is left for later.", batch.topic)
+        except Exception:
+            log.exception("A batch of %s could not be worked on; it comes again.", batch.topic)
+            await asyncio.sleep(_AFTER_DEFECT)
+        finally:
+            try:
+                await batch.acknowledge(done)
+            except BusUnavailable as error:
+                log.debug("What was done of %s comes again: %s", batch.topic, error)
+
+    async def _deliver(self, batch: Batch) -> int:
+        """Have every handler apply the deliveries in order, and return with how many of them we are done."""
+        items: list[Received] = []
+        places: list[int] = []
+        for place, delivery in enumerate(batch.deliveries):
+            try:
+                items.append(self._reader.read(batch.topic, delivery.body))
+                places.append(place)
+            except CannotRead as error:
+                await self._bury(delivery, error)
+        done = len(items)
+        for handling in self._handlings[batch.topic]:
+            done = min(done, await handling.handle(items))
+        return places[done] if done < len(items) else len(batch.deliveries)
+
+    async def _bury(self, delivery: Delivery, error: CannotRead) -> None:
+        origin = error.event_id or f"{delivery.position}/{crc32(delivery.body):08x}"
+
+        async def buried() -> None:
+            async with self._database.transaction() as tx:
+                await dead_letters.bury(
+                    tx,
+                    delivery.topic,
+                    delivery.body,
+                    error,
+                    origin=f"{delivery.topic}/{origin}",
+                    attempts=1,
+                    event_id=error.event_id,
+                    event_type=error.event_type,
+                )
+
+        await self._patience.surely(f"An unreadable event of {delivery.topic}", buried)
+        log.error("An event of %s cannot be read and is a dead letter: %s", delivery.topic, error)
+
+    async def _replay(self, claimed: dead_letters.Claimed) -> None:
+        letter = claimed.letter
+        item = self._reader.read(letter.topic, claimed.body)
+        handlings = self._handlings[letter.topic]
+        if letter.handler:
+            handlings = [handling for handling in handlings if handling.listening.name == letter.handler]
+            if not handlings:
+                raise LookupError(f"There is no handler {letter.handler} of {letter.topic} any more.")
+
+            async def settle(reader: Reader) -> bool:
+                return await dead_letters.settle(reader, claimed)
+
+            await handlings[0].again(item, settle)
+            return
+        # It could not be read when it came: now each handler applies it, or buries it under its own name.
+        for handling in handlings:
+            await handling.handle([item])
+        await dead_letters.settle(self._database, claimed)

@@ -1,0 +1,20 @@
+"""Waiting for what must come true, instead of sleeping and hoping."""
+
+import asyncio
+import inspect
+import time
+from collections.abc import Awaitable, Callable
+
+PATIENCE = 15.0
+
+
+async def until(condition: Callable[[], bool | Awaitable[bool]], what: str = "", *, within: float = PATIENCE) -> None:
+    """Return as soon as the condition is true; fail where it is not in time."""
+    deadline = time.monotonic() + within
+    while True:
+        answer = condition()
+        if await answer if inspect.isawaitable(answer) else answer:
+            return
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {within} s: {what or condition}")
+        await asyncio.sleep(0.005)
