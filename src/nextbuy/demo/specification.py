@@ -83,7 +83,9 @@ CREATE_ORDER: Final = (
 PRODUCT_MODERATION: Final = (
     Arrow("Seller", "Gateway", "POST /product/api/create-product", _request(CREATE_PRODUCT)),
     Arrow("Gateway", "ProductService", "Forward request", _forward("product", CREATE_PRODUCT)),
-    Arrow("ProductService", "ProductService", "Auto moderation", Proof("step", "product", "product", "auto-moderation")),
+    Arrow(
+        "ProductService", "ProductService", "Auto moderation", Proof("step", "product", "product", "auto-moderation")
+    ),
     Arrow(
         "ProductService", "Gateway", "Product created (pending)", _forward("product", CREATE_PRODUCT), is_answer=True
     ),

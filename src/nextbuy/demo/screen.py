@@ -1,0 +1,90 @@
+"""What the demo shows while it acts: a tidy list on a terminal, plain text anywhere else."""
+
+import re
+from collections.abc import Sequence
+from typing import IO, Final
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from nextbuy.demo.diagram import answer, label
+from nextbuy.demo.recorded import Interaction
+from nextbuy.demo.specification import Arrow
+
+_NOT_SHOWN: Final = re.compile(r"[\x00-\x1f\x7f-\xa0\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]+")
+_WHO: Final = 9
+_FIGURES: Final = 16
+
+
+class Screen:
+    """Writes lines; what others have written into a text cannot control the terminal."""
+
+    def __init__(self, file: IO[str] | None = None) -> None:
+        """Write to `file`, standard output where none is given."""
+        self._console = Console(file=file, highlight=False, markup=False, emoji=False)
+        self._marks = ("✓", "✗") if self._console.encoding.startswith("utf") else ("+", "x")
+
+    def heading(self, text: str) -> None:
+        """Begin a part."""
+        self._console.print()
+        self._print(text, "bold")
+
+    def step(self, who: str, what: str, status: int, ms: float) -> None:
+        """Show something that was done and went well."""
+        figures = f"{status or '':>3} {ms:>8.1f} ms"
+        room = max(20, self._console.width - _WHO - _FIGURES - 4)
+        lines = Text(self._plain(what)).wrap(self._console, room)
+        for place, line in enumerate(lines):
+            line.rstrip()
+            first = place == 0
+            row = Text(f"{self._marks[0]} " if first else "  ", "green")
+            row.append(f"{who if first else '':<{_WHO}} ", "cyan")
+            row.append(f"{line.plain:<{room}}", "")
+            if first:
+                row.append(f" {figures}", "dim")
+            row.rstrip()
+            self._console.print(row)
+
+    def note(self, text: str) -> None:
+        """Show something that belongs to the step above."""
+        indent = " " * (_WHO + 3)
+        for line in Text(self._plain(text)).wrap(self._console, max(20, self._console.width - len(indent))):
+            line.rstrip()
+            self._console.print(Text(f"{indent}{line.plain}", "dim"))
+
+    def failure(self, text: str) -> None:
+        """Show why it cannot go on, or what is missing."""
+        self._print(f"{self._marks[1]} {text}", "bold red")
+
+    def success(self, text: str) -> None:
+        """Show the good end."""
+        self._console.print()
+        self._print(f"{self._marks[0]} {text}", "bold green")
+
+    def mermaid(self, diagram: str) -> None:
+        """Show a diagram to be copied: its lines are never broken."""
+        text = f"```mermaid\n{diagram}\n```"
+        self._console.print(Text(self._encodable(text)), soft_wrap=True)
+
+    def proofs(self, proven: Sequence[tuple[Arrow, Interaction | None]]) -> None:
+        """Show each arrow of the specification beside what proves it."""
+        table = Table(box=None, pad_edge=False, padding=(0, 1), show_edge=False, header_style="bold")
+        table.add_column("")
+        table.add_column("Specified", overflow="fold")
+        table.add_column("Recorded", overflow="fold")
+        for arrow, proof in proven:
+            style = "green" if proof else "bold red"
+            recorded = f"{proof.kind} {label(proof)} -> {answer(proof)}" if proof else "MISSING"
+            table.add_row(Text(self._marks[proof is None], style), self._plain(str(arrow)), self._plain(recorded))
+        self._console.print(table)
+
+    def _print(self, text: str, style: str) -> None:
+        self._console.print(Text(self._plain(text), style))
+
+    def _plain(self, text: str) -> str:
+        return self._encodable(_NOT_SHOWN.sub(" ", text))
+
+    def _encodable(self, text: str) -> str:
+        encoding = self._console.encoding
+        return text.encode(encoding, "replace").decode(encoding)
