@@ -1,8 +1,8 @@
 """Who is asking: people by access token (ES256, RFC 7519), services by a short-lived signed identity.
 
-Tokens are verified by public key alone, and verified ones are remembered until they expire; whether an account has been suspended or a
-session ended since is auth's to say (`validate_user`). An identity is an HMAC over caller, callee and expiry, under a key that only this
-pair of services shares.
+Tokens are verified by public key alone, and verified ones are remembered until they expire; whether an account has been
+suspended or a session ended since is auth's to say (`validate_user`). An identity is an HMAC over caller, callee and
+expiry, under a key that only this pair of services shares.
 """
 
 import hashlib
@@ -125,8 +125,8 @@ class TokenVerifier:
 def token_of(method: str, headers: Mapping[str, str]) -> str | None:
     """Return the access token of a request, or None.
 
-    A token in the cookie counts for a mutation only with the CSRF token beside it (double submit): a foreign page can send the cookie
-    but cannot read it.
+    A token in the cookie counts for a mutation only with the CSRF token beside it (double submit): a foreign page can
+    send the cookie but cannot read it.
 
     Raises:
         NotAllowed: a mutation by cookie without the right CSRF token.
@@ -177,7 +177,7 @@ class ServiceIdentity:
         return hmac.digest(self._secret, f"own:{self.service}:{purpose}".encode(), hashlib.sha256)
 
     def sign(self, callee: str) -> str:
-        """Return the header value that tells `callee` who we are; it is good for a minute and made anew after half of it."""
+        """Return the header value that tells `callee` who we are; good for a minute, and made anew after half of it."""
         kept = self._signed.get(callee)
         now = time.time()
         if kept is not None and kept[0] - now > _IDENTITY_LIFE / 2:
@@ -201,10 +201,9 @@ class ServiceIdentity:
             return known[1]
         caller, _, rest = (value or "").partition(".")
         expires, _, proof = rest.partition(".")
-        said = f"{caller}.{expires}"
-        right = hmac.new(self._key(caller, self.service), _bytes(said), hashlib.sha256).hexdigest()
-        fresh = expires.isdecimal() and len(expires) < 12 and now < int(expires) <= now + 2 * _IDENTITY_LIFE  # noqa: PLR2004
-        if not hmac.compare_digest(_bytes(right), _bytes(proof)) or not fresh:
+        right = hmac.new(self._key(caller, self.service), _bytes(f"{caller}.{expires}"), hashlib.sha256).hexdigest()
+        timely = expires.isdecimal() and len(expires) < 12 and now < int(expires) <= now + 2 * _IDENTITY_LIFE  # noqa: PLR2004
+        if not hmac.compare_digest(_bytes(right), _bytes(proof)) or not timely:
             raise NotKnown("This address is for services of the marketplace only.", slug="no-service-identity")
         if len(self._read) > 64:  # noqa: PLR2004  identities change twice a minute; old ones need not stay
             self._read.clear()

@@ -1,0 +1,22 @@
+"""People who ask, for tests of use cases."""
+
+import time
+from uuid import UUID
+
+from nextbuy.contracts.auth import Account
+from nextbuy.contracts.values import Role, new_id
+from nextbuy.kit.caller import Identity
+from nextbuy.kit.web import Caller
+
+
+def account(role: Role, *, account_id: UUID | None = None) -> Account:
+    """Return somebody with that role."""
+    return Account(account_id or new_id(), f"{role}@example.test", f"A {role}", role)
+
+
+def caller(who: Account | None) -> Caller:
+    """Return a request's caller: somebody with a token, or nobody."""
+    if who is None:
+        return Caller("", None, "127.0.0.1", {})
+    identity = Identity(who.id, who.role, new_id(), time.time() + 900)
+    return Caller(f"token-of-{who.id}", identity, "127.0.0.1", {})

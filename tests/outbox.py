@@ -1,0 +1,25 @@
+"""What a service has said: the rows of its outbox."""
+
+from typing import Any
+
+import msgspec
+
+from nextbuy.contracts.message import Envelope
+from nextbuy.kit.database import Database
+
+
+async def published(database: Database) -> list[Envelope]:
+    """Return the envelopes in a service's outbox, in order."""
+    rows = await database.fetch("SELECT envelope FROM outbox ORDER BY id")
+    return [msgspec.json.decode(row["envelope"], type=Envelope) for row in rows]
+
+
+async def topics(database: Database) -> list[str]:
+    """Return the topics of a service's outbox, in order."""
+    return [envelope.type for envelope in await published(database)]
+
+
+def data(envelope: Envelope) -> dict[str, Any]:
+    """Return what an event says."""
+    said: dict[str, Any] = msgspec.json.decode(bytes(envelope.data))
+    return said
