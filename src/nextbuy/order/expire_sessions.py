@@ -1,0 +1,21 @@
+"""Every second: sessions that nobody paid in time end, and what they held is due to be given back."""
+
+from typing import Final
+
+from nextbuy.contracts.order import SessionExpired
+from nextbuy.kit.outbox import publish
+from nextbuy.kit.telemetry import begin, within
+from nextbuy.order.deps import Deps
+from nextbuy.order.store import sessions
+
+_BATCH: Final = 50
+
+
+async def expire_sessions(order: Deps) -> bool:
+    """End what is over; true where there may be more."""
+    async with order.database.transaction() as tx:
+        ended = await sessions.lapse(tx, order.clock(), most=_BATCH)
+        for session in ended:
+            with within(begin(session.traceparent, session.correlation_id)):
+                await publish(tx, SessionExpired(session_id=session.id, buyer_id=session.buyer_id))
+    return len(ended) == _BATCH

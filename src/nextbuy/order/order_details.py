@@ -1,0 +1,36 @@
+"""GET /order/api/order-details/{order_id}: one order, for its buyer, the seller of its shop, and admins."""
+
+from uuid import UUID
+
+from msgspec import Struct
+
+from nextbuy.contracts.errors import NotFound
+from nextbuy.contracts.values import Role
+from nextbuy.kit.web import Caller
+from nextbuy.order.deps import Deps
+from nextbuy.order.store import orders
+from nextbuy.order.store.orders import Order
+
+
+class OrderAsked(Struct, frozen=True):
+    """Which order."""
+
+    order_id: UUID
+
+
+class OrderDetails(Struct, frozen=True):
+    """The order."""
+
+    order: Order
+
+
+async def order_details(order: Deps, caller: Caller, ask: OrderAsked) -> OrderDetails:
+    """Return an order that is the caller's to see.
+
+    Raises:
+        NotFound: it is not there, or not the caller's to see.
+    """
+    kept = await orders.order(order.database, ask.order_id)
+    if kept is None or not (caller.role is Role.ADMIN or caller.account_id in {kept.buyer_id, kept.seller_id}):
+        raise NotFound("There is no such order that you may see.", slug="no-such-order")
+    return OrderDetails(kept.order)

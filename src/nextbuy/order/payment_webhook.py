@@ -1,0 +1,123 @@
+"""POST /order/api/payment-webhook: the payment provider tells what became of a payment.
+
+Nothing is believed without a good signature. What is said takes effect in one statement or transaction that also marks
+it as said, and only where the session's state allows it: so notices may come twice, late, in any order, a hundred at
+once. Money is written down before anything is made of it; from then on recovery finishes it without the provider.
+"""
+
+from typing import Final
+
+from nextbuy.contracts.errors import AppError, Unavailable
+from nextbuy.contracts.order import PaymentFailed, SessionExpired
+from nextbuy.kit import telemetry, webhook_signature
+from nextbuy.kit.outbox import publish
+from nextbuy.kit.web import Caller
+from nextbuy.kit.wire import Answer, Request
+from nextbuy.order.deps import Deps
+from nextbuy.order.giving_back import give_back
+from nextbuy.order.model import Happening
+from nextbuy.order.notices import Kind, Notice, read_notice
+from nextbuy.order.settlement import note_refund, settle
+from nextbuy.order.store import sessions, strays
+
+_RECEIVED: Final = Answer(200, b'{"received":true}')
+
+
+async def payment_webhook(order: Deps, caller: Caller, request: Request) -> Answer:  # noqa: ARG001
+    """Act on what the payment provider says.
+
+    Raises:
+        BadRequest: the signature is bad or old (`bad-signature`), or it is no event (`bad-event`); nothing has changed.
+        Unavailable: what was said is kept, but a service that is needed is away; say it again later, or leave it to us.
+    """
+    secrets = order.settings.signing_secrets()
+    header = request.headers.get(webhook_signature.HEADER)
+    webhook_signature.verify(header, request.body, secrets, now=order.clock().timestamp())
+    notice = read_notice(request.body)
+    match notice.kind:
+        case Kind.PAID:
+            await _paid(order, notice)
+        case Kind.DECLINED | Kind.LAPSED:
+            await _not_paid(order, notice)
+        case Kind.REFUNDED:
+            await _refunded(order, notice)
+        case Kind.IGNORED:
+            pass
+    return _RECEIVED
+
+
+async def _paid(order: Deps, notice: Notice) -> None:
+    money, session_id = notice.money, notice.session_id
+    if money is None:
+        return
+    claim = None
+    if session_id is not None:
+        claim = await sessions.take_money(
+            order.database, notice.event_id, notice.type, session_id, notice.payment_id, money
+        )
+        if claim is None and await sessions.session_paid_by(order.database, session_id, notice.payment_id):
+            # Said before: at most there is something left to finish, which nobody else is at.
+            claim = next(iter(await sessions.claim_work(order.database, most=1, session_id=session_id)), None)
+            if claim is None:
+                return
+    if claim is None:
+        await _keep_stray(order, notice)
+        return
+    try:
+        await settle(order, claim)
+    except AppError as error:
+        raise Unavailable(
+            "The payment is kept, but what follows from it has to wait for another service.",
+            slug="payment-kept",
+            retry_after=1,
+        ) from error
+
+
+async def _keep_stray(order: Deps, notice: Notice) -> None:
+    if notice.money is None:
+        return
+    trace = telemetry.current()
+    async with order.database.transaction() as tx:
+        if not await sessions.mark_seen(tx, notice.event_id, notice.type, notice.session_id):
+            return
+        await strays.insert_stray(
+            tx,
+            payment_id=notice.payment_id,
+            session_id=notice.session_id,
+            money=notice.money,
+            reason="it belongs to no basket that is waiting for it",
+            traceparent=trace.traceparent,
+            correlation_id=trace.correlation_id,
+        )
+
+
+async def _not_paid(order: Deps, notice: Notice) -> None:
+    declined = notice.kind is Kind.DECLINED
+    happening = Happening.DECLINED if declined else Happening.LAPSED
+    async with order.database.transaction() as tx:
+        if not await sessions.mark_seen(tx, notice.event_id, notice.type, notice.session_id):
+            return
+        if notice.session_id is None:
+            return
+        session = await sessions.end(
+            tx, notice.session_id, happening, notice.reason if declined else "not paid in time"
+        )
+        if session is None:
+            return
+        await publish(
+            tx,
+            PaymentFailed(session_id=session.id, buyer_id=session.buyer_id, reason=notice.reason)
+            if declined
+            else SessionExpired(session_id=session.id, buyer_id=session.buyer_id),
+        )
+    for claim in await sessions.claim_releases(order.database, most=1, session_id=session.id):
+        await give_back(order, claim)
+
+
+async def _refunded(order: Deps, notice: Notice) -> None:
+    async with order.database.transaction() as tx:
+        if (
+            await sessions.mark_seen(tx, notice.event_id, notice.type, notice.session_id)
+            and notice.session_id is not None
+        ):
+            await note_refund(tx, notice.session_id, None)

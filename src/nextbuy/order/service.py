@@ -1,0 +1,34 @@
+"""Order: its table of contents."""
+
+from nextbuy.contracts.order import OrderCreated, OrderPaid, PaymentFailed, PaymentRefunded, SessionExpired
+from nextbuy.contracts.values import Role
+from nextbuy.kit.service import ANYONE_LOGGED_IN, Service, get, job, post
+from nextbuy.order.create_payment_session import create_payment_session
+from nextbuy.order.deps import Deps
+from nextbuy.order.expire_sessions import expire_sessions
+from nextbuy.order.finish_payments import finish_payments
+from nextbuy.order.order_details import order_details
+from nextbuy.order.payment_session import payment_session
+from nextbuy.order.payment_webhook import payment_webhook
+from nextbuy.order.release_stock import release_stock
+from nextbuy.order.seller_orders import seller_orders
+from nextbuy.order.user_orders import user_orders
+
+SERVICE = Service(
+    name="order",
+    deps=Deps,
+    routes=[
+        post("create-payment-session", create_payment_session, who=[Role.BUYER], status=201),
+        get("payment-session/{session_id}", payment_session, who=[Role.BUYER]),
+        post("payment-webhook", payment_webhook, raw=True),
+        get("user-orders", user_orders, who=[Role.BUYER]),
+        get("order-details/{order_id}", order_details, who=ANYONE_LOGGED_IN),
+        get("seller-orders", seller_orders, who=[Role.SELLER]),
+    ],
+    publishes=[OrderCreated, OrderPaid, PaymentFailed, PaymentRefunded, SessionExpired],
+    jobs=[
+        job(expire_sessions, every=1.0),
+        job(release_stock, every=0.5),
+        job(finish_payments, every=1.0),
+    ],
+)

@@ -1,0 +1,161 @@
+"""Money that is there becomes orders, or goes back: what the webhook and the recovery of crashes share.
+
+Every step may be done again: stock is sold once per session, orders are written by whoever still has the claim, a
+refund is made once per payment. So a crash between any two of them costs a repetition and loses nothing.
+"""
+
+import logging
+import random
+from typing import Final
+from uuid import UUID
+
+from nextbuy.contracts.errors import AppError, NotFound, Refused
+from nextbuy.contracts.order import OrderCreated, OrderPaid, PaymentRefunded
+from nextbuy.contracts.product import PricedLine
+from nextbuy.kit.calls import set_deadline, time_left
+from nextbuy.kit.database import Transaction
+from nextbuy.kit.outbox import publish
+from nextbuy.kit.retry import backoff
+from nextbuy.kit.telemetry import begin, within
+from nextbuy.order.deps import Deps
+from nextbuy.order.model import Session, State, drafts
+from nextbuy.order.store import sessions, strays
+from nextbuy.order.store.sessions import WORK_LIMIT, Claim
+from nextbuy.order.store.strays import Stray
+
+log: Final = logging.getLogger(__name__)
+_LEAST_PAUSE, _BASE, _CAP = 0.2, 0.5, 60.0
+"""Seconds: before another try, the least and, at random, up to the base doubled each time, at most the cap."""
+
+
+def pause_after(tries: int) -> float:
+    """Return the seconds to wait after so many tries that came to nothing."""
+    return _LEAST_PAUSE + backoff(tries, base=_BASE, cap=_CAP, random=random.random)
+
+
+async def settle(order: Deps, claim: Claim) -> None:
+    """Bring a session whose money is there to its end: paid, or refunded.
+
+    Raises:
+        AppError: not now; another try is due by itself.
+    """
+    set_deadline(time_left(WORK_LIMIT))
+    session = claim.session
+    try:
+        if session.status is State.PAYING and await _take_goods(order, session):
+            await _write_orders(order, claim)
+            return
+        if session.status is State.REFUND_DUE or await sessions.owe_refund(order.database, claim, _GONE):
+            await _return_money(order, session)
+    except AppError as error:
+        if not error.transient:
+            log.error("session %s could not be settled, and will be tried again: %s: %s", session.id, error.slug, error)  # noqa: TRY400
+        await sessions.postpone_work(order.database, claim, pause_after(claim.tries))
+        raise
+
+
+_GONE: Final = "the goods were sold to others before the money came"
+
+
+async def _take_goods(order: Deps, session: Session) -> bool:
+    """Sell the session's units; false where they are gone, and then nothing is left held or sold for it."""
+    try:
+        await order.product.update_stock(session.id, session.wanted)
+    except (Refused, NotFound):
+        # Asked even so: should an earlier try of ours, given up for lost, have sold them after all, they are not lost
+        # but ours.
+        return (await order.product.release_stock(session.id)).outcome == "sold"
+    return True
+
+
+async def _write_orders(order: Deps, claim: Claim) -> None:
+    session = claim.session
+    parts = drafts(session)
+    async with order.database.transaction() as tx:
+        ids = await sessions.write_orders(tx, claim, parts)
+        if ids is None:
+            return
+        made = list(zip(ids, parts, strict=True))
+        await publish(
+            tx,
+            *(
+                OrderCreated(
+                    order_id=order_id,
+                    number=part.number,
+                    session_id=session.id,
+                    buyer_id=session.buyer_id,
+                    shop_id=part.shop_id,
+                    total=part.total,
+                    lines=[
+                        PricedLine(line.product_id, line.shop_id, line.title, line.quantity, line.unit_price)
+                        for line in part.lines
+                    ],
+                )
+                for order_id, part in made
+            ),
+            *(
+                OrderPaid(order_id=order_id, session_id=session.id, shop_id=part.shop_id, total=part.total)
+                for order_id, part in made
+            ),
+        )
+    order.journal.step("order", "create-orders", f"{len(parts)} orders")
+
+
+async def _return_money(order: Deps, session: Session) -> None:
+    # The check constraint of the table: money that is there has a payment.
+    payment_id, reason = session.payment_id or "", session.reason or _GONE
+    refund_id = await order.payments.refund(payment_id, reason)
+    async with order.database.transaction() as tx:
+        noted = await note_refund(tx, session.id, refund_id)
+    if noted:
+        order.journal.step("order", "refund", "returned")
+
+
+async def note_refund(tx: Transaction, session_id: UUID, refund_id: str | None) -> bool:
+    """Write down that a session's money has gone back; once, whoever says so first."""
+    session = await sessions.mark_refunded(tx, session_id, refund_id)
+    if session is None:
+        return False
+    await publish(
+        tx,
+        PaymentRefunded(
+            session_id=session.id,
+            buyer_id=session.buyer_id,
+            total=session.received or session.total,
+            reason=session.reason or _GONE,
+        ),
+    )
+    return True
+
+
+async def settle_in_its_trace(order: Deps, claim: Claim) -> None:
+    """Settle as part of the purchase's own trace; what cannot be done now is left for another try."""
+    with within(begin(claim.session.traceparent, claim.session.correlation_id)):
+        try:
+            await settle(order, claim)
+        except AppError as error:
+            log.info("session %s waits for another try: %s", claim.session.id, error.slug)
+
+
+async def return_stray(order: Deps, stray: Stray) -> None:
+    """Send money back that belongs to no session."""
+    with within(begin(stray.traceparent, stray.correlation_id)):
+        set_deadline(WORK_LIMIT)
+        try:
+            refund_id = await order.payments.refund(stray.payment_id, stray.reason)
+        except AppError as error:
+            if not error.transient:
+                log.error("payment %s cannot be returned: %s: %s", stray.payment_id, error.slug, error)  # noqa: TRY400
+            await strays.postpone_stray(order.database, stray, pause_after(stray.tries))
+            return
+        async with order.database.transaction() as tx:
+            if not await strays.mark_returned(tx, stray, refund_id):
+                return
+            if stray.session_id is not None and stray.buyer_id is not None:
+                await publish(
+                    tx,
+                    PaymentRefunded(
+                        session_id=stray.session_id, buyer_id=stray.buyer_id, total=stray.money, reason=stray.reason
+                    ),
+                )
+        order.journal.step("order", "refund", "returned")

@@ -1,0 +1,150 @@
+"""The SQL by which sessions and orders are read."""
+
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+
+from nextbuy.contracts.order import Address
+from nextbuy.contracts.values import Money, Page
+from nextbuy.kit.database import Reader, Row
+from nextbuy.kit.paging import decode_cursor, encode_cursor
+from nextbuy.order.model import State
+
+
+class OrderListed(Struct, frozen=True, kw_only=True):
+    """An order as lists show it."""
+
+    id: UUID
+    number: str
+    shop_id: UUID
+    status: str
+    total: Money
+    created_at: datetime
+
+
+class OrderLine(Struct, frozen=True):
+    """A line as it was bought."""
+
+    product_id: UUID
+    title: str
+    quantity: int
+    unit_price: Money
+
+
+class Order(Struct, frozen=True, kw_only=True):
+    """One shop's part of a paid session."""
+
+    id: UUID
+    number: str
+    session_id: UUID
+    shop_id: UUID
+    status: str
+    lines: list[OrderLine]
+    total: Money
+    created_at: datetime
+    address: Address | None
+
+
+class OrderKept(Struct, frozen=True):
+    """An order, and who may see it."""
+
+    order: Order
+    buyer_id: UUID
+    seller_id: UUID
+
+
+class SessionSeen(Struct, frozen=True):
+    """A session as its buyer may follow it."""
+
+    status: State
+    total: Money
+    order_ids: list[UUID]
+
+
+_lines: Final = msgspec.json.Decoder(list[OrderLine]).decode
+_address: Final = msgspec.json.Decoder(Address).decode
+
+
+async def session_of_buyer(db: Reader, session_id: UUID, buyer_id: UUID) -> SessionSeen | None:
+    """Return a buyer's session; None where it is not there or another's."""
+    row = await db.fetchrow(
+        """
+        SELECT s.status, s.total, s.currency,
+               ARRAY(SELECT o.id FROM orders AS o WHERE o.session_id = s.id ORDER BY o.id) AS order_ids
+          FROM sessions AS s WHERE s.id = $1 AND s.buyer_id = $2
+        """,
+        session_id,
+        buyer_id,
+    )
+    if row is None:
+        return None
+    return SessionSeen(State(row["status"]), Money(row["total"], row["currency"]), row["order_ids"])
+
+
+async def order(db: Reader, order_id: UUID) -> OrderKept | None:
+    """Return an order with its lines, or None."""
+    row = await db.fetchrow(
+        """
+        SELECT o.*,
+               (SELECT jsonb_agg(
+                           jsonb_build_object('product_id', l.product_id, 'title', l.title, 'quantity', l.quantity,
+                               'unit_price', jsonb_build_object('amount', l.unit_price, 'currency', o.currency))
+                           ORDER BY l.position)
+                  FROM order_lines AS l WHERE l.order_id = o.id) AS lines
+          FROM orders AS o WHERE o.id = $1
+        """,
+        order_id,
+    )
+    if row is None:
+        return None
+    kept = Order(
+        id=row["id"],
+        number=row["number"],
+        session_id=row["session_id"],
+        shop_id=row["shop_id"],
+        status=row["status"],
+        lines=_lines(row["lines"]),
+        total=Money(row["total"], row["currency"]),
+        created_at=row["created_at"],
+        address=None if row["address"] is None else _address(row["address"]),
+    )
+    return OrderKept(kept, row["buyer_id"], row["seller_id"])
+
+
+_LIST: Final = """
+    SELECT id, number, shop_id, status, total, currency, created_at FROM orders
+     WHERE {owner} = $1 AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3
+"""
+_OF_BUYER: Final = _LIST.format(owner="buyer_id")
+_OF_SELLER: Final = _LIST.format(owner="seller_id")
+
+
+async def orders_of_buyer(db: Reader, buyer_id: UUID, *, limit: int, cursor: str | None) -> Page[OrderListed]:
+    """Return a buyer's orders, newest first; `Unreadable` for a cursor that is none."""
+    return await _page(db, _OF_BUYER, buyer_id, limit, cursor)
+
+
+async def orders_of_seller(db: Reader, seller_id: UUID, *, limit: int, cursor: str | None) -> Page[OrderListed]:
+    """Return the orders of a seller's shop, newest first; `Unreadable` for a cursor that is none."""
+    return await _page(db, _OF_SELLER, seller_id, limit, cursor)
+
+
+async def _page(db: Reader, sql: str, owner: UUID, limit: int, cursor: str | None) -> Page[OrderListed]:
+    last = None if cursor is None else decode_cursor(cursor, UUID)[0]
+    rows = await db.fetch(sql, owner, last, limit + 1)
+    items = [_listed(row) for row in rows[:limit]]
+    return Page(items, encode_cursor(items[-1].id) if len(rows) > limit else None)
+
+
+def _listed(row: Row) -> OrderListed:
+    return OrderListed(
+        id=row["id"],
+        number=row["number"],
+        shop_id=row["shop_id"],
+        status=row["status"],
+        total=Money(row["total"], row["currency"]),
+        created_at=row["created_at"],
+    )
