@@ -1,0 +1,31 @@
+"""GET /product/api/get-all-products: what can be bought, and what is sold out for the moment."""
+
+from functools import partial
+
+from msgspec import UNSET, UnsetType
+
+from nextbuy.contracts.product import Product
+from nextbuy.contracts.values import Category, Page, PageAsk
+from nextbuy.kit.web import Caller
+from nextbuy.kit.wire import Encoded, encode
+from nextbuy.product.deps import Deps
+from nextbuy.product.model import tidy
+from nextbuy.product.store.lists import Sort, for_sale
+
+
+class GetAllProducts(PageAsk, frozen=True):
+    """Of which category (however it is capitalised), and in what order."""
+
+    category: Category | UnsetType = UNSET
+    sort: Sort = "latest"
+
+
+async def get_all_products(product: Deps, _caller: Caller, ask: GetAllProducts) -> Encoded[Page[Product]]:
+    """List products for sale."""
+    return await product.shelf.page(ask, partial(_read, product, ask))
+
+
+async def _read(product: Deps, ask: GetAllProducts) -> Encoded[Page[Product]]:
+    category = None if ask.category is UNSET else tidy(ask.category)
+    cursor = None if ask.cursor is UNSET else ask.cursor
+    return Encoded(encode(await for_sale(product.database, ask.sort, category, limit=ask.limit, cursor=cursor)))

@@ -1,0 +1,63 @@
+"""The product service's table of contents."""
+
+from typing import Final
+
+from nextbuy.contracts.product import (
+    DecideProduct,
+    HoldStock,
+    ListProducts,
+    ProductApproved,
+    ProductCreated,
+    ProductPending,
+    ProductRejected,
+    ProductUpdated,
+    ReleaseStock,
+    UpdateStock,
+    ValidateProducts,
+)
+from nextbuy.contracts.seller import SellerApproved, SellerRegistered, SellerRejected, SellerSuspended
+from nextbuy.contracts.values import Role
+from nextbuy.kit.service import Service, answers, get, job, on_batch, post, put
+from nextbuy.product.create_product import create_product
+from nextbuy.product.decide_product import decide_product
+from nextbuy.product.deps import Deps
+from nextbuy.product.follow_changes import follow_changes
+from nextbuy.product.follow_shops import follow_shops
+from nextbuy.product.get_all_products import get_all_products
+from nextbuy.product.get_product import get_product
+from nextbuy.product.get_shop_products import get_shop_products
+from nextbuy.product.hold_stock import hold_stock
+from nextbuy.product.list_products import list_products
+from nextbuy.product.release_expired import release_expired
+from nextbuy.product.release_stock import release_stock
+from nextbuy.product.search_products import search_products
+from nextbuy.product.show_picture import show_picture
+from nextbuy.product.update_product import update_product
+from nextbuy.product.update_stock import update_stock
+from nextbuy.product.validate_products import validate_products
+
+SERVICE: Final = Service(
+    name="product",
+    deps=Deps,
+    routes=[
+        post("create-product", create_product, who=[Role.SELLER], status=201),
+        put("update-product/{product_id}", update_product, who=[Role.SELLER]),
+        get("get-product/{key}", get_product),
+        get("get-all-products", get_all_products),
+        get("search-products", search_products),
+        get("get-shop-products", get_shop_products, who=[Role.SELLER]),
+        get("picture/{product_id}", show_picture, raw=True),
+    ],
+    calls=[
+        answers(ValidateProducts, validate_products),
+        answers(HoldStock, hold_stock),
+        answers(ReleaseStock, release_stock),
+        answers(UpdateStock, update_stock),
+        answers(ListProducts, list_products),
+        answers(DecideProduct, decide_product),
+    ],
+    publishes=[ProductCreated, ProductUpdated, ProductPending, ProductApproved, ProductRejected],
+    listens=[on_batch([SellerRegistered, SellerApproved, SellerRejected, SellerSuspended], follow_shops)],
+    jobs=[job(follow_changes, every=0.5), job(release_expired, every=10.0)],
+    opens=follow_changes,
+)

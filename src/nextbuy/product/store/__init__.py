@@ -1,0 +1,1 @@
+"""All of product's SQL, by subject."""

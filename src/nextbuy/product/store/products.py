@@ -1,0 +1,175 @@
+"""One product: made, read, changed."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+
+from nextbuy.contracts.product import Decision, Moderation, Product
+from nextbuy.contracts.values import Money
+from nextbuy.kit.database import Reader, Row, Transaction
+from nextbuy.product.model import Offer, picture_path
+
+COLUMNS: Final = (
+    "p.id, p.slug, p.title, p.description, p.category, p.price_amount, p.currency, p.stock, p.tags, p.status, p.shop_id, p.moderation,"
+    " p.created_at, p.seller_id, p.held, p.sold"
+)
+FOR_SALE: Final = "products p JOIN shops s ON s.shop_id = p.shop_id AND s.status = 'approved' AND p.status = 'active'"
+_WORDS: Final = (
+    "setweight(to_tsvector('english', {title}), 'A')"
+    " || setweight(to_tsvector('english', array_to_string({tags}, ' ') || ' ' || {category}), 'B')"
+    " || setweight(to_tsvector('english', {description}), 'C')"
+)
+
+_INSERT: Final = f"""
+INSERT INTO products (id, shop_id, seller_id, slug, title, description, category, price_amount, currency, stock, tags, status, moderation,
+                      judged_amount, search)
+VALUES ($1, $2, $3, $4, $5::text, $6::text, $7::text, $8, $9, $10, $11::text[], $12, $13, $8,
+        {_WORDS.format(title="$5::text", tags="$11::text[]", category="$7::text", description="$6::text")})
+ON CONFLICT (slug) DO NOTHING
+RETURNING created_at
+"""
+_UPDATE: Final = f"""
+UPDATE products
+   SET title = $2::text, description = $3::text, category = $4::text, price_amount = $5, currency = $6, stock = $7, tags = $8::text[],
+       status = $9, moderation = $10, changed_in = pg_current_xact_id(),
+       search = {_WORDS.format(title="$2::text", tags="$8::text[]", category="$4::text", description="$3::text")}
+ WHERE id = $1
+"""  # noqa: S608  made of constants
+_DECIDE: Final = """
+UPDATE products
+   SET status = $2, moderation = $3, refused_by = CASE WHEN $2 = 'rejected' THEN $4::uuid END,
+       judged_amount = CASE WHEN $2 = 'active' THEN price_amount ELSE judged_amount END, changed_in = pg_current_xact_id()
+ WHERE id = $1
+"""
+_OFFERS: Final = (
+    f"SELECT p.id, p.shop_id, p.title, p.price_amount, p.currency, p.stock FROM {FOR_SALE} WHERE p.id = ANY($1)"  # noqa: S608
+)
+_PUBLIC: Final = f"SELECT {COLUMNS} FROM {FOR_SALE} WHERE p."  # noqa: S608
+_ANY: Final = f"SELECT {COLUMNS} FROM products p WHERE p."  # noqa: S608
+_LOCKED: Final = f"SELECT {COLUMNS}, p.judged_amount, p.refused_by FROM products p WHERE p.id = $1 FOR NO KEY UPDATE"  # noqa: S608
+
+
+class Owned(Struct, frozen=True):
+    """A product, and whose it is."""
+
+    product: Product
+    seller_id: UUID
+
+
+class Locked(Struct, frozen=True):
+    """A product that nobody else changes until the transaction ends, with what only its rules need."""
+
+    product: Product
+    seller_id: UUID
+    judged_amount: int
+    refused_by: UUID | None
+
+
+class OwnProduct(Product, frozen=True, kw_only=True):
+    """A product as its seller sees it: also what sessions hold, and what is sold."""
+
+    held: int
+    sold: int
+
+
+_moderation: Final = msgspec.json.Decoder(Moderation).decode
+
+
+def fields_of(row: Row) -> Mapping[str, Any]:
+    """Return the fields of the product that a row of `COLUMNS` is."""
+    return {
+        "id": row["id"],
+        "slug": row["slug"],
+        "title": row["title"],
+        "description": row["description"],
+        "category": row["category"],
+        "price": Money(row["price_amount"], row["currency"]),
+        "stock": row["stock"],
+        "tags": row["tags"],
+        "status": row["status"],
+        "shop_id": row["shop_id"],
+        "picture": picture_path(row["id"]),
+        "moderation": _moderation(row["moderation"]),
+        "created_at": row["created_at"],
+    }
+
+
+def product_of(row: Row) -> Product:
+    """Return the product that a row is."""
+    return Product(**fields_of(row))
+
+
+async def insert(tx: Transaction, product: Product, seller_id: UUID) -> Product | None:
+    """Keep a new product and return it with the time at which it was made; None where its slug is taken."""
+    created_at = await tx.fetchval(
+        _INSERT,
+        product.id,
+        product.shop_id,
+        seller_id,
+        product.slug,
+        product.title,
+        product.description,
+        product.category,
+        product.price.amount,
+        product.price.currency,
+        product.stock,
+        product.tags,
+        product.status,
+        msgspec.json.encode(product.moderation).decode(),
+    )
+    return None if created_at is None else msgspec.structs.replace(product, created_at=created_at)
+
+
+async def lock(tx: Transaction, product_id: UUID) -> Locked | None:
+    """Return a product, which nobody else changes until the transaction ends."""
+    row = await tx.fetchrow(_LOCKED, product_id)
+    return None if row is None else Locked(product_of(row), row["seller_id"], row["judged_amount"], row["refused_by"])
+
+
+async def update(tx: Transaction, product: Product) -> None:
+    """Keep what a seller made of a locked product."""
+    await tx.execute(
+        _UPDATE,
+        product.id,
+        product.title,
+        product.description,
+        product.category,
+        product.price.amount,
+        product.price.currency,
+        product.stock,
+        product.tags,
+        product.status,
+        msgspec.json.encode(product.moderation).decode(),
+    )
+
+
+async def decide(tx: Transaction, product_id: UUID, decision: Decision, moderation: Moderation, by: UUID) -> None:
+    """Keep what an admin decided of a locked product."""
+    await tx.execute(_DECIDE, product_id, decision, msgspec.json.encode(moderation).decode(), by)
+
+
+async def read(reader: Reader, key: UUID | str, *, public: bool) -> Owned | None:
+    """Return a product by its id or slug; where `public`, only one that can be bought."""
+    sql = f"{_PUBLIC if public else _ANY}{'id' if isinstance(key, UUID) else 'slug'} = $1"
+    row = await reader.fetchrow(sql, key)
+    return None if row is None else Owned(product_of(row), row["seller_id"])
+
+
+async def offers(reader: Reader, product_ids: list[UUID]) -> dict[UUID, Offer]:
+    """Return those of these products that can be bought."""
+    rows = await reader.fetch(_OFFERS, product_ids)
+    return {
+        row["id"]: Offer(
+            row["title"], row["stock"], row["id"], row["shop_id"], Money(row["price_amount"], row["currency"])
+        )
+        for row in rows
+    }
+
+
+async def title_and_category(reader: Reader, product_id: UUID) -> tuple[str, str] | None:
+    """Return what a product's picture is drawn from."""
+    row = await reader.fetchrow("SELECT title, category FROM products WHERE id = $1", product_id)
+    return None if row is None else (row["title"], row["category"])

@@ -1,0 +1,35 @@
+"""The shops that product knows of."""
+
+from collections.abc import Iterable
+from typing import Final
+from uuid import UUID
+
+from msgspec import Struct
+
+from nextbuy.contracts.values import ShopStatus
+from nextbuy.kit.database import Transaction
+
+_KEEP: Final = """
+INSERT INTO shops (shop_id, seller_id, name, status, version) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (shop_id) DO UPDATE
+   SET seller_id = excluded.seller_id, name = excluded.name, status = excluded.status, version = excluded.version,
+       changed_in = pg_current_xact_id()
+ WHERE shops.version < excluded.version
+"""
+
+
+class ShopWord(Struct, frozen=True):
+    """What seller said of a shop, at one version of it."""
+
+    shop_id: UUID
+    seller_id: UUID
+    name: str
+    status: ShopStatus
+    version: int
+
+
+async def keep_shops(tx: Transaction, words: Iterable[ShopWord]) -> None:
+    """Keep what was said of shops, where nothing later is known."""
+    # In order of id, so that two who keep the same shops never wait for each other.
+    ordered = sorted(words, key=lambda word: (word.shop_id, word.version))
+    await tx.executemany(_KEEP, [(w.shop_id, w.seller_id, w.name, w.status, w.version) for w in ordered])

@@ -1,0 +1,22 @@
+"""The service, standing."""
+
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+
+from nextbuy.kit.database import Database
+from nextbuy.kit.telemetry import Journal
+from tests.product.desk import Desk
+
+
+@pytest.fixture
+def journal() -> Journal:
+    """A journal that nobody reads."""
+    return Journal(os.open(os.devnull, os.O_WRONLY))
+
+
+@pytest.fixture
+async def desk(open_database: Callable[[str], Awaitable[Database]], journal: Journal) -> AsyncIterator[Desk]:
+    """The service on a database of its own."""
+    yield Desk(await open_database("product"), journal=journal)
