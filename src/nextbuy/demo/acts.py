@@ -22,10 +22,6 @@ from nextbuy.demo.specification import (
 )
 from nextbuy.demo.stage import DemoError, Person, Stage
 
-ADMIN_EMAIL: Final = "admin@demo.nextbuy.test"
-"""The admin of the demo market."""
-ADMIN_PASSWORD: Final = "demo-market-2026"  # noqa: S105 - the public password of accounts that hold nothing
-
 _PATIENCE: Final = 10.0
 """Seconds in which the last of what happened must be recorded."""
 _PAUSE: Final = 0.25

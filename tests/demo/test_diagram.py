@@ -1,0 +1,170 @@
+"""The diagram of a purchase shows what was recorded, in order, and is one that mermaid can read."""
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from nextbuy.demo.diagram import sequence_diagram
+from tests.demo.told import ACTORS, PAY, WEBHOOK, failed, purchase, said, without
+
+STATEMENT = re.compile(r"    (participant [A-Za-z0-9]+|[A-Za-z0-9]+--?>>[A-Za-z0-9]+: (?:[^;#]|#\d+;)+)")
+
+
+def arrows(diagram: str) -> list[str]:
+    """Return the lines of the diagram that are arrows."""
+    return [line.strip() for line in diagram.splitlines() if ">>" in line]
+
+
+def test_a_purchase_is_drawn_with_every_answer_where_it_came() -> None:
+    diagram = sequence_diagram(purchase(), ACTORS)
+
+    assert diagram.split("\n") == [
+        "sequenceDiagram",
+        "    participant User",
+        "    participant Gateway",
+        "    participant OrderService",
+        "    participant ProductService",
+        "    participant AuthService",
+        "    participant AdminService",
+        "    participant PaymentSimulator",
+        "    participant Kafka",
+        "    participant KafkaService",
+        "    User->>Gateway: POST /order/api/create-payment-session",
+        "    Gateway->>OrderService: POST /order/api/create-payment-session",
+        "    OrderService->>AuthService: validate-user",
+        "    AuthService-->>OrderService: 200, 3.0 ms",
+        "    OrderService->>ProductService: validate-products",
+        "    ProductService-->>OrderService: 200, 4.0 ms",
+        "    OrderService-->>Gateway: 201, 28.0 ms",
+        "    Gateway-->>User: 201, 30.0 ms",
+        "    User->>Gateway: POST /simulator/api/pay/{id}",
+        "    Gateway->>PaymentSimulator: POST /simulator/api/pay/{id}",
+        "    PaymentSimulator->>Gateway: payment-webhook",
+        "    Gateway->>OrderService: POST /order/api/payment-webhook",
+        "    OrderService->>ProductService: update-stock",
+        "    ProductService-->>OrderService: 200, 5.0 ms",
+        "    OrderService->>Kafka: order.created",
+        "    Kafka-->>OrderService: ok, 3.0 ms",
+        "    Kafka->>KafkaService: order.created",
+        "    KafkaService->>AdminService: create-notification",
+        "    OrderService-->>Gateway: 200, 36.0 ms",
+        "    Gateway-->>PaymentSimulator: 200, 40.0 ms",
+        "    AdminService-->>KafkaService: 200, 5.0 ms",
+        "    KafkaService-->>Kafka: ok, 8.0 ms",
+        "    PaymentSimulator-->>Gateway: 200, 48.0 ms",
+        "    Gateway-->>User: 200, 50.0 ms",
+    ]
+
+
+def test_the_order_in_which_things_were_recorded_does_not_matter() -> None:
+    recorded = purchase()
+
+    assert sequence_diagram([*recorded[1::2], *recorded[::-2]], ACTORS) == sequence_diagram(purchase(), ACTORS)
+
+
+def test_what_happened_at_the_same_time_keeps_the_order_of_who_asked_whom() -> None:
+    at_once = [replace(one, at=1.0, ms=0.0) for one in purchase()[:4]]
+
+    assert [arrow.partition(":")[0] for arrow in arrows(sequence_diagram(reversed(at_once), ACTORS))] == [
+        "User->>Gateway",
+        "Gateway->>OrderService",
+        "OrderService->>ProductService",
+        "ProductService-->>OrderService",
+        "OrderService->>AuthService",
+        "AuthService-->>OrderService",
+        "OrderService-->>Gateway",
+        "Gateway-->>User",
+    ]
+
+
+@pytest.mark.parametrize("shift", [-0.0005, 0.0005])
+def test_what_two_clocks_have_put_a_little_outside_of_its_asker_is_drawn_within(shift: float) -> None:
+    request, forward, asked, *_ = purchase()
+    early_or_late = replace(asked, at=forward.at + shift, ms=forward.ms - 0.1)
+
+    assert [
+        arrow.partition(":")[0] for arrow in arrows(sequence_diagram([request, forward, early_or_late], ACTORS))
+    ] == [
+        "User->>Gateway",
+        "Gateway->>OrderService",
+        "OrderService->>AuthService",
+        "AuthService-->>OrderService",
+        "OrderService-->>Gateway",
+        "Gateway-->>User",
+    ]
+
+
+def test_an_attempt_that_failed_is_shown_and_so_is_the_next() -> None:
+    request, forward, asked, *_ = purchase()
+    first = failed(replace(asked, ms=1.0), "auth-unavailable", 503)
+    second = replace(asked, at=asked.at + 0.010, attempt=2)
+
+    drawn = arrows(sequence_diagram([request, forward, first, second], ACTORS))
+
+    assert drawn[2:6] == [
+        "OrderService->>AuthService: validate-user",
+        "AuthService-->>OrderService: 503 auth-unavailable, 1.0 ms",
+        "OrderService->>AuthService: validate-user (attempt 2)",
+        "AuthService-->>OrderService: 200, 3.0 ms",
+    ]
+
+
+def test_what_goes_on_after_its_asker_has_given_up_ends_after_it() -> None:
+    request, forward, asked, *_ = purchase()
+    long = replace(asked, ms=500.0)
+
+    drawn = arrows(sequence_diagram([request, forward, long], ACTORS))
+
+    assert drawn[-1] == "AuthService-->>OrderService: 200, 500.0 ms"
+
+
+def test_calls_that_were_under_way_at_once_are_both_answered_to_who_asked() -> None:
+    request, forward, asked, listed, *_ = purchase()
+    drawn = arrows(sequence_diagram([request, forward, asked, replace(listed, at=asked.at + 0.001)], ACTORS))
+
+    assert [arrow.partition(":")[0] for arrow in drawn[2:6]] == [
+        "OrderService->>AuthService",
+        "OrderService->>ProductService",
+        "AuthService-->>OrderService",
+        "ProductService-->>OrderService",
+    ]
+
+
+def test_a_webhook_whose_sender_recorded_nothing_is_still_the_simulators() -> None:
+    drawn = arrows(sequence_diagram(without(purchase(), "webhook", "payment-webhook"), ACTORS))
+
+    assert f"PaymentSimulator->>Gateway: {WEBHOOK}" in drawn
+
+
+def test_a_step_of_a_service_has_its_outcome_and_no_answer() -> None:
+    step = replace(said(5, 0, "step", ("product", "product"), "auto-moderation"), outcome="pending")
+
+    assert arrows(sequence_diagram([step], ACTORS)) == ["ProductService->>ProductService: auto-moderation: pending"]
+
+
+def test_no_text_can_break_a_statement() -> None:
+    odd = [
+        said(0, 1, "request", ("client", "gateway"), "GET /a;b#c\nUser->>Kafka: lies\x1b[31m"),
+        said(1, 1, "call", ("order-line", "new_part"), "x"),
+        failed(said(2, 1, "call", ("order", "auth"), "y"), "no; really #1", 500),
+    ]
+
+    head, *lines = sequence_diagram(odd, {}).split("\n")
+
+    assert head == "sequenceDiagram"
+    assert all(STATEMENT.fullmatch(line) for line in lines)
+    assert "    Client->>Gateway: GET /a#59;b#35;c User->>Kafka: lies [31m" in lines
+    assert "    participant OrderLineService" in lines
+
+
+def test_a_whole_purchase_is_valid_and_fits_a_terminal() -> None:
+    _, *lines = sequence_diagram(purchase(), ACTORS).split("\n")
+
+    assert all(STATEMENT.fullmatch(line) for line in lines)
+    assert max(map(len, lines)) <= 80
+    assert PAY not in "".join(lines)
+
+
+def test_nothing_recorded_is_an_empty_diagram() -> None:
+    assert sequence_diagram([], ACTORS) == "sequenceDiagram"
