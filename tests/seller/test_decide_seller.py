@@ -57,8 +57,9 @@ async def test_a_seller_who_was_never_approved_cannot_be_suspended(seller: Deps,
 
 async def test_a_suspended_seller_can_come_back(seller: Deps, answers: Answers) -> None:
     user = await open_shop(seller, answers, "Foxglove Books")
-    for word in ("approved", "suspended", "approved"):
-        await decide_seller(seller, decision(user, word, "why"))  # type: ignore[arg-type]  a literal each
+    words: list[SellerDecision] = ["approved", "suspended", "approved"]
+    for word in words:
+        await decide_seller(seller, decision(user, word, "why"))
     assert (await topics(seller.database))[1:] == ["seller.approved", "seller.suspended", "seller.approved"]
 
 

@@ -1,0 +1,78 @@
+"""The daily figures, on a real database."""
+
+import asyncio
+from datetime import date
+
+import pytest
+from redis.asyncio import Redis
+
+from nextbuy.contracts.admin import AdminClient, CreateNotification, NotificationKept
+from nextbuy.contracts.auth import AuthClient, ValidateAdmin
+from nextbuy.contracts.errors import Unreadable
+from nextbuy.contracts.order import OrderPaid
+from nextbuy.contracts.values import Money, Role, new_id
+from nextbuy.kafka import store
+from nextbuy.kafka.count_events import count_events
+from nextbuy.kafka.daily_figures import DailyFigures, daily_figures
+from nextbuy.kafka.deps import Deps
+from nextbuy.kafka.notify_admins import notify_admins
+from nextbuy.kit.interactions import Interactions
+from tests.callers import account, caller
+from tests.conftest import OpenDatabase
+from tests.doubles import Answers
+from tests.kafka.test_model import SHOP, enveloped, order
+
+DAY = date(2026, 11, 22)
+
+
+@pytest.fixture
+def answers() -> Answers:
+    return Answers({ValidateAdmin: account(Role.ADMIN), CreateNotification: NotificationKept(new_id())})
+
+
+@pytest.fixture
+async def kafka(open_database: OpenDatabase, redis: Redis, answers: Answers) -> Deps:
+    return Deps(
+        auth=AuthClient(answers),
+        admin=AdminClient(answers),
+        database=await open_database("kafka"),
+        interactions=Interactions(redis),
+    )
+
+
+async def test_figures_of_batches_at_once_add_up(kafka: Deps) -> None:
+    async def batch() -> None:
+        events = [order(units=2, amount=100) for _ in range(10)]
+        async with kafka.database.transaction() as tx:
+            await count_events(kafka, tx, [(event, enveloped(event, DAY)) for event in events])
+
+    await asyncio.gather(*(batch() for _ in range(8)))
+    [figure] = await store.daily_figures(kafka.database, DAY, DAY, limit=10)
+    assert (figure.topic, figure.shop_id) == ("order.created", SHOP)
+    assert (figure.events, figure.units, figure.amount) == (80, 160, 16_000)
+
+
+async def test_figures_are_read_by_day(kafka: Deps) -> None:
+    event = order()
+    async with kafka.database.transaction() as tx:
+        await count_events(kafka, tx, [(event, enveloped(event, DAY))])
+    who = caller(account(Role.ADMIN))
+    assert len((await daily_figures(kafka, who, DailyFigures(since=DAY, until=DAY))).items) == 1
+    before = date(2026, 11, 1)
+    assert (await daily_figures(kafka, who, DailyFigures(since=before, until=before))).items == []
+    await daily_figures(kafka, who, DailyFigures())
+    for since, until in ((DAY, before), (date.min, date.max)):
+        with pytest.raises(Unreadable):
+            await daily_figures(kafka, who, DailyFigures(since=since, until=until))
+    assert (await daily_figures(kafka, who, DailyFigures(until=date.min))).items == []
+
+
+async def test_an_event_that_admins_need_not_know_asks_nobody(kafka: Deps, answers: Answers) -> None:
+    quiet = OrderPaid(order_id=new_id(), session_id=new_id(), shop_id=SHOP, total=Money(1))
+    await notify_admins(kafka, quiet, enveloped(quiet))
+    assert answers.asked == []
+    loud = order()
+    envelope = enveloped(loud)
+    await notify_admins(kafka, loud, envelope)
+    [sent] = answers.of(CreateNotification)
+    assert sent.source_event_id == envelope.id
