@@ -1,0 +1,129 @@
+/** Fields, forms and buttons that say what went wrong beside what caused it, and do a thing once however often they are pressed. */
+
+import { attempts } from "./api.js";
+import { el, fill } from "./dom.js";
+
+let made = 0;
+
+/** A labelled field. `tag` may be "textarea" or "select" (with `options`); other properties are the control's own. */
+export function field({ name, label, hint, tag = "input", options = [], optional = false, ...own }) {
+  const id = `f${++made}-${name.replaceAll(".", "-")}`;
+  const choices = options.map(([value, text]) => el("option", { value, selected: value === own.value }, text));
+  const told = hint ? `${id}-hint ${id}-error` : `${id}-error`;
+  const control = el(tag, { id, name, required: !optional, "aria-describedby": told, ...own }, choices);
+  if (tag === "textarea" && own.value) control.value = own.value;
+  return el(
+    "div",
+    { class: "field" },
+    el("label", { for: id }, label, optional && el("span", { class: "soft" }, " (optional)")),
+    hint && el("p", { class: "hint", id: `${id}-hint` }, hint),
+    control,
+    el("p", { class: "wrong", id: `${id}-error`, hidden: true }),
+  );
+}
+
+/** A wrong entry, found before anything was sent. */
+export class Wrong extends Error {
+  constructor(field, message) {
+    super(message);
+    this.errors = [{ field, message }];
+  }
+}
+
+/**
+ * A form of fields. `read` makes the request's body of the values (and may throw `Wrong`); `act(body, key)` sends it; `done(answer)` goes on.
+ */
+export function form({ fields, button, read = (values) => values, act, done, ...own }) {
+  const keys = attempts();
+  const message = el("p", { class: "wrong", role: "alert", hidden: true });
+  const submit = el("button", { class: "main", type: "submit" }, button);
+  const node = el("form", { class: "form", ...own }, fields, message, el("div", { class: "row" }, submit));
+  node.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    if (!lock(submit)) return;
+    clear(node, message);
+    try {
+      const body = read(Object.fromEntries(new FormData(node)));
+      const answer = await act(body, keys.key(body));
+      keys.answered();
+      await done(answer, node);
+    } catch (error) {
+      if (!error.passing) keys.answered();
+      show(node, message, error);
+    } finally {
+      unlock(submit);
+    }
+  });
+  return node;
+}
+
+function clear(node, message) {
+  fill(message).hidden = true;
+  for (const wrong of node.querySelectorAll(".field .wrong")) fill(wrong).hidden = true;
+  for (const control of node.querySelectorAll("[aria-invalid]")) control.removeAttribute("aria-invalid");
+}
+
+function show(node, message, error) {
+  const unplaced = [];
+  for (const one of error.errors ?? []) {
+    const control = controlOf(node, one.field);
+    if (!control) {
+      unplaced.push(one.message);
+      continue;
+    }
+    control.setAttribute("aria-invalid", "true");
+    const place = control.closest(".field").querySelector(".wrong");
+    fill(place, readable(one.message)).hidden = false;
+  }
+  const first = node.querySelector("[aria-invalid]");
+  if (first) first.focus();
+  if (!first || unplaced.length) fill(message, unplaced.length ? readable(unplaced.join(" ")) : error.message).hidden = false;
+  if (!("errors" in error)) console.error(error);
+}
+
+function controlOf(node, name) {
+  const exact = node.elements.namedItem(name);
+  return exact ?? node.elements.namedItem(name.split(/[.[]/)[0]);
+}
+
+/** The server's words for a bound, in a person's. */
+export function readable(message) {
+  const length = /^Expected `str` of length ([<>]=) (\d+)$/.exec(message);
+  if (length) return length[1] === ">=" ? `Use at least ${length[2]} characters.` : `Use at most ${length[2]} characters.`;
+  const bound = /^Expected `int` ([<>]=) (\d+)$/.exec(message);
+  if (bound) return bound[1] === ">=" ? `It must be at least ${bound[2]}.` : `It may be at most ${bound[2]}.`;
+  if (message.startsWith("Expected `str` matching regex")) return "This does not look right; check it.";
+  return message;
+}
+
+/** A button that does something that may fail; the reason appears in `told`, a place beside it. */
+export function action({ label, act, done, told, ...own }) {
+  const keys = attempts();
+  const node = el("button", { type: "button", ...own }, label);
+  node.addEventListener("click", async () => {
+    if (!lock(node)) return;
+    if (told) fill(told);
+    try {
+      const answer = await act(keys.key(null));
+      keys.answered();
+      await done?.(answer);
+    } catch (error) {
+      if (!error.passing) keys.answered();
+      if (!told) throw error;
+      fill(told, el("span", { class: "wrong", role: "alert" }, error.message));
+    } finally {
+      unlock(node);
+    }
+  });
+  return node;
+}
+
+function lock(button) {
+  if (button.getAttribute("aria-busy") === "true") return false;
+  button.setAttribute("aria-busy", "true");
+  return true;
+}
+
+function unlock(button) {
+  button.removeAttribute("aria-busy");
+}

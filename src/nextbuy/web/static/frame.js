@@ -1,0 +1,113 @@
+/** What every page has: who is signed in, the count of the basket, and a way to say that something failed. */
+
+import { get, send } from "./api.js";
+import { units, watch } from "./basket.js";
+import { el, fill } from "./dom.js";
+import { account, csrf, forget, remember } from "./session.js";
+
+/** Run a page: `render(main)` fills it; what it throws is shown with a way to try again. */
+export async function start(render) {
+  const main = document.getElementById("main");
+  drawNav();
+  watch(drawNav);
+  if (csrf() && !account()) await recall();
+  const run = async () => {
+    try {
+      await render(main);
+    } catch (error) {
+      fill(main, notice(error, run));
+      if (!("slug" in error)) console.error(error);
+    }
+  };
+  await run();
+}
+
+/** A name for a session that this browser holds but does not remember. */
+async function recall() {
+  try {
+    const { user } = await get("/auth/api/me");
+    if (!account()) remember({ user, expires_in: 60 });
+  } catch (problem) {
+    if (problem.status === 401) forget();
+  }
+  drawNav();
+}
+
+const PLACES = { buyer: [["/orders", "Orders"]], seller: [["/sell", "My shop"]], admin: [["/admin", "Admin"]] };
+
+function drawNav() {
+  const who = account();
+  const held = units();
+  const link = (href, ...text) => el("a", { href, "aria-current": location.pathname === href && "page" }, text);
+  const back = encodeURIComponent(location.pathname + location.search);
+  const hello = who
+    ? el("button", { class: "link", type: "button", onclick: signOut, title: `Signed in as ${who.name}` }, "Sign out")
+    : link(location.pathname === "/sign-in" ? "/sign-in" : `/sign-in?next=${back}`, "Sign in");
+  fill(
+    document.getElementById("nav"),
+    (PLACES[who?.role] ?? []).map(([href, text]) => link(href, text)),
+    hello,
+    link("/basket", "Basket", el("span", { class: "count", "aria-label": `${held} in it` }, held)),
+  );
+}
+
+async function signOut() {
+  try {
+    await send("POST", "/auth/api/logout");
+  } catch (problem) {
+    if (problem.passing) return document.getElementById("main").prepend(notice(problem));
+  }
+  forget();
+  location.assign("/");
+}
+
+/** A sentence about what failed, with a button where trying again may help. */
+export function notice(error, again) {
+  const retry = again && error.passing !== false && el("button", { type: "button", onclick: again }, "Try again");
+  return el("div", { class: "notice bad", role: "alert" }, el("p", {}, error.message || "Something broke on this page."), retry);
+}
+
+/** A place that is empty, with what to do about it. */
+export function empty(heading, text, ...more) {
+  return el("div", { class: "empty" }, el("h2", {}, heading), el("p", {}, text), more.length > 0 && el("p", { class: "row" }, more));
+}
+
+/** A link that looks like a button. */
+export const linkButton = (href, text, look = "main") => el("a", { href, class: `button ${look}` }, text);
+
+/** The account where it has this role; else null, and the page says what to do. */
+export function needed(main, role, heading, why) {
+  const who = account();
+  if (who?.role === role) return who;
+  const next = `/sign-in?as=${role}&next=${encodeURIComponent(location.pathname + location.search)}`;
+  const kind = { buyer: "a buyer", seller: "a seller", admin: "an admin" };
+  const text = who ? `You are signed in as ${who.name}, ${kind[who.role]}. ${why}` : why;
+  fill(main, el("h1", {}, heading), empty(who ? `This is for ${kind[role]}` : "Sign in first", text, linkButton(next, who ? "Use another account" : "Sign in")));
+  return null;
+}
+
+/** A list read page by page: an element that holds `row(item)` for each, and a button for more. */
+export async function paged({ path, query = {}, row, none, list = el("ul", { class: "rows" }) }) {
+  const rest = el("div", { class: "more" });
+  const read = async (cursor) => {
+    const page = await get(path, { limit: 20, ...query, cursor });
+    const rows = page.items.map((item) => row(item));
+    list.append(...rows);
+    fill(rest, page.next_cursor && more(page.next_cursor));
+    return rows;
+  };
+  const more = (cursor) => {
+    const told = el("p", {});
+    const go = async () => {
+      try {
+        const [first] = await read(cursor);
+        first?.querySelector("a, button")?.focus();
+      } catch (error) {
+        fill(told, notice(error));
+      }
+    };
+    return [el("button", { type: "button", onclick: go }, "Show more"), told];
+  };
+  const rows = await read();
+  return rows.length ? el("div", {}, list, rest) : none;
+}

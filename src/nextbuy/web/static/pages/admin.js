@@ -1,0 +1,113 @@
+/** `/admin`: what waits for a decision, what happened, and events that could not be applied. */
+
+import { send } from "../api.js";
+import { announce, el, fill, localPath, title } from "../dom.js";
+import { action, field, form } from "../form.js";
+import { empty, needed, notice, paged, start } from "../frame.js";
+import { badge, picture, shopName } from "../goods.js";
+import { money, reasonsOf, when } from "../words.js";
+
+const picked = (values) => ({ reason: values.reason.trim() });
+
+/** The two buttons of a decision; afterwards its words stand in their place. */
+function decision({ name, approve, reject, approved = "Approved", rejected = "Refused" }) {
+  const place = el("div", { class: "decision" });
+  const told = el("p", {});
+  const finish = (text) => {
+    fill(place, el("p", { class: "done", tabindex: -1 }, text)).firstChild.focus();
+    announce(`${name}: ${text}`);
+  };
+  const ask = () => {
+    const cancel = el("button", { type: "button", class: "link", onclick: () => choose().querySelector("button").focus() }, "Cancel");
+    const why = form({
+      fields: [field({ name: "reason", label: `Why is ${name} refused?`, hint: "The seller reads this.", maxlength: 500, autocomplete: "off" })],
+      button: "Refuse",
+      read: picked,
+      act: (body, key) => send("POST", reject, body, key),
+      done: ({ reason }) => finish(rejected, reason),
+    });
+    why.querySelector(".row").append(cancel);
+    fill(place, why);
+    why.querySelector("input").focus();
+  };
+  const choose = () =>
+    fill(place, el("div", { class: "row" }, action({ label: "Approve", class: "main", act: (key) => send("POST", approve, {}, key), done: () => finish(approved), told, "aria-label": `Approve ${name}` }), el("button", { type: "button", onclick: ask, "aria-label": `Refuse ${name}` }, "Refuse…")), told);
+  return choose();
+}
+
+function product(one) {
+  const reasons = reasonsOf(one.moderation);
+  return el(
+    "li",
+    { class: "own" },
+    el("div", { class: "frame" }, picture(one)),
+    el(
+      "div",
+      { class: "what" },
+      el("a", { href: `/product/${one.slug}` }, one.title),
+      el("p", { class: "soft" }, shopName(one.shop_id), ` · ${money(one.price)} · ${one.category}`),
+      el("p", { class: "text small" }, one.description),
+      el("p", { class: "soft" }, `Moderation gave it ${one.moderation.score} of 100 points:`),
+      el("ul", { class: "why" }, reasons.map((reason) => el("li", {}, reason))),
+      decision({ name: `“${one.title}”`, approve: `/admin/api/approve-product/${one.id}`, reject: `/admin/api/reject-product/${one.id}` }),
+    ),
+  );
+}
+
+function seller(one) {
+  return el(
+    "li",
+    { class: "own" },
+    el(
+      "div",
+      { class: "what" },
+      el("strong", {}, one.shop.name),
+      el("p", { class: "soft" }, `${one.name}, ${one.email} · ${one.shop.category} · since ${when(one.submitted_at)}`),
+      el("p", { class: "text small" }, one.shop.bio),
+      decision({ name: one.shop.name, approve: `/admin/api/approve-seller/${one.user_id}`, reject: `/admin/api/reject-seller/${one.user_id}` }),
+    ),
+  );
+}
+
+function notification(one) {
+  const link = one.link && localPath(one.link, "");
+  return el("li", { class: "note" }, el("p", {}, link ? el("a", { href: link }, one.title) : el("strong", {}, one.title), " ", el("time", { class: "soft", datetime: one.created_at }, when(one.created_at))), el("p", { class: "soft" }, one.message));
+}
+
+function deadLetter(one) {
+  const place = el("div", {});
+  const told = el("p", {});
+  const replayed = () => {
+    fill(place, el("p", { class: "done", tabindex: -1 }, "It is being tried again; reload the page to see how it went.")).firstChild.focus();
+    announce("The event is being tried again.");
+  };
+  if (!one.status || one.status === "waiting") fill(place, action({ label: "Try again", act: (key) => send("POST", `/kafka/api/dead-letters/${one.id}/replay`, {}, key), done: replayed, told, "aria-label": `Try ${one.event_type} again` }), told);
+  const envelope = typeof one.envelope === "string" ? one.envelope : JSON.stringify(one.envelope, null, 2);
+  return el(
+    "li",
+    { class: "note" },
+    el("p", {}, el("strong", {}, one.event_type || one.topic), " ", badge(one.status ?? "waiting")),
+    el("p", {}, one.reason),
+    el("p", { class: "soft" }, `${one.topic} · tried ${one.attempts} times · `, el("time", { datetime: one.failed_at }, when(one.failed_at))),
+    el("details", {}, el("summary", {}, "The event"), el("pre", { tabindex: 0 }, envelope)),
+    place,
+  );
+}
+
+start(async (main) => {
+  title("Administration");
+  if (!needed(main, "admin", "Administration", "Sign in as an admin.")) return;
+  const parts = [
+    ["products", "Products that wait", { path: "/admin/api/get-pending-products", row: product, none: empty("Nothing waits", "New products that moderation is not sure of show up here.") }],
+    ["sellers", "Shops that wait", { path: "/admin/api/get-pending-sellers", row: seller, none: empty("Nobody waits", "New shops show up here before they open.") }],
+    ["notifications", "Notifications", { path: "/admin/api/notifications", row: notification, none: empty("Nothing to tell", "Orders, new shops and refused products are told of here.") }],
+    ["dead-letters", "Events that could not be applied", { path: "/kafka/api/dead-letters", row: deadLetter, none: empty("None", "Every event was applied. One that cannot be waits here, to be tried again.") }],
+  ];
+  const places = parts.map(([id, heading, list]) => {
+    const place = el("div", {}, el("p", { class: "bar" }), el("p", { class: "bar" }));
+    const load = () => paged(list).then((found) => fill(place, found), (error) => fill(place, notice(error, load)));
+    return { load, section: el("section", { id, "aria-labelledby": `${id}-heading` }, el("h2", { id: `${id}-heading` }, heading), place) };
+  });
+  fill(main, el("h1", {}, "Administration"), el("nav", { class: "chips", "aria-label": "On this page" }, parts.map(([id, heading]) => el("a", { class: "chip", href: `#${id}` }, heading))), el("div", { class: "board" }, places.map(({ section }) => section)));
+  await Promise.all(places.map(({ load }) => load()));
+});

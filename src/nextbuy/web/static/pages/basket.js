@@ -1,0 +1,183 @@
+/** `/basket`: what is in it, in the server's words, and the way to pay. */
+
+import { attempts, get, send } from "../api.js";
+import { endPaying, lines, MOST_LINES, MOST_UNITS, paying, set, startPaying } from "../basket.js";
+import { announce, el, fill, title } from "../dom.js";
+import { field, form, Wrong } from "../form.js";
+import { empty, linkButton, start } from "../frame.js";
+import { picture, shopName } from "../goods.js";
+import { account } from "../session.js";
+import { count, money } from "../words.js";
+
+const keys = attempts();
+const ADDRESS = [
+  ["full_name", "Full name", "name"],
+  ["line1", "Street and number", "address-line1"],
+  ["postal_code", "Postal code", "postal-code"],
+  ["city", "City", "address-level2"],
+  ["country", "Country", "country-name"],
+];
+
+async function productOf({ product_id }) {
+  try {
+    return (await get(`/product/api/get-product/${encodeURIComponent(product_id)}`)).product;
+  } catch (problem) {
+    if (problem.status === 404 || problem.status === 422) return null;
+    throw problem;
+  }
+}
+
+async function show(main) {
+  title("Basket");
+  const wanted = lines();
+  if (wanted.length === 0) {
+    return fill(main, el("h1", {}, "Basket"), empty("Your basket is empty", "Put something in it, and it waits here for you.", linkButton("/", "See what there is")));
+  }
+  if (!main.querySelector(".checkout")) fill(main, el("h1", {}, "Basket"), el("div", { class: "checkout blank", "aria-hidden": "true" }, el("div", {}, wanted.map(() => el("p", { class: "bar tall" })))));
+  const products = await Promise.all(wanted.map(productOf));
+  const rows = wanted.map((line, index) => ({ ...line, product: products[index] }));
+  return fill(main, el("h1", {}, "Basket"), content(main, rows));
+}
+
+function content(main, rows) {
+  const sum = el("div", { class: "panel sum" });
+  const redraw = () => {
+    const left = rows.filter((row) => row.quantity > 0);
+    if (left.length === 0) return show(main);
+    fill(sum, summary(left));
+    return undefined;
+  };
+  const list = el("ul", { class: "rows" }, rows.map((row) => rowOf(row, redraw)));
+  redraw();
+  return el("div", { class: "checkout" }, list, sum);
+}
+
+function wrongWith({ product, quantity }) {
+  if (!product || product.status !== "active") return "This is not for sale any more. Take it out to check out.";
+  if (product.stock === 0) return "This is sold out. Take it out to check out.";
+  return quantity > product.stock ? `There are only ${product.stock} left. Take fewer to check out.` : "";
+}
+
+function rowOf(row, redraw) {
+  const { product } = row;
+  const name = product?.title ?? "A product that is gone";
+  const price = el("strong", {});
+  const wrong = el("p", { class: "wrong" });
+  const draw = () => {
+    if (product) price.textContent = money({ ...product.price, amount: product.price.amount * row.quantity });
+    wrong.textContent = wrongWith(row);
+    wrong.hidden = !wrong.textContent;
+  };
+  const change = (quantity) => {
+    row.quantity = quantity;
+    set(row.product_id, quantity);
+    draw();
+    redraw();
+  };
+  const remove = () => {
+    const next = node.nextElementSibling ?? node.previousElementSibling;
+    node.remove();
+    change(0);
+    announce(`${name} is out of the basket`);
+    (next?.querySelector("button") ?? document.getElementById("main")).focus();
+  };
+  const amount = (event) => {
+    const typed = Math.floor(Number(event.target.value));
+    if (typed >= 1) change(Math.min(typed, MOST_UNITS));
+    event.target.value = row.quantity;
+  };
+  const node = el(
+    "li",
+    { class: "held" },
+    el("div", { class: "frame" }, product && picture(product)),
+    el(
+      "div",
+      { class: "what" },
+      product ? el("a", { href: `/product/${product.slug}` }, name) : el("span", {}, name),
+      product && shopName(product.shop_id),
+      wrong,
+      el("button", { type: "button", class: "link", onclick: remove, "aria-label": `Take out ${name}` }, "Take out"),
+    ),
+    product && el("input", { type: "number", min: 1, max: Math.min(product.stock || 1, MOST_UNITS), value: row.quantity, "aria-label": `How many of ${name}`, onchange: amount }),
+    price,
+  );
+  draw();
+  return node;
+}
+
+function summary(rows) {
+  const good = rows.filter((row) => !wrongWith(row));
+  const total = good.reduce((sum, row) => sum + row.product.price.amount * row.quantity, 0);
+  const currency = good[0]?.product.price.currency ?? "USD";
+  const shops = new Set(good.map((row) => row.product.shop_id)).size;
+  const units = good.reduce((sum, row) => sum + row.quantity, 0);
+  const blocked = rows.length > good.length || rows.length > MOST_LINES;
+  return [
+    el("h2", {}, "Summary"),
+    el("p", { class: "soft" }, `${count(units, "product")} from ${count(shops, "shop")}`),
+    el("p", { class: "total" }, "Total ", el("strong", {}, money({ amount: total, currency }))),
+    blocked ? el("p", { class: "wrong" }, rows.length > MOST_LINES ? `A basket can have ${MOST_LINES} different products; take some out.` : "Something in the basket cannot be bought as it is; see the note beside it.") : payment(rows),
+  ];
+}
+
+function payment(rows) {
+  const who = account();
+  if (!who) return [linkButton("/sign-in?as=buyer&next=/basket", "Sign in to check out"), el("p", { class: "soft" }, "The basket stays as it is.")];
+  if (who.role !== "buyer") {
+    return [el("p", {}, `You are signed in as ${who.name}, ${who.role === "admin" ? "an admin" : "a seller"}; only buyers can check out.`), linkButton("/sign-in?as=buyer&next=/basket", "Sign in as a buyer")];
+  }
+  const demo = document.body.dataset.demo && el("p", { class: "hint" }, "This is a demo: no money moves. Pay with the card 4242 4242 4242 4242.");
+  const address = el(
+    "details",
+    { class: "address" },
+    el("summary", {}, "Add a delivery address"),
+    ADDRESS.map(([name, label, autocomplete]) => field({ name: `address.${name}`, label, autocomplete, maxlength: 200, optional: true })),
+  );
+  return form({
+    fields: [address, demo],
+    button: "Check out",
+    read: (values) => ({ lines: rows.map(({ product_id, quantity }) => ({ product_id, quantity })), address: addressOf(values) }),
+    act: checkOut,
+    done: (session) => location.assign(paymentPage(session.payment_url)),
+  });
+}
+
+function addressOf(values) {
+  const given = ADDRESS.map(([name]) => [name, values[`address.${name}`].trim()]);
+  if (given.every(([, text]) => text === "")) return undefined;
+  for (const [name, text] of given) if (text === "") throw new Wrong(`address.${name}`, "Fill this in too, or leave the whole address out.");
+  return Object.fromEntries(given);
+}
+
+/** Open a payment session; or go on with the one that this tab has opened for the same basket, which holds the goods. */
+async function checkOut(asked) {
+  const before = paying();
+  if (before && JSON.stringify(before.asked) === JSON.stringify(asked)) {
+    const session = await get(`/order/api/payment-session/${before.session_id}`).catch(() => null);
+    if (session?.status === "open") return before;
+    endPaying({ bought: session?.status === "paid" });
+    keys.answered();
+  }
+  try {
+    const session = await send("POST", "/order/api/create-payment-session", asked, keys.key(asked));
+    keys.answered();
+    startPaying({ session_id: session.session_id, payment_url: session.payment_url, asked });
+    return session;
+  } catch (problem) {
+    if (!problem.passing) keys.answered();
+    throw problem;
+  }
+}
+
+/** The address of the payment page; anything but the web is no page. */
+function paymentPage(address) {
+  const url = new URL(address, location.href);
+  if (!/^https?:$/.test(url.protocol)) throw new Error("The payment page has no address that can be opened.");
+  return url.href;
+}
+
+start(async (main) => {
+  await show(main);
+  addEventListener("storage", (event) => event.key === "nextbuy.basket" && show(main));
+  addEventListener("pageshow", (event) => event.persisted && show(main));
+});

@@ -1,0 +1,76 @@
+/** `/product/{slug}`: one product, and the way into the basket. */
+
+import { get } from "../api.js";
+import { has, MOST_UNITS, set } from "../basket.js";
+import { announce, el, fill, title } from "../dom.js";
+import { empty, linkButton, start } from "../frame.js";
+import { badge, picture, scarcity, shop } from "../goods.js";
+import { account } from "../session.js";
+import { capital, money } from "../words.js";
+
+function buying(product) {
+  if (product.status !== "active") return null;
+  if (product.stock === 0) {
+    return el("div", { class: "buy" }, el("p", {}, el("span", { class: "badge bad" }, "Sold out")), el("p", { class: "soft" }, "There is none left now. Units that somebody does not pay for in time come back here."));
+  }
+  const most = Math.min(product.stock, MOST_UNITS);
+  const told = el("p", { class: "told" });
+  const amount = el("input", { id: "amount", type: "number", min: 1, max: most, value: 1, required: true, inputmode: "numeric" });
+  const draw = () => {
+    const held = has(product.id);
+    fill(told, held ? [el("span", { class: "good" }, `${held} in your basket. `), el("a", { href: "/basket" }, "Go to the basket")] : scarcity(product) || `${product.stock} in stock`);
+  };
+  const onsubmit = (event) => {
+    event.preventDefault();
+    const wanted = has(product.id) + Number(amount.value);
+    set(product.id, Math.min(wanted, most));
+    draw();
+    if (wanted > most) told.prepend(el("span", {}, `There are only ${most}: `));
+    announce(told.textContent);
+  };
+  draw();
+  const other = account() && account().role !== "buyer";
+  return el(
+    "form",
+    { class: "buy", onsubmit },
+    el("div", { class: "row" }, el("label", { for: "amount", class: "unseen" }, "How many"), amount, el("button", { class: "main", type: "submit" }, "Add to basket")),
+    told,
+    other && el("p", { class: "soft" }, "Only buyers can check out; at the basket you can sign in as one."),
+  );
+}
+
+start(async (main) => {
+  const key = location.pathname.split("/")[2];
+  fill(main, el("div", { class: "product blank", "aria-hidden": "true" }, el("div", { class: "frame" }), el("div", {}, el("p", { class: "bar" }), el("p", { class: "bar short" }))));
+  let product;
+  try {
+    ({ product } = await get(`/product/api/get-product/${key}`));
+  } catch (problem) {
+    if (problem.status !== 404) throw problem;
+    title("Not for sale");
+    return fill(main, el("h1", {}, "Not for sale"), empty("This product is not for sale", "It may have been taken back, or the link is wrong.", linkButton("/", "See what there is")));
+  }
+  title(product.title);
+  const seller = await shop(product.shop_id);
+  return fill(
+    main,
+    el("nav", { class: "crumbs", "aria-label": "Where you are" }, el("a", { href: "/" }, "All products"), el("a", { href: `/?category=${encodeURIComponent(product.category)}` }, capital(product.category))),
+    el(
+      "article",
+      { class: "product" },
+      el("div", { class: "frame" }, picture(product, { loading: "eager", fetchpriority: "high" })),
+      el(
+        "div",
+        { class: "about" },
+        product.status !== "active" && el("p", {}, badge(product.status), " Only you and the admins see this page."),
+        el("h1", {}, product.title),
+        el("p", { class: "soft" }, "Sold by ", el("strong", {}, seller?.name ?? "an independent shop")),
+        el("p", { class: "price big" }, money(product.price)),
+        buying(product),
+        el("p", { class: "text" }, product.description),
+        product.tags.length > 0 && el("ul", { class: "tags", "aria-label": "Tags" }, product.tags.map((tag) => el("li", {}, el("a", { class: "chip", href: `/?q=${encodeURIComponent(tag)}` }, tag)))),
+        seller?.bio && el("aside", { class: "panel" }, el("h2", {}, `About ${seller.name}`), el("p", {}, seller.bio)),
+      ),
+    ),
+  );
+});

@@ -1,0 +1,162 @@
+/** `/sell`: a seller's shop: opening it, what it offers and what became of that, its orders. */
+
+import { get, send } from "../api.js";
+import { announce, el, fill, title } from "../dom.js";
+import { field, form, Wrong } from "../form.js";
+import { empty, linkButton, needed, paged, start } from "../frame.js";
+import { badge, picture } from "../goods.js";
+import { money, parseAmount, plainAmount, reasonsOf, when } from "../words.js";
+
+const STANDING = {
+  pending: "An admin looks at your shop before it opens. You can offer products already; buyers see them as soon as the shop is approved.",
+  rejected: "An admin has refused this shop, so it cannot sell.",
+  suspended: "This shop is suspended: nobody can buy from it now.",
+};
+
+async function show(main) {
+  title("Your shop");
+  if (!needed(main, "seller", "Sell on NextBuy", "A seller's account has a shop of its own. Sign in with one, or make one: it takes a minute.")) return;
+  let mine;
+  try {
+    mine = await get("/seller/api/my-shop");
+  } catch (problem) {
+    if (problem.status !== 404) throw problem;
+    return opening(main);
+  }
+  const products = el("div", {});
+  const list = async () => fill(products, await paged({ path: "/product/api/get-shop-products", row, none: empty("Nothing on the shelf", "Offer your first product with the form on this page.") }));
+  await list();
+  const orders = await paged({ path: "/order/api/seller-orders", row: sold, none: empty("No orders yet", "What buyers pay for shows up here.") });
+  const { shop, seller_status: standing } = mine;
+  const offers = standing === "approved" || standing === "pending";
+  fill(
+    main,
+    el("h1", {}, shop.name, " ", badge(standing)),
+    STANDING[standing] && el("p", { class: `notice ${standing === "pending" ? "" : "bad"}`, role: "status" }, STANDING[standing]),
+    shop.bio && el("p", { class: "soft" }, shop.bio),
+    el("div", { class: "desk" }, el("section", {}, el("h2", {}, "Your products"), products), el("div", {}, offers && offering(shop, list), el("section", {}, el("h2", {}, "Orders"), orders))),
+  );
+}
+
+function opening(main) {
+  fill(
+    main,
+    el("h1", {}, "Open your shop"),
+    el("p", { class: "lead" }, "Tell buyers who you are. An admin looks at it, and then you sell."),
+    el(
+      "section",
+      { class: "panel narrow" },
+      form({
+        fields: [
+          field({ name: "name", label: "Name of the shop", minlength: 2, maxlength: 100, autocomplete: "organization" }),
+          field({ name: "category", label: "What you sell", hint: "In a word or two, such as “ceramics” or “garden”.", maxlength: 60 }),
+          field({ name: "bio", label: "About the shop", tag: "textarea", rows: 4, maxlength: 2000, hint: "Two sentences are enough." }),
+        ],
+        button: "Open the shop",
+        act: (body, key) => send("POST", "/seller/api/create-shop", body, key),
+        done: async () => {
+          await show(main);
+          announce("Your shop is made and waits for approval.");
+        },
+      }),
+    ),
+  );
+}
+
+const price = (text) => {
+  const amount = parseAmount(text);
+  if (!amount) throw new Wrong("price", "Write a price such as 28.00.");
+  return { amount, currency: "USD" };
+};
+const tags = (text) => text.split(",").map((tag) => tag.trim()).filter(Boolean);
+const priceField = (own = {}) => field({ name: "price", label: "Price in dollars", inputmode: "decimal", maxlength: 15, placeholder: "28.00", autocomplete: "off", ...own });
+const stockField = (own = {}) => field({ name: "stock", label: "Units in stock", type: "number", min: 0, max: 1_000_000, inputmode: "numeric", ...own });
+
+function offering(shop, reload) {
+  const told = el("div", { role: "status" });
+  return el(
+    "section",
+    { class: "panel" },
+    el("h2", {}, "Offer a product"),
+    form({
+      fields: [
+        field({ name: "title", label: "Title", maxlength: 200, autocomplete: "off" }),
+        field({ name: "description", label: "Description", tag: "textarea", rows: 4, maxlength: 10_000, hint: "What a buyer gets, in a sentence or two." }),
+        field({ name: "category", label: "Category", value: shop.category, maxlength: 60 }),
+        el("div", { class: "pair" }, priceField(), stockField({ value: 1 })),
+        field({ name: "tags", label: "Tags", optional: true, maxlength: 300, hint: "Words to be found by, with commas between.", autocomplete: "off" }),
+      ],
+      button: "Offer it",
+      read: (values) => ({ ...values, price: price(values.price), stock: Number(values.stock), tags: tags(values.tags) }),
+      act: (body, key) => send("POST", "/product/api/create-product", body, key),
+      done: async ({ product }, node) => {
+        node.reset();
+        fill(told, verdict(product));
+        await reload();
+      },
+    }),
+    told,
+  );
+}
+
+const VERDICTS = { active: "is for sale.", pending: "waits for an admin to look at it.", rejected: "was refused." };
+
+function verdict(product) {
+  const reasons = product.status === "active" ? [] : reasonsOf(product.moderation);
+  return el("div", { class: `notice ${product.status === "rejected" ? "bad" : ""}` }, el("p", {}, el("strong", {}, product.title), ` ${VERDICTS[product.status]}`), why(reasons));
+}
+
+const why = (reasons) => reasons.length > 0 && el("ul", { class: "why" }, reasons.map((reason) => el("li", {}, reason)));
+
+function row(product) {
+  const node = el("li", { class: "own" });
+  const draw = (now, open = false) => {
+    fill(
+      node,
+      el("div", { class: "frame" }, picture(now)),
+      el(
+        "div",
+        { class: "what" },
+        el("a", { href: `/product/${now.slug}` }, now.title),
+        el("p", { class: "soft" }, `${money(now.price)} · ${now.stock} in stock`),
+        el("p", {}, badge(now.status)),
+        now.status !== "active" && why(reasonsOf(now.moderation)),
+        editing(now, open, (after) => draw(after)),
+      ),
+    );
+  };
+  draw(product);
+  return node;
+}
+
+function editing(product, open, changed) {
+  const details = el("details", { open }, el("summary", {}, "Change"));
+  details.append(
+    form({
+      fields: [
+        field({ name: "title", label: "Title", value: product.title, maxlength: 200 }),
+        field({ name: "description", label: "Description", tag: "textarea", rows: 4, maxlength: 10_000, value: product.description }),
+        el("div", { class: "pair" }, priceField({ value: plainAmount(product.price) }), stockField({ value: product.stock })),
+      ],
+      button: "Save",
+      read: (values) => {
+        const after = { title: values.title, description: values.description, price: price(values.price), stock: Number(values.stock) };
+        const same = (name) => JSON.stringify(after[name]) === JSON.stringify(name === "price" ? { amount: product.price.amount, currency: product.price.currency } : product[name]);
+        return Object.fromEntries(Object.entries(after).filter(([name]) => !same(name)));
+      },
+      act: (body, key) => (Object.keys(body).length ? send("PUT", `/product/api/update-product/${product.id}`, body, key) : { product }),
+      done: ({ product: after }) => {
+        const item = details.closest("li");
+        changed(after);
+        item.querySelector("summary").focus();
+        announce(`Saved. ${after.title} ${VERDICTS[after.status]}`);
+      },
+    }),
+  );
+  return details;
+}
+
+const sold = (order) =>
+  el("li", { class: "line order" }, el("a", { href: `/order/${order.id}` }, order.number), el("time", { class: "soft", datetime: order.created_at }, when(order.created_at)), badge(order.status), el("strong", {}, money(order.total)));
+
+start(show);

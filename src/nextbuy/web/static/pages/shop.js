@@ -1,0 +1,140 @@
+/** `/`: the shop front. What is shown is in the address (`q`, `category`, `sort`), so it can be linked, reloaded and gone back to. */
+
+import { get } from "../api.js";
+import { announce, el, fill, title } from "../dom.js";
+import { empty, linkButton, notice, start } from "../frame.js";
+import { blank, card } from "../goods.js";
+import { capital, count } from "../words.js";
+
+const LIMIT = 24;
+const SORTS = [["latest", "Newest first"], ["price-low", "Lowest price first"], ["price-high", "Highest price first"]];
+const CATEGORIES = "nextbuy.categories";
+const CATEGORIES_LIFE = 300_000;
+
+const heading = el("h1", {});
+const chips = el("nav", { class: "chips", "aria-label": "Categories" });
+const order = el("div", { class: "order" });
+const grid = el("ul", { class: "grid" });
+const rest = el("div", { class: "more" });
+const box = document.getElementById("q");
+let asking = new AbortController();
+let categories = [];
+
+function state() {
+  const query = new URLSearchParams(location.search);
+  const sort = query.get("sort");
+  return { q: (query.get("q") ?? "").trim(), category: query.get("category") ?? "", sort: SORTS.some(([name]) => name === sort) ? sort : "latest" };
+}
+
+function address({ q = "", category = "", sort = "latest" }) {
+  const pairs = Object.entries({ q, category, sort: sort === "latest" ? "" : sort }).filter(([, value]) => value);
+  return pairs.length ? `/?${new URLSearchParams(pairs)}` : "/";
+}
+
+function go(event, wanted) {
+  if (event.metaKey || event.ctrlKey || event.shiftKey || event.button > 0) return;
+  event.preventDefault();
+  if (address(wanted) !== location.pathname + location.search) history.pushState(null, "", address(wanted));
+  show();
+}
+
+function ask({ q, category, sort }, cursor, signal) {
+  if (q) return get("/product/api/search-products", { q, limit: LIMIT, cursor }, { signal });
+  return get("/product/api/get-all-products", { category, sort, limit: LIMIT, cursor }, { signal });
+}
+
+async function show() {
+  const wanted = state();
+  asking.abort();
+  asking = new AbortController();
+  const { signal } = asking;
+  box.value = wanted.q;
+  const name = wanted.q ? `Results for “${wanted.q}”` : wanted.category ? capital(wanted.category) : "Good things from small shops";
+  title(wanted.q || wanted.category ? name : "NextBuy");
+  fill(heading, name);
+  drawChips(wanted);
+  drawOrder(wanted);
+  fill(rest);
+  if (!grid.querySelector(".card:not(.blank)")) fill(grid, Array.from({ length: 12 }, blank));
+  grid.setAttribute("aria-busy", "true");
+  try {
+    const page = await ask(wanted, undefined, signal);
+    if (signal.aborted) return;
+    fill(grid, page.items.length ? page.items.map(card) : el("li", { class: "alone" }, nothing(wanted)));
+    announce(page.items.length ? `${name}: ${count(page.items.length, "product")} shown` : "Nothing found");
+    drawMore(page.next_cursor, wanted, signal);
+  } catch (error) {
+    if (error.name !== "AbortError") fill(grid, el("li", { class: "alone" }, notice(error, show)));
+  } finally {
+    if (!signal.aborted) grid.removeAttribute("aria-busy");
+  }
+}
+
+function nothing({ q, category }) {
+  if (q) return empty("Nothing found", "No product has these words. Try fewer or other words.", linkButton("/", "See everything", "quiet"));
+  if (category) return empty("Nothing here", `There is nothing for sale in “${category}” now.`, linkButton("/", "See everything", "quiet"));
+  return empty("The shelves are empty", "Nobody offers anything yet. Open a shop and be the first.", linkButton("/sell", "Open a shop"));
+}
+
+function drawMore(cursor, wanted, signal) {
+  if (!cursor) return fill(rest);
+  const told = el("div", {});
+  const onclick = async (event) => {
+    const button = event.currentTarget;
+    if (button.getAttribute("aria-busy")) return;
+    button.setAttribute("aria-busy", "true");
+    try {
+      const page = await ask(wanted, cursor, signal);
+      const cards = page.items.map(card);
+      grid.append(...cards);
+      cards[0]?.querySelector("a").focus();
+      announce(`${count(cards.length, "more product")} shown`);
+      drawMore(page.next_cursor, wanted, signal);
+    } catch (error) {
+      button.removeAttribute("aria-busy");
+      if (error.name !== "AbortError") fill(told, notice(error));
+    }
+  };
+  return fill(rest, el("button", { type: "button", onclick }, "Show more"), told);
+}
+
+function drawChips({ q, category, sort }) {
+  const chip = (name, text) =>
+    el("a", { class: "chip", href: address({ category: name, sort }), "aria-current": !q && name === category && "true", onclick: (event) => go(event, { category: name, sort }) }, text);
+  const known = category && !categories.includes(category) ? [category, ...categories] : categories;
+  fill(chips, chip("", "Everything"), known.map((name) => chip(name, capital(name))));
+}
+
+function drawOrder({ q, category, sort }) {
+  if (q) return fill(order, el("span", { class: "soft" }, "Best match first"));
+  const onchange = (event) => go(event, { category, sort: event.target.value });
+  const options = SORTS.map(([value, text]) => el("option", { value, selected: value === sort }, text));
+  if (!order.querySelector("select")) fill(order, el("label", { for: "sort", class: "unseen" }, "Sort"), el("select", { id: "sort" }, options));
+  const select = order.querySelector("select");
+  select.value = sort;
+  select.onchange = onchange;
+  return order;
+}
+
+/** What categories there are: those of the newest hundred products, remembered for a while. */
+async function learnCategories() {
+  try {
+    const kept = JSON.parse(sessionStorage.getItem(CATEGORIES) ?? "null");
+    categories = kept?.names ?? [];
+    if (kept?.until > Date.now()) return;
+    const { items } = await get("/product/api/get-all-products", { limit: 100 });
+    categories = [...new Set(items.map((product) => product.category))].sort();
+    sessionStorage.setItem(CATEGORIES, JSON.stringify({ names: categories, until: Date.now() + CATEGORIES_LIFE }));
+    drawChips(state());
+  } catch {
+    // Without chips everything can still be found.
+  }
+}
+
+start(async (main) => {
+  fill(main, el("div", { class: "hero" }, heading, order), chips, el("section", { "aria-label": "Products" }, grid, rest));
+  document.querySelector("form.search").addEventListener("submit", (event) => go(event, { q: box.value.trim() }));
+  addEventListener("popstate", show);
+  const learnt = learnCategories();
+  await Promise.all([show(), learnt]);
+});

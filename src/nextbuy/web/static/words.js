@@ -1,0 +1,72 @@
+/** Amounts, times and states in words. */
+
+const formats = new Map();
+
+function formatOf(currency) {
+  if (!formats.has(currency)) formats.set(currency, new Intl.NumberFormat("en", { style: "currency", currency }));
+  return formats.get(currency);
+}
+
+const digitsOf = (currency) => formatOf(currency).resolvedOptions().maximumFractionDigits;
+
+/** An amount in minor units as people write it. */
+export function money({ amount, currency }) {
+  return formatOf(currency).format(amount / 10 ** digitsOf(currency));
+}
+
+/** An amount in minor units as it stands in a field: "28.00". */
+export function plainAmount({ amount, currency }) {
+  return (amount / 10 ** digitsOf(currency)).toFixed(digitsOf(currency));
+}
+
+/** What somebody typed ("28", "28.5", "1,299.00") in minor units of dollars, or null where it is no price. */
+export function parseAmount(text) {
+  const plain = text.trim().replace(/^\$\s*/, "").replace(/,(?=\d{3}(\D|$))/g, "").replace(",", ".");
+  const match = /^(\d{1,9})(?:\.(\d{1,2}))?$/.exec(plain);
+  return match ? Number(match[1]) * 100 + Number((match[2] ?? "").padEnd(2, "0")) : null;
+}
+
+const day = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeStyle: "short" });
+
+/** A moment, in this reader's zone. */
+export const when = (instant) => day.format(new Date(instant));
+
+/** "1 product", "2 products". */
+export const count = (number, noun) => `${number} ${noun}${number === 1 ? "" : "s"}`;
+
+/** A category as a heading. */
+export const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
+const STATES = {
+  active: ["For sale", "good"],
+  approved: ["Approved", "good"],
+  paid: ["Paid", "good"],
+  replayed: ["Replayed", "good"],
+  pending: ["Waiting for review", "wait"],
+  waiting: ["Waiting", "wait"],
+  replaying: ["Being replayed", "wait"],
+  rejected: ["Refused", "bad"],
+  suspended: ["Suspended", "bad"],
+  refunded: ["Refunded", "bad"],
+};
+
+/** What to call a state, and how it looks. */
+export const stateOf = (status) => STATES[status] ?? [capital(String(status).replaceAll("-", " ")), "plain"];
+
+const FIELDS = { title: "the title", description: "the description", category: "the category", tags: "the tags" };
+
+const RULES = {
+  "banned-word": (reason) => `${capital(FIELDS[reason.field] ?? reason.field)} says “${reason.excerpt}”, which has a word that may not be sold under here.`,
+  "sensitive-category": (reason) => `Everything in the category “${reason.excerpt}” is looked at by a person first.`,
+  "incomplete-title": () => "The title is too short to tell what it is.",
+  "incomplete-description": () => "The description is too short: say in a sentence or two what a buyer gets.",
+  "price-moved": () => "The price changed by more than 20 %.",
+  "admin-decision": (reason) => `The admin says: “${reason.excerpt}”`,
+  "refused-before": (reason) => `An admin refused it before: “${reason.excerpt}”`,
+};
+
+/** Why moderation decided as it did, a sentence each; what spoke for the product is left out. */
+export function reasonsOf(moderation) {
+  const against = moderation.reasons.filter((reason) => reason.points <= 0);
+  return against.map((reason) => RULES[reason.rule]?.(reason) ?? `${capital(reason.rule.replaceAll("-", " "))}: “${reason.excerpt}”`);
+}
