@@ -83,7 +83,7 @@ def within(trace: Trace) -> Iterator[Trace]:
 Kind = Literal["request", "forward", "call", "publish", "consume", "step", "webhook"]
 
 
-class Interaction(Struct, omit_defaults=True):
+class Interaction(Struct):
     """One thing that one part said to another; times in seconds since the epoch and in milliseconds."""
 
     at: float
@@ -99,8 +99,6 @@ class Interaction(Struct, omit_defaults=True):
     correlation_id: str
     status: int = 0
     attempt: int = 1
-    level: str = "info"
-    service: str = ""
 
 
 Recorder = Callable[[str, bytes], None]
@@ -201,7 +199,7 @@ class _JournalHandler(logging.Handler):
             self.handleError(record)
 
 
-def route_logging(journal: Journal, *, level: int = logging.INFO) -> None:
+def route_logging(journal: Journal, *, level: int | str = logging.INFO) -> None:
     """Send all log records of this process into the journal, as JSON, and nowhere else."""
     root = logging.getLogger()
     root.handlers[:] = [_JournalHandler(journal)]

@@ -6,8 +6,9 @@ from contextvars import Context
 from typing import Final, Protocol
 
 import aiohttp
+from yarl import URL
 
-from nextbuy.contracts.errors import DeadlinePassed, Unavailable
+from nextbuy.contracts.errors import BadGateway, DeadlinePassed, Unavailable
 from nextbuy.kit.wire import Answer, Handler, Request
 
 _CONNECTIONS: Final = 100
@@ -88,15 +89,13 @@ class HttpTransport:
                 asyncio.timeout(within),
                 self.session().request(
                     request.method,
-                    _raw(url),
+                    URL(url, encoded=True),
                     headers=dict(request.headers),
                     data=request.body or None,
                     allow_redirects=False,
                 ) as response,
             ):
-                body = await response.content.read(_ANSWER_LIMIT)
-                if not response.content.at_eof():
-                    raise Unavailable(f"The {self._name} service answered with too much.", slug="bad-answer")
+                body = await self._whole(response)
                 headers = [(name.lower(), value) for name, value in response.headers.items()]
         except TimeoutError:
             raise DeadlinePassed(f"The {self._name} service did not answer in time.", retry_after=1) from None
@@ -108,6 +107,15 @@ class HttpTransport:
         kept = [pair for pair in headers if pair[0] not in _HOP_BY_HOP]
         return Answer(response.status, body, content_type, kept)
 
+    async def _whole(self, response: aiohttp.ClientResponse) -> bytes:
+        pieces, size = [], 0
+        async for piece in response.content.iter_any():
+            pieces.append(piece)
+            size += len(piece)
+            if size > _ANSWER_LIMIT:
+                raise BadGateway(f"The {self._name} service answered with too much.")
+        return b"".join(pieces)
+
     async def close(self) -> None:
         """Close the pool."""
         if self._session is not None:
@@ -117,9 +125,3 @@ class HttpTransport:
 _HOP_BY_HOP: Final = frozenset(
     {"connection", "keep-alive", "transfer-encoding", "upgrade", "te", "trailer", "content-length", "content-type", "date", "server"}
 )
-
-
-def _raw(url: str) -> "aiohttp.typedefs.StrOrURL":
-    from yarl import URL  # noqa: PLC0415
-
-    return URL(url, encoded=True)

@@ -1,0 +1,249 @@
+"""How one service asks another: what is repeated, what is not, and who may."""
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec import Struct
+
+from nextbuy.contracts.errors import (
+    AppError,
+    BadGateway,
+    BreakerOpen,
+    DeadlinePassed,
+    NotAllowed,
+    NotKnown,
+    Refused,
+    Unavailable,
+)
+from nextbuy.contracts.message import Call
+from nextbuy.kit import telemetry
+from nextbuy.kit.breaker import Breaker
+from nextbuy.kit.caller import ServiceIdentity
+from nextbuy.kit.calls import Calls, set_deadline, time_left
+from nextbuy.kit.service import Service, answers
+from nextbuy.kit.telemetry import Journal
+from nextbuy.kit.transports import LocalTransport, Transport
+from nextbuy.kit.web import App
+from nextbuy.kit.wire import Answer, Handler, Request
+from tests.conftest import OpenDatabase
+
+SECRET = b"a secret of sixteen bytes or more"
+
+
+class Echoed(Struct, frozen=True):
+    word: str
+
+
+class Ask(Call[Echoed], to="callee", callers=("caller",), repeatable=True):
+    word: str
+
+
+class Spend(Call[Echoed], to="callee", callers=("caller",), repeatable=False):
+    word: str
+
+
+@dataclass
+class Callee:
+    """What stands behind the calls: does `act` for each, and counts."""
+
+    act: Callable[[Any], Any]
+    count: int = 0
+
+    async def handle(self, call: Any) -> Echoed:  # noqa: ANN401
+        self.count += 1
+        result = self.act(call)
+        if hasattr(result, "__await__"):
+            await result
+        return Echoed(call.word)
+
+
+async def _act(deps: Callee, call: Ask | Spend) -> Echoed:
+    return await deps.handle(call)
+
+
+SERVICE = Service(name="callee", deps=Callee, calls=[answers(Ask, _act), answers(Spend, _act)], stores=False)
+
+
+class Lines:
+    """A journal's file, read as lines."""
+
+    def __init__(self, path: Path, journal: Journal) -> None:
+        self.path = path
+        self.journal = journal
+
+    def __call__(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.path.read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Iterator[Lines]:
+    """A journal that can be read back."""
+    path = tmp_path / "log"
+    fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    yield Lines(path, Journal(fd))
+    os.close(fd)
+
+
+def calls_to(
+    handler: Handler | None, journal: Journal, *, caller: str = "caller", breaker: Breaker | None = None
+) -> Calls:
+    transports: dict[str, Transport] = {"callee": LocalTransport("callee", lambda: handler)}
+    return Calls(
+        ServiceIdentity(SECRET, caller), transports, journal, breakers={"callee": breaker or Breaker(time.monotonic)}
+    )
+
+
+def app(callee: Callee) -> Handler:
+    return App(SERVICE, callee, identity=ServiceIdentity(SECRET, "callee")).handle
+
+
+async def test_a_call_is_answered_and_leaves_one_line(log: Lines) -> None:
+    with telemetry.within(telemetry.begin(request_id="purchase-1")) as trace:
+        reply = await calls_to(app(Callee(lambda _: None)), log.journal).send(Ask(word="héllo"))
+    assert reply == Echoed("héllo")
+    [line] = log()
+    assert (line["kind"], line["caller"], line["callee"], line["name"]) == ("call", "caller", "callee", "ask")
+    assert (line["outcome"], line["status"], line["attempt"]) == ("ok", 200, 1)
+    assert (line["trace_id"], line["correlation_id"]) == (trace.trace_id, "purchase-1")
+    assert line["parent_id"] == trace.span_id
+
+
+async def test_what_may_be_repeated_is_tried_again_until_it_works(log: Lines) -> None:
+    def twice(_call: object) -> None:
+        if callee.count < 3:
+            raise Unavailable("not yet")
+
+    callee = Callee(twice)
+    await calls_to(app(callee), log.journal).send(Ask(word="a"))
+    assert [line["attempt"] for line in log()] == [1, 2, 3]
+    assert [line["outcome"] for line in log()] == ["unavailable", "unavailable", "ok"]
+
+
+async def test_what_may_not_be_repeated_is_tried_once(log: Lines) -> None:
+    def fails(_call: object) -> None:
+        raise Unavailable("away")
+
+    callee = Callee(fails)
+    with pytest.raises(Unavailable):
+        await calls_to(app(callee), log.journal).send(Spend(word="a"))
+    assert callee.count == 1
+
+
+@pytest.mark.parametrize("kind", [Refused, NotAllowed, NotKnown])
+async def test_a_final_answer_is_not_asked_for_again_and_keeps_its_slug(log: Lines, kind: type[AppError]) -> None:
+    def refuses(_call: object) -> None:
+        raise kind("no", slug="my-slug")
+
+    callee = Callee(refuses)
+    with pytest.raises(kind) as caught:
+        await calls_to(app(callee), log.journal).send(Ask(word="a"))
+    assert (callee.count, caught.value.slug) == (1, "my-slug")
+
+
+async def test_a_callee_that_keeps_failing_is_left_alone(log: Lines) -> None:
+    def fails(_call: object) -> None:
+        raise Unavailable("away")
+
+    callee = Callee(fails)
+    now = 0.0
+    breaker = Breaker(lambda: now)
+    calls = calls_to(app(callee), log.journal, breaker=breaker)
+    for _ in range(5):
+        with pytest.raises(Unavailable):
+            await calls.send(Spend(word="a"))
+    with pytest.raises(BreakerOpen) as caught:
+        await calls.send(Spend(word="a"))
+    assert callee.count == 5
+    assert caught.value.retry_after is not None
+    callee.act = lambda _call: None
+    now += caught.value.retry_after + 0.01
+    for _ in range(3):
+        await calls.send(Spend(word="a"))
+    assert breaker.state == "closed"
+
+
+async def test_refusals_do_not_trip_the_breaker(log: Lines) -> None:
+    def refuses(_call: object) -> None:
+        raise Refused("no")
+
+    breaker = Breaker(time.monotonic)
+    calls = calls_to(app(Callee(refuses)), log.journal, breaker=breaker)
+    for _ in range(50):
+        with pytest.raises(Refused):
+            await calls.send(Ask(word="a"))
+    assert breaker.state == "closed"
+
+
+async def test_a_crash_of_the_callee_is_told_as_broken_and_nothing_more(log: Lines) -> None:
+    def crashes(_call: object) -> None:
+        raise ZeroDivisionError("the secret is 42")
+
+    with pytest.raises(AppError) as caught:
+        await calls_to(app(Callee(crashes)), log.journal).send(Ask(word="a"))
+    assert (caught.value.status, caught.value.slug) == (500, "broken")
+    assert "42" not in caught.value.detail
+
+
+async def test_the_callers_deadline_bounds_every_attempt_together(log: Lines) -> None:
+    never = asyncio.Event()
+    callee = Callee(lambda _call: never.wait())
+    began = time.monotonic()
+
+    async def hurried() -> None:
+        set_deadline(0.1)
+        await calls_to(app(callee), log.journal).send(Ask(word="a"))
+
+    with pytest.raises(DeadlinePassed):
+        await asyncio.create_task(hurried())
+    assert time.monotonic() - began < 1.0
+    never.set()
+
+
+async def test_a_deadline_goes_with_the_call(log: Lines) -> None:
+    left: list[float] = []
+
+    async def looks(_call: object) -> None:
+        left.append(time_left(100))
+
+    async def hurried() -> None:
+        set_deadline(0.5)
+        await calls_to(app(Callee(looks)), log.journal).send(Ask(word="a"))
+
+    await asyncio.create_task(hurried())
+    assert 0.2 < left[0] <= 0.5
+
+
+async def test_an_answer_that_is_none_is_a_bad_gateway(log: Lines) -> None:
+    async def babbles(_request: Request) -> Answer:
+        return Answer(200, b"<html>")
+
+    with pytest.raises(BadGateway):
+        await calls_to(babbles, log.journal).send(Spend(word="a"))
+
+
+async def test_a_service_that_the_call_does_not_name_is_refused(log: Lines) -> None:
+    with pytest.raises(NotAllowed) as caught:
+        await calls_to(app(Callee(lambda _: None)), log.journal, caller="stranger").send(Ask(word="a"))
+    assert caught.value.slug == "not-your-call"
+
+
+@pytest.mark.parametrize("identity", ["", "caller", "caller.99999999999.00", "caller.1.", "ä.ö.ü"])
+async def test_an_internal_address_refuses_whoever_cannot_say_who_they_are(identity: str) -> None:
+    request = Request("POST", Ask.path, "", {"x-nextbuy-service": identity}, b'{"word":"a"}')
+    assert (await app(Callee(lambda _: None))(request)).status == 401
+
+
+async def test_nothing_is_asked_while_a_transaction_is_open(log: Lines, open_database: OpenDatabase) -> None:
+    database = await open_database("")
+    calls = calls_to(app(Callee(lambda _: None)), log.journal)
+    async with database.transaction():
+        with pytest.raises(RuntimeError, match="transaction is open"):
+            await calls.send(Ask(word="a"))
+    await calls.send(Ask(word="a"))

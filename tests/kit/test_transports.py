@@ -1,0 +1,120 @@
+"""One suite for both transports: whatever carries a call, the same happens."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from contextvars import ContextVar
+
+import pytest
+
+from nextbuy.contracts.errors import DeadlinePassed, Unavailable
+from nextbuy.kit.asgi import service_app
+from nextbuy.kit.server import listen, serving
+from nextbuy.kit.transports import HttpTransport, LocalTransport, Transport
+from nextbuy.kit.wire import Answer, Handler, Request
+
+Carry = Callable[[Handler], Awaitable[Transport]]
+_marker: ContextVar[str] = ContextVar("marker", default="untouched")
+
+
+@pytest.fixture(params=["local", "http"])
+async def carry(request: pytest.FixtureRequest) -> AsyncIterator[Carry]:
+    """Makes a transport that leads to a handler."""
+    async with AsyncExitStack() as stack:
+
+        async def make(handler: Handler) -> Transport:
+            transport: Transport
+            if request.param == "local":
+                transport = LocalTransport("callee", lambda: handler)
+            else:
+                listener = listen("127.0.0.1", 0)
+                port = listener.getsockname()[1]
+                await stack.enter_async_context(serving(service_app(handler, body_limit=1_000_000), listener))
+                transport = HttpTransport("callee", f"http://127.0.0.1:{port}")
+            stack.push_async_callback(transport.close)
+            return transport
+
+        yield make
+
+
+def asked(body: bytes = b"", path: str = "/callee/internal/echo", query: str = "") -> Request:
+    return Request("POST", path, query, {"content-type": "application/json", "x-word": "kept"}, body)
+
+
+async def test_bytes_arrive_as_they_were_sent_and_come_back_as_they_were_answered(carry: Carry) -> None:
+    seen: list[Request] = []
+
+    async def echo(request: Request) -> Answer:
+        seen.append(request)
+        return Answer(201, request.body[::-1], "application/x-odd", [("x-more", "1")])
+
+    answer = await (await carry(echo)).deliver(asked(b'{"a": "\xc3\xa9"}', query="q=a%20b"), 2)
+    assert (answer.status, answer.body) == (201, b'{"a": "\xc3\xa9"}'[::-1])
+    assert answer.content_type == "application/x-odd"
+    assert ("x-more", "1") in answer.headers
+    [request] = seen
+    assert (request.method, request.path, request.query) == ("POST", "/callee/internal/echo", "q=a%20b")
+    assert (request.headers["x-word"], request.body) == ("kept", b'{"a": "\xc3\xa9"}')
+
+
+async def test_an_error_of_the_callee_is_an_answer_like_any_other(carry: Carry) -> None:
+    async def refuse(_request: Request) -> Answer:
+        return Answer(409, b"{}", "application/problem+json")
+
+    answer = await (await carry(refuse)).deliver(asked(), 2)
+    assert (answer.status, answer.content_type) == (409, "application/problem+json")
+
+
+async def test_a_callee_that_takes_too_long_is_given_up(carry: Carry) -> None:
+    never = asyncio.Event()
+
+    async def sleepy(_request: Request) -> Answer:
+        await never.wait()
+        return Answer(200)
+
+    with pytest.raises(DeadlinePassed):
+        await (await carry(sleepy)).deliver(asked(), 0.05)
+    never.set()
+
+
+async def test_what_a_callee_keeps_in_its_context_does_not_reach_the_caller(carry: Carry) -> None:
+    async def writes(_request: Request) -> Answer:
+        found = _marker.get()
+        _marker.set("the callee's")
+        return Answer(200, found.encode())
+
+    transport = await carry(writes)
+    token = _marker.set("the caller's")
+    answer = await transport.deliver(asked(), 2)
+    assert (answer.body, _marker.get()) == (b"untouched", "the caller's")
+    _marker.reset(token)
+
+
+async def test_many_at_once_each_get_their_own_answer(carry: Carry) -> None:
+    async def echo(request: Request) -> Answer:
+        await asyncio.sleep(0)
+        return Answer(200, request.body)
+
+    transport = await carry(echo)
+    answers = await asyncio.gather(*(transport.deliver(asked(str(n).encode()), 5) for n in range(200)))
+    assert [answer.body for answer in answers] == [str(n).encode() for n in range(200)]
+
+
+async def test_a_large_body_is_carried_whole(carry: Carry) -> None:
+    async def echo(request: Request) -> Answer:
+        return Answer(200, request.body)
+
+    body = b"x" * 900_000
+    assert (await (await carry(echo)).deliver(asked(body), 5)).body == body
+
+
+async def test_a_service_that_is_not_there_is_unavailable() -> None:
+    listener = listen("127.0.0.1", 0)
+    port = listener.getsockname()[1]
+    listener.close()
+    gone = HttpTransport("callee", f"http://127.0.0.1:{port}")
+    for transport in (LocalTransport("callee", lambda: None), gone):
+        with pytest.raises(Unavailable) as caught:
+            await transport.deliver(asked(), 1)
+        assert caught.value.slug == "callee-unavailable"
+        await transport.close()
