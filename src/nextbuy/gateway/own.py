@@ -41,7 +41,7 @@ class Own:
         elif path == b"/health/ready":
             answer = await self._readiness()
         else:
-            answer = self._document(path)
+            answer = await self._document(path)
         if answer is not None and method not in _SAFE:
             return problem_answer(NotAcceptedMethod(f"{method} is not for this address."), "none")
         return answer
@@ -68,15 +68,15 @@ class Own:
                 states[name] = "degraded"
         return states
 
-    def _document(self, path: bytes) -> Answer | None:
+    async def _document(self, path: bytes) -> Answer | None:
         kept = self._kept.get(path)
         if kept is not None:
             return kept
         name = path.decode("latin-1")
         if name in {"/docs", "/docs/problems"}:
-            kept = browser()
+            kept = await asyncio.to_thread(browser)
         elif name in self._documents:
-            kept = Answer(200, self._documents[name](), JSON, [("cache-control", "no-cache")])
+            kept = Answer(200, await asyncio.to_thread(self._documents[name]), JSON, [("cache-control", "no-cache")])
         if kept is not None:
             self._kept[path] = kept
         return kept

@@ -1,0 +1,232 @@
+"use strict";
+(() => {
+  const main = document.getElementById("content");
+  const contents = document.getElementById("contents");
+  const state = document.getElementById("state");
+  const token = document.getElementById("token");
+
+  // Everything is made with textContent: nothing of the document or of an answer is ever read as HTML.
+  const make = (tag, attributes = {}, ...children) => {
+    const node = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+    node.append(...children);
+    return node;
+  };
+
+  let api;
+  const resolve = (schema) => (schema && schema.$ref ? api.components[schema.$ref.split("/")[2]][schema.$ref.split("/")[3]] : schema) || {};
+  const named = (schema) => (schema.$ref ? schema.$ref.split("/").pop() : "");
+
+  const example = (given, depth = 0, name = "") => {
+    const schema = resolve(given);
+    if (depth > 6) return null;
+    if (schema.example !== undefined) return schema.example;
+    if (schema.default !== undefined && schema.default !== null) return schema.default;
+    if (schema.const !== undefined) return schema.const;
+    if (schema.enum) return schema.enum[0];
+    const choices = schema.anyOf || schema.oneOf;
+    if (choices) return example(choices.find((one) => one.type !== "null") || choices[0], depth + 1, name);
+    if (schema.type === "array") return [example(schema.items, depth + 1, name)];
+    if (schema.type === "object" || schema.properties) {
+      return Object.fromEntries(Object.entries(schema.properties || {}).map(([key, value]) => [key, example(value, depth + 1, key)]));
+    }
+    if (schema.type === "integer" || schema.type === "number") return name === "amount" ? 1999 : Math.max(schema.minimum ?? 1, 1);
+    if (schema.type === "boolean") return true;
+    if (schema.format === "uuid") return "01920000-0000-7000-8000-000000000001";
+    if (/_at$|^time$|^since$|^until$/.test(name)) return "2026-01-31T12:00:00Z";
+    return { email: "buyer@example.com", password: "correct horse battery staple", currency: "USD" }[name] || (name || "text").replaceAll("_", " ");
+  };
+
+  const kind = (given) => {
+    const schema = resolve(given);
+    if (given.$ref) return named(given);
+    if (schema.enum) return schema.enum.map((value) => JSON.stringify(value)).join(" | ");
+    const choices = schema.anyOf || schema.oneOf;
+    if (choices) return choices.map(kind).join(" | ");
+    if (schema.type === "array") return `list of ${kind(schema.items || {})}`;
+    const bounds = [
+      [schema.minimum, "≥"], [schema.maximum, "≤"], [schema.minLength, "length ≥"], [schema.maxLength, "length ≤"],
+    ].filter(([value]) => value !== undefined).map(([value, sign]) => `${sign} ${value}`);
+    return [schema.format || schema.type || "anything", ...bounds].join(", ");
+  };
+
+  const table = (heads, rows) => make("div", { class: "scroll" }, make("table", {},
+    make("thead", {}, make("tr", {}, ...heads.map((head) => make("th", { scope: "col" }, head)))),
+    make("tbody", {}, ...rows)));
+  const row = (...cells) => make("tr", {}, ...cells.map((cell) => make("td", {}, cell)));
+
+  const fields = (schema) => {
+    const whole = resolve(schema);
+    const rows = Object.entries(whole.properties || {}).map(([name, value]) =>
+      row(make("code", {}, name), kind(value), (whole.required || []).includes(name) ? "required" : ""));
+    return rows.length ? table(["Field", "What it is", ""], rows) : make("p", { class: "dim" }, kind(schema));
+  };
+
+  const shape = (heading, schema) => [
+    make("h3", {}, heading), fields(schema), make("pre", {}, JSON.stringify(example(schema), null, 2)),
+  ];
+
+  const csrf = () => (document.cookie.match(/(?:^|; )nextbuy_csrf=([^;]*)/) || [])[1];
+
+  const tryIt = (verb, path, operation, id) => {
+    const parameters = (operation.parameters || []).filter((one) => one.in !== "header");
+    const body = operation.requestBody?.content?.["application/json"]?.schema;
+    const form = make("form", { class: "try" }, make("h3", {}, "Try it"));
+    const inputs = parameters.map((one) => {
+      const input = make("input", { id: `${id}-${one.name}`, autocomplete: "off" });
+      if (one.required) input.required = true;
+      form.append(make("label", { for: input.id }, `${one.name} (${one.in})`), input);
+      return [one, input];
+    });
+    let text;
+    if (body) {
+      text = make("textarea", { id: `${id}-body`, spellcheck: "false" });
+      text.value = JSON.stringify(example(body), null, 2);
+      form.append(make("label", { for: text.id }, "Body"), text);
+    }
+    const button = make("button", { type: "submit" }, `Send ${verb.toUpperCase()}`);
+    const result = make("div", { "aria-live": "polite" });
+    form.append(button, result);
+    form.addEventListener("submit", async (event) => {
+      event.preventDefault();
+      let address = path;
+      const query = new URLSearchParams();
+      for (const [one, input] of inputs) {
+        if (one.in === "path") address = address.replace(`{${one.name}}`, encodeURIComponent(input.value));
+        else if (input.value !== "") query.set(one.name, input.value);
+      }
+      const headers = {};
+      if (token.value) headers.authorization = `Bearer ${token.value}`;
+      if (text) headers["content-type"] = "application/json";
+      if (verb !== "get") {
+        headers["idempotency-key"] = crypto.randomUUID ? crypto.randomUUID() : String(Math.random());
+        if (csrf()) headers["x-csrf-token"] = csrf();
+      }
+      button.disabled = true;
+      const began = performance.now();
+      try {
+        const answer = await fetch(address + (query.size ? `?${query}` : ""), { method: verb.toUpperCase(), headers, body: text?.value });
+        const raw = await answer.text();
+        let shown = raw;
+        try {
+          const read = JSON.parse(raw);
+          shown = JSON.stringify(read, null, 2);
+          if (read && read.access_token) token.value = read.access_token;
+        } catch { /* it is no JSON: shown as it came */ }
+        result.replaceChildren(
+          make("p", {}, make("strong", {}, `${answer.status} ${answer.statusText}`), ` in ${Math.round(performance.now() - began)} ms · X-Request-ID ${answer.headers.get("x-request-id") || "none"}`),
+          make("pre", { tabindex: "0" }, shown || "(no body)"));
+      } catch (error) {
+        result.replaceChildren(make("p", {}, `No answer: ${error.message}`));
+      } finally {
+        button.disabled = false;
+      }
+    });
+    return form;
+  };
+
+  const who = (operation) => {
+    const allowed = operation["x-who"] || "anyone";
+    return Array.isArray(allowed) ? (allowed.length === 3 ? "anyone logged in" : allowed.join(" or ")) : allowed;
+  };
+
+  const fill = (inside, verb, path, operation, id) => {
+    const parameters = operation.parameters || [];
+    if (operation.description) inside.append(make("p", {}, operation.description));
+    if (parameters.length) {
+      inside.append(make("h3", {}, "Parameters"), table(["Name", "In", "What it is", ""],
+        parameters.map((one) => row(make("code", {}, one.name), one.in, one.description || kind(one.schema || {}), one.required ? "required" : ""))));
+    }
+    const body = operation.requestBody?.content?.["application/json"]?.schema;
+    if (body) inside.append(...shape("Request", body));
+    const refusals = [];
+    for (const [status, given] of Object.entries(operation.responses || {})) {
+      const response = resolve(given);
+      const schema = response.content?.["application/json"]?.schema;
+      if (status < 300 && schema && Object.keys(schema).length) inside.append(...shape(`Response ${status}`, schema));
+      else if (status < 300) inside.append(make("h3", {}, `Response ${status}`));
+      else refusals.push(row(status, response.description || ""));
+    }
+    if (refusals.length) inside.append(make("h3", {}, "Refusals"), table(["Status", "When"], refusals));
+    inside.append(tryIt(verb, path, operation, id));
+  };
+
+  const entry = (verb, path, operation) => {
+    const id = `${verb}-${path.replace(/[^a-z0-9-]+/gi, "-").replace(/^-|-$/g, "")}`;
+    const details = make("details", { id },
+      make("summary", {}, make("span", { class: `verb ${verb}` }, verb.toUpperCase()), make("code", {}, path), make("span", { class: "who" }, who(operation)),
+        make("span", { class: "dim" }, (operation.summary || "").replace(/^[A-Z]+ \/\S+: /, ""))));
+    const inside = make("div", { class: "inside" });
+    details.append(inside);
+    details.addEventListener("toggle", () => { if (details.open && !inside.childNodes.length) fill(inside, verb, path, operation, id); });
+    details.dataset.words = `${verb} ${path} ${operation.summary || ""} ${who(operation)}`.toLowerCase();
+    return details;
+  };
+
+  const problems = () => {
+    const known = api["x-problems"] || [];
+    return [make("h2", { id: "problems" }, "Problems"),
+      make("p", {}, "What an error's type leads to. The detail of an answer says what to do."),
+      table(["Slug", "Status", "What happened", "Try again?"], known.map((one) => {
+        const line = row(make("code", {}, one.slug), `${one.status} ${one.title}`, one.detail, one.transient ? "yes" : "no");
+        line.id = one.slug;
+        return line;
+      }))];
+  };
+
+  const open = () => {
+    const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (!target) return;
+    if (target.tagName === "DETAILS") target.open = true;
+    target.scrollIntoView();
+  };
+
+  const show = () => {
+    document.getElementById("version").textContent = api.info.version;
+    const groups = new Map((api.tags || []).map((tag) => [tag.name, []]));
+    for (const [path, item] of Object.entries(api.paths)) {
+      for (const verb of ["get", "post", "put", "patch", "delete"]) {
+        if (!item[verb]) continue;
+        const tag = item[verb].tags?.[0] || "other";
+        if (!groups.has(tag)) groups.set(tag, []);
+        groups.get(tag).push(entry(verb, path, item[verb]));
+      }
+    }
+    main.replaceChildren(make("p", {}, api.info.description || ""), make("p", {},
+      make("a", { href: "/openapi.json" }, "openapi.json"), " · ", make("a", { href: "/asyncapi.json" }, "asyncapi.json"), " · ", make("a", { href: "#problems" }, "problems")));
+    for (const [name, entries] of groups) {
+      if (!entries.length) continue;
+      main.append(make("section", {}, make("h2", { id: name }, name), ...entries));
+      contents.append(make("h2", {}, make("a", { href: `#${name}` }, name)), ...entries.map((one) =>
+        make("a", { href: `#${one.id}` }, one.querySelector("code").textContent.replace(/^\/\w+\/api\//, ""))));
+    }
+    contents.append(make("h2", {}, make("a", { href: "#problems" }, "problems")));
+    main.append(make("section", {}, ...problems()));
+    open();
+  };
+
+  document.getElementById("search").addEventListener("submit", (event) => {
+    event.preventDefault();
+    const first = main.querySelector("details:not([hidden])");
+    if (first) { first.open = true; first.querySelector("summary").focus(); }
+  });
+  document.getElementById("login").addEventListener("submit", (event) => event.preventDefault());
+  document.getElementById("find").addEventListener("input", (event) => {
+    const words = event.target.value.toLowerCase().split(/\s+/).filter(Boolean);
+    for (const one of main.querySelectorAll("details")) one.hidden = !words.every((word) => one.dataset.words.includes(word));
+    for (const section of main.querySelectorAll("section")) {
+      const entries = section.querySelectorAll("details");
+      section.hidden = entries.length > 0 && [...entries].every((one) => one.hidden);
+    }
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "/" && !/INPUT|TEXTAREA/.test(document.activeElement.tagName)) {
+      event.preventDefault();
+      document.getElementById("find").focus();
+    }
+  });
+  addEventListener("hashchange", open);
+
+  fetch("/openapi.json").then((answer) => answer.json()).then((read) => { api = read; show(); })
+    .catch((error) => { state.textContent = `The document cannot be read: ${error.message}`; });
+})();
