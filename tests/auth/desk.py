@@ -71,7 +71,7 @@ class Desk:
     people: int = 0
     caller: ServiceIdentity = field(default_factory=lambda: ServiceIdentity(SECRET, "product"))
 
-    async def ask(  # noqa: PLR0913
+    async def ask(
         self,
         method: str,
         what: str,

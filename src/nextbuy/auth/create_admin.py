@@ -1,13 +1,13 @@
 """`nextbuy create-admin EMAIL`: the only way to become an admin.
 
-Doing it again gives the admin the new password, ends the sessions that the old one opened, and takes back a suspension or a lock: whoever
-may run this owns the installation.
+Doing it again gives the admin the new password, ends the sessions that the old one opened, and takes back a suspension
+or a lock: whoever may run this owns the installation.
 """
 
 from nextbuy.auth import store
 from nextbuy.auth.deps import Deps
 from nextbuy.auth.lockout import account_subject
-from nextbuy.auth.model import check_new_password, normal_email, normal_name
+from nextbuy.auth.model import MAX_PASSWORD, MIN_PASSWORD, check_new_password, normal_email, normal_name
 from nextbuy.contracts.auth import Account, AccountRegistered, AccountReinstated
 from nextbuy.contracts.errors import Refused, Unreadable
 from nextbuy.contracts.values import Role, new_id
@@ -22,8 +22,8 @@ async def create_admin(auth: Deps, email: str, password: str, name: str = "Admin
         Refused: the e-mail is a buyer's or a seller's.
     """
     email = normal_email(email)
-    if not 8 <= len(password) <= 200:  # noqa: PLR2004  as `model.Password`, which guards what comes over the wire
-        raise Unreadable("A password has 8 to 200 characters.")
+    if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
+        raise Unreadable(f"A password has {MIN_PASSWORD} to {MAX_PASSWORD} characters.")
     check_new_password(password, email=email)
     account = Account(id=new_id(), email=email, name=normal_name(name), role=Role.ADMIN)
     password_hash = await auth.passwords.hash(password)

@@ -1,4 +1,4 @@
-"""A job: expired refresh tokens, sessions that are over, and old login failures are dropped, a bounded number at once."""
+"""A job: expired refresh tokens, sessions that are over and old login failures are dropped, some at once."""
 
 from nextbuy.auth import store
 from nextbuy.auth.deps import Deps

@@ -1,4 +1,4 @@
-"""Answers `GetPublicKeys`: what verifies an access token, newest first; a retired key stays for as long as its tokens live."""
+"""Answers `GetPublicKeys`: what verifies an access token, retired keys for as long as their tokens live."""
 
 from nextbuy.auth.deps import Deps
 from nextbuy.contracts.auth import GetPublicKeys, PublicKey, PublicKeys

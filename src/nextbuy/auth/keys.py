@@ -1,7 +1,7 @@
 """The keys that access tokens are signed with: kept in the database, encrypted, the same for every copy of auth.
 
-They rotate by data alone, while everything runs: what signs is looked up once a minute, what verifies whenever a token names a key that
-is not known yet.
+They rotate by data alone, while everything runs: what signs is looked up once a minute, what verifies whenever a token
+names a key that is not known yet.
 """
 
 import logging
@@ -28,7 +28,7 @@ _LOOK_AGAIN: Final = 60.0
 """Seconds after which it is looked up which key signs."""
 _KNOWN_BY: Final = timedelta(minutes=2)
 _SPARE: Final = timedelta(minutes=5)
-"""A retired key verifies for this much longer than a token lives: a copy of auth may have signed with it after it was retired."""
+"""A retired key verifies for this much longer than a token lives: clocks differ."""
 _LOCK: Final = 7302
 
 Signer = Callable[[Account, UUID], str]
@@ -48,7 +48,7 @@ class Keys:
         self.verifier = TokenVerifier(self.public)
 
     async def open(self) -> None:
-        """Make the first key where there is none that this installation's secret opens; any number of copies may do so at once."""
+        """Make a key where there is none that our secret opens; any number of copies may do so at once."""
         async with self._database.transaction() as tx:
             await tx.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
             if self._first_good(await self._rows(tx)) is None:
@@ -67,7 +67,7 @@ class Keys:
         return {row["kid"]: row["public_pem"] for row in await self._rows(self._database)}
 
     async def signer(self) -> Signer:
-        """Return what signs access tokens that are good for `ACCESS_LIFE`; asked for before a transaction opens, as this may read too."""
+        """Return what signs access tokens that are good for `ACCESS_LIFE`; ask for it before a transaction opens."""
         if self._signing is None or time.monotonic() - self._looked_at > _LOOK_AGAIN:
             await self._look()
         if self._signing is None:

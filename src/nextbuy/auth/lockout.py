@@ -1,6 +1,7 @@
-"""Failed logins lock an e-mail, and the address that they come from, for a while: the same whether or not there is such an account.
+"""Failed logins lock an e-mail, and the address that they come from, for a while.
 
-What is counted is a keyed hash, in the database, so that all copies of auth count together.
+The same happens whether or not there is such an account. What is counted is a keyed hash, in the database, so that all
+copies of auth count together.
 """
 
 import hmac

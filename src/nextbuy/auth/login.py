@@ -1,7 +1,7 @@
 """POST /auth/api/login: an e-mail and a password for a session.
 
-An e-mail without an account and a wrong password get the same answer after the same work. That an account is suspended is told only to who
-has its password.
+An e-mail without an account and a wrong password get the same answer after the same work. That an account is suspended
+is told only to who has its password.
 """
 
 from msgspec import Struct

@@ -17,8 +17,12 @@ from nextbuy.contracts.values import Email, Role
 ACCESS_LIFE: Final = timedelta(minutes=15)
 REFRESH_LIFE: Final = timedelta(days=30)
 
-Password = Annotated[str, Meta(min_length=8, max_length=200)]
-GivenPassword = Annotated[str, Meta(min_length=1, max_length=200)]
+MIN_PASSWORD, MAX_PASSWORD = 8, 200
+_FEWEST_MARKS: Final = 3
+"""How many different characters a password has at least."""
+_LONGEST_NAME: Final = 200
+Password = Annotated[str, Meta(min_length=MIN_PASSWORD, max_length=MAX_PASSWORD)]
+GivenPassword = Annotated[str, Meta(min_length=1, max_length=MAX_PASSWORD)]
 """What somebody types as their password: an earlier rule may have allowed what `Password` does not."""
 GivenToken = Annotated[str, Meta(min_length=1, max_length=200)]
 
@@ -37,7 +41,7 @@ class Watch(Enum):
 
 
 def lock_length(watch: Watch, failures: int) -> timedelta | None:
-    """Return for how long this many failures lock: 1, 2, 4, 8, then 15 minutes, each further failure being one more; None for too few."""
+    """Return for how long this many failures lock: 1, 2, 4, 8, then 15 minutes; None for too few."""
     beyond = failures - watch.value
     if beyond < 0:
         return None
@@ -67,7 +71,7 @@ def normal_name(given: str) -> str:
         Unreadable: nothing of it can be seen.
     """
     name = " ".join("".join(mark if mark.isprintable() else " " for mark in normalize("NFC", given)).split())
-    if not name or len(name) > 200:  # noqa: PLR2004  as long as `Title`, which it came as
+    if not name or len(name) > _LONGEST_NAME:
         raise _wrong("name", "Give a name of 1 to 200 letters.")
     return name
 
@@ -79,7 +83,7 @@ def check_new_password(password: str, *, email: str) -> None:
         Unreadable: it is one.
     """
     plain = normalize("NFKC", password).strip().lower()
-    if plain in COMMON or len(set(plain)) < 3:  # noqa: PLR2004
+    if plain in COMMON or len(set(plain)) < _FEWEST_MARKS:
         raise _wrong(
             "password", "This password is one of those that are guessed first; choose another.", "password-common"
         )

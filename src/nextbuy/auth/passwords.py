@@ -28,7 +28,7 @@ def _salted(salt: bytes, digest: bytes) -> str:
 
 
 NOBODYS: Final = _salted(b"nobody's salt...", bytes(32))
-"""The hash that stands for an account that is not there: verifying against it takes as long as against any, and fails."""
+"""What stands for the hash of an account that is not there: verifying takes as long as any, and fails."""
 
 
 class Passwords:

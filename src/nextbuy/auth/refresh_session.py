@@ -1,7 +1,7 @@
 """POST /auth/api/refresh-session: a refresh token for a new pair; each is good once.
 
-A spent one that comes back has been copied by somebody: the session ends, for the thief and the owner alike, without tolerance. The browser's
-comes in its cookie, which is only ever sent here and never with another site's request.
+A spent one that comes back has been copied by somebody: the session ends, for the thief and the owner alike, without
+tolerance. The browser's comes in its cookie, which is only ever sent here and never with another site's request.
 """
 
 import logging

@@ -25,7 +25,7 @@ _WANTS_COOKIES: Final = "x-nextbuy-cookies"
 
 
 class LoggedIn(Struct, frozen=True):
-    """Somebody's session: who it is, a token for each request, and one to get the next pair with; `expires_in` is in seconds."""
+    """Who is logged in, a token for each request, and one to get the next pair with; `expires_in` is in seconds."""
 
     user: Account
     access_token: str
@@ -80,7 +80,7 @@ def wants_cookies(caller: Caller) -> bool:
 
 
 def with_cookies(settings: Settings, reply: LoggedIn, *, status: int) -> Answer:
-    """Return the answer that also sets the cookies: the tokens out of reach of scripts, and the CSRF token within it."""
+    """Return the answer that also sets the cookies: the tokens out of reach of scripts, the CSRF token within it."""
     refresh_life = int(REFRESH_LIFE.total_seconds())
     return Answer(
         status,

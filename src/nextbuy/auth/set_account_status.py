@@ -1,6 +1,7 @@
 """Answers `SetAccountStatus`: an account is suspended, or taken back.
 
-With a suspension all its sessions end, and the event goes out, in one transaction. The same again changes nothing and tells nobody.
+With a suspension all its sessions end, and the event goes out, in one transaction. The same again changes nothing and
+tells nobody.
 """
 
 from nextbuy.auth import store

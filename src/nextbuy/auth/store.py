@@ -1,4 +1,4 @@
-"""All SQL of auth. Whoever locks several rows takes the account's first, then the session's, then the refresh token's."""
+"""All SQL of auth. Rows are locked in one order: the account's, the session's, the refresh token's."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -10,6 +10,10 @@ from nextbuy.contracts.auth import Account
 from nextbuy.contracts.values import Role
 from nextbuy.kit.database import Database, Reader, Row, Transaction
 
+STANDING: Final = """
+    SELECT a.id, a.email, a.name, a.role, a.status, s.ended_at
+      FROM sessions s JOIN accounts a ON a.id = s.account_id WHERE s.id = $1
+"""
 _BATCH: Final = 1000
 _FORGET_AFTER: Final = timedelta(days=1)
 """How long a session is kept when it is over."""
@@ -64,7 +68,7 @@ async def set_status(tx: Transaction, account_id: UUID, status: str) -> Account 
 
 
 async def set_password(tx: Transaction, account_id: UUID, *, new: str, old: str | None = None) -> bool:
-    """Keep another hash of an account's password; return False where it is no longer the `old` one that is to be replaced."""
+    """Keep another hash of an account's password; return False where it is no longer `old`."""
     tag = await tx.execute(
         "UPDATE accounts SET password_hash = $2 WHERE id = $1 AND password_hash = coalesce($3, password_hash)",
         account_id,
@@ -84,9 +88,10 @@ async def open_session(  # noqa: PLR0913
     at: datetime,
     until: datetime,
 ) -> bool:
-    """Open a session and give it its first refresh token; return False where the account is suspended or has another password by now.
+    """Open a session and give it its first refresh token; return False where it may not be.
 
-    The account's row is held, so that a suspension either is seen here or ends this session too.
+    It may be while the account is active and has this password. The account's row is held, so that a suspension either
+    is seen here or ends this session too.
     """
     return bool(
         await tx.fetchval(
@@ -94,7 +99,8 @@ async def open_session(  # noqa: PLR0913
             WITH owner AS (
                 SELECT id FROM accounts WHERE id = $2 AND password_hash = $3 AND status = 'active' FOR SHARE
             ), session AS (
-                INSERT INTO sessions (id, account_id, created_at, expires_at) SELECT $1, id, $5, $6 FROM owner RETURNING id
+                INSERT INTO sessions (id, account_id, created_at, expires_at) SELECT $1, id, $5, $6 FROM owner
+                RETURNING id
             )
             INSERT INTO refresh_tokens (hash, session_id, issued_at, expires_at) SELECT $4, id, $5, $6 FROM session
             RETURNING true
@@ -111,13 +117,7 @@ async def open_session(  # noqa: PLR0913
 
 async def standing(reader: Reader, session_id: UUID) -> Standing | None:
     """Return a session with its account: two reads by primary key, on the path of every request that matters."""
-    row = await reader.fetchrow(
-        """
-        SELECT a.id, a.email, a.name, a.role, a.status, s.ended_at
-          FROM sessions s JOIN accounts a ON a.id = s.account_id WHERE s.id = $1
-        """,
-        session_id,
-    )
+    row = await reader.fetchrow(STANDING, session_id)
     return (
         None
         if row is None
@@ -126,7 +126,7 @@ async def standing(reader: Reader, session_id: UUID) -> Standing | None:
 
 
 async def lock_session_of(tx: Transaction, token_hash: bytes) -> tuple[UUID, Standing] | None:
-    """Return the session that a refresh token was given to, and let nobody else refresh or end it until the transaction ends."""
+    """Return a refresh token's session, and let nobody else refresh or end it until the transaction ends."""
     row = await tx.fetchrow(
         """
         SELECT s.id AS session_id, s.ended_at, a.id, a.email, a.name, a.role, a.status
@@ -145,17 +145,19 @@ async def is_spent(tx: Transaction, token_hash: bytes) -> bool:
     return bool(await tx.fetchval("SELECT spent_at IS NOT NULL FROM refresh_tokens WHERE hash = $1", token_hash))
 
 
-async def spend(tx: Transaction, old: bytes, new: bytes, session_id: UUID, *, at: datetime, until: datetime) -> bool:  # noqa: PLR0913
+async def spend(tx: Transaction, old: bytes, new: bytes, session_id: UUID, *, at: datetime, until: datetime) -> bool:
     """Spend a refresh token and put the next one in its place; return False where it has expired or been spent."""
     return bool(
         await tx.fetchval(
             """
             WITH spent AS (
-                UPDATE refresh_tokens SET spent_at = $4 WHERE hash = $1 AND spent_at IS NULL AND expires_at > $4 RETURNING true
+                UPDATE refresh_tokens SET spent_at = $4 WHERE hash = $1 AND spent_at IS NULL AND expires_at > $4
+                RETURNING true
             ), longer AS (
                 UPDATE sessions SET expires_at = $5 WHERE id = $3 AND EXISTS (SELECT FROM spent) RETURNING id
             )
-            INSERT INTO refresh_tokens (hash, session_id, issued_at, expires_at) SELECT $2, id, $4, $5 FROM longer RETURNING true
+            INSERT INTO refresh_tokens (hash, session_id, issued_at, expires_at) SELECT $2, id, $4, $5 FROM longer
+            RETURNING true
             """,
             old,
             new,
@@ -207,7 +209,7 @@ async def account_for_login(
 async def count_failure(
     tx: Transaction, subjects: Sequence[bytes], *, at: datetime
 ) -> dict[bytes, tuple[int, datetime | None]]:
-    """Count one more failed login for each subject that is not locked; return the counts, and until when each is locked."""
+    """Count a failed login for each subject that is not locked; return the counts, and until when each is locked."""
     rows = await tx.fetch(
         """
         INSERT INTO login_failures AS f (subject, failures, last_at)

@@ -1,4 +1,7 @@
-"""Whose is an access token, and is it good now? On the path of every request that matters: a remembered signature and one point read."""
+"""Whose is an access token, and is it good now?
+
+This is on the path of every request that matters: a remembered signature, and one point read.
+"""
 
 from nextbuy.auth import store
 from nextbuy.auth.deps import Deps

@@ -1,8 +1,9 @@
 """The same request twice is one act: `Idempotency-Key` on any mutation.
 
-The first answer is kept and given again, marked as replayed. It is kept in the transaction of the act itself (`Keeper.keep`), so there
-is no moment at which the act is done and its answer unknown; an act without such a transaction keeps it right after. Answers are sealed
-under a key made of the request (AES-GCM), so the table tells nothing, tokens least of all, to who has not sent that very request.
+The first answer is kept and given again, marked as replayed. It is kept in the transaction of the act itself
+(`Keeper.keep`), so there is no moment at which the act is done and its answer unknown; an act without such a
+transaction keeps it right after. Answers are sealed under a key made of the request (AES-GCM), so the table tells
+nothing, tokens least of all, to who has not sent that very request.
 
 Source: draft-ietf-httpapi-idempotency-key-header.
 """
@@ -25,7 +26,7 @@ HEADER: Final = "idempotency-key"
 REPLAYED: Final = ("idempotency-replayed", "true")
 KEPT: Final = "24 hours"
 _LEASE: Final = "30 seconds"
-"""After this long without an answer the process that worked on it is taken for dead, and the request may be worked on again."""
+"""After this long without an answer the process that worked on it is taken for dead; the request may be sent again."""
 _LONGEST: Final = 255
 _NONCE: Final = bytes(12)
 """Each key seals one answer only: it is made of the request and of this very attempt's id."""
@@ -39,7 +40,7 @@ ON CONFLICT (scope, key) DO UPDATE
  WHERE k.created_at < now() - interval '{KEPT}'
     OR (k.answer IS NULL AND k.leased_until < now() AND k.fingerprint = excluded.fingerprint)
 RETURNING true
-"""
+"""  # noqa: S608  words of our own
 _KEEP: Final = (
     "UPDATE idempotency_keys SET answer = $4 WHERE scope = $1 AND key = $2 AND attempt = $3 AND answer IS NULL"
 )
@@ -52,8 +53,8 @@ class Keeper:
     def __init__(self, scope: str, key: str, request: Request, *, secret: bytes, bearer: str = "") -> None:
         """Stand for one request of one caller (`scope`).
 
-        `bearer` is what the caller brings beside it that the answer depends on. The `secret` is not in the database: without it, guesses
-        of what a request held, a password say, could be tried on the table.
+        `bearer` is what the caller brings beside it that the answer depends on. The `secret` is not in the database:
+        without it, guesses of what a request held, a password say, could be tried on the table.
 
         Raises:
             Unreadable: the key is empty, too long, or not printable ASCII.
@@ -82,7 +83,8 @@ class Keeper:
         """Keep the answer in the transaction of the act; a `reply` that is no `Answer` yet becomes its JSON body.
 
         Raises:
-            Refused: this took so long that somebody else works on the request by now; what was done here must be undone.
+            Refused: this took so long that somebody else works on the request by now; what was done here must be
+            undone.
         """
         answer = reply if isinstance(reply, Answer) else Answer(self.status, encode(reply))
         if await tx.execute(_KEEP, self._scope, self._key, self._attempt, self._sealed(answer)) == "UPDATE 0":
@@ -92,7 +94,8 @@ class Keeper:
     async def once(self, database: Database, act: Callable[[], Awaitable[Answer]]) -> Answer:
         """Do `act`, or give the answer that it gave before.
 
-        An answer that may be different next time (429, 5xx) is not kept, nor is an error that `act` raises: one that is final it returns.
+        An answer that may be different next time (429, 5xx) is not kept, nor is an error that `act` raises: one that is
+        final it returns.
 
         Raises:
             Unreadable: the key was used with another request (`idempotency-key-reused`).
@@ -137,6 +140,7 @@ def _in_progress() -> Refused:
 async def forget_old(database: Database) -> None:
     """Drop the answers that have been kept long enough, 1,000 at a time."""
     await database.execute(
-        "DELETE FROM idempotency_keys WHERE (scope, key) IN (SELECT scope, key FROM idempotency_keys"
-        f" WHERE created_at < now() - interval '{KEPT}' LIMIT 1000)"
+        "DELETE FROM idempotency_keys WHERE (scope, key) IN ("
+        "SELECT scope, key FROM idempotency_keys WHERE created_at < now() - $1::text::interval LIMIT 1000)",
+        KEPT,
     )

@@ -1,0 +1,44 @@
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nextbuy.auth.common_passwords import COMMON
+from nextbuy.auth.model import normal_email, normal_name
+from nextbuy.contracts.errors import Unreadable
+from nextbuy.contracts.values import Email
+
+
+@given(st.text(max_size=40) | st.from_regex(r"\A[^@\s]{1,8}@[^@\s]{1,8}\.[^@\s]{1,4}\Z"))
+def test_an_email_has_one_normal_spelling_or_is_refused(given_email: str) -> None:
+    try:
+        email = normal_email(given_email)
+    except Unreadable:
+        return
+    assert normal_email(email) == email
+    assert msgspec.convert(email, Email).isprintable()
+
+
+@pytest.mark.parametrize(
+    "email", ["", "x", "a@b", "a@b.", "@b.cd", "a\u200b@b.cd", "a\x00@b.cd", "\ud800@b.cd", "a b@c.de"]
+)
+def test_what_is_no_email_is_refused(email: str) -> None:
+    with pytest.raises(Unreadable):
+        normal_email(email)
+
+
+@given(st.text(max_size=250))
+def test_a_name_is_one_line_that_can_be_seen_or_is_refused(given_name: str) -> None:
+    try:
+        name = normal_name(given_name)
+    except Unreadable:
+        return
+    assert name.isprintable()
+    assert 0 < len(name) <= 200
+    assert name == name.strip()
+    name.encode()
+
+
+def test_the_common_passwords_are_written_as_they_are_looked_up() -> None:
+    assert len(COMMON) > 100
+    assert all(len(word) >= 8 and word == word.lower() for word in COMMON)

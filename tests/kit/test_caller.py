@@ -1,0 +1,320 @@
+import base64
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from joserfc.jwk import ECKey
+
+from nextbuy.contracts.errors import NotAllowed, NotKnown, Unavailable
+from nextbuy.contracts.values import Role, new_id
+from nextbuy.kit.caller import (
+    Identity,
+    ServiceIdentity,
+    TokenVerifier,
+    cookie_of,
+    read_token,
+    sign_token,
+    token_of,
+)
+
+KEY = ECKey.generate_key("P-256")
+OTHER = ECKey.generate_key("P-256")
+KEYS = {"k1": KEY}
+PEM = KEY.as_pem(private=False).decode()
+NOW = 1_800_000_000.0
+SURROGATE = "\ud800"
+
+
+def somebody(*, expires: float = NOW + 60) -> Identity:
+    return Identity(new_id(), Role.BUYER, new_id(), expires)
+
+
+def part(what: object) -> str:
+    raw = what if isinstance(what, bytes) else json.dumps(what).encode()
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def claims(**other: object) -> dict[str, object]:
+    said = {"iss": "nextbuy", "sub": str(new_id()), "role": "admin", "sid": str(new_id()), "exp": int(NOW) + 60}
+    return {**said, **other}
+
+
+def by_hmac(header: dict[str, object], secret: bytes) -> str:
+    said = f"{part(header)}.{part(claims())}"
+    return f"{said}.{part(hmac.digest(secret, said.encode(), hashlib.sha256))}"
+
+
+def signed(what: dict[str, object], *, key: ECKey = KEY) -> str:
+    """Sign any claims, as somebody who holds the private key could."""
+    from joserfc import jwt  # noqa: PLC0415
+
+    return jwt.encode({"alg": "ES256", "kid": "k1"}, what, key, algorithms=["ES256"])
+
+
+def test_a_token_says_what_was_signed() -> None:
+    identity = somebody()
+    assert read_token(sign_token(identity, kid="k1", key=KEY), KEYS, now=NOW) == identity
+
+
+def forgeries() -> dict[str, str]:
+    good = sign_token(somebody(), kid="k1", key=KEY)
+    header, body, proof = good.split(".")
+    deep = b"[" * 100_000
+    return {
+        "empty": "",
+        "no algorithm": f"{part({'alg': 'none', 'kid': 'k1'})}.{part(claims())}.",
+        "no algorithm, upper case": f"{part({'alg': 'NONE', 'kid': 'k1'})}.{part(claims())}.{proof}",
+        "HS256 with the public key": by_hmac({"alg": "HS256", "kid": "k1"}, PEM.encode()),
+        "HS256 with the public key, stripped": by_hmac({"alg": "HS256", "kid": "k1"}, PEM.strip().encode()),
+        "ES256 said, HS256 done": by_hmac({"alg": "ES256", "kid": "k1"}, PEM.encode()),
+        "a key of its own in the header": f"{part({'alg': 'ES256', 'jwk': OTHER.as_dict(private=False)})}.{body}.{proof}",
+        "another key under the right name": sign_token(somebody(), kid="k1", key=OTHER),
+        "a key that nobody knows": sign_token(somebody(), kid="k2", key=KEY),
+        "the key's name is a list": f"{part({'alg': 'ES256', 'kid': ['k1']})}.{body}.{proof}",
+        "the algorithm is an object": f"{part({'alg': {}, 'kid': 'k1'})}.{body}.{proof}",
+        "no header": f".{body}.{proof}",
+        "the header is a list": f"{part([1])}.{body}.{proof}",
+        "the header is deep": f"{part(deep)}.{body}.{proof}",
+        "the body is deep": f"{header}.{part(deep)}.{proof}",
+        "critical words": f"{part({'alg': 'ES256', 'kid': 'k1', 'crit': ['b64'], 'b64': False})}.{body}.{proof}",
+        "claims changed": f"{header}.{part(claims())}.{proof}",
+        "signature cut": good[:-10],
+        "signature gone": f"{header}.{body}.",
+        "signature doubled": f"{header}.{body}.{proof}{proof}",
+        "padding": f"{good}==",
+        "expired": sign_token(somebody(expires=NOW - 1), kid="k1", key=KEY),
+        "expires now": sign_token(somebody(expires=NOW), kid="k1", key=KEY),
+        "another issuer": signed(claims(iss="elsewhere")),
+        "no issuer": signed({name: value for name, value in claims().items() if name != "iss"}),
+        "no expiry": signed({name: value for name, value in claims().items() if name != "exp"}),
+        "an unknown role": signed(claims(role="owner")),
+        "the subject is no id": signed(claims(sub=1)),
+        "an expiry beyond all numbers": signed(claims(exp="1e999x")),
+        "an expiry of a list": signed(claims(exp=[])),
+        "huge": "a" * 2_000_000,
+        "many dots": "." * 2_000,
+        "not ASCII": f"{header}.{body}.\u00e9",
+        "a lone surrogate": SURROGATE,
+        "a lone surrogate within": f"{header}{SURROGATE}.{body}.{proof}",
+        "a NUL": f"{header}\0.{body}.{proof}",
+    }
+
+
+@pytest.mark.parametrize("kind", forgeries())
+async def test_a_forged_token_is_not_known_and_breaks_nothing(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    token = forgeries()[kind]
+    with pytest.raises(NotKnown):
+        read_token(token, KEYS, now=NOW)
+
+    async def load() -> Mapping[str, str]:
+        return {"k1": PEM}
+
+    monkeypatch.setattr(time, "time", lambda: NOW)
+    with pytest.raises(NotKnown):
+        await TokenVerifier(load).verify(token)
+
+
+ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=200)
+
+
+@given(ANY_TEXT | st.lists(ANY_TEXT, min_size=3, max_size=3).map(".".join))
+@example("..")
+def test_no_text_at_all_is_a_token(text: str) -> None:
+    with pytest.raises(NotKnown):
+        read_token(text, KEYS, now=NOW)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(), lambda x: st.lists(x), max_leaves=4
+)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["alg", "kid", "typ", "crit", "b64", "zip", "jwk", "jku"]), JSON | st.just("ES256")
+    ),
+    st.dictionaries(st.sampled_from(["iss", "sub", "exp"]), JSON),
+    st.binary(max_size=70),
+)
+def test_no_header_and_claims_without_a_signature_are_a_token(
+    header: dict[str, object], body: dict[str, object], proof: bytes
+) -> None:
+    with pytest.raises(NotKnown):
+        read_token(f"{part(header)}.{part(body)}.{part(proof)}", KEYS, now=NOW)
+
+
+@given(st.dictionaries(st.sampled_from(["iss", "sub", "exp", "role", "sid"]), JSON))
+def test_strange_claims_under_a_good_signature_are_not_known(changed: dict[str, object]) -> None:
+    if not changed:
+        return
+    with pytest.raises(NotKnown):
+        read_token(signed({**claims(role="buyer"), **changed, "iss": changed.get("iss", "x")}), KEYS, now=NOW)
+
+
+class Loader:
+    """Auth's keys, and how often they were asked for."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.away = False
+        self.keys = {"k1": PEM}
+
+    async def __call__(self) -> Mapping[str, str]:
+        self.asked += 1
+        if self.away:
+            raise Unavailable("auth is away")
+        return self.keys
+
+
+async def test_keys_are_asked_for_once_and_a_verified_token_is_remembered() -> None:
+    load = Loader()
+    verifier = TokenVerifier(load)
+    token = sign_token(somebody(expires=time.time() + 60), kid="k1", key=KEY)
+    first = await verifier.verify(token)
+    assert await verifier.verify(token) is first
+    assert load.asked == 1
+
+
+async def test_forged_key_names_do_not_make_us_ask_for_keys_each_time() -> None:
+    load = Loader()
+    verifier = TokenVerifier(load)
+    for n in range(20):
+        with pytest.raises(NotKnown):
+            await verifier.verify(sign_token(somebody(expires=time.time() + 60), kid=f"x{n}", key=OTHER))
+    assert load.asked == 1
+
+
+async def test_a_remembered_token_expires_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    verifier = TokenVerifier(Loader())
+    token = sign_token(somebody(expires=NOW + 60), kid="k1", key=KEY)
+    monkeypatch.setattr(time, "time", lambda: NOW)
+    await verifier.verify(token)
+    monkeypatch.setattr(time, "time", lambda: NOW + 61)
+    with pytest.raises(NotKnown) as caught:
+        await verifier.verify(token)
+    assert caught.value.slug == "token-expired"
+
+
+async def test_while_the_keys_cannot_be_had_nobody_is_said_to_be_unknown() -> None:
+    load = Loader()
+    verifier = TokenVerifier(load)
+    token = sign_token(somebody(expires=time.time() + 60), kid="k1", key=KEY)
+    load.away = True
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            await verifier.verify(token)
+    load.away = False
+    await verifier.verify(token)
+
+
+SECRET = b"of this installation"
+
+
+def test_a_service_is_known_by_what_it_signed_for_this_callee() -> None:
+    said = ServiceIdentity(SECRET, "order").sign("auth")
+    auth = ServiceIdentity(SECRET, "auth")
+    assert [auth.read(said), auth.read(said)] == ["order", "order"]
+
+
+@pytest.mark.parametrize("kind", ["for another", "another secret", "another name", "renewed", "cut", "doubled"])
+def test_what_was_signed_otherwise_is_nobodys(kind: str) -> None:
+    order = ServiceIdentity(SECRET, "order")
+    caller, expires, proof = order.sign("auth").split(".")
+    value = {
+        "for another": order.sign("product"),
+        "another secret": ServiceIdentity(b"of another", "order").sign("auth"),
+        "another name": f"admin.{expires}.{proof}",
+        "renewed": f"{caller}.{int(expires) + 1}.{proof}",
+        "cut": f"{caller}.{expires}.{proof[:-1]}",
+        "doubled": f"{caller}.{expires}.{proof}.{proof}",
+    }[kind]
+    with pytest.raises(NotKnown) as caught:
+        ServiceIdentity(SECRET, "auth").read(value)
+    assert caught.value.slug == "no-service-identity"
+
+
+def test_an_identity_expires_even_where_it_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "time", lambda: NOW)
+    said = ServiceIdentity(SECRET, "order").sign("auth")
+    auth = ServiceIdentity(SECRET, "auth")
+    auth.read(said)
+    monkeypatch.setattr(time, "time", lambda: NOW + 61)
+    for reader in (auth, ServiceIdentity(SECRET, "auth")):
+        with pytest.raises(NotKnown):
+            reader.read(said)
+
+
+def test_an_identity_is_made_anew_in_time_and_none_is_good_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    order, auth = ServiceIdentity(SECRET, "order"), ServiceIdentity(SECRET, "auth")
+    monkeypatch.setattr(time, "time", lambda: NOW)
+    first = order.sign("auth")
+    monkeypatch.setattr(time, "time", lambda: NOW + 20)
+    assert order.sign("auth") == first
+    monkeypatch.setattr(time, "time", lambda: NOW + 40)
+    assert order.sign("auth") != first
+    monkeypatch.setattr(time, "time", lambda: NOW - 1_000)
+    with pytest.raises(NotKnown):
+        auth.read(first)
+
+
+@given(st.none() | ANY_TEXT | st.lists(ANY_TEXT, min_size=3, max_size=3).map(".".join))
+@example(f"order{SURROGATE}.1.x")
+@example("order.\u0661\u0662.x")
+@example("order." + "9" * 5_000 + ".x")
+@example("order.\u00b2.x")
+def test_no_text_at_all_is_a_service(text: str | None) -> None:
+    with pytest.raises(NotKnown):
+        ServiceIdentity(SECRET, "auth").read(text)
+
+
+@pytest.mark.parametrize(
+    ("headers", "token"),
+    [
+        ({}, None),
+        ({"authorization": "Bearer abc"}, "abc"),
+        ({"authorization": "bearer  abc "}, "abc"),
+        ({"authorization": "Bearer "}, None),
+        ({"authorization": "Basic abc"}, None),
+        ({"authorization": "Basic abc", "cookie": "nextbuy_access=c"}, None),
+        ({"cookie": "nextbuy_access=c"}, "c"),
+        ({"cookie": 'a={"b"}; x; =; nextbuy_access=c; d=[]'}, "c"),
+        ({"cookie": "not_nextbuy_access=c"}, None),
+        ({"cookie": "nextbuy_access="}, None),
+        ({"cookie": SURROGATE}, None),
+    ],
+)
+def test_a_token_is_taken_from_the_header_or_the_cookie(headers: dict[str, str], token: str | None) -> None:
+    assert token_of("GET", headers) == token
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
+@pytest.mark.parametrize(
+    ("cookie", "given_token"),
+    [("nextbuy_csrf=s", None), ("nextbuy_csrf=s", "t"), ("", ""), ("nextbuy_csrf=", ""), ("nextbuy_csrf=s", SURROGATE)],
+)
+def test_a_change_by_cookie_without_the_csrf_token_is_refused(
+    method: str, cookie: str, given_token: str | None
+) -> None:
+    headers = {"cookie": f"nextbuy_access=c; {cookie}"} | ({} if given_token is None else {"x-csrf-token": given_token})
+    with pytest.raises(NotAllowed) as caught:
+        token_of(method, headers)
+    assert caught.value.slug == "csrf"
+
+
+def test_a_change_by_cookie_with_the_csrf_token_beside_it_is_let_through() -> None:
+    assert token_of("POST", {"cookie": "nextbuy_access=c;nextbuy_csrf=s", "x-csrf-token": "s"}) == "c"
+
+
+@given(ANY_TEXT, ANY_TEXT, st.sampled_from(["GET", "POST"]))
+def test_no_cookie_and_no_header_breaks_anything(cookie: str, header: str, method: str) -> None:
+    headers = {"cookie": f"{cookie};nextbuy_access=c;nextbuy_csrf={cookie}", "x-csrf-token": header}
+    assert cookie_of(headers, "nextbuy_access") is not None
+    try:
+        token_of(method, headers)
+    except NotAllowed:
+        assert method == "POST"
