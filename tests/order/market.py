@@ -1,4 +1,4 @@
-"""A small market around order: product, seller, auth and the payment provider as doubles that keep books of their own."""
+"""A small market around order: product, seller, auth and the payment provider, doubles that keep books."""
 
 import json
 from collections import defaultdict
@@ -230,7 +230,7 @@ class Market:
         return str(await self.database.fetchval("SELECT status FROM sessions WHERE id = $1", session_id))
 
     async def check_books(self, *, money_for: set[str]) -> None:
-        """Everything adds up: money has orders or a refund, held units a live session, sold units orders, orders events."""
+        """Money has orders or a refund, held units a live session, sold units orders, orders their events."""
         rows = await self.database.fetch("SELECT * FROM sessions")
         live = {row["id"]: row["status"] for row in rows}
         for session_id in self.held:

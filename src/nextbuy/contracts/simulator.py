@@ -10,7 +10,7 @@ from nextbuy.contracts.values import Money
 
 
 class PaymentOpened(Struct, frozen=True):
-    """A payment that a person can make at `url` (a path, seen from the gateway)."""
+    """A payment that a person can make at `url` (absolute, as the outside sees the gateway)."""
 
     payment_id: str
     url: str

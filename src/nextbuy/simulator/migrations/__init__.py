@@ -1,0 +1,1 @@
+"""The database of the simulator, as plain SQL."""

@@ -1,0 +1,53 @@
+"""The page on which a person pays: plain HTML, no script, nothing from elsewhere."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from nextbuy.contracts.values import Money
+from nextbuy.kit.wire import Answer
+from nextbuy.simulator.model import CARDS, Payment, Status
+
+HTML: Final = "text/html; charset=utf-8"
+_HEADERS: Final = [
+    (
+        "content-security-policy",
+        "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    ),
+    ("cache-control", "no-store"),
+    ("referrer-policy", "no-referrer"),
+    ("x-content-type-options", "nosniff"),
+]
+_SIGNS: Final[Mapping[str, str]] = {"USD": "$", "EUR": "€", "GBP": "£"}
+_environment: Final = Environment(
+    loader=PackageLoader("nextbuy.simulator"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+def shown(money: Money) -> str:
+    """Return an amount as a person reads it."""
+    whole, cents = divmod(money.amount, 100)
+    return f"{_SIGNS.get(money.currency, money.currency + ' ')}{whole:,}.{cents:02}"
+
+
+def page(
+    payment: Payment | None, status: Status | None, *, home: str, code: int = 200, error: str = "", typed: str = ""
+) -> Answer:
+    """Return the page of a payment as it stands, or the one that says there is none."""
+    cards = [(" ".join(number[i : i + 4] for i in range(0, 16, 4)), outcome) for number, outcome in CARDS.items()]
+    html = _environment.get_template("payment.html").render(
+        payment=payment,
+        status=status,
+        amount="" if payment is None else shown(payment.amount),
+        until="" if payment is None else f"{payment.expires_at:%H:%M} UTC",
+        cards=cards,
+        home=home,
+        error=error,
+        typed=typed,
+    )
+    return Answer(code, html.encode(), HTML, list(_HEADERS))

@@ -1,0 +1,23 @@
+"""The payment simulator: its table of contents."""
+
+from nextbuy.contracts.simulator import OpenPayment, RefundPayment
+from nextbuy.kit.service import Service, answers, get, job, post
+from nextbuy.simulator.deliver_webhooks import deliver_webhooks
+from nextbuy.simulator.deps import Deps, let_go
+from nextbuy.simulator.expire_payments import expire_payments
+from nextbuy.simulator.open_payment import open_payment
+from nextbuy.simulator.pay import pay
+from nextbuy.simulator.payment_page import payment_page
+from nextbuy.simulator.refund_payment import refund_payment
+
+SERVICE = Service(
+    name="simulator",
+    deps=Deps,
+    routes=[
+        get("pay/{payment_id}", payment_page, raw=True),
+        post("pay/{payment_id}", pay, raw=True, body_limit=4_096),
+    ],
+    calls=[answers(OpenPayment, open_payment), answers(RefundPayment, refund_payment)],
+    jobs=[job(deliver_webhooks, every=0.5), job(expire_payments, every=1.0)],
+    closes=let_go,
+)
