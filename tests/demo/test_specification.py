@@ -27,8 +27,8 @@ def moderation() -> list[Interaction]:
         said(6, 3, "call", ("product", "seller"), "validate-shop-owner", status=200),
         step,
         said(28, 3, "publish", ("product", "kafka"), "product.pending"),
-        said(33, 9, "consume", ("kafka", "kafka"), "product.pending"),
-        said(34, 5, "call", ("kafka", "admin"), "create-notification", status=200),
+        said(33, 9, "consume", ("kafka", "kafka"), "product.pending", spans=("notify", "product")),
+        said(34, 5, "call", ("kafka", "admin"), "create-notification", status=200, spans=("call", "notify")),
         said(900, 20, "request", ("client", "gateway"), PENDING_PRODUCTS, status=200),
         said(901, 18, "forward", ("gateway", "admin"), PENDING_PRODUCTS, status=200),
         said(902, 4, "call", ("admin", "auth"), "validate-admin", status=200),
@@ -119,6 +119,14 @@ def test_a_call_that_failed_proves_nothing_until_another_attempt_succeeds() -> N
 
     assert missing(ORDER, recorded) == ["OrderService->>ProductService: Update stock"]
     assert dict(ORDER.proven([*recorded, again]))[ORDER.arrows[10]] == again
+
+
+def test_an_event_that_only_another_listener_has_taken_notified_nobody() -> None:
+    counted = said(139, 9, "consume", ("kafka", "kafka"), "order.created", spans=("count", "order"))
+    notified = next(one for one in purchase() if one.kind == "consume")
+
+    assert dict(ORDER.proven([*purchase(), counted]))[ORDER.arrows[-1]] == notified
+    assert missing(ORDER, [*without(purchase(), "consume", "order.created"), counted]) == [str(ORDER.arrows[-1])]
 
 
 def test_the_same_words_between_others_prove_nothing() -> None:

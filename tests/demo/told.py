@@ -12,9 +12,18 @@ ACTORS: Final = {CREATE_SESSION: "User", PAY: "User", CREATE_PRODUCT: "Seller", 
 ORDER: Final = Example("Create Order", CREATE_ORDER, PAY)
 
 
-def said(at: float, ms: float, kind: str, ends: tuple[str, str], name: str, *, status: int = 0) -> Interaction:
-    """Return an interaction that began `at` milliseconds and went well."""
-    return Interaction(at / 1000, kind, *ends, name, ms=ms, status=status)
+def said(  # noqa: PLR0913 (one line of a record)
+    at: float,
+    ms: float,
+    kind: str,
+    ends: tuple[str, str],
+    name: str,
+    *,
+    status: int = 0,
+    spans: tuple[str, str] = ("", "?"),
+) -> Interaction:
+    """Return an interaction that began at `at` milliseconds and went well; `spans` are its own and the one above."""
+    return Interaction(at / 1000, kind, *ends, name, ms=ms, status=status, span_id=spans[0], parent_id=spans[1])
 
 
 def purchase() -> list[Interaction]:
@@ -31,8 +40,8 @@ def purchase() -> list[Interaction]:
         said(107, 36, "forward", ("gateway", "order"), WEBHOOK, status=200),
         said(108, 5, "call", ("order", "product"), "update-stock", status=200),
         said(135, 3, "publish", ("order", "kafka"), "order.created"),
-        said(140, 8, "consume", ("kafka", "kafka"), "order.created"),
-        said(141, 5, "call", ("kafka", "admin"), "create-notification", status=200),
+        said(140, 8, "consume", ("kafka", "kafka"), "order.created", spans=("notify", "order")),
+        said(141, 5, "call", ("kafka", "admin"), "create-notification", status=200, spans=("call", "notify")),
     ]
 
 

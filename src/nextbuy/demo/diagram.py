@@ -28,6 +28,8 @@ _WEBHOOK: Final = "payment-webhook"
 _OUTERMOST_FIRST: Final = ("webhook", "request", "forward", "call", "consume", "publish", "step")
 _JITTER: Final = 0.001
 """Seconds by which the two ends of something may be off when they were read from two clocks."""
+_EVENTS: Final = frozenset({"publish", "consume"})
+_ADDRESS: Final = re.compile(r"^[A-Z]+ /[^/]+/api/")
 _ID: Final = re.compile(r"(?<=/)[A-Za-z0-9._~-]*[0-9][A-Za-z0-9._~-]{11,}|(?<=/)[A-Za-z0-9._~-]{30,}")
 _NOT_SHOWN: Final = re.compile(r"[^\x20-\x7e\xa1-\U0010ffff]+")
 
@@ -65,11 +67,24 @@ def label(one: Interaction) -> str:
 
 
 def answer(one: Interaction) -> str:
-    """Return how it ended: the status where there is one, the reason where it is bad, and the time it took."""
-    words = [str(one.status)] if one.status else []
+    """Return how it ended: the status where there is one, the reason where it is bad, and the time it took.
+
+    An event's answer names it: those of one batch all come at the same time.
+    """
+    words = [f"{one.name}:"] if one.kind in _EVENTS else []
+    if one.status:
+        words.append(str(one.status))
     if not one.good or not one.status:
         words.append(one.outcome)
     return _safe(f"{' '.join(words)}, {one.ms:.1f} ms")
+
+
+def proof(one: Interaction) -> str:
+    """Return both in short: what it was, without the service that an arrow names already, and how it ended."""
+    if one.kind == "step":
+        return f"{one.kind} {label(one)}"
+    said = "" if one.kind in _EVENTS else f"{_ADDRESS.sub('', label(one))}: "
+    return f"{one.kind} {said}{answer(one)}"
 
 
 def _safe(text: str) -> str:
@@ -144,6 +159,6 @@ def _kind(one: Interaction) -> str:
 
 
 def _holds(outer: Interaction, inner: Interaction) -> bool:
-    if outer.kind in {"publish", "step"} or inner.kind in {"publish", "consume"}:
+    if outer.kind in {"publish", "step"} or inner.kind in _EVENTS:
         return False  # An event goes its own way: nobody waits for it.
     return outer.callee == inner.caller and outer.at - _JITTER <= inner.at and inner.ends <= outer.ends + _JITTER

@@ -161,9 +161,9 @@ async def _offered(
     judged = made["moderation"]
     stage.screen.note(f"Moderation: {made['status']}, with {judged['score']} of 100 points.")
     for reason in judged["reasons"]:
-        points, excerpt = reason["points"], reason["excerpt"]
-        if points < 0 or expected != "active":
-            stage.screen.note(f"  {reason['rule']} ({points:+d}) in the {reason['field']}: “{excerpt}”")
+        if reason["points"] < 0:
+            found = f"{reason['rule']} ({reason['points']}) in the {reason['field']}"
+            stage.screen.note(f"{found}: “{reason['excerpt']}”")
     if made["status"] != expected:
         message = f"Moderation has made “{made['title']}” {made['status']}; it should be {expected}."
         raise DemoError(message)
@@ -192,7 +192,9 @@ async def purchase(stage: Stage, cast: Cast, goods: tuple[Goods, ...]) -> Bought
     basket = ", ".join(f"{one.quantity} of “{one.title}”" for one in goods)
     path = "/order/api/create-payment-session"
     session = await stage.do(cast.user, f"opens a payment session for {basket}", "POST", path, asked, trace=trace)
-    stage.screen.note(f"{_money(session['total'])} in all, to be paid by {session['expires_at']}.")
+    stage.screen.note(
+        f"{_money(session['total'])} in all, to be paid by {session['expires_at'][:16].replace('T', ' ')} UTC."
+    )
     payment = urlsplit(stage.client.address(session["payment_url"]))
     if payment.hostname and payment.hostname.endswith("stripe.com"):
         message = "This marketplace takes real payments; the demo can only pay where the payment simulator is."

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from nextbuy.demo.diagram import answer, label
+from nextbuy.demo.diagram import proof
 from nextbuy.demo.recorded import Interaction
 from nextbuy.demo.specification import Arrow
 
@@ -73,10 +73,10 @@ class Screen:
         table.add_column("")
         table.add_column("Specified", overflow="fold")
         table.add_column("Recorded", overflow="fold")
-        for arrow, proof in proven:
-            style = "green" if proof else "bold red"
-            recorded = f"{proof.kind} {label(proof)} -> {answer(proof)}" if proof else "MISSING"
-            table.add_row(Text(self._marks[proof is None], style), self._plain(str(arrow)), self._plain(recorded))
+        for arrow, one in proven:
+            style = "green" if one else "bold red"
+            recorded = proof(one) if one else "MISSING"
+            table.add_row(Text(self._marks[one is None], style), self._plain(str(arrow)), self._plain(recorded))
         self._console.print(table)
 
     def _print(self, text: str, style: str) -> None:

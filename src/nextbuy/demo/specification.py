@@ -4,8 +4,8 @@ Written out from its diagrams "Create Order" and "Product Moderation". An arrow 
 well; an answer (`-->>`) by the interaction that it answers.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from nextbuy.demo.recorded import Interaction
@@ -16,22 +16,30 @@ PENDING_PRODUCTS: Final = "GET /admin/api/get-pending-products"
 COMPLETE_PAYMENT: Final = "POST payment_url"
 """Stands for the request whose address only a payment session tells."""
 _WEBHOOK: Final = "POST /order/api/payment-webhook"
+_NOTIFY: Final = "create-notification"
 
 
 @dataclass(frozen=True)
 class Proof:
-    """What an interaction must be, to prove an arrow; `caller` is left open for a request, which anybody may make."""
+    """What an interaction must be, to prove an arrow; `caller` is left open for a request, which anybody may make.
+
+    `leads_to` is a call that must have been made because of it: an event has several listeners.
+    """
 
     kind: str
     caller: str
     callee: str
     name: str
+    leads_to: str = ""
 
-    def holds(self, one: Interaction) -> bool:
-        """Whether this interaction is such a one, and ended well."""
-        callers = {self.caller, one.caller if self.kind == "request" else self.caller}
-        same = (one.kind, one.callee, one.name) == (self.kind, self.callee, self.name)
-        return same and one.caller in callers and one.good
+    def holds(self, one: Interaction, recorded: Sequence[Interaction]) -> bool:
+        """Whether this interaction is such a one, ended well, and led where it should have."""
+        if (one.kind, one.callee, one.name) != (self.kind, self.callee, self.name) or not one.good:
+            return False
+        if self.kind != "request" and one.caller != self.caller:
+            return False
+        effects = (other for other in recorded if other.parent_id == one.span_id and other.good)
+        return not self.leads_to or any(effect.name == self.leads_to for effect in effects)
 
 
 @dataclass(frozen=True)
@@ -60,6 +68,10 @@ def _call(caller: str, callee: str, name: str) -> Proof:
     return Proof("call", caller, callee, name)
 
 
+def _notified(topic: str) -> Proof:
+    return Proof("consume", "kafka", "kafka", topic, leads_to=_NOTIFY)
+
+
 _VALIDATE_USER: Final = _call("order", "auth", "validate-user")
 _VALIDATE_PRODUCTS: Final = _call("order", "product", "validate-products")
 _LIST_PRODUCTS: Final = _call("admin", "product", "list-products")
@@ -77,7 +89,7 @@ CREATE_ORDER: Final = (
     Arrow("Gateway", "OrderService", "Payment webhook", _forward("order", _WEBHOOK)),
     Arrow("OrderService", "ProductService", "Update stock", _call("order", "product", "update-stock")),
     Arrow("OrderService", "Kafka", "Order created event", Proof("publish", "order", "kafka", "order.created")),
-    Arrow("Kafka", "KafkaService", "Process notification", Proof("consume", "kafka", "kafka", "order.created")),
+    Arrow("Kafka", "KafkaService", "Process notification", _notified("order.created")),
 )
 
 PRODUCT_MODERATION: Final = (
@@ -91,8 +103,8 @@ PRODUCT_MODERATION: Final = (
     ),
     Arrow("Gateway", "Seller", "Success", _request(CREATE_PRODUCT), is_answer=True),
     Arrow("ProductService", "Kafka", "Product pending event", Proof("publish", "product", "kafka", "product.pending")),
-    Arrow("Kafka", "KafkaService", "Process event", Proof("consume", "kafka", "kafka", "product.pending")),
-    Arrow("KafkaService", "AdminService", "Create notification", _call("kafka", "admin", "create-notification")),
+    Arrow("Kafka", "KafkaService", "Process event", _notified("product.pending")),
+    Arrow("KafkaService", "AdminService", "Create notification", _call("kafka", "admin", _NOTIFY)),
     Arrow("Admin", "Gateway", "GET /admin/api/get-pending-products", _request(PENDING_PRODUCTS)),
     Arrow("Gateway", "AdminService", "Forward request", _forward("admin", PENDING_PRODUCTS)),
     Arrow("AdminService", "ProductService", "Get products (internal)", _LIST_PRODUCTS),
@@ -122,5 +134,5 @@ class Example:
     def _proof(self, arrow: Arrow, in_order: list[Interaction]) -> Interaction | None:
         wanted = arrow.proof
         if wanted.name == COMPLETE_PAYMENT:
-            wanted = Proof(wanted.kind, wanted.caller, wanted.callee, self.payment)
-        return next((one for one in in_order if wanted.holds(one)), None)
+            wanted = replace(wanted, name=self.payment)
+        return next((one for one in in_order if wanted.holds(one, in_order)), None)
