@@ -42,7 +42,7 @@ def verify(header: str | None, body: bytes, secrets: Sequence[str], *, now: floa
         raise _refusal("The Stripe-Signature header is missing or no good.")
     pairs = [part.strip().partition("=") for part in header.split(",")]
     times = [value for name, _, value in pairs if name == "t"]
-    proofs = [value.encode() for name, _, value in pairs if name == "v1"]
+    proofs = [value.encode(errors="replace") for name, _, value in pairs if name == "v1"]
     if len(times) != 1 or not times[0].isascii() or not times[0].isdecimal() or len(times[0]) > _MOST_DIGITS:
         raise _refusal("The Stripe-Signature header tells no time.")
     good = False

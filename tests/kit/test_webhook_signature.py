@@ -1,0 +1,76 @@
+"""Stripe's signature scheme."""
+
+import hashlib
+import hmac
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nextbuy.contracts.errors import BadRequest
+from nextbuy.kit.webhook_signature import TOLERANCE, sign, verify
+
+NOW = 1_800_000_000
+bodies = st.binary(max_size=200)
+secrets = st.lists(st.text(alphabet=st.characters(codec="ascii"), min_size=1, max_size=40), min_size=1, max_size=3)
+
+
+def refused(header: str | None, body: bytes, *known: str, now: float = NOW) -> bool:
+    try:
+        verify(header, body, known, now=now)
+    except BadRequest as error:
+        return error.slug == "bad-signature"
+    return False
+
+
+def test_the_header_is_the_one_that_stripe_documents() -> None:
+    proof = hmac.new(b"whsec_x", b'1492774577.{"id":"evt_1"}', hashlib.sha256).hexdigest()
+    assert sign(b'{"id":"evt_1"}', ["whsec_x"], at=1492774577) == f"t=1492774577,v1={proof}"
+
+
+@given(bodies, secrets, secrets)
+def test_one_common_secret_is_enough_whatever_others_each_side_has(
+    body: bytes, ours: list[str], theirs: list[str]
+) -> None:
+    header = sign(body, [*theirs, "common"], at=NOW)
+    assert not refused(header, body, *ours, "common")
+    assert refused(header, body, *ours) == (not {*ours} & {*theirs, "common"})
+
+
+@given(bodies, st.integers(0, 199), st.integers(1, 255))
+def test_a_body_that_differs_in_one_bit_is_refused(body: bytes, at: int, bits: int) -> None:
+    header = sign(body, ["s"], at=NOW)
+    changed = bytearray(body or b"x")
+    changed[at % len(changed)] ^= bits
+    assert refused(header, bytes(changed), "s")
+
+
+@given(st.integers(-2 * TOLERANCE, 2 * TOLERANCE))
+def test_a_time_is_good_for_five_minutes(seconds: int) -> None:
+    assert refused(sign(b"{}", ["s"], at=NOW + seconds), b"{}", "s") == (abs(seconds) > TOLERANCE)
+
+
+@given(st.integers(0, 10**11).filter(lambda at: at != NOW))
+def test_the_time_is_signed_too(at: int) -> None:
+    header = sign(b"{}", ["s"], at=NOW).replace(f"t={NOW}", f"t={at}")
+    assert refused(header, b"{}", "s", now=at)
+
+
+@given(st.text(st.characters(codec=None, exclude_categories=()), max_size=300))
+def test_nonsense_is_refused_and_breaks_nothing(header: str) -> None:
+    assert refused(header, b"{}", "s")
+    assert refused(f"t={NOW},v1={header}", b"{}", "s")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [None, "", "t=,v1=", "t=1", f"t={NOW},t={NOW},v1=x", "t=\u0661,v1=x", "v1=x", f"t={NOW},v0=x", "t=" + "9" * 5000],
+)
+def test_a_header_without_what_it_takes_is_refused(header: str | None) -> None:
+    assert refused(header, b"{}", "s")
+
+
+def test_other_schemes_are_passed_over() -> None:
+    header = sign(b"{}", ["s"], at=NOW)
+    assert not refused(f"{header},v0=abc,v2=def", b"{}", "s")
+    assert refused(header.replace("v1=", "v0="), b"{}", "s")
