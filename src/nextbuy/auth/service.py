@@ -2,13 +2,14 @@
 
 from typing import Final
 
+from nextbuy.auth.close_auth import close_auth
 from nextbuy.auth.deps import Deps
 from nextbuy.auth.drop_old import drop_old
 from nextbuy.auth.get_public_keys import get_public_keys
-from nextbuy.auth.life import close_auth, open_auth
 from nextbuy.auth.login import login
 from nextbuy.auth.logout import logout
 from nextbuy.auth.me import me
+from nextbuy.auth.open_auth import open_auth
 from nextbuy.auth.refresh_session import refresh_session
 from nextbuy.auth.register import register
 from nextbuy.auth.set_account_status import set_account_status

@@ -1,0 +1,8 @@
+"""When auth starts: there must be a key to sign with."""
+
+from nextbuy.auth.deps import Deps
+
+
+async def open_auth(auth: Deps) -> None:
+    """Make the first key, where there is none."""
+    await auth.keys.open()
