@@ -106,7 +106,7 @@ async def shops(stage: Stage, cast: Cast) -> None:
         if seller.id not in waiting:
             message = f"{seller.name} has opened a shop, and it is not among the sellers that wait for approval."
             raise DemoError(message)
-        what = f"approves {seller.name}, who was on the list of those that wait"
+        what = f"approves {seller.name}, from the list of those who wait"
         await stage.do(cast.admin, what, "POST", f"/admin/api/approve-seller/{seller.id}", {})
 
 

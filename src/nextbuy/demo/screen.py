@@ -38,11 +38,10 @@ class Screen:
         for place, line in enumerate(lines):
             line.rstrip()
             first = place == 0
-            row = Text(f"{self._marks[0]} " if first else "  ", "green")
-            row.append(f"{who if first else '':<{_WHO}} ", "cyan")
-            row.append(f"{line.plain:<{room}}", "")
-            if first:
-                row.append(f" {figures}", "dim")
+            mark, name, last = (self._marks[0], who, f" {figures}") if first else (" ", "", "")
+            row = Text.assemble(
+                (f"{mark} ", "green"), (f"{name:<{_WHO}} ", "cyan"), f"{line.plain:<{room}}", (last, "dim")
+            )
             row.rstrip()
             self._console.print(row)
 
