@@ -1,7 +1,7 @@
 """The service, standing."""
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -17,6 +17,6 @@ def journal() -> Journal:
 
 
 @pytest.fixture
-async def desk(open_database: Callable[[str], Awaitable[Database]], journal: Journal) -> AsyncIterator[Desk]:
+async def desk(open_database: Callable[[str], Awaitable[Database]], journal: Journal) -> Desk:
     """The service on a database of its own."""
-    yield Desk(await open_database("product"), journal=journal)
+    return Desk(await open_database("product"), journal=journal)

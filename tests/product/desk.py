@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from msgspec import convert
 from msgspec.structs import replace
 
@@ -27,10 +28,10 @@ Json = dict[str, Any]
 TEXT = "A thing for the home, made by hand and built to last."
 
 
-def decoded(body: bytes) -> Any:
-    import msgspec
-
-    return msgspec.json.decode(body)
+def decoded(body: bytes) -> Json:
+    """Return an answer as its reader sees it."""
+    read: Json = msgspec.json.decode(body)
+    return read
 
 
 class Desk:
@@ -46,9 +47,7 @@ class Desk:
                 ValidateShopOwner: lambda call: self.shops[call.seller_id],
             }
         self.database = database
-        self.product = Deps(
-            AuthClient(self.answers), SellerClient(self.answers), database, journal, Shelf()
-        )
+        self.product = Deps(AuthClient(self.answers), SellerClient(self.answers), database, journal, Shelf())
 
     async def seller(self, status: ShopStatus = "approved", name: str = "Clay & Co") -> Account:
         """Let somebody have a shop, which product does not know of yet."""
@@ -70,7 +69,7 @@ class Desk:
         async with self.database.transaction() as tx:
             await keep_shops(tx, [ShopWord(shop.id, shop.seller_id, shop.name, shop.status, shop.version)])
 
-    async def offer(self, who: Account, title: str = "Copper kettle", **fields: Any) -> Product:
+    async def offer(self, who: Account, title: str = "Copper kettle", **fields: object) -> Product:
         """Let a seller offer something."""
         ask = {
             "title": title,

@@ -1,7 +1,7 @@
 """POST /product/api/create-product: a seller offers something, and moderation says at once whether it may be shown.
 
-A shop that waits for approval may prepare its goods; nothing of it is seen or sold before. The row, its events and the answer to the
-request are one transaction.
+A shop that waits for approval may prepare its goods; nothing of it is seen or sold before. The row, its events and
+the answer to the request are one transaction.
 """
 
 import secrets

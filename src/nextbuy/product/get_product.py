@@ -1,7 +1,7 @@
 """GET /product/api/get-product/{key}: one product, by its id or slug.
 
-Anyone sees what can be bought: an active product of an approved shop; its seller and admins see it in every state. The usual answer is
-bytes from the shelf, and nothing else is done for it.
+Anyone sees what can be bought: an active product of an approved shop; its seller and admins see it in every state.
+The usual answer is bytes from the shelf, and nothing else is done for it.
 """
 
 from functools import partial

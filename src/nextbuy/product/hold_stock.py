@@ -9,7 +9,7 @@ from nextbuy.product.store.stock import hold, state_of
 
 
 async def hold_stock(product: Deps, call: HoldStock) -> Nothing:
-    """Hold units; a session that holds or has bought already is left as it is, one that was given back gets nothing more."""
+    """Hold units; a session that holds or has bought is left as it is, one that was given back gets nothing more."""
     lines = merged(call.lines)
     done, seen = await hold(product.database, call.session_id, lines, call.expires_at)
     if not done:

@@ -84,8 +84,8 @@ def tidy_tags(tags: Sequence[str]) -> list[str]:
 def search_terms(text: str) -> tuple[str, str]:
     """Return what is searched for as whole words, and the beginning of a word ("" for none).
 
-    The last word may still be being typed, so it is taken for a beginning: "kett" finds kettles. Not where quotes, `or` or a minus say
-    that the searcher knows exactly what is meant.
+    The last word may still be being typed, so it is taken for a beginning: "kett" finds kettles. Not where quotes, `or`
+    or a minus say that the searcher knows exactly what is meant.
     """
     match = None if _OPERATORS.search(text) else _LAST_WORD.fullmatch(text)
     return (match[1], match[2]) if match else (text, "")
@@ -179,7 +179,7 @@ def told_by_admin(moderation: Moderation) -> str:
 
 
 def verdict_events(product: Product, seller_id: UUID) -> list[Event]:
-    """Return what is told of automatic moderation's verdict on a product, beside that it is there: nothing where it let it through."""
+    """Return what is told of automatic moderation's verdict on a product: nothing where it let it through."""
     moderation = product.moderation
     if product.status == "pending":
         return [

@@ -1,7 +1,7 @@
 """Every few seconds: units of sessions that ended long ago, and that nobody gave back, can be bought again.
 
-Order gives back what its sessions hold. This is for a hold whose session was never written: the process died in between. Money that
-comes even later takes the units again (`update-stock`), or is told that they are gone.
+Order gives back what its sessions hold. This is for a hold whose session was never written: the process died in
+between. Money that comes even later takes the units again (`update-stock`), or is told that they are gone.
 """
 
 from typing import Final
@@ -14,7 +14,7 @@ GRACE: Final = 300.0
 
 
 async def release_expired(product: Deps) -> bool:
-    """Give back what one forgotten session holds; return whether there was one, so that the next is looked for at once."""
+    """Give back what one forgotten session holds; return whether there was one, and so perhaps another."""
     given_back = await release_one(product.database, GRACE)
     if given_back is None:
         return False

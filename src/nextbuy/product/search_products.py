@@ -1,7 +1,8 @@
 """GET /product/api/search-products: products for sale by their words, what is in stock first, best first.
 
-Words of the title weigh most, then tags and category, then the description. The last word may be a beginning. Where very many are
-found, some hundreds of them are ranked, those first whose title has the words; a search of words that are in every text finds nothing.
+Words of the title weigh most, then tags and category, then the description. The last word may be a beginning. Where
+very many are found, some hundreds of them are ranked, those first whose title has the words; a search of words that
+are in every text finds nothing.
 """
 
 from functools import partial

@@ -1,11 +1,13 @@
 """What readers ask for most, kept encoded in this process: never more than 2 s behind, in any number of processes.
 
-Products stay until they change. This process tells of its own changes at once (`drop`); those of others are found by looking into the
-database twice a second (`caught_up`), and nothing is given out unless the last look that succeeded began less than `GOOD_FOR` ago. So
-where looking stops, for whatever reason, the shelf is as good as empty. Lists are kept for `PAGE_FOR` and not looked after.
+Products stay until they change. This process tells of its own changes at once (`drop`); those of others are found by
+looking into the database twice a second (`caught_up`), and nothing is given out unless the last look that succeeded
+began less than `GOOD_FOR` ago. So where looking stops, for whatever reason, the shelf is as good as empty. Lists are
+kept for `PAGE_FOR` and not looked after.
 
-A reader may still be on its way with an old row when the row is dropped: every load under way hears of drops, and what was dropped
-meanwhile is handed to who waits for it and not kept. Who comes after a drop does not join a load from before it.
+A reader may still be on its way with an old row when the row is dropped: every load under way hears of drops, and
+what was dropped meanwhile is handed to who waits for it and not kept. Who comes after a drop does not join a load
+from before it.
 """
 
 import asyncio
@@ -189,6 +191,6 @@ class Shelf:
 
 
 def _retrieve(task: asyncio.Task[Any]) -> None:
-    """Look at how a load ended: whoever waited for it may have gone away, and an error nobody looks at is logged as lost."""
+    """Look how a load ended: who waited for it may have gone away, and an error that nobody looks at is logged."""
     if not task.cancelled():
         task.exception()

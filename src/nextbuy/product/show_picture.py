@@ -1,6 +1,7 @@
 """GET /product/api/picture/{product_id}: a product's picture, drawn from its title and category.
 
-It is shown in whatever state the product is: its seller and the admins look at it too, from pages that ask without a token.
+It is shown in whatever state the product is: its seller and the admins look at it too, from pages that ask without a
+token.
 """
 
 from nextbuy.kit.web import Caller

@@ -1,7 +1,7 @@
-"""PUT /product/api/update-product/{product_id}: a seller changes what is offered; it is moderated again where that matters.
+"""PUT /product/api/update-product/{product_id}: a seller changes what is offered; moderated again where it matters.
 
-`stock` sets what can be bought from now on; what sessions hold is not touched. Fields that are left out stay as they are, and where
-nothing is different nothing is written or told.
+`stock` sets what can be bought from now on; what sessions hold is not touched. Fields that are left out stay as they
+are, and where nothing is different nothing is written or told.
 """
 
 from typing import Annotated, Any, Final

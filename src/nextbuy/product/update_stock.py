@@ -1,7 +1,7 @@
 """UpdateStock: sell what a session holds, once per session.
 
-Where its units were given back meanwhile, because money came late, they are taken again, all or none; where some have gone since, that is
-refused and nothing is changed.
+Where its units were given back meanwhile, because money came late, they are taken again, all or none; where some have
+gone since, that is refused and nothing is changed.
 """
 
 from nextbuy.contracts.product import UpdateStock

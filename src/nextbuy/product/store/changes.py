@@ -10,9 +10,12 @@ from nextbuy.kit.database import Reader
 MOST: Final = 5_000
 """Changes that are told one by one; where there were more, everything may have changed."""
 
-# Rows of transactions that the earlier snapshot did not see. None of them is older than the oldest one that was open then, which is
-# where the index begins to be read.
-_SINCE: Final = "changed_in >= pg_snapshot_xmin($1::text::pg_snapshot) AND NOT pg_visible_in_snapshot(changed_in, $1::text::pg_snapshot)"
+# Rows of transactions that the earlier snapshot did not see. None of them is older than the oldest one that was open
+# then, which is where the index begins to be read.
+_SINCE: Final = (
+    "changed_in >= pg_snapshot_xmin($1::text::pg_snapshot)"
+    " AND NOT pg_visible_in_snapshot(changed_in, $1::text::pg_snapshot)"
+)
 _CHANGES: Final = f"""
 SELECT pg_current_snapshot()::text AS snapshot, product_id, shop_id
   FROM (SELECT) AS always LEFT JOIN (
@@ -26,7 +29,7 @@ SELECT pg_current_snapshot()::text AS snapshot, product_id, shop_id
 
 
 class Look(Struct, frozen=True):
-    """What a look into the database saw: products that have changed, shops that have, or (`all`) anything; and what it could see."""
+    """What a look saw: products that have changed, shops that have, or (`all`) anything; and what it could see."""
 
     snapshot: str
     product_ids: set[UUID]

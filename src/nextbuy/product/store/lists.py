@@ -14,7 +14,7 @@ from nextbuy.product.store.products import COLUMNS, FOR_SALE, OwnProduct, fields
 Sort = Literal["latest", "price-low", "price-high"]
 
 CANDIDATES: Final = 200
-"""Finds that are ranked: of those whose title matches, and again of all."""
+"""Finds that are ranked, at most: those whose title matches come first."""
 _IN_STOCK: Final = 1_000_000_000
 """What a find has before others by being in stock: more than any rank."""
 
@@ -36,13 +36,19 @@ SELECT {COLUMNS} FROM products p
 _SEARCH: Final = f"""
 WITH asked AS MATERIALIZED (SELECT websearch_to_tsquery('english', $1) && to_tsquery('english', $2) AS words),
 found AS (
-    (SELECT p.id FROM {FOR_SALE} WHERE to_tsvector('english', p.title) @@ (SELECT words FROM asked) LIMIT {CANDIDATES})
-    UNION
-    (SELECT p.id FROM {FOR_SALE} WHERE p.search @@ (SELECT words FROM asked) LIMIT {CANDIDATES})
-), ranked AS (
-    SELECT p.id, (ts_rank_cd(p.search, (SELECT words FROM asked)) * 1000000)::bigint
-                 + CASE WHEN p.stock > 0 THEN {_IN_STOCK} ELSE 0 END AS rank
-      FROM found JOIN products p USING (id)
+    -- Looking into whole texts begins only where the titles have not given enough.
+    SELECT DISTINCT ON (id) id, stock, search FROM (
+        SELECT id, stock, search FROM (
+            SELECT p.id, p.stock, p.search FROM {FOR_SALE}
+             WHERE to_tsvector('english', p.title) @@ (SELECT words FROM asked)
+            UNION ALL
+            SELECT p.id, p.stock, p.search FROM {FOR_SALE} WHERE p.search @@ (SELECT words FROM asked)
+        ) AS finds LIMIT {CANDIDATES}
+    ) AS first_finds
+), ranked AS MATERIALIZED (
+    SELECT id, (ts_rank_cd(search, (SELECT words FROM asked)) * 1000000)::bigint
+               + CASE WHEN stock > 0 THEN {_IN_STOCK} ELSE 0 END AS rank
+      FROM found
 ), best AS (
     SELECT id, rank FROM ranked
      WHERE $4::bigint IS NULL OR (rank, id) < ($4, $5::uuid)
@@ -106,7 +112,7 @@ async def for_sale(
 
 
 async def found(reader: Reader, words: str, beginning: str, *, limit: int, cursor: str | None) -> Page[Product]:
-    """Return products for sale that `words` find together with a word that begins so; what is in stock first, best first."""
+    """Return products for sale with these words and one that begins so; what is in stock first, best first."""
     rank, product_id = (None, None) if cursor is None else decode_cursor(cursor, int, UUID)
     rows = await reader.fetch(_SEARCH, words, f"{beginning}:*" if beginning else "", limit + 1, rank, product_id)
     return Page([product_of(row) for row in rows[:limit]], _more(rows, limit, "rank"))

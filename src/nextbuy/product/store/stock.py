@@ -1,7 +1,7 @@
 """Units on their way: held for a session, sold, given back.
 
-Each act is one statement, which locks products in order of id. A session's units are in its own row: whoever turns its state gets them
-from that row, so an act never counts on what its snapshot happens to show.
+Each act is one statement, which locks products in order of id. A session's units are in its own row: whoever turns
+its state gets them from that row, so an act never counts on what its snapshot happens to show.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,8 @@ from nextbuy.product.model import Seen
 
 State = Literal["held", "sold", "released"]
 
-# Takes all lines or none: the session's row is made only where there is enough of everything, and only who made it takes units.
+# Takes all lines or none: the session's row is made only where there is enough of everything, and only who made it
+# takes units.
 _HOLD: Final = """
 WITH locked AS MATERIALIZED (
     SELECT p.id, p.title, p.stock, w.quantity
@@ -47,22 +48,24 @@ _GIVE_BACK: Final = """, locked AS MATERIALIZED (
 )"""
 _RELEASE: Final = f"""
 WITH session AS (
-    INSERT INTO stock_sessions AS s (session_id, state, product_ids, quantities, expires_at) VALUES ($1, 'released', '{{}}', '{{}}', now())
+    INSERT INTO stock_sessions AS s (session_id, state, product_ids, quantities, expires_at)
+    VALUES ($1, 'released', '{{}}', '{{}}', now())
     ON CONFLICT (session_id) DO UPDATE SET state = 'released', changed_in = pg_current_xact_id() WHERE s.state = 'held'
     RETURNING product_ids, quantities
 ){_GIVE_BACK}
 SELECT product_ids FROM session
-"""
+"""  # noqa: S608  made of constants
 _RELEASE_EXPIRED: Final = f"""
 WITH due AS MATERIALIZED (
     SELECT session_id FROM stock_sessions WHERE state = 'held' AND expires_at < now() - make_interval(secs => $1)
      ORDER BY expires_at LIMIT 1 FOR UPDATE SKIP LOCKED
 ), session AS (
-    UPDATE stock_sessions s SET state = 'released', changed_in = pg_current_xact_id() FROM due WHERE s.session_id = due.session_id
+    UPDATE stock_sessions s SET state = 'released', changed_in = pg_current_xact_id()
+      FROM due WHERE s.session_id = due.session_id
     RETURNING s.product_ids, s.quantities
 ){_GIVE_BACK}
 SELECT product_ids FROM session
-"""
+"""  # noqa: S608
 _SELL: Final = """
 WITH session AS (
     UPDATE stock_sessions SET state = 'sold', changed_in = pg_current_xact_id() WHERE session_id = $1 AND state = 'held'
@@ -79,9 +82,11 @@ WITH session AS (
 SELECT product_ids FROM session
 """
 _REOPEN: Final = """
-INSERT INTO stock_sessions AS s (session_id, state, product_ids, quantities, expires_at) VALUES ($1, 'sold', $2, $3, now())
+INSERT INTO stock_sessions AS s (session_id, state, product_ids, quantities, expires_at)
+VALUES ($1, 'sold', $2, $3, now())
 ON CONFLICT (session_id) DO UPDATE
-   SET state = 'sold', product_ids = excluded.product_ids, quantities = excluded.quantities, changed_in = pg_current_xact_id()
+   SET state = 'sold', product_ids = excluded.product_ids, quantities = excluded.quantities,
+       changed_in = pg_current_xact_id()
  WHERE s.state = 'released'
 RETURNING true
 """
@@ -121,7 +126,7 @@ async def state_of(reader: Reader, session_id: UUID) -> State | None:
 
 
 async def release(reader: Reader, session_id: UUID) -> list[UUID] | None:
-    """Give back what a session holds, and let it hold nothing later; None where it was not holding but had ended before."""
+    """Give back what a session holds, and let it hold nothing later; None where it had ended before."""
     product_ids: list[UUID] | None = await reader.fetchval(_RELEASE, session_id)
     return product_ids
 
