@@ -1,7 +1,7 @@
 /** What every page has: who is signed in, the count of the basket, and a way to say that something failed. */
 
 import { get, send } from "./api.js";
-import { units, watch } from "./basket.js";
+import { paying, units, watch } from "./basket.js";
 import { el, fill } from "./dom.js";
 import { account, csrf, forget, remember } from "./session.js";
 
@@ -19,7 +19,16 @@ export async function start(render) {
       if (!("slug" in error)) console.error(error);
     }
   };
-  await run();
+  await Promise.all([run(), lookBack()]);
+}
+
+/** A payment that was begun in this tab and has come to an end is told of, wherever its buyer comes back to. */
+async function lookBack() {
+  const begun = paying();
+  const told = begun && `/session/${begun.session_id}`;
+  if (!told || location.pathname === told || account()?.role !== "buyer") return;
+  const session = await get(`/order/api/payment-session/${begun.session_id}`).catch(() => null);
+  if (session && session.status !== "open") location.replace(told);
 }
 
 /** A name for a session that this browser holds but does not remember. */

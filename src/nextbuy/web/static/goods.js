@@ -42,7 +42,7 @@ export function card(product) {
 }
 
 /** The place of a card that is on its way. */
-export const blank = () => el("li", { class: "card blank", "aria-hidden": "true" }, el("div", { class: "frame" }), el("p", { class: "bar" }), el("p", { class: "bar short" }));
+export const blank = () => el("li", { class: "card blank", "aria-hidden": "true" }, el("div", { class: "frame" }), el("h2", {}, el("span", { class: "bar" })), el("span", { class: "shop-name" }, "\u00a0"), el("p", { class: "price" }, "\u00a0"));
 
 /** A state as a badge. */
 export function badge(status) {

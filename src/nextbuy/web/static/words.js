@@ -56,7 +56,7 @@ export const stateOf = (status) => STATES[status] ?? [capital(String(status).rep
 const FIELDS = { title: "the title", description: "the description", category: "the category", tags: "the tags" };
 
 const RULES = {
-  "banned-word": (reason) => `${capital(FIELDS[reason.field] ?? reason.field)} says “${reason.excerpt}”, which has a word that may not be sold under here.`,
+  "banned-word": (reason) => `${capital(FIELDS[reason.field] ?? reason.field)} says “${reason.excerpt}”, which has a word that is not allowed here.`,
   "sensitive-category": (reason) => `Everything in the category “${reason.excerpt}” is looked at by a person first.`,
   "incomplete-title": () => "The title is too short to tell what it is.",
   "incomplete-description": () => "The description is too short: say in a sentence or two what a buyer gets.",
@@ -68,5 +68,6 @@ const RULES = {
 /** Why moderation decided as it did, a sentence each; what spoke for the product is left out. */
 export function reasonsOf(moderation) {
   const against = moderation.reasons.filter((reason) => reason.points <= 0);
-  return against.map((reason) => RULES[reason.rule]?.(reason) ?? `${capital(reason.rule.replaceAll("-", " "))}: “${reason.excerpt}”`);
+  const sentence = (reason) => RULES[reason.rule]?.(reason) ?? `${capital(reason.rule.replaceAll("-", " "))}: “${reason.excerpt}”`;
+  return [...new Set(against.map(sentence))];
 }

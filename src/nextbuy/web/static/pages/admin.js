@@ -7,6 +7,13 @@ import { empty, needed, notice, paged, start } from "../frame.js";
 import { badge, picture, shopName } from "../goods.js";
 import { money, reasonsOf, when } from "../words.js";
 
+async function section([id, heading, list]) {
+  const place = el("div", {});
+  const load = () => paged(list).then((found) => fill(place, found), (error) => fill(place, notice(error, load)));
+  await load();
+  return el("section", { id, "aria-labelledby": `${id}-heading` }, el("h2", { id: `${id}-heading` }, heading), place);
+}
+
 const picked = (values) => ({ reason: values.reason.trim() });
 
 /** The two buttons of a decision; afterwards its words stand in their place. */
@@ -24,7 +31,7 @@ function decision({ name, approve, reject, approved = "Approved", rejected = "Re
       button: "Refuse",
       read: picked,
       act: (body, key) => send("POST", reject, body, key),
-      done: ({ reason }) => finish(rejected, reason),
+      done: () => finish(rejected),
     });
     why.querySelector(".row").append(cancel);
     fill(place, why);
@@ -103,11 +110,8 @@ start(async (main) => {
     ["notifications", "Notifications", { path: "/admin/api/notifications", row: notification, none: empty("Nothing to tell", "Orders, new shops and refused products are told of here.") }],
     ["dead-letters", "Events that could not be applied", { path: "/kafka/api/dead-letters", row: deadLetter, none: empty("None", "Every event was applied. One that cannot be waits here, to be tried again.") }],
   ];
-  const places = parts.map(([id, heading, list]) => {
-    const place = el("div", {}, el("p", { class: "bar" }), el("p", { class: "bar" }));
-    const load = () => paged(list).then((found) => fill(place, found), (error) => fill(place, notice(error, load)));
-    return { load, section: el("section", { id, "aria-labelledby": `${id}-heading` }, el("h2", { id: `${id}-heading` }, heading), place) };
-  });
-  fill(main, el("h1", {}, "Administration"), el("nav", { class: "chips", "aria-label": "On this page" }, parts.map(([id, heading]) => el("a", { class: "chip", href: `#${id}` }, heading))), el("div", { class: "board" }, places.map(({ section }) => section)));
-  await Promise.all(places.map(({ load }) => load()));
+  const board = el("div", { class: "board" }, el("div", { class: "blank", "aria-hidden": "true" }, parts.map(() => el("p", { class: "bar tall" }))));
+  fill(main, el("h1", {}, "Administration"), el("nav", { class: "chips", "aria-label": "On this page" }, parts.map(([id, heading]) => el("a", { class: "chip", href: `#${id}` }, heading))), board);
+  fill(board, await Promise.all(parts.map(section)));
+  document.getElementById(location.hash.slice(1))?.scrollIntoView();
 });

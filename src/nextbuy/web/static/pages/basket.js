@@ -114,7 +114,7 @@ function summary(rows) {
   const blocked = rows.length > good.length || rows.length > MOST_LINES;
   return [
     el("h2", {}, "Summary"),
-    el("p", { class: "soft" }, `${count(units, "product")} from ${count(shops, "shop")}`),
+    el("p", { class: "soft" }, `${count(units, "item")} from ${count(shops, "shop")}`),
     el("p", { class: "total" }, "Total ", el("strong", {}, money({ amount: total, currency }))),
     blocked ? el("p", { class: "wrong" }, rows.length > MOST_LINES ? `A basket can have ${MOST_LINES} different products; take some out.` : "Something in the basket cannot be bought as it is; see the note beside it.") : payment(rows),
   ];
