@@ -5,7 +5,6 @@ import os
 import sys
 from pathlib import Path
 
-import asyncpg
 import click
 from msgspec.structs import replace
 
@@ -89,7 +88,7 @@ def migrate() -> None:
 @click.argument("email")
 @click.option("--data", type=click.Path(path_type=Path), help="The data folder of the marketplace (NEXTBUY_DATA, var).")
 def create_admin(email: str, data: Path | None) -> None:
-    """Make EMAIL an admin, beside a running marketplace or without one; asks for the password (or NEXTBUY_ADMIN_PASSWORD)."""
+    """Make EMAIL an admin, whether the marketplace runs or not; NEXTBUY_ADMIN_PASSWORD, or asks for a password."""
     from nextbuy.host.admin_maker import make_admin_anywhere
     from nextbuy.host.running import CannotRun, told_plainly
 
@@ -103,8 +102,6 @@ def create_admin(email: str, data: Path | None) -> None:
         click.echo(f"{account.email} is an admin.")
     except (CannotRun, AppError) as error:
         _fail(str(error))
-    except asyncpg.InvalidCatalogNameError:
-        _fail("This marketplace has never been started; run `nextbuy up` (or `nextbuy migrate`) first.")
 
 
 @main.command()

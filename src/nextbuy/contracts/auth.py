@@ -122,5 +122,3 @@ class AuthClient(Client):
     async def reinstate_account(self, account_id: UUID, *, reason: str, by: UUID) -> Account:
         """Take a suspended account back; `NotFound` where there is none."""
         return await self._send(SetAccountStatus(account_id=account_id, status="active", reason=reason, by=by))
-
-

@@ -1,6 +1,7 @@
 """The grammar of what services say to each other: `Call[Reply]`, `Event`, `Envelope`, `Client`.
 
-A call or an event is a class; its address, reply type, retry rule, schema and documentation come from that one definition::
+A call or an event is a class; its address, reply type, retry rule, schema and documentation come from that one
+definition::
 
     class ValidateProducts(Call[ProductsValidated], to="product", callers=("order",), repeatable=True): ...
     class OrderCreated(Event, topic="order.created", key="order_id"): ...
@@ -33,8 +34,8 @@ class _CallMeta(StructMeta):
     path: str
     reply: type[Any]
 
-    def __new__(  # noqa: D102, PLR0913
-        mcls,  # noqa: N804
+    def __new__(
+        mcls,
         name: str,
         bases: tuple[type, ...],
         namespace: dict[str, Any],
@@ -81,8 +82,8 @@ class _EventMeta(StructMeta):
     key: str
     schema_version: int
 
-    def __new__(  # noqa: D102
-        mcls,  # noqa: N804
+    def __new__(
+        mcls,
         name: str,
         bases: tuple[type, ...],
         namespace: dict[str, Any],

@@ -1,6 +1,5 @@
 """Words that every service means the same by: money, ids, roles, pages, bounded texts."""
 
-from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Final, Generic, Literal, TypeVar
 from uuid import UUID
@@ -99,7 +98,3 @@ def total(amounts: "list[Money]") -> Money:
         message = f"cannot add amounts of {sorted(currencies)}"
         raise ValueError(message)
     return Money(sum(money.amount for money in amounts), currencies.pop())
-
-
-Instant = datetime
-"""A moment, always with its zone (UTC)."""

@@ -1,4 +1,4 @@
-"""`nextbuy create-admin`: beside a running marketplace, on servers that the settings name, or on engines started for the moment."""
+"""`nextbuy create-admin`: beside a running marketplace, on given servers, or on engines started for the moment."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""One database per service, each with its own role that can reach no other: a join across services cannot be written."""
+"""One database per service, each with a role that can reach no other: no join across services can be written."""
 
 import asyncio
 from collections.abc import Iterable
@@ -72,7 +72,7 @@ async def _make(connection: "asyncpg.Connection[asyncpg.Record]", settings: Sett
         databases = {row[0] for row in await connection.fetch("SELECT datname FROM pg_database")}
         for name in names:
             role = f"nextbuy_{name}"
-            # The password is derived from the installation's secret: letters and digits only, and set anew where the secret changed.
+            # The password is derived from the secret: letters and digits only, and set anew where the secret changed.
             verb = "ALTER" if role in roles else "CREATE"
             await connection.execute(f"{verb} ROLE {role} LOGIN PASSWORD '{_password(settings, name)}'")
             if role not in databases:

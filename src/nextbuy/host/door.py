@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from importlib import metadata
+from pathlib import Path
 from socket import socket
 from typing import Final
 
@@ -10,6 +12,8 @@ import aiohttp
 import asyncpg
 from redis.exceptions import RedisError
 
+import nextbuy
+from nextbuy.contracts.catalogue import EVENTS
 from nextbuy.gateway.app import Gateway
 from nextbuy.gateway.targets import Here, Target, There
 from nextbuy.host.process import Process
@@ -17,9 +21,11 @@ from nextbuy.host.table import BEHIND, ENTRIES
 from nextbuy.kit.asyncapi import asyncapi
 from nextbuy.kit.config import Settings
 from nextbuy.kit.openapi import openapi
+from nextbuy.kit.problems import problems
 from nextbuy.kit.server import serving
 from nextbuy.web.app import pages
 
+_PACKAGE: Final = Path(nextbuy.__file__).parent
 _PROBE_SECONDS: Final = 1.0
 
 
@@ -28,6 +34,7 @@ async def serving_gateway(settings: Settings, process: Process, door: socket, *,
     """Serve the gateway on a listening socket for as long as the context lasts."""
     targets: dict[str, Target] = {name: _target(settings, process, name) for name in BEHIND}
     services = [entry.service for entry in ENTRIES.values()]
+    version = metadata.version("nextbuy")
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_PROBE_SECONDS)) as session:
         health = _Health(settings, process, session)
         gateway = Gateway(
@@ -37,7 +44,10 @@ async def serving_gateway(settings: Settings, process: Process, door: socket, *,
             redis=process.redis,
             verifier=process.verifier,
             ready=health.check,
-            documents={"/openapi.json": lambda: openapi(services), "/asyncapi.json": lambda: asyncapi(services)},
+            documents={
+                "/openapi.json": lambda: openapi(services, version=version, problems=problems(_PACKAGE)),
+                "/asyncapi.json": lambda: asyncapi(services, EVENTS, version=version),
+            },
             fallback=pages(demo=demo),
         )
         try:

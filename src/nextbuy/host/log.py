@@ -14,7 +14,8 @@ _LARGEST: Final = 64 * 1024 * 1024
 def open_journal(data: Path | None, level: str) -> Journal:
     """Return the journal of this process: a file under `data`, or standard output where that is None.
 
-    A file that has grown large is put aside at the start as `nextbuy.log.1`. Lines are appended whole, so several processes may share it.
+    A file that has grown large is put aside at the start as `nextbuy.log.1`. Lines are appended whole, so several
+    processes may share it.
 
     Raises:
         ConfigError: the file cannot be opened.

@@ -22,7 +22,7 @@ class CannotRun(Exception):
 
 
 def run(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
-    """Run `main` on a new event loop; the event that it is given is set by Ctrl-C or SIGTERM, a second Ctrl-C ends it at once."""
+    """Run `main` on a new event loop; its event is set by Ctrl-C or SIGTERM, and a second Ctrl-C ends it at once."""
 
     async def whole() -> None:
         stop = asyncio.Event()

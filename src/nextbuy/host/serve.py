@@ -1,4 +1,4 @@
-"""`nextbuy serve SERVICE…`: some services, or the gateway, in this process; everything else is where the settings say."""
+"""`nextbuy serve SERVICE…`: some services, or the gateway, here; everything else is where the settings say."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""The services there are, and what makes each one's needs out of a process's parts. The only file that imports services."""
+"""The services there are, and what makes each one's needs. The only file that imports their tables of contents."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""`nextbuy up`: the whole marketplace, on embedded engines where no others are named, in this process or in one per service."""
+"""`nextbuy up`: the whole marketplace, on embedded engines where no others are named, in one process or many."""
 
 import asyncio
 import contextlib
@@ -63,7 +63,7 @@ def _engines(settings: Settings) -> Iterator[Settings]:
         engines.stop()
 
 
-async def _serve(  # noqa: PLR0913
+async def _serve(
     settings: Settings, steps: Steps, stop: asyncio.Event, *, door: socket, empty: bool, processes: bool
 ) -> None:
     journal = open_journal(settings.data, settings.log_level)

@@ -1,4 +1,4 @@
-"""GET /kafka/api/interactions/{trace_id}: what the parts of the marketplace said to each other in one trace, in order."""
+"""GET /kafka/api/interactions/{trace_id}: what was said between services in one trace, in order."""
 
 from typing import Annotated
 

@@ -1,7 +1,8 @@
 """What a bus must do; `bus_redis.py` and `bus_kafka.py` do it, and one conformance suite holds both to it.
 
-Promises: what `publish` returned from has been stored by the engine; events of one key are delivered in the order they were published;
-an event is delivered again until it is acknowledged; two consumers of one group never work on the same topic at the same time.
+Promises: what `publish` returned from has been stored by the engine; events of one key are delivered in the order they
+were published; an event is delivered again until it is acknowledged; two consumers of one group never work on the same
+topic at the same time.
 """
 
 from collections.abc import AsyncIterator, Sequence

@@ -341,7 +341,7 @@ def _beside(client: Redis, *, socket_timeout: float | None) -> Redis:
         "retry_on_error": [],
         "protocol": 2,
     }
-    return Redis(connection_pool=ConnectionPool(connection_class=pool.connection_class, **settings))
+    return Redis.from_pool(ConnectionPool(connection_class=pool.connection_class, **settings))
 
 
 def _has_no_group(answer: object) -> bool:

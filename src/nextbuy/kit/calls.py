@@ -1,8 +1,8 @@
 """How one service asks another: deadline, breaker, retry, identity, trace, and one log line, for every call.
 
-A call is retried only where it says it is repeatable, the error says it may be tried again, the retry budget allows it, and the caller's
-deadline leaves time. A call is never sent while a transaction is open on the task: in one process it would wait for a pool that the
-caller itself is holding.
+A call is retried only where it says it is repeatable, the error says it may be tried again, the retry budget allows it,
+and the caller's deadline leaves time. A call is never sent while a transaction is open on the task: in one process it
+would wait for a pool that the caller itself is holding.
 """
 
 import asyncio
@@ -25,9 +25,9 @@ from nextbuy.contracts.errors import (
 )
 from nextbuy.contracts.message import Call
 from nextbuy.kit import telemetry
+from nextbuy.kit.breaker import Breaker, Open
 from nextbuy.kit.caller import ServiceIdentity
 from nextbuy.kit.database import in_transaction
-from nextbuy.kit.breaker import Breaker, Open
 from nextbuy.kit.retry import RetryBudget, backoff
 from nextbuy.kit.telemetry import Journal, Trace
 from nextbuy.kit.transports import Transport
@@ -59,7 +59,12 @@ class Calls:
     """Carries the calls of one service to all others."""
 
     def __init__(
-        self, identity: ServiceIdentity, transports: Mapping[str, Transport], journal: Journal, *, breakers: Mapping[str, Breaker]
+        self,
+        identity: ServiceIdentity,
+        transports: Mapping[str, Transport],
+        journal: Journal,
+        *,
+        breakers: Mapping[str, Breaker],
     ) -> None:
         """Speak as `identity`, over the transport and behind the breaker of each callee."""
         self._identity = identity

@@ -8,11 +8,11 @@
 | `NEXTBUY_PUBLIC_URL` | how the outside sees the gateway | `http://HOST:PORT` |
 | `NEXTBUY_HOST`, `NEXTBUY_PORT` | where to listen | `127.0.0.1`, `8080` |
 | `NEXTBUY_DATA` | folder of the embedded engines, secrets and log | `var` |
-| `NEXTBUY_SECRET` | what service identities, database passwords and webhook signatures are derived from | made at the first start, kept in the data folder |
-| `NEXTBUY_WEBHOOK_SECRETS` | secrets that webhooks may be signed with, comma-separated, newest first | derived |
+| `NEXTBUY_SECRET` | what identities, passwords and signatures are derived from | made once, kept in the data folder |
+| `NEXTBUY_WEBHOOK_SECRETS` | secrets that webhooks may be signed with, newest first, comma-separated | derived |
 | `NEXTBUY_SESSION_MINUTES` | how long a payment session holds its lines | `30` |
 | `NEXTBUY_RATE_LIMITS` | `off` lifts the rate limits, for load tests | on |
-| `NEXTBUY_CORS_ORIGINS` | origins whose pages may use the API with a login, comma-separated | pages of its own origin alone |
+| `NEXTBUY_CORS_ORIGINS` | origins whose pages may use the API, comma-separated | its own pages alone |
 | `NEXTBUY_LOG_LEVEL` | `debug`, `info`, `warning` or `error` | `info` |
 """
 
@@ -53,7 +53,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     log_level: str = "info"
 
     def derive(self, purpose: str) -> str:
-        """Return a secret of its own for a purpose (HMAC-SHA256 of the purpose under the installation's secret, as hex)."""
+        """Return a secret for one purpose: HMAC-SHA256 of the purpose under the installation's secret, as hex."""
         return hmac.new(self.secret, purpose.encode(), hashlib.sha256).hexdigest()
 
     def signing_secrets(self) -> tuple[str, ...]:

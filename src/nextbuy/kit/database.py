@@ -1,7 +1,7 @@
-"""PostgreSQL through asyncpg: a bounded pool per service, and transactions that know when something was published in them.
+"""PostgreSQL through asyncpg: a bounded pool per service, and transactions that know what was published in them.
 
-One request, one transaction, and never a call inside it: `in_transaction` lets `kit/calls.py` refuse to send while one is open on the
-task. After a commit in which the outbox was written, the service's relay is woken directly.
+One request, one transaction, and never a call inside it: `in_transaction` lets `kit/calls.py` refuse to send while one
+is open on the task. After a commit in which the outbox was written, the service's relay is woken directly.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ Row = asyncpg.Record
 STATEMENT_TIMEOUT: Final = 5.0
 """Seconds that one statement may take."""
 TRANSACTION_TIMEOUT: Final = 8.0
-"""Seconds that one transaction may stay open; caches rely on no change being committed later than this after it was written."""
+"""Seconds that one transaction may stay open; caches rely on no change being committed later after its writing."""
 _ACQUIRE_TIMEOUT: Final = 3.0
 _MIGRATION_NAME: Final = re.compile(r"\d{4}_[a-z0-9_]+\.sql")
 
@@ -154,21 +154,25 @@ def as_app_error(error: BaseException) -> AppError | None:
         asyncpg.DeadlockDetectedError,
         asyncpg.SerializationError,
         asyncpg.LockNotAvailableError,
-        asyncpg.TransactionTimeoutError if hasattr(asyncpg, "TransactionTimeoutError") else asyncpg.LockNotAvailableError,
+        asyncpg.TransactionTimeoutError
+        if hasattr(asyncpg, "TransactionTimeoutError")
+        else asyncpg.LockNotAvailableError,
         asyncpg.InternalClientError,
         ConnectionError,
         TimeoutError,
     )
     if isinstance(error, transient) or (isinstance(error, asyncpg.InterfaceError) and "closed" in str(error)):
-        return Unavailable("The database is out of reach for the moment; try again.", slug="database-away", retry_after=1)
+        return Unavailable(
+            "The database is out of reach for the moment; try again.", slug="database-away", retry_after=1
+        )
     return None
 
 
 async def migrate(connection: "asyncpg.Connection[Row]", packages: Sequence[str]) -> list[str]:
     """Run the migrations of some packages that this database has not seen yet, in order of package and name.
 
-    They are plain SQL files in each package's folder, named `0001_what.sql`; each runs in its own transaction, under an advisory lock, so
-    that any number of processes may start at once. Returns the names of those that were run.
+    They are plain SQL files in each package's folder, named `0001_what.sql`; each runs in its own transaction, under an
+    advisory lock, so that any number of processes may start at once. Returns the names of those that were run.
 
     Raises:
         ValueError: a file is not named as it should be.

@@ -1,7 +1,7 @@
 """Keeps the interactions of sampled traces for an hour in Redis, so that a purchase can be read back as a sequence.
 
-The log has every line for ever; this is the part of it that can be asked for by trace. Recording never waits and never fails a request:
-the queue is bounded, and what does not fit, or finds Redis away, is only in the log.
+The log has every line for ever; this is the part of it that can be asked for by trace. Recording never waits and never
+fails a request: the queue is bounded, and what does not fit, or finds Redis away, is only in the log.
 """
 
 import asyncio

@@ -3,12 +3,14 @@
 import ast
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from nextbuy.contracts import errors
 from nextbuy.contracts.errors import AppError
+from nextbuy.kit.config import SERVICES
 
 Json = dict[str, Any]
+_GAP: Final = "…"
 
 
 def problems(package: Path) -> list[Json]:
@@ -76,9 +78,13 @@ def _raised(tree: ast.Module, kinds: dict[str, Json]) -> Iterator[Json]:
             continue
         kind = kinds.get(_name(node.func))
         slug = next((word.value for word in node.keywords if word.arg == "slug"), None)
-        if kind is not None and isinstance(slug, ast.Constant):
-            detail = _text(node.args[0]) if node.args else kind["detail"]
-            yield kind | {"slug": slug.value, "detail": detail or kind["detail"]}
+        if kind is None or slug is None:
+            continue
+        detail = (_text(node.args[0]) if node.args else "") or kind["detail"]
+        worded = _text(slug)
+        # The one thing that is filled into a slug is a service's name.
+        for name in (*SERVICES, "simulator") if _GAP in worded else ("",):
+            yield kind | {"slug": worded.replace(_GAP, name), "detail": detail}
 
 
 def _text(node: ast.expr) -> str:
@@ -86,7 +92,7 @@ def _text(node: ast.expr) -> str:
     if isinstance(node, ast.Constant):
         return str(node.value)
     if isinstance(node, ast.JoinedStr):
-        return "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values)
+        return "".join(str(part.value) if isinstance(part, ast.Constant) else _GAP for part in node.values)
     return ""
 
 

@@ -1,4 +1,4 @@
-"""The HTTP server: uvicorn (uvloop, httptools) inside the loop that is running, on a socket that was bound before anything started.
+"""The HTTP server: uvicorn in the loop that is running, on a socket that was bound before anything started.
 
 uvicorn's own bounds are few: how large the head of a request may grow, and how long it may take, is watched here.
 """
@@ -22,7 +22,7 @@ HEAD_SECONDS: Final = 10.0
 STOP_SECONDS: Final = 3
 """Seconds that requests under way are given when the server stops."""
 _KEEP_ALIVE: Final = 20
-"""Seconds that an idle connection is kept: longer than our own clients keep theirs, so that they never meet a closing one."""
+"""Seconds that an idle connection is kept: longer than our own clients keep theirs, lest they meet a closing one."""
 _BACKLOG: Final = 1024
 _SWEEP: Final = 1.0
 _TOO_MUCH: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
@@ -41,7 +41,7 @@ def listen(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
         # Listening only now would let a second process bind the same address unseen until then.
         listener.listen(_BACKLOG)
-        listener.setblocking(False)
+        listener.setblocking(False)  # noqa: FBT003 (the name says it)
     except BaseException:
         listener.close()
         raise
@@ -52,8 +52,8 @@ def listen(host: str, port: int) -> socket.socket:
 async def serving(app: App, listener: socket.socket, *, most: int = 1_000) -> AsyncIterator[None]:
     """Serve `app` on a socket for as long as the context lasts; it is listening when the context is entered.
 
-    At its end no new connection is taken, requests under way get `STOP_SECONDS`, and what is left then is cancelled. More than
-    `most` connections or requests at once are answered 503. Signals are the host's business.
+    At its end no new connection is taken, requests under way get `STOP_SECONDS`, and what is left then is cancelled. More
+    than `most` connections or requests at once are answered 503. Signals are the host's business.
     """
     config = uvicorn.Config(
         cast("Any", app),

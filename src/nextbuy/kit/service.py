@@ -1,6 +1,7 @@
-"""A service's table of contents: its routes, the calls it answers, the events it publishes and listens to, and its jobs.
+"""A service's table of contents: routes, calls that it answers, events that it publishes or listens to, and jobs.
 
-Each `service.py` makes one `Service` of these; the web seam, the documents (OpenAPI, AsyncAPI) and the tests read everything from it.
+Each `service.py` makes one `Service` of these; the web seam, the documents (OpenAPI, AsyncAPI) and the tests read
+everything from it.
 """
 
 import inspect
@@ -24,8 +25,8 @@ BODY_LIMIT: Final = 256 * 1024
 class Route(Struct, frozen=True, kw_only=True):
     """One public address: who may use it, what it takes and gives.
 
-    `path` is what follows `/<service>/api/`; parts in braces are fields of `ask`. `who` is None for anyone. A `raw` act is given the
-    request and returns the answer, both as bytes.
+    `path` is what follows `/<service>/api/`; parts in braces are fields of `ask`. `who` is None for anyone. A `raw` act
+    is given the request and returns the answer, both as bytes.
     """
 
     method: Method
@@ -49,7 +50,7 @@ class Answering(Struct, frozen=True):
 
 
 class Listening(Struct, frozen=True):
-    """What a service does with events: one at a time, or, where `batch`, many in the transaction that marks them as seen."""
+    """What a service does with events: one at a time, or (`batch`) many in the transaction that marks them as seen."""
 
     name: str
     events: tuple[type[Event], ...]
@@ -58,7 +59,7 @@ class Listening(Struct, frozen=True):
 
 
 class Job(Struct, frozen=True):
-    """Something that a service does over and over: `act(deps)` every `every` seconds, and again at once while it returns true."""
+    """What a service does over and over: `act(deps)` each `every` seconds, and again at once while it returns true."""
 
     name: str
     act: Act
@@ -89,7 +90,7 @@ def _summary(act: Act) -> str:
 
 
 def _reply(returns: Any) -> Any:  # noqa: ANN401  types are of any type
-    """Return what is told to a client: an act that may also answer by itself (with cookies) gives the same reply in it."""
+    """Return what a client is told: an act that may answer by itself (with cookies) gives the same reply in it."""
     told = [kind for kind in typing.get_args(returns) if kind is not Answer]
     return told[0] if isinstance(returns, types.UnionType) and len(told) == 1 else returns
 
@@ -128,7 +129,7 @@ def get(path: str, act: Act, *, who: Sequence[Role] | None = None, raw: bool = F
     return _route("GET", path, act, who, status=200, raw=raw, body_limit=0, repeatable=True)
 
 
-def post(  # noqa: PLR0913
+def post(
     path: str,
     act: Act,
     *,
@@ -157,7 +158,7 @@ def on(events: type[Event] | Sequence[type[Event]], act: Act) -> Listening:
 
 
 def on_batch(events: Sequence[type[Event]], act: Act) -> Listening:
-    """Declare that `act(deps, tx, [(event, envelope), …])` is done for events not seen before, in one transaction with their inbox rows."""
+    """Declare that `act(deps, tx, [(event, envelope), …])` is done for new events, in the inbox's transaction."""
     return Listening(act.__name__, tuple(events), act, batch=True)
 
 

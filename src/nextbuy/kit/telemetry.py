@@ -1,8 +1,8 @@
 """Who asked whom for what, how it ended and how long it took: one JSON line for every request, call and event.
 
-The trace goes from process to process as `traceparent` (W3C Trace Context) and inside one as a context variable. Interactions of
-sampled traces are also handed to a recorder, so that a purchase can be read back as a sequence. Nothing here ever sees a body, a query
-string or a header that carries a secret.
+The trace goes from process to process as `traceparent` (W3C Trace Context) and inside one as a context variable.
+Interactions of sampled traces are also handed to a recorder, so that a purchase can be read back as a sequence. Nothing
+here ever sees a body, a query string or a header that carries a secret.
 """
 
 import logging
@@ -27,7 +27,7 @@ _NOBODY: Final = "0" * 16
 
 
 class Trace(Struct, frozen=True):
-    """Where we are: the trace, our span in it, the span above, and the id that the client knows the request by."""
+    """Where we are: the trace, our span in it, the span above, and the id by which the client knows the request."""
 
     trace_id: str
     span_id: str
@@ -48,7 +48,8 @@ class Trace(Struct, frozen=True):
 def begin(traceparent: str | None = None, request_id: str | None = None, *, sampled: bool = False) -> Trace:
     """Go on with the trace that a header names, or begin one.
 
-    A header that is no `traceparent`, or a request id of strange characters, is treated as absent: neither may break a request.
+    A header that is no `traceparent`, or a request id of strange characters, is treated as absent: neither may break a
+    request.
     """
     span_id = f"{getrandbits(64):016x}"
     match = _TRACEPARENT.fullmatch(traceparent) if traceparent else None

@@ -1,4 +1,4 @@
-"""Two ways to carry a request to a service: a call in this process, or HTTP. One conformance suite holds both to the same promises."""
+"""Two ways to carry a request to a service: in this process, or HTTP. One suite holds both to the same promises."""
 
 import asyncio
 from collections.abc import Callable
@@ -34,7 +34,7 @@ class Transport(Protocol):
 
 
 class LocalTransport:
-    """To a service in this process. Each delivery runs in a task and a context of its own, as it would in another process."""
+    """To a service in this process. Each delivery runs in a task and context of its own, as in another process."""
 
     def __init__(self, name: str, handler: Callable[[], Handler | None]) -> None:
         """Speak to what `handler` gives; None means that the service is not up (yet, or any more)."""
@@ -45,7 +45,9 @@ class LocalTransport:
         """Run the service's handler on the request."""
         handle = self._handler()
         if handle is None:
-            raise Unavailable(f"The {self._name} service is not running.", slug=f"{self._name}-unavailable", retry_after=1)
+            raise Unavailable(
+                f"The {self._name} service is not running.", slug=f"{self._name}-unavailable", retry_after=1
+            )
         task = asyncio.get_running_loop().create_task(_run(handle, request), context=Context())
         try:
             async with asyncio.timeout(within):
@@ -123,5 +125,16 @@ class HttpTransport:
 
 
 _HOP_BY_HOP: Final = frozenset(
-    {"connection", "keep-alive", "transfer-encoding", "upgrade", "te", "trailer", "content-length", "content-type", "date", "server"}
+    {
+        "connection",
+        "keep-alive",
+        "transfer-encoding",
+        "upgrade",
+        "te",
+        "trailer",
+        "content-length",
+        "content-type",
+        "date",
+        "server",
+    }
 )

@@ -1,7 +1,7 @@
 """Turns a service's table of contents into one function over bytes.
 
-`App.handle` finds the route or call, reads what it takes, checks who asks, does the act once per idempotency key, and writes the answer;
-whatever happens it answers, and bad input is never a 500.
+`App.handle` finds the route or call, reads what it takes, checks who asks, does the act once per idempotency key, and
+writes the answer; whatever happens it answers, and bad input is never a 500.
 """
 
 import logging
@@ -120,7 +120,7 @@ class App(Generic[Deps]):
                 return await self._answer_route(request)
             except AppError as error:
                 return problem_answer(error, trace.correlation_id)
-            except Exception as error:  # noqa: BLE001  the last word before the wire
+            except Exception as error:
                 known = as_app_error(error)
                 if known is None:
                     log.exception("%s %s broke", request.method, request.path)
@@ -250,7 +250,11 @@ def _match(pattern: list[str], parts: list[str]) -> dict[str, str] | None:
 def _ask(route: Route, request: Request, captured: dict[str, str]) -> object:
     try:
         if request.method in _READS:
-            pairs = parse_qsl(request.query, keep_blank_values=True, max_num_fields=_MOST_PARAMETERS) if request.query else []
+            pairs = (
+                parse_qsl(request.query, keep_blank_values=True, max_num_fields=_MOST_PARAMETERS)
+                if request.query
+                else []
+            )
             fields: dict[str, Any] = {**dict(pairs), **captured}
             _no_nul(fields)
             return msgspec.convert(fields, type=route.ask, strict=False)
@@ -302,5 +306,3 @@ def _decode(body: bytes, answering: Answering) -> object:
         return msgspec.json.decode(body, type=answering.call)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise Unreadable(f"The call cannot be read: {error}") from None
-
-

@@ -1,11 +1,11 @@
 """The seam at which both ends of every request meet: a function over bytes.
 
-`Request` in, `Answer` out: the HTTP server, the in-process transport and the gateway all speak to a service through `Handler` and
-nothing else, so one process keeps the honesty of the wire.
+`Request` in, `Answer` out: the HTTP server, the in-process transport and the gateway all speak to a service through
+`Handler` and nothing else, so one process keeps the honesty of the wire.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 import msgspec
 from msgspec import Struct

@@ -1,6 +1,6 @@
 """Call DecideSeller: an admin approves, rejects or suspends a seller.
 
-The decision, the new state and its event are written together; the same decision again changes nothing and tells nobody.
+The decision, the new state and its event are written together; the same decision again changes nothing.
 """
 
 from nextbuy.contracts.message import Event
