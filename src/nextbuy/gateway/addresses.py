@@ -1,4 +1,4 @@
-"""Which addresses lead to a service: an allow-list over the raw path, so that no spelling of another address gets through."""
+"""Which addresses lead to a service: an allow-list over the raw path, so that no other spelling gets through."""
 
 import re
 from collections.abc import Iterable
@@ -27,7 +27,7 @@ class Addresses:
         return None if match is None else match[1].decode()
 
     def may_be_page(self, raw_path: bytes) -> bool:
-        """Tell whether a path may be one of the shop's pages: plainly spelt, and nothing that looks like a service's."""
+        """Tell whether a path may be one of the shop's pages: plainly spelt, and unlike a service's."""
         return _PAGE.fullmatch(raw_path) is not None and self._anything.fullmatch(raw_path) is None
 
 

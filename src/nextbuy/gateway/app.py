@@ -15,7 +15,18 @@ from nextbuy.gateway.limiter import Limiter, SlowDown, Store
 from nextbuy.gateway.own import Own
 from nextbuy.gateway.targets import Streamed, Target
 from nextbuy.kit import telemetry
-from nextbuy.kit.asgi import App, Disconnected, Message, Ready, Receive, Scope, Send, announced_length, read_body
+from nextbuy.kit.asgi import (
+    BODY_SECONDS,
+    App,
+    Disconnected,
+    Message,
+    Ready,
+    Receive,
+    Scope,
+    Send,
+    announced_length,
+    read_body,
+)
 from nextbuy.kit.breaker import Breaker
 from nextbuy.kit.caller import TokenVerifier
 from nextbuy.kit.config import Settings
@@ -57,7 +68,7 @@ class Gateway:
     ) -> None:
         """Lead to `targets`, by service name; `fallback` answers what is no address of theirs or of the gateway's own.
 
-        `documents` make `/openapi.json` and `/asyncapi.json`, by path, when they are first asked for. `limit` is how many seconds a
+        `documents` make `/openapi.json` and `/asyncapi.json`, by path, when first asked for. `limit` is how many seconds a
         service has for an answer.
         """
         self._targets = targets
@@ -76,6 +87,8 @@ class Gateway:
         """Let go of the connections to services."""
         for target in self._targets.values():
             await target.close()
+        if self._limiter is not None:
+            await self._limiter.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -121,7 +134,7 @@ class Gateway:
         self._tell(name, trace, began, status, "ok" if status < 400 else slug_of(answer))  # noqa: PLR2004
         await self._send(send, answer, trace, origin)
 
-    async def _answer(  # noqa: PLR0913
+    async def _answer(  # noqa: PLR0913, PLR0917
         self, service: str, path: str, headers: dict[str, str], scope: Scope, receive: Receive, trace: Trace, name: str
     ) -> Answer:
         method: str = scope["method"]
@@ -146,7 +159,7 @@ class Gateway:
                 if self._forwarder.streams(service) and (size is None or size > _SMALL):
                     body = ClientBody(receive, size, BODY_LIMIT)
                 else:
-                    request.body = await read_body(receive, BODY_LIMIT)
+                    request.body = await read_body(receive, BODY_LIMIT, BODY_SECONDS)
             headers.pop("transfer-encoding", None)
         return await self._forwarder.forward(service, request, body, trace, name)
 

@@ -1,7 +1,7 @@
 """Ends requests that take too long.
 
-`asyncio.timeout` arms and disarms a timer for each request, which costs more than all else that the gateway does to one. Here one timer
-looks through the requests under way ten times a second, and stops while there are none.
+`asyncio.timeout` arms and disarms a timer for each request, which costs more than anything else that the gateway does
+to one. Here one timer looks through the requests under way ten times a second, and stops while there are none.
 """
 
 import asyncio

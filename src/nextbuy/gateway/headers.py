@@ -1,4 +1,4 @@
-"""What goes in and what comes out beside the bodies: headers of clients made safe for services, and those that every answer carries."""
+"""The headers: those of clients, made safe for services, and those that every answer carries."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -25,9 +25,10 @@ _SERVERS_OWN: Final = HOP_BY_HOP | {"date", "server", "content-length", "content
 _KNOWN: Final = {
     name.encode(): name
     for name in (
-        "accept", "accept-encoding", "accept-language", "authorization", "cache-control", "content-length", "content-type", "cookie",
-        "host", "idempotency-key", "if-none-match", "origin", "referer", "sec-fetch-dest", "sec-fetch-mode", "sec-fetch-site",
-        "stripe-signature", "traceparent", "transfer-encoding", "user-agent", "x-csrf-token", "x-request-id",
+        "accept", "accept-encoding", "accept-language", "authorization", "cache-control", "content-length",
+        "content-type", "cookie", "host", "idempotency-key", "if-none-match", "origin", "referer", "sec-fetch-dest",
+        "sec-fetch-mode", "sec-fetch-site", "stripe-signature", "traceparent", "transfer-encoding", "user-agent",
+        "x-csrf-token", "x-request-id",
     )
 }  # fmt: skip
 """Names that need not be decoded each time."""

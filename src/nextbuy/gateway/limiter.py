@@ -1,7 +1,8 @@
 """Rate limits that several gateways share through Redis, and that each keeps alone while Redis is away.
 
-Tokens are taken from Redis in small batches and spent here, so most requests ask nobody. The bucket in Redis is one number, the moment at
-which it will be full again (the generic cell rate algorithm), changed by one script on the clock of Redis.
+Tokens are taken from Redis in small batches and spent here, so most requests ask nobody. The bucket in Redis is one
+number, the moment at which it will be full again (the generic cell rate algorithm), changed by one script on the clock of
+Redis.
 """
 
 import asyncio
@@ -14,7 +15,6 @@ from nextbuy.contracts.errors import AppError, TooMany
 from nextbuy.gateway.limits import Limit, Tokens, limit_for, subject_of, token_in
 from nextbuy.kit.breaker import Breaker, BreakerPolicy, Open
 from nextbuy.kit.caller import TokenVerifier
-from nextbuy.kit.retry import TokenBucket
 
 MOST: Final = 50_000
 """Subjects that are remembered here; whoever has not asked for longest is forgotten first (Redis still knows)."""
@@ -71,7 +71,6 @@ class Limiter:
         self._now = now
         self._breaker = Breaker(now, _REDIS_POLICY)
         self._tokens: OrderedDict[tuple[str, str], Tokens] = OrderedDict()
-        self._alone: OrderedDict[tuple[str, str], TokenBucket] = OrderedDict()
         self._asking: dict[tuple[str, str], asyncio.Task[None]] = {}
 
     async def admit(self, method: str, path: str, headers: Mapping[str, str], address: str) -> None:
@@ -86,13 +85,19 @@ class Limiter:
         key = (limit.name, await self._subject(limit, headers, address))
         tokens = self._tokens.get(key)
         if tokens is None:
-            tokens = self._tokens[key] = Tokens()
+            tokens = self._tokens[key] = Tokens(limit)
             if len(self._tokens) > MOST:
                 self._tokens.popitem(last=False)
         else:
             self._tokens.move_to_end(key)
         if not tokens.spend():
             await self._refill(limit, key, tokens)
+
+    async def close(self) -> None:
+        """Give up what Redis is still being asked."""
+        for task in list(self._asking.values()):
+            task.cancel()
+        await asyncio.gather(*self._asking.values(), return_exceptions=True)
 
     async def _subject(self, limit: Limit, headers: Mapping[str, str], address: str) -> str:
         token = None if limit.by_address else token_in(headers)
@@ -114,10 +119,11 @@ class Limiter:
                 try:
                     permit = self._breaker.admit()
                 except Open:
-                    return self._without_store(limit, key)
-                # A task of its own, never cancelled: a Redis connection whose answer nobody read would give it to the next who asks.
+                    return self._without_store(limit, tokens)
+                # A task of its own, not cancelled by whoever waits: a connection whose answer nobody read would give it
+                # to the next who asks.
                 task = self._asking[key] = asyncio.create_task(self._ask(limit, key, tokens))
-                task.add_done_callback(lambda _: self._asking.pop(key, None))
+                task.add_done_callback(lambda task: self._asked(key, task))
                 await asyncio.wait({task}, timeout=STORE_SECONDS)
                 if task.done() and task.exception() is None:
                     permit.success()
@@ -126,27 +132,26 @@ class Limiter:
             else:
                 await asyncio.wait({task}, timeout=STORE_SECONDS)
             if not task.done() or task.exception() is not None:
-                return self._without_store(limit, key)
+                return self._without_store(limit, tokens)
             if tokens.spend():
                 return None
+
+    def _asked(self, key: tuple[str, str], task: asyncio.Task[None]) -> None:
+        del self._asking[key]
+        # Looked at even where nobody waits any more, or it would be told of as an error that nobody saw.
+        if not task.cancelled():
+            task.exception()
 
     async def _ask(self, limit: Limit, key: tuple[str, str], tokens: Tokens) -> None:
         taken, wait = await self._take(
             keys=[f"nextbuy:rate:{key[0]}:{key[1]}"], args=[limit.burst, limit.rate, limit.batch]
         )
         if taken:
-            tokens.left += int(taken)
+            tokens.taken(int(taken), self._now())
         else:
             tokens.empty_until = self._now() + float(wait)
 
-    def _without_store(self, limit: Limit, key: tuple[str, str]) -> None:
-        bucket = self._alone.get(key)
-        if bucket is None:
-            bucket = self._alone[key] = TokenBucket(limit.burst, limit.rate)
-            if len(self._alone) > MOST:
-                self._alone.popitem(last=False)
-        else:
-            self._alone.move_to_end(key)
-        wait = bucket.take(1, self._now())
+    def _without_store(self, limit: Limit, tokens: Tokens) -> None:
+        wait = tokens.spend_own(self._now())
         if wait:
             raise SlowDown(limit, wait)

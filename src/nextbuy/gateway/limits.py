@@ -8,6 +8,7 @@ from typing import Final
 from msgspec import Struct
 
 from nextbuy.kit.caller import ACCESS_COOKIE
+from nextbuy.kit.retry import TokenBucket
 
 
 class Limit(Struct, frozen=True):
@@ -41,7 +42,7 @@ _EXEMPT_BELOW: Final = "/simulator/api/pay"
 
 
 def limit_for(method: str, path: str) -> Limit | None:
-    """Return the limit that a request comes under; None for what may not be refused: webhooks and the hosted payment page."""
+    """Return the limit that a request comes under; None for webhooks and the hosted payment page."""
     if path in _EXEMPT or path == _EXEMPT_BELOW or path.startswith(f"{_EXEMPT_BELOW}/"):
         return None
     return STRICT if (method, path) in _STRICT else DEFAULT
@@ -63,7 +64,7 @@ def subject_of(address: str) -> str:
 
 
 def token_in(headers: Mapping[str, str]) -> str | None:
-    """Return the access token that a request carries, for counting alone: whether it counts for more is its service's to say."""
+    """Return the access token that a request carries, for counting alone: what it allows is its service's to say."""
     authorization = headers.get("authorization")
     if authorization is not None:
         return authorization[7:].strip() if authorization[:7].lower() == "bearer " else None
@@ -78,20 +79,34 @@ def token_in(headers: Mapping[str, str]) -> str | None:
 
 
 class Tokens:
-    """What one subject has left here, of what was taken from the shared store; and until when there is no point in asking it."""
+    """What one subject may still spend here.
 
-    __slots__ = ("empty_until", "left")
+    `left` is what was taken from the shared store; while there is none, a bucket of our own counts. It is kept in step
+    all the time, so that a store that goes away gives nobody a second burst.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_bucket", "empty_until", "left")
+
+    def __init__(self, limit: Limit) -> None:
+        self._bucket = TokenBucket(limit.burst, limit.rate)
         self.left = 0
         self.empty_until = -math.inf
 
     def spend(self) -> bool:
-        """Spend a token, where there is one."""
+        """Spend a token that was taken from the store, where there is one."""
         if self.left <= 0:
             return False
         self.left -= 1
         return True
+
+    def taken(self, count: int, now: float) -> None:
+        """Have so many more, taken from the store."""
+        self.left += count
+        self._bucket.take(min(count, self._bucket.available(now)), now)
+
+    def spend_own(self, now: float) -> float:
+        """Spend a token of our own bucket and return 0.0, or return the seconds until there is one."""
+        return self._bucket.take(1, now)
 
     def wait(self, now: float) -> float:
         """Return the seconds until the store may have tokens again; 0.0 where it may have now."""

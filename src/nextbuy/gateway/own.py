@@ -88,8 +88,8 @@ def browser() -> Answer:
     style, script = ((pages / name).read_text() for name in ("docs.css", "docs.js"))
     page = (pages / "docs.html").read_text().replace("/* docs.css */", style).replace("/* docs.js */", script)
     policy = (
-        f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; connect-src 'self'; img-src 'self' data:; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; connect-src 'self'; "
+        "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
     return Answer(200, page.encode(), _HTML, [("content-security-policy", policy), ("cache-control", "no-cache")])
 

@@ -1,4 +1,4 @@
-"""Where a service is: in this process, or behind a pool of kept connections. What a gateway asks of either is the same."""
+"""Where a service is: in this process, or behind a pool of kept connections. Either is asked in the same way."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -22,7 +22,7 @@ _NOT_SENT: Final = HOP_BY_HOP | {"host", "content-length"}
 
 
 class Streamed(Answer):
-    """An answer whose body is still on its way (or, to HEAD, not asked for); `size` is its length, where that is known."""
+    """An answer whose body is still on its way (or, to HEAD, not asked for); `size` is its length, if known."""
 
     rest: AsyncIterator[bytes] | None = None
     size: int | None = None

@@ -1,7 +1,7 @@
 """Plain ASGI under the function over bytes: what a service that is served alone in its process is reached by.
 
-There is nothing for a web framework to do here: routes, checks and errors are behind `Handler`. This reads the body within
-its bounds, hands over the raw path, and writes the answer.
+There is nothing for a web framework to do here: routes, checks and errors are behind `Handler`. This reads the body
+within its bounds, hands over the raw path, and writes the answer.
 """
 
 import asyncio

@@ -8,8 +8,8 @@ from nextbuy.kit.openapi import Json, Schemas, document
 from nextbuy.kit.service import Service
 
 _ABOUT: Final = (
-    "Events that have happened, each published once through the outbox of its service, delivered at least once, in order "
-    "per key, and applied once. On the bus an event is the data of an envelope with the attributes of CloudEvents 1.0."
+    "Events that have happened, each published once through the outbox of its service, delivered at least once, in "
+    "order per key, and applied once. On the bus an event is the data of an envelope with the attributes of CloudEvents 1.0."
 )
 _ENVELOPE: Final[Json] = {
     "type": "object",

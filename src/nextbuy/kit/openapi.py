@@ -20,9 +20,9 @@ Json = dict[str, Any]
 REFERENCE: Final = "#/components/schemas/{name}"
 _READS: Final = frozenset({"GET", "HEAD"})
 _ABOUT: Final = (
-    "Everything goes through the gateway. Money is in integer minor units with a currency; ids are UUIDv7; times are RFC 3339 in UTC; "
-    "lists are read on by cursor. Errors are problem documents (RFC 9457). A mutation takes an Idempotency-Key, and gives the same "
-    "answer again to the same key."
+    "Everything goes through the gateway. Money is in integer minor units with a currency; ids are UUIDv7; times are "
+    "RFC 3339 in UTC; lists are read on by cursor. Errors are problem documents (RFC 9457). A mutation takes an Idempotency-Key, "
+    "and gives the same answer again to the same key."
 )
 _SECURITY: Final[Json] = {
     "bearer": {
@@ -35,7 +35,7 @@ _SECURITY: Final[Json] = {
         "type": "apiKey",
         "in": "cookie",
         "name": ACCESS_COOKIE,
-        "description": f"What the pages use. A mutation also sends the cookie {CSRF_COOKIE} as the header {CSRF_HEADER}.",
+        "description": f"What the pages use. A mutation also sends the cookie {CSRF_COOKIE} as {CSRF_HEADER}.",
     },
 }
 

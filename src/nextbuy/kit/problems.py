@@ -14,7 +14,7 @@ _GAP: Final = "…"
 
 
 def problems(package: Path) -> list[Json]:
-    """Return the problems of all modules below `package`, by slug: slug, status, title, and a detail as it may be worded."""
+    """Return the problems of all modules below `package`, by slug, each with a detail as it may be worded."""
     texts = [path.read_text() for path in sorted(package.rglob("*.py"))]
     trees = [ast.parse(text) for text in texts if "slug" in text]
     kinds = {

@@ -52,8 +52,8 @@ def listen(host: str, port: int) -> socket.socket:
 async def serving(app: App, listener: socket.socket, *, most: int = 1_000) -> AsyncIterator[None]:
     """Serve `app` on a socket for as long as the context lasts; it is listening when the context is entered.
 
-    At its end no new connection is taken, requests under way get `STOP_SECONDS`, and what is left then is cancelled. More
-    than `most` connections or requests at once are answered 503. Signals are the host's business.
+    At its end no new connection is taken, requests under way get `STOP_SECONDS`, and what is left then is cancelled.
+    More than `most` connections or requests at once are answered 503. Signals are the host's business.
     """
     config = uvicorn.Config(
         cast("Any", app),
@@ -128,8 +128,9 @@ class _Protocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        # Headers that are not yet whole are in the parser, which has no bound of its own. The piece that a head begins in is not
-        # counted, for it may hold other requests before; pieces are bounded, and the application bounds what came whole.
+        # Headers that are not yet whole are in the parser, which has no bound of its own. The piece that a head begins in
+        # is not counted, for it may hold other requests before; pieces are bounded, and what came whole is the
+        # application's to bound.
         if self._head_since is None:
             return
         if self._head_began_now:

@@ -1,0 +1,118 @@
+"""A gateway on a free port, in front of services that are one function each."""
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import aiohttp
+import pytest
+from redis.asyncio import Redis
+
+from nextbuy.gateway.app import Gateway
+from nextbuy.gateway.targets import Here, Target, There
+from nextbuy.kit.asgi import App, service_app
+from nextbuy.kit.caller import TokenVerifier
+from nextbuy.kit.config import Settings
+from nextbuy.kit.server import listen, serving
+from nextbuy.kit.telemetry import Journal
+from nextbuy.kit.wire import Answer, Handler, Request
+
+SERVICES = ("auth", "product", "seller", "order", "admin", "kafka", "simulator")
+
+
+@dataclass
+class Shop:
+    """A running gateway, what it wrote, and what its services were asked."""
+
+    url: str
+    port: int
+    gateway: Gateway
+    journal: Path
+    session: aiohttp.ClientSession
+    asked: list[Request]
+    states: dict[str, str] = field(default_factory=dict)
+
+    def lines(self, kind: str) -> list[dict[str, Any]]:
+        return [line for line in map(json.loads, self.journal.read_text().splitlines()) if line["kind"] == kind]
+
+    async def raw(self, request: bytes) -> tuple[int, bytes]:
+        """Sends bytes as they are; gives the status and all that came until the other side closed."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        writer.write(request)
+        answer = await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        return int(answer.split(b" ", 2)[1]), answer
+
+
+async def nobody() -> Mapping[str, str]:
+    return {}
+
+
+@pytest.fixture
+async def open_shop(tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[Shop]]]:
+    """Opens a gateway in front of handlers; `apart` puts each behind HTTP, as in seven processes."""
+    async with AsyncExitStack() as stack:
+
+        async def make(  # noqa: PLR0913
+            handler: Handler | None = None,
+            *,
+            apart: bool = False,
+            settings: Settings | None = None,
+            redis: Redis | None = None,
+            verifier: TokenVerifier | None = None,
+            fallback: App | None = None,
+            targets: Mapping[str, Target] | None = None,
+            limit: float = 10.0,
+        ) -> Shop:
+            asked: list[Request] = []
+
+            async def handle(request: Request) -> Answer:
+                asked.append(request)
+                return Answer(200, b'{"ok":true}') if handler is None else await handler(request)
+
+            made: Mapping[str, Target]
+            if targets is not None:
+                made = targets
+            elif apart:
+                behind = listen("127.0.0.1", 0)
+                await stack.enter_async_context(serving(service_app(handle, body_limit=2**21), behind))
+                made = {name: There(name, f"http://127.0.0.1:{behind.getsockname()[1]}") for name in SERVICES}
+            else:
+                made = {name: Here(name, lambda: handle) for name in SERVICES}
+            path = tmp_path / f"{uuid4()}.log"
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+            stack.callback(os.close, fd)
+            states: dict[str, str] = {}
+
+            async def ready() -> Mapping[str, str]:
+                return states
+
+            gateway = Gateway(
+                made,
+                settings=settings or Settings(secret=b"s" * 16, rate_limits=redis is not None),
+                journal=Journal(fd),
+                redis=redis or Redis(),
+                verifier=verifier or TokenVerifier(nobody),
+                ready=ready,
+                documents={"/openapi.json": lambda: b'{"openapi":"3.1.0"}'},
+                fallback=fallback,
+                limit=limit,
+            )
+            stack.push_async_callback(gateway.close)
+            listener = listen("127.0.0.1", 0)
+            await stack.enter_async_context(serving(gateway, listener))
+            port = listener.getsockname()[1]
+            session = await stack.enter_async_context(aiohttp.ClientSession(f"http://127.0.0.1:{port}"))
+            return Shop(f"http://127.0.0.1:{port}", port, gateway, path, session, asked, states)
+
+        yield make
+
+
+OpenShop = Callable[..., Awaitable[Shop]]

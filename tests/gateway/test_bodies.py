@@ -1,0 +1,119 @@
+"""Bounds on what a client may send."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from nextbuy.kit.wire import Answer, Request
+from tests.gateway.conftest import OpenShop
+from tests.waiting import until
+
+MIB = 2**20
+BOTH = pytest.mark.parametrize("apart", [False, True], ids=["one-process", "seven"])
+
+
+async def pieces(size: int) -> AsyncIterator[bytes]:
+    for _ in range(size // 2**16):
+        yield b"x" * 2**16
+
+
+@BOTH
+@pytest.mark.parametrize("chunked", [False, True], ids=["with-length", "in-chunks"])
+async def test_a_body_up_to_the_limit_arrives_whole(open_shop: OpenShop, apart: bool, chunked: bool) -> None:  # noqa: FBT001
+    async def handle(request: Request) -> Answer:
+        return Answer(200, str(len(request.body)).encode())
+
+    shop = await open_shop(handle, apart=apart)
+    async with shop.session.post("/product/api/x", data=pieces(MIB) if chunked else b"x" * MIB) as answer:
+        assert (answer.status, await answer.text()) == (200, str(MIB))
+
+
+@BOTH
+async def test_a_longer_body_is_refused_by_its_announced_length_alone(open_shop: OpenShop, apart: bool) -> None:  # noqa: FBT001
+    shop = await open_shop(apart=apart)
+    head = f"POST /product/api/x HTTP/1.1\r\nhost: x\r\ncontent-length: {MIB + 1}\r\n\r\n"
+    status, answer = await shop.raw(head.encode())
+    assert status == 413
+    assert b"body-too-large" in answer
+    assert shop.asked == []
+
+
+@BOTH
+async def test_a_longer_body_in_chunks_is_refused_while_it_is_read(open_shop: OpenShop, apart: bool) -> None:  # noqa: FBT001
+    shop = await open_shop(apart=apart)
+    reader, writer = await asyncio.open_connection("127.0.0.1", shop.port)
+    writer.write(b"POST /product/api/x HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n")
+    chunk = b"10000\r\n" + b"x" * 2**16 + b"\r\n"
+    for _ in range(17):
+        writer.write(chunk)
+    head = await reader.readuntil(b"\r\n\r\n")
+    assert b" 413 " in head
+    writer.close()
+    assert shop.asked == []
+
+
+@BOTH
+async def test_a_body_that_does_not_come_is_not_waited_for(
+    open_shop: OpenShop,
+    apart: bool,  # noqa: FBT001
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("nextbuy.gateway.bodies.BODY_SECONDS", 0.05)
+    monkeypatch.setattr("nextbuy.gateway.app.BODY_SECONDS", 0.05)
+    shop = await open_shop(apart=apart)
+    for size in (10, 500_000):
+        status, answer = await shop.raw(
+            f"POST /product/api/x HTTP/1.1\r\nhost: x\r\ncontent-length: {size}\r\n\r\nx".encode()
+        )
+        assert status == 408, answer
+        assert b"too-slow" in answer
+
+
+@BOTH
+async def test_a_client_that_goes_away_in_the_middle_is_told_of_in_one_line(open_shop: OpenShop, apart: bool) -> None:  # noqa: FBT001
+    shop = await open_shop(apart=apart)
+    for size in (10, 500_000):
+        _, writer = await asyncio.open_connection("127.0.0.1", shop.port)
+        writer.write(f"POST /product/api/x HTTP/1.1\r\nhost: x\r\ncontent-length: {size}\r\n\r\nx".encode())
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+    await until(lambda: len(shop.lines("request")) == 2)
+    assert {line["outcome"] for line in shop.lines("request")} == {"client-gone"}
+    assert shop.asked == []
+
+
+@pytest.mark.parametrize("headers", [{f"x-{n}": "1" for n in range(101)}, {"x-long": "x" * 17_000}])
+async def test_too_many_or_too_long_headers_are_refused(open_shop: OpenShop, headers: dict[str, str]) -> None:
+    shop = await open_shop()
+    async with shop.session.get("/product/api/x", headers=headers) as answer:
+        assert answer.status == 431
+    assert shop.asked == []
+
+
+async def test_headers_without_end_are_cut_off(open_shop: OpenShop) -> None:
+    shop = await open_shop()
+    reader, writer = await asyncio.open_connection("127.0.0.1", shop.port)
+    writer.write(b"GET /product/api/x HTTP/1.1\r\nx-long: ")
+
+    async def flood() -> None:
+        while True:
+            writer.write(b"x" * 2**16)
+            await writer.drain()
+
+    flooding = asyncio.create_task(flood())
+    assert b" 431 " in await reader.readline()
+    flooding.cancel()
+    await asyncio.gather(flooding, return_exceptions=True)
+    writer.close()
+
+
+@pytest.mark.parametrize("length", ["-1", "1, 1", "x", "9" * 30])
+async def test_a_length_that_is_none_is_refused(open_shop: OpenShop, length: str) -> None:
+    shop = await open_shop()
+    status, _ = await shop.raw(
+        f"POST /product/api/x HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n".encode()
+    )
+    assert status in {400, 413}
+    assert shop.asked == []

@@ -1,0 +1,224 @@
+"""A request on its way through the gateway, with the service in the process and behind HTTP."""
+
+import asyncio
+import json
+
+import pytest
+
+from nextbuy.contracts.errors import Unavailable
+from nextbuy.gateway.targets import Here, There
+from nextbuy.kit.server import listen
+from nextbuy.kit.wire import PROBLEM, Answer, Request, problem_answer
+from tests.gateway.conftest import OpenShop
+
+BOTH = pytest.mark.parametrize("apart", [False, True], ids=["one-process", "seven"])
+
+
+@BOTH
+async def test_a_request_arrives_whole_and_its_answer_comes_back(open_shop: OpenShop, apart: bool) -> None:  # noqa: FBT001
+    async def handle(request: Request) -> Answer:
+        return Answer(
+            201,
+            request.body[::-1],
+            "text/plain",
+            [("location", "/there"), ("set-cookie", "a=1"), ("set-cookie", "b=2")],
+        )
+
+    shop = await open_shop(handle, apart=apart)
+    async with shop.session.post(
+        "/order/api/x?a=1&b=%20", data=b"abc", headers={"content-type": "text/x", "X-Odd": "1"}
+    ) as answer:
+        assert (answer.status, await answer.read()) == (201, b"cba")
+        assert answer.headers["content-type"] == "text/plain"
+        assert answer.headers["location"] == "/there"
+        assert answer.headers.getall("set-cookie") == ["a=1", "b=2"]
+    request = shop.asked[0]
+    assert (request.method, request.path, request.query) == ("POST", "/order/api/x", "a=1&b=%20")
+    assert request.headers["content-type"] == "text/x"
+    assert request.headers["x-odd"] == "1"
+    assert request.headers["x-nextbuy-client"] == "127.0.0.1"
+    assert request.headers["x-nextbuy-deadline-ms"] == "10000"
+
+
+@BOTH
+async def test_what_only_we_may_say_is_not_believed_of_a_client(open_shop: OpenShop, apart: bool) -> None:  # noqa: FBT001
+    shop = await open_shop(apart=apart)
+    forged = {
+        "X-Nextbuy-Service": "order.9999999999.x",
+        "X-NextBuy-Client": "1.2.3.4",
+        "x-nextbuy-deadline-ms": "1",
+        "TE": "x",
+    }
+    async with shop.session.get("/auth/api/me", headers=forged) as answer:
+        assert answer.status == 200
+    headers = shop.asked[0].headers
+    assert "x-nextbuy-service" not in headers
+    assert "te" not in headers
+    assert headers["x-nextbuy-client"] == "127.0.0.1"
+    assert headers["x-nextbuy-deadline-ms"] == "10000"
+
+
+@BOTH
+async def test_the_request_id_is_kept_or_given_and_the_trace_goes_on(open_shop: OpenShop, apart: bool) -> None:  # noqa: FBT001
+    shop = await open_shop(apart=apart)
+    trace_id = "0af7651916cd43dd8448eb211c80319c"
+    sent = {"x-request-id": "my-id", "traceparent": f"00-{trace_id}-b7ad6b7169203331-00"}
+    async with shop.session.get("/product/api/x", headers=sent) as answer:
+        assert answer.headers["x-request-id"] == "my-id"
+    async with shop.session.post("/product/api/x", headers={"x-request-id": "no good\tid"}) as answer:
+        given = answer.headers["x-request-id"]
+    first, second = shop.asked
+    assert first.headers["traceparent"].startswith(f"00-{trace_id}-")
+    assert first.headers["traceparent"].endswith("-00")
+    assert second.headers["traceparent"] == f"00-{given}-{second.headers['traceparent'][36:52]}-01"
+    outer, inner = shop.lines("request")[0], shop.lines("forward")[0]
+    assert (outer["caller"], outer["callee"], outer["name"]) == ("client", "gateway", "GET /product/api/x")
+    assert (inner["caller"], inner["callee"], inner["name"]) == ("gateway", "product", "GET /product/api/x")
+    assert {outer["trace_id"], inner["trace_id"]} == {trace_id}
+    assert inner["parent_id"] == outer["span_id"]
+    assert {outer["correlation_id"], inner["correlation_id"]} == {"my-id"}
+
+
+async def test_no_line_tells_of_queries_headers_bodies_or_tokens(open_shop: OpenShop) -> None:
+    shop = await open_shop()
+    headers = {"authorization": "Bearer SECRET", "cookie": "nextbuy_access=SECRET"}
+    async with shop.session.post(
+        "/auth/api/login?password=SECRET", json={"password": "SECRET"}, headers=headers
+    ) as answer:
+        assert answer.status == 200
+    async with shop.session.get("/auth/api/eyJhbGciOi.SECRET.x") as answer:
+        assert answer.status == 200
+    async with shop.session.get("/SECRET/x") as answer:
+        assert answer.status == 404
+    assert "SECRET" not in shop.journal.read_text()
+    assert len(shop.lines("request")) == 3
+
+
+@BOTH
+async def test_a_service_that_takes_too_long_is_given_up(open_shop: OpenShop, apart: bool) -> None:  # noqa: FBT001
+    ended = asyncio.Event()
+
+    async def handle(_: Request) -> Answer:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+        return Answer(200)
+
+    shop = await open_shop(handle, apart=apart, limit=0.05)
+    async with shop.session.post("/order/api/x") as answer:
+        assert answer.status == 504
+        assert (await answer.json(content_type=PROBLEM))["slug"] == "deadline-passed"
+        assert "retry-after" in answer.headers
+    if not apart:
+        assert ended.is_set()
+    assert shop.lines("forward")[0]["outcome"] == "deadline-passed"
+
+
+async def test_a_service_that_is_gone_is_503_and_then_left_alone(open_shop: OpenShop) -> None:
+    with listen("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+    shop = await open_shop(
+        targets={"order": There("order", f"http://127.0.0.1:{port}"), "auth": Here("auth", lambda: None)}
+    )
+    slugs = []
+    for _ in range(6):
+        async with shop.session.post("/order/api/x") as answer:
+            assert answer.status == 503
+            assert int(answer.headers["retry-after"]) >= 1
+            slugs.append((await answer.json(content_type=PROBLEM))["slug"])
+    assert slugs == ["order-unavailable"] * 5 + ["breaker-open"]
+    async with shop.session.get("/auth/api/me") as answer:
+        assert (await answer.json(content_type=PROBLEM))["slug"] == "auth-unavailable"
+
+
+@BOTH
+async def test_a_read_is_tried_once_more_and_a_mutation_never(open_shop: OpenShop, apart: bool) -> None:  # noqa: FBT001
+    failures = 1
+
+    async def handle(_: Request) -> Answer:
+        nonlocal failures
+        failures -= 1
+        return Answer(503) if failures >= 0 else Answer(200, b"{}")
+
+    shop = await open_shop(handle, apart=apart)
+    async with shop.session.get("/product/api/x") as answer:
+        assert answer.status == 200
+    assert [line["attempt"] for line in shop.lines("forward")] == [1, 2]
+    failures = 1
+    async with shop.session.post("/product/api/x") as answer:
+        assert answer.status == 503
+    assert len(shop.asked) == 3
+
+
+async def test_a_service_that_says_when_to_come_again_is_believed(open_shop: OpenShop) -> None:
+    async def handle(_: Request) -> Answer:
+        return problem_answer(Unavailable("Later.", retry_after=7), "x")
+
+    shop = await open_shop(handle)
+    async with shop.session.get("/product/api/x") as answer:
+        assert (answer.status, answer.headers["retry-after"]) == (503, "7")
+    assert len(shop.asked) == 1
+
+
+async def test_what_a_live_service_lacks_does_not_close_off_the_rest_of_it(open_shop: OpenShop) -> None:
+    async def handle(request: Request) -> Answer:
+        if request.method == "POST":
+            return problem_answer(Unavailable("The product service is away.", slug="product-unavailable"), "x")
+        return Answer(200, b"{}")
+
+    shop = await open_shop(handle)
+    for _ in range(20):
+        async with shop.session.post("/order/api/create-payment-session") as answer:
+            assert answer.status == 503
+    async with shop.session.get("/order/api/user-orders") as answer:
+        assert answer.status == 200
+
+
+async def test_refusals_never_open_the_breaker_and_crashes_do(open_shop: OpenShop) -> None:
+    async def handle(request: Request) -> Answer:
+        if request.path.endswith("crash"):
+            message = "a defect"
+            raise RuntimeError(message)
+        return Answer(429 if request.path.endswith("busy") else 409, b"{}")
+
+    shop = await open_shop(handle)
+    for word, status in (("busy", 429), ("refused", 409)):
+        for _ in range(20):
+            async with shop.session.post(f"/order/api/{word}") as answer:
+                assert answer.status == status
+    for _ in range(5):
+        async with shop.session.post("/order/api/crash") as answer:
+            assert answer.status == 500
+            assert "a defect" not in await answer.text()
+    async with shop.session.post("/order/api/refused") as answer:
+        assert answer.status == 503
+
+
+@BOTH
+async def test_head_is_answered_without_a_body(open_shop: OpenShop, apart: bool) -> None:  # noqa: FBT001
+    shop = await open_shop(apart=apart)
+    async with shop.session.head("/product/api/x") as answer:
+        assert answer.status == 200
+        assert answer.headers["content-length"] == str(len(json.dumps({"ok": True}, separators=(",", ":"))))
+        assert await answer.read() == b""
+
+
+@BOTH
+async def test_an_answer_of_megabytes_comes_through_whole(open_shop: OpenShop, apart: bool) -> None:  # noqa: FBT001
+    picture = bytes(range(256)) * 12_000
+
+    async def handle(_: Request) -> Answer:
+        return Answer(200, picture, "image/png")
+
+    shop = await open_shop(handle, apart=apart)
+    async with shop.session.get("/product/api/picture/1") as answer:
+        assert await answer.read() == picture
+        assert answer.headers["content-length"] == str(len(picture))
+
+
+async def test_a_method_that_nobody_uses_is_refused(open_shop: OpenShop) -> None:
+    shop = await open_shop()
+    async with shop.session.request("TRACE", "/product/api/x") as answer:
+        assert answer.status == 405
+    assert shop.asked == []

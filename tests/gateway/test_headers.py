@@ -1,0 +1,160 @@
+"""What every answer carries, who may read it from another origin, and the gateway's own addresses."""
+
+import asyncio
+
+import pytest
+
+from nextbuy.kit.asgi import Receive, Scope, Send, read_body
+from nextbuy.kit.config import ConfigError, Settings, from_environment
+from nextbuy.kit.wire import PROBLEM, Answer, Request
+from tests.gateway.conftest import OpenShop
+
+ORIGIN = "https://shop.example"
+LISTED = Settings(secret=b"s" * 16, rate_limits=False, cors_origins=(ORIGIN,))
+
+
+@pytest.mark.parametrize(
+    "path", ["/product/api/x", "/nowhere", "/health/live", "/health/ready", "/openapi.json", "/docs", "/"]
+)
+async def test_every_answer_is_made_safe_for_browsers(open_shop: OpenShop, path: str) -> None:
+    shop = await open_shop()
+    async with shop.session.get(path, allow_redirects=False) as answer:
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+        assert "'unsafe" not in answer.headers["content-security-policy"]
+        assert "referrer-policy" in answer.headers
+        assert "cross-origin-resource-policy" in answer.headers
+        assert "cache-control" in answer.headers
+        assert "x-request-id" in answer.headers
+        assert "server" not in answer.headers
+
+
+async def test_what_a_service_says_of_a_header_stands(open_shop: OpenShop) -> None:
+    async def handle(_: Request) -> Answer:
+        said = [
+            ("content-security-policy", "default-src 'self'"),
+            ("Cache-Control", "public, max-age=60"),
+            ("connection", "x"),
+        ]
+        return Answer(200, b"<p>", "text/html", said)
+
+    shop = await open_shop(handle)
+    async with shop.session.get("/simulator/api/pay/x") as answer:
+        assert answer.headers.getall("content-security-policy") == ["default-src 'self'"]
+        assert answer.headers.getall("cache-control") == ["public, max-age=60"]
+        assert "connection" not in answer.headers
+
+
+async def test_pages_of_other_origins_read_nothing_unless_they_are_listed(open_shop: OpenShop) -> None:
+    shop = await open_shop(settings=LISTED)
+    for path in ("/product/api/x", "/nowhere", "/openapi.json"):
+        async with shop.session.get(path, headers={"origin": ORIGIN}) as answer:
+            assert answer.headers["access-control-allow-origin"] == ORIGIN
+            assert answer.headers["access-control-allow-credentials"] == "true"
+            assert "Origin" in answer.headers["vary"]
+        async with shop.session.get(path, headers={"origin": "https://evil.example"}) as answer:
+            assert "access-control-allow-origin" not in answer.headers
+            assert "Origin" in answer.headers["vary"]
+    shop = await open_shop()
+    async with shop.session.get("/product/api/x", headers={"origin": ORIGIN}) as answer:
+        assert "access-control-allow-origin" not in answer.headers
+
+
+async def test_a_preflight_is_answered_without_a_service(open_shop: OpenShop) -> None:
+    shop = await open_shop(settings=LISTED)
+    asks = {"origin": ORIGIN, "access-control-request-method": "PUT", "access-control-request-headers": "authorization"}
+    async with shop.session.options("/product/api/x", headers=asks) as answer:
+        assert answer.status == 204
+        assert answer.headers["access-control-allow-origin"] == ORIGIN
+        assert "PUT" in answer.headers["access-control-allow-methods"]
+        assert "authorization" in answer.headers["access-control-allow-headers"]
+    async with shop.session.options("/product/api/x", headers=asks | {"origin": "https://evil.example"}) as answer:
+        assert "access-control-allow-methods" not in answer.headers
+        assert "access-control-allow-origin" not in answer.headers
+    assert shop.asked == []
+
+
+@pytest.mark.parametrize("origins", ["*", "shop.example", "https://shop.example/path", "ftp://shop.example", "null"])
+def test_an_origin_that_is_none_is_refused_at_the_start(origins: str) -> None:
+    with pytest.raises(ConfigError, match="CORS_ORIGINS"):
+        from_environment({"NEXTBUY_CORS_ORIGINS": origins})
+
+
+def test_origins_are_a_list() -> None:
+    settings = from_environment({"NEXTBUY_CORS_ORIGINS": "https://a.example, http://localhost:3000/"})
+    assert settings.cors_origins == ("https://a.example", "http://localhost:3000")
+    assert from_environment({}).cors_origins == ()
+
+
+async def test_readiness_tells_the_state_of_each(open_shop: OpenShop) -> None:
+    shop = await open_shop()
+    shop.states.update(order="up", redis="degraded")
+    async with shop.session.get("/health/ready") as answer:
+        assert answer.status == 200
+        assert await answer.json() == {"status": "ready", "checks": {"order": "up", "redis": "degraded"}}
+    shop = await open_shop()
+    shop.states.update(order="down")
+    async with shop.session.get("/health/ready") as answer:
+        assert answer.status == 503
+        assert (await answer.json())["checks"] == {"order": "down"}
+    async with shop.session.get("/health/live") as answer:
+        assert answer.status == 200
+    async with shop.session.post("/health/live") as answer:
+        assert answer.status == 405
+
+
+async def test_the_browser_of_the_api_needs_nothing_from_elsewhere(open_shop: OpenShop) -> None:
+    shop = await open_shop()
+    page = ""
+    for path in ("/docs", "/docs/problems"):
+        async with shop.session.get(path) as answer:
+            assert answer.content_type == "text/html"
+            page = await answer.text()
+            assert "//" not in answer.headers["content-security-policy"]
+    assert "src=" not in page
+    assert 'rel="stylesheet"' not in page
+    assert "onclick" not in page
+    assert "docs.js" not in page
+    async with shop.session.get("/", allow_redirects=False) as answer:
+        assert (answer.status, answer.headers["location"]) == (307, "/docs")
+
+
+async def test_the_shops_pages_get_what_is_no_address_of_a_service(open_shop: OpenShop) -> None:
+    seen: list[str] = []
+
+    async def pages(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append(scope["path"])
+        body = await read_body(receive, 100)
+        headers = [(b"content-type", b"text/html"), (b"Content-Security-Policy", b"default-src 'self'")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    shop = await open_shop(fallback=pages)
+    async with shop.session.post("/product/blue-lamp", data=b"<p>") as answer:
+        assert (answer.status, await answer.read()) == (200, b"<p>")
+        assert answer.headers["content-security-policy"] == "default-src 'self'"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert "x-request-id" in answer.headers
+    async with shop.session.get("/order/internal/x") as answer:
+        assert (answer.status, answer.content_type) == (404, PROBLEM)
+    status, _ = await shop.raw(b"GET /a/%2e%2e/b HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+    assert status == 404
+    assert seen == ["/product/blue-lamp"]
+
+
+async def test_a_problem_says_what_where_and_under_which_id(open_shop: OpenShop) -> None:
+    shop = await open_shop()
+    async with shop.session.get("/nowhere", headers={"x-request-id": "abc"}) as answer:
+        assert answer.status == 404
+        problem = await answer.json(content_type=PROBLEM)
+    assert problem["type"] == "/docs/problems#no-such-address"
+    assert problem["correlation_id"] == "abc"
+
+
+async def test_readiness_is_asked_once_for_many_who_ask_at_once(open_shop: OpenShop) -> None:
+    shop = await open_shop()
+    shop.states["order"] = "up"
+    answers = await asyncio.gather(*(shop.session.get("/health/ready") for _ in range(20)))
+    assert {answer.status for answer in answers} == {200}
+    for answer in answers:
+        answer.release()

@@ -1,0 +1,200 @@
+"""How often who may ask: with Redis, without it, and with one that hangs."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from uuid import UUID, uuid4
+
+import pytest
+from joserfc.jwk import ECKey
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from nextbuy.contracts.values import Role
+from nextbuy.gateway.limiter import Limiter, SlowDown
+from nextbuy.gateway.limits import DEFAULT, STRICT, limit_for, subject_of, token_in
+from nextbuy.kit.caller import Identity, KeyLoader, TokenVerifier, sign_token
+from nextbuy.kit.server import listen
+from nextbuy.kit.wire import PROBLEM
+from tests.gateway.conftest import OpenShop, nobody
+
+LOGIN = ("POST", "/auth/api/login")
+READ = ("GET", "/product/api/x")
+_NO_REDIS = Redis(host="127.0.0.1", port=1, retry=Retry(NoBackoff(), 0))
+
+
+@pytest.fixture(autouse=True)
+def patience(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine a Redis that is well may take longer than a gateway would wait."""
+    if "redis" in request.fixturenames:
+        monkeypatch.setattr("nextbuy.gateway.limiter.STORE_SECONDS", 5.0)
+
+
+async def admitted(
+    limiter: Limiter, request: tuple[str, str], tries: int, *, token: str = "", address: str = "10.0.0.1"
+) -> int:
+    """How many of so many tries were let through."""
+    headers = {"authorization": f"Bearer {token}"} if token else {}
+    count = 0
+    for _ in range(tries):
+        try:
+            await limiter.admit(*request, headers, address)
+            count += 1
+        except SlowDown:
+            pass
+    return count
+
+
+@pytest.fixture
+async def silent() -> AsyncIterator[Redis]:
+    """A client of a Redis that takes connections and never answers."""
+    with listen("127.0.0.1", 0) as listener:
+        client = Redis(host="127.0.0.1", port=listener.getsockname()[1], socket_timeout=0.5)
+        yield client
+        await client.aclose()
+
+
+async def test_ten_logins_at_once_and_no_more(redis: Redis) -> None:
+    limiter = Limiter(redis, TokenVerifier(nobody))
+    assert await admitted(limiter, LOGIN, 15) == 10
+    assert await admitted(limiter, LOGIN, 5, address="10.0.0.2") == 5
+    assert await admitted(limiter, READ, 5) == 5
+
+
+async def test_two_gateways_share_one_limit(redis: Redis) -> None:
+    first, second = (Limiter(redis, TokenVerifier(nobody)) for _ in range(2))
+    assert await admitted(first, LOGIN, 7) + await admitted(second, LOGIN, 7) == 10
+    began = time.monotonic()
+    through = await admitted(first, READ, 100) + await admitted(second, READ, 100)
+    assert DEFAULT.burst <= through <= DEFAULT.burst + DEFAULT.rate * (time.monotonic() - began) + 1
+
+
+async def test_many_at_once_ask_redis_once_for_a_batch(redis: Redis) -> None:
+    await redis.config_resetstat()
+    limiter = Limiter(redis, TokenVerifier(nobody))
+    await asyncio.gather(*(limiter.admit(*READ, {}, "10.0.0.1") for _ in range(20)))
+    calls = (await redis.info("commandstats")).get("cmdstat_evalsha", {}).get("calls", 0)
+    assert calls <= 4
+
+
+async def test_who_is_known_counts_by_account_wherever_they_are() -> None:
+    key = ECKey.generate_key("P-256", private=True)
+    limiter = Limiter(_NO_REDIS, TokenVerifier(_keys(key)), now=lambda: 0.0)
+    mine, other = (_token(uuid4(), key) for _ in range(2))
+    assert await admitted(limiter, READ, 130, token=mine) == DEFAULT.burst
+    assert await admitted(limiter, READ, 1, token=mine, address="10.0.0.9") == 0
+    assert await admitted(limiter, READ, 1, token=other) == 1
+    assert await admitted(limiter, READ, 1) == 1
+
+
+async def test_a_forged_token_counts_for_the_address() -> None:
+    limiter = Limiter(_NO_REDIS, TokenVerifier(nobody), now=lambda: 0.0)
+    through = 0
+    for n in range(130):
+        through += await admitted(limiter, READ, 1, token=f"forged{n}")
+    assert through == DEFAULT.burst
+
+
+async def test_a_redis_that_goes_away_gives_nobody_a_second_burst(redis: Redis) -> None:
+    limiter = Limiter(redis, TokenVerifier(nobody))
+    assert await admitted(limiter, LOGIN, 10) == 10
+    limiter._take = Limiter(_NO_REDIS, TokenVerifier(nobody))._take
+    assert await admitted(limiter, LOGIN, 5) == 0
+
+
+async def test_without_redis_each_gateway_keeps_the_limits_alone() -> None:
+    limiter = Limiter(_NO_REDIS, TokenVerifier(nobody))
+    assert await admitted(limiter, LOGIN, 15) == 10
+
+
+async def test_a_redis_that_hangs_is_not_waited_for(silent: Redis) -> None:
+    limiter = Limiter(silent, TokenVerifier(nobody))
+    began = time.monotonic()
+    assert await admitted(limiter, LOGIN, 15) == 10
+    assert time.monotonic() - began < 1
+    await limiter.close()
+
+
+async def test_a_refusal_says_when_to_come_again(open_shop: OpenShop, redis: Redis) -> None:
+    shop = await open_shop(redis=redis)
+    for _ in range(10):
+        async with shop.session.post("/auth/api/login") as answer:
+            assert answer.status == 200
+    async with shop.session.post("/auth/api/login") as answer:
+        assert answer.status == 429
+        assert 1 <= int(answer.headers["retry-after"]) <= 7
+        assert answer.headers["ratelimit-policy"] == '"login";q=10;w=60'
+        assert answer.headers["ratelimit"].startswith('"login";r=0;t=')
+        assert (await answer.json(content_type=PROBLEM))["slug"] == "slow-down"
+    for path in ("/order/api/payment-webhook", "/simulator/api/pay/x", "/health/live"):
+        for _ in range(3):
+            async with shop.session.get(path) as answer:
+                assert answer.status == 200
+    assert len(shop.asked) == 10 + 6
+
+
+async def test_limits_can_be_lifted(open_shop: OpenShop) -> None:
+    shop = await open_shop()
+    for _ in range(15):
+        async with shop.session.post("/auth/api/login") as answer:
+            assert answer.status == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "limit"),
+    [
+        ("POST", "/auth/api/login", STRICT),
+        ("POST", "/auth/api/register", STRICT),
+        ("GET", "/auth/api/login", DEFAULT),
+        ("POST", "/order/api/create-payment-session", DEFAULT),
+        ("POST", "/order/api/payment-webhook", None),
+        ("POST", "/order/api/payment-webhooks", DEFAULT),
+        ("GET", "/simulator/api/pay/abc", None),
+        ("GET", "/simulator/api/payments", DEFAULT),
+    ],
+)
+def test_each_address_has_its_limit(method: str, path: str, limit: object) -> None:
+    assert limit_for(method, path) is limit
+
+
+@pytest.mark.parametrize(
+    ("address", "subject"),
+    [
+        ("10.1.2.3", "10.1.2.3"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::9", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("::ffff:10.1.2.3", "10.1.2.3"),
+        ("no:address", "no:address"),
+    ],
+)
+def test_an_ipv6_network_counts_as_one(address: str, subject: str) -> None:
+    assert subject_of(address) == subject
+
+
+@pytest.mark.parametrize(
+    ("headers", "token"),
+    [
+        ({}, None),
+        ({"authorization": "Bearer abc"}, "abc"),
+        ({"authorization": "bearer abc "}, "abc"),
+        ({"authorization": "Basic abc"}, None),
+        ({"cookie": "a=1; nextbuy_access=abc; b=2"}, "abc"),
+        ({"cookie": 'nextbuy_access="abc"'}, "abc"),
+        ({"cookie": "x_nextbuy_access=abc"}, None),
+    ],
+)
+def test_the_token_is_found_where_clients_put_it(headers: dict[str, str], token: str | None) -> None:
+    assert token_in(headers) == token
+
+
+def _token(account: UUID, key: ECKey) -> str:
+    return sign_token(Identity(account, Role.BUYER, uuid4(), time.time() + 60), kid="1", key=key)
+
+
+def _keys(key: ECKey) -> KeyLoader:
+    async def load() -> dict[str, str]:
+        return {"1": key.as_pem(private=False).decode()}
+
+    return load

@@ -1,0 +1,128 @@
+"""One service served alone, and the server under it."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+
+import aiohttp
+import pytest
+
+from nextbuy.kit.asgi import headers_of, service_app
+from nextbuy.kit.server import listen, serving
+from nextbuy.kit.wire import PROBLEM, Answer, Request
+
+
+async def echo(request: Request) -> Answer:
+    told = {"path": request.path, "query": request.query, "headers": dict(request.headers), "size": len(request.body)}
+    return Answer(200, json.dumps(told).encode(), headers=[("set-cookie", "a=1"), ("set-cookie", "b=2")])
+
+
+async def test_a_service_gets_bytes_as_they_came() -> None:
+    listener = listen("127.0.0.1", 0)
+    port = listener.getsockname()[1]
+    async with (
+        serving(service_app(echo, body_limit=100), listener),
+        aiohttp.ClientSession(f"http://127.0.0.1:{port}") as client,
+    ):
+        headers = [("X-Nextbuy-Service", "order.1.x"), ("X-Two", "1"), ("X-Two", "2")]
+        async with client.post("/product/internal/x?a=%20", data=b"abc", headers=headers) as answer:
+            told = await answer.json()
+            assert answer.headers.getall("set-cookie") == ["a=1", "b=2"]
+            assert "server" not in answer.headers
+    assert (told["path"], told["query"], told["size"]) == ("/product/internal/x", "a=%20", 3)
+    assert told["headers"]["x-nextbuy-service"] == "order.1.x"
+    assert told["headers"]["x-two"] == "1, 2"
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_a_body_over_the_limit_is_refused(chunked: bool) -> None:  # noqa: FBT001
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"x" * 60
+        yield b"x" * 60
+
+    listener = listen("127.0.0.1", 0)
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}/product/api/x"
+    async with (
+        serving(service_app(echo, body_limit=100), listener),
+        aiohttp.ClientSession() as client,
+        client.post(url, data=pieces() if chunked else b"x" * 101, headers={"x-request-id": "abc"}) as answer,
+    ):
+        assert answer.status == 413
+        problem = await answer.json(content_type=PROBLEM)
+    assert (problem["slug"], problem["correlation_id"]) == ("body-too-large", "abc")
+
+
+@pytest.mark.parametrize(("state", "status"), [("up", 200), ("degraded", 200), ("down", 503)])
+async def test_health_says_what_it_is_told(state: str, status: int) -> None:
+    async def ready() -> Mapping[str, str]:
+        return {"database": state}
+
+    listener = listen("127.0.0.1", 0)
+    port = listener.getsockname()[1]
+    app = service_app(echo, body_limit=1, ready=ready)
+    async with serving(app, listener), aiohttp.ClientSession(f"http://127.0.0.1:{port}") as client:
+        async with client.get("/health/live") as answer:
+            assert answer.status == 200
+        async with client.get("/health/ready") as answer:
+            assert answer.status == status
+            assert (await answer.json())["checks"] == {"database": state}
+
+
+def test_a_busy_port_is_an_error_before_anything_starts() -> None:
+    with listen("127.0.0.1", 0) as taken, pytest.raises(OSError, match="in use"):
+        listen("127.0.0.1", taken.getsockname()[1])
+
+
+async def test_a_request_under_way_is_finished_when_the_server_stops() -> None:
+    arrived, go = asyncio.Event(), asyncio.Event()
+
+    async def slow(_: Request) -> Answer:
+        arrived.set()
+        await go.wait()
+        return Answer(200, b"{}")
+
+    listener = listen("127.0.0.1", 0)
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}/product/api/x"
+    async with aiohttp.ClientSession() as client:
+        async with serving(service_app(slow, body_limit=1), listener):
+            asking = asyncio.create_task(client.get(url))
+            await arrived.wait()
+            asyncio.get_running_loop().call_later(0.2, go.set)
+        answer = await asking
+        assert answer.status == 200
+        answer.release()
+        with pytest.raises(aiohttp.ClientConnectorError):
+            await client.get(url)
+
+
+async def test_a_request_that_never_ends_does_not_hold_up_the_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nextbuy.kit.server.STOP_SECONDS", 1)
+    arrived = asyncio.Event()
+
+    async def endless(_: Request) -> Answer:
+        arrived.set()
+        await asyncio.Event().wait()
+        return Answer(200)
+
+    listener = listen("127.0.0.1", 0)
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}/product/api/x"
+    async with aiohttp.ClientSession() as client, asyncio.timeout(4):
+        async with serving(service_app(endless, body_limit=1), listener):
+            asking = asyncio.create_task(client.get(url))
+            await arrived.wait()
+        await asyncio.gather(asking, return_exceptions=True)
+
+
+async def test_a_connection_that_says_nothing_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nextbuy.kit.server.HEAD_SECONDS", 0.05)
+    monkeypatch.setattr("nextbuy.kit.server._SWEEP", 0.02)
+    listener = listen("127.0.0.1", 0)
+    async with serving(service_app(echo, body_limit=1), listener), asyncio.timeout(5):
+        reader, writer = await asyncio.open_connection(*listener.getsockname())
+        assert await reader.read() == b""
+        writer.close()
+
+
+def test_headers_that_come_twice_are_one() -> None:
+    raw = [(b"Cookie", b"a=1"), (b"cookie", b"b=2"), (b"accept", b"x"), (b"accept", b"y")]
+    assert headers_of(raw) == {"cookie": "a=1; b=2", "accept": "x, y"}

@@ -1,0 +1,158 @@
+"""The documents that are made from the tables of contents."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from msgspec import Struct
+
+import nextbuy
+from nextbuy.contracts.message import Event
+from nextbuy.contracts.values import Nothing, Page, PageAsk, Role, Title
+from nextbuy.kit.asyncapi import asyncapi
+from nextbuy.kit.openapi import openapi
+from nextbuy.kit.problems import problems
+from nextbuy.kit.service import Service, get, on, post, put
+from nextbuy.kit.wire import Answer, Encoded, Request
+
+
+class Lamp(Struct, frozen=True):
+    """A lamp."""
+
+    id: UUID
+    title: Title
+
+
+class Rename(Struct, frozen=True, kw_only=True):
+    lamp_id: UUID
+    title: Title
+    note: str = ""
+
+
+class Lit(Event, topic="lamp.lit", key="lamp_id"):
+    """A lamp was lit."""
+
+    lamp_id: UUID
+
+
+async def list_lamps(_deps: object, _caller: object, _ask: PageAsk) -> Encoded[Page[Lamp]]:
+    """List lamps."""
+    raise NotImplementedError
+
+
+async def rename_lamp(_deps: object, _caller: object, _ask: Rename) -> Lamp:
+    """Rename a lamp."""
+    raise NotImplementedError
+
+
+async def drop_lamps(_deps: object, _caller: object, _ask: Nothing) -> None:
+    """Drop all lamps."""
+
+
+async def webhook(_deps: object, _caller: object, _request: Request) -> Answer:
+    """Take a webhook."""
+    raise NotImplementedError
+
+
+async def count_lit(_deps: object, _event: Lit, _envelope: object) -> None:
+    """Count the lit ones."""
+
+
+SERVICES = [
+    Service(
+        name="lamp",
+        deps=object,
+        routes=[
+            get("list-lamps", list_lamps),
+            put("rename-lamp/{lamp_id}", rename_lamp, who=(Role.SELLER, Role.ADMIN)),
+            post("drop-lamps", drop_lamps, who=(Role.ADMIN,), status=204),
+            post("webhook", webhook, raw=True),
+        ],
+        publishes=[Lit],
+    ),
+    Service(name="count", deps=object, listens=[on(Lit, count_lit)]),
+]
+
+
+def references(node: Any) -> Iterator[str]:  # noqa: ANN401
+    if isinstance(node, dict):
+        if isinstance(node.get("$ref"), str):
+            yield node["$ref"]
+        for value in node.values():
+            yield from references(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from references(value)
+
+
+def resolve(document: Any, reference: str) -> Any:  # noqa: ANN401
+    for part in reference.removeprefix("#/").split("/"):
+        document = document[part]
+    return document
+
+
+def test_a_list_tells_its_query_and_what_a_page_holds() -> None:
+    document = json.loads(openapi(SERVICES, version="1"))
+    listing = document["paths"]["/lamp/api/list-lamps"]["get"]
+    assert [(one["name"], one["in"], one["required"]) for one in listing["parameters"]] == [
+        ("limit", "query", False),
+        ("cursor", "query", False),
+    ]
+    page = resolve(document, listing["responses"]["200"]["content"]["application/json"]["schema"]["$ref"])
+    assert resolve(document, page["properties"]["items"]["items"]["$ref"])["description"] == "A lamp."
+    assert listing["x-who"] == "anyone"
+    assert "security" not in listing
+
+
+def test_a_mutation_tells_its_path_its_body_its_key_and_who_may() -> None:
+    rename = json.loads(openapi(SERVICES, version="1"))["paths"]["/lamp/api/rename-lamp/{lamp_id}"]["put"]
+    assert [(one["name"], one["in"]) for one in rename["parameters"]] == [
+        ("lamp_id", "path"),
+        ("idempotency-key", "header"),
+    ]
+    body = rename["requestBody"]["content"]["application/json"]["schema"]
+    assert list(body["properties"]) == ["title", "note"]
+    assert body["required"] == ["title"]
+    assert rename["x-who"] == ["admin", "seller"]
+    assert rename["security"] == [{"bearer": []}, {"cookie": []}]
+    assert {"401", "403", "404", "409", "422", "429"} <= set(rename["responses"])
+
+
+def test_an_act_without_body_or_answer_has_none() -> None:
+    drop = json.loads(openapi(SERVICES, version="1"))["paths"]["/lamp/api/drop-lamps"]["post"]
+    assert "requestBody" not in drop
+    assert drop["responses"]["204"] == {"description": "Done."}
+
+
+def test_events_tell_who_says_them_and_who_listens() -> None:
+    document = json.loads(asyncapi(SERVICES, [Lit], version="1"))
+    channel = document["channels"]["lamp.lit"]
+    assert (channel["x-publishers"], channel["x-listeners"]) == (["lamp"], ["count"])
+    assert document["operations"]["count.count_lit.lamp.lit"]["action"] == "receive"
+    assert document["operations"]["lamp.publishes.lamp.lit"]["action"] == "send"
+    assert document["components"]["messages"]["Lit"]["x-key"] == "lamp_id"
+
+
+def test_every_reference_leads_somewhere() -> None:
+    for text in (openapi(SERVICES, version="1"), asyncapi(SERVICES, [Lit], version="1")):
+        document = json.loads(text)
+        found = set(references(document))
+        assert found
+        for reference in found:
+            assert resolve(document, reference) is not None
+
+
+def test_the_same_code_gives_the_same_bytes() -> None:
+    assert openapi(SERVICES, version="1") == openapi(SERVICES, version="1")
+    assert asyncapi(SERVICES, [Lit], version="1") == asyncapi(SERVICES, [Lit], version="1")
+
+
+def test_every_problem_of_the_code_is_told_once() -> None:
+    found = problems(Path(nextbuy.__file__).parent)
+    slugs = [one["slug"] for one in found]
+    assert slugs == sorted(set(slugs))
+    assert {"slow-down", "order-unavailable", "body-too-large", "no-such-address", "too-slow", "broken"} <= set(slugs)
+    assert all(400 <= one["status"] < 600 and one["detail"] for one in found)
+    assert "…" not in "".join(slugs)
