@@ -113,18 +113,12 @@ class Market:
         if any(line.product_id not in self.products for line in call.lines):
             raise NotFound("No such product.", slug="no-such-product")
         self._enough(call.lines)
-        return ProductsValidated(
-            [
-                PricedLine(
-                    ln.product_id,
-                    self.products[ln.product_id][0],
-                    "Thing",
-                    ln.quantity,
-                    self.products[ln.product_id][1],
-                )
-                for ln in call.lines
-            ]
-        )
+        return ProductsValidated([self.priced(line) for line in call.lines])
+
+    def priced(self, line: Line) -> PricedLine:
+        """Return a line in product's words."""
+        shop_id, price = self.products[line.product_id]
+        return PricedLine(line.product_id, shop_id, "Thing", line.quantity, price)
 
     def _enough(self, lines: list[Line]) -> None:
         if any(self.stock[line.product_id] < line.quantity for line in lines):
