@@ -197,7 +197,11 @@ async def test_the_products_of_a_shop_that_may_not_offer_yet_are_left_out() -> N
             (503, {"detail": "Try later."}),
             r"The account \S+ was answered with 503 instead of 201: Try later\.",
         ),
-        ("create-shop", (409, {"detail": "The name is taken."}), "The shop .* 409 instead of 201: The name is taken"),
+        (
+            "create-shop",
+            (409, {"detail": "The name is taken."}),
+            r"The shop .* cannot be made \(The name is taken\.\), .* 404 instead of 200: No shop",
+        ),
         ("approve-seller", (401, None), "The approval of .* 401 instead of 200: no reason was given"),
         ("create-product", (422, {"title": "Unreadable"}), "The product .* 422 instead of 201: Unreadable"),
     ],

@@ -139,10 +139,9 @@ class _Seeding:
         offered: dict[str, str] = {}
         state = "pending"
         if status == _CONFLICT:
-            refusal = said
+            why = said.get("detail")
             status, said = await self._ask("GET", "/seller/api/my-shop", None, token)
-            if status != _OK:
-                _expect(what, _CONFLICT, refusal, _CREATED)
+            _expect(f"{what} cannot be made ({why}), and what its seller has", status, said, _OK)
             state = said["seller_status"]
             offered = await self._offered(what, token)
         else:
