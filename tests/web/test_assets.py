@@ -2,7 +2,7 @@
 
 import pytest
 
-from nextbuy.web.assets import PREFIX, addressed
+from nextbuy.web.assets import PREFIX, addressed, slim
 
 TEXTS = {
     "api.js": 'import { csrf } from "./session.js";\n',
@@ -10,6 +10,11 @@ TEXTS = {
     "pages/shop.js": 'import { get } from "../api.js";\n',
     "shop.css": "a { color: red }",
 }
+
+
+def test_what_is_for_a_reader_alone_is_not_sent() -> None:
+    written = '/** Two\n * lines. */\nconst a = 1;\n\n// Why.\nif (a) {\n  b("/* no comment */"); // kept\n}\n'
+    assert slim(written) == 'const a = 1;\nif (a) {\nb("/* no comment */"); // kept\n}\n'
 
 
 def test_a_module_is_reached_at_an_address_of_its_content() -> None:

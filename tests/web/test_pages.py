@@ -10,7 +10,7 @@ import pytest
 from nextbuy.demo import catalogue
 from nextbuy.kit.asgi import Message
 from nextbuy.web.app import knows, page_of, pages, takes_gzip
-from nextbuy.web.assets import read_folder
+from nextbuy.web.assets import addressed, read_folder
 from nextbuy.web.demo_logins import DEMO_LOGINS
 
 APP = pages(demo=False)
@@ -117,10 +117,16 @@ def test_the_demo_logins_are_accounts_of_the_demo_market() -> None:
 
 
 def test_all_that_a_browser_loads_is_small_and_nothing_comes_from_elsewhere() -> None:
-    texts = read_folder(resources.files("nextbuy.web") / "static")
-    assert sum(len(text.encode()) for text in texts.values()) < 80 * 1024
-    for name, text in texts.items():
-        assert not re.search(r"https?://(?!www\.w3\.org/)", text), name
+    assets = addressed(read_folder(resources.files("nextbuy.web") / "static"))
+    assert sum(len(asset.body) for asset in assets.values()) < 80_000
+    for name, asset in assets.items():
+        assert not re.search(rb"https?://(?!www\.w3\.org/)", asset.body), name
+
+
+def test_no_text_in_a_script_goes_over_the_end_of_a_line() -> None:
+    for name, text in read_folder(resources.files("nextbuy.web") / "static").items():
+        code = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
+        assert not [line for line in code.splitlines() if line.count("`") % 2], name
 
 
 def test_no_script_writes_markup() -> None:

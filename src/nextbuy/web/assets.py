@@ -16,6 +16,7 @@ from msgspec import Struct
 PREFIX: Final = "/assets/"
 TYPES: Final = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 
+_ASIDE: Final = re.compile(r"^[ \t]*/\*.*?\*/\n|^[ \t]*//[^\n]*\n|^[ \t]+|^\n", re.MULTILINE | re.DOTALL)
 _IMPORT: Final = re.compile(r'(?<=from ")\.{1,2}/[^"\n]+(?=";)')
 
 
@@ -40,6 +41,14 @@ def read_folder(folder: Traversable, inside: str = "") -> dict[str, str]:
     return texts
 
 
+def slim(text: str) -> str:
+    """Leave out what is there for a reader alone: comments on lines of their own, indentation, empty lines.
+
+    No text in our scripts goes over the end of a line (a test looks), so none can be hurt.
+    """
+    return _ASIDE.sub("", text)
+
+
 def addressed(texts: Mapping[str, str]) -> dict[str, Asset]:
     """Give each file its address, by name.
 
@@ -62,8 +71,8 @@ def addressed(texts: Mapping[str, str]) -> dict[str, Asset]:
             found.update(dict.fromkeys((*imported.imports, imported.name)))
             return imported.path
 
-        text = _IMPORT.sub(address, texts[name]) if name.endswith(".js") else texts[name]
-        body = text.encode()
+        text = slim(texts[name])
+        body = (_IMPORT.sub(address, text) if name.endswith(".js") else text).encode()
         stem, _, kind = name.rpartition(".")
         path = f"{PREFIX}{stem}.{sha256(body).hexdigest()[:12]}.{kind}"
         done[name] = Asset(name, path, body, tuple(found))

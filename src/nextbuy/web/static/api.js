@@ -30,6 +30,13 @@ export function get(path, query = {}, options = {}) {
 /** Do something, once per `key` (an idempotency key) however often it is sent. */
 export const send = (method, path, body, key) => ask(method, path, body, { key });
 
+/** The answer, or null where there is no such thing (or it is not this account's to see). */
+export const found = (answer) =>
+  answer.catch((problem) => {
+    if (problem.status === 404) return null;
+    throw problem;
+  });
+
 async function ask(method, path, body, options) {
   if (isStale()) await refresh();
   try {

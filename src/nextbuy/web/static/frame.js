@@ -2,7 +2,7 @@
 
 import { get, send } from "./api.js";
 import { paying, units, watch } from "./basket.js";
-import { el, fill } from "./dom.js";
+import { announce, el, fill } from "./dom.js";
 import { account, csrf, forget, remember } from "./session.js";
 
 /** Run a page: `render(main)` fills it; what it throws is shown with a way to try again. */
@@ -91,32 +91,45 @@ export function needed(main, role, heading, why) {
   const next = `/sign-in?as=${role}&next=${encodeURIComponent(location.pathname + location.search)}`;
   const kind = { buyer: "a buyer", seller: "a seller", admin: "an admin" };
   const text = who ? `You are signed in as ${who.name}, ${kind[who.role]}. ${why}` : why;
-  fill(main, el("h1", {}, heading), empty(who ? `This is for ${kind[role]}` : "Sign in first", text, linkButton(next, who ? "Use another account" : "Sign in")));
+  alone(main, heading, who ? `This is for ${kind[role]}` : "Sign in first", text, linkButton(next, who ? "Use another account" : "Sign in"));
   return null;
 }
 
-/** A list read page by page: an element that holds `row(item)` for each, and a button for more. */
-export async function paged({ path, query = {}, row, none, list = el("ul", { class: "rows" }) }) {
-  const rest = el("div", { class: "more" });
+/** A page that has only one thing to say. */
+export const alone = (main, heading, ...said) => fill(main, el("h1", {}, heading), empty(...said));
+
+/** The way back from a page: `[address, name]` of each step. */
+export const crumbs = (...steps) => el("nav", { class: "crumbs", "aria-label": "Where you are" }, steps.map(([href, name]) => el("a", { href }, name)));
+
+/** The place of the button that reads on: `read(cursor)` adds to the list, and returns what it added and the next cursor. */
+export function more(place, cursor, read) {
+  const told = el("div", {});
+  const go = async () => {
+    if (button.getAttribute("aria-busy")) return;
+    button.setAttribute("aria-busy", "true");
+    try {
+      const { rows, next } = await read(cursor);
+      rows[0]?.querySelector("a, button")?.focus();
+      announce(`${rows.length} more shown`);
+      more(place, next, read);
+    } catch (error) {
+      button.removeAttribute("aria-busy");
+      if (error.name !== "AbortError") fill(told, notice(error));
+    }
+  };
+  const button = el("button", { type: "button", onclick: go }, "Show more");
+  return fill(place, cursor && [button, told]);
+}
+
+/** A list read page by page: an element that holds `row(item)` for each, or `none`. */
+export async function paged({ path, row, none }) {
+  const list = el("ul", { class: "rows" });
   const read = async (cursor) => {
-    const page = await get(path, { limit: 20, ...query, cursor });
+    const page = await get(path, { limit: 20, cursor });
     const rows = page.items.map((item) => row(item));
     list.append(...rows);
-    fill(rest, page.next_cursor && more(page.next_cursor));
-    return rows;
+    return { rows, next: page.next_cursor };
   };
-  const more = (cursor) => {
-    const told = el("p", {});
-    const go = async () => {
-      try {
-        const [first] = await read(cursor);
-        first?.querySelector("a, button")?.focus();
-      } catch (error) {
-        fill(told, notice(error));
-      }
-    };
-    return [el("button", { type: "button", onclick: go }, "Show more"), told];
-  };
-  const rows = await read();
-  return rows.length ? el("div", {}, list, rest) : none;
+  const { rows, next } = await read();
+  return rows.length ? el("div", {}, list, more(el("div", { class: "more" }), next, read)) : none;
 }

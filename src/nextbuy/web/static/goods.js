@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { el } from "./dom.js";
-import { money, stateOf } from "./words.js";
+import { money, stateOf, when } from "./words.js";
 
 const shops = new Map();
 
@@ -49,6 +49,10 @@ export function badge(status) {
   const [text, look] = stateOf(status);
   return el("span", { class: `badge ${look}` }, text);
 }
+
+/** An order in a list, with its shop where that is not plain. */
+export const orderRow = (order, from) =>
+  el("li", { class: "line order" }, el("a", { href: `/order/${order.id}` }, order.number), from, el("time", { class: "soft", datetime: order.created_at }, when(order.created_at)), badge(order.status), el("strong", {}, money(order.total)));
 
 /** Lines of an order or a session: what, how many, for how much. */
 export const bought = (lines) =>

@@ -1,7 +1,7 @@
 /** `/admin`: what waits for a decision, what happened, and events that could not be applied. */
 
 import { send } from "../api.js";
-import { announce, el, fill, localPath, title } from "../dom.js";
+import { announce, el, fill, title } from "../dom.js";
 import { action, field, form } from "../form.js";
 import { empty, needed, notice, paged, start } from "../frame.js";
 import { badge, picture, shopName } from "../goods.js";
@@ -76,8 +76,20 @@ function seller(one) {
   );
 }
 
+const PAGES = [
+  [/^\/order\/api\/order-details\/([\w-]+)$/, "/order/$1"],
+  [/^\/product\/api\/get-product\/([\w-]+)$/, "/product/$1"],
+  [/^\/admin\/api\/get-pending-(products|sellers)$/, "/admin#$1"],
+];
+
+/** The page that shows what a notification's link, an address of the API, leads to; "" where there is none. */
+function pageOf(link) {
+  const [from, to] = PAGES.find(([pattern]) => pattern.test(link)) ?? [];
+  return from ? link.replace(from, to) : "";
+}
+
 function notification(one) {
-  const link = one.link && localPath(one.link, "");
+  const link = pageOf(one.link);
   return el("li", { class: "note" }, el("p", {}, link ? el("a", { href: link }, one.title) : el("strong", {}, one.title), " ", el("time", { class: "soft", datetime: one.created_at }, when(one.created_at))), el("p", { class: "soft" }, one.message));
 }
 

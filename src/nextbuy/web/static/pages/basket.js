@@ -1,10 +1,10 @@
 /** `/basket`: what is in it, in the server's words, and the way to pay. */
 
-import { attempts, get, send } from "../api.js";
+import { attempts, found, get, send } from "../api.js";
 import { endPaying, lines, MOST_LINES, MOST_UNITS, paying, set, startPaying } from "../basket.js";
 import { announce, el, fill, title } from "../dom.js";
 import { field, form, Wrong } from "../form.js";
-import { empty, linkButton, start } from "../frame.js";
+import { alone, linkButton, start } from "../frame.js";
 import { picture, shopName } from "../goods.js";
 import { account } from "../session.js";
 import { count, money } from "../words.js";
@@ -19,19 +19,14 @@ const ADDRESS = [
 ];
 
 async function productOf({ product_id }) {
-  try {
-    return (await get(`/product/api/get-product/${encodeURIComponent(product_id)}`)).product;
-  } catch (problem) {
-    if (problem.status === 404 || problem.status === 422) return null;
-    throw problem;
-  }
+  return (await found(get(`/product/api/get-product/${encodeURIComponent(product_id)}`)))?.product ?? null;
 }
 
 async function show(main) {
   title("Basket");
   const wanted = lines();
   if (wanted.length === 0) {
-    return fill(main, el("h1", {}, "Basket"), empty("Your basket is empty", "Put something in it, and it waits here for you.", linkButton("/", "See what there is")));
+    return alone(main, "Basket", "Your basket is empty", "Put something in it, and it waits here for you.", linkButton("/", "See what there is"));
   }
   if (!main.querySelector(".checkout")) fill(main, el("h1", {}, "Basket"), el("div", { class: "checkout blank", "aria-hidden": "true" }, el("div", {}, wanted.map(() => el("p", { class: "bar tall" })))));
   const products = await Promise.all(wanted.map(productOf));

@@ -1,8 +1,8 @@
 /** `/order/{id}`: one order, for its buyer, its seller or an admin. */
 
-import { get } from "../api.js";
+import { found, get } from "../api.js";
 import { el, fill, title } from "../dom.js";
-import { empty, linkButton, start } from "../frame.js";
+import { alone, crumbs, linkButton, start } from "../frame.js";
 import { badge, bought, shopName } from "../goods.js";
 import { account } from "../session.js";
 import { money, when } from "../words.js";
@@ -17,19 +17,14 @@ function address(to) {
 start(async (main) => {
   title("Order");
   const who = account();
-  if (!who) return fill(main, el("h1", {}, "Order"), empty("Sign in first", "An order is shown to its buyer and its seller.", linkButton(`/sign-in?next=${encodeURIComponent(location.pathname)}`, "Sign in")));
+  if (!who) return alone(main, "Order", "Sign in first", "An order is shown to its buyer and its seller.", linkButton(`/sign-in?next=${encodeURIComponent(location.pathname)}`, "Sign in"));
   const [back, name] = HOME[who.role];
-  let order;
-  try {
-    ({ order } = await get(`/order/api/order-details/${location.pathname.split("/")[2]}`));
-  } catch (problem) {
-    if (problem.status !== 404) throw problem;
-    return fill(main, el("h1", {}, "Order"), empty("There is no such order", "It belongs to somebody else, or the link is wrong.", linkButton(back, name)));
-  }
+  const order = (await found(get(`/order/api/order-details/${location.pathname.split("/")[2]}`)))?.order;
+  if (!order) return alone(main, "Order", "There is no such order", "It belongs to somebody else, or the link is wrong.", linkButton(back, name));
   title(`Order ${order.number}`);
   return fill(
     main,
-    el("nav", { class: "crumbs", "aria-label": "Where you are" }, el("a", { href: back }, name)),
+    crumbs([back, name]),
     el("h1", {}, `Order ${order.number} `, badge(order.status)),
     el("p", { class: "soft" }, "From ", shopName(order.shop_id), ", ", el("time", { datetime: order.created_at }, when(order.created_at))),
     el("section", { class: "panel" }, bought(order.lines), el("p", { class: "total" }, "Total ", el("strong", {}, money(order.total)))),

@@ -1,9 +1,9 @@
 /** `/product/{slug}`: one product, and the way into the basket. */
 
-import { get } from "../api.js";
+import { found, get } from "../api.js";
 import { has, MOST_UNITS, set } from "../basket.js";
 import { announce, el, fill, title } from "../dom.js";
-import { empty, linkButton, start } from "../frame.js";
+import { alone, crumbs, linkButton, start } from "../frame.js";
 import { badge, picture, scarcity, shop } from "../goods.js";
 import { account } from "../session.js";
 import { capital, money } from "../words.js";
@@ -42,19 +42,16 @@ function buying(product) {
 start(async (main) => {
   const key = location.pathname.split("/")[2];
   fill(main, el("div", { class: "product blank", "aria-hidden": "true" }, el("div", { class: "frame" }), el("div", {}, el("p", { class: "bar" }), el("p", { class: "bar short" }))));
-  let product;
-  try {
-    ({ product } = await get(`/product/api/get-product/${key}`));
-  } catch (problem) {
-    if (problem.status !== 404) throw problem;
+  const product = (await found(get(`/product/api/get-product/${key}`)))?.product;
+  if (!product) {
     title("Not for sale");
-    return fill(main, el("h1", {}, "Not for sale"), empty("This product is not for sale", "It may have been taken back, or the link is wrong.", linkButton("/", "See what there is")));
+    return alone(main, "Not for sale", "This product is not for sale", "It may have been taken back, or the link is wrong.", linkButton("/", "See what there is"));
   }
   title(product.title);
   const seller = await shop(product.shop_id);
   return fill(
     main,
-    el("nav", { class: "crumbs", "aria-label": "Where you are" }, el("a", { href: "/" }, "All products"), el("a", { href: `/?category=${encodeURIComponent(product.category)}` }, capital(product.category))),
+    crumbs(["/", "All products"], [`/?category=${encodeURIComponent(product.category)}`, capital(product.category)]),
     el(
       "article",
       { class: "product" },

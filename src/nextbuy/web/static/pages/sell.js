@@ -1,11 +1,11 @@
 /** `/sell`: a seller's shop: opening it, what it offers and what became of that, its orders. */
 
-import { get, send } from "../api.js";
+import { found, get, send } from "../api.js";
 import { announce, el, fill, title } from "../dom.js";
 import { field, form, Wrong } from "../form.js";
-import { empty, linkButton, needed, paged, start } from "../frame.js";
-import { badge, picture } from "../goods.js";
-import { money, parseAmount, plainAmount, reasonsOf, when } from "../words.js";
+import { empty, needed, paged, start } from "../frame.js";
+import { badge, orderRow, picture } from "../goods.js";
+import { money, parseAmount, plainAmount, reasonsOf } from "../words.js";
 
 const STANDING = {
   pending: "An admin looks at your shop before it opens. You can offer products already; buyers see them as soon as the shop is approved.",
@@ -16,17 +16,12 @@ const STANDING = {
 async function show(main) {
   title("Your shop");
   if (!needed(main, "seller", "Sell on NextBuy", "A seller's account has a shop of its own. Sign in with one, or make one: it takes a minute.")) return;
-  let mine;
-  try {
-    mine = await get("/seller/api/my-shop");
-  } catch (problem) {
-    if (problem.status !== 404) throw problem;
-    return opening(main);
-  }
+  const mine = await found(get("/seller/api/my-shop"));
+  if (!mine) return opening(main);
   const products = el("div", {});
   const list = async () => fill(products, await paged({ path: "/product/api/get-shop-products", row, none: empty("Nothing on the shelf", "Offer your first product with the form on this page.") }));
   await list();
-  const orders = await paged({ path: "/order/api/seller-orders", row: sold, none: empty("No orders yet", "What buyers pay for shows up here.") });
+  const orders = await paged({ path: "/order/api/seller-orders", row: (order) => orderRow(order), none: empty("No orders yet", "What buyers pay for shows up here.") });
   const { shop, seller_status: standing } = mine;
   const offers = standing === "approved" || standing === "pending";
   fill(
@@ -155,8 +150,5 @@ function editing(product, open, changed) {
   );
   return details;
 }
-
-const sold = (order) =>
-  el("li", { class: "line order" }, el("a", { href: `/order/${order.id}` }, order.number), el("time", { class: "soft", datetime: order.created_at }, when(order.created_at)), badge(order.status), el("strong", {}, money(order.total)));
 
 start(show);

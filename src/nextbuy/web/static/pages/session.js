@@ -1,9 +1,9 @@
 /** `/session/{id}`: back from the payment page; waits for what became of the payment. */
 
-import { get } from "../api.js";
+import { found, get } from "../api.js";
 import { endPaying, paying } from "../basket.js";
 import { announce, el, fill, title } from "../dom.js";
-import { empty, linkButton, needed, notice, start } from "../frame.js";
+import { alone, linkButton, needed, notice, start } from "../frame.js";
 import { badge, bought, shopName } from "../goods.js";
 import { money } from "../words.js";
 
@@ -34,22 +34,17 @@ async function show(main) {
     el("h1", {}, "Waiting for the payment"),
     el("div", { class: "empty" }, el("p", { class: "wheel", role: "status" }, "This page goes on by itself as soon as the payment is confirmed."), mine && el("p", { class: "row" }, linkButton(mine.payment_url, "Back to the payment page", "quiet"))),
   );
-  let session;
-  try {
-    session = await outcome();
-  } catch (problem) {
-    if (problem.status !== 404) throw problem;
-    return fill(main, el("h1", {}, "Payment"), empty("There is no such payment", "It belongs to another account, or the link is wrong.", linkButton("/orders", "Your orders")));
-  }
+  const session = await found(outcome());
+  if (!session) return alone(main, "Payment", "There is no such payment", "It belongs to another account, or the link is wrong.", linkButton("/orders", "Your orders"));
   if (session.status === "open") {
-    return fill(main, el("h1", {}, "Not paid yet"), empty("No payment has come", "The goods are held for you until the payment page closes.", mine && linkButton(mine.payment_url, "Go to the payment page"), el("button", { type: "button", onclick: () => show(main) }, "Look again")));
+    return alone(main, "Not paid yet", "No payment has come", "The goods are held for you until the payment page closes.", mine && linkButton(mine.payment_url, "Go to the payment page"), el("button", { type: "button", onclick: () => show(main) }, "Look again"));
   }
   if (mine) endPaying({ bought: session.status === "paid" });
   if (session.status === "paid") return thanks(main, session);
   const [heading, text] = ENDS[session.status] ?? ["The payment has ended", "Nothing was bought."];
   announce(heading);
   title(heading);
-  return fill(main, el("h1", {}, heading), empty("Nothing was bought", text, linkButton("/basket", "Back to the basket")));
+  return alone(main, heading, "Nothing was bought", text, linkButton("/basket", "Back to the basket"));
 }
 
 const ENDS = {

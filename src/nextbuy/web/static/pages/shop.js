@@ -2,7 +2,7 @@
 
 import { get } from "../api.js";
 import { announce, el, fill, title } from "../dom.js";
-import { empty, linkButton, notice, start } from "../frame.js";
+import { empty, linkButton, more, notice, start } from "../frame.js";
 import { blank, card } from "../goods.js";
 import { capital, count } from "../words.js";
 
@@ -62,7 +62,12 @@ async function show() {
     if (signal.aborted) return;
     fill(grid, page.items.length ? page.items.map(card) : el("li", { class: "alone" }, nothing(wanted)));
     announce(page.items.length ? `${name}: ${count(page.items.length, "product")} shown` : "Nothing found");
-    drawMore(page.next_cursor, wanted, signal);
+    more(rest, page.next_cursor, async (cursor) => {
+      const { items, next_cursor: next } = await ask(wanted, cursor, signal);
+      const rows = items.map(card);
+      grid.append(...rows);
+      return { rows, next };
+    });
   } catch (error) {
     if (error.name !== "AbortError") fill(grid, el("li", { class: "alone" }, notice(error, show)));
   } finally {
@@ -74,28 +79,6 @@ function nothing({ q, category }) {
   if (q) return empty("Nothing found", "No product has these words. Try fewer or other words.", linkButton("/", "See everything", "quiet"));
   if (category) return empty("Nothing here", `There is nothing for sale in “${category}” now.`, linkButton("/", "See everything", "quiet"));
   return empty("The shelves are empty", "Nobody offers anything yet. Open a shop and be the first.", linkButton("/sell", "Open a shop"));
-}
-
-function drawMore(cursor, wanted, signal) {
-  if (!cursor) return fill(rest);
-  const told = el("div", {});
-  const onclick = async (event) => {
-    const button = event.currentTarget;
-    if (button.getAttribute("aria-busy")) return;
-    button.setAttribute("aria-busy", "true");
-    try {
-      const page = await ask(wanted, cursor, signal);
-      const cards = page.items.map(card);
-      grid.append(...cards);
-      cards[0]?.querySelector("a").focus();
-      announce(`${count(cards.length, "more product")} shown`);
-      drawMore(page.next_cursor, wanted, signal);
-    } catch (error) {
-      button.removeAttribute("aria-busy");
-      if (error.name !== "AbortError") fill(told, notice(error));
-    }
-  };
-  return fill(rest, el("button", { type: "button", onclick }, "Show more"), told);
 }
 
 function drawChips({ q, category, sort }) {
