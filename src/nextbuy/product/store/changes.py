@@ -16,7 +16,7 @@ _SINCE: Final = (
     "changed_in >= pg_snapshot_xmin($1::text::pg_snapshot)"
     " AND NOT pg_visible_in_snapshot(changed_in, $1::text::pg_snapshot)"
 )
-_CHANGES: Final = f"""
+CHANGES: Final = f"""
 SELECT pg_current_snapshot()::text AS snapshot, product_id, shop_id
   FROM (SELECT) AS always LEFT JOIN (
     (SELECT id AS product_id, NULL::uuid AS shop_id FROM products WHERE {_SINCE} LIMIT {MOST + 1})
@@ -41,7 +41,7 @@ async def look(reader: Reader, since: str | None) -> Look:
     """Return what was committed that the snapshot `since` did not show; everything where there is none."""
     if since is None:
         return Look(await reader.fetchval("SELECT pg_current_snapshot()::text"), set(), set(), all=True)
-    rows = await reader.fetch(_CHANGES, since)
+    rows = await reader.fetch(CHANGES, since)
     return Look(
         rows[0]["snapshot"],
         {row["product_id"] for row in rows if row["product_id"] is not None},

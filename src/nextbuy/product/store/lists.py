@@ -33,7 +33,7 @@ SELECT {COLUMNS} FROM products p
  WHERE p.seller_id = $1 AND ($3::timestamptz IS NULL OR (p.created_at, p.id) < ($3, $4::uuid))
  ORDER BY p.created_at DESC, p.id DESC LIMIT $2
 """  # noqa: S608
-_SEARCH: Final = f"""
+SEARCH: Final = f"""
 WITH asked AS MATERIALIZED (SELECT websearch_to_tsquery('english', $1) && to_tsquery('english', $2) AS words),
 found AS (
     -- Looking into whole texts begins only where the titles have not given enough.
@@ -71,7 +71,7 @@ def _for_sale(sort: Sort, *, by_category: bool, goes_on: bool) -> str:
     )
 
 
-_FOR_SALE: Final = {
+FOR_SALE_BY: Final = {
     (sort, by_category, goes_on): _for_sale(sort, by_category=by_category, goes_on=goes_on)
     for sort in _ORDERS
     for by_category in (False, True)
@@ -106,7 +106,7 @@ async def for_sale(
     if cursor is not None:
         after = _moment(cursor) if column == "created_at" else decode_cursor(cursor, int, UUID)
     filters = () if category is None else (category,)
-    sql = _FOR_SALE[sort, category is not None, cursor is not None]
+    sql = FOR_SALE_BY[sort, category is not None, cursor is not None]
     rows = await reader.fetch(sql, limit + 1, *filters, *after)
     return Page([product_of(row) for row in rows[:limit]], _more(rows, limit, column))
 
@@ -114,7 +114,7 @@ async def for_sale(
 async def found(reader: Reader, words: str, beginning: str, *, limit: int, cursor: str | None) -> Page[Product]:
     """Return products for sale with these words and one that begins so; what is in stock first, best first."""
     rank, product_id = (None, None) if cursor is None else decode_cursor(cursor, int, UUID)
-    rows = await reader.fetch(_SEARCH, words, f"{beginning}:*" if beginning else "", limit + 1, rank, product_id)
+    rows = await reader.fetch(SEARCH, words, f"{beginning}:*" if beginning else "", limit + 1, rank, product_id)
     return Page([product_of(row) for row in rows[:limit]], _more(rows, limit, "rank"))
 
 

@@ -17,7 +17,7 @@ COLUMNS: Final = (
     " p.shop_id, p.moderation, p.created_at, p.seller_id, p.held, p.sold"
 )
 FOR_SALE: Final = "products p JOIN shops s ON s.shop_id = p.shop_id AND s.status = 'approved' AND p.status = 'active'"
-_WORDS: Final = (
+WORDS: Final = (
     "setweight(to_tsvector('english', {title}), 'A')"
     " || setweight(to_tsvector('english', array_to_string({tags}, ' ') || ' ' || {category}), 'B')"
     " || setweight(to_tsvector('english', {description}), 'C')"
@@ -27,7 +27,7 @@ _INSERT: Final = f"""
 INSERT INTO products (id, shop_id, seller_id, slug, title, description, category, price_amount, currency, stock, tags,
                       status, moderation, judged_amount, search)
 VALUES ($1, $2, $3, $4, $5::text, $6::text, $7::text, $8, $9, $10, $11::text[], $12, $13, $8,
-        {_WORDS.format(title="$5::text", tags="$11::text[]", category="$7::text", description="$6::text")})
+        {WORDS.format(title="$5::text", tags="$11::text[]", category="$7::text", description="$6::text")})
 ON CONFLICT (slug) DO NOTHING
 RETURNING created_at
 """  # noqa: S608  made of constants, as all below
@@ -35,7 +35,7 @@ _UPDATE: Final = f"""
 UPDATE products
    SET title = $2::text, description = $3::text, category = $4::text, price_amount = $5, currency = $6, stock = $7,
        tags = $8::text[], status = $9, moderation = $10, changed_in = pg_current_xact_id(),
-       search = {_WORDS.format(title="$2::text", tags="$8::text[]", category="$4::text", description="$3::text")}
+       search = {WORDS.format(title="$2::text", tags="$8::text[]", category="$4::text", description="$3::text")}
  WHERE id = $1
 """  # noqa: S608  made of constants
 _DECIDE: Final = """

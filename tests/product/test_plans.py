@@ -1,0 +1,84 @@
+"""With ten thousand products each list and search reads through an index, and so does the look for changes."""
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from nextbuy.kit.database import Database
+from nextbuy.product.store import changes, lists, products
+
+SQL_OF_10_000 = f"""
+WITH words AS (
+    SELECT string_to_array('copper steel kettle mug bowl oak pine lamp garden saddle chain book', ' ') AS w
+)
+INSERT INTO products (id, shop_id, seller_id, slug, stock, price_amount, currency, judged_amount, status, category,
+                      tags, title, description, moderation, created_at, search)
+SELECT uuidv7(), shop_id, shop_id, 'slug-' || n, 5, 100 + n * 7919 % 100000, 'USD', 1, 'active',
+       (ARRAY['Kitchen', 'Garden', 'Books'])[1 + n % 3], '{{}}', title, title,
+       '{{"score": 1, "decision": "active", "reasons": []}}', now() - make_interval(secs => n),
+       {products.WORDS.format(title="title", tags="ARRAY['x']", category="'y'", description="title || n")}
+  FROM (SELECT n, w[1 + n % 12] || ' ' || w[1 + n / 12 % 12] || ' item' || n % 500 AS title,
+               (SELECT shop_id FROM shops) AS shop_id
+          FROM generate_series(1, 10000) AS n, words) AS made
+"""
+
+
+@pytest.fixture
+async def crowded(open_database: Callable[[str], Awaitable[Database]]) -> Database:
+    """Ten thousand products of one approved shop."""
+    database = await open_database("product")
+    await database.execute(
+        "INSERT INTO shops (shop_id, seller_id, name, status, version) VALUES (uuidv7(), uuidv7(), 'x', 'approved', 1)"
+    )
+    await database.execute(SQL_OF_10_000)
+    await database.execute("ANALYZE")
+    return database
+
+
+async def plan(database: Database, sql: str, types: str, values: str) -> str:
+    async with database.transaction() as tx:
+        # As it is planned for all values alike, which is what a prepared statement comes to.
+        await tx.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+        await tx.execute(f"PREPARE asked ({types}) AS {sql}")
+        rows = await tx.fetch(f"EXPLAIN EXECUTE asked ({values})")
+        await tx.execute("DEALLOCATE asked")
+    return "\n".join(row[0] for row in rows)
+
+
+async def test_every_list_walks_its_index_and_sorts_nothing(crowded: Database) -> None:
+    for (sort, by_category, goes_on), sql in lists.FOR_SALE_BY.items():
+        after = ("timestamptz", "now()") if sort == "latest" else ("bigint", "50000")
+        types = ["int", *(["text"] if by_category else []), *([after[0], "uuid"] if goes_on else [])]
+        values = ["21", *(["'kitchen'"] if by_category else []), *([after[1], "uuidv7()"] if goes_on else [])]
+        found = await plan(crowded, sql, ", ".join(types), ", ".join(values))
+        index = "latest" if sort == "latest" else "by_price"
+        assert f"products_{index}{'_of_category' if by_category else ''} " in found, found
+        assert "Seq Scan on products" not in found, found
+        assert "Sort" not in found, found
+
+
+async def test_search_finds_through_both_word_indexes(crowded: Database) -> None:
+    found = await plan(crowded, lists.SEARCH, "text, text, int, bigint, uuid", "'copper', 'kett:*', 21, NULL, NULL")
+    assert "products_by_words_of_title" in found
+    assert "products_by_words " in found, found
+    assert "Seq Scan on products" not in found, found
+
+
+async def test_looking_for_changes_reads_the_changes_alone(crowded: Database) -> None:
+    snapshot = (await changes.look(crowded, None)).snapshot
+    found = await plan(crowded, changes.CHANGES, "text", f"'{snapshot}'")
+    assert "products_by_change" in found, found
+    assert "Seq Scan on products" not in found, found
+
+
+async def test_a_page_among_ten_thousand_is_whole_and_a_search_ranks_a_bounded_number(crowded: Database) -> None:
+    first = await lists.for_sale(crowded, "latest", None, limit=20, cursor=None)
+    assert len(first.items) == 20
+    count, cursor = 0, None
+    while True:
+        page = await lists.found(crowded, "", "copp", limit=100, cursor=cursor)
+        count += len(page.items)
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    assert 0 < count <= lists.CANDIDATES
