@@ -96,7 +96,7 @@ async def test_the_same_basket_under_the_same_key_is_one_session(market: Market,
     assert len(market.held) == 1
 
 
-ID = str(new_id())
+ID = "0192f0c1-2345-7abc-8def-0123456789ab"
 LINE = {"product_id": ID, "quantity": 1}
 
 

@@ -4,6 +4,8 @@ import asyncio
 import json
 from datetime import timedelta
 
+import pytest
+
 from nextbuy.simulator.deliver_webhooks import deliver_webhooks
 from nextbuy.simulator.deps import Deps
 from tests.simulator.conftest import TRACE, Shop, Turning
@@ -19,9 +21,8 @@ async def all_delivered(simulator: Deps) -> bool:
     return await undelivered(simulator) == 0
 
 
-async def test_a_payment_is_told_signed_and_within_its_trace(
-    simulator: Deps, shop: Shop, payment_id: str, delivering: None
-) -> None:
+@pytest.mark.usefixtures("delivering")
+async def test_a_payment_is_told_signed_and_within_its_trace(simulator: Deps, shop: Shop, payment_id: str) -> None:
     await by_json(simulator, payment_id, GOOD)
     await until(lambda: len(shop.taken) == 1, "the webhook is taken")
     event = json.loads(shop.taken[0])
@@ -32,9 +33,8 @@ async def test_a_payment_is_told_signed_and_within_its_trace(
     await until(lambda: all_delivered(simulator), "it is known to be taken")
 
 
-async def test_it_is_sent_again_until_it_is_taken_and_then_no_more(
-    simulator: Deps, shop: Shop, payment_id: str, delivering: None
-) -> None:
+@pytest.mark.usefixtures("delivering")
+async def test_it_is_sent_again_until_it_is_taken_then_no_more(simulator: Deps, shop: Shop, payment_id: str) -> None:
     shop.refuses = 4
     await by_json(simulator, payment_id, BAD)
     await until(lambda: all_delivered(simulator), "it is taken at last")
@@ -62,9 +62,8 @@ async def test_two_processes_send_a_webhook_once(simulator: Deps, shop: Shop, pa
     assert shop.tries == 1
 
 
-async def test_after_three_days_it_is_given_up(
-    simulator: Deps, shop: Shop, payment_id: str, clock: Turning, delivering: None
-) -> None:
+@pytest.mark.usefixtures("delivering")
+async def test_after_three_days_it_is_given_up(simulator: Deps, shop: Shop, payment_id: str, clock: Turning) -> None:
     shop.refuses = 1_000
     await by_json(simulator, payment_id, GOOD)
     await until(lambda: shop.tries > 0, "it is tried")

@@ -16,8 +16,8 @@ from nextbuy.kit.web import Caller
 from nextbuy.kit.wire import Answer, Request, encode
 from nextbuy.simulator import store
 from nextbuy.simulator.deps import Deps
+from nextbuy.simulator.hosted_page import page
 from nextbuy.simulator.model import Outcome, Payment, final, known_id, no_such_payment, outcome_of, told
-from nextbuy.simulator.page import page
 
 _FORM: Final = "application/x-www-form-urlencoded"
 _MOST_FIELDS: Final = 10
@@ -30,11 +30,10 @@ class Card(Struct, frozen=True):
 
 
 class Paid(Struct, frozen=True):
-    """What came of it, and where to go on."""
+    """What came of it."""
 
     status: Outcome
     payment_id: str
-    return_url: str
 
 
 async def pay(simulator: Deps, caller: Caller, request: Request) -> Answer:  # noqa: ARG001
@@ -61,7 +60,7 @@ async def pay(simulator: Deps, caller: Caller, request: Request) -> Answer:  # n
         return page(payment, status, home=home, code=error.status, error=error.detail, typed=card[:30])
     if from_form:
         return Answer(303, headers=[("location", f"{simulator.settings.public_url}{request.path}")])
-    return Answer(200, encode(Paid(outcome, payment.id, home)))
+    return Answer(200, encode(Paid(outcome, payment.id)))
 
 
 async def _decide(simulator: Deps, payment: Payment, card: str) -> Outcome:

@@ -5,8 +5,8 @@ from nextbuy.kit.web import Caller
 from nextbuy.kit.wire import Answer, Request
 from nextbuy.simulator import store
 from nextbuy.simulator.deps import Deps
+from nextbuy.simulator.hosted_page import page
 from nextbuy.simulator.model import known_id
-from nextbuy.simulator.page import page
 
 
 async def payment_page(simulator: Deps, caller: Caller, request: Request) -> Answer:  # noqa: ARG001
