@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Final
 
 from nextbuy.contracts.errors import AppError, Broken, NotAcceptedMethod, NotFound
@@ -68,8 +68,8 @@ class Gateway:
     ) -> None:
         """Lead to `targets`, by service name; `fallback` answers what is no address of theirs or of the gateway's own.
 
-        `documents` make `/openapi.json` and `/asyncapi.json`, by path, when first asked for. `limit` is how many seconds a
-        service has for an answer.
+        `documents` make `/openapi.json` and `/asyncapi.json`, by path, once they are asked for. `limit` is how many
+        seconds a service has for an answer.
         """
         self._targets = targets
         self._addresses = Addresses(targets)
@@ -90,16 +90,13 @@ class Gateway:
         if self._limiter is not None:
             await self._limiter.close()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        if scope["type"] != "http":
-            return
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[None, None, None]:
+        """Answer one request; nothing but HTTP is served here."""
         raw_path: bytes = scope["raw_path"]
         service = self._addresses.service(raw_path) if len(raw_path) <= PATH_LIMIT else None
         if service is not None:
-            await self._api(service, raw_path.decode(), scope, receive, send)
-        else:
-            await self._other(raw_path, scope, receive, send)
+            return self._api(service, raw_path.decode(), scope, receive, send)
+        return self._other(raw_path, scope, receive, send)
 
     async def _api(self, service: str, path: str, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()

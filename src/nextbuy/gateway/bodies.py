@@ -18,7 +18,7 @@ class ClientBody:
         self._limit = limit
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        """Give the pieces; what ends them too early is also kept as `failure`, since a client may wrap what is raised."""
+        """Give the pieces; what ends them too early is also kept as `failure`: a client may wrap what is raised."""
         try:
             read, ends = 0, time.monotonic() + BODY_SECONDS
             more = True

@@ -6,47 +6,49 @@ to one. Here one timer looks through the requests under way ten times a second, 
 
 import asyncio
 import time
-from collections.abc import Awaitable
-from typing import Final, TypeVar
+from typing import Any, Final
 
-Result = TypeVar("Result")
 _LOOK: Final = 0.1
 
-
-class Passed(Exception):
-    """The deadline passed; what was waited for has been cancelled."""
+Task = asyncio.Task[Any]
 
 
 class Deadlines:
-    """The deadlines of one process: each is kept within a tenth of a second."""
+    """The deadlines of one process: each is kept within a tenth of a second.
+
+    For each request::
+
+    deadlines.enter(task, seconds)
+    try:
+        await something
+    except asyncio.CancelledError:
+        if deadlines.passed(task): ...  # it took too long
+        raise
+    finally:
+        deadlines.leave(task)
+    """
 
     def __init__(self) -> None:
-        self._due: dict[asyncio.Task[object], float] = {}
-        self._passed: set[asyncio.Task[object]] = set()
+        self._due: dict[Task, float] = {}
+        self._passed: set[Task] = set()
         self._timer: asyncio.TimerHandle | None = None
 
-    async def keep(self, awaitable: Awaitable[Result], seconds: float) -> Result:
-        """Wait for `awaitable`, in the task that asks.
-
-        Raises:
-            Passed: it took longer.
-        """
-        task = asyncio.current_task()
-        if task is None:
-            message = "deadlines are for tasks"
-            raise RuntimeError(message)
+    def enter(self, task: Task, seconds: float) -> None:
+        """Cancel `task` unless it leaves within so many seconds."""
         self._due[task] = time.monotonic() + seconds
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(_LOOK, self._look)
-        try:
-            return await awaitable
-        except asyncio.CancelledError:
-            # Ours only where nobody else wants the task to end as well.
-            if task in self._passed and task.uncancel() == 0:
-                raise Passed from None
-            raise
-        finally:
-            self._due.pop(task, None)
+            self._timer = task.get_loop().call_later(_LOOK, self._look)
+
+    def passed(self, task: Task) -> bool:
+        """Tell whether the cancellation that just came is of a deadline alone, and take it back where it is."""
+        if task not in self._passed:
+            return False
+        self._passed.discard(task)
+        return task.uncancel() == 0
+
+    def leave(self, task: Task) -> None:
+        """Let the task be."""
+        if self._due.pop(task, None) is None:
             self._passed.discard(task)
 
     def _look(self) -> None:

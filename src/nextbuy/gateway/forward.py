@@ -10,9 +10,10 @@ import msgspec
 from msgspec import Struct
 
 from nextbuy.contracts.errors import AppError, BreakerOpen, DeadlinePassed, Unavailable
-from nextbuy.gateway.deadlines import Deadlines, Passed
+from nextbuy.gateway.deadlines import Deadlines
 from nextbuy.gateway.targets import Incoming, Target
-from nextbuy.kit.breaker import Breaker, Open
+from nextbuy.kit.asgi import Disconnected
+from nextbuy.kit.breaker import Breaker, Open, Permit
 from nextbuy.kit.retry import RetryBudget, backoff
 from nextbuy.kit.telemetry import Journal, Trace
 from nextbuy.kit.wire import DEADLINE, PROBLEM, Answer, Request
@@ -75,22 +76,40 @@ class Forwarder:
     async def _attempt(
         self, service: str, request: Request, body: Incoming | None, trace: Trace, name: str, attempt: int
     ) -> Answer:
+        """Make one attempt, and write its line."""
         began = time.perf_counter()
         span = trace.child()
+        headers = cast("dict[str, str]", request.headers)
+        headers["traceparent"] = span.traceparent
+        headers[DEADLINE] = self._limit_header
         outcome, status = "ok", 0
+        permit: Permit | None = None
+        task = cast("asyncio.Task[object]", asyncio.current_task())
         try:
-            answer = await self._exchange(service, request, body, span)
+            permit = self._breakers[service].admit()
+            self._deadlines.enter(task, self._limit + GRACE)
+            answer = await self._targets[service].deliver(request, body)
             status = answer.status
             if status >= 400:  # noqa: PLR2004
                 outcome = slug_of(answer)
+            if status < 500 or _says_what_it_lacks(answer):  # noqa: PLR2004
+                permit.success()
+            else:
+                permit.failure()
             return answer
-        except AppError as error:
-            outcome, status = error.slug, error.status
-            raise
         except BaseException as error:
-            outcome = "cancelled" if isinstance(error, asyncio.CancelledError) else "broken"
-            raise
+            told = self._told(error, service, task)
+            if permit is not None and isinstance(told, Exception) and not _is_the_clients(told):
+                permit.failure()
+            outcome = told.slug if isinstance(told, AppError) else type(told).__name__
+            status = told.status if isinstance(told, AppError) else 0
+            if told is error:
+                raise
+            raise told from None
         finally:
+            self._deadlines.leave(task)
+            if permit is not None:
+                permit.abandon()
             self._journal.interaction(
                 "forward",
                 "gateway",
@@ -103,39 +122,20 @@ class Forwarder:
                 attempt=attempt,
             )
 
-    async def _exchange(self, service: str, request: Request, body: Incoming | None, span: Trace) -> Answer:
-        try:
-            permit = self._breakers[service].admit()
-        except Open as error:
-            raise BreakerOpen(
+    def _told(self, error: BaseException, service: str, task: "asyncio.Task[object]") -> BaseException:
+        """Return the error that is told of one that came up."""
+        if isinstance(error, Open):
+            return BreakerOpen(
                 f"The {service} service failed too often just now; try again later.", retry_after=error.retry_after
-            ) from None
-        headers = cast("dict[str, str]", request.headers)
-        headers["traceparent"] = span.traceparent
-        headers[DEADLINE] = self._limit_header
-        try:
-            answer = await self._deadlines.keep(self._targets[service].deliver(request, body), self._limit + GRACE)
-        except Passed:
-            permit.failure()
-            raise DeadlinePassed(f"The {service} service did not answer in time; try again.", retry_after=1) from None
-        except Unavailable:
-            permit.failure()
-            raise
-        except AppError:
-            # What the client sent could not be read: that tells nothing of the service.
-            permit.abandon()
-            raise
-        except Exception:
-            permit.failure()
-            raise
-        except BaseException:
-            permit.abandon()
-            raise
-        if answer.status < 500 or _says_what_it_lacks(answer):  # noqa: PLR2004
-            permit.success()
-        else:
-            permit.failure()
-        return answer
+            )
+        if isinstance(error, asyncio.CancelledError) and self._deadlines.passed(task):
+            return DeadlinePassed(f"The {service} service did not answer in time; try again.", retry_after=1)
+        return error
+
+
+def _is_the_clients(error: Exception) -> bool:
+    """Tell whether it was the client that failed: its body was too long or too slow, or it went away."""
+    return isinstance(error, Disconnected) or (isinstance(error, AppError) and not isinstance(error, Unavailable))
 
 
 def _says_what_it_lacks(answer: Answer) -> bool:

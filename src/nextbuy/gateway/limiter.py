@@ -1,8 +1,8 @@
 """Rate limits that several gateways share through Redis, and that each keeps alone while Redis is away.
 
 Tokens are taken from Redis in small batches and spent here, so most requests ask nobody. The bucket in Redis is one
-number, the moment at which it will be full again (the generic cell rate algorithm), changed by one script on the clock of
-Redis.
+number, the moment at which it will be full again (the generic cell rate algorithm), changed by one script on the clock
+of Redis.
 """
 
 import asyncio

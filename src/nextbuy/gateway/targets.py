@@ -1,7 +1,7 @@
 """Where a service is: in this process, or behind a pool of kept connections. Either is asked in the same way."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final, Protocol
 
 import aiohttp
@@ -45,7 +45,7 @@ class Target(Protocol):
     streams: bool
     """Does it take a request body that is still on its way?"""
 
-    async def deliver(self, request: Request, body: Incoming | None) -> Answer:
+    def deliver(self, request: Request, body: Incoming | None) -> Awaitable[Answer]:
         """Carry a request, and its body where that is not in the request already; return the answer.
 
         Raises:
@@ -68,12 +68,12 @@ class Here:
         self._name = name
         self._handler = handler
 
-    async def deliver(self, request: Request, body: Incoming | None) -> Answer:  # noqa: ARG002 (it is in the request)
+    def deliver(self, request: Request, body: Incoming | None) -> Awaitable[Answer]:  # noqa: ARG002 (it is in the request)
         """Run the service's handler."""
         handle = self._handler()
         if handle is None:
             raise unreachable(self._name)
-        return await handle(request)
+        return handle(request)
 
     async def close(self) -> None:
         """Nothing is held."""

@@ -9,7 +9,8 @@ from nextbuy.kit.service import Service
 
 _ABOUT: Final = (
     "Events that have happened, each published once through the outbox of its service, delivered at least once, in "
-    "order per key, and applied once. On the bus an event is the data of an envelope with the attributes of CloudEvents 1.0."
+    "order per key, and applied once. On the bus an event is the data of an envelope with the attributes of "
+    "CloudEvents 1.0."
 )
 _ENVELOPE: Final[Json] = {
     "type": "object",

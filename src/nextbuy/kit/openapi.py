@@ -21,8 +21,8 @@ REFERENCE: Final = "#/components/schemas/{name}"
 _READS: Final = frozenset({"GET", "HEAD"})
 _ABOUT: Final = (
     "Everything goes through the gateway. Money is in integer minor units with a currency; ids are UUIDv7; times are "
-    "RFC 3339 in UTC; lists are read on by cursor. Errors are problem documents (RFC 9457). A mutation takes an Idempotency-Key, "
-    "and gives the same answer again to the same key."
+    "RFC 3339 in UTC; lists are read on by cursor. Errors are problem documents (RFC 9457). A mutation takes an "
+    "Idempotency-Key, and gives the same answer again to the same key."
 )
 _SECURITY: Final[Json] = {
     "bearer": {

@@ -128,8 +128,8 @@ class _Protocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        # Headers that are not yet whole are in the parser, which has no bound of its own. The piece that a head begins in
-        # is not counted, for it may hold other requests before; pieces are bounded, and what came whole is the
+        # Headers that are not yet whole are in the parser, which has no bound of its own. The piece that a head begins
+        # in is not counted, for it may hold other requests before; pieces are bounded, and what came whole is the
         # application's to bound.
         if self._head_since is None:
             return
