@@ -1,0 +1,76 @@
+"""The ceiling of the reads: the same server as ours, with no application, which says the same bytes to whoever asks.
+
+Run as a program: takes a job as JSON on standard input, prints its port, and serves until it is ended.
+"""
+
+import asyncio
+import base64
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+import msgspec
+import uvloop
+from msgspec import Struct
+
+from bench.machine import SERVER_CORE, pin
+from bench.programs import running
+from nextbuy.kit.asgi import App, Receive, Scope, Send
+from nextbuy.kit.server import listen, serving
+
+_OF_THE_SERVER: Final = frozenset({"date", "server", "connection"})
+
+
+class Job(Struct):
+    """What to say: headers and body (base64)."""
+
+    headers: list[tuple[str, str]]
+    body: str
+
+
+def job_of(head: bytes, body: bytes) -> Job:
+    """Return what is to be said so that an answer of ours is said again, but for what the server itself adds."""
+    pairs = [line.partition(":") for line in head.decode("latin-1").split("\r\n")[1:] if line]
+    headers = [(name, value.strip()) for name, _, value in pairs if name.lower() not in _OF_THE_SERVER]
+    return Job(headers, base64.b64encode(body).decode())
+
+
+def app_of(job: Job) -> App:
+    """Return the application that is none."""
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in job.headers]
+    body = base64.b64decode(job.body)
+    begin = {"type": "http.response.start", "status": 200, "headers": headers}
+    rest = {"type": "http.response.body", "body": body}
+
+    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send(begin)
+        await send(rest)
+
+    return app
+
+
+@asynccontextmanager
+async def ceiling(head: bytes, body: bytes) -> AsyncIterator[int]:
+    """Serve an answer of ours, on the server's core, for as long as the context lasts; gives the port."""
+    async with running([sys.executable, "-m", "bench.ceiling"]) as process:
+        if process.stdin is None or process.stdout is None:
+            raise RuntimeError
+        process.stdin.write(msgspec.json.encode(job_of(head, body)))
+        process.stdin.close()
+        yield int(await asyncio.wait_for(process.stdout.readline(), 15))
+
+
+async def _main() -> None:
+    job = msgspec.json.decode(sys.stdin.buffer.read(), type=Job)
+    pin(0, SERVER_CORE)
+    listener = listen("127.0.0.1", 0)
+    async with serving(app_of(job), listener):
+        sys.stdout.write(f"{listener.getsockname()[1]}\n")
+        sys.stdout.flush()
+        await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_main())

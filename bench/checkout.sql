@@ -1,0 +1,117 @@
+-- One checkout, as auth, product, seller, order and the simulator write it: the same statements in the same transactions, on tables of the
+-- same shape. What follows in the background (relay, notifications, figures) is left out, so the ceiling is higher than the work is.
+\set a random(0, :products - 1)
+\set b (:a + 5 * random(0, :products / 5 - 1) + random(1, 4)) % :products
+\set n random(1, :buyers)
+\set q random(1, 3)
+\set r random(1, 3)
+
+-- auth: ValidateUser
+SELECT a.id, a.email, a.name, a.role, a.status, s.ended_at
+  FROM auth.sessions s JOIN auth.accounts a ON a.id = s.account_id WHERE s.id = {buyer};
+
+-- product: ValidateProducts
+SELECT p.id, p.shop_id, p.title, p.price_amount, p.currency, p.stock
+  FROM product.products p JOIN product.shops s ON s.shop_id = p.shop_id AND s.status = 'approved' AND p.status = 'active'
+ WHERE p.id = ANY(ARRAY[{a}, {b}]);
+
+-- seller: GetShops
+SELECT id, name, slug, bio, category, status, seller_id, version FROM seller.shops WHERE id = ANY(ARRAY[{shop_a}, {shop_b}]);
+
+-- order: the session is written down
+INSERT INTO orders.sessions (id, buyer_id, status, total, currency, lines, address, expires_at, ends_at, traceparent, correlation_id)
+VALUES (uuidv7(), {buyer}, 'opening', 12345, 'USD', '{lines}', '{address}', now() + interval '30 min', now() + interval '1 min',
+        '{traceparent}', '{correlation}')
+RETURNING id AS sid, uuidv7() AS o1, uuidv7() AS o2, 'pay_' || md5(id::text) AS pay \gset
+
+-- product: HoldStock
+WITH locked AS MATERIALIZED (
+    SELECT p.id, p.title, p.stock, w.quantity
+      FROM unnest(ARRAY[{a}, {b}], ARRAY[:q, :r]::int[]) AS w (product_id, quantity)
+      JOIN product.products p ON p.id = w.product_id AND p.status = 'active'
+     ORDER BY p.id
+       FOR NO KEY UPDATE OF p
+), session AS (
+    INSERT INTO product.stock_sessions (session_id, state, product_ids, quantities, expires_at)
+    SELECT :sid::uuid, 'held', ARRAY[{a}, {b}], ARRAY[:q, :r]::int[], now() + interval '30 min'
+     WHERE (SELECT count(*) = 2 AND bool_and(stock >= quantity) FROM locked)
+    ON CONFLICT (session_id) DO NOTHING
+    RETURNING session_id
+), taken AS (
+    UPDATE product.products p SET stock = p.stock - l.quantity, held = p.held + l.quantity
+      FROM locked l
+     WHERE p.id = l.id AND EXISTS (SELECT FROM session)
+)
+SELECT id, title, stock, EXISTS (SELECT FROM session) AS held FROM locked;
+
+-- simulator: OpenPayment
+INSERT INTO simulator.payments (id, reference, amount, currency, description, expires_at, traceparent, correlation_id)
+VALUES (:pay, :sid::uuid, 12345, 'USD', '2 x a thing and 1 more', now() + interval '30 min', '{traceparent}', '{correlation}')
+ON CONFLICT (reference) DO UPDATE SET reference = excluded.reference RETURNING id;
+
+-- order: the session is open
+BEGIN;
+UPDATE orders.sessions SET status = 'open', payment_id = :pay, payment_url = 'http://localhost/simulator/api/pay/' || :pay::text,
+       ends_at = expires_at
+ WHERE id = :sid::uuid AND status = ANY('{{opening}}') RETURNING true;
+COMMIT;
+
+-- order: the money is there
+WITH moved AS (
+    UPDATE orders.sessions
+       SET status = CASE WHEN total = 12345 AND currency = 'USD' THEN 'paying' ELSE 'refund-due' END,
+           reason = CASE WHEN total = 12345 AND currency = 'USD' THEN NULL ELSE 'the amount is not that of the session' END,
+           release_at = CASE WHEN total = 12345 AND currency = 'USD' THEN NULL ELSE now() END,
+           payment_id = :pay, received = 12345, received_currency = 'USD', money_at = now(), ends_at = NULL,
+           work_at = now() + interval '6 seconds', work_tries = 1
+     WHERE id = :sid::uuid AND status = ANY('{{opening,open,failed,expired}}')
+    RETURNING *
+), seen AS (
+    INSERT INTO orders.webhook_events (id, type, session_id)
+    SELECT 'evt_' || :sid::text, 'checkout.session.completed', id FROM moved ON CONFLICT DO NOTHING
+)
+SELECT id, serial, buyer_id, status, total, currency, lines, address, expires_at, payment_id, received, received_currency, traceparent,
+       correlation_id, work_at, work_tries FROM moved;
+
+-- product: UpdateStock
+WITH session AS (
+    UPDATE product.stock_sessions SET state = 'sold', changed_in = pg_current_xact_id() WHERE session_id = :sid::uuid AND state = 'held'
+    RETURNING product_ids, quantities
+), locked AS MATERIALIZED (
+    SELECT p.id, l.quantity
+      FROM (SELECT unnest(product_ids) AS product_id, unnest(quantities) AS quantity FROM session) l
+      JOIN product.products p ON p.id = l.product_id
+     ORDER BY p.id
+       FOR NO KEY UPDATE OF p
+), sold AS (
+    UPDATE product.products p SET held = p.held - l.quantity, sold = p.sold + l.quantity FROM locked l WHERE p.id = l.id
+)
+SELECT product_ids FROM session;
+
+-- order: the orders, and what is told of them
+BEGIN;
+WITH won AS (
+    UPDATE orders.sessions SET status = 'paid', work_at = NULL WHERE id = :sid::uuid AND status = ANY('{{paying}}')
+    RETURNING id, buyer_id, currency, address
+), made AS (
+    INSERT INTO orders.orders (id, number, session_id, buyer_id, shop_id, seller_id, status, total, currency, address)
+    SELECT new.id, new.number, won.id, won.buyer_id, new.shop_id, new.seller_id, 'paid', new.total, won.currency, won.address
+      FROM won, unnest(ARRAY[:o1, :o2]::uuid[], ARRAY['NB-' || :o1::text, 'NB-' || :o2::text], ARRAY[{shop_a}, {shop_b}],
+                       ARRAY[{shop_a}, {shop_b}], ARRAY[6000, 6345]::bigint[]) AS new (id, number, shop_id, seller_id, total)
+), lined AS (
+    INSERT INTO orders.order_lines (order_id, position, product_id, title, quantity, unit_price)
+    SELECT new.* FROM won, unnest(ARRAY[:o1, :o2]::uuid[], ARRAY[1, 1]::smallint[], ARRAY[{a}, {b}],
+                                  ARRAY['Sturdy oak lamp by Larkspur', 'Round brass vase by Hollis'], ARRAY[:q, :r]::int[],
+                                  ARRAY[2000, 2115]::bigint[])
+           AS new (order_id, position, product_id, title, quantity, unit_price)
+)
+SELECT true FROM won;
+INSERT INTO orders.outbox (event_id, topic, key, bucket, parent_span, envelope)
+SELECT event_id, topic, key, bucket, '{span}', envelope
+  FROM unnest(ARRAY[uuidv7(), uuidv7(), uuidv7(), uuidv7()],
+              ARRAY['order.created', 'order.created', 'order.paid', 'order.paid'], ARRAY[:o1, :o2, :o1, :o2]::text[],
+              ARRAY[:q, :r, :q, :r]::smallint[],
+              ARRAY[repeat('x', 1100), repeat('x', 1100), repeat('x', 700), repeat('x', 700)])
+       WITH ORDINALITY AS new (event_id, topic, key, bucket, envelope, place)
+ ORDER BY place;
+COMMIT;

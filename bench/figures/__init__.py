@@ -1,0 +1,1 @@
+"""One module for each figure, or for figures that are measured together."""

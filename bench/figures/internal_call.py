@@ -1,0 +1,181 @@
+"""An internal call in one process, against a direct call of the same function with the same JSON both ways.
+
+Run as a program, on a core of its own: takes a job as JSON on standard input and prints the times of each round.
+"""
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from random import Random
+from statistics import median
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+import uvloop
+from msgspec import Struct
+from redis.asyncio import Redis
+
+from bench.catalogue import id_of
+from bench.machine import SERVER_CORE, pin
+from bench.market import Market
+from bench.plan import Plan
+from bench.programs import module_output
+from bench.report import Figure, Mark, compared
+from nextbuy.contracts.message import Call
+from nextbuy.contracts.product import Line, ValidateProducts
+from nextbuy.contracts.values import Nothing
+from nextbuy.host.databases import service_url
+from nextbuy.host.secrets import kept_secret
+from nextbuy.host.table import ENTRIES
+from nextbuy.kit.breaker import Breaker
+from nextbuy.kit.caller import ServiceIdentity
+from nextbuy.kit.calls import Calls
+from nextbuy.kit.clock import utc_now
+from nextbuy.kit.config import Settings
+from nextbuy.kit.database import Database
+from nextbuy.kit.interactions import Interactions
+from nextbuy.kit.parts import Parts
+from nextbuy.kit.service import Service, answers
+from nextbuy.kit.telemetry import Journal
+from nextbuy.kit.transports import LocalTransport
+from nextbuy.kit.web import App
+from nextbuy.kit.wire import encode
+
+LINES: Final = 10
+_LIMIT: Final = 60.0
+
+
+class Job(Struct):
+    """Where product's database is, and how much to do."""
+
+    postgres_url: str
+    secret: str
+    products: int
+    rounds: int
+    calls: int
+
+
+class Rounds(Struct):
+    """Microseconds of a direct call and of an internal one, in each round."""
+
+    real: list[tuple[float, float]]
+    trivial: list[tuple[float, float]]
+
+
+class Nod(Call[Nothing], to="product", callers=("order",), repeatable=True):
+    """Nothing is asked: what is left is what a call costs by itself."""
+
+    product_id: UUID
+
+
+async def nod(_product: object, _call: Nod) -> Nothing:
+    """Answer with nothing."""
+    return Nothing()
+
+
+async def internal_call(there: Market, plan: Plan) -> list[Figure]:
+    """Measure a real call and a trivial one."""
+    settings = Settings(secret=kept_secret(there.data))
+    job = Job(there.database_url("postgres"), settings.secret.decode(), plan.products, plan.rounds, plan.calls)
+    rounds = msgspec.convert(await module_output("bench.figures.internal_call", job, within=_LIMIT), type=Rounds)
+    ceiling_is = "the same handler called directly: encode the call, decode it, act, encode the reply, decode it"
+    return [
+        compared(
+            "internal call",
+            "µs",
+            rounds.real,
+            mark=Mark("at most", 3),
+            mix=f"ValidateProducts of {LINES} lines through Calls, LocalTransport and App, the real product service "
+            f"on its database; one at a time, median of {plan.calls}",
+            ceiling_is=ceiling_is,
+        ),
+        compared(
+            "internal call of nothing",
+            "µs",
+            rounds.trivial,
+            mark=None,
+            mix="a call whose handler does nothing: identity, deadline, breaker, trace and log line are what is left",
+            ceiling_is=ceiling_is,
+            details={"a call's own µs": median(ours - direct for direct, ours in rounds.trivial)},
+        ),
+    ]
+
+
+async def _direct(deps: object, act: Callable[[Any, Any], Awaitable[object]], call: Call[Any]) -> object:
+    asked = msgspec.json.decode(encode(call), type=type(call))
+    return msgspec.json.decode(encode(await act(deps, asked)), type=call.reply)
+
+
+async def _microseconds(act: Callable[[], Awaitable[object]], times: int) -> float:
+    taken = []
+    for _ in range(times):
+        began = time.perf_counter()
+        await act()
+        taken.append(time.perf_counter() - began)
+    return median(taken) * 1e6
+
+
+async def _run(job: Job) -> Rounds:
+    settings = Settings(secret=job.secret.encode(), postgres_url=job.postgres_url)
+    database = await Database.connect(service_url(settings, "product"), "product")
+    with open(os.devnull, "wb") as nowhere:  # noqa: ASYNC230, PTH123  never waits
+        journal = Journal(nowhere.fileno())
+        entry = ENTRIES["product"]
+        redis: Redis = Redis(unix_socket_path="/nowhere")
+        parts = Parts(
+            send=_no_calls,
+            settings=settings,
+            journal=journal,
+            clock=utc_now,
+            interactions=Interactions(redis),
+            database_or_none=database,
+        )
+        deps = entry.assemble(parts)
+        service = Service(name="product", deps=entry.service.deps, calls=[*entry.service.calls, answers(Nod, nod)])
+        app = App(service, deps, identity=ServiceIdentity(settings.secret, "product"), database=database)
+        transports = {"product": LocalTransport("product", lambda: app.handle)}
+        breakers = {"product": Breaker(asyncio.get_running_loop().time)}
+        calls = Calls(ServiceIdentity(settings.secret, "order"), transports, journal, breakers=breakers)
+        validate = next(answering.act for answering in entry.service.calls if answering.call is ValidateProducts)
+        random = Random(22)  # noqa: S311  the same baskets each time
+
+        def basket() -> ValidateProducts:
+            return ValidateProducts(lines=[Line(id_of(n), 1) for n in random.sample(range(job.products), LINES)])
+
+        found = Rounds([], [])
+        for number in range(job.rounds + 1):
+            real = (
+                await _microseconds(lambda: _direct(deps, validate, basket()), job.calls),
+                await _microseconds(lambda: calls.send(basket()), job.calls),
+            )
+            asked = Nod(product_id=id_of(number))
+            trivial = (
+                await _microseconds(lambda: _direct(deps, nod, asked), 5 * job.calls),  # noqa: B023  awaited here
+                await _microseconds(lambda: calls.send(asked), 5 * job.calls),  # noqa: B023  awaited here
+            )
+            if number:
+                # Round 0 warms both up.
+                found.real.append(real)
+                found.trivial.append(trivial)
+    await redis.aclose()
+    await database.close()
+    return found
+
+
+async def _no_calls(call: Call[Any]) -> Any:  # noqa: ANN401  any reply
+    message = f"{call.name} is not asked here"
+    raise RuntimeError(message)
+
+
+async def _main() -> None:
+    pin(0, SERVER_CORE)
+    found = await _run(msgspec.json.decode(sys.stdin.buffer.read(), type=Job))
+    sys.stdout.write(msgspec.json.encode(found).decode())
+
+
+if __name__ == "__main__":
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_main())

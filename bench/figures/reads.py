@@ -1,0 +1,137 @@
+"""Reads through the gateway: product, list, search; each against the same server saying the same bytes by itself."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from random import Random
+from statistics import median
+from typing import Final
+from urllib.parse import quote
+
+from msgspec import Struct
+
+from bench.catalogue import id_of, queries
+from bench.ceiling import ceiling
+from bench.http import Connection, request_bytes
+from bench.load import CONNECTIONS, LoadError, ask_each, generator, load
+from bench.market import Market
+from bench.plan import Plan
+from bench.report import Figure, Mark, compared
+from bench.words import GOODS
+
+_LIST: Final = "/product/api/get-all-products"
+_DEEP: Final = 8
+"""Pages of each list that are asked for."""
+_ASKED: Final = 20_000
+_SAMPLE: Final = 25
+Pick = Callable[[int], list[str]]
+"""Returns the addresses of a round."""
+
+
+class _Read(Struct, frozen=True):
+    name: str
+    pick: Pick
+    mark: Mark
+    mix: str
+    once: Sequence[str] = ()
+    """What is asked for once before anything is measured, so that it is the steady state that is."""
+
+
+async def reads(there: Market, plan: Plan) -> list[Figure]:
+    """Measure all three."""
+    connection = await Connection.connect(there.port)
+    try:
+        pages = await _pages(connection)
+    finally:
+        connection.close()
+    searches = [f"/product/api/search-products?q={quote(query)}" for query in queries()]
+    details = [f"/product/api/get-product/{id_of(number)}" for number in range(plan.products)]
+    asked = (
+        _Read(
+            "product detail",
+            partial(_picked, details),
+            Mark("at least", 0.5),
+            f"GET get-product/ID, each of {plan.products:,} products as likely; each was asked for once before",
+            details,
+        ),
+        _Read(
+            "list of 20",
+            partial(_picked, pages),
+            Mark("at least", 0.25),
+            f"GET get-all-products: {len(pages)} pages, each as likely: all goods and {len(GOODS)} categories, "
+            f"3 orders, the first {_DEEP} pages of each by cursor",
+        ),
+        _Read(
+            "search",
+            partial(_picked, searches),
+            Mark("at least", 0.1),
+            f"GET search-products: {len(searches)} queries of one to three words, each as likely, some finding nothing",
+        ),
+    )
+    return [await _figure(there, plan, read) for read in asked]
+
+
+def _picked(paths: Sequence[str], number: int) -> list[str]:
+    random = Random(number)  # noqa: S311  the same requests each time
+    return random.choices(paths, k=_ASKED)
+
+
+async def _pages(connection: Connection) -> list[str]:
+    found = []
+    for category in ("", *GOODS):
+        for sort in ("latest", "price-low", "price-high"):
+            path = f"{_LIST}?limit=20&sort={sort}" + (f"&category={quote(category)}" if category else "")
+            cursor = ""
+            for _ in range(_DEEP):
+                found.append(path + cursor)
+                status, said = await connection.ask("GET", path + cursor)
+                if status != 200:  # noqa: PLR2004
+                    message = f"{path}{cursor} was answered with {status}: {said}"
+                    raise LoadError(message)
+                if said["next_cursor"] is None:
+                    break
+                cursor = f"&cursor={quote(said['next_cursor'])}"
+    return found
+
+
+async def _usual_answer(port: int, paths: Sequence[str]) -> tuple[bytes, bytes]:
+    """Return head and body of the answer of median length among some."""
+    connection = await Connection.connect(port)
+    try:
+        answers = []
+        for path in paths[:_SAMPLE]:
+            status, head, body = await connection.exchange(request_bytes("GET", path))
+            if status != 200:  # noqa: PLR2004
+                message = f"{path} was answered with {status}: {body[:300]!r}"
+                raise LoadError(message)
+            answers.append((len(body), head, body))
+    finally:
+        connection.close()
+    _, head, body = sorted(answers)[len(answers) // 2]
+    return head, body
+
+
+async def _figure(there: Market, plan: Plan, read: _Read) -> Figure:
+    head, body = await _usual_answer(there.port, read.pick(0))
+    rounds: list[tuple[float, float]] = []
+    late: list[float] = []
+    async with ceiling(head, body) as bare:
+        # The first requests of a server are slower than all others; of ours, what they find in no cache is told apart.
+        await load(bare, read.pick(0), seconds=1)
+        cold = await load(there.port, read.pick(0), seconds=1)
+        await ask_each(there.port, read.once)
+        for number in range(1, plan.rounds + 1):
+            paths = read.pick(number)
+            best = await load(bare, paths, seconds=plan.read_seconds)
+            ours = await load(there.port, paths, seconds=plan.read_seconds)
+            rounds.append((best.per_second, ours.per_second))
+            late.append(ours.p99_ms)
+    size = len(head) + len(body)
+    return compared(
+        read.name,
+        "/s",
+        rounds,
+        mark=read.mark,
+        mix=f"{read.mix}; {CONNECTIONS} connections, load by {generator()}",
+        ceiling_is=f"the same uvicorn with no application, saying one such answer ({size:,} bytes)",
+        details={"p99 ms": median(late), "/s in its first second": cold.per_second},
+    )

@@ -1,0 +1,160 @@
+"""Load from another process: wrk where it is installed, else this module run as a program.
+
+Both ask for some addresses over and over, over a few kept connections, for a fixed time, and count the answers.
+"""
+
+import asyncio
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import uvloop
+from msgspec import Struct
+
+from bench.http import Connection, request_bytes
+from bench.machine import LOAD_CORE, can_pin, pin
+from bench.programs import module_output, output_of
+from bench.report import percentile
+
+CONNECTIONS: Final = 16
+_SLACK: Final = 15.0
+_TASKSET: Final = shutil.which("taskset")
+_LUA: Final = """
+local asked, at = {}, 0
+function init(args)
+  for line in io.lines(args[1]) do asked[#asked + 1] = wrk.format("GET", line) end
+end
+function request() at = at % #asked + 1; return asked[at] end
+function done(summary, latency)
+  local e = summary.errors
+  io.write(string.format('\\nRESULT{"requests":%d,"seconds":%f,"bad":%d,"p50_ms":%f,"p99_ms":%f}\\n', summary.requests,
+    summary.duration / 1e6, e.connect + e.read + e.write + e.timeout + e.status,
+    latency:percentile(50) / 1e3, latency:percentile(99) / 1e3))
+end
+"""
+
+
+class LoadError(Exception):
+    """Answers were not what they should be: what was measured is something else."""
+
+
+class Result(Struct, frozen=True):
+    """What a load came to; `bad` counts answers other than 2xx and 3xx, and broken connections."""
+
+    requests: int
+    seconds: float
+    bad: int
+    p50_ms: float
+    p99_ms: float
+
+    @property
+    def per_second(self) -> float:
+        """Good answers per second."""
+        return (self.requests - self.bad) / self.seconds
+
+
+class _Job(Struct):
+    port: int
+    paths: list[str]
+    seconds: float
+    connections: int
+
+
+def generator() -> str:
+    """Return the name of what makes the load."""
+    return "wrk" if shutil.which("wrk") else "bench/load.py (uvloop, raw sockets)"
+
+
+async def load(port: int, paths: Sequence[str], *, seconds: float, connections: int = CONNECTIONS) -> Result:
+    """Ask a server on this machine for some addresses, over and over, for so many seconds.
+
+    Raises:
+        LoadError: more than one answer in a hundred was bad.
+    """
+    job = _Job(port, list(paths), seconds, connections)
+    wrk = shutil.which("wrk")
+    result = await (_by_wrk(wrk, job) if wrk else _by_ourselves(job))
+    if result.bad * 100 > result.requests:
+        message = f"{result.bad} of {result.requests} answers from port {port} were bad; one address was {paths[0]}"
+        raise LoadError(message)
+    return result
+
+
+async def _by_wrk(wrk: str, job: _Job) -> Result:
+    with tempfile.TemporaryDirectory(prefix="nb-load-") as folder:
+        script, paths = _written(Path(folder), job)
+        pinned = [_TASKSET, "-c", str(LOAD_CORE)] if _TASKSET and can_pin(LOAD_CORE) else []
+        printed = await output_of(
+            [
+                *pinned, wrk, "-t1", f"-c{job.connections}", f"-d{job.seconds:g}s", "-s", script,
+                f"http://127.0.0.1:{job.port}", "--", paths,
+            ],
+            within=job.seconds + _SLACK,
+        )  # fmt: skip
+    return msgspec.json.decode(printed.rpartition("RESULT")[2], type=Result)
+
+
+def _written(folder: Path, job: _Job) -> tuple[Path, Path]:
+    script, paths = folder / "load.lua", folder / "paths"
+    script.write_text(_LUA, encoding="utf-8")
+    paths.write_text("\n".join(job.paths) + "\n", encoding="utf-8")
+    return script, paths
+
+
+async def ask_each(port: int, paths: Sequence[str], *, connections: int = CONNECTIONS) -> None:
+    """Ask for each address once, whatever the answer."""
+    left = iter(paths)
+
+    async def ask() -> None:
+        connection = await Connection.connect(port)
+        for path in left:
+            await connection.exchange(request_bytes("GET", path))
+        connection.close()
+
+    await asyncio.gather(*(ask() for _ in range(connections)))
+
+
+async def _by_ourselves(job: _Job) -> Result:
+    return msgspec.convert(await module_output("bench.load", job, within=job.seconds + _SLACK), type=Result)
+
+
+async def generate(job: _Job) -> Result:
+    """Make the load in this process."""
+    asked = [request_bytes("GET", path) for path in job.paths]
+    taken: list[float] = []
+    bad = 0
+    began = time.perf_counter()
+    ends = began + job.seconds
+
+    async def ask(first: int) -> None:
+        nonlocal bad
+        connection = await Connection.connect(job.port)
+        at = first
+        try:
+            while (sent := time.perf_counter()) < ends:
+                status, _, _ = await connection.exchange(asked[at % len(asked)])
+                taken.append(time.perf_counter() - sent)
+                bad += status >= 400  # noqa: PLR2004
+                at += job.connections
+        finally:
+            connection.close()
+
+    await asyncio.gather(*(ask(first) for first in range(job.connections)))
+    seconds = time.perf_counter() - began
+    return Result(len(taken), seconds, bad, percentile(taken, 0.5) * 1000, percentile(taken, 0.99) * 1000)
+
+
+async def _main() -> None:
+    pin(0, LOAD_CORE)
+    result = await generate(msgspec.json.decode(sys.stdin.buffer.read(), type=_Job))
+    sys.stdout.write(msgspec.json.encode(result).decode())
+
+
+if __name__ == "__main__":
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_main())

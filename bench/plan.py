@@ -1,0 +1,20 @@
+"""How long a run takes: the whole of it at most five minutes, a quick one at most one."""
+
+from msgspec import Struct
+
+
+class Plan(Struct, frozen=True):
+    """Rounds and seconds of everything."""
+
+    products: int
+    rounds: int
+    read_seconds: int
+    checkout_seconds: int
+    calls: int
+    """Calls of each kind in a round."""
+    events: int
+    starts: int
+
+
+WHOLE = Plan(10_000, rounds=5, read_seconds=3, checkout_seconds=5, calls=600, events=400, starts=3)
+QUICK = Plan(10_000, rounds=3, read_seconds=1, checkout_seconds=2, calls=150, events=60, starts=1)
