@@ -19,6 +19,7 @@ export class Problem extends Error {
 }
 
 const UNREACHABLE = { slug: "unreachable", detail: "The shop cannot be reached. Check the connection and try again." };
+const ENDED = { slug: "session-ended", detail: "Your session has ended. Sign in again." };
 const REFRESH = "/auth/api/refresh-session";
 
 /** Read something; `query` values that are empty are left out. */
@@ -38,12 +39,14 @@ export const found = (answer) =>
   });
 
 async function ask(method, path, body, options) {
+  const wasKnown = csrf() !== "";
   if (isStale()) await refresh();
   try {
     return await once(method, path, body, options);
   } catch (problem) {
-    if (problem.status !== 401 || !csrf() || problem.slug === "wrong-login" || !(await refresh())) throw problem;
-    return once(method, path, body, options);
+    if (problem.status !== 401 || problem.slug === "wrong-login") throw problem;
+    if (csrf() && (await refresh())) return once(method, path, body, options);
+    throw wasKnown && !csrf() ? new Problem(401, ENDED) : problem;
   }
 }
 

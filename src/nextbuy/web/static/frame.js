@@ -10,12 +10,16 @@ export async function start(render) {
   const main = document.getElementById("main");
   drawNav();
   watch(drawNav);
+  addEventListener("signed-out", drawNav);
+  addEventListener("pageshow", (event) => event.persisted && lookBack());
   if (csrf() && !account()) await recall();
-  const run = async () => {
+  const run = async (again) => {
     try {
       await render(main);
     } catch (error) {
-      fill(main, notice(error, run));
+      // The session ended while the page was being made: it is made again for somebody who is not signed in.
+      if (error.slug === "session-ended" && !again) return run(true);
+      fill(main, notice(error, () => run()));
       if (!("slug" in error)) console.error(error);
     }
   };

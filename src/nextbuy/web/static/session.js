@@ -37,4 +37,5 @@ export function remember({ user, expires_in }) {
 export function forget() {
   localStorage.removeItem(KEPT);
   document.cookie = "nextbuy_csrf=; Path=/; Max-Age=0";
+  dispatchEvent(new Event("signed-out"));
 }
