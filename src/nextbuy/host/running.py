@@ -10,6 +10,7 @@ from typing import Final
 import asyncpg
 import uvloop
 
+from nextbuy.demo.seed import SeedError
 from nextbuy.embedded import EngineError
 from nextbuy.kit.config import ConfigError
 
@@ -52,6 +53,9 @@ def told_plainly() -> Iterator[None]:
         yield
     except (ConfigError, EngineError) as error:
         raise CannotRun(str(error)) from error
+    except SeedError as error:
+        message = f"The demo market could not be filled: {error} Start again: it goes on where it stopped."
+        raise CannotRun(message) from error
     except asyncpg.InvalidPasswordError as error:
         message = f"PostgreSQL refuses the login: {error}. Check NEXTBUY_POSTGRES_URL."
         raise CannotRun(message) from error

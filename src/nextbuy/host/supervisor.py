@@ -54,10 +54,9 @@ def environment_of(settings: Settings) -> dict[str, str]:
 class Supervisor:
     """The processes of a marketplace."""
 
-    def __init__(self, settings: Settings, names: Iterable[str], *, demo: bool) -> None:
-        """Run `gateway` where the settings say, and each named service on the port of its URL in the settings."""
+    def __init__(self, settings: Settings, *, demo: bool) -> None:
+        """Run `gateway` where the settings say, and each service on the port of its URL in the settings."""
         self._settings = settings
-        self._names = tuple(names)
         self._demo = demo
         self._children: dict[str, asyncio.subprocess.Process] = {}
         self._watching: list[asyncio.Task[None]] = []
@@ -67,17 +66,18 @@ class Supervisor:
             return self._settings.port
         return int(self._settings.service_urls[name].rpartition(":")[2])
 
-    async def start(self) -> None:
-        """Start all, and wait until each answers.
+    async def start(self, names: Iterable[str]) -> None:
+        """Start some, and wait until each answers.
 
         Raises:
             TimeoutError: one did not within half a minute.
         """
-        for name in self._names:
+        starting = tuple(names)
+        for name in starting:
             await self._spawn(name)
             self._watching.append(asyncio.create_task(self._watch(name)))
         async with asyncio.timeout(_READY_LIMIT), aiohttp.ClientSession() as session:
-            for name in self._names:
+            for name in starting:
                 await _until_it_answers(session, f"http://127.0.0.1:{self._port(name)}/health/live")
 
     async def _spawn(self, name: str) -> None:
@@ -117,7 +117,7 @@ class Supervisor:
             task.cancel()
         await asyncio.gather(*self._watching, return_exceptions=True)
         await self._end(["gateway"])
-        await self._end([name for name in self._names if name != "gateway"])
+        await self._end([name for name in self._children if name != "gateway"])
 
     async def _end(self, names: list[str]) -> None:
         ending = [self._children[name] for name in names if name in self._children]

@@ -2,9 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from socket import socket
-from typing import Final
 
 from msgspec.structs import replace
 
@@ -23,9 +22,8 @@ from nextbuy.host.supervisor import Supervisor, free_port
 from nextbuy.host.table import BEHIND
 from nextbuy.kit.config import Settings
 from nextbuy.kit.server import listen
+from nextbuy.kit.telemetry import Journal
 from nextbuy.kit.transports import HttpTransport, Transport
-
-_PROCESSES: Final = (*BEHIND, "gateway")
 
 
 def up(settings: Settings, *, empty: bool, processes: bool) -> None:
@@ -73,42 +71,50 @@ async def _serve(
     demo = word != "empty"
     if processes:
         settings = replace(settings, service_urls={name: f"http://127.0.0.1:{free_port()}" for name in BEHIND})
-        door.close()
-        topology = _in_processes(settings, demo=demo)
-    else:
-        topology = _in_one(settings, Process(settings, BEHIND, journal), door, demo=demo)
-    async with topology as transports:
+    topology = _in_processes(settings, door, demo=demo) if processes else _in_one(settings, journal, door, demo=demo)
+    async with topology as (transports, open_door):
         steps.done("one process per service" if processes else "seven services in one process")
         if not word:
             await make_admin(settings, filling.ADMIN, PASSWORD, name="Noor")
             await filling.fill(transports, PASSWORD)
             steps.done("a demo market: shops, products, accounts")
         filling.mark(settings.data, "filled" if demo else "empty")
+        await open_door()
         steps.ready(settings, demo=demo)
         await stop.wait()
         steps.console.print("\nStopping …")
 
 
+Topology = tuple[Mapping[str, Transport], Callable[[], Awaitable[None]]]
+"""How to reach each service, and what opens the gateway once there is something to see."""
+
+
 @contextlib.asynccontextmanager
-async def _in_one(
-    settings: Settings, process: Process, door: socket, *, demo: bool
-) -> AsyncIterator[dict[str, Transport]]:
-    try:
+async def _in_one(settings: Settings, journal: Journal, door: socket, *, demo: bool) -> AsyncIterator[Topology]:
+    process = Process(settings, BEHIND, journal)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(process.stop)
         await process.start()
-        async with serving_gateway(settings, process, door, demo=demo):
-            yield process.transports
-    finally:
-        await process.stop()
+
+        async def open_door() -> None:
+            await stack.enter_async_context(serving_gateway(settings, process, door, demo=demo))
+
+        yield process.transports, open_door
 
 
 @contextlib.asynccontextmanager
-async def _in_processes(settings: Settings, *, demo: bool) -> AsyncIterator[dict[str, Transport]]:
-    supervisor = Supervisor(settings, _PROCESSES, demo=demo)
-    transports: dict[str, Transport] = {name: HttpTransport(name, url) for name, url in settings.service_urls.items()}
-    try:
-        await supervisor.start()
-        yield transports
-    finally:
-        await supervisor.stop()
+async def _in_processes(settings: Settings, door: socket, *, demo: bool) -> AsyncIterator[Topology]:
+    supervisor = Supervisor(settings, demo=demo)
+    async with contextlib.AsyncExitStack() as stack:
+        transports = {name: HttpTransport(name, url) for name, url in settings.service_urls.items()}
         for transport in transports.values():
-            await transport.close()
+            stack.push_async_callback(transport.close)
+        stack.push_async_callback(supervisor.stop)
+        await supervisor.start(BEHIND)
+
+        async def open_door() -> None:
+            # The port was ours until now, so that nobody else could take it; the gateway's process takes it itself.
+            door.close()
+            await supervisor.start(["gateway"])
+
+        yield transports, open_door

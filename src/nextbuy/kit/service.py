@@ -35,6 +35,8 @@ class Route(Struct, frozen=True, kw_only=True):
     who: frozenset[Role] | None
     status: int
     ask: type[Any]
+    asks: bool
+    """Does the act take an `ask` beside the caller?"""
     reply: Any
     raw: bool
     body_limit: int
@@ -108,14 +110,15 @@ def _route(  # noqa: PLR0913
 ) -> Route:
     hints = typing.get_type_hints(act)
     parameters = list(inspect.signature(act).parameters)
-    ask = hints[parameters[2]] if len(parameters) > 2 and not raw else Nothing  # noqa: PLR2004
+    asks = len(parameters) > 2 and not raw  # noqa: PLR2004
     return Route(
         method=method,
         path=path,
         act=act,
         who=None if who is None else frozenset(who),
         status=status,
-        ask=ask,
+        ask=hints[parameters[2]] if asks else Nothing,
+        asks=asks,
         reply=None if raw else _reply(hints["return"]),
         raw=raw,
         body_limit=body_limit,

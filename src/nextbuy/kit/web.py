@@ -169,7 +169,7 @@ class App(Generic[Deps]):
         return await caller.keeper.once(self._database, act)
 
     async def _do(self, route: Route, caller: Caller, ask: object) -> Answer:
-        reply = await route.act(self.deps, caller, ask)
+        reply = await (route.act(self.deps, caller, ask) if route.asks else route.act(self.deps, caller))
         if type(reply) is Encoded:
             return Answer(route.status, reply.body)
         if type(reply) is Answer:

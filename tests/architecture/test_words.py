@@ -1,0 +1,51 @@
+"""What the documents say of the code is true: every path exists, and every name is in its file."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+_CODE = re.compile(r"`([^`\n]+)`")
+_PATH = re.compile(r"(?:[\w.-]+/)+[\w.-]*|[\w-]+\.(?:py|toml|md|lock)")
+_LINK = re.compile(r"\]\(([^)#:]+)\)")
+
+
+def missing(text: str, root: Path) -> list[str]:
+    """Return what a document names and the tree does not have."""
+    found = []
+    for code in _CODE.findall(text):
+        path, _, name = code.partition(": ")
+        if not _PATH.fullmatch(path) or path.startswith(("/", "var/")):
+            continue
+        places = [root / path, root / "src" / path, root / "src" / "nextbuy" / path]
+        places += (root / "src" / "nextbuy").glob(f"*/{path.rstrip('/')}")
+        place = next((place for place in places if place.exists()), None)
+        if place is None:
+            found.append(f"{path} does not exist")
+        elif (
+            name
+            and place.is_file()
+            and not re.search(
+                rf"^\s*(?:async def|def|class) {re.escape(name)}\b|^{re.escape(name)}\b",
+                place.read_text(),
+                re.MULTILINE,
+            )
+        ):
+            found.append(f"{path} has no {name}")
+    return found + [f"{link} does not exist" for link in _LINK.findall(text) if not (root / link).exists()]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_what_a_document_names_is_there(document: Path) -> None:
+    assert missing(document.read_text(encoding="utf-8"), ROOT) == []
+
+
+def test_a_planted_lie_is_caught(tmp_path: Path) -> None:
+    (tmp_path / "src" / "nextbuy" / "kit").mkdir(parents=True)
+    (tmp_path / "src" / "nextbuy" / "kit" / "calls.py").write_text("class Calls: ...\n")
+    assert missing("see `kit/calls.py: Calls` and `kit/calls.py`", tmp_path) == []
+    assert missing("see `kit/gone.py`", tmp_path) == ["kit/gone.py does not exist"]
+    assert missing("see `kit/calls.py: Sent`", tmp_path) == ["kit/calls.py has no Sent"]
+    assert missing("see [it](docs/adr/none.md)", tmp_path) == ["docs/adr/none.md does not exist"]

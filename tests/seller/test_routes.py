@@ -1,0 +1,43 @@
+"""Seller's addresses, asked as the gateway asks them."""
+
+import time
+from collections.abc import Mapping
+
+import msgspec
+
+from nextbuy.contracts.auth import Account
+from nextbuy.contracts.values import new_id
+from nextbuy.kit.caller import Identity, ServiceIdentity, TokenVerifier
+from nextbuy.kit.web import App
+from nextbuy.kit.wire import Request
+from nextbuy.seller.deps import Deps
+from nextbuy.seller.service import SERVICE
+
+
+class KnownToken(TokenVerifier):
+    """Knows one token; how real ones are verified has tests of its own."""
+
+    def __init__(self, who: Account) -> None:
+        super().__init__(self._no_keys)
+        self._who = who
+
+    async def _no_keys(self) -> Mapping[str, str]:
+        return {}
+
+    async def verify(self, token: str) -> Identity:
+        assert token == "the-token"
+        return Identity(self._who.id, self._who.role, new_id(), time.time() + 60)
+
+
+async def test_a_shop_is_opened_and_read_back_by_address(seller: Deps, owner: Account) -> None:
+    identity = ServiceIdentity(b"a secret of sixteen bytes or more", "seller")
+    app = App(SERVICE, seller, identity=identity, verifier=KnownToken(owner), database=seller.database)
+    headers = {"authorization": "Bearer the-token", "content-type": "application/json"}
+    body = msgspec.json.encode({"name": "Kiln & Clay", "bio": "", "category": "ceramics"})
+    made = await app.handle(Request("POST", "/seller/api/create-shop", "", headers, body))
+    assert made.status == 201
+    mine = await app.handle(Request("GET", "/seller/api/my-shop", "", headers))
+    assert (mine.status, msgspec.json.decode(mine.body)["seller_status"]) == (200, "pending")
+    shop = msgspec.json.decode(made.body)["shop"]
+    found = await app.handle(Request("GET", f"/seller/api/get-shop/{shop['id']}", "", {}))
+    assert msgspec.json.decode(found.body) == {"shop": shop}
