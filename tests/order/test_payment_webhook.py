@@ -72,7 +72,7 @@ async def test_a_declined_payment_gives_the_units_back_at_once_and_says_so(marke
         None,
         client_reference_id=None,
         metadata={"session_id": str(session.session_id)},
-        last_payment_error={"message": "Your card was declined."},
+        last_payment_error={"message": "Your card\0 was declined."},
     )
     await market.tell(event)
     assert market.stock[product] == 10

@@ -104,7 +104,7 @@ def read_notice(body: bytes) -> Notice:
         payment_id=said.id,
         session_id=_session(said),
         money=money,
-        reason=(said.last_payment_error.message if said.last_payment_error else None) or "the card was declined",
+        reason=_reason(said),
     )
 
 
@@ -114,3 +114,9 @@ def _session(said: _Object) -> UUID | None:
         return UUID(reference) if reference else None
     except ValueError:
         return None
+
+
+def _reason(said: _Object) -> str:
+    message = said.last_payment_error.message if said.last_payment_error else None
+    # PostgreSQL's text cannot hold NUL.
+    return (message or "").replace("\0", "") or "the card was declined"
