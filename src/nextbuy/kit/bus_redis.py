@@ -91,7 +91,7 @@ class RedisBus:
         """Use the server that `client` speaks to, on connections of our own."""
         self._given = client
         self._prefix = prefix
-        self._client = _beside(client, socket_timeout=_TIMEOUT)
+        self._client = _beside(client)
 
     async def publish(self, packets: Sequence[Packet]) -> None:
         """Store packets, in this order: all of them or none."""
@@ -160,8 +160,7 @@ class RedisSubscription:
 
     def __init__(self, client: Redis, prefix: str, group: str, topics: Sequence[str], most: int) -> None:
         """Prepare; nothing is said to the engine before `batches`."""
-        self._client = _beside(client, socket_timeout=_TIMEOUT)
-        self._hints = _beside(client, socket_timeout=None)
+        self._client = _beside(client)
         self._group = group
         self._most = most
         self._token = uuid4().hex
@@ -210,9 +209,8 @@ class RedisSubscription:
                 for place in self._places:
                     pipe.execute_command("EVAL", _RELEASE, 1, place.lease, self._token, place.hint, _FREE)
                 await pipe.execute()
-        for client in (self._client, self._hints):
-            with suppress(*_AWAY):
-                await client.aclose()
+        with suppress(*_AWAY):
+            await self._client.aclose()
 
     async def acknowledge(self, stream: str, positions: Sequence[str]) -> None:
         """Take events off the list of what the group is owed; harmless after a lost lease, for they are done with."""
@@ -316,7 +314,7 @@ class RedisSubscription:
         failures = 0
         while True:
             try:
-                async with self._hints.pubsub() as pubsub:
+                async with self._client.pubsub() as pubsub:
                     await pubsub.subscribe(*by_channel)
                     self.look_at(self._places)
                     async for message in pubsub.listen():
@@ -329,12 +327,15 @@ class RedisSubscription:
                 failures += 1
 
 
-def _beside(client: Redis, *, socket_timeout: float | None) -> Redis:
-    """Return a client of the same server that speaks bytes and leaves trying again to us."""
+def _beside(client: Redis) -> Redis:
+    """Return a client of the same server that speaks bytes, and leaves trying again and time limits to us.
+
+    Given a time limit, redis-py sends under `asyncio.wait_for`, which up to Python 3.11 can swallow a cancellation.
+    """
     pool = client.connection_pool
     settings = {
         **pool.connection_kwargs,
-        "socket_timeout": socket_timeout,
+        "socket_timeout": None,
         "socket_connect_timeout": _TIMEOUT,
         "decode_responses": False,
         "retry": Retry(NoBackoff(), 0),

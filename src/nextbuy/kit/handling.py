@@ -217,8 +217,8 @@ class Handling:
         async def act() -> None:
             async with self._database.transaction() as tx:
                 new = await unseen(tx, self._name, [item.id for item in items])
-                fresh[:] = {item.id: item for item in reversed(items) if item.id in new}.values()
-                fresh.reverse()
+                first = {item.id: item for item in reversed(items)}
+                fresh[:] = [item for item in items if item.id in new and item is first[item.id]]
                 if fresh:
                     await self.listening.act(self._deps, tx, [(item.event, item.envelope) for item in fresh])
 

@@ -1,0 +1,87 @@
+"""Outbox, bus and consumer, each on the real engines."""
+
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+
+from nextbuy.embedded import start_redis
+from nextbuy.kit.bus_redis import RedisBus
+from nextbuy.kit.database import Database
+from tests.conftest import OpenDatabase
+from tests.kit.shop import EFFECTS, LogFile
+
+
+@pytest.fixture
+async def shop(open_database: OpenDatabase) -> Database:
+    """The database of a service that publishes."""
+    return await open_database("")
+
+
+@pytest.fixture
+async def desk(open_database: OpenDatabase) -> Database:
+    """The database of a service that listens, with a table for what its handlers do."""
+    database = await open_database("")
+    await database.execute(EFFECTS)
+    return database
+
+
+@pytest.fixture
+async def bus(redis: Redis) -> AsyncIterator[RedisBus]:
+    bus = RedisBus(redis)
+    yield bus
+    await bus.close()
+
+
+@pytest.fixture
+def log_file(tmp_path: Path) -> Iterator[LogFile]:
+    file = LogFile(tmp_path / "journal")
+    yield file
+    file.close()
+
+
+class OwnRedis:
+    """A Redis that a test may hurt."""
+
+    def __init__(self, data: Path) -> None:
+        self._data = data
+        self._running = start_redis(data, fast_and_unsafe=True)
+        self.url = self._running.url
+
+    def freeze(self) -> None:
+        os.kill(self._running.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        os.kill(self._running.pid, signal.SIGCONT)
+
+    def kill(self) -> None:
+        os.kill(self._running.pid, signal.SIGKILL)
+        self._running.stop()
+
+    def restart(self) -> None:
+        self._running = start_redis(self._data, fast_and_unsafe=True)
+
+    def stop(self) -> None:
+        self._running.stop()
+
+
+@pytest.fixture
+def own_redis() -> Iterator[OwnRedis]:
+    folder = Path(tempfile.mkdtemp(prefix="nb-"))
+    engine = OwnRedis(folder / "data")
+    yield engine
+    engine.stop()
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+async def own_bus(own_redis: OwnRedis) -> AsyncIterator[RedisBus]:
+    async with Redis.from_url(own_redis.url) as client:
+        bus = RedisBus(client)
+        yield bus
+        await bus.close()
