@@ -29,6 +29,7 @@ async function show(main) {
     el("h1", {}, shop.name, " ", badge(standing)),
     STANDING[standing] && el("p", { class: `notice ${standing === "pending" ? "" : "bad"}`, role: "status" }, STANDING[standing]),
     shop.bio && el("p", { class: "soft" }, shop.bio),
+    offers && el("p", { class: "jump" }, el("a", { href: "#offer" }, "Offer a product")),
     el("div", { class: "desk" }, el("section", {}, el("h2", {}, "Your products"), products), el("div", {}, offers && offering(shop, list), el("section", {}, el("h2", {}, "Orders"), orders))),
   );
 }
@@ -71,7 +72,7 @@ function offering(shop, reload) {
   const told = el("div", { role: "status" });
   return el(
     "section",
-    { class: "panel" },
+    { class: "panel", id: "offer" },
     el("h2", {}, "Offer a product"),
     form({
       fields: [
