@@ -11,6 +11,7 @@ from nextbuy.contracts.errors import Unreadable
 
 Part = str | int | UUID | datetime
 _LARGEST: Final = 2**63 - 1
+_FIRST_YEAR, _LAST_YEAR = 1970, 9998
 
 
 def encode_cursor(*parts: Part) -> str:
@@ -29,8 +30,19 @@ def decode_cursor(cursor: str, *types: type[Part]) -> tuple[Any, ...]:
         parts: tuple[Any, ...] = msgspec.json.decode(raw, type=tuple[types])  # type: ignore[valid-type]
     except (ValueError, msgspec.MsgspecError, RecursionError) as error:
         raise Unreadable("This cursor is none of ours; begin the list anew.", slug="bad-cursor") from error
-    if any(
-        (isinstance(part, int) and abs(part) > _LARGEST) or (isinstance(part, str) and "\0" in part) for part in parts
-    ):
+    if not all(map(_storable, parts)):
         raise Unreadable("This cursor is none of ours; begin the list anew.", slug="bad-cursor")
     return parts
+
+
+def _storable(part: Part) -> bool:
+    """Whether PostgreSQL can compare with it; a made-up cursor may hold what no row of ours ever will."""
+    match part:
+        case datetime():
+            return part.tzinfo is not None and _FIRST_YEAR <= part.year <= _LAST_YEAR
+        case int():
+            return abs(part) <= _LARGEST
+        case str():
+            return "\0" not in part
+        case _:
+            return True
