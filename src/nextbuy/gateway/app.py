@@ -8,7 +8,7 @@ from typing import Final
 
 from nextbuy.contracts.errors import AppError, Broken, NotAcceptedMethod, NotFound
 from nextbuy.gateway.addresses import PATH_LIMIT, QUERY_LIMIT, Addresses, clean_query
-from nextbuy.gateway.bodies import ClientBody
+from nextbuy.gateway.bodies import ClientBody, read_away
 from nextbuy.gateway.forward import LIMIT, Forwarder, slug_of
 from nextbuy.gateway.headers import Outgoing, header_of, incoming
 from nextbuy.gateway.limiter import Limiter, SlowDown, Store
@@ -129,7 +129,7 @@ class Gateway:
             )
         status = answer.status
         self._tell(name, trace, began, status, "ok" if status < 400 else slug_of(answer))  # noqa: PLR2004
-        await self._send(send, answer, trace, origin)
+        await self._send(send, answer, trace, origin, receive)
 
     async def _answer(  # noqa: PLR0913, PLR0917
         self, service: str, path: str, headers: dict[str, str], scope: Scope, receive: Receive, trace: Trace, name: str
@@ -160,7 +160,9 @@ class Gateway:
             headers.pop("transfer-encoding", None)
         return await self._forwarder.forward(service, request, body, trace, name)
 
-    async def _send(self, send: Send, answer: Answer, trace: Trace, origin: str | None) -> None:
+    async def _send(
+        self, send: Send, answer: Answer, trace: Trace, origin: str | None, receive: Receive | None = None
+    ) -> None:
         headers = self._out.of(answer, trace.correlation_id, origin)
         status = answer.status
         if type(answer) is Streamed:
@@ -176,9 +178,13 @@ class Gateway:
         if status not in _NO_CONTENT:
             headers.append((b"content-length", b"%d" % len(body)))
         if status in {408, 413}:
-            # What is left of the body is not read: this connection is of no use any more.
+            # What is left of the body is not read, or thrown away: this connection is of no use any more.
             headers.append((b"connection", b"close"))
         await send({"type": "http.response.start", "status": status, "headers": headers})
+        if status == 413 and receive is not None:  # noqa: PLR2004
+            await send({"type": "http.response.body", "body": body, "more_body": True})
+            await read_away(receive)
+            body = b""
         await send({"type": "http.response.body", "body": body})
 
     def _tell(self, name: str, trace: Trace, began: float, status: int, outcome: str) -> None:

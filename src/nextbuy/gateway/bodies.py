@@ -3,8 +3,28 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Final
 
 from nextbuy.kit.asgi import BODY_SECONDS, Disconnected, Receive, TooSlow, too_large
+
+_MOST_AWAY: Final = 16 * 1024 * 1024
+_AWAY_SECONDS: Final = 2.0
+
+
+async def read_away(receive: Receive) -> None:
+    """Throw away what a client still sends of a body that was refused, up to 16 MiB or for 2 s.
+
+    Were its connection closed while it sends, it would be reset, and most clients would never read the answer.
+    """
+    left = _MOST_AWAY
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_AWAY_SECONDS):
+            while left > 0:
+                message = await receive()
+                if message["type"] != "http.request" or not message.get("more_body", False):
+                    return
+                left -= len(message.get("body", b""))
 
 
 class ClientBody:
