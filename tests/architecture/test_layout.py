@@ -23,7 +23,7 @@ def tree(tmp_path: Path) -> Path:
         "order/store.py": "async def insert(): ...",
         "order/deps.py": "class Deps: ...",
         "order/__init__.py": "",
-        "kit/web.py": "import starlette.routing",
+        "kit/server.py": "import uvicorn",
     }
     for name, text in files.items():
         write(tmp_path, name, text)
@@ -106,13 +106,13 @@ def test_a_service_that_is_only_begun_is_left_alone(tree: Path) -> None:
 @pytest.mark.parametrize(
     ("place", "line", "library", "allowed"),
     [
-        ("order/service.py", "from starlette.responses import Response", "starlette", "kit/web.py"),
-        ("order/store.py", "import asyncpg", "asyncpg", "kit/database.py, kit/outbox.py"),
+        ("order/service.py", "from uvicorn import Config", "uvicorn", "kit/server.py"),
+        ("order/store.py", "import asyncpg", "asyncpg", "kit/database.py, host/"),
         (
             "order/store.py",
             "import redis.asyncio",
             "redis",
-            "kit/bus_redis.py, kit/cache.py, kit/interactions.py, kit/parts.py",
+            "embedded/, kit/bus_redis.py, kit/interactions.py, host/",
         ),
         ("kit/web.py", "import httptools", "httptools", "no file"),
     ],

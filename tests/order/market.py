@@ -77,7 +77,7 @@ class Market:
             auth=AuthClient(self.answers),
             product=ProductClient(self.answers),
             seller=SellerClient(self.answers),
-            payments=SimulatorPayments(self.answers),
+            payments=SimulatorPayments(self.answers, "http://shop.test"),
             database=database,
             clock=lambda: self.now,
             settings=Settings(secret=b"0123456789abcdef", webhook_secrets=(SECRET,)),

@@ -111,6 +111,7 @@ async def payment_id(simulator: Deps) -> str:
             amount=Money(1999),
             description='1 x <b>"Mug"</b>',
             expires_at=utc_now() + timedelta(minutes=30),
+            return_url="http://shop.test/session/1",
         )
         opened = await open_payment(simulator, call)
         assert await open_payment(simulator, call) == opened

@@ -139,3 +139,10 @@ async def test_a_payment_that_was_called_off_can_be_made_no_more(simulator: Deps
         await by_json(simulator, payment_id, GOOD)
     assert refusal.value.slug == "payment-refunded"
     assert await told(simulator) == []
+
+
+async def test_the_page_leads_back_to_where_the_shop_said(simulator: Deps, payment_id: str) -> None:
+    assert '<a href="http://shop.test/session/1">' in (await seen(simulator, payment_id))[1]
+    status, nothing = await seen(simulator, f"pay_{'0' * 32}")
+    assert status == 404
+    assert f'<a href="{simulator.settings.public_url}/">' in nothing

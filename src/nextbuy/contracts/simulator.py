@@ -19,13 +19,14 @@ class PaymentOpened(Struct, frozen=True):
 class OpenPayment(Call[PaymentOpened], to="simulator", callers=("order",), repeatable=True):
     """Make a payment page; the same reference again gives the same payment.
 
-    `reference` comes back in the webhook as `client_reference_id`.
+    `reference` comes back in the webhook as `client_reference_id`; `return_url` is where the page leads afterwards.
     """
 
     reference: UUID
     amount: Money
     description: str
     expires_at: datetime
+    return_url: str = ""
 
 
 class PaymentReturned(Struct, frozen=True):

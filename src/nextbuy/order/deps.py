@@ -33,7 +33,7 @@ def assemble(parts: Parts) -> Deps:
         auth=AuthClient(parts.send),
         product=ProductClient(parts.send),
         seller=SellerClient(parts.send),
-        payments=SimulatorPayments(parts.send),
+        payments=SimulatorPayments(parts.send, parts.settings.public_url),
         database=parts.database,
         clock=parts.clock,
         settings=parts.settings,

@@ -28,14 +28,21 @@ class Payments(Protocol):
 class SimulatorPayments:
     """The payment simulator as a provider."""
 
-    def __init__(self, send: Send) -> None:
-        """Speak through `send`."""
+    def __init__(self, send: Send, public_url: str) -> None:
+        """Speak through `send`; who has paid is led back to the shop's pages at `public_url`."""
         self._send = send
+        self._public_url = public_url
 
     async def open(self, session_id: UUID, amount: Money, description: str, expires_at: datetime) -> PaymentOpened:
         """Make a payment page in the simulator."""
         return await self._send(
-            OpenPayment(reference=session_id, amount=amount, description=description, expires_at=expires_at)
+            OpenPayment(
+                reference=session_id,
+                amount=amount,
+                description=description,
+                expires_at=expires_at,
+                return_url=f"{self._public_url}/session/{session_id}",
+            )
         )
 
     async def refund(self, payment_id: str, reason: str) -> str:

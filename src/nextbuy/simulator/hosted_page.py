@@ -46,7 +46,7 @@ def page(
         amount="" if payment is None else shown(payment.amount),
         until="" if payment is None else f"{payment.expires_at:%H:%M} UTC",
         cards=cards,
-        home=home,
+        home=home if payment is None else payment.return_url or home,
         error=error,
         typed=typed,
     )

@@ -29,6 +29,7 @@ class Payment(Struct, frozen=True, kw_only=True):
     reference: UUID
     amount: Money
     description: str
+    return_url: str
     status: Status
     expires_at: datetime
     traceparent: str

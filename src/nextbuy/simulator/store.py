@@ -35,6 +35,7 @@ def _payment(row: Row) -> Payment:
         reference=row["reference"],
         amount=Money(row["amount"], row["currency"]),
         description=row["description"],
+        return_url=row["return_url"],
         status=cast("Status", row["status"]),
         expires_at=row["expires_at"],
         traceparent=row["traceparent"],
@@ -48,8 +49,9 @@ async def open_payment(db: Reader, payment_id: str, call: OpenPayment, trace: Tr
     return str(
         await db.fetchval(
             """
-            INSERT INTO payments (id, reference, amount, currency, description, expires_at, traceparent, correlation_id)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+            INSERT INTO payments
+                (id, reference, amount, currency, description, expires_at, traceparent, correlation_id, return_url)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
             ON CONFLICT (reference) DO UPDATE SET reference = excluded.reference RETURNING id
             """,
             payment_id,
@@ -60,6 +62,7 @@ async def open_payment(db: Reader, payment_id: str, call: OpenPayment, trace: Tr
             call.expires_at,
             trace.traceparent,
             trace.correlation_id,
+            call.return_url,
         )
     )
 

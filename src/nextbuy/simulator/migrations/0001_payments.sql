@@ -4,6 +4,7 @@ CREATE TABLE payments (
     amount bigint NOT NULL CHECK (amount >= 0),
     currency text NOT NULL,
     description text NOT NULL,
+    return_url text NOT NULL,
     status text NOT NULL DEFAULT 'open' CHECK (status IN ('open', 'paid', 'declined', 'expired', 'refunded')),
     expires_at timestamptz NOT NULL,
     refund_id text UNIQUE,
