@@ -47,8 +47,9 @@ class Process:
         self.journal = journal
         self.apps: dict[str, App[Any]] = {}
         self.databases: dict[str, Database] = {}
+        # Who uses it sets the time: with a `socket_timeout` redis-py loses cancellations on Python 3.11.
         self.redis: Redis = Redis.from_url(
-            settings.redis_url, socket_timeout=2.0, socket_connect_timeout=0.5, max_connections=64
+            settings.redis_url, socket_timeout=None, socket_connect_timeout=0.5, max_connections=64
         )
         self.interactions = Interactions(self.redis)
         self.breakers = {name: Breaker(asyncio.get_running_loop().time) for name in BEHIND}

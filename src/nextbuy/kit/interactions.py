@@ -22,6 +22,8 @@ _MOST_PER_TRACE: Final = 2_000
 _MOST_WAITING: Final = 20_000
 _PAUSE: Final = 0.02
 _BATCH: Final = 1_000
+_PATIENCE: Final = 2.0
+"""Seconds that Redis is waited for."""
 
 
 def _key(trace_id: str) -> str:
@@ -61,7 +63,8 @@ class Interactions:
             pipeline.execute_command("LTRIM", _key(trace_id), -_MOST_PER_TRACE, -1)
             pipeline.execute_command("EXPIRE", _key(trace_id), _KEPT_SECONDS)
         try:
-            await pipeline.execute()
+            async with asyncio.timeout(_PATIENCE):
+                await pipeline.execute()
         except (RedisError, OSError, TimeoutError) as error:
             log.warning("%d interactions are in the log only: %s", len(lines), type(error).__name__)
 
@@ -72,7 +75,8 @@ class Interactions:
             Unavailable: Redis is out of reach.
         """
         try:
-            lines = await self._redis.lrange(_key(trace_id), 0, -1)
+            async with asyncio.timeout(_PATIENCE):
+                lines = await self._redis.lrange(_key(trace_id), 0, -1)
         except (RedisError, OSError, TimeoutError) as error:
             raise Unavailable("The record of interactions is out of reach; the log has them.", retry_after=5) from error
         found = [msgspec.json.decode(line, type=Interaction) for line in lines]

@@ -176,13 +176,18 @@ class JsonFormatter(logging.Formatter):
             "at": datetime.fromtimestamp(record.created, UTC),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": _SECRETS.sub("[hidden]", record.getMessage()),
+            "message": _fit(record.getMessage()),
             "trace_id": trace.trace_id,
             "correlation_id": trace.correlation_id,
         }
         if record.exc_info:
-            fields["error"] = _SECRETS.sub("[hidden]", self.formatException(record.exc_info))
+            fields["error"] = _fit(self.formatException(record.exc_info))
         return _encode(fields).decode()
+
+
+def _fit(text: str) -> str:
+    """Return a text that may stand in a log: no secrets, and nothing that is no UTF-8."""
+    return _SECRETS.sub("[hidden]", text.encode(errors="replace").decode())
 
 
 class _JournalHandler(logging.Handler):
