@@ -1,0 +1,42 @@
+"""Two marketplaces, one of each topology, that all ordinary journeys share; and ones of a test's own, to be broken."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from tests.journeys.marketplace import Lot, Marketplace, PutUp, Topology, ended, putting_up
+from tests.journeys.people import Town
+
+
+@pytest.fixture(scope="session")
+def lot() -> Iterator[Lot]:
+    """Where marketplaces are put up."""
+    lot = Lot()
+    yield lot
+    lot.clear()
+
+
+@pytest.fixture(
+    scope="session", params=[pytest.param(topology, marks=pytest.mark.xdist_group(topology)) for topology in Topology]
+)
+def market(request: pytest.FixtureRequest, lot: Lot) -> Iterator[Marketplace]:
+    """A marketplace that runs; its log holds no secret at the end of all journeys through it."""
+    topology: Topology = request.param
+    market = lot.marketplace(topology.name.lower(), topology)
+    market.start()
+    yield market
+    assert market.stop() == 0, market.said()
+    assert ended(market) == []
+
+
+@pytest.fixture
+async def town(market: Marketplace) -> AsyncIterator[Town]:
+    """People who speak to it."""
+    async with Town.around(market) as town:
+        yield town
+
+
+@pytest.fixture
+def put_up(lot: Lot) -> Iterator[PutUp]:
+    """Puts up marketplaces of the test's own."""
+    yield from putting_up(lot)

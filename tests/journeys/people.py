@@ -1,0 +1,287 @@
+"""Those who act in a journey, by ordinary HTTP: buyers, sellers, the admin, and the payment provider."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from io import BytesIO
+from itertools import count
+from secrets import token_hex
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import aiohttp
+from multidict import CIMultiDictProxy
+from yarl import URL
+
+from tests.journeys.marketplace import ADMIN, PASSWORD, Marketplace
+from tests.waiting import until
+
+GOOD_CARD: Final = "4242424242424242"
+BAD_CARD: Final = "4000000000000002"
+_number: Final = count(1)
+PASSWORD_FIELDS: Final = {"password": PASSWORD}
+Json = dict[str, Any]
+Basket = Sequence[tuple[Json, int]]
+"""Products, and how many of each."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back."""
+
+    status: int
+    headers: CIMultiDictProxy[str]
+    body: bytes
+    seconds: float
+
+    @property
+    def said(self) -> Any:  # noqa: ANN401  any JSON
+        """The decoded body."""
+        return json.loads(self.body)
+
+    @property
+    def slug(self) -> str:
+        """What a problem document is called."""
+        return str(self.said["slug"])
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody with an account."""
+
+    id: str
+    email: str
+    name: str
+    token: str
+    refresh_token: str
+
+
+@dataclass(frozen=True)
+class Seller(Person):
+    """Somebody with a shop."""
+
+    shop: Json = field(default_factory=dict)
+
+
+def new_trace() -> Json:
+    """The headers of one trace, sampled."""
+    trace_id = token_hex(16)
+    return {"traceparent": f"00-{trace_id}-{token_hex(8)}-01", "X-Request-ID": f"journey-{trace_id[:12]}"}
+
+
+class Town:
+    """Everybody, and the one door that they go through."""
+
+    def __init__(self, market: Marketplace, session: aiohttp.ClientSession) -> None:
+        self.market = market
+        self._session = session
+        self._admin: Person | None = None
+
+    @classmethod
+    @asynccontextmanager
+    async def around(cls, market: Marketplace) -> "AsyncIterator[Town]":
+        """People around a marketplace, for as long as the context lasts."""
+        market.secrets |= {GOOD_CARD, BAD_CARD}
+        connector = aiohttp.TCPConnector(limit=0)
+        timeout = aiohttp.ClientTimeout(total=30)
+        async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
+            yield cls(market, session)
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        body: object | None = None,
+        *,
+        who: Person | None = None,
+        headers: Mapping[str, str] | None = None,
+        raw: bytes | None = None,
+    ) -> Answer:
+        """Send one request, spelt exactly as given, and return the answer, whatever it is."""
+        sent = dict(headers or {})
+        if who is not None:
+            sent["Authorization"] = f"Bearer {who.token}"
+        if body is not None:
+            raw = json.dumps(body).encode()
+            sent.setdefault("Content-Type", "application/json")
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        url = URL(path if "://" in path else f"{self.market.url}{path}", encoded=True)
+        data = None if raw is None else BytesIO(raw)
+        async with self._session.request(method, url, data=data, headers=sent, allow_redirects=False) as response:
+            return Answer(response.status, response.headers, await response.read(), loop.time() - began)
+
+    async def get(self, path: str, who: Person | None = None) -> Any:  # noqa: ANN401
+        """What is to be read there."""
+        answer = await self.ask("GET", path, who=who)
+        assert answer.status == 200, answer.body
+        return answer.said
+
+    async def post(self, path: str, body: object, who: Person | None = None, *, status: int = 201) -> Any:  # noqa: ANN401
+        """What came of it."""
+        answer = await self.ask("POST", path, body, who=who)
+        assert answer.status == status, answer.body
+        return answer.said
+
+    # ── people ──
+
+    def _person(self, said: Json) -> Person:
+        self.market.secrets |= {said["access_token"], said["refresh_token"]}
+        user = said["user"]
+        return Person(user["id"], user["email"], user["name"], said["access_token"], said["refresh_token"])
+
+    async def register(self, role: str) -> Person:
+        """A new account."""
+        name = f"{role}-{next(_number)}-{token_hex(4)}"
+        asked = {"email": f"{name}@journeys.nextbuy.test", "password": PASSWORD, "name": name, "role": role}
+        return self._person(await self.post("/auth/api/register", asked))
+
+    async def buyer(self) -> Person:
+        """Somebody who buys."""
+        return await self.register("buyer")
+
+    async def login(self, email: str) -> Person:
+        """Log somebody in."""
+        return self._person(await self.post("/auth/api/login", {"email": email, "password": PASSWORD}, status=200))
+
+    async def admin(self) -> Person:
+        """The admin."""
+        self._admin = self._admin or await self.login(ADMIN)
+        return self._admin
+
+    # ── shops ──
+
+    async def seller(self, *, approved: bool = True) -> Seller:
+        """Somebody with a new shop."""
+        person = await self.register("seller")
+        asked = {"name": f"Kiln {person.name}", "bio": "Thrown by hand.", "category": "ceramics"}
+        shop = (await self.post("/seller/api/create-shop", asked, person))["shop"]
+        if approved:
+            await self.post(f"/admin/api/approve-seller/{person.id}", {}, await self.admin(), status=200)
+        return Seller(person.id, person.email, person.name, person.token, person.refresh_token, shop)
+
+    def offer(self, *, title: str = "Speckled bowl", stock: int = 10, price: int = 2_800, **other: object) -> Json:
+        """What a seller says of a product that moderation lets through."""
+        return {
+            "title": f"{title} {token_hex(4)}",
+            "description": "Made by hand in small numbers, each a little different from the other.",
+            "category": "ceramics",
+            "price": {"amount": price, "currency": "USD"},
+            "stock": stock,
+            "tags": ["handmade"],
+            **other,
+        }
+
+    async def product(self, seller: Person | None = None, *, stock: int = 10, price: int = 2_800) -> Json:
+        """A product that can be bought."""
+        who = seller or await self.seller()
+        made: Json = (await self.post("/product/api/create-product", self.offer(stock=stock, price=price), who))[
+            "product"
+        ]
+        assert made["status"] == "active", made
+
+        async def shown() -> bool:
+            return (await self.ask("GET", f"/product/api/get-product/{made['id']}")).status == 200
+
+        await until(shown, f"{made['title']} can be seen")
+        return made
+
+    # ── buying ──
+
+    async def checkout(self, who: Person, basket: Basket, headers: Mapping[str, str] | None = None) -> Answer:
+        """Ask for a payment session."""
+        lines = [{"product_id": product["id"], "quantity": quantity} for product, quantity in basket]
+        return await self.ask("POST", "/order/api/create-payment-session", {"lines": lines}, who=who, headers=headers)
+
+    async def session(self, who: Person, basket: Basket, headers: Mapping[str, str] | None = None) -> Json:
+        """A payment session that is open."""
+        answer = await self.checkout(who, basket, headers)
+        assert answer.status == 201, answer.body
+        opened: Json = answer.said
+        return opened
+
+    async def pay(self, session: Json, card: str = GOOD_CARD, headers: Mapping[str, str] | None = None) -> Answer:
+        """Pay it on the provider's page."""
+        path = urlsplit(session["payment_url"]).path
+        return await self.ask("POST", path, {"card_number": card}, headers=headers)
+
+    async def state(self, who: Person, session: Json) -> Json:
+        """How a session stands."""
+        found: Json = await self.get(f"/order/api/payment-session/{session['session_id']}", who)
+        return found
+
+    async def until_it_is(self, status: str, who: Person, session: Json, *, within: float = 15.0) -> Json:
+        """How a session stands, once it has come to that."""
+        seen: Json = {}
+
+        async def reached() -> bool:
+            seen.update(await self.state(who, session))
+            return bool(seen["status"] == status)
+
+        await until(reached, f"the session is {status}", within=within)
+        return seen
+
+    async def bought(self, who: Person, basket: Basket) -> list[str]:
+        """Buy; return the orders."""
+        session = await self.session(who, basket)
+        assert (await self.pay(session)).said["status"] == "paid"
+        orders: list[str] = (await self.until_it_is("paid", who, session))["order_ids"]
+        return orders
+
+    async def items(self, path: str, who: Person | None = None) -> list[Json]:
+        """All items of a list, page by page."""
+        found: list[Json] = []
+        cursor = ""
+        while True:
+            page = await self.get(f"{path}{'&' if '?' in path else '?'}limit=100{cursor}", who)
+            found += page["items"]
+            if page["next_cursor"] is None:
+                return found
+            cursor = f"&cursor={page['next_cursor']}"
+
+    # ── the payment provider ──
+
+    async def webhook(
+        self, event: Json, *, at: float | None = None, headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        """Send what the provider says, signed with the installation's secret."""
+        raw = json.dumps(event).encode()
+        return await self.ask(
+            "POST", "/order/api/payment-webhook", raw=raw, headers=headers or self.market.signed(raw, at=at)
+        )
+
+
+def paid_event(session: Json, *, amount: int | None = None, payment_id: str | None = None) -> Json:
+    """What the provider says when a session has been paid."""
+    checkout = {
+        "id": payment_id or payment_of(session),
+        "object": "checkout.session",
+        "client_reference_id": session["session_id"],
+        "amount_total": session["total"]["amount"] if amount is None else amount,
+        "currency": "usd",
+        "payment_status": "paid",
+    }
+    return _event("checkout.session.completed", checkout)
+
+
+def declined_event(session: Json) -> Json:
+    """What it says when the card was declined."""
+    about = {"id": payment_of(session), "object": "payment_intent", "metadata": {"session_id": session["session_id"]}}
+    return _event("payment_intent.payment_failed", about)
+
+
+def expired_event(session: Json) -> Json:
+    """What it says when nobody paid."""
+    about = {"id": payment_of(session), "object": "checkout.session", "client_reference_id": session["session_id"]}
+    return _event("checkout.session.expired", about)
+
+
+def payment_of(session: Json) -> str:
+    """The provider's name of a session's payment."""
+    return str(session["payment_url"]).rpartition("/")[2]
+
+
+def _event(kind: str, about: Json) -> Json:
+    return {"id": f"evt_{token_hex(12)}", "object": "event", "type": kind, "data": {"object": about}}

@@ -1,0 +1,88 @@
+"""What services ask of each other is theirs alone."""
+
+import asyncio
+
+import pytest
+
+from nextbuy.kit.caller import ServiceIdentity
+from tests.journeys.marketplace import Marketplace, Topology
+from tests.journeys.people import Town
+
+SPELLINGS = [
+    "/product/internal/release-stock",
+    "/product//internal/release-stock",
+    "//product/internal/release-stock",
+    "/product/./internal/release-stock",
+    "/product/api/../internal/release-stock",
+    "/product/api/..%2finternal/release-stock",
+    "/product/api/..%2Finternal%2Frelease-stock",
+    "/product/api/%2e%2e/internal/release-stock",
+    "/product/%69nternal/release-stock",
+    "/product/%2569nternal/release-stock",
+    "/product%2finternal%2frelease-stock",
+    "/product/INTERNAL/release-stock",
+    "/PRODUCT/internal/release-stock",
+    "/Product/Internal/Release-Stock",
+    "/product/internal/release-stock/",
+    "/product/internal/release-stock?x=/product/api/get-all-products",
+    "/product/internal/release-stock%00",
+    "/product/internal;x/release-stock",
+    "/product\\internal\\release-stock",
+    "/product/api/get-all-products/../../internal/release-stock",
+    "/order/api/../../product/internal/release-stock",
+    "/docs/../product/internal/release-stock",
+    "/internal/product/release-stock",
+    "/auth/internal/set-account-status",
+    "/admin/internal/create-notification",
+    "/simulator/internal/refund-payment",
+]
+
+
+async def status_of(port: int, path: str, headers: str = "") -> int:
+    """Send a path byte by byte as it is written here, which no client would."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    body = b'{"session_id": "01900000-0000-7000-8000-000000000000"}'
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n{headers}"
+    writer.write(head.encode() + f"Content-Length: {len(body)}\r\n\r\n".encode() + body)
+    status = int((await reader.readline()).split()[1])
+    writer.close()
+    return status
+
+
+async def test_no_spelling_of_an_internal_address_leads_through_the_gateway(town: Town) -> None:
+    since = town.market.log_size()
+    identity = ServiceIdentity(town.market.settings_inside().secret, "order").sign("product")
+    town.market.secrets.add(identity)
+    for path in SPELLINGS:
+        for headers in ("", f"X-Nextbuy-Service: {identity}\r\n"):
+            assert await status_of(town.market.port, path, headers) in {400, 404, 405}, path
+    reached = [line for line in town.market.lines(since) if line.get("kind") in {"forward", "call"}]
+    assert [line for line in reached if "release-stock" in line["name"]] == []
+
+
+async def test_a_header_of_ours_is_not_believed_from_outside(town: Town) -> None:
+    buyer = await town.buyer()
+    answer = await town.ask("GET", "/auth/api/me", who=buyer, headers={"X-Nextbuy-Deadline-Ms": "1"})
+    assert answer.status == 200
+
+
+@pytest.mark.parametrize("market", [Topology.MANY], indirect=True)
+async def test_a_service_s_own_port_answers_other_services_alone(market: Marketplace) -> None:
+    (port,) = {
+        connection.laddr.port
+        for connection in market.service("product").net_connections("tcp")
+        if connection.status == "LISTEN"
+    }
+    secret = market.settings_inside().secret
+    path = "/product/internal/release-stock"
+    for_another = ServiceIdentity(secret, "order").sign("seller")
+    not_its_call = ServiceIdentity(secret, "admin").sign("product")
+    forged = ServiceIdentity(b"another secret of some length", "order").sign("product")
+    good = ServiceIdentity(secret, "order").sign("product")
+    market.secrets |= {for_another, not_its_call, forged, good}
+    for identity in (None, "", "x", for_another, not_its_call, forged):
+        headers = "" if identity is None else f"X-Nextbuy-Service: {identity}\r\n"
+        assert await status_of(port, path, headers) in {401, 403}, identity
+    assert await status_of(port, path, f"X-Nextbuy-Service: {good}\r\n") == 200
+    for spelling in SPELLINGS[1:15]:
+        assert await status_of(port, spelling) in {400, 401, 403, 404}, spelling
