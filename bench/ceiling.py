@@ -51,14 +51,14 @@ def app_of(job: Job) -> App:
 
 
 @asynccontextmanager
-async def ceiling(head: bytes, body: bytes) -> AsyncIterator[int]:
-    """Serve an answer of ours, on the server's core, for as long as the context lasts; gives the port."""
+async def ceiling(head: bytes, body: bytes) -> AsyncIterator[tuple[int, int]]:
+    """Serve an answer of ours, on the server's core, for as long as the context lasts; gives port and pid."""
     async with running([sys.executable, "-m", "bench.ceiling"]) as process:
         if process.stdin is None or process.stdout is None:
             raise RuntimeError
         process.stdin.write(msgspec.json.encode(job_of(head, body)))
         process.stdin.close()
-        yield int(await asyncio.wait_for(process.stdout.readline(), 15))
+        yield int(await asyncio.wait_for(process.stdout.readline(), 15)), process.pid
 
 
 async def _main() -> None:

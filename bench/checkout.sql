@@ -45,8 +45,9 @@ WITH locked AS MATERIALIZED (
 SELECT id, title, stock, EXISTS (SELECT FROM session) AS held FROM locked;
 
 -- simulator: OpenPayment
-INSERT INTO simulator.payments (id, reference, amount, currency, description, expires_at, traceparent, correlation_id)
-VALUES (:pay, :sid::uuid, 12345, 'USD', '2 x a thing and 1 more', now() + interval '30 min', '{traceparent}', '{correlation}')
+INSERT INTO simulator.payments (id, reference, amount, currency, description, expires_at, traceparent, correlation_id, return_url)
+VALUES (:pay, :sid::uuid, 12345, 'USD', '2 x a thing and 1 more', now() + interval '30 min', '{traceparent}', '{correlation}',
+        'http://localhost/checkout')
 ON CONFLICT (reference) DO UPDATE SET reference = excluded.reference RETURNING id;
 
 -- order: the session is open

@@ -44,6 +44,21 @@ def pin(pid: int, core: int) -> None:
             os.sched_setaffinity(int(path.name), {core})
 
 
+def cpu_seconds(pid: int) -> float:
+    """Return the seconds of processor time that a process has used; 0 where that is not known."""
+    with contextlib.suppress(OSError):
+        return ticks_in(Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")) / os.sysconf(
+            "SC_CLK_TCK"
+        )
+    return 0.0
+
+
+def ticks_in(stat: str) -> int:
+    """Return the clock ticks that a process's `/proc/PID/stat` says it has used, in itself and in the kernel."""
+    fields = stat.rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
+
+
 def tree(root: int) -> list[int]:
     """Return a process and all below it."""
     parents: dict[int, list[int]] = {}

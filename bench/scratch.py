@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 import asyncpg
 
 from bench.catalogue import SQL_ID, Shop, put_in
-from bench.market import BUYERS, SHOPS, Market
+from bench.market import BUYERS, SHOPS
 from bench.programs import ProgramError, output_of
 from nextbuy.embedded import pgbench_path
 
@@ -72,13 +72,13 @@ def script() -> str:
 
 
 @asynccontextmanager
-async def scratch(there: Market, products: int) -> AsyncIterator[str]:
-    """Make the scratch database on the server of a market, and drop it at the end; gives its URL."""
-    admin = await asyncpg.connect(there.database_url("postgres"))
+async def scratch(server: str, products: int) -> AsyncIterator[str]:
+    """Make the scratch database on a server, whose superuser's URL is given, and drop it at the end; gives its URL."""
+    admin = await asyncpg.connect(server)
     try:
         await admin.execute(f"DROP DATABASE IF EXISTS {NAME}")
         await admin.execute(f"CREATE DATABASE {NAME}")
-        url = urlunsplit(urlsplit(there.database_url("postgres"))._replace(path=f"/{NAME}"))
+        url = urlunsplit(urlsplit(server)._replace(path=f"/{NAME}"))
         await _fill(url, products)
         await admin.execute("CHECKPOINT")
         yield url

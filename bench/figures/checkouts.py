@@ -7,6 +7,7 @@ from typing import Final
 import asyncpg
 
 from bench.load import LoadError
+from bench.machine import cpu_seconds
 from bench.market import Market, People
 from bench.plan import Plan
 from bench.report import Figure, Mark, compared
@@ -25,11 +26,13 @@ async def checkouts(there: Market, people: People, plan: Plan) -> Figure:
     rounds: list[tuple[float, float]] = []
     results: list[Result] = []
     lags: list[float] = []
-    async with scratch(there, plan.products) as url:
+    cpu: list[float] = []
+    async with scratch(there.database_url("postgres"), plan.products) as url:
         for number in range(plan.rounds + 1):
             # Round 0 warms both up.
             seconds = plan.checkout_seconds if number else 1
             best = await pgbench(url, products=plan.products, clients=CLIENTS, seconds=seconds)
+            before = cpu_seconds(there.pid)
             job = Job(there.port, people.buyers, plan.products, secret, seconds, number)
             ours = await shop(job)
             lag = await _drained(there)
@@ -40,6 +43,7 @@ async def checkouts(there: Market, people: People, plan: Plan) -> Figure:
                 rounds.append((best, ours.per_second))
                 results.append(ours)
                 lags.append(lag)
+                cpu.append((cpu_seconds(there.pid) - before) * 1000 / ours.checkouts)
     return compared(
         "whole checkouts",
         "/s",
@@ -52,6 +56,7 @@ async def checkouts(there: Market, people: People, plan: Plan) -> Figure:
         details={
             "p50 ms": median(result.p50_ms for result in results),
             "p99 ms": median(result.p99_ms for result in results),
+            "ms of the server's processor for each, with its events": median(cpu),
             "s until all events of a round were handled": median(lags),
             "refused": float(sum(result.refused for result in results)),
         },

@@ -12,7 +12,8 @@ from msgspec import Struct
 from bench.catalogue import id_of, queries
 from bench.ceiling import ceiling
 from bench.http import Connection, request_bytes
-from bench.load import CONNECTIONS, LoadError, ask_each, generator, load
+from bench.load import CONNECTIONS, LoadError, Result, ask_each, generator, load
+from bench.machine import cpu_seconds
 from bench.market import Market
 from bench.plan import Plan
 from bench.report import Figure, Mark, compared
@@ -114,17 +115,19 @@ async def _figure(there: Market, plan: Plan, read: _Read) -> Figure:
     head, body = await _usual_answer(there.port, read.pick(0))
     rounds: list[tuple[float, float]] = []
     late: list[float] = []
-    async with ceiling(head, body) as bare:
+    cpu: list[float] = []
+    async with ceiling(head, body) as (bare, bare_pid):
         # The first requests of a server are slower than all others; of ours, what they find in no cache is told apart.
         await load(bare, read.pick(0), seconds=1)
         cold = await load(there.port, read.pick(0), seconds=1)
         await ask_each(there.port, read.once)
         for number in range(1, plan.rounds + 1):
             paths = read.pick(number)
-            best = await load(bare, paths, seconds=plan.read_seconds)
-            ours = await load(there.port, paths, seconds=plan.read_seconds)
+            best, best_cpu = await _load(bare, bare_pid, paths, plan)
+            ours, ours_cpu = await _load(there.port, there.pid, paths, plan)
             rounds.append((best.per_second, ours.per_second))
             late.append(ours.p99_ms)
+            cpu.append(best_cpu / ours_cpu if ours_cpu else 0.0)
     size = len(head) + len(body)
     return compared(
         read.name,
@@ -133,5 +136,16 @@ async def _figure(there: Market, plan: Plan, read: _Read) -> Figure:
         mark=read.mark,
         mix=f"{read.mix}; {CONNECTIONS} connections, load by {generator()}",
         ceiling_is=f"the same uvicorn with no application, saying one such answer ({size:,} bytes)",
-        details={"p99 ms": median(late), "/s in its first second": cold.per_second},
+        details={
+            "p99 ms": median(late),
+            "/s in its first second": cold.per_second,
+            "x by the processor time of the serving process": median(cpu),
+        },
     )
+
+
+async def _load(port: int, pid: int, paths: Sequence[str], plan: Plan) -> tuple[Result, float]:
+    """Return what a load came to, and the seconds of its server's processor that one request took."""
+    before = cpu_seconds(pid)
+    result = await load(port, paths, seconds=plan.read_seconds)
+    return result, (cpu_seconds(pid) - before) / result.requests
