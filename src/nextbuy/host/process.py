@@ -130,6 +130,7 @@ class Process:
             return
         self._keep(f"{entry.name}.forget", _repeated(Job("forget_old", forget_old, _FORGET_EVERY), database))
         bus = RedisBus(self.redis)
+        self._stack.push_async_callback(bus.close)
         if service.publishes:
             relay = Relay(database, bus, self.journal)
             database.after_publish = relay.wake
