@@ -39,4 +39,5 @@ async def town(market: Marketplace) -> AsyncIterator[Town]:
 @pytest.fixture
 def put_up(lot: Lot) -> Iterator[PutUp]:
     """Puts up marketplaces of the test's own."""
-    yield from putting_up(lot)
+    with putting_up(lot) as put_up:
+        yield put_up

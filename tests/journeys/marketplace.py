@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
@@ -241,6 +241,7 @@ def make_admin(market: Marketplace) -> str:
 PutUp = Callable[..., Marketplace]
 
 
+@contextmanager
 def putting_up(lot: Lot) -> Iterator[PutUp]:
     """Gives a function that starts a marketplace of a test's own; all of them are ended after it."""
     made: list[Marketplace] = []
@@ -252,8 +253,10 @@ def putting_up(lot: Lot) -> Iterator[PutUp]:
             market.start()
         return market
 
-    yield put_up
-    told = [secret for market in made for secret in ended(market)]
+    try:
+        yield put_up
+    finally:
+        told = [secret for market in made for secret in ended(market)]
     assert told == []
 
 
