@@ -333,8 +333,10 @@ def _beside(client: Redis) -> Redis:
     Given a time limit, redis-py sends under `asyncio.wait_for`, which up to Python 3.11 can swallow a cancellation.
     """
     pool = client.connection_pool
+    # Over TCP redis-py keeps what belongs to that pool alone in the same place: its handlers of maintenance notices.
+    own = {name: value for name, value in pool.connection_kwargs.items() if not name.startswith(("maint_", "orig_"))}
     settings = {
-        **pool.connection_kwargs,
+        **own,
         "socket_timeout": None,
         "socket_connect_timeout": _TIMEOUT,
         "decode_responses": False,
