@@ -17,4 +17,4 @@ class Plan(Struct, frozen=True):
 
 
 WHOLE = Plan(10_000, rounds=4, read_seconds=3, checkout_seconds=4, calls=600, events=400, starts=3)
-QUICK = Plan(10_000, rounds=3, read_seconds=1, checkout_seconds=1, calls=100, events=60, starts=1)
+QUICK = Plan(2_000, rounds=3, read_seconds=1, checkout_seconds=1, calls=100, events=60, starts=1)
