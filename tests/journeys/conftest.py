@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from nextbuy.host import supervisor
 from tests.journeys.marketplace import Lot, Marketplace, PutUp, Topology, ended, putting_up
 from tests.journeys.people import Town
 
@@ -41,3 +42,9 @@ def put_up(lot: Lot) -> Iterator[PutUp]:
     """Puts up marketplaces of the test's own."""
     with putting_up(lot) as put_up:
         yield put_up
+
+
+@pytest.fixture
+def free_port() -> str:
+    """A port that nobody listens on, as it is typed."""
+    return str(supervisor.free_port())
