@@ -38,6 +38,11 @@ ADDRESS: Final = {
 Json = dict[str, Any]
 
 
+def email_of(name: str) -> str:
+    """Somebody's e-mail; none is a part of another."""
+    return f"a.{name}@hidden.test"
+
+
 @dataclass
 class Person:
     """Somebody with an account, and what of it nobody else may read."""
@@ -103,7 +108,7 @@ class Bazaar:
 
     async def register(self, name: str, role: str) -> Person:
         """Let somebody come in."""
-        asked = {"email": f"{name}@hidden.test", "password": PASSWORD, "name": f"Person {name}", "role": role}
+        asked = {"email": email_of(name), "password": PASSWORD, "name": f"Person {name}", "role": role}
         return self._came(name, await self.done("POST", "/auth/api/register", asked))
 
     async def log_in(self, name: str, email: str) -> Person:
@@ -187,8 +192,8 @@ class Bazaar:
 
     async def open(self) -> None:
         """Let everybody come, offer, buy, and be sent away."""
-        await make_admin(self.process.settings, "admin@hidden.test", PASSWORD)
-        await self.log_in("admin", "admin@hidden.test")
+        await make_admin(self.process.settings, email_of("admin"), PASSWORD)
+        await self.log_in("admin", email_of("admin"))
         for name in ("buyer", "other_buyer", "suspended", "logged_out", "nobody_else"):
             await self.register(name, "buyer")
         await self.seller("seller", approved=True)
@@ -196,6 +201,7 @@ class Bazaar:
         await self.seller("pending_seller", approved=False)
         goat = await self.seller("scapegoat", approved=True)
         await self.seller("wretch", approved=True)
+        await self.seller("left_seller", approved=True)
         bowl, vase = await self.offer("seller", "Speckled bowl"), await self.offer("other_seller", "Tall vase")
         waiting = await self.offer("seller", "Blue bowl", "Contact me directly on Whatsapp for a weapon discount")
         assert waiting["status"] != "active", waiting["moderation"]
@@ -203,8 +209,8 @@ class Bazaar:
         spare = await self.offer("scapegoat", "Plain bowl")
         mine, theirs = await self.order("buyer", bowl), await self.order("other_buyer", vase)
         another = await self.order("nobody_else", bowl)
-        await self.order("suspended", vase)
-        await self.order("logged_out", vase)
+        for name in ("suspended", "logged_out"):
+            self.orders[name] = await self.order(name, vase)
         unpaid = await self.session("nobody_else", bowl)
         await self._send_away()
         letter = await self._dead_letter()
@@ -231,14 +237,15 @@ class Bazaar:
             "session_id": mine["session_id"],
             "order_id": mine["id"],
         }
-        self.orders = {"buyer": mine, "other_buyer": theirs}
+        self.orders |= {"buyer": mine, "other_buyer": theirs, "nobody_else": another}
 
     async def _send_away(self) -> None:
         await self.done(
             "POST", f"/admin/api/suspend-account/{self.people['suspended'].id}", {"reason": "a test"}, "admin"
         )
-        left = await self.ask("POST", "/auth/api/logout", who="logged_out")
-        assert left.status == 204
+        for name in ("logged_out", "left_seller"):
+            left = await self.ask("POST", "/auth/api/logout", who=name)
+            assert left.status == 204
 
     async def _notified(self) -> bool:
         said = await self.done("GET", "/admin/api/notifications", who="admin")
