@@ -100,8 +100,9 @@ class Desk:
     async def refresh(self, token: str, **headers: str) -> Told:
         return await self.ask("POST", "refresh-session", {"refresh_token": token}, **headers)
 
-    async def call(self, call: Call[Reply], *, by: str = "product") -> Reply:
-        signed = ServiceIdentity(SECRET, by).sign("auth")
+    async def call(self, call: Call[Reply], *, by: str = "") -> Reply:
+        """Make a call as one who may, or as somebody else."""
+        signed = ServiceIdentity(SECRET, by or call.callers[0]).sign("auth")
         answer = await self.app.handle(Request("POST", call.path, "", {IDENTITY: signed}, msgspec.json.encode(call)))
         if answer.status != 200:
             raise from_problem(msgspec.json.decode(answer.body, type=Problem))

@@ -8,8 +8,6 @@ from msgspec import Struct
 from nextbuy.contracts.message import Call, Client, Event
 from nextbuy.contracts.values import Role
 
-EVERY_SERVICE = ("gateway", "product", "seller", "order", "admin", "kafka", "auth")
-
 
 class Account(Struct, frozen=True):
     """Somebody who has registered."""
@@ -33,11 +31,11 @@ class PublicKeys(Struct, frozen=True):
     keys: list[PublicKey]
 
 
-class GetPublicKeys(Call[PublicKeys], to="auth", callers=EVERY_SERVICE, repeatable=True):
+class GetPublicKeys(Call[PublicKeys], to="auth", callers=("gateway",), repeatable=True):
     """Which public keys verify an access token?"""
 
 
-class ValidateUser(Call[Account], to="auth", callers=EVERY_SERVICE, repeatable=True):
+class ValidateUser(Call[Account], to="auth", callers=("order",), repeatable=True):
     """Whose token is this, and is it good now: session alive, account not suspended? Any role."""
 
     token: str

@@ -49,7 +49,7 @@ class ValidateShopOwner(Call[Shop], to="seller", callers=("product",), repeatabl
     seller_id: UUID
 
 
-class GetShops(Call[Shops], to="seller", callers=("order", "product"), repeatable=True):
+class GetShops(Call[Shops], to="seller", callers=("order",), repeatable=True):
     """What of these shops (at most 100)?"""
 
     shop_ids: list[UUID]
