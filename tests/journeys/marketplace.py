@@ -61,6 +61,8 @@ class Marketplace:
         self.url = f"http://127.0.0.1:{self.port}"
         self.secrets: set[str] = {PASSWORD}
         """What no line of its log may ever hold."""
+        self.stock: dict[str, int] = {}
+        """How many units of each product there were before anybody bought."""
         self.process: subprocess.Popen[bytes] | None = None
         self._said = data.parent / "said"
 
@@ -98,12 +100,12 @@ class Marketplace:
 
     def said(self) -> str:
         """What it has told the person at the terminal, over all its starts."""
-        return self._said.read_text()
+        return self._said.read_text() if self._said.exists() else ""
 
     def stop(self) -> int:
-        """Press Ctrl-C, and return the exit code."""
+        """Press Ctrl-C, which a terminal says to the whole group of processes, and return the exit code."""
         assert self.process is not None
-        self.process.send_signal(signal.SIGINT)
+        os.killpg(self.process.pid, signal.SIGINT)
         return self.process.wait(30)
 
     def tree(self) -> list[psutil.Process]:

@@ -181,6 +181,7 @@ class Town:
             "product"
         ]
         assert made["status"] == "active", made
+        self.market.stock[made["id"]] = stock
 
         async def shown() -> bool:
             return (await self.ask("GET", f"/product/api/get-product/{made['id']}")).status == 200

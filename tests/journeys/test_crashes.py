@@ -140,8 +140,6 @@ def test_under_load_the_books_are_right_after_every_crash(survived: tuple[Books,
     books, stage = survived
     assert stage.crowd is not None
     assert len(stage.crowd.paid) > 10
-    stock = {str(product["id"]): product["stock"] + product["sold"] + product["held"] for product in books.products}
-    assert sorted(stock.values()) == [2, 2, 10_000, 10_000]
-    books.are_right(stock)
+    books.are_right(stage.market.stock)
     by_id = {str(session["id"]): session for session in books.sessions}
     assert {by_id[session["session_id"]]["status"] for session in stage.crowd.paid} <= {"paid", "refunded"}

@@ -3,12 +3,13 @@
 import asyncio
 import os
 import signal
+from collections.abc import Iterator
 
 import pytest
 
 from tests.journeys.books import settled
 from tests.journeys.crowd import Crowd
-from tests.journeys.marketplace import PutUp, Topology
+from tests.journeys.marketplace import Lot, Marketplace, Topology, putting_up
 from tests.journeys.people import Answer, Town
 from tests.waiting import until
 
@@ -36,8 +37,15 @@ async def everything_else_goes_on(town: Town) -> None:
     await town.get("/health/live")
 
 
-async def test_product_stands_still_and_then_dies_and_is_back_each_time(put_up: PutUp) -> None:
-    market = put_up(Topology.MANY)
+@pytest.fixture(scope="module")
+def shaken(lot: Lot) -> Iterator[Marketplace]:
+    """A marketplace of many processes for the tests of this file, each of which leaves it whole."""
+    with putting_up(lot) as put_up:
+        yield put_up(Topology.MANY, NEXTBUY_SESSION_MINUTES="0.3")
+
+
+async def test_product_stands_still_and_then_dies_and_is_back_each_time(shaken: Marketplace) -> None:
+    market = shaken
     async with Town.around(market) as town:
         buyer, goods = await town.buyer(), await town.product(stock=1_000)
 
@@ -75,8 +83,8 @@ async def test_product_stands_still_and_then_dies_and_is_back_each_time(put_up: 
         assert shown.status == 200
 
 
-async def test_services_die_one_after_another_under_load_and_the_books_are_right(put_up: PutUp) -> None:
-    market = put_up(Topology.MANY, NEXTBUY_SESSION_MINUTES="0.2")
+async def test_services_die_one_after_another_under_load_and_the_books_are_right(shaken: Marketplace) -> None:
+    market = shaken
     async with Town.around(market) as town:
         products = [await town.product(stock=100_000), await town.product(stock=100_000)]
         buyers = [await town.buyer() for _ in range(4)]
@@ -92,6 +100,6 @@ async def test_services_die_one_after_another_under_load_and_the_books_are_right
                 market.service(name).kill()
             market.wait_until_ready()
         books = await settled(market)
-        books.are_right({product["id"]: 100_000 for product in products})
+        books.are_right(market.stock)
         by_id = {str(session["id"]): session["status"] for session in books.sessions}
         assert {by_id[session["session_id"]] for session in crowd.paid} <= {"paid", "refunded"}
