@@ -18,6 +18,10 @@ from nextbuy.kit.database import Database, migrate
 DatabaseUrl = Callable[[str], Awaitable[str]]
 OpenDatabase = Callable[[str], Awaitable[Database]]
 _TEST_DB = 1
+_LAYOUT = (
+    "SELECT table_name::text, column_name::text, data_type::text"
+    " FROM information_schema.columns WHERE table_schema = 'public'"
+)
 
 
 @pytest.fixture(scope="session")
@@ -32,36 +36,74 @@ def engines() -> Iterator[Engines]:
 
 
 @pytest.fixture(scope="session")
-def templates() -> set[str]:
-    """The services whose migrated, empty database is there to be copied."""
-    return set()
+def shelved() -> dict[str, list[str]]:
+    """By service, the names of databases that are clean and used by no test."""
+    return {}
 
 
 @pytest.fixture
-async def database_url(engines: Engines, templates: set[str]) -> AsyncIterator[DatabaseUrl]:
-    """Makes a new database with the tables of the kit and of a service (`""`: of the kit alone), and gives its URL."""
-    admin = await asyncpg.connect(engines.postgres.url)
-    made: list[str] = []
+async def database_url(engines: Engines, shelved: dict[str, list[str]]) -> AsyncIterator[DatabaseUrl]:
+    """Gives the URL of a database that has the tables of the kit and of a service (`""`: of no service), and no more.
 
-    async def make(service: str) -> str:
-        template = f"template_{service}"
-        if service not in templates:
-            await admin.execute(f"CREATE DATABASE {template}")
-            connection = await asyncpg.connect(_named(engines.postgres.url, template))
-            own = f"nextbuy.{service}.migrations"
-            has_own = bool(service) and find_spec(f"nextbuy.{service}") is not None and find_spec(own) is not None
-            await migrate(connection, ["nextbuy.kit.migrations", *([own] if has_own else [])])
-            await connection.close()
-            templates.add(service)
-        name = f"test_{uuid4().hex}"
-        await admin.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
-        made.append(name)
+    Databases are emptied and used again: to make one takes the time of ten tests.
+    """
+    lent: list[tuple[str, str]] = []
+
+    async def lend(service: str) -> str:
+        clean = shelved.setdefault(service, [])
+        name = clean.pop() if clean else await _make(engines.postgres.url, service)
+        lent.append((service, name))
         return _named(engines.postgres.url, name)
 
-    yield make
-    for name in made:
-        await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    yield lend
+    for service, name in lent:
+        if await _empty(engines.postgres.url, name):
+            shelved[service].append(name)
+
+
+async def _make(server: str, service: str) -> str:
+    name = f"test_{service}_{uuid4().hex}"
+    admin = await asyncpg.connect(server)
+    await admin.execute(f"CREATE DATABASE {name} STRATEGY FILE_COPY")
     await admin.close()
+    connection = await asyncpg.connect(_named(server, name))
+    own = f"nextbuy.{service}.migrations"
+    has_own = bool(service) and find_spec(f"nextbuy.{service}") is not None and find_spec(own) is not None
+    await migrate(connection, ["nextbuy.kit.migrations", *([own] if has_own else [])])
+    await connection.execute("CREATE SCHEMA seeds")
+    await connection.execute(f"CREATE TABLE seeds.layout AS {_LAYOUT}")
+    for table in await _tables(connection):
+        if await connection.fetchval(f"SELECT EXISTS (SELECT FROM {table})"):
+            await connection.execute(f"CREATE TABLE seeds.rows_{table} AS TABLE {table}")
+    await connection.close()
+    return name
+
+
+async def _empty(server: str, name: str) -> bool:
+    """Bring a database back to what its migrations made of it; false where a test has changed what they made."""
+    connection = await asyncpg.connect(_named(server, name))
+    await connection.execute(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    added = await connection.fetch(f"SELECT DISTINCT table_name FROM ({_LAYOUT} EXCEPT TABLE seeds.layout) AS new")
+    lost = await connection.fetchval(f"SELECT EXISTS (TABLE seeds.layout EXCEPT {_LAYOUT})")
+    known = {row["table_name"] for row in await connection.fetch("SELECT DISTINCT table_name FROM seeds.layout")}
+    usable = not lost and not known & {row["table_name"] for row in added}
+    if usable:
+        for row in added:
+            await connection.execute(f"DROP TABLE {row['table_name']} CASCADE")
+        await connection.execute(f"TRUNCATE {', '.join(sorted(known))} RESTART IDENTITY CASCADE")
+        for row in await connection.fetch("SELECT tablename FROM pg_tables WHERE tablename LIKE 'rows\\_%'"):
+            table = row["tablename"].removeprefix("rows_")
+            await connection.execute(f"INSERT INTO {table} OVERRIDING SYSTEM VALUE TABLE seeds.rows_{table}")
+    await connection.close()
+    return usable
+
+
+async def _tables(connection: "asyncpg.Connection[asyncpg.Record]") -> list[str]:
+    rows = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")
+    return [row["tablename"] for row in rows]
 
 
 @pytest.fixture
