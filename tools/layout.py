@@ -22,7 +22,7 @@ NAMED_ONLY_IN = {
     "argon2": ["auth/"],
     "asyncpg": ["kit/database.py", "host/"],
     "click": ["__main__.py"],
-    "confluent_kafka": ["kit/bus_kafka.py"],
+    "confluent_kafka": ["kit/bus_kafka.py", "kit/bus_kafka_connection.py", "kit/bus_kafka_subscription.py"],
     "httptools": [],
     "jinja2": ["web/", "simulator/"],
     "joserfc": ["auth/", "kit/caller.py"],

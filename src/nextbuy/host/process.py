@@ -14,6 +14,8 @@ from nextbuy.host.databases import service_url
 from nextbuy.host.table import BEHIND, ENTRIES, Entry
 from nextbuy.kit import telemetry
 from nextbuy.kit.breaker import Breaker
+from nextbuy.kit.bus import Bus
+from nextbuy.kit.bus_kafka import KafkaBus
 from nextbuy.kit.bus_redis import RedisBus
 from nextbuy.kit.caller import ServiceIdentity, TokenVerifier
 from nextbuy.kit.calls import Calls, set_deadline
@@ -56,6 +58,7 @@ class Process:
         self.transports: dict[str, Transport] = {name: self._transport(name) for name in BEHIND}
         self.verifier = TokenVerifier(self._public_keys)
         self._keys = AuthClient(self.calls("gateway").send)
+        self._bus: Bus = KafkaBus(settings.kafka) if settings.kafka.servers else RedisBus(self.redis)
         self._running: list[asyncio.Task[None]] = []
         self._stack = AsyncExitStack()
         journal.recorder = self.interactions.record
@@ -86,6 +89,7 @@ class Process:
             OSError, asyncpg.PostgresError: a database cannot be reached.
         """
         self._stack.push_async_callback(self.redis.aclose)
+        self._stack.push_async_callback(self._bus.close)
         for transport in self.transports.values():
             self._stack.push_async_callback(transport.close)
         self._keep("interactions", self.interactions.run)
@@ -129,14 +133,12 @@ class Process:
         if database is None:
             return
         self._keep(f"{entry.name}.forget", _repeated(Job("forget_old", forget_old, _FORGET_EVERY), database))
-        bus = RedisBus(self.redis)
-        self._stack.push_async_callback(bus.close)
         if service.publishes:
-            relay = Relay(database, bus, self.journal)
+            relay = Relay(database, self._bus, self.journal)
             database.after_publish = relay.wake
             self._keep(f"{entry.name}.relay", relay.run)
         if service.listens:
-            consumer = Consumer(service, deps, database, bus, self.journal, group=entry.name)
+            consumer = Consumer(service, deps, database, self._bus, self.journal, group=entry.name)
             self._keep(f"{entry.name}.consumer", consumer.run)
             self._keep(f"{entry.name}.replays", consumer.replay_asked)
 

@@ -4,6 +4,13 @@
 |---|---|---|
 | `NEXTBUY_POSTGRES_URL` | PostgreSQL; one database and one role per service are made in it | embedded PostgreSQL |
 | `NEXTBUY_REDIS_URL` | Redis | embedded Redis |
+| `NEXTBUY_KAFKA_SERVERS` | Apache Kafka, `HOST:PORT` and others after commas; events go over it | Redis Streams |
+| `NEXTBUY_KAFKA_SECURITY_PROTOCOL` | `PLAINTEXT`, `SSL`, `SASL_PLAINTEXT`, `SASL_SSL` | by whether a user is named |
+| `NEXTBUY_KAFKA_SASL_MECHANISM` | `PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512` | `SCRAM-SHA-512` |
+| `NEXTBUY_KAFKA_USERNAME`, `NEXTBUY_KAFKA_PASSWORD` | who we are to Kafka | nobody |
+| `NEXTBUY_KAFKA_CA` | file of the authority that signed Kafka's certificate | the machine's authorities |
+| `NEXTBUY_KAFKA_PARTITIONS` | partitions of a topic that is made here | `6` |
+| `NEXTBUY_KAFKA_REPLICATION` | copies of a topic that is made here | the cluster's default |
 | `NEXTBUY_<SERVICE>_URL` | where that service is | it lives in this process |
 | `NEXTBUY_PUBLIC_URL` | how the outside sees the gateway | `http://HOST:PORT` |
 | `NEXTBUY_HOST`, `NEXTBUY_PORT` | where to listen | `127.0.0.1`, `8080` |
@@ -19,7 +26,7 @@
 import hashlib
 import hmac
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -29,10 +36,25 @@ from msgspec import Struct, field
 SERVICES: Final = ("auth", "product", "seller", "order", "admin", "kafka")
 """The services behind the gateway, in the order in which they may be started."""
 _LEVELS: Final = frozenset({"debug", "info", "warning", "error"})
+_PROTOCOLS: Final = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
+_MECHANISMS: Final = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 
 
 class ConfigError(Exception):
     """A setting is no good; the message is one sentence that says which and what to do."""
+
+
+class Kafka(Struct, frozen=True, kw_only=True):
+    """Where a Kafka is and who we are to it; no `servers`, no Kafka. `replication` 0 leaves it to the cluster."""
+
+    servers: str = ""
+    security_protocol: str = "PLAINTEXT"
+    sasl_mechanism: str = "SCRAM-SHA-512"
+    username: str = ""
+    password: str = ""
+    ca: str = ""
+    partitions: int = 6
+    replication: int = 0
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -41,6 +63,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     secret: bytes
     postgres_url: str = ""
     redis_url: str = ""
+    kafka: Kafka = Kafka()
     service_urls: dict[str, str] = field(default_factory=dict)
     public_url: str = "http://127.0.0.1:8080"
     host: str = "127.0.0.1"
@@ -72,7 +95,6 @@ def from_environment(environment: Mapping[str, str] = os.environ, *, secret: byt
         return environment.get(f"NEXTBUY_{name}", "").strip() or default
 
     for name, why in (
-        ("KAFKA_SERVERS", "events go over Redis Streams in this version"),
         ("STRIPE_KEY", "payments go to the simulator in this version"),
         ("SMTP_URL", "no mail is sent in this version"),
     ):
@@ -93,6 +115,7 @@ def from_environment(environment: Mapping[str, str] = os.environ, *, secret: byt
         secret=given or secret,
         postgres_url=_url("POSTGRES_URL", read("POSTGRES_URL"), {"postgres", "postgresql"}),
         redis_url=_url("REDIS_URL", read("REDIS_URL"), {"redis", "rediss", "unix"}),
+        kafka=_kafka(read),
         service_urls={
             name: url
             for name in (*SERVICES, "simulator")
@@ -108,6 +131,52 @@ def from_environment(environment: Mapping[str, str] = os.environ, *, secret: byt
         cors_origins=_origins(read("CORS_ORIGINS")),
         log_level=level,
     )
+
+
+def _kafka(read: Callable[[str, str], str]) -> Kafka:
+    username = read("KAFKA_USERNAME", "")
+    protocol = _one_of(
+        "KAFKA_SECURITY_PROTOCOL",
+        read("KAFKA_SECURITY_PROTOCOL", "SASL_SSL" if username else "PLAINTEXT").upper(),
+        _PROTOCOLS,
+    )
+    mechanism = _one_of("KAFKA_SASL_MECHANISM", read("KAFKA_SASL_MECHANISM", "SCRAM-SHA-512").upper(), _MECHANISMS)
+    if protocol.startswith("SASL") != bool(username):
+        message = (
+            f"NEXTBUY_KAFKA_SECURITY_PROTOCOL {protocol} and NEXTBUY_KAFKA_USERNAME do not fit: SASL needs a user."
+        )
+        raise ConfigError(message)
+    ca = read("KAFKA_CA", "")
+    if ca and not Path(ca).is_file():
+        message = f"NEXTBUY_KAFKA_CA names no file: {ca}."
+        raise ConfigError(message)
+    return Kafka(
+        servers=_servers(read("KAFKA_SERVERS", "")),
+        security_protocol=protocol,
+        sasl_mechanism=mechanism,
+        username=username,
+        password=read("KAFKA_PASSWORD", ""),
+        ca=ca,
+        partitions=int(_number("KAFKA_PARTITIONS", read("KAFKA_PARTITIONS", "6"), least=1, most=10_000)),
+        replication=int(_number("KAFKA_REPLICATION", read("KAFKA_REPLICATION", "0"), least=0, most=100)),
+    )
+
+
+def _servers(text: str) -> str:
+    servers = [part.strip() for part in text.split(",") if part.strip()]
+    for server in servers:
+        host, _, port = server.rpartition(":")
+        if not host or not port.isdecimal() or "/" in server:
+            message = f"NEXTBUY_KAFKA_SERVERS lists HOST:PORT, separated by commas, and {server!r} is none."
+            raise ConfigError(message)
+    return ",".join(servers)
+
+
+def _one_of(name: str, text: str, allowed: Sequence[str]) -> str:
+    if text not in allowed:
+        message = f"NEXTBUY_{name} is one of {', '.join(allowed)}, not {text!r}."
+        raise ConfigError(message)
+    return text
 
 
 def _number(name: str, text: str, *, least: float, most: float) -> float:
