@@ -1,0 +1,100 @@
+"""One database and one role per service: each role makes its own tables, and reaches no other's."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from importlib.resources import files
+
+import asyncpg
+import pytest
+
+from nextbuy.embedded import Engines
+from nextbuy.host.databases import prepare, service_url, stores
+from nextbuy.host.table import BEHIND
+from nextbuy.kit.config import Settings
+from tests.hostile.bazaar import clear
+
+SERVICES = stores(BEHIND)
+
+
+@pytest.fixture
+async def settings(engines: Engines) -> AsyncIterator[Settings]:
+    """A server on which nothing of ours is yet."""
+    await clear(engines)
+    yield Settings(secret=b"a secret of these tests alone", postgres_url=engines.postgres.url)
+    await clear(engines)
+
+
+def _scripts(service: str) -> list[str]:
+    packages = ("nextbuy.kit.migrations", f"nextbuy.{service}.migrations")
+    return [
+        f"{service}: {package}/{script.name}"
+        for package in packages
+        for script in sorted(files(package).iterdir(), key=lambda script: script.name)
+        if script.name.endswith(".sql")
+    ]
+
+
+def _into(settings: Settings, role: str, database: str) -> str:
+    url = service_url(settings, role)
+    assert url.count(f"/nextbuy_{role}") >= 1
+    head, _, tail = url.rpartition(f"/nextbuy_{role}")
+    return f"{head}/{database}{tail}"
+
+
+async def test_an_empty_server_gets_every_table_once_each_made_by_its_services_role(settings: Settings) -> None:
+    assert await prepare(settings, BEHIND) == [name for service in SERVICES for name in _scripts(service)]
+    assert await prepare(settings, BEHIND) == []
+    for service in SERVICES:
+        connection = await asyncpg.connect(service_url(settings, service))
+        try:
+            rows = await connection.fetch("SELECT tableowner FROM pg_tables WHERE schemaname = 'public'")
+            assert {row["tableowner"] for row in rows} == {f"nextbuy_{service}"}
+            may = await connection.fetchrow(
+                "SELECT rolsuper, rolcreatedb, rolcreaterole, rolbypassrls FROM pg_roles WHERE rolname = current_user"
+            )
+            assert may is not None
+            assert not any(may)
+            extensions = {row["extname"] for row in await connection.fetch("SELECT extname FROM pg_extension")}
+            assert extensions <= {"plpgsql", "vector"}
+        finally:
+            await connection.close()
+
+
+async def test_several_processes_may_prepare_at_once(settings: Settings) -> None:
+    done = await asyncio.gather(*(prepare(settings, {"auth", service}) for service in SERVICES))
+    assert sorted(name for names in done for name in names) == sorted(
+        name for service in SERVICES for name in _scripts(service)
+    )
+
+
+async def test_no_role_can_connect_to_anothers_database(settings: Settings) -> None:
+    await prepare(settings, BEHIND)
+    for role in SERVICES:
+        for database in (*(f"nextbuy_{other}" for other in SERVICES if other != role), "postgres"):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError, match="CONNECT"):
+                await asyncpg.connect(_into(settings, role, database))
+        # The way in is right, and it is the database alone that stands in it.
+        connection = await asyncpg.connect(_into(settings, role, f"nextbuy_{role}"))
+        try:
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.execute("SET ROLE nextbuy_auth" if role != "auth" else "SET ROLE nextbuy_order")
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.execute("CREATE DATABASE mine")
+        finally:
+            await connection.close()
+
+
+async def test_a_database_that_is_left_open_is_seen(settings: Settings, engines: Engines) -> None:
+    await prepare(settings, BEHIND)
+    admin = await asyncpg.connect(engines.postgres.url)
+    try:
+        await admin.execute("GRANT CONNECT ON DATABASE nextbuy_auth TO PUBLIC")
+    finally:
+        await admin.close()
+    connection = await asyncpg.connect(_into(settings, "order", "nextbuy_auth"))
+    try:
+        # Even there: its tables are its own.
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.fetch("SELECT * FROM accounts")
+    finally:
+        await connection.close()
