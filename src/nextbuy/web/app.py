@@ -13,7 +13,10 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from nextbuy.contracts.errors import NotAcceptedMethod
+from nextbuy.kit import telemetry
 from nextbuy.kit.asgi import App, Receive, Scope, Send
+from nextbuy.kit.wire import PROBLEM, problem_answer
 from nextbuy.web.assets import PREFIX, TYPES, Asset, addressed, read_folder
 from nextbuy.web.demo_logins import DEMO_LOGINS
 
@@ -112,8 +115,12 @@ def _ready(status: int, body: bytes, media_type: str, caching: bytes) -> _Ready:
 
 async def _give(ready: _Ready, scope: Scope, send: Send) -> None:
     if scope["method"] not in {"GET", "HEAD"}:
-        headers = [*_SECURITY, (b"allow", b"GET, HEAD"), (b"content-length", b"0")]
-        return await _send(send, 405, headers, b"")
+        # Most often this is a program that has misspelt an address of the API: it is told as the API tells.
+        refusal = NotAcceptedMethod("Pages are read with GET; the API is at /<service>/api/, and /docs lists it.")
+        body = problem_answer(refusal, telemetry.current().correlation_id).body
+        kind = (b"content-type", PROBLEM.encode())
+        length = (b"content-length", b"%d" % len(body))
+        return await _send(send, 405, [*_SECURITY, (b"allow", b"GET, HEAD"), kind, length], body)
     asked = {name.lower(): value for name, value in scope["headers"]}
     if ready.status == 200 and knows(asked.get(b"if-none-match", b""), ready.etag):  # noqa: PLR2004
         return await _send(send, 304, ready.unchanged, b"")
