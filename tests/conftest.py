@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 
 from nextbuy.embedded import Engines, start_engines
 from nextbuy.kit.database import Database, migrate
+from tests.journeys.together import Together
 
 DatabaseUrl = Callable[[str], Awaitable[str]]
 OpenDatabase = Callable[[str], Awaitable[Database]]
@@ -138,3 +139,8 @@ async def redis(redis_url: str) -> AsyncIterator[Redis]:
 
 def _named(url: str, database: str) -> str:
     return urlunsplit(urlsplit(url)._replace(path=f"/{database}"))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Together:
+    """Keep the journeys through one marketplace on one worker."""
+    return Together(config, log)

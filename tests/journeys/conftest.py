@@ -17,9 +17,7 @@ def lot() -> Iterator[Lot]:
     lot.clear()
 
 
-@pytest.fixture(
-    scope="session", params=[pytest.param(topology, marks=pytest.mark.xdist_group(topology)) for topology in Topology]
-)
+@pytest.fixture(scope="session", params=Topology, ids=str)
 def market(request: pytest.FixtureRequest, lot: Lot) -> Iterator[Marketplace]:
     """A marketplace that runs; its log holds no secret at the end of all journeys through it."""
     topology: Topology = request.param

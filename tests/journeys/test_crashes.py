@@ -13,7 +13,7 @@ from tests.journeys.crowd import LOST, Assassin, Crowd
 from tests.journeys.marketplace import Lot, Marketplace, PutUp, putting_up
 from tests.journeys.people import BAD_CARD, Json, Town, expired_event, new_trace, paid_event
 
-pytestmark = [pytest.mark.xdist_group("crashes"), pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 KILLS_UNDER_LOAD = 5
 
 

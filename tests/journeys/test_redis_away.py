@@ -21,7 +21,7 @@ from tests.journeys.marketplace import Marketplace, PutUp
 from tests.journeys.people import Town
 from tests.waiting import until
 
-pytestmark = [pytest.mark.xdist_group("redis away"), pytest.mark.timeout(120)]
+pytestmark = pytest.mark.timeout(120)
 AWAY = 10.0
 
 

@@ -13,7 +13,7 @@ from tests.journeys.marketplace import Lot, Marketplace, Topology, putting_up
 from tests.journeys.people import Answer, Town
 from tests.waiting import until
 
-pytestmark = [pytest.mark.xdist_group("service away"), pytest.mark.timeout(180)]
+pytestmark = pytest.mark.timeout(180)
 CALL_LIMIT = 3.0
 """Seconds that a call between services may take."""
 GATEWAY_LIMIT = 10.25

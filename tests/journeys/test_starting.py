@@ -19,7 +19,7 @@ from tests.journeys.marketplace import (
 )
 from tests.journeys.people import Town
 
-pytestmark = [pytest.mark.xdist_group("starting"), pytest.mark.timeout(120)]
+pytestmark = pytest.mark.timeout(120)
 
 
 def alive(tree: list[psutil.Process]) -> list[psutil.Process]:
