@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help up demo test check bench lock clean format
+.PHONY: help up demo kafka test check bench lock clean format
 
 # Where `make up` and `make demo` listen, and keep their data: make up PORT=8081 DATA=/srv/nextbuy
 PORT ?= 8080
@@ -20,6 +20,9 @@ up: .venv/.runtime ## the whole marketplace on one port (PORT=8080 DATA=var)
 
 demo: .venv/.runtime ## a marketplace with shops, goods and orders in it
 	@$(PY) -m nextbuy demo --port $(PORT) --data $(DATA)
+
+kafka: ## a real Apache Kafka for it, where there is Java (PORT=9092); then: NEXTBUY_KAFKA_SERVERS=127.0.0.1:9092 make up
+	@tools/kafka $(if $(filter command line environment,$(origin PORT)),--port $(PORT))
 
 test: .venv/.dev ## every test; one file or name: make test ONLY=tests/order
 	@$(PY) -m pytest $(ONLY)

@@ -20,6 +20,8 @@ PREFIX: Final = "nextbuy."
 """Begins the name of each topic and group, for a cluster that others use too."""
 TIMEOUT: Final = 4.0
 """Seconds that one conversation with the cluster may take."""
+_TOPICS_TIMEOUT: Final = 3.0
+"""Less, so that it is known why nothing can be published."""
 _DAYS_KEPT: Final = 30
 _PROPAGATION: Final = 0.05
 
@@ -33,7 +35,7 @@ _REFUSED: Final = frozenset(
         KafkaError.CLUSTER_AUTHORIZATION_FAILED,
     }
 )
-_AWAY: Final = frozenset({KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT, KafkaError._MSG_TIMED_OUT})  # noqa: SLF001
+_AWAY: Final = frozenset({KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT})  # noqa: SLF001
 
 
 class _Library:
@@ -116,15 +118,20 @@ def make_topics(kafka: Kafka, topics: Iterable[str], trouble: Trouble) -> None:
     """
     # Held until all is answered: what it was asked ends with it.
     admin = AdminClient(client(kafka, "topics", trouble))
-    deadline = time.monotonic() + TIMEOUT
+    deadline = time.monotonic() + _TOPICS_TIMEOUT
     wanted = set(topics)
     made = False
-    while missing := wanted - admin.list_topics(timeout=_left(deadline)).topics.keys():
-        if not made:
-            _make(admin, kafka, missing, _left(deadline))
-            made = True
-        else:
-            time.sleep(_PROPAGATION)
+    try:
+        while missing := wanted - admin.list_topics(timeout=_left(deadline)).topics.keys():
+            if not made:
+                _make(admin, kafka, missing, _left(deadline))
+                made = True
+            else:
+                time.sleep(_PROPAGATION)
+    except KafkaException as error:
+        admin.poll(0)  # Here it says what the matter is.
+        trouble.is_there(error.args[0])
+        raise
 
 
 def _make(admin: AdminClient, kafka: Kafka, missing: Iterable[str], seconds: float) -> None:

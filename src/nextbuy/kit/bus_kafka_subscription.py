@@ -236,8 +236,7 @@ class KafkaSubscription:
         while not self._closing.is_set():
             try:
                 make_topics(self._kafka, self._topics, self._trouble)
-            except KafkaException as error:
-                self._trouble.is_there(error.args[0])
+            except KafkaException:
                 self._closing.wait(_AGAIN)
             else:
                 return

@@ -1,0 +1,174 @@
+"""What the bus on Apache Kafka promises beyond what every bus does."""
+
+import asyncio
+import logging
+import sys
+import time
+from uuid import uuid4
+
+import pytest
+from confluent_kafka import Consumer
+from confluent_kafka.admin import AdminClient
+
+from nextbuy.kit.bus import Batch, BusUnavailable, Packet
+from nextbuy.kit.bus_kafka import KafkaBus
+from nextbuy.kit.config import ConfigError, Kafka, from_environment
+from tests.kafka_broker import PARTITIONS, KafkaBroker, bus_on
+from tests.kit.test_bus_conformance import numbers, packets, reading
+from tests.kit.test_cloud_event import BODY, ENVELOPE
+from tests.waiting import until
+from tools.kafka import free_ports
+
+pytestmark = pytest.mark.timeout(180)
+
+
+async def test_an_event_is_on_the_wire_a_cloud_event_under_its_key(kafka_bus: KafkaBus, kafka_servers: str) -> None:
+    await kafka_bus.publish([Packet("t", ENVELOPE.key, BODY)])
+    plain = Consumer(
+        {"bootstrap.servers": kafka_servers, "group.id": uuid4().hex, "auto.offset.reset": "earliest"},
+    )
+    plain.subscribe([f"{kafka_bus._prefix}t"])
+    message = await asyncio.to_thread(plain.poll, 15)
+    assert message is not None
+    assert (message.key(), message.value()) == (ENVELOPE.key.encode(), b'{"total":"68.50"}')
+    headers = dict(message.headers() or [])
+    assert (headers["ce_specversion"], headers["ce_id"]) == (b"1.0", str(ENVELOPE.id).encode())
+    plain.close()
+
+
+async def test_an_envelope_arrives_as_the_consumers_know_it(kafka_bus: KafkaBus) -> None:
+    await kafka_bus.publish([Packet("t", ENVELOPE.key, BODY)])
+    subscription = kafka_bus.subscribe("g", ["t"])
+    async with asyncio.timeout(15):
+        batch = await anext(aiter(subscription.batches()))
+    assert [delivery.body for delivery in batch.deliveries] == [BODY]
+    await subscription.close()
+
+
+async def test_topics_are_made_with_the_partitions_that_were_asked_for(kafka_bus: KafkaBus, kafka_servers: str) -> None:
+    await kafka_bus.publish(packets("made", range(1)))
+    made = AdminClient({"bootstrap.servers": kafka_servers}).list_topics(timeout=10).topics
+    assert len(made[f"{kafka_bus._prefix}made"].partitions) == PARTITIONS
+
+
+async def test_the_successor_of_a_killed_consumer_has_what_it_held(kafka_bus: KafkaBus, kafka_servers: str) -> None:
+    await kafka_bus.publish(packets("t", range(10)))
+    victim = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.kit.kafka_victim", kafka_servers, kafka_bus._prefix, stdout=asyncio.subprocess.PIPE
+    )
+    assert victim.stdout is not None
+    assert await victim.stdout.readline()
+    victim.kill()
+    await victim.wait()
+    async with reading(kafka_bus, "g", "t") as successor:
+        await until(lambda: len(successor.got) >= 10)
+    assert successor.of("t") == list(range(10))
+
+
+async def test_a_partition_moves_when_the_batch_in_hand_is_done_and_is_done_once(kafka_bus: KafkaBus) -> None:
+    await kafka_bus.publish(packets("t", range(9), key=str))
+    first = kafka_bus.subscribe("g", ["t"])
+    got: list[int] = []
+    held: list[Batch] = []
+    batches = aiter(first.batches())
+    async with asyncio.timeout(15):
+        while len([delivery for batch in held for delivery in batch.deliveries]) < 9:
+            held.append(await anext(batches))
+    async with reading(kafka_bus, "g", "t") as second:
+        # The second has joined when the first is asked for some of its partitions.
+        await until(lambda: any(batch._place.going for batch in held))  # type: ignore[attr-defined]
+        for batch in held:
+            got += numbers(batch)
+            await batch.acknowledge()
+        await kafka_bus.publish(packets("t", range(9, 30), key=str))
+
+        async def go_on() -> None:
+            async for batch in batches:
+                got.extend(numbers(batch))
+                await batch.acknowledge()
+
+        going_on = asyncio.create_task(go_on())
+        await until(lambda: len(got) + len(second.got) >= 30)
+        assert second.got
+        assert sorted([*got, *second.of("t")]) == list(range(30))
+        going_on.cancel()
+        await asyncio.gather(going_on, return_exceptions=True)
+    await first.close()
+
+
+async def test_what_is_acknowledged_after_its_partition_has_moved_is_refused(kafka_bus: KafkaBus) -> None:
+    await kafka_bus.publish(packets("t", range(3)))
+    first = kafka_bus.subscribe("g", ["t"])
+    async with asyncio.timeout(15):
+        batch = await anext(aiter(first.batches()))
+    await first.close()
+    with pytest.raises(BusUnavailable, match="handed over"):
+        await batch.acknowledge()
+
+
+async def test_where_no_kafka_is_publishing_fails_soon_and_it_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    bus = bus_on(f"127.0.0.1:{free_ports(1)[0]}")
+    subscription = bus.subscribe("g", ["t"])
+
+    async def read() -> None:
+        await anext(aiter(subscription.batches()))
+
+    reading_nothing = asyncio.create_task(read())
+    began = time.monotonic()
+    for _ in range(2):
+        with pytest.raises(BusUnavailable):
+            await bus.publish(packets("t", range(1)))
+    assert time.monotonic() - began < 12
+    reading_nothing.cancel()
+    await asyncio.gather(reading_nothing, return_exceptions=True)
+    await subscription.close()
+    await bus.close()
+    told = [record.getMessage() for record in caplog.records if record.levelno >= logging.INFO]
+    assert [len([line for line in told if who in line]) for who in ("group g waits", "what is published waits")] == [
+        1,
+        1,
+    ], told
+
+
+async def test_a_host_that_nobody_knows_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    bus = bus_on("kafka.invalid:9092")
+    with pytest.raises(BusUnavailable):
+        await bus.publish(packets("t", range(1)))
+    told = [record.getMessage() for record in caplog.records if "NEXTBUY_KAFKA_SERVERS" in record.getMessage()]
+    assert len(told) == 1
+
+
+async def test_a_consumer_that_was_there_before_kafka_begins_when_it_comes(own_kafka: KafkaBroker) -> None:
+    own_kafka.kill()
+    bus = bus_on(own_kafka.servers)
+    async with reading(bus, "g", "t") as reader:
+        await asyncio.to_thread(own_kafka.restart)
+        await bus.publish(packets("t", range(3)))
+        await until(lambda: reader.of("t") == [0, 1, 2])
+    await bus.close()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"KAFKA_SERVERS": "kafka"}, "NEXTBUY_KAFKA_SERVERS"),
+        ({"KAFKA_SERVERS": "kafka://host:9092"}, "NEXTBUY_KAFKA_SERVERS"),
+        ({"KAFKA_SECURITY_PROTOCOL": "TLS"}, "NEXTBUY_KAFKA_SECURITY_PROTOCOL"),
+        ({"KAFKA_SECURITY_PROTOCOL": "SASL_SSL"}, "NEXTBUY_KAFKA_USERNAME"),
+        ({"KAFKA_SECURITY_PROTOCOL": "SSL", "KAFKA_USERNAME": "us"}, "NEXTBUY_KAFKA_USERNAME"),
+        ({"KAFKA_USERNAME": "us", "KAFKA_SASL_MECHANISM": "GSSAPI"}, "NEXTBUY_KAFKA_SASL_MECHANISM"),
+        ({"KAFKA_CA": "nowhere.pem"}, "NEXTBUY_KAFKA_CA"),
+        ({"KAFKA_PARTITIONS": "0"}, "NEXTBUY_KAFKA_PARTITIONS"),
+        ({"KAFKA_REPLICATION": "many"}, "NEXTBUY_KAFKA_REPLICATION"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_named(wrong: dict[str, str], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        from_environment({f"NEXTBUY_{name}": value for name, value in wrong.items()})
+
+
+def test_a_kafka_is_named_by_its_servers_and_a_user_means_sasl() -> None:
+    read = from_environment({"NEXTBUY_KAFKA_SERVERS": "a:1, b:2", "NEXTBUY_KAFKA_USERNAME": "us"}).kafka
+    assert read == Kafka(servers="a:1,b:2", security_protocol="SASL_SSL", username="us")
+    assert from_environment({}).kafka == Kafka()

@@ -1,0 +1,93 @@
+"""An envelope as a CloudEvent and back."""
+
+from datetime import UTC, datetime
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import Raw
+
+from nextbuy.contracts.message import Envelope
+from nextbuy.contracts.values import new_id
+from nextbuy.kit.cloud_event import Header, from_binary, to_binary
+
+ENVELOPE = Envelope(
+    id=new_id(),
+    type="order.created",
+    source="order",
+    time=datetime(2026, 11, 22, 20, 0, tzinfo=UTC),
+    key="снег ☃",
+    schema_version=3,
+    correlation_id="c0ffee",
+    causation_id="cause",
+    traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    data=Raw(b'{"total":"68.50"}'),
+)
+BODY = msgspec.json.encode(ENVELOPE)
+
+
+def test_an_envelope_travels_as_a_cloud_event_whose_value_is_the_event_alone() -> None:
+    headers, value = to_binary(BODY)
+    assert value == b'{"total":"68.50"}'
+    assert dict(headers) == {
+        "ce_specversion": b"1.0",
+        "content-type": b"application/json",
+        "ce_id": str(ENVELOPE.id).encode(),
+        "ce_type": b"order.created",
+        "ce_source": b"order",
+        "ce_time": b"2026-11-22T20:00:00Z",
+        "ce_partitionkey": "снег ☃".encode(),
+        "ce_schemaversion": b"3",
+        "ce_correlationid": b"c0ffee",
+        "ce_causationid": b"cause",
+        "traceparent": ENVELOPE.traceparent.encode(),
+    }
+    assert msgspec.json.decode(from_binary(headers, value), type=Envelope) == ENVELOPE
+
+
+@given(
+    st.dictionaries(
+        st.text(st.characters(codec="utf-8"), min_size=1),
+        st.recursive(
+            st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(st.characters(codec="utf-8")),
+            lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+            max_leaves=5,
+        ),
+        max_size=4,
+    )
+)
+def test_what_only_a_newer_sender_knows_arrives_too(more: dict[str, object]) -> None:
+    known = msgspec.json.decode(BODY)
+    body = msgspec.json.encode(more | known)
+    assert msgspec.json.decode(from_binary(*to_binary(body))) == more | known
+
+
+@given(st.binary())
+def test_bytes_that_are_no_envelope_travel_as_they_are(body: bytes) -> None:
+    assert to_binary(body) == ([], body)
+    assert from_binary([], body) == body
+
+
+@pytest.mark.parametrize("field", ["id", "type", "source", "time", "key", "schema_version", "traceparent", "data"])
+def test_an_envelope_that_lacks_something_travels_as_it_is(field: str) -> None:
+    body = msgspec.json.encode({name: value for name, value in msgspec.json.decode(BODY).items() if name != field})
+    assert to_binary(body) == ([], body)
+
+
+@pytest.mark.parametrize("wrong", [{"id": 7}, {"schema_version": "new"}, {"schema_version": None}, {"key": ["a"]}])
+def test_an_envelope_whose_attribute_is_of_another_type_travels_as_it_is(wrong: dict[str, object]) -> None:
+    body = msgspec.json.encode(msgspec.json.decode(BODY) | wrong)
+    assert to_binary(body) == ([], body)
+
+
+def test_the_event_of_another_system_is_read_as_far_as_it_goes() -> None:
+    headers: list[Header] = [
+        ("ce_specversion", b"1.0"),
+        ("ce_id", "text"),
+        ("ce_tenant", b"\xff"),
+        ("ce_time", None),
+        ("other", b"1"),
+    ]
+    read = msgspec.json.decode(from_binary(headers, b""))
+    assert read == {"id": "text", "tenant": "�", "time": "", "data": None}
