@@ -28,6 +28,7 @@ ROUTES: Final = {
     for name, entry in ENTRIES.items()
     for route in entry.service.routes
 }
+HASHING: Final = frozenset({"auth POST register", "auth POST login"})
 LIMIT: Final = 8.0
 """Seconds for one answer, on a machine that does much else."""
 NEAR: Final = {where: junk.near(route) for where, (_, route) in ROUTES.items()}
@@ -154,7 +155,9 @@ async def test_bad_ids_in_the_address(market: Bazaar, where: str) -> None:
 async def test_bad_headers_and_methods(market: Bazaar, where: str) -> None:
     thrower = Thrower(market, where)
     for headers in HEADERS:
-        await thrower.throw(headers=headers)
+        # A password is hashed for each, which takes long: where the header is nothing to the act, there is none.
+        hashes = where in HASHING and not headers.keys() & {"idempotency-key", "x-nextbuy-cookies"}
+        await thrower.throw(headers=headers, body=b"{}" if hashes else None)
     for query in junk.QUERIES if thrower.route.method in junk.READS else junk.QUERIES[:4]:
         await thrower.throw(query=query)
     for method in ("HEAD", "GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "get", "", "\xff"):
