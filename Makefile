@@ -18,10 +18,10 @@ help: ## what can be typed here
 up: .venv/.runtime ## the whole marketplace on one port (PORT=8080 DATA=var)
 	@$(PY) -m nextbuy up --port $(PORT) --data $(DATA)
 
-demo: .venv/.runtime ## a marketplace with shops, goods and orders in it
-	@$(PY) -m nextbuy demo --port $(PORT) --data $(DATA)
+demo: .venv/.runtime ## both examples of the specification, acted and drawn, beside a running `make up` (PORT=8080)
+	@$(PY) -m nextbuy demo --url http://127.0.0.1:$(PORT)
 
-kafka: ## a real Apache Kafka for it, where there is Java (PORT=9092); then: NEXTBUY_KAFKA_SERVERS=127.0.0.1:9092 make up
+kafka: ## a real Apache Kafka to run it on, where there is Java (PORT=9092)
 	@tools/kafka $(if $(filter command line environment,$(origin PORT)),--port $(PORT))
 
 test: .venv/.dev ## every test; one file or name: make test ONLY=tests/order
