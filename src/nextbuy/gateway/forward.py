@@ -81,6 +81,8 @@ class Forwarder:
         span = trace.child()
         headers = cast("dict[str, str]", request.headers)
         headers["traceparent"] = span.traceparent
+        # What that header says: in this process it need not be taken apart again.
+        request.trace = span
         headers[DEADLINE] = self._limit_header
         outcome, status = "ok", 0
         permit: Permit | None = None

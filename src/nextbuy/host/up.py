@@ -8,7 +8,7 @@ from socket import socket
 from msgspec.structs import replace
 
 from nextbuy.demo.catalogue import PASSWORD
-from nextbuy.embedded import Engines, start_engines
+from nextbuy.embedded import start_engines, start_postgres, start_redis
 from nextbuy.host import filling
 from nextbuy.host.accounts import make_admin
 from nextbuy.host.console import Steps
@@ -47,18 +47,20 @@ def up(settings: Settings, *, empty: bool, processes: bool) -> None:
 
 @contextlib.contextmanager
 def _engines(settings: Settings) -> Iterator[Settings]:
-    if settings.postgres_url and settings.redis_url:
+    with contextlib.ExitStack() as stack:
+        if not (settings.postgres_url or settings.redis_url):
+            engines = start_engines(settings.data)
+            stack.callback(engines.stop)
+            settings = replace(settings, postgres_url=engines.postgres.url, redis_url=engines.redis.url)
+        elif not settings.postgres_url:
+            postgres = start_postgres(settings.data)
+            stack.callback(postgres.stop)
+            settings = replace(settings, postgres_url=postgres.url)
+        elif not settings.redis_url:
+            redis = start_redis(settings.data)
+            stack.callback(redis.stop)
+            settings = replace(settings, redis_url=redis.url)
         yield settings
-        return
-    engines: Engines = start_engines(settings.data)
-    try:
-        yield replace(
-            settings,
-            postgres_url=settings.postgres_url or engines.postgres.url,
-            redis_url=settings.redis_url or engines.redis.url,
-        )
-    finally:
-        engines.stop()
 
 
 async def _serve(

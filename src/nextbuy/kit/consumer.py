@@ -24,7 +24,7 @@ log: Final = logging.getLogger(__name__)
 
 MOST: Final = 200
 """Events of one topic that are in hand at a time."""
-POLL: Final = 0.5
+POLL: Final = 1.0
 """Seconds between looks for replays that were asked for."""
 _GRACE: Final = 3.0
 """Seconds that what is in hand may take when the consumer is stopped."""

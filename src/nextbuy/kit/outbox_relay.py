@@ -31,7 +31,7 @@ log: Final = logging.getLogger(__name__)
 
 LEASE: Final = 15.0
 """Seconds that a bucket stays with a relay which is heard of no more."""
-POLL: Final = 0.5
+POLL: Final = 1.0
 """Seconds between looks at the outbox when nobody calls: for rows that a dead process left."""
 _PUBLISH_TIMEOUT: Final = 8.0
 """Seconds that the bus may take; with the statements around it, less than a lease."""

@@ -10,9 +10,8 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable
+from contextvars import ContextVar, Token
 from datetime import UTC, datetime
 from random import getrandbits
 from typing import Any, Final, Literal
@@ -62,6 +61,14 @@ def begin(traceparent: str | None = None, request_id: str | None = None, *, samp
     return Trace(trace_id, span_id, parent_id, sampled, correlation_id)
 
 
+def resume(traceparent: str | None, request_id: str | None) -> Trace:
+    """Go on in the very span that a header names: its line is the caller's, and what we ask is asked within it."""
+    trace = begin(traceparent, request_id)
+    if trace.parent_id == _NOBODY:
+        return trace
+    return Trace(trace.trace_id, trace.parent_id, trace.parent_id, trace.sampled, trace.correlation_id)
+
+
 _NO_TRACE: Final = Trace("0" * 32, _NOBODY, _NOBODY, sampled=False, correlation_id="none")
 _current: ContextVar[Trace] = ContextVar("trace", default=_NO_TRACE)
 
@@ -71,14 +78,24 @@ def current() -> Trace:
     return _current.get()
 
 
-@contextmanager
-def within(trace: Trace) -> Iterator[Trace]:
-    """Do what follows as part of `trace`."""
-    token = _current.set(trace)
-    try:
-        yield trace
-    finally:
-        _current.reset(token)
+class within:  # noqa: N801  it reads as a word: `with within(trace):`
+    """Do what follows as part of a trace; no generator, because every request enters one and pays for it."""
+
+    __slots__ = ("_token", "_trace")
+    _token: Token[Trace]
+
+    def __init__(self, trace: Trace) -> None:
+        """Be part of `trace`."""
+        self._trace = trace
+
+    def __enter__(self) -> Trace:
+        """Enter the trace."""
+        self._token = _current.set(self._trace)
+        return self._trace
+
+    def __exit__(self, *_error: object) -> None:
+        """Go back to what was before."""
+        _current.reset(self._token)
 
 
 Kind = Literal["request", "forward", "call", "publish", "consume", "step", "webhook"]

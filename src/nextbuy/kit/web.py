@@ -110,7 +110,7 @@ class App(Generic[Deps]):
     async def handle(self, request: Request) -> Answer:
         """Answer a request, whatever it is."""
         headers = request.headers
-        trace = telemetry.begin(headers.get("traceparent"), headers.get(REQUEST_ID))
+        trace = request.trace or telemetry.resume(headers.get("traceparent"), headers.get(REQUEST_ID))
         with telemetry.within(trace):
             limit = headers.get(DEADLINE, "")
             set_deadline(int(limit) / 1000 if limit.isdecimal() and len(limit) < 7 else REQUEST_LIMIT)  # noqa: PLR2004
@@ -179,6 +179,8 @@ class App(Generic[Deps]):
     async def _caller(self, route: Route, request: Request) -> Caller:
         headers = request.headers
         address = headers.get(CLIENT, "")
+        if route.who is None and "authorization" not in headers and "cookie" not in headers:
+            return Caller("", None, address, headers)
         token = token_of(request.method, headers) if route.who is not None else _token_or_none(request)
         if token is None or self._verifier is None:
             if route.who is not None:
@@ -208,13 +210,18 @@ class _Table:
 
     def __init__(self, service: Service) -> None:
         self._fixed: dict[tuple[str, str], Route] = {}
+        self._ends: dict[tuple[str, str], tuple[str, Route]] = {}
+        """By method and all but the last part: most parametrised routes end with their only parameter."""
         self._patterns: dict[tuple[str, int], list[tuple[list[str], Route]]] = {}
         self._paths: list[list[str]] = []
         for route in service.routes:
             path = f"/{service.name}/api/{route.path}"
             parts = path.split("/")
             self._paths.append(parts)
-            if "{" in path:
+            beginning, _, end = path.rpartition("/")
+            if end.startswith("{") and "{" not in beginning:
+                self._ends[route.method, beginning] = end[1:-1], route
+            elif "{" in path:
                 self._patterns.setdefault((route.method, len(parts)), []).append((parts, route))
             else:
                 self._fixed[route.method, path] = route
@@ -225,6 +232,10 @@ class _Table:
         fixed = self._fixed.get((method, path))
         if fixed is not None:
             return fixed, {}
+        beginning, _, end = path.rpartition("/")
+        ending = self._ends.get((method, beginning))
+        if ending is not None and end:
+            return ending[1], {ending[0]: end}
         parts = path.split("/")
         for pattern, route in self._patterns.get((method, len(parts)), ()):
             captured = _match(pattern, parts)
@@ -255,8 +266,9 @@ def _ask(route: Route, request: Request, captured: dict[str, str]) -> object:
                 if request.query
                 else []
             )
-            fields: dict[str, Any] = {**dict(pairs), **captured}
-            _no_nul(fields)
+            fields: dict[str, Any] = {**dict(pairs), **captured} if pairs else captured
+            if "%00" in request.query or "\0" in request.query or "\0" in request.path:
+                _no_nul(fields)
             return msgspec.convert(fields, type=route.ask, strict=False)
         body = request.body
         if body:

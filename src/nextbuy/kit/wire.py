@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from nextbuy.contracts.errors import AppError
+from nextbuy.kit.telemetry import Trace
 
 Reply = TypeVar("Reply")
 
@@ -29,13 +30,17 @@ encode: Final = msgspec.json.Encoder(enc_hook=None).encode
 
 
 class Request(Struct):
-    """A request as bytes; header names are lower case, `query` is what follows the question mark."""
+    """A request as bytes; header names are lower case, `query` is what follows the question mark.
+
+    `trace` is what the `traceparent` header says, where whoever made the request in this process knows it already.
+    """
 
     method: str
     path: str
     query: str
     headers: Mapping[str, str]
     body: bytes = b""
+    trace: Trace | None = None
 
 
 class Answer(Struct):

@@ -28,7 +28,7 @@ SERVICE = Service(
     publishes=[OrderCreated, OrderPaid, PaymentFailed, PaymentRefunded, SessionExpired],
     jobs=[
         job(expire_sessions, every=1.0),
-        job(release_stock, every=0.5),
+        job(release_stock, every=1.0),
         job(finish_payments, every=1.0),
     ],
 )
