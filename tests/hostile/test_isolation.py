@@ -69,15 +69,10 @@ ENDED: Final = {"suspended": 403, "logged_out": 401, "left_seller": 401}
 BY_TOKEN_ALONE: Final = frozenset(
     {
         "auth POST logout",
-        "order GET payment-session/{session_id}",
-        "order GET user-orders",
-        "order GET order-details/{order_id}",
-        "order GET seller-orders",
         "product GET get-product/{key}",
-        "product GET get-shop-products",
     }
 )
-"""Reads of one's own that ask nobody: a token is believed until it expires, its session ended or not.
+"""Where a token is believed until it expires, its session ended or not: an owner's own product.
 
 A session that has ended is ended once more.
 """

@@ -30,6 +30,7 @@ async def order_details(order: Deps, caller: Caller, ask: OrderAsked) -> OrderDe
     Raises:
         NotFound: it is not there, or not the caller's to see.
     """
+    await order.auth.validate_user(caller.token)
     kept = await orders.order(order.database, ask.order_id)
     if kept is None or not (caller.role is Role.ADMIN or caller.account_id in {kept.buyer_id, kept.seller_id}):
         raise NotFound("There is no such order that you may see.", slug="no-such-order")

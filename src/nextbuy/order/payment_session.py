@@ -33,6 +33,7 @@ async def payment_session(order: Deps, caller: Caller, ask: PaymentSessionAsked)
     Raises:
         NotFound: it is not there, or another's.
     """
+    await order.auth.validate_user(caller.token)
     seen = await session_of_buyer(order.database, ask.session_id, caller.account_id)
     if seen is None:
         raise NotFound("You have no such payment session.", slug="no-such-session")

@@ -13,5 +13,6 @@ from nextbuy.order.store.orders import OrderListed, orders_of_seller
 
 async def seller_orders(order: Deps, caller: Caller, ask: PageAsk) -> Page[OrderListed]:
     """Return a page of the orders of the caller's shop."""
+    await order.auth.validate_user(caller.token)
     cursor = None if ask.cursor is UNSET else ask.cursor
     return await orders_of_seller(order.database, caller.account_id, limit=ask.limit, cursor=cursor)

@@ -10,5 +10,6 @@ from nextbuy.order.store.orders import OrderListed, orders_of_buyer
 
 async def user_orders(order: Deps, caller: Caller, ask: PageAsk) -> Page[OrderListed]:
     """Return a page of the caller's orders."""
+    await order.auth.validate_user(caller.token)
     cursor = None if ask.cursor is UNSET else ask.cursor
     return await orders_of_buyer(order.database, caller.account_id, limit=ask.limit, cursor=cursor)

@@ -15,5 +15,6 @@ class GetShopProducts(PageAsk, frozen=True):
 
 async def get_shop_products(product: Deps, caller: Caller, ask: GetShopProducts) -> Page[OwnProduct]:
     """List one's own products, latest first."""
+    await product.auth.validate_seller(caller.token)
     cursor = None if ask.cursor is UNSET else ask.cursor
     return await of_seller(product.database, caller.account_id, limit=ask.limit, cursor=cursor)
