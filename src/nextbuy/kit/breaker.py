@@ -18,7 +18,7 @@ _BUCKETS: Final = 10
 _PROBE_WAIT: Final = 1.0
 
 
-class Open(Exception):  # noqa: N818 (the state that refused the call, not a fault of its own)
+class Open(Exception):
     """The breaker lets no call through; asking again makes sense after `retry_after` seconds."""
 
     def __init__(self, retry_after: float) -> None:
