@@ -51,6 +51,9 @@ transaction.state.log.num.partitions=1
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 share.coordinator.state.topic.num.partitions=1
+# A node that was killed comes back as soon as its last self is given up.
+broker.session.timeout.ms=1000
+broker.heartbeat.interval.ms=250
 # The first of a group need not wait for others.
 group.initial.rebalance.delay.ms=0
 # Dead consumers of the classic protocol are given up as soon as they themselves ask for it.

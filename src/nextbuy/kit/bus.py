@@ -1,8 +1,8 @@
 """What a bus must do; `bus_redis.py` and `bus_kafka.py` do it, and one conformance suite holds both to it.
 
 Promises: what `publish` returned from has been stored by the engine; events of one key are delivered in the order they
-were published; an event is delivered again until it is acknowledged; two consumers of one group never work on the same
-topic at the same time.
+were published; an event is delivered again until it is acknowledged; two consumers of one group never work on events of
+one key at the same time.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -32,7 +32,7 @@ class Delivery(Struct, frozen=True):
 
 
 class Batch(Protocol):
-    """Deliveries of one topic, in order; what is not acknowledged comes again."""
+    """Deliveries of one topic, those of one key in order; what is not acknowledged comes again."""
 
     topic: str
     deliveries: Sequence[Delivery]
