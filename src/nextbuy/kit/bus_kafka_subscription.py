@@ -320,7 +320,8 @@ class KafkaSubscription:
         place = self._places.get((topic, partition))
         if place is None:
             place = self._places[topic, partition] = _Place(topic, partition)
-        body = from_binary(message.headers() or (), message.value() or b"")
+        headers = message.headers() or []
+        body = from_binary(headers.items() if isinstance(headers, dict) else headers, message.value() or b"")
         delivery = Delivery(topic.removeprefix(self._prefix), f"{partition}/{offset}", body)
         place.waiting.append(_Entry(offset, message.leader_epoch(), delivery))
         self._bytes_in += len(body)
