@@ -1,7 +1,9 @@
 """Units on their way: held for a session, sold, given back.
 
 Each act is one statement, which locks products in order of id. A session's units are in its own row: whoever turns
-its state gets them from that row, so an act never counts on what its snapshot happens to show.
+its state gets them from that row, so an act never counts on what its snapshot happens to show. For the same reason an
+update counts from the rows that were locked (`l.stock`), not from those that it finds (`p.stock`): PostgreSQL holds a
+check constraint against a new row made of the snapshot's version before it notices that there is a later one.
 """
 
 from collections.abc import Sequence
@@ -19,7 +21,7 @@ State = Literal["held", "sold", "released"]
 # takes units.
 _HOLD: Final = """
 WITH locked AS MATERIALIZED (
-    SELECT p.id, p.title, p.stock, w.quantity
+    SELECT p.id, p.title, p.stock, p.held, w.quantity
       FROM unnest($2::uuid[], $3::int[]) AS w (product_id, quantity)
       JOIN products p ON p.id = w.product_id AND p.status = 'active'
      ORDER BY p.id
@@ -31,20 +33,20 @@ WITH locked AS MATERIALIZED (
     ON CONFLICT (session_id) DO NOTHING
     RETURNING session_id
 ), taken AS (
-    UPDATE products p SET stock = p.stock - l.quantity, held = p.held + l.quantity
+    UPDATE products p SET stock = l.stock - l.quantity, held = l.held + l.quantity
       FROM locked l
      WHERE p.id = l.id AND EXISTS (SELECT FROM session)
 )
 SELECT id, title, stock, EXISTS (SELECT FROM session) AS held FROM locked
 """
 _GIVE_BACK: Final = """, locked AS MATERIALIZED (
-    SELECT p.id, l.quantity
+    SELECT p.id, p.stock, p.held, l.quantity
       FROM (SELECT unnest(product_ids) AS product_id, unnest(quantities) AS quantity FROM session) l
       JOIN products p ON p.id = l.product_id
      ORDER BY p.id
        FOR NO KEY UPDATE OF p
 ), given AS (
-    UPDATE products p SET stock = p.stock + l.quantity, held = p.held - l.quantity FROM locked l WHERE p.id = l.id
+    UPDATE products p SET stock = l.stock + l.quantity, held = l.held - l.quantity FROM locked l WHERE p.id = l.id
 )"""
 _RELEASE: Final = f"""
 WITH session AS (
@@ -71,13 +73,13 @@ WITH session AS (
     UPDATE stock_sessions SET state = 'sold', changed_in = pg_current_xact_id() WHERE session_id = $1 AND state = 'held'
     RETURNING product_ids, quantities
 ), locked AS MATERIALIZED (
-    SELECT p.id, l.quantity
+    SELECT p.id, p.held, p.sold, l.quantity
       FROM (SELECT unnest(product_ids) AS product_id, unnest(quantities) AS quantity FROM session) l
       JOIN products p ON p.id = l.product_id
      ORDER BY p.id
        FOR NO KEY UPDATE OF p
 ), sold AS (
-    UPDATE products p SET held = p.held - l.quantity, sold = p.sold + l.quantity FROM locked l WHERE p.id = l.id
+    UPDATE products p SET held = l.held - l.quantity, sold = l.sold + l.quantity FROM locked l WHERE p.id = l.id
 )
 SELECT product_ids FROM session
 """
@@ -92,13 +94,13 @@ RETURNING true
 """
 _TAKE_AGAIN: Final = """
 WITH locked AS MATERIALIZED (
-    SELECT p.id, p.title, p.stock, w.quantity
+    SELECT p.id, p.title, p.stock, p.sold, w.quantity
       FROM unnest($1::uuid[], $2::int[]) AS w (product_id, quantity)
       JOIN products p ON p.id = w.product_id
      ORDER BY p.id
        FOR NO KEY UPDATE OF p
 ), taken AS (
-    UPDATE products p SET stock = p.stock - l.quantity, sold = p.sold + l.quantity
+    UPDATE products p SET stock = l.stock - l.quantity, sold = l.sold + l.quantity
       FROM locked l
      WHERE p.id = l.id AND l.stock >= l.quantity
 )
