@@ -13,7 +13,7 @@ PY := .venv/bin/python
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
 help: ## what can be typed here
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
 
 up: .venv/.runtime ## the whole marketplace on one port (PORT=8080 DATA=var)
 	@$(PY) -m nextbuy up --port $(PORT) --data $(DATA)
@@ -26,6 +26,9 @@ kafka: ## a real Apache Kafka to run it on, where there is Java (PORT=9092)
 
 test: .venv/.dev ## every test; one file or name: make test ONLY=tests/order
 	@$(PY) -m pytest $(ONLY)
+
+test-kafka: .venv/.dev ## what the bus on a real Kafka promises, where there is Java
+	@NEXTBUY_TEST_KAFKA=1 $(PY) -m pytest tests/kit/test_bus_conformance.py tests/kit/test_bus_kafka.py
 
 check: .venv/.dev ## format, lint, types, walls between the services, dead and duplicate code
 	@$(PY) tools/check.py
