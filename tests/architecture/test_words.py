@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from nextbuy.kit import config
+
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 _CODE = re.compile(r"`([^`\n]+)`")
@@ -49,3 +51,10 @@ def test_a_planted_lie_is_caught(tmp_path: Path) -> None:
     assert missing("see `kit/gone.py`", tmp_path) == ["kit/gone.py does not exist"]
     assert missing("see `kit/calls.py: Sent`", tmp_path) == ["kit/calls.py has no Sent"]
     assert missing("see [it](docs/adr/none.md)", tmp_path) == ["docs/adr/none.md does not exist"]
+
+
+def test_every_setting_is_in_the_readme() -> None:
+    settings = set(re.findall(r"`(NEXTBUY_[A-Z_]+)`", config.__doc__ or ""))
+    told = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert {name for name in settings if name not in told and not name.startswith("NEXTBUY_KAFKA_")} == set()
+    assert len(settings) > 10
