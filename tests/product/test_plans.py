@@ -74,11 +74,11 @@ async def test_search_finds_through_both_word_indexes_and_the_look_for_changes_r
 
 async def test_a_page_among_ten_thousand_is_whole_and_a_search_ranks_a_bounded_number(crowded: Database) -> None:
     first = await lists.for_sale(crowded, "latest", None, limit=20, cursor=None)
-    assert len(first.items) == 20
+    assert len(first.ids) == 20
     count, cursor = 0, None
     while True:
         page = await lists.found(crowded, "", "copp", limit=100, cursor=cursor)
-        count += len(page.items)
+        count += len(page.ids)
         cursor = page.next_cursor
         if cursor is None:
             break

@@ -16,7 +16,7 @@ from nextbuy.kit.web import Caller
 from nextbuy.kit.wire import Encoded, encode
 from nextbuy.product.deps import Deps
 from nextbuy.product.model import ProductShown, id_of, no_such_product
-from nextbuy.product.shelf import Shelved
+from nextbuy.product.shelf import Shelved, shelved
 from nextbuy.product.store.products import read
 
 
@@ -46,7 +46,4 @@ async def get_product(product: Deps, caller: Caller, ask: GetProduct) -> Encoded
 
 async def _read_public(database: Database, key: UUID | str) -> Shelved | None:
     owned = await read(database, key, public=True)
-    if owned is None:
-        return None
-    shown = owned.product
-    return Shelved(shown.id, shown.slug, shown.shop_id, owned.seller_id, Encoded(encode(ProductShown(shown))))
+    return None if owned is None else shelved(owned)

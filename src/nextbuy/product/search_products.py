@@ -13,10 +13,11 @@ from msgspec import UNSET, Meta
 from nextbuy.contracts.product import Product
 from nextbuy.contracts.values import Page, PageAsk
 from nextbuy.kit.web import Caller
-from nextbuy.kit.wire import Encoded, encode
+from nextbuy.kit.wire import Encoded
 from nextbuy.product.deps import Deps
 from nextbuy.product.model import search_terms
-from nextbuy.product.store.lists import found
+from nextbuy.product.store.lists import Chosen, found
+from nextbuy.product.store.products import read_public
 
 
 class SearchProducts(PageAsk, frozen=True, kw_only=True):
@@ -27,10 +28,10 @@ class SearchProducts(PageAsk, frozen=True, kw_only=True):
 
 async def search_products(product: Deps, _caller: Caller, ask: SearchProducts) -> Encoded[Page[Product]]:
     """Search products for sale."""
-    return await product.shelf.page(ask, partial(_read, product, ask))
+    return await product.shelf.page(ask, partial(_choose, product, ask), partial(read_public, product.database))
 
 
-async def _read(product: Deps, ask: SearchProducts) -> Encoded[Page[Product]]:
+async def _choose(product: Deps, ask: SearchProducts) -> Chosen:
     words, beginning = search_terms(ask.q)
     cursor = None if ask.cursor is UNSET else ask.cursor
-    return Encoded(encode(await found(product.database, words, beginning, limit=ask.limit, cursor=cursor)))
+    return await found(product.database, words, beginning, limit=ask.limit, cursor=cursor)

@@ -2,8 +2,11 @@
 
 Products stay until they change. This process tells of its own changes at once (`drop`); those of others are found by
 looking into the database twice a second (`caught_up`), and nothing is given out unless the last look that succeeded
-began less than `GOOD_FOR` ago. So where looking stops, for whatever reason, the shelf is as good as empty. Lists are
-kept for `PAGE_FOR` and not looked after.
+began less than `GOOD_FOR` ago. So where looking stops, for whatever reason, the shelf is as good as empty.
+
+Of a page of a list the database says only which products are on it, which is what it alone can say; they themselves
+come from the shelf, and those that it lacks are read and put there. A page is kept for `GOOD_FOR` after what it shows,
+and longer as long as no look finds anything changed.
 
 A reader may still be on its way with an old row when the row is dropped: every load under way hears of drops, and
 what was dropped meanwhile is handed to who waits for it and not kept. Who comes after a drop does not join a load
@@ -18,15 +21,22 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from nextbuy.kit.wire import Encoded
+from nextbuy.contracts.product import Product
+from nextbuy.contracts.values import Page
+from nextbuy.kit.wire import Encoded, encode
 from nextbuy.product.model import ProductShown
 from nextbuy.product.store.changes import Look
+from nextbuy.product.store.lists import Chosen
+from nextbuy.product.store.products import Owned
 
 GOOD_FOR: Final = 1.5
-"""Seconds after the beginning of a look for which what is kept may be given out."""
-PAGE_FOR: Final = 1.0
-"""Seconds for which a page of a list is given out again."""
+"""Seconds after the beginning of a look, or of a reading, for which what it saw may be given out.
 
+What is committed before the beginning is seen, so nothing given out is further behind than this. Of the two seconds
+that are promised the rest is for the way out: what is given out is at hand then, and waits for no further reading.
+"""
+
+_HEAD: Final = len(b'{"product":')
 Value = TypeVar("Value")
 
 
@@ -40,14 +50,34 @@ class Shelved(Struct, frozen=True):
     answer: Encoded[ProductShown]
 
     @property
+    def item(self) -> bytes:
+        """The product as it is in a list: the answer without what is around it."""
+        return self.answer.body[_HEAD:-1]
+
+    @property
     def size(self) -> int:
         """About how many bytes it takes."""
         return len(self.answer.body) + 600
 
 
+def shelved(owned: Owned) -> Shelved:
+    """Return a product as it is kept."""
+    shown = owned.product
+    return Shelved(shown.id, shown.slug, shown.shop_id, owned.seller_id, Encoded(encode(ProductShown(shown))))
+
+
+class _Page(Struct, frozen=True):
+    """A page: since when it may be behind, unless nothing has changed since it was begun."""
+
+    as_of: float
+    changes: int
+    answer: Encoded[Page[Product]]
+
+
 class _Load(Struct, eq=False):
     """Something being read from the database, for all who want it."""
 
+    began: float
     task: asyncio.Task[Any] | None = None
     dropped: set[UUID] = set()
     spoilt: bool = False
@@ -72,50 +102,89 @@ class Shelf:
         self._products: dict[str, Shelved] = {}
         """By id and by slug; the older first."""
         self._bytes = 0
-        self._pages: dict[Hashable, tuple[float, Encoded[Any]]] = {}
+        self._pages: dict[Hashable, _Page] = {}
         self._page_bytes = 0
         self._loads: set[_Load] = set()
         self._joinable: dict[Hashable, _Load] = {}
-        self._good_until = float("-inf")
+        self._looked = float("-inf")
+        """When the last look that succeeded began."""
+        self._changes = 0
+        """How often something was found changed."""
         self.snapshot: str | None = None
         """What the last look could see."""
 
     def find(self, key: str) -> Shelved | None:
         """Return a product by its id (lower case) or slug, where it is here and good."""
         kept = self._products.get(key)
-        return kept if kept is not None and self._now() < self._good_until else None
+        return kept if kept is not None and self._good() else None
+
+    def _good(self) -> bool:
+        return self._now() < self._looked + GOOD_FOR
 
     async def load(self, key: str, read: Callable[[], Awaitable[Shelved | None]]) -> Shelved | None:
         """Read a product and keep it; all who ask for it at once wait for one reading."""
 
         async def act(load: _Load) -> Shelved | None:
             read_now = await read()
-            if read_now is not None and not load.spoilt and not {read_now.product_id, read_now.shop_id} & load.dropped:
-                self._put(read_now)
+            if read_now is not None:
+                self._keep(load, read_now)
             return read_now
 
         return await self._once(("product", key), act)
 
-    async def page(self, key: Hashable, read: Callable[[], Awaitable[Encoded[Value]]]) -> Encoded[Value]:
-        """Return a page of a list, from here where it is fresh enough."""
-        kept = self._pages.get(key)
-        if kept is not None and self._now() < kept[0]:
-            return kept[1]
+    async def page(
+        self,
+        key: Hashable,
+        choose: Callable[[], Awaitable[Chosen]],
+        read: Callable[[list[str]], Awaitable[list[Owned]]],
+    ) -> Encoded[Page[Product]]:
+        """Return a page of a list, from here where it is fresh enough.
 
-        async def act(load: _Load) -> Encoded[Value]:
-            until = self._now() + PAGE_FOR
-            read_now = await read()
+        `choose` says which products are on it, `read` reads those of some that anyone may see.
+        """
+        kept = self._pages.get(key)
+        if kept is not None:
+            as_of = max(kept.as_of, self._looked) if kept.changes == self._changes else kept.as_of
+            if self._now() < as_of + GOOD_FOR:
+                return kept.answer
+
+        async def act(load: _Load) -> Encoded[Page[Product]]:
+            changes = self._changes
+            chosen = await choose()
+            items, as_of = await self._items(load, chosen.ids, read)
+            answer = b'{"items":[%b],"next_cursor":%b}' % (b",".join(items), encode(chosen.next_cursor))
+            made = _Page(as_of, changes, Encoded(answer))
             if not load.spoilt:
-                self._put_page(key, until, read_now)
-            return read_now
+                self._put_page(key, made)
+            return made.answer
 
         return await self._once(("page", key), act)
+
+    async def _items(
+        self, load: _Load, ids: list[str], read: Callable[[list[str]], Awaitable[list[Owned]]]
+    ) -> tuple[list[bytes], float]:
+        """Return products as they are in a list, and since when one of them may be behind."""
+        read_now: dict[str, bytes] = {}
+        # Again where reading took so long that what was here is not good any more.
+        while lacking := self._lacking(ids, read_now):
+            read_now |= dict.fromkeys(lacking, b"")
+            for new in map(shelved, await read(lacking)):
+                read_now[str(new.product_id)] = new.item
+                self._keep(load, new)
+        items = [read_now[one] if one in read_now else self._products[one].item for one in ids]
+        as_of = load.began if len(read_now) == len(ids) else min(load.began, self._looked)
+        return [item for item in items if item], as_of
+
+    def _lacking(self, ids: list[str], beside: Collection[str]) -> list[str]:
+        here: Collection[str] = self._products if self._good() else ()
+        return [one for one in ids if one not in here and one not in beside]
 
     def drop(self, product_ids: Iterable[UUID], shop_ids: Collection[UUID] = ()) -> None:
         """Forget products, and all products of some shops: they have changed."""
         gone = {*product_ids, *shop_ids}
         if not gone:
             return
+        self._changes += 1
         for product_id in gone:
             self._take_out(str(product_id))
         if shop_ids:
@@ -142,12 +211,12 @@ class Shelf:
         else:
             self.drop(look.product_ids, look.shop_ids)
         self.snapshot = look.snapshot
-        self._good_until = began + GOOD_FOR
+        self._looked = began
 
     async def _once(self, key: Hashable, act: Callable[[_Load], Awaitable[Value]]) -> Value:
         load = self._joinable.get(key)
-        if load is None or load.task is None:
-            load = _Load()
+        if load is None or load.task is None or self._now() >= load.began + GOOD_FOR:
+            load = _Load(self._now())
             # A task of its own: who asked first may go away without spoiling it for the others.
             load.task = asyncio.ensure_future(self._run(key, load, act))
             load.task.add_done_callback(_retrieve)
@@ -164,6 +233,10 @@ class Shelf:
             if self._joinable.get(key) is load:
                 del self._joinable[key]
 
+    def _keep(self, load: _Load, new: Shelved) -> None:
+        if not load.spoilt and not {new.product_id, new.shop_id} & load.dropped:
+            self._put(new)
+
     def _put(self, new: Shelved) -> None:
         self._take_out(str(new.product_id))
         self._products[str(new.product_id)] = self._products[new.slug] = new
@@ -177,17 +250,17 @@ class Shelf:
             del self._products[str(kept.product_id)], self._products[kept.slug]
             self._bytes -= kept.size
 
-    def _put_page(self, key: Hashable, until: float, page: Encoded[Any]) -> None:
+    def _put_page(self, key: Hashable, page: _Page) -> None:
         self._forget_page(key)
-        self._pages[key] = until, page
-        self._page_bytes += len(page.body)
+        self._pages[key] = page
+        self._page_bytes += len(page.answer.body)
         while len(self._pages) > self._most_pages or self._page_bytes > self._most_bytes:
             self._forget_page(next(iter(self._pages)))
 
     def _forget_page(self, key: Hashable) -> None:
         kept = self._pages.pop(key, None)
         if kept is not None:
-            self._page_bytes -= len(kept[1].body)
+            self._page_bytes -= len(kept.answer.body)
 
 
 def _retrieve(task: asyncio.Task[Any]) -> None:

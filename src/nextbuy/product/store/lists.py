@@ -1,8 +1,14 @@
-"""Products in lists: a page begins where the last one ended (keyset), and each order has its index."""
+"""Products in lists: a page begins where the last one ended (keyset), and each order has its index.
+
+What anyone may see is chosen here and no more than chosen: which products, in what order. What they look like is on
+the shelf for most of them, so reading whole rows here would be for nothing.
+"""
 
 from datetime import datetime
 from typing import Final, Literal
 from uuid import UUID
+
+from msgspec import Struct
 
 from nextbuy.contracts.errors import Unreadable
 from nextbuy.contracts.product import Decision, Product
@@ -54,7 +60,7 @@ found AS (
      WHERE $4::bigint IS NULL OR (rank, id) < ($4, $5::uuid)
      ORDER BY rank DESC, id DESC LIMIT $3
 )
-SELECT {COLUMNS}, best.rank FROM best JOIN products p USING (id) ORDER BY best.rank DESC, p.id DESC
+SELECT id::text, rank FROM best ORDER BY rank DESC, best.id DESC
 """  # noqa: S608
 
 
@@ -66,7 +72,7 @@ def _for_sale(sort: Sort, *, by_category: bool, goes_on: bool) -> str:
     ]
     where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
     return (
-        f"SELECT {COLUMNS} FROM {FOR_SALE} {where}"  # noqa: S608
+        f"SELECT p.id::text, p.{column} FROM {FOR_SALE} {where}"  # noqa: S608
         f" ORDER BY p.{column} {direction}, p.id {direction} LIMIT $1"
     )
 
@@ -77,6 +83,13 @@ FOR_SALE_BY: Final = {
     for by_category in (False, True)
     for goes_on in (False, True)
 }
+
+
+class Chosen(Struct, frozen=True):
+    """The products of a page, by id, and where the list goes on."""
+
+    ids: list[str]
+    next_cursor: str | None
 
 
 def _moment(cursor: str | None) -> tuple[datetime | None, UUID | None]:
@@ -97,10 +110,8 @@ def _more(rows: list[Row], limit: int, column: str) -> str | None:
     return encode_cursor(*parts)
 
 
-async def for_sale(
-    reader: Reader, sort: Sort, category: str | None, *, limit: int, cursor: str | None
-) -> Page[Product]:
-    """Return products that can be bought, or could but for their stock."""
+async def for_sale(reader: Reader, sort: Sort, category: str | None, *, limit: int, cursor: str | None) -> Chosen:
+    """Choose products that can be bought, or could but for their stock."""
     column = _ORDERS[sort][0]
     after: tuple[object, ...] = ()
     if cursor is not None:
@@ -108,14 +119,14 @@ async def for_sale(
     filters = () if category is None else (category,)
     sql = FOR_SALE_BY[sort, category is not None, cursor is not None]
     rows = await reader.fetch(sql, limit + 1, *filters, *after)
-    return Page([product_of(row) for row in rows[:limit]], _more(rows, limit, column))
+    return Chosen([row["id"] for row in rows[:limit]], _more(rows, limit, column))
 
 
-async def found(reader: Reader, words: str, beginning: str, *, limit: int, cursor: str | None) -> Page[Product]:
-    """Return products for sale with these words and one that begins so; what is in stock first, best first."""
+async def found(reader: Reader, words: str, beginning: str, *, limit: int, cursor: str | None) -> Chosen:
+    """Choose products for sale with these words and one that begins so; what is in stock first, best first."""
     rank, product_id = (None, None) if cursor is None else decode_cursor(cursor, int, UUID)
     rows = await reader.fetch(SEARCH, words, f"{beginning}:*" if beginning else "", limit + 1, rank, product_id)
-    return Page([product_of(row) for row in rows[:limit]], _more(rows, limit, "rank"))
+    return Chosen([row["id"] for row in rows[:limit]], _more(rows, limit, "rank"))
 
 
 async def in_status(reader: Reader, status: Decision, *, limit: int, cursor: str | None) -> Page[Product]:

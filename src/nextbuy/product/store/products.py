@@ -16,7 +16,7 @@ COLUMNS: Final = (
     "p.id, p.slug, p.title, p.description, p.category, p.price_amount, p.currency, p.stock, p.tags, p.status,"
     " p.shop_id, p.moderation, p.created_at, p.seller_id, p.held, p.sold"
 )
-FOR_SALE: Final = "products p JOIN shops s ON s.shop_id = p.shop_id AND s.status = 'approved' AND p.status = 'active'"
+FOR_SALE: Final = "products p JOIN shops s ON s.shop_id = p.shop_id AND s.approved AND p.status = 'active'"
 WORDS: Final = (
     "setweight(to_tsvector('english', {title}), 'A')"
     " || setweight(to_tsvector('english', array_to_string({tags}, ' ') || ' ' || {category}), 'B')"
@@ -49,6 +49,7 @@ _OFFERS: Final = (
     f"SELECT p.id, p.shop_id, p.title, p.price_amount, p.currency, p.stock FROM {FOR_SALE} WHERE p.id = ANY($1)"  # noqa: S608
 )
 _PUBLIC: Final = f"SELECT {COLUMNS} FROM {FOR_SALE} WHERE p."  # noqa: S608
+_PUBLIC_OF_IDS: Final = f"{_PUBLIC}id = ANY($1)"
 _ANY: Final = f"SELECT {COLUMNS} FROM products p WHERE p."  # noqa: S608
 _LOCKED: Final = f"SELECT {COLUMNS}, p.judged_amount, p.refused_by FROM products p WHERE p.id = $1 FOR NO KEY UPDATE"  # noqa: S608
 
@@ -157,6 +158,11 @@ async def read(reader: Reader, key: UUID | str, *, public: bool) -> Owned | None
     sql = f"{_PUBLIC if public else _ANY}{'id' if isinstance(key, UUID) else 'slug'} = $1"
     row = await reader.fetchrow(sql, key)
     return None if row is None else Owned(product_of(row), row["seller_id"])
+
+
+async def read_public(reader: Reader, product_ids: list[str]) -> list[Owned]:
+    """Return those of these products that anyone may see, in any order."""
+    return [Owned(product_of(row), row["seller_id"]) for row in await reader.fetch(_PUBLIC_OF_IDS, product_ids)]
 
 
 async def offers(reader: Reader, product_ids: list[UUID]) -> dict[UUID, Offer]:
