@@ -7,9 +7,10 @@ import time
 from uuid import uuid4
 
 import pytest
-from confluent_kafka import Consumer
+from confluent_kafka import Consumer, Message
 from confluent_kafka.admin import AdminClient
 
+from nextbuy.kit import bus_kafka_subscription
 from nextbuy.kit.bus import Batch, BusUnavailable, Packet
 from nextbuy.kit.bus_kafka import KafkaBus
 from nextbuy.kit.config import ConfigError, Kafka, from_environment
@@ -94,6 +95,39 @@ async def test_a_partition_moves_when_the_batch_in_hand_is_done_and_is_done_once
         going_on.cancel()
         await asyncio.gather(going_on, return_exceptions=True)
     await first.close()
+
+
+async def test_what_was_fetched_of_a_partition_that_is_asked_for_is_done_by_its_successor_alone(
+    kafka_bus: KafkaBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Dawdling(Consumer):
+        """Is asked for partitions between one message and those behind it, as happens where others use the cores."""
+
+        def consume(self, num_messages: int = 1, timeout: float = -1) -> list[Message]:
+            time.sleep(0.2)
+            return super().consume(num_messages, timeout)
+
+    monkeypatch.setattr(bus_kafka_subscription, "Consumer", Dawdling)
+    published = 0
+
+    async def publish(count: int) -> None:
+        nonlocal published
+        start, published = published, published + count
+        await kafka_bus.publish(packets("t", range(start, published), key=str))
+
+    async def hand_over(group: str) -> list[int]:
+        async with reading(kafka_bus, group, "t") as first:
+            await until(lambda: len(first.got) >= 20)
+            async with reading(kafka_bus, group, "t") as second, asyncio.timeout(20):
+                while not second.got:
+                    await publish(2)
+                await until(lambda: len({*first.of("t"), *second.of("t")}) == published)
+        return sorted([*first.of("t"), *second.of("t")])
+
+    await publish(20)
+    # Which partition is asked for is chance, and so is which is given meanwhile: four groups see it nearly always.
+    for done in await asyncio.gather(*(hand_over(f"g{n}") for n in range(4))):
+        assert done == list(range(len(done)))
 
 
 async def test_what_is_acknowledged_after_its_partition_has_moved_is_refused(kafka_bus: KafkaBus) -> None:

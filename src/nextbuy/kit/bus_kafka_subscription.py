@@ -6,7 +6,8 @@
 - **Acknowledged** offsets are told to the library, and by it to the cluster together, a few times a second, and before
   it gives a partition up. Of a batch of which only a beginning is acknowledged the rest comes again from here, first.
 - **Handing over**: partitions move one by one while the others are worked on. One that is to go is handed out no more;
-  the batch in hand has `_HAND_OVER` seconds to be acknowledged, and then the partition is let go.
+  the batch in hand has `_HAND_OVER` seconds to be acknowledged, and then the partition is let go. The library may ask
+  for it between two messages that it gives; what it has given already of such a partition is the successor's.
 """
 
 import asyncio
@@ -115,6 +116,7 @@ class KafkaSubscription:
         self._topics = [prefix + topic for topic in topics]
         self._most = most
         self._trouble = Trouble(f"group {group}")
+        # The partitions that are ours, each from when it is given to when it is asked for; the thread's.
         self._places: dict[tuple[str, int], _Place] = {}
         self._listed: deque[_Place] = deque()
         self._stirred = asyncio.Event()
@@ -192,9 +194,8 @@ class KafkaSubscription:
         place.idle.clear()
         return _KafkaBatch(self, place, place.topic.removeprefix(self._prefix), entries)
 
-    async def _let_go(self, keys: list[tuple[str, int]], seconds: float) -> None:
+    async def _let_go(self, places: list[_Place], seconds: float) -> None:
         """Hand out nothing more of partitions, and wait for what is in hand of them."""
-        places = [place for key in keys if (place := self._places.pop(key, None)) is not None]
         for place in places:
             place.going = True
         with suppress(TimeoutError):
@@ -210,6 +211,10 @@ class KafkaSubscription:
     # What follows is the thread's.
 
     def _run(self, consumer: Consumer, loop: asyncio.AbstractEventLoop) -> None:
+        def assigned(_consumer: Consumer, partitions: list[TopicPartition]) -> None:
+            for at in partitions:
+                self._places[at.topic, at.partition] = _Place(at.topic, at.partition)
+
         def revoked(_consumer: Consumer, partitions: list[TopicPartition]) -> None:
             self._revoked(consumer, loop, partitions, 0.0 if self._closing.is_set() else _HAND_OVER)
 
@@ -218,7 +223,7 @@ class KafkaSubscription:
 
         try:
             self._make_topics()
-            consumer.subscribe(self._topics, on_revoke=revoked, on_lost=lost)
+            consumer.subscribe(self._topics, on_assign=assigned, on_revoke=revoked, on_lost=lost)
             while not self._closing.is_set():
                 self._store(consumer)
                 self._hold_back(consumer)
@@ -244,10 +249,10 @@ class KafkaSubscription:
     def _revoked(
         self, consumer: Consumer, loop: asyncio.AbstractEventLoop, partitions: list[TopicPartition], seconds: float
     ) -> None:
-        keys = [(partition.topic, partition.partition) for partition in partitions]
+        places = [place for at in partitions if (place := self._places.pop((at.topic, at.partition), None)) is not None]
         # A partition would stay paused for whoever has it next in this process.
-        self._resume(consumer, [place for key in keys if (place := self._places.get(key)) and place.paused])
-        letting_go = self._let_go(keys, seconds)
+        self._resume(consumer, [place for place in places if place.paused])
+        letting_go = self._let_go(places, seconds)
         try:
             asyncio.run_coroutine_threadsafe(letting_go, loop).result(seconds + _CLOSE_TIMEOUT)
         except (RuntimeError, TimeoutError) as error:  # the loop is closed, or stuck: then they come again elsewhere
@@ -303,29 +308,30 @@ class KafkaSubscription:
         first = consumer.poll(_POLL)
         if first is None:
             return
-        touched: dict[tuple[str, int], _Place] = {}
-        for message in (first, *consumer.consume(self._most, 0)):
-            if (error := message.error()) is not None:
-                self._wrong(error)
-            else:
-                place = self._place_of(message)
-                touched[place.topic, place.partition] = place
+        # The first is put in its place before more is asked for: asked, the library may take that place away.
+        touched = self._put([first]) | self._put(consumer.consume(self._most, 0))
         if touched:
             self._trouble.is_over()
-            loop.call_soon_threadsafe(self.look_at, list(touched.values()))
+            loop.call_soon_threadsafe(self.look_at, touched)
 
-    def _place_of(self, message: Message) -> _Place:
-        """Put a message where its partition's wait, and return that place."""
-        topic, partition, offset = message.topic() or "", message.partition() or 0, message.offset() or 0
-        place = self._places.get((topic, partition))
-        if place is None:
-            place = self._places[topic, partition] = _Place(topic, partition)
+    def _put(self, messages: list[Message]) -> set[_Place]:
+        """Put messages where those of their partition wait, and return these places."""
+        touched: set[_Place] = set()
+        for message in messages:
+            if (error := message.error()) is not None:
+                self._wrong(error)
+            elif (place := self._places.get((message.topic() or "", message.partition() or 0))) is not None:
+                self._put_in(place, message)
+                touched.add(place)
+        return touched
+
+    def _put_in(self, place: _Place, message: Message) -> None:
+        topic, partition, offset = place.topic, place.partition, message.offset() or 0
         headers = message.headers() or []
         body = from_binary(headers.items() if isinstance(headers, dict) else headers, message.value() or b"")
         delivery = Delivery(topic.removeprefix(self._prefix), f"{partition}/{offset}", body)
         place.waiting.append(_Entry(offset, message.leader_epoch(), delivery))
         self._bytes_in += len(body)
-        return place
 
     def _wrong(self, error: KafkaError) -> None:
         if error.fatal():
