@@ -107,12 +107,16 @@ WITH won AS (
            AS new (order_id, position, product_id, title, quantity, unit_price)
 )
 SELECT true FROM won;
-INSERT INTO orders.outbox (event_id, topic, key, bucket, parent_span, envelope)
-SELECT event_id, topic, key, bucket, '{span}', envelope
-  FROM unnest(ARRAY[uuidv7(), uuidv7(), uuidv7(), uuidv7()],
-              ARRAY['order.created', 'order.created', 'order.paid', 'order.paid'], ARRAY[:o1, :o2, :o1, :o2]::text[],
-              ARRAY[:q, :r, :q, :r]::smallint[],
-              ARRAY[repeat('x', 1100), repeat('x', 1100), repeat('x', 700), repeat('x', 700)])
-       WITH ORDINALITY AS new (event_id, topic, key, bucket, envelope, place)
- ORDER BY place;
+WITH logged AS (
+    INSERT INTO orders.event_log (event_id, topic, key, bucket, parent_span, envelope)
+    SELECT event_id, topic, key, bucket, '{span}', envelope
+      FROM unnest(ARRAY[uuidv7(), uuidv7(), uuidv7(), uuidv7()],
+                  ARRAY['order.created', 'order.created', 'order.paid', 'order.paid'], ARRAY[:o1, :o2, :o1, :o2]::text[],
+                  ARRAY[:q, :r, :q, :r]::smallint[],
+                  ARRAY[repeat('x', 1100), repeat('x', 1100), repeat('x', 700), repeat('x', 700)])
+           WITH ORDINALITY AS new (event_id, topic, key, bucket, envelope, place)
+     ORDER BY place
+    RETURNING bucket, id
+)
+INSERT INTO orders.outbox (bucket, id) SELECT bucket, id FROM logged;
 COMMIT;

@@ -1,4 +1,4 @@
-"""What a service has said: the rows of its outbox."""
+"""What a service has said: its event log."""
 
 from typing import Any
 
@@ -9,13 +9,13 @@ from nextbuy.kit.database import Database
 
 
 async def published(database: Database) -> list[Envelope]:
-    """Return the envelopes in a service's outbox, in order."""
-    rows = await database.fetch("SELECT envelope FROM outbox ORDER BY id")
+    """Return the envelopes in a service's event log, in order."""
+    rows = await database.fetch("SELECT envelope FROM event_log ORDER BY id")
     return [msgspec.json.decode(row["envelope"], type=Envelope) for row in rows]
 
 
 async def topics(database: Database) -> list[str]:
-    """Return the topics of a service's outbox, in order."""
+    """Return the topics of a service's event log, in order."""
     return [envelope.type for envelope in await published(database)]
 
 

@@ -72,7 +72,7 @@ async def _drained(there: Market) -> float:
     handled = -1
     try:
         while loop.time() - changed < _QUIET and loop.time() - began < _PATIENCE:
-            waiting = await order.fetchval("SELECT count(*) FROM outbox WHERE published_at IS NULL")
+            waiting = await order.fetchval("SELECT count(*) FROM outbox")
             now_handled = await kafka.fetchval("SELECT count(*) FROM inbox")
             if waiting or now_handled != handled:
                 handled, changed = now_handled, loop.time()

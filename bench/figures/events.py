@@ -70,11 +70,12 @@ async def _one(
         message = f"a product that should wait was answered with {status}: {made}"
         raise ProgramError(message)
     event = await product.fetchrow(
-        "SELECT event_id, created_at FROM outbox WHERE key = $1 AND topic = 'product.pending' ORDER BY id DESC LIMIT 1",
+        "SELECT event_id, created_at FROM event_log WHERE key = $1 AND topic = 'product.pending' "
+        "ORDER BY id DESC LIMIT 1",
         made["product"]["id"],
     )
     if event is None:
-        message = "a product waits, and its event is not in the outbox"
+        message = "a product waits, and its event is not in the log"
         raise ProgramError(message)
     ends = time.monotonic() + _PATIENCE
     while True:

@@ -110,7 +110,7 @@ class Desk:
         return reply
 
     async def events(self) -> list[tuple[str, Any]]:
-        rows = await self.deps.database.fetch("SELECT topic, envelope FROM outbox ORDER BY id")
+        rows = await self.deps.database.fetch("SELECT topic, envelope FROM event_log ORDER BY id")
         return [(row["topic"], msgspec.json.decode(row["envelope"])["data"]) for row in rows]
 
 

@@ -18,7 +18,7 @@ _UNDONE: Final = {
     "order": (
         "SELECT 'session' AS what, count(*) AS n FROM sessions WHERE coalesce(ends_at, release_at, work_at) IS NOT NULL"
         " UNION ALL SELECT 'stray money', count(*) FROM stray_payments WHERE work_at IS NOT NULL"
-        " UNION ALL SELECT 'event', count(*) FROM outbox WHERE published_at IS NULL"
+        " UNION ALL SELECT 'event', count(*) FROM outbox"
     ),
     "simulator": "SELECT 'webhook' AS what, count(*) AS n FROM deliveries WHERE due_at IS NOT NULL",
     "product": "SELECT 'hold' AS what, count(*) AS n FROM stock_sessions WHERE state = 'held'",
@@ -131,7 +131,7 @@ async def settled(market: Marketplace, *, within: float = SETTLED_WITHIN) -> Boo
     return Books(
         sessions=await market.rows("order", "SELECT * FROM sessions"),
         orders=await market.rows("order", "SELECT * FROM orders"),
-        events=await market.rows("order", "SELECT event_id, topic, key FROM outbox"),
+        events=await market.rows("order", "SELECT event_id, topic, key FROM event_log"),
         strays=await market.rows("order", "SELECT * FROM stray_payments"),
         payments=await market.rows("simulator", "SELECT * FROM payments"),
         products=await market.rows("product", "SELECT id, stock, held, sold FROM products"),
@@ -143,7 +143,7 @@ async def settled(market: Marketplace, *, within: float = SETTLED_WITHIN) -> Boo
 async def _untold(market: Marketplace) -> int:
     """How many events nobody has been notified of yet."""
     events = await market.rows(
-        "order", "SELECT event_id FROM outbox WHERE topic IN ('order.created', 'payment.refunded')"
+        "order", "SELECT event_id FROM event_log WHERE topic IN ('order.created', 'payment.refunded')"
     )
     ids = [row["event_id"] for row in events]
     (told,) = await market.rows(

@@ -31,7 +31,8 @@ async def created_events(town: Town, session: Json) -> list[Any]:
     """The `order.created` events of a session."""
     rows = await town.market.rows(
         "order",
-        "SELECT event_id FROM outbox WHERE topic = 'order.created' AND envelope::jsonb -> 'data' ->> 'session_id' = $1",
+        "SELECT event_id FROM event_log WHERE topic = 'order.created'"
+        " AND envelope::jsonb -> 'data' ->> 'session_id' = $1",
         session["session_id"],
     )
     return [row["event_id"] for row in rows]

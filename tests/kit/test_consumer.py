@@ -234,7 +234,7 @@ async def test_what_a_handler_publishes_names_the_event_as_its_cause(at: Desk) -
     async with at.consuming(on(Counted, act)):
         await at.bus.publish([sent])
         await until(lambda: count_is(at.database, "inbox", 1))
-    row = await at.database.fetchrow("SELECT envelope::json->>'causation_id' AS cause, envelope FROM outbox")
+    row = await at.database.fetchrow("SELECT envelope::json->>'causation_id' AS cause, envelope FROM event_log")
     assert row is not None
     assert f'"id":"{row["cause"]}"'.encode() in sent.body
     [line] = at.log_file.lines("consume")

@@ -25,7 +25,7 @@ from tests.kit.shop import Counted, LogFile, commit, count, numbers_by_key
 from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
-UNPUBLISHED = "outbox WHERE published_at IS NULL"
+UNPUBLISHED = "outbox"
 
 
 @asynccontextmanager
@@ -109,12 +109,15 @@ async def test_rows_that_a_dead_process_left_are_found(shop: Database, bus: Redi
         await until(lambda: count_is(shop, UNPUBLISHED, 0))
 
 
-async def test_published_rows_stay_as_the_log(shop: Database, bus: RedisBus, log_file: LogFile) -> None:
+async def test_what_is_published_leaves_the_outbox_and_stays_in_the_log(
+    shop: Database, bus: RedisBus, log_file: LogFile
+) -> None:
     await commit(shop, *[Counted(about="a", n=n) for n in range(10)])
     relay = Relay(shop, bus, log_file.journal)
     while await relay.carry() is not None:
         pass
-    rows = await shop.fetch("SELECT envelope FROM outbox ORDER BY id")
+    assert await count(shop, UNPUBLISHED) == 0
+    rows = await shop.fetch("SELECT envelope FROM event_log ORDER BY id")
     assert told([msgspec.json.decode(row["envelope"], type=Envelope) for row in rows]) == [("a", n) for n in range(10)]
 
 
@@ -132,7 +135,7 @@ async def test_several_relays_lose_nothing_and_break_no_order(shop: Database, bu
     assert len(envelopes) == 720
 
 
-async def test_a_relay_killed_before_it_marked_has_its_events_published_again_in_order(
+async def test_a_relay_killed_before_it_took_its_events_off_has_its_events_published_again_in_order(
     shop: Database, bus: RedisBus, log_file: LogFile, database_url: DatabaseUrl, redis_url: str
 ) -> None:
     url = await database_url("")
@@ -149,7 +152,7 @@ async def test_a_relay_killed_before_it_marked_has_its_events_published_again_in
     await doomed.close()
 
 
-async def test_a_relay_whose_lease_has_passed_marks_nothing(
+async def test_a_relay_whose_lease_has_passed_takes_nothing_off(
     shop: Database, bus: RedisBus, log_file: LogFile, caplog: pytest.LogCaptureFixture
 ) -> None:
     class SlowBus(RedisBus):

@@ -240,7 +240,7 @@ class Market:
         orders = await self.database.fetch("SELECT id, session_id, shop_id FROM orders")
         assert {row["session_id"] for row in orders} == {i for i, status in live.items() if status == "paid"}
         events: dict[str, list[str]] = defaultdict(list)
-        for row in await self.database.fetch("SELECT topic, key FROM outbox"):
+        for row in await self.database.fetch("SELECT topic, key FROM event_log"):
             events[row["topic"]].append(row["key"])
         ids = sorted(str(row["id"]) for row in orders)
         assert sorted(events["order.created"]) == ids

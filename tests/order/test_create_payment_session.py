@@ -162,7 +162,7 @@ async def test_what_is_said_later_is_said_in_the_trace_of_the_purchase(market: M
     with telemetry.within(trace):
         await market.basket((market.product(market.shop()), 1))
     await market.time_passes(minutes=31)
-    envelope = await market.database.fetchval("SELECT envelope FROM outbox")
+    envelope = await market.database.fetchval("SELECT envelope FROM event_log")
     assert trace.trace_id in envelope
     assert '"correlation_id":"my-purchase"' in envelope
 

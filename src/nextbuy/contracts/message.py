@@ -130,6 +130,13 @@ class Envelope(Struct, frozen=True, kw_only=True):
     data: Raw
 
 
+class LoggedEvent(Struct, frozen=True):
+    """An event in the log of the service that published it, and where it stands there."""
+
+    position: int
+    envelope: Envelope
+
+
 class Send(Protocol):
     """What a client needs in order to speak: something that carries a call and brings its reply."""
 

@@ -1,8 +1,8 @@
 """Nothing leaves but through here: an event is a row, written in the transaction of the change that it tells of.
 
 So what was rolled back was never published, and what was committed is published even if the process dies right after:
-`outbox_relay.py` carries the rows to the bus, at least once each. Rows stay when they have been published; they are
-the service's event log.
+`outbox_relay.py` carries the rows to the bus, at least once each. The event itself goes into the service's event log,
+where it stays (`event_log.py`); the outbox says only that it waits.
 
 Order per key is the order of ids. Two transactions that are open at once get ids in one order and may become visible
 in the other, but never for the same key: an event is keyed by the aggregate that it tells of, and whoever changes that
@@ -28,11 +28,15 @@ BUCKETS: Final = 16
 """Into how many parts keys are hashed; as many relays can work at the same time. `0001_outbox.sql` has it too."""
 
 _INSERT: Final = """
-    INSERT INTO outbox (event_id, topic, key, bucket, parent_span, envelope)
-    SELECT event_id, topic, key, bucket, $1, envelope
-    FROM unnest($2::uuid[], $3::text[], $4::text[], $5::smallint[], $6::text[])
-         WITH ORDINALITY AS new (event_id, topic, key, bucket, envelope, place)
-    ORDER BY place
+    WITH logged AS (
+        INSERT INTO event_log (event_id, topic, key, bucket, parent_span, envelope)
+        SELECT event_id, topic, key, bucket, $1, envelope
+        FROM unnest($2::uuid[], $3::text[], $4::text[], $5::smallint[], $6::text[])
+             WITH ORDINALITY AS new (event_id, topic, key, bucket, envelope, place)
+        ORDER BY place
+        RETURNING bucket, id
+    )
+    INSERT INTO outbox (bucket, id) SELECT bucket, id FROM logged
 """
 
 _encode: Final = msgspec.json.Encoder().encode

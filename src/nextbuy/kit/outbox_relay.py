@@ -1,13 +1,13 @@
 """Carries the outbox to the bus: each event at least once, those of one key in the order of their writing.
 
 Any number of relays may run. Each leases the key buckets in which something waits, reads their rows in order,
-publishes them in one go, and then, in one statement that names its lease's token, marks them and gives the buckets
-back. A relay that dies gives its buckets back by the passing of time, on the database's clock. One that was only slow
-can then mark nothing: its rows were published again by another, all of them from the first that waited, so that what
-arrives for the first time still arrives in order.
+publishes them in one go, and then, in one statement that names its lease's token, takes them off the outbox and gives
+the buckets back. A relay that dies gives its buckets back by the passing of time, on the database's clock. One that was
+only slow can then take nothing off: its rows were published again by another, all of them from the first that waited,
+so that what arrives for the first time still arrives in order.
 
-Claiming and reading are two statements on purpose: the reading one must see what the last holder of the lease has
-marked. Neither the claim nor the mark waits for the disk: should the database lose one in a crash, events are
+Claiming and reading are two statements on purpose: the reading one must see what the last holder of the lease has taken
+off. Neither the claim nor the taking off waits for the disk: should the database lose one in a crash, events are
 published again, which is allowed.
 """
 
@@ -45,7 +45,7 @@ _CLAIM: Final = f"""
     WITH {_NO_FSYNC}, due AS (
         SELECT bucket FROM outbox_leases AS lease
         WHERE (until IS NULL OR until < clock_timestamp())
-          AND EXISTS (SELECT FROM outbox WHERE outbox.bucket = lease.bucket AND published_at IS NULL)
+          AND EXISTS (SELECT FROM outbox WHERE outbox.bucket = lease.bucket)
         FOR UPDATE SKIP LOCKED
     )
     UPDATE outbox_leases AS lease SET token = $1, until = clock_timestamp() + make_interval(secs => $2)
@@ -54,19 +54,17 @@ _CLAIM: Final = f"""
 """  # noqa: S608  made of constants
 
 _READ: Final = """
-    SELECT waiting.* FROM unnest($1::smallint[]) AS leased (bucket) CROSS JOIN LATERAL (
-        SELECT id, topic, key, parent_span, envelope FROM outbox
-        WHERE outbox.bucket = leased.bucket AND published_at IS NULL ORDER BY id LIMIT $2
-    ) AS waiting
+    SELECT id, topic, key, parent_span, envelope FROM unnest($1::smallint[]) AS leased (bucket) CROSS JOIN LATERAL (
+        SELECT id FROM outbox WHERE outbox.bucket = leased.bucket ORDER BY id LIMIT $2
+    ) AS waiting JOIN event_log USING (id)
     ORDER BY id
 """
 
-_MARK: Final = f"""
+_TAKE_OFF: Final = f"""
     WITH {_NO_FSYNC}, held AS (
         UPDATE outbox_leases SET token = NULL, until = NULL FROM hasty WHERE token = $1 RETURNING bucket
     )
-    UPDATE outbox SET published_at = clock_timestamp() FROM held
-    WHERE outbox.id = ANY($2::bigint[]) AND outbox.bucket = held.bucket
+    DELETE FROM outbox USING held WHERE outbox.bucket = held.bucket AND outbox.id = ANY($2::bigint[])
     RETURNING outbox.id
 """  # noqa: S608  made of constants
 
@@ -135,8 +133,8 @@ class Relay:
         except BaseException:
             await self._give_back(token)
             raise
-        marked = await self._database.fetch(_MARK, token, [row["id"] for row in rows])
-        if len(marked) < len(rows):
+        done = await self._database.fetch(_TAKE_OFF, token, [row["id"] for row in rows])
+        if len(done) < len(rows):
             log.warning("A lease passed while %d events were being published; they are published twice.", len(rows))
         for row in rows:
             self._write(row, began)

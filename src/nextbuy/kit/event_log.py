@@ -1,0 +1,39 @@
+"""What a service has published, for ever: read in order to tell a life, or to build again what was made of it.
+
+Positions are in the order of writing. Of transactions that are open at once the one with the higher position may be
+seen first: who reads on from a position must have another way to what was still open then (a projection that is being
+rebuilt is also told what arrives on the bus).
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from nextbuy.contracts.message import Envelope, LoggedEvent
+from nextbuy.kit.database import Reader
+
+_READ: Final = """
+    SELECT id, envelope FROM event_log WHERE id > $1 AND ($2::text[] IS NULL OR topic = ANY($2)) ORDER BY id LIMIT $3
+"""
+
+_envelope: Final = msgspec.json.Decoder(Envelope).decode
+
+
+async def after(reader: Reader, position: int, *, limit: int, topics: Sequence[str] | None = None) -> list[LoggedEvent]:
+    """Return at most `limit` events behind a position, in order; of some topics, where these are named."""
+    rows = await reader.fetch(_READ, position, None if topics is None else list(topics), limit)
+    return [LoggedEvent(row["id"], _envelope(row["envelope"])) for row in rows]
+
+
+async def of_keys(reader: Reader, keys: Sequence[str], *, limit: int) -> list[Envelope]:
+    """Return at most `limit` events about these keys, in the order of their writing."""
+    rows = await reader.fetch(
+        "SELECT envelope FROM event_log WHERE key = ANY($1::text[]) ORDER BY id LIMIT $2", list(keys), limit
+    )
+    return [_envelope(row["envelope"]) for row in rows]
+
+
+async def last(reader: Reader) -> int:
+    """Return the position of the last event, zero where there is none."""
+    return int(await reader.fetchval("SELECT coalesce(max(id), 0) FROM event_log"))
