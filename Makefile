@@ -24,11 +24,8 @@ demo: .venv/.runtime ## both examples of the specification, acted and drawn, bes
 kafka: ## a real Apache Kafka to run it on, where there is Java (PORT=9092)
 	@tools/kafka $(if $(filter command line environment,$(origin PORT)),--port $(PORT))
 
-test: .venv/.dev ## every test; one file or name: make test ONLY=tests/order
+test: .venv/.dev ## every test, those on Kafka where there is Java; one file: make test ONLY=tests/order
 	@$(PY) -m pytest $(ONLY)
-
-test-kafka: .venv/.dev ## what the bus on a real Kafka promises, where there is Java
-	@NEXTBUY_TEST_KAFKA=1 $(PY) -m pytest tests/kit/test_bus_conformance.py tests/kit/test_bus_kafka.py
 
 check: .venv/.dev ## format, lint, types, walls between the services, dead and duplicate code
 	@$(PY) tools/check.py

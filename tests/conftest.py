@@ -15,6 +15,9 @@ from redis.asyncio import Redis
 from nextbuy.embedded import Engines, start_engines
 from nextbuy.kit.database import Database, migrate
 from tests.journeys.together import Together
+from tests.kafka_broker import kafka_bus, kafka_servers, own_kafka, own_kafka_bus
+
+__all__ = ["kafka_bus", "kafka_servers", "own_kafka", "own_kafka_bus"]
 
 DatabaseUrl = Callable[[str], Awaitable[str]]
 OpenDatabase = Callable[[str], Awaitable[Database]]

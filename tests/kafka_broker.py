@@ -1,186 +1,141 @@
-"""A real Kafka for tests: one broker for the whole run, however many workers; what a test makes on it is its own.
+"""Real Kafkas for tests: one that all workers of a run share and nobody hurts, and brokers of a test's own.
 
-`NEXTBUY_TEST_KAFKA_SERVERS` names one that is there already; tests that hurt the broker are then skipped.
+`NEXTBUY_TEST_KAFKA_SERVERS` names one that is shared instead of ours. Where there is no Java the tests that need a
+Kafka are skipped, and in CI they fail.
 """
 
-import fcntl
 import os
+import shutil
 import signal
 import subprocess
-import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import suppress
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+from typing import Final
 from uuid import uuid4
 
-import msgspec
-import psutil
 import pytest
-from msgspec import Struct
 
 from nextbuy.kit.bus_kafka import KafkaBus
 from nextbuy.kit.config import Kafka
 from tools import kafka as tool
 
-GIVEN = os.environ.get("NEXTBUY_TEST_KAFKA_SERVERS", "")
-PARTITIONS = 3
-# Ends the broker when the run has ended in a way that left no time for it.
-_WATCH = """
-while kill -0 "$1" && kill -0 "$2"; do sleep 1; done
-kill -0 "$1" || { kill -9 "$2"; rm -rf "$3"; }
+PARTITIONS: Final = 3
+ROOT: Final = tool.ROOT
+_TRIES: Final = 4
+# Ends a broker, and takes its data away, when the process that it was for has ended in whatever way.
+_WATCH: Final = """
+{
+    while kill -0 "$1" && kill -0 "$2"; do sleep 0.5; done
+    kill -0 "$1" || { kill -9 "$2"; rm -rf "$3"; }
+} >/dev/null 2>&1 </dev/null &
 """
-
-
-class _State(Struct):
-    ports: list[int]
-    pid: int = 0
-    users: int = 0
+_SHARED: Final[list["KafkaBroker"]] = []
+"""The broker of the run, where this worker has started it; it outlives the worker."""
 
 
 class KafkaBroker:
-    """The broker of a test run, which a test that has it for itself may hurt."""
+    """A broker that may be killed, frozen, and started again on the same data and port; `start` blocks for seconds."""
 
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+    def __init__(
+        self, folder: Path, *, settings: str = "", users: Mapping[str, str] | None = None, owner: int | None = None
+    ) -> None:
+        """Start it; it ends with the process `owner`, or with this one."""
         self._folder = folder
-        self._started: list[subprocess.Popen[bytes]] = []
-        self._file = folder / "state.json"
-        self.in_use = folder / "in_use.lock"
-        with tool.locked(folder / "lock"):
-            state = self._state()
-            self._broker = tool.Broker(folder / "data", *state.ports)
-            state.users += 1
-            if not _is_alive(state.pid):
-                self._start_anywhere(state)
-            self._keep(state)
-        self.servers = self._broker.servers
-
-    def leave(self) -> None:
-        """Say that this worker needs it no more."""
-        with tool.locked(self._folder / "lock"):
-            state = self._state()
-            state.users -= 1
-            if not state.users:
-                _end(state.pid)
-            self._keep(state)
-        for process in self._started:
-            with suppress(subprocess.TimeoutExpired):  # a watch, when the run is not over; it ends with it
-                process.wait(2)
-            process.returncode = process.returncode or 0
-
-    def freeze(self) -> None:
-        os.kill(self._state().pid, signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        os.kill(self._state().pid, signal.SIGCONT)
-
-    def kill(self) -> None:
-        _end(self._state().pid)
-
-    def restart(self) -> None:
-        state = self._state()
-        state.pid = self._start()
-        self._keep(state)
-
-    def mend(self) -> None:
-        """Have it run, whatever a test has done to it."""
-        pid = self._state().pid
-        if _is_alive(pid):
-            os.kill(pid, signal.SIGCONT)
-        else:
-            self.restart()
-
-    def _start_anywhere(self, state: _State) -> None:
-        """Start it; where somebody has taken a port since it was found free, on others."""
-        for tries_left in (3, 2, 1, 0):
+        self._owner = owner or os.getpid()
+        for tries_left in reversed(range(_TRIES)):
+            self._broker = tool.Broker(folder, *tool.free_ports(2), settings=settings, users=users or {})
+            self.servers = self._broker.servers
             try:
-                state.pid = self._start()
+                self.restart()
             except tool.CannotRun:
+                # Somebody may have taken a port since it was found free.
                 if not tries_left:
                     raise
-                state.ports = tool.free_ports(2)
-                self._broker = tool.Broker(self._folder / "data", *state.ports)
             else:
                 return
 
-    def _start(self) -> int:
-        self._broker.start()
+    @property
+    def pid(self) -> int:
+        """Its process, while it runs."""
         assert self._broker.process is not None
-        pid = self._broker.process.pid
-        self._started.append(self._broker.process)
-        run = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
-        watch = subprocess.Popen(
-            ["sh", "-c", _WATCH, "sh", str(run), str(pid), str(self._broker.data)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        self._started.append(watch)
-        return pid
+        return self._broker.process.pid
 
-    def _state(self) -> _State:
-        if not self._file.exists():
-            return _State(tool.free_ports(2))
-        return msgspec.json.decode(self._file.read_bytes(), type=_State)
+    def restart(self) -> None:
+        """Start it again after it was killed."""
+        self._broker.start()
+        watch = ["sh", "-c", _WATCH, "sh", str(self._owner), str(self.pid), str(self._folder)]
+        subprocess.run(watch, check=True, start_new_session=True)
 
-    def _keep(self, state: _State) -> None:
-        self._file.write_bytes(msgspec.json.encode(state))
+    def kill(self) -> None:
+        """`kill -9`."""
+        self._broker.kill()
 
+    def freeze(self) -> None:
+        """Have it stand still."""
+        os.kill(self.pid, signal.SIGSTOP)
 
-def _is_alive(pid: int) -> bool:
-    try:
-        return bool(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
+    def thaw(self) -> None:
+        """Have it go on."""
+        os.kill(self.pid, signal.SIGCONT)
 
 
-def _end(pid: int) -> None:
-    if _is_alive(pid):
-        os.kill(pid, signal.SIGKILL)
-    while _is_alive(pid):  # another worker's child stays a zombie
-        time.sleep(0.01)
-
-
-def _need() -> None:
-    if not os.environ.get("NEXTBUY_TEST_KAFKA"):
-        pytest.skip("Kafka is tested where NEXTBUY_TEST_KAFKA is set, as `make test-kafka` does")
-    if problem := tool.missing():
+def need_kafka() -> None:
+    """Skip a test where this machine can run no Kafka; in CI it fails."""
+    if problem := _problem():
         if os.environ.get("CI") == "true":
-            pytest.fail(problem)
+            pytest.fail(problem, pytrace=False)
         pytest.skip(problem)
 
 
-@pytest.fixture(scope="session")
-def shared_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
-    """The broker of this run."""
-    _need()
-    base = tmp_path_factory.getbasetemp()
-    broker = KafkaBroker((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "kafka")
-    yield broker
-    broker.leave()
+@cache
+def _problem() -> str | None:
+    if problem := tool.missing():
+        return problem
+    try:
+        tool.fetch_jars()
+    except tool.CannotRun as error:
+        return str(error)
+    return None
 
 
-@pytest.fixture
-def kafka_servers(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Where a Kafka is that nobody hurts meanwhile."""
-    if GIVEN:
-        yield GIVEN
-        return
-    broker: KafkaBroker = request.getfixturevalue("shared_kafka")
-    with tool.locked(broker.in_use, fcntl.LOCK_SH):
-        yield broker.servers
-
-
-@pytest.fixture
-def own_kafka(request: pytest.FixtureRequest) -> Iterator[KafkaBroker]:
-    """A Kafka that the test has for itself, to hurt it."""
-    if GIVEN:
-        pytest.skip("A Kafka that was given is not hurt.")
-    broker: KafkaBroker = request.getfixturevalue("shared_kafka")
-    with tool.locked(broker.in_use, fcntl.LOCK_EX):
+@contextmanager
+def own_broker(*, settings: str = "", users: Mapping[str, str] | None = None) -> Iterator[KafkaBroker]:
+    """Give a broker that nobody else uses; `settings` are lines of its own, `users` may log in by SCRAM."""
+    need_kafka()
+    folder = Path(tempfile.mkdtemp(prefix="nbk-"))
+    broker = KafkaBroker(folder, settings=settings, users=users)
+    try:
         yield broker
-        broker.mend()
+    finally:
+        broker.kill()
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def kafka_servers(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Where a Kafka is that nobody hurts; the first worker that asks starts it, and it ends with the run."""
+    if given := os.environ.get("NEXTBUY_TEST_KAFKA_SERVERS"):
+        return given
+    need_kafka()
+    base, owner = tmp_path_factory.getbasetemp(), os.getpid()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base, owner = base.parent, os.getppid()
+    kept = base / "kafka.servers"
+    with tool.locked(base / "kafka.lock"):
+        if not kept.exists():
+            _SHARED.append(KafkaBroker(base / "kafka", owner=owner))
+            kept.write_text(_SHARED[0].servers)
+    return kept.read_text()
+
+
+@pytest.fixture
+def own_kafka() -> Iterator[KafkaBroker]:
+    """A Kafka that the test has for itself, to hurt it."""
+    with own_broker() as broker:
+        yield broker
 
 
 def bus_on(servers: str) -> KafkaBus:
@@ -190,6 +145,7 @@ def bus_on(servers: str) -> KafkaBus:
 
 @pytest.fixture
 async def kafka_bus(kafka_servers: str) -> AsyncIterator[KafkaBus]:
+    """A bus on the Kafka that is shared."""
     bus = bus_on(kafka_servers)
     yield bus
     await bus.close()
@@ -197,6 +153,7 @@ async def kafka_bus(kafka_servers: str) -> AsyncIterator[KafkaBus]:
 
 @pytest.fixture
 async def own_kafka_bus(own_kafka: KafkaBroker) -> AsyncIterator[KafkaBus]:
+    """A bus on the Kafka that the test has for itself."""
     bus = bus_on(own_kafka.servers)
     yield bus
     await bus.close()

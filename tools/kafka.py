@@ -14,9 +14,10 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 from uuid import uuid4
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -30,6 +31,8 @@ _PORT_TIMEOUT = 3.0
 """Seconds that a broker which was just killed may take to let go of its port."""
 # Small and quick to start: it serves one machine. What it costs in throughput is not what a laptop looks for.
 JVM = ["-Xms64m", "-Xmx320m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-Dlog4j2.level=ERROR"]
+
+EMPTY: Mapping[str, str] = MappingProxyType({})
 
 SETTINGS = """\
 process.roles=broker,controller
@@ -128,9 +131,14 @@ def locked(path: Path, kind: int = fcntl.LOCK_EX) -> Iterator[None]:
 
 
 class Broker:
-    """One node: its data, where it listens, and its process while it runs."""
+    """One node: its data, where it listens, and its process while it runs.
 
-    def __init__(self, data: Path, port: int, controller: int) -> None:
+    `settings` are lines of its own, which win; `users` are passwords by name, for SCRAM.
+    """
+
+    def __init__(
+        self, data: Path, port: int, controller: int, *, settings: str = "", users: Mapping[str, str] = EMPTY
+    ) -> None:
         self.data = data
         self.port = port
         self.servers = f"{HOST}:{port}"
@@ -138,6 +146,8 @@ class Broker:
         self._log = data / "broker.log"
         self._logs = data / "logs"
         self._controller = controller
+        self._more = settings
+        self._users = users
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -155,6 +165,7 @@ class Broker:
         self.data.mkdir(parents=True, exist_ok=True)
         self._settings.write_text(
             SETTINGS.format(host=HOST, port=self.port, controller=self._controller, logs=self._logs.resolve())
+            + self._more.format(host=HOST, port=self.port, controller=self._controller)
         )
         if not (self._logs / "meta.properties").exists():
             self._format()
@@ -171,8 +182,13 @@ class Broker:
 
     def _format(self) -> None:
         cluster = base64.urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")
+        users = [
+            word
+            for name, password in self._users.items()
+            for word in ("--add-scram", f"SCRAM-SHA-512=[name={name},password={password}]")
+        ]
         done = subprocess.run(
-            _java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self._settings)),
+            _java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self._settings), *users),
             capture_output=True,
             text=True,
             check=False,
@@ -191,11 +207,6 @@ class Broker:
             time.sleep(0.05)
         self.kill()
         raise CannotRun(f"Kafka did not answer within {START_TIMEOUT:.0f} s; see {self._log}")
-
-    def signal(self, number: int) -> None:
-        """Send the process a signal: to freeze it, to let it go on."""
-        if self.process is not None:
-            self.process.send_signal(number)
 
     def stop(self) -> None:
         """End it as it likes to be ended, and by force where that takes long."""

@@ -14,10 +14,7 @@ from nextbuy.embedded import start_redis
 from nextbuy.kit.bus_redis import RedisBus
 from nextbuy.kit.database import Database
 from tests.conftest import OpenDatabase
-from tests.kafka_broker import kafka_bus, kafka_servers, own_kafka, own_kafka_bus, shared_kafka
 from tests.kit.shop import EFFECTS, LogFile
-
-__all__ = ["kafka_bus", "kafka_servers", "own_kafka", "own_kafka_bus", "shared_kafka"]
 
 
 @pytest.fixture

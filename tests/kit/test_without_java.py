@@ -1,0 +1,30 @@
+"""What a machine without Java is told of the tests that need a Kafka."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.kafka_broker import ROOT
+
+A_TEST = "tests/kit/test_bus_kafka.py::test_an_envelope_arrives_as_the_consumers_know_it"
+
+
+@pytest.mark.parametrize(("ci", "status", "word"), [("", 0, "SKIPPED"), ("true", 1, "ERROR")])
+def test_they_are_skipped_with_one_line_and_in_ci_they_fail(tmp_path: Path, ci: str, status: int, word: str) -> None:
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "NEXTBUY_"))}
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", A_TEST, "-n", "0", "-q", "-p", "no:cacheprovider", f"--basetemp={tmp_path}/t"],
+        cwd=ROOT,
+        env=own | {"PATH": str(tmp_path), "CI": ci},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=50,
+    )
+    assert done.returncode == status, done.stdout
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith(word)]
+    assert "Kafka needs Java 17 or newer, and there is none" in done.stdout
+    assert status or "Kafka needs Java 17 or newer, and there is none" in line
