@@ -36,7 +36,7 @@ SPECIFICATION: Final = """
 """
 OURS: Final[dict[str, dict[str, list[str]]]] = {
     # "Service A -> Kafka -> Kafka Service -> Service B", and who reads its dead letters is an admin.
-    "kafka": {"auth": ["validate admin"], "admin": ["create notification"]},
+    "kafka": {"auth": ["validate admin"], "admin": ["create notification"], "product": ["follow shop"]},
     "auth": {},
     "simulator": {},
 }

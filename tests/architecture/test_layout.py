@@ -122,6 +122,17 @@ def test_a_library_named_elsewhere_is_caught(tree: Path, place: str, line: str, 
     assert f"{place}: names {library}, which only {allowed} may" in problems(tree)
 
 
+def test_a_service_that_listens_by_itself_is_caught(tree: Path) -> None:
+    table = (tree / "src/nextbuy/order/service.py").read_text()
+    listening = "SERVICE = Service(name='it', listens=[on(Paid, note)])"
+    write(tree, "kafka/service.py", listening)
+    assert problems(tree) == []
+    write(tree, "order/service.py", f"{table}\n{listening}")
+    assert problems(tree) == [
+        "order/service.py: listens to the bus, which only the kafka service does; let it call this service"
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -9,6 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = [
+    "cli",
     "host",
     "demo",
     "embedded",
@@ -84,10 +85,11 @@ def test_a_tree_within_its_walls_passes(tree: Path) -> None:
         pytest.param("web/__init__.py", "import nextbuy.order.store", "no service knows another", id="a page"),
         pytest.param("simulator/__init__.py", "import nextbuy.order", "no service knows another", id="the simulator"),
         pytest.param("gateway/__init__.py", "import nextbuy.auth", "no service knows another", id="the gateway"),
-        pytest.param("order/store.py", "import nextbuy.host", "__main__ > host", id="upwards"),
-        pytest.param("demo/__init__.py", "import nextbuy.host", "__main__ > host", id="the demo"),
-        pytest.param("kit/web.py", "import nextbuy.order.service", "__main__ > host", id="the kit, a service"),
-        pytest.param("contracts/order.py", "import nextbuy.kit.web", "__main__ > host", id="a contract, the kit"),
+        pytest.param("order/store.py", "import nextbuy.host", "__main__ > cli > host", id="upwards"),
+        pytest.param("host/__init__.py", "import nextbuy.cli", "__main__ > cli > host", id="the host"),
+        pytest.param("demo/__init__.py", "import nextbuy.host", "__main__ > cli > host", id="the demo"),
+        pytest.param("kit/web.py", "import nextbuy.order.service", "__main__ > cli > host", id="the kit, a service"),
+        pytest.param("contracts/order.py", "import nextbuy.kit.web", "__main__ > cli > host", id="a contract, the kit"),
         pytest.param("kit/web.py", "import nextbuy.contracts.order", "The kit knows the grammar", id="the kit, words"),
         pytest.param(
             "kit/web.py", "import nextbuy.contracts.catalogue", "The kit knows the grammar", id="the kit, all"

@@ -10,6 +10,7 @@ from nextbuy.contracts.admin import AdminClient, CreateNotification, Notificatio
 from nextbuy.contracts.auth import AuthClient, ValidateAdmin
 from nextbuy.contracts.errors import Unreadable
 from nextbuy.contracts.order import OrderPaid
+from nextbuy.contracts.product import ProductClient
 from nextbuy.contracts.values import Money, Role, new_id
 from nextbuy.kafka import store
 from nextbuy.kafka.count_events import count_events
@@ -35,6 +36,7 @@ async def kafka(open_database: OpenDatabase, redis: Redis, answers: Answers) -> 
     return Deps(
         auth=AuthClient(answers),
         admin=AdminClient(answers),
+        product=ProductClient(answers),
         database=await open_database("kafka"),
         interactions=Interactions(redis),
     )

@@ -20,7 +20,7 @@ from nextbuy.product.get_product import GetProduct, get_product
 from nextbuy.product.hold_stock import hold_stock
 from nextbuy.product.model import ProductShown
 from nextbuy.product.shelf import Shelf
-from nextbuy.product.store.shops import ShopWord, keep_shops
+from nextbuy.product.store.shops import ShopWord, keep_shop
 from tests.callers import account, caller
 from tests.doubles import Answers
 
@@ -67,7 +67,7 @@ class Desk:
     async def hear(self, shop: Shop) -> None:
         """Let product hear of a shop."""
         async with self.database.transaction() as tx:
-            await keep_shops(tx, [ShopWord(shop.id, shop.seller_id, shop.name, shop.status, shop.version)])
+            await keep_shop(tx, ShopWord(shop.id, shop.seller_id, shop.name, shop.status, shop.version))
 
     async def offer(self, who: Account, title: str = "Copper kettle", **fields: object) -> Product:
         """Let a seller offer something."""

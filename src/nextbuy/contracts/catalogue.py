@@ -21,6 +21,7 @@ CALLS: Final[tuple[type[Call[Any]], ...]] = (
     product.UpdateStock,
     product.ListProducts,
     product.DecideProduct,
+    product.FollowShop,
     admin.CreateNotification,
     simulator.OpenPayment,
     simulator.RefundPayment,

@@ -7,7 +7,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from nextbuy.contracts.message import Call, Client, Event
-from nextbuy.contracts.values import Money, Nothing, Page
+from nextbuy.contracts.values import Money, Nothing, Page, ShopStatus
 
 Decision = Literal["active", "pending", "rejected"]
 
@@ -123,6 +123,16 @@ class DecideProduct(Call[Product], to="product", callers=("admin",), repeatable=
     by: UUID
 
 
+class FollowShop(Call[Nothing], to="product", callers=("kafka",), repeatable=True):
+    """Hear what became of a shop; an older version of it than the one known changes nothing."""
+
+    shop_id: UUID
+    seller_id: UUID
+    shop_name: str
+    status: ShopStatus
+    shop_version: int
+
+
 class _ProductEvent(Event):
     """What every event about a product says."""
 
@@ -202,3 +212,7 @@ class ProductClient(Client):
     ) -> Product:
         """Approve or reject; `NotFound` where there is no such product."""
         return await self._send(DecideProduct(product_id=product_id, decision=decision, reason=reason, by=by))
+
+    async def follow_shop(self, word: FollowShop) -> None:
+        """Tell product of a shop."""
+        await self._send(word)

@@ -2,13 +2,10 @@
 
 import asyncio
 
-from msgspec.structs import replace
-
 from nextbuy.contracts.auth import Account
-from nextbuy.embedded import running, start_engines
 from nextbuy.host.accounts import make_admin
+from nextbuy.host.beside import beside
 from nextbuy.host.databases import prepare
-from nextbuy.host.secrets import kept_secret
 from nextbuy.kit.config import Settings
 
 
@@ -19,19 +16,8 @@ def make_admin_anywhere(settings: Settings, email: str, password: str) -> Accoun
         AppError: the e-mail or the password will not do.
         ConfigError, EngineError: the databases cannot be reached.
     """
-    settings = replace(settings, secret=settings.secret or kept_secret(settings.data))
-    if settings.postgres_url:
-        return asyncio.run(_make(settings, email, password))
-    postgres, redis = running(settings.data)
-    if postgres is not None:
-        there = replace(settings, postgres_url=postgres, redis_url=redis or settings.redis_url)
+    with beside(settings) as there:
         return asyncio.run(_make(there, email, password))
-    engines = start_engines(settings.data)
-    try:
-        here = replace(settings, postgres_url=engines.postgres.url, redis_url=engines.redis.url)
-        return asyncio.run(_make(here, email, password))
-    finally:
-        engines.stop()
 
 
 async def _make(settings: Settings, email: str, password: str) -> Account:

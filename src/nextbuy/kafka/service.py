@@ -5,13 +5,14 @@ from typing import Final
 from nextbuy.contracts.catalogue import EVENTS
 from nextbuy.contracts.order import OrderCreated, PaymentRefunded
 from nextbuy.contracts.product import ProductPending
-from nextbuy.contracts.seller import SellerRegistered
+from nextbuy.contracts.seller import SellerApproved, SellerRegistered, SellerRejected, SellerSuspended
 from nextbuy.contracts.values import Role
 from nextbuy.kafka.count_events import count_events
 from nextbuy.kafka.daily_figures import daily_figures
 from nextbuy.kafka.dead_letter import dead_letter
 from nextbuy.kafka.dead_letters import dead_letters
 from nextbuy.kafka.deps import Deps
+from nextbuy.kafka.follow_shops import follow_shops
 from nextbuy.kafka.interactions import interactions
 from nextbuy.kafka.notify_admins import notify_admins
 from nextbuy.kafka.replay_dead_letter import replay_dead_letter
@@ -30,6 +31,8 @@ SERVICE = Service(
         get("interactions/{trace_id}", interactions, who=_ADMINS),
     ],
     listens=[
+        # The first, so that no other handler's callee holds up what can be bought.
+        on([SellerRegistered, SellerApproved, SellerRejected, SellerSuspended], follow_shops),
         on([ProductPending, SellerRegistered, OrderCreated, PaymentRefunded], notify_admins),
         on_batch(EVENTS, count_events),
     ],

@@ -21,7 +21,7 @@ from nextbuy.product import moderation
 from nextbuy.product.deps import Deps
 from nextbuy.product.model import ProductShown, may_offer, picture_path, slug_of, tidy, tidy_tags, verdict_events
 from nextbuy.product.store.products import insert
-from nextbuy.product.store.shops import ShopWord, keep_shops
+from nextbuy.product.store.shops import ShopWord, keep_shop
 
 _SUFFIX_SIGNS: Final = "abcdefghijklmnopqrstuvwxyz234567"
 _SUFFIX_LENGTH: Final = 6
@@ -47,7 +47,7 @@ async def create_product(product: Deps, caller: Caller, ask: CreateProduct) -> P
     offered = _reviewed(ask, shop)
     product.journal.step("product", "auto-moderation", offered.moderation.decision)
     async with product.database.transaction() as tx:
-        await keep_shops(tx, [ShopWord(shop.id, shop.seller_id, shop.name, shop.status, shop.version)])
+        await keep_shop(tx, ShopWord(shop.id, shop.seller_id, shop.name, shop.status, shop.version))
         kept = await _insert(tx, offered, shop)
         await publish(tx, _created(kept, shop), *verdict_events(kept, shop.seller_id))
         shown = ProductShown(kept)

@@ -4,6 +4,7 @@ from typing import Final
 
 from nextbuy.contracts.product import (
     DecideProduct,
+    FollowShop,
     HoldStock,
     ListProducts,
     ProductApproved,
@@ -15,14 +16,13 @@ from nextbuy.contracts.product import (
     UpdateStock,
     ValidateProducts,
 )
-from nextbuy.contracts.seller import SellerApproved, SellerRegistered, SellerRejected, SellerSuspended
 from nextbuy.contracts.values import Role
-from nextbuy.kit.service import Service, answers, get, job, on_batch, post, put
+from nextbuy.kit.service import Service, answers, get, job, post, put
 from nextbuy.product.create_product import create_product
 from nextbuy.product.decide_product import decide_product
 from nextbuy.product.deps import Deps
 from nextbuy.product.follow_changes import follow_changes
-from nextbuy.product.follow_shops import follow_shops
+from nextbuy.product.follow_shop import follow_shop
 from nextbuy.product.get_all_products import get_all_products
 from nextbuy.product.get_product import get_product
 from nextbuy.product.get_shop_products import get_shop_products
@@ -55,9 +55,9 @@ SERVICE: Final = Service(
         answers(UpdateStock, update_stock),
         answers(ListProducts, list_products),
         answers(DecideProduct, decide_product),
+        answers(FollowShop, follow_shop),
     ],
     publishes=[ProductCreated, ProductUpdated, ProductPending, ProductApproved, ProductRejected],
-    listens=[on_batch([SellerRegistered, SellerApproved, SellerRejected, SellerSuspended], follow_shops)],
     jobs=[job(follow_changes, every=0.5), job(release_expired, every=10.0)],
     opens=follow_changes,
 )

@@ -27,7 +27,7 @@ from nextbuy.product.model import (
     verdict_events,
 )
 from nextbuy.product.store.products import Locked, lock, update
-from nextbuy.product.store.shops import ShopWord, keep_shops
+from nextbuy.product.store.shops import ShopWord, keep_shop
 
 _FIELDS: Final = ("title", "description", "category", "price", "stock", "tags")
 
@@ -50,7 +50,7 @@ async def update_product(product: Deps, caller: Caller, ask: UpdateProduct) -> P
     shop = await product.seller.validate_shop_owner(account.id)
     may_offer(shop)
     async with product.database.transaction() as tx:
-        await keep_shops(tx, [ShopWord(shop.id, shop.seller_id, shop.name, shop.status, shop.version)])
+        await keep_shop(tx, ShopWord(shop.id, shop.seller_id, shop.name, shop.status, shop.version))
         before = await lock(tx, ask.product_id)
         if before is None or before.seller_id != account.id:
             raise no_such_product(ask.product_id)

@@ -1,6 +1,5 @@
 """The shops that product knows of."""
 
-from collections.abc import Iterable
 from typing import Final
 from uuid import UUID
 
@@ -28,8 +27,6 @@ class ShopWord(Struct, frozen=True):
     version: int
 
 
-async def keep_shops(tx: Transaction, words: Iterable[ShopWord]) -> None:
-    """Keep what was said of shops, where nothing later is known."""
-    # In order of id, so that two who keep the same shops never wait for each other.
-    ordered = sorted(words, key=lambda word: (word.shop_id, word.version))
-    await tx.executemany(_KEEP, [(w.shop_id, w.seller_id, w.name, w.status, w.version) for w in ordered])
+async def keep_shop(tx: Transaction, word: ShopWord) -> None:
+    """Keep what was said of a shop, where nothing later is known."""
+    await tx.execute(_KEEP, word.shop_id, word.seller_id, word.name, word.status, word.version)

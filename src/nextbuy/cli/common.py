@@ -1,0 +1,54 @@
+"""What commands share: settings, databases beside a running marketplace, and how they fail."""
+
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import click
+from msgspec.structs import replace
+
+from nextbuy.contracts.errors import AppError
+from nextbuy.kit.config import ConfigError, Settings, from_environment
+from nextbuy.kit.database import Database
+
+T = TypeVar("T")
+Command = Callable[..., Any]
+
+with_data: Callable[[Command], Command] = click.option(
+    "--data", type=click.Path(path_type=Path), help="The data folder of the marketplace (NEXTBUY_DATA, var)."
+)
+"""Gives a command the option `--data`."""
+
+
+def fail(message: str) -> NoReturn:
+    """Say in one sentence what is wrong, and exit with 1."""
+    click.echo(f"nextbuy: {message}", err=True)
+    sys.exit(1)
+
+
+def settings_of(*, port: int | None = None, data: Path | None = None) -> Settings:
+    """Return the settings of the environment, with what was typed in their place."""
+    environment = dict(os.environ)
+    if port is not None:
+        environment["NEXTBUY_PORT"] = str(port)
+    if data is not None:
+        environment["NEXTBUY_DATA"] = str(data)
+    try:
+        settings = from_environment(environment)
+    except ConfigError as error:
+        fail(str(error))
+    return replace(settings, data=settings.data.absolute())
+
+
+def with_database(data: Path | None, service: str, act: Callable[[Database], Awaitable[T]]) -> T:
+    """Do something with a service's database, whether the marketplace runs or not; what goes wrong ends the command."""
+    from nextbuy.host.beside import on_database
+    from nextbuy.host.running import CannotRun, told_plainly
+
+    try:
+        with told_plainly():
+            return on_database(settings_of(data=data), service, act)
+    except (CannotRun, AppError) as error:
+        fail(str(error))
