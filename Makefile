@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help up demo kafka test check bench lock clean format
+.PHONY: help up demo kafka test check contracts bench lock clean format
 
 # Where `make up` and `make demo` listen, and keep their data: make up PORT=8081 DATA=/srv/nextbuy
 PORT ?= 8080
@@ -13,7 +13,7 @@ PY := .venv/bin/python
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
 help: ## what can be typed here
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 up: .venv/.runtime ## the whole marketplace on one port (PORT=8080 DATA=var)
 	@$(PY) -m nextbuy up --port $(PORT) --data $(DATA)
@@ -29,6 +29,9 @@ test: .venv/.dev ## every test, those on Kafka where there is Java; one file: ma
 
 check: .venv/.dev ## format, lint, types, walls between the services, dead and duplicate code
 	@$(PY) tools/check.py
+
+contracts: .venv/.dev ## takes what was added to events, calls and public routes into their history
+	@$(PY) -m tools.contracts --accept
 
 format: .venv/.dev ## puts the code into its format
 	@$(PY) -m ruff format --quiet .
