@@ -11,10 +11,14 @@ import pytest
 from redis.asyncio import Redis
 
 from nextbuy.embedded import start_redis
+from nextbuy.kit.bus import Bus
+from nextbuy.kit.bus_kafka import KafkaBus
 from nextbuy.kit.bus_redis import RedisBus
 from nextbuy.kit.database import Database
 from tests.conftest import OpenDatabase
 from tests.kit.shop import EFFECTS, LogFile
+
+PREFIX = "nextbuy:"
 
 
 @pytest.fixture
@@ -33,9 +37,24 @@ async def desk(open_database: OpenDatabase) -> Database:
 
 @pytest.fixture
 async def bus(redis: Redis) -> AsyncIterator[RedisBus]:
-    bus = RedisBus(redis)
+    bus = RedisBus(redis, PREFIX)
     yield bus
     await bus.close()
+
+
+@pytest.fixture(params=["redis", "kafka"])
+def any_bus(request: pytest.FixtureRequest) -> Bus:
+    """Each bus in turn."""
+    bus: Bus = request.getfixturevalue("kafka_bus" if request.param == "kafka" else "bus")
+    return bus
+
+
+@pytest.fixture
+def address(request: pytest.FixtureRequest, any_bus: Bus) -> list[str]:
+    """Where that bus is, for another process: its kind, its engine, and the prefix of its names."""
+    if isinstance(any_bus, KafkaBus):
+        return ["kafka", request.getfixturevalue("kafka_servers"), any_bus._prefix]
+    return ["redis", request.getfixturevalue("redis_url"), PREFIX]
 
 
 @pytest.fixture

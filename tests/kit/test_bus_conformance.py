@@ -51,13 +51,6 @@ BACK_WITHIN = 60.0
 pytestmark = pytest.mark.timeout(180)
 
 
-@pytest.fixture(params=["bus", "kafka_bus"], ids=["redis", "kafka"])
-def any_bus(request: pytest.FixtureRequest) -> Bus:
-    """Each bus in turn."""
-    bus: Bus = request.getfixturevalue(request.param)
-    return bus
-
-
 @pytest.fixture(params=[("own_bus", "own_redis"), ("own_kafka_bus", "own_kafka")], ids=["redis", "kafka"])
 def mortal(request: pytest.FixtureRequest) -> Mortal:
     """Each bus in turn, on an engine of its own."""
@@ -84,13 +77,15 @@ class Reading:
         self.subscription = subscription
         self.got: list[tuple[str, int]] = [] if got is None else got
         self.sizes: list[int] = []
+        self.in_hand = asyncio.Lock()
 
     async def run(self) -> None:
         async for batch in self.subscription.batches():
-            self.got += [(batch.topic, n) for n in numbers(batch)]
-            self.sizes.append(len(batch.deliveries))
-            with suppress(BusUnavailable):
-                await batch.acknowledge()
+            async with self.in_hand:
+                self.got += [(batch.topic, n) for n in numbers(batch)]
+                self.sizes.append(len(batch.deliveries))
+                with suppress(BusUnavailable):
+                    await batch.acknowledge()
 
     def of(self, topic: str) -> list[int]:
         return [n for name, n in self.got if name == topic]
@@ -103,7 +98,8 @@ async def reading(
     one = Reading(bus.subscribe(group, topics, most=most), got)
     task = asyncio.create_task(one.run())
     yield one
-    task.cancel()
+    async with one.in_hand:
+        task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     await one.subscription.close()
 
@@ -122,7 +118,7 @@ async def test_events_of_a_topic_arrive_in_the_order_they_were_published(any_bus
     assert max(reader.sizes) <= 7
 
 
-async def test_every_group_gets_everything_however_late_it_comes(any_bus: Bus) -> None:
+async def test_every_group_gets_everything_from_the_beginning_however_late_it_comes(any_bus: Bus) -> None:
     await any_bus.publish(packets("t", range(50)))
     async with reading(any_bus, "early", "t") as early:
         await until(lambda: len(early.got) == 50)
@@ -190,7 +186,7 @@ async def test_what_was_acknowledged_does_not_come_again_to_the_next_of_the_grou
         assert sorted(reader.of("t")) == list(range(start, start + 10))
 
 
-async def test_the_order_of_each_key_holds_while_consumers_come_and_go(any_bus: Bus) -> None:
+async def test_while_consumers_come_and_go_nothing_is_done_twice_or_out_of_order(any_bus: Bus) -> None:
     keys, total = 20, 600
 
     def of_key(n: int) -> str:
@@ -205,9 +201,10 @@ async def test_the_order_of_each_key_holds_while_consumers_come_and_go(any_bus: 
             await until(lambda: len(got) >= 300)
         await any_bus.publish(packets("t", range(400, total), key=of_key))
         await until(lambda: len({n for _, n in got}) == total)
-    first_seen = list(dict.fromkeys(n for _, n in got))
+    done = [n for _, n in got]
+    assert len(done) == total
     for key in range(keys):
-        assert [n for n in first_seen if n % keys == key] == list(range(key, total, keys))
+        assert [n for n in done if n % keys == key] == list(range(key, total, keys))
 
 
 async def test_a_slow_consumer_bounds_memory_and_gets_everything_in_the_end(any_bus: Bus) -> None:
@@ -258,7 +255,7 @@ async def test_what_a_dead_consumer_had_in_hand_goes_to_its_successor_first(any_
     assert successor.of("t") == list(range(10))
 
 
-@pytest.mark.parametrize("body", [b"", b"\0\xff\xfe", b"x" * 1_000_000, "snö ☃ 💶".encode()], ids=len)
+@pytest.mark.parametrize("body", [b"", b"\0\xff\xfe", b"x" * 7_000_000, "snö ☃ 💶".encode()], ids=len)
 async def test_bytes_of_any_kind_and_size_arrive_as_they_were(any_bus: Bus, body: bytes) -> None:
     await any_bus.publish([Packet("odd", "ключ 🔑 \n", body)])
     subscription = any_bus.subscribe("g", ["odd"])

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import sys
 import time
 from uuid import uuid4
 
@@ -14,7 +13,7 @@ from nextbuy.kit import bus_kafka_subscription
 from nextbuy.kit.bus import Batch, BusUnavailable, Packet
 from nextbuy.kit.bus_kafka import KafkaBus
 from nextbuy.kit.config import ConfigError, Kafka, from_environment
-from tests.kafka_broker import PARTITIONS, KafkaBroker, bus_on
+from tests.kafka_broker import KafkaBroker, bus_on
 from tests.kit.test_bus_conformance import numbers, packets, reading
 from tests.kit.test_cloud_event import BODY, ENVELOPE
 from tests.waiting import until
@@ -37,33 +36,23 @@ async def test_an_event_is_on_the_wire_a_cloud_event_under_its_key(kafka_bus: Ka
     plain.close()
 
 
-async def test_an_envelope_arrives_as_the_consumers_know_it(kafka_bus: KafkaBus) -> None:
-    await kafka_bus.publish([Packet("t", ENVELOPE.key, BODY)])
-    subscription = kafka_bus.subscribe("g", ["t"])
-    async with asyncio.timeout(15):
-        batch = await anext(aiter(subscription.batches()))
-    assert [delivery.body for delivery in batch.deliveries] == [BODY]
-    await subscription.close()
+async def test_topics_are_made_with_the_partitions_and_copies_that_were_asked_for(kafka_servers: str) -> None:
+    bus = KafkaBus(Kafka(servers=kafka_servers, partitions=5, replication=1), f"{uuid4().hex[:12]}.")
+    await bus.publish(packets("made", range(1)))
+    made = AdminClient({"bootstrap.servers": kafka_servers}).list_topics(timeout=10).topics[f"{bus._prefix}made"]
+    assert [len(partition.replicas) for partition in made.partitions.values()] == [1] * 5
+    await bus.close()
 
 
-async def test_topics_are_made_with_the_partitions_that_were_asked_for(kafka_bus: KafkaBus, kafka_servers: str) -> None:
-    await kafka_bus.publish(packets("made", range(1)))
-    made = AdminClient({"bootstrap.servers": kafka_servers}).list_topics(timeout=10).topics
-    assert len(made[f"{kafka_bus._prefix}made"].partitions) == PARTITIONS
-
-
-async def test_the_successor_of_a_killed_consumer_has_what_it_held(kafka_bus: KafkaBus, kafka_servers: str) -> None:
-    await kafka_bus.publish(packets("t", range(10)))
-    victim = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.kit.kafka_victim", kafka_servers, kafka_bus._prefix, stdout=asyncio.subprocess.PIPE
-    )
-    assert victim.stdout is not None
-    assert await victim.stdout.readline()
-    victim.kill()
-    await victim.wait()
-    async with reading(kafka_bus, "g", "t") as successor:
-        await until(lambda: len(successor.got) >= 10)
-    assert successor.of("t") == list(range(10))
+async def test_more_copies_than_there_are_brokers_is_told_plainly(
+    kafka_servers: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    bus = KafkaBus(Kafka(servers=kafka_servers, replication=100), f"{uuid4().hex[:12]}.")
+    with pytest.raises(BusUnavailable):
+        await bus.publish(packets("t", range(1)))
+    (told,) = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert "NEXTBUY_KAFKA_REPLICATION" in told
+    await bus.close()
 
 
 async def test_a_partition_moves_when_the_batch_in_hand_is_done_and_is_done_once(kafka_bus: KafkaBus) -> None:

@@ -28,7 +28,6 @@ _PROPAGATION: Final = 0.05
 _REFUSED: Final = frozenset(
     {
         KafkaError._AUTHENTICATION,  # noqa: SLF001  the library names its own errors so
-        KafkaError._SSL,  # noqa: SLF001
         KafkaError.SASL_AUTHENTICATION_FAILED,
         KafkaError.TOPIC_AUTHORIZATION_FAILED,
         KafkaError.GROUP_AUTHORIZATION_FAILED,
@@ -52,16 +51,16 @@ class Trouble:
     def __init__(self, who: str) -> None:
         """`who` is what has to wait meanwhile."""
         self._who = who
-        self._told: set[int] = set()
+        self._told: set[str] = set()
 
     def is_there(self, error: KafkaError) -> None:
-        """Take notice of an error."""
-        code = error.code()
-        kind, words = _what_to_say(code)
-        if kind == logging.DEBUG or code not in self._told:
-            log.log(kind, words, self._who, error.str())
+        """Take notice of an error; that it is away is no news where it is known why."""
+        kind, words = _what_to_say(error.code())
+        if words in self._told or (kind == logging.WARNING and self._told):
+            kind = logging.DEBUG
+        log.log(kind, words, self._who, error.str())
         if kind != logging.DEBUG:
-            self._told.add(code)
+            self._told.add(words)
 
     def is_over(self) -> None:
         """Take notice that the cluster has answered."""
@@ -73,8 +72,12 @@ class Trouble:
 def _what_to_say(code: int) -> tuple[int, str]:
     if code in _REFUSED:
         return logging.ERROR, "Kafka refuses %s; look at NEXTBUY_KAFKA_USERNAME and its like, and at its rights: %s"
+    if code == KafkaError._SSL:  # noqa: SLF001
+        return logging.ERROR, "Kafka's certificate is not believed and %s waits; look at NEXTBUY_KAFKA_CA: %s"
     if code == KafkaError._RESOLVE:  # noqa: SLF001
         return logging.ERROR, "Kafka cannot be found and %s waits; look at NEXTBUY_KAFKA_SERVERS: %s"
+    if code == KafkaError.INVALID_REPLICATION_FACTOR:
+        return logging.ERROR, "Kafka makes no topics and %s waits; look at NEXTBUY_KAFKA_REPLICATION: %s"
     if code in _AWAY:
         return logging.WARNING, "Kafka is away; %s waits for it: %s"
     return logging.DEBUG, "Kafka, for %s: %s"

@@ -1,0 +1,24 @@
+"""Takes a batch from a bus, says so, and holds it until it is killed: `bus_victim.py redis|kafka ADDRESS PREFIX`."""
+
+import asyncio
+import sys
+
+from redis.asyncio import Redis
+
+from nextbuy.kit.bus import Bus
+from nextbuy.kit.bus_kafka import KafkaBus
+from nextbuy.kit.bus_redis import RedisBus
+from nextbuy.kit.config import Kafka
+
+
+async def main() -> None:
+    kind, address, prefix = sys.argv[1:]
+    bus: Bus = (
+        KafkaBus(Kafka(servers=address), prefix) if kind == "kafka" else RedisBus(Redis.from_url(address), prefix)
+    )
+    async for batch in bus.subscribe("g", ["t"], most=4).batches():
+        print(len(batch.deliveries), flush=True)  # noqa: T201  the test waits for this line
+        await asyncio.Event().wait()
+
+
+asyncio.run(main())

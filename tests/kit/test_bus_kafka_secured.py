@@ -1,0 +1,158 @@
+"""A Kafka that lets nobody in without TLS and a login, as a cluster of a company's is run."""
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from nextbuy.kit.bus import BusUnavailable
+from nextbuy.kit.bus_kafka import KafkaBus
+from nextbuy.kit.config import Kafka, from_environment
+from nextbuy.kit.database import Database
+from nextbuy.kit.outbox_relay import Relay
+from nextbuy.kit.telemetry import Journal
+from tests.kafka_broker import own_broker
+from tests.kit.shop import Counted, commit
+from tests.kit.test_bus_conformance import packets, reading
+from tests.waiting import until
+
+pytestmark = pytest.mark.timeout(180)
+PASSWORD = "open sesame"
+
+_SETTINGS = """
+listeners=SASL_SSL://{{host}}:{{port}},CONTROLLER://{{host}}:{{controller}}
+advertised.listeners=SASL_SSL://{{host}}:{{port}}
+listener.security.protocol.map=SASL_SSL:SASL_SSL,CONTROLLER:PLAINTEXT
+inter.broker.listener.name=SASL_SSL
+ssl.keystore.type=PEM
+ssl.keystore.location={folder}/broker.pem
+ssl.truststore.type=PEM
+ssl.truststore.location={folder}/ca.pem
+sasl.enabled.mechanisms=SCRAM-SHA-512,PLAIN
+sasl.mechanism.inter.broker.protocol=SCRAM-SHA-512
+listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config=\
+org.apache.kafka.common.security.scram.ScramLoginModule required username="broker" password="{password}";
+listener.name.sasl_ssl.plain.sasl.jaas.config=\
+org.apache.kafka.common.security.plain.PlainLoginModule required user_shop="{password}";
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:broker;User:shop;User:ANONYMOUS
+"""
+
+
+@dataclass(frozen=True)
+class Secured:
+    """Where it is, and how somebody who may would reach it."""
+
+    servers: str
+    ca: Path
+
+    def settings(self, **other: str) -> Kafka:
+        """Read the settings as a process does, some of them being others."""
+        usual = {
+            "SERVERS": self.servers,
+            "USERNAME": "shop",
+            "PASSWORD": PASSWORD,
+            "CA": str(self.ca),
+            "PARTITIONS": "2",
+            "REPLICATION": "1",
+        }
+        return from_environment({f"NEXTBUY_KAFKA_{name}": value for name, value in (usual | other).items()}).kafka
+
+    def bus(self, prefix: str = "", **other: str) -> KafkaBus:
+        """Return a bus on it."""
+        return KafkaBus(self.settings(**other), prefix or f"{uuid4().hex[:12]}.")
+
+
+def an_authority(folder: Path) -> None:
+    """Make an authority, `ca.pem`, and what a broker needs to be believed by who trusts it, `broker.pem`."""
+    now = datetime.now(UTC)
+    authority, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "An authority of the test's own")])
+
+    def builder(subject: x509.Name, of: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+        return (
+            x509.CertificateBuilder(issuer_name=name, subject_name=subject, public_key=of.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(hours=1))
+            .not_valid_after(now + timedelta(hours=1))
+        )
+
+    ca = builder(name, authority).add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+    broker = builder(x509.Name([]), key).add_extension(
+        x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=True
+    )
+    pem = serialization.Encoding.PEM
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    ca_pem = ca.sign(authority, hashes.SHA256()).public_bytes(pem)
+    (folder / "ca.pem").write_bytes(ca_pem)
+    (folder / "broker.pem").write_bytes(private + broker.sign(authority, hashes.SHA256()).public_bytes(pem) + ca_pem)
+
+
+@pytest.fixture(scope="module")
+def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
+    """A broker that speaks TLS alone, to users alone."""
+    folder = tmp_path_factory.mktemp("secured")
+    an_authority(folder)
+    users = dict.fromkeys(("broker", "shop", "guest"), PASSWORD)
+    with own_broker(settings=_SETTINGS.format(folder=folder, password=PASSWORD), users=users) as broker:
+        yield Secured(broker.servers, folder / "ca.pem")
+
+
+@pytest.mark.parametrize("mechanism", ["SCRAM-SHA-512", "PLAIN"])
+async def test_who_may_publishes_and_consumes_over_tls(secured: Secured, mechanism: str) -> None:
+    bus = secured.bus(SASL_MECHANISM=mechanism)
+    async with reading(bus, "g", "t") as reader:
+        await bus.publish(packets("t", range(30), key=str))
+        await until(lambda: sorted(reader.of("t")) == list(range(30)))
+    await bus.close()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"PASSWORD": "open barley"}, "NEXTBUY_KAFKA_USERNAME"),
+        ({"USERNAME": "nobody"}, "NEXTBUY_KAFKA_USERNAME"),
+        ({"USERNAME": "guest"}, "NEXTBUY_KAFKA_USERNAME"),
+        ({"CA": ""}, "NEXTBUY_KAFKA_CA"),
+    ],
+    ids=["wrong password", "unknown user", "user without rights", "unknown authority"],
+)
+async def test_who_may_not_is_told_so_once_and_nothing_is_lost(
+    secured: Secured, shop: Database, caplog: pytest.LogCaptureFixture, wrong: dict[str, str], said: str
+) -> None:
+    await commit(shop, Counted(about="a", n=1))
+    prefix = f"{uuid4().hex[:12]}."
+    refused = secured.bus(prefix, **wrong)
+    async with reading(refused, "g", Counted.topic) as nothing:
+        with pytest.raises(BusUnavailable):
+            await Relay(shop, refused, Journal()).carry()
+        await until(lambda: len(_told(caplog, said)) == 2)
+    assert nothing.got == []
+    await refused.close()
+    for who in ("group g", "what is published"):
+        assert len([line for line in _told(caplog, said) if who in line]) == 1
+    assert all(PASSWORD not in line and "open barley" not in line for line in _told(caplog, ""))
+
+    bus = secured.bus(prefix)
+    subscription = bus.subscribe("g", [Counted.topic])
+    assert await Relay(shop, bus, Journal()).carry() == 1
+    async with asyncio.timeout(15):
+        batch = await anext(aiter(subscription.batches()))
+    assert len(batch.deliveries) == 1
+    await subscription.close()
+    await bus.close()
+
+
+def _told(caplog: pytest.LogCaptureFixture, word: str) -> list[str]:
+    lines = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    return [line for line in lines if word in line]
