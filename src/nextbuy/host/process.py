@@ -24,6 +24,7 @@ from nextbuy.kit.config import Settings
 from nextbuy.kit.consumer import Consumer
 from nextbuy.kit.database import Database, as_app_error
 from nextbuy.kit.idempotency import forget_old
+from nextbuy.kit.inbox import forget_seen
 from nextbuy.kit.interactions import Interactions
 from nextbuy.kit.outbox_relay import Relay
 from nextbuy.kit.parts import Parts
@@ -36,7 +37,8 @@ from nextbuy.kit.wire import Handler
 log: Final = logging.getLogger(__name__)
 _JOB_LIMIT: Final = 30.0
 """Seconds that one run of a job may take, calls included."""
-_FORGET_EVERY: Final = 600.0
+_FORGET_EVERY: Final = 60.0
+"""Seconds between looks for rows whose time is over; each look drops all there are."""
 
 
 class Process:
@@ -132,7 +134,10 @@ class Process:
             self._keep(f"{entry.name}.{job.name}", _repeated(job, deps))
         if database is None:
             return
-        self._keep(f"{entry.name}.forget", _repeated(Job("forget_old", forget_old, _FORGET_EVERY), database))
+        for forget in (forget_old, forget_seen):
+            self._keep(
+                f"{entry.name}.{forget.__name__}", _repeated(Job(forget.__name__, forget, _FORGET_EVERY), database)
+            )
         if service.publishes:
             relay = Relay(database, self._bus, self.journal)
             database.after_publish = relay.wake

@@ -6,9 +6,12 @@ one key at the same time.
 """
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from msgspec import Struct
+
+DAYS_KEPT: Final = 30
+"""For so long an engine keeps an event, delivered or not; what an inbox remembers it for is longer."""
 
 
 class BusUnavailable(Exception):

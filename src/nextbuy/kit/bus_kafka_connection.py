@@ -10,6 +10,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+from nextbuy.kit.bus import DAYS_KEPT
 from nextbuy.kit.config import Kafka
 
 log: Final = logging.getLogger(__name__)
@@ -22,7 +23,6 @@ TIMEOUT: Final = 4.0
 """Seconds that one conversation with the cluster may take."""
 _TOPICS_TIMEOUT: Final = 3.0
 """Less, so that it is known why nothing can be published."""
-_DAYS_KEPT: Final = 30
 _PROPAGATION: Final = 0.05
 
 _REFUSED: Final = frozenset(
@@ -138,7 +138,7 @@ def make_topics(kafka: Kafka, topics: Iterable[str], trouble: Trouble) -> None:
 
 
 def _make(admin: AdminClient, kafka: Kafka, missing: Iterable[str], seconds: float) -> None:
-    config = {"retention.ms": str(_DAYS_KEPT * 24 * 3600 * 1000), "max.message.bytes": str(MOST_BYTES)}
+    config = {"retention.ms": str(DAYS_KEPT * 24 * 3600 * 1000), "max.message.bytes": str(MOST_BYTES)}
     answers = admin.create_topics(
         [
             NewTopic(topic, kafka.partitions, replication_factor=kafka.replication or -1, config=config)

@@ -10,9 +10,9 @@ All owners of a group go by one consumer name, and every take looks at what was 
 before it looks at what is new. Whatever became of the last batch or the last owner, what is not acknowledged comes
 again, first, and in order.
 
-Publishing is one script: all of it is stored or nothing is. Streams are cut to about their last million events: a group
-that lags by more loses what is cut (it is logged), though never for good, since outboxes keep what they have
-published.
+Publishing is one script: all of it is stored or nothing is. Streams are cut to about their last million events, and to
+those of 30 days: a group that lags by more loses what is cut (it is logged), though never for good, since event logs
+keep what was published.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
-from nextbuy.kit.bus import Batch, BusUnavailable, Delivery, Packet
+from nextbuy.kit.bus import DAYS_KEPT, Batch, BusUnavailable, Delivery, Packet
 from nextbuy.kit.retry import backoff
 
 log: Final = logging.getLogger(__name__)
@@ -53,7 +53,9 @@ _OWNER: Final = "owner"
 _FREE: Final = b"free"
 _NEW: Final = b"new"
 
-_ADD: Final = """
+_ADD: Final = f"""
+local oldest = string.format('%d', (redis.call('TIME')[1] - {DAYS_KEPT * 24 * 3600}) * 1000)
+for i = 1, #KEYS / 2 do redis.call('XTRIM', KEYS[i], 'MINID', oldest) end
 for i = 3, #ARGV, 2 do
   redis.call('XADD', KEYS[tonumber(ARGV[i])], 'MAXLEN', '~', ARGV[1], '*', 'event', ARGV[i + 1])
 end

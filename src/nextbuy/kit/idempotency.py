@@ -11,6 +11,7 @@ Source: draft-ietf-httpapi-idempotency-key-header.
 import hashlib
 import hmac
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
@@ -20,6 +21,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from nextbuy.contracts.errors import Refused, Unreadable
 from nextbuy.contracts.values import new_id
 from nextbuy.kit.database import Database, Transaction
+from nextbuy.kit.old_rows import drop, dropping
 from nextbuy.kit.wire import Answer, Request, encode
 
 HEADER: Final = "idempotency-key"
@@ -45,6 +47,7 @@ _KEEP: Final = (
     "UPDATE idempotency_keys SET answer = $4 WHERE scope = $1 AND key = $2 AND attempt = $3 AND answer IS NULL"
 )
 _FORGET: Final = "DELETE FROM idempotency_keys WHERE scope = $1 AND key = $2 AND attempt = $3 AND answer IS NULL"
+_DROP: Final = dropping("idempotency_keys", "created_at", f"now() - interval '{KEPT}'")
 
 
 class Keeper:
@@ -138,9 +141,5 @@ def _in_progress() -> Refused:
 
 
 async def forget_old(database: Database) -> None:
-    """Drop the answers that have been kept long enough, 1,000 at a time."""
-    await database.execute(
-        "DELETE FROM idempotency_keys WHERE (scope, key) IN ("
-        "SELECT scope, key FROM idempotency_keys WHERE created_at < now() - $1::text::interval LIMIT 1000)",
-        KEPT,
-    )
+    """Drop the answers that have been kept long enough."""
+    await drop(database, _DROP, datetime.min.replace(tzinfo=UTC))

@@ -4,23 +4,48 @@ A batch handler's rows are written in the transaction of its effect: both are th
 events marks after it has acted, because its act is a call to another service, which no transaction spans; that act
 does nothing the second time by itself (a notification has the event's id as its own key), so a crash between the two
 costs a repetition and changes nothing.
+
+A row is kept for ten days longer than any bus keeps an event, counted from when it was written and from when the event
+was: by then nothing can bring the event again.
 """
 
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
+from nextbuy.kit.bus import DAYS_KEPT
+from nextbuy.kit.clock import utc_now
 from nextbuy.kit.database import Database, Reader, Transaction
+from nextbuy.kit.old_rows import drop, dropping
+
+DAYS: Final = DAYS_KEPT + 10
+"""For so long a row is kept."""
 
 _UNSEEN: Final = """
     INSERT INTO inbox (handler, event_id) SELECT $1, unnest($2::uuid[])
     ON CONFLICT DO NOTHING RETURNING event_id
 """
 
+_SEEN: Final = "SELECT event_id FROM inbox WHERE handler = $1 AND event_id = ANY($2::uuid[])"
+
 _MARK: Final = """
     WITH hasty AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))
     INSERT INTO inbox (handler, event_id) SELECT $1, $2 FROM hasty ON CONFLICT DO NOTHING
 """
+
+_HANDLERS: Final = """
+    WITH RECURSIVE found AS (
+        (SELECT handler FROM inbox ORDER BY handler LIMIT 1)
+        UNION ALL
+        SELECT (SELECT handler FROM inbox WHERE inbox.handler > found.handler ORDER BY handler LIMIT 1)
+        FROM found WHERE found.handler IS NOT NULL
+    )
+    SELECT handler FROM found WHERE handler IS NOT NULL
+"""
+
+# Ids tell the time: the index of the primary key finds what is old.
+_FORGET: Final = dropping("inbox", "event_id", "$3", among="handler = $2", also=f"at < now() - interval '{DAYS} days'")
 
 
 async def unseen(tx: Transaction, handler: str, event_ids: Iterable[UUID]) -> set[UUID]:
@@ -34,12 +59,16 @@ async def unseen(tx: Transaction, handler: str, event_ids: Iterable[UUID]) -> se
 
 async def seen(reader: Reader, handler: str, event_ids: Iterable[UUID]) -> set[UUID]:
     """Return those of the events that a handler is done with."""
-    rows = await reader.fetch(
-        "SELECT event_id FROM inbox WHERE handler = $1 AND event_id = ANY($2::uuid[])", handler, list(event_ids)
-    )
-    return {row["event_id"] for row in rows}
+    return {row["event_id"] for row in await reader.fetch(_SEEN, handler, list(event_ids))}
 
 
 async def mark(database: Database, handler: str, event_id: UUID) -> None:
     """Say that a handler is done with an event; not worth a wait for the disk, since its act may be repeated."""
     await database.execute(_MARK, handler, event_id)
+
+
+async def forget_seen(database: Database) -> None:
+    """Drop the rows of events that can come no more, those of handlers that are gone too."""
+    before = UUID(int=int((utc_now() - timedelta(days=DAYS)).timestamp() * 1000) << 80)
+    for row in await database.fetch(_HANDLERS):
+        await drop(database, _FORGET, UUID(int=0), row["handler"], before)

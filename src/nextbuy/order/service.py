@@ -7,6 +7,7 @@ from nextbuy.order.create_payment_session import create_payment_session
 from nextbuy.order.deps import Deps
 from nextbuy.order.expire_sessions import expire_sessions
 from nextbuy.order.finish_payments import finish_payments
+from nextbuy.order.forget_notices import forget_notices
 from nextbuy.order.order_details import order_details
 from nextbuy.order.payment_session import payment_session
 from nextbuy.order.payment_webhook import payment_webhook
@@ -30,5 +31,6 @@ SERVICE = Service(
         job(expire_sessions, every=1.0),
         job(release_stock, every=1.0),
         job(finish_payments, every=1.0),
+        job(forget_notices, every=600.0),
     ],
 )

@@ -6,7 +6,7 @@ is the claim); only who still has the claim may conclude.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
@@ -17,6 +17,7 @@ from nextbuy.contracts.order import Address
 from nextbuy.contracts.simulator import PaymentOpened
 from nextbuy.contracts.values import Money, new_id
 from nextbuy.kit.database import Database, Reader, Row, Transaction
+from nextbuy.kit.old_rows import drop, dropping
 from nextbuy.kit.wire import encode
 from nextbuy.order.model import Draft, Happening, Session, SoldLine, State, after, sources
 
@@ -196,6 +197,14 @@ async def mark_seen(tx: Transaction, event_id: str, kind: str, session_id: UUID 
             session_id,
         )
     )
+
+
+_FORGET: Final = dropping("webhook_events", "at", "now() - interval '40 days'")
+
+
+async def forget_seen(db: Database) -> None:
+    """Drop the notes of what the provider has said so long ago that it cannot say it again."""
+    await drop(db, _FORGET, datetime.min.replace(tzinfo=UTC))
 
 
 _TAKE_MONEY: Final = f"""

@@ -1,0 +1,99 @@
+"""With a million events in the log and in the inbox each statement reads by an index, and no more than with a few."""
+
+import re
+from typing import Any, NamedTuple
+
+import asyncpg
+import msgspec
+
+from nextbuy.kit import event_log, idempotency, inbox, outbox, outbox_relay
+from tests.conftest import DatabaseUrl
+
+FEW, MANY = 5_000, 1_000_000
+WAITING = 500
+LOG = """
+    INSERT INTO event_log (event_id, topic, key, bucket, parent_span, envelope)
+    SELECT uuidv7(make_interval(secs => n / 1000.0 - 100000)), 'topic-' || n % 20, 'key-' || n / 5, n % 16, '', '{}'
+    FROM generate_series($1::int + 1, $2::int) AS n
+"""
+INBOX = """
+    INSERT INTO inbox (handler, event_id, at)
+    SELECT 'handler-' || n % 4, event_id, now() - interval '41 days'
+    FROM (SELECT id AS n, event_id FROM event_log WHERE id > $1 AND id <= $2) AS logged
+"""
+KEYS = """
+    INSERT INTO idempotency_keys (scope, key, fingerprint, attempt, leased_until, created_at)
+    SELECT 'scope', n::text, '', uuidv7(), now(), now() - make_interval(secs => 200000 - n / 100)
+    FROM generate_series($1::int / 10 + 1, $2::int / 10) AS n
+"""
+WAITS = f"INSERT INTO outbox (bucket, id) SELECT bucket, id FROM event_log ORDER BY id DESC LIMIT {WAITING}"
+IDS = "(SELECT array_agg(event_id) FROM (SELECT event_id FROM event_log ORDER BY id DESC LIMIT 200) AS latest)"
+BUCKETS = "(SELECT array_agg(n::smallint) FROM generate_series(0, 15) AS n)"
+TOKEN = "'00000000-0000-4000-8000-000000000000'"
+HELD = f"UPDATE outbox_leases SET token = {TOKEN}, until = now() + interval '9 s'"
+TAKEN = "(SELECT array_agg(id) FROM outbox)"
+NEW = (
+    "(SELECT array_agg(uuidv7()) FROM generate_series(1, 10))",
+    *(f"array_fill({value}, ARRAY[10])" for value in ("'topic-1'::text", "'key-1'::text", "3::smallint", "'{}'::text")),
+)
+
+ASKED: dict[str, tuple[str, tuple[str, ...]]] = {
+    "publish": (outbox._INSERT, ("''", *NEW)),
+    "relay: claim": (outbox_relay._CLAIM, (TOKEN, "9")),
+    "relay: read": (outbox_relay._READ, (BUCKETS, "32")),
+    "relay: take off": (outbox_relay._TAKE_OFF, (TOKEN, TAKEN)),
+    "inbox: unseen": (inbox._UNSEEN, ("'new'", IDS)),
+    "inbox: seen": (inbox._SEEN, ("'handler-1'", IDS)),
+    "inbox: mark": (inbox._MARK, ("'new'", "uuidv7()")),
+    "inbox: handlers": (inbox._HANDLERS, ()),
+    "log: after": (event_log._READ, ("500", "200")),
+    "log: after, of topics": (event_log._READ_TOPICS, ("500", "20", "ARRAY['topic-3', 'nothing']")),
+    "log: of keys": (event_log._OF_KEYS, ("ARRAY['key-7', 'key-9']", "200")),
+    "clean-up: inbox": (inbox._FORGET, ("'00000000-0000-0000-0000-000000000000'", "'handler-1'", "uuidv7()")),
+    "clean-up: idempotency keys": (idempotency._DROP, ("'0001-01-01'",)),
+}
+
+
+class Cost(NamedTuple):
+    plan: str
+    buffers: int
+
+
+async def cost(admin: "asyncpg.Connection[asyncpg.Record]", name: str) -> Cost:
+    """What a statement reads, as it is planned for all values alike; nothing of what it does stays."""
+    sql, values = ASKED[name]
+    transaction = admin.transaction()
+    await transaction.start()
+    if name == "relay: take off":
+        await admin.execute(HELD)
+    given = [await admin.fetchval(f"SELECT quote_literal({value}::text)") for value in values]
+    await admin.execute("SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL jit = off")
+    await admin.execute(f"PREPARE asked AS {sql}")
+    asked = f"EXECUTE asked ({', '.join(given)})" if given else "EXECUTE asked"
+    explained = await admin.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) {asked}")
+    await admin.execute("DEALLOCATE asked")
+    await transaction.rollback()
+    plan: dict[str, Any] = msgspec.json.decode(explained)[0]["Plan"]
+    text = msgspec.json.format(msgspec.json.encode(plan), indent=1).decode()
+    return Cost(text, plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
+
+
+async def fill(admin: "asyncpg.Connection[asyncpg.Record]", begin: int, end: int) -> None:
+    await admin.execute("DELETE FROM outbox")
+    for sql in (LOG, INBOX, KEYS):
+        await admin.execute(sql, begin, end)
+    await admin.execute(WAITS)
+    await admin.execute("VACUUM ANALYZE event_log, inbox, idempotency_keys, outbox, outbox_leases")
+
+
+async def test_a_million_events_cost_a_statement_no_more_than_a_few(database_url: DatabaseUrl) -> None:
+    admin = await asyncpg.connect(await database_url(""))
+    await fill(admin, 0, FEW)
+    few = {name: await cost(admin, name) for name in ASKED}
+    await fill(admin, FEW, MANY)
+    for name in ASKED:
+        many = await cost(admin, name)
+        walked = re.findall(r'"Node Type": "Seq Scan"[^}]*?"Relation Name": "(\w+)"', many.plan)
+        assert {"event_log", "inbox", "idempotency_keys"}.isdisjoint(walked), f"{name}: {many.plan}"
+        assert many.buffers <= few[name].buffers * 2 + 20, f"{name}: {few[name].buffers}, {many.buffers}: {many.plan}"
+    await admin.close()
