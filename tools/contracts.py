@@ -17,6 +17,7 @@ from nextbuy.contracts.catalogue import CALLS, EVENTS
 from nextbuy.contracts.message import Call, Event
 from nextbuy.contracts.values import Role
 from nextbuy.host.table import ENTRIES
+from nextbuy.kit.meanings import meanings
 from nextbuy.kit.openapi import Schemas, reply_of
 from nextbuy.kit.service import Service
 from tools.compatibility import Difference, Json, compare, fields
@@ -211,6 +212,15 @@ def _miscounted(name: str, entry: Json, version: int, added: list[str]) -> str:
     return f"{name}: {because}, and {stated}. Say schema_version={version} in {entry['class']}."
 
 
+def unsaid(events: Sequence[type[Event]]) -> list[str]:
+    """Return what the page of events could not say: what a field means."""
+    return [
+        f"{event.topic}: nobody says what {name} means. Write a string below the field in {event.__name__}."
+        for event in events
+        for name in sorted(set(event.__struct_fields__) - meanings(event).keys())
+    ]
+
+
 def _without_prose(schema: Json) -> Json:
     """Return a schema without its descriptions, which may be mended at any time."""
     return {
@@ -239,8 +249,9 @@ def main(words: Sequence[str]) -> int:
         return 1
     now = json.loads(json.dumps(described(services, EVENTS, CALLS)))
     outcome = judge(agreed, now, since=since, listeners=readers(services))
-    if outcome.breaks:
-        print(*outcome.breaks, sep="\n")
+    wrong = outcome.breaks + unsaid(EVENTS)
+    if wrong:
+        print(*wrong, sep="\n")
         return 1
     if outcome.history == agreed:
         return 0

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from nextbuy.contracts.order import OrderCreated
+from tests.contracts.forms import event
 from tools import contracts
 
 Json = dict[str, Any]
@@ -63,6 +65,15 @@ def test_what_is_added_is_refused_until_it_is_accepted(history: Path, capsys: py
     assert contracts.main([]) == 0
     versions = json.loads(history.read_text(encoding="utf-8"))["calls"]["auth.validate-user"]["versions"]
     assert versions[-1] == {"version": 2, "since": "9.0", "added": ["the answer's name"]}
+
+
+def test_a_field_of_an_event_says_what_it_means() -> None:
+    lit = event({"room": str})
+    assert contracts.unsaid([OrderCreated]) == []
+    assert contracts.unsaid([lit]) == [
+        "lamp.lit: nobody says what lamp_id means. Write a string below the field in Lit.",
+        "lamp.lit: nobody says what room means. Write a string below the field in Lit.",
+    ]
 
 
 def test_a_history_that_a_merge_left_marks_in_says_so(history: Path, capsys: pytest.CaptureFixture[str]) -> None:

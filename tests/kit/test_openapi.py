@@ -9,12 +9,10 @@ from uuid import UUID
 from msgspec import Struct
 
 import nextbuy
-from nextbuy.contracts.message import Event
 from nextbuy.contracts.values import Nothing, Page, PageAsk, Role, Title
-from nextbuy.kit.asyncapi import asyncapi
 from nextbuy.kit.openapi import openapi
 from nextbuy.kit.problems import problems
-from nextbuy.kit.service import Service, get, on, post, put
+from nextbuy.kit.service import Service, get, post, put
 from nextbuy.kit.wire import Answer, Encoded, Request
 
 
@@ -29,12 +27,6 @@ class Rename(Struct, frozen=True, kw_only=True):
     lamp_id: UUID
     title: Title
     note: str = ""
-
-
-class Lit(Event, topic="lamp.lit", key="lamp_id"):
-    """A lamp was lit."""
-
-    lamp_id: UUID
 
 
 async def list_lamps(_deps: object, _caller: object, _ask: PageAsk) -> Encoded[Page[Lamp]]:
@@ -56,10 +48,6 @@ async def webhook(_deps: object, _caller: object, _request: Request) -> Answer:
     raise NotImplementedError
 
 
-async def count_lit(_deps: object, _event: Lit, _envelope: object) -> None:
-    """Count the lit ones."""
-
-
 SERVICES = [
     Service(
         name="lamp",
@@ -70,9 +58,7 @@ SERVICES = [
             post("drop-lamps", drop_lamps, who=(Role.ADMIN,), status=204),
             post("webhook", webhook, raw=True),
         ],
-        publishes=[Lit],
     ),
-    Service(name="count", deps=object, listens=[on(Lit, count_lit)]),
 ]
 
 
@@ -126,27 +112,16 @@ def test_an_act_without_body_or_answer_has_none() -> None:
     assert drop["responses"]["204"] == {"description": "Done."}
 
 
-def test_events_tell_who_says_them_and_who_listens() -> None:
-    document = json.loads(asyncapi(SERVICES, [Lit], version="1"))
-    channel = document["channels"]["lamp.lit"]
-    assert (channel["x-publishers"], channel["x-listeners"]) == (["lamp"], ["count"])
-    assert document["operations"]["count.count_lit.lamp.lit"]["action"] == "receive"
-    assert document["operations"]["lamp.publishes.lamp.lit"]["action"] == "send"
-    assert document["components"]["messages"]["Lit"]["x-key"] == "lamp_id"
-
-
 def test_every_reference_leads_somewhere() -> None:
-    for text in (openapi(SERVICES, version="1"), asyncapi(SERVICES, [Lit], version="1")):
-        document = json.loads(text)
-        found = set(references(document))
-        assert found
-        for reference in found:
-            assert resolve(document, reference) is not None
+    document = json.loads(openapi(SERVICES, version="1"))
+    found = set(references(document))
+    assert found
+    for reference in found:
+        assert resolve(document, reference) is not None
 
 
 def test_the_same_code_gives_the_same_bytes() -> None:
     assert openapi(SERVICES, version="1") == openapi(SERVICES, version="1")
-    assert asyncapi(SERVICES, [Lit], version="1") == asyncapi(SERVICES, [Lit], version="1")
 
 
 def test_every_problem_of_the_code_is_told_once() -> None:

@@ -100,13 +100,11 @@ def demo(url: str | None, admin_email: str | None, admin_password: str | None) -
 
 @main.command()
 def catalogue() -> None:
-    """List every call and every event there is."""
-    from nextbuy.contracts.catalogue import CALLS, EVENTS
+    """List every call and every event there is, who makes or publishes it, and who answers or listens."""
+    from nextbuy.host.catalogue import lines
 
-    for call in CALLS:
-        click.echo(f"call   {call.to:<10} {call.name:<24} from {', '.join(call.callers)}")
-    for event in EVENTS:
-        click.echo(f"event  {event.topic:<26} key {event.key}, schema {event.schema_version}")
+    for line in lines():
+        click.echo(line)
 
 
 main.add_command(events)

@@ -66,25 +66,35 @@ class AccountRegistered(Event, topic="account.registered", key="account_id"):
     """Somebody has made an account."""
 
     account_id: UUID
+    """Whose account it is."""
     email: str
+    """Where mail reaches them."""
     name: str
+    """What they call themselves."""
     role: Role
+    """What they may do."""
 
 
 class AccountSuspended(Event, topic="account.suspended", key="account_id"):
     """An admin has suspended an account."""
 
     account_id: UUID
+    """Whose account it is."""
     reason: str
+    """Why, in the admin's words."""
     by: UUID
+    """The admin."""
 
 
 class AccountReinstated(Event, topic="account.reinstated", key="account_id"):
     """An admin has taken a suspended account back."""
 
     account_id: UUID
+    """Whose account it is."""
     reason: str
+    """Why, in the admin's words."""
     by: UUID
+    """The admin."""
 
 
 class AuthClient(Client):

@@ -119,15 +119,25 @@ class Envelope(Struct, frozen=True, kw_only=True):
     """
 
     id: UUID
+    """The same wherever and however often it arrives."""
     type: str
+    """The topic."""
     source: str
+    """The service that published it."""
     time: datetime
+    """When it was published, in UTC."""
     key: str
+    """Events of one key stay in order."""
     schema_version: int
+    """How often this event has come to say more, counted from 1."""
     correlation_id: str
+    """The request that all this began with."""
     causation_id: str
+    """The event or request that this one came of."""
     traceparent: str
+    """Where it is in its trace (W3C Trace Context)."""
     data: Raw
+    """The event itself, as JSON."""
 
 
 class LoggedEvent(Struct, frozen=True):

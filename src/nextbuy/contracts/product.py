@@ -58,10 +58,15 @@ class PricedLine(Struct, frozen=True):
     """A line in its owner's words: title, shop and price are product's, not the basket's."""
 
     product_id: UUID
+    """The product."""
     shop_id: UUID
+    """The shop that offers it."""
     title: str
+    """What it was called then."""
     quantity: int
+    """How many of it."""
     unit_price: Money
+    """What one of it cost then."""
 
 
 class ProductsValidated(Struct, frozen=True):
@@ -137,44 +142,58 @@ class _ProductEvent(Event):
     """What every event about a product says."""
 
     product_id: UUID
+    """The product."""
     shop_id: UUID
+    """The shop that offers it."""
     seller_id: UUID
+    """The account of the shop's seller."""
     title: str
+    """What it is called."""
     status: Decision
+    """What it is from here on; only an active one is sold."""
 
 
 class ProductCreated(_ProductEvent, topic="product.created", key="product_id"):
     """A seller has offered a product; `status` is what moderation made of it."""
 
     category: str
+    """The shelf it stands on."""
     price: Money
+    """What one of it costs."""
     score: int
+    """The points that moderation gave it; more is worse."""
 
 
 class ProductUpdated(_ProductEvent, topic="product.updated", key="product_id"):
     """A product was changed; `fields` names what."""
 
     fields: list[str]
+    """Which fields were changed."""
 
 
 class ProductPending(_ProductEvent, topic="product.pending", key="product_id"):
     """A product waits for an admin's decision."""
 
     score: int
+    """The points that moderation gave it; more is worse."""
     rules: list[str]
+    """The rules of moderation that it met."""
 
 
 class ProductApproved(_ProductEvent, topic="product.approved", key="product_id"):
     """An admin has approved a product."""
 
     by: UUID
+    """The admin."""
 
 
 class ProductRejected(_ProductEvent, topic="product.rejected", key="product_id"):
     """Moderation (`by` is null) or an admin has refused a product."""
 
     reason: str
+    """Why, in words for the seller."""
     by: UUID | None
+    """The admin; null where moderation refused it by itself."""
 
 
 class ProductClient(Client):

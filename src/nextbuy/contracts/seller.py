@@ -76,10 +76,15 @@ class _SellerEvent(Event):
     """What every event about a seller says."""
 
     shop_id: UUID
+    """The shop."""
     user_id: UUID
+    """The account of its seller."""
     shop_name: str
+    """What the shop is called."""
     status: ShopStatus
+    """What the shop is from here on; only an approved one sells."""
     shop_version: int
+    """Grows with every change of the shop, so that a later word is known from an earlier one."""
 
 
 class SellerRegistered(_SellerEvent, topic="seller.registered", key="shop_id"):
@@ -94,12 +99,14 @@ class SellerRejected(_SellerEvent, topic="seller.rejected", key="shop_id"):
     """The seller may not sell, for this reason."""
 
     reason: str
+    """Why, in the admin's words."""
 
 
 class SellerSuspended(_SellerEvent, topic="seller.suspended", key="shop_id"):
     """The seller may not sell any more, for this reason."""
 
     reason: str
+    """Why, in the admin's words."""
 
 
 class SellerClient(Client):

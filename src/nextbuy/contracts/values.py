@@ -46,7 +46,9 @@ class Money(Struct, frozen=True):
     """An amount in minor units (cents) of one currency; it may be zero or, as a difference, negative."""
 
     amount: int
+    """In minor units (cents)."""
     currency: Currency = CURRENCY
+    """Three letters, as in ISO 4217."""
 
     def times(self, quantity: int) -> "Money":
         """Return this much, `quantity` times."""

@@ -18,6 +18,7 @@ _READY_FOR: Final = 0.5
 _READY_LIMIT: Final = 3.0
 _SAFE: Final = frozenset({"GET", "HEAD"})
 _HTML: Final = "text/html; charset=utf-8"
+_PAGES: Final = {"/docs": "docs", "/docs/problems": "docs", "/docs/events": "events"}
 
 
 class Own:
@@ -73,8 +74,8 @@ class Own:
         if kept is not None:
             return kept
         name = path.decode("latin-1")
-        if name in {"/docs", "/docs/problems"}:
-            kept = await asyncio.to_thread(browser)
+        if name in _PAGES:
+            kept = await asyncio.to_thread(browser, _PAGES[name])
         elif name in self._documents:
             kept = Answer(200, await asyncio.to_thread(self._documents[name]), JSON, [("cache-control", "no-cache")])
         if kept is not None:
@@ -82,17 +83,18 @@ class Own:
         return kept
 
 
-def browser() -> Answer:
-    """Return the page that shows the API: one file, so that it works where there is no other server than this."""
-    pages = resources.files("nextbuy.gateway") / "pages"
-    style, script = ((pages / name).read_text() for name in ("docs.css", "docs.js"))
-    page = (pages / "docs.html").read_text().replace("/* docs.css */", style).replace("/* docs.js */", script)
+def browser(name: str) -> Answer:
+    """Return a page that shows a document: one file, so that it works where there is no other server than this."""
+    folder = resources.files("nextbuy.gateway") / "pages"
+    page = (folder / f"{name}.html").read_text(encoding="utf-8")
+    hashes: dict[str, str] = {}
+    for part in ("docs.css", "common.js", f"{name}.js"):
+        text = (folder / part).read_text(encoding="utf-8")
+        page = page.replace(f"/* {part} */", text)
+        hashes[part] = f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+    style, *scripts = hashes.values()
     policy = (
-        f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; connect-src 'self'; "
+        f"default-src 'none'; script-src {' '.join(scripts)}; style-src {style}; connect-src 'self'; "
         "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
     return Answer(200, page.encode(), _HTML, [("content-security-policy", policy), ("cache-control", "no-cache")])
-
-
-def _hash(text: str) -> str:
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"

@@ -13,12 +13,11 @@ import asyncpg
 from redis.exceptions import RedisError
 
 import nextbuy
-from nextbuy.contracts.catalogue import EVENTS
 from nextbuy.gateway.app import Gateway
 from nextbuy.gateway.targets import Here, Target, There
+from nextbuy.host.catalogue import events_document
 from nextbuy.host.process import Process
 from nextbuy.host.table import BEHIND, ENTRIES
-from nextbuy.kit.asyncapi import asyncapi
 from nextbuy.kit.config import Settings
 from nextbuy.kit.openapi import openapi
 from nextbuy.kit.problems import problems
@@ -46,7 +45,7 @@ async def serving_gateway(settings: Settings, process: Process, door: socket, *,
             ready=health.check,
             documents={
                 "/openapi.json": lambda: openapi(services, version=version, problems=problems(_PACKAGE)),
-                "/asyncapi.json": lambda: asyncapi(services, EVENTS, version=version),
+                "/asyncapi.json": events_document,
             },
             fallback=pages(demo=demo),
         )

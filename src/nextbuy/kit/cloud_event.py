@@ -12,7 +12,7 @@ from msgspec import Raw
 
 Header = tuple[str, str | bytes | None]
 
-_NAMES: Final = {
+NAMES: Final = {
     "id": "ce_id",
     "type": "ce_type",
     "source": "ce_source",
@@ -24,14 +24,14 @@ _NAMES: Final = {
     "traceparent": "traceparent",
 }
 """By which header an attribute goes. CloudEvents has names without `_`, and tracing tools look for `traceparent`."""
-_ATTRIBUTES: Final = {header: name for name, header in _NAMES.items()}
+_ATTRIBUTES: Final = {header: name for name, header in NAMES.items()}
 _DATA: Final = "data"
-_NEEDED: Final = frozenset({*_NAMES, _DATA})
+_NEEDED: Final = frozenset({*NAMES, _DATA})
 _NUMBERS: Final = frozenset({"schema_version"})
 _EXTENSION: Final = "ce_"
 _NEWER: Final = "nextbuy_"
 _SPEC: Final = "ce_specversion"
-_SAME_FOR_ALL: Final = ((_SPEC, b"1.0"), ("content-type", b"application/json"))
+SAME_FOR_ALL: Final = ((_SPEC, b"1.0"), ("content-type", b"application/json"))
 
 _fields: Final = msgspec.json.Decoder(dict[str, Raw]).decode
 _text: Final = msgspec.json.Decoder(str).decode
@@ -45,10 +45,10 @@ def to_binary(body: bytes) -> tuple[list[Header], bytes]:
         fields = _fields(body)
         if not fields.keys() >= _NEEDED:
             return [], body
-        headers: list[Header] = [*_SAME_FOR_ALL]
+        headers: list[Header] = [*SAME_FOR_ALL]
         value = bytes(fields.pop(_DATA))
         for name, raw in fields.items():
-            header = _NAMES.get(name)
+            header = NAMES.get(name)
             if header is None:
                 headers.append((_NEWER + name, bytes(raw)))
             elif name in _NUMBERS:

@@ -13,6 +13,7 @@ from nextbuy.contracts.errors import KINDS, AppError, Problem
 from nextbuy.contracts.values import Nothing
 from nextbuy.kit.caller import ACCESS_COOKIE, CSRF_COOKIE, CSRF_HEADER
 from nextbuy.kit.idempotency import HEADER as IDEMPOTENCY
+from nextbuy.kit.meanings import enrich
 from nextbuy.kit.service import Route, Service
 from nextbuy.kit.wire import Answer, Encoded
 
@@ -84,6 +85,7 @@ class Schemas:
     def make(self) -> None:
         """Make what was asked for."""
         found, components = msgspec.json.schema_components(self._wanted, ref_template=REFERENCE)
+        enrich(components, self._wanted)
         self._wanted = dict(zip(self._wanted, found, strict=True))
         self.components = dict(sorted(components.items()))
 
@@ -212,4 +214,5 @@ _OWN: Final[Json] = {
     "/openapi.json": _own("This document.", _JSON),
     "/asyncapi.json": _own("The events, as an AsyncAPI 3.0 document.", _JSON),
     "/docs": _own("The API browser.", "text/html"),
+    "/docs/events": _own("The catalogue of events and calls.", "text/html"),
 }

@@ -1,21 +1,8 @@
 "use strict";
 (() => {
-  const main = document.getElementById("content");
-  const contents = document.getElementById("contents");
-  const state = document.getElementById("state");
+  const { main, contents, make, prose, resolve, kind, table, row, json, entry, section, load } = page;
   const token = document.getElementById("token");
-
-  // Everything is made with textContent: nothing of the document or of an answer is ever read as HTML.
-  const make = (tag, attributes = {}, ...children) => {
-    const node = document.createElement(tag);
-    for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-    node.append(...children);
-    return node;
-  };
-
   let api;
-  const resolve = (schema) => (schema && schema.$ref ? api.components[schema.$ref.split("/")[2]][schema.$ref.split("/")[3]] : schema) || {};
-  const named = (schema) => (schema.$ref ? schema.$ref.split("/").pop() : "");
 
   const example = (given, depth = 0, name = "") => {
     const schema = resolve(given);
@@ -37,33 +24,17 @@
     return { email: "buyer@example.com", password: "correct horse battery staple", currency: "USD" }[name] || (name || "text").replaceAll("_", " ");
   };
 
-  const kind = (given) => {
-    const schema = resolve(given);
-    if (given.$ref) return named(given);
-    if (schema.enum) return schema.enum.map((value) => JSON.stringify(value)).join(" | ");
-    const choices = schema.anyOf || schema.oneOf;
-    if (choices) return choices.map(kind).join(" | ");
-    if (schema.type === "array") return `list of ${kind(schema.items || {})}`;
-    const bounds = [
-      [schema.minimum, "≥"], [schema.maximum, "≤"], [schema.minLength, "length ≥"], [schema.maxLength, "length ≤"],
-    ].filter(([value]) => value !== undefined).map(([value, sign]) => `${sign} ${value}`);
-    return [schema.format || schema.type || "anything", ...bounds].join(", ");
-  };
-
-  const table = (heads, rows) => make("div", { class: "scroll" }, make("table", {},
-    make("thead", {}, make("tr", {}, ...heads.map((head) => make("th", { scope: "col" }, head)))),
-    make("tbody", {}, ...rows)));
-  const row = (...cells) => make("tr", {}, ...cells.map((cell) => make("td", {}, cell)));
-
   const fields = (schema) => {
     const whole = resolve(schema);
-    const rows = Object.entries(whole.properties || {}).map(([name, value]) =>
-      row(make("code", {}, name), kind(value), (whole.required || []).includes(name) ? "required" : ""));
-    return rows.length ? table(["Field", "What it is", ""], rows) : make("p", { class: "dim" }, kind(schema));
+    const given = Object.entries(whole.properties || {});
+    const told = given.some(([, value]) => value.description);
+    const rows = given.map(([name, value]) => row(make("code", {}, name), kind(value),
+      (whole.required || []).includes(name) ? "required" : "", ...(told ? [prose(value.description || "")] : [])));
+    return rows.length ? table(["Field", "What it is", "", ...(told ? ["What it means"] : [])], rows) : make("p", { class: "dim" }, kind(schema));
   };
 
   const shape = (heading, schema) => [
-    make("h3", {}, heading), fields(schema), make("pre", {}, JSON.stringify(example(schema), null, 2)),
+    make("h3", {}, heading), fields(schema), json(example(schema)),
   ];
 
   const csrf = () => (document.cookie.match(/(?:^|; )nextbuy_csrf=([^;]*)/) || [])[1];
@@ -145,22 +116,18 @@
       const schema = response.content?.["application/json"]?.schema;
       if (status < 300 && schema && Object.keys(schema).length) inside.append(...shape(`Response ${status}`, schema));
       else if (status < 300) inside.append(make("h3", {}, `Response ${status}`));
-      else refusals.push(row(status, response.description || ""));
+      else refusals.push(row(status, prose(response.description || "")));
     }
     if (refusals.length) inside.append(make("h3", {}, "Refusals"), table(["Status", "When"], refusals));
     inside.append(tryIt(verb, path, operation, id));
   };
 
-  const entry = (verb, path, operation) => {
+  const route = (verb, path, operation) => {
     const id = `${verb}-${path.replace(/[^a-z0-9-]+/gi, "-").replace(/^-|-$/g, "")}`;
-    const details = make("details", { id },
-      make("summary", {}, make("span", { class: `verb ${verb}` }, verb.toUpperCase()), make("code", {}, path), make("span", { class: "who" }, who(operation)),
-        make("span", { class: "dim" }, (operation.summary || "").replace(/^[A-Z]+ \/\S+: /, ""))));
-    const inside = make("div", { class: "inside" });
-    details.append(inside);
-    details.addEventListener("toggle", () => { if (details.open && !inside.childNodes.length) fill(inside, verb, path, operation, id); });
-    details.dataset.words = `${verb} ${path} ${operation.summary || ""} ${who(operation)}`.toLowerCase();
-    return details;
+    return entry(id, [
+      make("span", { class: `verb ${verb}` }, verb.toUpperCase()), make("code", {}, path), make("span", { class: "who" }, who(operation)),
+      make("span", { class: "dim" }, prose((operation.summary || "").replace(/^[A-Z]+ \/\S+: /, ""))),
+    ], `${verb} ${path} ${operation.summary || ""} ${who(operation)}`, (inside) => fill(inside, verb, path, operation, id));
   };
 
   const problems = () => {
@@ -174,59 +141,22 @@
       }))];
   };
 
-  const open = () => {
-    const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
-    if (!target) return;
-    if (target.tagName === "DETAILS") target.open = true;
-    target.scrollIntoView();
-  };
-
-  const show = () => {
-    document.getElementById("version").textContent = api.info.version;
+  document.getElementById("login").addEventListener("submit", (event) => event.preventDefault());
+  load("/openapi.json", (read) => {
+    api = read;
     const groups = new Map((api.tags || []).map((tag) => [tag.name, []]));
     for (const [path, item] of Object.entries(api.paths)) {
       for (const verb of ["get", "post", "put", "patch", "delete"]) {
         if (!item[verb]) continue;
         const tag = item[verb].tags?.[0] || "other";
         if (!groups.has(tag)) groups.set(tag, []);
-        groups.get(tag).push(entry(verb, path, item[verb]));
+        groups.get(tag).push(route(verb, path, item[verb]));
       }
     }
-    main.replaceChildren(make("p", {}, api.info.description || ""), make("p", {},
-      make("a", { href: "/openapi.json" }, "openapi.json"), " · ", make("a", { href: "/asyncapi.json" }, "asyncapi.json"), " · ", make("a", { href: "#problems" }, "problems")));
-    for (const [name, entries] of groups) {
-      if (!entries.length) continue;
-      main.append(make("section", {}, make("h2", { id: name }, name), ...entries));
-      contents.append(make("h2", {}, make("a", { href: `#${name}` }, name)), ...entries.map((one) =>
-        make("a", { href: `#${one.id}` }, one.querySelector("code").textContent.replace(/^\/\w+\/api\//, ""))));
-    }
+    main.append(make("p", {}, api.info.description || ""), make("p", {},
+      make("a", { href: "/openapi.json" }, "openapi.json"), " · ", make("a", { href: "/docs/events" }, "events and calls"), " · ", make("a", { href: "#problems" }, "problems")));
+    for (const [name, entries] of groups) section(name, entries, (one) => one.querySelector("code").textContent.replace(/^\/\w+\/api\//, ""));
     contents.append(make("h2", {}, make("a", { href: "#problems" }, "problems")));
     main.append(make("section", {}, ...problems()));
-    open();
-  };
-
-  document.getElementById("search").addEventListener("submit", (event) => {
-    event.preventDefault();
-    const first = main.querySelector("details:not([hidden])");
-    if (first) { first.open = true; first.querySelector("summary").focus(); }
   });
-  document.getElementById("login").addEventListener("submit", (event) => event.preventDefault());
-  document.getElementById("find").addEventListener("input", (event) => {
-    const words = event.target.value.toLowerCase().split(/\s+/).filter(Boolean);
-    for (const one of main.querySelectorAll("details")) one.hidden = !words.every((word) => one.dataset.words.includes(word));
-    for (const section of main.querySelectorAll("section")) {
-      const entries = section.querySelectorAll("details");
-      section.hidden = entries.length > 0 && [...entries].every((one) => one.hidden);
-    }
-  });
-  document.addEventListener("keydown", (event) => {
-    if (event.key === "/" && !/INPUT|TEXTAREA/.test(document.activeElement.tagName)) {
-      event.preventDefault();
-      document.getElementById("find").focus();
-    }
-  });
-  addEventListener("hashchange", open);
-
-  fetch("/openapi.json").then((answer) => answer.json()).then((read) => { api = read; show(); })
-    .catch((error) => { state.textContent = `The document cannot be read: ${error.message}`; });
 })();

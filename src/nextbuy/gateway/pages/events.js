@@ -1,0 +1,102 @@
+"use strict";
+(() => {
+  const { main, contents, make, prose, resolve, kind, table, row, json, entry, section, load } = page;
+  const DEEPEST = 3;
+  let api;
+
+  const code = (text) => make("code", {}, text);
+  const dim = (text) => make("p", { class: "dim" }, text);
+  const needed = (value, required) => (required ? "yes" : value.default === undefined ? "no" : `no, else ${JSON.stringify(value.default)}`);
+
+  // The fields of a schema, those of what is inside of it below: `total.amount`, `lines[].title`.
+  const rows = (schema, before = "", depth = 0) => {
+    const whole = resolve(schema);
+    return Object.entries(whole.properties || {}).flatMap(([name, value]) => {
+      const path = before + name;
+      const choice = (value.anyOf || []).find((one) => one.type !== "null") || value;
+      const list = resolve(choice).type === "array";
+      const inner = list ? resolve(choice).items : choice;
+      const required = (whole.required || []).includes(name);
+      const meaning = value.description || (value.$ref && resolve(value).description) || "";
+      return [
+        row(code(path), kind(value), needed(value, required), prose(meaning)),
+        ...(depth < DEEPEST ? rows(inner || {}, `${path}${list ? "[]" : ""}.`, depth + 1) : []),
+      ];
+    });
+  };
+
+  const fields = (schema, nothing) => {
+    const made = rows(schema);
+    return made.length ? table(["Field", "What it is", "Required", "What it means"], made) : dim(nothing);
+  };
+  const names = (schema) => rows(schema).map((line) => line.textContent).join(" ");
+
+  const history = (versions) => versions?.length
+    ? table(["Version", "Since NextBuy", "What was added"], versions.map((one) => row(
+      String(one.version), one.since, one.added.length ? one.added.join(", ") : "nothing but itself")))
+    : dim("It has not been accepted yet: make contracts.");
+
+  const link = (id) => make("a", { href: `#${id}` }, "Link to this entry");
+
+  const event = (topic, channel, message) => {
+    const listeners = Object.values(api.operations).filter((one) => one.action === "receive" && one.channel.$ref === `#/channels/${topic}`);
+    const publishers = channel["x-publishers"].join(", ") || "nobody";
+    const flow = `${publishers} → ${channel["x-listeners"].join(", ") || "nobody yet"}`;
+    const handlers = listeners.map((one) => `${one["x-handler"]} ${one.summary}`).join(" ");
+    return entry(topic, [
+      code(topic), make("span", { class: "who" }, flow), make("span", { class: "who version" }, `version ${message["x-schema-version"]}`),
+      make("span", { class: "dim" }, prose(message.summary)),
+    ], `${topic} ${message.name} ${message.summary} ${flow} ${handlers} ${names(message.payload)}`, (inside) => {
+      const example = message.examples[0];
+      inside.append(
+        make("p", {}, "Published by ", make("strong", {}, publishers), ", in order per ", code(message["x-key"]), ". On Kafka its topic is ", code(channel.bindings.kafka.topic), ". ", link(topic)),
+        make("h3", {}, "Who listens"),
+        listeners.length
+          ? table(["Service", "By", "To do what"], listeners.map((one) => row(one.tags[0].name, code(one["x-handler"]), prose(one.summary))))
+          : dim("Nobody yet. It is kept in the event log."),
+        make("h3", {}, "What it says"), fields(message.payload, "Nothing but that it happened."),
+        make("h3", {}, "Example"), json(example.payload),
+        make("h3", {}, "Its headers on Kafka"), table(["Header", "Example"], Object.entries(example.headers).map(([name, value]) => row(code(name), value))),
+        make("h3", {}, "History"), history(message["x-history"]));
+    });
+  };
+
+  const call = (one) => {
+    const flow = `${one.callers.join(", ") || "nobody"} → ${one.to}`;
+    const again = one.repeatable ? "may be repeated" : "is never repeated";
+    return entry(`call-${one.name}`, [
+      code(one.name), make("span", { class: "who" }, flow), make("span", { class: "who version" }, again), make("span", { class: "dim" }, prose(one.summary)),
+    ], `call ${one.name} ${one.summary} ${flow} ${again} ${names(one.takes)} ${names(one.gives)}`, (inside) => {
+      inside.append(
+        make("p", {}, "Asked by ", make("strong", {}, one.callers.join(", ") || "nobody"), ", answered by ", make("strong", {}, one.to),
+          one.repeatable ? ". Doing it twice is doing it once, so it is tried again when the answer is lost. " : ". It is never tried again by itself. ", link(`call-${one.name}`)),
+        make("h3", {}, "What it asks"), fields(one.takes, "Nothing more than that."),
+        make("h3", {}, "What it is answered"), fields(one.gives, "Nothing but that it is done."),
+        make("h3", {}, "History"), history(one.history));
+    });
+  };
+
+  const envelope = () => {
+    const headers = Object.entries(api.components.messageTraits.envelope.headers.properties);
+    return table(["Attribute", "Header on Kafka", "What it means"], headers.map(([name, one]) =>
+      row(one["x-attribute"] ? code(one["x-attribute"]) : "", code(name), one.description || `always ${one.const}`)));
+  };
+
+  load("/asyncapi.json", (read) => {
+    api = read;
+    main.append(make("p", {}, prose(api.info.description)), make("p", {},
+      make("a", { href: "/asyncapi.json" }, "asyncapi.json"), " · ", make("a", { href: "/docs" }, "the API"), " · ", make("a", { href: "#envelope" }, "the envelope")));
+    const groups = new Map();
+    for (const [topic, channel] of Object.entries(api.channels)) {
+      const publisher = channel["x-publishers"][0] || "nobody";
+      if (!groups.has(publisher)) groups.set(publisher, []);
+      groups.get(publisher).push(event(topic, channel, resolve(Object.values(channel.messages)[0])));
+    }
+    if (!groups.size) main.append(dim("There are no events."));
+    for (const [publisher, entries] of groups) section(publisher, entries, (one) => one.id);
+    section("calls", api["x-calls"].map(call), (one) => one.querySelector("code").textContent);
+    contents.append(make("h2", {}, make("a", { href: "#envelope" }, "envelope")));
+    main.append(make("section", {}, make("h2", { id: "envelope" }, "envelope"),
+      make("p", {}, "What travels with every event."), envelope()));
+  });
+})();

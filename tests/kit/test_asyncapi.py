@@ -1,0 +1,275 @@
+"""The document of events is AsyncAPI 3.0, and its examples are what goes over the wire."""
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal
+from uuid import UUID
+
+import msgspec
+import pytest
+from msgspec import Meta, Struct
+
+from nextbuy.contracts.catalogue import CALLS, EVENTS
+from nextbuy.contracts.message import Call, Envelope, Event
+from nextbuy.contracts.values import Money
+from nextbuy.host.catalogue import events_document, lines
+from nextbuy.kit.asyncapi import ON_KAFKA, asyncapi
+from nextbuy.kit.bus_kafka_connection import PREFIX
+from nextbuy.kit.cloud_event import from_binary
+from nextbuy.kit.examples import example
+from nextbuy.kit.meanings import meanings
+from nextbuy.kit.openapi import Schemas
+from nextbuy.kit.service import Service, on, on_batch
+
+Json = dict[str, Any]
+Key = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.\-]+$")]
+_SCHEMA: Final = frozenset(
+    {"$ref", "title", "description", "type", "format", "enum", "const", "default", "examples", "pattern", "required"}
+    | {"properties", "additionalProperties", "items", "anyOf", "minimum", "maximum", "minLength", "maxLength"}
+    | {"minItems", "maxItems"}
+)
+
+
+class Object(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
+    """An object of AsyncAPI 3.0, as far as the document uses it: what it does not know is not allowed."""
+
+
+class Reference(Object, rename={"ref": "$ref"}):
+    ref: Annotated[str, Meta(pattern="^#/")]
+
+
+class Info(Object):
+    title: str
+    version: str
+    description: str
+
+
+class Channel(Object):
+    address: str
+    messages: dict[Key, Reference]
+    description: str
+    bindings: Json
+
+
+class Named(Object):
+    name: str
+
+
+class Operation(Object):
+    action: Literal["send", "receive"]
+    channel: Reference
+    messages: list[Reference]
+    tags: list[Named]
+    summary: str = ""
+
+
+class Example(Object):
+    name: str
+    headers: dict[str, str]
+    payload: Json
+
+
+class Message(Object):
+    name: str
+    title: str
+    summary: str
+    contentType: Literal["application/json"]  # noqa: N815  AsyncAPI's word
+    bindings: Json
+    traits: list[Reference]
+    payload: Reference
+    examples: list[Example]
+
+
+class MessageTrait(Object):
+    headers: Json
+
+
+class Components(Object):
+    messages: dict[Key, Message]
+    schemas: dict[Key, Json]
+    messageTraits: dict[Key, MessageTrait]  # noqa: N815
+
+
+class Document(Object):
+    asyncapi: Literal["3.0.0"]
+    info: Info
+    defaultContentType: str  # noqa: N815
+    channels: dict[Key, Channel]
+    operations: dict[Key, Operation]
+    components: Components
+
+
+class Lit(Event, topic="lamp.lit", key="lamp_id"):
+    """A lamp was lit."""
+
+    lamp_id: UUID
+    """The lamp that
+    is lit."""
+    tone: Literal["lit", "dim"]
+    at: datetime
+    until: datetime | None = None
+
+
+class Deep(Struct):
+    """What holds itself."""
+
+    name: Annotated[str, Meta(min_length=20, max_length=30)]
+    code: Annotated[str, Meta(pattern="^[A-Z]{2}-[0-9]$", examples=["AB-1"])]
+    few: Annotated[list[int], Meta(min_length=2)]
+    watts: Annotated[int, Meta(ge=5, le=9)]
+    amount: Annotated[int, Meta(le=9)]
+    price: Money | None = None
+    within: "Deep | None" = None
+    on: bool = False
+    words: dict[str, int] = {}
+
+
+async def count_lit(_deps: object, _event: Lit, _envelope: object) -> None:
+    """Count the lit ones."""
+
+
+async def count_all(_deps: object, _tx: object, _events: object) -> None:
+    """Count all."""
+
+
+SERVICES = [
+    Service(name="lamp", deps=object, publishes=[Lit]),
+    Service(name="count", deps=object, listens=[on(Lit, count_lit), on_batch([Lit], count_all)]),
+]
+
+
+def whole() -> Json:
+    document: Json = json.loads(events_document())
+    return document
+
+
+def without_extensions(part: Any) -> Any:  # noqa: ANN401  any JSON
+    if isinstance(part, dict):
+        return {name: without_extensions(value) for name, value in part.items() if not name.startswith("x-")}
+    return [without_extensions(one) for one in part] if isinstance(part, list) else part
+
+
+def schemas_in(schema: Json) -> Iterator[Json]:
+    yield schema
+    for inside in ("items", "additionalProperties"):
+        if isinstance(schema.get(inside), dict):
+            yield from schemas_in(schema[inside])
+    for one in [*schema.get("properties", {}).values(), *schema.get("anyOf", [])]:
+        yield from schemas_in(one)
+
+
+def test_the_document_is_asyncapi_3_and_nothing_else() -> None:
+    plain = without_extensions(whole())
+    document = msgspec.convert(plain, Document)
+    for operation in document.operations.values():
+        channel = document.channels[operation.channel.ref.removeprefix("#/channels/")]
+        allowed = {f"{operation.channel.ref}/messages/{name}" for name in channel.messages}
+        assert {one.ref for one in operation.messages} <= allowed
+    for channel in document.channels.values():
+        assert all(
+            one.ref.removeprefix("#/components/messages/") in document.components.messages
+            for one in channel.messages.values()
+        )
+    named = {f"#/components/schemas/{name}" for name in document.components.schemas}
+    for schema in document.components.schemas.values():
+        for one in schemas_in(schema):
+            assert one.keys() <= _SCHEMA
+            assert one.get("$ref", next(iter(named))) in named
+            assert set(one.get("required", [])) <= one.get("properties", {}).keys()
+    for message in document.components.messages.values():
+        assert message.payload.ref in named
+        assert [trait.ref for trait in message.traits] == ["#/components/messageTraits/envelope"]
+
+
+@pytest.mark.parametrize("place", ["channels", "operations"])
+def test_what_asyncapi_does_not_know_is_found(place: str) -> None:
+    plain = without_extensions(whole())
+    next(iter(plain[place].values()))["publishers"] = []
+    with pytest.raises(msgspec.ValidationError, match="publishers"):
+        msgspec.convert(plain, Document)
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.topic)
+def test_an_example_is_an_event_as_it_goes_over_kafka(event: type[Event]) -> None:
+    document = whole()
+    message = document["components"]["messages"][event.__name__]
+    given = message["examples"][0]
+    read = msgspec.convert(given["payload"], event, strict=True)
+    assert msgspec.json.decode(msgspec.json.encode(read)) == given["payload"]
+    headers: Json = document["components"]["messageTraits"]["envelope"]["headers"]
+    assert given["headers"].keys() == headers["properties"].keys() == set(headers["required"])
+    for name, form in headers["properties"].items():
+        assert given["headers"][name] == form.get("const", given["headers"][name])
+        assert re.search(form.get("pattern", ""), given["headers"][name])
+    body = from_binary([(name, word) for name, word in given["headers"].items()], msgspec.json.encode(given["payload"]))
+    envelope = msgspec.json.decode(body, type=Envelope)
+    assert (envelope.type, envelope.key) == (event.topic, str(getattr(read, event.key)))
+    assert envelope.schema_version == message["x-schema-version"] == message["x-history"][-1]["version"]
+
+
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: call.path)
+def test_a_call_has_examples_both_ways(call: type[Call[Any]]) -> None:
+    schemas = Schemas()
+    for kind in (call, call.reply):
+        schemas.want(kind)
+    schemas.make()
+    for kind in (call, call.reply):
+        msgspec.convert(example(schemas.of(kind), schemas.components), kind, strict=True)
+
+
+def test_an_example_keeps_to_what_a_type_says() -> None:
+    schemas = Schemas()
+    schemas.want(Deep)
+    schemas.make()
+    given = example(schemas.of(Deep), schemas.components)
+    read = msgspec.convert(given, Deep, strict=True)
+    assert (read.code, read.watts, read.amount, len(read.few)) == ("AB-1", 5, 9, 2)
+    assert given == example(schemas.of(Deep), schemas.components)
+
+
+def test_an_event_tells_who_says_it_and_who_listens_by_what() -> None:
+    document = json.loads(asyncapi(SERVICES, [Lit], version="1"))
+    channel = document["channels"]["lamp.lit"]
+    assert (channel["x-publishers"], channel["x-listeners"]) == (["lamp"], ["count"])
+    heard = document["operations"]["count.count_lit.lamp.lit"]
+    assert (heard["action"], heard["x-handler"], heard["summary"]) == ("receive", "count_lit", "Count the lit ones.")
+    assert document["operations"]["count.count_all.lamp.lit"]["summary"] == "Count all."
+    assert document["operations"]["lamp.publishes.lamp.lit"]["action"] == "send"
+    message = document["components"]["messages"]["Lit"]
+    assert (message["x-key"], message["x-history"]) == ("lamp_id", [])
+    assert message["examples"][0]["payload"]["tone"] == "lit"
+
+
+def test_a_field_says_what_it_means_and_that_it_is_a_time() -> None:
+    assert meanings(Lit) == {"lamp_id": "The lamp that is lit."}
+    fields = json.loads(asyncapi(SERVICES, [Lit], version="1"))["components"]["schemas"]["Lit"]["properties"]
+    assert fields["lamp_id"]["description"] == "The lamp that is lit."
+    assert fields["at"]["format"] == "date-time"
+    assert fields["until"]["anyOf"][0]["format"] == "date-time"
+
+
+def test_a_call_tells_who_asks_whom_and_whether_it_may_be_repeated() -> None:
+    calls = {call["name"]: call for call in whole()["x-calls"]}
+    hold = calls["product.hold-stock"]
+    assert (hold["callers"], hold["to"], hold["repeatable"]) == (["order"], "product", True)
+    assert hold["history"][0]["version"] == 1
+    assert len(calls) == len(CALLS)
+
+
+def test_the_command_line_lists_the_same() -> None:
+    told = list(lines())
+    assert len(told) == len(CALLS) + len(EVENTS)
+    assert [
+        line for line in told if re.search(r"^call +product\.hold-stock +order → product, repeatable, version 1", line)
+    ]
+    assert [line for line in told if re.search(r"^event +order\.created +order → kafka.*, key order_id, version", line)]
+
+
+def test_topics_have_the_names_that_they_have_on_kafka() -> None:
+    assert ON_KAFKA == PREFIX
+
+
+def test_the_same_code_gives_the_same_bytes() -> None:
+    assert asyncapi(SERVICES, [Lit], version="1") == asyncapi(SERVICES, [Lit], version="1")
