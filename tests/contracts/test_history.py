@@ -2,12 +2,13 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
+from msgspec import Meta
 
 from nextbuy.contracts.order import OrderCreated
-from tests.contracts.forms import event
+from tests.contracts.forms import event, struct
 from tools import contracts
 
 Json = dict[str, Any]
@@ -74,6 +75,15 @@ def test_a_field_of_an_event_says_what_it_means() -> None:
         "lamp.lit: nobody says what lamp_id means. Write a string below the field in Lit.",
         "lamp.lit: nobody says what room means. Write a string below the field in Lit.",
     ]
+
+
+def test_an_example_fits_its_type_or_the_type_says_one() -> None:
+    code = Annotated[str, Meta(pattern="^[A-Z]-[0-9]$")]
+    assert contracts.unfit([struct("Bulb", {"code": Annotated[code, Meta(examples=["B-1"])]}), OrderCreated]) == []
+    told = contracts.unfit([struct("Bulb", {"code": code})])
+    assert len(told) == 1
+    assert told[0].startswith("Bulb: its example does not fit (Expected `str` matching regex")
+    assert told[0].endswith("Say one in the type: Meta(examples=[…]).")
 
 
 def test_a_history_that_a_merge_left_marks_in_says_so(history: Path, capsys: pytest.CaptureFixture[str]) -> None:
