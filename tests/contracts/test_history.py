@@ -60,11 +60,11 @@ def test_what_is_added_is_refused_until_it_is_accepted(history: Path, capsys: py
     assert contracts.main([]) == 1
     told = capsys.readouterr().out.splitlines()
     assert "order.paid is there." in told
-    assert "auth.validate-user: the answer's name." in told
+    assert "auth.validate-seller: the answer's name." in told
     assert told[-1].endswith("To accept it: make contracts")
     assert contracts.main(["--accept"]) == 0
     assert contracts.main([]) == 0
-    versions = json.loads(history.read_text(encoding="utf-8"))["calls"]["auth.validate-user"]["versions"]
+    versions = json.loads(history.read_text(encoding="utf-8"))["calls"]["auth.validate-seller"]["versions"]
     assert versions[-1] == {"version": 2, "since": "9.0", "added": ["the answer's name"]}
 
 

@@ -37,6 +37,7 @@ _STEP: Final = 10.0
 _WHOLE: Final = 20.0
 """Seconds that a connection, or one mail, may take."""
 LONGEST: Final = BUDGET + _WHOLE
+"""Seconds that a mailer may take for all that it is given."""
 _PERMANENT: Final = 500
 
 

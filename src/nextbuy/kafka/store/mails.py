@@ -17,7 +17,7 @@ from nextbuy.kit.database import Database, Reader, Row
 from nextbuy.kit.paging import decode_cursor, encode_cursor
 
 LEASE: Final = 90
-"""Seconds for which mails are one's own."""
+"""Seconds for which mails are one's own: more than a mailer and auth may take."""
 _GIVEN_UP_AFTER: Final = "3 days"
 _KEPT_FOR: Final = "90 days"
 _BATCH: Final = 1_000
