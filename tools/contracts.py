@@ -203,12 +203,10 @@ def _whom(kind: str, entry: Json, listeners: str | None) -> str:
 
 def _gone(kind: str, name: str, was: Json, now: Json, listeners: dict[str, str]) -> str:
     if kind == "events":
-        by_class = {entry["class"]: topic for topic, entry in now["events"].items()}
-        if was["class"] in by_class:
-            what = f"{was['class']} goes by the topic {by_class[was['class']]}"
-        else:
-            what = "the event is gone"
-        return f"{name}: {what}. {_whom(kind, was, listeners.get(name))} Keep it, and publish another event beside it."
+        topics = [topic for topic, entry in now["events"].items() if entry["class"] == was["class"]]
+        what = f"{was['class']} goes by the topic {topics[0]}" if topics else "the event is gone"
+        whom = _whom(kind, was, listeners.get(topics[0] if topics else name))
+        return f"{name}: {what}. {whom} Keep it, and publish another event beside it."
     word = "call" if kind == "calls" else "address"
     return f"{name}: the {word} is gone. {_whom(kind, was, None)} Keep it, and add another {word} beside it."
 
