@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help up demo kafka test check contracts bench lock clean format
+.PHONY: help up demo kafka test test-chaos check contracts bench lock clean format
 
 # Where `make up` and `make demo` listen, and keep their data: make up PORT=8081 DATA=/srv/nextbuy
 PORT ?= 8080
@@ -26,6 +26,9 @@ kafka: ## a real Apache Kafka to run it on, where there is Java (PORT=9092)
 
 test: .venv/.dev ## every test, those on Kafka where there is Java; one file: make test ONLY=tests/order
 	@$(PY) -m pytest $(ONLY)
+
+test-chaos: .venv/.dev ## 5,000 orders on each bus while its broker, the kafka service and PostgreSQL are killed
+	@NEXTBUY_TEST_CHAOS_ORDERS=5000 $(PY) -m pytest tests/chaos
 
 check: .venv/.dev ## format, lint, types, walls between the services, dead and duplicate code
 	@$(PY) tools/check.py

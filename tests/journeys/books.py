@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -109,25 +110,47 @@ class Books:
 
 async def settled(market: Marketplace, *, within: float = SETTLED_WITHIN) -> Books:
     """The books, once nothing is left to be done by anybody."""
-    undone: Row = {}
+
+    async def left() -> Row:
+        undone = await undone_in(market)
+        if not undone:
+            missing = await _untold(market)
+            undone.update({"untold event": missing} if missing else {})
+        return undone
+
+    await until_none(left, "the books are at rest", within=within)
+    return await books_of(market)
+
+
+async def until_none(left: Callable[[], Awaitable[Row]], what: str, *, within: float) -> None:
+    """Wait until nothing is left; a database that is away is waited for too."""
+    found: Row = {}
 
     async def nothing_is_left() -> bool:
-        undone.clear()
+        found.clear()
         try:
-            for service, query in _UNDONE.items():
-                undone.update({row["what"]: row["n"] for row in await market.rows(service, query) if row["n"]})
-            if not undone:
-                missing = await _untold(market)
-                undone.update({"untold event": missing} if missing else {})
+            found.update(await left())
         except (OSError, asyncpg.PostgresError) as error:
-            undone["database"] = repr(error)
+            found["database"] = repr(error)
         await asyncio.sleep(0.1)
-        return not undone
+        return not found
 
     try:
-        await until(nothing_is_left, "the books are at rest", within=within)
+        await until(nothing_is_left, what, within=within)
     except AssertionError as error:
-        raise AssertionError(f"{error}: {undone}") from None
+        raise AssertionError(f"{error}: {found}") from None
+
+
+async def undone_in(market: Marketplace) -> Row:
+    """What is left to be done of each kind of work."""
+    undone: Row = {}
+    for service, query in _UNDONE.items():
+        undone.update({row["what"]: row["n"] for row in await market.rows(service, query) if row["n"]})
+    return undone
+
+
+async def books_of(market: Marketplace) -> Books:
+    """The books as they are now."""
     return Books(
         sessions=await market.rows("order", "SELECT * FROM sessions"),
         orders=await market.rows("order", "SELECT * FROM orders"),

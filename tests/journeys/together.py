@@ -1,4 +1,4 @@
-"""Which journeys run on the same worker: those that share a marketplace, which is dear to start.
+"""Which tests run on the same worker: those that share a marketplace, which is dear to start.
 
 `xdist_group` would say the same, but with pytest 9.2 xdist 3.8 does not see it: it writes the group to where the id of
 a test is kept no more.
@@ -9,9 +9,9 @@ from typing import Final
 
 from xdist.scheduler.loadscope import LoadScopeScheduling
 
-_JOURNEY: Final = re.compile(r"tests/journeys/(test_\w+)\.py::\w+(\[[a-z ]+)?")
+_JOURNEY: Final = re.compile(r"tests/(?:journeys|chaos)/(test_\w+)\.py::\w+(\[[a-z ]+)?")
 _SHARED: Final = ("[one process per service", "[one process")
-_OWN: Final = ("test_crashes", "test_redis_away", "test_service_away")
+_OWN: Final = ("test_crashes", "test_orders", "test_redis_away", "test_service_away", "test_zombies")
 
 
 class Together(LoadScopeScheduling):  # type: ignore[misc]  # xdist carries no types

@@ -1,0 +1,114 @@
+"""What a marketplace has made of it all, when nothing is left to be done: its logs, its bus, and what was applied."""
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+from confluent_kafka import KafkaException
+
+from nextbuy.contracts.catalogue import EVENTS
+from nextbuy.contracts.message import Envelope
+from nextbuy.host.table import ENTRIES
+from nextbuy.kafka.service import SERVICE
+from nextbuy.kit.bus import Bus
+from tests.chaos.reckoning import Said
+from tests.chaos.stage import Stage
+from tests.journeys.books import Books, books_of, undone_in, until_none
+
+Row = dict[str, Any]
+APPLIED_WITHIN: Final = 240.0
+"""Seconds: what a killed process had begun is its own for a while, and the backlog of an outage is worked off."""
+READ_WITHIN: Final = 120.0
+_LISTENERS: Final = tuple(name for name, entry in ENTRIES.items() if entry.service.listens)
+PUBLISHERS: Final = tuple(name for name, entry in ENTRIES.items() if entry.service.publishes)
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What is there at the end."""
+
+    books: Books
+    written: list[Said]
+    """All that the services have published, in the order of their logs."""
+    arrived: list[Said]
+    """All that is on the bus, in its order, as one sees it who reads it from the beginning."""
+    inbox: dict[str, dict[UUID, float]]
+    """By handler: when each event was applied."""
+    figures: list[Row]
+    """By topic: how many events, units and cents were counted."""
+    dead_letters: list[Row]
+    waiting: int
+    """Events that are in an outbox still."""
+
+    def of(self, *topics: str) -> list[Said]:
+        """What was written of some topics."""
+        return [event for event in self.written if event.topic in topics]
+
+
+async def at_rest(stage: Stage) -> None:
+    """Return when all work is done, and every event has been carried and is done with."""
+
+    async def left() -> Row:
+        undone = await undone_in(stage.market)
+        try:
+            undone |= {"in outboxes": await _waiting(stage), "on the bus": await stage.broker.behind()}
+        except KafkaException as error:  # it has come back, and does not know yet how far each group is
+            undone["on the bus"] = error
+        return {what: n for what, n in undone.items() if n}
+
+    await until_none(left, "everything is applied", within=APPLIED_WITHIN)
+
+
+async def look(stage: Stage) -> Findings:
+    """See what there is; `at_rest` comes before it."""
+    market = stage.market
+    written = [event for name in PUBLISHERS for event in await _log(stage, name)]
+    inbox: dict[str, dict[UUID, float]] = {listening.name: {} for listening in SERVICE.listens}
+    for row in await market.rows("kafka", "SELECT handler, event_id, extract(epoch FROM at)::float8 AS at FROM inbox"):
+        inbox[row["handler"]][row["event_id"]] = row["at"]
+    return Findings(
+        books=await books_of(market),
+        written=written,
+        arrived=await _read(stage.broker.bus(), {event.id for event in written}),
+        inbox=inbox,
+        figures=await market.rows(
+            "kafka",
+            "SELECT topic, sum(events)::bigint AS events, sum(units)::bigint AS units, sum(amount)::bigint AS amount"
+            " FROM daily_figures GROUP BY topic",
+        ),
+        dead_letters=[row for name in _LISTENERS for row in await market.rows(name, "SELECT * FROM dead_letters")],
+        waiting=await _waiting(stage),
+    )
+
+
+async def _waiting(stage: Stage) -> int:
+    found = [await stage.market.rows(name, "SELECT count(*) AS n FROM outbox") for name in PUBLISHERS]
+    return sum(rows[0]["n"] for rows in found)
+
+
+async def _log(stage: Stage, service: str) -> list[Said]:
+    rows = await stage.market.rows(service, "SELECT topic, key, event_id FROM event_log ORDER BY id")
+    return [Said(row["topic"], row["key"], row["event_id"]) for row in rows]
+
+
+async def _read(bus: Bus, ids: set[UUID]) -> list[Said]:
+    """Read all topics from their beginning, until all of these have come or no more does."""
+    subscription = bus.subscribe("reckoning", [event.topic for event in EVENTS], most=1_000)
+    read: list[Said] = []
+    missing = set(ids)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(READ_WITHIN):
+            async for batch in subscription.batches():
+                for delivery in batch.deliveries:
+                    envelope = msgspec.json.decode(delivery.body, type=Envelope)
+                    read.append(Said(batch.topic, envelope.key, envelope.id))
+                missing -= {event.id for event in read[-len(batch.deliveries) :]}
+                await batch.acknowledge()
+                if not missing:
+                    break
+    await subscription.close()
+    await bus.close()
+    return read
