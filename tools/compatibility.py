@@ -28,6 +28,8 @@ class Difference:
     """What can be said beyond what could be said before."""
     later: list[str] = field(default_factory=list)
     """What is added and readers that are not up to date cannot read."""
+    insisted: list[str] = field(default_factory=list)
+    """What is added, and readers that are up to date cannot do without."""
 
 
 def compare(old: Json, new: Json, old_types: Json, new_types: Json, *, kept: bool, read: bool) -> Difference:
@@ -157,11 +159,15 @@ class _Comparison:
             self.walk(form, after[name], path)
         for name in after:
             if name not in before:
-                path = f"{where}.{name}".lstrip(".")
-                if name in asks and self._kept:
-                    self._break(f"{path} is asked for, and nobody has said it so far", "Give it a default")
-                else:
-                    self.found.added.append(path)
+                self._more(f"{where}.{name}".lstrip("."), asked=name in asks)
+
+    def _more(self, path: str, *, asked: bool) -> None:
+        if asked and self._kept:
+            self._break(f"{path} is asked for, and nobody has said it so far", "Give it a default")
+            return
+        self.found.added.append(path)
+        if asked:
+            self.found.insisted.append(path)
 
     def _break(self, what: str, instead: str) -> None:
         self.found.breaks.append((what, instead))

@@ -8,15 +8,18 @@ refuses what would break somebody.
 import json
 import sys
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
+
+import msgspec
 
 from nextbuy.contracts.catalogue import CALLS, EVENTS
 from nextbuy.contracts.message import Call, Event
 from nextbuy.contracts.values import Role
 from nextbuy.host.table import ENTRIES
+from nextbuy.kit.examples import example
 from nextbuy.kit.meanings import meanings
 from nextbuy.kit.openapi import Schemas, reply_of
 from nextbuy.kit.service import Service
@@ -125,6 +128,9 @@ def judge(agreed: Json, now: Json, *, since: str, listeners: dict[str, str]) -> 
                 outcome.notes += [
                     f"{name}: {what}. {whom} Bring them up to date before anything says it." for what in found.later
                 ]
+                if kind == "calls":
+                    first = f"Bring {name.partition('.')[0]} up to date before {', '.join(entry['callers'])}."
+                    outcome.notes += [f"{name}: {what} is insisted on. {first}" for what in found.insisted]
             if was is None or added:
                 versions.append({"version": len(versions) + 1, "since": since, "added": added})
             if kind == "events" and entry["schema_version"] != len(versions):
@@ -145,6 +151,7 @@ def _part(found: Difference, part: str, was: Json, entry: Json, types: tuple[Jso
         found.breaks += [(told + what, instead) for what, instead in more.breaks]
         found.added += [told + what for what in more.added]
         found.later += [told + what for what in more.later]
+        found.insisted += [told + what for what in more.insisted]
     elif part in was:
         found.breaks.append(("there is no answer any more", "Answer as before"))
     elif part in entry:
@@ -210,6 +217,23 @@ def _miscounted(name: str, entry: Json, version: int, added: list[str]) -> str:
     return f"{name}: {because}, and {stated}. Say schema_version={version} in {entry['class']}."
 
 
+def unfit(kinds: Iterable[Any]) -> list[str]:
+    """Return which types the examples in the documents do not fit."""
+    schemas = Schemas()
+    wanted = list(dict.fromkeys(kinds))
+    for kind in wanted:
+        schemas.want(kind)
+    schemas.make()
+    found = []
+    for kind in wanted:
+        try:
+            msgspec.convert(example(schemas.of(kind), schemas.components), kind)
+        except msgspec.ValidationError as error:
+            name = getattr(kind, "__name__", kind)
+            found.append(f"{name}: its example does not fit ({error}). Say one in the type: Meta(examples=[…]).")
+    return found
+
+
 def unsaid(events: Sequence[type[Event]]) -> list[str]:
     """Return what the page of events could not say: what a field means."""
     return [
@@ -247,7 +271,9 @@ def main(words: Sequence[str]) -> int:
         return 1
     now = json.loads(json.dumps(described(services, EVENTS, CALLS)))
     outcome = judge(agreed, now, since=since, listeners=readers(services))
-    wrong = outcome.breaks + unsaid(EVENTS)
+    routes = [route for service in services for route in service.routes]
+    replies = [reply for reply in [*(call.reply for call in CALLS), *map(reply_of, routes)] if reply is not None]
+    wrong = outcome.breaks + unsaid(EVENTS) + unfit([*EVENTS, *CALLS, *(route.ask for route in routes), *replies])
     if wrong:
         print(*wrong, sep="\n")
         return 1

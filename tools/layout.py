@@ -20,7 +20,7 @@ LONGEST_FILE = 400
 # A library that frames how code is written is named in as few files as can be. A folder ends with "/".
 NAMED_ONLY_IN = {
     "aiohttp": ["gateway/", "kit/transports.py", "host/", "demo/", "simulator/courier.py"],
-    "aiosmtplib": ["kafka/mail.py"],
+    "aiosmtplib": ["kafka/mailer.py"],
     "argon2": ["auth/"],
     "asyncpg": ["kit/database.py", "host/"],
     "click": ["cli/"],

@@ -9,7 +9,9 @@ from nextbuy.admin.create_notification import create_notification
 from nextbuy.admin.deps import Deps
 from nextbuy.admin.model import NoSuchNotification
 from nextbuy.admin.notifications import notifications
+from nextbuy.admin.read_all_notifications import read_all_notifications
 from nextbuy.admin.read_notification import ReadNotification, read_notification
+from nextbuy.admin.unread_notifications import unread_notifications
 from nextbuy.contracts.admin import CreateNotification
 from nextbuy.contracts.auth import Account, ValidateAdmin
 from nextbuy.contracts.errors import NotAllowed, Unreadable
@@ -70,3 +72,14 @@ async def test_who_is_no_admin_reads_nothing(admin: Deps, operator: Account, ans
     answers.answers[ValidateAdmin] = NotAllowed("no admin", slug="wrong-role")
     with pytest.raises(NotAllowed):
         await notifications(admin, caller(operator), PageAsk())
+
+
+async def test_what_is_unread_is_counted_and_all_of_it_can_be_read_at_once(admin: Deps, operator: Account) -> None:
+    for n in range(3):
+        await create_notification(admin, note(title=str(n)))
+    assert (await unread_notifications(admin, caller(operator))).unread == 3
+    first = (await notifications(admin, caller(operator), PageAsk())).items[0]
+    await read_notification(admin, caller(operator), ReadNotification(first.id))
+    assert (await unread_notifications(admin, caller(operator))).unread == 2
+    assert (await read_all_notifications(admin, caller(operator))).read == 2
+    assert (await unread_notifications(admin, caller(operator))).unread == 0

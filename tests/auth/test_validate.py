@@ -1,10 +1,12 @@
+from uuid import UUID
+
 import pytest
 from joserfc.jwk import ECKey
 
 from nextbuy.auth.create_admin import create_admin
 from nextbuy.auth.store import STANDING
-from nextbuy.contracts.auth import GetPublicKeys, ValidateAdmin, ValidateSeller, ValidateUser
-from nextbuy.contracts.errors import NotAllowed, NotKnown
+from nextbuy.contracts.auth import GetAccounts, GetPublicKeys, ValidateAdmin, ValidateSeller, ValidateUser
+from nextbuy.contracts.errors import NotAllowed, NotKnown, Unreadable
 from nextbuy.contracts.values import Role, new_id
 from nextbuy.kit.caller import Identity, sign_token
 from nextbuy.kit.database import Database
@@ -27,6 +29,17 @@ async def test_a_role_is_asked_for_and_checked(desk: Desk) -> None:
     for token in (buyer, seller):
         with pytest.raises(NotAllowed):
             await desk.call(ValidateAdmin(token=token), by="admin")
+
+
+async def test_accounts_are_asked_for_in_bulk_by_who_writes_to_them_alone(desk: Desk) -> None:
+    users = [(await desk.register(f"b{n}@example.com")).json["user"] for n in range(3)]
+    ids = [UUID(user["id"]) for user in users]
+    found = (await desk.call(GetAccounts(account_ids=[*ids, new_id()]), by="kafka")).accounts
+    assert {account.id: account.email for account in found} == {UUID(user["id"]): user["email"] for user in users}
+    with pytest.raises(NotAllowed):
+        await desk.call(GetAccounts(account_ids=ids), by="order")
+    with pytest.raises(Unreadable):
+        await desk.call(GetAccounts(account_ids=[new_id()] * 101), by="kafka")
 
 
 async def test_a_token_signed_by_somebody_else_is_refused(desk: Desk) -> None:

@@ -134,6 +134,14 @@ def test_an_event_may_say_what_older_listeners_refuse_and_it_is_told_whom_to_upd
     assert len(found.notes) == 3
 
 
+def test_an_answer_that_newer_callers_insist_on_is_told_with_who_is_to_be_updated_first() -> None:
+    assert judged(call({}, {}), call({}, {"x": int})).notes == [
+        "lamp.light: the answer's x is insisted on. Bring lamp up to date before house."
+    ]
+    assert judged(call({}, {}), call({}, {"x": (int, 0)})).notes == []
+    assert judged(route({}, {}), route({}, {"x": int})).notes == []
+
+
 def test_a_required_field_may_get_a_default_because_it_is_said_all_the_same() -> None:
     assert judged(event({"room": str}), event({"room": (str, "")})).breaks == []
 

@@ -2,12 +2,13 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
+from msgspec import Meta
 
 from nextbuy.contracts.order import OrderCreated
-from tests.contracts.forms import event
+from tests.contracts.forms import event, struct
 from tools import contracts
 
 Json = dict[str, Any]
@@ -59,11 +60,11 @@ def test_what_is_added_is_refused_until_it_is_accepted(history: Path, capsys: py
     assert contracts.main([]) == 1
     told = capsys.readouterr().out.splitlines()
     assert "order.paid is there." in told
-    assert "auth.validate-user: the answer's name." in told
+    assert "auth.validate-seller: the answer's name." in told
     assert told[-1].endswith("To accept it: make contracts")
     assert contracts.main(["--accept"]) == 0
     assert contracts.main([]) == 0
-    versions = json.loads(history.read_text(encoding="utf-8"))["calls"]["auth.validate-user"]["versions"]
+    versions = json.loads(history.read_text(encoding="utf-8"))["calls"]["auth.validate-seller"]["versions"]
     assert versions[-1] == {"version": 2, "since": "9.0", "added": ["the answer's name"]}
 
 
@@ -74,6 +75,15 @@ def test_a_field_of_an_event_says_what_it_means() -> None:
         "lamp.lit: nobody says what lamp_id means. Write a string below the field in Lit.",
         "lamp.lit: nobody says what room means. Write a string below the field in Lit.",
     ]
+
+
+def test_an_example_fits_its_type_or_the_type_says_one() -> None:
+    code = Annotated[str, Meta(pattern="^[A-Z]-[0-9]$")]
+    assert contracts.unfit([struct("Bulb", {"code": Annotated[code, Meta(examples=["B-1"])]}), OrderCreated]) == []
+    told = contracts.unfit([struct("Bulb", {"code": code})])
+    assert len(told) == 1
+    assert told[0].startswith("Bulb: its example does not fit (Expected `str` matching regex")
+    assert told[0].endswith("Say one in the type: Meta(examples=[…]).")
 
 
 def test_a_history_that_a_merge_left_marks_in_says_so(history: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -224,6 +224,7 @@ class Bazaar:
             "session_id": another["session_id"],
             "order_id": another["id"],
             "notification_id": note["id"],
+            "mail_id": await self._mail(),
             "id": letter,
             "trace_id": "0af7651916cd43dd8448eb211c80319c",
             "payment_id": unpaid["payment_id"],
@@ -236,6 +237,7 @@ class Bazaar:
             "key": waiting["id"],
             "session_id": mine["session_id"],
             "order_id": mine["id"],
+            "notification_id": await self._told("buyer"),
         }
         self.orders |= {"buyer": mine, "other_buyer": theirs, "nobody_else": another}
 
@@ -250,6 +252,27 @@ class Bazaar:
     async def _notified(self) -> bool:
         said = await self.done("GET", "/admin/api/notifications", who="admin")
         return any(note["kind"] == "order-created" for note in said["items"])
+
+    async def _mail(self) -> str:
+        """A mail to somebody; there is one as soon as the orders are heard of."""
+        find = "SELECT id FROM mails ORDER BY id LIMIT 1"
+
+        async def there() -> bool:
+            return await self.process.databases["kafka"].fetchval(find) is not None
+
+        await until(there, "somebody is written to")
+        return str(await self.process.databases["kafka"].fetchval(find))
+
+    async def _told(self, name: str) -> str:
+        """What somebody was told, which is nobody else's to read."""
+
+        async def told() -> bool:
+            return bool((await self.done("GET", "/kafka/api/notifications", who=name))["items"])
+
+        await until(told, f"{name} is told")
+        note = (await self.done("GET", "/kafka/api/notifications", who=name))["items"][0]
+        self.people[name].private |= {note["id"], note["message"]}
+        return str(note["id"])
 
     async def _dead_letter(self) -> str:
         letter = new_id()

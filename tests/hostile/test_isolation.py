@@ -52,6 +52,7 @@ OWNED: Final[dict[str, dict[str, int]]] = {
         "left_seller": 404,
         "admin": 200,
     },
+    "kafka POST read-notification/{notification_id}": {**dict.fromkeys(ROLES, 404), "buyer": 200},
     "product GET get-product/{key}": {
         **dict.fromkeys(ROLES, 404),
         "seller": 200,
@@ -185,6 +186,7 @@ async def test_a_cursor_of_anothers_list_leads_through_ones_own(market: Bazaar) 
     for path, who, others in (
         ("/order/api/user-orders", "other_buyer", "buyer"),
         ("/order/api/seller-orders", "other_seller", "buyer"),
+        ("/kafka/api/notifications", "other_buyer", "buyer"),
     ):
         for cursor in (last, theirs):
             answer = await market.ask("GET", path, query=f"cursor={cursor}&limit=100", who=who)

@@ -4,42 +4,21 @@ import asyncio
 from datetime import date
 
 import pytest
-from redis.asyncio import Redis
 
-from nextbuy.contracts.admin import AdminClient, CreateNotification, NotificationKept
-from nextbuy.contracts.auth import AuthClient, ValidateAdmin
+from nextbuy.contracts.admin import CreateNotification
 from nextbuy.contracts.errors import Unreadable
 from nextbuy.contracts.order import OrderPaid
-from nextbuy.contracts.product import ProductClient
 from nextbuy.contracts.values import Money, Role, new_id
 from nextbuy.kafka import store
 from nextbuy.kafka.count_events import count_events
 from nextbuy.kafka.daily_figures import DailyFigures, daily_figures
 from nextbuy.kafka.deps import Deps
 from nextbuy.kafka.notify_admins import notify_admins
-from nextbuy.kit.interactions import Interactions
 from tests.callers import account, caller
-from tests.conftest import OpenDatabase
 from tests.doubles import Answers
 from tests.kafka.test_model import SHOP, enveloped, order
 
 DAY = date(2026, 11, 22)
-
-
-@pytest.fixture
-def answers() -> Answers:
-    return Answers({ValidateAdmin: account(Role.ADMIN), CreateNotification: NotificationKept(new_id())})
-
-
-@pytest.fixture
-async def kafka(open_database: OpenDatabase, redis: Redis, answers: Answers) -> Deps:
-    return Deps(
-        auth=AuthClient(answers),
-        admin=AdminClient(answers),
-        product=ProductClient(answers),
-        database=await open_database("kafka"),
-        interactions=Interactions(redis),
-    )
 
 
 async def test_figures_of_batches_at_once_add_up(kafka: Deps) -> None:

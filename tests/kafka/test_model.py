@@ -1,4 +1,4 @@
-"""What events mean to people, and what they count for."""
+"""What events count for."""
 
 from datetime import UTC, date, datetime
 
@@ -7,11 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nextbuy.contracts.message import Envelope, Event
-from nextbuy.contracts.order import OrderCreated, OrderPaid
-from nextbuy.contracts.product import PricedLine, ProductPending
-from nextbuy.contracts.seller import SellerRegistered
+from nextbuy.contracts.order import OrderCreated
+from nextbuy.contracts.product import PricedLine
 from nextbuy.contracts.values import Money, new_id
-from nextbuy.kafka.model import figures, notice
+from nextbuy.kafka.model import figures
 
 SHOP = new_id()
 
@@ -42,42 +41,6 @@ def enveloped(event: Event, day: date = date(2026, 11, 22)) -> Envelope:
         traceparent="",
         data=msgspec.Raw(msgspec.json.encode(event)),
     )
-
-
-def test_a_new_order_is_told_with_its_number_and_its_money() -> None:
-    event_id = new_id()
-    note = notice(order(units=3, amount=150_050), event_id)
-    assert note is not None
-    assert (note.kind, note.source_event_id) == ("order-created", event_id)
-    assert note.message == "Order NB-1: 3 units, 4,501.50 USD."
-
-
-def test_a_product_that_waits_is_told_with_why_it_waits() -> None:
-    event = ProductPending(
-        product_id=new_id(),
-        shop_id=SHOP,
-        seller_id=new_id(),
-        title="Dynamo light",
-        status="pending",
-        score=80,
-        rules=["sensitive-category"],
-    )
-    note = notice(event, new_id())
-    assert note is not None
-    assert note.kind == "product-pending"
-    assert note.message == "“Dynamo light” scored 80 of 100 (sensitive-category)."
-
-
-def test_a_new_seller_is_told() -> None:
-    event = SellerRegistered(shop_id=SHOP, user_id=new_id(), shop_name="Kiln", status="pending", shop_version=1)
-    note = notice(event, new_id())
-    assert note is not None
-    assert note.link == "/admin/api/get-pending-sellers"
-
-
-def test_what_the_admins_need_not_know_is_not_told() -> None:
-    paid = OrderPaid(order_id=new_id(), session_id=new_id(), shop_id=SHOP, total=Money(1))
-    assert notice(paid, new_id()) is None
 
 
 @given(st.lists(st.tuples(st.integers(1, 9), st.integers(1, 10_000), st.integers(1, 28)), max_size=30))

@@ -12,7 +12,7 @@ import pytest
 from msgspec import Meta, Struct
 
 from nextbuy.contracts.catalogue import CALLS, EVENTS
-from nextbuy.contracts.message import Call, Envelope, Event
+from nextbuy.contracts.message import Envelope, Event
 from nextbuy.contracts.values import Money
 from nextbuy.host.catalogue import events_document, lines
 from nextbuy.kit.asyncapi import ON_KAFKA, asyncapi
@@ -207,16 +207,6 @@ def test_an_example_is_an_event_as_it_goes_over_kafka(event: type[Event]) -> Non
     envelope = msgspec.json.decode(body, type=Envelope)
     assert (envelope.type, envelope.key) == (event.topic, str(getattr(read, event.key)))
     assert envelope.schema_version == message["x-schema-version"] == message["x-history"][-1]["version"]
-
-
-@pytest.mark.parametrize("call", CALLS, ids=lambda call: call.path)
-def test_a_call_has_examples_both_ways(call: type[Call[Any]]) -> None:
-    schemas = Schemas()
-    for kind in (call, call.reply):
-        schemas.want(kind)
-    schemas.make()
-    for kind in (call, call.reply):
-        msgspec.convert(example(schemas.of(kind), schemas.components), kind, strict=True)
 
 
 def test_an_example_keeps_to_what_a_type_says() -> None:

@@ -1,6 +1,5 @@
 """What admin's acts have in common: notifications, and what an admin says with a decision."""
 
-from datetime import datetime
 from uuid import UUID
 
 from msgspec import UNSET, Struct, UnsetType
@@ -14,19 +13,6 @@ class NoSuchNotification(NotFound):
     """There is no such notification."""
 
     slug = "no-such-notification"
-
-
-class Notification(Struct, frozen=True):
-    """Something that the admins should know; one for each event and kind."""
-
-    id: UUID
-    kind: str
-    title: str
-    message: str
-    link: str
-    source_event_id: UUID
-    read: bool
-    created_at: datetime
 
 
 class OfAccount(Struct, frozen=True):

@@ -2,8 +2,8 @@
 
 from nextbuy.admin import store
 from nextbuy.admin.deps import Deps
-from nextbuy.admin.model import Notification, cursor_or_none
-from nextbuy.contracts.values import Page, PageAsk
+from nextbuy.admin.model import cursor_or_none
+from nextbuy.contracts.values import Notification, Page, PageAsk
 from nextbuy.kit.web import Caller
 
 

@@ -6,7 +6,8 @@ from msgspec import Struct
 
 from nextbuy.admin import store
 from nextbuy.admin.deps import Deps
-from nextbuy.admin.model import NoSuchNotification, Notification
+from nextbuy.admin.model import NoSuchNotification
+from nextbuy.contracts.values import Notification
 from nextbuy.kit.web import Caller
 
 

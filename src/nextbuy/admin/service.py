@@ -7,12 +7,14 @@ from nextbuy.admin.deps import Deps
 from nextbuy.admin.get_pending_products import get_pending_products
 from nextbuy.admin.get_pending_sellers import get_pending_sellers
 from nextbuy.admin.notifications import notifications
+from nextbuy.admin.read_all_notifications import read_all_notifications
 from nextbuy.admin.read_notification import read_notification
 from nextbuy.admin.reinstate_account import reinstate_account
 from nextbuy.admin.reject_product import reject_product
 from nextbuy.admin.reject_seller import reject_seller
 from nextbuy.admin.suspend_account import suspend_account
 from nextbuy.admin.suspend_seller import suspend_seller
+from nextbuy.admin.unread_notifications import unread_notifications
 from nextbuy.contracts.admin import CreateNotification
 from nextbuy.contracts.values import Role
 from nextbuy.kit.service import Service, answers, get, post
@@ -33,6 +35,8 @@ SERVICE = Service(
         post("suspend-account/{user_id}", suspend_account, who=_ADMINS),
         post("reinstate-account/{user_id}", reinstate_account, who=_ADMINS),
         get("notifications", notifications, who=_ADMINS),
+        get("unread-notifications", unread_notifications, who=_ADMINS),
+        post("read-all-notifications", read_all_notifications, who=_ADMINS),
         post("read-notification/{notification_id}", read_notification, who=_ADMINS),
     ],
     calls=[answers(CreateNotification, create_notification)],

@@ -4,26 +4,18 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from nextbuy.admin.model import Notification
 from nextbuy.contracts.admin import CreateNotification
-from nextbuy.contracts.values import Page, new_id
-from nextbuy.kit.database import Reader, Row
+from nextbuy.contracts.values import Notification, Page, new_id
+from nextbuy.kit.database import Reader, Row, Transaction
 from nextbuy.kit.paging import decode_cursor, encode_cursor
 
+_COUNTED: Final = 1_000
+_AT_ONCE: Final = 10_000
 _NOTIFICATION: Final = "id, kind, title, message, link, source_event_id, read, created_at"
 
 
 def _notification(row: Row) -> Notification:
-    return Notification(
-        row["id"],
-        row["kind"],
-        row["title"],
-        row["message"],
-        row["link"],
-        row["source_event_id"],
-        row["read"],
-        row["created_at"],
-    )
+    return Notification(*row.values())
 
 
 async def keep_notification(db: Reader, note: CreateNotification) -> UUID:
@@ -71,3 +63,23 @@ async def mark_read(db: Reader, notification_id: UUID) -> Notification | None:
         notification_id,
     )
     return None if row is None else _notification(row)
+
+
+async def unread(db: Reader) -> int:
+    """Return how many notifications are unread, counted to a thousand."""
+    count: int = await db.fetchval(
+        "SELECT count(*) FROM (SELECT FROM notifications WHERE NOT read LIMIT $1) AS unread", _COUNTED
+    )
+    return count
+
+
+async def mark_all_read(tx: Transaction) -> int:
+    """Mark notifications as read, ten thousand at most; return how many were not."""
+    tag = await tx.execute(
+        """
+        UPDATE notifications SET read = true
+         WHERE id IN (SELECT id FROM notifications WHERE NOT read ORDER BY id LIMIT $1)
+        """,
+        _AT_ONCE,
+    )
+    return int(tag.rpartition(" ")[2])

@@ -5,6 +5,7 @@ from typing import Final
 from nextbuy.auth.close_auth import close_auth
 from nextbuy.auth.deps import Deps
 from nextbuy.auth.drop_old import drop_old
+from nextbuy.auth.get_accounts import get_accounts
 from nextbuy.auth.get_public_keys import get_public_keys
 from nextbuy.auth.login import login
 from nextbuy.auth.logout import logout
@@ -20,6 +21,7 @@ from nextbuy.contracts.auth import (
     AccountRegistered,
     AccountReinstated,
     AccountSuspended,
+    GetAccounts,
     GetPublicKeys,
     SetAccountStatus,
     ValidateAdmin,
@@ -43,6 +45,7 @@ SERVICE: Final = Service(
         answers(ValidateUser, validate_user),
         answers(ValidateSeller, validate_seller),
         answers(ValidateAdmin, validate_admin),
+        answers(GetAccounts, get_accounts),
         answers(SetAccountStatus, set_account_status),
     ],
     publishes=[AccountRegistered, AccountSuspended, AccountReinstated],

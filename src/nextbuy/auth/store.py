@@ -51,6 +51,12 @@ async def account_by_id(reader: Reader, account_id: UUID) -> Account | None:
     return None if row is None else _account(row)
 
 
+async def accounts_by_id(reader: Reader, account_ids: Sequence[UUID]) -> list[Account]:
+    """Return those of these accounts that exist, in no order."""
+    rows = await reader.fetch("SELECT id, email, name, role FROM accounts WHERE id = ANY($1::uuid[])", account_ids)
+    return [_account(row) for row in rows]
+
+
 async def lock_account(tx: Transaction, email: str) -> Known | None:
     """Return the account of a normal e-mail, and let nobody else change it until the transaction ends."""
     row = await tx.fetchrow("SELECT * FROM accounts WHERE email = $1 FOR UPDATE", email)

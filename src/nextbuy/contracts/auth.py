@@ -35,7 +35,7 @@ class GetPublicKeys(Call[PublicKeys], to="auth", callers=("gateway",), repeatabl
     """Which public keys verify an access token?"""
 
 
-class ValidateUser(Call[Account], to="auth", callers=("order",), repeatable=True):
+class ValidateUser(Call[Account], to="auth", callers=("kafka", "order"), repeatable=True):
     """Whose token is this, and is it good now: session alive, account not suspended? Any role."""
 
     token: str
@@ -51,6 +51,18 @@ class ValidateAdmin(Call[Account], to="auth", callers=("admin", "kafka"), repeat
     """The same, and it must be an admin's."""
 
     token: str
+
+
+class Accounts(Struct, frozen=True):
+    """Accounts, in no order; one that does not exist is left out."""
+
+    accounts: list[Account]
+
+
+class GetAccounts(Call[Accounts], to="auth", callers=("kafka",), repeatable=True):
+    """Who are these (at most 100), and how are they reached?"""
+
+    account_ids: list[UUID]
 
 
 class SetAccountStatus(Call[Account], to="auth", callers=("admin",), repeatable=True):
@@ -122,6 +134,10 @@ class AuthClient(Client):
     async def validate_admin(self, token: str) -> Account:
         """Return whose token it is; as `validate_user`, and `NotAllowed` where it is no admin's."""
         return await self._send(ValidateAdmin(token=token))
+
+    async def get_accounts(self, account_ids: list[UUID]) -> list[Account]:
+        """Return those of these accounts that exist; at most 100 at once."""
+        return (await self._send(GetAccounts(account_ids=account_ids))).accounts
 
     async def suspend_account(self, account_id: UUID, *, reason: str, by: UUID) -> Account:
         """Suspend an account; `NotFound` where there is none."""

@@ -10,6 +10,7 @@ CALLS: Final[tuple[type[Call[Any]], ...]] = (
     auth.ValidateUser,
     auth.ValidateSeller,
     auth.ValidateAdmin,
+    auth.GetAccounts,
     auth.SetAccountStatus,
     seller.ValidateShopOwner,
     seller.GetShops,

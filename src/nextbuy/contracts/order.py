@@ -19,7 +19,7 @@ class Address(Struct, frozen=True):
     country: str
 
 
-class OrderCreated(Event, topic="order.created", key="order_id"):
+class OrderCreated(Event, topic="order.created", key="order_id", schema_version=2):
     """A basket was paid; this is one shop's part of it."""
 
     order_id: UUID
@@ -36,6 +36,8 @@ class OrderCreated(Event, topic="order.created", key="order_id"):
     """What was paid for this order."""
     lines: list[PricedLine]
     """What was bought, at the prices of then."""
+    seller_id: UUID | None = None
+    """The account of who sells; null from a sender of version 1."""
 
 
 class OrderPaid(Event, topic="order.paid", key="order_id"):

@@ -1,5 +1,6 @@
 """Words that every service means the same by: money, ids, roles, pages, bounded texts."""
 
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Final, Generic, Literal, TypeVar
 from uuid import UUID
@@ -78,6 +79,25 @@ class PageAsk(Struct, frozen=True):
 
     limit: Limit = 20
     cursor: Cursor | UnsetType = UNSET
+
+
+class Notification(Struct, frozen=True):
+    """Something that somebody should know; one for each event and kind. `link` is where it leads, or empty."""
+
+    id: UUID
+    kind: str
+    title: str
+    message: str
+    link: str
+    source_event_id: UUID
+    read: bool
+    created_at: datetime
+
+
+class AllRead(Struct, frozen=True):
+    """All notifications are read; `read` is how many were not before."""
+
+    read: int
 
 
 class Nothing(Struct, frozen=True):

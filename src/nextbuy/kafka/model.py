@@ -1,17 +1,15 @@
-"""What an event means to people, and what it counts for."""
+"""What the kafka service's acts have in common, and what an event counts for."""
 
 from collections.abc import Iterable
-from datetime import date
+from datetime import date, datetime
+from typing import Literal
 from uuid import UUID
 
 from msgspec import Struct
 
-from nextbuy.contracts.admin import CreateNotification
 from nextbuy.contracts.message import Envelope, Event
-from nextbuy.contracts.order import OrderCreated, PaymentRefunded
-from nextbuy.contracts.product import ProductPending
-from nextbuy.contracts.seller import SellerRegistered
-from nextbuy.contracts.values import Money
+from nextbuy.contracts.order import OrderCreated
+from nextbuy.contracts.values import Notification
 
 
 class Figure(Struct, frozen=True):
@@ -31,32 +29,36 @@ class OfDeadLetter(Struct, frozen=True):
     id: UUID
 
 
-def _written(money: Money) -> str:
-    return f"{money.amount / 100:,.2f} {money.currency}"
+class Notifications(Struct, frozen=True):
+    """A part of what somebody was told, and how much of all of it is unread, counted to a thousand."""
+
+    items: list[Notification]
+    next_cursor: str | None
+    unread: int
 
 
-def notice(event: Event, event_id: UUID) -> CreateNotification | None:
-    """Return what the admins are to be told of an event, or None where they need not know."""
-    match event:
-        case ProductPending():
-            kind, title = "product-pending", "A product waits for approval"
-            why = f" ({', '.join(event.rules)})" if event.rules else ""
-            message = f"“{event.title}” scored {event.score} of 100{why}."
-            link = "/admin/api/get-pending-products"
-        case SellerRegistered():
-            kind, title = "seller-registered", "A seller waits for approval"
-            message, link = f"The shop “{event.shop_name}” was opened.", "/admin/api/get-pending-sellers"
-        case OrderCreated():
-            kind, title = "order-created", "A new order"
-            units = sum(line.quantity for line in event.lines)
-            message = f"Order {event.number}: {units} unit{'' if units == 1 else 's'}, {_written(event.total)}."
-            link = f"/order/api/order-details/{event.order_id}"
-        case PaymentRefunded():
-            kind, title = "payment-refunded", "A payment was refunded"
-            message, link = f"{_written(event.total)} went back: {event.reason}.", ""
-        case _:
-            return None
-    return CreateNotification(source_event_id=event_id, kind=kind, title=title, message=message, link=link)
+MailStatus = Literal["waiting", "sent", "kept", "failed"]
+
+
+class Mail(Struct, frozen=True, kw_only=True):
+    """A mail: `kept` where nothing was to carry it away; `recipient` is empty until it is handed over."""
+
+    id: UUID
+    account_id: UUID
+    kind: str
+    recipient: str
+    subject: str
+    status: MailStatus
+    reason: str
+    attempts: int
+    created_at: datetime
+    done_at: datetime | None
+
+
+class WholeMail(Mail, frozen=True, kw_only=True):
+    """A mail with its text."""
+
+    body: str
 
 
 def figures(events: Iterable[tuple[Event, Envelope]]) -> list[Figure]:

@@ -3,8 +3,6 @@
 from typing import Final
 
 from nextbuy.contracts.catalogue import EVENTS
-from nextbuy.contracts.order import OrderCreated, PaymentRefunded
-from nextbuy.contracts.product import ProductPending
 from nextbuy.contracts.seller import SellerApproved, SellerRegistered, SellerRejected, SellerSuspended
 from nextbuy.contracts.values import Role
 from nextbuy.kafka.count_events import count_events
@@ -12,11 +10,20 @@ from nextbuy.kafka.daily_figures import daily_figures
 from nextbuy.kafka.dead_letter import dead_letter
 from nextbuy.kafka.dead_letters import dead_letters
 from nextbuy.kafka.deps import Deps
+from nextbuy.kafka.drop_old_mails import drop_old_mails
 from nextbuy.kafka.follow_shops import follow_shops
 from nextbuy.kafka.interactions import interactions
+from nextbuy.kafka.mail import mail
+from nextbuy.kafka.mails import mails
+from nextbuy.kafka.notices import FOR_ACCOUNTS, FOR_ADMINS
+from nextbuy.kafka.notifications import notifications
+from nextbuy.kafka.notify_accounts import notify_accounts
 from nextbuy.kafka.notify_admins import notify_admins
+from nextbuy.kafka.read_all_notifications import read_all_notifications
+from nextbuy.kafka.read_notification import read_notification
 from nextbuy.kafka.replay_dead_letter import replay_dead_letter
-from nextbuy.kit.service import Service, get, on, on_batch, post
+from nextbuy.kafka.send_mails import send_mails
+from nextbuy.kit.service import ANYONE_LOGGED_IN, Service, get, job, on, on_batch, post
 
 _ADMINS: Final = [Role.ADMIN]
 
@@ -29,11 +36,18 @@ SERVICE = Service(
         post("dead-letters/{id}/replay", replay_dead_letter, who=_ADMINS, status=202),
         get("daily-figures", daily_figures, who=_ADMINS),
         get("interactions/{trace_id}", interactions, who=_ADMINS),
+        get("notifications", notifications, who=ANYONE_LOGGED_IN),
+        post("read-notification/{notification_id}", read_notification, who=ANYONE_LOGGED_IN),
+        post("read-all-notifications", read_all_notifications, who=ANYONE_LOGGED_IN),
+        get("mails", mails, who=_ADMINS),
+        get("mails/{mail_id}", mail, who=_ADMINS),
     ],
     listens=[
         # The first, so that no other handler's callee holds up what can be bought.
         on([SellerRegistered, SellerApproved, SellerRejected, SellerSuspended], follow_shops),
-        on([ProductPending, SellerRegistered, OrderCreated, PaymentRefunded], notify_admins),
+        on(FOR_ADMINS, notify_admins),
+        on_batch(FOR_ACCOUNTS, notify_accounts),
         on_batch(EVENTS, count_events),
     ],
+    jobs=[job(send_mails, every=1.0), job(drop_old_mails, every=60.0)],
 )

@@ -18,6 +18,8 @@
 | `NEXTBUY_SECRET` | what identities, passwords and signatures are derived from | made once, kept in the data folder |
 | `NEXTBUY_WEBHOOK_SECRETS` | secrets that webhooks may be signed with, newest first, comma-separated | derived |
 | `NEXTBUY_SESSION_MINUTES` | how long a payment session holds its lines | `30` |
+| `NEXTBUY_SMTP_URL` | where mail goes, `smtp://USER:PASSWORD@HOST:PORT` or `smtps://…` | it is kept, read at `/mails` |
+| `NEXTBUY_MAIL_FROM` | whom mail is from, like `Shop <shop@example.com>`; needed with the above | nobody |
 | `NEXTBUY_RATE_LIMITS` | `off` lifts the rate limits, for load tests | on |
 | `NEXTBUY_CORS_ORIGINS` | origins whose pages may use the API, comma-separated | its own pages alone |
 | `NEXTBUY_LOG_LEVEL` | `debug`, `info`, `warning` or `error` | `info` |
@@ -27,11 +29,16 @@ import hashlib
 import hmac
 import os
 from collections.abc import Callable, Mapping, Sequence
+from email.errors import MessageError
+from email.headerregistry import Address
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
-from msgspec import Struct, field
+from msgspec import MsgspecError, Struct, convert, field
+
+from nextbuy.contracts.values import Email
 
 SERVICES: Final = ("auth", "product", "seller", "order", "admin", "kafka")
 """The services behind the gateway, in the order in which they may be started."""
@@ -57,6 +64,18 @@ class Kafka(Struct, frozen=True, kw_only=True):
     replication: int = 0
 
 
+class Smtp(Struct, frozen=True, kw_only=True):
+    """Where mails go, and in whose name; no `host`, nowhere. `tls` is from the first byte, else it is asked for."""
+
+    host: str = ""
+    port: int = 587
+    tls: bool = False
+    username: str = ""
+    password: str = ""
+    sender: str = ""
+    sender_name: str = ""
+
+
 class Settings(Struct, frozen=True, kw_only=True):
     """The settings of one process. `secret` is what everything shared between services is derived from."""
 
@@ -64,6 +83,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     postgres_url: str = ""
     redis_url: str = ""
     kafka: Kafka = Kafka()
+    smtp: Smtp = Smtp()
     service_urls: dict[str, str] = field(default_factory=dict)
     public_url: str = "http://127.0.0.1:8080"
     host: str = "127.0.0.1"
@@ -94,13 +114,9 @@ def from_environment(environment: Mapping[str, str] = os.environ, *, secret: byt
     def read(name: str, default: str = "") -> str:
         return environment.get(f"NEXTBUY_{name}", "").strip() or default
 
-    for name, why in (
-        ("STRIPE_KEY", "payments go to the simulator in this version"),
-        ("SMTP_URL", "no mail is sent in this version"),
-    ):
-        if read(name):
-            message = f"NEXTBUY_{name} is set, but {why}: unset it."
-            raise ConfigError(message)
+    if read("STRIPE_KEY"):
+        message = "NEXTBUY_STRIPE_KEY is set, but payments go to the simulator in this version: unset it."
+        raise ConfigError(message)
     host = read("HOST", "127.0.0.1")
     port = _number("PORT", read("PORT", "8080"), least=1, most=65535)
     level = read("LOG_LEVEL", "info").lower()
@@ -116,6 +132,7 @@ def from_environment(environment: Mapping[str, str] = os.environ, *, secret: byt
         postgres_url=_url("POSTGRES_URL", read("POSTGRES_URL"), {"postgres", "postgresql"}),
         redis_url=_url("REDIS_URL", read("REDIS_URL"), {"redis", "rediss", "unix"}),
         kafka=_kafka(read),
+        smtp=_smtp(read),
         service_urls={
             name: url
             for name in (*SERVICES, "simulator")
@@ -159,6 +176,40 @@ def _kafka(read: Callable[[str, str], str]) -> Kafka:
         ca=ca,
         partitions=int(_number("KAFKA_PARTITIONS", read("KAFKA_PARTITIONS", "6"), least=1, most=10_000)),
         replication=int(_number("KAFKA_REPLICATION", read("KAFKA_REPLICATION", "0"), least=0, most=100)),
+    )
+
+
+def _smtp(read: Callable[[str, str], str]) -> Smtp:
+    """Read where mails go; no message repeats the URL, which may hold a password."""
+    url = read("SMTP_URL", "")
+    if not url:
+        return Smtp()
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        parts, host, port = urlsplit(""), "", None
+    if parts.scheme not in {"smtp", "smtps"} or not host or parts.path not in {"", "/"} or parts.query:
+        message = "NEXTBUY_SMTP_URL is smtp://USER:PASSWORD@HOST:PORT or smtps://…; encode odd characters as %XX."
+        raise ConfigError(message)
+    said = read("MAIL_FROM", "")
+    name, address = parseaddr(said)
+    try:
+        sender = Address(name, addr_spec=convert(address, Email))
+    except (ValueError, MessageError, MsgspecError):
+        sender = Address()
+    if not sender.domain or not address.isascii() or not said.isprintable():
+        message = "NEXTBUY_SMTP_URL needs NEXTBUY_MAIL_FROM, like shop@example.com or Shop <shop@example.com>."
+        raise ConfigError(message)
+    tls = parts.scheme == "smtps"
+    return Smtp(
+        host=host,
+        port=port or (465 if tls else 587),
+        tls=tls,
+        username=unquote(parts.username or ""),
+        password=unquote(parts.password or ""),
+        sender=address,
+        sender_name=name,
     )
 
 

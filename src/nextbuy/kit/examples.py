@@ -24,16 +24,19 @@ WORDS: Final[Mapping[str, Any]] = {
     "link": "/admin",
     "name": "Ada Winter",
     "number": "NB-1042",
+    "password": "correct horse battery staple",
     "postal_code": "97201",
     "reason": "The photographs show another product.",
     "rules": "forbidden-words",
     "score": 40,
     "shop_name": "Winter Lamps",
     "slug": "brass-lamp",
+    "tags": "brass",
     "title": "Brass lamp",
+    "trace_id": "0af7651916cd43dd8448eb211c80319c",
     "url": "/shop",
 }
-_MOMENT: Final = "2026-01-31T12:00:00Z"
+_TIMES: Final = {"date-time": "2026-01-31T12:00:00Z", "date": "2026-01-31", "time": "12:00:00Z", "duration": "PT1M"}
 _DEEPEST: Final = 8
 
 
@@ -80,7 +83,7 @@ def _text(schema: Json, name: str) -> str:
     if schema.get("format") == "uuid":
         # Another one for each field, so that a reader sees which ids are the same.
         return f"01920000-0000-7000-8000-{crc32(name.encode()):012x}"
-    if schema.get("format") == "date-time":
-        return _MOMENT
+    if schema.get("format") in _TIMES:
+        return _TIMES[schema["format"]]
     text = str(WORDS.get(name, name.replace("_", " ") or "text"))
     return text.ljust(schema.get("minLength", 0), ".")[: schema.get("maxLength")]

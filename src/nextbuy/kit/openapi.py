@@ -12,6 +12,7 @@ import msgspec
 from nextbuy.contracts.errors import KINDS, AppError, Problem
 from nextbuy.contracts.values import Nothing
 from nextbuy.kit.caller import ACCESS_COOKIE, CSRF_COOKIE, CSRF_HEADER
+from nextbuy.kit.examples import example
 from nextbuy.kit.idempotency import HEADER as IDEMPOTENCY
 from nextbuy.kit.meanings import enrich
 from nextbuy.kit.service import Route, Service
@@ -160,14 +161,14 @@ _KEY: Final[Json] = {
 
 def _body(route: Route, schemas: Schemas, rest: Json, required: list[str], captured: list[str]) -> Json:
     schema = schemas.of(route.ask) if not captured else {"type": "object", "properties": rest, "required": required}
-    return {"required": bool(required), "content": {"application/json": {"schema": schema}}}
+    return {"required": bool(required), "content": _json(schema, schemas)}
 
 
 def _responses(route: Route, schemas: Schemas) -> Json:
     reply = reply_of(route)
     good: Json = {"description": "Done."}
     if reply is not None:
-        good["content"] = {"application/json": {"schema": schemas.of(reply)}}
+        good["content"] = _json(schemas.of(reply), schemas)
     statuses = ["422", "429", "503"]
     if route.who is not None:
         statuses += ["401", "403"]
@@ -178,6 +179,10 @@ def _responses(route: Route, schemas: Schemas) -> Json:
     return {str(route.status): good} | {
         status: {"$ref": f"#/components/responses/{status}"} for status in sorted(statuses)
     }
+
+
+def _json(schema: Json, schemas: Schemas) -> Json:
+    return {_JSON: {"schema": schema, "example": example(schema, schemas.components)}}
 
 
 def _refusals() -> Json:

@@ -90,6 +90,7 @@ async def _write_orders(order: Deps, claim: Claim) -> None:
                         PricedLine(line.product_id, line.shop_id, line.title, line.quantity, line.unit_price)
                         for line in part.lines
                     ],
+                    seller_id=part.seller_id,
                 )
                 for order_id, part in made
             ),

@@ -4,26 +4,6 @@
   const token = document.getElementById("token");
   let api;
 
-  const example = (given, depth = 0, name = "") => {
-    const schema = resolve(given);
-    if (depth > 6) return null;
-    if (schema.example !== undefined) return schema.example;
-    if (schema.default !== undefined && schema.default !== null) return schema.default;
-    if (schema.const !== undefined) return schema.const;
-    if (schema.enum) return schema.enum[0];
-    const choices = schema.anyOf || schema.oneOf;
-    if (choices) return example(choices.find((one) => one.type !== "null") || choices[0], depth + 1, name);
-    if (schema.type === "array") return [example(schema.items, depth + 1, name)];
-    if (schema.type === "object" || schema.properties) {
-      return Object.fromEntries(Object.entries(schema.properties || {}).map(([key, value]) => [key, example(value, depth + 1, key)]));
-    }
-    if (schema.type === "integer" || schema.type === "number") return name === "amount" ? 1999 : Math.max(schema.minimum ?? 1, 1);
-    if (schema.type === "boolean") return true;
-    if (schema.format === "uuid") return "01920000-0000-7000-8000-000000000001";
-    if (/_at$|^time$|^since$|^until$/.test(name)) return "2026-01-31T12:00:00Z";
-    return { email: "buyer@example.com", password: "correct horse battery staple", currency: "USD" }[name] || (name || "text").replaceAll("_", " ");
-  };
-
   const fields = (schema) => {
     const whole = resolve(schema);
     const given = Object.entries(whole.properties || {});
@@ -33,15 +13,13 @@
     return rows.length ? table(["Field", "What it is", "", ...(told ? ["What it means"] : [])], rows) : make("p", { class: "dim" }, kind(schema));
   };
 
-  const shape = (heading, schema) => [
-    make("h3", {}, heading), fields(schema), json(example(schema)),
-  ];
+  const shape = (heading, content) => [make("h3", {}, heading), fields(content.schema), json(content.example)];
 
   const csrf = () => (document.cookie.match(/(?:^|; )nextbuy_csrf=([^;]*)/) || [])[1];
 
   const tryIt = (verb, path, operation, id) => {
     const parameters = (operation.parameters || []).filter((one) => one.in !== "header");
-    const body = operation.requestBody?.content?.["application/json"]?.schema;
+    const body = operation.requestBody?.content?.["application/json"];
     const form = make("form", { class: "try" }, make("h3", {}, "Try it"));
     const inputs = parameters.map((one) => {
       const input = make("input", { id: `${id}-${one.name}`, autocomplete: "off" });
@@ -52,7 +30,7 @@
     let text;
     if (body) {
       text = make("textarea", { id: `${id}-body`, spellcheck: "false" });
-      text.value = JSON.stringify(example(body), null, 2);
+      text.value = JSON.stringify(body.example, null, 2);
       form.append(make("label", { for: text.id }, "Body"), text);
     }
     const button = make("button", { type: "submit" }, `Send ${verb.toUpperCase()}`);
@@ -108,13 +86,13 @@
       inside.append(make("h3", {}, "Parameters"), table(["Name", "In", "What it is", ""],
         parameters.map((one) => row(make("code", {}, one.name), one.in, one.description || kind(one.schema || {}), one.required ? "required" : ""))));
     }
-    const body = operation.requestBody?.content?.["application/json"]?.schema;
+    const body = operation.requestBody?.content?.["application/json"];
     if (body) inside.append(...shape("Request", body));
     const refusals = [];
     for (const [status, given] of Object.entries(operation.responses || {})) {
       const response = resolve(given);
-      const schema = response.content?.["application/json"]?.schema;
-      if (status < 300 && schema && Object.keys(schema).length) inside.append(...shape(`Response ${status}`, schema));
+      const content = response.content?.["application/json"];
+      if (status < 300 && content?.example !== undefined) inside.append(...shape(`Response ${status}`, content));
       else if (status < 300) inside.append(make("h3", {}, `Response ${status}`));
       else refusals.push(row(status, prose(response.description || "")));
     }
@@ -134,8 +112,8 @@
     const known = api["x-problems"] || [];
     return [make("h2", { id: "problems" }, "Problems"),
       make("p", {}, "What an error's type leads to. The detail of an answer says what to do."),
-      table(["Slug", "Status", "What happened", "Try again?"], known.map((one) => {
-        const line = row(make("code", {}, one.slug), `${one.status} ${one.title}`, one.detail, one.transient ? "yes" : "no");
+      table(["Slug", "Status", "What happened", "Try again"], known.map((one) => {
+        const line = row(make("code", {}, one.slug), `${one.status} ${one.title}`, prose(one.detail), one.transient ? "yes" : "no");
         line.id = one.slug;
         return line;
       }))];

@@ -1,0 +1,1 @@
+CREATE INDEX notifications_unread ON notifications (id) WHERE NOT read;

@@ -1,0 +1,28 @@
+"""POST /kafka/api/read-notification/{notification_id}: the caller has seen it."""
+
+from uuid import UUID
+
+from msgspec import Struct
+
+from nextbuy.contracts.errors import NotFound
+from nextbuy.contracts.values import Notification
+from nextbuy.kafka.deps import Deps
+from nextbuy.kafka.store.notifications import mark_read
+from nextbuy.kit.web import Caller
+
+
+class ReadNotification(Struct, frozen=True):
+    """Which notification."""
+
+    notification_id: UUID
+
+
+async def read_notification(kafka: Deps, caller: Caller, ask: ReadNotification) -> Notification:
+    """Mark a notification as read; `NotFound` where it is not there, or not the caller's."""
+    await kafka.auth.validate_user(caller.token)
+    async with kafka.database.transaction() as tx:
+        found = await mark_read(tx, ask.notification_id, caller.account_id)
+        if found is None:
+            raise NotFound("You have no such notification.", slug="no-such-notification")
+        await caller.keep(tx, found)
+    return found

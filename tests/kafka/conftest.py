@@ -1,0 +1,43 @@
+"""The kafka service on a real database, with the answers of auth and admin prepared."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from redis.asyncio import Redis
+
+from nextbuy.contracts.admin import AdminClient, CreateNotification, NotificationKept
+from nextbuy.contracts.auth import AuthClient, ValidateAdmin
+from nextbuy.contracts.product import ProductClient
+from nextbuy.contracts.values import Role, new_id
+from nextbuy.kafka.deps import Deps
+from nextbuy.kit.database import Database
+from nextbuy.kit.interactions import Interactions
+from tests.callers import account
+from tests.conftest import DatabaseUrl
+from tests.doubles import Answers
+
+
+@pytest.fixture
+def answers() -> Answers:
+    """What others say."""
+    return Answers({ValidateAdmin: account(Role.ADMIN), CreateNotification: NotificationKept(new_id())})
+
+
+@pytest.fixture
+async def kafka_url(database_url: DatabaseUrl) -> str:
+    """Where the service's database is."""
+    return await database_url("kafka")
+
+
+@pytest.fixture
+async def kafka(kafka_url: str, redis: Redis, answers: Answers) -> AsyncIterator[Deps]:
+    """The service's needs."""
+    database = await Database.connect(kafka_url, "kafka")
+    yield Deps(
+        auth=AuthClient(answers),
+        admin=AdminClient(answers),
+        product=ProductClient(answers),
+        database=database,
+        interactions=Interactions(redis),
+    )
+    await database.close()

@@ -1,0 +1,49 @@
+"""Where mail goes is read from the environment, and no refusal repeats a password."""
+
+import pytest
+from msgspec.structs import replace
+
+from nextbuy.kit.config import ConfigError, Smtp, from_environment
+
+
+def smtp(url: str, sender: str = "Shop <shop@example.com>") -> Smtp:
+    return from_environment({"NEXTBUY_SMTP_URL": url, "NEXTBUY_MAIL_FROM": sender}).smtp
+
+
+def test_unset_means_kept() -> None:
+    assert from_environment({}).smtp == Smtp()
+    assert not Smtp().host
+
+
+def test_a_url_says_where_and_who() -> None:
+    shop = Smtp(host="mail.test", sender="shop@example.com", sender_name="Shop")
+    assert smtp("smtp://mail.test") == replace(shop, port=587)
+    assert smtp("smtps://mail.test") == replace(shop, port=465, tls=True)
+    found = smtp("smtp://a%40b:p%3A%2F%40%25@[::1]:25")
+    assert found == replace(shop, host="::1", port=25, username="a@b", password="p:/@%")
+    assert smtp("smtp://mail.test", "shop@example.com").sender_name == ""
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://u:hush@mail.test",
+        "smtp://u:hush@mail.test:port",
+        "smtp://u:hush@mail.test:99999",
+        "smtp://u:hush@",
+        "smtp://u:hush@mail.test/inbox",
+        "smtp://u:hush@mail.test?tls=off",
+        "smtp://u:hush@[::1",
+        "hush",
+    ],
+)
+def test_a_url_that_is_none_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(ConfigError, match="NEXTBUY_SMTP_URL") as refused:
+        smtp(url)
+    assert "hush" not in str(refused.value)
+
+
+@pytest.mark.parametrize("sender", ["", "Shop", "shop@", "@example.com", "a@b\r\nBcc: c@d.test", "Shop <a b@c.test>"])
+def test_mail_needs_somebody_whom_it_is_from(sender: str) -> None:
+    with pytest.raises(ConfigError, match="NEXTBUY_MAIL_FROM"):
+        smtp("smtp://mail.test", sender)
