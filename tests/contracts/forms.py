@@ -8,7 +8,8 @@ from msgspec import Struct
 
 from nextbuy.contracts.message import Call, Event
 from nextbuy.kit.service import Route, Service, on, post
-from tools.contracts import Outcome, described, judge, readers
+from tools.contracts import described, readers
+from tools.history import Outcome, judge
 
 REQUIRED: Final = object()
 Thing = type[Event] | type[Call[Any]] | Route

@@ -14,7 +14,7 @@ import msgspec
 from nextbuy.contracts.message import Call, Envelope, Event
 from nextbuy.kit.cloud_event import NAMES, SAME_FOR_ALL, to_binary
 from nextbuy.kit.examples import example
-from nextbuy.kit.meanings import meanings
+from nextbuy.kit.meanings import first_line, meanings
 from nextbuy.kit.openapi import Json, Schemas, document
 from nextbuy.kit.service import Service
 
@@ -52,7 +52,7 @@ def asyncapi(
             for event in listening.events:
                 name = f"{service.name}.{listening.name}.{event.topic}"
                 operations[name] = _operation("receive", service.name, event) | {
-                    "summary": _first_line(listening.act),
+                    "summary": first_line(listening.act),
                     "x-handler": listening.name,
                 }
     return document(
@@ -75,7 +75,7 @@ def asyncapi(
 def _channel(event: type[Event], services: Sequence[Service]) -> Json:
     return {
         "address": event.topic,
-        "description": _first_line(event),
+        "description": first_line(event),
         "messages": {event.__name__: {"$ref": f"#/components/messages/{event.__name__}"}},
         "bindings": {"kafka": {"topic": ON_KAFKA + event.topic, "bindingVersion": "0.5.0"}},
         "x-publishers": _publishers(event, services),
@@ -95,7 +95,7 @@ def _message(event: type[Event], services: Sequence[Service], schemas: Schemas, 
     return {
         "name": event.__name__,
         "title": event.topic,
-        "summary": _first_line(event),
+        "summary": first_line(event),
         "contentType": "application/json",
         "bindings": {"kafka": {"key": {"type": "string"}, "bindingVersion": "0.5.0"}},
         "x-key": event.key,
@@ -143,7 +143,7 @@ def _call(call: type[Call[Any]], schemas: Schemas, told: Mapping[str, Json]) -> 
         "to": call.to,
         "callers": sorted(call.callers),
         "repeatable": call.repeatable,
-        "summary": _first_line(call),
+        "summary": first_line(call),
         "takes": schemas.of(call),
         "gives": schemas.of(call.reply),
         "history": told.get("calls", {}).get(f"{call.to}.{call.name}", {}).get("versions", []),
@@ -157,7 +157,3 @@ def _operation(action: str, service: str, event: type[Event]) -> Json:
         "messages": [{"$ref": f"#/channels/{event.topic}/messages/{event.__name__}"}],
         "tags": [{"name": service}],
     }
-
-
-def _first_line(thing: Any) -> str:  # noqa: ANN401 (a class or a function)
-    return (thing.__doc__ or "").split("\n", 1)[0]

@@ -1,4 +1,4 @@
-"""What the fields of a struct mean, as the strings below them say; the documents and the pages show it."""
+"""What types, their fields and functions mean, as the code says it; the documents and the pages show it."""
 
 import ast
 import inspect
@@ -19,6 +19,11 @@ def meanings(kind: type[Struct]) -> dict[str, str]:
         if issubclass(cls, Struct) and cls.__module__ != msgspec.__name__:
             found |= _said_in(cls.__module__).get(cls.__name__, {})
     return found
+
+
+def first_line(thing: Any) -> str:  # noqa: ANN401  a class or a function
+    """Return the first line of what a thing says of itself."""
+    return (thing.__doc__ or "").split("\n", 1)[0]
 
 
 def enrich(components: dict[str, Any], kinds: Iterable[Any]) -> None:

@@ -14,7 +14,7 @@ from nextbuy.contracts.values import Nothing
 from nextbuy.kit.caller import ACCESS_COOKIE, CSRF_COOKIE, CSRF_HEADER
 from nextbuy.kit.examples import example
 from nextbuy.kit.idempotency import HEADER as IDEMPOTENCY
-from nextbuy.kit.meanings import enrich
+from nextbuy.kit.meanings import enrich, first_line
 from nextbuy.kit.service import Route, Service
 from nextbuy.kit.wire import Answer, Encoded
 
@@ -187,7 +187,7 @@ def _json(schema: Json, schemas: Schemas) -> Json:
 
 def _refusals() -> Json:
     content = {"application/problem+json": {"schema": {"$ref": REFERENCE.format(name="Problem")}}}
-    told = {str(kind.status): {"description": _first_line(kind), "content": content} for kind in KINDS}
+    told = {str(kind.status): {"description": first_line(kind), "content": content} for kind in KINDS}
     return {status: told[status] for status in ("401", "403", "404", "409", "413", "422", "429", "503")}
 
 
@@ -196,13 +196,9 @@ def _problem_of(kind: type[AppError]) -> Json:
         "slug": kind.slug,
         "status": kind.status,
         "title": kind.title,
-        "detail": _first_line(kind),
+        "detail": first_line(kind),
         "transient": kind.transient,
     }
-
-
-def _first_line(kind: type[Any]) -> str:
-    return (kind.__doc__ or "").split("\n", 1)[0]
 
 
 def _own(summary: str, kind: str, *, unready: bool = False) -> Json:
