@@ -226,6 +226,7 @@ class Bazaar:
             "notification_id": note["id"],
             "mail_id": await self._mail(),
             "id": letter,
+            "replay_id": await self._replay(),
             "trace_id": "0af7651916cd43dd8448eb211c80319c",
             "payment_id": unpaid["payment_id"],
         }
@@ -284,6 +285,13 @@ class Bazaar:
             letter,
         )
         return str(letter)
+
+    async def _replay(self) -> str:
+        replay = new_id()
+        await self.process.databases["kafka"].execute(
+            "INSERT INTO replays (id, asked_by, filter, total, beyond) VALUES ($1, 'hostile', '{}', 1, 0)", replay
+        )
+        return str(replay)
 
 
 @asynccontextmanager

@@ -1,6 +1,7 @@
 """The kafka service on a real database, with the answers of auth and admin prepared."""
 
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from redis.asyncio import Redis
@@ -12,6 +13,7 @@ from nextbuy.contracts.values import Role, new_id
 from nextbuy.kafka.deps import Deps
 from nextbuy.kit.database import Database
 from nextbuy.kit.interactions import Interactions
+from nextbuy.kit.telemetry import Journal
 from tests.callers import account
 from tests.conftest import DatabaseUrl
 from tests.doubles import Answers
@@ -41,3 +43,11 @@ async def kafka(kafka_url: str, redis: Redis, answers: Answers) -> AsyncIterator
         interactions=Interactions(redis),
     )
     await database.close()
+
+
+@pytest.fixture
+def journal() -> Iterator[Journal]:
+    """A journal that nobody reads."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    yield Journal(nowhere)
+    os.close(nowhere)

@@ -41,7 +41,7 @@ class Desk:
     @asynccontextmanager
     async def consuming(self, *listens: Listening) -> AsyncIterator[Consumer]:
         consumer = self.consumer(*listens)
-        tasks = [asyncio.create_task(consumer.run()), asyncio.create_task(consumer.replay_asked())]
+        tasks = [asyncio.create_task(consumer.run()), asyncio.create_task(consumer.replayer.run())]
         yield consumer
         for task in tasks:
             task.cancel()

@@ -7,7 +7,7 @@ import pytest
 from nextbuy.contracts.errors import NotFound, Refused, Unreadable
 from nextbuy.contracts.message import Envelope
 from nextbuy.contracts.values import new_id
-from nextbuy.kit import dead_letters
+from nextbuy.kit import dead_letters, replays
 from nextbuy.kit.bus import Packet
 from nextbuy.kit.bus_redis import RedisBus
 from nextbuy.kit.database import Database, Transaction
@@ -42,20 +42,19 @@ async def test_a_replayed_letter_is_applied_once_by_the_handler_that_failed(at: 
     async def other(_deps: object, event: Counted, _envelope: Envelope) -> None:
         others.append(event.n)
 
-    async with at.consuming(on_batch([Counted], noted), on(Counted, other)) as consumer:
+    async with at.consuming(on_batch([Counted], noted), on(Counted, other)):
         await send(at.bus, Counted(about="a", n=1))
         await until(lambda: count_is(at.database, LETTERS, 1))
         letter = await the_letter(at.database)
         assert (letter.handler, letter.reason, letter.attempts) == ("noted", "not-yet: Not yet.", 1)
         assert letter.envelope["data"] == {"about": "a", "n": 1}
         mended = True
-        assert (await dead_letters.ask_replay(at.database, letter.id)).status == "replaying"
-        consumer.wake()
+        assert (await replays.ask_replay(at.database, letter.id)).status == "replaying"
         await until(lambda: count_is(at.database, f"{LETTERS} WHERE status = 'replayed'", 1))
     assert await effects(at.database) == [("a", 1)]
     assert others == [1]
     with pytest.raises(Refused, match="already"):
-        await dead_letters.ask_replay(at.database, letter.id)
+        await replays.ask_replay(at.database, letter.id)
 
 
 async def test_a_replay_that_fails_says_why_and_waits_as_before(at: Desk) -> None:
@@ -69,7 +68,7 @@ async def test_a_replay_that_fails_says_why_and_waits_as_before(at: Desk) -> Non
         await until(lambda: count_is(at.database, LETTERS, 1))
         reason = "second"
         letter = await the_letter(at.database)
-        await dead_letters.ask_replay(at.database, letter.id)
+        await replays.ask_replay(at.database, letter.id)
         await until(lambda: count_is(at.database, f"{LETTERS} WHERE attempts = 2", 1))
     after = await dead_letters.whole(at.database, letter.id)
     assert (after.status, after.reason, after.replays) == ("waiting", "second: No.", 1)
@@ -81,12 +80,12 @@ async def test_a_letter_that_could_not_be_read_can_be_replayed_when_it_can(at: D
         await until(lambda: count_is(at.database, LETTERS, 1))
         letter = await the_letter(at.database)
         assert (letter.handler, letter.event_type) == ("", "test.unheard-of")
-        await dead_letters.ask_replay(at.database, letter.id)
+        await replays.ask_replay(at.database, letter.id)
         await until(lambda: count_is(at.database, f"{LETTERS} WHERE attempts = 2", 1))
         # What a new version that knows the event would make of it.
         good = packet(Counted(about="a", n=1)).body
         await at.database.execute("UPDATE dead_letters SET envelope = $1", good)
-        await dead_letters.ask_replay(at.database, letter.id)
+        await replays.ask_replay(at.database, letter.id)
         await until(lambda: count_is(at.database, f"{LETTERS} WHERE status = 'replayed'", 1))
     assert await effects(at.database) == [("a", 1)]
 
@@ -104,14 +103,14 @@ async def test_a_replay_whose_process_died_is_run_by_another(at: Desk) -> None:
         await until(lambda: count_is(at.database, LETTERS, 1))
     refuse = False
     letter = await the_letter(at.database)
-    await dead_letters.ask_replay(at.database, letter.id)
-    dead = await dead_letters.claim(at.database)
-    assert dead is not None
+    await replays.ask_replay(at.database, letter.id)
+    dead = await replays.claim(at.database, 10)
+    assert [one.letter.id for one in dead] == [letter.id]
     consumer = at.consumer(on_batch([Counted], noted))
-    assert not await consumer.replay_one()
+    assert not await consumer.replayer.some()
     await at.database.execute("UPDATE dead_letters SET leased_until = clock_timestamp()")
-    assert await consumer.replay_one()
-    assert not await dead_letters.settle(at.database, dead)
+    assert await consumer.replayer.some()
+    assert not await replays.settle(at.database, dead)
     assert await effects(at.database) == [("a", 1)]
 
 
@@ -135,7 +134,7 @@ async def test_a_letter_that_is_not_there_or_a_strange_cursor_is_refused(desk: D
     with pytest.raises(NotFound):
         await dead_letters.whole(desk, new_id())
     with pytest.raises(NotFound):
-        await dead_letters.ask_replay(desk, new_id())
+        await replays.ask_replay(desk, new_id())
     with pytest.raises(Unreadable):
         await dead_letters.page(desk, 10, "nonsense")
 

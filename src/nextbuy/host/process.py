@@ -145,7 +145,7 @@ class Process:
         if service.listens:
             consumer = Consumer(service, deps, database, self._bus, self.journal, group=entry.name)
             self._keep(f"{entry.name}.consumer", consumer.run)
-            self._keep(f"{entry.name}.replays", consumer.replay_asked)
+            self._keep(f"{entry.name}.replays", consumer.replayer.run)
 
     def _keep(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
         self._running.append(asyncio.create_task(_kept(name, run), name=name))

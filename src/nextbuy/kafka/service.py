@@ -5,13 +5,16 @@ from typing import Final
 from nextbuy.contracts.catalogue import EVENTS
 from nextbuy.contracts.seller import SellerApproved, SellerRegistered, SellerRejected, SellerSuspended
 from nextbuy.contracts.values import Role
+from nextbuy.kafka.audit import audit
 from nextbuy.kafka.count_events import count_events
 from nextbuy.kafka.daily_figures import daily_figures
 from nextbuy.kafka.dead_letter import dead_letter
 from nextbuy.kafka.dead_letters import dead_letters
 from nextbuy.kafka.deps import Deps
+from nextbuy.kafka.discard_dead_letter import discard_dead_letter
 from nextbuy.kafka.drop_old_mails import drop_old_mails
 from nextbuy.kafka.follow_shops import follow_shops
+from nextbuy.kafka.forget_dead_letters import forget_dead_letters
 from nextbuy.kafka.interactions import interactions
 from nextbuy.kafka.mail import mail
 from nextbuy.kafka.mails import mails
@@ -21,7 +24,10 @@ from nextbuy.kafka.notify_accounts import notify_accounts
 from nextbuy.kafka.notify_admins import notify_admins
 from nextbuy.kafka.read_all_notifications import read_all_notifications
 from nextbuy.kafka.read_notification import read_notification
+from nextbuy.kafka.replay import replay
 from nextbuy.kafka.replay_dead_letter import replay_dead_letter
+from nextbuy.kafka.replay_dead_letters import replay_dead_letters
+from nextbuy.kafka.replays import replays
 from nextbuy.kafka.send_mails import send_mails
 from nextbuy.kit.service import ANYONE_LOGGED_IN, Service, get, job, on, on_batch, post
 
@@ -33,7 +39,12 @@ SERVICE = Service(
     routes=[
         get("dead-letters", dead_letters, who=_ADMINS),
         get("dead-letters/{id}", dead_letter, who=_ADMINS),
+        post("dead-letters/replay", replay_dead_letters, who=_ADMINS, status=202),
         post("dead-letters/{id}/replay", replay_dead_letter, who=_ADMINS, status=202),
+        post("dead-letters/{id}/discard", discard_dead_letter, who=_ADMINS),
+        get("replays", replays, who=_ADMINS),
+        get("replays/{replay_id}", replay, who=_ADMINS),
+        get("audit", audit, who=_ADMINS),
         get("daily-figures", daily_figures, who=_ADMINS),
         get("interactions/{trace_id}", interactions, who=_ADMINS),
         get("notifications", notifications, who=ANYONE_LOGGED_IN),
@@ -49,5 +60,5 @@ SERVICE = Service(
         on_batch(FOR_ACCOUNTS, notify_accounts),
         on_batch(EVENTS, count_events),
     ],
-    jobs=[job(send_mails, every=1.0), job(drop_old_mails, every=60.0)],
+    jobs=[job(send_mails, every=1.0), job(drop_old_mails, every=60.0), job(forget_dead_letters, every=600.0)],
 )

@@ -66,7 +66,7 @@ class BreakerPolicy:
     failure_ratio: float = 0.5
     consecutive_failures: int = 5
     reset_after: float = 5.0
-    reset_cap: float = 60.0
+    reset_cap: float = 10.0
     probes: int = 2
     successes_to_close: int = 2
 

@@ -8,15 +8,17 @@ given, because it cannot be read, is buried. How a handler's failures are taken 
 import asyncio
 import logging
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any, Final
 from zlib import crc32
 
 from nextbuy.kit import dead_letters
 from nextbuy.kit.bus import Batch, Bus, BusUnavailable, Delivery
-from nextbuy.kit.database import Database, Reader
+from nextbuy.kit.database import Database
 from nextbuy.kit.handling import Handling, Patience, Stopped
 from nextbuy.kit.received import CannotRead, Received
 from nextbuy.kit.received import Reader as EventReader
+from nextbuy.kit.replayer import Replayer
 from nextbuy.kit.service import Service
 from nextbuy.kit.telemetry import Journal
 
@@ -24,12 +26,8 @@ log: Final = logging.getLogger(__name__)
 
 MOST: Final = 200
 """Events of one topic that are in hand at a time."""
-POLL: Final = 1.0
-"""Seconds between looks for replays that were asked for."""
 _GRACE: Final = 3.0
 """Seconds that what is in hand may take when the consumer is stopped."""
-_REPLAY_TIMEOUT: Final = 30.0
-"""Seconds that one replay may take: less than its lease."""
 _AFTER_DEFECT: Final = 1.0
 """Seconds before a batch is tried again after an error that nothing here foresaw."""
 
@@ -53,13 +51,13 @@ class Consumer:
         self._group = group
         self._stopping = asyncio.Event()
         self._patience = Patience(self._stopping)
-        self._called = asyncio.Event()
         self._reader = EventReader(event for listening in service.listens for event in listening.events)
         self._handlings: dict[str, list[Handling]] = defaultdict(list)
         for listening in service.listens:
             handling = Handling(listening, deps, database, journal, self._patience)
             for event in listening.events:
                 self._handlings[event.topic].append(handling)
+        self.replayer = Replayer(database, self._reader, self._handlings)
 
     async def run(self) -> None:
         """Consume for ever; cancel it to stop it.
@@ -83,43 +81,6 @@ class Consumer:
                 await asyncio.gather(*late, return_exceptions=True)
             await subscription.close()
 
-    def wake(self) -> None:
-        """Say that a replay was asked for."""
-        self._called.set()
-
-    async def replay_asked(self) -> None:
-        """Run the replays that are asked for, for ever; cancel it to stop it."""
-        away = False
-        while True:
-            self._called.clear()
-            try:
-                if await self.replay_one():
-                    continue
-                away = False
-            except Exception as error:  # noqa: BLE001  it was the database, and what was asked for is asked for still
-                if not away:
-                    log.warning("Replays have to wait: %r", error)
-                away = True
-            try:
-                async with asyncio.timeout(POLL):
-                    await self._called.wait()
-            except TimeoutError:
-                continue
-
-    async def replay_one(self) -> bool:
-        """Run one replay that was asked for; false where there is none."""
-        claimed = await dead_letters.claim(self._database)
-        if claimed is None:
-            return False
-        try:
-            async with asyncio.timeout(_REPLAY_TIMEOUT):
-                await self._replay(claimed)
-        except Stopped:
-            return False  # Its lease passes, and then another runs it.
-        except Exception as error:  # noqa: BLE001  whatever it was is told to the person who asked
-            await dead_letters.put_back(self._database, claimed, error)
-        return True
-
     async def _work(self, batch: Batch) -> None:
         done = 0
         try:
@@ -139,51 +100,36 @@ class Consumer:
         """Have every handler apply the deliveries in order, and return with how many of them we are done."""
         items: list[Received] = []
         places: list[int] = []
+        poison: list[tuple[Delivery, CannotRead]] = []
         for place, delivery in enumerate(batch.deliveries):
             try:
                 items.append(self._reader.read(batch.topic, delivery.body))
                 places.append(place)
             except CannotRead as error:
-                await self._bury(delivery, error)
+                poison.append((delivery, error))
+        if poison:
+            await self._bury(batch.topic, poison)
         done = len(items)
         for handling in self._handlings[batch.topic]:
             done = min(done, await handling.handle(items))
         return places[done] if done < len(items) else len(batch.deliveries)
 
-    async def _bury(self, delivery: Delivery, error: CannotRead) -> None:
-        origin = error.event_id or f"{delivery.position}/{crc32(delivery.body):08x}"
-
+    async def _bury(self, topic: str, poison: Sequence[tuple[Delivery, CannotRead]]) -> None:
         async def buried() -> None:
             async with self._database.transaction() as tx:
-                await dead_letters.bury(
-                    tx,
-                    delivery.topic,
-                    delivery.body,
-                    error,
-                    origin=f"{delivery.topic}/{origin}",
-                    attempts=1,
-                    event_id=error.event_id,
-                    event_type=error.event_type,
-                )
+                for delivery, error in poison:
+                    origin = error.event_id or f"{delivery.position}/{crc32(delivery.body):08x}"
+                    await dead_letters.bury(
+                        tx,
+                        topic,
+                        delivery.body,
+                        error,
+                        origin=f"{topic}/{origin}",
+                        attempts=1,
+                        event_id=error.event_id,
+                        event_type=error.event_type,
+                    )
 
-        await self._patience.surely(f"An unreadable event of {delivery.topic}", buried)
-        log.error("An event of %s cannot be read and is a dead letter: %s", delivery.topic, error)
-
-    async def _replay(self, claimed: dead_letters.Claimed) -> None:
-        letter = claimed.letter
-        item = self._reader.read(letter.topic, claimed.body)
-        handlings = self._handlings[letter.topic]
-        if letter.handler:
-            handlings = [handling for handling in handlings if handling.listening.name == letter.handler]
-            if not handlings:
-                raise LookupError(f"There is no handler {letter.handler} of {letter.topic} any more.")
-
-            async def settle(reader: Reader) -> bool:
-                return await dead_letters.settle(reader, claimed)
-
-            await handlings[0].again(item, settle)
-            return
-        # It could not be read when it came: now each handler applies it, or buries it under its own name.
-        for handling in handlings:
-            await handling.handle([item])
-        await dead_letters.settle(self._database, claimed)
+        await self._patience.surely(f"Unreadable events of {topic}", buried)
+        for _, error in poison:
+            log.error("An event of %s cannot be read and is a dead letter: %s", topic, error)

@@ -1,35 +1,47 @@
-"""Events that could not be applied: kept whole, with the reason, until a person has them tried again.
+"""Events that could not be applied: kept whole, with the reason, until a person has them tried again or discards them.
 
 The same delivery to the same handler is buried once. A replay runs only the handler that failed (all that listen,
 where the event could not even be read); whoever runs it holds a lease on the letter, so that it is run by one at a
 time, and again where that one died. Events that came later have been applied meanwhile: a replay is late, and a
-handler must not mind.
+handler must not mind. How letters are replayed is told in `replays.py` and `replayer.py`.
 """
 
 import traceback
 from datetime import datetime
-from typing import Any, Final, Literal
-from uuid import UUID, uuid4
+from typing import Annotated, Any, Final, Literal
+from uuid import UUID
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
-from nextbuy.contracts.errors import AppError, NotFound, Refused
+from nextbuy.contracts.errors import AppError, NotFound, Refused, Unreadable
 from nextbuy.contracts.values import Page, new_id
 from nextbuy.kit.database import Database, Reader, Row, Transaction
 from nextbuy.kit.paging import decode_cursor, encode_cursor
 
 Status = Literal["waiting", "replaying", "replayed", "discarded"]
+Named = Annotated[str, Meta(max_length=200)]
+Moment = Annotated[datetime, Meta(tz=True)]
 
-LEASE: Final = 60.0
-"""Seconds after which a replay that is heard of no more is run by another."""
+KEPT: Final = "90 days"
+"""How long a letter stays after it was replayed or discarded."""
 _LONGEST_TEXT: Final = 2_000
 """Characters that are kept of a reason, and of each error behind it."""
 _LONGEST_CHAIN: Final = 10
+_AT_A_TIME: Final = 1_000
+"""Letters that one step of the clean-up takes."""
+_FIRST_YEAR, _LAST_YEAR = 1970, 9998
 
-_FIELDS: Final = (
-    "id, topic, event_id, event_type, handler, reason, error_chain, attempts, failed_at, envelope, status, replays"
+FIELDS: Final = (
+    "id, topic, event_id, event_type, handler, reason, error_chain, attempts, failed_at, envelope, status, replays, "
+    "settled_at, discarded_because"
 )
+MATCHES: Final = """
+    ($1::text IS NULL OR topic = $1) AND ($2::text IS NULL OR handler = $2)
+    AND ($3::text IS NULL OR starts_with(reason, $3)) AND ($4::text IS NULL OR event_type = $4)
+    AND ($5::timestamptz IS NULL OR failed_at >= $5) AND ($6::timestamptz IS NULL OR failed_at < $6)
+"""
+"""Whether a letter is one of those that `Filter.values` names."""
 
 _BURY: Final = """
     INSERT INTO dead_letters
@@ -38,24 +50,39 @@ _BURY: Final = """
     ON CONFLICT (origin) DO NOTHING
 """
 
-_ASK: Final = f"""
-    UPDATE dead_letters SET status = 'replaying', replays = replays + 1 WHERE id = $1 AND status = 'waiting'
-    RETURNING {_FIELDS}
+_PAGE: Final = f"""
+    SELECT {FIELDS} FROM dead_letters
+    WHERE {MATCHES} AND ($7::text IS NULL OR status = $7) AND ($8::uuid IS NULL OR id < $8)
+    ORDER BY id DESC LIMIT $9
 """  # noqa: S608  made of constants
 
-_CLAIM: Final = f"""
-    UPDATE dead_letters SET token = $1, leased_until = clock_timestamp() + make_interval(secs => $2)
-    WHERE id = (
-        SELECT id FROM dead_letters
-        WHERE status = 'replaying' AND (leased_until IS NULL OR leased_until < clock_timestamp())
-        ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED
+_DISCARD: Final = f"""
+    WITH held AS (
+        SELECT id, status, replay_id FROM dead_letters
+        WHERE id = $1 AND (status = 'waiting' OR status = 'replaying' AND token IS NULL) FOR UPDATE
+    ), given_up AS (
+        UPDATE replays SET failed = failed + 1,
+               finished_at = CASE WHEN done + failed + 1 >= total THEN clock_timestamp() END
+        FROM held WHERE replays.id = held.replay_id AND held.status = 'replaying'
     )
-    RETURNING {_FIELDS}
+    UPDATE dead_letters SET status = 'discarded', settled_at = clock_timestamp(), discarded_because = $2
+    WHERE id = (SELECT id FROM held) RETURNING {FIELDS}
 """  # noqa: S608  made of constants
+
+_FORGET: Final = """
+    DELETE FROM dead_letters WHERE id IN (
+        SELECT id FROM dead_letters
+        WHERE status IN ('replayed', 'discarded') AND settled_at < clock_timestamp() - $1::text::interval
+        ORDER BY settled_at LIMIT $2
+    )
+"""
 
 
 class DeadLetter(Struct, frozen=True, kw_only=True):
-    """An event that could not be applied; `envelope` is its JSON, or its text where it is none."""
+    """An event that could not be applied; `envelope` is its JSON, or its text where it is none.
+
+    `settled_at` is when it was applied after all or discarded, the latter for `discarded_because`.
+    """
 
     id: UUID
     topic: str
@@ -69,14 +96,38 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
     error_chain: list[str]
     status: Status
     replays: int
+    settled_at: datetime | None
+    discarded_because: str
 
 
-class Claimed(Struct, frozen=True):
-    """A dead letter that is ours to run again: `body` is what came, `token` what our lease is known by."""
+class Filter(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Some dead letters: all of whose fields are as they are named here; `reason` is how it begins.
 
-    letter: DeadLetter
-    body: bytes
-    token: UUID
+    An empty `handler` names the letters that could not even be read. A field that is misspelt is refused: without it,
+    more would be named than was meant.
+    """
+
+    topic: Named | UnsetType = UNSET
+    handler: Named | UnsetType = UNSET
+    reason: Named | UnsetType = UNSET
+    event_type: Named | UnsetType = UNSET
+    since: Moment | UnsetType = UNSET
+    until: Moment | UnsetType = UNSET
+
+    def values(self) -> list[object]:
+        """Return what `MATCHES` takes.
+
+        Raises:
+            Unreadable: a time is one that no letter can have.
+        """
+        for moment in (self.since, self.until):
+            if moment is not UNSET and not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
+                raise Unreadable(f"A time is of a year from {_FIRST_YEAR} to {_LAST_YEAR}.", slug="bad-time")
+        named = (self.topic, self.handler, self.reason, self.event_type, self.since, self.until)
+        return [None if value is UNSET else value for value in named]
+
+
+EVERY: Final = Filter()
 
 
 async def bury(  # noqa: PLR0913
@@ -98,7 +149,7 @@ async def bury(  # noqa: PLR0913
         origin,
         topic,
         event_id,
-        _storable(event_type),
+        storable(event_type),
         handler,
         reason_of(error),
         chain_of(error),
@@ -108,22 +159,16 @@ async def bury(  # noqa: PLR0913
 
 
 async def page(
-    reader: Reader, limit: int, cursor: str | None = None, *, status: Status | None = None
+    reader: Reader, limit: int, cursor: str | None = None, *, status: Status | None = None, only: Filter = EVERY
 ) -> Page[DeadLetter]:
     """Return a part of the list, the latest first.
 
     Raises:
-        Unreadable: the cursor is none of ours.
+        Unreadable: the cursor is none of ours, or a time is none.
     """
     below = decode_cursor(cursor, UUID)[0] if cursor else None
-    rows = await reader.fetch(
-        f"SELECT {_FIELDS} FROM dead_letters WHERE ($1::uuid IS NULL OR id < $1) AND ($2::text IS NULL OR status = $2) "  # noqa: S608
-        "ORDER BY id DESC LIMIT $3",
-        below,
-        status,
-        limit + 1,
-    )
-    letters = [_letter(row) for row in rows[:limit]]
+    rows = await reader.fetch(_PAGE, *only.values(), status, below, limit + 1)
+    letters = [letter_of(row) for row in rows[:limit]]
     return Page(letters, encode_cursor(letters[-1].id) if len(rows) > limit else None)
 
 
@@ -133,64 +178,44 @@ async def whole(reader: Reader, letter_id: UUID) -> DeadLetter:
     Raises:
         NotFound: there is none of this id.
     """
-    row = await reader.fetchrow(f"SELECT {_FIELDS} FROM dead_letters WHERE id = $1", letter_id)  # noqa: S608
+    row = await reader.fetchrow(f"SELECT {FIELDS} FROM dead_letters WHERE id = $1", letter_id)  # noqa: S608
     if row is None:
         raise NotFound("There is no such dead letter.", slug="no-such-dead-letter")
-    return _letter(row)
+    return letter_of(row)
 
 
-async def ask_replay(reader: Reader, letter_id: UUID) -> DeadLetter:
-    """Ask for a dead letter to be tried again; `Consumer.replay_asked` does it. Asking twice is asking once.
+async def discard(tx: Transaction, letter_id: UUID, because: str) -> DeadLetter:
+    """Give an event up for good.
 
     Raises:
         NotFound: there is none of this id.
-        Refused: it has been applied since, or was discarded.
+        Refused: it has been applied since, is being replayed, or was discarded.
     """
-    row = await reader.fetchrow(_ASK, letter_id)
+    row = await tx.fetchrow(_DISCARD, letter_id, because)
     if row is not None:
-        return _letter(row)
-    letter = await whole(reader, letter_id)
+        return letter_of(row)
+    letter = await whole(tx, letter_id)
+    if letter.status == "replaying":
+        raise Refused("This dead letter is being replayed at this moment.", slug="in-progress", retry_after=1)
+    raise settled_already(letter)
+
+
+def settled_already(letter: DeadLetter) -> Refused:
+    """Return why nothing more can be done about a letter that was replayed or discarded."""
     if letter.status == "replayed":
-        raise Refused("This dead letter was replayed already, and its event applied.", slug="already-replayed")
-    if letter.status == "discarded":
-        raise Refused("This dead letter was discarded.", slug="discarded")
-    return letter
+        return Refused("This dead letter was replayed already, and its event applied.", slug="already-replayed")
+    return Refused("This dead letter was discarded.", slug="discarded")
 
 
-async def claim(database: Database) -> Claimed | None:
-    """Lease one of the letters for which a replay was asked, if there is one that nobody else runs."""
-    token = uuid4()
-    row = await database.fetchrow(_CLAIM, token, LEASE)
-    return None if row is None else Claimed(_letter(row), row["envelope"], token)
-
-
-async def settle(reader: Reader, claimed: Claimed) -> bool:
-    """Say that the event has been applied; false, and nothing done, where another has run it meanwhile."""
-    row = await reader.fetchrow(
-        "UPDATE dead_letters SET status = 'replayed', token = NULL, leased_until = NULL "
-        "WHERE id = $1 AND token = $2 AND status = 'replaying' RETURNING id",
-        claimed.letter.id,
-        claimed.token,
-    )
-    return row is not None
-
-
-async def put_back(reader: Reader, claimed: Claimed, error: BaseException) -> None:
-    """Say that it failed again, and why; it waits for a person as before."""
-    await reader.execute(
-        "UPDATE dead_letters SET status = 'waiting', token = NULL, leased_until = NULL, attempts = attempts + 1, "
-        "reason = $3, error_chain = $4, failed_at = clock_timestamp() WHERE id = $1 AND token = $2",
-        claimed.letter.id,
-        claimed.token,
-        reason_of(error),
-        chain_of(error),
-    )
+async def forget_settled(database: Database) -> bool:
+    """Drop some of the letters that were settled long ago, never one that waits; true where there may be more."""
+    return await database.execute(_FORGET, KEPT, _AT_A_TIME) == f"DELETE {_AT_A_TIME}"
 
 
 def reason_of(error: BaseException) -> str:
     """Return why, in one line: the slug and what an error of the tree says, the class and what any other says."""
     name = error.slug if isinstance(error, AppError) else type(error).__name__
-    return _storable(f"{name}: {error}")
+    return storable(f"{name}: {error}")
 
 
 def chain_of(error: BaseException) -> list[str]:
@@ -200,21 +225,22 @@ def chain_of(error: BaseException) -> list[str]:
     while link is not None and len(chain) < _LONGEST_CHAIN:
         frames = traceback.extract_tb(link.__traceback__)
         where = f" ({frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno} {frames[-1].name})" if frames else ""
-        chain.append(_storable(f"{type(link).__name__}: {link}{where}"))
+        chain.append(storable(f"{type(link).__name__}: {link}{where}"))
         link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
     return chain
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     """Return text as PostgreSQL can keep it: without NUL, lone surrogates, or more of it than anyone reads."""
     return text.replace("\0", "\\0").encode(errors="replace").decode()[:_LONGEST_TEXT]
 
 
-def _letter(row: Row) -> DeadLetter:
-    fields = dict(row)
-    body: bytes = fields.pop("envelope")
+def letter_of(row: Row) -> DeadLetter:
+    """Return the letter that a row with `FIELDS` holds."""
+    fields = {name: row[name] for name in DeadLetter.__struct_fields__}
+    body: bytes = fields["envelope"]
     try:
-        envelope = msgspec.json.decode(body)
+        fields["envelope"] = msgspec.json.decode(body)
     except (msgspec.MsgspecError, ValueError, RecursionError):
-        envelope = body.decode(errors="replace")
-    return DeadLetter(envelope=envelope, **fields)
+        fields["envelope"] = body.decode(errors="replace")
+    return DeadLetter(**fields)

@@ -19,8 +19,9 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, TypeVar
+from uuid import UUID
 
-from nextbuy.contracts.errors import AppError
+from nextbuy.contracts.errors import AppError, BreakerOpen
 from nextbuy.kit import telemetry
 from nextbuy.kit.database import Database, Transaction, as_app_error
 from nextbuy.kit.dead_letters import bury
@@ -93,11 +94,13 @@ class Patience:
     async def attempt(self, what: str, act: Callable[[], Awaitable[None]], *, most: int = PATIENCE) -> int:
         """Act until it succeeds, and return the number of attempts; failures that pass do not count against `most`.
 
+        What an open breaker refused was no attempt: it is waited for as long as the breaker says.
+
         Raises:
             Failure: it never will, or has failed `most` times.
             Stopped: the consumer is being stopped.
         """
-        attempts = failures = 0
+        attempts = failures = waits = 0
         while True:
             attempts += 1
             try:
@@ -105,9 +108,11 @@ class Patience:
             except Exception as error:
                 passing = transient(error)
                 if passing is not None:
-                    if attempts - failures == 1:
+                    if not waits:
                         log.warning("%s has to wait: %s", what, passing)
-                    wait = max(_wait(attempts - failures - 1), min(passing.retry_after or 0.0, _LONGEST_WAIT))
+                    wait = max(_wait(waits), min(passing.retry_after or 0.0, _LONGEST_WAIT))
+                    waits += 1
+                    attempts -= isinstance(passing, BreakerOpen)
                 else:
                     failures += 1
                     if isinstance(error, AppError) or failures >= most:
@@ -164,16 +169,21 @@ class Handling:
             return len(items)
         return await self._one_by_one(items)
 
-    async def again(self, item: Received, settle: Callable[[Database | Transaction], Awaitable[bool]]) -> None:
-        """Apply an event that was buried, and `settle` it: for a batch handler in the transaction of the effect."""
+    async def act_again(self, item: Received) -> None:
+        """Do the act of a handler of single events for one that was buried."""
         with _about([item]):
-            if not self.listening.batch:
-                await self.listening.act(self._deps, item.event, item.envelope)
-                await settle(self._database)
-                return
+            await self.listening.act(self._deps, item.event, item.envelope)
+
+    async def apply_again(
+        self, items: Sequence[Received], settle: Callable[[Transaction], Awaitable[set[UUID]]]
+    ) -> None:
+        """Have a batch handler apply events that were buried: those that `settle` returns, in the same transaction."""
+        with _about(items):
             async with self._database.transaction() as tx:
-                if await settle(tx):
-                    await self.listening.act(self._deps, tx, [(item.event, item.envelope)])
+                ours = await settle(tx)
+                pairs = [(item.event, item.envelope) for item in items if item.id in ours]
+                if pairs:
+                    await self.listening.act(self._deps, tx, pairs)
 
     async def _one_by_one(self, items: Sequence[Received]) -> int:
         ids = [item.id for item in items]

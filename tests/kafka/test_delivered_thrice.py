@@ -1,0 +1,149 @@
+"""Every event delivered three times, in shuffled batches, leaves what one delivery in order leaves."""
+
+import enum
+import random
+import typing
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import pytest
+from redis.asyncio import Redis
+
+from nextbuy.admin.create_notification import create_notification
+from nextbuy.admin.deps import Deps as AdminDeps
+from nextbuy.contracts.admin import CreateNotification
+from nextbuy.contracts.auth import AuthClient
+from nextbuy.contracts.catalogue import EVENTS
+from nextbuy.contracts.message import Event
+from nextbuy.contracts.product import FollowShop, ProductClient
+from nextbuy.contracts.seller import SellerClient
+from nextbuy.kit.bus import Packet
+from nextbuy.kit.database import Database
+from nextbuy.kit.telemetry import Journal
+from nextbuy.product.follow_shop import follow_shop
+from tests.conftest import OpenDatabase
+from tests.doubles import Answers
+from tests.kafka.listener import Listener
+from tests.kit.shop import packet
+from tests.product.desk import Desk
+from tests.waiting import until
+
+pytestmark = pytest.mark.timeout(120)
+OF_EACH = 40
+OWN = {"inbox", "migrations", "outbox", "outbox_leases", "event_log", "idempotency_keys"}
+"""Tables that say how things went, or hold nothing here."""
+
+
+class Maker:
+    """Makes events of any class, about few enough things that several are about the same one."""
+
+    def __init__(self) -> None:
+        self._random = random.Random(random.getrandbits(64))  # noqa: S311  a history protects nothing
+        self._ids = [UUID(int=self._random.getrandbits(128), version=4) for _ in range(12)]
+        self._version = 0
+
+    def event(self, kind: type[Event]) -> Event:
+        event: Event = self._value(kind, "")
+        return event
+
+    def moment(self) -> datetime:
+        return datetime.now(UTC) - timedelta(hours=self._random.randint(0, 72))
+
+    def _value(self, kind: Any, name: str) -> Any:  # noqa: ANN401  a value of any type
+        if name == "shop_version":
+            self._version += 1  # A version of a shop is said once.
+            return self._version
+        if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+            return kind(**{field.name: self._value(field.type, field.name) for field in msgspec.structs.fields(kind)})
+        origin, parts = typing.get_origin(kind), typing.get_args(kind)
+        if origin is list:
+            return [self._value(parts[0], name) for _ in range(self._random.randint(0, 3))]
+        if origin is typing.Annotated:
+            return self._value(parts[0], name)
+        if origin is not None:
+            chosen = self._random.choice(parts)
+            return chosen if origin is typing.Literal else self._value(chosen, name)
+        if isinstance(kind, enum.EnumMeta):
+            return self._random.choice(list(kind))
+        simple: dict[Any, Any] = {
+            UUID: self._random.choice(self._ids),
+            int: self._random.randint(1, 500),
+            bool: True,
+            str: "USD" if name == "currency" else self._random.choice("abcdef"),
+            datetime: self.moment(),
+            type(None): None,
+        }
+        return simple[kind]
+
+
+def history() -> list[Packet]:
+    """Some of every event there is, over a few days."""
+    made = Maker()
+    kinds = [kind for kind in EVENTS for _ in range(OF_EACH)]
+    random.shuffle(kinds)
+    return [packet(made.event(kind), time=made.moment()) for kind in kinds]
+
+
+class World:
+    """The kafka service and the services that it tells, each on a database of its own."""
+
+    def __init__(self, databases: list[Database], redis: Redis, journal: Journal, name: str) -> None:
+        own, admin, product = databases
+        desk, answers = Desk(product, journal=journal), Answers()
+        self.databases = databases
+        admin_deps = AdminDeps(AuthClient(answers), ProductClient(answers), SellerClient(answers), admin)
+        answers.answers = {
+            FollowShop: partial(follow_shop, desk.product),
+            CreateNotification: partial(create_notification, admin_deps),
+        }
+        self.listener = Listener(own, redis, answers, journal, name)
+
+    @classmethod
+    async def made(cls, open_database: OpenDatabase, redis: Redis, journal: Journal, name: str) -> "World":
+        databases = [await open_database(service) for service in ("kafka", "admin", "product")]
+        return cls(databases, redis, journal, name)
+
+    async def hears(self, packets: list[Packet]) -> dict[str, list[str]]:
+        """Take these from the bus, and return all that is left of it."""
+        async with self.listener.listening():
+            await self.listener.publish(packets)
+
+            async def done() -> bool:
+                groups = await self.listener.redis.keys(f"{self.listener.prefix}stream:*")
+                return len(groups) == len(EVENTS) and await self.listener.lag() == 0
+
+            await until(done, "all of it is taken", within=60)
+        return {
+            f"{database.service}.{table}": rows
+            for database in self.databases
+            for table, rows in (await contents(database)).items()
+        }
+
+
+async def contents(database: Database) -> dict[str, list[str]]:
+    """Every table's rows, without the ids and times that each row is given for itself."""
+    tables = await database.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")
+    found = {}
+    for table in {row["tablename"] for row in tables} - OWN:
+        rows = await database.fetch(
+            f"SELECT to_jsonb(t) - '{{id,created_at,due_at,changed_in}}'::text[] AS row FROM {table} t"
+        )
+        found[table] = sorted(row["row"] for row in rows)
+    return found
+
+
+async def test_three_deliveries_in_any_order_leave_what_one_in_order_leaves(
+    open_database: OpenDatabase, redis: Redis, journal: Journal
+) -> None:
+    packets = history()
+    once = await (await World.made(open_database, redis, journal, "once")).hears(packets)
+    thrice = packets * 3
+    random.shuffle(thrice)
+    assert await (await World.made(open_database, redis, journal, "thrice")).hears(thrice) == once
+    assert sum(len(rows) for table, rows in once.items() if table.endswith("dead_letters")) == 0
+    assert len(once["admin.notifications"]) >= OF_EACH
+    assert len(once["product.shops"]) > 1
+    assert len(once["kafka.daily_figures"]) > len(EVENTS)

@@ -1,0 +1,114 @@
+"""A thousand events that cannot be applied among ten thousand that can."""
+
+import random
+from collections import Counter
+from functools import partial
+
+import msgspec
+import pytest
+from redis.asyncio import Redis
+
+from nextbuy.contracts.admin import CreateNotification, NotificationKept
+from nextbuy.contracts.errors import Refused
+from nextbuy.contracts.message import Event
+from nextbuy.contracts.order import OrderCreated, OrderPaid
+from nextbuy.contracts.product import FollowShop
+from nextbuy.contracts.seller import SellerApproved
+from nextbuy.contracts.values import Money, Nothing, new_id
+from nextbuy.kit import replays
+from nextbuy.kit.bus import Packet
+from nextbuy.kit.dead_letters import Filter
+from nextbuy.kit.telemetry import Journal
+from tests.conftest import OpenDatabase
+from tests.doubles import Answers
+from tests.kafka.listener import Listener
+from tests.kafka.test_model import SHOP, order
+from tests.kit.shop import packet
+from tests.waiting import until
+
+pytestmark = pytest.mark.timeout(120)
+GOOD = 10_000
+OF_A_KIND = 250
+REFUSED = "refuse this one"
+
+
+def good(place: int) -> Event:
+    match place % 4:
+        case 0:
+            return order(units=1, amount=100)
+        case 1:
+            return SellerApproved(
+                shop_id=new_id(), user_id=new_id(), shop_name="Clay", status="approved", shop_version=2
+            )
+        case _:
+            return OrderPaid(order_id=new_id(), session_id=new_id(), shop_id=SHOP, total=Money(100))
+
+
+def bad(kind: int) -> Packet:
+    event = order()
+    match kind % 4:
+        case 0:
+            return Packet(OrderCreated.topic, "key", b"\xffno JSON %d" % random.getrandbits(64))
+        case 1:
+            return packet(event, type="order.unheard-of")
+        case 2:
+            return packet(event, data=msgspec.Raw(b'{"order_id": 7}'))
+        case _:
+            return packet(msgspec.structs.replace(event, number=REFUSED))
+
+
+async def test_the_good_are_applied_the_bad_are_kept_with_the_reason_and_replayed_once_it_is_mended(
+    open_database: OpenDatabase, redis: Redis, journal: Journal
+) -> None:
+    mended = False
+    told: Counter[str] = Counter()
+
+    def create_notification(call: CreateNotification) -> NotificationKept:
+        if REFUSED in call.message and not mended:
+            raise Refused("Nobody reads this.", slug="not-for-admins")
+        told[call.kind] += 1
+        return NotificationKept(new_id())
+
+    answers = Answers({CreateNotification: create_notification, FollowShop: Nothing()})
+    listener = Listener(await open_database("kafka"), redis, answers, journal)
+    packets = [packet(good(place)) for place in range(GOOD)] + [bad(place) for place in range(4 * OF_A_KIND)]
+    random.shuffle(packets)
+    async with listener.listening():
+        await listener.publish(packets)
+        await until(partial(_is, listener, GOOD + OF_A_KIND), "all that can be read is counted", within=60)
+        await until(lambda: _no_lag(listener), "the lag is back to zero", within=30)
+        reasons = await listener.database.fetch(
+            "SELECT handler, substr(reason, 1, 25) AS reason, count(*) AS n FROM dead_letters GROUP BY 1, 2"
+        )
+        assert {(row["handler"], row["reason"]): row["n"] for row in reasons} == {
+            ("", "CannotRead: This is no en"): OF_A_KIND,
+            ("", "CannotRead: An event of t"): OF_A_KIND,
+            ("", "CannotRead: The data is n"): OF_A_KIND,
+            ("notify_admins", "not-for-admins: Nobody re"): OF_A_KIND,
+        }
+        assert told == {"order-created": GOOD // 4}
+        assert len({call.shop_id for call in answers.of(FollowShop)}) == GOOD // 4
+
+        mended = True
+        async with listener.database.transaction() as tx:
+            asked = await replays.ask_replays(tx, "somebody", Filter())
+        assert asked.total == 4 * OF_A_KIND
+
+        async def finished() -> bool:
+            run = await replays.replay_of(listener.database, asked.id)
+            return run.finished_at is not None
+
+        await until(finished, "all is replayed", within=30)
+        run = await replays.replay_of(listener.database, asked.id)
+        assert (run.done, run.failed) == (OF_A_KIND, 3 * OF_A_KIND)
+    assert told == {"order-created": GOOD // 4 + OF_A_KIND}
+    assert await listener.count("dead_letters WHERE status = 'waiting' AND handler = ''") == 3 * OF_A_KIND
+    assert await _is(listener, GOOD + OF_A_KIND)
+
+
+async def _is(listener: Listener, counted: int) -> bool:
+    return bool(await listener.database.fetchval("SELECT sum(events) FROM daily_figures") == counted)
+
+
+async def _no_lag(listener: Listener) -> bool:
+    return await listener.lag() == 0
