@@ -129,7 +129,7 @@ def test_a_mail_says_what_the_notification_says_and_where_to_look() -> None:
     letter = letter_of(notice, "https://shop.example")
     assert letter.subject == "A new order: NB-7K2-1 · NextBuy"
     assert notice.message in letter.body
-    assert f"\nhttps://shop.example{notice.link}\n" in letter.body
+    assert f": https://shop.example{notice.link}\n" in letter.body
     assert str(BUYER) not in letter.body
 
 

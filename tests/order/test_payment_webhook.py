@@ -26,6 +26,7 @@ async def test_a_basket_from_two_shops_becomes_two_orders_each_with_its_events(m
     assert [row["number"][-2:] for row in rows] == ["-1", "-2"]
     assert await topics(market.database) == ["order.created", "order.created", "order.paid", "order.paid"]
     created = data((await published(market.database))[0])
+    assert created["seller_id"] == str(market.shops[first].seller_id)
     assert [(line["product_id"], line["quantity"]) for line in created["lines"]] == [(str(mug), 2), (str(bowl), 1)]
     await market.check_books(money_for={market.opened[session.session_id].payment_id})
 

@@ -261,17 +261,24 @@ async def _orders(stage: Stage, cast: Cast, order_ids: tuple[str, ...]) -> None:
         message = f"There should be one order for each of {len(cast.sellers)} shops, and the user should see them all."
         raise DemoError(message)
 
+    await _told(stage, cast.admin, "/admin/api/notifications", "order-created", numbers)
+    await _told(stage, cast.user, "/kafka/api/notifications", "order-placed", numbers)
+
+
+async def _told(stage: Stage, who: Person, path: str, kind: str, numbers: dict[str, str]) -> None:
+    """Show what somebody was told of orders, once he was told of them all; `numbers` by order id."""
+
     async def told() -> list[str] | None:
         found = {}
-        async for note in stage.items(cast.admin, "/admin/api/notifications"):
+        async for note in stage.items(who, path):
             for order_id, number in numbers.items():
-                if note["kind"] == "order-created" and (number in note["message"] or order_id in (note["link"] or "")):
+                if note["kind"] == kind and (number in note["message"] or order_id in (note["link"] or "")):
                     found[order_id] = f"{note['title']}: {note['message']}"
             if len(found) == len(numbers):
                 return list(found.values())
         return None
 
-    for note in await stage.until(cast.admin, "is notified of every order", told):
+    for note in await stage.until(who, "is notified of every order", told):
         stage.screen.note(note)
 
 

@@ -41,11 +41,11 @@ Hello,
 
 {message}
 
-{page}
+See it here: {page}
 
-Everything that you were told: {all}
+All that you were told: {all}
 
-This mail was sent by itself because it concerns your account; it cannot be answered.
+This mail was sent automatically because it concerns your account. Replies are not read.
 """
 _UNSEEN: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _LONGEST: Final = 500
@@ -177,7 +177,9 @@ def _of_shop(event: SellerApproved | SellerRejected | SellerSuspended) -> Notice
     name = f"“{plain(event.shop_name)}”"
     match event:
         case SellerApproved():
-            return told("shop-approved", "Your shop is open", f"{name} is approved: buyers see and buy what you offer.")
+            return told(
+                "shop-approved", "Your shop is open", f"{name} is approved. Buyers can see and buy what you offer."
+            )
         case SellerRejected():
             return told(
                 "shop-rejected",

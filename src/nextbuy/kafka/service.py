@@ -56,8 +56,8 @@ SERVICE = Service(
     listens=[
         # The first, so that no other handler's callee holds up what can be bought.
         on([SellerRegistered, SellerApproved, SellerRejected, SellerSuspended], follow_shops),
-        on(FOR_ADMINS, notify_admins),
         on_batch(FOR_ACCOUNTS, notify_accounts),
+        on(FOR_ADMINS, notify_admins),
         on_batch(EVENTS, count_events),
     ],
     jobs=[job(send_mails, every=1.0), job(drop_old_mails, every=60.0), job(forget_dead_letters, every=600.0)],

@@ -28,8 +28,10 @@ PAGES: Final = {
     "/session/*": ("session", "Payment · NextBuy"),
     "/orders": ("orders", "Your orders · NextBuy"),
     "/order/*": ("order", "Order · NextBuy"),
+    "/notifications": ("notifications", "Notifications · NextBuy"),
     "/sell": ("sell", "Your shop · NextBuy"),
     "/admin": ("admin", "Administration · NextBuy"),
+    "/mails": ("mails", "Mail · NextBuy"),
 }
 """Address (`*` is one name of any kind), the module under `static/pages/` that fills the page, and its first title."""
 

@@ -22,7 +22,7 @@ const UNREACHABLE = { slug: "unreachable", detail: "The shop cannot be reached. 
 const ENDED = { slug: "session-ended", detail: "Your session has ended. Sign in again." };
 const REFRESH = "/auth/api/refresh-session";
 
-/** Read something; `query` values that are empty are left out. */
+/** Read something; `query` values that are empty are left out. What is `quiet` shows nobody that it takes long. */
 export function get(path, query = {}, options = {}) {
   const pairs = Object.entries(query).filter(([, value]) => value);
   return ask("GET", pairs.length ? `${path}?${new URLSearchParams(pairs)}` : path, undefined, options);
@@ -50,14 +50,16 @@ async function ask(method, path, body, options) {
   }
 }
 
-async function once(method, path, body, { key, signal } = {}) {
+async function once(method, path, body, { key, signal, quiet } = {}) {
   const headers = { accept: "application/json" };
   if (body !== undefined) headers["content-type"] = "application/json";
   if (method !== "GET") Object.assign(headers, { "x-csrf-token": csrf(), "x-nextbuy-cookies": "yes" });
   if (key) headers["idempotency-key"] = key;
-  const finished = busy();
+  const finished = quiet ? () => {} : busy();
+  // What has no body is short, and may outlive its page.
+  const keepalive = method !== "GET" && body === undefined;
   try {
-    const answer = await fetch(path, { method, headers, body: body && JSON.stringify(body), signal, credentials: "same-origin" });
+    const answer = await fetch(path, { method, headers, body: body && JSON.stringify(body), signal, keepalive, credentials: "same-origin" });
     const read = answer.status === 204 ? {} : await answer.json().catch(() => null);
     if (!answer.ok || read === null) throw new Problem(answer.status, read ?? {}, Number(answer.headers.get("retry-after")));
     return read;

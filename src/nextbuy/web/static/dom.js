@@ -12,6 +12,19 @@ export function el(tag, properties = {}, ...children) {
   return node;
 }
 
+/** A drawing of one line, on 24 by 24. */
+export function icon(path) {
+  const drawing = (tag, name, value) => {
+    const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
+    node.setAttribute(name, value);
+    return node;
+  };
+  const svg = drawing("svg", "viewBox", "0 0 24 24");
+  svg.setAttribute("aria-hidden", "true");
+  svg.append(drawing("path", "d", path));
+  return svg;
+}
+
 /** Put these children in place of what `node` holds. */
 export function fill(node, ...children) {
   node.replaceChildren(...present(children));

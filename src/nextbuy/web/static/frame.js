@@ -2,7 +2,8 @@
 
 import { get, send } from "./api.js";
 import { paying, units, watch } from "./basket.js";
-import { announce, el, fill } from "./dom.js";
+import { announce, el, fill, icon } from "./dom.js";
+import { watchUnread } from "./notes.js";
 import { account, csrf, forget, remember } from "./session.js";
 
 /** Run a page: `render(main)` fills it; what it throws is shown with a way to try again. */
@@ -23,6 +24,10 @@ export async function start(render) {
       if (!("slug" in error)) console.error(error);
     }
   };
+  watchUnread((count) => {
+    unread = count;
+    drawNav();
+  });
   await Promise.all([run(), lookBack()]);
 }
 
@@ -48,6 +53,16 @@ async function recall() {
 
 const PLACES = { buyer: [["/orders", "Orders"]], seller: [["/sell", "My shop"]], admin: [["/admin", "Admin"]] };
 
+const BELL = "M6 16V11a6 6 0 0 1 12 0v5l1.5 2h-15zM10 20.5a2.2 2.2 0 0 0 4 0";
+let unread = 0;
+
+function bell(link) {
+  const node = link("/notifications", icon(BELL), unread > 0 && el("span", { class: "count" }, unread > 99 ? "99+" : unread));
+  node.className = "bell";
+  node.setAttribute("aria-label", unread ? `Notifications, ${unread} unread` : "Notifications");
+  return node;
+}
+
 function drawNav() {
   const who = account();
   const held = units();
@@ -59,6 +74,7 @@ function drawNav() {
   fill(
     document.getElementById("nav"),
     (PLACES[who?.role] ?? []).map(([href, text]) => link(href, text)),
+    who && bell(link),
     hello,
     link("/basket", "Basket", el("span", { class: "count", "aria-label": `${held} in it` }, held)),
   );
@@ -126,10 +142,10 @@ export function more(place, cursor, read) {
 }
 
 /** A list read page by page: an element that holds `row(item)` for each, or `none`. */
-export async function paged({ path, row, none }) {
+export async function paged({ path, query, row, none }) {
   const list = el("ul", { class: "rows" });
   const read = async (cursor) => {
-    const page = await get(path, { limit: 20, cursor });
+    const page = await get(path, { ...query, limit: 20, cursor });
     const rows = page.items.map((item) => row(item));
     list.append(...rows);
     return { rows, next: page.next_cursor };

@@ -41,6 +41,7 @@ const STATES = {
   active: ["For sale", "good"],
   approved: ["Approved", "good"],
   paid: ["Paid", "good"],
+  sent: ["Sent", "good"],
   replayed: ["Replayed", "good"],
   pending: ["Waiting for review", "wait"],
   waiting: ["Waiting", "wait"],
@@ -48,6 +49,7 @@ const STATES = {
   rejected: ["Refused", "bad"],
   suspended: ["Suspended", "bad"],
   refunded: ["Refunded", "bad"],
+  failed: ["Failed", "bad"],
 };
 
 /** What to call a state, and how it looks. */

@@ -1,4 +1,4 @@
-/** `/admin`: what waits for a decision, what happened, and events that could not be applied. */
+/** `/admin`: what waits for a decision, and events that could not be applied. */
 
 import { send } from "../api.js";
 import { announce, el, fill, title } from "../dom.js";
@@ -76,23 +76,6 @@ function seller(one) {
   );
 }
 
-const PAGES = [
-  [/^\/order\/api\/order-details\/([\w-]+)$/, "/order/$1"],
-  [/^\/product\/api\/get-product\/([\w-]+)$/, "/product/$1"],
-  [/^\/admin\/api\/get-pending-(products|sellers)$/, "/admin#$1"],
-];
-
-/** The page that shows what a notification's link, an address of the API, leads to; "" where there is none. */
-function pageOf(link) {
-  const [from, to] = PAGES.find(([pattern]) => pattern.test(link)) ?? [];
-  return from ? link.replace(from, to) : "";
-}
-
-function notification(one) {
-  const link = pageOf(one.link);
-  return el("li", { class: "note" }, el("p", {}, link ? el("a", { href: link }, one.title) : el("strong", {}, one.title), " ", el("time", { class: "soft", datetime: one.created_at }, when(one.created_at))), el("p", { class: "soft" }, one.message));
-}
-
 function deadLetter(one) {
   const place = el("div", {});
   const told = el("p", {});
@@ -119,11 +102,10 @@ start(async (main) => {
   const parts = [
     ["products", "Products that wait", { path: "/admin/api/get-pending-products", row: product, none: empty("Nothing waits", "New products that moderation is not sure of show up here.") }],
     ["sellers", "Shops that wait", { path: "/admin/api/get-pending-sellers", row: seller, none: empty("Nobody waits", "New shops show up here before they open.") }],
-    ["notifications", "Notifications", { path: "/admin/api/notifications", row: notification, none: empty("Nothing to tell", "Orders, new shops and refused products are told of here.") }],
     ["dead-letters", "Events that could not be applied", { path: "/kafka/api/dead-letters", row: deadLetter, none: empty("None", "Every event was applied. One that cannot be waits here, to be tried again.") }],
   ];
   const board = el("div", { class: "board" }, el("div", { class: "blank", "aria-hidden": "true" }, parts.map(() => el("p", { class: "bar tall" }))));
-  fill(main, el("h1", {}, "Administration"), el("nav", { class: "chips", "aria-label": "On this page" }, parts.map(([id, heading]) => el("a", { class: "chip", href: `#${id}` }, heading))), board);
+  fill(main, el("h1", {}, "Administration"), el("nav", { class: "chips", "aria-label": "On this page" }, parts.map(([id, heading]) => el("a", { class: "chip", href: `#${id}` }, heading)), el("a", { class: "chip", href: "/mails" }, "Mail")), board);
   fill(board, await Promise.all(parts.map(section)));
   document.getElementById(location.hash.slice(1))?.scrollIntoView();
 });
