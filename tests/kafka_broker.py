@@ -138,9 +138,14 @@ def own_kafka() -> Iterator[KafkaBroker]:
         yield broker
 
 
+def own_prefix() -> str:
+    """Return a prefix of topics and groups that nobody else has."""
+    return f"{uuid4().hex[:12]}."
+
+
 def bus_on(servers: str) -> KafkaBus:
     """Return a bus whose topics and groups nobody else has."""
-    return KafkaBus(Kafka(servers=servers, partitions=PARTITIONS), f"{uuid4().hex[:12]}.")
+    return KafkaBus(Kafka(servers=servers, prefix=own_prefix(), partitions=PARTITIONS))
 
 
 @pytest.fixture

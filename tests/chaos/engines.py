@@ -15,7 +15,6 @@ from nextbuy.embedded.postgres import Postgres, launch_postgres, start_postgres
 from nextbuy.embedded.redis import Redis, launch_redis, start_redis
 from nextbuy.kit.bus import Bus
 from nextbuy.kit.bus_kafka import KafkaBus
-from nextbuy.kit.bus_kafka_connection import PREFIX
 from nextbuy.kit.bus_redis import RedisBus
 from nextbuy.kit.config import Kafka
 from tests.kafka_broker import KafkaBroker
@@ -143,13 +142,13 @@ class OwnKafka:
         return await asyncio.to_thread(self._behind)
 
     def _behind(self) -> int:
-        client = Consumer({"bootstrap.servers": self._broker.servers, "group.id": f"{PREFIX}{GROUP}"})
+        client = Consumer({"bootstrap.servers": self._broker.servers, "group.id": f"{Kafka().prefix}{GROUP}"})
         try:
             topics = client.list_topics(timeout=_TIMEOUT).topics
             places = [
                 TopicPartition(name, number)
                 for name, topic in topics.items()
-                if name.startswith(PREFIX)
+                if name.startswith(Kafka().prefix)
                 for number in topic.partitions
             ]
             left = 0

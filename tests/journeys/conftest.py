@@ -1,11 +1,11 @@
-"""Two marketplaces, one of each topology, that all ordinary journeys share; and ones of a test's own, to be broken."""
+"""Marketplaces of each topology on each bus, which ordinary journeys share; and ones of a test's own, to be broken."""
 
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from nextbuy.host import supervisor
-from tests.journeys.marketplace import Lot, Marketplace, PutUp, Topology, ended, putting_up
+from tests.journeys.marketplace import SHAPES, Bus, Lot, Marketplace, PutUp, Shape, ended, on_kafka, putting_up
 from tests.journeys.people import Town
 
 
@@ -17,11 +17,12 @@ def lot() -> Iterator[Lot]:
     lot.clear()
 
 
-@pytest.fixture(scope="session", params=Topology, ids=str)
+@pytest.fixture(scope="session", params=SHAPES, ids=str)
 def market(request: pytest.FixtureRequest, lot: Lot) -> Iterator[Marketplace]:
     """A marketplace that runs; its log holds no secret at the end of all journeys through it."""
-    topology: Topology = request.param
-    market = lot.marketplace(topology.name.lower(), topology)
+    shape: Shape = request.param
+    kafka = {} if shape.bus is Bus.REDIS else on_kafka(request.getfixturevalue("kafka_servers"))
+    market = lot.marketplace(f"{shape.topology.name}-{shape.bus}".lower(), shape.topology, **kafka)
     market.start()
     yield market
     assert market.stop() == 0, market.said()

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -24,6 +24,7 @@ from nextbuy.embedded import running
 from nextbuy.host.supervisor import free_port
 from nextbuy.kit import webhook_signature
 from nextbuy.kit.config import Settings
+from tests.kafka_broker import own_prefix
 
 ADMIN: Final = "noor@journeys.nextbuy.test"
 PASSWORD: Final = "swordfish-of-every-journey"
@@ -37,6 +38,31 @@ class Topology(StrEnum):
 
     ONE = "one process"
     MANY = "one process per service"
+
+
+class Bus(StrEnum):
+    """What carries its events."""
+
+    REDIS = "redis"
+    KAFKA = "kafka"
+
+
+class Shape(NamedTuple):
+    """How it is spread, and on what."""
+
+    topology: Topology
+    bus: Bus
+
+    def __str__(self) -> str:
+        return f"{self.topology} on {self.bus}"
+
+
+SHAPES: Final = [Shape(topology, bus) for bus in Bus for topology in Topology]
+
+
+def on_kafka(servers: str) -> dict[str, str]:
+    """The settings of a marketplace that has topics of its own on a Kafka."""
+    return {"NEXTBUY_KAFKA_SERVERS": servers, "NEXTBUY_KAFKA_PREFIX": own_prefix()}
 
 
 def nextbuy(*arguments: str) -> list[str]:

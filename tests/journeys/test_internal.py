@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from nextbuy.kit.caller import ServiceIdentity
-from tests.journeys.marketplace import Marketplace, Topology
+from tests.journeys.marketplace import Bus, Marketplace, Shape, Topology
 from tests.journeys.people import Town
 
 SPELLINGS = [
@@ -66,7 +66,7 @@ async def test_a_header_of_ours_is_not_believed_from_outside(town: Town) -> None
     assert answer.status == 200
 
 
-@pytest.mark.parametrize("market", [Topology.MANY], indirect=True)
+@pytest.mark.parametrize("market", [Shape(Topology.MANY, Bus.REDIS)], indirect=True, ids=str)
 async def test_a_service_s_own_port_answers_other_services_alone(market: Marketplace) -> None:
     (port,) = {
         connection.laddr.port

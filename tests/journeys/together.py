@@ -9,9 +9,17 @@ from typing import Final
 
 from xdist.scheduler.loadscope import LoadScopeScheduling
 
-_JOURNEY: Final = re.compile(r"tests/(?:journeys|chaos)/(test_\w+)\.py::\w+(\[[a-z ]+)?")
-_SHARED: Final = ("[one process per service", "[one process")
-_OWN: Final = ("test_crashes", "test_orders", "test_redis_away", "test_service_away", "test_zombies")
+_JOURNEY: Final = re.compile(r"tests/(\w+/test_\w+)\.py::\w+(?:\[(one process[a-z ]* on [a-z]+))?")
+# Files whose tests share something dear.
+_OWN: Final = (
+    "kit/test_bus_kafka_secured",
+    "journeys/test_crashes",
+    "journeys/test_kafka_away",
+    "chaos/test_orders",
+    "journeys/test_redis_away",
+    "journeys/test_service_away",
+    "chaos/test_zombies",
+)
 
 
 class Together(LoadScopeScheduling):  # type: ignore[misc]  # xdist carries no types
@@ -19,8 +27,7 @@ class Together(LoadScopeScheduling):  # type: ignore[misc]  # xdist carries no t
 
     def _split_scope(self, nodeid: str) -> str:
         journey = _JOURNEY.match(nodeid)
-        if journey is None or journey[1] == "test_starting":
+        if journey is None:
             return nodeid
-        if journey[1] in _OWN:
-            return journey[1]
-        return journey[2] if journey[2] in _SHARED else nodeid
+        name, shared = journey.groups()
+        return name if name in _OWN else shared or nodeid

@@ -14,7 +14,9 @@ from nextbuy.kit.config import Kafka
 async def main() -> None:
     kind, address, prefix = sys.argv[1:]
     bus: Bus = (
-        KafkaBus(Kafka(servers=address), prefix) if kind == "kafka" else RedisBus(Redis.from_url(address), prefix)
+        KafkaBus(Kafka(servers=address, prefix=prefix))
+        if kind == "kafka"
+        else RedisBus(Redis.from_url(address), prefix)
     )
     async for batch in bus.subscribe("g", ["t"], most=4).batches():
         print(len(batch.deliveries), flush=True)  # noqa: T201  the test waits for this line

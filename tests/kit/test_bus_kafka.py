@@ -13,7 +13,7 @@ from nextbuy.kit import bus_kafka_subscription
 from nextbuy.kit.bus import Batch, BusUnavailable, Packet
 from nextbuy.kit.bus_kafka import KafkaBus
 from nextbuy.kit.config import ConfigError, Kafka, from_environment
-from tests.kafka_broker import KafkaBroker, bus_on
+from tests.kafka_broker import KafkaBroker, bus_on, own_prefix
 from tests.kit.test_bus_conformance import numbers, packets, reading
 from tests.kit.test_cloud_event import BODY, ENVELOPE
 from tests.waiting import until
@@ -37,7 +37,7 @@ async def test_an_event_is_on_the_wire_a_cloud_event_under_its_key(kafka_bus: Ka
 
 
 async def test_topics_are_made_with_the_partitions_and_copies_that_were_asked_for(kafka_servers: str) -> None:
-    bus = KafkaBus(Kafka(servers=kafka_servers, partitions=5, replication=1), f"{uuid4().hex[:12]}.")
+    bus = KafkaBus(Kafka(servers=kafka_servers, prefix=own_prefix(), partitions=5, replication=1))
     await bus.publish(packets("made", range(1)))
     made = AdminClient({"bootstrap.servers": kafka_servers}).list_topics(timeout=10).topics[f"{bus._prefix}made"]
     assert [len(partition.replicas) for partition in made.partitions.values()] == [1] * 5
@@ -47,7 +47,7 @@ async def test_topics_are_made_with_the_partitions_and_copies_that_were_asked_fo
 async def test_more_copies_than_there_are_brokers_is_told_plainly(
     kafka_servers: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    bus = KafkaBus(Kafka(servers=kafka_servers, replication=100), f"{uuid4().hex[:12]}.")
+    bus = KafkaBus(Kafka(servers=kafka_servers, prefix=own_prefix(), replication=100))
     with pytest.raises(BusUnavailable):
         await bus.publish(packets("t", range(1)))
     (told,) = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
@@ -182,6 +182,7 @@ async def test_a_consumer_that_was_there_before_kafka_begins_when_it_comes(own_k
         ({"KAFKA_SECURITY_PROTOCOL": "SSL", "KAFKA_USERNAME": "us"}, "NEXTBUY_KAFKA_USERNAME"),
         ({"KAFKA_USERNAME": "us", "KAFKA_SASL_MECHANISM": "GSSAPI"}, "NEXTBUY_KAFKA_SASL_MECHANISM"),
         ({"KAFKA_CA": "nowhere.pem"}, "NEXTBUY_KAFKA_CA"),
+        ({"KAFKA_PREFIX": "our topics"}, "NEXTBUY_KAFKA_PREFIX"),
         ({"KAFKA_PARTITIONS": "0"}, "NEXTBUY_KAFKA_PARTITIONS"),
         ({"KAFKA_REPLICATION": "many"}, "NEXTBUY_KAFKA_REPLICATION"),
     ],

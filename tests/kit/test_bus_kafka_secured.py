@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 from cryptography import x509
@@ -21,7 +20,7 @@ from nextbuy.kit.config import Kafka, from_environment
 from nextbuy.kit.database import Database
 from nextbuy.kit.outbox_relay import Relay
 from nextbuy.kit.telemetry import Journal
-from tests.kafka_broker import own_broker
+from tests.kafka_broker import own_broker, own_prefix
 from tests.kit.shop import Counted, commit
 from tests.kit.test_bus_conformance import packets, reading
 from tests.waiting import until
@@ -65,12 +64,13 @@ class Secured:
             "CA": str(self.ca),
             "PARTITIONS": "2",
             "REPLICATION": "1",
+            "PREFIX": own_prefix(),
         }
         return from_environment({f"NEXTBUY_KAFKA_{name}": value for name, value in (usual | other).items()}).kafka
 
-    def bus(self, prefix: str = "", **other: str) -> KafkaBus:
+    def bus(self, **other: str) -> KafkaBus:
         """Return a bus on it."""
-        return KafkaBus(self.settings(**other), prefix or f"{uuid4().hex[:12]}.")
+        return KafkaBus(self.settings(**other))
 
 
 def an_authority(folder: Path) -> None:
@@ -131,8 +131,8 @@ async def test_who_may_not_is_told_so_once_and_nothing_is_lost(
     secured: Secured, shop: Database, caplog: pytest.LogCaptureFixture, wrong: dict[str, str], said: str
 ) -> None:
     await commit(shop, Counted(about="a", n=1))
-    prefix = f"{uuid4().hex[:12]}."
-    refused = secured.bus(prefix, **wrong)
+    prefix = own_prefix()
+    refused = secured.bus(PREFIX=prefix, **wrong)
     async with reading(refused, "g", Counted.topic) as nothing:
         with pytest.raises(BusUnavailable):
             await Relay(shop, refused, Journal()).carry()
@@ -143,7 +143,7 @@ async def test_who_may_not_is_told_so_once_and_nothing_is_lost(
         assert len([line for line in _told(caplog, said) if who in line]) == 1
     assert all(PASSWORD not in line and "open barley" not in line for line in _told(caplog, ""))
 
-    bus = secured.bus(prefix)
+    bus = secured.bus(PREFIX=prefix)
     subscription = bus.subscribe("g", [Counted.topic])
     assert await Relay(shop, bus, Journal()).carry() == 1
     async with asyncio.timeout(15):

@@ -3,6 +3,7 @@
 import time
 
 from rich.console import Console
+from rich.markup import escape
 
 from nextbuy.demo.catalogue import PASSWORD
 from nextbuy.kit.config import Settings
@@ -20,8 +21,13 @@ class Steps:
     def done(self, what: str) -> None:
         """Say that a step is done."""
         now = time.perf_counter()
-        self.console.print(f"  [green]✓[/green] {what} [dim]({now - self._last:.1f} s)[/dim]")
+        self.console.print(f"  [green]✓[/green] {escape(what)} [dim]({now - self._last:.1f} s)[/dim]")
         self._last = now
+
+    def warn(self, what: str) -> None:
+        """Say what is not as it should be; the start goes on."""
+        self._last = time.perf_counter()
+        self.console.print(f"  [yellow]![/yellow] {escape(what)}")
 
     def ready(self, settings: Settings, *, demo: bool) -> None:
         """Say what to open, who to be, and how to stop."""

@@ -18,6 +18,8 @@ from nextbuy.gateway.targets import Here, Target, There
 from nextbuy.host.catalogue import events_document
 from nextbuy.host.process import Process
 from nextbuy.host.table import BEHIND, ENTRIES
+from nextbuy.kit.bus import BusUnavailable
+from nextbuy.kit.bus_kafka import KafkaBus
 from nextbuy.kit.config import Settings
 from nextbuy.kit.openapi import openapi
 from nextbuy.kit.problems import problems
@@ -74,9 +76,11 @@ class _Health:
 
     async def check(self) -> dict[str, str]:
         """Return the state of each service and engine."""
-        names = [*BEHIND, "postgres", "redis"]
-        probes = [*(self._service(name) for name in BEHIND), self._ask_postgres(), self._ask_redis()]
-        return dict(zip(names, await asyncio.gather(*probes), strict=True))
+        probes = {name: self._service(name) for name in BEHIND}
+        probes |= {"postgres": self._ask_postgres(), "redis": self._ask_redis()}
+        if self._process.kafka is not None:
+            probes["apache-kafka"] = self._ask_kafka(self._process.kafka)
+        return dict(zip(probes, await asyncio.gather(*probes.values()), strict=True))
 
     async def _service(self, name: str) -> str:
         if name in self._process.names:
@@ -102,6 +106,13 @@ class _Health:
             async with asyncio.timeout(_PROBE_SECONDS):
                 await self._process.redis.ping()
         except (RedisError, OSError, TimeoutError):
+            return "degraded"
+        return "up"
+
+    async def _ask_kafka(self, kafka: KafkaBus) -> str:
+        try:
+            await kafka.ping(_PROBE_SECONDS)
+        except BusUnavailable:
             return "degraded"
         return "up"
 

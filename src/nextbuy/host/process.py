@@ -60,7 +60,8 @@ class Process:
         self.transports: dict[str, Transport] = {name: self._transport(name) for name in BEHIND}
         self.verifier = TokenVerifier(self._public_keys)
         self._keys = AuthClient(self.calls("gateway").send)
-        self._bus: Bus = KafkaBus(settings.kafka) if settings.kafka.servers else RedisBus(self.redis)
+        self.kafka = KafkaBus(settings.kafka) if settings.kafka.servers else None
+        self._bus: Bus = self.kafka or RedisBus(self.redis)
         self._running: list[asyncio.Task[None]] = []
         self._stack = AsyncExitStack()
         journal.recorder = self.interactions.record

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from socket import socket
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -20,10 +21,15 @@ from nextbuy.host.running import busy_port, run, told_plainly
 from nextbuy.host.secrets import kept_secret
 from nextbuy.host.supervisor import Supervisor, free_port
 from nextbuy.host.table import BEHIND
+from nextbuy.kit.bus import BusUnavailable
+from nextbuy.kit.bus_kafka import KafkaBus
 from nextbuy.kit.config import Settings
 from nextbuy.kit.server import listen
 from nextbuy.kit.telemetry import Journal
 from nextbuy.kit.transports import HttpTransport, Transport
+
+_KAFKA_SECONDS: Final = 5.0
+"""How long a Kafka is waited for before it is said that it does not answer."""
 
 
 def up(settings: Settings, *, empty: bool, processes: bool) -> None:
@@ -67,6 +73,7 @@ async def _serve(
     settings: Settings, steps: Steps, stop: asyncio.Event, *, door: socket, empty: bool, processes: bool
 ) -> None:
     journal = open_journal(settings.data, settings.log_level)
+    await _tell_of_the_bus(settings, steps)
     migrated = await prepare(settings, BEHIND)
     steps.done(f"databases are ready ({len(migrated)} migrations)" if migrated else "databases are ready")
     word = filling.marked(settings.data) or ("empty" if empty else "")
@@ -85,6 +92,23 @@ async def _serve(
         steps.ready(settings, demo=demo)
         await stop.wait()
         steps.console.print("\nStopping …")
+
+
+async def _tell_of_the_bus(settings: Settings, steps: Steps) -> None:
+    """Say what carries the events; a Kafka that is away keeps nobody from selling, since outboxes wait for it."""
+    if not settings.kafka.servers:
+        steps.done("events go over Redis Streams")
+        return
+    name = f"Apache Kafka at {settings.kafka.servers}"
+    kafka = KafkaBus(settings.kafka)
+    try:
+        await kafka.ping(_KAFKA_SECONDS)
+    except BusUnavailable as error:
+        steps.warn(f"{name} does not answer ({error}): events wait for it. Look at NEXTBUY_KAFKA_SERVERS and its like.")
+    else:
+        steps.done(f"events go over {name}")
+    finally:
+        await kafka.close()
 
 
 Topology = tuple[Mapping[str, Transport], Callable[[], Awaitable[None]]]

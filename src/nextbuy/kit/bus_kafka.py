@@ -18,7 +18,7 @@ from typing import Final
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from nextbuy.kit.bus import BusUnavailable, Packet
-from nextbuy.kit.bus_kafka_connection import MOST_BYTES, PREFIX, TIMEOUT, Trouble, client, make_topics
+from nextbuy.kit.bus_kafka_connection import MOST_BYTES, TIMEOUT, Probe, Trouble, client, make_topics
 from nextbuy.kit.bus_kafka_subscription import KafkaSubscription
 from nextbuy.kit.cloud_event import Header, to_binary
 from nextbuy.kit.config import Kafka
@@ -44,16 +44,17 @@ _SETTINGS: Final = {
 
 
 class KafkaBus:
-    """Carries packets on a Kafka that others may use too: its topics and groups begin with `prefix`."""
+    """Carries packets on a Kafka that others may use too: its topics and groups begin with the settings' prefix."""
 
-    def __init__(self, kafka: Kafka, prefix: str = PREFIX) -> None:
+    def __init__(self, kafka: Kafka) -> None:
         """Prepare; nothing is said to the cluster before it is needed."""
         self._kafka = kafka
-        self._prefix = prefix
+        self._prefix = kafka.prefix
         self._trouble = Trouble("what is published")
         self._made: set[str] = set()
         self._making = asyncio.Lock()
         self._sender: _Sender | None = None
+        self._probe: Probe | None = None
 
     async def publish(self, packets: Sequence[Packet]) -> None:
         """Store packets, in this order: of each key, all of them or a beginning."""
@@ -74,7 +75,18 @@ class KafkaBus:
 
     def subscribe(self, group: str, topics: Sequence[str], *, most: int = 200) -> KafkaSubscription:
         """Take a place in a group; batches are of one partition of a topic, which one of the group reads at a time."""
-        return KafkaSubscription(self._kafka, self._prefix, group, topics, most)
+        return KafkaSubscription(self._kafka, group, topics, most)
+
+    async def ping(self, seconds: float) -> None:
+        """Ask whether the cluster is there.
+
+        Raises:
+            BusUnavailable: it did not answer within some seconds; says why.
+        """
+        if self._probe is None:
+            self._probe = Probe(self._kafka)
+        if reason := await asyncio.to_thread(self._probe.ask, seconds):
+            raise BusUnavailable(reason)
 
     async def close(self) -> None:
         """Let what is being sent be sent, for a second, and let go of the cluster."""

@@ -17,8 +17,6 @@ log: Final = logging.getLogger(__name__)
 
 MOST_BYTES: Final = 8 * 1024 * 1024
 """The longest event that is taken."""
-PREFIX: Final = "nextbuy."
-"""Begins the name of each topic and group, for a cluster that others use too."""
 TIMEOUT: Final = 4.0
 """Seconds that one conversation with the cluster may take."""
 _TOPICS_TIMEOUT: Final = 3.0
@@ -135,6 +133,24 @@ def make_topics(kafka: Kafka, topics: Iterable[str], trouble: Trouble) -> None:
         admin.poll(0)  # Here it says what the matter is.
         trouble.is_there(error.args[0])
         raise
+
+
+class Probe:
+    """Asks a cluster whether it is there, over a connection of its own that is kept."""
+
+    def __init__(self, kafka: Kafka) -> None:
+        """Prepare; who works with the cluster tells of trouble, so nothing is logged here."""
+        self._admin = AdminClient(client(kafka, "health", Trouble("health")) | {"error_cb": lambda _error: None})
+
+    def ask(self, seconds: float) -> str | None:
+        """Return None where it answers within some seconds, else the reason; blocks."""
+        try:
+            self._admin.list_topics(timeout=seconds)
+        except KafkaException as error:
+            return str(error.args[0].str())
+        finally:
+            self._admin.poll(0)
+        return None
 
 
 def _make(admin: AdminClient, kafka: Kafka, missing: Iterable[str], seconds: float) -> None:

@@ -108,12 +108,12 @@ class _KafkaBatch:
 class KafkaSubscription:
     """A place in a group."""
 
-    def __init__(self, kafka: Kafka, prefix: str, group: str, topics: Sequence[str], most: int) -> None:
+    def __init__(self, kafka: Kafka, group: str, topics: Sequence[str], most: int) -> None:
         """Prepare; nothing is said to the cluster before `batches`."""
         self._kafka = kafka
-        self._prefix = prefix
+        self._prefix = kafka.prefix
         self._group = group
-        self._topics = [prefix + topic for topic in topics]
+        self._topics = [kafka.prefix + topic for topic in topics]
         self._most = most
         self._trouble = Trouble(f"group {group}")
         # The partitions that are ours, each from when it is given to when it is asked for; the thread's.

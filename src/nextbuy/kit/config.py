@@ -9,6 +9,7 @@
 | `NEXTBUY_KAFKA_SASL_MECHANISM` | `PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512` | `SCRAM-SHA-512` |
 | `NEXTBUY_KAFKA_USERNAME`, `NEXTBUY_KAFKA_PASSWORD` | who we are to Kafka | nobody |
 | `NEXTBUY_KAFKA_CA` | file of the authority that signed Kafka's certificate | the machine's authorities |
+| `NEXTBUY_KAFKA_PREFIX` | what our topics and groups begin with, on a cluster that others use too | `nextbuy.` |
 | `NEXTBUY_KAFKA_PARTITIONS` | partitions of a topic that is made here | `6` |
 | `NEXTBUY_KAFKA_REPLICATION` | copies of a topic that is made here | the cluster's default |
 | `NEXTBUY_<SERVICE>_URL` | where that service is | it lives in this process |
@@ -28,6 +29,7 @@
 import hashlib
 import hmac
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from email.errors import MessageError
 from email.headerregistry import Address
@@ -52,7 +54,10 @@ class ConfigError(Exception):
 
 
 class Kafka(Struct, frozen=True, kw_only=True):
-    """Where a Kafka is and who we are to it; no `servers`, no Kafka. `replication` 0 leaves it to the cluster."""
+    """Where a Kafka is and who we are to it; no `servers`, no Kafka. `replication` 0 leaves it to the cluster.
+
+    The names of our topics and groups begin with `prefix`.
+    """
 
     servers: str = ""
     security_protocol: str = "PLAINTEXT"
@@ -60,6 +65,7 @@ class Kafka(Struct, frozen=True, kw_only=True):
     username: str = ""
     password: str = ""
     ca: str = ""
+    prefix: str = "nextbuy."
     partitions: int = 6
     replication: int = 0
 
@@ -167,6 +173,10 @@ def _kafka(read: Callable[[str, str], str]) -> Kafka:
     if ca and not Path(ca).is_file():
         message = f"NEXTBUY_KAFKA_CA names no file: {ca}."
         raise ConfigError(message)
+    prefix = read("KAFKA_PREFIX", Kafka().prefix)
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,100}", prefix):
+        message = f"NEXTBUY_KAFKA_PREFIX is made of at most 100 letters, digits, '.', '_' and '-', not {prefix!r}."
+        raise ConfigError(message)
     return Kafka(
         servers=_servers(read("KAFKA_SERVERS", "")),
         security_protocol=protocol,
@@ -174,6 +184,7 @@ def _kafka(read: Callable[[str, str], str]) -> Kafka:
         username=username,
         password=read("KAFKA_PASSWORD", ""),
         ca=ca,
+        prefix=prefix,
         partitions=int(_number("KAFKA_PARTITIONS", read("KAFKA_PARTITIONS", "6"), least=1, most=10_000)),
         replication=int(_number("KAFKA_REPLICATION", read("KAFKA_REPLICATION", "0"), least=0, most=100)),
     )
