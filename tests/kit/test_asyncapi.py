@@ -16,8 +16,8 @@ from nextbuy.contracts.message import Envelope, Event
 from nextbuy.contracts.values import Money
 from nextbuy.host.catalogue import events_document, lines
 from nextbuy.kit.asyncapi import ON_KAFKA, asyncapi
-from nextbuy.kit.bus_kafka_connection import PREFIX
 from nextbuy.kit.cloud_event import from_binary
+from nextbuy.kit.config import Kafka
 from nextbuy.kit.examples import example
 from nextbuy.kit.meanings import meanings
 from nextbuy.kit.openapi import Schemas
@@ -258,7 +258,7 @@ def test_the_command_line_lists_the_same() -> None:
 
 
 def test_topics_have_the_names_that_they_have_on_kafka() -> None:
-    assert ON_KAFKA == PREFIX
+    assert Kafka().prefix == ON_KAFKA
 
 
 def test_the_same_code_gives_the_same_bytes() -> None:

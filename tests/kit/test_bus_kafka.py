@@ -154,6 +154,12 @@ async def test_where_no_kafka_is_publishing_fails_soon_and_it_is_said_once(caplo
     ], told
 
 
+async def test_who_asks_learns_whether_a_kafka_is_there(kafka_bus: KafkaBus) -> None:
+    await kafka_bus.ping(15)
+    with pytest.raises(BusUnavailable, match="resolve"):
+        await bus_on("kafka.invalid:9092").ping(2)
+
+
 async def test_a_host_that_nobody_knows_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
     bus = bus_on("kafka.invalid:9092")
     with pytest.raises(BusUnavailable):

@@ -140,16 +140,18 @@ class Probe:
 
     def __init__(self, kafka: Kafka) -> None:
         """Prepare; who works with the cluster tells of trouble, so nothing is logged here."""
-        self._admin = AdminClient(client(kafka, "health", Trouble("health")) | {"error_cb": lambda _error: None})
+        self._errors: list[KafkaError] = []
+        self._admin = AdminClient(client(kafka, "health", Trouble("health")) | {"error_cb": self._errors.append})
 
     def ask(self, seconds: float) -> str | None:
         """Return None where it answers within some seconds, else the reason; blocks."""
+        self._errors.clear()
         try:
             self._admin.list_topics(timeout=seconds)
         except KafkaException as error:
-            return str(error.args[0].str())
-        finally:
-            self._admin.poll(0)
+            self._admin.poll(0)  # Here it says what the matter is.
+            why = [one for one in self._errors if _what_to_say(one.code())[0] == logging.ERROR]
+            return str((why[-1] if why else error.args[0]).str())
         return None
 
 
