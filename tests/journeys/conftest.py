@@ -21,7 +21,7 @@ def lot() -> Iterator[Lot]:
 def market(request: pytest.FixtureRequest, lot: Lot) -> Iterator[Marketplace]:
     """A marketplace that runs; its log holds no secret at the end of all journeys through it."""
     shape: Shape = request.param
-    kafka = {} if shape.bus is Bus.REDIS else on_kafka(request.getfixturevalue("kafka_servers"))
+    kafka = on_kafka(request.getfixturevalue("kafka_servers")) if shape.bus is Bus.KAFKA else {}
     market = lot.marketplace(f"{shape.topology.name}-{shape.bus}".lower(), shape.topology, **kafka)
     market.start()
     yield market
