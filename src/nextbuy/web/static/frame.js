@@ -25,6 +25,7 @@ export async function start(render) {
     }
   };
   watchUnread((count) => {
+    if (count === unread) return;
     unread = count;
     drawNav();
   });
