@@ -6,13 +6,15 @@ from typing import Final
 
 from nextbuy.kafka.service import SERVICE
 from nextbuy.kit.service import Listening
-from tests.chaos.findings import Findings
+from tests.chaos.findings import Findings, Told
 from tests.chaos.reckoning import each_once, in_order, one_after_another
 
 LISTENINGS: Final = tuple(listening for listening in SERVICE.listens if listening.batch)
 """Those whose inbox rows are written with their effect: exactly one for each event."""
-_KINDS: Final = {"order.created": "order-created"}
+_FOR_ADMINS: Final = {"order.created": "order-created", "seller.registered": "seller-registered"}
 """By topic: the notification that the admins get of each event."""
+_OF_AN_ORDER: Final = {"order-placed": "buyer_id", "order-received": "seller_id"}
+"""By kind: which account of an order is told and mailed it."""
 
 
 def every_order_is_in_the_log(found: Findings) -> list[str]:
@@ -35,15 +37,30 @@ def the_log_is_on_the_bus(found: Findings) -> list[str]:
 
 
 def admins_were_notified(found: Findings) -> list[str]:
-    """Look for one notification of each order."""
+    """Look for one notification of each event that admins should know of."""
     return [
         problem
-        for topic, kind in _KINDS.items()
+        for topic, kind in _FOR_ADMINS.items()
         for problem in each_once(
             f"notifications {kind}",
             [event.id for event in found.of(topic)],
             [note["source_event_id"] for note in found.books.notifications if note["kind"] == kind],
         )
+    ]
+
+
+def buyers_and_sellers_were_told(found: Findings) -> list[str]:
+    """Look for one notification, and one mail, to the buyer and to the seller of each order."""
+    created = {event.key: event.id for event in found.of("order.created")}
+    wanted = [
+        Told(created[str(order["id"])], order[account], kind)
+        for order in found.books.orders
+        for kind, account in _OF_AN_ORDER.items()
+    ]
+    return [
+        problem
+        for what, told in (("notifications", found.told), ("mails", found.mailed))
+        for problem in each_once(what, wanted, [one for one in told if one.kind in _OF_AN_ORDER])
     ]
 
 
@@ -80,6 +97,7 @@ def all_wrongs(found: Findings) -> list[str]:
         *every_order_is_in_the_log(found),
         *the_log_is_on_the_bus(found),
         *admins_were_notified(found),
+        *buyers_and_sellers_were_told(found),
         *(problem for listening in LISTENINGS for problem in all_is_applied(found, listening)),
         *the_figures_are_right(found),
         *nothing_was_buried(found),

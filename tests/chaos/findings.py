@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -26,6 +26,14 @@ _LISTENERS: Final = tuple(name for name, entry in ENTRIES.items() if entry.servi
 PUBLISHERS: Final = tuple(name for name, entry in ENTRIES.items() if entry.service.publishes)
 
 
+class Told(NamedTuple):
+    """One notification: of which event, to whom, and of what kind."""
+
+    event_id: UUID
+    account_id: UUID
+    kind: str
+
+
 @dataclass(frozen=True)
 class Findings:
     """What is there at the end."""
@@ -39,6 +47,10 @@ class Findings:
     """By handler: when each event was applied."""
     figures: list[Row]
     """By topic: how many events, units and cents were counted."""
+    told: list[Told]
+    """What buyers and sellers were told, on their page."""
+    mailed: list[Told]
+    """And by mail."""
     dead_letters: list[Row]
     waiting: int
     """Events that are in an outbox still."""
@@ -79,6 +91,8 @@ async def look(stage: Stage) -> Findings:
             "SELECT topic, sum(events)::bigint AS events, sum(units)::bigint AS units, sum(amount)::bigint AS amount"
             " FROM daily_figures GROUP BY topic",
         ),
+        told=await _told(stage, "notifications"),
+        mailed=await _told(stage, "mails"),
         dead_letters=[row for name in _LISTENERS for row in await market.rows(name, "SELECT * FROM dead_letters")],
         waiting=await _waiting(stage),
     )
@@ -87,6 +101,11 @@ async def look(stage: Stage) -> Findings:
 async def _waiting(stage: Stage) -> int:
     found = [await stage.market.rows(name, "SELECT count(*) AS n FROM outbox") for name in PUBLISHERS]
     return sum(rows[0]["n"] for rows in found)
+
+
+async def _told(stage: Stage, table: str) -> list[Told]:
+    rows = await stage.market.rows("kafka", f"SELECT source_event_id, account_id, kind FROM {table}")
+    return [Told(*row.values()) for row in rows]
 
 
 async def _log(stage: Stage, service: str) -> list[Said]:

@@ -77,8 +77,12 @@ def test_all_of_the_logs_is_on_the_bus_and_of_each_key_in_the_order_of_its_writi
     assert checks.the_log_is_on_the_bus(survived.found) == []
 
 
-def test_the_admins_were_notified_of_every_order_once(survived: Survived) -> None:
+def test_the_admins_were_notified_of_every_order_and_seller_once(survived: Survived) -> None:
     assert checks.admins_were_notified(survived.found) == []
+
+
+def test_each_buyer_and_each_seller_was_told_of_every_order_once_and_mailed_once(survived: Survived) -> None:
+    assert checks.buyers_and_sellers_were_told(survived.found) == []
 
 
 @pytest.mark.parametrize("listening", checks.LISTENINGS, ids=lambda one: str(one.name))
