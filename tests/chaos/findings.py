@@ -60,18 +60,23 @@ class Findings:
         return [event for event in self.written if event.topic in topics]
 
 
-async def at_rest(stage: Stage) -> None:
-    """Return when all work is done, and every event has been carried and is done with."""
+async def all_applied(stage: Stage) -> None:
+    """Return when every event has been carried, and the kafka service is done with it."""
 
     async def left() -> Row:
-        undone = await undone_in(stage.market)
         try:
-            undone |= {"in outboxes": await _waiting(stage), "on the bus": await stage.broker.behind()}
+            found = {"in outboxes": await _waiting(stage), "on the bus": await stage.broker.behind()}
         except KafkaException as error:  # it has come back, and does not know yet how far each group is
-            undone["on the bus"] = error
-        return {what: n for what, n in undone.items() if n}
+            return {"on the bus": error}
+        return {what: n for what, n in found.items() if n}
 
     await until_none(left, "everything is applied", within=APPLIED_WITHIN)
+
+
+async def at_rest(stage: Stage) -> None:
+    """Return when nobody has anything left to do, and everything is applied."""
+    await until_none(lambda: undone_in(stage.market), "all work is done", within=APPLIED_WITHIN)
+    await all_applied(stage)
 
 
 async def look(stage: Stage) -> Findings:

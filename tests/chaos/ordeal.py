@@ -7,7 +7,7 @@ from random import Random
 from typing import Final
 
 from tests.chaos.clients import LONGEST, Clients
-from tests.chaos.findings import Findings, at_rest, look
+from tests.chaos.findings import Findings, all_applied, at_rest, look
 from tests.chaos.stage import Stage
 from tests.journeys.people import Json, Seller, Town
 from tests.waiting import until
@@ -58,8 +58,10 @@ class Ordeal:
             self._tell(
                 f"{clients.orders / seconds:.0f} orders a second; {clients.tried_again} requests were sent again"
             )
-            await at_rest(self._stage)
+            await all_applied(self._stage)
             self._tell(f"everything is applied, {time.monotonic() - self._last_blow:.1f} s after the last blow")
+            await at_rest(self._stage)
+            self._tell("what was left half done has come to its end")
             return clients, await look(self._stage)
 
     async def _buy_and_strike(self, town: Town, clients: Clients, products: list[Json]) -> None:
