@@ -40,13 +40,20 @@ class KafkaBroker:
     """A broker that may be killed, frozen, and started again on the same data and port; `start` blocks for seconds."""
 
     def __init__(
-        self, folder: Path, *, settings: str = "", users: Mapping[str, str] | None = None, owner: int | None = None
+        self,
+        folder: Path,
+        *,
+        settings: str = "",
+        users: Mapping[str, str] | None = None,
+        cluster: str = "",
+        owner: int | None = None,
     ) -> None:
         """Start it; it ends with the process `owner`, or with this one."""
         self._folder = folder
         self._owner = owner or os.getpid()
         for tries_left in reversed(range(_TRIES)):
-            self._broker = tool.Broker(folder, *tool.free_ports(2), settings=settings, users=users or {})
+            ports = tool.free_ports(2)
+            self._broker = tool.Broker(folder, *ports, settings=settings, users=users or {}, cluster=cluster)
             self.servers = self._broker.servers
             try:
                 self.restart()
@@ -56,6 +63,16 @@ class KafkaBroker:
                     raise
             else:
                 return
+
+    @property
+    def cluster(self) -> str:
+        """The id of its cluster."""
+        return self._broker.cluster
+
+    @property
+    def controller(self) -> str:
+        """Where it controls its cluster, `HOST:PORT`."""
+        return f"{tool.HOST}:{self._broker.controller}"
 
     @property
     def pid(self) -> int:
@@ -102,11 +119,13 @@ def _problem() -> str | None:
 
 
 @contextmanager
-def own_broker(*, settings: str = "", users: Mapping[str, str] | None = None) -> Iterator[KafkaBroker]:
+def own_broker(
+    *, settings: str = "", users: Mapping[str, str] | None = None, cluster: str = ""
+) -> Iterator[KafkaBroker]:
     """Give a broker that nobody else uses; `settings` are lines of its own, `users` may log in by SCRAM."""
     need_kafka()
     folder = Path(tempfile.mkdtemp(prefix="nbk-"))
-    broker = KafkaBroker(folder, settings=settings, users=users)
+    broker = KafkaBroker(folder, settings=settings, users=users, cluster=cluster)
     try:
         yield broker
     finally:

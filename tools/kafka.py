@@ -133,11 +133,19 @@ def locked(path: Path, kind: int = fcntl.LOCK_EX) -> Iterator[None]:
 class Broker:
     """One node: its data, where it listens, and its process while it runs.
 
-    `settings` are lines of its own, which win; `users` are passwords by name, for SCRAM.
+    `settings` are lines of its own, which win; `users` are passwords by name, for SCRAM; `cluster` is the id of the one
+    that it belongs to, where that is not its own.
     """
 
     def __init__(
-        self, data: Path, port: int, controller: int, *, settings: str = "", users: Mapping[str, str] = EMPTY
+        self,
+        data: Path,
+        port: int,
+        controller: int,
+        *,
+        settings: str = "",
+        users: Mapping[str, str] = EMPTY,
+        cluster: str = "",
     ) -> None:
         self.data = data
         self.port = port
@@ -145,7 +153,8 @@ class Broker:
         self._settings = data / "server.properties"
         self._log = data / "broker.log"
         self._logs = data / "logs"
-        self._controller = controller
+        self.controller = controller
+        self.cluster = cluster or base64.urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")
         self._more = settings
         self._users = users
         self.process: subprocess.Popen[bytes] | None = None
@@ -164,8 +173,8 @@ class Broker:
             raise CannotRun(f"Port {self.port} is taken; choose another: make kafka PORT=9192")
         self.data.mkdir(parents=True, exist_ok=True)
         self._settings.write_text(
-            SETTINGS.format(host=HOST, port=self.port, controller=self._controller, logs=self._logs.resolve())
-            + self._more.format(host=HOST, port=self.port, controller=self._controller)
+            SETTINGS.format(host=HOST, port=self.port, controller=self.controller, logs=self._logs.resolve())
+            + self._more.format(host=HOST, port=self.port, controller=self.controller)
         )
         if not (self._logs / "meta.properties").exists():
             self._format()
@@ -181,14 +190,13 @@ class Broker:
         self._wait()
 
     def _format(self) -> None:
-        cluster = base64.urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")
         users = [
             word
             for name, password in self._users.items()
             for word in ("--add-scram", f"SCRAM-SHA-512=[name={name},password={password}]")
         ]
         done = subprocess.run(
-            _java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self._settings), *users),
+            _java("kafka.tools.StorageTool", "format", "-t", self.cluster, "-c", str(self._settings), *users),
             capture_output=True,
             text=True,
             check=False,
