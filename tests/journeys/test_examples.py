@@ -238,4 +238,5 @@ async def test_the_documents_health_and_browser_are_there(town: Town) -> None:
     assert (await town.ask("GET", "/health/live")).status == 200
     checks = (await town.get("/health/ready"))["checks"]
     assert checks.keys() >= {"auth", "product", "seller", "order", "admin", "kafka", "postgres", "redis"}
+    assert ("apache-kafka" in checks) == ("NEXTBUY_KAFKA_SERVERS" in town.market.settings)
     assert set(checks.values()) == {"up"}

@@ -241,7 +241,7 @@ async def test_a_consumer_that_leaves_hands_over_at_once(any_bus: Bus) -> None:
             left_at = time.monotonic()
             await any_bus.publish(packets("t", range(3, 6)))
             await until(lambda: {3, 4, 5} <= set(second.of("t")))
-            assert time.monotonic() - left_at < 3.0
+            assert time.monotonic() - left_at < 4.5
     assert second.of("t")[-3:] == [3, 4, 5]
 
 
