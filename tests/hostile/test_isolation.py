@@ -53,6 +53,17 @@ OWNED: Final[dict[str, dict[str, int]]] = {
         "admin": 200,
     },
     "kafka POST read-notification/{notification_id}": {**dict.fromkeys(ROLES, 404), "buyer": 200},
+    "order GET order-timeline/{order_id}": {
+        "buyer": 200,
+        "other_buyer": 404,
+        "suspended": 404,
+        "logged_out": 404,
+        "seller": 200,
+        "other_seller": 404,
+        "pending_seller": 404,
+        "left_seller": 404,
+        "admin": 200,
+    },
     "product GET get-product/{key}": {
         **dict.fromkeys(ROLES, 404),
         "seller": 200,

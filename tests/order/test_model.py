@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nextbuy.contracts.errors import Refused, Unreadable
+from nextbuy.contracts.order import SoldLine
 from nextbuy.contracts.product import Line, PricedLine
 from nextbuy.contracts.seller import Shop
 from nextbuy.contracts.values import Money, new_id
@@ -14,7 +15,6 @@ from nextbuy.order.model import (
     SHOWN,
     TRANSITIONS,
     Happening,
-    SoldLine,
     State,
     after,
     code,

@@ -1,11 +1,16 @@
 """Who sees which sessions and orders."""
 
+from uuid import UUID
+
+import msgspec
 import pytest
 
 from nextbuy.contracts.auth import Account
 from nextbuy.contracts.errors import NotFound, Unreadable
-from nextbuy.contracts.values import PageAsk, Role, new_id
+from nextbuy.contracts.values import Money, PageAsk, Role, new_id
+from nextbuy.order.history import TOLD
 from nextbuy.order.order_details import OrderAsked, order_details
+from nextbuy.order.order_timeline import TITLES, TimelineAsked, order_timeline
 from nextbuy.order.payment_session import PaymentSessionAsked, payment_session
 from nextbuy.order.seller_orders import seller_orders
 from nextbuy.order.user_orders import user_orders
@@ -71,3 +76,82 @@ async def test_lists_of_orders_are_paged_newest_first_each_seeing_only_the_own(m
         with pytest.raises(Unreadable) as error:
             await listed(market.order, caller(who), PageAsk(cursor="x"))
         assert error.value.slug == "bad-cursor"
+
+
+async def order_ids(market: Market, session_id: UUID) -> list[UUID]:
+    return (
+        await payment_session(market.order, caller(market.buyer), PaymentSessionAsked(session_id=session_id))
+    ).order_ids
+
+
+async def test_the_life_of_an_order_is_told_in_order_from_the_basket_on(market: Market) -> None:
+    first, second = market.shop(), market.shop()
+    session = await market.basket((market.product(first, price=250), 2), (market.product(second), 1))
+    await market.tell(market.event("payment_intent.payment_failed", session.session_id))
+    await market.tell(market.paid(session))
+    await market.tell(market.paid(session, id="pay_again"))
+    await market.recover()
+    ask = TimelineAsked(order_id=(await order_ids(market, session.session_id))[0])
+    items = (await order_timeline(market.order, caller(market.buyer), ask)).items
+    assert [item.title for item in items] == [
+        "Basket taken to the checkout",
+        "Payment page opened",
+        "Payment declined",
+        "Payment received",
+        "Goods set aside",
+        "Order placed",
+        "Order paid",
+        "Payment will be returned",
+        "Payment returned",
+    ]
+    assert [item.at for item in items] == sorted(item.at for item in items)
+    begun, declined, received, placed = items[0], items[2], items[3], items[5]
+    assert begun.details.pay_until == session.expires_at
+    assert [line.quantity for line in begun.details.lines] == [2, 1]
+    assert declined.details.reason == "the card was declined"
+    assert received.details.total == session.total
+    assert placed.details.total == Money(500)
+    assert {(item.correlation_id, item.trace_id) for item in items} == {(None, None)}
+
+
+async def test_a_seller_is_told_nothing_of_other_shops_nor_of_how_the_buyer_paid(market: Market) -> None:
+    first, second = market.shop(), market.shop()
+    mug, secret = market.product(first, price=250), market.product(second, price=77_777)
+    session = await market.basket((mug, 2), (secret, 1))
+    await market.tell(market.event("payment_intent.payment_failed", session.session_id))
+    await market.tell(market.paid(session))
+    await market.tell(market.paid(session, id="pay_again"))
+    await market.recover()
+    orders = await order_ids(market, session.session_id)
+    ask = TimelineAsked(order_id=orders[0])
+    told = await order_timeline(market.order, caller(seller_of(market, first)), ask)
+    assert [item.title for item in told.items] == [
+        "Basket taken to the checkout",
+        "Payment received",
+        "Goods set aside",
+        "Order placed",
+        "Order paid",
+    ]
+    text = msgspec.json.encode(told).decode()
+    for word in (str(secret), str(second), str(orders[1]), "77777", "78277", "declined", "pay_again"):
+        assert word not in text
+    assert {item.details.total for item in told.items} == {Money(500)}
+
+
+async def test_a_timeline_is_for_those_who_may_see_the_order_and_its_trace_for_admins(market: Market) -> None:
+    first, second = market.shop(), market.shop()
+    session = await market.basket((market.product(first), 2), (market.product(second), 1))
+    await market.tell(market.paid(session))
+    ask = TimelineAsked(order_id=(await order_ids(market, session.session_id))[0])
+    for who in (account(Role.BUYER), seller_of(market, second), account(Role.SELLER)):
+        with pytest.raises(NotFound):
+            await order_timeline(market.order, caller(who), ask)
+    with pytest.raises(NotFound):
+        await order_timeline(market.order, caller(market.buyer), TimelineAsked(order_id=new_id()))
+    for item in (await order_timeline(market.order, caller(account(Role.ADMIN)), ask)).items:
+        assert item.correlation_id
+        assert len(item.trace_id or "") == 32
+
+
+def test_every_event_of_an_order_has_words_for_people() -> None:
+    assert set(TITLES) == set(TOLD)

@@ -139,6 +139,8 @@ async def test_a_basket_that_is_none_is_unreadable(market: Market, door: Door, b
         ("payment-session/x", 404),
         (f"payment-session/{ID}", 404),
         (f"order-details/{ID}", 404),
+        (f"order-timeline/{ID}", 404),
+        ("order-timeline/%00", 404),
         ("order-details/%00", 404),
         ("user-orders?limit=0", 422),
         ("user-orders?limit=99999999999999999999", 422),
@@ -158,6 +160,12 @@ async def test_each_address_is_for_those_it_is_for(market: Market, door: Door) -
     assert (await door.ask("GET", "seller-orders", by=market.buyer)).status == 403
     assert (await door.ask("GET", "seller-orders", by=seller)).status == 200
     assert (await door.ask("GET", f"order-details/{ID}")).status == 401
+    assert (await door.ask("GET", f"order-timeline/{ID}")).status == 401
+    assert (await door.ask("GET", "verify-history", by=seller)).status == 403
+    assert (await door.ask("GET", "verify-history?limit=101", by=admin)).status == 422
+    assert (await door.ask("GET", "verify-history?cursor=WzFd", by=admin)).status == 422
+    verified = json.loads((await door.ask("GET", "verify-history", by=admin)).body)
+    assert verified == {"verified": 0, "older": 0, "items": [], "next_cursor": None}
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"\0", b"[" * 5_000, b"\xff" * 100])

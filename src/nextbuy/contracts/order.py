@@ -1,5 +1,10 @@
-"""What order tells; nobody asks it anything."""
+"""What order tells; nobody asks it anything.
 
+The events of a session, and of the orders that come of it, tell its whole life: `order/history.py` makes it again out
+of them. No address and no name is in any of them, for a log that only grows forgets nobody.
+"""
+
+from datetime import datetime
 from uuid import UUID
 
 from msgspec import Struct
@@ -17,6 +22,67 @@ class Address(Struct, frozen=True):
     city: str
     postal_code: str
     country: str
+
+
+class SoldLine(PricedLine, frozen=True):
+    """A priced line, and whose shop it is from."""
+
+    seller_id: UUID
+
+    @property
+    def total(self) -> Money:
+        """What all of its units cost."""
+        return self.unit_price.times(self.quantity)
+
+
+class SessionCreated(Event, topic="payment-session.created", key="session_id"):
+    """A basket was priced, and is on its way to be paid until `expires_at`."""
+
+    session_id: UUID
+    """The payment."""
+    buyer_id: UUID
+    """The account of who is to pay."""
+    total: Money
+    """What its lines come to."""
+    lines: list[SoldLine]
+    """What is to be bought, at the prices of now, and from whom."""
+    expires_at: datetime
+    """Until when its goods are held and it can be paid."""
+
+
+class SessionOpened(Event, topic="payment-session.opened", key="session_id"):
+    """Its units are held, and there is a page to pay it on."""
+
+    session_id: UUID
+    """The payment."""
+    buyer_id: UUID
+    """The account of who is to pay."""
+    payment_id: str
+    """The provider's payment."""
+
+
+class SessionNotOpened(Event, topic="payment-session.not-opened", key="session_id"):
+    """Its units could not be held, or no page to pay it on could be made."""
+
+    session_id: UUID
+    """The payment."""
+    buyer_id: UUID
+    """The account of who is to pay."""
+    reason: str
+    """Why, as a problem's slug."""
+
+
+class SessionPaid(Event, topic="payment-session.paid", key="session_id"):
+    """Its goods are the buyer's: it became these orders, one for each shop."""
+
+    session_id: UUID
+    """The payment."""
+    buyer_id: UUID
+    """The account of who bought."""
+    total: Money
+    """What was paid for all of it."""
+    order_ids: list[UUID]
+    """The orders that it became, one for each shop."""
 
 
 class OrderCreated(Event, topic="order.created", key="order_id", schema_version=2):
@@ -53,6 +119,19 @@ class OrderPaid(Event, topic="order.paid", key="order_id"):
     """What was paid for this order."""
 
 
+class PaymentReceived(Event, topic="payment.received", key="session_id"):
+    """The money that a session was waiting for is there; orders follow from it, or a refund."""
+
+    session_id: UUID
+    """The payment."""
+    buyer_id: UUID
+    """The account of who paid."""
+    payment_id: str
+    """The provider's payment."""
+    total: Money
+    """What came, which may be another amount than the session's."""
+
+
 class PaymentFailed(Event, topic="payment.failed", key="session_id"):
     """The card was declined; what was held can be bought again."""
 
@@ -64,8 +143,23 @@ class PaymentFailed(Event, topic="payment.failed", key="session_id"):
     """Why, in the provider's words."""
 
 
-class PaymentRefunded(Event, topic="payment.refunded", key="session_id"):
-    """Money came that no goods could be given for, and went back."""
+class RefundDue(Event, topic="payment.refund-due", key="session_id"):
+    """Money came that no goods can be given for: it will go back. It may be a second payment for the session."""
+
+    session_id: UUID
+    """The payment."""
+    buyer_id: UUID
+    """The account of who paid."""
+    payment_id: str
+    """The provider's payment: the session's own, or a second one for it."""
+    total: Money
+    """What is to go back."""
+    reason: str
+    """Why nothing can be given for it."""
+
+
+class PaymentRefunded(Event, topic="payment.refunded", key="session_id", schema_version=2):
+    """Money came that no goods could be given for, and went back; without a `payment_id` it was the session's own."""
 
     session_id: UUID
     """The payment."""
@@ -75,6 +169,10 @@ class PaymentRefunded(Event, topic="payment.refunded", key="session_id"):
     """What went back."""
     reason: str
     """Why nothing could be given for it."""
+    payment_id: str = ""
+    """The provider's payment: the session's own, or a second one for it. Empty: the session's own."""
+    refund_id: str | None = None
+    """The provider's refund, where it was us who asked for it."""
 
 
 class SessionExpired(Event, topic="payment-session.expired", key="session_id"):

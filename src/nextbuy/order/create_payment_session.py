@@ -17,8 +17,10 @@ from nextbuy.contracts.product import Line, PricedLine
 from nextbuy.contracts.simulator import PaymentOpened
 from nextbuy.contracts.values import MAX_LINES, Money, Quantity, Title, new_id
 from nextbuy.kit import telemetry
+from nextbuy.kit.outbox import publish
 from nextbuy.kit.web import Caller
 from nextbuy.order.deps import Deps
+from nextbuy.order.history import begun, told
 from nextbuy.order.model import SHOWN, Happening, Session, Shown, State, description, merged, sold, total_of
 from nextbuy.order.store import sessions
 
@@ -87,7 +89,9 @@ async def create_payment_session(order: Deps, caller: Caller, ask: CreatePayment
         traceparent=trace.traceparent,
         correlation_id=trace.correlation_id,
     )
-    await sessions.insert_session(order.database, session, ends_at=min(expires_at, now + OPENING_LIMIT))
+    async with order.database.transaction() as tx:
+        await sessions.insert_session(tx, session, ends_at=min(expires_at, now + OPENING_LIMIT))
+        await publish(tx, begun(session))
     payment = await _hold_and_open(order, session)
     reply = PaymentSessionCreated(
         session_id=session.id,
@@ -98,8 +102,10 @@ async def create_payment_session(order: Deps, caller: Caller, ask: CreatePayment
         payment_url=payment.url,
     )
     async with order.database.transaction() as tx:
-        if not await sessions.open_session(tx, session.id, payment):
+        opened = await sessions.open_session(tx, session.id, payment)
+        if opened is None:
             raise Refused("It took too long to open this payment; order again.", slug="session-expired")
+        await publish(tx, *told(Happening.OPENED, opened))
         await caller.keep(tx, reply)
     return reply
 
@@ -113,5 +119,8 @@ async def _hold_and_open(order: Deps, session: Session) -> PaymentOpened:
     except AppError as error:
         # Only a hold that was refused is known to hold nothing.
         release = held or not isinstance(error, Refused)
-        await sessions.end(order.database, session.id, Happening.NOT_OPENED, error.slug, release=release)
+        async with order.database.transaction() as tx:
+            ended = await sessions.end(tx, session.id, Happening.NOT_OPENED, error.slug, release=release)
+            if ended is not None:
+                await publish(tx, *told(Happening.NOT_OPENED, ended))
         raise

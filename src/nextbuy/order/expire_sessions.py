@@ -2,10 +2,11 @@
 
 from typing import Final
 
-from nextbuy.contracts.order import SessionExpired
 from nextbuy.kit.outbox import publish
 from nextbuy.kit.telemetry import begin, within
 from nextbuy.order.deps import Deps
+from nextbuy.order.history import told
+from nextbuy.order.model import Happening
 from nextbuy.order.store import sessions
 
 _BATCH: Final = 50
@@ -17,5 +18,5 @@ async def expire_sessions(order: Deps) -> bool:
         ended = await sessions.lapse(tx, order.clock(), most=_BATCH)
         for session in ended:
             with within(begin(session.traceparent, session.correlation_id)):
-                await publish(tx, SessionExpired(session_id=session.id, buyer_id=session.buyer_id))
+                await publish(tx, *told(Happening.LAPSED, session))
     return len(ended) == _BATCH

@@ -21,7 +21,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from nextbuy.contracts.errors import BadGateway, Refused, Unreadable
-from nextbuy.contracts.order import Address
+from nextbuy.contracts.order import Address, SoldLine
 from nextbuy.contracts.product import Line, PricedLine
 from nextbuy.contracts.seller import Shop
 from nextbuy.contracts.values import MAX_QUANTITY, Money, total
@@ -72,6 +72,12 @@ TRANSITIONS: Final[Mapping[Happening, tuple[tuple[State, ...], State]]] = Mappin
 )
 """From which states a happening leads where; in any other state it changes nothing."""
 
+LATE: Final = "not paid in time"
+GONE: Final = "the goods were sold to others before the money came"
+OTHER_AMOUNT: Final = "another amount than the session's"
+UNAWAITED: Final = "it belongs to no basket that is waiting for it"
+"""Why a session ended or its money goes back, where nobody else says it."""
+
 Shown = Literal["open", "paid", "failed", "expired", "refunded"]
 SHOWN: Final[Mapping[State, Shown]] = MappingProxyType(
     {
@@ -98,17 +104,6 @@ def after(happening: Happening) -> State:
     return TRANSITIONS[happening][1]
 
 
-class SoldLine(PricedLine, frozen=True):
-    """A priced line, and whose shop it is from."""
-
-    seller_id: UUID
-
-    @property
-    def total(self) -> Money:
-        """What all of its units cost."""
-        return self.unit_price.times(self.quantity)
-
-
 class Session(Struct, frozen=True, kw_only=True):
     """A basket on its way to be paid."""
 
@@ -125,6 +120,7 @@ class Session(Struct, frozen=True, kw_only=True):
     payment_id: str | None = None
     received: Money | None = None
     reason: str | None = None
+    refund_id: str | None = None
 
     @property
     def wanted(self) -> list[Line]:

@@ -6,19 +6,23 @@ once. Money is written down before anything is made of it; from then on recovery
 """
 
 from typing import Final
+from uuid import UUID
 
 from nextbuy.contracts.errors import AppError, Unavailable
-from nextbuy.contracts.order import PaymentFailed, SessionExpired
+from nextbuy.contracts.order import RefundDue
+from nextbuy.contracts.values import Money
 from nextbuy.kit import telemetry, webhook_signature
 from nextbuy.kit.outbox import publish
 from nextbuy.kit.web import Caller
 from nextbuy.kit.wire import Answer, Request
 from nextbuy.order.deps import Deps
 from nextbuy.order.giving_back import give_back
-from nextbuy.order.model import Happening
+from nextbuy.order.history import told
+from nextbuy.order.model import LATE, UNAWAITED, Happening, after
 from nextbuy.order.notices import Kind, Notice, read_notice
 from nextbuy.order.settlement import note_refund, settle
 from nextbuy.order.store import sessions, strays
+from nextbuy.order.store.sessions import Claim
 
 _RECEIVED: Final = Answer(200, b'{"received":true}')
 
@@ -52,9 +56,7 @@ async def _paid(order: Deps, notice: Notice) -> None:
         return
     claim = None
     if session_id is not None:
-        claim = await sessions.take_money(
-            order.database, notice.event_id, notice.type, session_id, notice.payment_id, money
-        )
+        claim = await _take_money(order, notice, session_id, money)
         if claim is None and await sessions.session_paid_by(order.database, session_id, notice.payment_id):
             # Said before: at most there is something left to finish, which nobody else is at.
             claim = next(iter(await sessions.claim_work(order.database, most=1, session_id=session_id)), None)
@@ -73,6 +75,16 @@ async def _paid(order: Deps, notice: Notice) -> None:
         ) from error
 
 
+async def _take_money(order: Deps, notice: Notice, session_id: UUID, money: Money) -> Claim | None:
+    async with order.database.transaction() as tx:
+        claim = await sessions.take_money(tx, notice.event_id, notice.type, session_id, notice.payment_id, money)
+        if claim is not None:
+            right = claim.session.status is after(Happening.MONEY_CAME)
+            happening = Happening.MONEY_CAME if right else Happening.WRONG_MONEY_CAME
+            await publish(tx, *told(happening, claim.session))
+    return claim
+
+
 async def _keep_stray(order: Deps, notice: Notice) -> None:
     if notice.money is None:
         return
@@ -80,15 +92,26 @@ async def _keep_stray(order: Deps, notice: Notice) -> None:
     async with order.database.transaction() as tx:
         if not await sessions.mark_seen(tx, notice.event_id, notice.type, notice.session_id):
             return
-        await strays.insert_stray(
+        buyer_id = await strays.insert_stray(
             tx,
             payment_id=notice.payment_id,
             session_id=notice.session_id,
             money=notice.money,
-            reason="it belongs to no basket that is waiting for it",
+            reason=UNAWAITED,
             traceparent=trace.traceparent,
             correlation_id=trace.correlation_id,
         )
+        if buyer_id is not None and notice.session_id is not None:
+            await publish(
+                tx,
+                RefundDue(
+                    session_id=notice.session_id,
+                    buyer_id=buyer_id,
+                    payment_id=notice.payment_id,
+                    total=notice.money,
+                    reason=UNAWAITED,
+                ),
+            )
 
 
 async def _not_paid(order: Deps, notice: Notice) -> None:
@@ -99,17 +122,10 @@ async def _not_paid(order: Deps, notice: Notice) -> None:
             return
         if notice.session_id is None:
             return
-        session = await sessions.end(
-            tx, notice.session_id, happening, notice.reason if declined else "not paid in time"
-        )
+        session = await sessions.end(tx, notice.session_id, happening, notice.reason if declined else LATE)
         if session is None:
             return
-        await publish(
-            tx,
-            PaymentFailed(session_id=session.id, buyer_id=session.buyer_id, reason=notice.reason)
-            if declined
-            else SessionExpired(session_id=session.id, buyer_id=session.buyer_id),
-        )
+        await publish(tx, *told(happening, session))
     for claim in await sessions.claim_releases(order.database, most=1, session_id=session.id):
         await give_back(order, claim)
 

@@ -1,6 +1,5 @@
 """Order: its table of contents."""
 
-from nextbuy.contracts.order import OrderCreated, OrderPaid, PaymentFailed, PaymentRefunded, SessionExpired
 from nextbuy.contracts.values import Role
 from nextbuy.kit.service import ANYONE_LOGGED_IN, Service, get, job, post
 from nextbuy.order.create_payment_session import create_payment_session
@@ -8,12 +7,15 @@ from nextbuy.order.deps import Deps
 from nextbuy.order.expire_sessions import expire_sessions
 from nextbuy.order.finish_payments import finish_payments
 from nextbuy.order.forget_notices import forget_notices
+from nextbuy.order.history import TOLD
 from nextbuy.order.order_details import order_details
+from nextbuy.order.order_timeline import order_timeline
 from nextbuy.order.payment_session import payment_session
 from nextbuy.order.payment_webhook import payment_webhook
 from nextbuy.order.release_stock import release_stock
 from nextbuy.order.seller_orders import seller_orders
 from nextbuy.order.user_orders import user_orders
+from nextbuy.order.verify_history import verify_history
 
 SERVICE = Service(
     name="order",
@@ -24,9 +26,11 @@ SERVICE = Service(
         post("payment-webhook", payment_webhook, raw=True),
         get("user-orders", user_orders, who=[Role.BUYER]),
         get("order-details/{order_id}", order_details, who=ANYONE_LOGGED_IN),
+        get("order-timeline/{order_id}", order_timeline, who=ANYONE_LOGGED_IN),
         get("seller-orders", seller_orders, who=[Role.SELLER]),
+        get("verify-history", verify_history, who=[Role.ADMIN]),
     ],
-    publishes=[OrderCreated, OrderPaid, PaymentFailed, PaymentRefunded, SessionExpired],
+    publishes=[*TOLD],
     jobs=[
         job(expire_sessions, every=1.0),
         job(release_stock, every=1.0),

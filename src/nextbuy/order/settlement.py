@@ -10,15 +10,15 @@ from typing import Final
 from uuid import UUID
 
 from nextbuy.contracts.errors import AppError, NotFound, Refused
-from nextbuy.contracts.order import OrderCreated, OrderPaid, PaymentRefunded
-from nextbuy.contracts.product import PricedLine
+from nextbuy.contracts.order import PaymentRefunded
 from nextbuy.kit.calls import set_deadline, time_left
 from nextbuy.kit.database import Transaction
 from nextbuy.kit.outbox import publish
 from nextbuy.kit.retry import backoff
 from nextbuy.kit.telemetry import begin, within
 from nextbuy.order.deps import Deps
-from nextbuy.order.model import Session, State, drafts
+from nextbuy.order.history import told
+from nextbuy.order.model import GONE, Happening, Session, State, drafts
 from nextbuy.order.store import sessions, strays
 from nextbuy.order.store.sessions import WORK_LIMIT, Claim
 from nextbuy.order.store.strays import Stray
@@ -45,16 +45,13 @@ async def settle(order: Deps, claim: Claim) -> None:
         if session.status is State.PAYING and await _take_goods(order, session):
             await _write_orders(order, claim)
             return
-        if session.status is State.REFUND_DUE or await sessions.owe_refund(order.database, claim, _GONE):
+        if session.status is State.REFUND_DUE or await _owe_refund(order, claim):
             await _return_money(order, session)
     except AppError as error:
         if not error.transient:
             log.error("session %s could not be settled, and will be tried again: %s: %s", session.id, error.slug, error)  # noqa: TRY400
         await sessions.postpone_work(order.database, claim, pause_after(claim.tries))
         raise
-
-
-_GONE: Final = "the goods were sold to others before the money came"
 
 
 async def _take_goods(order: Deps, session: Session) -> bool:
@@ -68,6 +65,15 @@ async def _take_goods(order: Deps, session: Session) -> bool:
     return True
 
 
+async def _owe_refund(order: Deps, claim: Claim) -> bool:
+    async with order.database.transaction() as tx:
+        session = await sessions.owe_refund(tx, claim, GONE)
+        if session is None:
+            return False
+        await publish(tx, *told(Happening.GOODS_GONE, session))
+    return True
+
+
 async def _write_orders(order: Deps, claim: Claim) -> None:
     session = claim.session
     parts = drafts(session)
@@ -75,36 +81,13 @@ async def _write_orders(order: Deps, claim: Claim) -> None:
         ids = await sessions.write_orders(tx, claim, parts)
         if ids is None:
             return
-        made = list(zip(ids, parts, strict=True))
-        await publish(
-            tx,
-            *(
-                OrderCreated(
-                    order_id=order_id,
-                    number=part.number,
-                    session_id=session.id,
-                    buyer_id=session.buyer_id,
-                    shop_id=part.shop_id,
-                    total=part.total,
-                    lines=[
-                        PricedLine(line.product_id, line.shop_id, line.title, line.quantity, line.unit_price)
-                        for line in part.lines
-                    ],
-                    seller_id=part.seller_id,
-                )
-                for order_id, part in made
-            ),
-            *(
-                OrderPaid(order_id=order_id, session_id=session.id, shop_id=part.shop_id, total=part.total)
-                for order_id, part in made
-            ),
-        )
+        await publish(tx, *told(Happening.GOODS_TAKEN, session, list(zip(ids, parts, strict=True))))
     order.journal.step("order", "create-orders", f"{len(parts)} orders")
 
 
 async def _return_money(order: Deps, session: Session) -> None:
     # The check constraint of the table: money that is there has a payment.
-    payment_id, reason = session.payment_id or "", session.reason or _GONE
+    payment_id, reason = session.payment_id or "", session.reason or GONE
     refund_id = await order.payments.refund(payment_id, reason)
     async with order.database.transaction() as tx:
         noted = await note_refund(tx, session.id, refund_id)
@@ -117,15 +100,7 @@ async def note_refund(tx: Transaction, session_id: UUID, refund_id: str | None) 
     session = await sessions.mark_refunded(tx, session_id, refund_id)
     if session is None:
         return False
-    await publish(
-        tx,
-        PaymentRefunded(
-            session_id=session.id,
-            buyer_id=session.buyer_id,
-            total=session.received or session.total,
-            reason=session.reason or _GONE,
-        ),
-    )
+    await publish(tx, *told(Happening.MONEY_RETURNED, session))
     return True
 
 
@@ -156,7 +131,12 @@ async def return_stray(order: Deps, stray: Stray) -> None:
                 await publish(
                     tx,
                     PaymentRefunded(
-                        session_id=stray.session_id, buyer_id=stray.buyer_id, total=stray.money, reason=stray.reason
+                        session_id=stray.session_id,
+                        buyer_id=stray.buyer_id,
+                        total=stray.money,
+                        reason=stray.reason,
+                        payment_id=stray.payment_id,
+                        refund_id=refund_id,
                     ),
                 )
         order.journal.step("order", "refund", "returned")

@@ -114,6 +114,28 @@ async def order(db: Reader, order_id: UUID) -> OrderKept | None:
     return OrderKept(kept, row["buyer_id"], row["seller_id"])
 
 
+class OrderOwned(Struct, frozen=True):
+    """Whose an order is, and which session it came of."""
+
+    session_id: UUID
+    buyer_id: UUID
+    seller_id: UUID
+    shop_id: UUID
+    total: Money
+
+
+async def order_owned(db: Reader, order_id: UUID) -> OrderOwned | None:
+    """Return whose an order is, or None."""
+    row = await db.fetchrow(
+        "SELECT session_id, buyer_id, seller_id, shop_id, total, currency FROM orders WHERE id = $1", order_id
+    )
+    if row is None:
+        return None
+    return OrderOwned(
+        row["session_id"], row["buyer_id"], row["seller_id"], row["shop_id"], Money(row["total"], row["currency"])
+    )
+
+
 _LIST: Final = """
     SELECT id, number, shop_id, status, total, currency, created_at FROM orders
      WHERE {owner} = $1 AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3

@@ -13,13 +13,13 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
-from nextbuy.contracts.order import Address
+from nextbuy.contracts.order import Address, SoldLine
 from nextbuy.contracts.simulator import PaymentOpened
 from nextbuy.contracts.values import Money, new_id
 from nextbuy.kit.database import Database, Reader, Row, Transaction
 from nextbuy.kit.old_rows import drop, dropping
 from nextbuy.kit.wire import encode
-from nextbuy.order.model import Draft, Happening, Session, SoldLine, State, after, sources
+from nextbuy.order.model import LATE, OTHER_AMOUNT, Draft, Happening, Session, State, after, sources
 
 LEASE: Final = "6 seconds"
 """For so long a claim is one's own. What is asked of others under it has its deadline earlier (`WORK_LIMIT`)."""
@@ -56,6 +56,7 @@ def _session(row: Row) -> Session:
         payment_id=row["payment_id"],
         received=None if received is None else Money(received, row["received_currency"]),
         reason=row["reason"],
+        refund_id=row["refund_id"],
         traceparent=row["traceparent"],
         correlation_id=row["correlation_id"],
     )
@@ -64,13 +65,14 @@ def _session(row: Row) -> Session:
 # ── a session begins ──
 
 
-async def insert_session(db: Reader, session: Session, *, ends_at: datetime) -> None:
+async def insert_session(tx: Transaction, session: Session, *, ends_at: datetime) -> None:
     """Write down a session of which nothing is held yet; it lapses at `ends_at` unless it is opened."""
-    await db.execute(
+    await tx.execute(
         """
         INSERT INTO sessions
-               (id, buyer_id, status, total, currency, lines, address, expires_at, ends_at, traceparent, correlation_id)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+               (id, buyer_id, status, total, currency, lines, address, expires_at, ends_at, traceparent, correlation_id,
+                told)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, true)
         """,
         session.id,
         session.buyer_id,
@@ -86,21 +88,20 @@ async def insert_session(db: Reader, session: Session, *, ends_at: datetime) -> 
     )
 
 
-async def open_session(tx: Transaction, session_id: UUID, payment: PaymentOpened) -> bool:
-    """Give a session its payment page; false where it has lapsed meanwhile."""
-    return bool(
-        await tx.fetchval(
-            """
-            UPDATE sessions SET status = $2, payment_id = $4, payment_url = $5, ends_at = expires_at
-             WHERE id = $1 AND status = ANY($3) RETURNING true
-            """,
-            session_id,
-            after(Happening.OPENED),
-            sources(Happening.OPENED),
-            payment.payment_id,
-            payment.url,
-        )
+async def open_session(tx: Transaction, session_id: UUID, payment: PaymentOpened) -> Session | None:
+    """Give a session its payment page; None where it has lapsed meanwhile."""
+    row = await tx.fetchrow(
+        """
+        UPDATE sessions SET status = $2, payment_id = $4, payment_url = $5, ends_at = expires_at
+         WHERE id = $1 AND status = ANY($3) RETURNING *
+        """,
+        session_id,
+        after(Happening.OPENED),
+        sources(Happening.OPENED),
+        payment.payment_id,
+        payment.url,
     )
+    return None if row is None else _session(row)
 
 
 _END: Final = """
@@ -110,10 +111,10 @@ _END: Final = """
 
 
 async def end(
-    db: Reader, session_id: UUID, happening: Happening, reason: str, *, release: bool = True
+    tx: Transaction, session_id: UUID, happening: Happening, reason: str, *, release: bool = True
 ) -> Session | None:
     """End an unpaid session; its units are due to be given back where `release`. None where it has moved on."""
-    row = await db.fetchrow(_END, session_id, after(happening), sources(happening), reason, release)
+    row = await tx.fetchrow(_END, session_id, after(happening), sources(happening), reason, release)
     return None if row is None else _session(row)
 
 
@@ -124,7 +125,7 @@ async def lapse(tx: Transaction, now: datetime, *, most: int) -> list[Session]:
         WITH due AS (
             SELECT id FROM sessions WHERE ends_at <= $1 ORDER BY ends_at LIMIT $2 FOR UPDATE SKIP LOCKED
         )
-        UPDATE sessions AS s SET status = $3, reason = 'not paid in time', ends_at = NULL, release_at = now()
+        UPDATE sessions AS s SET status = $3, reason = $5, ends_at = NULL, release_at = now()
           FROM due WHERE s.id = due.id AND s.status = ANY($4)
         RETURNING s.*
         """,
@@ -132,6 +133,7 @@ async def lapse(tx: Transaction, now: datetime, *, most: int) -> list[Session]:
         most,
         after(Happening.LAPSED),
         sources(Happening.LAPSED),
+        LATE,
     )
     return [_session(row) for row in rows]
 
@@ -211,7 +213,7 @@ _TAKE_MONEY: Final = f"""
     WITH moved AS (
         UPDATE sessions
            SET status = CASE WHEN total = $4 AND currency = $5 THEN $6 ELSE $7 END,
-               reason = CASE WHEN total = $4 AND currency = $5 THEN NULL ELSE 'another amount than the session''s' END,
+               reason = CASE WHEN total = $4 AND currency = $5 THEN NULL ELSE $10 END,
                release_at = CASE WHEN total = $4 AND currency = $5 THEN NULL ELSE now() END,
                payment_id = $3, received = $4, received_currency = $5, money_at = now(), ends_at = NULL,
                work_at = now() + interval '{LEASE}', work_tries = 1
@@ -225,14 +227,14 @@ _TAKE_MONEY: Final = f"""
 
 
 async def take_money(
-    db: Database, event_id: str, kind: str, session_id: UUID, payment_id: str, money: Money
+    tx: Transaction, event_id: str, kind: str, session_id: UUID, payment_id: str, money: Money
 ) -> Claim | None:
     """Write down that a session's money is there, and take on what follows from it: orders, or a refund.
 
-    From this commit on the money is accounted for. None, and nothing changed, where the session is not waiting for
+    From the commit on the money is accounted for. None, and nothing changed, where the session is not waiting for
     money.
     """
-    row = await db.fetchrow(
+    row = await tx.fetchrow(
         _TAKE_MONEY,
         event_id,
         session_id,
@@ -243,6 +245,7 @@ async def take_money(
         after(Happening.WRONG_MONEY_CAME),
         sources(Happening.MONEY_CAME),
         kind,
+        OTHER_AMOUNT,
     )
     return None if row is None else Claim(_session(row), row["work_at"], row["work_tries"])
 
@@ -335,21 +338,20 @@ async def write_orders(tx: Transaction, claim: Claim, drafts: Sequence[Draft]) -
     return ids if won else None
 
 
-async def owe_refund(db: Database, claim: Claim, reason: str) -> bool:
-    """The goods are gone: the money is to go back. The claim stays; false where it was lost."""
-    return bool(
-        await db.fetchval(
-            """
-            UPDATE sessions SET status = $3, reason = $5
-             WHERE id = $1 AND work_at = $2 AND status = ANY($4) RETURNING true
-            """,
-            claim.session.id,
-            claim.until,
-            after(Happening.GOODS_GONE),
-            sources(Happening.GOODS_GONE),
-            reason,
-        )
+async def owe_refund(tx: Transaction, claim: Claim, reason: str) -> Session | None:
+    """The goods are gone: the money is to go back. The claim stays; None where it was lost."""
+    row = await tx.fetchrow(
+        """
+        UPDATE sessions SET status = $3, reason = $5
+         WHERE id = $1 AND work_at = $2 AND status = ANY($4) RETURNING *
+        """,
+        claim.session.id,
+        claim.until,
+        after(Happening.GOODS_GONE),
+        sources(Happening.GOODS_GONE),
+        reason,
     )
+    return None if row is None else _session(row)
 
 
 async def mark_refunded(tx: Transaction, session_id: UUID, refund_id: str | None) -> Session | None:

@@ -39,6 +39,14 @@ def _stray(row: Row) -> Stray:
     )
 
 
+async def _lock(tx: Transaction, session_id: UUID | None) -> UUID | None:
+    """Lock the session that a payment was for, as for any other change that is told of it; return its buyer."""
+    buyer_id: UUID | None = await tx.fetchval(
+        "SELECT buyer_id FROM sessions WHERE id = $1 FOR NO KEY UPDATE", session_id
+    )
+    return buyer_id
+
+
 async def insert_stray(  # noqa: PLR0913  the row
     tx: Transaction,
     *,
@@ -48,23 +56,29 @@ async def insert_stray(  # noqa: PLR0913  the row
     reason: str,
     traceparent: str,
     correlation_id: str,
-) -> None:
-    """Write down money that must go back; once per payment, and due at once."""
-    await tx.execute(
+) -> UUID | None:
+    """Write down money that must go back, once per payment, and due at once; return the buyer whose it is.
+
+    None where that had been written down before, or no session is known that it was for.
+    """
+    buyer_id = await _lock(tx, session_id)
+    written = await tx.fetchval(
         """
         INSERT INTO stray_payments
                (payment_id, session_id, buyer_id, amount, currency, reason, traceparent, correlation_id, work_at)
-        VALUES ($1, $2, (SELECT buyer_id FROM sessions WHERE id = $2), $3, $4, $5, $6, $7, now())
-        ON CONFLICT DO NOTHING
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, now())
+        ON CONFLICT DO NOTHING RETURNING true
         """,
         payment_id,
         session_id,
+        buyer_id,
         money.amount,
         money.currency,
         reason,
         traceparent,
         correlation_id,
     )
+    return buyer_id if written else None
 
 
 _CLAIM: Final = f"""
@@ -83,6 +97,7 @@ async def claim_strays(db: Database, *, most: int) -> list[Stray]:
 
 async def mark_returned(tx: Transaction, stray: Stray, refund_id: str) -> bool:
     """It has gone back; false where the claim was lost."""
+    await _lock(tx, stray.session_id)
     return bool(
         await tx.fetchval(
             """
