@@ -36,7 +36,14 @@ SPECIFICATION: Final = """
 """
 OURS: Final[dict[str, dict[str, list[str]]]] = {
     # "Service A -> Kafka -> Kafka Service -> Service B", and who reads its dead letters is an admin.
-    "kafka": {"auth": ["validate admin"], "admin": ["create notification"], "product": ["follow shop"]},
+    # The event logs are read in order to make figures again of them.
+    "kafka": {
+        "auth": ["validate admin", "validate user", "read events"],
+        "admin": ["create notification"],
+        "product": ["follow shop", "count activity", "read events"],
+        "seller": ["read events"],
+        "order": ["read events"],
+    },
     "auth": {},
     "simulator": {},
 }

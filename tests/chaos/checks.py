@@ -9,7 +9,7 @@ from nextbuy.kit.service import Listening
 from tests.chaos.findings import Findings, Told
 from tests.chaos.reckoning import each_once, in_order, one_after_another
 
-LISTENINGS: Final = tuple(listening for listening in SERVICE.listens if listening.batch)
+LISTENINGS: Final = tuple(listening for listening in SERVICE.listens if listening.way == "batch")
 """Those whose inbox rows are written with their effect: exactly one for each event."""
 _FOR_ADMINS: Final = {"order.created": "order-created", "seller.registered": "seller-registered"}
 """By topic: the notification that the admins get of each event."""

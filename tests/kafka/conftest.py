@@ -8,15 +8,18 @@ from redis.asyncio import Redis
 
 from nextbuy.contracts.admin import AdminClient, CreateNotification, NotificationKept
 from nextbuy.contracts.auth import AuthClient, ValidateAdmin
+from nextbuy.contracts.order import OrderClient
 from nextbuy.contracts.product import ProductClient
+from nextbuy.contracts.seller import SellerClient
 from nextbuy.contracts.values import Role, new_id
 from nextbuy.kafka.deps import Deps
 from nextbuy.kit.database import Database
 from nextbuy.kit.interactions import Interactions
 from nextbuy.kit.telemetry import Journal
 from tests.callers import account
-from tests.conftest import DatabaseUrl
+from tests.conftest import DatabaseUrl, OpenDatabase
 from tests.doubles import Answers
+from tests.kafka.logs import Logs
 
 
 @pytest.fixture
@@ -39,6 +42,8 @@ async def kafka(kafka_url: str, redis: Redis, answers: Answers) -> AsyncIterator
         auth=AuthClient(answers),
         admin=AdminClient(answers),
         product=ProductClient(answers),
+        seller=SellerClient(answers),
+        order=OrderClient(answers),
         database=database,
         interactions=Interactions(redis),
     )
@@ -51,3 +56,10 @@ def journal() -> Iterator[Journal]:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     yield Journal(nowhere)
     os.close(nowhere)
+
+
+@pytest.fixture
+async def logs(open_database: OpenDatabase, redis: Redis, journal: Journal) -> Logs:
+    """Those who publish, and who counts what they publish."""
+    publishers = {name: await open_database("") for name in ("auth", "seller", "product", "order")}
+    return Logs(await open_database("kafka"), publishers, redis, journal)

@@ -9,7 +9,9 @@ from redis.asyncio import Redis
 from nextbuy.contracts.admin import AdminClient
 from nextbuy.contracts.auth import AuthClient
 from nextbuy.contracts.message import Send
+from nextbuy.contracts.order import OrderClient
 from nextbuy.contracts.product import ProductClient
+from nextbuy.contracts.seller import SellerClient
 from nextbuy.kafka.deps import Deps
 from nextbuy.kafka.service import SERVICE
 from nextbuy.kit.bus import Packet
@@ -32,6 +34,8 @@ class Listener:
             auth=AuthClient(send),
             admin=AdminClient(send),
             product=ProductClient(send),
+            seller=SellerClient(send),
+            order=OrderClient(send),
             database=database,
             interactions=Interactions(redis),
         )

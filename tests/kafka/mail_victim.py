@@ -24,7 +24,7 @@ async def main(url: str, port: int, who: Account) -> None:
     database = await Database.connect(url, "kafka")
     mailer = SmtpMailer(Smtp(host="127.0.0.1", port=port, sender="shop@nextbuy.test", sender_name="Next, Buy"))
     nobody = cast("Any", None)
-    await send_mails(Deps(AuthClient(cast("Any", send)), nobody, nobody, database, nobody, mailer))
+    await send_mails(Deps(AuthClient(cast("Any", send)), nobody, nobody, nobody, nobody, database, nobody, mailer))
 
 
 if __name__ == "__main__":

@@ -17,9 +17,9 @@ from nextbuy.kit import handling, telemetry
 from nextbuy.kit.bus import Packet
 from nextbuy.kit.bus_redis import RedisBus
 from nextbuy.kit.consumer import Consumer
-from nextbuy.kit.database import Database, Transaction
+from nextbuy.kit.database import Database, Transaction, in_transaction
 from nextbuy.kit.outbox import publish
-from nextbuy.kit.service import Listening, Service, on, on_batch
+from nextbuy.kit.service import Listening, Service, on, on_batch, on_many
 from tests.conftest import DatabaseUrl
 from tests.kit.shop import EFFECTS, Counted, LogFile, Told, count, effects, note_all, numbers_by_key, packet, send
 from tests.kit.test_outbox import count_is, killed
@@ -188,6 +188,49 @@ async def test_a_database_that_breaks_off_buries_nothing(at: Desk) -> None:
     async with at.consuming(on_batch([Counted], act)):
         await send(at.bus, *[Counted(about="a", n=n) for n in range(5)])
         await until(lambda: count_is(at.database, "effects", 5))
+    assert await count(at.database, "dead_letters") == 0
+
+
+@pytest.mark.usefixtures("quick")
+async def test_many_events_are_told_at_once_and_the_one_to_blame_alone_is_buried(at: Desk) -> None:
+    told: list[list[int]] = []
+
+    async def tell(_deps: object, pairs: Batched) -> None:
+        told.append([event.n for event, _ in pairs])
+        if any(event.n == 13 for event, _ in pairs):
+            raise Refused("Not this one.", slug="not-this-one")
+
+    packets = [packet(Counted(about="a", n=n)) for n in range(32)]
+    await at.bus.publish(packets)
+    async with at.consuming(on_many([Counted], tell)):
+        await until(lambda: count_is(at.database, "inbox", 32))
+        attempts = len(told)
+        await at.bus.publish(packets)
+        await send(at.bus, Counted(about="a", n=99))
+        await until(lambda: count_is(at.database, "inbox", 33))
+    assert told[0] == list(range(32)), "as many as there are"
+    assert attempts < 13
+    assert [n for one in told if 13 not in one for n in one] == [*(n for n in range(32) if n != 13), 99]
+    rows = await at.database.fetch("SELECT handler, reason FROM dead_letters")
+    assert [tuple(row) for row in rows] == [("tell", "not-this-one: Not this one.")]
+
+
+async def test_many_events_wait_for_whoever_is_told_of_them(at: Desk) -> None:
+    told: list[int] = []
+    tries = 0
+
+    async def tell(_deps: object, pairs: Batched) -> None:
+        nonlocal tries
+        tries += 1
+        if tries <= handling.PATIENCE + 1:
+            raise Unavailable("Away.", retry_after=0.01)
+        told.extend(event.n for event, _ in pairs)
+        assert not in_transaction()
+
+    async with at.consuming(on_many([Counted], tell)):
+        await send(at.bus, *[Counted(about="a", n=n) for n in range(5)])
+        await until(lambda: count_is(at.database, "inbox", 5))
+    assert told == list(range(5))
     assert await count(at.database, "dead_letters") == 0
 
 

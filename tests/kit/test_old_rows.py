@@ -38,7 +38,7 @@ async def test_an_event_is_remembered_until_no_bus_can_bring_it_again(shop: Data
     old, late, recent = id_of(DAYS + 1), id_of(DAYS + 1), id_of(DAYS - 1)
     for handler in ("counts", "tells", "is no more"):
         for event_id in (old, late, recent):
-            await mark(shop, handler, event_id)
+            await mark(shop, handler, [event_id])
     # `late` is an old event that waited long in its outbox: it came a short time ago, and may come again.
     await shop.execute("UPDATE inbox SET at = now() - interval '41 days' WHERE event_id <> $1", late)
     await forget_seen(shop)

@@ -14,6 +14,7 @@ from nextbuy.contracts.seller import SellerClient, Shop, ValidateShopOwner
 from nextbuy.contracts.values import Role, ShopStatus, new_id
 from nextbuy.kit.database import Database
 from nextbuy.kit.telemetry import Journal
+from nextbuy.product.activity import Activities
 from nextbuy.product.create_product import CreateProduct, create_product
 from nextbuy.product.deps import Deps
 from nextbuy.product.get_product import GetProduct, get_product
@@ -47,7 +48,9 @@ class Desk:
                 ValidateShopOwner: lambda call: self.shops[call.seller_id],
             }
         self.database = database
-        self.product = Deps(AuthClient(self.answers), SellerClient(self.answers), database, journal, Shelf())
+        self.product = Deps(
+            AuthClient(self.answers), SellerClient(self.answers), database, journal, Shelf(), Activities()
+        )
 
     async def seller(self, status: ShopStatus = "approved", name: str = "Clay & Co") -> Account:
         """Let somebody have a shop, which product does not know of yet."""

@@ -23,11 +23,13 @@ from nextbuy.contracts.auth import (
     AccountSuspended,
     GetAccounts,
     GetPublicKeys,
+    ReadAuthEvents,
     SetAccountStatus,
     ValidateAdmin,
     ValidateSeller,
     ValidateUser,
 )
+from nextbuy.kit.event_log import read_events
 from nextbuy.kit.service import ANYONE_LOGGED_IN, Service, answers, get, job, post
 
 SERVICE: Final = Service(
@@ -47,6 +49,7 @@ SERVICE: Final = Service(
         answers(ValidateAdmin, validate_admin),
         answers(GetAccounts, get_accounts),
         answers(SetAccountStatus, set_account_status),
+        answers(ReadAuthEvents, read_events),
     ],
     publishes=[AccountRegistered, AccountSuspended, AccountReinstated],
     jobs=[job(drop_old, every=60)],

@@ -5,8 +5,8 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from nextbuy.contracts.message import Call, Client, Event
-from nextbuy.contracts.values import Role
+from nextbuy.contracts.message import Call, Client, Event, EventsRead
+from nextbuy.contracts.values import BatchLimit, Role
 
 
 class Account(Struct, frozen=True):
@@ -72,6 +72,14 @@ class SetAccountStatus(Call[Account], to="auth", callers=("admin",), repeatable=
     status: Literal["active", "suspended"]
     reason: str
     by: UUID
+
+
+class ReadAuthEvents(Call[EventsRead], to="auth", callers=("kafka",), repeatable=True):
+    """What has auth published behind a position of its log (at most 1,000 events, of these topics)?"""
+
+    after: int
+    limit: BatchLimit
+    topics: list[str] | None = None
 
 
 class AccountRegistered(Event, topic="account.registered", key="account_id"):
@@ -146,3 +154,7 @@ class AuthClient(Client):
     async def reinstate_account(self, account_id: UUID, *, reason: str, by: UUID) -> Account:
         """Take a suspended account back; `NotFound` where there is none."""
         return await self._send(SetAccountStatus(account_id=account_id, status="active", reason=reason, by=by))
+
+    async def read_events(self, after: int, *, limit: int, topics: list[str] | None = None) -> EventsRead:
+        """Return a part of auth's event log."""
+        return await self._send(ReadAuthEvents(after=after, limit=limit, topics=topics))

@@ -9,10 +9,10 @@ definition::
 
 import re
 from datetime import datetime
-from typing import Any, ClassVar, Final, Generic, Protocol, TypeVar, dataclass_transform, get_args
+from typing import Annotated, Any, ClassVar, Final, Generic, Protocol, TypeVar, dataclass_transform, get_args
 from uuid import UUID
 
-from msgspec import Raw, Struct, StructMeta
+from msgspec import Meta, Raw, Struct, StructMeta
 
 Reply = TypeVar("Reply")
 _WORD_START: Final = re.compile(r"(?<!^)(?=[A-Z])")
@@ -136,7 +136,7 @@ class Envelope(Struct, frozen=True, kw_only=True):
     """The event or request that this one came of."""
     traceparent: str
     """Where it is in its trace (W3C Trace Context)."""
-    data: Raw
+    data: Annotated[Raw, Meta(examples=[{"product_id": "01920000-0000-7000-8000-000000000001"}])]
     """The event itself, as JSON."""
 
 
@@ -145,6 +145,13 @@ class LoggedEvent(Struct, frozen=True):
 
     position: int
     envelope: Envelope
+
+
+class EventsRead(Struct, frozen=True):
+    """A part of a service's event log, in order; `last` is the position at which the log ends."""
+
+    events: list[LoggedEvent]
+    last: int
 
 
 class Send(Protocol):

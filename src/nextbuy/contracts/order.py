@@ -1,17 +1,18 @@
-"""What order tells; nobody asks it anything.
+"""What order tells; nobody asks it anything but what it has told.
 
 The events of a session, and of the orders that come of it, tell its whole life: `order/history.py` makes it again out
 of them. No address and no name is in any of them, for a log that only grows forgets nobody.
 """
 
 from datetime import datetime
+from typing import ClassVar
 from uuid import UUID
 
 from msgspec import Struct
 
-from nextbuy.contracts.message import Event
+from nextbuy.contracts.message import Call, Client, Event, EventsRead
 from nextbuy.contracts.product import PricedLine
-from nextbuy.contracts.values import Money
+from nextbuy.contracts.values import BatchLimit, Money
 
 
 class Address(Struct, frozen=True):
@@ -22,6 +23,14 @@ class Address(Struct, frozen=True):
     city: str
     postal_code: str
     country: str
+
+
+class ReadOrderEvents(Call[EventsRead], to="order", callers=("kafka",), repeatable=True):
+    """What has order published behind a position of its log (at most 1,000 events, of these topics)?"""
+
+    after: int
+    limit: BatchLimit
+    topics: list[str] | None = None
 
 
 class SoldLine(PricedLine, frozen=True):
@@ -182,3 +191,13 @@ class SessionExpired(Event, topic="payment-session.expired", key="session_id"):
     """The payment."""
     buyer_id: UUID
     """The account of who was to pay."""
+
+
+class OrderClient(Client):
+    """Speaks to order."""
+
+    service: ClassVar[str] = "order"
+
+    async def read_events(self, after: int, *, limit: int, topics: list[str] | None = None) -> EventsRead:
+        """Return a part of order's event log."""
+        return await self._send(ReadOrderEvents(after=after, limit=limit, topics=topics))

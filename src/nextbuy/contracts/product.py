@@ -6,8 +6,8 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from nextbuy.contracts.message import Call, Client, Event
-from nextbuy.contracts.values import Money, Nothing, Page, ShopStatus
+from nextbuy.contracts.message import Call, Client, Event, EventsRead
+from nextbuy.contracts.values import BatchLimit, Money, Nothing, Page, ShopStatus
 
 Decision = Literal["active", "pending", "rejected"]
 
@@ -138,6 +138,29 @@ class FollowShop(Call[Nothing], to="product", callers=("kafka",), repeatable=Tru
     shop_version: int
 
 
+class ReadProductEvents(Call[EventsRead], to="product", callers=("kafka",), repeatable=True):
+    """What has product published behind a position of its log (at most 1,000 events, of these topics)?"""
+
+    after: int
+    limit: BatchLimit
+    topics: list[str] | None = None
+
+
+class Activity(Struct, frozen=True):
+    """What an event adds to a product's counters."""
+
+    event_id: UUID
+    product_id: UUID
+    viewed: int = 0
+    sold: int = 0
+
+
+class CountActivity(Call[Nothing], to="product", callers=("kafka",), repeatable=True):
+    """Count how often products were seen and sold, each event once; at most 2,000 lines, those of an event together."""
+
+    lines: list[Activity]
+
+
 class _ProductEvent(Event):
     """What every event about a product says."""
 
@@ -196,6 +219,36 @@ class ProductRejected(_ProductEvent, topic="product.rejected", key="product_id")
     """The admin; null where moderation refused it by itself."""
 
 
+class ProductViewed(Event, topic="product.viewed", key="product_id"):
+    """A product's page was looked at so often, in about a second of an hour (UTC)."""
+
+    product_id: UUID
+    """The product."""
+    shop_id: UUID
+    """The shop that offers it."""
+    seller_id: UUID
+    """The account of the shop's seller."""
+    views: int
+    """How many looks this is the sum of."""
+    hour: datetime
+    """The beginning of the hour, in UTC."""
+
+
+class ProductAddedToBasket(Event, topic="product.added-to-basket", key="product_id"):
+    """A product was put into baskets so often, in about a second of an hour (UTC)."""
+
+    product_id: UUID
+    """The product."""
+    shop_id: UUID
+    """The shop that offers it."""
+    seller_id: UUID
+    """The account of the shop's seller."""
+    times: int
+    """How many baskets this is the sum of."""
+    hour: datetime
+    """The beginning of the hour, in UTC."""
+
+
 class ProductClient(Client):
     """Speaks to product."""
 
@@ -235,3 +288,11 @@ class ProductClient(Client):
     async def follow_shop(self, word: FollowShop) -> None:
         """Tell product of a shop."""
         await self._send(word)
+
+    async def count_activity(self, lines: list[Activity]) -> None:
+        """Count what products were seen and sold; an event that was counted before counts no more."""
+        await self._send(CountActivity(lines=lines))
+
+    async def read_events(self, after: int, *, limit: int, topics: list[str] | None = None) -> EventsRead:
+        """Return a part of product's event log."""
+        return await self._send(ReadProductEvents(after=after, limit=limit, topics=topics))

@@ -6,8 +6,8 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from nextbuy.contracts.message import Call, Client, Event
-from nextbuy.contracts.values import Page, ShopStatus
+from nextbuy.contracts.message import Call, Client, Event, EventsRead
+from nextbuy.contracts.values import BatchLimit, Page, ShopStatus
 
 
 class Shop(Struct, frozen=True):
@@ -72,6 +72,14 @@ class DecideSeller(Call[Seller], to="seller", callers=("admin",), repeatable=Tru
     by: UUID
 
 
+class ReadSellerEvents(Call[EventsRead], to="seller", callers=("kafka",), repeatable=True):
+    """What has seller published behind a position of its log (at most 1,000 events, of these topics)?"""
+
+    after: int
+    limit: BatchLimit
+    topics: list[str] | None = None
+
+
 class _SellerEvent(Event):
     """What every event about a seller says."""
 
@@ -129,3 +137,7 @@ class SellerClient(Client):
     async def decide_seller(self, user_id: UUID, decision: SellerDecision, *, reason: str, by: UUID) -> Seller:
         """Approve, reject or suspend; `NotFound` where there is no such seller."""
         return await self._send(DecideSeller(user_id=user_id, decision=decision, reason=reason, by=by))
+
+    async def read_events(self, after: int, *, limit: int, topics: list[str] | None = None) -> EventsRead:
+        """Return a part of seller's event log."""
+        return await self._send(ReadSellerEvents(after=after, limit=limit, topics=topics))

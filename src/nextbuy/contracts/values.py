@@ -29,6 +29,8 @@ Tag = Annotated[str, Meta(min_length=1, max_length=50, pattern=r"\S")]
 Category = Annotated[str, Meta(min_length=1, max_length=60, pattern=r"\S")]
 Email = Annotated[str, Meta(min_length=3, max_length=254, pattern=r"^[^@\s<>\"]+@[^@\s<>\"]+\.[^@\s<>\".]+$")]
 Limit = Annotated[int, Meta(ge=1, le=PAGE_LIMIT)]
+BatchLimit = Annotated[int, Meta(ge=1, le=1_000)]
+"""How many things one service may ask of another at once."""
 Cursor = Annotated[str, Meta(min_length=1, max_length=400)]
 
 

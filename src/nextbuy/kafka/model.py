@@ -9,11 +9,15 @@ from msgspec import Struct
 
 from nextbuy.contracts.message import Envelope, Event
 from nextbuy.contracts.order import OrderCreated
+from nextbuy.contracts.product import ProductAddedToBasket, ProductViewed
 from nextbuy.contracts.values import Notification
 
 
 class Figure(Struct, frozen=True):
-    """How often something happened on a day, in one shop or (null) where no shop is named; amounts in minor units."""
+    """How often something happened on a day, in one shop or (null) where no shop is named; amounts in minor units.
+
+    `units` are what an order sold, or how often a product was seen or put into baskets: such an event is a sum already.
+    """
 
     day: date
     topic: str
@@ -71,4 +75,8 @@ def figures(events: Iterable[tuple[Event, Envelope]]) -> list[Figure]:
         if isinstance(event, OrderCreated):
             counted[1] += sum(line.quantity for line in event.lines)
             counted[2] += event.total.amount
+        elif isinstance(event, ProductViewed):
+            counted[1] += event.views
+        elif isinstance(event, ProductAddedToBasket):
+            counted[1] += event.times
     return [Figure(*key, *counted) for key, counted in sums.items()]

@@ -2,11 +2,16 @@
 
 from typing import Final
 
-from nextbuy.contracts.catalogue import EVENTS
+from nextbuy.contracts.order import OrderCreated
+from nextbuy.contracts.product import ProductViewed
 from nextbuy.contracts.seller import SellerApproved, SellerRegistered, SellerRejected, SellerSuspended
 from nextbuy.contracts.values import Role
 from nextbuy.kafka.audit import audit
+from nextbuy.kafka.best_sellers import best_sellers
+from nextbuy.kafka.count_best_sellers import count_best_sellers
 from nextbuy.kafka.count_events import count_events
+from nextbuy.kafka.count_product_views import count_product_views
+from nextbuy.kafka.count_seller_figures import count_seller_figures
 from nextbuy.kafka.daily_figures import daily_figures
 from nextbuy.kafka.dead_letter import dead_letter
 from nextbuy.kafka.dead_letters import dead_letters
@@ -22,14 +27,21 @@ from nextbuy.kafka.notices import FOR_ACCOUNTS, FOR_ADMINS
 from nextbuy.kafka.notifications import notifications
 from nextbuy.kafka.notify_accounts import notify_accounts
 from nextbuy.kafka.notify_admins import notify_admins
+from nextbuy.kafka.product_figures import product_figures
+from nextbuy.kafka.projection import BEST_SELLERS, DAILY_FIGURES, PRODUCT_VIEWS, SELLER_FIGURES
+from nextbuy.kafka.projections import projections
 from nextbuy.kafka.read_all_notifications import read_all_notifications
 from nextbuy.kafka.read_notification import read_notification
+from nextbuy.kafka.rebuild_projection import rebuild_projection
+from nextbuy.kafka.rebuild_projections import rebuild_projections
 from nextbuy.kafka.replay import replay
 from nextbuy.kafka.replay_dead_letter import replay_dead_letter
 from nextbuy.kafka.replay_dead_letters import replay_dead_letters
 from nextbuy.kafka.replays import replays
+from nextbuy.kafka.seller_figures import seller_figures
 from nextbuy.kafka.send_mails import send_mails
-from nextbuy.kit.service import ANYONE_LOGGED_IN, Service, get, job, on, on_batch, post
+from nextbuy.kafka.tell_activity import tell_activity
+from nextbuy.kit.service import ANYONE_LOGGED_IN, Service, get, job, on, on_batch, on_many, post
 
 _ADMINS: Final = [Role.ADMIN]
 
@@ -46,6 +58,11 @@ SERVICE = Service(
         get("replays/{replay_id}", replay, who=_ADMINS),
         get("audit", audit, who=_ADMINS),
         get("daily-figures", daily_figures, who=_ADMINS),
+        get("best-sellers", best_sellers),
+        get("seller-figures", seller_figures, who=[Role.SELLER]),
+        get("product-figures/{product_id}", product_figures, who=[Role.SELLER, Role.ADMIN]),
+        get("projections", projections, who=_ADMINS),
+        post("projections/{name}/rebuild", rebuild_projection, who=_ADMINS, status=202),
         get("interactions/{trace_id}", interactions, who=_ADMINS),
         get("notifications", notifications, who=ANYONE_LOGGED_IN),
         post("read-notification/{notification_id}", read_notification, who=ANYONE_LOGGED_IN),
@@ -58,7 +75,16 @@ SERVICE = Service(
         on([SellerRegistered, SellerApproved, SellerRejected, SellerSuspended], follow_shops),
         on_batch(FOR_ACCOUNTS, notify_accounts),
         on(FOR_ADMINS, notify_admins),
-        on_batch(EVENTS, count_events),
+        on_batch(DAILY_FIGURES.events, count_events),
+        on_batch(PRODUCT_VIEWS.events, count_product_views),
+        on_batch(BEST_SELLERS.events, count_best_sellers),
+        on_batch(SELLER_FIGURES.events, count_seller_figures),
+        on_many([ProductViewed, OrderCreated], tell_activity),
     ],
-    jobs=[job(send_mails, every=1.0), job(drop_old_mails, every=60.0), job(forget_dead_letters, every=600.0)],
+    jobs=[
+        job(send_mails, every=1.0),
+        job(drop_old_mails, every=60.0),
+        job(forget_dead_letters, every=600.0),
+        job(rebuild_projections, every=1.0),
+    ],
 )

@@ -6,12 +6,12 @@ rebuilt is also told what arrives on the bus).
 """
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
-from nextbuy.contracts.message import Envelope, LoggedEvent
-from nextbuy.kit.database import Reader
+from nextbuy.contracts.message import Envelope, EventsRead, LoggedEvent
+from nextbuy.kit.database import Database, Reader
 
 _READ: Final = "SELECT id, envelope FROM event_log WHERE id > $1 ORDER BY id LIMIT $2"
 
@@ -29,6 +29,27 @@ _READ_TOPICS: Final = """
 _OF_KEYS: Final = "SELECT envelope FROM event_log WHERE key = ANY($1::text[]) ORDER BY id LIMIT $2"
 
 _envelope: Final = msgspec.json.Decoder(Envelope).decode
+
+
+class _HasLog(Protocol):
+    @property
+    def database(self) -> Database: ...
+
+
+class _ReadEvents(Protocol):
+    @property
+    def after(self) -> int: ...
+    @property
+    def limit(self) -> int: ...
+    @property
+    def topics(self) -> list[str] | None: ...
+
+
+async def read_events(service: _HasLog, call: _ReadEvents) -> EventsRead:
+    """Answer another service's question what this one has published."""
+    # The end first: what is written between the two is no gap, it lies behind the end that is told.
+    end = await last(service.database)
+    return EventsRead(await after(service.database, call.after, limit=call.limit, topics=call.topics), end)
 
 
 async def after(reader: Reader, position: int, *, limit: int, topics: Sequence[str] | None = None) -> list[LoggedEvent]:

@@ -7,16 +7,16 @@
   transient**: buried at once.
 - **Buried** means a dead letter and an inbox row in one transaction. What is behind it goes on.
 
-A batch handler acts in the transaction of its inbox rows. Where the batch fails, each half of it is tried by itself,
-down to the one that is to blame: the others are applied, in their order, at the cost of a few transactions more. A
-handler of single events acts first and is marked after, see `inbox.py`.
+A batch handler acts in the transaction of its inbox rows; one that makes calls, for single events or for many at once,
+acts first and is marked after, see `inbox.py`. Where many fail, each half of them is tried by itself, down to the one
+that is to blame: the others are applied, in their order, at the cost of a few attempts more.
 """
 
 import asyncio
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 from uuid import UUID
@@ -164,15 +164,15 @@ class Handling:
         Raises:
             Stopped: the consumer is being stopped, and the first was not done.
         """
-        if self.listening.batch:
-            await self._together(items)
-            return len(items)
-        return await self._one_by_one(items)
+        if self.listening.way == "single":
+            return await self._one_by_one(items)
+        await self._together(items)
+        return len(items)
 
     async def act_again(self, item: Received) -> None:
-        """Do the act of a handler of single events for one that was buried."""
+        """Have a handler that makes calls tell of an event that was buried."""
         with _about([item]):
-            await self.listening.act(self._deps, item.event, item.envelope)
+            await self._call([item])
 
     async def apply_again(
         self, items: Sequence[Received], settle: Callable[[Transaction], Awaitable[set[UUID]]]
@@ -205,10 +205,10 @@ class Handling:
 
     async def _single(self, item: Received) -> None:
         async def act() -> None:
-            await self.listening.act(self._deps, item.event, item.envelope)
+            await self._call([item])
 
         async def marked() -> None:
-            await mark(self._database, self._name, item.id)
+            await mark(self._database, self._name, [item.id])
 
         began = time.perf_counter()
         with _about([item]) as trace:
@@ -220,17 +220,37 @@ class Handling:
             await self._patience.surely(self._what(item), marked)
             self._write(item, trace, began, attempts=attempts)
 
+    async def _call(self, items: Sequence[Received]) -> None:
+        if self.listening.way == "single":
+            await self.listening.act(self._deps, items[0].event, items[0].envelope)
+        else:
+            await self.listening.act(self._deps, [(item.event, item.envelope) for item in items])
+
+    async def _in_transaction(self, items: Sequence[Received]) -> list[Received]:
+        """Apply those events that are new, and return them; all or none."""
+        async with self._database.transaction() as tx:
+            fresh = _firsts(items, await unseen(tx, self._name, [item.id for item in items]))
+            if fresh:
+                await self.listening.act(self._deps, tx, [(item.event, item.envelope) for item in fresh])
+        return fresh
+
+    async def _by_calls(self, items: Sequence[Received]) -> list[Received]:
+        """Tell of those events that are new, mark them, and return them; who is told knows what comes again."""
+        ids = [item.id for item in items]
+        fresh = _firsts(items, {*ids} - await seen(self._database, self._name, ids))
+        if fresh:
+            await self._call(fresh)
+            told = [item.id for item in fresh]
+            await self._patience.surely(self._name, lambda: mark(self._database, self._name, told))
+        return fresh
+
     async def _together(self, items: Sequence[Received]) -> None:
-        """Apply events in one transaction, or, where that cannot be done, each half of them by itself."""
+        """Apply events at once, or, where that cannot be done, each half of them by itself."""
+        apply = self._in_transaction if self.listening.way == "batch" else self._by_calls
         fresh: list[Received] = []
 
         async def act() -> None:
-            async with self._database.transaction() as tx:
-                new = await unseen(tx, self._name, [item.id for item in items])
-                first = {item.id: item for item in reversed(items)}
-                fresh[:] = [item for item in items if item.id in new and item is first[item.id]]
-                if fresh:
-                    await self.listening.act(self._deps, tx, [(item.event, item.envelope) for item in fresh])
+            fresh[:] = await apply(items)
 
         if not items:
             return
@@ -287,6 +307,12 @@ class Handling:
             outcome=outcome,
             attempt=attempts,
         )
+
+
+def _firsts(items: Sequence[Received], new: Collection[UUID]) -> list[Received]:
+    """Return those of the events that are new, in order, each once."""
+    first = {item.id: item for item in reversed(items)}
+    return [item for item in items if item.id in new and item is first[item.id]]
 
 
 def _trace_of(item: Received) -> telemetry.Trace:

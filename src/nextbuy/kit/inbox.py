@@ -1,9 +1,9 @@
 """Nothing enters twice: a row for each event that a handler is done with.
 
-A batch handler's rows are written in the transaction of its effect: both are there or neither is. A handler of single
-events marks after it has acted, because its act is a call to another service, which no transaction spans; that act
-does nothing the second time by itself (a notification has the event's id as its own key), so a crash between the two
-costs a repetition and changes nothing.
+A batch handler's rows are written in the transaction of its effect: both are there or neither is. A handler that calls
+another service marks after it has acted, because no transaction spans a call; that act does nothing the
+second time by itself (a notification has the event's id as its own key), so a crash between the two costs a repetition
+and changes nothing.
 
 A row is kept for ten days longer than any bus keeps an event, counted from when it was written and from when the event
 was: by then nothing can bring the event again.
@@ -31,7 +31,7 @@ _SEEN: Final = "SELECT event_id FROM inbox WHERE handler = $1 AND event_id = ANY
 
 _MARK: Final = """
     WITH hasty AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))
-    INSERT INTO inbox (handler, event_id) SELECT $1, $2 FROM hasty ON CONFLICT DO NOTHING
+    INSERT INTO inbox (handler, event_id) SELECT $1, unnest($2::uuid[]) FROM hasty ON CONFLICT DO NOTHING
 """
 
 _HANDLERS: Final = """
@@ -62,9 +62,9 @@ async def seen(reader: Reader, handler: str, event_ids: Iterable[UUID]) -> set[U
     return {row["event_id"] for row in await reader.fetch(_SEEN, handler, list(event_ids))}
 
 
-async def mark(database: Database, handler: str, event_id: UUID) -> None:
-    """Say that a handler is done with an event; not worth a wait for the disk, since its act may be repeated."""
-    await database.execute(_MARK, handler, event_id)
+async def mark(database: Database, handler: str, event_ids: Iterable[UUID]) -> None:
+    """Say that a handler is done with events; not worth a wait for the disk, since its act may be repeated."""
+    await database.execute(_MARK, handler, sorted(set(event_ids)))
 
 
 async def forget_seen(database: Database) -> None:

@@ -87,7 +87,7 @@ class Replayer:
                 await replays.put_back(self._database, one, error)
         if not handler:
             await self._deliver(handlings, pairs)
-        elif pairs and handlings[0].listening.batch:
+        elif pairs and handlings[0].listening.way == "batch":
             await self._together(handlings[0], pairs)
         elif pairs:
             await self._one_by_one(handlings[0], pairs, ends)

@@ -52,12 +52,12 @@ class Answering(Struct, frozen=True):
 
 
 class Listening(Struct, frozen=True):
-    """What a service does with events: one at a time, or (`batch`) many in the transaction that marks them as seen."""
+    """What a service does with events: one at a time, in batches, or many at once; see `on`, `on_batch`, `on_many`."""
 
     name: str
     events: tuple[type[Event], ...]
     act: Act
-    batch: bool
+    way: Literal["single", "batch", "many"]
 
 
 class Job(Struct, frozen=True):
@@ -157,12 +157,21 @@ def answers(call: type[Call[Any]], act: Act) -> Answering:
 
 def on(events: type[Event] | Sequence[type[Event]], act: Act) -> Listening:
     """Declare that `act(deps, event, envelope)` is done for each such event, until it succeeds or is a dead letter."""
-    return Listening(act.__name__, (events,) if isinstance(events, type) else tuple(events), act, batch=False)
+    return Listening(act.__name__, (events,) if isinstance(events, type) else tuple(events), act, "single")
 
 
 def on_batch(events: Sequence[type[Event]], act: Act) -> Listening:
     """Declare that `act(deps, tx, [(event, envelope), …])` is done for new events, in the inbox's transaction."""
-    return Listening(act.__name__, tuple(events), act, batch=True)
+    return Listening(act.__name__, tuple(events), act, "batch")
+
+
+def on_many(events: Sequence[type[Event]], act: Act) -> Listening:
+    """Declare that `act(deps, [(event, envelope), …])` is done for new events at once, until it succeeds.
+
+    It makes calls, so no transaction is open. An event may come to it again, in other company: whoever is told knows
+    events by their ids.
+    """
+    return Listening(act.__name__, tuple(events), act, "many")
 
 
 def job(act: Act, *, every: float) -> Job:

@@ -1,7 +1,9 @@
 """Order: its table of contents."""
 
+from nextbuy.contracts.order import ReadOrderEvents
 from nextbuy.contracts.values import Role
-from nextbuy.kit.service import ANYONE_LOGGED_IN, Service, get, job, post
+from nextbuy.kit.event_log import read_events
+from nextbuy.kit.service import ANYONE_LOGGED_IN, Service, answers, get, job, post
 from nextbuy.order.create_payment_session import create_payment_session
 from nextbuy.order.deps import Deps
 from nextbuy.order.expire_sessions import expire_sessions
@@ -30,6 +32,7 @@ SERVICE = Service(
         get("seller-orders", seller_orders, who=[Role.SELLER]),
         get("verify-history", verify_history, who=[Role.ADMIN]),
     ],
+    calls=[answers(ReadOrderEvents, read_events)],
     publishes=[*TOLD],
     jobs=[
         job(expire_sessions, every=1.0),

@@ -7,6 +7,7 @@ from nextbuy.contracts.seller import SellerClient
 from nextbuy.kit.database import Database
 from nextbuy.kit.parts import Parts
 from nextbuy.kit.telemetry import Journal
+from nextbuy.product.activity import Activities
 from nextbuy.product.shelf import Shelf
 
 
@@ -19,8 +20,9 @@ class Deps:
     database: Database
     journal: Journal
     shelf: Shelf
+    activities: Activities
 
 
 def assemble(parts: Parts) -> Deps:
     """Put the parts of a process together for product."""
-    return Deps(AuthClient(parts.send), SellerClient(parts.send), parts.database, parts.journal, Shelf())
+    return Deps(AuthClient(parts.send), SellerClient(parts.send), parts.database, parts.journal, Shelf(), Activities())

@@ -3,24 +3,31 @@
 from typing import Final
 
 from nextbuy.contracts.product import (
+    CountActivity,
     DecideProduct,
     FollowShop,
     HoldStock,
     ListProducts,
+    ProductAddedToBasket,
     ProductApproved,
     ProductCreated,
     ProductPending,
     ProductRejected,
     ProductUpdated,
+    ProductViewed,
+    ReadProductEvents,
     ReleaseStock,
     UpdateStock,
     ValidateProducts,
 )
 from nextbuy.contracts.values import Role
+from nextbuy.kit.event_log import read_events
 from nextbuy.kit.service import Service, answers, get, job, post, put
+from nextbuy.product.count_activity import count_activity
 from nextbuy.product.create_product import create_product
 from nextbuy.product.decide_product import decide_product
 from nextbuy.product.deps import Deps
+from nextbuy.product.flush_activity import flush_activity
 from nextbuy.product.follow_changes import follow_changes
 from nextbuy.product.follow_shop import follow_shop
 from nextbuy.product.get_all_products import get_all_products
@@ -28,6 +35,7 @@ from nextbuy.product.get_product import get_product
 from nextbuy.product.get_shop_products import get_shop_products
 from nextbuy.product.hold_stock import hold_stock
 from nextbuy.product.list_products import list_products
+from nextbuy.product.record_activity import record_activity
 from nextbuy.product.release_expired import release_expired
 from nextbuy.product.release_stock import release_stock
 from nextbuy.product.search_products import search_products
@@ -46,6 +54,7 @@ SERVICE: Final = Service(
         get("get-all-products", get_all_products),
         get("search-products", search_products),
         get("get-shop-products", get_shop_products, who=[Role.SELLER]),
+        post("record-activity", record_activity, status=202, body_limit=16 * 1024),
         get("picture/{product_id}", show_picture, raw=True),
     ],
     calls=[
@@ -56,8 +65,19 @@ SERVICE: Final = Service(
         answers(ListProducts, list_products),
         answers(DecideProduct, decide_product),
         answers(FollowShop, follow_shop),
+        answers(CountActivity, count_activity),
+        answers(ReadProductEvents, read_events),
     ],
-    publishes=[ProductCreated, ProductUpdated, ProductPending, ProductApproved, ProductRejected],
-    jobs=[job(follow_changes, every=0.5), job(release_expired, every=10.0)],
+    publishes=[
+        ProductCreated,
+        ProductUpdated,
+        ProductPending,
+        ProductApproved,
+        ProductRejected,
+        ProductViewed,
+        ProductAddedToBasket,
+    ],
+    jobs=[job(follow_changes, every=0.5), job(release_expired, every=10.0), job(flush_activity, every=1.0)],
     opens=follow_changes,
+    closes=flush_activity,
 )

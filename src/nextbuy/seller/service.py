@@ -4,6 +4,7 @@ from nextbuy.contracts.seller import (
     DecideSeller,
     GetShops,
     ListSellers,
+    ReadSellerEvents,
     SellerApproved,
     SellerRegistered,
     SellerRejected,
@@ -11,6 +12,7 @@ from nextbuy.contracts.seller import (
     ValidateShopOwner,
 )
 from nextbuy.contracts.values import Role
+from nextbuy.kit.event_log import read_events
 from nextbuy.kit.service import Service, answers, get, post
 from nextbuy.seller.create_shop import create_shop
 from nextbuy.seller.decide_seller import decide_seller
@@ -34,6 +36,7 @@ SERVICE = Service(
         answers(GetShops, get_shops),
         answers(ListSellers, list_sellers),
         answers(DecideSeller, decide_seller),
+        answers(ReadSellerEvents, read_events),
     ],
     publishes=[SellerRegistered, SellerApproved, SellerRejected, SellerSuspended],
 )

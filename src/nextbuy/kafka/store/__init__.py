@@ -7,17 +7,18 @@ from nextbuy.kafka.model import Figure
 from nextbuy.kit.database import Reader, Transaction
 
 
-async def add_figures(tx: Transaction, figures: Sequence[Figure]) -> None:
-    """Add to the daily figures, in a fixed order, so that two consumers cannot lock each other out."""
+async def add_figures(tx: Transaction, generation: int, figures: Sequence[Figure]) -> None:
+    """Add to a generation of the daily figures, in a fixed order, so that two consumers cannot lock each other out."""
     ordered = sorted(figures, key=lambda f: (f.day, f.topic, str(f.shop_id)))
     await tx.execute(
         """
-        INSERT INTO daily_figures AS f (day, topic, shop_id, events, units, amount)
-        SELECT * FROM unnest($1::date[], $2::text[], $3::uuid[], $4::bigint[], $5::bigint[], $6::bigint[])
-        ON CONFLICT (day, topic, shop_id) DO UPDATE
+        INSERT INTO daily_figures AS f (generation, day, topic, shop_id, events, units, amount)
+        SELECT $1, * FROM unnest($2::date[], $3::text[], $4::uuid[], $5::bigint[], $6::bigint[], $7::bigint[])
+        ON CONFLICT (generation, day, topic, shop_id) DO UPDATE
            SET events = f.events + excluded.events, units = f.units + excluded.units,
                amount = f.amount + excluded.amount
         """,
+        generation,
         [f.day for f in ordered],
         [f.topic for f in ordered],
         [f.shop_id for f in ordered],
@@ -32,7 +33,9 @@ async def daily_figures(db: Reader, since: date, until: date, *, limit: int) -> 
     rows = await db.fetch(
         """
         SELECT day, topic, shop_id, events, units, amount FROM daily_figures
-         WHERE day BETWEEN $1 AND $2 ORDER BY day DESC, topic, shop_id LIMIT $3
+         WHERE generation = (SELECT generation FROM projections WHERE name = 'daily-figures')
+           AND day BETWEEN $1 AND $2
+         ORDER BY day DESC, topic, shop_id LIMIT $3
         """,
         since,
         until,

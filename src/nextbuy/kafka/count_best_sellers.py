@@ -1,0 +1,10 @@
+"""What was sold, by product and day."""
+
+from nextbuy.kafka.deps import Deps
+from nextbuy.kafka.projection import BEST_SELLERS, Told, project
+from nextbuy.kit.database import Transaction
+
+
+async def count_best_sellers(_kafka: Deps, tx: Transaction, events: Told) -> None:
+    """Add orders to the best sellers, in the transaction that marks them as seen."""
+    await project(tx, BEST_SELLERS, events)

@@ -1,0 +1,10 @@
+"""What was looked at, put into baskets and bought, by product and hour."""
+
+from nextbuy.kafka.deps import Deps
+from nextbuy.kafka.projection import PRODUCT_VIEWS, Told, project
+from nextbuy.kit.database import Transaction
+
+
+async def count_product_views(_kafka: Deps, tx: Transaction, events: Told) -> None:
+    """Add events to the product views, in the transaction that marks them as seen."""
+    await project(tx, PRODUCT_VIEWS, events)
