@@ -16,6 +16,7 @@ from bench.catalogue import put_in
 from bench.figures.checkouts import checkouts
 from bench.figures.events import events
 from bench.figures.internal_call import internal_call
+from bench.figures.pipeline import pipeline
 from bench.figures.reads import reads
 from bench.figures.start import memory, start
 from bench.load import LoadError, generator
@@ -25,7 +26,7 @@ from bench.plan import QUICK, WHOLE, Plan
 from bench.programs import ProgramError
 from bench.report import Figure, as_json, notes, table
 
-GROUPS: Final = ("reads", "checkouts", "calls", "events", "memory", "start")
+GROUPS: Final = ("reads", "checkouts", "calls", "events", "pipeline", "memory", "start")
 Measure = Callable[[], Awaitable[list[Figure]]]
 
 
@@ -71,6 +72,7 @@ def _groups(there: Market, people: People, plan: Plan) -> dict[str, Measure]:
         "checkouts": lambda: one(checkouts(there, people, plan)),
         "calls": lambda: internal_call(there, plan),
         "events": lambda: one(events(there, people, plan)),
+        "pipeline": lambda: pipeline(there, plan),
         "memory": taken,
     }
 

@@ -1,0 +1,220 @@
+"""Outbox, relay, bus, consumer and inbox as a service has them, and nothing else: one process, real events and engines.
+
+Run as a program: takes a job as JSON on standard input, does it, and prints what it came to.
+"""
+
+import asyncio
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import asyncpg
+import msgspec
+import uvloop
+from msgspec import Struct
+from redis.asyncio import Redis
+
+from bench.report import percentile
+from nextbuy.contracts.message import Envelope
+from nextbuy.contracts.order import OrderCreated
+from nextbuy.contracts.product import PricedLine
+from nextbuy.contracts.values import Money, new_id
+from nextbuy.kit import telemetry
+from nextbuy.kit.bus import Bus, Packet
+from nextbuy.kit.bus_kafka import KafkaBus
+from nextbuy.kit.bus_redis import RedisBus
+from nextbuy.kit.config import Kafka
+from nextbuy.kit.consumer import Consumer
+from nextbuy.kit.database import Database, Transaction
+from nextbuy.kit.outbox import publish, wrap
+from nextbuy.kit.outbox_relay import Relay
+from nextbuy.kit.service import Service, on_batch
+
+PREFIX: Final = "bench."
+_TABLE: Final = "CREATE TABLE IF NOT EXISTS applied (event_id uuid, order_id uuid, total bigint)"
+PER_SECOND: Final = 100
+_IN_A_TRANSACTION: Final = 100
+_APPLY: Final = "INSERT INTO applied SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[])"
+_TELL: Final = "SELECT pg_notify('applied', array_to_string($1::uuid[], ','))"
+_MIB: Final = 1024 * 1024
+
+
+class Job(Struct):
+    """What to do, with how many events, on which engines; Kafka where `kafka` is not empty, else Redis."""
+
+    act: Literal["carry", "latency", "fill", "drain"]
+    events: int
+    database: str
+    redis: str
+    kafka: str = ""
+
+
+class Result(Struct):
+    """What it came to: seconds, those of this process's processor, latencies, and the process's memory."""
+
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    p50_ms: float = 0.0
+    p99_ms: float = 0.0
+    mib_before: float = 0.0
+    mib_peak: float = 0.0
+
+
+def event() -> OrderCreated:
+    """Return an event as a shop sends it: an order of two lines, about 1 kB in its envelope."""
+    shop, price = new_id(), Money(2_450, "USD")
+    titles = ("Sturdy oak lamp by Larkspur", "Portable radio with a leather strap")
+    return OrderCreated(
+        order_id=new_id(),
+        number="NB-2026-000123",
+        session_id=new_id(),
+        buyer_id=new_id(),
+        shop_id=shop,
+        total=Money(4_900, "USD"),
+        lines=[PricedLine(new_id(), shop, title, 1, price) for title in titles],
+    )
+
+
+def packets(count: int) -> list[Packet]:
+    """Return events as they are on their way to a bus."""
+    made = [wrap(event(), "order", telemetry.begin()) for _ in range(count)]
+    return [Packet(envelope.type, envelope.key, msgspec.json.encode(envelope)) for envelope in made]
+
+
+def resident() -> float:
+    """Return the MiB that this process has in memory."""
+    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * 4096 / _MIB
+
+
+class _Pipeline:
+    """The parts, put together as a process of the shop does it."""
+
+    def __init__(self, database: Database, bus: Bus, journal: telemetry.Journal) -> None:
+        self.database, self.bus = database, bus
+        self.relay = Relay(database, bus, journal)
+        self.sizes: list[float] = []
+        self.seen = 0
+        self.tells = False
+        service = Service(name="bench", deps=object, listens=[on_batch([OrderCreated], self._apply)])
+        self.consumer = Consumer(service, None, database, bus, journal, group="bench")
+
+    async def _apply(self, _deps: object, tx: Transaction, pairs: Sequence[tuple[OrderCreated, Envelope]]) -> None:
+        ids = [envelope.id for _, envelope in pairs]
+        await tx.execute(
+            _APPLY, ids, [event.order_id for event, _ in pairs], [event.total.amount for event, _ in pairs]
+        )
+        if self.tells:
+            await tx.execute(_TELL, ids)
+        self.seen += len(pairs)
+        self.sizes.append(resident())
+
+    async def applied(self, count: int) -> None:
+        """Wait until so many events have been applied, and that is committed."""
+        while self.seen < count:  # noqa: ASYNC110  the table is looked at next anyway
+            await asyncio.sleep(0.001)
+        while await self.database.fetchval("SELECT count(*) FROM applied") < count:  # noqa: ASYNC110  a table calls nobody
+            await asyncio.sleep(0.001)
+
+
+async def _put(pipeline: _Pipeline, count: int) -> None:
+    for done in range(0, count, _IN_A_TRANSACTION):
+        async with pipeline.database.transaction() as tx:
+            await publish(tx, *[event() for _ in range(min(_IN_A_TRANSACTION, count - done))])
+
+
+async def _carry(pipeline: _Pipeline, job: Job, run: AsyncExitStack) -> Result:
+    await run.enter_async_context(_running(pipeline.consumer.run()))
+    await _put(pipeline, 1)
+    await pipeline.relay.carry()
+    await pipeline.applied(1)
+    await _put(pipeline, job.events)
+    began, used = time.perf_counter(), time.process_time()
+    await run.enter_async_context(_running(pipeline.relay.run()))
+    await pipeline.applied(1 + job.events)
+    return Result(time.perf_counter() - began, time.process_time() - used)
+
+
+async def _latency(pipeline: _Pipeline, job: Job, run: AsyncExitStack) -> Result:
+    committed: dict[str, float] = {}
+    taken: list[float] = []
+    pipeline.tells = True
+
+    def told(_connection: object, _pid: int, _channel: str, ids: object) -> None:
+        now = time.perf_counter()
+        taken.extend(now - committed[one] for one in str(ids).split(","))
+
+    connection = await asyncpg.connect(job.database)
+    run.push_async_callback(connection.close)
+    await connection.add_listener("applied", told)
+    for part in (pipeline.consumer, pipeline.relay):
+        await run.enter_async_context(_running(part.run()))
+    began = time.perf_counter()
+    for number in range(job.events):
+        await asyncio.sleep(began + number / PER_SECOND - time.perf_counter())
+        async with pipeline.database.transaction() as tx:
+            one = await publish(tx, event())
+            committed[str(one[0])] = time.perf_counter()
+    while len(taken) < job.events:  # noqa: ASYNC110  as fine as the figure needs it
+        await asyncio.sleep(0.001)
+    # The first second finds topics that are not there and a group that has yet to meet.
+    steady = [seconds * 1000 for seconds in taken[PER_SECOND:]]
+    return Result(p50_ms=percentile(steady, 0.5), p99_ms=percentile(steady, 0.99))
+
+
+async def _fill(pipeline: _Pipeline, job: Job, _run: AsyncExitStack) -> Result:
+    began = time.perf_counter()
+    for _ in range(0, job.events, 1_000):
+        await pipeline.bus.publish(packets(1_000))
+    return Result(seconds=time.perf_counter() - began)
+
+
+async def _drain(pipeline: _Pipeline, job: Job, run: AsyncExitStack) -> Result:
+    began = time.perf_counter()
+    await run.enter_async_context(_running(pipeline.consumer.run()))
+    await pipeline.applied(job.events)
+    return Result(seconds=time.perf_counter() - began, mib_before=pipeline.sizes[0], mib_peak=max(pipeline.sizes))
+
+
+_ACTS: Final = {"carry": _carry, "latency": _latency, "fill": _fill, "drain": _drain}
+
+
+@asynccontextmanager
+async def _running(work: Any) -> AsyncIterator[None]:  # noqa: ANN401  a coroutine
+    task = asyncio.ensure_future(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _do(job: Job) -> Result:
+    async with AsyncExitStack() as stack:
+        log = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115  the stack closes it
+        journal = telemetry.Journal(log.fileno())
+        telemetry.route_logging(journal)
+        database = await Database.connect(job.database, "bench")
+        stack.push_async_callback(database.close)
+        await database.execute(_TABLE)
+        await database.execute("TRUNCATE applied")
+        redis = Redis.from_url(job.redis)
+        stack.push_async_callback(redis.aclose)
+        bus: Bus = KafkaBus(Kafka(servers=job.kafka), PREFIX) if job.kafka else RedisBus(redis, PREFIX)
+        stack.push_async_callback(bus.close)
+        async with AsyncExitStack() as run:
+            return await _ACTS[job.act](_Pipeline(database, bus, journal), job, run)
+
+
+def main() -> None:
+    """Do the job on standard input."""
+    job = msgspec.json.decode(sys.stdin.buffer.read(), type=Job)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        sys.stdout.buffer.write(msgspec.json.encode(runner.run(_do(job))))
+
+
+if __name__ == "__main__":
+    main()
