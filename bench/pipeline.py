@@ -203,7 +203,7 @@ async def _do(job: Job) -> Result:
         await database.execute("TRUNCATE applied")
         redis = Redis.from_url(job.redis)
         stack.push_async_callback(redis.aclose)
-        bus: Bus = KafkaBus(Kafka(servers=job.kafka), PREFIX) if job.kafka else RedisBus(redis, PREFIX)
+        bus: Bus = KafkaBus(Kafka(servers=job.kafka, prefix=PREFIX)) if job.kafka else RedisBus(redis, PREFIX)
         stack.push_async_callback(bus.close)
         async with AsyncExitStack() as run:
             return await _ACTS[job.act](_Pipeline(database, bus, journal), job, run)

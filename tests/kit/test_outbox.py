@@ -121,6 +121,25 @@ async def test_what_is_published_leaves_the_outbox_and_stays_in_the_log(
     assert told([msgspec.json.decode(row["envelope"], type=Envelope) for row in rows]) == [("a", n) for n in range(10)]
 
 
+async def test_each_of_many_events_has_a_line_of_its_own(
+    shop: Database, bus: RedisBus, log_file: LogFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[bytes] = []
+    write = log_file.journal.write
+
+    def noting(lines: bytes) -> None:
+        written.append(lines)
+        write(lines)
+
+    monkeypatch.setattr(log_file.journal, "write", noting)
+    await commit(shop, *[Counted(about=f"a{n}", n=n) for n in range(50)])
+    assert await Relay(shop, bus, log_file.journal).carry() == 50
+    assert len({line["span_id"] for line in log_file.lines("publish")}) == 50
+    # Whole lines in pieces that a pipe does not mix with those of another process.
+    assert len(written) < 10
+    assert all(len(lines) <= 4096 and lines.endswith(b"\n") for lines in written)
+
+
 async def test_several_relays_lose_nothing_and_break_no_order(shop: Database, bus: RedisBus, log_file: LogFile) -> None:
     async def writer(about: str) -> None:
         for n in range(0, 60, 3):

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Final
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 Header = tuple[str, str | bytes | None]
 
@@ -33,6 +33,23 @@ _NEWER: Final = "nextbuy_"
 _SPEC: Final = "ce_specversion"
 SAME_FOR_ALL: Final = ((_SPEC, b"1.0"), ("content-type", b"application/json"))
 
+
+class _Known(Struct, forbid_unknown_fields=True):
+    """An envelope of which we know every attribute."""
+
+    id: str
+    type: str
+    source: str
+    time: str
+    key: str
+    schema_version: int
+    correlation_id: str
+    causation_id: str
+    traceparent: str
+    data: Raw
+
+
+_known: Final = msgspec.json.Decoder(_Known).decode
 _fields: Final = msgspec.json.Decoder(dict[str, Raw]).decode
 _text: Final = msgspec.json.Decoder(str).decode
 _encode: Final = msgspec.json.Encoder().encode
@@ -41,6 +58,26 @@ _NO_ENVELOPE: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 
 def to_binary(body: bytes) -> tuple[list[Header], bytes]:
     """Return the headers and the value for an envelope as JSON; none and the same bytes where it is no envelope."""
+    try:
+        known = _known(body)
+    except _NO_ENVELOPE:
+        return _to_binary(body)
+    return [
+        *SAME_FOR_ALL,
+        (NAMES["id"], known.id.encode()),
+        (NAMES["type"], known.type.encode()),
+        (NAMES["source"], known.source.encode()),
+        (NAMES["time"], known.time.encode()),
+        (NAMES["key"], known.key.encode()),
+        (NAMES["schema_version"], b"%d" % known.schema_version),
+        (NAMES["correlation_id"], known.correlation_id.encode()),
+        (NAMES["causation_id"], known.causation_id.encode()),
+        (NAMES["traceparent"], known.traceparent.encode()),
+    ], bytes(known.data)
+
+
+def _to_binary(body: bytes) -> tuple[list[Header], bytes]:
+    """Do it for a body of which not every attribute is known, or that is no envelope."""
     try:
         fields = _fields(body)
         if not fields.keys() >= _NEEDED:

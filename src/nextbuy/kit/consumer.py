@@ -24,7 +24,7 @@ from nextbuy.kit.telemetry import Journal
 
 log: Final = logging.getLogger(__name__)
 
-MOST: Final = 200
+MOST: Final = 500
 """Events of one topic that are in hand at a time."""
 _GRACE: Final = 3.0
 """Seconds that what is in hand may take when the consumer is stopped."""

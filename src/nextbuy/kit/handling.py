@@ -264,8 +264,10 @@ class Handling:
                     await self._bury(items[0], failure, trace, began)
                     return
             else:
-                for item in fresh:
-                    self._write(item, trace if alone else _trace_of(item), began, attempts=attempts)
+                told = [(item.event.topic, trace if alone else _trace_of(item)) for item in fresh]
+                self._journal.interactions(
+                    "consume", "kafka", self._database.service, told, began=began, attempt=attempts
+                )
                 return
         middle = len(items) // 2
         await self._together(items[:middle])

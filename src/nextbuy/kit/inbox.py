@@ -11,6 +11,7 @@ was: by then nothing can bring the event again.
 
 from collections.abc import Iterable
 from datetime import timedelta
+from operator import attrgetter
 from typing import Final
 from uuid import UUID
 
@@ -54,7 +55,8 @@ async def unseen(tx: Transaction, handler: str, event_ids: Iterable[UUID]) -> se
     Two consumers with the same events wait for each other here: the second sees what the first has committed.
     """
     # In order of id, so that two of them never wait for each other both ways.
-    return {row["event_id"] for row in await tx.fetch(_UNSEEN, handler, sorted(set(event_ids)))}
+    in_order = sorted(set(event_ids), key=attrgetter("int"))
+    return {row["event_id"] for row in await tx.fetch(_UNSEEN, handler, in_order)}
 
 
 async def seen(reader: Reader, handler: str, event_ids: Iterable[UUID]) -> set[UUID]:

@@ -23,7 +23,7 @@ import msgspec
 from msgspec import Struct
 
 from nextbuy.kit.bus import Bus, BusUnavailable, Packet
-from nextbuy.kit.database import Database, Row
+from nextbuy.kit.database import Database
 from nextbuy.kit.retry import backoff
 from nextbuy.kit.telemetry import Journal, Trace
 
@@ -31,6 +31,8 @@ log: Final = logging.getLogger(__name__)
 
 LEASE: Final = 15.0
 """Seconds that a bucket stays with a relay which is heard of no more."""
+BATCH: Final = 2_000
+"""Events that are carried at a time, about: two megabytes of usual ones."""
 POLL: Final = 1.0
 """Seconds between looks at the outbox when nobody calls: for rows that a dead process left."""
 _PUBLISH_TIMEOUT: Final = 8.0
@@ -81,10 +83,17 @@ class _Traced(Struct):
 _traced: Final = msgspec.json.Decoder(_Traced).decode
 
 
+def _trace(envelope: str, parent_span: str) -> Trace:
+    """Return the span in which an event was published."""
+    traced = _traced(envelope)
+    _, trace_id, span_id, flags = traced.traceparent.split("-")
+    return Trace(trace_id, span_id, parent_span, flags == "01", traced.correlation_id)
+
+
 class Relay:
     """Carries the outbox of one database."""
 
-    def __init__(self, database: Database, bus: Bus, journal: Journal, *, batch: int = 500) -> None:
+    def __init__(self, database: Database, bus: Bus, journal: Journal, *, batch: int = BATCH) -> None:
         """Carry at most about `batch` events at a time."""
         self._database = database
         self._bus = bus
@@ -136,8 +145,13 @@ class Relay:
         done = await self._database.fetch(_TAKE_OFF, token, [row["id"] for row in rows])
         if len(done) < len(rows):
             log.warning("A lease passed while %d events were being published; they are published twice.", len(rows))
-        for row in rows:
-            self._write(row, began)
+        self._journal.interactions(
+            "publish",
+            self._database.service,
+            "kafka",
+            [(row["topic"], _trace(row["envelope"], row["parent_span"])) for row in rows],
+            began=began,
+        )
         return len(rows)
 
     async def _publish(self, packets: Sequence[Packet]) -> None:
@@ -161,12 +175,6 @@ class Relay:
                 await self._called.wait()
         except TimeoutError:
             return
-
-    def _write(self, row: Row, began: float) -> None:
-        traced = _traced(row["envelope"])
-        _, trace_id, span_id, flags = traced.traceparent.split("-")
-        trace = Trace(trace_id, span_id, row["parent_span"], flags == "01", traced.correlation_id)
-        self._journal.interaction("publish", self._database.service, "kafka", row["topic"], trace=trace, began=began)
 
     def _tell(self, error: Exception | None) -> None:
         """Log the beginning of an outage and its end, and none of the tries between them."""

@@ -10,7 +10,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextvars import ContextVar, Token
 from datetime import UTC, datetime
 from random import getrandbits
@@ -123,6 +123,8 @@ Recorder = Callable[[str, bytes], None]
 """Takes a trace id and an interaction as JSON; must not wait."""
 
 _encode: Final = msgspec.json.Encoder().encode
+_WHOLE: Final = 4096
+"""Bytes that a pipe takes in one piece, whoever else writes to it."""
 
 
 class Journal:
@@ -148,26 +150,50 @@ class Journal:
     ) -> None:
         """Write one line for something that began at `began` (seconds, `time.perf_counter`) and has just ended."""
         elapsed = time.perf_counter() - began
-        line = _encode(
-            Interaction(
-                at=time.time() - elapsed,
-                kind=kind,
-                caller=caller,
-                callee=callee,
-                name=name,
-                outcome=outcome,
-                ms=round(elapsed * 1000, 3),
-                trace_id=trace.trace_id,
-                span_id=trace.span_id,
-                parent_id=trace.parent_id,
-                correlation_id=trace.correlation_id,
-                status=status,
-                attempt=attempt,
-            )
+        said = Interaction(
+            at=time.time() - elapsed,
+            kind=kind,
+            caller=caller,
+            callee=callee,
+            name=name,
+            outcome=outcome,
+            ms=round(elapsed * 1000, 3),
+            trace_id=trace.trace_id,
+            span_id=trace.span_id,
+            parent_id=trace.parent_id,
+            correlation_id=trace.correlation_id,
+            status=status,
+            attempt=attempt,
         )
-        self.write(line + b"\n")
+        self.write(self._line(said, trace))
+
+    def interactions(
+        self, kind: Kind, caller: str, callee: str, told: Iterable[tuple[str, Trace]], *, began: float, attempt: int = 1
+    ) -> None:
+        """Write a line for each of many that were done together, `told` by name and trace: `began` to now, all well."""
+        elapsed = time.perf_counter() - began
+        said = Interaction(
+            time.time() - elapsed, kind, caller, callee, "", "ok", round(elapsed * 1000, 3), "", "", "", "", 0, attempt
+        )
+        lines: list[bytes] = []
+        size = 0
+        for said.name, trace in told:
+            said.trace_id, said.span_id, said.parent_id = trace.trace_id, trace.span_id, trace.parent_id
+            said.correlation_id = trace.correlation_id
+            line = self._line(said, trace)
+            if size + len(line) > _WHOLE:
+                self.write(b"".join(lines))
+                lines.clear()
+                size = 0
+            lines.append(line)
+            size += len(line)
+        self.write(b"".join(lines))
+
+    def _line(self, said: Interaction, trace: Trace) -> bytes:
+        line = _encode(said)
         if trace.sampled and self.recorder is not None:
             self.recorder(trace.trace_id, line)
+        return line + b"\n"
 
     def step(self, service: str, name: str, outcome: str) -> None:
         """Write a line for something that a service did by itself and that the specification names."""
@@ -175,10 +201,10 @@ class Journal:
             "step", service, service, name, trace=current().child(), began=time.perf_counter(), outcome=outcome
         )
 
-    def write(self, line: bytes) -> None:
-        """Write a whole line; a log that cannot be written (a full disk, a closed pipe) stops nobody from buying."""
+    def write(self, lines: bytes) -> None:
+        """Write whole lines; a log that cannot be written (a full disk, a closed pipe) stops nobody from buying."""
         try:
-            os.write(self._fd, line)
+            os.write(self._fd, lines)
         except OSError:
             return
 
