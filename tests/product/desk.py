@@ -15,6 +15,7 @@ from nextbuy.contracts.values import Role, ShopStatus, new_id
 from nextbuy.kit.database import Database
 from nextbuy.kit.telemetry import Journal
 from nextbuy.product.activity import Activities
+from nextbuy.product.counters import KnownCounters
 from nextbuy.product.create_product import CreateProduct, create_product
 from nextbuy.product.deps import Deps
 from nextbuy.product.get_product import GetProduct, get_product
@@ -49,7 +50,13 @@ class Desk:
             }
         self.database = database
         self.product = Deps(
-            AuthClient(self.answers), SellerClient(self.answers), database, journal, Shelf(), Activities()
+            AuthClient(self.answers),
+            SellerClient(self.answers),
+            database,
+            journal,
+            Shelf(),
+            Activities(),
+            KnownCounters(),
         )
 
     async def seller(self, status: ShopStatus = "approved", name: str = "Clay & Co") -> Account:

@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import convert
 
-from nextbuy.contracts.product import Product
-from nextbuy.contracts.values import Page
+from nextbuy.contracts.product import Activity, CountActivity, Product
+from nextbuy.contracts.values import Page, new_id
+from nextbuy.product.count_activity import count_activity
 from nextbuy.product.model import search_terms
 from nextbuy.product.search_products import SearchProducts, search_products
 from tests.callers import caller
@@ -99,3 +100,28 @@ def test_a_beginning_is_always_a_word_and_nothing_typed_is_lost(text: str) -> No
     words, beginning = search_terms(text)
     assert words + beginning == text
     assert not beginning or beginning.replace("_", "a").isalnum()
+
+
+async def test_of_what_fits_equally_well_the_more_popular_comes_first_and_what_fits_better_before_it(
+    desk: Desk,
+) -> None:
+    seller = await desk.seller()
+    seen, sold, quiet, text = [
+        await desk.offer(seller, title, description=description)
+        for title, description in [
+            ("Seen teapot", "A pot."),
+            ("Sold teapot", "A pot."),
+            ("Quiet teapot", "A pot."),
+            ("Cosy", "For a teapot."),
+        ]
+    ]
+    lines = [
+        Activity(new_id(), seen.id, viewed=15),
+        Activity(new_id(), sold.id, sold=1),
+        Activity(new_id(), text.id, sold=10_000),
+    ]
+    await count_activity(desk.product, CountActivity(lines=lines))
+    assert await titles(desk, "teapot") == ["Sold teapot", "Seen teapot", "Quiet teapot", "Cosy"]
+    first = await search(desk, "teapot", limit=2)
+    rest = await search(desk, "teapot", limit=2, cursor=first.next_cursor)
+    assert [one.id for one in [*first.items, *rest.items]] == [sold.id, seen.id, quiet.id, text.id]

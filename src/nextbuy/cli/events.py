@@ -21,6 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from nextbuy.cli.common import Command, fail, with_data, with_database
+from nextbuy.cli.projections import projections, rebuild
 from nextbuy.contracts.values import PAGE_LIMIT
 from nextbuy.kit.clock import utc_now
 from nextbuy.kit.database import Database
@@ -63,7 +64,7 @@ def _filter(given: dict[str, Any]) -> Filter:
 
 @click.group()
 def events() -> None:
-    """Dead letters and replays, beside a running marketplace or without one."""
+    """Dead letters, replays and rebuilds, beside a running marketplace or without one."""
 
 
 @events.command("dead-letters")
@@ -157,6 +158,10 @@ def audit(data: Path | None, limit: int, cursor: str | None) -> None:
         click.echo("Nothing was done yet.")
     if found.next_cursor:
         click.echo(f"More with --cursor {found.next_cursor}")
+
+
+events.add_command(projections)
+events.add_command(rebuild)
 
 
 async def _replay_one(database: Database, letter_id: UUID) -> None:

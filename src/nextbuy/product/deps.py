@@ -8,6 +8,7 @@ from nextbuy.kit.database import Database
 from nextbuy.kit.parts import Parts
 from nextbuy.kit.telemetry import Journal
 from nextbuy.product.activity import Activities
+from nextbuy.product.counters import KnownCounters
 from nextbuy.product.shelf import Shelf
 
 
@@ -21,8 +22,17 @@ class Deps:
     journal: Journal
     shelf: Shelf
     activities: Activities
+    counters: KnownCounters
 
 
 def assemble(parts: Parts) -> Deps:
     """Put the parts of a process together for product."""
-    return Deps(AuthClient(parts.send), SellerClient(parts.send), parts.database, parts.journal, Shelf(), Activities())
+    return Deps(
+        AuthClient(parts.send),
+        SellerClient(parts.send),
+        parts.database,
+        parts.journal,
+        Shelf(),
+        Activities(),
+        KnownCounters(),
+    )

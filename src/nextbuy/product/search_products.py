@@ -2,11 +2,12 @@
 
 Words of the title weigh most, then tags and category, then the description. The last word may be a beginning. Where
 very many are found, some hundreds of them are ranked, those first whose title has the words; a search of words that
-are in every text finds nothing.
+are in every text finds nothing. Of what fits equally well, what is bought and seen more comes first.
 """
 
+import time
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Final
 
 from msgspec import UNSET, Meta
 
@@ -19,6 +20,9 @@ from nextbuy.product.model import search_terms
 from nextbuy.product.store.lists import Chosen, found
 from nextbuy.product.store.products import read_public
 
+_POPULAR_FOR: Final = 30.0
+"""Seconds after which the order of what is found is looked up again."""
+
 
 class SearchProducts(PageAsk, frozen=True, kw_only=True):
     """What for."""
@@ -28,7 +32,9 @@ class SearchProducts(PageAsk, frozen=True, kw_only=True):
 
 async def search_products(product: Deps, _caller: Caller, ask: SearchProducts) -> Encoded[Page[Product]]:
     """Search products for sale."""
-    return await product.shelf.page(ask, partial(_choose, product, ask), partial(read_public, product.database))
+    # What is popular changes without any product's changing, so no page is kept for longer than a while.
+    key = (ask, int(time.monotonic() / _POPULAR_FOR))
+    return await product.shelf.page(key, partial(_choose, product, ask), partial(read_public, product.database))
 
 
 async def _choose(product: Deps, ask: SearchProducts) -> Chosen:

@@ -30,8 +30,10 @@ from nextbuy.product.deps import Deps
 from nextbuy.product.flush_activity import flush_activity
 from nextbuy.product.follow_changes import follow_changes
 from nextbuy.product.follow_shop import follow_shop
+from nextbuy.product.get_activity import get_activity
 from nextbuy.product.get_all_products import get_all_products
 from nextbuy.product.get_product import get_product
+from nextbuy.product.get_products import get_products
 from nextbuy.product.get_shop_products import get_shop_products
 from nextbuy.product.hold_stock import hold_stock
 from nextbuy.product.list_products import list_products
@@ -51,6 +53,8 @@ SERVICE: Final = Service(
         post("create-product", create_product, who=[Role.SELLER], status=201),
         put("update-product/{product_id}", update_product, who=[Role.SELLER]),
         get("get-product/{key}", get_product),
+        get("get-activity/{product_id}", get_activity),
+        get("get-products", get_products),
         get("get-all-products", get_all_products),
         get("search-products", search_products),
         get("get-shop-products", get_shop_products, who=[Role.SELLER]),

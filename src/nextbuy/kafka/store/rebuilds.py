@@ -104,10 +104,10 @@ async def latest(reader: Reader) -> dict[str, Rebuild]:
     return {row["name"]: _rebuild(row) for row in await reader.fetch(_LATEST)}
 
 
-async def read(reader: Reader, rebuild_id: UUID) -> Rebuild | None:
-    """Return a rebuild."""
-    row = await reader.fetchrow(f"SELECT {_COLUMNS} FROM rebuilds WHERE id = $1", rebuild_id)  # noqa: S608
-    return None if row is None else _rebuild(row)
+async def read(reader: Reader, rebuild_id: UUID) -> Rebuild:
+    """Return a rebuild that was asked for."""
+    [row] = await reader.fetch(f"SELECT {_COLUMNS} FROM rebuilds WHERE id = $1", rebuild_id)  # noqa: S608
+    return _rebuild(row)
 
 
 async def claim(database: Database) -> Claimed | None:

@@ -21,7 +21,9 @@ Sort = Literal["latest", "price-low", "price-high"]
 
 CANDIDATES: Final = 200
 """Finds that are ranked, at most: those whose title matches come first."""
-_IN_STOCK: Final = 1_000_000_000
+_POPULARITIES: Final = 1_000
+"""How many there are (`activity.popularity`): of finds that fit equally well the more popular one comes first."""
+_IN_STOCK: Final = 1_000_000_000 * _POPULARITIES
 """What a find has before others by being in stock: more than any rank."""
 
 _ORDERS: Final[dict[Sort, tuple[str, str, str]]] = {
@@ -52,7 +54,8 @@ found AS (
         ) AS finds LIMIT {CANDIDATES}
     ) AS first_finds
 ), ranked AS MATERIALIZED (
-    SELECT id, (ts_rank_cd(search, (SELECT words FROM asked)) * 1000000)::bigint
+    SELECT id, (ts_rank_cd(search, (SELECT words FROM asked)) * 1000000)::bigint * {_POPULARITIES}
+               + coalesce((SELECT popularity FROM activity a WHERE a.product_id = found.id), 0)
                + CASE WHEN stock > 0 THEN {_IN_STOCK} ELSE 0 END AS rank
       FROM found
 ), best AS (
