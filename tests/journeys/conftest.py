@@ -8,6 +8,16 @@ from nextbuy.host import supervisor
 from tests.journeys.marketplace import SHAPES, Bus, Lot, Marketplace, PutUp, Shape, ended, on_kafka, putting_up
 from tests.journeys.people import Town
 
+START_LIMIT = 180
+"""Seconds; whichever journey comes first waits for its marketplace, and perhaps for a Kafka, to start."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give the journeys through a shared marketplace time for its start."""
+    for item in items:
+        if "market" in getattr(item, "fixturenames", ()) and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(START_LIMIT))
+
 
 @pytest.fixture(scope="session")
 def lot() -> Iterator[Lot]:

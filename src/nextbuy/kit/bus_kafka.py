@@ -26,7 +26,9 @@ from nextbuy.kit.config import Kafka
 log: Final = logging.getLogger(__name__)
 
 _TIMEOUT: Final = TIMEOUT
-"""Seconds that publishing may take; less than a relay waits for it."""
+"""Seconds that the cluster may take to store events."""
+_TOPICS_TIMEOUT: Final = 3.5
+"""Seconds that topics which are not known to be there may take before that; with it, less than a relay waits."""
 _CLOSE_TIMEOUT: Final = 1.0
 _POLL: Final = 0.5
 _ROOM: Final = 0.005
@@ -62,8 +64,9 @@ class KafkaBus:
             return
         sender = None
         try:
-            async with asyncio.timeout(_TIMEOUT):
+            async with asyncio.timeout(_TOPICS_TIMEOUT):
                 await self._make({self._prefix + packet.topic for packet in packets})
+            async with asyncio.timeout(_TIMEOUT):
                 sender = self._sender_of_now()
                 await sender.send(self._prefix, packets)
         except (TimeoutError, KafkaException) as error:
