@@ -18,11 +18,22 @@ SELECT p.id, p.shop_id, p.title, p.price_amount, p.currency, p.stock
 -- seller: GetShops
 SELECT id, name, slug, bio, category, status, seller_id, version FROM seller.shops WHERE id = ANY(ARRAY[{shop_a}, {shop_b}]);
 
--- order: the session is written down
-INSERT INTO orders.sessions (id, buyer_id, status, total, currency, lines, address, expires_at, ends_at, traceparent, correlation_id)
+-- order: the session is written down, and that is told
+BEGIN;
+INSERT INTO orders.sessions (id, buyer_id, status, total, currency, lines, address, expires_at, ends_at, traceparent, correlation_id, told)
 VALUES (uuidv7(), {buyer}, 'opening', 12345, 'USD', '{lines}', '{address}', now() + interval '30 min', now() + interval '1 min',
-        '{traceparent}', '{correlation}')
+        '{traceparent}', '{correlation}', true)
 RETURNING id AS sid, uuidv7() AS o1, uuidv7() AS o2, 'pay_' || md5(id::text) AS pay \gset
+WITH logged AS (
+    INSERT INTO orders.event_log (event_id, topic, key, bucket, parent_span, envelope)
+    SELECT event_id, topic, key, bucket, '{span}', envelope
+      FROM unnest(ARRAY[uuidv7()], ARRAY['payment-session.created'], ARRAY[:sid]::text[], ARRAY[:q]::smallint[], ARRAY[repeat('x', 1300)])
+           WITH ORDINALITY AS new (event_id, topic, key, bucket, envelope, place)
+     ORDER BY place
+    RETURNING bucket, id
+)
+INSERT INTO orders.outbox (bucket, id) SELECT bucket, id FROM logged;
+COMMIT;
 
 -- product: HoldStock
 WITH locked AS MATERIALIZED (
@@ -54,10 +65,20 @@ ON CONFLICT (reference) DO UPDATE SET reference = excluded.reference RETURNING i
 BEGIN;
 UPDATE orders.sessions SET status = 'open', payment_id = :pay, payment_url = 'http://localhost/simulator/api/pay/' || :pay::text,
        ends_at = expires_at
- WHERE id = :sid::uuid AND status = ANY('{{opening}}') RETURNING true;
+ WHERE id = :sid::uuid AND status = ANY('{{opening}}') RETURNING *;
+WITH logged AS (
+    INSERT INTO orders.event_log (event_id, topic, key, bucket, parent_span, envelope)
+    SELECT event_id, topic, key, bucket, '{span}', envelope
+      FROM unnest(ARRAY[uuidv7()], ARRAY['payment-session.opened'], ARRAY[:sid]::text[], ARRAY[:q]::smallint[], ARRAY[repeat('x', 600)])
+           WITH ORDINALITY AS new (event_id, topic, key, bucket, envelope, place)
+     ORDER BY place
+    RETURNING bucket, id
+)
+INSERT INTO orders.outbox (bucket, id) SELECT bucket, id FROM logged;
 COMMIT;
 
--- order: the money is there
+-- order: the money is there, and that is told
+BEGIN;
 WITH moved AS (
     UPDATE orders.sessions
        SET status = CASE WHEN total = 12345 AND currency = 'USD' THEN 'paying' ELSE 'refund-due' END,
@@ -73,6 +94,16 @@ WITH moved AS (
 )
 SELECT id, serial, buyer_id, status, total, currency, lines, address, expires_at, payment_id, received, received_currency, traceparent,
        correlation_id, work_at, work_tries FROM moved;
+WITH logged AS (
+    INSERT INTO orders.event_log (event_id, topic, key, bucket, parent_span, envelope)
+    SELECT event_id, topic, key, bucket, '{span}', envelope
+      FROM unnest(ARRAY[uuidv7()], ARRAY['payment.received'], ARRAY[:sid]::text[], ARRAY[:q]::smallint[], ARRAY[repeat('x', 650)])
+           WITH ORDINALITY AS new (event_id, topic, key, bucket, envelope, place)
+     ORDER BY place
+    RETURNING bucket, id
+)
+INSERT INTO orders.outbox (bucket, id) SELECT bucket, id FROM logged;
+COMMIT;
 
 -- product: UpdateStock
 WITH session AS (
@@ -110,10 +141,10 @@ SELECT true FROM won;
 WITH logged AS (
     INSERT INTO orders.event_log (event_id, topic, key, bucket, parent_span, envelope)
     SELECT event_id, topic, key, bucket, '{span}', envelope
-      FROM unnest(ARRAY[uuidv7(), uuidv7(), uuidv7(), uuidv7()],
-                  ARRAY['order.created', 'order.created', 'order.paid', 'order.paid'], ARRAY[:o1, :o2, :o1, :o2]::text[],
-                  ARRAY[:q, :r, :q, :r]::smallint[],
-                  ARRAY[repeat('x', 1100), repeat('x', 1100), repeat('x', 700), repeat('x', 700)])
+      FROM unnest(ARRAY[uuidv7(), uuidv7(), uuidv7(), uuidv7(), uuidv7()],
+                  ARRAY['payment-session.paid', 'order.created', 'order.created', 'order.paid', 'order.paid'],
+                  ARRAY[:sid, :o1, :o2, :o1, :o2]::text[], ARRAY[:q, :q, :r, :q, :r]::smallint[],
+                  ARRAY[repeat('x', 700), repeat('x', 1100), repeat('x', 1100), repeat('x', 700), repeat('x', 700)])
            WITH ORDINALITY AS new (event_id, topic, key, bucket, envelope, place)
      ORDER BY place
     RETURNING bucket, id

@@ -13,7 +13,7 @@ async def test_the_ceilings_script_buys_on_tables_as_they_are_today(engines: Eng
         assert sessions > 0
         assert await count("SELECT count(*) FROM orders.sessions") == sessions
         assert await count("SELECT count(*) FROM orders.orders") == 2 * sessions
-        assert await count("SELECT count(*) FROM orders.event_log") == 4 * sessions
+        assert await count("SELECT count(*) FROM orders.event_log") == 8 * sessions
         assert await count("SELECT count(*) FROM simulator.payments") == sessions
         assert await count("SELECT sum(held) FROM product.products") == 0
         sold = await count("SELECT sum(sold) FROM product.products")

@@ -256,6 +256,8 @@ async def _orders(stage: Stage, cast: Cast, order_ids: tuple[str, ...]) -> None:
         numbers[order_id] = order["number"]
         units = sum(line["quantity"] for line in order["lines"])
         stage.screen.note(f"{order['number']}: {units} units, {_money(order['total'])}, {order['status']}.")
+    life = await stage.do(cast.user, "reads how it came about", "GET", f"/order/api/order-timeline/{order_ids[0]}")
+    stage.screen.note(", ".join(item["title"].lower() for item in life["items"]).capitalize() + ".")
     listed = {order["id"] async for order in stage.items(cast.user, "/order/api/user-orders")}
     if len(numbers) != len(cast.sellers) or listed != {*numbers}:
         message = f"There should be one order for each of {len(cast.sellers)} shops, and the user should see them all."
