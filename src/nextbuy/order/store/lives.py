@@ -33,9 +33,9 @@ async def session_ids(tx: Transaction, last: UUID, *, limit: int) -> list[UUID]:
         SELECT id FROM (
             (SELECT id FROM sessions WHERE id > $1 ORDER BY id LIMIT $2)
             UNION
-            (SELECT key::uuid FROM event_log
-              WHERE topic = 'payment-session.created' AND key > $1::uuid::text
-              ORDER BY key LIMIT $2)
+            (SELECT log.key::uuid FROM event_log AS log
+              WHERE log.topic = 'payment-session.created' AND log.key > $1::uuid::text
+              ORDER BY log.key LIMIT $2)
         ) AS either (id)
         ORDER BY id LIMIT $2
         """,
