@@ -15,6 +15,13 @@ _FOR_ADMINS: Final = {"order.created": "order-created", "seller.registered": "se
 """By topic: the notification that the admins get of each event."""
 _OF_AN_ORDER: Final = {"order-placed": "buyer_id", "order-received": "seller_id"}
 """By kind: which account of an order is told and mailed it."""
+_COUNTED: Final = {
+    "best sellers": "units and cents",
+    "product views": "units and cents",
+    "sold": "units",
+    "seller figures": "orders and cents",
+}
+"""By figures: the count that they must come to."""
 
 
 def every_order_is_in_the_log(found: Findings) -> list[str]:
@@ -83,7 +90,10 @@ def the_figures_are_right(found: Findings) -> list[str]:
     right = {topic: (times, 0, 0) for topic, times in Counter(event.topic for event in found.written).items()}
     right["order.created"] = (right["order.created"][0], units, cents)
     wrong = {topic for topic in {*right, *counted} if right.get(topic) != counted.get(topic)}
-    return [f"figures of {topic}: {counted.get(topic)} instead of {right.get(topic)}" for topic in sorted(wrong)]
+    return [
+        *(f"figures of {topic}: {counted.get(topic)} instead of {right.get(topic)}" for topic in sorted(wrong)),
+        *(f"{name} are wrong" for name, of in _COUNTED.items() if found.counts[name] != found.counts[of]),
+    ]
 
 
 def nothing_was_buried(found: Findings) -> list[str]:

@@ -1,6 +1,7 @@
 """What a marketplace has made of it all, when nothing is left to be done: its logs, its bus, and what was applied."""
 
 import asyncio
+from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
@@ -12,7 +13,6 @@ from confluent_kafka import KafkaException
 from nextbuy.contracts.catalogue import EVENTS
 from nextbuy.contracts.message import Envelope
 from nextbuy.host.table import ENTRIES
-from nextbuy.kafka.service import SERVICE
 from nextbuy.kit.bus import Bus
 from tests.chaos.reckoning import Said
 from tests.chaos.stage import Stage
@@ -23,6 +23,15 @@ APPLIED_WITHIN: Final = 240.0
 """Seconds: what a killed process had begun is its own for a while, and the backlog of an outage is worked off."""
 READ_WITHIN: Final = 120.0
 _LISTENERS: Final = tuple(name for name, entry in ENTRIES.items() if entry.service.listens)
+_COUNTS: Final = {
+    "units and cents": ("order", "SELECT product_id, sum(quantity), sum(quantity * unit_price) FROM order_lines"),
+    "best sellers": ("kafka", "SELECT product_id, sum(units), sum(amount) FROM best_sellers"),
+    "product views": ("kafka", "SELECT product_id, sum(bought), sum(amount) FROM product_views"),
+    "units": ("order", "SELECT product_id, sum(quantity) FROM order_lines"),
+    "sold": ("product", "SELECT product_id, sum(sold) FROM activity"),
+    "orders and cents": ("order", "SELECT shop_id, count(*), sum(total) FROM orders"),
+    "seller figures": ("kafka", "SELECT shop_id, sum(orders), sum(amount) FROM seller_figures"),
+}
 PUBLISHERS: Final = tuple(name for name, entry in ENTRIES.items() if entry.service.publishes)
 
 
@@ -47,6 +56,8 @@ class Findings:
     """By handler: when each event was applied."""
     figures: list[Row]
     """By topic: how many events, units and cents were counted."""
+    counts: dict[str, list[tuple[object, ...]]]
+    """What was sold of each product and in each shop, by the order service and by all that counts it."""
     told: list[Told]
     """What buyers and sellers were told, on their page."""
     mailed: list[Told]
@@ -83,7 +94,7 @@ async def look(stage: Stage) -> Findings:
     """See what there is; `at_rest` comes before it."""
     market = stage.market
     written = [event for name in PUBLISHERS for event in await _log(stage, name)]
-    inbox: dict[str, dict[UUID, float]] = {listening.name: {} for listening in SERVICE.listens}
+    inbox: defaultdict[str, dict[UUID, float]] = defaultdict(dict)
     for row in await market.rows("kafka", "SELECT handler, event_id, extract(epoch FROM at)::float8 AS at FROM inbox"):
         inbox[row["handler"]][row["event_id"]] = row["at"]
     return Findings(
@@ -96,6 +107,7 @@ async def look(stage: Stage) -> Findings:
             "SELECT topic, sum(events)::bigint AS events, sum(units)::bigint AS units, sum(amount)::bigint AS amount"
             " FROM daily_figures GROUP BY topic",
         ),
+        counts={name: await _counts(stage, *what) for name, what in _COUNTS.items()},
         told=await _told(stage, "notifications"),
         mailed=await _told(stage, "mails"),
         dead_letters=[row for name in _LISTENERS for row in await market.rows(name, "SELECT * FROM dead_letters")],
@@ -111,6 +123,12 @@ async def _waiting(stage: Stage) -> int:
 async def _told(stage: Stage, table: str) -> list[Told]:
     rows = await stage.market.rows("kafka", f"SELECT source_event_id, account_id, kind FROM {table}")
     return [Told(*row.values()) for row in rows]
+
+
+async def _counts(stage: Stage, service: str, query: str) -> list[tuple[object, ...]]:
+    async with stage.market.database(service) as connection:
+        rows = [tuple(row) for row in await connection.fetch(f"{query} GROUP BY 1 ORDER BY 1")]
+    return [row for row in rows if row[1]]
 
 
 async def _log(stage: Stage, service: str) -> list[Said]:
