@@ -3,7 +3,7 @@
 import asyncio
 import getpass
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import pytest
@@ -14,13 +14,20 @@ from nextbuy.contracts.values import Money, new_id
 from nextbuy.embedded import running
 from nextbuy.kit.bus import Packet
 from nextbuy.kit.bus_redis import RedisBus
-from tests.journeys.marketplace import Marketplace, PutUp, environment, nextbuy
+from tests.journeys.marketplace import Lot, Marketplace, PutUp, Topology, environment, nextbuy, putting_up
 from tests.journeys.people import Json, Person, Town
 from tests.kit.shop import packet
 from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(120)
 LETTERS = "/kafka/api/dead-letters"
+
+
+@pytest.fixture(scope="module")
+def market(lot: Lot) -> Iterator[Marketplace]:
+    """A marketplace for the tests of this file, which leave dead letters in it."""
+    with putting_up(lot) as put_up:
+        yield put_up(Topology.MANY)
 
 
 class Said(NamedTuple):

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from redis.asyncio import Redis
 
-from nextbuy.contracts.errors import Refused, Unavailable
+from nextbuy.contracts.errors import BreakerOpen, Refused, Unavailable
 from nextbuy.contracts.message import Envelope
 from nextbuy.kit import handling, telemetry
 from nextbuy.kit.bus import Packet
@@ -173,6 +173,25 @@ async def test_what_is_refused_is_buried_at_once_and_what_may_pass_is_waited_for
     assert [tuple(row) for row in rows] == [("not-this-one: No.", 1)]
     outcomes = {line["outcome"] for line in at.log_file.lines("consume")}
     assert outcomes == {"ok", "not-this-one"}
+
+
+async def test_what_an_open_breaker_refuses_is_waited_out_and_no_attempt(
+    at: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    tries: list[float] = []
+
+    async def act(_deps: object, _event: Counted, _envelope: Envelope) -> None:
+        tries.append(time.monotonic())
+        if len(tries) <= 3:
+            raise BreakerOpen("Admin failed too often.", retry_after=0.3)
+        raise Refused("No.")
+
+    async with at.consuming(on(Counted, act)):
+        await send(at.bus, Counted(about="a", n=1))
+        await until(lambda: count_is(at.database, "dead_letters", 1))
+    assert min(later - sooner for sooner, later in pairwise(tries)) >= 0.3
+    assert await at.database.fetchval("SELECT attempts FROM dead_letters") == 1
+    assert [record.levelname for record in caplog.records if "has to wait" in record.message] == ["WARNING"]
 
 
 @pytest.mark.usefixtures("quick")

@@ -26,6 +26,7 @@ ADDRESSES = [
     "/sell",
     "/admin",
     "/mails",
+    "/dead-letters",
 ]
 
 

@@ -32,6 +32,7 @@ PAGES: Final = {
     "/sell": ("sell", "Your shop · NextBuy"),
     "/admin": ("admin", "Administration · NextBuy"),
     "/mails": ("mails", "Mail · NextBuy"),
+    "/dead-letters": ("dead-letters", "Dead letters · NextBuy"),
 }
 """Address (`*` is one name of any kind), the module under `static/pages/` that fills the page, and its first title."""
 

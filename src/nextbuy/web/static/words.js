@@ -46,6 +46,7 @@ const STATES = {
   pending: ["Waiting for review", "wait"],
   waiting: ["Waiting", "wait"],
   replaying: ["Being replayed", "wait"],
+  discarded: ["Discarded", "plain"],
   rejected: ["Refused", "bad"],
   suspended: ["Suspended", "bad"],
   refunded: ["Refunded", "bad"],

@@ -4,14 +4,14 @@ import { send } from "../api.js";
 import { announce, el, fill, title } from "../dom.js";
 import { action, field, form } from "../form.js";
 import { empty, needed, notice, paged, start } from "../frame.js";
-import { badge, picture, shopName } from "../goods.js";
+import { picture, shopName } from "../goods.js";
 import { money, reasonsOf, when } from "../words.js";
 
-async function section([id, heading, list]) {
+async function section([id, heading, list, more]) {
   const place = el("div", {});
   const load = () => paged(list).then((found) => fill(place, found), (error) => fill(place, notice(error, load)));
   await load();
-  return el("section", { id, "aria-labelledby": `${id}-heading` }, el("h2", { id: `${id}-heading` }, heading), place);
+  return el("section", { id, "aria-labelledby": `${id}-heading` }, el("h2", { id: `${id}-heading` }, heading), more, place);
 }
 
 const picked = (values) => ({ reason: values.reason.trim() });
@@ -76,25 +76,7 @@ function seller(one) {
   );
 }
 
-function deadLetter(one) {
-  const place = el("div", {});
-  const told = el("p", {});
-  const replayed = () => {
-    fill(place, el("p", { class: "done", tabindex: -1 }, "It is being tried again; reload the page to see how it went.")).firstChild.focus();
-    announce("The event is being tried again.");
-  };
-  if (!one.status || one.status === "waiting") fill(place, action({ label: "Try again", act: (key) => send("POST", `/kafka/api/dead-letters/${one.id}/replay`, {}, key), done: replayed, told, "aria-label": `Try ${one.event_type} again` }), told);
-  const envelope = typeof one.envelope === "string" ? one.envelope : JSON.stringify(one.envelope, null, 2);
-  return el(
-    "li",
-    { class: "note" },
-    el("p", {}, el("strong", {}, one.event_type || one.topic), " ", badge(one.status ?? "waiting")),
-    el("p", {}, one.reason),
-    el("p", { class: "soft" }, `${one.topic} · tried ${one.attempts} times · `, el("time", { datetime: one.failed_at }, when(one.failed_at))),
-    el("details", {}, el("summary", {}, "The event"), el("pre", { tabindex: 0 }, envelope)),
-    place,
-  );
-}
+const deadLetter = (one) => el("li", { class: "note" }, el("p", {}, el("strong", {}, one.event_type || one.topic), " ", el("time", { class: "soft", datetime: one.failed_at }, when(one.failed_at))), el("p", { class: "soft" }, one.reason));
 
 start(async (main) => {
   title("Administration");
@@ -102,7 +84,7 @@ start(async (main) => {
   const parts = [
     ["products", "Products that wait", { path: "/admin/api/get-pending-products", row: product, none: empty("Nothing waits", "New products that moderation is not sure of show up here.") }],
     ["sellers", "Shops that wait", { path: "/admin/api/get-pending-sellers", row: seller, none: empty("Nobody waits", "New shops show up here before they open.") }],
-    ["dead-letters", "Events that could not be applied", { path: "/kafka/api/dead-letters", row: deadLetter, none: empty("None", "Every event was applied. One that cannot be waits here, to be tried again.") }],
+    ["dead-letters", "Events that could not be applied", { path: "/kafka/api/dead-letters", query: { status: "waiting" }, row: deadLetter, none: empty("None", "Every event was applied. One that cannot be waits here, to be replayed or discarded.") }, el("p", {}, el("a", { href: "/dead-letters" }, "Replay or discard them"))],
   ];
   const board = el("div", { class: "board" }, el("div", { class: "blank", "aria-hidden": "true" }, parts.map(() => el("p", { class: "bar tall" }))));
   fill(main, el("h1", {}, "Administration"), el("nav", { class: "chips", "aria-label": "On this page" }, parts.map(([id, heading]) => el("a", { class: "chip", href: `#${id}` }, heading)), el("a", { class: "chip", href: "/mails" }, "Mail")), board);

@@ -1,0 +1,150 @@
+/** `/dead-letters`: events that could not be applied; an admin has them tried again, or gives them up. */
+
+import { get, send } from "../api.js";
+import { announce, el, fill, title } from "../dom.js";
+import { action, field, form } from "../form.js";
+import { crumbs, empty, needed, notice, paged, start } from "../frame.js";
+import { badge } from "../goods.js";
+import { count, when } from "../words.js";
+
+const LETTERS = "/kafka/api/dead-letters";
+const NAMES = ["topic", "handler", "event_type", "reason"];
+const LOOK = 700;
+
+const pause = () => new Promise((resolve) => setTimeout(resolve, LOOK));
+const time = (moment) => el("time", { datetime: moment }, when(moment));
+const named = (values) => Object.fromEntries(NAMES.filter((name) => values[name]?.trim()).map((name) => [name, values[name].trim()]));
+
+/** What became of a letter that is being replayed. */
+async function settled(letter) {
+  let seen = letter;
+  while (seen.status === "replaying") {
+    await pause();
+    seen = await get(`${LETTERS}/${letter.id}`);
+  }
+  return seen;
+}
+
+function acts(letter, redraw) {
+  const told = el("p", {});
+  const name = letter.event_type || letter.topic;
+  const again = async (answer) => {
+    redraw(answer);
+    const seen = await settled(answer).catch(() => answer);
+    announce(seen.status === "replayed" ? `${name} is applied.` : `${name} failed again.`);
+    redraw(seen);
+  };
+  const why = () => {
+    const cancel = el("button", { type: "button", class: "link", onclick: () => redraw(letter) }, "Cancel");
+    const asked = form({
+      fields: [field({ name: "reason", label: "Why does nobody need it?", hint: "It is kept in the audit.", maxlength: 500, autocomplete: "off" })],
+      button: "Discard",
+      act: (body, key) => send("POST", `${LETTERS}/${letter.id}/discard`, { reason: body.reason.trim() }, key),
+      done: (answer) => (announce(`${name} is discarded.`), redraw(answer)),
+    });
+    asked.querySelector(".row").append(cancel);
+    fill(place, asked);
+    asked.querySelector("input").focus();
+  };
+  const replay = action({ label: "Replay", class: "main", act: (key) => send("POST", `${LETTERS}/${letter.id}/replay`, {}, key), done: again, told, "aria-label": `Replay ${name}` });
+  const place = el("div", { class: "decision" }, el("div", { class: "row" }, replay, el("button", { type: "button", onclick: why, "aria-label": `Discard ${name}` }, "Discard…")), told);
+  return place;
+}
+
+/** One letter; it is drawn anew in its place when something becomes of it. */
+function row(letter) {
+  const node = el("li", { class: "letter" });
+  const draw = (one) => {
+    const envelope = typeof one.envelope === "string" ? one.envelope : JSON.stringify(one.envelope, null, 2);
+    fill(
+      node,
+      el("p", {}, el("strong", {}, one.event_type || one.topic), " ", badge(one.status)),
+      el("p", { class: "why-not" }, one.reason),
+      el("p", { class: "soft" }, `${one.topic} · ${one.handler || "not readable"} · ${count(one.attempts, "attempt")} · `, time(one.failed_at)),
+      one.status === "discarded" && el("p", { class: "soft" }, "Discarded ", time(one.settled_at), `: ${one.discarded_because}`),
+      one.status === "replayed" && el("p", { class: "soft" }, "Applied ", time(one.settled_at)),
+      el("details", {}, el("summary", {}, "Why, step by step"), el("ol", { class: "why" }, one.error_chain.map((link) => el("li", {}, link)))),
+      el("details", {}, el("summary", {}, "The event"), el("pre", { tabindex: 0 }, envelope)),
+      one.status === "waiting" && acts(one, draw),
+    );
+  };
+  draw(letter);
+  return node;
+}
+
+/** A replay by filter, told of until it has ended. */
+function followed(run, ended) {
+  const place = el("div", { class: "panel run" });
+  const draw = (one) => {
+    const gone = one.done + one.failed;
+    const words = one.total === 0 ? "No letter that waits is like this." : `${one.done} of ${count(one.total, "letter")} applied${one.failed ? `, ${one.failed} failed again` : ""}.`;
+    fill(
+      place,
+      el("p", {}, el("strong", {}, one.finished_at ? "Replay has ended" : "Replay is running"), " ", el("span", { class: "soft" }, time(one.asked_at))),
+      one.total > 0 && el("progress", { max: one.total, value: gone, "aria-label": "How far the replay has come" }),
+      el("p", {}, words),
+      one.beyond > 0 && el("p", { class: "soft" }, `${count(one.beyond, "letter")} more wait: replay once again.`),
+      one.waits_for && !one.finished_at && el("p", { class: "wrong" }, `It waits: ${one.waits_for}`),
+    );
+    return words;
+  };
+  const follow = async () => {
+    let seen = run;
+    let words = draw(seen);
+    while (!seen.finished_at) {
+      await pause();
+      seen = await get(`/kafka/api/replays/${run.id}`);
+      words = draw(seen);
+    }
+    announce(words);
+    await ended?.();
+  };
+  follow().catch((problem) => place.append(notice(problem)));
+  return place;
+}
+
+start(async (main) => {
+  title("Dead letters");
+  if (!needed(main, "admin", "Dead letters", "Sign in as an admin.")) return;
+  const asked = Object.fromEntries(new URLSearchParams(location.search));
+  let status = asked.status ?? "waiting";
+  let filter = named(asked);
+  const list = el("div", {});
+  const runs = el("div", { "aria-label": "Replays" });
+  const told = el("p", {});
+
+  const load = async () => {
+    const narrow = status !== "waiting" || Object.keys(filter).length > 0;
+    const none = empty(narrow ? "None is like this" : "None waits", narrow ? "Other letters may be: change what is shown." : "Every event was applied, or somebody has decided about it.");
+    const query = { ...filter, status: status === "all" ? "" : status };
+    await paged({ path: LETTERS, query, row, none }).then((found) => fill(list, found), (error) => fill(list, notice(error, load)));
+    history.replaceState(null, "", `${location.pathname}?${new URLSearchParams({ ...filter, status })}`);
+  };
+  const states = [["waiting", "Waiting"], ["replaying", "Being replayed"], ["replayed", "Replayed"], ["discarded", "Discarded"], ["all", "All"]];
+  const words = { topic: "Topic", handler: "Handler", event_type: "Type of event", reason: "Reason begins with" };
+  const choose = form({
+    class: "form filters",
+    fields: [
+      field({ name: "status", label: "State", tag: "select", options: states, value: status }),
+      el("details", { open: NAMES.some((name) => filter[name]) }, el("summary", {}, "Narrow it down"), el("div", {}, NAMES.map((name) => field({ name, label: words[name], required: false, value: filter[name] ?? "", maxlength: 200, autocomplete: "off", spellcheck: "false", autocapitalize: "none" })))),
+    ],
+    button: "Show",
+    act: async (values) => {
+      status = values.status;
+      filter = named(values);
+      await load();
+    },
+    done: () => announce("The list has changed."),
+  });
+  const all = action({
+    label: "Replay all that wait and match",
+    act: (key) => send("POST", `${LETTERS}/replay`, filter, key),
+    done: (run) => runs.prepend(followed(run, load)),
+    told,
+  });
+  choose.querySelector(".row").append(all);
+  fill(main, crumbs(["/admin", "Administration"]), el("h1", {}, "Dead letters"), el("p", { class: "soft" }, "Events that could not be applied. Nothing is lost: each waits here until somebody has it replayed or discards it."), choose, told, runs, list);
+  const { items } = await get("/kafka/api/replays", { limit: 5 });
+  fill(runs, items.filter((run) => !run.finished_at).map((run) => followed(run, load)));
+  await load();
+});

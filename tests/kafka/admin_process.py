@@ -1,0 +1,34 @@
+"""The admin service as a process of its own, to be killed: `admin_process.py DATABASE_URL PORT SECRET`."""
+
+import asyncio
+import sys
+
+from nextbuy.admin.deps import Deps
+from nextbuy.admin.service import SERVICE
+from nextbuy.contracts.auth import AuthClient
+from nextbuy.contracts.message import Call, Reply
+from nextbuy.contracts.product import ProductClient
+from nextbuy.contracts.seller import SellerClient
+from nextbuy.kit.asgi import service_app
+from nextbuy.kit.caller import ServiceIdentity
+from nextbuy.kit.database import Database
+from nextbuy.kit.server import listen, serving
+from nextbuy.kit.service import BODY_LIMIT
+from nextbuy.kit.web import App
+
+
+async def nobody(call: Call[Reply]) -> Reply:
+    message = f"to keep a notification asks nobody, but sent {call.name}"
+    raise RuntimeError(message)
+
+
+async def main(database_url: str, port: str, secret: str) -> None:
+    database = await Database.connect(database_url, "admin")
+    deps = Deps(AuthClient(nobody), ProductClient(nobody), SellerClient(nobody), database)
+    app = App(SERVICE, deps, identity=ServiceIdentity(secret.encode(), "admin"), database=database)
+    async with serving(service_app(app.handle, body_limit=BODY_LIMIT), listen("127.0.0.1", int(port))):
+        await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))
