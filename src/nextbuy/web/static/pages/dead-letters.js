@@ -138,7 +138,10 @@ start(async (main) => {
   });
   const all = action({
     label: "Replay all that wait and match",
-    act: (key) => send("POST", `${LETTERS}/replay`, filter, key),
+    act: (key) => {
+      filter = named(Object.fromEntries(new FormData(choose)));
+      return send("POST", `${LETTERS}/replay`, filter, key);
+    },
     done: (run) => runs.prepend(followed(run, load)),
     told,
   });
