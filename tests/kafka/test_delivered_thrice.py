@@ -20,6 +20,7 @@ from nextbuy.contracts.catalogue import EVENTS
 from nextbuy.contracts.message import Event
 from nextbuy.contracts.product import FollowShop, ProductClient
 from nextbuy.contracts.seller import SellerClient
+from nextbuy.kit import consumer
 from nextbuy.kit.bus import Packet
 from nextbuy.kit.database import Database
 from nextbuy.kit.telemetry import Journal
@@ -136,8 +137,10 @@ async def contents(database: Database) -> dict[str, list[str]]:
 
 
 async def test_three_deliveries_in_any_order_leave_what_one_in_order_leaves(
-    open_database: OpenDatabase, redis: Redis, journal: Journal
+    open_database: OpenDatabase, redis: Redis, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Small batches, so that an event comes again in another batch than the first time.
+    monkeypatch.setattr(consumer, "MOST", 10)
     packets = history()
     once = await (await World.made(open_database, redis, journal, "once")).hears(packets)
     thrice = packets * 3
