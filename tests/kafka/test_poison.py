@@ -12,7 +12,7 @@ from nextbuy.contracts.admin import CreateNotification, NotificationKept
 from nextbuy.contracts.errors import Refused
 from nextbuy.contracts.message import Event
 from nextbuy.contracts.order import OrderCreated, OrderPaid
-from nextbuy.contracts.product import FollowShop
+from nextbuy.contracts.product import CountActivity, FollowShop
 from nextbuy.contracts.seller import SellerApproved
 from nextbuy.contracts.values import Money, Nothing, new_id
 from nextbuy.kit import replays
@@ -69,7 +69,7 @@ async def test_the_good_are_applied_the_bad_are_kept_with_the_reason_and_replaye
         told[call.kind] += 1
         return NotificationKept(new_id())
 
-    answers = Answers({CreateNotification: create_notification, FollowShop: Nothing()})
+    answers = Answers({CreateNotification: create_notification, FollowShop: Nothing(), CountActivity: Nothing()})
     listener = Listener(await open_database("kafka"), redis, answers, journal)
     packets = [packet(good(place)) for place in range(GOOD)] + [bad(place) for place in range(4 * OF_A_KIND)]
     random.shuffle(packets)
