@@ -54,13 +54,17 @@ class Job(Struct):
 
 
 class Result(Struct):
-    """What it came to: seconds, those of this process's processor, latencies, and the process's memory."""
+    """What it came to: seconds, those of this process's processor, latencies, and its memory.
+
+    Of that: at the first batch, at most in the first half, and at most.
+    """
 
     seconds: float = 0.0
     cpu_seconds: float = 0.0
     p50_ms: float = 0.0
     p99_ms: float = 0.0
     mib_before: float = 0.0
+    mib_half: float = 0.0
     mib_peak: float = 0.0
 
 
@@ -176,7 +180,13 @@ async def _drain(pipeline: _Pipeline, job: Job, run: AsyncExitStack) -> Result:
     began = time.perf_counter()
     await run.enter_async_context(_running(pipeline.consumer.run()))
     await pipeline.applied(job.events)
-    return Result(seconds=time.perf_counter() - began, mib_before=pipeline.sizes[0], mib_peak=max(pipeline.sizes))
+    sizes = pipeline.sizes
+    return Result(
+        seconds=time.perf_counter() - began,
+        mib_before=sizes[0],
+        mib_half=max(sizes[: len(sizes) // 2 + 1]),
+        mib_peak=max(sizes),
+    )
 
 
 _ACTS: Final = {"carry": _carry, "latency": _latency, "fill": _fill, "drain": _drain}

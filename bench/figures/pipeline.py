@@ -24,7 +24,7 @@ _DATABASE: Final = "bench_pipeline"
 _PATIENCE: Final = 120.0
 _RATIO: Final = 0.3
 _P99_MS: Final = {"Redis": 50, "Kafka": 100}
-_GROWTH_MIB: Final = 48
+_GROWTH_MIB: Final = 8
 _CEILING: Final = {
     "Redis": "redis-py: XADD in pipelines of 2,000, then XREADGROUP and XACK of 500: the same bytes, the same batches",
     "Kafka": "confluent-kafka: produce of 2,000 and flush, then consume of 500 and commit: the same bytes and batches",
@@ -121,12 +121,16 @@ async def _memory(bus: str, engines: Job, backlog: int) -> Figure:
         name=f"growth of a consumer with a backlog, {bus}",
         unit="MiB",
         judged_unit="MiB",
-        ours=[found.mib_peak - found.mib_before],
-        values=[found.mib_peak - found.mib_before],
+        ours=[found.mib_peak - found.mib_half],
+        values=[found.mib_peak - found.mib_half],
         mark=Mark("at most", _GROWTH_MIB),
-        mix=f"{backlog:,} events of about 1 kB wait on the bus; resident memory at the first batch, and at most until "
-        "all were applied",
-        details={"MiB at the first batch": found.mib_before, "applied /s": backlog / found.seconds},
+        mix=f"{backlog:,} events of about 1 kB wait on the bus; resident memory at most, above what it was at "
+        "most while the first half was applied",
+        details={
+            "MiB at the first batch": found.mib_before,
+            "at most": found.mib_peak,
+            "applied /s": backlog / found.seconds,
+        },
     )
 
 
