@@ -6,11 +6,10 @@ from collections.abc import Iterator
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from nextbuy.kit.bus import BusUnavailable
 from nextbuy.kit.bus_kafka import KafkaBus
 from nextbuy.kit.config import Kafka
 from tests.kafka_broker import KafkaBroker, own_broker, own_prefix
-from tests.kit.test_bus_conformance import BACK_WITHIN, packets, reading
+from tests.kit.test_bus_conformance import BACK_WITHIN, packets, publish_surely, reading
 from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(180)
@@ -47,13 +46,7 @@ async def test_one_of_two_brokers_is_killed_and_nothing_is_lost_or_out_of_order(
 
     async def publish_all() -> None:
         for start in range(0, total, 20):
-            while True:
-                try:
-                    await bus.publish(packets("t", range(start, start + 20), key=lambda n: str(n % keys)))
-                except BusUnavailable:
-                    await asyncio.sleep(0.1)
-                else:
-                    break
+            await publish_surely(bus, packets("t", range(start, start + 20), key=lambda n: str(n % keys)))
             await asyncio.sleep(0.02)
 
     async with reading(bus, "g", "t", most=11) as reader:
