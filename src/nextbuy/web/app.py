@@ -30,6 +30,7 @@ PAGES: Final = {
     "/order/*": ("order", "Order · NextBuy"),
     "/notifications": ("notifications", "Notifications · NextBuy"),
     "/sell": ("sell", "Your shop · NextBuy"),
+    "/figures": ("figures", "Figures · NextBuy"),
     "/admin": ("admin", "Administration · NextBuy"),
     "/mails": ("mails", "Mail · NextBuy"),
     "/dead-letters": ("dead-letters", "Dead letters · NextBuy"),

@@ -1,10 +1,11 @@
-/** `/admin`: what waits for a decision, and events that could not be applied. */
+/** `/admin`: what waits for a decision, events that could not be applied, and figures. */
 
 import { send } from "../api.js";
 import { announce, el, fill, title } from "../dom.js";
 import { action, field, form } from "../form.js";
 import { empty, needed, notice, paged, start } from "../frame.js";
 import { picture, shopName } from "../goods.js";
+import { projection } from "../projections.js";
 import { money, reasonsOf, when } from "../words.js";
 
 async function section([id, heading, list, more]) {
@@ -85,6 +86,7 @@ start(async (main) => {
     ["products", "Products that wait", { path: "/admin/api/get-pending-products", row: product, none: empty("Nothing waits", "New products that moderation is not sure of show up here.") }],
     ["sellers", "Shops that wait", { path: "/admin/api/get-pending-sellers", row: seller, none: empty("Nobody waits", "New shops show up here before they open.") }],
     ["dead-letters", "Events that could not be applied", { path: "/kafka/api/dead-letters", query: { status: "waiting" }, row: deadLetter, none: empty("None", "Every event was applied. One that cannot be waits here, to be replayed or discarded.") }, el("p", {}, el("a", { href: "/dead-letters" }, "Replay or discard them"))],
+    ["projections", "Figures", { path: "/kafka/api/projections", row: projection, none: empty("None", "There are no figures.") }],
   ];
   const board = el("div", { class: "board" }, el("div", { class: "blank", "aria-hidden": "true" }, parts.map(() => el("p", { class: "bar tall" }))));
   fill(main, el("h1", {}, "Administration"), el("nav", { class: "chips", "aria-label": "On this page" }, parts.map(([id, heading]) => el("a", { class: "chip", href: `#${id}` }, heading)), el("a", { class: "chip", href: "/mails" }, "Mail")), board);

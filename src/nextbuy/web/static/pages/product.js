@@ -1,5 +1,6 @@
 /** `/product/{slug}`: one product, and the way into the basket. */
 
+import { record } from "../activity.js";
 import { found, get } from "../api.js";
 import { has, MOST_UNITS, set } from "../basket.js";
 import { announce, el, fill, title } from "../dom.js";
@@ -24,6 +25,7 @@ function buying(product) {
     event.preventDefault();
     const wanted = has(product.id) + Number(amount.value);
     set(product.id, Math.min(wanted, most));
+    record(product.id, "added-to-basket");
     draw();
     if (wanted > most) told.prepend(el("span", {}, `There are only ${most}: `));
     announce(told.textContent);
@@ -39,6 +41,13 @@ function buying(product) {
   );
 }
 
+/** How many were sold; its line is kept free until that is known, and nothing is said of none. */
+function sold(product) {
+  const node = el("p", { class: "soft sold" }, "\u00a0");
+  get(`/product/api/get-activity/${product.id}`).then((told) => told.sold && (node.textContent = `${told.sold} sold`), () => null);
+  return node;
+}
+
 start(async (main) => {
   const key = location.pathname.split("/")[2];
   fill(main, el("div", { class: "product blank", "aria-hidden": "true" }, el("div", { class: "frame" }), el("div", {}, el("p", { class: "bar" }), el("p", { class: "bar short" }))));
@@ -49,6 +58,7 @@ start(async (main) => {
   }
   title(product.title);
   const seller = await shop(product.shop_id);
+  if (product.status === "active") record(product.id, "viewed");
   return fill(
     main,
     crumbs(["/", "All products"], [`/?category=${encodeURIComponent(product.category)}`, capital(product.category)]),
@@ -63,6 +73,7 @@ start(async (main) => {
         el("h1", {}, product.title),
         el("p", { class: "soft" }, "Sold by ", el("strong", {}, seller?.name ?? "an independent shop")),
         el("p", { class: "price big" }, money(product.price)),
+        product.status === "active" && sold(product),
         buying(product),
         el("p", { class: "text" }, product.description),
         product.tags.length > 0 && el("ul", { class: "tags", "aria-label": "Tags" }, product.tags.map((tag) => el("li", {}, el("a", { class: "chip", href: `/?q=${encodeURIComponent(tag)}` }, tag)))),

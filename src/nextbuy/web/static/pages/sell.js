@@ -3,7 +3,7 @@
 import { found, get, send } from "../api.js";
 import { announce, el, fill, title } from "../dom.js";
 import { field, form, Wrong } from "../form.js";
-import { empty, needed, paged, start } from "../frame.js";
+import { empty, linkButton, needed, paged, start } from "../frame.js";
 import { badge, orderRow, picture } from "../goods.js";
 import { money, parseAmount, plainAmount, reasonsOf } from "../words.js";
 
@@ -29,6 +29,7 @@ async function show(main) {
     el("h1", {}, shop.name, " ", badge(standing)),
     STANDING[standing] && el("p", { class: `notice ${standing === "pending" ? "" : "bad"}`, role: "status" }, STANDING[standing]),
     shop.bio && el("p", { class: "soft" }, shop.bio),
+    el("p", { class: "row" }, linkButton("/figures", "Figures of your shop", "quiet")),
     offers && el("p", { class: "jump" }, el("a", { href: "#offer" }, "Offer a product")),
     el("div", { class: "desk" }, el("section", {}, el("h2", {}, "Your products"), products), el("div", {}, offers && offering(shop, list), el("section", {}, el("h2", {}, "Orders"), orders))),
   );

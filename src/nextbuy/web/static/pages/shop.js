@@ -7,6 +7,7 @@ import { blank, card } from "../goods.js";
 import { capital, count } from "../words.js";
 
 const LIMIT = 24;
+const BEST = 6;
 const SORTS = [["latest", "Newest first"], ["price-low", "Lowest price first"], ["price-high", "Highest price first"]];
 const CATEGORIES = "nextbuy.categories";
 const CATEGORIES_LIFE = 300_000;
@@ -15,6 +16,7 @@ const heading = el("h1", {});
 const chips = el("nav", { class: "chips", "aria-label": "Categories" });
 const order = el("div", { class: "order" });
 const grid = el("ul", { class: "grid" });
+const best = el("section", { class: "best", hidden: true, "aria-labelledby": "best" });
 const rest = el("div", { class: "more" });
 const box = document.getElementById("q");
 let asking = new AbortController();
@@ -54,6 +56,7 @@ async function show() {
   fill(heading, name);
   drawChips(wanted);
   drawOrder(wanted);
+  drawBest();
   fill(rest);
   if (!grid.querySelector(".card:not(.blank)")) fill(grid, Array.from({ length: 12 }, blank));
   grid.setAttribute("aria-busy", "true");
@@ -73,6 +76,26 @@ async function show() {
   } finally {
     if (!signal.aborted) grid.removeAttribute("aria-busy");
   }
+}
+
+/** What sells best, on the first page alone; hidden where nothing was sold, or that cannot be told now. */
+async function showBest() {
+  try {
+    const { items } = await get("/kafka/api/best-sellers", { limit: 12 });
+    if (!items.length) return;
+    const page = await get("/product/api/get-products", { ids: items.map((one) => one.product_id).join(",") });
+    const here = page.items.filter((product) => product.stock > 0).slice(0, BEST);
+    if (!here.length) return;
+    fill(best, el("h2", { id: "best" }, "Best sellers"), el("ul", { class: "grid strip" }, here.map(card)));
+    drawBest();
+  } catch {
+    // The shop front is whole without it.
+  }
+}
+
+function drawBest() {
+  const { q, category } = state();
+  best.hidden = Boolean(q || category || !best.firstChild);
 }
 
 function nothing({ q, category }) {
@@ -115,9 +138,10 @@ async function learnCategories() {
 }
 
 start(async (main) => {
-  fill(main, el("div", { class: "hero" }, heading, order), chips, el("section", { "aria-label": "Products" }, grid, rest));
+  fill(main, el("div", { class: "hero" }, heading, order), chips, best, el("section", { "aria-label": "Products" }, grid, rest));
   document.querySelector("form.search").addEventListener("submit", (event) => go(event, { q: box.value.trim() }));
   addEventListener("popstate", show);
   const learnt = learnCategories();
   await Promise.all([show(), learnt]);
+  await showBest();
 });
