@@ -18,6 +18,7 @@ from bench.figures.events import events
 from bench.figures.internal_call import internal_call
 from bench.figures.pipeline import pipeline
 from bench.figures.reads import reads
+from bench.figures.rebuild import rebuild
 from bench.figures.start import memory, start
 from bench.load import LoadError, generator
 from bench.machine import described
@@ -26,7 +27,7 @@ from bench.plan import QUICK, WHOLE, Plan
 from bench.programs import ProgramError
 from bench.report import Figure, as_json, notes, table
 
-GROUPS: Final = ("reads", "checkouts", "calls", "events", "pipeline", "memory", "start")
+GROUPS: Final = ("reads", "checkouts", "calls", "events", "pipeline", "rebuild", "memory", "start")
 Measure = Callable[[], Awaitable[list[Figure]]]
 
 
@@ -73,6 +74,7 @@ def _groups(there: Market, people: People, plan: Plan) -> dict[str, Measure]:
         "calls": lambda: internal_call(there, plan),
         "events": lambda: one(events(there, people, plan)),
         "pipeline": lambda: pipeline(there, plan),
+        "rebuild": lambda: one(rebuild(there, plan)),
         "memory": taken,
     }
 
