@@ -96,6 +96,11 @@ def the_figures_are_right(found: Findings) -> list[str]:
     ]
 
 
+def events_tell_what_is_stored(found: Findings) -> list[str]:
+    """Look for sessions and orders that are stored otherwise than they are told."""
+    return [f"{one['what']} of session {one['session_id']}: {one['stored']}" for one in found.differences]
+
+
 def nothing_was_buried(found: Findings) -> list[str]:
     """Look for dead letters."""
     return [f"a dead letter of {letter['topic']}: {letter['reason']}" for letter in found.dead_letters]
@@ -110,5 +115,6 @@ def all_wrongs(found: Findings) -> list[str]:
         *buyers_and_sellers_were_told(found),
         *(problem for listening in LISTENINGS for problem in all_is_applied(found, listening)),
         *the_figures_are_right(found),
+        *events_tell_what_is_stored(found),
         *nothing_was_buried(found),
     ]

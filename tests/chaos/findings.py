@@ -17,6 +17,8 @@ from nextbuy.kit.bus import Bus
 from tests.chaos.reckoning import Said
 from tests.chaos.stage import Stage
 from tests.journeys.books import Books, books_of, undone_in, until_none
+from tests.journeys.marketplace import ADMIN
+from tests.journeys.people import Town
 
 Row = dict[str, Any]
 APPLIED_WITHIN: Final = 240.0
@@ -62,6 +64,8 @@ class Findings:
     """What buyers and sellers were told, on their page."""
     mailed: list[Told]
     """And by mail."""
+    differences: list[Row]
+    """What is stored of sessions and orders otherwise than their events tell, as the shop itself finds."""
     dead_letters: list[Row]
     waiting: int
     """Events that are in an outbox still."""
@@ -90,7 +94,7 @@ async def at_rest(stage: Stage) -> None:
     await all_applied(stage)
 
 
-async def look(stage: Stage) -> Findings:
+async def look(stage: Stage, town: Town) -> Findings:
     """See what there is; `at_rest` comes before it."""
     market = stage.market
     written = [event for name in PUBLISHERS for event in await _log(stage, name)]
@@ -110,6 +114,7 @@ async def look(stage: Stage) -> Findings:
         counts={name: await _counts(stage, *what) for name, what in _COUNTS.items()},
         told=await _told(stage, "notifications"),
         mailed=await _told(stage, "mails"),
+        differences=await town.items("/order/api/verify-history", await town.login(ADMIN)),
         dead_letters=[row for name in _LISTENERS for row in await market.rows(name, "SELECT * FROM dead_letters")],
         waiting=await _waiting(stage),
     )

@@ -62,7 +62,7 @@ class Ordeal:
             self._tell(f"everything is applied, {time.monotonic() - self._last_blow:.1f} s after the last blow")
             await at_rest(self._stage)
             self._tell("what was left half done has come to its end")
-            return clients, await look(self._stage)
+            return clients, await look(self._stage, town)
 
     async def _buy_and_strike(self, town: Town, clients: Clients, products: list[Json]) -> None:
         baskets = clients.baskets(self._orders, products)

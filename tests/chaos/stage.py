@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.chaos.engines import Broker, OwnKafka, OwnPostgres, OwnRedis
 from tests.journeys.marketplace import Marketplace, Topology, ended, make_admin
-from tests.kafka_broker import own_broker
+from tests.kafka_broker import need_kafka, own_broker
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,8 @@ class Stage:
 @contextmanager
 def staged(carrier: str) -> Iterator[Stage]:
     """Put up a marketplace whose events are carried by `redis` or `kafka`; its log holds no secret at the end."""
+    if carrier == "kafka":
+        need_kafka()
     # Not pytest's own folder, whose path is too long for a socket on some machines.
     market = Marketplace(Path(tempfile.mkdtemp(prefix="nbc-")) / "data", Topology.MANY, {})
     told: list[str] = []

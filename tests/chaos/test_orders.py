@@ -94,6 +94,10 @@ def test_the_figures_count_every_event_unit_and_cent_once(survived: Survived) ->
     assert checks.the_figures_are_right(survived.found) == []
 
 
+def test_what_the_events_tell_is_what_is_stored(survived: Survived) -> None:
+    assert checks.events_tell_what_is_stored(survived.found) == []
+
+
 def test_nothing_became_a_dead_letter(survived: Survived) -> None:
     assert checks.nothing_was_buried(survived.found) == []
 

@@ -110,7 +110,7 @@ async def test_two_kafka_services_and_the_bus_stand_still_in_turn_and_nothing_is
                     stage.broker.thaw()
                 await clients.have_made(clients.orders + 20)
             await at_rest(stage)
-            found = await look(stage)
+            found = await look(stage, town)
     assert len(found.books.orders) == clients.orders
     assert all_wrongs(found) == []
     found.books.are_right(market.stock)
