@@ -4,9 +4,9 @@ Each has generations (`0004_projections.sql`). One is read. A rebuild begins ano
 all that arrives on the bus is applied to both; then the other one is read. What is applied to a generation is marked in
 the inbox under the generation's own name, in the same transaction, so an event that comes both ways counts once.
 
-Why none is missed: when a rebuild begins, it waits for everyone who applies events to the old generation alone, and
-reads the logs after that. An event that was committed by then is read. One that was not arrives on the bus later, and
-is applied to both. See docs/adr/0015.
+Why none is missed: an event that is committed when its log is read, after the begin, is read. One that is not arrives
+on the bus later, when both generations are known. And a change of generations waits for everyone who applies events, so
+nothing is added to one that is being taken out. See docs/adr/0015.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
