@@ -15,7 +15,7 @@ from nextbuy.kit.database import Transaction
 async def notify_accounts(kafka: Deps, tx: Transaction, events: Sequence[tuple[Event, Envelope]]) -> None:
     """Tell buyers and sellers of events, in the transaction that marks them as seen."""
     told = [
-        (envelope.id, notice, letter_of(notice, kafka.public_url) if notice.mailed else None)
+        (envelope, notice, letter_of(notice, kafka.public_url) if notice.mailed else None)
         for event, envelope in events
         for notice in account_notices(event)
     ]

@@ -15,6 +15,7 @@ from nextbuy.kafka.mailer import Carried, Outgoing
 from nextbuy.kafka.store import mails
 from nextbuy.kafka.store.mails import Fate, Leased
 from nextbuy.kit.retry import backoff
+from nextbuy.kit.telemetry import begin, within
 
 log: Final = logging.getLogger(__name__)
 BATCH: Final = 50
@@ -72,9 +73,10 @@ def _fate(mail: Leased, carried: Carried, emails: Mapping[UUID, str]) -> Fate:
     status, reason = carried.status, carried.reason
     if status == "waiting" and mail.last:
         status, reason = "failed", f"given up after {mail.attempts} tries: {reason}"
-    if status in {"sent", "kept"}:
-        log.info("mail %s (%s): %s", mail.id, mail.kind, status)
-    else:
-        log.warning("mail %s (%s): %s, %s", mail.id, mail.kind, status, reason)
+    with within(begin(mail.traceparent, mail.correlation_id)):
+        if status in {"sent", "kept"}:
+            log.info("mail %s (%s): %s", mail.id, mail.kind, status)
+        else:
+            log.warning("mail %s (%s): %s, %s", mail.id, mail.kind, status, reason)
     wait = _LEAST + backoff(mail.attempts - 1, base=_BASE, cap=_CAP, random=random.random)
     return Fate(mail.id, status, reason, emails.get(mail.account_id, ""), wait)

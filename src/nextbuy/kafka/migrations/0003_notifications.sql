@@ -22,6 +22,9 @@ CREATE TABLE mails (
     kind            text        NOT NULL,
     subject         text        NOT NULL,
     body            text        NOT NULL,
+    -- What its event was part of, for the log.
+    traceparent     text        NOT NULL DEFAULT '',
+    correlation_id  text        NOT NULL DEFAULT '',
     status          text        NOT NULL DEFAULT 'waiting' CHECK (status IN ('waiting', 'sent', 'kept', 'failed')),
     recipient       text        NOT NULL DEFAULT '',
     reason          text        NOT NULL DEFAULT '',

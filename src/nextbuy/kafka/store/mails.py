@@ -31,6 +31,8 @@ class Leased(Struct, frozen=True, kw_only=True):
     kind: str
     subject: str
     body: str
+    traceparent: str
+    correlation_id: str
     attempts: int
     created_at: datetime
     until: datetime
@@ -56,8 +58,8 @@ async def lease(db: Database, *, most: int) -> list[Leased]:
         )
         UPDATE mails AS m SET due_at = now() + interval '{LEASE} seconds', attempts = m.attempts + 1
           FROM due WHERE m.id = due.id
-        RETURNING m.id, m.account_id, m.kind, m.subject, m.body, m.attempts, m.created_at, m.due_at AS until,
-                  m.created_at < now() - interval '{_GIVEN_UP_AFTER}' AS last
+        RETURNING m.id, m.account_id, m.kind, m.subject, m.body, m.traceparent, m.correlation_id, m.attempts,
+                  m.created_at, m.due_at AS until, m.created_at < now() - interval '{_GIVEN_UP_AFTER}' AS last
         """,  # noqa: S608  constants
         most,
     )

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
+from nextbuy.contracts.message import Envelope
 from nextbuy.contracts.values import Notification, new_id
 from nextbuy.kafka.model import Notifications
 from nextbuy.kafka.notices import Letter, Notice
@@ -19,32 +20,37 @@ _KEEP: Final = """
         SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[])
         ON CONFLICT DO NOTHING RETURNING id, account_id, source_event_id, kind
     )
-    INSERT INTO mails (id, account_id, source_event_id, kind, subject, body)
-    SELECT letter.id, account_id, source_event_id, kind, letter.subject, letter.body
-      FROM made JOIN unnest($8::uuid[], $9::uuid[], $10::text[], $11::text[])
-           AS letter (id, notification_id, subject, body) ON letter.notification_id = made.id
+    INSERT INTO mails (id, account_id, source_event_id, kind, subject, body, traceparent, correlation_id)
+    SELECT letter.id, account_id, source_event_id, kind, subject, body, traceparent, correlation_id
+      FROM made JOIN unnest($8::uuid[], $9::uuid[], $10::text[], $11::text[], $12::text[], $13::text[])
+           AS letter (id, notification_id, subject, body, traceparent, correlation_id)
+        ON letter.notification_id = made.id
     ON CONFLICT DO NOTHING
 """
 
 
-async def keep(tx: Transaction, told: Sequence[tuple[UUID, Notice, Letter | None]]) -> None:
+async def keep(tx: Transaction, told: Sequence[tuple[Envelope, Notice, Letter | None]]) -> None:
     """Write notices of events, and the mails of those that are mailed; each once for its event, account and kind."""
-    ordered = sorted(told, key=lambda row: (row[0], row[1].account_id, row[1].kind))
+    ordered = sorted(told, key=lambda row: (row[0].id, row[1].account_id, row[1].kind))
     ids = [new_id() for _ in ordered]
-    letters = [(made, letter) for made, (_, _, letter) in zip(ids, ordered, strict=True) if letter is not None]
+    letters = [
+        (made, letter, envelope) for made, (envelope, _, letter) in zip(ids, ordered, strict=True) if letter is not None
+    ]
     await tx.execute(
         _KEEP,
         ids,
         [notice.account_id for _, notice, _ in ordered],
-        [event_id for event_id, _, _ in ordered],
+        [envelope.id for envelope, _, _ in ordered],
         [notice.kind for _, notice, _ in ordered],
         [notice.title for _, notice, _ in ordered],
         [notice.message for _, notice, _ in ordered],
         [notice.link for _, notice, _ in ordered],
         [new_id() for _ in letters],
-        [made for made, _ in letters],
-        [letter.subject for _, letter in letters],
-        [letter.body for _, letter in letters],
+        [made for made, _, _ in letters],
+        [letter.subject for _, letter, _ in letters],
+        [letter.body for _, letter, _ in letters],
+        [envelope.traceparent for _, _, envelope in letters],
+        [envelope.correlation_id for _, _, envelope in letters],
     )
 
 
