@@ -226,6 +226,7 @@ class Bazaar:
             "notification_id": note["id"],
             "mail_id": await self._mail(),
             "id": letter,
+            "name": "daily-figures",
             "replay_id": await self._replay(),
             "trace_id": "0af7651916cd43dd8448eb211c80319c",
             "payment_id": unpaid["payment_id"],
