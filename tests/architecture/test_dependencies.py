@@ -288,7 +288,7 @@ def spoil(path: Path, old: str, new: str) -> None:
             id="asked elsewhere all the same",
         ),
         pytest.param(
-            "kafka/notify_admins.py",
+            "kafka/notifications/notify_admins.py",
             "await kafka.admin.create_notification(note)",
             "print(note)",
             [

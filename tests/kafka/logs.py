@@ -28,8 +28,8 @@ from nextbuy.contracts.seller import ReadSellerEvents, SellerClient, SellerRegis
 from nextbuy.contracts.values import Money, Role, new_id
 from nextbuy.kafka.best_list import BestList
 from nextbuy.kafka.deps import Deps
-from nextbuy.kafka.projection import publisher
-from nextbuy.kafka.rebuild_projections import rebuild_projections
+from nextbuy.kafka.projections.projection import publisher
+from nextbuy.kafka.projections.rebuild_projections import rebuild_projections
 from nextbuy.kafka.service import SERVICE
 from nextbuy.kafka.store import rebuilds
 from nextbuy.kit.database import Database

@@ -10,7 +10,7 @@ from nextbuy.contracts.message import Call
 from nextbuy.contracts.values import Role
 from nextbuy.kafka.deps import Deps
 from nextbuy.kafka.mailer import SmtpMailer
-from nextbuy.kafka.send_mails import send_mails
+from nextbuy.kafka.mails.send_mails import send_mails
 from nextbuy.kit.config import Smtp
 from nextbuy.kit.database import Database
 

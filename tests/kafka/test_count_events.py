@@ -10,10 +10,10 @@ from nextbuy.contracts.errors import Unreadable
 from nextbuy.contracts.order import OrderPaid
 from nextbuy.contracts.values import Money, Role, new_id
 from nextbuy.kafka import store
-from nextbuy.kafka.count_events import count_events
-from nextbuy.kafka.daily_figures import DailyFigures, daily_figures
 from nextbuy.kafka.deps import Deps
-from nextbuy.kafka.notify_admins import notify_admins
+from nextbuy.kafka.notifications.notify_admins import notify_admins
+from nextbuy.kafka.projections.count_events import count_events
+from nextbuy.kafka.projections.daily_figures import DailyFigures, daily_figures
 from tests.callers import account, caller
 from tests.doubles import Answers
 from tests.kafka.test_model import SHOP, enveloped, order

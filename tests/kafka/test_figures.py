@@ -9,10 +9,10 @@ from nextbuy.contracts.auth import ValidateUser
 from nextbuy.contracts.product import ProductViewed
 from nextbuy.contracts.seller import SellerRegistered
 from nextbuy.contracts.values import Role, new_id
-from nextbuy.kafka.best_sellers import BestSellers, best_sellers
 from nextbuy.kafka.figures import hour_of
-from nextbuy.kafka.product_figures import ProductFigures, product_figures
-from nextbuy.kafka.seller_figures import SellerFigures, seller_figures
+from nextbuy.kafka.projections.best_sellers import BestSellers, best_sellers
+from nextbuy.kafka.projections.product_figures import ProductFigures, product_figures
+from nextbuy.kafka.projections.seller_figures import SellerFigures, seller_figures
 from nextbuy.kit.clock import utc_now
 from tests.callers import account, caller
 from tests.kafka.logs import Logs, order_of

@@ -10,10 +10,10 @@ from nextbuy.contracts.message import Envelope, Event
 from nextbuy.contracts.order import SessionExpired
 from nextbuy.contracts.values import PageAsk, Role, new_id
 from nextbuy.kafka.deps import Deps
-from nextbuy.kafka.notifications import notifications
-from nextbuy.kafka.notify_accounts import notify_accounts
-from nextbuy.kafka.read_all_notifications import read_all_notifications
-from nextbuy.kafka.read_notification import ReadNotification, read_notification
+from nextbuy.kafka.notifications.notifications import notifications
+from nextbuy.kafka.notifications.notify_accounts import notify_accounts
+from nextbuy.kafka.notifications.read_all_notifications import read_all_notifications
+from nextbuy.kafka.notifications.read_notification import ReadOwnNotification, read_notification
 from tests.callers import account, caller
 from tests.doubles import Answers
 from tests.kafka.test_model import enveloped
@@ -90,9 +90,9 @@ async def test_a_notification_is_marked_as_read_by_its_owner_alone(kafka: Deps) 
     note = (await notifications(kafka, caller(MAYA), PageAsk())).items[0]
     for who, which in ((INES, note.id), (MAYA, new_id())):
         with pytest.raises(NotFound):
-            await read_notification(kafka, caller(who), ReadNotification(which))
+            await read_notification(kafka, caller(who), ReadOwnNotification(which))
     for _ in range(2):
-        assert (await read_notification(kafka, caller(MAYA), ReadNotification(note.id))).read
+        assert (await read_notification(kafka, caller(MAYA), ReadOwnNotification(note.id))).read
     told = await notifications(kafka, caller(MAYA), PageAsk())
     assert ([one.read for one in told.items], told.unread) == ([True, False], 1)
 

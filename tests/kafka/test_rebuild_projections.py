@@ -10,12 +10,12 @@ from nextbuy.contracts.auth import AccountSuspended
 from nextbuy.contracts.errors import NotFound, Refused, Unavailable
 from nextbuy.contracts.order import ReadOrderEvents
 from nextbuy.contracts.values import Role, new_id
-from nextbuy.kafka import rebuild_projections as module
-from nextbuy.kafka.asking import ask_rebuild
-from nextbuy.kafka.projection import BEST_SELLERS, PROJECTIONS, apply
-from nextbuy.kafka.projections import projections
-from nextbuy.kafka.rebuild_projection import RebuildProjection, rebuild_projection
-from nextbuy.kafka.rebuild_projections import rebuild_projections
+from nextbuy.kafka.projections import rebuild_projections as module
+from nextbuy.kafka.projections.asking import ask_rebuild
+from nextbuy.kafka.projections.projection import BEST_SELLERS, PROJECTIONS, apply
+from nextbuy.kafka.projections.projections import projections
+from nextbuy.kafka.projections.rebuild_projection import RebuildProjection, rebuild_projection
+from nextbuy.kafka.projections.rebuild_projections import rebuild_projections
 from nextbuy.kafka.store import rebuilds
 from nextbuy.kafka.store.projections import generations
 from tests.callers import account, caller

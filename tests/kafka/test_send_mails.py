@@ -14,12 +14,12 @@ from nextbuy.contracts.auth import Account, Accounts, GetAccounts
 from nextbuy.contracts.errors import NotFound, Unavailable, Unreadable
 from nextbuy.contracts.values import Role, new_id
 from nextbuy.kafka.deps import Deps
-from nextbuy.kafka.drop_old_mails import drop_old_mails
-from nextbuy.kafka.mail import OfMail, mail
 from nextbuy.kafka.mailer import LONGEST, KeepingMailer, SmtpMailer, mailer_of
-from nextbuy.kafka.mails import Mails, mails
+from nextbuy.kafka.mails.drop_old_mails import drop_old_mails
+from nextbuy.kafka.mails.mail import OfMail, mail
+from nextbuy.kafka.mails.mails import Mails, mails
+from nextbuy.kafka.mails.send_mails import BATCH, send_mails
 from nextbuy.kafka.model import Mail
-from nextbuy.kafka.send_mails import BATCH, send_mails
 from nextbuy.kafka.store.mails import LEASE, Fate, conclude, give_back, lease
 from nextbuy.kit.config import Smtp
 from nextbuy.kit.database import Row

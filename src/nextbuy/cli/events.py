@@ -127,8 +127,8 @@ def replay(data: Path | None, letter_id: UUID | None, *, every: bool, **given: o
 @with_data
 def discard(data: Path | None, letter_id: UUID, reason: str) -> None:
     """Give one dead letter up for good."""
-    from nextbuy.kafka import dead_letter_acts
     from nextbuy.kafka.audit_log import at_the_terminal
+    from nextbuy.kafka.dead_letters import dead_letter_acts
 
     reason = reason.strip()
     if not 1 <= len(reason) <= 500 or "\0" in reason:  # noqa: PLR2004  as the API has it
@@ -165,8 +165,8 @@ events.add_command(rebuild)
 
 
 async def _replay_one(database: Database, letter_id: UUID) -> None:
-    from nextbuy.kafka import dead_letter_acts
     from nextbuy.kafka.audit_log import at_the_terminal
+    from nextbuy.kafka.dead_letters import dead_letter_acts
 
     async with database.transaction() as tx:
         letter = await dead_letter_acts.replay(tx, at_the_terminal(), letter_id)
@@ -183,8 +183,8 @@ async def _replay_one(database: Database, letter_id: UUID) -> None:
 
 async def _replay_some(database: Database, only: Filter) -> None:
     """Replay what a filter names, one bounded replay after another, and say how it went."""
-    from nextbuy.kafka import dead_letter_acts
     from nextbuy.kafka.audit_log import at_the_terminal
+    from nextbuy.kafka.dead_letters import dead_letter_acts
 
     done = failed = 0
     with Progress(

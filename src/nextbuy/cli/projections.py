@@ -53,8 +53,8 @@ def _state(rebuild: Rebuild) -> str:
 
 
 async def _rebuild(database: Database, name: str) -> None:
-    from nextbuy.kafka.asking import ask_rebuild
     from nextbuy.kafka.audit_log import at_the_terminal
+    from nextbuy.kafka.projections.asking import ask_rebuild
 
     async with database.transaction() as tx:
         asked = await ask_rebuild(tx, name, asked_by=at_the_terminal())

@@ -7,39 +7,39 @@ from nextbuy.contracts.product import ProductViewed
 from nextbuy.contracts.seller import SellerApproved, SellerRegistered, SellerRejected, SellerSuspended
 from nextbuy.contracts.values import Role
 from nextbuy.kafka.audit import audit
-from nextbuy.kafka.best_sellers import best_sellers
-from nextbuy.kafka.count_best_sellers import count_best_sellers
-from nextbuy.kafka.count_events import count_events
-from nextbuy.kafka.count_product_views import count_product_views
-from nextbuy.kafka.count_seller_figures import count_seller_figures
-from nextbuy.kafka.daily_figures import daily_figures
-from nextbuy.kafka.dead_letter import dead_letter
-from nextbuy.kafka.dead_letters import dead_letters
+from nextbuy.kafka.dead_letters.dead_letter import dead_letter
+from nextbuy.kafka.dead_letters.dead_letters import dead_letters
+from nextbuy.kafka.dead_letters.discard_dead_letter import discard_dead_letter
+from nextbuy.kafka.dead_letters.forget_dead_letters import forget_dead_letters
+from nextbuy.kafka.dead_letters.replay import replay
+from nextbuy.kafka.dead_letters.replay_dead_letter import replay_dead_letter
+from nextbuy.kafka.dead_letters.replay_dead_letters import replay_dead_letters
+from nextbuy.kafka.dead_letters.replays import replays
 from nextbuy.kafka.deps import Deps
-from nextbuy.kafka.discard_dead_letter import discard_dead_letter
-from nextbuy.kafka.drop_old_mails import drop_old_mails
 from nextbuy.kafka.follow_shops import follow_shops
-from nextbuy.kafka.forget_dead_letters import forget_dead_letters
 from nextbuy.kafka.interactions import interactions
-from nextbuy.kafka.mail import mail
-from nextbuy.kafka.mails import mails
+from nextbuy.kafka.mails.drop_old_mails import drop_old_mails
+from nextbuy.kafka.mails.mail import mail
+from nextbuy.kafka.mails.mails import mails
+from nextbuy.kafka.mails.send_mails import send_mails
 from nextbuy.kafka.notices import FOR_ACCOUNTS, FOR_ADMINS
-from nextbuy.kafka.notifications import notifications
-from nextbuy.kafka.notify_accounts import notify_accounts
-from nextbuy.kafka.notify_admins import notify_admins
-from nextbuy.kafka.product_figures import product_figures
-from nextbuy.kafka.projection import BEST_SELLERS, DAILY_FIGURES, PRODUCT_VIEWS, SELLER_FIGURES
-from nextbuy.kafka.projections import projections
-from nextbuy.kafka.read_all_notifications import read_all_notifications
-from nextbuy.kafka.read_notification import read_notification
-from nextbuy.kafka.rebuild_projection import rebuild_projection
-from nextbuy.kafka.rebuild_projections import rebuild_projections
-from nextbuy.kafka.replay import replay
-from nextbuy.kafka.replay_dead_letter import replay_dead_letter
-from nextbuy.kafka.replay_dead_letters import replay_dead_letters
-from nextbuy.kafka.replays import replays
-from nextbuy.kafka.seller_figures import seller_figures
-from nextbuy.kafka.send_mails import send_mails
+from nextbuy.kafka.notifications.notifications import notifications
+from nextbuy.kafka.notifications.notify_accounts import notify_accounts
+from nextbuy.kafka.notifications.notify_admins import notify_admins
+from nextbuy.kafka.notifications.read_all_notifications import read_all_notifications
+from nextbuy.kafka.notifications.read_notification import read_notification
+from nextbuy.kafka.projections.best_sellers import best_sellers
+from nextbuy.kafka.projections.count_best_sellers import count_best_sellers
+from nextbuy.kafka.projections.count_events import count_events
+from nextbuy.kafka.projections.count_product_views import count_product_views
+from nextbuy.kafka.projections.count_seller_figures import count_seller_figures
+from nextbuy.kafka.projections.daily_figures import daily_figures
+from nextbuy.kafka.projections.product_figures import product_figures
+from nextbuy.kafka.projections.projection import BEST_SELLERS, DAILY_FIGURES, PRODUCT_VIEWS, SELLER_FIGURES
+from nextbuy.kafka.projections.projections import projections
+from nextbuy.kafka.projections.rebuild_projection import rebuild_projection
+from nextbuy.kafka.projections.rebuild_projections import rebuild_projections
+from nextbuy.kafka.projections.seller_figures import seller_figures
 from nextbuy.kafka.tell_activity import tell_activity
 from nextbuy.kit.service import ANYONE_LOGGED_IN, Service, get, job, on, on_batch, on_many, post
 

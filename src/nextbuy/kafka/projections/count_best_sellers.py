@@ -1,7 +1,7 @@
 """What was sold, by product and day."""
 
 from nextbuy.kafka.deps import Deps
-from nextbuy.kafka.projection import BEST_SELLERS, Told, project
+from nextbuy.kafka.projections.projection import BEST_SELLERS, Told, project
 from nextbuy.kit.database import Transaction
 
 

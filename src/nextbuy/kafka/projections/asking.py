@@ -2,7 +2,7 @@
 
 from nextbuy.contracts.errors import NotFound, Refused
 from nextbuy.kafka.audit_log import note
-from nextbuy.kafka.projection import PROJECTIONS
+from nextbuy.kafka.projections.projection import PROJECTIONS
 from nextbuy.kafka.store import rebuilds
 from nextbuy.kafka.store.rebuilds import Rebuild
 from nextbuy.kit.database import Transaction

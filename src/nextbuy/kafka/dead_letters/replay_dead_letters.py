@@ -3,7 +3,7 @@
 Accepted, not done: `GET /kafka/api/replays/{id}` tells how far it has come.
 """
 
-from nextbuy.kafka import dead_letter_acts
+from nextbuy.kafka.dead_letters import dead_letter_acts
 from nextbuy.kafka.deps import Deps
 from nextbuy.kit.dead_letters import Filter
 from nextbuy.kit.replays import Replay

@@ -1,7 +1,7 @@
 """What shops did, by day, and whose they are."""
 
 from nextbuy.kafka.deps import Deps
-from nextbuy.kafka.projection import SELLER_FIGURES, Told, project
+from nextbuy.kafka.projections.projection import SELLER_FIGURES, Told, project
 from nextbuy.kit.database import Transaction
 
 

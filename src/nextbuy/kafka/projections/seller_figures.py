@@ -4,9 +4,9 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from msgspec import UNSET, Struct, UnsetType
 
-from nextbuy.kafka.days import span
 from nextbuy.kafka.deps import Deps
 from nextbuy.kafka.figures import ProductSum, ShopDay
+from nextbuy.kafka.projections.days import span
 from nextbuy.kafka.store import figures as tables
 from nextbuy.kit.web import Caller
 

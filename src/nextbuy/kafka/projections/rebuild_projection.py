@@ -8,8 +8,8 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from nextbuy.contracts.values import Nothing
-from nextbuy.kafka.asking import ask_rebuild
 from nextbuy.kafka.deps import Deps
+from nextbuy.kafka.projections.asking import ask_rebuild
 from nextbuy.kit.web import Caller
 
 

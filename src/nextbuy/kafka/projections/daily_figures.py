@@ -7,9 +7,9 @@ from msgspec import UNSET, Struct, UnsetType
 
 from nextbuy.contracts.values import Page
 from nextbuy.kafka import store
-from nextbuy.kafka.days import span
 from nextbuy.kafka.deps import Deps
 from nextbuy.kafka.model import Figure
+from nextbuy.kafka.projections.days import span
 from nextbuy.kit.web import Caller
 
 _MOST_ROWS: Final = 5_000

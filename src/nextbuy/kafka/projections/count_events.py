@@ -1,7 +1,7 @@
 """Every event is counted: by day, topic and shop, many in one transaction, each once."""
 
 from nextbuy.kafka.deps import Deps
-from nextbuy.kafka.projection import DAILY_FIGURES, Told, project
+from nextbuy.kafka.projections.projection import DAILY_FIGURES, Told, project
 from nextbuy.kit.database import Transaction
 
 

@@ -11,13 +11,13 @@ from nextbuy.kafka.store.notifications import mark_read
 from nextbuy.kit.web import Caller
 
 
-class ReadNotification(Struct, frozen=True):
+class ReadOwnNotification(Struct, frozen=True):
     """Which notification."""
 
     notification_id: UUID
 
 
-async def read_notification(kafka: Deps, caller: Caller, ask: ReadNotification) -> Notification:
+async def read_notification(kafka: Deps, caller: Caller, ask: ReadOwnNotification) -> Notification:
     """Mark a notification as read; `NotFound` where it is not there, or not the caller's."""
     await kafka.auth.validate_user(caller.token)
     async with kafka.database.transaction() as tx:

@@ -3,7 +3,7 @@
 Accepted, not done: the consumer runs the handler that failed, and the letter then says how it went.
 """
 
-from nextbuy.kafka import dead_letter_acts
+from nextbuy.kafka.dead_letters import dead_letter_acts
 from nextbuy.kafka.deps import Deps
 from nextbuy.kafka.model import OfDeadLetter
 from nextbuy.kit.dead_letters import DeadLetter

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from nextbuy.contracts.errors import AppError
 from nextbuy.contracts.message import Event, EventsRead, LoggedEvent
 from nextbuy.kafka.deps import Deps
-from nextbuy.kafka.projection import PROJECTIONS, Projection, Told, apply
+from nextbuy.kafka.projections.projection import PROJECTIONS, Projection, Told, apply
 from nextbuy.kafka.store import projections as rows
 from nextbuy.kafka.store import rebuilds
 from nextbuy.kafka.store.rebuilds import Claimed, LeaseLost, Rebuild, Source

@@ -5,7 +5,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from nextbuy.contracts.values import ShortText
-from nextbuy.kafka import dead_letter_acts
+from nextbuy.kafka.dead_letters import dead_letter_acts
 from nextbuy.kafka.deps import Deps
 from nextbuy.kit.dead_letters import DeadLetter
 from nextbuy.kit.web import Caller

@@ -1,7 +1,7 @@
 """What was looked at, put into baskets and bought, by product and hour."""
 
 from nextbuy.kafka.deps import Deps
-from nextbuy.kafka.projection import PRODUCT_VIEWS, Told, project
+from nextbuy.kafka.projections.projection import PRODUCT_VIEWS, Told, project
 from nextbuy.kit.database import Transaction
 
 

@@ -1,0 +1,1 @@
+"""What admins, sellers and buyers are told."""
