@@ -44,7 +44,7 @@ ASKED: dict[str, tuple[str, tuple[str, ...]]] = {
     "relay: take off": (outbox_relay._TAKE_OFF, (TOKEN, TAKEN)),
     "inbox: unseen": (inbox._UNSEEN, ("'new'", IDS)),
     "inbox: seen": (inbox._SEEN, ("'handler-1'", IDS)),
-    "inbox: mark": (inbox._MARK, ("'new'", "uuidv7()")),
+    "inbox: mark": (inbox._MARK, ("'new'", IDS)),
     "inbox: handlers": (inbox._HANDLERS, ()),
     "log: after": (event_log._READ, ("500", "200")),
     "log: after, of topics": (event_log._READ_TOPICS, ("500", "20", "ARRAY['topic-3', 'nothing']")),
