@@ -160,6 +160,7 @@ async def test_all_of_it_can_be_done_at_the_terminal(town: Town, market: Marketp
         (("discard", str(new_id()), "--reason", " "), "1 to 500 characters"),
         (("dead-letters", "--cursor", "nonsense"), "none of ours"),
         (("dead-letters", "--since", "1200-01-01"), "a year from 1970"),
+        (("rebuild", "good-figures"), "There is no projection good-figures; there are best-sellers, daily-figures"),
     ],
 )
 async def test_what_cannot_be_done_is_said_in_one_sentence(

@@ -16,8 +16,8 @@ from nextbuy.kit.database import Database
 SERVICE: Final = "kafka"
 LOOK: Final = 0.3
 """Seconds between looks at a rebuild."""
-SILENCE: Final = 15.0
-"""Seconds without progress after which nobody seems to work on it; a process that died holds it for a while longer."""
+SILENCE: Final = 40.0
+"""Seconds without progress after which nobody seems to work on it: four leases, as who died holds it for one more."""
 
 
 @click.command()
@@ -32,7 +32,11 @@ def projections(data: Path | None) -> None:
         lines = []
         for one in await rows.standing(database):
             rebuild = last.get(one.name)
-            told = f"last rebuild: {_state(rebuild)}" if rebuild else "never rebuilt"
+            told = (
+                f"last rebuild: {_state(rebuild)}"
+                if rebuild
+                else "never rebuilt, and made of what came since its start"
+            )
             lines.append(f"{one.name:<16} generation {one.generation:<4} {one.events:>10} events   {told}")
         return lines
 

@@ -15,8 +15,8 @@ from nextbuy.contracts.values import new_id
 from nextbuy.kit.database import Database, Reader, Row, Transaction
 
 State = Literal["asked", "reading", "clearing", "done", "failed"]
-LEASE: Final = 30.0
-"""Seconds after which a rebuild whose process is silent is done by another."""
+LEASE: Final = 10.0
+"""Seconds after which a rebuild whose process is silent is done by another; a batch takes about one at most."""
 
 _COLUMNS: Final = (
     "id, name, asked_by, state, generation, cleared, sources, events, asked_at, started_at, ended_at, error"

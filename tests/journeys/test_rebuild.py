@@ -1,0 +1,194 @@
+"""Figures are made again of the event logs while people look and buy, and the service that does it is killed at it."""
+
+import asyncio
+import getpass
+import json
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import msgspec
+import pytest
+
+from nextbuy.contracts.order import OrderCreated
+from nextbuy.contracts.product import ProductAddedToBasket, ProductViewed
+from nextbuy.contracts.values import new_id
+from nextbuy.kit import telemetry
+from nextbuy.kit.outbox import bucket_of, wrap
+from tests.journeys.crowd import Crowd
+from tests.journeys.marketplace import Bus, Marketplace, PutUp, Topology, on_kafka
+from tests.journeys.people import Json, Town
+from tests.journeys.test_events import Said, events
+from tests.waiting import until
+
+pytestmark = pytest.mark.timeout(180)
+PAST = 10_000
+"""Views that are in product's log, and of which nothing came over the bus: the figures lack them."""
+KILLED_AFTER = 2_000
+"""Events; a batch has a thousand."""
+PATIENCE = 60.0
+VIEWS = ("product_views", "product_id::text, hour", "viewed, added, bought, amount")
+FIGURES = ("seller_figures", "shop_id::text, day", "orders, units, amount, views")
+Sums = dict[tuple[Any, ...], tuple[int, ...]]
+
+
+async def write_the_past(market: Marketplace, products: Sequence[Json]) -> None:
+    """Views of these products, and of many that are for sale no more, in the weeks before."""
+    dice = random.Random(5)  # noqa: S311  shuffles a test
+    goods = [(UUID(one["id"]), UUID(one["shop_id"])) for one in products]
+    goods += [(new_id(), shop) for _, shop in goods for _ in range(50)]
+    this_hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    rows = []
+    for _ in range(PAST):
+        product_id, shop_id = dice.choice(goods)
+        hour = this_hour - timedelta(hours=dice.randrange(1, 500))
+        views = dice.randrange(1, 9)
+        event = ProductViewed(product_id=product_id, shop_id=shop_id, seller_id=new_id(), views=views, hour=hour)
+        envelope = wrap(event, "product", telemetry.begin())
+        body = msgspec.json.encode(envelope).decode()
+        rows.append((envelope.id, event.topic, envelope.key, bucket_of(envelope.key), "0" * 16, body))
+    columns = ["event_id", "topic", "key", "bucket", "parent_span", "envelope"]
+    async with market.database("product") as product:
+        await product.copy_records_to_table("event_log", records=rows, columns=columns)
+
+
+async def logged(market: Marketplace) -> list[Json]:
+    """All that product and order have ever published."""
+    topics = [event.topic for event in (ProductViewed, ProductAddedToBasket, OrderCreated)]
+    query = "SELECT envelope FROM event_log WHERE topic = ANY($1) ORDER BY id"
+    found = [row for service in ("product", "order") for row in await market.rows(service, query, topics)]
+    return [json.loads(row["envelope"]) for row in found]
+
+
+def counted(envelopes: Sequence[Json]) -> tuple[Sums, Sums]:
+    """What the views of products, and the figures of sellers, must be by these events."""
+    views: dict[tuple[Any, ...], Counter[str]] = {}
+    figures: dict[tuple[Any, ...], Counter[str]] = {}
+    for envelope in envelopes:
+        data = envelope["data"]
+        at = datetime.fromisoformat(data.get("hour", envelope["time"])).replace(minute=0, second=0, microsecond=0)
+        shop = figures.setdefault((data["shop_id"], at.date()), Counter())
+        for line in data.get("lines", [data]):
+            units, seen = line.get("quantity", 0), line.get("views", 0)
+            amount = units * line["unit_price"]["amount"] if units else 0
+            views.setdefault((line["product_id"], at), Counter()).update(
+                viewed=seen, added=line.get("times", 0), bought=units, amount=amount
+            )
+            shop.update(units=units, amount=amount, views=seen)
+        shop.update(orders="lines" in data)
+    return _sums(views, VIEWS), {key: row for key, row in _sums(figures, FIGURES).items() if any(row)}
+
+
+def _sums(found: dict[tuple[Any, ...], Counter[str]], table: tuple[str, str, str]) -> Sums:
+    return {key: tuple(row[name] for name in table[2].split(", ")) for key, row in found.items()}
+
+
+async def live(market: Marketplace, name: str, table: tuple[str, str, str]) -> Sums:
+    """The rows that are read of a projection."""
+    source, keys, numbers = table
+    rows = await market.rows(
+        "kafka",
+        f"SELECT {keys}, {numbers} FROM {source}"
+        " WHERE generation = (SELECT generation FROM projections WHERE name = $1)",
+        name,
+    )
+    told = len(numbers.split(", "))
+    return {tuple(row.values())[:-told]: tuple(row.values())[-told:] for row in rows}
+
+
+@asynccontextmanager
+async def people_look_and_buy(town: Town, products: Sequence[Json]) -> AsyncIterator[Counter[str]]:
+    """People who do so for as long as the context lasts; gives how many times it was told that they looked."""
+    told: Counter[str] = Counter()
+    leaving = asyncio.Event()
+
+    async def look() -> None:
+        while not leaving.is_set():
+            product_id = random.choice(products)["id"]  # noqa: S311  people look at anything
+            items = [{"product_id": product_id, "action": "viewed"}]
+            answer = await town.ask("POST", "/product/api/record-activity", {"items": items})
+            told[product_id] += answer.status == 202
+
+    buyers = [await town.buyer() for _ in range(2)]
+    async with Crowd(town, buyers, products) as crowd:
+        looking = asyncio.create_task(look())
+        yield told
+        leaving.set()
+        await looking
+    assert crowd.paid
+
+
+async def rebuilding(kafka: "asyncpg.Connection[asyncpg.Record]", name: str) -> Json:
+    """How far the last rebuild of a projection is."""
+    query = "SELECT state, events FROM rebuilds WHERE name = $1 ORDER BY asked_at DESC LIMIT 1"
+    return dict(await kafka.fetchrow(query, name) or {"state": "", "events": 0})
+
+
+async def rebuilt_though_killed(market: Marketplace) -> Said:
+    """What `nextbuy events rebuild product-views` says while the service that does it is killed in the middle."""
+    name, victim = "product-views", market.service("kafka")
+    async with market.database("kafka") as kafka:
+        asked = asyncio.create_task(events(market, "rebuild", name))
+
+        async def in_the_middle() -> bool:
+            assert not asked.done(), asked.result()
+            return bool((await rebuilding(kafka, name))["events"] >= KILLED_AFTER)
+
+        await until(in_the_middle, "some of it is read", within=PATIENCE)
+        victim.kill()
+        left = await rebuilding(kafka, name)
+        assert left["state"] == "reading"
+        assert left["events"] < PAST
+    again = await events(market, "rebuild", name)
+    assert (again.code, again.out) == (1, "")
+    assert again.err.splitlines() == ["nextbuy: product-views is being rebuilt already; wait until that is done."]
+    said = await asked
+    assert market.service("kafka").pid != victim.pid
+    return said
+
+
+@pytest.mark.parametrize("bus", Bus)
+async def test_figures_are_rebuilt_while_people_buy_and_the_service_that_does_it_is_killed(
+    put_up: PutUp, request: pytest.FixtureRequest, bus: Bus
+) -> None:
+    market = put_up(Topology.MANY, **(on_kafka(request.getfixturevalue("kafka_servers")) if bus is Bus.KAFKA else {}))
+    async with Town.around(market) as town:
+        products = [await town.product(stock=100_000) for _ in range(3)]
+        await write_the_past(market, products)
+        async with people_look_and_buy(town, products) as told:
+            views = await rebuilt_though_killed(market)
+            figures = await events(market, "rebuild", "seller-figures")
+        for name, said in (("product-views", views), ("seller-figures", figures)):
+            assert said.code == 0, said
+            assert f"{name} is rebuilt: generation 2, " in said.out
+
+        envelopes: list[Json] = []
+
+        async def is_all_counted() -> bool:
+            envelopes[:] = await logged(market)
+            of_products, of_sellers = counted(envelopes)
+            return (
+                await live(market, "product-views", VIEWS) == of_products
+                and {key: row for key, row in (await live(market, "seller-figures", FIGURES)).items() if any(row)}
+                == of_sellers
+                and sum(one["data"].get("views", 0) for one in envelopes[PAST:]) == told.total()
+            )
+
+        await until(is_all_counted, "the figures are the sums of the logs", within=PATIENCE)
+
+        async def is_done() -> bool:
+            shown = (await events(market, "projections")).out
+            return shown.count("last rebuild: done, ") == 2 and shown.count("never rebuilt") == 2
+
+        await until(is_done, "the rebuilds are shown as done", within=PATIENCE)
+        audit = (await events(market, "audit")).out.splitlines()
+        mine = f"terminal:{getpass.getuser()}"
+        assert [line.split("  ")[1:4] for line in audit] == [
+            [mine, "rebuild", "seller-figures"],
+            [mine, "rebuild", "product-views"],
+        ]
