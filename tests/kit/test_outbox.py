@@ -17,7 +17,7 @@ from nextbuy.kit import outbox_relay, telemetry
 from nextbuy.kit.bus import Bus, Packet, Subscription
 from nextbuy.kit.bus_redis import RedisBus
 from nextbuy.kit.database import Database
-from nextbuy.kit.outbox import caused_by, publish
+from nextbuy.kit.outbox import LARGEST, caused_by, publish
 from nextbuy.kit.outbox_relay import Relay
 from tests.conftest import DatabaseUrl
 from tests.kit.conftest import OwnRedis
@@ -152,6 +152,25 @@ async def test_several_relays_lose_nothing_and_break_no_order(shop: Database, bu
     envelopes = await arrived(bus, 720)
     assert numbers_by_key(told(envelopes)) == {key: list(range(60)) for key in keys}
     assert len(envelopes) == 720
+
+
+async def test_few_large_events_are_a_batch_as_many_small_ones_are(
+    shop: Database, bus: RedisBus, log_file: LogFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await commit(shop, *[Counted(about=f"key-{n % 3}", n=n) for n in range(8)])
+    size = await shop.fetchval("SELECT max(octet_length(envelope)) FROM event_log")
+    relay = Relay(shop, bus, log_file.journal)
+    monkeypatch.setattr(outbox_relay, "BYTES", 2 * size + 1)
+    assert [await relay.carry() for _ in range(2)] == [3, 3]
+    monkeypatch.setattr(outbox_relay, "BYTES", 1)
+    assert [await relay.carry() for _ in range(3)] == [1, 1, None]
+    assert [n for _, n in told(await arrived(bus, 8))] == [*range(8)]
+
+
+async def test_an_event_that_a_bus_might_refuse_is_not_written(shop: Database) -> None:
+    with pytest.raises(ValueError, match=r"of test\.counted has"):
+        await commit(shop, Counted(about="a", n=0), Counted(about="x" * LARGEST, n=1))
+    assert await count(shop, "event_log") == 0
 
 
 async def test_a_relay_killed_before_it_took_its_events_off_has_its_events_published_again_in_order(

@@ -40,7 +40,7 @@ NEW = (
 ASKED: dict[str, tuple[str, tuple[str, ...]]] = {
     "publish": (outbox._INSERT, ("''", *NEW)),
     "relay: claim": (outbox_relay._CLAIM, (TOKEN, "9")),
-    "relay: read": (outbox_relay._READ, (BUCKETS, "32")),
+    "relay: read": (outbox_relay._READ, (BUCKETS, "32", "4000000")),
     "relay: take off": (outbox_relay._TAKE_OFF, (TOKEN, TAKEN)),
     "inbox: unseen": (inbox._UNSEEN, ("'new'", IDS)),
     "inbox: seen": (inbox._SEEN, ("'handler-1'", IDS)),

@@ -17,7 +17,9 @@ from nextbuy.contracts.order import (
     SoldLine,
 )
 from nextbuy.contracts.product import ProductApproved
-from nextbuy.contracts.values import Money, new_id
+from nextbuy.contracts.values import MAX_LINES, Money, new_id
+from nextbuy.kit import telemetry
+from nextbuy.kit.outbox import LARGEST, wrap
 from nextbuy.order.history import STEPS, TOLD, Life, begun, evolve, fold, told
 from nextbuy.order.model import GONE, TRANSITIONS, Happening, Session, State, drafts
 
@@ -153,3 +155,9 @@ def test_no_event_of_an_order_says_where_it_goes_or_who_somebody_is() -> None:
     said = {field for schema in schemas.values() for field in schema.get("properties", {})}
     assert not words & said
     assert {"session_id", "title", "unit_price"} <= said
+
+
+def test_the_largest_basket_is_far_from_too_large_an_event() -> None:
+    longest = SoldLine(new_id(), new_id(), "\x01" * 200, 999, Money(10**9), new_id())
+    event = begun(replace(SESSION, lines=[longest] * MAX_LINES))
+    assert len(msgspec.json.encode(wrap(event, "order", telemetry.begin()))) < LARGEST / 8

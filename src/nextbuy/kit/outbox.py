@@ -27,6 +27,13 @@ from nextbuy.kit.database import Transaction
 BUCKETS: Final = 16
 """Into how many parts keys are hashed; as many relays can work at the same time. `0001_outbox.sql` has it too."""
 
+LARGEST: Final = 1_000_000
+"""Bytes that an event may have with its envelope.
+
+Any Kafka takes so much, where topics were made by somebody else too; one that is refused would hold up its bucket for
+ever. What is told is bounded where it is taken in: the largest, a basket of fifty lines, has a tenth of it.
+"""
+
 _INSERT: Final = """
     WITH logged AS (
         INSERT INTO event_log (event_id, topic, key, bucket, parent_span, envelope)
@@ -75,13 +82,22 @@ def wrap(event: Event, source: str, trace: telemetry.Trace) -> Envelope:
 
 
 async def publish(tx: Transaction, *events: Event) -> list[UUID]:
-    """Put events into the outbox, in this order, as part of `tx`; return their ids."""
+    """Put events into the outbox, in this order, as part of `tx`; return their ids.
+
+    Raises:
+        ValueError: an event is larger than `LARGEST`; a defect of who made it.
+    """
     if not events:
         return []
     above = telemetry.current()
     if not above.trace_id.strip("0"):
         above = telemetry.begin()
     envelopes = [wrap(event, tx.service, above.child()) for event in events]
+    bodies = [_encode(envelope) for envelope in envelopes]
+    for envelope, body in zip(envelopes, bodies, strict=True):
+        if len(body) > LARGEST:
+            message = f"an event of {envelope.type} has {len(body)} bytes, and may have {LARGEST}"
+            raise ValueError(message)
     await tx.execute(
         _INSERT,
         above.span_id,
@@ -89,7 +105,7 @@ async def publish(tx: Transaction, *events: Event) -> list[UUID]:
         [envelope.type for envelope in envelopes],
         [envelope.key for envelope in envelopes],
         [bucket_of(envelope.key) for envelope in envelopes],
-        [_encode(envelope).decode() for envelope in envelopes],
+        [body.decode() for body in bodies],
     )
     tx.published = True
     return [envelope.id for envelope in envelopes]

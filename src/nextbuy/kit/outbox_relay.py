@@ -33,6 +33,8 @@ LEASE: Final = 15.0
 """Seconds that a bucket stays with a relay which is heard of no more."""
 BATCH: Final = 2_000
 """Events that are carried at a time, about: two megabytes of usual ones."""
+BYTES: Final = 4_000_000
+"""Bytes of envelopes after which a batch ends, however few they are: what a bus takes in its time."""
 POLL: Final = 1.0
 """Seconds between looks at the outbox when nobody calls: for rows that a dead process left."""
 _PUBLISH_TIMEOUT: Final = 8.0
@@ -56,9 +58,13 @@ _CLAIM: Final = f"""
 """  # noqa: S608  made of constants
 
 _READ: Final = """
-    SELECT id, topic, key, parent_span, envelope FROM unnest($1::smallint[]) AS leased (bucket) CROSS JOIN LATERAL (
-        SELECT id FROM outbox WHERE outbox.bucket = leased.bucket ORDER BY id LIMIT $2
-    ) AS waiting JOIN event_log USING (id)
+    SELECT id, topic, key, parent_span, envelope FROM (
+        SELECT log.*, sum(octet_length(envelope)) OVER (ORDER BY id ROWS UNBOUNDED PRECEDING) AS bytes
+        FROM unnest($1::smallint[]) AS leased (bucket) CROSS JOIN LATERAL (
+            SELECT id FROM outbox WHERE outbox.bucket = leased.bucket ORDER BY id LIMIT $2
+        ) AS waiting JOIN event_log AS log USING (id)
+    ) AS waiting
+    WHERE bytes - octet_length(envelope) < $3
     ORDER BY id
 """
 
@@ -137,7 +143,7 @@ class Relay:
             return None
         began = time.perf_counter()
         try:
-            rows = await self._database.fetch(_READ, buckets, -(-self._batch // len(buckets)))
+            rows = await self._database.fetch(_READ, buckets, -(-self._batch // len(buckets)), BYTES)
             await self._publish([Packet(row["topic"], row["key"], row["envelope"].encode()) for row in rows])
         except BaseException:
             await self._give_back(token)
