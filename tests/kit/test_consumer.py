@@ -18,6 +18,7 @@ from nextbuy.kit.bus import Packet
 from nextbuy.kit.bus_redis import RedisBus
 from nextbuy.kit.consumer import Consumer
 from nextbuy.kit.database import Database, Transaction, in_transaction
+from nextbuy.kit.handling import Patience, Stopped
 from nextbuy.kit.outbox import publish
 from nextbuy.kit.service import Listening, Service, on, on_batch, on_many
 from tests.conftest import DatabaseUrl
@@ -173,6 +174,18 @@ async def test_what_is_refused_is_buried_at_once_and_what_may_pass_is_waited_for
     assert [tuple(row) for row in rows] == [("not-this-one: No.", 1)]
     outcomes = {line["outcome"] for line in at.log_file.lines("consume")}
     assert outcomes == {"ok", "not-this-one"}
+
+
+async def test_who_is_stopped_while_it_notes_what_it_did_does_not_take_that_for_a_failure() -> None:
+    stopping = asyncio.Event()
+    patience = Patience(stopping)
+
+    async def never_noted() -> None:
+        stopping.set()
+        raise ConnectionError
+
+    with pytest.raises(Stopped):
+        await patience.attempt("telling", lambda: patience.surely("noting", never_noted), most=1)
 
 
 async def test_what_an_open_breaker_refuses_is_waited_out_and_no_attempt(

@@ -105,6 +105,8 @@ class Patience:
             attempts += 1
             try:
                 await act()
+            except Stopped:
+                raise
             except Exception as error:
                 passing = transient(error)
                 if passing is not None:
