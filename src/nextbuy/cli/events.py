@@ -18,7 +18,6 @@ import msgspec
 from msgspec import UNSET
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from nextbuy.cli.common import Command, fail, with_data, with_database
 from nextbuy.cli.projections import projections, rebuild
@@ -74,21 +73,17 @@ def events() -> None:
 @click.option("--cursor", help="Where the last list ended.")
 @with_data
 def dead_letters(data: Path | None, status: Status | None, limit: int, cursor: str | None, **given: object) -> None:
-    """List the events that could not be applied."""
+    """List the events that could not be applied, with the times (UTC) and the reasons."""
     only = _filter(given)
     found = with_database(data, SERVICE, lambda db: page(db, limit, cursor, status=status, only=only))
     if not found.items:
         click.echo("There is none.")
         return
-    table = Table(box=None, pad_edge=False)
-    for heading in ("id", "failed at (UTC)", "status", "topic", "handler"):
-        table.add_column(heading, no_wrap=True)
-    table.add_column("reason", ratio=1)
     for letter in found.items:
         when = f"{letter.failed_at:%Y-%m-%d %H:%M:%S}"
-        row = (str(letter.id), when, letter.status, letter.topic, letter.handler or "-", letter.reason)
-        table.add_row(*map(_plain, row))
-    _console().print(table)
+        row = (str(letter.id), when, f"{letter.status:<9}", letter.topic, letter.handler or "not readable")
+        click.echo(_plain("  ".join(row)))
+        click.echo(f"    {_plain(letter.reason)}")
     if found.next_cursor:
         click.echo(f"More with --cursor {found.next_cursor}")
 

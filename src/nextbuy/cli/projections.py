@@ -14,6 +14,8 @@ from nextbuy.kafka.store.rebuilds import Rebuild
 from nextbuy.kit.database import Database
 
 SERVICE: Final = "kafka"
+RUNS: Final = ("asked", "reading")
+"""States of a rebuild that somebody waits for."""
 LOOK: Final = 0.3
 """Seconds between looks at a rebuild."""
 SILENCE: Final = 40.0
@@ -79,11 +81,13 @@ async def _followed(database: Database, run: Rebuild) -> Rebuild:
     with Progress(*columns, console=Console(highlight=False, markup=False)) as progress:
         bar = progress.add_task("asked", total=None)
         # Then the figures are there, or given up; what the others leave is taken out without anybody's waiting for it.
-        while run.state in ("asked", "reading"):
+        while run.state in RUNS:
             await asyncio.sleep(LOOK)
             run = await rebuilds.read(database, run.id)
             read, of = rebuilds.progress(run.sources)
-            progress.update(bar, description=run.state, completed=read, total=of or None)
+            progress.update(
+                bar, description=run.state if run.state in RUNS else "ended", completed=read, total=of or None
+            )
             if run != before:
                 heard, before = time.monotonic(), run
             if time.monotonic() - heard > SILENCE:

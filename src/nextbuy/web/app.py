@@ -31,7 +31,7 @@ PAGES: Final = {
     "/notifications": ("notifications", "Notifications · NextBuy"),
     "/sell": ("sell", "Your shop · NextBuy"),
     "/figures": ("figures", "Figures · NextBuy"),
-    "/admin": ("admin", "Administration · NextBuy"),
+    "/admin": ("admin", "Admin · NextBuy"),
     "/mails": ("mails", "Mail · NextBuy"),
     "/dead-letters": ("dead-letters", "Dead letters · NextBuy"),
 }

@@ -66,6 +66,11 @@ const page = (() => {
   const open = () => {
     const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
     if (!target) return;
+    // What is asked for is shown, whatever was looked for before.
+    if (target.closest("[hidden]")) {
+      find.value = "";
+      filter();
+    }
     if (target.tagName === "DETAILS") target.open = true;
     target.scrollIntoView();
   };
@@ -97,6 +102,8 @@ const page = (() => {
     }
   });
   addEventListener("hashchange", open);
+  // A link to where the address already points changes nothing, and is followed all the same.
+  document.addEventListener("click", (event) => event.target.closest("a")?.getAttribute("href") === location.hash && open());
 
   // Reads a document and lets `show` fill the page with it.
   const load = (address, show) => fetch(address).then((answer) => answer.json()).then((document_) => {

@@ -52,7 +52,7 @@ async function recall() {
   drawNav();
 }
 
-const PLACES = { buyer: [["/orders", "Orders"]], seller: [["/sell", "My shop"]], admin: [["/admin", "Admin"]] };
+const PLACES = { buyer: [["/orders", "Orders"]], seller: [["/sell", "Your shop"]], admin: [["/admin", "Admin"]] };
 
 const BELL = "M6 16V11a6 6 0 0 1 12 0v5l1.5 2h-15zM10 20.5a2.2 2.2 0 0 0 4 0";
 let unread = 0;

@@ -59,7 +59,7 @@ export const stateOf = (status) => STATES[status] ?? [capital(String(status).rep
 const FIELDS = { title: "the title", description: "the description", category: "the category", tags: "the tags" };
 
 const RULES = {
-  "banned-word": (reason) => `${capital(FIELDS[reason.field] ?? reason.field)} says “${reason.excerpt}”, which has a word that is not allowed here.`,
+  "banned-word": (reason) => `A word in ${FIELDS[reason.field] ?? reason.field} is not allowed here: “${reason.excerpt}”.`,
   "sensitive-category": (reason) => `Everything in the category “${reason.excerpt}” is looked at by a person first.`,
   "incomplete-title": () => "The title is too short to tell what it is.",
   "incomplete-description": () => "The description is too short: say in a sentence or two what a buyer gets.",

@@ -1,4 +1,4 @@
-/** `/admin`: what waits for a decision, events that could not be applied, and figures. */
+/** `/admin`: what waits for a decision, dead letters, and projections. */
 
 import { send } from "../api.js";
 import { announce, el, fill, title } from "../dom.js";
@@ -80,16 +80,16 @@ function seller(one) {
 const deadLetter = (one) => el("li", { class: "note" }, el("p", {}, el("strong", {}, one.event_type || one.topic), " ", el("time", { class: "soft", datetime: one.failed_at }, when(one.failed_at))), el("p", { class: "soft" }, one.reason));
 
 start(async (main) => {
-  title("Administration");
-  if (!needed(main, "admin", "Administration", "Sign in as an admin.")) return;
+  title("Admin");
+  if (!needed(main, "admin", "Admin", "Sign in as an admin.")) return;
   const parts = [
     ["products", "Products that wait", { path: "/admin/api/get-pending-products", row: product, none: empty("Nothing waits", "New products that moderation is not sure of show up here.") }],
     ["sellers", "Shops that wait", { path: "/admin/api/get-pending-sellers", row: seller, none: empty("Nobody waits", "New shops show up here before they open.") }],
-    ["dead-letters", "Events that could not be applied", { path: "/kafka/api/dead-letters", query: { status: "waiting" }, row: deadLetter, none: empty("None", "Every event was applied. One that cannot be waits here, to be replayed or discarded.") }, el("p", {}, el("a", { href: "/dead-letters" }, "Replay or discard them"))],
-    ["projections", "Figures", { path: "/kafka/api/projections", row: projection, none: empty("None", "There are no figures.") }],
+    ["dead-letters", "Dead letters", { path: "/kafka/api/dead-letters", query: { status: "waiting" }, row: deadLetter, none: empty("None", "Every event was applied. One that cannot be waits here, to be replayed or discarded.") }, el("p", {}, el("a", { href: "/dead-letters" }, "Show, replay and discard dead letters"))],
+    ["projections", "Projections", { path: "/kafka/api/projections", row: projection, none: empty("None", "There are no projections.") }],
   ];
   const board = el("div", { class: "board" }, el("div", { class: "blank", "aria-hidden": "true" }, parts.map(() => el("p", { class: "bar tall" }))));
-  fill(main, el("h1", {}, "Administration"), el("nav", { class: "chips", "aria-label": "On this page" }, parts.map(([id, heading]) => el("a", { class: "chip", href: `#${id}` }, heading)), el("a", { class: "chip", href: "/mails" }, "Mail")), board);
+  fill(main, el("h1", {}, "Admin"), el("nav", { class: "chips", "aria-label": "On this page" }, parts.map(([id, heading]) => el("a", { class: "chip", href: `#${id}` }, heading)), el("a", { class: "chip", href: "/mails" }, "Mail")), board);
   fill(board, await Promise.all(parts.map(section)));
   document.getElementById(location.hash.slice(1))?.scrollIntoView();
 });

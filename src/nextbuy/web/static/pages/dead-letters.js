@@ -25,14 +25,14 @@ async function settled(letter) {
   return seen;
 }
 
-function acts(letter, redraw) {
+function acts(letter, redraw, said) {
   const told = el("p", {});
   const name = letter.event_type || letter.topic;
   const again = async (answer) => {
     redraw(answer);
     const seen = await settled(answer).catch(() => answer);
     announce(seen.status === "replayed" ? `${name} is applied.` : `${name} failed again.`);
-    redraw(seen);
+    redraw(seen, seen.status === "waiting" && "It failed again.");
   };
   const why = () => {
     const cancel = el("button", { type: "button", class: "link", onclick: () => redraw(letter) }, "Cancel");
@@ -47,14 +47,14 @@ function acts(letter, redraw) {
     asked.querySelector("input").focus();
   };
   const replay = action({ label: "Replay", class: "main", act: (key) => send("POST", `${LETTERS}/${letter.id}/replay`, {}, key), done: again, told, "aria-label": `Replay ${name}` });
-  const place = el("div", { class: "decision" }, el("div", { class: "row" }, replay, el("button", { type: "button", onclick: why, "aria-label": `Discard ${name}` }, "Discard…")), told);
+  const place = el("div", { class: "decision" }, el("div", { class: "row" }, replay, el("button", { type: "button", onclick: why, "aria-label": `Discard ${name}` }, "Discard…")), told, said && el("p", { class: "wrong" }, said));
   return place;
 }
 
 /** One letter; it is drawn anew in its place when something becomes of it. */
 function row(letter) {
-  const node = el("li", { class: "letter" });
-  const draw = (one) => {
+  const node = el("li", { class: "letter", tabindex: -1 });
+  const draw = (one, said) => {
     const envelope = typeof one.envelope === "string" ? one.envelope : JSON.stringify(one.envelope, null, 2);
     fill(
       node,
@@ -65,9 +65,10 @@ function row(letter) {
       one.status === "replayed" && el("p", { class: "soft" }, "Applied ", time(one.settled_at)),
       el("details", {}, el("summary", {}, "Why, step by step"), el("ol", { class: "why" }, one.error_chain.map((link) => el("li", {}, link)))),
       el("details", {}, el("summary", {}, "The event"), el("pre", { tabindex: 0 }, envelope)),
-      one.status === "waiting" && acts(one, draw),
+      one.status === "waiting" && acts(one, again, said),
     );
   };
+  const again = (...now) => (draw(...now), node.focus());
   draw(letter);
   return node;
 }
@@ -146,7 +147,7 @@ start(async (main) => {
     told,
   });
   choose.querySelector(".row").append(all);
-  fill(main, crumbs(["/admin", "Administration"]), el("h1", {}, "Dead letters"), el("p", { class: "soft" }, "Events that could not be applied. Nothing is lost: each waits here until somebody has it replayed or discards it."), choose, told, runs, list);
+  fill(main, crumbs(["/admin", "Admin"]), el("h1", {}, "Dead letters"), el("p", { class: "soft" }, "Events that could not be applied. Nothing is lost: each waits here until somebody has it replayed or discards it."), choose, told, runs, list);
   const { items } = await get("/kafka/api/replays", { limit: 5 });
   fill(runs, items.filter((run) => !run.finished_at).map((run) => followed(run, load)));
   await load();

@@ -36,7 +36,7 @@ function row(one, product) {
 }
 
 function table(products, known) {
-  const head = ["Product", "Seen", "In baskets", "Bought", "Turnover"];
+  const head = ["Product", "Views", "Added", "Bought", "Turnover"];
   return el(
     "div",
     { class: "scroll", tabindex: 0, role: "region", "aria-label": "By product" },
@@ -52,7 +52,7 @@ start(async (main) => {
   const { days, products } = await get("/kafka/api/seller-figures", { since: since.toISOString().slice(0, 10), until: until.toISOString().slice(0, 10) });
   const heading = el("h1", {}, "Figures of your shop");
   if (!days.length) {
-    fill(main, heading, empty("Nothing to count yet", `As soon as somebody looks at your products or buys one, the last ${DAYS} days show up here.`, linkButton("/sell", "To your shop", "quiet")));
+    fill(main, heading, empty("Nothing to count yet", `As soon as somebody looks at your products or buys one, the last ${DAYS} days show up here.`, linkButton("/sell", "Your shop", "quiet")));
     return;
   }
   const known = await titles(products);

@@ -39,7 +39,7 @@ start(async (main) => {
     main,
     crumbs(["/admin", "Admin"]),
     el("h1", {}, "Mail"),
-    el("p", { class: "soft" }, "Where no mail server is set, mail is kept here instead of being sent. It goes after 90 days."),
+    el("p", { class: "soft" }, "Where no mail server is set, mail is kept here instead of being sent. It is deleted after 90 days."),
     el("nav", { class: "chips", "aria-label": "Which mail" }, chips),
     list,
   );

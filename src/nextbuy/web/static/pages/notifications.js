@@ -21,8 +21,8 @@ function pageOf(link) {
 
 const NONE = {
   buyer: ["Your orders and payments are told of here.", "/", "See what there is"],
-  seller: ["New orders, and what becomes of your shop and your products, are told of here.", "/sell", "My shop"],
-  admin: ["Orders, new shops and refused products are told of here.", "/admin", "Administration"],
+  seller: ["New orders, and what becomes of your shop and your products, are told of here.", "/sell", "Your shop"],
+  admin: ["Orders, new shops and refused products are told of here.", "/admin", "Admin"],
 };
 
 function row(one) {
@@ -61,7 +61,7 @@ async function show(main) {
   const all = action({ label: "Mark all as read", act: (key) => read("read-all-notifications", key), done: readAll, told });
   await list();
   all.hidden = place.querySelector(".unread") === null;
-  fill(main, el("div", { class: "hero" }, el("h1", { tabindex: -1 }, "Notifications"), all), told, place);
+  fill(main, el("div", { class: "hero notes" }, el("h1", { tabindex: -1 }, "Notifications"), all), told, place);
 }
 
 start(show);

@@ -7,7 +7,7 @@ import { badge, bought, shopName } from "../goods.js";
 import { account } from "../session.js";
 import { money, when } from "../words.js";
 
-const HOME = { buyer: ["/orders", "Your orders"], seller: ["/sell", "My shop"], admin: ["/admin", "Admin"] };
+const HOME = { buyer: ["/orders", "Your orders"], seller: ["/sell", "Your shop"], admin: ["/admin", "Admin"] };
 
 function address(to) {
   if (!to) return null;

@@ -29,8 +29,7 @@ async function show(main) {
     el("h1", {}, shop.name, " ", badge(standing)),
     STANDING[standing] && el("p", { class: `notice ${standing === "pending" ? "" : "bad"}`, role: "status" }, STANDING[standing]),
     shop.bio && el("p", { class: "soft" }, shop.bio),
-    el("p", { class: "row" }, linkButton("/figures", "Figures of your shop", "quiet")),
-    offers && el("p", { class: "jump" }, el("a", { href: "#offer" }, "Offer a product")),
+    el("p", { class: "row" }, linkButton("/figures", "Figures of your shop", "quiet"), offers && el("a", { class: "jump", href: "#offer" }, "Offer a product")),
     el("div", { class: "desk" }, el("section", {}, el("h2", {}, "Your products"), products), el("div", {}, offers && offering(shop, list), el("section", {}, el("h2", {}, "Orders"), orders))),
   );
 }
