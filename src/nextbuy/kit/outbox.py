@@ -6,7 +6,7 @@ where it stays (`event_log.py`); the outbox says only that it waits.
 
 Order per key is the order of ids. Two transactions that are open at once get ids in one order and may become visible
 in the other, but never for the same key: an event is keyed by the aggregate that it tells of, and whoever changes that
-holds its row lock until the commit.
+holds its row lock until the commit. Only what is added up, as views are, is told without one: there any order will do.
 """
 
 from collections.abc import Iterator
