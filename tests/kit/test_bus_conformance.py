@@ -15,7 +15,7 @@ from typing import Protocol
 import psutil
 import pytest
 
-from nextbuy.kit.bus import Batch, Bus, BusUnavailable, Packet, Subscription
+from nextbuy.kit.bus import BATCH_BYTES, Batch, Bus, BusUnavailable, Packet, Subscription
 from tests.waiting import until
 
 
@@ -242,6 +242,23 @@ async def test_a_slow_consumer_bounds_memory_and_gets_everything_in_the_end(any_
             held = await anext(batches)
     await subscription.close()
     assert got == list(range(total))
+
+
+async def test_a_batch_of_large_events_ends_early_and_the_others_follow(any_bus: Bus) -> None:
+    rest = b"x" * (BATCH_BYTES // 4)
+    for n in range(12):
+        await any_bus.publish([Packet("t", "one", b"%08d" % n + rest)])
+    subscription = any_bus.subscribe("g", ["t"], most=500)
+    got: list[int] = []
+    async with asyncio.timeout(60):
+        async for batch in subscription.batches():
+            assert len(batch.deliveries) <= 4
+            got += [int(delivery.body[:8]) for delivery in batch.deliveries]
+            await batch.acknowledge()
+            if len(got) >= 12:
+                break
+    await subscription.close()
+    assert got == [*range(12)]
 
 
 async def test_a_consumer_that_leaves_hands_over_at_once(any_bus: Bus) -> None:

@@ -13,6 +13,9 @@ from msgspec import Struct
 DAYS_KEPT: Final = 30
 """For so long an engine keeps an event, delivered or not; what an inbox remembers it for is longer."""
 
+BATCH_BYTES: Final = 8 * 1024 * 1024
+"""Bytes of events after which a batch ends, however few they are."""
+
 
 class BusUnavailable(Exception):
     """The engine is out of reach; nothing is known of what was being done, and it may be done again."""
@@ -73,7 +76,7 @@ class Bus(Protocol):
         ...
 
     def subscribe(self, group: str, topics: Sequence[str], *, most: int = 200) -> Subscription:
-        """Take a place in a group that reads topics from their beginning, at most `most` at a time."""
+        """Take a place in a group that reads topics from their beginning, at most `most` at a time, fewer if large."""
         ...
 
     async def close(self) -> None:

@@ -20,7 +20,7 @@ from typing import Final, NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from nextbuy.kit.bus import Batch, BusUnavailable, Delivery
+from nextbuy.kit.bus import BATCH_BYTES, Batch, BusUnavailable, Delivery
 from nextbuy.kit.bus_kafka_connection import MOST_BYTES, Trouble, client, make_topics
 from nextbuy.kit.cloud_event import from_binary
 from nextbuy.kit.config import Kafka
@@ -184,7 +184,7 @@ class KafkaSubscription:
         entries, place.left = place.left, []
         size = 0
         if not entries:
-            while place.waiting and len(entries) < self._most and size < MOST_BYTES:
+            while place.waiting and len(entries) < self._most and size < BATCH_BYTES:
                 entries.append(place.waiting.popleft())
                 size += len(entries[-1].delivery.body)
         if not entries:

@@ -29,7 +29,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
-from nextbuy.kit.bus import DAYS_KEPT, Batch, BusUnavailable, Delivery, Packet
+from nextbuy.kit.bus import BATCH_BYTES, DAYS_KEPT, Batch, BusUnavailable, Delivery, Packet
 from nextbuy.kit.retry import backoff
 
 log: Final = logging.getLogger(__name__)
@@ -73,7 +73,13 @@ local got = redis.call('XREADGROUP', 'GROUP', ARGV[3], ARGV[4], 'COUNT', ARGV[5]
 if #got[1][2] == 0 then
   got = redis.call('XREADGROUP', 'GROUP', ARGV[3], ARGV[4], 'COUNT', ARGV[5], 'STREAMS', KEYS[2], '>')
 end
-return {left, got and got[1][2] or {}}
+local batch, bytes = {}, 0
+for place, entry in ipairs(got and got[1][2] or {}) do
+  if bytes >= tonumber(ARGV[6]) then break end
+  for _, word in ipairs(entry[2] or {}) do bytes = bytes + #word end
+  batch[place] = entry
+end
+return {left, batch}
 """
 _EXTEND: Final = (
     "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end return 0"
@@ -236,7 +242,7 @@ class RedisSubscription:
             place.worth_a_look = False
             pipe.execute_command(
                 "EVAL", _TAKE, 2, place.lease, place.stream,
-                self._token, int(LEASE * 1000), self._group, _OWNER, self._most,
+                self._token, int(LEASE * 1000), self._group, _OWNER, self._most, BATCH_BYTES,
             )  # fmt: skip
         try:
             async with asyncio.timeout(_TIMEOUT):
