@@ -20,6 +20,7 @@ from tests.callers import account
 from tests.conftest import DatabaseUrl, OpenDatabase
 from tests.doubles import Answers
 from tests.kafka.logs import Logs
+from tests.kafka.wires import KafkaWire, MakeWire, RedisWire
 
 
 @pytest.fixture
@@ -48,6 +49,15 @@ async def kafka(kafka_url: str, redis: Redis, answers: Answers) -> AsyncIterator
         interactions=Interactions(redis),
     )
     await database.close()
+
+
+@pytest.fixture(params=["redis", "kafka"])
+def make_wire(request: pytest.FixtureRequest, redis: Redis) -> MakeWire:
+    """Makes wires of each bus in turn."""
+    if request.param == "redis":
+        return lambda: RedisWire(redis)
+    servers = request.getfixturevalue("kafka_servers")
+    return lambda: KafkaWire(servers)
 
 
 @pytest.fixture

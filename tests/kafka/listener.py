@@ -15,21 +15,24 @@ from nextbuy.contracts.seller import SellerClient
 from nextbuy.kafka.deps import Deps
 from nextbuy.kafka.service import SERVICE
 from nextbuy.kit.bus import Packet
-from nextbuy.kit.bus_redis import RedisBus
 from nextbuy.kit.consumer import Consumer
 from nextbuy.kit.database import Database
 from nextbuy.kit.interactions import Interactions
 from nextbuy.kit.telemetry import Journal
+from tests.kafka.wires import GROUP, RedisWire, Wire
 
 _AT_A_TIME = 500
 
 
 class Listener:
-    """One kafka service, as far as it listens; `name` keeps its streams apart from another's."""
+    """One kafka service, as far as it listens, on a wire of its own."""
 
-    def __init__(self, database: Database, redis: Redis, send: Send, journal: Journal, name: str = "nextbuy") -> None:
-        self.database, self.redis, self.journal, self.prefix = database, redis, journal, f"{name}:"
-        self.bus = RedisBus(redis, self.prefix)
+    def __init__(
+        self, database: Database, redis: Redis, send: Send, journal: Journal, wire: Wire | None = None
+    ) -> None:
+        self.database, self.journal = database, journal
+        self.wire = wire or RedisWire(redis)
+        self.bus = self.wire.bus
         self.deps = Deps(
             auth=AuthClient(send),
             admin=AdminClient(send),
@@ -43,7 +46,7 @@ class Listener:
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[Consumer]:
         """Consume and replay for as long as the context lasts."""
-        consumer = Consumer(SERVICE, self.deps, self.database, self.bus, self.journal, group="kafka")
+        consumer = Consumer(SERVICE, self.deps, self.database, self.bus, self.journal, group=GROUP)
         tasks = [asyncio.create_task(consumer.run()), asyncio.create_task(consumer.replayer.run())]
         try:
             yield consumer
@@ -60,12 +63,7 @@ class Listener:
 
     async def lag(self) -> int:
         """How many events are not done with, delivered or not."""
-        waiting = 0
-        for stream in await self.redis.keys(f"{self.prefix}stream:*"):
-            for group in await self.redis.xinfo_groups(stream):
-                behind = await self.redis.xrange(stream, f"({group['last-delivered-id'].decode()}", "+")
-                waiting += group["pending"] + len(behind or [])
-        return waiting
+        return await self.wire.lag()
 
     async def count(self, what: str) -> int:
         """How many rows there are of it."""

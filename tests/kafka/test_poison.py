@@ -23,6 +23,7 @@ from tests.conftest import OpenDatabase
 from tests.doubles import Answers
 from tests.kafka.listener import Listener
 from tests.kafka.test_model import SHOP, order
+from tests.kafka.wires import MakeWire
 from tests.kit.shop import packet
 from tests.waiting import until
 
@@ -58,7 +59,7 @@ def bad(kind: int) -> Packet:
 
 
 async def test_the_good_are_applied_the_bad_are_kept_with_the_reason_and_replayed_once_it_is_mended(
-    open_database: OpenDatabase, redis: Redis, journal: Journal
+    open_database: OpenDatabase, redis: Redis, journal: Journal, make_wire: MakeWire
 ) -> None:
     mended = False
     told: Counter[str] = Counter()
@@ -70,7 +71,7 @@ async def test_the_good_are_applied_the_bad_are_kept_with_the_reason_and_replaye
         return NotificationKept(new_id())
 
     answers = Answers({CreateNotification: create_notification, FollowShop: Nothing(), CountActivity: Nothing()})
-    listener = Listener(await open_database("kafka"), redis, answers, journal)
+    listener = Listener(await open_database("kafka"), redis, answers, journal, make_wire())
     packets = [packet(good(place)) for place in range(GOOD)] + [bad(place) for place in range(4 * OF_A_KIND)]
     random.shuffle(packets)
     async with listener.listening():
