@@ -18,6 +18,7 @@ from nextbuy.kafka.projections.rebuild_projection import RebuildProjection, rebu
 from nextbuy.kafka.projections.rebuild_projections import rebuild_projections
 from nextbuy.kafka.store import rebuilds
 from nextbuy.kafka.store.projections import generations
+from nextbuy.kit import event_log
 from tests.callers import account, caller
 from tests.kafka.logs import Logs, order_of
 from tests.outbox import published
@@ -108,6 +109,20 @@ async def test_each_projection_is_made_again_of_its_logs(logs: Logs) -> None:
     await check(logs)
     for database in logs.publishers.values():
         await logs.deliver(await published(database))
+    await check(logs)
+
+
+async def test_a_log_of_large_events_is_read_to_its_end_though_its_parts_are_short(
+    logs: Logs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_log, "BYTES", 1)
+    dice = random.Random(7)  # noqa: S311  makes a test's events
+    await logs.write(*[logs.some_event(dice) for _ in range(20)])
+    await logs.deliver_all()
+    for name in NAMES:
+        await ask(logs, name)
+    while any(one.state not in ("done", "failed") for one in (await rebuilds.latest(logs.database)).values()):
+        await rebuild_projections(logs.kafka)
     await check(logs)
 
 

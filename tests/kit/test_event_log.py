@@ -34,6 +34,19 @@ async def test_a_log_says_where_it_ends(shop: Database) -> None:
     assert await event_log.last(shop) == 2
 
 
+async def test_large_events_are_a_part_by_themselves_and_none_is_passed_over(
+    shop: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await commit(shop, *[Counted(about="a" * 200 * (n % 3), n=n) for n in range(12)])
+    monkeypatch.setattr(event_log, "BYTES", 1_000)
+    for topics in (None, ["test.counted"]):
+        read: list[int] = []
+        while part := await event_log.after(shop, read[-1] if read else 0, limit=5, topics=topics):
+            assert len(part) < 4
+            read += [logged.position for logged in part]
+        assert read == list(range(1, 13))
+
+
 @pytest.mark.parametrize("change", ["UPDATE event_log SET envelope = '{}'", "DELETE FROM event_log"])
 async def test_nobody_changes_what_was_said(shop: Database, change: str) -> None:
     await commit(shop, Counted(about="a", n=1))

@@ -13,18 +13,28 @@ import msgspec
 from nextbuy.contracts.message import Envelope, EventsRead, LoggedEvent
 from nextbuy.kit.database import Database, Reader
 
-_READ: Final = "SELECT id, envelope FROM event_log WHERE id > $1 ORDER BY id LIMIT $2"
+BYTES: Final = 4 * 1024 * 1024
+"""A part of a log ends with the event that reaches this: less than an answer between services may have."""
 
-# Ids first, which the index alone has: else the planner may walk the log in order, and pass over what is not asked for.
-_READ_TOPICS: Final = """
+_SIZED: Final = """
     SELECT id, envelope FROM (
-        SELECT found.id FROM (SELECT DISTINCT unnest($3::text[]) AS topic) AS asked CROSS JOIN LATERAL (
-            SELECT id FROM event_log WHERE event_log.topic = asked.topic AND id > $1 ORDER BY id LIMIT $2
-        ) AS found
-        ORDER BY found.id LIMIT $2
-    ) AS next JOIN event_log USING (id)
+        SELECT id, envelope, sum(octet_length(envelope)) OVER (ORDER BY id ROWS UNBOUNDED PRECEDING) AS bytes
+        FROM ({}) AS next
+    ) AS sized
+    WHERE bytes - octet_length(envelope) < $3
     ORDER BY id
 """
+_READ: Final = _SIZED.format("SELECT id, envelope FROM event_log WHERE id > $1 ORDER BY id LIMIT $2")
+
+# Ids first, which the index alone has: else the planner may walk the log in order, and pass over what is not asked for.
+_READ_TOPICS: Final = _SIZED.format("""
+        SELECT id, envelope FROM (
+            SELECT found.id FROM (SELECT DISTINCT unnest($4::text[]) AS topic) AS asked CROSS JOIN LATERAL (
+                SELECT id FROM event_log WHERE event_log.topic = asked.topic AND id > $1 ORDER BY id LIMIT $2
+            ) AS found
+            ORDER BY found.id LIMIT $2
+        ) AS wanted JOIN event_log USING (id)
+""")
 
 _OF_KEYS: Final = "SELECT envelope FROM event_log WHERE key = ANY($1::text[]) ORDER BY id LIMIT $2"
 
@@ -53,11 +63,14 @@ async def read_events(service: _HasLog, call: _ReadEvents) -> EventsRead:
 
 
 async def after(reader: Reader, position: int, *, limit: int, topics: Sequence[str] | None = None) -> list[LoggedEvent]:
-    """Return at most `limit` events behind a position, in order; of some topics, where these are named."""
+    """Return at most `limit` events behind a position, in order; of some topics, where these are named.
+
+    Fewer than `limit` need not be all: large ones are a part by themselves. None means that there are none.
+    """
     if topics is None:
-        rows = await reader.fetch(_READ, position, limit)
+        rows = await reader.fetch(_READ, position, limit, BYTES)
     else:
-        rows = await reader.fetch(_READ_TOPICS, position, limit, list(topics))
+        rows = await reader.fetch(_READ_TOPICS, position, limit, BYTES, list(topics))
     return [LoggedEvent(row["id"], _envelope(row["envelope"])) for row in rows]
 
 

@@ -114,10 +114,11 @@ async def _ask(kafka: Deps, projection: Projection, service: str, after: int) ->
 def _advanced(source: Source, part: EventsRead) -> Source:
     """Return how far a log is read with this part of it.
 
-    It is read up to where it ended when this began: what is committed after that arrives on the bus.
+    It is read up to where it ended when this began: what is committed after that arrives on the bus. That a part is
+    short says nothing, since large events make short parts.
     """
     last = source.last if source.last >= 0 else part.last
-    position = part.events[-1].position if len(part.events) == BATCH else last
+    position = part.events[-1].position if part.events else last
     return Source(source.service, position, last)
 
 
