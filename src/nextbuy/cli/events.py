@@ -25,13 +25,13 @@ from nextbuy.contracts.values import PAGE_LIMIT
 from nextbuy.kit.clock import utc_now
 from nextbuy.kit.database import Database
 from nextbuy.kit.dead_letters import DeadLetter, Filter, Status, page, whole
-from nextbuy.kit.replays import Replay, replay_of
+from nextbuy.kit.replays import LEASE, Replay, replay_of
 
 SERVICE: Final = "kafka"
 LOOK: Final = 0.3
 """Seconds between looks at a replay."""
-SILENCE: Final = 15.0
-"""Seconds without progress after which nobody seems to work on a replay."""
+SILENCE: Final = LEASE + 15.0
+"""Seconds without progress after which nobody seems to work on a replay; who died holds its letters for a lease."""
 _TIMES: Final = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"]
 
 

@@ -27,9 +27,9 @@ MOST: Final = 100
 """Letters that are in hand at a time."""
 POLL: Final = 1.0
 """Seconds between looks for what was asked for."""
-_BEGIN_WITHIN: Final = 20.0
+_BEGIN_WITHIN: Final = 5.0
 """Seconds after which what is not begun is given back; with one act's time it is less than a lease."""
-_ACT_TIMEOUT: Final = 30.0
+_ACT_TIMEOUT: Final = 12.0
 """Seconds that one act may take."""
 _DEFERRED: Final = 2.0
 _LONGEST_DEFERRED: Final = 60.0

@@ -28,7 +28,7 @@ from nextbuy.kit.dead_letters import (
     whole,
 )
 
-LEASE: Final = 60.0
+LEASE: Final = 20.0
 """Seconds after which a letter whose replay is heard of no more is replayed by another."""
 MOST: Final = 10_000
 """Letters that one replay by filter takes, the oldest first."""
