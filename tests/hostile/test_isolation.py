@@ -33,6 +33,18 @@ ROLES: Final[dict[str, Role | None]] = {
     "left_seller": Role.SELLER,
     "admin": Role.ADMIN,
 }
+_OF_AN_ORDER: Final = {
+    "buyer": 200,
+    "other_buyer": 404,
+    "suspended": 404,
+    "logged_out": 404,
+    "seller": 200,
+    "other_seller": 404,
+    "pending_seller": 404,
+    "left_seller": 404,
+    "admin": 200,
+}
+"""An order is its buyer's, its shop's seller's and the admins' to see."""
 OWNED: Final[dict[str, dict[str, int]]] = {
     "product PUT update-product/{product_id}": {"seller": 200, "other_seller": 404, "pending_seller": 404},
     "order GET payment-session/{session_id}": {
@@ -41,29 +53,9 @@ OWNED: Final[dict[str, dict[str, int]]] = {
         "suspended": 404,
         "logged_out": 404,
     },
-    "order GET order-details/{order_id}": {
-        "buyer": 200,
-        "other_buyer": 404,
-        "suspended": 404,
-        "logged_out": 404,
-        "seller": 200,
-        "other_seller": 404,
-        "pending_seller": 404,
-        "left_seller": 404,
-        "admin": 200,
-    },
+    "order GET order-details/{order_id}": _OF_AN_ORDER,
     "kafka POST read-notification/{notification_id}": {**dict.fromkeys(ROLES, 404), "buyer": 200},
-    "order GET order-timeline/{order_id}": {
-        "buyer": 200,
-        "other_buyer": 404,
-        "suspended": 404,
-        "logged_out": 404,
-        "seller": 200,
-        "other_seller": 404,
-        "pending_seller": 404,
-        "left_seller": 404,
-        "admin": 200,
-    },
+    "order GET order-timeline/{order_id}": _OF_AN_ORDER,
     # Figures are of one's own shop: of anothers' products there are none.
     "kafka GET product-figures/{product_id}": {"seller": 200, "other_seller": 200, "pending_seller": 200, "admin": 200},
     "product GET get-product/{key}": {

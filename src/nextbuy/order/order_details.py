@@ -4,10 +4,9 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from nextbuy.contracts.errors import NotFound
-from nextbuy.contracts.values import Role
 from nextbuy.kit.web import Caller
 from nextbuy.order.deps import Deps
+from nextbuy.order.owners import seen_by
 from nextbuy.order.store import orders
 from nextbuy.order.store.orders import Order
 
@@ -31,7 +30,4 @@ async def order_details(order: Deps, caller: Caller, ask: OrderAsked) -> OrderDe
         NotFound: it is not there, or not the caller's to see.
     """
     await order.auth.validate_user(caller.token)
-    kept = await orders.order(order.database, ask.order_id)
-    if kept is None or not (caller.role is Role.ADMIN or caller.account_id in {kept.buyer_id, kept.seller_id}):
-        raise NotFound("There is no such order that you may see.", slug="no-such-order")
-    return OrderDetails(kept.order)
+    return OrderDetails(seen_by(caller, await orders.order(order.database, ask.order_id)).order)

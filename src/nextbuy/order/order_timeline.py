@@ -11,7 +11,6 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from nextbuy.contracts.errors import NotFound
 from nextbuy.contracts.message import Envelope, Event
 from nextbuy.contracts.order import (
     OrderCreated,
@@ -32,6 +31,7 @@ from nextbuy.kit import event_log
 from nextbuy.kit.web import Caller
 from nextbuy.order.deps import Deps
 from nextbuy.order.history import read
+from nextbuy.order.owners import seen_by
 from nextbuy.order.store.orders import OrderLine, OrderOwned, order_owned
 
 _MOST: Final = 200
@@ -93,9 +93,7 @@ async def order_timeline(order: Deps, caller: Caller, ask: TimelineAsked) -> Ord
         NotFound: it is not there, or not the caller's to see.
     """
     await order.auth.validate_user(caller.token)
-    owned = await order_owned(order.database, ask.order_id)
-    if owned is None or not (caller.role is Role.ADMIN or caller.account_id in {owned.buyer_id, owned.seller_id}):
-        raise NotFound("There is no such order that you may see.", slug="no-such-order")
+    owned = seen_by(caller, await order_owned(order.database, ask.order_id))
     keys = [str(owned.session_id), str(ask.order_id)]
     envelopes = await event_log.of_keys(order.database, keys, limit=_MOST)
     whole = caller.role is Role.ADMIN or caller.account_id == owned.buyer_id
