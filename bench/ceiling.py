@@ -16,8 +16,8 @@ from msgspec import Struct
 
 from bench.machine import SERVER_CORE, pin
 from bench.programs import running
-from nextbuy.kit.asgi import App, Receive, Scope, Send
-from nextbuy.kit.server import listen, serving
+from nextbuy.kit.http.asgi import App, Receive, Scope, Send
+from nextbuy.kit.http.server import listen, serving
 
 _OF_THE_SERVER: Final = frozenset({"date", "server", "connection"})
 

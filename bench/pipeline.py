@@ -23,16 +23,16 @@ from nextbuy.contracts.message import Envelope
 from nextbuy.contracts.order import OrderCreated
 from nextbuy.contracts.product import PricedLine
 from nextbuy.contracts.values import Money, new_id
-from nextbuy.kit import telemetry
-from nextbuy.kit.bus import Bus, Packet
-from nextbuy.kit.bus_kafka import KafkaBus
-from nextbuy.kit.bus_redis import RedisBus
 from nextbuy.kit.config import Kafka
-from nextbuy.kit.consumer import Consumer
-from nextbuy.kit.database import Database, Transaction
-from nextbuy.kit.outbox import publish, wrap
-from nextbuy.kit.outbox_relay import Relay
+from nextbuy.kit.events.bus.interface import Bus, BusMessage
+from nextbuy.kit.events.bus.kafka import KafkaBus
+from nextbuy.kit.events.bus.redis import RedisBus
+from nextbuy.kit.events.consumer import Consumer
+from nextbuy.kit.events.outbox import make_envelope, publish
+from nextbuy.kit.events.relay import Relay
+from nextbuy.kit.observability import telemetry
 from nextbuy.kit.service import Service, on_batch
+from nextbuy.kit.storage.database import Database, Transaction
 
 PREFIX: Final = "bench."
 _TABLE: Final = "CREATE TABLE IF NOT EXISTS applied (event_id uuid, order_id uuid, total bigint)"
@@ -83,10 +83,10 @@ def event() -> OrderCreated:
     )
 
 
-def packets(count: int) -> list[Packet]:
+def packets(count: int) -> list[BusMessage]:
     """Return events as they are on their way to a bus."""
-    made = [wrap(event(), "order", telemetry.begin()) for _ in range(count)]
-    return [Packet(envelope.type, envelope.key, msgspec.json.encode(envelope)) for envelope in made]
+    made = [make_envelope(event(), "order", telemetry.start_span()) for _ in range(count)]
+    return [BusMessage(envelope.type, envelope.key, msgspec.json.encode(envelope)) for envelope in made]
 
 
 def resident() -> float:

@@ -18,10 +18,10 @@ from confluent_kafka.cimpl import NewTopic
 from redis.asyncio import Redis
 
 from bench.pipeline import Job, Result, packets
-from nextbuy.kit.cloud_event import to_binary
 from nextbuy.kit.config import Kafka
-from nextbuy.kit.consumer import MOST
-from nextbuy.kit.outbox_relay import BATCH
+from nextbuy.kit.events.bus.cloud_event import to_binary
+from nextbuy.kit.events.consumer import MOST
+from nextbuy.kit.events.relay import BATCH
 
 
 def by_kafka(servers: str, count: int) -> Result:

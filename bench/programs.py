@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from nextbuy.embedded.leash import leashed
+from nextbuy.embedded.parent_watch import watch_parent
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 _GRACE: Final = 15.0
@@ -30,7 +30,7 @@ async def running(
     with contextlib.ExitStack() as stack:
         words = stack.enter_context(log.open("ab")) if log else asyncio.subprocess.PIPE
         process = await asyncio.create_subprocess_exec(
-            *leashed(signal.SIGTERM),
+            *watch_parent(signal.SIGTERM),
             *command,
             cwd=ROOT,
             env=os.environ | dict(environment or {}),

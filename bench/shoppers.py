@@ -20,7 +20,7 @@ from bench.machine import LOAD_CORE, pin
 from bench.market import SHOPS
 from bench.programs import module_output
 from bench.report import percentile
-from nextbuy.kit.webhook_signature import HEADER, sign
+from nextbuy.kit.http.webhook_signature import HEADER, sign
 
 CLIENTS: Final = 16
 _SLACK: Final = 30.0

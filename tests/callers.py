@@ -5,8 +5,8 @@ from uuid import UUID
 
 from nextbuy.contracts.auth import Account
 from nextbuy.contracts.values import Role, new_id
-from nextbuy.kit.caller import Identity
-from nextbuy.kit.web import Caller
+from nextbuy.kit.http.caller import Caller
+from nextbuy.kit.http.tokens import Identity
 
 
 def account(role: Role, *, account_id: UUID | None = None) -> Account:

@@ -13,7 +13,8 @@ import pytest
 from redis.asyncio import Redis
 
 from nextbuy.embedded import Engines, start_engines
-from nextbuy.kit.database import Database, migrate
+from nextbuy.kit.storage.database import Database
+from nextbuy.kit.storage.migrations import migrate
 from tests.journeys.together import Together
 from tests.kafka_broker import kafka_bus, kafka_servers, own_kafka, own_kafka_bus
 

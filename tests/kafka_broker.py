@@ -18,8 +18,8 @@ from uuid import uuid4
 
 import pytest
 
-from nextbuy.kit.bus_kafka import KafkaBus
 from nextbuy.kit.config import Kafka
+from nextbuy.kit.events.bus.kafka import KafkaBus
 from tools import kafka as tool
 
 PARTITIONS: Final = 3

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from nextbuy.contracts.message import Envelope
-from nextbuy.kit.database import Database
+from nextbuy.kit.storage.database import Database
 
 
 async def published(database: Database) -> list[Envelope]:

@@ -14,12 +14,12 @@ from typing import Any, Final
 
 import msgspec
 
-from nextbuy.contracts.catalogue import CALLS, EVENTS
 from nextbuy.contracts.message import Call, Event
+from nextbuy.contracts.registry import CALLS, EVENTS
 from nextbuy.host.table import ENTRIES
-from nextbuy.kit.examples import example
-from nextbuy.kit.meanings import meanings
-from nextbuy.kit.openapi import Schemas, reply_of
+from nextbuy.kit.apidocs.examples import example
+from nextbuy.kit.apidocs.meanings import meanings
+from nextbuy.kit.apidocs.openapi import Schemas, reply_of
 from nextbuy.kit.service import Service
 from tools.history import Json, judge
 
@@ -50,7 +50,7 @@ def described(services: Sequence[Service], events: Sequence[type[Event]], calls:
         "calls": {
             f"{call.to}.{call.name}": {
                 "callers": sorted(call.callers),
-                "repeatable": call.repeatable,
+                "repeatable": call.idempotent,
                 "takes": schemas.of(call),
                 "gives": schemas.of(call.reply),
             }
@@ -128,7 +128,7 @@ def main(words: Sequence[str]) -> int:
     services = [entry.service for entry in ENTRIES.values()]
     since = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
     try:
-        agreed = json.loads(HISTORY.read_text(encoding="utf-8"))
+        agreed = json.loads(HISTORY.read_text(encoding="utf-8")) if HISTORY.exists() else {}
     except json.JSONDecodeError as error:
         print(
             f"{HISTORY.relative_to(ROOT)} cannot be read ({error}). Take it from the main branch; then: make contracts"

@@ -30,18 +30,18 @@ from nextbuy.contracts.values import Nothing
 from nextbuy.host.databases import service_url
 from nextbuy.host.secrets import kept_secret
 from nextbuy.host.table import ENTRIES
-from nextbuy.kit.breaker import Breaker
-from nextbuy.kit.caller import ServiceIdentity
-from nextbuy.kit.calls import Calls
 from nextbuy.kit.clock import utc_now
 from nextbuy.kit.config import Settings
-from nextbuy.kit.database import Database
-from nextbuy.kit.interactions import Interactions
-from nextbuy.kit.parts import Parts
+from nextbuy.kit.http.app import App
+from nextbuy.kit.http.service_identity import ServiceIdentity
+from nextbuy.kit.observability.interactions import Interactions
+from nextbuy.kit.observability.telemetry import Journal
+from nextbuy.kit.rpc.breaker import Breaker
+from nextbuy.kit.rpc.calls import Calls
+from nextbuy.kit.rpc.transports import LocalTransport
 from nextbuy.kit.service import Service, answers
-from nextbuy.kit.telemetry import Journal
-from nextbuy.kit.transports import LocalTransport
-from nextbuy.kit.web import App
+from nextbuy.kit.service_context import ServiceContext
+from nextbuy.kit.storage.database import Database
 from nextbuy.kit.wire import encode
 
 LINES: Final = 10
@@ -65,7 +65,7 @@ class Rounds(Struct):
     trivial: list[tuple[float, float]]
 
 
-class Nod(Call[Nothing], to="product", callers=("order",), repeatable=True):
+class Nod(Call[Nothing], to="product", callers=("order",), idempotent=True):
     """Nothing is asked: what is left is what a call costs by itself."""
 
     product_id: UUID
@@ -125,7 +125,7 @@ async def _run(job: Job) -> Rounds:
         journal = Journal(nowhere.fileno())
         entry = ENTRIES["product"]
         redis: Redis = Redis(unix_socket_path="/nowhere")
-        parts = Parts(
+        parts = ServiceContext(
             send=_no_calls,
             settings=settings,
             journal=journal,

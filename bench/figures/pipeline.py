@@ -17,7 +17,7 @@ from bench.plan import Plan
 from bench.programs import ProgramError, module_output
 from bench.report import Figure, Mark, compared
 from nextbuy.embedded import running as engines_of
-from nextbuy.kit.database import migrate
+from nextbuy.kit.storage.migrations import migrate
 from tools import kafka
 
 _DATABASE: Final = "bench_pipeline"

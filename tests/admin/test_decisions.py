@@ -18,11 +18,11 @@ from nextbuy.admin.reject_seller import reject_seller
 from nextbuy.admin.suspend_account import suspend_account
 from nextbuy.admin.suspend_seller import suspend_seller
 from nextbuy.contracts.auth import Account, SetAccountStatus, ValidateAdmin
-from nextbuy.contracts.errors import NotAllowed
+from nextbuy.contracts.errors import Forbidden
 from nextbuy.contracts.product import DecideProduct, ListProducts
 from nextbuy.contracts.seller import DecideSeller, ListSellers
-from nextbuy.contracts.values import Page, PageAsk, new_id
-from nextbuy.kit.web import Caller
+from nextbuy.contracts.values import Page, PageRequest, new_id
+from nextbuy.kit.http.caller import Caller
 from tests.callers import caller
 from tests.doubles import Answers
 
@@ -69,10 +69,10 @@ CASES = [
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 async def test_a_decision_goes_to_its_owner_with_the_admins_name_on_it(
-    admin: Deps, operator: Account, answers: Answers, case: Case
+    deps: Deps, operator: Account, answers: Answers, case: Case
 ) -> None:
     answers.answers[case.kind] = operator
-    await case.act(admin, caller(operator), case.ask)
+    await case.act(deps, caller(operator), case.ask)
     [sent] = answers.of(case.kind)
     assert sent.by == operator.id
     assert {field: getattr(sent, field) for field in case.said} == case.said
@@ -80,17 +80,17 @@ async def test_a_decision_goes_to_its_owner_with_the_admins_name_on_it(
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 async def test_a_decision_of_somebody_who_is_no_admin_any_more_goes_nowhere(
-    admin: Deps, operator: Account, answers: Answers, case: Case
+    deps: Deps, operator: Account, answers: Answers, case: Case
 ) -> None:
-    answers.answers[ValidateAdmin] = NotAllowed("suspended", slug="suspended")
-    with pytest.raises(NotAllowed):
-        await case.act(admin, caller(operator), case.ask)
+    answers.answers[ValidateAdmin] = Forbidden("suspended", slug="suspended")
+    with pytest.raises(Forbidden):
+        await case.act(deps, caller(operator), case.ask)
     assert answers.of(case.kind) == []
 
 
-async def test_what_waits_is_asked_of_its_owners(admin: Deps, operator: Account, answers: Answers) -> None:
+async def test_what_waits_is_asked_of_its_owners(deps: Deps, operator: Account, answers: Answers) -> None:
     answers.answers |= {ListProducts: Page([]), ListSellers: Page([])}
-    await get_pending_products(admin, caller(operator), PageAsk(limit=7))
-    await get_pending_sellers(admin, caller(operator), PageAsk(limit=7, cursor="abc"))
+    await get_pending_products(deps, caller(operator), PageRequest(limit=7))
+    await get_pending_sellers(deps, caller(operator), PageRequest(limit=7, cursor="abc"))
     assert answers.of(ListProducts) == [ListProducts(status="pending", limit=7, cursor=None)]
     assert answers.of(ListSellers) == [ListSellers(status="pending", limit=7, cursor="abc")]

@@ -23,7 +23,7 @@ def tree(tmp_path: Path) -> Path:
         "order/store.py": "async def insert(): ...",
         "order/deps.py": "class Deps: ...",
         "order/__init__.py": "",
-        "kit/server.py": "import uvicorn",
+        "kit/http/server.py": "import uvicorn",
     }
     for name, text in files.items():
         write(tmp_path, name, text)
@@ -106,15 +106,15 @@ def test_a_service_that_is_only_begun_is_left_alone(tree: Path) -> None:
 @pytest.mark.parametrize(
     ("place", "line", "library", "allowed"),
     [
-        ("order/service.py", "from uvicorn import Config", "uvicorn", "kit/server.py"),
-        ("order/store.py", "import asyncpg", "asyncpg", "kit/database.py, host/"),
+        ("order/service.py", "from uvicorn import Config", "uvicorn", "kit/http/server.py"),
+        ("order/store.py", "import asyncpg", "asyncpg", "kit/storage/, host/"),
         (
             "order/store.py",
             "import redis.asyncio",
             "redis",
-            "embedded/, kit/bus_redis.py, kit/interactions.py, host/",
+            "embedded/, kit/events/bus/redis.py, kit/observability/interactions.py, host/",
         ),
-        ("kit/web.py", "import httptools", "httptools", "no file"),
+        ("kit/http/app.py", "import httptools", "httptools", "no file"),
     ],
 )
 def test_a_library_named_elsewhere_is_caught(tree: Path, place: str, line: str, library: str, allowed: str) -> None:

@@ -8,12 +8,12 @@ import asyncpg
 import pytest
 
 from nextbuy.embedded import Engines
-from nextbuy.host.databases import prepare, service_url, stores
+from nextbuy.host.databases import prepare, service_url, services_with_database
 from nextbuy.host.table import BEHIND
 from nextbuy.kit.config import Settings
-from tests.hostile.bazaar import clear
+from tests.hostile.hostile_fixture import clear
 
-SERVICES = stores(BEHIND)
+SERVICES = services_with_database(BEHIND)
 
 
 @pytest.fixture

@@ -33,9 +33,9 @@ FILES = [
     "contracts/values",
     "contracts/order",
     "contracts/product",
-    "contracts/catalogue",
-    "kit/web",
-    "kit/calls",
+    "contracts/registry",
+    "kit/http/app",
+    "kit/rpc/calls",
     "order/model",
     "order/store",
     "order/service",
@@ -52,7 +52,10 @@ def tree(tmp_path: Path) -> Path:
         (package / name).mkdir(parents=True)
         (package / name / "__init__.py").touch()
     for file in FILES:
-        (package / f"{file}.py").touch()
+        path = package / f"{file}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        (path.parent / "__init__.py").touch()
+        path.touch()
     (tmp_path / ".importlinter").write_text((ROOT / ".importlinter").read_text())
     return package
 
@@ -71,11 +74,13 @@ def lint(package: Path) -> tuple[int, str]:
 
 
 def test_a_tree_within_its_walls_passes(tree: Path) -> None:
-    (tree / "order" / "service.py").write_text("import nextbuy.kit.web, nextbuy.contracts.product, nextbuy.order.store")
-    (tree / "kit" / "web.py").write_text("import nextbuy.contracts.errors, nextbuy.contracts.message")
+    (tree / "order" / "service.py").write_text(
+        "import nextbuy.kit.http.app, nextbuy.contracts.product, nextbuy.order.store"
+    )
+    (tree / "kit" / "http" / "app.py").write_text("import nextbuy.contracts.errors, nextbuy.contracts.message")
     code, said = lint(tree)
     assert code == 0, said
-    assert "7 kept, 0 broken" in said
+    assert "8 kept, 0 broken" in said
 
 
 @pytest.mark.parametrize(
@@ -88,15 +93,22 @@ def test_a_tree_within_its_walls_passes(tree: Path) -> None:
         pytest.param("order/store.py", "import nextbuy.host", "__main__ > cli > host", id="upwards"),
         pytest.param("host/__init__.py", "import nextbuy.cli", "__main__ > cli > host", id="the host"),
         pytest.param("demo/__init__.py", "import nextbuy.host", "__main__ > cli > host", id="the demo"),
-        pytest.param("kit/web.py", "import nextbuy.order.service", "__main__ > cli > host", id="the kit, a service"),
-        pytest.param("contracts/order.py", "import nextbuy.kit.web", "__main__ > cli > host", id="a contract, the kit"),
-        pytest.param("kit/web.py", "import nextbuy.contracts.order", "The kit knows the grammar", id="the kit, words"),
         pytest.param(
-            "kit/web.py", "import nextbuy.contracts.catalogue", "The kit knows the grammar", id="the kit, all"
+            "kit/http/app.py", "import nextbuy.order.service", "__main__ > cli > host", id="the kit, a service"
+        ),
+        pytest.param(
+            "contracts/order.py", "import nextbuy.kit.http.app", "__main__ > cli > host", id="a contract, the kit"
+        ),
+        pytest.param(
+            "kit/http/app.py", "import nextbuy.contracts.order", "The kit knows the grammar", id="the kit, words"
+        ),
+        pytest.param(
+            "kit/http/app.py", "import nextbuy.contracts.registry", "The kit knows the grammar", id="the kit, all"
         ),
         pytest.param(
             "contracts/message.py", "import nextbuy.contracts.order", "The grammar of contracts", id="grammar"
         ),
+        pytest.param("kit/http/app.py", "import nextbuy.kit.rpc.calls", "Inside the kit", id="the kit, rooms"),
         pytest.param("contracts/order.py", "import asyncpg", "Contracts are words: no I/O", id="a contract, I/O"),
         pytest.param("embedded/__init__.py", "import nextbuy.kit", "The engines know nothing", id="the engines"),
         pytest.param("order/model.py", "import nextbuy.order.store", "A model is pure", id="a model, SQL"),
@@ -115,8 +127,8 @@ def test_an_import_through_a_wall_is_caught_by_that_wall(tree: Path, file: str, 
 
 
 def test_a_cycle_is_caught(tree: Path) -> None:
-    (tree / "kit" / "web.py").write_text("import nextbuy.kit.calls")
-    (tree / "kit" / "calls.py").write_text("import nextbuy.kit.web")
+    (tree / "order" / "deps.py").write_text("import nextbuy.order.service")
+    (tree / "order" / "service.py").write_text("import nextbuy.order.deps")
     code, said = lint(tree)
     assert code == 1
     assert "No cycles anywhere BROKEN" in said

@@ -45,11 +45,11 @@ def test_what_a_document_names_is_there(document: Path) -> None:
 
 
 def test_a_planted_lie_is_caught(tmp_path: Path) -> None:
-    (tmp_path / "src" / "nextbuy" / "kit").mkdir(parents=True)
-    (tmp_path / "src" / "nextbuy" / "kit" / "calls.py").write_text("class Calls: ...\n")
-    assert missing("see `kit/calls.py: Calls` and `kit/calls.py`", tmp_path) == []
+    (tmp_path / "src" / "nextbuy" / "kit" / "rpc").mkdir(parents=True)
+    (tmp_path / "src" / "nextbuy" / "kit" / "rpc" / "calls.py").write_text("class Calls: ...\n")
+    assert missing("see `kit/rpc/calls.py: Calls` and `kit/rpc/calls.py`", tmp_path) == []
     assert missing("see `kit/gone.py`", tmp_path) == ["kit/gone.py does not exist"]
-    assert missing("see `kit/calls.py: Sent`", tmp_path) == ["kit/calls.py has no Sent"]
+    assert missing("see `kit/rpc/calls.py: Sent`", tmp_path) == ["kit/rpc/calls.py has no Sent"]
     assert missing("see [it](docs/adr/none.md)", tmp_path) == ["docs/adr/none.md does not exist"]
 
 

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from nextbuy.auth.service import SERVICE
-from nextbuy.kit.database import Database
-from tests.auth.desk import Desk, open_desk
+from nextbuy.kit.storage.database import Database
+from tests.auth.service_harness import Desk, open_desk
 from tests.conftest import OpenDatabase
 
 

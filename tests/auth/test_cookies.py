@@ -1,8 +1,8 @@
 import msgspec
 import pytest
 
-from nextbuy.kit.database import Database
-from tests.auth.desk import SETTINGS, Desk, open_desk
+from nextbuy.kit.storage.database import Database
+from tests.auth.service_harness import SETTINGS, Desk, open_desk
 
 
 async def test_a_browser_that_asks_gets_cookies_beside_the_tokens(desk: Desk) -> None:

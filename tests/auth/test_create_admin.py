@@ -2,9 +2,9 @@ import pytest
 
 from nextbuy.auth.create_admin import create_admin
 from nextbuy.contracts.auth import SetAccountStatus, ValidateUser
-from nextbuy.contracts.errors import NotKnown, Refused, Unreadable
+from nextbuy.contracts.errors import Conflict, Unauthenticated, Unprocessable
 from nextbuy.contracts.values import Role, new_id
-from tests.auth.desk import PASSWORD, Desk
+from tests.auth.service_harness import PASSWORD, Desk
 
 
 async def test_an_admin_is_made_from_the_command_line(desk: Desk) -> None:
@@ -21,7 +21,7 @@ async def test_making_an_admin_again_changes_the_password_and_ends_the_sessions(
     assert again == made
     assert (await desk.login("root@example.com")).status == 401
     assert (await desk.login("root@example.com", "another fine password")).status == 200
-    with pytest.raises(NotKnown):
+    with pytest.raises(Unauthenticated):
         await desk.call(ValidateUser(token=token))
     assert len(await desk.events()) == 1
 
@@ -38,7 +38,7 @@ async def test_an_admin_who_is_locked_or_suspended_gets_in_again_that_way(desk: 
 
 async def test_a_buyer_does_not_become_an_admin(desk: Desk) -> None:
     await desk.register("ada@example.com")
-    with pytest.raises(Refused):
+    with pytest.raises(Conflict):
         await create_admin(desk.deps, "ada@example.com", "another fine password")
     assert (await desk.login("ada@example.com")).status == 200
 
@@ -47,5 +47,5 @@ async def test_a_buyer_does_not_become_an_admin(desk: Desk) -> None:
     ("email", "password"), [("root", PASSWORD), ("root@example.com", "short"), ("root@example.com", "password123")]
 )
 async def test_what_a_registration_refuses_the_command_line_refuses_too(desk: Desk, email: str, password: str) -> None:
-    with pytest.raises(Unreadable):
+    with pytest.raises(Unprocessable):
         await create_admin(desk.deps, email, password)

@@ -5,8 +5,8 @@ import msgspec
 import pytest
 
 from nextbuy.auth.model import Watch, lock_length, neighbourhood
-from nextbuy.kit.database import Database
-from tests.auth.desk import SETTINGS, Desk, Told, open_desk
+from nextbuy.kit.storage.database import Database
+from tests.auth.service_harness import SETTINGS, Desk, Told, open_desk
 
 
 async def fail(desk: Desk, email: str, times: int, *, address: str = "203.0.113.9") -> list[Told]:

@@ -5,9 +5,9 @@ from argon2 import PasswordHasher
 
 from nextbuy.auth.passwords import NOBODYS, Passwords
 from nextbuy.contracts.auth import SetAccountStatus, ValidateUser
-from nextbuy.contracts.errors import TooMany
+from nextbuy.contracts.errors import TooManyRequests
 from nextbuy.contracts.values import new_id
-from tests.auth.desk import PASSWORD, Desk
+from tests.auth.service_harness import PASSWORD, Desk
 
 
 async def test_who_knows_the_password_gets_a_session(desk: Desk) -> None:
@@ -76,7 +76,7 @@ async def test_a_hash_of_earlier_parameters_is_replaced_at_the_next_login(desk: 
 async def test_a_crowd_at_the_door_is_asked_to_wait_and_the_others_are_served() -> None:
     passwords = Passwords(most_waiting=2)
     told = await asyncio.gather(*(passwords.hash(f"password {n}") for n in range(8)), return_exceptions=True)
-    refused = [one for one in told if isinstance(one, TooMany)]
+    refused = [one for one in told if isinstance(one, TooManyRequests)]
     assert len(refused) == 4
     assert all(one.retry_after for one in refused)
     assert await passwords.verify(str(told[0]), "password 0")

@@ -1,15 +1,15 @@
 import pytest
 
 from nextbuy.contracts.auth import ValidateUser
-from nextbuy.contracts.errors import NotKnown
-from tests.auth.desk import Desk
+from nextbuy.contracts.errors import Unauthenticated
+from tests.auth.service_harness import Desk
 
 
 async def test_nothing_of_a_session_works_after_logging_out(desk: Desk) -> None:
     mine = (await desk.register()).json
     told = await desk.ask("POST", "logout", token=mine["access_token"])
     assert (told.status, told.text, told.headers) == (204, b"", [])
-    with pytest.raises(NotKnown) as caught:
+    with pytest.raises(Unauthenticated) as caught:
         await desk.call(ValidateUser(token=mine["access_token"]))
     assert caught.value.slug == "session-ended"
     assert (await desk.refresh(mine["refresh_token"])).json["slug"] == "session-ended"

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from nextbuy.auth.common_passwords import COMMON
 from nextbuy.auth.model import normal_email, normal_name
-from nextbuy.contracts.errors import Unreadable
+from nextbuy.contracts.errors import Unprocessable
 from nextbuy.contracts.values import Email
 
 
@@ -13,7 +13,7 @@ from nextbuy.contracts.values import Email
 def test_an_email_has_one_normal_spelling_or_is_refused(given_email: str) -> None:
     try:
         email = normal_email(given_email)
-    except Unreadable:
+    except Unprocessable:
         return
     assert normal_email(email) == email
     assert msgspec.convert(email, Email).isprintable()
@@ -23,7 +23,7 @@ def test_an_email_has_one_normal_spelling_or_is_refused(given_email: str) -> Non
     "email", ["", "x", "a@b", "a@b.", "@b.cd", "a\u200b@b.cd", "a\x00@b.cd", "\ud800@b.cd", "a b@c.de"]
 )
 def test_what_is_no_email_is_refused(email: str) -> None:
-    with pytest.raises(Unreadable):
+    with pytest.raises(Unprocessable):
         normal_email(email)
 
 
@@ -31,7 +31,7 @@ def test_what_is_no_email_is_refused(email: str) -> None:
 def test_a_name_is_one_line_that_can_be_seen_or_is_refused(given_name: str) -> None:
     try:
         name = normal_name(given_name)
-    except Unreadable:
+    except Unprocessable:
         return
     assert name.isprintable()
     assert 0 < len(name) <= 200

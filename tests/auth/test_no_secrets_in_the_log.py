@@ -9,9 +9,9 @@ from nextbuy.auth.create_admin import create_admin
 from nextbuy.contracts.auth import SetAccountStatus, ValidateUser
 from nextbuy.contracts.errors import AppError
 from nextbuy.contracts.values import new_id
-from nextbuy.kit.database import Database
-from nextbuy.kit.telemetry import Journal, route_logging
-from tests.auth.desk import PASSWORD, open_desk
+from nextbuy.kit.observability.telemetry import Journal, route_logging
+from nextbuy.kit.storage.database import Database
+from tests.auth.service_harness import PASSWORD, open_desk
 
 
 @pytest.fixture

@@ -3,9 +3,9 @@ import asyncio
 import pytest
 
 from nextbuy.contracts.auth import SetAccountStatus, ValidateUser
-from nextbuy.contracts.errors import NotKnown
+from nextbuy.contracts.errors import Unauthenticated
 from nextbuy.contracts.values import new_id
-from tests.auth.desk import Desk
+from tests.auth.service_harness import Desk
 
 
 async def test_a_refresh_token_buys_a_new_pair_once(desk: Desk) -> None:
@@ -25,7 +25,7 @@ async def test_a_spent_refresh_token_that_comes_back_ends_the_session_for_everyb
     assert (told.status, told.json["slug"]) == (401, "refresh-reused")
     assert told.header("www-authenticate") is not None
     for token in (first["access_token"], second["access_token"]):
-        with pytest.raises(NotKnown) as caught:
+        with pytest.raises(Unauthenticated) as caught:
             await desk.call(ValidateUser(token=token))
         assert caught.value.slug == "session-ended"
     again = await desk.refresh(second["refresh_token"])

@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from nextbuy.contracts.auth import ValidateUser
-from tests.auth.desk import PASSWORD, Desk
+from tests.auth.service_harness import PASSWORD, Desk
 
 
 async def test_who_registers_is_logged_in_at_once(desk: Desk) -> None:

@@ -5,9 +5,9 @@ from uuid import UUID
 import pytest
 
 from nextbuy.contracts.auth import Account, SetAccountStatus, ValidateUser
-from nextbuy.contracts.errors import NotAllowed, NotFound, NotKnown
+from nextbuy.contracts.errors import Forbidden, NotFound, Unauthenticated
 from nextbuy.contracts.values import new_id
-from tests.auth.desk import Desk
+from tests.auth.service_harness import Desk
 
 ADMIN = new_id()
 
@@ -23,7 +23,7 @@ async def test_a_suspension_is_felt_at_once_everywhere(desk: Desk) -> None:
     await desk.call(ValidateUser(token=first["access_token"]))
     assert str((await put(desk, first["user"]["id"], "suspended")).id) == first["user"]["id"]
     for token in (first["access_token"], second["access_token"]):
-        with pytest.raises(NotAllowed) as caught:
+        with pytest.raises(Forbidden) as caught:
             await desk.call(ValidateUser(token=token))
         assert caught.value.slug == "suspended"
 
@@ -41,7 +41,7 @@ async def test_who_is_taken_back_logs_in_again_but_old_sessions_stay_over(desk: 
     await put(desk, mine["user"]["id"], "suspended")
     await put(desk, mine["user"]["id"], "active")
     await put(desk, mine["user"]["id"], "active")
-    with pytest.raises(NotKnown):
+    with pytest.raises(Unauthenticated):
         await desk.call(ValidateUser(token=mine["access_token"]))
     assert (await desk.login("ada@example.com")).status == 200
     assert [topic for topic, _ in await desk.events()] == [
@@ -65,5 +65,5 @@ async def test_nobody_can_be_suspended_who_is_not_there(desk: Desk) -> None:
 
 async def test_only_the_admin_service_may_suspend(desk: Desk) -> None:
     user = (await desk.register()).json["user"]
-    with pytest.raises(NotAllowed):
+    with pytest.raises(Forbidden):
         await desk.call(SetAccountStatus(account_id=user["id"], status="suspended", reason="", by=ADMIN), by="seller")

@@ -6,11 +6,11 @@ from joserfc.jwk import ECKey
 from nextbuy.auth.create_admin import create_admin
 from nextbuy.auth.store import STANDING
 from nextbuy.contracts.auth import GetAccounts, GetPublicKeys, ValidateAdmin, ValidateSeller, ValidateUser
-from nextbuy.contracts.errors import NotAllowed, NotKnown, Unreadable
+from nextbuy.contracts.errors import Forbidden, Unauthenticated, Unprocessable
 from nextbuy.contracts.values import Role, new_id
-from nextbuy.kit.caller import Identity, sign_token
-from nextbuy.kit.database import Database
-from tests.auth.desk import PASSWORD, Desk, open_desk
+from nextbuy.kit.http.tokens import Identity, sign_token
+from nextbuy.kit.storage.database import Database
+from tests.auth.service_harness import PASSWORD, Desk, open_desk
 
 
 async def test_a_role_is_asked_for_and_checked(desk: Desk) -> None:
@@ -23,11 +23,11 @@ async def test_a_role_is_asked_for_and_checked(desk: Desk) -> None:
     assert (await desk.call(ValidateSeller(token=seller))).role is Role.SELLER
     assert (await desk.call(ValidateAdmin(token=admin), by="admin")).role is Role.ADMIN
     for refused in (ValidateSeller(token=buyer), ValidateSeller(token=admin)):
-        with pytest.raises(NotAllowed) as caught:
+        with pytest.raises(Forbidden) as caught:
             await desk.call(refused)
         assert caught.value.slug == "wrong-role"
     for token in (buyer, seller):
-        with pytest.raises(NotAllowed):
+        with pytest.raises(Forbidden):
             await desk.call(ValidateAdmin(token=token), by="admin")
 
 
@@ -36,9 +36,9 @@ async def test_accounts_are_asked_for_in_bulk_by_who_writes_to_them_alone(desk: 
     ids = [UUID(user["id"]) for user in users]
     found = (await desk.call(GetAccounts(account_ids=[*ids, new_id()]), by="kafka")).accounts
     assert {account.id: account.email for account in found} == {UUID(user["id"]): user["email"] for user in users}
-    with pytest.raises(NotAllowed):
+    with pytest.raises(Forbidden):
         await desk.call(GetAccounts(account_ids=ids), by="order")
-    with pytest.raises(Unreadable):
+    with pytest.raises(Unprocessable):
         await desk.call(GetAccounts(account_ids=[new_id()] * 101), by="kafka")
 
 
@@ -47,14 +47,14 @@ async def test_a_token_signed_by_somebody_else_is_refused(desk: Desk) -> None:
     kid = (await desk.call(GetPublicKeys())).keys[0].kid
     session = await desk.deps.database.fetchval("SELECT id FROM sessions")
     identity = Identity(user["id"], Role.ADMIN, session, desk.watch().timestamp() + 60)
-    with pytest.raises(NotKnown):
+    with pytest.raises(Unauthenticated):
         await desk.call(ValidateUser(token=sign_token(identity, kid=kid, key=ECKey.generate_key("P-256"))))
 
 
 async def test_a_good_token_of_a_session_that_is_gone_is_refused(desk: Desk) -> None:
     sign = await desk.deps.keys.signer()
     account = await create_admin(desk.deps, "admin@example.com", PASSWORD)
-    with pytest.raises(NotKnown) as caught:
+    with pytest.raises(Unauthenticated) as caught:
         await desk.call(ValidateUser(token=sign(account, new_id())))
     assert caught.value.slug == "session-ended"
 

@@ -1,7 +1,7 @@
 from bench.ceiling import app_of, job_of
 from bench.shoppers import notice
-from nextbuy.kit.asgi import Message, Scope
-from nextbuy.order.notices import Kind, read_notice
+from nextbuy.kit.http.asgi import Message, Scope
+from nextbuy.order.provider_webhook import Kind, read_notice
 
 HEAD = b"HTTP/1.1 200 OK\r\ndate: now\r\nx-request-id: 1\r\ncontent-length: 2\r\n\r\n"
 

@@ -7,7 +7,7 @@ from typing import Final
 from nextbuy.kafka.service import SERVICE
 from nextbuy.kit.service import Listening
 from tests.chaos.findings import Findings, Told
-from tests.chaos.reckoning import each_once, in_order, one_after_another
+from tests.chaos.reconciliation import each_once, in_order, one_after_another
 
 LISTENINGS: Final = tuple(listening for listening in SERVICE.listens if listening.way == "batch")
 """Those whose inbox rows are written with their effect: exactly one for each event."""

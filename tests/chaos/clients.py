@@ -10,9 +10,9 @@ from random import Random
 from typing import Final
 from uuid import UUID
 
-from nextbuy.kit import webhook_signature
 from nextbuy.kit.clock import utc_now
-from nextbuy.kit.retry import backoff
+from nextbuy.kit.http import webhook_signature
+from nextbuy.kit.rpc.retry import backoff
 from tests.journeys.crowd import LOST
 from tests.journeys.people import Answer, Json, Person, Seller, Town, paid_event
 from tests.waiting import until

@@ -13,10 +13,10 @@ from redis.asyncio import Redis as RedisClient
 
 from nextbuy.embedded.postgres import Postgres, launch_postgres, start_postgres
 from nextbuy.embedded.redis import Redis, launch_redis, start_redis
-from nextbuy.kit.bus import Bus
-from nextbuy.kit.bus_kafka import KafkaBus
-from nextbuy.kit.bus_redis import RedisBus
 from nextbuy.kit.config import Kafka
+from nextbuy.kit.events.bus.interface import Bus
+from nextbuy.kit.events.bus.kafka import KafkaBus
+from nextbuy.kit.events.bus.redis import RedisBus
 from tests.kafka_broker import KafkaBroker
 
 GROUP: Final = "kafka"

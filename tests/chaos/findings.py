@@ -10,11 +10,11 @@ from uuid import UUID
 import msgspec
 from confluent_kafka import KafkaException
 
-from nextbuy.contracts.catalogue import EVENTS
 from nextbuy.contracts.message import Envelope
+from nextbuy.contracts.registry import EVENTS
 from nextbuy.host.table import ENTRIES
-from nextbuy.kit.bus import Bus
-from tests.chaos.reckoning import Said
+from nextbuy.kit.events.bus.interface import Bus
+from tests.chaos.reconciliation import Said
 from tests.chaos.stage import Stage
 from tests.journeys.books import Books, books_of, undone_in, until_none
 from tests.journeys.marketplace import ADMIN

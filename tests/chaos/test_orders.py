@@ -15,10 +15,10 @@ import pytest
 
 from nextbuy.kit.service import Listening
 from tests.chaos import checks
+from tests.chaos.chaos_run import Ordeal
 from tests.chaos.clients import Clients
 from tests.chaos.findings import Findings
-from tests.chaos.ordeal import Ordeal
-from tests.chaos.reckoning import each_once
+from tests.chaos.reconciliation import each_once
 from tests.chaos.stage import staged
 
 ORDERS: Final = int(os.environ.get("NEXTBUY_TEST_CHAOS_ORDERS") or 500)

@@ -192,7 +192,7 @@ def test_a_request_asks_for_no_more_and_an_answer_says_no_less(make: Make) -> No
     [
         pytest.param(call({}, {}), None, r"lamp\.light: the call is gone\.", id="a call removed"),
         pytest.param(call({}, {}), call({}, {}, callers=()), "house may not call it any more", id="a caller shut out"),
-        pytest.param(call({}, {}), call({}, {}, repeatable=False), "may not be repeated any more", id="not repeatable"),
+        pytest.param(call({}, {}), call({}, {}, idempotent=False), "may not be repeated any more", id="not repeatable"),
         pytest.param(route({}, {}), None, "POST /lamp/api/light: the address is gone", id="an address removed"),
         pytest.param(route({}, {}), route({}, {}, status=201), "its status was 200 and is 201", id="another status"),
         pytest.param(

@@ -6,9 +6,9 @@ from typing import Any, Final, cast
 
 import pytest
 
-from nextbuy.contracts.catalogue import EVENTS
+from nextbuy.contracts.registry import EVENTS
 from nextbuy.host.table import ENTRIES
-from nextbuy.kit.openapi import openapi
+from nextbuy.kit.apidocs.openapi import openapi
 
 _WHO: Final = {"P": "anyone", "B": ["buyer"], "S": ["seller"], "A": ["admin"], "L": ["admin", "buyer", "seller"]}
 FIXED: Final = """

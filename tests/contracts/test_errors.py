@@ -8,9 +8,9 @@ from nextbuy.contracts.errors import (
     AppError,
     BadGateway,
     BreakerOpen,
+    Conflict,
     FieldError,
     Problem,
-    Refused,
     Unavailable,
     from_problem,
 )
@@ -30,7 +30,7 @@ def test_an_error_arrives_as_what_it_was(kind: type[AppError]) -> None:
 
 def test_a_status_that_nobody_has_still_says_whether_to_try_again() -> None:
     strange = Problem("t", "Teapot", 418, "d", "teapot", "c")
-    assert type(from_problem(strange)) is Refused
+    assert type(from_problem(strange)) is Conflict
     assert type(from_problem(msgspec.structs.replace(strange, status=507))) is Unavailable
     assert from_problem(msgspec.structs.replace(strange, status=502)).__class__ is BadGateway
 

@@ -16,12 +16,12 @@ from redis.asyncio import Redis
 
 from nextbuy.gateway.app import Gateway
 from nextbuy.gateway.targets import Here, Target, There
-from nextbuy.kit.asgi import App, service_app
-from nextbuy.kit.caller import TokenVerifier
 from nextbuy.kit.config import Settings
-from nextbuy.kit.server import listen, serving
-from nextbuy.kit.telemetry import Journal
-from nextbuy.kit.wire import Answer, Handler, Request
+from nextbuy.kit.http.asgi import App, service_app
+from nextbuy.kit.http.server import listen, serving
+from nextbuy.kit.http.tokens import TokenVerifier
+from nextbuy.kit.observability.telemetry import Journal
+from nextbuy.kit.wire import Handler, Request, Response
 
 SERVICES = ("auth", "product", "seller", "order", "admin", "kafka", "simulator")
 
@@ -73,9 +73,9 @@ async def open_shop(tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[Sho
         ) -> Shop:
             asked: list[Request] = []
 
-            async def handle(request: Request) -> Answer:
+            async def handle(request: Request) -> Response:
                 asked.append(request)
-                return Answer(200, b'{"ok":true}') if handler is None else await handler(request)
+                return Response(200, b'{"ok":true}') if handler is None else await handler(request)
 
             made: Mapping[str, Target]
             if targets is not None:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from nextbuy.kit.wire import Answer, Request
+from nextbuy.kit.wire import Request, Response
 from tests.gateway.conftest import OpenShop
 from tests.waiting import until
 
@@ -21,8 +21,8 @@ async def pieces(size: int) -> AsyncIterator[bytes]:
 @BOTH
 @pytest.mark.parametrize("chunked", [False, True], ids=["with-length", "in-chunks"])
 async def test_a_body_up_to_the_limit_arrives_whole(open_shop: OpenShop, apart: bool, chunked: bool) -> None:  # noqa: FBT001
-    async def handle(request: Request) -> Answer:
-        return Answer(200, str(len(request.body)).encode())
+    async def handle(request: Request) -> Response:
+        return Response(200, str(len(request.body)).encode())
 
     shop = await open_shop(handle, apart=apart)
     async with shop.session.post("/product/api/x", data=pieces(MIB) if chunked else b"x" * MIB) as answer:

@@ -7,8 +7,8 @@ import pytest
 
 from nextbuy.contracts.errors import Unavailable
 from nextbuy.gateway.targets import Here, There
-from nextbuy.kit.server import listen
-from nextbuy.kit.wire import PROBLEM, Answer, Request, problem_answer
+from nextbuy.kit.http.server import listen
+from nextbuy.kit.wire import PROBLEM, Request, Response, problem_response
 from tests.gateway.conftest import OpenShop
 
 BOTH = pytest.mark.parametrize("apart", [False, True], ids=["one-process", "seven"])
@@ -16,8 +16,8 @@ BOTH = pytest.mark.parametrize("apart", [False, True], ids=["one-process", "seve
 
 @BOTH
 async def test_a_request_arrives_whole_and_its_answer_comes_back(open_shop: OpenShop, apart: bool) -> None:  # noqa: FBT001
-    async def handle(request: Request) -> Answer:
-        return Answer(
+    async def handle(request: Request) -> Response:
+        return Response(
             201,
             request.body[::-1],
             "text/plain",
@@ -98,12 +98,12 @@ async def test_no_line_tells_of_queries_headers_bodies_or_tokens(open_shop: Open
 async def test_a_service_that_takes_too_long_is_given_up(open_shop: OpenShop, apart: bool) -> None:  # noqa: FBT001
     ended = asyncio.Event()
 
-    async def handle(_: Request) -> Answer:
+    async def handle(_: Request) -> Response:
         try:
             await asyncio.Event().wait()
         finally:
             ended.set()
-        return Answer(200)
+        return Response(200)
 
     shop = await open_shop(handle, apart=apart, limit=0.05)
     async with shop.session.post("/order/api/x") as answer:
@@ -136,10 +136,10 @@ async def test_a_service_that_is_gone_is_503_and_then_left_alone(open_shop: Open
 async def test_a_read_is_tried_once_more_and_a_mutation_never(open_shop: OpenShop, apart: bool) -> None:  # noqa: FBT001
     failures = 1
 
-    async def handle(_: Request) -> Answer:
+    async def handle(_: Request) -> Response:
         nonlocal failures
         failures -= 1
-        return Answer(503) if failures >= 0 else Answer(200, b"{}")
+        return Response(503) if failures >= 0 else Response(200, b"{}")
 
     shop = await open_shop(handle, apart=apart)
     async with shop.session.get("/product/api/x") as answer:
@@ -152,8 +152,8 @@ async def test_a_read_is_tried_once_more_and_a_mutation_never(open_shop: OpenSho
 
 
 async def test_a_service_that_says_when_to_come_again_is_believed(open_shop: OpenShop) -> None:
-    async def handle(_: Request) -> Answer:
-        return problem_answer(Unavailable("Later.", retry_after=7), "x")
+    async def handle(_: Request) -> Response:
+        return problem_response(Unavailable("Later.", retry_after=7), "x")
 
     shop = await open_shop(handle)
     async with shop.session.get("/product/api/x") as answer:
@@ -162,10 +162,10 @@ async def test_a_service_that_says_when_to_come_again_is_believed(open_shop: Ope
 
 
 async def test_what_a_live_service_lacks_does_not_close_off_the_rest_of_it(open_shop: OpenShop) -> None:
-    async def handle(request: Request) -> Answer:
+    async def handle(request: Request) -> Response:
         if request.method == "POST":
-            return problem_answer(Unavailable("The product service is away.", slug="product-unavailable"), "x")
-        return Answer(200, b"{}")
+            return problem_response(Unavailable("The product service is away.", slug="product-unavailable"), "x")
+        return Response(200, b"{}")
 
     shop = await open_shop(handle)
     for _ in range(20):
@@ -176,11 +176,11 @@ async def test_what_a_live_service_lacks_does_not_close_off_the_rest_of_it(open_
 
 
 async def test_refusals_never_open_the_breaker_and_crashes_do(open_shop: OpenShop) -> None:
-    async def handle(request: Request) -> Answer:
+    async def handle(request: Request) -> Response:
         if request.path.endswith("crash"):
             message = "a defect"
             raise RuntimeError(message)
-        return Answer(429 if request.path.endswith("busy") else 409, b"{}")
+        return Response(429 if request.path.endswith("busy") else 409, b"{}")
 
     shop = await open_shop(handle)
     for word, status in (("busy", 429), ("refused", 409)):
@@ -208,8 +208,8 @@ async def test_head_is_answered_without_a_body(open_shop: OpenShop, apart: bool)
 async def test_an_answer_of_megabytes_comes_through_whole(open_shop: OpenShop, apart: bool) -> None:  # noqa: FBT001
     picture = bytes(range(256)) * 12_000
 
-    async def handle(_: Request) -> Answer:
-        return Answer(200, picture, "image/png")
+    async def handle(_: Request) -> Response:
+        return Response(200, picture, "image/png")
 
     shop = await open_shop(handle, apart=apart)
     async with shop.session.get("/product/api/picture/1") as answer:

@@ -7,9 +7,9 @@ import re
 
 import pytest
 
-from nextbuy.kit.asgi import Receive, Scope, Send, read_body
 from nextbuy.kit.config import ConfigError, Settings, from_environment
-from nextbuy.kit.wire import PROBLEM, Answer, Request
+from nextbuy.kit.http.asgi import Receive, Scope, Send, read_body
+from nextbuy.kit.wire import PROBLEM, Request, Response
 from tests.gateway.conftest import OpenShop
 
 ORIGIN = "https://shop.example"
@@ -33,13 +33,13 @@ async def test_every_answer_is_made_safe_for_browsers(open_shop: OpenShop, path:
 
 
 async def test_what_a_service_says_of_a_header_stands(open_shop: OpenShop) -> None:
-    async def handle(_: Request) -> Answer:
+    async def handle(_: Request) -> Response:
         said = [
             ("content-security-policy", "default-src 'self'"),
             ("Cache-Control", "public, max-age=60"),
             ("connection", "x"),
         ]
-        return Answer(200, b"<p>", "text/html", said)
+        return Response(200, b"<p>", "text/html", said)
 
     shop = await open_shop(handle)
     async with shop.session.get("/simulator/api/pay/x") as answer:

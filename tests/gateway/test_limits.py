@@ -14,8 +14,8 @@ from redis.backoff import NoBackoff
 from nextbuy.contracts.values import Role
 from nextbuy.gateway.limiter import Limiter, SlowDown
 from nextbuy.gateway.limits import DEFAULT, STRICT, limit_for, subject_of, token_in
-from nextbuy.kit.caller import Identity, KeyLoader, TokenVerifier, sign_token
-from nextbuy.kit.server import listen
+from nextbuy.kit.http.server import listen
+from nextbuy.kit.http.tokens import Identity, KeyLoader, TokenVerifier, sign_token
 from nextbuy.kit.wire import PROBLEM
 from tests.gateway.conftest import OpenShop, nobody
 

@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 
 from nextbuy.embedded import Engines
-from tests.hostile.bazaar import Bazaar, bazaar
+from tests.hostile.hostile_fixture import Bazaar, bazaar
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

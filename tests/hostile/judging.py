@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any, Final
 
-from nextbuy.kit.wire import PROBLEM, Answer
+from nextbuy.kit.wire import PROBLEM, Response
 
 _SLUG: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _INSIDE: Final = re.compile(
@@ -30,7 +30,7 @@ _STATUSES: Final = {
 }
 
 
-def fault(answer: Answer, *, page: bool = False) -> str | None:
+def fault(answer: Response, *, page: bool = False) -> str | None:
     """Return what is wrong with an answer, or None; where `page`, people are answered with HTML."""
     if answer.status >= 500:
         return f"{answer.status}: {answer.body[:300]!r}"
@@ -52,7 +52,7 @@ def fault(answer: Answer, *, page: bool = False) -> str | None:
     return _told(answer.body)
 
 
-def _fault_of_good(answer: Answer) -> str | None:
+def _fault_of_good(answer: Response) -> str | None:
     if answer.status in {204, 303}:
         return None if answer.body == b"" else f"a {answer.status} with a body"
     if answer.content_type == "application/json":

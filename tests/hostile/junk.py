@@ -9,7 +9,7 @@ import msgspec
 from hypothesis import strategies as st
 
 from nextbuy.contracts.values import new_id
-from nextbuy.kit.paging import encode_cursor
+from nextbuy.kit.http.paging import encode_cursor
 from nextbuy.kit.service import Route
 
 Schema = dict[str, Any]

@@ -6,9 +6,9 @@ from typing import Final
 
 import pytest
 
-from nextbuy.kit.wire import Answer
+from nextbuy.kit.wire import Response
 from tests.hostile import junk
-from tests.hostile.bazaar import Bazaar
+from tests.hostile.hostile_fixture import Bazaar
 from tests.hostile.judging import fault
 from tests.hostile.odd_headers import HEADERS, TOKEN
 
@@ -46,7 +46,7 @@ PATHS: Final = (
 )
 
 
-async def spoken(market: Bazaar, raw: bytes, *, half: bool = False) -> Answer | None:
+async def spoken(market: Bazaar, raw: bytes, *, half: bool = False) -> Response | None:
     """Write bytes to the gateway; the first answer, or None where it only closed. `half` says no more than that."""
     reader, writer = await asyncio.open_connection("127.0.0.1", market.port, limit=2**20)
     try:
@@ -60,7 +60,7 @@ async def spoken(market: Bazaar, raw: bytes, *, half: bool = False) -> Answer | 
             lines = head.decode("latin-1").split("\r\n")
             headers = dict(line.lower().split(": ", 1) for line in lines[1:] if line)
             body = await reader.readexactly(int(headers.get("content-length", "0")))
-            return Answer(int(lines[0].split()[1]), body, headers.get("content-type", ""), [*headers.items()])
+            return Response(int(lines[0].split()[1]), body, headers.get("content-type", ""), [*headers.items()])
     finally:
         writer.close()
 
@@ -83,7 +83,7 @@ def request(market: Bazaar, method: str, path: bytes, *headers: bytes, body: byt
     return b"\r\n".join([*lines, b"", b""]) + body
 
 
-def judged(answer: Answer | None, sent: bytes) -> None:
+def judged(answer: Response | None, sent: bytes) -> None:
     """Fail where an answer is none of ours: what is no HTTP gets the server's own 400, a page a page."""
     if answer is None or (answer.status in {400, 431} and answer.content_type != "application/problem+json"):
         return

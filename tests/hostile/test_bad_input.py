@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nextbuy.host.table import ENTRIES
-from nextbuy.kit.caller import ServiceIdentity
+from nextbuy.kit.http.service_identity import ServiceIdentity
 from nextbuy.kit.service import Route
-from nextbuy.kit.wire import CLIENT, Answer, Request
+from nextbuy.kit.wire import CLIENT, Request, Response
 from tests.hostile import junk
-from tests.hostile.bazaar import Bazaar
+from tests.hostile.hostile_fixture import Bazaar
 from tests.hostile.judging import fault
 from tests.hostile.odd_headers import HEADERS, TOKEN
 
@@ -64,7 +64,7 @@ class Thrower:
         body: bytes | None = None,
         headers: dict[str, str | None] | None = None,
         method: str | None = None,
-    ) -> Answer | None:
+    ) -> Response | None:
         """Send one request and judge what comes."""
         token = self.market.people[self.who].token if self.who else "none"
         sent: dict[str, Any] = {

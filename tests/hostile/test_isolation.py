@@ -7,10 +7,10 @@ import pytest
 
 from nextbuy.contracts.values import Role, new_id
 from nextbuy.host.table import ENTRIES
-from nextbuy.kit.paging import encode_cursor
+from nextbuy.kit.http.paging import encode_cursor
 from nextbuy.kit.service import Route
-from nextbuy.kit.wire import Answer
-from tests.hostile.bazaar import ADDRESS, PASSWORD, Bazaar, email_of
+from nextbuy.kit.wire import Response
+from tests.hostile.hostile_fixture import ADDRESS, PASSWORD, Bazaar, email_of
 from tests.hostile.judging import fault
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -131,7 +131,7 @@ def expected(where: str, name: str) -> frozenset[int]:
     return good
 
 
-async def asked(market: Bazaar, where: str, name: str) -> tuple[Answer, str]:
+async def asked(market: Bazaar, where: str, name: str) -> tuple[Response, str]:
     """What somebody is answered, and all that was sent."""
     service, route = ROUTES[where]
     # An admin's decisions are made about somebody who does not mind.

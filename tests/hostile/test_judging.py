@@ -2,30 +2,30 @@
 
 import pytest
 
-from nextbuy.contracts.errors import Broken, NotFound, Unreadable
-from nextbuy.kit.wire import PROBLEM, Answer, encode, problem_answer
+from nextbuy.contracts.errors import InternalError, NotFound, Unprocessable
+from nextbuy.kit.wire import PROBLEM, Response, encode, problem_response
 from tests.hostile.judging import fault
 
 GOOD = NotFound("There is no such product.", slug="no-such-product").problem("id-1")
 
 
-def _said(**other: object) -> Answer:
-    return Answer(404, encode({**{name: getattr(GOOD, name) for name in GOOD.__struct_fields__}, **other}), PROBLEM)
+def _said(**other: object) -> Response:
+    return Response(404, encode({**{name: getattr(GOOD, name) for name in GOOD.__struct_fields__}, **other}), PROBLEM)
 
 
 def test_a_problem_document_is_right() -> None:
-    assert fault(problem_answer(NotFound("There is no such product.", slug="no-such-product"), "id-1")) is None
+    assert fault(problem_response(NotFound("There is no such product.", slug="no-such-product"), "id-1")) is None
 
 
 @pytest.mark.parametrize(
     "answer",
     [
-        problem_answer(Broken("Something broke."), "id-1"),
-        Answer(404, b"not found", "text/plain"),
-        Answer(404, b"<p>not found</p>", "text/html"),
-        Answer(404, b'{"status": 404}', PROBLEM),
-        Answer(200, b"well", "text/plain"),
-        Answer(204, b"{}"),
+        problem_response(InternalError("Something broke."), "id-1"),
+        Response(404, b"not found", "text/plain"),
+        Response(404, b"<p>not found</p>", "text/html"),
+        Response(404, b'{"status": 404}', PROBLEM),
+        Response(200, b"well", "text/plain"),
+        Response(204, b"{}"),
         _said(status=400),
         _said(title="Refused"),
         _said(slug="No such product"),
@@ -33,7 +33,7 @@ def test_a_problem_document_is_right() -> None:
         _said(detail=""),
         _said(correlation_id=""),
         *(
-            problem_answer(Unreadable(inside), "id-1")
+            problem_response(Unprocessable(inside), "id-1")
             for inside in (
                 "Traceback (most recent call last)",
                 'File "kit/web.py", line 3',
@@ -48,10 +48,10 @@ def test_a_problem_document_is_right() -> None:
         ),
     ],
 )
-def test_a_fault_is_found(answer: Answer) -> None:
+def test_a_fault_is_found(answer: Response) -> None:
     assert fault(answer) is not None
 
 
 def test_words_of_a_shop_are_no_inside() -> None:
     said = "Select a size from the list, or update your address; we set the table where you are."
-    assert fault(problem_answer(Unreadable(said), "id-1")) is None
+    assert fault(problem_response(Unprocessable(said), "id-1")) is None

@@ -22,8 +22,8 @@ import psutil
 
 from nextbuy.embedded import running
 from nextbuy.host.supervisor import free_port
-from nextbuy.kit import webhook_signature
 from nextbuy.kit.config import Settings
+from nextbuy.kit.http import webhook_signature
 from tests.kafka_broker import own_prefix
 
 ADMIN: Final = "noor@journeys.nextbuy.test"

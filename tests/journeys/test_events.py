@@ -12,8 +12,8 @@ from redis.asyncio import Redis
 from nextbuy.contracts.order import PaymentRefunded
 from nextbuy.contracts.values import Money, new_id
 from nextbuy.embedded import running
-from nextbuy.kit.bus import Packet
-from nextbuy.kit.bus_redis import RedisBus
+from nextbuy.kit.events.bus.interface import BusMessage
+from nextbuy.kit.events.bus.redis import RedisBus
 from tests.journeys.marketplace import Lot, Marketplace, PutUp, Topology, environment, nextbuy, putting_up
 from tests.journeys.people import Json, Person, Town
 from tests.kit.shop import packet
@@ -60,7 +60,7 @@ async def poisoned(town: Town, admin: Person, market: Marketplace, bodies: Seque
     before = {letter["id"] for letter in await town.items(LETTERS, admin)}
     async with Redis.from_url(redis_url) as redis:
         bus = RedisBus(redis)
-        await bus.publish([Packet(PaymentRefunded.topic, "key", body) for body in bodies])
+        await bus.publish([BusMessage(PaymentRefunded.topic, "key", body) for body in bodies])
         await bus.close()
     found: list[Json] = []
 

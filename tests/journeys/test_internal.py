@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from nextbuy.kit.caller import ServiceIdentity
+from nextbuy.kit.http.service_identity import ServiceIdentity
 from tests.journeys.marketplace import Bus, Marketplace, Shape, Topology
 from tests.journeys.people import Town
 

@@ -18,8 +18,8 @@ import pytest
 from nextbuy.contracts.order import OrderCreated
 from nextbuy.contracts.product import ProductAddedToBasket, ProductViewed
 from nextbuy.contracts.values import new_id
-from nextbuy.kit import telemetry
-from nextbuy.kit.outbox import bucket_of, wrap
+from nextbuy.kit.events.outbox import bucket_of, make_envelope
+from nextbuy.kit.observability import telemetry
 from tests.journeys.crowd import Crowd
 from tests.journeys.marketplace import Bus, Marketplace, PutUp, Topology, on_kafka
 from tests.journeys.people import Json, Town
@@ -49,7 +49,7 @@ async def write_the_past(market: Marketplace, products: Sequence[Json]) -> None:
         hour = this_hour - timedelta(hours=dice.randrange(1, 500))
         views = dice.randrange(1, 9)
         event = ProductViewed(product_id=product_id, shop_id=shop_id, seller_id=new_id(), views=views, hour=hour)
-        envelope = wrap(event, "product", telemetry.begin())
+        envelope = make_envelope(event, "product", telemetry.start_span())
         body = msgspec.json.encode(envelope).decode()
         rows.append((envelope.id, event.topic, envelope.key, bucket_of(envelope.key), "0" * 16, body))
     columns = ["event_id", "topic", "key", "bucket", "parent_span", "envelope"]

@@ -9,12 +9,12 @@ from nextbuy.contracts.auth import AuthClient
 from nextbuy.contracts.message import Call, Reply
 from nextbuy.contracts.product import ProductClient
 from nextbuy.contracts.seller import SellerClient
-from nextbuy.kit.asgi import service_app
-from nextbuy.kit.caller import ServiceIdentity
-from nextbuy.kit.database import Database
-from nextbuy.kit.server import listen, serving
+from nextbuy.kit.http.app import App
+from nextbuy.kit.http.asgi import service_app
+from nextbuy.kit.http.server import listen, serving
+from nextbuy.kit.http.service_identity import ServiceIdentity
 from nextbuy.kit.service import BODY_LIMIT
-from nextbuy.kit.web import App
+from nextbuy.kit.storage.database import Database
 
 
 async def nobody(call: Call[Reply]) -> Reply:

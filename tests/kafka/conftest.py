@@ -13,14 +13,14 @@ from nextbuy.contracts.product import ProductClient
 from nextbuy.contracts.seller import SellerClient
 from nextbuy.contracts.values import Role, new_id
 from nextbuy.kafka.deps import Deps
-from nextbuy.kit.database import Database
-from nextbuy.kit.interactions import Interactions
-from nextbuy.kit.telemetry import Journal
+from nextbuy.kit.observability.interactions import Interactions
+from nextbuy.kit.observability.telemetry import Journal
+from nextbuy.kit.storage.database import Database
 from tests.callers import account
 from tests.conftest import DatabaseUrl, OpenDatabase
 from tests.doubles import Answers
+from tests.kafka.bus_probe import KafkaWire, MakeWire, RedisWire
 from tests.kafka.logs import Logs
-from tests.kafka.wires import KafkaWire, MakeWire, RedisWire
 
 
 @pytest.fixture

@@ -14,12 +14,12 @@ from nextbuy.contracts.product import ProductClient
 from nextbuy.contracts.seller import SellerClient
 from nextbuy.kafka.deps import Deps
 from nextbuy.kafka.service import SERVICE
-from nextbuy.kit.bus import Packet
-from nextbuy.kit.consumer import Consumer
-from nextbuy.kit.database import Database
-from nextbuy.kit.interactions import Interactions
-from nextbuy.kit.telemetry import Journal
-from tests.kafka.wires import GROUP, RedisWire, Wire
+from nextbuy.kit.events.bus.interface import BusMessage
+from nextbuy.kit.events.consumer import Consumer
+from nextbuy.kit.observability.interactions import Interactions
+from nextbuy.kit.observability.telemetry import Journal
+from nextbuy.kit.storage.database import Database
+from tests.kafka.bus_probe import GROUP, RedisWire, Wire
 
 _AT_A_TIME = 500
 
@@ -56,7 +56,7 @@ class Listener:
             await asyncio.gather(*tasks, return_exceptions=True)
             await self.bus.close()
 
-    async def publish(self, packets: Sequence[Packet]) -> None:
+    async def publish(self, packets: Sequence[BusMessage]) -> None:
         """Put packets on the bus, in this order."""
         for start in range(0, len(packets), _AT_A_TIME):
             await self.bus.publish(packets[start : start + _AT_A_TIME])

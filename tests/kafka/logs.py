@@ -14,7 +14,6 @@ from redis.asyncio import Redis
 
 from nextbuy.contracts.admin import AdminClient
 from nextbuy.contracts.auth import AuthClient, ReadAuthEvents, ValidateAdmin
-from nextbuy.contracts.catalogue import EVENTS
 from nextbuy.contracts.message import Envelope, Event
 from nextbuy.contracts.order import OrderClient, OrderCreated, OrderPaid, ReadOrderEvents
 from nextbuy.contracts.product import (
@@ -24,21 +23,22 @@ from nextbuy.contracts.product import (
     ProductViewed,
     ReadProductEvents,
 )
+from nextbuy.contracts.registry import EVENTS
 from nextbuy.contracts.seller import ReadSellerEvents, SellerClient, SellerRegistered
 from nextbuy.contracts.values import Money, Role, new_id
-from nextbuy.kafka.best_list import BestList
+from nextbuy.kafka.best_sellers_cache import BestSellersCache
 from nextbuy.kafka.deps import Deps
 from nextbuy.kafka.projections.projection import publisher
 from nextbuy.kafka.projections.rebuild_projections import rebuild_projections
 from nextbuy.kafka.service import SERVICE
 from nextbuy.kafka.store import rebuilds
-from nextbuy.kit.database import Database
-from nextbuy.kit.event_log import read_events
-from nextbuy.kit.handling import Handling, Patience
-from nextbuy.kit.interactions import Interactions
-from nextbuy.kit.outbox import publish
-from nextbuy.kit.received import Reader
-from nextbuy.kit.telemetry import Journal
+from nextbuy.kit.events.event_log import read_events
+from nextbuy.kit.events.handling import Handling, RetryPolicy
+from nextbuy.kit.events.inbound import EventDecoder
+from nextbuy.kit.events.outbox import publish
+from nextbuy.kit.observability.interactions import Interactions
+from nextbuy.kit.observability.telemetry import Journal
+from nextbuy.kit.storage.database import Database
 from tests.callers import account
 from tests.doubles import Answers
 from tests.outbox import published
@@ -50,7 +50,7 @@ TABLES = {
     "seller-figures": ("seller_figures", "shop_id, day, orders, units, amount, views"),
 }
 Rows = dict[tuple[object, ...], tuple[int, ...]]
-_reader = Reader(EVENTS)
+_reader = EventDecoder(EVENTS)
 
 
 class _Log(Struct, frozen=True):
@@ -74,13 +74,13 @@ class Logs:
             order=OrderClient(self.answers),
             database=database,
             interactions=Interactions(redis),
-            best=BestList(),
+            best=BestSellersCache(),
         )
         self.shops = [(new_id(), new_id()) for _ in range(3)]
         """Sellers, and their shops."""
         self.products = [(new_id(), self.shops[n % 3]) for n in range(6)]
         self.bus: list[Envelope] = []
-        patience = Patience(asyncio.Event())
+        patience = RetryPolicy(asyncio.Event())
         self._handlings = [
             Handling(one, self.kafka, database, journal, patience) for one in SERVICE.listens if one.way == "batch"
         ]

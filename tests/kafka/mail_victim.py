@@ -12,7 +12,7 @@ from nextbuy.kafka.deps import Deps
 from nextbuy.kafka.mailer import SmtpMailer
 from nextbuy.kafka.mails.send_mails import send_mails
 from nextbuy.kit.config import Smtp
-from nextbuy.kit.database import Database
+from nextbuy.kit.storage.database import Database
 
 
 async def main(url: str, port: int, who: Account) -> None:

@@ -22,11 +22,11 @@ from nextbuy.contracts.order import PaymentRefunded
 from nextbuy.contracts.product import CountActivity, ProductPending
 from nextbuy.contracts.values import Money, Nothing, new_id
 from nextbuy.host.supervisor import free_port
-from nextbuy.kit.breaker import DEFAULT_BREAKER_POLICY, Breaker
-from nextbuy.kit.caller import ServiceIdentity
-from nextbuy.kit.calls import Calls
-from nextbuy.kit.database import Database
-from nextbuy.kit.transports import HttpTransport
+from nextbuy.kit.http.service_identity import ServiceIdentity
+from nextbuy.kit.rpc.breaker import DEFAULT_BREAKER_POLICY, Breaker
+from nextbuy.kit.rpc.calls import Calls
+from nextbuy.kit.rpc.transports import HttpTransport
+from nextbuy.kit.storage.database import Database
 from tests.conftest import DatabaseUrl, OpenDatabase
 from tests.doubles import Answers
 from tests.kafka.listener import Listener
@@ -104,7 +104,7 @@ async def test_an_outage_buries_nothing_and_all_is_told_within_seconds_of_its_en
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    log, notifications = LogFile(tmp_path / "journal"), await Database.connect(admin_url, "admin", most=1)
+    log, notifications = LogFile(tmp_path / "journal"), await Database.connect(admin_url, "admin", max_connections=1)
 
     def told(number: int) -> Callable[[], Awaitable[bool]]:
         async def is_so() -> bool:

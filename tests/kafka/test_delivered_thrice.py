@@ -16,22 +16,22 @@ from nextbuy.admin.create_notification import create_notification
 from nextbuy.admin.deps import Deps as AdminDeps
 from nextbuy.contracts.admin import CreateNotification
 from nextbuy.contracts.auth import AuthClient
-from nextbuy.contracts.catalogue import EVENTS
 from nextbuy.contracts.message import Event
-from nextbuy.contracts.product import CountActivity, FollowShop, PricedLine, ProductClient
+from nextbuy.contracts.product import CountActivity, PricedLine, ProductClient, UpsertShop
+from nextbuy.contracts.registry import EVENTS
 from nextbuy.contracts.seller import SellerClient
-from nextbuy.kit import consumer
-from nextbuy.kit.bus import Packet
-from nextbuy.kit.database import Database
-from nextbuy.kit.telemetry import Journal
+from nextbuy.kit.events import consumer
+from nextbuy.kit.events.bus.interface import BusMessage
+from nextbuy.kit.observability.telemetry import Journal
+from nextbuy.kit.storage.database import Database
 from nextbuy.product.count_activity import count_activity
-from nextbuy.product.follow_shop import follow_shop
+from nextbuy.product.upsert_shop import upsert_shop
 from tests.conftest import OpenDatabase
 from tests.doubles import Answers
+from tests.kafka.bus_probe import MakeWire, Wire
 from tests.kafka.listener import Listener
-from tests.kafka.wires import MakeWire, Wire
 from tests.kit.shop import packet
-from tests.product.desk import Desk
+from tests.product.service_harness import Desk
 from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(120)
@@ -96,7 +96,7 @@ class Maker:
         return simple[kind]
 
 
-def history() -> list[Packet]:
+def history() -> list[BusMessage]:
     """Some of every event there is, over a few days."""
     made = Maker()
     kinds = [kind for kind in EVENTS for _ in range(OF_EACH)]
@@ -113,7 +113,7 @@ class World:
         self.databases = databases
         admin_deps = AdminDeps(AuthClient(answers), ProductClient(answers), SellerClient(answers), admin)
         answers.answers = {
-            FollowShop: partial(follow_shop, desk.product),
+            UpsertShop: partial(upsert_shop, desk.product),
             CountActivity: partial(count_activity, desk.product),
             CreateNotification: partial(create_notification, admin_deps),
         }
@@ -124,7 +124,7 @@ class World:
         databases = [await open_database(service) for service in ("kafka", "admin", "product")]
         return cls(databases, redis, journal, wire)
 
-    async def hears(self, packets: list[Packet]) -> dict[str, list[str]]:
+    async def hears(self, packets: list[BusMessage]) -> dict[str, list[str]]:
         """Take these from the bus, and return all that is left of it."""
         async with self.listener.listening():
             await self.listener.publish(packets)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from nextbuy.contracts.values import new_id
-from nextbuy.kafka.mailer import Carried, Outgoing, SmtpMailer, message_of
+from nextbuy.kafka.mailer import DeliveryResult, Outgoing, SmtpMailer, message_of
 from nextbuy.kit.config import Smtp
 from tests.kafka.post_office import PostOffice
 
@@ -29,7 +29,7 @@ def outgoing(**more: str) -> Outgoing:
     return Outgoing(id=new_id(), written_at=datetime(2026, 11, 22, tzinfo=UTC), **told)
 
 
-async def carried(smtp: Smtp, *mails: Outgoing) -> list[Carried]:
+async def carried(smtp: Smtp, *mails: Outgoing) -> list[DeliveryResult]:
     async with aclosing(SmtpMailer(smtp).carry(mails)) as going:
         return [one async for some in going for one in some]
 

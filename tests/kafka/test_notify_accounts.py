@@ -5,10 +5,10 @@ import asyncio
 import pytest
 
 from nextbuy.contracts.auth import Account, ValidateUser
-from nextbuy.contracts.errors import NotFound, Unreadable
+from nextbuy.contracts.errors import NotFound, Unprocessable
 from nextbuy.contracts.message import Envelope, Event
 from nextbuy.contracts.order import SessionExpired
-from nextbuy.contracts.values import PageAsk, Role, new_id
+from nextbuy.contracts.values import PageRequest, Role, new_id
 from nextbuy.kafka.deps import Deps
 from nextbuy.kafka.notifications.notifications import notifications
 from nextbuy.kafka.notifications.notify_accounts import notify_accounts
@@ -16,8 +16,8 @@ from nextbuy.kafka.notifications.read_all_notifications import read_all_notifica
 from nextbuy.kafka.notifications.read_notification import ReadOwnNotification, read_notification
 from tests.callers import account, caller
 from tests.doubles import Answers
+from tests.kafka.test_drafts import BUYER, SELLER, created
 from tests.kafka.test_model import enveloped
-from tests.kafka.test_notices import BUYER, SELLER, created
 
 MAYA = account(Role.BUYER, account_id=BUYER)
 INES = account(Role.SELLER, account_id=SELLER)
@@ -29,11 +29,11 @@ def anyone(answers: Answers) -> None:
     answers.answers[ValidateUser] = MAYA
 
 
-async def tell(kafka: Deps, *events: Event) -> list[tuple[Event, Envelope]]:
+async def tell(deps: Deps, *events: Event) -> list[tuple[Event, Envelope]]:
     """Let events come, in one batch."""
     batch = [(event, enveloped(event)) for event in events]
-    async with kafka.database.transaction() as tx:
-        await notify_accounts(kafka, tx, batch)
+    async with deps.database.transaction() as tx:
+        await notify_accounts(deps, tx, batch)
     return batch
 
 
@@ -41,82 +41,82 @@ def expired(who: Account = MAYA) -> SessionExpired:
     return SessionExpired(session_id=new_id(), buyer_id=who.id)
 
 
-async def test_an_order_is_told_to_both_of_its_people_and_to_nobody_else(kafka: Deps) -> None:
-    [(_, envelope)] = await tell(kafka, created())
+async def test_an_order_is_told_to_both_of_its_people_and_to_nobody_else(deps: Deps) -> None:
+    [(_, envelope)] = await tell(deps, created())
     for who, kind in ((MAYA, "order-placed"), (INES, "order-received")):
-        told = await notifications(kafka, caller(who), PageAsk())
+        told = await notifications(deps, caller(who), PageRequest())
         assert [(note.kind, note.source_event_id, note.read) for note in told.items] == [(kind, envelope.id, False)]
         assert told.unread == 1
-    other = await notifications(kafka, caller(account(Role.BUYER)), PageAsk())
+    other = await notifications(deps, caller(account(Role.BUYER)), PageRequest())
     assert (other.items, other.unread) == ([], 0)
 
 
-async def test_an_event_that_comes_again_is_told_and_mailed_once(kafka: Deps) -> None:
-    batch = await tell(kafka, created(), created(), expired())
+async def test_an_event_that_comes_again_is_told_and_mailed_once(deps: Deps) -> None:
+    batch = await tell(deps, created(), created(), expired())
 
     async def again(order: list[tuple[Event, Envelope]]) -> None:
-        async with kafka.database.transaction() as tx:
-            await notify_accounts(kafka, tx, order)
+        async with deps.database.transaction() as tx:
+            await notify_accounts(deps, tx, order)
 
     await asyncio.gather(*(again(order) for order in (batch, batch[::-1], batch[:1] * 3, batch)))
-    assert await kafka.database.fetchval("SELECT count(*) FROM notifications") == 5
-    assert await kafka.database.fetchval("SELECT count(*) FROM mails") == 4
+    assert await deps.database.fetchval("SELECT count(*) FROM notifications") == 5
+    assert await deps.database.fetchval("SELECT count(*) FROM mails") == 4
 
 
-async def test_what_was_mailed_and_forgotten_is_not_mailed_again(kafka: Deps) -> None:
-    batch = await tell(kafka, created())
-    await kafka.database.execute("DELETE FROM mails")
-    async with kafka.database.transaction() as tx:
-        await notify_accounts(kafka, tx, batch)
-    assert await kafka.database.fetchval("SELECT count(*) FROM mails") == 0
+async def test_what_was_mailed_and_forgotten_is_not_mailed_again(deps: Deps) -> None:
+    batch = await tell(deps, created())
+    await deps.database.execute("DELETE FROM mails")
+    async with deps.database.transaction() as tx:
+        await notify_accounts(deps, tx, batch)
+    assert await deps.database.fetchval("SELECT count(*) FROM mails") == 0
 
 
-async def test_notifications_are_read_newest_first_page_by_page(kafka: Deps) -> None:
-    batch = await tell(kafka, *(expired() for _ in range(5)), expired(INES))
-    first = await notifications(kafka, caller(MAYA), PageAsk(limit=3))
+async def test_notifications_are_read_newest_first_page_by_page(deps: Deps) -> None:
+    batch = await tell(deps, *(expired() for _ in range(5)), expired(INES))
+    first = await notifications(deps, caller(MAYA), PageRequest(limit=3))
     assert first.next_cursor is not None
-    rest = await notifications(kafka, caller(MAYA), PageAsk(limit=3, cursor=first.next_cursor))
+    rest = await notifications(deps, caller(MAYA), PageRequest(limit=3, cursor=first.next_cursor))
     assert rest.next_cursor is None
     assert {note.source_event_id for note in (*first.items, *rest.items)} == {one.id for _, one in batch[:5]}
     ids = [note.id for note in (*first.items, *rest.items)]
     assert ids == sorted(ids, reverse=True)
     assert (first.unread, rest.unread) == (5, 5)
-    with pytest.raises(Unreadable):
-        await notifications(kafka, caller(MAYA), PageAsk(cursor="nonsense"))
+    with pytest.raises(Unprocessable):
+        await notifications(deps, caller(MAYA), PageRequest(cursor="nonsense"))
 
 
-async def test_a_notification_is_marked_as_read_by_its_owner_alone(kafka: Deps) -> None:
-    await tell(kafka, expired(), expired())
-    note = (await notifications(kafka, caller(MAYA), PageAsk())).items[0]
+async def test_a_notification_is_marked_as_read_by_its_owner_alone(deps: Deps) -> None:
+    await tell(deps, expired(), expired())
+    note = (await notifications(deps, caller(MAYA), PageRequest())).items[0]
     for who, which in ((INES, note.id), (MAYA, new_id())):
         with pytest.raises(NotFound):
-            await read_notification(kafka, caller(who), ReadOwnNotification(which))
+            await read_notification(deps, caller(who), ReadOwnNotification(which))
     for _ in range(2):
-        assert (await read_notification(kafka, caller(MAYA), ReadOwnNotification(note.id))).read
-    told = await notifications(kafka, caller(MAYA), PageAsk())
+        assert (await read_notification(deps, caller(MAYA), ReadOwnNotification(note.id))).read
+    told = await notifications(deps, caller(MAYA), PageRequest())
     assert ([one.read for one in told.items], told.unread) == ([True, False], 1)
 
 
-async def test_reading_all_leaves_those_of_others_unread(kafka: Deps) -> None:
-    await tell(kafka, *(expired() for _ in range(3)), expired(INES))
-    assert (await read_all_notifications(kafka, caller(MAYA))).read == 3
-    assert (await read_all_notifications(kafka, caller(MAYA))).read == 0
-    assert (await notifications(kafka, caller(MAYA), PageAsk())).unread == 0
-    assert (await notifications(kafka, caller(INES), PageAsk())).unread == 1
+async def test_reading_all_leaves_those_of_others_unread(deps: Deps) -> None:
+    await tell(deps, *(expired() for _ in range(3)), expired(INES))
+    assert (await read_all_notifications(deps, caller(MAYA))).read == 3
+    assert (await read_all_notifications(deps, caller(MAYA))).read == 0
+    assert (await notifications(deps, caller(MAYA), PageRequest())).unread == 0
+    assert (await notifications(deps, caller(INES), PageRequest())).unread == 1
 
 
-async def test_looking_costs_an_index_however_much_others_were_told(kafka: Deps) -> None:
-    await kafka.database.execute(
+async def test_looking_costs_an_index_however_much_others_were_told(deps: Deps) -> None:
+    await deps.database.execute(
         """
         INSERT INTO notifications (id, account_id, source_event_id, kind, title, message, link)
         SELECT gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'k', 't', 'm', '' FROM generate_series(1, 20000)
         """
     )
-    await kafka.database.execute("ANALYZE notifications")
+    await deps.database.execute("ANALYZE notifications")
     for looked in (
         "SELECT id FROM notifications WHERE account_id = $1 ORDER BY id DESC LIMIT 21",
         "SELECT count(*) FROM (SELECT FROM notifications WHERE account_id = $1 AND NOT read LIMIT 1000) AS unread",
     ):
-        plan = "\n".join(row[0] for row in await kafka.database.fetch(f"EXPLAIN {looked}", MAYA.id))
+        plan = "\n".join(row[0] for row in await deps.database.fetch(f"EXPLAIN {looked}", MAYA.id))
         assert "Index" in plan
         assert "Seq Scan" not in plan

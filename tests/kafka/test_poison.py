@@ -9,21 +9,21 @@ import pytest
 from redis.asyncio import Redis
 
 from nextbuy.contracts.admin import CreateNotification, NotificationKept
-from nextbuy.contracts.errors import Refused
+from nextbuy.contracts.errors import Conflict
 from nextbuy.contracts.message import Event
 from nextbuy.contracts.order import OrderCreated, OrderPaid
-from nextbuy.contracts.product import CountActivity, FollowShop
+from nextbuy.contracts.product import CountActivity, UpsertShop
 from nextbuy.contracts.seller import SellerApproved
 from nextbuy.contracts.values import Money, Nothing, new_id
-from nextbuy.kit import replays
-from nextbuy.kit.bus import Packet
-from nextbuy.kit.dead_letters import Filter
-from nextbuy.kit.telemetry import Journal
+from nextbuy.kit.events.bus.interface import BusMessage
+from nextbuy.kit.events.dead_letters import replays
+from nextbuy.kit.events.dead_letters.store import Filter
+from nextbuy.kit.observability.telemetry import Journal
 from tests.conftest import OpenDatabase
 from tests.doubles import Answers
+from tests.kafka.bus_probe import MakeWire
 from tests.kafka.listener import Listener
 from tests.kafka.test_model import SHOP, order
-from tests.kafka.wires import MakeWire
 from tests.kit.shop import packet
 from tests.waiting import until
 
@@ -45,11 +45,11 @@ def good(place: int) -> Event:
             return OrderPaid(order_id=new_id(), session_id=new_id(), shop_id=SHOP, total=Money(100))
 
 
-def bad(kind: int) -> Packet:
+def bad(kind: int) -> BusMessage:
     event = order()
     match kind % 4:
         case 0:
-            return Packet(OrderCreated.topic, "key", b"\xffno JSON %d" % random.getrandbits(64))
+            return BusMessage(OrderCreated.topic, "key", b"\xffno JSON %d" % random.getrandbits(64))
         case 1:
             return packet(event, type="order.unheard-of")
         case 2:
@@ -66,11 +66,11 @@ async def test_the_good_are_applied_the_bad_are_kept_with_the_reason_and_replaye
 
     def create_notification(call: CreateNotification) -> NotificationKept:
         if REFUSED in call.message and not mended:
-            raise Refused("Nobody reads this.", slug="not-for-admins")
+            raise Conflict("Nobody reads this.", slug="not-for-admins")
         told[call.kind] += 1
         return NotificationKept(new_id())
 
-    answers = Answers({CreateNotification: create_notification, FollowShop: Nothing(), CountActivity: Nothing()})
+    answers = Answers({CreateNotification: create_notification, UpsertShop: Nothing(), CountActivity: Nothing()})
     listener = Listener(await open_database("kafka"), redis, answers, journal, make_wire())
     packets = [packet(good(place)) for place in range(GOOD)] + [bad(place) for place in range(4 * OF_A_KIND)]
     random.shuffle(packets)
@@ -82,13 +82,13 @@ async def test_the_good_are_applied_the_bad_are_kept_with_the_reason_and_replaye
             "SELECT handler, substr(reason, 1, 25) AS reason, count(*) AS n FROM dead_letters GROUP BY 1, 2"
         )
         assert {(row["handler"], row["reason"]): row["n"] for row in reasons} == {
-            ("", "CannotRead: This is no en"): OF_A_KIND,
-            ("", "CannotRead: An event of t"): OF_A_KIND,
-            ("", "CannotRead: The data is n"): OF_A_KIND,
+            ("", "UndecodableEvent: This is no en"): OF_A_KIND,
+            ("", "UndecodableEvent: An event of t"): OF_A_KIND,
+            ("", "UndecodableEvent: The data is n"): OF_A_KIND,
             ("notify_admins", "not-for-admins: Nobody re"): OF_A_KIND,
         }
         assert told == {"order-created": GOOD // 4}
-        assert len({call.shop_id for call in answers.of(FollowShop)}) == GOOD // 4
+        assert len({call.shop_id for call in answers.of(UpsertShop)}) == GOOD // 4
 
         mended = True
         async with listener.database.transaction() as tx:

@@ -7,18 +7,18 @@ import random
 import pytest
 
 from nextbuy.contracts.auth import AccountSuspended
-from nextbuy.contracts.errors import NotFound, Refused, Unavailable
+from nextbuy.contracts.errors import Conflict, NotFound, Unavailable
 from nextbuy.contracts.order import ReadOrderEvents
 from nextbuy.contracts.values import Role, new_id
 from nextbuy.kafka.projections import rebuild_projections as module
-from nextbuy.kafka.projections.asking import ask_rebuild
 from nextbuy.kafka.projections.projection import BEST_SELLERS, PROJECTIONS, apply
 from nextbuy.kafka.projections.projections import projections
 from nextbuy.kafka.projections.rebuild_projection import RebuildProjection, rebuild_projection
 from nextbuy.kafka.projections.rebuild_projections import rebuild_projections
+from nextbuy.kafka.projections.rebuild_requests import request_rebuild
 from nextbuy.kafka.store import rebuilds
 from nextbuy.kafka.store.projections import generations
-from nextbuy.kit import event_log
+from nextbuy.kit.events import event_log
 from tests.callers import account, caller
 from tests.kafka.logs import Logs, order_of
 from tests.outbox import published
@@ -28,7 +28,7 @@ NAMES = sorted(PROJECTIONS)
 
 async def ask(logs: Logs, name: str) -> None:
     async with logs.database.transaction() as tx:
-        await ask_rebuild(tx, name, asked_by="a test")
+        await request_rebuild(tx, name, asked_by="a test")
 
 
 async def check(logs: Logs) -> None:
@@ -64,7 +64,7 @@ class Crowd:
 
     async def rebuild(self) -> None:
         while self.busy:
-            with contextlib.suppress(Refused):
+            with contextlib.suppress(Conflict):
                 await ask(self.logs, self.dice.choice(NAMES))
             task = asyncio.create_task(rebuild_projections(self.logs.kafka))
             if self.dice.random() < 0.3:
@@ -156,7 +156,7 @@ async def test_nobody_adds_to_a_generation_that_is_taken_out(logs: Logs) -> None
 async def test_two_rebuilds_of_one_projection_at_once_are_refused(logs: Logs) -> None:
     admin = caller(account(Role.ADMIN))
     await rebuild_projection(logs.kafka, admin, RebuildProjection("best-sellers"))
-    with pytest.raises(Refused, match="being rebuilt already"):
+    with pytest.raises(Conflict, match="being rebuilt already"):
         await rebuild_projection(logs.kafka, admin, RebuildProjection("best-sellers"))
     await rebuild_projection(logs.kafka, admin, RebuildProjection("daily-figures"))
     noted = await logs.database.fetch("SELECT what, subject FROM audit ORDER BY id")

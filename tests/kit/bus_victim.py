@@ -5,10 +5,10 @@ import sys
 
 from redis.asyncio import Redis
 
-from nextbuy.kit.bus import Bus
-from nextbuy.kit.bus_kafka import KafkaBus
-from nextbuy.kit.bus_redis import RedisBus
 from nextbuy.kit.config import Kafka
+from nextbuy.kit.events.bus.interface import Bus
+from nextbuy.kit.events.bus.kafka import KafkaBus
+from nextbuy.kit.events.bus.redis import RedisBus
 
 
 async def main() -> None:

@@ -11,10 +11,10 @@ import pytest
 from redis.asyncio import Redis
 
 from nextbuy.embedded import start_redis
-from nextbuy.kit.bus import Bus
-from nextbuy.kit.bus_kafka import KafkaBus
-from nextbuy.kit.bus_redis import RedisBus
-from nextbuy.kit.database import Database
+from nextbuy.kit.events.bus.interface import Bus
+from nextbuy.kit.events.bus.kafka import KafkaBus
+from nextbuy.kit.events.bus.redis import RedisBus
+from nextbuy.kit.storage.database import Database
 from tests.conftest import OpenDatabase
 from tests.kit.shop import EFFECTS, LogFile
 

@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 
 from nextbuy.contracts.message import Envelope, Event
-from nextbuy.kit import telemetry
-from nextbuy.kit.bus import Bus, Packet
-from nextbuy.kit.database import Database, Transaction
-from nextbuy.kit.outbox import publish, wrap
+from nextbuy.kit.events.bus.interface import Bus, BusMessage
+from nextbuy.kit.events.outbox import make_envelope, publish
+from nextbuy.kit.observability import telemetry
+from nextbuy.kit.storage.database import Database, Transaction
 
 EFFECTS = "CREATE TABLE effects (place bigint GENERATED ALWAYS AS IDENTITY, about text, n bigint, by text)"
 
@@ -47,10 +47,10 @@ async def commit(database: Database, *events: Event) -> None:
         await publish(tx, *events)
 
 
-def packet(event: Event, **changes: object) -> Packet:
+def packet(event: Event, **changes: object) -> BusMessage:
     """An event as it goes over the bus, without an outbox."""
-    envelope = msgspec.structs.replace(wrap(event, "shop", telemetry.begin()), **changes)
-    return Packet(event.topic, envelope.key, msgspec.json.encode(envelope))
+    envelope = msgspec.structs.replace(make_envelope(event, "shop", telemetry.start_span()), **changes)
+    return BusMessage(event.topic, envelope.key, msgspec.json.encode(envelope))
 
 
 async def send(bus: Bus, *events: Event) -> None:

@@ -7,14 +7,14 @@ from collections.abc import AsyncIterator, Mapping
 import aiohttp
 import pytest
 
-from nextbuy.kit.asgi import headers_of, service_app
-from nextbuy.kit.server import listen, serving
-from nextbuy.kit.wire import PROBLEM, Answer, Request
+from nextbuy.kit.http.asgi import headers_of, service_app
+from nextbuy.kit.http.server import listen, serving
+from nextbuy.kit.wire import PROBLEM, Request, Response
 
 
-async def echo(request: Request) -> Answer:
+async def echo(request: Request) -> Response:
     told = {"path": request.path, "query": request.query, "headers": dict(request.headers), "size": len(request.body)}
-    return Answer(200, json.dumps(told).encode(), headers=[("set-cookie", "a=1"), ("set-cookie", "b=2")])
+    return Response(200, json.dumps(told).encode(), headers=[("set-cookie", "a=1"), ("set-cookie", "b=2")])
 
 
 async def test_a_service_gets_bytes_as_they_came() -> None:
@@ -76,10 +76,10 @@ def test_a_busy_port_is_an_error_before_anything_starts() -> None:
 async def test_a_request_under_way_is_finished_when_the_server_stops() -> None:
     arrived, go = asyncio.Event(), asyncio.Event()
 
-    async def slow(_: Request) -> Answer:
+    async def slow(_: Request) -> Response:
         arrived.set()
         await go.wait()
-        return Answer(200, b"{}")
+        return Response(200, b"{}")
 
     listener = listen("127.0.0.1", 0)
     url = f"http://127.0.0.1:{listener.getsockname()[1]}/product/api/x"
@@ -96,13 +96,13 @@ async def test_a_request_under_way_is_finished_when_the_server_stops() -> None:
 
 
 async def test_a_request_that_never_ends_does_not_hold_up_the_stop(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nextbuy.kit.server.STOP_SECONDS", 1)
+    monkeypatch.setattr("nextbuy.kit.http.server.STOP_SECONDS", 1)
     arrived = asyncio.Event()
 
-    async def endless(_: Request) -> Answer:
+    async def endless(_: Request) -> Response:
         arrived.set()
         await asyncio.Event().wait()
-        return Answer(200)
+        return Response(200)
 
     listener = listen("127.0.0.1", 0)
     url = f"http://127.0.0.1:{listener.getsockname()[1]}/product/api/x"
@@ -114,8 +114,8 @@ async def test_a_request_that_never_ends_does_not_hold_up_the_stop(monkeypatch: 
 
 
 async def test_a_connection_that_says_nothing_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nextbuy.kit.server.HEAD_SECONDS", 0.05)
-    monkeypatch.setattr("nextbuy.kit.server._SWEEP", 0.02)
+    monkeypatch.setattr("nextbuy.kit.http.server.HEAD_SECONDS", 0.05)
+    monkeypatch.setattr("nextbuy.kit.http.server._SWEEP", 0.02)
     listener = listen("127.0.0.1", 0)
     async with serving(service_app(echo, body_limit=1), listener), asyncio.timeout(5):
         reader, writer = await asyncio.open_connection(*listener.getsockname())

@@ -11,16 +11,16 @@ import msgspec
 import pytest
 from msgspec import Meta, Struct
 
-from nextbuy.contracts.catalogue import CALLS, EVENTS
 from nextbuy.contracts.message import Envelope, Event
+from nextbuy.contracts.registry import CALLS, EVENTS
 from nextbuy.contracts.values import Money
-from nextbuy.host.catalogue import events_document, lines
-from nextbuy.kit.asyncapi import ON_KAFKA, asyncapi
-from nextbuy.kit.cloud_event import from_binary
+from nextbuy.host.api_index import events_document, lines
+from nextbuy.kit.apidocs.asyncapi import ON_KAFKA, asyncapi
+from nextbuy.kit.apidocs.examples import example
+from nextbuy.kit.apidocs.meanings import meanings
+from nextbuy.kit.apidocs.openapi import Schemas
 from nextbuy.kit.config import Kafka
-from nextbuy.kit.examples import example
-from nextbuy.kit.meanings import meanings
-from nextbuy.kit.openapi import Schemas
+from nextbuy.kit.events.bus.cloud_event import from_binary
 from nextbuy.kit.service import Service, on, on_batch
 
 Json = dict[str, Any]

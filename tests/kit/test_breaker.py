@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from nextbuy.kit.breaker import Breaker, BreakerPolicy, Open, Permit, State
+from nextbuy.kit.rpc.breaker import Breaker, BreakerOpenError, BreakerPolicy, Permit, State
 
 Settlement = Literal["success", "failure", "abandon"]
 
@@ -47,7 +47,7 @@ class Callee:
             self.breaker.admit().failure()
 
     def refuses_for(self) -> float:
-        with pytest.raises(Open) as refusal:
+        with pytest.raises(BreakerOpenError) as refusal:
             self.breaker.admit()
         return refusal.value.retry_after
 
@@ -236,7 +236,7 @@ def test_a_probe_that_outlasts_its_round_holds_its_place_in_the_next(broken: Cal
 def test_an_abandoned_probe_gives_its_place_back_and_counts_nothing(broken: Callee) -> None:
     broken.clock.turn(5)
     for _ in range(20):
-        broken.breaker.admit().abandon()
+        broken.breaker.admit().cancel()
     assert broken.state() == "half-open"
     broken.answers(2)
     assert broken.state() == "closed"
@@ -245,7 +245,7 @@ def test_an_abandoned_probe_gives_its_place_back_and_counts_nothing(broken: Call
 def test_an_abandoned_call_is_neither_a_success_nor_a_failure(callee: Callee) -> None:
     callee.fails(4)
     for _ in range(20):
-        callee.breaker.admit().abandon()
+        callee.breaker.admit().cancel()
     assert callee.state() == "closed"
     callee.fails()
     assert callee.state() == "open"
@@ -262,8 +262,8 @@ def test_a_permit_settled_twice_counts_once(callee: Callee) -> None:
 def test_a_probe_settled_twice_gives_one_place_back(broken: Callee) -> None:
     broken.clock.turn(5)
     first, _second = broken.breaker.admit(), broken.breaker.admit()
-    first.abandon()
-    first.abandon()
+    first.cancel()
+    first.cancel()
     broken.breaker.admit()
     broken.refuses_for()
 

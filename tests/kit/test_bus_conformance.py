@@ -15,7 +15,7 @@ from typing import Protocol
 import psutil
 import pytest
 
-from nextbuy.kit.bus import BATCH_BYTES, Batch, Bus, BusUnavailable, Packet, Subscription
+from nextbuy.kit.events.bus.interface import MAX_BATCH_BYTES, Batch, Bus, BusMessage, BusUnavailable, Subscription
 from tests.waiting import until
 
 
@@ -62,15 +62,15 @@ def one_key(_: int) -> str:
     return "one"
 
 
-def packets(topic: str, numbers: range, key: Callable[[int], str] = one_key) -> list[Packet]:
-    return [Packet(topic, key(n), b"%d" % n) for n in numbers]
+def packets(topic: str, numbers: range, key: Callable[[int], str] = one_key) -> list[BusMessage]:
+    return [BusMessage(topic, key(n), b"%d" % n) for n in numbers]
 
 
 def numbers(batch: Batch) -> list[int]:
     return [int(delivery.body) for delivery in batch.deliveries]
 
 
-async def publish_surely(bus: Bus, packets: Sequence[Packet]) -> None:
+async def publish_surely(bus: Bus, packets: Sequence[BusMessage]) -> None:
     """Publish as a relay does: what failed again, before what is behind it."""
     async with asyncio.timeout(BACK_WITHIN):
         while True:
@@ -226,12 +226,12 @@ async def test_a_slow_consumer_bounds_memory_and_gets_everything_in_the_end(any_
     batches = aiter(subscription.batches())
     got: list[int] = []
     async with asyncio.timeout(60):
-        await any_bus.publish([Packet("t", "one", b"%08d" % 0 + body)])
+        await any_bus.publish([BusMessage("t", "one", b"%08d" % 0 + body)])
         held = await anext(batches)
         before = psutil.Process().memory_info().rss
         for start in range(1, total, 100):
             end = min(start + 100, total)
-            await any_bus.publish([Packet("t", "one", b"%08d" % n + body) for n in range(start, end)])
+            await any_bus.publish([BusMessage("t", "one", b"%08d" % n + body) for n in range(start, end)])
         await asyncio.sleep(0.5)
         assert psutil.Process().memory_info().rss - before < total * size * 0.6
         while True:
@@ -245,9 +245,9 @@ async def test_a_slow_consumer_bounds_memory_and_gets_everything_in_the_end(any_
 
 
 async def test_a_batch_of_large_events_ends_early_and_the_others_follow(any_bus: Bus) -> None:
-    rest = b"x" * (BATCH_BYTES // 4)
+    rest = b"x" * (MAX_BATCH_BYTES // 4)
     for n in range(12):
-        await any_bus.publish([Packet("t", "one", b"%08d" % n + rest)])
+        await any_bus.publish([BusMessage("t", "one", b"%08d" % n + rest)])
     subscription = any_bus.subscribe("g", ["t"], most=500)
     got: list[int] = []
     async with asyncio.timeout(60):
@@ -286,7 +286,7 @@ async def test_what_a_dead_consumer_had_in_hand_goes_to_its_successor_first(any_
 
 @pytest.mark.parametrize("body", [b"", b"\0\xff\xfe", b"x" * 7_000_000, "snö ☃ 💶".encode()], ids=len)
 async def test_bytes_of_any_kind_and_size_arrive_as_they_were(any_bus: Bus, body: bytes) -> None:
-    await any_bus.publish([Packet("odd", "ключ 🔑 \n", body)])
+    await any_bus.publish([BusMessage("odd", "ключ 🔑 \n", body)])
     subscription = any_bus.subscribe("g", ["odd"])
     batch = await first_batch(subscription)
     assert [delivery.body for delivery in batch.deliveries] == [body]

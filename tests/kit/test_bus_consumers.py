@@ -9,10 +9,10 @@ import msgspec
 import pytest
 
 from nextbuy.contracts.message import Envelope
-from nextbuy.kit.bus import Bus, Packet
-from nextbuy.kit.consumer import Consumer
-from nextbuy.kit.database import Database
+from nextbuy.kit.events.bus.interface import Bus, BusMessage
+from nextbuy.kit.events.consumer import Consumer
 from nextbuy.kit.service import Service, on
+from nextbuy.kit.storage.database import Database
 from tests.kit.shop import Counted, LogFile, count, packet
 from tests.kit.test_bus_conformance import numbers, packets
 from tests.waiting import until
@@ -82,7 +82,7 @@ async def test_what_only_a_newer_sender_knows_hinders_nobody_and_is_kept(at: Des
     }
     heard: Heard = []
     consumer = at.listen(heard)
-    await any_bus.publish([Packet(known.topic, known.key, msgspec.json.encode(newer))])
+    await any_bus.publish([BusMessage(known.topic, known.key, msgspec.json.encode(newer))])
     await until(lambda: len(heard) == 1)
     await stop(consumer)
     assert (heard[0][0], heard[0][1].schema_version) == (Counted(about="a", n=1), 2)

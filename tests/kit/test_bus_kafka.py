@@ -9,10 +9,10 @@ import pytest
 from confluent_kafka import Consumer, Message
 from confluent_kafka.admin import AdminClient
 
-from nextbuy.kit import bus_kafka_subscription
-from nextbuy.kit.bus import Batch, BusUnavailable, Packet
-from nextbuy.kit.bus_kafka import KafkaBus
 from nextbuy.kit.config import ConfigError, Kafka, from_environment
+from nextbuy.kit.events.bus import kafka_subscription as bus_kafka_subscription
+from nextbuy.kit.events.bus.interface import Batch, BusMessage, BusUnavailable
+from nextbuy.kit.events.bus.kafka import KafkaBus
 from tests.kafka_broker import KafkaBroker, bus_on, own_prefix
 from tests.kit.test_bus_conformance import numbers, packets, publish_surely, reading
 from tests.kit.test_cloud_event import BODY, ENVELOPE
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.timeout(180)
 
 
 async def test_an_event_is_on_the_wire_a_cloud_event_under_its_key(kafka_bus: KafkaBus, kafka_servers: str) -> None:
-    await kafka_bus.publish([Packet("t", ENVELOPE.key, BODY)])
+    await kafka_bus.publish([BusMessage("t", ENVELOPE.key, BODY)])
     plain = Consumer(
         {"bootstrap.servers": kafka_servers, "group.id": uuid4().hex, "auto.offset.reset": "earliest"},
     )

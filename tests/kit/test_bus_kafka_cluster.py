@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from nextbuy.kit.bus_kafka import KafkaBus
 from nextbuy.kit.config import Kafka
+from nextbuy.kit.events.bus.kafka import KafkaBus
 from tests.kafka_broker import KafkaBroker, own_broker, own_prefix
 from tests.kit.test_bus_conformance import BACK_WITHIN, packets, publish_surely, reading
 from tests.waiting import until

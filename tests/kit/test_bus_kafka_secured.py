@@ -14,12 +14,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from nextbuy.kit.bus import BusUnavailable
-from nextbuy.kit.bus_kafka import KafkaBus
 from nextbuy.kit.config import Kafka, from_environment
-from nextbuy.kit.database import Database
-from nextbuy.kit.outbox_relay import Relay
-from nextbuy.kit.telemetry import Journal
+from nextbuy.kit.events.bus.interface import BusUnavailable
+from nextbuy.kit.events.bus.kafka import KafkaBus
+from nextbuy.kit.events.relay import Relay
+from nextbuy.kit.observability.telemetry import Journal
+from nextbuy.kit.storage.database import Database
 from tests.kafka_broker import own_broker, own_prefix
 from tests.kit.shop import Counted, commit
 from tests.kit.test_bus_conformance import packets, reading

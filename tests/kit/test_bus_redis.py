@@ -4,7 +4,7 @@ import asyncio
 
 from redis.asyncio import Redis
 
-from nextbuy.kit.bus_redis import RedisBus
+from nextbuy.kit.events.bus.redis import RedisBus
 from tests.kit.test_bus_conformance import first_batch, numbers, packets, reading
 from tests.waiting import until
 

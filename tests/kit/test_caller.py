@@ -10,17 +10,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from joserfc.jwk import ECKey
 
-from nextbuy.contracts.errors import NotAllowed, NotKnown, Unavailable
+from nextbuy.contracts.errors import Forbidden, Unauthenticated, Unavailable
 from nextbuy.contracts.values import Role, new_id
-from nextbuy.kit.caller import (
-    Identity,
-    ServiceIdentity,
-    TokenVerifier,
-    cookie_of,
-    read_token,
-    sign_token,
-    token_of,
-)
+from nextbuy.kit.http.service_identity import ServiceIdentity
+from nextbuy.kit.http.tokens import Identity, TokenVerifier, cookie_of, read_token, sign_token, token_of
 
 KEY = ECKey.generate_key("P-256")
 OTHER = ECKey.generate_key("P-256")
@@ -108,14 +101,14 @@ def forgeries() -> dict[str, str]:
 @pytest.mark.parametrize("kind", forgeries())
 async def test_a_forged_token_is_not_known_and_breaks_nothing(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     token = forgeries()[kind]
-    with pytest.raises(NotKnown):
+    with pytest.raises(Unauthenticated):
         read_token(token, KEYS, now=NOW)
 
     async def load() -> Mapping[str, str]:
         return {"k1": PEM}
 
     monkeypatch.setattr(time, "time", lambda: NOW)
-    with pytest.raises(NotKnown):
+    with pytest.raises(Unauthenticated):
         await TokenVerifier(load).verify(token)
 
 
@@ -125,7 +118,7 @@ ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=200)
 @given(ANY_TEXT | st.lists(ANY_TEXT, min_size=3, max_size=3).map(".".join))
 @example("..")
 def test_no_text_at_all_is_a_token(text: str) -> None:
-    with pytest.raises(NotKnown):
+    with pytest.raises(Unauthenticated):
         read_token(text, KEYS, now=NOW)
 
 
@@ -142,7 +135,7 @@ JSON = st.recursive(st.none() | st.booleans() | st.floats() | st.integers() | st
 def test_no_header_and_claims_without_a_signature_are_a_token(
     header: dict[str, object], body: dict[str, object], proof: bytes
 ) -> None:
-    with pytest.raises(NotKnown):
+    with pytest.raises(Unauthenticated):
         read_token(f"{part(header)}.{part(body)}.{part(proof)}", KEYS, now=NOW)
 
 
@@ -150,7 +143,7 @@ def test_no_header_and_claims_without_a_signature_are_a_token(
 def test_strange_claims_under_a_good_signature_are_not_known(changed: dict[str, object]) -> None:
     if not changed:
         return
-    with pytest.raises(NotKnown):
+    with pytest.raises(Unauthenticated):
         read_token(signed({**claims(role="buyer"), **changed, "iss": changed.get("iss", "x")}), KEYS, now=NOW)
 
 
@@ -182,7 +175,7 @@ async def test_forged_key_names_do_not_make_us_ask_for_keys_each_time() -> None:
     load = Loader()
     verifier = TokenVerifier(load)
     for n in range(20):
-        with pytest.raises(NotKnown):
+        with pytest.raises(Unauthenticated):
             await verifier.verify(sign_token(somebody(expires=time.time() + 60), kid=f"x{n}", key=OTHER))
     assert load.asked == 1
 
@@ -193,7 +186,7 @@ async def test_a_remembered_token_expires_all_the_same(monkeypatch: pytest.Monke
     monkeypatch.setattr(time, "time", lambda: NOW)
     await verifier.verify(token)
     monkeypatch.setattr(time, "time", lambda: NOW + 61)
-    with pytest.raises(NotKnown) as caught:
+    with pytest.raises(Unauthenticated) as caught:
         await verifier.verify(token)
     assert caught.value.slug == "token-expired"
 
@@ -231,7 +224,7 @@ def test_what_was_signed_otherwise_is_nobodys(kind: str) -> None:
         "cut": f"{caller}.{expires}.{proof[:-1]}",
         "doubled": f"{caller}.{expires}.{proof}.{proof}",
     }[kind]
-    with pytest.raises(NotKnown) as caught:
+    with pytest.raises(Unauthenticated) as caught:
         ServiceIdentity(SECRET, "auth").read(value)
     assert caught.value.slug == "no-service-identity"
 
@@ -243,7 +236,7 @@ def test_an_identity_expires_even_where_it_is_remembered(monkeypatch: pytest.Mon
     auth.read(said)
     monkeypatch.setattr(time, "time", lambda: NOW + 61)
     for reader in (auth, ServiceIdentity(SECRET, "auth")):
-        with pytest.raises(NotKnown):
+        with pytest.raises(Unauthenticated):
             reader.read(said)
 
 
@@ -256,7 +249,7 @@ def test_an_identity_is_made_anew_in_time_and_none_is_good_for_long(monkeypatch:
     monkeypatch.setattr(time, "time", lambda: NOW + 40)
     assert order.sign("auth") != first
     monkeypatch.setattr(time, "time", lambda: NOW - 1_000)
-    with pytest.raises(NotKnown):
+    with pytest.raises(Unauthenticated):
         auth.read(first)
 
 
@@ -266,7 +259,7 @@ def test_an_identity_is_made_anew_in_time_and_none_is_good_for_long(monkeypatch:
 @example("order." + "9" * 5_000 + ".x")
 @example("order.\u00b2.x")
 def test_no_text_at_all_is_a_service(text: str | None) -> None:
-    with pytest.raises(NotKnown):
+    with pytest.raises(Unauthenticated):
         ServiceIdentity(SECRET, "auth").read(text)
 
 
@@ -299,7 +292,7 @@ def test_a_change_by_cookie_without_the_csrf_token_is_refused(
     method: str, cookie: str, given_token: str | None
 ) -> None:
     headers = {"cookie": f"nextbuy_access=c; {cookie}"} | ({} if given_token is None else {"x-csrf-token": given_token})
-    with pytest.raises(NotAllowed) as caught:
+    with pytest.raises(Forbidden) as caught:
         token_of(method, headers)
     assert caught.value.slug == "csrf"
 
@@ -314,5 +307,5 @@ def test_no_cookie_and_no_header_breaks_anything(cookie: str, header: str, metho
     assert cookie_of(headers, "nextbuy_access") is not None
     try:
         token_of(method, headers)
-    except NotAllowed:
+    except Forbidden:
         assert method == "POST"

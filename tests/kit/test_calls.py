@@ -16,22 +16,23 @@ from nextbuy.contracts.errors import (
     AppError,
     BadGateway,
     BreakerOpen,
+    Conflict,
     DeadlinePassed,
-    NotAllowed,
-    NotKnown,
-    Refused,
+    Forbidden,
+    Unauthenticated,
     Unavailable,
 )
 from nextbuy.contracts.message import Call
-from nextbuy.kit import telemetry
-from nextbuy.kit.breaker import Breaker
-from nextbuy.kit.caller import ServiceIdentity
-from nextbuy.kit.calls import Calls, set_deadline, time_left
+from nextbuy.kit.deadline import set_deadline, time_left
+from nextbuy.kit.http.app import App
+from nextbuy.kit.http.service_identity import ServiceIdentity
+from nextbuy.kit.observability import telemetry
+from nextbuy.kit.observability.telemetry import Journal
+from nextbuy.kit.rpc.breaker import Breaker
+from nextbuy.kit.rpc.calls import Calls
+from nextbuy.kit.rpc.transports import LocalTransport, Transport
 from nextbuy.kit.service import Service, answers
-from nextbuy.kit.telemetry import Journal
-from nextbuy.kit.transports import LocalTransport, Transport
-from nextbuy.kit.web import App
-from nextbuy.kit.wire import Answer, Handler, Request
+from nextbuy.kit.wire import Handler, Request, Response
 from tests.conftest import OpenDatabase
 
 SECRET = b"a secret of sixteen bytes or more"
@@ -41,11 +42,11 @@ class Echoed(Struct, frozen=True):
     word: str
 
 
-class Ask(Call[Echoed], to="callee", callers=("caller",), repeatable=True):
+class Ask(Call[Echoed], to="callee", callers=("caller",), idempotent=True):
     word: str
 
 
-class Spend(Call[Echoed], to="callee", callers=("caller",), repeatable=False):
+class Spend(Call[Echoed], to="callee", callers=("caller",), idempotent=False):
     word: str
 
 
@@ -68,7 +69,7 @@ async def _act(deps: Callee, call: Ask | Spend) -> Echoed:
     return await deps.handle(call)
 
 
-SERVICE = Service(name="callee", deps=Callee, calls=[answers(Ask, _act), answers(Spend, _act)], stores=False)
+SERVICE = Service(name="callee", deps=Callee, calls=[answers(Ask, _act), answers(Spend, _act)], has_database=False)
 
 
 class Lines:
@@ -105,7 +106,7 @@ def app(callee: Callee) -> Handler:
 
 
 async def test_a_call_is_answered_and_leaves_one_line(log: Lines) -> None:
-    with telemetry.within(telemetry.begin(request_id="purchase-1")) as trace:
+    with telemetry.use_span(telemetry.start_span(request_id="purchase-1")) as trace:
         reply = await calls_to(app(Callee(lambda _: None)), log.journal).send(Ask(word="héllo"))
     assert reply == Echoed("héllo")
     [line] = log()
@@ -136,7 +137,7 @@ async def test_what_may_not_be_repeated_is_tried_once(log: Lines) -> None:
     assert callee.count == 1
 
 
-@pytest.mark.parametrize("kind", [Refused, NotAllowed, NotKnown])
+@pytest.mark.parametrize("kind", [Conflict, Forbidden, Unauthenticated])
 async def test_a_final_answer_is_not_asked_for_again_and_keeps_its_slug(log: Lines, kind: type[AppError]) -> None:
     def refuses(_call: object) -> None:
         raise kind("no", slug="my-slug")
@@ -171,12 +172,12 @@ async def test_a_callee_that_keeps_failing_is_left_alone(log: Lines) -> None:
 
 async def test_refusals_do_not_trip_the_breaker(log: Lines) -> None:
     def refuses(_call: object) -> None:
-        raise Refused("no")
+        raise Conflict("no")
 
     breaker = Breaker(time.monotonic)
     calls = calls_to(app(Callee(refuses)), log.journal, breaker=breaker)
     for _ in range(50):
-        with pytest.raises(Refused):
+        with pytest.raises(Conflict):
             await calls.send(Ask(word="a"))
     assert breaker.state == "closed"
 
@@ -221,15 +222,15 @@ async def test_a_deadline_goes_with_the_call(log: Lines) -> None:
 
 
 async def test_an_answer_that_is_none_is_a_bad_gateway(log: Lines) -> None:
-    async def babbles(_request: Request) -> Answer:
-        return Answer(200, b"<html>")
+    async def babbles(_request: Request) -> Response:
+        return Response(200, b"<html>")
 
     with pytest.raises(BadGateway):
         await calls_to(babbles, log.journal).send(Spend(word="a"))
 
 
 async def test_a_service_that_the_call_does_not_name_is_refused(log: Lines) -> None:
-    with pytest.raises(NotAllowed) as caught:
+    with pytest.raises(Forbidden) as caught:
         await calls_to(app(Callee(lambda _: None)), log.journal, caller="stranger").send(Ask(word="a"))
     assert caught.value.slug == "not-your-call"
 

@@ -10,7 +10,7 @@ from msgspec import Raw
 
 from nextbuy.contracts.message import Envelope
 from nextbuy.contracts.values import new_id
-from nextbuy.kit.cloud_event import Header, from_binary, to_binary
+from nextbuy.kit.events.bus.cloud_event import Header, from_binary, to_binary
 
 ENVELOPE = Envelope(
     id=new_id(),

@@ -11,16 +11,17 @@ import msgspec
 import pytest
 from redis.asyncio import Redis
 
-from nextbuy.contracts.errors import BreakerOpen, Refused, Unavailable
+from nextbuy.contracts.errors import BreakerOpen, Conflict, Unavailable
 from nextbuy.contracts.message import Envelope
-from nextbuy.kit import handling, telemetry
-from nextbuy.kit.bus import Packet
-from nextbuy.kit.bus_redis import RedisBus
-from nextbuy.kit.consumer import Consumer
-from nextbuy.kit.database import Database, Transaction, in_transaction
-from nextbuy.kit.handling import Patience, Stopped
-from nextbuy.kit.outbox import publish
+from nextbuy.kit.events import handling
+from nextbuy.kit.events.bus.interface import BusMessage
+from nextbuy.kit.events.bus.redis import RedisBus
+from nextbuy.kit.events.consumer import Consumer
+from nextbuy.kit.events.handling import RetryPolicy, Stopped
+from nextbuy.kit.events.outbox import publish
+from nextbuy.kit.observability import telemetry
 from nextbuy.kit.service import Listening, Service, on, on_batch, on_many
+from nextbuy.kit.storage.database import Database, Transaction, in_transaction
 from tests.conftest import DatabaseUrl
 from tests.kit.shop import EFFECTS, Counted, LogFile, Told, count, effects, note_all, numbers_by_key, packet, send
 from tests.kit.test_outbox import count_is, killed
@@ -98,8 +99,8 @@ async def test_a_consumer_killed_before_it_acknowledged_leaves_no_second_effect(
 async def test_poison_is_buried_and_what_is_behind_it_goes_on(at: Desk) -> None:
     good = [packet(Counted(about="a", n=n)) for n in range(6)]
     poison = [
-        Packet("test.counted", "a", b"{"),
-        Packet("test.counted", "a", b"\xff\x00"),
+        BusMessage("test.counted", "a", b"{"),
+        BusMessage("test.counted", "a", b"\xff\x00"),
         packet(Counted(about="a", n=-1), type="test.unheard-of"),
         packet(Counted(about="a", n=-2), data=msgspec.Raw(b'{"about": "a", "n": "many"}')),
         packet(Counted(about="a", n=-3), data=msgspec.Raw(b"[" * 5000)),
@@ -142,7 +143,7 @@ async def test_one_bad_event_does_not_take_its_batch_with_it(at: Desk) -> None:
     assert await effects(at.database) == [("a", n) for n in range(40) if n not in {7, 8, 31}]
     rows = await at.database.fetch("SELECT handler, reason, attempts, error_chain FROM dead_letters")
     assert {(row["handler"], row["reason"], row["attempts"]) for row in rows} == {
-        ("picky", "ValueError: these will not do", handling.PATIENCE)
+        ("picky", "ValueError: these will not do", handling.MAX_FAILURES)
     }
     assert "test_consumer.py" in rows[0]["error_chain"][0]
 
@@ -153,7 +154,7 @@ async def test_what_is_refused_is_buried_at_once_and_what_may_pass_is_waited_for
 
     async def act(_deps: object, event: Counted, _envelope: Envelope) -> None:
         if event.n == 1:
-            raise Refused("No.", slug="not-this-one")
+            raise Conflict("No.", slug="not-this-one")
         if event.n == 3 and away:
             tries.append(time.monotonic())
             raise Unavailable("Away.", retry_after=0.1)
@@ -163,7 +164,7 @@ async def test_what_is_refused_is_buried_at_once_and_what_may_pass_is_waited_for
     others: list[int] = []
     async with at.consuming(on(Counted, act), on(Told, noting(others))):
         await send(at.bus, *[Counted(about="a", n=n) for n in range(6)], Told(about="b", n=100))
-        await until(lambda: len(tries) >= handling.PATIENCE + 2)
+        await until(lambda: len(tries) >= handling.MAX_FAILURES + 2)
         assert got == [0, 2]
         assert others == [100]
         assert min(later - sooner for sooner, later in pairwise(tries)) >= 0.1
@@ -178,14 +179,14 @@ async def test_what_is_refused_is_buried_at_once_and_what_may_pass_is_waited_for
 
 async def test_who_is_stopped_while_it_notes_what_it_did_does_not_take_that_for_a_failure() -> None:
     stopping = asyncio.Event()
-    patience = Patience(stopping)
+    patience = RetryPolicy(stopping)
 
     async def never_noted() -> None:
         stopping.set()
         raise ConnectionError
 
     with pytest.raises(Stopped):
-        await patience.attempt("telling", lambda: patience.surely("noting", never_noted), most=1)
+        await patience.attempt("telling", lambda: patience.retry_until_stopped("noting", never_noted), most=1)
 
 
 async def test_what_an_open_breaker_refuses_is_waited_out_and_no_attempt(
@@ -197,7 +198,7 @@ async def test_what_an_open_breaker_refuses_is_waited_out_and_no_attempt(
         tries.append(time.monotonic())
         if len(tries) <= 3:
             raise BreakerOpen("Admin failed too often.", retry_after=0.3)
-        raise Refused("No.")
+        raise Conflict("No.")
 
     async with at.consuming(on(Counted, act)):
         await send(at.bus, Counted(about="a", n=1))
@@ -213,7 +214,7 @@ async def test_a_database_that_breaks_off_buries_nothing(at: Desk) -> None:
 
     async def act(deps: object, tx: Transaction, pairs: Batched) -> None:
         await note_all(deps, tx, pairs)
-        if len(broken) < handling.PATIENCE + 2:
+        if len(broken) < handling.MAX_FAILURES + 2:
             broken.append(len(pairs))
             await tx.execute("SELECT pg_terminate_backend(pg_backend_pid())")
 
@@ -230,7 +231,7 @@ async def test_many_events_are_told_at_once_and_the_one_to_blame_alone_is_buried
     async def tell(_deps: object, pairs: Batched) -> None:
         told.append([event.n for event, _ in pairs])
         if any(event.n == 13 for event, _ in pairs):
-            raise Refused("Not this one.", slug="not-this-one")
+            raise Conflict("Not this one.", slug="not-this-one")
 
     packets = [packet(Counted(about="a", n=n)) for n in range(32)]
     await at.bus.publish(packets)
@@ -254,7 +255,7 @@ async def test_many_events_wait_for_whoever_is_told_of_them(at: Desk) -> None:
     async def tell(_deps: object, pairs: Batched) -> None:
         nonlocal tries
         tries += 1
-        if tries <= handling.PATIENCE + 1:
+        if tries <= handling.MAX_FAILURES + 1:
             raise Unavailable("Away.", retry_after=0.01)
         told.extend(event.n for event, _ in pairs)
         assert not in_transaction()
@@ -304,7 +305,7 @@ async def test_what_a_handler_publishes_names_the_event_as_its_cause(at: Desk) -
         async with at.database.transaction() as tx:
             await publish(tx, Told(about=event.about, n=event.n))
 
-    above = telemetry.begin(request_id="request-1", sampled=True)
+    above = telemetry.start_span(request_id="request-1", sampled=True)
     sent = packet(Counted(about="a", n=1), traceparent=above.traceparent, correlation_id="request-1")
     async with at.consuming(on(Counted, act)):
         await at.bus.publish([sent])

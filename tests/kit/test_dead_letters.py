@@ -4,14 +4,15 @@ import logging
 
 import pytest
 
-from nextbuy.contracts.errors import NotFound, Refused, Unreadable
+from nextbuy.contracts.errors import Conflict, NotFound, Unprocessable
 from nextbuy.contracts.message import Envelope
 from nextbuy.contracts.values import new_id
-from nextbuy.kit import dead_letters, replays
-from nextbuy.kit.bus import Packet
-from nextbuy.kit.bus_redis import RedisBus
-from nextbuy.kit.database import Database, Transaction
+from nextbuy.kit.events.bus.interface import BusMessage
+from nextbuy.kit.events.bus.redis import RedisBus
+from nextbuy.kit.events.dead_letters import replays
+from nextbuy.kit.events.dead_letters import store as dead_letters
 from nextbuy.kit.service import on, on_batch
+from nextbuy.kit.storage.database import Database, Transaction
 from tests.kit.shop import Counted, LogFile, count, effects, note_all, packet, send
 from tests.kit.test_consumer import Batched, Desk
 from tests.kit.test_outbox import count_is
@@ -36,7 +37,7 @@ async def test_a_replayed_letter_is_applied_once_by_the_handler_that_failed(at: 
 
     async def noted(deps: object, tx: Transaction, pairs: Batched) -> None:
         if not mended:
-            raise Refused("Not yet.", slug="not-yet")
+            raise Conflict("Not yet.", slug="not-yet")
         await note_all(deps, tx, pairs)
 
     async def other(_deps: object, event: Counted, _envelope: Envelope) -> None:
@@ -53,7 +54,7 @@ async def test_a_replayed_letter_is_applied_once_by_the_handler_that_failed(at: 
         await until(lambda: count_is(at.database, f"{LETTERS} WHERE status = 'replayed'", 1))
     assert await effects(at.database) == [("a", 1)]
     assert others == [1]
-    with pytest.raises(Refused, match="already"):
+    with pytest.raises(Conflict, match="already"):
         await replays.ask_replay(at.database, letter.id)
 
 
@@ -61,7 +62,7 @@ async def test_a_replay_that_fails_says_why_and_waits_as_before(at: Desk) -> Non
     reason = "first"
 
     async def failing(_deps: object, _event: Counted, _envelope: Envelope) -> None:
-        raise Refused("No.", slug=reason)
+        raise Conflict("No.", slug=reason)
 
     async with at.consuming(on(Counted, failing)):
         await send(at.bus, Counted(about="a", n=1))
@@ -95,7 +96,7 @@ async def test_a_replay_whose_process_died_is_run_by_another(at: Desk) -> None:
 
     async def noted(deps: object, tx: Transaction, pairs: Batched) -> None:
         if refuse:
-            raise Refused("Not yet.")
+            raise Conflict("Not yet.")
         await note_all(deps, tx, pairs)
 
     async with at.consuming(on_batch([Counted], noted)):
@@ -116,7 +117,7 @@ async def test_a_replay_whose_process_died_is_run_by_another(at: Desk) -> None:
 
 async def test_the_list_is_paged_the_latest_first(at: Desk) -> None:
     async with at.consuming(on_batch([Counted], note_all)):
-        await at.bus.publish([Packet("test.counted", "a", b"bad %d" % n) for n in range(5)])
+        await at.bus.publish([BusMessage("test.counted", "a", b"bad %d" % n) for n in range(5)])
         await until(lambda: count_is(at.database, LETTERS, 5))
     seen: list[str] = []
     cursor = None
@@ -135,19 +136,19 @@ async def test_a_letter_that_is_not_there_or_a_strange_cursor_is_refused(desk: D
         await dead_letters.whole(desk, new_id())
     with pytest.raises(NotFound):
         await replays.ask_replay(desk, new_id())
-    with pytest.raises(Unreadable):
+    with pytest.raises(Unprocessable):
         await dead_letters.page(desk, 10, "nonsense")
 
 
 async def test_errors_with_any_text_can_be_kept(at: Desk, caplog: pytest.LogCaptureFixture) -> None:
     # A worker of pytest-xdist cannot report a log record with a lone surrogate.
-    caplog.set_level(logging.CRITICAL, logger="nextbuy.kit.handling")
+    caplog.set_level(logging.CRITICAL, logger="nextbuy.kit.events.handling")
 
     async def act(_deps: object, _event: Counted, _envelope: Envelope) -> None:
         try:
             raise OSError("behind \0 \ud800")
         except OSError as error:
-            raise Refused("x" * 10_000 + "\0") from error
+            raise Conflict("x" * 10_000 + "\0") from error
 
     async with at.consuming(on(Counted, act)):
         await send(at.bus, Counted(about="a", n=1))

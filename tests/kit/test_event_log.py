@@ -3,8 +3,8 @@
 import asyncpg
 import pytest
 
-from nextbuy.kit import event_log
-from nextbuy.kit.database import Database
+from nextbuy.kit.events import event_log
+from nextbuy.kit.storage.database import Database
 from tests.kit.shop import Counted, Told, commit
 
 

@@ -7,10 +7,10 @@ import msgspec
 import pytest
 from cryptography.exceptions import InvalidTag
 
-from nextbuy.contracts.errors import AppError, Refused, TooMany, Unavailable, Unreadable
-from nextbuy.kit.database import Database
-from nextbuy.kit.idempotency import REPLAYED, Keeper, forget_old
-from nextbuy.kit.wire import Answer, Request
+from nextbuy.contracts.errors import AppError, Conflict, TooManyRequests, Unavailable, Unprocessable
+from nextbuy.kit.http.idempotency import REPLAYED, IdempotentRequest, purge_idempotency_keys
+from nextbuy.kit.storage.database import Database
+from nextbuy.kit.wire import Request, Response
 from tests.conftest import OpenDatabase
 
 SECRET = b"of the service"
@@ -24,7 +24,7 @@ async def database(open_database: OpenDatabase) -> Database:
     return database
 
 
-def keeper(  # noqa: PLR0913
+def idempotent_request(  # noqa: PLR0913
     *,
     scope: str = "ada",
     key: str = "k1",
@@ -34,25 +34,25 @@ def keeper(  # noqa: PLR0913
     body: bytes = b'{"n":1}',
     bearer: str = "",
     secret: bytes = SECRET,
-) -> Keeper:
-    return Keeper(scope, key, Request(method, path, query, {}, body), secret=secret, bearer=bearer)
+) -> IdempotentRequest:
+    return IdempotentRequest(scope, key, Request(method, path, query, {}, body), secret=secret, bearer=bearer)
 
 
 def act(
-    database: Database, who: Keeper, *, by: str = "act", reply: object = "bought"
-) -> Callable[[], Awaitable[Answer]]:
+    database: Database, who: IdempotentRequest, *, by: str = "act", reply: object = "bought"
+) -> Callable[[], Awaitable[Response]]:
     """Return an act that writes something and keeps its answer with it."""
 
-    async def do() -> Answer:
+    async def do() -> Response:
         async with database.transaction() as tx:
             await tx.execute("INSERT INTO done (by) VALUES ($1)", by)
-            await who.keep(tx, reply)
-        return reply if isinstance(reply, Answer) else Answer(who.status, msgspec.json.encode(reply))
+            await who.store_response(tx, reply)
+        return reply if isinstance(reply, Response) else Response(who.status, msgspec.json.encode(reply))
 
     return do
 
 
-async def never() -> Answer:
+async def never() -> Response:
     raise AssertionError("this was done before")
 
 
@@ -62,21 +62,21 @@ async def done(database: Database) -> int:
 
 
 async def test_the_same_request_again_is_given_the_same_answer_and_done_once(database: Database) -> None:
-    first = keeper()
+    first = idempotent_request()
     first.status = 201
-    answer = await first.once(database, act(database, first))
+    answer = await first.run_once(database, act(database, first))
     for _ in range(2):
-        again = await keeper().once(database, never)
+        again = await idempotent_request().run_once(database, never)
         assert (again.status, again.body, again.content_type) == (201, b'"bought"', answer.content_type)
         assert again.headers == [REPLAYED]
     assert await done(database) == 1
 
 
 async def test_an_answer_with_headers_comes_back_with_them(database: Database) -> None:
-    first = keeper()
-    reply = Answer(202, b"x", "text/plain", [("set-cookie", "a=b"), ("set-cookie", "c=d")])
-    await first.once(database, act(database, first, reply=reply))
-    again = await keeper().once(database, never)
+    first = idempotent_request()
+    reply = Response(202, b"x", "text/plain", [("set-cookie", "a=b"), ("set-cookie", "c=d")])
+    await first.run_once(database, act(database, first, reply=reply))
+    again = await idempotent_request().run_once(database, never)
     assert (again.status, again.body, again.content_type) == (202, b"x", "text/plain")
     assert again.headers == [*reply.headers, REPLAYED]
 
@@ -91,41 +91,41 @@ async def test_a_key_used_for_another_request_is_refused(
     other: dict[str, Any],
     answered: bool,  # noqa: FBT001
 ) -> None:
-    async def within() -> Answer:
-        with pytest.raises(Unreadable) as caught:
-            await keeper(**other).once(database, never)
+    async def within() -> Response:
+        with pytest.raises(Unprocessable) as caught:
+            await idempotent_request(**other).run_once(database, never)
         assert caught.value.slug == "idempotency-key-reused"
-        return Answer(200)
+        return Response(200)
 
-    await keeper().once(database, within)
+    await idempotent_request().run_once(database, within)
     if answered:
         await within()
 
 
 @pytest.mark.parametrize("other", [{"scope": "bob"}, {"key": "k2"}])
 async def test_the_same_key_of_somebody_else_is_another_key(database: Database, other: dict[str, Any]) -> None:
-    for who in (keeper(), keeper(**other)):
-        await who.once(database, act(database, who))
+    for who in (idempotent_request(), idempotent_request(**other)):
+        await who.run_once(database, act(database, who))
     assert await done(database) == 2
 
 
 async def test_the_same_request_while_the_first_is_worked_on_is_told_to_wait(database: Database) -> None:
-    async def within() -> Answer:
-        with pytest.raises(Refused) as caught:
-            await keeper().once(database, never)
+    async def within() -> Response:
+        with pytest.raises(Conflict) as caught:
+            await idempotent_request().run_once(database, never)
         assert (caught.value.slug, caught.value.retry_after) == ("in-progress", 1)
-        return Answer(200)
+        return Response(200)
 
-    await keeper().once(database, within)
-    assert (await keeper().once(database, never)).status == 200
+    await idempotent_request().run_once(database, within)
+    assert (await idempotent_request().run_once(database, never)).status == 200
 
 
 async def test_of_many_at_once_one_is_done(database: Database) -> None:
     async def one() -> str:
-        who = keeper()
+        who = idempotent_request()
         try:
-            answer = await who.once(database, act(database, who))
-        except Refused as error:
+            answer = await who.run_once(database, act(database, who))
+        except Conflict as error:
             return error.slug
         return "replayed" if REPLAYED in answer.headers else "done"
 
@@ -136,83 +136,83 @@ async def test_of_many_at_once_one_is_done(database: Database) -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [RuntimeError("crash"), Unavailable("away"), TooMany("slow down"), asyncio.CancelledError()]
+    "error", [RuntimeError("crash"), Unavailable("away"), TooManyRequests("slow down"), asyncio.CancelledError()]
 )
 async def test_what_failed_before_anything_was_done_may_be_sent_again(database: Database, error: BaseException) -> None:
-    async def fail() -> Answer:
+    async def fail() -> Response:
         raise error
 
     with pytest.raises(type(error)):
-        await keeper().once(database, fail)
-    again = keeper()
-    assert (await again.once(database, act(database, again))).headers == []
+        await idempotent_request().run_once(database, fail)
+    again = idempotent_request()
+    assert (await again.run_once(database, act(database, again))).headers == []
     assert await done(database) == 1
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
 async def test_an_answer_that_may_be_another_next_time_is_not_kept(database: Database, status: int) -> None:
-    async def refuse() -> Answer:
-        return Answer(status)
+    async def refuse() -> Response:
+        return Response(status)
 
-    await keeper().once(database, refuse)
-    again = keeper()
-    assert (await again.once(database, act(database, again))).status == 200
+    await idempotent_request().run_once(database, refuse)
+    again = idempotent_request()
+    assert (await again.run_once(database, act(database, again))).status == 200
 
 
 async def test_a_final_refusal_is_kept(database: Database) -> None:
-    async def refuse() -> Answer:
-        return Answer(409, b"sold out")
+    async def refuse() -> Response:
+        return Response(409, b"sold out")
 
-    await keeper().once(database, refuse)
-    again = await keeper().once(database, never)
+    await idempotent_request().run_once(database, refuse)
+    again = await idempotent_request().run_once(database, never)
     assert (again.status, again.body) == (409, b"sold out")
 
 
 async def test_a_crash_after_the_commit_leaves_the_answer_and_a_crash_before_it_leaves_nothing(
     database: Database,
 ) -> None:
-    first = keeper()
+    first = idempotent_request()
 
-    async def crash_after() -> Answer:
+    async def crash_after() -> Response:
         await act(database, first)()
         raise RuntimeError("killed after the commit")
 
     with pytest.raises(RuntimeError):
-        await first.once(database, crash_after)
-    assert (await keeper().once(database, never)).body == b'"bought"'
+        await first.run_once(database, crash_after)
+    assert (await idempotent_request().run_once(database, never)).body == b'"bought"'
 
-    second = keeper(key="k2")
+    second = idempotent_request(key="k2")
 
-    async def crash_before() -> Answer:
+    async def crash_before() -> Response:
         async with database.transaction() as tx:
             await tx.execute("INSERT INTO done (by) VALUES ('x')")
-            await second.keep(tx, "bought")
+            await second.store_response(tx, "bought")
             raise RuntimeError("killed before the commit")
 
     with pytest.raises(RuntimeError):
-        await second.once(database, crash_before)
-    again = keeper(key="k2")
-    await again.once(database, act(database, again))
+        await second.run_once(database, crash_before)
+    again = idempotent_request(key="k2")
+    await again.run_once(database, act(database, again))
     assert await done(database) == 2
 
 
 async def test_a_refusal_that_undid_what_was_kept_is_kept_in_its_place(database: Database) -> None:
-    first = keeper()
+    first = idempotent_request()
 
-    async def change_of_mind() -> Answer:
+    async def change_of_mind() -> Response:
         try:
             async with database.transaction() as tx:
-                await first.keep(tx, "bought")
-                raise Refused("not after all")
+                await first.store_response(tx, "bought")
+                raise Conflict("not after all")
         except AppError as error:
-            return Answer(error.status, b"refused")
+            return Response(error.status, b"refused")
 
-    assert (await first.once(database, change_of_mind)).status == 409
-    again = await keeper().once(database, never)
+    assert (await first.run_once(database, change_of_mind)).status == 409
+    again = await idempotent_request().run_once(database, never)
     assert (again.status, again.body) == (409, b"refused")
 
 
-async def abandon(database: Database) -> None:
+async def cancel(database: Database) -> None:
     """Leave things as a process does that was killed while it worked, and whose lease has run out since."""
     assert (
         await database.execute("UPDATE idempotency_keys SET leased_until = now() - interval '1 second'") == "UPDATE 1"
@@ -220,69 +220,69 @@ async def abandon(database: Database) -> None:
 
 
 async def test_the_work_of_a_dead_process_is_taken_over(database: Database) -> None:
-    who = keeper()
+    who = idempotent_request()
 
-    async def within() -> Answer:
-        await abandon(database)
-        again = keeper()
-        await again.once(database, act(database, again, by="heir"))
-        return Answer(200)
+    async def within() -> Response:
+        await cancel(database)
+        again = idempotent_request()
+        await again.run_once(database, act(database, again, by="heir"))
+        return Response(200)
 
-    await who.once(database, within)
-    assert (await keeper().once(database, never)).body == b'"bought"'
+    await who.run_once(database, within)
+    assert (await idempotent_request().run_once(database, never)).body == b'"bought"'
     assert await done(database) == 1
 
 
 async def test_a_process_that_was_taken_for_dead_cannot_do_it_a_second_time(database: Database) -> None:
-    slow = keeper()
+    slow = idempotent_request()
 
-    async def too_slow() -> Answer:
-        await abandon(database)
-        heir = keeper()
-        await heir.once(database, act(database, heir, by="heir"))
+    async def too_slow() -> Response:
+        await cancel(database)
+        heir = idempotent_request()
+        await heir.run_once(database, act(database, heir, by="heir"))
         return await act(database, slow, by="slow")()
 
-    with pytest.raises(Refused) as caught:
-        await slow.once(database, too_slow)
+    with pytest.raises(Conflict) as caught:
+        await slow.run_once(database, too_slow)
     assert caught.value.slug == "in-progress"
     assert [row["by"] for row in await database.fetch("SELECT by FROM done")] == ["heir"]
-    assert (await keeper().once(database, never)).body == b'"bought"'
+    assert (await idempotent_request().run_once(database, never)).body == b'"bought"'
 
 
 async def test_an_abandoned_key_cannot_be_taken_for_another_request(database: Database) -> None:
-    async def within() -> Answer:
-        await abandon(database)
-        with pytest.raises(Unreadable):
-            await keeper(body=b"other").once(database, never)
-        return Answer(200)
+    async def within() -> Response:
+        await cancel(database)
+        with pytest.raises(Unprocessable):
+            await idempotent_request(body=b"other").run_once(database, never)
+        return Response(200)
 
-    await keeper().once(database, within)
+    await idempotent_request().run_once(database, within)
 
 
 async def test_a_kept_answer_is_never_taken_over_by_a_late_lease(database: Database) -> None:
-    first = keeper()
-    await first.once(database, act(database, first))
-    await abandon(database)
-    assert (await keeper().once(database, never)).headers == [REPLAYED]
+    first = idempotent_request()
+    await first.run_once(database, act(database, first))
+    await cancel(database)
+    assert (await idempotent_request().run_once(database, never)).headers == [REPLAYED]
 
 
 async def test_a_kept_answer_cannot_be_read_without_the_request_and_the_secret(database: Database) -> None:
-    first = keeper(body=b'{"password":"correct horse"}')
-    await first.once(database, act(database, first, reply={"access_token": "eyJ-secret"}))
+    first = idempotent_request(body=b'{"password":"correct horse"}')
+    await first.run_once(database, act(database, first, reply={"access_token": "eyJ-secret"}))
     row = await database.fetchrow("SELECT * FROM idempotency_keys")
     assert row is not None
     assert b"eyJ-secret" not in row["answer"]
     attempt: UUID = row["attempt"]
-    right = keeper(body=b'{"password":"correct horse"}')
+    right = idempotent_request(body=b'{"password":"correct horse"}')
     assert (
         b"access_token"
-        in msgspec.json.decode(right._cipher(attempt).decrypt(bytes(12), row["answer"], None), type=Answer).body
+        in msgspec.json.decode(right._cipher(attempt).decrypt(bytes(12), row["answer"], None), type=Response).body
     )
     for wrong in (
-        keeper(body=b'{"password":"correct horsf"}'),
-        keeper(body=b'{"password":"correct horse"}', bearer="x"),
-        keeper(body=b'{"password":"correct horse"}', secret=b"another"),
-        keeper(body=b'{"password":"correct horse"}', scope="bob"),
+        idempotent_request(body=b'{"password":"correct horsf"}'),
+        idempotent_request(body=b'{"password":"correct horse"}', bearer="x"),
+        idempotent_request(body=b'{"password":"correct horse"}', secret=b"another"),
+        idempotent_request(body=b'{"password":"correct horse"}', scope="bob"),
     ):
         assert wrong._fingerprint != row["fingerprint"]
         with pytest.raises(InvalidTag):
@@ -291,24 +291,24 @@ async def test_a_kept_answer_cannot_be_read_without_the_request_and_the_secret(d
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "\u00e9", "a\nb", "\x00", "\ud800"])
 def test_a_key_that_is_none_is_refused(key: str) -> None:
-    with pytest.raises(Unreadable) as caught:
-        keeper(key=key)
+    with pytest.raises(Unprocessable) as caught:
+        idempotent_request(key=key)
     assert caught.value.slug == "idempotency-key-unreadable"
 
 
 def test_any_request_can_be_told_apart() -> None:
     texts = ["", "a", "\ud800", "\x00", "', '"]
-    prints = [keeper(path=path, query=query)._fingerprint for path in texts for query in texts]
+    prints = [idempotent_request(path=path, query=query)._fingerprint for path in texts for query in texts]
     assert len(set(prints)) == len(texts) ** 2
 
 
 async def test_answers_are_forgotten_after_a_day(database: Database) -> None:
-    first, second = keeper(), keeper(key="k2")
+    first, second = idempotent_request(), idempotent_request(key="k2")
     for who in (first, second):
-        await who.once(database, act(database, who))
+        await who.run_once(database, act(database, who))
     await database.execute("UPDATE idempotency_keys SET created_at = now() - interval '25 hours' WHERE key = 'k1'")
-    other = keeper(body=b"another")
-    await other.once(database, act(database, other))
+    other = idempotent_request(body=b"another")
+    await other.run_once(database, act(database, other))
     await database.execute("UPDATE idempotency_keys SET created_at = now() - interval '25 hours' WHERE key = 'k1'")
-    await forget_old(database)
+    await purge_idempotency_keys(database)
     assert [row["key"] for row in await database.fetch("SELECT key FROM idempotency_keys")] == ["k2"]

@@ -9,11 +9,11 @@ from uuid import UUID
 from msgspec import Struct
 
 import nextbuy
-from nextbuy.contracts.values import Nothing, Page, PageAsk, Role, Title
-from nextbuy.kit.openapi import openapi
-from nextbuy.kit.problems import problems
+from nextbuy.contracts.values import Nothing, Page, PageRequest, Role, Title
+from nextbuy.kit.apidocs.openapi import openapi
+from nextbuy.kit.apidocs.problems import problems
 from nextbuy.kit.service import Service, get, post, put
-from nextbuy.kit.wire import Answer, Encoded, Request
+from nextbuy.kit.wire import Encoded, Request, Response
 
 
 class Lamp(Struct, frozen=True):
@@ -29,7 +29,7 @@ class Rename(Struct, frozen=True, kw_only=True):
     note: str = ""
 
 
-async def list_lamps(_deps: object, _caller: object, _ask: PageAsk) -> Encoded[Page[Lamp]]:
+async def list_lamps(_deps: object, _caller: object, _ask: PageRequest) -> Encoded[Page[Lamp]]:
     """List lamps."""
     raise NotImplementedError
 
@@ -43,7 +43,7 @@ async def drop_lamps(_deps: object, _caller: object, _ask: Nothing) -> None:
     """Drop all lamps."""
 
 
-async def webhook(_deps: object, _caller: object, _request: Request) -> Answer:
+async def webhook(_deps: object, _caller: object, _request: Request) -> Response:
     """Take a webhook."""
     raise NotImplementedError
 

@@ -13,12 +13,13 @@ import pytest
 
 from nextbuy.contracts.message import Envelope
 from nextbuy.contracts.values import new_id
-from nextbuy.kit import outbox_relay, telemetry
-from nextbuy.kit.bus import Bus, Packet, Subscription
-from nextbuy.kit.bus_redis import RedisBus
-from nextbuy.kit.database import Database
-from nextbuy.kit.outbox import LARGEST, caused_by, publish
-from nextbuy.kit.outbox_relay import Relay
+from nextbuy.kit.events import relay as outbox_relay
+from nextbuy.kit.events.bus.interface import Bus, BusMessage, Subscription
+from nextbuy.kit.events.bus.redis import RedisBus
+from nextbuy.kit.events.outbox import MAX_EVENT_BYTES, caused_by, publish
+from nextbuy.kit.events.relay import Relay
+from nextbuy.kit.observability import telemetry
+from nextbuy.kit.storage.database import Database
 from tests.conftest import DatabaseUrl
 from tests.kit.conftest import OwnRedis
 from tests.kit.shop import Counted, LogFile, commit, count, numbers_by_key
@@ -56,10 +57,10 @@ def told(envelopes: Sequence[Envelope]) -> list[tuple[str, int]]:
 
 
 async def test_an_event_carries_its_cause_and_its_trace(shop: Database, bus: RedisBus, log_file: LogFile) -> None:
-    above = telemetry.begin(request_id="request-1", sampled=True)
+    above = telemetry.start_span(request_id="request-1", sampled=True)
     cause = new_id()
     async with shop.transaction() as tx:
-        with telemetry.within(above):
+        with telemetry.use_span(above):
             ids = await publish(tx, Counted(about="a", n=1))
             with caused_by(cause):
                 ids += await publish(tx, Counted(about="a", n=2))
@@ -69,7 +70,7 @@ async def test_an_event_carries_its_cause_and_its_trace(shop: Database, bus: Red
     assert (first.type, first.source, first.key, first.schema_version) == ("test.counted", "", "a", 1)
     assert first.correlation_id == second.correlation_id == "request-1"
     assert (first.causation_id, second.causation_id) == ("request-1", str(cause))
-    trace = telemetry.begin(first.traceparent)
+    trace = telemetry.start_span(first.traceparent)
     assert (trace.trace_id, trace.sampled) == (above.trace_id, True)
     assert trace.parent_id != above.span_id
     line = log_file.lines("publish")[0]
@@ -169,7 +170,7 @@ async def test_few_large_events_are_a_batch_as_many_small_ones_are(
 
 async def test_an_event_that_a_bus_might_refuse_is_not_written(shop: Database) -> None:
     with pytest.raises(ValueError, match=r"of test\.counted has"):
-        await commit(shop, Counted(about="a", n=0), Counted(about="x" * LARGEST, n=1))
+        await commit(shop, Counted(about="a", n=0), Counted(about="x" * MAX_EVENT_BYTES, n=1))
     assert await count(shop, "event_log") == 0
 
 
@@ -194,7 +195,7 @@ async def test_a_relay_whose_lease_has_passed_takes_nothing_off(
     shop: Database, bus: RedisBus, log_file: LogFile, caplog: pytest.LogCaptureFixture
 ) -> None:
     class SlowBus(RedisBus):
-        async def publish(self, packets: Sequence[Packet]) -> None:
+        async def publish(self, packets: Sequence[BusMessage]) -> None:
             # While it is slow its lease passes, and another does its work and then some.
             await shop.execute("UPDATE outbox_leases SET until = clock_timestamp()")
             await commit(shop, Counted(about="a", n=2))
@@ -215,7 +216,7 @@ async def test_a_relay_whose_lease_has_passed_takes_nothing_off(
 async def test_while_the_bus_is_away_events_wait_and_one_line_says_so(
     shop: Database, own_redis: OwnRedis, own_bus: RedisBus, log_file: LogFile, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, logger="nextbuy.kit.outbox_relay")
+    caplog.set_level(logging.INFO, logger="nextbuy.kit.events.relay")
     async with relaying(Relay(shop, own_bus, log_file.journal)):
         own_redis.kill()
         await commit(shop, *[Counted(about="a", n=n) for n in range(5)])
@@ -234,7 +235,7 @@ async def test_a_relay_that_is_stopped_gives_its_buckets_back(shop: Database, bu
     published = asyncio.Event()
 
     class StuckBus(RedisBus):
-        async def publish(self, packets: Sequence[Packet]) -> None:  # noqa: ARG002
+        async def publish(self, packets: Sequence[BusMessage]) -> None:  # noqa: ARG002
             published.set()
             await asyncio.Event().wait()
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nextbuy.contracts.errors import Unreadable
+from nextbuy.contracts.errors import Unprocessable
 from nextbuy.contracts.values import new_id
-from nextbuy.kit.paging import decode_cursor, encode_cursor
+from nextbuy.kit.http.paging import decode_cursor, encode_cursor
 
 moments = st.datetimes(min_value=datetime(1970, 1, 1), max_value=datetime(9998, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
 
@@ -24,7 +24,7 @@ def test_a_cursor_is_read_back_as_it_was_given(at: datetime, one: UUID, number: 
 
 @given(st.text(max_size=100))
 def test_no_made_up_cursor_is_believed(cursor: str) -> None:
-    with pytest.raises(Unreadable):
+    with pytest.raises(Unprocessable):
         decode_cursor(cursor, datetime, UUID)
 
 
@@ -40,11 +40,11 @@ def test_no_made_up_cursor_is_believed(cursor: str) -> None:
 )
 def test_a_moment_that_no_row_has_is_refused(parts: str) -> None:
     cursor = urlsafe_b64encode(parts.format(id=new_id()).encode()).decode()
-    with pytest.raises(Unreadable):
+    with pytest.raises(Unprocessable):
         decode_cursor(cursor, datetime, UUID)
 
 
 def test_a_number_beyond_the_database_is_refused() -> None:
     for part in (2**63, "a\0b"):
-        with pytest.raises(Unreadable):
+        with pytest.raises(Unprocessable):
             decode_cursor(encode_cursor(part), type(part))

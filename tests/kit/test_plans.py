@@ -6,7 +6,9 @@ from typing import Any, NamedTuple
 import asyncpg
 import msgspec
 
-from nextbuy.kit import event_log, idempotency, inbox, outbox, outbox_relay
+from nextbuy.kit.events import event_log, inbox, outbox
+from nextbuy.kit.events import relay as outbox_relay
+from nextbuy.kit.http import idempotency
 from tests.conftest import DatabaseUrl
 
 FEW, MANY = 5_000, 1_000_000

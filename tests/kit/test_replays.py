@@ -7,16 +7,17 @@ from typing import Any
 
 import pytest
 
-from nextbuy.contracts.errors import Refused, Unavailable, Unreadable
+from nextbuy.contracts.errors import Conflict, Unavailable, Unprocessable
 from nextbuy.contracts.message import Envelope
 from nextbuy.contracts.values import new_id
-from nextbuy.kit import dead_letters, replays
-from nextbuy.kit.bus_redis import RedisBus
-from nextbuy.kit.database import Database, Transaction
-from nextbuy.kit.dead_letters import Filter
-from nextbuy.kit.replayer import Replayer
-from nextbuy.kit.replays import Replay
+from nextbuy.kit.events.bus.redis import RedisBus
+from nextbuy.kit.events.dead_letters import replays
+from nextbuy.kit.events.dead_letters import store as dead_letters
+from nextbuy.kit.events.dead_letters.replays import Replay
+from nextbuy.kit.events.dead_letters.store import Filter
+from nextbuy.kit.events.replayer import Replayer
 from nextbuy.kit.service import Listening, on, on_batch
+from nextbuy.kit.storage.database import Database, Transaction
 from tests.kit.shop import Counted, LogFile, effects, note_all, packet
 from tests.kit.test_consumer import Batched, Desk
 
@@ -33,11 +34,11 @@ async def buried(database: Database, handler: str, numbers: Sequence[int], *, wh
     async with database.transaction() as tx:
         for n in numbers:
             sent = packet(Counted(about="a", n=n), id=new_id())
-            await dead_letters.bury(
+            await dead_letters.dead_letter(
                 tx,
                 "test.counted",
                 sent.body,
-                why or Refused("No.", slug="not-yet"),
+                why or Conflict("No.", slug="not-yet"),
                 origin=f"{handler}/{new_id()}",
                 attempts=1,
                 handler=handler,
@@ -96,7 +97,7 @@ async def test_a_filter_names_some_and_one_replay_takes_no_more_than_it_may(at: 
     nothing = await ask(at.database, Filter(until=datetime(2020, 1, 1, tzinfo=UTC)))
     assert nothing.total == 0
     assert nothing.finished_at is not None
-    with pytest.raises(Unreadable):
+    with pytest.raises(Unprocessable):
         await ask(at.database, Filter(since=datetime(1, 1, 1, tzinfo=UTC)))
 
 
@@ -200,17 +201,17 @@ async def test_a_discarded_letter_is_never_replayed_and_says_why(at: Desk) -> No
     await discard(second)
     [held] = await replays.claim(at.database, 10)
     assert held.letter.id == third.id
-    with pytest.raises(Refused, match="being replayed"):
+    with pytest.raises(Conflict, match="being replayed"):
         await discard(third)
     await replays.give_back(at.database, held.token)
     await run(replayer(at, on_batch([Counted], note_all)))
     after = await replays.replay_of(at.database, asked.id)
     assert (after.done, after.failed, after.finished_at is not None) == (1, 1, True)
     for letter, slug in ((first, "discarded"), (third, "already-replayed")):
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(Conflict) as refused:
             await discard(letter)
         assert refused.value.slug == slug
-        with pytest.raises(Refused):
+        with pytest.raises(Conflict):
             await replays.ask_replay(at.database, letter.id)
 
 
@@ -225,6 +226,6 @@ async def test_settled_letters_go_after_ninety_days_and_waiting_ones_never(at: D
     await at.database.execute(
         "UPDATE dead_letters SET status = 'discarded', settled_at = now() - interval '89 days' WHERE id = $1", old.id
     )
-    assert await dead_letters.forget_settled(at.database)
-    assert not await dead_letters.forget_settled(at.database)
+    assert await dead_letters.purge_settled(at.database)
+    assert not await dead_letters.purge_settled(at.database)
     assert {one.id for one in (await dead_letters.page(at.database, 10)).items} == {old.id, waiting.id}

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nextbuy.kit.retry import RetryBudget, backoff
+from nextbuy.kit.rpc.retry import RetryBudget, backoff
 
 
 def at_one_moment() -> float:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nextbuy.kit.retry import TokenBucket
+from nextbuy.kit.rpc.retry import TokenBucket
 
 capacities = st.floats(1, 1000)
 refills = st.floats(0.01, 1000)

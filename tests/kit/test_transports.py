@@ -8,10 +8,10 @@ from contextvars import ContextVar
 import pytest
 
 from nextbuy.contracts.errors import DeadlinePassed, Unavailable
-from nextbuy.kit.asgi import service_app
-from nextbuy.kit.server import listen, serving
-from nextbuy.kit.transports import HttpTransport, LocalTransport, Transport
-from nextbuy.kit.wire import Answer, Handler, Request
+from nextbuy.kit.http.asgi import service_app
+from nextbuy.kit.http.server import listen, serving
+from nextbuy.kit.rpc.transports import HttpTransport, LocalTransport, Transport
+from nextbuy.kit.wire import Handler, Request, Response
 
 Carry = Callable[[Handler], Awaitable[Transport]]
 _marker: ContextVar[str] = ContextVar("marker", default="untouched")
@@ -44,9 +44,9 @@ def asked(body: bytes = b"", path: str = "/callee/internal/echo", query: str = "
 async def test_bytes_arrive_as_they_were_sent_and_come_back_as_they_were_answered(carry: Carry) -> None:
     seen: list[Request] = []
 
-    async def echo(request: Request) -> Answer:
+    async def echo(request: Request) -> Response:
         seen.append(request)
-        return Answer(201, request.body[::-1], "application/x-odd", [("x-more", "1")])
+        return Response(201, request.body[::-1], "application/x-odd", [("x-more", "1")])
 
     answer = await (await carry(echo)).deliver(asked(b'{"a": "\xc3\xa9"}', query="q=a%20b"), 2)
     assert (answer.status, answer.body) == (201, b'{"a": "\xc3\xa9"}'[::-1])
@@ -58,8 +58,8 @@ async def test_bytes_arrive_as_they_were_sent_and_come_back_as_they_were_answere
 
 
 async def test_an_error_of_the_callee_is_an_answer_like_any_other(carry: Carry) -> None:
-    async def refuse(_request: Request) -> Answer:
-        return Answer(409, b"{}", "application/problem+json")
+    async def refuse(_request: Request) -> Response:
+        return Response(409, b"{}", "application/problem+json")
 
     answer = await (await carry(refuse)).deliver(asked(), 2)
     assert (answer.status, answer.content_type) == (409, "application/problem+json")
@@ -68,9 +68,9 @@ async def test_an_error_of_the_callee_is_an_answer_like_any_other(carry: Carry) 
 async def test_a_callee_that_takes_too_long_is_given_up(carry: Carry) -> None:
     never = asyncio.Event()
 
-    async def sleepy(_request: Request) -> Answer:
+    async def sleepy(_request: Request) -> Response:
         await never.wait()
-        return Answer(200)
+        return Response(200)
 
     with pytest.raises(DeadlinePassed):
         await (await carry(sleepy)).deliver(asked(), 0.05)
@@ -78,10 +78,10 @@ async def test_a_callee_that_takes_too_long_is_given_up(carry: Carry) -> None:
 
 
 async def test_what_a_callee_keeps_in_its_context_does_not_reach_the_caller(carry: Carry) -> None:
-    async def writes(_request: Request) -> Answer:
+    async def writes(_request: Request) -> Response:
         found = _marker.get()
         _marker.set("the callee's")
-        return Answer(200, found.encode())
+        return Response(200, found.encode())
 
     transport = await carry(writes)
     token = _marker.set("the caller's")
@@ -91,9 +91,9 @@ async def test_what_a_callee_keeps_in_its_context_does_not_reach_the_caller(carr
 
 
 async def test_many_at_once_each_get_their_own_answer(carry: Carry) -> None:
-    async def echo(request: Request) -> Answer:
+    async def echo(request: Request) -> Response:
         await asyncio.sleep(0)
-        return Answer(200, request.body)
+        return Response(200, request.body)
 
     transport = await carry(echo)
     answers = await asyncio.gather(*(transport.deliver(asked(str(n).encode()), 5) for n in range(200)))
@@ -101,8 +101,8 @@ async def test_many_at_once_each_get_their_own_answer(carry: Carry) -> None:
 
 
 async def test_a_large_body_is_carried_whole(carry: Carry) -> None:
-    async def echo(request: Request) -> Answer:
-        return Answer(200, request.body)
+    async def echo(request: Request) -> Response:
+        return Response(200, request.body)
 
     body = b"x" * 900_000
     assert (await (await carry(echo)).deliver(asked(body), 5)).body == body

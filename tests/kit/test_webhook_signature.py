@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nextbuy.contracts.errors import BadRequest
-from nextbuy.kit.webhook_signature import TOLERANCE, sign, verify
+from nextbuy.kit.http.webhook_signature import TOLERANCE, sign, verify
 
 NOW = 1_800_000_000
 bodies = st.binary(max_size=200)

@@ -8,14 +8,15 @@ from collections.abc import Sequence
 
 from redis.asyncio import Redis
 
-from nextbuy.kit import bus_redis, outbox_relay
-from nextbuy.kit.bus import Packet
-from nextbuy.kit.bus_redis import RedisBus, RedisSubscription
-from nextbuy.kit.consumer import Consumer
-from nextbuy.kit.database import Database
-from nextbuy.kit.outbox_relay import Relay
+from nextbuy.kit.events import relay as outbox_relay
+from nextbuy.kit.events.bus import redis as bus_redis
+from nextbuy.kit.events.bus.interface import BusMessage
+from nextbuy.kit.events.bus.redis import RedisBus, RedisSubscription
+from nextbuy.kit.events.consumer import Consumer
+from nextbuy.kit.events.relay import Relay
+from nextbuy.kit.observability.telemetry import Journal
 from nextbuy.kit.service import Service, on_batch
-from nextbuy.kit.telemetry import Journal
+from nextbuy.kit.storage.database import Database
 from tests.kit.shop import Counted, note_all
 
 
@@ -26,7 +27,7 @@ def die() -> None:
 class DeadlyBus(RedisBus):
     """Kills after the engine has stored what was published."""
 
-    async def publish(self, packets: Sequence[Packet]) -> None:
+    async def publish(self, packets: Sequence[BusMessage]) -> None:
         await super().publish(packets)
         die()
 

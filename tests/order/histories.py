@@ -17,8 +17,8 @@ from nextbuy.contracts.simulator import OpenPayment, PaymentOpened, RefundPaymen
 from nextbuy.contracts.values import Money, new_id
 from nextbuy.order.expire_sessions import expire_sessions
 from nextbuy.order.finish_payments import finish_payments
-from nextbuy.order.release_stock import release_stock
-from tests.order.fate import Crash
+from nextbuy.order.release_due_holds import release_due_holds
+from tests.order.crash_points import Crash
 from tests.order.market import Market
 
 AT_ONCE: Final = 12
@@ -146,7 +146,7 @@ class Histories:
                 f"UPDATE {table} SET work_at = now() WHERE {key} = $1 AND work_at IS NOT NULL", session_id
             )
         await finish_payments(self.market.order)
-        await release_stock(self.market.order)
+        await release_due_holds(self.market.order)
 
     async def _quietly(self, act: Awaitable[object]) -> None:
         with suppress(AppError):

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from nextbuy.contracts.auth import Account, AuthClient, ValidateUser
-from nextbuy.contracts.errors import NotFound, Refused
+from nextbuy.contracts.errors import Conflict, NotFound
 from nextbuy.contracts.message import Call
 from nextbuy.contracts.product import (
     HoldStock,
@@ -24,12 +24,12 @@ from nextbuy.contracts.product import (
 from nextbuy.contracts.seller import GetShops, SellerClient, Shop, Shops
 from nextbuy.contracts.simulator import OpenPayment, PaymentOpened, PaymentReturned, RefundPayment
 from nextbuy.contracts.values import Money, Nothing, Role, ShopStatus, new_id
-from nextbuy.kit import webhook_signature
 from nextbuy.kit.clock import utc_now
 from nextbuy.kit.config import Settings
-from nextbuy.kit.database import Database
-from nextbuy.kit.telemetry import Journal
-from nextbuy.kit.wire import Answer, Request
+from nextbuy.kit.http import webhook_signature
+from nextbuy.kit.observability.telemetry import Journal
+from nextbuy.kit.storage.database import Database
+from nextbuy.kit.wire import Request, Response
 from nextbuy.order.create_payment_session import BasketLine, CreatePaymentSession, create_payment_session
 from nextbuy.order.create_payment_session import PaymentSessionCreated as Created
 from nextbuy.order.deps import Deps
@@ -37,7 +37,7 @@ from nextbuy.order.expire_sessions import expire_sessions
 from nextbuy.order.finish_payments import finish_payments
 from nextbuy.order.payment_webhook import payment_webhook
 from nextbuy.order.payments import SimulatorPayments
-from nextbuy.order.release_stock import release_stock
+from nextbuy.order.release_due_holds import release_due_holds
 from tests.callers import account, caller
 from tests.doubles import Answers
 
@@ -122,11 +122,11 @@ class Market:
 
     def _enough(self, lines: list[Line]) -> None:
         if any(self.stock[line.product_id] < line.quantity for line in lines):
-            raise Refused("Sold out.", slug="sold-out")
+            raise Conflict("Sold out.", slug="sold-out")
 
     def _hold(self, call: HoldStock) -> Nothing:
         if call.session_id in self.closed:
-            raise Refused("Released.", slug="hold-released")
+            raise Conflict("Released.", slug="hold-released")
         if call.session_id not in self.held:
             self._enough(call.lines)
             self.held[call.session_id] = self._take(call.lines)
@@ -192,7 +192,7 @@ class Market:
         header = webhook_signature.sign(body, [secret], at=int((at or self.now).timestamp()))
         return Request("POST", "/order/api/payment-webhook", "", {"stripe-signature": header}, body)
 
-    async def tell(self, event: object) -> Answer:
+    async def tell(self, event: object) -> Response:
         """Bring an event, signed."""
         return await payment_webhook(self.order, caller(None), self.signed(event))
 
@@ -215,7 +215,7 @@ class Market:
             )
             await expire_sessions(self.order)
             await finish_payments(self.order)
-            await release_stock(self.order)
+            await release_due_holds(self.order)
 
     # ── the books ──
 

@@ -15,7 +15,7 @@ from nextbuy.contracts.product import ReleaseStock, UpdateStock
 from nextbuy.contracts.simulator import RefundPayment
 from nextbuy.order.expire_sessions import expire_sessions
 from nextbuy.order.finish_payments import finish_payments
-from nextbuy.order.release_stock import release_stock
+from nextbuy.order.release_due_holds import release_due_holds
 from tests.order.market import Market
 
 
@@ -29,7 +29,7 @@ async def test_notices_and_sweepers_at_once_end_as_they_would_one_by_one(market:
             sessions.append(await market.basket((scarce, 6)))
         acts: list[Callable[[], Awaitable[object]]] = [
             lambda: expire_sessions(market.order),
-            lambda: release_stock(market.order),
+            lambda: release_due_holds(market.order),
             lambda: finish_payments(market.order),
         ]
         for session in sessions:

@@ -12,8 +12,8 @@ from nextbuy.contracts.values import new_id
 from nextbuy.order.create_payment_session import PaymentSessionCreated
 from nextbuy.order.expire_sessions import expire_sessions
 from nextbuy.order.finish_payments import finish_payments
-from nextbuy.order.release_stock import release_stock
-from tests.order.fate import Crash, Fate, MortalDatabase
+from nextbuy.order.release_due_holds import release_due_holds
+from tests.order.crash_points import Crash, Fate, MortalDatabase
 from tests.order.market import Market
 
 MOST_STEPS = 60
@@ -106,7 +106,7 @@ async def expiry(market: Market, _money: set[str]) -> Act:
 
     async def act() -> None:
         await expire_sessions(market.order)
-        await release_stock(market.order)
+        await release_due_holds(market.order)
 
     now = market.now
     await market.database.execute("UPDATE sessions SET ends_at = $1 WHERE ends_at IS NOT NULL", now)

@@ -11,8 +11,8 @@ import pytest
 
 from nextbuy.contracts.message import Event
 from nextbuy.contracts.values import Role
-from nextbuy.kit.database import Database, Row
-from nextbuy.order.history import TOLD, Life, evolve, read
+from nextbuy.kit.storage.database import Database, Row
+from nextbuy.order.history import TOLD, SessionProjection, evolve, read
 from nextbuy.order.model import TRANSITIONS, State
 from nextbuy.order.verify_history import Difference, HistoryAsk, verify_history
 from tests.callers import account, caller
@@ -39,7 +39,7 @@ async def verified(market: Market) -> tuple[int, list[Difference]]:
 async def steps_told(database: Database) -> Counter[tuple[State, State]]:
     """Return from which state to which sessions went, as their events tell, and how often."""
     seen: Counter[tuple[State, State]] = Counter()
-    lives: dict[UUID, Life] = {}
+    lives: dict[UUID, SessionProjection] = {}
     for envelope in await published(database):
         event: Event | None = read(envelope)
         assert event is not None

@@ -18,10 +18,10 @@ from nextbuy.contracts.order import (
 )
 from nextbuy.contracts.product import ProductApproved
 from nextbuy.contracts.values import MAX_LINES, Money, new_id
-from nextbuy.kit import telemetry
-from nextbuy.kit.outbox import LARGEST, wrap
-from nextbuy.order.history import STEPS, TOLD, Life, begun, evolve, fold, told
-from nextbuy.order.model import GONE, TRANSITIONS, Happening, Session, State, drafts
+from nextbuy.kit.events.outbox import MAX_EVENT_BYTES, make_envelope
+from nextbuy.kit.observability import telemetry
+from nextbuy.order.history import STEPS, TOLD, SessionProjection, begun, evolve, fold, told
+from nextbuy.order.model import GONE, TRANSITIONS, Session, State, Transition, drafts
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 
@@ -46,29 +46,29 @@ SESSION = Session(
 )
 WAYS = {
     State.OPENING: [],
-    State.OPEN: [Happening.OPENED],
-    State.FAILED: [Happening.NOT_OPENED],
-    State.EXPIRED: [Happening.LAPSED],
-    State.PAYING: [Happening.MONEY_CAME],
-    State.PAID: [Happening.MONEY_CAME, Happening.GOODS_TAKEN],
-    State.REFUND_DUE: [Happening.MONEY_CAME, Happening.GOODS_GONE],
-    State.REFUNDED: [Happening.WRONG_MONEY_CAME, Happening.MONEY_RETURNED],
+    State.OPEN: [Transition.OPENED],
+    State.FAILED: [Transition.NOT_OPENED],
+    State.EXPIRED: [Transition.LAPSED],
+    State.PAYING: [Transition.MONEY_CAME],
+    State.PAID: [Transition.MONEY_CAME, Transition.GOODS_TAKEN],
+    State.REFUND_DUE: [Transition.MONEY_CAME, Transition.GOODS_GONE],
+    State.REFUNDED: [Transition.WRONG_MONEY_CAME, Transition.MONEY_RETURNED],
 }
 """By what a session comes to stand where."""
 
 
-def step(happening: Happening) -> list[Event]:
+def step(happening: Transition) -> list[Event]:
     return told(happening, SESSION, [(new_id(), part) for part in drafts(SESSION)])
 
 
-def life_at(state: State) -> Life:
+def life_at(state: State) -> SessionProjection:
     life = fold([begun(SESSION), *(event for happening in WAYS[state] for event in step(happening))])
     assert life is not None
     assert (life.status, life.amiss) == (state, ())
     return life
 
 
-def later(life: Life, events: Sequence[Event]) -> Life:
+def later(life: SessionProjection, events: Sequence[Event]) -> SessionProjection:
     for event in events:
         after = evolve(life, event)
         assert after is not None
@@ -77,7 +77,7 @@ def later(life: Life, events: Sequence[Event]) -> Life:
 
 
 def test_every_happening_is_told_by_the_events_of_its_step() -> None:
-    assert set(STEPS) == set(Happening)
+    assert set(STEPS) == set(Transition)
     for happening, events in STEPS.items():
         assert list(dict.fromkeys(map(type, step(happening)))) == list(events)
 
@@ -92,8 +92,8 @@ def test_what_is_told_of_a_step_leads_where_the_step_leads_and_is_amiss_from_any
                 assert after.amiss, (happening, state)
 
 
-@pytest.mark.parametrize("happening", list(Happening))
-def test_a_step_that_is_not_told_is_seen_in_the_state(happening: Happening) -> None:
+@pytest.mark.parametrize("happening", list(Transition))
+def test_a_step_that_is_not_told_is_seen_in_the_state(happening: Transition) -> None:
     (state, *_), target = TRANSITIONS[happening]
     assert life_at(state).status is not target
 
@@ -144,7 +144,7 @@ def test_orders_come_of_a_paid_session_once() -> None:
     order_id = next(iter(life.orders))
     again = OrderPaid(order_id=order_id, session_id=SESSION.id, shop_id=new_id(), total=Money(1))
     unknown = OrderPaid(order_id=new_id(), session_id=SESSION.id, shop_id=new_id(), total=Money(1))
-    early = [event for event in step(Happening.GOODS_TAKEN) if not isinstance(event, SessionPaid)]
+    early = [event for event in step(Transition.GOODS_TAKEN) if not isinstance(event, SessionPaid)]
     for before, events in ((life, [again]), (life, [unknown]), (life_at(State.OPEN), early)):
         assert len(later(before, events).amiss) == len(events)
 
@@ -160,4 +160,4 @@ def test_no_event_of_an_order_says_where_it_goes_or_who_somebody_is() -> None:
 def test_the_largest_basket_is_far_from_too_large_an_event() -> None:
     longest = SoldLine(new_id(), new_id(), "\x01" * 200, 999, Money(10**9), new_id())
     event = begun(replace(SESSION, lines=[longest] * MAX_LINES))
-    assert len(msgspec.json.encode(wrap(event, "order", telemetry.begin()))) < LARGEST / 8
+    assert len(msgspec.json.encode(make_envelope(event, "order", telemetry.start_span()))) < MAX_EVENT_BYTES / 8

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nextbuy.contracts.errors import Refused, Unreadable
+from nextbuy.contracts.errors import Conflict, Unprocessable
 from nextbuy.contracts.order import SoldLine
 from nextbuy.contracts.product import Line, PricedLine
 from nextbuy.contracts.seller import Shop
@@ -14,8 +14,8 @@ from nextbuy.contracts.values import Money, new_id
 from nextbuy.order.model import (
     SHOWN,
     TRANSITIONS,
-    Happening,
     State,
+    Transition,
     after,
     code,
     description,
@@ -49,16 +49,16 @@ def test_a_session_lives_as_these_sentences_say() -> None:
 
 @pytest.mark.parametrize("state", [State.PAID, State.REFUNDED])
 def test_a_session_that_is_paid_or_refunded_stays_so(state: State) -> None:
-    assert not [happening for happening in Happening if state in sources(happening)]
+    assert not [happening for happening in Transition if state in sources(happening)]
 
 
 def test_money_always_ends_in_goods_or_a_refund() -> None:
     ends = {State.PAID, State.REFUNDED}
-    reached = {after(Happening.MONEY_CAME), after(Happening.WRONG_MONEY_CAME)}
+    reached = {after(Transition.MONEY_CAME), after(Transition.WRONG_MONEY_CAME)}
     while more := {then for before, then in TRANSITIONS.values() if reached & set(before)} - reached:
         reached |= more
     assert reached - ends == {State.PAYING, State.REFUND_DUE}
-    assert all(any(state in sources(happening) for happening in Happening) for state in reached - ends)
+    assert all(any(state in sources(happening) for happening in Transition) for state in reached - ends)
     assert ends <= reached
 
 
@@ -75,7 +75,7 @@ def test_a_buyer_is_told_an_end_only_when_it_is_one() -> None:
 def test_the_units_of_a_product_named_twice_are_added_up() -> None:
     mug, bowl = new_id(), new_id()
     assert merged([Line(mug, 1), Line(bowl, 2), Line(mug, 3)]) == [Line(mug, 4), Line(bowl, 2)]
-    with pytest.raises(Unreadable):
+    with pytest.raises(Unprocessable):
         merged([Line(mug, 1000), Line(mug, 1)])
 
 
@@ -99,7 +99,7 @@ def line(currency: str = "USD") -> SoldLine:
 
 def test_a_basket_comes_to_the_sum_of_its_lines_in_one_currency() -> None:
     assert total_of([line(), line()]) == Money(600)
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(Conflict) as refusal:
         total_of([line(), line("EUR")])
     assert refusal.value.slug == "mixed-currencies"
 
@@ -109,7 +109,7 @@ def test_a_shop_that_is_not_there_is_closed() -> None:
     shop = Shop(priced.shop_id, "S", "s", "", "c", "approved", new_id(), 1)
     asked = [Line(priced.product_id, 1)]
     assert sold(asked, [priced], [shop])[0].seller_id == shop.seller_id
-    with pytest.raises(Refused):
+    with pytest.raises(Conflict):
         sold(asked, [priced], [])
 
 

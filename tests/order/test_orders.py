@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from nextbuy.contracts.auth import Account
-from nextbuy.contracts.errors import NotFound, Unreadable
-from nextbuy.contracts.values import Money, PageAsk, Role, new_id
+from nextbuy.contracts.errors import NotFound, Unprocessable
+from nextbuy.contracts.values import Money, PageRequest, Role, new_id
 from nextbuy.order.history import TOLD
 from nextbuy.order.order_details import OrderAsked, order_details
 from nextbuy.order.order_timeline import TITLES, TimelineAsked, order_timeline
@@ -64,17 +64,17 @@ async def test_lists_of_orders_are_paged_newest_first_each_seeing_only_the_own(m
     for _ in range(5):
         await market.tell(market.paid(await market.basket((market.product(shop), 1))))
     for who, listed in ((market.buyer, user_orders), (seller_of(market, shop), seller_orders)):
-        page = await listed(market.order, caller(who), PageAsk(limit=2))
+        page = await listed(market.order, caller(who), PageRequest(limit=2))
         items = list(page.items)
         while page.next_cursor is not None:
-            page = await listed(market.order, caller(who), PageAsk(limit=2, cursor=page.next_cursor))
+            page = await listed(market.order, caller(who), PageRequest(limit=2, cursor=page.next_cursor))
             items += page.items
         assert len({item.id for item in items}) == 5
         assert [item.id for item in items] == sorted((item.id for item in items), reverse=True)
         assert {(item.shop_id, item.status, item.total.amount) for item in items} == {(shop, "paid", 1000)}
-        assert (await listed(market.order, caller(account(Role.SELLER)), PageAsk())).items == []
-        with pytest.raises(Unreadable) as error:
-            await listed(market.order, caller(who), PageAsk(cursor="x"))
+        assert (await listed(market.order, caller(account(Role.SELLER)), PageRequest())).items == []
+        with pytest.raises(Unprocessable) as error:
+            await listed(market.order, caller(who), PageRequest(cursor="x"))
         assert error.value.slug == "bad-cursor"
 
 

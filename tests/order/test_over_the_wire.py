@@ -10,9 +10,10 @@ from joserfc.jwk import ECKey
 
 from nextbuy.contracts.auth import Account
 from nextbuy.contracts.values import Role, new_id
-from nextbuy.kit.caller import Identity, ServiceIdentity, TokenVerifier, sign_token
-from nextbuy.kit.web import App
-from nextbuy.kit.wire import Answer, Request
+from nextbuy.kit.http.app import App
+from nextbuy.kit.http.service_identity import ServiceIdentity
+from nextbuy.kit.http.tokens import Identity, TokenVerifier, sign_token
+from nextbuy.kit.wire import Request, Response
 from nextbuy.order.deps import Deps
 from nextbuy.order.service import SERVICE
 from tests.callers import account
@@ -38,7 +39,7 @@ class Door:
 
     async def ask(
         self, method: str, path: str, body: object = None, *, by: Account | None = None, key: str | None = None
-    ) -> Answer:
+    ) -> Response:
         """Send a request; a body that is bytes goes as it is."""
         headers = {"content-type": "application/json"}
         if by is not None:

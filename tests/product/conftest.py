@@ -5,9 +5,9 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from nextbuy.kit.database import Database
-from nextbuy.kit.telemetry import Journal
-from tests.product.desk import Desk
+from nextbuy.kit.observability.telemetry import Journal
+from nextbuy.kit.storage.database import Database
+from tests.product.service_harness import Desk
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import random
 import pytest
 from msgspec import convert
 
-from nextbuy.contracts.errors import NotFound, Unreadable
+from nextbuy.contracts.errors import NotFound, Unprocessable
 from nextbuy.contracts.product import Activity, CountActivity, Product
 from nextbuy.contracts.values import Page, new_id
 from nextbuy.product.count_activity import count_activity
@@ -14,7 +14,7 @@ from nextbuy.product.get_activity import GetActivity, get_activity
 from nextbuy.product.get_products import GetProducts, get_products
 from nextbuy.product.store.activity import Counters, counters
 from tests.callers import caller
-from tests.product.desk import Desk, decoded
+from tests.product.service_harness import Desk, decoded
 from tests.waiting import until
 
 
@@ -43,7 +43,7 @@ async def test_an_event_counts_once_however_often_and_in_whatever_company_it_is_
 
 async def test_one_who_tells_too_much_at_once_is_refused(desk: Desk) -> None:
     lines = [Activity(new_id(), new_id(), viewed=1)] * 2_001
-    with pytest.raises(Unreadable):
+    with pytest.raises(Unprocessable):
         await count_activity(desk.product, CountActivity(lines=lines))
 
 
@@ -71,5 +71,5 @@ async def test_several_products_are_read_at_once_in_the_order_in_which_they_are_
     page = convert(decoded((await get_products(desk.product, caller(None), GetProducts(ids))).body), Page[Product])
     assert [one.id for one in page.items] == [products[n].id for n in (2, 0, 3)]
     for bad in ("x" * 36, ",".join(str(new_id()) for _ in range(51))):
-        with pytest.raises(Unreadable):
+        with pytest.raises(Unprocessable):
             await get_products(desk.product, caller(None), GetProducts(bad))

@@ -5,12 +5,12 @@ from functools import partial
 import pytest
 
 from nextbuy.contracts.auth import ValidateSeller
-from nextbuy.contracts.errors import NotAllowed, NotFound
+from nextbuy.contracts.errors import Forbidden, NotFound
 from nextbuy.contracts.seller import ValidateShopOwner
 from nextbuy.contracts.values import ShopStatus
 from tests.callers import caller
 from tests.outbox import data, published, topics
-from tests.product.desk import Desk, rules
+from tests.product.service_harness import Desk, rules
 
 
 async def test_a_plain_product_is_on_sale_at_once_with_the_score_that_let_it_through(desk: Desk) -> None:
@@ -57,7 +57,7 @@ async def test_a_shop_that_waits_for_approval_prepares_goods_that_nobody_sees_un
 @pytest.mark.parametrize("status", ["rejected", "suspended"])
 async def test_a_shop_that_may_not_sell_may_not_offer(desk: Desk, status: ShopStatus) -> None:
     seller = await desk.seller(status)
-    with pytest.raises(NotAllowed) as refused:
+    with pytest.raises(Forbidden) as refused:
         await desk.offer(seller)
     assert refused.value.slug == f"shop-{status}"
     assert await topics(desk.database) == []
@@ -66,8 +66,8 @@ async def test_a_shop_that_may_not_sell_may_not_offer(desk: Desk, status: ShopSt
 @pytest.mark.parametrize("asked", [ValidateSeller, ValidateShopOwner])
 async def test_who_is_suspended_or_has_no_shop_is_told_in_the_owners_words(desk: Desk, asked: type) -> None:
     seller = await desk.seller()
-    desk.answers.answers[asked] = NotAllowed("You have no shop yet.", slug="no-shop")
-    with pytest.raises(NotAllowed) as refused:
+    desk.answers.answers[asked] = Forbidden("You have no shop yet.", slug="no-shop")
+    with pytest.raises(Forbidden) as refused:
         await desk.offer(seller)
     assert refused.value.slug == "no-shop"
 

@@ -10,7 +10,7 @@ from nextbuy.contracts.values import new_id
 from nextbuy.product.decide_product import decide_product
 from nextbuy.product.list_products import list_products
 from tests.outbox import data, published, topics
-from tests.product.desk import Desk
+from tests.product.service_harness import Desk
 
 ADMIN = new_id()
 

@@ -3,13 +3,13 @@
 import pytest
 from msgspec import convert
 
-from nextbuy.contracts.errors import Unreadable
+from nextbuy.contracts.errors import Unprocessable
 from nextbuy.contracts.product import Product
 from nextbuy.contracts.values import Page
-from nextbuy.kit.paging import encode_cursor
+from nextbuy.kit.http.paging import encode_cursor
 from nextbuy.product.get_all_products import GetAllProducts, get_all_products
 from tests.callers import caller
-from tests.product.desk import Desk, decoded
+from tests.product.service_harness import Desk, decoded
 
 SOME_ID = "01a204df-ff5d-734d-ae03-88a265c7785c"
 
@@ -88,6 +88,6 @@ async def test_products_listed_anew_do_not_disturb_who_is_reading_on(full: Desk)
     ],
 )
 async def test_a_cursor_of_anothers_making_is_unreadable(desk: Desk, sort: str, cursor: str) -> None:
-    with pytest.raises(Unreadable) as refused:
+    with pytest.raises(Unprocessable) as refused:
         await page(desk, sort=sort, cursor=cursor)
     assert refused.value.slug == "bad-cursor"

@@ -6,7 +6,7 @@ from nextbuy.contracts.errors import NotFound
 from nextbuy.contracts.values import Role
 from nextbuy.product.follow_changes import follow_changes
 from tests.callers import account
-from tests.product.desk import Desk
+from tests.product.service_harness import Desk
 
 
 async def test_anyone_sees_an_active_product_by_id_and_by_slug(desk: Desk) -> None:

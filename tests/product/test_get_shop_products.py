@@ -2,7 +2,7 @@
 
 from nextbuy.product.get_shop_products import GetShopProducts, get_shop_products
 from tests.callers import caller
-from tests.product.desk import Desk
+from tests.product.service_harness import Desk
 
 
 async def test_a_seller_lists_own_products_in_every_state_with_what_is_held_and_sold(desk: Desk) -> None:

@@ -9,14 +9,15 @@ from joserfc.jwk import ECKey
 from nextbuy.contracts.auth import Account
 from nextbuy.contracts.product import UpdateStock
 from nextbuy.contracts.values import Role, new_id
-from nextbuy.kit.caller import Identity, ServiceIdentity, TokenVerifier, sign_token
-from nextbuy.kit.web import App
-from nextbuy.kit.wire import IDENTITY, Answer, Request
+from nextbuy.kit.http.app import App
+from nextbuy.kit.http.service_identity import ServiceIdentity
+from nextbuy.kit.http.tokens import Identity, TokenVerifier, sign_token
+from nextbuy.kit.wire import IDENTITY, Request, Response
 from nextbuy.product.deps import Deps
 from nextbuy.product.follow_changes import follow_changes
 from nextbuy.product.service import SERVICE
 from tests.callers import account
-from tests.product.desk import TEXT, Desk, Json, decoded
+from tests.product.service_harness import TEXT, Desk, Json, decoded
 
 KEY = ECKey.generate_key("P-256")
 SECRET = b"0123456789abcdef"
@@ -48,7 +49,7 @@ class Door:
 
     async def ask(
         self, method: str, path: str, body: object = None, *, by: Account | None = None, key: str | None = None
-    ) -> Answer:
+    ) -> Response:
         """Send a request; a body that is bytes goes as it is."""
         headers = {"content-type": "application/json"}
         if by is not None:

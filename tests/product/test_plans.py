@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from nextbuy.kit.database import Database
+from nextbuy.kit.storage.database import Database
 from nextbuy.product.store import changes, lists, products
 
 SQL_OF_1_000 = f"""

@@ -8,14 +8,14 @@ import pytest
 from msgspec import ValidationError, convert
 
 from nextbuy.contracts.values import new_id
-from nextbuy.kit.database import Database
+from nextbuy.kit.storage.database import Database
 from nextbuy.product import activity
 from nextbuy.product.flush_activity import flush_activity
 from nextbuy.product.record_activity import RecordActivity, record_activity
 from tests.callers import caller
 from tests.conftest import DatabaseUrl
 from tests.outbox import data, published
-from tests.product.desk import Desk
+from tests.product.service_harness import Desk
 
 
 async def tell(desk: Desk, *items: tuple[object, str]) -> None:

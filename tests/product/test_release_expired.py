@@ -1,7 +1,7 @@
 """Units that everybody forgot."""
 
 from nextbuy.product.release_expired import GRACE, release_expired
-from tests.product.desk import Desk
+from tests.product.service_harness import Desk
 
 
 async def test_only_sessions_that_ended_long_ago_are_given_back(desk: Desk) -> None:

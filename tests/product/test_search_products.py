@@ -11,7 +11,7 @@ from nextbuy.product.count_activity import count_activity
 from nextbuy.product.model import search_terms
 from nextbuy.product.search_products import SearchProducts, search_products
 from tests.callers import caller
-from tests.product.desk import Desk, decoded
+from tests.product.service_harness import Desk, decoded
 
 
 async def search(desk: Desk, q: str, **asked: object) -> Page[Product]:

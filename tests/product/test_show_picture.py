@@ -6,7 +6,7 @@ from nextbuy.contracts.errors import NotFound
 from nextbuy.kit.wire import Request
 from nextbuy.product.show_picture import show_picture
 from tests.callers import caller
-from tests.product.desk import Desk
+from tests.product.service_harness import Desk
 
 
 async def test_every_product_has_a_picture_at_its_own_address(desk: Desk) -> None:

@@ -7,13 +7,13 @@ from uuid import UUID
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nextbuy.contracts.errors import Refused
+from nextbuy.contracts.errors import Conflict
 from nextbuy.contracts.product import HoldStock, Line, Product, ReleaseStock, UpdateStock
 from nextbuy.contracts.values import new_id
 from nextbuy.product.hold_stock import hold_stock
 from nextbuy.product.release_stock import release_stock
 from nextbuy.product.update_stock import update_stock
-from tests.product.desk import Desk, soon
+from tests.product.service_harness import Desk, soon
 
 STOCK = 5
 Act = tuple[Literal["hold", "sell", "release"], int, tuple[int, int]]
@@ -77,7 +77,7 @@ async def act(desk: Desk, goods: list[Product], name: str, session: UUID, units:
             await update_stock(desk.product, UpdateStock(session_id=session, lines=lines))
         else:
             return (await release_stock(desk.product, ReleaseStock(session_id=session))).outcome
-    except Refused as refused:
+    except Conflict as refused:
         return refused.slug
     return "done"
 

@@ -4,14 +4,14 @@ import pytest
 from msgspec import convert
 
 from nextbuy.contracts.auth import Account
-from nextbuy.contracts.errors import NotAllowed, NotFound
+from nextbuy.contracts.errors import Forbidden, NotFound
 from nextbuy.contracts.product import DecideProduct, Product
 from nextbuy.contracts.values import new_id
 from nextbuy.product.decide_product import decide_product
 from nextbuy.product.update_product import UpdateProduct, update_product
 from tests.callers import caller
 from tests.outbox import data, published, topics
-from tests.product.desk import Desk, rules
+from tests.product.service_harness import Desk, rules
 
 
 async def change(desk: Desk, who: Account, product: Product, **fields: object) -> Product:
@@ -63,7 +63,7 @@ async def test_a_suspended_shop_changes_nothing(desk: Desk) -> None:
     seller = await desk.seller()
     kettle = await desk.offer(seller)
     await desk.shop_becomes(seller, "suspended")
-    with pytest.raises(NotAllowed):
+    with pytest.raises(Forbidden):
         await change(desk, seller, kettle, stock=0)
 
 

@@ -5,12 +5,12 @@ from uuid import UUID
 
 import pytest
 
-from nextbuy.contracts.errors import Refused
+from nextbuy.contracts.errors import Conflict
 from nextbuy.contracts.product import Line, Product, ReleaseStock, UpdateStock
 from nextbuy.contracts.values import new_id
 from nextbuy.product.release_stock import release_stock
 from nextbuy.product.update_stock import update_stock
-from tests.product.desk import Desk
+from tests.product.service_harness import Desk
 
 
 async def sell(desk: Desk, session: UUID, *lines: tuple[Product, int]) -> None:
@@ -60,7 +60,7 @@ async def test_late_money_for_units_that_are_gone_is_refused_whole(desk: Desk) -
     session = await desk.hold((kettle, 2), (mug, 1))
     await release(desk, session)
     await desk.hold((mug, 1))
-    with pytest.raises(Refused, match="“Blue mug” is sold out"):
+    with pytest.raises(Conflict, match="“Blue mug” is sold out"):
         await sell(desk, session, (kettle, 2), (mug, 1))
     assert await desk.units(kettle) == (5, 0, 0)
     assert await desk.units(mug) == (0, 1, 0)

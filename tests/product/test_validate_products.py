@@ -2,11 +2,11 @@
 
 import pytest
 
-from nextbuy.contracts.errors import NotFound, Refused
+from nextbuy.contracts.errors import Conflict, NotFound
 from nextbuy.contracts.product import Line, PricedLine, ValidateProducts
 from nextbuy.contracts.values import new_id
 from nextbuy.product.validate_products import validate_products
-from tests.product.desk import Desk
+from tests.product.service_harness import Desk
 
 
 async def validate(desk: Desk, *lines: Line) -> list[PricedLine]:
@@ -25,7 +25,7 @@ async def test_lines_keep_their_order_and_those_of_one_product_become_one(desk: 
 
 async def test_too_few_is_sold_out_with_what_is_left(desk: Desk) -> None:
     kettle = await desk.offer(await desk.seller(), stock=3)
-    with pytest.raises(Refused, match="Only 3 left of “Copper kettle”"):
+    with pytest.raises(Conflict, match="Only 3 left of “Copper kettle”"):
         await validate(desk, Line(kettle.id, 2), Line(kettle.id, 2))
 
 

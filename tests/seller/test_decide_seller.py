@@ -26,65 +26,65 @@ def decision(user_id: UUID, word: SellerDecision, reason: str = "") -> DecideSel
     return DecideSeller(user_id=user_id, decision=word, reason=reason, by=ADMIN)
 
 
-async def open_shop(seller: Deps, answers: Answers, name: str, who: Account | None = None) -> UUID:
+async def open_shop(deps: Deps, answers: Answers, name: str, who: Account | None = None) -> UUID:
     who = who or account(Role.SELLER)
     answers.answers[ValidateSeller] = who
-    await create_shop(seller, caller(who), CreateShop(name=name, bio="", category="books"))
+    await create_shop(deps, caller(who), CreateShop(name=name, bio="", category="books"))
     return who.id
 
 
-async def test_an_approved_seller_may_sell_and_everybody_hears_of_it(seller: Deps, answers: Answers) -> None:
-    user = await open_shop(seller, answers, "Foxglove Books")
-    decided = await decide_seller(seller, decision(user, "approved"))
+async def test_an_approved_seller_may_sell_and_everybody_hears_of_it(deps: Deps, answers: Answers) -> None:
+    user = await open_shop(deps, answers, "Foxglove Books")
+    decided = await decide_seller(deps, decision(user, "approved"))
     assert (decided.shop.status, decided.shop.version) == ("approved", 2)
-    assert await topics(seller.database) == ["seller.registered", "seller.approved"]
-    assert (await validate_shop_owner(seller, ValidateShopOwner(seller_id=user))).status == "approved"
+    assert await topics(deps.database) == ["seller.registered", "seller.approved"]
+    assert (await validate_shop_owner(deps, ValidateShopOwner(seller_id=user))).status == "approved"
 
 
-async def test_the_same_decision_again_changes_nothing_and_tells_nobody(seller: Deps, answers: Answers) -> None:
-    user = await open_shop(seller, answers, "Foxglove Books")
-    await asyncio.gather(*(decide_seller(seller, decision(user, "approved")) for _ in range(5)))
-    again = await decide_seller(seller, decision(user, "approved"))
+async def test_the_same_decision_again_changes_nothing_and_tells_nobody(deps: Deps, answers: Answers) -> None:
+    user = await open_shop(deps, answers, "Foxglove Books")
+    await asyncio.gather(*(decide_seller(deps, decision(user, "approved")) for _ in range(5)))
+    again = await decide_seller(deps, decision(user, "approved"))
     assert again.shop.version == 2
-    assert await topics(seller.database) == ["seller.registered", "seller.approved"]
+    assert await topics(deps.database) == ["seller.registered", "seller.approved"]
 
 
-async def test_a_seller_who_was_never_approved_cannot_be_suspended(seller: Deps, answers: Answers) -> None:
-    user = await open_shop(seller, answers, "Foxglove Books")
+async def test_a_seller_who_was_never_approved_cannot_be_suspended(deps: Deps, answers: Answers) -> None:
+    user = await open_shop(deps, answers, "Foxglove Books")
     with pytest.raises(DecisionRefused):
-        await decide_seller(seller, decision(user, "suspended", "fraud"))
+        await decide_seller(deps, decision(user, "suspended", "fraud"))
 
 
-async def test_a_suspended_seller_can_come_back(seller: Deps, answers: Answers) -> None:
-    user = await open_shop(seller, answers, "Foxglove Books")
+async def test_a_suspended_seller_can_come_back(deps: Deps, answers: Answers) -> None:
+    user = await open_shop(deps, answers, "Foxglove Books")
     words: list[SellerDecision] = ["approved", "suspended", "approved"]
     for word in words:
-        await decide_seller(seller, decision(user, word, "why"))
-    assert (await topics(seller.database))[1:] == ["seller.approved", "seller.suspended", "seller.approved"]
+        await decide_seller(deps, decision(user, word, "why"))
+    assert (await topics(deps.database))[1:] == ["seller.approved", "seller.suspended", "seller.approved"]
 
 
-async def test_a_decision_on_nobody_is_refused(seller: Deps) -> None:
+async def test_a_decision_on_nobody_is_refused(deps: Deps) -> None:
     with pytest.raises(NoSuchSeller):
-        await decide_seller(seller, decision(new_id(), "approved"))
+        await decide_seller(deps, decision(new_id(), "approved"))
 
 
-async def test_a_seller_without_a_shop_is_told_to_make_one(seller: Deps) -> None:
+async def test_a_seller_without_a_shop_is_told_to_make_one(deps: Deps) -> None:
     with pytest.raises(NoShop):
-        await validate_shop_owner(seller, ValidateShopOwner(seller_id=new_id()))
+        await validate_shop_owner(deps, ValidateShopOwner(seller_id=new_id()))
 
 
-async def test_sellers_who_wait_are_listed_oldest_first_page_by_page(seller: Deps, answers: Answers) -> None:
-    users = [await open_shop(seller, answers, f"Shop {n}") for n in range(5)]
-    await decide_seller(seller, decision(users[1], "approved"))
-    first = await list_sellers(seller, ListSellers(status="pending", limit=2))
+async def test_sellers_who_wait_are_listed_oldest_first_page_by_page(deps: Deps, answers: Answers) -> None:
+    users = [await open_shop(deps, answers, f"Shop {n}") for n in range(5)]
+    await decide_seller(deps, decision(users[1], "approved"))
+    first = await list_sellers(deps, ListSellers(status="pending", limit=2))
     assert [s.user_id for s in first.items] == [users[0], users[2]]
-    rest = await list_sellers(seller, ListSellers(status="pending", limit=2, cursor=first.next_cursor))
+    rest = await list_sellers(deps, ListSellers(status="pending", limit=2, cursor=first.next_cursor))
     assert [s.user_id for s in rest.items] == [users[3], users[4]]
     assert rest.next_cursor is None
 
 
-async def test_shops_that_do_not_exist_are_left_out(seller: Deps, answers: Answers) -> None:
-    user = await open_shop(seller, answers, "Foxglove Books")
-    shop = await validate_shop_owner(seller, ValidateShopOwner(seller_id=user))
-    found = await get_shops(seller, GetShops(shop_ids=[shop.id, new_id()]))
+async def test_shops_that_do_not_exist_are_left_out(deps: Deps, answers: Answers) -> None:
+    user = await open_shop(deps, answers, "Foxglove Books")
+    shop = await validate_shop_owner(deps, ValidateShopOwner(seller_id=user))
+    found = await get_shops(deps, GetShops(shop_ids=[shop.id, new_id()]))
     assert found.shops == [shop]

@@ -7,8 +7,9 @@ import msgspec
 
 from nextbuy.contracts.auth import Account
 from nextbuy.contracts.values import new_id
-from nextbuy.kit.caller import Identity, ServiceIdentity, TokenVerifier
-from nextbuy.kit.web import App
+from nextbuy.kit.http.app import App
+from nextbuy.kit.http.service_identity import ServiceIdentity
+from nextbuy.kit.http.tokens import Identity, TokenVerifier
 from nextbuy.kit.wire import Request
 from nextbuy.seller.deps import Deps
 from nextbuy.seller.service import SERVICE
@@ -29,9 +30,9 @@ class KnownToken(TokenVerifier):
         return Identity(self._who.id, self._who.role, new_id(), time.time() + 60)
 
 
-async def test_a_shop_is_opened_and_read_back_by_address(seller: Deps, owner: Account) -> None:
+async def test_a_shop_is_opened_and_read_back_by_address(deps: Deps, owner: Account) -> None:
     identity = ServiceIdentity(b"a secret of sixteen bytes or more", "seller")
-    app = App(SERVICE, seller, identity=identity, verifier=KnownToken(owner), database=seller.database)
+    app = App(SERVICE, deps, identity=identity, verifier=KnownToken(owner), database=deps.database)
     headers = {"authorization": "Bearer the-token", "content-type": "application/json"}
     body = msgspec.json.encode({"name": "Kiln & Clay", "bio": "", "category": "ceramics"})
     made = await app.handle(Request("POST", "/seller/api/create-shop", "", headers, body))

@@ -9,15 +9,15 @@ from aiohttp import web
 
 from nextbuy.contracts.simulator import OpenPayment
 from nextbuy.contracts.values import Money, new_id
-from nextbuy.kit import webhook_signature
 from nextbuy.kit.clock import utc_now
 from nextbuy.kit.config import Settings
-from nextbuy.kit.telemetry import Journal, begin, within
-from nextbuy.kit.transports import HttpTransport
-from nextbuy.simulator.courier import Courier
+from nextbuy.kit.http import webhook_signature
+from nextbuy.kit.observability.telemetry import Journal, start_span, use_span
+from nextbuy.kit.rpc.transports import HttpTransport
 from nextbuy.simulator.deliver_webhooks import deliver_webhooks
 from nextbuy.simulator.deps import Deps
 from nextbuy.simulator.open_payment import open_payment
+from nextbuy.simulator.webhook_dispatcher import WebhookDispatcher
 from tests.conftest import OpenDatabase
 
 SECRETS = ("whsec_new", "whsec_old")
@@ -81,7 +81,7 @@ def clock() -> Turning:
 async def simulator(open_database: OpenDatabase, shop: Shop, clock: Turning) -> AsyncIterator[Deps]:
     """The service's needs."""
     settings = Settings(secret=b"0123456789abcdef", webhook_secrets=SECRETS, public_url=shop.url)
-    courier = Courier(HttpTransport("gateway", shop.url))
+    courier = WebhookDispatcher(HttpTransport("gateway", shop.url))
     yield Deps(
         database=await open_database("simulator"), clock=clock, settings=settings, journal=Journal(), courier=courier
     )
@@ -89,11 +89,11 @@ async def simulator(open_database: OpenDatabase, shop: Shop, clock: Turning) -> 
 
 
 @pytest.fixture
-async def delivering(simulator: Deps) -> AsyncIterator[None]:
+async def delivering(deps: Deps) -> AsyncIterator[None]:
     """While this is there, webhooks are delivered."""
 
     async def forever() -> None:
-        while await deliver_webhooks(simulator):
+        while await deliver_webhooks(deps):
             pass
 
     task = asyncio.create_task(forever())
@@ -103,9 +103,9 @@ async def delivering(simulator: Deps) -> AsyncIterator[None]:
 
 
 @pytest.fixture
-async def payment_id(simulator: Deps) -> str:
+async def payment_id(deps: Deps) -> str:
     """A payment of $19.99 that was asked for within a trace."""
-    with within(begin(f"00-{TRACE}-00f067aa0ba902b7-01")):
+    with use_span(start_span(f"00-{TRACE}-00f067aa0ba902b7-01")):
         call = OpenPayment(
             reference=new_id(),
             amount=Money(1999),
@@ -113,7 +113,7 @@ async def payment_id(simulator: Deps) -> str:
             expires_at=utc_now() + timedelta(minutes=30),
             return_url="http://shop.test/session/1",
         )
-        opened = await open_payment(simulator, call)
-        assert await open_payment(simulator, call) == opened
-    assert opened.url == f"{simulator.settings.public_url}/simulator/api/pay/{opened.payment_id}"
+        opened = await open_payment(deps, call)
+        assert await open_payment(deps, call) == opened
+    assert opened.url == f"{deps.settings.public_url}/simulator/api/pay/{opened.payment_id}"
     return opened.payment_id

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pytest
 
 from nextbuy.demo import catalogue
-from nextbuy.kit.asgi import Message
+from nextbuy.kit.http.asgi import Message
 from nextbuy.web.app import knows, page_of, pages, takes_gzip
 from nextbuy.web.assets import addressed, read_folder
 from nextbuy.web.demo_logins import DEMO_LOGINS

@@ -5,6 +5,6 @@ from nextbuy.admin.deps import Deps
 from nextbuy.contracts.admin import CreateNotification, NotificationKept
 
 
-async def create_notification(admin: Deps, call: CreateNotification) -> NotificationKept:
+async def create_notification(deps: Deps, call: CreateNotification) -> NotificationKept:
     """Keep a notification; asked again for the same event and kind, return the one that there is."""
-    return NotificationKept(await store.keep_notification(admin.database, call))
+    return NotificationKept(await store.keep_notification(deps.database, call))

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from nextbuy.contracts.auth import AuthClient
 from nextbuy.contracts.product import ProductClient
 from nextbuy.contracts.seller import SellerClient
-from nextbuy.kit.database import Database
-from nextbuy.kit.parts import Parts
+from nextbuy.kit.service_context import ServiceContext
+from nextbuy.kit.storage.database import Database
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Deps:
     database: Database
 
 
-def assemble(parts: Parts) -> Deps:
+def assemble(parts: ServiceContext) -> Deps:
     """Return admin's needs out of a process's parts."""
     return Deps(
         auth=AuthClient(parts.send),

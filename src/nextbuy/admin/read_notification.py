@@ -8,7 +8,7 @@ from nextbuy.admin import store
 from nextbuy.admin.deps import Deps
 from nextbuy.admin.model import NoSuchNotification
 from nextbuy.contracts.values import Notification
-from nextbuy.kit.web import Caller
+from nextbuy.kit.http.caller import Caller
 
 
 class ReadNotification(Struct, frozen=True):
@@ -17,10 +17,10 @@ class ReadNotification(Struct, frozen=True):
     notification_id: UUID
 
 
-async def read_notification(admin: Deps, caller: Caller, ask: ReadNotification) -> Notification:
+async def read_notification(deps: Deps, caller: Caller, request: ReadNotification) -> Notification:
     """Mark a notification as read; `NoSuchNotification` where there is none."""
-    await admin.auth.validate_admin(caller.token)
-    found = await store.mark_read(admin.database, ask.notification_id)
+    await deps.auth.validate_admin(caller.token)
+    found = await store.mark_read(deps.database, request.notification_id)
     if found is None:
         raise NoSuchNotification("There is no such notification.")
     return found

@@ -3,10 +3,10 @@
 from nextbuy.admin.deps import Deps
 from nextbuy.admin.model import OfAccountBecause
 from nextbuy.contracts.auth import Account
-from nextbuy.kit.web import Caller
+from nextbuy.kit.http.caller import Caller
 
 
-async def reinstate_account(admin: Deps, caller: Caller, ask: OfAccountBecause) -> Account:
+async def reinstate_account(deps: Deps, caller: Caller, request: OfAccountBecause) -> Account:
     """Reinstate an account; the same again changes nothing."""
-    account = await admin.auth.validate_admin(caller.token)
-    return await admin.auth.reinstate_account(ask.user_id, reason=ask.reason, by=account.id)
+    account = await deps.auth.validate_admin(caller.token)
+    return await deps.auth.reinstate_account(request.user_id, reason=request.reason, by=account.id)

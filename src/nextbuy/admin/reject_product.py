@@ -2,11 +2,11 @@
 
 from nextbuy.admin.deps import Deps
 from nextbuy.admin.model import OfProductBecause, ProductDecided
-from nextbuy.kit.web import Caller
+from nextbuy.kit.http.caller import Caller
 
 
-async def reject_product(admin: Deps, caller: Caller, ask: OfProductBecause) -> ProductDecided:
+async def reject_product(deps: Deps, caller: Caller, request: OfProductBecause) -> ProductDecided:
     """Reject a product; the same again changes nothing."""
-    account = await admin.auth.validate_admin(caller.token)
-    product = await admin.product.decide_product(ask.product_id, "rejected", reason=ask.reason, by=account.id)
+    account = await deps.auth.validate_admin(caller.token)
+    product = await deps.product.decide_product(request.product_id, "rejected", reason=request.reason, by=account.id)
     return ProductDecided(product)

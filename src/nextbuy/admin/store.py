@@ -6,8 +6,8 @@ from uuid import UUID
 
 from nextbuy.contracts.admin import CreateNotification
 from nextbuy.contracts.values import Notification, Page, new_id
-from nextbuy.kit.database import Reader, Row, Transaction
-from nextbuy.kit.paging import decode_cursor, encode_cursor
+from nextbuy.kit.http.paging import decode_cursor, encode_cursor
+from nextbuy.kit.storage.database import Executor, Row, Transaction
 
 _COUNTED: Final = 1_000
 _AT_ONCE: Final = 10_000
@@ -18,7 +18,7 @@ def _notification(row: Row) -> Notification:
     return Notification(*row.values())
 
 
-async def keep_notification(db: Reader, note: CreateNotification) -> UUID:
+async def keep_notification(db: Executor, note: CreateNotification) -> UUID:
     """Write a notification, once for its event and kind, and return its id."""
     made: UUID | None = await db.fetchval(
         """
@@ -40,7 +40,7 @@ async def keep_notification(db: Reader, note: CreateNotification) -> UUID:
     return kept
 
 
-async def notifications(db: Reader, *, limit: int, cursor: str | None) -> Page[Notification]:
+async def notifications(db: Executor, *, limit: int, cursor: str | None) -> Page[Notification]:
     """Return notifications, newest first."""
     before = decode_cursor(cursor, datetime, UUID) if cursor else (None, None)
     rows = await db.fetch(
@@ -56,7 +56,7 @@ async def notifications(db: Reader, *, limit: int, cursor: str | None) -> Page[N
     return Page(found, encode_cursor(found[-1].created_at, found[-1].id) if len(rows) > limit else None)
 
 
-async def mark_read(db: Reader, notification_id: UUID) -> Notification | None:
+async def mark_read(db: Executor, notification_id: UUID) -> Notification | None:
     """Mark a notification as read and return it, or None where there is none."""
     row = await db.fetchrow(
         f"UPDATE notifications SET read = true WHERE id = $1 RETURNING {_NOTIFICATION}",  # noqa: S608
@@ -65,7 +65,7 @@ async def mark_read(db: Reader, notification_id: UUID) -> Notification | None:
     return None if row is None else _notification(row)
 
 
-async def unread(db: Reader) -> int:
+async def unread(db: Executor) -> int:
     """Return how many notifications are unread, counted to a thousand."""
     count: int = await db.fetchval(
         "SELECT count(*) FROM (SELECT FROM notifications WHERE NOT read LIMIT $1) AS unread", _COUNTED

@@ -3,10 +3,10 @@
 from nextbuy.admin.deps import Deps
 from nextbuy.admin.model import OfAccountBecause
 from nextbuy.contracts.seller import Seller
-from nextbuy.kit.web import Caller
+from nextbuy.kit.http.caller import Caller
 
 
-async def suspend_seller(admin: Deps, caller: Caller, ask: OfAccountBecause) -> Seller:
+async def suspend_seller(deps: Deps, caller: Caller, request: OfAccountBecause) -> Seller:
     """Suspend a seller; the same again changes nothing."""
-    account = await admin.auth.validate_admin(caller.token)
-    return await admin.seller.decide_seller(ask.user_id, "suspended", reason=ask.reason, by=account.id)
+    account = await deps.auth.validate_admin(caller.token)
+    return await deps.seller.decide_seller(request.user_id, "suspended", reason=request.reason, by=account.id)

@@ -4,7 +4,7 @@ from msgspec import Struct
 
 from nextbuy.admin import store
 from nextbuy.admin.deps import Deps
-from nextbuy.kit.web import Caller
+from nextbuy.kit.http.caller import Caller
 
 
 class Unread(Struct, frozen=True):
@@ -13,7 +13,7 @@ class Unread(Struct, frozen=True):
     unread: int
 
 
-async def unread_notifications(admin: Deps, caller: Caller) -> Unread:
+async def unread_notifications(deps: Deps, caller: Caller) -> Unread:
     """Return the number of unread notifications."""
-    await admin.auth.validate_admin(caller.token)
-    return Unread(await store.unread(admin.database))
+    await deps.auth.validate_admin(caller.token)
+    return Unread(await store.unread(deps.database))

@@ -3,6 +3,6 @@
 from nextbuy.auth.deps import Deps
 
 
-async def close_auth(auth: Deps) -> None:
+async def close_auth(deps: Deps) -> None:
     """Let the threads go."""
-    auth.passwords.close()
+    deps.passwords.close()

@@ -9,37 +9,37 @@ from nextbuy.auth.deps import Deps
 from nextbuy.auth.lockout import account_subject
 from nextbuy.auth.model import MAX_PASSWORD, MIN_PASSWORD, check_new_password, normal_email, normal_name
 from nextbuy.contracts.auth import Account, AccountRegistered, AccountReinstated
-from nextbuy.contracts.errors import Refused, Unreadable
+from nextbuy.contracts.errors import Conflict, Unprocessable
 from nextbuy.contracts.values import Role, new_id
-from nextbuy.kit.outbox import publish
+from nextbuy.kit.events.outbox import publish
 
 
-async def create_admin(auth: Deps, email: str, password: str, name: str = "Admin") -> Account:
+async def create_admin(deps: Deps, email: str, password: str, name: str = "Admin") -> Account:
     """Make an admin, or give one that there is a new password.
 
     Raises:
-        Unreadable: the e-mail, the password or the name will not do.
-        Refused: the e-mail is a buyer's or a seller's.
+        Unprocessable: the e-mail, the password or the name will not do.
+        Conflict: the e-mail is a buyer's or a seller's.
     """
     email = normal_email(email)
     if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
-        raise Unreadable(f"A password has {MIN_PASSWORD} to {MAX_PASSWORD} characters.")
+        raise Unprocessable(f"A password has {MIN_PASSWORD} to {MAX_PASSWORD} characters.")
     check_new_password(password, email=email)
     account = Account(id=new_id(), email=email, name=normal_name(name), role=Role.ADMIN)
-    password_hash = await auth.passwords.hash(password)
-    now = auth.clock()
-    async with auth.database.transaction() as tx:
+    password_hash = await deps.passwords.hash(password)
+    now = deps.clock()
+    async with deps.database.transaction() as tx:
         if await store.add_account(tx, account, password_hash=password_hash, at=now):
             await publish(tx, AccountRegistered(account_id=account.id, email=email, name=account.name, role=Role.ADMIN))
             return account
         known = await store.lock_account(tx, email)
         if known is None or known.account.role is not Role.ADMIN:
-            raise Refused(
+            raise Conflict(
                 "This e-mail is a buyer's or a seller's; an admin needs one of their own.", slug="email-taken"
             )
         await store.set_password(tx, known.account.id, new=password_hash)
         await store.end_all_sessions(tx, known.account.id, reason="password-changed", at=now)
-        await store.forget_failures(tx, account_subject(auth, email))
+        await store.forget_failures(tx, account_subject(deps, email))
         if await store.set_status(tx, known.account.id, "active") is not None:
             await publish(
                 tx,

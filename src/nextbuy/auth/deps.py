@@ -6,9 +6,9 @@ from nextbuy.auth.keys import Keys
 from nextbuy.auth.passwords import Passwords
 from nextbuy.kit.clock import Clock
 from nextbuy.kit.config import Settings
-from nextbuy.kit.database import Database
-from nextbuy.kit.parts import Parts
-from nextbuy.kit.telemetry import Journal
+from nextbuy.kit.observability.telemetry import Journal
+from nextbuy.kit.service_context import ServiceContext
+from nextbuy.kit.storage.database import Database
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Deps:
     keys: Keys
 
 
-def assemble(parts: Parts) -> Deps:
+def assemble(parts: ServiceContext) -> Deps:
     """Put auth together."""
     return Deps(
         database=parts.database,

@@ -4,6 +4,6 @@ from nextbuy.auth.deps import Deps
 from nextbuy.contracts.auth import GetPublicKeys, PublicKey, PublicKeys
 
 
-async def get_public_keys(auth: Deps, _call: GetPublicKeys) -> PublicKeys:
+async def get_public_keys(deps: Deps, _call: GetPublicKeys) -> PublicKeys:
     """Return all keys that are good now."""
-    return PublicKeys([PublicKey(kid, pem) for kid, pem in (await auth.keys.public()).items()])
+    return PublicKeys([PublicKey(kid, pem) for kid, pem in (await deps.keys.public()).items()])

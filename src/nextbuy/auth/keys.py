@@ -17,10 +17,10 @@ from nextbuy.auth import store
 from nextbuy.auth.model import ACCESS_LIFE
 from nextbuy.contracts.auth import Account
 from nextbuy.contracts.values import new_id
-from nextbuy.kit.caller import Identity, TokenVerifier, sign_token
 from nextbuy.kit.clock import Clock
 from nextbuy.kit.config import Settings
-from nextbuy.kit.database import Database, Reader, Row, Transaction
+from nextbuy.kit.http.tokens import Identity, TokenVerifier, sign_token
+from nextbuy.kit.storage.database import Database, Executor, Row, Transaction
 
 log: Final = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ class Keys:
             Identity(account.id, account.role, session_id, expires), kid=kid, key=key
         )
 
-    async def _rows(self, reader: Reader) -> list[Row]:
+    async def _rows(self, reader: Executor) -> list[Row]:
         return await store.signing_keys(reader, at=self._clock(), life=ACCESS_LIFE + _SPARE)
 
     async def _look(self) -> None:

@@ -9,36 +9,36 @@ import hmac
 from nextbuy.auth import store
 from nextbuy.auth.deps import Deps
 from nextbuy.auth.model import Watch, lock_length, neighbourhood
-from nextbuy.contracts.errors import TooMany
-from nextbuy.kit.database import Transaction
+from nextbuy.contracts.errors import TooManyRequests
+from nextbuy.kit.storage.database import Transaction
 
 Watched = dict[Watch, bytes]
 
 
-def watched(auth: Deps, email: str, address: str) -> Watched:
+def watched(deps: Deps, email: str, address: str) -> Watched:
     """Return what a login's failures are counted by; not by address where rate limits are off, or none is known."""
-    key = auth.settings.derive("login-failures").encode()
-    found = {Watch.ACCOUNT: account_subject(auth, email)}
-    if address and auth.settings.rate_limits:
+    key = deps.settings.derive("login-failures").encode()
+    found = {Watch.ACCOUNT: account_subject(deps, email)}
+    if address and deps.settings.rate_limits:
         found[Watch.ADDRESS] = hmac.digest(
             key, b"address\0" + neighbourhood(address).encode(errors="replace"), "sha256"
         )
     return found
 
 
-def account_subject(auth: Deps, email: str) -> bytes:
+def account_subject(deps: Deps, email: str) -> bytes:
     """Return what the failures of a (normal) e-mail are counted by."""
-    return hmac.digest(auth.settings.derive("login-failures").encode(), b"account\0" + email.encode(), "sha256")
+    return hmac.digest(deps.settings.derive("login-failures").encode(), b"account\0" + email.encode(), "sha256")
 
 
-async def count_failure(auth: Deps, subjects: Watched) -> None:
+async def count_failure(deps: Deps, subjects: Watched) -> None:
     """Count one more failure.
 
     Raises:
         TooMany: guesses made at the same time have locked it meanwhile.
     """
-    now = auth.clock()
-    async with auth.database.transaction() as tx:
+    now = deps.clock()
+    async with deps.database.transaction() as tx:
         counts = await store.count_failure(tx, list(subjects.values()), at=now)
         locked = [until for _, until in counts.values() if until is not None and until > now]
         lengths = {
@@ -53,20 +53,20 @@ async def count_failure(auth: Deps, subjects: Watched) -> None:
         raise locked_for((max(locked) - now).total_seconds())
 
 
-async def forget_failures(auth: Deps, tx: Transaction, subject: bytes) -> None:
+async def forget_failures(deps: Deps, tx: Transaction, subject: bytes) -> None:
     """Forget an account's failures after a success.
 
     Raises:
         TooMany: guesses made at the same time have locked it meanwhile; this success was one of them.
     """
-    now = auth.clock()
+    now = deps.clock()
     until = await store.forget_failures(tx, subject)
     if until is not None and until > now:
         raise locked_for((until - now).total_seconds())
 
 
-def locked_for(seconds: float) -> TooMany:
+def locked_for(seconds: float) -> TooManyRequests:
     """Return the refusal of a login that is locked."""
-    return TooMany(
+    return TooManyRequests(
         "Too many failed logins; wait, and then try again with the right password.", slug="locked", retry_after=seconds
     )

@@ -12,10 +12,10 @@ from nextbuy.auth.lockout import Watched
 from nextbuy.auth.model import GivenPassword, Known, Watch, normal_email, suspended
 from nextbuy.auth.passwords import NOBODYS
 from nextbuy.auth.sessions import LoggedIn, open_session, wants_cookies, with_cookies
-from nextbuy.contracts.errors import NotKnown, Refused
+from nextbuy.contracts.errors import Conflict, Unauthenticated
 from nextbuy.contracts.values import Email
-from nextbuy.kit.web import Caller
-from nextbuy.kit.wire import Answer
+from nextbuy.kit.http.caller import Caller
+from nextbuy.kit.wire import Response
 
 
 class Login(Struct, frozen=True):
@@ -25,39 +25,41 @@ class Login(Struct, frozen=True):
     password: GivenPassword
 
 
-async def login(auth: Deps, caller: Caller, ask: Login) -> LoggedIn | Answer:
+async def login(deps: Deps, caller: Caller, request: Login) -> LoggedIn | Response:
     """Log somebody in."""
-    email = normal_email(ask.email)
-    subjects = lockout.watched(auth, email, caller.address)
+    email = normal_email(request.email)
+    subjects = lockout.watched(deps, email, caller.address)
     for _ in range(2):  # once more where somebody changed the account while its password was verified
-        known, locked_until = await store.account_for_login(auth.database, email, list(subjects.values()))
-        now = auth.clock()
+        known, locked_until = await store.account_for_login(deps.database, email, list(subjects.values()))
+        now = deps.clock()
         if locked_until is not None and locked_until > now:
             raise lockout.locked_for((locked_until - now).total_seconds())
-        right = await auth.passwords.verify(NOBODYS if known is None else known.password_hash, ask.password)
+        right = await deps.passwords.verify(NOBODYS if known is None else known.password_hash, request.password)
         if known is None or not right:
-            await lockout.count_failure(auth, subjects)
-            raise NotKnown("There is no account with this e-mail and password.", slug="wrong-login")
+            await lockout.count_failure(deps, subjects)
+            raise Unauthenticated("There is no account with this e-mail and password.", slug="wrong-login")
         if known.suspended:
             raise suspended()
-        answer = await _open(auth, caller, known, ask.password, subjects)
+        answer = await _open(deps, caller, known, request.password, subjects)
         if answer is not None:
             return answer
-    raise Refused("This account was changed just now; log in again.", slug="account-changed", retry_after=1)
+    raise Conflict("This account was changed just now; log in again.", slug="account-changed", retry_after=1)
 
 
-async def _open(auth: Deps, caller: Caller, known: Known, password: str, subjects: Watched) -> LoggedIn | Answer | None:
+async def _open(
+    deps: Deps, caller: Caller, known: Known, password: str, subjects: Watched
+) -> LoggedIn | Response | None:
     password_hash = known.password_hash
-    if auth.passwords.is_outdated(password_hash):
-        password_hash = await auth.passwords.hash(password)
-    sign = await auth.keys.signer()
-    async with auth.database.transaction() as tx:
+    if deps.passwords.is_outdated(password_hash):
+        password_hash = await deps.passwords.hash(password)
+    sign = await deps.keys.signer()
+    async with deps.database.transaction() as tx:
         if password_hash != known.password_hash:
             await store.set_password(tx, known.account.id, new=password_hash, old=known.password_hash)
-        session = await open_session(auth, tx, known.account, password_hash, sign)
+        session = await open_session(deps, tx, known.account, password_hash, sign)
         if session is None:
             return None
-        await lockout.forget_failures(auth, tx, subjects[Watch.ACCOUNT])
-        answer = with_cookies(auth.settings, session, status=200) if wants_cookies(caller) else session
-        await caller.keep(tx, answer)
+        await lockout.forget_failures(deps, tx, subjects[Watch.ACCOUNT])
+        answer = with_cookies(deps.settings, session, status=200) if wants_cookies(caller) else session
+        await caller.store_response(tx, answer)
     return answer

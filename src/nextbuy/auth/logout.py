@@ -3,17 +3,17 @@
 from nextbuy.auth import store
 from nextbuy.auth.deps import Deps
 from nextbuy.auth.sessions import wants_cookies, without_cookies
-from nextbuy.contracts.errors import NotKnown
+from nextbuy.contracts.errors import Unauthenticated
 from nextbuy.contracts.values import Nothing
-from nextbuy.kit.caller import ACCESS_COOKIE, cookie_of
-from nextbuy.kit.web import Caller
-from nextbuy.kit.wire import Answer
+from nextbuy.kit.http.caller import Caller
+from nextbuy.kit.http.tokens import ACCESS_COOKIE, cookie_of
+from nextbuy.kit.wire import Response
 
 
-async def logout(auth: Deps, caller: Caller, _ask: Nothing) -> Nothing | Answer:
+async def logout(deps: Deps, caller: Caller, _ask: Nothing) -> Nothing | Response:
     """End the session that asks; one that has ended stays ended."""
     if caller.identity is None:
-        raise NotKnown("Log in first.")
-    await store.end_session(auth.database, caller.identity.session_id, reason="logout", at=auth.clock())
+        raise Unauthenticated("Log in first.")
+    await store.end_session(deps.database, caller.identity.session_id, reason="logout", at=deps.clock())
     by_cookie = wants_cookies(caller) or cookie_of(caller.headers, ACCESS_COOKIE) is not None
-    return without_cookies(auth.settings) if by_cookie else Nothing()
+    return without_cookies(deps.settings) if by_cookie else Nothing()

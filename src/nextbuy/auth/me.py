@@ -6,9 +6,9 @@ from nextbuy.auth import store
 from nextbuy.auth.deps import Deps
 from nextbuy.auth.model import check_standing
 from nextbuy.contracts.auth import Account
-from nextbuy.contracts.errors import NotKnown
+from nextbuy.contracts.errors import Unauthenticated
 from nextbuy.contracts.values import Nothing
-from nextbuy.kit.web import Caller
+from nextbuy.kit.http.caller import Caller
 
 
 class Me(Struct, frozen=True):
@@ -17,8 +17,8 @@ class Me(Struct, frozen=True):
     user: Account
 
 
-async def me(auth: Deps, caller: Caller, _ask: Nothing) -> Me:
+async def me(deps: Deps, caller: Caller, _ask: Nothing) -> Me:
     """Tell who is logged in, while the session is alive and the account is not suspended."""
     if caller.identity is None:
-        raise NotKnown("Log in first.")
-    return Me(check_standing(await store.standing(auth.database, caller.identity.session_id)))
+        raise Unauthenticated("Log in first.")
+    return Me(check_standing(await store.standing(deps.database, caller.identity.session_id)))

@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 
 from nextbuy.auth.common_passwords import COMMON
 from nextbuy.contracts.auth import Account
-from nextbuy.contracts.errors import FieldError, NotAllowed, NotKnown, Unreadable
+from nextbuy.contracts.errors import FieldError, Forbidden, Unauthenticated, Unprocessable
 from nextbuy.contracts.values import Email, Role
 
 ACCESS_LIFE: Final = timedelta(minutes=15)
@@ -52,7 +52,7 @@ def normal_email(given: str) -> str:
     """Return the one spelling of an e-mail address that stands for all its spellings.
 
     Raises:
-        Unreadable: it is none, once it is written so.
+        Unprocessable: it is none, once it is written so.
     """
     email = normalize("NFKC", normalize("NFKC", given).strip().lower())
     try:
@@ -68,7 +68,7 @@ def normal_name(given: str) -> str:
     """Return a name in one line.
 
     Raises:
-        Unreadable: nothing of it can be seen.
+        Unprocessable: nothing of it can be seen.
     """
     name = " ".join("".join(mark if mark.isprintable() else " " for mark in normalize("NFC", given)).split())
     if not name or len(name) > _LONGEST_NAME:
@@ -80,7 +80,7 @@ def check_new_password(password: str, *, email: str) -> None:
     """Refuse a password that a guesser tries first; `email` is normal.
 
     Raises:
-        Unreadable: it is one.
+        Unprocessable: it is one.
     """
     plain = normalize("NFKC", password).strip().lower()
     if plain in COMMON or len(set(plain)) < _FEWEST_MARKS:
@@ -91,8 +91,8 @@ def check_new_password(password: str, *, email: str) -> None:
         raise _wrong("password", "The password may not be the e-mail address; choose another.", "password-is-email")
 
 
-def _wrong(field: str, message: str, slug: str | None = None) -> Unreadable:
-    return Unreadable(message, slug=slug, errors=[FieldError(field, message)])
+def _wrong(field: str, message: str, slug: str | None = None) -> Unprocessable:
+    return Unprocessable(message, slug=slug, errors=[FieldError(field, message)])
 
 
 def neighbourhood(address: str) -> str:
@@ -128,8 +128,8 @@ def check_standing(standing: Standing | None, role: Role | None = None) -> Accou
     """Return whose session it is, where it may be used (by a `role`).
 
     Raises:
-        NotKnown: it has ended.
-        NotAllowed: the account is suspended, or has another role.
+        Unauthenticated: it has ended.
+        Forbidden: the account is suspended, or has another role.
     """
     if standing is None:
         raise session_ended()
@@ -138,15 +138,15 @@ def check_standing(standing: Standing | None, role: Role | None = None) -> Accou
     if standing.ended_at is not None:
         raise session_ended()
     if role is not None and standing.account.role is not role:
-        raise NotAllowed(f"This is for a {role} account.", slug="wrong-role")
+        raise Forbidden(f"This is for a {role} account.", slug="wrong-role")
     return standing.account
 
 
-def suspended() -> NotAllowed:
+def suspended() -> Forbidden:
     """Return the refusal of a suspended account."""
-    return NotAllowed("This account is suspended; write to the marketplace's support.", slug="suspended")
+    return Forbidden("This account is suspended; write to the marketplace's support.", slug="suspended")
 
 
-def session_ended() -> NotKnown:
+def session_ended() -> Unauthenticated:
     """Return the refusal of a session that is over."""
-    return NotKnown("This session has ended; log in again.", slug="session-ended")
+    return Unauthenticated("This session has ended; log in again.", slug="session-ended")

@@ -3,6 +3,6 @@
 from nextbuy.auth.deps import Deps
 
 
-async def open_auth(auth: Deps) -> None:
+async def open_auth(deps: Deps) -> None:
     """Make the first key, where there is none."""
-    await auth.keys.open()
+    await deps.keys.open()

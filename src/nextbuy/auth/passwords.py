@@ -13,7 +13,7 @@ from unicodedata import normalize
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
 
-from nextbuy.contracts.errors import TooMany
+from nextbuy.contracts.errors import TooManyRequests
 
 Result = TypeVar("Result")
 
@@ -74,7 +74,9 @@ class Passwords:
 
     async def _aside(self, work: Callable[[], Result]) -> Result:
         if self._taken >= self._most:
-            raise TooMany("Too many people are logging in just now; try again in a moment.", slug="busy", retry_after=1)
+            raise TooManyRequests(
+                "Too many people are logging in just now; try again in a moment.", slug="busy", retry_after=1
+            )
         self._taken += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)

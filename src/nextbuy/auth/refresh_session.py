@@ -21,11 +21,11 @@ from nextbuy.auth.sessions import (
     wants_cookies,
     with_cookies,
 )
-from nextbuy.contracts.errors import AppError, FieldError, NotKnown, Unreadable
-from nextbuy.kit.caller import cookie_of
-from nextbuy.kit.database import Transaction
-from nextbuy.kit.web import Caller
-from nextbuy.kit.wire import Answer
+from nextbuy.contracts.errors import AppError, FieldError, Unauthenticated, Unprocessable
+from nextbuy.kit.http.caller import Caller
+from nextbuy.kit.http.tokens import cookie_of
+from nextbuy.kit.storage.database import Transaction
+from nextbuy.kit.wire import Response
 
 log: Final = logging.getLogger(__name__)
 
@@ -36,42 +36,42 @@ class RefreshSession(Struct, frozen=True):
     refresh_token: GivenToken | UnsetType = UNSET
 
 
-async def refresh_session(auth: Deps, caller: Caller, ask: RefreshSession) -> LoggedIn | Answer:
+async def refresh_session(deps: Deps, caller: Caller, request: RefreshSession) -> LoggedIn | Response:
     """Spend a refresh token on a new pair."""
-    given, by_cookie = ask.refresh_token, False
+    given, by_cookie = request.refresh_token, False
     if given is UNSET:
         given, by_cookie = cookie_of(caller.headers, REFRESH_COOKIE) or UNSET, True
     if given is UNSET:
         message = "Send the refresh token."
-        raise Unreadable(message, errors=[FieldError("refresh_token", message)])
-    sign = await auth.keys.signer()
-    async with auth.database.transaction() as tx:
-        outcome = await _rotate(auth, tx, sign, hash_of(given))
+        raise Unprocessable(message, errors=[FieldError("refresh_token", message)])
+    sign = await deps.keys.signer()
+    async with deps.database.transaction() as tx:
+        outcome = await _rotate(deps, tx, sign, hash_of(given))
         if isinstance(outcome, LoggedIn):
             cookies = by_cookie or wants_cookies(caller)
-            answer = with_cookies(auth.settings, outcome, status=200) if cookies else outcome
-            await caller.keep(tx, answer)
+            answer = with_cookies(deps.settings, outcome, status=200) if cookies else outcome
+            await caller.store_response(tx, answer)
             return answer
     raise outcome
 
 
-async def _rotate(auth: Deps, tx: Transaction, sign: Signer, spent: bytes) -> LoggedIn | AppError:
+async def _rotate(deps: Deps, tx: Transaction, sign: Signer, spent: bytes) -> LoggedIn | AppError:
     """Return the new pair, or why there is none: an error raised here would undo the end of the session."""
     found = await store.lock_session_of(tx, spent)
     if found is None:
-        return NotKnown("This refresh token is not valid; log in again.", slug="refresh-invalid")
+        return Unauthenticated("This refresh token is not valid; log in again.", slug="refresh-invalid")
     session_id, standing = found
     if await store.is_spent(tx, spent):
         if standing.ended_at is None:
-            await store.end_session(tx, session_id, reason="refresh-reused", at=auth.clock())
+            await store.end_session(tx, session_id, reason="refresh-reused", at=deps.clock())
             log.warning(
                 "a spent refresh token came back: session %s of account %s ends", session_id, standing.account.id
             )
-        return NotKnown(
+        return Unauthenticated(
             "This refresh token was used before, so its session has ended; log in again.", slug="refresh-reused"
         )
     account = check_standing(standing)
-    token = new_refresh_token(auth)
+    token = new_refresh_token(deps)
     if not await store.spend(tx, spent, token.hash, session_id, at=token.at, until=token.until):
-        return NotKnown("This refresh token has expired; log in again.", slug="refresh-expired")
+        return Unauthenticated("This refresh token has expired; log in again.", slug="refresh-expired")
     return LoggedIn(account, sign(account, session_id), token.text)

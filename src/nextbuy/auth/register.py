@@ -12,11 +12,11 @@ from nextbuy.auth.deps import Deps
 from nextbuy.auth.model import Password, check_new_password, normal_email, normal_name, suspended
 from nextbuy.auth.sessions import LoggedIn, open_session, wants_cookies, with_cookies
 from nextbuy.contracts.auth import Account, AccountRegistered
-from nextbuy.contracts.errors import Refused
+from nextbuy.contracts.errors import Conflict
 from nextbuy.contracts.values import Email, Role, Title, new_id
-from nextbuy.kit.outbox import publish
-from nextbuy.kit.web import Caller
-from nextbuy.kit.wire import Answer
+from nextbuy.kit.events.outbox import publish
+from nextbuy.kit.http.caller import Caller
+from nextbuy.kit.wire import Response
 
 
 class Register(Struct, frozen=True):
@@ -28,23 +28,23 @@ class Register(Struct, frozen=True):
     role: Literal["buyer", "seller"]
 
 
-async def register(auth: Deps, caller: Caller, ask: Register) -> LoggedIn | Answer:
+async def register(deps: Deps, caller: Caller, request: Register) -> LoggedIn | Response:
     """Make an account, and log its owner in."""
-    email = normal_email(ask.email)
-    check_new_password(ask.password, email=email)
-    account = Account(id=new_id(), email=email, name=normal_name(ask.name), role=Role(ask.role))
-    password_hash = await auth.passwords.hash(ask.password)
-    sign = await auth.keys.signer()
-    async with auth.database.transaction() as tx:
-        if not await store.add_account(tx, account, password_hash=password_hash, at=auth.clock()):
-            raise Refused("There is an account with this e-mail; log in, or use another.", slug="email-taken")
-        session = await open_session(auth, tx, account, password_hash, sign)
+    email = normal_email(request.email)
+    check_new_password(request.password, email=email)
+    account = Account(id=new_id(), email=email, name=normal_name(request.name), role=Role(request.role))
+    password_hash = await deps.passwords.hash(request.password)
+    sign = await deps.keys.signer()
+    async with deps.database.transaction() as tx:
+        if not await store.add_account(tx, account, password_hash=password_hash, at=deps.clock()):
+            raise Conflict("There is an account with this e-mail; log in, or use another.", slug="email-taken")
+        session = await open_session(deps, tx, account, password_hash, sign)
         if session is None:
             raise suspended()
         await publish(
             tx,
             AccountRegistered(account_id=account.id, email=account.email, name=account.name, role=account.role),
         )
-        answer = with_cookies(auth.settings, session, status=201) if wants_cookies(caller) else session
-        await caller.keep(tx, answer)
+        answer = with_cookies(deps.settings, session, status=201) if wants_cookies(caller) else session
+        await caller.store_response(tx, answer)
     return answer

@@ -4,13 +4,13 @@ from typing import Final
 
 from nextbuy.auth.close_auth import close_auth
 from nextbuy.auth.deps import Deps
-from nextbuy.auth.drop_old import drop_old
 from nextbuy.auth.get_accounts import get_accounts
 from nextbuy.auth.get_public_keys import get_public_keys
 from nextbuy.auth.login import login
 from nextbuy.auth.logout import logout
 from nextbuy.auth.me import me
 from nextbuy.auth.open_auth import open_auth
+from nextbuy.auth.purge_expired import purge_expired
 from nextbuy.auth.refresh_session import refresh_session
 from nextbuy.auth.register import register
 from nextbuy.auth.set_account_status import set_account_status
@@ -29,7 +29,7 @@ from nextbuy.contracts.auth import (
     ValidateSeller,
     ValidateUser,
 )
-from nextbuy.kit.event_log import read_events
+from nextbuy.kit.events.event_log import read_events
 from nextbuy.kit.service import ANYONE_LOGGED_IN, Service, answers, get, job, post
 
 SERVICE: Final = Service(
@@ -52,7 +52,7 @@ SERVICE: Final = Service(
         answers(ReadAuthEvents, read_events),
     ],
     publishes=[AccountRegistered, AccountSuspended, AccountReinstated],
-    jobs=[job(drop_old, every=60)],
+    jobs=[job(purge_expired, every=60)],
     opens=open_auth,
     closes=close_auth,
 )

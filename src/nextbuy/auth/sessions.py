@@ -13,11 +13,11 @@ from nextbuy.auth.keys import Signer
 from nextbuy.auth.model import ACCESS_LIFE, REFRESH_LIFE
 from nextbuy.contracts.auth import Account
 from nextbuy.contracts.values import new_id
-from nextbuy.kit.caller import ACCESS_COOKIE, CSRF_COOKIE
 from nextbuy.kit.config import Settings
-from nextbuy.kit.database import Transaction
-from nextbuy.kit.web import Caller
-from nextbuy.kit.wire import JSON, Answer, encode
+from nextbuy.kit.http.caller import Caller
+from nextbuy.kit.http.tokens import ACCESS_COOKIE, CSRF_COOKIE
+from nextbuy.kit.storage.database import Transaction
+from nextbuy.kit.wire import JSON, Response, encode
 
 REFRESH_COOKIE: Final = "nextbuy_refresh"
 REFRESH_PATH: Final = "/auth/api/refresh-session"
@@ -42,10 +42,10 @@ class RefreshToken(Struct, frozen=True):
     until: datetime
 
 
-def new_refresh_token(auth: Deps) -> RefreshToken:
+def new_refresh_token(deps: Deps) -> RefreshToken:
     """Make a refresh token of 256 random bits."""
     text = secrets.token_urlsafe(32)
-    now = auth.clock()
+    now = deps.clock()
     return RefreshToken(text, hash_of(text), now, now + REFRESH_LIFE)
 
 
@@ -55,13 +55,13 @@ def hash_of(token: str) -> bytes:
 
 
 async def open_session(
-    auth: Deps, tx: Transaction, account: Account, password_hash: str, sign: Signer
+    deps: Deps, tx: Transaction, account: Account, password_hash: str, sign: Signer
 ) -> LoggedIn | None:
     """Open a session for somebody whose password has been verified against `password_hash`.
 
     None where that is no longer the password, or the account is no longer active.
     """
-    session_id, token = new_id(), new_refresh_token(auth)
+    session_id, token = new_id(), new_refresh_token(deps)
     opened = await store.open_session(
         tx,
         session_id,
@@ -79,10 +79,10 @@ def wants_cookies(caller: Caller) -> bool:
     return caller.headers.get(_WANTS_COOKIES, "").lower() == "yes"
 
 
-def with_cookies(settings: Settings, reply: LoggedIn, *, status: int) -> Answer:
+def with_cookies(settings: Settings, reply: LoggedIn, *, status: int) -> Response:
     """Return the answer that also sets the cookies: the tokens out of reach of scripts, the CSRF token within it."""
     refresh_life = int(REFRESH_LIFE.total_seconds())
-    return Answer(
+    return Response(
         status,
         encode(reply),
         JSON,
@@ -95,9 +95,9 @@ def with_cookies(settings: Settings, reply: LoggedIn, *, status: int) -> Answer:
     )
 
 
-def without_cookies(settings: Settings) -> Answer:
+def without_cookies(settings: Settings) -> Response:
     """Return the empty answer that takes the cookies away."""
-    return Answer(204, headers=_headers(settings, access=("", 0), refresh=("", 0), csrf=("", 0)))
+    return Response(204, headers=_headers(settings, access=("", 0), refresh=("", 0), csrf=("", 0)))
 
 
 def _headers(

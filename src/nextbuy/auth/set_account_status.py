@@ -8,12 +8,12 @@ from nextbuy.auth import store
 from nextbuy.auth.deps import Deps
 from nextbuy.contracts.auth import Account, AccountReinstated, AccountSuspended, SetAccountStatus
 from nextbuy.contracts.errors import NotFound
-from nextbuy.kit.outbox import publish
+from nextbuy.kit.events.outbox import publish
 
 
-async def set_account_status(auth: Deps, call: SetAccountStatus) -> Account:
+async def set_account_status(deps: Deps, call: SetAccountStatus) -> Account:
     """Give an account the status that the call says."""
-    async with auth.database.transaction() as tx:
+    async with deps.database.transaction() as tx:
         changed = await store.set_status(tx, call.account_id, call.status)
         if changed is None:
             account = await store.account_by_id(tx, call.account_id)
@@ -21,7 +21,7 @@ async def set_account_status(auth: Deps, call: SetAccountStatus) -> Account:
                 raise NotFound("There is no such account.", slug="no-such-account")
             return account
         if call.status == "suspended":
-            await store.end_all_sessions(tx, changed.id, reason="suspended", at=auth.clock())
+            await store.end_all_sessions(tx, changed.id, reason="suspended", at=deps.clock())
             await publish(tx, AccountSuspended(account_id=changed.id, reason=call.reason, by=call.by))
         else:
             await publish(tx, AccountReinstated(account_id=changed.id, reason=call.reason, by=call.by))

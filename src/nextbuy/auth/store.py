@@ -8,7 +8,7 @@ from uuid import UUID
 from nextbuy.auth.model import FAILURE_WINDOW, LONGEST_LOCK, Known, Standing
 from nextbuy.contracts.auth import Account
 from nextbuy.contracts.values import Role
-from nextbuy.kit.database import Database, Reader, Row, Transaction
+from nextbuy.kit.storage.database import Database, Executor, Row, Transaction
 
 STANDING: Final = """
     SELECT a.id, a.email, a.name, a.role, a.status, s.ended_at
@@ -45,13 +45,13 @@ async def add_account(tx: Transaction, account: Account, *, password_hash: str, 
     )
 
 
-async def account_by_id(reader: Reader, account_id: UUID) -> Account | None:
+async def account_by_id(reader: Executor, account_id: UUID) -> Account | None:
     """Return an account."""
     row = await reader.fetchrow("SELECT id, email, name, role FROM accounts WHERE id = $1", account_id)
     return None if row is None else _account(row)
 
 
-async def accounts_by_id(reader: Reader, account_ids: Sequence[UUID]) -> list[Account]:
+async def accounts_by_id(reader: Executor, account_ids: Sequence[UUID]) -> list[Account]:
     """Return those of these accounts that exist, in no order."""
     rows = await reader.fetch("SELECT id, email, name, role FROM accounts WHERE id = ANY($1::uuid[])", account_ids)
     return [_account(row) for row in rows]
@@ -121,7 +121,7 @@ async def open_session(  # noqa: PLR0913
     )
 
 
-async def standing(reader: Reader, session_id: UUID) -> Standing | None:
+async def standing(reader: Executor, session_id: UUID) -> Standing | None:
     """Return a session with its account: two reads by primary key, on the path of every request that matters."""
     row = await reader.fetchrow(STANDING, session_id)
     return (
@@ -174,7 +174,7 @@ async def spend(tx: Transaction, old: bytes, new: bytes, session_id: UUID, *, at
     )
 
 
-async def end_session(reader: Reader, session_id: UUID, *, reason: str, at: datetime) -> None:
+async def end_session(reader: Executor, session_id: UUID, *, reason: str, at: datetime) -> None:
     """End a session; one that has ended stays as it is."""
     await reader.execute(
         "UPDATE sessions SET ended_at = $2, expires_at = $2, reason = $3 WHERE id = $1 AND ended_at IS NULL",
@@ -195,7 +195,7 @@ async def end_all_sessions(tx: Transaction, account_id: UUID, *, reason: str, at
 
 
 async def account_for_login(
-    reader: Reader, email: str, subjects: Sequence[bytes]
+    reader: Executor, email: str, subjects: Sequence[bytes]
 ) -> tuple[Known | None, datetime | None]:
     """Return the account of a normal e-mail, and until when the latest lock on any of the subjects lasts."""
     row = await reader.fetchrow(
@@ -254,7 +254,7 @@ async def forget_failures(tx: Transaction, subject: bytes) -> datetime | None:
     return until
 
 
-async def signing_keys(reader: Reader, *, at: datetime, life: timedelta) -> list[Row]:
+async def signing_keys(reader: Executor, *, at: datetime, life: timedelta) -> list[Row]:
     """Return the keys that tokens alive now may be signed with, the one that signs first.
 
     The newest signs, but not in its first ten seconds where there is another: by then every verifier may fetch it.

@@ -10,12 +10,12 @@ from nextbuy.contracts.auth import Account
 from nextbuy.contracts.values import Role
 
 
-async def holder_of(auth: Deps, token: str, role: Role | None = None) -> Account:
+async def holder_of(deps: Deps, token: str, role: Role | None = None) -> Account:
     """Return whose token it is.
 
     Raises:
-        NotKnown: it is no good, or its session has ended.
-        NotAllowed: the account is suspended, or has another role.
+        Unauthenticated: it is no good, or its session has ended.
+        Forbidden: the account is suspended, or has another role.
     """
-    identity = await auth.keys.verifier.verify(token)
-    return check_standing(await store.standing(auth.database, identity.session_id), role)
+    identity = await deps.keys.verifier.verify(token)
+    return check_standing(await store.standing(deps.database, identity.session_id), role)

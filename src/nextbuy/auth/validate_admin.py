@@ -6,6 +6,6 @@ from nextbuy.contracts.auth import Account, ValidateAdmin
 from nextbuy.contracts.values import Role
 
 
-async def validate_admin(auth: Deps, call: ValidateAdmin) -> Account:
+async def validate_admin(deps: Deps, call: ValidateAdmin) -> Account:
     """Return whose token it is."""
-    return await holder_of(auth, call.token, Role.ADMIN)
+    return await holder_of(deps, call.token, Role.ADMIN)

@@ -6,6 +6,6 @@ from nextbuy.contracts.auth import Account, ValidateSeller
 from nextbuy.contracts.values import Role
 
 
-async def validate_seller(auth: Deps, call: ValidateSeller) -> Account:
+async def validate_seller(deps: Deps, call: ValidateSeller) -> Account:
     """Return whose token it is."""
-    return await holder_of(auth, call.token, Role.SELLER)
+    return await holder_of(deps, call.token, Role.SELLER)

@@ -5,6 +5,6 @@ from nextbuy.auth.tokens import holder_of
 from nextbuy.contracts.auth import Account, ValidateUser
 
 
-async def validate_user(auth: Deps, call: ValidateUser) -> Account:
+async def validate_user(deps: Deps, call: ValidateUser) -> Account:
     """Return whose token it is."""
-    return await holder_of(auth, call.token)
+    return await holder_of(deps, call.token)

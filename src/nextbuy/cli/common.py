@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from nextbuy.contracts.errors import AppError
 from nextbuy.kit.config import ConfigError, Settings, from_environment
-from nextbuy.kit.database import Database
+from nextbuy.kit.storage.database import Database
 
 T = TypeVar("T")
 Command = Callable[..., Any]
@@ -44,11 +44,11 @@ def settings_of(*, port: int | None = None, data: Path | None = None) -> Setting
 
 def with_database(data: Path | None, service: str, act: Callable[[Database], Awaitable[T]]) -> T:
     """Do something with a service's database, whether the marketplace runs or not; what goes wrong ends the command."""
-    from nextbuy.host.beside import on_database
-    from nextbuy.host.running import CannotRun, told_plainly
+    from nextbuy.host.attach import on_database
+    from nextbuy.host.running import CannotRun, user_facing_errors
 
     try:
-        with told_plainly():
+        with user_facing_errors():
             return on_database(settings_of(data=data), service, act)
     except (CannotRun, AppError) as error:
         fail(str(error))

@@ -23,9 +23,9 @@ from nextbuy.cli.common import Command, fail, with_data, with_database
 from nextbuy.cli.projections import projections, rebuild
 from nextbuy.contracts.values import PAGE_LIMIT
 from nextbuy.kit.clock import utc_now
-from nextbuy.kit.database import Database
-from nextbuy.kit.dead_letters import DeadLetter, Filter, Status, page, whole
-from nextbuy.kit.replays import LEASE, Replay, replay_of
+from nextbuy.kit.events.dead_letters.replays import LEASE, Replay, replay_of
+from nextbuy.kit.events.dead_letters.store import DeadLetter, Filter, Status, page, whole
+from nextbuy.kit.storage.database import Database
 
 SERVICE: Final = "kafka"
 LOOK: Final = 0.3
@@ -123,7 +123,7 @@ def replay(data: Path | None, letter_id: UUID | None, *, every: bool, **given: o
 def discard(data: Path | None, letter_id: UUID, reason: str) -> None:
     """Give one dead letter up for good."""
     from nextbuy.kafka.audit_log import at_the_terminal
-    from nextbuy.kafka.dead_letters import dead_letter_acts
+    from nextbuy.kafka.dead_letters import operations as dead_letter_acts
 
     reason = reason.strip()
     if not 1 <= len(reason) <= 500 or "\0" in reason:  # noqa: PLR2004  as the API has it
@@ -161,7 +161,7 @@ events.add_command(rebuild)
 
 async def _replay_one(database: Database, letter_id: UUID) -> None:
     from nextbuy.kafka.audit_log import at_the_terminal
-    from nextbuy.kafka.dead_letters import dead_letter_acts
+    from nextbuy.kafka.dead_letters import operations as dead_letter_acts
 
     async with database.transaction() as tx:
         letter = await dead_letter_acts.replay(tx, at_the_terminal(), letter_id)
@@ -179,7 +179,7 @@ async def _replay_one(database: Database, letter_id: UUID) -> None:
 async def _replay_some(database: Database, only: Filter) -> None:
     """Replay what a filter names, one bounded replay after another, and say how it went."""
     from nextbuy.kafka.audit_log import at_the_terminal
-    from nextbuy.kafka.dead_letters import dead_letter_acts
+    from nextbuy.kafka.dead_letters import operations as dead_letter_acts
 
     done = failed = 0
     with Progress(
@@ -188,7 +188,7 @@ async def _replay_some(database: Database, only: Filter) -> None:
         bar = progress.add_task("Replaying", total=None)
         while True:
             async with database.transaction() as tx:
-                asked = await dead_letter_acts.replay_some(tx, at_the_terminal(), only)
+                asked = await dead_letter_acts.replay_matching(tx, at_the_terminal(), only)
             before = done + failed
             progress.update(bar, total=before + asked.total + asked.beyond)
             asked = await _followed(

@@ -51,14 +51,14 @@ def serve(services: tuple[str, ...], log: str) -> None:
 def migrate() -> None:
     """Make the databases and roles of all services on NEXTBUY_POSTGRES_URL, and bring them up to date."""
     from nextbuy.host.databases import prepare
-    from nextbuy.host.running import CannotRun, told_plainly
+    from nextbuy.host.running import CannotRun, user_facing_errors
     from nextbuy.host.table import BEHIND
 
     settings = settings_of()
     if not settings.postgres_url or not settings.secret:
         fail("`migrate` needs NEXTBUY_POSTGRES_URL and NEXTBUY_SECRET; `up` does this by itself.")
     try:
-        with told_plainly():
+        with user_facing_errors():
             for name in asyncio.run(prepare(settings, BEHIND)):
                 click.echo(name)
     except CannotRun as error:
@@ -71,14 +71,14 @@ def migrate() -> None:
 def create_admin(email: str, data: Path | None) -> None:
     """Make EMAIL an admin, whether the marketplace runs or not; NEXTBUY_ADMIN_PASSWORD, or asks for a password."""
     from nextbuy.host.admin_maker import make_admin_anywhere
-    from nextbuy.host.running import CannotRun, told_plainly
+    from nextbuy.host.running import CannotRun, user_facing_errors
 
     settings = settings_of(data=data)
     password = os.environ.get("NEXTBUY_ADMIN_PASSWORD") or click.prompt(
         "Password", hide_input=True, confirmation_prompt=True
     )
     try:
-        with told_plainly():
+        with user_facing_errors():
             account = make_admin_anywhere(settings, email, password)
         click.echo(f"{account.email} is an admin.")
     except (CannotRun, AppError) as error:
@@ -101,7 +101,7 @@ def demo(url: str | None, admin_email: str | None, admin_password: str | None) -
 @main.command()
 def catalogue() -> None:
     """List every call and every event there is, who makes or publishes it, and who answers or listens."""
-    from nextbuy.host.catalogue import lines
+    from nextbuy.host.api_index import lines
 
     for line in lines():
         click.echo(line)

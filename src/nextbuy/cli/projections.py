@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from nextbuy.cli.common import fail, with_data, with_database
 from nextbuy.kafka.store.rebuilds import Rebuild
-from nextbuy.kit.database import Database
+from nextbuy.kit.storage.database import Database
 
 SERVICE: Final = "kafka"
 RUNS: Final = ("asked", "reading")
@@ -60,10 +60,10 @@ def _state(rebuild: Rebuild) -> str:
 
 async def _rebuild(database: Database, name: str) -> None:
     from nextbuy.kafka.audit_log import at_the_terminal
-    from nextbuy.kafka.projections.asking import ask_rebuild
+    from nextbuy.kafka.projections.rebuild_requests import request_rebuild
 
     async with database.transaction() as tx:
-        asked = await ask_rebuild(tx, name, asked_by=at_the_terminal())
+        asked = await request_rebuild(tx, name, asked_by=at_the_terminal())
     began = time.monotonic()
     done = await _followed(database, asked)
     if done.error:

@@ -14,7 +14,7 @@ class NotificationKept(Struct, frozen=True):
     notification_id: UUID
 
 
-class CreateNotification(Call[NotificationKept], to="admin", callers=("kafka",), repeatable=True):
+class CreateNotification(Call[NotificationKept], to="admin", callers=("kafka",), idempotent=True):
     """Tell the admins of something; once per event and kind, however often it is asked."""
 
     source_event_id: UUID

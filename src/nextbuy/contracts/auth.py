@@ -31,23 +31,23 @@ class PublicKeys(Struct, frozen=True):
     keys: list[PublicKey]
 
 
-class GetPublicKeys(Call[PublicKeys], to="auth", callers=("gateway",), repeatable=True):
+class GetPublicKeys(Call[PublicKeys], to="auth", callers=("gateway",), idempotent=True):
     """Which public keys verify an access token?"""
 
 
-class ValidateUser(Call[Account], to="auth", callers=("kafka", "order"), repeatable=True):
+class ValidateUser(Call[Account], to="auth", callers=("kafka", "order"), idempotent=True):
     """Whose token is this, and is it good now: session alive, account not suspended? Any role."""
 
     token: str
 
 
-class ValidateSeller(Call[Account], to="auth", callers=("product", "seller"), repeatable=True):
+class ValidateSeller(Call[Account], to="auth", callers=("product", "seller"), idempotent=True):
     """The same, and it must be a seller's."""
 
     token: str
 
 
-class ValidateAdmin(Call[Account], to="auth", callers=("admin", "kafka"), repeatable=True):
+class ValidateAdmin(Call[Account], to="auth", callers=("admin", "kafka"), idempotent=True):
     """The same, and it must be an admin's."""
 
     token: str
@@ -59,13 +59,13 @@ class Accounts(Struct, frozen=True):
     accounts: list[Account]
 
 
-class GetAccounts(Call[Accounts], to="auth", callers=("kafka",), repeatable=True):
+class GetAccounts(Call[Accounts], to="auth", callers=("kafka",), idempotent=True):
     """Who are these (at most 100), and how are they reached?"""
 
     account_ids: list[UUID]
 
 
-class SetAccountStatus(Call[Account], to="auth", callers=("admin",), repeatable=True):
+class SetAccountStatus(Call[Account], to="auth", callers=("admin",), idempotent=True):
     """Suspend an account or take it back; all its sessions end with a suspension."""
 
     account_id: UUID
@@ -74,7 +74,7 @@ class SetAccountStatus(Call[Account], to="auth", callers=("admin",), repeatable=
     by: UUID
 
 
-class ReadAuthEvents(Call[EventsRead], to="auth", callers=("kafka",), repeatable=True):
+class ReadAuthEvents(Call[EventsRead], to="auth", callers=("kafka",), idempotent=True):
     """What has auth published behind a position of its log (at most 1,000 events, of these topics)?"""
 
     after: int
@@ -130,17 +130,17 @@ class AuthClient(Client):
         """Return whose token it is.
 
         Raises:
-            NotKnown: the token is no good, or its session has ended.
-            NotAllowed: the account is suspended.
+            Unauthenticated: the token is no good, or its session has ended.
+            Forbidden: the account is suspended.
         """
         return await self._send(ValidateUser(token=token))
 
     async def validate_seller(self, token: str) -> Account:
-        """Return whose token it is; as `validate_user`, and `NotAllowed` where it is no seller's."""
+        """Return whose token it is; as `validate_user`, and `Forbidden` where it is no seller's."""
         return await self._send(ValidateSeller(token=token))
 
     async def validate_admin(self, token: str) -> Account:
-        """Return whose token it is; as `validate_user`, and `NotAllowed` where it is no admin's."""
+        """Return whose token it is; as `validate_user`, and `Forbidden` where it is no admin's."""
         return await self._send(ValidateAdmin(token=token))
 
     async def get_accounts(self, account_ids: list[UUID]) -> list[Account]:

@@ -5,10 +5,10 @@
     AppError                    status  slug (examples)               may it be tried again?
     ├── Refused                 409     sold-out, session-expired     no: the answer is final
     ├── BadRequest              400     bad-signature                 no
-    ├── NotKnown                401     token-expired                 no
-    ├── NotAllowed              403     not-your-shop                 no
+    ├── Unauthenticated                401     token-expired                 no
+    ├── Forbidden              403     not-your-shop                 no
     ├── NotFound                404     no-such-order                 no
-    ├── NotAcceptedMethod       405     method-not-allowed            no
+    ├── MethodNotAllowed       405     method-not-allowed            no
     ├── TooLarge                413     body-too-large                no
     ├── WrongMediaType          415     not-json                      no
     ├── Unreadable              422     unreadable                    no
@@ -88,13 +88,13 @@ class BadRequest(AppError):
     status, title, slug = 400, "Bad request", "bad-request"
 
 
-class NotKnown(AppError):
+class Unauthenticated(AppError):
     """Nobody is logged in, or the token is no good."""
 
     status, title, slug = 401, "Not logged in", "not-logged-in"
 
 
-class NotAllowed(AppError):
+class Forbidden(AppError):
     """Known, but not allowed."""
 
     status, title, slug = 403, "Not allowed", "not-allowed"
@@ -106,13 +106,13 @@ class NotFound(AppError):
     status, title, slug = 404, "Not found", "not-found"
 
 
-class NotAcceptedMethod(AppError):
+class MethodNotAllowed(AppError):
     """The address exists, but not for this method."""
 
     status, title, slug = 405, "Method not allowed", "method-not-allowed"
 
 
-class Refused(AppError):
+class Conflict(AppError):
     """Understood and refused: trying the same again gives the same answer."""
 
     status, title, slug = 409, "Refused", "refused"
@@ -130,19 +130,19 @@ class WrongMediaType(AppError):
     status, title, slug = 415, "Unsupported media type", "not-json"
 
 
-class Unreadable(AppError):
+class Unprocessable(AppError):
     """The request cannot be read as what it should be; `errors` names the fields."""
 
     status, title, slug = 422, "Unreadable", "unreadable"
 
 
-class TooMany(AppError):
+class TooManyRequests(AppError):
     """Too many requests; try again after `retry_after` seconds."""
 
     status, title, slug, transient = 429, "Too many requests", "slow-down", True
 
 
-class Broken(AppError):
+class InternalError(AppError):
     """A defect of ours; the detail never says more than that."""
 
 
@@ -172,16 +172,16 @@ class DeadlinePassed(Unavailable):
 
 KINDS: Final[tuple[type[AppError], ...]] = (
     BadRequest,
-    NotKnown,
-    NotAllowed,
+    Unauthenticated,
+    Forbidden,
     NotFound,
-    NotAcceptedMethod,
-    Refused,
+    MethodNotAllowed,
+    Conflict,
     TooLarge,
     WrongMediaType,
-    Unreadable,
-    TooMany,
-    Broken,
+    Unprocessable,
+    TooManyRequests,
+    InternalError,
     Unavailable,
     BadGateway,
     DeadlinePassed,
@@ -192,11 +192,11 @@ _BY_STATUS: Final = {kind.status: kind for kind in KINDS}
 def from_problem(problem: Problem, *, retry_after: float | None = None) -> AppError:
     """Return the error that a problem document stands for, with its slug kept.
 
-    A status that no class has becomes the class of its hundred: 4xx `Refused`, else `Unavailable`.
+    A status that no class has becomes the class of its hundred: 4xx `Conflict`, else `Unavailable`.
     """
     kind = _BY_STATUS.get(problem.status)
     if kind is None:
-        kind = Refused if 400 <= problem.status < 500 else Unavailable  # noqa: PLR2004
+        kind = Conflict if 400 <= problem.status < 500 else Unavailable  # noqa: PLR2004
     if problem.slug == BreakerOpen.slug:
         kind = BreakerOpen
     return kind(problem.detail, slug=problem.slug, errors=problem.errors, retry_after=retry_after)

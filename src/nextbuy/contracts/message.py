@@ -29,7 +29,7 @@ class _CallMeta(StructMeta):
 
     to: str
     callers: tuple[str, ...]
-    repeatable: bool
+    idempotent: bool
     name: str
     path: str
     reply: type[Any]
@@ -42,14 +42,14 @@ class _CallMeta(StructMeta):
         *,
         to: str = "",
         callers: tuple[str, ...] = (),
-        repeatable: bool = False,
+        idempotent: bool = False,
         **options: Any,  # noqa: ANN401
     ) -> "_CallMeta":
         cls = super().__new__(mcls, name, bases, namespace, frozen=True, kw_only=True, **options)
         if to:
             cls.to = to
             cls.callers = callers
-            cls.repeatable = repeatable
+            cls.idempotent = idempotent
             cls.name = kebab(name)
             cls.path = f"/{to}/internal/{cls.name}"
             cls.reply = get_args(namespace["__orig_bases__"][0])[0]
@@ -68,7 +68,7 @@ class Call(Struct, Generic[Reply], metaclass=_CallMeta):
 
     to: ClassVar[str]
     callers: ClassVar[tuple[str, ...]]
-    repeatable: ClassVar[bool]
+    idempotent: ClassVar[bool]
     name: ClassVar[str]
     path: ClassVar[str]
     reply: ClassVar[type[Any]]

@@ -25,7 +25,7 @@ class Address(Struct, frozen=True):
     country: str
 
 
-class ReadOrderEvents(Call[EventsRead], to="order", callers=("kafka",), repeatable=True):
+class ReadOrderEvents(Call[EventsRead], to="order", callers=("kafka",), idempotent=True):
     """What has order published behind a position of its log (at most 1,000 events, of these topics)?"""
 
     after: int
@@ -94,7 +94,7 @@ class SessionPaid(Event, topic="payment-session.paid", key="session_id"):
     """The orders that it became, one for each shop."""
 
 
-class OrderCreated(Event, topic="order.created", key="order_id", schema_version=2):
+class OrderCreated(Event, topic="order.created", key="order_id"):
     """A basket was paid; this is one shop's part of it."""
 
     order_id: UUID
@@ -167,7 +167,7 @@ class RefundDue(Event, topic="payment.refund-due", key="session_id"):
     """Why nothing can be given for it."""
 
 
-class PaymentRefunded(Event, topic="payment.refunded", key="session_id", schema_version=2):
+class PaymentRefunded(Event, topic="payment.refunded", key="session_id"):
     """Money came that no goods could be given for, and went back; without a `payment_id` it was the session's own."""
 
     session_id: UUID

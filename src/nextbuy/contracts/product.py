@@ -75,13 +75,13 @@ class ProductsValidated(Struct, frozen=True):
     lines: list[PricedLine]
 
 
-class ValidateProducts(Call[ProductsValidated], to="product", callers=("order",), repeatable=True):
+class ValidateProducts(Call[ProductsValidated], to="product", callers=("order",), idempotent=True):
     """Can all of these lines be bought, and at what price? Refused whole where one cannot."""
 
     lines: list[Line]
 
 
-class HoldStock(Call[Nothing], to="product", callers=("order",), repeatable=True):
+class HoldStock(Call[Nothing], to="product", callers=("order",), idempotent=True):
     """Keep these units for a payment session; all of them, or none. Once per session."""
 
     session_id: UUID
@@ -95,7 +95,7 @@ class StockReleased(Struct, frozen=True):
     outcome: Literal["released", "sold"]
 
 
-class ReleaseStock(Call[StockReleased], to="product", callers=("order",), repeatable=True):
+class ReleaseStock(Call[StockReleased], to="product", callers=("order",), idempotent=True):
     """Give back what a session holds; once sold, it stays sold, and the answer says so.
 
     A release that comes before its hold forbids the hold: a late one cannot leave units behind.
@@ -104,14 +104,14 @@ class ReleaseStock(Call[StockReleased], to="product", callers=("order",), repeat
     session_id: UUID
 
 
-class UpdateStock(Call[Nothing], to="product", callers=("order",), repeatable=True):
+class UpdateStock(Call[Nothing], to="product", callers=("order",), idempotent=True):
     """Sell what a session holds, once per session; where it was given back meanwhile, take it again or be refused."""
 
     session_id: UUID
     lines: list[Line]
 
 
-class ListProducts(Call[Page[Product]], to="product", callers=("admin",), repeatable=True):
+class ListProducts(Call[Page[Product]], to="product", callers=("admin",), idempotent=True):
     """Which products are in this state, oldest first?"""
 
     status: Decision
@@ -119,7 +119,7 @@ class ListProducts(Call[Page[Product]], to="product", callers=("admin",), repeat
     cursor: str | None = None
 
 
-class DecideProduct(Call[Product], to="product", callers=("admin",), repeatable=True):
+class DecideProduct(Call[Product], to="product", callers=("admin",), idempotent=True):
     """Approve or reject a product; the same decision again changes nothing."""
 
     product_id: UUID
@@ -128,7 +128,7 @@ class DecideProduct(Call[Product], to="product", callers=("admin",), repeatable=
     by: UUID
 
 
-class FollowShop(Call[Nothing], to="product", callers=("kafka",), repeatable=True):
+class UpsertShop(Call[Nothing], to="product", callers=("kafka",), idempotent=True):
     """Hear what became of a shop; an older version of it than the one known changes nothing."""
 
     shop_id: UUID
@@ -138,7 +138,7 @@ class FollowShop(Call[Nothing], to="product", callers=("kafka",), repeatable=Tru
     shop_version: int
 
 
-class ReadProductEvents(Call[EventsRead], to="product", callers=("kafka",), repeatable=True):
+class ReadProductEvents(Call[EventsRead], to="product", callers=("kafka",), idempotent=True):
     """What has product published behind a position of its log (at most 1,000 events, of these topics)?"""
 
     after: int
@@ -155,7 +155,7 @@ class Activity(Struct, frozen=True):
     sold: int = 0
 
 
-class CountActivity(Call[Nothing], to="product", callers=("kafka",), repeatable=True):
+class CountActivity(Call[Nothing], to="product", callers=("kafka",), idempotent=True):
     """Count how often products were seen and sold, each event once; at most 2,000 lines, those of an event together."""
 
     lines: list[Activity]
@@ -259,12 +259,12 @@ class ProductClient(Client):
 
         Raises:
             NotFound: a product does not exist or is not for sale (`no-such-product`).
-            Refused: there is not enough of one (`sold-out`).
+            Conflict: there is not enough of one (`sold-out`).
         """
         return (await self._send(ValidateProducts(lines=lines))).lines
 
     async def hold_stock(self, session_id: UUID, lines: list[Line], expires_at: datetime) -> None:
-        """Keep units for a session; `Refused` (`sold-out`) where there are too few, and then none is kept."""
+        """Keep units for a session; `Conflict` (`sold-out`) where there are too few, and then none is kept."""
         await self._send(HoldStock(session_id=session_id, lines=lines, expires_at=expires_at))
 
     async def release_stock(self, session_id: UUID) -> StockReleased:
@@ -272,7 +272,7 @@ class ProductClient(Client):
         return await self._send(ReleaseStock(session_id=session_id))
 
     async def update_stock(self, session_id: UUID, lines: list[Line]) -> None:
-        """Sell what a session holds; `Refused` (`sold-out`) where it was given back and has gone since."""
+        """Sell what a session holds; `Conflict` (`sold-out`) where it was given back and has gone since."""
         await self._send(UpdateStock(session_id=session_id, lines=lines))
 
     async def list_products(self, status: Decision, *, limit: int, cursor: str | None = None) -> Page[Product]:
@@ -285,7 +285,7 @@ class ProductClient(Client):
         """Approve or reject; `NotFound` where there is no such product."""
         return await self._send(DecideProduct(product_id=product_id, decision=decision, reason=reason, by=by))
 
-    async def follow_shop(self, word: FollowShop) -> None:
+    async def upsert_shop(self, word: UpsertShop) -> None:
         """Tell product of a shop."""
         await self._send(word)
 

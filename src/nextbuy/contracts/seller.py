@@ -43,19 +43,19 @@ class Seller(Struct, frozen=True):
 SellerDecision = Literal["approved", "rejected", "suspended"]
 
 
-class ValidateShopOwner(Call[Shop], to="seller", callers=("product",), repeatable=True):
+class ValidateShopOwner(Call[Shop], to="seller", callers=("product",), idempotent=True):
     """Which shop is this seller's?"""
 
     seller_id: UUID
 
 
-class GetShops(Call[Shops], to="seller", callers=("order",), repeatable=True):
+class GetShops(Call[Shops], to="seller", callers=("order",), idempotent=True):
     """What of these shops (at most 100)?"""
 
     shop_ids: list[UUID]
 
 
-class ListSellers(Call[Page[Seller]], to="seller", callers=("admin",), repeatable=True):
+class ListSellers(Call[Page[Seller]], to="seller", callers=("admin",), idempotent=True):
     """Which sellers are in this state, oldest first?"""
 
     status: ShopStatus
@@ -63,7 +63,7 @@ class ListSellers(Call[Page[Seller]], to="seller", callers=("admin",), repeatabl
     cursor: str | None = None
 
 
-class DecideSeller(Call[Seller], to="seller", callers=("admin",), repeatable=True):
+class DecideSeller(Call[Seller], to="seller", callers=("admin",), idempotent=True):
     """Approve, reject or suspend a seller; the same decision again changes nothing."""
 
     user_id: UUID
@@ -72,7 +72,7 @@ class DecideSeller(Call[Seller], to="seller", callers=("admin",), repeatable=Tru
     by: UUID
 
 
-class ReadSellerEvents(Call[EventsRead], to="seller", callers=("kafka",), repeatable=True):
+class ReadSellerEvents(Call[EventsRead], to="seller", callers=("kafka",), idempotent=True):
     """What has seller published behind a position of its log (at most 1,000 events, of these topics)?"""
 
     after: int
@@ -123,7 +123,7 @@ class SellerClient(Client):
     service: ClassVar[str] = "seller"
 
     async def validate_shop_owner(self, seller_id: UUID) -> Shop:
-        """Return the seller's shop; `NotAllowed` (`no-shop`) where there is none yet."""
+        """Return the seller's shop; `Forbidden` (`no-shop`) where there is none yet."""
         return await self._send(ValidateShopOwner(seller_id=seller_id))
 
     async def get_shops(self, shop_ids: list[UUID]) -> list[Shop]:

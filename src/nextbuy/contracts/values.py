@@ -76,7 +76,7 @@ class Page(Struct, Generic[Item], frozen=True):
     next_cursor: str | None = None
 
 
-class PageAsk(Struct, frozen=True):
+class PageRequest(Struct, frozen=True):
     """What every list understands."""
 
     limit: Limit = 20

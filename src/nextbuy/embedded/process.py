@@ -12,7 +12,7 @@ from typing import TextIO
 
 import psutil
 
-from nextbuy.embedded import leash
+from nextbuy.embedded import parent_watch as leash
 from nextbuy.embedded.errors import EngineError, disk_full, unusable
 from nextbuy.embedded.identity import Identity
 
@@ -119,7 +119,7 @@ def spawn(
             "engines are started from the main thread: the kernel stops them when the thread that started them ends"
         )
     user = ("-", "-") if identity.is_us else (str(identity.uid), str(identity.gid))
-    held = [*leash.leashed(death_signal, user), *map(str, command)]
+    held = [*leash.watch_parent(death_signal, user), *map(str, command)]
     # A person's PGDATA, PGPORT, PGOPTIONS … are about other servers than ours.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
     try:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Final
 
-from nextbuy.contracts.errors import AppError, Broken, NotAcceptedMethod, NotFound
+from nextbuy.contracts.errors import AppError, InternalError, MethodNotAllowed, NotFound
 from nextbuy.gateway.addresses import PATH_LIMIT, QUERY_LIMIT, Addresses, clean_query
 from nextbuy.gateway.bodies import ClientBody, read_away
 from nextbuy.gateway.forward import LIMIT, Forwarder, slug_of
@@ -14,8 +14,8 @@ from nextbuy.gateway.headers import Outgoing, header_of, incoming
 from nextbuy.gateway.limiter import Limiter, SlowDown, Store
 from nextbuy.gateway.own import Own
 from nextbuy.gateway.targets import Streamed, Target
-from nextbuy.kit import telemetry
-from nextbuy.kit.asgi import (
+from nextbuy.kit.config import Settings
+from nextbuy.kit.http.asgi import (
     BODY_SECONDS,
     App,
     Disconnected,
@@ -27,11 +27,11 @@ from nextbuy.kit.asgi import (
     announced_length,
     read_body,
 )
-from nextbuy.kit.breaker import Breaker
-from nextbuy.kit.caller import TokenVerifier
-from nextbuy.kit.config import Settings
-from nextbuy.kit.telemetry import Journal, Trace
-from nextbuy.kit.wire import CLIENT, REQUEST_ID, Answer, Request, problem_answer
+from nextbuy.kit.http.tokens import TokenVerifier
+from nextbuy.kit.observability import telemetry
+from nextbuy.kit.observability.telemetry import Journal, SpanContext
+from nextbuy.kit.rpc.breaker import Breaker
+from nextbuy.kit.wire import CLIENT, REQUEST_ID, Request, Response, problem_response
 
 log: Final = logging.getLogger(__name__)
 
@@ -102,44 +102,53 @@ class Gateway:
         began = time.perf_counter()
         method: str = scope["method"]
         origin: str | None = None
-        trace: Trace | None = None
+        trace: SpanContext | None = None
         # A token that somebody put into an address must not be read back from a log.
         name = f"{method} {path}" if "eyJ" not in path else f"{method} /{service}/api/[hidden]"
         try:
             headers = incoming(scope["headers"])
             origin = headers.get("origin")
-            trace = telemetry.begin(headers.get("traceparent"), headers.get(REQUEST_ID), sampled=method not in _NO_BODY)
+            trace = telemetry.start_span(
+                headers.get("traceparent"), headers.get(REQUEST_ID), sampled=method not in _NO_BODY
+            )
             answer = await self._answer(service, path, headers, scope, receive, trace, name)
         except AppError as error:
-            trace = trace or telemetry.begin()
+            trace = trace or telemetry.start_span()
             answer = _refusal(error, trace)
         except (Disconnected, asyncio.CancelledError) as error:
             gone = isinstance(error, Disconnected)
             self._tell(
-                name, trace or telemetry.begin(), began, 499 if gone else 0, "client-gone" if gone else "cancelled"
+                name, trace or telemetry.start_span(), began, 499 if gone else 0, "client-gone" if gone else "cancelled"
             )
             if gone:
                 return
             raise
         except Exception:
-            trace = trace or telemetry.begin()
+            trace = trace or telemetry.start_span()
             log.exception("%s broke in the gateway", name)
-            answer = problem_answer(
-                Broken("Something broke on our side; it has been logged under this id."), trace.correlation_id
+            answer = problem_response(
+                InternalError("Something broke on our side; it has been logged under this id."), trace.correlation_id
             )
         status = answer.status
         self._tell(name, trace, began, status, "ok" if status < 400 else slug_of(answer))  # noqa: PLR2004
         await self._send(send, answer, trace, origin, receive)
 
     async def _answer(  # noqa: PLR0913, PLR0917
-        self, service: str, path: str, headers: dict[str, str], scope: Scope, receive: Receive, trace: Trace, name: str
-    ) -> Answer:
+        self,
+        service: str,
+        path: str,
+        headers: dict[str, str],
+        scope: Scope,
+        receive: Receive,
+        trace: SpanContext,
+        name: str,
+    ) -> Response:
         method: str = scope["method"]
         query: bytes = scope["query_string"]
         if method == "OPTIONS" and "access-control-request-method" in headers:
             return self._out.preflight(headers.get("origin"))
         if method not in _METHODS:
-            raise NotAcceptedMethod(f"{method} is not for any address.")
+            raise MethodNotAllowed(f"{method} is not for any address.")
         if len(query) > QUERY_LIMIT:
             raise TooLong(f"A query may have {QUERY_LIMIT} characters.")
         client = scope["client"]
@@ -161,7 +170,7 @@ class Gateway:
         return await self._forwarder.forward(service, request, body, trace, name)
 
     async def _send(
-        self, send: Send, answer: Answer, trace: Trace, origin: str | None, receive: Receive | None = None
+        self, send: Send, answer: Response, trace: SpanContext, origin: str | None, receive: Receive | None = None
     ) -> None:
         headers = self._out.of(answer, trace.correlation_id, origin)
         status = answer.status
@@ -187,14 +196,14 @@ class Gateway:
             body = b""
         await send({"type": "http.response.body", "body": body})
 
-    def _tell(self, name: str, trace: Trace, began: float, status: int, outcome: str) -> None:
+    def _tell(self, name: str, trace: SpanContext, began: float, status: int, outcome: str) -> None:
         self._journal.interaction(
             "request", "client", "gateway", name, trace=trace, began=began, outcome=outcome, status=status
         )
 
     async def _other(self, raw_path: bytes, scope: Scope, receive: Receive, send: Send) -> None:
         method: str = scope["method"]
-        trace = telemetry.begin(header_of(scope, b"traceparent"), header_of(scope, REQUEST_ID.encode()))
+        trace = telemetry.start_span(header_of(scope, b"traceparent"), header_of(scope, REQUEST_ID.encode()))
         origin = header_of(scope, b"origin")
         answer = await self._own.answer(method, raw_path)
         if answer is not None:
@@ -211,7 +220,7 @@ class Gateway:
                 outcome = "ok" if status < 400 else "refused"  # noqa: PLR2004
             elif raw_path == b"/" and method in _NO_BODY:
                 status, outcome = 307, "ok"
-                await self._send(send, Answer(307, content_type="", headers=[("location", "/docs")]), trace, origin)
+                await self._send(send, Response(307, content_type="", headers=[("location", "/docs")]), trace, origin)
             else:
                 raise NotFound("There is nothing at this address; /docs lists what there is.", slug="no-such-address")
         except AppError as error:
@@ -220,7 +229,7 @@ class Gateway:
         finally:
             self._tell(f"{method} (page)" if status < 400 else f"{method} (elsewhere)", trace, began, status, outcome)  # noqa: PLR2004
 
-    async def _page(self, page: App, scope: Scope, receive: Receive, send: Send, trace: Trace) -> int:
+    async def _page(self, page: App, scope: Scope, receive: Receive, send: Send, trace: SpanContext) -> int:
         """Let the shop's pages answer, with the headers that every answer has; return the status."""
         status = 500
 
@@ -235,13 +244,13 @@ class Gateway:
                 }
             await send(message)
 
-        with telemetry.within(trace):
+        with telemetry.use_span(trace):
             await page(scope, receive, completing)
         return status
 
 
-def _refusal(error: AppError, trace: Trace) -> Answer:
-    answer = problem_answer(error, trace.correlation_id)
+def _refusal(error: AppError, trace: SpanContext) -> Response:
+    answer = problem_response(error, trace.correlation_id)
     if isinstance(error, SlowDown):
         answer.headers.extend(error.headers)
     return answer

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Final
 
-from nextbuy.kit.asgi import BODY_SECONDS, Disconnected, Receive, TooSlow, too_large
+from nextbuy.kit.http.asgi import BODY_SECONDS, Disconnected, Receive, TooSlow, too_large
 
 _MOST_AWAY: Final = 16 * 1024 * 1024
 _AWAY_SECONDS: Final = 2.0

@@ -12,11 +12,11 @@ from msgspec import Struct
 from nextbuy.contracts.errors import AppError, BreakerOpen, DeadlinePassed, Unavailable
 from nextbuy.gateway.deadlines import Deadlines
 from nextbuy.gateway.targets import Incoming, Target
-from nextbuy.kit.asgi import Disconnected
-from nextbuy.kit.breaker import Breaker, Open, Permit
-from nextbuy.kit.retry import RetryBudget, backoff
-from nextbuy.kit.telemetry import Journal, Trace
-from nextbuy.kit.wire import DEADLINE, PROBLEM, Answer, Request
+from nextbuy.kit.http.asgi import Disconnected
+from nextbuy.kit.observability.telemetry import Journal, SpanContext
+from nextbuy.kit.rpc.breaker import Breaker, BreakerOpenError, Permit
+from nextbuy.kit.rpc.retry import RetryBudget, backoff
+from nextbuy.kit.wire import DEADLINE, PROBLEM, Request, Response
 
 LIMIT: Final = 10.0
 """Seconds that a service has for an answer."""
@@ -49,7 +49,9 @@ class Forwarder:
         """Tell whether a service takes a body that is still on its way."""
         return self._targets[service].streams
 
-    async def forward(self, service: str, request: Request, body: Incoming | None, trace: Trace, name: str) -> Answer:
+    async def forward(
+        self, service: str, request: Request, body: Incoming | None, trace: SpanContext, name: str
+    ) -> Response:
         """Carry a request whose headers are a dict that is ours, and return the answer, whatever its status.
 
         Raises:
@@ -74,8 +76,8 @@ class Forwarder:
         return await self._attempt(service, request, None, trace, name, 2)
 
     async def _attempt(
-        self, service: str, request: Request, body: Incoming | None, trace: Trace, name: str, attempt: int
-    ) -> Answer:
+        self, service: str, request: Request, body: Incoming | None, trace: SpanContext, name: str, attempt: int
+    ) -> Response:
         """Make one attempt, and write its line."""
         began = time.perf_counter()
         span = trace.child()
@@ -111,7 +113,7 @@ class Forwarder:
         finally:
             self._deadlines.leave(task)
             if permit is not None:
-                permit.abandon()
+                permit.cancel()
             self._journal.interaction(
                 "forward",
                 "gateway",
@@ -126,7 +128,7 @@ class Forwarder:
 
     def _told(self, error: BaseException, service: str, task: "asyncio.Task[object]") -> BaseException:
         """Return the error that is told of one that came up."""
-        if isinstance(error, Open):
+        if isinstance(error, BreakerOpenError):
             return BreakerOpen(
                 f"The {service} service failed too often just now; try again later.", retry_after=error.retry_after
             )
@@ -140,7 +142,7 @@ def _is_the_clients(error: Exception) -> bool:
     return isinstance(error, Disconnected) or (isinstance(error, AppError) and not isinstance(error, Unavailable))
 
 
-def _says_what_it_lacks(answer: Answer) -> bool:
+def _says_what_it_lacks(answer: Response) -> bool:
     """Tell whether a 5xx is a live service's word that something it needs is away.
 
     It does not count against that service: the breaker would close off all else that it still can do.
@@ -148,7 +150,7 @@ def _says_what_it_lacks(answer: Answer) -> bool:
     return answer.status != 500 and answer.content_type == PROBLEM  # noqa: PLR2004
 
 
-def slug_of(answer: Answer) -> str:
+def slug_of(answer: Response) -> str:
     """Return what an error says of itself in one word."""
     if answer.content_type == PROBLEM:
         try:

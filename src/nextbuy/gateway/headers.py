@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from nextbuy.contracts.errors import AppError
-from nextbuy.kit.asgi import Scope
 from nextbuy.kit.config import Settings
-from nextbuy.kit.wire import INTERNAL_HEADERS, Answer
+from nextbuy.kit.http.asgi import Scope
+from nextbuy.kit.wire import INTERNAL_HEADERS, Response
 
 Pair = tuple[bytes, bytes]
 HEADERS_LIMIT: Final = 16 * 1024
@@ -21,7 +21,7 @@ HOP_BY_HOP: Final = frozenset(
 _DROPPED: Final = (HOP_BY_HOP - {"transfer-encoding"}) | INTERNAL_HEADERS | {"expect"}
 """Of a request; transfer-encoding still tells whether a body follows."""
 _SERVERS_OWN: Final = HOP_BY_HOP | {"date", "server", "content-length", "content-type"}
-"""Of an answer: said by this server itself, or by the fields of `Answer`."""
+"""Of an answer: said by this server itself, or by the fields of `Response`."""
 _KNOWN: Final = {
     name.encode(): name
     for name in (
@@ -91,7 +91,7 @@ class Outgoing:
         if settings.public_url.startswith("https://"):
             self._defaults.append((b"strict-transport-security", b"max-age=31536000"))
 
-    def of(self, answer: Answer, correlation_id: str, origin: str | None) -> list[Pair]:
+    def of(self, answer: Response, correlation_id: str, origin: str | None) -> list[Pair]:
         """Return all headers of an answer; what the service itself said of a header stands."""
         if answer.headers:
             said = [
@@ -130,11 +130,11 @@ class Outgoing:
                 )
             )
 
-    def preflight(self, origin: str | None) -> Answer:
+    def preflight(self, origin: str | None) -> Response:
         """Answer a browser's question whether a page of `origin` may do something (Fetch, 4.8)."""
         if origin is None or origin.encode("latin-1") not in self._origins:
-            return Answer(204, content_type="")
-        return Answer(
+            return Response(204, content_type="")
+        return Response(
             204,
             content_type="",
             headers=[

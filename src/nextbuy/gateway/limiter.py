@@ -11,10 +11,10 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
-from nextbuy.contracts.errors import AppError, TooMany
+from nextbuy.contracts.errors import AppError, TooManyRequests
 from nextbuy.gateway.limits import Limit, Tokens, limit_for, subject_of, token_in
-from nextbuy.kit.breaker import Breaker, BreakerPolicy, Open
-from nextbuy.kit.caller import TokenVerifier
+from nextbuy.kit.http.tokens import TokenVerifier
+from nextbuy.kit.rpc.breaker import Breaker, BreakerOpenError, BreakerPolicy
 
 MOST: Final = 50_000
 """Subjects that are remembered here; whoever has not asked for longest is forgotten first (Redis still knows)."""
@@ -47,7 +47,7 @@ class Store(Protocol):
         ...
 
 
-class SlowDown(TooMany):
+class SlowDown(TooManyRequests):
     """Too many requests, with the limit that they are too many for."""
 
     def __init__(self, limit: Limit, wait: float) -> None:
@@ -118,7 +118,7 @@ class Limiter:
             if task is None:
                 try:
                     permit = self._breaker.admit()
-                except Open:
+                except BreakerOpenError:
                     return self._without_store(limit, tokens)
                 # A task of its own, not cancelled by whoever waits: a connection whose answer nobody read would give it
                 # to the next who asks.

@@ -7,8 +7,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from nextbuy.kit.caller import ACCESS_COOKIE
-from nextbuy.kit.retry import TokenBucket
+from nextbuy.kit.http.tokens import ACCESS_COOKIE
+from nextbuy.kit.rpc.retry import TokenBucket
 
 
 class Limit(Struct, frozen=True):

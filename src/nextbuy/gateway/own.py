@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from importlib import resources
 from typing import Final
 
-from nextbuy.contracts.errors import NotAcceptedMethod
-from nextbuy.kit.asgi import Ready, readiness
-from nextbuy.kit.breaker import Breaker
-from nextbuy.kit.wire import JSON, Answer, problem_answer
+from nextbuy.contracts.errors import MethodNotAllowed
+from nextbuy.kit.http.asgi import Ready, readiness
+from nextbuy.kit.rpc.breaker import Breaker
+from nextbuy.kit.wire import JSON, Response, problem_response
 
 _READY_FOR: Final = 0.5
 """Seconds for which what is known of readiness is told again."""
@@ -31,33 +31,33 @@ class Own:
         self._ready = ready
         self._breakers = breakers
         self._documents = documents
-        self._kept: dict[bytes, Answer] = {}
-        self._health: asyncio.Task[Answer] | None = None
+        self._kept: dict[bytes, Response] = {}
+        self._health: asyncio.Task[Response] | None = None
         self._health_until = 0.0
 
-    async def answer(self, method: str, path: bytes) -> Answer | None:
+    async def answer(self, method: str, path: bytes) -> Response | None:
         """Answer, or return None where the address is not the gateway's own."""
         if path == b"/health/live":
-            answer: Answer | None = Answer(200, b'{"status":"live"}')
+            answer: Response | None = Response(200, b'{"status":"live"}')
         elif path == b"/health/ready":
             answer = await self._readiness()
         else:
             answer = await self._document(path)
         if answer is not None and method not in _SAFE:
-            return problem_answer(NotAcceptedMethod(f"{method} is not for this address."), "none")
+            return problem_response(MethodNotAllowed(f"{method} is not for this address."), "none")
         return answer
 
-    async def _readiness(self) -> Answer:
+    async def _readiness(self) -> Response:
         if self._health is None or (self._health.done() and time.monotonic() >= self._health_until):
             self._health = asyncio.create_task(self._check())
         return await asyncio.shield(self._health)
 
-    async def _check(self) -> Answer:
+    async def _check(self) -> Response:
         try:
             async with asyncio.timeout(_READY_LIMIT):
                 return await readiness(self._states)
         except TimeoutError:
-            return Answer(503, b'{"status":"not-ready","checks":{"gateway":"down"}}', JSON, [("retry-after", "1")])
+            return Response(503, b'{"status":"not-ready","checks":{"gateway":"down"}}', JSON, [("retry-after", "1")])
         finally:
             self._health_until = time.monotonic() + _READY_FOR
 
@@ -69,7 +69,7 @@ class Own:
                 states[name] = "degraded"
         return states
 
-    async def _document(self, path: bytes) -> Answer | None:
+    async def _document(self, path: bytes) -> Response | None:
         kept = self._kept.get(path)
         if kept is not None:
             return kept
@@ -77,13 +77,13 @@ class Own:
         if name in _PAGES:
             kept = await asyncio.to_thread(browser, _PAGES[name])
         elif name in self._documents:
-            kept = Answer(200, await asyncio.to_thread(self._documents[name]), JSON, [("cache-control", "no-cache")])
+            kept = Response(200, await asyncio.to_thread(self._documents[name]), JSON, [("cache-control", "no-cache")])
         if kept is not None:
             self._kept[path] = kept
         return kept
 
 
-def browser(name: str) -> Answer:
+def browser(name: str) -> Response:
     """Return a page that shows a document: one file, so that it works where there is no other server than this."""
     folder = resources.files("nextbuy.gateway") / "pages"
     page = (folder / f"{name}.html").read_text(encoding="utf-8")
@@ -97,4 +97,4 @@ def browser(name: str) -> Answer:
         f"default-src 'none'; script-src {' '.join(scripts)}; style-src {style}; connect-src 'self'; "
         "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
-    return Answer(200, page.encode(), _HTML, [("content-security-policy", policy), ("cache-control", "no-cache")])
+    return Response(200, page.encode(), _HTML, [("content-security-policy", policy), ("cache-control", "no-cache")])

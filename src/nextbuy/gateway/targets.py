@@ -10,7 +10,7 @@ from yarl import URL
 
 from nextbuy.contracts.errors import AppError, DeadlinePassed, Unavailable
 from nextbuy.gateway.headers import HOP_BY_HOP
-from nextbuy.kit.wire import PROBLEM, Answer, Handler, Request
+from nextbuy.kit.wire import PROBLEM, Handler, Request, Response
 
 _CONNECTIONS: Final = 200
 _WHOLE: Final = 64 * 1024
@@ -21,7 +21,7 @@ _CHUNK_SECONDS: Final = 10.0
 _NOT_SENT: Final = HOP_BY_HOP | {"host", "content-length"}
 
 
-class Streamed(Answer):
+class Streamed(Response):
     """An answer whose body is still on its way (or, to HEAD, not asked for); `size` is its length, if known."""
 
     rest: AsyncIterator[bytes] | None = None
@@ -45,7 +45,7 @@ class Target(Protocol):
     streams: bool
     """Does it take a request body that is still on its way?"""
 
-    def deliver(self, request: Request, body: Incoming | None) -> Awaitable[Answer]:
+    def deliver(self, request: Request, body: Incoming | None) -> Awaitable[Response]:
         """Carry a request, and its body where that is not in the request already; return the answer.
 
         Raises:
@@ -68,7 +68,7 @@ class Here:
         self._name = name
         self._handler = handler
 
-    def deliver(self, request: Request, body: Incoming | None) -> Awaitable[Answer]:  # noqa: ARG002 (it is in the request)
+    def deliver(self, request: Request, body: Incoming | None) -> Awaitable[Response]:  # noqa: ARG002 (it is in the request)
         """Run the service's handler."""
         handle = self._handler()
         if handle is None:
@@ -90,7 +90,7 @@ class There:
         self._url = url.rstrip("/")
         self._session: aiohttp.ClientSession | None = None
 
-    async def deliver(self, request: Request, body: Incoming | None) -> Answer:
+    async def deliver(self, request: Request, body: Incoming | None) -> Response:
         """Send the request over HTTP/1.1."""
         headers = CIMultiDict((name, value) for name, value in request.headers.items() if name not in _NOT_SENT)
         if body is not None and body.size is not None:
@@ -128,7 +128,7 @@ class There:
             )
         return self._session
 
-    async def _answer(self, method: str, response: aiohttp.ClientResponse) -> Answer:
+    async def _answer(self, method: str, response: aiohttp.ClientResponse) -> Response:
         names = response.headers
         kind = names.get("content-type", "")
         headers = [(name.lower(), value) for name, value in names.items()]
@@ -137,7 +137,7 @@ class There:
             response.release()
             return Streamed(response.status, b"", kind, headers, size=length)
         if (length is not None and length <= _WHOLE) or kind == PROBLEM:
-            return Answer(response.status, await response.read(), kind, headers)
+            return Response(response.status, await response.read(), kind, headers)
         return Streamed(response.status, b"", kind, headers, rest=self._pieces(response), size=length)
 
     async def _pieces(self, response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:

@@ -9,10 +9,10 @@ from nextbuy.contracts.message import Call, Reply
 from nextbuy.host.databases import service_url
 from nextbuy.kit.clock import utc_now
 from nextbuy.kit.config import Settings
-from nextbuy.kit.database import Database
-from nextbuy.kit.interactions import Interactions
-from nextbuy.kit.parts import Parts
-from nextbuy.kit.telemetry import Journal
+from nextbuy.kit.observability.interactions import Interactions
+from nextbuy.kit.observability.telemetry import Journal
+from nextbuy.kit.service_context import ServiceContext
+from nextbuy.kit.storage.database import Database
 
 
 async def make_admin(settings: Settings, email: str, password: str, *, name: str = "Admin") -> Account:
@@ -22,10 +22,10 @@ async def make_admin(settings: Settings, email: str, password: str, *, name: str
         AppError: the e-mail or the password will not do; the message says why.
         OSError, asyncpg.PostgresError: the database cannot be reached.
     """
-    database = await Database.connect(service_url(settings, "auth"), "auth", most=1)
+    database = await Database.connect(service_url(settings, "auth"), "auth", max_connections=1)
     redis = Redis.from_url(settings.redis_url) if settings.redis_url else Redis()
     try:
-        parts = Parts(
+        parts = ServiceContext(
             send=_nobody,
             settings=settings,
             journal=Journal(),

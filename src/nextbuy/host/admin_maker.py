@@ -4,7 +4,7 @@ import asyncio
 
 from nextbuy.contracts.auth import Account
 from nextbuy.host.accounts import make_admin
-from nextbuy.host.beside import beside
+from nextbuy.host.attach import connect_or_start
 from nextbuy.host.databases import prepare
 from nextbuy.kit.config import Settings
 
@@ -16,7 +16,7 @@ def make_admin_anywhere(settings: Settings, email: str, password: str) -> Accoun
         AppError: the e-mail or the password will not do.
         ConfigError, EngineError: the databases cannot be reached.
     """
-    with beside(settings) as there:
+    with connect_or_start(settings) as there:
         return asyncio.run(_make(there, email, password))
 
 

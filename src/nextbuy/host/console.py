@@ -9,7 +9,7 @@ from nextbuy.demo.catalogue import PASSWORD
 from nextbuy.kit.config import Settings
 
 
-class Steps:
+class StartupProgress:
     """A line for each step, with how long it took."""
 
     def __init__(self) -> None:

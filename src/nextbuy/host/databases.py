@@ -9,7 +9,7 @@ import asyncpg
 
 from nextbuy.host.table import ENTRIES
 from nextbuy.kit.config import ConfigError, Settings
-from nextbuy.kit.database import migrate
+from nextbuy.kit.storage.migrations import migrate
 
 _KIT_MIGRATIONS: Final = "nextbuy.kit.migrations"
 _OLDEST: Final = 170_000
@@ -17,9 +17,9 @@ _OLDEST: Final = 170_000
 _LOCK: Final = 7300
 
 
-def stores(names: Iterable[str]) -> list[str]:
+def services_with_database(names: Iterable[str]) -> list[str]:
     """Return those of these services that have a database."""
-    return [name for name in names if name in ENTRIES and ENTRIES[name].service.stores]
+    return [name for name in names if name in ENTRIES and ENTRIES[name].service.has_database]
 
 
 def service_url(settings: Settings, name: str) -> str:
@@ -44,7 +44,7 @@ async def prepare(settings: Settings, names: Iterable[str]) -> list[str]:
         ConfigError: the server is too old, or its URL is not that of somebody who may make databases.
         OSError, asyncpg.PostgresError: the server cannot be reached.
     """
-    wanted = stores(names)
+    wanted = services_with_database(names)
     connection = await asyncpg.connect(settings.postgres_url, timeout=10)
     try:
         await _make(connection, settings, wanted)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from nextbuy.kit.config import ConfigError
-from nextbuy.kit.telemetry import Journal, route_logging
+from nextbuy.kit.observability.telemetry import Journal, route_logging
 
 NAME: Final = "nextbuy.log"
 _LARGEST: Final = 64 * 1024 * 1024

@@ -12,26 +12,28 @@ from redis.asyncio import Redis
 from nextbuy.contracts.auth import AuthClient
 from nextbuy.host.databases import service_url
 from nextbuy.host.table import BEHIND, ENTRIES, Entry
-from nextbuy.kit import telemetry
-from nextbuy.kit.breaker import Breaker
-from nextbuy.kit.bus import Bus
-from nextbuy.kit.bus_kafka import KafkaBus
-from nextbuy.kit.bus_redis import RedisBus
-from nextbuy.kit.caller import ServiceIdentity, TokenVerifier
-from nextbuy.kit.calls import Calls, set_deadline
 from nextbuy.kit.clock import utc_now
 from nextbuy.kit.config import Settings
-from nextbuy.kit.consumer import Consumer
-from nextbuy.kit.database import Database, as_app_error
-from nextbuy.kit.idempotency import forget_old
-from nextbuy.kit.inbox import forget_seen
-from nextbuy.kit.interactions import Interactions
-from nextbuy.kit.outbox_relay import Relay
-from nextbuy.kit.parts import Parts
+from nextbuy.kit.deadline import set_deadline
+from nextbuy.kit.events.bus.interface import Bus
+from nextbuy.kit.events.bus.kafka import KafkaBus
+from nextbuy.kit.events.bus.redis import RedisBus
+from nextbuy.kit.events.consumer import Consumer
+from nextbuy.kit.events.inbox import purge_inbox
+from nextbuy.kit.events.relay import Relay
+from nextbuy.kit.http.app import App
+from nextbuy.kit.http.idempotency import purge_idempotency_keys
+from nextbuy.kit.http.service_identity import ServiceIdentity
+from nextbuy.kit.http.tokens import TokenVerifier
+from nextbuy.kit.observability import telemetry
+from nextbuy.kit.observability.interactions import Interactions
+from nextbuy.kit.observability.telemetry import Journal
+from nextbuy.kit.rpc.breaker import Breaker
+from nextbuy.kit.rpc.calls import Calls
+from nextbuy.kit.rpc.transports import HttpTransport, LocalTransport, Transport
 from nextbuy.kit.service import Job
-from nextbuy.kit.telemetry import Journal
-from nextbuy.kit.transports import HttpTransport, LocalTransport, Transport
-from nextbuy.kit.web import App
+from nextbuy.kit.service_context import ServiceContext
+from nextbuy.kit.storage.database import Database, as_app_error
 from nextbuy.kit.wire import Handler
 
 log: Final = logging.getLogger(__name__)
@@ -96,7 +98,7 @@ class Process:
         for transport in self.transports.values():
             self._stack.push_async_callback(transport.close)
         self._keep("interactions", self.interactions.run)
-        stored = [name for name in self.names if ENTRIES[name].service.stores]
+        stored = [name for name in self.names if ENTRIES[name].service.has_database]
         opened = await asyncio.gather(*(self._connect(name) for name in stored))
         self.databases = dict(zip(stored, opened, strict=True))
         for name in self.names:
@@ -111,7 +113,7 @@ class Process:
         service, database = entry.service, self.databases.get(entry.name)
         calls = self.calls(entry.name)
         deps = entry.assemble(
-            Parts(
+            ServiceContext(
                 send=calls.send,
                 settings=self.settings,
                 journal=self.journal,
@@ -135,7 +137,7 @@ class Process:
             self._keep(f"{entry.name}.{job.name}", _repeated(job, deps))
         if database is None:
             return
-        for forget in (forget_old, forget_seen):
+        for forget in (purge_idempotency_keys, purge_inbox):
             self._keep(
                 f"{entry.name}.{forget.__name__}", _repeated(Job(forget.__name__, forget, _FORGET_EVERY), database)
             )
@@ -183,7 +185,7 @@ def _repeated(job: Job, deps: object) -> Callable[[], Awaitable[None]]:
         while True:
             more = False
             try:
-                with telemetry.within(telemetry.begin()):
+                with telemetry.use_span(telemetry.start_span()):
                     set_deadline(_JOB_LIMIT)
                     more = bool(await job.act(deps))
             except Exception as error:

@@ -43,7 +43,7 @@ def run(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
 
 
 @contextlib.contextmanager
-def told_plainly() -> Iterator[None]:
+def user_facing_errors() -> Iterator[None]:
     """Turn what a person can do something about into one sentence.
 
     Raises:

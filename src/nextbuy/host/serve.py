@@ -5,16 +5,16 @@ import contextlib
 import os
 
 from nextbuy.contracts.errors import NotFound
-from nextbuy.host.door import serving_gateway
+from nextbuy.host.gateway_server import serving_gateway
 from nextbuy.host.log import open_journal
 from nextbuy.host.process import Process
-from nextbuy.host.running import busy_port, run, told_plainly
+from nextbuy.host.running import busy_port, run, user_facing_errors
 from nextbuy.host.table import BEHIND, ENTRIES
-from nextbuy.kit.asgi import service_app
 from nextbuy.kit.config import ConfigError, Settings
-from nextbuy.kit.server import listen, serving
+from nextbuy.kit.http.asgi import service_app
+from nextbuy.kit.http.server import listen, serving
 from nextbuy.kit.service import BODY_LIMIT
-from nextbuy.kit.wire import Answer, Handler, Request, problem_answer
+from nextbuy.kit.wire import Handler, Request, Response, problem_response
 
 GATEWAY = "gateway"
 
@@ -25,7 +25,7 @@ def serve(settings: Settings, names: tuple[str, ...], *, log_to_file: bool) -> N
     Raises:
         CannotRun: something stands in the way; the message says what to do.
     """
-    with told_plainly():
+    with user_facing_errors():
         _check(settings, names)
         try:
             door = listen(settings.host, settings.port)
@@ -70,10 +70,10 @@ def _check(settings: Settings, names: tuple[str, ...]) -> None:
 
 
 def _together(process: Process) -> Handler:
-    async def handle(request: Request) -> Answer:
+    async def handle(request: Request) -> Response:
         answers = process.handler(request.path.split("/", 2)[1] if request.path.count("/") > 1 else "")
         if answers is None:
-            return problem_answer(NotFound("No such service is here.", slug="no-such-address"), "none")
+            return problem_response(NotFound("No such service is here.", slug="no-such-address"), "none")
         return await answers(request)
 
     return handle

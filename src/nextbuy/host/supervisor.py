@@ -16,7 +16,7 @@ from typing import Final
 
 import aiohttp
 
-from nextbuy.embedded.leash import leashed
+from nextbuy.embedded.parent_watch import watch_parent
 from nextbuy.kit.config import Settings
 
 log: Final = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ class Supervisor:
             "NEXTBUY_DEMO": "1" if self._demo else "",
         }
         self._children[name] = await asyncio.create_subprocess_exec(
-            *leashed(signal.SIGTERM),
+            *watch_parent(signal.SIGTERM),
             sys.executable,
             "-m",
             "nextbuy",

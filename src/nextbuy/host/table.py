@@ -18,8 +18,8 @@ import nextbuy.seller.deps
 import nextbuy.seller.service
 import nextbuy.simulator.deps
 import nextbuy.simulator.service
-from nextbuy.kit.parts import Parts
 from nextbuy.kit.service import Service
+from nextbuy.kit.service_context import ServiceContext
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Entry:
     """One service, and how its needs are put together."""
 
     service: Service
-    assemble: Callable[[Parts], Any]
+    assemble: Callable[[ServiceContext], Any]
 
     @property
     def name(self) -> str:

@@ -10,23 +10,23 @@ from msgspec.structs import replace
 
 from nextbuy.demo.catalogue import PASSWORD
 from nextbuy.embedded import start_engines, start_postgres, start_redis
-from nextbuy.host import filling
+from nextbuy.host import demo_data as filling
 from nextbuy.host.accounts import make_admin
-from nextbuy.host.console import Steps
+from nextbuy.host.console import StartupProgress
 from nextbuy.host.databases import prepare
-from nextbuy.host.door import serving_gateway
+from nextbuy.host.gateway_server import serving_gateway
 from nextbuy.host.log import open_journal
 from nextbuy.host.process import Process
-from nextbuy.host.running import busy_port, run, told_plainly
+from nextbuy.host.running import busy_port, run, user_facing_errors
 from nextbuy.host.secrets import kept_secret
 from nextbuy.host.supervisor import Supervisor, free_port
 from nextbuy.host.table import BEHIND
-from nextbuy.kit.bus import BusUnavailable
-from nextbuy.kit.bus_kafka import KafkaBus
 from nextbuy.kit.config import Settings
-from nextbuy.kit.server import listen
-from nextbuy.kit.telemetry import Journal
-from nextbuy.kit.transports import HttpTransport, Transport
+from nextbuy.kit.events.bus.interface import BusUnavailable
+from nextbuy.kit.events.bus.kafka import KafkaBus
+from nextbuy.kit.http.server import listen
+from nextbuy.kit.observability.telemetry import Journal
+from nextbuy.kit.rpc.transports import HttpTransport, Transport
 
 _KAFKA_SECONDS: Final = 5.0
 """How long a Kafka is waited for before it is said that it does not answer."""
@@ -38,12 +38,12 @@ def up(settings: Settings, *, empty: bool, processes: bool) -> None:
     Raises:
         CannotRun: something stands in the way; the message says what to do.
     """
-    steps = Steps()
+    steps = StartupProgress()
     try:
         door = listen(settings.host, settings.port)
     except OSError as error:
         raise busy_port(settings.host, settings.port, error) from error
-    with contextlib.closing(door), told_plainly():
+    with contextlib.closing(door), user_facing_errors():
         settings = replace(settings, secret=settings.secret or kept_secret(settings.data))
         with _engines(settings) as with_engines:
             steps.done("PostgreSQL and Redis are up")
@@ -70,7 +70,7 @@ def _engines(settings: Settings) -> Iterator[Settings]:
 
 
 async def _serve(
-    settings: Settings, steps: Steps, stop: asyncio.Event, *, door: socket, empty: bool, processes: bool
+    settings: Settings, steps: StartupProgress, stop: asyncio.Event, *, door: socket, empty: bool, processes: bool
 ) -> None:
     journal = open_journal(settings.data, settings.log_level)
     await _tell_of_the_bus(settings, steps)
@@ -94,7 +94,7 @@ async def _serve(
         steps.console.print("\nStopping …")
 
 
-async def _tell_of_the_bus(settings: Settings, steps: Steps) -> None:
+async def _tell_of_the_bus(settings: Settings, steps: StartupProgress) -> None:
     """Say what carries the events; a Kafka that is away keeps nobody from selling, since outboxes wait for it."""
     if not settings.kafka.servers:
         steps.done("events go over Redis Streams")

@@ -2,13 +2,13 @@
 
 from msgspec import UNSET
 
-from nextbuy.contracts.values import Page, PageAsk
+from nextbuy.contracts.values import Page, PageRequest
 from nextbuy.kafka.audit_log import Entry, entries
 from nextbuy.kafka.deps import Deps
-from nextbuy.kit.web import Caller
+from nextbuy.kit.http.caller import Caller
 
 
-async def audit(kafka: Deps, caller: Caller, ask: PageAsk) -> Page[Entry]:
+async def audit(deps: Deps, caller: Caller, request: PageRequest) -> Page[Entry]:
     """Return a page of the audit."""
-    await kafka.auth.validate_admin(caller.token)
-    return await entries(kafka.database, ask.limit, None if ask.cursor is UNSET else ask.cursor)
+    await deps.auth.validate_admin(caller.token)
+    return await entries(deps.database, request.limit, None if request.cursor is UNSET else request.cursor)

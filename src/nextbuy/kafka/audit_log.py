@@ -9,8 +9,8 @@ import msgspec
 from msgspec import Struct
 
 from nextbuy.contracts.values import Page, new_id
-from nextbuy.kit.database import Reader, Transaction
-from nextbuy.kit.paging import decode_cursor, encode_cursor
+from nextbuy.kit.http.paging import decode_cursor, encode_cursor
+from nextbuy.kit.storage.database import Executor, Transaction
 
 _PAGE: Final = """
     SELECT id, at, who, what, subject, details FROM audit WHERE $1::uuid IS NULL OR id < $1 ORDER BY id DESC LIMIT $2
@@ -45,11 +45,11 @@ async def note(tx: Transaction, who: str, what: str, subject: str, **details: ob
     )
 
 
-async def entries(reader: Reader, limit: int, cursor: str | None = None) -> Page[Entry]:
+async def entries(reader: Executor, limit: int, cursor: str | None = None) -> Page[Entry]:
     """Return a part of the audit, the latest first.
 
     Raises:
-        Unreadable: the cursor is none of ours.
+        Unprocessable: the cursor is none of ours.
     """
     rows = await reader.fetch(_PAGE, decode_cursor(cursor, UUID)[0] if cursor else None, limit + 1)
     found = [Entry(**dict(row, details=msgspec.json.decode(row["details"]))) for row in rows[:limit]]

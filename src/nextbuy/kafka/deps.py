@@ -7,11 +7,11 @@ from nextbuy.contracts.auth import AuthClient
 from nextbuy.contracts.order import OrderClient
 from nextbuy.contracts.product import ProductClient
 from nextbuy.contracts.seller import SellerClient
-from nextbuy.kafka.best_list import BestList
-from nextbuy.kafka.mailer import KeepingMailer, Mailer, mailer_of
-from nextbuy.kit.database import Database
-from nextbuy.kit.interactions import Interactions
-from nextbuy.kit.parts import Parts
+from nextbuy.kafka.best_sellers_cache import BestSellersCache
+from nextbuy.kafka.mailer import Mailer, StoredMailer, mailer_of
+from nextbuy.kit.observability.interactions import Interactions
+from nextbuy.kit.service_context import ServiceContext
+from nextbuy.kit.storage.database import Database
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,12 @@ class Deps:
     order: OrderClient
     database: Database
     interactions: Interactions
-    mailer: Mailer = field(default_factory=KeepingMailer)
+    mailer: Mailer = field(default_factory=StoredMailer)
     public_url: str = "http://127.0.0.1:8080"
-    best: BestList = field(default_factory=BestList)
+    best: BestSellersCache = field(default_factory=BestSellersCache)
 
 
-def assemble(parts: Parts) -> Deps:
+def assemble(parts: ServiceContext) -> Deps:
     """Return the kafka service's needs out of a process's parts."""
     return Deps(
         auth=AuthClient(parts.send),

@@ -6,8 +6,8 @@ from msgspec import Meta, Struct
 
 from nextbuy.contracts.values import Page
 from nextbuy.kafka.deps import Deps
-from nextbuy.kit.telemetry import Interaction
-from nextbuy.kit.web import Caller
+from nextbuy.kit.http.caller import Caller
+from nextbuy.kit.observability.telemetry import Interaction
 
 
 class Interactions(Struct, frozen=True):
@@ -16,7 +16,7 @@ class Interactions(Struct, frozen=True):
     trace_id: Annotated[str, Meta(pattern="^[0-9a-f]{32}$")]
 
 
-async def interactions(kafka: Deps, caller: Caller, ask: Interactions) -> Page[Interaction]:
+async def interactions(deps: Deps, caller: Caller, request: Interactions) -> Page[Interaction]:
     """Return a trace's interactions of the last hour; `Unavailable` while Redis, which keeps them, is away."""
-    await kafka.auth.validate_admin(caller.token)
-    return Page(await kafka.interactions.of(ask.trace_id))
+    await deps.auth.validate_admin(caller.token)
+    return Page(await deps.interactions.of(request.trace_id))

@@ -26,8 +26,8 @@ from aiosmtplib import (
 from msgspec import MsgspecError, Struct, convert
 
 from nextbuy.contracts.values import Email
+from nextbuy.kafka.drafts import plain
 from nextbuy.kafka.model import MailStatus
-from nextbuy.kafka.notices import plain
 from nextbuy.kit.config import Smtp
 
 BUDGET: Final = 30.0
@@ -51,7 +51,7 @@ class Outgoing(Struct, frozen=True, kw_only=True):
     written_at: datetime
 
 
-class Carried(Struct, frozen=True):
+class DeliveryResult(Struct, frozen=True):
     """What became of a mail; `waiting` where it may be tried again, for this reason."""
 
     mail_id: UUID
@@ -62,7 +62,7 @@ class Carried(Struct, frozen=True):
 class Mailer(Protocol):
     """Carries mails away."""
 
-    def carry(self, mails: Sequence[Outgoing]) -> AsyncGenerator[list[Carried], None]:
+    def carry(self, mails: Sequence[Outgoing]) -> AsyncGenerator[list[DeliveryResult], None]:
         """Say what became of mails, of one or some at a time; of which nothing is said, nothing was done.
 
         It takes at most `LONGEST` seconds.
@@ -70,12 +70,12 @@ class Mailer(Protocol):
         ...
 
 
-class KeepingMailer:
+class StoredMailer:
     """Carries nothing anywhere: mails stay, to be read on a page."""
 
-    async def carry(self, mails: Sequence[Outgoing]) -> AsyncGenerator[list[Carried], None]:
+    async def carry(self, mails: Sequence[Outgoing]) -> AsyncGenerator[list[DeliveryResult], None]:
         """Keep them all."""
-        yield [Carried(mail.id, "kept") for mail in mails]
+        yield [DeliveryResult(mail.id, "kept") for mail in mails]
 
 
 class SmtpMailer:
@@ -86,7 +86,7 @@ class SmtpMailer:
         self._smtp = smtp
         self._sender = Address(smtp.sender_name, addr_spec=smtp.sender)
 
-    async def carry(self, mails: Sequence[Outgoing]) -> AsyncGenerator[list[Carried], None]:
+    async def carry(self, mails: Sequence[Outgoing]) -> AsyncGenerator[list[DeliveryResult], None]:
         """Hand them over until the time is up or the server breaks off."""
         until = time.monotonic() + BUDGET
         client = SMTP(
@@ -101,7 +101,7 @@ class SmtpMailer:
             try:
                 await self._connect(client)
             except (SMTPException, OSError, TimeoutError) as error:
-                yield [Carried(mail.id, "waiting", _why(error)) for mail in mails]
+                yield [DeliveryResult(mail.id, "waiting", _why(error)) for mail in mails]
                 return
             for mail in mails:
                 if time.monotonic() > until or not client.is_connected:
@@ -119,7 +119,7 @@ class SmtpMailer:
                     raise SMTPException("the server offers no TLS, and a password goes over nothing else")
                 await client.login(self._smtp.username, self._smtp.password)
 
-    async def _hand_over(self, client: SMTP, mail: Outgoing) -> Carried:
+    async def _hand_over(self, client: SMTP, mail: Outgoing) -> DeliveryResult:
         try:
             message = message_of(mail, self._sender)
             async with asyncio.timeout(_WHOLE):
@@ -129,17 +129,17 @@ class SmtpMailer:
         except SMTPResponseException as error:
             return _refused(mail, error)
         except (SMTPNotSupported, MessageError, MsgspecError, ValueError) as error:
-            return Carried(mail.id, "failed", _why(error))
+            return DeliveryResult(mail.id, "failed", _why(error))
         except (SMTPException, OSError, TimeoutError) as error:
             # Where the server stands in this mail is not known any more.
             client.close()
-            return Carried(mail.id, "waiting", _why(error))
-        return Carried(mail.id, "sent")
+            return DeliveryResult(mail.id, "waiting", _why(error))
+        return DeliveryResult(mail.id, "sent")
 
 
 def mailer_of(smtp: Smtp) -> Mailer:
     """Return the mailer that the settings ask for."""
-    return SmtpMailer(smtp) if smtp.host else KeepingMailer()
+    return SmtpMailer(smtp) if smtp.host else StoredMailer()
 
 
 def message_of(mail: Outgoing, sender: Address) -> EmailMessage:
@@ -160,9 +160,9 @@ def message_of(mail: Outgoing, sender: Address) -> EmailMessage:
     return message
 
 
-def _refused(mail: Outgoing, error: SMTPResponseException) -> Carried:
+def _refused(mail: Outgoing, error: SMTPResponseException) -> DeliveryResult:
     reason = plain(f"{error.code} {error.message}")
-    return Carried(mail.id, "failed" if error.code >= _PERMANENT else "waiting", reason)
+    return DeliveryResult(mail.id, "failed" if error.code >= _PERMANENT else "waiting", reason)
 
 
 def _why(error: Exception) -> str:

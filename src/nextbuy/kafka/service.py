@@ -10,19 +10,19 @@ from nextbuy.kafka.audit import audit
 from nextbuy.kafka.dead_letters.dead_letter import dead_letter
 from nextbuy.kafka.dead_letters.dead_letters import dead_letters
 from nextbuy.kafka.dead_letters.discard_dead_letter import discard_dead_letter
-from nextbuy.kafka.dead_letters.forget_dead_letters import forget_dead_letters
+from nextbuy.kafka.dead_letters.purge_dead_letters import purge_dead_letters
 from nextbuy.kafka.dead_letters.replay import replay
 from nextbuy.kafka.dead_letters.replay_dead_letter import replay_dead_letter
 from nextbuy.kafka.dead_letters.replay_dead_letters import replay_dead_letters
 from nextbuy.kafka.dead_letters.replays import replays
 from nextbuy.kafka.deps import Deps
-from nextbuy.kafka.follow_shops import follow_shops
+from nextbuy.kafka.drafts import FOR_ACCOUNTS, FOR_ADMINS
+from nextbuy.kafka.forward_activity import forward_activity
 from nextbuy.kafka.interactions import interactions
-from nextbuy.kafka.mails.drop_old_mails import drop_old_mails
 from nextbuy.kafka.mails.mail import mail
 from nextbuy.kafka.mails.mails import mails
+from nextbuy.kafka.mails.purge_mails import purge_mails
 from nextbuy.kafka.mails.send_mails import send_mails
-from nextbuy.kafka.notices import FOR_ACCOUNTS, FOR_ADMINS
 from nextbuy.kafka.notifications.notifications import notifications
 from nextbuy.kafka.notifications.notify_accounts import notify_accounts
 from nextbuy.kafka.notifications.notify_admins import notify_admins
@@ -40,7 +40,7 @@ from nextbuy.kafka.projections.projections import projections
 from nextbuy.kafka.projections.rebuild_projection import rebuild_projection
 from nextbuy.kafka.projections.rebuild_projections import rebuild_projections
 from nextbuy.kafka.projections.seller_figures import seller_figures
-from nextbuy.kafka.tell_activity import tell_activity
+from nextbuy.kafka.sync_shops import sync_shops
 from nextbuy.kit.service import ANYONE_LOGGED_IN, Service, get, job, on, on_batch, on_many, post
 
 _ADMINS: Final = [Role.ADMIN]
@@ -72,19 +72,19 @@ SERVICE = Service(
     ],
     listens=[
         # The first, so that no other handler's callee holds up what can be bought.
-        on([SellerRegistered, SellerApproved, SellerRejected, SellerSuspended], follow_shops),
+        on([SellerRegistered, SellerApproved, SellerRejected, SellerSuspended], sync_shops),
         on_batch(FOR_ACCOUNTS, notify_accounts),
         on(FOR_ADMINS, notify_admins),
         on_batch(DAILY_FIGURES.events, count_events),
         on_batch(PRODUCT_VIEWS.events, count_product_views),
         on_batch(BEST_SELLERS.events, count_best_sellers),
         on_batch(SELLER_FIGURES.events, count_seller_figures),
-        on_many([ProductViewed, OrderCreated], tell_activity),
+        on_many([ProductViewed, OrderCreated], forward_activity),
     ],
     jobs=[
         job(send_mails, every=1.0),
-        job(drop_old_mails, every=60.0),
-        job(forget_dead_letters, every=600.0),
+        job(purge_mails, every=60.0),
+        job(purge_dead_letters, every=600.0),
         job(rebuild_projections, every=1.0),
     ],
 )

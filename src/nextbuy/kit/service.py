@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from nextbuy.contracts.message import Call, Event
 from nextbuy.contracts.values import Nothing, Role
-from nextbuy.kit.wire import Answer
+from nextbuy.kit.wire import Response
 
 Act = Callable[..., Awaitable[Any]]
 Method = Literal["GET", "POST", "PUT", "DELETE"]
@@ -41,7 +41,7 @@ class Route(Struct, frozen=True, kw_only=True):
     raw: bool
     body_limit: int
     summary: str
-    repeatable: bool
+    idempotent: bool
 
 
 class Answering(Struct, frozen=True):
@@ -78,7 +78,7 @@ class Service(Struct, frozen=True, kw_only=True):
     publishes: Sequence[type[Event]] = ()
     listens: Sequence[Listening] = ()
     jobs: Sequence[Job] = ()
-    stores: bool = True
+    has_database: bool = True
     """Does it have a database (migrations under `<service>/migrations`)?"""
     opens: Act | None = None
     """`opens(deps)` is awaited before the service answers anything."""
@@ -93,7 +93,7 @@ def _summary(act: Act) -> str:
 
 def _reply(returns: Any) -> Any:  # noqa: ANN401  types are of any type
     """Return what a client is told: an act that may answer by itself (with cookies) gives the same reply in it."""
-    told = [kind for kind in typing.get_args(returns) if kind is not Answer]
+    told = [kind for kind in typing.get_args(returns) if kind is not Response]
     return told[0] if isinstance(returns, types.UnionType) and len(told) == 1 else returns
 
 
@@ -106,7 +106,7 @@ def _route(  # noqa: PLR0913
     status: int,
     raw: bool,
     body_limit: int,
-    repeatable: bool,
+    idempotent: bool,
 ) -> Route:
     hints = typing.get_type_hints(act)
     parameters = list(inspect.signature(act).parameters)
@@ -123,13 +123,13 @@ def _route(  # noqa: PLR0913
         raw=raw,
         body_limit=body_limit,
         summary=_summary(act),
-        repeatable=repeatable,
+        idempotent=idempotent,
     )
 
 
 def get(path: str, act: Act, *, who: Sequence[Role] | None = None, raw: bool = False) -> Route:
     """Declare `GET path`; `who` is anyone where it is None."""
-    return _route("GET", path, act, who, status=200, raw=raw, body_limit=0, repeatable=True)
+    return _route("GET", path, act, who, status=200, raw=raw, body_limit=0, idempotent=True)
 
 
 def post(
@@ -142,12 +142,12 @@ def post(
     body_limit: int = BODY_LIMIT,
 ) -> Route:
     """Declare `POST path`."""
-    return _route("POST", path, act, who, status=status, raw=raw, body_limit=body_limit, repeatable=False)
+    return _route("POST", path, act, who, status=status, raw=raw, body_limit=body_limit, idempotent=False)
 
 
 def put(path: str, act: Act, *, who: Sequence[Role] | None = None, body_limit: int = BODY_LIMIT) -> Route:
     """Declare `PUT path`."""
-    return _route("PUT", path, act, who, status=200, raw=False, body_limit=body_limit, repeatable=False)
+    return _route("PUT", path, act, who, status=200, raw=False, body_limit=body_limit, idempotent=False)
 
 
 def answers(call: type[Call[Any]], act: Act) -> Answering:

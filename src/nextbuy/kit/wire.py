@@ -1,6 +1,6 @@
 """The seam at which both ends of every request meet: a function over bytes.
 
-`Request` in, `Answer` out: the HTTP server, the in-process transport and the gateway all speak to a service through
+`Request` in, `Response` out: the HTTP server, the in-process transport and the gateway all speak to a service through
 `Handler` and nothing else, so one process keeps the honesty of the wire.
 """
 
@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from nextbuy.contracts.errors import AppError
-from nextbuy.kit.telemetry import Trace
+from nextbuy.kit.observability.telemetry import SpanContext
 
 Reply = TypeVar("Reply")
 
@@ -40,10 +40,10 @@ class Request(Struct):
     query: str
     headers: Mapping[str, str]
     body: bytes = b""
-    trace: Trace | None = None
+    trace: SpanContext | None = None
 
 
-class Answer(Struct):
+class Response(Struct):
     """An answer as bytes."""
 
     status: int
@@ -58,14 +58,14 @@ class Encoded(Struct, Generic[Reply]):
     body: bytes
 
 
-Handler = Callable[[Request], Awaitable[Answer]]
+Handler = Callable[[Request], Awaitable[Response]]
 
 
-def problem_answer(error: AppError, correlation_id: str) -> Answer:
+def problem_response(error: AppError, correlation_id: str) -> Response:
     """Return an error as the answer that tells of it (RFC 9457), with Retry-After where the error knows it."""
     headers: list[tuple[str, str]] = []
     if error.retry_after is not None:
         headers.append(("retry-after", str(max(1, round(error.retry_after + 0.499)))))
     if error.status == 401:  # noqa: PLR2004
         headers.append(("www-authenticate", 'Bearer realm="nextbuy"'))
-    return Answer(error.status, encode(error.problem(correlation_id)), PROBLEM, headers)
+    return Response(error.status, encode(error.problem(correlation_id)), PROBLEM, headers)

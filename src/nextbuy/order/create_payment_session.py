@@ -11,17 +11,17 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
-from nextbuy.contracts.errors import AppError, Refused
+from nextbuy.contracts.errors import AppError, Conflict
 from nextbuy.contracts.order import Address
 from nextbuy.contracts.product import Line, PricedLine
 from nextbuy.contracts.simulator import PaymentOpened
 from nextbuy.contracts.values import MAX_LINES, Money, Quantity, Title, new_id
-from nextbuy.kit import telemetry
-from nextbuy.kit.outbox import publish
-from nextbuy.kit.web import Caller
+from nextbuy.kit.events.outbox import publish
+from nextbuy.kit.http.caller import Caller
+from nextbuy.kit.observability import telemetry
 from nextbuy.order.deps import Deps
 from nextbuy.order.history import begun, told
-from nextbuy.order.model import SHOWN, Happening, Session, Shown, State, description, merged, sold, total_of
+from nextbuy.order.model import SHOWN, Session, Shown, State, Transition, description, merged, sold, total_of
 from nextbuy.order.store import sessions
 
 OPENING_LIMIT: Final = timedelta(minutes=1)
@@ -63,21 +63,21 @@ class PaymentSessionCreated(Struct, frozen=True, kw_only=True):
     payment_url: str
 
 
-async def create_payment_session(order: Deps, caller: Caller, ask: CreatePaymentSession) -> PaymentSessionCreated:
+async def create_payment_session(deps: Deps, caller: Caller, request: CreatePaymentSession) -> PaymentSessionCreated:
     """Hold a basket's units and open a payment for what they cost.
 
     Raises:
         NotFound: a product does not exist or is not for sale.
-        Refused: there is too little of one (`sold-out`), or its shop is not selling (`shop-closed`).
+        Conflict: there is too little of one (`sold-out`), or its shop is not selling (`shop-closed`).
         Unavailable: a service that is needed is away; nothing stays held.
     """
-    wanted = merged([Line(line.product_id, line.quantity) for line in ask.lines])
-    buyer = await order.auth.validate_user(caller.token)
-    priced = await order.product.validate_products(wanted)
-    shops = await order.seller.get_shops(list({line.shop_id for line in priced}))
+    wanted = merged([Line(line.product_id, line.quantity) for line in request.lines])
+    buyer = await deps.auth.validate_user(caller.token)
+    priced = await deps.product.validate_products(wanted)
+    shops = await deps.seller.get_shops(list({line.shop_id for line in priced}))
     lines = sold(wanted, priced, shops)
-    now, trace, to = order.clock(), telemetry.current(), ask.address
-    expires_at = now + timedelta(minutes=order.settings.session_minutes)
+    now, trace, to = deps.clock(), telemetry.current_span(), request.address
+    expires_at = now + timedelta(minutes=deps.settings.session_minutes)
     session = Session(
         id=new_id(),
         buyer_id=buyer.id,
@@ -89,10 +89,10 @@ async def create_payment_session(order: Deps, caller: Caller, ask: CreatePayment
         traceparent=trace.traceparent,
         correlation_id=trace.correlation_id,
     )
-    async with order.database.transaction() as tx:
+    async with deps.database.transaction() as tx:
         await sessions.insert_session(tx, session, ends_at=min(expires_at, now + OPENING_LIMIT))
         await publish(tx, begun(session))
-    payment = await _hold_and_open(order, session)
+    payment = await _hold_and_open(deps, session)
     reply = PaymentSessionCreated(
         session_id=session.id,
         status=SHOWN[State.OPEN],
@@ -101,26 +101,26 @@ async def create_payment_session(order: Deps, caller: Caller, ask: CreatePayment
         expires_at=expires_at,
         payment_url=payment.url,
     )
-    async with order.database.transaction() as tx:
+    async with deps.database.transaction() as tx:
         opened = await sessions.open_session(tx, session.id, payment)
         if opened is None:
-            raise Refused("It took too long to open this payment; order again.", slug="session-expired")
-        await publish(tx, *told(Happening.OPENED, opened))
-        await caller.keep(tx, reply)
+            raise Conflict("It took too long to open this payment; order again.", slug="session-expired")
+        await publish(tx, *told(Transition.OPENED, opened))
+        await caller.store_response(tx, reply)
     return reply
 
 
-async def _hold_and_open(order: Deps, session: Session) -> PaymentOpened:
+async def _hold_and_open(deps: Deps, session: Session) -> PaymentOpened:
     held = False
     try:
-        await order.product.hold_stock(session.id, session.wanted, session.expires_at)
+        await deps.product.hold_stock(session.id, session.wanted, session.expires_at)
         held = True
-        return await order.payments.open(session.id, session.total, description(session.lines), session.expires_at)
+        return await deps.payments.open(session.id, session.total, description(session.lines), session.expires_at)
     except AppError as error:
         # Only a hold that was refused is known to hold nothing.
-        release = held or not isinstance(error, Refused)
-        async with order.database.transaction() as tx:
-            ended = await sessions.end(tx, session.id, Happening.NOT_OPENED, error.slug, release=release)
+        release = held or not isinstance(error, Conflict)
+        async with deps.database.transaction() as tx:
+            ended = await sessions.end(tx, session.id, Transition.NOT_OPENED, error.slug, release=release)
             if ended is not None:
-                await publish(tx, *told(Happening.NOT_OPENED, ended))
+                await publish(tx, *told(Transition.NOT_OPENED, ended))
         raise

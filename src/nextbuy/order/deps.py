@@ -7,9 +7,9 @@ from nextbuy.contracts.product import ProductClient
 from nextbuy.contracts.seller import SellerClient
 from nextbuy.kit.clock import Clock
 from nextbuy.kit.config import Settings
-from nextbuy.kit.database import Database
-from nextbuy.kit.parts import Parts
-from nextbuy.kit.telemetry import Journal
+from nextbuy.kit.observability.telemetry import Journal
+from nextbuy.kit.service_context import ServiceContext
+from nextbuy.kit.storage.database import Database
 from nextbuy.order.payments import Payments, SimulatorPayments
 
 
@@ -27,7 +27,7 @@ class Deps:
     journal: Journal
 
 
-def assemble(parts: Parts) -> Deps:
+def assemble(parts: ServiceContext) -> Deps:
     """Return order's needs out of a process's parts."""
     return Deps(
         auth=AuthClient(parts.send),

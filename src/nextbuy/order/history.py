@@ -1,9 +1,8 @@
 """What is told of a session, and how what was told becomes the session again.
 
 Pure, as the model is: `begun` and `told` make the events of a step, `evolve` takes a life one event further. So the
-state of a session, of its orders and of payments beside it can be built from the event log alone; `Life` is also what
-`store/lives.py` makes of the rows, and the two are equal. What the log does not hold is in neither: the address, and
-the address of the payment page.
+state of a session, of its orders and of payments beside it can be built from the event log alone;
+`store/session_projection.py` reads the same from the rows. What the log does not hold is in neither: the address, and
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -34,19 +33,19 @@ from nextbuy.contracts.order import (
 )
 from nextbuy.contracts.product import PricedLine
 from nextbuy.contracts.values import Money
-from nextbuy.order.model import GONE, LATE, Draft, Happening, Session, State, after, sources
+from nextbuy.order.model import GONE, LATE, Draft, Session, State, Transition, after, sources
 
-STEPS: Final[Mapping[Happening, tuple[type[Event], ...]]] = MappingProxyType(
+STEPS: Final[Mapping[Transition, tuple[type[Event], ...]]] = MappingProxyType(
     {
-        Happening.OPENED: (SessionOpened,),
-        Happening.NOT_OPENED: (SessionNotOpened,),
-        Happening.DECLINED: (PaymentFailed,),
-        Happening.LAPSED: (SessionExpired,),
-        Happening.MONEY_CAME: (PaymentReceived,),
-        Happening.WRONG_MONEY_CAME: (PaymentReceived, RefundDue),
-        Happening.GOODS_TAKEN: (SessionPaid, OrderCreated, OrderPaid),
-        Happening.GOODS_GONE: (RefundDue,),
-        Happening.MONEY_RETURNED: (PaymentRefunded,),
+        Transition.OPENED: (SessionOpened,),
+        Transition.NOT_OPENED: (SessionNotOpened,),
+        Transition.DECLINED: (PaymentFailed,),
+        Transition.LAPSED: (SessionExpired,),
+        Transition.MONEY_CAME: (PaymentReceived,),
+        Transition.WRONG_MONEY_CAME: (PaymentReceived, RefundDue),
+        Transition.GOODS_TAKEN: (SessionPaid, OrderCreated, OrderPaid),
+        Transition.GOODS_GONE: (RefundDue,),
+        Transition.MONEY_RETURNED: (PaymentRefunded,),
     }
 )
 """By which events each happening is told."""
@@ -70,30 +69,30 @@ def begun(session: Session) -> SessionCreated:
     )
 
 
-def told(happening: Happening, session: Session, made: Sequence[tuple[UUID, Draft]] = ()) -> list[Event]:
+def told(happening: Transition, session: Session, made: Sequence[tuple[UUID, Draft]] = ()) -> list[Event]:
     """Return what is told of a session to which something has happened; with its orders, where these were made."""
     whose = {"session_id": session.id, "buyer_id": session.buyer_id}
     payment_id, reason, money = session.payment_id or "", session.reason or GONE, session.received or session.total
     received = PaymentReceived(**whose, payment_id=payment_id, total=money)
     due = RefundDue(**whose, payment_id=payment_id, total=money, reason=reason)
     match happening:
-        case Happening.OPENED:
+        case Transition.OPENED:
             return [SessionOpened(**whose, payment_id=payment_id)]
-        case Happening.NOT_OPENED:
+        case Transition.NOT_OPENED:
             return [SessionNotOpened(**whose, reason=reason)]
-        case Happening.DECLINED:
+        case Transition.DECLINED:
             return [PaymentFailed(**whose, reason=reason)]
-        case Happening.LAPSED:
+        case Transition.LAPSED:
             return [SessionExpired(**whose)]
-        case Happening.MONEY_CAME:
+        case Transition.MONEY_CAME:
             return [received]
-        case Happening.WRONG_MONEY_CAME:
+        case Transition.WRONG_MONEY_CAME:
             return [received, due]
-        case Happening.GOODS_TAKEN:
+        case Transition.GOODS_TAKEN:
             return _of_orders(session, made)
-        case Happening.GOODS_GONE:
+        case Transition.GOODS_GONE:
             return [due]
-        case Happening.MONEY_RETURNED:
+        case Transition.MONEY_RETURNED:
             return [
                 PaymentRefunded(**whose, total=money, reason=reason, payment_id=payment_id, refund_id=session.refund_id)
             ]
@@ -133,7 +132,7 @@ def _of_orders(session: Session, made: Sequence[tuple[UUID, Draft]]) -> list[Eve
 # ── events become a life ──
 
 
-class OrderLife(Struct, frozen=True, kw_only=True):
+class OrderProjection(Struct, frozen=True, kw_only=True):
     """One shop's part of a paid session."""
 
     number: str
@@ -154,7 +153,7 @@ class OtherPayment(Struct, frozen=True):
     refund_id: str | None = None
 
 
-class Life(Struct, frozen=True, kw_only=True):
+class SessionProjection(Struct, frozen=True, kw_only=True):
     """A session, the orders that came of it and the payments beside it; `amiss` is what no rule would have allowed."""
 
     id: UUID
@@ -169,12 +168,12 @@ class Life(Struct, frozen=True, kw_only=True):
     received: Money | None = None
     reason: str | None = None
     refund_id: str | None = None
-    orders: dict[UUID, OrderLife] = {}
+    orders: dict[UUID, OrderProjection] = {}
     others: dict[str, OtherPayment] = {}
     amiss: tuple[str, ...] = ()
 
 
-def evolve(life: Life | None, event: Event) -> Life | None:
+def evolve(life: SessionProjection | None, event: Event) -> SessionProjection | None:
     """Return a life after one event more; what it does not know changes nothing.
 
     Of a life whose beginning was not told, nothing is told.
@@ -197,31 +196,31 @@ def evolve(life: Life | None, event: Event) -> Life | None:
     )
 
 
-def _happening(event: Event) -> tuple[Happening, dict[str, object]] | None:
+def _happening(event: Event) -> tuple[Transition, dict[str, object]] | None:
     """Return what has happened to a session, and what that changes beside its state."""
     match event:
         case SessionOpened():
-            return Happening.OPENED, {"opened": True, "payment_id": event.payment_id}
+            return Transition.OPENED, {"opened": True, "payment_id": event.payment_id}
         case SessionNotOpened():
-            return Happening.NOT_OPENED, {"reason": event.reason}
+            return Transition.NOT_OPENED, {"reason": event.reason}
         case PaymentFailed():
-            return Happening.DECLINED, {"reason": event.reason}
+            return Transition.DECLINED, {"reason": event.reason}
         case SessionExpired():
-            return Happening.LAPSED, {"reason": LATE}
+            return Transition.LAPSED, {"reason": LATE}
         case PaymentReceived():
-            return Happening.MONEY_CAME, {"payment_id": event.payment_id, "received": event.total, "reason": None}
+            return Transition.MONEY_CAME, {"payment_id": event.payment_id, "received": event.total, "reason": None}
         case SessionPaid():
-            return Happening.GOODS_TAKEN, {}
+            return Transition.GOODS_TAKEN, {}
         case RefundDue():
-            return Happening.GOODS_GONE, {"reason": event.reason}
+            return Transition.GOODS_GONE, {"reason": event.reason}
         case PaymentRefunded():
-            return Happening.MONEY_RETURNED, {"refund_id": event.refund_id}
+            return Transition.MONEY_RETURNED, {"refund_id": event.refund_id}
         case _:
             return None
 
 
-def _begin(event: SessionCreated) -> Life:
-    return Life(
+def _begin(event: SessionCreated) -> SessionProjection:
+    return SessionProjection(
         id=event.session_id,
         buyer_id=event.buyer_id,
         status=State.OPENING,
@@ -231,11 +230,11 @@ def _begin(event: SessionCreated) -> Life:
     )
 
 
-def _amiss(life: Life, event: Event) -> Life:
+def _amiss(life: SessionProjection, event: Event) -> SessionProjection:
     return replace(life, amiss=(*life.amiss, f"{event.topic} when it was {life.status}"))
 
 
-def _order(life: Life, event: OrderCreated | OrderPaid) -> Life:
+def _order(life: SessionProjection, event: OrderCreated | OrderPaid) -> SessionProjection:
     known = life.orders.get(event.order_id)
     if isinstance(event, OrderPaid):
         if known is None or known.status != "created":
@@ -243,7 +242,7 @@ def _order(life: Life, event: OrderCreated | OrderPaid) -> Life:
         return replace(life, orders={**life.orders, event.order_id: replace(known, status="paid")})
     if known is not None or life.status is not State.PAID:
         return _amiss(life, event)
-    made = OrderLife(
+    made = OrderProjection(
         number=event.number,
         buyer_id=event.buyer_id,
         shop_id=event.shop_id,
@@ -255,7 +254,7 @@ def _order(life: Life, event: OrderCreated | OrderPaid) -> Life:
     return replace(life, orders={**life.orders, event.order_id: made})
 
 
-def _other(life: Life, event: RefundDue | PaymentRefunded) -> Life:
+def _other(life: SessionProjection, event: RefundDue | PaymentRefunded) -> SessionProjection:
     known = life.others.get(event.payment_id)
     if isinstance(event, RefundDue):
         if known is not None:
@@ -268,9 +267,9 @@ def _other(life: Life, event: RefundDue | PaymentRefunded) -> Life:
     return replace(life, others={**life.others, event.payment_id: payment})
 
 
-def fold(events: Iterable[Event]) -> Life | None:
+def fold(events: Iterable[Event]) -> SessionProjection | None:
     """Return the life that events tell, those of the session and of its orders, in their order."""
-    return reduce(evolve, events, cast("Life | None", None))
+    return reduce(evolve, events, cast("SessionProjection | None", None))
 
 
 _READERS: Final = {event.topic: msgspec.json.Decoder(event).decode for event in TOLD}

@@ -20,7 +20,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from nextbuy.contracts.errors import BadGateway, Refused, Unreadable
+from nextbuy.contracts.errors import BadGateway, Conflict, Unprocessable
 from nextbuy.contracts.order import Address, SoldLine
 from nextbuy.contracts.product import Line, PricedLine
 from nextbuy.contracts.seller import Shop
@@ -42,7 +42,7 @@ class State(StrEnum):
     EXPIRED = "expired"
 
 
-class Happening(StrEnum):
+class Transition(StrEnum):
     """What can happen to a session."""
 
     OPENED = "opened"
@@ -57,17 +57,17 @@ class Happening(StrEnum):
 
 
 _UNPAID: Final = (State.OPENING, State.OPEN, State.FAILED, State.EXPIRED)
-TRANSITIONS: Final[Mapping[Happening, tuple[tuple[State, ...], State]]] = MappingProxyType(
+TRANSITIONS: Final[Mapping[Transition, tuple[tuple[State, ...], State]]] = MappingProxyType(
     {
-        Happening.OPENED: ((State.OPENING,), State.OPEN),
-        Happening.NOT_OPENED: ((State.OPENING,), State.FAILED),
-        Happening.DECLINED: ((State.OPENING, State.OPEN), State.FAILED),
-        Happening.LAPSED: ((State.OPENING, State.OPEN), State.EXPIRED),
-        Happening.MONEY_CAME: (_UNPAID, State.PAYING),
-        Happening.WRONG_MONEY_CAME: (_UNPAID, State.REFUND_DUE),
-        Happening.GOODS_TAKEN: ((State.PAYING,), State.PAID),
-        Happening.GOODS_GONE: ((State.PAYING,), State.REFUND_DUE),
-        Happening.MONEY_RETURNED: ((State.REFUND_DUE,), State.REFUNDED),
+        Transition.OPENED: ((State.OPENING,), State.OPEN),
+        Transition.NOT_OPENED: ((State.OPENING,), State.FAILED),
+        Transition.DECLINED: ((State.OPENING, State.OPEN), State.FAILED),
+        Transition.LAPSED: ((State.OPENING, State.OPEN), State.EXPIRED),
+        Transition.MONEY_CAME: (_UNPAID, State.PAYING),
+        Transition.WRONG_MONEY_CAME: (_UNPAID, State.REFUND_DUE),
+        Transition.GOODS_TAKEN: ((State.PAYING,), State.PAID),
+        Transition.GOODS_GONE: ((State.PAYING,), State.REFUND_DUE),
+        Transition.MONEY_RETURNED: ((State.REFUND_DUE,), State.REFUNDED),
     }
 )
 """From which states a happening leads where; in any other state it changes nothing."""
@@ -94,12 +94,12 @@ SHOWN: Final[Mapping[State, Shown]] = MappingProxyType(
 """What a buyer is told: a session is open until it has come to an end."""
 
 
-def sources(happening: Happening) -> tuple[State, ...]:
+def sources(happening: Transition) -> tuple[State, ...]:
     """Return the states in which it changes something."""
     return TRANSITIONS[happening][0]
 
 
-def after(happening: Happening) -> State:
+def after(happening: Transition) -> State:
     """Return the state to which it leads."""
     return TRANSITIONS[happening][1]
 
@@ -146,13 +146,13 @@ def merged(lines: Sequence[Line]) -> list[Line]:
     """Return each product once, with the units of all its lines.
 
     Raises:
-        Unreadable: more units of one product than anybody may buy at once.
+        Unprocessable: more units of one product than anybody may buy at once.
     """
     units: Counter[UUID] = Counter()
     for line in lines:
         units[line.product_id] += line.quantity
     if max(units.values(), default=0) > MAX_QUANTITY:
-        raise Unreadable(f"At most {MAX_QUANTITY} of one product can be bought at once.", slug="too-many-units")
+        raise Unprocessable(f"At most {MAX_QUANTITY} of one product can be bought at once.", slug="too-many-units")
     return [Line(product_id, quantity) for product_id, quantity in units.items()]
 
 
@@ -160,7 +160,7 @@ def sold(asked: Sequence[Line], priced: Sequence[PricedLine], shops: Sequence[Sh
     """Return the basket in its owners' words: prices of product, sellers of seller.
 
     Raises:
-        Refused: a shop is not selling (`shop-closed`).
+        Conflict: a shop is not selling (`shop-closed`).
         BadGateway: the answer is about another basket than the one that was asked about.
     """
     if Counter((line.product_id, line.quantity) for line in asked) != Counter(
@@ -170,7 +170,7 @@ def sold(asked: Sequence[Line], priced: Sequence[PricedLine], shops: Sequence[Sh
     sellers = {shop.id: shop.seller_id for shop in shops if shop.status == "approved"}
     for line in priced:
         if line.shop_id not in sellers:
-            raise Refused(f"The shop that offers “{line.title}” is not selling now.", slug="shop-closed")
+            raise Conflict(f"The shop that offers “{line.title}” is not selling now.", slug="shop-closed")
     return [
         SoldLine(line.product_id, line.shop_id, line.title, line.quantity, line.unit_price, sellers[line.shop_id])
         for line in priced
@@ -181,12 +181,12 @@ def total_of(lines: Sequence[SoldLine]) -> Money:
     """Add up a basket.
 
     Raises:
-        Refused: it is priced in several currencies (`mixed-currencies`).
+        Conflict: it is priced in several currencies (`mixed-currencies`).
     """
     try:
         return total([line.total for line in lines])
     except ValueError:
-        raise Refused(
+        raise Conflict(
             "These products are priced in different currencies; buy them apart.", slug="mixed-currencies"
         ) from None
 

@@ -4,9 +4,9 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from nextbuy.kit.web import Caller
+from nextbuy.kit.http.caller import Caller
+from nextbuy.order.access import require_order_access
 from nextbuy.order.deps import Deps
-from nextbuy.order.owners import seen_by
 from nextbuy.order.store import orders
 from nextbuy.order.store.orders import Order
 
@@ -23,11 +23,11 @@ class OrderDetails(Struct, frozen=True):
     order: Order
 
 
-async def order_details(order: Deps, caller: Caller, ask: OrderAsked) -> OrderDetails:
+async def order_details(deps: Deps, caller: Caller, request: OrderAsked) -> OrderDetails:
     """Return an order that is the caller's to see.
 
     Raises:
         NotFound: it is not there, or not the caller's to see.
     """
-    await order.auth.validate_user(caller.token)
-    return OrderDetails(seen_by(caller, await orders.order(order.database, ask.order_id)).order)
+    await deps.auth.validate_user(caller.token)
+    return OrderDetails(require_order_access(caller, await orders.order(deps.database, request.order_id)).order)

@@ -27,11 +27,11 @@ from nextbuy.contracts.order import (
 )
 from nextbuy.contracts.product import PricedLine
 from nextbuy.contracts.values import Money, Role
-from nextbuy.kit import event_log
-from nextbuy.kit.web import Caller
+from nextbuy.kit.events import event_log
+from nextbuy.kit.http.caller import Caller
+from nextbuy.order.access import require_order_access
 from nextbuy.order.deps import Deps
 from nextbuy.order.history import read
-from nextbuy.order.owners import seen_by
 from nextbuy.order.store.orders import OrderLine, OrderOwned, order_owned
 
 _MOST: Final = 200
@@ -86,16 +86,16 @@ class OrderTimeline(Struct, frozen=True):
     items: list[TimelineItem]
 
 
-async def order_timeline(order: Deps, caller: Caller, ask: TimelineAsked) -> OrderTimeline:
+async def order_timeline(deps: Deps, caller: Caller, request: TimelineAsked) -> OrderTimeline:
     """Return the life of an order that is the caller's to see.
 
     Raises:
         NotFound: it is not there, or not the caller's to see.
     """
-    await order.auth.validate_user(caller.token)
-    owned = seen_by(caller, await order_owned(order.database, ask.order_id))
-    keys = [str(owned.session_id), str(ask.order_id)]
-    envelopes = await event_log.of_keys(order.database, keys, limit=_MOST)
+    await deps.auth.validate_user(caller.token)
+    owned = require_order_access(caller, await order_owned(deps.database, request.order_id))
+    keys = [str(owned.session_id), str(request.order_id)]
+    envelopes = await event_log.of_keys(deps.database, keys, limit=_MOST)
     whole = caller.role is Role.ADMIN or caller.account_id == owned.buyer_id
     items = [
         _item(envelope, event, _details(event) if whole else _details_for_the_seller(event, owned), caller.role)

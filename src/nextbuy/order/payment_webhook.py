@@ -11,62 +11,64 @@ from uuid import UUID
 from nextbuy.contracts.errors import AppError, Unavailable
 from nextbuy.contracts.order import RefundDue
 from nextbuy.contracts.values import Money
-from nextbuy.kit import telemetry, webhook_signature
-from nextbuy.kit.outbox import publish
-from nextbuy.kit.web import Caller
-from nextbuy.kit.wire import Answer, Request
+from nextbuy.kit.events.outbox import publish
+from nextbuy.kit.http import webhook_signature
+from nextbuy.kit.http.caller import Caller
+from nextbuy.kit.observability import telemetry
+from nextbuy.kit.wire import Request, Response
+from nextbuy.order.complete_checkout import note_refund, settle
 from nextbuy.order.deps import Deps
-from nextbuy.order.giving_back import give_back
 from nextbuy.order.history import told
-from nextbuy.order.model import LATE, UNAWAITED, Happening, after
-from nextbuy.order.notices import Kind, Notice, read_notice
-from nextbuy.order.settlement import note_refund, settle
-from nextbuy.order.store import sessions, strays
+from nextbuy.order.hold_release import release_hold
+from nextbuy.order.model import LATE, UNAWAITED, Transition, after
+from nextbuy.order.provider_webhook import Kind, Notice, read_notice
+from nextbuy.order.store import sessions
+from nextbuy.order.store import unmatched_payments as strays
 from nextbuy.order.store.sessions import Claim
 
-_RECEIVED: Final = Answer(200, b'{"received":true}')
+_RECEIVED: Final = Response(200, b'{"received":true}')
 
 
-async def payment_webhook(order: Deps, caller: Caller, request: Request) -> Answer:  # noqa: ARG001
+async def payment_webhook(deps: Deps, caller: Caller, request: Request) -> Response:  # noqa: ARG001
     """Act on what the payment provider says.
 
     Raises:
         BadRequest: the signature is bad or old (`bad-signature`), or it is no event (`bad-event`); nothing has changed.
         Unavailable: what was said is kept, but a service that is needed is away; say it again later, or leave it to us.
     """
-    secrets = order.settings.signing_secrets()
+    secrets = deps.settings.signing_secrets()
     header = request.headers.get(webhook_signature.HEADER)
-    webhook_signature.verify(header, request.body, secrets, now=order.clock().timestamp())
+    webhook_signature.verify(header, request.body, secrets, now=deps.clock().timestamp())
     notice = read_notice(request.body)
     match notice.kind:
         case Kind.PAID:
-            await _paid(order, notice)
+            await _paid(deps, notice)
         case Kind.DECLINED | Kind.LAPSED:
-            await _not_paid(order, notice)
+            await _not_paid(deps, notice)
         case Kind.REFUNDED:
-            await _refunded(order, notice)
+            await _refunded(deps, notice)
         case Kind.IGNORED:
             pass
     return _RECEIVED
 
 
-async def _paid(order: Deps, notice: Notice) -> None:
+async def _paid(deps: Deps, notice: Notice) -> None:
     money, session_id = notice.money, notice.session_id
     if money is None:
         return
     claim = None
     if session_id is not None:
-        claim = await _take_money(order, notice, session_id, money)
-        if claim is None and await sessions.session_paid_by(order.database, session_id, notice.payment_id):
+        claim = await _take_money(deps, notice, session_id, money)
+        if claim is None and await sessions.session_paid_by(deps.database, session_id, notice.payment_id):
             # Said before: at most there is something left to finish, which nobody else is at.
-            claim = next(iter(await sessions.claim_work(order.database, most=1, session_id=session_id)), None)
+            claim = next(iter(await sessions.claim_work(deps.database, most=1, session_id=session_id)), None)
             if claim is None:
                 return
     if claim is None:
-        await _keep_stray(order, notice)
+        await _keep_stray(deps, notice)
         return
     try:
-        await settle(order, claim)
+        await settle(deps, claim)
     except AppError as error:
         raise Unavailable(
             "The payment is kept, but what follows from it has to wait for another service.",
@@ -75,21 +77,21 @@ async def _paid(order: Deps, notice: Notice) -> None:
         ) from error
 
 
-async def _take_money(order: Deps, notice: Notice, session_id: UUID, money: Money) -> Claim | None:
-    async with order.database.transaction() as tx:
+async def _take_money(deps: Deps, notice: Notice, session_id: UUID, money: Money) -> Claim | None:
+    async with deps.database.transaction() as tx:
         claim = await sessions.take_money(tx, notice.event_id, notice.type, session_id, notice.payment_id, money)
         if claim is not None:
-            right = claim.session.status is after(Happening.MONEY_CAME)
-            happening = Happening.MONEY_CAME if right else Happening.WRONG_MONEY_CAME
+            right = claim.session.status is after(Transition.MONEY_CAME)
+            happening = Transition.MONEY_CAME if right else Transition.WRONG_MONEY_CAME
             await publish(tx, *told(happening, claim.session))
     return claim
 
 
-async def _keep_stray(order: Deps, notice: Notice) -> None:
+async def _keep_stray(deps: Deps, notice: Notice) -> None:
     if notice.money is None:
         return
-    trace = telemetry.current()
-    async with order.database.transaction() as tx:
+    trace = telemetry.current_span()
+    async with deps.database.transaction() as tx:
         if not await sessions.mark_seen(tx, notice.event_id, notice.type, notice.session_id):
             return
         buyer_id = await strays.insert_stray(
@@ -114,10 +116,10 @@ async def _keep_stray(order: Deps, notice: Notice) -> None:
             )
 
 
-async def _not_paid(order: Deps, notice: Notice) -> None:
+async def _not_paid(deps: Deps, notice: Notice) -> None:
     declined = notice.kind is Kind.DECLINED
-    happening = Happening.DECLINED if declined else Happening.LAPSED
-    async with order.database.transaction() as tx:
+    happening = Transition.DECLINED if declined else Transition.LAPSED
+    async with deps.database.transaction() as tx:
         if not await sessions.mark_seen(tx, notice.event_id, notice.type, notice.session_id):
             return
         if notice.session_id is None:
@@ -126,12 +128,12 @@ async def _not_paid(order: Deps, notice: Notice) -> None:
         if session is None:
             return
         await publish(tx, *told(happening, session))
-    for claim in await sessions.claim_releases(order.database, most=1, session_id=session.id):
-        await give_back(order, claim)
+    for claim in await sessions.claim_releases(deps.database, most=1, session_id=session.id):
+        await release_hold(deps, claim)
 
 
-async def _refunded(order: Deps, notice: Notice) -> None:
-    async with order.database.transaction() as tx:
+async def _refunded(deps: Deps, notice: Notice) -> None:
+    async with deps.database.transaction() as tx:
         if (
             await sessions.mark_seen(tx, notice.event_id, notice.type, notice.session_id)
             and notice.session_id is not None

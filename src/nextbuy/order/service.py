@@ -2,19 +2,19 @@
 
 from nextbuy.contracts.order import ReadOrderEvents
 from nextbuy.contracts.values import Role
-from nextbuy.kit.event_log import read_events
+from nextbuy.kit.events.event_log import read_events
 from nextbuy.kit.service import ANYONE_LOGGED_IN, Service, answers, get, job, post
 from nextbuy.order.create_payment_session import create_payment_session
 from nextbuy.order.deps import Deps
 from nextbuy.order.expire_sessions import expire_sessions
 from nextbuy.order.finish_payments import finish_payments
-from nextbuy.order.forget_notices import forget_notices
 from nextbuy.order.history import TOLD
 from nextbuy.order.order_details import order_details
 from nextbuy.order.order_timeline import order_timeline
 from nextbuy.order.payment_session import payment_session
 from nextbuy.order.payment_webhook import payment_webhook
-from nextbuy.order.release_stock import release_stock
+from nextbuy.order.purge_webhook_events import purge_webhook_events
+from nextbuy.order.release_due_holds import release_due_holds
 from nextbuy.order.seller_orders import seller_orders
 from nextbuy.order.user_orders import user_orders
 from nextbuy.order.verify_history import verify_history
@@ -36,8 +36,8 @@ SERVICE = Service(
     publishes=[*TOLD],
     jobs=[
         job(expire_sessions, every=1.0),
-        job(release_stock, every=1.0),
+        job(release_due_holds, every=1.0),
         job(finish_payments, every=1.0),
-        job(forget_notices, every=600.0),
+        job(purge_webhook_events, every=600.0),
     ],
 )

@@ -12,11 +12,11 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from nextbuy.contracts.values import PAGE_LIMIT, Cursor
-from nextbuy.kit.paging import decode_cursor, encode_cursor
-from nextbuy.kit.web import Caller
+from nextbuy.kit.http.caller import Caller
+from nextbuy.kit.http.paging import decode_cursor, encode_cursor
 from nextbuy.order.deps import Deps
-from nextbuy.order.history import Life, fold
-from nextbuy.order.store import lives
+from nextbuy.order.history import SessionProjection, fold
+from nextbuy.order.store import session_projection as lives
 
 _LONGEST: Final = 300
 
@@ -46,17 +46,17 @@ class HistoryVerified(Struct, frozen=True, kw_only=True):
     next_cursor: str | None
 
 
-async def verify_history(order: Deps, caller: Caller, ask: HistoryAsk) -> HistoryVerified:
+async def verify_history(deps: Deps, caller: Caller, request: HistoryAsk) -> HistoryVerified:
     """Build a page of sessions again from the log, and compare.
 
     Raises:
-        Refused: the page has too many events (`too-many-events`).
+        Conflict: the page has too many events (`too-many-events`).
     """
-    await order.auth.validate_user(caller.token)
-    last = lives.FIRST if ask.cursor is UNSET else decode_cursor(ask.cursor, UUID)[0]
-    async with order.database.transaction() as tx:
+    await deps.auth.validate_user(caller.token)
+    last = lives.FIRST if request.cursor is UNSET else decode_cursor(request.cursor, UUID)[0]
+    async with deps.database.transaction() as tx:
         await tx.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        ids = await lives.session_ids(tx, last, limit=ask.limit)
+        ids = await lives.session_ids(tx, last, limit=request.limit)
         older = await lives.begun_before(tx, ids)
         whole = [session_id for session_id in ids if session_id not in older]
         stored = await lives.stored_lives(tx, whole)
@@ -66,13 +66,15 @@ async def verify_history(order: Deps, caller: Caller, ask: HistoryAsk) -> Histor
         for session_id in whole
         for difference in _differences(session_id, stored.get(session_id), fold(told.get(session_id, [])))
     ]
-    more = len(ids) == ask.limit
+    more = len(ids) == request.limit
     return HistoryVerified(
         verified=len(whole), older=len(older), items=items, next_cursor=encode_cursor(ids[-1]) if more else None
     )
 
 
-def _differences(session_id: UUID, stored: Life | None, told: Life | None) -> list[Difference]:
+def _differences(
+    session_id: UUID, stored: SessionProjection | None, told: SessionProjection | None
+) -> list[Difference]:
     if stored is None or told is None:
         have, should = _whole(stored), _whole(told)
     else:
@@ -84,11 +86,11 @@ def _differences(session_id: UUID, stored: Life | None, told: Life | None) -> li
     ]
 
 
-def _whole(life: Life | None) -> dict[str, object]:
+def _whole(life: SessionProjection | None) -> dict[str, object]:
     return {"session": None if life is None else life.status}
 
 
-def _parts(life: Life) -> dict[str, object]:
+def _parts(life: SessionProjection) -> dict[str, object]:
     """Return all that a life says, each thing by its name; each order and payment has names of its own."""
     parts: dict[str, object] = msgspec.to_builtins(life, str_keys=True)
     for name, one in (("orders", "order"), ("others", "other payment")):

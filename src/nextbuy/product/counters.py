@@ -4,7 +4,7 @@ import time
 from typing import Final
 from uuid import UUID
 
-from nextbuy.kit.database import Database
+from nextbuy.kit.storage.database import Database
 from nextbuy.product.store.activity import Counters, counters
 
 GOOD_FOR: Final = 2.0

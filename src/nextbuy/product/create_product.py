@@ -14,9 +14,9 @@ from msgspec.structs import replace
 from nextbuy.contracts.product import Product, ProductCreated
 from nextbuy.contracts.seller import Shop
 from nextbuy.contracts.values import Category, LongText, Price, Stock, Tag, Title, new_id
-from nextbuy.kit.database import Transaction
-from nextbuy.kit.outbox import publish
-from nextbuy.kit.web import Caller
+from nextbuy.kit.events.outbox import publish
+from nextbuy.kit.http.caller import Caller
+from nextbuy.kit.storage.database import Transaction
 from nextbuy.product import moderation
 from nextbuy.product.deps import Deps
 from nextbuy.product.model import ProductShown, may_offer, picture_path, slug_of, tidy, tidy_tags, verdict_events
@@ -39,35 +39,35 @@ class CreateProduct(Struct, frozen=True):
     tags: Annotated[list[Tag], Meta(max_length=20)] = []
 
 
-async def create_product(product: Deps, caller: Caller, ask: CreateProduct) -> ProductShown:
+async def create_product(deps: Deps, caller: Caller, request: CreateProduct) -> ProductShown:
     """Offer a product."""
-    account = await product.auth.validate_seller(caller.token)
-    shop = await product.seller.validate_shop_owner(account.id)
+    account = await deps.auth.validate_seller(caller.token)
+    shop = await deps.seller.validate_shop_owner(account.id)
     may_offer(shop)
-    offered = _reviewed(ask, shop)
-    product.journal.step("product", "auto-moderation", offered.moderation.decision)
-    async with product.database.transaction() as tx:
+    offered = _reviewed(request, shop)
+    deps.journal.step("product", "auto-moderation", offered.moderation.decision)
+    async with deps.database.transaction() as tx:
         await keep_shop(tx, ShopWord(shop.id, shop.seller_id, shop.name, shop.status, shop.version))
         kept = await _insert(tx, offered, shop)
         await publish(tx, _created(kept, shop), *verdict_events(kept, shop.seller_id))
         shown = ProductShown(kept)
-        await caller.keep(tx, shown)
-    product.shelf.drop_pages()
+        await caller.store_response(tx, shown)
+    deps.shelf.drop_pages()
     return shown
 
 
-def _reviewed(ask: CreateProduct, shop: Shop) -> Product:
-    title, category, tags = tidy(ask.title), tidy(ask.category), tidy_tags(ask.tags)
-    verdict = moderation.review(title, ask.description, category, tags)
+def _reviewed(request: CreateProduct, shop: Shop) -> Product:
+    title, category, tags = tidy(request.title), tidy(request.category), tidy_tags(request.tags)
+    verdict = moderation.review(title, request.description, category, tags)
     product_id = new_id()
     return Product(
         id=product_id,
         slug="",
         title=title,
-        description=ask.description,
+        description=request.description,
         category=category,
-        price=ask.price.money(),
-        stock=ask.stock,
+        price=request.price.money(),
+        stock=request.stock,
         tags=tags,
         status=verdict.decision,
         shop_id=shop.id,

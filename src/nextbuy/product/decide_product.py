@@ -3,15 +3,15 @@
 from msgspec.structs import replace
 
 from nextbuy.contracts.product import DecideProduct, Product, ProductApproved, ProductRejected
-from nextbuy.kit.outbox import publish
+from nextbuy.kit.events.outbox import publish
 from nextbuy.product.deps import Deps
 from nextbuy.product.model import decided, no_such_product
 from nextbuy.product.store.products import Locked, decide, lock
 
 
-async def decide_product(product: Deps, call: DecideProduct) -> Product:
+async def decide_product(deps: Deps, call: DecideProduct) -> Product:
     """Decide; the seller finds the reason among those of moderation."""
-    async with product.database.transaction() as tx:
+    async with deps.database.transaction() as tx:
         before = await lock(tx, call.product_id)
         if before is None:
             raise no_such_product(call.product_id)
@@ -20,8 +20,8 @@ async def decide_product(product: Deps, call: DecideProduct) -> Product:
         moderation = decided(before.product.moderation, call.reason)
         await decide(tx, call.product_id, call.decision, moderation, call.by)
         await publish(tx, _event(before, call))
-    product.shelf.drop([call.product_id])
-    product.shelf.drop_pages()
+    deps.shelf.drop([call.product_id])
+    deps.shelf.drop_pages()
     return replace(before.product, status=call.decision, moderation=moderation)
 
 

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 from nextbuy.contracts.auth import AuthClient
 from nextbuy.contracts.seller import SellerClient
-from nextbuy.kit.database import Database
-from nextbuy.kit.parts import Parts
-from nextbuy.kit.telemetry import Journal
+from nextbuy.kit.observability.telemetry import Journal
+from nextbuy.kit.service_context import ServiceContext
+from nextbuy.kit.storage.database import Database
 from nextbuy.product.activity import Activities
 from nextbuy.product.counters import KnownCounters
-from nextbuy.product.shelf import Shelf
+from nextbuy.product.product_cache import ProductCache
 
 
 @dataclass(frozen=True)
@@ -20,19 +20,19 @@ class Deps:
     seller: SellerClient
     database: Database
     journal: Journal
-    shelf: Shelf
+    shelf: ProductCache
     activities: Activities
     counters: KnownCounters
 
 
-def assemble(parts: Parts) -> Deps:
+def assemble(parts: ServiceContext) -> Deps:
     """Put the parts of a process together for product."""
     return Deps(
         AuthClient(parts.send),
         SellerClient(parts.send),
         parts.database,
         parts.journal,
-        Shelf(),
+        ProductCache(),
         Activities(),
         KnownCounters(),
     )

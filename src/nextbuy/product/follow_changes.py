@@ -6,7 +6,7 @@ from nextbuy.product.deps import Deps
 from nextbuy.product.store.changes import look
 
 
-async def follow_changes(product: Deps) -> None:
+async def follow_changes(deps: Deps) -> None:
     """Look what was committed since the last look; each process looks for itself."""
     began = time.monotonic()
-    product.shelf.caught_up(began, await look(product.database, product.shelf.snapshot))
+    deps.shelf.caught_up(began, await look(deps.database, deps.shelf.snapshot))

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from nextbuy.kit.web import Caller
+from nextbuy.kit.http.caller import Caller
 from nextbuy.product.deps import Deps
 from nextbuy.product.model import no_such_product
 from nextbuy.product.store.activity import Counters
@@ -16,9 +16,9 @@ class GetActivity(Struct, frozen=True):
     product_id: UUID
 
 
-async def get_activity(product: Deps, _caller: Caller, ask: GetActivity) -> Counters:
+async def get_activity(deps: Deps, _caller: Caller, request: GetActivity) -> Counters:
     """Return the counters of a product that anyone may see; `NotFound` where it is none."""
-    found = await product.counters.of(ask.product_id, product.database)
+    found = await deps.counters.of(request.product_id, deps.database)
     if found is None:
-        raise no_such_product(ask.product_id)
+        raise no_such_product(request.product_id)
     return found

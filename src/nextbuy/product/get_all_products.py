@@ -5,8 +5,8 @@ from functools import partial
 from msgspec import UNSET, UnsetType
 
 from nextbuy.contracts.product import Product
-from nextbuy.contracts.values import Category, Page, PageAsk
-from nextbuy.kit.web import Caller
+from nextbuy.contracts.values import Category, Page, PageRequest
+from nextbuy.kit.http.caller import Caller
 from nextbuy.kit.wire import Encoded
 from nextbuy.product.deps import Deps
 from nextbuy.product.model import tidy
@@ -14,19 +14,19 @@ from nextbuy.product.store.lists import Chosen, Sort, for_sale
 from nextbuy.product.store.products import read_public
 
 
-class GetAllProducts(PageAsk, frozen=True):
+class GetAllProducts(PageRequest, frozen=True):
     """Of which category (however it is capitalised), and in what order."""
 
     category: Category | UnsetType = UNSET
     sort: Sort = "latest"
 
 
-async def get_all_products(product: Deps, _caller: Caller, ask: GetAllProducts) -> Encoded[Page[Product]]:
+async def get_all_products(deps: Deps, _caller: Caller, request: GetAllProducts) -> Encoded[Page[Product]]:
     """List products for sale."""
-    return await product.shelf.page(ask, partial(_choose, product, ask), partial(read_public, product.database))
+    return await deps.shelf.page(request, partial(_choose, deps, request), partial(read_public, deps.database))
 
 
-async def _choose(product: Deps, ask: GetAllProducts) -> Chosen:
-    category = None if ask.category is UNSET else tidy(ask.category)
-    cursor = None if ask.cursor is UNSET else ask.cursor
-    return await for_sale(product.database, ask.sort, category, limit=ask.limit, cursor=cursor)
+async def _choose(deps: Deps, request: GetAllProducts) -> Chosen:
+    category = None if request.category is UNSET else tidy(request.category)
+    cursor = None if request.cursor is UNSET else request.cursor
+    return await for_sale(deps.database, request.sort, category, limit=request.limit, cursor=cursor)

@@ -11,12 +11,12 @@ from uuid import UUID
 from msgspec import Meta, Struct
 
 from nextbuy.contracts.values import Role
-from nextbuy.kit.database import Database
-from nextbuy.kit.web import Caller
+from nextbuy.kit.http.caller import Caller
+from nextbuy.kit.storage.database import Database
 from nextbuy.kit.wire import Encoded, encode
 from nextbuy.product.deps import Deps
 from nextbuy.product.model import ProductShown, id_of, no_such_product
-from nextbuy.product.shelf import Shelved, shelved
+from nextbuy.product.product_cache import CachedProduct, cached_product
 from nextbuy.product.store.products import read
 
 
@@ -26,24 +26,24 @@ class GetProduct(Struct, frozen=True):
     key: Annotated[str, Meta(min_length=1, max_length=100)]
 
 
-async def get_product(product: Deps, caller: Caller, ask: GetProduct) -> Encoded[ProductShown]:
+async def get_product(deps: Deps, caller: Caller, request: GetProduct) -> Encoded[ProductShown]:
     """Show a product."""
-    kept = product.shelf.find(ask.key)
+    kept = deps.shelf.find(request.key)
     if kept is None:
-        key: UUID | str = id_of(ask.key) or ask.key
+        key: UUID | str = id_of(request.key) or request.key
         name = str(key)
-        kept = product.shelf.find(name) or await product.shelf.load(name, partial(_read_public, product.database, key))
+        kept = deps.shelf.find(name) or await deps.shelf.load(name, partial(_read_public, deps.database, key))
     identity = caller.identity
     if identity is None or identity.role is Role.BUYER or (kept is not None and kept.seller_id != identity.account_id):
         if kept is None:
-            raise no_such_product(ask.key)
+            raise no_such_product(request.key)
         return kept.answer
-    owned = await read(product.database, id_of(ask.key) or ask.key, public=False)
+    owned = await read(deps.database, id_of(request.key) or request.key, public=False)
     if owned is None or (identity.role is Role.SELLER and owned.seller_id != identity.account_id):
-        raise no_such_product(ask.key)
+        raise no_such_product(request.key)
     return Encoded(encode(ProductShown(owned.product)))
 
 
-async def _read_public(database: Database, key: UUID | str) -> Shelved | None:
+async def _read_public(database: Database, key: UUID | str) -> CachedProduct | None:
     owned = await read(database, key, public=True)
-    return None if owned is None else shelved(owned)
+    return None if owned is None else cached_product(owned)

@@ -5,10 +5,10 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
-from nextbuy.contracts.errors import Unreadable
+from nextbuy.contracts.errors import Unprocessable
 from nextbuy.contracts.product import Product
 from nextbuy.contracts.values import Page
-from nextbuy.kit.web import Caller
+from nextbuy.kit.http.caller import Caller
 from nextbuy.kit.wire import Encoded
 from nextbuy.product.deps import Deps
 from nextbuy.product.model import id_of
@@ -24,14 +24,14 @@ class GetProducts(Struct, frozen=True):
     ids: Annotated[str, Meta(min_length=36, max_length=_MOST * 37)]
 
 
-async def get_products(product: Deps, _caller: Caller, ask: GetProducts) -> Encoded[Page[Product]]:
+async def get_products(deps: Deps, _caller: Caller, request: GetProducts) -> Encoded[Page[Product]]:
     """Return those of these products that anyone may see."""
-    named = [id_of(one) for one in ask.ids.split(",")]
+    named = [id_of(one) for one in request.ids.split(",")]
     ids = list(dict.fromkeys(str(one) for one in named if one is not None))
     if None in named or len(ids) > _MOST:
-        raise Unreadable(f"`ids` are at most {_MOST} ids of products, with commas between.", slug="bad-ids")
+        raise Unprocessable(f"`ids` are at most {_MOST} ids of products, with commas between.", slug="bad-ids")
 
     async def choose() -> Chosen:
         return Chosen(ids, None)
 
-    return await product.shelf.page(("products", *ids), choose, partial(read_public, product.database))
+    return await deps.shelf.page(("products", *ids), choose, partial(read_public, deps.database))

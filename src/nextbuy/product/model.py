@@ -9,7 +9,7 @@ from uuid import UUID
 from msgspec import Struct
 from msgspec.structs import replace
 
-from nextbuy.contracts.errors import NotAllowed, NotFound, Refused, Unreadable
+from nextbuy.contracts.errors import Conflict, Forbidden, NotFound, Unprocessable
 from nextbuy.contracts.message import Event
 from nextbuy.contracts.product import (
     Line,
@@ -95,24 +95,24 @@ def may_offer(shop: Shop) -> None:
     """Check that a shop may prepare goods; one that waits for approval may, though nobody sees them yet.
 
     Raises:
-        NotAllowed: it was rejected or suspended.
+        Forbidden: it was rejected or suspended.
     """
     if shop.status in ("rejected", "suspended"):
-        raise NotAllowed(f"This shop is {shop.status} and may not offer goods.", slug=f"shop-{shop.status}")
+        raise Forbidden(f"This shop is {shop.status} and may not offer goods.", slug=f"shop-{shop.status}")
 
 
 def merged(lines: Sequence[Line]) -> list[Line]:
     """Return lines with each product once, quantities added up, in the order in which they first came.
 
     Raises:
-        Unreadable: there are none or too many, or a quantity is none.
+        Unprocessable: there are none or too many, or a quantity is none.
     """
     if not 0 < len(lines) <= MAX_LINES:
-        raise Unreadable(f"A basket has 1 to {MAX_LINES} lines.", slug="bad-lines")
+        raise Unprocessable(f"A basket has 1 to {MAX_LINES} lines.", slug="bad-lines")
     quantities: dict[UUID, int] = {}
     for line in lines:
         if not 0 < line.quantity <= MAX_STOCK:
-            raise Unreadable(f"A quantity is 1 to {MAX_STOCK}, not {line.quantity}.", slug="bad-quantity")
+            raise Unprocessable(f"A quantity is 1 to {MAX_STOCK}, not {line.quantity}.", slug="bad-quantity")
         quantities[line.product_id] = quantities.get(line.product_id, 0) + line.quantity
     return [Line(product_id, quantity) for product_id, quantity in quantities.items()]
 
@@ -122,7 +122,7 @@ def priced(lines: Sequence[Line], offers: Mapping[UUID, Offer]) -> list[PricedLi
 
     Raises:
         NotFound: a product is not for sale (`no-such-product`).
-        Refused: there is not enough of one (`sold-out`).
+        Conflict: there is not enough of one (`sold-out`).
     """
     enough(lines, offers)
     return [
@@ -137,7 +137,7 @@ def enough(lines: Sequence[Line], seen: Mapping[UUID, Seen]) -> None:
 
     Raises:
         NotFound: a product is not for sale (any more).
-        Refused: there was not enough of one (`sold-out`).
+        Conflict: there was not enough of one (`sold-out`).
     """
     for line in lines:
         if line.product_id not in seen:
@@ -148,9 +148,9 @@ def enough(lines: Sequence[Line], seen: Mapping[UUID, Seen]) -> None:
             raise sold_out(stood.title, stood.stock)
 
 
-def sold_out(title: str, left: int) -> Refused:
+def sold_out(title: str, left: int) -> Conflict:
     """Return the refusal to sell more of something than there is."""
-    return Refused(f"“{title}” is sold out." if left == 0 else f"Only {left} left of “{title}”.", slug="sold-out")
+    return Conflict(f"“{title}” is sold out." if left == 0 else f"Only {left} left of “{title}”.", slug="sold-out")
 
 
 def no_such_product(key: object) -> NotFound:

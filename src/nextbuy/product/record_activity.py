@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 
 from nextbuy.contracts.values import Nothing
 from nextbuy.kit.clock import utc_now
-from nextbuy.kit.web import Caller
+from nextbuy.kit.http.caller import Caller
 from nextbuy.product.activity import Action, counted
 from nextbuy.product.deps import Deps
 
@@ -29,7 +29,7 @@ class RecordActivity(Struct, frozen=True):
     items: Annotated[list[Done], Meta(min_length=1, max_length=50)]
 
 
-async def record_activity(product: Deps, _caller: Caller, ask: RecordActivity) -> Nothing:
+async def record_activity(deps: Deps, _caller: Caller, request: RecordActivity) -> Nothing:
     """Count what was done with products, once for each item; a product that is not for sale is passed over later."""
-    product.activities.add(counted(((done.product_id, done.action) for done in ask.items), utc_now()))
+    deps.activities.add(counted(((done.product_id, done.action) for done in request.items), utc_now()))
     return Nothing()

@@ -13,10 +13,10 @@ GRACE: Final = 300.0
 """Seconds after the end of a session for which its units are left to order."""
 
 
-async def release_expired(product: Deps) -> bool:
+async def release_expired(deps: Deps) -> bool:
     """Give back what one forgotten session holds; return whether there was one, and so perhaps another."""
-    given_back = await release_one(product.database, GRACE)
+    given_back = await release_one(deps.database, GRACE)
     if given_back is None:
         return False
-    product.shelf.drop(given_back)
+    deps.shelf.drop(given_back)
     return True

@@ -5,11 +5,11 @@ from nextbuy.product.deps import Deps
 from nextbuy.product.store.stock import release, state_of
 
 
-async def release_stock(product: Deps, call: ReleaseStock) -> StockReleased:
+async def release_stock(deps: Deps, call: ReleaseStock) -> StockReleased:
     """Give units back, once; what is sold stays sold."""
-    given_back = await release(product.database, call.session_id)
+    given_back = await release(deps.database, call.session_id)
     if given_back is not None:
-        product.shelf.drop(given_back)
+        deps.shelf.drop(given_back)
         return StockReleased("released")
-    state = await state_of(product.database, call.session_id)
+    state = await state_of(deps.database, call.session_id)
     return StockReleased("sold" if state == "sold" else "released")

@@ -12,8 +12,8 @@ from typing import Annotated, Final
 from msgspec import UNSET, Meta
 
 from nextbuy.contracts.product import Product
-from nextbuy.contracts.values import Page, PageAsk
-from nextbuy.kit.web import Caller
+from nextbuy.contracts.values import Page, PageRequest
+from nextbuy.kit.http.caller import Caller
 from nextbuy.kit.wire import Encoded
 from nextbuy.product.deps import Deps
 from nextbuy.product.model import search_terms
@@ -24,20 +24,20 @@ _POPULAR_FOR: Final = 30.0
 """Seconds after which the order of what is found is looked up again."""
 
 
-class SearchProducts(PageAsk, frozen=True, kw_only=True):
+class SearchProducts(PageRequest, frozen=True, kw_only=True):
     """What for."""
 
     q: Annotated[str, Meta(min_length=1, max_length=200)]
 
 
-async def search_products(product: Deps, _caller: Caller, ask: SearchProducts) -> Encoded[Page[Product]]:
+async def search_products(deps: Deps, _caller: Caller, request: SearchProducts) -> Encoded[Page[Product]]:
     """Search products for sale."""
     # What is popular changes without any product's changing, so no page is kept for longer than a while.
-    key = (ask, int(time.monotonic() / _POPULAR_FOR))
-    return await product.shelf.page(key, partial(_choose, product, ask), partial(read_public, product.database))
+    key = (request, int(time.monotonic() / _POPULAR_FOR))
+    return await deps.shelf.page(key, partial(_choose, deps, request), partial(read_public, deps.database))
 
 
-async def _choose(product: Deps, ask: SearchProducts) -> Chosen:
-    words, beginning = search_terms(ask.q)
-    cursor = None if ask.cursor is UNSET else ask.cursor
-    return await found(product.database, words, beginning, limit=ask.limit, cursor=cursor)
+async def _choose(deps: Deps, request: SearchProducts) -> Chosen:
+    words, beginning = search_terms(request.q)
+    cursor = None if request.cursor is UNSET else request.cursor
+    return await found(deps.database, words, beginning, limit=request.limit, cursor=cursor)

@@ -5,7 +5,6 @@ from typing import Final
 from nextbuy.contracts.product import (
     CountActivity,
     DecideProduct,
-    FollowShop,
     HoldStock,
     ListProducts,
     ProductAddedToBasket,
@@ -18,10 +17,11 @@ from nextbuy.contracts.product import (
     ReadProductEvents,
     ReleaseStock,
     UpdateStock,
+    UpsertShop,
     ValidateProducts,
 )
 from nextbuy.contracts.values import Role
-from nextbuy.kit.event_log import read_events
+from nextbuy.kit.events.event_log import read_events
 from nextbuy.kit.service import Service, answers, get, job, post, put
 from nextbuy.product.count_activity import count_activity
 from nextbuy.product.create_product import create_product
@@ -29,7 +29,6 @@ from nextbuy.product.decide_product import decide_product
 from nextbuy.product.deps import Deps
 from nextbuy.product.flush_activity import flush_activity
 from nextbuy.product.follow_changes import follow_changes
-from nextbuy.product.follow_shop import follow_shop
 from nextbuy.product.get_activity import get_activity
 from nextbuy.product.get_all_products import get_all_products
 from nextbuy.product.get_product import get_product
@@ -44,6 +43,7 @@ from nextbuy.product.search_products import search_products
 from nextbuy.product.show_picture import show_picture
 from nextbuy.product.update_product import update_product
 from nextbuy.product.update_stock import update_stock
+from nextbuy.product.upsert_shop import upsert_shop
 from nextbuy.product.validate_products import validate_products
 
 SERVICE: Final = Service(
@@ -68,7 +68,7 @@ SERVICE: Final = Service(
         answers(UpdateStock, update_stock),
         answers(ListProducts, list_products),
         answers(DecideProduct, decide_product),
-        answers(FollowShop, follow_shop),
+        answers(UpsertShop, upsert_shop),
         answers(CountActivity, count_activity),
         answers(ReadProductEvents, read_events),
     ],

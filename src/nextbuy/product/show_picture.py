@@ -4,8 +4,8 @@ It is shown in whatever state the product is: its seller and the admins look at 
 token.
 """
 
-from nextbuy.kit.web import Caller
-from nextbuy.kit.wire import Answer, Request
+from nextbuy.kit.http.caller import Caller
+from nextbuy.kit.wire import Request, Response
 from nextbuy.product.deps import Deps
 from nextbuy.product.model import id_of, no_such_product
 from nextbuy.product.picture import draw
@@ -18,11 +18,11 @@ _HEADERS = [
 ]
 
 
-async def show_picture(product: Deps, _caller: Caller, request: Request) -> Answer:
+async def show_picture(deps: Deps, _caller: Caller, request: Request) -> Response:
     """Draw a product."""
     name = request.path.rpartition("/")[2]
     product_id = id_of(name)
-    drawn_from = None if product_id is None else await title_and_category(product.database, product_id)
+    drawn_from = None if product_id is None else await title_and_category(deps.database, product_id)
     if drawn_from is None:
         raise no_such_product(name)
-    return Answer(200, draw(str(product_id), *drawn_from), "image/svg+xml", _HEADERS)
+    return Response(200, draw(str(product_id), *drawn_from), "image/svg+xml", _HEADERS)

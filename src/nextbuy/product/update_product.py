@@ -12,8 +12,8 @@ from msgspec.structs import replace
 
 from nextbuy.contracts.product import Moderation, Product, ProductUpdated
 from nextbuy.contracts.values import Category, LongText, Price, Stock, Tag, Title
-from nextbuy.kit.outbox import publish
-from nextbuy.kit.web import Caller
+from nextbuy.kit.events.outbox import publish
+from nextbuy.kit.http.caller import Caller
 from nextbuy.product import moderation
 from nextbuy.product.deps import Deps
 from nextbuy.product.model import (
@@ -44,22 +44,22 @@ class UpdateProduct(Struct, frozen=True, kw_only=True):
     tags: Annotated[list[Tag], Meta(max_length=20)] | UnsetType = UNSET
 
 
-async def update_product(product: Deps, caller: Caller, ask: UpdateProduct) -> ProductShown:
+async def update_product(deps: Deps, caller: Caller, request: UpdateProduct) -> ProductShown:
     """Change a product of one's own."""
-    account = await product.auth.validate_seller(caller.token)
-    shop = await product.seller.validate_shop_owner(account.id)
+    account = await deps.auth.validate_seller(caller.token)
+    shop = await deps.seller.validate_shop_owner(account.id)
     may_offer(shop)
-    async with product.database.transaction() as tx:
+    async with deps.database.transaction() as tx:
         await keep_shop(tx, ShopWord(shop.id, shop.seller_id, shop.name, shop.status, shop.version))
-        before = await lock(tx, ask.product_id)
+        before = await lock(tx, request.product_id)
         if before is None or before.seller_id != account.id:
-            raise no_such_product(ask.product_id)
-        after = replace(before.product, **_asked(ask))
+            raise no_such_product(request.product_id)
+        after = replace(before.product, **_asked(request))
         fields = [name for name in _FIELDS if getattr(after, name) != getattr(before.product, name)]
         if fields:
             verdict = _reviewed(before, after) if fields != ["stock"] else None
             if verdict is not None:
-                product.journal.step("product", "auto-moderation", verdict.decision)
+                deps.journal.step("product", "auto-moderation", verdict.decision)
                 after = replace(after, status=verdict.decision, moderation=verdict)
             await update(tx, after)
             again = verdict is not None and (verdict, after.status) != (
@@ -70,14 +70,14 @@ async def update_product(product: Deps, caller: Caller, ask: UpdateProduct) -> P
                 tx, _updated(after, account.id, fields), *(verdict_events(after, account.id) if again else [])
             )
         shown = ProductShown(after)
-        await caller.keep(tx, shown)
-    product.shelf.drop([after.id])
-    product.shelf.drop_pages()
+        await caller.store_response(tx, shown)
+    deps.shelf.drop([after.id])
+    deps.shelf.drop_pages()
     return shown
 
 
-def _asked(ask: UpdateProduct) -> dict[str, Any]:
-    given = {name: value for name in _FIELDS if (value := getattr(ask, name)) is not UNSET}
+def _asked(request: UpdateProduct) -> dict[str, Any]:
+    given = {name: value for name in _FIELDS if (value := getattr(request, name)) is not UNSET}
     for name, tidied in (("title", tidy), ("category", tidy), ("tags", tidy_tags), ("price", Price.money)):
         if name in given:
             given[name] = tidied(given[name])

@@ -11,15 +11,15 @@ from nextbuy.product.model import enough, merged
 from nextbuy.product.store.stock import reopen_as_sold, sell, take_again
 
 
-async def update_stock(product: Deps, call: UpdateStock) -> Nothing:
+async def update_stock(deps: Deps, call: UpdateStock) -> Nothing:
     """Sell a session's units; it counts what it held, not what the call says, as long as it holds."""
     lines = merged(call.lines)
-    sold = await sell(product.database, call.session_id)
+    sold = await sell(deps.database, call.session_id)
     if sold is None:
-        async with product.database.transaction() as tx:
+        async with deps.database.transaction() as tx:
             if not await reopen_as_sold(tx, call.session_id, lines):
                 return Nothing()
             enough(lines, await take_again(tx, lines))
         sold = [line.product_id for line in lines]
-    product.shelf.drop(sold)
+    deps.shelf.drop(sold)
     return Nothing()

@@ -6,7 +6,7 @@ from nextbuy.product.model import merged, priced
 from nextbuy.product.store.products import offers
 
 
-async def validate_products(product: Deps, call: ValidateProducts) -> ProductsValidated:
+async def validate_products(deps: Deps, call: ValidateProducts) -> ProductsValidated:
     """Price lines in their owner's words; lines of the same product become one."""
     lines = merged(call.lines)
-    return ProductsValidated(priced(lines, await offers(product.database, [line.product_id for line in lines])))
+    return ProductsValidated(priced(lines, await offers(deps.database, [line.product_id for line in lines])))

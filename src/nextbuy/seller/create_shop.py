@@ -9,8 +9,8 @@ from msgspec import Meta, Struct
 
 from nextbuy.contracts.seller import SellerRegistered, Shop
 from nextbuy.contracts.values import Category, new_id
-from nextbuy.kit.outbox import publish
-from nextbuy.kit.web import Caller
+from nextbuy.kit.events.outbox import publish
+from nextbuy.kit.http.caller import Caller
 from nextbuy.seller import store
 from nextbuy.seller.deps import Deps
 from nextbuy.seller.model import OneShopOnly, ShopTaken, slug_of
@@ -30,18 +30,20 @@ class ShopCreated(Struct, frozen=True):
     shop: Shop
 
 
-async def create_shop(seller: Deps, caller: Caller, ask: CreateShop) -> ShopCreated:
+async def create_shop(deps: Deps, caller: Caller, request: CreateShop) -> ShopCreated:
     """Open a shop; it waits for approval.
 
     Raises:
         OneShopOnly: the seller has one already.
         ShopTaken: another shop has that name.
     """
-    account = await seller.auth.validate_seller(caller.token)
-    shop_id, name = new_id(), ask.name.strip()
-    shop = Shop(shop_id, name, slug_of(name, shop_id), ask.bio.strip(), ask.category.strip(), "pending", account.id, 1)
+    account = await deps.auth.validate_seller(caller.token)
+    shop_id, name = new_id(), request.name.strip()
+    shop = Shop(
+        shop_id, name, slug_of(name, shop_id), request.bio.strip(), request.category.strip(), "pending", account.id, 1
+    )
     reply = ShopCreated(shop)
-    async with seller.database.transaction() as tx:
+    async with deps.database.transaction() as tx:
         obstacle = await store.insert_shop(tx, shop, seller_name=account.name, seller_email=account.email)
         if obstacle == "seller":
             raise OneShopOnly("You have a shop already; a seller has one.")
@@ -53,5 +55,5 @@ async def create_shop(seller: Deps, caller: Caller, ask: CreateShop) -> ShopCrea
                 shop_id=shop.id, user_id=account.id, shop_name=shop.name, status="pending", shop_version=1
             ),
         )
-        await caller.keep(tx, reply)
+        await caller.store_response(tx, reply)
     return reply

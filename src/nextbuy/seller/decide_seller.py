@@ -5,20 +5,20 @@ The decision, the new state and its event are written together; the same decisio
 
 from nextbuy.contracts.message import Event
 from nextbuy.contracts.seller import DecideSeller, Seller, SellerApproved, SellerRejected, SellerSuspended
-from nextbuy.kit.outbox import publish
+from nextbuy.kit.events.outbox import publish
 from nextbuy.seller import store
 from nextbuy.seller.deps import Deps
 from nextbuy.seller.model import NoSuchSeller, check_decision
 
 
-async def decide_seller(seller: Deps, call: DecideSeller) -> Seller:
+async def decide_seller(deps: Deps, call: DecideSeller) -> Seller:
     """Write a decision.
 
     Raises:
         NoSuchSeller: nobody of that id has a shop.
         DecisionRefused: it cannot follow the state the seller is in.
     """
-    async with seller.database.transaction() as tx:
+    async with deps.database.transaction() as tx:
         known = await store.lock_seller(tx, call.user_id)
         if known is None:
             raise NoSuchSeller("There is no seller of that id who has a shop.")

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from nextbuy.contracts.auth import AuthClient
-from nextbuy.kit.database import Database
-from nextbuy.kit.parts import Parts
+from nextbuy.kit.service_context import ServiceContext
+from nextbuy.kit.storage.database import Database
 
 
 @dataclass(frozen=True)
@@ -15,6 +15,6 @@ class Deps:
     database: Database
 
 
-def assemble(parts: Parts) -> Deps:
+def assemble(parts: ServiceContext) -> Deps:
     """Return seller's needs out of a process's parts."""
     return Deps(auth=AuthClient(parts.send), database=parts.database)

@@ -5,7 +5,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from nextbuy.contracts.seller import Shop
-from nextbuy.kit.web import Caller
+from nextbuy.kit.http.caller import Caller
 from nextbuy.seller import store
 from nextbuy.seller.deps import Deps
 from nextbuy.seller.model import NoSuchShop
@@ -23,9 +23,9 @@ class ShopFound(Struct, frozen=True):
     shop: Shop
 
 
-async def get_shop(seller: Deps, _caller: Caller, ask: GetShop) -> ShopFound:
+async def get_shop(deps: Deps, _caller: Caller, request: GetShop) -> ShopFound:
     """Return a shop with its status; `NoSuchShop` where there is none."""
-    found = await store.shops(seller.database, [ask.shop_id])
+    found = await store.shops(deps.database, [request.shop_id])
     if not found:
         raise NoSuchShop("There is no such shop.")
     return ShopFound(found[0])

@@ -6,8 +6,8 @@ from nextbuy.seller import store
 from nextbuy.seller.deps import Deps
 
 
-async def list_sellers(seller: Deps, call: ListSellers) -> Page[Seller]:
+async def list_sellers(deps: Deps, call: ListSellers) -> Page[Seller]:
     """Return sellers in a state, oldest first."""
     return await store.sellers(
-        seller.database, call.status, limit=max(1, min(call.limit, PAGE_LIMIT)), cursor=call.cursor
+        deps.database, call.status, limit=max(1, min(call.limit, PAGE_LIMIT)), cursor=call.cursor
     )

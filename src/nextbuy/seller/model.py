@@ -5,7 +5,7 @@ import unicodedata
 from typing import Final
 from uuid import UUID
 
-from nextbuy.contracts.errors import NotAllowed, NotFound, Refused
+from nextbuy.contracts.errors import Conflict, Forbidden, NotFound
 from nextbuy.contracts.seller import SellerDecision
 from nextbuy.contracts.values import ShopStatus
 
@@ -19,19 +19,19 @@ MAY_BECOME: Final[dict[ShopStatus, frozenset[SellerDecision]]] = {
 }
 
 
-class ShopTaken(Refused):
+class ShopTaken(Conflict):
     """Another shop has that name."""
 
     slug = "shop-name-taken"
 
 
-class OneShopOnly(Refused):
+class OneShopOnly(Conflict):
     """A seller has one shop."""
 
     slug = "shop-exists"
 
 
-class NoShop(NotAllowed):
+class NoShop(Forbidden):
     """The seller has not made a shop yet."""
 
     slug = "no-shop"
@@ -49,7 +49,7 @@ class NoSuchSeller(NotFound):
     slug = "no-such-seller"
 
 
-class DecisionRefused(Refused):
+class DecisionRefused(Conflict):
     """This decision cannot follow the state the seller is in."""
 
     slug = "decision-refused"

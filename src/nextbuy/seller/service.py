@@ -12,7 +12,7 @@ from nextbuy.contracts.seller import (
     ValidateShopOwner,
 )
 from nextbuy.contracts.values import Role
-from nextbuy.kit.event_log import read_events
+from nextbuy.kit.events.event_log import read_events
 from nextbuy.kit.service import Service, answers, get, post
 from nextbuy.seller.create_shop import create_shop
 from nextbuy.seller.decide_seller import decide_seller

@@ -6,8 +6,8 @@ from uuid import UUID
 
 from nextbuy.contracts.seller import Seller, Shop
 from nextbuy.contracts.values import Page, ShopStatus
-from nextbuy.kit.database import Reader, Row, Transaction
-from nextbuy.kit.paging import decode_cursor, encode_cursor
+from nextbuy.kit.http.paging import decode_cursor, encode_cursor
+from nextbuy.kit.storage.database import Executor, Row, Transaction
 
 _SHOP: Final = "id, name, slug, bio, category, status, seller_id, version"
 _SELLER: Final = f"{_SHOP}, seller_name, seller_email, submitted_at"
@@ -51,13 +51,13 @@ async def insert_shop(tx: Transaction, shop: Shop, *, seller_name: str, seller_e
     return "seller" if await of_seller(tx, shop.seller_id) else "name"
 
 
-async def of_seller(db: Reader, seller_id: UUID) -> Shop | None:
+async def of_seller(db: Executor, seller_id: UUID) -> Shop | None:
     """Return a seller's shop, or None."""
     row = await db.fetchrow(f"SELECT {_SHOP} FROM shops WHERE seller_id = $1", seller_id)  # noqa: S608  constant columns
     return None if row is None else _shop(row)
 
 
-async def shops(db: Reader, shop_ids: list[UUID]) -> list[Shop]:
+async def shops(db: Executor, shop_ids: list[UUID]) -> list[Shop]:
     """Return those of these shops that exist."""
     rows = await db.fetch(f"SELECT {_SHOP} FROM shops WHERE id = ANY($1)", shop_ids)  # noqa: S608  constant columns
     return [_shop(row) for row in rows]
@@ -87,7 +87,7 @@ async def set_status(tx: Transaction, shop_id: UUID, status: ShopStatus, *, reas
     return _seller(row)
 
 
-async def sellers(db: Reader, status: ShopStatus, *, limit: int, cursor: str | None) -> Page[Seller]:
+async def sellers(db: Executor, status: ShopStatus, *, limit: int, cursor: str | None) -> Page[Seller]:
     """Return sellers in a state, oldest first."""
     after = decode_cursor(cursor, datetime, UUID) if cursor else (None, None)
     rows = await db.fetch(

@@ -10,9 +10,9 @@ from datetime import timedelta
 from typing import Final
 
 from nextbuy.contracts.errors import AppError
-from nextbuy.kit import webhook_signature
-from nextbuy.kit.retry import backoff
-from nextbuy.kit.telemetry import Trace, begin, within
+from nextbuy.kit.http import webhook_signature
+from nextbuy.kit.observability.telemetry import SpanContext, start_span, use_span
+from nextbuy.kit.rpc.retry import backoff
 from nextbuy.kit.wire import JSON, REQUEST_ID, Request
 from nextbuy.simulator import store
 from nextbuy.simulator.deps import Deps
@@ -27,26 +27,26 @@ _BASE, _CAP = 0.2, 60.0
 _LONGEST: Final = timedelta(days=3)
 
 
-async def deliver_webhooks(simulator: Deps) -> bool:
+async def deliver_webhooks(deps: Deps) -> bool:
     """Send what is due on its way, as soon as there is something; always to be called again."""
-    room = await simulator.courier.room(within=_IDLE)
+    room = await deps.courier.room(within=_IDLE)
     if room > 0:
-        for delivery in await store.claim_deliveries(simulator.database, most=room):
-            simulator.courier.start(_deliver(simulator, delivery))
+        for delivery in await store.claim_deliveries(deps.database, most=room):
+            deps.courier.start(_deliver(deps, delivery))
     return True
 
 
-async def _deliver(simulator: Deps, delivery: Delivery) -> None:
-    trace = begin(delivery.traceparent, delivery.correlation_id)
-    with within(trace):
+async def _deliver(deps: Deps, delivery: Delivery) -> None:
+    trace = start_span(delivery.traceparent, delivery.correlation_id)
+    with use_span(trace):
         try:
-            await _until_taken(simulator, delivery, await _try(simulator, delivery, trace))
+            await _until_taken(deps, delivery, await _try(deps, delivery, trace))
         except Exception:
             log.exception("webhook %s broke, and will be sent again", delivery.event_id)
 
 
-async def _try(simulator: Deps, delivery: Delivery, trace: Trace) -> bool:
-    signed_at = int(simulator.clock().timestamp())
+async def _try(deps: Deps, delivery: Delivery, trace: SpanContext) -> bool:
+    signed_at = int(deps.clock().timestamp())
     request = Request(
         "POST",
         _PATH,
@@ -54,7 +54,7 @@ async def _try(simulator: Deps, delivery: Delivery, trace: Trace) -> bool:
         {
             "content-type": JSON,
             webhook_signature.HEADER: webhook_signature.sign(
-                delivery.body, simulator.settings.signing_secrets()[:1], at=signed_at
+                delivery.body, deps.settings.signing_secrets()[:1], at=signed_at
             ),
             "traceparent": trace.traceparent,
             REQUEST_ID: trace.correlation_id,
@@ -64,12 +64,12 @@ async def _try(simulator: Deps, delivery: Delivery, trace: Trace) -> bool:
     began = time.perf_counter()
     outcome, status = "cancelled", 0
     try:
-        status = (await simulator.courier.transport.deliver(request, _ANSWER_WITHIN)).status
+        status = (await deps.courier.transport.deliver(request, _ANSWER_WITHIN)).status
         outcome = "ok" if 200 <= status < 300 else "refused"  # noqa: PLR2004
     except AppError as error:
         outcome, status = error.slug, error.status
     finally:
-        simulator.journal.interaction(
+        deps.journal.interaction(
             "webhook",
             "simulator",
             "gateway",
@@ -83,13 +83,13 @@ async def _try(simulator: Deps, delivery: Delivery, trace: Trace) -> bool:
     return outcome == "ok"
 
 
-async def _until_taken(simulator: Deps, delivery: Delivery, taken: bool) -> None:  # noqa: FBT001
+async def _until_taken(deps: Deps, delivery: Delivery, taken: bool) -> None:  # noqa: FBT001
     if taken:
-        await store.mark_delivered(simulator.database, delivery.event_id)
-    elif simulator.clock() - delivery.created_at > _LONGEST:
+        await store.mark_delivered(deps.database, delivery.event_id)
+    elif deps.clock() - delivery.created_at > _LONGEST:
         log.error("webhook %s was not taken in three days, and is given up", delivery.event_id)
-        await store.give_up(simulator.database, delivery.event_id)
+        await store.give_up(deps.database, delivery.event_id)
     else:
         pause = backoff(delivery.tries - 1, base=_BASE, cap=_CAP, random=random.random)
-        await store.postpone(simulator.database, delivery.event_id, pause)
-        simulator.courier.wake_in(pause)
+        await store.postpone(deps.database, delivery.event_id, pause)
+        deps.courier.wake_in(pause)

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 from nextbuy.kit.clock import Clock
 from nextbuy.kit.config import Settings
-from nextbuy.kit.database import Database
-from nextbuy.kit.parts import Parts
-from nextbuy.kit.telemetry import Journal
-from nextbuy.kit.transports import HttpTransport
-from nextbuy.simulator.courier import Courier
+from nextbuy.kit.observability.telemetry import Journal
+from nextbuy.kit.rpc.transports import HttpTransport
+from nextbuy.kit.service_context import ServiceContext
+from nextbuy.kit.storage.database import Database
+from nextbuy.simulator.webhook_dispatcher import WebhookDispatcher
 
 
 @dataclass(frozen=True)
@@ -19,20 +19,20 @@ class Deps:
     clock: Clock
     settings: Settings
     journal: Journal
-    courier: Courier
+    courier: WebhookDispatcher
 
 
-def assemble(parts: Parts) -> Deps:
+def assemble(parts: ServiceContext) -> Deps:
     """Return the simulator's needs out of a process's parts."""
     return Deps(
         database=parts.database,
         clock=parts.clock,
         settings=parts.settings,
         journal=parts.journal,
-        courier=Courier(HttpTransport("gateway", parts.settings.public_url)),
+        courier=WebhookDispatcher(HttpTransport("gateway", parts.settings.public_url)),
     )
 
 
-async def let_go(simulator: Deps) -> None:
+async def let_go(deps: Deps) -> None:
     """Let go of what `assemble` opened."""
-    await simulator.courier.close()
+    await deps.courier.close()

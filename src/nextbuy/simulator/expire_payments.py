@@ -10,10 +10,10 @@ from nextbuy.simulator.model import told
 _BATCH: Final = 100
 
 
-async def expire_payments(simulator: Deps) -> bool:
+async def expire_payments(deps: Deps) -> bool:
     """End what is over; true where there may be more."""
-    now = simulator.clock()
-    async with simulator.database.transaction() as tx:
+    now = deps.clock()
+    async with deps.database.transaction() as tx:
         over = await store.expire(tx, now, most=_BATCH)
         if over:
             await store.insert_deliveries(
@@ -24,5 +24,5 @@ async def expire_payments(simulator: Deps) -> bool:
                 ],
             )
     if over:
-        simulator.courier.wake()
+        deps.courier.wake()
     return len(over) == _BATCH

@@ -6,7 +6,7 @@ from typing import Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from nextbuy.contracts.values import Money
-from nextbuy.kit.wire import Answer
+from nextbuy.kit.wire import Response
 from nextbuy.simulator.model import CARDS, Payment, Status
 
 HTML: Final = "text/html; charset=utf-8"
@@ -37,7 +37,7 @@ def shown(money: Money) -> str:
 
 def page(
     payment: Payment | None, status: Status | None, *, home: str, code: int = 200, error: str = "", typed: str = ""
-) -> Answer:
+) -> Response:
     """Return the page of a payment as it stands, or the one that says there is none."""
     cards = [(" ".join(number[i : i + 4] for i in range(0, 16, 4)), outcome) for number, outcome in CARDS.items()]
     html = _environment.get_template("payment.html").render(
@@ -50,4 +50,4 @@ def page(
         error=error,
         typed=typed,
     )
-    return Answer(code, html.encode(), HTML, list(_HEADERS))
+    return Response(code, html.encode(), HTML, list(_HEADERS))

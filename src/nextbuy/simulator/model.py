@@ -9,7 +9,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from nextbuy.contracts.errors import NotFound, Refused, Unreadable
+from nextbuy.contracts.errors import Conflict, NotFound, Unprocessable
 from nextbuy.contracts.values import Money
 
 Status = Literal["open", "paid", "declined", "expired", "refunded"]
@@ -69,11 +69,11 @@ def outcome_of(card_number: str) -> Outcome:
     """Return what comes of paying with a card.
 
     Raises:
-        Unreadable: it is none of the test cards (`not-a-test-card`).
+        Unprocessable: it is none of the test cards (`not-a-test-card`).
     """
     outcome = CARDS.get(_GAPS.sub("", card_number))
     if outcome is None:
-        raise Unreadable("This is not a test card: use 4242 4242 4242 4242.", slug="not-a-test-card")
+        raise Unprocessable("This is not a test card: use 4242 4242 4242 4242.", slug="not-a-test-card")
     return outcome
 
 
@@ -81,13 +81,13 @@ def final(status: Status) -> Outcome:
     """Return the outcome of a payment that can no longer be paid.
 
     Raises:
-        Refused: nothing came of it, or it went back (`payment-expired`, `payment-refunded`).
+        Conflict: nothing came of it, or it went back (`payment-expired`, `payment-refunded`).
     """
     if status in {"paid", "declined"}:
         return status
     if status == "refunded":
-        raise Refused("This payment was given back; order again in the shop.", slug="payment-refunded")
-    raise Refused("This payment was not made in time; order again in the shop.", slug="payment-expired")
+        raise Conflict("This payment was given back; order again in the shop.", slug="payment-refunded")
+    raise Conflict("This payment was not made in time; order again in the shop.", slug="payment-expired")
 
 
 def told(payment: Payment, status: Status, *, event_id: str, at: datetime) -> Message:

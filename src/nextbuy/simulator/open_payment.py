@@ -3,13 +3,13 @@
 import secrets
 
 from nextbuy.contracts.simulator import OpenPayment, PaymentOpened
-from nextbuy.kit import telemetry
+from nextbuy.kit.observability import telemetry
 from nextbuy.simulator import store
 from nextbuy.simulator.deps import Deps
 
 
-async def open_payment(simulator: Deps, call: OpenPayment) -> PaymentOpened:
+async def open_payment(deps: Deps, call: OpenPayment) -> PaymentOpened:
     """Make a payment, or return the one that there is; its id cannot be guessed."""
     payment_id = f"pay_{secrets.token_hex(16)}"
-    payment_id = await store.open_payment(simulator.database, payment_id, call, telemetry.current())
-    return PaymentOpened(payment_id, f"{simulator.settings.public_url}/simulator/api/pay/{payment_id}")
+    payment_id = await store.open_payment(deps.database, payment_id, call, telemetry.current_span())
+    return PaymentOpened(payment_id, f"{deps.settings.public_url}/simulator/api/pay/{payment_id}")

@@ -11,9 +11,9 @@ from urllib.parse import parse_qs
 import msgspec
 from msgspec import Struct
 
-from nextbuy.contracts.errors import AppError, Unreadable, WrongMediaType
-from nextbuy.kit.web import Caller
-from nextbuy.kit.wire import Answer, Request, encode
+from nextbuy.contracts.errors import AppError, Unprocessable, WrongMediaType
+from nextbuy.kit.http.caller import Caller
+from nextbuy.kit.wire import Request, Response, encode
 from nextbuy.simulator import store
 from nextbuy.simulator.deps import Deps
 from nextbuy.simulator.hosted_page import page
@@ -36,41 +36,41 @@ class Paid(Struct, frozen=True):
     payment_id: str
 
 
-async def pay(simulator: Deps, caller: Caller, request: Request) -> Answer:  # noqa: ARG001
+async def pay(deps: Deps, caller: Caller, request: Request) -> Response:  # noqa: ARG001
     """Pay; a form is answered with a page, JSON with JSON.
 
     Raises:
         NotFound: there is no such payment.
-        Unreadable: this is no test card.
-        Refused: it is too late.
+        Unprocessable: this is no test card.
+        Conflict: it is too late.
     """
-    home = f"{simulator.settings.public_url}/"
+    home = f"{deps.settings.public_url}/"
     from_form = request.headers.get("content-type", "").partition(";")[0].strip().lower() == _FORM
     payment, card = None, ""
     try:
-        payment = await store.payment(simulator.database, known_id(request.path.rpartition("/")[2]))
+        payment = await store.payment(deps.database, known_id(request.path.rpartition("/")[2]))
         if payment is None:
             raise no_such_payment()
         card = _form_card(request.body) if from_form else _json_card(request)
-        outcome = await _decide(simulator, payment, card)
+        outcome = await _decide(deps, payment, card)
     except AppError as error:
         if not from_form or error.transient:
             raise
-        status = None if payment is None else payment.status_at(simulator.clock())
+        status = None if payment is None else payment.status_at(deps.clock())
         return page(payment, status, home=home, code=error.status, error=error.detail, typed=card[:30])
     if from_form:
-        return Answer(303, headers=[("location", f"{simulator.settings.public_url}{request.path}")])
-    return Answer(200, encode(Paid(outcome, payment.id)))
+        return Response(303, headers=[("location", f"{deps.settings.public_url}{request.path}")])
+    return Response(200, encode(Paid(outcome, payment.id)))
 
 
-async def _decide(simulator: Deps, payment: Payment, card: str) -> Outcome:
+async def _decide(deps: Deps, payment: Payment, card: str) -> Outcome:
     outcome = outcome_of(card)
-    now = simulator.clock()
+    now = deps.clock()
     message = told(payment, outcome, event_id=f"evt_{secrets.token_hex(12)}", at=now)
-    if await store.decide(simulator.database, payment, outcome, message, now):
-        simulator.courier.wake()
+    if await store.decide(deps.database, payment, outcome, message, now):
+        deps.courier.wake()
         return outcome
-    decided = await store.payment(simulator.database, payment.id)
+    decided = await store.payment(deps.database, payment.id)
     return final((decided or payment).status_at(now))
 
 
@@ -89,4 +89,4 @@ def _json_card(request: Request) -> str:
     try:
         return msgspec.json.decode(request.body, type=Card).card_number
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        raise Unreadable(f'Send {{"card_number": "…"}}: {error}') from None
+        raise Unprocessable(f'Send {{"card_number": "…"}}: {error}') from None

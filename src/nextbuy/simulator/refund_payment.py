@@ -12,14 +12,14 @@ from nextbuy.simulator.deps import Deps
 from nextbuy.simulator.model import known_id, no_such_payment, told
 
 
-async def refund_payment(simulator: Deps, call: RefundPayment) -> PaymentReturned:
+async def refund_payment(deps: Deps, call: RefundPayment) -> PaymentReturned:
     """Give it back.
 
     Raises:
         NotFound: there is no such payment.
     """
     refund_id, event_id = f"re_{secrets.token_hex(12)}", f"evt_{secrets.token_hex(12)}"
-    async with simulator.database.transaction() as tx:
+    async with deps.database.transaction() as tx:
         payment = await store.lock_payment(tx, known_id(call.payment_id))
         if payment is None:
             raise no_such_payment()
@@ -27,7 +27,7 @@ async def refund_payment(simulator: Deps, call: RefundPayment) -> PaymentReturne
             return PaymentReturned(payment.refund_id)
         await store.mark_refunded(tx, payment.id, refund_id, call.reason)
         if payment.status == "paid":
-            message = told(payment, "refunded", event_id=event_id, at=simulator.clock())
+            message = told(payment, "refunded", event_id=event_id, at=deps.clock())
             await store.insert_deliveries(tx, [(payment, message)])
-    simulator.courier.wake()
+    deps.courier.wake()
     return PaymentReturned(refund_id)

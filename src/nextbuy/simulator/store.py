@@ -8,8 +8,8 @@ from msgspec import Struct
 
 from nextbuy.contracts.simulator import OpenPayment
 from nextbuy.contracts.values import Money
-from nextbuy.kit.database import Database, Reader, Row, Transaction
-from nextbuy.kit.telemetry import Trace
+from nextbuy.kit.observability.telemetry import SpanContext
+from nextbuy.kit.storage.database import Database, Executor, Row, Transaction
 from nextbuy.kit.wire import encode
 from nextbuy.simulator.model import Message, Outcome, Payment, Status
 
@@ -44,7 +44,7 @@ def _payment(row: Row) -> Payment:
     )
 
 
-async def open_payment(db: Reader, payment_id: str, call: OpenPayment, trace: Trace) -> str:
+async def open_payment(db: Executor, payment_id: str, call: OpenPayment, trace: SpanContext) -> str:
     """Write a payment and return its id: that of an earlier one where the reference has one."""
     return str(
         await db.fetchval(
@@ -67,7 +67,7 @@ async def open_payment(db: Reader, payment_id: str, call: OpenPayment, trace: Tr
     )
 
 
-async def payment(db: Reader, payment_id: str) -> Payment | None:
+async def payment(db: Executor, payment_id: str) -> Payment | None:
     """Return a payment, or None."""
     row = await db.fetchrow("SELECT * FROM payments WHERE id = $1", payment_id)
     return None if row is None else _payment(row)
@@ -79,7 +79,7 @@ async def lock_payment(tx: Transaction, payment_id: str) -> Payment | None:
     return None if row is None else _payment(row)
 
 
-async def decide(db: Reader, payment: Payment, outcome: Outcome, message: Message, now: datetime) -> bool:
+async def decide(db: Executor, payment: Payment, outcome: Outcome, message: Message, now: datetime) -> bool:
     """Give an open payment its outcome, and the webhook that tells of it; false where it is open no more."""
     return bool(
         await db.fetchval(

@@ -13,10 +13,10 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from nextbuy.contracts.errors import NotAcceptedMethod
-from nextbuy.kit import telemetry
-from nextbuy.kit.asgi import App, Receive, Scope, Send
-from nextbuy.kit.wire import PROBLEM, problem_answer
+from nextbuy.contracts.errors import MethodNotAllowed
+from nextbuy.kit.http.asgi import App, Receive, Scope, Send
+from nextbuy.kit.observability import telemetry
+from nextbuy.kit.wire import PROBLEM, problem_response
 from nextbuy.web.assets import PREFIX, TYPES, Asset, addressed, read_folder
 from nextbuy.web.demo_logins import DEMO_LOGINS
 
@@ -120,8 +120,8 @@ def _ready(status: int, body: bytes, media_type: str, caching: bytes) -> _Ready:
 async def _give(ready: _Ready, scope: Scope, send: Send) -> None:
     if scope["method"] not in {"GET", "HEAD"}:
         # Most often this is a program that has misspelt an address of the API: it is told as the API tells.
-        refusal = NotAcceptedMethod("Pages are read with GET; the API is at /<service>/api/, and /docs lists it.")
-        body = problem_answer(refusal, telemetry.current().correlation_id).body
+        refusal = MethodNotAllowed("Pages are read with GET; the API is at /<service>/api/, and /docs lists it.")
+        body = problem_response(refusal, telemetry.current_span().correlation_id).body
         kind = (b"content-type", PROBLEM.encode())
         length = (b"content-length", b"%d" % len(body))
         return await _send(send, 405, [*_SECURITY, (b"allow", b"GET, HEAD"), kind, length], body)

@@ -2,12 +2,12 @@
 
 from nextbuy.kafka.deps import Deps
 from nextbuy.kafka.model import OfDeadLetter
-from nextbuy.kit import dead_letters as letters
-from nextbuy.kit.dead_letters import DeadLetter
-from nextbuy.kit.web import Caller
+from nextbuy.kit.events.dead_letters import store as letters
+from nextbuy.kit.events.dead_letters.store import DeadLetter
+from nextbuy.kit.http.caller import Caller
 
 
-async def dead_letter(kafka: Deps, caller: Caller, ask: OfDeadLetter) -> DeadLetter:
+async def dead_letter(deps: Deps, caller: Caller, request: OfDeadLetter) -> DeadLetter:
     """Return a dead letter; `NotFound` where there is none of this id."""
-    await kafka.auth.validate_admin(caller.token)
-    return await letters.whole(kafka.database, ask.id)
+    await deps.auth.validate_admin(caller.token)
+    return await letters.whole(deps.database, request.id)

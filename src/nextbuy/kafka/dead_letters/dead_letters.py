@@ -4,9 +4,9 @@ from msgspec import UNSET, UnsetType
 
 from nextbuy.contracts.values import Cursor, Limit, Page
 from nextbuy.kafka.deps import Deps
-from nextbuy.kit import dead_letters as letters
-from nextbuy.kit.dead_letters import DeadLetter, Filter, Status
-from nextbuy.kit.web import Caller
+from nextbuy.kit.events.dead_letters import store as letters
+from nextbuy.kit.events.dead_letters.store import DeadLetter, Filter, Status
+from nextbuy.kit.http.caller import Caller
 
 
 class DeadLetters(Filter, frozen=True, kw_only=True, forbid_unknown_fields=False):
@@ -17,13 +17,13 @@ class DeadLetters(Filter, frozen=True, kw_only=True, forbid_unknown_fields=False
     cursor: Cursor | UnsetType = UNSET
 
 
-async def dead_letters(kafka: Deps, caller: Caller, ask: DeadLetters) -> Page[DeadLetter]:
+async def dead_letters(deps: Deps, caller: Caller, request: DeadLetters) -> Page[DeadLetter]:
     """Return a page of dead letters."""
-    await kafka.auth.validate_admin(caller.token)
+    await deps.auth.validate_admin(caller.token)
     return await letters.page(
-        kafka.database,
-        ask.limit,
-        None if ask.cursor is UNSET else ask.cursor,
-        status=None if ask.status is UNSET else ask.status,
-        only=ask,
+        deps.database,
+        request.limit,
+        None if request.cursor is UNSET else request.cursor,
+        status=None if request.status is UNSET else request.status,
+        only=request,
     )

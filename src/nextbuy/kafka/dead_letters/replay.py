@@ -5,8 +5,8 @@ from uuid import UUID
 from msgspec import Struct
 
 from nextbuy.kafka.deps import Deps
-from nextbuy.kit.replays import Replay, replay_of
-from nextbuy.kit.web import Caller
+from nextbuy.kit.events.dead_letters.replays import Replay, replay_of
+from nextbuy.kit.http.caller import Caller
 
 
 class OfReplay(Struct, frozen=True):
@@ -15,7 +15,7 @@ class OfReplay(Struct, frozen=True):
     replay_id: UUID
 
 
-async def replay(kafka: Deps, caller: Caller, ask: OfReplay) -> Replay:
+async def replay(deps: Deps, caller: Caller, request: OfReplay) -> Replay:
     """Return a replay; `NotFound` where there is none of this id."""
-    await kafka.auth.validate_admin(caller.token)
-    return await replay_of(kafka.database, ask.replay_id)
+    await deps.auth.validate_admin(caller.token)
+    return await replay_of(deps.database, request.replay_id)

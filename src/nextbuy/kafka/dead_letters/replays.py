@@ -4,8 +4,8 @@ from msgspec import Struct
 
 from nextbuy.contracts.values import Limit, Page
 from nextbuy.kafka.deps import Deps
-from nextbuy.kit.replays import Replay, latest
-from nextbuy.kit.web import Caller
+from nextbuy.kit.events.dead_letters.replays import Replay, latest
+from nextbuy.kit.http.caller import Caller
 
 
 class Replays(Struct, frozen=True):
@@ -14,7 +14,7 @@ class Replays(Struct, frozen=True):
     limit: Limit = 20
 
 
-async def replays(kafka: Deps, caller: Caller, ask: Replays) -> Page[Replay]:
+async def replays(deps: Deps, caller: Caller, request: Replays) -> Page[Replay]:
     """Return the latest replays, the latest first."""
-    await kafka.auth.validate_admin(caller.token)
-    return Page(await latest(kafka.database, ask.limit))
+    await deps.auth.validate_admin(caller.token)
+    return Page(await latest(deps.database, request.limit))

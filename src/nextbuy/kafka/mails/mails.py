@@ -6,7 +6,7 @@ from nextbuy.contracts.values import Cursor, Limit, Page
 from nextbuy.kafka.deps import Deps
 from nextbuy.kafka.model import Mail, MailStatus
 from nextbuy.kafka.store.mails import page
-from nextbuy.kit.web import Caller
+from nextbuy.kit.http.caller import Caller
 
 
 class Mails(Struct, frozen=True):
@@ -17,9 +17,9 @@ class Mails(Struct, frozen=True):
     cursor: Cursor | UnsetType = UNSET
 
 
-async def mails(kafka: Deps, caller: Caller, ask: Mails) -> Page[Mail]:
+async def mails(deps: Deps, caller: Caller, request: Mails) -> Page[Mail]:
     """Return a page of mails."""
-    await kafka.auth.validate_admin(caller.token)
-    status = None if ask.status is UNSET else ask.status
-    cursor = None if ask.cursor is UNSET else ask.cursor
-    return await page(kafka.database, status, limit=ask.limit, cursor=cursor)
+    await deps.auth.validate_admin(caller.token)
+    status = None if request.status is UNSET else request.status
+    cursor = None if request.cursor is UNSET else request.cursor
+    return await page(deps.database, status, limit=request.limit, cursor=cursor)

@@ -11,11 +11,11 @@ from typing import Final
 from uuid import UUID
 
 from nextbuy.kafka.deps import Deps
-from nextbuy.kafka.mailer import Carried, Outgoing
+from nextbuy.kafka.mailer import DeliveryResult, Outgoing
 from nextbuy.kafka.store import mails
-from nextbuy.kafka.store.mails import Fate, Leased
-from nextbuy.kit.retry import backoff
-from nextbuy.kit.telemetry import begin, within
+from nextbuy.kafka.store.mails import Leased, Outcome
+from nextbuy.kit.observability.telemetry import start_span, use_span
+from nextbuy.kit.rpc.retry import backoff
 
 log: Final = logging.getLogger(__name__)
 BATCH: Final = 50
@@ -23,35 +23,35 @@ _LEAST, _BASE, _CAP = 1.0, 5.0, 1_800.0
 """Seconds before another try: the least and, at random, up to the base doubled each time, at most the cap."""
 
 
-async def send_mails(kafka: Deps) -> bool:
+async def send_mails(deps: Deps) -> bool:
     """Hand over what is due; true where there may be more that can go."""
-    leased = {mail.id: mail for mail in await mails.lease(kafka.database, most=BATCH)}
+    leased = {mail.id: mail for mail in await mails.lease(deps.database, most=BATCH)}
     if not leased:
         return False
     until = next(iter(leased.values())).until
     left, moved = set(leased), False
     try:
-        accounts = await kafka.auth.get_accounts(list({mail.account_id for mail in leased.values()}))
+        accounts = await deps.auth.get_accounts(list({mail.account_id for mail in leased.values()}))
         emails = {account.id: account.email for account in accounts}
-        async with aclosing(_carried(kafka, list(leased.values()), emails)) as carried:
+        async with aclosing(_carried(deps, list(leased.values()), emails)) as carried:
             async for some in carried:
                 fates = [_fate(leased[one.mail_id], one, emails) for one in some]
-                await mails.conclude(kafka.database, until, fates)
+                await mails.record_results(deps.database, until, fates)
                 left.difference_update(fate.mail_id for fate in fates)
                 moved |= any(fate.status != "waiting" for fate in fates)
     finally:
         if left:
-            await mails.give_back(kafka.database, until, left)
+            await mails.give_back(deps.database, until, left)
     return len(leased) == BATCH and moved
 
 
 async def _carried(
-    kafka: Deps, leased: list[Leased], emails: Mapping[UUID, str]
-) -> AsyncGenerator[list[Carried], None]:
+    deps: Deps, leased: list[Leased], emails: Mapping[UUID, str]
+) -> AsyncGenerator[list[DeliveryResult], None]:
     """Say what becomes of mails; those of accounts that are gone go nowhere."""
     lost = [mail.id for mail in leased if mail.account_id not in emails]
     if lost:
-        yield [Carried(mail_id, "failed", "the account is not there any more") for mail_id in lost]
+        yield [DeliveryResult(mail_id, "failed", "the account is not there any more") for mail_id in lost]
     outgoing = [
         Outgoing(
             id=mail.id,
@@ -64,19 +64,19 @@ async def _carried(
         if mail.account_id in emails
     ]
     if outgoing:
-        async with aclosing(kafka.mailer.carry(outgoing)) as carried:
+        async with aclosing(deps.mailer.carry(outgoing)) as carried:
             async for some in carried:
                 yield some
 
 
-def _fate(mail: Leased, carried: Carried, emails: Mapping[UUID, str]) -> Fate:
+def _fate(mail: Leased, carried: DeliveryResult, emails: Mapping[UUID, str]) -> Outcome:
     status, reason = carried.status, carried.reason
     if status == "waiting" and mail.last:
         status, reason = "failed", f"given up after {mail.attempts} tries: {reason}"
-    with within(begin(mail.traceparent, mail.correlation_id)):
+    with use_span(start_span(mail.traceparent, mail.correlation_id)):
         if status in {"sent", "kept"}:
             log.info("mail %s (%s): %s", mail.id, mail.kind, status)
         else:
             log.warning("mail %s (%s): %s, %s", mail.id, mail.kind, status, reason)
     wait = _LEAST + backoff(mail.attempts - 1, base=_BASE, cap=_CAP, random=random.random)
-    return Fate(mail.id, status, reason, emails.get(mail.account_id, ""), wait)
+    return Outcome(mail.id, status, reason, emails.get(mail.account_id, ""), wait)

@@ -2,15 +2,15 @@
 
 from msgspec import UNSET
 
-from nextbuy.contracts.values import PageAsk
+from nextbuy.contracts.values import PageRequest
 from nextbuy.kafka.deps import Deps
 from nextbuy.kafka.model import Notifications
 from nextbuy.kafka.store.notifications import of_account
-from nextbuy.kit.web import Caller
+from nextbuy.kit.http.caller import Caller
 
 
-async def notifications(kafka: Deps, caller: Caller, ask: PageAsk) -> Notifications:
+async def notifications(deps: Deps, caller: Caller, request: PageRequest) -> Notifications:
     """Return a page of the caller's notifications, and the number of unread ones."""
-    await kafka.auth.validate_user(caller.token)
-    cursor = None if ask.cursor is UNSET else ask.cursor
-    return await of_account(kafka.database, caller.account_id, limit=ask.limit, cursor=cursor)
+    await deps.auth.validate_user(caller.token)
+    cursor = None if request.cursor is UNSET else request.cursor
+    return await of_account(deps.database, caller.account_id, limit=request.limit, cursor=cursor)

@@ -5,11 +5,11 @@
 
 from nextbuy.contracts.message import Envelope, Event
 from nextbuy.kafka.deps import Deps
-from nextbuy.kafka.notices import admin_notice
+from nextbuy.kafka.drafts import admin_notice
 
 
-async def notify_admins(kafka: Deps, event: Event, envelope: Envelope) -> None:
+async def notify_admins(deps: Deps, event: Event, envelope: Envelope) -> None:
     """Tell the admins of an event."""
     note = admin_notice(event, envelope.id)
     if note is not None:
-        await kafka.admin.create_notification(note)
+        await deps.admin.create_notification(note)

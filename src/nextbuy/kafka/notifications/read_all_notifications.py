@@ -3,13 +3,13 @@
 from nextbuy.contracts.values import AllRead
 from nextbuy.kafka.deps import Deps
 from nextbuy.kafka.store.notifications import mark_all_read
-from nextbuy.kit.web import Caller
+from nextbuy.kit.http.caller import Caller
 
 
-async def read_all_notifications(kafka: Deps, caller: Caller) -> AllRead:
+async def read_all_notifications(deps: Deps, caller: Caller) -> AllRead:
     """Mark all of the caller's notifications as read."""
-    await kafka.auth.validate_user(caller.token)
-    async with kafka.database.transaction() as tx:
+    await deps.auth.validate_user(caller.token)
+    async with deps.database.transaction() as tx:
         reply = AllRead(await mark_all_read(tx, caller.account_id))
-        await caller.keep(tx, reply)
+        await caller.store_response(tx, reply)
     return reply

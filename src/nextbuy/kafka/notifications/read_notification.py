@@ -8,7 +8,7 @@ from nextbuy.contracts.errors import NotFound
 from nextbuy.contracts.values import Notification
 from nextbuy.kafka.deps import Deps
 from nextbuy.kafka.store.notifications import mark_read
-from nextbuy.kit.web import Caller
+from nextbuy.kit.http.caller import Caller
 
 
 class ReadOwnNotification(Struct, frozen=True):
@@ -17,12 +17,12 @@ class ReadOwnNotification(Struct, frozen=True):
     notification_id: UUID
 
 
-async def read_notification(kafka: Deps, caller: Caller, ask: ReadOwnNotification) -> Notification:
+async def read_notification(deps: Deps, caller: Caller, request: ReadOwnNotification) -> Notification:
     """Mark a notification as read; `NotFound` where it is not there, or not the caller's."""
-    await kafka.auth.validate_user(caller.token)
-    async with kafka.database.transaction() as tx:
-        found = await mark_read(tx, ask.notification_id, caller.account_id)
+    await deps.auth.validate_user(caller.token)
+    async with deps.database.transaction() as tx:
+        found = await mark_read(tx, request.notification_id, caller.account_id)
         if found is None:
             raise NotFound("You have no such notification.", slug="no-such-notification")
-        await caller.keep(tx, found)
+        await caller.store_response(tx, found)
     return found

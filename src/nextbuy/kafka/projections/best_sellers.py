@@ -5,10 +5,10 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from nextbuy.contracts.values import Page
-from nextbuy.kafka.best_list import MOST
+from nextbuy.kafka.best_sellers_cache import MOST
 from nextbuy.kafka.deps import Deps
 from nextbuy.kafka.figures import BestSeller
-from nextbuy.kit.web import Caller
+from nextbuy.kit.http.caller import Caller
 
 
 class BestSellers(Struct, frozen=True):
@@ -17,6 +17,6 @@ class BestSellers(Struct, frozen=True):
     limit: Annotated[int, Meta(ge=1, le=MOST)] = 12
 
 
-async def best_sellers(kafka: Deps, _caller: Caller, ask: BestSellers) -> Page[BestSeller]:
+async def best_sellers(deps: Deps, _caller: Caller, request: BestSellers) -> Page[BestSeller]:
     """Return products by units sold, the best first; some of them may be sold out or gone by now."""
-    return Page((await kafka.best.items(kafka.database))[: ask.limit])
+    return Page((await deps.best.items(deps.database))[: request.limit])

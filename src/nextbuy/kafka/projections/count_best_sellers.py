@@ -2,9 +2,9 @@
 
 from nextbuy.kafka.deps import Deps
 from nextbuy.kafka.projections.projection import BEST_SELLERS, Told, project
-from nextbuy.kit.database import Transaction
+from nextbuy.kit.storage.database import Transaction
 
 
-async def count_best_sellers(_kafka: Deps, tx: Transaction, events: Told) -> None:
+async def count_best_sellers(_deps: Deps, tx: Transaction, events: Told) -> None:
     """Add orders to the best sellers, in the transaction that marks them as seen."""
     await project(tx, BEST_SELLERS, events)

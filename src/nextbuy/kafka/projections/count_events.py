@@ -2,9 +2,9 @@
 
 from nextbuy.kafka.deps import Deps
 from nextbuy.kafka.projections.projection import DAILY_FIGURES, Told, project
-from nextbuy.kit.database import Transaction
+from nextbuy.kit.storage.database import Transaction
 
 
-async def count_events(_kafka: Deps, tx: Transaction, events: Told) -> None:
+async def count_events(_deps: Deps, tx: Transaction, events: Told) -> None:
     """Add events to the daily figures, in the transaction that marks them as seen."""
     await project(tx, DAILY_FIGURES, events)

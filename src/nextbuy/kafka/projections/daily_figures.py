@@ -9,8 +9,8 @@ from nextbuy.contracts.values import Page
 from nextbuy.kafka import store
 from nextbuy.kafka.deps import Deps
 from nextbuy.kafka.model import Figure
-from nextbuy.kafka.projections.days import span
-from nextbuy.kit.web import Caller
+from nextbuy.kafka.projections.date_ranges import date_range
+from nextbuy.kit.http.caller import Caller
 
 _MOST_ROWS: Final = 5_000
 
@@ -22,8 +22,8 @@ class DailyFigures(Struct, frozen=True):
     until: date | UnsetType = UNSET
 
 
-async def daily_figures(kafka: Deps, caller: Caller, ask: DailyFigures) -> Page[Figure]:
-    """Return the figures of at most a year, newest day first; `Unreadable` where the days make no sense."""
-    await kafka.auth.validate_admin(caller.token)
-    first, last = span(ask.since, ask.until)
-    return Page(await store.daily_figures(kafka.database, first, last, limit=_MOST_ROWS))
+async def daily_figures(deps: Deps, caller: Caller, request: DailyFigures) -> Page[Figure]:
+    """Return the figures of at most a year, newest day first; `Unprocessable` where the days make no sense."""
+    await deps.auth.validate_admin(caller.token)
+    first, last = date_range(request.since, request.until)
+    return Page(await store.daily_figures(deps.database, first, last, limit=_MOST_ROWS))

@@ -11,7 +11,7 @@ from nextbuy.kafka.deps import Deps
 from nextbuy.kafka.figures import ProductHour
 from nextbuy.kafka.store import figures as tables
 from nextbuy.kit.clock import utc_now
-from nextbuy.kit.web import Caller
+from nextbuy.kit.http.caller import Caller
 
 _MOST_DAYS: Final = 31
 
@@ -23,10 +23,10 @@ class ProductFigures(Struct, frozen=True):
     days: Annotated[int, Meta(ge=1, le=_MOST_DAYS)] = 7
 
 
-async def product_figures(kafka: Deps, caller: Caller, ask: ProductFigures) -> Page[ProductHour]:
+async def product_figures(deps: Deps, caller: Caller, request: ProductFigures) -> Page[ProductHour]:
     """Return the hours in which anything happened, newest first; to a seller only those of the own shop's products."""
-    account = await kafka.auth.validate_user(caller.token)
-    shops = None if account.role is Role.ADMIN else await tables.shops_of(kafka.database, account.id)
-    since = utc_now() - timedelta(days=ask.days)
+    account = await deps.auth.validate_user(caller.token)
+    shops = None if account.role is Role.ADMIN else await tables.shops_of(deps.database, account.id)
+    since = utc_now() - timedelta(days=request.days)
     limit = 24 * _MOST_DAYS + 1
-    return Page(await tables.product_hours(kafka.database, ask.product_id, since, shops, limit=limit))
+    return Page(await tables.product_hours(deps.database, request.product_id, since, shops, limit=limit))

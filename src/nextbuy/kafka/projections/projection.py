@@ -14,17 +14,17 @@ from typing import Final
 
 from msgspec import Struct
 
-from nextbuy.contracts.catalogue import EVENTS
 from nextbuy.contracts.message import Envelope, Event
 from nextbuy.contracts.order import OrderCreated
 from nextbuy.contracts.product import ProductAddedToBasket, ProductViewed
+from nextbuy.contracts.registry import EVENTS
 from nextbuy.contracts.seller import SellerRegistered
 from nextbuy.kafka import figures, store
 from nextbuy.kafka.model import figures as daily_figures
 from nextbuy.kafka.store import figures as tables
 from nextbuy.kafka.store import projections as rows
-from nextbuy.kit.database import Transaction
-from nextbuy.kit.inbox import unseen
+from nextbuy.kit.events.inbox import unseen
+from nextbuy.kit.storage.database import Transaction
 
 Told = Sequence[tuple[Event, Envelope]]
 Add = Callable[[Transaction, int, Told], Awaitable[None]]

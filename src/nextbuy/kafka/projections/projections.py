@@ -9,7 +9,7 @@ from nextbuy.kafka.deps import Deps
 from nextbuy.kafka.store import projections as rows
 from nextbuy.kafka.store import rebuilds
 from nextbuy.kafka.store.rebuilds import Rebuild, State
-from nextbuy.kit.web import Caller
+from nextbuy.kit.http.caller import Caller
 
 
 class RebuildShown(Struct, frozen=True):
@@ -41,13 +41,13 @@ def _shown(rebuild: Rebuild) -> RebuildShown:
     )
 
 
-async def projections(kafka: Deps, caller: Caller) -> Page[ProjectionShown]:
+async def projections(deps: Deps, caller: Caller) -> Page[ProjectionShown]:
     """Return all projections, by name."""
-    await kafka.auth.validate_admin(caller.token)
-    last = await rebuilds.latest(kafka.database)
+    await deps.auth.validate_admin(caller.token)
+    last = await rebuilds.latest(deps.database)
     return Page(
         [
             ProjectionShown(one.name, one.generation, one.events, _shown(last[one.name]) if one.name in last else None)
-            for one in await rows.standing(kafka.database)
+            for one in await rows.standing(deps.database)
         ]
     )

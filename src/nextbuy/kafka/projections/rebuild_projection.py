@@ -9,8 +9,8 @@ from msgspec import Meta, Struct
 
 from nextbuy.contracts.values import Nothing
 from nextbuy.kafka.deps import Deps
-from nextbuy.kafka.projections.asking import ask_rebuild
-from nextbuy.kit.web import Caller
+from nextbuy.kafka.projections.rebuild_requests import request_rebuild
+from nextbuy.kit.http.caller import Caller
 
 
 class RebuildProjection(Struct, frozen=True):
@@ -19,10 +19,10 @@ class RebuildProjection(Struct, frozen=True):
     name: Annotated[str, Meta(min_length=1, max_length=60)]
 
 
-async def rebuild_projection(kafka: Deps, caller: Caller, ask: RebuildProjection) -> Nothing:
-    """Ask for a rebuild; `NotFound` where there is no such projection, `Refused` where it is being rebuilt."""
-    admin = await kafka.auth.validate_admin(caller.token)
-    async with kafka.database.transaction() as tx:
-        await ask_rebuild(tx, ask.name, asked_by=str(admin.id))
-        await caller.keep(tx, Nothing())
+async def rebuild_projection(deps: Deps, caller: Caller, request: RebuildProjection) -> Nothing:
+    """Ask for a rebuild; `NotFound` where there is no such projection, `Conflict` where it is being rebuilt."""
+    admin = await deps.auth.validate_admin(caller.token)
+    async with deps.database.transaction() as tx:
+        await request_rebuild(tx, request.name, asked_by=str(admin.id))
+        await caller.store_response(tx, Nothing())
     return Nothing()

@@ -20,7 +20,7 @@ from nextbuy.kafka.projections.projection import PROJECTIONS, Projection, Told, 
 from nextbuy.kafka.store import projections as rows
 from nextbuy.kafka.store import rebuilds
 from nextbuy.kafka.store.rebuilds import Claimed, LeaseLost, Rebuild, Source
-from nextbuy.kit.database import as_app_error
+from nextbuy.kit.storage.database import as_app_error
 
 log: Final = logging.getLogger(__name__)
 
@@ -32,38 +32,38 @@ CLEARED: Final = 5_000
 """Rows that one transaction takes out."""
 
 
-async def rebuild_projections(kafka: Deps) -> bool:
+async def rebuild_projections(deps: Deps) -> bool:
     """Do a part of one rebuild; false where there is nothing to do."""
-    claimed = await rebuilds.claim(kafka.database)
+    claimed = await rebuilds.claim(deps.database)
     if claimed is None:
         return False
     try:
-        await _go_on(kafka, claimed)
+        await _go_on(deps, claimed)
     except LeaseLost:
         log.warning("The rebuild of %s is another process's by now.", claimed.rebuild.name)
     except Exception as error:
         if as_app_error(error) is not None or (isinstance(error, AppError) and error.transient):
             raise
         log.exception("%s cannot be rebuilt.", claimed.rebuild.name)
-        await _fail(kafka, claimed, error)
+        await _fail(deps, claimed, error)
     finally:
-        await rebuilds.let_go(kafka.database, claimed)
+        await rebuilds.let_go(deps.database, claimed)
     return True
 
 
-async def _go_on(kafka: Deps, claimed: Claimed) -> None:
+async def _go_on(deps: Deps, claimed: Claimed) -> None:
     projection = PROJECTIONS[claimed.rebuild.name]
     ends = time.monotonic() + SLICE
     if claimed.rebuild.state == "asked":
-        await _begin(kafka, claimed, projection)
-    if claimed.rebuild.state == "reading" and await _read(kafka, claimed, projection, ends):
-        await _switch(kafka, claimed)
+        await _begin(deps, claimed, projection)
+    if claimed.rebuild.state == "reading" and await _read(deps, claimed, projection, ends):
+        await _switch(deps, claimed)
     if claimed.rebuild.state == "clearing":
-        await _clear(kafka, claimed, projection, ends)
+        await _clear(deps, claimed, projection, ends)
 
 
-async def _begin(kafka: Deps, claimed: Claimed, projection: Projection) -> None:
-    async with kafka.database.transaction() as tx:
+async def _begin(deps: Deps, claimed: Claimed, projection: Projection) -> None:
+    async with deps.database.transaction() as tx:
         await rows.lock(tx)
         generation = await rows.begin(tx, projection.name)
         sources = [Source(service) for service in projection.services]
@@ -72,13 +72,13 @@ async def _begin(kafka: Deps, claimed: Claimed, projection: Projection) -> None:
     claimed.rebuild = after
 
 
-async def _read(kafka: Deps, claimed: Claimed, projection: Projection, ends: float) -> bool:
+async def _read(deps: Deps, claimed: Claimed, projection: Projection, ends: float) -> bool:
     """Read the logs and apply what they hold, until the time has come; true where all is read."""
     decoders = {event.topic: msgspec.json.Decoder(event) for event in projection.events}
     for place, source in enumerate(claimed.rebuild.sources):
         if source.done:
             continue
-        coming = asyncio.ensure_future(_ask(kafka, projection, source.service, source.position))
+        coming = asyncio.ensure_future(_ask(deps, projection, source.service, source.position))
         try:
             while not claimed.rebuild.sources[place].done:
                 if time.monotonic() > ends:
@@ -87,25 +87,25 @@ async def _read(kafka: Deps, claimed: Claimed, projection: Projection, ends: flo
                 read = _advanced(claimed.rebuild.sources[place], part)
                 if not read.done:
                     # What is next is on its way while this is being written.
-                    coming = asyncio.ensure_future(_ask(kafka, projection, read.service, read.position))
-                await _apply(kafka, claimed, projection, place, read, _told(part.events, decoders))
+                    coming = asyncio.ensure_future(_ask(deps, projection, read.service, read.position))
+                await _apply(deps, claimed, projection, place, read, _told(part.events, decoders))
         finally:
             coming.cancel()
             await asyncio.gather(coming, return_exceptions=True)
     return True
 
 
-async def _ask(kafka: Deps, projection: Projection, service: str, after: int) -> EventsRead:
+async def _ask(deps: Deps, projection: Projection, service: str, after: int) -> EventsRead:
     topics = projection.topics(service)
     match service:
         case "auth":
-            return await kafka.auth.read_events(after, limit=BATCH, topics=topics)
+            return await deps.auth.read_events(after, limit=BATCH, topics=topics)
         case "seller":
-            return await kafka.seller.read_events(after, limit=BATCH, topics=topics)
+            return await deps.seller.read_events(after, limit=BATCH, topics=topics)
         case "product":
-            return await kafka.product.read_events(after, limit=BATCH, topics=topics)
+            return await deps.product.read_events(after, limit=BATCH, topics=topics)
         case "order":
-            return await kafka.order.read_events(after, limit=BATCH, topics=topics)
+            return await deps.order.read_events(after, limit=BATCH, topics=topics)
         case _:
             message = f"the event log of {service} cannot be read from here"
             raise LookupError(message)
@@ -126,10 +126,10 @@ def _told(events: list[LoggedEvent], decoders: dict[str, "msgspec.json.Decoder[E
     return [(decoders[one.envelope.type].decode(one.envelope.data), one.envelope) for one in events]
 
 
-async def _apply(kafka: Deps, claimed: Claimed, projection: Projection, place: int, source: Source, told: Told) -> None:
+async def _apply(deps: Deps, claimed: Claimed, projection: Projection, place: int, source: Source, told: Told) -> None:
     rebuild = claimed.rebuild
     sources = [*rebuild.sources[:place], source, *rebuild.sources[place + 1 :]]
-    async with kafka.database.transaction() as tx:
+    async with deps.database.transaction() as tx:
         held = await rows.generations(tx, projection.name)
         if rebuild.generation is None or rebuild.generation not in held[1:]:
             raise LeaseLost
@@ -139,11 +139,11 @@ async def _apply(kafka: Deps, claimed: Claimed, projection: Projection, place: i
     claimed.rebuild = after
 
 
-async def _switch(kafka: Deps, claimed: Claimed) -> None:
+async def _switch(deps: Deps, claimed: Claimed) -> None:
     rebuild = claimed.rebuild
     if rebuild.generation is None:
         raise LeaseLost
-    async with kafka.database.transaction() as tx:
+    async with deps.database.transaction() as tx:
         await rows.lock(tx)
         old = await rows.switch(tx, rebuild.name, rebuild.generation)
         after = replace(rebuild, state="clearing", cleared=old)
@@ -151,28 +151,28 @@ async def _switch(kafka: Deps, claimed: Claimed) -> None:
     claimed.rebuild = after
 
 
-async def _clear(kafka: Deps, claimed: Claimed, projection: Projection, ends: float) -> None:
+async def _clear(deps: Deps, claimed: Claimed, projection: Projection, ends: float) -> None:
     """Take out what a generation that nobody reads or writes any more has left, until the time has come."""
     rebuild = claimed.rebuild
     if rebuild.cleared is not None:
         generation = rebuild.cleared
         for table in projection.tables:
-            while await _some(kafka, claimed, table, generation):
+            while await _some(deps, claimed, table, generation):
                 if time.monotonic() > ends:
                     return
-        while await _some(kafka, claimed, None, generation):
+        while await _some(deps, claimed, None, generation):
             if time.monotonic() > ends:
                 return
-    async with kafka.database.transaction() as tx:
+    async with deps.database.transaction() as tx:
         if rebuild.cleared is not None:
             await rows.clear_count(tx, projection.name, rebuild.cleared)
         await rebuilds.keep(tx, claimed, replace(rebuild, state="failed" if rebuild.error else "done"))
 
 
-async def _some(kafka: Deps, claimed: Claimed, table: str | None, generation: int) -> bool:
+async def _some(deps: Deps, claimed: Claimed, table: str | None, generation: int) -> bool:
     """Take out some rows of a table, or of the inbox; false where there are no more."""
     handler = PROJECTIONS[claimed.rebuild.name].handler(generation)
-    async with kafka.database.transaction() as tx:
+    async with deps.database.transaction() as tx:
         await rebuilds.keep(tx, claimed, claimed.rebuild)
         if table is None:
             gone = await rows.clear_seen(tx, handler, most=CLEARED)
@@ -181,12 +181,12 @@ async def _some(kafka: Deps, claimed: Claimed, table: str | None, generation: in
     return gone == CLEARED
 
 
-async def _fail(kafka: Deps, claimed: Claimed, error: Exception) -> None:
+async def _fail(deps: Deps, claimed: Claimed, error: Exception) -> None:
     """Leave the old generation as it is, and take out what was begun of the other."""
     rebuild: Rebuild = claimed.rebuild
     if rebuild.state == "clearing":
         raise error
-    async with kafka.database.transaction() as tx:
+    async with deps.database.transaction() as tx:
         await rows.lock(tx)
         if rebuild.generation is not None:
             await rows.give_up(tx, rebuild.name, rebuild.generation)

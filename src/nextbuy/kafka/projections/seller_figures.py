@@ -6,9 +6,9 @@ from msgspec import UNSET, Struct, UnsetType
 
 from nextbuy.kafka.deps import Deps
 from nextbuy.kafka.figures import ProductSum, ShopDay
-from nextbuy.kafka.projections.days import span
+from nextbuy.kafka.projections.date_ranges import date_range
 from nextbuy.kafka.store import figures as tables
-from nextbuy.kit.web import Caller
+from nextbuy.kit.http.caller import Caller
 
 _PRODUCTS = 100
 
@@ -27,16 +27,16 @@ class SellerFiguresShown(Struct, frozen=True):
     products: list[ProductSum]
 
 
-async def seller_figures(kafka: Deps, caller: Caller, ask: SellerFigures) -> SellerFiguresShown:
+async def seller_figures(deps: Deps, caller: Caller, request: SellerFigures) -> SellerFiguresShown:
     """Return the figures of the caller's shop; there are none where there is no shop."""
-    account = await kafka.auth.validate_user(caller.token)
-    since, until = span(ask.since, ask.until)
-    shops = await tables.shops_of(kafka.database, account.id)
+    account = await deps.auth.validate_user(caller.token)
+    since, until = date_range(request.since, request.until)
+    shops = await tables.shops_of(deps.database, account.id)
     if not shops:
         return SellerFiguresShown([], [])
     begin = datetime.combine(since, time(), UTC)
     end = datetime.combine(until, time(), UTC) + timedelta(days=1)
     return SellerFiguresShown(
-        await tables.shop_days(kafka.database, shops, since, until),
-        await tables.products_of_shops(kafka.database, shops, begin, end, limit=_PRODUCTS),
+        await tables.shop_days(deps.database, shops, since, until),
+        await tables.products_of_shops(deps.database, shops, begin, end, limit=_PRODUCTS),
     )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date
 
 from nextbuy.kafka.model import Figure
-from nextbuy.kit.database import Reader, Transaction
+from nextbuy.kit.storage.database import Executor, Transaction
 
 
 async def add_figures(tx: Transaction, generation: int, figures: Sequence[Figure]) -> None:
@@ -28,7 +28,7 @@ async def add_figures(tx: Transaction, generation: int, figures: Sequence[Figure
     )
 
 
-async def daily_figures(db: Reader, since: date, until: date, *, limit: int) -> list[Figure]:
+async def daily_figures(db: Executor, since: date, until: date, *, limit: int) -> list[Figure]:
     """Return the figures of some days, newest day first."""
     rows = await db.fetch(
         """

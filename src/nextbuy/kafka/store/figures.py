@@ -5,7 +5,7 @@ from datetime import date, datetime
 from uuid import UUID
 
 from nextbuy.kafka.figures import BestSeller, ProductDay, ProductHour, ProductSum, ShopDay
-from nextbuy.kit.database import Reader, Transaction
+from nextbuy.kit.storage.database import Executor, Transaction
 
 _ADD_HOURS = """
 INSERT INTO product_views AS p (generation, product_id, hour, shop_id, viewed, added, bought, amount)
@@ -88,23 +88,23 @@ async def add_shops(tx: Transaction, generation: int, opened: Sequence[tuple[UUI
         await tx.execute(_ADD_SHOPS, generation, [seller for seller, _ in opened], [shop for _, shop in opened])
 
 
-async def best(reader: Reader, since: date, *, limit: int) -> list[BestSeller]:
+async def best(reader: Executor, since: date, *, limit: int) -> list[BestSeller]:
     """Return the products of which most units were sold since a day, the best first."""
     return [BestSeller(*row.values()) for row in await reader.fetch(_BEST, since, limit)]
 
 
-async def shops_of(reader: Reader, seller_id: UUID) -> list[UUID]:
+async def shops_of(reader: Executor, seller_id: UUID) -> list[UUID]:
     """Return the shops of a seller."""
     return [row["shop_id"] for row in await reader.fetch(_SHOPS, seller_id)]
 
 
-async def shop_days(reader: Reader, shop_ids: list[UUID], since: date, until: date) -> list[ShopDay]:
+async def shop_days(reader: Executor, shop_ids: list[UUID], since: date, until: date) -> list[ShopDay]:
     """Return what shops did on some days, newest day first."""
     return [ShopDay(*row.values()) for row in await reader.fetch(_SHOP_DAYS, shop_ids, since, until)]
 
 
 async def products_of_shops(
-    reader: Reader, shop_ids: list[UUID], since: datetime, until: datetime, *, limit: int
+    reader: Executor, shop_ids: list[UUID], since: datetime, until: datetime, *, limit: int
 ) -> list[ProductSum]:
     """Return what became of the products of shops in some time, those that brought most first."""
     rows = await reader.fetch(_PRODUCTS_OF_SHOPS, shop_ids, since, until, limit)
@@ -112,7 +112,7 @@ async def products_of_shops(
 
 
 async def product_hours(
-    reader: Reader, product_id: UUID, since: datetime, shop_ids: list[UUID] | None, *, limit: int
+    reader: Executor, product_id: UUID, since: datetime, shop_ids: list[UUID] | None, *, limit: int
 ) -> list[ProductHour]:
     """Return what became of a product by hour, newest first; of one of these shops, if any are named."""
     rows = await reader.fetch(_PRODUCT_HOURS, product_id, since, shop_ids, limit)

@@ -13,8 +13,8 @@ from msgspec import Struct
 
 from nextbuy.contracts.values import Page
 from nextbuy.kafka.model import Mail, MailStatus, WholeMail
-from nextbuy.kit.database import Database, Reader, Row
-from nextbuy.kit.paging import decode_cursor, encode_cursor
+from nextbuy.kit.http.paging import decode_cursor, encode_cursor
+from nextbuy.kit.storage.database import Database, Executor, Row
 
 LEASE: Final = 90
 """Seconds for which mails are one's own: more than a mailer and auth may take."""
@@ -39,7 +39,7 @@ class Leased(Struct, frozen=True, kw_only=True):
     last: bool
 
 
-class Fate(Struct, frozen=True):
+class Outcome(Struct, frozen=True):
     """What became of a mail; where it waits, for so many seconds."""
 
     mail_id: UUID
@@ -66,7 +66,7 @@ async def lease(db: Database, *, most: int) -> list[Leased]:
     return [Leased(**row) for row in rows]
 
 
-async def conclude(db: Database, until: datetime, fates: Sequence[Fate]) -> None:
+async def record_results(db: Database, until: datetime, fates: Sequence[Outcome]) -> None:
     """Write down what became of mails that are leased until then; nothing of those whose lease was lost."""
     await db.execute(
         """
@@ -99,8 +99,8 @@ async def give_back(db: Database, until: datetime, mail_ids: Collection[UUID]) -
 _MAIL: Final = "id, account_id, kind, recipient, subject, status, reason, attempts, created_at, done_at"
 
 
-async def page(db: Reader, status: MailStatus | None, *, limit: int, cursor: str | None) -> Page[Mail]:
-    """Return mails, newest first, without their texts; `Unreadable` for a cursor that is none."""
+async def page(db: Executor, status: MailStatus | None, *, limit: int, cursor: str | None) -> Page[Mail]:
+    """Return mails, newest first, without their texts; `Unprocessable` for a cursor that is none."""
     last = None if cursor is None else decode_cursor(cursor, UUID)[0]
     rows = await db.fetch(
         f"""
@@ -115,7 +115,7 @@ async def page(db: Reader, status: MailStatus | None, *, limit: int, cursor: str
     return Page(items, encode_cursor(items[-1].id) if len(rows) > limit else None)
 
 
-async def whole(db: Reader, mail_id: UUID) -> WholeMail | None:
+async def whole(db: Executor, mail_id: UUID) -> WholeMail | None:
     """Return a mail with its text, or None."""
     row: Row | None = await db.fetchrow(f"SELECT {_MAIL}, body FROM mails WHERE id = $1", mail_id)  # noqa: S608
     return None if row is None else WholeMail(**row)

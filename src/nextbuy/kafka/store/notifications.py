@@ -6,10 +6,10 @@ from uuid import UUID
 
 from nextbuy.contracts.message import Envelope
 from nextbuy.contracts.values import Notification, new_id
+from nextbuy.kafka.drafts import EmailText, NotificationDraft
 from nextbuy.kafka.model import Notifications
-from nextbuy.kafka.notices import Letter, Notice
-from nextbuy.kit.database import Reader, Row, Transaction
-from nextbuy.kit.paging import decode_cursor, encode_cursor
+from nextbuy.kit.http.paging import decode_cursor, encode_cursor
+from nextbuy.kit.storage.database import Executor, Row, Transaction
 
 _COUNTED: Final = 1_000
 _AT_ONCE: Final = 10_000
@@ -29,7 +29,7 @@ _KEEP: Final = """
 """
 
 
-async def keep(tx: Transaction, told: Sequence[tuple[Envelope, Notice, Letter | None]]) -> None:
+async def keep(tx: Transaction, told: Sequence[tuple[Envelope, NotificationDraft, EmailText | None]]) -> None:
     """Write notices of events, and the mails of those that are mailed; each once for its event, account and kind."""
     ordered = sorted(told, key=lambda row: (row[0].id, row[1].account_id, row[1].kind))
     ids = [new_id() for _ in ordered]
@@ -57,8 +57,8 @@ async def keep(tx: Transaction, told: Sequence[tuple[Envelope, Notice, Letter | 
 _NOTIFICATION: Final = "id, kind, title, message, link, source_event_id, read, created_at"
 
 
-async def of_account(db: Reader, account_id: UUID, *, limit: int, cursor: str | None) -> Notifications:
-    """Return what an account was told, newest first; `Unreadable` for a cursor that is none."""
+async def of_account(db: Executor, account_id: UUID, *, limit: int, cursor: str | None) -> Notifications:
+    """Return what an account was told, newest first; `Unprocessable` for a cursor that is none."""
     last = None if cursor is None else decode_cursor(cursor, UUID)[0]
     rows = await db.fetch(
         f"""

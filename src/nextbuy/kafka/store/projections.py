@@ -5,7 +5,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from nextbuy.kit.database import Reader, Transaction
+from nextbuy.kit.storage.database import Executor, Transaction
 
 _PARTS: Final = 8
 _COUNT: Final = """
@@ -74,7 +74,7 @@ async def count(tx: Transaction, name: str, generation: int, events: int) -> Non
     await tx.execute(_COUNT, generation, name, random.randrange(_PARTS), events)  # noqa: S311  spreads; no secret
 
 
-async def standing(reader: Reader) -> list[Standing]:
+async def standing(reader: Executor) -> list[Standing]:
     """Return all projections, by name."""
     return [Standing(*row.values()) for row in await reader.fetch(_STANDING)]
 

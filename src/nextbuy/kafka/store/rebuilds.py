@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from nextbuy.contracts.values import new_id
-from nextbuy.kit.database import Database, Reader, Row, Transaction
+from nextbuy.kit.storage.database import Database, Executor, Row, Transaction
 
 State = Literal["asked", "reading", "clearing", "done", "failed"]
 LEASE: Final = 10.0
@@ -99,12 +99,12 @@ async def ask(tx: Transaction, name: str, asked_by: str) -> Rebuild | None:
     return None if row is None else _rebuild(row)
 
 
-async def latest(reader: Reader) -> dict[str, Rebuild]:
+async def latest(reader: Executor) -> dict[str, Rebuild]:
     """Return the last rebuild of each projection that had any, by name."""
     return {row["name"]: _rebuild(row) for row in await reader.fetch(_LATEST)}
 
 
-async def read(reader: Reader, rebuild_id: UUID) -> Rebuild:
+async def read(reader: Executor, rebuild_id: UUID) -> Rebuild:
     """Return a rebuild that was asked for."""
     [row] = await reader.fetch(f"SELECT {_COLUMNS} FROM rebuilds WHERE id = $1", rebuild_id)  # noqa: S608
     return _rebuild(row)

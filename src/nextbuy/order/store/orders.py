@@ -9,8 +9,8 @@ from msgspec import Struct
 
 from nextbuy.contracts.order import Address
 from nextbuy.contracts.values import Money, Page
-from nextbuy.kit.database import Reader, Row
-from nextbuy.kit.paging import decode_cursor, encode_cursor
+from nextbuy.kit.http.paging import decode_cursor, encode_cursor
+from nextbuy.kit.storage.database import Executor, Row
 from nextbuy.order.model import State
 
 
@@ -68,7 +68,7 @@ _lines: Final = msgspec.json.Decoder(list[OrderLine]).decode
 _address: Final = msgspec.json.Decoder(Address).decode
 
 
-async def session_of_buyer(db: Reader, session_id: UUID, buyer_id: UUID) -> SessionSeen | None:
+async def session_of_buyer(db: Executor, session_id: UUID, buyer_id: UUID) -> SessionSeen | None:
     """Return a buyer's session; None where it is not there or another's."""
     row = await db.fetchrow(
         """
@@ -84,7 +84,7 @@ async def session_of_buyer(db: Reader, session_id: UUID, buyer_id: UUID) -> Sess
     return SessionSeen(State(row["status"]), Money(row["total"], row["currency"]), row["order_ids"])
 
 
-async def order(db: Reader, order_id: UUID) -> OrderKept | None:
+async def order(db: Executor, order_id: UUID) -> OrderKept | None:
     """Return an order with its lines, or None."""
     row = await db.fetchrow(
         """
@@ -124,7 +124,7 @@ class OrderOwned(Struct, frozen=True):
     total: Money
 
 
-async def order_owned(db: Reader, order_id: UUID) -> OrderOwned | None:
+async def order_owned(db: Executor, order_id: UUID) -> OrderOwned | None:
     """Return whose an order is, or None."""
     row = await db.fetchrow(
         "SELECT session_id, buyer_id, seller_id, shop_id, total, currency FROM orders WHERE id = $1", order_id
@@ -144,17 +144,17 @@ _OF_BUYER: Final = _LIST.format(owner="buyer_id")
 _OF_SELLER: Final = _LIST.format(owner="seller_id")
 
 
-async def orders_of_buyer(db: Reader, buyer_id: UUID, *, limit: int, cursor: str | None) -> Page[OrderListed]:
-    """Return a buyer's orders, newest first; `Unreadable` for a cursor that is none."""
+async def orders_of_buyer(db: Executor, buyer_id: UUID, *, limit: int, cursor: str | None) -> Page[OrderListed]:
+    """Return a buyer's orders, newest first; `Unprocessable` for a cursor that is none."""
     return await _page(db, _OF_BUYER, buyer_id, limit, cursor)
 
 
-async def orders_of_seller(db: Reader, seller_id: UUID, *, limit: int, cursor: str | None) -> Page[OrderListed]:
-    """Return the orders of a seller's shop, newest first; `Unreadable` for a cursor that is none."""
+async def orders_of_seller(db: Executor, seller_id: UUID, *, limit: int, cursor: str | None) -> Page[OrderListed]:
+    """Return the orders of a seller's shop, newest first; `Unprocessable` for a cursor that is none."""
     return await _page(db, _OF_SELLER, seller_id, limit, cursor)
 
 
-async def _page(db: Reader, sql: str, owner: UUID, limit: int, cursor: str | None) -> Page[OrderListed]:
+async def _page(db: Executor, sql: str, owner: UUID, limit: int, cursor: str | None) -> Page[OrderListed]:
     last = None if cursor is None else decode_cursor(cursor, UUID)[0]
     rows = await db.fetch(sql, owner, last, limit + 1)
     items = [_listed(row) for row in rows[:limit]]

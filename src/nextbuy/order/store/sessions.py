@@ -16,10 +16,10 @@ from msgspec import Struct
 from nextbuy.contracts.order import Address, SoldLine
 from nextbuy.contracts.simulator import PaymentOpened
 from nextbuy.contracts.values import Money, new_id
-from nextbuy.kit.database import Database, Reader, Row, Transaction
-from nextbuy.kit.old_rows import drop, dropping
+from nextbuy.kit.storage.database import Database, Executor, Row, Transaction
+from nextbuy.kit.storage.retention import purge, purge_statement
 from nextbuy.kit.wire import encode
-from nextbuy.order.model import LATE, OTHER_AMOUNT, Draft, Happening, Session, State, after, sources
+from nextbuy.order.model import LATE, OTHER_AMOUNT, Draft, Session, State, Transition, after, sources
 
 LEASE: Final = "6 seconds"
 """For so long a claim is one's own. What is asked of others under it has its deadline earlier (`WORK_LIMIT`)."""
@@ -96,8 +96,8 @@ async def open_session(tx: Transaction, session_id: UUID, payment: PaymentOpened
          WHERE id = $1 AND status = ANY($3) RETURNING *
         """,
         session_id,
-        after(Happening.OPENED),
-        sources(Happening.OPENED),
+        after(Transition.OPENED),
+        sources(Transition.OPENED),
         payment.payment_id,
         payment.url,
     )
@@ -111,7 +111,7 @@ _END: Final = """
 
 
 async def end(
-    tx: Transaction, session_id: UUID, happening: Happening, reason: str, *, release: bool = True
+    tx: Transaction, session_id: UUID, happening: Transition, reason: str, *, release: bool = True
 ) -> Session | None:
     """End an unpaid session; its units are due to be given back where `release`. None where it has moved on."""
     row = await tx.fetchrow(_END, session_id, after(happening), sources(happening), reason, release)
@@ -131,8 +131,8 @@ async def lapse(tx: Transaction, now: datetime, *, most: int) -> list[Session]:
         """,
         now,
         most,
-        after(Happening.LAPSED),
-        sources(Happening.LAPSED),
+        after(Transition.LAPSED),
+        sources(Transition.LAPSED),
         LATE,
     )
     return [_session(row) for row in rows]
@@ -201,12 +201,12 @@ async def mark_seen(tx: Transaction, event_id: str, kind: str, session_id: UUID 
     )
 
 
-_FORGET: Final = dropping("webhook_events", "at", "now() - interval '40 days'")
+_FORGET: Final = purge_statement("webhook_events", "at", "now() - interval '40 days'")
 
 
 async def forget_seen(db: Database) -> None:
     """Drop the notes of what the provider has said so long ago that it cannot say it again."""
-    await drop(db, _FORGET, datetime.min.replace(tzinfo=UTC))
+    await purge(db, _FORGET, datetime.min.replace(tzinfo=UTC))
 
 
 _TAKE_MONEY: Final = f"""
@@ -241,16 +241,16 @@ async def take_money(
         payment_id,
         money.amount,
         money.currency,
-        after(Happening.MONEY_CAME),
-        after(Happening.WRONG_MONEY_CAME),
-        sources(Happening.MONEY_CAME),
+        after(Transition.MONEY_CAME),
+        after(Transition.WRONG_MONEY_CAME),
+        sources(Transition.MONEY_CAME),
         kind,
         OTHER_AMOUNT,
     )
     return None if row is None else Claim(_session(row), row["work_at"], row["work_tries"])
 
 
-async def session_paid_by(db: Reader, session_id: UUID, payment_id: str) -> bool:
+async def session_paid_by(db: Executor, session_id: UUID, payment_id: str) -> bool:
     """Has this payment's money been written down for this session?"""
     return bool(
         await db.fetchval(
@@ -321,8 +321,8 @@ async def write_orders(tx: Transaction, claim: Claim, drafts: Sequence[Draft]) -
         _WRITE_ORDERS,
         claim.session.id,
         claim.until,
-        after(Happening.GOODS_TAKEN),
-        sources(Happening.GOODS_TAKEN),
+        after(Transition.GOODS_TAKEN),
+        sources(Transition.GOODS_TAKEN),
         ids,
         [draft.number for draft in drafts],
         [draft.shop_id for draft in drafts],
@@ -347,8 +347,8 @@ async def owe_refund(tx: Transaction, claim: Claim, reason: str) -> Session | No
         """,
         claim.session.id,
         claim.until,
-        after(Happening.GOODS_GONE),
-        sources(Happening.GOODS_GONE),
+        after(Transition.GOODS_GONE),
+        sources(Transition.GOODS_GONE),
         reason,
     )
     return None if row is None else _session(row)
@@ -362,8 +362,8 @@ async def mark_refunded(tx: Transaction, session_id: UUID, refund_id: str | None
          WHERE id = $1 AND status = ANY($3) RETURNING *
         """,
         session_id,
-        after(Happening.MONEY_RETURNED),
-        sources(Happening.MONEY_RETURNED),
+        after(Transition.MONEY_RETURNED),
+        sources(Transition.MONEY_RETURNED),
         refund_id,
     )
     return None if row is None else _session(row)

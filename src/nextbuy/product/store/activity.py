@@ -8,7 +8,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from nextbuy.contracts.product import Activity
-from nextbuy.kit.database import Reader, Transaction
+from nextbuy.kit.storage.database import Executor, Transaction
 from nextbuy.product.store.products import FOR_SALE
 
 _OWNERS: Final = f"SELECT p.id, p.shop_id, p.seller_id FROM {FOR_SALE} WHERE p.id = ANY($1::uuid[])"  # noqa: S608
@@ -37,7 +37,7 @@ class Counters(Struct, frozen=True):
     sold: int
 
 
-async def owners(reader: Reader, product_ids: Collection[UUID]) -> dict[UUID, Owner]:
+async def owners(reader: Executor, product_ids: Collection[UUID]) -> dict[UUID, Owner]:
     """Return whose those of the products are that anyone may see."""
     rows = await reader.fetch(_OWNERS, list(product_ids))
     return {row["id"]: Owner(row["shop_id"], row["seller_id"]) for row in rows}
@@ -53,7 +53,7 @@ async def count(tx: Transaction, lines: Sequence[Activity]) -> None:
     await tx.execute(_COUNT, ordered, [sums[one][0] for one in ordered], [sums[one][1] for one in ordered])
 
 
-async def counters(reader: Reader, product_id: UUID) -> Counters | None:
+async def counters(reader: Executor, product_id: UUID) -> Counters | None:
     """Return the counters of a product that anyone may see, or None where it is none."""
     row = await reader.fetchrow(_COUNTERS, product_id)
     return None if row is None else Counters(row["views"], row["sold"])

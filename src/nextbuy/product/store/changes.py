@@ -5,7 +5,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from nextbuy.kit.database import Reader
+from nextbuy.kit.storage.database import Executor
 
 MOST: Final = 5_000
 """Changes that are told one by one; where there were more, everything may have changed."""
@@ -37,7 +37,7 @@ class Look(Struct, frozen=True):
     all: bool
 
 
-async def look(reader: Reader, since: str | None) -> Look:
+async def look(reader: Executor, since: str | None) -> Look:
     """Return what was committed that the snapshot `since` did not show; everything where there is none."""
     if since is None:
         return Look(await reader.fetchval("SELECT pg_current_snapshot()::text"), set(), set(), all=True)

@@ -10,11 +10,11 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from nextbuy.contracts.errors import Unreadable
+from nextbuy.contracts.errors import Unprocessable
 from nextbuy.contracts.product import Decision, Product
 from nextbuy.contracts.values import Page
-from nextbuy.kit.database import Reader, Row
-from nextbuy.kit.paging import Part, decode_cursor, encode_cursor
+from nextbuy.kit.http.paging import Part, decode_cursor, encode_cursor
+from nextbuy.kit.storage.database import Executor, Row
 from nextbuy.product.store.products import COLUMNS, FOR_SALE, OwnProduct, fields_of, product_of
 
 Sort = Literal["latest", "price-low", "price-high"]
@@ -100,7 +100,7 @@ def _moment(cursor: str | None) -> tuple[datetime | None, UUID | None]:
         return None, None
     at, product_id = decode_cursor(cursor, datetime, UUID)
     if at.tzinfo is None or not 1 < at.year < 9999:  # noqa: PLR2004  neither end survives a change of zone
-        raise Unreadable("This cursor is none of ours; begin the list anew.", slug="bad-cursor")
+        raise Unprocessable("This cursor is none of ours; begin the list anew.", slug="bad-cursor")
     return at, product_id
 
 
@@ -113,7 +113,7 @@ def _more(rows: list[Row], limit: int, column: str) -> str | None:
     return encode_cursor(*parts)
 
 
-async def for_sale(reader: Reader, sort: Sort, category: str | None, *, limit: int, cursor: str | None) -> Chosen:
+async def for_sale(reader: Executor, sort: Sort, category: str | None, *, limit: int, cursor: str | None) -> Chosen:
     """Choose products that can be bought, or could but for their stock."""
     column = _ORDERS[sort][0]
     after: tuple[object, ...] = ()
@@ -125,20 +125,20 @@ async def for_sale(reader: Reader, sort: Sort, category: str | None, *, limit: i
     return Chosen([row["id"] for row in rows[:limit]], _more(rows, limit, column))
 
 
-async def found(reader: Reader, words: str, beginning: str, *, limit: int, cursor: str | None) -> Chosen:
+async def found(reader: Executor, words: str, beginning: str, *, limit: int, cursor: str | None) -> Chosen:
     """Choose products for sale with these words and one that begins so; what is in stock first, best first."""
     rank, product_id = (None, None) if cursor is None else decode_cursor(cursor, int, UUID)
     rows = await reader.fetch(SEARCH, words, f"{beginning}:*" if beginning else "", limit + 1, rank, product_id)
     return Chosen([row["id"] for row in rows[:limit]], _more(rows, limit, "rank"))
 
 
-async def in_status(reader: Reader, status: Decision, *, limit: int, cursor: str | None) -> Page[Product]:
+async def in_status(reader: Executor, status: Decision, *, limit: int, cursor: str | None) -> Page[Product]:
     """Return products in a state, oldest first."""
     rows = await reader.fetch(_STATUS, status, limit + 1, *_moment(cursor))
     return Page([product_of(row) for row in rows[:limit]], _more(rows, limit, "created_at"))
 
 
-async def of_seller(reader: Reader, seller_id: UUID, *, limit: int, cursor: str | None) -> Page[OwnProduct]:
+async def of_seller(reader: Executor, seller_id: UUID, *, limit: int, cursor: str | None) -> Page[OwnProduct]:
     """Return a seller's products in every state, latest first."""
     rows = await reader.fetch(_OWN, seller_id, limit + 1, *_moment(cursor))
     items = [OwnProduct(**fields_of(row), held=row["held"], sold=row["sold"]) for row in rows[:limit]]

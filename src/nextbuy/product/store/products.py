@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from nextbuy.contracts.product import Decision, Moderation, Product
 from nextbuy.contracts.values import Money
-from nextbuy.kit.database import Reader, Row, Transaction
+from nextbuy.kit.storage.database import Executor, Row, Transaction
 from nextbuy.product.model import Offer, picture_path
 
 COLUMNS: Final = (
@@ -153,19 +153,19 @@ async def decide(tx: Transaction, product_id: UUID, decision: Decision, moderati
     await tx.execute(_DECIDE, product_id, decision, msgspec.json.encode(moderation).decode(), by)
 
 
-async def read(reader: Reader, key: UUID | str, *, public: bool) -> Owned | None:
+async def read(reader: Executor, key: UUID | str, *, public: bool) -> Owned | None:
     """Return a product by its id or slug; where `public`, only one that can be bought."""
     sql = f"{_PUBLIC if public else _ANY}{'id' if isinstance(key, UUID) else 'slug'} = $1"
     row = await reader.fetchrow(sql, key)
     return None if row is None else Owned(product_of(row), row["seller_id"])
 
 
-async def read_public(reader: Reader, product_ids: list[str]) -> list[Owned]:
+async def read_public(reader: Executor, product_ids: list[str]) -> list[Owned]:
     """Return those of these products that anyone may see, in any order."""
     return [Owned(product_of(row), row["seller_id"]) for row in await reader.fetch(_PUBLIC_OF_IDS, product_ids)]
 
 
-async def offers(reader: Reader, product_ids: list[UUID]) -> dict[UUID, Offer]:
+async def offers(reader: Executor, product_ids: list[UUID]) -> dict[UUID, Offer]:
     """Return those of these products that can be bought."""
     rows = await reader.fetch(_OFFERS, product_ids)
     return {
@@ -176,7 +176,7 @@ async def offers(reader: Reader, product_ids: list[UUID]) -> dict[UUID, Offer]:
     }
 
 
-async def title_and_category(reader: Reader, product_id: UUID) -> tuple[str, str] | None:
+async def title_and_category(reader: Executor, product_id: UUID) -> tuple[str, str] | None:
     """Return what a product's picture is drawn from."""
     row = await reader.fetchrow("SELECT title, category FROM products WHERE id = $1", product_id)
     return None if row is None else (row["title"], row["category"])

@@ -6,7 +6,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from nextbuy.contracts.values import ShopStatus
-from nextbuy.kit.database import Transaction
+from nextbuy.kit.storage.database import Transaction
 
 _KEEP: Final = """
 INSERT INTO shops (shop_id, seller_id, name, status, version) VALUES ($1, $2, $3, $4, $5)

@@ -12,7 +12,7 @@ from typing import Final, Literal
 from uuid import UUID
 
 from nextbuy.contracts.product import Line
-from nextbuy.kit.database import Database, Reader, Transaction
+from nextbuy.kit.storage.database import Database, Executor, Transaction
 from nextbuy.product.model import Seen
 
 State = Literal["held", "sold", "released"]
@@ -114,20 +114,20 @@ def _arrays(lines: Sequence[Line]) -> tuple[list[UUID], list[int]]:
 
 
 async def hold(
-    reader: Reader, session_id: UUID, lines: Sequence[Line], expires_at: datetime
+    reader: Executor, session_id: UUID, lines: Sequence[Line], expires_at: datetime
 ) -> tuple[bool, dict[UUID, Seen]]:
     """Hold units for a session, all or none, once; return whether it was done now, and what was there."""
     rows = await reader.fetch(_HOLD, session_id, *_arrays(lines), expires_at)
     return bool(rows and rows[0]["held"]), {row["id"]: Seen(row["title"], row["stock"]) for row in rows}
 
 
-async def state_of(reader: Reader, session_id: UUID) -> State | None:
+async def state_of(reader: Executor, session_id: UUID) -> State | None:
     """Return what has become of a session's units; None where it is not known."""
     state: State | None = await reader.fetchval(_STATE, session_id)
     return state
 
 
-async def release(reader: Reader, session_id: UUID) -> list[UUID] | None:
+async def release(reader: Executor, session_id: UUID) -> list[UUID] | None:
     """Give back what a session holds, and let it hold nothing later; None where it had ended before."""
     product_ids: list[UUID] | None = await reader.fetchval(_RELEASE, session_id)
     return product_ids
@@ -139,7 +139,7 @@ async def release_expired(database: Database, grace: float) -> list[UUID] | None
     return product_ids
 
 
-async def sell(reader: Reader, session_id: UUID) -> list[UUID] | None:
+async def sell(reader: Executor, session_id: UUID) -> list[UUID] | None:
     """Turn what a session holds into sold; None where it holds nothing."""
     product_ids: list[UUID] | None = await reader.fetchval(_SELL, session_id)
     return product_ids

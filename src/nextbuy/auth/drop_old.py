@@ -1,9 +1,0 @@
-"""A job: expired refresh tokens, sessions that are over and old login failures are dropped, some at once."""
-
-from nextbuy.auth import store
-from nextbuy.auth.deps import Deps
-
-
-async def drop_old(auth: Deps) -> bool:
-    """Drop them; return whether there may be more."""
-    return await store.drop_old(auth.database, at=auth.clock())

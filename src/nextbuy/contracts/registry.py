@@ -1,0 +1,62 @@
+"""Every call and every event there is, in one list; a snapshot test lets it grow and nothing else."""
+
+from typing import Any, Final
+
+from nextbuy.contracts import admin, auth, order, product, seller, simulator
+from nextbuy.contracts.message import Call, Event
+
+CALLS: Final[tuple[type[Call[Any]], ...]] = (
+    auth.GetPublicKeys,
+    auth.ValidateUser,
+    auth.ValidateSeller,
+    auth.ValidateAdmin,
+    auth.GetAccounts,
+    auth.SetAccountStatus,
+    auth.ReadAuthEvents,
+    seller.ValidateShopOwner,
+    seller.GetShops,
+    seller.ListSellers,
+    seller.DecideSeller,
+    seller.ReadSellerEvents,
+    product.ValidateProducts,
+    product.HoldStock,
+    product.ReleaseStock,
+    product.UpdateStock,
+    product.ListProducts,
+    product.DecideProduct,
+    product.UpsertShop,
+    product.CountActivity,
+    product.ReadProductEvents,
+    order.ReadOrderEvents,
+    admin.CreateNotification,
+    simulator.OpenPayment,
+    simulator.RefundPayment,
+)
+
+EVENTS: Final[tuple[type[Event], ...]] = (
+    auth.AccountRegistered,
+    auth.AccountSuspended,
+    auth.AccountReinstated,
+    seller.SellerRegistered,
+    seller.SellerApproved,
+    seller.SellerRejected,
+    seller.SellerSuspended,
+    product.ProductCreated,
+    product.ProductUpdated,
+    product.ProductPending,
+    product.ProductApproved,
+    product.ProductRejected,
+    product.ProductViewed,
+    product.ProductAddedToBasket,
+    order.SessionCreated,
+    order.SessionOpened,
+    order.SessionNotOpened,
+    order.SessionPaid,
+    order.OrderCreated,
+    order.OrderPaid,
+    order.PaymentReceived,
+    order.PaymentFailed,
+    order.RefundDue,
+    order.PaymentRefunded,
+    order.SessionExpired,
+)

@@ -1,0 +1,24 @@
+"""What seller tells of shops is told to product, which sells the goods of the approved ones.
+
+Product keeps the latest version of a shop, so what comes twice or late changes nothing there.
+"""
+
+from nextbuy.contracts.message import Envelope
+from nextbuy.contracts.product import UpsertShop
+from nextbuy.contracts.seller import SellerApproved, SellerRegistered, SellerRejected, SellerSuspended
+from nextbuy.kafka.deps import Deps
+
+ShopEvent = SellerRegistered | SellerApproved | SellerRejected | SellerSuspended
+
+
+async def sync_shops(deps: Deps, event: ShopEvent, _envelope: Envelope) -> None:
+    """Tell product of a shop."""
+    await deps.product.upsert_shop(
+        UpsertShop(
+            shop_id=event.shop_id,
+            seller_id=event.user_id,
+            shop_name=event.shop_name,
+            status=event.status,
+            shop_version=event.shop_version,
+        )
+    )

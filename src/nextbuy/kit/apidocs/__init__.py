@@ -1,0 +1,1 @@
+"""The API documents (OpenAPI, AsyncAPI) that are generated from the code."""

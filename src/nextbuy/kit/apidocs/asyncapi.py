@@ -1,0 +1,159 @@
+"""AsyncAPI 3.0 of all events, made from what services say that they publish and listen to. A topic is a channel.
+
+Beside the events it has the calls between services (`x-calls`), and of both what each version added (`x-history`): the
+page at `/docs/events` is made from this document alone.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+
+from nextbuy.contracts.message import Call, Envelope, Event
+from nextbuy.kit.apidocs.examples import example
+from nextbuy.kit.apidocs.meanings import first_line, meanings
+from nextbuy.kit.apidocs.openapi import Json, Schemas, document
+from nextbuy.kit.events.bus.cloud_event import NAMES, SAME_FOR_ALL, to_binary
+from nextbuy.kit.service import Service
+
+ON_KAFKA: Final = "nextbuy."
+"""What the names of topics begin with on Kafka."""
+_ABOUT: Final = (
+    "Events that have happened, each published once through the outbox of its service, delivered at least once, in "
+    "order per key, and applied once. On Kafka an event is a CloudEvent 1.0 in binary mode: its envelope is the "
+    "headers, and the value is the event alone. On Redis Streams the field `event` of an entry is the envelope as "
+    "JSON, with the event as its `data`."
+)
+_TRACEPARENT: Final = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+def asyncapi(
+    services: Sequence[Service],
+    events: Sequence[type[Event]],
+    calls: Sequence[type[Call[Any]]] = (),
+    *,
+    version: str,
+    history: Mapping[str, Json] | None = None,
+) -> bytes:
+    """Return the document of `events` and `calls`; `history` has what was accepted of both, by kind and name."""
+    schemas = Schemas()
+    for kind in [*events, *calls, *(call.reply for call in calls)]:
+        schemas.want(kind)
+    schemas.make()
+    told = history or {}
+    ordered = sorted(events, key=lambda event: event.topic)
+    operations: Json = {}
+    for service in services:
+        for event in service.publishes:
+            operations[f"{service.name}.publishes.{event.topic}"] = _operation("send", service.name, event)
+        for listening in service.listens:
+            for event in listening.events:
+                name = f"{service.name}.{listening.name}.{event.topic}"
+                operations[name] = _operation("receive", service.name, event) | {
+                    "summary": first_line(listening.act),
+                    "x-handler": listening.name,
+                }
+    return document(
+        {
+            "asyncapi": "3.0.0",
+            "info": {"title": "NextBuy events", "version": version, "description": _ABOUT},
+            "defaultContentType": "application/json",
+            "channels": {event.topic: _channel(event, services) for event in ordered},
+            "operations": dict(sorted(operations.items())),
+            "components": {
+                "messages": {event.__name__: _message(event, services, schemas, told) for event in ordered},
+                "schemas": schemas.components,
+                "messageTraits": {"envelope": {"headers": _headers()}},
+            },
+            "x-calls": [_call(call, schemas, told) for call in sorted(calls, key=lambda call: call.path)],
+        }
+    )
+
+
+def _channel(event: type[Event], services: Sequence[Service]) -> Json:
+    return {
+        "address": event.topic,
+        "description": first_line(event),
+        "messages": {event.__name__: {"$ref": f"#/components/messages/{event.__name__}"}},
+        "bindings": {"kafka": {"topic": ON_KAFKA + event.topic, "bindingVersion": "0.5.0"}},
+        "x-publishers": _publishers(event, services),
+        "x-listeners": sorted(
+            {service.name for service in services for listening in service.listens if event in listening.events}
+        ),
+    }
+
+
+def _publishers(event: type[Event], services: Sequence[Service]) -> list[str]:
+    return sorted({service.name for service in services if event in service.publishes})
+
+
+def _message(event: type[Event], services: Sequence[Service], schemas: Schemas, told: Mapping[str, Json]) -> Json:
+    payload = example(schemas.of(event), schemas.components, about=event.topic)
+    source = next(iter(_publishers(event, services)), "nobody")
+    return {
+        "name": event.__name__,
+        "title": event.topic,
+        "summary": first_line(event),
+        "contentType": "application/json",
+        "bindings": {"kafka": {"key": {"type": "string"}, "bindingVersion": "0.5.0"}},
+        "x-key": event.key,
+        "x-schema-version": event.schema_version,
+        "x-history": told.get("events", {}).get(event.topic, {}).get("versions", []),
+        "traits": [{"$ref": "#/components/messageTraits/envelope"}],
+        "payload": schemas.of(event),
+        "examples": [{"name": event.topic, "headers": _sent(event, source, payload), "payload": payload}],
+    }
+
+
+def _sent(event: type[Event], source: str, payload: Json) -> dict[str, str]:
+    """Return the headers that the example goes with."""
+    envelope = Envelope(
+        id=UUID("01920000-0000-7000-8000-000000000001"),
+        type=event.topic,
+        source=source,
+        time=datetime(2026, 1, 31, 12, tzinfo=UTC),
+        key=str(payload[event.key]),
+        schema_version=event.schema_version,
+        correlation_id="0af7651916cd43dd8448eb211c80319c",
+        causation_id="0af7651916cd43dd8448eb211c80319c",
+        traceparent=_TRACEPARENT,
+        data=msgspec.Raw(msgspec.json.encode(payload)),
+    )
+    headers, _ = to_binary(msgspec.json.encode(envelope))
+    return {name: (word or b"").decode() if not isinstance(word, str) else word for name, word in headers}
+
+
+def _headers() -> Json:
+    """Return what the headers of a CloudEvent in binary mode are: all texts, as Kafka has them."""
+    said = meanings(Envelope)
+    forms = {"id": {"format": "uuid"}, "time": {"format": "date-time"}, "schema_version": {"pattern": "^[0-9]+$"}}
+    named = {
+        header: {"type": "string", "description": said[name], "x-attribute": name} | forms.get(name, {})
+        for name, header in NAMES.items()
+    }
+    fixed = {header: {"type": "string", "const": word.decode()} for header, word in SAME_FOR_ALL}
+    return {"type": "object", "required": [*fixed, *named], "properties": fixed | named}
+
+
+def _call(call: type[Call[Any]], schemas: Schemas, told: Mapping[str, Json]) -> Json:
+    return {
+        "name": f"{call.to}.{call.name}",
+        "to": call.to,
+        "callers": sorted(call.callers),
+        "repeatable": call.idempotent,
+        "summary": first_line(call),
+        "takes": schemas.of(call),
+        "gives": schemas.of(call.reply),
+        "history": told.get("calls", {}).get(f"{call.to}.{call.name}", {}).get("versions", []),
+    }
+
+
+def _operation(action: str, service: str, event: type[Event]) -> Json:
+    return {
+        "action": action,
+        "channel": {"$ref": f"#/channels/{event.topic}"},
+        "messages": [{"$ref": f"#/channels/{event.topic}/messages/{event.__name__}"}],
+        "tags": [{"name": service}],
+    }

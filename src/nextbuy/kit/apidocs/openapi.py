@@ -1,0 +1,219 @@
+"""OpenAPI 3.1 of all public addresses, made from the tables of contents of the services.
+
+The order of everything is fixed, so that two documents of the same code are the same bytes.
+"""
+
+import typing
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from nextbuy.contracts.errors import KINDS, AppError, Problem
+from nextbuy.contracts.values import Nothing
+from nextbuy.kit.apidocs.examples import example
+from nextbuy.kit.apidocs.meanings import enrich, first_line
+from nextbuy.kit.http.idempotency import HEADER as IDEMPOTENCY
+from nextbuy.kit.http.tokens import ACCESS_COOKIE, CSRF_COOKIE, CSRF_HEADER
+from nextbuy.kit.service import Route, Service
+from nextbuy.kit.wire import Encoded, Response
+
+Json = dict[str, Any]
+REFERENCE: Final = "#/components/schemas/{name}"
+_READS: Final = frozenset({"GET", "HEAD"})
+_ABOUT: Final = (
+    "Everything goes through the gateway. Money is in integer minor units with a currency; ids are UUIDv7; times are "
+    "RFC 3339 in UTC; lists are read on by cursor. Errors are problem documents (RFC 9457). A mutation takes an "
+    "Idempotency-Key, and gives the same answer again to the same key."
+)
+_SECURITY: Final[Json] = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "The access token of login or register.",
+    },
+    "cookie": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": ACCESS_COOKIE,
+        "description": f"What the pages use. A mutation also sends the cookie {CSRF_COOKIE} as {CSRF_HEADER}.",
+    },
+}
+
+
+def openapi(services: Sequence[Service], *, version: str, problems: Iterable[Json] = ()) -> bytes:
+    """Return the document; `problems` (see `kit.problems`) becomes `x-problems`."""
+    schemas = Schemas()
+    for service in services:
+        for route in service.routes:
+            if not route.raw:
+                schemas.want(route.ask)
+                schemas.want(reply_of(route))
+    schemas.want(Problem)
+    schemas.make()
+    paths: Json = {}
+    for service in services:
+        for route in service.routes:
+            path = f"/{service.name}/api/{route.path}"
+            paths.setdefault(path, {})[route.method.lower()] = _operation(service.name, route, schemas)
+    paths.update(_OWN)
+    return document(
+        {
+            "openapi": "3.1.0",
+            "info": {"title": "NextBuy", "version": version, "description": _ABOUT},
+            "servers": [{"url": "/"}],
+            "tags": [{"name": service.name} for service in services if service.routes] + [{"name": "gateway"}],
+            "paths": paths,
+            "components": {"schemas": schemas.components, "securitySchemes": _SECURITY, "responses": _refusals()},
+            "x-problems": list(problems) or [_problem_of(kind) for kind in KINDS],
+        }
+    )
+
+
+class Schemas:
+    """JSON schemas of types, made all at once, because their names depend on each other."""
+
+    def __init__(self) -> None:
+        self._wanted: dict[Any, Json] = {}
+        self.components: Json = {}
+
+    def want(self, kind: Any) -> None:  # noqa: ANN401 (any type that JSON can say)
+        """Ask for the schema of a type; None is nothing."""
+        if kind is not None:
+            self._wanted.setdefault(kind, {})
+
+    def make(self) -> None:
+        """Make what was asked for."""
+        found, components = msgspec.json.schema_components(self._wanted, ref_template=REFERENCE)
+        enrich(components, self._wanted)
+        self._wanted = dict(zip(self._wanted, found, strict=True))
+        self.components = dict(sorted(components.items()))
+
+    def of(self, kind: Any) -> Json:  # noqa: ANN401
+        """Return the schema of a type that was asked for."""
+        return self._wanted[kind]
+
+    def whole(self, kind: Any) -> Json:  # noqa: ANN401
+        """Return the schema of a struct itself, where `of` may be a reference to it."""
+        schema = self._wanted[kind]
+        reference = schema.get("$ref")
+        return schema if reference is None else typing.cast("Json", self.components[reference.rpartition("/")[2]])
+
+
+def document(content: Json) -> bytes:
+    """Return a document as bytes, for people as well."""
+    return msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n"
+
+
+def reply_of(route: Route) -> Any:  # noqa: ANN401
+    """Return the type of what a route answers with; None where it is nothing, or no JSON of a known form."""
+    reply = route.reply
+    if typing.get_origin(reply) is Encoded:
+        reply = typing.get_args(reply)[0]
+    return None if reply in {None, type(None), Nothing, Response, Any} or route.status == 204 else reply  # noqa: PLR2004
+
+
+def _operation(service: str, route: Route, schemas: Schemas) -> Json:
+    captured = [part[1:-1] for part in route.path.split("/") if part.startswith("{")]
+    operation: Json = {
+        "tags": [service],
+        "operationId": f"{service}_{route.act.__name__}",
+        "summary": route.summary,
+        "x-who": "anyone" if route.who is None else sorted(role.value for role in route.who),
+    }
+    if route.who is not None:
+        operation["security"] = [{"bearer": []}, {"cookie": []}]
+    fields: Json = {} if route.raw else schemas.whole(route.ask).get("properties", {})
+    required = [] if route.raw else schemas.whole(route.ask).get("required", [])
+    parameters: list[Json] = [
+        {"name": name, "in": "path", "required": True, "schema": fields.get(name, {"type": "string"})}
+        for name in captured
+    ]
+    rest = {name: schema for name, schema in fields.items() if name not in captured}
+    if route.method in _READS:
+        parameters += [
+            {"name": name, "in": "query", "required": name in required, "schema": schema}
+            for name, schema in rest.items()
+        ]
+    else:
+        # What is done twice over a raw route is the route's own business.
+        if not route.raw:
+            parameters.append(_KEY)
+        if rest:
+            operation["requestBody"] = _body(
+                route, schemas, rest, [name for name in required if name in rest], captured
+            )
+    if parameters:
+        operation["parameters"] = parameters
+    operation["responses"] = _responses(route, schemas)
+    return operation
+
+
+_KEY: Final[Json] = {
+    "name": IDEMPOTENCY,
+    "in": "header",
+    "required": False,
+    "description": "The same key with the same request gives the first answer again.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+}
+
+
+def _body(route: Route, schemas: Schemas, rest: Json, required: list[str], captured: list[str]) -> Json:
+    schema = schemas.of(route.ask) if not captured else {"type": "object", "properties": rest, "required": required}
+    return {"required": bool(required), "content": _json(schema, schemas)}
+
+
+def _responses(route: Route, schemas: Schemas) -> Json:
+    reply = reply_of(route)
+    good: Json = {"description": "Done."}
+    if reply is not None:
+        good["content"] = _json(schemas.of(reply), schemas)
+    statuses = ["422", "429", "503"]
+    if route.who is not None:
+        statuses += ["401", "403"]
+    if "{" in route.path:
+        statuses.append("404")
+    if route.method not in _READS:
+        statuses += ["409", "413"]
+    return {str(route.status): good} | {
+        status: {"$ref": f"#/components/responses/{status}"} for status in sorted(statuses)
+    }
+
+
+def _json(schema: Json, schemas: Schemas) -> Json:
+    return {_JSON: {"schema": schema, "example": example(schema, schemas.components)}}
+
+
+def _refusals() -> Json:
+    content = {"application/problem+json": {"schema": {"$ref": REFERENCE.format(name="Problem")}}}
+    told = {str(kind.status): {"description": first_line(kind), "content": content} for kind in KINDS}
+    return {status: told[status] for status in ("401", "403", "404", "409", "413", "422", "429", "503")}
+
+
+def _problem_of(kind: type[AppError]) -> Json:
+    return {
+        "slug": kind.slug,
+        "status": kind.status,
+        "title": kind.title,
+        "detail": first_line(kind),
+        "transient": kind.transient,
+    }
+
+
+def _own(summary: str, kind: str, *, unready: bool = False) -> Json:
+    responses: Json = {"200": {"description": "Done.", "content": {kind: {"schema": {}}}}}
+    if unready:
+        responses["503"] = {"description": "Something that is needed is down.", "content": {kind: {"schema": {}}}}
+    return {"get": {"tags": ["gateway"], "summary": summary, "x-who": "anyone", "responses": responses}}
+
+
+_JSON: Final = "application/json"
+_OWN: Final[Json] = {
+    "/health/live": _own("Is the process there?", _JSON),
+    "/health/ready": _own("Can it serve: the state of each service and engine.", _JSON, unready=True),
+    "/openapi.json": _own("This document.", _JSON),
+    "/asyncapi.json": _own("The events, as an AsyncAPI 3.0 document.", _JSON),
+    "/docs": _own("The API browser.", "text/html"),
+    "/docs/events": _own("The catalogue of events and calls.", "text/html"),
+}

@@ -1,0 +1,1 @@
+"""Events: outbox, relay, event log, inbox, consumer and handlers."""

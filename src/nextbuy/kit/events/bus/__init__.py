@@ -1,0 +1,1 @@
+"""The event bus: one interface, on Redis Streams and on Apache Kafka."""

@@ -1,0 +1,1 @@
+"""Public HTTP: routing, callers, idempotency, paging and the server."""

@@ -1,0 +1,48 @@
+"""Cursors: where a list goes on, told as text that a client hands back and need not understand."""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+
+from nextbuy.contracts.errors import Unprocessable
+
+Part = str | int | UUID | datetime
+_LARGEST: Final = 2**63 - 1
+_FIRST_YEAR, _LAST_YEAR = 1970, 9998
+
+
+def encode_cursor(*parts: Part) -> str:
+    """Return a cursor that stands for the sort key of the last item given."""
+    return urlsafe_b64encode(msgspec.json.encode(parts)).rstrip(b"=").decode()
+
+
+def decode_cursor(cursor: str, *types: type[Part]) -> tuple[Any, ...]:
+    """Return the parts of a cursor, each of its type.
+
+    Raises:
+        Unprocessable: it is none that we gave.
+    """
+    try:
+        raw = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+        parts: tuple[Any, ...] = msgspec.json.decode(raw, type=tuple[types])  # type: ignore[valid-type]
+    except (ValueError, msgspec.MsgspecError, RecursionError) as error:
+        raise Unprocessable("This cursor is none of ours; begin the list anew.", slug="bad-cursor") from error
+    if not all(map(_storable, parts)):
+        raise Unprocessable("This cursor is none of ours; begin the list anew.", slug="bad-cursor")
+    return parts
+
+
+def _storable(part: Part) -> bool:
+    """Whether PostgreSQL can compare with it; a made-up cursor may hold what no row of ours ever will."""
+    match part:
+        case datetime():
+            return part.tzinfo is not None and _FIRST_YEAR <= part.year <= _LAST_YEAR
+        case int():
+            return abs(part) <= _LARGEST
+        case str():
+            return "\0" not in part
+        case _:
+            return True

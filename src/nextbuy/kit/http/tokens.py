@@ -1,0 +1,156 @@
+"""Who is asking: people by access token (ES256, RFC 7519), services by a short-lived signed identity.
+
+Tokens are verified by public key alone, and verified ones are remembered until they expire; whether an account has been
+suspended or a session ended since is auth's to say (`validate_user`). An identity is an HMAC over caller, callee and
+expiry, under a key that only this pair of services shares.
+"""
+
+import hmac
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+from uuid import UUID
+
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, GuestProtocol
+from msgspec import Struct
+
+from nextbuy.contracts.errors import Forbidden, Unauthenticated
+from nextbuy.contracts.values import Role
+
+ISSUER: Final = "nextbuy"
+ALGORITHM: Final = "ES256"
+ACCESS_COOKIE: Final = "nextbuy_access"
+CSRF_COOKIE: Final = "nextbuy_csrf"
+CSRF_HEADER: Final = "x-csrf-token"
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_MOST_REMEMBERED: Final = 20_000
+_TOKEN_LIMIT: Final = 2_048
+_RELOAD_PAUSE: Final = 5.0
+"""Seconds between two fetches of the public keys, so that forged key ids cannot make us ask auth for each."""
+
+
+class Identity(Struct, frozen=True):
+    """What an access token says: whose it is, until when (seconds since the epoch), and of which session."""
+
+    account_id: UUID
+    role: Role
+    session_id: UUID
+    expires: float
+
+
+KeyLoader = Callable[[], Awaitable[Mapping[str, str]]]
+"""Returns public keys, PEM by key id."""
+
+
+def sign_token(identity: Identity, *, kid: str, key: ECKey) -> str:
+    """Return an access token that says `identity`."""
+    claims = {
+        "iss": ISSUER,
+        "sub": str(identity.account_id),
+        "role": identity.role.value,
+        "sid": str(identity.session_id),
+        "exp": int(identity.expires),
+    }
+    return jwt.encode({"alg": ALGORITHM, "kid": kid}, claims, key, algorithms=[ALGORITHM])
+
+
+def read_token(token: str, keys: Mapping[str, ECKey], *, now: float) -> Identity:
+    """Return what a token says, at `now` (seconds since the epoch).
+
+    Raises:
+        Unauthenticated: the signature, the form or the time is wrong.
+    """
+
+    def pick(header: GuestProtocol) -> ECKey:
+        return keys[str(header.headers().get("kid"))]
+
+    try:
+        claims = jwt.decode(token, pick, algorithms=[ALGORITHM]).claims
+        identity = Identity(UUID(claims["sub"]), Role(claims["role"]), UUID(claims["sid"]), float(claims["exp"]))
+        genuine = claims["iss"] == ISSUER
+    except (JoseError, KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise Unauthenticated("The access token is not valid; log in again.", slug="token-invalid") from error
+    if not genuine:
+        raise Unauthenticated("The access token is not valid; log in again.", slug="token-invalid")
+    if identity.expires <= now:
+        raise Unauthenticated("The access token has expired; refresh the session.", slug="token-expired")
+    return identity
+
+
+class TokenVerifier:
+    """Verifies access tokens by auth's public keys; remembers up to 20,000 verified ones until they expire."""
+
+    def __init__(self, load: KeyLoader) -> None:
+        """Get keys through `load`, when a token names one that is not known yet."""
+        self._load = load
+        self._keys: dict[str, ECKey] = {}
+        self._loaded_at = -_RELOAD_PAUSE
+        self._known: dict[str, Identity] = {}
+
+    async def verify(self, token: str) -> Identity:
+        """Return what the token says.
+
+        Raises:
+            Unauthenticated: it is no good.
+            Unavailable: the keys cannot be had now.
+        """
+        known = self._known.get(token)
+        now = time.time()
+        if known is not None:
+            if known.expires > now:
+                return known
+            del self._known[token]
+        if len(token) > _TOKEN_LIMIT:
+            raise Unauthenticated("The access token is not valid; log in again.", slug="token-invalid")
+        try:
+            identity = read_token(token, self._keys, now=now)
+        except Unauthenticated as error:
+            if error.slug == "token-expired" or time.monotonic() - self._loaded_at < _RELOAD_PAUSE:
+                raise
+            loaded = await self._load()
+            self._keys = {kid: ECKey.import_key(pem) for kid, pem in loaded.items()}
+            self._loaded_at = time.monotonic()
+            identity = read_token(token, self._keys, now=now)
+        if len(self._known) >= _MOST_REMEMBERED:
+            self._known.clear()
+        self._known[token] = identity
+        return identity
+
+
+def token_of(method: str, headers: Mapping[str, str]) -> str | None:
+    """Return the access token of a request, or None.
+
+    A token in the cookie counts for a mutation only with the CSRF token beside it (double submit): a foreign page can
+    send the cookie but cannot read it.
+
+    Raises:
+        Forbidden: a mutation by cookie without the right CSRF token.
+    """
+    authorization = headers.get("authorization")
+    if authorization is not None:
+        scheme, _, token = authorization.partition(" ")
+        return token.strip() if scheme.lower() == "bearer" and token else None
+    access = cookie_of(headers, ACCESS_COOKIE)
+    if access is None:
+        return None
+    if method not in _SAFE:
+        expected = cookie_of(headers, CSRF_COOKIE)
+        if expected is None or not hmac.compare_digest(_bytes(expected), _bytes(headers.get(CSRF_HEADER, ""))):
+            raise Forbidden(f"Send the {CSRF_COOKIE} cookie's value as {CSRF_HEADER}.", slug="csrf")
+    return access
+
+
+def cookie_of(headers: Mapping[str, str], name: str) -> str | None:
+    """Return a cookie of ours, or None; whatever other cookies look like, they do not hide it."""
+    for pair in headers.get("cookie", "").split(";"):
+        found, _, value = pair.partition("=")
+        if found.strip() == name:
+            return value.strip() or None
+    return None
+
+
+def _bytes(text: str) -> bytes:
+    """Return the bytes of what came from outside: any text has some, lone surrogates too."""
+    return text.encode(errors="surrogatepass")

@@ -1,0 +1,1 @@
+"""Traces, log lines and the record of interactions."""

@@ -1,0 +1,170 @@
+"""PostgreSQL through asyncpg: a bounded pool per service, and transactions that know what was published in them.
+
+One request, one transaction, and never a call inside it: `in_transaction` lets `kit/calls.py` refuse to send while one
+is open on the task. After a commit in which the outbox was written, the service's relay is woken directly.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from typing import Any, Final
+
+import asyncpg
+
+from nextbuy.contracts.errors import AppError, DeadlinePassed, Unavailable
+
+log: Final = logging.getLogger(__name__)
+
+Row = asyncpg.Record
+STATEMENT_TIMEOUT: Final = 5.0
+"""Seconds that one statement may take."""
+TRANSACTION_TIMEOUT: Final = 8.0
+"""Seconds that one transaction may stay open; caches rely on no change being committed later after its writing."""
+_ACQUIRE_TIMEOUT: Final = 3.0
+
+_open: ContextVar[bool] = ContextVar("in_transaction", default=False)
+
+
+def in_transaction() -> bool:
+    """Is a transaction open on this task?"""
+    return _open.get()
+
+
+class Transaction:
+    """An open transaction of one service; what is done through it happens wholly or not at all."""
+
+    __slots__ = ("_connection", "published", "service")
+
+    def __init__(self, connection: "asyncpg.pool.PoolConnectionProxy[Row]", service: str) -> None:
+        """Wrap a connection on which a transaction has been opened."""
+        self._connection = connection
+        self.service = service
+        self.published = False
+
+    async def execute(self, sql: str, *values: object) -> str:
+        """Run a statement and return its command tag."""
+        return await self._connection.execute(sql, *values)
+
+    async def executemany(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
+        """Run a statement for each row, in one round trip."""
+        await self._connection.executemany(sql, rows)
+
+    async def fetch(self, sql: str, *values: object) -> list[Row]:
+        """Return all rows."""
+        return await self._connection.fetch(sql, *values)
+
+    async def fetchrow(self, sql: str, *values: object) -> Row | None:
+        """Return the first row, or None."""
+        return await self._connection.fetchrow(sql, *values)
+
+    async def fetchval(self, sql: str, *values: object) -> Any:  # noqa: ANN401  one cell, of whatever type the column has
+        """Return the first cell of the first row, or None."""
+        return await self._connection.fetchval(sql, *values)
+
+
+class Database:
+    """The database of one service."""
+
+    def __init__(self, pool: "asyncpg.Pool[Row]", service: str) -> None:
+        """Use an open pool; see `connect`."""
+        self._pool = pool
+        self.service = service
+        self.after_publish: Callable[[], None] = lambda: None
+        """Called after each commit in which something was put into the outbox."""
+
+    @classmethod
+    async def connect(cls, url: str, service: str, *, max_connections: int = 8) -> "Database":
+        """Open a pool of at most `max_connections`; idle ones are closed after half a minute.
+
+        Raises:
+            OSError, asyncpg.PostgresError: the server cannot be reached or refuses us.
+        """
+        pool = await asyncpg.create_pool(
+            url,
+            min_size=1,
+            max_size=max_connections,
+            max_inactive_connection_lifetime=30.0,
+            reset=_leave,
+            command_timeout=STATEMENT_TIMEOUT + 1,
+            server_settings={
+                "application_name": f"nextbuy-{service}",
+                "statement_timeout": str(int(STATEMENT_TIMEOUT * 1000)),
+                "transaction_timeout": str(int(TRANSACTION_TIMEOUT * 1000)),
+                "timezone": "UTC",
+            },
+        )
+        return cls(pool, service)
+
+    async def close(self) -> None:
+        """Close the pool; connections that do not come back within 3 s are cut."""
+        try:
+            await asyncio.wait_for(self._pool.close(), 3)
+        except TimeoutError:
+            self._pool.terminate()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """Open a transaction: committed where the block ends, rolled back where it raises."""
+        async with self._pool.acquire(timeout=_ACQUIRE_TIMEOUT) as connection:
+            token = _open.set(True)
+            try:
+                async with connection.transaction():
+                    tx = Transaction(connection, self.service)
+                    yield tx
+            finally:
+                _open.reset(token)
+        if tx.published:
+            self.after_publish()
+
+    async def execute(self, sql: str, *values: object) -> str:
+        """Run one statement in its own transaction and return its command tag."""
+        return await self._pool.execute(sql, *values, timeout=STATEMENT_TIMEOUT + 1)
+
+    async def fetch(self, sql: str, *values: object) -> list[Row]:
+        """Return all rows of one statement."""
+        return await self._pool.fetch(sql, *values)
+
+    async def fetchrow(self, sql: str, *values: object) -> Row | None:
+        """Return the first row of one statement, or None."""
+        return await self._pool.fetchrow(sql, *values)
+
+    async def fetchval(self, sql: str, *values: object) -> Any:  # noqa: ANN401  one cell, of whatever type the column has
+        """Return the first cell of one statement, or None."""
+        return await self._pool.fetchval(sql, *values)
+
+
+async def _leave(_connection: "asyncpg.Connection[Row]") -> None:
+    """Do nothing to a connection that comes back: we set nothing on one, and a reset costs a round trip each time."""
+
+
+Executor = Database | Transaction
+"""What SQL can be sent through."""
+
+
+def as_app_error(error: BaseException) -> AppError | None:
+    """Return what a database error means to a caller, or None where it is a defect of ours."""
+    if isinstance(error, asyncpg.QueryCanceledError):
+        return DeadlinePassed("The database took too long; try again.", slug="database-slow")
+    transient = (
+        asyncpg.PostgresConnectionError,
+        asyncpg.CannotConnectNowError,
+        asyncpg.TooManyConnectionsError,
+        asyncpg.AdminShutdownError,
+        asyncpg.CrashShutdownError,
+        asyncpg.DeadlockDetectedError,
+        asyncpg.SerializationError,
+        asyncpg.LockNotAvailableError,
+        asyncpg.TransactionTimeoutError
+        if hasattr(asyncpg, "TransactionTimeoutError")
+        else asyncpg.LockNotAvailableError,
+        asyncpg.InternalClientError,
+        ConnectionError,
+        TimeoutError,
+    )
+    if isinstance(error, transient) or (isinstance(error, asyncpg.InterfaceError) and "closed" in str(error)):
+        return Unavailable(
+            "The database is out of reach for the moment; try again.", slug="database-away", retry_after=1
+        )
+    return None

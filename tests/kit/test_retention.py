@@ -1,0 +1,125 @@
+"""What is kept for a time goes when the time is over, without the tables growing and without anybody waiting."""
+
+import asyncio
+import time
+from datetime import timedelta
+from uuid import UUID
+
+import asyncpg
+import pytest
+from redis.asyncio import Redis
+
+from nextbuy.contracts.values import new_id
+from nextbuy.kit.clock import utc_now
+from nextbuy.kit.events.bus.interface import RETENTION_DAYS
+from nextbuy.kit.events.bus.redis import RedisBus
+from nextbuy.kit.events.inbox import DAYS, mark, purge_inbox, seen
+from nextbuy.kit.storage import retention as old_rows
+from nextbuy.kit.storage.database import Database
+from nextbuy.order.store import sessions
+from tests.conftest import DatabaseUrl, OpenDatabase
+from tests.kit.shop import Counted, count, send
+
+MILLION = 1_000_000
+OLD_ROWS = f"""
+    INSERT INTO inbox (handler, event_id, at)
+    SELECT 'handler', uuidv7(make_interval(days => -{DAYS}, secs => n / 1000.0 - 9999)), now() - interval '41 days'
+    FROM generate_series(1, $1::int) AS n
+"""
+
+
+def id_of(days: float) -> UUID:
+    """The id of an event of so many days ago."""
+    at = int((utc_now() - timedelta(days=days)).timestamp() * 1000)
+    return UUID(int=at << 80 | new_id().int & (1 << 80) - 1)
+
+
+async def test_an_event_is_remembered_until_no_bus_can_bring_it_again(shop: Database) -> None:
+    old, late, recent = id_of(DAYS + 1), id_of(DAYS + 1), id_of(DAYS - 1)
+    for handler in ("counts", "tells", "is no more"):
+        for event_id in (old, late, recent):
+            await mark(shop, handler, [event_id])
+    # `late` is an old event that waited long in its outbox: it came a short time ago, and may come again.
+    await shop.execute("UPDATE inbox SET at = now() - interval '41 days' WHERE event_id <> $1", late)
+    await purge_inbox(shop)
+    for handler in ("counts", "tells", "is no more"):
+        assert await seen(shop, handler, [old, late, recent]) == {late, recent}
+    assert DAYS > RETENTION_DAYS
+
+
+async def test_a_stream_keeps_nothing_that_an_inbox_has_forgotten(redis: Redis, bus: RedisBus) -> None:
+    stream = "nextbuy:stream:test.counted"
+    day = 24 * 3600 * 1000
+    await redis.xadd(stream, {"event": "old"}, id=f"{int(time.time() * 1000) - (RETENTION_DAYS + 1) * day}-0")
+    await redis.xadd(stream, {"event": "recent"}, id=f"{int(time.time() * 1000) - (RETENTION_DAYS - 1) * day}-0")
+    await send(bus, Counted(about="a", n=1))
+    assert await redis.xlen(stream) == 2
+    assert b"old" not in str(await redis.xrange(stream)).encode()
+
+
+async def test_what_a_provider_said_is_forgotten_when_it_can_say_it_no_more(open_database: OpenDatabase) -> None:
+    order = await open_database("order")
+    await order.execute(
+        "INSERT INTO webhook_events (id, type, at)"
+        " SELECT 'e' || n, 'x', now() - make_interval(days => n) FROM generate_series(30, 50) AS n"
+    )
+    await sessions.forget_seen(order)
+    assert await count(order, "webhook_events") == 10
+
+
+async def test_copies_drop_side_by_side(shop: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(old_rows, "_PAUSE", 0.0)
+    await shop.execute(OLD_ROWS, 20_000)
+    await asyncio.gather(*[purge_inbox(shop) for _ in range(3)])
+    assert await count(shop, "inbox") == 0
+
+
+async def test_what_may_still_come_does_not_stand_before_what_may_not(shop: Database) -> None:
+    await shop.execute(OLD_ROWS, 3 * old_rows.BATCH)
+    await shop.execute(
+        "UPDATE inbox SET at = now()"
+        " WHERE event_id < (SELECT event_id FROM inbox ORDER BY event_id OFFSET 2000 LIMIT 1)"
+    )
+    await purge_inbox(shop)
+    assert await count(shop, "inbox") == 2 * old_rows.BATCH
+
+
+async def test_a_million_old_rows_go_in_small_batches_and_their_room_is_used_again(
+    database_url: DatabaseUrl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(old_rows, "_PAUSE", 0.0)
+    url = await database_url("")
+    database, admin = await Database.connect(url, ""), await asyncpg.connect(url)
+    await admin.execute("ALTER TABLE inbox SET (autovacuum_enabled = off)")
+    await admin.execute(OLD_ROWS, MILLION)
+    await admin.execute("ANALYZE inbox")
+    full = await sizes(admin)
+    batches = 0
+    fetchval = database.fetchval
+
+    async def counting(sql: str, *values: object) -> object:
+        nonlocal batches
+        before = time.perf_counter()
+        last = await fetchval(sql, *values)
+        batches += 1
+        assert time.perf_counter() - before < 5, "a batch took as long as a shop would wait"
+        return last
+
+    monkeypatch.setattr(database, "fetchval", counting)
+    await purge_inbox(database)
+    assert await admin.fetchval("SELECT count(*) FROM inbox") == 0
+    assert MILLION / old_rows.BATCH <= batches <= MILLION / old_rows.BATCH * 1.1
+    # Pages of an index are given out again by the vacuum after the one that has emptied them, a transaction later.
+    for _ in range(2):
+        await admin.execute("VACUUM inbox")
+        await admin.execute("SELECT pg_current_xact_id()")
+    await admin.execute(OLD_ROWS, MILLION)
+    assert [size <= before * 1.05 for size, before in zip(await sizes(admin), full, strict=True)] == [True, True]
+    await admin.execute("ALTER TABLE inbox RESET (autovacuum_enabled)")
+    await admin.close()
+    await database.close()
+
+
+async def sizes(admin: "asyncpg.Connection[asyncpg.Record]") -> list[int]:
+    """The bytes of the table and of its index."""
+    return [await admin.fetchval(f"SELECT pg_relation_size('{name}')") for name in ("inbox", "inbox_pkey")]
