@@ -1,4 +1,4 @@
-"""What the documents say of the code is true: every path exists, and every name is in its file."""
+"""Documents match the code: every path and link exists, and every name is in its file."""
 
 import re
 from pathlib import Path
@@ -14,8 +14,8 @@ _PATH = re.compile(r"(?:[\w.-]+/)+[\w.-]*|[\w-]+\.(?:py|toml|md|lock)")
 _LINK = re.compile(r"\]\(([^)#:]+)\)")
 
 
-def missing(text: str, root: Path) -> list[str]:
-    """Return what a document names and the tree does not have."""
+def missing(text: str, root: Path, folder: Path | None = None) -> list[str]:
+    """Return the paths, names and links of a document that do not exist; its links start at its own folder."""
     found = []
     for code in _CODE.findall(text):
         path, _, name = code.partition(": ")
@@ -36,21 +36,25 @@ def missing(text: str, root: Path) -> list[str]:
             )
         ):
             found.append(f"{path} has no {name}")
-    return found + [f"{link} does not exist" for link in _LINK.findall(text) if not (root / link).exists()]
+    folder = folder or root
+    return found + [f"{link} does not exist" for link in _LINK.findall(text) if not (folder / link).exists()]
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_what_a_document_names_is_there(document: Path) -> None:
-    assert missing(document.read_text(encoding="utf-8"), ROOT) == []
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_paths_names_and_links_of_a_document_exist(document: Path) -> None:
+    assert missing(document.read_text(encoding="utf-8"), ROOT, document.parent) == []
 
 
-def test_a_planted_lie_is_caught(tmp_path: Path) -> None:
+def test_planted_wrong_path_name_and_link_are_found(tmp_path: Path) -> None:
     (tmp_path / "src" / "nextbuy" / "kit" / "rpc").mkdir(parents=True)
     (tmp_path / "src" / "nextbuy" / "kit" / "rpc" / "calls.py").write_text("class Calls: ...\n")
+    (tmp_path / "docs").mkdir()
     assert missing("see `kit/rpc/calls.py: Calls` and `kit/rpc/calls.py`", tmp_path) == []
     assert missing("see `kit/gone.py`", tmp_path) == ["kit/gone.py does not exist"]
     assert missing("see `kit/rpc/calls.py: Sent`", tmp_path) == ["kit/rpc/calls.py has no Sent"]
     assert missing("see [it](docs/adr/none.md)", tmp_path) == ["docs/adr/none.md does not exist"]
+    assert missing("see [it](../src)", tmp_path, tmp_path / "docs") == []
+    assert missing("see [it](docs)", tmp_path, tmp_path / "docs") == ["docs does not exist"]
 
 
 def test_every_setting_is_in_the_readme() -> None:
