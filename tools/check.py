@@ -19,6 +19,7 @@ CHECKS: dict[str, list[str]] = {
     "format": ["ruff", "format", "--check", "--quiet", "."],
     "dead code": ["python", "tools/dead_code.py"],
     "layout": ["python", "tools/layout.py"],
+    "names": ["python", "-m", "tools.names"],
     "contracts": ["python", "-m", "tools.contracts"],
 }
 

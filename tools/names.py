@@ -1,30 +1,31 @@
 """Refuse the names that `names.toml` lists: words that say nothing, and old names where a better one was decided.
 
 Read are the identifiers of Python, JavaScript, and SQL files (names, attributes, arguments, keyword arguments), strings
-that are one name (a slug, the name of a job, a stored state), and the names of files. An identifier is split at `_` and
-at capitals, so that `_toldOnce` holds `told`. Not read: sentences (see `prose.py`), HTML, and CSS.
+that are one name (a slug, the name of a job, a stored state), SQL in strings, and the names of files. An identifier is
+split at `_` and at capitals, so that `_toldOnce` holds `told`. Not read: sentences (see `prose.py`), HTML, and CSS.
 """
 
 import ast
 import re
 import sys
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from tools.tokens import ROOT, Kind, files, tokens
+from tools.tokens import ROOT, Kind, files, sql, tokens
 
 FOLDERS: Final = ("src", "tests", "bench", "tools")
 LIST: Final = Path(__file__).with_suffix(".toml")
 _PARTS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _ONE_NAME: Final = re.compile(r"[A-Za-z_][\w.:-]*")
+_SQL: Final = re.compile(r"\s*(?:SELECT|INSERT|UPDATE|DELETE|WITH|CREATE|ALTER|SET|EXECUTE|PREPARE)\b")
 _DEFINITIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 Names = Mapping[str, str]
 
 
-def problems(root: Path, words: Names, places: Mapping[str, Names]) -> list[str]:
+def problems(root: Path, words: Names, places: Mapping[str, Names], exempt: Iterable[str] = ()) -> list[str]:
     """Return one line for each refused name in a tree, with its file, its line, and what to use instead.
 
     Args:
@@ -33,10 +34,13 @@ def problems(root: Path, words: Names, places: Mapping[str, Names]) -> list[str]
             row); an entry with a capital is refused as a whole name.
         places: refused in one file, or below one folder (the path ends with `/`), as the name of a function, a class,
             an argument, or a variable; an entry with a suffix (`door.py`) is refused as the name of a file.
+        exempt: files that plant refused names.
     """
     found = [f"{LIST.name}: {place} does not exist" for place in places if not (root / place).exists()]
     for path in files(root, FOLDERS, ".py", ".js", ".sql"):
         inside = path.relative_to(root).as_posix()
+        if inside in exempt:
+            continue
         named = [(path.stem, 1), *_names(path)]
         found += [f"{inside}:{line}: {name}: {why}" for name, line in named for why in _refused(name, words)]
         for place, names in places.items():
@@ -62,6 +66,8 @@ def _names(path: Path) -> Iterator[tuple[str, int]]:
     for token in tokens(path):
         if token.kind == Kind.NAME or (token.kind == Kind.STRING and _ONE_NAME.fullmatch(token.text)):
             yield token.text, token.line
+        elif token.kind == Kind.STRING and _SQL.match(token.text):
+            yield from ((part.text, token.line) for part in sql(token.text) if part.kind == Kind.NAME)
 
 
 def _defined(path: Path) -> Iterator[tuple[str, int]]:
@@ -79,7 +85,7 @@ def _defined(path: Path) -> Iterator[tuple[str, int]]:
 def main() -> int:
     """Print the refused names of this project; the exit code says whether there are any."""
     refused = tomllib.loads(LIST.read_text(encoding="utf-8"))
-    found = problems(ROOT, refused["words"], refused["places"])
+    found = problems(ROOT, refused["words"], refused["places"], refused["exempt"])
     print(*found, sep="\n", end="\n" if found else "")
     return 1 if found else 0
 

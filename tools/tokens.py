@@ -42,8 +42,15 @@ def tokens(path: Path) -> Iterator[Token]:
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".py":
         yield from _python(text)
+    elif path.suffix == ".sql":
+        yield from sql(text)
     else:
-        yield from _scan(_SQL if path.suffix == ".sql" else _JAVASCRIPT, text)
+        yield from _scan(_JAVASCRIPT, text)
+
+
+def sql(text: str) -> Iterator[Token]:
+    """Read the tokens of SQL."""
+    return _scan(_SQL, text)
 
 
 def _python(text: str) -> Iterator[Token]:

@@ -22,7 +22,7 @@ def found(root: Path, name: str, text: str) -> list[str]:
 
 def test_this_project_has_no_refused_name() -> None:
     refused = tomllib.loads(LIST.read_text())
-    assert problems(ROOT, refused["words"], refused["places"]) == []
+    assert problems(ROOT, refused["words"], refused["places"], refused["exempt"]) == []
 
 
 @pytest.mark.parametrize(
@@ -41,6 +41,7 @@ def test_this_project_has_no_refused_name() -> None:
         pytest.param("def f():\n  global told", "told", "told", id="global"),
         pytest.param("f'{told}'", "told", "told", id="value in a message"),
         pytest.param("job('give-back-stock')", "give-back-stock", "give_back", id="stored name"),
+        pytest.param("db.fetch('SELECT told FROM x')", "told", "told", id="column in SQL"),
         pytest.param("def give_back(): ...", "give_back", "give_back", id="two parts"),
         pytest.param("class Unreadable: ...", "Unreadable", "Unreadable", id="whole name"),
     ],
