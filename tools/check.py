@@ -20,6 +20,7 @@ CHECKS: dict[str, list[str]] = {
     "dead code": ["python", "tools/dead_code.py"],
     "layout": ["python", "tools/layout.py"],
     "names": ["python", "-m", "tools.names"],
+    "prose": ["python", "-m", "tools.prose"],
     "contracts": ["python", "-m", "tools.contracts"],
 }
 

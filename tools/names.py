@@ -83,7 +83,7 @@ def _defined(path: Path) -> Iterator[tuple[str, int]]:
 
 
 def main() -> int:
-    """Print the refused names of this project; the exit code says whether there are any."""
+    """Print the refused names of this project; fail if there are any."""
     refused = tomllib.loads(LIST.read_text(encoding="utf-8"))
     found = problems(ROOT, refused["words"], refused["places"], refused["exempt"])
     print(*found, sep="\n", end="\n" if found else "")

@@ -2,15 +2,15 @@
 
 Read are docstrings, comments, and strings with a blank in Python; comments and such strings in JavaScript and SQL; the
 text and the quoted attributes of HTML; Markdown without code; comments of TOML, shell, and the Makefile. A docstring
-has at least three words and starts with neither `What` nor a word like it. Not read: whether a sentence is true, clear,
-or needed (a reviewer does that), spelling (codespell), and the mood of a docstring's first verb (ruff, D401).
+outside of tests has at least three words, and none starts with `What` or a word like it. Not read: whether a sentence
+is true, clear, or needed (a reviewer does that), spelling (codespell), and the mood of a docstring's first verb (ruff).
 """
 
 import ast
 import re
 import sys
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -19,24 +19,28 @@ from tools.tokens import ROOT, Kind, Token, files, tokens
 LIST: Final = Path(__file__).with_suffix(".toml")
 FOLDERS: Final = ("src", "tests", "bench", "tools", "docs", "deploy", ".ci")
 _MIN_WORDS: Final = 3
+"""Words of a docstring outside of tests, whose functions need none."""
 _RIDDLE: Final = re.compile(r"(?:What|Who|Whom|Whose|Where|Those|That|So many|For so long)\b")
 """Openings of a docstring that name no subject. `How long` is fine for a duration."""
 _DOCUMENTED: Final = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
-def problems(root: Path, habits: Mapping[str, str], exempt: Iterable[str] = ()) -> list[str]:
+def problems(
+    root: Path, habits: Mapping[str, str], exempt: Sequence[str] = (), only: Sequence[str] = ("",)
+) -> list[str]:
     """Return one line for each refused phrase and each empty docstring in a tree, with its file and line.
 
     Args:
         root: the folder of the project.
         habits: regular expressions, matched without regard to case or to line breaks, and what to write instead.
-        exempt: files that quote the phrases.
+        exempt: files, and folders (ending with `/`), that are not read.
+        only: the same, of what is read; the default is everything.
     """
     patterns = {re.compile(habit.replace(" ", r"\s+"), re.IGNORECASE): advice for habit, advice in habits.items()}
     found = []
     for path in _files(root):
         inside = path.relative_to(root).as_posix()
-        if inside in exempt:
+        if _is_in(inside, exempt) or not _is_in(inside, only):
             continue
         for text in texts(path):
             for pattern, advice in patterns.items():
@@ -44,7 +48,7 @@ def problems(root: Path, habits: Mapping[str, str], exempt: Iterable[str] = ()) 
                     line = text.line + text.text.count("\n", 0, match.start())
                     found.append(f'{inside}:{line}: "{" ".join(match[0].split())}": {advice}')
         if path.suffix == ".py":
-            found += [f"{inside}:{line}: {problem}" for line, problem in _docstrings(path)]
+            found += [f"{inside}:{line}: {problem}" for line, problem in _docstrings(path, inside)]
     return list(dict.fromkeys(found))
 
 
@@ -55,6 +59,10 @@ def texts(path: Path) -> Iterator[Token]:
     else:
         text = path.read_text(encoding="utf-8")
         yield from _prose(_READERS.get(path.suffix, _comments)(text))
+
+
+def _is_in(inside: str, places: Iterable[str]) -> bool:
+    return any(inside == place or ((place.endswith("/") or not place) and inside.startswith(place)) for place in places)
 
 
 def _files(root: Path) -> Iterator[Path]:
@@ -107,21 +115,23 @@ def _blank(match: re.Match[str]) -> str:
 _READERS: Final = {".md": _markdown, ".html": _html}
 
 
-def _docstrings(path: Path) -> Iterator[tuple[int, str]]:
+def _docstrings(path: Path, inside: str) -> Iterator[tuple[int, str]]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         for part in getattr(node, "body", ()) if isinstance(node, _DOCUMENTED) else ():
             match part:
                 case ast.Expr(value=ast.Constant(value=str(text))):
-                    if len(text.split()) < _MIN_WORDS:
+                    if len(text.split()) < _MIN_WORDS and not inside.startswith("tests/"):
                         yield part.lineno, f'"{text.strip()}": says too little; delete it or say more'
                     elif opening := _RIDDLE.match(text):
                         yield part.lineno, f'"{opening[0]} …": start with a verb or a noun'
 
 
 def main() -> int:
-    """Print the refused phrases of this project; the exit code says whether there are any."""
+    """Print the refused phrases of this project, or of the paths given; fail if there are any."""
     settings = tomllib.loads(LIST.read_text(encoding="utf-8"))
-    found = problems(ROOT, settings["habits"], settings["exempt"])
+    only = sys.argv[1:]
+    skipped = settings["exempt"] + ([] if only else settings["pending"])
+    found = problems(ROOT, settings["habits"], skipped, only or [""])
     print(*found, sep="\n", end="\n" if found else "")
     return 1 if found else 0
 
