@@ -1,4 +1,4 @@
-"""People who ask, for tests of use cases."""
+"""Callers and accounts for tests of use cases."""
 
 import time
 from uuid import UUID
@@ -10,12 +10,12 @@ from nextbuy.kit.http.tokens import Identity
 
 
 def account(role: Role, *, account_id: UUID | None = None) -> Account:
-    """Return somebody with that role."""
+    """Return an account with a role."""
     return Account(account_id or new_id(), f"{role}@example.test", f"A {role}", role)
 
 
 def caller(who: Account | None) -> Caller:
-    """Return a request's caller: somebody with a token, or nobody."""
+    """Return the caller of a request: `who` with a valid token, or an anonymous visitor."""
     if who is None:
         return Caller("", None, "127.0.0.1", {})
     identity = Identity(who.id, who.role, new_id(), time.time() + 900)

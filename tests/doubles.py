@@ -1,4 +1,4 @@
-"""The doubles of other services: a reply for each type of call."""
+"""Test doubles for calls to other services."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, cast
@@ -6,26 +6,29 @@ from typing import Any, cast
 from nextbuy.contracts.message import Call, Reply
 
 
-class Answers:
-    """Answers calls from a dict: a reply, an error to raise, or a function of the call; keeps what it was asked."""
+class StubCalls:
+    """Replies to calls from a dict and records them.
 
-    def __init__(self, answers: Mapping[type[Call[Any]], object] | None = None) -> None:
-        """Answer with `answers`; entries may be set and changed while it is in use."""
-        self.answers: dict[type[Call[Any]], object] = dict(answers or {})
-        self.asked: list[Call[Any]] = []
+    An entry of `replies` is a reply, an error to raise, or a function of the call.
+    """
+
+    def __init__(self, replies: Mapping[type[Call[Any]], object] | None = None) -> None:
+        """Reply with `replies`; a test may change them at any time."""
+        self.replies: dict[type[Call[Any]], object] = dict(replies or {})
+        self.made: list[Call[Any]] = []
 
     async def __call__(self, call: Call[Reply]) -> Reply:
-        """Answer one call; one that nobody prepared fails the test."""
-        self.asked.append(call)
-        answer = self.answers[type(call)]
-        if isinstance(answer, BaseException):
-            raise answer
-        if callable(answer):
-            answer = cast("Callable[[Call[Reply]], object]", answer)(call)
-            if hasattr(answer, "__await__"):
-                answer = await cast("Any", answer)
-        return cast("Reply", answer)
+        """Reply to one call; a call without an entry fails the test."""
+        self.made.append(call)
+        reply = self.replies[type(call)]
+        if isinstance(reply, BaseException):
+            raise reply
+        if callable(reply):
+            reply = cast("Callable[[Call[Reply]], object]", reply)(call)
+            if hasattr(reply, "__await__"):
+                reply = await cast("Any", reply)
+        return cast("Reply", reply)
 
-    def of(self, kind: type[Call[Any]]) -> list[Any]:
+    def of_type(self, kind: type[Call[Any]]) -> list[Any]:
         """Return the calls of one type, in order."""
-        return [call for call in self.asked if type(call) is kind]
+        return [call for call in self.made if type(call) is kind]

@@ -1,4 +1,4 @@
-"""Admin on a real database, with the answers of auth, product and seller prepared."""
+"""Admin on a real database, with the calls of auth, product and seller prepared."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from nextbuy.contracts.seller import SellerClient
 from nextbuy.contracts.values import Role
 from tests.callers import account
 from tests.conftest import OpenDatabase
-from tests.doubles import Answers
+from tests.doubles import StubCalls
 
 
 @pytest.fixture
@@ -19,17 +19,17 @@ def operator() -> Account:
 
 
 @pytest.fixture
-def answers(operator: Account) -> Answers:
+def calls(operator: Account) -> StubCalls:
     """What others say: auth, that the token is the operator's."""
-    return Answers({ValidateAdmin: operator})
+    return StubCalls({ValidateAdmin: operator})
 
 
 @pytest.fixture
-async def admin(open_database: OpenDatabase, answers: Answers) -> Deps:
+async def deps(open_database: OpenDatabase, calls: StubCalls) -> Deps:
     """The service's needs."""
     return Deps(
-        auth=AuthClient(answers),
-        product=ProductClient(answers),
-        seller=SellerClient(answers),
+        auth=AuthClient(calls),
+        product=ProductClient(calls),
+        seller=SellerClient(calls),
         database=await open_database("admin"),
     )

@@ -24,7 +24,7 @@ from nextbuy.contracts.seller import DecideSeller, ListSellers
 from nextbuy.contracts.values import Page, PageRequest, new_id
 from nextbuy.kit.http.caller import Caller
 from tests.callers import caller
-from tests.doubles import Answers
+from tests.doubles import StubCalls
 
 SOMEBODY, SOMETHING = new_id(), new_id()
 
@@ -69,28 +69,28 @@ CASES = [
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 async def test_a_decision_goes_to_its_owner_with_the_admins_name_on_it(
-    deps: Deps, operator: Account, answers: Answers, case: Case
+    deps: Deps, operator: Account, calls: StubCalls, case: Case
 ) -> None:
-    answers.answers[case.kind] = operator
+    calls.replies[case.kind] = operator
     await case.act(deps, caller(operator), case.ask)
-    [sent] = answers.of(case.kind)
+    [sent] = calls.of_type(case.kind)
     assert sent.by == operator.id
     assert {field: getattr(sent, field) for field in case.said} == case.said
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 async def test_a_decision_of_somebody_who_is_no_admin_any_more_goes_nowhere(
-    deps: Deps, operator: Account, answers: Answers, case: Case
+    deps: Deps, operator: Account, calls: StubCalls, case: Case
 ) -> None:
-    answers.answers[ValidateAdmin] = Forbidden("suspended", slug="suspended")
+    calls.replies[ValidateAdmin] = Forbidden("suspended", slug="suspended")
     with pytest.raises(Forbidden):
         await case.act(deps, caller(operator), case.ask)
-    assert answers.of(case.kind) == []
+    assert calls.of_type(case.kind) == []
 
 
-async def test_what_waits_is_asked_of_its_owners(deps: Deps, operator: Account, answers: Answers) -> None:
-    answers.answers |= {ListProducts: Page([]), ListSellers: Page([])}
+async def test_what_waits_is_asked_of_its_owners(deps: Deps, operator: Account, calls: StubCalls) -> None:
+    calls.replies |= {ListProducts: Page([]), ListSellers: Page([])}
     await get_pending_products(deps, caller(operator), PageRequest(limit=7))
     await get_pending_sellers(deps, caller(operator), PageRequest(limit=7, cursor="abc"))
-    assert answers.of(ListProducts) == [ListProducts(status="pending", limit=7, cursor=None)]
-    assert answers.of(ListSellers) == [ListSellers(status="pending", limit=7, cursor="abc")]
+    assert calls.of_type(ListProducts) == [ListProducts(status="pending", limit=7, cursor=None)]
+    assert calls.of_type(ListSellers) == [ListSellers(status="pending", limit=7, cursor="abc")]

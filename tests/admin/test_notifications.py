@@ -17,7 +17,7 @@ from nextbuy.contracts.auth import Account, ValidateAdmin
 from nextbuy.contracts.errors import Forbidden, Unprocessable
 from nextbuy.contracts.values import PageRequest, new_id
 from tests.callers import caller
-from tests.doubles import Answers
+from tests.doubles import StubCalls
 
 
 def note(
@@ -68,8 +68,8 @@ async def test_a_notification_is_marked_as_read(deps: Deps, operator: Account) -
         await read_notification(deps, caller(operator), ReadNotification(new_id()))
 
 
-async def test_who_is_no_admin_reads_nothing(deps: Deps, operator: Account, answers: Answers) -> None:
-    answers.answers[ValidateAdmin] = Forbidden("no admin", slug="wrong-role")
+async def test_who_is_no_admin_reads_nothing(deps: Deps, operator: Account, calls: StubCalls) -> None:
+    calls.replies[ValidateAdmin] = Forbidden("no admin", slug="wrong-role")
     with pytest.raises(Forbidden):
         await notifications(deps, caller(operator), PageRequest())
 

@@ -1,4 +1,4 @@
-"""The kafka service on a real database, with the answers of auth and admin prepared."""
+"""The kafka service on a real database, with the calls of auth and admin prepared."""
 
 import os
 from collections.abc import AsyncIterator, Iterator
@@ -18,15 +18,15 @@ from nextbuy.kit.observability.telemetry import Journal
 from nextbuy.kit.storage.database import Database
 from tests.callers import account
 from tests.conftest import DatabaseUrl, OpenDatabase
-from tests.doubles import Answers
+from tests.doubles import StubCalls
 from tests.kafka.bus_probe import KafkaWire, MakeWire, RedisWire
 from tests.kafka.logs import Logs
 
 
 @pytest.fixture
-def answers() -> Answers:
+def calls() -> StubCalls:
     """What others say."""
-    return Answers({ValidateAdmin: account(Role.ADMIN), CreateNotification: NotificationKept(new_id())})
+    return StubCalls({ValidateAdmin: account(Role.ADMIN), CreateNotification: NotificationKept(new_id())})
 
 
 @pytest.fixture
@@ -36,15 +36,15 @@ async def kafka_url(database_url: DatabaseUrl) -> str:
 
 
 @pytest.fixture
-async def kafka(kafka_url: str, redis: Redis, answers: Answers) -> AsyncIterator[Deps]:
+async def deps(kafka_url: str, redis: Redis, calls: StubCalls) -> AsyncIterator[Deps]:
     """The service's needs."""
     database = await Database.connect(kafka_url, "kafka")
     yield Deps(
-        auth=AuthClient(answers),
-        admin=AdminClient(answers),
-        product=ProductClient(answers),
-        seller=SellerClient(answers),
-        order=OrderClient(answers),
+        auth=AuthClient(calls),
+        admin=AdminClient(calls),
+        product=ProductClient(calls),
+        seller=SellerClient(calls),
+        order=OrderClient(calls),
         database=database,
         interactions=Interactions(redis),
     )

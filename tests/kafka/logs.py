@@ -40,7 +40,7 @@ from nextbuy.kit.observability.interactions import Interactions
 from nextbuy.kit.observability.telemetry import Journal
 from nextbuy.kit.storage.database import Database
 from tests.callers import account
-from tests.doubles import Answers
+from tests.doubles import StubCalls
 from tests.outbox import published
 
 TABLES = {
@@ -63,15 +63,15 @@ class Logs:
     def __init__(self, database: Database, publishers: Mapping[str, Database], redis: Redis, journal: Journal) -> None:
         self.database, self.publishers = database, publishers
         calls = {"auth": ReadAuthEvents, "seller": ReadSellerEvents, "product": ReadProductEvents}
-        self.answers = Answers({ValidateAdmin: account(Role.ADMIN)})
+        self.calls = StubCalls({ValidateAdmin: account(Role.ADMIN)})
         for name, call in {**calls, "order": ReadOrderEvents}.items():
-            self.answers.answers[call] = self._answer(publishers[name])
+            self.calls.replies[call] = self._answer(publishers[name])
         self.kafka = Deps(
-            auth=AuthClient(self.answers),
-            admin=AdminClient(self.answers),
-            product=ProductClient(self.answers),
-            seller=SellerClient(self.answers),
-            order=OrderClient(self.answers),
+            auth=AuthClient(self.calls),
+            admin=AdminClient(self.calls),
+            product=ProductClient(self.calls),
+            seller=SellerClient(self.calls),
+            order=OrderClient(self.calls),
             database=database,
             interactions=Interactions(redis),
             best=BestSellersCache(),

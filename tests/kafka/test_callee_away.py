@@ -28,7 +28,7 @@ from nextbuy.kit.rpc.calls import Calls
 from nextbuy.kit.rpc.transports import HttpTransport
 from nextbuy.kit.storage.database import Database
 from tests.conftest import DatabaseUrl, OpenDatabase
-from tests.doubles import Answers
+from tests.doubles import StubCalls
 from tests.kafka.listener import Listener
 from tests.kafka.test_model import order
 from tests.kit.shop import LogFile, packet
@@ -114,7 +114,7 @@ async def test_an_outage_buries_nothing_and_all_is_told_within_seconds_of_its_en
 
     before, during = events(), events()
     async with calling(admin, log) as calls:
-        others = Answers({CountActivity: Nothing()})
+        others = StubCalls({CountActivity: Nothing()})
 
         async def send(call: Call[Reply]) -> Reply:
             return await (calls.send(call) if call.to == "admin" else others(call))

@@ -15,7 +15,7 @@ from nextbuy.kafka.notifications.notify_admins import notify_admins
 from nextbuy.kafka.projections.count_events import count_events
 from nextbuy.kafka.projections.daily_figures import DailyFigures, daily_figures
 from tests.callers import account, caller
-from tests.doubles import Answers
+from tests.doubles import StubCalls
 from tests.kafka.test_model import SHOP, enveloped, order
 
 DAY = date(2026, 11, 22)
@@ -48,12 +48,12 @@ async def test_figures_are_read_by_day(deps: Deps) -> None:
     assert (await daily_figures(deps, who, DailyFigures(until=date.min))).items == []
 
 
-async def test_an_event_that_admins_need_not_know_asks_nobody(deps: Deps, answers: Answers) -> None:
+async def test_an_event_that_admins_need_not_know_asks_nobody(deps: Deps, calls: StubCalls) -> None:
     quiet = OrderPaid(order_id=new_id(), session_id=new_id(), shop_id=SHOP, total=Money(1))
     await notify_admins(deps, quiet, enveloped(quiet))
-    assert answers.asked == []
+    assert calls.made == []
     loud = order()
     envelope = enveloped(loud)
     await notify_admins(deps, loud, envelope)
-    [sent] = answers.of(CreateNotification)
+    [sent] = calls.of_type(CreateNotification)
     assert sent.source_event_id == envelope.id

@@ -27,7 +27,7 @@ from nextbuy.kit.storage.database import Database
 from nextbuy.product.count_activity import count_activity
 from nextbuy.product.upsert_shop import upsert_shop
 from tests.conftest import OpenDatabase
-from tests.doubles import Answers
+from tests.doubles import StubCalls
 from tests.kafka.bus_probe import MakeWire, Wire
 from tests.kafka.listener import Listener
 from tests.kit.shop import packet
@@ -109,15 +109,15 @@ class World:
 
     def __init__(self, databases: list[Database], redis: Redis, journal: Journal, wire: Wire) -> None:
         own, admin, product = databases
-        desk, answers = Desk(product, journal=journal), Answers()
+        desk, calls = Desk(product, journal=journal), StubCalls()
         self.databases = databases
-        admin_deps = AdminDeps(AuthClient(answers), ProductClient(answers), SellerClient(answers), admin)
-        answers.answers = {
+        admin_deps = AdminDeps(AuthClient(calls), ProductClient(calls), SellerClient(calls), admin)
+        calls.replies = {
             UpsertShop: partial(upsert_shop, desk.product),
             CountActivity: partial(count_activity, desk.product),
             CreateNotification: partial(create_notification, admin_deps),
         }
-        self.listener = Listener(own, redis, answers, journal, wire)
+        self.listener = Listener(own, redis, calls, journal, wire)
 
     @classmethod
     async def made(cls, open_database: OpenDatabase, redis: Redis, journal: Journal, wire: Wire) -> "World":

@@ -46,7 +46,7 @@ async def test_the_best_sellers_are_those_of_which_most_were_sold(sold: Logs) ->
 async def test_a_seller_sees_the_own_shop_and_no_other(sold: Logs) -> None:
     seller_id, shop_id = sold.shops[1]
     seller = account(Role.SELLER, account_id=seller_id)
-    sold.answers.answers[ValidateUser] = seller
+    sold.calls.replies[ValidateUser] = seller
     shown = await seller_figures(sold.kafka, caller(seller), SellerFigures())
     own = [product_id for product_id, (owner, _) in sold.products if owner == seller_id]
     assert {day.shop_id for day in shown.days} == {shop_id}
@@ -61,12 +61,12 @@ async def test_a_seller_sees_the_own_shop_and_no_other(sold: Logs) -> None:
     other = sold.products[0][0]
     assert (await product_figures(sold.kafka, caller(seller), ProductFigures(other))).items == []
     admin = account(Role.ADMIN)
-    sold.answers.answers[ValidateUser] = admin
+    sold.calls.replies[ValidateUser] = admin
     assert (await product_figures(sold.kafka, caller(admin), ProductFigures(other))).items != []
 
 
 async def test_a_seller_without_a_shop_has_no_figures(sold: Logs) -> None:
     seller = account(Role.SELLER, account_id=new_id())
-    sold.answers.answers[ValidateUser] = seller
+    sold.calls.replies[ValidateUser] = seller
     shown = await seller_figures(sold.kafka, caller(seller), SellerFigures())
     assert (shown.days, shown.products) == ([], [])

@@ -15,7 +15,7 @@ from nextbuy.kafka.notifications.notify_accounts import notify_accounts
 from nextbuy.kafka.notifications.read_all_notifications import read_all_notifications
 from nextbuy.kafka.notifications.read_notification import ReadOwnNotification, read_notification
 from tests.callers import account, caller
-from tests.doubles import Answers
+from tests.doubles import StubCalls
 from tests.kafka.test_drafts import BUYER, SELLER, created
 from tests.kafka.test_model import enveloped
 
@@ -24,9 +24,9 @@ INES = account(Role.SELLER, account_id=SELLER)
 
 
 @pytest.fixture(autouse=True)
-def anyone(answers: Answers) -> None:
+def anyone(calls: StubCalls) -> None:
     """Auth believes every token."""
-    answers.answers[ValidateUser] = MAYA
+    calls.replies[ValidateUser] = MAYA
 
 
 async def tell(deps: Deps, *events: Event) -> list[tuple[Event, Envelope]]:

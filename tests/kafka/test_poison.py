@@ -20,7 +20,7 @@ from nextbuy.kit.events.dead_letters import replays
 from nextbuy.kit.events.dead_letters.store import Filter
 from nextbuy.kit.observability.telemetry import Journal
 from tests.conftest import OpenDatabase
-from tests.doubles import Answers
+from tests.doubles import StubCalls
 from tests.kafka.bus_probe import MakeWire
 from tests.kafka.listener import Listener
 from tests.kafka.test_model import SHOP, order
@@ -70,8 +70,8 @@ async def test_the_good_are_applied_the_bad_are_kept_with_the_reason_and_replaye
         told[call.kind] += 1
         return NotificationKept(new_id())
 
-    answers = Answers({CreateNotification: create_notification, UpsertShop: Nothing(), CountActivity: Nothing()})
-    listener = Listener(await open_database("kafka"), redis, answers, journal, make_wire())
+    calls = StubCalls({CreateNotification: create_notification, UpsertShop: Nothing(), CountActivity: Nothing()})
+    listener = Listener(await open_database("kafka"), redis, calls, journal, make_wire())
     packets = [packet(good(place)) for place in range(GOOD)] + [bad(place) for place in range(4 * OF_A_KIND)]
     random.shuffle(packets)
     async with listener.listening():
@@ -88,7 +88,7 @@ async def test_the_good_are_applied_the_bad_are_kept_with_the_reason_and_replaye
             ("notify_admins", "not-for-admins: Nobody re"): OF_A_KIND,
         }
         assert told == {"order-created": GOOD // 4}
-        assert len({call.shop_id for call in answers.of(UpsertShop)}) == GOOD // 4
+        assert len({call.shop_id for call in calls.of_type(UpsertShop)}) == GOOD // 4
 
         mended = True
         async with listener.database.transaction() as tx:

@@ -190,16 +190,16 @@ async def test_a_service_that_is_away_is_waited_for_and_a_log_that_cannot_be_rea
     _, (_, shop) = logs.products[0]
     await logs.write(order_of(shop, (logs.products[0][0], 2)))
     await logs.deliver_all()
-    good = logs.answers.answers[ReadOrderEvents]
+    good = logs.calls.replies[ReadOrderEvents]
     await ask(logs, "best-sellers")
-    logs.answers.answers[ReadOrderEvents] = Unavailable("Away.")
+    logs.calls.replies[ReadOrderEvents] = Unavailable("Away.")
     with pytest.raises(Unavailable):
         await rebuild_projections(logs.kafka)
-    logs.answers.answers[ReadOrderEvents] = NotFound("No log here.")
+    logs.calls.replies[ReadOrderEvents] = NotFound("No log here.")
     failed = await logs.rebuilt("best-sellers")
     assert (failed.state, failed.error) == ("failed", "NotFound: No log here.")
     await check(logs)
-    logs.answers.answers[ReadOrderEvents] = good
+    logs.calls.replies[ReadOrderEvents] = good
     await ask(logs, "best-sellers")
     done = await logs.rebuilt("best-sellers")
     assert (done.state, done.generation) == ("done", 3), "no generation is used twice"
@@ -210,5 +210,5 @@ async def test_only_the_topics_that_are_needed_are_read(logs: Logs) -> None:
     await logs.write(AccountSuspended(account_id=new_id(), by=new_id(), reason="x"))
     await ask(logs, "best-sellers")
     await logs.rebuilt("best-sellers")
-    assert {type(call).__name__ for call in logs.answers.asked} == {"ReadOrderEvents"}
-    assert {tuple(call.topics) for call in logs.answers.of(ReadOrderEvents)} == {("order.created",)}
+    assert {type(call).__name__ for call in logs.calls.made} == {"ReadOrderEvents"}
+    assert {tuple(call.topics) for call in logs.calls.of_type(ReadOrderEvents)} == {("order.created",)}

@@ -24,7 +24,7 @@ from nextbuy.kafka.store.mails import LEASE, Outcome, give_back, lease, record_r
 from nextbuy.kit.config import Smtp
 from nextbuy.kit.storage.database import Row
 from tests.callers import account, caller
-from tests.doubles import Answers
+from tests.doubles import StubCalls
 from tests.kafka.post_office import PostOffice
 from tests.kafka.test_drafts import BUYER, SELLER, created
 from tests.kafka.test_notify_accounts import tell
@@ -36,10 +36,10 @@ VICTIM = Path(__file__).with_name("mail_victim.py")
 
 
 @pytest.fixture(autouse=True)
-def known(answers: Answers) -> None:
+def known(calls: StubCalls) -> None:
     """Auth knows the buyer and the seller."""
     everybody = {who.id: who for who in (MAYA, INES)}
-    answers.answers[GetAccounts] = lambda call: Accounts([everybody[i] for i in call.account_ids if i in everybody])
+    calls.replies[GetAccounts] = lambda call: Accounts([everybody[i] for i in call.account_ids if i in everybody])
 
 
 def by(deps: Deps, smtp: Smtp) -> Deps:
@@ -96,10 +96,10 @@ async def test_mails_are_read_newest_first_page_by_page(deps: Deps) -> None:
         await mails(deps, caller(ADMIN), Mails(cursor="nonsense"))
 
 
-async def test_addresses_are_asked_for_all_at_once(deps: Deps, answers: Answers) -> None:
+async def test_addresses_are_asked_for_all_at_once(deps: Deps, calls: StubCalls) -> None:
     await tell(deps, *(created() for _ in range(20)))
     await send_mails(deps)
-    assert len(answers.of(GetAccounts)) == 1
+    assert len(calls.of_type(GetAccounts)) == 1
     assert set(await statuses(deps)) == {"kept"}
 
 
@@ -111,13 +111,13 @@ async def test_a_mail_to_an_account_that_is_gone_fails_alone(deps: Deps) -> None
     assert (lost["reason"], lost["recipient"]) == ("the account is not there any more", "")
 
 
-async def test_while_auth_is_away_mails_wait_and_nothing_counts_against_them(deps: Deps, answers: Answers) -> None:
+async def test_while_auth_is_away_mails_wait_and_nothing_counts_against_them(deps: Deps, calls: StubCalls) -> None:
     await tell(deps, created())
-    answers.answers[GetAccounts], knows = Unavailable("away"), answers.answers[GetAccounts]
+    calls.replies[GetAccounts], knows = Unavailable("away"), calls.replies[GetAccounts]
     with pytest.raises(Unavailable):
         await send_mails(deps)
     assert {(row["status"], row["attempts"]) for row in await rows(deps)} == {("waiting", 0)}
-    answers.answers[GetAccounts] = knows
+    calls.replies[GetAccounts] = knows
     await send_mails(deps)
     assert {(row["status"], row["attempts"]) for row in await rows(deps)} == {("kept", 1)}
 

@@ -66,8 +66,8 @@ class Histories:
         self.shops = [market.shop() for _ in range(4)]
         self.goods = [market.product(shop, price=100 + n, stock=10**9) for n, shop in enumerate(self.shops * 2)]
         market.spoil = self._spoil
-        self._opens: Callable[[OpenPayment], PaymentOpened] = market.answers.answers[OpenPayment]  # type: ignore[assignment]
-        market.answers.answers[OpenPayment] = self._open
+        self._opens: Callable[[OpenPayment], PaymentOpened] = market.calls.replies[OpenPayment]  # type: ignore[assignment]
+        market.calls.replies[OpenPayment] = self._open
 
     async def make(self, number: int) -> None:
         """Let so many sessions live, some at a time."""

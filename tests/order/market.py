@@ -39,7 +39,7 @@ from nextbuy.order.payment_webhook import payment_webhook
 from nextbuy.order.payments import SimulatorPayments
 from nextbuy.order.release_due_holds import release_due_holds
 from tests.callers import account, caller
-from tests.doubles import Answers
+from tests.doubles import StubCalls
 
 SECRET = "whsec_of_this_test"
 
@@ -61,7 +61,7 @@ class Market:
         self.opened: dict[UUID, PaymentOpened] = {}
         self.spoil: Callable[[Call[Any]], Callable[[], None] | None] = lambda _: None
         """Called before each call; what it returns is called after the effect of it."""
-        self.answers = Answers(
+        self.calls = StubCalls(
             {
                 ValidateUser: self._wrap(lambda _: self.buyer),
                 ValidateProducts: self._wrap(self._validate),
@@ -74,10 +74,10 @@ class Market:
             }
         )
         self.order = Deps(
-            auth=AuthClient(self.answers),
-            product=ProductClient(self.answers),
-            seller=SellerClient(self.answers),
-            payments=SimulatorPayments(self.answers, "http://shop.test"),
+            auth=AuthClient(self.calls),
+            product=ProductClient(self.calls),
+            seller=SellerClient(self.calls),
+            payments=SimulatorPayments(self.calls, "http://shop.test"),
             database=database,
             clock=lambda: self.now,
             settings=Settings(secret=b"0123456789abcdef", webhook_secrets=(SECRET,)),

@@ -92,11 +92,11 @@ async def stray(market: Market, money: set[str]) -> Act:
 async def recovery(market: Market, money: set[str]) -> Act:
     session = await a_basket(market)
     money.add(payment_of(market, session))
-    usual = market.answers.answers[UpdateStock]
-    market.answers.answers[UpdateStock] = Unavailable("away")
+    usual = market.calls.replies[UpdateStock]
+    market.calls.replies[UpdateStock] = Unavailable("away")
     with pytest.raises(Unavailable):
         await market.tell(market.paid(session))
-    market.answers.answers[UpdateStock] = usual
+    market.calls.replies[UpdateStock] = usual
     await market.database.execute("UPDATE sessions SET work_at = now() WHERE work_at IS NOT NULL")
     return lambda: finish_payments(market.order)
 
@@ -150,21 +150,21 @@ async def test_many_copies_recover_at_once_and_each_thing_is_done_once(market: M
     for _ in range(12):
         await recovery(market, money)
     await market.database.execute("UPDATE sessions SET work_at = now() WHERE work_at IS NOT NULL")
-    already = len(market.answers.of(UpdateStock))
+    already = len(market.calls.of_type(UpdateStock))
     await asyncio.gather(*(finish_payments(market.order) for _ in range(8)))
-    assert len(market.answers.of(UpdateStock)) == already + 12
+    assert len(market.calls.of_type(UpdateStock)) == already + 12
     await market.check_books(money_for=money)
 
 
 async def test_a_late_copy_that_lost_its_claim_writes_nothing(market: Market) -> None:
     session = await a_basket(market)
-    usual = market.answers.answers[UpdateStock]
+    usual = market.calls.replies[UpdateStock]
 
     async def slow(call: UpdateStock) -> object:
-        market.answers.answers[UpdateStock] = usual
+        market.calls.replies[UpdateStock] = usual
         await market.recover()
         return usual(call)  # type: ignore[operator]
 
-    market.answers.answers[UpdateStock] = slow
+    market.calls.replies[UpdateStock] = slow
     assert (await market.tell(market.paid(session))).status == 200
     await market.check_books(money_for={payment_of(market, session)})

@@ -34,17 +34,17 @@ async def test_a_basket_is_priced_by_its_owners_and_held_until_it_expires(market
     assert session.expires_at == market.now + SALE_ENDS
     assert session.payment_url == market.opened[session.session_id].url
     assert market.held == {session.session_id: {mug: 3, bowl: 1}}
-    [payment] = market.answers.of(OpenPayment)
+    [payment] = market.calls.of_type(OpenPayment)
     assert (payment.reference, payment.amount) == (session.session_id, session.total)
     assert payment.expires_at == session.expires_at
     assert await market.status(session.session_id) == "open"
 
 
 async def test_who_is_not_known_or_suspended_asks_nobody_else(market: Market) -> None:
-    market.answers.answers[ValidateUser] = Forbidden("suspended", slug="suspended")
+    market.calls.replies[ValidateUser] = Forbidden("suspended", slug="suspended")
     with pytest.raises(Forbidden):
         await market.basket((market.product(market.shop()), 1))
-    assert len(market.answers.asked) == 1
+    assert len(market.calls.made) == 1
 
 
 @pytest.mark.parametrize("status", ["pending", "rejected", "suspended"])
@@ -67,7 +67,7 @@ async def test_a_basket_with_a_sold_out_line_is_refused_whole(market: Market) ->
 
 async def test_fifty_buyers_at_once_for_a_stock_of_ten_get_ten_sessions(market: Market) -> None:
     product = market.product(market.shop())
-    market.answers.answers[ValidateProducts] = lambda call: ProductsValidated(
+    market.calls.replies[ValidateProducts] = lambda call: ProductsValidated(
         [market.priced(line) for line in call.lines]
     )
     results = await asyncio.gather(*(market.basket((product, 1)) for _ in range(50)), return_exceptions=True)
@@ -76,7 +76,7 @@ async def test_fifty_buyers_at_once_for_a_stock_of_ten_get_ten_sessions(market: 
     assert {getattr(refusal, "slug", refusal) for refusal in refusals} == {"sold-out"}
     await market.time_passes(seconds=1)
     assert (market.stock[product], len(market.held)) == (0, 10)
-    assert not market.answers.of(ReleaseStock)
+    assert not market.calls.of_type(ReleaseStock)
     await market.check_books(money_for=set())
     await market.time_passes(minutes=31)
     assert market.stock[product] == 10
@@ -111,14 +111,14 @@ async def test_where_a_needed_service_is_away_nothing_stays_held(
 
 async def test_a_session_that_took_too_long_to_open_is_refused_and_gives_back(market: Market) -> None:
     product = market.product(market.shop())
-    usual = market.answers.answers[OpenPayment]
+    usual = market.calls.replies[OpenPayment]
 
     async def slow(call: OpenPayment) -> object:
         await market.time_passes(minutes=2)
         assert callable(usual)
         return usual(call)
 
-    market.answers.answers[OpenPayment] = slow
+    market.calls.replies[OpenPayment] = slow
     with pytest.raises(Conflict) as refusal:
         await market.basket((product, 3))
     assert refusal.value.slug == "session-expired"
@@ -127,7 +127,7 @@ async def test_a_session_that_took_too_long_to_open_is_refused_and_gives_back(ma
 
 
 async def test_money_that_comes_before_the_page_was_written_down_still_gets_its_goods(market: Market) -> None:
-    usual = market.answers.answers[OpenPayment]
+    usual = market.calls.replies[OpenPayment]
 
     async def quick(call: OpenPayment) -> PaymentOpened:
         assert callable(usual)
@@ -135,7 +135,7 @@ async def test_money_that_comes_before_the_page_was_written_down_still_gets_its_
         await market.tell(market.event("checkout.session.completed", call.reference, amount_total=call.amount.amount))
         return opened
 
-    market.answers.answers[OpenPayment] = quick
+    market.calls.replies[OpenPayment] = quick
     with pytest.raises(Conflict):
         await market.basket((market.product(market.shop()), 3))
     [(session_id, opened)] = market.opened.items()
@@ -145,7 +145,7 @@ async def test_money_that_comes_before_the_page_was_written_down_still_gets_its_
 
 async def test_a_price_for_another_basket_than_ours_is_no_answer(market: Market) -> None:
     product = market.product(market.shop())
-    market.answers.answers[ValidateProducts] = lambda _: ProductsValidated([market.priced(Line(product, 1))])
+    market.calls.replies[ValidateProducts] = lambda _: ProductsValidated([market.priced(Line(product, 1))])
     with pytest.raises(BadGateway):
         await market.basket((product, 2))
     assert not market.held

@@ -131,7 +131,7 @@ LINE = {"product_id": ID, "quantity": 1}
 async def test_a_basket_that_is_none_is_unreadable(market: Market, door: Door, body: Any) -> None:  # noqa: ANN401
     answer = await door.ask("POST", "create-payment-session", body, by=market.buyer)
     assert (answer.status, answer.content_type) == (422, "application/problem+json")
-    assert not market.answers.asked
+    assert not market.calls.made
 
 
 @pytest.mark.parametrize(

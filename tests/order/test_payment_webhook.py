@@ -45,14 +45,14 @@ async def test_the_same_webhook_a_hundred_times_at_once_makes_one_order(market: 
     event = market.paid(session)
     answers = await asyncio.gather(*(market.tell(event) for _ in range(100)))
     assert {answer.status for answer in answers} == {200}
-    assert len(market.answers.of(UpdateStock)) == 1
+    assert len(market.calls.of_type(UpdateStock)) == 1
     await market.check_books(money_for={market.opened[session.session_id].payment_id})
 
 
 async def test_the_same_payment_told_under_fifty_event_ids_makes_one_order(market: Market) -> None:
     session = await market.basket((market.product(market.shop()), 3))
     await asyncio.gather(*(market.tell(market.paid(session)) for _ in range(50)))
-    assert len(market.answers.of(UpdateStock)) == 1
+    assert len(market.calls.of_type(UpdateStock)) == 1
     await market.check_books(money_for={market.opened[session.session_id].payment_id})
 
 
@@ -186,12 +186,12 @@ async def test_a_second_payment_for_a_paid_basket_goes_back_and_the_first_stays(
 
 async def test_while_product_is_away_the_money_is_kept_and_the_orders_follow(market: Market) -> None:
     session = await market.basket((market.product(market.shop()), 3))
-    usual = market.answers.answers[UpdateStock]
-    market.answers.answers[UpdateStock] = Unavailable("away")
+    usual = market.calls.replies[UpdateStock]
+    market.calls.replies[UpdateStock] = Unavailable("away")
     with pytest.raises(Unavailable) as answer:
         await market.tell(market.paid(session))
     assert answer.value.retry_after
     assert await market.status(session.session_id) == "paying"
-    market.answers.answers[UpdateStock] = usual
+    market.calls.replies[UpdateStock] = usual
     await market.recover()
     await market.check_books(money_for={market.opened[session.session_id].payment_id})

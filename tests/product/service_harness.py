@@ -24,7 +24,7 @@ from nextbuy.product.model import ProductShown
 from nextbuy.product.product_cache import ProductCache
 from nextbuy.product.store.shops import ShopWord, keep_shop
 from tests.callers import account, caller
-from tests.doubles import Answers
+from tests.doubles import StubCalls
 
 Json = dict[str, Any]
 TEXT = "A thing for the home, made by hand and built to last."
@@ -39,19 +39,19 @@ def decoded(body: bytes) -> Json:
 class Desk:
     """One copy of the service; several can stand before one database."""
 
-    def __init__(self, database: Database, *, journal: Journal, answers: Answers | None = None) -> None:
-        self.answers = answers or Answers()
+    def __init__(self, database: Database, *, journal: Journal, calls: StubCalls | None = None) -> None:
+        self.calls = calls or StubCalls()
         self.shops: dict[UUID, Shop] = {}
         self.accounts: dict[str, Account] = {}
-        if answers is None:
-            self.answers.answers = {
+        if calls is None:
+            self.calls.replies = {
                 ValidateSeller: lambda call: self.accounts[call.token],
                 ValidateShopOwner: lambda call: self.shops[call.seller_id],
             }
         self.database = database
         self.product = Deps(
-            AuthClient(self.answers),
-            SellerClient(self.answers),
+            AuthClient(self.calls),
+            SellerClient(self.calls),
             database,
             journal,
             ProductCache(),

@@ -66,7 +66,7 @@ async def test_a_shop_that_may_not_sell_may_not_offer(desk: Desk, status: ShopSt
 @pytest.mark.parametrize("asked", [ValidateSeller, ValidateShopOwner])
 async def test_who_is_suspended_or_has_no_shop_is_told_in_the_owners_words(desk: Desk, asked: type) -> None:
     seller = await desk.seller()
-    desk.answers.answers[asked] = Forbidden("You have no shop yet.", slug="no-shop")
+    desk.calls.replies[asked] = Forbidden("You have no shop yet.", slug="no-shop")
     with pytest.raises(Forbidden) as refused:
         await desk.offer(seller)
     assert refused.value.slug == "no-shop"

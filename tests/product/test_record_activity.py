@@ -82,7 +82,7 @@ async def test_views_outlive_a_database_that_is_away(desk: Desk, database_url: D
 
 
 def replace_database(desk: Desk, database: Database) -> Desk:
-    other = Desk(desk.database, journal=desk.product.journal, answers=desk.answers)
+    other = Desk(desk.database, journal=desk.product.journal, calls=desk.calls)
     other.product = dataclasses.replace(desk.product, database=database)
     return other
 

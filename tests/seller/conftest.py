@@ -1,4 +1,4 @@
-"""Seller on a real database, with auth's answers prepared."""
+"""Seller on a real database, with auth's calls prepared."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from nextbuy.contracts.values import Role
 from nextbuy.seller.deps import Deps
 from tests.callers import account
 from tests.conftest import OpenDatabase
-from tests.doubles import Answers
+from tests.doubles import StubCalls
 
 
 @pytest.fixture
@@ -17,12 +17,12 @@ def owner() -> Account:
 
 
 @pytest.fixture
-def answers(owner: Account) -> Answers:
+def calls(owner: Account) -> StubCalls:
     """What auth says: the token is the owner's."""
-    return Answers({ValidateSeller: owner})
+    return StubCalls({ValidateSeller: owner})
 
 
 @pytest.fixture
-async def seller(open_database: OpenDatabase, answers: Answers) -> Deps:
+async def deps(open_database: OpenDatabase, calls: StubCalls) -> Deps:
     """The service's needs."""
-    return Deps(auth=AuthClient(answers), database=await open_database("seller"))
+    return Deps(auth=AuthClient(calls), database=await open_database("seller"))

@@ -12,7 +12,7 @@ from nextbuy.seller.deps import Deps
 from nextbuy.seller.model import OneShopOnly, ShopTaken
 from nextbuy.seller.my_shop import my_shop
 from tests.callers import account, caller
-from tests.doubles import Answers
+from tests.doubles import StubCalls
 from tests.outbox import data, published
 
 POTTERY = CreateShop(name="Kiln & Clay", bio="Mugs.", category="ceramics")
@@ -37,11 +37,11 @@ async def test_a_seller_has_one_shop(deps: Deps, owner: Account) -> None:
 
 
 async def test_two_shops_cannot_have_the_same_name_whatever_its_case(
-    deps: Deps, owner: Account, answers: Answers
+    deps: Deps, owner: Account, calls: StubCalls
 ) -> None:
     await create_shop(deps, caller(owner), POTTERY)
     other = account(Role.SELLER)
-    answers.answers[ValidateSeller] = other
+    calls.replies[ValidateSeller] = other
     with pytest.raises(ShopTaken):
         await create_shop(deps, caller(other), CreateShop(name="KILN & CLAY", bio="", category="books"))
 
@@ -55,8 +55,8 @@ async def test_a_shop_opened_ten_times_at_once_is_opened_once(deps: Deps, owner:
     assert len(await published(deps.database)) == 1
 
 
-async def test_whom_auth_refuses_opens_nothing(deps: Deps, owner: Account, answers: Answers) -> None:
-    answers.answers[ValidateSeller] = Forbidden("suspended", slug="suspended")
+async def test_whom_auth_refuses_opens_nothing(deps: Deps, owner: Account, calls: StubCalls) -> None:
+    calls.replies[ValidateSeller] = Forbidden("suspended", slug="suspended")
     with pytest.raises(Forbidden):
         await create_shop(deps, caller(owner), POTTERY)
     assert await published(deps.database) == []

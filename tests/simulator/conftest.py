@@ -78,7 +78,7 @@ def clock() -> Turning:
 
 
 @pytest.fixture
-async def simulator(open_database: OpenDatabase, shop: Shop, clock: Turning) -> AsyncIterator[Deps]:
+async def deps(open_database: OpenDatabase, shop: Shop, clock: Turning) -> AsyncIterator[Deps]:
     """The service's needs."""
     settings = Settings(secret=b"0123456789abcdef", webhook_secrets=SECRETS, public_url=shop.url)
     courier = WebhookDispatcher(HttpTransport("gateway", shop.url))
