@@ -19,7 +19,7 @@ def missing(text: str, root: Path, folder: Path | None = None) -> list[str]:
     found = []
     for code in _CODE.findall(text):
         path, _, name = code.partition(": ")
-        if not _PATH.fullmatch(path) or path.startswith(("/", "var/")):
+        if not _PATH.fullmatch(path) or path.startswith(("/", "var/", ".venv/")):
             continue
         places = [root / path, root / "src" / path, root / "src" / "nextbuy" / path]
         places += (root / "src" / "nextbuy").glob(f"*/{path.rstrip('/')}")
