@@ -3,8 +3,10 @@
 import re
 from pathlib import Path
 
+import click
 import pytest
 
+from nextbuy.cli.main import main
 from nextbuy.kit import config
 
 ROOT = Path(__file__).parents[2]
@@ -43,6 +45,37 @@ def missing(text: str, root: Path, folder: Path | None = None) -> list[str]:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_paths_names_and_links_of_a_document_exist(document: Path) -> None:
     assert missing(document.read_text(encoding="utf-8"), ROOT, document.parent) == []
+
+
+def unknown_commands(text: str) -> list[str]:
+    """Return the `nextbuy …` and `make …` commands of a document that do not exist."""
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    found = [
+        f"make {target}" for target in re.findall(r"`[^`\n]*\bmake ([a-z-]+)[^`\n]*`", text) if target not in targets
+    ]
+    for line in re.findall(r"`nextbuy ([a-z][a-z -]*[a-z])", text):
+        command: click.Command = main
+        for word in line.split():
+            if not isinstance(command, click.Group):
+                break
+            command = command.commands.get(word, click.Command(None))
+        if command.name is None:
+            found.append(f"nextbuy {line}")
+    return found
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_commands_of_a_document_exist(document: Path) -> None:
+    assert unknown_commands(document.read_text(encoding="utf-8")) == []
+
+
+def test_planted_unknown_commands_are_found() -> None:
+    assert unknown_commands("`nextbuy events replay ID`, `nextbuy up --empty`, `PORT=1 make up`, `make test`") == []
+    assert unknown_commands("`nextbuy events revive`, `nextbuy down`, `A=1 make fish`") == [
+        "make fish",
+        "nextbuy events revive",
+        "nextbuy down",
+    ]
 
 
 def test_planted_wrong_path_name_and_link_are_found(tmp_path: Path) -> None:
