@@ -20,7 +20,7 @@ from nextbuy.kafka.mails.mails import Mails, mails
 from nextbuy.kafka.mails.purge_mails import purge_mails
 from nextbuy.kafka.mails.send_mails import BATCH, send_mails
 from nextbuy.kafka.model import Mail
-from nextbuy.kafka.store.mails import LEASE, Outcome, give_back, lease, record_results
+from nextbuy.kafka.store.mails import LEASES, Outcome, claim, record_results
 from nextbuy.kit.config import Smtp
 from nextbuy.kit.storage.database import Row
 from tests.callers import account, caller
@@ -252,15 +252,15 @@ async def test_killed_between_the_servers_yes_and_the_note_of_it_a_mail_goes_aga
 
 async def test_a_lease_that_was_lost_decides_nothing(deps: Deps) -> None:
     await tell(deps, created(seller_id=None))
-    [taken] = await lease(deps.database, most=1)
-    assert await lease(deps.database, most=1) == []
-    assert taken.until - taken.created_at >= timedelta(seconds=LEASE)
-    assert LEASE > LONGEST
+    [taken] = await claim(deps.database, limit=1)
+    assert await claim(deps.database, limit=1) == []
+    assert taken.until - taken.created_at >= timedelta(seconds=LEASES.seconds)
+    assert LEASES.seconds > LONGEST
     await due_now(deps)
-    [other] = await lease(deps.database, most=1)
+    [other] = await claim(deps.database, limit=1)
     late = Outcome(taken.id, "failed", "too late", MAYA.email, 1.0)
     await record_results(deps.database, taken.until, [late])
-    await give_back(deps.database, taken.until, [taken.id])
+    await LEASES.release(deps.database, [taken.id], taken.until)
     [row] = await rows(deps)
     assert (row["status"], row["attempts"], row["due_at"]) == ("waiting", 2, other.until)
     await record_results(deps.database, other.until, [Outcome(other.id, "sent", "", MAYA.email, 1.0)])

@@ -1,9 +1,9 @@
-"""A job: expired refresh tokens, sessions that are over and old login failures are dropped, some at once."""
+"""Job: purge expired refresh tokens, ended sessions and old login failures."""
 
 from nextbuy.auth import store
 from nextbuy.auth.deps import Deps
 
 
-async def purge_expired(deps: Deps) -> bool:
-    """Drop them; return whether there may be more."""
-    return await store.drop_old(deps.database, at=deps.clock())
+async def purge_expired(deps: Deps) -> None:
+    """Purge what expired before now."""
+    await store.purge_expired(deps.database, at=deps.clock())

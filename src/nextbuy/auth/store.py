@@ -9,14 +9,12 @@ from nextbuy.auth.model import FAILURE_WINDOW, LONGEST_LOCK, Known, Standing
 from nextbuy.contracts.auth import Account
 from nextbuy.contracts.values import Role
 from nextbuy.kit.storage.database import Database, Executor, Row, Transaction
+from nextbuy.kit.storage.retention import FIRST_MOMENT, purge, purge_statement
 
 STANDING: Final = """
     SELECT a.id, a.email, a.name, a.role, a.status, s.ended_at
       FROM sessions s JOIN accounts a ON a.id = s.account_id WHERE s.id = $1
 """
-_BATCH: Final = 1000
-_FORGET_AFTER: Final = timedelta(days=1)
-"""How long a session is kept when it is over."""
 
 
 def _account(row: Row) -> Account:
@@ -286,20 +284,15 @@ async def retire_signing_keys(tx: Transaction, *, at: datetime) -> None:
     await tx.execute("UPDATE signing_keys SET retired_at = $1 WHERE retired_at IS NULL", at)
 
 
-async def drop_old(database: Database, *, at: datetime) -> bool:
-    """Drop what nobody can use any more, a thousand of each kind; return whether there may be more."""
-    dropped = [
-        await database.execute(
-            f"""
-            DELETE FROM {table} WHERE {key} IN (
-                SELECT {key} FROM {table} WHERE {age} < $1 ORDER BY {age} LIMIT {_BATCH} FOR UPDATE SKIP LOCKED)
-            """,  # noqa: S608  words of our own
-            before,
-        )
-        for table, key, age, before in (
-            ("refresh_tokens", "hash", "expires_at", at),
-            ("sessions", "id", "expires_at", at - _FORGET_AFTER),
-            ("login_failures", "subject", "last_at", at - FAILURE_WINDOW - LONGEST_LOCK),
-        )
-    ]
-    return f"DELETE {_BATCH}" in dropped
+_PURGES: Final = (
+    (purge_statement("refresh_tokens", "expires_at", "$2"), timedelta(0)),
+    (purge_statement("sessions", "expires_at", "$2"), timedelta(days=1)),
+    (purge_statement("login_failures", "last_at", "$2"), FAILURE_WINDOW + LONGEST_LOCK),
+)
+"""Statements that purge a table, and how long its rows stay after their time."""
+
+
+async def purge_expired(database: Database, *, at: datetime) -> None:
+    """Purge refresh tokens, sessions and login failures that no longer have an effect."""
+    for statement, stay in _PURGES:
+        await purge(database, statement, FIRST_MOMENT, at - stay)

@@ -25,7 +25,7 @@ _LEAST, _BASE, _CAP = 1.0, 5.0, 1_800.0
 
 async def send_mails(deps: Deps) -> bool:
     """Hand over what is due; true where there may be more that can go."""
-    leased = {mail.id: mail for mail in await mails.lease(deps.database, most=BATCH)}
+    leased = {mail.id: mail for mail in await mails.claim(deps.database, limit=BATCH)}
     if not leased:
         return False
     until = next(iter(leased.values())).until
@@ -41,7 +41,7 @@ async def send_mails(deps: Deps) -> bool:
                 moved |= any(fate.status != "waiting" for fate in fates)
     finally:
         if left:
-            await mails.give_back(deps.database, until, left)
+            await mails.LEASES.release(deps.database, left, until)
     return len(leased) == BATCH and moved
 
 

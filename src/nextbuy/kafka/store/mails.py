@@ -1,10 +1,6 @@
-"""The SQL by which mails go away and are read.
+"""The SQL of mails: claims to send them, results, and pages for admins."""
 
-Whoever takes mails on moves `due_at` ahead by `LEASE`, on the database's clock; only who still has the lease may say
-what became of them.
-"""
-
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -15,9 +11,10 @@ from nextbuy.contracts.values import Page
 from nextbuy.kafka.model import Mail, MailStatus, WholeMail
 from nextbuy.kit.http.paging import decode_cursor, encode_cursor
 from nextbuy.kit.storage.database import Database, Executor, Row
+from nextbuy.kit.storage.leases import Leases
 
-LEASE: Final = 90
-"""Seconds for which mails are one's own: more than a mailer and auth may take."""
+LEASES: Final = Leases("mails", seconds=90, attempts="attempts")
+"""Longer than a mailer and auth may take."""
 _GIVEN_UP_AFTER: Final = "3 days"
 _KEPT_FOR: Final = "90 days"
 _BATCH: Final = 1_000
@@ -49,21 +46,18 @@ class Outcome(Struct, frozen=True):
     wait: float
 
 
-async def lease(db: Database, *, most: int) -> list[Leased]:
-    """Take on mails that are due."""
-    rows = await db.fetch(
-        f"""
-        WITH due AS (
-            SELECT id FROM mails WHERE due_at <= now() ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED
-        )
-        UPDATE mails AS m SET due_at = now() + interval '{LEASE} seconds', attempts = m.attempts + 1
-          FROM due WHERE m.id = due.id
-        RETURNING m.id, m.account_id, m.kind, m.subject, m.body, m.traceparent, m.correlation_id, m.attempts,
-                  m.created_at, m.due_at AS until, m.created_at < now() - interval '{_GIVEN_UP_AFTER}' AS last
-        """,  # noqa: S608  constants
-        most,
-    )
-    return [Leased(**row) for row in rows]
+_CLAIM: Final = LEASES.claim_statement(
+    returning=f"""
+        claimed.id, claimed.account_id, claimed.kind, claimed.subject, claimed.body, claimed.traceparent,
+        claimed.correlation_id, claimed.attempts, claimed.created_at, claimed.due_at AS until,
+        claimed.created_at < now() - interval '{_GIVEN_UP_AFTER}' AS last
+    """
+)
+
+
+async def claim(db: Database, *, limit: int) -> list[Leased]:
+    """Claim mails that are due."""
+    return [Leased(**row) for row in await db.fetch(_CLAIM, limit)]
 
 
 async def record_results(db: Database, until: datetime, fates: Sequence[Outcome]) -> None:
@@ -84,15 +78,6 @@ async def record_results(db: Database, until: datetime, fates: Sequence[Outcome]
         [fate.reason for fate in fates],
         [fate.recipient for fate in fates],
         [fate.wait for fate in fates],
-    )
-
-
-async def give_back(db: Database, until: datetime, mail_ids: Collection[UUID]) -> None:
-    """Give a lease back: nothing was done, and it counts for nothing."""
-    await db.execute(
-        "UPDATE mails SET due_at = now(), attempts = attempts - 1 WHERE id = ANY($2::uuid[]) AND due_at = $1",
-        until,
-        list(mail_ids),
     )
 
 

@@ -47,7 +47,7 @@ _HANDLERS: Final = """
 
 # Ids tell the time: the index of the primary key finds what is old.
 _FORGET: Final = purge_statement(
-    "inbox", "event_id", "$3", among="handler = $2", also=f"at < now() - interval '{DAYS} days'"
+    "inbox", "event_id", "$3", partition="handler = $2", extra_condition=f"at < now() - interval '{DAYS} days'"
 )
 
 

@@ -11,7 +11,6 @@ Source: draft-ietf-httpapi-idempotency-key-header.
 import hashlib
 import hmac
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
@@ -21,7 +20,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from nextbuy.contracts.errors import Conflict, Unprocessable
 from nextbuy.contracts.values import new_id
 from nextbuy.kit.storage.database import Database, Transaction
-from nextbuy.kit.storage.retention import purge, purge_statement
+from nextbuy.kit.storage.retention import FIRST_MOMENT, purge, purge_statement
 from nextbuy.kit.wire import Request, Response, encode
 
 HEADER: Final = "idempotency-key"
@@ -142,4 +141,4 @@ def _in_progress() -> Conflict:
 
 async def purge_idempotency_keys(database: Database) -> None:
     """Drop the answers that have been kept long enough."""
-    await purge(database, _DROP, datetime.min.replace(tzinfo=UTC))
+    await purge(database, _DROP, FIRST_MOMENT)

@@ -1,41 +1,52 @@
-"""Rows whose time is over are dropped in small batches, each by an index and in a transaction of its own.
+"""Retention: expired rows are purged in small batches, each found by an index and deleted in its own transaction.
 
-Each batch goes on where the last one ended, so none walks over what the ones before it have left for vacuum. Between
-two the shop has the database to itself. Copies that do it at the same time drop the same rows, which comes to the same.
+Each batch continues from the end of the previous one, so that none rereads what vacuum has yet to clean up; between
+two batches the database serves others. Processes that purge at the same time delete the same rows without harm.
+Rows beyond one batch at exactly the same position wait for the next run.
 """
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Final
 
 from nextbuy.kit.storage.database import Database
 
 BATCH: Final = 1_000
-"""Rows that are looked at in a batch."""
+"""Rows read per batch."""
+FIRST_MOMENT: Final = datetime.min.replace(tzinfo=UTC)
+"""Position before all rows whose position is a time."""
 _PAUSE: Final = 0.02
-"""Seconds between batches: with it, still some ten thousand rows are dropped in a second."""
+"""Seconds between batches; still allows some ten thousand deletions a second."""
 
 
-def purge_statement(table: str, position: str, before: str, *, among: str = "true", also: str = "true") -> str:
-    """Return the statement that drops, of the next rows behind `position` $1, those that are old.
+def purge_statement(
+    table: str, position: str, before: str, *, partition: str = "true", extra_condition: str = "true"
+) -> str:
+    """Return the statement that deletes the expired rows among the next `BATCH` rows after position $1.
 
-    Old is what is below `before` and is `also` so; `among` says which part of the index is looked at. The statement
-    returns the position of the last row below `before` that it has seen, or null. It limits first and compares after:
-    a planner that does not know how much is old might sort all of it otherwise.
+    A row is expired if its position is below `before` and `extra_condition` holds; `partition` restricts the scan.
+    The statement returns the last position below `before` that it read, or null. It limits before it compares, since a
+    planner that does not know how many rows are expired might sort them all.
     """
+    expired = f"{position} < {before} AND {extra_condition}"
     return f"""
         WITH next AS MATERIALIZED (
-            SELECT ctid, * FROM {table} WHERE {among} AND {position} > $1 ORDER BY {position} LIMIT {BATCH}
-        ), dropped AS (
-            DELETE FROM {table} WHERE ctid = ANY (ARRAY(SELECT ctid FROM next WHERE {position} < {before} AND {also}))
+            SELECT ctid, * FROM {table} WHERE {partition} AND {position} > $1 ORDER BY {position} LIMIT {BATCH}
+        ), purged AS (
+            DELETE FROM {table} WHERE ctid = ANY (ARRAY(SELECT ctid FROM next WHERE {expired})) AND {expired}
         )
         SELECT {position} FROM next WHERE {position} < {before} ORDER BY {position} DESC LIMIT 1
     """  # noqa: S608  words of our own
 
 
 async def purge(database: Database, statement: str, first: object, *values: object) -> None:
-    """Run a statement made by `dropping` until it sees nothing old.
+    """Run a statement from `purge_statement` until no expired row is left.
 
-    `first` is the lowest position there can be, `values` are the statement's $2 and on.
+    Args:
+        database: where to run it.
+        statement: made by `purge_statement`.
+        first: a position below that of every row.
+        values: the statement's $2 and on.
     """
     position = first
     while (last := await database.fetchval(statement, position, *values)) is not None:

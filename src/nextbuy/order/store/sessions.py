@@ -6,7 +6,7 @@ is the claim); only who still has the claim may conclude.
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -17,7 +17,7 @@ from nextbuy.contracts.order import Address, SoldLine
 from nextbuy.contracts.simulator import PaymentOpened
 from nextbuy.contracts.values import Money, new_id
 from nextbuy.kit.storage.database import Database, Executor, Row, Transaction
-from nextbuy.kit.storage.retention import purge, purge_statement
+from nextbuy.kit.storage.retention import FIRST_MOMENT, purge, purge_statement
 from nextbuy.kit.wire import encode
 from nextbuy.order.model import LATE, OTHER_AMOUNT, Draft, Session, State, Transition, after, sources
 
@@ -206,7 +206,7 @@ _FORGET: Final = purge_statement("webhook_events", "at", "now() - interval '40 d
 
 async def forget_seen(db: Database) -> None:
     """Drop the notes of what the provider has said so long ago that it cannot say it again."""
-    await purge(db, _FORGET, datetime.min.replace(tzinfo=UTC))
+    await purge(db, _FORGET, FIRST_MOMENT)
 
 
 _TAKE_MONEY: Final = f"""

@@ -14,7 +14,7 @@ from nextbuy.kit.clock import utc_now
 from nextbuy.kit.events.bus.interface import RETENTION_DAYS
 from nextbuy.kit.events.bus.redis import RedisBus
 from nextbuy.kit.events.inbox import DAYS, mark, purge_inbox, seen
-from nextbuy.kit.storage import retention as old_rows
+from nextbuy.kit.storage import retention
 from nextbuy.kit.storage.database import Database
 from nextbuy.order.store import sessions
 from tests.conftest import DatabaseUrl, OpenDatabase
@@ -68,26 +68,26 @@ async def test_what_a_provider_said_is_forgotten_when_it_can_say_it_no_more(open
 
 
 async def test_copies_drop_side_by_side(shop: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(old_rows, "_PAUSE", 0.0)
+    monkeypatch.setattr(retention, "_PAUSE", 0.0)
     await shop.execute(OLD_ROWS, 20_000)
     await asyncio.gather(*[purge_inbox(shop) for _ in range(3)])
     assert await count(shop, "inbox") == 0
 
 
 async def test_what_may_still_come_does_not_stand_before_what_may_not(shop: Database) -> None:
-    await shop.execute(OLD_ROWS, 3 * old_rows.BATCH)
+    await shop.execute(OLD_ROWS, 3 * retention.BATCH)
     await shop.execute(
         "UPDATE inbox SET at = now()"
         " WHERE event_id < (SELECT event_id FROM inbox ORDER BY event_id OFFSET 2000 LIMIT 1)"
     )
     await purge_inbox(shop)
-    assert await count(shop, "inbox") == 2 * old_rows.BATCH
+    assert await count(shop, "inbox") == 2 * retention.BATCH
 
 
-async def test_a_million_old_rows_go_in_small_batches_and_their_room_is_used_again(
+async def test_a_million_retention_go_in_small_batches_and_their_room_is_used_again(
     database_url: DatabaseUrl, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(old_rows, "_PAUSE", 0.0)
+    monkeypatch.setattr(retention, "_PAUSE", 0.0)
     url = await database_url("")
     database, admin = await Database.connect(url, ""), await asyncpg.connect(url)
     await admin.execute("ALTER TABLE inbox SET (autovacuum_enabled = off)")
@@ -108,7 +108,7 @@ async def test_a_million_old_rows_go_in_small_batches_and_their_room_is_used_aga
     monkeypatch.setattr(database, "fetchval", counting)
     await purge_inbox(database)
     assert await admin.fetchval("SELECT count(*) FROM inbox") == 0
-    assert MILLION / old_rows.BATCH <= batches <= MILLION / old_rows.BATCH * 1.1
+    assert MILLION / retention.BATCH <= batches <= MILLION / retention.BATCH * 1.1
     # Pages of an index are given out again by the vacuum after the one that has emptied them, a transaction later.
     for _ in range(2):
         await admin.execute("VACUUM inbox")
