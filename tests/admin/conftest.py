@@ -1,4 +1,4 @@
-"""Admin on a real database, with the calls of auth, product and seller prepared."""
+"""The admin service on a real database, with stubs of auth, product and seller."""
 
 import pytest
 
@@ -20,13 +20,13 @@ def operator() -> Account:
 
 @pytest.fixture
 def calls(operator: Account) -> StubCalls:
-    """What others say: auth, that the token is the operator's."""
+    """Calls to other services; auth confirms the operator."""
     return StubCalls({ValidateAdmin: operator})
 
 
 @pytest.fixture
 async def deps(open_database: OpenDatabase, calls: StubCalls) -> Deps:
-    """The service's needs."""
+    """The dependencies of admin."""
     return Deps(
         auth=AuthClient(calls),
         product=ProductClient(calls),

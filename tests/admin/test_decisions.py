@@ -1,4 +1,4 @@
-"""Decisions are passed to their owners, in the name of the admin who took them."""
+"""Decisions of admins are sent to the service that owns the data, with the admin's id."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from nextbuy.admin.approve_seller import approve_seller
 from nextbuy.admin.deps import Deps
 from nextbuy.admin.get_pending_products import get_pending_products
 from nextbuy.admin.get_pending_sellers import get_pending_sellers
-from nextbuy.admin.model import OfAccount, OfAccountBecause, OfProduct, OfProductBecause
+from nextbuy.admin.model import AccountDecision, AccountRef, ProductDecision, ProductRef
 from nextbuy.admin.reinstate_account import reinstate_account
 from nextbuy.admin.reject_product import reject_product
 from nextbuy.admin.reject_seller import reject_seller
@@ -26,71 +26,77 @@ from nextbuy.kit.http.caller import Caller
 from tests.callers import caller
 from tests.doubles import StubCalls
 
-SOMEBODY, SOMETHING = new_id(), new_id()
+ACCOUNT_ID, PRODUCT_ID = new_id(), new_id()
 
 
 @dataclass(frozen=True)
 class Case:
-    """An act of an admin, and what its owner must be told."""
+    """A use case of admin, and the call that it must make."""
 
-    act: Callable[[Deps, Caller, Any], Awaitable[object]]
-    ask: object
-    kind: type[Any]
-    said: dict[str, str]
+    use_case: Callable[[Deps, Caller, Any], Awaitable[object]]
+    request: object
+    call: type[Any]
+    fields: dict[str, str]
 
     def __str__(self) -> str:
-        return self.act.__name__
+        return self.use_case.__name__
 
 
 CASES = [
-    Case(approve_seller, OfAccount(SOMEBODY), DecideSeller, {"decision": "approved", "reason": ""}),
+    Case(approve_seller, AccountRef(ACCOUNT_ID), DecideSeller, {"decision": "approved", "reason": ""}),
     Case(
         reject_seller,
-        OfAccountBecause(SOMEBODY, "no papers"),
+        AccountDecision(ACCOUNT_ID, "no papers"),
         DecideSeller,
         {"decision": "rejected", "reason": "no papers"},
     ),
     Case(
-        suspend_seller, OfAccountBecause(SOMEBODY, "fraud"), DecideSeller, {"decision": "suspended", "reason": "fraud"}
+        suspend_seller, AccountDecision(ACCOUNT_ID, "fraud"), DecideSeller, {"decision": "suspended", "reason": "fraud"}
     ),
-    Case(approve_product, OfProduct(SOMETHING), DecideProduct, {"decision": "active", "reason": ""}),
+    Case(approve_product, ProductRef(PRODUCT_ID), DecideProduct, {"decision": "active", "reason": ""}),
     Case(
-        reject_product, OfProductBecause(SOMETHING, "fake"), DecideProduct, {"decision": "rejected", "reason": "fake"}
+        reject_product, ProductDecision(PRODUCT_ID, "fake"), DecideProduct, {"decision": "rejected", "reason": "fake"}
     ),
     Case(
         suspend_account,
-        OfAccountBecause(SOMEBODY, "spam"),
+        AccountDecision(ACCOUNT_ID, "spam"),
         SetAccountStatus,
         {"status": "suspended", "reason": "spam"},
     ),
-    Case(reinstate_account, OfAccountBecause(SOMEBODY, "ok"), SetAccountStatus, {"status": "active", "reason": "ok"}),
+    Case(reinstate_account, AccountDecision(ACCOUNT_ID, "ok"), SetAccountStatus, {"status": "active", "reason": "ok"}),
 ]
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-async def test_a_decision_goes_to_its_owner_with_the_admins_name_on_it(
+async def test_decision_is_sent_to_owning_service_with_admins_id(
     deps: Deps, operator: Account, calls: StubCalls, case: Case
 ) -> None:
-    calls.replies[case.kind] = operator
-    await case.act(deps, caller(operator), case.ask)
-    [sent] = calls.of_type(case.kind)
+    calls.replies[case.call] = operator
+
+    await case.use_case(deps, caller(operator), case.request)
+
+    [sent] = calls.of_type(case.call)
     assert sent.by == operator.id
-    assert {field: getattr(sent, field) for field in case.said} == case.said
+    assert {field: getattr(sent, field) for field in case.fields} == case.fields
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-async def test_a_decision_of_somebody_who_is_no_admin_any_more_goes_nowhere(
+async def test_decision_of_former_admin_is_sent_to_no_service(
     deps: Deps, operator: Account, calls: StubCalls, case: Case
 ) -> None:
     calls.replies[ValidateAdmin] = Forbidden("suspended", slug="suspended")
+
     with pytest.raises(Forbidden):
-        await case.act(deps, caller(operator), case.ask)
-    assert calls.of_type(case.kind) == []
+        await case.use_case(deps, caller(operator), case.request)
+
+    assert calls.of_type(case.call) == []
 
 
-async def test_what_waits_is_asked_of_its_owners(deps: Deps, operator: Account, calls: StubCalls) -> None:
+async def test_pending_lists_come_from_owning_services(deps: Deps, operator: Account, calls: StubCalls) -> None:
     calls.replies |= {ListProducts: Page([]), ListSellers: Page([])}
+
     await get_pending_products(deps, caller(operator), PageRequest(limit=7))
     await get_pending_sellers(deps, caller(operator), PageRequest(limit=7, cursor="abc"))
+
     assert calls.of_type(ListProducts) == [ListProducts(status="pending", limit=7, cursor=None)]
     assert calls.of_type(ListSellers) == [ListSellers(status="pending", limit=7, cursor="abc")]

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from redis.asyncio import Redis
 
-from nextbuy.contracts.admin import AdminClient, CreateNotification, NotificationKept
+from nextbuy.contracts.admin import AdminClient, CreateNotification, NotificationCreated
 from nextbuy.contracts.auth import AuthClient, ValidateAdmin
 from nextbuy.contracts.order import OrderClient
 from nextbuy.contracts.product import ProductClient
@@ -26,7 +26,7 @@ from tests.kafka.logs import Logs
 @pytest.fixture
 def calls() -> StubCalls:
     """What others say."""
-    return StubCalls({ValidateAdmin: account(Role.ADMIN), CreateNotification: NotificationKept(new_id())})
+    return StubCalls({ValidateAdmin: account(Role.ADMIN), CreateNotification: NotificationCreated(new_id())})
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from redis.asyncio import Redis
 
-from nextbuy.contracts.admin import CreateNotification, NotificationKept
+from nextbuy.contracts.admin import CreateNotification, NotificationCreated
 from nextbuy.contracts.errors import Conflict
 from nextbuy.contracts.message import Event
 from nextbuy.contracts.order import OrderCreated, OrderPaid
@@ -64,11 +64,11 @@ async def test_the_good_are_applied_the_bad_are_kept_with_the_reason_and_replaye
     mended = False
     told: Counter[str] = Counter()
 
-    def create_notification(call: CreateNotification) -> NotificationKept:
+    def create_notification(call: CreateNotification) -> NotificationCreated:
         if REFUSED in call.message and not mended:
             raise Conflict("Nobody reads this.", slug="not-for-admins")
         told[call.kind] += 1
-        return NotificationKept(new_id())
+        return NotificationCreated(new_id())
 
     calls = StubCalls({CreateNotification: create_notification, UpsertShop: Nothing(), CountActivity: Nothing()})
     listener = Listener(await open_database("kafka"), redis, calls, journal, make_wire())

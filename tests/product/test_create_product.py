@@ -66,10 +66,10 @@ async def test_a_shop_that_may_not_sell_may_not_offer(desk: Desk, status: ShopSt
 @pytest.mark.parametrize("asked", [ValidateSeller, ValidateShopOwner])
 async def test_who_is_suspended_or_has_no_shop_is_told_in_the_owners_words(desk: Desk, asked: type) -> None:
     seller = await desk.seller()
-    desk.calls.replies[asked] = Forbidden("You have no shop yet.", slug="no-shop")
+    desk.calls.replies[asked] = Forbidden("You have no shop yet.", slug="shop-required")
     with pytest.raises(Forbidden) as refused:
         await desk.offer(seller)
-    assert refused.value.slug == "no-shop"
+    assert refused.value.slug == "shop-required"
 
 
 async def test_the_owner_is_whom_auth_says_not_whom_the_token_says(desk: Desk) -> None:

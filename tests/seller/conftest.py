@@ -1,4 +1,4 @@
-"""Seller on a real database, with auth's calls prepared."""
+"""The seller service on a real database, with a stub of auth."""
 
 import pytest
 
@@ -18,11 +18,11 @@ def owner() -> Account:
 
 @pytest.fixture
 def calls(owner: Account) -> StubCalls:
-    """What auth says: the token is the owner's."""
+    """Calls to other services; auth confirms the owner."""
     return StubCalls({ValidateSeller: owner})
 
 
 @pytest.fixture
 async def deps(open_database: OpenDatabase, calls: StubCalls) -> Deps:
-    """The service's needs."""
+    """The dependencies of seller."""
     return Deps(auth=AuthClient(calls), database=await open_database("seller"))

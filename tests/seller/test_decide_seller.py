@@ -1,4 +1,4 @@
-"""An admin's decision on a seller."""
+"""Decisions of admins about sellers."""
 
 import asyncio
 from uuid import UUID
@@ -13,7 +13,7 @@ from nextbuy.seller.decide_seller import decide_seller
 from nextbuy.seller.deps import Deps
 from nextbuy.seller.get_shops import get_shops
 from nextbuy.seller.list_sellers import list_sellers
-from nextbuy.seller.model import DecisionRefused, NoShop, NoSuchSeller
+from nextbuy.seller.model import DecisionNotAllowed, SellerNotFound, ShopRequired
 from nextbuy.seller.validate_shop_owner import validate_shop_owner
 from tests.callers import account, caller
 from tests.doubles import StubCalls
@@ -22,8 +22,8 @@ from tests.outbox import topics
 ADMIN = new_id()
 
 
-def decision(user_id: UUID, word: SellerDecision, reason: str = "") -> DecideSeller:
-    return DecideSeller(user_id=user_id, decision=word, reason=reason, by=ADMIN)
+def decision(user_id: UUID, status: SellerDecision, reason: str = "") -> DecideSeller:
+    return DecideSeller(user_id=user_id, decision=status, reason=reason, by=ADMIN)
 
 
 async def open_shop(deps: Deps, calls: StubCalls, name: str, who: Account | None = None) -> UUID:
@@ -33,7 +33,7 @@ async def open_shop(deps: Deps, calls: StubCalls, name: str, who: Account | None
     return who.id
 
 
-async def test_an_approved_seller_may_sell_and_everybody_hears_of_it(deps: Deps, calls: StubCalls) -> None:
+async def test_approval_is_stored_and_published(deps: Deps, calls: StubCalls) -> None:
     user = await open_shop(deps, calls, "Foxglove Books")
     decided = await decide_seller(deps, decision(user, "approved"))
     assert (decided.shop.status, decided.shop.version) == ("approved", 2)
@@ -41,39 +41,39 @@ async def test_an_approved_seller_may_sell_and_everybody_hears_of_it(deps: Deps,
     assert (await validate_shop_owner(deps, ValidateShopOwner(seller_id=user))).status == "approved"
 
 
-async def test_the_same_decision_again_changes_nothing_and_tells_nobody(deps: Deps, calls: StubCalls) -> None:
+async def test_repeated_decision_changes_and_publishes_nothing(deps: Deps, calls: StubCalls) -> None:
     user = await open_shop(deps, calls, "Foxglove Books")
     await asyncio.gather(*(decide_seller(deps, decision(user, "approved")) for _ in range(5)))
-    again = await decide_seller(deps, decision(user, "approved"))
-    assert again.shop.version == 2
+    repeated = await decide_seller(deps, decision(user, "approved"))
+    assert repeated.shop.version == 2
     assert await topics(deps.database) == ["seller.registered", "seller.approved"]
 
 
-async def test_a_seller_who_was_never_approved_cannot_be_suspended(deps: Deps, calls: StubCalls) -> None:
+async def test_pending_seller_cannot_be_suspended(deps: Deps, calls: StubCalls) -> None:
     user = await open_shop(deps, calls, "Foxglove Books")
-    with pytest.raises(DecisionRefused):
+    with pytest.raises(DecisionNotAllowed):
         await decide_seller(deps, decision(user, "suspended", "fraud"))
 
 
-async def test_a_suspended_seller_can_come_back(deps: Deps, calls: StubCalls) -> None:
+async def test_suspended_seller_can_be_approved_again(deps: Deps, calls: StubCalls) -> None:
     user = await open_shop(deps, calls, "Foxglove Books")
-    words: list[SellerDecision] = ["approved", "suspended", "approved"]
-    for word in words:
-        await decide_seller(deps, decision(user, word, "why"))
+    statuses: list[SellerDecision] = ["approved", "suspended", "approved"]
+    for status in statuses:
+        await decide_seller(deps, decision(user, status, "fraud"))
     assert (await topics(deps.database))[1:] == ["seller.approved", "seller.suspended", "seller.approved"]
 
 
-async def test_a_decision_on_nobody_is_refused(deps: Deps) -> None:
-    with pytest.raises(NoSuchSeller):
+async def test_decision_on_unknown_seller_is_refused(deps: Deps) -> None:
+    with pytest.raises(SellerNotFound):
         await decide_seller(deps, decision(new_id(), "approved"))
 
 
-async def test_a_seller_without_a_shop_is_told_to_make_one(deps: Deps) -> None:
-    with pytest.raises(NoShop):
+async def test_seller_without_shop_is_refused(deps: Deps) -> None:
+    with pytest.raises(ShopRequired):
         await validate_shop_owner(deps, ValidateShopOwner(seller_id=new_id()))
 
 
-async def test_sellers_who_wait_are_listed_oldest_first_page_by_page(deps: Deps, calls: StubCalls) -> None:
+async def test_pending_sellers_are_listed_oldest_first_page_by_page(deps: Deps, calls: StubCalls) -> None:
     users = [await open_shop(deps, calls, f"Shop {n}") for n in range(5)]
     await decide_seller(deps, decision(users[1], "approved"))
     first = await list_sellers(deps, ListSellers(status="pending", limit=2))
@@ -83,7 +83,7 @@ async def test_sellers_who_wait_are_listed_oldest_first_page_by_page(deps: Deps,
     assert rest.next_cursor is None
 
 
-async def test_shops_that_do_not_exist_are_left_out(deps: Deps, calls: StubCalls) -> None:
+async def test_unknown_shops_are_left_out(deps: Deps, calls: StubCalls) -> None:
     user = await open_shop(deps, calls, "Foxglove Books")
     shop = await validate_shop_owner(deps, ValidateShopOwner(seller_id=user))
     found = await get_shops(deps, GetShops(shop_ids=[shop.id, new_id()]))

@@ -1,4 +1,4 @@
-"""Seller's addresses, asked as the gateway asks them."""
+"""Routes of seller, requested as the gateway does."""
 
 import time
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from nextbuy.seller.service import SERVICE
 
 
 class KnownToken(TokenVerifier):
-    """Knows one token; how real ones are verified has tests of its own."""
+    """A verifier that accepts one token."""
 
     def __init__(self, who: Account) -> None:
         super().__init__(self._no_keys)
@@ -30,7 +30,7 @@ class KnownToken(TokenVerifier):
         return Identity(self._who.id, self._who.role, new_id(), time.time() + 60)
 
 
-async def test_a_shop_is_opened_and_read_back_by_address(deps: Deps, owner: Account) -> None:
+async def test_shop_is_created_and_read_through_routes(deps: Deps, owner: Account) -> None:
     identity = ServiceIdentity(b"a secret of sixteen bytes or more", "seller")
     app = App(SERVICE, deps, identity=identity, verifier=KnownToken(owner), database=deps.database)
     headers = {"authorization": "Bearer the-token", "content-type": "application/json"}

@@ -1,1 +1,1 @@
-"""The people who run the marketplace: decisions on sellers and products, and what they are told."""
+"""Admin: moderation and verification queues, and the notifications of admins."""

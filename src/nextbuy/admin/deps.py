@@ -1,4 +1,4 @@
-"""What admin needs of others."""
+"""The dependencies of admin."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from nextbuy.kit.storage.database import Database
 
 @dataclass(frozen=True)
 class Deps:
-    """Admin's needs; its clients are the specification's "Depends on" table."""
+    """The services and the database that admin uses."""
 
     auth: AuthClient
     product: ProductClient
@@ -19,11 +19,11 @@ class Deps:
     database: Database
 
 
-def assemble(parts: ServiceContext) -> Deps:
-    """Return admin's needs out of a process's parts."""
+def assemble(context: ServiceContext) -> Deps:
+    """Build the dependencies of admin from the context of its process."""
     return Deps(
-        auth=AuthClient(parts.send),
-        product=ProductClient(parts.send),
-        seller=SellerClient(parts.send),
-        database=parts.database,
+        auth=AuthClient(context.send),
+        product=ProductClient(context.send),
+        seller=SellerClient(context.send),
+        database=context.database,
     )

@@ -1,52 +1,47 @@
-"""What admin's acts have in common: notifications, and what an admin says with a decision."""
+"""The requests, replies and errors that several use cases of admin share."""
 
 from uuid import UUID
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import Struct
 
 from nextbuy.contracts.errors import NotFound
 from nextbuy.contracts.product import Product
-from nextbuy.contracts.values import Cursor, ShortText
+from nextbuy.contracts.values import ShortText
 
 
-class NoSuchNotification(NotFound):
-    """There is no such notification."""
+class NotificationNotFound(NotFound):
+    """The notification does not exist."""
 
-    slug = "no-such-notification"
+    slug = "notification-not-found"
 
 
-class OfAccount(Struct, frozen=True):
-    """Which account."""
+class AccountRef(Struct, frozen=True):
+    """The id of an account."""
 
     user_id: UUID
 
 
-class OfAccountBecause(Struct, frozen=True):
-    """Which account, and why."""
+class AccountDecision(Struct, frozen=True):
+    """An account, and the reason for the decision about it."""
 
     user_id: UUID
     reason: ShortText
 
 
-class OfProduct(Struct, frozen=True):
-    """Which product."""
+class ProductRef(Struct, frozen=True):
+    """The id of a product."""
 
     product_id: UUID
 
 
-class OfProductBecause(Struct, frozen=True):
-    """Which product, and why."""
+class ProductDecision(Struct, frozen=True):
+    """A product, and the reason for the decision about it."""
 
     product_id: UUID
     reason: ShortText
 
 
-class ProductDecided(Struct, frozen=True):
-    """A product, as a decision left it."""
+class DecidedProduct(Struct, frozen=True):
+    """A product after the decision."""
 
     product: Product
-
-
-def cursor_or_none(cursor: Cursor | UnsetType) -> str | None:
-    """Return where a list goes on, or None at its beginning."""
-    return None if cursor is UNSET else cursor

@@ -1,4 +1,4 @@
-"""POST /admin/api/read-all-notifications: an admin has seen them all."""
+"""POST /admin/api/read-all-notifications: mark all notifications as read, for all admins."""
 
 from nextbuy.admin import store
 from nextbuy.admin.deps import Deps

@@ -1,12 +1,12 @@
-"""POST /admin/api/reject-product/{product_id}: a product is refused, and its seller told why."""
+"""POST /admin/api/reject-product/{product_id}: refuse a product, with a reason for its seller."""
 
 from nextbuy.admin.deps import Deps
-from nextbuy.admin.model import OfProductBecause, ProductDecided
+from nextbuy.admin.model import DecidedProduct, ProductDecision
 from nextbuy.kit.http.caller import Caller
 
 
-async def reject_product(deps: Deps, caller: Caller, request: OfProductBecause) -> ProductDecided:
-    """Reject a product; the same again changes nothing."""
+async def reject_product(deps: Deps, caller: Caller, request: ProductDecision) -> DecidedProduct:
+    """Reject a product. Repeating it changes nothing."""
     account = await deps.auth.validate_admin(caller.token)
     product = await deps.product.decide_product(request.product_id, "rejected", reason=request.reason, by=account.id)
-    return ProductDecided(product)
+    return DecidedProduct(product)

@@ -1,12 +1,12 @@
-"""POST /admin/api/reject-seller/{user_id}: a seller may not sell, and is told why."""
+"""POST /admin/api/reject-seller/{user_id}: refuse a new seller, with a reason."""
 
 from nextbuy.admin.deps import Deps
-from nextbuy.admin.model import OfAccountBecause
+from nextbuy.admin.model import AccountDecision
 from nextbuy.contracts.seller import Seller
 from nextbuy.kit.http.caller import Caller
 
 
-async def reject_seller(deps: Deps, caller: Caller, request: OfAccountBecause) -> Seller:
-    """Reject a seller; the same again changes nothing."""
+async def reject_seller(deps: Deps, caller: Caller, request: AccountDecision) -> Seller:
+    """Reject a seller. Repeating it changes nothing."""
     account = await deps.auth.validate_admin(caller.token)
     return await deps.seller.decide_seller(request.user_id, "rejected", reason=request.reason, by=account.id)

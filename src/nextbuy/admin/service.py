@@ -1,4 +1,4 @@
-"""Admin: its table of contents."""
+"""The table of contents of admin."""
 
 from nextbuy.admin.approve_product import approve_product
 from nextbuy.admin.approve_seller import approve_seller

@@ -9,8 +9,10 @@ from nextbuy.contracts.values import Notification, Page, new_id
 from nextbuy.kit.http.paging import decode_cursor, encode_cursor
 from nextbuy.kit.storage.database import Executor, Row, Transaction
 
-_COUNTED: Final = 1_000
-_AT_ONCE: Final = 10_000
+_MAX_UNREAD: Final = 1_000
+"""The highest number of unread notifications that is counted."""
+_MAX_MARKED: Final = 10_000
+"""Notifications marked as read in one statement, to bound the time it holds locks."""
 _NOTIFICATION: Final = "id, kind, title, message, link, source_event_id, read, created_at"
 
 
@@ -18,30 +20,32 @@ def _notification(row: Row) -> Notification:
     return Notification(*row.values())
 
 
-async def keep_notification(db: Executor, note: CreateNotification) -> UUID:
-    """Write a notification, once for its event and kind, and return its id."""
-    made: UUID | None = await db.fetchval(
+async def insert_notification(db: Executor, notification: CreateNotification) -> UUID:
+    """Insert a notification, once for its event and kind, and return its id."""
+    inserted: UUID | None = await db.fetchval(
         """
         INSERT INTO notifications (id, source_event_id, kind, title, message, link) VALUES ($1, $2, $3, $4, $5, $6)
         ON CONFLICT (source_event_id, kind) DO NOTHING RETURNING id
         """,
         new_id(),
-        note.source_event_id,
-        note.kind,
-        note.title,
-        note.message,
-        note.link,
+        notification.source_event_id,
+        notification.kind,
+        notification.title,
+        notification.message,
+        notification.link,
     )
-    if made is not None:
-        return made
-    kept: UUID = await db.fetchval(
-        "SELECT id FROM notifications WHERE source_event_id = $1 AND kind = $2", note.source_event_id, note.kind
+    if inserted is not None:
+        return inserted
+    existing: UUID = await db.fetchval(
+        "SELECT id FROM notifications WHERE source_event_id = $1 AND kind = $2",
+        notification.source_event_id,
+        notification.kind,
     )
-    return kept
+    return existing
 
 
-async def notifications(db: Executor, *, limit: int, cursor: str | None) -> Page[Notification]:
-    """Return notifications, newest first."""
+async def list_notifications(db: Executor, *, limit: int, cursor: str | None) -> Page[Notification]:
+    """List notifications, newest first."""
     before = decode_cursor(cursor, datetime, UUID) if cursor else (None, None)
     rows = await db.fetch(
         f"""
@@ -57,7 +61,7 @@ async def notifications(db: Executor, *, limit: int, cursor: str | None) -> Page
 
 
 async def mark_read(db: Executor, notification_id: UUID) -> Notification | None:
-    """Mark a notification as read and return it, or None where there is none."""
+    """Mark a notification as read and return it, or None if it does not exist."""
     row = await db.fetchrow(
         f"UPDATE notifications SET read = true WHERE id = $1 RETURNING {_NOTIFICATION}",  # noqa: S608
         notification_id,
@@ -65,21 +69,21 @@ async def mark_read(db: Executor, notification_id: UUID) -> Notification | None:
     return None if row is None else _notification(row)
 
 
-async def unread(db: Executor) -> int:
-    """Return how many notifications are unread, counted to a thousand."""
+async def count_unread(db: Executor) -> int:
+    """Count the unread notifications, up to `_MAX_UNREAD`."""
     count: int = await db.fetchval(
-        "SELECT count(*) FROM (SELECT FROM notifications WHERE NOT read LIMIT $1) AS unread", _COUNTED
+        "SELECT count(*) FROM (SELECT FROM notifications WHERE NOT read LIMIT $1) AS unread", _MAX_UNREAD
     )
     return count
 
 
 async def mark_all_read(tx: Transaction) -> int:
-    """Mark notifications as read, ten thousand at most; return how many were not."""
+    """Mark up to `_MAX_MARKED` notifications as read; return how many were unread before."""
     tag = await tx.execute(
         """
         UPDATE notifications SET read = true
          WHERE id IN (SELECT id FROM notifications WHERE NOT read ORDER BY id LIMIT $1)
         """,
-        _AT_ONCE,
+        _MAX_MARKED,
     )
     return int(tag.rpartition(" ")[2])

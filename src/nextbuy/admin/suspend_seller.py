@@ -1,12 +1,12 @@
-"""POST /admin/api/suspend-seller/{user_id}: a seller may not sell any more, and is told why."""
+"""POST /admin/api/suspend-seller/{user_id}: stop a seller from selling, with a reason."""
 
 from nextbuy.admin.deps import Deps
-from nextbuy.admin.model import OfAccountBecause
+from nextbuy.admin.model import AccountDecision
 from nextbuy.contracts.seller import Seller
 from nextbuy.kit.http.caller import Caller
 
 
-async def suspend_seller(deps: Deps, caller: Caller, request: OfAccountBecause) -> Seller:
-    """Suspend a seller; the same again changes nothing."""
+async def suspend_seller(deps: Deps, caller: Caller, request: AccountDecision) -> Seller:
+    """Suspend a seller. Repeating it changes nothing."""
     account = await deps.auth.validate_admin(caller.token)
     return await deps.seller.decide_seller(request.user_id, "suspended", reason=request.reason, by=account.id)

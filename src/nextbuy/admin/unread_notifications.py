@@ -1,4 +1,4 @@
-"""GET /admin/api/unread-notifications: how much of what the admins should know is unread."""
+"""GET /admin/api/unread-notifications: the number of unread notifications."""
 
 from msgspec import Struct
 
@@ -8,12 +8,12 @@ from nextbuy.kit.http.caller import Caller
 
 
 class Unread(Struct, frozen=True):
-    """How many notifications are unread, counted to a thousand."""
+    """The number of unread notifications, at most 1,000."""
 
     unread: int
 
 
 async def unread_notifications(deps: Deps, caller: Caller) -> Unread:
-    """Return the number of unread notifications."""
+    """Count the unread notifications of admins."""
     await deps.auth.validate_admin(caller.token)
-    return Unread(await store.unread(deps.database))
+    return Unread(await store.count_unread(deps.database))

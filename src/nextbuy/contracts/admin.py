@@ -1,4 +1,4 @@
-"""What others may ask of admin."""
+"""The calls that admin answers."""
 
 from typing import ClassVar
 from uuid import UUID
@@ -8,14 +8,17 @@ from msgspec import Struct
 from nextbuy.contracts.message import Call, Client
 
 
-class NotificationKept(Struct, frozen=True):
-    """The notification that stands for an event, made now or earlier."""
+class NotificationCreated(Struct, frozen=True):
+    """The id of the notification for an event and kind, stored now or by an earlier call."""
 
     notification_id: UUID
 
 
-class CreateNotification(Call[NotificationKept], to="admin", callers=("kafka",), idempotent=True):
-    """Tell the admins of something; once per event and kind, however often it is asked."""
+class CreateNotification(Call[NotificationCreated], to="admin", callers=("kafka",), idempotent=True):
+    """Store a notification for the admins, once per event and kind.
+
+    `link` is the path of an API endpoint for admins (not of a page, unlike in the notifications of accounts), or empty.
+    """
 
     source_event_id: UUID
     kind: str
@@ -25,10 +28,10 @@ class CreateNotification(Call[NotificationKept], to="admin", callers=("kafka",),
 
 
 class AdminClient(Client):
-    """Speaks to admin."""
+    """A client of admin."""
 
     service: ClassVar[str] = "admin"
 
-    async def create_notification(self, note: CreateNotification) -> NotificationKept:
-        """Keep a notification for the admins."""
-        return await self._send(note)
+    async def create_notification(self, notification: CreateNotification) -> NotificationCreated:
+        """Store a notification for the admins."""
+        return await self._send(notification)

@@ -1,4 +1,4 @@
-"""What others may ask of seller, and what it tells."""
+"""The calls that seller answers, and the events that it publishes."""
 
 from datetime import datetime
 from typing import ClassVar, Literal
@@ -11,7 +11,7 @@ from nextbuy.contracts.values import BatchLimit, Page, ShopStatus
 
 
 class Shop(Struct, frozen=True):
-    """A shop as anyone may see it; `status` is that of its seller, and only an approved shop sells."""
+    """A public view of a shop; `status` is that of its seller, and only an approved shop sells."""
 
     id: UUID
     name: str
@@ -21,17 +21,17 @@ class Shop(Struct, frozen=True):
     status: ShopStatus
     seller_id: UUID
     version: int
-    """Grows with every change, so that a later word about a shop is known from an earlier one."""
+    """Grows with every change, so that an older state is recognised."""
 
 
 class Shops(Struct, frozen=True):
-    """Shops, in no order; one that does not exist is left out."""
+    """The requested shops, in any order; unknown ids are left out."""
 
     shops: list[Shop]
 
 
 class Seller(Struct, frozen=True):
-    """A seller as an admin sees one."""
+    """A seller and the shop, as admins see them."""
 
     user_id: UUID
     name: str
@@ -44,19 +44,19 @@ SellerDecision = Literal["approved", "rejected", "suspended"]
 
 
 class ValidateShopOwner(Call[Shop], to="seller", callers=("product",), idempotent=True):
-    """Which shop is this seller's?"""
+    """Get the shop of a seller, in any status."""
 
     seller_id: UUID
 
 
 class GetShops(Call[Shops], to="seller", callers=("order",), idempotent=True):
-    """What of these shops (at most 100)?"""
+    """Get several shops, at most 100."""
 
     shop_ids: list[UUID]
 
 
 class ListSellers(Call[Page[Seller]], to="seller", callers=("admin",), idempotent=True):
-    """Which sellers are in this state, oldest first?"""
+    """List the sellers in a status, oldest first."""
 
     status: ShopStatus
     limit: int
@@ -64,7 +64,7 @@ class ListSellers(Call[Page[Seller]], to="seller", callers=("admin",), idempoten
 
 
 class DecideSeller(Call[Seller], to="seller", callers=("admin",), idempotent=True):
-    """Approve, reject or suspend a seller; the same decision again changes nothing."""
+    """Approve, reject or suspend a seller. Repeating a decision changes nothing."""
 
     user_id: UUID
     decision: SellerDecision
@@ -73,7 +73,7 @@ class DecideSeller(Call[Seller], to="seller", callers=("admin",), idempotent=Tru
 
 
 class ReadSellerEvents(Call[EventsRead], to="seller", callers=("kafka",), idempotent=True):
-    """What has seller published behind a position of its log (at most 1,000 events, of these topics)?"""
+    """Read the event log of seller after a position: at most 1,000 events, all topics or those named."""
 
     after: int
     limit: BatchLimit
@@ -81,63 +81,72 @@ class ReadSellerEvents(Call[EventsRead], to="seller", callers=("kafka",), idempo
 
 
 class _SellerEvent(Event):
-    """What every event about a seller says."""
+    """The fields that every event about a seller has."""
 
     shop_id: UUID
-    """The shop."""
+    """The shop's id."""
     user_id: UUID
-    """The account of its seller."""
+    """The account of the shop's seller."""
     shop_name: str
-    """What the shop is called."""
+    """The shop's name."""
     status: ShopStatus
-    """What the shop is from here on; only an approved one sells."""
+    """The shop's new status; only an approved shop sells."""
     shop_version: int
-    """Grows with every change of the shop, so that a later word is known from an earlier one."""
+    """Grows with every change of the shop, so that an older event is recognised."""
 
 
 class SellerRegistered(_SellerEvent, topic="seller.registered", key="shop_id"):
-    """A seller has made a shop, and waits for approval."""
+    """A seller has opened a shop, which waits for approval."""
 
 
 class SellerApproved(_SellerEvent, topic="seller.approved", key="shop_id"):
-    """The seller may sell."""
+    """An admin has approved a seller."""
 
 
 class SellerRejected(_SellerEvent, topic="seller.rejected", key="shop_id"):
-    """The seller may not sell, for this reason."""
+    """An admin has rejected a seller."""
 
     reason: str
-    """Why, in the admin's words."""
+    """The reason, in the admin's words."""
 
 
 class SellerSuspended(_SellerEvent, topic="seller.suspended", key="shop_id"):
-    """The seller may not sell any more, for this reason."""
+    """An admin has suspended a seller."""
 
     reason: str
-    """Why, in the admin's words."""
+    """The reason, in the admin's words."""
 
 
 class SellerClient(Client):
-    """Speaks to seller."""
+    """A client of seller."""
 
     service: ClassVar[str] = "seller"
 
     async def validate_shop_owner(self, seller_id: UUID) -> Shop:
-        """Return the seller's shop; `Forbidden` (`no-shop`) where there is none yet."""
+        """Return a seller's shop.
+
+        Raises:
+            Forbidden: the seller has no shop yet (`shop-required`).
+        """
         return await self._send(ValidateShopOwner(seller_id=seller_id))
 
     async def get_shops(self, shop_ids: list[UUID]) -> list[Shop]:
-        """Return those of these shops that exist."""
+        """Return the shops with these ids; unknown ids are left out."""
         return (await self._send(GetShops(shop_ids=shop_ids))).shops
 
     async def list_sellers(self, status: ShopStatus, *, limit: int, cursor: str | None = None) -> Page[Seller]:
-        """Return sellers in a state, oldest first."""
+        """List the sellers in a status, oldest first."""
         return await self._send(ListSellers(status=status, limit=limit, cursor=cursor))
 
     async def decide_seller(self, user_id: UUID, decision: SellerDecision, *, reason: str, by: UUID) -> Seller:
-        """Approve, reject or suspend; `NotFound` where there is no such seller."""
+        """Approve, reject or suspend a seller.
+
+        Raises:
+            NotFound: the seller does not exist (`seller-not-found`).
+            Conflict: the decision cannot follow the status (`decision-not-allowed`).
+        """
         return await self._send(DecideSeller(user_id=user_id, decision=decision, reason=reason, by=by))
 
     async def read_events(self, after: int, *, limit: int, topics: list[str] | None = None) -> EventsRead:
-        """Return a part of seller's event log."""
+        """Return a part of seller's event log, in order."""
         return await self._send(ReadSellerEvents(after=after, limit=limit, topics=topics))

@@ -77,14 +77,23 @@ class Page(Struct, Generic[Item], frozen=True):
 
 
 class PageRequest(Struct, frozen=True):
-    """What every list understands."""
+    """The size of a page, and the cursor of the page before it."""
 
     limit: Limit = 20
     cursor: Cursor | UnsetType = UNSET
 
+    @property
+    def start(self) -> str | None:
+        """The cursor, or None for the first page."""
+        return None if self.cursor is UNSET else self.cursor
+
 
 class Notification(Struct, frozen=True):
-    """Something that somebody should know; one for each event and kind. `link` is where it leads, or empty."""
+    """A notification, one for each event and kind.
+
+    `link` is the path of a page in the notifications of accounts, the path of an API endpoint in those of admins, or
+    empty.
+    """
 
     id: UUID
     kind: str

@@ -1,1 +1,1 @@
-"""Shops and their sellers: who may sell, and under what name."""
+"""Shops and their sellers."""

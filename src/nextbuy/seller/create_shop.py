@@ -1,7 +1,4 @@
-"""POST /seller/api/create-shop: a seller opens a shop, which then waits for an admin's approval.
-
-One shop a seller. The row and `seller.registered` are written together.
-"""
+"""POST /seller/api/create-shop: open a shop, which then waits for approval by an admin."""
 
 from typing import Annotated
 
@@ -13,11 +10,11 @@ from nextbuy.kit.events.outbox import publish
 from nextbuy.kit.http.caller import Caller
 from nextbuy.seller import store
 from nextbuy.seller.deps import Deps
-from nextbuy.seller.model import OneShopOnly, ShopTaken, slug_of
+from nextbuy.seller.model import ShopExists, ShopNameTaken, slug_of
 
 
 class CreateShop(Struct, frozen=True):
-    """What a shop is to be called, and what it is about."""
+    """The name, description and category of a new shop."""
 
     name: Annotated[str, Meta(min_length=2, max_length=100, pattern=r"\S")]
     bio: Annotated[str, Meta(max_length=2_000)]
@@ -25,30 +22,37 @@ class CreateShop(Struct, frozen=True):
 
 
 class ShopCreated(Struct, frozen=True):
-    """The shop, as it is now."""
+    """The new shop."""
 
     shop: Shop
 
 
 async def create_shop(deps: Deps, caller: Caller, request: CreateShop) -> ShopCreated:
-    """Open a shop; it waits for approval.
+    """Open a shop; it can sell once an admin has approved it.
 
     Raises:
-        OneShopOnly: the seller has one already.
-        ShopTaken: another shop has that name.
+        ShopExists: the seller has a shop already.
+        ShopNameTaken: another shop has this name.
     """
     account = await deps.auth.validate_seller(caller.token)
     shop_id, name = new_id(), request.name.strip()
     shop = Shop(
-        shop_id, name, slug_of(name, shop_id), request.bio.strip(), request.category.strip(), "pending", account.id, 1
+        id=shop_id,
+        name=name,
+        slug=slug_of(name, shop_id),
+        bio=request.bio.strip(),
+        category=request.category.strip(),
+        status="pending",
+        seller_id=account.id,
+        version=1,
     )
     reply = ShopCreated(shop)
     async with deps.database.transaction() as tx:
-        obstacle = await store.insert_shop(tx, shop, seller_name=account.name, seller_email=account.email)
-        if obstacle == "seller":
-            raise OneShopOnly("You have a shop already; a seller has one.")
-        if obstacle == "name":
-            raise ShopTaken("Another shop has this name; choose another.")
+        conflict = await store.insert_shop(tx, shop, seller_name=account.name, seller_email=account.email)
+        if conflict == "seller":
+            raise ShopExists("You already have a shop. Each seller can have one.")
+        if conflict == "name":
+            raise ShopNameTaken("Another shop has this name. Choose a different one.")
         await publish(
             tx,
             SellerRegistered(

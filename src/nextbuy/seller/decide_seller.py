@@ -1,36 +1,33 @@
-"""Call DecideSeller: an admin approves, rejects or suspends a seller.
-
-The decision, the new state and its event are written together; the same decision again changes nothing.
-"""
+"""Call DecideSeller: approve, reject or suspend a seller, as an admin decided."""
 
 from nextbuy.contracts.message import Event
 from nextbuy.contracts.seller import DecideSeller, Seller, SellerApproved, SellerRejected, SellerSuspended
 from nextbuy.kit.events.outbox import publish
 from nextbuy.seller import store
 from nextbuy.seller.deps import Deps
-from nextbuy.seller.model import NoSuchSeller, check_decision
+from nextbuy.seller.model import SellerNotFound, check_decision
 
 
 async def decide_seller(deps: Deps, call: DecideSeller) -> Seller:
-    """Write a decision.
+    """Store a decision and publish its event. Repeating the decision changes nothing.
 
     Raises:
-        NoSuchSeller: nobody of that id has a shop.
-        DecisionRefused: it cannot follow the state the seller is in.
+        SellerNotFound: the account has no shop.
+        DecisionNotAllowed: the decision cannot follow the seller's status.
     """
     async with deps.database.transaction() as tx:
-        known = await store.lock_seller(tx, call.user_id)
-        if known is None:
-            raise NoSuchSeller("There is no seller of that id who has a shop.")
-        if known.shop.status == call.decision:
-            return known
-        check_decision(known.shop.status, call.decision)
-        decided = await store.set_status(tx, known.shop.id, call.decision, reason=call.reason, by=call.by)
-        await publish(tx, _told(decided, call))
+        seller = await store.lock_seller(tx, call.user_id)
+        if seller is None:
+            raise SellerNotFound("Seller not found.")
+        if seller.shop.status == call.decision:
+            return seller
+        check_decision(seller.shop.status, call.decision)
+        decided = await store.set_status(tx, seller.shop.id, call.decision, reason=call.reason, by=call.by)
+        await publish(tx, _event(decided, call))
     return decided
 
 
-def _told(decided: Seller, call: DecideSeller) -> Event:
+def _event(decided: Seller, call: DecideSeller) -> Event:
     shop = decided.shop
     if call.decision == "approved":
         return SellerApproved(

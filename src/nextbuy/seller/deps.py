@@ -1,4 +1,4 @@
-"""What seller needs of others."""
+"""The dependencies of seller."""
 
 from dataclasses import dataclass
 
@@ -9,12 +9,12 @@ from nextbuy.kit.storage.database import Database
 
 @dataclass(frozen=True)
 class Deps:
-    """Seller's needs; its clients are the specification's "Depends on" table."""
+    """The service and the database that seller uses."""
 
     auth: AuthClient
     database: Database
 
 
-def assemble(parts: ServiceContext) -> Deps:
-    """Return seller's needs out of a process's parts."""
-    return Deps(auth=AuthClient(parts.send), database=parts.database)
+def assemble(context: ServiceContext) -> Deps:
+    """Build the dependencies of seller from the context of its process."""
+    return Deps(auth=AuthClient(context.send), database=context.database)

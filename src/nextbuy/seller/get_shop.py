@@ -8,24 +8,28 @@ from nextbuy.contracts.seller import Shop
 from nextbuy.kit.http.caller import Caller
 from nextbuy.seller import store
 from nextbuy.seller.deps import Deps
-from nextbuy.seller.model import NoSuchShop
+from nextbuy.seller.model import ShopNotFound
 
 
 class GetShop(Struct, frozen=True):
-    """Which shop."""
+    """The id of a shop."""
 
     shop_id: UUID
 
 
 class ShopFound(Struct, frozen=True):
-    """The shop."""
+    """The requested shop."""
 
     shop: Shop
 
 
 async def get_shop(deps: Deps, _caller: Caller, request: GetShop) -> ShopFound:
-    """Return a shop with its status; `NoSuchShop` where there is none."""
-    found = await store.shops(deps.database, [request.shop_id])
+    """Show a shop and its status.
+
+    Raises:
+        ShopNotFound: it does not exist.
+    """
+    found = await store.get_shops(deps.database, [request.shop_id])
     if not found:
-        raise NoSuchShop("There is no such shop.")
+        raise ShopNotFound("Shop not found.")
     return ShopFound(found[0])

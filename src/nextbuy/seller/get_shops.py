@@ -7,12 +7,16 @@ from nextbuy.contracts.seller import GetShops, Shops
 from nextbuy.seller import store
 from nextbuy.seller.deps import Deps
 
-MOST: Final = 100
+MAX_SHOPS: Final = 100
 
 
 async def get_shops(deps: Deps, call: GetShops) -> Shops:
-    """Return those of these shops that exist; `Unprocessable` where more than 100 are asked for."""
-    if len(call.shop_ids) > MOST:
-        message = f"Ask for at most {MOST} shops at once."
+    """Return the requested shops that exist.
+
+    Raises:
+        Unprocessable: more than `MAX_SHOPS` were requested.
+    """
+    if len(call.shop_ids) > MAX_SHOPS:
+        message = f"Too many shops. Request at most {MAX_SHOPS} at once."
         raise Unprocessable(message)
-    return Shops(await store.shops(deps.database, call.shop_ids))
+    return Shops(await store.get_shops(deps.database, call.shop_ids))

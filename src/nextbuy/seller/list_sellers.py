@@ -1,4 +1,4 @@
-"""Call ListSellers: sellers in a state, for the admins."""
+"""Call ListSellers: the sellers in a status, for admins."""
 
 from nextbuy.contracts.seller import ListSellers, Seller
 from nextbuy.contracts.values import PAGE_LIMIT, Page
@@ -7,7 +7,6 @@ from nextbuy.seller.deps import Deps
 
 
 async def list_sellers(deps: Deps, call: ListSellers) -> Page[Seller]:
-    """Return sellers in a state, oldest first."""
-    return await store.sellers(
-        deps.database, call.status, limit=max(1, min(call.limit, PAGE_LIMIT)), cursor=call.cursor
-    )
+    """List the sellers in a status, oldest first."""
+    limit = max(1, min(call.limit, PAGE_LIMIT))
+    return await store.list_sellers(deps.database, call.status, limit=limit, cursor=call.cursor)

@@ -1,4 +1,4 @@
-"""The rules of shops: what a shop's address is made of, and which decision may follow which state."""
+"""The rules of shops: their slugs, and the decisions that may follow each status."""
 
 import re
 import unicodedata
@@ -11,7 +11,7 @@ from nextbuy.contracts.values import ShopStatus
 
 _NOT_IN_SLUG: Final = re.compile(r"[^a-z0-9]+")
 
-MAY_BECOME: Final[dict[ShopStatus, frozenset[SellerDecision]]] = {
+ALLOWED_DECISIONS: Final[dict[ShopStatus, frozenset[SellerDecision]]] = {
     "pending": frozenset({"approved", "rejected"}),
     "approved": frozenset({"suspended"}),
     "rejected": frozenset({"approved"}),
@@ -19,53 +19,56 @@ MAY_BECOME: Final[dict[ShopStatus, frozenset[SellerDecision]]] = {
 }
 
 
-class ShopTaken(Conflict):
-    """Another shop has that name."""
+class ShopNameTaken(Conflict):
+    """Another shop has this name."""
 
     slug = "shop-name-taken"
 
 
-class OneShopOnly(Conflict):
-    """A seller has one shop."""
+class ShopExists(Conflict):
+    """The seller already has a shop."""
 
     slug = "shop-exists"
 
 
-class NoShop(Forbidden):
-    """The seller has not made a shop yet."""
+class ShopRequired(Forbidden):
+    """The seller has no shop yet."""
 
-    slug = "no-shop"
-
-
-class NoSuchShop(NotFound):
-    """There is no such shop."""
-
-    slug = "no-such-shop"
+    slug = "shop-required"
 
 
-class NoSuchSeller(NotFound):
-    """There is no such seller."""
+class ShopNotFound(NotFound):
+    """The shop does not exist."""
 
-    slug = "no-such-seller"
+    slug = "shop-not-found"
 
 
-class DecisionRefused(Conflict):
-    """This decision cannot follow the state the seller is in."""
+class SellerNotFound(NotFound):
+    """The seller does not exist."""
 
-    slug = "decision-refused"
+    slug = "seller-not-found"
+
+
+class DecisionNotAllowed(Conflict):
+    """The decision cannot follow the seller's status."""
+
+    slug = "decision-not-allowed"
 
 
 def slug_of(name: str, shop_id: UUID) -> str:
-    """Return a shop's address: its name in plain letters, and the end of its id, so that no two are the same."""
+    """Return a shop's slug: its name in ASCII, and the end of its id to make it unique."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     words = _NOT_IN_SLUG.sub("-", plain).strip("-")[:60].strip("-") or "shop"
     return f"{words}-{shop_id.hex[-6:]}"
 
 
 def check_decision(status: ShopStatus, decision: SellerDecision) -> None:
-    """Raise `DecisionRefused` where `decision` cannot follow `status`."""
-    if decision not in MAY_BECOME[status]:
-        message = (
-            f"A seller who is {status} cannot become {decision}; possible: {', '.join(sorted(MAY_BECOME[status]))}."
-        )
-        raise DecisionRefused(message)
+    """Check that a decision may follow a status.
+
+    Raises:
+        DecisionNotAllowed: it may not.
+    """
+    allowed = ALLOWED_DECISIONS[status]
+    if decision not in allowed:
+        message = f"A {status} seller cannot be {decision}, only {' or '.join(sorted(allowed))}."
+        raise DecisionNotAllowed(message)

@@ -1,4 +1,4 @@
-"""GET /seller/api/my-shop: a seller's own shop, and whether it may sell."""
+"""GET /seller/api/my-shop: the caller's own shop, and whether it may sell."""
 
 from msgspec import Struct
 
@@ -7,20 +7,24 @@ from nextbuy.contracts.values import ShopStatus
 from nextbuy.kit.http.caller import Caller
 from nextbuy.seller import store
 from nextbuy.seller.deps import Deps
-from nextbuy.seller.model import NoSuchShop
+from nextbuy.seller.model import ShopNotFound
 
 
 class MyShop(Struct, frozen=True):
-    """The shop and the seller's state."""
+    """The caller's shop and status."""
 
     shop: Shop
     seller_status: ShopStatus
 
 
 async def my_shop(deps: Deps, caller: Caller) -> MyShop:
-    """Return the caller's shop; `NoSuchShop` where there is none yet."""
+    """Show the caller's own shop.
+
+    Raises:
+        ShopNotFound: the caller has not opened one yet.
+    """
     account = await deps.auth.validate_seller(caller.token)
-    shop = await store.of_seller(deps.database, account.id)
+    shop = await store.get_by_seller(deps.database, account.id)
     if shop is None:
-        raise NoSuchShop("You have no shop yet; make one with create-shop.")
+        raise ShopNotFound("You do not have a shop yet. Create one first.")
     return MyShop(shop, shop.status)

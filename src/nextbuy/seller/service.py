@@ -1,4 +1,4 @@
-"""Seller: its table of contents."""
+"""The table of contents of seller."""
 
 from nextbuy.contracts.seller import (
     DecideSeller,

@@ -1,7 +1,7 @@
 """The SQL of seller."""
 
 from datetime import datetime
-from typing import Final
+from typing import Final, Literal
 from uuid import UUID
 
 from nextbuy.contracts.seller import Seller, Shop
@@ -30,8 +30,10 @@ def _seller(row: Row) -> Seller:
     return Seller(row["seller_id"], row["seller_name"], row["seller_email"], _shop(row), row["submitted_at"])
 
 
-async def insert_shop(tx: Transaction, shop: Shop, *, seller_name: str, seller_email: str) -> str | None:
-    """Write a new shop; return None, or what stands against it: `seller` (has one already) or `name` (is taken)."""
+async def insert_shop(
+    tx: Transaction, shop: Shop, *, seller_name: str, seller_email: str
+) -> Literal["seller", "name"] | None:
+    """Insert a shop; if its seller already has one or its name is taken, return which of the two, else None."""
     row = await tx.fetchrow(
         """
         INSERT INTO shops (id, seller_id, seller_name, seller_email, name, slug, bio, category)
@@ -48,32 +50,32 @@ async def insert_shop(tx: Transaction, shop: Shop, *, seller_name: str, seller_e
     )
     if row is not None:
         return None
-    return "seller" if await of_seller(tx, shop.seller_id) else "name"
+    return "seller" if await get_by_seller(tx, shop.seller_id) else "name"
 
 
-async def of_seller(db: Executor, seller_id: UUID) -> Shop | None:
+async def get_by_seller(db: Executor, seller_id: UUID) -> Shop | None:
     """Return a seller's shop, or None."""
     row = await db.fetchrow(f"SELECT {_SHOP} FROM shops WHERE seller_id = $1", seller_id)  # noqa: S608  constant columns
     return None if row is None else _shop(row)
 
 
-async def shops(db: Executor, shop_ids: list[UUID]) -> list[Shop]:
-    """Return those of these shops that exist."""
+async def get_shops(db: Executor, shop_ids: list[UUID]) -> list[Shop]:
+    """Return the shops with these ids, in any order; unknown ids are left out."""
     rows = await db.fetch(f"SELECT {_SHOP} FROM shops WHERE id = ANY($1)", shop_ids)  # noqa: S608  constant columns
     return [_shop(row) for row in rows]
 
 
 async def lock_seller(tx: Transaction, seller_id: UUID) -> Seller | None:
-    """Return a seller whose row nobody else can change until the transaction ends, or None."""
+    """Return a seller and lock the row until the transaction ends, or return None."""
     row = await tx.fetchrow(f"SELECT {_SELLER} FROM shops WHERE seller_id = $1 FOR UPDATE", seller_id)  # noqa: S608
     return None if row is None else _seller(row)
 
 
 async def set_status(tx: Transaction, shop_id: UUID, status: ShopStatus, *, reason: str, by: UUID) -> Seller:
-    """Write a decision and the state that it leads to."""
+    """Store a decision and the new status of its shop."""
     row = await tx.fetchrow(
         f"""
-        WITH decided AS (INSERT INTO decisions (shop_id, decision, reason, by) VALUES ($1, $2, $3, $4))
+        WITH decided AS (INSERT INTO decisions (shop_id, decision, reason, decided_by) VALUES ($1, $2, $3, $4))
         UPDATE shops SET status = $2, version = version + 1 WHERE id = $1 RETURNING {_SELLER}
         """,  # noqa: S608  constant columns
         shop_id,
@@ -82,13 +84,13 @@ async def set_status(tx: Transaction, shop_id: UUID, status: ShopStatus, *, reas
         by,
     )
     if row is None:
-        message = f"shop {shop_id} was locked, and is gone"
+        message = f"shop {shop_id} does not exist"
         raise LookupError(message)
     return _seller(row)
 
 
-async def sellers(db: Executor, status: ShopStatus, *, limit: int, cursor: str | None) -> Page[Seller]:
-    """Return sellers in a state, oldest first."""
+async def list_sellers(db: Executor, status: ShopStatus, *, limit: int, cursor: str | None) -> Page[Seller]:
+    """List the sellers in a status, oldest first."""
     after = decode_cursor(cursor, datetime, UUID) if cursor else (None, None)
     rows = await db.fetch(
         f"""

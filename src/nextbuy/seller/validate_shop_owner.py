@@ -1,14 +1,18 @@
-"""Call ValidateShopOwner: which shop is this seller's?"""
+"""Call ValidateShopOwner: the shop of a seller."""
 
 from nextbuy.contracts.seller import Shop, ValidateShopOwner
 from nextbuy.seller import store
 from nextbuy.seller.deps import Deps
-from nextbuy.seller.model import NoShop
+from nextbuy.seller.model import ShopRequired
 
 
 async def validate_shop_owner(deps: Deps, call: ValidateShopOwner) -> Shop:
-    """Return the seller's shop, whatever its status; `NoShop` where there is none."""
-    shop = await store.of_seller(deps.database, call.seller_id)
+    """Return a seller's shop, in any status.
+
+    Raises:
+        ShopRequired: the seller has none yet.
+    """
+    shop = await store.get_by_seller(deps.database, call.seller_id)
     if shop is None:
-        raise NoShop("Make a shop first, with create-shop.")
+        raise ShopRequired("You do not have a shop yet. Create one first.")
     return shop

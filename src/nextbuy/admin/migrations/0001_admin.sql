@@ -1,3 +1,4 @@
+-- Notifications that all admins share; one for each event and kind.
 CREATE TABLE notifications (
     id              uuid        PRIMARY KEY,
     source_event_id uuid        NOT NULL,
@@ -10,3 +11,4 @@ CREATE TABLE notifications (
     UNIQUE (source_event_id, kind)
 );
 CREATE INDEX notifications_newest ON notifications (created_at DESC, id DESC);
+CREATE INDEX notifications_unread ON notifications (id) WHERE NOT read;

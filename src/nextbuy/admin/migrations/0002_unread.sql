@@ -1,1 +1,0 @@
-CREATE INDEX notifications_unread ON notifications (id) WHERE NOT read;
