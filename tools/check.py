@@ -1,4 +1,4 @@
-"""Every check that is no test, two at a time; says what is wrong and nothing else, then one line for each check."""
+"""Run every check that is not a test, two at a time, and print what fails and one line per check."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 
-# The longest come first, so that the last to start is a short one.
+# The longest first, so that a short one is started last.
 CHECKS: dict[str, list[str]] = {
     "types": ["mypy", "--no-error-summary"],
     "duplicates": ["pylint", "--rcfile=tools/duplicates.ini", "src"],
@@ -21,14 +21,15 @@ CHECKS: dict[str, list[str]] = {
     "layout": ["python", "tools/layout.py"],
     "names": ["python", "-m", "tools.names"],
     "prose": ["python", "-m", "tools.prose"],
+    "spelling": ["codespell", ".", ".ci", ".importlinter"],
     "contracts": ["python", "-m", "tools.contracts"],
 }
 
 
 def run(name: str) -> tuple[str, str, bool, float]:
-    """Runs one check: its name, what it said, whether it passed, and its seconds."""
+    """Run one check; return its name, its output, whether it passed, and its seconds."""
     program, *arguments = CHECKS[name]
-    began = time.monotonic()
+    started = time.monotonic()
     done = subprocess.run(
         [BIN / program, *arguments],
         cwd=ROOT,
@@ -38,17 +39,17 @@ def run(name: str) -> tuple[str, str, bool, float]:
         text=True,
         check=False,
     )
-    return name, done.stdout + done.stderr, done.returncode == 0, time.monotonic() - began
+    return name, done.stdout + done.stderr, done.returncode == 0, time.monotonic() - started
 
 
 def main() -> int:
-    """Runs all checks, and says with its exit code whether all passed."""
+    """Run all checks; fail if one of them does."""
     passed = True
     with ThreadPoolExecutor(max_workers=2) as pool:
-        for name, said, good, seconds in pool.map(run, CHECKS):
+        for name, output, good, seconds in pool.map(run, CHECKS):
             passed &= good
             if not good:
-                print(said.rstrip())
+                print(output.rstrip())
             print(f"{'ok ' if good else 'BAD'} {name} ({seconds:.1f} s)", flush=True)
     return 0 if passed else 1
 

@@ -1,7 +1,7 @@
-"""Code that nothing uses, as vulture finds it, less what only looks unused.
+"""Find code that nothing uses: the report of vulture without its false positives.
 
-A field of a struct is read and written by name when it becomes JSON, and an argument in a protocol is its
-documentation: of those vulture cannot know.
+A field of a struct is used by name when it is encoded as JSON, and an argument of a protocol is documentation; vulture
+sees neither.
 """
 
 import ast
@@ -15,21 +15,22 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def unused(root: Path) -> list[str]:
-    """All that nothing uses, one line for each, with its file and line.
+    """Return one line per unused name, with its file and line.
 
     Args:
-        root: the folder whose `pyproject.toml` says, under `tool.vulture`, where to look and what to leave out.
+        root: the folder of a `pyproject.toml`, whose section `tool.vulture` lists the folders to read and the names to
+            ignore.
     """
     settings = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["vulture"]
     finder = vulture.Vulture(ignore_names=settings["ignore_names"], ignore_decorators=settings["ignore_decorators"])
     finder.scavenge([str(root / path) for path in settings["paths"] if (root / path).exists()])
-    only_looks: dict[Path, set[int]] = {}
+    false_positives: dict[Path, set[int]] = {}
     found = []
     for item in finder.get_unused_code():
         path = Path(item.filename)
-        if path not in only_looks:
-            only_looks[path] = _fields_and_protocols(path)
-        if item.typ != "variable" or item.first_lineno not in only_looks[path]:
+        if path not in false_positives:
+            false_positives[path] = _fields_and_protocols(path)
+        if item.typ != "variable" or item.first_lineno not in false_positives[path]:
             found.append(f"{path.relative_to(root)}:{item.first_lineno}: {item.message}")
     return found
 
@@ -45,7 +46,7 @@ def _fields_and_protocols(path: Path) -> set[int]:
 
 
 def main() -> int:
-    """Prints what nothing in this project uses, and says with its exit code whether there is anything."""
+    """Print the unused code of this project; fail if there is any."""
     found = unused(ROOT)
     print(*found, sep="\n", end="\n" if found else "")
     return 1 if found else 0

@@ -1,8 +1,8 @@
-"""What an import graph cannot say about the tree, read from the syntax of each file.
+"""Check the rules of the tree that import-linter cannot express, on the syntax tree of each file.
 
-In a service five names mean the same everywhere: `service`, `deps`, `model`, `store`, `migrations`. Every other file is
-a use case, which holds a function of its own name and is imported by its `service.py` alone, or a policy, which others
-import.
+Every service uses five fixed names: `service`, `deps`, `model`, `store`, `migrations`. Any other file of a service is a
+use case, which defines a function of its own name and is imported by `service.py` only, or a policy, which use cases
+import. The other rules: libraries, listeners, pure models, long files.
 """
 
 import ast
@@ -12,12 +12,12 @@ from pathlib import Path
 
 PACKAGE = "nextbuy"
 SERVICES = ("auth", "product", "seller", "order", "admin", "kafka", "simulator")
-# "Service A -> Kafka -> Kafka Service -> Service B": the dead letters of whoever else listens are out of sight.
+# "Service A -> Kafka -> Kafka Service -> Service B": admins see the dead letters of this service only.
 LISTENER = "kafka"
 FIXED_NAMES = frozenset({"service", "deps", "model", "store", "migrations", "__init__"})
 LONGEST_FILE = 400
 
-# A library that frames how code is written is named in as few files as can be. A folder ends with "/".
+# A library that shapes the code around it is imported in few files. A folder ends with "/".
 NAMED_ONLY_IN = {
     "aiohttp": ["gateway/", "kit/rpc/transports.py", "host/", "demo/", "simulator/webhook_dispatcher.py"],
     "aiosmtplib": ["kafka/mailer.py"],
@@ -40,13 +40,13 @@ NAMED_ONLY_IN = {
     "uvloop": ["host/"],
 }
 
-# What a model would wait for, or would have to be asked twice to get the same answer.
+# Modules that wait, or that return something else each time.
 IMPURE_MODULES = frozenset({"asyncio", "os", "random", "secrets", "socket", "subprocess", "threading", "time"})
 CLOCKS = frozenset({"now", "utcnow", "today"})
 
 
 class Source:
-    """One file, parsed."""
+    """A file of the package and its syntax tree."""
 
     def __init__(self, package: Path, path: Path) -> None:
         self.path = path
@@ -58,22 +58,22 @@ class Source:
 
     @property
     def name(self) -> str:
-        """The file's own name, without `.py`."""
+        """The name of the file, without `.py`."""
         return self.path.stem
 
     @property
     def has_its_own_function(self) -> bool:
-        """Whether a function at the top of the file has the file's name."""
+        """Whether the file defines a top-level function of its own name."""
         functions = (ast.FunctionDef, ast.AsyncFunctionDef)
         return any(isinstance(node, functions) and node.name == self.name for node in self.tree.body)
 
     @property
     def is_free(self) -> bool:
-        """Whether it is a use case or a policy: in a service, and not one of the fixed names or inside of one."""
+        """Whether it is a use case or a policy: a file of a service that has none of the fixed names on its path."""
         return self.service is not None and not FIXED_NAMES & {*self.inside.with_suffix("").parts[1:]}
 
     def imports(self) -> Iterator[str]:
-        """The full names of all it imports, wherever in the file; of `from a import b` both `a` and `a.b`."""
+        """Yield the full name of each import, also inside functions; `from a import b` yields `a` and `a.b`."""
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Import):
                 yield from (alias.name for alias in node.names)
@@ -88,13 +88,10 @@ class Source:
 
 
 def problems(root: Path) -> list[str]:
-    """All that breaks the layout of a tree.
+    """Return one sentence for each violation in a tree, with its file.
 
     Args:
         root: the folder that holds `src`, and perhaps `tests` and `tools`.
-
-    Returns:
-        One sentence for each, with the file it is about; none where the tree is as it should be.
     """
     package = root / "src" / PACKAGE
     sources = [Source(package, path) for path in sorted(package.rglob("*.py"))]
@@ -107,29 +104,29 @@ def _use_cases(sources: list[Source]) -> Iterator[str]:
     for source in sources:
         for module in set(source.imports()) - {source.module}:
             importers.setdefault(module, []).append(source)
-    # Before its table of contents is there, nothing can be told about a service.
-    begun = {source.service for source in sources if source.inside.parts[1:] == ("service.py",)}
+    # Without its table of contents, nothing can be checked about a service.
+    complete = {source.service for source in sources if source.inside.parts[1:] == ("service.py",)}
     for source in sources:
-        if not source.is_free or source.service not in begun:
+        if not source.is_free or source.service not in complete:
             continue
-        others = [one for one in importers.get(source.module, []) if not _may_do_it(one, source)]
+        others = [importer for importer in importers.get(source.module, []) if not _may_import(importer, source)]
         if source.has_its_own_function:
             for other in others:
                 yield (
                     f"{other.inside}: imports the use case {source.name}; "
-                    f"move what both need to model.py, store.py or a policy"
+                    f"move the shared code to model.py, store.py, or a policy"
                 )
         elif not others:
             yield (
-                f"{source.inside}: holds no function {source.name}; a use case is named as its function, "
-                f"and what is no use case is imported by one"
+                f"{source.inside}: defines no function {source.name} and is not imported; "
+                f"name the use case after its function, or import the policy from a use case"
             )
 
 
-def _may_do_it(importer: Source, used: Source) -> bool:
-    # What an operator does at the command line has no address, and so no table that could list it.
-    at_the_command_line = importer.inside.parts[0] == "host"
-    return at_the_command_line or (importer.service == used.service and importer.inside.parts[1:] == ("service.py",))
+def _may_import(importer: Source, used: Source) -> bool:
+    # A command of an operator has no route, so that no `service.py` could list it.
+    is_host = importer.inside.parts[0] == "host"
+    return is_host or (importer.service == used.service and importer.inside.parts[1:] == ("service.py",))
 
 
 def _libraries(sources: list[Source]) -> Iterator[str]:
@@ -137,7 +134,7 @@ def _libraries(sources: list[Source]) -> Iterator[str]:
         for library in {module.partition(".")[0] for module in source.imports()} & NAMED_ONLY_IN.keys():
             places = NAMED_ONLY_IN[library]
             if not any(_is_in(source.inside, place) for place in places):
-                yield f"{source.inside}: names {library}, which only {', '.join(places) or 'no file'} may"
+                yield f"{source.inside}: imports {library}; only {', '.join(places) or 'no file'} may"
 
 
 def _listeners(sources: list[Source]) -> Iterator[str]:
@@ -147,8 +144,8 @@ def _listeners(sources: list[Source]) -> Iterator[str]:
         for node in ast.walk(source.tree):
             if isinstance(node, ast.keyword) and node.arg == "listens":
                 yield (
-                    f"{source.inside}: listens to the bus, which only the {LISTENER} service does; "
-                    f"let it call this service"
+                    f"{source.inside}: listens to the bus; only the {LISTENER} service does, "
+                    f"so add a handler there that calls this service"
                 )
 
 
@@ -161,12 +158,12 @@ def _models(sources: list[Source]) -> Iterator[str]:
         if source.service is None or "model" not in source.inside.with_suffix("").parts[1:]:
             continue
         for module in sorted({module.partition(".")[0] for module in source.imports()} & IMPURE_MODULES):
-            yield f"{source.inside}: a model is pure and imports {module}"
+            yield f"{source.inside}: a model is pure, but this one imports {module}"
         for node in ast.walk(source.tree):
             if isinstance(node, (ast.AsyncFunctionDef, ast.Await, ast.AsyncFor, ast.AsyncWith)):
-                yield f"{source.inside}:{node.lineno}: a model is pure and waits"
+                yield f"{source.inside}:{node.lineno}: a model is pure, but this one waits"
             elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in CLOCKS:
-                yield f"{source.inside}:{node.lineno}: a model is pure and reads a clock; it is handed the time"
+                yield f"{source.inside}:{node.lineno}: a model is pure, but this one reads a clock; pass the time as an argument"
 
 
 def _long_files(root: Path) -> Iterator[str]:
@@ -182,7 +179,7 @@ def _python_files(folders: Iterable[Path]) -> Iterator[Path]:
 
 
 def main() -> int:
-    """Prints what breaks the layout of this project, and says with its exit code whether anything does."""
+    """Print the violations of this project; fail if there are any."""
     found = problems(Path(__file__).resolve().parent.parent)
     print(*found, sep="\n", end="\n" if found else "")
     return 1 if found else 0
