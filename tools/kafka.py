@@ -1,7 +1,7 @@
-"""A real Apache Kafka, one node, for a machine that has Java and no container: `tools/kafka.py --port 9092`.
+"""Run an Apache Kafka of one node, on a machine with Java and without containers: `tools/kafka.py --port 9092`.
 
-The jars come through Maven once, as `deploy/kafka/pom.xml` says, and are kept beside the data. One process is broker
-and controller (KRaft). It runs in the foreground until Ctrl-C, and finds its data again.
+Maven downloads the jars of `deploy/kafka/pom.xml` once, into `var/kafka`. One process is broker and controller (KRaft).
+It runs in the foreground until Ctrl-C; its data survives.
 """
 
 import argparse
@@ -25,11 +25,11 @@ POM = ROOT / "deploy" / "kafka" / "pom.xml"
 JARS = ROOT / "var" / "kafka" / "jars"
 HOST = "127.0.0.1"
 OLDEST_JAVA = 17
-INSTALL = "on Debian or Ubuntu: sudo apt-get install"
+INSTALL = "On Debian or Ubuntu: sudo apt-get install"
 START_TIMEOUT = 60.0
 _PORT_TIMEOUT = 3.0
-"""Seconds that a broker which was just killed may take to let go of its port."""
-# Small and quick to start: it serves one machine. What it costs in throughput is not what a laptop looks for.
+"""Seconds until the port of a broker that was just killed must be free."""
+# Small and quick to start, at the cost of throughput: it serves one machine.
 JVM = ["-Xms64m", "-Xmx320m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-Dlog4j2.level=ERROR"]
 
 EMPTY: Mapping[str, str] = MappingProxyType({})
@@ -54,48 +54,47 @@ transaction.state.log.num.partitions=1
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 share.coordinator.state.topic.num.partitions=1
-# A node that was killed comes back as soon as its last self is given up.
+# A killed node can rejoin once its previous session has expired.
 broker.session.timeout.ms=1000
 broker.heartbeat.interval.ms=250
-# The first of a group need not wait for others.
+# The first member of a group does not wait for others.
 group.initial.rebalance.delay.ms=0
-# Dead consumers of the classic protocol are given up as soon as they themselves ask for it.
+# Consumers of the classic protocol may choose short session timeouts.
 group.min.session.timeout.ms=1000
 log.cleaner.dedupe.buffer.size=2097152
 """
 
 
 class CannotRun(Exception):
-    """What stands in the way, and what to do; one sentence."""
+    """Kafka cannot run here; the message says why and what to do."""
 
 
 def missing() -> str | None:
-    """Return what this machine lacks for a Kafka, as a sentence; None where nothing is."""
+    """Return a sentence about what this machine lacks to run Kafka, or None."""
     java = shutil.which("java")
     if java is None:
-        return f"Kafka needs Java {OLDEST_JAVA} or newer, and there is none; {INSTALL} default-jre-headless"
-    told = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
-    version = told.partition('"')[2].partition('"')[0]
+        return f"Java not found; Kafka needs {OLDEST_JAVA} or newer. {INSTALL} default-jre-headless"
+    output = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
+    version = output.partition('"')[2].partition('"')[0]
     major = version.split(".")[0]
     if not major.isdigit() or int(major) < OLDEST_JAVA:
-        found = version or "none"
-        return f"Kafka needs Java {OLDEST_JAVA} or newer, and {java} is {found}; {INSTALL} default-jre-headless"
+        return f"{java} is too old ({version}); Kafka needs {OLDEST_JAVA} or newer. {INSTALL} default-jre-headless"
     if not has_jars() and shutil.which("mvn") is None:
-        return f"Kafka's jars come through Maven, and there is none; {INSTALL} maven"
+        return f"Maven not found; it downloads the jars of Kafka. {INSTALL} maven"
     return None
 
 
 def has_jars() -> bool:
-    """Say whether the jars of the pom of now are here."""
-    kept = JARS / POM.name
-    return kept.is_file() and kept.read_bytes() == POM.read_bytes()
+    """Return whether the jars of the current `pom.xml` have been downloaded."""
+    copy = JARS / POM.name
+    return copy.is_file() and copy.read_bytes() == POM.read_bytes()
 
 
 def fetch_jars() -> None:
-    """Have Maven bring the jars where they are not here, once however many ask.
+    """Download the jars with Maven unless they exist; concurrent callers wait for one download.
 
     Raises:
-        CannotRun: they cannot be had.
+        CannotRun: the download failed.
     """
     JARS.parent.mkdir(parents=True, exist_ok=True)
     with locked(JARS.parent / "jars.lock"):
@@ -103,12 +102,12 @@ def fetch_jars() -> None:
             return
         if problem := missing():
             raise CannotRun(problem)
-        print("nextbuy: Kafka's jars are being fetched (45 MB, once)", file=sys.stderr, flush=True)
+        print("nextbuy: downloading the jars of Kafka (45 MB, once)", file=sys.stderr, flush=True)
         new = JARS.with_name("jars.new")
         shutil.rmtree(new, ignore_errors=True)
         goal = [f"-DoutputDirectory={new}", "-DincludeScope=runtime", "dependency:copy-dependencies"]
         done = subprocess.run(
-            ["mvn", "-q", "-B", "-f", POM, *goal],  # noqa: S607  the person's own Maven
+            ["mvn", "-q", "-B", "-f", POM, *goal],  # noqa: S607  Maven of the PATH
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -116,7 +115,7 @@ def fetch_jars() -> None:
         )
         if done.returncode:
             print(done.stdout[-2000:] + done.stderr[-2000:], file=sys.stderr)
-            raise CannotRun("Maven could not bring Kafka's jars (above); is its repository in reach?")
+            raise CannotRun("Downloading the jars of Kafka failed (above). Is the Maven repository reachable?")
         shutil.copy(POM, new / POM.name)
         shutil.rmtree(JARS, ignore_errors=True)
         new.rename(JARS)
@@ -124,17 +123,17 @@ def fetch_jars() -> None:
 
 @contextmanager
 def locked(path: Path, kind: int = fcntl.LOCK_EX) -> Iterator[None]:
-    """Hold a lock between processes; it ends with its holder."""
+    """Hold a lock between processes; the system releases it if its holder dies."""
     with path.open("a") as file:
         fcntl.flock(file, kind)
         yield
 
 
 class Broker:
-    """One node: its data, where it listens, and its process while it runs.
+    """A node: its data folder, its ports, and its process while it runs.
 
-    `settings` are lines of its own, which win; `users` are passwords by name, for SCRAM; `cluster` is the id of the one
-    that it belongs to, where that is not its own.
+    `settings` are lines that override the defaults; `users` are the passwords of SCRAM users by name; `cluster` is the
+    id of the cluster to join instead of a new one.
     """
 
     def __init__(
@@ -160,17 +159,17 @@ class Broker:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start the node on what it kept, and wait until it answers.
+        """Start the node on its data, and wait until it answers.
 
         Raises:
-            CannotRun: it does not.
+            CannotRun: the port is in use, or the node does not start.
         """
         fetch_jars()
-        patience = time.monotonic() + _PORT_TIMEOUT
-        while not is_free(self.port) and time.monotonic() < patience:
+        deadline = time.monotonic() + _PORT_TIMEOUT
+        while not is_free(self.port) and time.monotonic() < deadline:
             time.sleep(0.05)
         if not is_free(self.port):
-            raise CannotRun(f"Port {self.port} is taken; choose another: make kafka PORT=9192")
+            raise CannotRun(f"Port {self.port} is in use. Choose another: make kafka PORT=9192")
         self.data.mkdir(parents=True, exist_ok=True)
         self._settings.write_text(
             SETTINGS.format(host=HOST, port=self.port, controller=self.controller, logs=self._logs.resolve())
@@ -179,7 +178,7 @@ class Broker:
         if not (self._logs / "meta.properties").exists():
             self._format()
         with self._log.open("ab") as log:
-            # In a session of its own, so that Ctrl-C reaches us alone, and we end it.
+            # In its own session, so that Ctrl-C reaches only this process, which then stops it.
             self.process = subprocess.Popen(
                 _java("kafka.Kafka", str(self._settings)),
                 stdin=subprocess.DEVNULL,
@@ -202,22 +201,22 @@ class Broker:
             check=False,
         )
         if done.returncode:
-            raise CannotRun(f"Kafka cannot keep its data in {self._logs}: {done.stderr.strip()[-300:]}")
+            raise CannotRun(f"Kafka cannot store its data in {self._logs}: {done.stderr.strip()[-300:]}")
 
     def _wait(self) -> None:
         deadline = time.monotonic() + START_TIMEOUT
         while self.process is not None and time.monotonic() < deadline:
             if self.process.poll() is not None:
                 end = self._log.read_text(errors="replace")[-600:]
-                raise CannotRun(f"Kafka ended at once; {self._log} ends with: {end}")
+                raise CannotRun(f"Kafka exited while starting. End of {self._log}: {end}")
             with suppress(OSError), socket.create_connection((HOST, self.port), timeout=1):
                 return
             time.sleep(0.05)
         self.kill()
-        raise CannotRun(f"Kafka did not answer within {START_TIMEOUT:.0f} s; see {self._log}")
+        raise CannotRun(f"Kafka did not answer within {START_TIMEOUT:.0f} s. See {self._log}.")
 
     def stop(self) -> None:
-        """End it as it likes to be ended, and by force where that takes long."""
+        """Stop the node with SIGTERM, and kill it if that takes too long."""
         if self.process is None:
             return
         self.process.terminate()
@@ -227,7 +226,7 @@ class Broker:
             self.kill()
 
     def kill(self) -> None:
-        """End it at once, as if the power had gone."""
+        """Kill the node with SIGKILL, like a power failure."""
         if self.process is not None:
             self.process.kill()
             self.process.wait()
@@ -239,32 +238,32 @@ def _java(program: str, *arguments: str) -> list[str]:
 
 
 def is_free(port: int) -> bool:
-    """Say whether nobody listens on a port."""
-    with socket.socket() as one:
-        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    """Return whether a port is free."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            one.bind((HOST, port))
+            listener.bind((HOST, port))
         except OSError:
             return False
         return True
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports on which nobody listens, of those that no machine gives out by itself.
+    """Return free ports outside the range that systems assign to clients.
 
-    Of the others a client that tries to reach a broker which is away can be given the broker's, and reach itself.
+    Inside it, a client that retries a stopped broker may be assigned the broker's own port and connect to itself.
     """
     # Not the generator that tests seed: two runs with one seed would take the same ports.
-    some = random.SystemRandom().sample(range(20_000, 32_000), 200)
-    return [port for port in some if is_free(port)][:count]
+    candidates = random.SystemRandom().sample(range(20_000, 32_000), 200)
+    return [port for port in candidates if is_free(port)][:count]
 
 
 def main() -> int:
     """Run a broker until Ctrl-C."""
-    parser = argparse.ArgumentParser(description="Runs a real Apache Kafka, one node, until Ctrl-C.")
+    parser = argparse.ArgumentParser(description="Run an Apache Kafka of one node until Ctrl-C.")
     parser.add_argument("--port", type=int, default=9092)
     parser.add_argument("--data", type=Path, default=ROOT / "var" / "kafka")
-    parser.add_argument("--fetch", action="store_true", help="bring the jars and nothing else")
+    parser.add_argument("--fetch", action="store_true", help="download the jars and exit")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     broker = Broker(arguments.data, arguments.port, arguments.port + 1)
@@ -279,7 +278,7 @@ def main() -> int:
         print(f"  NEXTBUY_KAFKA_SERVERS={broker.servers} make up", flush=True)
         while broker.process is not None and broker.process.poll() is None:
             time.sleep(0.2)
-        print(f"nextbuy: Kafka has ended; see {arguments.data}/broker.log", file=sys.stderr)
+        print(f"nextbuy: Kafka exited. See {arguments.data}/broker.log.", file=sys.stderr)
         return 1
     except CannotRun as error:
         print(f"nextbuy: {error}", file=sys.stderr)

@@ -114,7 +114,7 @@ def _use_cases(sources: list[Source]) -> Iterator[str]:
             for other in others:
                 yield (
                     f"{other.inside}: imports the use case {source.name}; "
-                    f"move the shared code to model.py, store.py, or a policy"
+                    f"move shared code to model.py, store.py, or a policy"
                 )
         elif not others:
             yield (
@@ -144,8 +144,8 @@ def _listeners(sources: list[Source]) -> Iterator[str]:
         for node in ast.walk(source.tree):
             if isinstance(node, ast.keyword) and node.arg == "listens":
                 yield (
-                    f"{source.inside}: listens to the bus; only the {LISTENER} service does, "
-                    f"so add a handler there that calls this service"
+                    f"{source.inside}: listens to the bus; only the {LISTENER} service does: "
+                    f"add a handler there that calls it"
                 )
 
 
@@ -163,7 +163,7 @@ def _models(sources: list[Source]) -> Iterator[str]:
             if isinstance(node, (ast.AsyncFunctionDef, ast.Await, ast.AsyncFor, ast.AsyncWith)):
                 yield f"{source.inside}:{node.lineno}: a model is pure, but this one waits"
             elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in CLOCKS:
-                yield f"{source.inside}:{node.lineno}: a model is pure, but this one reads a clock; pass the time as an argument"
+                yield f"{source.inside}:{node.lineno}: a model is pure, but this one reads a clock; pass the time"
 
 
 def _long_files(root: Path) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 Read are the identifiers of Python, JavaScript, and SQL files (names, attributes, arguments, keyword arguments), strings
 that are one name (a slug, the name of a job, a stored state), SQL in strings, and the names of files. An identifier is
-split at `_` and at capitals, so that `_toldOnce` holds `told`. Not read: sentences (see `prose.py`), HTML, and CSS.
+split at `_` and at capitals, so that `lastShelf` contains `shelf`. Not read: sentences (see `prose.py`), HTML, and CSS.
 """
 
 import ast

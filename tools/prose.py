@@ -20,7 +20,7 @@ LIST: Final = Path(__file__).with_suffix(".toml")
 FOLDERS: Final = ("src", "tests", "bench", "tools", "docs", "deploy", ".ci")
 _MIN_WORDS: Final = 3
 """Words of a docstring outside of tests, whose functions need none."""
-_RIDDLE: Final = re.compile(r"(?:What|Who|Whom|Whose|Where|Those|That|So many|For so long)\b")
+_RIDDLE: Final = re.compile(r"(?:What|Who|Whom|Whose|Where|Those|That|So\s+many|For\s+so\s+long)\b")
 """Openings of a docstring that name no subject. `How long` is fine for a duration."""
 _DOCUMENTED: Final = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
@@ -34,7 +34,7 @@ def problems(
         root: the folder of the project.
         habits: regular expressions, matched without regard to case or to line breaks, and what to write instead.
         exempt: files, and folders (ending with `/`), that are not read.
-        only: the same, of what is read; the default is everything.
+        only: files, and folders, to read instead of everything.
     """
     patterns = {re.compile(habit.replace(" ", r"\s+"), re.IGNORECASE): advice for habit, advice in habits.items()}
     found = []
@@ -53,7 +53,7 @@ def problems(
 
 
 def texts(path: Path) -> Iterator[Token]:
-    """Read the texts of a file that somebody may read as prose."""
+    """Read the texts of a file that people read as prose."""
     if path.suffix in {".py", ".js", ".sql"}:
         yield from _prose(tokens(path))
     else:
@@ -73,7 +73,7 @@ def _files(root: Path) -> Iterator[Path]:
 
 
 def _prose(parts: Iterable[Token]) -> Iterator[Token]:
-    """Join the lines of a comment, and drop strings that are no sentence."""
+    """Join the lines of a comment, and drop strings without a blank."""
     comment: Token | None = None
     for part in sorted(parts, key=lambda token: token.line):
         if part.kind == Kind.COMMENT and comment and part.line == comment.line + comment.text.count("\n") + 1:

@@ -1,4 +1,4 @@
-"""Code that nothing uses is found, and what only looks unused is not."""
+"""Unused code is found; fields of structs and arguments of protocols are not reported."""
 
 from pathlib import Path
 
@@ -8,24 +8,24 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def found(root: Path, text: str) -> list[str]:
-    """What is found in a project of one file, under this project's settings."""
+    """Look for unused code in a project of one file, with this project's settings."""
     (root / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text())
     (root / "src").mkdir()
     (root / "src" / "shop.py").write_text(text)
     return unused(root)
 
 
-def test_a_function_that_nothing_calls_is_found(tmp_path: Path) -> None:
-    assert found(tmp_path, "def forgotten():\n    return 1\n") == ["src/shop.py:1: unused function 'forgotten'"]
+def test_unused_function_is_found(tmp_path: Path) -> None:
+    assert found(tmp_path, "def unused():\n    return 1\n") == ["src/shop.py:1: unused function 'unused'"]
 
 
-def test_a_name_that_nothing_reads_is_found(tmp_path: Path) -> None:
+def test_unused_variable_is_found(tmp_path: Path) -> None:
     assert found(tmp_path, "LIMIT = 3\n") == ["src/shop.py:1: unused variable 'LIMIT'"]
 
 
-def test_a_field_and_a_protocol_s_argument_only_look_unused(tmp_path: Path) -> None:
+def test_field_and_argument_of_protocol_are_used(tmp_path: Path) -> None:
     text = (
-        "class Line:\n    quantity: int\n\nclass Bus(Protocol):\n    def publish(self, packets): ...\n\n"
+        "class Line:\n    quantity: int\n\nclass Bus(Protocol):\n    def publish(self, messages): ...\n\n"
         "Line, Bus.publish\n"
     )
     assert found(tmp_path, text) == []

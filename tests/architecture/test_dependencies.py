@@ -1,4 +1,4 @@
-"""Who may ask whom is what the specification says, in `deps.py`, in the contracts, and in what is really asked."""
+"""Services call each other as the specification says: in `deps.py`, in the contracts, and in their code."""
 
 import ast
 import shutil
@@ -34,9 +34,9 @@ SPECIFICATION: Final = """
   - Product Service: Get products for moderation
   - Seller Service: Get sellers for verification
 """
-OURS: Final[dict[str, dict[str, list[str]]]] = {
-    # "Service A -> Kafka -> Kafka Service -> Service B", and who reads its dead letters is an admin.
-    # The event logs are read in order to make figures again of them.
+ADDITIONS: Final[dict[str, dict[str, list[str]]]] = {
+    # "Service A -> Kafka -> Kafka Service -> Service B". Admins read its dead letters, and projections are rebuilt from
+    # the event logs.
     "kafka": {
         "auth": ["validate admin", "validate user", "read events"],
         "admin": ["create notification"],
@@ -47,31 +47,31 @@ OURS: Final[dict[str, dict[str, list[str]]]] = {
     "auth": {},
     "simulator": {},
 }
-SAID_AS: Final = {
+METHOD_NAMES: Final = {
     "get shop information": "get_shops",
     "validate shop ownership": "validate_shop_owner",
     "validate seller authentication": "validate_seller",
     "get products for moderation": "list_products",
     "get sellers for verification": "list_sellers",
 }
-"""The purposes that are not called as they are told."""
+"""The methods whose names differ from the purpose in the specification."""
 
 
 @dataclass
-class Words:
-    """What the contracts hold."""
+class Contracts:
+    """The clients and the calls that the contracts define."""
 
     clients: dict[str, str] = field(default_factory=dict)
-    """Whom a client asks."""
+    """The service of each client."""
     methods: dict[tuple[str, str], str] = field(default_factory=dict)
-    """The call that a client's method sends."""
+    """The call that each method of a client sends."""
     callers: dict[str, set[str]] = field(default_factory=dict)
-    asked: dict[str, str] = field(default_factory=dict)
-    """Who answers a call."""
+    callees: dict[str, str] = field(default_factory=dict)
+    """The service that answers each call."""
 
 
-def specified(text: str) -> dict[str, dict[str, list[str]]]:
-    """Read who depends on whom, and what for."""
+def read_specification(text: str) -> dict[str, dict[str, list[str]]]:
+    """Read the dependencies of each service, with their purposes."""
     table: dict[str, dict[str, list[str]]] = {}
     service = ""
     for line in text.splitlines():
@@ -84,9 +84,9 @@ def specified(text: str) -> dict[str, dict[str, list[str]]]:
     return table
 
 
-def words_of(package: Path) -> Words:
+def read_contracts(package: Path) -> Contracts:
     """Read the contracts."""
-    words = Words()
+    contracts = Contracts()
     for path in (package / "contracts").glob("*.py"):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         constants = {
@@ -96,23 +96,25 @@ def words_of(package: Path) -> Words:
         }
         for node in tree.body:
             if isinstance(node, ast.ClassDef):
-                _read_class(node, constants, words)
-    return words
+                _read_class(node, constants, contracts)
+    return contracts
 
 
-def _read_class(node: ast.ClassDef, constants: Mapping[str, tuple[str, ...]], words: Words) -> None:
-    given = {keyword.arg: keyword.value for keyword in node.keywords}
-    if "to" in given and "callers" in given:
-        said = given["callers"]
-        words.callers[node.name] = set(constants[said.id] if isinstance(said, ast.Name) else ast.literal_eval(said))
-        words.asked[node.name] = ast.literal_eval(given["to"])
+def _read_class(node: ast.ClassDef, constants: Mapping[str, tuple[str, ...]], contracts: Contracts) -> None:
+    keywords = {keyword.arg: keyword.value for keyword in node.keywords}
+    if "to" in keywords and "callers" in keywords:
+        callers = keywords["callers"]
+        contracts.callers[node.name] = set(
+            constants[callers.id] if isinstance(callers, ast.Name) else ast.literal_eval(callers)
+        )
+        contracts.callees[node.name] = ast.literal_eval(keywords["to"])
     for part in node.body:
         if isinstance(part, ast.AnnAssign) and ast.unparse(part.target) == "service" and part.value is not None:
-            words.clients[node.name] = ast.literal_eval(part.value)
+            contracts.clients[node.name] = ast.literal_eval(part.value)
         if isinstance(part, ast.AsyncFunctionDef) and node.name.endswith("Client"):
             types = {argument.arg: ast.unparse(argument.annotation or argument) for argument in part.args.args}
             for sent in _sent(part):
-                words.methods[node.name, part.name] = types.get(sent, sent)
+                contracts.methods[node.name, part.name] = types.get(sent, sent)
 
 
 def _literal(node: ast.expr) -> bool:
@@ -120,46 +122,46 @@ def _literal(node: ast.expr) -> bool:
 
 
 def _sent(tree: ast.AST) -> Iterator[str]:
-    """The names of what is handed to a `_send` or `send`: a call's class, or a parameter."""
+    """Yield the first argument of each `_send` and `send`: the class of a call, or a parameter."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in {"_send", "send"} and node.args:
-            said = node.args[0]
-            yield ast.unparse(said.func if isinstance(said, ast.Call) else said)
+            call = node.args[0]
+            yield ast.unparse(call.func if isinstance(call, ast.Call) else call)
 
 
 @dataclass
 class Service:
-    """What one service says that it needs, and what it really asks."""
+    """The clients of one service, and the calls that it makes."""
 
     fields: dict[str, str] = field(default_factory=dict)
-    """Its clients, by the name that `deps.py` gives them."""
-    asks: set[tuple[str, str]] = field(default_factory=set)
-    """Clients, and the methods of theirs that it awaits."""
+    """The classes of its clients, by their names in `deps.py`."""
+    methods: set[tuple[str, str]] = field(default_factory=set)
+    """The methods that it awaits, each with its client."""
     sends: set[str] = field(default_factory=set)
-    """Calls that it makes without a client of the contracts."""
+    """The calls that it makes without a client."""
 
-    def calls(self, words: Words) -> set[str]:
-        """All that it sends."""
-        return self.sends | {words.methods[pair] for pair in self.asks if pair in words.methods}
+    def calls(self, contracts: Contracts) -> set[str]:
+        """Return all calls that it makes."""
+        return self.sends | {contracts.methods[pair] for pair in self.methods if pair in contracts.methods}
 
 
-def service_of(folder: Path, words: Words) -> Service:
+def read_service(folder: Path, contracts: Contracts) -> Service:
     """Read one service."""
     found = Service()
     for node in ast.walk(ast.parse((folder / "deps.py").read_text(encoding="utf-8"))):
-        if isinstance(node, ast.AnnAssign) and ast.unparse(node.annotation) in words.clients:
+        if isinstance(node, ast.AnnAssign) and ast.unparse(node.annotation) in contracts.clients:
             found.fields[ast.unparse(node.target)] = ast.unparse(node.annotation)
     for path in folder.rglob("*.py"):
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        found.sends |= {name for name in _sent(tree) if name in words.callers}
+        found.sends |= {name for name in _sent(tree) if name in contracts.callers}
         for holder, method in _awaited(tree):
             if holder in found.fields:
-                found.asks.add((found.fields[holder], method))
+                found.methods.add((found.fields[holder], method))
     return found
 
 
 def _awaited(tree: ast.AST) -> Iterator[tuple[str, str]]:
-    """What is awaited of a field of something: `await deps.auth.validate_user(…)` is (auth, validate_user)."""
+    """Yield each awaited method of a field: (auth, validate_user) for `await deps.auth.validate_user(…)`."""
     for node in ast.walk(tree):
         match node:
             case ast.Await(
@@ -168,8 +170,8 @@ def _awaited(tree: ast.AST) -> Iterator[tuple[str, str]]:
                 yield holder, method
 
 
-def host_sends(folder: Path, words: Words) -> dict[str, set[str]]:
-    """What the host asks in somebody's name: `self.x = Client(self.calls("name").send)`, then `await self.x.ask()`."""
+def host_sends(folder: Path, contracts: Contracts) -> dict[str, set[str]]:
+    """Return the calls of the host by service: `self.x = Client(self.calls("name").send)`, `await self.x.m()`."""
     sent: dict[str, set[str]] = defaultdict(set)
     for path in folder.glob("*.py"):
         tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -177,56 +179,58 @@ def host_sends(folder: Path, words: Words) -> dict[str, set[str]]:
         for node in ast.walk(tree):
             if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
                 client, target = ast.unparse(node.value.func), ast.unparse(node.targets[0]).rpartition(".")[2]
-                for part in ast.walk(node.value) if client in words.clients else ():
+                for part in ast.walk(node.value) if client in contracts.clients else ():
                     if isinstance(part, ast.Constant) and isinstance(part.value, str):
                         holders[target] = (client, part.value)
         for holder, method in _awaited(tree):
             if holder in holders:
                 client, name = holders[holder]
-                sent[name].add(words.methods[client, method])
+                sent[name].add(contracts.methods[client, method])
     return sent
 
 
 def problems(package: Path, table: Mapping[str, Mapping[str, list[str]]]) -> list[str]:
-    """Say what is not as the table says."""
-    words = words_of(package)
+    """Return one line for each difference between the code and the table."""
+    contracts = read_contracts(package)
     names = sorted(path.parent.name for path in package.glob("*/deps.py"))
-    services = {name: service_of(package / name, words) for name in names}
+    services = {name: read_service(package / name, contracts) for name in names}
     found = [f"{name}: is not in the table" for name in names if name not in table]
     for name, service in services.items():
-        needs, has = set(table.get(name, {})), {words.clients[client] for client in service.fields.values()}
+        needs, has = set(table.get(name, {})), {contracts.clients[client] for client in service.fields.values()}
         found += [f"{name}: deps.py has no client of {callee}" for callee in sorted(needs - has)]
-        found += [f"{name}: deps.py has a client of {callee}, which nobody asked for" for callee in sorted(has - needs)]
-        asked = {words.clients[client] for client, _ in service.asks}
-        found += [f"{name}: never asks {callee}" for callee in sorted(has - asked)]
-        methods = {(words.clients[client], method) for client, method in service.asks}
         found += [
-            f"{name}: does not ask {callee} to {purpose}"
+            f"{name}: deps.py has a client of {callee}, which is not in the table" for callee in sorted(has - needs)
+        ]
+        called = {contracts.clients[client] for client, _ in service.methods}
+        found += [f"{name}: never calls {callee}" for callee in sorted(has - called)]
+        methods = {(contracts.clients[client], method) for client, method in service.methods}
+        found += [
+            f"{name}: does not call {callee} to {purpose}"
             for callee, purposes in table.get(name, {}).items()
             for purpose in purposes
-            if (callee, SAID_AS.get(purpose, purpose.replace(" ", "_"))) not in methods
+            if (callee, METHOD_NAMES.get(purpose, purpose.replace(" ", "_"))) not in methods
         ]
-    made: dict[str, set[str]] = {call: set() for call in words.callers}
-    sent = {name: service.calls(words) for name, service in services.items()}
-    for senders in (sent, host_sends(package / "host", words)):
+    made: dict[str, set[str]] = {call: set() for call in contracts.callers}
+    sent = {name: service.calls(contracts) for name, service in services.items()}
+    for senders in (sent, host_sends(package / "host", contracts)):
         for name, calls in senders.items():
             for call in calls:
                 made[call].add(name)
-    for call, callers in sorted(words.callers.items()):
-        found += [f"{call}: {name} may make it, and never does" for name in sorted(callers - made[call])]
-        found += [f"{call}: {name} makes it, and may not" for name in sorted(made[call] - callers)]
+    for call, callers in sorted(contracts.callers.items()):
+        found += [f"{call}: {name} is an allowed caller and never makes it" for name in sorted(callers - made[call])]
+        found += [f"{call}: {name} makes it and is not allowed to" for name in sorted(made[call] - callers)]
     try:
-        TopologicalSorter({name: {words.asked[call] for call in calls} for name, calls in sent.items()}).prepare()
+        TopologicalSorter({name: {contracts.callees[call] for call in calls} for name, calls in sent.items()}).prepare()
     except CycleError as error:
-        found.append(f"a circle of services: {' < '.join(error.args[1])}")
+        found.append(f"a cycle of services: {' < '.join(error.args[1])}")
     return found
 
 
-TABLE: Final = specified(SPECIFICATION) | OURS
+TABLE: Final = read_specification(SPECIFICATION) | ADDITIONS
 
 
-def test_the_specification_is_read_whole() -> None:
-    assert {name: set(needs) for name, needs in specified(SPECIFICATION).items()} == {
+def test_whole_specification_is_read() -> None:
+    assert {name: set(needs) for name, needs in read_specification(SPECIFICATION).items()} == {
         "order": {"auth", "product", "seller"},
         "product": {"auth", "seller"},
         "seller": {"auth"},
@@ -235,38 +239,38 @@ def test_the_specification_is_read_whole() -> None:
     assert TABLE["order"]["product"] == ["validate products", "update stock"]
 
 
-def test_every_service_asks_whom_the_specification_says_and_nobody_else() -> None:
+def test_services_call_each_other_as_specified() -> None:
     assert problems(PACKAGE, TABLE) == []
 
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """A copy of ours, to be spoilt."""
+    """A copy of the package, in which a test plants a violation."""
     return Path(
-        shutil.copytree(PACKAGE, tmp_path / "nextbuy", ignore=lambda _, names: {n for n in names if _is_ballast(n)})
+        shutil.copytree(PACKAGE, tmp_path / "nextbuy", ignore=lambda _, names: {n for n in names if _is_irrelevant(n)})
     )
 
 
-def _is_ballast(name: str) -> bool:
+def _is_irrelevant(name: str) -> bool:
     return name in {"web", "demo", "embedded", "__pycache__", "templates"}
 
 
-def spoil(path: Path, old: str, new: str) -> None:
-    """Put something else in the place of a text that is there."""
+def replace(path: Path, old: str, new: str) -> None:
+    """Replace a text that the file contains."""
     text = path.read_text(encoding="utf-8")
-    assert old in text, f"{path.name} has no {old!r} any more: plant this violation anew"
+    assert old in text, f"{path.name} no longer contains {old!r}: update this violation"
     path.write_text(text.replace(old, new), encoding="utf-8")
 
 
 @pytest.mark.parametrize(
-    ("place", "old", "new", "said"),
+    ("place", "old", "new", "differences"),
     [
         pytest.param(
             "seller/deps.py",
             "    auth: AuthClient\n",
             "    auth: AuthClient\n    product: ProductClient\n",
-            ["seller: deps.py has a client of product, which nobody asked for", "seller: never asks product"],
-            id="a client too many",
+            ["seller: deps.py has a client of product, which is not in the table", "seller: never calls product"],
+            id="a superfluous client",
         ),
         pytest.param(
             "admin/deps.py",
@@ -274,27 +278,27 @@ def spoil(path: Path, old: str, new: str) -> None:
             "",
             [
                 "admin: deps.py has no client of seller",
-                "admin: does not ask seller to get sellers for verification",
-                "DecideSeller: admin may make it, and never does",
-                "ListSellers: admin may make it, and never does",
+                "admin: does not call seller to get sellers for verification",
+                "DecideSeller: admin is an allowed caller and never makes it",
+                "ListSellers: admin is an allowed caller and never makes it",
             ],
-            id="a client too few",
+            id="a missing client",
         ),
         pytest.param(
             "product/create_product.py",
             "await deps.seller.validate_shop_owner(account.id)",
             "deps.seller.validate_shop_owner(account.id)",
             [],
-            id="asked elsewhere all the same",
+            id="one call of several",
         ),
         pytest.param(
             "kafka/notifications/notify_admins.py",
             "await deps.admin.create_notification(note)",
             "print(note)",
             [
-                "kafka: never asks admin",
-                "kafka: does not ask admin to create notification",
-                "CreateNotification: kafka may make it, and never does",
+                "kafka: never calls admin",
+                "kafka: does not call admin to create notification",
+                "CreateNotification: kafka is an allowed caller and never makes it",
             ],
             id="a client that is never used",
         ),
@@ -302,41 +306,50 @@ def spoil(path: Path, old: str, new: str) -> None:
             "order/complete_checkout.py",
             "await deps.product.update_stock(",
             "await deps.product.hold_stock(",
-            ["order: does not ask product to update stock", "UpdateStock: order may make it, and never does"],
-            id="a purpose that is forgotten",
+            [
+                "order: does not call product to update stock",
+                "UpdateStock: order is an allowed caller and never makes it",
+            ],
+            id="a purpose without a call",
         ),
         pytest.param(
             "contracts/simulator.py",
             'class RefundPayment(Call[PaymentReturned], to="simulator", callers=("order",)',
             'class RefundPayment(Call[PaymentReturned], to="simulator", callers=("admin",)',
-            ["RefundPayment: admin may make it, and never does", "RefundPayment: order makes it, and may not"],
+            [
+                "RefundPayment: admin is an allowed caller and never makes it",
+                "RefundPayment: order makes it and is not allowed to",
+            ],
             id="the wrong caller",
         ),
         pytest.param(
             "host/process.py",
             'self.calls("gateway")',
             'self.calls("order")',
-            ["GetPublicKeys: gateway may make it, and never does", "GetPublicKeys: order makes it, and may not"],
-            id="the host in another's name",
+            [
+                "GetPublicKeys: gateway is an allowed caller and never makes it",
+                "GetPublicKeys: order makes it and is not allowed to",
+            ],
+            id="the host for the wrong service",
         ),
         pytest.param(
             "auth/me.py",
             "    if caller.identity is None:\n",
             "    await auth._send(CreateNotification())\n    if caller.identity is None:\n",
-            ["CreateNotification: auth makes it, and may not", "a circle of services"],
-            id="a circle",
+            ["CreateNotification: auth makes it and is not allowed to", "a cycle of services"],
+            id="a cycle",
         ),
     ],
 )
-def test_a_planted_dependency_is_caught(tree: Path, place: str, old: str, new: str, said: list[str]) -> None:
-    spoil(tree / place, old, new)
+def test_planted_difference_is_found(tree: Path, place: str, old: str, new: str, differences: list[str]) -> None:
+    replace(tree / place, old, new)
     found = problems(tree, TABLE)
-    assert len(found) == len(said) or not said, found
-    assert all(any(line.startswith(expected) for line in found) for expected in said), found
-    assert bool(found) == bool(said), found
+    assert len(found) == len(differences) or not differences, found
+    assert all(any(line.startswith(expected) for line in found) for expected in differences), found
+    assert bool(found) == bool(differences), found
 
 
-def test_a_new_service_must_be_in_the_table(tree: Path) -> None:
+def test_new_service_needs_an_entry(tree: Path) -> None:
     (tree / "review").mkdir()
     (tree / "review" / "deps.py").write_text("class Deps: ...\n")
     assert problems(tree, TABLE) == ["review: is not in the table"]

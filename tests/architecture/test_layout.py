@@ -1,4 +1,4 @@
-"""Each rule of the layout is broken once, in a small tree, and must be told as what it is."""
+"""Each rule of the layout is violated once in a small tree, and the violation is reported."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """A small shop in order: one use case, a policy, a model and a store, grouped as a service may."""
+    """A valid tree of a service: use cases, one of them in a folder, a policy, a model, and a store."""
     files = {
         "order/service.py": "from nextbuy.order.create_order import create_order\n"
         "from nextbuy.order.returns.ask_return import ask_return",
@@ -31,17 +31,17 @@ def tree(tmp_path: Path) -> Path:
 
 
 def write(root: Path, name: str, text: str) -> None:
-    """Writes a file of the package."""
+    """Write a file of the package."""
     path = root / "src" / "nextbuy" / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
 
 
-def test_this_project_is_in_order() -> None:
+def test_this_project_has_no_violation() -> None:
     assert problems(ROOT) == []
 
 
-def test_a_tree_in_order_has_no_problem(tree: Path) -> None:
+def test_valid_tree_has_no_violation(tree: Path) -> None:
     assert problems(tree) == []
 
 
@@ -57,48 +57,48 @@ def test_a_tree_in_order_has_no_problem(tree: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("place", ["order/fees.py", "order/store.py", "product/service.py", "host.py"])
-def test_a_use_case_imported_by_other_than_its_service_is_caught(tree: Path, line: str, place: str) -> None:
+def test_use_case_is_imported_by_its_service_only(tree: Path, line: str, place: str) -> None:
     if "from ." in line and not place.startswith("order/"):
         line = "import nextbuy.order.create_order"
     write(tree, place, f"{line}\ndef fee(): ...")
     assert (
-        f"{place}: imports the use case create_order; move what both need to model.py, store.py or a policy"
+        f"{place}: imports the use case create_order; move shared code to model.py, store.py, or a policy"
         in problems(tree)
     )
 
 
-def test_a_use_case_in_a_group_is_one_too(tree: Path) -> None:
+def test_use_case_in_folder_is_imported_by_its_service_only(tree: Path) -> None:
     write(
         tree,
         "order/create_order.py",
         "import nextbuy.order.returns.ask_return, nextbuy.order.fees\ndef create_order(): ...",
     )
     assert problems(tree) == [
-        "order/create_order.py: imports the use case ask_return; move what both need to model.py, store.py or a policy"
+        "order/create_order.py: imports the use case ask_return; move shared code to model.py, store.py, or a policy"
     ]
 
 
-def test_a_use_case_without_a_function_of_its_name_is_caught(tree: Path) -> None:
+def test_use_case_defines_function_of_its_name(tree: Path) -> None:
     write(tree, "order/returns/ask_return.py", "def ask_for_return(): ...")
     assert problems(tree) == [
         (
-            "order/returns/ask_return.py: holds no function ask_return; a use case is named as its function, "
-            "and what is no use case is imported by one"
+            "order/returns/ask_return.py: defines no function ask_return and is not imported; "
+            "name the use case after its function, or import the policy from a use case"
         )
     ]
 
 
-def test_a_policy_that_nobody_imports_is_caught(tree: Path) -> None:
+def test_policy_is_imported(tree: Path) -> None:
     write(tree, "order/discounts.py", "def discount(): ...")
     assert problems(tree) == [
         (
-            "order/discounts.py: holds no function discounts; a use case is named as its function, "
-            "and what is no use case is imported by one"
+            "order/discounts.py: defines no function discounts and is not imported; "
+            "name the use case after its function, or import the policy from a use case"
         )
     ]
 
 
-def test_a_service_that_is_only_begun_is_left_alone(tree: Path) -> None:
+def test_service_without_table_of_contents_is_not_checked(tree: Path) -> None:
     write(tree, "seller/reputation.py", "def score(): ...")
     assert problems(tree) == []
 
@@ -117,45 +117,45 @@ def test_a_service_that_is_only_begun_is_left_alone(tree: Path) -> None:
         ("kit/http/app.py", "import httptools", "httptools", "no file"),
     ],
 )
-def test_a_library_named_elsewhere_is_caught(tree: Path, place: str, line: str, library: str, allowed: str) -> None:
+def test_library_is_imported_in_its_places_only(tree: Path, place: str, line: str, library: str, allowed: str) -> None:
     write(tree, place, line)
-    assert f"{place}: names {library}, which only {allowed} may" in problems(tree)
+    assert f"{place}: imports {library}; only {allowed} may" in problems(tree)
 
 
-def test_a_service_that_listens_by_itself_is_caught(tree: Path) -> None:
+def test_only_the_kafka_service_listens(tree: Path) -> None:
     table = (tree / "src/nextbuy/order/service.py").read_text()
-    listening = "SERVICE = Service(name='it', listens=[on(Paid, note)])"
-    write(tree, "kafka/service.py", listening)
+    listener = "SERVICE = Service(name='it', listens=[on(Paid, note)])"
+    write(tree, "kafka/service.py", listener)
     assert problems(tree) == []
-    write(tree, "order/service.py", f"{table}\n{listening}")
+    write(tree, "order/service.py", f"{table}\n{listener}")
     assert problems(tree) == [
-        "order/service.py: listens to the bus, which only the kafka service does; let it call this service"
+        "order/service.py: listens to the bus; only the kafka service does: add a handler there that calls it"
     ]
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "violation"),
     [
-        ("async def total(): ...", "order/model.py:1: a model is pure and waits"),
-        ("import time", "order/model.py: a model is pure and imports time"),
+        ("async def total(): ...", "order/model.py:1: a model is pure, but this one waits"),
+        ("import time", "order/model.py: a model is pure, but this one imports time"),
         (
             "from datetime import datetime\nx = datetime.now()",
-            "order/model.py:2: a model is pure and reads a clock; it is handed the time",
+            "order/model.py:2: a model is pure, but this one reads a clock; pass the time",
         ),
     ],
 )
-def test_a_model_that_is_not_pure_is_caught(tree: Path, text: str, said: str) -> None:
+def test_model_is_pure(tree: Path, text: str, violation: str) -> None:
     write(tree, "order/model.py", text)
-    assert problems(tree) == [said]
+    assert problems(tree) == [violation]
 
 
-def test_a_model_of_several_files_is_held_to_the_same(tree: Path) -> None:
+def test_each_file_of_model_is_pure(tree: Path) -> None:
     write(tree, "order/model/stock.py", "import random")
-    assert problems(tree) == ["order/model/stock.py: a model is pure and imports random"]
+    assert problems(tree) == ["order/model/stock.py: a model is pure, but this one imports random"]
 
 
 @pytest.mark.parametrize("folder", ["src/nextbuy/order", "tests/order", "tools"])
-def test_a_file_that_has_grown_too_long_is_caught(tree: Path, folder: str) -> None:
+def test_file_has_at_most_400_lines(tree: Path, folder: str) -> None:
     path = tree / folder / "model.py"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("x = 1\n" * 401)

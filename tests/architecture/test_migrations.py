@@ -1,4 +1,4 @@
-"""One database and one role per service: each role makes its own tables, and reaches no other's."""
+"""One database and one role per service: each role owns its tables and cannot connect to another database."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -18,7 +18,7 @@ SERVICES = services_with_database(BEHIND)
 
 @pytest.fixture
 async def settings(engines: Engines) -> AsyncIterator[Settings]:
-    """A server on which nothing of ours is yet."""
+    """A server without any database of the marketplace."""
     await clear(engines)
     yield Settings(secret=b"a secret of these tests alone", postgres_url=engines.postgres.url)
     await clear(engines)
@@ -41,7 +41,7 @@ def _into(settings: Settings, role: str, database: str) -> str:
     return f"{head}/{database}{tail}"
 
 
-async def test_an_empty_server_gets_every_table_once_each_made_by_its_services_role(settings: Settings) -> None:
+async def test_tables_are_created_once_and_owned_by_role_of_their_service(settings: Settings) -> None:
     assert await prepare(settings, BEHIND) == [name for service in SERVICES for name in _scripts(service)]
     assert await prepare(settings, BEHIND) == []
     for service in SERVICES:
@@ -60,20 +60,20 @@ async def test_an_empty_server_gets_every_table_once_each_made_by_its_services_r
             await connection.close()
 
 
-async def test_several_processes_may_prepare_at_once(settings: Settings) -> None:
+async def test_processes_prepare_one_server_concurrently(settings: Settings) -> None:
     done = await asyncio.gather(*(prepare(settings, {"auth", service}) for service in SERVICES))
     assert sorted(name for names in done for name in names) == sorted(
         name for service in SERVICES for name in _scripts(service)
     )
 
 
-async def test_no_role_can_connect_to_anothers_database(settings: Settings) -> None:
+async def test_role_connects_to_its_own_database_only(settings: Settings) -> None:
     await prepare(settings, BEHIND)
     for role in SERVICES:
         for database in (*(f"nextbuy_{other}" for other in SERVICES if other != role), "postgres"):
             with pytest.raises(asyncpg.InsufficientPrivilegeError, match="CONNECT"):
                 await asyncpg.connect(_into(settings, role, database))
-        # The way in is right, and it is the database alone that stands in it.
+        # The same URL with its own database works, so the refusals above are about the database.
         connection = await asyncpg.connect(_into(settings, role, f"nextbuy_{role}"))
         try:
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
@@ -84,7 +84,7 @@ async def test_no_role_can_connect_to_anothers_database(settings: Settings) -> N
             await connection.close()
 
 
-async def test_a_database_that_is_left_open_is_seen(settings: Settings, engines: Engines) -> None:
+async def test_role_cannot_read_tables_of_open_database(settings: Settings, engines: Engines) -> None:
     await prepare(settings, BEHIND)
     admin = await asyncpg.connect(engines.postgres.url)
     try:
@@ -93,7 +93,7 @@ async def test_a_database_that_is_left_open_is_seen(settings: Settings, engines:
         await admin.close()
     connection = await asyncpg.connect(_into(settings, "order", "nextbuy_auth"))
     try:
-        # Even there: its tables are its own.
+        # Even with the right to connect: only the owner reads its tables.
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await connection.fetch("SELECT * FROM accounts")
     finally:

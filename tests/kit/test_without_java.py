@@ -1,4 +1,4 @@
-"""What a machine without Java is told of the tests that need a Kafka."""
+"""Tests that need Kafka are skipped without Java, and fail in CI."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ A_TEST = "tests/kit/test_bus_kafka.py::test_an_event_is_on_the_wire_a_cloud_even
 
 
 @pytest.mark.parametrize(("ci", "status", "word"), [("", 0, "SKIPPED"), ("true", 1, "ERROR")])
-def test_they_are_skipped_with_one_line_and_in_ci_they_fail(tmp_path: Path, ci: str, status: int, word: str) -> None:
+def test_kafka_tests_are_skipped_with_one_line_and_fail_in_ci(tmp_path: Path, ci: str, status: int, word: str) -> None:
     own = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "NEXTBUY_"))}
     done = subprocess.run(
         [sys.executable, "-m", "pytest", A_TEST, "-n", "0", "-q", "-p", "no:cacheprovider", f"--basetemp={tmp_path}/t"],
@@ -26,5 +26,5 @@ def test_they_are_skipped_with_one_line_and_in_ci_they_fail(tmp_path: Path, ci: 
     )
     assert done.returncode == status, done.stdout
     (line,) = [line for line in done.stdout.splitlines() if line.startswith(word)]
-    assert "Kafka needs Java 17 or newer, and there is none" in done.stdout
-    assert status or "Kafka needs Java 17 or newer, and there is none" in line
+    assert "Java not found; Kafka needs 17 or newer." in done.stdout
+    assert status or "Java not found; Kafka needs 17 or newer." in line
