@@ -16,7 +16,7 @@ import msgspec
 
 from nextbuy.contracts.message import Call, Event
 from nextbuy.contracts.registry import CALLS, EVENTS
-from nextbuy.host.table import ENTRIES
+from nextbuy.host.composition import SERVICES
 from nextbuy.kit.apidocs.examples import example
 from nextbuy.kit.apidocs.meanings import meanings
 from nextbuy.kit.apidocs.openapi import Schemas, reply_of
@@ -125,7 +125,7 @@ def _without_prose(schema: Json) -> Json:
 
 def main(words: Sequence[str]) -> int:
     """Compare, or with `--accept` take what was added into the history; say with the exit code whether all is well."""
-    services = [entry.service for entry in ENTRIES.values()]
+    services = [entry.service for entry in SERVICES.values()]
     since = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
     try:
         agreed = json.loads(HISTORY.read_text(encoding="utf-8")) if HISTORY.exists() else {}

@@ -13,7 +13,7 @@ from bench.plan import Plan
 from bench.report import Figure, Mark, compared
 from bench.scratch import pgbench, scratch
 from bench.shoppers import CLIENTS, Job, Result, shop
-from nextbuy.host.secrets import kept_secret
+from nextbuy.host.secrets import installation_secret
 from nextbuy.kit.config import Settings
 
 _QUIET: Final = 0.4
@@ -22,7 +22,7 @@ _PATIENCE: Final = 30.0
 
 async def checkouts(there: Market, people: People, plan: Plan) -> Figure:
     """Measure them, pgbench and shoppers in turn."""
-    secret = Settings(secret=kept_secret(there.data)).signing_secrets()[0]
+    secret = Settings(secret=installation_secret(there.data)).signing_secrets()[0]
     rounds: list[tuple[float, float]] = []
     results: list[Result] = []
     lags: list[float] = []

@@ -27,9 +27,9 @@ from bench.report import Figure, Mark, compared
 from nextbuy.contracts.message import Call
 from nextbuy.contracts.product import Line, ValidateProducts
 from nextbuy.contracts.values import Nothing
+from nextbuy.host.composition import SERVICES
 from nextbuy.host.databases import service_url
-from nextbuy.host.secrets import kept_secret
-from nextbuy.host.table import ENTRIES
+from nextbuy.host.secrets import installation_secret
 from nextbuy.kit.clock import utc_now
 from nextbuy.kit.config import Settings
 from nextbuy.kit.http.app import App
@@ -78,7 +78,7 @@ async def nod(_product: object, _call: Nod) -> Nothing:
 
 async def internal_call(there: Market, plan: Plan) -> list[Figure]:
     """Measure a real call and a trivial one."""
-    settings = Settings(secret=kept_secret(there.data))
+    settings = Settings(secret=installation_secret(there.data))
     job = Job(there.database_url("postgres"), settings.secret.decode(), plan.products, plan.rounds, plan.calls)
     rounds = msgspec.convert(await module_output("bench.figures.internal_call", job, within=_LIMIT), type=Rounds)
     ceiling_is = "the same handler called directly: encode the call, decode it, act, encode the reply, decode it"
@@ -123,7 +123,7 @@ async def _run(job: Job) -> Rounds:
     database = await Database.connect(service_url(settings, "product"), "product")
     with open(os.devnull, "wb") as nowhere:  # noqa: ASYNC230, PTH123  never waits
         journal = Journal(nowhere.fileno())
-        entry = ENTRIES["product"]
+        entry = SERVICES["product"]
         redis: Redis = Redis(unix_socket_path="/nowhere")
         parts = ServiceContext(
             send=_no_calls,
@@ -131,7 +131,7 @@ async def _run(job: Job) -> Rounds:
             journal=journal,
             clock=utc_now,
             interactions=Interactions(redis),
-            database_or_none=database,
+            database=database,
         )
         deps = entry.assemble(parts)
         service = Service(name="product", deps=entry.service.deps, calls=[*entry.service.calls, answers(Nod, nod)])

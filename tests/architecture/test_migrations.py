@@ -8,12 +8,10 @@ import asyncpg
 import pytest
 
 from nextbuy.embedded import Engines
-from nextbuy.host.databases import prepare, service_url, services_with_database
-from nextbuy.host.table import BEHIND
+from nextbuy.host.composition import SERVICES
+from nextbuy.host.databases import prepare, service_url
 from nextbuy.kit.config import Settings
 from tests.hostile.hostile_fixture import clear
-
-SERVICES = services_with_database(BEHIND)
 
 
 @pytest.fixture
@@ -42,8 +40,8 @@ def _into(settings: Settings, role: str, database: str) -> str:
 
 
 async def test_tables_are_created_once_and_owned_by_role_of_their_service(settings: Settings) -> None:
-    assert await prepare(settings, BEHIND) == [name for service in SERVICES for name in _scripts(service)]
-    assert await prepare(settings, BEHIND) == []
+    assert await prepare(settings, SERVICES) == [name for service in SERVICES for name in _scripts(service)]
+    assert await prepare(settings, SERVICES) == []
     for service in SERVICES:
         connection = await asyncpg.connect(service_url(settings, service))
         try:
@@ -68,7 +66,7 @@ async def test_processes_prepare_one_server_concurrently(settings: Settings) -> 
 
 
 async def test_role_connects_to_its_own_database_only(settings: Settings) -> None:
-    await prepare(settings, BEHIND)
+    await prepare(settings, SERVICES)
     for role in SERVICES:
         for database in (*(f"nextbuy_{other}" for other in SERVICES if other != role), "postgres"):
             with pytest.raises(asyncpg.InsufficientPrivilegeError, match="CONNECT"):
@@ -85,7 +83,7 @@ async def test_role_connects_to_its_own_database_only(settings: Settings) -> Non
 
 
 async def test_role_cannot_read_tables_of_open_database(settings: Settings, engines: Engines) -> None:
-    await prepare(settings, BEHIND)
+    await prepare(settings, SERVICES)
     admin = await asyncpg.connect(engines.postgres.url)
     try:
         await admin.execute("GRANT CONNECT ON DATABASE nextbuy_auth TO PUBLIC")

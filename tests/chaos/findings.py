@@ -12,7 +12,7 @@ from confluent_kafka import KafkaException
 
 from nextbuy.contracts.message import Envelope
 from nextbuy.contracts.registry import EVENTS
-from nextbuy.host.table import ENTRIES
+from nextbuy.host.composition import SERVICES
 from nextbuy.kit.events.bus.interface import Bus
 from tests.chaos.reconciliation import Said
 from tests.chaos.stage import Stage
@@ -24,7 +24,7 @@ Row = dict[str, Any]
 APPLIED_WITHIN: Final = 240.0
 """Seconds: what a killed process had begun is its own for a while, and the backlog of an outage is worked off."""
 READ_WITHIN: Final = 120.0
-_LISTENERS: Final = tuple(name for name, entry in ENTRIES.items() if entry.service.listens)
+_LISTENERS: Final = tuple(name for name, entry in SERVICES.items() if entry.service.listens)
 _COUNTS: Final = {
     "units and cents": ("order", "SELECT product_id, sum(quantity), sum(quantity * unit_price) FROM order_lines"),
     "best sellers": ("kafka", "SELECT product_id, sum(units), sum(amount) FROM best_sellers"),
@@ -34,7 +34,7 @@ _COUNTS: Final = {
     "orders and cents": ("order", "SELECT shop_id, count(*), sum(total) FROM orders"),
     "seller figures": ("kafka", "SELECT shop_id, sum(orders), sum(amount) FROM seller_figures"),
 }
-PUBLISHERS: Final = tuple(name for name, entry in ENTRIES.items() if entry.service.publishes)
+PUBLISHERS: Final = tuple(name for name, entry in SERVICES.items() if entry.service.publishes)
 
 
 class Told(NamedTuple):

@@ -7,7 +7,7 @@ from typing import Any, Final, cast
 import pytest
 
 from nextbuy.contracts.registry import EVENTS
-from nextbuy.host.table import ENTRIES
+from nextbuy.host.composition import SERVICES
 from nextbuy.kit.apidocs.openapi import openapi
 
 _WHO: Final = {"P": "anyone", "B": ["buyer"], "S": ["seller"], "A": ["admin"], "L": ["admin", "buyer", "seller"]}
@@ -65,7 +65,7 @@ TOPICS: Final = frozenset(
 
 def openapi_document() -> dict[str, Any]:
     """Return the document of the whole gateway."""
-    return cast("dict[str, Any]", json.loads(openapi([entry.service for entry in ENTRIES.values()], version="0")))
+    return cast("dict[str, Any]", json.loads(openapi([entry.service for entry in SERVICES.values()], version="0")))
 
 
 @pytest.mark.parametrize("line", FIXED.split("\n")[1:-1])
@@ -81,7 +81,7 @@ def test_an_address_that_others_rely_on_is_there_for_whom_it_should_be(line: str
 
 def test_the_topics_that_others_rely_on_are_published() -> None:
     assert {event.topic for event in EVENTS} >= TOPICS
-    published = {event for entry in ENTRIES.values() for event in entry.service.publishes}
+    published = {event for entry in SERVICES.values() for event in entry.service.publishes}
     assert set(EVENTS) - published == set()
 
 

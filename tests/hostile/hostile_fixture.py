@@ -15,11 +15,10 @@ from redis.asyncio import Redis
 
 from nextbuy.contracts.values import new_id
 from nextbuy.embedded import Engines
-from nextbuy.host.accounts import make_admin
+from nextbuy.host.accounts import store_admin
+from nextbuy.host.composition import SERVICES, make_process, serving_gateway
 from nextbuy.host.databases import prepare
-from nextbuy.host.gateway_server import serving_gateway
 from nextbuy.host.process import Process
-from nextbuy.host.table import BEHIND
 from nextbuy.kit.config import Settings
 from nextbuy.kit.http import webhook_signature
 from nextbuy.kit.http.server import listen
@@ -192,7 +191,7 @@ class Bazaar:
 
     async def open(self) -> None:
         """Let everybody come, offer, buy, and be sent away."""
-        await make_admin(self.process.settings, email_of("admin"), PASSWORD)
+        await store_admin(self.process.settings, email_of("admin"), PASSWORD)
         await self.log_in("admin", email_of("admin"))
         for name in ("buyer", "other_buyer", "suspended", "logged_out", "nobody_else"):
             await self.register(name, "buyer")
@@ -310,9 +309,9 @@ async def bazaar(engines: Engines, data: Path) -> AsyncIterator[Bazaar]:
         rate_limits=False,
     )
     await clear(engines)
-    await prepare(settings, BEHIND)
+    await prepare(settings, SERVICES)
     with (data / "journal").open("ab", buffering=0) as journal:
-        process = Process(settings, BEHIND, Journal(journal.fileno()))
+        process = make_process(settings, SERVICES, Journal(journal.fileno()))
         try:
             await process.start()
             async with serving_gateway(settings, process, listener, demo=False):

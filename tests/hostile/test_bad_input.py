@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nextbuy.host.table import ENTRIES
+from nextbuy.host.composition import SERVICES
 from nextbuy.kit.http.service_identity import ServiceIdentity
 from nextbuy.kit.service import Route
 from nextbuy.kit.wire import CLIENT, Request, Response
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 ROUTES: Final = {
     f"{name} {route.method} {route.path}": (name, route)
-    for name, entry in ENTRIES.items()
+    for name, entry in SERVICES.items()
     for route in entry.service.routes
 }
 HASHING: Final = frozenset({"auth POST register", "auth POST login"})
@@ -221,7 +221,7 @@ async def test_cards_that_are_none(market: Bazaar, kind: str) -> None:
 
 
 CALLS: Final = {
-    answering.call.path: (name, answering.call) for name, entry in ENTRIES.items() for answering in entry.service.calls
+    answering.call.path: (name, answering.call) for name, entry in SERVICES.items() for answering in entry.service.calls
 }
 
 
@@ -229,7 +229,7 @@ CALLS: Final = {
 async def test_nobody_but_a_service_makes_a_call(market: Bazaar, path: str) -> None:
     service, call = CALLS[path]
     secret = market.process.settings.secret
-    strangers = sorted(set(ENTRIES) - set(call.callers))
+    strangers = sorted(set(SERVICES) - set(call.callers))
     for header in ("", "x", "order.1.x", f"{call.callers[0]}.99999999999.00", "\xff", "." * 3_000, "a.\u0663.b"):
         for body in (b"", b"{}", b"[" * 100_000, b"\xff"):
             answer = await market.ask("POST", path, body=body, who="admin", headers={"x-nextbuy-service": header})
@@ -248,7 +248,7 @@ async def test_nobody_but_a_service_makes_a_call(market: Bazaar, path: str) -> N
 
 async def test_no_route_is_left_out() -> None:
     declared = {
-        f"{name} {route.method} {route.path}" for name, entry in ENTRIES.items() for route in entry.service.routes
+        f"{name} {route.method} {route.path}" for name, entry in SERVICES.items() for route in entry.service.routes
     }
     assert set(ROUTES) == declared
     tests = [

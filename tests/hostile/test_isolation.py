@@ -6,7 +6,7 @@ from typing import Final
 import pytest
 
 from nextbuy.contracts.values import Role, new_id
-from nextbuy.host.table import ENTRIES
+from nextbuy.host.composition import SERVICES
 from nextbuy.kit.http.paging import encode_cursor
 from nextbuy.kit.service import Route
 from nextbuy.kit.wire import Response
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 _ADMINS: Final = frozenset({Role.ADMIN})
 ROUTES: Final = {
     f"{name} {route.method} {route.path}": (name, route)
-    for name, entry in ENTRIES.items()
+    for name, entry in SERVICES.items()
     for route in entry.service.routes
 }
 ROLES: Final[dict[str, Role | None]] = {

@@ -31,7 +31,7 @@ async def test_kafka_is_killed_and_comes_back_and_nobody_s_purchase_fails(
     put_up: PutUp, own_kafka: KafkaBroker
 ) -> None:
     market = put_up(NEXTBUY_SESSION_MINUTES="0.3", **on_kafka(own_kafka.servers))
-    assert f"events go over Apache Kafka at {own_kafka.servers}" in market.said()
+    assert f"events use Apache Kafka at {own_kafka.servers}" in market.said()
     async with people_go_on_buying(market):
         await is_seen_as("up", market)
         await more_orders(market, 10)
@@ -46,7 +46,7 @@ async def test_kafka_is_killed_and_comes_back_and_nobody_s_purchase_fails(
 async def test_where_the_servers_are_wrong_it_is_said_at_the_start_and_the_shop_sells(put_up: PutUp) -> None:
     market = put_up(**on_kafka("127.0.0.1:1"))
     assert "Apache Kafka at 127.0.0.1:1 does not answer" in market.said()
-    assert "Look at NEXTBUY_KAFKA_SERVERS" in market.said()
+    assert "Check the NEXTBUY_KAFKA_… settings" in market.said()
     await is_seen_as("degraded", market)
     async with Town.around(market) as town:
         assert len(await town.bought(await town.buyer(), [(await town.product(), 1)])) == 1

@@ -14,7 +14,8 @@ from msgspec import Meta, Struct
 from nextbuy.contracts.message import Envelope, Event
 from nextbuy.contracts.registry import CALLS, EVENTS
 from nextbuy.contracts.values import Money
-from nextbuy.host.api_index import events_document, lines
+from nextbuy.host.api_index import events_document, index_lines
+from nextbuy.host.composition import SERVICES as HOSTED
 from nextbuy.kit.apidocs.asyncapi import ON_KAFKA, asyncapi
 from nextbuy.kit.apidocs.examples import example
 from nextbuy.kit.apidocs.meanings import meanings
@@ -141,7 +142,7 @@ SERVICES = [
 
 
 def whole() -> Json:
-    document: Json = json.loads(events_document())
+    document: Json = json.loads(events_document([hosted.service for hosted in HOSTED.values()]))
     return document
 
 
@@ -249,10 +250,10 @@ def test_a_call_tells_who_asks_whom_and_whether_it_may_be_repeated() -> None:
 
 
 def test_the_command_line_lists_the_same() -> None:
-    told = list(lines())
+    told = list(index_lines([hosted.service for hosted in HOSTED.values()]))
     assert len(told) == len(CALLS) + len(EVENTS)
     assert [
-        line for line in told if re.search(r"^call +product\.hold-stock +order → product, repeatable, version 1", line)
+        line for line in told if re.search(r"^call +product\.hold-stock +order → product, idempotent, version 1", line)
     ]
     assert [line for line in told if re.search(r"^event +order\.created +order → kafka.*, key order_id, version", line)]
 

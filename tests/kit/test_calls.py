@@ -69,7 +69,7 @@ async def _act(deps: Callee, call: Ask | Spend) -> Echoed:
     return await deps.handle(call)
 
 
-SERVICE = Service(name="callee", deps=Callee, calls=[answers(Ask, _act), answers(Spend, _act)], has_database=False)
+SERVICE = Service(name="callee", deps=Callee, calls=[answers(Ask, _act), answers(Spend, _act)])
 
 
 class Lines:

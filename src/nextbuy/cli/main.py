@@ -50,16 +50,16 @@ def serve(services: tuple[str, ...], log: str) -> None:
 @main.command()
 def migrate() -> None:
     """Make the databases and roles of all services on NEXTBUY_POSTGRES_URL, and bring them up to date."""
+    from nextbuy.host.composition import SERVICES
     from nextbuy.host.databases import prepare
     from nextbuy.host.running import CannotRun, user_facing_errors
-    from nextbuy.host.table import BEHIND
 
     settings = settings_of()
     if not settings.postgres_url or not settings.secret:
         fail("`migrate` needs NEXTBUY_POSTGRES_URL and NEXTBUY_SECRET; `up` does this by itself.")
     try:
         with user_facing_errors():
-            for name in asyncio.run(prepare(settings, BEHIND)):
+            for name in asyncio.run(prepare(settings, SERVICES)):
                 click.echo(name)
     except CannotRun as error:
         fail(str(error))
@@ -70,7 +70,7 @@ def migrate() -> None:
 @with_data
 def create_admin(email: str, data: Path | None) -> None:
     """Make EMAIL an admin, whether the marketplace runs or not; NEXTBUY_ADMIN_PASSWORD, or asks for a password."""
-    from nextbuy.host.admin_maker import make_admin_anywhere
+    from nextbuy.host.accounts import create_admin_offline
     from nextbuy.host.running import CannotRun, user_facing_errors
 
     settings = settings_of(data=data)
@@ -79,7 +79,7 @@ def create_admin(email: str, data: Path | None) -> None:
     )
     try:
         with user_facing_errors():
-            account = make_admin_anywhere(settings, email, password)
+            account = create_admin_offline(settings, email, password)
         click.echo(f"{account.email} is an admin.")
     except (CannotRun, AppError) as error:
         fail(str(error))
@@ -99,11 +99,12 @@ def demo(url: str | None, admin_email: str | None, admin_password: str | None) -
 
 
 @main.command()
-def catalogue() -> None:
-    """List every call and every event there is, who makes or publishes it, and who answers or listens."""
-    from nextbuy.host.api_index import lines
+def api() -> None:
+    """List all calls with their callers, and all events with their publishers and subscribers."""
+    from nextbuy.host.api_index import index_lines
+    from nextbuy.host.composition import SERVICES
 
-    for line in lines():
+    for line in index_lines([hosted.service for hosted in SERVICES.values()]):
         click.echo(line)
 
 

@@ -16,14 +16,18 @@ from pathlib import Path
 
 from nextbuy.embedded.binaries import pgbench_path, postgres_bin, redis_server
 from nextbuy.embedded.errors import EngineError
-from nextbuy.embedded.postgres import Postgres, launch_postgres, running_postgres, start_postgres
-from nextbuy.embedded.redis import Redis, launch_redis, running_redis, start_redis
+from nextbuy.embedded.postgres import Postgres, StartingPostgres, launch_postgres, running_postgres, start_postgres
+from nextbuy.embedded.redis import Redis, StartingRedis, launch_redis, running_redis, start_redis
 
 __all__ = [
     "EngineError",
     "Engines",
     "Postgres",
     "Redis",
+    "StartingPostgres",
+    "StartingRedis",
+    "launch_postgres",
+    "launch_redis",
     "pgbench_path",
     "postgres_bin",
     "redis_server",

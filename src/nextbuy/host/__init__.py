@@ -1,1 +1,1 @@
-"""Puts services together for a topology; nothing else imports them."""
+"""Composition of services into processes; imports everything and is imported by the command line alone."""

@@ -1,4 +1,6 @@
-"""The first admin: made beside a running marketplace, never by a public way."""
+"""Admin accounts: created by the operator, never through the public API."""
+
+import asyncio
 
 from redis.asyncio import Redis
 
@@ -6,7 +8,8 @@ import nextbuy.auth.deps
 from nextbuy.auth.create_admin import create_admin
 from nextbuy.contracts.auth import Account
 from nextbuy.contracts.message import Call, Reply
-from nextbuy.host.databases import service_url
+from nextbuy.host.attach import connect_or_start
+from nextbuy.host.databases import prepare, service_url
 from nextbuy.kit.clock import utc_now
 from nextbuy.kit.config import Settings
 from nextbuy.kit.observability.interactions import Interactions
@@ -15,30 +18,46 @@ from nextbuy.kit.service_context import ServiceContext
 from nextbuy.kit.storage.database import Database
 
 
-async def make_admin(settings: Settings, email: str, password: str, *, name: str = "Admin") -> Account:
-    """Make an admin, or give one that there is a new password; the databases must have been prepared.
+def create_admin_offline(settings: Settings, email: str, password: str) -> Account:
+    """Create an admin whether or not the marketplace runs.
 
     Raises:
-        AppError: the e-mail or the password will not do; the message says why.
+        AppError: the e-mail address or the password is not acceptable.
+        ConfigError, EngineError, OSError, asyncpg.PostgresError: the database cannot be reached.
+    """
+
+    async def run(engines: Settings) -> Account:
+        await prepare(engines, ["auth"])
+        return await store_admin(engines, email, password)
+
+    with connect_or_start(settings) as engines:
+        return asyncio.run(run(engines))
+
+
+async def store_admin(settings: Settings, email: str, password: str, *, name: str = "Admin") -> Account:
+    """Create an admin, or give an existing one a new password, in a prepared database.
+
+    Raises:
+        AppError: the e-mail address or the password is not acceptable.
         OSError, asyncpg.PostgresError: the database cannot be reached.
     """
     database = await Database.connect(service_url(settings, "auth"), "auth", max_connections=1)
     redis = Redis.from_url(settings.redis_url) if settings.redis_url else Redis()
     try:
-        parts = ServiceContext(
-            send=_nobody,
+        context = ServiceContext(
+            send=_refuse_call,
             settings=settings,
             journal=Journal(),
             clock=utc_now,
             interactions=Interactions(redis),
-            database_or_none=database,
+            database=database,
         )
-        return await create_admin(nextbuy.auth.deps.assemble(parts), email, password, name)
+        return await create_admin(nextbuy.auth.deps.assemble(context), email, password, name)
     finally:
         await redis.aclose()
         await database.close()
 
 
-async def _nobody(call: Call[Reply]) -> Reply:
-    message = f"making an admin asks nobody, but sent {call.name}"
+async def _refuse_call(call: Call[Reply]) -> Reply:
+    message = f"create-admin makes no calls, but sent {call.name}"
     raise RuntimeError(message)

@@ -1,21 +1,21 @@
-"""Every call and event there is, for people: as a document, and as lines at the command line."""
+"""The index of all calls and events: as an AsyncAPI document, and as lines for the command line."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib import metadata, resources
 from typing import Any
 
 import msgspec
 
 from nextbuy.contracts.registry import CALLS, EVENTS
-from nextbuy.host.table import ENTRIES
 from nextbuy.kit.apidocs.asyncapi import asyncapi
+from nextbuy.kit.service import Service
 
 
-def events_document() -> bytes:
-    """Return the AsyncAPI document of all events, with the calls, and with what was accepted of both."""
+def events_document(services: Sequence[Service]) -> bytes:
+    """Return the AsyncAPI document of all events and calls, with the accepted history of both."""
     accepted = (resources.files("nextbuy.contracts") / "history.json").read_bytes()
     return asyncapi(
-        [entry.service for entry in ENTRIES.values()],
+        services,
         EVENTS,
         CALLS,
         version=metadata.version("nextbuy"),
@@ -23,16 +23,16 @@ def events_document() -> bytes:
     )
 
 
-def lines() -> Iterator[str]:
-    """Tell of every call who makes it, and of every event who publishes it and who listens."""
-    document = msgspec.json.decode(events_document())
+def index_lines(services: Sequence[Service]) -> Iterator[str]:
+    """Yield a line per call with its callers, and a line per event with its publishers and subscribers."""
+    document = msgspec.json.decode(events_document(services))
     for call in document["x-calls"]:
-        again = "repeatable" if call["repeatable"] else "once"
-        version = len(call["history"])
-        yield f"call   {call['name']:<28} {', '.join(call['callers'])} → {call['to']}, {again}, version {version}"
+        retries = "idempotent" if call["repeatable"] else "not idempotent"
+        callers = ", ".join(call["callers"])
+        yield f"call   {call['name']:<28} {callers} → {call['to']}, {retries}, version {len(call['history'])}"
     for topic, channel in document["channels"].items():
         message = document["components"]["messages"][next(iter(channel["messages"]))]
-        publishers, listeners = (", ".join(channel[f"x-{who}"]) or "nobody" for who in ("publishers", "listeners"))
+        publishers, listeners = (", ".join(channel[f"x-{who}"]) or "none" for who in ("publishers", "listeners"))
         yield (
             f"event  {topic:<28} {publishers} → {listeners}, key {message['x-key']}, "
             f"version {message['x-schema-version']}"

@@ -1,4 +1,4 @@
-"""What works beside a running marketplace, on given servers, or on engines started for the moment."""
+"""Access to a marketplace's engines for commands: running ones if there are any, else started for the command."""
 
 import asyncio
 import contextlib
@@ -7,9 +7,10 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from nextbuy.embedded import running, start_engines
+from nextbuy.embedded import running
+from nextbuy.host.composition import running_engines
 from nextbuy.host.databases import prepare, service_url
-from nextbuy.host.secrets import kept_secret
+from nextbuy.host.secrets import installation_secret
 from nextbuy.kit.config import Settings
 from nextbuy.kit.storage.database import Database
 
@@ -18,40 +19,36 @@ T = TypeVar("T")
 
 @contextlib.contextmanager
 def connect_or_start(settings: Settings) -> Iterator[Settings]:
-    """Give the settings under which the engines of a marketplace are reached.
+    """Yield settings that reach the engines of the marketplace.
 
     Raises:
-        EngineError: they cannot be started.
+        ConfigError, EngineError: the data folder cannot be used, or an engine cannot run.
     """
-    settings = replace(settings, secret=settings.secret or kept_secret(settings.data))
+    settings = replace(settings, secret=settings.secret or installation_secret(settings.data))
+    postgres, redis = running(settings.data)
+    if postgres is not None and not settings.postgres_url:
+        settings = replace(settings, postgres_url=postgres, redis_url=settings.redis_url or redis or "")
     if settings.postgres_url:
         yield settings
-        return
-    postgres, redis = running(settings.data)
-    if postgres is not None:
-        yield replace(settings, postgres_url=postgres, redis_url=redis or settings.redis_url)
-        return
-    engines = start_engines(settings.data)
-    try:
-        yield replace(settings, postgres_url=engines.postgres.url, redis_url=engines.redis.url)
-    finally:
-        engines.stop()
+    else:
+        with running_engines(settings) as engines:
+            yield engines
 
 
 def on_database(settings: Settings, service: str, act: Callable[[Database], Awaitable[T]]) -> T:
-    """Do something with the database of a service of the marketplace that the settings name.
+    """Return the result of `act` on a service's database, after its migrations have run.
 
     Raises:
         ConfigError, EngineError, OSError, asyncpg.PostgresError: the database cannot be reached.
     """
 
-    async def opened(there: Settings) -> T:
-        await prepare(there, [service])
-        database = await Database.connect(service_url(there, service), service, max_connections=2)
+    async def run(engines: Settings) -> T:
+        await prepare(engines, [service])
+        database = await Database.connect(service_url(engines, service), service, max_connections=2)
         try:
             return await act(database)
         finally:
             await database.close()
 
-    with connect_or_start(settings) as there:
-        return asyncio.run(opened(there))
+    with connect_or_start(settings) as engines:
+        return asyncio.run(run(engines))

@@ -1,32 +1,25 @@
-"""One database per service, each with a role that can reach no other: no join across services can be written."""
+"""One database and one role per service; a role can reach no other service's database."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Final
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import asyncpg
 
-from nextbuy.host.table import ENTRIES
 from nextbuy.kit.config import ConfigError, Settings
 from nextbuy.kit.storage.migrations import migrate
 
 _KIT_MIGRATIONS: Final = "nextbuy.kit.migrations"
-_OLDEST: Final = 170_000
-"""`transaction_timeout`, which caches rely on, came with PostgreSQL 17."""
-_LOCK: Final = 7300
-
-
-def services_with_database(names: Iterable[str]) -> list[str]:
-    """Return those of these services that have a database."""
-    return [name for name in names if name in ENTRIES and ENTRIES[name].service.has_database]
+_MIN_VERSION: Final = 17
+"""The first PostgreSQL with `transaction_timeout`, which caches rely on."""
+_ADVISORY_LOCK: Final = 7300
 
 
 def service_url(settings: Settings, name: str) -> str:
-    """Return the URL under which a service reaches its own database, as its own role."""
+    """Return the URL of a service's own database, for its own role."""
     server = urlsplit(settings.postgres_url)
-    _, at, place = server.netloc.rpartition("@")
-    host = place if at else server.netloc
+    host = server.netloc.rpartition("@")[2]
     netloc = f"nextbuy_{name}:{quote(_password(settings, name))}@{host}"
     return urlunsplit((server.scheme, netloc, f"/nextbuy_{name}", server.query, ""))
 
@@ -35,44 +28,46 @@ def _password(settings: Settings, name: str) -> str:
     return settings.derive(f"postgres:{name}")[:40]
 
 
-async def prepare(settings: Settings, names: Iterable[str]) -> list[str]:
-    """Make what is missing of the services' roles and databases, and run the migrations that they have not seen.
+async def prepare(settings: Settings, services: Collection[str]) -> list[str]:
+    """Create missing roles and databases of these services, and run their pending migrations.
 
-    Any number of processes may do it at once. Returns the migrations that were run.
+    Safe in any number of processes at once. Returns the migrations that ran.
 
     Raises:
-        ConfigError: the server is too old, or its URL is not that of somebody who may make databases.
+        ConfigError: the server is too old, or the URL's role may not create roles and databases.
         OSError, asyncpg.PostgresError: the server cannot be reached.
     """
-    wanted = services_with_database(names)
     connection = await asyncpg.connect(settings.postgres_url, timeout=10)
     try:
-        await _make(connection, settings, wanted)
+        await _create_databases(connection, settings, services)
     except asyncpg.InsufficientPrivilegeError as error:
-        message = f"NEXTBUY_POSTGRES_URL must be that of a role that may make roles and databases: {error}."
+        message = f"The role in NEXTBUY_POSTGRES_URL needs the right to create roles and databases: {error}."
         raise ConfigError(message) from error
     finally:
         await connection.close()
-    done = await asyncio.gather(*(_migrate(settings, name) for name in wanted))
-    return [name for names_of_one in done for name in names_of_one]
+    migrated = await asyncio.gather(*(_migrate(settings, name) for name in services))
+    return [name for names in migrated for name in names]
 
 
-async def _make(connection: "asyncpg.Connection[asyncpg.Record]", settings: Settings, names: list[str]) -> None:
-    version: int = await connection.fetchval("SELECT current_setting('server_version_num')::int")
-    if version < _OLDEST:
+async def _create_databases(
+    connection: "asyncpg.Connection[asyncpg.Record]", settings: Settings, services: Collection[str]
+) -> None:
+    version = connection.get_server_version().major
+    if version < _MIN_VERSION:
         message = (
-            f"PostgreSQL {_OLDEST // 10_000} or newer is needed; NEXTBUY_POSTGRES_URL names a {version // 10_000}."
+            f"PostgreSQL {version} is too old; NextBuy needs {_MIN_VERSION} or newer. "
+            "Unset NEXTBUY_POSTGRES_URL to use the built-in server."
         )
         raise ConfigError(message)
-    await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
+    await connection.execute("SELECT pg_advisory_lock($1)", _ADVISORY_LOCK)
     try:
         roles = {
             row[0] for row in await connection.fetch("SELECT rolname FROM pg_roles WHERE rolname LIKE 'nextbuy_%'")
         }
         databases = {row[0] for row in await connection.fetch("SELECT datname FROM pg_database")}
-        for name in names:
+        for name in services:
             role = f"nextbuy_{name}"
-            # The password is derived from the secret: letters and digits only, and set anew where the secret changed.
+            # The password is hex digits, so quoting is safe; it is set again in case the secret changed.
             verb = "ALTER" if role in roles else "CREATE"
             await connection.execute(f"{verb} ROLE {role} LOGIN PASSWORD '{_password(settings, name)}'")
             if role not in databases:
@@ -82,14 +77,13 @@ async def _make(connection: "asyncpg.Connection[asyncpg.Record]", settings: Sett
         if "nextbuy_auth" not in databases:
             await connection.execute("REVOKE CONNECT ON DATABASE postgres FROM PUBLIC")
     finally:
-        await connection.execute("SELECT pg_advisory_unlock($1)", _LOCK)
+        await connection.execute("SELECT pg_advisory_unlock($1)", _ADVISORY_LOCK)
 
 
 async def _migrate(settings: Settings, name: str) -> list[str]:
     connection = await asyncpg.connect(service_url(settings, name), timeout=10)
     try:
-        return [
-            f"{name}: {done}" for done in await migrate(connection, [_KIT_MIGRATIONS, f"nextbuy.{name}.migrations"])
-        ]
+        packages = [_KIT_MIGRATIONS, f"nextbuy.{name}.migrations"]
+        return [f"{name}: {script}" for script in await migrate(connection, packages)]
     finally:
         await connection.close()

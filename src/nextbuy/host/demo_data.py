@@ -1,4 +1,4 @@
-"""The demo catalogue, put into a new marketplace at its first start."""
+"""The demo market, created at the first start; a file in the data folder stores whether it was wanted."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,50 +11,53 @@ from nextbuy.kit.rpc.transports import Transport
 from nextbuy.kit.wire import Request
 
 ADMIN: Final = "admin@demo.nextbuy.test"
-_LIMIT: Final = 15.0
+_REQUEST_TIMEOUT: Final = 15.0
+"""Seconds."""
+_FILE: Final = "demo"
+_FILLED: Final = "filled"
+_EMPTY: Final = "empty"
 
 
-def marked(data: Path) -> str:
-    """Return `filled` or `empty`, as decided at the first start, or nothing before it."""
-    path = data / "demo"
-    return path.read_text(encoding="utf-8").strip() if path.exists() else ""
+def stored_choice(data: Path) -> bool | None:
+    """Return whether this marketplace has the demo market, or None before its first start has completed."""
+    path = data / _FILE
+    return path.read_text(encoding="utf-8").strip() == _FILLED if path.exists() else None
 
 
-def mark(data: Path, word: str) -> None:
-    """Remember the decision."""
-    (data / "demo").write_text(f"{word}\n", encoding="utf-8")
+def store_choice(data: Path, *, demo: bool) -> None:
+    """Store whether this marketplace has the demo market."""
+    (data / _FILE).write_text(f"{_FILLED if demo else _EMPTY}\n", encoding="utf-8")
 
 
-class Direct:
-    """Asks services by their public API without the gateway: there is no rate limit on filling one's own shop."""
+class DirectClient:
+    """A client of the services' public APIs that bypasses the gateway and so its rate limits."""
 
     def __init__(self, transports: Mapping[str, Transport]) -> None:
-        """Speak over these transports."""
         self._transports = transports
 
     async def __call__(
         self, method: str, path: str, body: object | None = None, token: str | None = None
     ) -> tuple[int, Any]:
-        """Return status and decoded answer."""
+        """Send a request and return the status and the decoded body."""
         headers = {"content-type": "application/json"}
         if token:
             headers["authorization"] = f"Bearer {token}"
-        where, _, query = path.partition("?")
+        path, _, query = path.partition("?")
         payload = b"" if body is None else msgspec.json.encode(body)
-        request = Request(method, where, query, headers, payload)
-        answer = await self._transports[where.split("/", 2)[1]].deliver(request, _LIMIT)
-        return answer.status, msgspec.json.decode(answer.body) if answer.body else None
+        request = Request(method, path, query, headers, payload)
+        response = await self._transports[path.split("/", 2)[1]].deliver(request, _REQUEST_TIMEOUT)
+        return response.status, msgspec.json.decode(response.body) if response.body else None
 
 
-async def fill(transports: Mapping[str, Transport], password: str) -> None:
-    """Fill the marketplace; the demo admin exists already.
+async def create(transports: Mapping[str, Transport], password: str) -> None:
+    """Create the demo shops, products and accounts; the demo admin must exist.
 
     Raises:
-        SeedError: a step was refused; another start goes on where this one stopped.
+        SeedError: a request was refused. Another run continues at that step.
     """
-    ask = Direct(transports)
-    status, answer = await ask("POST", "/auth/api/login", {"email": ADMIN, "password": password})
+    client = DirectClient(transports)
+    status, reply = await client("POST", "/auth/api/login", {"email": ADMIN, "password": password})
     if status != 200:  # noqa: PLR2004
-        message = f"the demo admin cannot log in: {answer}"
+        message = f"the demo admin cannot log in: {reply}"
         raise RuntimeError(message)
-    await seed(ask, admin_token=answer["access_token"])
+    await seed(client, admin_token=reply["access_token"])

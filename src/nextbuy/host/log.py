@@ -1,4 +1,4 @@
-"""Where the lines of a process go."""
+"""The destination of a process's log lines."""
 
 import os
 from pathlib import Path
@@ -7,15 +7,14 @@ from typing import Final
 from nextbuy.kit.config import ConfigError
 from nextbuy.kit.observability.telemetry import Journal, route_logging
 
-NAME: Final = "nextbuy.log"
-_LARGEST: Final = 64 * 1024 * 1024
+_NAME: Final = "nextbuy.log"
+_MAX_BYTES: Final = 64 * 1024 * 1024
 
 
 def open_journal(data: Path | None, level: str) -> Journal:
-    """Return the journal of this process: a file under `data`, or standard output where that is None.
+    """Return the journal of this process: a file in the folder `data`, or standard output if that is None.
 
-    A file that has grown large is put aside at the start as `nextbuy.log.1`. Lines are appended whole, so several
-    processes may share it.
+    A large file is rotated at the start. Lines are appended whole, so several processes may share the file.
 
     Raises:
         ConfigError: the file cannot be opened.
@@ -23,13 +22,13 @@ def open_journal(data: Path | None, level: str) -> Journal:
     if data is None:
         descriptor = 1
     else:
-        path = data / NAME
+        path = data / _NAME
         try:
-            if path.exists() and path.stat().st_size > _LARGEST:
-                path.replace(path.with_name(f"{NAME}.1"))
+            if path.exists() and path.stat().st_size > _MAX_BYTES:
+                path.replace(path.with_name(f"{_NAME}.1"))
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         except OSError as error:
-            message = f"The log {path} cannot be written: {error.strerror}."
+            message = f"Cannot write the log {path}: {error.strerror}. Choose another folder with --data."
             raise ConfigError(message) from error
     journal = Journal(descriptor)
     route_logging(journal, level=level.upper())

@@ -1,72 +1,84 @@
-"""The services of one process, put together, started and stopped."""
+"""The services of one process: assembled, started and stopped."""
 
 import asyncio
 import logging
-import random
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from typing import Any, Final
 
 from redis.asyncio import Redis
 
 from nextbuy.contracts.auth import AuthClient
+from nextbuy.host.background import BackgroundTask, run_with_restarts
 from nextbuy.host.databases import service_url
-from nextbuy.host.table import BEHIND, ENTRIES, Entry
 from nextbuy.kit.clock import utc_now
 from nextbuy.kit.config import Settings
-from nextbuy.kit.deadline import set_deadline
 from nextbuy.kit.events.bus.interface import Bus
-from nextbuy.kit.events.bus.kafka import KafkaBus
-from nextbuy.kit.events.bus.redis import RedisBus
-from nextbuy.kit.events.consumer import Consumer
-from nextbuy.kit.events.inbox import purge_inbox
-from nextbuy.kit.events.relay import Relay
 from nextbuy.kit.http.app import App
-from nextbuy.kit.http.idempotency import purge_idempotency_keys
 from nextbuy.kit.http.service_identity import ServiceIdentity
 from nextbuy.kit.http.tokens import TokenVerifier
-from nextbuy.kit.observability import telemetry
 from nextbuy.kit.observability.interactions import Interactions
 from nextbuy.kit.observability.telemetry import Journal
 from nextbuy.kit.rpc.breaker import Breaker
 from nextbuy.kit.rpc.calls import Calls
 from nextbuy.kit.rpc.transports import HttpTransport, LocalTransport, Transport
-from nextbuy.kit.service import Job
+from nextbuy.kit.service import Service
 from nextbuy.kit.service_context import ServiceContext
-from nextbuy.kit.storage.database import Database, as_app_error
+from nextbuy.kit.storage.database import Database
 from nextbuy.kit.wire import Handler
 
 log: Final = logging.getLogger(__name__)
-_JOB_LIMIT: Final = 30.0
-"""Seconds that one run of a job may take, calls included."""
-_FORGET_EVERY: Final = 60.0
-"""Seconds between looks for rows whose time is over; each look drops all there are."""
+_STOP_TIMEOUT: Final = 4.0
+"""Seconds for the background tasks to stop, and again for connections to close."""
+
+
+@dataclass(frozen=True)
+class HostedService:
+    """A service's table of contents, and the function that assembles its `Deps`."""
+
+    service: Service
+    assemble: Callable[[ServiceContext], Any]
+
+    @property
+    def name(self) -> str:
+        """The service's name."""
+        return self.service.name
 
 
 class Process:
-    """Some services, in this process; the others are where the settings say."""
+    """Some services in this process; calls to the others go to their URLs in the settings."""
 
-    def __init__(self, settings: Settings, names: Iterable[str], journal: Journal) -> None:
-        """Be the process that serves these services (and the gateway, which needs none of what is made here)."""
+    def __init__(  # noqa: PLR0913
+        self,
+        settings: Settings,
+        services: Sequence[HostedService],
+        *,
+        callees: Iterable[str],
+        journal: Journal,
+        redis: Redis,
+        bus: Bus,
+        background_tasks: Callable[[Service, Any, Database, Bus, Journal], Iterable[BackgroundTask]],
+    ) -> None:
+        """Prepare a process; `start` starts `services` in order, each with the background tasks it is given."""
         self.settings = settings
-        self.names = [name for name in BEHIND if name in set(names)]
+        self.names = [hosted.name for hosted in services]
         self.journal = journal
-        self.apps: dict[str, App[Any]] = {}
+        self.redis = redis
+        self.bus = bus
         self.databases: dict[str, Database] = {}
-        # Who uses it sets the time: with a `socket_timeout` redis-py loses cancellations on Python 3.11.
-        self.redis: Redis = Redis.from_url(
-            settings.redis_url, socket_timeout=None, socket_connect_timeout=0.5, max_connections=64
-        )
-        self.interactions = Interactions(self.redis)
-        self.breakers = {name: Breaker(asyncio.get_running_loop().time) for name in BEHIND}
-        self.transports: dict[str, Transport] = {name: self._transport(name) for name in BEHIND}
+        self._services = services
+        self._apps: dict[str, App[Any]] = {}
+        self._background_tasks = background_tasks
+        self._interactions = Interactions(redis)
+        callees = list(callees)
+        self._breakers = {name: Breaker(asyncio.get_running_loop().time) for name in callees}
+        self.transports: dict[str, Transport] = {name: self._transport(name) for name in callees}
         self.verifier = TokenVerifier(self._public_keys)
-        self._keys = AuthClient(self.calls("gateway").send)
-        self.kafka = KafkaBus(settings.kafka) if settings.kafka.servers else None
-        self._bus: Bus = self.kafka or RedisBus(self.redis)
+        self._keys = AuthClient(self._calls("gateway").send)
         self._running: list[asyncio.Task[None]] = []
         self._stack = AsyncExitStack()
-        journal.recorder = self.interactions.record
+        journal.recorder = self._interactions.record
 
     def _transport(self, name: str) -> Transport:
         url = self.settings.service_urls.get(name)
@@ -75,124 +87,75 @@ class Process:
         return LocalTransport(name, lambda: self.handler(name))
 
     def handler(self, name: str) -> Handler | None:
-        """Return what answers for a service in this process, or None where it is not here (yet)."""
-        app = self.apps.get(name)
+        """Return the handler of a service in this process; None before it has started and after it has stopped."""
+        app = self._apps.get(name)
         return None if app is None else app.handle
 
-    def calls(self, caller: str) -> Calls:
-        """Return what carries the calls of one service."""
+    def _calls(self, caller: str) -> Calls:
         identity = ServiceIdentity(self.settings.secret, caller)
-        return Calls(identity, self.transports, self.journal, breakers=self.breakers)
+        return Calls(identity, self.transports, self.journal, breakers=self._breakers)
 
     async def _public_keys(self) -> dict[str, str]:
         return {key.kid: key.pem for key in (await self._keys.get_public_keys()).keys}
 
     async def start(self) -> None:
-        """Open databases and start services, each with its relay, consumer and jobs.
+        """Open the databases and start the services.
 
         Raises:
             OSError, asyncpg.PostgresError: a database cannot be reached.
         """
         self._stack.push_async_callback(self.redis.aclose)
-        self._stack.push_async_callback(self._bus.close)
+        self._stack.push_async_callback(self.bus.close)
         for transport in self.transports.values():
             self._stack.push_async_callback(transport.close)
-        self._keep("interactions", self.interactions.run)
-        stored = [name for name in self.names if ENTRIES[name].service.has_database]
-        opened = await asyncio.gather(*(self._connect(name) for name in stored))
-        self.databases = dict(zip(stored, opened, strict=True))
-        for name in self.names:
-            await self._start(ENTRIES[name])
+        self._run(BackgroundTask("interactions", self._interactions.run))
+        databases = await asyncio.gather(*(self._connect(name) for name in self.names))
+        self.databases = dict(zip(self.names, databases, strict=True))
+        for hosted in self._services:
+            await self._start(hosted, self.databases[hosted.name])
 
     async def _connect(self, name: str) -> Database:
         database = await Database.connect(service_url(self.settings, name), name)
         self._stack.push_async_callback(database.close)
         return database
 
-    async def _start(self, entry: Entry) -> None:
-        service, database = entry.service, self.databases.get(entry.name)
-        calls = self.calls(entry.name)
-        deps = entry.assemble(
+    async def _start(self, hosted: HostedService, database: Database) -> None:
+        service = hosted.service
+        deps = hosted.assemble(
             ServiceContext(
-                send=calls.send,
+                send=self._calls(hosted.name).send,
                 settings=self.settings,
                 journal=self.journal,
                 clock=utc_now,
-                interactions=self.interactions,
-                database_or_none=database,
+                interactions=self._interactions,
+                database=database,
             )
         )
         if service.opens is not None:
             await service.opens(deps)
         if service.closes is not None:
             self._stack.push_async_callback(service.closes, deps)
-        self.apps[entry.name] = App(
+        self._apps[hosted.name] = App(
             service,
             deps,
-            identity=ServiceIdentity(self.settings.secret, entry.name),
+            identity=ServiceIdentity(self.settings.secret, hosted.name),
             verifier=self.verifier,
             database=database,
         )
-        for job in service.jobs:
-            self._keep(f"{entry.name}.{job.name}", _repeated(job, deps))
-        if database is None:
-            return
-        for forget in (purge_idempotency_keys, purge_inbox):
-            self._keep(
-                f"{entry.name}.{forget.__name__}", _repeated(Job(forget.__name__, forget, _FORGET_EVERY), database)
-            )
-        if service.publishes:
-            relay = Relay(database, self._bus, self.journal)
-            database.after_publish = relay.wake
-            self._keep(f"{entry.name}.relay", relay.run)
-        if service.listens:
-            consumer = Consumer(service, deps, database, self._bus, self.journal, group=entry.name)
-            self._keep(f"{entry.name}.consumer", consumer.run)
-            self._keep(f"{entry.name}.replays", consumer.replayer.run)
+        for task in self._background_tasks(service, deps, database, self.bus, self.journal):
+            self._run(task)
 
-    def _keep(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
-        self._running.append(asyncio.create_task(_kept(name, run), name=name))
+    def _run(self, task: BackgroundTask) -> None:
+        self._running.append(asyncio.create_task(run_with_restarts(task), name=task.name))
 
     async def stop(self) -> None:
-        """Stop what runs in the background, then let go of databases and engines; 5 s at most."""
-        self.apps.clear()
+        """Stop the services and their background tasks, then close databases and connections to engines."""
+        self._apps.clear()
         for task in self._running:
             task.cancel()
-        await asyncio.wait(self._running, timeout=4)
+        await asyncio.wait(self._running, timeout=_STOP_TIMEOUT)
         self._running.clear()
         try:
-            await asyncio.wait_for(self._stack.aclose(), 4)
+            await asyncio.wait_for(self._stack.aclose(), _STOP_TIMEOUT)
         except TimeoutError:
-            log.warning("not everything let go in time; going anyway")
-
-
-async def _kept(name: str, run: Callable[[], Awaitable[None]]) -> None:
-    """Run something for ever; what breaks is logged and begun again, more slowly each time."""
-    pause = 0.1
-    while True:
-        try:
-            await run()
-        except asyncio.CancelledError:
-            raise
-        except Exception:
-            log.exception("%s broke; it is begun again in %.1f s", name, pause)
-        await asyncio.sleep(pause)
-        pause = min(pause * 2, 10.0)
-
-
-def _repeated(job: Job, deps: object) -> Callable[[], Awaitable[None]]:
-    async def run() -> None:
-        while True:
-            more = False
-            try:
-                with telemetry.use_span(telemetry.start_span()):
-                    set_deadline(_JOB_LIMIT)
-                    more = bool(await job.act(deps))
-            except Exception as error:
-                if as_app_error(error) is None and not getattr(error, "transient", False):
-                    raise
-                log.warning("%s: %s: %s", job.name, type(error).__name__, error)
-            if not more:
-                await asyncio.sleep(job.every * random.uniform(0.9, 1.1))  # noqa: S311  spreads copies; no secret
-
-    return run
+            log.warning("shutdown timed out; exiting with connections open")

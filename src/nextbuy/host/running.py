@@ -1,4 +1,4 @@
-"""How a process runs until it is told to stop, and what each way of failing says to a person."""
+"""The main loop of a process until a signal stops it, and errors as sentences for the person at the terminal."""
 
 import asyncio
 import contextlib
@@ -14,57 +14,56 @@ from nextbuy.demo.seed import SeedError
 from nextbuy.embedded import EngineError
 from nextbuy.kit.config import ConfigError
 
-_LAST_WORD: Final = 130
-"""The exit status of a process that a person interrupted twice."""
+_EXIT_INTERRUPTED: Final = 130
 
 
 class CannotRun(Exception):
-    """The marketplace cannot run; the message is one sentence for a person."""
+    """The marketplace cannot run; the message says what is wrong and what to do."""
 
 
 def run(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
-    """Run `main` on a new event loop; its event is set by Ctrl-C or SIGTERM, and a second Ctrl-C ends it at once."""
+    """Run `main` with an event that Ctrl-C or SIGTERM sets; a second Ctrl-C exits at once."""
 
-    async def whole() -> None:
+    async def main_with_signals() -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
 
-        def interrupted() -> None:
+        def interrupt() -> None:
             if stop.is_set():
-                os._exit(_LAST_WORD)
+                os._exit(_EXIT_INTERRUPTED)
             stop.set()
 
-        loop.add_signal_handler(signal.SIGINT, interrupted)
+        loop.add_signal_handler(signal.SIGINT, interrupt)
         loop.add_signal_handler(signal.SIGTERM, stop.set)
         await main(stop)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(whole())
+        runner.run(main_with_signals())
 
 
 @contextlib.contextmanager
 def user_facing_errors() -> Iterator[None]:
-    """Turn what a person can do something about into one sentence.
+    """Turn errors that the operator can fix into `CannotRun`.
 
     Raises:
-        CannotRun: with that sentence.
+        CannotRun: the message says what is wrong and what to do.
     """
     try:
         yield
     except (ConfigError, EngineError) as error:
         raise CannotRun(str(error)) from error
     except SeedError as error:
-        message = f"The demo market could not be filled: {error} Start again: it goes on where it stopped."
+        message = f"The demo market is incomplete: {error} Start again to continue."
         raise CannotRun(message) from error
     except asyncpg.InvalidPasswordError as error:
         message = f"PostgreSQL refuses the login: {error}. Check NEXTBUY_POSTGRES_URL."
         raise CannotRun(message) from error
     except (asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError, ConnectionError, TimeoutError) as error:
-        message = f"PostgreSQL cannot be reached ({type(error).__name__}: {error}). Check NEXTBUY_POSTGRES_URL."
+        message = f"Cannot reach PostgreSQL ({type(error).__name__}: {error}). Check NEXTBUY_POSTGRES_URL."
         raise CannotRun(message) from error
 
 
 def busy_port(host: str, port: int, error: OSError) -> CannotRun:
-    """Return what to say where a port cannot be listened on."""
-    why = "is in use" if error.errno in {48, 98} else f"cannot be used ({error.strerror})"
-    return CannotRun(f"Port {port} on {host} {why}: choose another, like `make up PORT={port + 1}`.")
+    """Return the error for a port that cannot be bound."""
+    reason = "is in use" if error.errno in {48, 98} else f"cannot be used ({error.strerror})"
+    return CannotRun(f"Port {port} on {host} {reason}. Choose another with --port (or `make up PORT={port + 1}`).")

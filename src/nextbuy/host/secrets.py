@@ -1,17 +1,20 @@
-"""The installation's secret: given, or made once and kept in the data folder for nobody else to read."""
+"""The installation's secret, from which identities, passwords and signatures are derived."""
 
 import os
 import secrets
 from pathlib import Path
+from typing import Final
 
 from nextbuy.kit.config import ConfigError
 
+_MIN_LENGTH: Final = 16
 
-def kept_secret(data: Path) -> bytes:
-    """Return the secret kept under `data`; make one at the first start.
+
+def installation_secret(data: Path) -> bytes:
+    """Return the secret in the data folder; create it at the first start, readable by this user alone.
 
     Raises:
-        ConfigError: the folder cannot be written, or what is kept there is too short to be the secret.
+        ConfigError: the folder cannot be written, or the secret in it is too short.
     """
     path = data / "secret"
     try:
@@ -25,9 +28,9 @@ def kept_secret(data: Path) -> bytes:
                 file.write(secrets.token_hex(32))
         secret = path.read_bytes().strip()
     except OSError as error:
-        message = f"The data folder {data} cannot be used: {error.strerror}. Choose another with --data or DATA=."
+        message = f"Cannot use the data folder {data}: {error.strerror}. Choose another with --data."
         raise ConfigError(message) from error
-    if len(secret) < 16:  # noqa: PLR2004
-        message = f"{path} is damaged: put the secret back, or set NEXTBUY_SECRET."
+    if len(secret) < _MIN_LENGTH:
+        message = f"{path} is damaged. Restore it from a backup, or set NEXTBUY_SECRET."
         raise ConfigError(message)
     return secret

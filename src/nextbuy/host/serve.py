@@ -1,49 +1,49 @@
-"""`nextbuy serve SERVICE…`: some services, or the gateway, here; everything else is where the settings say."""
+"""`nextbuy serve SERVICE…`: some services or the gateway in this process; the others are called at their URLs."""
 
 import asyncio
 import contextlib
 import os
+from typing import Final
 
 from nextbuy.contracts.errors import NotFound
-from nextbuy.host.gateway_server import serving_gateway
+from nextbuy.host.composition import SERVICES, make_process, serving_gateway
 from nextbuy.host.log import open_journal
 from nextbuy.host.process import Process
 from nextbuy.host.running import busy_port, run, user_facing_errors
-from nextbuy.host.table import BEHIND, ENTRIES
 from nextbuy.kit.config import ConfigError, Settings
 from nextbuy.kit.http.asgi import service_app
 from nextbuy.kit.http.server import listen, serving
 from nextbuy.kit.service import BODY_LIMIT
 from nextbuy.kit.wire import Handler, Request, Response, problem_response
 
-GATEWAY = "gateway"
+_GATEWAY: Final = "gateway"
 
 
 def serve(settings: Settings, names: tuple[str, ...], *, log_to_file: bool) -> None:
     """Serve until Ctrl-C or SIGTERM.
 
     Raises:
-        CannotRun: something stands in the way; the message says what to do.
+        CannotRun: the message says what is wrong and what to do.
     """
     with user_facing_errors():
         _check(settings, names)
         try:
-            door = listen(settings.host, settings.port)
+            listener = listen(settings.host, settings.port)
         except OSError as error:
             raise busy_port(settings.host, settings.port, error) from error
-        with contextlib.closing(door):
+        with contextlib.closing(listener):
 
             async def main(stop: asyncio.Event) -> None:
                 journal = open_journal(settings.data if log_to_file else None, settings.log_level)
-                process = Process(settings, [name for name in names if name != GATEWAY], journal)
+                process = make_process(settings, names, journal)
                 try:
                     await process.start()
-                    if GATEWAY in names:
+                    if _GATEWAY in names:
                         demo = bool(os.environ.get("NEXTBUY_DEMO"))
-                        async with serving_gateway(settings, process, door, demo=demo):
+                        async with serving_gateway(settings, process, listener, demo=demo):
                             await stop.wait()
                     else:
-                        async with serving(service_app(_together(process), body_limit=4 * BODY_LIMIT), door):
+                        async with serving(service_app(_dispatcher(process), body_limit=4 * BODY_LIMIT), listener):
                             await stop.wait()
                 finally:
                     await process.stop()
@@ -53,27 +53,32 @@ def serve(settings: Settings, names: tuple[str, ...], *, log_to_file: bool) -> N
 
 def _check(settings: Settings, names: tuple[str, ...]) -> None:
     if not (settings.postgres_url and settings.redis_url):
-        message = "`serve` needs NEXTBUY_POSTGRES_URL and NEXTBUY_REDIS_URL; `up` brings engines of its own."
+        message = (
+            "`nextbuy serve` needs NEXTBUY_POSTGRES_URL and NEXTBUY_REDIS_URL. "
+            "Set both, or use `nextbuy up`, which starts its own PostgreSQL and Redis."
+        )
         raise ConfigError(message)
     if not settings.secret:
-        message = "`serve` needs NEXTBUY_SECRET, the same for all services."
+        message = "`nextbuy serve` needs NEXTBUY_SECRET. Set it to the same value for all services."
         raise ConfigError(message)
-    unknown = set(names) - {*ENTRIES, GATEWAY}
-    if unknown or not names:
-        message = f"Serve any of {', '.join((GATEWAY, *ENTRIES))}, not {', '.join(sorted(unknown)) or 'nothing'}."
+    unknown = sorted(set(names) - {*SERVICES, _GATEWAY})
+    if unknown:
+        message = f"Unknown service {', '.join(unknown)}. Choose from {', '.join((_GATEWAY, *SERVICES))}."
         raise ConfigError(message)
-    absent = [name for name in BEHIND if name not in names and name not in settings.service_urls]
-    if absent:
-        wanted = ", ".join(f"NEXTBUY_{name.upper()}_URL" for name in absent)
-        message = f"Say where the other services are: set {wanted}."
+    missing = [name for name in SERVICES if name not in names and name not in settings.service_urls]
+    if missing:
+        variables = ", ".join(f"NEXTBUY_{name.upper()}_URL" for name in missing)
+        message = f"The URLs of the other services are missing. Set {variables}."
         raise ConfigError(message)
 
 
-def _together(process: Process) -> Handler:
+def _dispatcher(process: Process) -> Handler:
+    """Return a handler that passes each request to the service named in its path."""
+
     async def handle(request: Request) -> Response:
-        answers = process.handler(request.path.split("/", 2)[1] if request.path.count("/") > 1 else "")
-        if answers is None:
-            return problem_response(NotFound("No such service is here.", slug="no-such-address"), "none")
-        return await answers(request)
+        handler = process.handler(request.path.split("/", 2)[1] if request.path.count("/") > 1 else "")
+        if handler is None:
+            return problem_response(NotFound("This service does not run here.", slug="no-such-address"), "none")
+        return await handler(request)
 
     return handle

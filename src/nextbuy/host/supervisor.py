@@ -1,6 +1,6 @@
 """One process per service, kept running: `nextbuy up --processes`.
 
-A service that ends is started again, more slowly each time it ends soon after; what needs it answers 503 meanwhile.
+A process that ends is restarted with backoff. Meanwhile requests that need its service get 503.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Final
 
 import aiohttp
@@ -20,23 +20,24 @@ from nextbuy.embedded.parent_watch import watch_parent
 from nextbuy.kit.config import Settings
 
 log: Final = logging.getLogger(__name__)
-_READY_LIMIT: Final = 30.0
-_GRACE: Final = 6.0
-"""Seconds that a service is given to stop by itself."""
-_STEADY: Final = 30.0
-"""Seconds after which a process that ends is taken for one that ran well."""
+_START_TIMEOUT: Final = 30.0
+"""Seconds until each started process must answer."""
+_STOP_TIMEOUT: Final = 6.0
+"""Seconds between SIGTERM and SIGKILL. Longer than a service takes to finish its requests and close."""
+_GOOD_RUN: Final = 30.0
+"""Seconds after which the backoff of restarts begins anew."""
 
 
 def free_port() -> int:
-    """Return a port of the loopback interface that nobody listens on."""
+    """Return a free port of the loopback interface."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
 
 
-def environment_of(settings: Settings) -> dict[str, str]:
-    """Return the environment that gives another process these settings."""
+def _environment(settings: Settings) -> dict[str, str]:
+    """Return environment variables that give these settings to another process."""
     return os.environ | {
         "NEXTBUY_POSTGRES_URL": settings.postgres_url,
         "NEXTBUY_REDIS_URL": settings.redis_url,
@@ -52,90 +53,85 @@ def environment_of(settings: Settings) -> dict[str, str]:
 
 
 class Supervisor:
-    """The processes of a marketplace."""
+    """The processes of a marketplace: the gateway on its port, each service on the port of its URL."""
 
     def __init__(self, settings: Settings, *, demo: bool) -> None:
-        """Run `gateway` where the settings say, and each service on the port of its URL in the settings."""
         self._settings = settings
         self._demo = demo
-        self._children: dict[str, asyncio.subprocess.Process] = {}
-        self._watching: list[asyncio.Task[None]] = []
+        self._processes: dict[str, asyncio.subprocess.Process] = {}
+        self._watchers: list[asyncio.Task[None]] = []
 
     def _port(self, name: str) -> int:
         if name == "gateway":
             return self._settings.port
         return int(self._settings.service_urls[name].rpartition(":")[2])
 
-    async def start(self, names: Iterable[str]) -> None:
-        """Start some, and wait until each answers.
+    async def start(self, names: Collection[str]) -> None:
+        """Start processes and wait until each answers.
 
         Raises:
-            TimeoutError: one did not within half a minute.
+            TimeoutError: one does not answer in time.
         """
-        starting = tuple(names)
-        for name in starting:
+        for name in names:
             await self._spawn(name)
-            self._watching.append(asyncio.create_task(self._watch(name)))
-        async with asyncio.timeout(_READY_LIMIT), aiohttp.ClientSession() as session:
-            for name in starting:
-                await _until_it_answers(session, f"http://127.0.0.1:{self._port(name)}/health/live")
+            self._watchers.append(asyncio.create_task(self._watch(name)))
+        async with asyncio.timeout(_START_TIMEOUT), aiohttp.ClientSession() as session:
+            for name in names:
+                await _wait_until_live(session, f"http://127.0.0.1:{self._port(name)}/health/live")
 
     async def _spawn(self, name: str) -> None:
-        environment = environment_of(self._settings) | {
+        environment = _environment(self._settings) | {
             "NEXTBUY_HOST": self._settings.host if name == "gateway" else "127.0.0.1",
             "NEXTBUY_PORT": str(self._port(name)),
             "NEXTBUY_DEMO": "1" if self._demo else "",
         }
-        self._children[name] = await asyncio.create_subprocess_exec(
+        command = (sys.executable, "-m", "nextbuy", "serve", name, "--log", "file")
+        self._processes[name] = await asyncio.create_subprocess_exec(
             *watch_parent(signal.SIGTERM),
-            sys.executable,
-            "-m",
-            "nextbuy",
-            "serve",
-            name,
-            "--log",
-            "file",
+            *command,
             env=environment,
             stdin=asyncio.subprocess.DEVNULL,
             start_new_session=True,
         )
-        log.info("%s runs as process %d", name, self._children[name].pid)
+        log.info("%s started as process %d", name, self._processes[name].pid)
 
     async def _watch(self, name: str) -> None:
         pause = 0.2
         while True:
-            began = time.monotonic()
-            status = await self._children[name].wait()
-            pause = 0.2 if time.monotonic() - began > _STEADY else min(pause * 2, 10.0)
-            log.error("%s ended with status %d; it is started again in %.1f s", name, status, pause)
+            started = time.monotonic()
+            status = await self._processes[name].wait()
+            pause = 0.2 if time.monotonic() - started > _GOOD_RUN else min(pause * 2, 10.0)
+            log.error("%s exited with status %d; restarting in %.1f s", name, status, pause)
             await asyncio.sleep(pause)
             await self._spawn(name)
 
     async def stop(self) -> None:
-        """Stop all: the gateway first, then the others together."""
-        for task in self._watching:
-            task.cancel()
-        await asyncio.gather(*self._watching, return_exceptions=True)
-        await self._end(["gateway"])
-        await self._end([name for name in self._children if name != "gateway"])
+        """Stop the gateway, then all services at once."""
+        for watcher in self._watchers:
+            watcher.cancel()
+        await asyncio.gather(*self._watchers, return_exceptions=True)
+        await self._terminate(["gateway"])
+        await self._terminate([name for name in self._processes if name != "gateway"])
 
-    async def _end(self, names: list[str]) -> None:
-        ending = [self._children[name] for name in names if name in self._children]
-        for child in ending:
+    async def _terminate(self, names: list[str]) -> None:
+        processes = [self._processes[name] for name in names if name in self._processes]
+        for process in processes:
             with contextlib.suppress(ProcessLookupError):
-                child.terminate()
-        if not ending:
+                process.terminate()
+        if not processes:
             return
-        _, late = await asyncio.wait([asyncio.ensure_future(child.wait()) for child in ending], timeout=_GRACE)
-        for child in ending if late else ():
+        _, late = await asyncio.wait(
+            [asyncio.ensure_future(process.wait()) for process in processes], timeout=_STOP_TIMEOUT
+        )
+        for process in processes if late else ():
             with contextlib.suppress(ProcessLookupError):
-                child.kill()
+                process.kill()
 
 
-async def _until_it_answers(session: aiohttp.ClientSession, url: str) -> None:
+async def _wait_until_live(session: aiohttp.ClientSession, url: str) -> None:
     while True:
         with contextlib.suppress(aiohttp.ClientError, TimeoutError):
-            async with session.get(url, timeout=aiohttp.ClientTimeout(total=1)) as answer:
-                if answer.status == 200:  # noqa: PLR2004
+            async with session.get(url, timeout=aiohttp.ClientTimeout(total=1)) as response:
+                if response.status == 200:  # noqa: PLR2004
                     return
         await asyncio.sleep(0.05)

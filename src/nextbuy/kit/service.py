@@ -78,8 +78,6 @@ class Service(Struct, frozen=True, kw_only=True):
     publishes: Sequence[type[Event]] = ()
     listens: Sequence[Listening] = ()
     jobs: Sequence[Job] = ()
-    has_database: bool = True
-    """Does it have a database (migrations under `<service>/migrations`)?"""
     opens: Act | None = None
     """`opens(deps)` is awaited before the service answers anything."""
     closes: Act | None = None

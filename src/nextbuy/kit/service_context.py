@@ -10,25 +10,13 @@ from nextbuy.kit.observability.telemetry import Journal
 from nextbuy.kit.storage.database import Database
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ServiceContext:
-    """The parts of one service in one process; `database` is None for a service that stores nothing."""
+    """The parts of one service in one process."""
 
     send: Send
     settings: Settings
     journal: Journal
     clock: Clock
     interactions: Interactions
-    database_or_none: Database | None
-
-    @property
-    def database(self) -> Database:
-        """The service's database.
-
-        Raises:
-            RuntimeError: the service declares that it stores nothing.
-        """
-        if self.database_or_none is None:
-            message = "this service declares `has_database=False`, and has no database"
-            raise RuntimeError(message)
-        return self.database_or_none
+    database: Database

@@ -1,0 +1,61 @@
+"""Background tasks of a process: each runs until the process stops and restarts after a crash."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from nextbuy.kit.deadline import set_deadline
+from nextbuy.kit.observability import telemetry
+from nextbuy.kit.storage.database import as_app_error
+
+log: Final = logging.getLogger(__name__)
+_RUN_TIMEOUT: Final = 30.0
+"""Seconds. One run of a periodic task, calls included."""
+
+
+@dataclass(frozen=True)
+class BackgroundTask:
+    """A coroutine function that never returns by itself, and its name in logs."""
+
+    name: str
+    run: Callable[[], Awaitable[None]]
+
+
+def periodic(name: str, act: Callable[[Any], Awaitable[Any]], argument: object, *, every: float) -> BackgroundTask:
+    """Return a task that runs `act(argument)` every `every` seconds, and again at once after it returned true.
+
+    A transient failure is logged and waits for the next run; any other one crashes the task.
+    """
+
+    async def run() -> None:
+        while True:
+            more = False
+            try:
+                with telemetry.use_span(telemetry.start_span()):
+                    set_deadline(_RUN_TIMEOUT)
+                    more = bool(await act(argument))
+            except Exception as error:
+                if as_app_error(error) is None and not getattr(error, "transient", False):
+                    raise
+                log.warning("%s failed; retrying at its next run: %s: %s", name, type(error).__name__, error)
+            if not more:
+                await asyncio.sleep(every * random.uniform(0.9, 1.1))  # noqa: S311  spreads copies; no secret
+
+    return BackgroundTask(name, run)
+
+
+async def run_with_restarts(task: BackgroundTask) -> None:
+    """Run a task until it is cancelled; restart it after a crash, with backoff."""
+    pause = 0.1
+    while True:
+        try:
+            await task.run()
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            log.exception("%s crashed; restarting in %.1f s", task.name, pause)
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, 10.0)

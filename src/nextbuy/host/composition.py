@@ -1,0 +1,187 @@
+"""Everything that NextBuy runs, in start order: engines, services, bus, background tasks, gateway, health, pages.
+
+This module is the list. How each part starts, restarts and stops is in the other modules of `host`.
+"""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from functools import partial
+from importlib import metadata
+from pathlib import Path
+from socket import socket
+from typing import Any, Final
+
+import aiohttp
+from msgspec.structs import replace
+from redis.asyncio import Redis
+
+import nextbuy
+import nextbuy.admin.deps
+import nextbuy.admin.service
+import nextbuy.auth.deps
+import nextbuy.auth.service
+import nextbuy.kafka.deps
+import nextbuy.kafka.service
+import nextbuy.order.deps
+import nextbuy.order.service
+import nextbuy.product.deps
+import nextbuy.product.service
+import nextbuy.seller.deps
+import nextbuy.seller.service
+import nextbuy.simulator.deps
+import nextbuy.simulator.service
+from nextbuy.embedded import StartingPostgres, StartingRedis, launch_postgres, launch_redis
+from nextbuy.gateway.app import Gateway
+from nextbuy.gateway.targets import Here, Target, There
+from nextbuy.host.api_index import events_document
+from nextbuy.host.background import BackgroundTask, periodic
+from nextbuy.host.health import PostgresProbe, Probe, http_probe, kafka_probe, local_probe, redis_probe, run_probes
+from nextbuy.host.process import HostedService, Process
+from nextbuy.kit.apidocs.openapi import openapi
+from nextbuy.kit.apidocs.problems import problems
+from nextbuy.kit.config import Settings
+from nextbuy.kit.events.bus.interface import Bus
+from nextbuy.kit.events.bus.kafka import KafkaBus
+from nextbuy.kit.events.bus.redis import RedisBus
+from nextbuy.kit.events.consumer import Consumer
+from nextbuy.kit.events.inbox import purge_inbox
+from nextbuy.kit.events.relay import Relay
+from nextbuy.kit.http.idempotency import purge_idempotency_keys
+from nextbuy.kit.http.server import serving
+from nextbuy.kit.observability.telemetry import Journal
+from nextbuy.kit.service import Service
+from nextbuy.kit.storage.database import Database
+from nextbuy.web.app import pages
+
+_PURGE_INTERVAL: Final = 60.0
+"""Seconds. Each purge deletes everything that has expired, so the interval only spreads the work."""
+
+# --- Engines: embedded unless a setting names a server --------------------------------------------------------------
+
+_ENGINES: Final[dict[str, Callable[[Path], StartingPostgres | StartingRedis]]] = {
+    "postgres_url": launch_postgres,
+    "redis_url": launch_redis,
+}
+
+
+@contextlib.contextmanager
+def running_engines(settings: Settings) -> Iterator[Settings]:
+    """Run the engines that no setting names, and yield settings that reach all of them.
+
+    Raises:
+        EngineError: an engine cannot run; none is left running.
+    """
+    with contextlib.ExitStack() as stack:
+        starting = {}
+        for setting, launch in _ENGINES.items():
+            if not getattr(settings, setting):
+                starting[setting] = engine = launch(settings.data)
+                stack.callback(engine.stop)
+        yield replace(settings, **{setting: engine.wait().url for setting, engine in starting.items()})
+
+
+# --- Services: each after those that it calls while it starts -------------------------------------------------------
+
+SERVICES: Final[dict[str, HostedService]] = {
+    hosted.name: hosted
+    for hosted in (
+        HostedService(nextbuy.auth.service.SERVICE, nextbuy.auth.deps.assemble),
+        HostedService(nextbuy.seller.service.SERVICE, nextbuy.seller.deps.assemble),
+        HostedService(nextbuy.product.service.SERVICE, nextbuy.product.deps.assemble),
+        HostedService(nextbuy.simulator.service.SERVICE, nextbuy.simulator.deps.assemble),
+        HostedService(nextbuy.order.service.SERVICE, nextbuy.order.deps.assemble),
+        HostedService(nextbuy.admin.service.SERVICE, nextbuy.admin.deps.assemble),
+        HostedService(nextbuy.kafka.service.SERVICE, nextbuy.kafka.deps.assemble),
+    )
+}
+"""The services behind the gateway, by name."""
+
+
+def make_process(settings: Settings, names: Collection[str], journal: Journal) -> Process:
+    """Return a process of the named services; the others are called at their URLs in the settings."""
+    # Each user of Redis sets its own timeout: with `socket_timeout`, redis-py on Python 3.11 loses cancellations.
+    redis = Redis.from_url(settings.redis_url, socket_timeout=None, socket_connect_timeout=0.5, max_connections=64)
+    return Process(
+        settings,
+        [hosted for name, hosted in SERVICES.items() if name in names],
+        callees=SERVICES,
+        journal=journal,
+        redis=redis,
+        bus=KafkaBus(settings.kafka) if settings.kafka.servers else RedisBus(redis),
+        background_tasks=background_tasks,
+    )
+
+
+# --- Background tasks of one service --------------------------------------------------------------------------------
+
+
+def background_tasks(
+    service: Service,
+    deps: Any,  # noqa: ANN401  each service has its own
+    database: Database,
+    bus: Bus,
+    journal: Journal,
+) -> Iterator[BackgroundTask]:
+    """Yield what runs beside a service's requests."""
+    name = service.name
+    for job in service.jobs:
+        yield periodic(f"{name}.{job.name}", job.act, deps, every=job.every)
+    yield periodic(f"{name}.purge-idempotency-keys", purge_idempotency_keys, database, every=_PURGE_INTERVAL)
+    yield periodic(f"{name}.purge-inbox", purge_inbox, database, every=_PURGE_INTERVAL)
+    if service.publishes:
+        yield BackgroundTask(f"{name}.relay", Relay(database, bus, journal).run)
+    if service.listens:
+        consumer = Consumer(service, deps, database, bus, journal, group=name)
+        yield BackgroundTask(f"{name}.consumer", consumer.run)
+        yield BackgroundTask(f"{name}.replayer", consumer.replayer.run)
+
+
+# --- Gateway: services, documents, health and pages on one port ------------------------------------------------------
+
+
+@contextlib.asynccontextmanager
+async def serving_gateway(settings: Settings, process: Process, listener: socket, *, demo: bool) -> AsyncIterator[None]:
+    """Serve the gateway on a listening socket until the context ends."""
+    services = [hosted.service for hosted in SERVICES.values()]
+    version = metadata.version("nextbuy")
+    package = Path(nextbuy.__file__).parent
+    async with contextlib.AsyncExitStack() as stack:
+        probes = await _probes(settings, process, stack)
+        gateway = Gateway(
+            {name: _target(settings, process, name) for name in SERVICES},
+            settings=settings,
+            journal=process.journal,
+            redis=process.redis,
+            verifier=process.verifier,
+            ready=lambda: run_probes(probes),
+            documents={
+                "/openapi.json": lambda: openapi(services, version=version, problems=problems(package)),
+                "/asyncapi.json": lambda: events_document(services),
+            },
+            fallback=pages(demo=demo),
+        )
+        stack.push_async_callback(gateway.close)
+        async with serving(gateway, listener):
+            yield
+
+
+def _target(settings: Settings, process: Process, name: str) -> Target:
+    if name in process.names:
+        return Here(name, partial(process.handler, name))
+    return There(name, settings.service_urls[name])
+
+
+async def _probes(settings: Settings, process: Process, stack: contextlib.AsyncExitStack) -> dict[str, Probe]:
+    session = await stack.enter_async_context(aiohttp.ClientSession())
+    postgres = PostgresProbe(settings.postgres_url)
+    stack.push_async_callback(postgres.close)
+    probes: dict[str, Probe] = {
+        name: local_probe(partial(process.handler, name))
+        if name in process.names
+        else http_probe(session, settings.service_urls[name])
+        for name in SERVICES
+    }
+    probes |= {"postgres": postgres, "redis": redis_probe(process.redis)}
+    if isinstance(process.bus, KafkaBus):
+        probes["apache-kafka"] = kafka_probe(process.bus)
+    return probes

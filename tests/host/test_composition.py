@@ -1,0 +1,94 @@
+"""The composition of a process: the background tasks beside a service, and the engines that start."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nextbuy.contracts.seller import SellerRegistered
+from nextbuy.embedded import EngineError
+from nextbuy.host import composition
+from nextbuy.kit.config import Settings
+from nextbuy.kit.service import Job, Listening, Service
+
+
+async def _act(*_arguments: object) -> None: ...
+
+
+def task_names(service: Service) -> list[str]:
+    none: Any = None
+    return [task.name for task in composition.background_tasks(service, none, none, none, none)]
+
+
+def test_every_service_purges_its_inbox_and_idempotency_keys() -> None:
+    assert task_names(Service(name="quiet", deps=object)) == ["quiet.purge-idempotency-keys", "quiet.purge-inbox"]
+
+
+def test_jobs_relay_consumer_and_replayer_run_for_a_service_that_declares_them() -> None:
+    service = Service(
+        name="busy",
+        deps=object,
+        publishes=[SellerRegistered],
+        listens=[Listening("greet", (SellerRegistered,), _act, "single")],
+        jobs=[Job("sweep", _act, 1.0)],
+    )
+
+    assert task_names(service) == [
+        "busy.sweep",
+        "busy.purge-idempotency-keys",
+        "busy.purge-inbox",
+        "busy.relay",
+        "busy.consumer",
+        "busy.replayer",
+    ]
+
+
+@dataclass
+class FakeEngine:
+    url: str
+    error: EngineError | None = None
+    calls: list[str] = field(default_factory=list)
+
+    def launch(self, _data: Path) -> "FakeEngine":
+        self.calls.append("launch")
+        return self
+
+    def wait(self) -> "FakeEngine":
+        if self.error:
+            raise self.error
+        return self
+
+    def stop(self) -> None:
+        self.calls.append("stop")
+
+
+@pytest.fixture
+def engines(monkeypatch: pytest.MonkeyPatch) -> dict[str, FakeEngine]:
+    fakes = {"postgres_url": FakeEngine("postgresql://embedded"), "redis_url": FakeEngine("redis://embedded")}
+    monkeypatch.setattr(composition, "_ENGINES", {name: fake.launch for name, fake in fakes.items()})
+    return fakes
+
+
+def test_engines_without_a_url_run_until_the_end(engines: dict[str, FakeEngine]) -> None:
+    with composition.running_engines(Settings(secret=b"")) as settings:
+        assert (settings.postgres_url, settings.redis_url) == ("postgresql://embedded", "redis://embedded")
+        assert [fake.calls for fake in engines.values()] == [["launch"], ["launch"]]
+
+    assert [fake.calls for fake in engines.values()] == [["launch", "stop"], ["launch", "stop"]]
+
+
+def test_engine_with_a_url_does_not_start(engines: dict[str, FakeEngine]) -> None:
+    with composition.running_engines(Settings(secret=b"", redis_url="redis://theirs")) as settings:
+        assert (settings.postgres_url, settings.redis_url) == ("postgresql://embedded", "redis://theirs")
+
+    assert engines["redis_url"].calls == []
+
+
+def test_failed_engine_stops_the_other(engines: dict[str, FakeEngine]) -> None:
+    engines["redis_url"].error = EngineError("Redis did not start.")
+
+    with pytest.raises(EngineError), composition.running_engines(Settings(secret=b"")):
+        pass
+
+    assert engines["postgres_url"].calls == ["launch", "stop"]
