@@ -103,7 +103,7 @@ class _Pipeline:
         self.sizes: list[float] = []
         self.seen = 0
         self.tells = False
-        service = Service(name="bench", deps=object, listens=[on_batch([OrderCreated], self._apply)])
+        service = Service(name="bench", deps=object, listens=[on_batch("apply", [OrderCreated], self._apply)])
         self.consumer = Consumer(service, None, database, bus, journal, group="bench")
 
     async def _apply(self, _deps: object, tx: Transaction, pairs: Sequence[tuple[OrderCreated, Envelope]]) -> None:

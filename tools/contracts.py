@@ -34,7 +34,7 @@ def described(services: Sequence[Service], events: Sequence[type[Event]], calls:
     for kind in [*events, *calls, *(call.reply for call in calls)]:
         schemas.want(kind)
     for _, route in routes:
-        schemas.want(route.ask)
+        schemas.want(route.request)
         schemas.want(reply_of(route))
     schemas.make()
     return {
@@ -60,7 +60,7 @@ def described(services: Sequence[Service], events: Sequence[type[Event]], calls:
             f"{route.method} /{service}/api/{route.path}": {
                 "who": "anyone" if route.who is None else sorted(role.value for role in route.who),
                 "status": route.status,
-                "takes": schemas.of(route.ask),
+                "takes": schemas.of(route.request),
             }
             | ({} if reply_of(route) is None else {"gives": schemas.of(reply_of(route))})
             for service, route in routes
@@ -138,7 +138,7 @@ def main(words: Sequence[str]) -> int:
     outcome = judge(agreed, now, since=since, listeners=readers(services))
     routes = [route for service in services for route in service.routes]
     replies = [reply for reply in [*(call.reply for call in CALLS), *map(reply_of, routes)] if reply is not None]
-    wrong = outcome.breaks + unsaid(EVENTS) + unfit([*EVENTS, *CALLS, *(route.ask for route in routes), *replies])
+    wrong = outcome.breaks + unsaid(EVENTS) + unfit([*EVENTS, *CALLS, *(route.request for route in routes), *replies])
     if wrong:
         print(*wrong, sep="\n")
         return 1

@@ -314,8 +314,8 @@ def replace(path: Path, old: str, new: str) -> None:
         ),
         pytest.param(
             "contracts/simulator.py",
-            'class RefundPayment(Call[PaymentReturned], to="simulator", callers=("order",)',
-            'class RefundPayment(Call[PaymentReturned], to="simulator", callers=("admin",)',
+            'class RefundPayment(Call[PaymentReturned], to="simulator", name="refund-payment", callers=("order",)',
+            'class RefundPayment(Call[PaymentReturned], to="simulator", name="refund-payment", callers=("admin",)',
             [
                 "RefundPayment: admin is an allowed caller and never makes it",
                 "RefundPayment: order makes it and is not allowed to",

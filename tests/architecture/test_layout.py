@@ -124,7 +124,7 @@ def test_library_is_imported_in_its_places_only(tree: Path, place: str, line: st
 
 def test_only_the_kafka_service_listens(tree: Path) -> None:
     table = (tree / "src/nextbuy/order/service.py").read_text()
-    listener = "SERVICE = Service(name='it', listens=[on(Paid, note)])"
+    listener = "SERVICE = Service(name='it', listens=[on('note', Paid, note)])"
     write(tree, "kafka/service.py", listener)
     assert problems(tree) == []
     write(tree, "order/service.py", f"{table}\n{listener}")

@@ -21,5 +21,5 @@ async def desk(database: Database) -> AsyncIterator[Desk]:
     """Auth, open."""
     desk = await open_desk(database)
     yield desk
-    assert SERVICE.closes is not None
-    await SERVICE.closes(desk.deps)
+    assert SERVICE.shutdown is not None
+    await SERVICE.shutdown(desk.deps)

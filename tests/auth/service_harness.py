@@ -128,8 +128,8 @@ async def open_desk(
         passwords=Passwords(),
         keys=keys,
     )
-    assert SERVICE.opens is not None
-    await SERVICE.opens(deps)
+    assert SERVICE.startup is not None
+    await SERVICE.startup(deps)
     app = App(
         SERVICE, deps, identity=ServiceIdentity(settings.secret, "auth"), verifier=keys.verifier, database=database
     )

@@ -41,7 +41,7 @@ def event(fields: Fields, *, name: str = "Lit", **words: Any) -> type[Event]:  #
 
 def call(takes: Fields, gives: Fields, **words: Any) -> type[Call[Any]]:  # noqa: ANN401
     """Make the call `lamp.light`, which `house` makes unless `words` say otherwise."""
-    options = {"to": "lamp", "callers": ("house",), "repeatable": True} | words
+    options = {"to": "lamp", "name": "light", "callers": ("house",), "idempotent": True} | words
     reply: Any = struct("Lighted", gives)
     return types.new_class("Light", (Call[reply],), options, lambda space: space.update(_body(takes)))
 
@@ -70,7 +70,7 @@ def _described(*things: Thing | None) -> dict[str, Any]:
     routes = [one for one in things if isinstance(one, Route)]
     services = [
         Service(name="lamp", deps=object, routes=routes),
-        Service(name="house", deps=object, listens=[on(events, shine)]),
+        Service(name="house", deps=object, listens=[on("shine", events, shine)]),
     ]
     now = json.loads(json.dumps(described(services, events, calls)))
     return {"now": now, "listeners": readers(services)}

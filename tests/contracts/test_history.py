@@ -46,7 +46,7 @@ def test_a_field_that_was_agreed_and_is_gone_is_told_with_who_reads_it(
     assert contracts.main(["--accept"]) == 1
     told = capsys.readouterr().out
     assert told.startswith("order.created: coupon is gone. kafka (")
-    assert "count_events" in told
+    assert "count-events" in told
     assert told.count("\n") == 1
     assert history.read_text(encoding="utf-8") == before
 

@@ -280,7 +280,7 @@ class Bazaar:
         await self.process.databases["kafka"].execute(
             """
             INSERT INTO dead_letters (id, origin, topic, event_type, handler, reason, error_chain, attempts, envelope)
-            VALUES ($1, 'hostile', 'order.created', 'order.created', 'notify_admins', 'poison', '{}', 1, '\\xff00')
+            VALUES ($1, 'hostile', 'order.created', 'order.created', 'notify-admins', 'poison', '{}', 1, '\\xff00')
             """,
             letter,
         )

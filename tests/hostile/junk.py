@@ -235,7 +235,7 @@ def _resolved(schema: Schema, components: dict[str, Schema]) -> Schema:
 
 def fields_of(route: Route) -> Json:
     """Every field that a route reads, each with a value that it may have; those of the path are left out."""
-    schema, components = _schemas(route.ask)
+    schema, components = _schemas(route.request)
     return {
         name: _sample(field, components)
         for name, field in schema.get("properties", {}).items()
@@ -330,7 +330,7 @@ def anything() -> st.SearchStrategy[Any]:
 
 def near(route: Route) -> st.SearchStrategy[Any]:
     """Bodies as a route wants them, but for some of their fields."""
-    schema, components = _schemas(route.ask)
+    schema, components = _schemas(route.request)
     return _near(schema, components) | anything()
 
 

@@ -85,7 +85,7 @@ async def test_the_good_are_applied_the_bad_are_kept_with_the_reason_and_replaye
             ("", "UndecodableEvent: This is no en"): OF_A_KIND,
             ("", "UndecodableEvent: An event of t"): OF_A_KIND,
             ("", "UndecodableEvent: The data is n"): OF_A_KIND,
-            ("notify_admins", "not-for-admins: Nobody re"): OF_A_KIND,
+            ("notify-admins", "not-for-admins: Nobody re"): OF_A_KIND,
         }
         assert told == {"order-created": GOOD // 4}
         assert len({call.shop_id for call in calls.of_type(UpsertShop)}) == GOOD // 4

@@ -137,7 +137,9 @@ async def count_all(_deps: object, _tx: object, _events: object) -> None:
 
 SERVICES = [
     Service(name="lamp", deps=object, publishes=[Lit]),
-    Service(name="count", deps=object, listens=[on(Lit, count_lit), on_batch([Lit], count_all)]),
+    Service(
+        name="count", deps=object, listens=[on("count-lit", Lit, count_lit), on_batch("count-all", [Lit], count_all)]
+    ),
 ]
 
 
@@ -224,9 +226,9 @@ def test_an_event_tells_who_says_it_and_who_listens_by_what() -> None:
     document = json.loads(asyncapi(SERVICES, [Lit], version="1"))
     channel = document["channels"]["lamp.lit"]
     assert (channel["x-publishers"], channel["x-listeners"]) == (["lamp"], ["count"])
-    heard = document["operations"]["count.count_lit.lamp.lit"]
-    assert (heard["action"], heard["x-handler"], heard["summary"]) == ("receive", "count_lit", "Count the lit ones.")
-    assert document["operations"]["count.count_all.lamp.lit"]["summary"] == "Count all."
+    heard = document["operations"]["count.count-lit.lamp.lit"]
+    assert (heard["action"], heard["x-handler"], heard["summary"]) == ("receive", "count-lit", "Count the lit ones.")
+    assert document["operations"]["count.count-all.lamp.lit"]["summary"] == "Count all."
     assert document["operations"]["lamp.publishes.lamp.lit"]["action"] == "send"
     message = document["components"]["messages"]["Lit"]
     assert (message["x-key"], message["x-history"]) == ("lamp_id", [])

@@ -39,7 +39,7 @@ class Desk:
         self.database, self._bus, self._log_file = database, bus, log_file
 
     def listen(self, heard: Heard, *, group: str = "desk", pause: float = 0.0) -> asyncio.Task[None]:
-        service = Service(name="desk", deps=object, listens=[on(Counted, hearing(heard, pause))])
+        service = Service(name="desk", deps=object, listens=[on("hear", Counted, hearing(heard, pause))])
         consumer = Consumer(service, None, self.database, self._bus, self._log_file.journal, group=group)
         return asyncio.create_task(consumer.run())
 

@@ -42,11 +42,11 @@ class Echoed(Struct, frozen=True):
     word: str
 
 
-class Ask(Call[Echoed], to="callee", callers=("caller",), idempotent=True):
+class Ask(Call[Echoed], to="callee", name="ask", callers=("caller",), idempotent=True):
     word: str
 
 
-class Spend(Call[Echoed], to="callee", callers=("caller",), idempotent=False):
+class Spend(Call[Echoed], to="callee", name="spend", callers=("caller",), idempotent=False):
     word: str
 
 

@@ -71,7 +71,7 @@ def noting(got: list[int]) -> Callable[[Any, Counted, Envelope], Any]:
 async def test_an_event_that_comes_twice_has_one_effect(at: Desk) -> None:
     packets = [packet(Counted(about="a", n=n)) for n in range(10)]
     got: list[int] = []
-    async with at.consuming(on_batch([Counted], note_all), on(Counted, noting(got))):
+    async with at.consuming(on_batch("note-all", [Counted], note_all), on("note", Counted, noting(got))):
         await at.bus.publish([*packets, packets[3]])
         await at.bus.publish(packets)
         await at.bus.publish([packet(Counted(about="a", n=10))])
@@ -89,7 +89,7 @@ async def test_a_consumer_killed_before_it_acknowledged_leaves_no_second_effect(
     await send(bus, *[Counted(about="a", n=n) for n in range(5)])
     assert await killed("consumer", url, redis_url)
     assert len(await effects(database)) == 5
-    async with Desk(database, bus, log_file).consuming(on_batch([Counted], note_all)):
+    async with Desk(database, bus, log_file).consuming(on_batch("note-all", [Counted], note_all)):
         await send(bus, Counted(about="a", n=5))
         await until(lambda: count_is(database, "effects", 6))
     assert await effects(database) == [("a", n) for n in range(6)]
@@ -106,7 +106,7 @@ async def test_poison_is_buried_and_what_is_behind_it_goes_on(at: Desk) -> None:
         packet(Counted(about="a", n=-3), data=msgspec.Raw(b"[" * 5000)),
     ]
     mixed = [one for pair in zip(good, [*poison, good[0]], strict=True) for one in pair]
-    async with at.consuming(on_batch([Counted], note_all)):
+    async with at.consuming(on_batch("note-all", [Counted], note_all)):
         await at.bus.publish(mixed)
         await until(lambda: count_is(at.database, "effects", 6))
     assert await effects(at.database) == [("a", n) for n in range(6)]
@@ -122,7 +122,7 @@ async def test_a_newer_sender_may_add_fields(at: Desk) -> None:
     newer = packet(
         Counted(about="a", n=1), data=msgspec.Raw(b'{"about": "a", "n": 1, "colour": "red"}'), schema_version=2
     )
-    async with at.consuming(on_batch([Counted], note_all)):
+    async with at.consuming(on_batch("note-all", [Counted], note_all)):
         await at.bus.publish([newer])
         await until(lambda: count_is(at.database, "effects", 1))
     assert await count(at.database, "dead_letters") == 0
@@ -137,7 +137,7 @@ async def test_one_bad_event_does_not_take_its_batch_with_it(at: Desk) -> None:
 
     packets = [packet(Counted(about="a", n=n)) for n in range(40)]
     await at.bus.publish(packets)
-    async with at.consuming(on_batch([Counted], picky)):
+    async with at.consuming(on_batch("picky", [Counted], picky)):
         await until(lambda: count_is(at.database, "effects", 37))
         await until(lambda: count_is(at.database, "dead_letters", 3))
     assert await effects(at.database) == [("a", n) for n in range(40) if n not in {7, 8, 31}]
@@ -162,7 +162,7 @@ async def test_what_is_refused_is_buried_at_once_and_what_may_pass_is_waited_for
 
     tries: list[float] = []
     others: list[int] = []
-    async with at.consuming(on(Counted, act), on(Told, noting(others))):
+    async with at.consuming(on("act", Counted, act), on("note", Told, noting(others))):
         await send(at.bus, *[Counted(about="a", n=n) for n in range(6)], Told(about="b", n=100))
         await until(lambda: len(tries) >= handling.MAX_FAILURES + 2)
         assert got == [0, 2]
@@ -200,7 +200,7 @@ async def test_what_an_open_breaker_refuses_is_waited_out_and_no_attempt(
             raise BreakerOpen("Admin failed too often.", retry_after=0.3)
         raise Conflict("No.")
 
-    async with at.consuming(on(Counted, act)):
+    async with at.consuming(on("act", Counted, act)):
         await send(at.bus, Counted(about="a", n=1))
         await until(lambda: count_is(at.database, "dead_letters", 1))
     assert min(later - sooner for sooner, later in pairwise(tries)) >= 0.3
@@ -218,7 +218,7 @@ async def test_a_database_that_breaks_off_buries_nothing(at: Desk) -> None:
             broken.append(len(pairs))
             await tx.execute("SELECT pg_terminate_backend(pg_backend_pid())")
 
-    async with at.consuming(on_batch([Counted], act)):
+    async with at.consuming(on_batch("act", [Counted], act)):
         await send(at.bus, *[Counted(about="a", n=n) for n in range(5)])
         await until(lambda: count_is(at.database, "effects", 5))
     assert await count(at.database, "dead_letters") == 0
@@ -235,7 +235,7 @@ async def test_many_events_are_told_at_once_and_the_one_to_blame_alone_is_buried
 
     packets = [packet(Counted(about="a", n=n)) for n in range(32)]
     await at.bus.publish(packets)
-    async with at.consuming(on_many([Counted], tell)):
+    async with at.consuming(on_many("forward", [Counted], tell)):
         await until(lambda: count_is(at.database, "inbox", 32))
         attempts = len(told)
         await at.bus.publish(packets)
@@ -245,7 +245,7 @@ async def test_many_events_are_told_at_once_and_the_one_to_blame_alone_is_buried
     assert attempts < 13
     assert [n for one in told if 13 not in one for n in one] == [*(n for n in range(32) if n != 13), 99]
     rows = await at.database.fetch("SELECT handler, reason FROM dead_letters")
-    assert [tuple(row) for row in rows] == [("tell", "not-this-one: Not this one.")]
+    assert [tuple(row) for row in rows] == [("forward", "not-this-one: Not this one.")]
 
 
 async def test_many_events_wait_for_whoever_is_told_of_them(at: Desk) -> None:
@@ -260,7 +260,7 @@ async def test_many_events_wait_for_whoever_is_told_of_them(at: Desk) -> None:
         told.extend(event.n for event, _ in pairs)
         assert not in_transaction()
 
-    async with at.consuming(on_many([Counted], tell)):
+    async with at.consuming(on_many("forward", [Counted], tell)):
         await send(at.bus, *[Counted(about="a", n=n) for n in range(5)])
         await until(lambda: count_is(at.database, "inbox", 5))
     assert told == list(range(5))
@@ -269,7 +269,10 @@ async def test_many_events_wait_for_whoever_is_told_of_them(at: Desk) -> None:
 
 async def test_two_consumers_of_one_group_keep_the_order_of_each_key(at: Desk) -> None:
     keys = [f"key-{number}" for number in range(8)]
-    async with at.consuming(on_batch([Counted], note_all)), at.consuming(on_batch([Counted], note_all)):
+    async with (
+        at.consuming(on_batch("note-all", [Counted], note_all)),
+        at.consuming(on_batch("note-all", [Counted], note_all)),
+    ):
         for start in range(0, 50, 10):
             await send(at.bus, *[Counted(about=key, n=n) for n in range(start, start + 10) for key in keys])
         await until(lambda: count_is(at.database, "effects", 400))
@@ -285,7 +288,7 @@ async def test_a_stopped_consumer_finishes_what_is_in_hand_and_another_goes_on(a
         await finish.wait()
         await noting(got)(deps, event, envelope)
 
-    consumer = at.consumer(on(Counted, act))
+    consumer = at.consumer(on("act", Counted, act))
     running = asyncio.create_task(consumer.run())
     await send(at.bus, *[Counted(about="a", n=n) for n in range(5)])
     await begun.wait()
@@ -295,7 +298,7 @@ async def test_a_stopped_consumer_finishes_what_is_in_hand_and_another_goes_on(a
     await asyncio.gather(running, return_exceptions=True)
     assert got == [0]
     assert not await redis.keys("nextbuy:lease:*")
-    async with at.consuming(on(Counted, act)):
+    async with at.consuming(on("act", Counted, act)):
         await until(lambda: len(got) == 5)
     assert got == list(range(5))
 
@@ -307,7 +310,7 @@ async def test_what_a_handler_publishes_names_the_event_as_its_cause(at: Desk) -
 
     above = telemetry.start_span(request_id="request-1", sampled=True)
     sent = packet(Counted(about="a", n=1), traceparent=above.traceparent, correlation_id="request-1")
-    async with at.consuming(on(Counted, act)):
+    async with at.consuming(on("act", Counted, act)):
         await at.bus.publish([sent])
         await until(lambda: count_is(at.database, "inbox", 1))
     row = await at.database.fetchrow("SELECT envelope::json->>'causation_id' AS cause, envelope FROM event_log")

@@ -43,7 +43,7 @@ async def test_a_replayed_letter_is_applied_once_by_the_handler_that_failed(at: 
     async def other(_deps: object, event: Counted, _envelope: Envelope) -> None:
         others.append(event.n)
 
-    async with at.consuming(on_batch([Counted], noted), on(Counted, other)):
+    async with at.consuming(on_batch("noted", [Counted], noted), on("other", Counted, other)):
         await send(at.bus, Counted(about="a", n=1))
         await until(lambda: count_is(at.database, LETTERS, 1))
         letter = await the_letter(at.database)
@@ -64,7 +64,7 @@ async def test_a_replay_that_fails_says_why_and_waits_as_before(at: Desk) -> Non
     async def failing(_deps: object, _event: Counted, _envelope: Envelope) -> None:
         raise Conflict("No.", slug=reason)
 
-    async with at.consuming(on(Counted, failing)):
+    async with at.consuming(on("failing", Counted, failing)):
         await send(at.bus, Counted(about="a", n=1))
         await until(lambda: count_is(at.database, LETTERS, 1))
         reason = "second"
@@ -76,7 +76,7 @@ async def test_a_replay_that_fails_says_why_and_waits_as_before(at: Desk) -> Non
 
 
 async def test_a_letter_that_could_not_be_read_can_be_replayed_when_it_can(at: Desk) -> None:
-    async with at.consuming(on_batch([Counted], note_all)):
+    async with at.consuming(on_batch("note-all", [Counted], note_all)):
         await at.bus.publish([packet(Counted(about="a", n=1), type="test.unheard-of")])
         await until(lambda: count_is(at.database, LETTERS, 1))
         letter = await the_letter(at.database)
@@ -99,7 +99,7 @@ async def test_a_replay_whose_process_died_is_run_by_another(at: Desk) -> None:
             raise Conflict("Not yet.")
         await note_all(deps, tx, pairs)
 
-    async with at.consuming(on_batch([Counted], noted)):
+    async with at.consuming(on_batch("noted", [Counted], noted)):
         await send(at.bus, Counted(about="a", n=1))
         await until(lambda: count_is(at.database, LETTERS, 1))
     refuse = False
@@ -107,7 +107,7 @@ async def test_a_replay_whose_process_died_is_run_by_another(at: Desk) -> None:
     await replays.ask_replay(at.database, letter.id)
     dead = await replays.claim(at.database, 10)
     assert [one.letter.id for one in dead] == [letter.id]
-    consumer = at.consumer(on_batch([Counted], noted))
+    consumer = at.consumer(on_batch("noted", [Counted], noted))
     assert not await consumer.replayer.some()
     await at.database.execute("UPDATE dead_letters SET leased_until = clock_timestamp()")
     assert await consumer.replayer.some()
@@ -116,7 +116,7 @@ async def test_a_replay_whose_process_died_is_run_by_another(at: Desk) -> None:
 
 
 async def test_the_list_is_paged_the_latest_first(at: Desk) -> None:
-    async with at.consuming(on_batch([Counted], note_all)):
+    async with at.consuming(on_batch("note-all", [Counted], note_all)):
         await at.bus.publish([BusMessage("test.counted", "a", b"bad %d" % n) for n in range(5)])
         await until(lambda: count_is(at.database, LETTERS, 5))
     seen: list[str] = []
@@ -150,7 +150,7 @@ async def test_errors_with_any_text_can_be_kept(at: Desk, caplog: pytest.LogCapt
         except OSError as error:
             raise Conflict("x" * 10_000 + "\0") from error
 
-    async with at.consuming(on(Counted, act)):
+    async with at.consuming(on("act", Counted, act)):
         await send(at.bus, Counted(about="a", n=1))
         await until(lambda: count_is(at.database, LETTERS, 1))
     letter = await the_letter(at.database)

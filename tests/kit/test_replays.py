@@ -61,10 +61,10 @@ async def run(replayer: Replayer) -> None:
 
 
 async def test_a_thousand_are_applied_in_order_and_counted(at: Desk) -> None:
-    await buried(at.database, "note_all", range(1_000))
+    await buried(at.database, "note-all", range(1_000))
     asked = await ask(at.database)
     assert (asked.total, asked.beyond, asked.done, asked.finished_at) == (1_000, 0, 0, None)
-    await run(replayer(at, on_batch([Counted], note_all)))
+    await run(replayer(at, on_batch("note-all", [Counted], note_all)))
     after = await replays.replay_of(at.database, asked.id)
     assert (after.done, after.failed) == (1_000, 0)
     assert after.finished_at is not None
@@ -73,10 +73,10 @@ async def test_a_thousand_are_applied_in_order_and_counted(at: Desk) -> None:
 
 
 async def test_two_replays_at_once_by_two_processes_run_each_letter_once(at: Desk) -> None:
-    await buried(at.database, "note_all", range(400))
+    await buried(at.database, "note-all", range(400))
     asked = await asyncio.gather(ask(at.database), ask(at.database))
     assert sum(one.total for one in asked) == 400
-    listening = on_batch([Counted], note_all)
+    listening = on_batch("note-all", [Counted], note_all)
     await asyncio.gather(run(replayer(at, listening)), run(replayer(at, listening)))
     assert sorted(await effects(at.database)) == [("a", n) for n in range(400)]
     for one in asked:
@@ -85,13 +85,13 @@ async def test_two_replays_at_once_by_two_processes_run_each_letter_once(at: Des
 
 
 async def test_a_filter_names_some_and_one_replay_takes_no_more_than_it_may(at: Desk) -> None:
-    await buried(at.database, "note_all", range(6))
+    await buried(at.database, "note-all", range(6))
     await buried(at.database, "other", range(3))
-    await buried(at.database, "note_all", range(2), why=ValueError("not yet"))
-    only = Filter(handler="note_all", reason="not-yet")
+    await buried(at.database, "note-all", range(2), why=ValueError("not yet"))
+    only = Filter(handler="note-all", reason="not-yet")
     asked = await ask(at.database, only, most=4)
     assert (asked.total, asked.beyond, asked.filter) == (4, 2, only)
-    await run(replayer(at, on_batch([Counted], note_all)))
+    await run(replayer(at, on_batch("note-all", [Counted], note_all)))
     assert await effects(at.database) == [("a", n) for n in range(4)]
     assert (await ask(at.database, only, most=4)).total == 2
     nothing = await ask(at.database, Filter(until=datetime(2020, 1, 1, tzinfo=UTC)))
@@ -128,7 +128,7 @@ async def test_one_that_fails_again_takes_nobody_with_it(at: Desk) -> None:
 
     await buried(at.database, "picky", range(150))
     asked = await ask(at.database)
-    await run(replayer(at, on_batch([Counted], picky)))
+    await run(replayer(at, on_batch("picky", [Counted], picky)))
     after = await replays.replay_of(at.database, asked.id)
     assert (after.done, after.failed, after.finished_at is not None) == (148, 2, True)
     again = (await dead_letters.page(at.database, 10, status="waiting")).items
@@ -149,7 +149,7 @@ async def test_what_will_pass_is_waited_for_and_uses_up_no_attempt(at: Desk, *, 
         async with at.database.transaction() as tx:
             await together(deps, tx, [(event, envelope)])
 
-    listening: Any = on_batch([Counted], together) if batch else on(Counted, single)
+    listening: Any = on_batch("together", [Counted], together) if batch else on("single", Counted, single)
     await buried(at.database, listening.name, range(20))
     asked = await ask(at.database)
     runs = replayer(at, listening)
@@ -176,7 +176,7 @@ async def test_a_process_that_stops_in_the_middle_gives_back_what_it_has_not_don
 
     await buried(at.database, "slow", range(10))
     asked = await ask(at.database)
-    running = asyncio.create_task(replayer(at, on(Counted, slow)).run())
+    running = asyncio.create_task(replayer(at, on("slow", Counted, slow)).run())
     await begun.wait()
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
@@ -186,7 +186,7 @@ async def test_a_process_that_stops_in_the_middle_gives_back_what_it_has_not_don
 
 
 async def test_a_discarded_letter_is_never_replayed_and_says_why(at: Desk) -> None:
-    await buried(at.database, "note_all", range(3))
+    await buried(at.database, "note-all", range(3))
     first, second, third = (await dead_letters.page(at.database, 10)).items
 
     async def discard(letter: dead_letters.DeadLetter) -> dead_letters.DeadLetter:
@@ -204,7 +204,7 @@ async def test_a_discarded_letter_is_never_replayed_and_says_why(at: Desk) -> No
     with pytest.raises(Conflict, match="being replayed"):
         await discard(third)
     await replays.give_back(at.database, held.token)
-    await run(replayer(at, on_batch([Counted], note_all)))
+    await run(replayer(at, on_batch("note-all", [Counted], note_all)))
     after = await replays.replay_of(at.database, asked.id)
     assert (after.done, after.failed, after.finished_at is not None) == (1, 1, True)
     for letter, slug in ((first, "discarded"), (third, "already-replayed")):
@@ -216,7 +216,7 @@ async def test_a_discarded_letter_is_never_replayed_and_says_why(at: Desk) -> No
 
 
 async def test_settled_letters_go_after_ninety_days_and_waiting_ones_never(at: Desk) -> None:
-    await buried(at.database, "note_all", range(1_003))
+    await buried(at.database, "note-all", range(1_003))
     await at.database.execute("UPDATE dead_letters SET failed_at = now() - interval '1 year'")
     old, waiting = (await dead_letters.page(at.database, 2)).items
     await at.database.execute(

@@ -49,7 +49,7 @@ async def main(role: str, database_url: str, redis_url: str) -> None:
     journal = Journal()
     if role == "relay":
         await Relay(database, bus, journal).run()
-    service = Service(name="desk", deps=object, listens=[on_batch([Counted], note_all)])
+    service = Service(name="desk", deps=object, listens=[on_batch("note-all", [Counted], note_all)])
     await Consumer(service, None, database, bus, journal, group="desk").run()
 
 

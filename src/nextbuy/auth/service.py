@@ -52,7 +52,7 @@ SERVICE: Final = Service(
         answers(ReadAuthEvents, read_events),
     ],
     publishes=[AccountRegistered, AccountSuspended, AccountReinstated],
-    jobs=[job(purge_expired, every=60)],
-    opens=open_auth,
-    closes=close_auth,
+    jobs=[job("purge-expired", purge_expired, every=60)],
+    startup=open_auth,
+    shutdown=close_auth,
 )

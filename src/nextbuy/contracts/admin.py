@@ -14,7 +14,9 @@ class NotificationCreated(Struct, frozen=True):
     notification_id: UUID
 
 
-class CreateNotification(Call[NotificationCreated], to="admin", callers=("kafka",), idempotent=True):
+class CreateNotification(
+    Call[NotificationCreated], to="admin", name="create-notification", callers=("kafka",), idempotent=True
+):
     """Store a notification for the admins, once per event and kind.
 
     `link` is the path of an API endpoint for admins (not of a page, unlike in the notifications of accounts), or empty.

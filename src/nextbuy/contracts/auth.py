@@ -31,23 +31,23 @@ class PublicKeys(Struct, frozen=True):
     keys: list[PublicKey]
 
 
-class GetPublicKeys(Call[PublicKeys], to="auth", callers=("gateway",), idempotent=True):
+class GetPublicKeys(Call[PublicKeys], to="auth", name="get-public-keys", callers=("gateway",), idempotent=True):
     """Which public keys verify an access token?"""
 
 
-class ValidateUser(Call[Account], to="auth", callers=("kafka", "order"), idempotent=True):
+class ValidateUser(Call[Account], to="auth", name="validate-user", callers=("kafka", "order"), idempotent=True):
     """Whose token is this, and is it good now: session alive, account not suspended? Any role."""
 
     token: str
 
 
-class ValidateSeller(Call[Account], to="auth", callers=("product", "seller"), idempotent=True):
+class ValidateSeller(Call[Account], to="auth", name="validate-seller", callers=("product", "seller"), idempotent=True):
     """The same, and it must be a seller's."""
 
     token: str
 
 
-class ValidateAdmin(Call[Account], to="auth", callers=("admin", "kafka"), idempotent=True):
+class ValidateAdmin(Call[Account], to="auth", name="validate-admin", callers=("admin", "kafka"), idempotent=True):
     """The same, and it must be an admin's."""
 
     token: str
@@ -59,13 +59,13 @@ class Accounts(Struct, frozen=True):
     accounts: list[Account]
 
 
-class GetAccounts(Call[Accounts], to="auth", callers=("kafka",), idempotent=True):
+class GetAccounts(Call[Accounts], to="auth", name="get-accounts", callers=("kafka",), idempotent=True):
     """Who are these (at most 100), and how are they reached?"""
 
     account_ids: list[UUID]
 
 
-class SetAccountStatus(Call[Account], to="auth", callers=("admin",), idempotent=True):
+class SetAccountStatus(Call[Account], to="auth", name="set-account-status", callers=("admin",), idempotent=True):
     """Suspend an account or take it back; all its sessions end with a suspension."""
 
     account_id: UUID
@@ -74,7 +74,7 @@ class SetAccountStatus(Call[Account], to="auth", callers=("admin",), idempotent=
     by: UUID
 
 
-class ReadAuthEvents(Call[EventsRead], to="auth", callers=("kafka",), idempotent=True):
+class ReadAuthEvents(Call[EventsRead], to="auth", name="read-auth-events", callers=("kafka",), idempotent=True):
     """What has auth published behind a position of its log (at most 1,000 events, of these topics)?"""
 
     after: int

@@ -1,82 +1,89 @@
-"""The grammar of what services say to each other: `Call[Reply]`, `Event`, `Envelope`, `Client`.
+"""The types of messages between services: `Call[Reply]`, `Event`, `Envelope`, `Client`.
 
-A call or an event is a class; its address, reply type, retry rule, schema and documentation come from that one
-definition::
+Path, reply type, retry rule, schema and documentation of a message are derived from its class::
 
-    class ValidateProducts(Call[ProductsValidated], to="product", callers=("order",), repeatable=True): ...
+    class ValidateProducts(
+        Call[ProductsValidated], to="product", name="validate-products", callers=("order",), idempotent=True
+    ): ...
+
     class OrderCreated(Event, topic="order.created", key="order_id"): ...
 """
 
-import re
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, Final, Generic, Protocol, TypeVar, dataclass_transform, get_args
+from typing import Annotated, Any, ClassVar, Generic, Protocol, TypeVar, dataclass_transform, get_args
 from uuid import UUID
 
 from msgspec import Meta, Raw, Struct, StructMeta
 
 Reply = TypeVar("Reply")
-_WORD_START: Final = re.compile(r"(?<!^)(?=[A-Z])")
-
-
-def kebab(name: str) -> str:
-    """Return `ValidateProducts` as `validate-products`."""
-    return _WORD_START.sub("-", name).lower()
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
 class _CallMeta(StructMeta):
-    """Takes the words behind a call's class name; msgspec's own metaclass knows none but its options."""
+    """Consumes the keywords of a call's class statement before msgspec's metaclass sees them."""
 
     to: str
+    name: str
     callers: tuple[str, ...]
     idempotent: bool
-    name: str
     path: str
     reply: type[Any]
 
-    def __new__(
+    def __new__(  # noqa: PLR0913  the keywords of a class statement
         mcls,
-        name: str,
+        class_name: str,
         bases: tuple[type, ...],
         namespace: dict[str, Any],
+        /,
         *,
         to: str = "",
+        name: str = "",
         callers: tuple[str, ...] = (),
         idempotent: bool = False,
         **options: Any,  # noqa: ANN401
     ) -> "_CallMeta":
-        cls = super().__new__(mcls, name, bases, namespace, frozen=True, kw_only=True, **options)
+        cls = super().__new__(mcls, class_name, bases, namespace, frozen=True, kw_only=True, **options)
         if to:
+            if not name:
+                message = f"{class_name} has no name; the name is the last part of its path"
+                raise TypeError(message)
             cls.to = to
+            cls.name = name
             cls.callers = callers
             cls.idempotent = idempotent
-            cls.name = kebab(name)
-            cls.path = f"/{to}/internal/{cls.name}"
+            cls.path = f"/{to}/internal/{name}"
             cls.reply = get_args(namespace["__orig_bases__"][0])[0]
         return cls
 
-    def __init__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **_words: Any) -> None:  # noqa: ANN401
-        super().__init__(name, bases, namespace)
+    def __init__(
+        cls,
+        class_name: str,
+        bases: tuple[type, ...],
+        namespace: dict[str, Any],
+        /,
+        **_keywords: Any,  # noqa: ANN401
+    ) -> None:
+        super().__init__(class_name, bases, namespace)
 
 
 class Call(Struct, Generic[Reply], metaclass=_CallMeta):
-    """A question or an order from one service to another, answered with a `Reply`.
+    """A query or a command from one service to another, answered with a `Reply`.
 
-    `repeatable` says that doing it twice is the same as doing it once: only then is it ever retried.
-    `callers` are the services that may make it; the callee refuses any other.
+    `name` is the last part of its path. Only an `idempotent` call is ever retried. `callers` are the services that may
+    make it; the callee refuses every other.
     """
 
     to: ClassVar[str]
+    name: ClassVar[str]
     callers: ClassVar[tuple[str, ...]]
     idempotent: ClassVar[bool]
-    name: ClassVar[str]
     path: ClassVar[str]
     reply: ClassVar[type[Any]]
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
 class _EventMeta(StructMeta):
-    """Takes `topic`, `key` and `schema_version` behind an event's class name."""
+    """Consumes the keywords of an event's class statement before msgspec's metaclass sees them."""
 
     topic: str
     key: str
@@ -100,12 +107,12 @@ class _EventMeta(StructMeta):
             cls.schema_version = schema_version
         return cls
 
-    def __init__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **_words: Any) -> None:  # noqa: ANN401
+    def __init__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **_keywords: Any) -> None:  # noqa: ANN401
         super().__init__(name, bases, namespace)
 
 
 class Event(Struct, metaclass=_EventMeta):
-    """Something that has happened; `key` names the field by which order is kept."""
+    """A fact that a service publishes; `key` names the field whose equal values are delivered in order."""
 
     topic: ClassVar[str]
     key: ClassVar[str]
@@ -113,13 +120,10 @@ class Event(Struct, metaclass=_EventMeta):
 
 
 class Envelope(Struct, frozen=True, kw_only=True):
-    """An event on its way: CloudEvents 1.0 attributes, and what ties it to its cause.
-
-    `key` orders it among its like; `data` is the event itself, as JSON.
-    """
+    """A published event with its CloudEvents 1.0 attributes and its trace."""
 
     id: UUID
-    """The same wherever and however often it arrives."""
+    """The same in every delivery."""
     type: str
     """The topic."""
     source: str
@@ -127,21 +131,21 @@ class Envelope(Struct, frozen=True, kw_only=True):
     time: datetime
     """When it was published, in UTC."""
     key: str
-    """Events of one key stay in order."""
+    """Events with the same key are delivered in order."""
     schema_version: int
-    """How often this event has come to say more, counted from 1."""
+    """The version of the event's schema, counted from 1."""
     correlation_id: str
-    """The request that all this began with."""
+    """The request that started the chain of events."""
     causation_id: str
-    """The event or request that this one came of."""
+    """The event or request that caused this one."""
     traceparent: str
-    """Where it is in its trace (W3C Trace Context)."""
+    """Its position in the trace (W3C Trace Context)."""
     data: Annotated[Raw, Meta(examples=[{"product_id": "01920000-0000-7000-8000-000000000001"}])]
     """The event itself, as JSON."""
 
 
 class LoggedEvent(Struct, frozen=True):
-    """An event in the log of the service that published it, and where it stands there."""
+    """An entry of a service's event log, and its position there."""
 
     position: int
     envelope: Envelope
@@ -155,18 +159,22 @@ class EventsRead(Struct, frozen=True):
 
 
 class Send(Protocol):
-    """What a client needs in order to speak: something that carries a call and brings its reply."""
+    """A function that sends a call to its service."""
 
     async def __call__(self, call: Call[Reply]) -> Reply:
-        """Carry the call to its service and return the reply, or raise an `AppError`."""
+        """Send the call and return its reply.
+
+        Raises:
+            AppError: the callee refused the call, or did not answer.
+        """
         ...
 
 
 class Client:
-    """The base of the thin, typed clients; a service declares in `deps.py` which of them it needs."""
+    """The base of the typed clients; a service declares in `deps.py` which of them it needs."""
 
     service: ClassVar[str]
 
     def __init__(self, send: Send) -> None:
-        """Speak through `send`."""
+        """Make calls through `send`."""
         self._send = send

@@ -25,7 +25,7 @@ class Address(Struct, frozen=True):
     country: str
 
 
-class ReadOrderEvents(Call[EventsRead], to="order", callers=("kafka",), idempotent=True):
+class ReadOrderEvents(Call[EventsRead], to="order", name="read-order-events", callers=("kafka",), idempotent=True):
     """What has order published behind a position of its log (at most 1,000 events, of these topics)?"""
 
     after: int

@@ -75,13 +75,15 @@ class ProductsValidated(Struct, frozen=True):
     lines: list[PricedLine]
 
 
-class ValidateProducts(Call[ProductsValidated], to="product", callers=("order",), idempotent=True):
+class ValidateProducts(
+    Call[ProductsValidated], to="product", name="validate-products", callers=("order",), idempotent=True
+):
     """Can all of these lines be bought, and at what price? Refused whole where one cannot."""
 
     lines: list[Line]
 
 
-class HoldStock(Call[Nothing], to="product", callers=("order",), idempotent=True):
+class HoldStock(Call[Nothing], to="product", name="hold-stock", callers=("order",), idempotent=True):
     """Keep these units for a payment session; all of them, or none. Once per session."""
 
     session_id: UUID
@@ -95,7 +97,7 @@ class StockReleased(Struct, frozen=True):
     outcome: Literal["released", "sold"]
 
 
-class ReleaseStock(Call[StockReleased], to="product", callers=("order",), idempotent=True):
+class ReleaseStock(Call[StockReleased], to="product", name="release-stock", callers=("order",), idempotent=True):
     """Give back what a session holds; once sold, it stays sold, and the answer says so.
 
     A release that comes before its hold forbids the hold: a late one cannot leave units behind.
@@ -104,14 +106,14 @@ class ReleaseStock(Call[StockReleased], to="product", callers=("order",), idempo
     session_id: UUID
 
 
-class UpdateStock(Call[Nothing], to="product", callers=("order",), idempotent=True):
+class UpdateStock(Call[Nothing], to="product", name="update-stock", callers=("order",), idempotent=True):
     """Sell what a session holds, once per session; where it was given back meanwhile, take it again or be refused."""
 
     session_id: UUID
     lines: list[Line]
 
 
-class ListProducts(Call[Page[Product]], to="product", callers=("admin",), idempotent=True):
+class ListProducts(Call[Page[Product]], to="product", name="list-products", callers=("admin",), idempotent=True):
     """Which products are in this state, oldest first?"""
 
     status: Decision
@@ -119,7 +121,7 @@ class ListProducts(Call[Page[Product]], to="product", callers=("admin",), idempo
     cursor: str | None = None
 
 
-class DecideProduct(Call[Product], to="product", callers=("admin",), idempotent=True):
+class DecideProduct(Call[Product], to="product", name="decide-product", callers=("admin",), idempotent=True):
     """Approve or reject a product; the same decision again changes nothing."""
 
     product_id: UUID
@@ -128,7 +130,7 @@ class DecideProduct(Call[Product], to="product", callers=("admin",), idempotent=
     by: UUID
 
 
-class UpsertShop(Call[Nothing], to="product", callers=("kafka",), idempotent=True):
+class UpsertShop(Call[Nothing], to="product", name="upsert-shop", callers=("kafka",), idempotent=True):
     """Hear what became of a shop; an older version of it than the one known changes nothing."""
 
     shop_id: UUID
@@ -138,7 +140,9 @@ class UpsertShop(Call[Nothing], to="product", callers=("kafka",), idempotent=Tru
     shop_version: int
 
 
-class ReadProductEvents(Call[EventsRead], to="product", callers=("kafka",), idempotent=True):
+class ReadProductEvents(
+    Call[EventsRead], to="product", name="read-product-events", callers=("kafka",), idempotent=True
+):
     """What has product published behind a position of its log (at most 1,000 events, of these topics)?"""
 
     after: int
@@ -155,7 +159,7 @@ class Activity(Struct, frozen=True):
     sold: int = 0
 
 
-class CountActivity(Call[Nothing], to="product", callers=("kafka",), idempotent=True):
+class CountActivity(Call[Nothing], to="product", name="count-activity", callers=("kafka",), idempotent=True):
     """Count how often products were seen and sold, each event once; at most 2,000 lines, those of an event together."""
 
     lines: list[Activity]

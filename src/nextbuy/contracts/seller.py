@@ -43,19 +43,19 @@ class Seller(Struct, frozen=True):
 SellerDecision = Literal["approved", "rejected", "suspended"]
 
 
-class ValidateShopOwner(Call[Shop], to="seller", callers=("product",), idempotent=True):
+class ValidateShopOwner(Call[Shop], to="seller", name="validate-shop-owner", callers=("product",), idempotent=True):
     """Get the shop of a seller, in any status."""
 
     seller_id: UUID
 
 
-class GetShops(Call[Shops], to="seller", callers=("order",), idempotent=True):
+class GetShops(Call[Shops], to="seller", name="get-shops", callers=("order",), idempotent=True):
     """Get several shops, at most 100."""
 
     shop_ids: list[UUID]
 
 
-class ListSellers(Call[Page[Seller]], to="seller", callers=("admin",), idempotent=True):
+class ListSellers(Call[Page[Seller]], to="seller", name="list-sellers", callers=("admin",), idempotent=True):
     """List the sellers in a status, oldest first."""
 
     status: ShopStatus
@@ -63,7 +63,7 @@ class ListSellers(Call[Page[Seller]], to="seller", callers=("admin",), idempoten
     cursor: str | None = None
 
 
-class DecideSeller(Call[Seller], to="seller", callers=("admin",), idempotent=True):
+class DecideSeller(Call[Seller], to="seller", name="decide-seller", callers=("admin",), idempotent=True):
     """Approve, reject or suspend a seller. Repeating a decision changes nothing."""
 
     user_id: UUID
@@ -72,7 +72,7 @@ class DecideSeller(Call[Seller], to="seller", callers=("admin",), idempotent=Tru
     by: UUID
 
 
-class ReadSellerEvents(Call[EventsRead], to="seller", callers=("kafka",), idempotent=True):
+class ReadSellerEvents(Call[EventsRead], to="seller", name="read-seller-events", callers=("kafka",), idempotent=True):
     """Read the event log of seller after a position: at most 1,000 events, all topics or those named."""
 
     after: int

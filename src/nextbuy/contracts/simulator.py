@@ -16,7 +16,7 @@ class PaymentOpened(Struct, frozen=True):
     url: str
 
 
-class OpenPayment(Call[PaymentOpened], to="simulator", callers=("order",), idempotent=True):
+class OpenPayment(Call[PaymentOpened], to="simulator", name="open-payment", callers=("order",), idempotent=True):
     """Make a payment page; the same reference again gives the same payment.
 
     `reference` comes back in the webhook as `client_reference_id`; `return_url` is where the page leads afterwards.
@@ -35,7 +35,7 @@ class PaymentReturned(Struct, frozen=True):
     refund_id: str
 
 
-class RefundPayment(Call[PaymentReturned], to="simulator", callers=("order",), idempotent=True):
+class RefundPayment(Call[PaymentReturned], to="simulator", name="refund-payment", callers=("order",), idempotent=True):
     """Give a payment's money back, whole; the same payment again gives the same refund."""
 
     payment_id: str

@@ -131,10 +131,10 @@ class Process:
                 database=database,
             )
         )
-        if service.opens is not None:
-            await service.opens(deps)
-        if service.closes is not None:
-            self._stack.push_async_callback(service.closes, deps)
+        if service.startup is not None:
+            await service.startup(deps)
+        if service.shutdown is not None:
+            self._stack.push_async_callback(service.shutdown, deps)
         self._apps[hosted.name] = App(
             service,
             deps,

@@ -1,7 +1,6 @@
-"""A service's table of contents: routes, calls that it answers, events that it publishes or listens to, and jobs.
+"""The building blocks of a service's table of contents: routes, calls, events and jobs.
 
-Each `service.py` makes one `Service` of these; the web seam, the documents (OpenAPI, AsyncAPI) and the tests read
-everything from it.
+Each `service.py` declares one `Service`. The HTTP app, the API documents and the tests are all derived from it.
 """
 
 import inspect
@@ -19,14 +18,14 @@ from nextbuy.kit.wire import Response
 Act = Callable[..., Awaitable[Any]]
 Method = Literal["GET", "POST", "PUT", "DELETE"]
 BODY_LIMIT: Final = 256 * 1024
-"""Bytes that a request body may have, where the route says nothing else."""
+"""Bytes. The largest request body, unless the route sets its own limit."""
 
 
 class Route(Struct, frozen=True, kw_only=True):
-    """One public address: who may use it, what it takes and gives.
+    """A public endpoint: its path, who may use it, and the types of its request and reply.
 
-    `path` is what follows `/<service>/api/`; parts in braces are fields of `ask`. `who` is None for anyone. A `raw` act
-    is given the request and returns the answer, both as bytes.
+    `path` follows `/<service>/api/`; a part in braces is a field of `request`. `who` is None for anyone. The act of a
+    `raw` route takes a `Request` and returns a `Response`.
     """
 
     method: Method
@@ -34,25 +33,30 @@ class Route(Struct, frozen=True, kw_only=True):
     act: Act
     who: frozenset[Role] | None
     status: int
-    ask: type[Any]
-    asks: bool
-    """Does the act take an `ask` beside the caller?"""
+    request: type[Any]
+    takes_request: bool
+    """Whether the act has a `request` parameter after the caller."""
     reply: Any
     raw: bool
     body_limit: int
     summary: str
     idempotent: bool
 
+    def operation_id(self, service: str) -> str:
+        """Return the OpenAPI operation id, `post_order_create_payment_session` for example."""
+        parts = [part.strip("{}") for part in self.path.split("/")]
+        return "_".join([self.method.lower(), service, *parts]).replace("-", "_")
 
-class Answering(Struct, frozen=True):
-    """One call that a service answers."""
+
+class CallHandler(Struct, frozen=True):
+    """The function that a service answers a call with."""
 
     call: type[Call[Any]]
     act: Act
 
 
 class Listening(Struct, frozen=True):
-    """What a service does with events: one at a time, in batches, or many at once; see `on`, `on_batch`, `on_many`."""
+    """A handler of events. `name` is stored in the inbox and in dead letters."""
 
     name: str
     events: tuple[type[Event], ...]
@@ -61,7 +65,7 @@ class Listening(Struct, frozen=True):
 
 
 class Job(Struct, frozen=True):
-    """What a service does over and over: `act(deps)` each `every` seconds, and again at once while it returns true."""
+    """A periodic task: `act(deps)` every `every` seconds, and again at once as long as it returns true."""
 
     name: str
     act: Act
@@ -69,30 +73,70 @@ class Job(Struct, frozen=True):
 
 
 class Service(Struct, frozen=True, kw_only=True):
-    """All that a service is."""
+    """A service's table of contents."""
 
     name: str
     deps: type[Any]
     routes: Sequence[Route] = ()
-    calls: Sequence[Answering] = ()
+    calls: Sequence[CallHandler] = ()
     publishes: Sequence[type[Event]] = ()
     listens: Sequence[Listening] = ()
     jobs: Sequence[Job] = ()
-    opens: Act | None = None
-    """`opens(deps)` is awaited before the service answers anything."""
-    closes: Act | None = None
-    """`closes(deps)` is awaited when it stops."""
+    startup: Act | None = None
+    """`startup(deps)` is awaited before the service answers its first request."""
+    shutdown: Act | None = None
+    """`shutdown(deps)` is awaited when the process stops."""
 
 
-def _summary(act: Act) -> str:
-    text = inspect.getdoc(act) or inspect.getdoc(inspect.getmodule(act)) or ""
-    return text.split("\n", 1)[0]
+def get(path: str, act: Act, *, who: Sequence[Role] | None = None, raw: bool = False) -> Route:
+    """Declare `GET /<service>/api/<path>`, answered by `act(deps, caller[, request])`; `who` is None for anyone."""
+    return _route("GET", path, act, who, status=200, raw=raw, body_limit=0, idempotent=True)
 
 
-def _reply(returns: Any) -> Any:  # noqa: ANN401  types are of any type
-    """Return what a client is told: an act that may answer by itself (with cookies) gives the same reply in it."""
-    told = [kind for kind in typing.get_args(returns) if kind is not Response]
-    return told[0] if isinstance(returns, types.UnionType) and len(told) == 1 else returns
+def post(
+    path: str,
+    act: Act,
+    *,
+    who: Sequence[Role] | None = None,
+    status: int = 200,
+    raw: bool = False,
+    body_limit: int = BODY_LIMIT,
+) -> Route:
+    """Declare `POST /<service>/api/<path>`; `status` is that of success, `body_limit` in bytes."""
+    return _route("POST", path, act, who, status=status, raw=raw, body_limit=body_limit, idempotent=False)
+
+
+def put(path: str, act: Act, *, who: Sequence[Role] | None = None, body_limit: int = BODY_LIMIT) -> Route:
+    """Declare `PUT /<service>/api/<path>`; `body_limit` is in bytes."""
+    return _route("PUT", path, act, who, status=200, raw=False, body_limit=body_limit, idempotent=False)
+
+
+def answers(call: type[Call[Any]], act: Act) -> CallHandler:
+    """Declare that `act(deps, call)` answers a call of other services and returns its reply."""
+    return CallHandler(call, act)
+
+
+def on(name: str, events: type[Event] | Sequence[type[Event]], act: Act) -> Listening:
+    """Declare a handler `act(deps, event, envelope)`, retried until it succeeds or the event is dead-lettered."""
+    return Listening(name, (events,) if isinstance(events, type) else tuple(events), act, "single")
+
+
+def on_batch(name: str, events: Sequence[type[Event]], act: Act) -> Listening:
+    """Declare a handler `act(deps, tx, [(event, envelope), …])` of new events, in the inbox's transaction."""
+    return Listening(name, tuple(events), act, "batch")
+
+
+def on_many(name: str, events: Sequence[type[Event]], act: Act) -> Listening:
+    """Declare a handler `act(deps, [(event, envelope), …])` of new events that makes calls, outside of a transaction.
+
+    A retry may bring an event again in a different batch, so the callee drops duplicates by event id.
+    """
+    return Listening(name, tuple(events), act, "many")
+
+
+def job(name: str, act: Act, *, every: float) -> Job:
+    """Declare that `act(deps)` runs every `every` seconds."""
+    return Job(name, act, every)
 
 
 def _route(  # noqa: PLR0913
@@ -108,16 +152,16 @@ def _route(  # noqa: PLR0913
 ) -> Route:
     hints = typing.get_type_hints(act)
     parameters = list(inspect.signature(act).parameters)
-    asks = len(parameters) > 2 and not raw  # noqa: PLR2004
+    takes_request = len(parameters) > 2 and not raw  # noqa: PLR2004
     return Route(
         method=method,
         path=path,
         act=act,
         who=None if who is None else frozenset(who),
         status=status,
-        ask=hints[parameters[2]] if asks else Nothing,
-        asks=asks,
-        reply=None if raw else _reply(hints["return"]),
+        request=hints[parameters[2]] if takes_request else Nothing,
+        takes_request=takes_request,
+        reply=None if raw else _reply_type(hints["return"]),
         raw=raw,
         body_limit=body_limit,
         summary=_summary(act),
@@ -125,56 +169,15 @@ def _route(  # noqa: PLR0913
     )
 
 
-def get(path: str, act: Act, *, who: Sequence[Role] | None = None, raw: bool = False) -> Route:
-    """Declare `GET path`; `who` is anyone where it is None."""
-    return _route("GET", path, act, who, status=200, raw=raw, body_limit=0, idempotent=True)
+def _reply_type(returns: Any) -> Any:  # noqa: ANN401  types are of any type
+    """Return the reply type of an act; `Reply | Response` (an act that may set cookies) is `Reply`."""
+    replies = [kind for kind in typing.get_args(returns) if kind is not Response]
+    return replies[0] if isinstance(returns, types.UnionType) and len(replies) == 1 else returns
 
 
-def post(
-    path: str,
-    act: Act,
-    *,
-    who: Sequence[Role] | None = None,
-    status: int = 200,
-    raw: bool = False,
-    body_limit: int = BODY_LIMIT,
-) -> Route:
-    """Declare `POST path`."""
-    return _route("POST", path, act, who, status=status, raw=raw, body_limit=body_limit, idempotent=False)
-
-
-def put(path: str, act: Act, *, who: Sequence[Role] | None = None, body_limit: int = BODY_LIMIT) -> Route:
-    """Declare `PUT path`."""
-    return _route("PUT", path, act, who, status=200, raw=False, body_limit=body_limit, idempotent=False)
-
-
-def answers(call: type[Call[Any]], act: Act) -> Answering:
-    """Declare that `act(deps, call)` answers a call."""
-    return Answering(call, act)
-
-
-def on(events: type[Event] | Sequence[type[Event]], act: Act) -> Listening:
-    """Declare that `act(deps, event, envelope)` is done for each such event, until it succeeds or is a dead letter."""
-    return Listening(act.__name__, (events,) if isinstance(events, type) else tuple(events), act, "single")
-
-
-def on_batch(events: Sequence[type[Event]], act: Act) -> Listening:
-    """Declare that `act(deps, tx, [(event, envelope), …])` is done for new events, in the inbox's transaction."""
-    return Listening(act.__name__, tuple(events), act, "batch")
-
-
-def on_many(events: Sequence[type[Event]], act: Act) -> Listening:
-    """Declare that `act(deps, [(event, envelope), …])` is done for new events at once, until it succeeds.
-
-    It makes calls, so no transaction is open. An event may come to it again, in other company: whoever is told knows
-    events by their ids.
-    """
-    return Listening(act.__name__, tuple(events), act, "many")
-
-
-def job(act: Act, *, every: float) -> Job:
-    """Declare that `act(deps)` is done every `every` seconds."""
-    return Job(act.__name__, act, every)
+def _summary(act: Act) -> str:
+    text = inspect.getdoc(act) or inspect.getdoc(inspect.getmodule(act)) or ""
+    return text.split("\n", 1)[0]
 
 
 ANYONE_LOGGED_IN: Final = tuple(Role)

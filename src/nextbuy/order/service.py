@@ -35,9 +35,9 @@ SERVICE = Service(
     calls=[answers(ReadOrderEvents, read_events)],
     publishes=[*TOLD],
     jobs=[
-        job(expire_sessions, every=1.0),
-        job(release_due_holds, every=1.0),
-        job(finish_payments, every=1.0),
-        job(purge_webhook_events, every=600.0),
+        job("expire-sessions", expire_sessions, every=1.0),
+        job("release-due-holds", release_due_holds, every=1.0),
+        job("complete-checkouts", finish_payments, every=1.0),
+        job("purge-webhook-events", purge_webhook_events, every=600.0),
     ],
 )

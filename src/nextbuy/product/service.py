@@ -81,7 +81,11 @@ SERVICE: Final = Service(
         ProductViewed,
         ProductAddedToBasket,
     ],
-    jobs=[job(follow_changes, every=0.5), job(release_expired, every=10.0), job(flush_activity, every=1.0)],
-    opens=follow_changes,
-    closes=flush_activity,
+    jobs=[
+        job("poll-changes", follow_changes, every=0.5),
+        job("release-expired-holds", release_expired, every=10.0),
+        job("flush-activity", flush_activity, every=1.0),
+    ],
+    startup=follow_changes,
+    shutdown=flush_activity,
 )

@@ -18,6 +18,6 @@ SERVICE = Service(
         post("pay/{payment_id}", pay, raw=True, body_limit=4_096),
     ],
     calls=[answers(OpenPayment, open_payment), answers(RefundPayment, refund_payment)],
-    jobs=[job(deliver_webhooks, every=1.0), job(expire_payments, every=1.0)],
-    closes=let_go,
+    jobs=[job("deliver-webhooks", deliver_webhooks, every=1.0), job("expire-payments", expire_payments, every=1.0)],
+    shutdown=let_go,
 )

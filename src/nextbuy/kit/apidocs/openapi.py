@@ -48,7 +48,7 @@ def openapi(services: Sequence[Service], *, version: str, problems: Iterable[Jso
     for service in services:
         for route in service.routes:
             if not route.raw:
-                schemas.want(route.ask)
+                schemas.want(route.request)
                 schemas.want(reply_of(route))
     schemas.want(Problem)
     schemas.make()
@@ -118,14 +118,14 @@ def _operation(service: str, route: Route, schemas: Schemas) -> Json:
     captured = [part[1:-1] for part in route.path.split("/") if part.startswith("{")]
     operation: Json = {
         "tags": [service],
-        "operationId": f"{service}_{route.act.__name__}",
+        "operationId": route.operation_id(service),
         "summary": route.summary,
         "x-who": "anyone" if route.who is None else sorted(role.value for role in route.who),
     }
     if route.who is not None:
         operation["security"] = [{"bearer": []}, {"cookie": []}]
-    fields: Json = {} if route.raw else schemas.whole(route.ask).get("properties", {})
-    required = [] if route.raw else schemas.whole(route.ask).get("required", [])
+    fields: Json = {} if route.raw else schemas.whole(route.request).get("properties", {})
+    required = [] if route.raw else schemas.whole(route.request).get("required", [])
     parameters: list[Json] = [
         {"name": name, "in": "path", "required": True, "schema": fields.get(name, {"type": "string"})}
         for name in captured
@@ -160,7 +160,7 @@ _KEY: Final[Json] = {
 
 
 def _body(route: Route, schemas: Schemas, rest: Json, required: list[str], captured: list[str]) -> Json:
-    schema = schemas.of(route.ask) if not captured else {"type": "object", "properties": rest, "required": required}
+    schema = schemas.of(route.request) if not captured else {"type": "object", "properties": rest, "required": required}
     return {"required": bool(required), "content": _json(schema, schemas)}
 
 

@@ -29,7 +29,7 @@ from nextbuy.kit.http.idempotency import IdempotentRequest
 from nextbuy.kit.http.service_identity import ServiceIdentity
 from nextbuy.kit.http.tokens import TokenVerifier, token_of
 from nextbuy.kit.observability import telemetry
-from nextbuy.kit.service import Answering, Route, Service
+from nextbuy.kit.service import CallHandler, Route, Service
 from nextbuy.kit.storage.database import Database, as_app_error
 from nextbuy.kit.wire import (
     CLIENT,
@@ -53,7 +53,7 @@ _READS: Final = frozenset({"GET", "HEAD"})
 
 
 class App(Generic[Deps]):
-    """One service, answering."""
+    """One service, handler."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class App(Generic[Deps]):
         self._database = database
         self._secret = identity.own_secret("idempotency")
         self._routes = _Table(service)
-        self._calls = {answering.call.path: answering for answering in service.calls}
+        self._calls = {handler.call.path: handler for handler in service.calls}
         self._internal = f"/{service.name}/internal/"
 
     async def handle(self, request: Request) -> Response:
@@ -99,14 +99,14 @@ class App(Generic[Deps]):
 
     async def _answer_call(self, request: Request) -> Response:
         caller = self._identity.read(request.headers.get(IDENTITY))
-        answering = self._calls.get(request.path)
-        if answering is None:
+        handler = self._calls.get(request.path)
+        if handler is None:
             raise NotFound("There is no such call.", slug="no-such-call")
         if request.method != "POST":
             raise MethodNotAllowed("Calls are made with POST.")
-        if caller not in answering.call.callers:
+        if caller not in handler.call.callers:
             raise Forbidden(f"The {caller} service may not make this call.", slug="not-your-call")
-        return Response(200, encode(await answering.act(self.deps, _decode(request.body, answering))))
+        return Response(200, encode(await handler.act(self.deps, _decode(request.body, handler))))
 
     async def _answer_route(self, request: Request) -> Response:
         route, captured = self._routes.find(request.method, request.path)
@@ -137,7 +137,7 @@ class App(Generic[Deps]):
         return await caller.idempotent_request.run_once(self._database, act)
 
     async def _do(self, route: Route, caller: Caller, ask: object) -> Response:
-        reply = await (route.act(self.deps, caller, ask) if route.asks else route.act(self.deps, caller))
+        reply = await (route.act(self.deps, caller, ask) if route.takes_request else route.act(self.deps, caller))
         if type(reply) is Encoded:
             return Response(route.status, reply.body)
         if type(reply) is Response:
@@ -237,16 +237,16 @@ def _ask(route: Route, request: Request, captured: dict[str, str]) -> object:
             fields: dict[str, Any] = {**dict(pairs), **captured} if pairs else captured
             if "%00" in request.query or "\0" in request.query or "\0" in request.path:
                 _no_nul(fields)
-            return msgspec.convert(fields, type=route.ask, strict=False)
+            return msgspec.convert(fields, type=route.request, strict=False)
         body = request.body
         if body:
             _json_only(request)
         if b"\\u0000" in body:
             _no_nul(msgspec.json.decode(body))
         if not captured:
-            return msgspec.json.decode(body or b"{}", type=route.ask)
+            return msgspec.json.decode(body or b"{}", type=route.request)
         fields = msgspec.json.decode(body or b"{}", type=dict[str, Any])
-        return msgspec.convert({**fields, **captured}, type=route.ask)
+        return msgspec.convert({**fields, **captured}, type=route.request)
     except msgspec.ValidationError as error:
         raise _unreadable(error, in_path=captured) from None
     except (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError) as error:
@@ -281,8 +281,8 @@ def _no_nul(value: object) -> None:
             _no_nul(item)
 
 
-def _decode(body: bytes, answering: Answering) -> object:
+def _decode(body: bytes, handler: CallHandler) -> object:
     try:
-        return msgspec.json.decode(body, type=answering.call)
+        return msgspec.json.decode(body, type=handler.call)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise Unprocessable(f"The call cannot be read: {error}") from None
