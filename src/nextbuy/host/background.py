@@ -1,9 +1,9 @@
-"""Background tasks of a process: each runs until the process stops and restarts after a crash."""
+"""Background tasks of a process; one that crashes is restarted (`kit/restart.py`)."""
 
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,7 +21,7 @@ class BackgroundTask:
     """A coroutine function that never returns by itself, and its name in logs."""
 
     name: str
-    run: Callable[[], Awaitable[None]]
+    run: Callable[[], Coroutine[Any, Any, None]]
 
 
 def periodic(name: str, act: Callable[[Any], Awaitable[Any]], argument: object, *, every: float) -> BackgroundTask:
@@ -45,17 +45,3 @@ def periodic(name: str, act: Callable[[Any], Awaitable[Any]], argument: object, 
                 await asyncio.sleep(every * random.uniform(0.9, 1.1))  # noqa: S311  spreads copies; no secret
 
     return BackgroundTask(name, run)
-
-
-async def run_with_restarts(task: BackgroundTask) -> None:
-    """Run a task until it is cancelled; restart it after a crash, with backoff."""
-    pause = 0.1
-    while True:
-        try:
-            await task.run()
-        except asyncio.CancelledError:
-            raise
-        except Exception:
-            log.exception("%s crashed; restarting in %.1f s", task.name, pause)
-        await asyncio.sleep(pause)
-        pause = min(pause * 2, 10.0)

@@ -56,7 +56,7 @@ from nextbuy.web.app import pages
 _PURGE_INTERVAL: Final = 60.0
 """Seconds. Each purge deletes everything that has expired, so the interval only spreads the work."""
 
-# --- Engines: embedded unless a setting names a server --------------------------------------------------------------
+# --- Engines: embedded unless a setting names a server ---------------------------------------------------------------
 
 _ENGINES: Final[dict[str, Callable[[Path], StartingPostgres | StartingRedis]]] = {
     "postgres_url": launch_postgres,
@@ -80,7 +80,7 @@ def running_engines(settings: Settings) -> Iterator[Settings]:
         yield replace(settings, **{setting: engine.wait().url for setting, engine in starting.items()})
 
 
-# --- Services: each after those that it calls while it starts -------------------------------------------------------
+# --- Services: each after the services that it calls while it starts -------------------------------------------------
 
 SERVICES: Final[dict[str, HostedService]] = {
     hosted.name: hosted
@@ -112,7 +112,7 @@ def make_process(settings: Settings, names: Collection[str], journal: Journal) -
     )
 
 
-# --- Background tasks of one service --------------------------------------------------------------------------------
+# --- Background tasks of one service ---------------------------------------------------------------------------------
 
 
 def background_tasks(

@@ -12,7 +12,7 @@ from nextbuy.kit.wire import Request
 
 ADMIN: Final = "admin@demo.nextbuy.test"
 _REQUEST_TIMEOUT: Final = 15.0
-"""Seconds."""
+"""Seconds. Far longer than a request takes, because a first start is busy."""
 _FILE: Final = "demo"
 _FILLED: Final = "filled"
 _EMPTY: Final = "empty"

@@ -10,7 +10,7 @@ from typing import Any, Final
 from redis.asyncio import Redis
 
 from nextbuy.contracts.auth import AuthClient
-from nextbuy.host.background import BackgroundTask, run_with_restarts
+from nextbuy.host.background import BackgroundTask
 from nextbuy.host.databases import service_url
 from nextbuy.kit.clock import utc_now
 from nextbuy.kit.config import Settings
@@ -20,6 +20,7 @@ from nextbuy.kit.http.service_identity import ServiceIdentity
 from nextbuy.kit.http.tokens import TokenVerifier
 from nextbuy.kit.observability.interactions import Interactions
 from nextbuy.kit.observability.telemetry import Journal
+from nextbuy.kit.restart import keep_running
 from nextbuy.kit.rpc.breaker import Breaker
 from nextbuy.kit.rpc.calls import Calls
 from nextbuy.kit.rpc.transports import HttpTransport, LocalTransport, Transport
@@ -146,7 +147,7 @@ class Process:
             self._run(task)
 
     def _run(self, task: BackgroundTask) -> None:
-        self._running.append(asyncio.create_task(run_with_restarts(task), name=task.name))
+        self._running.append(asyncio.create_task(keep_running(task.name, task.run), name=task.name))
 
     async def stop(self) -> None:
         """Stop the services and their background tasks, then close databases and connections to engines."""

@@ -18,7 +18,7 @@ _EXIT_INTERRUPTED: Final = 130
 
 
 class CannotRun(Exception):
-    """The marketplace cannot run; the message says what is wrong and what to do."""
+    """The marketplace cannot run; the message names the cause and the remedy."""
 
 
 def run(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
@@ -46,7 +46,7 @@ def user_facing_errors() -> Iterator[None]:
     """Turn errors that the operator can fix into `CannotRun`.
 
     Raises:
-        CannotRun: the message says what is wrong and what to do.
+        CannotRun: the message names the cause and the remedy.
     """
     try:
         yield

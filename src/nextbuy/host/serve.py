@@ -23,7 +23,7 @@ def serve(settings: Settings, names: tuple[str, ...], *, log_to_file: bool) -> N
     """Serve until Ctrl-C or SIGTERM.
 
     Raises:
-        CannotRun: the message says what is wrong and what to do.
+        CannotRun: the message names the cause and the remedy.
     """
     with user_facing_errors():
         _check(settings, names)

@@ -18,14 +18,13 @@ import aiohttp
 
 from nextbuy.embedded.parent_watch import watch_parent
 from nextbuy.kit.config import Settings
+from nextbuy.kit.restart import RestartDelay
 
 log: Final = logging.getLogger(__name__)
 _START_TIMEOUT: Final = 30.0
 """Seconds until each started process must answer."""
 _STOP_TIMEOUT: Final = 6.0
 """Seconds between SIGTERM and SIGKILL. Longer than a service takes to finish its requests and close."""
-_GOOD_RUN: Final = 30.0
-"""Seconds after which the backoff of restarts begins anew."""
 
 
 def free_port() -> int:
@@ -96,11 +95,11 @@ class Supervisor:
         log.info("%s started as process %d", name, self._processes[name].pid)
 
     async def _watch(self, name: str) -> None:
-        pause = 0.2
+        delay = RestartDelay(base=0.2)
         while True:
             started = time.monotonic()
             status = await self._processes[name].wait()
-            pause = 0.2 if time.monotonic() - started > _GOOD_RUN else min(pause * 2, 10.0)
+            pause = delay.after(time.monotonic() - started)
             log.error("%s exited with status %d; restarting in %.1f s", name, status, pause)
             await asyncio.sleep(pause)
             await self._spawn(name)

@@ -26,14 +26,14 @@ from nextbuy.kit.observability.telemetry import Journal
 from nextbuy.kit.rpc.transports import HttpTransport, Transport
 
 _KAFKA_TIMEOUT: Final = 5.0
-"""Seconds. A start waits this long for Kafka, then goes on without it."""
+"""Seconds. A start waits this long for Kafka, then continues without it."""
 
 
 def up(settings: Settings, *, empty: bool, processes: bool) -> None:
     """Start everything, serve until Ctrl-C or SIGTERM, and stop everything.
 
     Raises:
-        CannotRun: the message says what is wrong and what to do.
+        CannotRun: the message names the cause and the remedy.
     """
     progress = StartupProgress()
     try:
@@ -83,7 +83,7 @@ async def _serve(
 
 
 async def _report_bus(settings: Settings, progress: StartupProgress) -> None:
-    """Report what carries the events; without Kafka the start goes on, because events wait in the outboxes."""
+    """Report what carries the events; without Kafka the start continues, because events wait in the outboxes."""
     if not settings.kafka.servers:
         progress.done("events use Redis Streams")
         return
