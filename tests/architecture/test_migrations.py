@@ -1,6 +1,8 @@
 """One database and one role per service: each role owns its tables and cannot connect to another database."""
 
 import asyncio
+import os
+import sys
 from collections.abc import AsyncIterator
 from importlib.resources import files
 
@@ -10,6 +12,7 @@ import pytest
 from nextbuy.embedded import Engines
 from nextbuy.host.composition import SERVICES
 from nextbuy.host.databases import prepare, service_url
+from nextbuy.host.supervisor import free_port
 from nextbuy.kit.config import Settings
 from tests.hostile.hostile_fixture import clear
 
@@ -63,6 +66,38 @@ async def test_processes_prepare_one_server_concurrently(settings: Settings) -> 
     assert sorted(name for names in done for name in names) == sorted(
         name for service in SERVICES for name in _scripts(service)
     )
+
+
+async def _run(settings: Settings, *command: str) -> tuple[int | None, str]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "nextbuy", *command),
+        env=os.environ
+        | {
+            "NEXTBUY_POSTGRES_URL": settings.postgres_url,
+            "NEXTBUY_REDIS_URL": "redis://127.0.0.1:1",
+            "NEXTBUY_SECRET": settings.secret.decode(),
+            "NEXTBUY_PORT": str(free_port()),
+        },
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await process.communicate()
+    return process.returncode, output.decode()
+
+
+@pytest.mark.parametrize("command", [("migrate",), ("serve", *SERVICES)])
+async def test_commands_explain_an_edited_migration_in_one_line(settings: Settings, command: tuple[str, ...]) -> None:
+    await prepare(settings, SERVICES)
+    connection = await asyncpg.connect(service_url(settings, "order"))
+    await connection.execute("UPDATE migrations SET checksum = 'of an older text' WHERE name LIKE 'nextbuy.kit%'")
+    await connection.close()
+
+    status, output = await _run(settings, *command)
+
+    assert status == 1
+    assert "0001_kit.sql was edited after database nextbuy_order ran it. Restore the file" in output
+    assert "Traceback" not in output
+    assert len(output.strip().splitlines()) == 1
 
 
 async def test_role_connects_to_its_own_database_only(settings: Settings) -> None:

@@ -72,9 +72,9 @@ async def test_thousands_of_random_lives_are_each_what_their_events_tell(market:
 @asynccontextmanager
 async def tampering(database: Database) -> AsyncIterator[None]:
     """Let the log be changed for a moment."""
-    await database.execute("ALTER TABLE event_log DISABLE TRIGGER event_log_only_grows")
+    await database.execute("ALTER TABLE event_log DISABLE TRIGGER event_log_append_only")
     yield
-    await database.execute("ALTER TABLE event_log ENABLE TRIGGER event_log_only_grows")
+    await database.execute("ALTER TABLE event_log ENABLE TRIGGER event_log_append_only")
 
 
 async def an_event(database: Database, topic: str) -> Row:

@@ -8,9 +8,8 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import asyncpg
 
 from nextbuy.kit.config import ConfigError, Settings
-from nextbuy.kit.storage.migrations import migrate
+from nextbuy.kit.storage.migrations import check_migrated, migrate
 
-_KIT_MIGRATIONS: Final = "nextbuy.kit.migrations"
 _MIN_VERSION: Final = 17
 """The first PostgreSQL with `transaction_timeout`, which caches rely on."""
 _ADVISORY_LOCK: Final = 7300
@@ -35,6 +34,7 @@ async def prepare(settings: Settings, services: Collection[str]) -> list[str]:
 
     Raises:
         ConfigError: the server is too old, or the URL's role may not create roles and databases.
+        MigrationError: a database does not fit this code.
         OSError, asyncpg.PostgresError: the server cannot be reached.
     """
     connection = await asyncpg.connect(settings.postgres_url, timeout=10)
@@ -83,7 +83,28 @@ async def _create_databases(
 async def _migrate(settings: Settings, name: str) -> list[str]:
     connection = await asyncpg.connect(service_url(settings, name), timeout=10)
     try:
-        packages = [_KIT_MIGRATIONS, f"nextbuy.{name}.migrations"]
-        return [f"{name}: {script}" for script in await migrate(connection, packages)]
+        return [f"{name}: {script}" for script in await migrate(connection, _packages(name))]
     finally:
         await connection.close()
+
+
+async def check_databases(settings: Settings, services: Collection[str]) -> None:
+    """Check that the databases of these services fit this code; change nothing.
+
+    Raises:
+        MigrationError: one does not.
+        OSError, asyncpg.PostgresError: the server cannot be reached.
+    """
+    await asyncio.gather(*(_check(settings, name) for name in services))
+
+
+async def _check(settings: Settings, name: str) -> None:
+    connection = await asyncpg.connect(service_url(settings, name), timeout=10)
+    try:
+        await check_migrated(connection, _packages(name))
+    finally:
+        await connection.close()
+
+
+def _packages(name: str) -> list[str]:
+    return ["nextbuy.kit.migrations", f"nextbuy.{name}.migrations"]

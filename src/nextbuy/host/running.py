@@ -13,6 +13,7 @@ import uvloop
 from nextbuy.demo.seed import SeedError
 from nextbuy.embedded import EngineError
 from nextbuy.kit.config import ConfigError
+from nextbuy.kit.storage.migrations import MigrationError
 
 _EXIT_INTERRUPTED: Final = 130
 
@@ -50,7 +51,7 @@ def user_facing_errors() -> Iterator[None]:
     """
     try:
         yield
-    except (ConfigError, EngineError) as error:
+    except (ConfigError, EngineError, MigrationError) as error:
         raise CannotRun(str(error)) from error
     except SeedError as error:
         message = f"The demo market is incomplete: {error} Start again to continue."

@@ -7,6 +7,7 @@ from typing import Final
 
 from nextbuy.contracts.errors import NotFound
 from nextbuy.host.composition import SERVICES, make_process, serving_gateway
+from nextbuy.host.databases import check_databases
 from nextbuy.host.log import open_journal
 from nextbuy.host.process import Process
 from nextbuy.host.running import busy_port, run, user_facing_errors
@@ -34,6 +35,7 @@ def serve(settings: Settings, names: tuple[str, ...], *, log_to_file: bool) -> N
         with contextlib.closing(listener):
 
             async def main(stop: asyncio.Event) -> None:
+                await check_databases(settings, [name for name in names if name != _GATEWAY])
                 journal = open_journal(settings.data if log_to_file else None, settings.log_level)
                 process = make_process(settings, names, journal)
                 try:

@@ -1,3 +1,5 @@
+-- oldest release: 0.1.0
+
 -- Notifications that all admins share; one for each event and kind.
 CREATE TABLE notifications (
     id              uuid        PRIMARY KEY,

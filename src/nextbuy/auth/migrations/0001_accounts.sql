@@ -1,6 +1,8 @@
+-- oldest release: 0.1.0
+
 CREATE TABLE accounts (
     id            uuid        PRIMARY KEY,
-    -- As `model.normal_email` writes it: one person, one spelling.
+    -- Normalised by `model.normal_email`, so that each person has one spelling.
     email         text        NOT NULL UNIQUE,
     name          text        NOT NULL,
     role          text        NOT NULL CHECK (role IN ('buyer', 'seller', 'admin')),
@@ -23,7 +25,7 @@ CREATE INDEX sessions_alive_by_account ON sessions (account_id) WHERE ended_at I
 CREATE INDEX sessions_by_expiry ON sessions (expires_at);
 
 CREATE TABLE refresh_tokens (
-    -- SHA-256 of the token, which has 256 random bits itself; the token is never stored.
+    -- SHA-256 of the token, which has 256 random bits; the token itself is never stored.
     hash       bytea       PRIMARY KEY,
     session_id uuid        NOT NULL REFERENCES sessions ON DELETE CASCADE,
     issued_at  timestamptz NOT NULL,
@@ -33,8 +35,8 @@ CREATE TABLE refresh_tokens (
 CREATE INDEX refresh_tokens_by_session ON refresh_tokens (session_id);
 CREATE INDEX refresh_tokens_by_expiry ON refresh_tokens (expires_at);
 
--- Failed logins by a keyed hash of the e-mail or the address, so that nobody can be read from it, and so that e-mails without an account
--- are counted like all others.
+-- Failed logins by keyed hash of the e-mail or IP address: neither can be read from the table, and e-mails without an
+-- account are counted in the same way.
 CREATE TABLE login_failures (
     subject      bytea       PRIMARY KEY,
     failures     integer     NOT NULL,
@@ -43,11 +45,11 @@ CREATE TABLE login_failures (
 );
 CREATE INDEX login_failures_by_age ON login_failures (last_at);
 
--- The newest one that is not retired signs; a retired one still verifies for as long as tokens signed with it live. Deleting a row withdraws
--- a stolen key. `nextbuy.auth.keys` makes and rotates them.
+-- The newest key that is not retired signs; a retired one verifies until the last token signed with it has expired.
+-- Delete a row to withdraw a stolen key. `nextbuy.auth.keys` creates and rotates keys.
 CREATE TABLE signing_keys (
     kid         text        PRIMARY KEY,
-    -- Encrypted under a secret derived from the installation's.
+    -- Encrypted with a key derived from the installation's secret.
     private_pem text        NOT NULL,
     public_pem  text        NOT NULL,
     created_at  timestamptz NOT NULL,

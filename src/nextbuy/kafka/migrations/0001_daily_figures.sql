@@ -1,3 +1,5 @@
+-- oldest release: 0.1.0
+
 CREATE TABLE daily_figures (
     day     date   NOT NULL,
     topic   text   NOT NULL,

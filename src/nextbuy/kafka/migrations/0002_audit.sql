@@ -1,3 +1,5 @@
+-- oldest release: 0.1.0
+
 -- What operators did, written in the transaction of the act; rows are never changed.
 CREATE TABLE audit (
     id uuid PRIMARY KEY,

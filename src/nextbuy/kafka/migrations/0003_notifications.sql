@@ -1,3 +1,5 @@
+-- oldest release: 0.1.0
+
 -- What sellers and buyers are told. Rows are written in the transaction of the inbox, once for each event and account.
 CREATE TABLE notifications (
     id              uuid        PRIMARY KEY,

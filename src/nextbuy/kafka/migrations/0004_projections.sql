@@ -1,3 +1,5 @@
+-- oldest release: 0.1.0
+
 -- A projection is figures that are made of events, and can be made again of the event logs. Its rows carry a generation: `generation` is the one
 -- that is read, `building` the one that a rebuild fills (null where there is none), `newest` the last one begun, so that none is ever used again.
 -- Whoever applies events holds the row shared, and does it to both; a rebuild locks the table to change it, and so has waited for all of them.

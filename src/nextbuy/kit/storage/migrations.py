@@ -1,47 +1,158 @@
-"""Migrations: plain SQL files, each run once per database."""
+"""Migrations: SQL files that run once per database, and never on a database that does not fit this code.
 
+The files of a package are named like `0001_orders.sql`. The first line of each declares the oldest release that can
+still run on a database with this migration, like `-- oldest release: 0.2.0`: raise it when a migration drops what that
+release needs, which is one release after the code stopped using it (expand, then contract).
+
+A migration that has run is never edited; write a new file. Release 0.2.0 is the first whose databases are kept: until
+then files may be changed, and databases are deleted and created again.
+"""
+
+import hashlib
 import re
 from collections.abc import Sequence
+from importlib.metadata import version
 from importlib.resources import files
-from typing import Final
+from typing import Final, TypeAlias
 
 import asyncpg
+from msgspec import Struct
 
 from nextbuy.kit.storage.database import Row
 
-_MIGRATION_NAME: Final = re.compile(r"\d{4}_[a-z0-9_]+\.sql")
+RELEASE: Final = version("nextbuy")
+_FILE_NAME: Final = re.compile(r"\d{4}_[a-z0-9_]+\.sql")
+_HEADER: Final = re.compile(r"-- oldest release: (\d+\.\d+\.\d+)\n")
+_LOCK: Final = 7301
+
+_TABLE: Final = """
+    CREATE TABLE IF NOT EXISTS migrations (
+        name           text        PRIMARY KEY,
+        checksum       text        NOT NULL,
+        oldest_release text        NOT NULL,
+        applied_at     timestamptz NOT NULL DEFAULT now()
+    )
+"""
+_COLUMNS: Final = """
+    SELECT attname FROM pg_attribute WHERE attrelid = to_regclass('migrations') AND attnum > 0 AND NOT attisdropped
+"""
+
+Connection: TypeAlias = "asyncpg.Connection[Row]"
 
 
-async def migrate(connection: "asyncpg.Connection[Row]", packages: Sequence[str]) -> list[str]:
-    """Run the migrations of some packages that this database has not seen yet, in order of package and name.
+class MigrationError(Exception):
+    """A database and this code do not fit together; the message says why, and what to do."""
 
-    They are plain SQL files in each package's folder, named `0001_what.sql`; each runs in its own transaction, under an
-    advisory lock, so that any number of processes may start at once. Returns the names of those that were run.
+
+class Migration(Struct, frozen=True):
+    """A file of migrations; `checksum` is the SHA-256 of `sql`."""
+
+    name: str
+    sql: str
+    checksum: str
+    oldest_release: str
+
+
+def read_migrations(packages: Sequence[str], *, release: str = RELEASE) -> list[Migration]:
+    """Return the migrations of some packages, in order of package and name.
 
     Raises:
-        ValueError: a file is not named as it should be.
+        ValueError: a file has a wrong name, no first line, or one that excludes this release.
     """
-    done: list[str] = []
-    await connection.execute("SELECT pg_advisory_lock(7301)")
+    migrations = []
+    for package in packages:
+        scripts = (script for script in files(package).iterdir() if script.name.endswith(".sql"))
+        for script in sorted(scripts, key=lambda script: script.name):
+            name = f"{package}/{script.name}"
+            if not _FILE_NAME.fullmatch(script.name):
+                message = f"{name}: name a migration like 0001_what.sql"
+                raise ValueError(message)
+            sql = script.read_text(encoding="utf-8")
+            header = _HEADER.match(sql)
+            if header is None or _is_older(release, header[1]):
+                message = f"{name}: begin with `-- oldest release: {release}` or an older release"
+                raise ValueError(message)
+            migrations.append(Migration(name, sql, hashlib.sha256(sql.encode()).hexdigest(), header[1]))
+    return migrations
+
+
+async def migrate(connection: Connection, packages: Sequence[str], *, release: str = RELEASE) -> list[str]:
+    """Run the migrations of some packages that this database lacks, and return their names.
+
+    Each runs in its own transaction, under an advisory lock; any number of processes may start at once.
+
+    Raises:
+        MigrationError: the database does not fit this code; nothing was run.
+    """
+    migrations = read_migrations(packages, release=release)
+    await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
     try:
-        await connection.execute(
-            "CREATE TABLE IF NOT EXISTS migrations (name text PRIMARY KEY, at timestamptz NOT NULL DEFAULT now())"
-        )
-        seen = {row["name"] for row in await connection.fetch("SELECT name FROM migrations")}
-        for package in packages:
-            folder = files(package)
-            scripts = sorted((f for f in folder.iterdir() if f.name.endswith(".sql")), key=lambda f: f.name)
-            for script in scripts:
-                if not _MIGRATION_NAME.fullmatch(script.name):
-                    message = f"{package}: a migration is named like 0001_what.sql, not {script.name}"
-                    raise ValueError(message)
-                name = f"{package}/{script.name}"
-                if name in seen:
-                    continue
-                async with connection.transaction():
-                    await connection.execute(script.read_text(encoding="utf-8"))
-                    await connection.execute("INSERT INTO migrations (name) VALUES ($1)", name)
-                done.append(name)
+        await connection.execute(_TABLE)
+        missing = await _missing(connection, migrations, release)
+        for migration in missing:
+            async with connection.transaction():
+                await connection.execute(migration.sql)
+                await connection.execute(
+                    "INSERT INTO migrations (name, checksum, oldest_release) VALUES ($1, $2, $3)",
+                    migration.name,
+                    migration.checksum,
+                    migration.oldest_release,
+                )
     finally:
-        await connection.execute("SELECT pg_advisory_unlock(7301)")
-    return done
+        await connection.execute("SELECT pg_advisory_unlock($1)", _LOCK)
+    return [migration.name for migration in missing]
+
+
+async def check_migrated(connection: Connection, packages: Sequence[str], *, release: str = RELEASE) -> None:
+    """Check that a database has the migrations of some packages and fits this code; change nothing.
+
+    Raises:
+        MigrationError: it does not.
+    """
+    missing = await _missing(connection, read_migrations(packages, release=release), release)
+    if missing:
+        message = f"Database {await _name(connection)} lacks migration {missing[0].name}. Run `nextbuy migrate` first."
+        raise MigrationError(message)
+
+
+async def _missing(connection: Connection, migrations: Sequence[Migration], release: str) -> list[Migration]:
+    columns = {row["attname"] for row in await connection.fetch(_COLUMNS)}
+    if not columns:
+        return list(migrations)
+    database = await _name(connection)
+    if "checksum" not in columns:
+        message = (
+            f"Database {database} was created by an unreleased version of NextBuy, and cannot be upgraded. "
+            "Delete the data folder, or drop the databases, to create new ones."
+        )
+        raise MigrationError(message)
+    applied = await connection.fetch("SELECT name, checksum, oldest_release FROM migrations ORDER BY applied_at, name")
+    for row in applied:
+        if _is_older(release, row["oldest_release"]):
+            message = (
+                f"Database {database} needs NextBuy {row['oldest_release']} or newer, and this is {release}. "
+                "Upgrade NextBuy, or restore a backup from before the upgrade."
+            )
+            raise MigrationError(message)
+    checksums = {row["name"]: row["checksum"] for row in applied}
+    for migration in migrations:
+        if checksums.get(migration.name, migration.checksum) != migration.checksum:
+            message = (
+                f"Migration {migration.name} was edited after database {database} ran it. "
+                "Restore the file and write a new migration instead. "
+                "(Before release 0.2.0: delete the data folder, or drop the databases, to create new ones.)"
+            )
+            raise MigrationError(message)
+    return [migration for migration in migrations if migration.name not in checksums]
+
+
+async def _name(connection: Connection) -> str:
+    return str(await connection.fetchval("SELECT current_database()"))
+
+
+def _is_older(release: str, other: str) -> bool:
+    return _numbers(release) < _numbers(other)
+
+
+def _numbers(release: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", release)[:3]]

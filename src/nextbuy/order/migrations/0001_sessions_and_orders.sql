@@ -1,3 +1,5 @@
+-- oldest release: 0.1.0
+
 -- A basket on its way to be paid. What is still to be done about it stands in the row itself, so a crash forgets nothing:
 -- `ends_at`, `release_at` and `work_at` say when somebody must look at it next, and are null where nobody has to.
 CREATE TABLE sessions (

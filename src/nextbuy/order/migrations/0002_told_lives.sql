@@ -1,3 +1,5 @@
+-- oldest release: 0.1.0
+
 -- Whether the event log tells the session's whole life. It does of each that was begun since order tells every step, and not of those before.
 ALTER TABLE sessions ADD COLUMN told boolean NOT NULL DEFAULT false;
 

@@ -1,3 +1,5 @@
+-- oldest release: 0.1.0
+
 -- `changed_in`, in each table, is the transaction of the last change: whoever kept a snapshot can ask what was committed since,
 -- exactly, however long those transactions took. Every statement that changes what readers are shown sets it.
 

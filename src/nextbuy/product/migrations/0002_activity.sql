@@ -1,3 +1,5 @@
+-- oldest release: 0.1.0
+
 -- How often a product was seen and sold, as the events tell. Beside the products, so that counting rewrites none of them, changes no index
 -- of words, and takes nothing off a shelf.
 CREATE TABLE activity (

@@ -1,3 +1,5 @@
+-- oldest release: 0.1.0
+
 -- A shop and its seller; `status` is that of both.
 CREATE TABLE shops (
     id           uuid        PRIMARY KEY,

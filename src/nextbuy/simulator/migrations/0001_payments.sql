@@ -1,3 +1,5 @@
+-- oldest release: 0.1.0
+
 CREATE TABLE payments (
     id text PRIMARY KEY,
     reference uuid NOT NULL UNIQUE,
