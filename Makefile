@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help up demo kafka test test-chaos check contracts bench lock clean format
+.PHONY: help up demo kafka test test-chaos smoke check contracts bench lock clean format
 
 # The port and the data folder of `make up` and `make demo`: make up PORT=8081 DATA=/srv/nextbuy
 PORT ?= 8080
@@ -29,6 +29,9 @@ test: .venv/.dev ## run all tests, those on Kafka if Java is installed; some: ma
 
 test-chaos: .venv/.dev ## create 5,000 orders on each bus while processes are killed
 	@NEXTBUY_TEST_CHAOS_ORDERS=5000 $(PY) -m pytest tests/chaos
+
+smoke: .venv/.dev ## install and start the marketplace on the other supported Pythons that are found
+	@$(PY) -m pytest -m smoke -n 0 tests/smoke
 
 check: .venv/.dev ## check format, lint, types, imports, dead and duplicate code, names, and prose
 	@$(PY) tools/check.py

@@ -13,6 +13,7 @@ from nextbuy.contracts.errors import AppError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="nextbuy", message="%(prog)s %(version)s")
 def main() -> None:
     """NextBuy: a multi-vendor marketplace, in one process or in many."""
 
