@@ -1,4 +1,4 @@
-"""The real engines, started once for each worker; each test has databases and a Redis of its own on them."""
+"""Fixtures of the real engines: started once per worker, with private databases for each test."""
 
 import shutil
 import tempfile
@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 from nextbuy.embedded import Engines, start_engines
 from nextbuy.kit.storage.database import Database
 from nextbuy.kit.storage.migrations import migrate
-from tests.journeys.together import Together
+from tests.journeys.scheduling import SharedFixtureScheduling
 from tests.kafka_broker import kafka_bus, kafka_servers, own_kafka, own_kafka_bus
 
 __all__ = ["kafka_bus", "kafka_servers", "own_kafka", "own_kafka_bus"]
@@ -31,8 +31,8 @@ _LAYOUT = (
 
 @pytest.fixture(scope="session")
 def engines() -> Iterator[Engines]:
-    """PostgreSQL and Redis; nothing is written through to the disk."""
-    # Not pytest's own folder, whose path is too long for a socket on some machines.
+    """PostgreSQL and Redis, without fsync."""
+    # The path of pytest's own folder is too long for a socket on some machines.
     folder = Path(tempfile.mkdtemp(prefix="nb-"))
     running = start_engines(folder / "data", fast_and_unsafe=True)
     yield running
@@ -41,21 +41,21 @@ def engines() -> Iterator[Engines]:
 
 
 @pytest.fixture(scope="session")
-def shelved() -> dict[str, list[str]]:
-    """By service, the names of databases that are clean and used by no test."""
+def clean_databases() -> dict[str, list[str]]:
+    """By service: clean databases that no test uses."""
     return {}
 
 
 @pytest.fixture
-async def database_url(engines: Engines, shelved: dict[str, list[str]]) -> AsyncIterator[DatabaseUrl]:
-    """Gives the URL of a database that has the tables of the kit and of a service (`""`: of no service), and no more.
+async def database_url(engines: Engines, clean_databases: dict[str, list[str]]) -> AsyncIterator[DatabaseUrl]:
+    """A function that returns the URL of an empty database with the tables of a service (`""`: of the kit only).
 
-    Databases are emptied and used again: to make one takes the time of ten tests.
+    Databases are emptied and reused: creating one takes as long as ten tests.
     """
     lent: list[tuple[str, str]] = []
 
     async def lend(service: str) -> str:
-        clean = shelved.setdefault(service, [])
+        clean = clean_databases.setdefault(service, [])
         name = clean.pop() if clean else await _make(engines.postgres.url, service)
         lent.append((service, name))
         return _named(engines.postgres.url, name)
@@ -63,7 +63,7 @@ async def database_url(engines: Engines, shelved: dict[str, list[str]]) -> Async
     yield lend
     for service, name in lent:
         if await _empty(engines.postgres.url, name):
-            shelved[service].append(name)
+            clean_databases[service].append(name)
 
 
 async def _make(server: str, service: str) -> str:
@@ -85,7 +85,7 @@ async def _make(server: str, service: str) -> str:
 
 
 async def _empty(server: str, name: str) -> bool:
-    """Bring a database back to what its migrations made of it; false where a test has changed what they made."""
+    """Reset a database to the state after its migrations; return false if a test changed its schema."""
     connection = await asyncpg.connect(_named(server, name))
     await connection.execute(
         "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
@@ -113,7 +113,7 @@ async def _tables(connection: "asyncpg.Connection[asyncpg.Record]") -> list[str]
 
 @pytest.fixture
 async def open_database(database_url: DatabaseUrl) -> AsyncIterator[OpenDatabase]:
-    """Opens a new database of a service, and closes it after the test."""
+    """A function that opens a service's database; it is closed after the test."""
     opened: list[Database] = []
 
     async def connect(service: str) -> Database:
@@ -127,7 +127,7 @@ async def open_database(database_url: DatabaseUrl) -> AsyncIterator[OpenDatabase
 
 @pytest.fixture
 async def redis_url(engines: Engines) -> str:
-    """The URL of a Redis that is empty."""
+    """The URL of an empty Redis."""
     url = urlunsplit(urlsplit(engines.redis.url)._replace(query=f"db={_TEST_DB}"))
     async with Redis.from_url(url) as client:
         await client.flushall()
@@ -136,7 +136,7 @@ async def redis_url(engines: Engines) -> str:
 
 @pytest.fixture
 async def redis(redis_url: str) -> AsyncIterator[Redis]:
-    """A client of a Redis that is empty."""
+    """A client of an empty Redis."""
     async with Redis.from_url(redis_url) as client:
         yield client
 
@@ -145,6 +145,6 @@ def _named(url: str, database: str) -> str:
     return urlunsplit(urlsplit(url)._replace(path=f"/{database}"))
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Together:
-    """Keep the journeys through one marketplace on one worker."""
-    return Together(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> SharedFixtureScheduling:
+    """Run all journeys on one marketplace on the same worker."""
+    return SharedFixtureScheduling(config, log)

@@ -1,4 +1,4 @@
-"""Waiting for what must come true, instead of sleeping and hoping."""
+"""Poll for a condition instead of sleeping."""
 
 import asyncio
 import inspect
@@ -9,7 +9,7 @@ PATIENCE = 15.0
 
 
 async def until(condition: Callable[[], bool | Awaitable[bool]], what: str = "", *, within: float = PATIENCE) -> None:
-    """Return as soon as the condition is true; fail where it is not in time."""
+    """Wait until the condition is true; fail after `timeout` seconds."""
     deadline = time.monotonic() + within
     while True:
         answer = condition()

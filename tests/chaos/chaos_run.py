@@ -1,4 +1,4 @@
-"""Orders as fast as they come, while what carries, tells and keeps them is killed under them."""
+"""A chaos run: orders under load while the broker, the kafka service and PostgreSQL are killed."""
 
 import asyncio
 import time
@@ -7,108 +7,106 @@ from random import Random
 from typing import Final
 
 from tests.chaos.clients import LONGEST, Clients
-from tests.chaos.findings import Findings, all_applied, at_rest, look
-from tests.chaos.stage import Stage
-from tests.journeys.people import Json, Seller, Town
+from tests.chaos.cluster import Cluster
+from tests.chaos.observations import Observations, all_applied, at_rest, observe
+from tests.journeys.journey_client import JourneyClient, Json, Seller
 from tests.waiting import until
 
 BUYERS: Final = 16
 SHOPS: Final = 3
 PRODUCTS: Final = 3
-"""Of each shop."""
-BLOWS: Final = {"broker": 3, "kafka service": 2, "PostgreSQL": 1}
-"""How often each is killed."""
+"""Products per shop."""
+KILLS: Final = {"broker": 3, "kafka service": 2, "PostgreSQL": 1}
+"""Kills per component."""
 FIRST, LAST = 0.08, 0.88
-"""Between which parts of all orders the blows fall."""
+"""Fractions of all orders between which the kills happen."""
 HELD: Final = 0.92
-"""After which part of all orders the buyers wait until the last blow has fallen."""
+"""Fraction of all orders after which buyers wait for the last kill."""
 AWAY: Final = 0.02
-"""Which part of all orders is made while the broker is away."""
+"""Fraction of all orders that is made while the broker is down."""
 BETWEEN_CHANGES: Final = 0.3
-"""Seconds that a seller takes between two changes of a price."""
+"""Seconds between two price changes of a seller."""
 
 
-class Ordeal:
-    """One run through all blows."""
+class ChaosRun:
+    """One run with all kills."""
 
-    def __init__(self, stage: Stage, orders: int, seed: int, tell: Callable[[str], None]) -> None:
-        """Make so many orders; the seed decides who buys what and when each blow falls; `tell` hears what happens."""
-        self._stage = stage
+    def __init__(self, cluster: Cluster, orders: int, seed: int, report: Callable[[str], None]) -> None:
+        """Make `orders` orders; `seed` decides baskets and moments of kills; `report` receives progress."""
+        self._stage = cluster
         self._orders = orders
         self._held = int(orders * HELD)
         self._chance = Random(seed)  # noqa: S311  no secret
-        self._last_blow = 0.0
-        self._say = tell
+        self._last_kill = 0.0
+        self._report = report
         self._began = time.monotonic()
 
-    async def survive(self) -> tuple[Clients, Findings]:
-        """Buy through all blows, wait until everything is applied, and look."""
-        async with asyncio.timeout(LONGEST), Town.around(self._stage.market) as town:
-            clients = Clients(town, self._chance)
-            sellers = [await town.seller() for _ in range(SHOPS)]
-            goods = [(one, await town.product(one, stock=1_000_000)) for one in sellers for _ in range(PRODUCTS)]
+    async def run(self) -> tuple[Clients, Observations]:
+        """Buy through all kills, wait until every event is applied, and return the observations."""
+        async with asyncio.timeout(LONGEST), JourneyClient.connect(self._stage.market) as client:
+            clients = Clients(client, self._chance)
+            sellers = [await client.new_seller() for _ in range(SHOPS)]
+            goods = [(one, await client.new_product(one, stock=1_000_000)) for one in sellers for _ in range(PRODUCTS)]
             self._began = time.monotonic()
             closing = asyncio.Event()
             async with asyncio.TaskGroup() as group:
                 for one in goods:
                     group.create_task(_go_on_changing(clients, *one, closing))
-                await self._buy_and_strike(town, clients, [product for _, product in goods])
+                await self._buy_and_kill(client, clients, [product for _, product in goods])
                 closing.set()
-            seconds = self._tell("all have bought")
-            self._tell(
-                f"{clients.orders / seconds:.0f} orders a second; {clients.tried_again} requests were sent again"
-            )
+            seconds = self._log("all orders are made")
+            self._log(f"{clients.orders / seconds:.0f} orders a second; {clients.retries} requests were sent again")
             await all_applied(self._stage)
-            self._tell(f"everything is applied, {time.monotonic() - self._last_blow:.1f} s after the last blow")
+            self._log(f"everything is applied, {time.monotonic() - self._last_kill:.1f} s after the last kill")
             await at_rest(self._stage)
-            self._tell("what was left half done has come to its end")
-            return clients, await look(self._stage, town)
+            self._log("all interrupted work is done")
+            return clients, await observe(self._stage, client)
 
-    async def _buy_and_strike(self, town: Town, clients: Clients, products: list[Json]) -> None:
+    async def _buy_and_kill(self, client: JourneyClient, clients: Clients, products: list[Json]) -> None:
         baskets = clients.baskets(self._orders, products)
-        buyers = [await town.buyer() for _ in range(BUYERS)]
+        buyers = [await client.new_buyer() for _ in range(BUYERS)]
 
-        struck = asyncio.Event()
+        all_killed = asyncio.Event()
 
         async def shop(number: int) -> None:
             for basket in baskets:
                 await clients.buy(buyers[number], basket)
                 if clients.orders >= self._held:
-                    await struck.wait()
+                    await all_killed.wait()
 
         async with asyncio.TaskGroup() as group:
             for number in range(BUYERS):
                 group.create_task(shop(number))
-            async with asyncio.TaskGroup() as blows:
-                for what, times in BLOWS.items():
+            async with asyncio.TaskGroup() as kills:
+                for what, times in KILLS.items():
                     moments = sorted(self._chance.uniform(FIRST, LAST) for _ in range(times))
-                    blows.create_task(self._strike(clients, what, [int(self._orders * part) for part in moments]))
-            struck.set()
+                    kills.create_task(self._kill(clients, what, [int(self._orders * part) for part in moments]))
+            all_killed.set()
 
-    async def _strike(self, clients: Clients, what: str, moments: list[int]) -> None:
+    async def _kill(self, clients: Clients, what: str, moments: list[int]) -> None:
         act = {"broker": self._broker, "kafka service": self._kafka_service, "PostgreSQL": self._postgres}[what]
         for moment in moments:
-            await clients.have_made(moment)
+            await clients.wait_for_orders(moment)
             await act(clients)
-            self._last_blow = max(self._last_blow, time.monotonic())
+            self._last_kill = max(self._last_kill, time.monotonic())
 
     async def _broker(self, clients: Clients) -> None:
         await self._stage.broker.kill()
-        self._tell(f"the broker was killed at {clients.orders} orders")
-        await clients.have_made(min(clients.orders + int(self._orders * AWAY), self._held))
+        self._log(f"the broker was killed at {clients.orders} orders")
+        await clients.wait_for_orders(min(clients.orders + int(self._orders * AWAY), self._held))
         await self._stage.broker.restart()
-        self._tell(f"the broker is back at {clients.orders} orders")
+        self._log(f"the broker is back at {clients.orders} orders")
 
     async def _kafka_service(self, clients: Clients) -> None:
-        await until(self._the_kafka_service_is_there, "the kafka service was started again")
+        await until(self._the_kafka_service_is_there, "the kafka service is restarted")
         self._stage.market.service("kafka").kill()
-        self._tell(f"the kafka service was killed at {clients.orders} orders")
+        self._log(f"the kafka service was killed at {clients.orders} orders")
 
     async def _postgres(self, clients: Clients) -> None:
         await self._stage.postgres.kill()
-        self._tell(f"PostgreSQL was killed at {clients.orders} orders")
+        self._log(f"PostgreSQL was killed at {clients.orders} orders")
         await self._stage.postgres.restart()
-        self._tell("PostgreSQL is back")
+        self._log("PostgreSQL is back")
 
     def _the_kafka_service_is_there(self) -> bool:
         try:
@@ -116,9 +114,9 @@ class Ordeal:
         except StopIteration:
             return False
 
-    def _tell(self, what: str) -> float:
+    def _log(self, what: str) -> float:
         seconds = time.monotonic() - self._began
-        self._say(f"{seconds:6.1f} s  {what}")
+        self._report(f"{seconds:6.1f} s  {what}")
         return seconds
 
 

@@ -1,4 +1,4 @@
-"""What must hold of everything that was published: each returns what is wrong, a sentence for each kind."""
+"""Checks of everything that was published; each returns one sentence per kind of violation."""
 
 import json
 from collections import Counter
@@ -6,85 +6,85 @@ from typing import Final
 
 from nextbuy.kafka.service import SERVICE
 from nextbuy.kit.service import Listening
-from tests.chaos.findings import Findings, Told
-from tests.chaos.reconciliation import each_once, in_order, one_after_another
+from tests.chaos.observations import NotificationRef, Observations
+from tests.chaos.reconciliation import exactly_once, in_order, one_after_another
 
-LISTENINGS: Final = tuple(listening for listening in SERVICE.listens if listening.way == "batch")
-"""Those whose inbox rows are written with their effect: exactly one for each event."""
+BATCH_HANDLERS: Final = tuple(listening for listening in SERVICE.listens if listening.way == "batch")
+"""Handlers whose inbox rows are written with their effect: exactly one row per event."""
 _FOR_ADMINS: Final = {"order.created": "order-created", "seller.registered": "seller-registered"}
-"""By topic: the notification that the admins get of each event."""
+"""By topic: the kind of notification that admins get."""
 _OF_AN_ORDER: Final = {"order-placed": "buyer_id", "order-received": "seller_id"}
-"""By kind: which account of an order is told and mailed it."""
+"""By kind: the account of an order that is notified and mailed."""
 _COUNTED: Final = {
     "best sellers": "units and cents",
     "product views": "units and cents",
     "sold": "units",
     "seller figures": "orders and cents",
 }
-"""By figures: the count that they must come to."""
+"""By projection: the count that it must equal."""
 
 
-def every_order_is_in_the_log(found: Findings) -> list[str]:
-    """Look for one `order.created` and one `order.paid` of each order."""
-    orders = [str(order["id"]) for order in found.books.orders]
+def every_order_is_in_the_log(found: Observations) -> list[str]:
+    """Check for one `order.created` and one `order.paid` per order."""
+    orders = [str(order["id"]) for order in found.snapshot.orders]
     return [
         problem
         for topic in ("order.created", "order.paid")
-        for problem in each_once(topic, orders, [event.key for event in found.of(topic)])
+        for problem in exactly_once(topic, orders, [event.key for event in found.of(topic)])
     ]
 
 
-def the_log_is_on_the_bus(found: Findings) -> list[str]:
-    """Look for every event on the bus, each key's in the order in which they were written; some may be there twice."""
+def the_log_is_on_the_bus(found: Observations) -> list[str]:
+    """Check that every event is on the bus, in log order per key; duplicates are allowed."""
     return [
-        *each_once("events", found.written, set(found.arrived)),
+        *exactly_once("events", found.written, set(found.arrived)),
         *in_order("the bus", found.written, found.arrived),
         *([f"{found.waiting} events wait in outboxes"] if found.waiting else []),
     ]
 
 
-def admins_were_notified(found: Findings) -> list[str]:
-    """Look for one notification of each event that admins should know of."""
+def admins_were_notified(found: Observations) -> list[str]:
+    """Check for one admin notification per event."""
     return [
         problem
         for topic, kind in _FOR_ADMINS.items()
-        for problem in each_once(
+        for problem in exactly_once(
             f"notifications {kind}",
             [event.id for event in found.of(topic)],
-            [note["source_event_id"] for note in found.books.notifications if note["kind"] == kind],
+            [note["source_event_id"] for note in found.snapshot.notifications if note["kind"] == kind],
         )
     ]
 
 
-def buyers_and_sellers_were_told(found: Findings) -> list[str]:
-    """Look for one notification, and one mail, to the buyer and to the seller of each order."""
+def buyers_and_sellers_were_notified(found: Observations) -> list[str]:
+    """Check for one notification and one mail to the buyer and the seller of each order."""
     created = {event.key: event.id for event in found.of("order.created")}
     wanted = [
-        Told(created[str(order["id"])], order[account], kind)
-        for order in found.books.orders
+        NotificationRef(created[str(order["id"])], order[account], kind)
+        for order in found.snapshot.orders
         for kind, account in _OF_AN_ORDER.items()
     ]
     return [
         problem
-        for what, told in (("notifications", found.told), ("mails", found.mailed))
-        for problem in each_once(what, wanted, [one for one in told if one.kind in _OF_AN_ORDER])
+        for what, sent in (("notifications", found.notified), ("mails", found.mailed))
+        for problem in exactly_once(what, wanted, [one for one in sent if one.kind in _OF_AN_ORDER])
     ]
 
 
-def all_is_applied(found: Findings, listening: Listening) -> list[str]:
-    """Look for every event in the inbox of a handler, none before what was written before it about the same thing."""
+def all_is_applied(found: Observations, listening: Listening) -> list[str]:
+    """Check that a handler applied every event once, in log order per key."""
     written = found.of(*(event.topic for event in listening.events))
     applied = found.inbox[listening.name]
     return [
-        *each_once(f"events for {listening.name}", [event.id for event in written], applied),
+        *exactly_once(f"events for {listening.name}", [event.id for event in written], applied),
         *one_after_another(listening.name, written, applied),
     ]
 
 
-def the_figures_are_right(found: Findings) -> list[str]:
-    """Count every event, unit and cent, and hold the figures against it."""
+def projections_are_right(found: Observations) -> list[str]:
+    """Compare the projections with the sums of events, units and cents."""
     counted = {row["topic"]: (row["events"], row["units"], row["amount"]) for row in found.figures}
-    paid = [session for session in found.books.sessions if session["status"] == "paid"]
+    paid = [session for session in found.snapshot.sessions if session["status"] == "paid"]
     units = sum(line["quantity"] for session in paid for line in json.loads(session["lines"]))
     cents = sum(session["total"] for session in paid)
     right = {topic: (times, 0, 0) for topic, times in Counter(event.topic for event in found.written).items()}
@@ -96,25 +96,25 @@ def the_figures_are_right(found: Findings) -> list[str]:
     ]
 
 
-def events_tell_what_is_stored(found: Findings) -> list[str]:
-    """Look for sessions and orders that are stored otherwise than they are told."""
+def events_and_rows_agree(found: Observations) -> list[str]:
+    """Check that stored sessions and orders equal their projection from events."""
     return [f"{one['what']} of session {one['session_id']}: {one['stored']}" for one in found.differences]
 
 
-def nothing_was_buried(found: Findings) -> list[str]:
-    """Look for dead letters."""
+def there_are_no_dead_letters(found: Observations) -> list[str]:
+    """Check that there are no dead letters."""
     return [f"a dead letter of {letter['topic']}: {letter['reason']}" for letter in found.dead_letters]
 
 
-def all_wrongs(found: Findings) -> list[str]:
-    """Return everything that is wrong."""
+def all_violations(found: Observations) -> list[str]:
+    """Return the violations of all checks."""
     return [
         *every_order_is_in_the_log(found),
         *the_log_is_on_the_bus(found),
         *admins_were_notified(found),
-        *buyers_and_sellers_were_told(found),
-        *(problem for listening in LISTENINGS for problem in all_is_applied(found, listening)),
-        *the_figures_are_right(found),
-        *events_tell_what_is_stored(found),
-        *nothing_was_buried(found),
+        *buyers_and_sellers_were_notified(found),
+        *(problem for listening in BATCH_HANDLERS for problem in all_is_applied(found, listening)),
+        *projections_are_right(found),
+        *events_and_rows_agree(found),
+        *there_are_no_dead_letters(found),
     ]

@@ -1,4 +1,4 @@
-"""Programs that buy and sell as they ought to: what failed is asked again under the same key, until it is answered."""
+"""Well-behaved API clients: failed requests are retried under the same idempotency key."""
 
 import asyncio
 import json
@@ -13,22 +13,22 @@ from uuid import UUID
 from nextbuy.kit.clock import utc_now
 from nextbuy.kit.http import webhook_signature
 from nextbuy.kit.rpc.retry import backoff
-from tests.journeys.crowd import LOST
-from tests.journeys.people import Answer, Json, Person, Seller, Town, paid_event
+from tests.journeys.journey_client import JourneyClient, Json, Person, Response, Seller, paid_event
+from tests.journeys.load import CONNECTION_ERRORS
 from tests.waiting import until
 
-PATIENCE: Final = 120.0
-"""Seconds within which an answer must be had, whatever dies meanwhile."""
+TIMEOUT: Final = 120.0
+"""Seconds to retry for a response, whatever is killed meanwhile."""
 LONGEST: Final = 1_200.0
-"""Seconds that all purchases together may take."""
+"""Seconds for all purchases together."""
 AGAIN: Final = 0.05
-"""How often, out of one, what has been answered is asked once more."""
+"""Probability that an answered request is sent once more."""
 _BASE, _CAP = 0.05, 1.0
 
 
 @dataclass(frozen=True)
-class Told:
-    """A session that a buyer was told of, and that the provider was told is taken care of."""
+class CompletedSession:
+    """A session that was created for its buyer and acknowledged to the provider."""
 
     session_id: UUID
     total: int
@@ -36,24 +36,24 @@ class Told:
 
 
 class Clients:
-    """Everybody who asks something of one marketplace, and what they were told."""
+    """All clients of one marketplace, and what was confirmed to them."""
 
-    def __init__(self, town: Town, chance: Random) -> None:
-        """Let `chance` decide what they do."""
-        self._town = town
+    def __init__(self, client: JourneyClient, chance: Random) -> None:
+        """Draw all decisions from `chance`."""
+        self._client = client
         self._chance = chance
-        self._secrets = town.market.settings_inside().signing_secrets()
+        self._secrets = client.market.settings_inside().signing_secrets()
         self._numbers = count(1)
-        self.told: list[Told] = []
+        self.confirmed: list[CompletedSession] = []
         self.orders = 0
-        """How many orders they know to be made."""
+        """Orders that were confirmed."""
         self.changes: dict[str, int] = {}
-        """By product: how many changes of it were granted."""
-        self.tried_again = 0
+        """By product: confirmed price changes."""
+        self.retries = 0
         self.refused: list[str] = []
 
     def baskets(self, orders: int, products: list[Json]) -> Iterator[list[tuple[Json, int]]]:
-        """Baskets that come to so many orders: of one shop or of two."""
+        """Yield baskets of one or two shops that amount to `orders` orders."""
         shops = sorted({str(product["shop_id"]) for product in products})
         while orders:
             wanted = self._chance.sample(shops, min(orders, self._chance.choice((1, 2))))
@@ -63,66 +63,68 @@ class Clients:
             ]
             orders -= len(wanted)
 
-    async def have_made(self, orders: int) -> None:
-        """Wait until there are so many orders."""
+    async def wait_for_orders(self, orders: int) -> None:
+        """Wait until `orders` orders are confirmed."""
         await until(lambda: self.orders >= orders, f"{orders} orders", within=LONGEST)
 
     async def buy(self, buyer: Person, basket: list[tuple[Json, int]]) -> None:
-        """Open a session, pay it, and remember what was said."""
+        """Open a session, pay it, and record the confirmations."""
         lines = [{"product_id": product["id"], "quantity": quantity} for product, quantity in basket]
         path = "/order/api/create-payment-session"
         while True:
-            opened = await self._insist("POST", path, {"lines": lines}, buyer)
+            opened = await self._request_until_answered("POST", path, {"lines": lines}, buyer)
             if opened.status == 201:
                 break
             self.refused.append(opened.slug)
             assert opened.slug == "session-expired", opened.body
-        session = opened.said
+        session = opened.json
         event = json.dumps(paid_event(session)).encode()
         for _ in range(2 if self._chance.random() < AGAIN else 1):
             assert (await self._webhook(event)).status == 200
-        self.told.append(Told(UUID(session["session_id"]), session["total"]["amount"], len(basket)))
+        self.confirmed.append(CompletedSession(UUID(session["session_id"]), session["total"]["amount"], len(basket)))
         self.orders += len(basket)
 
-    async def _webhook(self, event: bytes) -> Answer:
-        async def send() -> Answer:
+    async def _webhook(self, event: bytes) -> Response:
+        async def send() -> Response:
             signed = webhook_signature.sign(event, self._secrets, at=int(utc_now().timestamp()))
             headers = {webhook_signature.HEADER: signed, "Content-Type": "application/json"}
-            return await self._town.ask("POST", "/order/api/payment-webhook", raw=event, headers=headers)
+            return await self._client.request("POST", "/order/api/payment-webhook", raw=event, headers=headers)
 
         return await self._until_answered(send)
 
     async def reprice(self, seller: Seller, product: Json) -> None:
-        """Change the price of a product by a cent, up and down in turn."""
+        """Change the price of a product by one cent, up and down in turn."""
         done = self.changes.setdefault(product["id"], 0)
         price = {"amount": product["price"]["amount"] + (done + 1) % 2, "currency": "USD"}
-        answer = await self._insist("PUT", f"/product/api/update-product/{product['id']}", {"price": price}, seller)
-        assert answer.status == 200, answer.body
+        response = await self._request_until_answered(
+            "PUT", f"/product/api/update-product/{product['id']}", {"price": price}, seller
+        )
+        assert response.status == 200, response.body
         self.changes[product["id"]] += 1
 
-    async def _insist(self, method: str, path: str, body: Json, who: Person) -> Answer:
-        """Ask until there is an answer; what was answered is answered the same when it is asked once more."""
+    async def _request_until_answered(self, method: str, path: str, body: Json, who: Person) -> Response:
+        """Retry until there is a response; a repeated request must replay it."""
         key: Mapping[str, str] = {"Idempotency-Key": f"chaos-{next(self._numbers)}"}
 
-        async def send() -> Answer:
-            return await self._town.ask(method, path, body, who=who, headers=key)
+        async def send() -> Response:
+            return await self._client.request(method, path, body, who=who, headers=key)
 
-        answer = await self._until_answered(send)
+        response = await self._until_answered(send)
         if self._chance.random() < AGAIN:
             again = await self._until_answered(send)
-            assert (again.status, again.said) == (answer.status, answer.said)
+            assert (again.status, again.json) == (response.status, response.json)
             assert again.headers["Idempotency-Replayed"] == "true"
-        return answer
+        return response
 
-    async def _until_answered(self, send: Callable[[], Awaitable[Answer]]) -> Answer:
+    async def _until_answered(self, send: Callable[[], Awaitable[Response]]) -> Response:
         tries = 0
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             while True:
-                with suppress(*LOST):
-                    answer = await send()
-                    in_progress = answer.status == 409 and answer.slug == "in-progress"
-                    if answer.status < 500 and not in_progress:
-                        return answer
+                with suppress(*CONNECTION_ERRORS):
+                    response = await send()
+                    in_progress = response.status == 409 and response.slug == "in-progress"
+                    if response.status < 500 and not in_progress:
+                        return response
                 await asyncio.sleep(backoff(tries, base=_BASE, cap=_CAP, random=self._chance.random))
                 tries += 1
-                self.tried_again += 1
+                self.retries += 1

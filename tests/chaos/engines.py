@@ -1,4 +1,4 @@
-"""Engines that do not end with the marketplace which runs on them: each may be killed, frozen and started again."""
+"""Engines that outlive the marketplace: each can be killed, frozen and restarted."""
 
 import asyncio
 import os
@@ -20,21 +20,21 @@ from nextbuy.kit.events.bus.redis import RedisBus
 from tests.kafka_broker import KafkaBroker
 
 GROUP: Final = "kafka"
-"""The group in which the kafka service reads."""
+"""The consumer group of the kafka service."""
 _TIMEOUT: Final = 10.0
 
 
 class OwnPostgres:
-    """PostgreSQL on a marketplace's data, as durable as it comes: what it has confirmed is on the disk."""
+    """PostgreSQL on a marketplace's data, with full durability."""
 
     def __init__(self, data: Path) -> None:
-        """Start it, from the main thread."""
+        """Start the server; call from the main thread."""
         self._data = data
         self._running: Postgres = start_postgres(data)
         self.url = self._running.url
 
     async def kill(self) -> None:
-        """`kill -9` of the server and of every process of its: what only they knew is gone."""
+        """Kill the server and all its processes; unwritten state is lost."""
         server = psutil.Process(self._running.pid)
         for process in (server, *server.children(recursive=True)):
             with suppress(psutil.NoSuchProcess):
@@ -42,44 +42,44 @@ class OwnPostgres:
         await asyncio.to_thread(self._running.stop)
 
     async def restart(self) -> None:
-        """Start it again and wait until it has recovered."""
+        """Restart and wait until recovery is done."""
         self._running = await asyncio.to_thread(launch_postgres(self._data).wait)
 
     def stop(self) -> None:
-        """Stop it in order."""
+        """Shut down cleanly."""
         self._running.stop()
 
 
 class Broker(Protocol):
-    """What carries the events."""
+    """A server that carries the events."""
 
     settings: dict[str, str]
-    """How a marketplace is told of it."""
+    """The settings that select it."""
 
     async def kill(self) -> None:
-        """`kill -9`."""
+        """Kill the process (SIGKILL)."""
 
     async def restart(self) -> None:
-        """Start it again on the same data and at the same address."""
+        """Restart on the same data and port."""
 
     def freeze(self) -> None:
-        """Have it stand still."""
+        """Pause the process (SIGSTOP)."""
 
     def thaw(self) -> None:
-        """Have it go on."""
+        """Resume the process (SIGCONT)."""
 
     def bus(self) -> Bus:
-        """A bus on it, the marketplace's own."""
+        """Return a bus on this server."""
 
     async def behind(self) -> int:
-        """How many events, or topics with events, the kafka service is not done with."""
+        """Return how many events, or topics with events, the kafka service has not processed."""
 
 
 class OwnRedis:
-    """Redis on a marketplace's data, which carries its events where there is no Kafka."""
+    """Redis on a marketplace's data, as its event bus."""
 
     def __init__(self, data: Path) -> None:
-        """Start it, from the main thread."""
+        """Start the server; call from the main thread."""
         self._data = data
         self._running: Redis = start_redis(data)
         self.settings = {"NEXTBUY_REDIS_URL": self._running.url}
@@ -111,15 +111,15 @@ class OwnRedis:
             return left
 
     def stop(self) -> None:
-        """Stop it in order."""
+        """Shut down cleanly."""
         self._running.stop()
 
 
 class OwnKafka:
-    """A Kafka that carries a marketplace's events."""
+    """Kafka as a marketplace's event bus."""
 
     def __init__(self, broker: KafkaBroker) -> None:
-        """Use one that runs, for as long as it does."""
+        """Use a broker that already runs."""
         self._broker = broker
         self.settings = {"NEXTBUY_KAFKA_SERVERS": broker.servers}
 

@@ -1,4 +1,4 @@
-"""The whole marketplace as a person starts it, a process of its own: watched, killed and started again from outside."""
+"""A whole marketplace in processes of its own, as `nextbuy up` starts it."""
 
 import json
 import os
@@ -28,27 +28,27 @@ from tests.kafka_broker import own_prefix
 
 ADMIN: Final = "noor@journeys.nextbuy.test"
 PASSWORD: Final = "swordfish-of-every-journey"
-"""Everybody's, so that a log can be searched for it."""
+"""The password of every account, so that logs can be searched for it."""
 READY_WITHIN: Final = 60.0
 Line = dict[str, Any]
 
 
 class Topology(StrEnum):
-    """How it is spread over processes."""
+    """The distribution of services over processes."""
 
     ONE = "one process"
     MANY = "one process per service"
 
 
 class Bus(StrEnum):
-    """What carries its events."""
+    """The event bus."""
 
     REDIS = "redis"
     KAFKA = "kafka"
 
 
-class Shape(NamedTuple):
-    """How it is spread, and on what."""
+class Deployment(NamedTuple):
+    """A topology on a bus."""
 
     topology: Topology
     bus: Bus
@@ -57,27 +57,27 @@ class Shape(NamedTuple):
         return f"{self.topology} on {self.bus}"
 
 
-SHAPES: Final = [Shape(topology, bus) for bus in Bus for topology in Topology]
+DEPLOYMENTS: Final = [Deployment(topology, bus) for bus in Bus for topology in Topology]
 
 
 def on_kafka(servers: str) -> dict[str, str]:
-    """The settings of a marketplace that has topics of its own on a Kafka."""
+    """Return the settings of a marketplace with its own topics on a Kafka cluster."""
     return {"NEXTBUY_KAFKA_SERVERS": servers, "NEXTBUY_KAFKA_PREFIX": own_prefix()}
 
 
 def nextbuy(*arguments: str) -> list[str]:
-    """The command that a person types."""
+    """Return a `nextbuy` command line."""
     return [sys.executable, "-m", "nextbuy", *arguments]
 
 
 def environment(settings: Mapping[str, str]) -> dict[str, str]:
-    """These settings, and none of whoever runs the tests."""
+    """Return an environment with these settings and without the test runner's own."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("NEXTBUY_")}
     return own | {"COLUMNS": "200", **settings}
 
 
 class Marketplace:
-    """One marketplace on a data folder; it may be started and ended again and again."""
+    """One marketplace on a data folder; it can be started and stopped repeatedly."""
 
     def __init__(self, data: Path, topology: Topology, settings: Mapping[str, str]) -> None:
         self.data = data
@@ -86,18 +86,18 @@ class Marketplace:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.secrets: set[str] = {PASSWORD}
-        """What no line of its log may ever hold."""
+        """Secrets that no log line may hold."""
         self.stock: dict[str, int] = {}
-        """How many units of each product there were before anybody bought."""
+        """The initial stock of each product."""
         self.process: subprocess.Popen[bytes] | None = None
-        self._said = data.parent / "said"
+        self._output_path = data.parent / "said"
 
-    # ── its life ──
+    # ── start and stop ──
 
     def start(self, *, wait: bool = True) -> None:
         """Start it, and wait until it is ready."""
         processes = ["--processes"] if self.topology is Topology.MANY else []
-        with self._said.open("ab") as said:
+        with self._output_path.open("ab") as said:
             self.process = subprocess.Popen(
                 nextbuy("up", "--empty", "--data", str(self.data), "--port", str(self.port), *processes),
                 env=environment(self.settings),
@@ -110,12 +110,12 @@ class Marketplace:
             self.wait_until_ready()
 
     def wait_until_ready(self, within: float = READY_WITHIN) -> None:
-        """Return when everything is up."""
+        """Wait until the marketplace is ready."""
         ends = time.monotonic() + within
         while not self._is_ready():
             assert self.process is not None
-            assert self.process.poll() is None, f"it has ended: {self.said()}"
-            assert time.monotonic() < ends, f"not ready within {within} s: {self.said()}"
+            assert self.process.poll() is None, f"it has ended: {self.output()}"
+            assert time.monotonic() < ends, f"not ready within {within} s: {self.output()}"
             time.sleep(0.02)
 
     def _is_ready(self) -> bool:
@@ -124,18 +124,18 @@ class Marketplace:
             return True
         return False
 
-    def said(self) -> str:
-        """What it has told the person at the terminal, over all its starts."""
-        return self._said.read_text() if self._said.exists() else ""
+    def output(self) -> str:
+        """Return the terminal output of all its starts."""
+        return self._output_path.read_text() if self._output_path.exists() else ""
 
     def stop(self) -> int:
-        """Press Ctrl-C, which a terminal says to the whole group of processes, and return the exit code."""
+        """Send SIGINT to the process group, as Ctrl-C does, and return the exit code."""
         assert self.process is not None
         os.killpg(self.process.pid, signal.SIGINT)
         return self.process.wait(30)
 
     def tree(self) -> list[psutil.Process]:
-        """All of its processes, engines included; the one that was started comes first."""
+        """Return all its processes, engines included; the parent comes first."""
         assert self.process is not None
         with suppress(psutil.NoSuchProcess):
             first = psutil.Process(self.process.pid)
@@ -143,7 +143,7 @@ class Marketplace:
         return []
 
     def kill(self, tree: list[psutil.Process] | None = None) -> None:
-        """`kill -9` of everything; of those that are named, where their list was made before."""
+        """Kill all processes, or those of a `tree` that was read before."""
         assert self.process is not None
         tree = self.tree() if tree is None else tree
         for process in tree:
@@ -153,32 +153,34 @@ class Marketplace:
         psutil.wait_procs(tree, 30)
 
     def service(self, name: str) -> psutil.Process:
-        """The process of one service."""
+        """Return the process of one service."""
         return next(one for one in self.tree() if _words(one)[-4:] == ["serve", name, "--log", "file"])
 
     def engine(self, program: str) -> psutil.Process:
-        """The process of an engine."""
+        """Return the process of an engine."""
         return next(one for one in self.tree() if _words(one) and program in _words(one)[0])
 
-    # ── what can be seen of it ──
+    # ── log, settings, databases ──
 
     def log_size(self) -> int:
-        """How long its log is now: where the lines of what follows begin."""
+        """Return the current size of its log in bytes, for `lines(since)`."""
         path = self.data / "nextbuy.log"
         return path.stat().st_size if path.exists() else 0
 
     def lines(self, since: int = 0) -> list[Line]:
-        """The lines of its log; one that is still being written is left out."""
+        """Return the whole lines of its log from `since` on; a line that began before `since` is skipped."""
         with (self.data / "nextbuy.log").open("rb") as log:
-            log.seek(since)
+            if since:
+                log.seek(since - 1)
+                log.readline()
             return [json.loads(line) for line in log if line.endswith(b"\n")]
 
     def settings_inside(self) -> Settings:
-        """Its settings, as far as secrets are derived from them."""
+        """Return the settings from which its secrets are derived."""
         return Settings(secret=(self.data / "secret").read_bytes().strip())
 
     def signed(self, body: bytes, *, at: float | None = None) -> dict[str, str]:
-        """The headers with which the payment provider would send a webhook."""
+        """Return the headers of a webhook that the payment provider signed."""
         moment = int(time.time() if at is None else at)
         header = webhook_signature.sign(body, self.settings_inside().signing_secrets(), at=moment)
         self.secrets.add(header.partition("v1=")[2])
@@ -186,7 +188,7 @@ class Marketplace:
 
     @asynccontextmanager
     async def database(self, service: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
-        """The database of one service, as the superuser sees it."""
+        """Connect to the database of one service as superuser."""
         server, _ = running(self.data)
         assert server is not None
         url = urlunsplit(urlsplit(server)._replace(path=f"/nextbuy_{service}"))
@@ -197,16 +199,16 @@ class Marketplace:
             await connection.close()
 
     async def rows(self, service: str, query: str, *values: object) -> list[dict[str, Any]]:
-        """The rows of one query."""
+        """Return the rows of one query."""
         async with self.database(service) as connection:
             return [dict(row) for row in await connection.fetch(query, *values)]
 
-    def told_secrets(self) -> list[str]:
-        """The secrets that its log, or what it said at the terminal, holds after all."""
+    def leaked_secrets(self) -> list[str]:
+        """Return the secrets found in its log or its terminal output."""
         settings = self.settings_inside()
         own = {settings.secret.decode(), *settings.signing_secrets(), (self.data / "postgres.password").read_text()}
         own |= {settings.derive(f"postgres:{name}")[:40] for name in ("auth", "product", "order", "kafka")}
-        texts = [(self.data / "nextbuy.log").read_text(), self.said()]
+        texts = [(self.data / "nextbuy.log").read_text(), self.output()]
         return [secret for secret in self.secrets | own if any(secret in text for text in texts)]
 
 
@@ -217,44 +219,44 @@ def _words(process: psutil.Process) -> list[str]:
         return []
 
 
-class Lot:
-    """Where marketplaces are put up: each on a copy of data that was prepared once, with an admin in it."""
+class MarketplaceFactory:
+    """Creates marketplaces, each on a copy of data that was prepared once and has an admin."""
 
     def __init__(self) -> None:
-        # Not pytest's own folder, whose path is too long for a socket on some machines.
+        # The path of pytest's own folder is too long for a socket on some machines.
         self._folder = Path(tempfile.mkdtemp(prefix="nbj-"))
         self._prepared: Path | None = None
 
     def prepared(self) -> Path:
-        """Data on which a marketplace has run and has been stopped."""
+        """Return a data folder on which a marketplace has run and stopped."""
         if self._prepared is None:
             first = Marketplace(self._folder / "first" / "data", Topology.ONE, {})
             first.data.parent.mkdir()
             first.start()
             make_admin(first)
-            assert first.stop() == 0, first.said()
+            assert first.stop() == 0, first.output()
             self._prepared = first.data
         return self._prepared
 
     def empty(self, name: str) -> Path:
-        """A folder that is not there yet, in one that is."""
+        """Return a data folder that does not exist yet."""
         (self._folder / name).mkdir()
         return self._folder / name / "data"
 
     def marketplace(self, name: str, topology: Topology, **settings: str) -> Marketplace:
-        """A marketplace that is not started yet."""
+        """Return a marketplace that has not started yet."""
         data = self.empty(name)
-        # Unlike shutil, cp keeps the owner.
+        # cp keeps the owner of each file; shutil does not.
         subprocess.run(["cp", "-a", self.prepared(), data], check=True)
         return Marketplace(data, topology, settings)
 
     def clear(self) -> None:
-        """Give back the room."""
+        """Delete all data."""
         shutil.rmtree(self._folder)
 
 
 def make_admin(market: Marketplace) -> str:
-    """`nextbuy create-admin`, and what it said."""
+    """Run `nextbuy create-admin` and return its output."""
     made = subprocess.run(
         nextbuy("create-admin", ADMIN, "--data", str(market.data)),
         env=environment({"NEXTBUY_ADMIN_PASSWORD": PASSWORD}),
@@ -266,32 +268,32 @@ def make_admin(market: Marketplace) -> str:
     return made.stdout
 
 
-PutUp = Callable[..., Marketplace]
+StartMarketplace = Callable[..., Marketplace]
 
 
 @contextmanager
-def putting_up(lot: Lot) -> Iterator[PutUp]:
-    """Gives a function that starts a marketplace of a test's own; all of them are ended after it."""
+def marketplace_starter(factory: MarketplaceFactory) -> Iterator[StartMarketplace]:
+    """Yield a function that starts marketplaces; all of them are destroyed at the end."""
     made: list[Marketplace] = []
 
-    def put_up(topology: Topology = Topology.ONE, *, start: bool = True, **settings: str) -> Marketplace:
-        market = lot.marketplace(f"own-{time.monotonic_ns():x}", topology, **settings)
+    def start_marketplace(topology: Topology = Topology.ONE, *, start: bool = True, **settings: str) -> Marketplace:
+        market = factory.marketplace(f"own-{time.monotonic_ns():x}", topology, **settings)
         made.append(market)
         if start:
             market.start()
         return market
 
     try:
-        yield put_up
+        yield start_marketplace
     finally:
-        told = [secret for market in made for secret in ended(market)]
-    assert told == []
+        leaked = [secret for market in made for secret in destroy(market)]
+    assert leaked == []
 
 
-def ended(market: Marketplace) -> list[str]:
-    """End a marketplace, whatever state it is in, and return the secrets that its log holds."""
+def destroy(market: Marketplace) -> list[str]:
+    """Kill a marketplace if it runs, delete its data, and return the secrets found in its log."""
     if market.process is not None and market.process.poll() is None:
         market.kill()
-    told = market.told_secrets() if (market.data / "nextbuy.log").exists() else []
+    leaked = market.leaked_secrets() if (market.data / "nextbuy.log").exists() else []
     shutil.rmtree(market.data.parent)
-    return told
+    return leaked

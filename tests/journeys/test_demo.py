@@ -1,16 +1,16 @@
-"""`nextbuy demo` against the running marketplace, as a person types it."""
+"""`nextbuy demo` against a running marketplace."""
 
 import asyncio
 import subprocess
 
+from tests.journeys.journey_client import JourneyClient
 from tests.journeys.marketplace import ADMIN, PASSWORD, environment, nextbuy
-from tests.journeys.people import Town
 
 
-async def test_the_demo_proves_every_arrow_of_both_examples(town: Town) -> None:
+async def test_demo_proves_every_arrow_of_both_examples(client: JourneyClient) -> None:
     done = await asyncio.to_thread(
         subprocess.run,
-        nextbuy("demo", "--url", town.market.url, "--admin-email", ADMIN),
+        nextbuy("demo", "--url", client.market.url, "--admin-email", ADMIN),
         env=environment({"NEXTBUY_ADMIN_PASSWORD": PASSWORD}),
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -23,11 +23,11 @@ async def test_the_demo_proves_every_arrow_of_both_examples(town: Town) -> None:
     assert "Every arrow of the specification's two examples has happened." in done.stdout
 
 
-async def test_the_demo_says_what_is_wrong_where_nobody_is_an_admin(town: Town) -> None:
-    buyer = await town.buyer()
+async def test_demo_explains_that_account_is_not_an_admin(client: JourneyClient) -> None:
+    buyer = await client.new_buyer()
     done = await asyncio.to_thread(
         subprocess.run,
-        nextbuy("demo", "--url", town.market.url, "--admin-email", buyer.email),
+        nextbuy("demo", "--url", client.market.url, "--admin-email", buyer.email),
         env=environment({"NEXTBUY_ADMIN_PASSWORD": PASSWORD}),
         stdin=subprocess.DEVNULL,
         capture_output=True,

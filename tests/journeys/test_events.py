@@ -1,4 +1,4 @@
-"""An operator looks after events that could not be applied: by the API, and at the terminal beside a running market."""
+"""Operators handle dead letters by the API and on the command line."""
 
 import asyncio
 import getpass
@@ -14,8 +14,16 @@ from nextbuy.contracts.values import Money, new_id
 from nextbuy.embedded import running
 from nextbuy.kit.events.bus.interface import BusMessage
 from nextbuy.kit.events.bus.redis import RedisBus
-from tests.journeys.marketplace import Lot, Marketplace, PutUp, Topology, environment, nextbuy, putting_up
-from tests.journeys.people import Json, Person, Town
+from tests.journeys.journey_client import JourneyClient, Json, Person
+from tests.journeys.marketplace import (
+    Marketplace,
+    MarketplaceFactory,
+    StartMarketplace,
+    Topology,
+    environment,
+    marketplace_starter,
+    nextbuy,
+)
 from tests.kit.shop import packet
 from tests.waiting import until
 
@@ -24,20 +32,20 @@ LETTERS = "/kafka/api/dead-letters"
 
 
 @pytest.fixture(scope="module")
-def market(lot: Lot) -> Iterator[Marketplace]:
-    """A marketplace for the tests of this file, which leave dead letters in it."""
-    with putting_up(lot) as put_up:
-        yield put_up(Topology.MANY)
+def market(factory: MarketplaceFactory) -> Iterator[Marketplace]:
+    """A marketplace for this file only; its tests leave dead letters."""
+    with marketplace_starter(factory) as start_marketplace:
+        yield start_marketplace(Topology.MANY)
 
 
-class Said(NamedTuple):
+class CommandResult(NamedTuple):
     code: int
     out: str
     err: str
 
 
-async def events(market: Marketplace, *arguments: str) -> Said:
-    """What `nextbuy events …` says."""
+async def events(market: Marketplace, *arguments: str) -> CommandResult:
+    """Run `nextbuy events …` and return its result."""
     process = await asyncio.create_subprocess_exec(
         *nextbuy("events", *arguments, "--data", str(market.data)),
         env=environment({}),
@@ -46,18 +54,20 @@ async def events(market: Marketplace, *arguments: str) -> Said:
     )
     out, err = await process.communicate()
     assert process.returncode is not None
-    return Said(process.returncode, out.decode(), err.decode())
+    return CommandResult(process.returncode, out.decode(), err.decode())
 
 
 def refunded() -> PaymentRefunded:
     return PaymentRefunded(session_id=new_id(), buyer_id=new_id(), total=Money(1_000), reason="sold out")
 
 
-async def poisoned(town: Town, admin: Person, market: Marketplace, bodies: Sequence[bytes]) -> list[Json]:
-    """Put bodies that are no events on the bus, and wait for their dead letters."""
+async def publish_undecodable(
+    client: JourneyClient, admin: Person, market: Marketplace, bodies: Sequence[bytes]
+) -> list[Json]:
+    """Publish undecodable bodies and wait for their dead letters."""
     _, redis_url = running(market.data)
     assert redis_url is not None
-    before = {letter["id"] for letter in await town.items(LETTERS, admin)}
+    before = {letter["id"] for letter in await client.list_all(LETTERS, admin)}
     async with Redis.from_url(redis_url) as redis:
         bus = RedisBus(redis)
         await bus.publish([BusMessage(PaymentRefunded.topic, "key", body) for body in bodies])
@@ -65,65 +75,71 @@ async def poisoned(town: Town, admin: Person, market: Marketplace, bodies: Seque
     found: list[Json] = []
 
     async def there() -> bool:
-        found[:] = [letter for letter in await town.items(LETTERS, admin) if letter["id"] not in before]
+        found[:] = [letter for letter in await client.list_all(LETTERS, admin) if letter["id"] not in before]
         return len(found) >= len(bodies)
 
-    await until(there, "the dead letters")
+    await until(there, "the bodies are dead letters")
     return found
 
 
-async def mend(market: Marketplace, letter: str) -> None:
-    """What a new version that can read it would see."""
+async def repair(market: Marketplace, letter: str) -> None:
+    """Replace the body of a dead letter by a valid event, as a fixed release would read it."""
     good = packet(refunded()).body
     await market.rows("kafka", "UPDATE dead_letters SET envelope = $1 WHERE id = $2 RETURNING id", good, letter)
 
 
-async def test_dead_letters_are_listed_replayed_and_discarded_by_an_admin(town: Town, market: Marketplace) -> None:
-    admin = await town.admin()
+async def test_dead_letters_are_listed_replayed_and_discarded_by_an_admin(
+    client: JourneyClient, market: Marketplace
+) -> None:
+    admin = await client.admin()
     mark = f"mark-{new_id()}"
     bad = [packet(refunded(), type=mark).body for _ in range(4)]
-    letters = await poisoned(town, admin, market, bad)
+    letters = await publish_undecodable(client, admin, market, bad)
     of_mine = f"{LETTERS}?event_type={mark}"
-    assert len(await town.items(of_mine, admin)) == 4
-    assert await town.items(f"{of_mine}&status=replayed", admin) == []
-    assert await town.items(f"{of_mine}&since=2999-01-01T00:00:00Z", admin) == []
-    assert (await town.ask("GET", f"{of_mine}&since=yesterday", who=admin)).status == 422
+    assert len(await client.list_all(of_mine, admin)) == 4
+    assert await client.list_all(f"{of_mine}&status=replayed", admin) == []
+    assert await client.list_all(f"{of_mine}&since=2999-01-01T00:00:00Z", admin) == []
+    assert (await client.request("GET", f"{of_mine}&since=yesterday", who=admin)).status == 422
 
-    given_up = await town.ask("POST", f"{LETTERS}/{letters[0]['id']}/discard", {"reason": "A test."}, who=admin)
-    assert (given_up.status, given_up.said["status"]) == (200, "discarded")
-    assert (await town.ask("POST", f"{LETTERS}/{letters[0]['id']}/discard", {"reason": "x"}, who=admin)).status == 409
-    assert (await town.ask("POST", f"{LETTERS}/{letters[1]['id']}/discard", {"reason": ""}, who=admin)).status == 422
+    given_up = await client.request("POST", f"{LETTERS}/{letters[0]['id']}/discard", {"reason": "A test."}, who=admin)
+    assert (given_up.status, given_up.json["status"]) == (200, "discarded")
+    assert (
+        await client.request("POST", f"{LETTERS}/{letters[0]['id']}/discard", {"reason": "x"}, who=admin)
+    ).status == 409
+    assert (
+        await client.request("POST", f"{LETTERS}/{letters[1]['id']}/discard", {"reason": ""}, who=admin)
+    ).status == 422
 
-    await mend(market, letters[1]["id"])
-    replay = await town.ask("POST", f"{LETTERS}/replay", {"event_type": mark}, who=admin)
-    assert (replay.status, replay.said["total"], replay.said["beyond"]) == (202, 3, 0)
+    await repair(market, letters[1]["id"])
+    replay = await client.request("POST", f"{LETTERS}/replay", {"event_type": mark}, who=admin)
+    assert (replay.status, replay.json["total"], replay.json["beyond"]) == (202, 3, 0)
 
     async def finished() -> bool:
-        run = await town.get(f"/kafka/api/replays/{replay.said['id']}", admin)
+        run = await client.get(f"/kafka/api/replays/{replay.json['id']}", admin)
         return run["finished_at"] is not None and (run["done"], run["failed"]) == (1, 2)
 
     await until(finished, "the replay has ended")
-    assert (await town.get(f"{LETTERS}/{letters[1]['id']}", admin))["status"] == "replayed"
-    assert replay.said["id"] in {run["id"] for run in (await town.get("/kafka/api/replays", admin))["items"]}
-    misspelt = await town.ask("POST", f"{LETTERS}/replay", {"topics": "x"}, who=admin)
+    assert (await client.get(f"{LETTERS}/{letters[1]['id']}", admin))["status"] == "replayed"
+    assert replay.json["id"] in {run["id"] for run in (await client.get("/kafka/api/replays", admin))["items"]}
+    misspelt = await client.request("POST", f"{LETTERS}/replay", {"topics": "x"}, who=admin)
     assert misspelt.status == 422
 
-    done = [entry for entry in await town.items("/kafka/api/audit", admin) if entry["who"] == admin.id][:2]
+    done = [entry for entry in await client.list_all("/kafka/api/audit", admin) if entry["who"] == admin.id][:2]
     assert [(entry["what"], entry["subject"]) for entry in done] == [
         ("replay", "dead-letters"),
         ("discard", letters[0]["id"]),
     ]
-    assert done[0]["details"] == {"filter": {"event_type": mark}, "replay_id": replay.said["id"], "total": 3}
+    assert done[0]["details"] == {"filter": {"event_type": mark}, "replay_id": replay.json["id"], "total": 3}
     assert done[1]["details"]["reason"] == "A test."
-    buyer = await town.buyer()
+    buyer = await client.new_buyer()
     for path in (f"{LETTERS}/replay", f"{LETTERS}/{letters[2]['id']}/discard"):
-        assert (await town.ask("POST", path, {"reason": "mine"}, who=buyer)).status == 403
+        assert (await client.request("POST", path, {"reason": "mine"}, who=buyer)).status == 403
 
 
-async def test_all_of_it_can_be_done_at_the_terminal(town: Town, market: Marketplace) -> None:
-    admin = await town.admin()
+async def test_dead_letters_are_handled_on_command_line(client: JourneyClient, market: Marketplace) -> None:
+    admin = await client.admin()
     mark = f"mark-{new_id()}"
-    letters = await poisoned(town, admin, market, [packet(refunded(), type=mark).body for _ in range(4)])
+    letters = await publish_undecodable(client, admin, market, [packet(refunded(), type=mark).body for _ in range(4)])
     ids = [letter["id"] for letter in letters]
     listed = await events(market, "dead-letters", "--type", mark, "--limit", "3", "--status", "waiting")
     assert listed.code == 0
@@ -132,13 +148,13 @@ async def test_all_of_it_can_be_done_at_the_terminal(town: Town, market: Marketp
     shown = json.loads((await events(market, "show", ids[0])).out)
     assert (shown["id"], shown["envelope"]["type"], shown["status"]) == (ids[0], mark, "waiting")
 
-    await mend(market, ids[0])
+    await repair(market, ids[0])
     one = await events(market, "replay", ids[0])
     assert (one.code, one.out) == (0, f"{ids[0]} is applied.\n")
     again = await events(market, "replay", ids[1])
     assert again.code == 1
     assert "failed again" in again.err
-    await mend(market, ids[1])
+    await repair(market, ids[1])
     some = await events(market, "replay", "--type", mark)
     assert (some.code, some.out.splitlines()[-1]) == (1, "1 applied, 2 failed again.")
     gone = await events(market, "discard", ids[2], "--reason", "Nobody needs it.")
@@ -163,7 +179,7 @@ async def test_all_of_it_can_be_done_at_the_terminal(town: Town, market: Marketp
         (("rebuild", "good-figures"), "There is no projection good-figures; there are best-sellers, daily-figures"),
     ],
 )
-async def test_what_cannot_be_done_is_said_in_one_sentence(
+async def test_impossible_command_fails_with_one_sentence(
     market: Marketplace, arguments: tuple[str, ...], said: str
 ) -> None:
     code, out, err = await events(market, *arguments)
@@ -172,20 +188,22 @@ async def test_what_cannot_be_done_is_said_in_one_sentence(
     assert len(err.splitlines()) == 1
 
 
-async def test_where_nothing_runs_what_is_asked_for_is_done_at_the_next_start(put_up: PutUp) -> None:
-    market = put_up()
-    async with Town.around(market) as town:
-        admin = await town.admin()
-        [letter] = await poisoned(town, admin, market, [b"{"])
-        await mend(market, letter["id"])
+async def test_replay_requested_while_stopped_runs_at_next_start(
+    start_marketplace: StartMarketplace,
+) -> None:
+    market = start_marketplace()
+    async with JourneyClient.connect(market) as client:
+        admin = await client.admin()
+        [letter] = await publish_undecodable(client, admin, market, [b"{"])
+        await repair(market, letter["id"])
         assert market.stop() == 0
         asked = await events(market, "replay", "--all")
         assert asked.code == 1
         assert "does the kafka service run?" in asked.err
         market.start()
-        admin = await town.login(admin.email)
+        admin = await client.login(admin.email)
 
         async def replayed() -> bool:
-            return bool((await town.get(f"{LETTERS}/{letter['id']}", admin))["status"] == "replayed")
+            return bool((await client.get(f"{LETTERS}/{letter['id']}", admin))["status"] == "replayed")
 
-        await until(replayed, "what was asked for is done")
+        await until(replayed, "the requested replay is done")

@@ -1,12 +1,12 @@
-"""What services ask of each other is theirs alone."""
+"""Internal calls cannot be reached from outside."""
 
 import asyncio
 
 import pytest
 
 from nextbuy.kit.http.service_identity import ServiceIdentity
-from tests.journeys.marketplace import Bus, Marketplace, Shape, Topology
-from tests.journeys.people import Town
+from tests.journeys.journey_client import JourneyClient
+from tests.journeys.marketplace import Bus, Deployment, Marketplace, Topology
 
 SPELLINGS = [
     "/product/internal/release-stock",
@@ -39,7 +39,7 @@ SPELLINGS = [
 
 
 async def status_of(port: int, path: str, headers: str = "") -> int:
-    """Send a path byte by byte as it is written here, which no client would."""
+    """Send a path byte for byte, unnormalised, and return the status."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     body = b'{"session_id": "01900000-0000-7000-8000-000000000000"}'
     head = f"POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n{headers}"
@@ -49,25 +49,25 @@ async def status_of(port: int, path: str, headers: str = "") -> int:
     return status
 
 
-async def test_no_spelling_of_an_internal_address_leads_through_the_gateway(town: Town) -> None:
-    since = town.market.log_size()
-    identity = ServiceIdentity(town.market.settings_inside().secret, "order").sign("product")
-    town.market.secrets.add(identity)
+async def test_no_spelling_of_internal_path_passes_gateway(client: JourneyClient) -> None:
+    since = client.market.log_size()
+    identity = ServiceIdentity(client.market.settings_inside().secret, "order").sign("product")
+    client.market.secrets.add(identity)
     for path in SPELLINGS:
         for headers in ("", f"X-Nextbuy-Service: {identity}\r\n"):
-            assert await status_of(town.market.port, path, headers) in {400, 404, 405}, path
-    reached = [line for line in town.market.lines(since) if line.get("kind") in {"forward", "call"}]
+            assert await status_of(client.market.port, path, headers) in {400, 404, 405}, path
+    reached = [line for line in client.market.lines(since) if line.get("kind") in {"forward", "call"}]
     assert [line for line in reached if "release-stock" in line["name"]] == []
 
 
-async def test_a_header_of_ours_is_not_believed_from_outside(town: Town) -> None:
-    buyer = await town.buyer()
-    answer = await town.ask("GET", "/auth/api/me", who=buyer, headers={"X-Nextbuy-Deadline-Ms": "1"})
-    assert answer.status == 200
+async def test_internal_header_from_outside_is_ignored(client: JourneyClient) -> None:
+    buyer = await client.new_buyer()
+    response = await client.request("GET", "/auth/api/me", who=buyer, headers={"X-Nextbuy-Deadline-Ms": "1"})
+    assert response.status == 200
 
 
-@pytest.mark.parametrize("market", [Shape(Topology.MANY, Bus.REDIS)], indirect=True, ids=str)
-async def test_a_service_s_own_port_answers_other_services_alone(market: Marketplace) -> None:
+@pytest.mark.parametrize("market", [Deployment(Topology.MANY, Bus.REDIS)], indirect=True, ids=str)
+async def test_service_port_answers_only_other_services(market: Marketplace) -> None:
     (port,) = {
         connection.laddr.port
         for connection in market.service("product").net_connections("tcp")

@@ -1,15 +1,15 @@
-"""What the log says of a purchase: one trace from the first request to the last notification, and no secret."""
+"""The log of a purchase: one trace from the first request to the last notification, and no secret."""
 
 import asyncio
 import json
 import re
 
+from tests.journeys.assertions import assert_problem
+from tests.journeys.journey_client import BAD_CARD, JourneyClient, trace_headers
 from tests.journeys.marketplace import PASSWORD, Line
-from tests.journeys.people import BAD_CARD, Town, new_trace
-from tests.journeys.shapes import is_problem
 from tests.waiting import until
 
-OF_A_PURCHASE = {
+PURCHASE_INTERACTIONS = {
     ("request", "client", "gateway", "create-payment-session"),
     ("forward", "gateway", "order", "create-payment-session"),
     ("call", "order", "auth", "validate-user"),
@@ -29,81 +29,87 @@ OF_A_PURCHASE = {
     ("consume", "kafka", "kafka", "order.created"),
     ("call", "kafka", "admin", "create-notification"),
 }
-FOR_MANY = {"get-accounts", "count-activity"}
-"""Calls that are made about many events at once, in a trace of their own."""
+BATCH_CALLS = {"get-accounts", "count-activity"}
+"""Calls that handle many events at once, in a trace of their own."""
 LOOKS_SECRET = re.compile(r"eyJ[\w-]{8,}\.[\w-]+\.|v1=[0-9a-f]{32}|\$argon2|[Bb]earer [\w.-]{8}|whsec_")
 
 
 def what(line: Line) -> tuple[str, str, str, str]:
-    """Who said what to whom; of an address, the verb and noun."""
+    """Return kind, caller, callee and name of an interaction; a path is reduced to its verb and noun."""
     name = re.sub(r"^[A-Z]+ /[a-z]+/api/([a-z-]+).*", r"\1", line["name"])
     return line["kind"], line["caller"], line["callee"], name
 
 
-async def at_rest(town: Town) -> None:
-    """Wait until nothing more is written into the log by what was done before."""
-    sizes = [-1, town.market.log_size()]
+async def at_rest(client: JourneyClient) -> None:
+    """Wait until the log stops growing."""
+    sizes = [-1, client.market.log_size()]
 
     async def stays() -> bool:
         await asyncio.sleep(0.7)
-        sizes.append(town.market.log_size())
+        sizes.append(client.market.log_size())
         return sizes[-1] == sizes[-2]
 
-    await until(stays, "the log comes to rest")
+    await until(stays, "the log stops growing")
 
 
-async def test_every_line_of_a_purchase_has_the_trace_of_its_first_request(town: Town) -> None:
-    buyer = await town.buyer()
-    basket = [(await town.product(), 1), (await town.product(), 2)]
-    await at_rest(town)
-    since, headers = town.market.log_size(), new_trace()
+async def test_every_line_of_purchase_has_trace_of_first_request(client: JourneyClient) -> None:
+    buyer = await client.new_buyer()
+    basket = [(await client.new_product(), 1), (await client.new_product(), 2)]
+    await at_rest(client)
+    since, headers = client.market.log_size(), trace_headers()
     trace_id = headers["traceparent"].split("-")[1]
-    session = await town.session(buyer, basket, headers)
-    await town.pay(session, headers=headers)
+    session = await client.open_session(buyer, basket, headers)
+    await client.pay(session, headers=headers)
 
-    async def told() -> bool:
-        lines = town.market.lines(since)
+    async def both_notified() -> bool:
+        lines = client.market.lines(since)
         return len([line for line in lines if line.get("name") == "create-notification"]) == 2
 
-    await until(told, "both orders were told of")
-    await at_rest(town)
-    lines = [line for line in town.market.lines(since) if line.get("name") not in FOR_MANY]
+    await until(both_notified, "both orders were notified")
+    await at_rest(client)
+    lines = [line for line in client.market.lines(since) if line.get("name") not in BATCH_CALLS]
     assert {line["trace_id"] for line in lines} == {trace_id}, [line for line in lines if line["trace_id"] != trace_id]
     assert {line["correlation_id"] for line in lines} == {headers["X-Request-ID"]}
-    assert {what(line) for line in lines if "kind" in line} >= OF_A_PURCHASE
+    assert {what(line) for line in lines if "kind" in line} >= PURCHASE_INTERACTIONS
 
 
-async def test_a_purchase_without_a_trace_is_given_one_that_its_events_keep(town: Town) -> None:
-    buyer, product = await town.buyer(), await town.product()
-    since = town.market.log_size()
-    session = await town.session(buyer, [(product, 1)], {"X-Request-ID": "journey-without-trace"})
-    await town.pay(session)
+async def test_purchase_without_trace_gets_one_that_its_events_carry(client: JourneyClient) -> None:
+    buyer, product = await client.new_buyer(), await client.new_product()
+    since = client.market.log_size()
+    session = await client.open_session(buyer, [(product, 1)], {"X-Request-ID": "journey-without-trace"})
+    await client.pay(session)
 
     def of_the_order() -> list[Line]:
-        return [line for line in town.market.lines(since) if line["correlation_id"] == "journey-without-trace"]
+        return [line for line in client.market.lines(since) if line["correlation_id"] == "journey-without-trace"]
 
-    async def told() -> bool:
+    async def is_delivered() -> bool:
         return {"webhook", "publish", "consume"} <= {line.get("kind") for line in of_the_order()}
 
-    await until(told, "the order was told of")
+    await until(is_delivered, "the order was delivered")
     assert len({line["trace_id"] for line in of_the_order()}) == 1
 
 
-async def test_no_line_holds_a_secret_whatever_is_sent(town: Town) -> None:
-    since = town.market.log_size()
-    buyer, product = await town.buyer(), await town.product()
+async def test_no_log_line_holds_a_secret(client: JourneyClient) -> None:
+    since = client.market.log_size()
+    buyer, product = await client.new_buyer(), await client.new_product()
     wrong = {"email": buyer.email, "password": f"{PASSWORD}-wrong"}
-    is_problem(await town.ask("POST", "/auth/api/login", wrong), 401)
-    is_problem(await town.ask("POST", "/auth/api/register", {"password": PASSWORD, "card_number": BAD_CARD}), 422)
-    is_problem(await town.ask("GET", f"/product/api/get-product/{buyer.token}"), 404)
-    is_problem(await town.ask("GET", f"/auth/api/me?access_token={buyer.token}"), 401)
-    is_problem(await town.ask("GET", "/auth/api/me", headers={"Authorization": f"Bearer {buyer.token}x"}), 401)
-    is_problem(await town.ask("POST", "/auth/api/refresh-session", {"refresh_token": buyer.refresh_token + "x"}), 401)
-    session = await town.session(buyer, [(product, 1)])
-    town.market.secrets.add("4111111111111111")
-    is_problem(await town.pay(session, "4111111111111111"), 422)
-    assert (await town.pay(session, BAD_CARD)).said["status"] == "declined"
-    is_problem(await town.webhook({"id": "evt_x", "type": "x"}), 400)
-    await town.until_it_is("failed", buyer, session)
-    assert [line for line in town.market.lines(since) if LOOKS_SECRET.search(json.dumps(line))] == []
-    assert town.market.told_secrets() == []
+    assert_problem(await client.request("POST", "/auth/api/login", wrong), 401)
+    assert_problem(
+        await client.request("POST", "/auth/api/register", {"password": PASSWORD, "card_number": BAD_CARD}), 422
+    )
+    assert_problem(await client.request("GET", f"/product/api/get-product/{buyer.token}"), 404)
+    assert_problem(await client.request("GET", f"/auth/api/me?access_token={buyer.token}"), 401)
+    assert_problem(
+        await client.request("GET", "/auth/api/me", headers={"Authorization": f"Bearer {buyer.token}x"}), 401
+    )
+    assert_problem(
+        await client.request("POST", "/auth/api/refresh-session", {"refresh_token": buyer.refresh_token + "x"}), 401
+    )
+    session = await client.open_session(buyer, [(product, 1)])
+    client.market.secrets.add("4111111111111111")
+    assert_problem(await client.pay(session, "4111111111111111"), 422)
+    assert (await client.pay(session, BAD_CARD)).json["status"] == "declined"
+    assert_problem(await client.webhook({"id": "evt_x", "type": "x"}), 400)
+    await client.wait_for_status("failed", buyer, session)
+    assert [line for line in client.market.lines(since) if LOOKS_SECRET.search(json.dumps(line))] == []
+    assert client.market.leaked_secrets() == []

@@ -1,4 +1,4 @@
-"""Figures are made again of the event logs while people look and buy, and the service that does it is killed at it."""
+"""Projections are rebuilt under load while the rebuilding service is killed."""
 
 import asyncio
 import getpass
@@ -20,25 +20,25 @@ from nextbuy.contracts.product import ProductAddedToBasket, ProductViewed
 from nextbuy.contracts.values import new_id
 from nextbuy.kit.events.outbox import bucket_of, make_envelope
 from nextbuy.kit.observability import telemetry
-from tests.journeys.crowd import Crowd
-from tests.journeys.marketplace import Bus, Marketplace, PutUp, Topology, on_kafka
-from tests.journeys.people import Json, Town
-from tests.journeys.test_events import Said, events
+from tests.journeys.journey_client import JourneyClient, Json
+from tests.journeys.load import BuyerLoad
+from tests.journeys.marketplace import Bus, Marketplace, StartMarketplace, Topology, on_kafka
+from tests.journeys.test_events import CommandResult, events
 from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(180)
 PAST = 10_000
-"""Views that are in product's log, and of which nothing came over the bus: the figures lack them."""
+"""Views that are only in product's event log; the projections lack them until they are rebuilt."""
 KILLED_AFTER = 2_000
-"""Events; a batch has a thousand."""
-PATIENCE = 60.0
+"""Events. A batch has a thousand."""
+TIMEOUT = 60.0
 VIEWS = ("product_views", "product_id::text, hour", "viewed, added, bought, amount")
 FIGURES = ("seller_figures", "shop_id::text, day", "orders, units, amount, views")
 Sums = dict[tuple[Any, ...], tuple[int, ...]]
 
 
-async def write_the_past(market: Marketplace, products: Sequence[Json]) -> None:
-    """Views of these products, and of many that are for sale no more, in the weeks before."""
+async def write_past_views(market: Marketplace, products: Sequence[Json]) -> None:
+    """Write views of these products, and of many deleted ones, over the past weeks into the event log."""
     dice = random.Random(5)  # noqa: S311  shuffles a test
     goods = [(UUID(one["id"]), UUID(one["shop_id"])) for one in products]
     goods += [(new_id(), shop) for _, shop in goods for _ in range(50)]
@@ -58,7 +58,7 @@ async def write_the_past(market: Marketplace, products: Sequence[Json]) -> None:
 
 
 async def logged(market: Marketplace) -> list[Json]:
-    """All that product and order have ever published."""
+    """Return all envelopes in the event logs of product and order."""
     topics = [event.topic for event in (ProductViewed, ProductAddedToBasket, OrderCreated)]
     query = "SELECT envelope FROM event_log WHERE topic = ANY($1) ORDER BY id"
     found = [row for service in ("product", "order") for row in await market.rows(service, query, topics)]
@@ -66,7 +66,7 @@ async def logged(market: Marketplace) -> list[Json]:
 
 
 def counted(envelopes: Sequence[Json]) -> tuple[Sums, Sums]:
-    """What the views of products, and the figures of sellers, must be by these events."""
+    """Return the expected product views and seller figures of these events."""
     views: dict[tuple[Any, ...], Counter[str]] = {}
     figures: dict[tuple[Any, ...], Counter[str]] = {}
     for envelope in envelopes:
@@ -89,7 +89,7 @@ def _sums(found: dict[tuple[Any, ...], Counter[str]], table: tuple[str, str, str
 
 
 async def live(market: Marketplace, name: str, table: tuple[str, str, str]) -> Sums:
-    """The rows that are read of a projection."""
+    """Return the rows of the generation that readers see."""
     source, keys, numbers = table
     rows = await market.rows(
         "kafka",
@@ -97,40 +97,40 @@ async def live(market: Marketplace, name: str, table: tuple[str, str, str]) -> S
         " WHERE generation = (SELECT generation FROM projections WHERE name = $1)",
         name,
     )
-    told = len(numbers.split(", "))
-    return {tuple(row.values())[:-told]: tuple(row.values())[-told:] for row in rows}
+    count = len(numbers.split(", "))
+    return {tuple(row.values())[:-count]: tuple(row.values())[-count:] for row in rows}
 
 
 @asynccontextmanager
-async def people_look_and_buy(town: Town, products: Sequence[Json]) -> AsyncIterator[Counter[str]]:
-    """People who do so for as long as the context lasts; gives how many times it was told that they looked."""
-    told: Counter[str] = Counter()
+async def views_and_purchases(client: JourneyClient, products: Sequence[Json]) -> AsyncIterator[Counter[str]]:
+    """Record views and buy for the duration of the context; yields the views that were accepted."""
+    accepted: Counter[str] = Counter()
     leaving = asyncio.Event()
 
     async def look() -> None:
         while not leaving.is_set():
             product_id = random.choice(products)["id"]  # noqa: S311  people look at anything
             items = [{"product_id": product_id, "action": "viewed"}]
-            answer = await town.ask("POST", "/product/api/record-activity", {"items": items})
-            told[product_id] += answer.status == 202
+            response = await client.request("POST", "/product/api/record-activity", {"items": items})
+            accepted[product_id] += response.status == 202
 
-    buyers = [await town.buyer() for _ in range(2)]
-    async with Crowd(town, buyers, products) as crowd:
+    buyers = [await client.new_buyer() for _ in range(2)]
+    async with BuyerLoad(client, buyers, products) as load:
         looking = asyncio.create_task(look())
-        yield told
+        yield accepted
         leaving.set()
         await looking
-    assert crowd.paid
+    assert load.paid
 
 
 async def rebuilding(kafka: "asyncpg.Connection[asyncpg.Record]", name: str) -> Json:
-    """How far the last rebuild of a projection is."""
+    """Return state and progress of the last rebuild of a projection."""
     query = "SELECT state, events FROM rebuilds WHERE name = $1 ORDER BY asked_at DESC LIMIT 1"
     return dict(await kafka.fetchrow(query, name) or {"state": "", "events": 0})
 
 
-async def rebuilt_though_killed(market: Marketplace) -> Said:
-    """What `nextbuy events rebuild product-views` says while the service that does it is killed in the middle."""
+async def rebuild_with_kill(market: Marketplace) -> CommandResult:
+    """Run `nextbuy events rebuild product-views`, kill the service in the middle, and return the result."""
     name, victim = "product-views", market.service("kafka")
     async with market.database("kafka") as kafka:
         asked = asyncio.create_task(events(market, "rebuild", name))
@@ -139,7 +139,7 @@ async def rebuilt_though_killed(market: Marketplace) -> Said:
             assert not asked.done(), asked.result()
             return bool((await rebuilding(kafka, name))["events"] >= KILLED_AFTER)
 
-        await until(in_the_middle, "some of it is read", within=PATIENCE)
+        await until(in_the_middle, "part of the log is read", within=TIMEOUT)
         victim.kill()
         left = await rebuilding(kafka, name)
         assert left["state"] == "reading"
@@ -153,15 +153,17 @@ async def rebuilt_though_killed(market: Marketplace) -> Said:
 
 
 @pytest.mark.parametrize("bus", Bus)
-async def test_figures_are_rebuilt_while_people_buy_and_the_service_that_does_it_is_killed(
-    put_up: PutUp, request: pytest.FixtureRequest, bus: Bus
+async def test_rebuild_under_load_survives_kill_of_its_service(
+    start_marketplace: StartMarketplace, request: pytest.FixtureRequest, bus: Bus
 ) -> None:
-    market = put_up(Topology.MANY, **(on_kafka(request.getfixturevalue("kafka_servers")) if bus is Bus.KAFKA else {}))
-    async with Town.around(market) as town:
-        products = [await town.product(stock=100_000) for _ in range(3)]
-        await write_the_past(market, products)
-        async with people_look_and_buy(town, products) as told:
-            views = await rebuilt_though_killed(market)
+    market = start_marketplace(
+        Topology.MANY, **(on_kafka(request.getfixturevalue("kafka_servers")) if bus is Bus.KAFKA else {})
+    )
+    async with JourneyClient.connect(market) as client:
+        products = [await client.new_product(stock=100_000) for _ in range(3)]
+        await write_past_views(market, products)
+        async with views_and_purchases(client, products) as accepted:
+            views = await rebuild_with_kill(market)
             figures = await events(market, "rebuild", "seller-figures")
         for name, said in (("product-views", views), ("seller-figures", figures)):
             assert said.code == 0, said
@@ -176,16 +178,16 @@ async def test_figures_are_rebuilt_while_people_buy_and_the_service_that_does_it
                 await live(market, "product-views", VIEWS) == of_products
                 and {key: row for key, row in (await live(market, "seller-figures", FIGURES)).items() if any(row)}
                 == of_sellers
-                and sum(one["data"].get("views", 0) for one in envelopes[PAST:]) == told.total()
+                and sum(one["data"].get("views", 0) for one in envelopes[PAST:]) == accepted.total()
             )
 
-        await until(is_all_counted, "the figures are the sums of the logs", within=PATIENCE)
+        await until(is_all_counted, "the projections equal the sums of the logs", within=TIMEOUT)
 
         async def is_done() -> bool:
             shown = (await events(market, "projections")).out
             return shown.count("last rebuild: done, ") == 2 and shown.count("never rebuilt") == 2
 
-        await until(is_done, "the rebuilds are shown as done", within=PATIENCE)
+        await until(is_done, "the rebuilds are shown as done", within=TIMEOUT)
         audit = (await events(market, "audit")).out.splitlines()
         mine = f"terminal:{getpass.getuser()}"
         assert [line.split("  ")[1:4] for line in audit] == [

@@ -1,4 +1,4 @@
-"""The books of a whole marketplace, read from its databases: money, goods, orders, events and what was told of them."""
+"""A snapshot of all databases of a marketplace, and the check that its money, stock, orders and events agree."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ from tests.waiting import until
 
 Row = dict[str, Any]
 SETTLED_WITHIN: Final = 60.0
-"""Seconds: whatever a dead process had taken on is its own for up to 15 s, and a session ends when its time is over."""
+"""Seconds. A killed process keeps its leases for up to 15 s, and open sessions have to expire."""
 _UNDONE: Final = {
     "order": (
         "SELECT 'session' AS what, count(*) AS n FROM sessions WHERE coalesce(ends_at, release_at, work_at) IS NOT NULL"
@@ -27,38 +27,38 @@ _UNDONE: Final = {
 
 
 @dataclass(frozen=True)
-class Books:
-    """Everything that is written, after it has come to rest."""
+class Snapshot:
+    """The rows of all services after all work is done."""
 
     sessions: list[Row]
     orders: list[Row]
     events: list[Row]
-    strays: list[Row]
+    unmatched_payments: list[Row]
     payments: list[Row]
     products: list[Row]
     stock_sessions: list[Row]
     notifications: list[Row]
 
     def of_trace(self, trace_id: str) -> list[Row]:
-        """The sessions that were made in a trace."""
+        """Return the sessions created in a trace."""
         return [session for session in self.sessions if trace_id in session["traceparent"]]
 
     def orders_of(self, session: Row) -> list[Row]:
-        """The orders that came of a session."""
+        """Return the orders of a session."""
         return [order for order in self.orders if order["session_id"] == session["id"]]
 
     def payment_of(self, session: Row) -> Row | None:
-        """The provider's side of a session."""
+        """Return the provider's payment of a session."""
         return next((one for one in self.payments if one["reference"] == session["id"]), None)
 
-    def are_right(self, stock: dict[str, int]) -> None:
-        """Check them; `stock` is what was there of each product before anybody bought."""
-        self._money_has_orders_or_went_back()
+    def assert_reconciled(self, stock: dict[str, int]) -> None:
+        """Check that money, stock, orders and events agree; `stock` is the initial stock of each product."""
+        self._payments_have_orders_or_refunds()
         self._sessions_have_ended()
-        self._goods_are_all_there(stock)
-        self._every_order_was_told_once()
+        self._stock_is_conserved(stock)
+        self._events_were_notified_once()
 
-    def _money_has_orders_or_went_back(self) -> None:
+    def _payments_have_orders_or_refunds(self) -> None:
         by_id = {session["id"]: session for session in self.sessions}
         for payment in self.payments:
             session = by_id.get(payment["reference"])
@@ -78,9 +78,9 @@ class Books:
 
     def _sessions_have_ended(self) -> None:
         assert {session["status"] for session in self.sessions} <= {"paid", "refunded", "failed", "expired"}
-        assert [stray for stray in self.strays if stray["refund_id"] is None] == []
+        assert [payment for payment in self.unmatched_payments if payment["refund_id"] is None] == []
 
-    def _goods_are_all_there(self, stock: dict[str, int]) -> None:
+    def _stock_is_conserved(self, stock: dict[str, int]) -> None:
         sold: Counter[str] = Counter()
         for session in self.sessions:
             if session["status"] == "paid":
@@ -94,36 +94,40 @@ class Books:
         assert states["held"] == 0
         assert states["sold"] == len([one for one in self.sessions if one["status"] == "paid"])
 
-    def _every_order_was_told_once(self) -> None:
+    def _events_were_notified_once(self) -> None:
         created = [event for event in self.events if event["topic"] == "order.created"]
         assert Counter(event["key"] for event in created) == Counter(str(order["id"]) for order in self.orders)
-        told = Counter(str(note["source_event_id"]) for note in self.notifications if note["kind"] == "order-created")
-        assert told == Counter(str(event["event_id"]) for event in created)
+        notified = Counter(
+            str(note["source_event_id"]) for note in self.notifications if note["kind"] == "order-created"
+        )
+        assert notified == Counter(str(event["event_id"]) for event in created)
         refunds = [event for event in self.events if event["topic"] == "payment.refunded"]
-        told = Counter(
+        notified = Counter(
             str(note["source_event_id"]) for note in self.notifications if note["kind"] == "payment-refunded"
         )
-        assert told == Counter(str(event["event_id"]) for event in refunds)
+        assert notified == Counter(str(event["event_id"]) for event in refunds)
         returned = [one for one in self.sessions if one["status"] == "refunded"]
-        assert len(refunds) == len(returned) + len([stray for stray in self.strays if stray["buyer_id"]])
+        assert len(refunds) == len(returned) + len(
+            [payment for payment in self.unmatched_payments if payment["buyer_id"]]
+        )
 
 
-async def settled(market: Marketplace, *, within: float = SETTLED_WITHIN) -> Books:
-    """The books, once nothing is left to be done by anybody."""
+async def snapshot_at_rest(market: Marketplace, *, within: float = SETTLED_WITHIN) -> Snapshot:
+    """Wait until no work is pending, and return the snapshot."""
 
     async def left() -> Row:
-        undone = await undone_in(market)
+        undone = await pending_work(market)
         if not undone:
-            missing = await _untold(market)
+            missing = await _unnotified_events(market)
             undone.update({"untold event": missing} if missing else {})
         return undone
 
-    await until_none(left, "the books are at rest", within=within)
-    return await books_of(market)
+    await wait_until_empty(left, "the snapshot are at rest", within=within)
+    return await take_snapshot(market)
 
 
-async def until_none(left: Callable[[], Awaitable[Row]], what: str, *, within: float) -> None:
-    """Wait until nothing is left; a database that is away is waited for too."""
+async def wait_until_empty(left: Callable[[], Awaitable[Row]], what: str, *, within: float) -> None:
+    """Wait until `left` returns nothing; an unavailable database is retried."""
     found: Row = {}
 
     async def nothing_is_left() -> bool:
@@ -141,21 +145,21 @@ async def until_none(left: Callable[[], Awaitable[Row]], what: str, *, within: f
         raise AssertionError(f"{error}: {found}") from None
 
 
-async def undone_in(market: Marketplace) -> Row:
-    """What is left to be done of each kind of work."""
+async def pending_work(market: Marketplace) -> Row:
+    """Return the number of pending items of each kind of work."""
     undone: Row = {}
     for service, query in _UNDONE.items():
         undone.update({row["what"]: row["n"] for row in await market.rows(service, query) if row["n"]})
     return undone
 
 
-async def books_of(market: Marketplace) -> Books:
-    """The books as they are now."""
-    return Books(
+async def take_snapshot(market: Marketplace) -> Snapshot:
+    """Read the snapshot now."""
+    return Snapshot(
         sessions=await market.rows("order", "SELECT * FROM sessions"),
         orders=await market.rows("order", "SELECT * FROM orders"),
         events=await market.rows("order", "SELECT event_id, topic, key FROM event_log"),
-        strays=await market.rows("order", "SELECT * FROM stray_payments"),
+        unmatched_payments=await market.rows("order", "SELECT * FROM stray_payments"),
         payments=await market.rows("simulator", "SELECT * FROM payments"),
         products=await market.rows("product", "SELECT id, stock, held, sold FROM products"),
         stock_sessions=await market.rows("product", "SELECT session_id, state FROM stock_sessions"),
@@ -163,13 +167,13 @@ async def books_of(market: Marketplace) -> Books:
     )
 
 
-async def _untold(market: Marketplace) -> int:
-    """How many events nobody has been notified of yet."""
+async def _unnotified_events(market: Marketplace) -> int:
+    """Return how many events have no notification yet."""
     events = await market.rows(
         "order", "SELECT event_id FROM event_log WHERE topic IN ('order.created', 'payment.refunded')"
     )
     ids = [row["event_id"] for row in events]
-    (told,) = await market.rows(
+    (notified,) = await market.rows(
         "admin", "SELECT count(DISTINCT source_event_id) AS n FROM notifications WHERE source_event_id = ANY($1)", ids
     )
-    return len(ids) - int(told["n"])
+    return len(ids) - int(notified["n"])

@@ -1,4 +1,4 @@
-"""Those who act in a journey, by ordinary HTTP: buyers, sellers, the admin, and the payment provider."""
+"""An HTTP client that acts as buyers, sellers, the admin and the payment provider."""
 
 import asyncio
 import json
@@ -24,12 +24,12 @@ _number: Final = count(1)
 PASSWORD_FIELDS: Final = {"password": PASSWORD}
 Json = dict[str, Any]
 Basket = Sequence[tuple[Json, int]]
-"""Products, and how many of each."""
+"""Products with their quantities."""
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What came back."""
+class Response:
+    """A response with its body and its duration in seconds."""
 
     status: int
     headers: CIMultiDictProxy[str]
@@ -37,19 +37,19 @@ class Answer:
     seconds: float
 
     @property
-    def said(self) -> Any:  # noqa: ANN401  any JSON
+    def json(self) -> Any:  # noqa: ANN401  any JSON
         """The decoded body."""
         return json.loads(self.body)
 
     @property
     def slug(self) -> str:
-        """What a problem document is called."""
-        return str(self.said["slug"])
+        """The slug of a problem document."""
+        return str(self.json["slug"])
 
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody with an account."""
+    """A registered account with its tokens."""
 
     id: str
     email: str
@@ -60,19 +60,19 @@ class Person:
 
 @dataclass(frozen=True)
 class Seller(Person):
-    """Somebody with a shop."""
+    """A seller with a shop."""
 
     shop: Json = field(default_factory=dict)
 
 
-def new_trace() -> Json:
-    """The headers of one trace, sampled."""
+def trace_headers() -> Json:
+    """Return the headers of a new sampled trace."""
     trace_id = token_hex(16)
     return {"traceparent": f"00-{trace_id}-{token_hex(8)}-01", "X-Request-ID": f"journey-{trace_id[:12]}"}
 
 
-class Town:
-    """Everybody, and the one door that they go through."""
+class JourneyClient:
+    """A client of one marketplace, through its gateway."""
 
     def __init__(self, market: Marketplace, session: aiohttp.ClientSession) -> None:
         self.market = market
@@ -81,15 +81,15 @@ class Town:
 
     @classmethod
     @asynccontextmanager
-    async def around(cls, market: Marketplace) -> "AsyncIterator[Town]":
-        """People around a marketplace, for as long as the context lasts."""
+    async def connect(cls, market: Marketplace) -> "AsyncIterator[JourneyClient]":
+        """Open a client of a marketplace for the duration of the context."""
         market.secrets |= {GOOD_CARD, BAD_CARD}
         connector = aiohttp.TCPConnector(limit=0)
         timeout = aiohttp.ClientTimeout(total=30)
         async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
             yield cls(market, session)
 
-    async def ask(
+    async def request(
         self,
         method: str,
         path: str,
@@ -98,8 +98,8 @@ class Town:
         who: Person | None = None,
         headers: Mapping[str, str] | None = None,
         raw: bytes | None = None,
-    ) -> Answer:
-        """Send one request, spelt exactly as given, and return the answer, whatever it is."""
+    ) -> Response:
+        """Send one request, its path exactly as given, and return the response of any status."""
         sent = dict(headers or {})
         if who is not None:
             sent["Authorization"] = f"Bearer {who.token}"
@@ -111,19 +111,19 @@ class Town:
         url = URL(path if "://" in path else f"{self.market.url}{path}", encoded=True)
         data = None if raw is None else BytesIO(raw)
         async with self._session.request(method, url, data=data, headers=sent, allow_redirects=False) as response:
-            return Answer(response.status, response.headers, await response.read(), loop.time() - began)
+            return Response(response.status, response.headers, await response.read(), loop.time() - began)
 
     async def get(self, path: str, who: Person | None = None) -> Any:  # noqa: ANN401
-        """What is to be read there."""
-        answer = await self.ask("GET", path, who=who)
-        assert answer.status == 200, answer.body
-        return answer.said
+        """Return the JSON body of a GET that succeeds."""
+        response = await self.request("GET", path, who=who)
+        assert response.status == 200, response.body
+        return response.json
 
     async def post(self, path: str, body: object, who: Person | None = None, *, status: int = 201) -> Any:  # noqa: ANN401
-        """What came of it."""
-        answer = await self.ask("POST", path, body, who=who)
-        assert answer.status == status, answer.body
-        return answer.said
+        """Return the JSON body of a POST that answers with `status`."""
+        response = await self.request("POST", path, body, who=who)
+        assert response.status == status, response.body
+        return response.json
 
     # ── people ──
 
@@ -133,28 +133,28 @@ class Town:
         return Person(user["id"], user["email"], user["name"], said["access_token"], said["refresh_token"])
 
     async def register(self, role: str) -> Person:
-        """A new account."""
+        """Register a new account."""
         name = f"{role}-{next(_number)}-{token_hex(4)}"
         asked = {"email": f"{name}@journeys.nextbuy.test", "password": PASSWORD, "name": name, "role": role}
         return self._person(await self.post("/auth/api/register", asked))
 
-    async def buyer(self) -> Person:
-        """Somebody who buys."""
+    async def new_buyer(self) -> Person:
+        """Register a buyer."""
         return await self.register("buyer")
 
     async def login(self, email: str) -> Person:
-        """Log somebody in."""
+        """Log in."""
         return self._person(await self.post("/auth/api/login", {"email": email, "password": PASSWORD}, status=200))
 
     async def admin(self) -> Person:
-        """The admin."""
+        """Log in as the admin, once."""
         self._admin = self._admin or await self.login(ADMIN)
         return self._admin
 
     # ── shops ──
 
-    async def seller(self, *, approved: bool = True) -> Seller:
-        """Somebody with a new shop."""
+    async def new_seller(self, *, approved: bool = True) -> Seller:
+        """Register a seller and create a shop."""
         person = await self.register("seller")
         asked = {"name": f"Kiln {person.name}", "bio": "Thrown by hand.", "category": "ceramics"}
         shop = (await self.post("/seller/api/create-shop", asked, person))["shop"]
@@ -162,8 +162,10 @@ class Town:
             await self.post(f"/admin/api/approve-seller/{person.id}", {}, await self.admin(), status=200)
         return Seller(person.id, person.email, person.name, person.token, person.refresh_token, shop)
 
-    def offer(self, *, title: str = "Speckled bowl", stock: int = 10, price: int = 2_800, **other: object) -> Json:
-        """What a seller says of a product that moderation lets through."""
+    def product_fields(
+        self, *, title: str = "Speckled bowl", stock: int = 10, price: int = 2_800, **other: object
+    ) -> Json:
+        """Return the fields of a product that moderation approves."""
         return {
             "title": f"{title} {token_hex(4)}",
             "description": "Made by hand in small numbers, each a little different from the other.",
@@ -174,65 +176,67 @@ class Town:
             **other,
         }
 
-    async def product(self, seller: Person | None = None, *, stock: int = 10, price: int = 2_800) -> Json:
-        """A product that can be bought."""
-        who = seller or await self.seller()
-        made: Json = (await self.post("/product/api/create-product", self.offer(stock=stock, price=price), who))[
-            "product"
-        ]
+    async def new_product(self, seller: Person | None = None, *, stock: int = 10, price: int = 2_800) -> Json:
+        """Create a product and wait until it is for sale."""
+        who = seller or await self.new_seller()
+        made: Json = (
+            await self.post("/product/api/create-product", self.product_fields(stock=stock, price=price), who)
+        )["product"]
         assert made["status"] == "active", made
         self.market.stock[made["id"]] = stock
 
         async def shown() -> bool:
-            return (await self.ask("GET", f"/product/api/get-product/{made['id']}")).status == 200
+            return (await self.request("GET", f"/product/api/get-product/{made['id']}")).status == 200
 
-        await until(shown, f"{made['title']} can be seen")
+        await until(shown, f"{made['title']} is for sale")
         return made
 
     # ── buying ──
 
-    async def checkout(self, who: Person, basket: Basket, headers: Mapping[str, str] | None = None) -> Answer:
-        """Ask for a payment session."""
+    async def checkout(self, who: Person, basket: Basket, headers: Mapping[str, str] | None = None) -> Response:
+        """Request a payment session and return the response."""
         lines = [{"product_id": product["id"], "quantity": quantity} for product, quantity in basket]
-        return await self.ask("POST", "/order/api/create-payment-session", {"lines": lines}, who=who, headers=headers)
+        return await self.request(
+            "POST", "/order/api/create-payment-session", {"lines": lines}, who=who, headers=headers
+        )
 
-    async def session(self, who: Person, basket: Basket, headers: Mapping[str, str] | None = None) -> Json:
-        """A payment session that is open."""
-        answer = await self.checkout(who, basket, headers)
-        assert answer.status == 201, answer.body
-        opened: Json = answer.said
+    async def open_session(self, who: Person, basket: Basket, headers: Mapping[str, str] | None = None) -> Json:
+        """Open a payment session."""
+        response = await self.checkout(who, basket, headers)
+        assert response.status == 201, response.body
+        opened: Json = response.json
         return opened
 
-    async def pay(self, session: Json, card: str = GOOD_CARD, headers: Mapping[str, str] | None = None) -> Answer:
-        """Pay it on the provider's page."""
+    async def pay(self, session: Json, card: str = GOOD_CARD, headers: Mapping[str, str] | None = None) -> Response:
+        """Pay a session on the provider's page."""
         path = urlsplit(session["payment_url"]).path
-        return await self.ask("POST", path, {"card_number": card}, headers=headers)
+        return await self.request("POST", path, {"card_number": card}, headers=headers)
 
-    async def state(self, who: Person, session: Json) -> Json:
-        """How a session stands."""
+    async def get_session(self, who: Person, session: Json) -> Json:
+        """Return a session as its buyer sees it."""
         found: Json = await self.get(f"/order/api/payment-session/{session['session_id']}", who)
         return found
 
-    async def until_it_is(self, status: str, who: Person, session: Json, *, within: float = 15.0) -> Json:
-        """How a session stands, once it has come to that."""
+    async def wait_for_status(self, status: str, who: Person, session: Json, *, within: float = 15.0) -> Json:
+        """Wait until a session has a status, and return it."""
         seen: Json = {}
 
         async def reached() -> bool:
-            seen.update(await self.state(who, session))
+            seen.update(await self.get_session(who, session))
             return bool(seen["status"] == status)
 
         await until(reached, f"the session is {status}", within=within)
         return seen
 
-    async def bought(self, who: Person, basket: Basket) -> list[str]:
-        """Buy; return the orders."""
-        session = await self.session(who, basket)
-        assert (await self.pay(session)).said["status"] == "paid"
-        orders: list[str] = (await self.until_it_is("paid", who, session))["order_ids"]
+    async def buy(self, who: Person, basket: Basket) -> list[str]:
+        """Buy a basket and return the order ids."""
+        session = await self.open_session(who, basket)
+        assert (await self.pay(session)).json["status"] == "paid"
+        orders: list[str] = (await self.wait_for_status("paid", who, session))["order_ids"]
         return orders
 
-    async def items(self, path: str, who: Person | None = None) -> list[Json]:
-        """All items of a list, page by page."""
+    async def list_all(self, path: str, who: Person | None = None) -> list[Json]:
+        """Return all items of a paged list."""
         found: list[Json] = []
         cursor = ""
         while True:
@@ -246,16 +250,16 @@ class Town:
 
     async def webhook(
         self, event: Json, *, at: float | None = None, headers: Mapping[str, str] | None = None
-    ) -> Answer:
-        """Send what the provider says, signed with the installation's secret."""
+    ) -> Response:
+        """Deliver a provider event, signed with the installation's secret."""
         raw = json.dumps(event).encode()
-        return await self.ask(
+        return await self.request(
             "POST", "/order/api/payment-webhook", raw=raw, headers=headers or self.market.signed(raw, at=at)
         )
 
 
 def paid_event(session: Json, *, amount: int | None = None, payment_id: str | None = None) -> Json:
-    """What the provider says when a session has been paid."""
+    """Return the provider event of a completed payment."""
     checkout = {
         "id": payment_id or payment_of(session),
         "object": "checkout.session",
@@ -268,19 +272,19 @@ def paid_event(session: Json, *, amount: int | None = None, payment_id: str | No
 
 
 def declined_event(session: Json) -> Json:
-    """What it says when the card was declined."""
+    """Return the provider event of a declined card."""
     about = {"id": payment_of(session), "object": "payment_intent", "metadata": {"session_id": session["session_id"]}}
     return _event("payment_intent.payment_failed", about)
 
 
 def expired_event(session: Json) -> Json:
-    """What it says when nobody paid."""
+    """Return the provider event of an expired checkout."""
     about = {"id": payment_of(session), "object": "checkout.session", "client_reference_id": session["session_id"]}
     return _event("checkout.session.expired", about)
 
 
 def payment_of(session: Json) -> str:
-    """The provider's name of a session's payment."""
+    """Return the provider's payment id of a session."""
     return str(session["payment_url"]).rpartition("/")[2]
 
 

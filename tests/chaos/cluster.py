@@ -1,4 +1,4 @@
-"""A marketplace of many processes on engines of its own, each of which may be killed."""
+"""A marketplace of many processes on its own engines, each of which can be killed."""
 
 import tempfile
 from collections.abc import Iterator
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.chaos.engines import Broker, OwnKafka, OwnPostgres, OwnRedis
-from tests.journeys.marketplace import Marketplace, Topology, ended, make_admin
+from tests.journeys.marketplace import Marketplace, Topology, destroy, make_admin
 from tests.kafka_broker import need_kafka, own_broker
 
 
 @dataclass(frozen=True)
-class Stage:
-    """A marketplace, and what it runs on."""
+class Cluster:
+    """A marketplace and its engines."""
 
     market: Marketplace
     postgres: OwnPostgres
@@ -21,15 +21,15 @@ class Stage:
 
 
 @contextmanager
-def staged(carrier: str) -> Iterator[Stage]:
-    """Put up a marketplace whose events are carried by `redis` or `kafka`; its log holds no secret at the end."""
+def running_cluster(carrier: str) -> Iterator[Cluster]:
+    """Start a marketplace on the bus `redis` or `kafka`; its log must hold no secret at the end."""
     if carrier == "kafka":
         need_kafka()
-    # Not pytest's own folder, whose path is too long for a socket on some machines.
+    # The path of pytest's own folder is too long for a socket on some machines.
     market = Marketplace(Path(tempfile.mkdtemp(prefix="nbc-")) / "data", Topology.MANY, {})
-    told: list[str] = []
+    leaked: list[str] = []
     with ExitStack() as stack:
-        stack.callback(lambda: told.extend(ended(market)))
+        stack.callback(lambda: leaked.extend(destroy(market)))
         postgres = OwnPostgres(market.data)
         stack.callback(postgres.stop)
         redis = OwnRedis(market.data)
@@ -44,9 +44,9 @@ def staged(carrier: str) -> Iterator[Stage]:
         stack.callback(_end, market)
         market.start()
         make_admin(market)
-        yield Stage(market, postgres, broker)
-        assert market.stop() == 0, market.said()
-    assert told == []
+        yield Cluster(market, postgres, broker)
+        assert market.stop() == 0, market.output()
+    assert leaked == []
 
 
 def _end(market: Marketplace) -> None:

@@ -1,4 +1,4 @@
-"""Buyers who go on buying whatever happens to the marketplace, and who makes things happen to it at a chosen moment."""
+"""Load by buyers who ignore failures, and a thread that kills the marketplace at a chosen log line."""
 
 import asyncio
 import random
@@ -9,26 +9,26 @@ from typing import Final, Self
 
 import aiohttp
 
+from tests.journeys.journey_client import BAD_CARD, GOOD_CARD, JourneyClient, Json, Person
 from tests.journeys.marketplace import Line, Marketplace
-from tests.journeys.people import BAD_CARD, GOOD_CARD, Json, Person, Town
 
-LOST: Final = (aiohttp.ClientError, OSError, TimeoutError)
-"""What a client sees when the marketplace dies under it."""
+CONNECTION_ERRORS: Final = (aiohttp.ClientError, OSError, TimeoutError)
+"""The errors of a client whose server dies."""
 
 
-class Crowd:
-    """People who buy and pay all the time; a request that is lost, or answered 5xx, is a pity and no more."""
+class BuyerLoad:
+    """Buyers who check out and pay continuously; lost requests and 5xx responses are ignored."""
 
-    def __init__(self, town: Town, buyers: Sequence[Person], products: Sequence[Json]) -> None:
-        self._town = town
+    def __init__(self, client: JourneyClient, buyers: Sequence[Person], products: Sequence[Json]) -> None:
+        self._client = client
         self._buyers = buyers
         self._products = products
         self._leaving = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self.answers: list[int] = []
-        """The status of every answer."""
+        self.responses: list[int] = []
+        """The status of every response."""
         self.paid: list[Json] = []
-        """The sessions whose payment was answered with success."""
+        """The sessions whose payment succeeded."""
 
     async def __aenter__(self) -> Self:
         self._tasks = [asyncio.create_task(self._shop(buyer)) for buyer in self._buyers]
@@ -42,30 +42,30 @@ class Crowd:
         while not self._leaving.is_set():
             try:
                 await self._buy(buyer)
-            except LOST:
-                self.answers.append(0)
+            except CONNECTION_ERRORS:
+                self.responses.append(0)
                 await asyncio.sleep(0.05)
 
     async def _buy(self, buyer: Person) -> None:
-        # Chosen at random, as people do; no secret.
+        # A random basket; no secret.
         basket = [(product, random.randint(1, 2)) for product in random.sample(self._products, 2)]  # noqa: S311
-        opened = await self._town.checkout(buyer, basket)
-        self.answers.append(opened.status)
+        opened = await self._client.checkout(buyer, basket)
+        self.responses.append(opened.status)
         if opened.status != 201:
             await asyncio.sleep(0.02)
             return
         card = BAD_CARD if random.random() < 0.2 else GOOD_CARD  # noqa: S311
-        paid = await self._town.pay(opened.said, card)
-        self.answers.append(paid.status)
-        if paid.status == 200 and paid.said["status"] == "paid":
-            self.paid.append(opened.said)
+        paid = await self._client.pay(opened.json, card)
+        self.responses.append(paid.status)
+        if paid.status == 200 and paid.json["status"] == "paid":
+            self.paid.append(opened.json)
 
 
-class Assassin(threading.Thread):
-    """Kills a whole marketplace at the moment when a chosen line appears in its log."""
+class KillOnLogLine(threading.Thread):
+    """A thread that kills the whole marketplace as soon as a matching line appears in its log."""
 
     def __init__(self, market: Marketplace, line: Line, *, within: float = 15.0) -> None:
-        """Wait for a line that has these fields; where a field is a text, for one that begins with it."""
+        """Match a line whose fields start with these values."""
         super().__init__(daemon=True)
         self._market = market
         self._line = line
@@ -75,7 +75,7 @@ class Assassin(threading.Thread):
         self.has_killed = False
 
     def run(self) -> None:
-        """Watch, and strike."""
+        """Poll the log and kill on a match."""
         while time.monotonic() < self._ends:
             size = self._market.log_size()
             if size > self._since:

@@ -1,0 +1,161 @@
+"""Everything that can be observed of a marketplace at rest: event logs, bus, inboxes and effects."""
+
+import asyncio
+from collections import defaultdict
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+import msgspec
+from confluent_kafka import KafkaException
+
+from nextbuy.contracts.message import Envelope
+from nextbuy.contracts.registry import EVENTS
+from nextbuy.host.composition import SERVICES
+from nextbuy.kit.events.bus.interface import Bus
+from tests.chaos.cluster import Cluster
+from tests.chaos.reconciliation import EventRef
+from tests.journeys.journey_client import JourneyClient
+from tests.journeys.marketplace import ADMIN
+from tests.journeys.snapshot import Snapshot, pending_work, take_snapshot, wait_until_empty
+
+Row = dict[str, Any]
+APPLIED_WITHIN: Final = 240.0
+"""Seconds. Leases of killed processes have to pass, and the backlog of an outage is processed."""
+READ_WITHIN: Final = 120.0
+_LISTENERS: Final = tuple(name for name, entry in SERVICES.items() if entry.service.listens)
+_COUNTS: Final = {
+    "units and cents": ("order", "SELECT product_id, sum(quantity), sum(quantity * unit_price) FROM order_lines"),
+    "best sellers": ("kafka", "SELECT product_id, sum(units), sum(amount) FROM best_sellers"),
+    "product views": ("kafka", "SELECT product_id, sum(bought), sum(amount) FROM product_views"),
+    "units": ("order", "SELECT product_id, sum(quantity) FROM order_lines"),
+    "sold": ("product", "SELECT product_id, sum(sold) FROM activity"),
+    "orders and cents": ("order", "SELECT shop_id, count(*), sum(total) FROM orders"),
+    "seller figures": ("kafka", "SELECT shop_id, sum(orders), sum(amount) FROM seller_figures"),
+}
+PUBLISHERS: Final = tuple(name for name, entry in SERVICES.items() if entry.service.publishes)
+
+
+class NotificationRef(NamedTuple):
+    """One notification or mail: event, account and kind."""
+
+    event_id: UUID
+    account_id: UUID
+    kind: str
+
+
+@dataclass(frozen=True)
+class Observations:
+    """The state of a marketplace at rest."""
+
+    snapshot: Snapshot
+    written: list[EventRef]
+    """All published events, in log order."""
+    arrived: list[EventRef]
+    """All events on the bus, read from its beginning."""
+    inbox: dict[str, dict[UUID, float]]
+    """By handler: the time at which each event was applied."""
+    figures: list[Row]
+    """By topic: counted events, units and cents."""
+    counts: dict[str, list[tuple[object, ...]]]
+    """Sales per product and shop, from the order service and from each projection."""
+    notified: list[NotificationRef]
+    """Notifications of buyers and sellers."""
+    mailed: list[NotificationRef]
+    """Mails to buyers and sellers."""
+    differences: list[Row]
+    """Differences between rows and events, from `verify-history`."""
+    dead_letters: list[Row]
+    waiting: int
+    """Events that still wait in an outbox."""
+
+    def of(self, *topics: str) -> list[EventRef]:
+        """Return the published events of some topics."""
+        return [event for event in self.written if event.topic in topics]
+
+
+async def all_applied(cluster: Cluster) -> None:
+    """Wait until every event is published and processed by the kafka service."""
+
+    async def left() -> Row:
+        try:
+            found = {"in outboxes": await _waiting(cluster), "on the bus": await cluster.broker.behind()}
+        except KafkaException as error:  # a restarted broker does not know the offsets of its groups yet
+            return {"on the bus": error}
+        return {what: n for what, n in found.items() if n}
+
+    await wait_until_empty(left, "everything is applied", within=APPLIED_WITHIN)
+
+
+async def at_rest(cluster: Cluster) -> None:
+    """Wait until no work is pending and every event is applied."""
+    await wait_until_empty(lambda: pending_work(cluster.market), "all work is done", within=APPLIED_WITHIN)
+    await all_applied(cluster)
+
+
+async def observe(cluster: Cluster, client: JourneyClient) -> Observations:
+    """Read the observations; call `at_rest` first."""
+    market = cluster.market
+    written = [event for name in PUBLISHERS for event in await _log(cluster, name)]
+    inbox: defaultdict[str, dict[UUID, float]] = defaultdict(dict)
+    for row in await market.rows("kafka", "SELECT handler, event_id, extract(epoch FROM at)::float8 AS at FROM inbox"):
+        inbox[row["handler"]][row["event_id"]] = row["at"]
+    return Observations(
+        snapshot=await take_snapshot(market),
+        written=written,
+        arrived=await _read(cluster.broker.bus(), {event.id for event in written}),
+        inbox=inbox,
+        figures=await market.rows(
+            "kafka",
+            "SELECT topic, sum(events)::bigint AS events, sum(units)::bigint AS units, sum(amount)::bigint AS amount"
+            " FROM daily_figures GROUP BY topic",
+        ),
+        counts={name: await _counts(cluster, *what) for name, what in _COUNTS.items()},
+        notified=await _notifications(cluster, "notifications"),
+        mailed=await _notifications(cluster, "mails"),
+        differences=await client.list_all("/order/api/verify-history", await client.login(ADMIN)),
+        dead_letters=[row for name in _LISTENERS for row in await market.rows(name, "SELECT * FROM dead_letters")],
+        waiting=await _waiting(cluster),
+    )
+
+
+async def _waiting(cluster: Cluster) -> int:
+    found = [await cluster.market.rows(name, "SELECT count(*) AS n FROM outbox") for name in PUBLISHERS]
+    return sum(rows[0]["n"] for rows in found)
+
+
+async def _notifications(cluster: Cluster, table: str) -> list[NotificationRef]:
+    rows = await cluster.market.rows("kafka", f"SELECT source_event_id, account_id, kind FROM {table}")
+    return [NotificationRef(*row.values()) for row in rows]
+
+
+async def _counts(cluster: Cluster, service: str, query: str) -> list[tuple[object, ...]]:
+    async with cluster.market.database(service) as connection:
+        rows = [tuple(row) for row in await connection.fetch(f"{query} GROUP BY 1 ORDER BY 1")]
+    return [row for row in rows if row[1]]
+
+
+async def _log(cluster: Cluster, service: str) -> list[EventRef]:
+    rows = await cluster.market.rows(service, "SELECT topic, key, event_id FROM event_log ORDER BY id")
+    return [EventRef(row["topic"], row["key"], row["event_id"]) for row in rows]
+
+
+async def _read(bus: Bus, ids: set[UUID]) -> list[EventRef]:
+    """Read all topics from the beginning until all `ids` are found or the time is over."""
+    subscription = bus.subscribe("reckoning", [event.topic for event in EVENTS], most=1_000)
+    read: list[EventRef] = []
+    missing = set(ids)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(READ_WITHIN):
+            async for batch in subscription.batches():
+                for delivery in batch.deliveries:
+                    envelope = msgspec.json.decode(delivery.body, type=Envelope)
+                    read.append(EventRef(batch.topic, envelope.key, envelope.id))
+                missing -= {event.id for event in read[-len(batch.deliveries) :]}
+                await batch.acknowledge()
+                if not missing:
+                    break
+    await subscription.close()
+    await bus.close()
+    return read
