@@ -144,21 +144,21 @@ async def test_dead_letters_are_handled_on_command_line(client: JourneyClient, m
     listed = await events(market, "dead-letters", "--type", mark, "--limit", "3", "--status", "waiting")
     assert listed.code == 0
     assert sum(letter in listed.out for letter in ids) == 3
-    assert "More with --cursor" in listed.out
+    assert "Next page: --cursor" in listed.out
     shown = json.loads((await events(market, "show", ids[0])).out)
     assert (shown["id"], shown["envelope"]["type"], shown["status"]) == (ids[0], mark, "waiting")
 
     await repair(market, ids[0])
     one = await events(market, "replay", ids[0])
-    assert (one.code, one.out) == (0, f"{ids[0]} is applied.\n")
+    assert (one.code, one.out) == (0, f"Replayed {ids[0]}.\n")
     again = await events(market, "replay", ids[1])
     assert again.code == 1
     assert "failed again" in again.err
     await repair(market, ids[1])
     some = await events(market, "replay", "--type", mark)
-    assert (some.code, some.out.splitlines()[-1]) == (1, "1 applied, 2 failed again.")
+    assert (some.code, some.out.splitlines()[-1]) == (1, "1 replayed, 2 failed again.")
     gone = await events(market, "discard", ids[2], "--reason", "Nobody needs it.")
-    assert (gone.code, gone.out) == (0, f"{ids[2]} is discarded.\n")
+    assert (gone.code, gone.out) == (0, f"Discarded {ids[2]}.\n")
     audit = (await events(market, "audit")).out.splitlines()
     mine = f"terminal:{getpass.getuser()}"
     assert mine in audit[0]
@@ -170,8 +170,8 @@ async def test_dead_letters_are_handled_on_command_line(client: JourneyClient, m
     ("arguments", "said"),
     [
         (("show", str(new_id())), "There is no such dead letter."),
-        (("replay",), "by its ID"),
-        (("replay", "--all", "--topic", "x"), "by its ID"),
+        (("replay",), "by ID"),
+        (("replay", "--all", "--topic", "x"), "by ID"),
         (("replay", str(new_id())), "There is no such dead letter."),
         (("discard", str(new_id()), "--reason", " "), "1 to 500 characters"),
         (("dead-letters", "--cursor", "nonsense"), "none of ours"),
@@ -199,7 +199,7 @@ async def test_replay_requested_while_stopped_runs_at_next_start(
         assert market.stop() == 0
         asked = await events(market, "replay", "--all")
         assert asked.code == 1
-        assert "does the kafka service run?" in asked.err
+        assert "Is the kafka service running?" in asked.err
         market.start()
         admin = await client.login(admin.email)
 

@@ -167,7 +167,7 @@ async def test_rebuild_under_load_survives_kill_of_its_service(
             figures = await events(market, "rebuild", "seller-figures")
         for name, said in (("product-views", views), ("seller-figures", figures)):
             assert said.code == 0, said
-            assert f"{name} is rebuilt: generation 2, " in said.out
+            assert f"Rebuilt {name}: generation 2, " in said.out
 
         envelopes: list[Json] = []
 

@@ -1,1 +1,1 @@
-"""The command line: what a person types, and what it says."""
+"""The command line."""

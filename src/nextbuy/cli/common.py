@@ -1,4 +1,4 @@
-"""What commands share: settings, databases beside a running marketplace, and how they fail."""
+"""Shared parts of the commands: settings, database access, and errors."""
 
 import os
 import sys
@@ -17,19 +17,21 @@ T = TypeVar("T")
 Command = Callable[..., Any]
 
 with_data: Callable[[Command], Command] = click.option(
-    "--data", type=click.Path(path_type=Path), help="The data folder of the marketplace (NEXTBUY_DATA, var)."
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Data folder of the marketplace. Default: NEXTBUY_DATA, or `var`.",
 )
-"""Gives a command the option `--data`."""
+"""The option `--data` as a decorator."""
 
 
 def fail(message: str) -> NoReturn:
-    """Say in one sentence what is wrong, and exit with 1."""
+    """Print an error message and exit with status 1."""
     click.echo(f"nextbuy: {message}", err=True)
     sys.exit(1)
 
 
 def settings_of(*, port: int | None = None, data: Path | None = None) -> Settings:
-    """Return the settings of the environment, with what was typed in their place."""
+    """Return the settings of the environment, overridden by options."""
     environment = dict(os.environ)
     if port is not None:
         environment["NEXTBUY_PORT"] = str(port)
@@ -43,7 +45,7 @@ def settings_of(*, port: int | None = None, data: Path | None = None) -> Setting
 
 
 def with_database(data: Path | None, service: str, act: Callable[[Database], Awaitable[T]]) -> T:
-    """Do something with a service's database, whether the marketplace runs or not; what goes wrong ends the command."""
+    """Return the result of `act` on a service's database, whether or not the marketplace runs; exit on an error."""
     from nextbuy.host.attach import on_database
     from nextbuy.host.running import CannotRun, user_facing_errors
 

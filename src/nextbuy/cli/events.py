@@ -1,14 +1,14 @@
-"""`nextbuy events …`: events that could not be applied, and what an operator does about them.
+"""`nextbuy events …`: dead letters, replays, rebuilds and the audit log.
 
-Each command works on the kafka service's database, beside a running marketplace or without one; what is asked to be
-replayed is run by the kafka service.
+Each command works on the kafka service's database, whether or not the marketplace runs. The kafka service itself does
+the replays and rebuilds, so those wait until it runs.
 """
 
 import asyncio
 import sys
 import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, get_args
 from uuid import UUID
@@ -28,205 +28,220 @@ from nextbuy.kit.events.dead_letters.store import DeadLetter, Filter, Status, pa
 from nextbuy.kit.storage.database import Database
 
 SERVICE: Final = "kafka"
-LOOK: Final = 0.3
-"""Seconds between looks at a replay."""
-SILENCE: Final = LEASE + 15.0
-"""Seconds without progress after which nobody seems to work on a replay; who died holds its letters for a lease."""
-_TIMES: Final = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"]
+POLL_INTERVAL: Final = 0.3
+"""Seconds between two reads of a replay's progress."""
+PROGRESS_TIMEOUT: Final = LEASE + 15.0
+"""Seconds without progress until a replay counts as stuck. Longer than the lease of a crashed replayer."""
+MAX_REASON: Final = 500
+"""Characters of a reason for discarding, as in the API."""
 
 
-def _filtered(command: Command) -> Command:
+def _time(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is not a time. Use YYYY-MM-DD or YYYY-MM-DDTHH:MM:SS (UTC).") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _with_filter(command: Command) -> Command:
+    since = "Failed at this time or later (UTC), like 2026-11-30 or 2026-11-30T08:15:00."
     for option in (
-        click.option("--until", type=click.DateTime(_TIMES), help="That failed before this time (UTC)."),
-        click.option("--since", type=click.DateTime(_TIMES), help="That failed at this time (UTC) or later."),
-        click.option("--type", "event_type", help="Of this type of event."),
-        click.option("--reason", help="Whose reason begins with this."),
-        click.option("--handler", help="Of this handler; '' for events that could not be read."),
-        click.option("--topic", help="Of this topic."),
+        click.option("--until", metavar="TIME", type=_time, help="Failed before this time, in the same form."),
+        click.option("--since", metavar="TIME", type=_time, help=since),
+        click.option("--type", "event_type", metavar="TYPE", help="Only this event type."),
+        click.option("--reason", metavar="TEXT", help="Only reasons starting with TEXT."),
+        click.option("--handler", metavar="NAME", help="Only this handler; '' for undecodable events."),
+        click.option("--topic", metavar="NAME", help="Only this topic."),
     ):
         command = option(command)
     return command
 
 
-def _filter(given: dict[str, Any]) -> Filter:
-    """Return the filter that was typed."""
-    named = {name: value for name, value in given.items() if value is not None}
-    for name in ("since", "until"):
-        moment: datetime | None = named.get(name)
-        if moment is not None and moment.tzinfo is None:
-            named[name] = moment.isoformat() + "Z"
+def _with_page(command: Command) -> Command:
+    command = click.option("--cursor", help="Continue after the previous page.")(command)
+    limit = click.IntRange(1, PAGE_LIMIT)
+    return click.option("--limit", type=limit, default=20, show_default=True, help="Entries per page.")(command)
+
+
+def _filter_of(options: dict[str, Any]) -> Filter:
+    fields = {name: value for name, value in options.items() if value is not None}
     try:
-        return msgspec.convert(named, Filter)
+        return msgspec.convert(fields, Filter)
     except msgspec.ValidationError as error:
         fail(str(error))
 
 
 @click.group()
 def events() -> None:
-    """Dead letters, replays and rebuilds, beside a running marketplace or without one."""
+    """Manage dead letters, replays and projections."""
 
 
 @events.command("dead-letters")
-@click.option("--status", type=click.Choice(get_args(Status)), help="In this state (any).")
-@_filtered
-@click.option("--limit", type=click.IntRange(1, PAGE_LIMIT), default=20, help="How many, the latest first (20).")
-@click.option("--cursor", help="Where the last list ended.")
+@click.option("--status", type=click.Choice(get_args(Status)), help="Only this status.")
+@_with_filter
+@_with_page
 @with_data
-def dead_letters(data: Path | None, status: Status | None, limit: int, cursor: str | None, **given: object) -> None:
-    """List the events that could not be applied, with the times (UTC) and the reasons."""
-    only = _filter(given)
-    found = with_database(data, SERVICE, lambda db: page(db, limit, cursor, status=status, only=only))
+def dead_letters(data: Path | None, status: Status | None, limit: int, cursor: str | None, **options: object) -> None:
+    """List dead letters: events that could not be processed.
+
+    Newest first, two lines each: id, time (UTC), status, topic and handler; then the reason.
+    """
+    only = _filter_of(options)
+    found = with_database(data, SERVICE, lambda database: page(database, limit, cursor, status=status, only=only))
     if not found.items:
-        click.echo("There is none.")
+        click.echo("No dead letters match.")
         return
     for letter in found.items:
         when = f"{letter.failed_at:%Y-%m-%d %H:%M:%S}"
-        row = (str(letter.id), when, f"{letter.status:<9}", letter.topic, letter.handler or "not readable")
-        click.echo(_plain("  ".join(row)))
-        click.echo(f"    {_plain(letter.reason)}")
-    if found.next_cursor:
-        click.echo(f"More with --cursor {found.next_cursor}")
+        row = (str(letter.id), when, f"{letter.status:<9}", letter.topic, letter.handler or "(undecodable)")
+        click.echo(_printable("  ".join(row)))
+        click.echo(f"    {_printable(letter.reason)}")
+    _print_next_page(found.next_cursor)
 
 
 @events.command()
 @click.argument("letter_id", metavar="ID", type=click.UUID)
 @with_data
 def show(data: Path | None, letter_id: UUID) -> None:
-    """Show one dead letter, whole."""
-    letter = with_database(data, SERVICE, lambda db: whole(db, letter_id))
+    """Print a dead letter as JSON, with its event and its errors."""
+    letter = with_database(data, SERVICE, lambda database: whole(database, letter_id))
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(letter), indent=2).decode() + "\n")
 
 
 @events.command()
 @click.argument("letter_id", metavar="[ID]", type=click.UUID, required=False)
-@_filtered
-@click.option("--all", "every", is_flag=True, help="All that wait.")
+@_with_filter
+@click.option("--all", "every", is_flag=True, help="All waiting dead letters.")
 @with_data
-def replay(data: Path | None, letter_id: UUID | None, *, every: bool, **given: object) -> None:
-    """Have dead letters tried again: the one of this ID, those that a filter names, or --all that wait."""
-    only = _filter(given)
+def replay(data: Path | None, letter_id: UUID | None, *, every: bool, **options: object) -> None:
+    """Replay dead letters by ID, by a filter, or all.
+
+    Exits with status 1 if any of them fails again.
+    """
+    only = _filter_of(options)
     if sum([letter_id is not None, only != Filter(), every]) != 1:
-        fail("name one dead letter by its ID, or some by a filter, or say --all.")
+        fail("Choose dead letters by ID, by a filter, or with --all.")
     if letter_id is not None:
-        with_database(data, SERVICE, lambda db: _replay_one(db, letter_id))
+        with_database(data, SERVICE, lambda database: _replay_one(database, letter_id))
         return
     if only.until is UNSET:
-        # What fails again now is not taken a second time.
-        only = msgspec.convert({**msgspec.to_builtins(only), "until": _now()}, Filter)
-    with_database(data, SERVICE, lambda db: _replay_some(db, only))
+        # A letter that fails again during this replay must not match again.
+        only = msgspec.convert({**msgspec.to_builtins(only), "until": utc_now().isoformat()}, Filter)
+    with_database(data, SERVICE, lambda database: _replay_matching(database, only))
 
 
 @events.command()
 @click.argument("letter_id", metavar="ID", type=click.UUID)
-@click.option("--reason", required=True, help="Why nobody needs it.")
+@click.option("--reason", metavar="TEXT", required=True, help="Reason, recorded in the audit log.")
 @with_data
 def discard(data: Path | None, letter_id: UUID, reason: str) -> None:
-    """Give one dead letter up for good."""
+    """Discard a dead letter: it will never be processed."""
     from nextbuy.kafka.audit_log import at_the_terminal
-    from nextbuy.kafka.dead_letters import operations as dead_letter_acts
+    from nextbuy.kafka.dead_letters import operations
 
     reason = reason.strip()
-    if not 1 <= len(reason) <= 500 or "\0" in reason:  # noqa: PLR2004  as the API has it
-        fail("a reason has 1 to 500 characters.")
+    if not 1 <= len(reason) <= MAX_REASON or "\0" in reason:
+        fail(f"The reason must have 1 to {MAX_REASON} characters.")
 
     async def act(database: Database) -> DeadLetter:
         async with database.transaction() as tx:
-            return await dead_letter_acts.discard(tx, at_the_terminal(), letter_id, reason)
+            return await operations.discard(tx, at_the_terminal(), letter_id, reason)
 
     letter = with_database(data, SERVICE, act)
-    click.echo(f"{letter.id} is discarded.")
+    click.echo(f"Discarded {letter.id}.")
 
 
 @events.command()
-@click.option("--limit", type=click.IntRange(1, PAGE_LIMIT), default=20, help="How many, the latest first (20).")
-@click.option("--cursor", help="Where the last list ended.")
+@_with_page
 @with_data
 def audit(data: Path | None, limit: int, cursor: str | None) -> None:
-    """List what operators did."""
+    """List operators' actions, newest first.
+
+    Columns: time (UTC), operator, action, subject, details.
+    """
     from nextbuy.kafka.audit_log import entries
 
-    found = with_database(data, SERVICE, lambda db: entries(db, limit, cursor))
+    found = with_database(data, SERVICE, lambda database: entries(database, limit, cursor))
     for entry in found.items:
         details = msgspec.json.encode(entry.details).decode()
         click.echo(f"{entry.at:%Y-%m-%d %H:%M:%S}  {entry.who}  {entry.what}  {entry.subject}  {details}")
     if not found.items:
-        click.echo("Nothing was done yet.")
-    if found.next_cursor:
-        click.echo(f"More with --cursor {found.next_cursor}")
+        click.echo("No actions are recorded.")
+    _print_next_page(found.next_cursor)
 
 
 events.add_command(projections)
 events.add_command(rebuild)
 
 
+def _print_next_page(cursor: str | None) -> None:
+    if cursor:
+        click.echo(f"Next page: --cursor {cursor}")
+
+
 async def _replay_one(database: Database, letter_id: UUID) -> None:
     from nextbuy.kafka.audit_log import at_the_terminal
-    from nextbuy.kafka.dead_letters import operations as dead_letter_acts
+    from nextbuy.kafka.dead_letters import operations
 
     async with database.transaction() as tx:
-        letter = await dead_letter_acts.replay(tx, at_the_terminal(), letter_id)
-    ends = time.monotonic() + SILENCE
+        letter = await operations.replay(tx, at_the_terminal(), letter_id)
+    ends = time.monotonic() + PROGRESS_TIMEOUT
     while letter.status == "replaying":
         if time.monotonic() > ends:
-            fail(f"{letter_id} is asked for, and not replayed yet: does the kafka service run?")
-        await asyncio.sleep(LOOK)
+            fail(f"{letter_id} is not replayed after {PROGRESS_TIMEOUT:.0f} s. Is the kafka service running?")
+        await asyncio.sleep(POLL_INTERVAL)
         letter = await whole(database, letter_id)
     if letter.status != "replayed":
-        fail(f"{letter_id} failed again: {_plain(letter.reason)}")
-    click.echo(f"{letter_id} is applied.")
+        fail(f"{letter_id} failed again: {_printable(letter.reason)}")
+    click.echo(f"Replayed {letter_id}.")
 
 
-async def _replay_some(database: Database, only: Filter) -> None:
-    """Replay what a filter names, one bounded replay after another, and say how it went."""
+async def _replay_matching(database: Database, only: Filter) -> None:
+    """Replay the letters that match, one bounded replay after another, and print the result."""
     from nextbuy.kafka.audit_log import at_the_terminal
-    from nextbuy.kafka.dead_letters import operations as dead_letter_acts
+    from nextbuy.kafka.dead_letters import operations
 
     done = failed = 0
-    with Progress(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=_console()
-    ) as progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(highlight=False, markup=False)) as progress:
         bar = progress.add_task("Replaying", total=None)
         while True:
             async with database.transaction() as tx:
-                asked = await dead_letter_acts.replay_matching(tx, at_the_terminal(), only)
+                run = await operations.replay_matching(tx, at_the_terminal(), only)
             before = done + failed
-            progress.update(bar, total=before + asked.total + asked.beyond)
-            asked = await _followed(
+            progress.update(bar, total=before + run.total + run.beyond)
+            run = await _wait_for(
                 database,
-                asked,
+                run,
                 lambda run: progress.update(bar, completed=before + run.done + run.failed),  # noqa: B023
             )
-            done, failed = done + asked.done, failed + asked.failed
-            if not asked.total or not asked.beyond:
+            done, failed = done + run.done, failed + run.failed
+            if not run.total or not run.beyond:
                 break
-    click.echo(f"{done} applied, {failed} failed again.")
+    if not done + failed:
+        click.echo("No waiting dead letters match.")
+        return
+    click.echo(f"{done} replayed, {failed} failed again.")
     if failed:
         sys.exit(1)
 
 
-async def _followed(database: Database, run: Replay, tell: Callable[[Replay], None]) -> Replay:
-    """Wait for a replay's end, telling how far it has come; where nobody works on it, say so and end the command."""
-    heard, so_far = time.monotonic(), 0
+async def _wait_for(database: Database, run: Replay, report: Callable[[Replay], None]) -> Replay:
+    """Return a replay once it has finished; exit if it makes no progress."""
+    progressed_at, settled = time.monotonic(), 0
     while run.finished_at is None:
-        await asyncio.sleep(LOOK)
+        await asyncio.sleep(POLL_INTERVAL)
         run = await replay_of(database, run.id)
-        tell(run)
-        if run.done + run.failed > so_far:
-            heard, so_far = time.monotonic(), run.done + run.failed
-        if time.monotonic() - heard > SILENCE:
-            why = f"it waits for this: {run.waits_for}" if run.waits_for else "does the kafka service run?"
-            fail(f"{so_far} of {run.total} are replayed, the others are asked for and do not go on; {why}")
+        report(run)
+        if run.done + run.failed > settled:
+            progressed_at, settled = time.monotonic(), run.done + run.failed
+        if time.monotonic() - progressed_at > PROGRESS_TIMEOUT:
+            hint = f"Waiting for: {run.waits_for}" if run.waits_for else "Is the kafka service running?"
+            fail(f"{settled} of {run.total} replayed; no progress for {PROGRESS_TIMEOUT:.0f} s. {hint}")
     return run
 
 
-def _console() -> Console:
-    return Console(highlight=False, markup=False)
-
-
-def _plain(text: str) -> str:
-    """Return text without what a terminal would obey."""
+def _printable(text: str) -> str:
+    """Return text without control characters, which a terminal would obey."""
     return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
-
-
-def _now() -> str:
-    return utc_now().isoformat()

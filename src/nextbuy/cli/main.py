@@ -1,4 +1,4 @@
-"""The commands that run, fill and look at a marketplace."""
+"""The commands that run and set up a marketplace."""
 
 import asyncio
 import os
@@ -15,16 +15,21 @@ from nextbuy.contracts.errors import AppError
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="nextbuy", message="%(prog)s %(version)s")
 def main() -> None:
-    """NextBuy: a multi-vendor marketplace, in one process or in many."""
+    """NextBuy, a multi-vendor marketplace. Start with `nextbuy up`."""
 
 
 @main.command()
-@click.option("--port", type=click.IntRange(1, 65535), help="Listen on this port (NEXTBUY_PORT, 8080).")
-@click.option("--data", type=click.Path(path_type=Path), help="Keep everything in this folder (NEXTBUY_DATA, var).")
-@click.option("--empty", is_flag=True, help="Leave the demo catalogue and accounts out.")
+@click.option(
+    "--port", metavar="PORT", type=click.IntRange(1, 65535), help="Port to listen on. Default: NEXTBUY_PORT, or 8080."
+)
+@with_data
+@click.option("--empty", is_flag=True, help="Start without the demo market. Applies to a new data folder only.")
 @click.option("--processes", is_flag=True, help="Run one process per service.")
 def up(port: int | None, data: Path | None, *, empty: bool, processes: bool) -> None:
-    """Run the whole marketplace; engines that no setting names are started here. Ctrl-C stops everything."""
+    """Run the whole marketplace until Ctrl-C.
+
+    PostgreSQL and Redis are started as well, unless NEXTBUY_POSTGRES_URL and NEXTBUY_REDIS_URL name servers.
+    """
     from nextbuy.host.running import CannotRun
     from nextbuy.host.up import up as run_all
 
@@ -35,10 +40,13 @@ def up(port: int | None, data: Path | None, *, empty: bool, processes: bool) -> 
 
 
 @main.command()
-@click.argument("services", nargs=-1, required=True)
-@click.option("--log", type=click.Choice(["stdout", "file"]), default="stdout", help="Where log lines go.")
+@click.argument("services", metavar="SERVICE...", nargs=-1, required=True)
+@click.option("--log", type=click.Choice(["stdout", "file"]), default="stdout", help="Destination of log lines.")
 def serve(services: tuple[str, ...], log: str) -> None:
-    """Serve the gateway or some SERVICES in this process; everything else is where the settings say."""
+    """Run some services, or `gateway`, in this process.
+
+    The other services are called at NEXTBUY_<SERVICE>_URL.
+    """
     from nextbuy.host.running import CannotRun
     from nextbuy.host.serve import serve as run_some
 
@@ -50,27 +58,36 @@ def serve(services: tuple[str, ...], log: str) -> None:
 
 @main.command()
 def migrate() -> None:
-    """Make the databases and roles of all services on NEXTBUY_POSTGRES_URL, and bring them up to date."""
+    """Create and migrate the databases of all services.
+
+    They are on the server at NEXTBUY_POSTGRES_URL. Prints the migrations that ran.
+    """
     from nextbuy.host.composition import SERVICES
     from nextbuy.host.databases import prepare
     from nextbuy.host.running import CannotRun, user_facing_errors
 
     settings = settings_of()
     if not settings.postgres_url or not settings.secret:
-        fail("`migrate` needs NEXTBUY_POSTGRES_URL and NEXTBUY_SECRET; `up` does this by itself.")
+        fail("`nextbuy migrate` needs NEXTBUY_POSTGRES_URL and NEXTBUY_SECRET. `nextbuy up` migrates by itself.")
     try:
         with user_facing_errors():
-            for name in asyncio.run(prepare(settings, SERVICES)):
-                click.echo(name)
+            migrations = asyncio.run(prepare(settings, SERVICES))
     except CannotRun as error:
         fail(str(error))
+    for name in migrations:
+        click.echo(name)
+    if not migrations:
+        click.echo("All databases are up to date.")
 
 
 @main.command("create-admin")
 @click.argument("email")
 @with_data
 def create_admin(email: str, data: Path | None) -> None:
-    """Make EMAIL an admin, whether the marketplace runs or not; NEXTBUY_ADMIN_PASSWORD, or asks for a password."""
+    """Create an admin, or reset an admin's password.
+
+    Works whether or not the marketplace runs. Reads the password from NEXTBUY_ADMIN_PASSWORD, or asks for it.
+    """
     from nextbuy.host.accounts import create_admin_offline
     from nextbuy.host.running import CannotRun, user_facing_errors
 
@@ -81,27 +98,33 @@ def create_admin(email: str, data: Path | None) -> None:
     try:
         with user_facing_errors():
             account = create_admin_offline(settings, email, password)
-        click.echo(f"{account.email} is an admin.")
     except (CannotRun, AppError) as error:
         fail(str(error))
+    click.echo(f"{account.email} is an admin.")
 
 
 @main.command()
-@click.option("--url", default=None, help="The marketplace (NEXTBUY_PUBLIC_URL, http://127.0.0.1:8080).")
-@click.option("--admin-email", envvar="NEXTBUY_ADMIN_EMAIL", default=None, help="An admin (the demo's).")
-@click.option("--admin-password", envvar="NEXTBUY_ADMIN_PASSWORD", default=None, help="The admin's password.")
+@click.option("--url", help="URL of the marketplace. Default: NEXTBUY_PUBLIC_URL, or http://127.0.0.1:8080.")
+@click.option("--admin-email", envvar="NEXTBUY_ADMIN_EMAIL", help="Login of an admin. Default: the demo admin.")
+@click.option("--admin-password", envvar="NEXTBUY_ADMIN_PASSWORD", help="Password of that admin.")
 def demo(url: str | None, admin_email: str | None, admin_password: str | None) -> None:
-    """Act both examples of the specification against a running marketplace, and draw what really happened."""
+    """Run the two example flows and draw their messages.
+
+    A product is moderated and approved, then bought, as in the specification, through the public API.
+    """
     from nextbuy.demo.acts import run
     from nextbuy.demo.catalogue import PASSWORD
 
-    where = url or settings_of().public_url
-    sys.exit(asyncio.run(run(where, admin_email or "admin@demo.nextbuy.test", admin_password or PASSWORD)))
+    url = url or settings_of().public_url
+    sys.exit(asyncio.run(run(url, admin_email or "admin@demo.nextbuy.test", admin_password or PASSWORD)))
 
 
 @main.command()
 def api() -> None:
-    """List all calls with their callers, and all events with their publishers and subscribers."""
+    """List all calls and events.
+
+    One line each: a call with its callers, an event with its publishers and subscribers.
+    """
     from nextbuy.host.api_index import index_lines
     from nextbuy.host.composition import SERVICES
 

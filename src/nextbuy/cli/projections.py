@@ -1,4 +1,4 @@
-"""`nextbuy events projections` and `rebuild`: figures made of events, and made again of the event logs."""
+"""`nextbuy events projections` and `nextbuy events rebuild NAME`."""
 
 import asyncio
 import time
@@ -14,32 +14,30 @@ from nextbuy.kafka.store.rebuilds import Rebuild
 from nextbuy.kit.storage.database import Database
 
 SERVICE: Final = "kafka"
-RUNS: Final = ("asked", "reading")
-"""States of a rebuild that somebody waits for."""
-LOOK: Final = 0.3
-"""Seconds between looks at a rebuild."""
-SILENCE: Final = 40.0
-"""Seconds without progress after which nobody seems to work on it: four leases, as who died holds it for one more."""
+RUNNING: Final = ("asked", "reading")
+"""States of a rebuild before its figures are complete."""
+POLL_INTERVAL: Final = 0.3
+"""Seconds between two reads of a rebuild's progress."""
+PROGRESS_TIMEOUT: Final = 40.0
+"""Seconds without progress until a rebuild counts as stuck. Longer than the lease of a crashed rebuilder."""
 
 
 @click.command()
 @with_data
 def projections(data: Path | None) -> None:
-    """List the figures that are made of events, and their last rebuilds."""
+    """List projections with their last rebuild."""
     from nextbuy.kafka.store import projections as rows
     from nextbuy.kafka.store import rebuilds
 
     async def read(database: Database) -> list[str]:
         last = await rebuilds.latest(database)
         lines = []
-        for one in await rows.standing(database):
-            rebuild = last.get(one.name)
-            told = (
-                f"last rebuild: {_state(rebuild)}"
-                if rebuild
-                else "never rebuilt, and made of what came since its start"
+        for projection in await rows.standing(database):
+            rebuild = last.get(projection.name)
+            state = f"last rebuild: {_state(rebuild)}" if rebuild else "never rebuilt (live events only)"
+            lines.append(
+                f"{projection.name:<16} generation {projection.generation:<4} {projection.events:>10} events   {state}"
             )
-            lines.append(f"{one.name:<16} generation {one.generation:<4} {one.events:>10} events   {told}")
         return lines
 
     for line in with_database(data, SERVICE, read):
@@ -50,7 +48,10 @@ def projections(data: Path | None) -> None:
 @click.argument("name")
 @with_data
 def rebuild(data: Path | None, name: str) -> None:
-    """Make the figures of NAME again of the event logs, while the shop runs; the kafka service does it."""
+    """Rebuild projection NAME from the event logs.
+
+    The shop stays open, and the old figures stay in use until the new ones are complete.
+    """
     with_database(data, SERVICE, lambda database: _rebuild(database, name))
 
 
@@ -63,35 +64,34 @@ async def _rebuild(database: Database, name: str) -> None:
     from nextbuy.kafka.projections.rebuild_requests import request_rebuild
 
     async with database.transaction() as tx:
-        asked = await request_rebuild(tx, name, asked_by=at_the_terminal())
-    began = time.monotonic()
-    done = await _followed(database, asked)
+        requested = await request_rebuild(tx, name, asked_by=at_the_terminal())
+    started = time.monotonic()
+    done = await _wait_for(database, requested)
     if done.error:
-        fail(f"{name} could not be rebuilt, and is as it was: {done.error}")
-    seconds = time.monotonic() - began
-    click.echo(f"{name} is rebuilt: generation {done.generation}, {done.events} events in {seconds:.1f} s.")
+        fail(f"Rebuild of {name} failed; the old figures stay in use: {done.error}")
+    seconds = time.monotonic() - started
+    click.echo(f"Rebuilt {name}: generation {done.generation}, {done.events} events in {seconds:.1f} s.")
 
 
-async def _followed(database: Database, run: Rebuild) -> Rebuild:
-    """Wait for a rebuild's end and show how far it is; where nobody works on it, say so and end the command."""
+async def _wait_for(database: Database, run: Rebuild) -> Rebuild:
+    """Show a rebuild's progress and return it once its figures are complete; exit if it makes no progress."""
     from nextbuy.kafka.store import rebuilds
 
-    heard, before = time.monotonic(), run
+    progressed_at, before = time.monotonic(), run
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(highlight=False, markup=False)) as progress:
-        bar = progress.add_task("asked", total=None)
-        # Then the figures are there, or given up; what the others leave is taken out without anybody's waiting for it.
-        while run.state in RUNS:
-            await asyncio.sleep(LOOK)
+        bar = progress.add_task("Rebuilding", total=None)
+        while run.state in RUNNING:
+            await asyncio.sleep(POLL_INTERVAL)
             run = await rebuilds.read(database, run.id)
-            read, of = rebuilds.progress(run.sources)
-            progress.update(
-                bar, description=run.state if run.state in RUNS else "ended", completed=read, total=of or None
-            )
+            events_read, events_total = rebuilds.progress(run.sources)
+            progress.update(bar, completed=events_read, total=events_total or None)
             if run != before:
-                heard, before = time.monotonic(), run
-            if time.monotonic() - heard > SILENCE:
+                progressed_at, before = time.monotonic(), run
+            if time.monotonic() - progressed_at > PROGRESS_TIMEOUT:
                 if run.state == "asked":
-                    fail("No kafka service has begun it; it is asked for, and begins as soon as one runs.")
-                fail(f"{run.events} events are read, and it does not go on: does the kafka service run?")
+                    fail("The rebuild is waiting; it starts when the kafka service runs.")
+                fail(
+                    f"{run.events} events read; no progress for {PROGRESS_TIMEOUT:.0f} s. Is the kafka service running?"
+                )
     return run
