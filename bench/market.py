@@ -19,7 +19,7 @@ from bench.http import Connection
 from bench.machine import SERVER_CORE, pin
 from bench.programs import ProgramError, output_of, running
 from nextbuy.embedded import running as engines_of
-from nextbuy.host.supervisor import free_port
+from tools.kafka import free_ports
 
 SHOPS: Final = 5
 BUYERS: Final = 48
@@ -65,7 +65,7 @@ async def market(data: Path) -> AsyncIterator[Market]:
     Raises:
         ProgramError: it did not become ready.
     """
-    port = free_port()
+    [port] = free_ports(1)
     began = time.perf_counter()
     log = data.with_suffix(".said")
     environment = {

@@ -20,6 +20,7 @@ import pytest
 
 from nextbuy.kit.config import Kafka
 from nextbuy.kit.events.bus.kafka import KafkaBus
+from tests.ports import free_port
 from tools import kafka as tool
 
 PARTITIONS: Final = 3
@@ -52,7 +53,7 @@ class KafkaBroker:
         self._folder = folder
         self._owner = owner or os.getpid()
         for tries_left in reversed(range(_TRIES)):
-            ports = tool.free_ports(2)
+            ports = free_port(), free_port()
             self._broker = tool.Broker(folder, *ports, settings=settings, users=users or {}, cluster=cluster)
             self.servers = self._broker.servers
             try:

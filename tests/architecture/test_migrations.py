@@ -12,9 +12,9 @@ import pytest
 from nextbuy.embedded import Engines
 from nextbuy.host.composition import SERVICES
 from nextbuy.host.databases import prepare, service_url
-from nextbuy.host.supervisor import free_port
 from nextbuy.kit.config import Settings
 from tests.hostile.hostile_fixture import clear
+from tests.ports import free_port
 
 
 @pytest.fixture

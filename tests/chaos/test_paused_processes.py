@@ -10,13 +10,13 @@ from random import Random
 
 import pytest
 
-from nextbuy.host.supervisor import free_port
 from tests.chaos.checks import all_violations
 from tests.chaos.clients import Clients
 from tests.chaos.cluster import Cluster, running_cluster
 from tests.chaos.observations import at_rest, observe
 from tests.journeys.journey_client import JourneyClient, Json
 from tests.journeys.marketplace import Marketplace, nextbuy
+from tests.ports import free_port
 from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(240)

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from nextbuy.host import supervisor
+from tests import ports
 from tests.journeys.journey_client import JourneyClient
 from tests.journeys.marketplace import (
     DEPLOYMENTS,
@@ -66,4 +66,4 @@ def start_marketplace(factory: MarketplaceFactory) -> Iterator[StartMarketplace]
 @pytest.fixture
 def free_port() -> str:
     """A free port, as text."""
-    return str(supervisor.free_port())
+    return str(ports.free_port())

@@ -21,10 +21,10 @@ import asyncpg
 import psutil
 
 from nextbuy.embedded import running
-from nextbuy.host.supervisor import free_port
 from nextbuy.kit.config import Settings
 from nextbuy.kit.http import webhook_signature
 from tests.kafka_broker import own_prefix
+from tests.ports import free_port
 
 ADMIN: Final = "noor@journeys.nextbuy.test"
 PASSWORD: Final = "swordfish-of-every-journey"

@@ -14,11 +14,11 @@ import pytest
 from redis import Redis
 
 from nextbuy.embedded import redis_server
-from nextbuy.host.supervisor import free_port
 from tests.journeys.journey_client import JourneyClient
 from tests.journeys.load import BuyerLoad
 from tests.journeys.marketplace import Marketplace, StartMarketplace
 from tests.journeys.snapshot import snapshot_at_rest
+from tests.ports import free_port
 from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(120)

@@ -21,7 +21,6 @@ from nextbuy.contracts.message import Call, Event, Reply
 from nextbuy.contracts.order import PaymentRefunded
 from nextbuy.contracts.product import CountActivity, ProductPending
 from nextbuy.contracts.values import Money, Nothing, new_id
-from nextbuy.host.supervisor import free_port
 from nextbuy.kit.http.service_identity import ServiceIdentity
 from nextbuy.kit.rpc.breaker import DEFAULT_BREAKER_POLICY, Breaker
 from nextbuy.kit.rpc.calls import Calls
@@ -32,6 +31,7 @@ from tests.doubles import StubCalls
 from tests.kafka.listener import Listener
 from tests.kafka.test_model import order
 from tests.kit.shop import LogFile, packet
+from tests.ports import free_port
 from tests.waiting import until
 
 OUTAGE: Final = float(os.environ.get("NEXTBUY_TEST_OUTAGE", "12"))

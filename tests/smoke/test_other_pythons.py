@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import pytest
 
-from nextbuy.host.supervisor import free_port
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.smoke, pytest.mark.timeout(600)]
 

@@ -29,7 +29,8 @@ def serve(settings: Settings, names: tuple[str, ...], *, log_to_file: bool) -> N
     with user_facing_errors():
         _check(settings, names)
         try:
-            listener = listen(settings.host, settings.port)
+            reuse_port = bool(os.environ.get("NEXTBUY_REUSE_PORT"))
+            listener = listen(settings.host, settings.port, reuse_port=reuse_port)
         except OSError as error:
             raise busy_port(settings.host, settings.port, error) from error
         with contextlib.closing(listener):

@@ -27,12 +27,16 @@ _STOP_TIMEOUT: Final = 6.0
 """Seconds between SIGTERM and SIGKILL. Longer than a service takes to finish its requests and close."""
 
 
-def free_port() -> int:
-    """Return a free port of the loopback interface."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def reserve_port() -> socket.socket:
+    """Return a socket that keeps a free port of the loopback interface reserved until it is closed.
+
+    It does not listen, so connections are refused; a process that listens with `reuse_port` may share the port. No
+    other program is assigned the port, not even while its service is down.
+    """
+    holder = socket.socket()
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    holder.bind(("127.0.0.1", 0))
+    return holder
 
 
 def _environment(settings: Settings) -> dict[str, str]:
@@ -83,6 +87,7 @@ class Supervisor:
             "NEXTBUY_HOST": self._settings.host if name == "gateway" else "127.0.0.1",
             "NEXTBUY_PORT": str(self._port(name)),
             "NEXTBUY_DEMO": "1" if self._demo else "",
+            "NEXTBUY_REUSE_PORT": "" if name == "gateway" else "1",
         }
         command = (sys.executable, "-m", "nextbuy", "serve", name, "--log", "file")
         self._processes[name] = await asyncio.create_subprocess_exec(

@@ -17,7 +17,7 @@ from nextbuy.host.databases import prepare
 from nextbuy.host.log import open_journal
 from nextbuy.host.running import busy_port, run, user_facing_errors
 from nextbuy.host.secrets import installation_secret
-from nextbuy.host.supervisor import Supervisor, free_port
+from nextbuy.host.supervisor import Supervisor, reserve_port
 from nextbuy.kit.config import Settings
 from nextbuy.kit.events.bus.interface import BusUnavailable
 from nextbuy.kit.events.bus.kafka import KafkaBus
@@ -64,7 +64,6 @@ async def _serve(
     choice = demo_data.stored_choice(settings.data)
     demo = not empty if choice is None else choice
     if processes:
-        settings = replace(settings, service_urls={name: f"http://127.0.0.1:{free_port()}" for name in SERVICES})
         topology = _in_processes(settings, listener, demo=demo)
     else:
         topology = _in_one(settings, journal, listener, demo=demo)
@@ -120,9 +119,11 @@ async def _in_one(settings: Settings, journal: Journal, listener: socket, *, dem
 
 @contextlib.asynccontextmanager
 async def _in_processes(settings: Settings, listener: socket, *, demo: bool) -> AsyncIterator[Topology]:
-    supervisor = Supervisor(settings, demo=demo)
     async with contextlib.AsyncExitStack() as stack:
-        transports = {name: HttpTransport(name, url) for name, url in settings.service_urls.items()}
+        ports = {name: stack.enter_context(reserve_port()) for name in SERVICES}
+        urls = {name: f"http://127.0.0.1:{port.getsockname()[1]}" for name, port in ports.items()}
+        supervisor = Supervisor(replace(settings, service_urls=urls), demo=demo)
+        transports = {name: HttpTransport(name, url) for name, url in urls.items()}
         for transport in transports.values():
             stack.push_async_callback(transport.close)
         stack.push_async_callback(supervisor.stop)

@@ -28,16 +28,23 @@ _SWEEP: Final = 1.0
 _TOO_MUCH: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Take an address; port 0 takes a free one.
+def listen(host: str, port: int, *, reuse_port: bool = False) -> socket.socket:
+    """Return a socket that listens on a host and port; port 0 takes a free one.
+
+    Args:
+        host: an IP address.
+        port: a TCP port.
+        reuse_port: share the port with sockets of the same user that allow it, such as the supervisor's reservation.
 
     Raises:
-        OSError: it cannot be had: it is in use, not ours, or not allowed.
+        OSError: the port is in use or not permitted, or the host is not local.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if reuse_port:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind((host, port))
         # Listening only now would let a second process bind the same address unseen until then.
         listener.listen(_BACKLOG)
