@@ -18,7 +18,6 @@ from nextbuy.contracts.message import Call, Event
 from nextbuy.contracts.registry import CALLS, EVENTS
 from nextbuy.host.composition import SERVICES
 from nextbuy.kit.apidocs.examples import example
-from nextbuy.kit.apidocs.meanings import meanings
 from nextbuy.kit.apidocs.openapi import Schemas, reply_of
 from nextbuy.kit.service import Service
 from tools.history import Json, judge
@@ -99,12 +98,17 @@ def unfit(kinds: Iterable[Any]) -> list[str]:
     return found
 
 
-def unsaid(events: Sequence[type[Event]]) -> list[str]:
-    """Return what the page of events could not say: what a field means."""
+def undescribed(events: Sequence[type[Event]]) -> list[str]:
+    """Return the fields of events that have no description."""
+    schemas = Schemas()
+    for event in events:
+        schemas.want(event)
+    schemas.make()
     return [
-        f"{event.topic}: nobody says what {name} means. Write a string below the field in {event.__name__}."
+        f"{event.topic}: {name} has no description. Add one: {name}: Annotated[…, Meta(description=…)]."
         for event in events
-        for name in sorted(set(event.__struct_fields__) - meanings(event).keys())
+        for name, field in schemas.whole(event)["properties"].items()
+        if "description" not in field
     ]
 
 
@@ -119,7 +123,7 @@ def _without_prose(schema: Json) -> Json:
         if key in {"anyOf", "oneOf", "prefixItems"}
         else value
         for key, value in schema.items()
-        if key != "description"
+        if key not in {"description", "examples"}
     }
 
 
@@ -138,7 +142,9 @@ def main(words: Sequence[str]) -> int:
     outcome = judge(agreed, now, since=since, listeners=readers(services))
     routes = [route for service in services for route in service.routes]
     replies = [reply for reply in [*(call.reply for call in CALLS), *map(reply_of, routes)] if reply is not None]
-    wrong = outcome.breaks + unsaid(EVENTS) + unfit([*EVENTS, *CALLS, *(route.request for route in routes), *replies])
+    wrong = (
+        outcome.breaks + undescribed(EVENTS) + unfit([*EVENTS, *CALLS, *(route.request for route in routes), *replies])
+    )
     if wrong:
         print(*wrong, sep="\n")
         return 1

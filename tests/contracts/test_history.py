@@ -68,12 +68,12 @@ def test_what_is_added_is_refused_until_it_is_accepted(history: Path, capsys: py
     assert versions[-1] == {"version": 2, "since": "9.0", "added": ["the answer's name"]}
 
 
-def test_a_field_of_an_event_says_what_it_means() -> None:
+def test_event_field_without_description_is_refused() -> None:
     lit = event({"room": str})
-    assert contracts.unsaid([OrderCreated]) == []
-    assert contracts.unsaid([lit]) == [
-        "lamp.lit: nobody says what lamp_id means. Write a string below the field in Lit.",
-        "lamp.lit: nobody says what room means. Write a string below the field in Lit.",
+    assert contracts.undescribed([OrderCreated]) == []
+    assert contracts.undescribed([lit]) == [
+        "lamp.lit: lamp_id has no description. Add one: lamp_id: Annotated[…, Meta(description=…)].",
+        "lamp.lit: room has no description. Add one: room: Annotated[…, Meta(description=…)].",
     ]
 
 

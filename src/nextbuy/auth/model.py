@@ -21,8 +21,9 @@ MIN_PASSWORD, MAX_PASSWORD = 8, 200
 _FEWEST_MARKS: Final = 3
 """How many different characters a password has at least."""
 _LONGEST_NAME: Final = 200
-Password = Annotated[str, Meta(min_length=MIN_PASSWORD, max_length=MAX_PASSWORD)]
-GivenPassword = Annotated[str, Meta(min_length=1, max_length=MAX_PASSWORD)]
+_EXAMPLES: Final = ["correct horse battery staple"]
+Password = Annotated[str, Meta(min_length=MIN_PASSWORD, max_length=MAX_PASSWORD, examples=_EXAMPLES)]
+GivenPassword = Annotated[str, Meta(min_length=1, max_length=MAX_PASSWORD, examples=_EXAMPLES)]
 """What somebody types as their password: an earlier rule may have allowed what `Password` does not."""
 GivenToken = Annotated[str, Meta(min_length=1, max_length=200)]
 

@@ -3,9 +3,12 @@
 An e-mail has one account: of two registrations at once, one is refused. Nobody becomes an admin here.
 """
 
-from typing import Literal
+from typing import (
+    Annotated,
+    Literal,
+)
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from nextbuy.auth import store
 from nextbuy.auth.deps import Deps
@@ -24,7 +27,7 @@ class Register(Struct, frozen=True):
 
     email: Email
     password: Password
-    name: Title
+    name: Annotated[Title, Meta(examples=["Ada Winter"])]
     role: Literal["buyer", "seller"]
 
 

@@ -1,20 +1,35 @@
 """What others may ask of auth, and what it tells."""
 
-from typing import ClassVar, Literal
+from typing import (
+    Annotated,
+    ClassVar,
+    Literal,
+)
 from uuid import UUID
 
-from msgspec import Struct
+from msgspec import (
+    Meta,
+    Struct,
+)
 
 from nextbuy.contracts.message import Call, Client, Event, EventsRead
-from nextbuy.contracts.values import BatchLimit, Role
+from nextbuy.contracts.values import (
+    AccountId,
+    AdminId,
+    BatchLimit,
+    EmailAddress,
+    PersonName,
+    ReasonText,
+    Role,
+)
 
 
 class Account(Struct, frozen=True):
     """Somebody who has registered."""
 
     id: UUID
-    email: str
-    name: str
+    email: EmailAddress
+    name: PersonName
     role: Role
 
 
@@ -85,36 +100,26 @@ class ReadAuthEvents(Call[EventsRead], to="auth", name="read-auth-events", calle
 class AccountRegistered(Event, topic="account.registered", key="account_id"):
     """Somebody has made an account."""
 
-    account_id: UUID
-    """Whose account it is."""
-    email: str
-    """Where mail reaches them."""
-    name: str
-    """What they call themselves."""
-    role: Role
-    """What they may do."""
+    account_id: AccountId
+    email: Annotated[EmailAddress, Meta(description="Where mail reaches them.")]
+    name: Annotated[PersonName, Meta(description="What they call themselves.")]
+    role: Annotated[Role, Meta(description="What they may do.")]
 
 
 class AccountSuspended(Event, topic="account.suspended", key="account_id"):
     """An admin has suspended an account."""
 
-    account_id: UUID
-    """Whose account it is."""
-    reason: str
-    """Why, in the admin's words."""
-    by: UUID
-    """The admin."""
+    account_id: AccountId
+    reason: Annotated[ReasonText, Meta(description="Why, in the admin's words.")]
+    by: AdminId
 
 
 class AccountReinstated(Event, topic="account.reinstated", key="account_id"):
     """An admin has taken a suspended account back."""
 
-    account_id: UUID
-    """Whose account it is."""
-    reason: str
-    """Why, in the admin's words."""
-    by: UUID
-    """The admin."""
+    account_id: AccountId
+    reason: Annotated[ReasonText, Meta(description="Why, in the admin's words.")]
+    by: AdminId
 
 
 class AuthClient(Client):

@@ -9,13 +9,15 @@ Path, reply type, retry rule, schema and documentation of a message are derived 
     class OrderCreated(Event, topic="order.created", key="order_id"): ...
 """
 
-from datetime import datetime
 from typing import Annotated, Any, ClassVar, Generic, Protocol, TypeVar, dataclass_transform, get_args
 from uuid import UUID
 
 from msgspec import Meta, Raw, Struct, StructMeta
 
+from nextbuy.contracts.values import Timestamp
+
 Reply = TypeVar("Reply")
+_ID = "01920000-0000-7000-8000-000000000001"
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
@@ -122,26 +124,16 @@ class Event(Struct, metaclass=_EventMeta):
 class Envelope(Struct, frozen=True, kw_only=True):
     """A published event with its CloudEvents 1.0 attributes and its trace."""
 
-    id: UUID
-    """The same in every delivery."""
-    type: str
-    """The topic."""
-    source: str
-    """The service that published it."""
-    time: datetime
-    """When it was published, in UTC."""
-    key: str
-    """Events with the same key are delivered in order."""
-    schema_version: int
-    """The version of the event's schema, counted from 1."""
-    correlation_id: str
-    """The request that started the chain of events."""
-    causation_id: str
-    """The event or request that caused this one."""
-    traceparent: str
-    """Its position in the trace (W3C Trace Context)."""
-    data: Annotated[Raw, Meta(examples=[{"product_id": "01920000-0000-7000-8000-000000000001"}])]
-    """The event itself, as JSON."""
+    id: Annotated[UUID, Meta(description="The same in every delivery.")]
+    type: Annotated[str, Meta(description="The topic.")]
+    source: Annotated[str, Meta(description="The service that published it.")]
+    time: Annotated[Timestamp, Meta(description="When it was published, in UTC.")]
+    key: Annotated[str, Meta(description="Events with the same key are delivered in order.")]
+    schema_version: Annotated[int, Meta(description="The version of the event's schema, counted from 1.")]
+    correlation_id: Annotated[str, Meta(description="The request that started the chain of events.")]
+    causation_id: Annotated[str, Meta(description="The event or request that caused this one.")]
+    traceparent: Annotated[str, Meta(description="Its position in the trace (W3C Trace Context).")]
+    data: Annotated[Raw, Meta(description="The event itself, as JSON.", examples=[{"product_id": _ID}])]
 
 
 class LoggedEvent(Struct, frozen=True):

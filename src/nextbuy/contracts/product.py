@@ -1,15 +1,39 @@
 """What others may ask of product, and what it tells."""
 
 from datetime import datetime
-from typing import ClassVar, Literal
+from typing import (
+    Annotated,
+    ClassVar,
+    Literal,
+)
 from uuid import UUID
 
-from msgspec import Struct
+from msgspec import (
+    Meta,
+    Struct,
+)
 
 from nextbuy.contracts.message import Call, Client, Event, EventsRead
-from nextbuy.contracts.values import BatchLimit, Money, Nothing, Page, ShopStatus
+from nextbuy.contracts.values import (
+    AdminId,
+    BatchLimit,
+    CategoryName,
+    Hour,
+    Money,
+    Nothing,
+    Page,
+    ProductId,
+    ProductTitle,
+    ReasonText,
+    SellerId,
+    ShopId,
+    ShopName,
+    ShopStatus,
+    Timestamp,
+)
 
 Decision = Literal["active", "pending", "rejected"]
+Score = Annotated[int, Meta(description="The points that moderation gave it; more is worse.", examples=[40])]
 
 
 class Reason(Struct, frozen=True):
@@ -17,14 +41,14 @@ class Reason(Struct, frozen=True):
 
     rule: str
     points: int
-    field: str
-    excerpt: str
+    field: Annotated[str, Meta(examples=["title"])]
+    excerpt: Annotated[str, Meta(examples=["miracle cure"])]
 
 
 class Moderation(Struct, frozen=True):
     """What automatic moderation made of a product."""
 
-    score: int
+    score: Score
     decision: Decision
     reasons: list[Reason]
 
@@ -33,18 +57,18 @@ class Product(Struct, frozen=True, kw_only=True):
     """A product as its page shows it; `stock` is what can still be bought."""
 
     id: UUID
-    slug: str
-    title: str
-    description: str
-    category: str
+    slug: Annotated[str, Meta(examples=["brass-lamp"])]
+    title: ProductTitle
+    description: Annotated[str, Meta(examples=["A lamp of brass, with a shade of linen."])]
+    category: CategoryName
     price: Money
     stock: int
-    tags: list[str]
+    tags: Annotated[list[str], Meta(examples=[["brass"]])]
     status: Decision
     shop_id: UUID
     picture: str
     moderation: Moderation
-    created_at: datetime
+    created_at: Timestamp
 
 
 class Line(Struct, frozen=True):
@@ -57,16 +81,11 @@ class Line(Struct, frozen=True):
 class PricedLine(Struct, frozen=True):
     """A line in its owner's words: title, shop and price are product's, not the basket's."""
 
-    product_id: UUID
-    """The product."""
-    shop_id: UUID
-    """The shop that offers it."""
-    title: str
-    """What it was called then."""
-    quantity: int
-    """How many of it."""
-    unit_price: Money
-    """What one of it cost then."""
+    product_id: ProductId
+    shop_id: ShopId
+    title: ProductTitle
+    quantity: Annotated[int, Meta(description="How many of it.")]
+    unit_price: Annotated[Money, Meta(description="What one of it cost then.")]
 
 
 class ProductsValidated(Struct, frozen=True):
@@ -88,7 +107,7 @@ class HoldStock(Call[Nothing], to="product", name="hold-stock", callers=("order"
 
     session_id: UUID
     lines: list[Line]
-    expires_at: datetime
+    expires_at: Timestamp
 
 
 class StockReleased(Struct, frozen=True):
@@ -135,7 +154,7 @@ class UpsertShop(Call[Nothing], to="product", name="upsert-shop", callers=("kafk
 
     shop_id: UUID
     seller_id: UUID
-    shop_name: str
+    shop_name: ShopName
     status: ShopStatus
     shop_version: int
 
@@ -168,89 +187,65 @@ class CountActivity(Call[Nothing], to="product", name="count-activity", callers=
 class _ProductEvent(Event):
     """What every event about a product says."""
 
-    product_id: UUID
-    """The product."""
-    shop_id: UUID
-    """The shop that offers it."""
-    seller_id: UUID
-    """The account of the shop's seller."""
-    title: str
-    """What it is called."""
-    status: Decision
-    """What it is from here on; only an active one is sold."""
+    product_id: ProductId
+    shop_id: ShopId
+    seller_id: SellerId
+    title: ProductTitle
+    status: Annotated[Decision, Meta(description="What it is from here on; only an active one is sold.")]
 
 
 class ProductCreated(_ProductEvent, topic="product.created", key="product_id"):
     """A seller has offered a product; `status` is what moderation made of it."""
 
-    category: str
-    """The shelf it stands on."""
-    price: Money
-    """What one of it costs."""
-    score: int
-    """The points that moderation gave it; more is worse."""
+    category: Annotated[CategoryName, Meta(description="The shelf it stands on.")]
+    price: Annotated[Money, Meta(description="What one of it costs.")]
+    score: Score
 
 
 class ProductUpdated(_ProductEvent, topic="product.updated", key="product_id"):
     """A product was changed; `fields` names what."""
 
-    fields: list[str]
-    """Which fields were changed."""
+    fields: Annotated[list[str], Meta(description="Which fields were changed.", examples=[["price"]])]
 
 
 class ProductPending(_ProductEvent, topic="product.pending", key="product_id"):
     """A product waits for an admin's decision."""
 
-    score: int
-    """The points that moderation gave it; more is worse."""
-    rules: list[str]
-    """The rules of moderation that it met."""
+    score: Score
+    rules: Annotated[list[str], Meta(description="The rules that it met.", examples=[["forbidden-words"]])]
 
 
 class ProductApproved(_ProductEvent, topic="product.approved", key="product_id"):
     """An admin has approved a product."""
 
-    by: UUID
-    """The admin."""
+    by: AdminId
 
 
 class ProductRejected(_ProductEvent, topic="product.rejected", key="product_id"):
     """Moderation (`by` is null) or an admin has refused a product."""
 
-    reason: str
-    """Why, in words for the seller."""
-    by: UUID | None
-    """The admin; null where moderation refused it by itself."""
+    reason: Annotated[ReasonText, Meta(description="Why, in words for the seller.")]
+    by: Annotated[UUID | None, Meta(description="The admin; null where moderation refused it by itself.")]
 
 
 class ProductViewed(Event, topic="product.viewed", key="product_id"):
     """A product's page was looked at so often, in about a second of an hour (UTC)."""
 
-    product_id: UUID
-    """The product."""
-    shop_id: UUID
-    """The shop that offers it."""
-    seller_id: UUID
-    """The account of the shop's seller."""
-    views: int
-    """How many looks this is the sum of."""
-    hour: datetime
-    """The beginning of the hour, in UTC."""
+    product_id: ProductId
+    shop_id: ShopId
+    seller_id: SellerId
+    views: Annotated[int, Meta(description="How many looks this is the sum of.")]
+    hour: Hour
 
 
 class ProductAddedToBasket(Event, topic="product.added-to-basket", key="product_id"):
     """A product was put into baskets so often, in about a second of an hour (UTC)."""
 
-    product_id: UUID
-    """The product."""
-    shop_id: UUID
-    """The shop that offers it."""
-    seller_id: UUID
-    """The account of the shop's seller."""
-    times: int
-    """How many baskets this is the sum of."""
-    hour: datetime
-    """The beginning of the hour, in UTC."""
+    product_id: ProductId
+    shop_id: ShopId
+    seller_id: SellerId
+    times: Annotated[int, Meta(description="How many baskets this is the sum of.")]
+    hour: Hour
 
 
 class ProductClient(Client):

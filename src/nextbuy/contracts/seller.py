@@ -1,27 +1,39 @@
 """The calls that seller answers, and the events that it publishes."""
 
-from datetime import datetime
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from nextbuy.contracts.message import Call, Client, Event, EventsRead
-from nextbuy.contracts.values import BatchLimit, Page, ShopStatus
+from nextbuy.contracts.values import (
+    BatchLimit,
+    CategoryName,
+    EmailAddress,
+    Page,
+    PersonName,
+    ReasonText,
+    SellerId,
+    ShopId,
+    ShopName,
+    ShopStatus,
+    Timestamp,
+)
+
+ShopVersion = Annotated[int, Meta(description="Grows with every change of the shop; an older version is ignored.")]
 
 
 class Shop(Struct, frozen=True):
     """A public view of a shop; `status` is that of its seller, and only an approved shop sells."""
 
     id: UUID
-    name: str
-    slug: str
+    name: ShopName
+    slug: Annotated[str, Meta(examples=["winter-lamps"])]
     bio: str
-    category: str
+    category: CategoryName
     status: ShopStatus
     seller_id: UUID
-    version: int
-    """Grows with every change, so that an older state is recognised."""
+    version: ShopVersion
 
 
 class Shops(Struct, frozen=True):
@@ -34,10 +46,10 @@ class Seller(Struct, frozen=True):
     """A seller and the shop, as admins see them."""
 
     user_id: UUID
-    name: str
-    email: str
+    name: PersonName
+    email: EmailAddress
     shop: Shop
-    submitted_at: datetime
+    submitted_at: Timestamp
 
 
 SellerDecision = Literal["approved", "rejected", "suspended"]
@@ -83,16 +95,11 @@ class ReadSellerEvents(Call[EventsRead], to="seller", name="read-seller-events",
 class _SellerEvent(Event):
     """The fields that every event about a seller has."""
 
-    shop_id: UUID
-    """The shop's id."""
-    user_id: UUID
-    """The account of the shop's seller."""
-    shop_name: str
-    """The shop's name."""
-    status: ShopStatus
-    """The shop's new status; only an approved shop sells."""
-    shop_version: int
-    """Grows with every change of the shop, so that an older event is recognised."""
+    shop_id: ShopId
+    user_id: SellerId
+    shop_name: ShopName
+    status: Annotated[ShopStatus, Meta(description="The shop's new status; only an approved shop sells.")]
+    shop_version: ShopVersion
 
 
 class SellerRegistered(_SellerEvent, topic="seller.registered", key="shop_id"):
@@ -106,15 +113,13 @@ class SellerApproved(_SellerEvent, topic="seller.approved", key="shop_id"):
 class SellerRejected(_SellerEvent, topic="seller.rejected", key="shop_id"):
     """An admin has rejected a seller."""
 
-    reason: str
-    """The reason, in the admin's words."""
+    reason: Annotated[ReasonText, Meta(description="The reason, in the admin's words.")]
 
 
 class SellerSuspended(_SellerEvent, topic="seller.suspended", key="shop_id"):
     """An admin has suspended a seller."""
 
-    reason: str
-    """The reason, in the admin's words."""
+    reason: Annotated[ReasonText, Meta(description="The reason, in the admin's words.")]
 
 
 class SellerClient(Client):

@@ -1,12 +1,11 @@
 """What the payment simulator is asked: the part of a payment provider's interface that the shop needs."""
 
-from datetime import datetime
 from uuid import UUID
 
 from msgspec import Struct
 
 from nextbuy.contracts.message import Call
-from nextbuy.contracts.values import Money
+from nextbuy.contracts.values import Money, Timestamp
 
 
 class PaymentOpened(Struct, frozen=True):
@@ -25,7 +24,7 @@ class OpenPayment(Call[PaymentOpened], to="simulator", name="open-payment", call
     reference: UUID
     amount: Money
     description: str
-    expires_at: datetime
+    expires_at: Timestamp
     return_url: str = ""
 
 

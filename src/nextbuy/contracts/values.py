@@ -18,16 +18,38 @@ MAX_LINES: Final = 50
 MAX_STOCK: Final = 1_000_000
 PAGE_LIMIT: Final = 100
 
-Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$")]
-PositiveAmount = Annotated[int, Meta(ge=1, le=MAX_AMOUNT)]
+Timestamp = Annotated[datetime, Meta(tz=True)]
+"""A time with its offset, as in RFC 3339; UTC in everything that we send."""
+Hour = Annotated[Timestamp, Meta(description="The beginning of the hour, in UTC.")]
+AccountId = Annotated[UUID, Meta(description="The account.")]
+AdminId = Annotated[UUID, Meta(description="The admin who decided.")]
+BuyerId = Annotated[UUID, Meta(description="The buyer's account.")]
+SellerId = Annotated[UUID, Meta(description="The account of the shop's seller.")]
+ShopId = Annotated[UUID, Meta(description="The shop.")]
+ProductId = Annotated[UUID, Meta(description="The product.")]
+SessionId = Annotated[UUID, Meta(description="The checkout (payment session).")]
+OrderId = Annotated[UUID, Meta(description="The order: one shop's part of a checkout.")]
+PaymentId = Annotated[str, Meta(description="The provider's payment.")]
+Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$", description="Three letters, as in ISO 4217.", examples=["USD"])]
+Amount = Annotated[int, Meta(description="In minor units (cents).", examples=[6_850])]
+PositiveAmount = Annotated[Amount, Meta(ge=1, le=MAX_AMOUNT)]
 Quantity = Annotated[int, Meta(ge=1, le=MAX_QUANTITY)]
 Stock = Annotated[int, Meta(ge=0, le=MAX_STOCK)]
-Title = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S")]
-LongText = Annotated[str, Meta(max_length=10_000)]
-ShortText = Annotated[str, Meta(min_length=1, max_length=500, pattern=r"\S")]
-Tag = Annotated[str, Meta(min_length=1, max_length=50, pattern=r"\S")]
-Category = Annotated[str, Meta(min_length=1, max_length=60, pattern=r"\S")]
-Email = Annotated[str, Meta(min_length=3, max_length=254, pattern=r"^[^@\s<>\"]+@[^@\s<>\"]+\.[^@\s<>\".]+$")]
+PersonName = Annotated[str, Meta(examples=["Ada Winter"])]
+EmailAddress = Annotated[str, Meta(examples=["ada@example.com"])]
+ShopName = Annotated[str, Meta(description="The shop's name.", examples=["Winter Lamps"])]
+ProductTitle = Annotated[str, Meta(description="The product's title.", examples=["Brass lamp"])]
+CategoryName = Annotated[str, Meta(examples=["Lighting"])]
+OrderNumber = Annotated[str, Meta(description="The order's number for people.", examples=["NB-1042"])]
+ReasonText = Annotated[str, Meta(examples=["The photographs show another product."])]
+TraceId = Annotated[str, Meta(examples=["0af7651916cd43dd8448eb211c80319c"])]
+
+Title = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S", examples=["Brass lamp"])]
+LongText = Annotated[str, Meta(max_length=10_000, examples=["A lamp of brass, with a shade of linen."])]
+ShortText = Annotated[ReasonText, Meta(min_length=1, max_length=500, pattern=r"\S")]
+Tag = Annotated[str, Meta(min_length=1, max_length=50, pattern=r"\S", examples=["brass"])]
+Category = Annotated[CategoryName, Meta(min_length=1, max_length=60, pattern=r"\S")]
+Email = Annotated[EmailAddress, Meta(min_length=3, max_length=254, pattern=r"^[^@\s<>\"]+@[^@\s<>\"]+\.[^@\s<>\".]+$")]
 Limit = Annotated[int, Meta(ge=1, le=PAGE_LIMIT)]
 BatchLimit = Annotated[int, Meta(ge=1, le=1_000)]
 """How many things one service may ask of another at once."""
@@ -48,10 +70,8 @@ ShopStatus = Literal["pending", "approved", "rejected", "suspended"]
 class Money(Struct, frozen=True):
     """An amount in minor units (cents) of one currency; it may be zero or, as a difference, negative."""
 
-    amount: int
-    """In minor units (cents)."""
+    amount: Amount
     currency: Currency = CURRENCY
-    """Three letters, as in ISO 4217."""
 
     def times(self, quantity: int) -> "Money":
         """Return this much, `quantity` times."""
@@ -99,10 +119,10 @@ class Notification(Struct, frozen=True):
     kind: str
     title: str
     message: str
-    link: str
+    link: Annotated[str, Meta(examples=["/orders"])]
     source_event_id: UUID
     read: bool
-    created_at: datetime
+    created_at: Timestamp
 
 
 class AllRead(Struct, frozen=True):

@@ -1,14 +1,17 @@
 """What operators did: written in the transaction of the act, so that neither is without the other."""
 
 import getpass
-from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 import msgspec
 from msgspec import Struct
 
-from nextbuy.contracts.values import Page, new_id
+from nextbuy.contracts.values import (
+    Page,
+    Timestamp,
+    new_id,
+)
 from nextbuy.kit.http.paging import decode_cursor, encode_cursor
 from nextbuy.kit.storage.database import Executor, Transaction
 
@@ -21,7 +24,7 @@ class Entry(Struct, frozen=True):
     """One act: `who` is an account's id, or `terminal:` and a user of the machine; `subject` is what it was done to."""
 
     id: UUID
-    at: datetime
+    at: Timestamp
     who: str
     what: str
     subject: str

@@ -10,6 +10,10 @@ from nextbuy.contracts.message import Envelope, Event
 from nextbuy.contracts.order import OrderCreated
 from nextbuy.contracts.product import ProductAddedToBasket, ProductViewed
 from nextbuy.contracts.seller import SellerRegistered
+from nextbuy.contracts.values import (
+    Amount,
+    Timestamp,
+)
 
 Told = Iterable[tuple[Event, Envelope]]
 
@@ -18,12 +22,12 @@ class ProductHour(Struct, frozen=True):
     """What became of a product in an hour (UTC); `amount` in minor units."""
 
     product_id: UUID
-    hour: datetime
+    hour: Timestamp
     shop_id: UUID
     viewed: int
     added: int
     bought: int
-    amount: int
+    amount: Amount
 
 
 class ProductDay(Struct, frozen=True):
@@ -33,7 +37,7 @@ class ProductDay(Struct, frozen=True):
     product_id: UUID
     shop_id: UUID
     units: int
-    amount: int
+    amount: Amount
     orders: int
 
 
@@ -44,7 +48,7 @@ class ShopDay(Struct, frozen=True):
     day: date
     orders: int
     units: int
-    amount: int
+    amount: Amount
     views: int
 
 
@@ -63,7 +67,7 @@ class ProductSum(Struct, frozen=True):
     viewed: int
     added: int
     bought: int
-    amount: int
+    amount: Amount
 
 
 def hour_of(at: datetime) -> datetime:

@@ -4,7 +4,10 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from nextbuy.contracts.values import Page
+from nextbuy.contracts.values import (
+    Page,
+    TraceId,
+)
 from nextbuy.kafka.deps import Deps
 from nextbuy.kit.http.caller import Caller
 from nextbuy.kit.observability.telemetry import Interaction
@@ -13,7 +16,7 @@ from nextbuy.kit.observability.telemetry import Interaction
 class Interactions(Struct, frozen=True):
     """Which trace: 32 hexadecimal digits, as in `traceparent`."""
 
-    trace_id: Annotated[str, Meta(pattern="^[0-9a-f]{32}$")]
+    trace_id: Annotated[TraceId, Meta(pattern="^[0-9a-f]{32}$")]
 
 
 async def interactions(deps: Deps, caller: Caller, request: Interactions) -> Page[Interaction]:

@@ -1,7 +1,7 @@
 """What the kafka service's acts have in common, and what an event counts for."""
 
 from collections.abc import Iterable
-from datetime import date, datetime
+from datetime import date
 from typing import Literal
 from uuid import UUID
 
@@ -10,7 +10,11 @@ from msgspec import Struct
 from nextbuy.contracts.message import Envelope, Event
 from nextbuy.contracts.order import OrderCreated
 from nextbuy.contracts.product import ProductAddedToBasket, ProductViewed
-from nextbuy.contracts.values import Notification
+from nextbuy.contracts.values import (
+    Amount,
+    Notification,
+    Timestamp,
+)
 
 
 class Figure(Struct, frozen=True):
@@ -24,7 +28,7 @@ class Figure(Struct, frozen=True):
     shop_id: UUID | None
     events: int
     units: int
-    amount: int
+    amount: Amount
 
 
 class OfDeadLetter(Struct, frozen=True):
@@ -55,8 +59,8 @@ class Mail(Struct, frozen=True, kw_only=True):
     status: MailStatus
     reason: str
     attempts: int
-    created_at: datetime
-    done_at: datetime | None
+    created_at: Timestamp
+    done_at: Timestamp | None
 
 
 class WholeMail(Mail, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ written down before anything is held for it, so whatever is held belongs to a se
 is ended by the sweeper.
 """
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Annotated, Final
 from uuid import UUID
 
@@ -15,7 +15,7 @@ from nextbuy.contracts.errors import AppError, Conflict
 from nextbuy.contracts.order import Address
 from nextbuy.contracts.product import Line, PricedLine
 from nextbuy.contracts.simulator import PaymentOpened
-from nextbuy.contracts.values import MAX_LINES, Money, Quantity, Title, new_id
+from nextbuy.contracts.values import MAX_LINES, Money, Quantity, Timestamp, Title, new_id
 from nextbuy.kit.events.outbox import publish
 from nextbuy.kit.http.caller import Caller
 from nextbuy.kit.observability import telemetry
@@ -38,11 +38,11 @@ class BasketLine(Struct, frozen=True):
 class DeliveryAddress(Struct, frozen=True):
     """Where it should go."""
 
-    full_name: Title
-    line1: Title
-    city: Title
-    postal_code: Annotated[str, Meta(min_length=1, max_length=20, pattern=r"\S")]
-    country: Title
+    full_name: Annotated[Title, Meta(examples=["Ada Winter"])]
+    line1: Annotated[Title, Meta(examples=["12 Harbour Street"])]
+    city: Annotated[Title, Meta(examples=["Portland"])]
+    postal_code: Annotated[str, Meta(min_length=1, max_length=20, pattern=r"\S", examples=["97201"])]
+    country: Annotated[Title, Meta(examples=["US"])]
 
 
 class CreatePaymentSession(Struct, frozen=True):
@@ -59,7 +59,7 @@ class PaymentSessionCreated(Struct, frozen=True, kw_only=True):
     status: Shown
     total: Money
     lines: list[PricedLine]
-    expires_at: datetime
+    expires_at: Timestamp
     payment_url: str
 
 

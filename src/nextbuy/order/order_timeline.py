@@ -5,7 +5,6 @@ told what concerns the shop: not the lines and amounts of others, and not how th
 """
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -26,7 +25,11 @@ from nextbuy.contracts.order import (
     SessionPaid,
 )
 from nextbuy.contracts.product import PricedLine
-from nextbuy.contracts.values import Money, Role
+from nextbuy.contracts.values import (
+    Money,
+    Role,
+    Timestamp,
+)
 from nextbuy.kit.events import event_log
 from nextbuy.kit.http.caller import Caller
 from nextbuy.order.access import require_order_access
@@ -64,7 +67,7 @@ class Details(Struct, frozen=True, kw_only=True):
 
     total: Money | None = None
     lines: list[OrderLine] = []
-    pay_until: datetime | None = None
+    pay_until: Timestamp | None = None
     reason: str | None = None
 
 
@@ -73,7 +76,7 @@ class TimelineItem(Struct, frozen=True, kw_only=True):
 
     type: str
     title: str
-    at: datetime
+    at: Timestamp
     event_id: UUID
     details: Details
     correlation_id: str | None

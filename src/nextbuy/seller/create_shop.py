@@ -16,7 +16,7 @@ from nextbuy.seller.model import ShopExists, ShopNameTaken, slug_of
 class CreateShop(Struct, frozen=True):
     """The name, description and category of a new shop."""
 
-    name: Annotated[str, Meta(min_length=2, max_length=100, pattern=r"\S")]
+    name: Annotated[str, Meta(min_length=2, max_length=100, pattern=r"\S", examples=["Winter Lamps"])]
     bio: Annotated[str, Meta(max_length=2_000)]
     category: Category
 

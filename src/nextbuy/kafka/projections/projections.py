@@ -1,10 +1,8 @@
 """GET /kafka/api/projections: what is made of events, and how far it is being made again."""
 
-from datetime import datetime
-
 from msgspec import Struct
 
-from nextbuy.contracts.values import Page
+from nextbuy.contracts.values import Page, Timestamp
 from nextbuy.kafka.deps import Deps
 from nextbuy.kafka.store import projections as rows
 from nextbuy.kafka.store import rebuilds
@@ -20,8 +18,8 @@ class RebuildShown(Struct, frozen=True):
     read: int
     of: int
     events: int
-    asked_at: datetime
-    ended_at: datetime | None
+    asked_at: Timestamp
+    ended_at: Timestamp | None
     error: str
 
 

@@ -13,8 +13,7 @@ import msgspec
 
 from nextbuy.contracts.message import Call, Envelope, Event
 from nextbuy.kit.apidocs.examples import example
-from nextbuy.kit.apidocs.meanings import first_line, meanings
-from nextbuy.kit.apidocs.openapi import Json, Schemas, document
+from nextbuy.kit.apidocs.openapi import Json, Schemas, document, first_line
 from nextbuy.kit.events.bus.cloud_event import NAMES, SAME_FOR_ALL, to_binary
 from nextbuy.kit.service import Service
 
@@ -127,7 +126,8 @@ def _sent(event: type[Event], source: str, payload: Json) -> dict[str, str]:
 
 def _headers() -> Json:
     """Return what the headers of a CloudEvent in binary mode are: all texts, as Kafka has them."""
-    said = meanings(Envelope)
+    fields = msgspec.json.schema(Envelope)["$defs"][Envelope.__name__]["properties"]
+    said = {name: field["description"] for name, field in fields.items()}
     forms = {"id": {"format": "uuid"}, "time": {"format": "date-time"}, "schema_version": {"pattern": "^[0-9]+$"}}
     named = {
         header: {"type": "string", "description": said[name], "x-attribute": name} | forms.get(name, {})

@@ -12,7 +12,6 @@ import msgspec
 from nextbuy.contracts.errors import KINDS, AppError, Problem
 from nextbuy.contracts.values import Nothing
 from nextbuy.kit.apidocs.examples import example
-from nextbuy.kit.apidocs.meanings import enrich, first_line
 from nextbuy.kit.http.idempotency import HEADER as IDEMPOTENCY
 from nextbuy.kit.http.tokens import ACCESS_COOKIE, CSRF_COOKIE, CSRF_HEADER
 from nextbuy.kit.service import Route, Service
@@ -86,7 +85,6 @@ class Schemas:
     def make(self) -> None:
         """Make what was asked for."""
         found, components = msgspec.json.schema_components(self._wanted, ref_template=REFERENCE)
-        enrich(components, self._wanted)
         self._wanted = dict(zip(self._wanted, found, strict=True))
         self.components = dict(sorted(components.items()))
 
@@ -99,6 +97,11 @@ class Schemas:
         schema = self._wanted[kind]
         reference = schema.get("$ref")
         return schema if reference is None else typing.cast("Json", self.components[reference.rpartition("/")[2]])
+
+
+def first_line(thing: Any) -> str:  # noqa: ANN401  a class or a function
+    """Return the first line of a docstring."""
+    return (thing.__doc__ or "").split("\n", 1)[0]
 
 
 def document(content: Json) -> bytes:

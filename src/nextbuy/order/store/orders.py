@@ -1,6 +1,5 @@
 """The SQL by which sessions and orders are read."""
 
-from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -8,7 +7,13 @@ import msgspec
 from msgspec import Struct
 
 from nextbuy.contracts.order import Address
-from nextbuy.contracts.values import Money, Page
+from nextbuy.contracts.values import (
+    Money,
+    OrderNumber,
+    Page,
+    ProductTitle,
+    Timestamp,
+)
 from nextbuy.kit.http.paging import decode_cursor, encode_cursor
 from nextbuy.kit.storage.database import Executor, Row
 from nextbuy.order.model import State
@@ -18,18 +23,18 @@ class OrderListed(Struct, frozen=True, kw_only=True):
     """An order as lists show it."""
 
     id: UUID
-    number: str
+    number: OrderNumber
     shop_id: UUID
     status: str
     total: Money
-    created_at: datetime
+    created_at: Timestamp
 
 
 class OrderLine(Struct, frozen=True):
     """A line as it was bought."""
 
     product_id: UUID
-    title: str
+    title: ProductTitle
     quantity: int
     unit_price: Money
 
@@ -38,13 +43,13 @@ class Order(Struct, frozen=True, kw_only=True):
     """One shop's part of a paid session."""
 
     id: UUID
-    number: str
+    number: OrderNumber
     session_id: UUID
     shop_id: UUID
     status: str
     lines: list[OrderLine]
     total: Money
-    created_at: datetime
+    created_at: Timestamp
     address: Address | None
 
 

@@ -6,7 +6,6 @@ that one who was too slow changes nothing.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Final
 from uuid import UUID, uuid4
 
@@ -14,7 +13,10 @@ import msgspec
 from msgspec import Struct
 
 from nextbuy.contracts.errors import NotFound
-from nextbuy.contracts.values import new_id
+from nextbuy.contracts.values import (
+    Timestamp,
+    new_id,
+)
 from nextbuy.kit.events.dead_letters.store import (
     FIELDS,
     MATCHES,
@@ -110,14 +112,14 @@ class Replay(Struct, frozen=True, kw_only=True):
 
     id: UUID
     asked_by: str
-    asked_at: datetime
+    asked_at: Timestamp
     filter: Filter
     total: int
     beyond: int
     done: int
     failed: int
     waits_for: str
-    finished_at: datetime | None
+    finished_at: Timestamp | None
 
 
 class Claimed(Struct, frozen=True):

@@ -7,7 +7,6 @@ handler must not mind. How letters are replayed is told in `replays.py` and `rep
 """
 
 import traceback
-from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
@@ -15,13 +14,16 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from nextbuy.contracts.errors import AppError, Conflict, NotFound, Unprocessable
-from nextbuy.contracts.values import Page, new_id
+from nextbuy.contracts.values import (
+    Page,
+    Timestamp,
+    new_id,
+)
 from nextbuy.kit.http.paging import decode_cursor, encode_cursor
 from nextbuy.kit.storage.database import Database, Executor, Row, Transaction
 
 Status = Literal["waiting", "replaying", "replayed", "discarded"]
 Named = Annotated[str, Meta(max_length=200)]
-Moment = Annotated[datetime, Meta(tz=True)]
 
 KEPT: Final = "90 days"
 """How long a letter stays after it was replayed or discarded."""
@@ -90,13 +92,13 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
     event_type: str
     reason: str
     attempts: int
-    failed_at: datetime
+    failed_at: Timestamp
     envelope: Any
     handler: str
     error_chain: list[str]
     status: Status
     replays: int
-    settled_at: datetime | None
+    settled_at: Timestamp | None
     discarded_because: str
 
 
@@ -111,8 +113,8 @@ class Filter(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unkno
     handler: Named | UnsetType = UNSET
     reason: Named | UnsetType = UNSET
     event_type: Named | UnsetType = UNSET
-    since: Moment | UnsetType = UNSET
-    until: Moment | UnsetType = UNSET
+    since: Timestamp | UnsetType = UNSET
+    until: Timestamp | UnsetType = UNSET
 
     def values(self) -> list[object]:
         """Return what `MATCHES` takes.
