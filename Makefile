@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help up demo kafka test test-chaos smoke check contracts bench lock clean format
+.PHONY: help up demo kafka test test-chaos smoke check contracts docs bench lock clean format
 
 # The port and the data folder of `make up` and `make demo`: make up PORT=8081 DATA=/srv/nextbuy
 PORT ?= 8080
@@ -38,6 +38,9 @@ check: .venv/.dev ## check format, lint, types, imports, dead and duplicate code
 
 contracts: .venv/.dev ## accept additive contract changes into history.json
 	@$(PY) -m tools.contracts --accept
+
+docs: .venv/.dev ## generate docs/settings.md
+	@$(PY) -m tools.settings --write
 
 format: .venv/.dev ## format the code
 	@$(PY) -m ruff format --quiet .

@@ -7,7 +7,6 @@ import click
 import pytest
 
 from nextbuy.cli.main import main
-from nextbuy.kit import config
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -88,10 +87,3 @@ def test_planted_wrong_path_name_and_link_are_found(tmp_path: Path) -> None:
     assert missing("see [it](docs/adr/none.md)", tmp_path) == ["docs/adr/none.md does not exist"]
     assert missing("see [it](../src)", tmp_path, tmp_path / "docs") == []
     assert missing("see [it](docs)", tmp_path, tmp_path / "docs") == ["docs does not exist"]
-
-
-def test_every_setting_is_in_the_readme() -> None:
-    settings = set(re.findall(r"`(NEXTBUY_[A-Z_]+)`", config.__doc__ or ""))
-    told = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert {name for name in settings if name not in told} == set()
-    assert len(settings) > 10

@@ -9,6 +9,7 @@ import click
 
 from nextbuy.cli.common import fail, settings_of, with_data
 from nextbuy.cli.events import events
+from nextbuy.cli.settings import settings
 from nextbuy.contracts.errors import AppError
 
 
@@ -133,3 +134,4 @@ def api() -> None:
 
 
 main.add_command(events)
+main.add_command(settings)

@@ -1,140 +1,172 @@
-"""All settings, from the environment alone; what is unset is served by this process (unset means embedded).
+"""The settings of a process, read from environment variables only. An engine that is not configured is embedded.
 
-| setting | meaning | unset |
-|---|---|---|
-| `NEXTBUY_POSTGRES_URL` | PostgreSQL; one database and one role per service are made in it | embedded PostgreSQL |
-| `NEXTBUY_REDIS_URL` | Redis | embedded Redis |
-| `NEXTBUY_KAFKA_SERVERS` | Apache Kafka, `HOST:PORT` and others after commas; events go over it | Redis Streams |
-| `NEXTBUY_KAFKA_SECURITY_PROTOCOL` | `PLAINTEXT`, `SSL`, `SASL_PLAINTEXT`, `SASL_SSL` | by whether a user is named |
-| `NEXTBUY_KAFKA_SASL_MECHANISM` | `PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512` | `SCRAM-SHA-512` |
-| `NEXTBUY_KAFKA_USERNAME`, `NEXTBUY_KAFKA_PASSWORD` | who we are to Kafka | nobody |
-| `NEXTBUY_KAFKA_CA` | file of the authority that signed Kafka's certificate | the machine's authorities |
-| `NEXTBUY_KAFKA_PREFIX` | what our topics and groups begin with, on a cluster that others use too | `nextbuy.` |
-| `NEXTBUY_KAFKA_PARTITIONS` | partitions of a topic that is made here | `6` |
-| `NEXTBUY_KAFKA_REPLICATION` | copies of a topic that is made here | the cluster's default |
-| `NEXTBUY_<SERVICE>_URL` | where that service is | it lives in this process |
-| `NEXTBUY_PUBLIC_URL` | how the outside sees the gateway | `http://HOST:PORT` |
-| `NEXTBUY_HOST`, `NEXTBUY_PORT` | where to listen | `127.0.0.1`, `8080` |
-| `NEXTBUY_DATA` | folder of the embedded engines, secrets and log | `var` |
-| `NEXTBUY_SECRET` | what identities, passwords and signatures are derived from | made once, kept in the data folder |
-| `NEXTBUY_WEBHOOK_SECRETS` | secrets that webhooks may be signed with, newest first, comma-separated | derived |
-| `NEXTBUY_SESSION_MINUTES` | how long a payment session holds its lines | `30` |
-| `NEXTBUY_SMTP_URL` | where mail goes, `smtp://USER:PASSWORD@HOST:PORT` or `smtps://…` | it is kept, read at `/mails` |
-| `NEXTBUY_MAIL_FROM` | whom mail is from, like `Shop <shop@example.com>`; needed with the above | nobody |
-| `NEXTBUY_RATE_LIMITS` | `off` lifts the rate limits, for load tests | on |
-| `NEXTBUY_CORS_ORIGINS` | origins whose pages may use the API, comma-separated | its own pages alone |
-| `NEXTBUY_LOG_LEVEL` | `debug`, `info`, `warning` or `error` | `info` |
+Each field of `Settings` documents its variable; `nextbuy settings` and docs/settings.md are generated from it.
 """
 
 import hashlib
 import hmac
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from email.errors import MessageError
 from email.headerregistry import Address
 from email.utils import parseaddr
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final, get_type_hints
 from urllib.parse import unquote, urlsplit
 
 from msgspec import MsgspecError, Struct, convert, field
+from msgspec.structs import fields, replace
 
 from nextbuy.contracts.values import Email
 
+PREFIX: Final = "NEXTBUY_"
+"""The first letters of every variable."""
 SERVICES: Final = ("auth", "product", "seller", "order", "admin", "kafka")
 """The services behind the gateway, in the order in which they may be started."""
-_LEVELS: Final = frozenset({"debug", "info", "warning", "error"})
+_LEVELS: Final = ("debug", "info", "warning", "error")
 _PROTOCOLS: Final = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 _MECHANISMS: Final = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+_MIN_SECRET: Final = 16
+"""Characters of `NEXTBUY_SECRET`."""
+
+
+def _choices(values: Sequence[str]) -> str:
+    return f"One of {', '.join(f'`{value}`' for value in values)}."
 
 
 class ConfigError(Exception):
-    """A setting is no good; the message is one sentence that says which and what to do."""
+    """An invalid setting; the message names it and says what to do."""
+
+
+class Setting(Struct, frozen=True):
+    """The documentation of a variable, as an annotation of the field that holds its value."""
+
+    name: str
+    """Without `PREFIX`."""
+    meaning: str
+    default: str = ""
+    """The text for a default that is not simply the value of the field."""
+    section: str = ""
+    """Of the documentation; empty: the section of the field before."""
 
 
 class Kafka(Struct, frozen=True, kw_only=True):
-    """Where a Kafka is and who we are to it; no `servers`, no Kafka. `replication` 0 leaves it to the cluster.
+    """The Kafka cluster that carries events, unless `servers` is empty; `replication` 0 is the cluster's default."""
 
-    The names of our topics and groups begin with `prefix`.
-    """
-
-    servers: str = ""
-    security_protocol: str = "PLAINTEXT"
-    sasl_mechanism: str = "SCRAM-SHA-512"
-    username: str = ""
-    password: str = ""
-    ca: str = ""
-    prefix: str = "nextbuy."
-    partitions: int = 6
-    replication: int = 0
+    servers: Annotated[
+        str, Setting("KAFKA_SERVERS", "`HOST:PORT` of Apache Kafka, comma-separated.", "Redis Streams", "Kafka")
+    ] = ""
+    security_protocol: Annotated[
+        str, Setting("KAFKA_SECURITY_PROTOCOL", _choices(_PROTOCOLS), "`SASL_SSL` with a user, else `PLAINTEXT`")
+    ] = "PLAINTEXT"
+    sasl_mechanism: Annotated[str, Setting("KAFKA_SASL_MECHANISM", _choices(_MECHANISMS))] = "SCRAM-SHA-512"
+    username: Annotated[str, Setting("KAFKA_USERNAME", "SASL user.", "none")] = ""
+    password: Annotated[str, Setting("KAFKA_PASSWORD", "Password of the SASL user.", "none")] = ""
+    ca: Annotated[str, Setting("KAFKA_CA", "File of trusted authorities for Kafka's certificate.", "the system's")] = ""
+    prefix: Annotated[str, Setting("KAFKA_PREFIX", "Prefix of topics and consumer groups.")] = "nextbuy."
+    partitions: Annotated[int, Setting("KAFKA_PARTITIONS", "Partitions of a topic that NextBuy creates.")] = 6
+    replication: Annotated[
+        int, Setting("KAFKA_REPLICATION", "Replicas of a topic that NextBuy creates.", "the cluster's default")
+    ] = 0
 
 
 class Smtp(Struct, frozen=True, kw_only=True):
-    """Where mails go, and in whose name; no `host`, nowhere. `tls` is from the first byte, else it is asked for."""
+    """The mail server and the sender; without `host`, mails are stored. `tls` from the first byte, else STARTTLS."""
 
-    host: str = ""
+    host: Annotated[
+        str,
+        Setting("SMTP_URL", "`smtp://USER:PASSWORD@HOST:PORT`; `smtps://…` for TLS.", "stored, see `/mails`", "Mail"),
+    ] = ""
     port: int = 587
     tls: bool = False
     username: str = ""
     password: str = ""
-    sender: str = ""
+    sender: Annotated[
+        str, Setting("MAIL_FROM", "Sender, like `Shop <shop@example.com>`; required with SMTP.", "none")
+    ] = ""
     sender_name: str = ""
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """The settings of one process. `secret` is what everything shared between services is derived from."""
+    """The settings of one process."""
 
-    secret: bytes
-    postgres_url: str = ""
-    redis_url: str = ""
-    kafka: Kafka = Kafka()
+    host: Annotated[str, Setting("HOST", "IP address to listen on.", section="Gateway")] = "127.0.0.1"
+    port: Annotated[int, Setting("PORT", "Port to listen on.")] = 8080
+    public_url: Annotated[
+        str, Setting("PUBLIC_URL", "Public base URL of the gateway, for links and redirects.", "`http://HOST:PORT`")
+    ] = "http://127.0.0.1:8080"
+    cors_origins: Annotated[
+        tuple[str, ...], Setting("CORS_ORIGINS", "Other origins whose pages may use the API, comma-separated.", "none")
+    ] = ()
+    rate_limits: Annotated[bool, Setting("RATE_LIMITS", "`off` disables rate limits, for load tests.", "`on`")] = True
+    postgres_url: Annotated[
+        str, Setting("POSTGRES_URL", "PostgreSQL 17 or newer; its role creates databases.", "embedded", "Engines")
+    ] = ""
+    redis_url: Annotated[str, Setting("REDIS_URL", "Redis, for events and rate limits.", "embedded")] = ""
+    data: Annotated[Path, Setting("DATA", "Folder of the embedded engines, the secret, and the log.")] = Path("var")
+    secret: Annotated[
+        bytes, Setting("SECRET", "Source of the other secrets, the same in all processes.", "generated", "Secrets")
+    ]
+    webhook_secrets: Annotated[
+        tuple[str, ...],
+        Setting("WEBHOOK_SECRETS", "Secrets that may sign payment webhooks, newest first, comma-separated.", "derived"),
+    ] = ()
+    service_urls: Annotated[
+        dict[str, str],
+        Setting("<SERVICE>_URL", "Internal base URL of a service in another process.", "this process", "Services"),
+    ] = field(default_factory=dict)
+    session_minutes: Annotated[
+        float, Setting("SESSION_MINUTES", "Minutes until an unpaid checkout expires and releases its stock.", "`30`")
+    ] = 30.0
+    log_level: Annotated[str, Setting("LOG_LEVEL", _choices(_LEVELS))] = "info"
     smtp: Smtp = Smtp()
-    service_urls: dict[str, str] = field(default_factory=dict)
-    public_url: str = "http://127.0.0.1:8080"
-    host: str = "127.0.0.1"
-    port: int = 8080
-    data: Path = Path("var")
-    webhook_secrets: tuple[str, ...] = ()
-    session_minutes: float = 30.0
-    rate_limits: bool = True
-    cors_origins: tuple[str, ...] = ()
-    log_level: str = "info"
+    kafka: Kafka = Kafka()
 
     def derive(self, purpose: str) -> str:
         """Return a secret for one purpose: HMAC-SHA256 of the purpose under the installation's secret, as hex."""
         return hmac.new(self.secret, purpose.encode(), hashlib.sha256).hexdigest()
 
     def signing_secrets(self) -> tuple[str, ...]:
-        """Return the secrets that a webhook may be signed with; the simulator signs with the first."""
+        """Return the secrets that may sign a webhook; the simulator signs with the first."""
         return self.webhook_secrets or (f"whsec_{self.derive('webhook')[:48]}",)
 
 
+_DEFAULT: Final = Settings(secret=b"")
+
+
+def documented_settings(kind: type[Struct] = Settings) -> Iterator[Setting]:
+    """Yield the documentation of each variable, with its default, by section."""
+    hints, section = get_type_hints(kind, include_extras=True), ""
+    for info in fields(kind):
+        for setting in getattr(hints[info.name], "__metadata__", ()):
+            section = setting.section or section
+            yield replace(setting, section=section, default=setting.default or f"`{info.default}`")
+        if isinstance(info.default, Struct):
+            yield from documented_settings(type(info.default))
+
+
 def from_environment(environment: Mapping[str, str] = os.environ, *, secret: bytes = b"") -> Settings:
-    """Read the settings; `secret` is used where `NEXTBUY_SECRET` is unset.
+    """Read the settings; `secret` is the default of `NEXTBUY_SECRET`.
 
     Raises:
-        ConfigError: a setting cannot be used.
+        ConfigError: a setting is invalid.
     """
 
     def read(name: str, default: str = "") -> str:
-        return environment.get(f"NEXTBUY_{name}", "").strip() or default
+        return environment.get(f"{PREFIX}{name}", "").strip() or default
 
     if read("STRIPE_KEY"):
-        message = "NEXTBUY_STRIPE_KEY is set, but payments go to the simulator in this version: unset it."
+        message = "NEXTBUY_STRIPE_KEY is set, but this version pays through the simulator only. Unset it."
         raise ConfigError(message)
-    host = read("HOST", "127.0.0.1")
-    port = _number("PORT", read("PORT", "8080"), least=1, most=65535)
-    level = read("LOG_LEVEL", "info").lower()
-    if level not in _LEVELS:
-        message = f"NEXTBUY_LOG_LEVEL is one of {', '.join(sorted(_LEVELS))}, not {level!r}."
-        raise ConfigError(message)
-    given = read("SECRET").encode()
-    if given and len(given) < 16:  # noqa: PLR2004
-        message = "NEXTBUY_SECRET must have at least 16 characters."
+    host = read("HOST", _DEFAULT.host)
+    port = int(_number("PORT", read("PORT"), _DEFAULT.port, minimum=1, maximum=65535))
+    configured = read("SECRET").encode()
+    if configured and len(configured) < _MIN_SECRET:
+        message = f"NEXTBUY_SECRET is too short. Use at least {_MIN_SECRET} characters."
         raise ConfigError(message)
     return Settings(
-        secret=given or secret,
+        secret=configured or secret,
         postgres_url=_url("POSTGRES_URL", read("POSTGRES_URL"), {"postgres", "postgresql"}),
         redis_url=_url("REDIS_URL", read("REDIS_URL"), {"redis", "rediss", "unix"}),
         kafka=_kafka(read),
@@ -144,38 +176,44 @@ def from_environment(environment: Mapping[str, str] = os.environ, *, secret: byt
             for name in (*SERVICES, "simulator")
             if (url := _url(f"{name.upper()}_URL", read(f"{name.upper()}_URL"), {"http", "https"}))
         },
-        public_url=_url("PUBLIC_URL", read("PUBLIC_URL", f"http://{host}:{int(port)}"), {"http", "https"}).rstrip("/"),
+        public_url=_url("PUBLIC_URL", read("PUBLIC_URL", f"http://{host}:{port}"), {"http", "https"}).rstrip("/"),
         host=host,
-        port=int(port),
-        data=Path(read("DATA", "var")),
+        port=port,
+        data=Path(read("DATA", str(_DEFAULT.data))),
         webhook_secrets=tuple(part.strip() for part in read("WEBHOOK_SECRETS").split(",") if part.strip()),
-        session_minutes=_number("SESSION_MINUTES", read("SESSION_MINUTES", "30"), least=0.01, most=24 * 60),
+        session_minutes=_number(
+            "SESSION_MINUTES", read("SESSION_MINUTES"), _DEFAULT.session_minutes, minimum=0.01, maximum=24 * 60
+        ),
         rate_limits=read("RATE_LIMITS", "on").lower() not in {"off", "0", "no", "false"},
         cors_origins=_origins(read("CORS_ORIGINS")),
-        log_level=level,
+        log_level=_one_of("LOG_LEVEL", read("LOG_LEVEL", _DEFAULT.log_level).lower(), _LEVELS),
     )
 
 
 def _kafka(read: Callable[[str, str], str]) -> Kafka:
+    default = _DEFAULT.kafka
     username = read("KAFKA_USERNAME", "")
     protocol = _one_of(
         "KAFKA_SECURITY_PROTOCOL",
-        read("KAFKA_SECURITY_PROTOCOL", "SASL_SSL" if username else "PLAINTEXT").upper(),
+        read("KAFKA_SECURITY_PROTOCOL", "SASL_SSL" if username else default.security_protocol).upper(),
         _PROTOCOLS,
     )
-    mechanism = _one_of("KAFKA_SASL_MECHANISM", read("KAFKA_SASL_MECHANISM", "SCRAM-SHA-512").upper(), _MECHANISMS)
-    if protocol.startswith("SASL") != bool(username):
-        message = (
-            f"NEXTBUY_KAFKA_SECURITY_PROTOCOL {protocol} and NEXTBUY_KAFKA_USERNAME do not fit: SASL needs a user."
-        )
+    mechanism = _one_of(
+        "KAFKA_SASL_MECHANISM", read("KAFKA_SASL_MECHANISM", default.sasl_mechanism).upper(), _MECHANISMS
+    )
+    if protocol.startswith("SASL") and not username:
+        message = f"NEXTBUY_KAFKA_SECURITY_PROTOCOL is {protocol}, but there is no user. Set NEXTBUY_KAFKA_USERNAME."
+        raise ConfigError(message)
+    if username and not protocol.startswith("SASL"):
+        message = f"NEXTBUY_KAFKA_SECURITY_PROTOCOL {protocol} has no users. Unset NEXTBUY_KAFKA_USERNAME, or use SASL."
         raise ConfigError(message)
     ca = read("KAFKA_CA", "")
     if ca and not Path(ca).is_file():
-        message = f"NEXTBUY_KAFKA_CA names no file: {ca}."
+        message = f"NEXTBUY_KAFKA_CA: file not found: {ca}. Correct the path."
         raise ConfigError(message)
-    prefix = read("KAFKA_PREFIX", Kafka().prefix)
+    prefix = read("KAFKA_PREFIX", default.prefix)
     if not re.fullmatch(r"[A-Za-z0-9._-]{1,100}", prefix):
-        message = f"NEXTBUY_KAFKA_PREFIX is made of at most 100 letters, digits, '.', '_' and '-', not {prefix!r}."
+        message = f"NEXTBUY_KAFKA_PREFIX is {prefix!r}. Use at most 100 letters, digits, '.', '_', and '-'."
         raise ConfigError(message)
     return Kafka(
         servers=_servers(read("KAFKA_SERVERS", "")),
@@ -185,13 +223,17 @@ def _kafka(read: Callable[[str, str], str]) -> Kafka:
         password=read("KAFKA_PASSWORD", ""),
         ca=ca,
         prefix=prefix,
-        partitions=int(_number("KAFKA_PARTITIONS", read("KAFKA_PARTITIONS", "6"), least=1, most=10_000)),
-        replication=int(_number("KAFKA_REPLICATION", read("KAFKA_REPLICATION", "0"), least=0, most=100)),
+        partitions=int(
+            _number("KAFKA_PARTITIONS", read("KAFKA_PARTITIONS", ""), default.partitions, minimum=1, maximum=10_000)
+        ),
+        replication=int(
+            _number("KAFKA_REPLICATION", read("KAFKA_REPLICATION", ""), default.replication, minimum=0, maximum=100)
+        ),
     )
 
 
 def _smtp(read: Callable[[str, str], str]) -> Smtp:
-    """Read where mails go; no message repeats the URL, which may hold a password."""
+    """Read the mail server; no message repeats the URL, which may contain a password."""
     url = read("SMTP_URL", "")
     if not url:
         return Smtp()
@@ -201,16 +243,16 @@ def _smtp(read: Callable[[str, str], str]) -> Smtp:
     except ValueError:
         parts, host, port = urlsplit(""), "", None
     if parts.scheme not in {"smtp", "smtps"} or not host or parts.path not in {"", "/"} or parts.query:
-        message = "NEXTBUY_SMTP_URL is smtp://USER:PASSWORD@HOST:PORT or smtps://…; encode odd characters as %XX."
+        message = "NEXTBUY_SMTP_URL is invalid. Use smtp(s)://USER:PASSWORD@HOST:PORT, special characters as %XX."
         raise ConfigError(message)
-    said = read("MAIL_FROM", "")
-    name, address = parseaddr(said)
+    configured = read("MAIL_FROM", "")
+    name, address = parseaddr(configured)
     try:
         sender = Address(name, addr_spec=convert(address, Email))
     except (ValueError, MessageError, MsgspecError):
         sender = Address()
-    if not sender.domain or not address.isascii() or not said.isprintable():
-        message = "NEXTBUY_SMTP_URL needs NEXTBUY_MAIL_FROM, like shop@example.com or Shop <shop@example.com>."
+    if not sender.domain or not address.isascii() or not configured.isprintable():
+        message = "NEXTBUY_MAIL_FROM is missing or invalid. Use shop@example.com or Shop <shop@example.com>."
         raise ConfigError(message)
     tls = parts.scheme == "smtps"
     return Smtp(
@@ -229,25 +271,25 @@ def _servers(text: str) -> str:
     for server in servers:
         host, _, port = server.rpartition(":")
         if not host or not port.isdecimal() or "/" in server:
-            message = f"NEXTBUY_KAFKA_SERVERS lists HOST:PORT, separated by commas, and {server!r} is none."
+            message = f"NEXTBUY_KAFKA_SERVERS contains {server!r}. Use HOST:PORT, separated by commas."
             raise ConfigError(message)
     return ",".join(servers)
 
 
 def _one_of(name: str, text: str, allowed: Sequence[str]) -> str:
     if text not in allowed:
-        message = f"NEXTBUY_{name} is one of {', '.join(allowed)}, not {text!r}."
+        message = f"NEXTBUY_{name} is {text!r}. Use one of {', '.join(allowed)}."
         raise ConfigError(message)
     return text
 
 
-def _number(name: str, text: str, *, least: float, most: float) -> float:
+def _number(name: str, text: str, default: float, *, minimum: float, maximum: float) -> float:
     try:
-        number = float(text)
+        number = float(text or default)
     except ValueError:
-        number = least - 1
-    if not least <= number <= most:
-        message = f"NEXTBUY_{name} is a number from {least:g} to {most:g}, not {text!r}."
+        number = minimum - 1
+    if not minimum <= number <= maximum:
+        message = f"NEXTBUY_{name} is {text!r}. Use a number from {minimum:g} to {maximum:g}."
         raise ConfigError(message)
     return number
 
@@ -257,13 +299,15 @@ def _origins(text: str) -> tuple[str, ...]:
     for origin in origins:
         parts = urlsplit(origin)
         if origin != f"{parts.scheme}://{parts.netloc}" or parts.scheme not in {"http", "https"} or not parts.netloc:
-            message = f"NEXTBUY_CORS_ORIGINS lists origins like https://shop.example, and {origin!r} is none."
+            message = f"NEXTBUY_CORS_ORIGINS contains {origin!r}. Use origins like https://shop.example."
             raise ConfigError(message)
     return origins
 
 
 def _url(name: str, text: str, schemes: set[str]) -> str:
     if text and urlsplit(text).scheme not in schemes:
-        message = f"NEXTBUY_{name} is a URL that begins with {' or '.join(sorted(s + '://' for s in schemes))}."
+        message = (
+            f"NEXTBUY_{name} is invalid. Use a URL that starts with {' or '.join(sorted(s + '://' for s in schemes))}."
+        )
         raise ConfigError(message)
     return text
