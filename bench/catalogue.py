@@ -30,7 +30,7 @@ CREATE TEMP TABLE new_products (id uuid, shop_id uuid, seller_id uuid, slug text
     created_at timestamptz, category text, tags text[], title text, description text, moderation jsonb)
 """
 _TAKE_OVER: Final = """
-INSERT INTO products (id, shop_id, seller_id, slug, stock, price_amount, currency, judged_amount, status, created_at,
+INSERT INTO products (id, shop_id, seller_id, slug, stock, price_amount, currency, accepted_amount, status, created_at,
                       category, tags, title, description, moderation, search)
 SELECT id, shop_id, seller_id, slug, stock, price_amount, 'USD', price_amount, 'active', created_at,
        category, tags, title, description, moderation,

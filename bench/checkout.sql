@@ -43,7 +43,7 @@ WITH locked AS MATERIALIZED (
      ORDER BY p.id
        FOR NO KEY UPDATE OF p
 ), session AS (
-    INSERT INTO product.stock_sessions (session_id, state, product_ids, quantities, expires_at)
+    INSERT INTO product.stock_holds (session_id, state, product_ids, quantities, expires_at)
     SELECT :sid::uuid, 'held', ARRAY[{a}, {b}], ARRAY[:q, :r]::int[], now() + interval '30 min'
      WHERE (SELECT count(*) = 2 AND bool_and(stock >= quantity) FROM locked)
     ON CONFLICT (session_id) DO NOTHING
@@ -107,7 +107,7 @@ COMMIT;
 
 -- product: UpdateStock
 WITH session AS (
-    UPDATE product.stock_sessions SET state = 'sold', changed_in = pg_current_xact_id() WHERE session_id = :sid::uuid AND state = 'held'
+    UPDATE product.stock_holds SET state = 'sold', changed_in = pg_current_xact_id() WHERE session_id = :sid::uuid AND state = 'held'
     RETURNING product_ids, quantities
 ), locked AS MATERIALIZED (
     SELECT p.id, l.quantity

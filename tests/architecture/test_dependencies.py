@@ -40,7 +40,7 @@ ADDITIONS: Final[dict[str, dict[str, list[str]]]] = {
     "kafka": {
         "auth": ["validate admin", "validate user", "read events"],
         "admin": ["create notification"],
-        "product": ["upsert shop", "count activity", "read events"],
+        "product": ["upsert shop", "record activity", "read events"],
         "seller": ["read events"],
         "order": ["read events"],
     },

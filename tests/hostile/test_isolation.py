@@ -101,7 +101,7 @@ BODIES: Final[dict[str, object]] = {
         "price": {"amount": 100},
         "stock": 1,
     },
-    "product POST record-activity": {"items": [{"product_id": str(new_id()), "action": "viewed"}]},
+    "product POST report-activity": {"items": [{"product_id": str(new_id()), "action": "viewed"}]},
     "simulator POST pay/{payment_id}": {"card_number": "1"},
 }
 QUERIES: Final = {

@@ -22,7 +22,7 @@ _UNDONE: Final = {
         " UNION ALL SELECT 'event', count(*) FROM outbox"
     ),
     "simulator": "SELECT 'webhook' AS what, count(*) AS n FROM deliveries WHERE due_at IS NOT NULL",
-    "product": "SELECT 'hold' AS what, count(*) AS n FROM stock_sessions WHERE state = 'held'",
+    "product": "SELECT 'hold' AS what, count(*) AS n FROM stock_holds WHERE state = 'held'",
 }
 
 
@@ -36,7 +36,7 @@ class Snapshot:
     unmatched_payments: list[Row]
     payments: list[Row]
     products: list[Row]
-    stock_sessions: list[Row]
+    stock_holds: list[Row]
     notifications: list[Row]
 
     def of_trace(self, trace_id: str) -> list[Row]:
@@ -90,7 +90,7 @@ class Snapshot:
             name = str(product["id"])
             assert (product["held"], product["sold"]) == (0, sold[name]), product
             assert product["stock"] + product["sold"] == stock[name], product
-        states = Counter(one["state"] for one in self.stock_sessions)
+        states = Counter(one["state"] for one in self.stock_holds)
         assert states["held"] == 0
         assert states["sold"] == len([one for one in self.sessions if one["status"] == "paid"])
 
@@ -162,7 +162,7 @@ async def take_snapshot(market: Marketplace) -> Snapshot:
         unmatched_payments=await market.rows("order", "SELECT * FROM stray_payments"),
         payments=await market.rows("simulator", "SELECT * FROM payments"),
         products=await market.rows("product", "SELECT id, stock, held, sold FROM products"),
-        stock_sessions=await market.rows("product", "SELECT session_id, state FROM stock_sessions"),
+        stock_holds=await market.rows("product", "SELECT session_id, state FROM stock_holds"),
         notifications=await market.rows("admin", "SELECT source_event_id, kind FROM notifications"),
     )
 

@@ -29,7 +29,7 @@ PURCHASE_INTERACTIONS = {
     ("consume", "kafka", "kafka", "order.created"),
     ("call", "kafka", "admin", "create-notification"),
 }
-BATCH_CALLS = {"get-accounts", "count-activity"}
+BATCH_CALLS = {"get-accounts", "record-activity"}
 """Calls that handle many events at once, in a trace of their own."""
 LOOKS_SECRET = re.compile(r"eyJ[\w-]{8,}\.[\w-]+\.|v1=[0-9a-f]{32}|\$argon2|[Bb]earer [\w.-]{8}|whsec_")
 

@@ -111,7 +111,7 @@ async def views_and_purchases(client: JourneyClient, products: Sequence[Json]) -
         while not leaving.is_set():
             product_id = random.choice(products)["id"]  # noqa: S311  people look at anything
             items = [{"product_id": product_id, "action": "viewed"}]
-            response = await client.request("POST", "/product/api/record-activity", {"items": items})
+            response = await client.request("POST", "/product/api/report-activity", {"items": items})
             accepted[product_id] += response.status == 202
 
     buyers = [await client.new_buyer() for _ in range(2)]

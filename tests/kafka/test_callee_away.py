@@ -19,7 +19,7 @@ from redis.asyncio import Redis
 
 from nextbuy.contracts.message import Call, Event, Reply
 from nextbuy.contracts.order import PaymentRefunded
-from nextbuy.contracts.product import CountActivity, ProductPending
+from nextbuy.contracts.product import ProductPending, RecordActivity
 from nextbuy.contracts.values import Money, Nothing, new_id
 from nextbuy.kit.http.service_identity import ServiceIdentity
 from nextbuy.kit.rpc.breaker import DEFAULT_BREAKER_POLICY, Breaker
@@ -114,7 +114,7 @@ async def test_an_outage_buries_nothing_and_all_is_told_within_seconds_of_its_en
 
     before, during = events(), events()
     async with calling(admin, log) as calls:
-        others = StubCalls({CountActivity: Nothing()})
+        others = StubCalls({RecordActivity: Nothing()})
 
         async def send(call: Call[Reply]) -> Reply:
             return await (calls.send(call) if call.to == "admin" else others(call))

@@ -17,21 +17,21 @@ from nextbuy.admin.deps import Deps as AdminDeps
 from nextbuy.contracts.admin import CreateNotification
 from nextbuy.contracts.auth import AuthClient
 from nextbuy.contracts.message import Event
-from nextbuy.contracts.product import CountActivity, PricedLine, ProductClient, UpsertShop
+from nextbuy.contracts.product import PricedLine, ProductClient, RecordActivity, UpsertShop
 from nextbuy.contracts.registry import EVENTS
 from nextbuy.contracts.seller import SellerClient
 from nextbuy.kit.events import consumer
 from nextbuy.kit.events.bus.interface import BusMessage
 from nextbuy.kit.observability.telemetry import Journal
 from nextbuy.kit.storage.database import Database
-from nextbuy.product.count_activity import count_activity
+from nextbuy.product.record_activity import record_activity
 from nextbuy.product.upsert_shop import upsert_shop
 from tests.conftest import OpenDatabase
 from tests.doubles import StubCalls
 from tests.kafka.bus_probe import MakeWire, Wire
 from tests.kafka.listener import Listener
 from tests.kit.shop import packet
-from tests.product.service_harness import Desk
+from tests.product.service_harness import ServiceHarness
 from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(120)
@@ -109,12 +109,14 @@ class World:
 
     def __init__(self, databases: list[Database], redis: Redis, journal: Journal, wire: Wire) -> None:
         own, admin, product = databases
-        desk, calls = Desk(product, journal=journal), StubCalls()
+        service, calls = ServiceHarness(product, journal=journal), StubCalls()
         self.databases = databases
-        admin_deps = AdminDeps(AuthClient(calls), ProductClient(calls), SellerClient(calls), admin)
+        admin_deps = AdminDeps(
+            auth=AuthClient(calls), product=ProductClient(calls), seller=SellerClient(calls), database=admin
+        )
         calls.replies = {
-            UpsertShop: partial(upsert_shop, desk.product),
-            CountActivity: partial(count_activity, desk.product),
+            UpsertShop: partial(upsert_shop, service.deps),
+            RecordActivity: partial(record_activity, service.deps),
             CreateNotification: partial(create_notification, admin_deps),
         }
         self.listener = Listener(own, redis, calls, journal, wire)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from nextbuy.contracts.message import Event
 from nextbuy.contracts.order import OrderCreated, OrderPaid, PaymentFailed, PaymentRefunded, SessionExpired
-from nextbuy.contracts.product import PricedLine, ProductApproved, ProductPending, ProductRejected
+from nextbuy.contracts.product import PricedLine, ProductApproved, ProductPending, ProductRejected, Reason
 from nextbuy.contracts.registry import EVENTS
 from nextbuy.contracts.seller import SellerApproved, SellerRegistered, SellerRejected, SellerSuspended
 from nextbuy.contracts.values import Money, new_id
@@ -75,7 +75,11 @@ TOLD: dict[str, tuple[Event, UUID, str]] = {
     "shop-suspended": (shop(SellerSuspended), SELLER, "The admin says: No pictures."),
     "product-pending": (product(ProductPending, score=80, rules=[]), SELLER, "“Blue bowl”"),
     "product-approved": (product(ProductApproved, by=new_id()), SELLER, "“Blue bowl” is approved"),
-    "product-rejected": (product(ProductRejected, by=new_id(), reason="Blurred!"), SELLER, "The admin says: Blurred!"),
+    "product-rejected": (
+        product(ProductRejected, by=new_id(), reason="Blurred!", findings=[]),
+        SELLER,
+        "The admin says: Blurred!",
+    ),
 }
 
 
@@ -108,13 +112,13 @@ def test_every_link_leads_to_a_page_that_is_there() -> None:
 
 
 def test_what_moderation_refused_is_told_to_the_seller_in_other_words_than_an_admins_refusal() -> None:
-    refused = product(ProductRejected, by=None, reason="banned-word in title: replica")
+    refused = product(ProductRejected, by=None, reason="", findings=[Reason("banned-word", -80, "title", "replica")])
     [notice] = account_notices(refused)
     assert "Moderation found: banned-word in title: replica." in notice.message
     note = admin_notice(refused, new_id())
     assert note is not None
     assert (note.kind, note.link) == ("product-rejected", f"/product/api/get-product/{PRODUCT}")
-    assert admin_notice(product(ProductRejected, by=new_id(), reason="Blurred"), new_id()) is None
+    assert admin_notice(product(ProductRejected, by=new_id(), reason="Blurred", findings=[]), new_id()) is None
 
 
 def test_who_is_listened_for_is_who_is_told() -> None:

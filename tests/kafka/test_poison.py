@@ -12,7 +12,7 @@ from nextbuy.contracts.admin import CreateNotification, NotificationCreated
 from nextbuy.contracts.errors import Conflict
 from nextbuy.contracts.message import Event
 from nextbuy.contracts.order import OrderCreated, OrderPaid
-from nextbuy.contracts.product import CountActivity, UpsertShop
+from nextbuy.contracts.product import RecordActivity, UpsertShop
 from nextbuy.contracts.seller import SellerApproved
 from nextbuy.contracts.values import Money, Nothing, new_id
 from nextbuy.kit.events.bus.interface import BusMessage
@@ -70,7 +70,7 @@ async def test_the_good_are_applied_the_bad_are_kept_with_the_reason_and_replaye
         told[call.kind] += 1
         return NotificationCreated(new_id())
 
-    calls = StubCalls({CreateNotification: create_notification, UpsertShop: Nothing(), CountActivity: Nothing()})
+    calls = StubCalls({CreateNotification: create_notification, UpsertShop: Nothing(), RecordActivity: Nothing()})
     listener = Listener(await open_database("kafka"), redis, calls, journal, make_wire())
     packets = [packet(good(place)) for place in range(GOOD)] + [bad(place) for place in range(4 * OF_A_KIND)]
     random.shuffle(packets)

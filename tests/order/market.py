@@ -111,7 +111,7 @@ class Market:
 
     def _validate(self, call: ValidateProducts) -> ProductsValidated:
         if any(line.product_id not in self.products for line in call.lines):
-            raise NotFound("No such product.", slug="no-such-product")
+            raise NotFound("No such product.", slug="product-not-found")
         self._enough(call.lines)
         return ProductsValidated([self.priced(line) for line in call.lines])
 

@@ -1,4 +1,4 @@
-"""The service, standing."""
+"""The product service on a database of its own."""
 
 import os
 from collections.abc import Awaitable, Callable
@@ -7,16 +7,16 @@ import pytest
 
 from nextbuy.kit.observability.telemetry import Journal
 from nextbuy.kit.storage.database import Database
-from tests.product.service_harness import Desk
+from tests.product.service_harness import ServiceHarness
 
 
 @pytest.fixture
 def journal() -> Journal:
-    """A journal that nobody reads."""
+    """A journal that is discarded."""
     return Journal(os.open(os.devnull, os.O_WRONLY))
 
 
 @pytest.fixture
-async def desk(open_database: Callable[[str], Awaitable[Database]], journal: Journal) -> Desk:
-    """The service on a database of its own."""
-    return Desk(await open_database("product"), journal=journal)
+async def service(open_database: Callable[[str], Awaitable[Database]], journal: Journal) -> ServiceHarness:
+    """The service with its steps for tests."""
+    return ServiceHarness(await open_database("product"), journal=journal)

@@ -1,4 +1,4 @@
-"""The product service on a real database, with doubles of auth and seller: what its tests do to it."""
+"""The product service on a real database with stubs of auth and seller, and steps for its tests."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,15 +14,15 @@ from nextbuy.contracts.seller import SellerClient, Shop, ValidateShopOwner
 from nextbuy.contracts.values import Role, ShopStatus, new_id
 from nextbuy.kit.observability.telemetry import Journal
 from nextbuy.kit.storage.database import Database
-from nextbuy.product.activity import Activities
-from nextbuy.product.counters import KnownCounters
+from nextbuy.product.activity_buffer import ActivityBuffer
+from nextbuy.product.counters_cache import CountersCache
 from nextbuy.product.create_product import CreateProduct, create_product
 from nextbuy.product.deps import Deps
 from nextbuy.product.get_product import GetProduct, get_product
 from nextbuy.product.hold_stock import hold_stock
-from nextbuy.product.model import ProductShown
+from nextbuy.product.model import ProductReply, shop_state
 from nextbuy.product.product_cache import ProductCache
-from nextbuy.product.store.shops import ShopWord, keep_shop
+from nextbuy.product.upsert_shop import upsert_shop
 from tests.callers import account, caller
 from tests.doubles import StubCalls
 
@@ -31,13 +31,13 @@ TEXT = "A thing for the home, made by hand and built to last."
 
 
 def decoded(body: bytes) -> Json:
-    """Return an answer as its reader sees it."""
+    """Decode a JSON body."""
     read: Json = msgspec.json.decode(body)
     return read
 
 
-class Desk:
-    """One copy of the service; several can stand before one database."""
+class ServiceHarness:
+    """One process's copy of the service; several may share a database."""
 
     def __init__(self, database: Database, *, journal: Journal, calls: StubCalls | None = None) -> None:
         self.calls = calls or StubCalls()
@@ -49,39 +49,34 @@ class Desk:
                 ValidateShopOwner: lambda call: self.shops[call.seller_id],
             }
         self.database = database
-        self.product = Deps(
-            AuthClient(self.calls),
-            SellerClient(self.calls),
-            database,
-            journal,
-            ProductCache(),
-            Activities(),
-            KnownCounters(),
+        self.deps = Deps(
+            auth=AuthClient(self.calls),
+            seller=SellerClient(self.calls),
+            database=database,
+            journal=journal,
+            cache=ProductCache(),
+            activity=ActivityBuffer(),
+            counters=CountersCache(),
         )
 
     async def seller(self, status: ShopStatus = "approved", name: str = "Clay & Co") -> Account:
-        """Let somebody have a shop, which product does not know of yet."""
+        """Add a seller with a shop that product does not know yet."""
         who = account(Role.SELLER)
         shop = Shop(new_id(), name, name.lower(), "", "home", status, who.id, 1)
         self.shops[who.id] = shop
         self.accounts[caller(who).token] = who
         return who
 
-    async def shop_becomes(self, who: Account, status: ShopStatus) -> Shop:
-        """Let seller decide about a shop, and product hear of it."""
+    async def set_shop_status(self, who: Account, status: ShopStatus) -> Shop:
+        """Change the status of a shop, and send it to product."""
         shop = self.shops[who.id]
         self.shops[who.id] = replace(shop, status=status, version=shop.version + 1)
-        await self.hear(self.shops[who.id])
+        await upsert_shop(self.deps, shop_state(self.shops[who.id]))
         return self.shops[who.id]
 
-    async def hear(self, shop: Shop) -> None:
-        """Let product hear of a shop."""
-        async with self.database.transaction() as tx:
-            await keep_shop(tx, ShopWord(shop.id, shop.seller_id, shop.name, shop.status, shop.version))
-
-    async def offer(self, who: Account, title: str = "Copper kettle", **fields: object) -> Product:
-        """Let a seller offer something."""
-        ask = {
+    async def create_product(self, who: Account, title: str = "Copper kettle", **fields: object) -> Product:
+        """List a product for a seller, by default a copper kettle."""
+        fields = {
             "title": title,
             "description": TEXT,
             "category": "Kitchen",
@@ -89,35 +84,34 @@ class Desk:
             "stock": 10,
             **fields,
         }
-        shown = await create_product(self.product, caller(who), convert(ask, CreateProduct))
-        return shown.product
+        return (await create_product(self.deps, caller(who), convert(fields, CreateProduct))).product
 
-    async def see(self, key: object, who: Account | None = None) -> Product:
-        """Return a product as somebody sees it."""
-        answer = await get_product(self.product, caller(who), GetProduct(str(key)))
-        return convert(decoded(answer.body), ProductShown).product
+    async def get_product(self, key: object, who: Account | None = None) -> Product:
+        """Return a product as `who`, or an anonymous visitor, sees it."""
+        reply = await get_product(self.deps, caller(who), GetProduct(str(key)))
+        return convert(decoded(reply.body), ProductReply).product
 
     async def hold(self, *lines: tuple[Product, int], session: UUID | None = None) -> UUID:
         """Hold units for a session."""
         session = session or new_id()
         await hold_stock(
-            self.product,
+            self.deps,
             HoldStock(session_id=session, lines=[Line(p.id, n) for p, n in lines], expires_at=soon()),
         )
         return session
 
-    async def units(self, product: Product) -> tuple[int, int, int]:
-        """Return what can be bought, is held, is sold."""
+    async def stock_levels(self, product: Product) -> tuple[int, int, int]:
+        """Return the units in stock, held, and sold."""
         row = await self.database.fetchrow("SELECT stock, held, sold FROM products WHERE id = $1", product.id)
         assert row is not None
         return row["stock"], row["held"], row["sold"]
 
 
 def soon() -> datetime:
-    """Return when a session ends that has just begun."""
+    """Return the expiry of a new session."""
     return datetime.now(UTC) + timedelta(minutes=30)
 
 
 def rules(moderation: Moderation) -> list[str]:
-    """Return the rules that moderation names."""
+    """Return the rules of a moderation's reasons."""
     return [reason.rule for reason in moderation.reasons]

@@ -1,4 +1,4 @@
-"""The lists of the shop."""
+"""Public lists of products: filters, order, and paging."""
 
 import pytest
 from msgspec import convert
@@ -9,20 +9,20 @@ from nextbuy.contracts.values import Page
 from nextbuy.kit.http.paging import encode_cursor
 from nextbuy.product.get_all_products import GetAllProducts, get_all_products
 from tests.callers import caller
-from tests.product.service_harness import Desk, decoded
+from tests.product.service_harness import ServiceHarness, decoded
 
 SOME_ID = "01a204df-ff5d-734d-ae03-88a265c7785c"
 
 
-async def page(desk: Desk, **asked: object) -> Page[Product]:
-    answer = await get_all_products(desk.product, caller(None), convert(asked, GetAllProducts, strict=False))
+async def page(service: ServiceHarness, **asked: object) -> Page[Product]:
+    answer = await get_all_products(service.deps, caller(None), convert(asked, GetAllProducts, strict=False))
     return convert(decoded(answer.body), Page[Product])
 
 
-async def everything(desk: Desk, **asked: object) -> list[str]:
+async def all_titles(service: ServiceHarness, **asked: object) -> list[str]:
     titles: list[str] = []
     while True:
-        part = await page(desk, **asked)
+        part = await page(service, **asked)
         titles += [product.title for product in part.items]
         if part.next_cursor is None:
             return titles
@@ -30,9 +30,9 @@ async def everything(desk: Desk, **asked: object) -> list[str]:
 
 
 @pytest.fixture
-async def full(desk: Desk) -> Desk:
-    """Goods of two trades, two of them at one price, and such as nobody may see."""
-    seller, unseen = await desk.seller(), await desk.seller("pending", name="Unseen")
+async def full(service: ServiceHarness) -> ServiceHarness:
+    """Products of two categories, two of them at one price, and some that are not for sale."""
+    seller, unseen = await service.seller(), await service.seller("pending", name="Unseen")
     for title, category, amount in (
         ("Teapot", "Kitchen", 300),
         ("Spade", "Garden", 200),
@@ -40,11 +40,11 @@ async def full(desk: Desk) -> Desk:
         ("Hammock", "GARDEN", 400),
         ("Kettle", "KITCHEN", 100),
     ):
-        await desk.offer(seller, title, category=category, price={"amount": amount}, stock=0)
-    await desk.offer(seller, "A toy gun")
-    await desk.offer(seller, "Desk lamp", category="electronics")
-    await desk.offer(unseen, "Saucepan")
-    return desk
+        await service.create_product(seller, title, category=category, price={"amount": amount}, stock=0)
+    await service.create_product(seller, "A toy gun")
+    await service.create_product(seller, "Desk lamp", category="electronics")
+    await service.create_product(unseen, "Saucepan")
+    return service
 
 
 @pytest.mark.parametrize("limit", [1, 2, 100])
@@ -60,15 +60,15 @@ async def full(desk: Desk) -> Desk:
         ({"category": "kit"}, ""),
     ],
 )
-async def test_whoever_pages_sees_each_visible_product_once_and_in_order(
-    full: Desk, asked: dict[str, object], titles: str, limit: int
+async def test_paging_returns_each_product_for_sale_once_in_order(
+    full: ServiceHarness, asked: dict[str, object], titles: str, limit: int
 ) -> None:
-    assert await everything(full, **asked, limit=limit) == [title.replace("·", " ") for title in titles.split()]
+    assert await all_titles(full, **asked, limit=limit) == [title.replace("·", " ") for title in titles.split()]
 
 
-async def test_products_listed_anew_do_not_disturb_who_is_reading_on(full: Desk) -> None:
+async def test_new_product_does_not_shift_next_page(full: ServiceHarness) -> None:
     first = await page(full, limit=2)
-    await full.offer(await full.seller(name="Late"), "Newest")
+    await full.create_product(await full.seller(name="Late"), "Newest")
     second = await page(full, limit=2, cursor=first.next_cursor)
     assert [product.title for product in second.items] == ["Pan lid", "Spade"]
 
@@ -87,7 +87,7 @@ async def test_products_listed_anew_do_not_disturb_who_is_reading_on(full: Desk)
         "☃",
     ],
 )
-async def test_a_cursor_of_anothers_making_is_unreadable(desk: Desk, sort: str, cursor: str) -> None:
+async def test_invalid_cursor_is_refused(service: ServiceHarness, sort: str, cursor: str) -> None:
     with pytest.raises(Unprocessable) as refused:
-        await page(desk, sort=sort, cursor=cursor)
+        await page(service, sort=sort, cursor=cursor)
     assert refused.value.slug == "bad-cursor"

@@ -1,4 +1,4 @@
-"""Product as the gateway meets it: bytes in, bytes out."""
+"""Routes and calls of product, requested as the gateway does: bytes in, bytes out."""
 
 import json
 import time
@@ -14,14 +14,14 @@ from nextbuy.kit.http.service_identity import ServiceIdentity
 from nextbuy.kit.http.tokens import Identity, TokenVerifier, sign_token
 from nextbuy.kit.wire import IDENTITY, Request, Response
 from nextbuy.product.deps import Deps
-from nextbuy.product.follow_changes import follow_changes
+from nextbuy.product.poll_changes import poll_changes
 from nextbuy.product.service import SERVICE
 from tests.callers import account
-from tests.product.service_harness import TEXT, Desk, Json, decoded
+from tests.product.service_harness import TEXT, Json, ServiceHarness, decoded
 
 KEY = ECKey.generate_key("P-256")
 SECRET = b"0123456789abcdef"
-OFFER: Json = {
+PRODUCT: Json = {
     "title": "Copper kettle",
     "description": TEXT,
     "category": "Kitchen",
@@ -31,31 +31,31 @@ OFFER: Json = {
 }
 
 
-class Door:
-    """The service's front door, and people with tokens at it."""
+class RouteClient:
+    """A client of the service's routes, with tokens for accounts."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, service: ServiceHarness) -> None:
         async def load() -> dict[str, str]:
             return {"k": KEY.as_pem(private=False).decode()}
 
-        self.desk = desk
+        self.service = service
         self.app: App[Deps] = App(
             SERVICE,
-            desk.product,
+            service.deps,
             identity=ServiceIdentity(SECRET, "product"),
             verifier=TokenVerifier(load),
-            database=desk.database,
+            database=service.database,
         )
 
-    async def ask(
+    async def request(
         self, method: str, path: str, body: object = None, *, by: Account | None = None, key: str | None = None
     ) -> Response:
-        """Send a request; a body that is bytes goes as it is."""
+        """Send a request; bytes are sent unchanged as the body."""
         headers = {"content-type": "application/json"}
         if by is not None:
             identity = Identity(by.id, by.role, new_id(), int(time.time()) + 900)
             token = sign_token(identity, kid="k", key=KEY)
-            self.desk.accounts[token] = by
+            self.service.accounts[token] = by
             headers["authorization"] = f"Bearer {token}"
         if key is not None:
             headers["idempotency-key"] = key
@@ -65,36 +65,40 @@ class Door:
 
 
 @pytest.fixture
-def door(desk: Desk) -> Door:
-    """The front door."""
-    return Door(desk)
+def client(service: ServiceHarness) -> RouteClient:
+    """A client of the service's routes."""
+    return RouteClient(service)
 
 
-async def test_a_product_from_its_offer_to_its_page(desk: Desk, door: Door) -> None:
-    seller = await desk.seller()
-    made = await door.ask("POST", "create-product", OFFER, by=seller)
+async def test_product_from_creation_to_update(service: ServiceHarness, client: RouteClient) -> None:
+    seller = await service.seller()
+    made = await client.request("POST", "create-product", PRODUCT, by=seller)
     assert made.status == 201
     product = decoded(made.body)["product"]
-    assert {name: product[name] for name in (*OFFER, "status")} == {**OFFER, "status": "active"}
+    assert {name: product[name] for name in (*PRODUCT, "status")} == {**PRODUCT, "status": "active"}
     assert product["moderation"] == {"score": 100, "decision": "active", "reasons": product["moderation"]["reasons"]}
     for key in (product["id"], product["slug"]):
-        assert decoded((await door.ask("GET", f"get-product/{key}")).body) == {"product": product}
+        assert decoded((await client.request("GET", f"get-product/{key}")).body) == {"product": product}
     for address in ("get-all-products?category=kitchen&sort=price-low&limit=5", "search-products?q=copper+kett"):
-        assert decoded((await door.ask("GET", address)).body) == {"items": [product], "next_cursor": None}
-    assert (await door.ask("GET", product["picture"].removeprefix("/product/api/"))).content_type == "image/svg+xml"
-    own = decoded((await door.ask("GET", "get-shop-products", by=seller)).body)["items"]
+        assert decoded((await client.request("GET", address)).body) == {"items": [product], "next_cursor": None}
+    assert (
+        await client.request("GET", product["picture"].removeprefix("/product/api/"))
+    ).content_type == "image/svg+xml"
+    own = decoded((await client.request("GET", "get-shop-products", by=seller)).body)["items"]
     assert own == [{**product, "held": 0, "sold": 0}]
-    changed = await door.ask("PUT", f"update-product/{product['id']}", {"stock": 7}, by=seller)
+    changed = await client.request("PUT", f"update-product/{product['id']}", {"stock": 7}, by=seller)
     assert (changed.status, decoded(changed.body)["product"]) == (200, {**product, "stock": 7})
 
 
-async def test_the_same_offer_sent_twice_is_one_product(desk: Desk, door: Door) -> None:
-    seller = await desk.seller()
-    first = await door.ask("POST", "create-product", OFFER, by=seller, key="once")
-    again = await door.ask("POST", "create-product", OFFER, by=seller, key="once")
+async def test_request_repeated_with_idempotency_key_creates_one_product(
+    service: ServiceHarness, client: RouteClient
+) -> None:
+    seller = await service.seller()
+    first = await client.request("POST", "create-product", PRODUCT, by=seller, key="once")
+    again = await client.request("POST", "create-product", PRODUCT, by=seller, key="once")
     assert (again.status, again.body) == (201, first.body)
     assert ("idempotency-replayed", "true") in again.headers
-    assert await desk.database.fetchval("SELECT count(*) FROM products") == 1
+    assert await service.database.fetchval("SELECT count(*) FROM products") == 1
 
 
 @pytest.mark.parametrize(
@@ -122,12 +126,14 @@ async def test_the_same_offer_sent_twice_is_one_product(desk: Desk, door: Door) 
         ("tags", "tea"),
     ],
 )
-async def test_an_offer_that_makes_no_sense_is_unreadable(desk: Desk, door: Door, field: str, value: object) -> None:
-    seller = await desk.seller()
-    answer = await door.ask("POST", "create-product", {**OFFER, field: value}, by=seller)
+async def test_invalid_field_is_refused(
+    service: ServiceHarness, client: RouteClient, field: str, value: object
+) -> None:
+    seller = await service.seller()
+    answer = await client.request("POST", "create-product", {**PRODUCT, field: value}, by=seller)
     assert answer.status == 422, answer
-    made = decoded((await door.ask("POST", "create-product", OFFER, by=seller)).body)["product"]
-    answer = await door.ask("PUT", f"update-product/{made['id']}", {field: value}, by=seller)
+    made = decoded((await client.request("POST", "create-product", PRODUCT, by=seller)).body)["product"]
+    answer = await client.request("PUT", f"update-product/{made['id']}", {field: value}, by=seller)
     assert answer.status == 422, answer
 
 
@@ -154,29 +160,29 @@ async def test_an_offer_that_makes_no_sense_is_unreadable(desk: Desk, door: Door
         ("create-product", 405),
     ],
 )
-async def test_strange_questions_get_plain_answers(door: Door, address: str, status: int) -> None:
-    assert (await door.ask("GET", address)).status == status
+async def test_unusual_requests_get_expected_status(client: RouteClient, address: str, status: int) -> None:
+    assert (await client.request("GET", address)).status == status
 
 
-async def test_only_sellers_offer(desk: Desk, door: Door) -> None:
+async def test_only_sellers_create_products(service: ServiceHarness, client: RouteClient) -> None:
     for who, status in ((None, 401), (account(Role.BUYER), 403), (account(Role.ADMIN), 403)):
-        assert (await door.ask("POST", "create-product", OFFER, by=who)).status == status
+        assert (await client.request("POST", "create-product", PRODUCT, by=who)).status == status
     for body in (b"", b"[]", b"{", b'{"title": "\\ud800"}', b"[" * 5_000, "ü".encode("latin-1")):
-        assert (await door.ask("POST", "create-product", body, by=await desk.seller())).status == 422
+        assert (await client.request("POST", "create-product", body, by=await service.seller())).status == 422
 
 
-async def test_stock_is_moved_by_order_and_nobody_else(door: Door) -> None:
+async def test_only_order_may_call_update_stock(client: RouteClient) -> None:
     for caller, status in (("order", 422), ("seller", 403)):
         headers = {IDENTITY: ServiceIdentity(SECRET, caller).sign("product")}
-        answer = await door.app.handle(Request("POST", UpdateStock.path, "", headers, b"{}"))
+        answer = await client.app.handle(Request("POST", UpdateStock.path, "", headers, b"{}"))
         assert answer.status == status
-    assert (await door.app.handle(Request("POST", UpdateStock.path, "", {}, b"{}"))).status == 401
+    assert (await client.app.handle(Request("POST", UpdateStock.path, "", {}, b"{}"))).status == 401
 
 
-async def test_the_second_look_at_a_page_asks_the_database_nothing(desk: Desk, door: Door) -> None:
-    kettle = await desk.offer(await desk.seller())
-    await follow_changes(desk.product)
-    first = await door.ask("GET", f"get-product/{kettle.slug}")
-    await desk.database.close()
+async def test_cached_product_needs_no_database(service: ServiceHarness, client: RouteClient) -> None:
+    kettle = await service.create_product(await service.seller())
+    await poll_changes(service.deps)
+    first = await client.request("GET", f"get-product/{kettle.slug}")
+    await service.database.close()
     for who in (None, account(Role.BUYER), account(Role.SELLER), account(Role.ADMIN)):
-        assert (await door.ask("GET", f"get-product/{kettle.id}", by=who)).body == first.body
+        assert (await client.request("GET", f"get-product/{kettle.id}", by=who)).body == first.body

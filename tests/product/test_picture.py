@@ -1,4 +1,4 @@
-"""Every product has a picture of its own: small, the same each time, and safe to show whatever its title is."""
+"""Generated pictures are small, stable, distinct, and safe for any title."""
 
 import re
 from xml.etree import ElementTree as ET
@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nextbuy.demo.catalogue import load
-from nextbuy.product.picture import TITLE_LIMIT, draw
+from nextbuy.product.picture import MAX_TITLE, draw
 
 CATEGORIES = ("ceramics", "cycling", "books", "garden", "kitchen", "electronics", "home", "")
 SVG = "{http://www.w3.org/2000/svg}"
@@ -21,30 +21,30 @@ def parsed(picture: bytes) -> ET.Element:
 
 
 def named(picture: bytes) -> str:
-    """Return the name that a picture is read out by, which its title repeats."""
+    """Return the accessible name of a picture, which equals its title element."""
     root = parsed(picture)
     name = root.attrib["aria-label"]
     assert root.findtext(f"{SVG}title") == name
     return name
 
 
-def test_the_same_product_always_looks_the_same() -> None:
+def test_same_product_gets_same_picture() -> None:
     assert draw("0198c0de", "Speckled mug", "ceramics") == draw("0198c0de", "Speckled mug", "ceramics")
 
 
-def test_the_same_title_in_another_shop_is_another_picture() -> None:
+def test_products_with_equal_titles_get_different_pictures() -> None:
     assert draw("1", "Speckled mug", "ceramics") != draw("2", "Speckled mug", "ceramics")
 
 
 @pytest.mark.parametrize("category", CATEGORIES)
-def test_products_of_one_category_differ_to_the_eye(category: str) -> None:
-    """What is left when ids, which nobody sees, are taken out differs too."""
+def test_products_of_one_category_look_different(category: str) -> None:
+    """Compared without ids, which are invisible."""
     seen = {re.sub(rb'id="\w+"|url\(#\w+\)', b"", draw(str(number), "Some product", category)) for number in range(40)}
 
     assert len(seen) == 40
 
 
-def test_each_category_is_drawn_in_its_own_palette() -> None:
+def test_each_category_has_its_own_palette() -> None:
     colours = [
         {colour for number in range(40) for colour in re.findall(rb"#[0-9a-f]{6}", draw(str(number), "It", category))}
         for category in CATEGORIES[:-1]
@@ -55,16 +55,16 @@ def test_each_category_is_drawn_in_its_own_palette() -> None:
             assert len(one & other) <= 2  # paper and pollen
 
 
-def test_a_word_of_the_title_decides_what_is_drawn() -> None:
-    """A mug has steam above it and a wheel has none, whatever the hash says."""
+def test_word_of_title_selects_drawing() -> None:
+    """A mug always has steam above it, and a vase never."""
     for number in range(20):
         assert b"q-12-17" in draw(str(number), "A blue Mug", "ceramics")
         assert b"q-12-17" not in draw(str(number), "A blue vase", "ceramics")
 
 
-def test_an_unknown_category_is_drawn_as_a_parcel_and_capitals_do_not_matter() -> None:
+def test_category_ignores_case_and_unknown_one_gets_a_parcel() -> None:
     assert b"#fff8ea" in draw("1", "Thing", "Books")  # its pages
-    assert b"c76 0 60-60 0 0Z" in draw("1", "Thing", "no such trade")
+    assert b"c76 0 60-60 0 0Z" in draw("1", "Thing", "unknown")
 
 
 @given(product_id=ANY_TEXT, title=ANY_TEXT, category=st.sampled_from(CATEGORIES) | ANY_TEXT)
@@ -75,17 +75,17 @@ def test_any_title_gives_a_small_well_formed_picture(product_id: str, title: str
     picture = draw(product_id, title, category)
 
     assert len(picture) < 4096
-    assert 1 <= len(named(picture)) <= TITLE_LIMIT
+    assert 1 <= len(named(picture)) <= MAX_TITLE
 
 
 @pytest.mark.parametrize("category", CATEGORIES)
-def test_no_roll_of_the_hash_makes_a_picture_too_large(category: str) -> None:
+def test_no_hash_makes_picture_too_large(category: str) -> None:
     sizes = [len(draw(str(number), '"' * 500, category)) for number in range(1_000)]
 
     assert max(sizes) < 4096
 
 
-def test_a_title_is_text_and_never_markup() -> None:
+def test_title_is_escaped() -> None:
     title = """Cup "A" & <b>'s</b> ]]> </title><script>alert(1)</script>"""
     picture = draw("1", title, "kitchen")
 
@@ -93,22 +93,22 @@ def test_a_title_is_text_and_never_markup() -> None:
     assert b"<script" not in picture
 
 
-def test_controls_and_lone_surrogates_are_dropped_from_a_title_and_its_spaces_joined() -> None:
+def test_controls_and_lone_surrogates_are_removed_from_title() -> None:
     assert named(draw("1", "Blue\x00 \tmug\n\ud83d \x1b[0m\ufffe", "ceramics")) == "Blue mug [0m"
 
 
-def test_a_long_title_is_cut_with_an_ellipsis_and_still_tells_products_apart() -> None:
+def test_long_title_is_shortened_but_still_changes_the_picture() -> None:
     picture = draw("1", "long " * 100, "books")
 
     assert named(picture).endswith("…")
     assert picture != draw("1", "long " * 101, "books")
 
 
-def test_a_title_of_nothing_but_dropped_characters_is_named_product() -> None:
+def test_title_of_removed_characters_is_named_product() -> None:
     assert named(draw("1", "\x00\ud800 ", "books")) == "Product"
 
 
-def test_a_picture_refers_to_nothing_outside_of_it_and_runs_nothing() -> None:
+def test_picture_loads_and_runs_nothing() -> None:
     allowed = {"svg", "title", "linearGradient", "stop", "clipPath", "g", "path", "ellipse", "circle"}
     for product in load().products:
         picture = draw(product.title, product.title, product.category)

@@ -1,4 +1,4 @@
-"""With ten thousand products each list and search reads through an index, and so does the look for changes."""
+"""With ten thousand products, every list, search and change poll reads an index."""
 
 from collections.abc import Awaitable, Callable
 
@@ -11,12 +11,12 @@ SQL_OF_1_000 = f"""
 WITH words AS (
     SELECT string_to_array('copper steel kettle mug bowl oak pine lamp garden saddle chain book', ' ') AS w
 )
-INSERT INTO products (id, shop_id, seller_id, slug, stock, price_amount, currency, judged_amount, status, category,
+INSERT INTO products (id, shop_id, seller_id, slug, stock, price_amount, currency, accepted_amount, status, category,
                       tags, title, description, moderation, created_at, search)
 SELECT uuidv7(), shop_id, shop_id, 'slug-' || n, 5, 100 + n * 7919 % 100000, 'USD', 1, 'active',
        (ARRAY['Kitchen', 'Garden', 'Books'])[1 + n % 3], '{{}}', title, title,
        '{{"score": 1, "decision": "active", "reasons": []}}', now() - make_interval(secs => n),
-       {products.WORDS.format(title="title", tags="ARRAY['x']", category="'y'", description="title || n")}
+       {products.SEARCH_VECTOR.format(title="title", tags="ARRAY['x']", category="'y'", description="title || n")}
   FROM (SELECT n, w[1 + n % 12] || ' ' || w[1 + n / 12 % 12] || ' item' || n % 500 AS title,
                (SELECT shop_id FROM shops) AS shop_id
           FROM generate_series($1::int + 1, $1 + 1000) AS n, words) AS made
@@ -46,11 +46,11 @@ async def plan(database: Database, sql: str, types: str, values: str) -> str:
     return "\n".join(row[0] for row in rows)
 
 
-async def test_every_list_walks_its_index_and_sorts_nothing(crowded: Database) -> None:
-    for (sort, by_category, goes_on), sql in lists.FOR_SALE_BY.items():
+async def test_every_list_reads_its_index_without_sorting(crowded: Database) -> None:
+    for (sort, by_category, with_cursor), sql in lists.FOR_SALE_QUERIES.items():
         after = ("timestamptz", "now()") if sort == "latest" else ("bigint", "50000")
-        types = ["int", *(["text"] if by_category else []), *([after[0], "uuid"] if goes_on else [])]
-        values = ["21", *(["'kitchen'"] if by_category else []), *([after[1], "uuidv7()"] if goes_on else [])]
+        types = ["int", *(["text"] if by_category else []), *([after[0], "uuid"] if with_cursor else [])]
+        values = ["21", *(["'kitchen'"] if by_category else []), *([after[1], "uuidv7()"] if with_cursor else [])]
         found = await plan(crowded, sql, ", ".join(types), ", ".join(values))
         index = "latest" if sort == "latest" else "by_price"
         assert f"products_{index}{'_of_category' if by_category else ''} " in found, found
@@ -58,7 +58,7 @@ async def test_every_list_walks_its_index_and_sorts_nothing(crowded: Database) -
         assert "Sort" not in found, found
 
 
-async def test_search_finds_through_both_word_indexes_and_the_look_for_changes_reads_changes_alone(
+async def test_search_and_change_poll_read_their_indexes(
     crowded: Database,
 ) -> None:
     found = await plan(crowded, lists.SEARCH, "text, text, int, bigint, uuid", "'copper', 'kett:*', 21, NULL, NULL")
@@ -66,18 +66,18 @@ async def test_search_finds_through_both_word_indexes_and_the_look_for_changes_r
     assert "products_by_words " in found, found
     assert "Seq Scan on products" not in found, found
 
-    snapshot = (await changes.look(crowded, None)).snapshot
+    snapshot = (await changes.changes_since(crowded, None)).snapshot
     found = await plan(crowded, changes.CHANGES, "text", f"'{snapshot}'")
     assert "products_by_change" in found, found
     assert "Seq Scan on products" not in found, found
 
 
-async def test_a_page_among_ten_thousand_is_whole_and_a_search_ranks_a_bounded_number(crowded: Database) -> None:
-    first = await lists.for_sale(crowded, "latest", None, limit=20, cursor=None)
+async def test_page_is_full_and_search_ranks_bounded_number(crowded: Database) -> None:
+    first = await lists.list_for_sale(crowded, "latest", None, limit=20, cursor=None)
     assert len(first.ids) == 20
     count, cursor = 0, None
     while True:
-        page = await lists.found(crowded, "", "copp", limit=100, cursor=cursor)
+        page = await lists.search(crowded, "", "copp", limit=100, cursor=cursor)
         count += len(page.ids)
         cursor = page.next_cursor
         if cursor is None:

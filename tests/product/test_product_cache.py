@@ -1,4 +1,4 @@
-"""What readers are given is never more than two seconds old."""
+"""The product cache serves nothing that is over two seconds old."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -15,23 +15,23 @@ from nextbuy.contracts.values import Money, new_id
 from nextbuy.kit.observability.telemetry import Journal
 from nextbuy.kit.storage.database import Database
 from nextbuy.kit.wire import Encoded
-from nextbuy.product.follow_changes import follow_changes
 from nextbuy.product.get_all_products import GetAllProducts, get_all_products
-from nextbuy.product.model import ProductShown
-from nextbuy.product.product_cache import GOOD_FOR, CachedProduct, ProductCache
+from nextbuy.product.model import ProductReply
+from nextbuy.product.poll_changes import poll_changes
+from nextbuy.product.product_cache import MAX_AGE, CachedProduct, ProductCache
 from nextbuy.product.search_products import SearchProducts, search_products
-from nextbuy.product.store.changes import Look
-from nextbuy.product.store.lists import Chosen
-from nextbuy.product.store.products import Owned
+from nextbuy.product.store.changes import Changes
+from nextbuy.product.store.lists import PageIds
+from nextbuy.product.store.products import OwnedProduct
 from nextbuy.product.update_product import UpdateProduct, update_product
 from nextbuy.product.update_stock import update_stock
 from tests.callers import caller
-from tests.product.service_harness import Desk, decoded
+from tests.product.service_harness import ServiceHarness, decoded
 from tests.waiting import until
 
 
 class Clock:
-    """A clock that is turned by hand."""
+    """A clock that only tests advance."""
 
     def __init__(self) -> None:
         self.now = 1_000.0
@@ -40,20 +40,20 @@ class Clock:
         return self.now
 
 
-class Stand:
-    """A shelf, what is in the database behind it, and how often it was read."""
+class CacheProbe:
+    """A cache in front of one stored product, which counts its reads."""
 
     def __init__(self, **limits: int) -> None:
         self.clock = Clock()
-        self.shelf = ProductCache(self.clock, **limits)
+        self.cache = ProductCache(self.clock, **limits)
         self.product_id, self.shop_id = new_id(), new_id()
         self.body = b"old"
         self.reads = 0
         self.gate: asyncio.Event | None = None
-        self.look()
+        self.poll()
 
-    def look(self, *product_ids: UUID, shop_ids: tuple[UUID, ...] = (), anything: bool = False) -> None:
-        self.shelf.caught_up(self.clock.now, Look("1:1:", set(product_ids), set(shop_ids), all=anything))
+    def poll(self, *product_ids: UUID, shop_ids: tuple[UUID, ...] = (), anything: bool = False) -> None:
+        self.cache.apply_changes(self.clock.now, Changes("1:1:", set(product_ids), set(shop_ids), all=anything))
 
     async def read(self) -> CachedProduct | None:
         self.reads += 1
@@ -63,130 +63,130 @@ class Stand:
         return CachedProduct(self.product_id, "slug", self.shop_id, new_id(), Encoded(body))
 
     async def get(self, key: str = "slug") -> bytes:
-        kept = self.shelf.find(key) or await self.shelf.load(key, self.read)
-        assert kept is not None
-        return kept.answer.body
+        product = self.cache.get(key) or await self.cache.load(key, self.read)
+        assert product is not None
+        return product.reply.body
 
 
-async def test_what_was_read_once_is_found_by_id_and_slug() -> None:
-    stand = Stand()
-    assert [await stand.get(), await stand.get(str(stand.product_id)), await stand.get()] == [b"old"] * 3
-    assert stand.reads == 1
+async def test_product_is_read_once_and_found_by_id_and_slug() -> None:
+    probe = CacheProbe()
+    assert [await probe.get(), await probe.get(str(probe.product_id)), await probe.get()] == [b"old"] * 3
+    assert probe.reads == 1
 
 
-async def test_nothing_is_given_out_once_looking_has_stopped() -> None:
-    stand = Stand()
-    await stand.get()
-    stand.clock.now += GOOD_FOR - 0.01
-    assert stand.shelf.find("slug") is not None
-    stand.clock.now += 0.01
-    assert stand.shelf.find("slug") is None
-    stand.look()
-    assert stand.shelf.find("slug") is not None
+async def test_nothing_is_served_once_polling_has_stopped() -> None:
+    probe = CacheProbe()
+    await probe.get()
+    probe.clock.now += MAX_AGE - 0.01
+    assert probe.cache.get("slug") is not None
+    probe.clock.now += 0.01
+    assert probe.cache.get("slug") is None
+    probe.poll()
+    assert probe.cache.get("slug") is not None
 
 
 @pytest.mark.parametrize("what", ["product", "shop", "anything"])
-async def test_what_a_look_found_changed_is_read_anew(what: str) -> None:
-    stand = Stand()
-    await stand.get()
-    stand.body = b"new"
+async def test_polled_change_causes_a_new_read(what: str) -> None:
+    probe = CacheProbe()
+    await probe.get()
+    probe.body = b"new"
     if what == "product":
-        stand.look(stand.product_id)
+        probe.poll(probe.product_id)
     else:
-        stand.look(shop_ids=(stand.shop_id,) if what == "shop" else (), anything=what == "anything")
-    assert await stand.get() == b"new"
+        probe.poll(shop_ids=(probe.shop_id,) if what == "shop" else (), anything=what == "anything")
+    assert await probe.get() == b"new"
 
 
 @pytest.mark.parametrize("what", ["own change", "product", "shop", "anything"])
-async def test_a_slow_reader_does_not_put_back_what_was_dropped_meanwhile(what: str) -> None:
-    stand = Stand()
-    stand.gate = asyncio.Event()
-    slow = asyncio.create_task(stand.get())
-    await until(lambda: stand.reads == 1)
-    stand.body = b"new"
+async def test_slow_read_does_not_cache_what_was_invalidated_meanwhile(what: str) -> None:
+    probe = CacheProbe()
+    probe.gate = asyncio.Event()
+    slow = asyncio.create_task(probe.get())
+    await until(lambda: probe.reads == 1)
+    probe.body = b"new"
     if what == "own change":
-        stand.shelf.drop([stand.product_id])
+        probe.cache.invalidate([probe.product_id])
     elif what == "product":
-        stand.look(stand.product_id)
+        probe.poll(probe.product_id)
     else:
-        stand.look(shop_ids=(stand.shop_id,) if what == "shop" else (), anything=what == "anything")
-    late = asyncio.create_task(stand.get())
-    await until(lambda: stand.reads == 2)
-    stand.gate.set()
+        probe.poll(shop_ids=(probe.shop_id,) if what == "shop" else (), anything=what == "anything")
+    late = asyncio.create_task(probe.get())
+    await until(lambda: probe.reads == 2)
+    probe.gate.set()
     assert (await slow, await late) == (b"old", b"new")
-    assert await stand.get() == b"new"
-    assert stand.reads == 2
+    assert await probe.get() == b"new"
+    assert probe.reads == 2
 
 
-async def test_a_thousand_who_miss_at_once_read_once() -> None:
-    stand = Stand()
-    assert set(await asyncio.gather(*(stand.get() for _ in range(1_000)))) == {b"old"}
-    assert stand.reads == 1
+async def test_thousand_concurrent_misses_read_once() -> None:
+    probe = CacheProbe()
+    assert set(await asyncio.gather(*(probe.get() for _ in range(1_000)))) == {b"old"}
+    assert probe.reads == 1
 
 
-async def test_who_asked_first_and_goes_away_takes_nothing_from_the_others() -> None:
-    stand = Stand()
-    stand.gate = asyncio.Event()
-    first, second = asyncio.create_task(stand.get()), asyncio.create_task(stand.get())
-    await until(lambda: stand.reads == 1)
+async def test_cancelled_first_request_does_not_cancel_the_others() -> None:
+    probe = CacheProbe()
+    probe.gate = asyncio.Event()
+    first, second = asyncio.create_task(probe.get()), asyncio.create_task(probe.get())
+    await until(lambda: probe.reads == 1)
     first.cancel()
-    stand.gate.set()
+    probe.gate.set()
     assert await second == b"old"
     assert first.cancelled()
 
 
-async def test_a_failed_reading_fails_those_who_waited_and_no_one_after() -> None:
-    stand = Stand()
+async def test_failed_read_fails_waiting_requests_only() -> None:
+    probe = CacheProbe()
 
     async def fail() -> CachedProduct | None:
         await asyncio.sleep(0)
-        raise Unavailable("away")
+        raise Unavailable("unavailable")
 
-    answers = await asyncio.gather(*(stand.shelf.load("slug", fail) for _ in range(3)), return_exceptions=True)
+    answers = await asyncio.gather(*(probe.cache.load("slug", fail) for _ in range(3)), return_exceptions=True)
     assert all(isinstance(answer, Unavailable) for answer in answers)
-    assert await stand.get() == b"old"
+    assert await probe.get() == b"old"
 
 
-@pytest.mark.parametrize("limits", [{"most_products": 10}, {"most_bytes": 10 * 700}])
-async def test_a_shelf_holds_no_more_than_it_may_and_lets_the_oldest_go(limits: dict[str, int]) -> None:
-    stand = Stand(**limits)
+@pytest.mark.parametrize("limits", [{"max_products": 10}, {"max_bytes": 10 * 700}])
+async def test_cache_is_bounded_and_evicts_oldest(limits: dict[str, int]) -> None:
+    probe = CacheProbe(**limits)
     for number in range(30):
         kept = CachedProduct(new_id(), f"slug-{number}", new_id(), new_id(), Encoded(b"x" * 100))
 
         async def read(kept: CachedProduct = kept) -> CachedProduct:
             return kept
 
-        await stand.shelf.load(kept.slug, read)
-    assert [number for number in range(30) if stand.shelf.find(f"slug-{number}")] == list(range(20, 30))
+        await probe.cache.load(kept.slug, read)
+    assert [number for number in range(30) if probe.cache.get(f"slug-{number}")] == list(range(20, 30))
 
 
-class Pages:
-    """A list of one product in a database, its shelf, and how often either was asked for."""
+class PageProbe:
+    """A list page with one product, which counts how often it was listed and read."""
 
     def __init__(self, **limits: int) -> None:
-        self.stand = Stand(**limits)
-        self.chosen = self.read = 0
+        self.probe = CacheProbe(**limits)
+        self.listed = self.read = 0
         self.gate: asyncio.Event | None = None
 
-    async def choose(self) -> Chosen:
-        self.chosen += 1
-        return Chosen([str(self.stand.product_id)], None)
+    async def page_ids(self) -> PageIds:
+        self.listed += 1
+        return PageIds([str(self.probe.product_id)], None)
 
-    async def read_rows(self, ids: list[str]) -> list[Owned]:
+    async def read_rows(self, ids: list[str]) -> list[OwnedProduct]:
         self.read += 1
-        assert ids == [str(self.stand.product_id)]
+        assert ids == [str(self.probe.product_id)]
         if self.gate is not None:
             await self.gate.wait()
-        return [Owned(a_product(self.stand.product_id, self.stand.shop_id), new_id())]
+        return [OwnedProduct(a_product(self.probe.product_id, self.probe.shop_id), new_id())]
 
     async def page(self, key: str = "a") -> bytes:
-        return (await self.stand.shelf.page(key, self.choose, self.read_rows)).body
+        return (await self.probe.cache.load_page(key, self.page_ids, self.read_rows)).body
 
-    async def asked(self, key: str = "a") -> tuple[int, int]:
-        """Ask for the page, and return how often it was chosen and read for that."""
-        before = self.chosen, self.read
+    async def requests_of(self, key: str = "a") -> tuple[int, int]:
+        """Request the page, and return how often it was listed and read for that."""
+        before = self.listed, self.read
         await self.page(key)
-        return self.chosen - before[0], self.read - before[1]
+        return self.listed - before[0], self.read - before[1]
 
 
 def a_product(product_id: UUID, shop_id: UUID) -> Product:
@@ -207,106 +207,114 @@ def a_product(product_id: UUID, shop_id: UUID) -> Product:
     )
 
 
-async def test_a_page_is_the_bytes_that_its_products_are() -> None:
-    pages = Pages()
+async def test_page_consists_of_encoded_products() -> None:
+    pages = PageProbe()
     await pages.page()
-    kept = pages.stand.shelf.find("slug")
+    kept = pages.probe.cache.get("slug")
     assert kept is not None
-    item = msgspec.json.encode(msgspec.json.decode(kept.answer.body, type=ProductShown).product)
+    item = msgspec.json.encode(msgspec.json.decode(kept.reply.body, type=ProductReply).product)
     assert await pages.page() == b'{"items":[%b],"next_cursor":null}' % item
 
 
-async def test_a_page_is_given_again_until_a_look_finds_something_changed_or_looking_stops() -> None:
-    pages = Pages()
-    stand = pages.stand
+async def test_page_is_served_until_a_change_is_polled_or_polling_stops() -> None:
+    pages = PageProbe()
+    probe = pages.probe
     await asyncio.gather(*(pages.page() for _ in range(5)))
-    assert (pages.chosen, pages.read) == (1, 1)
+    assert (pages.listed, pages.read) == (1, 1)
     for _ in range(10):
-        stand.clock.now += GOOD_FOR - 0.01
-        stand.look()
-    assert await pages.asked() == (0, 0)
-    stand.look(new_id())
-    assert await pages.asked() == (1, 0)
-    stand.clock.now += GOOD_FOR - 0.01
-    assert await pages.asked() == (0, 0)
-    stand.clock.now += 0.01
-    assert await pages.asked() == (1, 1)
+        probe.clock.now += MAX_AGE - 0.01
+        probe.poll()
+    assert await pages.requests_of() == (0, 0)
+    probe.poll(new_id())
+    assert await pages.requests_of() == (1, 0)
+    probe.clock.now += MAX_AGE - 0.01
+    assert await pages.requests_of() == (0, 0)
+    probe.clock.now += 0.01
+    assert await pages.requests_of() == (1, 1)
 
 
-async def test_a_page_is_no_fresher_than_the_products_that_it_was_put_together_from() -> None:
-    pages = Pages()
+async def test_page_is_no_fresher_than_its_products() -> None:
+    pages = PageProbe()
     await pages.page("other")
-    pages.stand.clock.now += 1.0
+    pages.probe.clock.now += 1.0
     await pages.page()
-    pages.stand.clock.now += GOOD_FOR - 1.0 - 0.01
-    assert await pages.asked() == (0, 0)
-    pages.stand.look(new_id())
-    pages.stand.clock.now += 0.01
-    assert await pages.asked() == (1, 0)
+    pages.probe.clock.now += MAX_AGE - 1.0 - 0.01
+    assert await pages.requests_of() == (0, 0)
+    pages.probe.poll(new_id())
+    pages.probe.clock.now += 0.01
+    assert await pages.requests_of() == (1, 0)
 
 
-async def test_what_a_page_read_slowly_is_not_put_on_the_shelf_once_it_has_changed() -> None:
-    pages = Pages()
-    stand = pages.stand
+async def test_slow_page_read_does_not_cache_changed_products() -> None:
+    pages = PageProbe()
+    probe = pages.probe
     pages.gate = asyncio.Event()
     slow = asyncio.create_task(pages.page())
     await until(lambda: pages.read == 1)
-    stand.look(shop_ids=(stand.shop_id,))
+    probe.poll(shop_ids=(probe.shop_id,))
     pages.gate.set()
     await slow
-    assert stand.shelf.find("slug") is None
+    assert probe.cache.get("slug") is None
 
 
-async def test_who_comes_late_does_not_join_a_reading_that_is_too_slow() -> None:
-    pages = Pages()
+async def test_late_request_does_not_join_a_slow_load() -> None:
+    pages = PageProbe()
     pages.gate = asyncio.Event()
     slow = asyncio.create_task(pages.page())
     await until(lambda: pages.read == 1)
-    pages.stand.clock.now += GOOD_FOR
+    pages.probe.clock.now += MAX_AGE
     late = asyncio.create_task(pages.page())
     await until(lambda: pages.read == 2)
     pages.gate.set()
     await asyncio.gather(slow, late)
 
 
-async def test_only_so_many_pages_are_kept_and_none_where_an_offer_was_changed_here() -> None:
-    pages = Pages(most_pages=2)
+async def test_pages_are_bounded_and_invalidated_by_own_changes() -> None:
+    pages = PageProbe(max_pages=2)
     await pages.page()
-    pages.stand.shelf.drop_pages()
-    assert await pages.asked() == (1, 0)
-    assert [await pages.asked(key) for key in ("b", "a", "c", "a", "c")] == [(1, 0), (0, 0), (1, 0), (1, 0), (0, 0)]
+    pages.probe.cache.invalidate_pages()
+    assert await pages.requests_of() == (1, 0)
+    assert [await pages.requests_of(key) for key in ("b", "a", "c", "a", "c")] == [
+        (1, 0),
+        (0, 0),
+        (1, 0),
+        (1, 0),
+        (0, 0),
+    ]
 
 
 @pytest.fixture
-async def two(database_url: Callable[[str], Awaitable[str]], journal: Journal) -> tuple[Desk, Desk, list[Database]]:
-    """Two processes' worth of service before one database."""
+async def two(
+    database_url: Callable[[str], Awaitable[str]], journal: Journal
+) -> tuple[ServiceHarness, ServiceHarness, list[Database]]:
+    """Two processes of the service on one database."""
     url = await database_url("product")
     databases = [await Database.connect(url, "product") for _ in range(2)]
-    here, there = (Desk(database, journal=journal) for database in databases)
+    here, there = (ServiceHarness(database, journal=journal) for database in databases)
     there.shops, there.accounts = here.shops, here.accounts
     return here, there, databases
 
 
-async def test_what_another_process_changes_is_off_this_shelf_with_the_next_look(
-    two: tuple[Desk, Desk, list[Database]],
+async def test_change_by_another_process_is_invalidated_by_next_poll(
+    two: tuple[ServiceHarness, ServiceHarness, list[Database]],
 ) -> None:
     here, there, databases = two
     seller = await here.seller()
-    kettle, mug = await here.offer(seller), await here.offer(seller, "Blue mug")
+    kettle, mug = await here.create_product(seller), await here.create_product(seller, "Blue mug")
 
     async def kept() -> list[bool]:
-        await follow_changes(here.product)
-        return [here.product.shelf.find(product.slug) is not None for product in (kettle, mug)]
+        await poll_changes(here.deps)
+        return [here.deps.cache.get(product.slug) is not None for product in (kettle, mug)]
 
-    await follow_changes(here.product)
+    await poll_changes(here.deps)
     for product in (kettle, mug):
-        await here.see(product.id)
+        await here.get_product(product.id)
     assert await kept() == [True, True]
 
     await there.hold((kettle, 4))
-    assert (await here.see(kettle.id)).stock == 10
+    assert (await here.get_product(kettle.id)).stock == 10
     assert await kept() == [False, True]
-    assert (await here.see(kettle.id)).stock == 6
+    assert (await here.get_product(kettle.id)).stock == 6
 
     # A change that is not committed is not seen, and not missed however late it is.
     async with there.database.transaction() as tx:
@@ -315,61 +323,61 @@ async def test_what_another_process_changes_is_off_this_shelf_with_the_next_look
         )
         assert await kept() == [True, True]
     assert await kept() == [True, False]
-    assert (await here.see(mug.id)).title == "Big mug"
+    assert (await here.get_product(mug.id)).title == "Big mug"
 
-    await there.shop_becomes(seller, "suspended")
+    await there.set_shop_status(seller, "suspended")
     assert await kept() == [False, False]
     with pytest.raises(NotFound):
-        await here.see(kettle.id)
+        await here.get_product(kettle.id)
     for database in databases:
         await database.close()
 
 
-async def the_lists(desk: Desk) -> list[bytes]:
+async def the_lists(service: ServiceHarness) -> list[bytes]:
     asks = (GetAllProducts(), GetAllProducts(sort="price-low", limit=3), GetAllProducts(category="kitchen", limit=5))
     searches = (SearchProducts(q="kettle"), SearchProducts(q="kettle", limit=2))
     answers = await asyncio.gather(
-        *(get_all_products(desk.product, caller(None), ask) for ask in asks),
-        *(search_products(desk.product, caller(None), ask) for ask in searches),
+        *(get_all_products(service.deps, caller(None), ask) for ask in asks),
+        *(search_products(service.deps, caller(None), ask) for ask in searches),
     )
     return [answer.body for answer in answers]
 
 
-async def test_lists_and_searches_show_what_a_fresh_reading_shows_after_every_kind_of_change(
-    two: tuple[Desk, Desk, list[Database]],
+async def test_lists_and_searches_match_a_fresh_read_after_every_change(
+    two: tuple[ServiceHarness, ServiceHarness, list[Database]],
 ) -> None:
     here, there, databases = two
     seller, other = await here.seller(), await here.seller(name="Other")
-    kettles = [await here.offer(seller, f"Kettle {n}", price={"amount": 100 * n}) for n in range(1, 8)]
-    await here.offer(other, "Other kettle", price={"amount": 350})
+    kettles = [await here.create_product(seller, f"Kettle {n}", price={"amount": 100 * n}) for n in range(1, 8)]
+    await here.create_product(other, "Other kettle", price={"amount": 350})
 
     async def offer_anew(product: Product, **fields: object) -> None:
         ask = convert({"product_id": product.id, **fields}, UpdateProduct)
-        await update_product(there.product, caller(seller), ask)
+        await update_product(there.deps, caller(seller), ask)
 
     async def sell_out(product: Product) -> None:
         session = await there.hold((product, 10))
-        await update_stock(there.product, UpdateStock(session_id=session, lines=[Line(product.id, 10)]))
+        await update_stock(there.deps, UpdateStock(session_id=session, lines=[Line(product.id, 10)]))
 
     changes: dict[str, Callable[[], Awaitable[object]]] = {
         "a price": lambda: offer_anew(kettles[0], price={"amount": 105}),
         "a title": lambda: offer_anew(kettles[1], title="Kettle of iron"),
         "a sale": lambda: sell_out(kettles[2]),
         "a status": lambda: offer_anew(kettles[3], title="Kettle gun"),
-        "a suspended shop": lambda: there.shop_becomes(other, "suspended"),
-        "a new product": lambda: there.offer(seller, "Kettle anew"),
+        "a suspended shop": lambda: there.set_shop_status(other, "suspended"),
+        "a new product": lambda: there.create_product(seller, "New kettle"),
     }
-    await follow_changes(here.product)
+    await poll_changes(here.deps)
     now: list[bytes] = []
     for what, change in changes.items():
         kept = await the_lists(here)
         await change()
         assert await the_lists(here) == kept, what
-        await follow_changes(here.product)
-        # As if the time had passed for which a page is kept in any case.
-        here.product.shelf.drop_pages()
+        await poll_changes(here.deps)
+        # As if the age limit of pages had passed.
+        here.deps.cache.invalidate_pages()
         now = await the_lists(here)
-        assert now == await the_lists(Desk(databases[1], journal=here.product.journal)), what
+        assert now == await the_lists(ServiceHarness(databases[1], journal=here.deps.journal)), what
         assert now[0] != kept[0], what
     assert [len(decoded(body)["items"]) for body in now] == [7, 3, 5, 7, 2]
     for database in databases:

@@ -1,102 +1,75 @@
-"""What pages tell of their readers, added up and published."""
+"""Counters of views and sales; several products at once."""
 
 import asyncio
-import dataclasses
-from typing import Any
+import random
 
 import pytest
-from msgspec import ValidationError, convert
+from msgspec import convert
 
-from nextbuy.contracts.values import new_id
-from nextbuy.kit.storage.database import Database
-from nextbuy.product import activity
-from nextbuy.product.flush_activity import flush_activity
-from nextbuy.product.record_activity import RecordActivity, record_activity
+from nextbuy.contracts.errors import NotFound, Unprocessable
+from nextbuy.contracts.product import Activity, Product, RecordActivity
+from nextbuy.contracts.values import Page, new_id
+from nextbuy.product.get_activity import GetActivity, get_activity
+from nextbuy.product.get_products import GetProducts, get_products
+from nextbuy.product.record_activity import record_activity
+from nextbuy.product.store.activity import Counters, get_counters
 from tests.callers import caller
-from tests.conftest import DatabaseUrl
-from tests.outbox import data, published
-from tests.product.service_harness import Desk
+from tests.product.service_harness import ServiceHarness, decoded
+from tests.waiting import until
 
 
-async def tell(desk: Desk, *items: tuple[object, str]) -> None:
-    ask = {"items": [{"product_id": str(product_id), "action": action} for product_id, action in items]}
-    await record_activity(desk.product, caller(None), convert(ask, RecordActivity))
+async def test_event_is_counted_once_in_any_repetition_and_batch(service: ServiceHarness) -> None:
+    seller = await service.seller()
+    await service.set_shop_status(seller, "approved")
+    products = [await service.create_product(seller, f"Mug {n}") for n in range(6)]
+    events = []
+    for n in range(60):
+        event_id = new_id()
+        some = random.sample(products, k=1 + n % 3)
+        events.append([Activity(event_id, one.id, viewed=n % 2, sold=1 + n % 4) for one in some])
+
+    async def deliver() -> None:
+        for _ in range(20):
+            lines = [line for event in random.sample(events, k=20) for line in event]
+            await record_activity(service.deps, RecordActivity(lines=lines))
+
+    await asyncio.gather(*(deliver() for _ in range(4)))
+    await record_activity(service.deps, RecordActivity(lines=[line for event in events for line in event]))
+    for product in products:
+        lines = [line for event in events for line in event if line.product_id == product.id]
+        expected = Counters(sum(line.viewed for line in lines), sum(line.sold for line in lines))
+        assert await get_counters(service.database, product.id) == expected
 
 
-async def said(desk: Desk) -> dict[str, list[dict[str, Any]]]:
-    found: dict[str, list[dict[str, Any]]] = {}
-    for envelope in await published(desk.database):
-        found.setdefault(envelope.type, []).append(data(envelope))
-    return found
+async def test_call_with_too_many_lines_is_refused(service: ServiceHarness) -> None:
+    lines = [Activity(new_id(), new_id(), viewed=1)] * 2_001
+    with pytest.raises(Unprocessable):
+        await record_activity(service.deps, RecordActivity(lines=lines))
 
 
-async def test_what_happens_to_a_product_within_a_second_is_one_event(desk: Desk) -> None:
-    seller = await desk.seller()
-    mug, kettle = await desk.offer(seller, "Blue mug"), await desk.offer(seller)
-    for _ in range(3):
-        await tell(desk, (mug.id, "viewed"), (kettle.id, "viewed"), (mug.id, "viewed"))
-    await tell(desk, (mug.id, "added-to-basket"))
-    await flush_activity(desk.product)
-    await flush_activity(desk.product)
-    told = await said(desk)
-    assert {one["product_id"]: one["views"] for one in told["product.viewed"]} == {str(mug.id): 6, str(kettle.id): 3}
-    [added] = told["product.added-to-basket"]
-    assert (added["product_id"], added["times"], added["seller_id"]) == (str(mug.id), 1, str(seller.id))
-    assert added["hour"].endswith(":00:00Z")
+async def test_counters_are_served_within_seconds(service: ServiceHarness) -> None:
+    mug = await service.create_product(await service.seller())
+    request = GetActivity(mug.id)
+
+    async def are_served() -> bool:
+        return await get_activity(service.deps, caller(None), request) == Counters(3, 12)
+
+    assert await get_activity(service.deps, caller(None), request) == Counters(0, 0)
+    await record_activity(service.deps, RecordActivity(lines=[Activity(new_id(), mug.id, viewed=3, sold=12)]))
+    await until(are_served)
+    hidden = await service.create_product(await service.seller("pending"))
+    with pytest.raises(NotFound):
+        await get_activity(service.deps, caller(None), GetActivity(hidden.id))
 
 
-async def test_what_nobody_may_see_is_not_counted(desk: Desk) -> None:
-    seller = await desk.seller("pending")
-    hidden = await desk.offer(seller)
-    await tell(desk, (hidden.id, "viewed"), (new_id(), "viewed"))
-    await flush_activity(desk.product)
-    assert "product.viewed" not in await said(desk)
-
-
-async def test_what_there_is_no_room_for_is_dropped_and_said_so(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(activity, "MOST", 2)
-    seller = await desk.seller()
-    products = [await desk.offer(seller, f"Mug {n}") for n in range(3)]
-    await tell(desk, *[(product.id, "viewed") for product in products for _ in range(4)])
-    await flush_activity(desk.product)
-    told = (await said(desk))["product.viewed"]
-    assert {one["product_id"]: one["views"] for one in told} == {str(product.id): 4 for product in products[:2]}
-    assert "4 views and baskets" in caplog.text
-
-
-async def test_views_outlive_a_database_that_is_away(desk: Desk, database_url: DatabaseUrl) -> None:
-    seller = await desk.seller()
-    mug = await desk.offer(seller)
-    other = await Database.connect(await database_url("product"), "product")
-    await other.close()
-    away = replace_database(desk, other)
-    await tell(away, (mug.id, "viewed"))
-    await flush_activity(away.product)
-    await tell(away, (mug.id, "viewed"))
-    back = replace_database(away, desk.database)
-    await asyncio.gather(*(flush_activity(back.product) for _ in range(5)))
-    [event] = (await said(desk))["product.viewed"]
-    assert event["views"] == 2
-
-
-def replace_database(desk: Desk, database: Database) -> Desk:
-    other = Desk(desk.database, journal=desk.product.journal, calls=desk.calls)
-    other.product = dataclasses.replace(desk.product, database=database)
-    return other
-
-
-@pytest.mark.parametrize(
-    "ask",
-    [
-        {"items": []},
-        {"items": [{"product_id": str(new_id()), "action": "viewed"}] * 51},
-        {"items": [{"product_id": "1", "action": "viewed"}]},
-        {"items": [{"product_id": str(new_id()), "action": "stolen"}]},
-    ],
-    ids=["none", "too many", "no id", "no action"],
-)
-def test_what_cannot_be_meant_is_not_read(ask: object) -> None:
-    with pytest.raises(ValidationError):
-        convert(ask, RecordActivity)
+async def test_several_products_are_read_in_requested_order(service: ServiceHarness) -> None:
+    seller = await service.seller()
+    products = [await service.create_product(seller, f"Mug {n}") for n in range(4)]
+    hidden = await service.create_product(await service.seller("pending"))
+    named = [products[2], products[0], hidden, products[3], products[2]]
+    ids = ",".join([str(one.id) for one in named] + [str(new_id())])
+    page = convert(decoded((await get_products(service.deps, caller(None), GetProducts(ids))).body), Page[Product])
+    assert [one.id for one in page.items] == [products[n].id for n in (2, 0, 3)]
+    for bad in ("x" * 36, ",".join(str(new_id()) for _ in range(51))):
+        with pytest.raises(Unprocessable):
+            await get_products(service.deps, caller(None), GetProducts(bad))

@@ -1,43 +1,43 @@
-"""Finding things by their words."""
+"""Full-text search of products."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import convert
 
-from nextbuy.contracts.product import Activity, CountActivity, Product
+from nextbuy.contracts.product import Activity, Product, RecordActivity
 from nextbuy.contracts.values import Page, new_id
-from nextbuy.product.count_activity import count_activity
 from nextbuy.product.model import search_terms
+from nextbuy.product.record_activity import record_activity
 from nextbuy.product.search_products import SearchProducts, search_products
 from tests.callers import caller
-from tests.product.service_harness import Desk, decoded
+from tests.product.service_harness import ServiceHarness, decoded
 
 
-async def search(desk: Desk, q: str, **asked: object) -> Page[Product]:
-    answer = await search_products(desk.product, caller(None), convert({"q": q, **asked}, SearchProducts))
+async def search(service: ServiceHarness, q: str, **asked: object) -> Page[Product]:
+    answer = await search_products(service.deps, caller(None), convert({"q": q, **asked}, SearchProducts))
     return convert(decoded(answer.body), Page[Product])
 
 
-async def titles(desk: Desk, q: str) -> list[str]:
-    return [product.title for product in (await search(desk, q)).items]
+async def titles(service: ServiceHarness, q: str) -> list[str]:
+    return [product.title for product in (await search(service, q)).items]
 
 
 @pytest.fixture
-async def full(desk: Desk) -> Desk:
-    """A few things, some of which nobody may find."""
-    seller = await desk.seller()
-    await desk.offer(seller, "Blue mug", description="Holds what the kettle has boiled, and more.")
-    await desk.offer(seller, "Whistle", tags=["kettle"])
-    await desk.offer(seller, "Copper kettle")
-    await desk.offer(seller, "Iron kettles", stock=0)
-    await desk.offer(seller, "Kettle gun")
-    await desk.offer(seller, "Electric kettle", category="electronics")
-    await desk.offer(await desk.seller("pending", name="Unseen"), "Unseen kettle")
-    return desk
+async def full(service: ServiceHarness) -> ServiceHarness:
+    """Products that match in several ways, some of them not for sale."""
+    seller = await service.seller()
+    await service.create_product(seller, "Blue mug", description="Holds what the kettle has boiled, and more.")
+    await service.create_product(seller, "Whistle", tags=["kettle"])
+    await service.create_product(seller, "Copper kettle")
+    await service.create_product(seller, "Iron kettles", stock=0)
+    await service.create_product(seller, "Kettle gun")
+    await service.create_product(seller, "Electric kettle", category="electronics")
+    await service.create_product(await service.seller("pending", name="Unseen"), "Unseen kettle")
+    return service
 
 
-async def test_titles_come_before_tags_before_texts_and_what_is_sold_out_comes_last(full: Desk) -> None:
+async def test_ranking_is_title_then_tags_then_text_and_sold_out_last(full: ServiceHarness) -> None:
     assert await titles(full, "kettle") == ["Copper kettle", "Whistle", "Blue mug", "Iron kettles"]
 
 
@@ -59,11 +59,11 @@ async def test_titles_come_before_tags_before_texts_and_what_is_sold_out_comes_l
         (" ", []),
     ],
 )
-async def test_what_is_typed_is_understood(full: Desk, q: str, found: list[str]) -> None:
+async def test_search_syntax(full: ServiceHarness, q: str, found: list[str]) -> None:
     assert sorted(await titles(full, q)) == sorted(found)
 
 
-async def test_finds_come_in_parts_each_once(full: Desk) -> None:
+async def test_paging_returns_each_match_once(full: ServiceHarness) -> None:
     whole = await titles(full, "kettle")
     parts: list[str] = []
     asked: dict[str, str] = {}
@@ -76,7 +76,7 @@ async def test_finds_come_in_parts_each_once(full: Desk) -> None:
     assert parts == whole
 
 
-async def test_no_text_breaks_the_search(full: Desk) -> None:
+async def test_any_text_is_a_valid_search(full: ServiceHarness) -> None:
     for q in (
         "a:*",
         "'kettle",
@@ -96,18 +96,18 @@ async def test_no_text_breaks_the_search(full: Desk) -> None:
 
 
 @given(st.text(min_size=1, max_size=60))
-def test_a_beginning_is_always_a_word_and_nothing_typed_is_lost(text: str) -> None:
-    words, beginning = search_terms(text)
-    assert words + beginning == text
-    assert not beginning or beginning.replace("_", "a").isalnum()
+def test_prefix_is_a_word_and_no_text_is_lost(text: str) -> None:
+    words, prefix = search_terms(text)
+    assert words + prefix == text
+    assert not prefix or prefix.replace("_", "a").isalnum()
 
 
-async def test_of_what_fits_equally_well_the_more_popular_comes_first_and_what_fits_better_before_it(
-    desk: Desk,
+async def test_popularity_orders_equal_matches_only(
+    service: ServiceHarness,
 ) -> None:
-    seller = await desk.seller()
+    seller = await service.seller()
     seen, sold, quiet, text = [
-        await desk.offer(seller, title, description=description)
+        await service.create_product(seller, title, description=description)
         for title, description in [
             ("Seen teapot", "A pot."),
             ("Sold teapot", "A pot."),
@@ -120,8 +120,8 @@ async def test_of_what_fits_equally_well_the_more_popular_comes_first_and_what_f
         Activity(new_id(), sold.id, sold=1),
         Activity(new_id(), text.id, sold=10_000),
     ]
-    await count_activity(desk.product, CountActivity(lines=lines))
-    assert await titles(desk, "teapot") == ["Sold teapot", "Seen teapot", "Quiet teapot", "Cosy"]
-    first = await search(desk, "teapot", limit=2)
-    rest = await search(desk, "teapot", limit=2, cursor=first.next_cursor)
+    await record_activity(service.deps, RecordActivity(lines=lines))
+    assert await titles(service, "teapot") == ["Sold teapot", "Seen teapot", "Quiet teapot", "Cosy"]
+    first = await search(service, "teapot", limit=2)
+    rest = await search(service, "teapot", limit=2, cursor=first.next_cursor)
     assert [one.id for one in [*first.items, *rest.items]] == [sold.id, seen.id, quiet.id, text.id]

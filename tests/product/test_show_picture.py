@@ -1,4 +1,4 @@
-"""Pictures over the wire."""
+"""The route of product pictures."""
 
 import pytest
 
@@ -6,18 +6,18 @@ from nextbuy.contracts.errors import NotFound
 from nextbuy.kit.wire import Request
 from nextbuy.product.show_picture import show_picture
 from tests.callers import caller
-from tests.product.service_harness import Desk
+from tests.product.service_harness import ServiceHarness
 
 
-async def test_every_product_has_a_picture_at_its_own_address(desk: Desk) -> None:
-    waiting = await desk.offer(await desk.seller(), "Desk lamp", category="electronics")
-    answer = await show_picture(desk.product, caller(None), Request("GET", waiting.picture, "", {}))
+async def test_pending_product_has_a_picture(service: ServiceHarness) -> None:
+    waiting = await service.create_product(await service.seller(), "Desk lamp", category="electronics")
+    answer = await show_picture(service.deps, caller(None), Request("GET", waiting.picture, "", {}))
     assert (answer.status, answer.content_type) == (200, "image/svg+xml")
     assert answer.body.startswith(b"<svg")
     assert ("cache-control", "public, max-age=86400") in answer.headers
 
 
 @pytest.mark.parametrize("name", ["01a204df-ff5d-734d-ae03-88a265c7785c", "x", "", "%00"])
-async def test_what_is_not_there_has_no_picture(desk: Desk, name: str) -> None:
+async def test_unknown_product_has_no_picture(service: ServiceHarness, name: str) -> None:
     with pytest.raises(NotFound):
-        await show_picture(desk.product, caller(None), Request("GET", f"/product/api/picture/{name}", "", {}))
+        await show_picture(service.deps, caller(None), Request("GET", f"/product/api/picture/{name}", "", {}))

@@ -1,4 +1,4 @@
-"""Whatever is asked of stock, in whatever order, units are conserved and each act is done once."""
+"""Random histories of hold, commit and release, compared with a model: units are conserved."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -13,13 +13,13 @@ from nextbuy.contracts.values import new_id
 from nextbuy.product.hold_stock import hold_stock
 from nextbuy.product.release_stock import release_stock
 from nextbuy.product.update_stock import update_stock
-from tests.product.service_harness import Desk, soon
+from tests.product.service_harness import ServiceHarness, soon
 
 STOCK = 5
-Act = tuple[Literal["hold", "sell", "release"], int, tuple[int, int]]
+Step = tuple[Literal["hold", "commit", "release"], int, tuple[int, int]]
 acts = st.lists(
     st.tuples(
-        st.sampled_from(["hold", "sell", "release"]),
+        st.sampled_from(["hold", "commit", "release"]),
         st.integers(0, 2),
         st.tuples(st.integers(0, 4), st.integers(0, 4)).filter(any),
     ),
@@ -28,8 +28,8 @@ acts = st.lists(
 
 
 @dataclass
-class Book:
-    """What should be: two products, and what each session has."""
+class StockModel:
+    """The expected units of two products, and of each session."""
 
     stock: list[int] = field(default_factory=lambda: [STOCK, STOCK])
     held: list[int] = field(default_factory=lambda: [0, 0])
@@ -45,7 +45,7 @@ class Book:
         return True
 
     def act(self, name: str, session: int, units: tuple[int, int]) -> str:
-        """Return what should be answered."""
+        """Apply a step and return the expected outcome."""
         state, has = self.sessions.get(session, ("none", (0, 0)))
         if name == "release":
             if state == "sold":
@@ -68,15 +68,15 @@ class Book:
         return "done"
 
 
-async def act(desk: Desk, goods: list[Product], name: str, session: UUID, units: tuple[int, int]) -> str:
+async def act(service: ServiceHarness, goods: list[Product], name: str, session: UUID, units: tuple[int, int]) -> str:
     lines = [Line(product.id, number) for product, number in zip(goods, units, strict=True) if number]
     try:
         if name == "hold":
-            await hold_stock(desk.product, HoldStock(session_id=session, lines=lines, expires_at=soon()))
-        elif name == "sell":
-            await update_stock(desk.product, UpdateStock(session_id=session, lines=lines))
+            await hold_stock(service.deps, HoldStock(session_id=session, lines=lines, expires_at=soon()))
+        elif name == "commit":
+            await update_stock(service.deps, UpdateStock(session_id=session, lines=lines))
         else:
-            return (await release_stock(desk.product, ReleaseStock(session_id=session))).outcome
+            return (await release_stock(service.deps, ReleaseStock(session_id=session))).outcome
     except Conflict as refused:
         return refused.slug
     return "done"
@@ -84,13 +84,13 @@ async def act(desk: Desk, goods: list[Product], name: str, session: UUID, units:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=acts)
-async def test_every_history_ends_as_the_simplest_book_says(desk: Desk, history: list[Act]) -> None:
-    seller = await desk.seller()
-    goods = [await desk.offer(seller, title, stock=STOCK) for title in ("Copper kettle", "Blue mug")]
-    sessions, book = [new_id() for _ in range(3)], Book()
+async def test_every_history_matches_the_model(service: ServiceHarness, history: list[Step]) -> None:
+    seller = await service.seller()
+    goods = [await service.create_product(seller, title, stock=STOCK) for title in ("Copper kettle", "Blue mug")]
+    sessions, model = [new_id() for _ in range(3)], StockModel()
     for name, session, units in history:
-        assert await act(desk, goods, name, sessions[session], units) == book.act(name, session, units)
+        assert await act(service, goods, name, sessions[session], units) == model.act(name, session, units)
         for place, product in enumerate(goods):
-            stock, held, sold = await desk.units(product)
-            assert (stock, held, sold) == (book.stock[place], book.held[place], book.sold[place])
+            stock, held, sold = await service.stock_levels(product)
+            assert (stock, held, sold) == (model.stock[place], model.held[place], model.sold[place])
             assert stock + held + sold == STOCK

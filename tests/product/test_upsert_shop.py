@@ -1,4 +1,4 @@
-"""What seller tells of shops."""
+"""The state of shops decides which products are for sale."""
 
 import pytest
 from msgspec.structs import replace
@@ -8,42 +8,42 @@ from nextbuy.contracts.product import UpsertShop
 from nextbuy.contracts.seller import Shop
 from nextbuy.contracts.values import ShopStatus
 from nextbuy.product.upsert_shop import upsert_shop
-from tests.product.service_harness import Desk
+from tests.product.service_harness import ServiceHarness
 
 
-def told(status: ShopStatus, shop: Shop, version: int) -> UpsertShop:
+def update(status: ShopStatus, shop: Shop, version: int) -> UpsertShop:
     return UpsertShop(
         shop_id=shop.id, seller_id=shop.seller_id, shop_name=shop.name, status=status, shop_version=version
     )
 
 
-async def hear(desk: Desk, *words: UpsertShop) -> None:
-    for word in words:
-        await upsert_shop(desk.product, word)
+async def apply(service: ServiceHarness, *updates: UpsertShop) -> None:
+    for call in updates:
+        await upsert_shop(service.deps, call)
 
 
-async def test_goods_appear_with_the_approval_and_go_with_the_suspension(desk: Desk) -> None:
-    seller = await desk.seller("pending")
-    kettle, shop = await desk.offer(seller), desk.shops[seller.id]
-    await hear(desk, told("approved", shop, 2))
-    assert (await desk.see(kettle.id)).id == kettle.id
-    await hear(desk, told("suspended", shop, 3))
+async def test_products_appear_on_approval_and_disappear_on_suspension(service: ServiceHarness) -> None:
+    seller = await service.seller("pending")
+    kettle, shop = await service.create_product(seller), service.shops[seller.id]
+    await apply(service, update("approved", shop, 2))
+    assert (await service.get_product(kettle.id)).id == kettle.id
+    await apply(service, update("suspended", shop, 3))
     with pytest.raises(NotFound):
-        await desk.see(kettle.id)
+        await service.get_product(kettle.id)
 
 
-async def test_words_that_come_late_and_twice_leave_the_last_word_standing(desk: Desk) -> None:
-    seller = await desk.seller("pending")
-    kettle, shop = await desk.offer(seller), desk.shops[seller.id]
-    approved = told("approved", shop, 3)
-    await hear(desk, approved, told("rejected", shop, 2), told("pending", shop, 1), approved)
-    await hear(desk, replace(told("rejected", shop, 2), shop_name="Other"))
-    assert (await desk.see(kettle.id)).id == kettle.id
+async def test_late_and_repeated_updates_keep_latest_version(service: ServiceHarness) -> None:
+    seller = await service.seller("pending")
+    kettle, shop = await service.create_product(seller), service.shops[seller.id]
+    approved = update("approved", shop, 3)
+    await apply(service, approved, update("rejected", shop, 2), update("pending", shop, 1), approved)
+    await apply(service, replace(update("rejected", shop, 2), shop_name="Other"))
+    assert (await service.get_product(kettle.id)).id == kettle.id
 
 
-async def test_a_shop_is_known_before_it_offers_anything(desk: Desk) -> None:
-    seller = await desk.seller("pending")
-    await hear(desk, told("approved", desk.shops[seller.id], 2))
-    # Seller's answer to `validate_shop_owner` was on its way when the approval came.
-    kettle = await desk.offer(seller)
-    assert await desk.see(kettle.id) == kettle
+async def test_approval_before_first_product_is_kept(service: ServiceHarness) -> None:
+    seller = await service.seller("pending")
+    await apply(service, update("approved", service.shops[seller.id], 2))
+    # The stubbed reply to `validate_shop_owner` is older than the approval.
+    kettle = await service.create_product(seller)
+    assert await service.get_product(kettle.id) == kettle

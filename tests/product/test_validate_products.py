@@ -1,4 +1,4 @@
-"""A basket in its owner's words."""
+"""Pricing the lines of a basket."""
 
 import pytest
 
@@ -6,34 +6,37 @@ from nextbuy.contracts.errors import Conflict, NotFound
 from nextbuy.contracts.product import Line, PricedLine, ValidateProducts
 from nextbuy.contracts.values import new_id
 from nextbuy.product.validate_products import validate_products
-from tests.product.service_harness import Desk
+from tests.product.service_harness import ServiceHarness
 
 
-async def validate(desk: Desk, *lines: Line) -> list[PricedLine]:
-    return (await validate_products(desk.product, ValidateProducts(lines=list(lines)))).lines
+async def validate(service: ServiceHarness, *lines: Line) -> list[PricedLine]:
+    return (await validate_products(service.deps, ValidateProducts(lines=list(lines)))).lines
 
 
-async def test_lines_keep_their_order_and_those_of_one_product_become_one(desk: Desk) -> None:
-    seller = await desk.seller()
-    kettle, mug = await desk.offer(seller), await desk.offer(seller, "Blue mug", price={"amount": 700})
-    lines = await validate(desk, Line(mug.id, 1), Line(kettle.id, 2), Line(mug.id, 3))
+async def test_lines_of_one_product_are_merged_in_order(service: ServiceHarness) -> None:
+    seller = await service.seller()
+    kettle, mug = (
+        await service.create_product(seller),
+        await service.create_product(seller, "Blue mug", price={"amount": 700}),
+    )
+    lines = await validate(service, Line(mug.id, 1), Line(kettle.id, 2), Line(mug.id, 3))
     assert lines == [
         PricedLine(mug.id, mug.shop_id, "Blue mug", 4, mug.price),
         PricedLine(kettle.id, kettle.shop_id, "Copper kettle", 2, kettle.price),
     ]
 
 
-async def test_too_few_is_sold_out_with_what_is_left(desk: Desk) -> None:
-    kettle = await desk.offer(await desk.seller(), stock=3)
-    with pytest.raises(Conflict, match="Only 3 left of “Copper kettle”"):
-        await validate(desk, Line(kettle.id, 2), Line(kettle.id, 2))
+async def test_insufficient_stock_is_refused_with_units_left(service: ServiceHarness) -> None:
+    kettle = await service.create_product(await service.seller(), stock=3)
+    with pytest.raises(Conflict, match="Only 3 of “Copper kettle” are left"):
+        await validate(service, Line(kettle.id, 2), Line(kettle.id, 2))
 
 
-async def test_what_is_not_for_sale_is_named_and_not_there(desk: Desk) -> None:
-    kettle = await desk.offer(await desk.seller())
-    waiting = await desk.offer(await desk.seller(), "Desk lamp", category="electronics")
-    unseen = await desk.offer(await desk.seller("pending"))
+async def test_product_not_for_sale_is_not_found_by_id(service: ServiceHarness) -> None:
+    kettle = await service.create_product(await service.seller())
+    waiting = await service.create_product(await service.seller(), "Desk lamp", category="electronics")
+    unseen = await service.create_product(await service.seller("pending"))
     for product_id in (waiting.id, unseen.id, new_id()):
         with pytest.raises(NotFound, match=str(product_id)) as missing:
-            await validate(desk, Line(kettle.id, 1), Line(product_id, 1))
-        assert missing.value.slug == "no-such-product"
+            await validate(service, Line(kettle.id, 1), Line(product_id, 1))
+        assert missing.value.slug == "product-not-found"

@@ -1,17 +1,11 @@
-"""What others may ask of product, and what it tells."""
+"""The calls that product answers, and the events that it publishes."""
 
+from collections.abc import Iterable
 from datetime import datetime
-from typing import (
-    Annotated,
-    ClassVar,
-    Literal,
-)
+from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
-from msgspec import (
-    Meta,
-    Struct,
-)
+from msgspec import Meta, Struct
 
 from nextbuy.contracts.message import Call, Client, Event, EventsRead
 from nextbuy.contracts.values import (
@@ -33,11 +27,11 @@ from nextbuy.contracts.values import (
 )
 
 Decision = Literal["active", "pending", "rejected"]
-Score = Annotated[int, Meta(description="The points that moderation gave it; more is worse.", examples=[40])]
+Score = Annotated[int, Meta(description="The moderation score, 0 to 100; lower is worse.", examples=[40])]
 
 
 class Reason(Struct, frozen=True):
-    """One thing that moderation saw: the rule, its points, where, and the words themselves."""
+    """One finding of moderation: the rule, its points, the field, and the text that matched."""
 
     rule: str
     points: int
@@ -46,7 +40,7 @@ class Reason(Struct, frozen=True):
 
 
 class Moderation(Struct, frozen=True):
-    """What automatic moderation made of a product."""
+    """The verdict of automatic moderation on a product."""
 
     score: Score
     decision: Decision
@@ -54,7 +48,7 @@ class Moderation(Struct, frozen=True):
 
 
 class Product(Struct, frozen=True, kw_only=True):
-    """A product as its page shows it; `stock` is what can still be bought."""
+    """A product as buyers see it; `stock` is the number of units that can still be bought."""
 
     id: UUID
     slug: Annotated[str, Meta(examples=["brass-lamp"])]
@@ -72,24 +66,32 @@ class Product(Struct, frozen=True, kw_only=True):
 
 
 class Line(Struct, frozen=True):
-    """So many of one product."""
+    """A number of units of one product."""
 
     product_id: UUID
     quantity: int
 
 
+def merge_lines(lines: Iterable[Line]) -> list[Line]:
+    """Return one line per product with the sum of its quantities, in order of first appearance."""
+    quantities: dict[UUID, int] = {}
+    for line in lines:
+        quantities[line.product_id] = quantities.get(line.product_id, 0) + line.quantity
+    return [Line(product_id, quantity) for product_id, quantity in quantities.items()]
+
+
 class PricedLine(Struct, frozen=True):
-    """A line in its owner's words: title, shop and price are product's, not the basket's."""
+    """A line with the title, shop and price that product knows; the basket's own are ignored."""
 
     product_id: ProductId
     shop_id: ShopId
     title: ProductTitle
-    quantity: Annotated[int, Meta(description="How many of it.")]
-    unit_price: Annotated[Money, Meta(description="What one of it cost then.")]
+    quantity: Annotated[int, Meta(description="The number of units.")]
+    unit_price: Annotated[Money, Meta(description="The price of one unit at that time.")]
 
 
 class ProductsValidated(Struct, frozen=True):
-    """All lines can be bought, as of now."""
+    """The priced lines; all of them can be bought at present."""
 
     lines: list[PricedLine]
 
@@ -97,13 +99,13 @@ class ProductsValidated(Struct, frozen=True):
 class ValidateProducts(
     Call[ProductsValidated], to="product", name="validate-products", callers=("order",), idempotent=True
 ):
-    """Can all of these lines be bought, and at what price? Refused whole where one cannot."""
+    """Price the lines of a basket; an error if any line cannot be bought."""
 
     lines: list[Line]
 
 
 class HoldStock(Call[Nothing], to="product", name="hold-stock", callers=("order",), idempotent=True):
-    """Keep these units for a payment session; all of them, or none. Once per session."""
+    """Hold units for a payment session, all of them or none, once per session."""
 
     session_id: UUID
     lines: list[Line]
@@ -111,29 +113,29 @@ class HoldStock(Call[Nothing], to="product", name="hold-stock", callers=("order"
 
 
 class StockReleased(Struct, frozen=True):
-    """What became of a session's units: given back now or earlier, or sold before they could be."""
+    """The state of a session's units: released, now or earlier, or already sold."""
 
     outcome: Literal["released", "sold"]
 
 
 class ReleaseStock(Call[StockReleased], to="product", name="release-stock", callers=("order",), idempotent=True):
-    """Give back what a session holds; once sold, it stays sold, and the answer says so.
+    """Release the units that a session holds; sold units stay sold.
 
-    A release that comes before its hold forbids the hold: a late one cannot leave units behind.
+    A release before the hold forbids the hold, so that a delayed hold cannot keep units forever.
     """
 
     session_id: UUID
 
 
 class UpdateStock(Call[Nothing], to="product", name="update-stock", callers=("order",), idempotent=True):
-    """Sell what a session holds, once per session; where it was given back meanwhile, take it again or be refused."""
+    """Commit a session's hold, once; if it was released, commit the units from stock, or fail."""
 
     session_id: UUID
     lines: list[Line]
 
 
 class ListProducts(Call[Page[Product]], to="product", name="list-products", callers=("admin",), idempotent=True):
-    """Which products are in this state, oldest first?"""
+    """List the products in a status, oldest first."""
 
     status: Decision
     limit: int
@@ -141,7 +143,7 @@ class ListProducts(Call[Page[Product]], to="product", name="list-products", call
 
 
 class DecideProduct(Call[Product], to="product", name="decide-product", callers=("admin",), idempotent=True):
-    """Approve or reject a product; the same decision again changes nothing."""
+    """Approve or reject a product. Repeating a decision changes nothing."""
 
     product_id: UUID
     decision: Literal["active", "rejected"]
@@ -150,7 +152,7 @@ class DecideProduct(Call[Product], to="product", name="decide-product", callers=
 
 
 class UpsertShop(Call[Nothing], to="product", name="upsert-shop", callers=("kafka",), idempotent=True):
-    """Hear what became of a shop; an older version of it than the one known changes nothing."""
+    """Store the state of a shop; a version older than the stored one changes nothing."""
 
     shop_id: UUID
     seller_id: UUID
@@ -162,7 +164,7 @@ class UpsertShop(Call[Nothing], to="product", name="upsert-shop", callers=("kafk
 class ReadProductEvents(
     Call[EventsRead], to="product", name="read-product-events", callers=("kafka",), idempotent=True
 ):
-    """What has product published behind a position of its log (at most 1,000 events, of these topics)?"""
+    """Read the event log of product after a position: at most 1,000 events, all topics or those named."""
 
     after: int
     limit: BatchLimit
@@ -170,7 +172,7 @@ class ReadProductEvents(
 
 
 class Activity(Struct, frozen=True):
-    """What an event adds to a product's counters."""
+    """Views and sales of a product, from a single event."""
 
     event_id: UUID
     product_id: UUID
@@ -178,41 +180,46 @@ class Activity(Struct, frozen=True):
     sold: int = 0
 
 
-class CountActivity(Call[Nothing], to="product", name="count-activity", callers=("kafka",), idempotent=True):
-    """Count how often products were seen and sold, each event once; at most 2,000 lines, those of an event together."""
+class RecordActivity(Call[Nothing], to="product", name="record-activity", callers=("kafka",), idempotent=True):
+    """Add views and sales to the counters of products, each event once.
+
+    At most 2,000 lines; all lines of an event are in the same call.
+    """
 
     lines: list[Activity]
 
 
 class _ProductEvent(Event):
-    """What every event about a product says."""
+    """The fields that every event about a product has."""
 
     product_id: ProductId
     shop_id: ShopId
     seller_id: SellerId
     title: ProductTitle
-    status: Annotated[Decision, Meta(description="What it is from here on; only an active one is sold.")]
+    status: Annotated[Decision, Meta(description="The new status; only an active product is sold.")]
 
 
 class ProductCreated(_ProductEvent, topic="product.created", key="product_id"):
-    """A seller has offered a product; `status` is what moderation made of it."""
+    """A seller has listed a product; `status` is the decision of automatic moderation."""
 
-    category: Annotated[CategoryName, Meta(description="The shelf it stands on.")]
-    price: Annotated[Money, Meta(description="What one of it costs.")]
+    category: Annotated[CategoryName, Meta(description="The product's category.")]
+    price: Annotated[Money, Meta(description="The price of one unit.")]
     score: Score
 
 
 class ProductUpdated(_ProductEvent, topic="product.updated", key="product_id"):
-    """A product was changed; `fields` names what."""
+    """A seller has changed a product."""
 
-    fields: Annotated[list[str], Meta(description="Which fields were changed.", examples=[["price"]])]
+    fields: Annotated[list[str], Meta(description="The names of the changed fields.", examples=[["price"]])]
 
 
 class ProductPending(_ProductEvent, topic="product.pending", key="product_id"):
     """A product waits for an admin's decision."""
 
     score: Score
-    rules: Annotated[list[str], Meta(description="The rules that it met.", examples=[["forbidden-words"]])]
+    rules: Annotated[
+        list[str], Meta(description="The moderation rules that applied.", examples=[["sensitive-category"]])
+    ]
 
 
 class ProductApproved(_ProductEvent, topic="product.approved", key="product_id"):
@@ -222,76 +229,92 @@ class ProductApproved(_ProductEvent, topic="product.approved", key="product_id")
 
 
 class ProductRejected(_ProductEvent, topic="product.rejected", key="product_id"):
-    """Moderation (`by` is null) or an admin has refused a product."""
+    """Automatic moderation (`by` is null) or an admin has rejected a product."""
 
-    reason: Annotated[ReasonText, Meta(description="Why, in words for the seller.")]
-    by: Annotated[UUID | None, Meta(description="The admin; null where moderation refused it by itself.")]
+    reason: Annotated[ReasonText, Meta(description="The admin's reason; empty for automatic moderation.")]
+    findings: Annotated[
+        list[Reason], Meta(description="What automatic moderation found; empty for an admin's decision.")
+    ]
+    by: Annotated[UUID | None, Meta(description="The admin; null for automatic moderation.")]
 
 
 class ProductViewed(Event, topic="product.viewed", key="product_id"):
-    """A product's page was looked at so often, in about a second of an hour (UTC)."""
+    """Views of a product's page, added up over about a second."""
 
     product_id: ProductId
     shop_id: ShopId
     seller_id: SellerId
-    views: Annotated[int, Meta(description="How many looks this is the sum of.")]
+    views: Annotated[int, Meta(description="The number of views.")]
     hour: Hour
 
 
 class ProductAddedToBasket(Event, topic="product.added-to-basket", key="product_id"):
-    """A product was put into baskets so often, in about a second of an hour (UTC)."""
+    """Additions of a product to baskets, added up over about a second."""
 
     product_id: ProductId
     shop_id: ShopId
     seller_id: SellerId
-    times: Annotated[int, Meta(description="How many baskets this is the sum of.")]
+    times: Annotated[int, Meta(description="The number of additions.")]
     hour: Hour
 
 
 class ProductClient(Client):
-    """Speaks to product."""
+    """A client of product."""
 
     service: ClassVar[str] = "product"
 
     async def validate_products(self, lines: list[Line]) -> list[PricedLine]:
-        """Return the lines in product's words.
+        """Price the lines of a basket; lines of the same product are merged.
 
         Raises:
-            NotFound: a product does not exist or is not for sale (`no-such-product`).
-            Conflict: there is not enough of one (`sold-out`).
+            NotFound: a product does not exist or is not for sale (`product-not-found`).
+            Conflict: too few units of a product are left (`sold-out`).
         """
         return (await self._send(ValidateProducts(lines=lines))).lines
 
     async def hold_stock(self, session_id: UUID, lines: list[Line], expires_at: datetime) -> None:
-        """Keep units for a session; `Conflict` (`sold-out`) where there are too few, and then none is kept."""
+        """Hold units for a session, all of them or none.
+
+        Raises:
+            NotFound: a product does not exist or is not for sale (`product-not-found`).
+            Conflict: too few units are left (`sold-out`), or the session was released before (`session-closed`).
+        """
         await self._send(HoldStock(session_id=session_id, lines=lines, expires_at=expires_at))
 
     async def release_stock(self, session_id: UUID) -> StockReleased:
-        """Give back what a session holds."""
+        """Release the units that a session holds."""
         return await self._send(ReleaseStock(session_id=session_id))
 
     async def update_stock(self, session_id: UUID, lines: list[Line]) -> None:
-        """Sell what a session holds; `Conflict` (`sold-out`) where it was given back and has gone since."""
+        """Commit a session's hold.
+
+        Raises:
+            Conflict: the hold was released and too few units are left (`sold-out`).
+        """
         await self._send(UpdateStock(session_id=session_id, lines=lines))
 
     async def list_products(self, status: Decision, *, limit: int, cursor: str | None = None) -> Page[Product]:
-        """Return products in a state, oldest first."""
+        """List the products in a status, oldest first."""
         return await self._send(ListProducts(status=status, limit=limit, cursor=cursor))
 
     async def decide_product(
         self, product_id: UUID, decision: Literal["active", "rejected"], *, reason: str, by: UUID
     ) -> Product:
-        """Approve or reject; `NotFound` where there is no such product."""
+        """Approve or reject a product.
+
+        Raises:
+            NotFound: the product does not exist (`product-not-found`).
+        """
         return await self._send(DecideProduct(product_id=product_id, decision=decision, reason=reason, by=by))
 
-    async def upsert_shop(self, word: UpsertShop) -> None:
-        """Tell product of a shop."""
-        await self._send(word)
+    async def upsert_shop(self, shop: UpsertShop) -> None:
+        """Store the state of a shop in product."""
+        await self._send(shop)
 
-    async def count_activity(self, lines: list[Activity]) -> None:
-        """Count what products were seen and sold; an event that was counted before counts no more."""
-        await self._send(CountActivity(lines=lines))
+    async def record_activity(self, lines: list[Activity]) -> None:
+        """Add views and sales to the counters of products, each event once."""
+        await self._send(RecordActivity(lines=lines))
 
     async def read_events(self, after: int, *, limit: int, topics: list[str] | None = None) -> EventsRead:
-        """Return a part of product's event log."""
+        """Return a part of product's event log, in order."""
         return await self._send(ReadProductEvents(after=after, limit=limit, topics=topics))

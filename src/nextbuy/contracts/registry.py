@@ -25,7 +25,7 @@ CALLS: Final[tuple[type[Call[Any]], ...]] = (
     product.ListProducts,
     product.DecideProduct,
     product.UpsertShop,
-    product.CountActivity,
+    product.RecordActivity,
     product.ReadProductEvents,
     order.ReadOrderEvents,
     admin.CreateNotification,

@@ -85,7 +85,7 @@ def admin_notice(event: Event, event_id: UUID) -> CreateNotification | None:
             link = "/admin/api/get-pending-products"
         case ProductRejected(by=None):
             kind, title = "product-rejected", "Moderation refused a product"
-            message = f"“{event.title}”: {plain(event.reason)}."
+            message = f"“{event.title}”: {_findings(event)}."
             link = f"/product/api/get-product/{event.product_id}"
         case SellerRegistered():
             kind, title = "seller-registered", "A seller waits for approval"
@@ -223,8 +223,8 @@ def _of_product(event: ProductPending | ProductApproved | ProductRejected) -> No
             return told(
                 "product-rejected",
                 "Your product was refused",
-                f"{name} cannot be sold as it is. {who}: {_sentence(event.reason)} Change it, and it is looked at"
-                " again.",
+                f"{name} cannot be sold as it is. {who}: {_sentence(event.reason or _findings(event))} Change it, and"
+                " it is looked at again.",
             )
 
 
@@ -235,6 +235,10 @@ def _order(event: OrderCreated) -> str:
 
 def _written(money: Money) -> str:
     return f"{money.amount / 100:,.2f} {money.currency}"
+
+
+def _findings(event: ProductRejected) -> str:
+    return plain("; ".join(f"{found.rule} in {found.field}: {found.excerpt}" for found in event.findings))
 
 
 def _sentence(text: str) -> str:

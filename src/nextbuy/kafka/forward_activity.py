@@ -15,7 +15,7 @@ _MOST: Final = 2_000
 async def forward_activity(deps: Deps, events: Sequence[tuple[ProductViewed | OrderCreated, Envelope]]) -> None:
     """Tell product of views and sales."""
     for lines in _parts(events):
-        await deps.product.count_activity(lines)
+        await deps.product.record_activity(lines)
 
 
 def _parts(events: Sequence[tuple[ProductViewed | OrderCreated, Envelope]]) -> Iterator[list[Activity]]:

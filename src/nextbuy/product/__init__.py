@@ -1,1 +1,1 @@
-"""The product service: what shops offer, whether it may be shown, and how much of it is left."""
+"""Product: the products of all shops, their moderation, stock and search."""

@@ -1,7 +1,6 @@
-"""POST /product/api/create-product: a seller offers something, and moderation says at once whether it may be shown.
+"""POST /product/api/create-product: list a product for sale, subject to automatic moderation.
 
-A shop that waits for approval may prepare its goods; nothing of it is seen or sold before. The row, its events and
-the answer to the request are one transaction.
+A shop that waits for approval may list products; buyers see them once the shop is approved.
 """
 
 import secrets
@@ -19,17 +18,26 @@ from nextbuy.kit.http.caller import Caller
 from nextbuy.kit.storage.database import Transaction
 from nextbuy.product import moderation
 from nextbuy.product.deps import Deps
-from nextbuy.product.model import ProductShown, may_offer, picture_path, slug_of, tidy, tidy_tags, verdict_events
+from nextbuy.product.model import (
+    ProductReply,
+    moderation_events,
+    picture_path,
+    require_listing_allowed,
+    shop_state,
+    slug_of,
+    tidy,
+    tidy_tags,
+)
 from nextbuy.product.store.products import insert
-from nextbuy.product.store.shops import ShopWord, keep_shop
+from nextbuy.product.store.shops import upsert_shop
 
-_SUFFIX_SIGNS: Final = "abcdefghijklmnopqrstuvwxyz234567"
+_SUFFIX_ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz234567"
 _SUFFIX_LENGTH: Final = 6
-_NO_TIME_YET: Final = datetime.min.replace(tzinfo=UTC)
+_NOT_STORED_YET: Final = datetime.min.replace(tzinfo=UTC)
 
 
 class CreateProduct(Struct, frozen=True):
-    """What is offered."""
+    """The fields of a new product."""
 
     title: Title
     description: LongText
@@ -39,24 +47,29 @@ class CreateProduct(Struct, frozen=True):
     tags: Annotated[list[Tag], Meta(max_length=20)] = []
 
 
-async def create_product(deps: Deps, caller: Caller, request: CreateProduct) -> ProductShown:
-    """Offer a product."""
+async def create_product(deps: Deps, caller: Caller, request: CreateProduct) -> ProductReply:
+    """List a product for sale.
+
+    Raises:
+        Forbidden: the seller has no shop (`shop-required`), or it was rejected or suspended.
+    """
     account = await deps.auth.validate_seller(caller.token)
     shop = await deps.seller.validate_shop_owner(account.id)
-    may_offer(shop)
-    offered = _reviewed(request, shop)
-    deps.journal.step("product", "auto-moderation", offered.moderation.decision)
+    require_listing_allowed(shop)
+    product = _review(request, shop)
+    deps.journal.step("product", "auto-moderation", product.moderation.decision)
+
     async with deps.database.transaction() as tx:
-        await keep_shop(tx, ShopWord(shop.id, shop.seller_id, shop.name, shop.status, shop.version))
-        kept = await _insert(tx, offered, shop)
-        await publish(tx, _created(kept, shop), *verdict_events(kept, shop.seller_id))
-        shown = ProductShown(kept)
-        await caller.store_response(tx, shown)
-    deps.shelf.drop_pages()
-    return shown
+        await upsert_shop(tx, shop_state(shop))
+        created = await _insert(tx, product, shop)
+        await publish(tx, _created_event(created, shop), *moderation_events(created, shop.seller_id))
+        reply = ProductReply(created)
+        await caller.store_response(tx, reply)
+    deps.cache.invalidate_pages()
+    return reply
 
 
-def _reviewed(request: CreateProduct, shop: Shop) -> Product:
+def _review(request: CreateProduct, shop: Shop) -> Product:
     title, category, tags = tidy(request.title), tidy(request.category), tidy_tags(request.tags)
     verdict = moderation.review(title, request.description, category, tags)
     product_id = new_id()
@@ -73,26 +86,26 @@ def _reviewed(request: CreateProduct, shop: Shop) -> Product:
         shop_id=shop.id,
         picture=picture_path(product_id),
         moderation=verdict,
-        created_at=_NO_TIME_YET,
+        created_at=_NOT_STORED_YET,
     )
 
 
-async def _insert(tx: Transaction, offered: Product, shop: Shop) -> Product:
+async def _insert(tx: Transaction, product: Product, shop: Shop) -> Product:
     while True:
-        suffix = "".join(secrets.choice(_SUFFIX_SIGNS) for _ in range(_SUFFIX_LENGTH))
-        kept = await insert(tx, replace(offered, slug=slug_of(offered.title, suffix)), shop.seller_id)
-        if kept is not None:
-            return kept
+        suffix = "".join(secrets.choice(_SUFFIX_ALPHABET) for _ in range(_SUFFIX_LENGTH))
+        created = await insert(tx, replace(product, slug=slug_of(product.title, suffix)), shop.seller_id)
+        if created is not None:
+            return created
 
 
-def _created(kept: Product, shop: Shop) -> ProductCreated:
+def _created_event(product: Product, shop: Shop) -> ProductCreated:
     return ProductCreated(
-        product_id=kept.id,
-        shop_id=kept.shop_id,
+        product_id=product.id,
+        shop_id=product.shop_id,
         seller_id=shop.seller_id,
-        title=kept.title,
-        status=kept.status,
-        category=kept.category,
-        price=kept.price,
-        score=kept.moderation.score,
+        title=product.title,
+        status=product.status,
+        category=product.category,
+        price=product.price,
+        score=product.moderation.score,
     )

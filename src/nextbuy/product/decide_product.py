@@ -1,42 +1,51 @@
-"""DecideProduct: an admin approves or rejects a product; the same decision again changes nothing and tells nobody."""
+"""Call DecideProduct: approve or reject a product, as an admin decided."""
 
 from msgspec.structs import replace
 
 from nextbuy.contracts.product import DecideProduct, Product, ProductApproved, ProductRejected
 from nextbuy.kit.events.outbox import publish
 from nextbuy.product.deps import Deps
-from nextbuy.product.model import decided, no_such_product
-from nextbuy.product.store.products import Locked, decide, lock
+from nextbuy.product.model import product_not_found, with_admin_reason
+from nextbuy.product.store.products import LockedProduct, lock, set_decision
 
 
 async def decide_product(deps: Deps, call: DecideProduct) -> Product:
-    """Decide; the seller finds the reason among those of moderation."""
+    """Store a decision and publish its event. Repeating the decision changes nothing.
+
+    The admin's reason is added to the moderation that the seller sees.
+    """
     async with deps.database.transaction() as tx:
         before = await lock(tx, call.product_id)
         if before is None:
-            raise no_such_product(call.product_id)
+            raise product_not_found(call.product_id)
         if before.product.status == call.decision:
             return before.product
-        moderation = decided(before.product.moderation, call.reason)
-        await decide(tx, call.product_id, call.decision, moderation, call.by)
+        moderation = with_admin_reason(before.product.moderation, call.reason)
+        await set_decision(tx, call.product_id, call.decision, moderation, call.by)
         await publish(tx, _event(before, call))
-    deps.shelf.drop([call.product_id])
-    deps.shelf.drop_pages()
+    deps.cache.invalidate([call.product_id])
+    deps.cache.invalidate_pages()
     return replace(before.product, status=call.decision, moderation=moderation)
 
 
-def _event(before: Locked, call: DecideProduct) -> ProductApproved | ProductRejected:
-    product_id, shop_id, title = before.product.id, before.product.shop_id, before.product.title
+def _event(before: LockedProduct, call: DecideProduct) -> ProductApproved | ProductRejected:
+    product = before.product
     if call.decision == "active":
         return ProductApproved(
-            product_id=product_id, shop_id=shop_id, seller_id=before.seller_id, title=title, status="active", by=call.by
+            product_id=product.id,
+            shop_id=product.shop_id,
+            seller_id=before.seller_id,
+            title=product.title,
+            status="active",
+            by=call.by,
         )
     return ProductRejected(
-        product_id=product_id,
-        shop_id=shop_id,
+        product_id=product.id,
+        shop_id=product.shop_id,
         seller_id=before.seller_id,
-        title=title,
+        title=product.title,
         status="rejected",
         reason=call.reason,
+        findings=[],
         by=call.by,
     )

@@ -1,4 +1,4 @@
-"""What product needs."""
+"""The dependencies of product."""
 
 from dataclasses import dataclass
 
@@ -7,32 +7,32 @@ from nextbuy.contracts.seller import SellerClient
 from nextbuy.kit.observability.telemetry import Journal
 from nextbuy.kit.service_context import ServiceContext
 from nextbuy.kit.storage.database import Database
-from nextbuy.product.activity import Activities
-from nextbuy.product.counters import KnownCounters
+from nextbuy.product.activity_buffer import ActivityBuffer
+from nextbuy.product.counters_cache import CountersCache
 from nextbuy.product.product_cache import ProductCache
 
 
 @dataclass(frozen=True)
 class Deps:
-    """What product's use cases are given."""
+    """The services, the database and the caches that product uses."""
 
     auth: AuthClient
     seller: SellerClient
     database: Database
     journal: Journal
-    shelf: ProductCache
-    activities: Activities
-    counters: KnownCounters
+    cache: ProductCache
+    activity: ActivityBuffer
+    counters: CountersCache
 
 
-def assemble(parts: ServiceContext) -> Deps:
-    """Put the parts of a process together for product."""
+def assemble(context: ServiceContext) -> Deps:
+    """Build the dependencies of product from the context of its process."""
     return Deps(
-        AuthClient(parts.send),
-        SellerClient(parts.send),
-        parts.database,
-        parts.journal,
-        ProductCache(),
-        Activities(),
-        KnownCounters(),
+        auth=AuthClient(context.send),
+        seller=SellerClient(context.send),
+        database=context.database,
+        journal=context.journal,
+        cache=ProductCache(),
+        activity=ActivityBuffer(),
+        counters=CountersCache(),
     )

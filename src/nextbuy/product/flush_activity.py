@@ -1,4 +1,4 @@
-"""Every second, and at the stop: what buyers did is published, added up by product and hour, in one transaction."""
+"""Job and shutdown hook: publish the counted views and basket additions, one event per product, action and hour."""
 
 import logging
 from typing import Final
@@ -6,35 +6,35 @@ from typing import Final
 from nextbuy.contracts.message import Event
 from nextbuy.contracts.product import ProductAddedToBasket, ProductViewed
 from nextbuy.kit.events.outbox import publish
-from nextbuy.product.activity import Did
+from nextbuy.product.activity_buffer import ActivityKey
 from nextbuy.product.deps import Deps
-from nextbuy.product.store.activity import Owner, owners
+from nextbuy.product.store.activity import Owner, get_owners
 
 log: Final = logging.getLogger(__name__)
 
 
 async def flush_activity(deps: Deps) -> None:
-    """Publish what was counted since the last time; where that fails it waits for the next."""
-    taken, dropped = deps.activities.take()
+    """Publish the buffered counts; if that fails, put them back for the next flush."""
+    counts, dropped = deps.activity.drain()
     if dropped:
-        log.warning("%d views and baskets were more than could wait, and are not counted.", dropped)
-    if not taken:
+        log.warning("activity buffer full; %d views and basket additions dropped", dropped)
+    if not counts:
         return
     try:
-        known = await owners(deps.database, {product_id for product_id, _, _ in taken})
-        events = [_event(did, times, known[did[0]]) for did, times in taken.items() if did[0] in known]
+        owners = await get_owners(deps.database, {product_id for product_id, _, _ in counts})
+        events = [_event(key, times, owners[key[0]]) for key, times in counts.items() if key[0] in owners]
         async with deps.database.transaction() as tx:
             await publish(tx, *events)
-    except Exception as error:  # noqa: BLE001  whatever it was, views may wait and may be lost
-        deps.activities.add(taken)
-        log.warning("Views and baskets have to wait: %r", error)
+    except Exception as error:  # noqa: BLE001  views may be late and may be lost, whatever the error
+        deps.activity.add(counts)
+        log.warning("publishing views and basket additions failed; retry with the next flush: %r", error)
     except BaseException:
-        deps.activities.add(taken)
+        deps.activity.add(counts)
         raise
 
 
-def _event(did: Did, times: int, owner: Owner) -> Event:
-    product_id, action, hour = did
+def _event(key: ActivityKey, times: int, owner: Owner) -> Event:
+    product_id, action, hour = key
     if action == "viewed":
         return ProductViewed(
             product_id=product_id, shop_id=owner.shop_id, seller_id=owner.seller_id, views=times, hour=hour

@@ -1,4 +1,4 @@
-"""GET /product/api/get-all-products: what can be bought, and what is sold out for the moment."""
+"""GET /product/api/get-all-products: all products for sale, sold-out ones included."""
 
 from functools import partial
 
@@ -10,12 +10,12 @@ from nextbuy.kit.http.caller import Caller
 from nextbuy.kit.wire import Encoded
 from nextbuy.product.deps import Deps
 from nextbuy.product.model import tidy
-from nextbuy.product.store.lists import Chosen, Sort, for_sale
+from nextbuy.product.store.lists import PageIds, Sort, list_for_sale
 from nextbuy.product.store.products import read_public
 
 
 class GetAllProducts(PageRequest, frozen=True):
-    """Of which category (however it is capitalised), and in what order."""
+    """The category (upper and lower case are equal) and the sort order."""
 
     category: Category | UnsetType = UNSET
     sort: Sort = "latest"
@@ -23,10 +23,9 @@ class GetAllProducts(PageRequest, frozen=True):
 
 async def get_all_products(deps: Deps, _caller: Caller, request: GetAllProducts) -> Encoded[Page[Product]]:
     """List products for sale."""
-    return await deps.shelf.page(request, partial(_choose, deps, request), partial(read_public, deps.database))
+    return await deps.cache.load_page(request, partial(_page_ids, deps, request), partial(read_public, deps.database))
 
 
-async def _choose(deps: Deps, request: GetAllProducts) -> Chosen:
+async def _page_ids(deps: Deps, request: GetAllProducts) -> PageIds:
     category = None if request.category is UNSET else tidy(request.category)
-    cursor = None if request.cursor is UNSET else request.cursor
-    return await for_sale(deps.database, request.sort, category, limit=request.limit, cursor=cursor)
+    return await list_for_sale(deps.database, request.sort, category, limit=request.limit, cursor=request.start)

@@ -1,4 +1,4 @@
-"""GET /product/api/get-products?ids=…: several products at once, in the order in which they are named."""
+"""GET /product/api/get-products?ids=…: several products at once, in the order of their ids."""
 
 from functools import partial
 from typing import Annotated, Final
@@ -11,27 +11,27 @@ from nextbuy.contracts.values import Page
 from nextbuy.kit.http.caller import Caller
 from nextbuy.kit.wire import Encoded
 from nextbuy.product.deps import Deps
-from nextbuy.product.model import id_of
-from nextbuy.product.store.lists import Chosen
+from nextbuy.product.model import parse_id
+from nextbuy.product.store.lists import PageIds
 from nextbuy.product.store.products import read_public
 
-_MOST: Final = 50
+_MAX_IDS: Final = 50
 
 
 class GetProducts(Struct, frozen=True):
-    """Which: at most 50 ids, with commas between."""
+    """At most 50 product ids, separated by commas."""
 
-    ids: Annotated[str, Meta(min_length=36, max_length=_MOST * 37)]
+    ids: Annotated[str, Meta(min_length=36, max_length=_MAX_IDS * 37)]
 
 
 async def get_products(deps: Deps, _caller: Caller, request: GetProducts) -> Encoded[Page[Product]]:
-    """Return those of these products that anyone may see."""
-    named = [id_of(one) for one in request.ids.split(",")]
-    ids = list(dict.fromkeys(str(one) for one in named if one is not None))
-    if None in named or len(ids) > _MOST:
-        raise Unprocessable(f"`ids` are at most {_MOST} ids of products, with commas between.", slug="bad-ids")
+    """Show several products; products that are not for sale are left out."""
+    parsed = [parse_id(text) for text in request.ids.split(",")]
+    ids = list(dict.fromkeys(str(product_id) for product_id in parsed if product_id is not None))
+    if None in parsed or len(ids) > _MAX_IDS:
+        raise Unprocessable(f"Invalid ids. Send 1 to {_MAX_IDS} product ids, separated by commas.", slug="bad-ids")
 
-    async def choose() -> Chosen:
-        return Chosen(ids, None)
+    async def page_ids() -> PageIds:
+        return PageIds(ids, None)
 
-    return await deps.shelf.page(("products", *ids), choose, partial(read_public, deps.database))
+    return await deps.cache.load_page(("products", *ids), page_ids, partial(read_public, deps.database))

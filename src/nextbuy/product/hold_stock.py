@@ -1,23 +1,28 @@
-"""HoldStock: keep units for a payment session, all of them or none, once per session."""
+"""Call HoldStock: hold units for a payment session, all of them or none, once per session."""
 
 from nextbuy.contracts.errors import Conflict
 from nextbuy.contracts.product import HoldStock
 from nextbuy.contracts.values import Nothing
 from nextbuy.product.deps import Deps
-from nextbuy.product.model import enough, merged
-from nextbuy.product.store.stock import hold, state_of
+from nextbuy.product.model import check_lines, require_stock
+from nextbuy.product.store.stock import get_state, hold
 
 
 async def hold_stock(deps: Deps, call: HoldStock) -> Nothing:
-    """Hold units; a session that holds or has bought is left as it is, one that was given back gets nothing more."""
-    lines = merged(call.lines)
-    done, seen = await hold(deps.database, call.session_id, lines, call.expires_at)
-    if not done:
-        state = await state_of(deps.database, call.session_id)
+    """Hold units for a session; a session that holds units or has bought them is left unchanged.
+
+    Raises:
+        NotFound: a product is not for sale (`product-not-found`).
+        Conflict: too few units are left (`sold-out`), or the session was released before (`session-closed`).
+    """
+    lines = check_lines(call.lines)
+    held, stock = await hold(deps.database, call.session_id, lines, call.expires_at)
+    if not held:
+        state = await get_state(deps.database, call.session_id)
         if state == "released":
-            raise Conflict("What this session held was given back; begin a new one.", slug="session-closed")
+            raise Conflict("This checkout has expired. Start a new one.", slug="session-closed")
         if state is None:
-            enough(lines, seen)
+            require_stock(lines, stock)
         return Nothing()
-    deps.shelf.drop(seen)
+    deps.cache.invalidate(stock)
     return Nothing()

@@ -1,12 +1,12 @@
-"""ListProducts: which products are in this state, oldest first?"""
+"""Call ListProducts: the products in a status, of all shops."""
 
 from nextbuy.contracts.product import ListProducts, Product
 from nextbuy.contracts.values import PAGE_LIMIT, Page
 from nextbuy.product.deps import Deps
-from nextbuy.product.store.lists import in_status
+from nextbuy.product.store.lists import list_by_status
 
 
 async def list_products(deps: Deps, call: ListProducts) -> Page[Product]:
-    """List products by state, of every shop."""
+    """List the products in a status, oldest first."""
     limit = max(1, min(call.limit, PAGE_LIMIT))
-    return await in_status(deps.database, call.status, limit=limit, cursor=call.cursor)
+    return await list_by_status(deps.database, call.status, limit=limit, cursor=call.cursor)

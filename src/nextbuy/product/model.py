@@ -1,4 +1,4 @@
-"""Product's rules: names in addresses, words to search for, what of a basket can be bought, and who may offer it."""
+"""The rules of products: slugs, search terms, baskets, and what automatic and admin decisions mean."""
 
 import re
 import unicodedata
@@ -19,35 +19,37 @@ from nextbuy.contracts.product import (
     ProductPending,
     ProductRejected,
     Reason,
+    UpsertShop,
+    merge_lines,
 )
 from nextbuy.contracts.seller import Shop
 from nextbuy.contracts.values import MAX_LINES, MAX_STOCK, Money
 
-SLUG_WORDS: Final = 60
-"""Characters of a slug that may come from the title."""
+MAX_SLUG_TITLE: Final = 60
+"""Characters of the title that a slug may contain."""
 ADMIN_RULE: Final = "admin-decision"
-REFUSED_RULE: Final = "refused-before"
-_NO_SLUG: Final = re.compile(r"[^a-z0-9]+")
+REJECTED_RULE: Final = "rejected-before"
+_NOT_IN_SLUG: Final = re.compile(r"[^a-z0-9]+")
 _UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 _OPERATORS: Final = re.compile(r'"|\bor\b|(?:^|\s)-', re.IGNORECASE)
 _LAST_WORD: Final = re.compile(r"(.*?)(?<!\S)(\w{2,})", re.DOTALL)
 
 
-class ProductShown(Struct, frozen=True):
-    """One product."""
+class ProductReply(Struct, frozen=True):
+    """The requested or changed product."""
 
     product: Product
 
 
-class Seen(Struct, frozen=True):
-    """A product as it stood when it was looked at, before anything was taken."""
+class StockLevel(Struct, frozen=True):
+    """A product's title, and the units that could be bought before a statement changed them."""
 
     title: str
     stock: int
 
 
-class Offer(Seen, frozen=True):
-    """What a product's owner says of it to a basket, as of now."""
+class Offer(StockLevel, frozen=True):
+    """The current title, stock, shop and price of a product for sale."""
 
     product_id: UUID
     shop_id: UUID
@@ -55,76 +57,81 @@ class Offer(Seen, frozen=True):
 
 
 def slug_of(title: str, suffix: str) -> str:
-    """Return a title as a part of an address; `suffix` makes it unlike every other, and not empty."""
+    """Return a product's slug: the title in ASCII, and a suffix that makes it unique and not empty."""
     ascii_only = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
-    words = _NO_SLUG.sub("-", ascii_only)[:SLUG_WORDS].strip("-")
+    words = _NOT_IN_SLUG.sub("-", ascii_only)[:MAX_SLUG_TITLE].strip("-")
     return f"{words}-{suffix}" if words else suffix
 
 
 def picture_path(product_id: UUID) -> str:
-    """Return where a product's picture is."""
+    """Return the path of a product's picture."""
     return f"/product/api/picture/{product_id}"
 
 
-def id_of(key: str) -> UUID | None:
-    """Return the id that a key is, or None where it is a slug: no slug looks like an id, its suffix is too short."""
+def parse_id(key: str) -> UUID | None:
+    """Return the product id that a key is, or None for a slug; the suffix of a slug is too short for an id."""
     return UUID(key) if _UUID.fullmatch(key) else None
 
 
 def tidy(text: str) -> str:
-    """Return a one-line text in single spaces."""
+    """Collapse white space to single spaces."""
     return " ".join(text.split())
 
 
 def tidy_tags(tags: Sequence[str]) -> list[str]:
-    """Return tags in single spaces, each once, in the order in which they were given."""
+    """Tidy tags and remove duplicates, in the given order."""
     return list(dict.fromkeys(tidy(tag) for tag in tags))
 
 
 def search_terms(text: str) -> tuple[str, str]:
-    """Return what is searched for as whole words, and the beginning of a word ("" for none).
+    """Split a search into whole words and a prefix ("" for none).
 
-    The last word may still be being typed, so it is taken for a beginning: "kett" finds kettles. Not where quotes, `or`
-    or a minus say that the searcher knows exactly what is meant.
+    The last word may be incomplete, so it is the prefix: "kett" finds kettles. A search with quotes, `or` or a minus is
+    taken literally.
     """
     match = None if _OPERATORS.search(text) else _LAST_WORD.fullmatch(text)
     return (match[1], match[2]) if match else (text, "")
 
 
-def may_offer(shop: Shop) -> None:
-    """Check that a shop may prepare goods; one that waits for approval may, though nobody sees them yet.
+def shop_state(shop: Shop) -> UpsertShop:
+    """Return the state of a shop that product stores."""
+    return UpsertShop(
+        shop_id=shop.id, seller_id=shop.seller_id, shop_name=shop.name, status=shop.status, shop_version=shop.version
+    )
+
+
+def require_listing_allowed(shop: Shop) -> None:
+    """Check that a shop may list products; a shop that waits for approval may.
 
     Raises:
-        Forbidden: it was rejected or suspended.
+        Forbidden: the shop was rejected or suspended.
     """
     if shop.status in ("rejected", "suspended"):
-        raise Forbidden(f"This shop is {shop.status} and may not offer goods.", slug=f"shop-{shop.status}")
+        raise Forbidden(f"Your shop is {shop.status} and cannot list products.", slug=f"shop-{shop.status}")
 
 
-def merged(lines: Sequence[Line]) -> list[Line]:
-    """Return lines with each product once, quantities added up, in the order in which they first came.
+def check_lines(lines: Sequence[Line]) -> list[Line]:
+    """Check the lines of a basket and merge lines of the same product.
 
     Raises:
-        Unprocessable: there are none or too many, or a quantity is none.
+        Unprocessable: there are no lines or too many (`bad-lines`), or a quantity is out of range (`bad-quantity`).
     """
     if not 0 < len(lines) <= MAX_LINES:
-        raise Unprocessable(f"A basket has 1 to {MAX_LINES} lines.", slug="bad-lines")
-    quantities: dict[UUID, int] = {}
+        raise Unprocessable(f"Invalid basket. It must have 1 to {MAX_LINES} lines.", slug="bad-lines")
     for line in lines:
         if not 0 < line.quantity <= MAX_STOCK:
-            raise Unprocessable(f"A quantity is 1 to {MAX_STOCK}, not {line.quantity}.", slug="bad-quantity")
-        quantities[line.product_id] = quantities.get(line.product_id, 0) + line.quantity
-    return [Line(product_id, quantity) for product_id, quantity in quantities.items()]
+            raise Unprocessable(f"Invalid quantity {line.quantity}. It must be 1 to {MAX_STOCK}.", slug="bad-quantity")
+    return merge_lines(lines)
 
 
-def priced(lines: Sequence[Line], offers: Mapping[UUID, Offer]) -> list[PricedLine]:
-    """Return merged lines in the words of their offers.
+def price_lines(lines: Sequence[Line], offers: Mapping[UUID, Offer]) -> list[PricedLine]:
+    """Return merged lines with the titles, shops and prices of their offers.
 
     Raises:
-        NotFound: a product is not for sale (`no-such-product`).
-        Conflict: there is not enough of one (`sold-out`).
+        NotFound: a product is not for sale (`product-not-found`).
+        Conflict: too few units of a product are left (`sold-out`).
     """
-    enough(lines, offers)
+    require_stock(lines, offers)
     return [
         PricedLine(line.product_id, offer.shop_id, offer.title, line.quantity, offer.price)
         for line in lines
@@ -132,54 +139,58 @@ def priced(lines: Sequence[Line], offers: Mapping[UUID, Offer]) -> list[PricedLi
     ]
 
 
-def enough(lines: Sequence[Line], seen: Mapping[UUID, Seen]) -> None:
-    """Check that there was enough of everything.
+def require_stock(lines: Sequence[Line], levels: Mapping[UUID, StockLevel]) -> None:
+    """Check that enough units of every product are in stock.
 
     Raises:
-        NotFound: a product is not for sale (any more).
-        Conflict: there was not enough of one (`sold-out`).
+        NotFound: a product is not for sale (`product-not-found`).
+        Conflict: too few units of a product are left (`sold-out`).
     """
     for line in lines:
-        if line.product_id not in seen:
-            raise no_such_product(line.product_id)
+        if line.product_id not in levels:
+            raise product_not_found(line.product_id)
     for line in lines:
-        stood = seen[line.product_id]
-        if stood.stock < line.quantity:
-            raise sold_out(stood.title, stood.stock)
+        level = levels[line.product_id]
+        if level.stock < line.quantity:
+            raise sold_out(level.title, level.stock)
 
 
 def sold_out(title: str, left: int) -> Conflict:
-    """Return the refusal to sell more of something than there is."""
-    return Conflict(f"“{title}” is sold out." if left == 0 else f"Only {left} left of “{title}”.", slug="sold-out")
+    """Return the error for a basket with more units of a product than are left."""
+    if left == 0:
+        message = f"“{title}” is sold out. Remove it from the basket."
+    else:
+        message = f"Only {left} of “{title}” {'is' if left == 1 else 'are'} left. Reduce the quantity."
+    return Conflict(message, slug="sold-out")
 
 
-def no_such_product(key: object) -> NotFound:
-    """Return what is said of a product that is not there, or not for whoever asks."""
-    return NotFound(f"There is no product {key} for sale.", slug="no-such-product")
+def product_not_found(key: object) -> NotFound:
+    """Return the error for a product that does not exist or that the caller may not see."""
+    return NotFound(f"Product {key} was not found or is not for sale.", slug="product-not-found")
 
 
-def after_refusal(verdict: Moderation, why: str) -> Moderation:
-    """Return a verdict on a product that an admin has refused: what an admin refused, words alone cannot bring back."""
+def require_admin_review(verdict: Moderation, reason: str) -> Moderation:
+    """Return the verdict on a change of a product that an admin rejected: new words alone do not put it on sale."""
     if verdict.decision != "active":
         return verdict
-    return replace(verdict, decision="pending", reasons=[*verdict.reasons, Reason(REFUSED_RULE, 0, "product", why)])
+    return replace(verdict, decision="pending", reasons=[*verdict.reasons, Reason(REJECTED_RULE, 0, "product", reason)])
 
 
-def decided(moderation: Moderation, why: str) -> Moderation:
-    """Return a product's moderation with an admin's reason ("" for none) in place of an earlier one."""
-    reasons = [reason for reason in moderation.reasons if reason.rule not in (ADMIN_RULE, REFUSED_RULE)]
-    if why:
-        reasons.append(Reason(ADMIN_RULE, 0, "product", why))
+def with_admin_reason(moderation: Moderation, reason: str) -> Moderation:
+    """Return a moderation with an admin's reason ("" for none) instead of any earlier one."""
+    reasons = [earlier for earlier in moderation.reasons if earlier.rule not in (ADMIN_RULE, REJECTED_RULE)]
+    if reason:
+        reasons.append(Reason(ADMIN_RULE, 0, "product", reason))
     return replace(moderation, reasons=reasons)
 
 
-def told_by_admin(moderation: Moderation) -> str:
-    """Return why an admin refused a product, or ""."""
-    return next((r.excerpt for r in moderation.reasons if r.rule in (ADMIN_RULE, REFUSED_RULE)), "")
+def admin_reason(moderation: Moderation) -> str:
+    """Return the admin's reason for a rejection, or ""."""
+    return next((reason.excerpt for reason in moderation.reasons if reason.rule in (ADMIN_RULE, REJECTED_RULE)), "")
 
 
-def verdict_events(product: Product, seller_id: UUID) -> list[Event]:
-    """Return what is told of automatic moderation's verdict on a product: nothing where it let it through."""
+def moderation_events(product: Product, seller_id: UUID) -> list[Event]:
+    """Return the event of a verdict by automatic moderation; an active product has none."""
     moderation = product.moderation
     if product.status == "pending":
         return [
@@ -201,7 +212,8 @@ def verdict_events(product: Product, seller_id: UUID) -> list[Event]:
                 seller_id=seller_id,
                 title=product.title,
                 status="rejected",
-                reason="; ".join(f"{r.rule} in {r.field}: {r.excerpt}" for r in moderation.reasons if r.points < 0),
+                reason="",
+                findings=[reason for reason in moderation.reasons if reason.points < 0],
                 by=None,
             )
         ]

@@ -1,12 +1,12 @@
-"""Automatic moderation: whether a product may be sold, waits for an admin or is refused, and for which of its words.
+"""Automatic moderation: accept a product, reject it, or leave it to an admin, with a reason for every point.
 
-Words are compared whole and as a reader sees them: in Unicode's compatibility form (full-width letters are letters),
-without regard to case, and without the characters that show nothing. So "GUN", "gun-shaped" and a "gun" with a
-zero-width space in it hold the word "gun", while "burgundy" does not, nor "gún": an accent makes another word. In
-scripts that write no spaces, a whole run of letters counts as one word.
+Whole words are compared as a reader sees them: in Unicode's compatibility form (full-width letters are letters),
+ignoring case and invisible characters. "GUN", "gun-shaped" and a "gun" with a zero-width space contain the word "gun";
+"burgundy" does not, nor does "gún", because an accent makes a different word. In scripts without spaces, a run of
+letters counts as one word.
 
-Every point given or taken is a reason that names the rule, the field and the words, so that a seller knows what to
-change. The work is linear in the text and does not grow with the list of banned words.
+Each reason names the rule, the field and the text, so that a seller knows what to change. The time is linear in the
+length of the text and independent of the number of banned words.
 """
 
 import re
@@ -33,26 +33,25 @@ EXCERPT_CONTEXT: Final = 20
 
 _LETTERS_OR_SIGNS: Final = re.compile(r"[^\W_]+|[^\w\s\x00-\x7f]+")
 
-# Normalising sorts a run of marks in quadratic time; Unicode's stream-safe format (UAX #15) leaves thirty of one.
-_MARKS_IN_A_RUN: Final = 30
-_PERHAPS_TOO_MANY_MARKS: Final = re.compile(r"[^\w\s\x00-\x7f]{31,}")
+# Normalising sorts a run of marks in quadratic time; Unicode's stream-safe format (UAX #15) allows runs of thirty.
+_MAX_MARKS_IN_A_RUN: Final = 30
+_LONG_RUN_OF_SIGNS: Final = re.compile(r"[^\w\s\x00-\x7f]{31,}")
 
-# Unicode's default-ignorable characters, and the controls that are not white space: a word must not hide behind one.
+# Unicode's default-ignorable characters, and the controls that are not white space: they must not hide a word.
 _INVISIBLE: Final = re.compile(
     r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u034f\u061c\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
     r"\u2060-\u206f\ufe00-\ufe0f\ufeff\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
 
-# Letters to Unicode, blanks to the eye: a word ends at one.
+# Unicode calls these letters, but they look blank: a word ends there.
 _HANGUL_FILLERS: Final = re.compile(r"[\u115f\u1160\u3164\uffa0]")
 
 
 @dataclass(frozen=True)
 class Policy:
-    """What is refused, what waits for an admin, and the score below which it waits too.
+    """Banned words, categories that need an admin, and the score below which every product needs one.
 
-    A banned entry of several words is found where they follow each other, whatever separates them. Plurals are found
-    only where they are listed.
+    A banned entry of several words matches them in a row, with any separators. Plurals match only if they are listed.
     """
 
     banned: frozenset[str]
@@ -105,7 +104,7 @@ DEFAULT_POLICY: Final = Policy(
 
 @dataclass(frozen=True)
 class Listing:
-    """What moderation judges a product by; the price in minor units."""
+    """The fields of a product that moderation reviews; the price is in minor units."""
 
     title: str
     description: str
@@ -117,11 +116,10 @@ class Listing:
 def review(
     title: str, description: str, category: str, tags: Sequence[str], *, policy: Policy = DEFAULT_POLICY
 ) -> Moderation:
-    """Judge a product by its words.
+    """Review the text of a product.
 
-    The score is 100 and the points of all reasons, kept between 0 and 100. A banned word costs its points once in each
-    field that holds it. Any banned word refuses the product; else a sensitive category or a score below the threshold
-    makes it wait.
+    The score is 100 plus the points of all reasons, limited to 0 to 100. A banned word counts once per field and
+    rejects the product. Otherwise a sensitive category or a score below the threshold leaves it to an admin.
     """
     title, description, category = (_readable(text).strip() for text in (title, description, category))
     tags = [readable for tag in tags if (readable := _readable(tag).strip())]
@@ -147,12 +145,12 @@ def review(
 
 
 def review_update(before: Listing, after: Listing, *, policy: Policy = DEFAULT_POLICY) -> Moderation | None:
-    """Judge a change to a product; `None` where nothing changed that matters, and its status stays.
+    """Review a change of a product, or return None if nothing relevant changed and its status stays.
 
-    Any change of the words is a fresh review of the new ones, so a rejected product that was mended may become active.
-    A price that moved by more than 20 % makes the product wait, even where its words alone would be accepted.
+    A change of the text is reviewed like a new product, so a corrected one may become active. A price change of more
+    than `PRICE_MOVE_PERCENT` leaves the product to an admin, even if its text is accepted.
 
-    `before` is the product as it was last judged, not as it was last saved: otherwise small steps add up unseen.
+    `before` has the price that was last accepted, not the one last saved: otherwise small steps would add up unnoticed.
     """
     moved = _price_moved(before.price_amount, after.price_amount)
     if not moved and _words_of(before) == _words_of(after):
@@ -183,17 +181,17 @@ _Entry = tuple[str, ...]
 
 
 def _readable(text: str) -> str:
-    """Return the text as a reader sees it: an excerpt of it shows nothing hidden, and hides nothing."""
+    """Return a text as a reader sees it, so that an excerpt shows exactly what was matched."""
     visible = _HANGUL_FILLERS.sub(" ", _INVISIBLE.sub("", text))
-    return unicodedata.normalize("NFKC", _PERHAPS_TOO_MANY_MARKS.sub(_thinned, visible))
+    return unicodedata.normalize("NFKC", _LONG_RUN_OF_SIGNS.sub(_limit_marks, visible))
 
 
-def _thinned(signs: re.Match[str]) -> str:
+def _limit_marks(signs: re.Match[str]) -> str:
     kept = []
     marks = 0
     for sign in signs[0]:
         marks = marks + 1 if unicodedata.combining(sign) else 0
-        if marks <= _MARKS_IN_A_RUN:
+        if marks <= _MAX_MARKS_IN_A_RUN:
             kept.append(sign)
     return "".join(kept)
 
@@ -211,7 +209,7 @@ def _words(readable: str) -> list[_Word]:
             spans[-1] = spans[-1][0], end
         else:
             spans.append((start, end))
-    # Folding the case can undo the normal form, so it is made again.
+    # Case folding can undo the normal form, so each word is normalised afterwards.
     return [_Word(unicodedata.normalize("NFKC", readable[start:end].casefold()), start, end) for start, end in spans]
 
 
@@ -237,7 +235,7 @@ def _entries_by_first_word(listed: frozenset[str]) -> dict[str, list[_Entry]]:
 
 
 def _banned(field: str, texts: Iterable[str], policy: Policy) -> list[Reason]:
-    """Return one reason for each banned entry, with the place where the field holds it first."""
+    """Return one reason for each banned entry in a field, with an excerpt around its first match."""
     found: dict[_Entry, Reason] = {}
     for text in texts:
         for entry, start, end in _matches(text, _entries_by_first_word(policy.banned)):

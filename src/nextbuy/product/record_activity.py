@@ -1,35 +1,22 @@
-"""POST /product/api/record-activity: a page tells what was looked at, and what was put into a basket.
+"""Call RecordActivity: add views and sales to the counters of products."""
 
-Nothing is written here and nobody waits: what is told is counted in this process, and written down within about a
-second. Where it is lost meanwhile, a view is lost, and no more.
-"""
+from typing import Final
 
-from typing import Annotated
-from uuid import UUID
-
-from msgspec import Meta, Struct
-
+from nextbuy.contracts.errors import Unprocessable
+from nextbuy.contracts.product import RecordActivity
 from nextbuy.contracts.values import Nothing
-from nextbuy.kit.clock import utc_now
-from nextbuy.kit.http.caller import Caller
-from nextbuy.product.activity import Action, counted
+from nextbuy.kit.events.inbox import unseen
 from nextbuy.product.deps import Deps
+from nextbuy.product.store.activity import add_activity
+
+_MAX_LINES: Final = 2_000
 
 
-class Done(Struct, frozen=True):
-    """One thing that somebody did."""
-
-    product_id: UUID
-    action: Action
-
-
-class RecordActivity(Struct, frozen=True):
-    """What was done."""
-
-    items: Annotated[list[Done], Meta(min_length=1, max_length=50)]
-
-
-async def record_activity(deps: Deps, _caller: Caller, request: RecordActivity) -> Nothing:
-    """Count what was done with products, once for each item; a product that is not for sale is passed over later."""
-    deps.activities.add(counted(((done.product_id, done.action) for done in request.items), utc_now()))
+async def record_activity(deps: Deps, call: RecordActivity) -> Nothing:
+    """Add to the counters, each event once: the inbox rows of the events are in the same transaction."""
+    if len(call.lines) > _MAX_LINES:
+        raise Unprocessable(f"Too many lines. Send at most {_MAX_LINES} at once.", slug="too-many-lines")
+    async with deps.database.transaction() as tx:
+        new = await unseen(tx, "record-activity", (line.event_id for line in call.lines))
+        await add_activity(tx, [line for line in call.lines if line.event_id in new])
     return Nothing()

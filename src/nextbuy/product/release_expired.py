@@ -1,7 +1,7 @@
-"""Every few seconds: units of sessions that ended long ago, and that nobody gave back, can be bought again.
+"""Job: release holds that expired long ago and that no service has released.
 
-Order gives back what its sessions hold. This is for a hold whose session was never written: the process died in
-between. Money that comes even later takes the units again (`update-stock`), or is told that they are gone.
+Order releases the holds of its sessions. A hold without a session remains if order's process dies between the hold and
+the session; this job finds it. A later payment commits the units again (`update_stock`) or is refused.
 """
 
 from typing import Final
@@ -10,13 +10,13 @@ from nextbuy.product.deps import Deps
 from nextbuy.product.store.stock import release_expired as release_one
 
 GRACE: Final = 300.0
-"""Seconds after the end of a session for which its units are left to order."""
+"""Seconds after a session's expiry during which only order releases its hold."""
 
 
 async def release_expired(deps: Deps) -> bool:
-    """Give back what one forgotten session holds; return whether there was one, and so perhaps another."""
-    given_back = await release_one(deps.database, GRACE)
-    if given_back is None:
+    """Release one expired hold; return whether there was one, so that the job runs again at once."""
+    product_ids = await release_one(deps.database, GRACE)
+    if product_ids is None:
         return False
-    deps.shelf.drop(given_back)
+    deps.cache.invalidate(product_ids)
     return True

@@ -1,15 +1,15 @@
-"""ReleaseStock: give back what a session holds; a release that comes before its hold forbids the hold."""
+"""Call ReleaseStock: release the units that a session holds."""
 
 from nextbuy.contracts.product import ReleaseStock, StockReleased
 from nextbuy.product.deps import Deps
-from nextbuy.product.store.stock import release, state_of
+from nextbuy.product.store.stock import get_state, release
 
 
 async def release_stock(deps: Deps, call: ReleaseStock) -> StockReleased:
-    """Give units back, once; what is sold stays sold."""
-    given_back = await release(deps.database, call.session_id)
-    if given_back is not None:
-        deps.shelf.drop(given_back)
+    """Release a session's units, once. Sold units stay sold; a release before the hold forbids the hold."""
+    product_ids = await release(deps.database, call.session_id)
+    if product_ids is not None:
+        deps.cache.invalidate(product_ids)
         return StockReleased("released")
-    state = await state_of(deps.database, call.session_id)
+    state = await get_state(deps.database, call.session_id)
     return StockReleased("sold" if state == "sold" else "released")

@@ -1,15 +1,15 @@
-"""GET /product/api/search-products: products for sale by their words, what is in stock first, best first.
+"""GET /product/api/search-products: full-text search of products for sale.
 
-Words of the title weigh most, then tags and category, then the description. The last word may be a beginning. Where
-very many are found, some hundreds of them are ranked, those first whose title has the words; a search of words that
-are in every text finds nothing. Of what fits equally well, what is bought and seen more comes first.
+Products in stock come first, then the best match: the title counts most, then tags and category, then the description.
+Equal matches are ordered by popularity. The last word may be a prefix. Only a bounded number of matches is ranked,
+matches in the title first.
 """
 
 import time
 from functools import partial
 from typing import Annotated, Final
 
-from msgspec import UNSET, Meta
+from msgspec import Meta
 
 from nextbuy.contracts.product import Product
 from nextbuy.contracts.values import Page, PageRequest
@@ -17,27 +17,26 @@ from nextbuy.kit.http.caller import Caller
 from nextbuy.kit.wire import Encoded
 from nextbuy.product.deps import Deps
 from nextbuy.product.model import search_terms
-from nextbuy.product.store.lists import Chosen, found
+from nextbuy.product.store.lists import PageIds, search
 from nextbuy.product.store.products import read_public
 
-_POPULAR_FOR: Final = 30.0
-"""Seconds after which the order of what is found is looked up again."""
+_MAX_RANKING_AGE: Final = 30.0
+"""Seconds after which results are ranked again."""
 
 
 class SearchProducts(PageRequest, frozen=True, kw_only=True):
-    """What for."""
+    """The words to search for."""
 
     q: Annotated[str, Meta(min_length=1, max_length=200)]
 
 
 async def search_products(deps: Deps, _caller: Caller, request: SearchProducts) -> Encoded[Page[Product]]:
     """Search products for sale."""
-    # What is popular changes without any product's changing, so no page is kept for longer than a while.
-    key = (request, int(time.monotonic() / _POPULAR_FOR))
-    return await deps.shelf.page(key, partial(_choose, deps, request), partial(read_public, deps.database))
+    # Popularity changes without a change of any product, so the cache key expires by time.
+    key = (request, int(time.monotonic() / _MAX_RANKING_AGE))
+    return await deps.cache.load_page(key, partial(_page_ids, deps, request), partial(read_public, deps.database))
 
 
-async def _choose(deps: Deps, request: SearchProducts) -> Chosen:
-    words, beginning = search_terms(request.q)
-    cursor = None if request.cursor is UNSET else request.cursor
-    return await found(deps.database, words, beginning, limit=request.limit, cursor=cursor)
+async def _page_ids(deps: Deps, request: SearchProducts) -> PageIds:
+    words, prefix = search_terms(request.q)
+    return await search(deps.database, words, prefix, limit=request.limit, cursor=request.start)

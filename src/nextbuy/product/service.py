@@ -1,9 +1,8 @@
-"""The product service's table of contents."""
+"""The table of contents of product."""
 
 from typing import Final
 
 from nextbuy.contracts.product import (
-    CountActivity,
     DecideProduct,
     HoldStock,
     ListProducts,
@@ -15,6 +14,7 @@ from nextbuy.contracts.product import (
     ProductUpdated,
     ProductViewed,
     ReadProductEvents,
+    RecordActivity,
     ReleaseStock,
     UpdateStock,
     UpsertShop,
@@ -23,12 +23,10 @@ from nextbuy.contracts.product import (
 from nextbuy.contracts.values import Role
 from nextbuy.kit.events.event_log import read_events
 from nextbuy.kit.service import Service, answers, get, job, post, put
-from nextbuy.product.count_activity import count_activity
 from nextbuy.product.create_product import create_product
 from nextbuy.product.decide_product import decide_product
 from nextbuy.product.deps import Deps
 from nextbuy.product.flush_activity import flush_activity
-from nextbuy.product.follow_changes import follow_changes
 from nextbuy.product.get_activity import get_activity
 from nextbuy.product.get_all_products import get_all_products
 from nextbuy.product.get_product import get_product
@@ -36,9 +34,11 @@ from nextbuy.product.get_products import get_products
 from nextbuy.product.get_shop_products import get_shop_products
 from nextbuy.product.hold_stock import hold_stock
 from nextbuy.product.list_products import list_products
+from nextbuy.product.poll_changes import poll_changes
 from nextbuy.product.record_activity import record_activity
 from nextbuy.product.release_expired import release_expired
 from nextbuy.product.release_stock import release_stock
+from nextbuy.product.report_activity import report_activity
 from nextbuy.product.search_products import search_products
 from nextbuy.product.show_picture import show_picture
 from nextbuy.product.update_product import update_product
@@ -58,7 +58,7 @@ SERVICE: Final = Service(
         get("get-all-products", get_all_products),
         get("search-products", search_products),
         get("get-shop-products", get_shop_products, who=[Role.SELLER]),
-        post("record-activity", record_activity, status=202, body_limit=16 * 1024),
+        post("report-activity", report_activity, status=202, body_limit=16 * 1024),
         get("picture/{product_id}", show_picture, raw=True),
     ],
     calls=[
@@ -69,7 +69,7 @@ SERVICE: Final = Service(
         answers(ListProducts, list_products),
         answers(DecideProduct, decide_product),
         answers(UpsertShop, upsert_shop),
-        answers(CountActivity, count_activity),
+        answers(RecordActivity, record_activity),
         answers(ReadProductEvents, read_events),
     ],
     publishes=[
@@ -82,10 +82,10 @@ SERVICE: Final = Service(
         ProductAddedToBasket,
     ],
     jobs=[
-        job("poll-changes", follow_changes, every=0.5),
+        job("poll-changes", poll_changes, every=0.5),
         job("release-expired-holds", release_expired, every=10.0),
         job("flush-activity", flush_activity, every=1.0),
     ],
-    startup=follow_changes,
+    startup=poll_changes,
     shutdown=flush_activity,
 )

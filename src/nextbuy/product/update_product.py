@@ -1,7 +1,7 @@
-"""PUT /product/api/update-product/{product_id}: a seller changes what is offered; moderated again where it matters.
+"""PUT /product/api/update-product/{product_id}: change a product, and moderate it again if its text or price changed.
 
-`stock` sets what can be bought from now on; what sessions hold is not touched. Fields that are left out stay as they
-are, and where nothing is different nothing is written or told.
+`stock` sets the units that can still be bought; held units are not affected. Omitted fields keep their values, and a
+request that changes nothing writes and publishes nothing.
 """
 
 from typing import Annotated, Any, Final
@@ -10,6 +10,7 @@ from uuid import UUID
 from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import replace
 
+from nextbuy.contracts.message import Event
 from nextbuy.contracts.product import Moderation, Product, ProductUpdated
 from nextbuy.contracts.values import Category, LongText, Price, Stock, Tag, Title
 from nextbuy.kit.events.outbox import publish
@@ -17,23 +18,24 @@ from nextbuy.kit.http.caller import Caller
 from nextbuy.product import moderation
 from nextbuy.product.deps import Deps
 from nextbuy.product.model import (
-    ProductShown,
-    after_refusal,
-    may_offer,
-    no_such_product,
+    ProductReply,
+    admin_reason,
+    moderation_events,
+    product_not_found,
+    require_admin_review,
+    require_listing_allowed,
+    shop_state,
     tidy,
     tidy_tags,
-    told_by_admin,
-    verdict_events,
 )
-from nextbuy.product.store.products import Locked, lock, update
-from nextbuy.product.store.shops import ShopWord, keep_shop
+from nextbuy.product.store.products import LockedProduct, lock, update
+from nextbuy.product.store.shops import upsert_shop
 
 _FIELDS: Final = ("title", "description", "category", "price", "stock", "tags")
 
 
 class UpdateProduct(Struct, frozen=True, kw_only=True):
-    """What is to be different."""
+    """The fields of a product that change."""
 
     product_id: UUID
     title: Title | UnsetType = UNSET
@@ -44,66 +46,69 @@ class UpdateProduct(Struct, frozen=True, kw_only=True):
     tags: Annotated[list[Tag], Meta(max_length=20)] | UnsetType = UNSET
 
 
-async def update_product(deps: Deps, caller: Caller, request: UpdateProduct) -> ProductShown:
-    """Change a product of one's own."""
+async def update_product(deps: Deps, caller: Caller, request: UpdateProduct) -> ProductReply:
+    """Change one of the caller's own products.
+
+    Raises:
+        NotFound: it does not exist, or belongs to another seller.
+        Forbidden: the shop was rejected or suspended.
+    """
     account = await deps.auth.validate_seller(caller.token)
     shop = await deps.seller.validate_shop_owner(account.id)
-    may_offer(shop)
+    require_listing_allowed(shop)
+
     async with deps.database.transaction() as tx:
-        await keep_shop(tx, ShopWord(shop.id, shop.seller_id, shop.name, shop.status, shop.version))
+        await upsert_shop(tx, shop_state(shop))
         before = await lock(tx, request.product_id)
         if before is None or before.seller_id != account.id:
-            raise no_such_product(request.product_id)
-        after = replace(before.product, **_asked(request))
-        fields = [name for name in _FIELDS if getattr(after, name) != getattr(before.product, name)]
-        if fields:
-            verdict = _reviewed(before, after) if fields != ["stock"] else None
+            raise product_not_found(request.product_id)
+        after = replace(before.product, **_requested(request))
+        changed = [name for name in _FIELDS if getattr(after, name) != getattr(before.product, name)]
+        if changed:
+            verdict = _review(before, after) if changed != ["stock"] else None
             if verdict is not None:
                 deps.journal.step("product", "auto-moderation", verdict.decision)
                 after = replace(after, status=verdict.decision, moderation=verdict)
             await update(tx, after)
-            again = verdict is not None and (verdict, after.status) != (
-                before.product.moderation,
-                before.product.status,
-            )
-            await publish(
-                tx, _updated(after, account.id, fields), *(verdict_events(after, account.id) if again else [])
-            )
-        shown = ProductShown(after)
-        await caller.store_response(tx, shown)
-    deps.shelf.drop([after.id])
-    deps.shelf.drop_pages()
-    return shown
+            events: list[Event] = [_updated_event(after, account.id, changed)]
+            if verdict is not None and (verdict, after.status) != (before.product.moderation, before.product.status):
+                events += moderation_events(after, account.id)
+            await publish(tx, *events)
+        reply = ProductReply(after)
+        await caller.store_response(tx, reply)
+    deps.cache.invalidate([after.id])
+    deps.cache.invalidate_pages()
+    return reply
 
 
-def _asked(request: UpdateProduct) -> dict[str, Any]:
+def _requested(request: UpdateProduct) -> dict[str, Any]:
     given = {name: value for name in _FIELDS if (value := getattr(request, name)) is not UNSET}
-    for name, tidied in (("title", tidy), ("category", tidy), ("tags", tidy_tags), ("price", Price.money)):
+    for name, converted in (("title", tidy), ("category", tidy), ("tags", tidy_tags), ("price", Price.money)):
         if name in given:
-            given[name] = tidied(given[name])
+            given[name] = converted(given[name])
     return given
 
 
-def _reviewed(before: Locked, after: Product) -> Moderation | None:
-    # Against the price that was accepted last, so that many small steps are seen as what they add up to.
+def _review(before: LockedProduct, after: Product) -> Moderation | None:
+    # Against the last accepted price, so that many small increases are noticed.
     verdict = moderation.review_update(
-        _listing(before.product, before.judged_amount), _listing(after, after.price.amount)
+        _listing(before.product, before.accepted_amount), _listing(after, after.price.amount)
     )
-    if verdict is None or before.refused_by is None:
+    if verdict is None or before.rejected_by is None:
         return verdict
-    return after_refusal(verdict, told_by_admin(before.product.moderation))
+    return require_admin_review(verdict, admin_reason(before.product.moderation))
 
 
 def _listing(product: Product, price_amount: int) -> moderation.Listing:
     return moderation.Listing(product.title, product.description, product.category, tuple(product.tags), price_amount)
 
 
-def _updated(after: Product, seller_id: UUID, fields: list[str]) -> ProductUpdated:
+def _updated_event(after: Product, seller_id: UUID, changed: list[str]) -> ProductUpdated:
     return ProductUpdated(
         product_id=after.id,
         shop_id=after.shop_id,
         seller_id=seller_id,
         title=after.title,
         status=after.status,
-        fields=fields,
+        fields=changed,
     )

@@ -1,25 +1,28 @@
-"""UpdateStock: sell what a session holds, once per session.
+"""Call UpdateStock: commit a hold, so that its units are sold, once per session.
 
-Where its units were given back meanwhile, because money came late, they are taken again, all or none; where some have
-gone since, that is refused and nothing is changed.
+After a late payment the hold may be released already; then the units are committed from stock, all or none.
 """
 
 from nextbuy.contracts.product import UpdateStock
 from nextbuy.contracts.values import Nothing
 from nextbuy.product.deps import Deps
-from nextbuy.product.model import enough, merged
-from nextbuy.product.store.stock import reopen_as_sold, sell, take_again
+from nextbuy.product.model import check_lines, require_stock
+from nextbuy.product.store.stock import commit, commit_from_stock, mark_sold
 
 
 async def update_stock(deps: Deps, call: UpdateStock) -> Nothing:
-    """Sell a session's units; it counts what it held, not what the call says, as long as it holds."""
-    lines = merged(call.lines)
-    sold = await sell(deps.database, call.session_id)
+    """Commit a session's hold; `call.lines` count only if the hold was released.
+
+    Raises:
+        Conflict: the hold was released and too few units are left (`sold-out`); nothing is changed.
+    """
+    lines = check_lines(call.lines)
+    sold = await commit(deps.database, call.session_id)
     if sold is None:
         async with deps.database.transaction() as tx:
-            if not await reopen_as_sold(tx, call.session_id, lines):
+            if not await mark_sold(tx, call.session_id, lines):
                 return Nothing()
-            enough(lines, await take_again(tx, lines))
+            require_stock(lines, await commit_from_stock(tx, lines))
         sold = [line.product_id for line in lines]
-    deps.shelf.drop(sold)
+    deps.cache.invalidate(sold)
     return Nothing()

@@ -1,13 +1,12 @@
-"""UpsertShop: only the goods of an approved shop can be seen and bought."""
+"""Call UpsertShop: store the status of a shop; only products of approved shops are for sale."""
 
 from nextbuy.contracts.product import UpsertShop
 from nextbuy.contracts.values import Nothing
 from nextbuy.product.deps import Deps
-from nextbuy.product.store.shops import ShopWord, keep_shop
+from nextbuy.product.store import shops
 
 
 async def upsert_shop(deps: Deps, call: UpsertShop) -> Nothing:
-    """Keep what seller said of a shop; an older word than the one kept changes nothing."""
-    async with deps.database.transaction() as tx:
-        await keep_shop(tx, ShopWord(call.shop_id, call.seller_id, call.shop_name, call.status, call.shop_version))
+    """Store the state of a shop, unless a later version is stored."""
+    await shops.upsert_shop(deps.database, call)
     return Nothing()

@@ -1,12 +1,12 @@
-"""ValidateProducts: can all of these lines be bought, and at what price?"""
+"""Call ValidateProducts: price the lines of a basket."""
 
 from nextbuy.contracts.product import ProductsValidated, ValidateProducts
 from nextbuy.product.deps import Deps
-from nextbuy.product.model import merged, priced
-from nextbuy.product.store.products import offers
+from nextbuy.product.model import check_lines, price_lines
+from nextbuy.product.store.products import get_offers
 
 
 async def validate_products(deps: Deps, call: ValidateProducts) -> ProductsValidated:
-    """Price lines in their owner's words; lines of the same product become one."""
-    lines = merged(call.lines)
-    return ProductsValidated(priced(lines, await offers(deps.database, [line.product_id for line in lines])))
+    """Return the lines with their titles, shops and prices; lines of the same product are merged."""
+    lines = check_lines(call.lines)
+    return ProductsValidated(price_lines(lines, await get_offers(deps.database, [line.product_id for line in lines])))

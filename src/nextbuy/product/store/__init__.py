@@ -1,1 +1,1 @@
-"""All of product's SQL, by subject."""
+"""The SQL of product, by subject."""

@@ -1,4 +1,4 @@
-"""How often products were seen and sold: a table beside the products, so that counting changes no product."""
+"""How often products were viewed and sold; a table of its own, so that counting changes no product."""
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
@@ -16,7 +16,7 @@ _COUNTERS: Final = f"""
 SELECT coalesce(a.views, 0) AS views, coalesce(a.sold, 0) AS sold
   FROM {FOR_SALE} LEFT JOIN activity a ON a.product_id = p.id WHERE p.id = $1
 """  # noqa: S608
-_COUNT: Final = """
+_ADD: Final = """
 INSERT INTO activity AS a (product_id, views, sold)
 SELECT new.* FROM unnest($1::uuid[], $2::bigint[], $3::bigint[]) AS new (product_id, views, sold)
     ON CONFLICT (product_id) DO UPDATE SET views = a.views + excluded.views, sold = a.sold + excluded.sold
@@ -24,36 +24,36 @@ SELECT new.* FROM unnest($1::uuid[], $2::bigint[], $3::bigint[]) AS new (product
 
 
 class Owner(Struct, frozen=True):
-    """Whose a product is."""
+    """The shop and the seller of a product."""
 
     shop_id: UUID
     seller_id: UUID
 
 
 class Counters(Struct, frozen=True):
-    """How often a product's page was looked at, and how many units were sold."""
+    """Views of a product's page, and units sold."""
 
     views: int
     sold: int
 
 
-async def owners(reader: Executor, product_ids: Collection[UUID]) -> dict[UUID, Owner]:
-    """Return whose those of the products are that anyone may see."""
-    rows = await reader.fetch(_OWNERS, list(product_ids))
+async def get_owners(db: Executor, product_ids: Collection[UUID]) -> dict[UUID, Owner]:
+    """Return the owners of products; products that are not for sale are left out."""
+    rows = await db.fetch(_OWNERS, list(product_ids))
     return {row["id"]: Owner(row["shop_id"], row["seller_id"]) for row in rows}
 
 
-async def count(tx: Transaction, lines: Sequence[Activity]) -> None:
-    """Add to the counters, in a fixed order, so that two who count cannot lock each other out."""
+async def add_activity(tx: Transaction, lines: Sequence[Activity]) -> None:
+    """Add to the counters, in order of product id, so that concurrent calls cannot deadlock."""
     sums: defaultdict[UUID, list[int]] = defaultdict(lambda: [0, 0])
     for line in lines:
         sums[line.product_id][0] += line.viewed
         sums[line.product_id][1] += line.sold
-    ordered = sorted(sums)
-    await tx.execute(_COUNT, ordered, [sums[one][0] for one in ordered], [sums[one][1] for one in ordered])
+    ids = sorted(sums)
+    await tx.execute(_ADD, ids, [sums[one][0] for one in ids], [sums[one][1] for one in ids])
 
 
-async def counters(reader: Executor, product_id: UUID) -> Counters | None:
-    """Return the counters of a product that anyone may see, or None where it is none."""
-    row = await reader.fetchrow(_COUNTERS, product_id)
+async def get_counters(db: Executor, product_id: UUID) -> Counters | None:
+    """Return the counters of a product, or None if it is not for sale."""
+    row = await db.fetchrow(_COUNTERS, product_id)
     return None if row is None else Counters(row["views"], row["sold"])

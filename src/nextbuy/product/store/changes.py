@@ -1,4 +1,4 @@
-"""What was committed since somebody last looked, for the caches of every process."""
+"""The changes that were committed since a snapshot, for the product cache of each process."""
 
 from typing import Final
 from uuid import UUID
@@ -7,11 +7,11 @@ from msgspec import Struct
 
 from nextbuy.kit.storage.database import Executor
 
-MOST: Final = 5_000
-"""Changes that are told one by one; where there were more, everything may have changed."""
+MAX_CHANGES: Final = 5_000
+"""Changes that are listed one by one; with more, everything counts as changed."""
 
-# Rows of transactions that the earlier snapshot did not see. None of them is older than the oldest one that was open
-# then, which is where the index begins to be read.
+# The rows of transactions that the snapshot did not see. None of them is older than the oldest transaction that was
+# open then, so the index is read from there.
 _SINCE: Final = (
     "changed_in >= pg_snapshot_xmin($1::text::pg_snapshot)"
     " AND NOT pg_visible_in_snapshot(changed_in, $1::text::pg_snapshot)"
@@ -19,17 +19,17 @@ _SINCE: Final = (
 CHANGES: Final = f"""
 SELECT pg_current_snapshot()::text AS snapshot, product_id, shop_id
   FROM (SELECT) AS always LEFT JOIN (
-    (SELECT id AS product_id, NULL::uuid AS shop_id FROM products WHERE {_SINCE} LIMIT {MOST + 1})
+    (SELECT id AS product_id, NULL::uuid AS shop_id FROM products WHERE {_SINCE} LIMIT {MAX_CHANGES + 1})
     UNION ALL
-    (SELECT DISTINCT unnest(product_ids), NULL::uuid FROM stock_sessions WHERE {_SINCE} LIMIT {MOST + 1})
+    (SELECT DISTINCT unnest(product_ids), NULL::uuid FROM stock_holds WHERE {_SINCE} LIMIT {MAX_CHANGES + 1})
     UNION ALL
-    (SELECT NULL, shop_id FROM shops WHERE {_SINCE} LIMIT {MOST + 1})
+    (SELECT NULL, shop_id FROM shops WHERE {_SINCE} LIMIT {MAX_CHANGES + 1})
   ) AS changed ON true
 """  # noqa: S608  made of constants
 
 
-class Look(Struct, frozen=True):
-    """What a look saw: products that have changed, shops that have, or (`all`) anything; and what it could see."""
+class Changes(Struct, frozen=True):
+    """The changed products and shops, or `all`; and the snapshot to ask with next time."""
 
     snapshot: str
     product_ids: set[UUID]
@@ -37,14 +37,14 @@ class Look(Struct, frozen=True):
     all: bool
 
 
-async def look(reader: Executor, since: str | None) -> Look:
-    """Return what was committed that the snapshot `since` did not show; everything where there is none."""
-    if since is None:
-        return Look(await reader.fetchval("SELECT pg_current_snapshot()::text"), set(), set(), all=True)
-    rows = await reader.fetch(CHANGES, since)
-    return Look(
+async def changes_since(db: Executor, snapshot: str | None) -> Changes:
+    """Return the changes that `snapshot` did not see; without a snapshot, everything counts as changed."""
+    if snapshot is None:
+        return Changes(await db.fetchval("SELECT pg_current_snapshot()::text"), set(), set(), all=True)
+    rows = await db.fetch(CHANGES, snapshot)
+    return Changes(
         rows[0]["snapshot"],
         {row["product_id"] for row in rows if row["product_id"] is not None},
         {row["shop_id"] for row in rows if row["shop_id"] is not None},
-        all=len(rows) > MOST,
+        all=len(rows) > MAX_CHANGES,
     )

@@ -1,4 +1,4 @@
-"""One product: made, read, changed."""
+"""Single products: inserted, read, and changed."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -17,7 +17,7 @@ COLUMNS: Final = (
     " p.shop_id, p.moderation, p.created_at, p.seller_id, p.held, p.sold"
 )
 FOR_SALE: Final = "products p JOIN shops s ON s.shop_id = p.shop_id AND s.approved AND p.status = 'active'"
-WORDS: Final = (
+SEARCH_VECTOR: Final = (
     "setweight(to_tsvector('english', {title}), 'A')"
     " || setweight(to_tsvector('english', array_to_string({tags}, ' ') || ' ' || {category}), 'B')"
     " || setweight(to_tsvector('english', {description}), 'C')"
@@ -25,9 +25,9 @@ WORDS: Final = (
 
 _INSERT: Final = f"""
 INSERT INTO products (id, shop_id, seller_id, slug, title, description, category, price_amount, currency, stock, tags,
-                      status, moderation, judged_amount, search)
+                      status, moderation, accepted_amount, search)
 VALUES ($1, $2, $3, $4, $5::text, $6::text, $7::text, $8, $9, $10, $11::text[], $12, $13, $8,
-        {WORDS.format(title="$5::text", tags="$11::text[]", category="$7::text", description="$6::text")})
+        {SEARCH_VECTOR.format(title="$5::text", tags="$11::text[]", category="$7::text", description="$6::text")})
 ON CONFLICT (slug) DO NOTHING
 RETURNING created_at
 """  # noqa: S608  made of constants, as all below
@@ -35,13 +35,13 @@ _UPDATE: Final = f"""
 UPDATE products
    SET title = $2::text, description = $3::text, category = $4::text, price_amount = $5, currency = $6, stock = $7,
        tags = $8::text[], status = $9, moderation = $10, changed_in = pg_current_xact_id(),
-       search = {WORDS.format(title="$2::text", tags="$8::text[]", category="$4::text", description="$3::text")}
+       search = {SEARCH_VECTOR.format(title="$2::text", tags="$8::text[]", category="$4::text", description="$3::text")}
  WHERE id = $1
 """  # noqa: S608  made of constants
 _DECIDE: Final = """
 UPDATE products
-   SET status = $2, moderation = $3, refused_by = CASE WHEN $2 = 'rejected' THEN $4::uuid END,
-       judged_amount = CASE WHEN $2 = 'active' THEN price_amount ELSE judged_amount END,
+   SET status = $2, moderation = $3, rejected_by = CASE WHEN $2 = 'rejected' THEN $4::uuid END,
+       accepted_amount = CASE WHEN $2 = 'active' THEN price_amount ELSE accepted_amount END,
        changed_in = pg_current_xact_id()
  WHERE id = $1
 """
@@ -49,29 +49,29 @@ _OFFERS: Final = (
     f"SELECT p.id, p.shop_id, p.title, p.price_amount, p.currency, p.stock FROM {FOR_SALE} WHERE p.id = ANY($1)"  # noqa: S608
 )
 _PUBLIC: Final = f"SELECT {COLUMNS} FROM {FOR_SALE} WHERE p."  # noqa: S608
-_PUBLIC_OF_IDS: Final = f"{_PUBLIC}id = ANY($1)"
+_PUBLIC_BY_IDS: Final = f"{_PUBLIC}id = ANY($1)"
 _ANY: Final = f"SELECT {COLUMNS} FROM products p WHERE p."  # noqa: S608
-_LOCKED: Final = f"SELECT {COLUMNS}, p.judged_amount, p.refused_by FROM products p WHERE p.id = $1 FOR NO KEY UPDATE"  # noqa: S608
+_LOCK: Final = f"SELECT {COLUMNS}, p.accepted_amount, p.rejected_by FROM products p WHERE p.id = $1 FOR NO KEY UPDATE"  # noqa: S608
 
 
-class Owned(Struct, frozen=True):
-    """A product, and whose it is."""
-
-    product: Product
-    seller_id: UUID
-
-
-class Locked(Struct, frozen=True):
-    """A product that nobody else changes until the transaction ends, with what only its rules need."""
+class OwnedProduct(Struct, frozen=True):
+    """A product and its seller."""
 
     product: Product
     seller_id: UUID
-    judged_amount: int
-    refused_by: UUID | None
+
+
+class LockedProduct(Struct, frozen=True):
+    """A product locked until the transaction ends, with the fields that only its rules need."""
+
+    product: Product
+    seller_id: UUID
+    accepted_amount: int
+    rejected_by: UUID | None
 
 
 class OwnProduct(Product, frozen=True, kw_only=True):
-    """A product as its seller sees it: also what sessions hold, and what is sold."""
+    """A product as its seller sees it, with the units that are held and sold."""
 
     held: int
     sold: int
@@ -80,8 +80,8 @@ class OwnProduct(Product, frozen=True, kw_only=True):
 _moderation: Final = msgspec.json.Decoder(Moderation).decode
 
 
-def fields_of(row: Row) -> Mapping[str, Any]:
-    """Return the fields of the product that a row of `COLUMNS` is."""
+def product_fields(row: Row) -> Mapping[str, Any]:
+    """Return the fields of a product from a row of `COLUMNS`."""
     return {
         "id": row["id"],
         "slug": row["slug"],
@@ -99,13 +99,13 @@ def fields_of(row: Row) -> Mapping[str, Any]:
     }
 
 
-def product_of(row: Row) -> Product:
-    """Return the product that a row is."""
-    return Product(**fields_of(row))
+def product_from_row(row: Row) -> Product:
+    """Return the product in a row of `COLUMNS`."""
+    return Product(**product_fields(row))
 
 
 async def insert(tx: Transaction, product: Product, seller_id: UUID) -> Product | None:
-    """Keep a new product and return it with the time at which it was made; None where its slug is taken."""
+    """Insert a product and return it with its time of creation, or return None if its slug is taken."""
     created_at = await tx.fetchval(
         _INSERT,
         product.id,
@@ -125,14 +125,23 @@ async def insert(tx: Transaction, product: Product, seller_id: UUID) -> Product 
     return None if created_at is None else msgspec.structs.replace(product, created_at=created_at)
 
 
-async def lock(tx: Transaction, product_id: UUID) -> Locked | None:
-    """Return a product, which nobody else changes until the transaction ends."""
-    row = await tx.fetchrow(_LOCKED, product_id)
-    return None if row is None else Locked(product_of(row), row["seller_id"], row["judged_amount"], row["refused_by"])
+async def lock(tx: Transaction, product_id: UUID) -> LockedProduct | None:
+    """Return a product and lock it until the transaction ends, or return None."""
+    row = await tx.fetchrow(_LOCK, product_id)
+    return (
+        None
+        if row is None
+        else LockedProduct(
+            product=product_from_row(row),
+            seller_id=row["seller_id"],
+            accepted_amount=row["accepted_amount"],
+            rejected_by=row["rejected_by"],
+        )
+    )
 
 
 async def update(tx: Transaction, product: Product) -> None:
-    """Keep what a seller made of a locked product."""
+    """Store a seller's changes of a locked product."""
     await tx.execute(
         _UPDATE,
         product.id,
@@ -148,35 +157,41 @@ async def update(tx: Transaction, product: Product) -> None:
     )
 
 
-async def decide(tx: Transaction, product_id: UUID, decision: Decision, moderation: Moderation, by: UUID) -> None:
-    """Keep what an admin decided of a locked product."""
+async def set_decision(tx: Transaction, product_id: UUID, decision: Decision, moderation: Moderation, by: UUID) -> None:
+    """Store an admin's decision about a locked product."""
     await tx.execute(_DECIDE, product_id, decision, msgspec.json.encode(moderation).decode(), by)
 
 
-async def read(reader: Executor, key: UUID | str, *, public: bool) -> Owned | None:
-    """Return a product by its id or slug; where `public`, only one that can be bought."""
+async def read(db: Executor, key: UUID | str, *, public: bool) -> OwnedProduct | None:
+    """Return a product by its id or slug, or None; with `public`, only a product for sale."""
     sql = f"{_PUBLIC if public else _ANY}{'id' if isinstance(key, UUID) else 'slug'} = $1"
-    row = await reader.fetchrow(sql, key)
-    return None if row is None else Owned(product_of(row), row["seller_id"])
+    row = await db.fetchrow(sql, key)
+    return None if row is None else OwnedProduct(product_from_row(row), row["seller_id"])
 
 
-async def read_public(reader: Executor, product_ids: list[str]) -> list[Owned]:
-    """Return those of these products that anyone may see, in any order."""
-    return [Owned(product_of(row), row["seller_id"]) for row in await reader.fetch(_PUBLIC_OF_IDS, product_ids)]
+async def read_public(db: Executor, product_ids: list[str]) -> list[OwnedProduct]:
+    """Return the products for sale among these ids, in any order."""
+    return [
+        OwnedProduct(product_from_row(row), row["seller_id"]) for row in await db.fetch(_PUBLIC_BY_IDS, product_ids)
+    ]
 
 
-async def offers(reader: Executor, product_ids: list[UUID]) -> dict[UUID, Offer]:
-    """Return those of these products that can be bought."""
-    rows = await reader.fetch(_OFFERS, product_ids)
+async def get_offers(db: Executor, product_ids: list[UUID]) -> dict[UUID, Offer]:
+    """Return the offers of the products for sale among these ids."""
+    rows = await db.fetch(_OFFERS, product_ids)
     return {
         row["id"]: Offer(
-            row["title"], row["stock"], row["id"], row["shop_id"], Money(row["price_amount"], row["currency"])
+            title=row["title"],
+            stock=row["stock"],
+            product_id=row["id"],
+            shop_id=row["shop_id"],
+            price=Money(row["price_amount"], row["currency"]),
         )
         for row in rows
     }
 
 
-async def title_and_category(reader: Executor, product_id: UUID) -> tuple[str, str] | None:
-    """Return what a product's picture is drawn from."""
-    row = await reader.fetchrow("SELECT title, category FROM products WHERE id = $1", product_id)
+async def title_and_category(db: Executor, product_id: UUID) -> tuple[str, str] | None:
+    """Return the title and category of a product, or None."""
+    row = await db.fetchrow("SELECT title, category FROM products WHERE id = $1", product_id)
     return None if row is None else (row["title"], row["category"])

@@ -1,14 +1,11 @@
-"""The shops that product knows of."""
+"""The shops that product knows."""
 
 from typing import Final
-from uuid import UUID
 
-from msgspec import Struct
+from nextbuy.contracts.product import UpsertShop
+from nextbuy.kit.storage.database import Executor
 
-from nextbuy.contracts.values import ShopStatus
-from nextbuy.kit.storage.database import Transaction
-
-_KEEP: Final = """
+_UPSERT: Final = """
 INSERT INTO shops (shop_id, seller_id, name, status, version) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (shop_id) DO UPDATE
    SET seller_id = excluded.seller_id, name = excluded.name, status = excluded.status, version = excluded.version,
@@ -17,16 +14,6 @@ ON CONFLICT (shop_id) DO UPDATE
 """
 
 
-class ShopWord(Struct, frozen=True):
-    """What seller said of a shop, at one version of it."""
-
-    shop_id: UUID
-    seller_id: UUID
-    name: str
-    status: ShopStatus
-    version: int
-
-
-async def keep_shop(tx: Transaction, word: ShopWord) -> None:
-    """Keep what was said of a shop, where nothing later is known."""
-    await tx.execute(_KEEP, word.shop_id, word.seller_id, word.name, word.status, word.version)
+async def upsert_shop(db: Executor, shop: UpsertShop) -> None:
+    """Store the state of a shop, unless the same or a later version is stored."""
+    await db.execute(_UPSERT, shop.shop_id, shop.seller_id, shop.shop_name, shop.status, shop.shop_version)

@@ -1,9 +1,9 @@
-"""Units on their way: held for a session, sold, given back.
+"""Units of stock: held for a session, then sold or released.
 
-Each act is one statement, which locks products in order of id. A session's units are in its own row: whoever turns
-its state gets them from that row, so an act never counts on what its snapshot happens to show. For the same reason an
-update counts from the rows that were locked (`l.stock`), not from those that it finds (`p.stock`): PostgreSQL holds a
-check constraint against a new row made of the snapshot's version before it notices that there is a later one.
+Each step is one statement that locks products in order of id. The units of a session are in its own row, and the
+statement that changes its state reads them from there, never from a snapshot. For the same reason updates compute from
+the locked rows (`l.stock`), not from the rows they update (`p.stock`): PostgreSQL applies check constraints to a row
+computed from the snapshot before it notices a newer version.
 """
 
 from collections.abc import Sequence
@@ -12,13 +12,13 @@ from typing import Final, Literal
 from uuid import UUID
 
 from nextbuy.contracts.product import Line
-from nextbuy.kit.storage.database import Database, Executor, Transaction
-from nextbuy.product.model import Seen
+from nextbuy.kit.storage.database import Executor, Transaction
+from nextbuy.product.model import StockLevel
 
 State = Literal["held", "sold", "released"]
 
-# Takes all lines or none: the session's row is made only where there is enough of everything, and only who made it
-# takes units.
+# All lines or none: the row of the hold is inserted only if there is enough of everything, and units are taken only by
+# the statement that inserted it.
 _HOLD: Final = """
 WITH locked AS MATERIALIZED (
     SELECT p.id, p.title, p.stock, p.held, w.quantity
@@ -27,7 +27,7 @@ WITH locked AS MATERIALIZED (
      ORDER BY p.id
        FOR NO KEY UPDATE OF p
 ), session AS (
-    INSERT INTO stock_sessions (session_id, state, product_ids, quantities, expires_at)
+    INSERT INTO stock_holds (session_id, state, product_ids, quantities, expires_at)
     SELECT $1, 'held', $2, $3, $4
      WHERE (SELECT count(*) = cardinality($2) AND bool_and(stock >= quantity) FROM locked)
     ON CONFLICT (session_id) DO NOTHING
@@ -39,38 +39,38 @@ WITH locked AS MATERIALIZED (
 )
 SELECT id, title, stock, EXISTS (SELECT FROM session) AS held FROM locked
 """
-_GIVE_BACK: Final = """, locked AS MATERIALIZED (
+_RETURN_UNITS: Final = """, locked AS MATERIALIZED (
     SELECT p.id, p.stock, p.held, l.quantity
       FROM (SELECT unnest(product_ids) AS product_id, unnest(quantities) AS quantity FROM session) l
       JOIN products p ON p.id = l.product_id
      ORDER BY p.id
        FOR NO KEY UPDATE OF p
-), given AS (
+), returned AS (
     UPDATE products p SET stock = l.stock + l.quantity, held = l.held - l.quantity FROM locked l WHERE p.id = l.id
 )"""
 _RELEASE: Final = f"""
 WITH session AS (
-    INSERT INTO stock_sessions AS s (session_id, state, product_ids, quantities, expires_at)
+    INSERT INTO stock_holds AS s (session_id, state, product_ids, quantities, expires_at)
     VALUES ($1, 'released', '{{}}', '{{}}', now())
     ON CONFLICT (session_id) DO UPDATE SET state = 'released', changed_in = pg_current_xact_id() WHERE s.state = 'held'
     RETURNING product_ids, quantities
-){_GIVE_BACK}
+){_RETURN_UNITS}
 SELECT product_ids FROM session
 """  # noqa: S608  made of constants
 _RELEASE_EXPIRED: Final = f"""
 WITH due AS MATERIALIZED (
-    SELECT session_id FROM stock_sessions WHERE state = 'held' AND expires_at < now() - make_interval(secs => $1)
+    SELECT session_id FROM stock_holds WHERE state = 'held' AND expires_at < now() - make_interval(secs => $1)
      ORDER BY expires_at LIMIT 1 FOR UPDATE SKIP LOCKED
 ), session AS (
-    UPDATE stock_sessions s SET state = 'released', changed_in = pg_current_xact_id()
+    UPDATE stock_holds s SET state = 'released', changed_in = pg_current_xact_id()
       FROM due WHERE s.session_id = due.session_id
     RETURNING s.product_ids, s.quantities
-){_GIVE_BACK}
+){_RETURN_UNITS}
 SELECT product_ids FROM session
 """  # noqa: S608
-_SELL: Final = """
+_COMMIT: Final = """
 WITH session AS (
-    UPDATE stock_sessions SET state = 'sold', changed_in = pg_current_xact_id() WHERE session_id = $1 AND state = 'held'
+    UPDATE stock_holds SET state = 'sold', changed_in = pg_current_xact_id() WHERE session_id = $1 AND state = 'held'
     RETURNING product_ids, quantities
 ), locked AS MATERIALIZED (
     SELECT p.id, p.held, p.sold, l.quantity
@@ -83,8 +83,8 @@ WITH session AS (
 )
 SELECT product_ids FROM session
 """
-_REOPEN: Final = """
-INSERT INTO stock_sessions AS s (session_id, state, product_ids, quantities, expires_at)
+_MARK_SOLD: Final = """
+INSERT INTO stock_holds AS s (session_id, state, product_ids, quantities, expires_at)
 VALUES ($1, 'sold', $2, $3, now())
 ON CONFLICT (session_id) DO UPDATE
    SET state = 'sold', product_ids = excluded.product_ids, quantities = excluded.quantities,
@@ -92,7 +92,7 @@ ON CONFLICT (session_id) DO UPDATE
  WHERE s.state = 'released'
 RETURNING true
 """
-_TAKE_AGAIN: Final = """
+_COMMIT_FROM_STOCK: Final = """
 WITH locked AS MATERIALIZED (
     SELECT p.id, p.title, p.stock, p.sold, w.quantity
       FROM unnest($1::uuid[], $2::int[]) AS w (product_id, quantity)
@@ -106,7 +106,7 @@ WITH locked AS MATERIALIZED (
 )
 SELECT id, title, stock FROM locked
 """
-_STATE: Final = "SELECT state FROM stock_sessions WHERE session_id = $1"
+_STATE: Final = "SELECT state FROM stock_holds WHERE session_id = $1"
 
 
 def _arrays(lines: Sequence[Line]) -> tuple[list[UUID], list[int]]:
@@ -114,43 +114,43 @@ def _arrays(lines: Sequence[Line]) -> tuple[list[UUID], list[int]]:
 
 
 async def hold(
-    reader: Executor, session_id: UUID, lines: Sequence[Line], expires_at: datetime
-) -> tuple[bool, dict[UUID, Seen]]:
-    """Hold units for a session, all or none, once; return whether it was done now, and what was there."""
-    rows = await reader.fetch(_HOLD, session_id, *_arrays(lines), expires_at)
-    return bool(rows and rows[0]["held"]), {row["id"]: Seen(row["title"], row["stock"]) for row in rows}
+    db: Executor, session_id: UUID, lines: Sequence[Line], expires_at: datetime
+) -> tuple[bool, dict[UUID, StockLevel]]:
+    """Hold units for a session, all or none, once; return whether this call held them, and the levels before."""
+    rows = await db.fetch(_HOLD, session_id, *_arrays(lines), expires_at)
+    return bool(rows and rows[0]["held"]), {row["id"]: StockLevel(row["title"], row["stock"]) for row in rows}
 
 
-async def state_of(reader: Executor, session_id: UUID) -> State | None:
-    """Return what has become of a session's units; None where it is not known."""
-    state: State | None = await reader.fetchval(_STATE, session_id)
+async def get_state(db: Executor, session_id: UUID) -> State | None:
+    """Return the state of a session's units, or None for an unknown session."""
+    state: State | None = await db.fetchval(_STATE, session_id)
     return state
 
 
-async def release(reader: Executor, session_id: UUID) -> list[UUID] | None:
-    """Give back what a session holds, and let it hold nothing later; None where it had ended before."""
-    product_ids: list[UUID] | None = await reader.fetchval(_RELEASE, session_id)
+async def release(db: Executor, session_id: UUID) -> list[UUID] | None:
+    """Release a session's units and forbid a later hold; return their products, or None if it had ended before."""
+    product_ids: list[UUID] | None = await db.fetchval(_RELEASE, session_id)
     return product_ids
 
 
-async def release_expired(database: Database, grace: float) -> list[UUID] | None:
-    """Give back what one session holds whose time was over `grace` seconds ago; None where there is none."""
-    product_ids: list[UUID] | None = await database.fetchval(_RELEASE_EXPIRED, grace)
+async def release_expired(db: Executor, grace: float) -> list[UUID] | None:
+    """Release one hold that expired over `grace` seconds ago; return its products, or None if no hold is due."""
+    product_ids: list[UUID] | None = await db.fetchval(_RELEASE_EXPIRED, grace)
     return product_ids
 
 
-async def sell(reader: Executor, session_id: UUID) -> list[UUID] | None:
-    """Turn what a session holds into sold; None where it holds nothing."""
-    product_ids: list[UUID] | None = await reader.fetchval(_SELL, session_id)
+async def commit(db: Executor, session_id: UUID) -> list[UUID] | None:
+    """Turn a session's held units into sold ones; return their products, or None if it holds nothing."""
+    product_ids: list[UUID] | None = await db.fetchval(_COMMIT, session_id)
     return product_ids
 
 
-async def reopen_as_sold(tx: Transaction, session_id: UUID, lines: Sequence[Line]) -> bool:
-    """Turn a released or unknown session into a sold one; false where it is neither (any more)."""
-    return bool(await tx.fetchval(_REOPEN, session_id, *_arrays(lines)))
+async def mark_sold(tx: Transaction, session_id: UUID, lines: Sequence[Line]) -> bool:
+    """Mark a released or unknown session as sold; return false if it is in another state."""
+    return bool(await tx.fetchval(_MARK_SOLD, session_id, *_arrays(lines)))
 
 
-async def take_again(tx: Transaction, lines: Sequence[Line]) -> dict[UUID, Seen]:
-    """Sell units that nobody holds, wherever there are enough; return what was there before."""
-    rows = await tx.fetch(_TAKE_AGAIN, *_arrays(lines))
-    return {row["id"]: Seen(row["title"], row["stock"]) for row in rows}
+async def commit_from_stock(tx: Transaction, lines: Sequence[Line]) -> dict[UUID, StockLevel]:
+    """Sell units that are not held, of each product with enough of them; return the levels before."""
+    rows = await tx.fetch(_COMMIT_FROM_STOCK, *_arrays(lines))
+    return {row["id"]: StockLevel(row["title"], row["stock"]) for row in rows}

@@ -1,6 +1,6 @@
 /** What is looked at and put into the basket is told to the shop: after the page is there, waited for by nobody, and lost without harm. */
 
-const PATH = "/product/api/record-activity";
+const PATH = "/product/api/report-activity";
 
 /** Tell that something (`viewed`, `added-to-basket`) was done with a product. */
 export function record(productId, action) {

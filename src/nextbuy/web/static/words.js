@@ -65,7 +65,7 @@ const RULES = {
   "incomplete-description": () => "The description is too short: say in a sentence or two what a buyer gets.",
   "price-moved": () => "The price changed by more than 20 %.",
   "admin-decision": (reason) => `The admin says: “${reason.excerpt}”`,
-  "refused-before": (reason) => `An admin refused it before: “${reason.excerpt}”`,
+  "rejected-before": (reason) => `An admin refused it before: “${reason.excerpt}”`,
 };
 
 /** Why moderation decided as it did, a sentence each; what spoke for the product is left out. */

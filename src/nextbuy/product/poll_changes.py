@@ -1,0 +1,12 @@
+"""Job: invalidate what other processes have changed in this process's product cache."""
+
+import time
+
+from nextbuy.product.deps import Deps
+from nextbuy.product.store.changes import changes_since
+
+
+async def poll_changes(deps: Deps) -> None:
+    """Apply the changes committed since the last poll to the product cache of this process."""
+    started = time.monotonic()
+    deps.cache.apply_changes(started, await changes_since(deps.database, deps.cache.snapshot))
