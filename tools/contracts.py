@@ -1,8 +1,7 @@
-"""What was agreed between services, and with the world outside, may grow, and does nothing else.
+"""Check that contracts only grow: events, calls, and public routes.
 
-Every event, call and public route has its form in `src/nextbuy/contracts/history.json`, with what each of its versions
-added. Without words this compares the code to it; `--accept` (`make contracts`) takes what was added into it, and
-refuses what would break somebody.
+`src/nextbuy/contracts/history.json` contains the schema of each, and the additions of each version. Without arguments
+this compares the code with it; `--accept` (`make contracts`) writes additions into it and refuses incompatible changes.
 """
 
 import json
@@ -27,7 +26,7 @@ HISTORY: Final = ROOT / "src" / "nextbuy" / "contracts" / "history.json"
 
 
 def described(services: Sequence[Service], events: Sequence[type[Event]], calls: Sequence[type[Call[Any]]]) -> Json:
-    """Return every event, call and public route as other programs rely on it."""
+    """Return the schemas and properties of events, calls, and routes on which other programs rely."""
     schemas = Schemas()
     routes = [(service.name, route) for service in services for route in service.routes]
     for kind in [*events, *calls, *(call.reply for call in calls)]:
@@ -42,26 +41,26 @@ def described(services: Sequence[Service], events: Sequence[type[Event]], calls:
                 "class": event.__name__,
                 "key": event.key,
                 "schema_version": event.schema_version,
-                "says": schemas.of(event),
+                "schema": schemas.of(event),
             }
             for event in events
         },
         "calls": {
             f"{call.to}.{call.name}": {
                 "callers": sorted(call.callers),
-                "repeatable": call.idempotent,
-                "takes": schemas.of(call),
-                "gives": schemas.of(call.reply),
+                "idempotent": call.idempotent,
+                "request": schemas.of(call),
+                "reply": schemas.of(call.reply),
             }
             for call in calls
         },
         "routes": {
             f"{route.method} /{service}/api/{route.path}": {
-                "who": "anyone" if route.who is None else sorted(role.value for role in route.who),
+                "roles": "anyone" if route.who is None else sorted(role.value for role in route.who),
                 "status": route.status,
-                "takes": schemas.of(route.request),
+                "request": schemas.of(route.request),
             }
-            | ({} if reply_of(route) is None else {"gives": schemas.of(reply_of(route))})
+            | ({} if reply_of(route) is None else {"reply": schemas.of(reply_of(route))})
             for service, route in routes
         },
         "types": {name: _without_prose(schema) for name, schema in schemas.components.items()},
@@ -69,7 +68,7 @@ def described(services: Sequence[Service], events: Sequence[type[Event]], calls:
 
 
 def readers(services: Sequence[Service]) -> dict[str, str]:
-    """Return, by topic, which services listen to it, and by what."""
+    """Return the listening services of each topic, with their subscriptions."""
     found: dict[str, dict[str, list[str]]] = {}
     for service in services:
         for listening in service.listens:
@@ -82,7 +81,7 @@ def readers(services: Sequence[Service]) -> dict[str, str]:
 
 
 def unfit(kinds: Iterable[Any]) -> list[str]:
-    """Return which types the examples in the documents do not fit."""
+    """Return the types whose example in the API documents is invalid."""
     schemas = Schemas()
     wanted = list(dict.fromkeys(kinds))
     for kind in wanted:
@@ -94,7 +93,7 @@ def unfit(kinds: Iterable[Any]) -> list[str]:
             msgspec.json.decode(json.dumps(example(schemas.of(kind), schemas.components)), type=kind)
         except msgspec.ValidationError as error:
             name = getattr(kind, "__name__", kind)
-            found.append(f"{name}: its example does not fit ({error}). Say one in the type: Meta(examples=[…]).")
+            found.append(f"{name}: its example is invalid ({error}). Add one to the type: Meta(examples=[…]).")
     return found
 
 
@@ -113,7 +112,7 @@ def undescribed(events: Sequence[type[Event]]) -> list[str]:
 
 
 def _without_prose(schema: Json) -> Json:
-    """Return a schema without its descriptions, which may be mended at any time."""
+    """Return a schema without its descriptions, which may change at any time."""
     return {
         key: {name: _without_prose(one) for name, one in value.items()}
         if key == "properties"
@@ -127,16 +126,14 @@ def _without_prose(schema: Json) -> Json:
     }
 
 
-def main(words: Sequence[str]) -> int:
-    """Compare, or with `--accept` take what was added into the history; say with the exit code whether all is well."""
+def main(arguments: Sequence[str]) -> int:
+    """Compare the code with the history, or with `--accept` add to it; fail if they differ."""
     services = [entry.service for entry in SERVICES.values()]
     since = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
     try:
         agreed = json.loads(HISTORY.read_text(encoding="utf-8")) if HISTORY.exists() else {}
     except json.JSONDecodeError as error:
-        print(
-            f"{HISTORY.relative_to(ROOT)} cannot be read ({error}). Take it from the main branch; then: make contracts"
-        )
+        print(f"{HISTORY.relative_to(ROOT)} is damaged ({error}). Restore it from main, then run `make contracts`.")
         return 1
     now = json.loads(json.dumps(described(services, EVENTS, CALLS)))
     outcome = judge(agreed, now, since=since, listeners=readers(services))
@@ -150,12 +147,12 @@ def main(words: Sequence[str]) -> int:
         return 1
     if outcome.history == agreed:
         return 0
-    accept = "--accept" in words
+    accept = "--accept" in arguments
     if accept:
         HISTORY.write_text(json.dumps(outcome.history, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-        last = f"{HISTORY.relative_to(ROOT)} has it; commit both together."
+        last = f"{HISTORY.relative_to(ROOT)} was updated. Commit it together with the code."
     else:
-        last = "The code says this, and the history of contracts does not. To accept it: make contracts"
+        last = "These changes are not in the history of contracts. Accept them with `make contracts`."
     print(*outcome.added, *outcome.notes, last, sep="\n")
     return 0 if accept else 1
 

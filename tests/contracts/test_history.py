@@ -1,4 +1,4 @@
-"""The history of contracts is true of the code, and the command says what to do where it is not."""
+"""The history of contracts matches the code, and the command names the remedy if it does not."""
 
 import json
 from pathlib import Path
@@ -16,7 +16,7 @@ Json = dict[str, Any]
 
 @pytest.fixture
 def history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy that may be changed."""
+    """A copy of the history, which a test may change."""
     copy = tmp_path / "history.json"
     copy.write_text(contracts.HISTORY.read_text(encoding="utf-8"), encoding="utf-8")
     monkeypatch.setattr(contracts, "HISTORY", copy)
@@ -31,41 +31,39 @@ def changed(path: Path, act: Any) -> None:  # noqa: ANN401
     path.write_text(json.dumps(content), encoding="utf-8")
 
 
-def test_the_history_has_what_the_code_says(history: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_history_matches_code(history: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert (contracts.main([]), capsys.readouterr().out) == (0, "")
 
 
-def test_a_field_that_was_agreed_and_is_gone_is_told_with_who_reads_it(
-    history: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def once_more(content: Json) -> None:
+def test_removed_field_is_reported_with_its_readers(history: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def with_coupon(content: Json) -> None:
         content["types"]["OrderCreated"]["properties"]["coupon"] = {"type": "string"}
 
-    changed(history, once_more)
+    changed(history, with_coupon)
     before = history.read_text(encoding="utf-8")
     assert contracts.main(["--accept"]) == 1
-    told = capsys.readouterr().out
-    assert told.startswith("order.created: coupon is gone. kafka (")
-    assert "count-events" in told
-    assert told.count("\n") == 1
+    output = capsys.readouterr().out
+    assert output.startswith("order.created: coupon was removed. kafka (")
+    assert "count-events" in output
+    assert output.count("\n") == 1
     assert history.read_text(encoding="utf-8") == before
 
 
-def test_what_is_added_is_refused_until_it_is_accepted(history: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_addition_is_refused_until_accepted(history: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def without(content: Json) -> None:
         del content["events"]["order.paid"]
         del content["types"]["Account"]["properties"]["name"]
 
     changed(history, without)
     assert contracts.main([]) == 1
-    told = capsys.readouterr().out.splitlines()
-    assert "order.paid is there." in told
-    assert "auth.validate-seller: the answer's name." in told
-    assert told[-1].endswith("To accept it: make contracts")
+    output = capsys.readouterr().out.splitlines()
+    assert "order.paid is new." in output
+    assert "auth.validate-seller: the reply's name." in output
+    assert output[-1].endswith("Accept them with `make contracts`.")
     assert contracts.main(["--accept"]) == 0
     assert contracts.main([]) == 0
     versions = json.loads(history.read_text(encoding="utf-8"))["calls"]["auth.validate-seller"]["versions"]
-    assert versions[-1] == {"version": 2, "since": "9.0", "added": ["the answer's name"]}
+    assert versions[-1] == {"version": 2, "since": "9.0", "added": ["the reply's name"]}
 
 
 def test_event_field_without_description_is_refused() -> None:
@@ -77,16 +75,16 @@ def test_event_field_without_description_is_refused() -> None:
     ]
 
 
-def test_an_example_fits_its_type_or_the_type_says_one() -> None:
+def test_example_must_be_valid() -> None:
     code = Annotated[str, Meta(pattern="^[A-Z]-[0-9]$")]
     assert contracts.unfit([struct("Bulb", {"code": Annotated[code, Meta(examples=["B-1"])]}), OrderCreated]) == []
-    told = contracts.unfit([struct("Bulb", {"code": code})])
-    assert len(told) == 1
-    assert told[0].startswith("Bulb: its example does not fit (Expected `str` matching regex")
-    assert told[0].endswith("Say one in the type: Meta(examples=[…]).")
+    output = contracts.unfit([struct("Bulb", {"code": code})])
+    assert len(output) == 1
+    assert output[0].startswith("Bulb: its example is invalid (Expected `str` matching regex")
+    assert output[0].endswith("Add one to the type: Meta(examples=[…]).")
 
 
-def test_a_history_that_a_merge_left_marks_in_says_so(history: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_history_with_conflict_marks_is_reported(history: Path, capsys: pytest.CaptureFixture[str]) -> None:
     history.write_text("<<<<<<< HEAD\n{}", encoding="utf-8")
     assert contracts.main([]) == 1
-    assert "Take it from the main branch" in capsys.readouterr().out
+    assert "Restore it from main" in capsys.readouterr().out

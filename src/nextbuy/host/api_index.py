@@ -27,7 +27,7 @@ def index_lines(services: Sequence[Service]) -> Iterator[str]:
     """Yield a line per call with its callers, and a line per event with its publishers and subscribers."""
     document = msgspec.json.decode(events_document(services))
     for call in document["x-calls"]:
-        retries = "idempotent" if call["repeatable"] else "not idempotent"
+        retries = "idempotent" if call["idempotent"] else "not idempotent"
         callers = ", ".join(call["callers"])
         yield f"call   {call['name']:<28} {callers} → {call['to']}, {retries}, version {len(call['history'])}"
     for topic, channel in document["channels"].items():

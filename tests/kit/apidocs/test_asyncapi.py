@@ -244,7 +244,7 @@ def test_field_has_its_description_and_format() -> None:
 def test_a_call_tells_who_asks_whom_and_whether_it_may_be_repeated() -> None:
     calls = {call["name"]: call for call in whole()["x-calls"]}
     hold = calls["product.hold-stock"]
-    assert (hold["callers"], hold["to"], hold["repeatable"]) == (["order"], "product", True)
+    assert (hold["callers"], hold["to"], hold["idempotent"]) == (["order"], "product", True)
     assert hold["history"][0]["version"] == 1
     assert len(calls) == len(CALLS)
 

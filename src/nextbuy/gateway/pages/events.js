@@ -63,15 +63,15 @@
 
   const call = (one) => {
     const flow = `${one.callers.join(", ") || "nobody"} → ${one.to}`;
-    const again = one.repeatable ? "may be repeated" : "is never repeated";
+    const again = one.idempotent ? "may be repeated" : "is never repeated";
     return entry(`call-${one.name}`, [
       code(one.name), make("span", { class: "who" }, flow), make("span", { class: "who version" }, again), make("span", { class: "dim" }, prose(one.summary)),
-    ], `call ${one.name} ${one.summary} ${flow} ${again} ${names(one.takes)} ${names(one.gives)}`, (inside) => {
+    ], `call ${one.name} ${one.summary} ${flow} ${again} ${names(one.request)} ${names(one.reply)}`, (inside) => {
       inside.append(
         make("p", {}, "Asked by ", make("strong", {}, one.callers.join(", ") || "nobody"), ", answered by ", make("strong", {}, one.to),
-          one.repeatable ? ". Doing it twice is doing it once, so it is tried again when the answer is lost. " : ". It is never tried again by itself. ", link(`call-${one.name}`)),
-        make("h3", {}, "What it asks"), fields(one.takes, "Nothing more than that."),
-        make("h3", {}, "What it is answered"), fields(one.gives, "Nothing but that it is done."),
+          one.idempotent ? ". Doing it twice is doing it once, so it is tried again when the answer is lost. " : ". It is never tried again by itself. ", link(`call-${one.name}`)),
+        make("h3", {}, "What it asks"), fields(one.request, "Nothing more than that."),
+        make("h3", {}, "What it is answered"), fields(one.reply, "Nothing but that it is done."),
         make("h3", {}, "History"), history(one.history));
     });
   };

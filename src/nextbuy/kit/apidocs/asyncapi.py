@@ -142,10 +142,10 @@ def _call(call: type[Call[Any]], schemas: Schemas, told: Mapping[str, Json]) -> 
         "name": f"{call.to}.{call.name}",
         "to": call.to,
         "callers": sorted(call.callers),
-        "repeatable": call.idempotent,
+        "idempotent": call.idempotent,
         "summary": first_line(call),
-        "takes": schemas.of(call),
-        "gives": schemas.of(call.reply),
+        "request": schemas.of(call),
+        "reply": schemas.of(call.reply),
         "history": told.get("calls", {}).get(f"{call.to}.{call.name}", {}).get("versions", []),
     }
 
