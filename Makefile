@@ -24,11 +24,11 @@ demo: .venv/.runtime ## run both examples of the specification on a running `mak
 kafka: ## run an Apache Kafka for the marketplace; needs Java (PORT=9092)
 	@tools/kafka $(if $(filter command line environment,$(origin PORT)),--port $(PORT))
 
-test: .venv/.dev ## run all tests, those on Kafka if Java is installed; some: make test ONLY=tests/order
-	@$(PY) -m pytest $(ONLY)
+test: .venv/.dev ## run the tests, those on Kafka if Java is installed (ONLY=tests/order COVERAGE=1)
+	@$(PY) -m pytest $(if $(COVERAGE),-p tests.coverage_floors --cov --cov-report=term --cov-report=json) $(ONLY)
 
-test-chaos: .venv/.dev ## create 5,000 orders on each bus while processes are killed
-	@NEXTBUY_TEST_CHAOS_ORDERS=5000 $(PY) -m pytest tests/chaos
+test-chaos: .venv/.dev ## run the long tests: kills during 5,000 orders on each bus, an outage of two minutes, growth
+	@NEXTBUY_TEST_CHAOS_ORDERS=5000 NEXTBUY_TEST_OUTAGE=120 $(PY) -m pytest -m "chaos or scaled" $(ONLY)
 
 smoke: .venv/.dev ## install and start the marketplace on the other supported Pythons that are found
 	@$(PY) -m pytest -m smoke -n 0 tests/smoke

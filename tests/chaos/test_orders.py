@@ -21,11 +21,11 @@ from tests.chaos.cluster import running_cluster
 from tests.chaos.observations import Observations
 from tests.chaos.reconciliation import exactly_once
 
-ORDERS: Final = int(os.environ.get("NEXTBUY_TEST_CHAOS_ORDERS") or 500)
+ORDERS: Final = int(os.environ.get("NEXTBUY_TEST_CHAOS_ORDERS") or 200)
 SEED: Final = int(os.environ.get("NEXTBUY_TEST_CHAOS_SEED") or secrets.randbelow(1_000_000))
 STORY: Final = os.environ.get("NEXTBUY_TEST_CHAOS_STORY", "")
 
-pytestmark = pytest.mark.timeout(1_500)
+pytestmark = [pytest.mark.scaled, pytest.mark.timeout(1_500)]
 
 
 @dataclass(frozen=True)

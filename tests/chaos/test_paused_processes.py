@@ -19,7 +19,7 @@ from tests.journeys.marketplace import Marketplace, nextbuy
 from tests.ports import free_port
 from tests.waiting import until
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(240)]
 AWAY = 10.0
 """Seconds. Longer than any lease and any timeout of relay and consumer."""
 WITHIN = 60.0
