@@ -1,5 +1,7 @@
 """A refused phrase is found in each kind of text, and code that only resembles it is not read."""
 
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -94,6 +96,18 @@ def test_empty_docstring_is_found(tmp_path: Path, text: str, problem: str) -> No
 def test_docstring_that_says_something_is_allowed(tmp_path: Path) -> None:
     assert found(tmp_path, "src/a.py", '"""Whatever a shop sells."""\nX = 1\n"""How long one lasts."""') == []
     assert found(tmp_path, "tests/a.py", '"""The shop."""') == []
+
+
+def test_misspelling_is_found(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("recieve")
+    codespell = Path(sys.executable).parent / "codespell"
+
+    done = subprocess.run(
+        [codespell, "--toml", ROOT / "pyproject.toml", tmp_path], capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode != 0
+    assert "recieve ==> receive" in done.stdout
 
 
 def test_only_some_files_are_read(tmp_path: Path) -> None:
