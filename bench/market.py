@@ -18,7 +18,7 @@ from bench.catalogue import Shop
 from bench.http import Connection
 from bench.machine import SERVER_CORE, pin
 from bench.programs import ProgramError, output_of, running
-from nextbuy.embedded import running as engines_of
+from nextbuy.embedded import running_urls as engines_of
 from tools.kafka import free_ports
 
 SHOPS: Final = 5

@@ -16,7 +16,7 @@ from bench.pipeline import PER_SECOND, Job, Result
 from bench.plan import Plan
 from bench.programs import ProgramError, module_output
 from bench.report import Figure, Mark, compared
-from nextbuy.embedded import running as engines_of
+from nextbuy.embedded import running_urls as engines_of
 from nextbuy.kit.storage.migrations import migrate
 from tools import kafka
 

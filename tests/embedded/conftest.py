@@ -1,4 +1,4 @@
-"""Data folders and engines of a test's own."""
+"""Data folders and engines for one test."""
 
 import asyncio
 import os
@@ -22,7 +22,7 @@ from nextbuy.embedded.folder import socket_folder
 
 @pytest.fixture
 def data() -> Iterator[Path]:
-    """A data folder with a path short enough for sockets, which pytest's own is not everywhere."""
+    """A data folder with a path short enough for sockets, unlike pytest's own on some machines."""
     folder = Path(tempfile.mkdtemp(prefix="nb-"))
     yield folder / "data"
     shutil.rmtree(folder)
@@ -38,8 +38,8 @@ def deep(data: Path) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def made() -> Iterator[Path]:
-    """A data folder in which PostgreSQL has been started once: copying it is quicker than making one."""
+def initialised() -> Iterator[Path]:
+    """A data folder with a PostgreSQL cluster: copying it is faster than creating one."""
     folder = Path(tempfile.mkdtemp(prefix="nb-"))
     start_postgres(folder / "data", fast_and_unsafe=True).stop()
     yield folder / "data"
@@ -47,30 +47,30 @@ def made() -> Iterator[Path]:
 
 
 @pytest.fixture
-def used(data: Path, made: Path) -> Path:
-    """A data folder that is not new: PostgreSQL's data is in it."""
+def used(data: Path, initialised: Path) -> Path:
+    """A data folder that has been started before."""
     # Unlike shutil, cp keeps the owner.
-    subprocess.run(["cp", "-a", made, data], check=True)
+    subprocess.run(["cp", "-a", initialised, data], check=True)
     return data
 
 
 @pytest.fixture
-def ask() -> Callable[[str, str], object]:
-    """Runs one SQL statement and gives its only value."""
+def query() -> Callable[[str, str], object]:
+    """Runs one SQL statement and returns its value."""
 
-    async def answer(url: str, sql: str) -> object:
+    async def fetch(url: str, sql: str) -> object:
         connection = await asyncpg.connect(url)
         try:
             return await connection.fetchval(sql)
         finally:
             await connection.close()
 
-    return lambda url, sql: asyncio.run(answer(url, sql))
+    return lambda url, sql: asyncio.run(fetch(url, sql))
 
 
 @contextmanager
-def an_ordinary_user() -> Iterator[None]:
-    """Within it this process has no more rights than an ordinary user: root may write everywhere."""
+def as_ordinary_user() -> Iterator[None]:
+    """Run as an ordinary user, because root may write everywhere."""
     if os.geteuid() != 0:
         yield
         return
@@ -93,7 +93,7 @@ time.sleep(120)
 
 
 class Marketplace:
-    """Another process that runs both engines on a data folder."""
+    """A process that runs both engines on a data folder."""
 
     def __init__(self, data: Path) -> None:
         self.process = subprocess.Popen([sys.executable, "-c", MARKETPLACE, data], stdout=subprocess.PIPE, text=True)
@@ -103,12 +103,11 @@ class Marketplace:
         self.postgres_url, self.redis_url = words[2:]
 
     def kill(self) -> None:
-        """As the kernel does when memory runs out: without a word."""
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
     def close(self) -> None:
-        """Ends it with all its engines, whatever a test did to them."""
+        """Stop it and its engines, even if a test broke them."""
         self.kill()
         assert self.process.stdout is not None
         self.process.stdout.close()
@@ -118,7 +117,7 @@ class Marketplace:
 
 @pytest.fixture
 def marketplace() -> Iterator[Callable[[Path], Marketplace]]:
-    """Starts marketplaces that end with the test."""
+    """Starts marketplaces that stop with the test."""
     started: list[Marketplace] = []
 
     def start(data: Path) -> Marketplace:

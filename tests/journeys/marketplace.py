@@ -20,7 +20,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import psutil
 
-from nextbuy.embedded import running
+from nextbuy.embedded import running_urls
 from nextbuy.kit.config import Settings
 from nextbuy.kit.http import webhook_signature
 from tests.kafka_broker import own_prefix
@@ -189,7 +189,7 @@ class Marketplace:
     @asynccontextmanager
     async def database(self, service: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
         """Connect to the database of one service as superuser."""
-        server, _ = running(self.data)
+        server, _ = running_urls(self.data)
         assert server is not None
         url = urlunsplit(urlsplit(server)._replace(path=f"/nextbuy_{service}"))
         connection = await asyncpg.connect(url)

@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 
 from nextbuy.contracts.order import PaymentRefunded
 from nextbuy.contracts.values import Money, new_id
-from nextbuy.embedded import running
+from nextbuy.embedded import running_urls
 from nextbuy.kit.events.bus.interface import BusMessage
 from nextbuy.kit.events.bus.redis import RedisBus
 from tests.journeys.journey_client import JourneyClient, Json, Person
@@ -65,7 +65,7 @@ async def publish_undecodable(
     client: JourneyClient, admin: Person, market: Marketplace, bodies: Sequence[bytes]
 ) -> list[Json]:
     """Publish undecodable bodies and wait for their dead letters."""
-    _, redis_url = running(market.data)
+    _, redis_url = running_urls(market.data)
     assert redis_url is not None
     before = {letter["id"] for letter in await client.list_all(LETTERS, admin)}
     async with Redis.from_url(redis_url) as redis:

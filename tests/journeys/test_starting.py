@@ -6,7 +6,7 @@ import subprocess
 import psutil
 import pytest
 
-from nextbuy.embedded import running
+from nextbuy.embedded import running_urls
 from tests.journeys.journey_client import JourneyClient
 from tests.journeys.marketplace import (
     ADMIN,
@@ -56,7 +56,7 @@ async def test_data_survives_stop_and_kill(start_marketplace: StartMarketplace, 
     assert len(tree) > (9 if topology is Topology.MANY else 2)
     assert market.stop() == 0
     assert alive(tree) == []
-    assert running(market.data) == (None, None)
+    assert running_urls(market.data) == (None, None)
     assert "Traceback" not in market.output()
     assert market.output().rstrip().endswith("Stopped.")
 
@@ -146,7 +146,7 @@ async def test_admin_is_created_with_and_without_running_marketplace(
 ) -> None:
     market = start_marketplace(start=False)
     assert make_admin(market) == f"{ADMIN} is an admin.\n"
-    assert running(market.data) == (None, None)
+    assert running_urls(market.data) == (None, None)
     market.start()
     async with JourneyClient.connect(market) as client:
         await client.get("/admin/api/notifications", await client.admin())

@@ -1,14 +1,13 @@
-"""Real engines with nothing installed: PostgreSQL and Redis, started from their wheels where no URL of a server is set.
+"""PostgreSQL and Redis from their wheels: real servers with nothing to install.
 
-Synchronous, for whoever puts a topology together, and for tests. Both engines listen on Unix sockets alone, keep their
-data under one folder, stop with the process that started them however it ends, and recover by themselves from whatever
-a crash left:
+Both listen on Unix sockets only, stop when the process that started them ends, and recover after a crash. Everything
+is in one data folder:
 
-    data/postgres, data/redis                 what is kept
-    data/postgres.log, data/redis.log         what the engines say
-    data/postgres.password                    the superuser's
-    data/postgres.lock, data/redis.lock       held by the marketplace that runs on this data
-    data/run                                  the sockets (elsewhere where this path would be too long for one)
+    data/postgres, data/redis                 the data
+    data/postgres.log, data/redis.log         the servers' logs
+    data/postgres.password                    the superuser's password
+    data/postgres.lock, data/redis.lock       locked by the marketplace that runs on this data
+    data/run                                  the sockets (in the system's temporary folder if this path is too long)
 """
 
 from dataclasses import dataclass
@@ -31,7 +30,7 @@ __all__ = [
     "pgbench_path",
     "postgres_bin",
     "redis_server",
-    "running",
+    "running_urls",
     "start_engines",
     "start_postgres",
     "start_redis",
@@ -40,26 +39,26 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Engines:
-    """Both engines, on one data folder."""
+    """PostgreSQL and Redis on one data folder."""
 
     postgres: Postgres
     redis: Redis
 
     def stop(self) -> None:
-        """Stops both in order. A second call does nothing."""
+        """Stop both. A second call does nothing."""
         self.redis.stop()
         self.postgres.stop()
 
 
 def start_engines(data: Path, *, fast_and_unsafe: bool = False) -> Engines:
-    """Starts both engines at once, from the main thread, and waits until they serve.
+    """Start both engines at once, from the main thread, and wait until they accept connections.
 
     Args:
-        data: the data folder; made when it is not there.
-        fast_and_unsafe: nothing is written through to the disk; for tests.
+        data: the data folder; created if missing.
+        fast_and_unsafe: skip fsync, for tests.
 
     Raises:
-        EngineError: one of them cannot run here; neither runs then.
+        EngineError: one of them cannot run; the other is stopped.
     """
     redis = launch_redis(data, fast_and_unsafe=fast_and_unsafe)
     try:
@@ -74,13 +73,9 @@ def start_engines(data: Path, *, fast_and_unsafe: bool = False) -> Engines:
         raise
 
 
-def running(data: Path) -> tuple[str | None, str | None]:
-    """The engines that a marketplace runs on this data folder, for a command typed beside it.
+def running_urls(data: Path) -> tuple[str | None, str | None]:
+    """Return the URLs of the engines that run on a data folder, each None if that engine does not run.
 
-    Args:
-        data: the data folder.
-
-    Returns:
-        PostgreSQL's superuser URL and the URL of Redis, each None where that engine does not run.
+    PostgreSQL's is the superuser's.
     """
     return running_postgres(data), running_redis(data)

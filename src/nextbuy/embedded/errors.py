@@ -1,23 +1,22 @@
-"""What is said to a person when an engine cannot run."""
+"""Errors of the engines, as sentences for the person at the terminal."""
 
 import errno
 from pathlib import Path
 
 
 class EngineError(Exception):
-    """An engine cannot run here.
+    """An engine that cannot run here.
 
-    The message is one sentence for the person at the terminal: what is wrong, and what to do about it. It is shown as
-    it is, with no traceback.
+    The message is shown without a traceback: what is wrong, then what to do.
     """
 
 
-def unusable(path: Path, error: OSError) -> EngineError:
-    """The sentence for a file or folder that the system refuses us.
+def cannot_use(path: Path, error: OSError) -> EngineError:
+    """Return the error for a file or folder that the system refuses.
 
     Args:
-        path: what was to be made or written.
-        error: what the system answered.
+        path: the file or folder.
+        error: the system's error.
     """
     match error.errno:
         case errno.ENOSPC | errno.EDQUOT:
@@ -25,30 +24,18 @@ def unusable(path: Path, error: OSError) -> EngineError:
         case errno.EACCES | errno.EPERM | errno.EROFS:
             return not_writable(path)
         case errno.ENOTDIR | errno.EEXIST:
-            return EngineError(
-                f"{path} is in the way, for a folder must be there: move it, or choose another data folder."
-            )
+            return EngineError(f"{path} is not a folder. Move it, or choose another data folder.")
         case _:
-            return EngineError(f"{path} cannot be used ({error.strerror}): mend that, or choose another data folder.")
+            return EngineError(f"Cannot use {path}: {error.strerror}. Fix this, or choose another data folder.")
 
 
 def not_writable(path: Path) -> EngineError:
-    """The sentence for a file or folder of another user.
-
-    Args:
-        path: what was to be written.
-    """
+    """Return the error for a file or folder that this user may not write."""
     return EngineError(
-        f"{path} cannot be written by this user: give it to the user that runs NextBuy, or choose another data folder."
+        f"This user cannot write {path}. Change its owner to the user that runs NextBuy, or choose another data folder."
     )
 
 
 def disk_full(path: Path) -> EngineError:
-    """The sentence for a disk with no room left.
-
-    Args:
-        path: where it was to be written.
-    """
-    return EngineError(
-        f"The disk that holds {path} is full: free at least 200 MB there, or choose a data folder on another disk."
-    )
+    """Return the error for a full disk."""
+    return EngineError(f"The disk with {path} is full. Free at least 200 MB, or choose a data folder on another disk.")

@@ -1,4 +1,4 @@
-"""The data folder: made, found writable, and held by one marketplace at a time."""
+"""The data folder: created, checked, and locked by one marketplace at a time."""
 
 import fcntl
 import hashlib
@@ -8,43 +8,33 @@ import tempfile
 from pathlib import Path
 from typing import TextIO
 
-from nextbuy.embedded.errors import EngineError, disk_full, not_writable, unusable
+from nextbuy.embedded.errors import EngineError, cannot_use, disk_full, not_writable
 from nextbuy.embedded.identity import Identity
 
-ROOM_NEEDED = 200 * 1024 * 1024
-# The kernel takes 107 bytes (104 on macOS), and PostgreSQL puts "/.s.PGSQL.5432.lock" after the folder.
-LONGEST_SOCKET_FOLDER = 80
-LARGEST_LOG = 10 * 1024 * 1024
+MIN_FREE_BYTES = 200 * 1024 * 1024
+MAX_SOCKET_FOLDER = 80
+"""Bytes. A socket's path has at most 107 (104 on macOS), and PostgreSQL appends "/.s.PGSQL.5432.lock"."""
+MAX_LOG_BYTES = 10 * 1024 * 1024
 
 
 def prepare(data: Path) -> Path:
-    """Makes the data folder.
-
-    Args:
-        data: the folder, absolute or from the current one.
-
-    Returns:
-        Its absolute path.
+    """Create the data folder if missing, and return its absolute path.
 
     Raises:
-        EngineError: it cannot be made, or cannot be written.
+        EngineError: it cannot be created or written.
     """
     data = data.absolute()
     try:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise unusable(data, error) from error
+        raise cannot_use(data, error) from error
     if not os.access(data, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
         raise not_writable(data)
     return data
 
 
-def hold(data: Path, engine: str) -> TextIO:
-    """Takes an engine of a data folder for this process, until the returned file is closed or the process is gone.
-
-    Args:
-        data: the data folder.
-        engine: the engine's name: each is held by itself.
+def lock(data: Path, engine: str) -> TextIO:
+    """Lock one engine of a data folder for this process, until the returned file is closed or the process ends.
 
     Raises:
         EngineError: another marketplace runs on this folder.
@@ -53,7 +43,7 @@ def hold(data: Path, engine: str) -> TextIO:
     try:
         file = path.open("a+")
     except OSError as error:
-        raise unusable(path, error) from error
+        raise cannot_use(path, error) from error
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -61,7 +51,7 @@ def hold(data: Path, engine: str) -> TextIO:
         holder = file.read().strip() or "unknown"
         file.close()
         raise EngineError(
-            f"NextBuy already runs on {data} (process {holder}): stop that one first, or choose another data folder."
+            f"NextBuy already runs on {data} (process {holder}). Stop it first, or choose another data folder."
         ) from error
     try:
         file.truncate(0)
@@ -69,70 +59,57 @@ def hold(data: Path, engine: str) -> TextIO:
         file.flush()
     except OSError as error:
         file.close()
-        raise unusable(path, error) from error
+        raise cannot_use(path, error) from error
     return file
 
 
-def need_room(data: Path) -> None:
-    """Refuses to begin what a small disk would break off half-way.
+def require_space(data: Path) -> None:
+    """Check that the disk has room for a new database.
 
     Raises:
         EngineError: less than 200 MB are free.
     """
-    if shutil.disk_usage(data).free < ROOM_NEEDED:
+    if shutil.disk_usage(data).free < MIN_FREE_BYTES:
         raise disk_full(data)
 
 
 def socket_folder(data: Path) -> Path:
-    """Where the engines' sockets are.
+    """Return the folder of the sockets: in the data folder, or in the temporary folder if the path is too long.
 
-    That is in the data folder, or where its path is too long for a socket, in the system's temporary folder. The name
-    follows from the data folder alone, so that another process finds the sockets.
-
-    Args:
-        data: the data folder.
+    The name depends on the data folder only, so that other processes find the sockets.
     """
     near = data.absolute() / "run"
-    if len(os.fsencode(near)) <= LONGEST_SOCKET_FOLDER:
+    if len(os.fsencode(near)) <= MAX_SOCKET_FOLDER:
         return near
     digest = hashlib.sha256(os.fsencode(data.resolve())).hexdigest()[:16]
     return Path(tempfile.gettempdir()) / f"nextbuy-{digest}"
 
 
 def make_socket_folder(data: Path, identity: Identity) -> Path:
-    """Makes the folder of the sockets, for the engines' user alone.
-
-    Args:
-        data: the data folder.
-        identity: the user that the engines run as.
+    """Create the folder of the sockets, accessible to the engines' user only.
 
     Raises:
-        EngineError: it cannot be made, or somebody else made it.
+        EngineError: it cannot be created, or another user created it.
     """
     folder = socket_folder(data)
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
-        # In a folder that everybody may write, another user could have put one of that name there, to listen in.
+        # In a shared temporary folder, another user may have created this name in order to intercept connections.
         found = folder.lstat()
         if folder.is_symlink() or found.st_uid not in {os.geteuid(), identity.uid}:
             raise EngineError(
-                f"{folder} was made by somebody else: remove it, or choose a data folder with a shorter path."
+                f"{folder} belongs to another user. Remove it, or choose a data folder with a shorter path."
             )
         identity.own(folder)
         folder.chmod(0o700)
     except OSError as error:
-        raise unusable(folder, error) from error
+        raise cannot_use(folder, error) from error
     return folder
 
 
 def open_log(data: Path, engine: str) -> Path:
-    """The engine's log, to be appended to; one that has grown large is set aside first, in the place of the one before.
-
-    Args:
-        data: the data folder.
-        engine: the engine's name.
-    """
+    """Return the path of an engine's log; rotate a large one first."""
     path = data / f"{engine}.log"
-    if path.exists() and path.stat().st_size > LARGEST_LOG:
+    if path.exists() and path.stat().st_size > MAX_LOG_BYTES:
         path.replace(data / f"{engine}.log.1")
     return path

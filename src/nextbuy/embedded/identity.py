@@ -1,8 +1,8 @@
-"""Which user an engine runs as, and the way to its files for that user.
+"""The user that an engine runs as, and that user's access to the engine's files.
 
-PostgreSQL refuses to run as root. Under root, engines run as `nobody`, or as the owner of the data where it already has
-another one. Nobody else's rights grow but by this: a folder on the way that strangers may not even pass through (`chmod
-o+x`: pass, not read).
+PostgreSQL refuses to run as root. Under root, engines run as the owner of existing data, or else as an unprivileged
+user. To let that user reach the data and the programs, parent folders get `o+x` (traverse, not read) and the programs
+`o+rx`.
 """
 
 import os
@@ -11,46 +11,45 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from nextbuy.embedded.errors import EngineError, unusable
+from nextbuy.embedded.errors import EngineError, cannot_use
 
-PASS = 0o001
-READ_AND_PASS = 0o005
+TRAVERSE = 0o001
+READ_AND_TRAVERSE = 0o005
 
 
 @dataclass(frozen=True)
 class Identity:
-    """A user of the system: the one that an engine runs as."""
+    """A user and group of the system."""
 
     uid: int
     gid: int
 
     @property
     def is_us(self) -> bool:
-        """Whether it is the user of this process, so that nothing needs to be handed over."""
+        """Whether it is the user of this process."""
         return self.uid == os.geteuid()
 
     def own(self, path: Path) -> None:
-        """Gives a file or an empty folder to this user."""
+        """Change the owner of a file or an empty folder to this user."""
         if not self.is_us:
             os.chown(path, self.uid, self.gid)
 
 
 def identity_for(folder: Path) -> Identity:
-    """The user to run the engine as whose data is in this folder.
+    """Return the user to run an engine as.
 
     Args:
         folder: the engine's data, existing or not.
 
     Raises:
-        EngineError: the data belongs to a user that we cannot become.
+        EngineError: the data belongs to another user, and this process is not root.
     """
     owner = folder.stat() if folder.exists() else None
     if os.geteuid() != 0:
         if owner and owner.st_uid != os.geteuid():
             raise EngineError(
-                f"{folder} belongs to the user {_name(owner.st_uid)}: start NextBuy as root as before, "
-                f"or give the data to you with "
-                f"`sudo chown -R $(id -u):$(id -g) {folder.parent}`."
+                f"{folder} belongs to the user {_name(owner.st_uid)}. Start NextBuy as root, "
+                f"or take over the data with `sudo chown -R $(id -u):$(id -g) {folder.parent}`."
             )
         return Identity(os.geteuid(), os.getegid())
     if owner and owner.st_uid != 0:
@@ -59,44 +58,38 @@ def identity_for(folder: Path) -> Identity:
     return Identity(nobody.pw_uid, nobody.pw_gid)
 
 
-def open_the_way(paths: Iterable[Path], identity: Identity) -> None:
-    """Lets this user pass through the folders above these paths.
-
-    Those that it could not pass get `o+x`, and nothing more.
-
-    Args:
-        paths: what the engine must reach.
-        identity: the user that the engine runs as.
+def allow_traversal(paths: Iterable[Path], identity: Identity) -> None:
+    """Let a user traverse the parent folders of these paths.
 
     Raises:
-        EngineError: a folder on the way may not be changed.
+        EngineError: the mode of a folder cannot be changed.
     """
     if identity.is_us:
         return
     for folder in {parent for path in paths for parent in path.resolve().parents}:
         if folder.stat().st_uid != identity.uid:
-            _allow(folder, PASS)
+            _allow(folder, TRAVERSE)
 
 
-def open_programs(folders: Iterable[Path], identity: Identity) -> None:
-    """Lets this user run programs of ours, where a strict umask had installed them for root alone.
+def allow_execution(folders: Iterable[Path], identity: Identity) -> None:
+    """Let a user run the engine's programs, which a strict umask may have installed for root only.
 
     Args:
-        folders: where the wheel put the engine and its libraries.
-        identity: the user that the engine runs as.
+        folders: the wheel's folders of programs and libraries.
+        identity: the user.
 
     Raises:
-        EngineError: a file there may not be changed.
+        EngineError: the mode of a file cannot be changed.
     """
     if identity.is_us:
         return
     for folder in folders:
-        if folder.stat().st_mode & READ_AND_PASS == READ_AND_PASS:
+        if folder.stat().st_mode & READ_AND_TRAVERSE == READ_AND_TRAVERSE:
             continue
-        # The folder itself comes last: as long as it is closed, the work is not done.
+        # The folder itself comes last: its mode marks the work as complete.
         for path in [*folder.rglob("*"), folder]:
             if not path.is_symlink():
-                _allow(path, READ_AND_PASS if path.is_dir() or path.stat().st_mode & 0o100 else 0o004)
+                _allow(path, READ_AND_TRAVERSE if path.is_dir() or path.stat().st_mode & 0o100 else 0o004)
 
 
 def _allow(path: Path, rights: int) -> None:
@@ -105,7 +98,7 @@ def _allow(path: Path, rights: int) -> None:
         try:
             path.chmod(mode | rights)
         except OSError as error:
-            raise unusable(path, error) from error
+            raise cannot_use(path, error) from error
 
 
 def _name(uid: int) -> str:

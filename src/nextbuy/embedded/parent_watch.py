@@ -1,8 +1,7 @@
-"""Becomes another program that stops when whoever started it is gone.
+"""Run a program that stops when the process that started it ends.
 
-Run as a script: `leash.py PARENT SIGNAL UID GID PROGRAM ARGUMENT…`. The work of a `preexec_fn`, done after the exec
-instead, because a process with threads must not run Python between fork and exec. UID and GID are "-" to stay who we
-are.
+Run as a script: `parent_watch.py PARENT SIGNAL UID GID PROGRAM ARGUMENT…`. It does the work of a `preexec_fn` after the
+exec, because a process with threads must not run Python between fork and exec. UID and GID are "-" for no change.
 """
 
 import ctypes
@@ -14,26 +13,26 @@ PR_SET_PDEATHSIG = 1
 
 
 def watch_parent(death_signal: signal.Signals, user: tuple[str, str] = ("-", "-")) -> list[str]:
-    """What goes before a command so that it gets `death_signal` when we are gone."""
+    """Return the prefix for a command that makes it receive `death_signal` when this process ends (on Linux)."""
     return [sys.executable, "-I", "-S", __file__, str(os.getpid()), str(int(death_signal)), *user]
 
 
 def main() -> None:
-    """Drops root, asks the kernel for the signal, and becomes the program."""
-    parent, last_signal, uid, gid, *command = sys.argv[1:]
+    """Change the user, request the signal from the kernel, and execute the program."""
+    parent, death_signal, uid, gid, *command = sys.argv[1:]
     if uid != "-":
         os.setgroups([])
         os.setgid(int(gid))
         os.setuid(int(uid))
     if sys.platform == "linux":
         # After the change of user, which would clear it.
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(last_signal))
-        # The parent may have gone before the kernel was asked, and then no signal comes.
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(death_signal))
+        # If the parent has already ended, no signal comes.
         if os.getppid() != int(parent):
             sys.exit(1)
-    # What a server's own children inherit is the system's default, not what this interpreter set.
+    # A server's own children inherit the default, not the setting of this interpreter.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    os.execv(command[0], command)  # noqa: S606 - becoming the program is all this is for
+    os.execv(command[0], command)  # noqa: S606  the purpose of this script
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""PostgreSQL from its wheel: made on the first start, on a Unix socket alone."""
+"""PostgreSQL from its wheel: created at the first start, listening on a Unix socket only."""
 
 import os
 import secrets
@@ -12,13 +12,12 @@ from urllib.parse import quote
 
 from nextbuy.embedded import folder
 from nextbuy.embedded.binaries import POSTGRES_MAJOR, postgres_bin, with_libraries
-from nextbuy.embedded.errors import EngineError, disk_full, unusable
-from nextbuy.embedded.identity import Identity, identity_for, open_programs, open_the_way
-from nextbuy.embedded.process import Child, end_orphans, spawn
+from nextbuy.embedded.errors import EngineError, cannot_use, disk_full
+from nextbuy.embedded.identity import Identity, allow_execution, allow_traversal, identity_for
+from nextbuy.embedded.process import Child, spawn, stop_orphans
 
-# SIGINT is PostgreSQL's "fast": open transactions are rolled back, everything committed is written. SIGQUIT leaves that
-# to the next start.
-STOP = {signal.SIGINT: 20.0, signal.SIGQUIT: 5.0}
+STOP_SIGNALS = {signal.SIGINT: 20.0, signal.SIGQUIT: 5.0}
+"""Seconds to wait after each signal: "fast" rolls back open transactions, "immediate" recovers at the next start."""
 
 SETTINGS = {
     "listen_addresses": "",
@@ -32,14 +31,14 @@ SETTINGS = {
     "io_method": "sync",
     "max_worker_processes": "2",
     "max_parallel_workers_per_gather": "0",
-    # A marketplace's statements are short: compiling one takes longer than running it.
+    # Statements are short: compiling one takes longer than running it.
     "jit": "off",
-    # There is no replica: WAL is for crashes alone.
+    # There is no replica: WAL serves crash recovery only.
     "wal_level": "minimal",
     "max_wal_senders": "0",
     "min_wal_size": "64MB",
     "max_wal_size": "512MB",
-    # Every password here is random: stretching one protects nothing, and costs milliseconds on each connection.
+    # Passwords are random: stretching protects nothing and costs milliseconds on each connection.
     "scram_iterations": "1",
     "timezone": "UTC",
     "log_timezone": "UTC",
@@ -51,41 +50,41 @@ UNSAFE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"
 
 @dataclass(frozen=True)
 class Postgres:
-    """A PostgreSQL that this process runs."""
+    """A running PostgreSQL server of this process."""
 
     url: str = field(repr=False)
-    """The superuser's, with its password."""
+    """The superuser's URL, with the password."""
     pid: int
     _child: Child = field(repr=False, compare=False)
 
     def stop(self) -> None:
-        """Stops it fast and in order: what was committed is kept. A second call does nothing."""
+        """Stop the server. A second call does nothing."""
         self._child.stop()
 
 
 @dataclass(frozen=True)
 class StartingPostgres:
-    """A PostgreSQL that was started and may not serve yet."""
+    """A PostgreSQL server that may not accept connections yet."""
 
     url: str = field(repr=False)
     _child: Child
     _status_file: Path
 
     def wait(self) -> Postgres:
-        """Waits until it serves.
+        """Wait until the server accepts connections.
 
         Raises:
             EngineError: it did not start.
         """
-        self._child.wait_until(self._serves, "PostgreSQL")
+        self._child.wait_until(self._is_ready, "PostgreSQL")
         return Postgres(self.url, self._child.process.pid, self._child)
 
     def stop(self) -> None:
-        """Stops it."""
+        """Stop the server."""
         self._child.stop()
 
-    def _serves(self) -> bool:
-        # The socket answers long before recovery is done; the server itself says here when it is.
+    def _is_ready(self) -> bool:
+        # The socket answers long before recovery is done; this file says when it is.
         try:
             lines = self._status_file.read_text().splitlines()
         except OSError:
@@ -94,17 +93,17 @@ class StartingPostgres:
 
 
 def launch_postgres(data: Path, *, fast_and_unsafe: bool = False) -> StartingPostgres:
-    """Starts PostgreSQL, without waiting for it but for the first time, when its data is made.
+    """Start PostgreSQL without waiting until it is ready; the first time, create its data.
 
     Args:
-        data: the data folder.
-        fast_and_unsafe: nothing is written through to the disk; for tests.
+        data: the data folder; created if missing.
+        fast_and_unsafe: skip fsync, for tests.
 
     Raises:
-        EngineError: it cannot run here.
+        EngineError: it cannot run.
     """
     data = folder.prepare(data)
-    lock = folder.hold(data, "postgres")
+    lock = folder.lock(data, "postgres")
     try:
         return _launch(data, lock, UNSAFE if fast_and_unsafe else {})
     except BaseException:
@@ -113,27 +112,12 @@ def launch_postgres(data: Path, *, fast_and_unsafe: bool = False) -> StartingPos
 
 
 def start_postgres(data: Path, *, fast_and_unsafe: bool = False) -> Postgres:
-    """Starts PostgreSQL on a data folder, from the main thread, and waits until it serves.
-
-    Args:
-        data: the data folder; made when it is not there.
-        fast_and_unsafe: nothing is written through to the disk; for tests.
-
-    Raises:
-        EngineError: it cannot run here.
-    """
+    """Start PostgreSQL from the main thread and wait until it accepts connections; see `launch_postgres`."""
     return launch_postgres(data, fast_and_unsafe=fast_and_unsafe).wait()
 
 
 def running_postgres(data: Path) -> str | None:
-    """The superuser's URL of the PostgreSQL that runs on a data folder, whoever started it.
-
-    Args:
-        data: the data folder.
-
-    Returns:
-        None where none runs.
-    """
+    """Return the superuser's URL of the PostgreSQL that runs on a data folder, or None."""
     sockets = folder.socket_folder(data)
     with socket.socket(socket.AF_UNIX) as probe:
         try:
@@ -147,17 +131,16 @@ def _launch(data: Path, lock: TextIO, unsafe: dict[str, str]) -> StartingPostgre
     cluster = data / "postgres"
     identity = identity_for(cluster)
     programs = postgres_bin()
-    open_programs(with_libraries(programs.parent), identity)
+    allow_execution(with_libraries(programs.parent), identity)
     sockets = folder.make_socket_folder(data, identity)
-    open_the_way([programs, cluster, sockets], identity)
+    allow_traversal([programs, cluster, sockets], identity)
     log = folder.open_log(data, "postgres")
     if cluster.exists():
-        _expect_our_version(cluster)
+        _check_version(cluster)
         leftovers = [cluster / "postmaster.pid", sockets / ".s.PGSQL.5432.lock", sockets / ".s.PGSQL.5432"]
         if any(path.exists() for path in leftovers):
-            end_orphans(cluster, "postgres", signal.SIGINT)
-            # The number in them may be another program's by now, or a dead one's that nobody buried: PostgreSQL would
-            # take it for a server and refuse to start.
+            stop_orphans(cluster, "postgres", signal.SIGINT)
+            # The process id in them may belong to another program or a zombie; PostgreSQL would refuse to start.
             for path in leftovers:
                 path.unlink(missing_ok=True)
     else:
@@ -167,26 +150,26 @@ def _launch(data: Path, lock: TextIO, unsafe: dict[str, str]) -> StartingPostgre
     log_start = log.stat().st_size if log.exists() else 0
     url = _url(data, sockets)
     process = spawn([programs / "postgres", "-D", cluster, *options], identity, log, signal.SIGINT)
-    return StartingPostgres(url, Child(process, lock, STOP, log, log_start), cluster / "postmaster.pid")
+    return StartingPostgres(url, Child(process, lock, STOP_SIGNALS, log, log_start), cluster / "postmaster.pid")
 
 
-def _expect_our_version(cluster: Path) -> None:
+def _check_version(cluster: Path) -> None:
     try:
         found = (cluster / "PG_VERSION").read_text().strip()
     except OSError as error:
         raise EngineError(
-            f"{cluster} holds no PostgreSQL data: restore it from a backup, or choose another data folder."
+            f"{cluster} is not a PostgreSQL data folder. Restore it from a backup, or choose another data folder."
         ) from error
     if found != str(POSTGRES_MAJOR):
         raise EngineError(
-            f"{cluster} was made by PostgreSQL {found} and NextBuy runs PostgreSQL {POSTGRES_MAJOR}: move the data "
-            f"with pg_dump of version {found}, or choose another data folder."
+            f"{cluster} is of PostgreSQL {found}, but NextBuy runs PostgreSQL {POSTGRES_MAJOR}. "
+            f"Move the data with pg_dump {found}, or choose another data folder."
         )
 
 
 def _initialise(data: Path, cluster: Path, identity: Identity, log: Path, *, durable: bool) -> None:
-    folder.need_room(data)
-    # Made under another name first: what stands under the right one is always whole.
+    folder.require_space(data)
+    # Created under another name first, so that the final one is always complete.
     unfinished, password_file = data / "postgres.new", data / "postgres.new-password"
     password = secrets.token_urlsafe(24)
     try:
@@ -200,7 +183,7 @@ def _initialise(data: Path, cluster: Path, identity: Identity, log: Path, *, dur
         _initdb(unfinished, password_file, identity, log, durable=durable)
         unfinished.rename(cluster)
     except OSError as error:
-        raise unusable(cluster, error) from error
+        raise cannot_use(cluster, error) from error
     finally:
         password_file.unlink(missing_ok=True)
 
@@ -228,15 +211,15 @@ def _initdb(unfinished: Path, password_file: Path, identity: Identity, log: Path
             process.terminate()
             process.wait()
     if code:
-        words = log.read_bytes()[log_start:].decode(errors="replace")
-        if "No space left on device" in words:
+        output = log.read_bytes()[log_start:].decode(errors="replace")
+        if "No space left on device" in output:
             raise disk_full(unfinished)
         reasons = (
-            [line for line in words.splitlines() if "error:" in line or "FATAL" in line]
-            or words.splitlines()[-1:]
-            or ["it said nothing"]
+            [line for line in output.splitlines() if "error:" in line or "FATAL" in line]
+            or output.splitlines()[-1:]
+            or ["no output"]
         )
-        raise EngineError(f'PostgreSQL\'s data could not be made: "{reasons[0].strip()}"; all it said is in {log}.')
+        raise EngineError(f'PostgreSQL could not create its data: "{reasons[0].strip()}". See {log}.')
 
 
 def _write_secret(path: Path, text: str) -> None:
@@ -251,6 +234,6 @@ def _url(data: Path, sockets: Path) -> str:
         password = path.read_text()
     except OSError as error:
         raise EngineError(
-            f"{path} cannot be read: give it back from a backup of this data folder, or choose another data folder."
+            f"Cannot read {path}. Restore it from a backup of this data folder, or choose another data folder."
         ) from error
     return f"postgresql://postgres:{password}@/postgres?host={quote(str(sockets), safe='')}"

@@ -1,4 +1,4 @@
-"""An engine as a child process: started on a leash, asked to stop, and found again when its marketplace was killed."""
+"""An engine as a child process: started, stopped, and found again if its marketplace was killed."""
 
 import contextlib
 import os
@@ -12,14 +12,16 @@ from typing import TextIO
 
 import psutil
 
-from nextbuy.embedded import parent_watch as leash
-from nextbuy.embedded.errors import EngineError, disk_full, unusable
+from nextbuy.embedded.errors import EngineError, cannot_use, disk_full
 from nextbuy.embedded.identity import Identity
+from nextbuy.embedded.parent_watch import watch_parent
 
-POLL = 0.01
-ORPHANS_PATIENCE = 15.0
-LONGEST_START = 120.0
-"""Seconds: after a crash an engine first reads what it had promised to keep."""
+POLL_INTERVAL = 0.01
+"""Seconds between two checks of a process."""
+ORPHAN_TIMEOUT = 15.0
+"""Seconds for an orphaned engine to stop before it is killed."""
+START_TIMEOUT = 120.0
+"""Seconds. After a crash, an engine first replays its log."""
 
 
 class Child:
@@ -27,10 +29,10 @@ class Child:
 
     Args:
         process: the engine.
-        lock: held until the engine has stopped.
-        stop_signals: what to ask with, gentlest first, each with the seconds it is given.
+        lock: locked until the engine has stopped.
+        stop_signals: signals to stop it with, gentlest first, each with seconds to wait.
         log: the engine's log.
-        log_start: how long the log was before this start.
+        log_start: size of the log before this start.
     """
 
     def __init__(
@@ -48,84 +50,81 @@ class Child:
         self._log_start = log_start
 
     def stop(self) -> None:
-        """Stops the engine and gives its data free. A second call does nothing."""
-        for sign, patience in self._stop_signals.items():
+        """Stop the engine and unlock its data. A second call does nothing."""
+        for stop_signal, timeout in self._stop_signals.items():
             if self.process.poll() is not None:
                 break
-            self.process.send_signal(sign)
+            self.process.send_signal(stop_signal)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(patience)
+                self.process.wait(timeout)
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
         self._lock.close()
 
-    def last_words(self) -> str:
-        """What the engine has logged since this start."""
+    def output(self) -> str:
+        """Return the log since this start."""
         with self._log.open("rb") as log:
             log.seek(self._log_start)
             return log.read().decode(errors="replace")
 
     def wait_until(self, ready: Callable[[], bool], engine: str) -> None:
-        """Waits until the engine serves.
+        """Wait until the engine is ready.
 
         Args:
-            ready: asked every 10 ms.
+            ready: tells whether it is.
             engine: its name, for the message.
 
         Raises:
-            EngineError: it ended, or takes longer than any recovery; it is stopped then.
+            EngineError: it ended or timed out; it is stopped.
         """
-        deadline = time.monotonic() + LONGEST_START
+        deadline = time.monotonic() + START_TIMEOUT
         try:
             while not ready():
                 if self.process.poll() is not None or time.monotonic() > deadline:
                     raise self._failure(engine)
-                time.sleep(POLL)
+                time.sleep(POLL_INTERVAL)
         except BaseException:
             self.stop()
             raise
 
     def _failure(self, engine: str) -> EngineError:
-        words = self.last_words()
-        if "No space left on device" in words:
+        output = self.output()
+        if "No space left on device" in output:
             return disk_full(self._log.parent)
-        lines = [line for line in words.splitlines() if line.strip()]
-        telling = [line for line in lines if "FATAL" in line or "PANIC" in line or "rror" in line] or lines
-        last = telling[-1].strip() if telling else "it said nothing"
-        return EngineError(f'{engine} did not start: "{last}"; all it said is in {self._log}.')
+        lines = [line for line in output.splitlines() if line.strip()]
+        errors = [line for line in lines if "FATAL" in line or "PANIC" in line or "rror" in line] or lines
+        last = errors[-1].strip() if errors else "no output"
+        return EngineError(f'{engine} did not start: "{last}". See {self._log}.')
 
 
 def spawn(
     command: Sequence[str | Path], identity: Identity, log: Path, death_signal: signal.Signals
 ) -> "subprocess.Popen[bytes]":
-    """Starts a program that neither misses its orderly stop nor outlives us.
-
-    It is in a session of its own, so that Ctrl-C in the terminal is ours to answer, and on a leash.
+    """Start a program that ignores the terminal's Ctrl-C and stops when this process ends.
 
     Args:
         command: the program's full path and its arguments.
         identity: the user that it runs as.
-        log: where all it says goes.
-        death_signal: what it gets from the kernel when we are gone (on Linux; elsewhere the next start finds it).
+        log: destination of its output.
+        death_signal: sent by the kernel when this process ends (on Linux; elsewhere the next start stops the program).
 
     Raises:
-        RuntimeError: called from a thread other than the main one. The kernel ties the leash to the thread, not to the
-            process: the engine would
-            stop with a thread of a pool.
+        RuntimeError: this is not the main thread. The kernel sends the signal when the thread that started the program
+            ends.
     """
     if threading.current_thread() is not threading.main_thread():
         raise RuntimeError(
-            "engines are started from the main thread: the kernel stops them when the thread that started them ends"
+            "start engines from the main thread: the kernel stops them when the thread that started them ends"
         )
     user = ("-", "-") if identity.is_us else (str(identity.uid), str(identity.gid))
-    held = [*leash.watch_parent(death_signal, user), *map(str, command)]
-    # A person's PGDATA, PGPORT, PGOPTIONS … are about other servers than ours.
+    watched = [*watch_parent(death_signal, user), *map(str, command)]
+    # The user's PGDATA, PGPORT, PGOPTIONS … are meant for other servers.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
     try:
         with log.open("ab") as output:
-            return subprocess.Popen(  # noqa: S603 - the program is the wheel's, the arguments are ours
-                held,
+            return subprocess.Popen(  # noqa: S603  no input from outside
+                watched,
                 cwd="/",
                 env=environment | {"LC_ALL": "C", "TZ": "UTC"},
                 stdin=subprocess.DEVNULL,
@@ -134,34 +133,32 @@ def spawn(
                 start_new_session=True,
             )
     except OSError as error:
-        raise unusable(log, error) from error
+        raise cannot_use(log, error) from error
 
 
-def end_orphans(folder: Path, program: str, stop_signal: signal.Signals) -> None:
-    """Ends the engine of a marketplace that was killed, on the data that is ours now.
-
-    The caller holds the lock: the engine is nobody's.
+def stop_orphans(folder: Path, program: str, stop_signal: signal.Signals) -> None:
+    """Stop an engine that outlived its marketplace. The caller holds the lock of its data.
 
     Args:
-        folder: the engine's data, where it works.
-        program: the name of its program.
-        stop_signal: what asks it to stop fast and keep all it has promised.
+        folder: the engine's data, its working directory.
+        program: name of its program.
+        stop_signal: signal for a fast and clean stop.
     """
     orphans = _working_in(folder, program)
-    # Of a server and its own children, only the server is asked: it stops them in order.
+    # A server stops its own children in order, so only the server gets the signal.
     pids = {orphan.pid for orphan in orphans}
     for orphan in orphans:
         with contextlib.suppress(psutil.NoSuchProcess):
             if orphan.ppid() not in pids:
                 orphan.send_signal(stop_signal)
-    deadline = time.monotonic() + ORPHANS_PATIENCE
-    # Not waited for by number: in a container nobody may be there to bury the dead, and their numbers stay.
+    deadline = time.monotonic() + ORPHAN_TIMEOUT
+    # Not waited for by process id: in a container, zombies may stay.
     while left := _working_in(folder, program):
         if time.monotonic() > deadline:
             for orphan in left:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     orphan.kill()
-        time.sleep(POLL)
+        time.sleep(POLL_INTERVAL)
 
 
 def _working_in(folder: Path, program: str) -> list[psutil.Process]:

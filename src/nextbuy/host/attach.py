@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from nextbuy.embedded import running
+from nextbuy.embedded import running_urls
 from nextbuy.host.composition import running_engines
 from nextbuy.host.databases import prepare, service_url
 from nextbuy.host.secrets import installation_secret
@@ -25,7 +25,7 @@ def connect_or_start(settings: Settings) -> Iterator[Settings]:
         ConfigError, EngineError: the data folder cannot be used, or an engine cannot run.
     """
     settings = replace(settings, secret=settings.secret or installation_secret(settings.data))
-    postgres, redis = running(settings.data)
+    postgres, redis = running_urls(settings.data)
     if postgres is not None and not settings.postgres_url:
         settings = replace(settings, postgres_url=postgres, redis_url=settings.redis_url or redis or "")
     if settings.postgres_url:
