@@ -36,19 +36,19 @@ def _choices(values: Sequence[str]) -> str:
 
 
 class ConfigError(Exception):
-    """An invalid setting; the message names it and says what to do."""
+    """An invalid setting; the message names it and the remedy."""
 
 
 class Setting(Struct, frozen=True):
     """The documentation of a variable, as an annotation of the field that holds its value."""
 
     name: str
-    """Without `PREFIX`."""
+    """The name of the variable without `PREFIX`."""
     meaning: str
     default: str = ""
     """The text for a default that is not simply the value of the field."""
     section: str = ""
-    """Of the documentation; empty: the section of the field before."""
+    """The heading above it; empty if the field before has the same one."""
 
 
 class Kafka(Struct, frozen=True, kw_only=True):
