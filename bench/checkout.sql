@@ -18,11 +18,12 @@ SELECT p.id, p.shop_id, p.title, p.price_amount, p.currency, p.stock
 -- seller: GetShops
 SELECT id, name, slug, bio, category, status, seller_id, version FROM seller.shops WHERE id = ANY(ARRAY[{shop_a}, {shop_b}]);
 
--- order: the session is written down, and that is told
+-- order: the session is created, with its event
 BEGIN;
-INSERT INTO orders.sessions (id, buyer_id, status, total, currency, lines, address, expires_at, ends_at, traceparent, correlation_id, told)
+INSERT INTO orders.sessions (id, buyer_id, status, total, currency, lines, address, expires_at, expiry_due_at, traceparent,
+                             correlation_id)
 VALUES (uuidv7(), {buyer}, 'opening', 12345, 'USD', '{lines}', '{address}', now() + interval '30 min', now() + interval '1 min',
-        '{traceparent}', '{correlation}', true)
+        '{traceparent}', '{correlation}')
 RETURNING id AS sid, uuidv7() AS o1, uuidv7() AS o2, 'pay_' || md5(id::text) AS pay \gset
 WITH logged AS (
     INSERT INTO orders.event_log (event_id, topic, key, bucket, parent_span, envelope)
@@ -64,7 +65,7 @@ ON CONFLICT (reference) DO UPDATE SET reference = excluded.reference RETURNING i
 -- order: the session is open
 BEGIN;
 UPDATE orders.sessions SET status = 'open', payment_id = :pay, payment_url = 'http://localhost/simulator/api/pay/' || :pay::text,
-       ends_at = expires_at
+       expiry_due_at = expires_at
  WHERE id = :sid::uuid AND status = ANY('{{opening}}') RETURNING *;
 WITH logged AS (
     INSERT INTO orders.event_log (event_id, topic, key, bucket, parent_span, envelope)
@@ -77,15 +78,15 @@ WITH logged AS (
 INSERT INTO orders.outbox (bucket, id) SELECT bucket, id FROM logged;
 COMMIT;
 
--- order: the money is there, and that is told
+-- order: the payment is received, with its event
 BEGIN;
 WITH moved AS (
     UPDATE orders.sessions
        SET status = CASE WHEN total = 12345 AND currency = 'USD' THEN 'paying' ELSE 'refund-due' END,
-           reason = CASE WHEN total = 12345 AND currency = 'USD' THEN NULL ELSE 'the amount is not that of the session' END,
-           release_at = CASE WHEN total = 12345 AND currency = 'USD' THEN NULL ELSE now() END,
-           payment_id = :pay, received = 12345, received_currency = 'USD', money_at = now(), ends_at = NULL,
-           work_at = now() + interval '6 seconds', work_tries = 1
+           reason = CASE WHEN total = 12345 AND currency = 'USD' THEN NULL ELSE 'wrong-amount' END,
+           release_due_at = CASE WHEN total = 12345 AND currency = 'USD' THEN NULL ELSE now() END,
+           payment_id = :pay, received = 12345, received_currency = 'USD', paid_at = now(), expiry_due_at = NULL,
+           completion_due_at = now() + interval '6 seconds', completion_attempts = 1
      WHERE id = :sid::uuid AND status = ANY('{{opening,open,failed,expired}}')
     RETURNING *
 ), seen AS (
@@ -93,7 +94,7 @@ WITH moved AS (
     SELECT 'evt_' || :sid::text, 'checkout.session.completed', id FROM moved ON CONFLICT DO NOTHING
 )
 SELECT id, serial, buyer_id, status, total, currency, lines, address, expires_at, payment_id, received, received_currency, traceparent,
-       correlation_id, work_at, work_tries FROM moved;
+       correlation_id, completion_due_at, completion_attempts FROM moved;
 WITH logged AS (
     INSERT INTO orders.event_log (event_id, topic, key, bucket, parent_span, envelope)
     SELECT event_id, topic, key, bucket, '{span}', envelope
@@ -120,10 +121,10 @@ WITH session AS (
 )
 SELECT product_ids FROM session;
 
--- order: the orders, and what is told of them
+-- order: the orders, with their events
 BEGIN;
 WITH won AS (
-    UPDATE orders.sessions SET status = 'paid', work_at = NULL WHERE id = :sid::uuid AND status = ANY('{{paying}}')
+    UPDATE orders.sessions SET status = 'paid', completion_due_at = NULL WHERE id = :sid::uuid AND status = ANY('{{paying}}')
     RETURNING id, buyer_id, currency, address
 ), made AS (
     INSERT INTO orders.orders (id, number, session_id, buyer_id, shop_id, seller_id, status, total, currency, address)

@@ -303,7 +303,7 @@ def replace(path: Path, old: str, new: str) -> None:
             id="a client that is never used",
         ),
         pytest.param(
-            "order/complete_checkout.py",
+            "order/checkout_completion.py",
             "await deps.product.update_stock(",
             "await deps.product.hold_stock(",
             [
@@ -314,8 +314,8 @@ def replace(path: Path, old: str, new: str) -> None:
         ),
         pytest.param(
             "contracts/simulator.py",
-            'class RefundPayment(Call[PaymentReturned], to="simulator", name="refund-payment", callers=("order",)',
-            'class RefundPayment(Call[PaymentReturned], to="simulator", name="refund-payment", callers=("admin",)',
+            'class RefundPayment(Call[Refund], to="simulator", name="refund-payment", callers=("order",)',
+            'class RefundPayment(Call[Refund], to="simulator", name="refund-payment", callers=("admin",)',
             [
                 "RefundPayment: admin is an allowed caller and never makes it",
                 "RefundPayment: order makes it and is not allowed to",

@@ -98,7 +98,7 @@ def projections_are_right(found: Observations) -> list[str]:
 
 def events_and_rows_agree(found: Observations) -> list[str]:
     """Check that stored sessions and orders equal their projection from events."""
-    return [f"{one['what']} of session {one['session_id']}: {one['stored']}" for one in found.differences]
+    return [f"{one['field']} of session {one['session_id']}: {one['stored']}" for one in found.differences]
 
 
 def there_are_no_dead_letters(found: Observations) -> list[str]:

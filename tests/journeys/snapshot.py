@@ -17,8 +17,9 @@ SETTLED_WITHIN: Final = 60.0
 """Seconds. A killed process keeps its leases for up to 15 s, and open sessions have to expire."""
 _UNDONE: Final = {
     "order": (
-        "SELECT 'session' AS what, count(*) AS n FROM sessions WHERE coalesce(ends_at, release_at, work_at) IS NOT NULL"
-        " UNION ALL SELECT 'stray money', count(*) FROM stray_payments WHERE work_at IS NOT NULL"
+        "SELECT 'session' AS what, count(*) AS n FROM sessions"
+        " WHERE coalesce(expiry_due_at, release_due_at, completion_due_at) IS NOT NULL"
+        " UNION ALL SELECT 'unmatched payment', count(*) FROM unmatched_payments WHERE refund_due_at IS NOT NULL"
         " UNION ALL SELECT 'event', count(*) FROM outbox"
     ),
     "simulator": "SELECT 'webhook' AS what, count(*) AS n FROM deliveries WHERE due_at IS NOT NULL",
@@ -159,7 +160,7 @@ async def take_snapshot(market: Marketplace) -> Snapshot:
         sessions=await market.rows("order", "SELECT * FROM sessions"),
         orders=await market.rows("order", "SELECT * FROM orders"),
         events=await market.rows("order", "SELECT event_id, topic, key FROM event_log"),
-        unmatched_payments=await market.rows("order", "SELECT * FROM stray_payments"),
+        unmatched_payments=await market.rows("order", "SELECT * FROM unmatched_payments"),
         payments=await market.rows("simulator", "SELECT * FROM payments"),
         products=await market.rows("product", "SELECT id, stock, held, sold FROM products"),
         stock_holds=await market.rows("product", "SELECT session_id, state FROM stock_holds"),

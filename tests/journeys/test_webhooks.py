@@ -166,7 +166,7 @@ async def test_second_payment_for_session_is_refunded(client: JourneyClient) -> 
 
     async def is_refunded() -> bool:
         rows = await client.market.rows(
-            "order", "SELECT refund_id FROM stray_payments WHERE payment_id = $1", payment_of(other)
+            "order", "SELECT refund_id FROM unmatched_payments WHERE payment_id = $1", payment_of(other)
         )
         return bool(rows and rows[0]["refund_id"])
 

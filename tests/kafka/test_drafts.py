@@ -65,9 +65,9 @@ TOLD: dict[str, tuple[Event, UUID, str]] = {
         "card expired.",
     ),
     "payment-refunded": (
-        PaymentRefunded(session_id=SESSION, buyer_id=BUYER, total=Money(1_050), reason="sold out"),
+        PaymentRefunded(session_id=SESSION, buyer_id=BUYER, total=Money(1_050), reason="sold-out"),
         BUYER,
-        "10.50 USD back: sold out.",
+        "10.50 USD back: The products are sold out.",
     ),
     "session-expired": (SessionExpired(session_id=SESSION, buyer_id=BUYER), BUYER, "No money was taken."),
     "shop-approved": (shop(SellerApproved), SELLER, "“Kiln” is approved"),

@@ -1,4 +1,4 @@
-"""Order on a real database, in a small market."""
+"""The order service on a real database, in a small market."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Everything at once: notices, the sweeper and recovery, in whatever order they fall."""
+"""Concurrent webhooks, expiry and recovery, in any order."""
 
 import asyncio
 import random
@@ -14,71 +14,73 @@ from nextbuy.contracts.message import Call
 from nextbuy.contracts.product import ReleaseStock, UpdateStock
 from nextbuy.contracts.simulator import RefundPayment
 from nextbuy.order.expire_sessions import expire_sessions
-from nextbuy.order.finish_payments import finish_payments
+from nextbuy.order.recover_checkouts import recover_checkouts
 from nextbuy.order.release_due_holds import release_due_holds
 from tests.order.market import Market
 
 
-async def test_notices_and_sweepers_at_once_end_as_they_would_one_by_one(market: Market) -> None:
+async def test_concurrent_webhooks_and_jobs_leave_everything_reconciled(market: Market) -> None:
     dice = random.Random(7)  # noqa: S311  shuffles a test
-    shop, money = market.shop(), set()
+    shop, payments = market.shop(), set()
     scarce = market.product(shop)
     for _ in range(12):
-        sessions = [await market.basket((market.product(shop), 2)) for _ in range(2)]
+        sessions = [await market.create_payment_session((market.product(shop), 2)) for _ in range(2)]
         if market.stock[scarce] >= 6:
-            sessions.append(await market.basket((scarce, 6)))
-        acts: list[Callable[[], Awaitable[object]]] = [
-            lambda: expire_sessions(market.order),
-            lambda: release_due_holds(market.order),
-            lambda: finish_payments(market.order),
+            sessions.append(await market.create_payment_session((scarce, 6)))
+        actions: list[Callable[[], Awaitable[object]]] = [
+            lambda: expire_sessions(market.deps),
+            lambda: release_due_holds(market.deps),
+            lambda: recover_checkouts(market.deps),
         ]
         for session in sessions:
-            money.add(market.opened[session.session_id].payment_id)
+            payments.add(market.payment_id(session))
             for event in (
-                market.paid(session),
-                market.event("checkout.session.expired", session.session_id),
-                market.event("payment_intent.payment_failed", session.session_id),
+                market.paid_event(session),
+                market.provider_event("checkout.session.expired", session.session_id),
+                market.provider_event("payment_intent.payment_failed", session.session_id),
             ):
-                acts += [lambda event=event: market.tell(event)] * 3  # type: ignore[misc]
+                actions += [lambda event=event: market.deliver(event)] * 3  # type: ignore[misc]
         market.now += timedelta(minutes=31)
-        dice.shuffle(acts)
-        await asyncio.gather(*(act() for act in acts))
+        dice.shuffle(actions)
+
+        await asyncio.gather(*(action() for action in actions))
+
     await market.recover()
-    await market.check_books(money_for=money)
+    await market.assert_reconciled(payments=payments)
 
 
 @pytest.mark.parametrize("done", [False, True], ids=["before its effect", "after its effect"])
 @pytest.mark.parametrize("kind", [UpdateStock, ReleaseStock, RefundPayment])
-async def test_an_answer_that_is_lost_is_asked_for_again(market: Market, kind: type[Call[Any]], *, done: bool) -> None:
+async def test_call_whose_reply_is_lost_is_repeated(market: Market, kind: type[Call[Any]], *, done: bool) -> None:
     product = market.product(market.shop())
-    late = await market.basket((product, 6))
-    await market.time_passes(minutes=31)
-    quick = await market.basket((product, 7))
+    late = await market.create_payment_session((product, 6))
+    await market.advance_clock(minutes=31)
+    quick = await market.create_payment_session((product, 7))
     lost: set[type[Call[Any]]] = set()
 
-    def away() -> None:
-        raise Unavailable("away")
+    def fail() -> None:
+        raise Unavailable("unavailable")
 
-    def spoil(call: Call[Any]) -> Callable[[], None] | None:
+    def lose_once(call: Call[Any]) -> Callable[[], None] | None:
         if type(call) is not kind or kind in lost:
             return None
         lost.add(kind)
         if not done:
-            away()
-        return away
+            fail()
+        return fail
 
-    market.spoil = spoil
-    declined = await market.basket((product, 1))
-    notices = [
-        market.event("payment_intent.payment_failed", declined.session_id),
-        market.paid(quick),
-        market.paid(late),
-    ]
-    for notice in notices:
+    market.before_call = lose_once
+    declined = await market.create_payment_session((product, 1))
+    for event in (
+        market.provider_event("payment_intent.payment_failed", declined.session_id),
+        market.paid_event(quick),
+        market.paid_event(late),
+    ):
         with suppress(Unavailable):
-            await market.tell(notice)
+            await market.deliver(event)
     await market.recover()
+
     assert kind in lost
     assert await market.status(quick.session_id) == "paid"
     assert await market.status(late.session_id) == "refunded"
-    await market.check_books(money_for={market.opened[session.session_id].payment_id for session in (late, quick)})
+    await market.assert_reconciled(payments={market.payment_id(late), market.payment_id(quick)})

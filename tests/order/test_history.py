@@ -1,4 +1,4 @@
-"""What is told of a session becomes the session again."""
+"""The events of a session, and the session rebuilt from them."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -11,6 +11,7 @@ from nextbuy.contracts.message import Event
 from nextbuy.contracts.order import (
     OrderPaid,
     PaymentRefunded,
+    Reason,
     RefundDue,
     SessionExpired,
     SessionPaid,
@@ -20,8 +21,8 @@ from nextbuy.contracts.product import ProductApproved
 from nextbuy.contracts.values import MAX_LINES, Money, new_id
 from nextbuy.kit.events.outbox import MAX_EVENT_BYTES, make_envelope
 from nextbuy.kit.observability import telemetry
-from nextbuy.order.history import STEPS, TOLD, SessionProjection, begun, evolve, fold, told
-from nextbuy.order.model import GONE, TRANSITIONS, Session, State, Transition, drafts
+from nextbuy.order.history import EVENTS, EVENTS_BY_TRANSITION, SessionProjection, events_for, evolve, fold
+from nextbuy.order.model import TRANSITIONS, Session, State, Transition, source_states, split_by_shop
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 
@@ -44,120 +45,127 @@ SESSION = Session(
     reason="because",
     refund_id="re_1",
 )
-WAYS = {
-    State.OPENING: [],
-    State.OPEN: [Transition.OPENED],
-    State.FAILED: [Transition.NOT_OPENED],
-    State.EXPIRED: [Transition.LAPSED],
-    State.PAYING: [Transition.MONEY_CAME],
-    State.PAID: [Transition.MONEY_CAME, Transition.GOODS_TAKEN],
-    State.REFUND_DUE: [Transition.MONEY_CAME, Transition.GOODS_GONE],
-    State.REFUNDED: [Transition.WRONG_MONEY_CAME, Transition.MONEY_RETURNED],
+PATHS = {
+    State.OPENING: [Transition.CREATED],
+    State.OPEN: [Transition.CREATED, Transition.OPENED],
+    State.FAILED: [Transition.CREATED, Transition.NOT_OPENED],
+    State.EXPIRED: [Transition.CREATED, Transition.EXPIRED],
+    State.PAYING: [Transition.CREATED, Transition.PAYMENT_RECEIVED],
+    State.PAID: [Transition.CREATED, Transition.PAYMENT_RECEIVED, Transition.STOCK_COMMITTED],
+    State.REFUND_DUE: [Transition.CREATED, Transition.PAYMENT_RECEIVED, Transition.SOLD_OUT],
+    State.REFUNDED: [Transition.CREATED, Transition.WRONG_AMOUNT_RECEIVED, Transition.REFUNDED],
 }
-"""By what a session comes to stand where."""
+"""Transitions that lead to each state."""
 
 
-def step(happening: Transition) -> list[Event]:
-    return told(happening, SESSION, [(new_id(), part) for part in drafts(SESSION)])
+def step(transition: Transition) -> list[Event]:
+    return events_for(transition, SESSION, [(new_id(), draft) for draft in split_by_shop(SESSION)])
 
 
-def life_at(state: State) -> SessionProjection:
-    life = fold([begun(SESSION), *(event for happening in WAYS[state] for event in step(happening))])
-    assert life is not None
-    assert (life.status, life.amiss) == (state, ())
-    return life
+def session_in(state: State) -> SessionProjection:
+    session = fold([event for transition in PATHS[state] for event in step(transition)])
+    assert session is not None
+    assert (session.status, session.violations) == (state, ())
+    return session
 
 
-def later(life: SessionProjection, events: Sequence[Event]) -> SessionProjection:
+def apply(session: SessionProjection, events: Sequence[Event]) -> SessionProjection:
     for event in events:
-        after = evolve(life, event)
+        after = evolve(session, event)
         assert after is not None
-        life = after
-    return life
+        session = after
+    return session
 
 
-def test_every_happening_is_told_by_the_events_of_its_step() -> None:
-    assert set(STEPS) == set(Transition)
-    for happening, events in STEPS.items():
-        assert list(dict.fromkeys(map(type, step(happening)))) == list(events)
+def test_every_transition_publishes_the_events_of_its_table() -> None:
+    assert set(EVENTS_BY_TRANSITION) == set(Transition)
+    for transition, events in EVENTS_BY_TRANSITION.items():
+        assert list(dict.fromkeys(map(type, step(transition)))) == list(events)
 
 
-def test_what_is_told_of_a_step_leads_where_the_step_leads_and_is_amiss_from_anywhere_else() -> None:
-    for happening, (sources, target) in TRANSITIONS.items():
+def test_events_of_a_transition_lead_to_its_target_and_violate_a_rule_in_other_states() -> None:
+    for transition, (sources, target) in TRANSITIONS.items():
         for state in State:
-            after = later(life_at(state), step(happening))
+            after = apply(session_in(state), step(transition))
             if state in sources:
-                assert (after.status, after.amiss) == (target, ()), (happening, state)
+                assert (after.status, after.violations) == (target, ()), (transition, state)
             else:
-                assert after.amiss, (happening, state)
+                assert after.violations, (transition, state)
 
 
-@pytest.mark.parametrize("happening", list(Transition))
-def test_a_step_that_is_not_told_is_seen_in_the_state(happening: Transition) -> None:
-    (state, *_), target = TRANSITIONS[happening]
-    assert life_at(state).status is not target
+@pytest.mark.parametrize("transition", [one for one in Transition if source_states(one)])
+def test_every_transition_changes_the_state(transition: Transition) -> None:
+    (state, *_), target = TRANSITIONS[transition]
+    assert session_in(state).status is not target
 
 
-def test_orders_are_told_whole() -> None:
-    life = life_at(State.PAID)
-    parts = {part.number: part for part in drafts(SESSION)}
-    assert {one.number for one in life.orders.values()} == set(parts)
-    for order in life.orders.values():
-        part = parts[order.number]
-        assert (order.shop_id, order.seller_id, order.total) == (part.shop_id, part.seller_id, part.total)
+def test_projection_has_complete_orders() -> None:
+    session = session_in(State.PAID)
+    drafts = {draft.number: draft for draft in split_by_shop(SESSION)}
+    assert {one.number for one in session.orders.values()} == set(drafts)
+    for order in session.orders.values():
+        draft = drafts[order.number]
+        assert (order.shop_id, order.seller_id, order.total) == (draft.shop_id, draft.seller_id, draft.total)
         assert (order.status, order.buyer_id) == ("paid", SESSION.buyer_id)
         assert [(one.product_id, one.quantity) for one in order.lines] == [
-            (one.product_id, one.quantity) for one in part.lines
+            (one.product_id, one.quantity) for one in draft.lines
         ]
 
 
-def test_a_second_payment_stands_beside_the_session_and_does_not_move_it() -> None:
-    whose = {"session_id": SESSION.id, "buyer_id": SESSION.buyer_id}
-    due = RefundDue(**whose, payment_id="pay_2", total=Money(5), reason="twice")
-    back = PaymentRefunded(**whose, payment_id="pay_2", total=Money(5), reason="twice", refund_id="re_2")
-    paid = life_at(State.PAID)
-    life = later(paid, [due, back])
-    assert replace(life, others={}) == paid
-    assert (life.others["pay_2"].returned, life.others["pay_2"].refund_id) == (True, "re_2")
-    odd_ones: list[list[Event]] = [[back], [due, due], [due, back, back]]
-    for odd in odd_ones:
-        assert len(later(paid, odd).amiss) == 1
+def test_second_payment_does_not_move_the_session() -> None:
+    ids = {"session_id": SESSION.id, "buyer_id": SESSION.buyer_id}
+    due = RefundDue(**ids, payment_id="pay_2", total=Money(5), reason=Reason.UNMATCHED)
+    refunded = PaymentRefunded(**ids, payment_id="pay_2", total=Money(5), reason=Reason.UNMATCHED, refund_id="re_2")
+    paid = session_in(State.PAID)
+
+    session = apply(paid, [due, refunded])
+
+    assert replace(session, unmatched_payments={}) == paid
+    payment = session.unmatched_payments["pay_2"]
+    assert (payment.refunded, payment.refund_id) == (True, "re_2")
+    sequences: list[list[Event]] = [[refunded], [due, due], [due, refunded, refunded]]
+    for events in sequences:
+        assert len(apply(paid, events).violations) == 1
 
 
-def test_a_refund_as_it_was_told_before_payments_were_named_is_the_sessions_own() -> None:
-    old = PaymentRefunded(session_id=SESSION.id, buyer_id=SESSION.buyer_id, total=Money(600), reason=GONE)
-    life = evolve(life_at(State.REFUND_DUE), old)
-    assert life is not None
-    assert (life.status, life.others) == (State.REFUNDED, {})
+def test_refund_without_a_payment_id_is_of_the_sessions_own_payment() -> None:
+    refunded = PaymentRefunded(
+        session_id=SESSION.id, buyer_id=SESSION.buyer_id, total=Money(600), reason=Reason.SOLD_OUT
+    )
+
+    session = evolve(session_in(State.REFUND_DUE), refunded)
+
+    assert session is not None
+    assert (session.status, session.unmatched_payments) == (State.REFUNDED, {})
 
 
-def test_what_is_not_known_changes_nothing_and_nothing_is_told_without_a_beginning() -> None:
-    life = life_at(State.OPEN)
-    assert evolve(life, ProductApproved(**dict.fromkeys(ProductApproved.__struct_fields__))) is life  # type: ignore[arg-type]
-    ended = SessionExpired(session_id=SESSION.id, buyer_id=SESSION.buyer_id)
-    assert fold([ended]) is None
+def test_unknown_events_change_nothing_and_no_session_exists_before_its_creation() -> None:
+    session = session_in(State.OPEN)
+    assert evolve(session, ProductApproved(**dict.fromkeys(ProductApproved.__struct_fields__))) is session  # type: ignore[arg-type]
+    expired = SessionExpired(session_id=SESSION.id, buyer_id=SESSION.buyer_id)
+    assert fold([expired]) is None
     assert fold([]) is None
 
 
-def test_orders_come_of_a_paid_session_once() -> None:
-    life = life_at(State.PAID)
-    order_id = next(iter(life.orders))
+def test_orders_of_a_session_are_created_and_paid_once() -> None:
+    session = session_in(State.PAID)
+    order_id = next(iter(session.orders))
     again = OrderPaid(order_id=order_id, session_id=SESSION.id, shop_id=new_id(), total=Money(1))
     unknown = OrderPaid(order_id=new_id(), session_id=SESSION.id, shop_id=new_id(), total=Money(1))
-    early = [event for event in step(Transition.GOODS_TAKEN) if not isinstance(event, SessionPaid)]
-    for before, events in ((life, [again]), (life, [unknown]), (life_at(State.OPEN), early)):
-        assert len(later(before, events).amiss) == len(events)
+    early = [event for event in step(Transition.STOCK_COMMITTED) if not isinstance(event, SessionPaid)]
+    for before, events in ((session, [again]), (session, [unknown]), (session_in(State.OPEN), early)):
+        assert len(apply(before, events).violations) == len(events)
 
 
-def test_no_event_of_an_order_says_where_it_goes_or_who_somebody_is() -> None:
-    words = {"address", "full_name", "line1", "city", "postal_code", "email", "name", "payment_url", "url"}
-    schemas = msgspec.json.schema_components(TOLD)[1]
-    said = {field for schema in schemas.values() for field in schema.get("properties", {})}
-    assert not words & said
-    assert {"session_id", "title", "unit_price"} <= said
+def test_no_event_has_a_postal_address_or_a_name() -> None:
+    private = {"address", "full_name", "line1", "city", "postal_code", "email", "name", "payment_url", "url"}
+    schemas = msgspec.json.schema_components(EVENTS)[1]
+    fields = {field for schema in schemas.values() for field in schema.get("properties", {})}
+    assert not private & fields
+    assert {"session_id", "title", "unit_price"} <= fields
 
 
-def test_the_largest_basket_is_far_from_too_large_an_event() -> None:
+def test_largest_basket_is_far_below_the_limit_of_an_event() -> None:
     longest = SoldLine(new_id(), new_id(), "\x01" * 200, 999, Money(10**9), new_id())
-    event = begun(replace(SESSION, lines=[longest] * MAX_LINES))
+    [event] = events_for(Transition.CREATED, replace(SESSION, lines=[longest] * MAX_LINES))
     assert len(msgspec.json.encode(make_envelope(event, "order", telemetry.start_span()))) < MAX_EVENT_BYTES / 8

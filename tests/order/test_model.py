@@ -1,4 +1,4 @@
-"""What a session can become."""
+"""The transitions of a session, and the prices and codes of its basket."""
 
 from itertools import pairwise
 
@@ -6,65 +6,69 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nextbuy.contracts.errors import Conflict, Unprocessable
-from nextbuy.contracts.order import SoldLine
+from nextbuy.contracts.errors import BadGateway, Conflict, Unprocessable
+from nextbuy.contracts.order import Reason, SoldLine, reason_text
 from nextbuy.contracts.product import Line, PricedLine
 from nextbuy.contracts.seller import Shop
 from nextbuy.contracts.values import Money, new_id
 from nextbuy.order.model import (
-    SHOWN,
+    PUBLIC_STATUS,
     TRANSITIONS,
     State,
     Transition,
-    after,
-    code,
-    description,
-    merged,
-    sold,
-    sources,
-    total_of,
+    basket_total,
+    merge_lines,
+    order_code,
+    payment_description,
+    price_lines,
+    source_states,
+    target_state,
 )
 
 SENTENCES = """
+    created: nothing becomes opening
     opened: opening becomes open
     not opened: opening becomes failed
     declined: opening, open become failed
-    lapsed: opening, open become expired
-    money came: opening, open, failed, expired become paying
-    wrong money came: opening, open, failed, expired become refund-due
-    goods taken: paying become paid
-    goods gone: paying become refund-due
-    money returned: refund-due become refunded
+    expired: opening, open become expired
+    payment received: opening, open, failed, expired become paying
+    wrong amount received: opening, open, failed, expired become refund-due
+    stock committed: paying becomes paid
+    sold out: paying becomes refund-due
+    refunded: refund-due becomes refunded
 """
 
 
-def test_a_session_lives_as_these_sentences_say() -> None:
-    said = {}
+def test_transitions_are_those_of_the_sentences() -> None:
+    expected = {}
     for line in SENTENCES.strip().splitlines():
-        happening, _, rest = line.strip().partition(": ")
-        before, _, then = rest.replace(" becomes ", " become ").partition(" become ")
-        said[happening] = (tuple(before.split(", ")), then)
-    assert said == {name.value: (tuple(map(str, before)), str(then)) for name, (before, then) in TRANSITIONS.items()}
+        transition, _, rest = line.strip().partition(": ")
+        sources, _, target = rest.replace(" becomes ", " become ").partition(" become ")
+        expected[transition] = (() if sources == "nothing" else tuple(sources.split(", ")), target)
+    assert expected == {
+        transition.value: (tuple(map(str, sources)), str(target))
+        for transition, (sources, target) in TRANSITIONS.items()
+    }
 
 
 @pytest.mark.parametrize("state", [State.PAID, State.REFUNDED])
-def test_a_session_that_is_paid_or_refunded_stays_so(state: State) -> None:
-    assert not [happening for happening in Transition if state in sources(happening)]
+def test_paid_and_refunded_are_final(state: State) -> None:
+    assert not [transition for transition in Transition if state in source_states(transition)]
 
 
-def test_money_always_ends_in_goods_or_a_refund() -> None:
-    ends = {State.PAID, State.REFUNDED}
-    reached = {after(Transition.MONEY_CAME), after(Transition.WRONG_MONEY_CAME)}
-    while more := {then for before, then in TRANSITIONS.values() if reached & set(before)} - reached:
+def test_received_payment_always_ends_in_an_order_or_a_refund() -> None:
+    final = {State.PAID, State.REFUNDED}
+    reached = {target_state(Transition.PAYMENT_RECEIVED), target_state(Transition.WRONG_AMOUNT_RECEIVED)}
+    while more := {target for sources, target in TRANSITIONS.values() if reached & set(sources)} - reached:
         reached |= more
-    assert reached - ends == {State.PAYING, State.REFUND_DUE}
-    assert all(any(state in sources(happening) for happening in Transition) for state in reached - ends)
-    assert ends <= reached
+    assert reached - final == {State.PAYING, State.REFUND_DUE}
+    assert all(any(state in source_states(transition) for transition in Transition) for state in reached - final)
+    assert final <= reached
 
 
-def test_a_buyer_is_told_an_end_only_when_it_is_one() -> None:
-    assert set(SHOWN) == set(State)
-    assert {state for state in State if SHOWN[state] == "open"} == {
+def test_buyer_sees_open_until_the_final_state() -> None:
+    assert set(PUBLIC_STATUS) == set(State)
+    assert {state for state in State if PUBLIC_STATUS[state] == "open"} == {
         State.OPENING,
         State.OPEN,
         State.PAYING,
@@ -72,24 +76,24 @@ def test_a_buyer_is_told_an_end_only_when_it_is_one() -> None:
     }
 
 
-def test_the_units_of_a_product_named_twice_are_added_up() -> None:
+def test_lines_of_one_product_are_added_up_to_a_limit() -> None:
     mug, bowl = new_id(), new_id()
-    assert merged([Line(mug, 1), Line(bowl, 2), Line(mug, 3)]) == [Line(mug, 4), Line(bowl, 2)]
+    assert merge_lines([Line(mug, 1), Line(bowl, 2), Line(mug, 3)]) == [Line(mug, 4), Line(bowl, 2)]
     with pytest.raises(Unprocessable):
-        merged([Line(mug, 1000), Line(mug, 1)])
+        merge_lines([Line(mug, 1000), Line(mug, 1)])
 
 
 @given(st.integers(1, 2**30), st.integers(1, 2**30))
-def test_no_two_sessions_have_the_same_code(one: int, other: int) -> None:
-    assert (code(one) == code(other)) == (one == other)
+def test_order_codes_are_unique(one: int, other: int) -> None:
+    assert (order_code(one) == order_code(other)) == (one == other)
 
 
-def test_codes_are_short_and_do_not_tell_how_many_there_are() -> None:
-    codes = [code(serial) for serial in range(1, 2000)]
+def test_order_codes_are_short_and_hide_the_number_of_orders() -> None:
+    codes = [order_code(serial) for serial in range(1, 2000)]
     assert len(set(codes)) == len(codes)
     assert {len(one) for one in codes} == {4}
     assert sum(one[:2] == other[:2] for one, other in pairwise(codes)) < 20
-    assert len(code(2**20)) == 5
+    assert len(order_code(2**20)) == 5
     assert not set("".join(codes)) & set("ILOU")
 
 
@@ -97,22 +101,36 @@ def line(currency: str = "USD") -> SoldLine:
     return SoldLine(new_id(), new_id(), "Mug", 2, Money(150, currency), new_id())
 
 
-def test_a_basket_comes_to_the_sum_of_its_lines_in_one_currency() -> None:
-    assert total_of([line(), line()]) == Money(600)
-    with pytest.raises(Conflict) as refusal:
-        total_of([line(), line("EUR")])
-    assert refusal.value.slug == "mixed-currencies"
+def test_basket_total_is_the_sum_of_lines_in_one_currency() -> None:
+    assert basket_total([line(), line()]) == Money(600)
+    with pytest.raises(Conflict) as error:
+        basket_total([line(), line("EUR")])
+    assert error.value.slug == "mixed-currencies"
 
 
-def test_a_shop_that_is_not_there_is_closed() -> None:
+def test_shop_that_is_missing_or_not_approved_is_closed() -> None:
     priced = PricedLine(new_id(), new_id(), "Mug", 1, Money(1))
     shop = Shop(priced.shop_id, "S", "s", "", "c", "approved", new_id(), 1)
-    asked = [Line(priced.product_id, 1)]
-    assert sold(asked, [priced], [shop])[0].seller_id == shop.seller_id
-    with pytest.raises(Conflict):
-        sold(asked, [priced], [])
+    suspended = Shop(priced.shop_id, "S", "s", "", "c", "suspended", new_id(), 1)
+    requested = [Line(priced.product_id, 1)]
+    assert price_lines(requested, [priced], [shop])[0].seller_id == shop.seller_id
+    for shops in ([], [suspended]):
+        with pytest.raises(Conflict) as error:
+            price_lines(requested, [priced], shops)
+        assert error.value.slug == "shop-closed"
 
 
-def test_a_payment_is_described_in_a_few_words() -> None:
-    assert description([line()]) == "2 x Mug"
-    assert description([line(), line(), line()]) == "2 x Mug and 2 more"
+def test_prices_of_another_basket_are_refused() -> None:
+    priced = PricedLine(new_id(), new_id(), "Mug", 1, Money(1))
+    with pytest.raises(BadGateway):
+        price_lines([Line(priced.product_id, 2)], [priced], [])
+
+
+def test_payment_description_names_the_first_line_and_counts_the_rest() -> None:
+    assert payment_description([line()]) == "2 x Mug"
+    assert payment_description([line(), line(), line()]) == "2 x Mug and 2 more"
+
+
+def test_every_reason_has_a_sentence_and_the_providers_words_stay() -> None:
+    assert all(reason_text(reason).endswith(".") for reason in Reason)
+    assert reason_text("Your card has expired.") == "Your card has expired."

@@ -1,4 +1,4 @@
-"""Order as the gateway meets it: bytes in, bytes out."""
+"""The order service over bytes, as the gateway calls it."""
 
 import asyncio
 import json
@@ -22,8 +22,8 @@ from tests.order.market import Market
 KEY = ECKey.generate_key("P-256")
 
 
-class Door:
-    """The service's front door, and people with tokens at it."""
+class HttpClient:
+    """A client of the service, with tokens for accounts."""
 
     def __init__(self, market: Market) -> None:
         async def load() -> dict[str, str]:
@@ -31,16 +31,16 @@ class Door:
 
         self.app: App[Deps] = App(
             SERVICE,
-            market.order,
+            market.deps,
             identity=ServiceIdentity(b"0123456789abcdef", "order"),
             verifier=TokenVerifier(load),
             database=market.database,
         )
 
-    async def ask(
+    async def request(
         self, method: str, path: str, body: object = None, *, by: Account | None = None, key: str | None = None
     ) -> Response:
-        """Send a request; a body that is bytes goes as it is."""
+        """Send a request; a body of bytes is sent unchanged."""
         headers = {"content-type": "application/json"}
         if by is not None:
             identity = Identity(by.id, by.role, new_id(), time.time() + 900)
@@ -53,46 +53,48 @@ class Door:
 
 
 @pytest.fixture
-def door(market: Market) -> Door:
-    """The front door."""
-    return Door(market)
+def client(market: Market) -> HttpClient:
+    """A client of the service."""
+    return HttpClient(market)
 
 
-async def test_a_purchase_from_basket_to_orders(market: Market, door: Door) -> None:
+async def test_checkout_from_basket_to_orders(market: Market, client: HttpClient) -> None:
     basket = {
         "lines": [{"product_id": str(market.product(market.shop(), price=1999)), "quantity": 2}],
         "address": {"full_name": "A", "line1": "B", "city": "C", "postal_code": "1", "country": "D"},
     }
-    answer = await door.ask("POST", "create-payment-session", basket, by=market.buyer)
-    assert answer.status == 201
-    session = json.loads(answer.body)
+    response = await client.request("POST", "create-payment-session", basket, by=market.buyer)
+    assert response.status == 201
+    session = json.loads(response.body)
     assert session["total"] == {"amount": 3998, "currency": "USD"}
     assert set(session["lines"][0]) == {"product_id", "shop_id", "title", "quantity", "unit_price"}
-    event = market.event(
+    event = market.provider_event(
         "checkout.session.completed", None, client_reference_id=session["session_id"], amount_total=3998
     )
-    told = await door.app.handle(market.signed(event))
-    assert told.status == 200
-    seen = json.loads((await door.ask("GET", f"payment-session/{session['session_id']}", by=market.buyer)).body)
-    assert seen["status"] == "paid"
-    details = json.loads((await door.ask("GET", f"order-details/{seen['order_ids'][0]}", by=market.buyer)).body)[
-        "order"
-    ]
+    webhook = await client.app.handle(market.signed_request(event))
+    assert webhook.status == 200
+    session_status = json.loads(
+        (await client.request("GET", f"payment-session/{session['session_id']}", by=market.buyer)).body
+    )
+    assert session_status["status"] == "paid"
+    details = json.loads(
+        (await client.request("GET", f"order-details/{session_status['order_ids'][0]}", by=market.buyer)).body
+    )["order"]
     assert details["address"]["full_name"] == "A"
     assert set(details) >= {"id", "number", "session_id", "shop_id", "status", "lines", "total", "created_at"}
-    listed = json.loads((await door.ask("GET", "user-orders?limit=1", by=market.buyer)).body)
+    listed = json.loads((await client.request("GET", "user-orders?limit=1", by=market.buyer)).body)
     assert listed["items"][0]["id"] == details["id"]
     assert listed["next_cursor"] is None
 
 
-async def test_the_same_basket_under_the_same_key_is_one_session(market: Market, door: Door) -> None:
+async def test_same_idempotency_key_makes_one_session(market: Market, client: HttpClient) -> None:
     basket = {"lines": [{"product_id": str(market.product(market.shop())), "quantity": 1}]}
-    answers = await asyncio.gather(
-        *(door.ask("POST", "create-payment-session", basket, by=market.buyer, key="k1") for _ in range(10))
+    responses = await asyncio.gather(
+        *(client.request("POST", "create-payment-session", basket, by=market.buyer, key="k1") for _ in range(10))
     )
-    assert {answer.status for answer in answers} <= {201, 409}
-    again = await door.ask("POST", "create-payment-session", basket, by=market.buyer, key="k1")
-    assert again.body == next(answer.body for answer in answers if answer.status == 201)
+    assert {response.status for response in responses} <= {201, 409}
+    again = await client.request("POST", "create-payment-session", basket, by=market.buyer, key="k1")
+    assert again.body == next(response.body for response in responses if response.status == 201)
     assert ("idempotency-replayed", "true") in again.headers
     assert len(market.held) == 1
 
@@ -128,9 +130,9 @@ LINE = {"product_id": ID, "quantity": 1}
     ],
     ids=lambda body: repr(body)[:40],
 )
-async def test_a_basket_that_is_none_is_unreadable(market: Market, door: Door, body: Any) -> None:  # noqa: ANN401
-    answer = await door.ask("POST", "create-payment-session", body, by=market.buyer)
-    assert (answer.status, answer.content_type) == (422, "application/problem+json")
+async def test_invalid_basket_is_unprocessable(market: Market, client: HttpClient, body: Any) -> None:  # noqa: ANN401
+    response = await client.request("POST", "create-payment-session", body, by=market.buyer)
+    assert (response.status, response.content_type) == (422, "application/problem+json")
     assert not market.calls.made
 
 
@@ -149,30 +151,30 @@ async def test_a_basket_that_is_none_is_unreadable(market: Market, door: Door, b
         ("user-orders?cursor=WzFd", 422),
     ],
 )
-async def test_an_address_that_makes_no_sense_is_told_so(market: Market, door: Door, path: str, status: int) -> None:
-    assert (await door.ask("GET", path, by=market.buyer)).status == status
+async def test_invalid_path_or_query_is_refused(market: Market, client: HttpClient, path: str, status: int) -> None:
+    assert (await client.request("GET", path, by=market.buyer)).status == status
 
 
-async def test_each_address_is_for_those_it_is_for(market: Market, door: Door) -> None:
+async def test_each_route_requires_its_role(market: Market, client: HttpClient) -> None:
     seller, admin = account(Role.SELLER), account(Role.ADMIN)
-    assert (await door.ask("POST", "create-payment-session", {"lines": [LINE]})).status == 401
-    assert (await door.ask("POST", "create-payment-session", {"lines": [LINE]}, by=seller)).status == 403
-    assert (await door.ask("GET", "user-orders", by=admin)).status == 403
-    assert (await door.ask("GET", "seller-orders", by=market.buyer)).status == 403
-    assert (await door.ask("GET", "seller-orders", by=seller)).status == 200
-    assert (await door.ask("GET", f"order-details/{ID}")).status == 401
-    assert (await door.ask("GET", f"order-timeline/{ID}")).status == 401
-    assert (await door.ask("GET", "verify-history", by=seller)).status == 403
-    assert (await door.ask("GET", "verify-history?limit=101", by=admin)).status == 422
-    assert (await door.ask("GET", "verify-history?cursor=WzFd", by=admin)).status == 422
-    verified = json.loads((await door.ask("GET", "verify-history", by=admin)).body)
-    assert verified == {"verified": 0, "older": 0, "items": [], "next_cursor": None}
+    assert (await client.request("POST", "create-payment-session", {"lines": [LINE]})).status == 401
+    assert (await client.request("POST", "create-payment-session", {"lines": [LINE]}, by=seller)).status == 403
+    assert (await client.request("GET", "user-orders", by=admin)).status == 403
+    assert (await client.request("GET", "seller-orders", by=market.buyer)).status == 403
+    assert (await client.request("GET", "seller-orders", by=seller)).status == 200
+    assert (await client.request("GET", f"order-details/{ID}")).status == 401
+    assert (await client.request("GET", f"order-timeline/{ID}")).status == 401
+    assert (await client.request("GET", "verify-history", by=seller)).status == 403
+    assert (await client.request("GET", "verify-history?limit=101", by=admin)).status == 422
+    assert (await client.request("GET", "verify-history?cursor=WzFd", by=admin)).status == 422
+    verified = json.loads((await client.request("GET", "verify-history", by=admin)).body)
+    assert verified == {"verified": 0, "items": [], "next_cursor": None}
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"\0", b"[" * 5_000, b"\xff" * 100])
-async def test_an_unsigned_webhook_is_a_bad_request_whatever_it_holds(door: Door, body: bytes) -> None:
-    answer = await door.ask("POST", "payment-webhook", body)
-    assert answer.status == 400
-    assert json.loads(answer.body)["slug"] == "bad-signature"
+async def test_unsigned_webhook_is_a_bad_request_with_any_body(client: HttpClient, body: bytes) -> None:
+    response = await client.request("POST", "payment-webhook", body)
+    assert response.status == 400
+    assert json.loads(response.body)["slug"] == "bad-signature"
     signed = Request("POST", "/order/api/payment-webhook", "", {"stripe-signature": "t=1,v1=é"}, body)
-    assert (await door.app.handle(signed)).status == 400
+    assert (await client.app.handle(signed)).status == 400

@@ -1,4 +1,4 @@
-"""What the payment provider says, and what becomes of it."""
+"""Events of the payment provider, and their effect on sessions, stock and orders."""
 
 import asyncio
 from datetime import timedelta
@@ -7,19 +7,22 @@ from itertools import permutations
 import pytest
 
 from nextbuy.contracts.errors import BadRequest, Unavailable
+from nextbuy.contracts.order import Reason
 from nextbuy.contracts.product import UpdateStock
-from nextbuy.contracts.values import Money, new_id
+from nextbuy.contracts.values import Money
 from nextbuy.order.payment_webhook import payment_webhook
 from tests.callers import caller
 from tests.order.market import Market
 from tests.outbox import data, published, topics
 
 
-async def test_a_basket_from_two_shops_becomes_two_orders_each_with_its_events(market: Market) -> None:
+async def test_basket_from_two_shops_becomes_two_orders_each_with_its_events(market: Market) -> None:
     first, second = market.shop(), market.shop()
     mug, bowl, book = market.product(first, price=700), market.product(first), market.product(second, price=300)
-    session = await market.basket((mug, 2), (book, 1), (bowl, 1))
-    assert (await market.tell(market.paid(session))).status == 200
+    session = await market.create_payment_session((mug, 2), (book, 1), (bowl, 1))
+
+    assert (await market.deliver(market.paid_event(session))).status == 200
+
     rows = await market.database.fetch("SELECT number, shop_id, total, seller_id FROM orders ORDER BY number")
     assert [(row["shop_id"], row["total"]) for row in rows] == [(first, 2400), (second, 300)]
     assert [row["seller_id"] for row in rows] == [market.shops[first].seller_id, market.shops[second].seller_id]
@@ -37,161 +40,212 @@ async def test_a_basket_from_two_shops_becomes_two_orders_each_with_its_events(m
     created = data((await published(market.database))[4])
     assert created["seller_id"] == str(market.shops[first].seller_id)
     assert [(line["product_id"], line["quantity"]) for line in created["lines"]] == [(str(mug), 2), (str(bowl), 1)]
-    await market.check_books(money_for={market.opened[session.session_id].payment_id})
+    await market.assert_reconciled(payments={market.payment_id(session)})
 
 
-async def test_the_same_webhook_a_hundred_times_at_once_makes_one_order(market: Market) -> None:
-    session = await market.basket((market.product(market.shop()), 3))
-    event = market.paid(session)
-    answers = await asyncio.gather(*(market.tell(event) for _ in range(100)))
-    assert {answer.status for answer in answers} == {200}
+async def test_hundred_concurrent_copies_of_one_webhook_make_one_order(market: Market) -> None:
+    session = await market.create_payment_session((market.product(market.shop()), 3))
+    event = market.paid_event(session)
+
+    responses = await asyncio.gather(*(market.deliver(event) for _ in range(100)))
+
+    assert {response.status for response in responses} == {200}
     assert len(market.calls.of_type(UpdateStock)) == 1
-    await market.check_books(money_for={market.opened[session.session_id].payment_id})
+    await market.assert_reconciled(payments={market.payment_id(session)})
 
 
-async def test_the_same_payment_told_under_fifty_event_ids_makes_one_order(market: Market) -> None:
-    session = await market.basket((market.product(market.shop()), 3))
-    await asyncio.gather(*(market.tell(market.paid(session)) for _ in range(50)))
+async def test_one_payment_reported_by_fifty_events_makes_one_order(market: Market) -> None:
+    session = await market.create_payment_session((market.product(market.shop()), 3))
+
+    await asyncio.gather(*(market.deliver(market.paid_event(session)) for _ in range(50)))
+
     assert len(market.calls.of_type(UpdateStock)) == 1
-    await market.check_books(money_for={market.opened[session.session_id].payment_id})
+    await market.assert_reconciled(payments={market.payment_id(session)})
 
 
-@pytest.mark.parametrize("told", [order for n in (1, 2, 3) for order in permutations(["paid", "failed", "expired"], n)])
-async def test_webhooks_in_any_order_end_the_same_way(market: Market, told: tuple[str, ...]) -> None:
-    session = await market.basket((market.product(market.shop()), 3))
-    kinds = {
-        "paid": market.paid(session),
-        "failed": market.event("checkout.session.async_payment_failed", session.session_id),
-        "expired": market.event("checkout.session.expired", session.session_id),
+@pytest.mark.parametrize(
+    "order", [order for n in (1, 2, 3) for order in permutations(["paid", "failed", "expired"], n)]
+)
+async def test_webhooks_in_any_order_have_the_same_result(market: Market, order: tuple[str, ...]) -> None:
+    session = await market.create_payment_session((market.product(market.shop()), 3))
+    events = {
+        "paid": market.paid_event(session),
+        "failed": market.provider_event("checkout.session.async_payment_failed", session.session_id),
+        "expired": market.provider_event("checkout.session.expired", session.session_id),
     }
-    for name in told:
-        assert (await market.tell(kinds[name])).status == 200
-        assert (await market.tell(kinds[name])).status == 200
+
+    for name in order:
+        assert (await market.deliver(events[name])).status == 200
+        assert (await market.deliver(events[name])).status == 200
     await market.recover()
-    paid = "paid" in told
-    assert await market.status(session.session_id) == ("paid" if paid else told[0])
-    await market.check_books(money_for={market.opened[session.session_id].payment_id} if paid else set())
+
+    paid = "paid" in order
+    assert await market.status(session.session_id) == ("paid" if paid else order[0])
+    await market.assert_reconciled(payments={market.payment_id(session)} if paid else set())
 
 
-async def test_a_declined_payment_gives_the_units_back_at_once_and_says_so(market: Market) -> None:
+async def test_declined_payment_releases_stock_at_once_and_publishes_the_providers_reason(market: Market) -> None:
     product = market.product(market.shop())
-    session = await market.basket((product, 3))
+    session = await market.create_payment_session((product, 3))
     assert market.stock[product] == 7
-    event = market.event(
+    event = market.provider_event(
         "payment_intent.payment_failed",
         None,
         client_reference_id=None,
         metadata={"session_id": str(session.session_id)},
         last_payment_error={"message": "Your card\0 was declined."},
     )
-    await market.tell(event)
+
+    await market.deliver(event)
+
     assert market.stock[product] == 10
     assert (await topics(market.database))[2:] == ["payment.failed"]
     assert data((await published(market.database))[2])["reason"] == "Your card was declined."
 
 
-@pytest.mark.parametrize("what", ["secret", "age", "body", "none"])
-async def test_a_bad_or_old_signature_changes_nothing(market: Market, what: str) -> None:
-    session = await market.basket((market.product(market.shop()), 3))
-    request = market.signed(market.paid(session))
-    if what == "secret":
-        request = market.signed(market.paid(session), secret="whsec_other")
-    elif what == "age":
-        request = market.signed(market.paid(session), at=market.now - timedelta(minutes=6))
-    elif what == "body":
+async def test_decline_without_a_reason_is_published_with_a_code(market: Market) -> None:
+    session = await market.create_payment_session((market.product(market.shop()), 3))
+
+    await market.deliver(market.provider_event("payment_intent.payment_failed", session.session_id))
+
+    assert data((await published(market.database))[-1])["reason"] == Reason.DECLINED
+
+
+@pytest.mark.parametrize("fault", ["secret", "age", "body", "none"])
+async def test_invalid_or_old_signature_changes_nothing(market: Market, fault: str) -> None:
+    session = await market.create_payment_session((market.product(market.shop()), 3))
+    request = market.signed_request(market.paid_event(session))
+    if fault == "secret":
+        request = market.signed_request(market.paid_event(session), secret="whsec_other")
+    elif fault == "age":
+        request = market.signed_request(market.paid_event(session), at=market.now - timedelta(minutes=6))
+    elif fault == "body":
         request.body += b" "
     else:
         request.headers = {}
-    with pytest.raises(BadRequest) as refusal:
-        await payment_webhook(market.order, caller(None), request)
-    assert refusal.value.slug == "bad-signature"
+
+    with pytest.raises(BadRequest) as error:
+        await payment_webhook(market.deps, caller(None), request)
+
+    assert error.value.slug == "bad-signature"
     assert await market.status(session.session_id) == "open"
 
 
 @pytest.mark.parametrize("event", [{}, [], {"id": "e", "type": "t"}, {"id": "e", "type": "charge.refunded", "data": 1}])
-async def test_a_signed_body_that_is_no_event_is_a_bad_request(market: Market, event: object) -> None:
-    with pytest.raises(BadRequest) as refusal:
-        await market.tell(event)
-    assert refusal.value.slug == "bad-event"
+async def test_signed_body_that_is_no_event_is_a_bad_request(market: Market, event: object) -> None:
+    with pytest.raises(BadRequest) as error:
+        await market.deliver(event)
+
+    assert error.value.slug == "bad-event"
 
 
-async def test_events_that_are_not_ours_to_act_on_are_taken_and_ignored(market: Market) -> None:
-    event = {"id": "evt_1", "type": "customer.created", "data": {"object": ["anything"]}}
-    assert (await market.tell(event)).status == 200
-    session = await market.basket((market.product(market.shop()), 3))
-    await market.tell(market.paid(session, payment_status="unpaid"))
+@pytest.mark.parametrize("missing", ["amount_total", "currency"])
+async def test_payment_without_amount_or_currency_is_a_bad_request(market: Market, missing: str) -> None:
+    session = await market.create_payment_session((market.product(market.shop()), 3))
+
+    with pytest.raises(BadRequest) as error:
+        await market.deliver(market.paid_event(session, **{missing: None}))
+
+    assert error.value.slug == "bad-event"
     assert await market.status(session.session_id) == "open"
 
 
-async def test_money_after_expiry_still_gets_its_goods_where_they_are_there(market: Market) -> None:
-    session = await market.basket((market.product(market.shop()), 3))
-    await market.time_passes(minutes=31)
+async def test_events_that_the_shop_does_not_handle_are_accepted_and_ignored(market: Market) -> None:
+    event = {"id": "evt_1", "type": "customer.created", "data": {"object": ["anything"]}}
+    assert (await market.deliver(event)).status == 200
+    session = await market.create_payment_session((market.product(market.shop()), 3))
+
+    await market.deliver(market.paid_event(session, payment_status="unpaid"))
+
+    assert await market.status(session.session_id) == "open"
+
+
+async def test_payment_after_expiry_gets_its_order_if_stock_is_left(market: Market) -> None:
+    session = await market.create_payment_session((market.product(market.shop()), 3))
+    await market.advance_clock(minutes=31)
     assert await market.status(session.session_id) == "expired"
-    await market.tell(market.paid(session))
+
+    await market.deliver(market.paid_event(session))
+
     assert await market.status(session.session_id) == "paid"
-    await market.check_books(money_for={market.opened[session.session_id].payment_id})
+    await market.assert_reconciled(payments={market.payment_id(session)})
 
 
-async def test_money_after_expiry_goes_back_where_the_goods_were_sold_to_others(market: Market) -> None:
+async def test_payment_after_expiry_is_refunded_once_if_the_stock_is_sold(market: Market) -> None:
     product = market.product(market.shop())
-    late = await market.basket((product, 8))
-    await market.time_passes(minutes=31)
-    quick = await market.basket((product, 9))
-    await market.tell(market.paid(quick))
-    assert (await market.tell(market.paid(late))).status == 200
+    late = await market.create_payment_session((product, 8))
+    await market.advance_clock(minutes=31)
+    quick = await market.create_payment_session((product, 9))
+    await market.deliver(market.paid_event(quick))
+
+    assert (await market.deliver(market.paid_event(late))).status == 200
+
     assert await market.status(late.session_id) == "refunded"
-    assert "payment.refunded" in await topics(market.database)
-    both = {market.opened[session.session_id].payment_id for session in (late, quick)}
-    await market.check_books(money_for=both)
-    await market.tell(market.event("charge.refunded", late.session_id))
+    refund = (await published(market.database))[-1]
+    assert (refund.type, data(refund)["reason"]) == ("payment.refunded", Reason.SOLD_OUT)
+    await market.assert_reconciled(payments={market.payment_id(late), market.payment_id(quick)})
+    await market.deliver(market.provider_event("charge.refunded", late.session_id))
     assert (await topics(market.database)).count("payment.refunded") == 1
 
 
 @pytest.mark.parametrize("wrong", [{"amount_total": 1}, {"currency": "eur"}])
-async def test_another_amount_than_the_baskets_goes_back_with_the_units(
+async def test_payment_of_a_wrong_amount_is_refunded_and_releases_stock(
     market: Market, wrong: dict[str, object]
 ) -> None:
     product = market.product(market.shop())
-    session = await market.basket((product, 3))
-    await market.tell(market.paid(session, **wrong))
+    session = await market.create_payment_session((product, 3))
+
+    await market.deliver(market.paid_event(session, **wrong))
     await market.recover()
+
     assert await market.status(session.session_id) == "refunded"
     assert market.stock[product] == 10
-    refunded = data((await published(market.database))[-1])
-    assert refunded["total"] == {
+    refund = data((await published(market.database))[-1])
+    assert refund["reason"] == Reason.WRONG_AMOUNT
+    assert refund["total"] == {
         "amount": wrong.get("amount_total", 3000),
         "currency": str(wrong.get("currency", "usd")).upper(),
     }
-    await market.check_books(money_for={market.opened[session.session_id].payment_id})
+    await market.assert_reconciled(payments={market.payment_id(session)})
 
 
-async def test_money_for_a_session_that_we_do_not_know_goes_back(market: Market) -> None:
-    event = market.event("checkout.session.completed", new_id(), id="pay_stray", amount_total=5)
+@pytest.mark.parametrize("reference", ["0192f0c1-2345-7abc-8def-0123456789ab", "another shop's", None])
+async def test_payment_for_an_unknown_session_is_refunded_once(market: Market, reference: str | None) -> None:
+    event = market.provider_event(
+        "checkout.session.completed", None, client_reference_id=reference, id="pay_unmatched", amount_total=5
+    )
+
     for _ in range(3):
-        assert (await market.tell(event)).status == 200
+        assert (await market.deliver(event)).status == 200
         await market.recover()
-    assert set(market.refunds) == {"pay_stray"}
+
+    assert set(market.refunds) == {"pay_unmatched"}
+    assert await market.database.fetchval("SELECT reason FROM unmatched_payments") == Reason.UNMATCHED
 
 
-async def test_a_second_payment_for_a_paid_basket_goes_back_and_the_first_stays(market: Market) -> None:
-    session = await market.basket((market.product(market.shop()), 3))
-    await market.tell(market.paid(session))
-    await market.tell(market.paid(session, id="pay_again"))
+async def test_second_payment_of_a_paid_basket_is_refunded_and_the_first_stays(market: Market) -> None:
+    session = await market.create_payment_session((market.product(market.shop()), 3))
+    await market.deliver(market.paid_event(session))
+
+    await market.deliver(market.paid_event(session, id="pay_again"))
     await market.recover()
+
     assert set(market.refunds) == {"pay_again"}
     refund = data((await published(market.database))[-1])
     assert refund["total"] == {"amount": session.total.amount, "currency": Money(0).currency}
-    await market.check_books(money_for={market.opened[session.session_id].payment_id, "pay_again"})
+    await market.assert_reconciled(payments={market.payment_id(session), "pay_again"})
 
 
-async def test_while_product_is_away_the_money_is_kept_and_the_orders_follow(market: Market) -> None:
-    session = await market.basket((market.product(market.shop()), 3))
+async def test_payment_is_recorded_while_product_is_unavailable_and_the_orders_follow(market: Market) -> None:
+    session = await market.create_payment_session((market.product(market.shop()), 3))
     usual = market.calls.replies[UpdateStock]
-    market.calls.replies[UpdateStock] = Unavailable("away")
-    with pytest.raises(Unavailable) as answer:
-        await market.tell(market.paid(session))
-    assert answer.value.retry_after
+    market.calls.replies[UpdateStock] = Unavailable("unavailable")
+
+    with pytest.raises(Unavailable) as error:
+        await market.deliver(market.paid_event(session))
+
+    assert (error.value.slug, error.value.retry_after) == ("order-delayed", 1)
     assert await market.status(session.session_id) == "paying"
     market.calls.replies[UpdateStock] = usual
     await market.recover()
-    await market.check_books(money_for={market.opened[session.session_id].payment_id})
+    await market.assert_reconciled(payments={market.payment_id(session)})

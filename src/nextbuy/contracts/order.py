@@ -1,10 +1,13 @@
-"""What order tells; nobody asks it anything but what it has told.
+"""The order service: its events, and the call that reads its event log.
 
-The events of a session, and of the orders that come of it, tell its whole life: `order/history.py` makes it again out
-of them. No address and no name is in any of them, for a log that only grows forgets nobody.
+The events of a payment session and of its orders describe every transition, so `order/history.py` can rebuild the
+session from them. They hold no postal address and no name, because an event log cannot forget a person.
 """
 
-from typing import Annotated, ClassVar
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Annotated, ClassVar, Final
 from uuid import UUID
 
 from msgspec import Meta, Struct
@@ -19,15 +22,42 @@ from nextbuy.contracts.values import (
     OrderNumber,
     PaymentId,
     PersonName,
-    ReasonText,
     SessionId,
     ShopId,
     Timestamp,
 )
 
+RefundReason = Annotated[str, Meta(description="The code of the reason.", examples=["sold-out"])]
+
+
+class Reason(StrEnum):
+    """Codes for why a checkout ended without orders, or why a payment is refunded."""
+
+    DECLINED = "declined"
+    LATE = "late"
+    SOLD_OUT = "sold-out"
+    UNMATCHED = "unmatched"
+    WRONG_AMOUNT = "wrong-amount"
+
+
+_REASON_TEXTS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        Reason.DECLINED: "The card was declined.",
+        Reason.LATE: "The payment was not made in time.",
+        Reason.SOLD_OUT: "The products are sold out.",
+        Reason.UNMATCHED: "No open checkout matches this payment.",
+        Reason.WRONG_AMOUNT: "The amount paid is not the total of the checkout.",
+    }
+)
+
+
+def reason_text(reason: str) -> str:
+    """Return a reason as a sentence for people; the payment provider's own words are returned unchanged."""
+    return _REASON_TEXTS.get(reason, reason)
+
 
 class Address(Struct, frozen=True):
-    """Where an order goes."""
+    """The postal address that an order is shipped to."""
 
     full_name: PersonName
     line1: Annotated[str, Meta(examples=["12 Harbour Street"])]
@@ -37,7 +67,7 @@ class Address(Struct, frozen=True):
 
 
 class ReadOrderEvents(Call[EventsRead], to="order", name="read-order-events", callers=("kafka",), idempotent=True):
-    """What has order published behind a position of its log (at most 1,000 events, of these topics)?"""
+    """Read a part of the order service's event log: at most 1,000 events after a position, of some topics or all."""
 
     after: int
     limit: BatchLimit
@@ -45,28 +75,28 @@ class ReadOrderEvents(Call[EventsRead], to="order", name="read-order-events", ca
 
 
 class SoldLine(PricedLine, frozen=True):
-    """A priced line, and whose shop it is from."""
+    """A priced line with the seller of its shop."""
 
     seller_id: UUID
 
     @property
     def total(self) -> Money:
-        """What all of its units cost."""
+        """The price of all units."""
         return self.unit_price.times(self.quantity)
 
 
 class SessionCreated(Event, topic="payment-session.created", key="session_id"):
-    """A basket was priced, and is on its way to be paid until `expires_at`."""
+    """A basket was priced, and its checkout started."""
 
     session_id: SessionId
     buyer_id: BuyerId
-    total: Annotated[Money, Meta(description="What its lines come to.")]
-    lines: Annotated[list[SoldLine], Meta(description="What is to be bought, at the prices of now, and from whom.")]
-    expires_at: Annotated[Timestamp, Meta(description="Until when its goods are held and it can be paid.")]
+    total: Annotated[Money, Meta(description="The sum of the lines.")]
+    lines: Annotated[list[SoldLine], Meta(description="Products, quantities and prices, with the seller of each.")]
+    expires_at: Annotated[Timestamp, Meta(description="The end of the time to pay, until which the units are held.")]
 
 
 class SessionOpened(Event, topic="payment-session.opened", key="session_id"):
-    """Its units are held, and there is a page to pay it on."""
+    """The units of a checkout are held, and its payment page is open."""
 
     session_id: SessionId
     buyer_id: BuyerId
@@ -74,96 +104,96 @@ class SessionOpened(Event, topic="payment-session.opened", key="session_id"):
 
 
 class SessionNotOpened(Event, topic="payment-session.not-opened", key="session_id"):
-    """Its units could not be held, or no page to pay it on could be made."""
+    """The units of a checkout could not be held, or its payment page could not be opened."""
 
     session_id: SessionId
     buyer_id: BuyerId
-    reason: Annotated[str, Meta(description="Why, as a problem's slug.")]
+    reason: Annotated[str, Meta(description="The slug of the problem.")]
 
 
 class SessionPaid(Event, topic="payment-session.paid", key="session_id"):
-    """Its goods are the buyer's: it became these orders, one for each shop."""
+    """A checkout was completed: its units are sold, and it has one order per shop."""
 
     session_id: SessionId
     buyer_id: BuyerId
-    total: Annotated[Money, Meta(description="What was paid for all of it.")]
-    order_ids: Annotated[list[UUID], Meta(description="The orders that it became, one for each shop.")]
+    total: Annotated[Money, Meta(description="The amount paid for all orders.")]
+    order_ids: Annotated[list[UUID], Meta(description="The orders of this checkout, one per shop.")]
 
 
 class OrderCreated(Event, topic="order.created", key="order_id"):
-    """A basket was paid; this is one shop's part of it."""
+    """A checkout was paid; this order is the part of one shop."""
 
     order_id: OrderId
     number: OrderNumber
     session_id: SessionId
     buyer_id: BuyerId
     shop_id: ShopId
-    total: Annotated[Money, Meta(description="What was paid for this order.")]
-    lines: Annotated[list[PricedLine], Meta(description="What was bought, at the prices of then.")]
+    total: Annotated[Money, Meta(description="The amount paid for this order.")]
+    lines: Annotated[list[PricedLine], Meta(description="Products, quantities and prices at the time of the order.")]
     seller_id: Annotated[UUID | None, Meta(description="The seller's account; null in version 1.")] = None
 
 
 class OrderPaid(Event, topic="order.paid", key="order_id"):
-    """The money for an order is there."""
+    """An order is paid."""
 
     order_id: OrderId
     session_id: SessionId
     shop_id: ShopId
-    total: Annotated[Money, Meta(description="What was paid for this order.")]
+    total: Annotated[Money, Meta(description="The amount paid for this order.")]
 
 
 class PaymentReceived(Event, topic="payment.received", key="session_id"):
-    """The money that a session was waiting for is there; orders follow from it, or a refund."""
+    """The payment of a checkout arrived; orders or a refund will follow."""
 
     session_id: SessionId
     buyer_id: BuyerId
     payment_id: PaymentId
-    total: Annotated[Money, Meta(description="What came, which may be another amount than the session's.")]
+    total: Annotated[Money, Meta(description="The amount received, which may differ from the checkout's total.")]
 
 
 class PaymentFailed(Event, topic="payment.failed", key="session_id"):
-    """The card was declined; what was held can be bought again."""
+    """The payment was declined; the units become available again."""
 
     session_id: SessionId
     buyer_id: BuyerId
-    reason: Annotated[str, Meta(description="Why, in the provider's words.")]
+    reason: Annotated[str, Meta(description="`declined`, or the provider's own words.")]
 
 
 class RefundDue(Event, topic="payment.refund-due", key="session_id"):
-    """Money came that no goods can be given for: it will go back. It may be a second payment for the session."""
+    """A payment will be refunded: the checkout's own, or a second one for the same checkout."""
 
     session_id: SessionId
     buyer_id: BuyerId
-    payment_id: Annotated[str, Meta(description="The provider's payment: the session's own, or a second one for it.")]
-    total: Annotated[Money, Meta(description="What is to go back.")]
-    reason: Annotated[ReasonText, Meta(description="Why nothing can be given for it.")]
+    payment_id: Annotated[str, Meta(description="The provider's payment: the checkout's own, or a second one for it.")]
+    total: Annotated[Money, Meta(description="The amount to refund.")]
+    reason: RefundReason
 
 
 class PaymentRefunded(Event, topic="payment.refunded", key="session_id"):
-    """Money came that no goods could be given for, and went back; without a `payment_id` it was the session's own."""
+    """A payment was refunded in full."""
 
     session_id: SessionId
     buyer_id: BuyerId
-    total: Annotated[Money, Meta(description="What went back.")]
-    reason: Annotated[ReasonText, Meta(description="Why nothing could be given for it.")]
-    payment_id: Annotated[str, Meta(description="The provider's payment; empty: the session's own.")] = ""
-    refund_id: Annotated[str | None, Meta(description="The provider's refund, where it was us who asked for it.")] = (
-        None
-    )
+    total: Annotated[Money, Meta(description="The amount refunded.")]
+    reason: RefundReason
+    payment_id: Annotated[str, Meta(description="The provider's payment; empty: the checkout's own.")] = ""
+    refund_id: Annotated[
+        str | None, Meta(description="The provider's refund; null if the provider refunded without our request.")
+    ] = None
 
 
 class SessionExpired(Event, topic="payment-session.expired", key="session_id"):
-    """Nobody paid in time; what was held can be bought again."""
+    """A checkout was not paid in time; its units become available again."""
 
     session_id: SessionId
     buyer_id: BuyerId
 
 
 class OrderClient(Client):
-    """Speaks to order."""
+    """A client of the order service."""
 
     service: ClassVar[str] = "order"
 
     async def read_events(self, after: int, *, limit: int, topics: list[str] | None = None) -> EventsRead:
-        """Return a part of order's event log."""
+        """Read a part of the order service's event log."""
         return await self._send(ReadOrderEvents(after=after, limit=limit, topics=topics))

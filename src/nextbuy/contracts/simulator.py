@@ -1,4 +1,4 @@
-"""What the payment simulator is asked: the part of a payment provider's interface that the shop needs."""
+"""The payment simulator's calls: the part of a payment provider's API that the shop needs."""
 
 from uuid import UUID
 
@@ -9,16 +9,16 @@ from nextbuy.contracts.values import Money, Timestamp
 
 
 class PaymentOpened(Struct, frozen=True):
-    """A payment that a person can make at `url` (absolute, as the outside sees the gateway)."""
+    """A payment, and the absolute public URL of the page on which it can be made."""
 
     payment_id: str
     url: str
 
 
 class OpenPayment(Call[PaymentOpened], to="simulator", name="open-payment", callers=("order",), idempotent=True):
-    """Make a payment page; the same reference again gives the same payment.
+    """Open a payment page; the same reference returns the same payment.
 
-    `reference` comes back in the webhook as `client_reference_id`; `return_url` is where the page leads afterwards.
+    `reference` is the webhook's `client_reference_id`; `return_url` is the link back to the shop.
     """
 
     reference: UUID
@@ -28,14 +28,14 @@ class OpenPayment(Call[PaymentOpened], to="simulator", name="open-payment", call
     return_url: str = ""
 
 
-class PaymentReturned(Struct, frozen=True):
-    """A refund, made now or earlier."""
+class Refund(Struct, frozen=True):
+    """A refund, new or existing."""
 
     refund_id: str
 
 
-class RefundPayment(Call[PaymentReturned], to="simulator", name="refund-payment", callers=("order",), idempotent=True):
-    """Give a payment's money back, whole; the same payment again gives the same refund."""
+class RefundPayment(Call[Refund], to="simulator", name="refund-payment", callers=("order",), idempotent=True):
+    """Refund a payment in full; the same payment returns the same refund."""
 
     payment_id: str
     reason: str

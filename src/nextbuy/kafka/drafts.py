@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from nextbuy.contracts.admin import CreateNotification
 from nextbuy.contracts.message import Event
-from nextbuy.contracts.order import OrderCreated, PaymentFailed, PaymentRefunded, SessionExpired
+from nextbuy.contracts.order import OrderCreated, PaymentFailed, PaymentRefunded, SessionExpired, reason_text
 from nextbuy.contracts.product import ProductApproved, ProductPending, ProductRejected
 from nextbuy.contracts.seller import SellerApproved, SellerRegistered, SellerRejected, SellerSuspended
 from nextbuy.contracts.values import Money
@@ -96,7 +96,7 @@ def admin_notice(event: Event, event_id: UUID) -> CreateNotification | None:
             link = f"/order/api/order-details/{event.order_id}"
         case PaymentRefunded():
             kind, title = "payment-refunded", "A payment was refunded"
-            message, link = f"{_written(event.total)} went back: {event.reason}.", ""
+            message, link = f"{_written(event.total)} went back: {reason_text(event.reason)}", ""
         case _:
             return None
     return CreateNotification(source_event_id=event_id, kind=kind, title=title, message=message, link=link)
@@ -153,15 +153,15 @@ def _of_payment(event: PaymentFailed | PaymentRefunded | SessionExpired) -> Noti
             return told(
                 "payment-failed",
                 "Your payment did not go through",
-                f"The payment provider says: {_sentence(event.reason)} No money was taken, and your basket is as it"
-                " was. Try again, perhaps with another card.",
+                f"The payment provider says: {_sentence(reason_text(event.reason))} No money was taken, and your"
+                " basket is as it was. Try again, perhaps with another card.",
             )
         case PaymentRefunded():
             return told(
                 "payment-refunded",
                 "Your payment was refunded",
-                f"You get {_written(event.total)} back: {_sentence(event.reason)} Your bank may take some days to show"
-                " it; there is nothing for you to do.",
+                f"You get {_written(event.total)} back: {_sentence(reason_text(event.reason))} Your bank may take some"
+                " days to show it; there is nothing for you to do.",
             )
         case SessionExpired():
             return told(

@@ -1,1 +1,1 @@
-"""Order: payment sessions, what the payment provider says of them, and the orders that come of it."""
+"""Order: checkouts, payments, and the orders that result."""

@@ -1,21 +1,21 @@
-"""Whose an order is to see: its buyer's, the seller's of its shop, and the admins'."""
+"""Access to orders: the buyer, the seller of the shop, and admins may see one."""
 
 from typing import TypeVar
 
 from nextbuy.contracts.errors import NotFound
 from nextbuy.contracts.values import Role
 from nextbuy.kit.http.caller import Caller
-from nextbuy.order.store.orders import OrderKept, OrderOwned
+from nextbuy.order.store.orders import OrderAccess, StoredOrder
 
-Found = TypeVar("Found", OrderKept, OrderOwned)
+Found = TypeVar("Found", StoredOrder, OrderAccess)
 
 
 def require_order_access(caller: Caller, found: Found | None) -> Found:
-    """Return what was found of an order, where it is the caller's to see.
+    """Return `found` if the caller may see the order.
 
     Raises:
-        NotFound: it is not there, or not the caller's to see (`no-such-order`).
+        NotFound: the order does not exist, or the caller may not see it (`order-not-found`).
     """
     if found is None or not (caller.role is Role.ADMIN or caller.account_id in {found.buyer_id, found.seller_id}):
-        raise NotFound("There is no such order that you may see.", slug="no-such-order")
+        raise NotFound("Order not found.", slug="order-not-found")
     return found

@@ -1,4 +1,4 @@
-"""Several acts at once, none of which another's failure ends."""
+"""Concurrent work whose failures are independent."""
 
 import asyncio
 import logging
@@ -8,8 +8,8 @@ from typing import Final
 log: Final = logging.getLogger(__name__)
 
 
-async def gather_logged(acts: Sequence[Coroutine[object, object, None]]) -> None:
-    """Do all of them; one that breaks is logged, and what it left undone is due again when its claim has run out."""
-    for result in await asyncio.gather(*acts, return_exceptions=True):
+async def gather_logged(work: Sequence[Coroutine[object, object, None]]) -> None:
+    """Run coroutines concurrently and log each exception; what one left undone is due again when its claim expires."""
+    for result in await asyncio.gather(*work, return_exceptions=True):
         if isinstance(result, Exception):
-            log.error("broke, and will be tried again", exc_info=result)
+            log.error("recovery failed; retry when the claim expires", exc_info=result)

@@ -1,9 +1,4 @@
-"""POST /order/api/create-payment-session: a basket becomes a priced session to pay.
-
-Of the basket only ids and quantities are believed; prices, stock and shops are asked of their owners. The session is
-written down before anything is held for it, so whatever is held belongs to a session, and a session that got no further
-is ended by the sweeper.
-"""
+"""POST /order/api/create-payment-session: price a basket, hold its stock, and open a payment."""
 
 from datetime import timedelta
 from typing import Annotated, Final
@@ -16,27 +11,35 @@ from nextbuy.contracts.order import Address
 from nextbuy.contracts.product import Line, PricedLine
 from nextbuy.contracts.simulator import PaymentOpened
 from nextbuy.contracts.values import MAX_LINES, Money, Quantity, Timestamp, Title, new_id
-from nextbuy.kit.events.outbox import publish
 from nextbuy.kit.http.caller import Caller
 from nextbuy.kit.observability import telemetry
 from nextbuy.order.deps import Deps
-from nextbuy.order.history import begun, told
-from nextbuy.order.model import SHOWN, Session, Shown, State, Transition, description, merged, sold, total_of
-from nextbuy.order.store import sessions
+from nextbuy.order.model import (
+    PUBLIC_STATUS,
+    PublicStatus,
+    Session,
+    State,
+    basket_total,
+    merge_lines,
+    payment_description,
+    price_lines,
+)
+from nextbuy.order.state_changes import advance
+from nextbuy.order.store import transitions
 
-OPENING_LIMIT: Final = timedelta(minutes=1)
-"""A session that has no payment page after this was left behind by a crash, and is ended."""
+_OPENING_TIMEOUT: Final = timedelta(minutes=1)
+"""A session without a payment page after this time was left by a crash, and expires."""
 
 
 class BasketLine(Struct, frozen=True):
-    """So many of one product."""
+    """A product and its quantity."""
 
     product_id: UUID
     quantity: Quantity
 
 
 class DeliveryAddress(Struct, frozen=True):
-    """Where it should go."""
+    """A postal address to ship to."""
 
     full_name: Annotated[Title, Meta(examples=["Ada Winter"])]
     line1: Annotated[Title, Meta(examples=["12 Harbour Street"])]
@@ -46,17 +49,17 @@ class DeliveryAddress(Struct, frozen=True):
 
 
 class CreatePaymentSession(Struct, frozen=True):
-    """A basket."""
+    """A request to check out a basket. Prices are looked up, never taken from the request."""
 
     lines: Annotated[list[BasketLine], Meta(min_length=1, max_length=MAX_LINES)]
     address: DeliveryAddress | None = None
 
 
 class PaymentSessionCreated(Struct, frozen=True, kw_only=True):
-    """What it comes to, and where to pay."""
+    """The priced basket, and the page on which to pay for it."""
 
     session_id: UUID
-    status: Shown
+    status: PublicStatus
     total: Money
     lines: list[PricedLine]
     expires_at: Timestamp
@@ -64,48 +67,49 @@ class PaymentSessionCreated(Struct, frozen=True, kw_only=True):
 
 
 async def create_payment_session(deps: Deps, caller: Caller, request: CreatePaymentSession) -> PaymentSessionCreated:
-    """Hold a basket's units and open a payment for what they cost.
+    """Hold the basket's stock until the checkout expires, and return a page on which to pay for it.
+
+    The session is stored before any stock is held, so a crash in between leaves a session that expires, never stock
+    that belongs to no session.
 
     Raises:
         NotFound: a product does not exist or is not for sale.
-        Conflict: there is too little of one (`sold-out`), or its shop is not selling (`shop-closed`).
-        Unavailable: a service that is needed is away; nothing stays held.
+        Conflict: too few units are left (`sold-out`), or a shop is closed (`shop-closed`).
+        Unavailable: a needed service does not answer; nothing stays held.
     """
-    wanted = merged([Line(line.product_id, line.quantity) for line in request.lines])
+    basket = merge_lines([Line(line.product_id, line.quantity) for line in request.lines])
     buyer = await deps.auth.validate_user(caller.token)
-    priced = await deps.product.validate_products(wanted)
+    priced = await deps.product.validate_products(basket)
     shops = await deps.seller.get_shops(list({line.shop_id for line in priced}))
-    lines = sold(wanted, priced, shops)
-    now, trace, to = deps.clock(), telemetry.current_span(), request.address
-    expires_at = now + timedelta(minutes=deps.settings.session_minutes)
+    lines = price_lines(basket, priced, shops)
+
+    now, span, to = deps.clock(), telemetry.current_span(), request.address
     session = Session(
         id=new_id(),
         buyer_id=buyer.id,
         status=State.OPENING,
-        total=total_of(lines),
+        total=basket_total(lines),
         lines=lines,
         address=None if to is None else Address(to.full_name, to.line1, to.city, to.postal_code, to.country),
-        expires_at=expires_at,
-        traceparent=trace.traceparent,
-        correlation_id=trace.correlation_id,
+        expires_at=now + timedelta(minutes=deps.settings.session_minutes),
+        traceparent=span.traceparent,
+        correlation_id=span.correlation_id,
     )
     async with deps.database.transaction() as tx:
-        await sessions.insert_session(tx, session, ends_at=min(expires_at, now + OPENING_LIMIT))
-        await publish(tx, begun(session))
+        await advance(tx, transitions.created(session, min(session.expires_at, now + _OPENING_TIMEOUT)))
+
     payment = await _hold_and_open(deps, session)
     reply = PaymentSessionCreated(
         session_id=session.id,
-        status=SHOWN[State.OPEN],
+        status=PUBLIC_STATUS[State.OPEN],
         total=session.total,
         lines=priced,
-        expires_at=expires_at,
+        expires_at=session.expires_at,
         payment_url=payment.url,
     )
     async with deps.database.transaction() as tx:
-        opened = await sessions.open_session(tx, session.id, payment)
-        if opened is None:
-            raise Conflict("It took too long to open this payment; order again.", slug="session-expired")
-        await publish(tx, *told(Transition.OPENED, opened))
+        if await advance(tx, transitions.opened(session.id, payment)) is None:
+            raise Conflict("Opening the payment page took too long. Place the order again.", slug="session-expired")
         await caller.store_response(tx, reply)
     return reply
 
@@ -113,14 +117,14 @@ async def create_payment_session(deps: Deps, caller: Caller, request: CreatePaym
 async def _hold_and_open(deps: Deps, session: Session) -> PaymentOpened:
     held = False
     try:
-        await deps.product.hold_stock(session.id, session.wanted, session.expires_at)
+        await deps.product.hold_stock(session.id, session.units, session.expires_at)
         held = True
-        return await deps.payments.open(session.id, session.total, description(session.lines), session.expires_at)
+        return await deps.payments.open(
+            session.id, session.total, payment_description(session.lines), session.expires_at
+        )
     except AppError as error:
-        # Only a hold that was refused is known to hold nothing.
+        # Only a refused hold is known to hold nothing.
         release = held or not isinstance(error, Conflict)
         async with deps.database.transaction() as tx:
-            ended = await sessions.end(tx, session.id, Transition.NOT_OPENED, error.slug, release=release)
-            if ended is not None:
-                await publish(tx, *told(Transition.NOT_OPENED, ended))
+            await advance(tx, transitions.not_opened(session.id, error.slug, release=release))
         raise

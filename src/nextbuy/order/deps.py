@@ -1,4 +1,4 @@
-"""What order needs of others."""
+"""The dependencies of the order service."""
 
 from dataclasses import dataclass
 
@@ -13,9 +13,9 @@ from nextbuy.kit.storage.database import Database
 from nextbuy.order.payments import Payments, SimulatorPayments
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Deps:
-    """Order's needs; its clients are the specification's "Depends on" table."""
+    """The dependencies of the order service; its clients are the specification's "Depends on" table."""
 
     auth: AuthClient
     product: ProductClient
@@ -27,15 +27,15 @@ class Deps:
     journal: Journal
 
 
-def assemble(parts: ServiceContext) -> Deps:
-    """Return order's needs out of a process's parts."""
+def assemble(context: ServiceContext) -> Deps:
+    """Build the dependencies from what the process provides."""
     return Deps(
-        auth=AuthClient(parts.send),
-        product=ProductClient(parts.send),
-        seller=SellerClient(parts.send),
-        payments=SimulatorPayments(parts.send, parts.settings.public_url),
-        database=parts.database,
-        clock=parts.clock,
-        settings=parts.settings,
-        journal=parts.journal,
+        auth=AuthClient(context.send),
+        product=ProductClient(context.send),
+        seller=SellerClient(context.send),
+        payments=SimulatorPayments(context.send, context.settings.public_url),
+        database=context.database,
+        clock=context.clock,
+        settings=context.settings,
+        journal=context.journal,
     )

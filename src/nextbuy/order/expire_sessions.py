@@ -1,22 +1,16 @@
-"""Every second: sessions that nobody paid in time end, and what they held is due to be given back."""
+"""A job: sessions that were not paid in time expire, and the release of their stock becomes due."""
 
 from typing import Final
 
-from nextbuy.kit.events.outbox import publish
-from nextbuy.kit.observability.telemetry import start_span, use_span
 from nextbuy.order.deps import Deps
-from nextbuy.order.history import told
-from nextbuy.order.model import Transition
-from nextbuy.order.store import sessions
+from nextbuy.order.state_changes import advance_all
+from nextbuy.order.store import transitions
 
 _BATCH: Final = 50
 
 
 async def expire_sessions(deps: Deps) -> bool:
-    """End what is over; true where there may be more."""
+    """Expire a batch of overdue sessions; return true if there may be more."""
     async with deps.database.transaction() as tx:
-        ended = await sessions.lapse(tx, deps.clock(), most=_BATCH)
-        for session in ended:
-            with use_span(start_span(session.traceparent, session.correlation_id)):
-                await publish(tx, *told(Transition.LAPSED, session))
-    return len(ended) == _BATCH
+        expired = await advance_all(tx, transitions.overdue(deps.clock(), _BATCH))
+    return len(expired) == _BATCH

@@ -1,8 +1,9 @@
-"""What is told of a session, and how what was told becomes the session again.
+"""The events of a payment session, and the fold that rebuilds the session from them.
 
-Pure, as the model is: `begun` and `told` make the events of a step, `evolve` takes a life one event further. So the
-state of a session, of its orders and of payments beside it can be built from the event log alone;
-`store/session_projection.py` reads the same from the rows. What the log does not hold is in neither: the address, and
+Pure, like the model: `events_for` makes the events of a transition, `evolve` applies one event to a projection. So the
+state of a session, of its orders and of unmatched payments follows from the event log alone;
+`store/session_projection.py` reads the same from the rows. The postal address, the URL of the payment page and
+everything about retries are in neither.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,6 +24,7 @@ from nextbuy.contracts.order import (
     PaymentFailed,
     PaymentReceived,
     PaymentRefunded,
+    Reason,
     RefundDue,
     SessionCreated,
     SessionExpired,
@@ -33,107 +35,99 @@ from nextbuy.contracts.order import (
 )
 from nextbuy.contracts.product import PricedLine
 from nextbuy.contracts.values import Money
-from nextbuy.order.model import GONE, LATE, Draft, Session, State, Transition, after, sources
+from nextbuy.order.model import OrderDraft, Session, State, Transition, source_states, target_state
 
-STEPS: Final[Mapping[Transition, tuple[type[Event], ...]]] = MappingProxyType(
+EVENTS_BY_TRANSITION: Final[Mapping[Transition, tuple[type[Event], ...]]] = MappingProxyType(
     {
+        Transition.CREATED: (SessionCreated,),
         Transition.OPENED: (SessionOpened,),
         Transition.NOT_OPENED: (SessionNotOpened,),
         Transition.DECLINED: (PaymentFailed,),
-        Transition.LAPSED: (SessionExpired,),
-        Transition.MONEY_CAME: (PaymentReceived,),
-        Transition.WRONG_MONEY_CAME: (PaymentReceived, RefundDue),
-        Transition.GOODS_TAKEN: (SessionPaid, OrderCreated, OrderPaid),
-        Transition.GOODS_GONE: (RefundDue,),
-        Transition.MONEY_RETURNED: (PaymentRefunded,),
+        Transition.EXPIRED: (SessionExpired,),
+        Transition.PAYMENT_RECEIVED: (PaymentReceived,),
+        Transition.WRONG_AMOUNT_RECEIVED: (PaymentReceived, RefundDue),
+        Transition.STOCK_COMMITTED: (SessionPaid, OrderCreated, OrderPaid),
+        Transition.SOLD_OUT: (RefundDue,),
+        Transition.REFUNDED: (PaymentRefunded,),
     }
 )
-"""By which events each happening is told."""
-TOLD: Final[tuple[type[Event], ...]] = tuple(
-    dict.fromkeys([SessionCreated, *(e for step in STEPS.values() for e in step)])
-)
-"""All events of a session and its orders."""
+"""The types of events that each transition publishes."""
+EVENTS: Final = tuple(dict.fromkeys(event for events in EVENTS_BY_TRANSITION.values() for event in events))
+"""All events of a session and of its orders."""
 
 
-# ── a step becomes events ──
+# ── from a transition to events ──
 
 
-def begun(session: Session) -> SessionCreated:
-    """Return what is told of a session that begins."""
-    return SessionCreated(
-        session_id=session.id,
-        buyer_id=session.buyer_id,
-        total=session.total,
-        lines=session.lines,
-        expires_at=session.expires_at,
-    )
-
-
-def told(happening: Transition, session: Session, made: Sequence[tuple[UUID, Draft]] = ()) -> list[Event]:
-    """Return what is told of a session to which something has happened; with its orders, where these were made."""
-    whose = {"session_id": session.id, "buyer_id": session.buyer_id}
-    payment_id, reason, money = session.payment_id or "", session.reason or GONE, session.received or session.total
-    received = PaymentReceived(**whose, payment_id=payment_id, total=money)
-    due = RefundDue(**whose, payment_id=payment_id, total=money, reason=reason)
-    match happening:
+def events_for(  # noqa: C901  one case per transition
+    transition: Transition, session: Session, orders: Sequence[tuple[UUID, OrderDraft]] = ()
+) -> list[Event]:
+    """Return the events of a transition that a session has made; `orders` are those that it created."""
+    ids = {"session_id": session.id, "buyer_id": session.buyer_id}
+    payment_id, reason = session.payment_id or "", session.reason or ""
+    money = session.received or session.total
+    received = PaymentReceived(**ids, payment_id=payment_id, total=money)
+    refund_due = RefundDue(**ids, payment_id=payment_id, total=money, reason=reason)
+    match transition:
+        case Transition.CREATED:
+            return [SessionCreated(**ids, total=session.total, lines=session.lines, expires_at=session.expires_at)]
         case Transition.OPENED:
-            return [SessionOpened(**whose, payment_id=payment_id)]
+            return [SessionOpened(**ids, payment_id=payment_id)]
         case Transition.NOT_OPENED:
-            return [SessionNotOpened(**whose, reason=reason)]
+            return [SessionNotOpened(**ids, reason=reason)]
         case Transition.DECLINED:
-            return [PaymentFailed(**whose, reason=reason)]
-        case Transition.LAPSED:
-            return [SessionExpired(**whose)]
-        case Transition.MONEY_CAME:
+            return [PaymentFailed(**ids, reason=reason)]
+        case Transition.EXPIRED:
+            return [SessionExpired(**ids)]
+        case Transition.PAYMENT_RECEIVED:
             return [received]
-        case Transition.WRONG_MONEY_CAME:
-            return [received, due]
-        case Transition.GOODS_TAKEN:
-            return _of_orders(session, made)
-        case Transition.GOODS_GONE:
-            return [due]
-        case Transition.MONEY_RETURNED:
-            return [
-                PaymentRefunded(**whose, total=money, reason=reason, payment_id=payment_id, refund_id=session.refund_id)
-            ]
+        case Transition.WRONG_AMOUNT_RECEIVED:
+            return [received, refund_due]
+        case Transition.STOCK_COMMITTED:
+            return _order_events(session, orders)
+        case Transition.SOLD_OUT:
+            return [refund_due]
+        case Transition.REFUNDED:
+            refund_id = session.refund_id
+            return [PaymentRefunded(**ids, total=money, reason=reason, payment_id=payment_id, refund_id=refund_id)]
 
 
-def _of_orders(session: Session, made: Sequence[tuple[UUID, Draft]]) -> list[Event]:
+def _order_events(session: Session, orders: Sequence[tuple[UUID, OrderDraft]]) -> list[Event]:
     return [
         SessionPaid(
             session_id=session.id,
             buyer_id=session.buyer_id,
             total=session.total,
-            order_ids=[order_id for order_id, _ in made],
+            order_ids=[order_id for order_id, _ in orders],
         ),
         *(
             OrderCreated(
                 order_id=order_id,
-                number=part.number,
+                number=draft.number,
                 session_id=session.id,
                 buyer_id=session.buyer_id,
-                shop_id=part.shop_id,
-                total=part.total,
+                shop_id=draft.shop_id,
+                total=draft.total,
                 lines=[
                     PricedLine(line.product_id, line.shop_id, line.title, line.quantity, line.unit_price)
-                    for line in part.lines
+                    for line in draft.lines
                 ],
-                seller_id=part.seller_id,
+                seller_id=draft.seller_id,
             )
-            for order_id, part in made
+            for order_id, draft in orders
         ),
         *(
-            OrderPaid(order_id=order_id, session_id=session.id, shop_id=part.shop_id, total=part.total)
-            for order_id, part in made
+            OrderPaid(order_id=order_id, session_id=session.id, shop_id=draft.shop_id, total=draft.total)
+            for order_id, draft in orders
         ),
     ]
 
 
-# ── events become a life ──
+# ── from events to a projection ──
 
 
 class OrderProjection(Struct, frozen=True, kw_only=True):
-    """One shop's part of a paid session."""
+    """An order: one shop's part of a paid session."""
 
     number: str
     buyer_id: UUID
@@ -144,17 +138,17 @@ class OrderProjection(Struct, frozen=True, kw_only=True):
     lines: list[PricedLine]
 
 
-class OtherPayment(Struct, frozen=True):
-    """A payment that came for a session beside the one that counts; `returned` once it has gone back."""
+class UnmatchedPaymentProjection(Struct, frozen=True):
+    """A payment for a session beside the session's own, which is refunded."""
 
     total: Money
     reason: str
-    returned: bool = False
+    refunded: bool = False
     refund_id: str | None = None
 
 
 class SessionProjection(Struct, frozen=True, kw_only=True):
-    """A session, the orders that came of it and the payments beside it; `amiss` is what no rule would have allowed."""
+    """A session with its orders and unmatched payments."""
 
     id: UUID
     buyer_id: UUID
@@ -163,41 +157,42 @@ class SessionProjection(Struct, frozen=True, kw_only=True):
     lines: list[SoldLine]
     expires_at: datetime
     opened: bool = False
-    """Whether there ever was a page to pay it on."""
+    """Whether its payment page was ever open."""
     payment_id: str | None = None
     received: Money | None = None
     reason: str | None = None
     refund_id: str | None = None
     orders: dict[UUID, OrderProjection] = {}
-    others: dict[str, OtherPayment] = {}
-    amiss: tuple[str, ...] = ()
+    unmatched_payments: dict[str, UnmatchedPaymentProjection] = {}
+    violations: tuple[str, ...] = ()
+    """The events that no rule allows, each with the state in which it came."""
 
 
-def evolve(life: SessionProjection | None, event: Event) -> SessionProjection | None:
-    """Return a life after one event more; what it does not know changes nothing.
+def evolve(session: SessionProjection | None, event: Event) -> SessionProjection | None:
+    """Apply one event; an event of another kind changes nothing.
 
-    Of a life whose beginning was not told, nothing is told.
+    Returns None until `SessionCreated` was applied.
     """
     if isinstance(event, SessionCreated):
-        return _begin(event) if life is None else _amiss(life, event)
-    if life is None:
+        return _created(event) if session is None else _violated(session, event)
+    if session is None:
         return None
     match event:
         case OrderCreated() | OrderPaid():
-            return _order(life, event)
-        case RefundDue() | PaymentRefunded() if life.received and event.payment_id not in {"", life.payment_id}:
-            return _other(life, event)
-    step = _happening(event)
+            return _with_order(session, event)
+        case RefundDue() | PaymentRefunded() if session.received and event.payment_id not in {"", session.payment_id}:
+            return _with_unmatched_payment(session, event)
+    step = _transition_of(event)
     if step is None:
-        return life
-    happening, changes = step
-    return (
-        replace(life, status=after(happening), **changes) if life.status in sources(happening) else _amiss(life, event)
-    )
+        return session
+    transition, changes = step
+    if session.status not in source_states(transition):
+        return _violated(session, event)
+    return replace(session, status=target_state(transition), **changes)
 
 
-def _happening(event: Event) -> tuple[Transition, dict[str, object]] | None:
-    """Return what has happened to a session, and what that changes beside its state."""
+def _transition_of(event: Event) -> tuple[Transition, dict[str, object]] | None:
+    """Return the transition that an event publishes, and the fields that it changes besides the status."""
     match event:
         case SessionOpened():
             return Transition.OPENED, {"opened": True, "payment_id": event.payment_id}
@@ -206,20 +201,21 @@ def _happening(event: Event) -> tuple[Transition, dict[str, object]] | None:
         case PaymentFailed():
             return Transition.DECLINED, {"reason": event.reason}
         case SessionExpired():
-            return Transition.LAPSED, {"reason": LATE}
+            return Transition.EXPIRED, {"reason": Reason.LATE}
         case PaymentReceived():
-            return Transition.MONEY_CAME, {"payment_id": event.payment_id, "received": event.total, "reason": None}
+            changes = {"payment_id": event.payment_id, "received": event.total, "reason": None}
+            return Transition.PAYMENT_RECEIVED, changes
         case SessionPaid():
-            return Transition.GOODS_TAKEN, {}
+            return Transition.STOCK_COMMITTED, {}
         case RefundDue():
-            return Transition.GOODS_GONE, {"reason": event.reason}
+            return Transition.SOLD_OUT, {"reason": event.reason}
         case PaymentRefunded():
-            return Transition.MONEY_RETURNED, {"refund_id": event.refund_id}
+            return Transition.REFUNDED, {"refund_id": event.refund_id}
         case _:
             return None
 
 
-def _begin(event: SessionCreated) -> SessionProjection:
+def _created(event: SessionCreated) -> SessionProjection:
     return SessionProjection(
         id=event.session_id,
         buyer_id=event.buyer_id,
@@ -230,19 +226,19 @@ def _begin(event: SessionCreated) -> SessionProjection:
     )
 
 
-def _amiss(life: SessionProjection, event: Event) -> SessionProjection:
-    return replace(life, amiss=(*life.amiss, f"{event.topic} when it was {life.status}"))
+def _violated(session: SessionProjection, event: Event) -> SessionProjection:
+    return replace(session, violations=(*session.violations, f"{event.topic} in state {session.status}"))
 
 
-def _order(life: SessionProjection, event: OrderCreated | OrderPaid) -> SessionProjection:
-    known = life.orders.get(event.order_id)
+def _with_order(session: SessionProjection, event: OrderCreated | OrderPaid) -> SessionProjection:
+    known = session.orders.get(event.order_id)
     if isinstance(event, OrderPaid):
         if known is None or known.status != "created":
-            return _amiss(life, event)
-        return replace(life, orders={**life.orders, event.order_id: replace(known, status="paid")})
-    if known is not None or life.status is not State.PAID:
-        return _amiss(life, event)
-    made = OrderProjection(
+            return _violated(session, event)
+        return replace(session, orders={**session.orders, event.order_id: replace(known, status="paid")})
+    if known is not None or session.status is not State.PAID:
+        return _violated(session, event)
+    order = OrderProjection(
         number=event.number,
         buyer_id=event.buyer_id,
         shop_id=event.shop_id,
@@ -251,31 +247,31 @@ def _order(life: SessionProjection, event: OrderCreated | OrderPaid) -> SessionP
         total=event.total,
         lines=event.lines,
     )
-    return replace(life, orders={**life.orders, event.order_id: made})
+    return replace(session, orders={**session.orders, event.order_id: order})
 
 
-def _other(life: SessionProjection, event: RefundDue | PaymentRefunded) -> SessionProjection:
-    known = life.others.get(event.payment_id)
+def _with_unmatched_payment(session: SessionProjection, event: RefundDue | PaymentRefunded) -> SessionProjection:
+    known = session.unmatched_payments.get(event.payment_id)
     if isinstance(event, RefundDue):
         if known is not None:
-            return _amiss(life, event)
-        payment = OtherPayment(event.total, event.reason)
-    elif known is None or known.returned:
-        return _amiss(life, event)
+            return _violated(session, event)
+        payment = UnmatchedPaymentProjection(event.total, event.reason)
+    elif known is None or known.refunded:
+        return _violated(session, event)
     else:
-        payment = replace(known, returned=True, refund_id=event.refund_id)
-    return replace(life, others={**life.others, event.payment_id: payment})
+        payment = replace(known, refunded=True, refund_id=event.refund_id)
+    return replace(session, unmatched_payments={**session.unmatched_payments, event.payment_id: payment})
 
 
 def fold(events: Iterable[Event]) -> SessionProjection | None:
-    """Return the life that events tell, those of the session and of its orders, in their order."""
+    """Return the projection of a session from the events of the session and of its orders, in order."""
     return reduce(evolve, events, cast("SessionProjection | None", None))
 
 
-_READERS: Final = {event.topic: msgspec.json.Decoder(event).decode for event in TOLD}
+_DECODERS: Final = {event.topic: msgspec.json.Decoder(event).decode for event in EVENTS}
 
 
-def read(envelope: Envelope) -> Event | None:
-    """Return what an envelope of order's own log tells; None for an event that is not known here."""
-    decode = _READERS.get(envelope.type)
+def decode_event(envelope: Envelope) -> Event | None:
+    """Return the event in an envelope of the order service's log, or None if its type is unknown here."""
+    decode = _DECODERS.get(envelope.type)
     return None if decode is None else decode(envelope.data)

@@ -1,32 +1,33 @@
-"""What a session held is given back: what the webhook and the sweeper share. Doing it twice changes nothing."""
+"""Release the stock of an unpaid session. Shared by the webhook and the job; repeating it changes nothing."""
 
 import logging
 from typing import Final
 
 from nextbuy.contracts.errors import AppError
 from nextbuy.kit.deadline import set_deadline, time_left
-from nextbuy.order.complete_checkout import pause_after
+from nextbuy.order.checkout_completion import retry_delay
 from nextbuy.order.deps import Deps
+from nextbuy.order.model import Session
 from nextbuy.order.store import sessions
-from nextbuy.order.store.sessions import WORK_LIMIT, Claim
+from nextbuy.order.store.sessions import CLAIM_CALL_TIMEOUT
 
 log: Final = logging.getLogger(__name__)
 
 
-async def release_hold(deps: Deps, claim: Claim) -> None:
-    """Give back the units of a session that was not paid; where that fails for now, another try is due by itself."""
-    session = claim.session
-    set_deadline(time_left(WORK_LIMIT))
+async def release_hold(deps: Deps, session: Session) -> None:
+    """Release the stock that a claimed session holds; after a failure, schedule a retry."""
+    set_deadline(time_left(CLAIM_CALL_TIMEOUT))
+    ids = {"session_id": str(session.id)}
     try:
         outcome = (await deps.product.release_stock(session.id)).outcome
     except AppError as error:
         if not error.transient:
-            log.error("the units of session %s cannot be given back: %s: %s", session.id, error.slug, error)  # noqa: TRY400
-        await sessions.postpone_release(deps.database, claim, pause_after(claim.tries))
+            log.error("stock release failed; retry scheduled", extra={**ids, "slug": error.slug, "detail": str(error)})  # noqa: TRY400
+        await sessions.reschedule_release(deps.database, session, retry_delay(session.attempts))
         return
     if outcome == "released":
-        await sessions.released(deps.database, claim)
-    elif await sessions.is_due(deps.database, claim):
-        # Sold, and not because the money came meanwhile: that would have ended the claim.
-        log.error("the units of session %s are sold, but it is %s", session.id, session.status)
-        await sessions.postpone_release(deps.database, claim, pause_after(claim.tries))
+        await sessions.mark_released(deps.database, session)
+    elif await sessions.holds_claim(deps.database, session):
+        # Sold without a payment: one that arrived meanwhile would have ended the claim.
+        log.error("stock of an unpaid session is sold; retry scheduled", extra={**ids, "status": session.status})
+        await sessions.reschedule_release(deps.database, session, retry_delay(session.attempts))

@@ -1,18 +1,18 @@
-"""What a payment session can become, and what its basket comes to.
+"""The states of a payment session, the price of its basket, and its orders.
 
 ::
 
-    opening ─ opened ─> open ─┐                      ┌─ goods taken ─> paid
-       │                 │    ├─ money came ─> paying┤
-       ├── declined ─────┤    │  (from failed and    └─ goods gone ──> refund-due ─ money returned ─> refunded
-       │     = failed ───┼────┤   expired as well)                      ^
-       └── lapsed ───────┘    └─ wrong money came ──────────────────────┘
+    opening ─ opened ─> open ─┐                               ┌─ stock committed ─> paid
+       │                 │    ├─ payment received ─> paying ──┤
+       ├── declined ─────┤    │  (also from failed, expired)  └─ sold out ──> refund-due ─ refunded ─> refunded
+       │     = failed ───┼────┤                                                   ^
+       └── expired ──────┘    └─ wrong amount received ───────────────────────────┘
              = expired
 """
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, Literal
@@ -28,13 +28,13 @@ from nextbuy.contracts.values import MAX_QUANTITY, Money, total
 
 
 class State(StrEnum):
-    """Where a session stands."""
+    """The states of a payment session."""
 
     OPENING = "opening"
-    """Written down, so that what it holds belongs to something; there is no payment page yet."""
+    """Stored, so that held stock belongs to a session; the payment page is not open yet."""
     OPEN = "open"
     PAYING = "paying"
-    """The money is there; orders or a refund will follow, whatever happens."""
+    """The payment has arrived; orders or a refund will follow in any case."""
     PAID = "paid"
     REFUND_DUE = "refund-due"
     REFUNDED = "refunded"
@@ -43,43 +43,39 @@ class State(StrEnum):
 
 
 class Transition(StrEnum):
-    """What can happen to a session."""
+    """The transitions of a payment session."""
 
+    CREATED = "created"
     OPENED = "opened"
     NOT_OPENED = "not opened"
     DECLINED = "declined"
-    LAPSED = "lapsed"
-    MONEY_CAME = "money came"
-    WRONG_MONEY_CAME = "wrong money came"
-    GOODS_TAKEN = "goods taken"
-    GOODS_GONE = "goods gone"
-    MONEY_RETURNED = "money returned"
+    EXPIRED = "expired"
+    PAYMENT_RECEIVED = "payment received"
+    WRONG_AMOUNT_RECEIVED = "wrong amount received"
+    STOCK_COMMITTED = "stock committed"
+    SOLD_OUT = "sold out"
+    REFUNDED = "refunded"
 
 
 _UNPAID: Final = (State.OPENING, State.OPEN, State.FAILED, State.EXPIRED)
 TRANSITIONS: Final[Mapping[Transition, tuple[tuple[State, ...], State]]] = MappingProxyType(
     {
+        Transition.CREATED: ((), State.OPENING),
         Transition.OPENED: ((State.OPENING,), State.OPEN),
         Transition.NOT_OPENED: ((State.OPENING,), State.FAILED),
         Transition.DECLINED: ((State.OPENING, State.OPEN), State.FAILED),
-        Transition.LAPSED: ((State.OPENING, State.OPEN), State.EXPIRED),
-        Transition.MONEY_CAME: (_UNPAID, State.PAYING),
-        Transition.WRONG_MONEY_CAME: (_UNPAID, State.REFUND_DUE),
-        Transition.GOODS_TAKEN: ((State.PAYING,), State.PAID),
-        Transition.GOODS_GONE: ((State.PAYING,), State.REFUND_DUE),
-        Transition.MONEY_RETURNED: ((State.REFUND_DUE,), State.REFUNDED),
+        Transition.EXPIRED: ((State.OPENING, State.OPEN), State.EXPIRED),
+        Transition.PAYMENT_RECEIVED: (_UNPAID, State.PAYING),
+        Transition.WRONG_AMOUNT_RECEIVED: (_UNPAID, State.REFUND_DUE),
+        Transition.STOCK_COMMITTED: ((State.PAYING,), State.PAID),
+        Transition.SOLD_OUT: ((State.PAYING,), State.REFUND_DUE),
+        Transition.REFUNDED: ((State.REFUND_DUE,), State.REFUNDED),
     }
 )
-"""From which states a happening leads where; in any other state it changes nothing."""
+"""Allowed source states and the resulting state. Anything else changes nothing."""
 
-LATE: Final = "not paid in time"
-GONE: Final = "the goods were sold to others before the money came"
-OTHER_AMOUNT: Final = "another amount than the session's"
-UNAWAITED: Final = "it belongs to no basket that is waiting for it"
-"""Why a session ended or its money goes back, where nobody else says it."""
-
-Shown = Literal["open", "paid", "failed", "expired", "refunded"]
-SHOWN: Final[Mapping[State, Shown]] = MappingProxyType(
+PublicStatus = Literal["open", "paid", "failed", "expired", "refunded"]
+PUBLIC_STATUS: Final[Mapping[State, PublicStatus]] = MappingProxyType(
     {
         State.OPENING: "open",
         State.OPEN: "open",
@@ -91,21 +87,25 @@ SHOWN: Final[Mapping[State, Shown]] = MappingProxyType(
         State.EXPIRED: "expired",
     }
 )
-"""What a buyer is told: a session is open until it has come to an end."""
+"""The status that a buyer sees: `open` until the session has reached a final state."""
 
 
-def sources(happening: Transition) -> tuple[State, ...]:
-    """Return the states in which it changes something."""
-    return TRANSITIONS[happening][0]
+def source_states(transition: Transition) -> tuple[State, ...]:
+    """Return the states that a transition may start from."""
+    return TRANSITIONS[transition][0]
 
 
-def after(happening: Transition) -> State:
-    """Return the state to which it leads."""
-    return TRANSITIONS[happening][1]
+def target_state(transition: Transition) -> State:
+    """Return the state that a transition leads to."""
+    return TRANSITIONS[transition][1]
+
+
+NOT_CLAIMED: Final = datetime.min.replace(tzinfo=UTC)
+"""The end of no claim."""
 
 
 class Session(Struct, frozen=True, kw_only=True):
-    """A basket on its way to be paid."""
+    """A payment session: a basket in checkout, with its payment."""
 
     id: UUID
     buyer_id: UUID
@@ -121,14 +121,18 @@ class Session(Struct, frozen=True, kw_only=True):
     received: Money | None = None
     reason: str | None = None
     refund_id: str | None = None
+    claimed_until: datetime = NOT_CLAIMED
+    """The end of the claim with which the session was read, and its fencing token."""
+    attempts: int = 0
+    """How many times the claimed work was started."""
 
     @property
-    def wanted(self) -> list[Line]:
-        """The units it is about."""
+    def units(self) -> list[Line]:
+        """The basket without prices."""
         return [Line(line.product_id, line.quantity) for line in self.lines]
 
 
-class Draft(Struct, frozen=True):
+class OrderDraft(Struct, frozen=True):
     """One shop's part of a paid session, before it has an id."""
 
     number: str
@@ -138,61 +142,66 @@ class Draft(Struct, frozen=True):
 
     @property
     def total(self) -> Money:
-        """The sum of its lines."""
+        """The sum of the lines."""
         return total([line.total for line in self.lines])
 
 
-def merged(lines: Sequence[Line]) -> list[Line]:
-    """Return each product once, with the units of all its lines.
+def merge_lines(lines: Sequence[Line]) -> list[Line]:
+    """Return each product once, with the quantities of its lines added up.
 
     Raises:
-        Unprocessable: more units of one product than anybody may buy at once.
+        Unprocessable: more than `MAX_QUANTITY` units of one product (`too-many-units`).
     """
     units: Counter[UUID] = Counter()
     for line in lines:
         units[line.product_id] += line.quantity
     if max(units.values(), default=0) > MAX_QUANTITY:
-        raise Unprocessable(f"At most {MAX_QUANTITY} of one product can be bought at once.", slug="too-many-units")
+        raise Unprocessable(
+            f"Too many units of one product. Order at most {MAX_QUANTITY} at a time.", slug="too-many-units"
+        )
     return [Line(product_id, quantity) for product_id, quantity in units.items()]
 
 
-def sold(asked: Sequence[Line], priced: Sequence[PricedLine], shops: Sequence[Shop]) -> list[SoldLine]:
-    """Return the basket in its owners' words: prices of product, sellers of seller.
+def price_lines(requested: Sequence[Line], priced: Sequence[PricedLine], shops: Sequence[Shop]) -> list[SoldLine]:
+    """Return the basket with the prices of the product service and the sellers of its shops.
 
     Raises:
         Conflict: a shop is not selling (`shop-closed`).
-        BadGateway: the answer is about another basket than the one that was asked about.
+        BadGateway: the priced lines are not the requested ones.
     """
-    if Counter((line.product_id, line.quantity) for line in asked) != Counter(
+    if Counter((line.product_id, line.quantity) for line in requested) != Counter(
         (line.product_id, line.quantity) for line in priced
     ):
-        raise BadGateway("The product service priced another basket than ours; try again.", slug="bad-answer")
+        raise BadGateway("The product service priced a different basket. Try again.", slug="bad-answer")
     sellers = {shop.id: shop.seller_id for shop in shops if shop.status == "approved"}
     for line in priced:
         if line.shop_id not in sellers:
-            raise Conflict(f"The shop that offers “{line.title}” is not selling now.", slug="shop-closed")
+            raise Conflict(
+                f"The shop that offers “{line.title}” is closed. Remove the product from your basket.",
+                slug="shop-closed",
+            )
     return [
         SoldLine(line.product_id, line.shop_id, line.title, line.quantity, line.unit_price, sellers[line.shop_id])
         for line in priced
     ]
 
 
-def total_of(lines: Sequence[SoldLine]) -> Money:
-    """Add up a basket.
+def basket_total(lines: Sequence[SoldLine]) -> Money:
+    """Return the sum of a basket's lines.
 
     Raises:
-        Conflict: it is priced in several currencies (`mixed-currencies`).
+        Conflict: the prices are in several currencies (`mixed-currencies`).
     """
     try:
         return total([line.total for line in lines])
     except ValueError:
         raise Conflict(
-            "These products are priced in different currencies; buy them apart.", slug="mixed-currencies"
+            "These products are priced in different currencies. Order them separately.", slug="mixed-currencies"
         ) from None
 
 
-def description(lines: Sequence[PricedLine]) -> str:
-    """Say in a few words what is being paid for."""
+def payment_description(lines: Sequence[PricedLine]) -> str:
+    """Return a basket in a few words, for the payment page."""
     first, more = lines[0], len(lines) - 1
     return f"{first.quantity} x {first.title}" + (f" and {more} more" if more else "")
 
@@ -200,26 +209,26 @@ def description(lines: Sequence[PricedLine]) -> str:
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 """Crockford's base 32: no letter that is mistaken for a digit."""
 _STRIDE: Final = 0x9E3779B1
-"""Odd, so that multiplying by it modulo a power of two maps each number to one of its own."""
-_LEAST_BITS: Final = 20
+"""Odd, so that multiplication modulo a power of two is one to one."""
+_MIN_BITS: Final = 20
 
 
-def code(serial: int) -> str:
-    """Return a short text for a session's serial number: another for each, and not telling how many there are."""
-    bits = _LEAST_BITS
+def order_code(serial: int) -> str:
+    """Return a short text for a session's serial number: unique, and silent about how many orders there are."""
+    bits = _MIN_BITS
     while serial >> bits:
         bits += 5
     rest = serial * _STRIDE % (1 << bits)
     return "".join(_ALPHABET[rest >> shift & 31] for shift in range(bits - 5, -1, -5))
 
 
-def drafts(session: Session) -> list[Draft]:
-    """Split a session into one order for each shop, in the order in which the basket names them."""
+def split_by_shop(session: Session) -> list[OrderDraft]:
+    """Return one order draft per shop, in the order of the basket."""
     by_shop: dict[UUID, list[SoldLine]] = {}
     for line in session.lines:
         by_shop.setdefault(line.shop_id, []).append(line)
-    prefix = f"NB-{code(session.serial)}"
+    prefix = f"NB-{order_code(session.serial)}"
     return [
-        Draft(f"{prefix}-{index}", shop_id, lines[0].seller_id, lines)
+        OrderDraft(f"{prefix}-{index}", shop_id, lines[0].seller_id, lines)
         for index, (shop_id, lines) in enumerate(by_shop.items(), 1)
     ]

@@ -11,23 +11,23 @@ from nextbuy.order.store import orders
 from nextbuy.order.store.orders import Order
 
 
-class OrderAsked(Struct, frozen=True):
-    """Which order."""
+class OrderRequest(Struct, frozen=True):
+    """A request for one order."""
 
     order_id: UUID
 
 
 class OrderDetails(Struct, frozen=True):
-    """The order."""
+    """An order with its lines."""
 
     order: Order
 
 
-async def order_details(deps: Deps, caller: Caller, request: OrderAsked) -> OrderDetails:
-    """Return an order that is the caller's to see.
+async def order_details(deps: Deps, caller: Caller, request: OrderRequest) -> OrderDetails:
+    """Return an order that the caller may see.
 
     Raises:
-        NotFound: it is not there, or not the caller's to see.
+        NotFound: the order does not exist, or the caller may not see it (`order-not-found`).
     """
     await deps.auth.validate_user(caller.token)
     return OrderDetails(require_order_access(caller, await orders.order(deps.database, request.order_id)).order)

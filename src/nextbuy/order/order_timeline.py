@@ -1,7 +1,7 @@
-"""GET /order/api/order-timeline/{order_id}: how an order came about, as the event log tells it.
+"""GET /order/api/order-timeline/{order_id}: the events of an order and of its checkout, in order.
 
-The buyer and admins are told all of the order, and of the payment session that it came of. The seller of its shop is
-told what concerns the shop: not the lines and amounts of others, and not how the buyer came to pay.
+The buyer and admins see everything. The seller of the shop sees what concerns the shop: not the lines and amounts of
+other shops, and not how the buyer paid.
 """
 
 from collections.abc import Sequence
@@ -23,6 +23,7 @@ from nextbuy.contracts.order import (
     SessionNotOpened,
     SessionOpened,
     SessionPaid,
+    reason_text,
 )
 from nextbuy.contracts.product import PricedLine
 from nextbuy.contracts.values import (
@@ -34,45 +35,46 @@ from nextbuy.kit.events import event_log
 from nextbuy.kit.http.caller import Caller
 from nextbuy.order.access import require_order_access
 from nextbuy.order.deps import Deps
-from nextbuy.order.history import read
-from nextbuy.order.store.orders import OrderLine, OrderOwned, order_owned
+from nextbuy.order.history import decode_event
+from nextbuy.order.store.orders import OrderAccess, OrderLine, order_access
 
-_MOST: Final = 200
-"""So many events of one order are shown; there are nine where all goes well."""
+_MAX_EVENTS: Final = 200
+"""A timeline shows at most this many events; an order without problems has nine."""
 
 TITLES: Final[dict[type[Event], str]] = {
-    SessionCreated: "Basket taken to the checkout",
+    SessionCreated: "Checkout started",
     SessionOpened: "Payment page opened",
     SessionNotOpened: "Payment page could not be opened",
     PaymentFailed: "Payment declined",
-    SessionExpired: "Time to pay ran out",
+    SessionExpired: "Checkout expired",
     PaymentReceived: "Payment received",
-    SessionPaid: "Goods set aside",
+    SessionPaid: "Checkout completed",
     OrderCreated: "Order placed",
     OrderPaid: "Order paid",
-    RefundDue: "Payment will be returned",
-    PaymentRefunded: "Payment returned",
+    RefundDue: "Refund due",
+    PaymentRefunded: "Payment refunded",
 }
-_FOR_THE_SELLER: Final = (SessionCreated, PaymentReceived, SessionPaid, OrderCreated, OrderPaid)
+_SELLER_EVENTS: Final = (SessionCreated, PaymentReceived, SessionPaid, OrderCreated, OrderPaid)
 
 
-class TimelineAsked(Struct, frozen=True):
-    """Of which order."""
+class TimelineRequest(Struct, frozen=True):
+    """A request for the timeline of one order."""
 
     order_id: UUID
 
 
 class Details(Struct, frozen=True, kw_only=True):
-    """What more there is to say; null or empty where there is nothing."""
+    """The details of an event; those that it does not have are null or empty."""
 
     total: Money | None = None
     lines: list[OrderLine] = []
     pay_until: Timestamp | None = None
     reason: str | None = None
+    """A sentence for people."""
 
 
 class TimelineItem(Struct, frozen=True, kw_only=True):
-    """One thing that happened; the ids by which logs and traces are searched are for admins alone, else null."""
+    """One event. The correlation id and the trace id are for admins; to others they are null."""
 
     type: str
     title: str
@@ -84,40 +86,40 @@ class TimelineItem(Struct, frozen=True, kw_only=True):
 
 
 class OrderTimeline(Struct, frozen=True):
-    """All that happened, in order."""
+    """The events of an order, in order."""
 
     items: list[TimelineItem]
 
 
-async def order_timeline(deps: Deps, caller: Caller, request: TimelineAsked) -> OrderTimeline:
-    """Return the life of an order that is the caller's to see.
+async def order_timeline(deps: Deps, caller: Caller, request: TimelineRequest) -> OrderTimeline:
+    """Return the events of an order that the caller may see.
 
     Raises:
-        NotFound: it is not there, or not the caller's to see.
+        NotFound: the order does not exist, or the caller may not see it (`order-not-found`).
     """
     await deps.auth.validate_user(caller.token)
-    owned = require_order_access(caller, await order_owned(deps.database, request.order_id))
-    keys = [str(owned.session_id), str(request.order_id)]
-    envelopes = await event_log.of_keys(deps.database, keys, limit=_MOST)
-    whole = caller.role is Role.ADMIN or caller.account_id == owned.buyer_id
+    access = require_order_access(caller, await order_access(deps.database, request.order_id))
+    keys = [str(access.session_id), str(request.order_id)]
+    envelopes = await event_log.of_keys(deps.database, keys, limit=_MAX_EVENTS)
+    complete = caller.role is Role.ADMIN or caller.account_id == access.buyer_id
     items = [
-        _item(envelope, event, _details(event) if whole else _details_for_the_seller(event, owned), caller.role)
+        _item(envelope, event, _details(event) if complete else _details_for_seller(event, access), caller.role)
         for envelope in envelopes
-        if (event := read(envelope)) is not None and (whole or isinstance(event, _FOR_THE_SELLER))
+        if (event := decode_event(envelope)) is not None and (complete or isinstance(event, _SELLER_EVENTS))
     ]
     return OrderTimeline(items)
 
 
 def _item(envelope: Envelope, event: Event, details: Details, role: Role | None) -> TimelineItem:
-    support = role is Role.ADMIN
+    is_admin = role is Role.ADMIN
     return TimelineItem(
         type=envelope.type,
         title=TITLES[type(event)],
         at=envelope.time,
         event_id=envelope.id,
         details=details,
-        correlation_id=envelope.correlation_id if support else None,
-        trace_id=envelope.traceparent.split("-")[1] if support else None,
+        correlation_id=envelope.correlation_id if is_admin else None,
+        trace_id=envelope.traceparent.split("-")[1] if is_admin else None,
     )
 
 
@@ -130,21 +132,21 @@ def _details(event: Event) -> Details:
         case PaymentReceived() | SessionPaid() | OrderPaid():
             return Details(total=event.total)
         case RefundDue() | PaymentRefunded():
-            return Details(total=event.total, reason=event.reason)
+            return Details(total=event.total, reason=reason_text(event.reason))
         case PaymentFailed() | SessionNotOpened():
-            return Details(reason=event.reason)
+            return Details(reason=reason_text(event.reason))
         case _:
             return Details()
 
 
-def _details_for_the_seller(event: Event, owned: OrderOwned) -> Details:
-    """Return the same, of one shop: all of its part of the session became this order."""
+def _details_for_seller(event: Event, access: OrderAccess) -> Details:
+    """Return the details of one shop; its whole part of the session became this order."""
     match event:
         case SessionCreated():
-            own = [line for line in event.lines if line.shop_id == owned.shop_id]
-            return Details(total=owned.total, lines=_lines(own))
+            own = [line for line in event.lines if line.shop_id == access.shop_id]
+            return Details(total=access.total, lines=_lines(own))
         case PaymentReceived() | SessionPaid():
-            return Details(total=owned.total)
+            return Details(total=access.total)
         case _:
             return _details(event)
 

@@ -1,4 +1,4 @@
-"""GET /order/api/payment-session/{session_id}: how a payment session stands, and the orders that came of it."""
+"""GET /order/api/payment-session/{session_id}: the status of a payment session, and its orders."""
 
 from uuid import UUID
 
@@ -8,35 +8,38 @@ from nextbuy.contracts.errors import NotFound
 from nextbuy.contracts.values import Money
 from nextbuy.kit.http.caller import Caller
 from nextbuy.order.deps import Deps
-from nextbuy.order.model import SHOWN, Shown
+from nextbuy.order.model import PUBLIC_STATUS, PublicStatus
 from nextbuy.order.store.orders import session_of_buyer
 
 
-class PaymentSessionAsked(Struct, frozen=True):
-    """Which session."""
+class PaymentSessionRequest(Struct, frozen=True):
+    """A request for one payment session."""
 
     session_id: UUID
 
 
 class PaymentSession(Struct, frozen=True, kw_only=True):
-    """How it stands."""
+    """The status of a payment session, and its orders once it is paid."""
 
     session_id: UUID
-    status: Shown
+    status: PublicStatus
     total: Money
     order_ids: list[UUID]
 
 
-async def payment_session(deps: Deps, caller: Caller, request: PaymentSessionAsked) -> PaymentSession:
-    """Return one of the caller's sessions.
+async def payment_session(deps: Deps, caller: Caller, request: PaymentSessionRequest) -> PaymentSession:
+    """Return one of the caller's payment sessions.
 
     Raises:
-        NotFound: it is not there, or another's.
+        NotFound: the session does not exist or belongs to another buyer (`session-not-found`).
     """
     await deps.auth.validate_user(caller.token)
-    seen = await session_of_buyer(deps.database, request.session_id, caller.account_id)
-    if seen is None:
-        raise NotFound("You have no such payment session.", slug="no-such-session")
+    session = await session_of_buyer(deps.database, request.session_id, caller.account_id)
+    if session is None:
+        raise NotFound("Payment session not found.", slug="session-not-found")
     return PaymentSession(
-        session_id=request.session_id, status=SHOWN[seen.status], total=seen.total, order_ids=seen.order_ids
+        session_id=request.session_id,
+        status=PUBLIC_STATUS[session.status],
+        total=session.total,
+        order_ids=session.order_ids,
     )

@@ -1,141 +1,94 @@
-"""POST /order/api/payment-webhook: the payment provider tells what became of a payment.
+"""POST /order/api/payment-webhook: the payment provider reports the outcome of a payment.
 
-Nothing is believed without a good signature. What is said takes effect in one statement or transaction that also marks
-it as said, and only where the session's state allows it: so notices may come twice, late, in any order, a hundred at
-once. Money is written down before anything is made of it; from then on recovery finishes it without the provider.
+The effect of an event and the row that marks it as seen are one transaction, and the session's state decides whether
+there is an effect: so events may come twice, late, in any order, and concurrently. A payment is recorded before
+anything follows from it; from then on recovery completes the checkout without the provider.
 """
 
 from typing import Final
-from uuid import UUID
 
 from nextbuy.contracts.errors import AppError, Unavailable
-from nextbuy.contracts.order import RefundDue
-from nextbuy.contracts.values import Money
-from nextbuy.kit.events.outbox import publish
 from nextbuy.kit.http import webhook_signature
 from nextbuy.kit.http.caller import Caller
-from nextbuy.kit.observability import telemetry
 from nextbuy.kit.wire import Request, Response
-from nextbuy.order.complete_checkout import note_refund, settle
+from nextbuy.order.checkout_completion import complete_checkout
 from nextbuy.order.deps import Deps
-from nextbuy.order.history import told
 from nextbuy.order.hold_release import release_hold
-from nextbuy.order.model import LATE, UNAWAITED, Transition, after
-from nextbuy.order.provider_webhook import Kind, Notice, read_notice
-from nextbuy.order.store import sessions
-from nextbuy.order.store import unmatched_payments as strays
-from nextbuy.order.store.sessions import Claim
+from nextbuy.order.provider_webhook import WebhookEvent, WebhookKind, decode_webhook
+from nextbuy.order.state_changes import advance, record_unmatched_payment
+from nextbuy.order.store import sessions, transitions
 
 _RECEIVED: Final = Response(200, b'{"received":true}')
 
 
 async def payment_webhook(deps: Deps, caller: Caller, request: Request) -> Response:  # noqa: ARG001
-    """Act on what the payment provider says.
+    """Act on an event of the payment provider.
 
     Raises:
-        BadRequest: the signature is bad or old (`bad-signature`), or it is no event (`bad-event`); nothing has changed.
-        Unavailable: what was said is kept, but a service that is needed is away; say it again later, or leave it to us.
+        BadRequest: the signature is invalid or too old (`bad-signature`), or the body is not an event (`bad-event`).
+        Unavailable: the payment is recorded, but its order has to wait for another service (`order-delayed`).
     """
     secrets = deps.settings.signing_secrets()
     header = request.headers.get(webhook_signature.HEADER)
     webhook_signature.verify(header, request.body, secrets, now=deps.clock().timestamp())
-    notice = read_notice(request.body)
-    match notice.kind:
-        case Kind.PAID:
-            await _paid(deps, notice)
-        case Kind.DECLINED | Kind.LAPSED:
-            await _not_paid(deps, notice)
-        case Kind.REFUNDED:
-            await _refunded(deps, notice)
-        case Kind.IGNORED:
+
+    event = decode_webhook(request.body)
+    match event.kind:
+        case WebhookKind.PAID:
+            await _handle_paid(deps, event)
+        case WebhookKind.DECLINED | WebhookKind.EXPIRED:
+            await _handle_unpaid(deps, event)
+        case WebhookKind.REFUNDED:
+            await _handle_refunded(deps, event)
+        case WebhookKind.IGNORED:
             pass
     return _RECEIVED
 
 
-async def _paid(deps: Deps, notice: Notice) -> None:
-    money, session_id = notice.money, notice.session_id
-    if money is None:
+async def _handle_paid(deps: Deps, event: WebhookEvent) -> None:
+    if event.session_id is None:
+        await _store_unmatched_payment(deps, event)
         return
-    claim = None
-    if session_id is not None:
-        claim = await _take_money(deps, notice, session_id, money)
-        if claim is None and await sessions.session_paid_by(deps.database, session_id, notice.payment_id):
-            # Said before: at most there is something left to finish, which nobody else is at.
-            claim = next(iter(await sessions.claim_work(deps.database, most=1, session_id=session_id)), None)
-            if claim is None:
-                return
-    if claim is None:
-        await _keep_stray(deps, notice)
+    async with deps.database.transaction() as tx:
+        session = await advance(tx, transitions.payment_received(event.session_id, event))
+
+    if session is None:
+        if not await sessions.has_payment(deps.database, event.session_id, event.payment_id):
+            await _store_unmatched_payment(deps, event)
+            return
+        # Duplicate webhook: complete the checkout if a crash interrupted it.
+        session = await sessions.claim_paid_session(deps.database, event.session_id)
+    if session is None:
         return
     try:
-        await settle(deps, claim)
+        await complete_checkout(deps, session)
     except AppError as error:
         raise Unavailable(
-            "The payment is kept, but what follows from it has to wait for another service.",
-            slug="payment-kept",
+            "The payment is recorded. Its order follows when a needed service is available again.",
+            slug="order-delayed",
             retry_after=1,
         ) from error
 
 
-async def _take_money(deps: Deps, notice: Notice, session_id: UUID, money: Money) -> Claim | None:
+async def _store_unmatched_payment(deps: Deps, event: WebhookEvent) -> None:
     async with deps.database.transaction() as tx:
-        claim = await sessions.take_money(tx, notice.event_id, notice.type, session_id, notice.payment_id, money)
-        if claim is not None:
-            right = claim.session.status is after(Transition.MONEY_CAME)
-            happening = Transition.MONEY_CAME if right else Transition.WRONG_MONEY_CAME
-            await publish(tx, *told(happening, claim.session))
-    return claim
+        if await sessions.insert_webhook_event(tx, event):
+            await record_unmatched_payment(tx, event)
 
 
-async def _keep_stray(deps: Deps, notice: Notice) -> None:
-    if notice.money is None:
-        return
-    trace = telemetry.current_span()
+async def _handle_unpaid(deps: Deps, event: WebhookEvent) -> None:
+    session_id, session = event.session_id, None
     async with deps.database.transaction() as tx:
-        if not await sessions.mark_seen(tx, notice.event_id, notice.type, notice.session_id):
-            return
-        buyer_id = await strays.insert_stray(
-            tx,
-            payment_id=notice.payment_id,
-            session_id=notice.session_id,
-            money=notice.money,
-            reason=UNAWAITED,
-            traceparent=trace.traceparent,
-            correlation_id=trace.correlation_id,
-        )
-        if buyer_id is not None and notice.session_id is not None:
-            await publish(
-                tx,
-                RefundDue(
-                    session_id=notice.session_id,
-                    buyer_id=buyer_id,
-                    payment_id=notice.payment_id,
-                    total=notice.money,
-                    reason=UNAWAITED,
-                ),
-            )
+        if await sessions.insert_webhook_event(tx, event) and session_id is not None:
+            declined = event.kind is WebhookKind.DECLINED
+            step = transitions.declined(session_id, event.reason) if declined else transitions.expired(session_id)
+            session = await advance(tx, step)
+    if session is not None:
+        for claimed in await sessions.claim_releases(deps.database, 1, session_id=session.id):
+            await release_hold(deps, claimed)
 
 
-async def _not_paid(deps: Deps, notice: Notice) -> None:
-    declined = notice.kind is Kind.DECLINED
-    happening = Transition.DECLINED if declined else Transition.LAPSED
+async def _handle_refunded(deps: Deps, event: WebhookEvent) -> None:
     async with deps.database.transaction() as tx:
-        if not await sessions.mark_seen(tx, notice.event_id, notice.type, notice.session_id):
-            return
-        if notice.session_id is None:
-            return
-        session = await sessions.end(tx, notice.session_id, happening, notice.reason if declined else LATE)
-        if session is None:
-            return
-        await publish(tx, *told(happening, session))
-    for claim in await sessions.claim_releases(deps.database, most=1, session_id=session.id):
-        await release_hold(deps, claim)
-
-
-async def _refunded(deps: Deps, notice: Notice) -> None:
-    async with deps.database.transaction() as tx:
-        if (
-            await sessions.mark_seen(tx, notice.event_id, notice.type, notice.session_id)
-            and notice.session_id is not None
-        ):
-            await note_refund(tx, notice.session_id, None)
+        if await sessions.insert_webhook_event(tx, event) and event.session_id is not None:
+            await advance(tx, transitions.refunded(event.session_id, refund_id=None))

@@ -1,7 +1,6 @@
-"""What the shop needs of a payment provider, and the provider that it has: the simulator.
+"""The interface to a payment provider, and its implementation by the payment simulator.
 
-The two acts are those of Stripe's checkout sessions and refunds; each may be asked for again and is then done once. All
-else a provider says by webhook.
+The two operations exist in Stripe as checkout sessions and refunds. A provider reports everything else by webhook.
 """
 
 from datetime import datetime
@@ -14,14 +13,14 @@ from nextbuy.contracts.values import Money
 
 
 class Payments(Protocol):
-    """A payment provider."""
+    """A payment provider. Each operation can be repeated and then has no second effect."""
 
     async def open(self, session_id: UUID, amount: Money, description: str, expires_at: datetime) -> PaymentOpened:
-        """Make a page on which a person can pay; once per session."""
+        """Open a payment page, once per session."""
         ...
 
     async def refund(self, payment_id: str, reason: str) -> str:
-        """Give a payment back, whole, once; return the refund's id."""
+        """Refund a payment in full, once, and return the refund's id."""
         ...
 
 
@@ -29,12 +28,12 @@ class SimulatorPayments:
     """The payment simulator as a provider."""
 
     def __init__(self, send: Send, public_url: str) -> None:
-        """Speak through `send`; who has paid is led back to the shop's pages at `public_url`."""
+        """Call the simulator through `send`; its pages link back to the shop's pages at `public_url`."""
         self._send = send
         self._public_url = public_url
 
     async def open(self, session_id: UUID, amount: Money, description: str, expires_at: datetime) -> PaymentOpened:
-        """Make a payment page in the simulator."""
+        """Open a payment page in the simulator."""
         return await self._send(
             OpenPayment(
                 reference=session_id,
@@ -46,5 +45,5 @@ class SimulatorPayments:
         )
 
     async def refund(self, payment_id: str, reason: str) -> str:
-        """Give the simulator's money back."""
+        """Refund a payment in the simulator."""
         return (await self._send(RefundPayment(payment_id=payment_id, reason=reason))).refund_id

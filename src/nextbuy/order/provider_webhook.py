@@ -1,4 +1,4 @@
-"""What a payment provider says by webhook, in Stripe's words; only what the shop acts on is read."""
+"""The webhook events of a payment provider, in Stripe's format; only the fields that the shop needs are read."""
 
 from enum import StrEnum
 from typing import Annotated, Final
@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from nextbuy.contracts.errors import BadRequest
+from nextbuy.contracts.order import Reason
 from nextbuy.contracts.values import Money
 
 _Id = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$")]
@@ -15,36 +16,39 @@ _Amount = Annotated[int, Meta(ge=0, le=2**62)]
 _Code = Annotated[str, Meta(pattern="^[A-Za-z]{3}$")]
 
 
-class Kind(StrEnum):
-    """What a notice comes to."""
+class WebhookKind(StrEnum):
+    """The outcome that an event reports."""
 
     PAID = "paid"
     DECLINED = "declined"
-    LAPSED = "lapsed"
+    EXPIRED = "expired"
     REFUNDED = "refunded"
     IGNORED = "ignored"
 
 
 KINDS: Final = {
-    "checkout.session.completed": Kind.PAID,
-    "checkout.session.async_payment_succeeded": Kind.PAID,
-    "checkout.session.async_payment_failed": Kind.DECLINED,
-    "payment_intent.payment_failed": Kind.DECLINED,
-    "checkout.session.expired": Kind.LAPSED,
-    "charge.refunded": Kind.REFUNDED,
+    "checkout.session.completed": WebhookKind.PAID,
+    "checkout.session.async_payment_succeeded": WebhookKind.PAID,
+    "checkout.session.async_payment_failed": WebhookKind.DECLINED,
+    "payment_intent.payment_failed": WebhookKind.DECLINED,
+    "checkout.session.expired": WebhookKind.EXPIRED,
+    "charge.refunded": WebhookKind.REFUNDED,
 }
 
 
-class Notice(Struct, frozen=True, kw_only=True):
-    """One thing that the provider says; the session is None where the provider names none that could be ours."""
+class WebhookEvent(Struct, frozen=True, kw_only=True):
+    """One event of the provider."""
 
     event_id: str
     type: str
-    kind: Kind
+    kind: WebhookKind
     payment_id: str = ""
     session_id: UUID | None = None
-    money: Money | None = None
+    """None if the event names no session that could be the shop's."""
+    money: Money = Money(0)
+    """The amount paid; zero unless `kind` is `PAID`."""
     reason: str = ""
+    """Why a payment was declined: `declined`, or the provider's own words."""
 
 
 class _Data(Struct):
@@ -75,48 +79,49 @@ class _Object(Struct):
     last_payment_error: _Failure | None = None
 
 
-def read_notice(body: bytes) -> Notice:
-    """Read a webhook's body; types that are not ours to act on come out as ignored, whatever they are about.
+def decode_webhook(body: bytes) -> WebhookEvent:
+    """Decode the body of a webhook. Of an event type that the shop does not handle, only id and type are decoded.
 
     Raises:
-        BadRequest: it is no event (`bad-event`).
+        BadRequest: the body is not an event (`bad-event`).
     """
     try:
         event = msgspec.json.decode(body, type=_Event)
-        kind = KINDS.get(event.type, Kind.IGNORED)
-        if kind is Kind.IGNORED:
-            return Notice(event_id=event.id, type=event.type, kind=kind)
-        said = msgspec.json.decode(event.data.object, type=_Object)
+        kind = KINDS.get(event.type, WebhookKind.IGNORED)
+        if kind is WebhookKind.IGNORED:
+            return WebhookEvent(event_id=event.id, type=event.type, kind=kind)
+        data = msgspec.json.decode(event.data.object, type=_Object)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        raise BadRequest(f"This is no event: {error}", slug="bad-event") from None
-    if kind is Kind.PAID and said.payment_status != "paid":
-        # A payment that takes days: the page was filled in, and the money will be told of when it comes.
-        kind = Kind.IGNORED
-    money = None
-    if kind is Kind.PAID:
-        if said.amount_total is None or said.currency is None:
-            raise BadRequest("A payment without amount and currency is no payment.", slug="bad-event")
-        money = Money(said.amount_total, said.currency.upper())
-    return Notice(
+        raise BadRequest(f"Invalid event: {error}. Send an event in Stripe's format.", slug="bad-event") from None
+    if kind is WebhookKind.PAID and data.payment_status != "paid":
+        # A payment method that takes days: another event reports the payment.
+        kind = WebhookKind.IGNORED
+    return WebhookEvent(
         event_id=event.id,
         type=event.type,
         kind=kind,
-        payment_id=said.id,
-        session_id=_session(said),
-        money=money,
-        reason=_reason(said),
+        payment_id=data.id,
+        session_id=_session_id(data),
+        money=_money(data) if kind is WebhookKind.PAID else Money(0),
+        reason=_reason(data),
     )
 
 
-def _session(said: _Object) -> UUID | None:
-    reference = said.client_reference_id or (said.metadata.session_id if said.metadata else None)
+def _money(data: _Object) -> Money:
+    if data.amount_total is None or data.currency is None:
+        raise BadRequest("Invalid event: a payment needs `amount_total` and `currency`.", slug="bad-event")
+    return Money(data.amount_total, data.currency.upper())
+
+
+def _session_id(data: _Object) -> UUID | None:
+    reference = data.client_reference_id or (data.metadata.session_id if data.metadata else None)
     try:
         return UUID(reference) if reference else None
     except ValueError:
         return None
 
 
-def _reason(said: _Object) -> str:
-    message = said.last_payment_error.message if said.last_payment_error else None
+def _reason(data: _Object) -> str:
+    message = data.last_payment_error.message if data.last_payment_error else None
     # PostgreSQL's text cannot hold NUL.
-    return (message or "").replace("\0", "") or "the card was declined"
+    return (message or "").replace("\0", "") or Reason.DECLINED

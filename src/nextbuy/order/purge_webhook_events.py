@@ -1,7 +1,7 @@
-"""A job: what the provider has said is remembered for longer than it can say it again, and then forgotten.
+"""A job: webhook events that the provider can no longer repeat are deleted.
 
-A provider repeats a notice for days, and a person may send one again for 30 days; after 40 it is none of either. Should
-one come all the same, the session's own state refuses it.
+A provider repeats an event for days, and a person can resend one for 30. A later duplicate is refused by the state of
+its session.
 """
 
 from nextbuy.order.deps import Deps
@@ -9,5 +9,5 @@ from nextbuy.order.store import sessions
 
 
 async def purge_webhook_events(deps: Deps) -> None:
-    """Forget what is old."""
-    await sessions.forget_seen(deps.database)
+    """Delete the webhook events that are old enough."""
+    await sessions.purge_webhook_events(deps.database)

@@ -1,4 +1,4 @@
-"""Order: its table of contents."""
+"""Order: checkouts, payments, and the orders of buyers and shops."""
 
 from nextbuy.contracts.order import ReadOrderEvents
 from nextbuy.contracts.values import Role
@@ -7,13 +7,13 @@ from nextbuy.kit.service import ANYONE_LOGGED_IN, Service, answers, get, job, po
 from nextbuy.order.create_payment_session import create_payment_session
 from nextbuy.order.deps import Deps
 from nextbuy.order.expire_sessions import expire_sessions
-from nextbuy.order.finish_payments import finish_payments
-from nextbuy.order.history import TOLD
+from nextbuy.order.history import EVENTS
 from nextbuy.order.order_details import order_details
 from nextbuy.order.order_timeline import order_timeline
 from nextbuy.order.payment_session import payment_session
 from nextbuy.order.payment_webhook import payment_webhook
 from nextbuy.order.purge_webhook_events import purge_webhook_events
+from nextbuy.order.recover_checkouts import recover_checkouts
 from nextbuy.order.release_due_holds import release_due_holds
 from nextbuy.order.seller_orders import seller_orders
 from nextbuy.order.user_orders import user_orders
@@ -33,11 +33,11 @@ SERVICE = Service(
         get("verify-history", verify_history, who=[Role.ADMIN]),
     ],
     calls=[answers(ReadOrderEvents, read_events)],
-    publishes=[*TOLD],
+    publishes=[*EVENTS],
     jobs=[
         job("expire-sessions", expire_sessions, every=1.0),
         job("release-due-holds", release_due_holds, every=1.0),
-        job("complete-checkouts", finish_payments, every=1.0),
+        job("recover-checkouts", recover_checkouts, every=1.0),
         job("purge-webhook-events", purge_webhook_events, every=600.0),
     ],
 )

@@ -1,6 +1,4 @@
-"""GET /order/api/user-orders: what the caller has bought, newest first."""
-
-from msgspec import UNSET
+"""GET /order/api/user-orders: the caller's orders, newest first."""
 
 from nextbuy.contracts.values import Page, PageRequest
 from nextbuy.kit.http.caller import Caller
@@ -9,7 +7,6 @@ from nextbuy.order.store.orders import OrderListed, orders_of_buyer
 
 
 async def user_orders(deps: Deps, caller: Caller, request: PageRequest) -> Page[OrderListed]:
-    """Return a page of the caller's orders."""
+    """Return a page of the caller's orders, newest first."""
     await deps.auth.validate_user(caller.token)
-    cursor = None if request.cursor is UNSET else request.cursor
-    return await orders_of_buyer(deps.database, caller.account_id, limit=request.limit, cursor=cursor)
+    return await orders_of_buyer(deps.database, caller.account_id, limit=request.limit, cursor=request.start)

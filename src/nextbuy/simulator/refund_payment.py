@@ -6,13 +6,13 @@ doubted, since a provider that knows better would tell it by webhook.
 
 import secrets
 
-from nextbuy.contracts.simulator import PaymentReturned, RefundPayment
+from nextbuy.contracts.simulator import Refund, RefundPayment
 from nextbuy.simulator import store
 from nextbuy.simulator.deps import Deps
 from nextbuy.simulator.model import known_id, no_such_payment, told
 
 
-async def refund_payment(deps: Deps, call: RefundPayment) -> PaymentReturned:
+async def refund_payment(deps: Deps, call: RefundPayment) -> Refund:
     """Give it back.
 
     Raises:
@@ -24,10 +24,10 @@ async def refund_payment(deps: Deps, call: RefundPayment) -> PaymentReturned:
         if payment is None:
             raise no_such_payment()
         if payment.refund_id is not None:
-            return PaymentReturned(payment.refund_id)
+            return Refund(payment.refund_id)
         await store.mark_refunded(tx, payment.id, refund_id, call.reason)
         if payment.status == "paid":
             message = told(payment, "refunded", event_id=event_id, at=deps.clock())
             await store.insert_deliveries(tx, [(payment, message)])
     deps.courier.wake()
-    return PaymentReturned(refund_id)
+    return Refund(refund_id)

@@ -60,10 +60,10 @@ async def test_a_stream_keeps_nothing_that_an_inbox_has_forgotten(redis: Redis, 
 async def test_what_a_provider_said_is_forgotten_when_it_can_say_it_no_more(open_database: OpenDatabase) -> None:
     order = await open_database("order")
     await order.execute(
-        "INSERT INTO webhook_events (id, type, at)"
+        "INSERT INTO webhook_events (id, type, received_at)"
         " SELECT 'e' || n, 'x', now() - make_interval(days => n) FROM generate_series(30, 50) AS n"
     )
-    await sessions.forget_seen(order)
+    await sessions.purge_webhook_events(order)
     assert await count(order, "webhook_events") == 10
 
 

@@ -1,1 +1,1 @@
-"""The database of order, as plain SQL."""
+"""The database schema of the order service, as plain SQL."""

@@ -1,1 +1,1 @@
-"""All SQL of order: `sessions` with the orders that come of them, `orders` as they are read, `strays`."""
+"""The SQL of the order service: `transitions` and `sessions`, `unmatched_payments`, and `orders` for reads."""

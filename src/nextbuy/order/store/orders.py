@@ -1,4 +1,4 @@
-"""The SQL by which sessions and orders are read."""
+"""The SQL of reads: orders, and sessions as their buyers see them."""
 
 from typing import Final
 from uuid import UUID
@@ -20,7 +20,7 @@ from nextbuy.order.model import State
 
 
 class OrderListed(Struct, frozen=True, kw_only=True):
-    """An order as lists show it."""
+    """An order in a list."""
 
     id: UUID
     number: OrderNumber
@@ -31,7 +31,7 @@ class OrderListed(Struct, frozen=True, kw_only=True):
 
 
 class OrderLine(Struct, frozen=True):
-    """A line as it was bought."""
+    """A line of an order, with the title and price at the time of the order."""
 
     product_id: UUID
     title: ProductTitle
@@ -40,7 +40,7 @@ class OrderLine(Struct, frozen=True):
 
 
 class Order(Struct, frozen=True, kw_only=True):
-    """One shop's part of a paid session."""
+    """One shop's part of a paid checkout."""
 
     id: UUID
     number: OrderNumber
@@ -53,16 +53,16 @@ class Order(Struct, frozen=True, kw_only=True):
     address: Address | None
 
 
-class OrderKept(Struct, frozen=True):
-    """An order, and who may see it."""
+class StoredOrder(Struct, frozen=True):
+    """An order with the accounts that may see it."""
 
     order: Order
     buyer_id: UUID
     seller_id: UUID
 
 
-class SessionSeen(Struct, frozen=True):
-    """A session as its buyer may follow it."""
+class SessionSummary(Struct, frozen=True):
+    """A session as its buyer sees it."""
 
     status: State
     total: Money
@@ -73,8 +73,8 @@ _lines: Final = msgspec.json.Decoder(list[OrderLine]).decode
 _address: Final = msgspec.json.Decoder(Address).decode
 
 
-async def session_of_buyer(db: Executor, session_id: UUID, buyer_id: UUID) -> SessionSeen | None:
-    """Return a buyer's session; None where it is not there or another's."""
+async def session_of_buyer(db: Executor, session_id: UUID, buyer_id: UUID) -> SessionSummary | None:
+    """Return a session of a buyer, or None."""
     row = await db.fetchrow(
         """
         SELECT s.status, s.total, s.currency,
@@ -86,10 +86,10 @@ async def session_of_buyer(db: Executor, session_id: UUID, buyer_id: UUID) -> Se
     )
     if row is None:
         return None
-    return SessionSeen(State(row["status"]), Money(row["total"], row["currency"]), row["order_ids"])
+    return SessionSummary(State(row["status"]), Money(row["total"], row["currency"]), row["order_ids"])
 
 
-async def order(db: Executor, order_id: UUID) -> OrderKept | None:
+async def order(db: Executor, order_id: UUID) -> StoredOrder | None:
     """Return an order with its lines, or None."""
     row = await db.fetchrow(
         """
@@ -105,7 +105,7 @@ async def order(db: Executor, order_id: UUID) -> OrderKept | None:
     )
     if row is None:
         return None
-    kept = Order(
+    found = Order(
         id=row["id"],
         number=row["number"],
         session_id=row["session_id"],
@@ -116,11 +116,11 @@ async def order(db: Executor, order_id: UUID) -> OrderKept | None:
         created_at=row["created_at"],
         address=None if row["address"] is None else _address(row["address"]),
     )
-    return OrderKept(kept, row["buyer_id"], row["seller_id"])
+    return StoredOrder(found, row["buyer_id"], row["seller_id"])
 
 
-class OrderOwned(Struct, frozen=True):
-    """Whose an order is, and which session it came of."""
+class OrderAccess(Struct, frozen=True):
+    """The accounts that may see an order, with its session and total."""
 
     session_id: UUID
     buyer_id: UUID
@@ -129,14 +129,14 @@ class OrderOwned(Struct, frozen=True):
     total: Money
 
 
-async def order_owned(db: Executor, order_id: UUID) -> OrderOwned | None:
-    """Return whose an order is, or None."""
+async def order_access(db: Executor, order_id: UUID) -> OrderAccess | None:
+    """Return the access data of an order, or None."""
     row = await db.fetchrow(
         "SELECT session_id, buyer_id, seller_id, shop_id, total, currency FROM orders WHERE id = $1", order_id
     )
     if row is None:
         return None
-    return OrderOwned(
+    return OrderAccess(
         row["session_id"], row["buyer_id"], row["seller_id"], row["shop_id"], Money(row["total"], row["currency"])
     )
 
@@ -150,12 +150,12 @@ _OF_SELLER: Final = _LIST.format(owner="seller_id")
 
 
 async def orders_of_buyer(db: Executor, buyer_id: UUID, *, limit: int, cursor: str | None) -> Page[OrderListed]:
-    """Return a buyer's orders, newest first; `Unprocessable` for a cursor that is none."""
+    """Return a page of a buyer's orders, newest first; an invalid cursor is `Unprocessable`."""
     return await _page(db, _OF_BUYER, buyer_id, limit, cursor)
 
 
 async def orders_of_seller(db: Executor, seller_id: UUID, *, limit: int, cursor: str | None) -> Page[OrderListed]:
-    """Return the orders of a seller's shop, newest first; `Unprocessable` for a cursor that is none."""
+    """Return a page of the orders of a seller's shop, newest first; an invalid cursor is `Unprocessable`."""
     return await _page(db, _OF_SELLER, seller_id, limit, cursor)
 
 

@@ -1,4 +1,4 @@
-"""The SQL by which whole lives are read: as the rows hold them, and as the event log tells them."""
+"""The SQL that reads sessions twice: as the rows store them, and as the event log describes them."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -14,20 +14,19 @@ from nextbuy.contracts.product import PricedLine
 from nextbuy.contracts.values import Money
 from nextbuy.kit.events import event_log
 from nextbuy.kit.storage.database import Row, Transaction
-from nextbuy.order.history import OrderProjection, OtherPayment, SessionProjection, read
+from nextbuy.order.history import OrderProjection, SessionProjection, UnmatchedPaymentProjection, decode_event
 from nextbuy.order.model import State
 
-MOST_EVENTS: Final = 20_000
-"""So many are read at once: twice what a page of a hundred baskets comes to, each from fifty shops."""
-FIRST: Final = UUID(int=0)
-"""Before every id."""
+MAX_EVENTS: Final = 20_000
+"""The limit of events in one read: twice what a hundred baskets have with fifty shops each."""
+BEFORE_FIRST_ID: Final = UUID(int=0)
 
 _sold_lines: Final = msgspec.json.Decoder(list[SoldLine]).decode
 _priced_lines: Final = msgspec.json.Decoder(list[PricedLine]).decode
 
 
-async def session_ids(tx: Transaction, last: UUID, *, limit: int) -> list[UUID]:
-    """Return the ids of sessions behind one, in order: of those in the table, and those that only the log knows."""
+async def session_ids(tx: Transaction, after: UUID, *, limit: int) -> list[UUID]:
+    """Return the next ids of sessions after an id, in order: those in the table, and those only in the log."""
     rows = await tx.fetch(
         """
         SELECT id FROM (
@@ -39,20 +38,14 @@ async def session_ids(tx: Transaction, last: UUID, *, limit: int) -> list[UUID]:
         ) AS either (id)
         ORDER BY id LIMIT $2
         """,
-        last,
+        after,
         limit,
     )
     return [row["id"] for row in rows]
 
 
-async def begun_before(tx: Transaction, ids: Sequence[UUID]) -> set[UUID]:
-    """Return which of them were begun before their steps were told."""
-    rows = await tx.fetch("SELECT id FROM sessions WHERE id = ANY($1::uuid[]) AND NOT told", ids)
-    return {row["id"] for row in rows}
-
-
-async def stored_lives(tx: Transaction, ids: Sequence[UUID]) -> dict[UUID, SessionProjection]:
-    """Return what the tables hold of sessions, with their orders and the payments beside them."""
+async def stored_projections(tx: Transaction, ids: Sequence[UUID]) -> dict[UUID, SessionProjection]:
+    """Return sessions from the tables, with their orders and unmatched payments."""
     sessions = await tx.fetch("SELECT * FROM sessions WHERE id = ANY($1::uuid[])", ids)
     orders = await tx.fetch(
         """
@@ -67,17 +60,19 @@ async def stored_lives(tx: Transaction, ids: Sequence[UUID]) -> dict[UUID, Sessi
         """,
         ids,
     )
-    others = await tx.fetch("SELECT * FROM stray_payments WHERE session_id = ANY($1::uuid[])", ids)
+    payments = await tx.fetch("SELECT * FROM unmatched_payments WHERE session_id = ANY($1::uuid[])", ids)
     orders_of: dict[UUID, dict[UUID, OrderProjection]] = defaultdict(dict)
     for row in orders:
         orders_of[row["session_id"]][row["id"]] = _order(row)
-    others_of: dict[UUID, dict[str, OtherPayment]] = defaultdict(dict)
-    for row in others:
-        others_of[row["session_id"]][row["payment_id"]] = _other(row)
-    return {row["id"]: _life(row, orders_of[row["id"]], others_of[row["id"]]) for row in sessions}
+    payments_of: dict[UUID, dict[str, UnmatchedPaymentProjection]] = defaultdict(dict)
+    for row in payments:
+        payments_of[row["session_id"]][row["payment_id"]] = _unmatched_payment(row)
+    return {row["id"]: _session(row, orders_of[row["id"]], payments_of[row["id"]]) for row in sessions}
 
 
-def _life(row: Row, orders: dict[UUID, OrderProjection], others: dict[str, OtherPayment]) -> SessionProjection:
+def _session(
+    row: Row, orders: dict[UUID, OrderProjection], unmatched_payments: dict[str, UnmatchedPaymentProjection]
+) -> SessionProjection:
     return SessionProjection(
         id=row["id"],
         buyer_id=row["buyer_id"],
@@ -91,7 +86,7 @@ def _life(row: Row, orders: dict[UUID, OrderProjection], others: dict[str, Other
         reason=row["reason"],
         refund_id=row["refund_id"],
         orders=orders,
-        others=others,
+        unmatched_payments=unmatched_payments,
     )
 
 
@@ -107,42 +102,43 @@ def _order(row: Row) -> OrderProjection:
     )
 
 
-def _other(row: Row) -> OtherPayment:
-    return OtherPayment(
+def _unmatched_payment(row: Row) -> UnmatchedPaymentProjection:
+    return UnmatchedPaymentProjection(
         total=Money(row["amount"], row["currency"]),
         reason=row["reason"],
-        returned=row["refund_id"] is not None,
+        refunded=row["refund_id"] is not None,
         refund_id=row["refund_id"],
     )
 
 
-async def told_events(tx: Transaction, ids: Sequence[UUID]) -> dict[UUID, list[Event]]:
-    """Return what the log tells of sessions and of the orders that came of them, in order.
+async def logged_events(tx: Transaction, ids: Sequence[UUID]) -> dict[UUID, list[Event]]:
+    """Return the logged events of sessions and of their orders, in order.
 
     Raises:
-        Conflict: there are more than `MOST_EVENTS` (`too-many-events`).
+        Conflict: there are more than `MAX_EVENTS` (`too-many-events`).
     """
-    of_sessions = await _log_of(tx, [str(one) for one in ids])
-    told: dict[UUID, list[Event]] = defaultdict(list)
+    events: dict[UUID, list[Event]] = defaultdict(list)
     session_of: dict[str, UUID] = {}
-    for envelope in of_sessions:
-        event = read(envelope)
+    for envelope in await _log_of(tx, [str(one) for one in ids]):
+        event = decode_event(envelope)
         if event is None:
             continue
         session_id = UUID(envelope.key)
-        told[session_id].append(event)
+        events[session_id].append(event)
         if isinstance(event, SessionPaid):
             session_of |= {str(order_id): session_id for order_id in event.order_ids}
-    # Behind the session's own: an order is told of after its session was paid, and nothing of it changes the session.
+    # The events of orders come last: all are later than the payment of the session, and none changes the session.
     for envelope in await _log_of(tx, list(session_of)):
-        event = read(envelope)
+        event = decode_event(envelope)
         if event is not None:
-            told[session_of[envelope.key]].append(event)
-    return told
+            events[session_of[envelope.key]].append(event)
+    return events
 
 
 async def _log_of(tx: Transaction, keys: Sequence[str]) -> list[Envelope]:
-    envelopes = await event_log.of_keys(tx, keys, limit=MOST_EVENTS + 1)
-    if len(envelopes) > MOST_EVENTS:
-        raise Conflict(f"These have more than {MOST_EVENTS} events; ask for fewer at once.", slug="too-many-events")
+    envelopes = await event_log.of_keys(tx, keys, limit=MAX_EVENTS + 1)
+    if len(envelopes) > MAX_EVENTS:
+        raise Conflict(
+            f"These sessions have more than {MAX_EVENTS} events. Request a smaller page.", slug="too-many-events"
+        )
     return envelopes

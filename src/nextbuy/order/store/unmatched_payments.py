@@ -1,4 +1,4 @@
-"""The SQL of money that belongs to no session, or came for one a second time."""
+"""The SQL of payments that match no open checkout, or that came for one a second time. Each is refunded."""
 
 from datetime import datetime
 from typing import Final
@@ -8,24 +8,33 @@ from msgspec import Struct
 
 from nextbuy.contracts.values import Money
 from nextbuy.kit.storage.database import Database, Row, Transaction
-from nextbuy.order.store.sessions import LEASE
+from nextbuy.kit.storage.leases import Leases
+from nextbuy.order.model import NOT_CLAIMED
+from nextbuy.order.store.sessions import CLAIM_SECONDS
+
+_REFUND: Final = Leases(
+    "unmatched_payments", seconds=CLAIM_SECONDS, key="payment_id", due="refund_due_at", attempts="refund_attempts"
+)
+_CLAIM: Final = _REFUND.claim_statement()
 
 
 class UnmatchedPayment(Struct, frozen=True, kw_only=True):
-    """A payment that no goods can be given for; `until` is the claim of who sends it back."""
+    """A payment that is to be refunded."""
 
     payment_id: str
     session_id: UUID | None
-    buyer_id: UUID | None
+    buyer_id: UUID | None = None
+    """The buyer of the session, if the session exists."""
     money: Money
     reason: str
     traceparent: str
     correlation_id: str
-    until: datetime
-    tries: int
+    claimed_until: datetime = NOT_CLAIMED
+    """The end of the claim with which the payment was read, and its fencing token."""
+    attempts: int = 0
 
 
-def _stray(row: Row) -> UnmatchedPayment:
+def _payment(row: Row) -> UnmatchedPayment:
     return UnmatchedPayment(
         payment_id=row["payment_id"],
         session_id=row["session_id"],
@@ -34,88 +43,60 @@ def _stray(row: Row) -> UnmatchedPayment:
         reason=row["reason"],
         traceparent=row["traceparent"],
         correlation_id=row["correlation_id"],
-        until=row["work_at"],
-        tries=row["work_tries"],
+        claimed_until=row["refund_due_at"],
+        attempts=row["refund_attempts"],
     )
 
 
-async def _lock(tx: Transaction, session_id: UUID | None) -> UUID | None:
-    """Lock the session that a payment was for, as for any other change that is told of it; return its buyer."""
+async def lock_session(tx: Transaction, session_id: UUID | None) -> UUID | None:
+    """Return the buyer of a payment's session, locked so that its events are in the order of commits."""
     buyer_id: UUID | None = await tx.fetchval(
         "SELECT buyer_id FROM sessions WHERE id = $1 FOR NO KEY UPDATE", session_id
     )
     return buyer_id
 
 
-async def insert_stray(  # noqa: PLR0913  the row
-    tx: Transaction,
-    *,
-    payment_id: str,
-    session_id: UUID | None,
-    money: Money,
-    reason: str,
-    traceparent: str,
-    correlation_id: str,
-) -> UUID | None:
-    """Write down money that must go back, once per payment, and due at once; return the buyer whose it is.
-
-    None where that had been written down before, or no session is known that it was for.
-    """
-    buyer_id = await _lock(tx, session_id)
-    written = await tx.fetchval(
-        """
-        INSERT INTO stray_payments
-               (payment_id, session_id, buyer_id, amount, currency, reason, traceparent, correlation_id, work_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, now())
-        ON CONFLICT DO NOTHING RETURNING true
-        """,
-        payment_id,
-        session_id,
-        buyer_id,
-        money.amount,
-        money.currency,
-        reason,
-        traceparent,
-        correlation_id,
-    )
-    return buyer_id if written else None
-
-
-_CLAIM: Final = f"""
-    WITH due AS (
-        SELECT payment_id FROM stray_payments WHERE work_at <= now() ORDER BY work_at LIMIT $1 FOR UPDATE SKIP LOCKED
-    )
-    UPDATE stray_payments AS s SET work_at = now() + interval '{LEASE}', work_tries = s.work_tries + 1
-      FROM due WHERE s.payment_id = due.payment_id RETURNING s.*
-"""  # noqa: S608  a constant
-
-
-async def claim_strays(db: Database, *, most: int) -> list[UnmatchedPayment]:
-    """Take on payments that are to go back."""
-    return [_stray(row) for row in await db.fetch(_CLAIM, most)]
-
-
-async def mark_returned(tx: Transaction, stray: UnmatchedPayment, refund_id: str) -> bool:
-    """It has gone back; false where the claim was lost."""
-    await _lock(tx, stray.session_id)
+async def insert(tx: Transaction, payment: UnmatchedPayment) -> bool:
+    """Store a payment whose refund is due at once; return false if it was stored before."""
     return bool(
         await tx.fetchval(
             """
-            UPDATE stray_payments SET refund_id = $3, work_at = NULL
-             WHERE payment_id = $1 AND work_at = $2 RETURNING true
+            INSERT INTO unmatched_payments (payment_id, session_id, buyer_id, amount, currency, reason, traceparent,
+                                            correlation_id, refund_due_at)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, now())
+            ON CONFLICT DO NOTHING RETURNING true
             """,
-            stray.payment_id,
-            stray.until,
+            payment.payment_id,
+            payment.session_id,
+            payment.buyer_id,
+            payment.money.amount,
+            payment.money.currency,
+            payment.reason,
+            payment.traceparent,
+            payment.correlation_id,
+        )
+    )
+
+
+async def claim(db: Database, limit: int) -> list[UnmatchedPayment]:
+    """Claim payments whose refund is due."""
+    return [_payment(row) for row in await db.fetch(_CLAIM, limit)]
+
+
+async def mark_refunded(tx: Transaction, payment: UnmatchedPayment, refund_id: str) -> bool:
+    """Record the refund; return false if the claim was lost."""
+    return bool(
+        await tx.fetchval(
+            f"""
+            UPDATE unmatched_payments SET refund_id = $3, refund_due_at = NULL WHERE {_REFUND.held} RETURNING true
+            """,  # noqa: S608
+            [payment.payment_id],
+            payment.claimed_until,
             refund_id,
         )
     )
 
 
-async def postpone_stray(db: Database, stray: UnmatchedPayment, seconds: float) -> None:
-    """Give a claim back, for another try in so many seconds."""
-    await db.execute(
-        "UPDATE stray_payments SET work_at = now() + make_interval(secs => $3) WHERE payment_id = $1 AND work_at = $2",
-        stray.payment_id,
-        stray.until,
-        seconds,
-    )
+async def reschedule(db: Database, payment: UnmatchedPayment, delay: float) -> None:
+    """Release the claim and schedule a retry in `delay` seconds, if we still hold it."""
+    await _REFUND.reschedule(db, [payment.payment_id], payment.claimed_until, delay)

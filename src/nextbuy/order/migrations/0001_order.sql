@@ -1,0 +1,105 @@
+-- oldest release: 0.1.0
+
+-- A payment session: a basket in checkout. What is still due is stored in the row, so a crash loses nothing:
+-- `expiry_due_at`, `release_due_at` and `completion_due_at` are the times of the next action, and null if none is due.
+CREATE TABLE sessions (
+    id uuid PRIMARY KEY,
+    -- Order numbers are derived from it.
+    serial bigint GENERATED ALWAYS AS IDENTITY UNIQUE,
+    buyer_id uuid NOT NULL,
+    status text NOT NULL CHECK (status IN
+        ('opening', 'open', 'paying', 'paid', 'refund-due', 'refunded', 'failed', 'expired')),
+    total bigint NOT NULL CHECK (total >= 0),
+    currency text NOT NULL,
+    lines jsonb NOT NULL,
+    address jsonb,
+    -- The end of the time to pay.
+    expires_at timestamptz NOT NULL,
+    payment_id text,
+    payment_url text,
+    -- The amount that arrived: the session's total, or it is refunded.
+    received bigint,
+    received_currency text,
+    paid_at timestamptz,
+    -- A code, such as 'sold-out'; of a declined payment, the provider's own words.
+    reason text,
+    refund_id text,
+    traceparent text NOT NULL,
+    correlation_id text NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    -- When the session expires: at `expires_at`, but earlier as long as it has no payment page.
+    expiry_due_at timestamptz,
+    -- When its held stock is to be released. A claim moves this ahead, and the time written is the fencing token.
+    release_due_at timestamptz,
+    release_attempts integer NOT NULL DEFAULT 0,
+    -- When its payment is to become orders or a refund; claimed in the same way.
+    completion_due_at timestamptz,
+    completion_attempts integer NOT NULL DEFAULT 0,
+    CHECK (status NOT IN ('paying', 'refund-due') OR (completion_due_at IS NOT NULL AND payment_id IS NOT NULL)),
+    CHECK (status NOT IN ('opening', 'open') OR expiry_due_at IS NOT NULL)
+);
+
+CREATE INDEX sessions_expiry_due ON sessions (expiry_due_at) WHERE expiry_due_at IS NOT NULL;
+CREATE INDEX sessions_release_due ON sessions (release_due_at) WHERE release_due_at IS NOT NULL;
+CREATE INDEX sessions_completion_due ON sessions (completion_due_at) WHERE completion_due_at IS NOT NULL;
+
+-- The provider's events that were seen; a row is written in the transaction of the event's effect.
+CREATE TABLE webhook_events (
+    id text PRIMARY KEY,
+    type text NOT NULL,
+    session_id uuid,
+    received_at timestamptz NOT NULL DEFAULT now()
+) WITH (autovacuum_vacuum_scale_factor = 0.02);
+
+CREATE INDEX webhook_events_by_age ON webhook_events (received_at);
+
+-- Payments that match no open checkout, or that came for one a second time. Each is refunded.
+CREATE TABLE unmatched_payments (
+    payment_id text PRIMARY KEY,
+    session_id uuid,
+    -- Null if the session does not exist.
+    buyer_id uuid,
+    amount bigint NOT NULL,
+    currency text NOT NULL,
+    -- A code, such as 'unmatched'.
+    reason text NOT NULL,
+    refund_id text,
+    traceparent text NOT NULL,
+    correlation_id text NOT NULL,
+    received_at timestamptz NOT NULL DEFAULT now(),
+    -- When the refund is to be requested; claimed as in `sessions`. Null once it is made.
+    refund_due_at timestamptz,
+    refund_attempts integer NOT NULL DEFAULT 0
+);
+
+CREATE INDEX unmatched_payments_refund_due ON unmatched_payments (refund_due_at) WHERE refund_due_at IS NOT NULL;
+-- For reads of everything that belongs to a session.
+CREATE INDEX unmatched_payments_by_session ON unmatched_payments (session_id) WHERE session_id IS NOT NULL;
+
+CREATE TABLE orders (
+    id uuid PRIMARY KEY,
+    number text NOT NULL UNIQUE,
+    session_id uuid NOT NULL REFERENCES sessions,
+    buyer_id uuid NOT NULL,
+    shop_id uuid NOT NULL,
+    seller_id uuid NOT NULL,
+    status text NOT NULL,
+    total bigint NOT NULL,
+    currency text NOT NULL,
+    address jsonb,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    UNIQUE (session_id, shop_id)
+);
+
+CREATE INDEX orders_by_buyer ON orders (buyer_id, id DESC);
+CREATE INDEX orders_by_seller ON orders (seller_id, id DESC);
+
+CREATE TABLE order_lines (
+    order_id uuid NOT NULL REFERENCES orders,
+    position smallint NOT NULL,
+    product_id uuid NOT NULL,
+    title text NOT NULL,
+    quantity integer NOT NULL CHECK (quantity > 0),
+    unit_price bigint NOT NULL,
+    PRIMARY KEY (order_id, position)
+);

@@ -1,0 +1,88 @@
+"""The only place that changes the state of sessions and unmatched payments: each change publishes its events.
+
+State change and events are one function, so that neither can be written without the other; a test holds it.
+"""
+
+from nextbuy.contracts.order import PaymentRefunded, Reason, RefundDue
+from nextbuy.kit.events.outbox import publish
+from nextbuy.kit.observability.telemetry import current_span, start_span, use_span
+from nextbuy.kit.storage.database import Transaction
+from nextbuy.order.history import events_for
+from nextbuy.order.model import Session, target_state
+from nextbuy.order.provider_webhook import WebhookEvent
+from nextbuy.order.store import unmatched_payments
+from nextbuy.order.store.sessions import session_from_row
+from nextbuy.order.store.transitions import Step
+from nextbuy.order.store.unmatched_payments import UnmatchedPayment
+
+
+async def advance(tx: Transaction, step: Step) -> Session | None:
+    """Make a transition of one session and publish its events.
+
+    Returns None if the session's state, or a lost claim, forbids it; then nothing is changed or published.
+    """
+    row = await tx.fetchrow(step.sql, *step.values)
+    return None if row is None else await _publish(tx, step, session_from_row(row))
+
+
+async def advance_all(tx: Transaction, step: Step) -> list[Session]:
+    """Make a transition of several sessions, and publish the events of each in the trace of its checkout."""
+    sessions = [session_from_row(row) for row in await tx.fetch(step.sql, *step.values)]
+    for session in sessions:
+        with use_span(start_span(session.traceparent, session.correlation_id)):
+            await _publish(tx, step, session)
+    return sessions
+
+
+async def _publish(tx: Transaction, step: Step, session: Session) -> Session:
+    transition = next(one for one in step.transitions if target_state(one) is session.status)
+    await publish(tx, *events_for(transition, session, step.orders))
+    return session
+
+
+async def record_unmatched_payment(tx: Transaction, event: WebhookEvent) -> None:
+    """Store a payment for refund, once, and publish that the refund is due if the payment names a session."""
+    span = current_span()
+    buyer_id = await unmatched_payments.lock_session(tx, event.session_id)
+    payment = UnmatchedPayment(
+        payment_id=event.payment_id,
+        session_id=event.session_id,
+        buyer_id=buyer_id,
+        money=event.money,
+        reason=Reason.UNMATCHED,
+        traceparent=span.traceparent,
+        correlation_id=span.correlation_id,
+    )
+    if not await unmatched_payments.insert(tx, payment):
+        return
+    if payment.session_id is not None and buyer_id is not None:
+        await publish(
+            tx,
+            RefundDue(
+                session_id=payment.session_id,
+                buyer_id=buyer_id,
+                payment_id=payment.payment_id,
+                total=payment.money,
+                reason=payment.reason,
+            ),
+        )
+
+
+async def record_unmatched_refund(tx: Transaction, payment: UnmatchedPayment, refund_id: str) -> bool:
+    """Record the refund of a claimed payment and publish it; return false if the claim was lost."""
+    await unmatched_payments.lock_session(tx, payment.session_id)
+    if not await unmatched_payments.mark_refunded(tx, payment, refund_id):
+        return False
+    if payment.session_id is not None and payment.buyer_id is not None:
+        await publish(
+            tx,
+            PaymentRefunded(
+                session_id=payment.session_id,
+                buyer_id=payment.buyer_id,
+                total=payment.money,
+                reason=payment.reason,
+                payment_id=payment.payment_id,
+                refund_id=refund_id,
+            ),
+        )
+    return True

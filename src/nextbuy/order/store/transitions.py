@@ -1,0 +1,241 @@
+"""The transitions of a session: each function returns a step, one statement that `order/state_changes.py` runs.
+
+A statement names the states that it may start from, so two copies can never both make a transition.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from nextbuy.contracts.order import Reason
+from nextbuy.contracts.simulator import PaymentOpened
+from nextbuy.contracts.values import new_id
+from nextbuy.kit.wire import encode
+from nextbuy.order.model import OrderDraft, Session, Transition, source_states, target_state
+from nextbuy.order.provider_webhook import WebhookEvent
+from nextbuy.order.store.sessions import COMPLETION
+
+
+class Step(Struct, frozen=True):
+    """A transition of sessions as a statement, which returns the rows that made it."""
+
+    transitions: tuple[Transition, ...]
+    """The transition, or several if the row decides which one it makes."""
+    sql: str
+    values: tuple[object, ...]
+    orders: Sequence[tuple[UUID, OrderDraft]] = ()
+    """The orders that the step creates, with their ids."""
+
+
+def _step(transition: Transition, sql: str, *values: object) -> Step:
+    return Step((transition,), sql, (target_state(transition), source_states(transition), *values))
+
+
+def _claimed_step(transition: Transition, sql: str, session: Session, *values: object) -> Step:
+    claim = ([session.id], session.claimed_until)
+    return Step((transition,), sql, (*claim, target_state(transition), source_states(transition), *values))
+
+
+def created(session: Session, expiry_due_at: datetime) -> Step:
+    """Store a new session, which expires at `expiry_due_at` unless its payment page is open by then."""
+    return Step(
+        (Transition.CREATED,),
+        """
+        INSERT INTO sessions (id, buyer_id, status, total, currency, lines, address, expires_at, expiry_due_at,
+                              traceparent, correlation_id)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+        RETURNING *
+        """,
+        (
+            session.id,
+            session.buyer_id,
+            target_state(Transition.CREATED),
+            session.total.amount,
+            session.total.currency,
+            encode(session.lines).decode(),
+            None if session.address is None else encode(session.address).decode(),
+            session.expires_at,
+            expiry_due_at,
+            session.traceparent,
+            session.correlation_id,
+        ),
+    )
+
+
+def opened(session_id: UUID, payment: PaymentOpened) -> Step:
+    """Open the payment page of a session."""
+    return _step(
+        Transition.OPENED,
+        """
+        UPDATE sessions SET status = $1, payment_id = $4, payment_url = $5, expiry_due_at = expires_at
+         WHERE id = $3 AND status = ANY($2)
+        RETURNING *
+        """,
+        session_id,
+        payment.payment_id,
+        payment.url,
+    )
+
+
+def not_opened(session_id: UUID, reason: str, *, release: bool) -> Step:
+    """End a session that could not be opened; `release` tells whether it may hold stock."""
+    return _closed(Transition.NOT_OPENED, session_id, reason, release=release)
+
+
+def declined(session_id: UUID, reason: str) -> Step:
+    """End a session with a declined payment; the release of its stock is due."""
+    return _closed(Transition.DECLINED, session_id, reason)
+
+
+def expired(session_id: UUID) -> Step:
+    """End a session that was not paid in time; the release of its stock is due."""
+    return _closed(Transition.EXPIRED, session_id, Reason.LATE)
+
+
+def _closed(transition: Transition, session_id: UUID, reason: str, *, release: bool = True) -> Step:
+    return _step(
+        transition,
+        """
+        UPDATE sessions
+           SET status = $1, reason = $4, expiry_due_at = NULL, release_due_at = CASE WHEN $5 THEN now() END
+         WHERE id = $3 AND status = ANY($2)
+        RETURNING *
+        """,
+        session_id,
+        reason,
+        release,
+    )
+
+
+def overdue(now: datetime, limit: int) -> Step:
+    """End up to `limit` sessions that were not paid in time; the release of their stock is due."""
+    return _step(
+        Transition.EXPIRED,
+        """
+        WITH due AS (
+            SELECT id FROM sessions WHERE expiry_due_at <= $3
+             ORDER BY expiry_due_at LIMIT $4 FOR UPDATE SKIP LOCKED
+        )
+        UPDATE sessions AS s SET status = $1, reason = $5, expiry_due_at = NULL, release_due_at = now()
+          FROM due WHERE s.id = due.id AND s.status = ANY($2)
+        RETURNING s.*
+        """,
+        now,
+        limit,
+        Reason.LATE,
+    )
+
+
+_RECEIVE_PAYMENT: Final = f"""
+    WITH paid AS (
+        UPDATE sessions
+           SET status = CASE WHEN total = $4 AND currency = $5 THEN $6 ELSE $7 END,
+               reason = CASE WHEN total = $4 AND currency = $5 THEN NULL ELSE $10 END,
+               release_due_at = CASE WHEN total = $4 AND currency = $5 THEN NULL ELSE now() END,
+               payment_id = $3, received = $4, received_currency = $5, paid_at = now(), expiry_due_at = NULL,
+               completion_due_at = {COMPLETION.until}, completion_attempts = 1
+         WHERE id = $2 AND status = ANY($8)
+        RETURNING *
+    ), seen AS (
+        INSERT INTO webhook_events (id, type, session_id) SELECT $1, $9, id FROM paid ON CONFLICT DO NOTHING
+    )
+    SELECT * FROM paid
+"""  # noqa: S608  a constant
+
+
+def payment_received(session_id: UUID, event: WebhookEvent) -> Step:
+    """Record the payment of a session and the webhook event that reports it, and claim the completion of the checkout.
+
+    From the commit on the payment is accounted for. If it is not the session's total, a refund is due.
+    """
+    return Step(
+        (Transition.PAYMENT_RECEIVED, Transition.WRONG_AMOUNT_RECEIVED),
+        _RECEIVE_PAYMENT,
+        (
+            event.event_id,
+            session_id,
+            event.payment_id,
+            event.money.amount,
+            event.money.currency,
+            target_state(Transition.PAYMENT_RECEIVED),
+            target_state(Transition.WRONG_AMOUNT_RECEIVED),
+            source_states(Transition.PAYMENT_RECEIVED),
+            event.type,
+            Reason.WRONG_AMOUNT,
+        ),
+    )
+
+
+_CREATE_ORDERS: Final = f"""
+    WITH paid AS (
+        UPDATE sessions SET status = $3, completion_due_at = NULL WHERE {COMPLETION.held} AND status = ANY($4)
+        RETURNING *
+    ), created AS (
+        INSERT INTO orders (id, number, session_id, buyer_id, shop_id, seller_id, status, total, currency, address)
+        SELECT new.id, new.number, paid.id, paid.buyer_id, new.shop_id, new.seller_id, 'paid', new.total,
+               paid.currency, paid.address
+          FROM paid, unnest($5::uuid[], $6::text[], $7::uuid[], $8::uuid[], $9::bigint[])
+               AS new (id, number, shop_id, seller_id, total)
+    ), lines AS (
+        INSERT INTO order_lines (order_id, position, product_id, title, quantity, unit_price)
+        SELECT new.*
+          FROM paid, unnest($10::uuid[], $11::smallint[], $12::uuid[], $13::text[], $14::int[], $15::bigint[])
+               AS new (order_id, position, product_id, title, quantity, unit_price)
+    )
+    SELECT * FROM paid
+"""  # noqa: S608  a constant
+
+
+def stock_committed(session: Session, drafts: Sequence[OrderDraft]) -> Step:
+    """End a claimed session as paid, with its orders."""
+    ids = [new_id() for _ in drafts]
+    lines = [
+        (order_id, position, line)
+        for order_id, draft in zip(ids, drafts, strict=True)
+        for position, line in enumerate(draft.lines, 1)
+    ]
+    step = _claimed_step(
+        Transition.STOCK_COMMITTED,
+        _CREATE_ORDERS,
+        session,
+        ids,
+        [draft.number for draft in drafts],
+        [draft.shop_id for draft in drafts],
+        [draft.seller_id for draft in drafts],
+        [draft.total.amount for draft in drafts],
+        [order_id for order_id, _, _ in lines],
+        [position for _, position, _ in lines],
+        [line.product_id for _, _, line in lines],
+        [line.title for _, _, line in lines],
+        [line.quantity for _, _, line in lines],
+        [line.unit_price.amount for _, _, line in lines],
+    )
+    return replace(step, orders=list(zip(ids, drafts, strict=True)))
+
+
+def sold_out(session: Session) -> Step:
+    """Make the refund of a claimed session due; the claim stays."""
+    return _claimed_step(
+        Transition.SOLD_OUT,
+        f"UPDATE sessions SET status = $3, reason = $5 WHERE {COMPLETION.held} AND status = ANY($4) RETURNING *",  # noqa: S608
+        session,
+        Reason.SOLD_OUT,
+    )
+
+
+def refunded(session_id: UUID, refund_id: str | None) -> Step:
+    """End a session as refunded; `refund_id` is None if the provider refunded without our request."""
+    return _step(
+        Transition.REFUNDED,
+        """
+        UPDATE sessions SET status = $1, refund_id = coalesce($4, refund_id), completion_due_at = NULL
+         WHERE id = $3 AND status = ANY($2)
+        RETURNING *
+        """,
+        session_id,
+        refund_id,
+    )

@@ -1,0 +1,96 @@
+"""An in-memory fake of the product service's stock; `test_product_contract.py` runs on it and on the real one."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from nextbuy.contracts.errors import Conflict, NotFound
+from nextbuy.contracts.message import Call
+from nextbuy.contracts.product import (
+    HoldStock,
+    Line,
+    PricedLine,
+    ProductsValidated,
+    ReleaseStock,
+    StockReleased,
+    UpdateStock,
+    ValidateProducts,
+)
+from nextbuy.contracts.values import Money, Nothing, new_id
+
+
+@dataclass
+class FakeProduct:
+    """Products with their stock, and the units that sessions hold or have bought."""
+
+    products: dict[UUID, tuple[UUID, Money]] = field(default_factory=dict)
+    """The shop and the price of each product."""
+    stock: dict[UUID, int] = field(default_factory=dict)
+    held: dict[UUID, dict[UUID, int]] = field(default_factory=dict)
+    sold: dict[UUID, dict[UUID, int]] = field(default_factory=dict)
+    released: set[UUID] = field(default_factory=set)
+
+    @property
+    def replies(self) -> Mapping[type[Call[Any]], Callable[[Any], object]]:
+        """A reply for each call that the order service makes."""
+        return {
+            ValidateProducts: self.validate_products,
+            HoldStock: self.hold_stock,
+            ReleaseStock: self.release_stock,
+            UpdateStock: self.update_stock,
+        }
+
+    def add(self, shop_id: UUID, *, price: int = 1000, stock: int = 10) -> UUID:
+        """Offer a product."""
+        product_id = new_id()
+        self.products[product_id] = (shop_id, Money(price))
+        self.stock[product_id] = stock
+        return product_id
+
+    def priced(self, line: Line) -> PricedLine:
+        """Return a line with its price."""
+        shop_id, price = self.products[line.product_id]
+        return PricedLine(line.product_id, shop_id, "Thing", line.quantity, price)
+
+    def validate_products(self, call: ValidateProducts) -> ProductsValidated:
+        """Price all lines, or refuse."""
+        self._require(call.lines)
+        return ProductsValidated([self.priced(line) for line in call.lines])
+
+    def hold_stock(self, call: HoldStock) -> Nothing:
+        """Hold all lines once, unless the session was released."""
+        if call.session_id in self.released:
+            raise Conflict("Released.", slug="session-closed")
+        if call.session_id not in self.held | self.sold:
+            self.held[call.session_id] = self._take(call.lines)
+        return Nothing()
+
+    def release_stock(self, call: ReleaseStock) -> StockReleased:
+        """Release what the session holds, unless it is sold."""
+        if call.session_id in self.sold:
+            return StockReleased("sold")
+        self.released.add(call.session_id)
+        for product_id, quantity in self.held.pop(call.session_id, {}).items():
+            self.stock[product_id] += quantity
+        return StockReleased("released")
+
+    def update_stock(self, call: UpdateStock) -> Nothing:
+        """Sell what the session holds; take the lines again if it was released."""
+        if call.session_id not in self.sold:
+            held = self.held.pop(call.session_id, None)
+            self.sold[call.session_id] = self._take(call.lines) if held is None else held
+            self.released.discard(call.session_id)
+        return Nothing()
+
+    def _take(self, lines: list[Line]) -> dict[UUID, int]:
+        self._require(lines)
+        for line in lines:
+            self.stock[line.product_id] -= line.quantity
+        return {line.product_id: line.quantity for line in lines}
+
+    def _require(self, lines: list[Line]) -> None:
+        if any(line.product_id not in self.products for line in lines):
+            raise NotFound("No such product.", slug="product-not-found")
+        if any(self.stock[line.product_id] < line.quantity for line in lines):
+            raise Conflict("Sold out.", slug="sold-out")
