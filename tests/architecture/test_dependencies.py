@@ -293,8 +293,8 @@ def replace(path: Path, old: str, new: str) -> None:
         ),
         pytest.param(
             "kafka/notifications/notify_admins.py",
-            "await deps.admin.create_notification(note)",
-            "print(note)",
+            "await deps.admin.create_notification(notification)",
+            "print(notification)",
             [
                 "kafka: never calls admin",
                 "kafka: does not call admin to create notification",

@@ -6,7 +6,7 @@ import pytest
 
 from tests.journeys.journey_client import JourneyClient, Person
 from tests.journeys.marketplace import StartMarketplace, Topology
-from tests.kafka.post_office import PostOffice
+from tests.kafka.mail_server import MailServer
 from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(120)
@@ -21,8 +21,8 @@ async def _told(client: JourneyClient, who: Person, kind: str) -> list[dict[str,
 async def test_buyer_and_seller_get_one_notification_and_one_mail_each(
     start_marketplace: StartMarketplace, topology: Topology
 ) -> None:
-    office = PostOffice()
-    async with office.open() as smtp:
+    server = MailServer()
+    async with server.open() as smtp:
         market = start_marketplace(
             topology, NEXTBUY_SMTP_URL=f"smtp://127.0.0.1:{smtp.port}", NEXTBUY_MAIL_FROM="Shop <shop@nextbuy.test>"
         )
@@ -32,13 +32,13 @@ async def test_buyer_and_seller_get_one_notification_and_one_mail_each(
 
             async def there() -> bool:
                 both = (await _told(client, buyer, "order-placed"), await _told(client, seller, "order-received"))
-                return all(both) and {buyer.email, seller.email} <= set(office.recipients)
+                return all(both) and {buyer.email, seller.email} <= set(server.recipients)
 
             await until(there, "both have a notification and a mail", within=30)
             for who, kind in ((buyer, "order-placed"), (seller, "order-received")):
                 [note] = await _told(client, who, kind)
                 assert note["link"] == f"/order/{order_id}"
-                mails = [mail for mail in office.mails if mail["To"] == who.email and order_id in mail.get_content()]
+                mails = [mail for mail in server.mails if mail["To"] == who.email and order_id in mail.get_content()]
                 assert len(mails) == 1
             sent = await client.list_all("/kafka/api/mails?status=sent", await client.admin())
             assert {(one["recipient"], one["kind"]) for one in sent} >= {

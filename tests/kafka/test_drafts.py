@@ -1,4 +1,4 @@
-"""What events mean to people, in words."""
+"""Texts of notifications and e-mails."""
 
 import unicodedata
 from typing import Any
@@ -14,14 +14,22 @@ from nextbuy.contracts.product import PricedLine, ProductApproved, ProductPendin
 from nextbuy.contracts.registry import EVENTS
 from nextbuy.contracts.seller import SellerApproved, SellerRegistered, SellerRejected, SellerSuspended
 from nextbuy.contracts.values import Money, new_id
-from nextbuy.kafka.drafts import FOR_ACCOUNTS, FOR_ADMINS, account_notices, admin_notice, letter_of, plain
+from nextbuy.kafka.drafts import (
+    ACCOUNT_EVENTS,
+    ADMIN_EVENTS,
+    account_notifications,
+    admin_notification,
+    email_for,
+    single_line,
+)
+from nextbuy.product import moderation
 from nextbuy.web.app import PAGES, page_of
 from tests.kafka.test_model import SHOP, order
 
 BUYER, SELLER, PRODUCT, SESSION = new_id(), new_id(), new_id(), new_id()
 
 
-def created(*, seller_id: UUID | None = SELLER) -> OrderCreated:
+def order_created(*, seller_id: UUID | None = SELLER) -> OrderCreated:
     return OrderCreated(
         order_id=new_id(),
         number="NB-7K2-1",
@@ -34,155 +42,193 @@ def created(*, seller_id: UUID | None = SELLER) -> OrderCreated:
     )
 
 
-def shop(kind: type[Any], reason: str = "No pictures") -> Event:
-    told: dict[str, Any] = {
+def shop_event(kind: type[Any], reason: str = "No pictures") -> Event:
+    fields: dict[str, Any] = {
         "shop_id": SHOP,
         "user_id": SELLER,
         "shop_name": "Kiln",
         "status": "pending",
         "shop_version": 1,
     }
-    made: Event = kind(**told) if kind is SellerApproved else kind(**told, reason=reason)
-    return made
+    event: Event = kind(**fields) if kind is SellerApproved else kind(**fields, reason=reason)
+    return event
 
 
-def product(kind: type[Any], **more: object) -> Event:
-    told: dict[str, Any] = {
+def product_event(kind: type[Any], **more: object) -> Event:
+    fields: dict[str, Any] = {
         "product_id": PRODUCT,
         "shop_id": SHOP,
         "seller_id": SELLER,
         "title": "Blue bowl",
         "status": "pending",
     }
-    made: Event = kind(**(told | more))
-    return made
+    event: Event = kind(**(fields | more))
+    return event
 
 
-TOLD: dict[str, tuple[Event, UUID, str]] = {
+NOTIFIED: dict[str, tuple[Event, UUID, str]] = {
     "payment-failed": (
         PaymentFailed(session_id=SESSION, buyer_id=BUYER, reason="card expired"),
         BUYER,
-        "card expired.",
+        "Card expired. You have not been charged",
     ),
     "payment-refunded": (
         PaymentRefunded(session_id=SESSION, buyer_id=BUYER, total=Money(1_050), reason="sold-out"),
         BUYER,
-        "10.50 USD back: The products are sold out.",
+        "$10.50 refunded: The products are sold out.",
     ),
-    "session-expired": (SessionExpired(session_id=SESSION, buyer_id=BUYER), BUYER, "No money was taken."),
-    "shop-approved": (shop(SellerApproved), SELLER, "“Kiln” is approved"),
-    "shop-rejected": (shop(SellerRejected), SELLER, "The admin says: No pictures."),
-    "shop-suspended": (shop(SellerSuspended), SELLER, "The admin says: No pictures."),
-    "product-pending": (product(ProductPending, score=80, rules=[]), SELLER, "“Blue bowl”"),
-    "product-approved": (product(ProductApproved, by=new_id()), SELLER, "“Blue bowl” is approved"),
+    "session-expired": (SessionExpired(session_id=SESSION, buyer_id=BUYER), BUYER, "You have not been charged."),
+    "shop-approved": (shop_event(SellerApproved), SELLER, "“Kiln” is approved"),
+    "shop-rejected": (shop_event(SellerRejected), SELLER, "Reason: No pictures."),
+    "shop-suspended": (shop_event(SellerSuspended), SELLER, "Reason: No pictures."),
+    "product-pending": (product_event(ProductPending, score=80, rules=[]), SELLER, "“Blue bowl”"),
+    "product-approved": (product_event(ProductApproved, by=new_id()), SELLER, "“Blue bowl” is approved"),
     "product-rejected": (
-        product(ProductRejected, by=new_id(), reason="Blurred!", findings=[]),
+        product_event(ProductRejected, by=new_id(), reason="Blurred!", findings=[]),
         SELLER,
-        "The admin says: Blurred!",
+        "Reason: Blurred!",
     ),
 }
 
 
-@pytest.mark.parametrize("kind", TOLD)
-def test_whom_it_concerns_is_told_what_happened_and_why(kind: str) -> None:
-    event, who, words = TOLD[kind]
-    [notice] = account_notices(event)
-    assert (notice.kind, notice.account_id) == (kind, who)
-    assert words in notice.message
+@pytest.mark.parametrize("kind", NOTIFIED)
+def test_account_is_notified_of_what_happened_and_why(kind: str) -> None:
+    event, account_id, words = NOTIFIED[kind]
+
+    [draft] = account_notifications(event)
+
+    assert (draft.kind, draft.account_id) == (kind, account_id)
+    assert words in draft.message
 
 
-def test_an_order_is_told_to_its_buyer_and_to_its_seller() -> None:
-    event = created()
-    buyers, sellers = account_notices(event)
+def test_order_notifies_its_buyer_and_its_seller() -> None:
+    event = order_created()
+
+    buyers, sellers = account_notifications(event)
+
     assert (buyers.kind, buyers.account_id) == ("order-placed", BUYER)
     assert (sellers.kind, sellers.account_id) == ("order-received", SELLER)
     assert buyers.link == sellers.link == f"/order/{event.order_id}"
-    assert "NB-7K2-1: 2 units, 56.00 USD" in sellers.message
+    assert "NB-7K2-1: 2 items, $56.00" in sellers.message
 
 
-def test_an_order_of_an_older_sender_is_told_to_its_buyer() -> None:
-    assert [notice.account_id for notice in account_notices(created(seller_id=None))] == [BUYER]
+def test_order_without_seller_notifies_its_buyer() -> None:
+    assert [draft.account_id for draft in account_notifications(order_created(seller_id=None))] == [BUYER]
 
 
-def test_every_link_leads_to_a_page_that_is_there() -> None:
-    events = [created(), *(event for event, _, _ in TOLD.values())]
-    links = [notice.link for event in events for notice in account_notices(event)]
-    assert len(links) == len(TOLD) + 2
+def test_every_link_is_a_page() -> None:
+    events = [order_created(), *(event for event, _, _ in NOTIFIED.values())]
+
+    links = [draft.link for event in events for draft in account_notifications(event)]
+
+    assert len(links) == len(NOTIFIED) + 2
     assert [link for link in links if page_of(link) not in PAGES] == []
 
 
-def test_what_moderation_refused_is_told_to_the_seller_in_other_words_than_an_admins_refusal() -> None:
-    refused = product(ProductRejected, by=None, reason="", findings=[Reason("banned-word", -80, "title", "replica")])
-    [notice] = account_notices(refused)
-    assert "Moderation found: banned-word in title: replica." in notice.message
-    note = admin_notice(refused, new_id())
-    assert note is not None
-    assert (note.kind, note.link) == ("product-rejected", f"/product/api/get-product/{PRODUCT}")
-    assert admin_notice(product(ProductRejected, by=new_id(), reason="Blurred", findings=[]), new_id()) is None
+def test_rejection_by_moderation_notifies_seller_and_admins_with_findings() -> None:
+    findings = [Reason("banned-word", -80, "title", "A replica bowl"), Reason("incomplete-title", -10, "title", "Bowl")]
+    rejected = product_event(ProductRejected, by=None, reason="", findings=findings)
+
+    [draft] = account_notifications(rejected)
+    notification = admin_notification(rejected, new_id())
+
+    words = "A word in the title is not allowed: “A replica bowl”. The title is too short."
+    assert words in draft.message
+    assert notification is not None
+    assert words in notification.message
+    assert (notification.kind, notification.link) == ("product-rejected", f"/product/api/get-product/{PRODUCT}")
 
 
-def test_who_is_listened_for_is_who_is_told() -> None:
-    """A kind that is added to one list and not to the words would be heard and said to nobody."""
-    events = [created(), *(event for event, _, _ in TOLD.values())]
-    assert {type(event) for event in events} == set(FOR_ACCOUNTS)
-    assert set(FOR_ADMINS) <= set(EVENTS)
+def test_rejection_by_an_admin_does_not_notify_admins() -> None:
+    rejected = product_event(ProductRejected, by=new_id(), reason="Blurred", findings=[])
+
+    assert admin_notification(rejected, new_id()) is None
 
 
-def test_a_mail_says_what_the_notification_says_and_where_to_look() -> None:
-    notice = account_notices(created())[1]
-    letter = letter_of(notice, "https://shop.example")
-    assert letter.subject == "A new order: NB-7K2-1 · NextBuy"
-    assert notice.message in letter.body
-    assert f": https://shop.example{notice.link}\n" in letter.body
-    assert str(BUYER) not in letter.body
+def test_every_finding_of_moderation_has_a_sentence() -> None:
+    findings = [
+        finding
+        for listing in (("Gun", "Short.", "electronics"), ("Toy boat", "A boat for the bath.", "home"))
+        for finding in moderation.review(*listing, []).reasons
+        if finding.points < 0
+    ]
+    rejected = product_event(ProductRejected, by=None, reason="", findings=findings)
+
+    [draft] = account_notifications(rejected)
+
+    assert {"banned-word", "sensitive-category", "incomplete-title", "incomplete-description"} == {
+        finding.rule for finding in findings
+    }
+    assert not [finding.rule for finding in findings if finding.rule in draft.message]
+
+
+def test_every_event_of_the_lists_has_a_notification() -> None:
+    """An event that is added to a list but not to the texts would notify no account."""
+    events = [order_created(), *(event for event, _, _ in NOTIFIED.values())]
+
+    assert {type(event) for event in events} == set(ACCOUNT_EVENTS)
+    assert set(ADMIN_EVENTS) <= set(EVENTS)
+
+
+def test_email_contains_message_and_link() -> None:
+    draft = account_notifications(order_created())[1]
+
+    email = email_for(draft, "https://shop.example")
+
+    assert email.subject == "New order NB-7K2-1 · NextBuy"
+    assert draft.message in email.body
+    assert f": https://shop.example{draft.link}\n" in email.body
+    assert str(BUYER) not in email.body
 
 
 @given(st.text(max_size=80))
-def test_a_text_of_others_is_one_line_whatever_it_holds(text: str) -> None:
-    line = plain(text, most=50)
+def test_text_by_others_is_a_single_line(text: str) -> None:
+    line = single_line(text, limit=50)
+
     assert len(line) <= 50
     assert len(line.splitlines()) <= 1
-    assert not [mark for mark in line if unicodedata.category(mark) in {"Cc", "Cs", "Zl", "Zp"}]
+    assert not [char for char in line if unicodedata.category(char) in {"Cc", "Cs", "Zl", "Zp"}]
 
 
-def test_a_title_cannot_begin_a_line_or_a_header() -> None:
+def test_title_cannot_start_a_line_or_a_header() -> None:
     evil = "Bowl\r\nBcc: all@victims.test\u2028Subject: free"
-    [notice] = account_notices(product(ProductApproved, title=evil, by=new_id()))
-    assert "“Bowl Bcc: all@victims.test Subject: free”" in notice.message
-    assert len(notice.message.splitlines()) == 1
+
+    [draft] = account_notifications(product_event(ProductApproved, title=evil, by=new_id()))
+
+    assert "“Bowl Bcc: all@victims.test Subject: free”" in draft.message
+    assert len(draft.message.splitlines()) == 1
 
 
-def test_a_new_order_is_told_with_its_number_and_its_money() -> None:
+def test_admins_see_number_and_total_of_new_order() -> None:
     event_id = new_id()
-    note = admin_notice(order(units=3, amount=150_050), event_id)
-    assert note is not None
-    assert (note.kind, note.source_event_id) == ("order-created", event_id)
-    assert note.message == "Order NB-1: 3 units, 4,501.50 USD."
+
+    notification = admin_notification(order(units=3, amount=150_050), event_id)
+
+    assert notification is not None
+    assert (notification.kind, notification.source_event_id) == ("order-created", event_id)
+    assert notification.message == "Order NB-1: 3 items, $4,501.50."
 
 
-def test_a_product_that_waits_is_told_with_why_it_waits() -> None:
-    event = ProductPending(
-        product_id=new_id(),
-        shop_id=SHOP,
-        seller_id=new_id(),
-        title="Dynamo light",
-        status="pending",
-        score=80,
-        rules=["sensitive-category"],
-    )
-    note = admin_notice(event, new_id())
-    assert note is not None
-    assert note.kind == "product-pending"
-    assert note.message == "“Dynamo light” scored 80 of 100 (sensitive-category)."
+def test_admins_see_why_a_product_is_pending() -> None:
+    event = product_event(ProductPending, title="Dynamo light", score=80, rules=["sensitive-category"])
+
+    notification = admin_notification(event, new_id())
+
+    assert notification is not None
+    assert notification.kind == "product-pending"
+    assert notification.message == "“Dynamo light” scored 80 of 100: sensitive category."
 
 
-def test_a_new_seller_is_told() -> None:
+def test_admins_are_notified_of_new_seller() -> None:
     event = SellerRegistered(shop_id=SHOP, user_id=new_id(), shop_name="Kiln", status="pending", shop_version=1)
-    note = admin_notice(event, new_id())
-    assert note is not None
-    assert note.link == "/admin/api/get-pending-sellers"
+
+    notification = admin_notification(event, new_id())
+
+    assert notification is not None
+    assert notification.link == "/admin/api/get-pending-sellers"
 
 
-def test_what_the_admins_need_not_know_is_not_told() -> None:
+def test_other_events_do_not_notify_admins() -> None:
     paid = OrderPaid(order_id=new_id(), session_id=new_id(), shop_id=SHOP, total=Money(1))
-    assert admin_notice(paid, new_id()) is None
+
+    assert admin_notification(paid, new_id()) is None

@@ -1,4 +1,4 @@
-"""What a mail server sees: TLS before a password, and headers that nobody else can write."""
+"""The SMTP mailer: TLS before a password, and no injected headers."""
 
 import ssl
 from contextlib import aclosing
@@ -16,27 +16,27 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from nextbuy.contracts.values import new_id
-from nextbuy.kafka.mailer import DeliveryResult, Outgoing, SmtpMailer, message_of
+from nextbuy.kafka.mailer import DeliveryResult, OutgoingMail, SmtpMailer, message_of
 from nextbuy.kit.config import Smtp
-from tests.kafka.post_office import PostOffice
+from tests.kafka.mail_server import MailServer
 
 SENDER = Address("NextBuy", addr_spec="shop@nextbuy.test")
 PASSWORD = "open:sesame"
 
 
-def outgoing(**more: str) -> Outgoing:
-    told = {"recipient": "maya@example.test", "subject": "Your order", "body": "Hello,\n\nit is paid.\n"} | more
-    return Outgoing(id=new_id(), written_at=datetime(2026, 11, 22, tzinfo=UTC), **told)
+def outgoing(**more: str) -> OutgoingMail:
+    fields = {"recipient": "maya@example.test", "subject": "Your order", "body": "Hello,\n\nit is paid.\n"} | more
+    return OutgoingMail(id=new_id(), written_at=datetime(2026, 11, 22, tzinfo=UTC), **fields)
 
 
-async def carried(smtp: Smtp, *mails: Outgoing) -> list[DeliveryResult]:
-    async with aclosing(SmtpMailer(smtp).carry(mails)) as going:
-        return [one async for some in going for one in some]
+async def send(smtp: Smtp, *mails: OutgoingMail) -> list[DeliveryResult]:
+    async with aclosing(SmtpMailer(smtp).send(mails)) as batches:
+        return [result async for results in batches for result in results]
 
 
 @pytest.fixture
 def secure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
-    """A server's side of TLS, with a certificate that this machine trusts."""
+    """A TLS context for a server, with a certificate that the client trusts."""
     context, certificate = certified(tmp_path)
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     return context
@@ -68,73 +68,71 @@ def certified(folder: Path) -> tuple[ssl.SSLContext, Path]:
 
 
 @pytest.fixture
-def office() -> PostOffice:
-    """A mail server that is willing."""
-    return PostOffice()
+def server() -> MailServer:
+    """A mail server that accepts everything."""
+    return MailServer()
 
 
-async def test_where_the_server_offers_tls_it_is_used_and_the_password_goes_over_it(
-    office: PostOffice, secure: ssl.SSLContext
-) -> None:
-    async with office.open(context=secure) as smtp:
-        [one] = await carried(replace(smtp, username="shop", password=PASSWORD), outgoing())
+async def test_password_is_sent_over_offered_tls(server: MailServer, secure: ssl.SSLContext) -> None:
+    async with server.open(context=secure) as smtp:
+        [one] = await send(replace(smtp, username="shop", password=PASSWORD), outgoing())
     assert one.status == "sent"
-    assert office.secured == [True]
-    assert office.logins == [(b"shop", PASSWORD.encode())]
+    assert server.used_tls == [True]
+    assert server.logins == [(b"shop", PASSWORD.encode())]
 
 
-async def test_a_wrong_password_lets_mails_wait_and_is_never_repeated(
-    office: PostOffice, secure: ssl.SSLContext
+async def test_wrong_password_leaves_mail_waiting_and_is_not_repeated_in_reason(
+    server: MailServer, secure: ssl.SSLContext
 ) -> None:
-    async with office.open(context=secure) as smtp:
-        [one] = await carried(replace(smtp, username="shop", password="sesame:shut"), outgoing())
+    async with server.open(context=secure) as smtp:
+        [one] = await send(replace(smtp, username="shop", password="sesame:shut"), outgoing())
     assert one.status == "waiting"
     assert "535" in one.reason or "Authentication" in one.reason
     assert "sesame" not in one.reason
-    assert office.taken == []
+    assert server.accepted == []
 
 
-async def test_a_password_goes_to_nobody_who_offers_no_tls(office: PostOffice) -> None:
-    async with office.open(plain_login=True) as smtp:
-        [one] = await carried(replace(smtp, username="shop", password=PASSWORD), outgoing())
-    assert (one.status, office.logins, office.taken) == ("waiting", [], [])
+async def test_password_is_not_sent_without_tls(server: MailServer) -> None:
+    async with server.open(plain_login=True) as smtp:
+        [one] = await send(replace(smtp, username="shop", password=PASSWORD), outgoing())
+    assert (one.status, server.logins, server.accepted) == ("waiting", [], [])
     assert "no TLS" in one.reason
 
 
-async def test_a_certificate_that_nobody_vouches_for_is_not_spoken_to(office: PostOffice, tmp_path: Path) -> None:
+async def test_untrusted_certificate_leaves_mail_waiting(server: MailServer, tmp_path: Path) -> None:
     context, _ = certified(tmp_path)
-    async with office.open(context=context) as smtp:
-        [one] = await carried(smtp, outgoing())
-    assert (one.status, office.taken) == ("waiting", [])
+    async with server.open(context=context) as smtp:
+        [one] = await send(smtp, outgoing())
+    assert (one.status, server.accepted) == ("waiting", [])
 
 
-async def test_a_server_that_speaks_no_smtp_is_waited_for(office: PostOffice) -> None:
-    async with office.open() as smtp:
-        [one] = await carried(replace(smtp, tls=True), outgoing())
+async def test_server_without_smtp_leaves_mail_waiting(server: MailServer) -> None:
+    async with server.open() as smtp:
+        [one] = await send(replace(smtp, tls=True), outgoing())
     assert one.status == "waiting"
     assert one.reason
 
 
-async def test_an_address_of_any_script_is_written_to(office: PostOffice) -> None:
-    async with office.open() as smtp:
-        [one] = await carried(smtp, outgoing(recipient="用户@例え.test"))
+async def test_email_address_of_any_script_is_accepted(server: MailServer) -> None:
+    async with server.open() as smtp:
+        [one] = await send(smtp, outgoing(recipient="用户@例え.test"))
     assert one.status == "sent"
-    assert office.recipients == ["用户@例え.test"]
+    assert server.recipients == ["用户@例え.test"]
 
 
 @pytest.mark.parametrize(
     "recipient",
     ["a\r\nBcc: all@victims.test@example.test", "a b@example.test", "@example.test", "maya", "", "a@b>\r\nDATA"],
 )
-async def test_an_address_that_is_none_fails_alone_and_reaches_nobody_else(office: PostOffice, recipient: str) -> None:
-    async with office.open() as smtp:
-        bad, good = await carried(smtp, outgoing(recipient=recipient), outgoing())
+async def test_invalid_email_address_fails_without_other_recipients(server: MailServer, recipient: str) -> None:
+    async with server.open() as smtp:
+        bad, good = await send(smtp, outgoing(recipient=recipient), outgoing())
     assert (bad.status, good.status) == ("failed", "sent")
-    assert office.recipients == ["maya@example.test"]
+    assert server.recipients == ["maya@example.test"]
 
 
 @given(st.text(max_size=60), st.text(max_size=60))
-def test_no_subject_and_no_text_writes_a_header(before: str, after: str) -> None:
+def test_subject_and_body_cannot_add_headers(before: str, after: str) -> None:
     subject = f"{before}\r\nBcc: all@victims.test\n\n{after}"
     message = message_of(
         outgoing(subject=subject, body=f"\r\n.\r\nBcc: x@y.test\r\n\r\n{after}".encode("utf-8", "replace").decode()),
@@ -148,6 +146,6 @@ def test_no_subject_and_no_text_writes_a_header(before: str, after: str) -> None
     }  # fmt: skip
 
 
-def test_a_mail_is_the_same_each_time() -> None:
+def test_repeated_mail_is_byte_identical() -> None:
     mail = outgoing(body="Grüße, " + "x" * 2_000)
     assert message_of(mail, SENDER).as_bytes() == message_of(mail, SENDER).as_bytes()

@@ -1,4 +1,4 @@
-"""Sellers and buyers are told, once each, on a real database."""
+"""Notifications of buyers and sellers on a real database: stored once, listed, and marked as read."""
 
 import asyncio
 
@@ -16,7 +16,7 @@ from nextbuy.kafka.notifications.read_all_notifications import read_all_notifica
 from nextbuy.kafka.notifications.read_notification import ReadOwnNotification, read_notification
 from tests.callers import account, caller
 from tests.doubles import StubCalls
-from tests.kafka.test_drafts import BUYER, SELLER, created
+from tests.kafka.test_drafts import BUYER, SELLER, order_created
 from tests.kafka.test_model import enveloped
 
 MAYA = account(Role.BUYER, account_id=BUYER)
@@ -29,8 +29,8 @@ def anyone(calls: StubCalls) -> None:
     calls.replies[ValidateUser] = MAYA
 
 
-async def tell(deps: Deps, *events: Event) -> list[tuple[Event, Envelope]]:
-    """Let events come, in one batch."""
+async def notify(deps: Deps, *events: Event) -> list[tuple[Event, Envelope]]:
+    """Deliver events in one batch."""
     batch = [(event, enveloped(event)) for event in events]
     async with deps.database.transaction() as tx:
         await notify_accounts(deps, tx, batch)
@@ -41,38 +41,38 @@ def expired(who: Account = MAYA) -> SessionExpired:
     return SessionExpired(session_id=new_id(), buyer_id=who.id)
 
 
-async def test_an_order_is_told_to_both_of_its_people_and_to_nobody_else(deps: Deps) -> None:
-    [(_, envelope)] = await tell(deps, created())
+async def test_order_notifies_buyer_and_seller_only(deps: Deps) -> None:
+    [(_, envelope)] = await notify(deps, order_created())
     for who, kind in ((MAYA, "order-placed"), (INES, "order-received")):
-        told = await notifications(deps, caller(who), PageRequest())
-        assert [(note.kind, note.source_event_id, note.read) for note in told.items] == [(kind, envelope.id, False)]
-        assert told.unread == 1
+        page = await notifications(deps, caller(who), PageRequest())
+        assert [(note.kind, note.source_event_id, note.read) for note in page.items] == [(kind, envelope.id, False)]
+        assert page.unread == 1
     other = await notifications(deps, caller(account(Role.BUYER)), PageRequest())
     assert (other.items, other.unread) == ([], 0)
 
 
-async def test_an_event_that_comes_again_is_told_and_mailed_once(deps: Deps) -> None:
-    batch = await tell(deps, created(), created(), expired())
+async def test_repeated_event_creates_one_notification_and_mail(deps: Deps) -> None:
+    batch = await notify(deps, order_created(), order_created(), expired())
 
-    async def again(order: list[tuple[Event, Envelope]]) -> None:
+    async def repeat(order: list[tuple[Event, Envelope]]) -> None:
         async with deps.database.transaction() as tx:
             await notify_accounts(deps, tx, order)
 
-    await asyncio.gather(*(again(order) for order in (batch, batch[::-1], batch[:1] * 3, batch)))
+    await asyncio.gather(*(repeat(order) for order in (batch, batch[::-1], batch[:1] * 3, batch)))
     assert await deps.database.fetchval("SELECT count(*) FROM notifications") == 5
     assert await deps.database.fetchval("SELECT count(*) FROM mails") == 4
 
 
-async def test_what_was_mailed_and_forgotten_is_not_mailed_again(deps: Deps) -> None:
-    batch = await tell(deps, created())
+async def test_purged_mail_is_not_created_again(deps: Deps) -> None:
+    batch = await notify(deps, order_created())
     await deps.database.execute("DELETE FROM mails")
     async with deps.database.transaction() as tx:
         await notify_accounts(deps, tx, batch)
     assert await deps.database.fetchval("SELECT count(*) FROM mails") == 0
 
 
-async def test_notifications_are_read_newest_first_page_by_page(deps: Deps) -> None:
-    batch = await tell(deps, *(expired() for _ in range(5)), expired(INES))
+async def test_notifications_are_listed_newest_first_page_by_page(deps: Deps) -> None:
+    batch = await notify(deps, *(expired() for _ in range(5)), expired(INES))
     first = await notifications(deps, caller(MAYA), PageRequest(limit=3))
     assert first.next_cursor is not None
     rest = await notifications(deps, caller(MAYA), PageRequest(limit=3, cursor=first.next_cursor))
@@ -85,27 +85,27 @@ async def test_notifications_are_read_newest_first_page_by_page(deps: Deps) -> N
         await notifications(deps, caller(MAYA), PageRequest(cursor="nonsense"))
 
 
-async def test_a_notification_is_marked_as_read_by_its_owner_alone(deps: Deps) -> None:
-    await tell(deps, expired(), expired())
+async def test_only_its_account_marks_a_notification_as_read(deps: Deps) -> None:
+    await notify(deps, expired(), expired())
     note = (await notifications(deps, caller(MAYA), PageRequest())).items[0]
     for who, which in ((INES, note.id), (MAYA, new_id())):
         with pytest.raises(NotFound):
             await read_notification(deps, caller(who), ReadOwnNotification(which))
     for _ in range(2):
         assert (await read_notification(deps, caller(MAYA), ReadOwnNotification(note.id))).read
-    told = await notifications(deps, caller(MAYA), PageRequest())
-    assert ([one.read for one in told.items], told.unread) == ([True, False], 1)
+    page = await notifications(deps, caller(MAYA), PageRequest())
+    assert ([one.read for one in page.items], page.unread) == ([True, False], 1)
 
 
-async def test_reading_all_leaves_those_of_others_unread(deps: Deps) -> None:
-    await tell(deps, *(expired() for _ in range(3)), expired(INES))
+async def test_read_all_leaves_other_accounts_unread(deps: Deps) -> None:
+    await notify(deps, *(expired() for _ in range(3)), expired(INES))
     assert (await read_all_notifications(deps, caller(MAYA))).read == 3
     assert (await read_all_notifications(deps, caller(MAYA))).read == 0
     assert (await notifications(deps, caller(MAYA), PageRequest())).unread == 0
     assert (await notifications(deps, caller(INES), PageRequest())).unread == 1
 
 
-async def test_looking_costs_an_index_however_much_others_were_told(deps: Deps) -> None:
+async def test_lists_and_counts_read_an_index(deps: Deps) -> None:
     await deps.database.execute(
         """
         INSERT INTO notifications (id, account_id, source_event_id, kind, title, message, link)
@@ -113,10 +113,10 @@ async def test_looking_costs_an_index_however_much_others_were_told(deps: Deps) 
         """
     )
     await deps.database.execute("ANALYZE notifications")
-    for looked in (
+    for query in (
         "SELECT id FROM notifications WHERE account_id = $1 ORDER BY id DESC LIMIT 21",
         "SELECT count(*) FROM (SELECT FROM notifications WHERE account_id = $1 AND NOT read LIMIT 1000) AS unread",
     ):
-        plan = "\n".join(row[0] for row in await deps.database.fetch(f"EXPLAIN {looked}", MAYA.id))
+        plan = "\n".join(row[0] for row in await deps.database.fetch(f"EXPLAIN {query}", MAYA.id))
         assert "Index" in plan
         assert "Seq Scan" not in plan

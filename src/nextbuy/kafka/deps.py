@@ -8,7 +8,7 @@ from nextbuy.contracts.order import OrderClient
 from nextbuy.contracts.product import ProductClient
 from nextbuy.contracts.seller import SellerClient
 from nextbuy.kafka.best_sellers_cache import BestSellersCache
-from nextbuy.kafka.mailer import Mailer, StoredMailer, mailer_of
+from nextbuy.kafka.mailer import Mailer, StoredMailer, mailer_for
 from nextbuy.kit.observability.interactions import Interactions
 from nextbuy.kit.service_context import ServiceContext
 from nextbuy.kit.storage.database import Database
@@ -40,6 +40,6 @@ def assemble(parts: ServiceContext) -> Deps:
         order=OrderClient(parts.send),
         database=parts.database,
         interactions=parts.interactions,
-        mailer=mailer_of(parts.settings.smtp),
+        mailer=mailer_for(parts.settings.smtp),
         public_url=parts.settings.public_url,
     )

@@ -1,10 +1,11 @@
-"""What an event means to people: to the admins, and to the buyer or seller whom it concerns, in words.
+"""Notifications and e-mails as text: what an event means to admins, and to the buyer or seller it concerns.
 
-A notice says what happened, why, and what to do; of other people it says nothing. `link` is a page of ours, for admins
-an address of the API.
+A notification states what happened, why, and what to do. It contains no personal data of others.
 """
 
 import unicodedata
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 from uuid import UUID
 
@@ -12,19 +13,20 @@ from msgspec import Struct
 
 from nextbuy.contracts.admin import CreateNotification
 from nextbuy.contracts.message import Event
+from nextbuy.contracts.money import format_money
 from nextbuy.contracts.order import OrderCreated, PaymentFailed, PaymentRefunded, SessionExpired, reason_text
-from nextbuy.contracts.product import ProductApproved, ProductPending, ProductRejected
+from nextbuy.contracts.product import ProductApproved, ProductPending, ProductRejected, Reason
 from nextbuy.contracts.seller import SellerApproved, SellerRegistered, SellerRejected, SellerSuspended
-from nextbuy.contracts.values import Money
 
-FOR_ADMINS: Final[tuple[type[Event], ...]] = (
+ADMIN_EVENTS: Final[tuple[type[Event], ...]] = (
     ProductPending,
     ProductRejected,
     SellerRegistered,
     OrderCreated,
     PaymentRefunded,
 )
-FOR_ACCOUNTS: Final[tuple[type[Event], ...]] = (
+"""Events that may notify the admins."""
+ACCOUNT_EVENTS: Final[tuple[type[Event], ...]] = (
     OrderCreated,
     PaymentFailed,
     PaymentRefunded,
@@ -36,219 +38,235 @@ FOR_ACCOUNTS: Final[tuple[type[Event], ...]] = (
     ProductApproved,
     ProductRejected,
 )
+"""Events that notify a buyer or a seller."""
 _BODY: Final = """\
 Hello,
 
 {message}
 
-See it here: {page}
+View the details: {page}
 
-All that you were told: {all}
+All your notifications: {all}
 
-This mail was sent automatically because it concerns your account. Replies are not read.
+You receive this e-mail because it concerns your account. Please do not reply; replies are not read.
 """
-_UNSEEN: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
-_LONGEST: Final = 500
+_FINDINGS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "banned-word": "A word in the {field} is not allowed: “{excerpt}”.",
+        "sensitive-category": "Products in the category “{excerpt}” need approval by an admin.",
+        "incomplete-title": "The title is too short.",
+        "incomplete-description": "The description is too short.",
+    }
+)
+"""Sentences for the rules of moderation that cost points."""
+_INVISIBLE: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
+_MAX_LINE: Final = 500
 
 
 class NotificationDraft(Struct, frozen=True, kw_only=True):
-    """What one account is told; `mailed` where it is important enough for a mail."""
+    """A notification for one account; `link` is the path of a page, and `by_email` sends it as an e-mail too."""
 
     account_id: UUID
     kind: str
     title: str
     message: str
     link: str
-    mailed: bool = True
+    by_email: bool = True
 
 
 class EmailText(Struct, frozen=True):
-    """A notice as a mail."""
+    """The text of an e-mail."""
 
     subject: str
     body: str
 
 
-def plain(text: str, *, most: int = _LONGEST) -> str:
-    """Return a text of others in one line of at most `most` letters, without anything that could begin another."""
-    line = " ".join("".join(" " if unicodedata.category(mark) in _UNSEEN else mark for mark in text).split())
-    return line if len(line) <= most else f"{line[: most - 1]}…"
+def single_line(text: str, *, limit: int = _MAX_LINE) -> str:
+    """Return text by others as one line of at most `limit` characters, so that it cannot start a line or a header."""
+    line = " ".join("".join(" " if unicodedata.category(char) in _INVISIBLE else char for char in text).split())
+    return line if len(line) <= limit else f"{line[: limit - 1]}…"
 
 
-def admin_notice(event: Event, event_id: UUID) -> CreateNotification | None:
-    """Return what the admins are to be told of an event, or None where they need not know."""
+def admin_notification(event: Event, event_id: UUID) -> CreateNotification | None:
+    """Return the notification of an event for the admins, or None if they need none."""
     match event:
         case ProductPending():
-            kind, title = "product-pending", "A product waits for approval"
-            why = f" ({', '.join(event.rules)})" if event.rules else ""
-            message = f"“{event.title}” scored {event.score} of 100{why}."
+            kind, title = "product-pending", "Product waiting for approval"
+            rules = f": {', '.join(rule.replace('-', ' ') for rule in event.rules)}" if event.rules else ""
+            message = f"{_quoted(event.title)} scored {event.score} of 100{rules}."
             link = "/admin/api/get-pending-products"
         case ProductRejected(by=None):
-            kind, title = "product-rejected", "Moderation refused a product"
-            message = f"“{event.title}”: {_findings(event)}."
+            kind, title = "product-rejected", "Product rejected by moderation"
+            message = f"{_quoted(event.title)} was rejected. {_findings(event.findings)}"
             link = f"/product/api/get-product/{event.product_id}"
         case SellerRegistered():
-            kind, title = "seller-registered", "A seller waits for approval"
-            message, link = f"The shop “{event.shop_name}” was opened.", "/admin/api/get-pending-sellers"
+            kind, title = "seller-registered", "Seller waiting for approval"
+            message = f"{_quoted(event.shop_name)} is a new shop and cannot sell before it is approved."
+            link = "/admin/api/get-pending-sellers"
         case OrderCreated():
-            kind, title = "order-created", "A new order"
-            message = f"Order {_order(event)}."
-            link = f"/order/api/order-details/{event.order_id}"
+            kind, title = "order-created", "New order"
+            message, link = f"Order {_order(event)}.", f"/order/api/order-details/{event.order_id}"
         case PaymentRefunded():
-            kind, title = "payment-refunded", "A payment was refunded"
-            message, link = f"{_written(event.total)} went back: {reason_text(event.reason)}", ""
+            kind, title = "payment-refunded", "Payment refunded"
+            message, link = f"{format_money(event.total)} refunded: {_as_sentence(reason_text(event.reason))}", ""
         case _:
             return None
     return CreateNotification(source_event_id=event_id, kind=kind, title=title, message=message, link=link)
 
 
-def account_notices(event: Event) -> list[NotificationDraft]:
-    """Return what the buyer and the seller whom an event concerns are to be told."""
+def account_notifications(event: Event) -> list[NotificationDraft]:
+    """Return the notifications of an event for the buyer and the seller it concerns."""
     match event:
         case OrderCreated():
-            return _of_order(event)
+            return _order_drafts(event)
         case PaymentFailed() | PaymentRefunded() | SessionExpired():
-            return [_of_payment(event)]
+            return [_payment_draft(event)]
         case SellerApproved() | SellerRejected() | SellerSuspended():
-            return [_of_shop(event)]
+            return [_shop_draft(event)]
         case ProductPending() | ProductApproved() | ProductRejected():
-            return [_of_product(event)]
+            return [_product_draft(event)]
         case _:
             return []
 
 
-def _of_order(event: OrderCreated) -> list[NotificationDraft]:
+def _order_drafts(event: OrderCreated) -> list[NotificationDraft]:
     link = f"/order/{event.order_id}"
-    told = [
+    drafts = [
         NotificationDraft(
             account_id=event.buyer_id,
             kind="order-placed",
             title=f"Your order {event.number}",
-            message=f"Thank you! Your payment has come, and the shop has your order {_order(event)}.",
+            message=f"Thank you! We have received your payment, and the shop has your order {_order(event)}.",
             link=link,
         )
     ]
     if event.seller_id is not None:
-        told.append(
+        drafts.append(
             NotificationDraft(
                 account_id=event.seller_id,
                 kind="order-received",
-                title=f"A new order: {event.number}",
-                message=f"Somebody has bought from your shop and paid: order {_order(event)}.",
+                title=f"New order {event.number}",
+                message=f"A buyer has placed and paid for order {_order(event)}.",
                 link=link,
             )
         )
-    return told
+    return drafts
 
 
-def _of_payment(event: PaymentFailed | PaymentRefunded | SessionExpired) -> NotificationDraft:
-    def told(kind: str, title: str, message: str, *, mailed: bool = True) -> NotificationDraft:
+def _payment_draft(event: PaymentFailed | PaymentRefunded | SessionExpired) -> NotificationDraft:
+    def draft(kind: str, title: str, message: str, *, by_email: bool = True) -> NotificationDraft:
         link = f"/session/{event.session_id}"
         return NotificationDraft(
-            account_id=event.buyer_id, kind=kind, title=title, message=message, link=link, mailed=mailed
+            account_id=event.buyer_id, kind=kind, title=title, message=message, link=link, by_email=by_email
         )
 
     match event:
         case PaymentFailed():
-            return told(
+            return draft(
                 "payment-failed",
-                "Your payment did not go through",
-                f"The payment provider says: {_sentence(reason_text(event.reason))} No money was taken, and your"
-                " basket is as it was. Try again, perhaps with another card.",
+                "Your payment was declined",
+                f"{_as_sentence(reason_text(event.reason))} You have not been charged, and your basket is"
+                " unchanged. Try again, or use another card.",
             )
         case PaymentRefunded():
-            return told(
+            return draft(
                 "payment-refunded",
                 "Your payment was refunded",
-                f"You get {_written(event.total)} back: {_sentence(reason_text(event.reason))} Your bank may take some"
-                " days to show it; there is nothing for you to do.",
+                f"{format_money(event.total)} refunded: {_as_sentence(reason_text(event.reason))} Your bank may take a"
+                " few days to show the refund. You do not need to do anything.",
             )
         case SessionExpired():
-            return told(
+            return draft(
                 "session-expired",
-                "The time to pay is over",
-                "No money was taken. What was held for you can be bought again; your basket is as it was.",
-                mailed=False,
+                "Your checkout has expired",
+                "You have not been charged. The items are no longer reserved, but your basket is unchanged.",
+                by_email=False,
             )
 
 
-def _of_shop(event: SellerApproved | SellerRejected | SellerSuspended) -> NotificationDraft:
-    def told(kind: str, title: str, message: str) -> NotificationDraft:
+def _shop_draft(event: SellerApproved | SellerRejected | SellerSuspended) -> NotificationDraft:
+    def draft(kind: str, title: str, message: str) -> NotificationDraft:
         return NotificationDraft(account_id=event.user_id, kind=kind, title=title, message=message, link="/sell")
 
-    name = f"“{plain(event.shop_name)}”"
+    name = _quoted(event.shop_name)
     match event:
         case SellerApproved():
-            return told(
-                "shop-approved", "Your shop is open", f"{name} is approved. Buyers can see and buy what you offer."
+            return draft(
+                "shop-approved", "Your shop is open", f"{name} is approved. Buyers can now find and buy your products."
             )
         case SellerRejected():
-            return told(
+            return draft(
                 "shop-rejected",
                 "Your shop was not approved",
-                f"{name} cannot sell. The admin says: {_sentence(event.reason)}",
+                f"{name} cannot sell on NextBuy. Reason: {_as_sentence(event.reason)}",
             )
         case SellerSuspended():
-            return told(
+            return draft(
                 "shop-suspended",
                 "Your shop is suspended",
-                f"Nobody can buy from {name} now. The admin says: {_sentence(event.reason)}",
+                f"{name} cannot sell at present. Reason: {_as_sentence(event.reason)}",
             )
 
 
-def _of_product(event: ProductPending | ProductApproved | ProductRejected) -> NotificationDraft:
-    def told(kind: str, title: str, message: str, *, link: str = "/sell", mailed: bool = True) -> NotificationDraft:
+def _product_draft(event: ProductPending | ProductApproved | ProductRejected) -> NotificationDraft:
+    def draft(kind: str, title: str, message: str, *, link: str = "/sell", by_email: bool = True) -> NotificationDraft:
         return NotificationDraft(
-            account_id=event.seller_id, kind=kind, title=title, message=message, link=link, mailed=mailed
+            account_id=event.seller_id, kind=kind, title=title, message=message, link=link, by_email=by_email
         )
 
-    name = f"“{plain(event.title)}”"
+    name = _quoted(event.title)
     match event:
         case ProductPending():
-            return told(
+            return draft(
                 "product-pending",
-                "Your product waits for review",
-                f"Somebody looks at {name} before buyers see it. You are told as soon as it is decided.",
-                mailed=False,
+                "Your product is under review",
+                f"We review {name} before it goes on sale and will let you know.",
+                by_email=False,
             )
         case ProductApproved():
-            return told(
+            return draft(
                 "product-approved",
                 "Your product is for sale",
-                f"{name} is approved, and buyers can find it.",
+                f"{name} is approved. Buyers can now find and buy it.",
                 link=f"/product/{event.product_id}",
             )
         case ProductRejected():
-            who = "Moderation found" if event.by is None else "The admin says"
-            return told(
+            reason = f"Reason: {_as_sentence(event.reason)}" if event.by else _findings(event.findings)
+            return draft(
                 "product-rejected",
-                "Your product was refused",
-                f"{name} cannot be sold as it is. {who}: {_sentence(event.reason or _findings(event))} Change it, and"
-                " it is looked at again.",
+                "Your product was not approved",
+                f"{name} cannot be sold as it is. {reason} Edit it to have it reviewed again.",
             )
 
 
 def _order(event: OrderCreated) -> str:
     units = sum(line.quantity for line in event.lines)
-    return f"{event.number}: {units} unit{'' if units == 1 else 's'}, {_written(event.total)}"
+    return f"{event.number}: {units} item{'' if units == 1 else 's'}, {format_money(event.total)}"
 
 
-def _written(money: Money) -> str:
-    return f"{money.amount / 100:,.2f} {money.currency}"
+def _findings(findings: list[Reason]) -> str:
+    texts = [
+        _FINDINGS.get(finding.rule, "{rule}: “{excerpt}”.").format(
+            rule=finding.rule, field=finding.field, excerpt=finding.excerpt
+        )
+        for finding in findings
+    ]
+    return single_line(" ".join(dict.fromkeys(texts)))
 
 
-def _findings(event: ProductRejected) -> str:
-    return plain("; ".join(f"{found.rule} in {found.field}: {found.excerpt}" for found in event.findings))
+def _quoted(name: str) -> str:
+    return f"“{single_line(name)}”"
 
 
-def _sentence(text: str) -> str:
-    line = plain(text)
+def _as_sentence(text: str) -> str:
+    line = single_line(text)
+    line = line[:1].upper() + line[1:]
     return line if line.endswith((".", "!", "?", "…")) else f"{line}."
 
 
-def letter_of(notice: NotificationDraft, public_url: str) -> EmailText:
-    """Return the mail that says the same as a notice; `public_url` is how the outside sees the gateway."""
+def email_for(draft: NotificationDraft, public_url: str) -> EmailText:
+    """Return a notification as an e-mail; `public_url` is the public base URL of the gateway."""
     return EmailText(
-        plain(f"{notice.title} · NextBuy"),
-        _BODY.format(message=notice.message, page=f"{public_url}{notice.link}", all=f"{public_url}/notifications"),
+        subject=single_line(f"{draft.title} · NextBuy"),
+        body=_BODY.format(message=draft.message, page=f"{public_url}{draft.link}", all=f"{public_url}/notifications"),
     )

@@ -1,7 +1,7 @@
-"""What mails go away by: an SMTP server where one is set, else they are kept and read on a page.
+"""Mailers: send mails through an SMTP server, or only store them if no server is configured.
 
-A mailer says of each mail what became of it as soon as it knows, so that little is done twice after a crash. A mail
-that is handed over again is the same to the last byte, `Message-ID` included, by which a mailbox can tell.
+A mailer yields the result of each mail as soon as it is known, so that a crash repeats little. A repeated mail is the
+same to the last byte, including its `Message-ID`, so that a mailbox can recognise the duplicate.
 """
 
 import asyncio
@@ -26,23 +26,24 @@ from aiosmtplib import (
 from msgspec import MsgspecError, Struct, convert
 
 from nextbuy.contracts.values import Email
-from nextbuy.kafka.drafts import plain
+from nextbuy.kafka.drafts import single_line
 from nextbuy.kafka.model import MailStatus
 from nextbuy.kit.config import Smtp
 
-BUDGET: Final = 30.0
-"""Seconds after which no further mail is begun."""
-_STEP: Final = 10.0
-"""Seconds that the server has for one answer."""
-_WHOLE: Final = 20.0
-"""Seconds that a connection, or one mail, may take."""
-LONGEST: Final = BUDGET + _WHOLE
-"""Seconds that a mailer may take for all that it is given."""
+_SEND_WINDOW: Final = 30.0
+"""Seconds after which no further mail is started."""
+_REPLY_TIMEOUT: Final = 10.0
+"""Seconds for one reply of the server."""
+_MAIL_TIMEOUT: Final = 20.0
+"""Seconds for the connection, and for each mail."""
+MAX_DURATION: Final = _SEND_WINDOW + _MAIL_TIMEOUT
+"""Seconds that a mailer may take for all mails of one call."""
 _PERMANENT: Final = 500
+"""SMTP reply codes from here on are final (RFC 5321)."""
 
 
-class Outgoing(Struct, frozen=True, kw_only=True):
-    """A mail that is to go away."""
+class OutgoingMail(Struct, frozen=True, kw_only=True):
+    """A mail to send."""
 
     id: UUID
     recipient: str
@@ -52,7 +53,7 @@ class Outgoing(Struct, frozen=True, kw_only=True):
 
 
 class DeliveryResult(Struct, frozen=True):
-    """What became of a mail; `waiting` where it may be tried again, for this reason."""
+    """The result of sending one mail; `waiting` means that it may be retried."""
 
     mail_id: UUID
     status: MailStatus
@@ -60,99 +61,99 @@ class DeliveryResult(Struct, frozen=True):
 
 
 class Mailer(Protocol):
-    """Carries mails away."""
+    """A way to send mails."""
 
-    def carry(self, mails: Sequence[Outgoing]) -> AsyncGenerator[list[DeliveryResult], None]:
-        """Say what became of mails, of one or some at a time; of which nothing is said, nothing was done.
+    def send(self, mails: Sequence[OutgoingMail]) -> AsyncGenerator[list[DeliveryResult], None]:
+        """Send mails and yield their results, one or several at a time; mails without a result were not sent.
 
-        It takes at most `LONGEST` seconds.
+        Takes at most `MAX_DURATION` seconds.
         """
         ...
 
 
 class StoredMailer:
-    """Carries nothing anywhere: mails stay, to be read on a page."""
+    """A mailer without a server: admins read the stored mails on a page."""
 
-    async def carry(self, mails: Sequence[Outgoing]) -> AsyncGenerator[list[DeliveryResult], None]:
-        """Keep them all."""
-        yield [DeliveryResult(mail.id, "kept") for mail in mails]
+    async def send(self, mails: Sequence[OutgoingMail]) -> AsyncGenerator[list[DeliveryResult], None]:
+        """Report all mails as stored."""
+        yield [DeliveryResult(mail.id, "stored") for mail in mails]
 
 
 class SmtpMailer:
-    """Hands mails to an SMTP server, one after the other over one connection; TLS where the server offers it."""
+    """A mailer that uses one SMTP connection per call, with TLS if the server offers it."""
 
     def __init__(self, smtp: Smtp) -> None:
-        """Go to this server, in the name of its sender."""
+        """Use a server and its configured sender."""
         self._smtp = smtp
         self._sender = Address(smtp.sender_name, addr_spec=smtp.sender)
 
-    async def carry(self, mails: Sequence[Outgoing]) -> AsyncGenerator[list[DeliveryResult], None]:
-        """Hand them over until the time is up or the server breaks off."""
-        until = time.monotonic() + BUDGET
+    async def send(self, mails: Sequence[OutgoingMail]) -> AsyncGenerator[list[DeliveryResult], None]:
+        """Send mails one after another until the time is up or the server disconnects."""
+        until = time.monotonic() + _SEND_WINDOW
         client = SMTP(
             hostname=self._smtp.host,
             port=self._smtp.port,
             use_tls=self._smtp.tls,
             start_tls=False if self._smtp.tls else None,
-            timeout=_STEP,
+            timeout=_REPLY_TIMEOUT,
             local_hostname=self._sender.domain,
         )
         try:
             try:
                 await self._connect(client)
             except (SMTPException, OSError, TimeoutError) as error:
-                yield [DeliveryResult(mail.id, "waiting", _why(error)) for mail in mails]
+                yield [DeliveryResult(mail.id, "waiting", _reason(error)) for mail in mails]
                 return
             for mail in mails:
                 if time.monotonic() > until or not client.is_connected:
                     return
-                yield [await self._hand_over(client, mail)]
-            await _leave(client)
+                yield [await self._send_one(client, mail)]
+            await _quit(client)
         finally:
             client.close()
 
     async def _connect(self, client: SMTP) -> None:
-        async with asyncio.timeout(_WHOLE):
+        async with asyncio.timeout(_MAIL_TIMEOUT):
             await client.connect()
             if self._smtp.username:
                 if client.get_transport_info("sslcontext") is None:
-                    raise SMTPException("the server offers no TLS, and a password goes over nothing else")
+                    raise SMTPException("the server offers no TLS, and a password is not sent without it")
                 await client.login(self._smtp.username, self._smtp.password)
 
-    async def _hand_over(self, client: SMTP, mail: Outgoing) -> DeliveryResult:
+    async def _send_one(self, client: SMTP, mail: OutgoingMail) -> DeliveryResult:
         try:
             message = message_of(mail, self._sender)
-            async with asyncio.timeout(_WHOLE):
+            async with asyncio.timeout(_MAIL_TIMEOUT):
                 await client.send_message(message, sender=self._sender.addr_spec, recipients=[mail.recipient])
         except SMTPRecipientsRefused as error:
-            return _refused(mail, error.recipients[0])
+            return _rejected(mail, error.recipients[0])
         except SMTPResponseException as error:
-            return _refused(mail, error)
+            return _rejected(mail, error)
         except (SMTPNotSupported, MessageError, MsgspecError, ValueError) as error:
-            return DeliveryResult(mail.id, "failed", _why(error))
+            return DeliveryResult(mail.id, "failed", _reason(error))
         except (SMTPException, OSError, TimeoutError) as error:
-            # Where the server stands in this mail is not known any more.
+            # The state of the SMTP dialogue is unknown, so the connection cannot be used for the next mail.
             client.close()
-            return DeliveryResult(mail.id, "waiting", _why(error))
+            return DeliveryResult(mail.id, "waiting", _reason(error))
         return DeliveryResult(mail.id, "sent")
 
 
-def mailer_of(smtp: Smtp) -> Mailer:
-    """Return the mailer that the settings ask for."""
+def mailer_for(smtp: Smtp) -> Mailer:
+    """Return the mailer for the settings."""
     return SmtpMailer(smtp) if smtp.host else StoredMailer()
 
 
-def message_of(mail: Outgoing, sender: Address) -> EmailMessage:
-    """Return a mail as it goes over the wire, the same each time.
+def message_of(mail: OutgoingMail, sender: Address) -> EmailMessage:
+    """Return a mail as a message, the same bytes each time.
 
     Raises:
-        ValueError, MessageError, MsgspecError: it has no address that could be written to.
+        ValueError, MessageError, MsgspecError: the recipient is not a valid e-mail address.
     """
     username, _, domain = convert(mail.recipient, Email).rpartition("@")
     message = EmailMessage(SMTP_POLICY)
     message["From"] = sender
     message["To"] = Address(username=username, domain=domain)
-    message["Subject"] = plain(mail.subject)
+    message["Subject"] = single_line(mail.subject)
     message["Date"] = format_datetime(mail.written_at)
     message["Message-ID"] = f"<{mail.id}@{sender.domain}>"
     message["Auto-Submitted"] = "auto-generated"
@@ -160,18 +161,18 @@ def message_of(mail: Outgoing, sender: Address) -> EmailMessage:
     return message
 
 
-def _refused(mail: Outgoing, error: SMTPResponseException) -> DeliveryResult:
-    reason = plain(f"{error.code} {error.message}")
+def _rejected(mail: OutgoingMail, error: SMTPResponseException) -> DeliveryResult:
+    reason = single_line(f"{error.code} {error.message}")
     return DeliveryResult(mail.id, "failed" if error.code >= _PERMANENT else "waiting", reason)
 
 
-def _why(error: Exception) -> str:
-    return plain(str(error)) or type(error).__name__
+def _reason(error: Exception) -> str:
+    return single_line(str(error)) or type(error).__name__
 
 
-async def _leave(client: SMTP) -> None:
+async def _quit(client: SMTP) -> None:
     try:
         await client.quit()
     except (SMTPException, OSError, TimeoutError):
-        # All that was handed over has been accepted; a farewell is a courtesy.
+        # All mails have been accepted before; QUIT is only a courtesy.
         return

@@ -37,19 +37,20 @@ class OfDeadLetter(Struct, frozen=True):
     id: UUID
 
 
-class Notifications(Struct, frozen=True):
-    """A part of what somebody was told, and how much of all of it is unread, counted to a thousand."""
+class NotificationPage(Struct, frozen=True):
+    """A page of an account's notifications, and the number of all unread ones, at most 1,000."""
 
     items: list[Notification]
     next_cursor: str | None
     unread: int
 
 
-MailStatus = Literal["waiting", "sent", "kept", "failed"]
+MailStatus = Literal["waiting", "sent", "stored", "failed"]
+"""`stored`: no mail server is configured."""
 
 
 class Mail(Struct, frozen=True, kw_only=True):
-    """A mail: `kept` where nothing was to carry it away; `recipient` is empty until it is handed over."""
+    """A mail and its delivery; `recipient` is empty before the first attempt."""
 
     id: UUID
     account_id: UUID
@@ -63,8 +64,8 @@ class Mail(Struct, frozen=True, kw_only=True):
     done_at: Timestamp | None
 
 
-class WholeMail(Mail, frozen=True, kw_only=True):
-    """A mail with its text."""
+class MailWithBody(Mail, frozen=True, kw_only=True):
+    """A mail with its body."""
 
     body: str
 

@@ -16,7 +16,7 @@ from nextbuy.kafka.dead_letters.replay_dead_letter import replay_dead_letter
 from nextbuy.kafka.dead_letters.replay_dead_letters import replay_dead_letters
 from nextbuy.kafka.dead_letters.replays import replays
 from nextbuy.kafka.deps import Deps
-from nextbuy.kafka.drafts import FOR_ACCOUNTS, FOR_ADMINS
+from nextbuy.kafka.drafts import ACCOUNT_EVENTS, ADMIN_EVENTS
 from nextbuy.kafka.forward_activity import forward_activity
 from nextbuy.kafka.interactions import interactions
 from nextbuy.kafka.mails.mail import mail
@@ -73,8 +73,8 @@ SERVICE = Service(
     listens=[
         # The first, so that no other handler's callee holds up what can be bought.
         on("sync-shops", [SellerRegistered, SellerApproved, SellerRejected, SellerSuspended], sync_shops),
-        on_batch("notify-accounts", FOR_ACCOUNTS, notify_accounts),
-        on("notify-admins", FOR_ADMINS, notify_admins),
+        on_batch("notify-accounts", ACCOUNT_EVENTS, notify_accounts),
+        on("notify-admins", ADMIN_EVENTS, notify_admins),
         on_batch("count-events", DAILY_FIGURES.events, count_events),
         on_batch("count-product-views", PRODUCT_VIEWS.events, count_product_views),
         on_batch("count-best-sellers", BEST_SELLERS.events, count_best_sellers),
@@ -83,7 +83,7 @@ SERVICE = Service(
     ],
     jobs=[
         job("send-mails", send_mails, every=1.0),
-        job("purge-mails", purge_mails, every=60.0),
+        job("purge-mails", purge_mails, every=600.0),
         job("purge-dead-letters", purge_dead_letters, every=600.0),
         job("rebuild-projections", rebuild_projections, every=1.0),
     ],

@@ -1,1 +1,1 @@
-"""The same by mail."""
+"""Mails: sent to a mail server or stored, and shown to admins."""

@@ -1,4 +1,4 @@
-"""GET /kafka/api/mails/{mail_id}: one mail, whole."""
+"""GET /kafka/api/mails/{mail_id}: one mail with its body."""
 
 from uuid import UUID
 
@@ -6,21 +6,25 @@ from msgspec import Struct
 
 from nextbuy.contracts.errors import NotFound
 from nextbuy.kafka.deps import Deps
-from nextbuy.kafka.model import WholeMail
-from nextbuy.kafka.store.mails import whole
+from nextbuy.kafka.model import MailWithBody
+from nextbuy.kafka.store.mails import get_mail
 from nextbuy.kit.http.caller import Caller
 
 
-class OfMail(Struct, frozen=True):
-    """Which mail."""
+class MailRef(Struct, frozen=True):
+    """The id of a mail."""
 
     mail_id: UUID
 
 
-async def mail(deps: Deps, caller: Caller, request: OfMail) -> WholeMail:
-    """Return a mail with its text; `NotFound` where there is none, or it is over ninety days old."""
+async def mail(deps: Deps, caller: Caller, request: MailRef) -> MailWithBody:
+    """Show a mail with its body.
+
+    Raises:
+        NotFound: it does not exist, or was purged (`mail-not-found`).
+    """
     await deps.auth.validate_admin(caller.token)
-    found = await whole(deps.database, request.mail_id)
+    found = await get_mail(deps.database, request.mail_id)
     if found is None:
-        raise NotFound("There is no such mail.", slug="no-such-mail")
+        raise NotFound("Mail not found. Mails are deleted after 90 days.", slug="mail-not-found")
     return found

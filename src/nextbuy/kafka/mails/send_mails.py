@@ -1,6 +1,6 @@
-"""Every second: mails that are due are handed to the mailer, each until it is gone or cannot go.
+"""Job: send the mails that are due, until each is sent or has failed for good.
 
-At least once: a crash between the mail server's answer and the note of it hands the same mail over again.
+At least once: after a crash between the mail server's acceptance and its record here, the same mail is sent again.
 """
 
 import logging
@@ -11,72 +11,72 @@ from typing import Final
 from uuid import UUID
 
 from nextbuy.kafka.deps import Deps
-from nextbuy.kafka.mailer import DeliveryResult, Outgoing
-from nextbuy.kafka.store import mails
-from nextbuy.kafka.store.mails import Leased, Outcome
+from nextbuy.kafka.mailer import DeliveryResult, OutgoingMail
+from nextbuy.kafka.store.mails import LEASES, ClaimedMail, Outcome, claim, record_results
 from nextbuy.kit.observability.telemetry import start_span, use_span
 from nextbuy.kit.rpc.retry import backoff
 
 log: Final = logging.getLogger(__name__)
 BATCH: Final = 50
-_LEAST, _BASE, _CAP = 1.0, 5.0, 1_800.0
-"""Seconds before another try: the least and, at random, up to the base doubled each time, at most the cap."""
+_MIN_DELAY, _BASE_DELAY, _MAX_DELAY = 1.0, 5.0, 1_800.0
+"""Seconds before a retry: the minimum plus a random part, up to the base doubled with each attempt or the maximum."""
 
 
 async def send_mails(deps: Deps) -> bool:
-    """Hand over what is due; true where there may be more that can go."""
-    leased = {mail.id: mail for mail in await mails.claim(deps.database, limit=BATCH)}
-    if not leased:
+    """Send a batch of mails that are due; return whether more may be due that can be sent now."""
+    claimed = {mail.id: mail for mail in await claim(deps.database, limit=BATCH)}
+    if not claimed:
         return False
-    until = next(iter(leased.values())).until
-    left, moved = set(leased), False
+    until = next(iter(claimed.values())).until
+    unsent, progress = set(claimed), False
     try:
-        accounts = await deps.auth.get_accounts(list({mail.account_id for mail in leased.values()}))
+        accounts = await deps.auth.get_accounts(list({mail.account_id for mail in claimed.values()}))
         emails = {account.id: account.email for account in accounts}
-        async with aclosing(_carried(deps, list(leased.values()), emails)) as carried:
-            async for some in carried:
-                fates = [_fate(leased[one.mail_id], one, emails) for one in some]
-                await mails.record_results(deps.database, until, fates)
-                left.difference_update(fate.mail_id for fate in fates)
-                moved |= any(fate.status != "waiting" for fate in fates)
+        async with aclosing(_send(deps, list(claimed.values()), emails)) as batches:
+            async for results in batches:
+                outcomes = [_outcome(claimed[result.mail_id], result, emails) for result in results]
+                await record_results(deps.database, until, outcomes)
+                unsent.difference_update(outcome.mail_id for outcome in outcomes)
+                progress |= any(outcome.status != "waiting" for outcome in outcomes)
     finally:
-        if left:
-            await mails.LEASES.release(deps.database, left, until)
-    return len(leased) == BATCH and moved
+        if unsent:
+            await LEASES.release(deps.database, unsent, until)
+    return len(claimed) == BATCH and progress
 
 
-async def _carried(
-    deps: Deps, leased: list[Leased], emails: Mapping[UUID, str]
+async def _send(
+    deps: Deps, claimed: list[ClaimedMail], emails: Mapping[UUID, str]
 ) -> AsyncGenerator[list[DeliveryResult], None]:
-    """Say what becomes of mails; those of accounts that are gone go nowhere."""
-    lost = [mail.id for mail in leased if mail.account_id not in emails]
-    if lost:
-        yield [DeliveryResult(mail_id, "failed", "the account is not there any more") for mail_id in lost]
+    """Send mails and yield their results; mails to deleted accounts fail."""
+    if orphaned := [mail.id for mail in claimed if mail.account_id not in emails]:
+        yield [DeliveryResult(mail_id, "failed", "the account no longer exists") for mail_id in orphaned]
     outgoing = [
-        Outgoing(
+        OutgoingMail(
             id=mail.id,
             recipient=emails[mail.account_id],
             subject=mail.subject,
             body=mail.body,
             written_at=mail.created_at,
         )
-        for mail in leased
+        for mail in claimed
         if mail.account_id in emails
     ]
     if outgoing:
-        async with aclosing(deps.mailer.carry(outgoing)) as carried:
-            async for some in carried:
-                yield some
+        async with aclosing(deps.mailer.send(outgoing)) as batches:
+            async for results in batches:
+                yield results
 
 
-def _fate(mail: Leased, carried: DeliveryResult, emails: Mapping[UUID, str]) -> Outcome:
-    status, reason = carried.status, carried.reason
-    if status == "waiting" and mail.last:
-        status, reason = "failed", f"given up after {mail.attempts} tries: {reason}"
+def _outcome(mail: ClaimedMail, result: DeliveryResult, emails: Mapping[UUID, str]) -> Outcome:
+    status, reason = result.status, result.reason
+    if status == "waiting" and mail.is_expired:
+        status, reason = "failed", f"no success in {mail.attempts} attempts; the last: {reason}"
     with use_span(start_span(mail.traceparent, mail.correlation_id)):
-        if status in {"sent", "kept"}:
-            log.info("mail %s (%s): %s", mail.id, mail.kind, status)
+        if status in {"sent", "stored"}:
+            log.info("mail %s: %s (%s)", status, mail.id, mail.kind)
         else:
-            log.warning("mail %s (%s): %s, %s", mail.id, mail.kind, status, reason)
-    wait = _LEAST + backoff(mail.attempts - 1, base=_BASE, cap=_CAP, random=random.random)
-    return Outcome(mail.id, status, reason, emails.get(mail.account_id, ""), wait)
+            log.warning("mail %s: %s (%s): %s", status, mail.id, mail.kind, reason)
+    delay = _MIN_DELAY + backoff(mail.attempts - 1, base=_BASE_DELAY, cap=_MAX_DELAY, random=random.random)
+    return Outcome(
+        mail_id=mail.id, status=status, reason=reason, recipient=emails.get(mail.account_id, ""), delay=delay
+    )

@@ -1,6 +1,6 @@
 -- oldest release: 0.1.0
 
--- What sellers and buyers are told. Rows are written in the transaction of the inbox, once for each event and account.
+-- Notifications of buyers and sellers, inserted in the transaction of the inbox, once for each event, account and kind.
 CREATE TABLE notifications (
     id              uuid        PRIMARY KEY,
     account_id      uuid        NOT NULL,
@@ -13,10 +13,10 @@ CREATE TABLE notifications (
     created_at      timestamptz NOT NULL DEFAULT now(),
     UNIQUE (source_event_id, account_id, kind)
 );
-CREATE INDEX notifications_of_account ON notifications (account_id, id DESC);
+CREATE INDEX notifications_by_account ON notifications (account_id, id DESC);
 CREATE INDEX notifications_unread ON notifications (account_id) WHERE NOT read;
 
--- The same by mail. Whoever hands a mail over moves `due_at` ahead, and the moment that he wrote is the proof that he has it.
+-- Mails of notifications. A sender claims a mail by moving `due_at` ahead; see `nextbuy.kit.storage.leases`.
 CREATE TABLE mails (
     id              uuid        PRIMARY KEY,
     account_id      uuid        NOT NULL,
@@ -24,10 +24,10 @@ CREATE TABLE mails (
     kind            text        NOT NULL,
     subject         text        NOT NULL,
     body            text        NOT NULL,
-    -- What its event was part of, for the log.
+    -- The trace of the event, for log lines about its mail.
     traceparent     text        NOT NULL DEFAULT '',
     correlation_id  text        NOT NULL DEFAULT '',
-    status          text        NOT NULL DEFAULT 'waiting' CHECK (status IN ('waiting', 'sent', 'kept', 'failed')),
+    status          text        NOT NULL DEFAULT 'waiting' CHECK (status IN ('waiting', 'sent', 'stored', 'failed')),
     recipient       text        NOT NULL DEFAULT '',
     reason          text        NOT NULL DEFAULT '',
     attempts        integer     NOT NULL DEFAULT 0,
@@ -39,5 +39,5 @@ CREATE TABLE mails (
     CHECK ((status = 'waiting') = (done_at IS NULL))
 );
 CREATE INDEX mails_due ON mails (due_at) WHERE due_at IS NOT NULL;
-CREATE INDEX mails_of_status ON mails (status, id DESC);
-CREATE INDEX mails_old ON mails (created_at);
+CREATE INDEX mails_by_status ON mails (status, id DESC);
+CREATE INDEX mails_by_age ON mails (created_at);

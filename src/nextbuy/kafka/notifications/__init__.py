@@ -1,1 +1,1 @@
-"""What admins, sellers and buyers are told."""
+"""Notifications: created from events for admins, buyers and sellers, listed, and marked as read."""

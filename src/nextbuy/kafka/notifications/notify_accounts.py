@@ -1,23 +1,23 @@
-"""Events that a buyer or seller should know of become notifications, and the important ones mails.
+"""Event handler: create notifications, and important ones as mails too, for the buyer or seller of an event.
 
-Written in the inbox's transaction, so each is there once however often its event comes.
+They are stored in the transaction of the inbox, so a repeated event creates nothing.
 """
 
 from collections.abc import Sequence
 
 from nextbuy.contracts.message import Envelope, Event
 from nextbuy.kafka.deps import Deps
-from nextbuy.kafka.drafts import account_notices, letter_of
-from nextbuy.kafka.store import notifications
+from nextbuy.kafka.drafts import account_notifications, email_for
+from nextbuy.kafka.store.notifications import NewNotification, insert_notifications
 from nextbuy.kit.storage.database import Transaction
 
 
 async def notify_accounts(deps: Deps, tx: Transaction, events: Sequence[tuple[Event, Envelope]]) -> None:
-    """Tell buyers and sellers of events, in the transaction that marks them as seen."""
-    told = [
-        (envelope, notice, letter_of(notice, deps.public_url) if notice.mailed else None)
+    """Store the notifications and mails of a batch of events."""
+    new = [
+        NewNotification(envelope, draft, email_for(draft, deps.public_url) if draft.by_email else None)
         for event, envelope in events
-        for notice in account_notices(event)
+        for draft in account_notifications(event)
     ]
-    if told:
-        await notifications.keep(tx, told)
+    if new:
+        await insert_notifications(tx, new)

@@ -1,4 +1,4 @@
-"""POST /kafka/api/read-all-notifications: the caller has seen them all."""
+"""POST /kafka/api/read-all-notifications: mark all of the caller's notifications as read."""
 
 from nextbuy.contracts.values import AllRead
 from nextbuy.kafka.deps import Deps

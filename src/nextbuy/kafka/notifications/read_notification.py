@@ -1,4 +1,4 @@
-"""POST /kafka/api/read-notification/{notification_id}: the caller has seen it."""
+"""POST /kafka/api/read-notification/{notification_id}: mark one of the caller's notifications as read."""
 
 from uuid import UUID
 
@@ -12,17 +12,21 @@ from nextbuy.kit.http.caller import Caller
 
 
 class ReadOwnNotification(Struct, frozen=True):
-    """Which notification."""
+    """The id of a notification of the caller."""
 
     notification_id: UUID
 
 
 async def read_notification(deps: Deps, caller: Caller, request: ReadOwnNotification) -> Notification:
-    """Mark a notification as read; `NotFound` where it is not there, or not the caller's."""
+    """Mark one of the caller's notifications as read.
+
+    Raises:
+        NotFound: it does not exist, or belongs to another account (`notification-not-found`).
+    """
     await deps.auth.validate_user(caller.token)
     async with deps.database.transaction() as tx:
-        found = await mark_read(tx, request.notification_id, caller.account_id)
-        if found is None:
-            raise NotFound("You have no such notification.", slug="no-such-notification")
-        await caller.store_response(tx, found)
-    return found
+        notification = await mark_read(tx, request.notification_id, caller.account_id)
+        if notification is None:
+            raise NotFound("Notification not found.", slug="notification-not-found")
+        await caller.store_response(tx, notification)
+    return notification

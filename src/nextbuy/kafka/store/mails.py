@@ -8,20 +8,20 @@ from uuid import UUID
 from msgspec import Struct
 
 from nextbuy.contracts.values import Page
-from nextbuy.kafka.model import Mail, MailStatus, WholeMail
+from nextbuy.kafka.model import Mail, MailStatus, MailWithBody
 from nextbuy.kit.http.paging import decode_cursor, encode_cursor
 from nextbuy.kit.storage.database import Database, Executor, Row
 from nextbuy.kit.storage.leases import Leases
+from nextbuy.kit.storage.retention import purge_statement
 
 LEASES: Final = Leases("mails", seconds=90, attempts="attempts")
 """Longer than a mailer and auth may take."""
-_GIVEN_UP_AFTER: Final = "3 days"
-_KEPT_FOR: Final = "90 days"
-_BATCH: Final = 1_000
+_SEND_FOR: Final = "3 days"
+"""The time during which a mail is retried."""
 
 
-class Leased(Struct, frozen=True, kw_only=True):
-    """A mail taken on until `until`; `last` where it is too old to be tried once more."""
+class ClaimedMail(Struct, frozen=True, kw_only=True):
+    """A mail leased until `until`; if `is_expired`, it is not retried again."""
 
     id: UUID
     account_id: UUID
@@ -33,59 +33,65 @@ class Leased(Struct, frozen=True, kw_only=True):
     attempts: int
     created_at: datetime
     until: datetime
-    last: bool
+    is_expired: bool
 
 
-class Outcome(Struct, frozen=True):
-    """What became of a mail; where it waits, for so many seconds."""
+class Outcome(Struct, frozen=True, kw_only=True):
+    """The new state of a mail; `delay` is in seconds, for a mail that is retried."""
 
     mail_id: UUID
     status: MailStatus
     reason: str
     recipient: str
-    wait: float
+    delay: float
 
 
+PURGE: Final = purge_statement("mails", "created_at", "now() - interval '90 days'")
+"""Deletes mails that are older than 90 days; see `retention.purge`."""
 _CLAIM: Final = LEASES.claim_statement(
     returning=f"""
         claimed.id, claimed.account_id, claimed.kind, claimed.subject, claimed.body, claimed.traceparent,
         claimed.correlation_id, claimed.attempts, claimed.created_at, claimed.due_at AS until,
-        claimed.created_at < now() - interval '{_GIVEN_UP_AFTER}' AS last
+        claimed.created_at < now() - interval '{_SEND_FOR}' AS is_expired
     """
 )
 
 
-async def claim(db: Database, *, limit: int) -> list[Leased]:
-    """Claim mails that are due."""
-    return [Leased(**row) for row in await db.fetch(_CLAIM, limit)]
+async def claim(db: Database, *, limit: int) -> list[ClaimedMail]:
+    """Claim up to `limit` mails that are due."""
+    return [ClaimedMail(**row) for row in await db.fetch(_CLAIM, limit)]
 
 
-async def record_results(db: Database, until: datetime, fates: Sequence[Outcome]) -> None:
-    """Write down what became of mails that are leased until then; nothing of those whose lease was lost."""
+async def record_results(db: Database, until: datetime, outcomes: Sequence[Outcome]) -> None:
+    """Store the outcomes of mails leased until `until`; an outcome whose lease was lost is ignored."""
     await db.execute(
         """
         UPDATE mails AS m
-           SET status = fate.status, reason = fate.reason, recipient = fate.recipient,
-               due_at = CASE WHEN fate.status = 'waiting' THEN now() + make_interval(secs => fate.wait) END,
-               done_at = CASE WHEN fate.status <> 'waiting' THEN now() END
+           SET status = outcome.status, reason = outcome.reason, recipient = outcome.recipient,
+               due_at = CASE WHEN outcome.status = 'waiting' THEN now() + make_interval(secs => outcome.delay) END,
+               done_at = CASE WHEN outcome.status <> 'waiting' THEN now() END
           FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::float8[])
-               AS fate (id, status, reason, recipient, wait)
-         WHERE m.id = fate.id AND m.due_at = $1
+               AS outcome (id, status, reason, recipient, delay)
+         WHERE m.id = outcome.id AND m.due_at = $1
         """,
         until,
-        [fate.mail_id for fate in fates],
-        [fate.status for fate in fates],
-        [fate.reason for fate in fates],
-        [fate.recipient for fate in fates],
-        [fate.wait for fate in fates],
+        [outcome.mail_id for outcome in outcomes],
+        [outcome.status for outcome in outcomes],
+        [outcome.reason for outcome in outcomes],
+        [outcome.recipient for outcome in outcomes],
+        [outcome.delay for outcome in outcomes],
     )
 
 
 _MAIL: Final = "id, account_id, kind, recipient, subject, status, reason, attempts, created_at, done_at"
 
 
-async def page(db: Executor, status: MailStatus | None, *, limit: int, cursor: str | None) -> Page[Mail]:
-    """Return mails, newest first, without their texts; `Unprocessable` for a cursor that is none."""
+async def list_mails(db: Executor, status: MailStatus | None, *, limit: int, cursor: str | None) -> Page[Mail]:
+    """List mails in a status, or in any, newest first.
+
+    Raises:
+        Unprocessable: the cursor is invalid (`bad-cursor`).
+    """
     last = None if cursor is None else decode_cursor(cursor, UUID)[0]
     rows = await db.fetch(
         f"""
@@ -100,19 +106,7 @@ async def page(db: Executor, status: MailStatus | None, *, limit: int, cursor: s
     return Page(items, encode_cursor(items[-1].id) if len(rows) > limit else None)
 
 
-async def whole(db: Executor, mail_id: UUID) -> WholeMail | None:
-    """Return a mail with its text, or None."""
+async def get_mail(db: Executor, mail_id: UUID) -> MailWithBody | None:
+    """Return a mail with its body, or None."""
     row: Row | None = await db.fetchrow(f"SELECT {_MAIL}, body FROM mails WHERE id = $1", mail_id)  # noqa: S608
-    return None if row is None else WholeMail(**row)
-
-
-async def drop_old(db: Database) -> bool:
-    """Drop mails that are ninety days old, a thousand at most; return whether there may be more."""
-    tag = await db.execute(
-        f"""
-        DELETE FROM mails WHERE id IN (
-            SELECT id FROM mails WHERE created_at < now() - interval '{_KEPT_FOR}' ORDER BY created_at LIMIT {_BATCH}
-               FOR UPDATE SKIP LOCKED)
-        """  # noqa: S608  constants
-    )
-    return tag == f"DELETE {_BATCH}"
+    return None if row is None else MailWithBody(**row)

@@ -6,7 +6,7 @@ import { crumbs, empty, needed, notice, paged, start } from "../frame.js";
 import { badge } from "../goods.js";
 import { when } from "../words.js";
 
-const STATUSES = [["", "All"], ["waiting", "Waiting"], ["sent", "Sent"], ["kept", "Kept"], ["failed", "Failed"]];
+const STATUSES = [["", "All"], ["waiting", "Waiting"], ["sent", "Sent"], ["stored", "Stored"], ["failed", "Failed"]];
 
 function row(one) {
   const text = el("div", {});
@@ -39,7 +39,7 @@ start(async (main) => {
     main,
     crumbs(["/admin", "Admin"]),
     el("h1", {}, "Mail"),
-    el("p", { class: "soft" }, "Where no mail server is set, mail is kept here instead of being sent. It is deleted after 90 days."),
+    el("p", { class: "soft" }, "Without a mail server, mail is only stored here. It is deleted after 90 days."),
     el("nav", { class: "chips", "aria-label": "Which mail" }, chips),
     list,
   );

@@ -1,4 +1,4 @@
-"""A mail server in the test's own loop, which takes mails and can be told to be difficult."""
+"""A mail server in the event loop of a test, with configurable replies."""
 
 import asyncio
 import ssl
@@ -6,62 +6,66 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from email import message_from_bytes, policy
 from email.message import EmailMessage
-from typing import Any
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from nextbuy.kit.config import Smtp
 
-OK = "250 taken"
+OK = "250 accepted"
 
 
-class PostOffice:
-    """Takes mails; `say` answers each, given how many were offered before."""
+class MailServer:
+    """A mail server that records what it accepts.
+
+    `reply_to_data` replies to each mail, given the number of earlier ones; `reply_to_recipient` to each recipient.
+    """
 
     def __init__(self) -> None:
-        self.taken: list[bytes] = []
+        self.accepted: list[bytes] = []
         self.offered = 0
         self.recipients: list[str] = []
-        self.say: Callable[[int], str] = lambda _: OK
-        self.say_to: Callable[[str], str] = lambda _: "250 OK"
+        self.reply_to_data: Callable[[int], str] = lambda _: OK
+        self.reply_to_recipient: Callable[[str], str] = lambda _: "250 OK"
         self.logins: list[tuple[bytes, bytes]] = []
-        self.secured: list[bool] = []
-        self.after_taking: Callable[[], None] = lambda: None
+        self.used_tls: list[bool] = []
+        self.after_accepting: Callable[[], None] = lambda: None
 
     async def handle_RCPT(  # noqa: N802
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
     ) -> str:
-        answer = self.say_to(address)
-        if answer.startswith("2"):
+        reply = self.reply_to_recipient(address)
+        if reply.startswith("2"):
             envelope.rcpt_tos.append(address)
-        return answer
+        return reply
 
     async def handle_DATA(self, _server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
-        answer = self.say(self.offered)
+        reply = self.reply_to_data(self.offered)
         self.offered += 1
-        if answer.startswith("2"):
+        if reply.startswith("2"):
             assert isinstance(envelope.content, bytes)
-            self.taken.append(envelope.content)
+            self.accepted.append(envelope.content)
             self.recipients += envelope.rcpt_tos
-            self.secured.append(session.ssl is not None)
-            self.after_taking()
-        return answer
+            self.used_tls.append(session.ssl is not None)
+            self.after_accepting()
+        return reply
 
-    def login(self, _server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, said: Any) -> AuthResult:  # noqa: ANN401
-        assert isinstance(said, LoginPassword)
-        self.logins.append((said.login, said.password))
-        return AuthResult(success=said.password == b"open:sesame", handled=False)
+    def login(
+        self, _server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, credentials: object
+    ) -> AuthResult:
+        assert isinstance(credentials, LoginPassword)
+        self.logins.append((credentials.login, credentials.password))
+        return AuthResult(success=credentials.password == b"open:sesame", handled=False)
 
     @property
     def mails(self) -> list[EmailMessage]:
-        """What was taken, read."""
-        return [message_from_bytes(raw, policy=policy.default) for raw in self.taken]
+        """The accepted mails, parsed."""
+        return [message_from_bytes(raw, policy=policy.default) for raw in self.accepted]
 
     @asynccontextmanager
     async def open(
         self, *, port: int = 0, context: ssl.SSLContext | None = None, plain_login: bool = False
     ) -> AsyncIterator[Smtp]:
-        """Open for as long as the context lasts; the settings by which it is found."""
+        """Listen while the context is open; yield the settings for a client."""
         loop = asyncio.get_running_loop()
 
         def serve() -> SMTP:

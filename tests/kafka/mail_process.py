@@ -1,0 +1,41 @@
+"""A process that sends due mails until it is killed: `mail_process.py DATABASE_URL PORT ACCOUNT_ID EMAIL`."""
+
+import asyncio
+import sys
+from typing import Any, cast
+from uuid import UUID
+
+from nextbuy.contracts.auth import Account, Accounts, AuthClient
+from nextbuy.contracts.message import Call
+from nextbuy.contracts.values import Role
+from nextbuy.kafka.deps import Deps
+from nextbuy.kafka.mailer import SmtpMailer
+from nextbuy.kafka.mails.send_mails import send_mails
+from nextbuy.kit.config import Smtp
+from nextbuy.kit.storage.database import Database
+
+
+async def main(url: str, port: int, recipient: Account) -> None:
+    """Send the due mails, all to one account."""
+
+    async def send(_call: Call[Any]) -> Any:  # noqa: ANN401
+        return Accounts([recipient])
+
+    smtp = Smtp(host="127.0.0.1", port=port, sender="shop@nextbuy.test", sender_name="Next, Buy")
+    unused = cast("Any", None)
+    deps = Deps(
+        auth=AuthClient(cast("Any", send)),
+        admin=unused,
+        product=unused,
+        seller=unused,
+        order=unused,
+        database=await Database.connect(url, "kafka"),
+        interactions=unused,
+        mailer=SmtpMailer(smtp),
+    )
+    await send_mails(deps)
+
+
+if __name__ == "__main__":
+    _, url_, port_, id_, email_ = sys.argv
+    asyncio.run(main(url_, int(port_), Account(UUID(id_), email_, "Maya", Role.BUYER)))
