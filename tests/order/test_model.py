@@ -17,7 +17,7 @@ from nextbuy.order.model import (
     State,
     Transition,
     basket_total,
-    merge_lines,
+    merge_basket,
     order_code,
     payment_description,
     price_lines,
@@ -78,9 +78,9 @@ def test_buyer_sees_open_until_the_final_state() -> None:
 
 def test_lines_of_one_product_are_added_up_to_a_limit() -> None:
     mug, bowl = new_id(), new_id()
-    assert merge_lines([Line(mug, 1), Line(bowl, 2), Line(mug, 3)]) == [Line(mug, 4), Line(bowl, 2)]
+    assert merge_basket([Line(mug, 1), Line(bowl, 2), Line(mug, 3)]) == [Line(mug, 4), Line(bowl, 2)]
     with pytest.raises(Unprocessable):
-        merge_lines([Line(mug, 1000), Line(mug, 1)])
+        merge_basket([Line(mug, 1000), Line(mug, 1)])
 
 
 @given(st.integers(1, 2**30), st.integers(1, 2**30))

@@ -20,7 +20,7 @@ from nextbuy.order.model import (
     Session,
     State,
     basket_total,
-    merge_lines,
+    merge_basket,
     payment_description,
     price_lines,
 )
@@ -77,7 +77,7 @@ async def create_payment_session(deps: Deps, caller: Caller, request: CreatePaym
         Conflict: too few units are left (`sold-out`), or a shop is closed (`shop-closed`).
         Unavailable: a needed service does not answer; nothing stays held.
     """
-    basket = merge_lines([Line(line.product_id, line.quantity) for line in request.lines])
+    basket = merge_basket([Line(line.product_id, line.quantity) for line in request.lines])
     buyer = await deps.auth.validate_user(caller.token)
     priced = await deps.product.validate_products(basket)
     shops = await deps.seller.get_shops(list({line.shop_id for line in priced}))

@@ -22,7 +22,7 @@ from msgspec import Struct
 
 from nextbuy.contracts.errors import BadGateway, Conflict, Unprocessable
 from nextbuy.contracts.order import Address, SoldLine
-from nextbuy.contracts.product import Line, PricedLine
+from nextbuy.contracts.product import Line, PricedLine, merge_lines
 from nextbuy.contracts.seller import Shop
 from nextbuy.contracts.values import MAX_QUANTITY, Money, total
 
@@ -146,20 +146,18 @@ class OrderDraft(Struct, frozen=True):
         return total([line.total for line in self.lines])
 
 
-def merge_lines(lines: Sequence[Line]) -> list[Line]:
+def merge_basket(lines: Sequence[Line]) -> list[Line]:
     """Return each product once, with the quantities of its lines added up.
 
     Raises:
         Unprocessable: more than `MAX_QUANTITY` units of one product (`too-many-units`).
     """
-    units: Counter[UUID] = Counter()
-    for line in lines:
-        units[line.product_id] += line.quantity
-    if max(units.values(), default=0) > MAX_QUANTITY:
+    merged = merge_lines(lines)
+    if max((line.quantity for line in merged), default=0) > MAX_QUANTITY:
         raise Unprocessable(
             f"Too many units of one product. Order at most {MAX_QUANTITY} at a time.", slug="too-many-units"
         )
-    return [Line(product_id, quantity) for product_id, quantity in units.items()]
+    return merged
 
 
 def price_lines(requested: Sequence[Line], priced: Sequence[PricedLine], shops: Sequence[Shop]) -> list[SoldLine]:
