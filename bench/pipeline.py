@@ -133,7 +133,7 @@ async def _put(pipeline: _Pipeline, count: int) -> None:
 async def _carry(pipeline: _Pipeline, job: Job, run: AsyncExitStack) -> Result:
     await run.enter_async_context(_running(pipeline.consumer.run()))
     await _put(pipeline, 1)
-    await pipeline.relay.carry()
+    await pipeline.relay.publish_batch()
     await pipeline.applied(1)
     await _put(pipeline, job.events)
     began, used = time.perf_counter(), time.process_time()

@@ -20,8 +20,8 @@ from redis.asyncio import Redis
 from bench.pipeline import Job, Result, packets
 from nextbuy.kit.config import Kafka
 from nextbuy.kit.events.bus.cloud_event import to_binary
-from nextbuy.kit.events.consumer import MOST
-from nextbuy.kit.events.relay import BATCH
+from nextbuy.kit.events.consumer import BATCH_SIZE as CONSUMER_BATCH
+from nextbuy.kit.events.relay import BATCH_SIZE as RELAY_BATCH
 
 
 def by_kafka(servers: str, count: int) -> Result:
@@ -53,13 +53,13 @@ def by_kafka(servers: str, count: int) -> Result:
     while not consumer.assignment():
         consumer.poll(0.1)
     began, used = time.perf_counter(), time.process_time()
-    for start in range(0, count, BATCH):
-        for key, headers, value in sent[start : start + BATCH]:
+    for start in range(0, count, RELAY_BATCH):
+        for key, headers, value in sent[start : start + RELAY_BATCH]:
             producer.produce(topic, value, key=key, headers=headers)
         producer.flush()
     got = 0
     while got < count:
-        messages = consumer.consume(MOST, 1.0)
+        messages = consumer.consume(CONSUMER_BATCH, 1.0)
         for message in messages:
             if (error := message.error()) is not None:
                 raise KafkaException(error)
@@ -79,14 +79,14 @@ async def by_redis(url: str, count: int) -> Result:
     async with Redis.from_url(url, protocol=2) as redis:
         await redis.xgroup_create(stream, "bench", "0", mkstream=True)
         began, used = time.perf_counter(), time.process_time()
-        for start in range(0, count, BATCH):
+        for start in range(0, count, RELAY_BATCH):
             pipeline = redis.pipeline(transaction=False)
-            for body in sent[start : start + BATCH]:
+            for body in sent[start : start + RELAY_BATCH]:
                 pipeline.execute_command("XADD", stream, "*", "event", body)
             await pipeline.execute()
         got = 0
         while got < count:
-            read: Any = await redis.xreadgroup("bench", "one", {stream: ">"}, count=MOST)
+            read: Any = await redis.xreadgroup("bench", "one", {stream: ">"}, count=CONSUMER_BATCH)
             for _, entries in read:
                 got += len(entries)
                 await redis.xack(stream, "bench", *[position for position, _ in entries])

@@ -279,7 +279,8 @@ class Bazaar:
         letter = new_id()
         await self.process.databases["kafka"].execute(
             """
-            INSERT INTO dead_letters (id, origin, topic, event_type, handler, reason, error_chain, attempts, envelope)
+            INSERT INTO dead_letters
+                (id, delivery_key, topic, event_type, handler, reason, error_chain, attempts, envelope)
             VALUES ($1, 'hostile', 'order.created', 'order.created', 'notify-admins', 'poison', '{}', 1, '\\xff00')
             """,
             letter,
@@ -289,7 +290,7 @@ class Bazaar:
     async def _replay(self) -> str:
         replay = new_id()
         await self.process.databases["kafka"].execute(
-            "INSERT INTO replays (id, asked_by, filter, total, beyond) VALUES ($1, 'hostile', '{}', 1, 0)", replay
+            "INSERT INTO replays (id, asked_by, filter, total, over_limit) VALUES ($1, 'hostile', '{}', 1, 0)", replay
         )
         return str(replay)
 

@@ -11,7 +11,7 @@ from xdist.scheduler.loadscope import LoadScopeScheduling
 _JOURNEY: Final = re.compile(r"tests/(\w+/test_\w+)\.py::\w+(?:\[(one process[a-z ]* on [a-z]+))?")
 # Files whose tests share an expensive fixture.
 _OWN: Final = (
-    "kit/test_bus_kafka_secured",
+    "kit/events/bus/test_kafka_secured",
     "journeys/test_crashes",
     "journeys/test_kafka_unavailable",
     "chaos/test_orders",

@@ -24,7 +24,7 @@ from tests.journeys.marketplace import (
     marketplace_starter,
     nextbuy,
 )
-from tests.kit.shop import packet
+from tests.kit.events.sample import message
 from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(120)
@@ -84,7 +84,7 @@ async def publish_undecodable(
 
 async def repair(market: Marketplace, letter: str) -> None:
     """Replace the body of a dead letter by a valid event, as a fixed release would read it."""
-    good = packet(refunded()).body
+    good = message(refunded()).body
     await market.rows("kafka", "UPDATE dead_letters SET envelope = $1 WHERE id = $2 RETURNING id", good, letter)
 
 
@@ -93,7 +93,7 @@ async def test_dead_letters_are_listed_replayed_and_discarded_by_an_admin(
 ) -> None:
     admin = await client.admin()
     mark = f"mark-{new_id()}"
-    bad = [packet(refunded(), type=mark).body for _ in range(4)]
+    bad = [message(refunded(), type=mark).body for _ in range(4)]
     letters = await publish_undecodable(client, admin, market, bad)
     of_mine = f"{LETTERS}?event_type={mark}"
     assert len(await client.list_all(of_mine, admin)) == 4
@@ -112,7 +112,7 @@ async def test_dead_letters_are_listed_replayed_and_discarded_by_an_admin(
 
     await repair(market, letters[1]["id"])
     replay = await client.request("POST", f"{LETTERS}/replay", {"event_type": mark}, who=admin)
-    assert (replay.status, replay.json["total"], replay.json["beyond"]) == (202, 3, 0)
+    assert (replay.status, replay.json["total"], replay.json["over_limit"]) == (202, 3, 0)
 
     async def finished() -> bool:
         run = await client.get(f"/kafka/api/replays/{replay.json['id']}", admin)
@@ -139,7 +139,7 @@ async def test_dead_letters_are_listed_replayed_and_discarded_by_an_admin(
 async def test_dead_letters_are_handled_on_command_line(client: JourneyClient, market: Marketplace) -> None:
     admin = await client.admin()
     mark = f"mark-{new_id()}"
-    letters = await publish_undecodable(client, admin, market, [packet(refunded(), type=mark).body for _ in range(4)])
+    letters = await publish_undecodable(client, admin, market, [message(refunded(), type=mark).body for _ in range(4)])
     ids = [letter["id"] for letter in letters]
     listed = await events(market, "dead-letters", "--type", mark, "--limit", "3", "--status", "waiting")
     assert listed.code == 0

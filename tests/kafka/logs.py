@@ -33,9 +33,10 @@ from nextbuy.kafka.projections.rebuild_projections import rebuild_projections
 from nextbuy.kafka.service import SERVICE
 from nextbuy.kafka.store import rebuilds
 from nextbuy.kit.events.event_log import read_events
-from nextbuy.kit.events.handling import Handling, RetryPolicy
+from nextbuy.kit.events.handling import Handling
 from nextbuy.kit.events.inbound import EventDecoder
 from nextbuy.kit.events.outbox import publish
+from nextbuy.kit.events.retry_policy import RetryPolicy
 from nextbuy.kit.observability.interactions import Interactions
 from nextbuy.kit.observability.telemetry import Journal
 from nextbuy.kit.storage.database import Database
@@ -50,7 +51,7 @@ TABLES = {
     "seller-figures": ("seller_figures", "shop_id, day, orders, units, amount, views"),
 }
 Rows = dict[tuple[object, ...], tuple[int, ...]]
-_reader = EventDecoder(EVENTS)
+_decoder = EventDecoder(EVENTS)
 
 
 class _Log(Struct, frozen=True):
@@ -104,7 +105,7 @@ class Logs:
     async def deliver(self, envelopes: list[Envelope]) -> None:
         """Bring events to all who listen in batches, topic by topic."""
         for topic in {envelope.type for envelope in envelopes}:
-            items = [_reader.read(topic, msgspec.json.encode(one)) for one in envelopes if one.type == topic]
+            items = [_decoder.decode(topic, msgspec.json.encode(one)) for one in envelopes if one.type == topic]
             for handling in self._handlings:
                 if any(event.topic == topic for event in handling.listening.events):
                     await handling.handle(items)

@@ -30,7 +30,7 @@ from tests.conftest import DatabaseUrl, OpenDatabase
 from tests.doubles import StubCalls
 from tests.kafka.listener import Listener
 from tests.kafka.test_model import order
-from tests.kit.shop import LogFile, packet
+from tests.kit.events.sample import LogFile, message
 from tests.ports import free_port
 from tests.waiting import until
 
@@ -122,7 +122,7 @@ async def test_an_outage_buries_nothing_and_all_is_told_within_seconds_of_its_en
         listener = Listener(await open_database("kafka"), redis, send, log.journal)
         async with listener.listening():
             await admin.start()
-            await listener.publish([packet(event) for event in before])
+            await listener.publish([message(event) for event in before])
             await until(told(len(before)), "admin is told", within=60)
 
             await admin.kill()
@@ -130,13 +130,13 @@ async def test_an_outage_buries_nothing_and_all_is_told_within_seconds_of_its_en
             outcomes = len(log.lines("call"))
             began = time.monotonic()
             while time.monotonic() - began < OUTAGE:
-                await listener.publish([packet(event) for event in during[:3]])
+                await listener.publish([message(event) for event in during[:3]])
                 del during[:3]
                 await asyncio.sleep(0.2)
-            await listener.publish([packet(event) for event in during])
+            await listener.publish([message(event) for event in during])
             assert await listener.count("dead_letters") == 0
             tried = Counter(line["outcome"] for line in log.lines("call")[outcomes:])
-            waits = [record for record in caplog.records if "has to wait" in record.getMessage()]
+            waits = [record for record in caplog.records if "failed temporarily" in record.getMessage()]
             # As many as open it, and at most two probes in each of its rounds; the others are refused by the breaker.
             rounds = OUTAGE / DEFAULT_BREAKER_POLICY.reset_after + 1
             assert sum(n for outcome, n in tried.items() if outcome != "breaker-open") <= 12 + 2 * rounds, tried

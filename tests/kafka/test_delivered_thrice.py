@@ -30,7 +30,7 @@ from tests.conftest import OpenDatabase
 from tests.doubles import StubCalls
 from tests.kafka.bus_probe import MakeWire, Wire
 from tests.kafka.listener import Listener
-from tests.kit.shop import packet
+from tests.kit.events.sample import message
 from tests.product.service_harness import ServiceHarness
 from tests.waiting import until
 
@@ -101,7 +101,7 @@ def history() -> list[BusMessage]:
     made = Maker()
     kinds = [kind for kind in EVENTS for _ in range(OF_EACH)]
     random.shuffle(kinds)
-    return [packet(made.event(kind), time=made.moment()) for kind in kinds]
+    return [message(made.event(kind), time=made.moment()) for kind in kinds]
 
 
 class World:
@@ -126,10 +126,10 @@ class World:
         databases = [await open_database(service) for service in ("kafka", "admin", "product")]
         return cls(databases, redis, journal, wire)
 
-    async def hears(self, packets: list[BusMessage]) -> dict[str, list[str]]:
+    async def hears(self, messages: list[BusMessage]) -> dict[str, list[str]]:
         """Take these from the bus, and return all that is left of it."""
         async with self.listener.listening():
-            await self.listener.publish(packets)
+            await self.listener.publish(messages)
 
             async def done() -> bool:
                 return await self.listener.lag() == 0
@@ -157,10 +157,10 @@ async def test_three_deliveries_in_any_order_leave_what_one_in_order_leaves(
     open_database: OpenDatabase, redis: Redis, journal: Journal, make_wire: MakeWire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Small batches, so that an event comes again in another batch than the first time.
-    monkeypatch.setattr(consumer, "MOST", 10)
-    packets = history()
-    once = await (await World.made(open_database, redis, journal, make_wire())).hears(packets)
-    thrice = packets * 3
+    monkeypatch.setattr(consumer, "BATCH_SIZE", 10)
+    messages = history()
+    once = await (await World.made(open_database, redis, journal, make_wire())).hears(messages)
+    thrice = messages * 3
     random.shuffle(thrice)
     assert await (await World.made(open_database, redis, journal, make_wire())).hears(thrice) == once
     assert sum(len(rows) for table, rows in once.items() if table.endswith("dead_letters")) == 0

@@ -24,7 +24,7 @@ from tests.doubles import StubCalls
 from tests.kafka.bus_probe import MakeWire
 from tests.kafka.listener import Listener
 from tests.kafka.test_model import SHOP, order
-from tests.kit.shop import packet
+from tests.kit.events.sample import message
 from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(120)
@@ -51,11 +51,11 @@ def bad(kind: int) -> BusMessage:
         case 0:
             return BusMessage(OrderCreated.topic, "key", b"\xffno JSON %d" % random.getrandbits(64))
         case 1:
-            return packet(event, type="order.unheard-of")
+            return message(event, type="order.unheard-of")
         case 2:
-            return packet(event, data=msgspec.Raw(b'{"order_id": 7}'))
+            return message(event, data=msgspec.Raw(b'{"order_id": 7}'))
         case _:
-            return packet(msgspec.structs.replace(event, number=REFUSED))
+            return message(msgspec.structs.replace(event, number=REFUSED))
 
 
 async def test_the_good_are_applied_the_bad_are_kept_with_the_reason_and_replayed_once_it_is_mended(
@@ -72,35 +72,35 @@ async def test_the_good_are_applied_the_bad_are_kept_with_the_reason_and_replaye
 
     calls = StubCalls({CreateNotification: create_notification, UpsertShop: Nothing(), RecordActivity: Nothing()})
     listener = Listener(await open_database("kafka"), redis, calls, journal, make_wire())
-    packets = [packet(good(place)) for place in range(GOOD)] + [bad(place) for place in range(4 * OF_A_KIND)]
-    random.shuffle(packets)
+    messages = [message(good(place)) for place in range(GOOD)] + [bad(place) for place in range(4 * OF_A_KIND)]
+    random.shuffle(messages)
     async with listener.listening():
-        await listener.publish(packets)
+        await listener.publish(messages)
         await until(partial(_is, listener, GOOD + OF_A_KIND), "all that can be read is counted", within=60)
         await until(lambda: _no_lag(listener), "the lag is back to zero", within=30)
         reasons = await listener.database.fetch(
-            "SELECT handler, substr(reason, 1, 25) AS reason, count(*) AS n FROM dead_letters GROUP BY 1, 2"
+            "SELECT handler, substr(reason, 1, 34) AS reason, count(*) AS n FROM dead_letters GROUP BY 1, 2"
         )
         assert {(row["handler"], row["reason"]): row["n"] for row in reasons} == {
-            ("", "UndecodableEvent: This is no en"): OF_A_KIND,
-            ("", "UndecodableEvent: An event of t"): OF_A_KIND,
-            ("", "UndecodableEvent: The data is n"): OF_A_KIND,
-            ("notify-admins", "not-for-admins: Nobody re"): OF_A_KIND,
+            ("", "UndecodableEvent: Invalid envelope"): OF_A_KIND,
+            ("", "UndecodableEvent: Event type order"): OF_A_KIND,
+            ("", "UndecodableEvent: Invalid data for"): OF_A_KIND,
+            ("notify-admins", "not-for-admins: Nobody reads this."): OF_A_KIND,
         }
         assert told == {"order-created": GOOD // 4}
         assert len({call.shop_id for call in calls.of_type(UpsertShop)}) == GOOD // 4
 
         mended = True
         async with listener.database.transaction() as tx:
-            asked = await replays.ask_replays(tx, "somebody", Filter())
+            asked = await replays.request_replays(tx, "somebody", Filter())
         assert asked.total == 4 * OF_A_KIND
 
         async def finished() -> bool:
-            run = await replays.replay_of(listener.database, asked.id)
+            run = await replays.get_replay(listener.database, asked.id)
             return run.finished_at is not None
 
         await until(finished, "all is replayed", within=30)
-        run = await replays.replay_of(listener.database, asked.id)
+        run = await replays.get_replay(listener.database, asked.id)
         assert (run.done, run.failed) == (OF_A_KIND, 3 * OF_A_KIND)
     assert told == {"order-created": GOOD // 4 + OF_A_KIND}
     assert await listener.count("dead_letters WHERE status = 'waiting' AND handler = ''") == 3 * OF_A_KIND

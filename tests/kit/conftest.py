@@ -1,4 +1,4 @@
-"""Outbox, bus and consumer, each on the real engines."""
+"""Databases and buses on real engines, for the tests of the kit."""
 
 import os
 import shutil
@@ -16,20 +16,20 @@ from nextbuy.kit.events.bus.kafka import KafkaBus
 from nextbuy.kit.events.bus.redis import RedisBus
 from nextbuy.kit.storage.database import Database
 from tests.conftest import OpenDatabase
-from tests.kit.shop import EFFECTS, LogFile
+from tests.kit.events.sample import EFFECTS, LogFile
 
 PREFIX = "nextbuy:"
 
 
 @pytest.fixture
-async def shop(open_database: OpenDatabase) -> Database:
+async def publisher(open_database: OpenDatabase) -> Database:
     """The database of a service that publishes."""
     return await open_database("")
 
 
 @pytest.fixture
-async def desk(open_database: OpenDatabase) -> Database:
-    """The database of a service that listens, with a table for what its handlers do."""
+async def subscriber(open_database: OpenDatabase) -> Database:
+    """The database of a service that subscribes, with a table for the effects of its handlers."""
     database = await open_database("")
     await database.execute(EFFECTS)
     return database
@@ -37,6 +37,7 @@ async def desk(open_database: OpenDatabase) -> Database:
 
 @pytest.fixture
 async def bus(redis: Redis) -> AsyncIterator[RedisBus]:
+    """A bus on the shared Redis."""
     bus = RedisBus(redis, PREFIX)
     yield bus
     await bus.close()
@@ -50,8 +51,8 @@ def any_bus(request: pytest.FixtureRequest) -> Bus:
 
 
 @pytest.fixture
-def address(request: pytest.FixtureRequest, any_bus: Bus) -> list[str]:
-    """Where that bus is, for another process: its kind, its engine, and the prefix of its names."""
+def bus_arguments(request: pytest.FixtureRequest, any_bus: Bus) -> list[str]:
+    """Arguments that lead another process to `any_bus`: its kind, the engine's URL, and the prefix."""
     if isinstance(any_bus, KafkaBus):
         return ["kafka", request.getfixturevalue("kafka_servers"), any_bus._prefix]
     return ["redis", request.getfixturevalue("redis_url"), PREFIX]
@@ -59,13 +60,14 @@ def address(request: pytest.FixtureRequest, any_bus: Bus) -> list[str]:
 
 @pytest.fixture
 def log_file(tmp_path: Path) -> Iterator[LogFile]:
+    """A journal that the test can read back."""
     file = LogFile(tmp_path / "journal")
     yield file
     file.close()
 
 
 class OwnRedis:
-    """A Redis that a test may hurt."""
+    """A Redis that a test may kill or freeze."""
 
     def __init__(self, data: Path) -> None:
         self._data = data
@@ -91,6 +93,7 @@ class OwnRedis:
 
 @pytest.fixture
 def own_redis() -> Iterator[OwnRedis]:
+    """A Redis for one test."""
     folder = Path(tempfile.mkdtemp(prefix="nb-"))
     engine = OwnRedis(folder / "data")
     yield engine
@@ -100,6 +103,7 @@ def own_redis() -> Iterator[OwnRedis]:
 
 @pytest.fixture
 async def own_bus(own_redis: OwnRedis) -> AsyncIterator[RedisBus]:
+    """A bus on that Redis."""
     async with Redis.from_url(own_redis.url) as client:
         bus = RedisBus(client)
         yield bus

@@ -23,14 +23,14 @@ from nextbuy.cli.common import Command, fail, with_data, with_database
 from nextbuy.cli.projections import projections, rebuild
 from nextbuy.contracts.values import PAGE_LIMIT
 from nextbuy.kit.clock import utc_now
-from nextbuy.kit.events.dead_letters.replays import LEASE, Replay, replay_of
-from nextbuy.kit.events.dead_letters.store import DeadLetter, Filter, Status, page, whole
+from nextbuy.kit.events.dead_letters.replays import LEASES, Replay, get_replay
+from nextbuy.kit.events.dead_letters.store import DeadLetter, Filter, Status, get_dead_letter, list_dead_letters
 from nextbuy.kit.storage.database import Database
 
 SERVICE: Final = "kafka"
 POLL_INTERVAL: Final = 0.3
 """Seconds between two reads of a replay's progress."""
-PROGRESS_TIMEOUT: Final = LEASE + 15.0
+PROGRESS_TIMEOUT: Final = LEASES.seconds + 15.0
 """Seconds without progress until a replay counts as stuck. Longer than the lease of a crashed replayer."""
 MAX_REASON: Final = 500
 """Characters of a reason for discarding, as in the API."""
@@ -88,7 +88,9 @@ def dead_letters(data: Path | None, status: Status | None, limit: int, cursor: s
     Newest first, two lines each: id, time (UTC), status, topic and handler; then the reason.
     """
     only = _filter_of(options)
-    found = with_database(data, SERVICE, lambda database: page(database, limit, cursor, status=status, only=only))
+    found = with_database(
+        data, SERVICE, lambda database: list_dead_letters(database, limit, cursor, status=status, only=only)
+    )
     if not found.items:
         click.echo("No dead letters match.")
         return
@@ -105,7 +107,7 @@ def dead_letters(data: Path | None, status: Status | None, limit: int, cursor: s
 @with_data
 def show(data: Path | None, letter_id: UUID) -> None:
     """Print a dead letter as JSON, with its event and its errors."""
-    letter = with_database(data, SERVICE, lambda database: whole(database, letter_id))
+    letter = with_database(data, SERVICE, lambda database: get_dead_letter(database, letter_id))
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(letter), indent=2).decode() + "\n")
 
 
@@ -191,7 +193,7 @@ async def _replay_one(database: Database, letter_id: UUID) -> None:
         if time.monotonic() > ends:
             fail(f"{letter_id} is not replayed after {PROGRESS_TIMEOUT:.0f} s. Is the kafka service running?")
         await asyncio.sleep(POLL_INTERVAL)
-        letter = await whole(database, letter_id)
+        letter = await get_dead_letter(database, letter_id)
     if letter.status != "replayed":
         fail(f"{letter_id} failed again: {_printable(letter.reason)}")
     click.echo(f"Replayed {letter_id}.")
@@ -210,14 +212,14 @@ async def _replay_matching(database: Database, only: Filter) -> None:
             async with database.transaction() as tx:
                 run = await operations.replay_matching(tx, at_the_terminal(), only)
             before = done + failed
-            progress.update(bar, total=before + run.total + run.beyond)
+            progress.update(bar, total=before + run.total + run.over_limit)
             run = await _wait_for(
                 database,
                 run,
                 lambda run: progress.update(bar, completed=before + run.done + run.failed),  # noqa: B023
             )
             done, failed = done + run.done, failed + run.failed
-            if not run.total or not run.beyond:
+            if not run.total or not run.over_limit:
                 break
     if not done + failed:
         click.echo("No waiting dead letters match.")
@@ -232,12 +234,12 @@ async def _wait_for(database: Database, run: Replay, report: Callable[[Replay], 
     progressed_at, settled = time.monotonic(), 0
     while run.finished_at is None:
         await asyncio.sleep(POLL_INTERVAL)
-        run = await replay_of(database, run.id)
+        run = await get_replay(database, run.id)
         report(run)
         if run.done + run.failed > settled:
             progressed_at, settled = time.monotonic(), run.done + run.failed
         if time.monotonic() - progressed_at > PROGRESS_TIMEOUT:
-            hint = f"Waiting for: {run.waits_for}" if run.waits_for else "Is the kafka service running?"
+            hint = f"Waiting for: {run.blocked_by}" if run.blocked_by else "Is the kafka service running?"
             fail(f"{settled} of {run.total} replayed; no progress for {PROGRESS_TIMEOUT:.0f} s. {hint}")
     return run
 

@@ -100,7 +100,7 @@ async def order_timeline(deps: Deps, caller: Caller, request: TimelineRequest) -
     await deps.auth.validate_user(caller.token)
     access = require_order_access(caller, await order_access(deps.database, request.order_id))
     keys = [str(access.session_id), str(request.order_id)]
-    envelopes = await event_log.of_keys(deps.database, keys, limit=_MAX_EVENTS)
+    envelopes = await event_log.read_keys(deps.database, keys, limit=_MAX_EVENTS)
     complete = caller.role is Role.ADMIN or caller.account_id == access.buyer_id
     items = [
         _item(envelope, event, _details(event) if complete else _details_for_seller(event, access), caller.role)

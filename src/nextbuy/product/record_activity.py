@@ -5,7 +5,7 @@ from typing import Final
 from nextbuy.contracts.errors import Unprocessable
 from nextbuy.contracts.product import RecordActivity
 from nextbuy.contracts.values import Nothing
-from nextbuy.kit.events.inbox import unseen
+from nextbuy.kit.events.inbox import record_new
 from nextbuy.product.deps import Deps
 from nextbuy.product.store.activity import add_activity
 
@@ -17,6 +17,6 @@ async def record_activity(deps: Deps, call: RecordActivity) -> Nothing:
     if len(call.lines) > _MAX_LINES:
         raise Unprocessable(f"Too many lines. Send at most {_MAX_LINES} at once.", slug="too-many-lines")
     async with deps.database.transaction() as tx:
-        new = await unseen(tx, "record-activity", (line.event_id for line in call.lines))
+        new = await record_new(tx, "record-activity", (line.event_id for line in call.lines))
         await add_activity(tx, [line for line in call.lines if line.event_id in new])
     return Nothing()

@@ -13,17 +13,18 @@ from nextbuy.contracts.values import new_id
 from nextbuy.kit.clock import utc_now
 from nextbuy.kit.events.bus.interface import RETENTION_DAYS
 from nextbuy.kit.events.bus.redis import RedisBus
-from nextbuy.kit.events.inbox import DAYS, mark, purge_inbox, seen
+from nextbuy.kit.events.inbox import INBOX_DAYS, mark, purge_inbox, seen
 from nextbuy.kit.storage import retention
 from nextbuy.kit.storage.database import Database
 from nextbuy.order.store import sessions
 from tests.conftest import DatabaseUrl, OpenDatabase
-from tests.kit.shop import Counted, count, send
+from tests.kit.events.sample import Counted, count, send
 
 MILLION = 1_000_000
 OLD_ROWS = f"""
     INSERT INTO inbox (handler, event_id, at)
-    SELECT 'handler', uuidv7(make_interval(days => -{DAYS}, secs => n / 1000.0 - 9999)), now() - interval '41 days'
+    SELECT 'handler', uuidv7(make_interval(days => -{INBOX_DAYS}, secs => n / 1000.0 - 9999)),
+           now() - interval '41 days'
     FROM generate_series(1, $1::int) AS n
 """
 
@@ -34,17 +35,17 @@ def id_of(days: float) -> UUID:
     return UUID(int=at << 80 | new_id().int & (1 << 80) - 1)
 
 
-async def test_an_event_is_remembered_until_no_bus_can_bring_it_again(shop: Database) -> None:
-    old, late, recent = id_of(DAYS + 1), id_of(DAYS + 1), id_of(DAYS - 1)
+async def test_an_event_is_remembered_until_no_bus_can_bring_it_again(publisher: Database) -> None:
+    old, late, recent = id_of(INBOX_DAYS + 1), id_of(INBOX_DAYS + 1), id_of(INBOX_DAYS - 1)
     for handler in ("counts", "tells", "is no more"):
         for event_id in (old, late, recent):
-            await mark(shop, handler, [event_id])
+            await mark(publisher, handler, [event_id])
     # `late` is an old event that waited long in its outbox: it came a short time ago, and may come again.
-    await shop.execute("UPDATE inbox SET at = now() - interval '41 days' WHERE event_id <> $1", late)
-    await purge_inbox(shop)
+    await publisher.execute("UPDATE inbox SET at = now() - interval '41 days' WHERE event_id <> $1", late)
+    await purge_inbox(publisher)
     for handler in ("counts", "tells", "is no more"):
-        assert await seen(shop, handler, [old, late, recent]) == {late, recent}
-    assert DAYS > RETENTION_DAYS
+        assert await seen(publisher, handler, [old, late, recent]) == {late, recent}
+    assert INBOX_DAYS > RETENTION_DAYS
 
 
 async def test_a_stream_keeps_nothing_that_an_inbox_has_forgotten(redis: Redis, bus: RedisBus) -> None:
@@ -67,21 +68,21 @@ async def test_what_a_provider_said_is_forgotten_when_it_can_say_it_no_more(open
     assert await count(order, "webhook_events") == 10
 
 
-async def test_copies_drop_side_by_side(shop: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_copies_drop_side_by_side(publisher: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retention, "_PAUSE", 0.0)
-    await shop.execute(OLD_ROWS, 20_000)
-    await asyncio.gather(*[purge_inbox(shop) for _ in range(3)])
-    assert await count(shop, "inbox") == 0
+    await publisher.execute(OLD_ROWS, 20_000)
+    await asyncio.gather(*[purge_inbox(publisher) for _ in range(3)])
+    assert await count(publisher, "inbox") == 0
 
 
-async def test_what_may_still_come_does_not_stand_before_what_may_not(shop: Database) -> None:
-    await shop.execute(OLD_ROWS, 3 * retention.BATCH)
-    await shop.execute(
+async def test_what_may_still_come_does_not_stand_before_what_may_not(publisher: Database) -> None:
+    await publisher.execute(OLD_ROWS, 3 * retention.BATCH)
+    await publisher.execute(
         "UPDATE inbox SET at = now()"
         " WHERE event_id < (SELECT event_id FROM inbox ORDER BY event_id OFFSET 2000 LIMIT 1)"
     )
-    await purge_inbox(shop)
-    assert await count(shop, "inbox") == 2 * retention.BATCH
+    await purge_inbox(publisher)
+    assert await count(publisher, "inbox") == 2 * retention.BATCH
 
 
 async def test_a_million_retention_go_in_small_batches_and_their_room_is_used_again(

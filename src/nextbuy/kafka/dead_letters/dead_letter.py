@@ -10,4 +10,4 @@ from nextbuy.kit.http.caller import Caller
 async def dead_letter(deps: Deps, caller: Caller, request: OfDeadLetter) -> DeadLetter:
     """Return a dead letter; `NotFound` where there is none of this id."""
     await deps.auth.validate_admin(caller.token)
-    return await letters.whole(deps.database, request.id)
+    return await letters.get_dead_letter(deps.database, request.id)

@@ -20,7 +20,7 @@ class DeadLetters(Filter, frozen=True, kw_only=True, forbid_unknown_fields=False
 async def dead_letters(deps: Deps, caller: Caller, request: DeadLetters) -> Page[DeadLetter]:
     """Return a page of dead letters."""
     await deps.auth.validate_admin(caller.token)
-    return await letters.page(
+    return await letters.list_dead_letters(
         deps.database,
         request.limit,
         None if request.cursor is UNSET else request.cursor,

@@ -17,14 +17,14 @@ _LETTERS: Final = "dead-letters"
 
 async def replay(tx: Transaction, who: str, letter_id: UUID) -> DeadLetter:
     """Ask for a replay; `NotFound` or `Conflict` where there can be none."""
-    letter = await replays.ask_replay(tx, letter_id)
+    letter = await replays.request_replay(tx, letter_id)
     await note(tx, who, "replay", str(letter_id), event_type=letter.event_type, handler=letter.handler)
     return letter
 
 
 async def replay_matching(tx: Transaction, who: str, only: Filter) -> Replay:
     """Ask for a replay of all that wait and that the filter names, up to the most that one replay takes."""
-    asked = await replays.ask_replays(tx, who, only)
+    asked = await replays.request_replays(tx, who, only)
     await note(tx, who, "replay", _LETTERS, filter=msgspec.to_builtins(only), replay_id=asked.id, total=asked.total)
     return asked
 

@@ -1,9 +1,9 @@
-"""Dead letters that were replayed or discarded are dropped after 90 days; those that wait stay until somebody acts."""
+"""Every ten minutes: delete dead letters that were replayed or discarded long ago."""
 
 from nextbuy.kafka.deps import Deps
-from nextbuy.kit.events.dead_letters.store import purge_settled
+from nextbuy.kit.events.dead_letters import store
 
 
-async def purge_dead_letters(deps: Deps) -> bool:
-    """Drop some, and say whether there may be more."""
-    return await purge_settled(deps.database)
+async def purge_dead_letters(deps: Deps) -> None:
+    """Delete resolved dead letters whose retention is over."""
+    await store.purge_dead_letters(deps.database)

@@ -5,7 +5,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from nextbuy.kafka.deps import Deps
-from nextbuy.kit.events.dead_letters.replays import Replay, replay_of
+from nextbuy.kit.events.dead_letters.replays import Replay, get_replay
 from nextbuy.kit.http.caller import Caller
 
 
@@ -18,4 +18,4 @@ class OfReplay(Struct, frozen=True):
 async def replay(deps: Deps, caller: Caller, request: OfReplay) -> Replay:
     """Return a replay; `NotFound` where there is none of this id."""
     await deps.auth.validate_admin(caller.token)
-    return await replay_of(deps.database, request.replay_id)
+    return await get_replay(deps.database, request.replay_id)

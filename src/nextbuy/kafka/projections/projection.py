@@ -23,7 +23,7 @@ from nextbuy.kafka import figures, store
 from nextbuy.kafka.model import figures as daily_figures
 from nextbuy.kafka.store import figures as tables
 from nextbuy.kafka.store import projections as rows
-from nextbuy.kit.events.inbox import unseen
+from nextbuy.kit.events.inbox import record_new
 from nextbuy.kit.storage.database import Transaction
 
 Told = Sequence[tuple[Event, Envelope]]
@@ -96,7 +96,7 @@ async def project(tx: Transaction, projection: Projection, told: Told) -> None:
 
 async def apply(tx: Transaction, projection: Projection, generation: int, told: Told) -> int:
     """Apply those events that a generation, which `tx` holds, has not seen, and return how many."""
-    new = await unseen(tx, projection.handler(generation), (envelope.id for _, envelope in told))
+    new = await record_new(tx, projection.handler(generation), (envelope.id for _, envelope in told))
     fresh = [(event, envelope) for event, envelope in told if envelope.id in new]
     if fresh:
         await projection.add(tx, generation, fresh)

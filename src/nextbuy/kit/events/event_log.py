@@ -1,8 +1,8 @@
-"""What a service has published, for ever: read in order to tell a life, or to build again what was made of it.
+"""The event log holds every event that a service has published, for timelines and for rebuilding projections.
 
-Positions are in the order of writing. Of transactions that are open at once the one with the higher position may be
-seen first: who reads on from a position must have another way to what was still open then (a projection that is being
-rebuilt is also told what arrives on the bus).
+Rows are only ever added, and positions follow the order of writing. Of two concurrent transactions the one with the
+higher position may become visible first, so a reader that continues from a position can miss an event. It needs a
+second source: a projection that is being rebuilt also receives everything that arrives on the bus.
 """
 
 from collections.abc import Sequence
@@ -13,8 +13,8 @@ import msgspec
 from nextbuy.contracts.message import Envelope, EventsRead, LoggedEvent
 from nextbuy.kit.storage.database import Database, Executor
 
-BYTES: Final = 4 * 1024 * 1024
-"""A part of a log ends with the event that reaches this: less than an answer between services may have."""
+MAX_PART_BYTES: Final = 4 * 1024 * 1024
+"""Bytes of envelopes after which a part of the log ends: less than the limit of a reply between services."""
 
 _SIZED: Final = """
     SELECT id, envelope FROM (
@@ -24,19 +24,19 @@ _SIZED: Final = """
     WHERE bytes - octet_length(envelope) < $3
     ORDER BY id
 """
-_READ: Final = _SIZED.format("SELECT id, envelope FROM event_log WHERE id > $1 ORDER BY id LIMIT $2")
+_READ_AFTER: Final = _SIZED.format("SELECT id, envelope FROM event_log WHERE id > $1 ORDER BY id LIMIT $2")
 
-# Ids first, which the index alone has: else the planner may walk the log in order, and pass over what is not asked for.
+# Ids come first, from the index alone: otherwise the planner may scan the log in order and filter by topic.
 _READ_TOPICS: Final = _SIZED.format("""
         SELECT id, envelope FROM (
-            SELECT found.id FROM (SELECT DISTINCT unnest($4::text[]) AS topic) AS asked CROSS JOIN LATERAL (
-                SELECT id FROM event_log WHERE event_log.topic = asked.topic AND id > $1 ORDER BY id LIMIT $2
+            SELECT found.id FROM (SELECT DISTINCT unnest($4::text[]) AS topic) AS wanted CROSS JOIN LATERAL (
+                SELECT id FROM event_log WHERE event_log.topic = wanted.topic AND id > $1 ORDER BY id LIMIT $2
             ) AS found
             ORDER BY found.id LIMIT $2
-        ) AS wanted JOIN event_log USING (id)
+        ) AS part JOIN event_log USING (id)
 """)
 
-_OF_KEYS: Final = "SELECT envelope FROM event_log WHERE key = ANY($1::text[]) ORDER BY id LIMIT $2"
+_READ_KEYS: Final = "SELECT envelope FROM event_log WHERE key = ANY($1::text[]) ORDER BY id LIMIT $2"
 
 _envelope: Final = msgspec.json.Decoder(Envelope).decode
 
@@ -56,32 +56,33 @@ class _ReadEvents(Protocol):
 
 
 async def read_events(service: _HasLog, call: _ReadEvents) -> EventsRead:
-    """Answer another service's question what this one has published."""
-    # The end first: what is written between the two is no gap, it lies behind the end that is told.
-    end = await last(service.database)
-    return EventsRead(await after(service.database, call.after, limit=call.limit, topics=call.topics), end)
+    """Return a part of the service's event log to another service."""
+    # The end is read first: events that are written in between are then behind it, and no gap.
+    end = await last_position(service.database)
+    events = await read_after(service.database, call.after, limit=call.limit, topics=call.topics)
+    return EventsRead(events, end)
 
 
-async def after(
+async def read_after(
     reader: Executor, position: int, *, limit: int, topics: Sequence[str] | None = None
 ) -> list[LoggedEvent]:
-    """Return at most `limit` events behind a position, in order; of some topics, where these are named.
+    """Return up to `limit` events after a position, in order, of the given topics or of all.
 
-    Fewer than `limit` need not be all: large ones are a part by themselves. None means that there are none.
+    A part also ends at `MAX_PART_BYTES`, so only an empty part means the end of the log.
     """
     if topics is None:
-        rows = await reader.fetch(_READ, position, limit, BYTES)
+        rows = await reader.fetch(_READ_AFTER, position, limit, MAX_PART_BYTES)
     else:
-        rows = await reader.fetch(_READ_TOPICS, position, limit, BYTES, list(topics))
+        rows = await reader.fetch(_READ_TOPICS, position, limit, MAX_PART_BYTES, list(topics))
     return [LoggedEvent(row["id"], _envelope(row["envelope"])) for row in rows]
 
 
-async def of_keys(reader: Executor, keys: Sequence[str], *, limit: int) -> list[Envelope]:
-    """Return at most `limit` events about these keys, in the order of their writing."""
-    rows = await reader.fetch(_OF_KEYS, list(keys), limit)
+async def read_keys(reader: Executor, keys: Sequence[str], *, limit: int) -> list[Envelope]:
+    """Return the first `limit` events of these keys, in the order of writing."""
+    rows = await reader.fetch(_READ_KEYS, list(keys), limit)
     return [_envelope(row["envelope"]) for row in rows]
 
 
-async def last(reader: Executor) -> int:
-    """Return the position of the last event, zero where there is none."""
+async def last_position(reader: Executor) -> int:
+    """Return the position of the last event, or zero if the log is empty."""
     return int(await reader.fetchval("SELECT coalesce(max(id), 0) FROM event_log"))

@@ -1,7 +1,7 @@
-"""What comes off the bus, read: an event with its envelope, or why it can be none.
+"""Messages from the bus, decoded: an event with its envelope, or the reason why it cannot be decoded.
 
-A sender may be newer than we are, so fields that we do not know are passed over; a field that is missing or of another
-type is not.
+The publisher may be newer than this process, so unknown fields are ignored. A missing field or a wrong type is an
+error.
 """
 
 from collections.abc import Iterable
@@ -13,12 +13,12 @@ from msgspec import Struct
 
 from nextbuy.contracts.message import Envelope, Event
 
-_UNREADABLE: Final = (msgspec.MsgspecError, ValueError, RecursionError)
+_DECODE_ERRORS: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 _envelope: Final = msgspec.json.Decoder(Envelope).decode
 
 
 class InboundEvent(Struct, frozen=True):
-    """An event that has arrived: what it says, its envelope, and the bytes it came as."""
+    """An event that arrived on the bus, with its envelope and the bytes of both."""
 
     event: Event
     envelope: Envelope
@@ -26,25 +26,25 @@ class InboundEvent(Struct, frozen=True):
 
     @property
     def id(self) -> UUID:
-        """The event's id, the same however often it comes."""
+        """The event's id, the same in every delivery."""
         return self.envelope.id
 
 
 class UndecodableEvent(Exception):
-    """Bytes that are no event of their topic; `event_id` is None where not even that could be read."""
+    """A message that is not an event of its topic; `event_id` is None if it has no valid envelope."""
 
     def __init__(self, reason: str, event_id: UUID | None = None, event_type: str = "") -> None:
-        """Say why."""
+        """Keep the reason, and what of the envelope could be decoded."""
         super().__init__(reason)
         self.event_id = event_id
         self.event_type = event_type
 
 
 class EventDecoder:
-    """Reads the events of some classes."""
+    """A decoder for a set of event classes."""
 
     def __init__(self, events: Iterable[type[Event]]) -> None:
-        """Read these, each from its own topic."""
+        """Decode these events, each from its own topic."""
         self._decoders = {event.topic: msgspec.json.Decoder(event) for event in events}
 
     @property
@@ -52,20 +52,20 @@ class EventDecoder:
         """The topics of these events."""
         return list(self._decoders)
 
-    def read(self, topic: str, body: bytes) -> InboundEvent:
-        """Return the event that these bytes of a topic are.
+    def decode(self, topic: str, body: bytes) -> InboundEvent:
+        """Decode a message of a topic.
 
         Raises:
-            UndecodableEvent: they are none.
+            UndecodableEvent: it is not an event of the topic.
         """
         try:
             envelope = _envelope(body)
-        except _UNREADABLE as error:
-            raise UndecodableEvent(f"This is no envelope: {error}") from error
+        except _DECODE_ERRORS as error:
+            raise UndecodableEvent(f"Invalid envelope: {error}") from error
         if envelope.type != topic or topic not in self._decoders:
-            raise UndecodableEvent(f"An event of type {envelope.type} came on {topic}.", envelope.id, envelope.type)
+            raise UndecodableEvent(f"Event type {envelope.type} on topic {topic}.", envelope.id, envelope.type)
         try:
             event = self._decoders[topic].decode(envelope.data)
-        except _UNREADABLE as error:
-            raise UndecodableEvent(f"The data is not that of the type: {error}", envelope.id, envelope.type) from error
+        except _DECODE_ERRORS as error:
+            raise UndecodableEvent(f"Invalid data for the type: {error}", envelope.id, envelope.type) from error
         return InboundEvent(event, envelope, body)

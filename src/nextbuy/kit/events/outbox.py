@@ -1,12 +1,12 @@
-"""Nothing leaves but through here: an event is a row, written in the transaction of the change that it tells of.
+"""The outbox stores events in the transaction of the change that they report, so both are committed or neither is.
 
-So what was rolled back was never published, and what was committed is published even if the process dies right after:
-`outbox_relay.py` carries the rows to the bus, at least once each. The event itself goes into the service's event log,
-where it stays (`event_log.py`); the outbox says only that it waits.
+`publish` writes each event into the service's event log, where it stays (`event_log.py`), and a row into the outbox,
+which says only that it is pending. The relay (`relay.py`) publishes pending events to the bus at least once, even if
+the process dies right after the commit.
 
-Order per key is the order of ids. Two transactions that are open at once get ids in one order and may become visible
-in the other, but never for the same key: an event is keyed by the aggregate that it tells of, and whoever changes that
-holds its row lock until the commit. Only what is added up, as views are, is told without one: there any order will do.
+Events of one key are published in the order of their ids. Concurrent transactions may commit in another order than
+that of their ids, but not for one key: a publisher holds the row lock of the aggregate that is the event's key until
+the commit. Only events that are summed, such as views, are published without that lock: their order is irrelevant.
 """
 
 from collections.abc import Iterator
@@ -25,13 +25,13 @@ from nextbuy.kit.observability import telemetry
 from nextbuy.kit.storage.database import Transaction
 
 BUCKETS: Final = 16
-"""Into how many parts keys are hashed; as many relays can work at the same time. `0001_outbox.sql` has it too."""
+"""Number of buckets that keys are hashed into, and so of relays that can work in parallel; the migration repeats it."""
 
 MAX_EVENT_BYTES: Final = 1_000_000
-"""Bytes that an event may have with its envelope.
+"""Bytes of an event with its envelope: what any Kafka accepts with its default settings.
 
-Any Kafka takes so much, where topics were made by somebody else too; one that is refused would hold up its bucket for
-ever. What is told is bounded where it is taken in: the largest, a basket of fifty lines, has a tenth of it.
+An event that the bus refuses would block its bucket permanently. The largest event there is, an order of a full basket,
+has a tenth of this size.
 """
 
 _INSERT: Final = """
@@ -39,8 +39,8 @@ _INSERT: Final = """
         INSERT INTO event_log (event_id, topic, key, bucket, parent_span, envelope)
         SELECT event_id, topic, key, bucket, $1, envelope
         FROM unnest($2::uuid[], $3::text[], $4::text[], $5::smallint[], $6::text[])
-             WITH ORDINALITY AS new (event_id, topic, key, bucket, envelope, place)
-        ORDER BY place
+             WITH ORDINALITY AS new (event_id, topic, key, bucket, envelope, ordinal)
+        ORDER BY ordinal
         RETURNING bucket, id
     )
     INSERT INTO outbox (bucket, id) SELECT bucket, id FROM logged
@@ -52,7 +52,7 @@ _cause: ContextVar[str | None] = ContextVar("cause", default=None)
 
 @contextmanager
 def caused_by(event_id: UUID) -> Iterator[None]:
-    """Name the event that is being handled as the cause of those that are published meanwhile."""
+    """Set the event that is being handled as the cause of events published in this context."""
     token = _cause.set(str(event_id))
     try:
         yield
@@ -61,12 +61,12 @@ def caused_by(event_id: UUID) -> Iterator[None]:
 
 
 def bucket_of(key: str) -> int:
-    """Return the part that a key belongs to: the same in every process, for ever."""
+    """Return the bucket of a key. It never changes, because rows in the outbox hold it."""
     return crc32(key.encode()) % BUCKETS
 
 
 def make_envelope(event: Event, source: str, trace: telemetry.SpanContext) -> Envelope:
-    """Return the envelope of an event that `source` publishes in a span of its own, `trace`."""
+    """Return the envelope of an event that the service `source` publishes in the span `trace`."""
     return Envelope(
         id=new_id(),
         type=event.topic,
@@ -82,25 +82,25 @@ def make_envelope(event: Event, source: str, trace: telemetry.SpanContext) -> En
 
 
 async def publish(tx: Transaction, *events: Event) -> list[UUID]:
-    """Put events into the outbox, in this order, as part of `tx`; return their ids.
+    """Publish events, in this order, when `tx` commits; return their ids.
 
     Raises:
-        ValueError: an event is larger than `LARGEST`; a defect of who made it.
+        ValueError: an event is larger than `MAX_EVENT_BYTES`, which is a defect of its publisher.
     """
     if not events:
         return []
-    above = telemetry.current_span()
-    if not above.trace_id.strip("0"):
-        above = telemetry.start_span()
-    envelopes = [make_envelope(event, tx.service, above.child()) for event in events]
+    parent = telemetry.current_span()
+    if not parent.trace_id.strip("0"):
+        parent = telemetry.start_span()
+    envelopes = [make_envelope(event, tx.service, parent.child()) for event in events]
     bodies = [_encode(envelope) for envelope in envelopes]
     for envelope, body in zip(envelopes, bodies, strict=True):
         if len(body) > MAX_EVENT_BYTES:
-            message = f"an event of {envelope.type} has {len(body)} bytes, and may have {MAX_EVENT_BYTES}"
+            message = f"{envelope.type} event too large: {len(body)} bytes, limit {MAX_EVENT_BYTES}"
             raise ValueError(message)
     await tx.execute(
         _INSERT,
-        above.span_id,
+        parent.span_id,
         [envelope.id for envelope in envelopes],
         [envelope.type for envelope in envelopes],
         [envelope.key for envelope in envelopes],

@@ -1,8 +1,8 @@
-"""Runs the replays that were asked for, many letters at a time: each by the handler that failed.
+"""The replayer runs requested replays: it delivers each dead letter to the handler that failed, in batches.
 
-What fails again waits for a person as before, with the latest reason. What something stands in the way of that will
-pass is deferred, and uses up no attempt. A letter that could not be read when it came is given to every handler, or
-buried under the name of the one that fails.
+A letter that fails again waits for an operator as before, with the new reason. A transient failure reschedules the
+letter and counts no attempt. A letter that could not be decoded when it arrived goes to every handler of its topic;
+one that fails dead-letters it under its own name.
 """
 
 import asyncio
@@ -15,138 +15,139 @@ from uuid import UUID
 
 from nextbuy.contracts.errors import AppError
 from nextbuy.kit.events.dead_letters import replays
-from nextbuy.kit.events.dead_letters.replays import Claimed
-from nextbuy.kit.events.handling import Handling, transient
-from nextbuy.kit.events.inbound import EventDecoder as EventReader
-from nextbuy.kit.events.inbound import InboundEvent, UndecodableEvent
+from nextbuy.kit.events.dead_letters.replays import ClaimedLetter
+from nextbuy.kit.events.handling import Handling
+from nextbuy.kit.events.inbound import EventDecoder, InboundEvent, UndecodableEvent
+from nextbuy.kit.events.retry_policy import transient
 from nextbuy.kit.storage.database import Database, Executor
 
 log: Final = logging.getLogger(__name__)
 
-MOST: Final = 100
-"""Letters that are in hand at a time."""
-POLL: Final = 1.0
-"""Seconds between looks for what was asked for."""
-_BEGIN_WITHIN: Final = 5.0
-"""Seconds after which what is not begun is given back; with one act's time it is less than a lease."""
-_ACT_TIMEOUT: Final = 12.0
-"""Seconds that one act may take."""
-_DEFERRED: Final = 2.0
-_LONGEST_DEFERRED: Final = 60.0
+BATCH_SIZE: Final = 100
+"""Letters that are claimed at a time."""
+POLL_INTERVAL: Final = 1.0
+"""Seconds between polls for requested replays."""
+_START_TIMEOUT: Final = 5.0
+"""Seconds after which no further letter of a batch is started; with `_CALL_TIMEOUT` it is less than the lease."""
+_CALL_TIMEOUT: Final = 12.0
+"""Seconds per call of a handler for a single letter."""
+_MIN_DELAY: Final = 2.0
+_MAX_DELAY: Final = 60.0
+"""Seconds before a letter is retried after a transient failure, within which the error may name its own delay."""
 
-Pair = tuple[Claimed, InboundEvent]
+Pair = tuple[ClaimedLetter, InboundEvent]
 
 
 class Replayer:
-    """The replaying side of one service."""
+    """The replayer of one service's dead letters."""
 
-    def __init__(self, database: Database, reader: EventReader, handlings: Mapping[str, Sequence[Handling]]) -> None:
+    def __init__(self, database: Database, decoder: EventDecoder, handlings: Mapping[str, Sequence[Handling]]) -> None:
         """Replay with these handlers, by topic."""
         self._database = database
-        self._reader = reader
+        self._decoder = decoder
         self._handlings = handlings
 
     async def run(self) -> None:
-        """Run the replays that are asked for, for ever; cancel it to stop it."""
-        away = False
+        """Run requested replays until cancelled."""
+        failing = False
         while True:
             try:
-                while await self.some():
-                    away = False
-            except Exception as error:  # noqa: BLE001  it was the database, and what was asked for is asked for still
-                if not away:
-                    log.warning("Replays have to wait: %r", error)
-                away = True
-            await asyncio.sleep(POLL)
+                while await self.run_batch():
+                    failing = False
+            except Exception as error:  # noqa: BLE001  the database is unavailable; the requests stay stored in it
+                if not failing:
+                    log.warning("replays failed; retrying: %r", error)
+                failing = True
+            await asyncio.sleep(POLL_INTERVAL)
 
-    async def some(self) -> bool:
-        """Run some of what was asked for; false where there is nothing."""
-        claimed = await replays.claim(self._database, MOST)
+    async def run_batch(self) -> bool:
+        """Replay one batch of letters; return false if no replay is requested."""
+        claimed = await replays.claim(self._database, BATCH_SIZE)
         if not claimed:
             return False
-        ends = time.monotonic() + _BEGIN_WITHIN
-        groups: dict[tuple[str, str], list[Claimed]] = defaultdict(list)
+        deadline = time.monotonic() + _START_TIMEOUT
+        groups: dict[tuple[str, str], list[ClaimedLetter]] = defaultdict(list)
         for one in claimed:
             groups[one.letter.topic, one.letter.handler].append(one)
         try:
             for (topic, handler), group in groups.items():
-                await self._run(topic, handler, group, ends)
+                await self._replay_group(topic, handler, group, deadline)
         finally:
-            await replays.give_back(self._database, claimed[0].token)
+            await replays.release(self._database, claimed)
         return True
 
-    async def _run(self, topic: str, handler: str, group: Sequence[Claimed], ends: float) -> None:
+    async def _replay_group(self, topic: str, handler: str, group: Sequence[ClaimedLetter], deadline: float) -> None:
         handlings = [one for one in self._handlings.get(topic, ()) if handler in {"", one.listening.name}]
         pairs: list[Pair] = []
         for one in group:
             try:
                 if not handlings:
-                    raise LookupError(f"There is no handler {handler} of {topic} any more.")
-                pairs.append((one, self._reader.read(topic, one.body)))
+                    raise LookupError(f"no handler {handler!r} of {topic} exists any more")
+                pairs.append((one, self._decoder.decode(topic, one.body)))
             except (UndecodableEvent, LookupError) as error:
-                await replays.put_back(self._database, one, error)
+                await replays.mark_failed(self._database, one, error)
         if not handler:
-            await self._deliver(handlings, pairs)
+            await self._replay_undecoded(handlings, pairs)
         elif pairs and handlings[0].listening.way == "batch":
-            await self._together(handlings[0], pairs)
+            await self._replay_together(handlings[0], pairs)
         elif pairs:
-            await self._one_by_one(handlings[0], pairs, ends)
+            await self._replay_singles(handlings[0], pairs, deadline)
 
-    async def _one_by_one(self, handling: Handling, pairs: Sequence[Pair], ends: float) -> None:
-        done: list[Claimed] = []
+    async def _replay_singles(self, handling: Handling, pairs: Sequence[Pair], deadline: float) -> None:
+        done: list[ClaimedLetter] = []
         try:
-            for place, (one, item) in enumerate(pairs):
-                if time.monotonic() > ends:
+            for index, (one, item) in enumerate(pairs):
+                if time.monotonic() > deadline:
                     return
-                limit = asyncio.timeout(_ACT_TIMEOUT)
+                timeout = asyncio.timeout(_CALL_TIMEOUT)
                 try:
-                    async with limit:
-                        await handling.act_again(item)
-                except Exception as error:  # noqa: BLE001  whatever it was is told to the person who asked
-                    passing = None if limit.expired() else transient(error)
-                    if passing is not None:
-                        await self._defer([later for later, _ in pairs[place:]], passing)
+                    async with timeout:
+                        await handling.replay_call(item)
+                except Exception as error:  # noqa: BLE001  whatever failed is shown to the operator
+                    temporary = None if timeout.expired() else transient(error)
+                    if temporary is not None:
+                        await self._reschedule([later for later, _ in pairs[index:]], temporary)
                         return
-                    await replays.put_back(self._database, one, error)
+                    await replays.mark_failed(self._database, one, error)
                 else:
                     done.append(one)
         finally:
-            await replays.settle(self._database, done)
+            await replays.mark_replayed(self._database, done)
 
-    async def _together(self, handling: Handling, pairs: Sequence[Pair]) -> None:
-        """Apply events in one transaction, or, where that cannot be done, each half of them by itself."""
+    async def _replay_together(self, handling: Handling, pairs: Sequence[Pair]) -> None:
+        """Apply events in one transaction or, if that fails, each half by itself."""
         claimed = [one for one, _ in pairs]
         event_ids = {one.letter.id: item.id for one, item in pairs}
 
-        async def settle(reader: Executor) -> set[UUID]:
-            return {event_ids[letter_id] for letter_id in await replays.settle(reader, claimed)}
+        async def resolve(reader: Executor) -> set[UUID]:
+            return {event_ids[letter_id] for letter_id in await replays.mark_replayed(reader, claimed)}
 
         try:
-            await handling.apply_again([item for _, item in pairs], settle)
-        except Exception as error:  # noqa: BLE001  whatever it was is told to the person who asked
-            passing = transient(error)
-            if passing is not None:
-                await self._defer(claimed, passing)
+            await handling.replay_batch([item for _, item in pairs], resolve)
+        except Exception as error:  # noqa: BLE001  whatever failed is shown to the operator
+            temporary = transient(error)
+            if temporary is not None:
+                await self._reschedule(claimed, temporary)
             elif len(pairs) == 1:
-                await replays.put_back(self._database, claimed[0], error)
+                await replays.mark_failed(self._database, claimed[0], error)
             else:
                 middle = len(pairs) // 2
-                await self._together(handling, pairs[:middle])
-                await self._together(handling, pairs[middle:])
+                await self._replay_together(handling, pairs[:middle])
+                await self._replay_together(handling, pairs[middle:])
 
-    async def _deliver(self, handlings: Sequence[Handling], pairs: Sequence[Pair]) -> None:
+    async def _replay_undecoded(self, handlings: Sequence[Handling], pairs: Sequence[Pair]) -> None:
         items = [item for _, item in pairs]
         done = len(items)
         try:
-            async with asyncio.timeout(_BEGIN_WITHIN):
+            async with asyncio.timeout(_START_TIMEOUT):
                 for handling in handlings:
                     done = min(done, await handling.handle(items))
         except TimeoutError as error:
-            # The inbox knows what was done of it.
-            await replays.defer(self._database, [one for one, _ in pairs], error, _DEFERRED)
+            # The inbox knows which events were applied.
+            await replays.reschedule(self._database, [one for one, _ in pairs], error, _MIN_DELAY)
             return
-        await replays.settle(self._database, [one for one, _ in pairs[:done]])
+        await replays.mark_replayed(self._database, [one for one, _ in pairs[:done]])
 
-    async def _defer(self, claimed: Sequence[Claimed], error: AppError) -> None:
-        seconds = min(max(error.retry_after or 0.0, _DEFERRED), _LONGEST_DEFERRED)
-        await replays.defer(self._database, claimed, error, seconds)
+    async def _reschedule(self, claimed: Sequence[ClaimedLetter], error: AppError) -> None:
+        seconds = min(max(error.retry_after or 0.0, _MIN_DELAY), _MAX_DELAY)
+        await replays.reschedule(self._database, claimed, error, seconds)

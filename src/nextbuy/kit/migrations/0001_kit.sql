@@ -34,9 +34,9 @@ CREATE TABLE outbox (
 );
 
 CREATE TABLE outbox_leases (
-    bucket smallint PRIMARY KEY,
-    token  uuid,
-    until  timestamptz
+    bucket       smallint    PRIMARY KEY,
+    token        uuid,
+    leased_until timestamptz
 ) WITH (fillfactor = 20);
 INSERT INTO outbox_leases (bucket) SELECT generate_series(0, 15);
 
@@ -50,34 +50,38 @@ CREATE TABLE inbox (
 
 -- Events that a handler could not apply, with the reason and everything that a replay needs.
 CREATE TABLE dead_letters (
-    id                uuid        PRIMARY KEY,
+    id             uuid        PRIMARY KEY,
     -- The delivery and the handler, so that a redelivered event is dead-lettered once.
-    origin            text        NOT NULL UNIQUE,
-    topic             text        NOT NULL,
+    delivery_key   text        NOT NULL UNIQUE,
+    topic          text        NOT NULL,
     -- Null if the event could not be decoded that far.
-    event_id          uuid,
-    event_type        text        NOT NULL,
+    event_id       uuid,
+    event_type     text        NOT NULL,
     -- Empty if no handler was reached; a replay then runs all handlers of the topic.
-    handler           text        NOT NULL,
-    reason            text        NOT NULL,
-    error_chain       text[]      NOT NULL,
-    attempts          integer     NOT NULL,
-    failed_at         timestamptz NOT NULL DEFAULT clock_timestamp(),
+    handler        text        NOT NULL,
+    reason         text        NOT NULL,
+    error_chain    text[]      NOT NULL,
+    attempts       integer     NOT NULL,
+    failed_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
     -- The bytes as they arrived; not necessarily JSON or text.
-    envelope          bytea       NOT NULL,
-    status            text        NOT NULL DEFAULT 'waiting'
-                                  CHECK (status IN ('waiting', 'replaying', 'replayed', 'discarded')),
-    replays           integer     NOT NULL DEFAULT 0,
+    envelope       bytea       NOT NULL,
+    status         text        NOT NULL DEFAULT 'waiting'
+                               CHECK (status IN ('waiting', 'replaying', 'replayed', 'discarded')),
+    replays        integer     NOT NULL DEFAULT 0,
     -- The latest replay by filter that includes this dead letter.
-    replay_id         uuid,
-    token             uuid,
-    leased_until      timestamptz,
-    settled_at        timestamptz,
-    discarded_because text        NOT NULL DEFAULT ''
+    replay_id      uuid,
+    -- When its replay is due. The moment that a claim writes here is the lease of the process that replays it.
+    due_at         timestamptz,
+    -- Equal to `due_at` after a transient failure, which tells a delayed letter from a claimed one.
+    delayed_until  timestamptz,
+    resolved_at    timestamptz,
+    discard_reason text        NOT NULL DEFAULT '',
+    CHECK ((status = 'replaying') = (due_at IS NOT NULL)),
+    CHECK ((status IN ('replayed', 'discarded')) = (resolved_at IS NOT NULL))
 );
-CREATE INDEX dead_letters_asked ON dead_letters (id) WHERE status = 'replaying';
+CREATE INDEX dead_letters_due ON dead_letters (id) WHERE due_at IS NOT NULL;
 CREATE INDEX dead_letters_by_status ON dead_letters (status, id);
-CREATE INDEX dead_letters_settled ON dead_letters (settled_at) WHERE status IN ('replayed', 'discarded');
+CREATE INDEX dead_letters_resolved ON dead_letters (resolved_at) WHERE status IN ('replayed', 'discarded');
 
 -- Requests to replay all dead letters that match a filter, with their progress.
 CREATE TABLE replays (
@@ -87,11 +91,11 @@ CREATE TABLE replays (
     filter      jsonb       NOT NULL,
     total       integer     NOT NULL,
     -- How many more dead letters match than one replay may include.
-    beyond      integer     NOT NULL,
+    over_limit  integer     NOT NULL,
     done        integer     NOT NULL DEFAULT 0,
     failed      integer     NOT NULL DEFAULT 0,
     -- Why the replay is delayed, or empty.
-    waits_for   text        NOT NULL DEFAULT '',
+    blocked_by  text        NOT NULL DEFAULT '',
     finished_at timestamptz
 );
 

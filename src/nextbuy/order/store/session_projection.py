@@ -136,7 +136,7 @@ async def logged_events(tx: Transaction, ids: Sequence[UUID]) -> dict[UUID, list
 
 
 async def _log_of(tx: Transaction, keys: Sequence[str]) -> list[Envelope]:
-    envelopes = await event_log.of_keys(tx, keys, limit=MAX_EVENTS + 1)
+    envelopes = await event_log.read_keys(tx, keys, limit=MAX_EVENTS + 1)
     if len(envelopes) > MAX_EVENTS:
         raise Conflict(
             f"These sessions have more than {MAX_EVENTS} events. Request a smaller page.", slug="too-many-events"

@@ -1,7 +1,8 @@
-"""An envelope as a CloudEvent in binary mode: its attributes as headers, the event alone as the value.
+"""Envelopes as CloudEvents in binary mode: the attributes as headers, the event alone as the value.
 
-So tools that know nothing of us can filter, trace and show what is on the bus. Nothing is lost on the way: an attribute
-that only a newer sender knows travels as `nextbuy_…`, in JSON, and bytes that are no envelope travel as they are.
+Tools that do not know this system can filter, trace and display what is on the bus. Conversion is lossless: attributes
+that only a newer publisher knows travel as `nextbuy_…` headers in JSON, and bytes that are not an envelope travel
+unchanged.
 """
 
 from collections.abc import Iterable
@@ -23,19 +24,19 @@ NAMES: Final = {
     "causation_id": "ce_causationid",
     "traceparent": "traceparent",
 }
-"""By which header an attribute goes. CloudEvents has names without `_`, and tracing tools look for `traceparent`."""
+"""Header of each attribute. CloudEvents names have no `_`; tracing tools expect `traceparent` without a prefix."""
 _ATTRIBUTES: Final = {header: name for name, header in NAMES.items()}
 _DATA: Final = "data"
-_NEEDED: Final = frozenset({*NAMES, _DATA})
+_REQUIRED: Final = frozenset({*NAMES, _DATA})
 _NUMBERS: Final = frozenset({"schema_version"})
 _EXTENSION: Final = "ce_"
-_NEWER: Final = "nextbuy_"
+_UNKNOWN: Final = "nextbuy_"
 _SPEC: Final = "ce_specversion"
 SAME_FOR_ALL: Final = ((_SPEC, b"1.0"), ("content-type", b"application/json"))
 
 
 class _Known(Struct, forbid_unknown_fields=True):
-    """An envelope of which we know every attribute."""
+    """An envelope with no attribute that this version does not know."""
 
     id: str
     type: str
@@ -49,19 +50,19 @@ class _Known(Struct, forbid_unknown_fields=True):
     data: Raw
 
 
-_known: Final = msgspec.json.Decoder(_Known).decode
-_fields: Final = msgspec.json.Decoder(dict[str, Raw]).decode
-_text: Final = msgspec.json.Decoder(str).decode
+_decode_known: Final = msgspec.json.Decoder(_Known).decode
+_decode_fields: Final = msgspec.json.Decoder(dict[str, Raw]).decode
+_decode_text: Final = msgspec.json.Decoder(str).decode
 _encode: Final = msgspec.json.Encoder().encode
-_NO_ENVELOPE: Final = (msgspec.MsgspecError, ValueError, RecursionError)
+_DECODE_ERRORS: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
 def to_binary(body: bytes) -> tuple[list[Header], bytes]:
-    """Return the headers and the value for an envelope as JSON; none and the same bytes where it is no envelope."""
+    """Return the headers and the value of an envelope in JSON, or no headers and `body` if it is not an envelope."""
     try:
-        known = _known(body)
-    except _NO_ENVELOPE:
-        return _to_binary(body)
+        known = _decode_known(body)
+    except _DECODE_ERRORS:
+        return _convert_unknown(body)
     return [
         *SAME_FOR_ALL,
         (NAMES["id"], known.id.encode()),
@@ -76,46 +77,42 @@ def to_binary(body: bytes) -> tuple[list[Header], bytes]:
     ], bytes(known.data)
 
 
-def _to_binary(body: bytes) -> tuple[list[Header], bytes]:
-    """Do it for a body of which not every attribute is known, or that is no envelope."""
+def _convert_unknown(body: bytes) -> tuple[list[Header], bytes]:
+    """Convert an envelope with unknown attributes, or bytes that are not an envelope."""
     try:
-        fields = _fields(body)
-        if not fields.keys() >= _NEEDED:
+        fields = _decode_fields(body)
+        if not fields.keys() >= _REQUIRED:
             return [], body
         headers: list[Header] = [*SAME_FOR_ALL]
         value = bytes(fields.pop(_DATA))
         for name, raw in fields.items():
             header = NAMES.get(name)
             if header is None:
-                headers.append((_NEWER + name, bytes(raw)))
+                headers.append((_UNKNOWN + name, bytes(raw)))
             elif name in _NUMBERS:
                 headers.append((header, b"%d" % int(bytes(raw))))
             else:
-                headers.append((header, _text(raw).encode()))
-    except _NO_ENVELOPE:
+                headers.append((header, _decode_text(raw).encode()))
+    except _DECODE_ERRORS:
         return [], body
     return headers, value
 
 
 def from_binary(headers: Iterable[Header], value: bytes) -> bytes:
-    """Return the envelope as JSON that headers and a value were made of; without a CloudEvent's headers, the value."""
+    """Return the envelope in JSON that headers and a value represent, or `value` if they are not a CloudEvent."""
     fields: dict[str, Raw | str] = {}
     is_event = False
-    for header, word in headers:
-        given = word.encode() if isinstance(word, str) else word or b""
+    for header, text in headers:
+        raw = text.encode() if isinstance(text, str) else text or b""
         if header == _SPEC:
             is_event = True
         elif (name := _ATTRIBUTES.get(header)) is not None:
-            fields[name] = Raw(given) if name in _NUMBERS and given.isdigit() else _readable(given)
-        elif header.startswith(_NEWER):
-            fields[header.removeprefix(_NEWER)] = Raw(given)
+            fields[name] = Raw(raw) if name in _NUMBERS and raw.isdigit() else raw.decode(errors="replace")
+        elif header.startswith(_UNKNOWN):
+            fields[header.removeprefix(_UNKNOWN)] = Raw(raw)
         elif header.startswith(_EXTENSION):
-            fields[header.removeprefix(_EXTENSION)] = _readable(given)
+            fields[header.removeprefix(_EXTENSION)] = raw.decode(errors="replace")
     if not is_event:
         return value
     fields[_DATA] = Raw(value or b"null")
     return _encode(fields)
-
-
-def _readable(word: bytes) -> str:
-    return word.decode(errors="replace")

@@ -1,8 +1,7 @@
-"""What a bus must do; `bus_redis.py` and `bus_kafka.py` do it, and one conformance suite holds both to it.
+"""The bus: what Redis Streams (`redis.py`) and Apache Kafka (`kafka.py`) provide alike, under one conformance suite.
 
-Promises: what `publish` returned from has been stored by the engine; events of one key are delivered in the order they
-were published; an event is delivered again until it is acknowledged; two consumers of one group never work on events of
-one key at the same time.
+An engine has stored a message before `publish` returns. Messages of one key are delivered in the order of publishing,
+and again until they are acknowledged. Two consumers of one group never hold messages of one key at the same time.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -11,18 +10,21 @@ from typing import Final, Protocol
 from msgspec import Struct
 
 RETENTION_DAYS: Final = 30
-"""For so long an engine keeps an event, delivered or not; what an inbox remembers it for is longer."""
+"""Days that an engine stores a message, delivered or not; the inbox remembers it for longer."""
 
 MAX_BATCH_BYTES: Final = 8 * 1024 * 1024
-"""Bytes of events after which a batch ends, however few they are."""
+"""Bytes of bodies after which a batch ends: bounds the memory of a consumer with large messages."""
+
+BUS_PARTICIPANT: Final = "kafka"
+"""Name of the bus in recorded interactions: the specification's diagrams call it Kafka, whichever engine runs."""
 
 
 class BusUnavailable(Exception):
-    """The engine is out of reach; nothing is known of what was being done, and it may be done again."""
+    """The engine did not answer; the operation may or may not have taken effect, and may be repeated."""
 
 
 class BusMessage(Struct, frozen=True):
-    """Bytes on the bus: which topic, the key that orders them, and an `Envelope` as JSON."""
+    """A message to publish: its topic, the key that orders it, and an `Envelope` as JSON."""
 
     topic: str
     key: str
@@ -30,7 +32,7 @@ class BusMessage(Struct, frozen=True):
 
 
 class Delivery(Struct, frozen=True):
-    """A packet that has arrived; `position` is the engine's own word for where it stood."""
+    """A message that has arrived, with its position as the engine names it."""
 
     topic: str
     position: str
@@ -38,47 +40,47 @@ class Delivery(Struct, frozen=True):
 
 
 class Batch(Protocol):
-    """Deliveries of one topic, those of one key in order; what is not acknowledged comes again."""
+    """Deliveries of one topic, in order per key; those that are not acknowledged are delivered again."""
 
     topic: str
     deliveries: Sequence[Delivery]
 
     async def acknowledge(self, count: int | None = None) -> None:
-        """Say that the first `count` (all, where None) are done with.
+        """Acknowledge the first `count` deliveries, or all if None.
 
         Raises:
-            BusUnavailable: it could not be said; they will come again.
+            BusUnavailable: the engine did not store it; the deliveries arrive again.
         """
         ...
 
 
 class Subscription(Protocol):
-    """A place in a group."""
+    """A member of a consumer group."""
 
     def batches(self) -> AsyncIterator[Batch]:
-        """Give batches for ever, waiting where there is nothing; an engine that is away is waited for."""
+        """Yield batches without end, waiting for messages and for an unavailable engine."""
         ...
 
     async def close(self) -> None:
-        """Give the place back at once, so that another consumer takes over."""
+        """Leave the group at once, so that another member takes over."""
         ...
 
 
 class Bus(Protocol):
-    """Carries packets."""
+    """A connection to an engine that stores and delivers messages."""
 
-    async def publish(self, packets: Sequence[BusMessage]) -> None:
-        """Store packets, in this order.
+    async def publish(self, messages: Sequence[BusMessage]) -> None:
+        """Store messages, in this order.
 
         Raises:
             BusUnavailable: some or all may not be stored.
         """
         ...
 
-    def subscribe(self, group: str, topics: Sequence[str], *, most: int = 200) -> Subscription:
-        """Take a place in a group that reads topics from their beginning, at most `most` at a time, fewer if large."""
+    def subscribe(self, group: str, topics: Sequence[str], *, batch_size: int = 200) -> Subscription:
+        """Join a group that reads topics from their beginning, in batches of up to `batch_size` messages."""
         ...
 
     async def close(self) -> None:
-        """Let go of the engine."""
+        """Disconnect from the engine."""
         ...

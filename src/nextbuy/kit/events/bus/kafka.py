@@ -1,11 +1,11 @@
-"""The bus on Apache Kafka: topic for topic, the key deciding the partition; an envelope goes as a CloudEvent.
+"""The bus on Apache Kafka: a topic per event type, partitioned by key; an envelope travels as a CloudEvent.
 
-librdkafka's plain client, for its asyncio one takes no headers: it is handed packets by the event loop, which it never
-blocks, and a thread of ours waits for its answers.
+It uses librdkafka's plain client, because the asyncio one takes no headers: the event loop hands it messages, which
+never blocks, and a separate thread polls for delivery reports.
 
-**Order through failures.** What the cluster has not taken within `_TIMEOUT` is taken back, all of it at once and the
-client with it, so of each key a beginning of what was sent is stored, never something behind what is not. For the same
-reason no event expires by itself.
+**Order through failures.** Messages that the cluster has not stored within `TIMEOUT` are withdrawn all at once,
+together with their client, so of each key a prefix is stored, never a message without those before it. For the same
+reason no message expires by itself.
 """
 
 import asyncio
@@ -20,19 +20,26 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from nextbuy.kit.config import Kafka
 from nextbuy.kit.events.bus.cloud_event import Header, to_binary
 from nextbuy.kit.events.bus.interface import BusMessage, BusUnavailable
-from nextbuy.kit.events.bus.kafka_connection import MOST_BYTES, TIMEOUT, Probe, Trouble, client, make_topics
+from nextbuy.kit.events.bus.kafka_connection import (
+    MAX_MESSAGE_BYTES,
+    TIMEOUT,
+    OutageLog,
+    Probe,
+    client_settings,
+    create_topics,
+)
 from nextbuy.kit.events.bus.kafka_subscription import KafkaSubscription
 
 log: Final = logging.getLogger(__name__)
 
-_TIMEOUT: Final = TIMEOUT
-"""Seconds that the cluster may take to store events."""
 _TOPICS_TIMEOUT: Final = 3.5
-"""Seconds that topics which are not known to be there may take before that; with it, less than a relay waits."""
+"""Seconds to create missing topics before publishing; together with `TIMEOUT` it is less than the relay's timeout."""
 _CLOSE_TIMEOUT: Final = 1.0
-_POLL: Final = 0.5
-_ROOM: Final = 0.005
-"""Seconds between tries while the client's queue is full."""
+"""Seconds to deliver what was handed over before; the outbox still has the rest."""
+_POLL_TIMEOUT: Final = 0.5
+"""Seconds that a poll for delivery reports blocks the thread, and so how late it sees that it should end."""
+_FULL_QUEUE_PAUSE: Final = 0.005
+"""Seconds between attempts while the client's queue is full."""
 
 _SETTINGS: Final = {
     "enable.idempotence": True,
@@ -40,149 +47,151 @@ _SETTINGS: Final = {
     "compression.type": "lz4",
     "linger.ms": 0,
     "message.timeout.ms": 0,
-    "message.max.bytes": MOST_BYTES,
-    "queue.buffering.max.kbytes": 8 * MOST_BYTES // 1024,
+    "message.max.bytes": MAX_MESSAGE_BYTES,
+    "queue.buffering.max.kbytes": 8 * MAX_MESSAGE_BYTES // 1024,
 }
 
 
 class KafkaBus:
-    """Carries packets on a Kafka that others may use too: its topics and groups begin with the settings' prefix."""
+    """A bus on a Kafka that may be shared: its topics and groups begin with the prefix of the settings."""
 
     def __init__(self, kafka: Kafka) -> None:
-        """Prepare; nothing is said to the cluster before it is needed."""
+        """Prepare; the first operation connects."""
         self._kafka = kafka
         self._prefix = kafka.prefix
-        self._trouble = Trouble("what is published")
-        self._made: set[str] = set()
-        self._making = asyncio.Lock()
+        self._outage_log = OutageLog("publishing")
+        self._known_topics: set[str] = set()
+        self._creating_topics = asyncio.Lock()
         self._sender: _Sender | None = None
         self._probe: Probe | None = None
 
-    async def publish(self, packets: Sequence[BusMessage]) -> None:
-        """Store packets, in this order: of each key, all of them or a beginning."""
-        if not packets:
+    async def publish(self, messages: Sequence[BusMessage]) -> None:
+        """Store messages, in this order: of each key, all of them or a prefix."""
+        if not messages:
             return
         sender = None
         try:
             async with asyncio.timeout(_TOPICS_TIMEOUT):
-                await self._make({self._prefix + packet.topic for packet in packets})
-            async with asyncio.timeout(_TIMEOUT):
-                sender = self._sender_of_now()
-                await sender.send(self._prefix, packets)
+                await self._create_topics({self._prefix + message.topic for message in messages})
+            async with asyncio.timeout(TIMEOUT):
+                sender = self._current_sender()
+                await sender.send(self._prefix, messages)
         except (TimeoutError, KafkaException) as error:
             if sender is not None:
-                sender.give_up()
-            message = f"Kafka did not store {len(packets)} events: {error!r}"
-            raise BusUnavailable(message) from error
-        self._trouble.is_over()
+                sender.abort()
+            text = f"Kafka did not store {len(messages)} messages: {error!r}"
+            raise BusUnavailable(text) from error
+        self._outage_log.recovered()
 
-    def subscribe(self, group: str, topics: Sequence[str], *, most: int = 200) -> KafkaSubscription:
-        """Take a place in a group; batches are of one partition of a topic, which one of the group reads at a time."""
-        return KafkaSubscription(self._kafka, group, topics, most)
+    def subscribe(self, group: str, topics: Sequence[str], *, batch_size: int = 200) -> KafkaSubscription:
+        """Join a group; a batch has messages of one partition, which one member at a time reads."""
+        return KafkaSubscription(self._kafka, group, topics, batch_size)
 
-    async def ping(self, seconds: float) -> None:
-        """Ask whether the cluster is there.
+    async def ping(self, timeout: float) -> None:
+        """Check that the cluster answers within `timeout` seconds.
 
         Raises:
-            BusUnavailable: it did not answer within some seconds; says why.
+            BusUnavailable: it does not; the message says why.
         """
         if self._probe is None:
             self._probe = Probe(self._kafka)
-        if reason := await asyncio.to_thread(self._probe.ask, seconds):
+        if reason := await asyncio.to_thread(self._probe.check, timeout):
             raise BusUnavailable(reason)
 
     async def close(self) -> None:
-        """Let what is being sent be sent, for a second, and let go of the cluster."""
+        """Deliver what was handed over, within `_CLOSE_TIMEOUT`, and disconnect."""
         if self._sender is not None:
             await self._sender.close()
 
-    async def _make(self, topics: set[str]) -> None:
-        if topics <= self._made:
+    async def _create_topics(self, topics: set[str]) -> None:
+        if topics <= self._known_topics:
             return
-        async with self._making:
-            if missing := topics - self._made:
-                await asyncio.to_thread(make_topics, self._kafka, missing, self._trouble)
-                self._made |= missing
+        async with self._creating_topics:
+            if missing := topics - self._known_topics:
+                await asyncio.to_thread(create_topics, self._kafka, missing, self._outage_log)
+                self._known_topics |= missing
 
-    def _sender_of_now(self) -> "_Sender":
-        if self._sender is None or self._sender.given_up:
-            self._sender = _Sender(self._kafka, self._trouble)
+    def _current_sender(self) -> "_Sender":
+        if self._sender is None or self._sender.aborted:
+            self._sender = _Sender(self._kafka, self._outage_log)
         return self._sender
 
 
 class _Sender:
-    """One client that sends, and the thread in which it answers."""
+    """A producer, and the thread that polls its delivery reports."""
 
-    def __init__(self, kafka: Kafka, trouble: Trouble) -> None:
-        self._producer = Producer(client(kafka, "relay", trouble) | _SETTINGS)
-        self.given_up = False
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._answer, name="kafka-relay", daemon=True)
+    def __init__(self, kafka: Kafka, outage_log: OutageLog) -> None:
+        self._producer = Producer(client_settings(kafka, "relay", outage_log) | _SETTINGS)
+        self.aborted = False
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._poll_reports, name="kafka-relay", daemon=True)
         self._thread.start()
 
-    async def send(self, prefix: str, packets: Sequence[BusMessage]) -> None:
-        """Send packets and wait until they are stored.
+    async def send(self, prefix: str, messages: Sequence[BusMessage]) -> None:
+        """Send messages and wait until they are stored.
 
         Raises:
             KafkaException: one of them was not.
         """
-        sending = _Sending(asyncio.get_running_loop(), len(packets), self.give_up)
-        for packet in packets:
-            headers, value = to_binary(packet.body)
-            while not self._put(prefix + packet.topic, packet.key, headers, value, sending):  # noqa: ASYNC110  the library tells of no room
-                await asyncio.sleep(_ROOM)
-        await sending.stored
+        pending = _PendingMessages(asyncio.get_running_loop(), len(messages), self.abort)
+        for message in messages:
+            headers, value = to_binary(message.body)
+            topic = prefix + message.topic
+            while not self._produce(topic, message.key, headers, value, pending):  # noqa: ASYNC110  no callback for it
+                await asyncio.sleep(_FULL_QUEUE_PAUSE)
+        await pending.stored
 
-    def _put(self, topic: str, key: str, headers: list[Header], value: bytes, sending: "_Sending") -> bool:
-        if self.given_up:
+    def _produce(self, topic: str, key: str, headers: list[Header], value: bytes, pending: "_PendingMessages") -> bool:
+        """Hand a message to the client; return false if its queue is full."""
+        if self.aborted:
             raise KafkaException(KafkaError(KafkaError._PURGE_QUEUE))  # noqa: SLF001
         try:
-            self._producer.produce(topic, value, key=key.encode(), headers=headers, on_delivery=sending.one)
+            self._producer.produce(topic, value, key=key.encode(), headers=headers, on_delivery=pending.on_report)
         except BufferError:
             return False
         return True
 
-    def give_up(self) -> None:
-        """Take back all that is not stored, and send nothing more."""
-        if not self.given_up:
-            self.given_up = True
+    def abort(self) -> None:
+        """Withdraw all messages that are not stored, and stop sending."""
+        if not self.aborted:
+            self.aborted = True
             self._producer.purge(blocking=False)
-            self._ended.set()
+            self._stopped.set()
 
     async def close(self) -> None:
-        """End when all is stored, or after a second."""
-        self._ended.set()
-        await asyncio.to_thread(self._thread.join, _CLOSE_TIMEOUT + _POLL)
+        """Close when all messages are stored, or after `_CLOSE_TIMEOUT`."""
+        self._stopped.set()
+        await asyncio.to_thread(self._thread.join, _CLOSE_TIMEOUT + _POLL_TIMEOUT)
 
-    def _answer(self) -> None:
-        while not self._ended.is_set():
-            self._producer.poll(_POLL)
+    def _poll_reports(self) -> None:
+        while not self._stopped.is_set():
+            self._producer.poll(_POLL_TIMEOUT)
         self._producer.flush(_CLOSE_TIMEOUT)
         self._producer.purge()
         self._producer.poll(0)
 
 
-class _Sending:
-    """Some packets on their way; `stored` is done when the cluster has answered for each."""
+class _PendingMessages:
+    """Messages without a delivery report yet; `stored` completes when the cluster has reported on each."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, count: int, on_failure: Callable[[], None]) -> None:
         self.stored: asyncio.Future[None] = loop.create_future()
         self._loop = loop
-        self._left = count
+        self._remaining = count
         self._on_failure = on_failure
         self._error: KafkaError | None = None
 
-    def one(self, error: KafkaError | None, _message: Message) -> None:
-        """Take the answer for one packet, in the client's thread."""
+    def on_report(self, error: KafkaError | None, _message: Message) -> None:
+        """Take the report on one message, in the client's thread."""
         if error is not None and self._error is None:
             self._error = error
             self._on_failure()
-        self._left -= 1
-        if not self._left:
-            with suppress(RuntimeError):  # the loop has been closed: nobody waits
-                self._loop.call_soon_threadsafe(self._answered)
+        self._remaining -= 1
+        if not self._remaining:
+            with suppress(RuntimeError):  # the loop was closed
+                self._loop.call_soon_threadsafe(self._complete)
 
-    def _answered(self) -> None:
+    def _complete(self) -> None:
         if self.stored.done():
             return
         if self._error is None:

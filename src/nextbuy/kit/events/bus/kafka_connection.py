@@ -1,4 +1,4 @@
-"""What every client of Kafka here needs: who and where the cluster is, topics that are there, trouble told once."""
+"""Shared parts of the Kafka clients: their settings, missing topics, and a log of outages without repetition."""
 
 import logging
 import ssl
@@ -15,15 +15,16 @@ from nextbuy.kit.events.bus.interface import RETENTION_DAYS
 
 log: Final = logging.getLogger(__name__)
 
-MOST_BYTES: Final = 8 * 1024 * 1024
-"""The longest event that is taken."""
+MAX_MESSAGE_BYTES: Final = 8 * 1024 * 1024
+"""Bytes of the largest message; several times `outbox.MAX_EVENT_BYTES`, for what others may publish."""
 TIMEOUT: Final = 4.0
-"""Seconds that one conversation with the cluster may take."""
+"""Seconds per request to the cluster."""
 _TOPICS_TIMEOUT: Final = 3.0
-"""Less, so that it is known why nothing can be published."""
-_PROPAGATION: Final = 0.05
+"""Seconds to create topics: less than the bus waits for it, so that the reason of a failure is known by then."""
+_PROPAGATION_PAUSE: Final = 0.05
+"""Seconds between checks whether new topics are visible."""
 
-_REFUSED: Final = frozenset(
+_DENIED: Final = frozenset(
     {
         KafkaError._AUTHENTICATION,  # noqa: SLF001  the library names its own errors so
         KafkaError.SASL_AUTHENTICATION_FAILED,
@@ -32,57 +33,57 @@ _REFUSED: Final = frozenset(
         KafkaError.CLUSTER_AUTHORIZATION_FAILED,
     }
 )
-_AWAY: Final = frozenset({KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT})  # noqa: SLF001
+_UNAVAILABLE: Final = frozenset({KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT})  # noqa: SLF001
 
 
-class _Library:
-    """Takes what librdkafka would print: each of its tries to connect; what matters of it, `Trouble` says."""
+class _LibraryLogger:
+    """The logger of librdkafka, at level debug: it reports every attempt to connect, `OutageLog` what matters."""
 
-    def log(self, _level: int, words: str, *values: object) -> None:
-        """Note something; the library calls this."""
-        log.debug(words, *values)
-
-
-class Trouble:
-    """Logs the beginning of trouble with the cluster and its end, and none of the tries between them."""
-
-    def __init__(self, who: str) -> None:
-        """`who` is what has to wait meanwhile."""
-        self._who = who
-        self._told: set[str] = set()
-
-    def is_there(self, error: KafkaError) -> None:
-        """Take notice of an error; that it is away is no news where it is known why."""
-        kind, words = _what_to_say(error.code())
-        if words in self._told or (kind == logging.WARNING and self._told):
-            kind = logging.DEBUG
-        log.log(kind, words, self._who, error.str())
-        if kind != logging.DEBUG:
-            self._told.add(words)
-
-    def is_over(self) -> None:
-        """Take notice that the cluster has answered."""
-        if self._told:
-            self._told.clear()
-            log.info("Kafka is back; %s goes on.", self._who)
+    def log(self, _level: int, text: str, *values: object) -> None:
+        """Log a line of the library."""
+        log.debug(text, *values)
 
 
-def _what_to_say(code: int) -> tuple[int, str]:
-    if code in _REFUSED:
-        return logging.ERROR, "Kafka refuses %s; look at NEXTBUY_KAFKA_USERNAME and its like, and at its rights: %s"
+class OutageLog:
+    """A log of the start and the end of an outage of the cluster, without the attempts in between."""
+
+    def __init__(self, waiting: str) -> None:
+        """Log for a client; `waiting` names what waits during an outage."""
+        self._waiting = waiting
+        self._logged: set[str] = set()
+
+    def report(self, error: KafkaError) -> None:
+        """Log an error once; that the cluster is unavailable is not logged if a more specific reason is known."""
+        level, text = _log_line(error.code())
+        if text in self._logged or (level == logging.WARNING and self._logged):
+            level = logging.DEBUG
+        log.log(level, text, self._waiting, error.str())
+        if level != logging.DEBUG:
+            self._logged.add(text)
+
+    def recovered(self) -> None:
+        """Log that the outage is over, if one was logged."""
+        if self._logged:
+            self._logged.clear()
+            log.info("Kafka available again; %s continues", self._waiting)
+
+
+def _log_line(code: int) -> tuple[int, str]:
+    if code in _DENIED:
+        return logging.ERROR, "Kafka denied access; %s waits. Check NEXTBUY_KAFKA_USERNAME and its permissions: %s"
     if code == KafkaError._SSL:  # noqa: SLF001
-        return logging.ERROR, "Kafka's certificate is not believed and %s waits; look at NEXTBUY_KAFKA_CA: %s"
+        return logging.ERROR, "Kafka's certificate is not trusted; %s waits. Check NEXTBUY_KAFKA_CA: %s"
     if code == KafkaError._RESOLVE:  # noqa: SLF001
-        return logging.ERROR, "Kafka cannot be found and %s waits; look at NEXTBUY_KAFKA_SERVERS: %s"
+        return logging.ERROR, "Kafka's host name cannot be resolved; %s waits. Check NEXTBUY_KAFKA_SERVERS: %s"
     if code == KafkaError.INVALID_REPLICATION_FACTOR:
-        return logging.ERROR, "Kafka makes no topics and %s waits; look at NEXTBUY_KAFKA_REPLICATION: %s"
-    if code in _AWAY:
-        return logging.WARNING, "Kafka is away; %s waits for it: %s"
-    return logging.DEBUG, "Kafka, for %s: %s"
+        return logging.ERROR, "Kafka refused to create topics; %s waits. Check NEXTBUY_KAFKA_REPLICATION: %s"
+    if code in _UNAVAILABLE:
+        return logging.WARNING, "Kafka unavailable; %s waits: %s"
+    return logging.DEBUG, "Kafka error; %s waits: %s"
 
 
-def client(kafka: Kafka, name: str, trouble: Trouble) -> dict[str, Any]:
-    """Return the settings of a client of a cluster, `name` being how the cluster's logs show it."""
+def client_settings(kafka: Kafka, name: str, outage_log: OutageLog) -> dict[str, Any]:
+    """Return librdkafka's settings of a client; `name` is shown in the cluster's logs."""
     settings: dict[str, Any] = {
         "bootstrap.servers": kafka.servers,
         "client.id": f"nextbuy-{name}",
@@ -95,8 +96,8 @@ def client(kafka: Kafka, name: str, trouble: Trouble) -> dict[str, Any]:
         "reconnect.backoff.max.ms": 1000,
         "retry.backoff.max.ms": 500,
         "log.connection.close": False,
-        "logger": _Library(),
-        "error_cb": trouble.is_there,
+        "logger": _LibraryLogger(),
+        "error_cb": outage_log.report,
     }
     if kafka.security_protocol.startswith("SASL"):
         settings |= {
@@ -105,76 +106,77 @@ def client(kafka: Kafka, name: str, trouble: Trouble) -> dict[str, Any]:
             "sasl.password": kafka.password,
         }
     if kafka.security_protocol.endswith("SSL"):
-        # The library's own guess at where a machine keeps its authorities is that of the machine it was built on.
-        authorities = kafka.ca or ssl.get_default_verify_paths().cafile
-        settings |= {"ssl.ca.location": authorities} if authorities else {}
+        # The library's default is the path of certificate authorities on the machine that it was built on.
+        ca = kafka.ca or ssl.get_default_verify_paths().cafile
+        settings |= {"ssl.ca.location": ca} if ca else {}
     return settings
 
 
-def make_topics(kafka: Kafka, topics: Iterable[str], trouble: Trouble) -> None:
-    """Make the topics that are not there, and wait until they can be seen.
+def create_topics(kafka: Kafka, topics: Iterable[str], outage_log: OutageLog) -> None:
+    """Create missing topics, and block until they are visible.
 
     Raises:
-        KafkaException: the cluster is away, or will not.
+        KafkaException: the cluster is unavailable, or refuses.
     """
-    # Held until all is answered: what it was asked ends with it.
-    admin = AdminClient(client(kafka, "topics", trouble))
+    # Its requests end with it, so it is held until all are answered.
+    admin = AdminClient(client_settings(kafka, "topics", outage_log))
     deadline = time.monotonic() + _TOPICS_TIMEOUT
     wanted = set(topics)
-    made = False
+    created = False
     try:
-        while missing := wanted - admin.list_topics(timeout=_left(deadline)).topics.keys():
-            if not made:
-                _make(admin, kafka, missing, _left(deadline))
-                made = True
+        while missing := wanted - admin.list_topics(timeout=_remaining(deadline)).topics.keys():
+            if not created:
+                _create(admin, kafka, missing, _remaining(deadline))
+                created = True
             else:
-                time.sleep(_PROPAGATION)
+                time.sleep(_PROPAGATION_PAUSE)
     except KafkaException as error:
-        admin.poll(0)  # Here it says what the matter is.
-        trouble.is_there(error.args[0])
+        admin.poll(0)  # Runs the error callback, which has the reason.
+        outage_log.report(error.args[0])
         raise
 
 
 class Probe:
-    """Asks a cluster whether it is there, over a connection of its own that is kept."""
+    """A health check of a cluster, over a separate permanent connection."""
 
     def __init__(self, kafka: Kafka) -> None:
-        """Prepare; who works with the cluster tells of trouble, so nothing is logged here."""
+        """Prepare, without a log: the clients that publish and consume report an outage."""
         self._errors: list[KafkaError] = []
-        self._admin = AdminClient(client(kafka, "health", Trouble("health")) | {"error_cb": self._errors.append})
+        settings = client_settings(kafka, "health", OutageLog("health")) | {"error_cb": self._errors.append}
+        self._admin = AdminClient(settings)
 
-    def ask(self, seconds: float) -> str | None:
-        """Return None where it answers within some seconds, else the reason; blocks."""
+    def check(self, timeout: float) -> str | None:
+        """Block until the cluster answers and return None, or return the reason if it does not within `timeout`."""
         self._errors.clear()
         try:
-            self._admin.list_topics(timeout=seconds)
+            self._admin.list_topics(timeout=timeout)
         except KafkaException as error:
-            self._admin.poll(0)  # Here it says what the matter is.
-            why = [one for one in self._errors if _what_to_say(one.code())[0] == logging.ERROR]
-            return str((why[-1] if why else error.args[0]).str())
+            self._admin.poll(0)  # Runs the error callback, which has the reason.
+            specific = [one for one in self._errors if _log_line(one.code())[0] == logging.ERROR]
+            return str((specific[-1] if specific else error.args[0]).str())
         return None
 
 
-def _make(admin: AdminClient, kafka: Kafka, missing: Iterable[str], seconds: float) -> None:
-    config = {"retention.ms": str(RETENTION_DAYS * 24 * 3600 * 1000), "max.message.bytes": str(MOST_BYTES)}
-    answers = admin.create_topics(
+def _create(admin: AdminClient, kafka: Kafka, missing: Iterable[str], timeout: float) -> None:
+    config = {"retention.ms": str(RETENTION_DAYS * 24 * 3600 * 1000), "max.message.bytes": str(MAX_MESSAGE_BYTES)}
+    results = admin.create_topics(
         [
             NewTopic(topic, kafka.partitions, replication_factor=kafka.replication or -1, config=config)
             for topic in missing
         ],
-        operation_timeout=seconds,
-        request_timeout=seconds,
+        operation_timeout=timeout,
+        request_timeout=timeout,
     )
-    for answer in answers.values():
+    for result in results.values():
         try:
-            answer.result()
+            result.result()
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise
 
 
-def _left(deadline: float) -> float:
-    left = deadline - time.monotonic()
-    if left <= 0:
+def _remaining(deadline: float) -> float:
+    remaining = deadline - time.monotonic()
+    if remaining <= 0:
         raise KafkaException(KafkaError(KafkaError._TIMED_OUT))  # noqa: SLF001
-    return left
+    return remaining

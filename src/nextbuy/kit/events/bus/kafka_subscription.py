@@ -1,13 +1,13 @@
-"""A place in a consumer group of Kafka: a thread pulls, the event loop hands out, one batch of a partition at a time.
+"""A member of a Kafka consumer group: a thread polls, the event loop yields one batch of a partition at a time.
 
-- **Memory** is bounded by what waits here for each partition and altogether. A partition whose batch takes long is
-  paused; those beside it go on. What the library fetches ahead is bounded by its own settings.
-- **The thread alone speaks to the library**, which locks itself while it waits: another that called it would wait too.
-- **Acknowledged** offsets are told to the library, and by it to the cluster together, a few times a second, and before
-  it gives a partition up. Of a batch of which only a beginning is acknowledged the rest comes again from here, first.
-- **Handing over**: partitions move one by one while the others are worked on. One that is to go is handed out no more;
-  the batch in hand has `_HAND_OVER` seconds to be acknowledged, and then the partition is let go. The library may ask
-  for it between two messages that it gives; what it has given already of such a partition is the successor's.
+- **Memory** is bounded per partition and in total. A partition whose batch takes long is paused; the others continue.
+  What the library prefetches is bounded by its own settings.
+- **Only the thread calls the library**, which holds a lock while it waits: a second caller would wait too.
+- **Acknowledged** offsets are stored in the library, which commits them together a few times a second and before it
+  gives a partition up. The rest of a partly acknowledged batch is yielded again from here, first.
+- **Rebalancing**: partitions are revoked one by one while the others continue. A revoked partition yields no
+  further batch; the batch in progress has `_DRAIN_TIMEOUT` seconds to be acknowledged, then the partition is released.
+  The library may revoke between two messages of one poll; messages of that partition then belong to the successor.
 """
 
 import asyncio
@@ -23,25 +23,27 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from nextbuy.kit.config import Kafka
 from nextbuy.kit.events.bus.cloud_event import from_binary
 from nextbuy.kit.events.bus.interface import MAX_BATCH_BYTES, Batch, BusUnavailable, Delivery
-from nextbuy.kit.events.bus.kafka_connection import MOST_BYTES, Trouble, client, make_topics
+from nextbuy.kit.events.bus.kafka_connection import MAX_MESSAGE_BYTES, OutageLog, client_settings, create_topics
 
 log: Final = logging.getLogger(__name__)
 
-_HAND_OVER: Final = 3.0
-"""Seconds that a batch in hand may take when its partition is to go."""
+_DRAIN_TIMEOUT: Final = 3.0
+"""Seconds that a batch in progress may take when its partition is revoked; less than `session.timeout.ms`."""
 _CLOSE_TIMEOUT: Final = 2.0
-_POLL: Final = 0.1
-_STALL: Final = 0.05
-"""Seconds that pulling waits for a partition that is full before it pauses it."""
-_AGAIN: Final = 1.0
-"""Seconds between tries to make topics."""
-_MOST_WAITING: Final = 2
-"""Batches of a partition that wait here, about, beside the one in hand."""
-_MOST_BYTES_WAITING: Final = 2 * MOST_BYTES
+"""Seconds that the thread may take to leave the group."""
+_POLL_TIMEOUT: Final = 0.1
+"""Seconds that a poll blocks, and so how late the thread sees an acknowledgement or that it should end."""
+_FULL_QUEUE_PAUSE: Final = 0.05
+"""Seconds that polling waits for a full partition to be read before it pauses the partition."""
+_TOPICS_RETRY_PAUSE: Final = 1.0
+"""Seconds between attempts to create topics."""
+_MAX_QUEUED_BATCHES: Final = 2
+"""Batches per partition queued here, roughly, besides the one in progress: enough to keep a quick handler busy."""
+_MAX_QUEUED_BYTES: Final = 2 * MAX_MESSAGE_BYTES
 
 _SETTINGS: Final = {
     "auto.offset.reset": "earliest",
-    "enable.auto.offset.store": False,  # `acknowledge` does.
+    "enable.auto.offset.store": False,  # `acknowledge` stores them.
     "enable.auto.commit": True,
     "auto.commit.interval.ms": 200,
     "partition.assignment.strategy": "cooperative-sticky",
@@ -49,14 +51,14 @@ _SETTINGS: Final = {
     "heartbeat.interval.ms": 500,
     "topic.metadata.refresh.interval.ms": 10_000,
     "allow.auto.create.topics": False,
-    # The cluster answers at once when there is something. This is only how long a partition that comes new, or is
-    # resumed, waits for the question before it to end.
+    # The cluster answers at once if there are messages. This is how long a new or resumed partition waits for the
+    # previous request to end.
     "fetch.wait.max.ms": 50,
-    "fetch.max.bytes": MOST_BYTES,
+    "fetch.max.bytes": MAX_MESSAGE_BYTES,
     "fetch.queue.backoff.ms": 10,
     "fetch.error.backoff.ms": 100,
     "queued.min.messages": 2000,
-    "queued.max.messages.kbytes": MOST_BYTES // 1024,
+    "queued.max.messages.kbytes": MAX_MESSAGE_BYTES // 1024,
 }
 
 
@@ -66,276 +68,280 @@ class _Entry(NamedTuple):
     delivery: Delivery
 
 
-class _Place:
-    """One partition of a topic. `waiting` is filled by the thread and emptied by the loop; the rest is the loop's."""
+class PartitionState:
+    """The state of one partition. The thread fills `queue` and the loop empties it; the rest belongs to the loop."""
 
     def __init__(self, topic: str, partition: int) -> None:
         self.topic = topic
         self.partition = partition
-        self.waiting: deque[_Entry] = deque()
-        self.left: list[_Entry] = []
-        """What was handed out before and not acknowledged."""
+        self.queue: deque[_Entry] = deque()
+        self.unacknowledged: list[_Entry] = []
+        """The rest of a batch that was acknowledged in part."""
         self.idle = asyncio.Event()
         self.idle.set()
-        self.listed = False
-        self.going = False
-        self.gone = False
-        self.paused = False  # The thread's.
+        self.ready = False
+        self.draining = False
+        self.revoked = False
+        self.paused = False  # Belongs to the thread.
 
 
 class _KafkaBatch:
-    """Deliveries of one partition; the next of it are given only after `acknowledge`, with however small a count."""
+    """Deliveries of one partition; its next batch is yielded only after `acknowledge`, whatever its count."""
 
-    def __init__(self, subscription: "KafkaSubscription", place: _Place, topic: str, entries: list[_Entry]) -> None:
+    def __init__(
+        self, subscription: "KafkaSubscription", state: PartitionState, topic: str, entries: list[_Entry]
+    ) -> None:
         self.topic = topic
         self.deliveries: Sequence[Delivery] = [entry.delivery for entry in entries]
         self._subscription = subscription
-        self._place = place
+        self._state = state
         self._entries = entries
 
     async def acknowledge(self, count: int | None = None) -> None:
         done = self._entries[:count]
-        place = self._place
-        place.left = self._entries[len(done) :]
+        state = self._state
+        state.unacknowledged = self._entries[len(done) :]
         try:
             if done:
-                self._subscription.note(place, done[-1])
+                self._subscription.acknowledge(state, done[-1])
         finally:
-            place.idle.set()
-            self._subscription.look_at([place])
+            state.idle.set()
+            self._subscription.mark_ready([state])
 
 
 class KafkaSubscription:
-    """A place in a group."""
+    """A member of a consumer group."""
 
-    def __init__(self, kafka: Kafka, group: str, topics: Sequence[str], most: int) -> None:
-        """Prepare; nothing is said to the cluster before `batches`."""
+    def __init__(self, kafka: Kafka, group: str, topics: Sequence[str], batch_size: int) -> None:
+        """Prepare; `batches` connects."""
         self._kafka = kafka
         self._prefix = kafka.prefix
         self._group = group
         self._topics = [kafka.prefix + topic for topic in topics]
-        self._most = most
-        self._trouble = Trouble(f"group {group}")
-        # The partitions that are ours, each from when it is given to when it is asked for; the thread's.
-        self._places: dict[tuple[str, int], _Place] = {}
-        self._listed: deque[_Place] = deque()
-        self._stirred = asyncio.Event()
-        self._room = threading.Event()
+        self._batch_size = batch_size
+        self._outage_log = OutageLog(f"group {group}")
+        # The partitions that are assigned to us; belongs to the thread.
+        self._partitions: dict[tuple[str, int], PartitionState] = {}
+        self._ready: deque[PartitionState] = deque()
+        self._wakeup = asyncio.Event()
+        self._space = threading.Event()
         self._closing = threading.Event()
         self._failure: BaseException | None = None
-        # Bytes that have come to wait, counted by the thread, and that wait no more, counted by the loop.
+        # Bytes added to queues, counted by the thread, and bytes taken from them, counted by the loop.
         self._bytes_in = self._bytes_out = 0
-        self._noted: deque[tuple[_Place, _Entry]] = deque()
+        self._acknowledged: deque[tuple[PartitionState, _Entry]] = deque()
         self._thread: threading.Thread | None = None
 
     async def batches(self) -> AsyncIterator[Batch]:
-        """Give batches for ever, at most one of each partition at a time; a cluster that is away is waited for."""
+        """Yield batches without end, at most one of each partition at a time; wait while the cluster is unavailable."""
         if self._thread is None:
             loop = asyncio.get_running_loop()
-            consumer = Consumer(
-                client(self._kafka, self._group, self._trouble) | _SETTINGS | {"group.id": self._prefix + self._group}
-            )
+            settings = client_settings(self._kafka, self._group, self._outage_log) | _SETTINGS
+            consumer = Consumer(settings | {"group.id": self._prefix + self._group})
             self._thread = threading.Thread(
                 target=self._run, args=(consumer, loop), name=f"kafka-{self._group}", daemon=True
             )
             self._thread.start()
         while not self._closing.is_set():
-            self._stirred.clear()
-            while self._listed:
-                place = self._listed.popleft()
-                place.listed = False
-                if (batch := self._next(place)) is not None:
+            self._wakeup.clear()
+            while self._ready:
+                state = self._ready.popleft()
+                state.ready = False
+                if (batch := self._next_batch(state)) is not None:
                     yield batch
             if self._failure is not None:
                 raise self._failure
-            if not self._listed:
-                await self._stirred.wait()
+            if not self._ready:
+                await self._wakeup.wait()
 
     async def close(self) -> None:
-        """Give the partitions back at once, so that another consumer takes over."""
+        """Leave the group at once, so that another member takes over."""
         self._closing.set()
-        self._room.set()
-        self._stirred.set()
+        self._space.set()
+        self._wakeup.set()
         if self._thread is not None:
             await asyncio.to_thread(self._thread.join, _CLOSE_TIMEOUT)
 
-    def note(self, place: _Place, last: _Entry) -> None:
-        """Note that a partition is done with up to an event.
+    def acknowledge(self, state: PartitionState, last: _Entry) -> None:
+        """Acknowledge a partition up to an entry.
 
         Raises:
-            BusUnavailable: the partition is another's by now.
+            BusUnavailable: the partition was revoked.
         """
-        if place.gone:
-            message = f"Partition {place.partition} of {place.topic} has been handed over; what was done comes again."
-            raise BusUnavailable(message)
-        self._noted.append((place, last))
+        if state.revoked:
+            text = f"partition {state.partition} of {state.topic} was revoked; its messages are delivered again"
+            raise BusUnavailable(text)
+        self._acknowledged.append((state, last))
 
-    def look_at(self, places: Iterable[_Place]) -> None:
-        """Say that there may be something to hand out."""
-        for place in places:
-            if not place.listed and (place.left or place.waiting):
-                place.listed = True
-                self._listed.append(place)
-        self._stirred.set()
+    def mark_ready(self, states: Iterable[PartitionState]) -> None:
+        """Have `batches` yield messages of these partitions."""
+        for state in states:
+            if not state.ready and (state.unacknowledged or state.queue):
+                state.ready = True
+                self._ready.append(state)
+        self._wakeup.set()
 
-    def _next(self, place: _Place) -> _KafkaBatch | None:
-        if place.going or not place.idle.is_set():
+    def _next_batch(self, state: PartitionState) -> _KafkaBatch | None:
+        if state.draining or not state.idle.is_set():
             return None
-        entries, place.left = place.left, []
+        entries, state.unacknowledged = state.unacknowledged, []
         size = 0
         if not entries:
-            while place.waiting and len(entries) < self._most and size < MAX_BATCH_BYTES:
-                entries.append(place.waiting.popleft())
+            while state.queue and len(entries) < self._batch_size and size < MAX_BATCH_BYTES:
+                entries.append(state.queue.popleft())
                 size += len(entries[-1].delivery.body)
         if not entries:
             return None
         self._bytes_out += size
-        self._room.set()
-        place.idle.clear()
-        return _KafkaBatch(self, place, place.topic.removeprefix(self._prefix), entries)
+        self._space.set()
+        state.idle.clear()
+        return _KafkaBatch(self, state, state.topic.removeprefix(self._prefix), entries)
 
-    async def _let_go(self, places: list[_Place], seconds: float) -> None:
-        """Hand out nothing more of partitions, and wait for what is in hand of them."""
-        for place in places:
-            place.going = True
+    async def _drain(self, states: list[PartitionState], timeout: float) -> None:
+        """Stop yielding batches of partitions, and wait for their batches in progress."""
+        for state in states:
+            state.draining = True
         with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                for place in places:
-                    await place.idle.wait()
-        for place in places:
-            place.gone = True
-            self._bytes_out += sum(len(entry.delivery.body) for entry in place.waiting)
-            place.waiting.clear()
-            place.left.clear()
+            async with asyncio.timeout(timeout):
+                for state in states:
+                    await state.idle.wait()
+        for state in states:
+            state.revoked = True
+            self._bytes_out += sum(len(entry.delivery.body) for entry in state.queue)
+            state.queue.clear()
+            state.unacknowledged.clear()
 
-    # What follows is the thread's.
+    # The methods below run in the thread.
 
     def _run(self, consumer: Consumer, loop: asyncio.AbstractEventLoop) -> None:
-        def assigned(_consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        def on_assign(_consumer: Consumer, partitions: list[TopicPartition]) -> None:
             for at in partitions:
-                self._places[at.topic, at.partition] = _Place(at.topic, at.partition)
+                self._partitions[at.topic, at.partition] = PartitionState(at.topic, at.partition)
 
-        def revoked(_consumer: Consumer, partitions: list[TopicPartition]) -> None:
-            self._revoked(consumer, loop, partitions, 0.0 if self._closing.is_set() else _HAND_OVER)
+        def on_revoke(_consumer: Consumer, partitions: list[TopicPartition]) -> None:
+            self._revoke(consumer, loop, partitions, 0.0 if self._closing.is_set() else _DRAIN_TIMEOUT)
 
-        def lost(_consumer: Consumer, partitions: list[TopicPartition]) -> None:
-            self._revoked(consumer, loop, partitions, 0.0)
+        def on_lost(_consumer: Consumer, partitions: list[TopicPartition]) -> None:
+            self._revoke(consumer, loop, partitions, 0.0)
 
         try:
-            self._make_topics()
-            consumer.subscribe(self._topics, on_assign=assigned, on_revoke=revoked, on_lost=lost)
+            self._create_topics()
+            consumer.subscribe(self._topics, on_assign=on_assign, on_revoke=on_revoke, on_lost=on_lost)
             while not self._closing.is_set():
-                self._store(consumer)
-                self._hold_back(consumer)
-                self._pull(consumer, loop)
+                self._store_offsets(consumer)
+                self._apply_backpressure(consumer)
+                self._poll(consumer, loop)
         except Exception as error:
             if not loop.is_closed():
-                log.debug("The consumer of %s ends.", self._group, exc_info=error)
+                log.debug("consumer of group %s failed", self._group, exc_info=error)
                 self._failure = error
-                loop.call_soon_threadsafe(self._stirred.set)
+                loop.call_soon_threadsafe(self._wakeup.set)
         finally:
-            self._store(consumer)
+            self._store_offsets(consumer)
             consumer.close()
 
-    def _make_topics(self) -> None:
+    def _create_topics(self) -> None:
         while not self._closing.is_set():
             try:
-                make_topics(self._kafka, self._topics, self._trouble)
+                create_topics(self._kafka, self._topics, self._outage_log)
             except KafkaException:
-                self._closing.wait(_AGAIN)
+                self._closing.wait(_TOPICS_RETRY_PAUSE)
             else:
                 return
 
-    def _revoked(
-        self, consumer: Consumer, loop: asyncio.AbstractEventLoop, partitions: list[TopicPartition], seconds: float
+    def _revoke(
+        self, consumer: Consumer, loop: asyncio.AbstractEventLoop, partitions: list[TopicPartition], timeout: float
     ) -> None:
-        places = [place for at in partitions if (place := self._places.pop((at.topic, at.partition), None)) is not None]
-        # A partition would stay paused for whoever has it next in this process.
-        self._resume(consumer, [place for place in places if place.paused])
-        letting_go = self._let_go(places, seconds)
+        states = [
+            state for at in partitions if (state := self._partitions.pop((at.topic, at.partition), None)) is not None
+        ]
+        # Otherwise the partition would stay paused when it is assigned to this process again.
+        self._resume(consumer, [state for state in states if state.paused])
+        draining = self._drain(states, timeout)
         try:
-            asyncio.run_coroutine_threadsafe(letting_go, loop).result(seconds + _CLOSE_TIMEOUT)
-        except (RuntimeError, TimeoutError) as error:  # the loop is closed, or stuck: then they come again elsewhere
-            letting_go.close()
-            log.debug("Partitions of %s go without waiting: %r", self._group, error)
-        self._store(consumer)
+            asyncio.run_coroutine_threadsafe(draining, loop).result(timeout + _CLOSE_TIMEOUT)
+        except (RuntimeError, TimeoutError) as error:  # the loop is closed or stuck: messages are delivered again
+            draining.close()
+            log.debug("partitions of group %s released without draining: %r", self._group, error)
+        self._store_offsets(consumer)
 
-    def _store(self, consumer: Consumer) -> None:
-        """Tell the library what is done with; while it waits for events it can be told nothing."""
-        done: dict[tuple[str, int], _Entry] = {}
-        while self._noted:
-            place, last = self._noted.popleft()
-            done[place.topic, place.partition] = last
-        if done:
-            at = [TopicPartition(*key, last.offset + 1, leader_epoch=last.epoch) for key, last in done.items()]
+    def _store_offsets(self, consumer: Consumer) -> None:
+        """Pass acknowledged offsets to the library, which cannot be called while it waits for messages."""
+        offsets: dict[tuple[str, int], _Entry] = {}
+        while self._acknowledged:
+            state, last = self._acknowledged.popleft()
+            offsets[state.topic, state.partition] = last
+        if offsets:
+            at = [TopicPartition(*key, last.offset + 1, leader_epoch=last.epoch) for key, last in offsets.items()]
             try:
                 consumer.store_offsets(offsets=at)
             except KafkaException as error:
-                log.debug("Some partitions of %s were handed over meanwhile: %r", self._group, error)
+                log.debug("offsets of group %s not stored; some partitions were revoked: %r", self._group, error)
 
-    def _hold_back(self, consumer: Consumer) -> None:
-        """Wait a moment where more waits here than may, and pause what keeps it so."""
+    def _apply_backpressure(self, consumer: Consumer) -> None:
+        """Wait a moment if a queue is full, then pause the partitions that stay full; resume those with space."""
+        over_bytes = self._over_bytes()
         self._resume(
             consumer,
-            [p for p in self._places.values() if p.paused and len(p.waiting) <= self._most and not self._is_heavy()],
+            [s for s in self._partitions.values() if s.paused and len(s.queue) <= self._batch_size and not over_bytes],
         )
-        if not self._full():
+        if not self._full_partitions():
             return
-        self._room.clear()
-        if self._full():
-            self._room.wait(_STALL)
-        full = self._full()
-        for place in full:
-            place.paused = True
+        self._space.clear()
+        if self._full_partitions():
+            self._space.wait(_FULL_QUEUE_PAUSE)
+        full = self._full_partitions()
+        for state in full:
+            state.paused = True
         if full:
-            consumer.pause([TopicPartition(place.topic, place.partition) for place in full])
+            consumer.pause([TopicPartition(state.topic, state.partition) for state in full])
 
-    def _full(self) -> list[_Place]:
-        most = 0 if self._is_heavy() else _MOST_WAITING * self._most
-        return [place for place in self._places.values() if not place.paused and len(place.waiting) > most]
+    def _full_partitions(self) -> list[PartitionState]:
+        limit = 0 if self._over_bytes() else _MAX_QUEUED_BATCHES * self._batch_size
+        return [state for state in self._partitions.values() if not state.paused and len(state.queue) > limit]
 
-    def _is_heavy(self) -> bool:
-        return self._bytes_in - self._bytes_out > _MOST_BYTES_WAITING
+    def _over_bytes(self) -> bool:
+        return self._bytes_in - self._bytes_out > _MAX_QUEUED_BYTES
 
-    def _resume(self, consumer: Consumer, places: list[_Place]) -> None:
-        for place in places:
-            place.paused = False
-        if places:
-            consumer.resume([TopicPartition(place.topic, place.partition) for place in places])
+    def _resume(self, consumer: Consumer, states: list[PartitionState]) -> None:
+        for state in states:
+            state.paused = False
+        if states:
+            consumer.resume([TopicPartition(state.topic, state.partition) for state in states])
 
-    def _pull(self, consumer: Consumer, loop: asyncio.AbstractEventLoop) -> None:
-        # Asked for many, the library would wait until it has as many.
-        first = consumer.poll(_POLL)
+    def _poll(self, consumer: Consumer, loop: asyncio.AbstractEventLoop) -> None:
+        # `consume` alone would wait until it has the full number of messages.
+        first = consumer.poll(_POLL_TIMEOUT)
         if first is None:
             return
-        # The first is put in its place before more is asked for: asked, the library may take that place away.
-        touched = self._put([first]) | self._put(consumer.consume(self._most, 0))
+        # The first is queued before `consume` is called, which may revoke its partition.
+        touched = self._enqueue([first]) | self._enqueue(consumer.consume(self._batch_size, 0))
         if touched:
-            self._trouble.is_over()
-            loop.call_soon_threadsafe(self.look_at, touched)
+            self._outage_log.recovered()
+            loop.call_soon_threadsafe(self.mark_ready, touched)
 
-    def _put(self, messages: list[Message]) -> set[_Place]:
-        """Put messages where those of their partition wait, and return these places."""
-        touched: set[_Place] = set()
+    def _enqueue(self, messages: list[Message]) -> set[PartitionState]:
+        """Queue messages by partition, and return these partitions."""
+        touched: set[PartitionState] = set()
         for message in messages:
             if (error := message.error()) is not None:
-                self._wrong(error)
-            elif (place := self._places.get((message.topic() or "", message.partition() or 0))) is not None:
-                self._put_in(place, message)
-                touched.add(place)
+                self._handle_error(error)
+            elif (state := self._partitions.get((message.topic() or "", message.partition() or 0))) is not None:
+                self._add(state, message)
+                touched.add(state)
         return touched
 
-    def _put_in(self, place: _Place, message: Message) -> None:
-        topic, partition, offset = place.topic, place.partition, message.offset() or 0
+    def _add(self, state: PartitionState, message: Message) -> None:
+        topic, partition, offset = state.topic, state.partition, message.offset() or 0
         headers = message.headers() or []
         body = from_binary(headers.items() if isinstance(headers, dict) else headers, message.value() or b"")
         delivery = Delivery(topic.removeprefix(self._prefix), f"{partition}/{offset}", body)
-        place.waiting.append(_Entry(offset, message.leader_epoch(), delivery))
+        state.queue.append(_Entry(offset, message.leader_epoch(), delivery))
         self._bytes_in += len(body)
 
-    def _wrong(self, error: KafkaError) -> None:
+    def _handle_error(self, error: KafkaError) -> None:
         if error.fatal():
             raise KafkaException(error)
-        self._trouble.is_there(error)
+        self._outage_log.report(error)
         if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-            self._make_topics()
+            self._create_topics()

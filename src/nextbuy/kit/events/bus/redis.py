@@ -1,18 +1,15 @@
-"""The bus on Redis Streams: a stream for each topic, in which a consumer group has one owner at a time.
+"""The bus on Redis Streams: one stream per topic, with one owner per consumer group and topic at a time.
 
-Ownership is a lease: a key that only its holder extends, and that passes by itself when the holder is heard of no
-more. **Taking events happens in one script with the check of the lease.** So an owner that slept through its lease can
-take nothing away from its successor; a blocking XREADGROUP, answered long after it was sent, could. Nobody blocks: who
-publishes also sends a hint over pub/sub, in the same script, and a look once a second makes up for a hint that was
-lost.
+Ownership is a lease: a key that only its holder extends and that expires by itself. **Messages are taken by one script
+that checks the lease**, so an owner that slept through its lease takes nothing from its successor; a blocking
+XREADGROUP that Redis answers late could. No client blocks: publishing also sends a hint over pub/sub, in the same
+script, and a poll every `POLL_INTERVAL` covers a lost hint.
 
-All owners of a group go by one consumer name, and every take looks at what was given to that name and not acknowledged
-before it looks at what is new. Whatever became of the last batch or the last owner, what is not acknowledged comes
-again, first, and in order.
+All owners of a group read under one consumer name, and every take returns that name's unacknowledged messages before
+new ones. Whatever happened to the last batch or the last owner, unacknowledged messages come again first, in order.
 
-Publishing is one script: all of it is stored or nothing is. Streams are cut to about their last million events, and to
-those of 30 days: a group that lags by more loses what is cut (it is logged), though never for good, since event logs
-keep what was published.
+Publishing is one script that stores all messages or none. Streams are trimmed to about `MAX_STREAM_LENGTH` messages and
+to `RETENTION_DAYS`. A group that lags further behind loses messages, which is logged; the event logs still have them.
 """
 
 import asyncio
@@ -41,26 +38,28 @@ from nextbuy.kit.rpc.retry import backoff
 
 log: Final = logging.getLogger(__name__)
 
-MOST_KEPT: Final = 1_000_000
-"""Events that a stream keeps, about."""
+MAX_STREAM_LENGTH: Final = 1_000_000
+"""Messages per stream, roughly: a bound on Redis's memory that no healthy consumer reaches."""
 LEASE: Final = 5.0
-"""Seconds that a topic stays with an owner which is heard of no more."""
-POLL: Final = 1.0
-"""Seconds between looks at every topic, and between extensions of a lease."""
-_MARGIN: Final = 0.5
-"""Seconds before the end of a lease at which its holder stops to trust in it."""
+"""Seconds. Several times `POLL_INTERVAL`, at which it is extended."""
+POLL_INTERVAL: Final = 1.0
+"""Seconds between polls of every topic, and between extensions of a lease."""
+_LEASE_MARGIN: Final = 0.5
+"""Seconds before a lease ends at which its holder stops relying on it, for clocks that drift."""
 _TIMEOUT: Final = 3.0
-"""Seconds that one conversation with the engine may take."""
+"""Seconds per round trip, less than the relay's timeout."""
 _CLOSE_TIMEOUT: Final = 1.0
-_WAIT_BASE: Final = 0.05
-_WAIT_CAP: Final = 1.0
-_AWAY: Final = (RedisError, OSError, TimeoutError)
+"""Seconds. Short, because leases that are not released expire."""
+_RETRY_BASE: Final = 0.05
+_RETRY_CAP: Final = 1.0
+"""Seconds between attempts while Redis is unavailable, with full jitter."""
+_UNAVAILABLE: Final = (RedisError, OSError, TimeoutError)
 
-_OWNER: Final = "owner"
-_FREE: Final = b"free"
-_NEW: Final = b"new"
+_CONSUMER: Final = "owner"
+_RELEASED: Final = b"released"
+_PUBLISHED: Final = b"published"
 
-_ADD: Final = f"""
+_PUBLISH: Final = f"""
 local oldest = string.format('%d', (redis.call('TIME')[1] - {RETENTION_DAYS * 24 * 3600}) * 1000)
 for i = 1, #KEYS / 2 do redis.call('XTRIM', KEYS[i], 'MINID', oldest) end
 for i = 3, #ARGV, 2 do
@@ -81,10 +80,10 @@ if #got[1][2] == 0 then
   got = redis.call('XREADGROUP', 'GROUP', ARGV[3], ARGV[4], 'COUNT', ARGV[5], 'STREAMS', KEYS[2], '>')
 end
 local batch, bytes = {}, 0
-for place, entry in ipairs(got and got[1][2] or {}) do
+for i, entry in ipairs(got and got[1][2] or {}) do
   if bytes >= tonumber(ARGV[6]) then break end
-  for _, word in ipairs(entry[2] or {}) do bytes = bytes + #word end
-  batch[place] = entry
+  for _, field in ipairs(entry[2] or {}) do bytes = bytes + #field end
+  batch[i] = entry
 end
 return {left, batch}
 """
@@ -100,255 +99,251 @@ end
 
 
 class RedisBus:
-    """Carries packets on a Redis that others may use too: all that it keeps there begins with `prefix`."""
+    """A bus on a Redis that may be shared: all its keys begin with `prefix`."""
 
     def __init__(self, client: Redis, prefix: str = "nextbuy:") -> None:
-        """Use the server that `client` speaks to, on connections of our own."""
-        self._given = client
+        """Use the server of `client`, over separate connections."""
+        self._shared_client = client
         self._prefix = prefix
-        self._client = _beside(client)
+        self._client = _own_client(client)
 
-    async def publish(self, packets: Sequence[BusMessage]) -> None:
-        """Store packets, in this order: all of them or none."""
-        if not packets:
+    async def publish(self, messages: Sequence[BusMessage]) -> None:
+        """Store messages, in this order: all of them or none."""
+        if not messages:
             return
-        streams = {topic: place for place, topic in enumerate({packet.topic: None for packet in packets}, 1)}
+        streams = {topic: index for index, topic in enumerate({message.topic: None for message in messages}, 1)}
         keys = [f"{self._prefix}{kind}:{topic}" for kind in ("stream", "hint") for topic in streams]
-        words: list[str | bytes | int] = []
-        for packet in packets:
-            words += (streams[packet.topic], packet.body)
+        arguments: list[str | bytes | int] = []
+        for message in messages:
+            arguments += (streams[message.topic], message.body)
         try:
             async with asyncio.timeout(_TIMEOUT):
-                await self._client.eval(_ADD, len(keys), *keys, MOST_KEPT, _NEW, *words)
-        except _AWAY as error:
-            message = f"Redis did not store {len(packets)} events: {error!r}"
-            raise BusUnavailable(message) from error
+                await self._client.eval(_PUBLISH, len(keys), *keys, MAX_STREAM_LENGTH, _PUBLISHED, *arguments)
+        except _UNAVAILABLE as error:
+            text = f"Redis did not store {len(messages)} messages: {error!r}"
+            raise BusUnavailable(text) from error
 
-    def subscribe(self, group: str, topics: Sequence[str], *, most: int = 200) -> "RedisSubscription":
-        """Take a place in a group; the topics that another of the group owns come when that one lets go of them."""
-        return RedisSubscription(self._given, self._prefix, group, topics, most)
+    def subscribe(self, group: str, topics: Sequence[str], *, batch_size: int = 200) -> "RedisSubscription":
+        """Join a group; topics of other members are taken over when they release them."""
+        return RedisSubscription(self._shared_client, self._prefix, group, topics, batch_size)
 
     async def close(self) -> None:
-        """Close our connections; the client that was given stays open."""
+        """Close our connections; the shared client stays open."""
         await self._client.aclose()
 
 
-class _Place:
-    """One topic, as one subscription sees it."""
+class _TopicState:
+    """The state of one topic in one subscription."""
 
     def __init__(self, prefix: str, group: str, topic: str) -> None:
         self.topic = topic
         self.stream = f"{prefix}stream:{topic}"
         self.lease = f"{prefix}lease:{group}:{topic}"
         self.hint = f"{prefix}hint:{topic}"
-        self.held_until = 0.0
-        self.busy = False
-        """Is a batch out that has not been acknowledged or given up?"""
-        self.worth_a_look = True
+        self.leased_until = 0.0
+        self.in_progress = False
+        """A batch was yielded and not acknowledged yet."""
+        self.ready = True
+        """There may be messages to take."""
 
     @property
-    def held(self) -> bool:
-        return time.monotonic() < self.held_until
+    def leased(self) -> bool:
+        return time.monotonic() < self.leased_until
 
 
 class _RedisBatch:
-    """Deliveries of one topic; the next of the topic are given only after `acknowledge`, with however small a count."""
+    """Deliveries of one topic; the topic's next batch is yielded only after `acknowledge`, whatever its count."""
 
-    def __init__(self, subscription: "RedisSubscription", place: _Place, deliveries: Sequence[Delivery]) -> None:
-        self.topic = place.topic
+    def __init__(self, subscription: "RedisSubscription", state: _TopicState, deliveries: Sequence[Delivery]) -> None:
+        self.topic = state.topic
         self.deliveries = deliveries
-        self.place = place
+        self.state = state
         self._subscription = subscription
 
     async def acknowledge(self, count: int | None = None) -> None:
         done = [delivery.position for delivery in self.deliveries[:count]]
         try:
             if done:
-                await self._subscription.acknowledge(self.place.stream, done)
+                await self._subscription.acknowledge(self.state.stream, done)
         finally:
-            self.place.busy = False
-            self._subscription.look_at([self.place])
+            self.state.in_progress = False
+            self._subscription.mark_ready([self.state])
 
 
 class RedisSubscription:
-    """A place in a group."""
+    """A member of a consumer group."""
 
-    def __init__(self, client: Redis, prefix: str, group: str, topics: Sequence[str], most: int) -> None:
-        """Prepare; nothing is said to the engine before `batches`."""
-        self._client = _beside(client)
+    def __init__(self, client: Redis, prefix: str, group: str, topics: Sequence[str], batch_size: int) -> None:
+        """Prepare; `batches` connects."""
+        self._client = _own_client(client)
         self._group = group
-        self._most = most
+        self._batch_size = batch_size
         self._token = uuid4().hex
-        self._places = [_Place(prefix, group, topic) for topic in topics]
-        self._stirred = asyncio.Event()
+        self._topics = [_TopicState(prefix, group, topic) for topic in topics]
+        self._wakeup = asyncio.Event()
         self._closed = False
         self._helpers: list[asyncio.Task[None]] = []
 
     async def batches(self) -> AsyncIterator[Batch]:
-        """Give batches for ever, at most one of each topic at a time; an engine that is away is waited for."""
-        self._helpers = [asyncio.create_task(self._keep_looking()), asyncio.create_task(self._listen())]
+        """Yield batches without end, at most one of each topic at a time; wait while Redis is unavailable."""
+        self._helpers = [asyncio.create_task(self._poll()), asyncio.create_task(self._listen())]
         failures = 0
         while not self._closed:
-            self._stirred.clear()
-            places = [place for place in self._places if place.worth_a_look and not place.busy]
-            if not places:
-                await self._stirred.wait()
+            self._wakeup.clear()
+            ready = [state for state in self._topics if state.ready and not state.in_progress]
+            if not ready:
+                await self._wakeup.wait()
                 continue
             try:
-                batches = await self._take(places)
-            except _AWAY as error:
+                batches = await self._take(ready)
+            except _UNAVAILABLE as error:
                 if not failures:
-                    log.warning("Redis is away; group %s waits for it: %r", self._group, error)
-                await asyncio.sleep(backoff(failures, base=_WAIT_BASE, cap=_WAIT_CAP, random=random.random))
+                    log.warning("Redis unavailable; group %s waits: %r", self._group, error)
+                await asyncio.sleep(backoff(failures, base=_RETRY_BASE, cap=_RETRY_CAP, random=random.random))
                 failures += 1
                 continue
             if failures:
-                log.info("Redis is back; group %s goes on.", self._group)
+                log.info("Redis available again; group %s continues", self._group)
                 failures = 0
             for batch in batches:
-                if batch.place.held:
+                if batch.state.leased:
                     yield batch
                 else:
                     await batch.acknowledge(0)
 
     async def close(self) -> None:
-        """Give the topics back at once, so that another consumer takes over."""
+        """Release the topics at once, so that another member takes over."""
         self._closed = True
-        self._stirred.set()
+        self._wakeup.set()
         for helper in self._helpers:
             helper.cancel()
         await asyncio.gather(*self._helpers, return_exceptions=True)
-        with suppress(*_AWAY):  # then the leases pass by themselves
+        with suppress(*_UNAVAILABLE):  # the leases expire by themselves
             async with asyncio.timeout(_CLOSE_TIMEOUT):
                 pipe = self._client.pipeline(transaction=False)
-                for place in self._places:
-                    pipe.execute_command("EVAL", _RELEASE, 1, place.lease, self._token, place.hint, _FREE)
+                for state in self._topics:
+                    pipe.execute_command("EVAL", _RELEASE, 1, state.lease, self._token, state.hint, _RELEASED)
                 await pipe.execute()
-        with suppress(*_AWAY):
+        with suppress(*_UNAVAILABLE):
             await self._client.aclose()
 
     async def acknowledge(self, stream: str, positions: Sequence[str]) -> None:
-        """Take events off the list of what the group is owed; harmless after a lost lease, for they are done with."""
+        """Acknowledge messages. This is safe even after the lease is lost, since they have been processed."""
         try:
             async with asyncio.timeout(_TIMEOUT):
                 await self._client.xack(stream, self._group, *positions)
-        except _AWAY as error:
-            message = f"Redis did not note that {len(positions)} events are done with: {error!r}"
+        except _UNAVAILABLE as error:
+            message = f"Redis did not acknowledge {len(positions)} messages: {error!r}"
             raise BusUnavailable(message) from error
 
-    def look_at(self, places: Iterable[_Place]) -> None:
-        """Say that there may be something to take."""
-        for place in places:
-            place.worth_a_look = True
-        self._stirred.set()
+    def mark_ready(self, states: Iterable[_TopicState]) -> None:
+        """Have `batches` take messages of these topics."""
+        for state in states:
+            state.ready = True
+        self._wakeup.set()
 
-    async def _take(self, places: Sequence[_Place]) -> list[_RedisBatch]:
-        asked_at = time.monotonic()
+    async def _take(self, states: Sequence[_TopicState]) -> list[_RedisBatch]:
+        began = time.monotonic()
         pipe = self._client.pipeline(transaction=False)
-        for place in places:
-            place.worth_a_look = False
+        for state in states:
+            state.ready = False
             pipe.execute_command(
-                "EVAL", _TAKE, 2, place.lease, place.stream,
-                self._token, int(LEASE * 1000), self._group, _OWNER, self._most, MAX_BATCH_BYTES,
+                "EVAL", _TAKE, 2, state.lease, state.stream,
+                self._token, int(LEASE * 1000), self._group, _CONSUMER, self._batch_size, MAX_BATCH_BYTES,
             )  # fmt: skip
         try:
             async with asyncio.timeout(_TIMEOUT):
-                answers = await pipe.execute(raise_on_error=False)
-                await self._make_groups([p for p, a in zip(places, answers, strict=True) if _has_no_group(a)])
+                replies = await pipe.execute(raise_on_error=False)
+                await self._create_groups([s for s, reply in zip(states, replies, strict=True) if _has_no_group(reply)])
         except BaseException:
-            self.look_at(places)
+            self.mark_ready(states)
             raise
-        for answer in answers:
-            if isinstance(answer, Exception) and not _has_no_group(answer):
-                self.look_at(places)
-                raise answer
+        for reply in replies:
+            if isinstance(reply, Exception) and not _has_no_group(reply):
+                self.mark_ready(states)
+                raise reply
         batches: list[_RedisBatch] = []
-        for place, answer in zip(places, answers, strict=True):
-            if _has_no_group(answer):
-                self.look_at([place])
-            elif answer is None:
-                place.held_until = 0.0
+        for state, reply in zip(states, replies, strict=True):
+            if _has_no_group(reply):
+                self.mark_ready([state])
+            elif reply is None:
+                state.leased_until = 0.0
             else:
-                left, entries = answer
-                place.held_until = asked_at + left / 1000 - _MARGIN
-                if (batch := await self._batch(place, entries)) is not None:
+                left, entries = reply
+                state.leased_until = began + left / 1000 - _LEASE_MARGIN
+                if (batch := await self._batch(state, entries)) is not None:
                     batches.append(batch)
         return batches
 
-    async def _batch(self, place: _Place, entries: list[Any]) -> _RedisBatch | None:
-        cut = [position.decode() for position, fields in entries if fields is None]
-        if cut:
-            log.error(
-                "%d events of %s were cut off the stream before %s came to them.", len(cut), place.topic, self._group
-            )
-            await self.acknowledge_quietly(place.stream, cut)
+    async def _batch(self, state: _TopicState, entries: list[Any]) -> _RedisBatch | None:
+        trimmed = [position.decode() for position, fields in entries if fields is None]
+        if trimmed:
+            text = "EVENTS LOST: %d of %s were trimmed before group %s read them"
+            log.error(text, len(trimmed), state.topic, self._group)
+            with suppress(BusUnavailable):  # the next take returns them again
+                await self.acknowledge(state.stream, trimmed)
         deliveries = [
-            Delivery(place.topic, position.decode(), _body(fields))
+            Delivery(state.topic, position.decode(), _body(fields))
             for position, fields in entries
             if fields is not None
         ]
         if not deliveries:
-            if cut:
-                self.look_at([place])
+            if trimmed:
+                self.mark_ready([state])
             return None
-        place.busy = True
-        return _RedisBatch(self, place, deliveries)
+        state.in_progress = True
+        return _RedisBatch(self, state, deliveries)
 
-    async def acknowledge_quietly(self, stream: str, positions: Sequence[str]) -> None:
-        """Acknowledge what can be acknowledged again at the next look."""
-        with suppress(BusUnavailable):
-            await self.acknowledge(stream, positions)
-
-    async def _make_groups(self, places: Sequence[_Place]) -> None:
-        for place in places:
+    async def _create_groups(self, states: Sequence[_TopicState]) -> None:
+        for state in states:
             try:
-                await self._client.xgroup_create(place.stream, self._group, id="0", mkstream=True)
+                await self._client.xgroup_create(state.stream, self._group, id="0", mkstream=True)
             except ResponseError as error:
                 if "BUSYGROUP" not in str(error):
                     raise
 
-    async def _keep_looking(self) -> None:
-        """Extend what is held, and look at every topic: for hints that were lost and leases that have passed."""
+    async def _poll(self) -> None:
+        """Extend our leases and mark every topic as ready, because hints can be lost and other leases expire."""
         while True:
-            await asyncio.sleep(POLL)
-            held = [place for place in self._places if place.held_until]
-            until = time.monotonic() + LEASE - _MARGIN
+            await asyncio.sleep(POLL_INTERVAL)
+            leased = [state for state in self._topics if state.leased_until]
+            until = time.monotonic() + LEASE - _LEASE_MARGIN
             pipe = self._client.pipeline(transaction=False)
-            for place in held:
-                pipe.execute_command("EVAL", _EXTEND, 1, place.lease, self._token, int(LEASE * 1000))
-            with suppress(*_AWAY):
+            for state in leased:
+                pipe.execute_command("EVAL", _EXTEND, 1, state.lease, self._token, int(LEASE * 1000))
+            with suppress(*_UNAVAILABLE):
                 async with asyncio.timeout(_TIMEOUT):
-                    answers = await pipe.execute()
-                for place, answer in zip(held, answers, strict=True):
-                    place.held_until = until if answer else 0.0
-            self.look_at(self._places)
+                    replies = await pipe.execute()
+                for state, reply in zip(leased, replies, strict=True):
+                    state.leased_until = until if reply else 0.0
+            self.mark_ready(self._topics)
 
     async def _listen(self) -> None:
-        """Hear hints: of new events for topics that we own, of leases given back for any."""
-        by_channel = {place.hint.encode(): place for place in self._places}
+        """Receive hints: of new messages in topics that we own, and of released leases."""
+        by_channel = {state.hint.encode(): state for state in self._topics}
         failures = 0
         while True:
             try:
                 async with self._client.pubsub() as pubsub:
                     await pubsub.subscribe(*by_channel)
-                    self.look_at(self._places)
+                    self.mark_ready(self._topics)
                     async for message in pubsub.listen():
                         failures = 0
-                        place = by_channel.get(message["channel"])
-                        if place is not None and (place.held or message["data"] == _FREE):
-                            self.look_at([place])
-            except _AWAY:
-                await asyncio.sleep(backoff(failures, base=_WAIT_BASE, cap=_WAIT_CAP, random=random.random))
+                        state = by_channel.get(message["channel"])
+                        if state is not None and (state.leased or message["data"] == _RELEASED):
+                            self.mark_ready([state])
+            except _UNAVAILABLE:
+                await asyncio.sleep(backoff(failures, base=_RETRY_BASE, cap=_RETRY_CAP, random=random.random))
                 failures += 1
 
 
-def _beside(client: Redis) -> Redis:
-    """Return a client of the same server that speaks bytes, and leaves trying again and time limits to us.
+def _own_client(client: Redis) -> Redis:
+    """Return a client of the same server that returns bytes, without redis-py's retries and timeouts.
 
-    Given a time limit, redis-py sends under `asyncio.wait_for`, which up to Python 3.11 can swallow a cancellation.
+    With a timeout, redis-py sends under `asyncio.wait_for`, which up to Python 3.11 can swallow a cancellation.
     """
     pool = client.connection_pool
-    # Over TCP redis-py keeps what belongs to that pool alone in the same place: its handlers of maintenance notices.
+    # Over TCP, redis-py also stores handlers there that belong to that pool alone.
     own = {name: value for name, value in pool.connection_kwargs.items() if not name.startswith(("maint_", "orig_"))}
     settings = {
         **own,
@@ -362,11 +357,11 @@ def _beside(client: Redis) -> Redis:
     return Redis.from_pool(ConnectionPool(connection_class=pool.connection_class, **settings))
 
 
-def _has_no_group(answer: object) -> bool:
-    return isinstance(answer, ResponseError) and "NOGROUP" in str(answer)
+def _has_no_group(reply: object) -> bool:
+    return isinstance(reply, ResponseError) and "NOGROUP" in str(reply)
 
 
 def _body(fields: Sequence[bytes]) -> bytes:
-    """Return the event of an entry; one that is not ours has none, and is found unreadable further on."""
+    """Return the body of an entry; a foreign entry has none, and cannot be decoded later."""
     named = dict(zip(fields[::2], fields[1::2], strict=False))
     return named.get(b"event", b"")

@@ -1,13 +1,14 @@
-"""Which dead letters are tried again, by whom, and how far it has come.
+"""Replays of dead letters: which letters are tried again, the requester, and the progress.
 
-A replay by filter takes its letters in the statement that makes it, so two of them at once never have a letter in
-common. Letters are claimed in batches under a lease; what is settled, put back or deferred names the lease's token, so
-that one who was too slow changes nothing.
+A replay by filter takes its letters in the statement that stores it, so two concurrent ones share none. Letters are
+claimed in batches (`kit/storage/leases.py`); every later change checks the lease, so a worker that stalled changes
+nothing.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import msgspec
 from msgspec import Struct
@@ -18,96 +19,89 @@ from nextbuy.contracts.values import (
     new_id,
 )
 from nextbuy.kit.events.dead_letters.store import (
-    FIELDS,
+    COLUMNS,
     MATCHES,
     DeadLetter,
     Filter,
-    chain_of,
-    letter_of,
-    reason_of,
-    settled_already,
-    whole,
+    already_resolved,
+    describe,
+    describe_chain,
+    from_row,
+    get_dead_letter,
 )
 from nextbuy.kit.storage.database import Database, Executor, Row, Transaction
+from nextbuy.kit.storage.leases import Leases
 
-LEASE: Final = 20.0
-"""Seconds after which a letter whose replay is heard of no more is replayed by another."""
-MOST: Final = 10_000
-"""Letters that one replay by filter takes, the oldest first."""
+LEASES: Final = Leases("dead_letters", seconds=20)
+"""Longer than a batch may take to start (`replayer._START_TIMEOUT`) and the last letter's handler to end."""
+MAX_LETTERS: Final = 10_000
+"""Letters per replay by filter, the oldest first: what one statement marks in well under a second."""
 
-_RUN: Final = "id, asked_by, asked_at, filter, total, beyond, done, failed, waits_for, finished_at"
+_REPLAY: Final = "id, asked_by, asked_at, filter, total, over_limit, done, failed, blocked_by, finished_at"
 
-_ASK: Final = f"""
-    UPDATE dead_letters SET status = 'replaying', replays = replays + 1, replay_id = NULL
-    WHERE id = $1 AND status = 'waiting' RETURNING {FIELDS}
+_REQUEST: Final = f"""
+    UPDATE dead_letters SET status = 'replaying', due_at = now(), replays = replays + 1, replay_id = NULL
+    WHERE id = $1 AND status = 'waiting' RETURNING {COLUMNS}
 """  # noqa: S608  made of constants
 
-_ASK_MANY: Final = f"""
-    WITH named AS (
+_REQUEST_MATCHING: Final = f"""
+    WITH matching AS (
         SELECT id FROM dead_letters WHERE status = 'waiting' AND {MATCHES} ORDER BY id LIMIT $7 FOR UPDATE SKIP LOCKED
     ), taken AS (
-        UPDATE dead_letters SET status = 'replaying', replays = replays + 1, replay_id = $8
-        WHERE id IN (SELECT id FROM named) RETURNING id
-    ), matching AS (
+        UPDATE dead_letters SET status = 'replaying', due_at = now(), replays = replays + 1, replay_id = $8
+        WHERE id IN (SELECT id FROM matching) RETURNING id
+    ), waiting AS (
         SELECT count(*) AS n FROM dead_letters WHERE status = 'waiting' AND {MATCHES}
     ), counted AS (
         SELECT count(*) AS n FROM taken
     )
-    INSERT INTO replays (id, asked_by, filter, total, beyond, finished_at)
-    SELECT $8, $9, $10, counted.n, matching.n - counted.n, CASE WHEN counted.n = 0 THEN clock_timestamp() END
-    FROM counted, matching RETURNING {_RUN}
+    INSERT INTO replays (id, asked_by, filter, total, over_limit, finished_at)
+    SELECT $8, $9, $10, counted.n, waiting.n - counted.n, CASE WHEN counted.n = 0 THEN clock_timestamp() END
+    FROM counted, waiting RETURNING {_REPLAY}
 """  # noqa: S608  made of constants
 
-_CLAIM: Final = f"""
-    UPDATE dead_letters SET token = $1, leased_until = clock_timestamp() + make_interval(secs => $2)
-    WHERE id IN (
-        SELECT id FROM dead_letters
-        WHERE status = 'replaying' AND (leased_until IS NULL OR leased_until < clock_timestamp())
-        ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED
-    )
-    RETURNING {FIELDS}
-"""  # noqa: S608  made of constants
+_CLAIM: Final = LEASES.claim_statement(order="id")
 
-_SETTLE: Final = """
-    WITH settled AS (
-        UPDATE dead_letters
-        SET status = 'replayed', settled_at = clock_timestamp(), token = NULL, leased_until = NULL
-        WHERE id = ANY($1::uuid[]) AND token = $2 AND status = 'replaying' RETURNING id, replay_id
+_MARK_REPLAYED: Final = f"""
+    WITH replayed AS (
+        UPDATE dead_letters SET status = 'replayed', resolved_at = clock_timestamp(), due_at = NULL
+        WHERE {LEASES.held} RETURNING id, replay_id
     ), counted AS (
-        SELECT replay_id, count(*) AS n FROM settled GROUP BY replay_id
-    ), told AS (
-        UPDATE replays SET done = done + n, waits_for = '',
+        SELECT replay_id, count(*) AS n FROM replayed GROUP BY replay_id
+    ), progress AS (
+        UPDATE replays SET done = done + n, blocked_by = '',
                finished_at = CASE WHEN done + failed + n >= total THEN clock_timestamp() END
         FROM counted WHERE replays.id = counted.replay_id
     )
-    SELECT id FROM settled
-"""
+    SELECT id FROM replayed
+"""  # noqa: S608  made of constants
 
-_PUT_BACK: Final = """
-    WITH failed AS (
+_MARK_FAILED: Final = f"""
+    WITH letter AS (
         UPDATE dead_letters
-        SET status = 'waiting', token = NULL, leased_until = NULL, attempts = attempts + 1, reason = $3,
-            error_chain = $4, failed_at = clock_timestamp()
-        WHERE id = $1 AND token = $2 RETURNING replay_id
+        SET status = 'waiting', due_at = NULL, attempts = attempts + 1, reason = $3, error_chain = $4,
+            failed_at = clock_timestamp()
+        WHERE {LEASES.held} RETURNING replay_id
     )
     UPDATE replays SET failed = replays.failed + 1,
            finished_at = CASE WHEN done + replays.failed + 1 >= total THEN clock_timestamp() END
-    FROM failed WHERE replays.id = failed.replay_id
-"""
+    FROM letter WHERE replays.id = letter.replay_id
+"""  # noqa: S608  made of constants
 
-_DEFER: Final = """
-    WITH deferred AS (
-        UPDATE dead_letters SET token = NULL, leased_until = clock_timestamp() + make_interval(secs => $3)
-        WHERE id = ANY($1::uuid[]) AND token = $2 RETURNING replay_id
+_RESCHEDULE: Final = f"""
+    WITH delayed AS (
+        UPDATE dead_letters SET due_at = now() + make_interval(secs => $3),
+                                delayed_until = now() + make_interval(secs => $3)
+        WHERE {LEASES.held} RETURNING replay_id
     )
-    UPDATE replays SET waits_for = $4 WHERE id IN (SELECT replay_id FROM deferred)
-"""
+    UPDATE replays SET blocked_by = $4 WHERE id IN (SELECT replay_id FROM delayed)
+"""  # noqa: S608  made of constants
 
 
 class Replay(Struct, frozen=True, kw_only=True):
-    """A replay by filter: of `total` letters so many are applied (`done`) or failed again, and wait as before.
+    """A replay by filter: of `total` letters, `done` were applied and `failed` failed again and wait as before.
 
-    `beyond` more were waiting that one replay does not take; `waits_for` says what stands in the way, if anything does.
+    `over_limit` more matched than one replay takes. `blocked_by` is the latest transient failure, or empty.
     """
 
     id: UUID
@@ -115,101 +109,96 @@ class Replay(Struct, frozen=True, kw_only=True):
     asked_at: Timestamp
     filter: Filter
     total: int
-    beyond: int
+    over_limit: int
     done: int
     failed: int
-    waits_for: str
+    blocked_by: str
     finished_at: Timestamp | None
 
 
-class Claimed(Struct, frozen=True):
-    """A dead letter that is ours to run again: `body` is what came, `token` what our lease is known by."""
+class ClaimedLetter(Struct, frozen=True):
+    """A dead letter that is leased to this process until `until`, with the bytes of its event."""
 
     letter: DeadLetter
     body: bytes
-    token: UUID
+    until: datetime
 
 
-async def ask_replay(reader: Executor, letter_id: UUID) -> DeadLetter:
-    """Ask for a dead letter to be tried again. Asking twice is asking once.
+async def request_replay(db: Executor, letter_id: UUID) -> DeadLetter:
+    """Request the replay of one dead letter. A second request changes nothing.
 
     Raises:
-        NotFound: there is none of this id.
-        Conflict: it has been applied since, or was discarded.
+        NotFound: no dead letter has this id.
+        Conflict: it was replayed or discarded.
     """
-    row = await reader.fetchrow(_ASK, letter_id)
+    row = await db.fetchrow(_REQUEST, letter_id)
     if row is not None:
-        return letter_of(row)
-    letter = await whole(reader, letter_id)
+        return from_row(row)
+    letter = await get_dead_letter(db, letter_id)
     if letter.status != "replaying":
-        raise settled_already(letter)
+        raise already_resolved(letter)
     return letter
 
 
-async def ask_replays(tx: Transaction, asked_by: str, only: Filter, *, most: int = MOST) -> Replay:
-    """Ask for the waiting letters that a filter names to be tried again, the oldest first.
+async def request_replays(tx: Transaction, asked_by: str, only: Filter, *, limit: int = MAX_LETTERS) -> Replay:
+    """Request the replay of the waiting letters that match a filter, up to `limit`, the oldest first.
 
     Raises:
-        Unprocessable: a time in the filter is none.
+        Unprocessable: a time in the filter is out of range.
     """
     as_json = msgspec.json.encode(only).decode()
-    row = await tx.fetchrow(_ASK_MANY, *only.values(), most, new_id(), asked_by, as_json)
-    if row is None:
-        raise NotFound("This replay was not made.", slug="no-such-replay")
+    [row] = await tx.fetch(_REQUEST_MATCHING, *only.values(), limit, new_id(), asked_by, as_json)
     return _replay(row)
 
 
-async def replay_of(reader: Executor, replay_id: UUID) -> Replay:
-    """Return how far a replay by filter has come.
+async def get_replay(db: Executor, replay_id: UUID) -> Replay:
+    """Return a replay by filter with its progress.
 
     Raises:
-        NotFound: there is none of this id.
+        NotFound: no replay has this id.
     """
-    row = await reader.fetchrow(f"SELECT {_RUN} FROM replays WHERE id = $1", replay_id)  # noqa: S608
+    row = await db.fetchrow(f"SELECT {_REPLAY} FROM replays WHERE id = $1", replay_id)  # noqa: S608
     if row is None:
-        raise NotFound("There is no such replay.", slug="no-such-replay")
+        raise NotFound("Replay not found.", slug="no-such-replay")
     return _replay(row)
 
 
-async def latest(reader: Executor, limit: int) -> list[Replay]:
-    """Return the replays by filter that were asked for last, the latest first."""
-    rows = await reader.fetch(f"SELECT {_RUN} FROM replays ORDER BY id DESC LIMIT $1", limit)  # noqa: S608
+async def latest(db: Executor, limit: int) -> list[Replay]:
+    """Return the latest replays by filter, newest first."""
+    rows = await db.fetch(f"SELECT {_REPLAY} FROM replays ORDER BY id DESC LIMIT $1", limit)  # noqa: S608
     return [_replay(row) for row in rows]
 
 
-async def claim(database: Database, most: int) -> list[Claimed]:
-    """Lease letters for which a replay was asked and that nobody else runs, the oldest first."""
-    token = uuid4()
-    rows = await database.fetch(_CLAIM, token, LEASE, most)
-    claimed = [Claimed(letter_of(row), row["envelope"], token) for row in rows]
+async def claim(database: Database, limit: int) -> list[ClaimedLetter]:
+    """Claim up to `limit` letters that are due for a replay, the oldest first."""
+    rows = await database.fetch(_CLAIM, limit)
+    claimed = [ClaimedLetter(from_row(row), row["envelope"], row["due_at"]) for row in rows]
     return sorted(claimed, key=lambda one: one.letter.id)
 
 
-async def settle(reader: Executor, claimed: Sequence[Claimed]) -> set[UUID]:
-    """Say that events have been applied; returns the ids of the letters that nobody else has run meanwhile."""
+async def mark_replayed(db: Executor, claimed: Sequence[ClaimedLetter]) -> set[UUID]:
+    """Mark letters as replayed, and return the ids of those that were still leased to us."""
     if not claimed:
         return set()
-    rows = await reader.fetch(_SETTLE, [one.letter.id for one in claimed], claimed[0].token)
+    rows = await db.fetch(_MARK_REPLAYED, [one.letter.id for one in claimed], claimed[0].until)
     return {row["id"] for row in rows}
 
 
-async def put_back(reader: Executor, claimed: Claimed, error: BaseException) -> None:
-    """Say that it failed again, and why; it waits for a person as before."""
-    await reader.execute(_PUT_BACK, claimed.letter.id, claimed.token, reason_of(error), chain_of(error))
+async def mark_failed(db: Executor, claimed: ClaimedLetter, error: BaseException) -> None:
+    """Store that a letter failed again, and why; it waits for an operator as before."""
+    await db.execute(_MARK_FAILED, [claimed.letter.id], claimed.until, describe(error), describe_chain(error))
 
 
-async def defer(reader: Executor, claimed: Sequence[Claimed], error: BaseException, seconds: float) -> None:
-    """Say that something stands in the way which will pass; the letters are run again after so many seconds."""
+async def reschedule(db: Executor, claimed: Sequence[ClaimedLetter], error: BaseException, delay: float) -> None:
+    """Release letters after a transient failure, to be claimed again in `delay` seconds."""
     if claimed:
         ids = [one.letter.id for one in claimed]
-        await reader.execute(_DEFER, ids, claimed[0].token, seconds, reason_of(error))
+        await db.execute(_RESCHEDULE, ids, claimed[0].until, delay, describe(error))
 
 
-async def give_back(reader: Executor, token: UUID) -> None:
-    """Let go of what is held under a lease, so that it is run again at once."""
-    await reader.execute(
-        "UPDATE dead_letters SET token = NULL, leased_until = NULL WHERE status = 'replaying' AND token = $1", token
-    )
+async def release(db: Executor, claimed: Sequence[ClaimedLetter]) -> None:
+    """Release those letters of a claim that are still leased to us, to be claimed again at once."""
+    await LEASES.release(db, [one.letter.id for one in claimed], claimed[0].until)
 
 
 def _replay(row: Row) -> Replay:

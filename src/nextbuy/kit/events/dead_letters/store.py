@@ -1,9 +1,8 @@
-"""Events that could not be applied: kept whole, with the reason, until a person has them tried again or discards them.
+"""Dead letters: events that could not be applied, stored with the reason until an operator replays or discards them.
 
-The same delivery to the same handler is buried once. A replay runs only the handler that failed (all that listen,
-where the event could not even be read); whoever runs it holds a lease on the letter, so that it is run by one at a
-time, and again where that one died. Events that came later have been applied meanwhile: a replay is late, and a
-handler must not mind. How letters are replayed is told in `replays.py` and `replayer.py`.
+Each delivery to a handler is dead-lettered once. A replay runs only the handler that failed, or every handler of the
+topic if the event could not be decoded, under a lease on the letter (`replays.py`, `replayer.py`). Later events have
+been applied by then, so a handler must accept a late one.
 """
 
 import traceback
@@ -21,69 +20,68 @@ from nextbuy.contracts.values import (
 )
 from nextbuy.kit.http.paging import decode_cursor, encode_cursor
 from nextbuy.kit.storage.database import Database, Executor, Row, Transaction
+from nextbuy.kit.storage.retention import FIRST_MOMENT, purge, purge_statement
 
 Status = Literal["waiting", "replaying", "replayed", "discarded"]
-Named = Annotated[str, Meta(max_length=200)]
+FilterText = Annotated[str, Meta(max_length=200)]
 
-KEPT: Final = "90 days"
-"""How long a letter stays after it was replayed or discarded."""
-_LONGEST_TEXT: Final = 2_000
-"""Characters that are kept of a reason, and of each error behind it."""
-_LONGEST_CHAIN: Final = 10
-_AT_A_TIME: Final = 1_000
-"""Letters that one step of the clean-up takes."""
+RETENTION_DAYS: Final = 90
+"""Days that a replayed or discarded letter stays for the audit."""
+_MAX_TEXT: Final = 2_000
+"""Characters stored of a reason, and of each error in the chain behind it."""
+_MAX_CHAIN: Final = 10
 _FIRST_YEAR, _LAST_YEAR = 1970, 9998
 
-FIELDS: Final = (
+COLUMNS: Final = (
     "id, topic, event_id, event_type, handler, reason, error_chain, attempts, failed_at, envelope, status, replays, "
-    "settled_at, discarded_because"
+    "resolved_at, discard_reason"
 )
 MATCHES: Final = """
     ($1::text IS NULL OR topic = $1) AND ($2::text IS NULL OR handler = $2)
     AND ($3::text IS NULL OR starts_with(reason, $3)) AND ($4::text IS NULL OR event_type = $4)
     AND ($5::timestamptz IS NULL OR failed_at >= $5) AND ($6::timestamptz IS NULL OR failed_at < $6)
 """
-"""Whether a letter is one of those that `Filter.values` names."""
+"""SQL condition: a letter matches the filter whose `Filter.values` are $1 to $6."""
 
-_BURY: Final = """
+_INSERT: Final = """
     INSERT INTO dead_letters
-        (id, origin, topic, event_id, event_type, handler, reason, error_chain, attempts, envelope)
+        (id, delivery_key, topic, event_id, event_type, handler, reason, error_chain, attempts, envelope)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-    ON CONFLICT (origin) DO NOTHING
+    ON CONFLICT (delivery_key) DO NOTHING
 """
 
 _PAGE: Final = f"""
-    SELECT {FIELDS} FROM dead_letters
+    SELECT {COLUMNS} FROM dead_letters
     WHERE {MATCHES} AND ($7::text IS NULL OR status = $7) AND ($8::uuid IS NULL OR id < $8)
     ORDER BY id DESC LIMIT $9
 """  # noqa: S608  made of constants
 
 _DISCARD: Final = f"""
-    WITH held AS (
+    WITH letter AS (
         SELECT id, status, replay_id FROM dead_letters
-        WHERE id = $1 AND (status = 'waiting' OR status = 'replaying' AND token IS NULL) FOR UPDATE
-    ), given_up AS (
+        WHERE id = $1 AND (status = 'waiting' OR due_at <= now() OR due_at = delayed_until) FOR UPDATE
+    ), counted AS (
         UPDATE replays SET failed = failed + 1,
                finished_at = CASE WHEN done + failed + 1 >= total THEN clock_timestamp() END
-        FROM held WHERE replays.id = held.replay_id AND held.status = 'replaying'
+        FROM letter WHERE replays.id = letter.replay_id AND letter.status = 'replaying'
     )
-    UPDATE dead_letters SET status = 'discarded', settled_at = clock_timestamp(), discarded_because = $2
-    WHERE id = (SELECT id FROM held) RETURNING {FIELDS}
+    UPDATE dead_letters
+    SET status = 'discarded', due_at = NULL, resolved_at = clock_timestamp(), discard_reason = $2
+    WHERE id = (SELECT id FROM letter) RETURNING {COLUMNS}
 """  # noqa: S608  made of constants
 
-_FORGET: Final = """
-    DELETE FROM dead_letters WHERE id IN (
-        SELECT id FROM dead_letters
-        WHERE status IN ('replayed', 'discarded') AND settled_at < clock_timestamp() - $1::text::interval
-        ORDER BY settled_at LIMIT $2
-    )
-"""
+_PURGE: Final = purge_statement(
+    "dead_letters",
+    "resolved_at",
+    f"clock_timestamp() - interval '{RETENTION_DAYS} days'",
+    partition="status IN ('replayed', 'discarded')",
+)
 
 
 class DeadLetter(Struct, frozen=True, kw_only=True):
-    """An event that could not be applied; `envelope` is its JSON, or its text where it is none.
+    """An event that could not be applied; `envelope` is its JSON, or its text if it is not valid JSON.
 
-    `settled_at` is when it was applied after all or discarded, the latter for `discarded_because`.
+    `resolved_at` is when it was replayed successfully or discarded, the latter for `discard_reason`.
     """
 
     id: UUID
@@ -98,38 +96,40 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
     error_chain: list[str]
     status: Status
     replays: int
-    settled_at: Timestamp | None
-    discarded_because: str
+    resolved_at: Timestamp | None
+    discard_reason: str
 
 
 class Filter(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """Some dead letters: all of whose fields are as they are named here; `reason` is how it begins.
+    """A filter of dead letters: all given fields must match; `reason` matches the beginning.
 
-    An empty `handler` names the letters that could not even be read. A field that is misspelt is refused: without it,
-    more would be named than was meant.
+    An empty `handler` selects the letters that could not be decoded. Unknown fields are refused, because a misspelt
+    one would select more than was meant.
     """
 
-    topic: Named | UnsetType = UNSET
-    handler: Named | UnsetType = UNSET
-    reason: Named | UnsetType = UNSET
-    event_type: Named | UnsetType = UNSET
+    topic: FilterText | UnsetType = UNSET
+    handler: FilterText | UnsetType = UNSET
+    reason: FilterText | UnsetType = UNSET
+    event_type: FilterText | UnsetType = UNSET
     since: Timestamp | UnsetType = UNSET
     until: Timestamp | UnsetType = UNSET
 
     def values(self) -> list[object]:
-        """Return what `MATCHES` takes.
+        """Return the parameters of `MATCHES`.
 
         Raises:
-            Unprocessable: a time is one that no letter can have.
+            Unprocessable: a time is out of range (`bad-time`).
         """
         for moment in (self.since, self.until):
             if moment is not UNSET and not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
-                raise Unprocessable(f"A time is of a year from {_FIRST_YEAR} to {_LAST_YEAR}.", slug="bad-time")
-        named = (self.topic, self.handler, self.reason, self.event_type, self.since, self.until)
-        return [None if value is UNSET else value for value in named]
+                raise Unprocessable(
+                    f"Time out of range. Use a year from {_FIRST_YEAR} to {_LAST_YEAR}.", slug="bad-time"
+                )
+        given = (self.topic, self.handler, self.reason, self.event_type, self.since, self.until)
+        return [None if value is UNSET else value for value in given]
 
 
-EVERY: Final = Filter()
+ALL: Final = Filter()
 
 
 async def dead_letter(  # noqa: PLR0913
@@ -138,93 +138,94 @@ async def dead_letter(  # noqa: PLR0913
     body: bytes,
     error: BaseException,
     *,
-    origin: str,
+    delivery_key: str,
     attempts: int,
     handler: str = "",
     event_id: UUID | None = None,
     event_type: str = "",
 ) -> None:
-    """Keep an event that could not be applied; one with the same `origin` is kept already."""
+    """Store an event that could not be applied, unless a letter with the same `delivery_key` exists."""
     await tx.execute(
-        _BURY,
+        _INSERT,
         new_id(),
-        origin,
+        delivery_key,
         topic,
         event_id,
         storable(event_type),
         handler,
-        reason_of(error),
-        chain_of(error),
+        describe(error),
+        describe_chain(error),
         attempts,
         body,
     )
 
 
-async def page(
-    reader: Executor, limit: int, cursor: str | None = None, *, status: Status | None = None, only: Filter = EVERY
+async def list_dead_letters(
+    db: Executor, limit: int, cursor: str | None = None, *, status: Status | None = None, only: Filter = ALL
 ) -> Page[DeadLetter]:
-    """Return a part of the list, the latest first.
+    """Return a page of dead letters, newest first.
 
     Raises:
-        Unprocessable: the cursor is none of ours, or a time is none.
+        Unprocessable: the cursor is invalid, or a time is out of range.
     """
     below = decode_cursor(cursor, UUID)[0] if cursor else None
-    rows = await reader.fetch(_PAGE, *only.values(), status, below, limit + 1)
-    letters = [letter_of(row) for row in rows[:limit]]
+    rows = await db.fetch(_PAGE, *only.values(), status, below, limit + 1)
+    letters = [from_row(row) for row in rows[:limit]]
     return Page(letters, encode_cursor(letters[-1].id) if len(rows) > limit else None)
 
 
-async def whole(reader: Executor, letter_id: UUID) -> DeadLetter:
+async def get_dead_letter(db: Executor, letter_id: UUID) -> DeadLetter:
     """Return one dead letter.
 
     Raises:
-        NotFound: there is none of this id.
+        NotFound: no dead letter has this id.
     """
-    row = await reader.fetchrow(f"SELECT {FIELDS} FROM dead_letters WHERE id = $1", letter_id)  # noqa: S608
+    row = await db.fetchrow(f"SELECT {COLUMNS} FROM dead_letters WHERE id = $1", letter_id)  # noqa: S608
     if row is None:
-        raise NotFound("There is no such dead letter.", slug="no-such-dead-letter")
-    return letter_of(row)
+        raise NotFound("Dead letter not found.", slug="no-such-dead-letter")
+    return from_row(row)
 
 
-async def discard(tx: Transaction, letter_id: UUID, because: str) -> DeadLetter:
-    """Give an event up for good.
+async def discard(tx: Transaction, letter_id: UUID, reason: str) -> DeadLetter:
+    """Discard a dead letter for good.
 
     Raises:
-        NotFound: there is none of this id.
-        Conflict: it has been applied since, is being replayed, or was discarded.
+        NotFound: no dead letter has this id.
+        Conflict: it was replayed or discarded, or a replay of it is running.
     """
-    row = await tx.fetchrow(_DISCARD, letter_id, because)
+    row = await tx.fetchrow(_DISCARD, letter_id, reason)
     if row is not None:
-        return letter_of(row)
-    letter = await whole(tx, letter_id)
+        return from_row(row)
+    letter = await get_dead_letter(tx, letter_id)
     if letter.status == "replaying":
-        raise Conflict("This dead letter is being replayed at this moment.", slug="in-progress", retry_after=1)
-    raise settled_already(letter)
+        message = "This dead letter is being replayed. Try again when the replay has ended."
+        raise Conflict(message, slug="in-progress", retry_after=1)
+    raise already_resolved(letter)
 
 
-def settled_already(letter: DeadLetter) -> Conflict:
-    """Return why nothing more can be done about a letter that was replayed or discarded."""
+def already_resolved(letter: DeadLetter) -> Conflict:
+    """Return the error for an operation on a letter that was replayed or discarded."""
     if letter.status == "replayed":
-        return Conflict("This dead letter was replayed already, and its event applied.", slug="already-replayed")
+        return Conflict("This dead letter was already replayed, and its event applied.", slug="already-replayed")
     return Conflict("This dead letter was discarded.", slug="discarded")
 
 
-async def purge_settled(database: Database) -> bool:
-    """Drop some of the letters that were settled long ago, never one that waits; true where there may be more."""
-    return await database.execute(_FORGET, KEPT, _AT_A_TIME) == f"DELETE {_AT_A_TIME}"
+async def purge_dead_letters(database: Database) -> None:
+    """Delete the letters that were resolved more than `RETENTION_DAYS` ago; waiting letters stay."""
+    await purge(database, _PURGE, FIRST_MOMENT)
 
 
-def reason_of(error: BaseException) -> str:
-    """Return why, in one line: the slug and what an error of the tree says, the class and what any other says."""
+def describe(error: BaseException) -> str:
+    """Return an error in one line: its slug if it is an `AppError`, else its class, and its message."""
     name = error.slug if isinstance(error, AppError) else type(error).__name__
     return storable(f"{name}: {error}")
 
 
-def chain_of(error: BaseException) -> list[str]:
-    """Return the error and those behind it, each with the line that raised it, the outermost first."""
+def describe_chain(error: BaseException) -> list[str]:
+    """Return the error and its causes, the outermost first, each with the line that raised it."""
     chain: list[str] = []
     link: BaseException | None = error
-    while link is not None and len(chain) < _LONGEST_CHAIN:
+    while link is not None and len(chain) < _MAX_CHAIN:
         frames = traceback.extract_tb(link.__traceback__)
         where = f" ({frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno} {frames[-1].name})" if frames else ""
         chain.append(storable(f"{type(link).__name__}: {link}{where}"))
@@ -233,12 +234,12 @@ def chain_of(error: BaseException) -> list[str]:
 
 
 def storable(text: str) -> str:
-    """Return text as PostgreSQL can keep it: without NUL, lone surrogates, or more of it than anyone reads."""
-    return text.replace("\0", "\\0").encode(errors="replace").decode()[:_LONGEST_TEXT]
+    """Return text that PostgreSQL can store: without NUL and lone surrogates, cut to `_MAX_TEXT`."""
+    return text.replace("\0", "\\0").encode(errors="replace").decode()[:_MAX_TEXT]
 
 
-def letter_of(row: Row) -> DeadLetter:
-    """Return the letter that a row with `FIELDS` holds."""
+def from_row(row: Row) -> DeadLetter:
+    """Return the letter of a row with `COLUMNS`."""
     fields = {name: row[name] for name in DeadLetter.__struct_fields__}
     body: bytes = fields["envelope"]
     try:

@@ -61,8 +61,8 @@ function row(letter) {
       el("p", {}, el("strong", {}, one.event_type || one.topic), " ", badge(one.status)),
       el("p", { class: "why-not" }, one.reason),
       el("p", { class: "soft" }, `${one.topic} · ${one.handler || "not readable"} · ${count(one.attempts, "attempt")} · `, time(one.failed_at)),
-      one.status === "discarded" && el("p", { class: "soft" }, "Discarded ", time(one.settled_at), `: ${one.discarded_because}`),
-      one.status === "replayed" && el("p", { class: "soft" }, "Applied ", time(one.settled_at)),
+      one.status === "discarded" && el("p", { class: "soft" }, "Discarded ", time(one.resolved_at), `: ${one.discard_reason}`),
+      one.status === "replayed" && el("p", { class: "soft" }, "Applied ", time(one.resolved_at)),
       el("details", {}, el("summary", {}, "Why, step by step"), el("ol", { class: "why" }, one.error_chain.map((link) => el("li", {}, link)))),
       el("details", {}, el("summary", {}, "The event"), el("pre", { tabindex: 0 }, envelope)),
       one.status === "waiting" && acts(one, again, said),
@@ -84,8 +84,8 @@ function followed(run, ended) {
       el("p", {}, el("strong", {}, one.finished_at ? "Replay has ended" : "Replay is running"), " ", el("span", { class: "soft" }, time(one.asked_at))),
       one.total > 0 && el("progress", { max: one.total, value: gone, "aria-label": "How far the replay has come" }),
       el("p", {}, words),
-      one.beyond > 0 && el("p", { class: "soft" }, `${count(one.beyond, "letter")} more wait: replay once again.`),
-      one.waits_for && !one.finished_at && el("p", { class: "wrong" }, `It waits: ${one.waits_for}`),
+      one.over_limit > 0 && el("p", { class: "soft" }, `${count(one.over_limit, "letter")} more wait: replay once again.`),
+      one.blocked_by && !one.finished_at && el("p", { class: "wrong" }, `It waits: ${one.blocked_by}`),
     );
     return words;
   };

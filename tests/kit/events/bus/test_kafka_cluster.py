@@ -1,4 +1,4 @@
-"""Two brokers, of which one dies: what was stored is on both."""
+"""A cluster of two brokers: events are stored on both, so one may die."""
 
 import asyncio
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from confluent_kafka.admin import AdminClient
 from nextbuy.kit.config import Kafka
 from nextbuy.kit.events.bus.kafka import KafkaBus
 from tests.kafka_broker import KafkaBroker, own_broker, own_prefix
-from tests.kit.test_bus_conformance import BACK_WITHIN, packets, publish_surely, reading
+from tests.kit.events.bus.test_conformance import RECOVERY_TIMEOUT, messages, publish_until_stored, reading
 from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(180)
@@ -27,7 +27,7 @@ listeners=PLAINTEXT://{{host}}:{{port}}
 
 @pytest.fixture
 def pair() -> Iterator[tuple[KafkaBroker, KafkaBroker]]:
-    """A broker that controls, and one that may be killed."""
+    """The controlling broker, and one that may be killed."""
     with (
         own_broker(settings=_FIRST) as first,
         own_broker(settings=_SECOND.format(controller=first.controller), cluster=first.cluster) as second,
@@ -35,27 +35,27 @@ def pair() -> Iterator[tuple[KafkaBroker, KafkaBroker]]:
         yield first, second
 
 
-async def test_one_of_two_brokers_is_killed_and_nothing_is_lost_or_out_of_order(
+async def test_killing_one_of_two_brokers_loses_and_reorders_nothing(
     pair: tuple[KafkaBroker, KafkaBroker],
 ) -> None:
     first, second = pair
     admin = AdminClient({"bootstrap.servers": first.servers})
-    await until(lambda: len(admin.list_topics(timeout=5).brokers) == 2, "both are there")
+    await until(lambda: len(admin.list_topics(timeout=5).brokers) == 2, "two brokers")
     bus = KafkaBus(Kafka(servers=f"{first.servers},{second.servers}", prefix=own_prefix(), replication=2))
     keys, total = 12, 600
 
     async def publish_all() -> None:
         for start in range(0, total, 20):
-            await publish_surely(bus, packets("t", range(start, start + 20), key=lambda n: str(n % keys)))
+            await publish_until_stored(bus, messages("t", range(start, start + 20), key=lambda n: str(n % keys)))
             await asyncio.sleep(0.02)
 
-    async with reading(bus, "g", "t", most=11) as reader:
+    async with reading(bus, "g", "t", batch_size=11) as reader:
         publishing = asyncio.create_task(publish_all())
-        await until(lambda: len(reader.got) >= 100, within=BACK_WITHIN)
-        assert _copies(admin, f"{bus._prefix}t") == [2] * 6
+        await until(lambda: len(reader.got) >= 100, within=RECOVERY_TIMEOUT)
+        assert _replicas(admin, f"{bus._prefix}t") == [2] * 6
         assert not publishing.done()
         second.kill()
-        await until(lambda: set(reader.of("t")) == set(range(total)), within=BACK_WITHIN)
+        await until(lambda: set(reader.of("t")) == set(range(total)), within=RECOVERY_TIMEOUT)
         await publishing
     first_seen = list(dict.fromkeys(reader.of("t")))
     for key in range(keys):
@@ -63,5 +63,5 @@ async def test_one_of_two_brokers_is_killed_and_nothing_is_lost_or_out_of_order(
     await bus.close()
 
 
-def _copies(admin: AdminClient, topic: str) -> list[int]:
+def _replicas(admin: AdminClient, topic: str) -> list[int]:
     return [len(partition.replicas) for partition in admin.list_topics(timeout=5).topics[topic].partitions.values()]

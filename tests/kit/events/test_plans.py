@@ -1,4 +1,4 @@
-"""With a million events in the log and in the inbox each statement reads by an index, and no more than with a few."""
+"""Each statement reads by an index, and no more pages with a million events than with a few thousand."""
 
 import re
 from typing import Any, NamedTuple
@@ -6,13 +6,12 @@ from typing import Any, NamedTuple
 import asyncpg
 import msgspec
 
-from nextbuy.kit.events import event_log, inbox, outbox
-from nextbuy.kit.events import relay as outbox_relay
+from nextbuy.kit.events import event_log, inbox, outbox, relay
 from nextbuy.kit.http import idempotency
 from tests.conftest import DatabaseUrl
 
 FEW, MANY = 5_000, 1_000_000
-WAITING = 500
+PENDING = 500
 LOG = """
     INSERT INTO event_log (event_id, topic, key, bucket, parent_span, envelope)
     SELECT uuidv7(make_interval(secs => n / 1000.0 - 100000)), 'topic-' || n % 20, 'key-' || n / 5, n % 16, '', '{}'
@@ -28,31 +27,31 @@ KEYS = """
     SELECT 'scope', n::text, '', uuidv7(), now(), now() - make_interval(secs => 200000 - n / 100)
     FROM generate_series($1::int / 10 + 1, $2::int / 10) AS n
 """
-WAITS = f"INSERT INTO outbox (bucket, id) SELECT bucket, id FROM event_log ORDER BY id DESC LIMIT {WAITING}"
+PENDING_ROWS = f"INSERT INTO outbox (bucket, id) SELECT bucket, id FROM event_log ORDER BY id DESC LIMIT {PENDING}"
 IDS = "(SELECT array_agg(event_id) FROM (SELECT event_id FROM event_log ORDER BY id DESC LIMIT 200) AS latest)"
 BUCKETS = "(SELECT array_agg(n::smallint) FROM generate_series(0, 15) AS n)"
 TOKEN = "'00000000-0000-4000-8000-000000000000'"
-HELD = f"UPDATE outbox_leases SET token = {TOKEN}, until = now() + interval '9 s'"
-TAKEN = "(SELECT array_agg(id) FROM outbox)"
+LEASED = f"UPDATE outbox_leases SET token = {TOKEN}, leased_until = now() + interval '9 s'"
+PUBLISHED = "(SELECT array_agg(id) FROM outbox)"
 NEW = (
     "(SELECT array_agg(uuidv7()) FROM generate_series(1, 10))",
     *(f"array_fill({value}, ARRAY[10])" for value in ("'topic-1'::text", "'key-1'::text", "3::smallint", "'{}'::text")),
 )
 
-ASKED: dict[str, tuple[str, tuple[str, ...]]] = {
+STATEMENTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "publish": (outbox._INSERT, ("''", *NEW)),
-    "relay: claim": (outbox_relay._CLAIM, (TOKEN, "9")),
-    "relay: read": (outbox_relay._READ, (BUCKETS, "32", "4000000")),
-    "relay: take off": (outbox_relay._TAKE_OFF, (TOKEN, TAKEN)),
-    "inbox: unseen": (inbox._UNSEEN, ("'new'", IDS)),
+    "relay: lease": (relay._LEASE_BUCKETS, (TOKEN, "9")),
+    "relay: read": (relay._READ_PENDING, (BUCKETS, "32", "4000000")),
+    "relay: delete": (relay._DELETE_PUBLISHED, (TOKEN, PUBLISHED)),
+    "inbox: record": (inbox._RECORD_NEW, ("'new'", IDS)),
     "inbox: seen": (inbox._SEEN, ("'handler-1'", IDS)),
     "inbox: mark": (inbox._MARK, ("'new'", IDS)),
     "inbox: handlers": (inbox._HANDLERS, ()),
-    "log: after": (event_log._READ, ("500", "200", "4000000")),
-    "log: after, of topics": (event_log._READ_TOPICS, ("500", "20", "4000000", "ARRAY['topic-3', 'nothing']")),
-    "log: of keys": (event_log._OF_KEYS, ("ARRAY['key-7', 'key-9']", "200")),
-    "clean-up: inbox": (inbox._FORGET, ("'00000000-0000-0000-0000-000000000000'", "'handler-1'", "uuidv7()")),
-    "clean-up: idempotency keys": (idempotency._DROP, ("'0001-01-01'",)),
+    "log: after": (event_log._READ_AFTER, ("500", "200", "4000000")),
+    "log: topics": (event_log._READ_TOPICS, ("500", "20", "4000000", "ARRAY['topic-3', 'nothing']")),
+    "log: keys": (event_log._READ_KEYS, ("ARRAY['key-7', 'key-9']", "200")),
+    "inbox: purge": (inbox._PURGE, ("'00000000-0000-0000-0000-000000000000'", "'handler-1'", "uuidv7()")),
+    "idempotency keys: purge": (idempotency._DROP, ("'0001-01-01'",)),
 }
 
 
@@ -62,18 +61,18 @@ class Cost(NamedTuple):
 
 
 async def cost(admin: "asyncpg.Connection[asyncpg.Record]", name: str) -> Cost:
-    """What a statement reads, as it is planned for all values alike; nothing of what it does stays."""
-    sql, values = ASKED[name]
+    """Return a statement's generic plan and the pages that it reads; its effects are rolled back."""
+    sql, values = STATEMENTS[name]
     transaction = admin.transaction()
     await transaction.start()
-    if name == "relay: take off":
-        await admin.execute(HELD)
-    given = [await admin.fetchval(f"SELECT quote_literal({value}::text)") for value in values]
+    if name == "relay: delete":
+        await admin.execute(LEASED)
+    arguments = [await admin.fetchval(f"SELECT quote_literal({value}::text)") for value in values]
     await admin.execute("SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL jit = off")
-    await admin.execute(f"PREPARE asked AS {sql}")
-    asked = f"EXECUTE asked ({', '.join(given)})" if given else "EXECUTE asked"
-    explained = await admin.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) {asked}")
-    await admin.execute("DEALLOCATE asked")
+    await admin.execute(f"PREPARE statement AS {sql}")
+    execute = f"EXECUTE statement ({', '.join(arguments)})" if arguments else "EXECUTE statement"
+    explained = await admin.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) {execute}")
+    await admin.execute("DEALLOCATE statement")
     await transaction.rollback()
     plan: dict[str, Any] = msgspec.json.decode(explained)[0]["Plan"]
     text = msgspec.json.format(msgspec.json.encode(plan), indent=1).decode()
@@ -81,21 +80,22 @@ async def cost(admin: "asyncpg.Connection[asyncpg.Record]", name: str) -> Cost:
 
 
 async def fill(admin: "asyncpg.Connection[asyncpg.Record]", begin: int, end: int) -> None:
+    """Add events from `begin` to `end` to log, inbox and idempotency keys, and make the last ones pending."""
     await admin.execute("DELETE FROM outbox")
     for sql in (LOG, INBOX, KEYS):
         await admin.execute(sql, begin, end)
-    await admin.execute(WAITS)
+    await admin.execute(PENDING_ROWS)
     await admin.execute("VACUUM ANALYZE event_log, inbox, idempotency_keys, outbox, outbox_leases")
 
 
-async def test_a_million_events_cost_a_statement_no_more_than_a_few(database_url: DatabaseUrl) -> None:
+async def test_statements_read_no_more_pages_with_a_million_events(database_url: DatabaseUrl) -> None:
     admin = await asyncpg.connect(await database_url(""))
     await fill(admin, 0, FEW)
-    few = {name: await cost(admin, name) for name in ASKED}
+    few = {name: await cost(admin, name) for name in STATEMENTS}
     await fill(admin, FEW, MANY)
-    for name in ASKED:
+    for name in STATEMENTS:
         many = await cost(admin, name)
-        walked = re.findall(r'"Node Type": "Seq Scan"[^}]*?"Relation Name": "(\w+)"', many.plan)
-        assert {"event_log", "inbox", "idempotency_keys"}.isdisjoint(walked), f"{name}: {many.plan}"
+        scanned = re.findall(r'"Node Type": "Seq Scan"[^}]*?"Relation Name": "(\w+)"', many.plan)
+        assert {"event_log", "inbox", "idempotency_keys"}.isdisjoint(scanned), f"{name}: {many.plan}"
         assert many.buffers <= few[name].buffers * 2 + 20, f"{name}: {few[name].buffers}, {many.buffers}: {many.plan}"
     await admin.close()

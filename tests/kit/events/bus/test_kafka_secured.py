@@ -1,4 +1,4 @@
-"""A Kafka that lets nobody in without TLS and a login, as a cluster of a company's is run."""
+"""The bus on a Kafka that requires TLS and a login, as in production."""
 
 import asyncio
 import logging
@@ -21,8 +21,8 @@ from nextbuy.kit.events.relay import Relay
 from nextbuy.kit.observability.telemetry import Journal
 from nextbuy.kit.storage.database import Database
 from tests.kafka_broker import own_broker, own_prefix
-from tests.kit.shop import Counted, commit
-from tests.kit.test_bus_conformance import packets, reading
+from tests.kit.events.bus.test_conformance import messages, reading
+from tests.kit.events.sample import Counted, commit
 from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(180)
@@ -50,13 +50,13 @@ super.users=User:broker;User:shop;User:ANONYMOUS
 
 @dataclass(frozen=True)
 class Secured:
-    """Where it is, and how somebody who may would reach it."""
+    """The broker's servers, and the settings of an authorized user."""
 
     servers: str
     ca: Path
 
     def settings(self, **other: str) -> Kafka:
-        """Read the settings as a process does, some of them being others."""
+        """Return the settings of an authorized user, read as a process does, with some replaced by `other`."""
         usual = {
             "SERVERS": self.servers,
             "USERNAME": "shop",
@@ -69,12 +69,12 @@ class Secured:
         return from_environment({f"NEXTBUY_KAFKA_{name}": value for name, value in (usual | other).items()}).kafka
 
     def bus(self, **other: str) -> KafkaBus:
-        """Return a bus on it."""
+        """Return a bus on this broker."""
         return KafkaBus(self.settings(**other))
 
 
-def an_authority(folder: Path) -> None:
-    """Make an authority, `ca.pem`, and what a broker needs to be believed by who trusts it, `broker.pem`."""
+def write_certificates(folder: Path) -> None:
+    """Write a certificate authority, `ca.pem`, and a broker's key and certificate that it signed, `broker.pem`."""
     now = datetime.now(UTC)
     authority, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "An authority of the test's own")])
@@ -100,25 +100,25 @@ def an_authority(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
-    """A broker that speaks TLS alone, to users alone."""
+    """A broker that accepts only TLS and known users."""
     folder = tmp_path_factory.mktemp("secured")
-    an_authority(folder)
+    write_certificates(folder)
     users = dict.fromkeys(("broker", "shop", "guest"), PASSWORD)
     with own_broker(settings=_SETTINGS.format(folder=folder, password=PASSWORD), users=users) as broker:
         yield Secured(broker.servers, folder / "ca.pem")
 
 
 @pytest.mark.parametrize("mechanism", ["SCRAM-SHA-512", "PLAIN"])
-async def test_who_may_publishes_and_consumes_over_tls(secured: Secured, mechanism: str) -> None:
+async def test_authorized_user_publishes_and_consumes_over_tls(secured: Secured, mechanism: str) -> None:
     bus = secured.bus(SASL_MECHANISM=mechanism)
     async with reading(bus, "g", "t") as reader:
-        await bus.publish(packets("t", range(30), key=str))
+        await bus.publish(messages("t", range(30), key=str))
         await until(lambda: sorted(reader.of("t")) == list(range(30)))
     await bus.close()
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "setting"),
     [
         ({"PASSWORD": "open barley"}, "NEXTBUY_KAFKA_USERNAME"),
         ({"USERNAME": "nobody"}, "NEXTBUY_KAFKA_USERNAME"),
@@ -127,25 +127,25 @@ async def test_who_may_publishes_and_consumes_over_tls(secured: Secured, mechani
     ],
     ids=["wrong password", "unknown user", "user without rights", "unknown authority"],
 )
-async def test_who_may_not_is_told_so_once_and_nothing_is_lost(
-    secured: Secured, shop: Database, caplog: pytest.LogCaptureFixture, wrong: dict[str, str], said: str
+async def test_denied_access_is_logged_once_and_loses_nothing(
+    secured: Secured, publisher: Database, caplog: pytest.LogCaptureFixture, wrong: dict[str, str], setting: str
 ) -> None:
-    await commit(shop, Counted(about="a", n=1))
+    await commit(publisher, Counted(about="a", n=1))
     prefix = own_prefix()
     refused = secured.bus(PREFIX=prefix, **wrong)
     async with reading(refused, "g", Counted.topic) as nothing:
         with pytest.raises(BusUnavailable):
-            await Relay(shop, refused, Journal()).carry()
-        await until(lambda: len(_told(caplog, said)) == 2)
+            await Relay(publisher, refused, Journal()).publish_batch()
+        await until(lambda: len(_warnings(caplog, setting)) == 2)
     assert nothing.got == []
     await refused.close()
-    for who in ("group g", "what is published"):
-        assert len([line for line in _told(caplog, said) if who in line]) == 1
-    assert all(PASSWORD not in line and "open barley" not in line for line in _told(caplog, ""))
+    for waiting in ("group g", "publishing"):
+        assert sum(waiting in line for line in _warnings(caplog, setting)) == 1
+    assert all(PASSWORD not in line and "open barley" not in line for line in _warnings(caplog, ""))
 
     bus = secured.bus(PREFIX=prefix)
     subscription = bus.subscribe("g", [Counted.topic])
-    assert await Relay(shop, bus, Journal()).carry() == 1
+    assert await Relay(publisher, bus, Journal()).publish_batch() == 1
     async with asyncio.timeout(15):
         batch = await anext(aiter(subscription.batches()))
     assert len(batch.deliveries) == 1
@@ -153,6 +153,6 @@ async def test_who_may_not_is_told_so_once_and_nothing_is_lost(
     await bus.close()
 
 
-def _told(caplog: pytest.LogCaptureFixture, word: str) -> list[str]:
+def _warnings(caplog: pytest.LogCaptureFixture, text: str) -> list[str]:
     lines = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
-    return [line for line in lines if word in line]
+    return [line for line in lines if text in line]

@@ -9,7 +9,7 @@ import pytest
 
 from tests.kafka_broker import ROOT
 
-A_TEST = "tests/kit/test_bus_kafka.py::test_an_event_is_on_the_wire_a_cloud_event_under_its_key"
+A_TEST = "tests/kit/events/bus/test_kafka.py::test_event_on_the_wire_is_a_cloud_event_under_its_key"
 
 
 @pytest.mark.parametrize(("ci", "status", "word"), [("", 0, "SKIPPED"), ("true", 1, "ERROR")])

@@ -1,4 +1,7 @@
-"""Takes a batch from a bus, says so, and holds it until it is killed: `bus_victim.py redis|kafka ADDRESS PREFIX`."""
+"""A process that takes a batch from a bus, prints its size, and holds it until it is killed.
+
+Usage: `holding_process.py redis|kafka URL PREFIX`.
+"""
 
 import asyncio
 import sys
@@ -12,13 +15,9 @@ from nextbuy.kit.events.bus.redis import RedisBus
 
 
 async def main() -> None:
-    kind, address, prefix = sys.argv[1:]
-    bus: Bus = (
-        KafkaBus(Kafka(servers=address, prefix=prefix))
-        if kind == "kafka"
-        else RedisBus(Redis.from_url(address), prefix)
-    )
-    async for batch in bus.subscribe("g", ["t"], most=4).batches():
+    kind, url, prefix = sys.argv[1:]
+    bus: Bus = KafkaBus(Kafka(servers=url, prefix=prefix)) if kind == "kafka" else RedisBus(Redis.from_url(url), prefix)
+    async for batch in bus.subscribe("g", ["t"], batch_size=4).batches():
         print(len(batch.deliveries), flush=True)  # noqa: T201  the test waits for this line
         await asyncio.Event().wait()
 
