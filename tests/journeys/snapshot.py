@@ -22,7 +22,7 @@ _UNDONE: Final = {
         " UNION ALL SELECT 'unmatched payment', count(*) FROM unmatched_payments WHERE refund_due_at IS NOT NULL"
         " UNION ALL SELECT 'event', count(*) FROM outbox"
     ),
-    "simulator": "SELECT 'webhook' AS what, count(*) AS n FROM deliveries WHERE due_at IS NOT NULL",
+    "simulator": "SELECT 'webhook' AS what, count(*) AS n FROM webhooks WHERE due_at IS NOT NULL",
     "product": "SELECT 'hold' AS what, count(*) AS n FROM stock_holds WHERE state = 'held'",
 }
 

@@ -1,4 +1,4 @@
-"""The simulator on a real database, with a small shop's door to bring webhooks to."""
+"""The simulator on a real database, with a small HTTP server as the shop that receives webhooks."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -25,44 +25,44 @@ TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
 class Shop:
-    """A shop's door: takes webhooks, after having refused as many as it was told to."""
+    """A receiver of webhooks, which refuses the first `refusals` of them."""
 
     def __init__(self) -> None:
-        self.refuses = 0
-        self.tries = 0
-        self.taken: list[bytes] = []
+        self.refusals = 0
+        self.attempts = 0
+        self.accepted: list[bytes] = []
         self.headers: list[dict[str, str]] = []
         self.url = ""
 
     async def receive(self, request: web.Request) -> web.Response:
-        """Answer a webhook."""
+        """Verify a webhook, and refuse or accept it."""
         body = await request.read()
         webhook_signature.verify(request.headers["Stripe-Signature"], body, SECRETS[:1], now=utc_now().timestamp())
-        self.tries += 1
-        if self.tries <= self.refuses:
+        self.attempts += 1
+        if self.attempts <= self.refusals:
             return web.Response(status=503)
         self.headers.append(dict(request.headers))
-        self.taken.append(body)
+        self.accepted.append(body)
         return web.Response(text="{}")
 
 
 @pytest.fixture
 async def shop() -> AsyncIterator[Shop]:
-    """A shop's door, open."""
-    door = Shop()
+    """A running shop."""
+    shop = Shop()
     application = web.Application()
-    application.router.add_post("/order/api/payment-webhook", door.receive)
+    application.router.add_post("/order/api/payment-webhook", shop.receive)
     runner = web.AppRunner(application)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
-    door.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    yield door
+    shop.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    yield shop
     await runner.cleanup()
 
 
-class Turning:
-    """A clock that can be turned."""
+class FakeClock:
+    """A clock that a test can advance."""
 
     def __init__(self) -> None:
         self.ahead = timedelta()
@@ -72,25 +72,29 @@ class Turning:
 
 
 @pytest.fixture
-def clock() -> Turning:
-    """The time, which a test may turn."""
-    return Turning()
+def clock() -> FakeClock:
+    """A clock that a test can advance."""
+    return FakeClock()
 
 
 @pytest.fixture
-async def deps(open_database: OpenDatabase, shop: Shop, clock: Turning) -> AsyncIterator[Deps]:
-    """The service's needs."""
+async def deps(open_database: OpenDatabase, shop: Shop, clock: FakeClock) -> AsyncIterator[Deps]:
+    """The dependencies of the simulator."""
     settings = Settings(secret=b"0123456789abcdef", webhook_secrets=SECRETS, public_url=shop.url)
-    courier = WebhookDispatcher(HttpTransport("gateway", shop.url))
+    dispatcher = WebhookDispatcher(HttpTransport("gateway", shop.url))
     yield Deps(
-        database=await open_database("simulator"), clock=clock, settings=settings, journal=Journal(), courier=courier
+        database=await open_database("simulator"),
+        clock=clock,
+        settings=settings,
+        journal=Journal(),
+        dispatcher=dispatcher,
     )
-    await courier.close()
+    await dispatcher.close()
 
 
 @pytest.fixture
 async def delivering(deps: Deps) -> AsyncIterator[None]:
-    """While this is there, webhooks are delivered."""
+    """Runs the delivery job until the end of the test."""
 
     async def forever() -> None:
         while await deliver_webhooks(deps):
@@ -104,7 +108,7 @@ async def delivering(deps: Deps) -> AsyncIterator[None]:
 
 @pytest.fixture
 async def payment_id(deps: Deps) -> str:
-    """A payment of $19.99 that was asked for within a trace."""
+    """An open payment of $19.99, requested in a trace."""
     with use_span(start_span(f"00-{TRACE}-00f067aa0ba902b7-01")):
         call = OpenPayment(
             reference=new_id(),

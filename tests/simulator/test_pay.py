@@ -1,4 +1,4 @@
-"""Paying on the simulator's page, and by a program in a person's place."""
+"""Payments with test cards, by form and by JSON, and their refunds."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ from nextbuy.simulator.pay import pay
 from nextbuy.simulator.payment_page import payment_page
 from nextbuy.simulator.refund_payment import refund_payment
 from tests.callers import caller
-from tests.simulator.conftest import Turning
+from tests.simulator.conftest import FakeClock
 
 GOOD, BAD = "4242 4242 4242 4242", "4000000000000002"
 
@@ -37,19 +37,19 @@ async def by_form(deps: Deps, payment_id: str, card: str) -> Response:
     return await pay(deps, caller(None), Request("POST", path(payment_id), "", headers, body))
 
 
-async def seen(deps: Deps, payment_id: str) -> tuple[int, str]:
-    answer = await payment_page(deps, caller(None), Request("GET", path(payment_id), "", {}))
-    assert answer.content_type.startswith("text/html")
-    assert dict(answer.headers)["content-security-policy"].startswith("default-src 'none'")
-    return answer.status, answer.body.decode()
+async def get_page(deps: Deps, payment_id: str) -> tuple[int, str]:
+    response = await payment_page(deps, caller(None), Request("GET", path(payment_id), "", {}))
+    assert response.content_type.startswith("text/html")
+    assert dict(response.headers)["content-security-policy"].startswith("default-src 'none'")
+    return response.status, response.body.decode()
 
 
-async def told(deps: Deps) -> list[str]:
-    return [row["type"] for row in await deps.database.fetch("SELECT type FROM deliveries ORDER BY created_at")]
+async def webhook_types(deps: Deps) -> list[str]:
+    return [row["type"] for row in await deps.database.fetch("SELECT type FROM webhooks ORDER BY created_at")]
 
 
-async def test_the_page_says_what_is_paid_for_and_believes_no_word_of_it(deps: Deps, payment_id: str) -> None:
-    status, html = await seen(deps, payment_id)
+async def test_page_shows_amount_and_escapes_the_description(deps: Deps, payment_id: str) -> None:
+    status, html = await get_page(deps, payment_id)
     assert status == 200
     assert "$19.99" in html
     assert "&lt;b&gt;&#34;Mug&#34;&lt;/b&gt;" in html
@@ -57,92 +57,90 @@ async def test_the_page_says_what_is_paid_for_and_believes_no_word_of_it(deps: D
     assert "4242 4242 4242 4242" in html
 
 
-async def test_a_good_card_pays_once_however_often_it_is_sent(deps: Deps, payment_id: str) -> None:
-    answers = await asyncio.gather(*(by_json(deps, payment_id, GOOD) for _ in range(20)))
-    assert {json.loads(answer.body)["status"] for answer in answers} == {"paid"}
-    assert await told(deps) == ["checkout.session.completed"]
-    assert "Paid" in (await seen(deps, payment_id))[1]
+async def test_good_card_pays_once_in_concurrent_requests(deps: Deps, payment_id: str) -> None:
+    responses = await asyncio.gather(*(by_json(deps, payment_id, GOOD) for _ in range(20)))
+    assert {json.loads(response.body)["status"] for response in responses} == {"paid"}
+    assert await webhook_types(deps) == ["checkout.session.completed"]
+    assert "Paid" in (await get_page(deps, payment_id))[1]
 
 
-async def test_a_declined_payment_stays_declined(deps: Deps, payment_id: str) -> None:
+async def test_declined_payment_stays_declined(deps: Deps, payment_id: str) -> None:
     for card in (BAD, GOOD):
-        answer = json.loads((await by_json(deps, payment_id, card)).body)
-        assert (answer["status"], answer["payment_id"]) == ("declined", payment_id)
-    assert await told(deps) == ["payment_intent.payment_failed"]
+        response = json.loads((await by_json(deps, payment_id, card)).body)
+        assert (response["status"], response["payment_id"]) == ("declined", payment_id)
+    assert await webhook_types(deps) == ["payment_intent.payment_failed"]
 
 
-async def test_a_form_is_answered_with_the_page_that_shows_what_came_of_it(deps: Deps, payment_id: str) -> None:
+async def test_form_is_responseed_with_the_page_of_the_outcome(deps: Deps, payment_id: str) -> None:
     refused = await by_form(deps, payment_id, '1234"><script>')
     assert (refused.status, refused.content_type) == (422, "text/html; charset=utf-8")
     assert "not a test card" in refused.body.decode()
     assert "<script" not in refused.body.decode()
-    answer = await by_form(deps, payment_id, GOOD)
-    assert answer.status == 303
-    assert dict(answer.headers)["location"].endswith(path(payment_id))
+    response = await by_form(deps, payment_id, GOOD)
+    assert response.status == 303
+    assert dict(response.headers)["location"].endswith(path(payment_id))
     assert (await by_form(deps, payment_id, GOOD)).status == 303
-    assert await told(deps) == ["checkout.session.completed"]
+    assert await webhook_types(deps) == ["checkout.session.completed"]
 
 
 @pytest.mark.parametrize("card", ["", "4242", "\uff14\uff12\uff14\uff12424242424242", 4242424242424242, None])
-async def test_anything_but_a_test_card_is_unreadable(deps: Deps, payment_id: str, card: object) -> None:
+async def test_card_that_is_not_a_test_card_is_unprocessable(deps: Deps, payment_id: str, card: object) -> None:
     with pytest.raises(Unprocessable):
         await by_json(deps, payment_id, card)
-    assert await told(deps) == []
+    assert await webhook_types(deps) == []
 
 
-async def test_neither_text_nor_nonsense_pays(deps: Deps, payment_id: str) -> None:
+async def test_invalid_bodies_are_refused(deps: Deps, payment_id: str) -> None:
     with pytest.raises(WrongMediaType):
         await pay(deps, caller(None), Request("POST", path(payment_id), "", {"content-type": "text/plain"}, b"x"))
     with pytest.raises(Unprocessable):
         await pay(deps, caller(None), Request("POST", path(payment_id), "", {}, b"\xff{"))
     headers = {"content-type": "application/x-www-form-urlencoded"}
-    answer = await pay(deps, caller(None), Request("POST", path(payment_id), "", headers, b"\xff&" * 50))
-    assert answer.status == 422
+    response = await pay(deps, caller(None), Request("POST", path(payment_id), "", headers, b"\xff&" * 50))
+    assert response.status == 422
 
 
 @pytest.mark.parametrize("payment", ["pay_" + "0" * 32, "pay_1", "", "\0", "pay_" + "0" * 31 + "é"])
-async def test_a_payment_that_is_not_there_is_not_found(deps: Deps, payment: str) -> None:
+async def test_unknown_payment_is_not_found(deps: Deps, payment: str) -> None:
     with pytest.raises(NotFound):
         await by_json(deps, payment, GOOD)
     assert (await by_form(deps, payment, GOOD)).status == 404
-    assert (await seen(deps, payment))[0] == 404
+    assert (await get_page(deps, payment))[0] == 404
 
 
-async def test_a_payment_is_over_when_its_time_is_and_the_shop_is_told(
-    deps: Deps, payment_id: str, clock: Turning
-) -> None:
+async def test_overdue_payment_expires_and_is_reported(deps: Deps, payment_id: str, clock: FakeClock) -> None:
     clock.ahead = timedelta(minutes=31)
-    assert "Too late" in (await seen(deps, payment_id))[1]
+    assert "Expired" in (await get_page(deps, payment_id))[1]
     for _ in range(2):
-        with pytest.raises(Conflict) as refusal:
+        with pytest.raises(Conflict) as error:
             await by_json(deps, payment_id, GOOD)
-        assert refusal.value.slug == "payment-expired"
+        assert error.value.slug == "payment-expired"
         assert (await by_form(deps, payment_id, GOOD)).status == 409
         await expire_payments(deps)
-    assert await told(deps) == ["checkout.session.expired"]
+    assert await webhook_types(deps) == ["checkout.session.expired"]
 
 
-async def test_a_refund_is_made_once_and_told(deps: Deps, payment_id: str) -> None:
+async def test_refund_is_made_and_reported_once(deps: Deps, payment_id: str) -> None:
     await by_json(deps, payment_id, GOOD)
-    refund = RefundPayment(payment_id=payment_id, reason="sold out")
-    returned = await asyncio.gather(*(refund_payment(deps, refund) for _ in range(10)))
-    assert len({answer.refund_id for answer in returned}) == 1
-    assert await told(deps) == ["checkout.session.completed", "charge.refunded"]
-    assert "Given back" in (await seen(deps, payment_id))[1]
+    refund = RefundPayment(payment_id=payment_id, reason="sold-out")
+    refunds = await asyncio.gather(*(refund_payment(deps, refund) for _ in range(10)))
+    assert len({one.refund_id for one in refunds}) == 1
+    assert await webhook_types(deps) == ["checkout.session.completed", "charge.refunded"]
+    assert "Refunded" in (await get_page(deps, payment_id))[1]
     with pytest.raises(NotFound):
         await refund_payment(deps, RefundPayment(payment_id="pay_unknown", reason="x"))
 
 
-async def test_a_payment_that_was_called_off_can_be_made_no_more(deps: Deps, payment_id: str) -> None:
-    await refund_payment(deps, RefundPayment(payment_id=payment_id, reason="sold out"))
-    with pytest.raises(Conflict) as refusal:
+async def test_cancelled_payment_cannot_be_paid(deps: Deps, payment_id: str) -> None:
+    await refund_payment(deps, RefundPayment(payment_id=payment_id, reason="sold-out"))
+    with pytest.raises(Conflict) as error:
         await by_json(deps, payment_id, GOOD)
-    assert refusal.value.slug == "payment-refunded"
-    assert await told(deps) == []
+    assert error.value.slug == "payment-refunded"
+    assert await webhook_types(deps) == []
 
 
-async def test_the_page_leads_back_to_where_the_shop_said(deps: Deps, payment_id: str) -> None:
-    assert '<a href="http://shop.test/session/1">' in (await seen(deps, payment_id))[1]
-    status, nothing = await seen(deps, f"pay_{'0' * 32}")
+async def test_page_links_to_the_return_url_or_to_the_shop(deps: Deps, payment_id: str) -> None:
+    assert '<a href="http://shop.test/session/1">' in (await get_page(deps, payment_id))[1]
+    status, nothing = await get_page(deps, f"pay_{'0' * 32}")
     assert status == 404
     assert f'<a href="{deps.settings.public_url}/">' in nothing

@@ -1,1 +1,1 @@
-"""The payment simulator: stands in for a payment provider, with a hosted page, signed webhooks and redelivery."""
+"""The payment simulator, which stands in for a payment provider."""

@@ -1,6 +1,6 @@
-"""At once, and then until they are taken: webhooks are carried to the shop, signed, through its front door.
+"""A job: webhooks are sent to the shop, signed, through its public gateway, until it accepts them.
 
-What is not answered with 2xx is sent again, after a pause at random up to one that doubles each time, for three days.
+A webhook that is not answered with 2xx is sent again after a backoff with jitter, for three days.
 """
 
 import logging
@@ -16,55 +16,52 @@ from nextbuy.kit.rpc.retry import backoff
 from nextbuy.kit.wire import JSON, REQUEST_ID, Request
 from nextbuy.simulator import store
 from nextbuy.simulator.deps import Deps
-from nextbuy.simulator.store import Delivery
+from nextbuy.simulator.store import ClaimedWebhook
 
 log: Final = logging.getLogger(__name__)
 _PATH: Final = "/order/api/payment-webhook"
-_IDLE: Final = 0.5
-"""Seconds between two looks for webhooks that another process has left."""
-_ANSWER_WITHIN: Final = 10.0
-_BASE, _CAP = 0.2, 60.0
-_LONGEST: Final = timedelta(days=3)
+_POLL_INTERVAL: Final = 0.5
+"""Seconds between two polls for webhooks that another process left."""
+_TIMEOUT: Final = 10.0
+"""Seconds to wait for the shop's response; shorter than the claim of a webhook."""
+_BASE, _MAX_DELAY = 0.2, 60.0
+"""Seconds of the backoff."""
+_MAX_AGE: Final = timedelta(days=3)
 
 
 async def deliver_webhooks(deps: Deps) -> bool:
-    """Send what is due on its way, as soon as there is something; always to be called again."""
-    room = await deps.courier.room(within=_IDLE)
-    if room > 0:
-        for delivery in await store.claim_deliveries(deps.database, most=room):
-            deps.courier.start(_deliver(deps, delivery))
+    """Start the delivery of due webhooks as soon as there are some; always return true, to run again at once."""
+    slots = await deps.dispatcher.free_slots(timeout=_POLL_INTERVAL)
+    if slots > 0:
+        for webhook in await store.claim_webhooks(deps.database, slots):
+            deps.dispatcher.start(_deliver(deps, webhook))
     return True
 
 
-async def _deliver(deps: Deps, delivery: Delivery) -> None:
-    trace = start_span(delivery.traceparent, delivery.correlation_id)
-    with use_span(trace):
+async def _deliver(deps: Deps, webhook: ClaimedWebhook) -> None:
+    span = start_span(webhook.traceparent, webhook.correlation_id)
+    with use_span(span):
         try:
-            await _until_taken(deps, delivery, await _try(deps, delivery, trace))
+            accepted = await _send(deps, webhook, span)
+            await _record(deps, webhook, accepted=accepted)
         except Exception:
-            log.exception("webhook %s broke, and will be sent again", delivery.event_id)
+            log.exception("webhook delivery failed; retry when the claim expires", extra={"event_id": webhook.event_id})
 
 
-async def _try(deps: Deps, delivery: Delivery, trace: SpanContext) -> bool:
+async def _send(deps: Deps, webhook: ClaimedWebhook, span: SpanContext) -> bool:
     signed_at = int(deps.clock().timestamp())
-    request = Request(
-        "POST",
-        _PATH,
-        "",
-        {
-            "content-type": JSON,
-            webhook_signature.HEADER: webhook_signature.sign(
-                delivery.body, deps.settings.signing_secrets()[:1], at=signed_at
-            ),
-            "traceparent": trace.traceparent,
-            REQUEST_ID: trace.correlation_id,
-        },
-        delivery.body,
-    )
+    signature = webhook_signature.sign(webhook.body, deps.settings.signing_secrets()[:1], at=signed_at)
+    headers = {
+        "content-type": JSON,
+        webhook_signature.HEADER: signature,
+        "traceparent": span.traceparent,
+        REQUEST_ID: span.correlation_id,
+    }
     began = time.perf_counter()
     outcome, status = "cancelled", 0
     try:
-        status = (await deps.courier.transport.deliver(request, _ANSWER_WITHIN)).status
+        response = await deps.dispatcher.transport.deliver(Request("POST", _PATH, "", headers, webhook.body), _TIMEOUT)
+        status = response.status
         outcome = "ok" if 200 <= status < 300 else "refused"  # noqa: PLR2004
     except AppError as error:
         outcome, status = error.slug, error.status
@@ -73,23 +70,23 @@ async def _try(deps: Deps, delivery: Delivery, trace: SpanContext) -> bool:
             "webhook",
             "simulator",
             "gateway",
-            delivery.type,
-            trace=trace,
+            webhook.type,
+            trace=span,
             began=began,
             outcome=outcome,
             status=status,
-            attempt=delivery.tries,
+            attempt=webhook.attempts,
         )
     return outcome == "ok"
 
 
-async def _until_taken(deps: Deps, delivery: Delivery, taken: bool) -> None:  # noqa: FBT001
-    if taken:
-        await store.mark_delivered(deps.database, delivery.event_id)
-    elif deps.clock() - delivery.created_at > _LONGEST:
-        log.error("webhook %s was not taken in three days, and is given up", delivery.event_id)
-        await store.give_up(deps.database, delivery.event_id)
+async def _record(deps: Deps, webhook: ClaimedWebhook, *, accepted: bool) -> None:
+    if accepted:
+        await store.mark_delivered(deps.database, webhook)
+    elif deps.clock() - webhook.created_at > _MAX_AGE:
+        log.error("webhook not accepted for three days; given up", extra={"event_id": webhook.event_id})
+        await store.give_up(deps.database, webhook)
     else:
-        pause = backoff(delivery.tries - 1, base=_BASE, cap=_CAP, random=random.random)
-        await store.postpone(deps.database, delivery.event_id, pause)
-        deps.courier.wake_in(pause)
+        delay = backoff(webhook.attempts - 1, base=_BASE, cap=_MAX_DELAY, random=random.random)
+        await store.reschedule(deps.database, webhook, delay)
+        deps.dispatcher.wake_in(delay)

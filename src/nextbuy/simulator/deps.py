@@ -1,4 +1,4 @@
-"""What the simulator needs: no other service."""
+"""The dependencies of the payment simulator: no other service."""
 
 from dataclasses import dataclass
 
@@ -11,28 +11,28 @@ from nextbuy.kit.storage.database import Database
 from nextbuy.simulator.webhook_dispatcher import WebhookDispatcher
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Deps:
-    """The simulator's needs; it knows the shop by its public address alone, as a provider would."""
+    """The dependencies of the simulator. Like any provider, it knows the shop by its public URL only."""
 
     database: Database
     clock: Clock
     settings: Settings
     journal: Journal
-    courier: WebhookDispatcher
+    dispatcher: WebhookDispatcher
 
 
-def assemble(parts: ServiceContext) -> Deps:
-    """Return the simulator's needs out of a process's parts."""
+def assemble(context: ServiceContext) -> Deps:
+    """Build the dependencies from what the process provides."""
     return Deps(
-        database=parts.database,
-        clock=parts.clock,
-        settings=parts.settings,
-        journal=parts.journal,
-        courier=WebhookDispatcher(HttpTransport("gateway", parts.settings.public_url)),
+        database=context.database,
+        clock=context.clock,
+        settings=context.settings,
+        journal=context.journal,
+        dispatcher=WebhookDispatcher(HttpTransport("gateway", context.settings.public_url)),
     )
 
 
-async def let_go(deps: Deps) -> None:
-    """Let go of what `assemble` opened."""
-    await deps.courier.close()
+async def close(deps: Deps) -> None:
+    """Stop the deliveries in progress and close their connections."""
+    await deps.dispatcher.close()

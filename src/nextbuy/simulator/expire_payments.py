@@ -1,28 +1,22 @@
-"""Every second: payments that nobody made in time are over, and the shop is told."""
+"""A job: payments that were not made in time expire, and webhooks report it to the shop."""
 
-import secrets
 from typing import Final
 
 from nextbuy.simulator import store
 from nextbuy.simulator.deps import Deps
-from nextbuy.simulator.model import told
+from nextbuy.simulator.model import webhook_for
 
 _BATCH: Final = 100
 
 
 async def expire_payments(deps: Deps) -> bool:
-    """End what is over; true where there may be more."""
+    """Expire a batch of overdue payments; return true if there may be more."""
     now = deps.clock()
     async with deps.database.transaction() as tx:
-        over = await store.expire(tx, now, most=_BATCH)
-        if over:
-            await store.insert_deliveries(
-                tx,
-                [
-                    (payment, told(payment, "expired", event_id=f"evt_{secrets.token_hex(12)}", at=now))
-                    for payment in over
-                ],
-            )
-    if over:
-        deps.courier.wake()
-    return len(over) == _BATCH
+        expired = await store.expire(tx, now, _BATCH)
+        if expired:
+            webhooks = [(payment, webhook_for(payment, "expired", store.new_event_id(), at=now)) for payment in expired]
+            await store.insert_webhooks(tx, webhooks)
+    if expired:
+        deps.dispatcher.wake()
+    return len(expired) == _BATCH

@@ -1,4 +1,4 @@
-"""The page on which a person pays: plain HTML, no script, nothing from elsewhere."""
+"""The HTML page of a payment: no script, and nothing from other servers."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -19,7 +19,7 @@ _HEADERS: Final = [
     ("referrer-policy", "no-referrer"),
     ("x-content-type-options", "nosniff"),
 ]
-_SIGNS: Final[Mapping[str, str]] = {"USD": "$", "EUR": "€", "GBP": "£"}
+_CURRENCY_SIGNS: Final[Mapping[str, str]] = {"USD": "$", "EUR": "€", "GBP": "£"}
 _environment: Final = Environment(
     loader=PackageLoader("nextbuy.simulator"),
     autoescape=True,
@@ -29,21 +29,21 @@ _environment: Final = Environment(
 )
 
 
-def shown(money: Money) -> str:
-    """Return an amount as a person reads it."""
+def format_money(money: Money) -> str:
+    """Return an amount for people, such as `$1,234.50`."""
     whole, cents = divmod(money.amount, 100)
-    return f"{_SIGNS.get(money.currency, money.currency + ' ')}{whole:,}.{cents:02}"
+    return f"{_CURRENCY_SIGNS.get(money.currency, money.currency + ' ')}{whole:,}.{cents:02}"
 
 
 def page(
     payment: Payment | None, status: Status | None, *, home: str, code: int = 200, error: str = "", typed: str = ""
 ) -> Response:
-    """Return the page of a payment as it stands, or the one that says there is none."""
+    """Return the page of a payment in a status, or of a payment that does not exist."""
     cards = [(" ".join(number[i : i + 4] for i in range(0, 16, 4)), outcome) for number, outcome in CARDS.items()]
     html = _environment.get_template("payment.html").render(
         payment=payment,
         status=status,
-        amount="" if payment is None else shown(payment.amount),
+        amount="" if payment is None else format_money(payment.amount),
         until="" if payment is None else f"{payment.expires_at:%H:%M} UTC",
         cards=cards,
         home=home if payment is None else payment.return_url or home,

@@ -1,4 +1,4 @@
-"""What a payment can become, which cards there are, and what the shop is told of it, in Stripe's words."""
+"""The states of a payment, the test cards, and the webhooks that report an outcome, in Stripe's format."""
 
 import re
 from collections.abc import Mapping
@@ -12,18 +12,27 @@ from msgspec import Struct
 from nextbuy.contracts.errors import Conflict, NotFound, Unprocessable
 from nextbuy.contracts.values import Money
 
-Status = Literal["open", "paid", "declined", "expired", "refunded"]
 Outcome = Literal["paid", "declined"]
+Reported = Literal["paid", "declined", "expired", "refunded"]
+Status = Literal["open", "paid", "declined", "expired", "refunded"]
 
 CARDS: Final[Mapping[str, Outcome]] = MappingProxyType({"4242424242424242": "paid", "4000000000000002": "declined"})
-"""The test cards that there are, and what comes of each."""
-DECLINED: Final = "Your card was declined."
+"""The test cards, with the outcome of each."""
+_EVENT_TYPES: Final[Mapping[Reported, str]] = MappingProxyType(
+    {
+        "paid": "checkout.session.completed",
+        "declined": "payment_intent.payment_failed",
+        "expired": "checkout.session.expired",
+        "refunded": "charge.refunded",
+    }
+)
+_DECLINED: Final = "Your card was declined."
 _PAYMENT_ID: Final = re.compile(r"pay_[0-9a-f]{32}")
-_GAPS: Final = re.compile(r"[ \t-]")
+_SEPARATORS: Final = re.compile(r"[ \t-]")
 
 
 class Payment(Struct, frozen=True, kw_only=True):
-    """A payment that somebody was asked for."""
+    """A payment that the shop has requested from a buyer."""
 
     id: str
     reference: UUID
@@ -37,103 +46,84 @@ class Payment(Struct, frozen=True, kw_only=True):
     refund_id: str | None = None
 
     def status_at(self, now: datetime) -> Status:
-        """How it stands at a moment: an open payment is over when its time is."""
+        """Return the status at a time; an open payment may have expired since it was stored."""
         return "expired" if self.status == "open" and self.expires_at <= now else self.status
 
 
-class Message(Struct, frozen=True):
-    """A webhook: its event's id and type, and its body."""
+class Webhook(Struct, frozen=True):
+    """An event for the shop, with its body."""
 
     event_id: str
     type: str
     body: Mapping[str, Any]
 
 
-def known_id(text: str) -> str:
-    """Return a payment's id.
+def parse_payment_id(text: str) -> str:
+    """Return a payment id if the text has the form of one.
 
     Raises:
-        NotFound: it is not even the form of one.
+        NotFound: it does not (`payment-not-found`).
     """
     if _PAYMENT_ID.fullmatch(text) is None:
-        raise no_such_payment()
+        raise payment_not_found()
     return text
 
 
-def no_such_payment() -> NotFound:
-    """Return what is said of a payment that is not there."""
-    return NotFound("There is no such payment; begin again in the shop.", slug="no-such-payment")
+def payment_not_found() -> NotFound:
+    """Return the error for a payment that does not exist."""
+    return NotFound("Payment not found. Return to the shop and start a new checkout.", slug="payment-not-found")
 
 
 def outcome_of(card_number: str) -> Outcome:
-    """Return what comes of paying with a card.
+    """Return the outcome of a payment with a card.
 
     Raises:
-        Unprocessable: it is none of the test cards (`not-a-test-card`).
+        Unprocessable: it is not a test card (`not-a-test-card`).
     """
-    outcome = CARDS.get(_GAPS.sub("", card_number))
+    outcome = CARDS.get(_SEPARATORS.sub("", card_number))
     if outcome is None:
-        raise Unprocessable("This is not a test card: use 4242 4242 4242 4242.", slug="not-a-test-card")
+        raise Unprocessable("This is not a test card. Use 4242 4242 4242 4242.", slug="not-a-test-card")
     return outcome
 
 
-def final(status: Status) -> Outcome:
-    """Return the outcome of a payment that can no longer be paid.
+def decided_outcome(status: Status) -> Outcome:
+    """Return the outcome of a payment that is no longer open.
 
     Raises:
-        Conflict: nothing came of it, or it went back (`payment-expired`, `payment-refunded`).
+        Conflict: it has expired or was refunded (`payment-expired`, `payment-refunded`).
     """
     if status in {"paid", "declined"}:
         return status
     if status == "refunded":
-        raise Conflict("This payment was given back; order again in the shop.", slug="payment-refunded")
-    raise Conflict("This payment was not made in time; order again in the shop.", slug="payment-expired")
+        raise Conflict("This payment was refunded. Place a new order.", slug="payment-refunded")
+    raise Conflict("This payment has expired. Place a new order.", slug="payment-expired")
 
 
-def told(payment: Payment, status: Status, *, event_id: str, at: datetime) -> Message:
-    """Return the webhook that tells that a payment has become `status`."""
-    currency, reference = payment.amount.currency.lower(), str(payment.reference)
-    checkout = {
+def webhook_for(payment: Payment, status: Reported, event_id: str, *, at: datetime) -> Webhook:
+    """Return the webhook that reports the new status of a payment."""
+    amount, reference = payment.amount.amount, str(payment.reference)
+    data: dict[str, Any] = {
         "id": payment.id,
-        "object": "checkout.session",
-        "client_reference_id": reference,
-        "amount_total": payment.amount.amount,
-        "currency": currency,
+        "currency": payment.amount.currency.lower(),
         "metadata": {"session_id": reference},
     }
-    kinds: dict[Status, tuple[str, dict[str, Any]]] = {
-        "paid": ("checkout.session.completed", {**checkout, "status": "complete", "payment_status": "paid"}),
-        "expired": ("checkout.session.expired", {**checkout, "status": "expired", "payment_status": "unpaid"}),
-        "declined": (
-            "payment_intent.payment_failed",
-            {
-                "id": payment.id,
-                "object": "payment_intent",
-                "amount": payment.amount.amount,
-                "currency": currency,
-                "metadata": {"session_id": reference},
-                "last_payment_error": {"code": "card_declined", "message": DECLINED},
-            },
-        ),
-        "refunded": (
-            "charge.refunded",
-            {
-                "id": payment.id,
-                "object": "charge",
-                "amount_refunded": payment.amount.amount,
-                "currency": currency,
-                "refunded": True,
-                "metadata": {"session_id": reference},
-            },
-        ),
-    }
-    kind, about = kinds[status]
+    checkout = {"object": "checkout.session", "client_reference_id": reference, "amount_total": amount}
+    match status:
+        case "paid":
+            data |= {**checkout, "status": "complete", "payment_status": "paid"}
+        case "expired":
+            data |= {**checkout, "status": "expired", "payment_status": "unpaid"}
+        case "declined":
+            error = {"code": "card_declined", "message": _DECLINED}
+            data |= {"object": "payment_intent", "amount": amount, "last_payment_error": error}
+        case "refunded":
+            data |= {"object": "charge", "amount_refunded": amount, "refunded": True}
     body = {
         "id": event_id,
         "object": "event",
-        "type": kind,
+        "type": _EVENT_TYPES[status],
         "created": int(at.timestamp()),
         "livemode": False,
-        "data": {"object": about},
+        "data": {"object": data},
     }
-    return Message(event_id, kind, body)
+    return Webhook(event_id, _EVENT_TYPES[status], body)

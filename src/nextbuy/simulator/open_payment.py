@@ -1,4 +1,4 @@
-"""The shop asks for a payment: it gets a page on which a person can make it; the same reference has the same page."""
+"""OpenPayment: create a payment with a page on which a buyer can make it; once per reference."""
 
 import secrets
 
@@ -9,7 +9,7 @@ from nextbuy.simulator.deps import Deps
 
 
 async def open_payment(deps: Deps, call: OpenPayment) -> PaymentOpened:
-    """Make a payment, or return the one that there is; its id cannot be guessed."""
+    """Create a payment with an unguessable id, or return the existing one of the reference."""
     payment_id = f"pay_{secrets.token_hex(16)}"
     payment_id = await store.open_payment(deps.database, payment_id, call, telemetry.current_span())
     return PaymentOpened(payment_id, f"{deps.settings.public_url}/simulator/api/pay/{payment_id}")

@@ -1,10 +1,8 @@
-"""POST /simulator/api/pay/{payment_id}: a person, or a program in a person's place, pays with a test card.
+"""POST /simulator/api/pay/{payment_id}: pay with a test card, by a form or by JSON.
 
-A payment is decided once: whoever pays again is told what came of it. The outcome and the webhook that tells the shop
-are one statement.
+A payment is decided once; paying again returns the first outcome. The outcome and its webhook are one statement.
 """
 
-import secrets
 from typing import Final
 from urllib.parse import parse_qs
 
@@ -17,40 +15,48 @@ from nextbuy.kit.wire import Request, Response, encode
 from nextbuy.simulator import store
 from nextbuy.simulator.deps import Deps
 from nextbuy.simulator.hosted_page import page
-from nextbuy.simulator.model import Outcome, Payment, final, known_id, no_such_payment, outcome_of, told
+from nextbuy.simulator.model import (
+    Outcome,
+    Payment,
+    decided_outcome,
+    outcome_of,
+    parse_payment_id,
+    payment_not_found,
+    webhook_for,
+)
 
 _FORM: Final = "application/x-www-form-urlencoded"
-_MOST_FIELDS: Final = 10
+_MAX_FIELDS: Final = 10
 
 
 class Card(Struct, frozen=True):
-    """What is paid with."""
+    """The card to pay with."""
 
     card_number: str
 
 
 class Paid(Struct, frozen=True):
-    """What came of it."""
+    """The outcome of a payment."""
 
     status: Outcome
     payment_id: str
 
 
 async def pay(deps: Deps, caller: Caller, request: Request) -> Response:  # noqa: ARG001
-    """Pay; a form is answered with a page, JSON with JSON.
+    """Pay. The response to a form is a page, to JSON it is JSON.
 
     Raises:
-        NotFound: there is no such payment.
-        Unprocessable: this is no test card.
-        Conflict: it is too late.
+        NotFound: the payment does not exist (`payment-not-found`).
+        Unprocessable: it is not a test card (`not-a-test-card`).
+        Conflict: the payment has expired or was refunded (`payment-expired`, `payment-refunded`).
     """
     home = f"{deps.settings.public_url}/"
     from_form = request.headers.get("content-type", "").partition(";")[0].strip().lower() == _FORM
     payment, card = None, ""
     try:
-        payment = await store.payment(deps.database, known_id(request.path.rpartition("/")[2]))
+        payment = await store.payment(deps.database, parse_payment_id(request.path.rpartition("/")[2]))
         if payment is None:
-            raise no_such_payment()
+            raise payment_not_found()
         card = _form_card(request.body) if from_form else _json_card(request)
         outcome = await _decide(deps, payment, card)
     except AppError as error:
@@ -66,17 +72,17 @@ async def pay(deps: Deps, caller: Caller, request: Request) -> Response:  # noqa
 async def _decide(deps: Deps, payment: Payment, card: str) -> Outcome:
     outcome = outcome_of(card)
     now = deps.clock()
-    message = told(payment, outcome, event_id=f"evt_{secrets.token_hex(12)}", at=now)
-    if await store.decide(deps.database, payment, outcome, message, now):
-        deps.courier.wake()
+    webhook = webhook_for(payment, outcome, store.new_event_id(), at=now)
+    if await store.decide(deps.database, payment, outcome, webhook, now):
+        deps.dispatcher.wake()
         return outcome
     decided = await store.payment(deps.database, payment.id)
-    return final((decided or payment).status_at(now))
+    return decided_outcome((decided or payment).status_at(now))
 
 
 def _form_card(body: bytes) -> str:
     try:
-        fields = parse_qs(body.decode("ascii"), max_num_fields=_MOST_FIELDS)
+        fields = parse_qs(body.decode("ascii"), max_num_fields=_MAX_FIELDS)
     except ValueError:
         fields = {}
     return fields.get("card_number", [""])[0]
@@ -85,8 +91,8 @@ def _form_card(body: bytes) -> str:
 def _json_card(request: Request) -> str:
     kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if kind != "application/json":
-        raise WrongMediaType("Send a form or JSON.")
+        raise WrongMediaType("Unsupported media type. Send a form or JSON.")
     try:
         return msgspec.json.decode(request.body, type=Card).card_number
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        raise Unprocessable(f'Send {{"card_number": "…"}}: {error}') from None
+        raise Unprocessable(f'Invalid card: {error}. Send {{"card_number": "4242 4242 4242 4242"}}.') from None

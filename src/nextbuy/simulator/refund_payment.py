@@ -1,7 +1,7 @@
-"""The shop gives a payment back, whole; the same payment has the same refund.
+"""RefundPayment: refund a payment in full, once.
 
-A payment that was never made is called off: nothing goes back, and it can be made no more. The shop's word is not
-doubted, since a provider that knows better would tell it by webhook.
+A payment that was not made is cancelled instead: no money moves, and it can no longer be paid. The request of the shop
+is not questioned; a provider that knows better would report it by webhook.
 """
 
 import secrets
@@ -9,25 +9,25 @@ import secrets
 from nextbuy.contracts.simulator import Refund, RefundPayment
 from nextbuy.simulator import store
 from nextbuy.simulator.deps import Deps
-from nextbuy.simulator.model import known_id, no_such_payment, told
+from nextbuy.simulator.model import parse_payment_id, payment_not_found, webhook_for
 
 
 async def refund_payment(deps: Deps, call: RefundPayment) -> Refund:
-    """Give it back.
+    """Refund a payment, or return the refund that it has.
 
     Raises:
-        NotFound: there is no such payment.
+        NotFound: the payment does not exist (`payment-not-found`).
     """
-    refund_id, event_id = f"re_{secrets.token_hex(12)}", f"evt_{secrets.token_hex(12)}"
+    refund_id = f"re_{secrets.token_hex(12)}"
     async with deps.database.transaction() as tx:
-        payment = await store.lock_payment(tx, known_id(call.payment_id))
+        payment = await store.lock_payment(tx, parse_payment_id(call.payment_id))
         if payment is None:
-            raise no_such_payment()
+            raise payment_not_found()
         if payment.refund_id is not None:
             return Refund(payment.refund_id)
         await store.mark_refunded(tx, payment.id, refund_id, call.reason)
         if payment.status == "paid":
-            message = told(payment, "refunded", event_id=event_id, at=deps.clock())
-            await store.insert_deliveries(tx, [(payment, message)])
-    deps.courier.wake()
+            webhook = webhook_for(payment, "refunded", store.new_event_id(), at=deps.clock())
+            await store.insert_webhooks(tx, [(payment, webhook)])
+    deps.dispatcher.wake()
     return Refund(refund_id)

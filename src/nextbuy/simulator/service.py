@@ -1,9 +1,9 @@
-"""The payment simulator: its table of contents."""
+"""The payment simulator: a payment provider with a hosted page, signed webhooks and redelivery."""
 
 from nextbuy.contracts.simulator import OpenPayment, RefundPayment
 from nextbuy.kit.service import Service, answers, get, job, post
 from nextbuy.simulator.deliver_webhooks import deliver_webhooks
-from nextbuy.simulator.deps import Deps, let_go
+from nextbuy.simulator.deps import Deps, close
 from nextbuy.simulator.expire_payments import expire_payments
 from nextbuy.simulator.open_payment import open_payment
 from nextbuy.simulator.pay import pay
@@ -19,5 +19,5 @@ SERVICE = Service(
     ],
     calls=[answers(OpenPayment, open_payment), answers(RefundPayment, refund_payment)],
     jobs=[job("deliver-webhooks", deliver_webhooks, every=1.0), job("expire-payments", expire_payments, every=1.0)],
-    shutdown=let_go,
+    shutdown=close,
 )

@@ -1,5 +1,6 @@
-"""The SQL of the simulator. What becomes of a payment and the webhook that tells of it are written together."""
+"""The SQL of the simulator. The outcome of a payment and its webhook are stored together."""
 
+import secrets
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, cast
@@ -10,22 +11,24 @@ from nextbuy.contracts.simulator import OpenPayment
 from nextbuy.contracts.values import Money
 from nextbuy.kit.observability.telemetry import SpanContext
 from nextbuy.kit.storage.database import Database, Executor, Row, Transaction
+from nextbuy.kit.storage.leases import Leases
 from nextbuy.kit.wire import encode
-from nextbuy.simulator.model import Message, Outcome, Payment, Status
+from nextbuy.simulator.model import Outcome, Payment, Status, Webhook
 
-_LEASE: Final = "15 seconds"
-"""For so long a webhook is its sender's; longer than it waits for an answer."""
+_WEBHOOKS: Final = Leases("webhooks", seconds=15, key="event_id", attempts="attempts")
+"""Claims of webhooks, longer than the timeout of a delivery."""
 
 
-class Delivery(Struct, frozen=True, kw_only=True):
-    """A webhook to send."""
+class ClaimedWebhook(Struct, frozen=True, kw_only=True):
+    """A webhook to send, claimed until `due_at`."""
 
     event_id: str
     type: str
     body: bytes
     traceparent: str
     correlation_id: str
-    tries: int
+    attempts: int
+    due_at: datetime
     created_at: datetime
 
 
@@ -45,7 +48,7 @@ def _payment(row: Row) -> Payment:
 
 
 async def open_payment(db: Executor, payment_id: str, call: OpenPayment, trace: SpanContext) -> str:
-    """Write a payment and return its id: that of an earlier one where the reference has one."""
+    """Store a payment and return its id, or the id of the existing payment with this reference."""
     return str(
         await db.fetchval(
             """
@@ -74,20 +77,20 @@ async def payment(db: Executor, payment_id: str) -> Payment | None:
 
 
 async def lock_payment(tx: Transaction, payment_id: str) -> Payment | None:
-    """Return a payment that nobody else changes before the end of the transaction, or None."""
+    """Return a payment, locked until the end of the transaction, or None."""
     row = await tx.fetchrow("SELECT * FROM payments WHERE id = $1 FOR UPDATE", payment_id)
     return None if row is None else _payment(row)
 
 
-async def decide(db: Executor, payment: Payment, outcome: Outcome, message: Message, now: datetime) -> bool:
-    """Give an open payment its outcome, and the webhook that tells of it; false where it is open no more."""
+async def decide(db: Executor, payment: Payment, outcome: Outcome, webhook: Webhook, now: datetime) -> bool:
+    """Store the outcome of an open payment with its webhook; return false if it is no longer open."""
     return bool(
         await db.fetchval(
             """
             WITH decided AS (
                 UPDATE payments SET status = $2 WHERE id = $1 AND status = 'open' AND expires_at > $3 RETURNING *
             ), sent AS (
-                INSERT INTO deliveries (event_id, payment_id, type, body, traceparent, correlation_id)
+                INSERT INTO webhooks (event_id, payment_id, type, body, traceparent, correlation_id)
                 SELECT $4, id, $5, $6, traceparent, correlation_id FROM decided
             )
             SELECT true FROM decided
@@ -95,15 +98,15 @@ async def decide(db: Executor, payment: Payment, outcome: Outcome, message: Mess
             payment.id,
             outcome,
             now,
-            message.event_id,
-            message.type,
-            encode(message.body).decode(),
+            webhook.event_id,
+            webhook.type,
+            encode(webhook.body).decode(),
         )
     )
 
 
 async def mark_refunded(tx: Transaction, payment_id: str, refund_id: str, reason: str) -> None:
-    """Write down that a payment goes back."""
+    """Record the refund of a payment."""
     await tx.execute(
         "UPDATE payments SET status = 'refunded', refund_id = $2, refund_reason = $3 WHERE id = $1",
         payment_id,
@@ -112,8 +115,8 @@ async def mark_refunded(tx: Transaction, payment_id: str, refund_id: str, reason
     )
 
 
-async def expire(tx: Transaction, now: datetime, *, most: int) -> list[Payment]:
-    """End payments that were not made in time, and return them."""
+async def expire(tx: Transaction, now: datetime, limit: int) -> list[Payment]:
+    """Expire up to `limit` payments that were not made in time, and return them."""
     rows = await tx.fetch(
         """
         WITH due AS (
@@ -123,66 +126,64 @@ async def expire(tx: Transaction, now: datetime, *, most: int) -> list[Payment]:
         UPDATE payments AS p SET status = 'expired' FROM due WHERE p.id = due.id RETURNING p.*
         """,
         now,
-        most,
+        limit,
     )
     return [_payment(row) for row in rows]
 
 
-async def insert_deliveries(tx: Transaction, messages: Sequence[tuple[Payment, Message]]) -> None:
-    """Write webhooks that are to be sent."""
+async def insert_webhooks(tx: Transaction, webhooks: Sequence[tuple[Payment, Webhook]]) -> None:
+    """Store webhooks that are due at once, each with its payment."""
     await tx.executemany(
         """
-        INSERT INTO deliveries (event_id, payment_id, type, body, traceparent, correlation_id)
+        INSERT INTO webhooks (event_id, payment_id, type, body, traceparent, correlation_id)
         VALUES ($1, $2, $3, $4, $5, $6)
         """,
         [
-            (message.event_id, of.id, message.type, encode(message.body).decode(), of.traceparent, of.correlation_id)
-            for of, message in messages
+            (one.event_id, payment.id, one.type, encode(one.body).decode(), payment.traceparent, payment.correlation_id)
+            for payment, one in webhooks
         ],
     )
 
 
-_CLAIM: Final = f"""
-    WITH due AS (
-        SELECT event_id FROM deliveries WHERE due_at <= now() ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED
-    )
-    UPDATE deliveries AS d SET due_at = now() + interval '{_LEASE}', tries = d.tries + 1
-      FROM due WHERE d.event_id = due.event_id RETURNING d.*
-"""  # noqa: S608  a constant
+_CLAIM: Final = _WEBHOOKS.claim_statement()
 
 
-async def claim_deliveries(db: Database, *, most: int) -> list[Delivery]:
-    """Take on webhooks that are due."""
+async def claim_webhooks(db: Database, limit: int) -> list[ClaimedWebhook]:
+    """Claim up to `limit` due webhooks."""
     return [
-        Delivery(
+        ClaimedWebhook(
             event_id=row["event_id"],
             type=row["type"],
             body=row["body"].encode(),
             traceparent=row["traceparent"],
             correlation_id=row["correlation_id"],
-            tries=row["tries"],
+            attempts=row["attempts"],
+            due_at=row["due_at"],
             created_at=row["created_at"],
         )
-        for row in await db.fetch(_CLAIM, most)
+        for row in await db.fetch(_CLAIM, limit)
     ]
 
 
-async def mark_delivered(db: Database, event_id: str) -> None:
-    """It was taken."""
-    await db.execute("UPDATE deliveries SET due_at = NULL, delivered_at = now() WHERE event_id = $1", event_id)
+async def mark_delivered(db: Database, webhook: ClaimedWebhook) -> None:
+    """Record that the shop has accepted a webhook, even if the claim was lost meanwhile."""
+    await db.execute("UPDATE webhooks SET due_at = NULL, delivered_at = now() WHERE event_id = $1", webhook.event_id)
 
 
-async def postpone(db: Database, event_id: str, seconds: float) -> None:
-    """It was not taken: send it again in so many seconds."""
+async def reschedule(db: Database, webhook: ClaimedWebhook, delay: float) -> None:
+    """Release the claim and schedule a retry in `delay` seconds, if we still hold it."""
+    await _WEBHOOKS.reschedule(db, [webhook.event_id], webhook.due_at, delay)
+
+
+async def give_up(db: Database, webhook: ClaimedWebhook) -> None:
+    """Never send a webhook again, if we still hold the claim."""
     await db.execute(
-        """
-        UPDATE deliveries SET due_at = now() + make_interval(secs => $2) WHERE event_id = $1 AND delivered_at IS NULL
-        """,
-        event_id,
-        seconds,
+        f"UPDATE webhooks SET due_at = NULL WHERE {_WEBHOOKS.held}",  # noqa: S608
+        [webhook.event_id],
+        webhook.due_at,
     )
 
 
-async def give_up(db: Database, event_id: str) -> None:
-    """It was not taken for so long that it is sent no more."""
-    await db.execute("UPDATE deliveries SET due_at = NULL WHERE event_id = $1", event_id)
+def new_event_id() -> str:
+    """Return the id of a new event."""
+    return f"evt_{secrets.token_hex(12)}"

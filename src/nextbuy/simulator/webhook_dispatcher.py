@@ -1,4 +1,4 @@
-"""Carries webhooks to the shop's door, many at once; the job wakes as soon as there is one."""
+"""The dispatcher of webhooks: a bounded number of concurrent deliveries, and a wake-up for the job that starts them."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -6,50 +6,50 @@ from typing import Final
 
 from nextbuy.kit.rpc.transports import Transport
 
-_MOST: Final = 20
-"""Webhooks on their way at the same time, from one process."""
+_MAX_CONCURRENT: Final = 20
+"""Deliveries in progress at a time in one process."""
 
 
 class WebhookDispatcher:
-    """The way to the shop, and what is on it."""
+    """The deliveries in progress, and the transport that they use."""
 
     def __init__(self, transport: Transport) -> None:
-        """Go over `transport`."""
+        """Deliver through `transport`."""
         self.transport = transport
-        self._awake = asyncio.Event()
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._wakeup = asyncio.Event()
+        self._in_progress: set[asyncio.Task[None]] = set()
 
     def wake(self) -> None:
-        """Say that there may be something to send, or room to send it."""
-        self._awake.set()
+        """End a wait in `free_slots`."""
+        self._wakeup.set()
 
     def wake_in(self, seconds: float) -> None:
-        """Say so in a while."""
+        """End a wait in `free_slots` after `seconds`."""
         asyncio.get_running_loop().call_later(seconds, self.wake)
 
-    async def room(self, *, within: float) -> int:
-        """Wait until somebody wakes us, or so many seconds; return how many more webhooks can be on their way."""
+    async def free_slots(self, *, timeout: float) -> int:
+        """Wait for `wake`, at most `timeout` seconds, and return how many more deliveries may start."""
         try:
-            async with asyncio.timeout(within):
-                await self._awake.wait()
+            async with asyncio.timeout(timeout):
+                await self._wakeup.wait()
         except TimeoutError:
             pass
-        self._awake.clear()
-        return _MOST - len(self._under_way)
+        self._wakeup.clear()
+        return _MAX_CONCURRENT - len(self._in_progress)
 
     def start(self, delivery: Coroutine[object, object, None]) -> None:
-        """Send one on its way."""
+        """Start a delivery."""
         task = asyncio.get_running_loop().create_task(delivery)
-        self._under_way.add(task)
-        task.add_done_callback(self._arrived)
+        self._in_progress.add(task)
+        task.add_done_callback(self._finished)
 
-    def _arrived(self, task: asyncio.Task[None]) -> None:
-        self._under_way.discard(task)
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._in_progress.discard(task)
         self.wake()
 
     async def close(self) -> None:
-        """Stop; what was on its way is sent again by whoever comes next."""
-        for task in self._under_way:
+        """Cancel the deliveries in progress, which are repeated when their claims expire, and close the transport."""
+        for task in self._in_progress:
             task.cancel()
-        await asyncio.gather(*self._under_way, return_exceptions=True)
+        await asyncio.gather(*self._in_progress, return_exceptions=True)
         await self.transport.close()

@@ -1,1 +1,1 @@
-"""The database of the simulator, as plain SQL."""
+"""The database schema of the payment simulator, as plain SQL."""

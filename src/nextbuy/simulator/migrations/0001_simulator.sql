@@ -1,7 +1,9 @@
 -- oldest release: 0.1.0
 
+-- A payment: opened by the shop, decided once by a buyer, expired, or refunded.
 CREATE TABLE payments (
     id text PRIMARY KEY,
+    -- The shop's payment session.
     reference uuid NOT NULL UNIQUE,
     amount bigint NOT NULL CHECK (amount >= 0),
     currency text NOT NULL,
@@ -17,21 +19,22 @@ CREATE TABLE payments (
     CHECK ((status = 'refunded') = (refund_id IS NOT NULL))
 );
 
-CREATE INDEX payments_to_expire ON payments (expires_at) WHERE status = 'open';
+CREATE INDEX payments_by_expiry ON payments (expires_at) WHERE status = 'open';
 
--- Webhooks: written with what they tell of, and sent until they are taken.
-CREATE TABLE deliveries (
+-- Webhooks: stored in the transaction of the change that they report, and sent until the shop accepts them.
+CREATE TABLE webhooks (
     event_id text PRIMARY KEY,
     payment_id text NOT NULL REFERENCES payments,
     type text NOT NULL,
     body text NOT NULL,
     traceparent text NOT NULL,
     correlation_id text NOT NULL,
-    tries integer NOT NULL DEFAULT 0,
-    -- When it is to be sent; whoever sends it moves this ahead. Null once it is taken, or given up.
+    attempts integer NOT NULL DEFAULT 0,
+    -- When it is to be sent. A claim moves this ahead, and the time written is the fencing token. Null once it is
+    -- delivered, or given up.
     due_at timestamptz DEFAULT now(),
     delivered_at timestamptz,
     created_at timestamptz NOT NULL DEFAULT now()
 );
 
-CREATE INDEX deliveries_due ON deliveries (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX webhooks_due ON webhooks (due_at) WHERE due_at IS NOT NULL;
