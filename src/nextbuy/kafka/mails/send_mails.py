@@ -72,10 +72,12 @@ def _outcome(mail: ClaimedMail, result: DeliveryResult, emails: Mapping[UUID, st
     if status == "waiting" and mail.is_expired:
         status, reason = "failed", f"no success in {mail.attempts} attempts; the last: {reason}"
     with use_span(start_span(mail.traceparent, mail.correlation_id)):
+        fields = {"mail_id": str(mail.id), "kind": mail.kind, "attempt": mail.attempts}
         if status in {"sent", "stored"}:
-            log.info("mail %s: %s (%s)", status, mail.id, mail.kind)
+            log.info("mail %s", status, extra=fields)
         else:
-            log.warning("mail %s: %s (%s): %s", status, mail.id, mail.kind, reason)
+            event = "mail failed" if status == "failed" else "mail not sent; retry scheduled"
+            log.warning(event, extra={**fields, "reason": reason})
     delay = _MIN_DELAY + backoff(mail.attempts - 1, base=_BASE_DELAY, cap=_MAX_DELAY, random=random.random)
     return Outcome(
         mail_id=mail.id, status=status, reason=reason, recipient=emails.get(mail.account_id, ""), delay=delay

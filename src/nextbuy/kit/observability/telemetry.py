@@ -216,13 +216,19 @@ class Journal:
             return
 
 
+_RECORD_FIELDS: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+"""Attributes of every log record; all others were given as `extra`."""
+
+
 class JsonFormatter(logging.Formatter):
-    """A log record as one JSON line with the trace it belongs to; what looks like a secret is blotted out."""
+    """Formats log records as JSON lines with their `extra` fields and their trace; apparent secrets are hidden."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line."""
+        """Return the line of a record."""
         trace = current_span()
+        extra = {name: value for name, value in vars(record).items() if name not in _RECORD_FIELDS}
         fields: dict[str, Any] = {
+            **{name: value if isinstance(value, int | float) else _fit(str(value)) for name, value in extra.items()},
             "at": datetime.fromtimestamp(record.created, UTC),
             "level": record.levelname.lower(),
             "logger": record.name,
