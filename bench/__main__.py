@@ -1,4 +1,4 @@
-"""`make bench`: measures every figure, prints them as a table, and writes them as JSON."""
+"""Measure every figure (`make bench`), print them as a table, and write them as JSON."""
 
 import argparse
 import asyncio
@@ -36,61 +36,61 @@ def _say(text: str) -> None:
     sys.stdout.flush()
 
 
-def _asked(arguments: list[str]) -> argparse.Namespace:
+def _parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument(
-        "--json", type=Path, default=Path("var/bench.json"), help="where the figures are written (%(default)s)"
+        "--json", type=Path, default=Path("var/bench.json"), help="write the figures to this file (%(default)s)"
     )
-    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds: under a minute")
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds, in less than a minute")
     parser.add_argument("--only", nargs="+", choices=GROUPS, default=GROUPS, help="measure only some figures")
     return parser.parse_args(arguments)
 
 
 async def _measure(data: Path, plan: Plan, only: set[str]) -> list[Figure]:
     found: list[Figure] = []
-    async with market(data) as there:
-        people = await settle_people(there)
-        await put_in(there.database_url("product"), people.shops, plan.products)
-        for group, measure in _groups(there, people, plan).items():
+    async with market(data) as target:
+        people = await settle_people(target)
+        await put_in(target.database_url("product"), people.shops, plan.products)
+        for group, measure in _groups(target, people, plan).items():
             if group in only:
-                began = time.perf_counter()
+                started = time.perf_counter()
                 found += await measure()
-                _say(f"  {group}: {time.perf_counter() - began:.0f} s")
+                _say(f"  {group}: {time.perf_counter() - started:.0f} s")
     if "start" in only:
         found.append(await start(data, plan))
     return found
 
 
-def _groups(there: Market, people: People, plan: Plan) -> dict[str, Measure]:
+def _groups(target: Market, people: People, plan: Plan) -> dict[str, Measure]:
     async def one(measured: Awaitable[Figure]) -> list[Figure]:
         return [await measured]
 
-    async def taken() -> list[Figure]:
-        return [memory(there)]
+    async def measure_memory() -> list[Figure]:
+        return [memory(target)]
 
     return {
-        "reads": lambda: reads(there, plan),
-        "checkouts": lambda: one(checkouts(there, people, plan)),
-        "calls": lambda: internal_call(there, plan),
-        "events": lambda: one(events(there, people, plan)),
-        # Before the engines are filled with what no shop has in them.
-        "memory": taken,
-        "pipeline": lambda: pipeline(there, plan),
-        "rebuild": lambda: one(rebuild(there, plan)),
+        "reads": lambda: reads(target, plan),
+        "checkouts": lambda: one(checkouts(target, people, plan)),
+        "calls": lambda: internal_call(target, plan),
+        "events": lambda: one(events(target, people, plan)),
+        # Before the engines contain more than a shop would.
+        "memory": measure_memory,
+        "pipeline": lambda: pipeline(target, plan),
+        "rebuild": lambda: one(rebuild(target, plan)),
     }
 
 
 def main(arguments: list[str]) -> int:
-    """Run, and say with the exit code whether every figure was measured (not whether it reaches its mark)."""
-    asked = _asked(arguments)
+    """Measure; fail if a figure could not be measured, but not if it misses its mark."""
+    options = _parse(arguments)
     machine = described() | {"load_by": generator()}
     _say("; ".join(f"{name} {value}" for name, value in machine.items()))
-    began = time.perf_counter()
-    # A short path: a socket of an engine is in it.
+    started = time.perf_counter()
+    # A short path, since the engines put sockets below it.
     folder = Path(tempfile.mkdtemp(prefix="nb-bench-"))
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            figures = runner.run(_measure(folder / "data", QUICK if asked.quick else WHOLE, set(asked.only)))
+            figures = runner.run(_measure(folder / "data", QUICK if options.quick else WHOLE, set(options.only)))
     except (ProgramError, LoadError, OSError) as error:
         _say(f"bench: {error}")
         return 1
@@ -99,10 +99,10 @@ def main(arguments: list[str]) -> int:
         return 130
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    seconds = time.perf_counter() - began
-    asked.json.parent.mkdir(parents=True, exist_ok=True)
-    asked.json.write_bytes(as_json(figures, machine, seconds=seconds))
-    _say(f"\n{table(figures)}\n\n{notes(figures)}\n\n{seconds:.0f} s; figures in {asked.json}")
+    seconds = time.perf_counter() - started
+    options.json.parent.mkdir(parents=True, exist_ok=True)
+    options.json.write_bytes(as_json(figures, machine, seconds=seconds))
+    _say(f"\n{table(figures)}\n\n{notes(figures)}\n\n{seconds:.0f} s; figures in {options.json}")
     return 0
 
 

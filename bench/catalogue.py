@@ -1,4 +1,4 @@
-"""Ten thousand products, made of word lists, the same ones each time; put straight into the tables of product."""
+"""Generate ten thousand products from word lists, always the same, and insert them into the tables of product."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -16,15 +16,15 @@ STOCK: Final = 1_000_000
 """Units of each product, so that no load sells one out."""
 _FIRST: Final = datetime(2026, 1, 1, tzinfo=UTC)
 _FIRST_MS: Final = int(_FIRST.timestamp() * 1000)
-_APART: Final = timedelta(minutes=1)
+_INTERVAL: Final = timedelta(minutes=1)
 _MODERATION: Final = '{"score": 100, "decision": "active", "reasons": []}'
 SQL_ID: Final = (
     f"(lpad(to_hex({_FIRST_MS} + :{{0}}::bigint * 60000), 12, '0')"
     " || '70008000' || lpad(to_hex(:{0}::bigint), 12, '0'))::uuid"
 )
-"""`id_of` in SQL, of a variable of pgbench."""
+"""The SQL of `id_of` for a variable of pgbench."""
 
-# What `search` is made of is product's own: see `nextbuy.product.store.products`.
+# The column `search` has the same weights as in `nextbuy.product.store.products`.
 _COPY_IN: Final = """
 CREATE TEMP TABLE new_products (id uuid, shop_id uuid, seller_id uuid, slug text, stock int, price_amount bigint,
     created_at timestamptz, category text, tags text[], title text, description text, moderation jsonb)
@@ -42,7 +42,7 @@ SELECT id, shop_id, seller_id, slug, stock, price_amount, 'USD', price_amount, '
 
 
 class Shop(Struct, frozen=True):
-    """A shop that goods are put into, and its seller's access token."""
+    """A shop that offers the goods, and the access token of its seller."""
 
     shop_id: UUID
     seller_id: UUID
@@ -50,7 +50,7 @@ class Shop(Struct, frozen=True):
 
 
 class Good(Struct, frozen=True):
-    """A product, as far as it is made up."""
+    """The generated properties of a product."""
 
     id: UUID
     title: str
@@ -62,17 +62,17 @@ class Good(Struct, frozen=True):
 
     @property
     def slug(self) -> str:
-        """Its name in addresses."""
+        """The part of the URL that names it."""
         return f"{self.title.lower().replace(' ', '-')}-{self.id.int & 0xFFFFFF:06x}"
 
 
 def id_of(number: int) -> UUID:
-    """Return the id of the product with a number: a UUIDv7 of the moment at which it is said to have been made."""
+    """Return the id of the product with a number: a UUIDv7 of its creation time."""
     return UUID(int=(_FIRST_MS + number * 60_000) << 80 | 0x7000_8000 << 48 | number)
 
 
 def goods(size: int = SIZE) -> Iterator[Good]:
-    """Make so many products, the same ones each time."""
+    """Generate `size` products, always the same."""
     random = Random(20)  # noqa: S311  the same goods each time
     categories = list(GOODS)
     for number in range(size):
@@ -87,16 +87,16 @@ def goods(size: int = SIZE) -> Iterator[Good]:
             category=category,
             tags=random.sample(TAGS, random.randint(0, 4)),
             price=random.randint(3, 400) * 100 - random.choice((1, 5, 50)),
-            at=_FIRST + number * _APART,
+            at=_FIRST + number * _INTERVAL,
         )
 
 
-def queries(many: int = 200) -> list[str]:
-    """Return what people search for: things, materials, looks, makers, themes; now and then what is not there."""
+def queries(count: int = 200) -> list[str]:
+    """Return search queries for things, materials, looks, makers, and themes; some find nothing."""
     random = Random(21)  # noqa: S311  the same queries each time
-    nouns = [noun for those in GOODS.values() for noun in those]
+    nouns = [noun for names in GOODS.values() for noun in names]
     found: dict[str, None] = {}
-    while len(found) < many:
+    while len(found) < count:
         noun, material, look = random.choice(nouns), random.choice(MATERIALS), random.choice(LOOKS)
         maker = random.choice(MAKERS)
         kinds = (noun, f"{material} {noun}", f"{look} {noun}", f"{look} {material}", f"{maker} {noun}")
@@ -106,7 +106,7 @@ def queries(many: int = 200) -> list[str]:
 
 
 async def put_in(url: str, shops: Sequence[Shop], size: int = SIZE) -> None:
-    """Put the goods into product's database, spread over some shops that it knows."""
+    """Insert the goods into the database of product, spread over its shops."""
     connection = await asyncpg.connect(url)
     try:
         async with connection.transaction():

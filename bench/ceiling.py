@@ -1,6 +1,6 @@
-"""The ceiling of the reads: the same server as ours, with no application, which says the same bytes to whoever asks.
+"""The ceiling of reads: our HTTP server without an application, which sends the same response to every request.
 
-Run as a program: takes a job as JSON on standard input, prints its port, and serves until it is ended.
+As a program: reads a job as JSON from standard input, prints its port, and serves until it is stopped.
 """
 
 import asyncio
@@ -23,21 +23,21 @@ _OF_THE_SERVER: Final = frozenset({"date", "server", "connection"})
 
 
 class Job(Struct):
-    """What to say: headers and body (base64)."""
+    """The response to send: headers and body (base64)."""
 
     headers: list[tuple[str, str]]
     body: str
 
 
 def job_of(head: bytes, body: bytes) -> Job:
-    """Return what is to be said so that an answer of ours is said again, but for what the server itself adds."""
+    """Return the job that repeats a response, without the headers that the server adds."""
     pairs = [line.partition(":") for line in head.decode("latin-1").split("\r\n")[1:] if line]
     headers = [(name, value.strip()) for name, _, value in pairs if name.lower() not in _OF_THE_SERVER]
     return Job(headers, base64.b64encode(body).decode())
 
 
 def app_of(job: Job) -> App:
-    """Return the application that is none."""
+    """Return the application that sends the response of a job."""
     headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in job.headers]
     body = base64.b64decode(job.body)
     begin = {"type": "http.response.start", "status": 200, "headers": headers}
@@ -52,7 +52,7 @@ def app_of(job: Job) -> App:
 
 @asynccontextmanager
 async def ceiling(head: bytes, body: bytes) -> AsyncIterator[tuple[int, int]]:
-    """Serve an answer of ours, on the server's core, for as long as the context lasts; gives port and pid."""
+    """Serve a response on the core of the server while the context lasts; yield port and pid."""
     async with running([sys.executable, "-m", "bench.ceiling"]) as process:
         if process.stdin is None or process.stdout is None:
             raise RuntimeError

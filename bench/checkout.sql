@@ -1,5 +1,5 @@
--- One checkout, as auth, product, seller, order and the simulator write it: the same statements in the same transactions, on tables of the
--- same shape. What follows in the background (relay, notifications, figures) is left out, so the ceiling is higher than the work is.
+-- One checkout: the statements of auth, product, seller, order, and the simulator in the same transactions, on tables of the same shape.
+-- Background work (relay, notifications, figures) is left out, so that the ceiling is higher than the real work.
 \set a random(0, :products - 1)
 \set b (:a + 5 * random(0, :products / 5 - 1) + random(1, 4)) % :products
 \set n random(1, :buyers)
@@ -18,7 +18,7 @@ SELECT p.id, p.shop_id, p.title, p.price_amount, p.currency, p.stock
 -- seller: GetShops
 SELECT id, name, slug, bio, category, status, seller_id, version FROM seller.shops WHERE id = ANY(ARRAY[{shop_a}, {shop_b}]);
 
--- order: the session is created, with its event
+-- order: insert the session and publish its event
 BEGIN;
 INSERT INTO orders.sessions (id, buyer_id, status, total, currency, lines, address, expires_at, expiry_due_at, traceparent,
                              correlation_id)
@@ -62,7 +62,7 @@ VALUES (:pay, :sid::uuid, 12345, 'USD', '2 x a thing and 1 more', now() + interv
         'http://localhost/checkout')
 ON CONFLICT (reference) DO UPDATE SET reference = excluded.reference RETURNING id;
 
--- order: the session is open
+-- order: open the session
 BEGIN;
 UPDATE orders.sessions SET status = 'open', payment_id = :pay, payment_url = 'http://localhost/simulator/api/pay/' || :pay::text,
        expiry_due_at = expires_at
@@ -78,7 +78,7 @@ WITH logged AS (
 INSERT INTO orders.outbox (bucket, id) SELECT bucket, id FROM logged;
 COMMIT;
 
--- order: the payment is received, with its event
+-- order: record the payment and publish its event
 BEGIN;
 WITH moved AS (
     UPDATE orders.sessions
@@ -121,7 +121,7 @@ WITH session AS (
 )
 SELECT product_ids FROM session;
 
--- order: the orders, with their events
+-- order: insert the orders and publish their events
 BEGIN;
 WITH won AS (
     UPDATE orders.sessions SET status = 'paid', completion_due_at = NULL WHERE id = :sid::uuid AND status = ANY('{{paying}}')

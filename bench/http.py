@@ -1,4 +1,4 @@
-"""As much HTTP/1.1 as a load generator needs: one kept connection, one request at a time, bytes in and out."""
+"""A minimal HTTP/1.1 client for load: one persistent connection, one request at a time, bytes in and out."""
 
 import asyncio
 from typing import Any, Final, cast
@@ -10,17 +10,17 @@ _LENGTH: Final = b"content-length:"
 
 
 class Parser:
-    """Takes the bytes of answers as they come; knows answers with a Content-Length, and no others."""
+    """An incremental parser of responses with a Content-Length."""
 
     def __init__(self) -> None:
-        """Begin at the head of an answer."""
+        """Expect the head of a response."""
         self._buffer = b""
 
     def feed(self, data: bytes) -> tuple[int, bytes, bytes] | None:
-        """Take bytes; return status, head and body as soon as an answer is whole.
+        """Add received bytes; return status, head, and body of a response once it is complete.
 
         Raises:
-            ValueError: it is no answer, or tells no length.
+            ValueError: it is malformed or has no length.
         """
         self._buffer += data
         end = self._buffer.find(_END_OF_HEAD)
@@ -40,7 +40,7 @@ def _length(head: bytes) -> int:
     lower = head.lower()
     at = lower.find(_LENGTH)
     if at < 0:
-        message = f"an answer without a length: {head[:200]!r}"
+        message = f"response without Content-Length: {head[:200]!r}"
         raise ValueError(message)
     return int(lower[at + len(_LENGTH) : lower.index(b"\r\n", at)])
 
@@ -55,10 +55,10 @@ def request_bytes(method: str, path: str, body: bytes = b"", headers: dict[str, 
 
 
 class Connection(asyncio.Protocol):
-    """A kept connection to a server on this machine."""
+    """A persistent connection to a server on this machine."""
 
     def __init__(self) -> None:
-        """Wait to be connected; see `connect`."""
+        """Prepare a connection; `connect` opens it."""
         self._parser = Parser()
         self._waiting: asyncio.Future[tuple[int, bytes, bytes]] | None = None
         self._transport: asyncio.Transport | None = None
@@ -68,18 +68,18 @@ class Connection(asyncio.Protocol):
         """Connect to a port of this machine.
 
         Raises:
-            OSError: nobody listens there.
+            OSError: the port is closed.
         """
         _, connection = await asyncio.get_running_loop().create_connection(cls, "127.0.0.1", port)
         return connection
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Remember the way to the server."""
+        """Store the transport of a new connection."""
         # No check: uvloop's transport is an asyncio.Transport in all but name.
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        """Hand a whole answer to who waits for it."""
+        """Resolve the pending exchange once its response is complete."""
         waiting = self._waiting
         try:
             answer = self._parser.feed(data)
@@ -91,15 +91,15 @@ class Connection(asyncio.Protocol):
             waiting.set_result(answer)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell who waits that nothing will come."""
+        """Fail the pending exchange."""
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_exception(exc or ConnectionResetError("the server closed the connection"))
 
     async def exchange(self, request: bytes) -> tuple[int, bytes, bytes]:
-        """Send a request and return the answer's status, head and body.
+        """Send a request and return status, head, and body of the response.
 
         Raises:
-            OSError: the connection is gone.
+            OSError: the connection is closed.
         """
         if self._transport is None or self._transport.is_closing():
             message = "the connection is closed"
@@ -108,16 +108,16 @@ class Connection(asyncio.Protocol):
         self._transport.write(request)
         return await self._waiting
 
-    async def ask(
+    async def request(
         self, method: str, path: str, body: object = None, token: str = "", headers: dict[str, str] | None = None
     ) -> tuple[int, Any]:
-        """Exchange JSON, as somebody who is logged in where there is a token; return status and decoded answer."""
+        """Send JSON, with a bearer token if given; return the status and the decoded response."""
         payload = b"" if body is None else msgspec.json.encode(body)
         more = {**(headers or {}), **({"Authorization": f"Bearer {token}"} if token else {})}
         status, _, answer = await self.exchange(request_bytes(method, path, payload, more))
         return status, msgspec.json.decode(answer) if answer else None
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection immediately."""
         if self._transport is not None:
             self._transport.close()

@@ -1,6 +1,6 @@
-"""Load from another process: wrk where it is installed, else this module run as a program.
+"""Load from another process: wrk if it is installed, else this module as a program.
 
-Both ask for some addresses over and over, over a few kept connections, for a fixed time, and count the answers.
+Both request some paths repeatedly over a few persistent connections for a fixed time, and count the responses.
 """
 
 import asyncio
@@ -40,11 +40,11 @@ end
 
 
 class LoadError(Exception):
-    """Answers were not what they should be: what was measured is something else."""
+    """Too many responses were errors, so that the figure means nothing."""
 
 
 class Result(Struct, frozen=True):
-    """What a load came to; `bad` counts answers other than 2xx and 3xx, and broken connections."""
+    """The result of a load; `bad` counts responses other than 2xx and 3xx, and broken connections."""
 
     requests: int
     seconds: float
@@ -54,7 +54,7 @@ class Result(Struct, frozen=True):
 
     @property
     def per_second(self) -> float:
-        """Good answers per second."""
+        """Successful responses per second."""
         return (self.requests - self.bad) / self.seconds
 
 
@@ -66,21 +66,21 @@ class _Job(Struct):
 
 
 def generator() -> str:
-    """Return the name of what makes the load."""
+    """Return the name of the load generator."""
     return "wrk" if shutil.which("wrk") else "bench/load.py (uvloop, raw sockets)"
 
 
 async def load(port: int, paths: Sequence[str], *, seconds: float, connections: int = CONNECTIONS) -> Result:
-    """Ask a server on this machine for some addresses, over and over, for so many seconds.
+    """Request some paths of a server on this machine repeatedly, for `seconds`.
 
     Raises:
-        LoadError: more than one answer in a hundred was bad.
+        LoadError: more than 1 % of the responses were bad.
     """
     job = _Job(port, list(paths), seconds, connections)
     wrk = shutil.which("wrk")
-    result = await (_by_wrk(wrk, job) if wrk else _by_ourselves(job))
+    result = await (_by_wrk(wrk, job) if wrk else _by_module(job))
     if result.bad * 100 > result.requests:
-        message = f"{result.bad} of {result.requests} answers from port {port} were bad; one address was {paths[0]}"
+        message = f"{result.bad} of {result.requests} responses from port {port} were bad; one path was {paths[0]}"
         raise LoadError(message)
     return result
 
@@ -94,7 +94,7 @@ async def _by_wrk(wrk: str, job: _Job) -> Result:
                 *pinned, wrk, "-t1", f"-c{job.connections}", f"-d{job.seconds:g}s", "-s", script,
                 f"http://127.0.0.1:{job.port}", "--", paths,
             ],
-            within=job.seconds + _SLACK,
+            timeout=job.seconds + _SLACK,
         )  # fmt: skip
     return msgspec.json.decode(printed.rpartition("RESULT")[2], type=Result)
 
@@ -106,46 +106,46 @@ def _written(folder: Path, job: _Job) -> tuple[Path, Path]:
     return script, paths
 
 
-async def ask_each(port: int, paths: Sequence[str], *, connections: int = CONNECTIONS) -> None:
-    """Ask for each address once, whatever the answer."""
+async def request_each(port: int, paths: Sequence[str], *, connections: int = CONNECTIONS) -> None:
+    """Request each path once and ignore the response."""
     left = iter(paths)
 
-    async def ask() -> None:
+    async def client() -> None:
         connection = await Connection.connect(port)
         for path in left:
             await connection.exchange(request_bytes("GET", path))
         connection.close()
 
-    await asyncio.gather(*(ask() for _ in range(connections)))
+    await asyncio.gather(*(client() for _ in range(connections)))
 
 
-async def _by_ourselves(job: _Job) -> Result:
-    return msgspec.convert(await module_output("bench.load", job, within=job.seconds + _SLACK), type=Result)
+async def _by_module(job: _Job) -> Result:
+    return msgspec.convert(await module_output("bench.load", job, timeout=job.seconds + _SLACK), type=Result)
 
 
 async def generate(job: _Job) -> Result:
-    """Make the load in this process."""
-    asked = [request_bytes("GET", path) for path in job.paths]
+    """Generate the load in this process."""
+    requests = [request_bytes("GET", path) for path in job.paths]
     taken: list[float] = []
     bad = 0
-    began = time.perf_counter()
-    ends = began + job.seconds
+    started = time.perf_counter()
+    ends = started + job.seconds
 
-    async def ask(first: int) -> None:
+    async def client(first: int) -> None:
         nonlocal bad
         connection = await Connection.connect(job.port)
         at = first
         try:
             while (sent := time.perf_counter()) < ends:
-                status, _, _ = await connection.exchange(asked[at % len(asked)])
+                status, _, _ = await connection.exchange(requests[at % len(requests)])
                 taken.append(time.perf_counter() - sent)
                 bad += status >= 400  # noqa: PLR2004
                 at += job.connections
         finally:
             connection.close()
 
-    await asyncio.gather(*(ask(first) for first in range(job.connections)))
-    seconds = time.perf_counter() - began
+    await asyncio.gather(*(client(first) for first in range(job.connections)))
+    seconds = time.perf_counter() - started
     return Result(len(taken), seconds, bad, percentile(taken, 0.5) * 1000, percentile(taken, 0.99) * 1000)
 
 

@@ -1,4 +1,4 @@
-"""The machine: what it is, which core a process runs on, and how much memory a tree of processes takes."""
+"""The machine: its description, the core of a process, and the memory of a process tree."""
 
 import contextlib
 import os
@@ -13,7 +13,7 @@ _MIB: Final = 1024
 
 
 def described() -> dict[str, str | float | int]:
-    """Return what the figures depend on: cores, model, Python, and how busy the machine is before we begin."""
+    """Return the properties that figures depend on: cores, model, Python, and the load before the run."""
     model = platform.processor() or platform.machine()
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
@@ -31,12 +31,12 @@ def described() -> dict[str, str | float | int]:
 
 
 def can_pin(core: int) -> bool:
-    """Is there such a core for us, and may processes be kept on it?"""
+    """Return whether a core is available and processes can be pinned to it."""
     return hasattr(os, "sched_setaffinity") and core in os.sched_getaffinity(0)
 
 
 def pin(pid: int, core: int) -> None:
-    """Keep a process (0: this one), with all its threads, on one core, where that is possible."""
+    """Pin a process (0: this one) with all its threads to one core, if that is possible."""
     if not can_pin(core):
         return
     for path in Path(f"/proc/{pid or os.getpid()}/task").iterdir():
@@ -45,7 +45,7 @@ def pin(pid: int, core: int) -> None:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return the seconds of processor time that a process has used; 0 where that is not known."""
+    """Return the seconds of processor time that a process has used; 0 if unknown."""
     with contextlib.suppress(OSError):
         return ticks_in(Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")) / os.sysconf(
             "SC_CLK_TCK"
@@ -54,13 +54,13 @@ def cpu_seconds(pid: int) -> float:
 
 
 def ticks_in(stat: str) -> int:
-    """Return the clock ticks that a process's `/proc/PID/stat` says it has used, in itself and in the kernel."""
+    """Return the clock ticks of `/proc/PID/stat`, in user and kernel mode."""
     fields = stat.rpartition(")")[2].split()
     return int(fields[11]) + int(fields[12])
 
 
 def tree(root: int) -> list[int]:
-    """Return a process and all below it."""
+    """Return a process and its descendants."""
     parents: dict[int, list[int]] = {}
     for path in Path("/proc").iterdir():
         if path.name.isdecimal():
@@ -77,12 +77,12 @@ def tree(root: int) -> list[int]:
 
 
 def parent_in(stat: str) -> int:
-    """Return the parent that a process's `/proc/PID/stat` names; its name, in brackets, may hold anything."""
+    """Return the parent in `/proc/PID/stat`; the name of the process, in brackets, may contain any character."""
     return int(stat.rpartition(")")[2].split()[1])
 
 
 def pss_in(smaps_rollup: str) -> int:
-    """Return the KiB that a `smaps_rollup` accounts to its process; what is shared is divided among the sharers."""
+    """Return the proportional set size (KiB) of `smaps_rollup`: shared pages are divided among their processes."""
     for line in smaps_rollup.splitlines():
         if line.startswith("Pss:"):
             return int(line.split()[1])
@@ -90,7 +90,7 @@ def pss_in(smaps_rollup: str) -> int:
 
 
 def memory_of_tree(root: int) -> dict[str, float]:
-    """Return the MiB of a process and all below it, by program."""
+    """Return the MiB of a process and its descendants, by program."""
     found: dict[str, float] = {}
     for pid in tree(root):
         with contextlib.suppress(OSError):

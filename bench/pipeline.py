@@ -1,6 +1,6 @@
-"""Outbox, relay, bus, consumer and inbox as a service has them, and nothing else: one process, real events and engines.
+"""The pipeline of a service alone: outbox, relay, bus, consumer, and inbox in one process, on real engines.
 
-Run as a program: takes a job as JSON on standard input, does it, and prints what it came to.
+As a program: reads a job as JSON from standard input, runs it, and prints the result.
 """
 
 import asyncio
@@ -39,12 +39,12 @@ _TABLE: Final = "CREATE TABLE IF NOT EXISTS applied (event_id uuid, order_id uui
 PER_SECOND: Final = 100
 _IN_A_TRANSACTION: Final = 100
 _APPLY: Final = "INSERT INTO applied SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[])"
-_TELL: Final = "SELECT pg_notify('applied', array_to_string($1::uuid[], ','))"
+_NOTIFY: Final = "SELECT pg_notify('applied', array_to_string($1::uuid[], ','))"
 _MIB: Final = 1024 * 1024
 
 
 class Job(Struct):
-    """What to do, with how many events, on which engines; Kafka where `kafka` is not empty, else Redis."""
+    """A measurement: its kind, the number of events, and the engines; without `kafka`, the bus is Redis."""
 
     act: Literal["carry", "latency", "fill", "drain"]
     events: int
@@ -54,10 +54,7 @@ class Job(Struct):
 
 
 class Result(Struct):
-    """What it came to: seconds, those of this process's processor, latencies, and its memory.
-
-    Of that: at the first batch, at most in the first half, and at most.
-    """
+    """The result of a job. Memory: at the first batch, the peak of the first half, and the peak."""
 
     seconds: float = 0.0
     cpu_seconds: float = 0.0
@@ -69,7 +66,7 @@ class Result(Struct):
 
 
 def event() -> OrderCreated:
-    """Return an event as a shop sends it: an order of two lines, about 1 kB in its envelope."""
+    """Return a typical event: an order of two lines, about 1 kB with its envelope."""
     shop, price = new_id(), Money(2_450, "USD")
     titles = ("Sturdy oak lamp by Larkspur", "Portable radio with a leather strap")
     return OrderCreated(
@@ -83,26 +80,26 @@ def event() -> OrderCreated:
     )
 
 
-def packets(count: int) -> list[BusMessage]:
-    """Return events as they are on their way to a bus."""
+def bus_messages(count: int) -> list[BusMessage]:
+    """Return `count` events, encoded for a bus."""
     made = [make_envelope(event(), "order", telemetry.start_span()) for _ in range(count)]
     return [BusMessage(envelope.type, envelope.key, msgspec.json.encode(envelope)) for envelope in made]
 
 
 def resident() -> float:
-    """Return the MiB that this process has in memory."""
+    """Return the resident memory of this process in MiB."""
     return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * 4096 / _MIB
 
 
 class _Pipeline:
-    """The parts, put together as a process of the shop does it."""
+    """The parts of a pipeline, composed as in a service."""
 
     def __init__(self, database: Database, bus: Bus, journal: telemetry.Journal) -> None:
         self.database, self.bus = database, bus
         self.relay = Relay(database, bus, journal)
         self.sizes: list[float] = []
         self.seen = 0
-        self.tells = False
+        self.notifies = False
         service = Service(name="bench", deps=object, listens=[on_batch("apply", [OrderCreated], self._apply)])
         self.consumer = Consumer(service, None, database, bus, journal, group="bench")
 
@@ -111,16 +108,16 @@ class _Pipeline:
         await tx.execute(
             _APPLY, ids, [event.order_id for event, _ in pairs], [event.total.amount for event, _ in pairs]
         )
-        if self.tells:
-            await tx.execute(_TELL, ids)
+        if self.notifies:
+            await tx.execute(_NOTIFY, ids)
         self.seen += len(pairs)
         self.sizes.append(resident())
 
     async def applied(self, count: int) -> None:
-        """Wait until so many events have been applied, and that is committed."""
-        while self.seen < count:  # noqa: ASYNC110  the table is looked at next anyway
+        """Wait until `count` events have been applied and committed."""
+        while self.seen < count:  # noqa: ASYNC110  the next loop polls too
             await asyncio.sleep(0.001)
-        while await self.database.fetchval("SELECT count(*) FROM applied") < count:  # noqa: ASYNC110  a table calls nobody
+        while await self.database.fetchval("SELECT count(*) FROM applied") < count:  # noqa: ASYNC110  a table sends no signal
             await asyncio.sleep(0.001)
 
 
@@ -136,53 +133,53 @@ async def _carry(pipeline: _Pipeline, job: Job, run: AsyncExitStack) -> Result:
     await pipeline.relay.publish_batch()
     await pipeline.applied(1)
     await _put(pipeline, job.events)
-    began, used = time.perf_counter(), time.process_time()
+    started, used = time.perf_counter(), time.process_time()
     await run.enter_async_context(_running(pipeline.relay.run()))
     await pipeline.applied(1 + job.events)
-    return Result(time.perf_counter() - began, time.process_time() - used)
+    return Result(time.perf_counter() - started, time.process_time() - used)
 
 
 async def _latency(pipeline: _Pipeline, job: Job, run: AsyncExitStack) -> Result:
     committed: dict[str, float] = {}
     taken: list[float] = []
-    pipeline.tells = True
+    pipeline.notifies = True
 
-    def told(_connection: object, _pid: int, _channel: str, ids: object) -> None:
+    def on_notification(_connection: object, _pid: int, _channel: str, ids: object) -> None:
         now = time.perf_counter()
         taken.extend(now - committed[one] for one in str(ids).split(","))
 
     connection = await asyncpg.connect(job.database)
     run.push_async_callback(connection.close)
-    await connection.add_listener("applied", told)
+    await connection.add_listener("applied", on_notification)
     for part in (pipeline.consumer, pipeline.relay):
         await run.enter_async_context(_running(part.run()))
-    began = time.perf_counter()
+    started = time.perf_counter()
     for number in range(job.events):
-        await asyncio.sleep(began + number / PER_SECOND - time.perf_counter())
+        await asyncio.sleep(started + number / PER_SECOND - time.perf_counter())
         async with pipeline.database.transaction() as tx:
             one = await publish(tx, event())
             committed[str(one[0])] = time.perf_counter()
-    while len(taken) < job.events:  # noqa: ASYNC110  as fine as the figure needs it
+    while len(taken) < job.events:  # noqa: ASYNC110  fine enough for the figure
         await asyncio.sleep(0.001)
-    # The first second finds topics that are not there and a group that has yet to meet.
+    # In the first second, topics are created and the group is formed.
     steady = [seconds * 1000 for seconds in taken[PER_SECOND:]]
     return Result(p50_ms=percentile(steady, 0.5), p99_ms=percentile(steady, 0.99))
 
 
 async def _fill(pipeline: _Pipeline, job: Job, _run: AsyncExitStack) -> Result:
-    began = time.perf_counter()
+    started = time.perf_counter()
     for _ in range(0, job.events, 1_000):
-        await pipeline.bus.publish(packets(1_000))
-    return Result(seconds=time.perf_counter() - began)
+        await pipeline.bus.publish(bus_messages(1_000))
+    return Result(seconds=time.perf_counter() - started)
 
 
 async def _drain(pipeline: _Pipeline, job: Job, run: AsyncExitStack) -> Result:
-    began = time.perf_counter()
+    started = time.perf_counter()
     await run.enter_async_context(_running(pipeline.consumer.run()))
     await pipeline.applied(job.events)
     sizes = pipeline.sizes
     return Result(
-        seconds=time.perf_counter() - began,
+        seconds=time.perf_counter() - started,
         mib_before=sizes[0],
         mib_half=max(sizes[: len(sizes) // 2 + 1]),
         mib_peak=max(sizes),
@@ -220,7 +217,7 @@ async def _do(job: Job) -> Result:
 
 
 def main() -> None:
-    """Do the job on standard input."""
+    """Run the job of standard input."""
     job = msgspec.json.decode(sys.stdin.buffer.read(), type=Job)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         sys.stdout.buffer.write(msgspec.json.encode(runner.run(_do(job))))

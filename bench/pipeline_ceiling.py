@@ -1,7 +1,7 @@
-"""The ceiling of the pipeline: the bus's own client alone, in a loop that produces events and one that consumes them.
+"""The ceiling of the pipeline: the client of the bus alone, in a loop that produces events and one that consumes them.
 
-The bytes are those that ours sends, in the same batches, each of which is stored before the next, as a relay must have
-it; what was consumed is acknowledged. Run as a program: takes a job as JSON, prints the seconds.
+It sends the same bytes as the relay in the same batches, stores each batch before the next, and acknowledges what it
+consumes. As a program: reads a job as JSON and prints the seconds.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from redis.asyncio import Redis
 
-from bench.pipeline import Job, Result, packets
+from bench.pipeline import Job, Result, bus_messages
 from nextbuy.kit.config import Kafka
 from nextbuy.kit.events.bus.cloud_event import to_binary
 from nextbuy.kit.events.consumer import BATCH_SIZE as CONSUMER_BATCH
@@ -25,17 +25,17 @@ from nextbuy.kit.events.relay import BATCH_SIZE as RELAY_BATCH
 
 
 def by_kafka(servers: str, count: int) -> Result:
-    """Return what librdkafka needs.
+    """Measure librdkafka.
 
     Raises:
-        KafkaException: the cluster would not.
+        KafkaException: the cluster refused a request.
     """
     topic = f"ceiling.{uuid4().hex}"
-    # Held until all is answered: what it was asked ends with it.
+    # In a variable, since its requests are cancelled when it is deleted.
     admin = AdminClient({"bootstrap.servers": servers})
     made = admin.create_topics([NewTopic(topic, Kafka().partitions, 1)])
     made[topic].result(10)
-    sent = [(packet.key.encode(), *to_binary(packet.body)) for packet in packets(count)]
+    sent = [(message.key.encode(), *to_binary(message.body)) for message in bus_messages(count)]
     producer = Producer(
         {"bootstrap.servers": servers, "enable.idempotence": True, "compression.type": "lz4", "linger.ms": 0}
     )
@@ -52,7 +52,7 @@ def by_kafka(servers: str, count: int) -> Result:
     consumer.subscribe([topic])
     while not consumer.assignment():
         consumer.poll(0.1)
-    began, used = time.perf_counter(), time.process_time()
+    started, used = time.perf_counter(), time.process_time()
     for start in range(0, count, RELAY_BATCH):
         for key, headers, value in sent[start : start + RELAY_BATCH]:
             producer.produce(topic, value, key=key, headers=headers)
@@ -67,18 +67,18 @@ def by_kafka(servers: str, count: int) -> Result:
         got += len(messages)
         if messages:
             consumer.commit(asynchronous=True)
-    result = Result(time.perf_counter() - began, time.process_time() - used)
+    result = Result(time.perf_counter() - started, time.process_time() - used)
     consumer.close()
     return result
 
 
 async def by_redis(url: str, count: int) -> Result:
-    """Return what redis-py needs."""
-    sent = [packet.body for packet in packets(count)]
+    """Measure redis-py in the same way."""
+    sent = [message.body for message in bus_messages(count)]
     stream = f"ceiling.{uuid4().hex}"
     async with Redis.from_url(url, protocol=2) as redis:
         await redis.xgroup_create(stream, "bench", "0", mkstream=True)
-        began, used = time.perf_counter(), time.process_time()
+        started, used = time.perf_counter(), time.process_time()
         for start in range(0, count, RELAY_BATCH):
             pipeline = redis.pipeline(transaction=False)
             for body in sent[start : start + RELAY_BATCH]:
@@ -90,13 +90,13 @@ async def by_redis(url: str, count: int) -> Result:
             for _, entries in read:
                 got += len(entries)
                 await redis.xack(stream, "bench", *[position for position, _ in entries])
-        result = Result(time.perf_counter() - began, time.process_time() - used)
+        result = Result(time.perf_counter() - started, time.process_time() - used)
         await redis.delete(stream)
     return result
 
 
 def main() -> None:
-    """Do the job on standard input."""
+    """Run the job of standard input."""
     job = msgspec.json.decode(sys.stdin.buffer.read(), type=Job)
     if job.kafka:
         result = by_kafka(job.kafka, job.events)

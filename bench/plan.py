@@ -1,10 +1,10 @@
-"""How long a run takes: the whole of it at most five minutes, a quick one at most one."""
+"""The length of a run: at most five minutes, a quick one at most one minute."""
 
 from msgspec import Struct
 
 
 class Plan(Struct, frozen=True):
-    """Rounds and seconds of everything."""
+    """The rounds, counts, and seconds of each figure."""
 
     products: int
     rounds: int

@@ -1,4 +1,4 @@
-"""Programs that the bench starts: each ends with it, however it ends."""
+"""Run other programs, which stop with this process even if it is killed."""
 
 import asyncio
 import contextlib
@@ -19,25 +19,25 @@ _GRACE: Final = 15.0
 
 
 class ProgramError(Exception):
-    """A program that a figure needs ended badly; the message has its last words."""
+    """A program that a figure needs failed; the message contains the end of its output."""
 
 
 @asynccontextmanager
 async def running(
     command: Sequence[str | Path], *, environment: Mapping[str, str] | None = None, log: Path | None = None
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run a program for as long as the context lasts; it gets SIGTERM at its end, or when this process is gone."""
+    """Run a program while the context lasts; it receives SIGTERM then, or when this process dies."""
     with contextlib.ExitStack() as stack:
-        words = stack.enter_context(log.open("ab")) if log else asyncio.subprocess.PIPE
+        output = stack.enter_context(log.open("ab")) if log else asyncio.subprocess.PIPE
         process = await asyncio.create_subprocess_exec(
             *watch_parent(signal.SIGTERM),
             *command,
             cwd=ROOT,
             env=os.environ | dict(environment or {}),
             stdin=asyncio.subprocess.PIPE,
-            stdout=words,
-            stderr=words,
-            # Ctrl-C is for the bench alone, which then ends its programs in order.
+            stdout=output,
+            stderr=output,
+            # So that Ctrl-C reaches only the bench, which then stops its programs in order.
             start_new_session=True,
         )
         try:
@@ -58,27 +58,27 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 
 async def output_of(
-    command: Sequence[str | Path], *, said: bytes = b"", environment: Mapping[str, str] | None = None, within: float
+    command: Sequence[str | Path], *, stdin: bytes = b"", environment: Mapping[str, str] | None = None, timeout: float
 ) -> str:
-    """Run a program to its end and return what it printed.
+    """Run a program and return its output.
 
     Raises:
-        ProgramError: it failed, or took longer than `within` seconds.
+        ProgramError: it failed, or took longer than `timeout` seconds.
     """
     async with running(command, environment=environment) as process:
         try:
-            printed, words = await asyncio.wait_for(process.communicate(said), within)
+            printed, output = await asyncio.wait_for(process.communicate(stdin), timeout)
         except TimeoutError as error:
-            message = f"{Path(command[0]).name} took longer than {within:g} s"
+            message = f"{Path(command[0]).name} took longer than {timeout:g} s"
             raise ProgramError(message) from error
     if process.returncode:
-        last = (words or printed).decode(errors="replace")[-600:]
+        last = (output or printed).decode(errors="replace")[-600:]
         message = f"{' '.join(str(part) for part in command[:3])} failed: {last}"
         raise ProgramError(message)
     return printed.decode()
 
 
-async def module_output(module: str, job: object, *, within: float) -> Any:  # noqa: ANN401  any JSON
-    """Run one of our modules in a process of its own, on a job as JSON, and return the JSON that it prints."""
-    printed = await output_of([sys.executable, "-m", module], said=msgspec.json.encode(job), within=within)
+async def module_output(module: str, job: object, *, timeout: float) -> Any:  # noqa: ANN401  any JSON
+    """Run a module of the bench in another process on a job as JSON, and return the JSON that it prints."""
+    printed = await output_of([sys.executable, "-m", module], stdin=msgspec.json.encode(job), timeout=timeout)
     return msgspec.json.decode(printed)

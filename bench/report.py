@@ -1,4 +1,4 @@
-"""Figures and how they are told: rounds, medians, marks, a table and JSON. Pure."""
+"""Figures and their reports: rounds, medians, marks, a table, and JSON. Pure."""
 
 from collections.abc import Sequence
 from statistics import median
@@ -25,20 +25,20 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 class Mark(Struct, frozen=True):
-    """What a figure is to reach: at least, or at most, so much."""
+    """A goal of a figure: at least or at most `value`."""
 
     kind: Literal["at least", "at most"]
     value: float
 
     def reached_by(self, value: float) -> bool:
-        """Does a value reach it?"""
+        """Return whether a value reaches the goal."""
         return value >= self.value if self.kind == "at least" else value <= self.value
 
 
 class Figure(Struct, frozen=True, kw_only=True):
-    """One figure: its rounds, each with that of the ceiling beside it where it has one.
+    """A figure with its rounds, each compared with a round of the ceiling if the figure has one.
 
-    `values` are what is judged, one for each round: the ratio of ours to the ceiling, or ours itself.
+    `values` are compared with the mark, one per round: ours divided by the ceiling, or simply ours.
     """
 
     name: str
@@ -49,18 +49,18 @@ class Figure(Struct, frozen=True, kw_only=True):
     mark: Mark | None = None
     judged_unit: str = "x"
     mix: str = ""
-    """What was asked for, and how."""
+    """The measured requests, and how they were made."""
     ceiling_is: str = ""
     details: dict[str, float | str] = {}
 
     @property
     def value(self) -> float:
-        """The median of what is judged."""
+        """The median of `values`."""
         return median(self.values)
 
     @property
     def reached(self) -> bool | None:
-        """Is the mark reached? None where there is none."""
+        """Whether the median reaches the mark; None without a mark."""
         return None if self.mark is None else self.mark.reached_by(self.value)
 
 
@@ -74,7 +74,7 @@ def compared(  # noqa: PLR0913
     ceiling_is: str,
     details: dict[str, float | str] | None = None,
 ) -> Figure:
-    """Return a figure whose rounds are pairs of the ceiling and ours, one after the other; their ratios are judged."""
+    """Return a figure from rounds of ceiling and ours in turn; its values are their ratios."""
     return Figure(
         name=name,
         unit=unit,
@@ -89,7 +89,7 @@ def compared(  # noqa: PLR0913
 
 
 def shown(number: float) -> str:
-    """Return a number as a person reads it: three digits that count, thousands set apart."""
+    """Format a number with three significant digits and thousands separators."""
     if number == 0:
         return "0"
     if abs(number) >= 100:  # noqa: PLR2004
@@ -98,7 +98,7 @@ def shown(number: float) -> str:
 
 
 def row(figure: Figure) -> tuple[str, ...]:
-    """Return a figure as the cells of a row."""
+    """Return the cells of the row of a figure."""
     unit = "" if figure.judged_unit == "x" else f" {figure.judged_unit}"
     mark = figure.mark
     sign = {None: "", True: "✓", False: "✗"}[figure.reached]
@@ -114,7 +114,7 @@ def row(figure: Figure) -> tuple[str, ...]:
 
 
 def table(figures: Sequence[Figure]) -> str:
-    """Return the figures as a table in plain text."""
+    """Format figures as a table in plain text."""
     rows = [_HEAD, *(row(figure) for figure in figures)]
     widths = [max(len(cells[column]) for cells in rows) for column in range(len(_HEAD))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip() for cells in rows]
@@ -122,25 +122,25 @@ def table(figures: Sequence[Figure]) -> str:
 
 
 def notes(figures: Sequence[Figure]) -> str:
-    """Return what was asked for, against what, and what else was seen, one paragraph for each figure."""
+    """Format a paragraph per figure: requests, ceiling, and other measurements."""
     paragraphs = []
     for figure in figures:
         lines = [figure.name]
         if figure.mix:
-            lines.append(f"  asked:   {figure.mix}")
+            lines.append(f"  requests: {figure.mix}")
         if figure.ceiling_is:
-            lines.append(f"  ceiling: {figure.ceiling_is}")
+            lines.append(f"  ceiling:  {figure.ceiling_is}")
         if figure.details:
             seen = "; ".join(
                 f"{name} {value if isinstance(value, str) else shown(value)}" for name, value in figure.details.items()
             )
-            lines.append(f"  seen:    {seen}")
+            lines.append(f"  other:    {seen}")
         paragraphs.append("\n".join(lines))
     return "\n".join(paragraphs)
 
 
 def as_json(figures: Sequence[Figure], machine: dict[str, str | float | int], *, seconds: float) -> bytes:
-    """Return the whole run as JSON."""
-    told = [{**msgspec.structs.asdict(figure), "value": figure.value, "reached": figure.reached} for figure in figures]
-    run = {"machine": machine, "seconds": round(seconds, 1), "figures": told}
+    """Encode the whole run as JSON."""
+    rows = [{**msgspec.structs.asdict(figure), "value": figure.value, "reached": figure.reached} for figure in figures]
+    run = {"machine": machine, "seconds": round(seconds, 1), "figures": rows}
     return msgspec.json.format(msgspec.json.encode(run), indent=2) + b"\n"

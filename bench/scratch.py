@@ -1,4 +1,4 @@
-"""The ceiling of the checkouts: pgbench runs the statements of one, on a scratch database of the same server."""
+"""The ceiling of checkouts: pgbench runs the statements of a checkout in a scratch database of the same server."""
 
 import contextlib
 import re
@@ -25,7 +25,7 @@ _SCHEMAS: Final = {
     "order": "orders",
     "simulator": "simulator",
 }
-"""Each service's tables are a schema here: one script cannot speak to several databases."""
+"""The schema of each service, since a script of pgbench connects to one database only."""
 _TPS: Final = re.compile(r"tps = ([\d.]+)")
 _FAILED: Final = re.compile(r"number of failed transactions: ([1-9]\d*)")
 _NUMBERED: Final = "('00000000-0000-7000-8000-' || lpad(to_hex({}::bigint), 12, '0'))::uuid"
@@ -54,7 +54,7 @@ _ADDRESS: Final = (
 
 
 def script() -> str:
-    """Return the script of one checkout for pgbench."""
+    """Return the pgbench script of a checkout."""
     template = (files("bench") / "checkout.sql").read_text(encoding="utf-8")
     trace, span = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
     return template.format(
@@ -73,7 +73,7 @@ def script() -> str:
 
 @asynccontextmanager
 async def scratch(server: str, products: int) -> AsyncIterator[str]:
-    """Make the scratch database on a server, whose superuser's URL is given, and drop it at the end; gives its URL."""
+    """Create the scratch database with the superuser URL of a server, yield its URL, and drop it."""
     admin = await asyncpg.connect(server)
     try:
         await admin.execute(f"DROP DATABASE IF EXISTS {NAME}")
@@ -107,7 +107,7 @@ async def _fill(url: str, products: int) -> None:
 
 
 async def pgbench(url: str, *, products: int, clients: int, seconds: float) -> float:
-    """Return the checkouts per second that pgbench does.
+    """Return the checkouts per second of pgbench.
 
     Raises:
         ProgramError: it failed.
@@ -128,11 +128,11 @@ async def pgbench(url: str, *, products: int, clients: int, seconds: float) -> f
                 NAME,
             ],
             environment=_login(url),
-            within=seconds + 20,
+            timeout=seconds + 20,
         )
     found = _TPS.search(printed)
     if found is None or _FAILED.search(printed):
-        message = f"pgbench said: {printed[-500:]}"
+        message = f"Unexpected output of pgbench: {printed[-500:]}"
         raise ProgramError(message)
     return float(found[1])
 
@@ -144,7 +144,7 @@ def _written(folder: Path) -> Path:
 
 
 def _login(url: str) -> dict[str, str]:
-    """Return what libpq reads from the environment, where no other process can read a password."""
+    """Return the login in variables of libpq, which other processes cannot read, unlike arguments."""
     parts = urlsplit(url)
     host = next(value for name, _, value in (pair.partition("=") for pair in parts.query.split("&")) if name == "host")
     return {"PGUSER": parts.username or "", "PGPASSWORD": parts.password or "", "PGHOST": unquote(host)}

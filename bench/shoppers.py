@@ -1,7 +1,6 @@
-"""Shoppers, in a process of their own: each fills a basket, opens a payment, and the provider says that it was paid.
+"""Shoppers in another process: each opens a payment session for a basket, and sends the webhook of its payment.
 
-Two requests for each checkout, over one kept connection for each shopper; the webhook is signed here as the provider
-would sign it.
+A checkout is two requests over one persistent connection per shopper; the webhook is signed as the provider does it.
 """
 
 import asyncio
@@ -34,7 +33,7 @@ _ADDRESS: Final = {
 
 
 class Job(Struct):
-    """What to do: with which logged-in buyers and how many products, signing with what."""
+    """The shoppers: the tokens of buyers, the number of products, and the secret of webhooks."""
 
     port: int
     buyers: list[str]
@@ -46,7 +45,7 @@ class Job(Struct):
 
 
 class Result(Struct, frozen=True):
-    """What it came to; `refused` counts checkouts that were not granted, `why` is one of the answers."""
+    """The result; `refused` counts failed checkouts, and `why` is the response of one."""
 
     checkouts: int
     seconds: float
@@ -57,12 +56,12 @@ class Result(Struct, frozen=True):
 
     @property
     def per_second(self) -> float:
-        """Whole checkouts per second."""
+        """Completed checkouts per second."""
         return self.checkouts / self.seconds
 
 
-def notice(session_id: str, payment_id: str, amount: int, currency: str) -> bytes:
-    """Return what a provider says when a payment was made."""
+def webhook_body(session_id: str, payment_id: str, amount: int, currency: str) -> bytes:
+    """Return the webhook of a completed payment."""
     return msgspec.json.encode(
         {
             "id": f"evt_{session_id}",
@@ -81,38 +80,38 @@ def notice(session_id: str, payment_id: str, amount: int, currency: str) -> byte
 
 
 async def shop(job: Job) -> Result:
-    """Run the shoppers in another process."""
-    return msgspec.convert(await module_output("bench.shoppers", job, within=job.seconds + _SLACK), type=Result)
+    """Run shoppers in another process and return the result."""
+    return msgspec.convert(await module_output("bench.shoppers", job, timeout=job.seconds + _SLACK), type=Result)
 
 
 async def _checkout(connection: Connection, job: Job, random: Random, token: str) -> str:
-    """Buy something; return what was wrong, or nothing."""
+    """Check out a basket; return an error, or an empty string."""
     first = random.randrange(job.products)
-    # Of another shop: products are dealt out to shops in turn.
+    # A product of another shop, since products are assigned to shops in turn.
     second = (first + SHOPS * random.randrange(job.products // SHOPS) + random.randrange(1, SHOPS)) % job.products
     lines = [{"product_id": str(id_of(number)), "quantity": random.randint(1, 3)} for number in (first, second)]
     basket = {"lines": lines, "address": _ADDRESS}
-    status, made = await connection.ask("POST", "/order/api/create-payment-session", basket, token)
+    status, made = await connection.request("POST", "/order/api/create-payment-session", basket, token)
     if status != 201:  # noqa: PLR2004
         return f"create-payment-session: {status} {made}"
     payment_id = made["payment_url"].rstrip("/").rpartition("/")[2]
-    body = notice(made["session_id"], payment_id, made["total"]["amount"], made["total"]["currency"])
+    body = webhook_body(made["session_id"], payment_id, made["total"]["amount"], made["total"]["currency"])
     signed = {HEADER: sign(body, [job.secret], at=int(time.time()))}
-    status, _, said = await connection.exchange(request_bytes("POST", "/order/api/payment-webhook", body, signed))
-    return "" if status == 200 else f"payment-webhook: {status} {said.decode(errors='replace')}"  # noqa: PLR2004
+    status, _, reply = await connection.exchange(request_bytes("POST", "/order/api/payment-webhook", body, signed))
+    return "" if status == 200 else f"payment-webhook: {status} {reply.decode(errors='replace')}"  # noqa: PLR2004
 
 
 async def run(job: Job) -> Result:
-    """Shop in this process until the time is over."""
+    """Run the shoppers in this process for the seconds of the job."""
     taken: list[float] = []
     refusals: list[str] = []
-    began = time.perf_counter()
+    started = time.perf_counter()
 
     async def shopper(number: int) -> None:
         connection = await Connection.connect(job.port)
         random = Random(job.seed * 1_000 + number)  # noqa: S311  the same baskets each time
         try:
-            while (start := time.perf_counter()) < began + job.seconds:
+            while (start := time.perf_counter()) < started + job.seconds:
                 wrong = await _checkout(connection, job, random, random.choice(job.buyers))
                 if wrong:
                     refusals.append(wrong)
@@ -122,7 +121,7 @@ async def run(job: Job) -> Result:
             connection.close()
 
     await asyncio.gather(*(shopper(number) for number in range(job.clients)))
-    seconds = time.perf_counter() - began
+    seconds = time.perf_counter() - started
     return Result(
         len(taken),
         seconds,

@@ -1,4 +1,4 @@
-"""Words that goods are made of: enough for ten thousand that a person can tell apart; moderation minds none."""
+"""Word lists for ten thousand distinct products that moderation accepts."""
 
 from typing import Final
 
@@ -21,7 +21,7 @@ GOODS: Final[dict[str, tuple[str, ...]]] = {
     "Travel": _list("backpack, suitcase, travel pillow, toiletry bag, hip flask, luggage tag, money belt, umbrella"),
     "Crafts": _list("loom, knitting set, paint box, embroidery kit, bead box, pottery wheel, stamp set, sewing kit"),
 }
-"""What is sold in each category."""
+"""The kinds of goods in each category."""
 
 MATERIALS: Final = _list(
     "oak, walnut, bamboo, steel, copper, brass, ceramic, porcelain, linen, cotton, wool, leather, cork, glass, "
@@ -54,4 +54,4 @@ TAGS: Final = _list(
     "gift, handmade, new, sale, eco, limited, bestseller, local, repairable, for children, winter, summer"
 )
 NOT_THERE: Final = _list("zeppelin, trebuchet, astrolabe, gramophone, sextant, harpsichord")
-"""Words that no product holds."""
+"""Words that no product contains."""

@@ -1,4 +1,4 @@
-"""Whole checkouts per second, against pgbench running the statements that one checkout needs."""
+"""Completed checkouts per second, compared with pgbench running the statements of a checkout."""
 
 import asyncio
 from statistics import median
@@ -17,25 +17,25 @@ from nextbuy.host.secrets import installation_secret
 from nextbuy.kit.config import Settings
 
 _QUIET: Final = 0.4
-_PATIENCE: Final = 30.0
+_TIMEOUT: Final = 30.0
 
 
-async def checkouts(there: Market, people: People, plan: Plan) -> Figure:
-    """Measure them, pgbench and shoppers in turn."""
-    secret = Settings(secret=installation_secret(there.data)).signing_secrets()[0]
+async def checkouts(target: Market, people: People, plan: Plan) -> Figure:
+    """Measure pgbench and shoppers in turn."""
+    secret = Settings(secret=installation_secret(target.data)).signing_secrets()[0]
     rounds: list[tuple[float, float]] = []
     results: list[Result] = []
     lags: list[float] = []
     cpu: list[float] = []
-    async with scratch(there.database_url("postgres"), plan.products) as url:
+    async with scratch(target.database_url("postgres"), plan.products) as url:
         for number in range(plan.rounds + 1):
             # Round 0 warms both up.
             seconds = plan.checkout_seconds if number else 1
             best = await pgbench(url, products=plan.products, clients=CLIENTS, seconds=seconds)
-            before = cpu_seconds(there.pid)
-            job = Job(there.port, people.buyers, plan.products, secret, seconds, number)
+            before = cpu_seconds(target.pid)
+            job = Job(target.port, people.buyers, plan.products, secret, seconds, number)
             ours = await shop(job)
-            lag = await _drained(there)
+            lag = await _drained(target)
             if ours.refused * 100 > ours.checkouts:
                 message = f"{ours.refused} checkouts of {ours.checkouts + ours.refused} were refused: {ours.why}"
                 raise LoadError(message)
@@ -43,16 +43,16 @@ async def checkouts(there: Market, people: People, plan: Plan) -> Figure:
                 rounds.append((best, ours.per_second))
                 results.append(ours)
                 lags.append(lag)
-                cpu.append((cpu_seconds(there.pid) - before) * 1000 / ours.checkouts)
+                cpu.append((cpu_seconds(target.pid) - before) * 1000 / ours.checkouts)
     return compared(
         "whole checkouts",
         "/s",
         rounds,
         mark=Mark("at least", 0.2),
         mix=f"create-payment-session (2 lines of 2 shops, any of {plan.products:,}, {len(people.buyers)} buyers) "
-        f"and the signed payment-webhook, until both are answered; {CLIENTS} shoppers (bench/shoppers.py)",
+        f"and the signed payment-webhook, until both have a response; {CLIENTS} shoppers (bench/shoppers.py)",
         ceiling_is=f"pgbench -M prepared, {CLIENTS} clients: the statements of a checkout in its 7 writing "
-        "transactions, fsync on in both; what the events set off afterwards is in ours alone",
+        "transactions, fsync on in both; only ours includes the work that its events cause",
         details={
             "p50 ms": median(result.p50_ms for result in results),
             "p99 ms": median(result.p99_ms for result in results),
@@ -63,15 +63,15 @@ async def checkouts(there: Market, people: People, plan: Plan) -> Figure:
     )
 
 
-async def _drained(there: Market) -> float:
-    """Wait until all that was told has been handled, so that it weighs on nothing that comes next; give the seconds."""
-    order = await asyncpg.connect(there.database_url("order"))
-    kafka = await asyncpg.connect(there.database_url("kafka"))
+async def _drained(target: Market) -> float:
+    """Wait until all events have been handled, so that they slow down no later figure; return the seconds."""
+    order = await asyncpg.connect(target.database_url("order"))
+    kafka = await asyncpg.connect(target.database_url("kafka"))
     loop = asyncio.get_running_loop()
-    began = changed = loop.time()
+    started = changed = loop.time()
     handled = -1
     try:
-        while loop.time() - changed < _QUIET and loop.time() - began < _PATIENCE:
+        while loop.time() - changed < _QUIET and loop.time() - started < _TIMEOUT:
             waiting = await order.fetchval("SELECT count(*) FROM outbox")
             now_handled = await kafka.fetchval("SELECT count(*) FROM inbox")
             if waiting or now_handled != handled:
@@ -80,4 +80,4 @@ async def _drained(there: Market) -> float:
     finally:
         await order.close()
         await kafka.close()
-    return changed - began
+    return changed - started

@@ -1,8 +1,8 @@
-"""How long it takes from the commit of an event to the notification that it leads to, while nothing else goes on.
+"""The latency from the commit of an event to its notification, on an idle marketplace.
 
-A seller offers a product that has to wait for an admin. The time runs from before the commit (the event's row says when
-its transaction began) until a reader sees admin's row, both by the clock of this machine: rather too much than too
-little.
+A seller creates a product that an admin must review. The time runs from before the commit (the event's row has the
+start of its transaction) until a reader sees the row of admin, both by the clock of this machine; so it is an upper
+bound.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from bench.plan import Plan
 from bench.programs import ProgramError
 from bench.report import Figure, Mark, percentile
 
-_PATIENCE: Final = 5.0
+_TIMEOUT: Final = 5.0
 _WARM: Final = 10
 _GOOD: Final = {
     "title": "Portable radio with a leather strap",
@@ -30,11 +30,11 @@ _GOOD: Final = {
 }
 
 
-async def events(there: Market, people: People, plan: Plan) -> Figure:
-    """Measure events one at a time, each after the last one's notification."""
-    shop = await Connection.connect(there.port)
-    product = await asyncpg.connect(there.database_url("product"))
-    admin = await asyncpg.connect(there.database_url("admin"))
+async def events(target: Market, people: People, plan: Plan) -> Figure:
+    """Measure events one at a time, each after the notification of the previous one."""
+    shop = await Connection.connect(target.port)
+    product = await asyncpg.connect(target.database_url("product"))
+    admin = await asyncpg.connect(target.database_url("admin"))
     try:
         taken = [await _one(shop, people.shops[0].token, product, admin) for _ in range(_WARM + plan.events)][_WARM:]
     finally:
@@ -65,9 +65,9 @@ async def _one(
     product: "asyncpg.Connection[asyncpg.Record]",
     admin: "asyncpg.Connection[asyncpg.Record]",
 ) -> tuple[float, float]:
-    status, made = await shop.ask("POST", "/product/api/create-product", _GOOD, token)
+    status, made = await shop.request("POST", "/product/api/create-product", _GOOD, token)
     if status != 201 or made["product"]["status"] != "pending":  # noqa: PLR2004
-        message = f"a product that should wait was answered with {status}: {made}"
+        message = f"creating a pending product returned {status}: {made}"
         raise ProgramError(message)
     event = await product.fetchrow(
         "SELECT event_id, created_at FROM event_log WHERE key = $1 AND topic = 'product.pending' "
@@ -75,9 +75,9 @@ async def _one(
         made["product"]["id"],
     )
     if event is None:
-        message = "a product waits, and its event is not in the log"
+        message = "the event of a pending product is not in the log"
         raise ProgramError(message)
-    ends = time.monotonic() + _PATIENCE
+    ends = time.monotonic() + _TIMEOUT
     while True:
         row = await admin.fetchrow("SELECT created_at FROM notifications WHERE source_event_id = $1", event["event_id"])
         now = time.time()
@@ -85,6 +85,6 @@ async def _one(
             by_rows: timedelta = row["created_at"] - event["created_at"]
             return (now - event["created_at"].timestamp()) * 1000, by_rows.total_seconds() * 1000
         if time.monotonic() > ends:
-            message = f"an event led to no notification within {_PATIENCE:g} s"
+            message = f"no notification of an event within {_TIMEOUT:g} s"
             raise ProgramError(message)
         await asyncio.sleep(0.0005)

@@ -1,6 +1,6 @@
-"""An internal call in one process, against a direct call of the same function with the same JSON both ways.
+"""An internal call in one process, compared with a direct call of its handler with the same JSON.
 
-Run as a program, on a core of its own: takes a job as JSON on standard input and prints the times of each round.
+As a program, on its own core: reads a job as JSON from standard input and prints the times of each round.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ _LIMIT: Final = 60.0
 
 
 class Job(Struct):
-    """Where product's database is, and how much to do."""
+    """The database of product, and the number of calls."""
 
     postgres_url: str
     secret: str
@@ -59,14 +59,14 @@ class Job(Struct):
 
 
 class Rounds(Struct):
-    """Microseconds of a direct call and of an internal one, in each round."""
+    """Microseconds of a direct and of an internal call in each round."""
 
     real: list[tuple[float, float]]
     trivial: list[tuple[float, float]]
 
 
-class Nod(Call[Nothing], to="product", callers=("order",), idempotent=True):
-    """Nothing is asked: what is left is what a call costs by itself."""
+class Nod(Call[Nothing], to="product", name="nod", callers=("order",), idempotent=True):
+    """A call without work, which costs only the overhead of calls."""
 
     product_id: UUID
 
@@ -76,11 +76,11 @@ async def nod(_product: object, _call: Nod) -> Nothing:
     return Nothing()
 
 
-async def internal_call(there: Market, plan: Plan) -> list[Figure]:
+async def internal_call(target: Market, plan: Plan) -> list[Figure]:
     """Measure a real call and a trivial one."""
-    settings = Settings(secret=installation_secret(there.data))
-    job = Job(there.database_url("postgres"), settings.secret.decode(), plan.products, plan.rounds, plan.calls)
-    rounds = msgspec.convert(await module_output("bench.figures.internal_call", job, within=_LIMIT), type=Rounds)
+    settings = Settings(secret=installation_secret(target.data))
+    job = Job(target.database_url("postgres"), settings.secret.decode(), plan.products, plan.rounds, plan.calls)
+    rounds = msgspec.convert(await module_output("bench.figures.internal_call", job, timeout=_LIMIT), type=Rounds)
     ceiling_is = "the same handler called directly: encode the call, decode it, act, encode the reply, decode it"
     return [
         compared(
@@ -97,24 +97,24 @@ async def internal_call(there: Market, plan: Plan) -> list[Figure]:
             "µs",
             rounds.trivial,
             mark=None,
-            mix="a call whose handler does nothing: identity, deadline, breaker, trace and log line are what is left",
+            mix="a call whose handler does nothing: only identity, deadline, breaker, trace, and log line remain",
             ceiling_is=ceiling_is,
-            details={"a call's own µs": median(ours - direct for direct, ours in rounds.trivial)},
+            details={"overhead in µs": median(ours - direct for direct, ours in rounds.trivial)},
         ),
     ]
 
 
 async def _direct(deps: object, act: Callable[[Any, Any], Awaitable[object]], call: Call[Any]) -> object:
-    asked = msgspec.json.decode(encode(call), type=type(call))
-    return msgspec.json.decode(encode(await act(deps, asked)), type=call.reply)
+    request = msgspec.json.decode(encode(call), type=type(call))
+    return msgspec.json.decode(encode(await act(deps, request)), type=call.reply)
 
 
 async def _microseconds(act: Callable[[], Awaitable[object]], times: int) -> float:
     taken = []
     for _ in range(times):
-        began = time.perf_counter()
+        started = time.perf_counter()
         await act()
-        taken.append(time.perf_counter() - began)
+        taken.append(time.perf_counter() - started)
     return median(taken) * 1e6
 
 
@@ -151,10 +151,10 @@ async def _run(job: Job) -> Rounds:
                 await _microseconds(lambda: _direct(deps, validate, basket()), job.calls),
                 await _microseconds(lambda: calls.send(basket()), job.calls),
             )
-            asked = Nod(product_id=id_of(number))
+            request = Nod(product_id=id_of(number))
             trivial = (
-                await _microseconds(lambda: _direct(deps, nod, asked), 5 * job.calls),  # noqa: B023  awaited here
-                await _microseconds(lambda: calls.send(asked), 5 * job.calls),  # noqa: B023  awaited here
+                await _microseconds(lambda: _direct(deps, nod, request), 5 * job.calls),  # noqa: B023  awaited here
+                await _microseconds(lambda: calls.send(request), 5 * job.calls),  # noqa: B023  awaited here
             )
             if number:
                 # Round 0 warms both up.
@@ -166,7 +166,7 @@ async def _run(job: Job) -> Rounds:
 
 
 async def _no_calls(call: Call[Any]) -> Any:  # noqa: ANN401  any reply
-    message = f"{call.name} is not asked here"
+    message = f"unexpected call {call.name}"
     raise RuntimeError(message)
 
 

@@ -1,4 +1,4 @@
-"""Outbox to bus to applied, on each bus: events per second, latency, and the memory of a consumer with a backlog."""
+"""The event pipeline on each bus: events per second, latency, and the memory of a consumer with a backlog."""
 
 import sys
 import tempfile
@@ -21,7 +21,7 @@ from nextbuy.kit.storage.migrations import migrate
 from tools import kafka
 
 _DATABASE: Final = "bench_pipeline"
-_PATIENCE: Final = 120.0
+_TIMEOUT: Final = 120.0
 _RATIO: Final = 0.3
 _P99_MS: Final = {"Redis": 50, "Kafka": 100}
 _GROWTH_MIB: Final = 8
@@ -31,10 +31,10 @@ _CEILING: Final = {
 }
 
 
-async def pipeline(there: Market, plan: Plan) -> list[Figure]:
-    """Measure it on Redis Streams, and on Kafka where there is Java."""
-    server = there.database_url("postgres")
-    _, redis = engines_of(there.data)
+async def pipeline(target: Market, plan: Plan) -> list[Figure]:
+    """Measure Redis Streams, and Kafka if Java is installed."""
+    server = target.database_url("postgres")
+    _, redis = engines_of(target.data)
     if redis is None:
         message = "Redis does not run"
         raise ProgramError(message)
@@ -82,7 +82,7 @@ async def _on(bus: str, engines: Job, plan: Plan) -> list[Figure]:
 async def _throughput(bus: str, engines: Job, events: int, count: int) -> Figure:
     rounds: list[tuple[float, float]] = []
     for number in range(count + 1):
-        # Round 0 warms both up, and makes Kafka's topic.
+        # Round 0 warms both up and creates the topic of Kafka.
         job = msgspec.structs.replace(engines, events=events if number else 1_000)
         best = await _done("bench.pipeline_ceiling", job)
         ours = await _done("bench.pipeline", job)
@@ -135,4 +135,4 @@ async def _memory(bus: str, engines: Job, backlog: int) -> Figure:
 
 
 async def _done(module: str, job: Job) -> Result:
-    return msgspec.convert(await module_output(module, job, within=_PATIENCE), type=Result)
+    return msgspec.convert(await module_output(module, job, timeout=_TIMEOUT), type=Result)

@@ -1,4 +1,4 @@
-"""Reads through the gateway: product, list, search; each against the same server saying the same bytes by itself."""
+"""Reads through the gateway: product, list, and search, compared with the same server without an application."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -12,7 +12,7 @@ from msgspec import Struct
 from bench.catalogue import id_of, queries
 from bench.ceiling import ceiling
 from bench.http import Connection, request_bytes
-from bench.load import CONNECTIONS, LoadError, Result, ask_each, generator, load
+from bench.load import CONNECTIONS, LoadError, Result, generator, load, request_each
 from bench.machine import cpu_seconds
 from bench.market import Market
 from bench.plan import Plan
@@ -21,11 +21,11 @@ from bench.words import GOODS
 
 _LIST: Final = "/product/api/get-all-products"
 _DEEP: Final = 8
-"""Pages of each list that are asked for."""
-_ASKED: Final = 20_000
+"""Requested pages of each list."""
+_REQUESTS: Final = 20_000
 _SAMPLE: Final = 25
 Pick = Callable[[int], list[str]]
-"""Returns the addresses of a round."""
+"""Returns the paths of a round."""
 
 
 class _Read(Struct, frozen=True):
@@ -34,12 +34,12 @@ class _Read(Struct, frozen=True):
     mark: Mark
     mix: str
     once: Sequence[str] = ()
-    """What is asked for once before anything is measured, so that it is the steady state that is."""
+    """Paths requested once before the measurement, which is of the steady state."""
 
 
-async def reads(there: Market, plan: Plan) -> list[Figure]:
-    """Measure all three."""
-    connection = await Connection.connect(there.port)
+async def reads(target: Market, plan: Plan) -> list[Figure]:
+    """Measure product, list, and search."""
+    connection = await Connection.connect(target.port)
     try:
         pages = await _pages(connection)
     finally:
@@ -51,29 +51,29 @@ async def reads(there: Market, plan: Plan) -> list[Figure]:
             "product detail",
             partial(_picked, details),
             Mark("at least", 0.5),
-            f"GET get-product/ID, each of {plan.products:,} products as likely; each was asked for once before",
+            f"GET get-product/ID, {plan.products:,} products, equally likely, each requested once before",
             details,
         ),
         _Read(
             "list of 20",
             partial(_picked, pages),
             Mark("at least", 0.25),
-            f"GET get-all-products: {len(pages)} pages, each as likely: all goods and {len(GOODS)} categories, "
+            f"GET get-all-products: {len(pages)} pages, equally likely: all goods and {len(GOODS)} categories, "
             f"3 orders, the first {_DEEP} pages of each by cursor",
         ),
         _Read(
             "search",
             partial(_picked, searches),
             Mark("at least", 0.1),
-            f"GET search-products: {len(searches)} queries of one to three words, each as likely, some finding nothing",
+            f"GET search-products: {len(searches)} queries of one to three words, equally likely; some find nothing",
         ),
     )
-    return [await _figure(there, plan, read) for read in asked]
+    return [await _figure(target, plan, read) for read in asked]
 
 
 def _picked(paths: Sequence[str], number: int) -> list[str]:
     random = Random(number)  # noqa: S311  the same requests each time
-    return random.choices(paths, k=_ASKED)
+    return random.choices(paths, k=_REQUESTS)
 
 
 async def _pages(connection: Connection) -> list[str]:
@@ -84,25 +84,25 @@ async def _pages(connection: Connection) -> list[str]:
             cursor = ""
             for _ in range(_DEEP):
                 found.append(path + cursor)
-                status, said = await connection.ask("GET", path + cursor)
+                status, reply = await connection.request("GET", path + cursor)
                 if status != 200:  # noqa: PLR2004
-                    message = f"{path}{cursor} was answered with {status}: {said}"
+                    message = f"{path}{cursor} returned {status}: {reply}"
                     raise LoadError(message)
-                if said["next_cursor"] is None:
+                if reply["next_cursor"] is None:
                     break
-                cursor = f"&cursor={quote(said['next_cursor'])}"
+                cursor = f"&cursor={quote(reply['next_cursor'])}"
     return found
 
 
 async def _usual_answer(port: int, paths: Sequence[str]) -> tuple[bytes, bytes]:
-    """Return head and body of the answer of median length among some."""
+    """Return head and body of the response of median length in a sample."""
     connection = await Connection.connect(port)
     try:
         answers = []
         for path in paths[:_SAMPLE]:
             status, head, body = await connection.exchange(request_bytes("GET", path))
             if status != 200:  # noqa: PLR2004
-                message = f"{path} was answered with {status}: {body[:300]!r}"
+                message = f"{path} returned {status}: {body[:300]!r}"
                 raise LoadError(message)
             answers.append((len(body), head, body))
     finally:
@@ -111,20 +111,20 @@ async def _usual_answer(port: int, paths: Sequence[str]) -> tuple[bytes, bytes]:
     return head, body
 
 
-async def _figure(there: Market, plan: Plan, read: _Read) -> Figure:
-    head, body = await _usual_answer(there.port, read.pick(0))
+async def _figure(target: Market, plan: Plan, read: _Read) -> Figure:
+    head, body = await _usual_answer(target.port, read.pick(0))
     rounds: list[tuple[float, float]] = []
     late: list[float] = []
     cpu: list[float] = []
     async with ceiling(head, body) as (bare, bare_pid):
-        # The first requests of a server are slower than all others; of ours, what they find in no cache is told apart.
+        # The first requests of a server are slower; with cold caches, ours are reported separately.
         await load(bare, read.pick(0), seconds=1)
-        cold = await load(there.port, read.pick(0), seconds=1)
-        await ask_each(there.port, read.once)
+        cold = await load(target.port, read.pick(0), seconds=1)
+        await request_each(target.port, read.once)
         for number in range(1, plan.rounds + 1):
             paths = read.pick(number)
             best, best_cpu = await _load(bare, bare_pid, paths, plan)
-            ours, ours_cpu = await _load(there.port, there.pid, paths, plan)
+            ours, ours_cpu = await _load(target.port, target.pid, paths, plan)
             rounds.append((best.per_second, ours.per_second))
             late.append(ours.p99_ms)
             cpu.append(best_cpu / ours_cpu if ours_cpu else 0.0)
@@ -135,7 +135,7 @@ async def _figure(there: Market, plan: Plan, read: _Read) -> Figure:
         rounds,
         mark=read.mark,
         mix=f"{read.mix}; {CONNECTIONS} connections, load by {generator()}",
-        ceiling_is=f"the same uvicorn with no application, saying one such answer ({size:,} bytes)",
+        ceiling_is=f"the same uvicorn with no application, sending one such response ({size:,} bytes)",
         details={
             "p99 ms": median(late),
             "/s in its first second": cold.per_second,
@@ -145,7 +145,7 @@ async def _figure(there: Market, plan: Plan, read: _Read) -> Figure:
 
 
 async def _load(port: int, pid: int, paths: Sequence[str], plan: Plan) -> tuple[Result, float]:
-    """Return what a load came to, and the seconds of its server's processor that one request took."""
+    """Run a load; return its result and the seconds of processor time per request."""
     before = cpu_seconds(pid)
     result = await load(port, paths, seconds=plan.read_seconds)
     return result, (cpu_seconds(pid) - before) / result.requests

@@ -1,7 +1,7 @@
-"""How fast a projection is made again of the event logs, while the marketplace runs.
+"""The speed of rebuilding a projection from the event log while the marketplace runs.
 
-The log of product is filled with views, as it would be after some weeks; then a rebuild is asked for as an operator
-asks for it, and the kafka service reads the log over its own internal calls and counts every event once.
+The log of product is filled with views, as after some weeks; then a rebuild is requested as an operator does it, and
+the kafka service reads the log with internal calls and counts every event once.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from bench.plan import Plan
 from bench.programs import ProgramError
 from bench.report import Figure
 
-_PATIENCE: Final = 120.0
+_TIMEOUT: Final = 120.0
 _BATCH: Final = 5_000
 _FILL: Final = """
 INSERT INTO event_log (event_id, topic, key, bucket, parent_span, envelope)
@@ -32,10 +32,10 @@ SELECT event_id, 'product.viewed', product_id::text, 0, '', json_build_object(
 """
 
 
-async def rebuild(there: Market, plan: Plan) -> Figure:
-    """Measure rebuilds of the product views, one after the other."""
-    product = await asyncpg.connect(there.database_url("product"))
-    kafka = await asyncpg.connect(there.database_url("kafka"))
+async def rebuild(target: Market, plan: Plan) -> Figure:
+    """Measure consecutive rebuilds of the product views."""
+    product = await asyncpg.connect(target.database_url("product"))
+    kafka = await asyncpg.connect(target.database_url("kafka"))
     try:
         for first in range(0, plan.rebuilt_events, _BATCH):
             await product.execute(_FILL, first, min(first + _BATCH, plan.rebuilt_events) - 1)
@@ -49,7 +49,7 @@ async def rebuild(there: Market, plan: Plan) -> Figure:
         judged_unit="events/s",
         ours=taken,
         values=taken,
-        mix=f"product-views made again of {plan.rebuilt_events} views of 1,000 products in the log of product, over "
+        mix=f"product-views from {plan.rebuilt_events} views of 1,000 products in the log of product, over "
         "the internal call, batches of 1,000, each with its inbox rows in one transaction; from begin to switch",
     )
 
@@ -58,21 +58,21 @@ async def _one(kafka: "asyncpg.Connection[asyncpg.Record]", events: int) -> floa
     rebuild_id = await kafka.fetchval(
         "INSERT INTO rebuilds (id, name, asked_by) VALUES (uuidv7(), 'product-views', 'bench') RETURNING id"
     )
-    ends = time.monotonic() + _PATIENCE
-    began = seconds = 0.0
+    ends = time.monotonic() + _TIMEOUT
+    started = seconds = 0.0
     while True:
         row = await kafka.fetchrow("SELECT state, events, error FROM rebuilds WHERE id = $1", rebuild_id)
         now = time.monotonic()
         if row is None or row["error"] or now > ends:
             message = f"the projection was not rebuilt: {dict(row or {})}"
             raise ProgramError(message)
-        began = began or (now if row["state"] != "asked" else 0.0)
+        started = started or (now if row["state"] != "asked" else 0.0)
         if row["state"] in ("clearing", "done"):
-            seconds = seconds or now - began
+            seconds = seconds or now - started
         if row["state"] == "done":
             break
         await asyncio.sleep(0.002)
     if row["events"] < events:
-        message = f"{row['events']} events were read, of {events}"
+        message = f"only {row['events']} of {events} events were read"
         raise ProgramError(message)
     return float(row["events"] / seconds)

@@ -1,4 +1,4 @@
-"""How long a start takes with data there, and how much memory everything takes after the load."""
+"""The time of a start on existing data, and the memory of all processes after the load."""
 
 from pathlib import Path
 
@@ -8,9 +8,9 @@ from bench.plan import Plan
 from bench.report import Figure, Mark
 
 
-def memory(there: Market) -> Figure:
-    """Measure the memory of a market and its engines."""
-    found = memory_of_tree(there.pid)
+def memory(target: Market) -> Figure:
+    """Measure the memory of a marketplace and its engines."""
+    found = memory_of_tree(target.pid)
     return Figure(
         name="memory of everything",
         unit="MiB",
@@ -24,11 +24,11 @@ def memory(there: Market) -> Figure:
 
 
 async def start(data: Path, plan: Plan) -> Figure:
-    """Measure starts on a folder in which everything is."""
+    """Measure starts on the folder of this run."""
     taken = []
     for _ in range(plan.starts):
-        async with market(data) as there:
-            taken.append(there.ready_after)
+        async with market(data) as target:
+            taken.append(target.ready_after)
     return Figure(
         name="ready after start",
         unit="s",

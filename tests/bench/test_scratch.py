@@ -4,7 +4,7 @@ from bench.scratch import pgbench, scratch
 from nextbuy.embedded import Engines
 
 
-async def test_the_ceilings_script_buys_on_tables_as_they_are_today(engines: Engines) -> None:
+async def test_script_of_checkout_fits_current_tables(engines: Engines) -> None:
     async with scratch(engines.postgres.url, 500) as url:
         assert await pgbench(url, products=500, clients=2, seconds=1) > 0
         connection = await asyncpg.connect(url)
