@@ -17,6 +17,7 @@ from nextbuy.admin.reject_product import reject_product
 from nextbuy.admin.reject_seller import reject_seller
 from nextbuy.admin.suspend_account import suspend_account
 from nextbuy.admin.suspend_seller import suspend_seller
+from nextbuy.auth.model import Suspended
 from nextbuy.contracts.auth import Account, SetAccountStatus, ValidateAdmin
 from nextbuy.contracts.errors import Forbidden
 from nextbuy.contracts.product import DecideProduct, ListProducts
@@ -84,7 +85,7 @@ async def test_decision_is_sent_to_owning_service_with_admins_id(
 async def test_decision_of_former_admin_is_sent_to_no_service(
     deps: Deps, operator: Account, calls: StubCalls, case: Case
 ) -> None:
-    calls.replies[ValidateAdmin] = Forbidden("suspended", slug="suspended")
+    calls.replies[ValidateAdmin] = Suspended()
 
     with pytest.raises(Forbidden):
         await case.use_case(deps, caller(operator), case.request)

@@ -14,7 +14,11 @@ from nextbuy.admin.read_notification import ReadNotification, read_notification
 from nextbuy.admin.unread_notifications import unread_notifications
 from nextbuy.contracts.admin import CreateNotification
 from nextbuy.contracts.auth import Account, ValidateAdmin
-from nextbuy.contracts.errors import Forbidden, Unprocessable
+from nextbuy.contracts.errors import (
+    Forbidden,
+    Unprocessable,
+    WrongRole,
+)
 from nextbuy.contracts.values import PageRequest, new_id
 from tests.callers import caller
 from tests.doubles import StubCalls
@@ -77,7 +81,7 @@ async def test_notification_is_marked_as_read(deps: Deps, operator: Account) -> 
 
 
 async def test_caller_without_admin_role_reads_nothing(deps: Deps, operator: Account, calls: StubCalls) -> None:
-    calls.replies[ValidateAdmin] = Forbidden("not an admin", slug="wrong-role")
+    calls.replies[ValidateAdmin] = WrongRole()
 
     with pytest.raises(Forbidden):
         await notifications(deps, caller(operator), PageRequest())

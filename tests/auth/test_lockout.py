@@ -19,7 +19,7 @@ async def test_ten_wrong_passwords_lock_an_email_whether_or_not_it_has_an_accoun
         await desk.register("ada@example.com")
     assert {told.status for told in await fail(desk, "ada@example.com", 10)} == {401}
     told = await desk.login("ada@example.com", address="198.51.100.1")
-    assert (told.status, told.json["slug"]) == (429, "locked")
+    assert (told.status, told.json["slug"]) == (429, "login-locked")
     assert told.header("retry-after") == "60"
 
 
@@ -77,7 +77,7 @@ async def test_fifty_failures_lock_an_address_for_every_email(desk: Desk) -> Non
     for n in range(50):
         assert (await desk.login(f"p{n}@example.com", "not it", address="192.0.2.1")).status == 401
     told = await desk.login("ada@example.com", address="192.0.2.1")
-    assert (told.status, told.json["slug"]) == (429, "locked")
+    assert (told.status, told.json["slug"]) == (429, "login-locked")
     assert (await desk.login("ada@example.com", address="192.0.2.2")).status == 200
 
 

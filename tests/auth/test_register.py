@@ -52,8 +52,8 @@ async def test_nobody_becomes_an_admin_by_asking(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("password", "slug"),
     [
-        ("short7!", "unreadable"),
-        ("x" * 201, "unreadable"),
+        ("short7!", "unprocessable"),
+        ("x" * 201, "unprocessable"),
         ("Password1", "password-common"),
         ("  qwertyuiop ", "password-common"),
         ("aaaaaaaaaa", "password-common"),

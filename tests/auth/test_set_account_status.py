@@ -60,7 +60,7 @@ async def test_a_login_beside_a_suspension_leaves_no_session_alive(desk: Desk) -
 async def test_nobody_can_be_suspended_who_is_not_there(desk: Desk) -> None:
     with pytest.raises(NotFound) as caught:
         await put(desk, str(new_id()), "suspended")
-    assert caught.value.slug == "no-such-account"
+    assert caught.value.slug == "account-not-found"
 
 
 async def test_only_the_admin_service_may_suspend(desk: Desk) -> None:

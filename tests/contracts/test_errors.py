@@ -9,7 +9,6 @@ from nextbuy.contracts.errors import (
     BadGateway,
     BreakerOpen,
     Conflict,
-    FieldError,
     Problem,
     Unavailable,
     from_problem,
@@ -18,9 +17,9 @@ from nextbuy.contracts.errors import (
 
 @pytest.mark.parametrize("kind", [*KINDS, BreakerOpen], ids=lambda kind: kind.__name__)
 def test_an_error_arrives_as_what_it_was(kind: type[AppError]) -> None:
-    sent = kind(
-        "what happened", slug=None if kind is BreakerOpen else "a-slug", errors=[FieldError("price", "too low")]
-    )
+    sent = kind("what happened", field="price")
+    if kind is not BreakerOpen:
+        sent.slug = "a-slug"
     wire = msgspec.json.encode(sent.problem("id-1"))
     got = from_problem(msgspec.json.decode(wire, type=Problem), retry_after=2.0)
     assert type(got) is kind

@@ -5,7 +5,10 @@ import json
 
 import pytest
 
-from nextbuy.contracts.errors import Unavailable
+from nextbuy.contracts.errors import (
+    ServiceUnavailable,
+    Unavailable,
+)
 from nextbuy.gateway.targets import Here, There
 from nextbuy.kit.http.server import listen
 from nextbuy.kit.wire import PROBLEM, Request, Response, problem_response
@@ -164,7 +167,7 @@ async def test_a_service_that_says_when_to_come_again_is_believed(open_shop: Ope
 async def test_what_a_live_service_lacks_does_not_close_off_the_rest_of_it(open_shop: OpenShop) -> None:
     async def handle(request: Request) -> Response:
         if request.method == "POST":
-            return problem_response(Unavailable("The product service is away.", slug="product-unavailable"), "x")
+            return problem_response(ServiceUnavailable("product"), "x")
         return Response(200, b"{}")
 
     shop = await open_shop(handle)

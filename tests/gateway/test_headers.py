@@ -159,7 +159,7 @@ async def test_a_problem_says_what_where_and_under_which_id(open_shop: OpenShop)
     async with shop.session.get("/nowhere", headers={"x-request-id": "abc"}) as answer:
         assert answer.status == 404
         problem = await answer.json(content_type=PROBLEM)
-    assert problem["type"] == "/docs/problems#no-such-address"
+    assert problem["type"] == "/docs/problems#endpoint-not-found"
     assert problem["correlation_id"] == "abc"
 
 

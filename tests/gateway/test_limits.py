@@ -126,7 +126,7 @@ async def test_a_refusal_says_when_to_come_again(open_shop: OpenShop, redis: Red
         assert 1 <= int(answer.headers["retry-after"]) <= 7
         assert answer.headers["ratelimit-policy"] == '"login";q=10;w=60'
         assert answer.headers["ratelimit"].startswith('"login";r=0;t=')
-        assert (await answer.json(content_type=PROBLEM))["slug"] == "slow-down"
+        assert (await answer.json(content_type=PROBLEM))["slug"] == "too-many-requests"
     for path in ("/order/api/payment-webhook", "/simulator/api/pay/x", "/health/live"):
         for _ in range(3):
             async with shop.session.get(path) as answer:

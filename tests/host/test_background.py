@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from nextbuy.contracts.errors import Unavailable
+from nextbuy.contracts.errors import (
+    ServiceUnavailable,
+)
 from nextbuy.host.background import periodic
 
 HOUR = 3600.0
@@ -41,7 +43,7 @@ async def test_job_that_returned_true_runs_again_at_once() -> None:
 async def test_transient_failure_is_logged_and_waits_for_the_next_run(caplog: pytest.LogCaptureFixture) -> None:
     def outcome(run: int) -> bool:
         if run < 3:
-            raise Unavailable("The product service is unavailable.", slug="product-unavailable")
+            raise ServiceUnavailable("product")
         return False
 
     job = Job(outcome)

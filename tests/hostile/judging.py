@@ -16,15 +16,15 @@ _INSIDE: Final = re.compile(
 _FIELDS: Final = frozenset({"type", "title", "status", "detail", "slug", "correlation_id"})
 _STATUSES: Final = {
     400: "Bad request",
-    401: "Not logged in",
-    403: "Not allowed",
+    401: "Unauthenticated",
+    403: "Forbidden",
     404: "Not found",
     405: "Method not allowed",
-    409: "Refused",
-    413: "Too large",
-    414: "Address too long",
+    409: "Conflict",
+    413: "Body too large",
+    414: "URL too long",
     415: "Unsupported media type",
-    422: "Unreadable",
+    422: "Invalid request",
     429: "Too many requests",
     431: "Headers too large",
 }

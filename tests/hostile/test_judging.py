@@ -2,11 +2,12 @@
 
 import pytest
 
-from nextbuy.contracts.errors import InternalError, NotFound, Unprocessable
+from nextbuy.contracts.errors import InternalError, Unprocessable
 from nextbuy.kit.wire import PROBLEM, Response, encode, problem_response
+from nextbuy.product.model import ProductNotFound
 from tests.hostile.judging import fault
 
-GOOD = NotFound("There is no such product.", slug="product-not-found").problem("id-1")
+GOOD = ProductNotFound().problem("id-1")
 
 
 def _said(**other: object) -> Response:
@@ -14,7 +15,7 @@ def _said(**other: object) -> Response:
 
 
 def test_a_problem_document_is_right() -> None:
-    assert fault(problem_response(NotFound("There is no such product.", slug="product-not-found"), "id-1")) is None
+    assert fault(problem_response(ProductNotFound(), "id-1")) is None
 
 
 @pytest.mark.parametrize(

@@ -259,7 +259,7 @@ async def test_lists_are_paged_and_search_ranks_results(client: JourneyClient) -
     for product in hits:
         assert_product(product, "active")
         assert is_money(product["price"])
-    assert_problem(await client.request("GET", "/product/api/get-all-products?cursor=nonsense"), 422, "bad-cursor")
+    assert_problem(await client.request("GET", "/product/api/get-all-products?cursor=nonsense"), 422, "invalid-cursor")
     assert_problem(await client.request("GET", "/product/api/get-all-products?limit=0"), 422)
 
 

@@ -92,7 +92,7 @@ async def test_webhook_with_bad_signature_changes_nothing(client: JourneyClient,
         "two times": {"Stripe-Signature": f"t={int(now)},{good['Stripe-Signature']}"},
     }.get(fault)
     at = {"too old": now - 400, "not yet": now + 400}.get(fault)
-    assert_problem(await client.webhook(event, at=at, headers=headers), 400, "bad-signature")
+    assert_problem(await client.webhook(event, at=at, headers=headers), 400, "invalid-signature")
     assert (await client.get_session(buyer, session))["status"] == "open"
     assert await units(client, product) == (3, 2, 0)
 

@@ -226,7 +226,7 @@ def test_what_was_signed_otherwise_is_nobodys(kind: str) -> None:
     }[kind]
     with pytest.raises(Unauthenticated) as caught:
         ServiceIdentity(SECRET, "auth").read(value)
-    assert caught.value.slug == "no-service-identity"
+    assert caught.value.slug == "service-identity-required"
 
 
 def test_an_identity_expires_even_where_it_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:

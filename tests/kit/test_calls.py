@@ -140,7 +140,9 @@ async def test_what_may_not_be_repeated_is_tried_once(log: Lines) -> None:
 @pytest.mark.parametrize("kind", [Conflict, Forbidden, Unauthenticated])
 async def test_a_final_answer_is_not_asked_for_again_and_keeps_its_slug(log: Lines, kind: type[AppError]) -> None:
     def refuses(_call: object) -> None:
-        raise kind("no", slug="my-slug")
+        error = kind("no")
+        error.slug = "my-slug"
+        raise error
 
     callee = Callee(refuses)
     with pytest.raises(kind) as caught:
@@ -188,7 +190,7 @@ async def test_a_crash_of_the_callee_is_told_as_broken_and_nothing_more(log: Lin
 
     with pytest.raises(AppError) as caught:
         await calls_to(app(Callee(crashes)), log.journal).send(Ask(word="a"))
-    assert (caught.value.status, caught.value.slug) == (500, "broken")
+    assert (caught.value.status, caught.value.slug) == (500, "internal-error")
     assert "42" not in caught.value.detail
 
 
@@ -232,7 +234,7 @@ async def test_an_answer_that_is_none_is_a_bad_gateway(log: Lines) -> None:
 async def test_a_service_that_the_call_does_not_name_is_refused(log: Lines) -> None:
     with pytest.raises(Forbidden) as caught:
         await calls_to(app(Callee(lambda _: None)), log.journal, caller="stranger").send(Ask(word="a"))
-    assert caught.value.slug == "not-your-call"
+    assert caught.value.slug == "caller-not-allowed"
 
 
 @pytest.mark.parametrize("identity", ["", "caller", "caller.99999999999.00", "caller.1.", "ä.ö.ü"])

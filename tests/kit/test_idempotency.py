@@ -293,7 +293,7 @@ async def test_a_kept_answer_cannot_be_read_without_the_request_and_the_secret(d
 def test_a_key_that_is_none_is_refused(key: str) -> None:
     with pytest.raises(Unprocessable) as caught:
         idempotent_request(key=key)
-    assert caught.value.slug == "idempotency-key-unreadable"
+    assert caught.value.slug == "idempotency-key-invalid"
 
 
 def test_any_request_can_be_told_apart() -> None:

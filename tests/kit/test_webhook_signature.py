@@ -19,7 +19,7 @@ def refused(header: str | None, body: bytes, *known: str, now: float = NOW) -> b
     try:
         verify(header, body, known, now=now)
     except BadRequest as error:
-        return error.slug == "bad-signature"
+        return error.slug == "invalid-signature"
     return False
 
 

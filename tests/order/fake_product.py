@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from nextbuy.contracts.errors import Conflict, NotFound
 from nextbuy.contracts.message import Call
 from nextbuy.contracts.product import (
     HoldStock,
@@ -18,6 +17,7 @@ from nextbuy.contracts.product import (
     ValidateProducts,
 )
 from nextbuy.contracts.values import Money, Nothing, new_id
+from nextbuy.product.model import ProductNotFound, SessionClosed, SoldOut
 
 
 @dataclass
@@ -61,7 +61,7 @@ class FakeProduct:
     def hold_stock(self, call: HoldStock) -> Nothing:
         """Hold all lines once, unless the session was released."""
         if call.session_id in self.released:
-            raise Conflict("Released.", slug="session-closed")
+            raise SessionClosed
         if call.session_id not in self.held | self.sold:
             self.held[call.session_id] = self._take(call.lines)
         return Nothing()
@@ -91,6 +91,6 @@ class FakeProduct:
 
     def _require(self, lines: list[Line]) -> None:
         if any(line.product_id not in self.products for line in lines):
-            raise NotFound("No such product.", slug="product-not-found")
+            raise ProductNotFound
         if any(self.stock[line.product_id] < line.quantity for line in lines):
-            raise Conflict("Sold out.", slug="sold-out")
+            raise SoldOut

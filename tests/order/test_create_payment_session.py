@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from nextbuy.auth.model import Suspended
 from nextbuy.contracts.auth import ValidateUser
 from nextbuy.contracts.errors import BadGateway, Conflict, Forbidden, NotFound, Unavailable, Unprocessable
 from nextbuy.contracts.message import Call
@@ -42,7 +43,7 @@ async def test_basket_is_priced_and_held_until_the_session_expires(market: Marke
 
 
 async def test_suspended_buyer_causes_no_further_calls(market: Market) -> None:
-    market.calls.replies[ValidateUser] = Forbidden("suspended", slug="suspended")
+    market.calls.replies[ValidateUser] = Suspended()
     with pytest.raises(Forbidden):
         await market.create_payment_session((market.product(market.shop()), 1))
     assert len(market.calls.made) == 1

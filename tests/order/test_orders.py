@@ -75,7 +75,7 @@ async def test_order_lists_are_paged_newest_first_and_hold_own_orders_only(marke
         assert (await listed(market.deps, caller(account(Role.SELLER)), PageRequest())).items == []
         with pytest.raises(Unprocessable) as error:
             await listed(market.deps, caller(who), PageRequest(cursor="x"))
-        assert error.value.slug == "bad-cursor"
+        assert error.value.slug == "invalid-cursor"
 
 
 async def order_ids(market: Market, session_id: UUID) -> list[UUID]:

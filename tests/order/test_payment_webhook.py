@@ -127,7 +127,7 @@ async def test_invalid_or_old_signature_changes_nothing(market: Market, fault: s
     with pytest.raises(BadRequest) as error:
         await payment_webhook(market.deps, caller(None), request)
 
-    assert error.value.slug == "bad-signature"
+    assert error.value.slug == "invalid-signature"
     assert await market.status(session.session_id) == "open"
 
 
@@ -136,7 +136,7 @@ async def test_signed_body_that_is_no_event_is_a_bad_request(market: Market, eve
     with pytest.raises(BadRequest) as error:
         await market.deliver(event)
 
-    assert error.value.slug == "bad-event"
+    assert error.value.slug == "invalid-event"
 
 
 @pytest.mark.parametrize("missing", ["amount_total", "currency"])
@@ -146,7 +146,7 @@ async def test_payment_without_amount_or_currency_is_a_bad_request(market: Marke
     with pytest.raises(BadRequest) as error:
         await market.deliver(market.paid_event(session, **{missing: None}))
 
-    assert error.value.slug == "bad-event"
+    assert error.value.slug == "invalid-event"
     assert await market.status(session.session_id) == "open"
 
 

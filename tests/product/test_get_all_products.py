@@ -90,4 +90,4 @@ async def test_new_product_does_not_shift_next_page(full: ServiceHarness) -> Non
 async def test_invalid_cursor_is_refused(service: ServiceHarness, sort: str, cursor: str) -> None:
     with pytest.raises(Unprocessable) as refused:
         await page(service, sort=sort, cursor=cursor)
-    assert refused.value.slug == "bad-cursor"
+    assert refused.value.slug == "invalid-cursor"

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from nextbuy.auth.model import Suspended
 from nextbuy.contracts.auth import Account, ValidateSeller
 from nextbuy.contracts.errors import Forbidden
 from nextbuy.contracts.values import Role
@@ -54,7 +55,7 @@ async def test_ten_concurrent_requests_open_one_shop(deps: Deps, owner: Account)
 
 
 async def test_seller_refused_by_auth_opens_no_shop(deps: Deps, owner: Account, calls: StubCalls) -> None:
-    calls.replies[ValidateSeller] = Forbidden("suspended", slug="suspended")
+    calls.replies[ValidateSeller] = Suspended()
     with pytest.raises(Forbidden):
         await create_shop(deps, caller(owner), POTTERY)
     assert await published(deps.database) == []

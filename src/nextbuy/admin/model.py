@@ -9,10 +9,8 @@ from nextbuy.contracts.product import Product
 from nextbuy.contracts.values import ShortText
 
 
-class NotificationNotFound(NotFound):
-    """The notification does not exist."""
-
-    slug = "notification-not-found"
+class NotificationNotFound(NotFound, slug="notification-not-found"):
+    """Notification not found."""
 
 
 class AccountRef(Struct, frozen=True):

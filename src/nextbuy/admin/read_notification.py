@@ -26,5 +26,5 @@ async def read_notification(deps: Deps, caller: Caller, request: ReadNotificatio
     await deps.auth.validate_admin(caller.token)
     notification = await store.mark_read(deps.database, request.notification_id)
     if notification is None:
-        raise NotificationNotFound("Notification not found.")
+        raise NotificationNotFound
     return notification

@@ -7,9 +7,9 @@ or a lock: whoever may run this owns the installation.
 from nextbuy.auth import store
 from nextbuy.auth.deps import Deps
 from nextbuy.auth.lockout import account_subject
-from nextbuy.auth.model import MAX_PASSWORD, MIN_PASSWORD, check_new_password, normal_email, normal_name
+from nextbuy.auth.model import MAX_PASSWORD, MIN_PASSWORD, EmailTaken, check_new_password, normal_email, normal_name
 from nextbuy.contracts.auth import Account, AccountRegistered, AccountReinstated
-from nextbuy.contracts.errors import Conflict, Unprocessable
+from nextbuy.contracts.errors import Unprocessable
 from nextbuy.contracts.values import Role, new_id
 from nextbuy.kit.events.outbox import publish
 
@@ -23,7 +23,7 @@ async def create_admin(deps: Deps, email: str, password: str, name: str = "Admin
     """
     email = normal_email(email)
     if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
-        raise Unprocessable(f"A password has {MIN_PASSWORD} to {MAX_PASSWORD} characters.")
+        raise Unprocessable(f"Choose a password of {MIN_PASSWORD} to {MAX_PASSWORD} characters.", field="password")
     check_new_password(password, email=email)
     account = Account(id=new_id(), email=email, name=normal_name(name), role=Role.ADMIN)
     password_hash = await deps.passwords.hash(password)
@@ -34,9 +34,7 @@ async def create_admin(deps: Deps, email: str, password: str, name: str = "Admin
             return account
         known = await store.lock_account(tx, email)
         if known is None or known.account.role is not Role.ADMIN:
-            raise Conflict(
-                "This e-mail is a buyer's or a seller's; an admin needs one of their own.", slug="email-taken"
-            )
+            raise EmailTaken("This e-mail belongs to a buyer or seller. Use another e-mail for an admin.")
         await store.set_password(tx, known.account.id, new=password_hash)
         await store.end_all_sessions(tx, known.account.id, reason="password-changed", at=now)
         await store.forget_failures(tx, account_subject(deps, email))

@@ -8,7 +8,12 @@ import hmac
 
 from nextbuy.auth import store
 from nextbuy.auth.deps import Deps
-from nextbuy.auth.model import Watch, lock_length, neighbourhood
+from nextbuy.auth.model import (
+    LoginLocked,
+    Watch,
+    lock_length,
+    neighbourhood,
+)
 from nextbuy.contracts.errors import TooManyRequests
 from nextbuy.kit.storage.database import Transaction
 
@@ -67,6 +72,4 @@ async def forget_failures(deps: Deps, tx: Transaction, subject: bytes) -> None:
 
 def locked_for(seconds: float) -> TooManyRequests:
     """Return the refusal of a login that is locked."""
-    return TooManyRequests(
-        "Too many failed logins; wait, and then try again with the right password.", slug="locked", retry_after=seconds
-    )
+    return LoginLocked(retry_after=seconds)

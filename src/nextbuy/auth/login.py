@@ -9,10 +9,17 @@ from msgspec import Struct
 from nextbuy.auth import lockout, store
 from nextbuy.auth.deps import Deps
 from nextbuy.auth.lockout import Watched
-from nextbuy.auth.model import GivenPassword, Known, Watch, normal_email, suspended
+from nextbuy.auth.model import (
+    AccountChanged,
+    GivenPassword,
+    Known,
+    Suspended,
+    Watch,
+    WrongLogin,
+    normal_email,
+)
 from nextbuy.auth.passwords import NOBODYS
 from nextbuy.auth.sessions import LoggedIn, open_session, wants_cookies, with_cookies
-from nextbuy.contracts.errors import Conflict, Unauthenticated
 from nextbuy.contracts.values import Email
 from nextbuy.kit.http.caller import Caller
 from nextbuy.kit.wire import Response
@@ -37,13 +44,13 @@ async def login(deps: Deps, caller: Caller, request: Login) -> LoggedIn | Respon
         right = await deps.passwords.verify(NOBODYS if known is None else known.password_hash, request.password)
         if known is None or not right:
             await lockout.count_failure(deps, subjects)
-            raise Unauthenticated("There is no account with this e-mail and password.", slug="wrong-login")
+            raise WrongLogin
         if known.suspended:
-            raise suspended()
+            raise Suspended
         answer = await _open(deps, caller, known, request.password, subjects)
         if answer is not None:
             return answer
-    raise Conflict("This account was changed just now; log in again.", slug="account-changed", retry_after=1)
+    raise AccountChanged(retry_after=1)
 
 
 async def _open(

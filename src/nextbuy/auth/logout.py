@@ -13,7 +13,7 @@ from nextbuy.kit.wire import Response
 async def logout(deps: Deps, caller: Caller, _ask: Nothing) -> Nothing | Response:
     """End the session that asks; one that has ended stays ended."""
     if caller.identity is None:
-        raise Unauthenticated("Log in first.")
+        raise Unauthenticated
     await store.end_session(deps.database, caller.identity.session_id, reason="logout", at=deps.clock())
     by_cookie = wants_cookies(caller) or cookie_of(caller.headers, ACCESS_COOKIE) is not None
     return without_cookies(deps.settings) if by_cookie else Nothing()

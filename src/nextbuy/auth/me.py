@@ -20,5 +20,5 @@ class Me(Struct, frozen=True):
 async def me(deps: Deps, caller: Caller, _ask: Nothing) -> Me:
     """Tell who is logged in, while the session is alive and the account is not suspended."""
     if caller.identity is None:
-        raise Unauthenticated("Log in first.")
+        raise Unauthenticated
     return Me(check_standing(await store.standing(deps.database, caller.identity.session_id)))

@@ -11,7 +11,15 @@ from msgspec import Meta, Struct
 
 from nextbuy.auth.common_passwords import COMMON
 from nextbuy.contracts.auth import Account
-from nextbuy.contracts.errors import FieldError, Forbidden, Unauthenticated, Unprocessable
+from nextbuy.contracts.errors import (
+    Conflict,
+    Forbidden,
+    NotFound,
+    TooManyRequests,
+    Unauthenticated,
+    Unprocessable,
+    WrongRole,
+)
 from nextbuy.contracts.values import Email, Role
 
 ACCESS_LIFE: Final = timedelta(minutes=15)
@@ -32,6 +40,58 @@ FAILURE_WINDOW: Final = timedelta(minutes=15)
 LONGEST_LOCK: Final = timedelta(minutes=15)
 """No lock is longer: it must not be a cheap way to keep somebody out for ever."""
 _FIRST_LOCK: Final = timedelta(minutes=1)
+
+
+class EmailTaken(Conflict, slug="email-taken"):
+    """An account with this e-mail exists. Log in, or use another e-mail."""
+
+
+class PasswordTooCommon(Unprocessable, slug="password-common"):
+    """This password is easy to guess. Choose another."""
+
+
+class PasswordIsEmail(Unprocessable, slug="password-is-email"):
+    """The password must differ from the e-mail address. Choose another."""
+
+
+class WrongLogin(Unauthenticated, slug="wrong-login"):
+    """Wrong e-mail or password."""
+
+
+class LoginLocked(TooManyRequests, slug="login-locked"):
+    """Too many failed logins. Wait as long as Retry-After says."""
+
+
+class LoginBusy(TooManyRequests, slug="login-busy"):
+    """Too many logins at the moment. Try again in a moment."""
+
+
+class AccountChanged(Conflict, slug="account-changed"):
+    """The account changed during this login. Log in again."""
+
+
+class Suspended(Forbidden, slug="suspended"):
+    """This account is suspended. Write to support."""
+
+
+class AccountNotFound(NotFound, slug="account-not-found"):
+    """Account not found."""
+
+
+class SessionEnded(Unauthenticated, slug="session-ended"):
+    """Your session has ended. Log in again."""
+
+
+class RefreshTokenInvalid(Unauthenticated, slug="refresh-invalid"):
+    """Invalid refresh token. Log in again."""
+
+
+class RefreshTokenExpired(Unauthenticated, slug="refresh-expired"):
+    """The refresh token has expired. Log in again."""
+
+
+class RefreshTokenReused(Unauthenticated, slug="refresh-reused"):
+    """This refresh token was used before, so its session has ended. Log in again."""
 
 
 class Watch(Enum):
@@ -61,7 +121,7 @@ def normal_email(given: str) -> str:
     except msgspec.ValidationError:
         email = ""
     if not email.isprintable() or not email:
-        raise _wrong("email", "This is no e-mail address.")
+        raise Unprocessable("Enter a valid e-mail address.", field="email")
     return email
 
 
@@ -73,7 +133,7 @@ def normal_name(given: str) -> str:
     """
     name = " ".join("".join(mark if mark.isprintable() else " " for mark in normalize("NFC", given)).split())
     if not name or len(name) > _LONGEST_NAME:
-        raise _wrong("name", "Give a name of 1 to 200 letters.")
+        raise Unprocessable(f"Enter a name of 1 to {_LONGEST_NAME} characters.", field="name")
     return name
 
 
@@ -85,15 +145,9 @@ def check_new_password(password: str, *, email: str) -> None:
     """
     plain = normalize("NFKC", password).strip().lower()
     if plain in COMMON or len(set(plain)) < _FEWEST_MARKS:
-        raise _wrong(
-            "password", "This password is one of those that are guessed first; choose another.", "password-common"
-        )
+        raise PasswordTooCommon(field="password")
     if plain in {email, email.partition("@")[0]}:
-        raise _wrong("password", "The password may not be the e-mail address; choose another.", "password-is-email")
-
-
-def _wrong(field: str, message: str, slug: str | None = None) -> Unprocessable:
-    return Unprocessable(message, slug=slug, errors=[FieldError(field, message)])
+        raise PasswordIsEmail(field="password")
 
 
 def neighbourhood(address: str) -> str:
@@ -133,21 +187,11 @@ def check_standing(standing: Standing | None, role: Role | None = None) -> Accou
         Forbidden: the account is suspended, or has another role.
     """
     if standing is None:
-        raise session_ended()
+        raise SessionEnded
     if standing.suspended:
-        raise suspended()
+        raise Suspended
     if standing.ended_at is not None:
-        raise session_ended()
+        raise SessionEnded
     if role is not None and standing.account.role is not role:
-        raise Forbidden(f"This is for a {role} account.", slug="wrong-role")
+        raise WrongRole(f"This is for {role} accounts.")
     return standing.account
-
-
-def suspended() -> Forbidden:
-    """Return the refusal of a suspended account."""
-    return Forbidden("This account is suspended; write to the marketplace's support.", slug="suspended")
-
-
-def session_ended() -> Unauthenticated:
-    """Return the refusal of a session that is over."""
-    return Unauthenticated("This session has ended; log in again.", slug="session-ended")

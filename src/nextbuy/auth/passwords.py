@@ -13,7 +13,7 @@ from unicodedata import normalize
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
 
-from nextbuy.contracts.errors import TooManyRequests
+from nextbuy.auth.model import LoginBusy
 
 Result = TypeVar("Result")
 
@@ -74,9 +74,7 @@ class Passwords:
 
     async def _aside(self, work: Callable[[], Result]) -> Result:
         if self._taken >= self._most:
-            raise TooManyRequests(
-                "Too many people are logging in just now; try again in a moment.", slug="busy", retry_after=1
-            )
+            raise LoginBusy(retry_after=1)
         self._taken += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)

@@ -12,7 +12,13 @@ from msgspec import UNSET, Struct, UnsetType
 from nextbuy.auth import store
 from nextbuy.auth.deps import Deps
 from nextbuy.auth.keys import Signer
-from nextbuy.auth.model import GivenToken, check_standing
+from nextbuy.auth.model import (
+    GivenToken,
+    RefreshTokenExpired,
+    RefreshTokenInvalid,
+    RefreshTokenReused,
+    check_standing,
+)
 from nextbuy.auth.sessions import (
     REFRESH_COOKIE,
     LoggedIn,
@@ -21,7 +27,7 @@ from nextbuy.auth.sessions import (
     wants_cookies,
     with_cookies,
 )
-from nextbuy.contracts.errors import AppError, FieldError, Unauthenticated, Unprocessable
+from nextbuy.contracts.errors import AppError, Unprocessable
 from nextbuy.kit.http.caller import Caller
 from nextbuy.kit.http.tokens import cookie_of
 from nextbuy.kit.storage.database import Transaction
@@ -42,8 +48,7 @@ async def refresh_session(deps: Deps, caller: Caller, request: RefreshSession) -
     if given is UNSET:
         given, by_cookie = cookie_of(caller.headers, REFRESH_COOKIE) or UNSET, True
     if given is UNSET:
-        message = "Send the refresh token."
-        raise Unprocessable(message, errors=[FieldError("refresh_token", message)])
+        raise Unprocessable("Send the refresh token.", field="refresh_token")
     sign = await deps.keys.signer()
     async with deps.database.transaction() as tx:
         outcome = await _rotate(deps, tx, sign, hash_of(given))
@@ -59,7 +64,7 @@ async def _rotate(deps: Deps, tx: Transaction, sign: Signer, spent: bytes) -> Lo
     """Return the new pair, or why there is none: an error raised here would undo the end of the session."""
     found = await store.lock_session_of(tx, spent)
     if found is None:
-        return Unauthenticated("This refresh token is not valid; log in again.", slug="refresh-invalid")
+        return RefreshTokenInvalid()
     session_id, standing = found
     if await store.is_spent(tx, spent):
         if standing.ended_at is None:
@@ -67,11 +72,9 @@ async def _rotate(deps: Deps, tx: Transaction, sign: Signer, spent: bytes) -> Lo
             log.warning(
                 "a spent refresh token came back: session %s of account %s ends", session_id, standing.account.id
             )
-        return Unauthenticated(
-            "This refresh token was used before, so its session has ended; log in again.", slug="refresh-reused"
-        )
+        return RefreshTokenReused()
     account = check_standing(standing)
     token = new_refresh_token(deps)
     if not await store.spend(tx, spent, token.hash, session_id, at=token.at, until=token.until):
-        return Unauthenticated("This refresh token has expired; log in again.", slug="refresh-expired")
+        return RefreshTokenExpired()
     return LoggedIn(account, sign(account, session_id), token.text)

@@ -12,10 +12,9 @@ from msgspec import Meta, Struct
 
 from nextbuy.auth import store
 from nextbuy.auth.deps import Deps
-from nextbuy.auth.model import Password, check_new_password, normal_email, normal_name, suspended
+from nextbuy.auth.model import EmailTaken, Password, Suspended, check_new_password, normal_email, normal_name
 from nextbuy.auth.sessions import LoggedIn, open_session, wants_cookies, with_cookies
 from nextbuy.contracts.auth import Account, AccountRegistered
-from nextbuy.contracts.errors import Conflict
 from nextbuy.contracts.values import Email, Role, Title, new_id
 from nextbuy.kit.events.outbox import publish
 from nextbuy.kit.http.caller import Caller
@@ -40,10 +39,10 @@ async def register(deps: Deps, caller: Caller, request: Register) -> LoggedIn | 
     sign = await deps.keys.signer()
     async with deps.database.transaction() as tx:
         if not await store.add_account(tx, account, password_hash=password_hash, at=deps.clock()):
-            raise Conflict("There is an account with this e-mail; log in, or use another.", slug="email-taken")
+            raise EmailTaken
         session = await open_session(deps, tx, account, password_hash, sign)
         if session is None:
-            raise suspended()
+            raise Suspended
         await publish(
             tx,
             AccountRegistered(account_id=account.id, email=account.email, name=account.name, role=account.role),

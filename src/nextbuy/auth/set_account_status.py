@@ -6,8 +6,8 @@ tells nobody.
 
 from nextbuy.auth import store
 from nextbuy.auth.deps import Deps
+from nextbuy.auth.model import AccountNotFound
 from nextbuy.contracts.auth import Account, AccountReinstated, AccountSuspended, SetAccountStatus
-from nextbuy.contracts.errors import NotFound
 from nextbuy.kit.events.outbox import publish
 
 
@@ -18,7 +18,7 @@ async def set_account_status(deps: Deps, call: SetAccountStatus) -> Account:
         if changed is None:
             account = await store.account_by_id(tx, call.account_id)
             if account is None:
-                raise NotFound("There is no such account.", slug="no-such-account")
+                raise AccountNotFound
             return account
         if call.status == "suspended":
             await store.end_all_sessions(tx, changed.id, reason="suspended", at=deps.clock())

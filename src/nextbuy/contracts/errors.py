@@ -1,25 +1,30 @@
-"""The errors that services share; a client reads the slug, a caller reads the class.
+"""The errors that services share: a client reads the slug, a caller catches the class.
 
 ::
 
-    AppError                    status  slug (examples)               may it be tried again?
-    ├── Refused                 409     sold-out, session-expired     no: the answer is final
-    ├── BadRequest              400     bad-signature                 no
-    ├── Unauthenticated                401     token-expired                 no
-    ├── Forbidden              403     not-your-shop                 no
-    ├── NotFound                404     no-such-order                 no
-    ├── MethodNotAllowed       405     method-not-allowed            no
-    ├── TooLarge                413     body-too-large                no
-    ├── WrongMediaType          415     not-json                      no
-    ├── Unreadable              422     unreadable                    no
-    ├── TooMany                 429     slow-down                     yes, after Retry-After
-    ├── Broken                  500     broken                        no: a defect of ours
-    └── Unavailable             503     product-unavailable           yes: transient
-        ├── BadGateway          502     bad-answer                    yes
-        ├── BreakerOpen         503     breaker-open                  yes, after Retry-After
-        └── DeadlinePassed      504     deadline-passed               yes
+    AppError                      status  default slug             retried by callers and consumers?
+    ├── BadRequest                400     bad-request              no
+    ├── Unauthenticated           401     unauthenticated          no
+    ├── Forbidden                 403     forbidden                no
+    ├── NotFound                  404     not-found                no
+    ├── MethodNotAllowed          405     method-not-allowed       no
+    ├── Conflict                  409     conflict                 no: the answer is final
+    ├── TooLarge                  413     body-too-large           no
+    ├── WrongMediaType            415     unsupported-media-type   no
+    ├── Unprocessable             422     unprocessable            no
+    ├── TooManyRequests           429     too-many-requests        yes, after Retry-After
+    ├── InternalError             500     internal-error           no: a defect of ours
+    └── Unavailable               503     unavailable              yes
+        ├── BadGateway            502     invalid-response         yes
+        ├── BreakerOpen           503     breaker-open             yes, after Retry-After
+        └── DeadlinePassed        504     deadline-passed          yes
 
-Whether an error may be tried again is a property of its class: calls and consumers both read it there.
+An error with its own slug is a subclass, where it is raised or in the model of its service::
+
+    class OrderNotFound(NotFound, slug="order-not-found"):
+        \"\"\"Order not found.\"\"\"
+
+The first line of its docstring is its message, unless it is raised with another, and what `/docs/problems` says of it.
 """
 
 from typing import ClassVar, Final
@@ -28,14 +33,14 @@ from msgspec import Struct
 
 
 class FieldError(Struct, frozen=True):
-    """One thing wrong with one field of a request."""
+    """An invalid field of a request, and why it is invalid."""
 
     field: str
     message: str
 
 
 class Problem(Struct, frozen=True, omit_defaults=True):
-    """A problem document (RFC 9457), as it goes over the wire."""
+    """A problem document (RFC 9457)."""
 
     type: str
     title: str
@@ -47,30 +52,41 @@ class Problem(Struct, frozen=True, omit_defaults=True):
 
 
 class AppError(Exception):
-    """An error that is told to the caller: its message says what happened, and what to do about it."""
+    """An error that the caller sees; its message says what is wrong and what to do."""
 
     status: ClassVar[int] = 500
-    title: ClassVar[str] = "Something broke"
+    title: ClassVar[str] = "Internal error"
     transient: ClassVar[bool] = False
-    slug: str = "broken"
+    """Whether the same request may succeed later; calls and consumers then retry."""
+    slug: str = "internal-error"
+
+    def __init_subclass__(cls, *, slug: str = "") -> None:
+        """Give a class its slug: the stable name of the problem in the API."""
+        cls.slug = slug or cls.slug
 
     def __init__(
         self,
-        detail: str,
+        detail: str = "",
         *,
-        slug: str | None = None,
+        field: str = "",
         errors: list[FieldError] | None = None,
         retry_after: float | None = None,
     ) -> None:
-        """Say what happened; `retry_after` is in seconds."""
-        super().__init__(detail)
-        self.detail = detail
-        self.slug = slug or type(self).slug
-        self.errors = errors
+        """Create an error.
+
+        Args:
+            detail: the message; the first line of the class's docstring unless given.
+            field: the invalid field that the message is about; shorthand for `errors` with one entry.
+            errors: all invalid fields.
+            retry_after: seconds.
+        """
+        self.detail = detail or (type(self).__doc__ or "").partition("\n")[0]
+        super().__init__(self.detail)
+        self.errors = [FieldError(field, self.detail)] if field else errors
         self.retry_after = retry_after
 
     def problem(self, correlation_id: str) -> Problem:
-        """Return this error as the document that a client reads."""
+        """Return the document that a client reads."""
         return Problem(
             type=f"/docs/problems#{self.slug}",
             title=self.title,
@@ -82,92 +98,107 @@ class AppError(Exception):
         )
 
 
-class BadRequest(AppError):
-    """The request cannot be believed, or makes no sense as it stands."""
+class BadRequest(AppError, slug="bad-request"):
+    """The request is malformed."""
 
-    status, title, slug = 400, "Bad request", "bad-request"
-
-
-class Unauthenticated(AppError):
-    """Nobody is logged in, or the token is no good."""
-
-    status, title, slug = 401, "Not logged in", "not-logged-in"
+    status, title = 400, "Bad request"
 
 
-class Forbidden(AppError):
-    """Known, but not allowed."""
+class Unauthenticated(AppError, slug="unauthenticated"):
+    """Log in first."""
 
-    status, title, slug = 403, "Not allowed", "not-allowed"
-
-
-class NotFound(AppError):
-    """Not there, or not yours to see."""
-
-    status, title, slug = 404, "Not found", "not-found"
+    status, title = 401, "Unauthenticated"
 
 
-class MethodNotAllowed(AppError):
-    """The address exists, but not for this method."""
+class Forbidden(AppError, slug="forbidden"):
+    """This account has no access."""
 
-    status, title, slug = 405, "Method not allowed", "method-not-allowed"
-
-
-class Conflict(AppError):
-    """Understood and refused: trying the same again gives the same answer."""
-
-    status, title, slug = 409, "Refused", "refused"
+    status, title = 403, "Forbidden"
 
 
-class TooLarge(AppError):
-    """The body is larger than the route takes."""
-
-    status, title, slug = 413, "Too large", "body-too-large"
+class WrongRole(Forbidden, slug="wrong-role"):
+    """This is for accounts with another role."""
 
 
-class WrongMediaType(AppError):
-    """The body is not of a kind that the route reads."""
+class NotFound(AppError, slug="not-found"):
+    """Not found, or not visible to this account."""
 
-    status, title, slug = 415, "Unsupported media type", "not-json"
-
-
-class Unprocessable(AppError):
-    """The request cannot be read as what it should be; `errors` names the fields."""
-
-    status, title, slug = 422, "Unreadable", "unreadable"
+    status, title = 404, "Not found"
 
 
-class TooManyRequests(AppError):
-    """Too many requests; try again after `retry_after` seconds."""
+class EndpointNotFound(NotFound, slug="endpoint-not-found"):
+    """There is no such endpoint. See /docs for all endpoints."""
 
-    status, title, slug, transient = 429, "Too many requests", "slow-down", True
+
+class MethodNotAllowed(AppError, slug="method-not-allowed"):
+    """The endpoint does not support this method."""
+
+    status, title = 405, "Method not allowed"
+
+
+class Conflict(AppError, slug="conflict"):
+    """The request conflicts with the current state. The same request gets the same answer."""
+
+    status, title = 409, "Conflict"
+
+
+class TooLarge(AppError, slug="body-too-large"):
+    """The request body is too large."""
+
+    status, title = 413, "Body too large"
+
+
+class WrongMediaType(AppError, slug="unsupported-media-type"):
+    """The endpoint does not accept this media type. Send JSON."""
+
+    status, title = 415, "Unsupported media type"
+
+
+class Unprocessable(AppError, slug="unprocessable"):
+    """The request has invalid fields; see `errors`."""
+
+    status, title = 422, "Invalid request"
+
+
+class TooManyRequests(AppError, slug="too-many-requests"):
+    """Too many requests. Wait as long as Retry-After says."""
+
+    status, title, transient = 429, "Too many requests", True
 
 
 class InternalError(AppError):
-    """A defect of ours; the detail never says more than that."""
+    """Internal error. It has been logged under the correlation id."""
 
 
-class Unavailable(AppError):
-    """Something needed is out of reach for now; the same request may work later."""
+class Unavailable(AppError, slug="unavailable"):
+    """Temporarily unavailable. Try again later."""
 
-    status, title, slug, transient = 503, "Unavailable", "unavailable", True
-
-
-class BadGateway(Unavailable):
-    """A service answered with something that is no answer."""
-
-    status, title, slug = 502, "Bad gateway", "bad-answer"
+    status, title, transient = 503, "Unavailable", True
 
 
-class BreakerOpen(Unavailable):
-    """The callee failed too often lately; it is left alone until `retry_after` has passed."""
+class ServiceUnavailable(Unavailable, slug="service-unavailable"):
+    """The service cannot be reached. Try again in a moment."""
 
-    slug = "breaker-open"
+    def __init__(self, service: str) -> None:
+        """Name the service in the slug, like `order-unavailable`."""
+        super().__init__(f"The {service} service cannot be reached. Try again in a moment.", retry_after=1)
+        self.slug = f"{service}-unavailable"
 
 
-class DeadlinePassed(Unavailable):
-    """The time that the caller gave has run out."""
+class BadGateway(Unavailable, slug="invalid-response"):
+    """A service sent an invalid response. Try again later."""
 
-    status, title, slug = 504, "Timed out", "deadline-passed"
+    status, title = 502, "Bad gateway"
+
+
+class BreakerOpen(Unavailable, slug="breaker-open"):
+    """A service failed too often and is not called for a while. Wait as long as Retry-After says."""
+
+
+class DeadlinePassed(Unavailable, slug="deadline-passed"):
+    """The request took too long. Try again."""
+
+    status, title = 504, "Timeout"
 
 
 KINDS: Final[tuple[type[AppError], ...]] = (
@@ -186,17 +217,20 @@ KINDS: Final[tuple[type[AppError], ...]] = (
     BadGateway,
     DeadlinePassed,
 )
+"""One class per status."""
 _BY_STATUS: Final = {kind.status: kind for kind in KINDS}
 
 
 def from_problem(problem: Problem, *, retry_after: float | None = None) -> AppError:
-    """Return the error that a problem document stands for, with its slug kept.
+    """Return the error of a problem document, with its slug.
 
-    A status that no class has becomes the class of its hundred: 4xx `Conflict`, else `Unavailable`.
+    A status without a class becomes `Conflict` if it is a 4xx, otherwise `Unavailable`.
     """
     kind = _BY_STATUS.get(problem.status)
     if kind is None:
         kind = Conflict if 400 <= problem.status < 500 else Unavailable  # noqa: PLR2004
     if problem.slug == BreakerOpen.slug:
         kind = BreakerOpen
-    return kind(problem.detail, slug=problem.slug, errors=problem.errors, retry_after=retry_after)
+    error = kind(problem.detail, errors=problem.errors, retry_after=retry_after)
+    error.slug = problem.slug
+    return error

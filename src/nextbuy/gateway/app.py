@@ -6,7 +6,12 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Final
 
-from nextbuy.contracts.errors import AppError, InternalError, MethodNotAllowed, NotFound
+from nextbuy.contracts.errors import (
+    AppError,
+    EndpointNotFound,
+    InternalError,
+    MethodNotAllowed,
+)
 from nextbuy.gateway.addresses import PATH_LIMIT, QUERY_LIMIT, Addresses, clean_query
 from nextbuy.gateway.bodies import ClientBody, read_away
 from nextbuy.gateway.forward import LIMIT, Forwarder, slug_of
@@ -44,10 +49,10 @@ _SMALL: Final = 64 * 1024
 """Request bodies of up to so many bytes are read whole before anything is asked of a service."""
 
 
-class TooLong(AppError):
-    """The address is longer than any of ours."""
+class TooLong(AppError, slug="url-too-long"):
+    """The URL is too long."""
 
-    status, title, slug = 414, "Address too long", "address-too-long"
+    status, title = 414, "URL too long"
 
 
 class Gateway:
@@ -210,7 +215,7 @@ class Gateway:
             await self._send(send, answer, trace, origin)
             return
         began = time.perf_counter()
-        status, outcome = 404, "no-such-address"
+        status, outcome = 404, EndpointNotFound.slug
         try:
             if len(raw_path) > PATH_LIMIT:
                 raise TooLong(f"An address may have {PATH_LIMIT} characters.")
@@ -222,7 +227,7 @@ class Gateway:
                 status, outcome = 307, "ok"
                 await self._send(send, Response(307, content_type="", headers=[("location", "/docs")]), trace, origin)
             else:
-                raise NotFound("There is nothing at this address; /docs lists what there is.", slug="no-such-address")
+                raise EndpointNotFound
         except AppError as error:
             status, outcome = error.status, error.slug
             await self._send(send, _refusal(error, trace), trace, origin)

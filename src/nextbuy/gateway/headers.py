@@ -34,10 +34,10 @@ _KNOWN: Final = {
 """Names that need not be decoded each time."""
 
 
-class HeadTooLarge(AppError):
-    """There are too many headers, or too long ones."""
+class HeadTooLarge(AppError, slug="headers-too-large"):
+    """The request has too many headers, or too long ones."""
 
-    status, title, slug = 431, "Headers too large", "headers-too-large"
+    status, title = 431, "Headers too large"
 
 
 def incoming(raw: Sequence[Pair]) -> dict[str, str]:

@@ -8,7 +8,11 @@ import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
-from nextbuy.contracts.errors import AppError, DeadlinePassed, Unavailable
+from nextbuy.contracts.errors import (
+    AppError,
+    DeadlinePassed,
+    ServiceUnavailable,
+)
 from nextbuy.gateway.headers import HOP_BY_HOP
 from nextbuy.kit.wire import PROBLEM, Handler, Request, Response
 
@@ -156,6 +160,4 @@ class There:
 
 def unreachable(name: str) -> AppError:
     """Return the error that says that a service cannot be reached."""
-    return Unavailable(
-        f"The {name} service cannot be reached; try again in a moment.", slug=f"{name}-unavailable", retry_after=1
-    )
+    return ServiceUnavailable(name)

@@ -38,7 +38,6 @@ from nextbuy.host.background import BackgroundTask, periodic
 from nextbuy.host.health import PostgresProbe, Probe, http_probe, kafka_probe, local_probe, redis_probe, run_probes
 from nextbuy.host.process import HostedService, Process
 from nextbuy.kit.apidocs.openapi import openapi
-from nextbuy.kit.apidocs.problems import problems
 from nextbuy.kit.config import Settings
 from nextbuy.kit.events.bus.interface import Bus
 from nextbuy.kit.events.bus.kafka import KafkaBus
@@ -144,7 +143,6 @@ async def serving_gateway(settings: Settings, process: Process, listener: socket
     """Serve the gateway on a listening socket until the context ends."""
     services = [hosted.service for hosted in SERVICES.values()]
     version = metadata.version("nextbuy")
-    package = Path(nextbuy.__file__).parent
     async with contextlib.AsyncExitStack() as stack:
         probes = await _probes(settings, process, stack)
         gateway = Gateway(
@@ -155,7 +153,7 @@ async def serving_gateway(settings: Settings, process: Process, listener: socket
             verifier=process.verifier,
             ready=lambda: run_probes(probes),
             documents={
-                "/openapi.json": lambda: openapi(services, version=version, problems=problems(package)),
+                "/openapi.json": lambda: openapi(services, version=version),
                 "/asyncapi.json": lambda: events_document(services),
             },
             fallback=pages(demo=demo),

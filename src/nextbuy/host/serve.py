@@ -5,7 +5,7 @@ import contextlib
 import os
 from typing import Final
 
-from nextbuy.contracts.errors import NotFound
+from nextbuy.contracts.errors import EndpointNotFound
 from nextbuy.host.composition import SERVICES, make_process, serving_gateway
 from nextbuy.host.databases import check_databases
 from nextbuy.host.log import open_journal
@@ -81,7 +81,7 @@ def _dispatcher(process: Process) -> Handler:
     async def handle(request: Request) -> Response:
         handler = process.handler(request.path.split("/", 2)[1] if request.path.count("/") > 1 else "")
         if handler is None:
-            return problem_response(NotFound("This service does not run here.", slug="no-such-address"), "none")
+            return problem_response(EndpointNotFound("This service does not run here."), "none")
         return await handler(request)
 
     return handle

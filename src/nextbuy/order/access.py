@@ -2,9 +2,9 @@
 
 from typing import TypeVar
 
-from nextbuy.contracts.errors import NotFound
 from nextbuy.contracts.values import Role
 from nextbuy.kit.http.caller import Caller
+from nextbuy.order.model import OrderNotFound
 from nextbuy.order.store.orders import OrderAccess, StoredOrder
 
 Found = TypeVar("Found", StoredOrder, OrderAccess)
@@ -17,5 +17,5 @@ def require_order_access(caller: Caller, found: Found | None) -> Found:
         NotFound: the order does not exist, or the caller may not see it (`order-not-found`).
     """
     if found is None or not (caller.role is Role.ADMIN or caller.account_id in {found.buyer_id, found.seller_id}):
-        raise NotFound("Order not found.", slug="order-not-found")
+        raise OrderNotFound
     return found

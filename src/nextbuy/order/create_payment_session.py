@@ -16,6 +16,7 @@ from nextbuy.kit.observability import telemetry
 from nextbuy.order.deps import Deps
 from nextbuy.order.model import (
     PUBLIC_STATUS,
+    CheckoutExpired,
     PublicStatus,
     Session,
     State,
@@ -109,7 +110,7 @@ async def create_payment_session(deps: Deps, caller: Caller, request: CreatePaym
     )
     async with deps.database.transaction() as tx:
         if await advance(tx, transitions.opened(session.id, payment)) is None:
-            raise Conflict("Opening the payment page took too long. Place the order again.", slug="session-expired")
+            raise CheckoutExpired
         await caller.store_response(tx, reply)
     return reply
 

@@ -20,11 +20,49 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from nextbuy.contracts.errors import BadGateway, Conflict, Unprocessable
+from nextbuy.contracts.errors import (
+    BadGateway,
+    Conflict,
+    NotFound,
+    Unavailable,
+    Unprocessable,
+)
 from nextbuy.contracts.order import Address, SoldLine
 from nextbuy.contracts.product import Line, PricedLine, merge_lines
 from nextbuy.contracts.seller import Shop
 from nextbuy.contracts.values import MAX_QUANTITY, Money, total
+
+
+class TooManyUnits(Unprocessable, slug="too-many-units"):
+    """Too many units of one product. Order at most 1,000 at a time."""
+
+
+class ShopClosed(Conflict, slug="shop-closed"):
+    """A shop is closed. Remove its products from your basket."""
+
+
+class MixedCurrencies(Conflict, slug="mixed-currencies"):
+    """These products are priced in different currencies. Order them separately."""
+
+
+class OrderNotFound(NotFound, slug="order-not-found"):
+    """Order not found."""
+
+
+class SessionNotFound(NotFound, slug="session-not-found"):
+    """Payment session not found."""
+
+
+class CheckoutExpired(Conflict, slug="session-expired"):
+    """Opening the payment page took too long. Place the order again."""
+
+
+class OrderDelayed(Unavailable, slug="order-delayed"):
+    """The payment is recorded. Its order follows when a needed service is available again."""
+
+
+class TooManyEvents(Conflict, slug="too-many-events"):
+    """These sessions have too many events. Request a smaller page."""
 
 
 class State(StrEnum):
@@ -154,9 +192,7 @@ def merge_basket(lines: Sequence[Line]) -> list[Line]:
     """
     merged = merge_lines(lines)
     if max((line.quantity for line in merged), default=0) > MAX_QUANTITY:
-        raise Unprocessable(
-            f"Too many units of one product. Order at most {MAX_QUANTITY} at a time.", slug="too-many-units"
-        )
+        raise TooManyUnits
     return merged
 
 
@@ -170,14 +206,11 @@ def price_lines(requested: Sequence[Line], priced: Sequence[PricedLine], shops: 
     if Counter((line.product_id, line.quantity) for line in requested) != Counter(
         (line.product_id, line.quantity) for line in priced
     ):
-        raise BadGateway("The product service priced a different basket. Try again.", slug="bad-answer")
+        raise BadGateway("The product service priced a different basket. Try again.")
     sellers = {shop.id: shop.seller_id for shop in shops if shop.status == "approved"}
     for line in priced:
         if line.shop_id not in sellers:
-            raise Conflict(
-                f"The shop that offers “{line.title}” is closed. Remove the product from your basket.",
-                slug="shop-closed",
-            )
+            raise ShopClosed(f"The shop that offers “{line.title}” is closed. Remove the product from your basket.")
     return [
         SoldLine(line.product_id, line.shop_id, line.title, line.quantity, line.unit_price, sellers[line.shop_id])
         for line in priced
@@ -193,9 +226,7 @@ def basket_total(lines: Sequence[SoldLine]) -> Money:
     try:
         return total([line.total for line in lines])
     except ValueError:
-        raise Conflict(
-            "These products are priced in different currencies. Order them separately.", slug="mixed-currencies"
-        ) from None
+        raise MixedCurrencies from None
 
 
 def payment_description(lines: Sequence[PricedLine]) -> str:

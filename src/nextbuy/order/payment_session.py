@@ -4,11 +4,14 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from nextbuy.contracts.errors import NotFound
 from nextbuy.contracts.values import Money
 from nextbuy.kit.http.caller import Caller
 from nextbuy.order.deps import Deps
-from nextbuy.order.model import PUBLIC_STATUS, PublicStatus
+from nextbuy.order.model import (
+    PUBLIC_STATUS,
+    PublicStatus,
+    SessionNotFound,
+)
 from nextbuy.order.store.orders import session_of_buyer
 
 
@@ -36,7 +39,7 @@ async def payment_session(deps: Deps, caller: Caller, request: PaymentSessionReq
     await deps.auth.validate_user(caller.token)
     session = await session_of_buyer(deps.database, request.session_id, caller.account_id)
     if session is None:
-        raise NotFound("Payment session not found.", slug="session-not-found")
+        raise SessionNotFound
     return PaymentSession(
         session_id=request.session_id,
         status=PUBLIC_STATUS[session.status],

@@ -7,13 +7,14 @@ anything follows from it; from then on recovery completes the checkout without t
 
 from typing import Final
 
-from nextbuy.contracts.errors import AppError, Unavailable
+from nextbuy.contracts.errors import AppError
 from nextbuy.kit.http import webhook_signature
 from nextbuy.kit.http.caller import Caller
 from nextbuy.kit.wire import Request, Response
 from nextbuy.order.checkout_completion import complete_checkout
 from nextbuy.order.deps import Deps
 from nextbuy.order.hold_release import release_hold
+from nextbuy.order.model import OrderDelayed
 from nextbuy.order.provider_webhook import WebhookEvent, WebhookKind, decode_webhook
 from nextbuy.order.state_changes import advance, record_unmatched_payment
 from nextbuy.order.store import sessions, transitions
@@ -25,7 +26,7 @@ async def payment_webhook(deps: Deps, caller: Caller, request: Request) -> Respo
     """Act on an event of the payment provider.
 
     Raises:
-        BadRequest: the signature is invalid or too old (`bad-signature`), or the body is not an event (`bad-event`).
+        BadRequest: the signature (`invalid-signature`) or the event (`invalid-event`) is invalid.
         Unavailable: the payment is recorded, but its order has to wait for another service (`order-delayed`).
     """
     secrets = deps.settings.signing_secrets()
@@ -63,11 +64,7 @@ async def _handle_paid(deps: Deps, event: WebhookEvent) -> None:
     try:
         await complete_checkout(deps, session)
     except AppError as error:
-        raise Unavailable(
-            "The payment is recorded. Its order follows when a needed service is available again.",
-            slug="order-delayed",
-            retry_after=1,
-        ) from error
+        raise OrderDelayed(retry_after=1) from error
 
 
 async def _store_unmatched_payment(deps: Deps, event: WebhookEvent) -> None:

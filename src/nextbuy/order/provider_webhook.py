@@ -16,6 +16,10 @@ _Amount = Annotated[int, Meta(ge=0, le=2**62)]
 _Code = Annotated[str, Meta(pattern="^[A-Za-z]{3}$")]
 
 
+class InvalidWebhookEvent(BadRequest, slug="invalid-event"):
+    """The webhook is not an event in the expected format."""
+
+
 class WebhookKind(StrEnum):
     """The outcome that an event reports."""
 
@@ -83,7 +87,7 @@ def decode_webhook(body: bytes) -> WebhookEvent:
     """Decode the body of a webhook. Of an event type that the shop does not handle, only id and type are decoded.
 
     Raises:
-        BadRequest: the body is not an event (`bad-event`).
+        BadRequest: the body is not an event (`invalid-event`).
     """
     try:
         event = msgspec.json.decode(body, type=_Event)
@@ -92,7 +96,7 @@ def decode_webhook(body: bytes) -> WebhookEvent:
             return WebhookEvent(event_id=event.id, type=event.type, kind=kind)
         data = msgspec.json.decode(event.data.object, type=_Object)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        raise BadRequest(f"Invalid event: {error}. Send an event in Stripe's format.", slug="bad-event") from None
+        raise InvalidWebhookEvent(f"Invalid event: {error}. Send an event in Stripe's format.") from None
     if kind is WebhookKind.PAID and data.payment_status != "paid":
         # A payment method that takes days: another event reports the payment.
         kind = WebhookKind.IGNORED
@@ -109,7 +113,7 @@ def decode_webhook(body: bytes) -> WebhookEvent:
 
 def _money(data: _Object) -> Money:
     if data.amount_total is None or data.currency is None:
-        raise BadRequest("Invalid event: a payment needs `amount_total` and `currency`.", slug="bad-event")
+        raise InvalidWebhookEvent("Invalid event: a payment needs `amount_total` and `currency`.")
     return Money(data.amount_total, data.currency.upper())
 
 

@@ -5,7 +5,7 @@ from msgspec.structs import replace
 from nextbuy.contracts.product import DecideProduct, Product, ProductApproved, ProductRejected
 from nextbuy.kit.events.outbox import publish
 from nextbuy.product.deps import Deps
-from nextbuy.product.model import product_not_found, with_admin_reason
+from nextbuy.product.model import ProductNotFound, with_admin_reason
 from nextbuy.product.store.products import LockedProduct, lock, set_decision
 
 
@@ -17,7 +17,7 @@ async def decide_product(deps: Deps, call: DecideProduct) -> Product:
     async with deps.database.transaction() as tx:
         before = await lock(tx, call.product_id)
         if before is None:
-            raise product_not_found(call.product_id)
+            raise ProductNotFound
         if before.product.status == call.decision:
             return before.product
         moderation = with_admin_reason(before.product.moderation, call.reason)

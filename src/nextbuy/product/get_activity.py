@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from nextbuy.kit.http.caller import Caller
 from nextbuy.product.deps import Deps
-from nextbuy.product.model import product_not_found
+from nextbuy.product.model import ProductNotFound
 from nextbuy.product.store.activity import Counters
 
 
@@ -20,5 +20,5 @@ async def get_activity(deps: Deps, _caller: Caller, request: GetActivity) -> Cou
     """Count the views and sales of a product that is for sale."""
     counters = await deps.counters.get(request.product_id, deps.database)
     if counters is None:
-        raise product_not_found(request.product_id)
+        raise ProductNotFound
     return counters

@@ -15,7 +15,7 @@ from nextbuy.kit.http.caller import Caller
 from nextbuy.kit.storage.database import Database
 from nextbuy.kit.wire import Encoded, encode
 from nextbuy.product.deps import Deps
-from nextbuy.product.model import ProductReply, parse_id, product_not_found
+from nextbuy.product.model import ProductNotFound, ProductReply, parse_id
 from nextbuy.product.product_cache import CachedProduct, cached_product
 from nextbuy.product.store.products import read
 
@@ -40,11 +40,11 @@ async def get_product(deps: Deps, caller: Caller, request: GetProduct) -> Encode
         or (cached is not None and cached.seller_id != identity.account_id)
     ):
         if cached is None:
-            raise product_not_found(request.key)
+            raise ProductNotFound
         return cached.reply
     owned = await read(deps.database, parse_id(request.key) or request.key, public=False)
     if owned is None or (identity.role is Role.SELLER and owned.seller_id != identity.account_id):
-        raise product_not_found(request.key)
+        raise ProductNotFound
     return Encoded(encode(ProductReply(owned.product)))
 
 

@@ -5,13 +5,15 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
-from nextbuy.contracts.errors import Unprocessable
 from nextbuy.contracts.product import Product
 from nextbuy.contracts.values import Page
 from nextbuy.kit.http.caller import Caller
 from nextbuy.kit.wire import Encoded
 from nextbuy.product.deps import Deps
-from nextbuy.product.model import parse_id
+from nextbuy.product.model import (
+    InvalidIds,
+    parse_id,
+)
 from nextbuy.product.store.lists import PageIds
 from nextbuy.product.store.products import read_public
 
@@ -29,7 +31,7 @@ async def get_products(deps: Deps, _caller: Caller, request: GetProducts) -> Enc
     parsed = [parse_id(text) for text in request.ids.split(",")]
     ids = list(dict.fromkeys(str(product_id) for product_id in parsed if product_id is not None))
     if None in parsed or len(ids) > _MAX_IDS:
-        raise Unprocessable(f"Invalid ids. Send 1 to {_MAX_IDS} product ids, separated by commas.", slug="bad-ids")
+        raise InvalidIds(f"Invalid ids. Send 1 to {_MAX_IDS} product ids, separated by commas.")
 
     async def page_ids() -> PageIds:
         return PageIds(ids, None)

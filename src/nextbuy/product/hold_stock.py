@@ -1,10 +1,9 @@
 """Call HoldStock: hold units for a payment session, all of them or none, once per session."""
 
-from nextbuy.contracts.errors import Conflict
 from nextbuy.contracts.product import HoldStock
 from nextbuy.contracts.values import Nothing
 from nextbuy.product.deps import Deps
-from nextbuy.product.model import check_lines, require_stock
+from nextbuy.product.model import SessionClosed, check_lines, require_stock
 from nextbuy.product.store.stock import get_state, hold
 
 
@@ -20,7 +19,7 @@ async def hold_stock(deps: Deps, call: HoldStock) -> Nothing:
     if not held:
         state = await get_state(deps.database, call.session_id)
         if state == "released":
-            raise Conflict("This checkout has expired. Start a new one.", slug="session-closed")
+            raise SessionClosed
         if state is None:
             require_stock(lines, stock)
         return Nothing()

@@ -35,6 +35,38 @@ _OPERATORS: Final = re.compile(r'"|\bor\b|(?:^|\s)-', re.IGNORECASE)
 _LAST_WORD: Final = re.compile(r"(.*?)(?<!\S)(\w{2,})", re.DOTALL)
 
 
+class ShopNotAllowed(Forbidden, slug="shop-not-allowed"):
+    """Your shop is rejected or suspended and cannot list products."""
+
+
+class InvalidLines(Unprocessable, slug="invalid-lines"):
+    """Invalid basket. The number of lines is out of range."""
+
+
+class InvalidQuantity(Unprocessable, slug="invalid-quantity"):
+    """Invalid quantity. It is out of range."""
+
+
+class SoldOut(Conflict, slug="sold-out"):
+    """Too few units are left. Reduce the quantity."""
+
+
+class ProductNotFound(NotFound, slug="product-not-found"):
+    """Product not found, or not for sale."""
+
+
+class SessionClosed(Conflict, slug="session-closed"):
+    """This checkout has expired. Start a new one."""
+
+
+class InvalidIds(Unprocessable, slug="invalid-ids"):
+    """Invalid ids. Send product ids, separated by commas."""
+
+
+class TooManyLines(Unprocessable, slug="too-many-lines"):
+    """Too many lines at once."""
+
+
 class ProductReply(Struct, frozen=True):
     """The requested or changed product."""
 
@@ -107,20 +139,20 @@ def require_listing_allowed(shop: Shop) -> None:
         Forbidden: the shop was rejected or suspended.
     """
     if shop.status in ("rejected", "suspended"):
-        raise Forbidden(f"Your shop is {shop.status} and cannot list products.", slug=f"shop-{shop.status}")
+        raise ShopNotAllowed(f"Your shop is {shop.status} and cannot list products.")
 
 
 def check_lines(lines: Sequence[Line]) -> list[Line]:
     """Check the lines of a basket and merge lines of the same product.
 
     Raises:
-        Unprocessable: there are no lines or too many (`bad-lines`), or a quantity is out of range (`bad-quantity`).
+        Unprocessable: the number of lines (`invalid-lines`) or a quantity (`invalid-quantity`) is out of range.
     """
     if not 0 < len(lines) <= MAX_LINES:
-        raise Unprocessable(f"Invalid basket. It must have 1 to {MAX_LINES} lines.", slug="bad-lines")
+        raise InvalidLines(f"Invalid basket. It must have 1 to {MAX_LINES} lines.")
     for line in lines:
         if not 0 < line.quantity <= MAX_STOCK:
-            raise Unprocessable(f"Invalid quantity {line.quantity}. It must be 1 to {MAX_STOCK}.", slug="bad-quantity")
+            raise InvalidQuantity(f"Invalid quantity {line.quantity}. It must be 1 to {MAX_STOCK}.")
     return merge_lines(lines)
 
 
@@ -148,25 +180,20 @@ def require_stock(lines: Sequence[Line], levels: Mapping[UUID, StockLevel]) -> N
     """
     for line in lines:
         if line.product_id not in levels:
-            raise product_not_found(line.product_id)
+            raise ProductNotFound(f"Product {line.product_id} was not found or is not for sale.")
     for line in lines:
         level = levels[line.product_id]
         if level.stock < line.quantity:
             raise sold_out(level.title, level.stock)
 
 
-def sold_out(title: str, left: int) -> Conflict:
+def sold_out(title: str, left: int) -> SoldOut:
     """Return the error for a basket with more units of a product than are left."""
     if left == 0:
         message = f"“{title}” is sold out. Remove it from the basket."
     else:
         message = f"Only {left} of “{title}” {'is' if left == 1 else 'are'} left. Reduce the quantity."
-    return Conflict(message, slug="sold-out")
-
-
-def product_not_found(key: object) -> NotFound:
-    """Return the error for a product that does not exist or that the caller may not see."""
-    return NotFound(f"Product {key} was not found or is not for sale.", slug="product-not-found")
+    return SoldOut(message)
 
 
 def require_admin_review(verdict: Moderation, reason: str) -> Moderation:

@@ -2,11 +2,11 @@
 
 from typing import Final
 
-from nextbuy.contracts.errors import Unprocessable
 from nextbuy.contracts.product import RecordActivity
 from nextbuy.contracts.values import Nothing
 from nextbuy.kit.events.inbox import record_new
 from nextbuy.product.deps import Deps
+from nextbuy.product.model import TooManyLines
 from nextbuy.product.store.activity import add_activity
 
 _MAX_LINES: Final = 2_000
@@ -15,7 +15,7 @@ _MAX_LINES: Final = 2_000
 async def record_activity(deps: Deps, call: RecordActivity) -> Nothing:
     """Add to the counters, each event once: the inbox rows of the events are in the same transaction."""
     if len(call.lines) > _MAX_LINES:
-        raise Unprocessable(f"Too many lines. Send at most {_MAX_LINES} at once.", slug="too-many-lines")
+        raise TooManyLines(f"Too many lines. Send at most {_MAX_LINES} at once.")
     async with deps.database.transaction() as tx:
         new = await record_new(tx, "record-activity", (line.event_id for line in call.lines))
         await add_activity(tx, [line for line in call.lines if line.event_id in new])

@@ -6,7 +6,7 @@ Pictures of products in any status are public, because sellers and admins load t
 from nextbuy.kit.http.caller import Caller
 from nextbuy.kit.wire import Request, Response
 from nextbuy.product.deps import Deps
-from nextbuy.product.model import parse_id, product_not_found
+from nextbuy.product.model import ProductNotFound, parse_id
 from nextbuy.product.picture import draw
 from nextbuy.product.store.products import title_and_category
 
@@ -23,5 +23,5 @@ async def show_picture(deps: Deps, _caller: Caller, request: Request) -> Respons
     product_id = parse_id(key)
     subject = None if product_id is None else await title_and_category(deps.database, product_id)
     if subject is None:
-        raise product_not_found(key)
+        raise ProductNotFound
     return Response(200, draw(str(product_id), *subject), "image/svg+xml", _HEADERS)

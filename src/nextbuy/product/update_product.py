@@ -18,10 +18,10 @@ from nextbuy.kit.http.caller import Caller
 from nextbuy.product import moderation
 from nextbuy.product.deps import Deps
 from nextbuy.product.model import (
+    ProductNotFound,
     ProductReply,
     admin_reason,
     moderation_events,
-    product_not_found,
     require_admin_review,
     require_listing_allowed,
     shop_state,
@@ -61,7 +61,7 @@ async def update_product(deps: Deps, caller: Caller, request: UpdateProduct) -> 
         await upsert_shop(tx, shop_state(shop))
         before = await lock(tx, request.product_id)
         if before is None or before.seller_id != account.id:
-            raise product_not_found(request.product_id)
+            raise ProductNotFound
         after = replace(before.product, **_requested(request))
         changed = [name for name in _FIELDS if getattr(after, name) != getattr(before.product, name)]
         if changed:

@@ -50,9 +50,9 @@ async def create_shop(deps: Deps, caller: Caller, request: CreateShop) -> ShopCr
     async with deps.database.transaction() as tx:
         conflict = await store.insert_shop(tx, shop, seller_name=account.name, seller_email=account.email)
         if conflict == "seller":
-            raise ShopExists("You already have a shop. Each seller can have one.")
+            raise ShopExists
         if conflict == "name":
-            raise ShopNameTaken("Another shop has this name. Choose a different one.")
+            raise ShopNameTaken
         await publish(
             tx,
             SellerRegistered(

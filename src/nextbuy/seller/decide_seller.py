@@ -18,7 +18,7 @@ async def decide_seller(deps: Deps, call: DecideSeller) -> Seller:
     async with deps.database.transaction() as tx:
         seller = await store.lock_seller(tx, call.user_id)
         if seller is None:
-            raise SellerNotFound("Seller not found.")
+            raise SellerNotFound
         if seller.shop.status == call.decision:
             return seller
         check_decision(seller.shop.status, call.decision)

@@ -31,5 +31,5 @@ async def get_shop(deps: Deps, _caller: Caller, request: GetShop) -> ShopFound:
     """
     found = await store.get_shops(deps.database, [request.shop_id])
     if not found:
-        raise ShopNotFound("Shop not found.")
+        raise ShopNotFound
     return ShopFound(found[0])

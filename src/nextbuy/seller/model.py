@@ -19,40 +19,28 @@ ALLOWED_DECISIONS: Final[dict[ShopStatus, frozenset[SellerDecision]]] = {
 }
 
 
-class ShopNameTaken(Conflict):
-    """Another shop has this name."""
-
-    slug = "shop-name-taken"
+class ShopNameTaken(Conflict, slug="shop-name-taken"):
+    """Another shop has this name. Choose a different one."""
 
 
-class ShopExists(Conflict):
-    """The seller already has a shop."""
-
-    slug = "shop-exists"
+class ShopExists(Conflict, slug="shop-exists"):
+    """You already have a shop. Each seller can have one."""
 
 
-class ShopRequired(Forbidden):
-    """The seller has no shop yet."""
-
-    slug = "shop-required"
+class ShopRequired(Forbidden, slug="shop-required"):
+    """You do not have a shop yet. Create one first."""
 
 
-class ShopNotFound(NotFound):
-    """The shop does not exist."""
-
-    slug = "shop-not-found"
+class ShopNotFound(NotFound, slug="shop-not-found"):
+    """Shop not found."""
 
 
-class SellerNotFound(NotFound):
-    """The seller does not exist."""
-
-    slug = "seller-not-found"
+class SellerNotFound(NotFound, slug="seller-not-found"):
+    """Seller not found."""
 
 
-class DecisionNotAllowed(Conflict):
+class DecisionNotAllowed(Conflict, slug="decision-not-allowed"):
     """The decision cannot follow the seller's status."""
-
-    slug = "decision-not-allowed"
 
 
 def slug_of(name: str, shop_id: UUID) -> str:

@@ -14,5 +14,5 @@ async def validate_shop_owner(deps: Deps, call: ValidateShopOwner) -> Shop:
     """
     shop = await store.get_by_seller(deps.database, call.seller_id)
     if shop is None:
-        raise ShopRequired("You do not have a shop yet. Create one first.")
+        raise ShopRequired
     return shop

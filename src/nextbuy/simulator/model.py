@@ -31,6 +31,22 @@ _PAYMENT_ID: Final = re.compile(r"pay_[0-9a-f]{32}")
 _SEPARATORS: Final = re.compile(r"[ \t-]")
 
 
+class PaymentNotFound(NotFound, slug="payment-not-found"):
+    """Payment not found. Return to the shop and start a new checkout."""
+
+
+class NotATestCard(Unprocessable, slug="not-a-test-card"):
+    """This is not a test card. Use 4242 4242 4242 4242."""
+
+
+class AlreadyRefunded(Conflict, slug="payment-refunded"):
+    """This payment was refunded. Place a new order."""
+
+
+class PaymentExpired(Conflict, slug="payment-expired"):
+    """This payment has expired. Place a new order."""
+
+
 class Payment(Struct, frozen=True, kw_only=True):
     """A payment that the shop has requested from a buyer."""
 
@@ -65,13 +81,8 @@ def parse_payment_id(text: str) -> str:
         NotFound: it does not (`payment-not-found`).
     """
     if _PAYMENT_ID.fullmatch(text) is None:
-        raise payment_not_found()
+        raise PaymentNotFound
     return text
-
-
-def payment_not_found() -> NotFound:
-    """Return the error for a payment that does not exist."""
-    return NotFound("Payment not found. Return to the shop and start a new checkout.", slug="payment-not-found")
 
 
 def outcome_of(card_number: str) -> Outcome:
@@ -82,7 +93,7 @@ def outcome_of(card_number: str) -> Outcome:
     """
     outcome = CARDS.get(_SEPARATORS.sub("", card_number))
     if outcome is None:
-        raise Unprocessable("This is not a test card. Use 4242 4242 4242 4242.", slug="not-a-test-card")
+        raise NotATestCard
     return outcome
 
 
@@ -95,8 +106,8 @@ def decided_outcome(status: Status) -> Outcome:
     if status in {"paid", "declined"}:
         return status
     if status == "refunded":
-        raise Conflict("This payment was refunded. Place a new order.", slug="payment-refunded")
-    raise Conflict("This payment has expired. Place a new order.", slug="payment-expired")
+        raise AlreadyRefunded
+    raise PaymentExpired
 
 
 def webhook_for(payment: Payment, status: Reported, event_id: str, *, at: datetime) -> Webhook:

@@ -18,10 +18,10 @@ from nextbuy.simulator.hosted_page import page
 from nextbuy.simulator.model import (
     Outcome,
     Payment,
+    PaymentNotFound,
     decided_outcome,
     outcome_of,
     parse_payment_id,
-    payment_not_found,
     webhook_for,
 )
 
@@ -56,7 +56,7 @@ async def pay(deps: Deps, caller: Caller, request: Request) -> Response:  # noqa
     try:
         payment = await store.payment(deps.database, parse_payment_id(request.path.rpartition("/")[2]))
         if payment is None:
-            raise payment_not_found()
+            raise PaymentNotFound
         card = _form_card(request.body) if from_form else _json_card(request)
         outcome = await _decide(deps, payment, card)
     except AppError as error:

@@ -9,7 +9,7 @@ import secrets
 from nextbuy.contracts.simulator import Refund, RefundPayment
 from nextbuy.simulator import store
 from nextbuy.simulator.deps import Deps
-from nextbuy.simulator.model import parse_payment_id, payment_not_found, webhook_for
+from nextbuy.simulator.model import PaymentNotFound, parse_payment_id, webhook_for
 
 
 async def refund_payment(deps: Deps, call: RefundPayment) -> Refund:
@@ -22,7 +22,7 @@ async def refund_payment(deps: Deps, call: RefundPayment) -> Refund:
     async with deps.database.transaction() as tx:
         payment = await store.lock_payment(tx, parse_payment_id(call.payment_id))
         if payment is None:
-            raise payment_not_found()
+            raise PaymentNotFound
         if payment.refund_id is not None:
             return Refund(payment.refund_id)
         await store.mark_refunded(tx, payment.id, refund_id, call.reason)

@@ -1,17 +1,18 @@
 """The documents that are made from the tables of contents."""
 
 import json
+import subprocess
+import sys
+from collections import defaultdict
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from msgspec import Struct
 
-import nextbuy
+from nextbuy.contracts.errors import AppError
 from nextbuy.contracts.values import Nothing, Page, PageRequest, Role, Title
-from nextbuy.kit.apidocs.openapi import openapi
-from nextbuy.kit.apidocs.problems import problems
+from nextbuy.kit.apidocs.openapi import openapi, problems
 from nextbuy.kit.service import Service, get, post, put
 from nextbuy.kit.wire import Encoded, Request, Response
 
@@ -124,10 +125,40 @@ def test_the_same_code_gives_the_same_bytes() -> None:
     assert openapi(SERVICES, version="1") == openapi(SERVICES, version="1")
 
 
-def test_every_problem_of_the_code_is_told_once() -> None:
-    found = problems(Path(nextbuy.__file__).parent)
+def test_every_problem_has_a_text_and_appears_once() -> None:
+    found = problems(["order"])
+
     slugs = [one["slug"] for one in found]
     assert slugs == sorted(set(slugs))
-    assert {"slow-down", "order-unavailable", "body-too-large", "no-such-address", "too-slow", "broken"} <= set(slugs)
-    assert all(400 <= one["status"] < 600 and one["detail"] for one in found)
-    assert "…" not in "".join(slugs)
+    assert {"sold-out", "order-unavailable", "body-too-large", "endpoint-not-found", "internal-error"} <= set(slugs)
+    assert all(400 <= one["status"] < 600 and one["detail"] and one["title"] for one in found)
+
+
+def test_composition_imports_every_error_of_the_package() -> None:
+    listing = "from nextbuy.kit.apidocs.openapi import problems; print(*[one['slug'] for one in problems([])])"
+    every_module = (
+        "import pkgutil, importlib, nextbuy\n"
+        "for one in pkgutil.walk_packages(nextbuy.__path__, 'nextbuy.'):\n"
+        "    if not one.name.endswith('__main__'): importlib.import_module(one.name)\n"
+    )
+
+    served, all_of_them = (
+        subprocess.run([sys.executable, "-c", first + listing], capture_output=True, check=True, text=True).stdout
+        for first in ("import nextbuy.host.composition\n", every_module)
+    )
+
+    assert "sold-out" in served.split()
+    assert served == all_of_them
+
+
+def test_each_error_with_another_meaning_has_its_own_slug() -> None:
+    kinds: dict[str, set[type[AppError]]] = defaultdict(set)
+    below = [AppError]
+    for kind in below:
+        below += [one for one in kind.__subclasses__() if one.__module__.startswith("nextbuy.")]
+        kinds[kind.slug].add(kind)
+
+    assert {slug for slug, same in kinds.items() if len({one.__doc__ for one in same}) > 1} == {
+        "internal-error",
+        "too-many-requests",
+    }

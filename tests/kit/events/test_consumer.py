@@ -135,7 +135,7 @@ async def test_permanent_failure_is_dead_lettered_at_once_and_transient_one_retr
 
     async def act(_deps: object, event: Counted, _envelope: Envelope) -> None:
         if event.n == 1:
-            raise Conflict("No.", slug="not-this-one")
+            raise Conflict("No.")
         if event.n == 3 and unavailable:
             attempts.append(time.monotonic())
             raise Unavailable("Unavailable.", retry_after=0.1)
@@ -151,9 +151,9 @@ async def test_permanent_failure_is_dead_lettered_at_once_and_transient_one_retr
         await until(lambda: len(got) == 5)
     assert got == [0, 2, 3, 4, 5]
     rows = await harness.database.fetch("SELECT reason, attempts FROM dead_letters")
-    assert [tuple(row) for row in rows] == [("not-this-one: No.", 1)]
+    assert [tuple(row) for row in rows] == [("conflict: No.", 1)]
     outcomes = {line["outcome"] for line in harness.log_file.lines("consume")}
-    assert outcomes == {"ok", "not-this-one"}
+    assert outcomes == {"ok", "conflict"}
 
 
 async def test_shutdown_while_marking_is_not_a_handler_failure() -> None:
@@ -210,7 +210,7 @@ async def test_many_handler_gets_all_events_and_only_the_failing_one_is_dead_let
     async def call(_deps: object, pairs: Batched) -> None:
         calls.append([event.n for event, _ in pairs])
         if any(event.n == 13 for event, _ in pairs):
-            raise Conflict("Not this one.", slug="not-this-one")
+            raise Conflict("Not this one.")
 
     messages = [message(Counted(about="a", n=n)) for n in range(32)]
     await harness.bus.publish(messages)
@@ -224,7 +224,7 @@ async def test_many_handler_gets_all_events_and_only_the_failing_one_is_dead_let
     assert attempts < 13
     assert [n for numbers in calls if 13 not in numbers for n in numbers] == [*(n for n in range(32) if n != 13), 99]
     rows = await harness.database.fetch("SELECT handler, reason FROM dead_letters")
-    assert [tuple(row) for row in rows] == [("forward", "not-this-one: Not this one.")]
+    assert [tuple(row) for row in rows] == [("forward", "conflict: Not this one.")]
 
 
 async def test_many_handler_retries_transient_failure_without_a_transaction(harness: ConsumerHarness) -> None:

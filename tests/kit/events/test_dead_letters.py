@@ -40,7 +40,7 @@ async def test_replay_runs_once_and_only_the_handler_that_failed(harness: Consum
 
     async def record(deps: object, tx: Transaction, pairs: Batched) -> None:
         if not fixed:
-            raise Conflict("Not yet.", slug="not-yet")
+            raise Conflict("Not yet.")
         await record_effects(deps, tx, pairs)
 
     async def other(_deps: object, event: Counted, _envelope: Envelope) -> None:
@@ -50,7 +50,7 @@ async def test_replay_runs_once_and_only_the_handler_that_failed(harness: Consum
         await send(harness.bus, Counted(about="a", n=1))
         await until(lambda: count_is(harness.database, LETTERS, 1))
         letter = await only_letter(harness.database)
-        assert (letter.handler, letter.reason, letter.attempts) == ("record", "not-yet: Not yet.", 1)
+        assert (letter.handler, letter.reason, letter.attempts) == ("record", "conflict: Not yet.", 1)
         assert letter.envelope["data"] == {"about": "a", "n": 1}
         fixed = True
         assert (await replays.request_replay(harness.database, letter.id)).status == "replaying"
@@ -65,7 +65,7 @@ async def test_failed_replay_stores_the_new_reason_and_waits(harness: ConsumerHa
     reason = "first"
 
     async def failing(_deps: object, _event: Counted, _envelope: Envelope) -> None:
-        raise Conflict("No.", slug=reason)
+        raise Conflict(reason)
 
     async with harness.consuming(on("failing", Counted, failing)):
         await send(harness.bus, Counted(about="a", n=1))
@@ -75,7 +75,7 @@ async def test_failed_replay_stores_the_new_reason_and_waits(harness: ConsumerHa
         await replays.request_replay(harness.database, letter.id)
         await until(lambda: count_is(harness.database, f"{LETTERS} WHERE attempts = 2", 1))
     after = await dead_letters.get_dead_letter(harness.database, letter.id)
-    assert (after.status, after.reason, after.replays) == ("waiting", "second: No.", 1)
+    assert (after.status, after.reason, after.replays) == ("waiting", "conflict: second", 1)
 
 
 async def test_undecodable_letter_is_replayed_once_it_can_be_decoded(harness: ConsumerHarness) -> None:

@@ -7,7 +7,12 @@ from typing import Any
 
 import pytest
 
-from nextbuy.contracts.errors import Conflict, Unavailable, Unprocessable
+from nextbuy.contracts.errors import (
+    Conflict,
+    ServiceUnavailable,
+    Unavailable,
+    Unprocessable,
+)
 from nextbuy.contracts.message import Envelope
 from nextbuy.contracts.values import new_id
 from nextbuy.kit.events.dead_letters import replays
@@ -31,7 +36,7 @@ async def add_letters(
                 tx,
                 "test.counted",
                 sent.body,
-                error or Conflict("No.", slug="not-yet"),
+                error or Conflict("No."),
                 delivery_key=f"{handler}/{new_id()}",
                 attempts=1,
                 handler=handler,
@@ -81,7 +86,7 @@ async def test_replay_takes_matching_letters_up_to_its_limit(harness: ConsumerHa
     await add_letters(harness.database, "record-effects", range(6))
     await add_letters(harness.database, "other", range(3))
     await add_letters(harness.database, "record-effects", range(2), error=ValueError("not yet"))
-    only = Filter(handler="record-effects", reason="not-yet")
+    only = Filter(handler="record-effects", reason="conflict")
     asked = await request(harness.database, only, limit=4)
     assert (asked.total, asked.over_limit, asked.filter) == (4, 2, only)
     await run(replayer(harness, RECORD_EFFECTS))
@@ -139,7 +144,7 @@ async def test_transient_failure_delays_a_replay_without_counting_an_attempt(
 
     async def batch_handler(deps: object, tx: Transaction, pairs: Batched) -> None:
         if unavailable:
-            raise Unavailable("Admin does not answer.", slug="admin-unavailable", retry_after=1)
+            raise ServiceUnavailable("admin")
         await record_effects(deps, tx, pairs)
 
     async def single(deps: object, event: Counted, envelope: Envelope) -> None:
@@ -153,7 +158,7 @@ async def test_transient_failure_delays_a_replay_without_counting_an_attempt(
     await run(replaying)
     waiting = await replays.get_replay(harness.database, asked.id)
     assert (waiting.done, waiting.failed) == (0, 0)
-    assert waiting.blocked_by == "admin-unavailable: Admin does not answer."
+    assert waiting.blocked_by == "admin-unavailable: The admin service cannot be reached. Try again in a moment."
     unavailable = False
     await harness.database.execute("UPDATE dead_letters SET due_at = now()")
     await run(replaying)
@@ -204,7 +209,7 @@ async def test_discarded_letter_is_never_replayed(harness: ConsumerHarness) -> N
     await run(replayer(harness, RECORD_EFFECTS))
     after = await replays.get_replay(harness.database, asked.id)
     assert (after.done, after.failed, after.finished_at is not None) == (1, 1, True)
-    for letter, slug in ((first, "discarded"), (third, "already-replayed")):
+    for letter, slug in ((first, "dead-letter-discarded"), (third, "dead-letter-replayed")):
         with pytest.raises(Conflict) as refused:
             await discard(letter)
         assert refused.value.slug == slug

@@ -11,6 +11,10 @@ from nextbuy.kafka.store.mails import get_mail
 from nextbuy.kit.http.caller import Caller
 
 
+class MailNotFound(NotFound, slug="mail-not-found"):
+    """Mail not found. Mails are deleted after 90 days."""
+
+
 class MailRef(Struct, frozen=True):
     """The id of a mail."""
 
@@ -26,5 +30,5 @@ async def mail(deps: Deps, caller: Caller, request: MailRef) -> MailWithBody:
     await deps.auth.validate_admin(caller.token)
     found = await get_mail(deps.database, request.mail_id)
     if found is None:
-        raise NotFound("Mail not found. Mails are deleted after 90 days.", slug="mail-not-found")
+        raise MailNotFound
     return found

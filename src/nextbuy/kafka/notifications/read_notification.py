@@ -11,6 +11,10 @@ from nextbuy.kafka.store.notifications import mark_read
 from nextbuy.kit.http.caller import Caller
 
 
+class NotificationNotFound(NotFound, slug="notification-not-found"):
+    """Notification not found."""
+
+
 class ReadOwnNotification(Struct, frozen=True):
     """The id of a notification of the caller."""
 
@@ -27,6 +31,6 @@ async def read_notification(deps: Deps, caller: Caller, request: ReadOwnNotifica
     async with deps.database.transaction() as tx:
         notification = await mark_read(tx, request.notification_id, caller.account_id)
         if notification is None:
-            raise NotFound("Notification not found.", slug="notification-not-found")
+            raise NotificationNotFound
         await caller.store_response(tx, notification)
     return notification

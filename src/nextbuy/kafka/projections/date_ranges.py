@@ -11,6 +11,10 @@ from nextbuy.kit.clock import utc_now
 _MOST: Final = 366
 
 
+class InvalidDates(Unprocessable, slug="invalid-dates"):
+    """`since` must not be after `until`, and at most a year before it."""
+
+
 def date_range(since: date | UnsetType, until: date | UnsetType) -> tuple[date, date]:
     """Return the first and the last day (UTC) that are meant: the last seven where none are named.
 
@@ -20,5 +24,5 @@ def date_range(since: date | UnsetType, until: date | UnsetType) -> tuple[date, 
     last = utc_now().date() if until is UNSET else until
     first = max(last.toordinal() - 6, 1) if since is UNSET else since.toordinal()
     if not 0 <= last.toordinal() - first <= _MOST or last == date.max:
-        raise Unprocessable("`since` is not after `until`, and at most a year before it.", slug="bad-days")
+        raise InvalidDates
     return date.min + timedelta(days=first - 1), last

@@ -4,12 +4,12 @@ The order of everything is fixed, so that two documents of the same code are the
 """
 
 import typing
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
 
-from nextbuy.contracts.errors import KINDS, AppError, Problem
+from nextbuy.contracts.errors import KINDS, AppError, Problem, ServiceUnavailable
 from nextbuy.contracts.values import Nothing
 from nextbuy.kit.apidocs.examples import example
 from nextbuy.kit.http.idempotency import HEADER as IDEMPOTENCY
@@ -41,8 +41,8 @@ _SECURITY: Final[Json] = {
 }
 
 
-def openapi(services: Sequence[Service], *, version: str, problems: Iterable[Json] = ()) -> bytes:
-    """Return the document; `problems` (see `kit.problems`) becomes `x-problems`."""
+def openapi(services: Sequence[Service], *, version: str) -> bytes:
+    """Return the document; `x-problems` lists all error classes that are imported by now."""
     schemas = Schemas()
     for service in services:
         for route in service.routes:
@@ -65,7 +65,7 @@ def openapi(services: Sequence[Service], *, version: str, problems: Iterable[Jso
             "tags": [{"name": service.name} for service in services if service.routes] + [{"name": "gateway"}],
             "paths": paths,
             "components": {"schemas": schemas.components, "securitySchemes": _SECURITY, "responses": _refusals()},
-            "x-problems": list(problems) or [_problem_of(kind) for kind in KINDS],
+            "x-problems": problems([service.name for service in services]),
         }
     )
 
@@ -194,14 +194,20 @@ def _refusals() -> Json:
     return {status: told[status] for status in ("401", "403", "404", "409", "413", "422", "429", "503")}
 
 
-def _problem_of(kind: type[AppError]) -> Json:
-    return {
-        "slug": kind.slug,
-        "status": kind.status,
-        "title": kind.title,
-        "detail": first_line(kind),
-        "transient": kind.transient,
-    }
+def problems(services: Sequence[str]) -> list[Json]:
+    """Return a problem for each slug of an error, by slug; some errors name one of the services in it."""
+    found: dict[str, Json] = {}
+    for kind in _subclasses(AppError):
+        one = {"status": kind.status, "title": kind.title, "detail": first_line(kind), "transient": kind.transient}
+        for slug in [f"{name}-unavailable" for name in services] if kind is ServiceUnavailable else [kind.slug]:
+            found.setdefault(slug, {"slug": slug} | one)
+    return [found[slug] for slug in sorted(found)]
+
+
+def _subclasses(kind: type[AppError]) -> Iterator[type[AppError]]:
+    yield kind
+    for below in kind.__subclasses__():
+        yield from _subclasses(below)
 
 
 def _own(summary: str, kind: str, *, unready: bool = False) -> Json:

@@ -12,6 +12,7 @@ import msgspec
 
 from nextbuy.contracts.errors import (
     AppError,
+    EndpointNotFound,
     FieldError,
     Forbidden,
     InternalError,
@@ -21,6 +22,7 @@ from nextbuy.contracts.errors import (
     Unauthenticated,
     Unprocessable,
     WrongMediaType,
+    WrongRole,
 )
 from nextbuy.kit.deadline import set_deadline
 from nextbuy.kit.http import idempotency
@@ -50,6 +52,18 @@ REQUEST_LIMIT: Final = 10.0
 """Seconds that a request may take where nobody gave it a deadline."""
 _MOST_PARAMETERS: Final = 20
 _READS: Final = frozenset({"GET", "HEAD"})
+
+
+class CallNotFound(NotFound, slug="call-not-found"):
+    """There is no such call between services."""
+
+
+class CallerNotAllowed(Forbidden, slug="caller-not-allowed"):
+    """This service may not make this call."""
+
+
+class NulCharacter(Unprocessable, slug="nul-character"):
+    """Texts must not contain the NUL character."""
 
 
 class App(Generic[Deps]):
@@ -101,11 +115,11 @@ class App(Generic[Deps]):
         caller = self._identity.read(request.headers.get(IDENTITY))
         handler = self._calls.get(request.path)
         if handler is None:
-            raise NotFound("There is no such call.", slug="no-such-call")
+            raise CallNotFound
         if request.method != "POST":
             raise MethodNotAllowed("Calls are made with POST.")
         if caller not in handler.call.callers:
-            raise Forbidden(f"The {caller} service may not make this call.", slug="not-your-call")
+            raise CallerNotAllowed(f"The {caller} service may not make this call.")
         return Response(200, encode(await handler.act(self.deps, _decode(request.body, handler))))
 
     async def _answer_route(self, request: Request) -> Response:
@@ -162,7 +176,7 @@ class App(Generic[Deps]):
             raise
         if route.who is not None and identity.role not in route.who:
             allowed = " or ".join(sorted(route.who))
-            raise Forbidden(f"This is for a {allowed} account.", slug="wrong-role")
+            raise WrongRole(f"This is for {allowed} accounts.")
         return Caller(token, identity, address, headers)
 
 
@@ -211,7 +225,7 @@ class _Table:
                 return route, captured
         if any(len(known) == len(parts) and _match(known, parts) is not None for known in self._paths):
             raise MethodNotAllowed(f"{method} is not for this address.")
-        raise NotFound("There is nothing at this address; /docs lists what there is.", slug="no-such-address")
+        raise EndpointNotFound
 
 
 def _match(pattern: list[str], parts: list[str]) -> dict[str, str] | None:
@@ -257,7 +271,7 @@ def _unreadable(error: msgspec.ValidationError, *, in_path: dict[str, str]) -> A
     message, _, where = str(error).partition(" - at `")
     field = where.rstrip("`").removeprefix("$").removeprefix(".") or "body"
     if field in in_path:
-        return NotFound("There is nothing at this address.", slug="no-such-address")
+        return EndpointNotFound()
     return Unprocessable(f"{field}: {message}", errors=[FieldError(field, message)])
 
 
@@ -271,7 +285,7 @@ def _no_nul(value: object) -> None:
     """Refuse NUL characters: PostgreSQL's text cannot hold them."""
     if isinstance(value, str):
         if "\0" in value:
-            raise Unprocessable("A text may not contain the NUL character.", slug="nul-character")
+            raise NulCharacter
     elif isinstance(value, dict):
         for key, item in value.items():
             _no_nul(key)

@@ -35,10 +35,10 @@ class Disconnected(Exception):
     """The client went away before it had sent all of its request."""
 
 
-class TooSlow(AppError):
-    """The client did not send its request in time."""
+class TooSlow(AppError, slug="request-timeout"):
+    """The request did not arrive in time. Send it again."""
 
-    status, title, slug = 408, "Request timeout", "too-slow"
+    status, title = 408, "Request timeout"
 
 
 def headers_of(raw: RawHeaders) -> dict[str, str]:

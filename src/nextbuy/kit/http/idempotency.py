@@ -49,6 +49,18 @@ _FORGET: Final = "DELETE FROM idempotency_keys WHERE scope = $1 AND key = $2 AND
 _DROP: Final = purge_statement("idempotency_keys", "created_at", f"now() - interval '{KEPT}'")
 
 
+class InvalidIdempotencyKey(Unprocessable, slug="idempotency-key-invalid"):
+    """Invalid Idempotency-Key. Send 1 to 255 printable ASCII characters."""
+
+
+class IdempotencyKeyReused(Unprocessable, slug="idempotency-key-reused"):
+    """This Idempotency-Key was used for another request. Use a new one."""
+
+
+class RequestInProgress(Conflict, slug="in-progress"):
+    """The same request is still being processed. Try again in a moment."""
+
+
 class IdempotentRequest:
     """Keeps the answer to one request under its key."""
 
@@ -62,9 +74,7 @@ class IdempotentRequest:
             Unprocessable: the key is empty, too long, or not printable ASCII.
         """
         if not 0 < len(key) <= _LONGEST or not key.isascii() or not key.isprintable():
-            raise Unprocessable(
-                f"An Idempotency-Key is 1 to {_LONGEST} printable ASCII characters.", slug="idempotency-key-unreadable"
-            )
+            raise InvalidIdempotencyKey
         self._scope = scope
         self._key = key
         parts = (scope, key, request.method, request.path, request.query, bearer)
@@ -90,7 +100,7 @@ class IdempotentRequest:
         """
         answer = reply if isinstance(reply, Response) else Response(self.status, encode(reply))
         if await tx.execute(_KEEP, self._scope, self._key, self._attempt, self._sealed(answer)) == "UPDATE 0":
-            raise _in_progress()
+            raise RequestInProgress(retry_after=1)
         self.kept = True
 
     async def run_once(self, database: Database, act: Callable[[], Awaitable[Response]]) -> Response:
@@ -125,18 +135,12 @@ class IdempotentRequest:
             self._key,
         )
         if row is not None and row["fingerprint"] != self._fingerprint:
-            raise Unprocessable(
-                "This Idempotency-Key was used for another request; use a new one.", slug="idempotency-key-reused"
-            )
+            raise IdempotencyKeyReused
         if row is None or row["answer"] is None:
-            raise _in_progress()
+            raise RequestInProgress(retry_after=1)
         kept = msgspec.json.decode(self._cipher(row["attempt"]).decrypt(_NONCE, row["answer"], None), type=Response)
         kept.headers = [*kept.headers, REPLAYED]
         return kept
-
-
-def _in_progress() -> Conflict:
-    return Conflict("The same request is being worked on; ask again in a moment.", slug="in-progress", retry_after=1)
 
 
 async def purge_idempotency_keys(database: Database) -> None:

@@ -14,6 +14,10 @@ _LARGEST: Final = 2**63 - 1
 _FIRST_YEAR, _LAST_YEAR = 1970, 9998
 
 
+class InvalidCursor(Unprocessable, slug="invalid-cursor"):
+    """Invalid cursor. Request the first page again."""
+
+
 def encode_cursor(*parts: Part) -> str:
     """Return a cursor that stands for the sort key of the last item given."""
     return urlsafe_b64encode(msgspec.json.encode(parts)).rstrip(b"=").decode()
@@ -29,9 +33,9 @@ def decode_cursor(cursor: str, *types: type[Part]) -> tuple[Any, ...]:
         raw = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
         parts: tuple[Any, ...] = msgspec.json.decode(raw, type=tuple[types])  # type: ignore[valid-type]
     except (ValueError, msgspec.MsgspecError, RecursionError) as error:
-        raise Unprocessable("This cursor is none of ours; begin the list anew.", slug="bad-cursor") from error
+        raise InvalidCursor from error
     if not all(map(_storable, parts)):
-        raise Unprocessable("This cursor is none of ours; begin the list anew.", slug="bad-cursor")
+        raise InvalidCursor
     return parts
 
 

@@ -14,6 +14,10 @@ _IDENTITY_LIFE: Final = 60.0
 """Seconds for which a service's identity is good."""
 
 
+class ServiceIdentityRequired(Unauthenticated, slug="service-identity-required"):
+    """Only services of the marketplace may make calls."""
+
+
 def _bytes(text: str) -> bytes:
     """Return the bytes of what came from outside: any text has some, lone surrogates too."""
     return text.encode(errors="surrogatepass")
@@ -64,7 +68,7 @@ class ServiceIdentity:
         right = hmac.new(self._key(caller, self.service), _bytes(f"{caller}.{expires}"), hashlib.sha256).hexdigest()
         timely = expires.isdecimal() and len(expires) < 12 and now < int(expires) <= now + 2 * _IDENTITY_LIFE  # noqa: PLR2004
         if not hmac.compare_digest(_bytes(right), _bytes(proof)) or not timely:
-            raise Unauthenticated("This address is for services of the marketplace only.", slug="no-service-identity")
+            raise ServiceIdentityRequired
         if len(self._read) > 64:  # noqa: PLR2004  identities change twice a minute; old ones need not stay
             self._read.clear()
         self._read[value or ""] = (float(expires), caller)

@@ -31,6 +31,18 @@ _RELOAD_PAUSE: Final = 5.0
 """Seconds between two fetches of the public keys, so that forged key ids cannot make us ask auth for each."""
 
 
+class InvalidToken(Unauthenticated, slug="token-invalid"):
+    """Invalid access token. Log in again."""
+
+
+class ExpiredToken(Unauthenticated, slug="token-expired"):
+    """The access token has expired. Refresh the session."""
+
+
+class CsrfTokenRequired(Forbidden, slug="csrf"):
+    """The CSRF token is missing or wrong. Send the value of its cookie in its header."""
+
+
 class Identity(Struct, frozen=True):
     """What an access token says: whose it is, until when (seconds since the epoch), and of which session."""
 
@@ -71,11 +83,11 @@ def read_token(token: str, keys: Mapping[str, ECKey], *, now: float) -> Identity
         identity = Identity(UUID(claims["sub"]), Role(claims["role"]), UUID(claims["sid"]), float(claims["exp"]))
         genuine = claims["iss"] == ISSUER
     except (JoseError, KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise Unauthenticated("The access token is not valid; log in again.", slug="token-invalid") from error
+        raise InvalidToken from error
     if not genuine:
-        raise Unauthenticated("The access token is not valid; log in again.", slug="token-invalid")
+        raise InvalidToken
     if identity.expires <= now:
-        raise Unauthenticated("The access token has expired; refresh the session.", slug="token-expired")
+        raise ExpiredToken
     return identity
 
 
@@ -103,11 +115,11 @@ class TokenVerifier:
                 return known
             del self._known[token]
         if len(token) > _TOKEN_LIMIT:
-            raise Unauthenticated("The access token is not valid; log in again.", slug="token-invalid")
+            raise InvalidToken
         try:
             identity = read_token(token, self._keys, now=now)
         except Unauthenticated as error:
-            if error.slug == "token-expired" or time.monotonic() - self._loaded_at < _RELOAD_PAUSE:
+            if isinstance(error, ExpiredToken) or time.monotonic() - self._loaded_at < _RELOAD_PAUSE:
                 raise
             loaded = await self._load()
             self._keys = {kid: ECKey.import_key(pem) for kid, pem in loaded.items()}
@@ -138,7 +150,7 @@ def token_of(method: str, headers: Mapping[str, str]) -> str | None:
     if method not in _SAFE:
         expected = cookie_of(headers, CSRF_COOKIE)
         if expected is None or not hmac.compare_digest(_bytes(expected), _bytes(headers.get(CSRF_HEADER, ""))):
-            raise Forbidden(f"Send the {CSRF_COOKIE} cookie's value as {CSRF_HEADER}.", slug="csrf")
+            raise CsrfTokenRequired(f"Send the value of the {CSRF_COOKIE} cookie in the {CSRF_HEADER} header.")
     return access
 
 

@@ -22,6 +22,10 @@ _LONGEST: Final = 2_048
 _MOST_DIGITS: Final = 12
 
 
+class InvalidSignature(BadRequest, slug="invalid-signature"):
+    """The signature of the webhook is missing, wrong or too old."""
+
+
 def _digest(secret: str, at: str, body: bytes) -> bytes:
     return hmac.new(secret.encode(), at.encode() + b"." + body, hashlib.sha256).hexdigest().encode()
 
@@ -36,7 +40,7 @@ def verify(header: str | None, body: bytes, secrets: Sequence[str], *, now: floa
     """Believe a body, or raise; every secret is tried with every signature, in a time that tells nothing.
 
     Raises:
-        BadRequest: no signature is right, or the time is too far from `now` (`bad-signature`).
+        BadRequest: no signature is right, or the time is too far from `now` (`invalid-signature`).
     """
     if not header or len(header) > _LONGEST:
         raise _refusal("The Stripe-Signature header is missing or no good.")
@@ -57,4 +61,4 @@ def verify(header: str | None, body: bytes, secrets: Sequence[str], *, now: floa
 
 
 def _refusal(why: str) -> BadRequest:
-    return BadRequest(why, slug="bad-signature")
+    return InvalidSignature(why)

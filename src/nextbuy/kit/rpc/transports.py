@@ -8,7 +8,11 @@ from typing import Final, Protocol
 import aiohttp
 from yarl import URL
 
-from nextbuy.contracts.errors import BadGateway, DeadlinePassed, Unavailable
+from nextbuy.contracts.errors import (
+    BadGateway,
+    DeadlinePassed,
+    ServiceUnavailable,
+)
 from nextbuy.kit.wire import Handler, Request, Response
 
 _CONNECTIONS: Final = 100
@@ -45,9 +49,7 @@ class LocalTransport:
         """Run the service's handler on the request."""
         handle = self._handler()
         if handle is None:
-            raise Unavailable(
-                f"The {self._name} service is not running.", slug=f"{self._name}-unavailable", retry_after=1
-            )
+            raise ServiceUnavailable(self._name)
         task = asyncio.get_running_loop().create_task(_run(handle, request), context=Context())
         try:
             async with asyncio.timeout(within):
@@ -102,9 +104,7 @@ class HttpTransport:
         except TimeoutError:
             raise DeadlinePassed(f"The {self._name} service did not answer in time.", retry_after=1) from None
         except (aiohttp.ClientError, OSError) as error:
-            raise Unavailable(
-                f"The {self._name} service cannot be reached.", slug=f"{self._name}-unavailable", retry_after=1
-            ) from error
+            raise ServiceUnavailable(self._name) from error
         content_type = next((value for name, value in headers if name == "content-type"), "")
         kept = [pair for pair in headers if pair[0] not in _HOP_BY_HOP]
         return Response(response.status, body, content_type, kept)

@@ -27,6 +27,14 @@ _ACQUIRE_TIMEOUT: Final = 3.0
 _open: ContextVar[bool] = ContextVar("in_transaction", default=False)
 
 
+class DatabaseTimeout(DeadlinePassed, slug="database-timeout"):
+    """The database took too long. Try again."""
+
+
+class DatabaseUnavailable(Unavailable, slug="database-unavailable"):
+    """The database is unavailable. Try again."""
+
+
 def in_transaction() -> bool:
     """Is a transaction open on this task?"""
     return _open.get()
@@ -146,7 +154,7 @@ Executor = Database | Transaction
 def as_app_error(error: BaseException) -> AppError | None:
     """Return what a database error means to a caller, or None where it is a defect of ours."""
     if isinstance(error, asyncpg.QueryCanceledError):
-        return DeadlinePassed("The database took too long; try again.", slug="database-slow")
+        return DatabaseTimeout()
     transient = (
         asyncpg.PostgresConnectionError,
         asyncpg.CannotConnectNowError,
@@ -164,7 +172,5 @@ def as_app_error(error: BaseException) -> AppError | None:
         TimeoutError,
     )
     if isinstance(error, transient) or (isinstance(error, asyncpg.InterfaceError) and "closed" in str(error)):
-        return Unavailable(
-            "The database is out of reach for the moment; try again.", slug="database-away", retry_after=1
-        )
+        return DatabaseUnavailable(retry_after=1)
     return None

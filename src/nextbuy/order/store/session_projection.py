@@ -7,7 +7,6 @@ from uuid import UUID
 
 import msgspec
 
-from nextbuy.contracts.errors import Conflict
 from nextbuy.contracts.message import Envelope, Event
 from nextbuy.contracts.order import SessionPaid, SoldLine
 from nextbuy.contracts.product import PricedLine
@@ -15,7 +14,10 @@ from nextbuy.contracts.values import Money
 from nextbuy.kit.events import event_log
 from nextbuy.kit.storage.database import Row, Transaction
 from nextbuy.order.history import OrderProjection, SessionProjection, UnmatchedPaymentProjection, decode_event
-from nextbuy.order.model import State
+from nextbuy.order.model import (
+    State,
+    TooManyEvents,
+)
 
 MAX_EVENTS: Final = 20_000
 """The limit of events in one read: twice what a hundred baskets have with fifty shops each."""
@@ -138,7 +140,5 @@ async def logged_events(tx: Transaction, ids: Sequence[UUID]) -> dict[UUID, list
 async def _log_of(tx: Transaction, keys: Sequence[str]) -> list[Envelope]:
     envelopes = await event_log.read_keys(tx, keys, limit=MAX_EVENTS + 1)
     if len(envelopes) > MAX_EVENTS:
-        raise Conflict(
-            f"These sessions have more than {MAX_EVENTS} events. Request a smaller page.", slug="too-many-events"
-        )
+        raise TooManyEvents(f"These sessions have more than {MAX_EVENTS} events. Request a smaller page.")
     return envelopes

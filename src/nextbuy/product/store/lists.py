@@ -9,10 +9,14 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from nextbuy.contracts.errors import Unprocessable
 from nextbuy.contracts.product import Decision, Product
 from nextbuy.contracts.values import Page
-from nextbuy.kit.http.paging import Part, decode_cursor, encode_cursor
+from nextbuy.kit.http.paging import (
+    InvalidCursor,
+    Part,
+    decode_cursor,
+    encode_cursor,
+)
 from nextbuy.kit.storage.database import Executor, Row
 from nextbuy.product.store.products import COLUMNS, FOR_SALE, OwnProduct, product_fields, product_from_row
 
@@ -99,7 +103,7 @@ def _decode_time(cursor: str | None) -> tuple[datetime | None, UUID | None]:
         return None, None
     at, product_id = decode_cursor(cursor, datetime, UUID)
     if at.tzinfo is None or not 1 < at.year < 9999:  # noqa: PLR2004  both ends overflow in another time zone
-        raise Unprocessable("Invalid cursor. Request the first page again.", slug="bad-cursor")
+        raise InvalidCursor
     return at, product_id
 
 

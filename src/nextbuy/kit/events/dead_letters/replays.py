@@ -13,7 +13,9 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
-from nextbuy.contracts.errors import NotFound
+from nextbuy.contracts.errors import (
+    NotFound,
+)
 from nextbuy.contracts.values import (
     Timestamp,
     new_id,
@@ -98,6 +100,10 @@ _RESCHEDULE: Final = f"""
 """  # noqa: S608  made of constants
 
 
+class ReplayNotFound(NotFound, slug="replay-not-found"):
+    """Replay not found."""
+
+
 class Replay(Struct, frozen=True, kw_only=True):
     """A replay by filter: of `total` letters, `done` were applied and `failed` failed again and wait as before.
 
@@ -159,7 +165,7 @@ async def get_replay(db: Executor, replay_id: UUID) -> Replay:
     """
     row = await db.fetchrow(f"SELECT {_REPLAY} FROM replays WHERE id = $1", replay_id)  # noqa: S608
     if row is None:
-        raise NotFound("Replay not found.", slug="no-such-replay")
+        raise ReplayNotFound
     return _replay(row)
 
 

@@ -78,6 +78,26 @@ _PURGE: Final = purge_statement(
 )
 
 
+class DeadLetterNotFound(NotFound, slug="dead-letter-not-found"):
+    """Dead letter not found."""
+
+
+class DeadLetterReplaying(Conflict, slug="dead-letter-replaying"):
+    """This dead letter is being replayed. Try again when the replay has ended."""
+
+
+class DeadLetterReplayed(Conflict, slug="dead-letter-replayed"):
+    """This dead letter was already replayed, and its event applied."""
+
+
+class DeadLetterDiscarded(Conflict, slug="dead-letter-discarded"):
+    """This dead letter was already discarded."""
+
+
+class InvalidTime(Unprocessable, slug="invalid-time"):
+    """Time out of range."""
+
+
 class DeadLetter(Struct, frozen=True, kw_only=True):
     """An event that could not be applied; `envelope` is its JSON, or its text if it is not valid JSON.
 
@@ -122,9 +142,7 @@ class Filter(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unkno
         """
         for moment in (self.since, self.until):
             if moment is not UNSET and not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
-                raise Unprocessable(
-                    f"Time out of range. Use a year from {_FIRST_YEAR} to {_LAST_YEAR}.", slug="bad-time"
-                )
+                raise InvalidTime(f"Time out of range. Use a year from {_FIRST_YEAR} to {_LAST_YEAR}.")
         given = (self.topic, self.handler, self.reason, self.event_type, self.since, self.until)
         return [None if value is UNSET else value for value in given]
 
@@ -182,7 +200,7 @@ async def get_dead_letter(db: Executor, letter_id: UUID) -> DeadLetter:
     """
     row = await db.fetchrow(f"SELECT {COLUMNS} FROM dead_letters WHERE id = $1", letter_id)  # noqa: S608
     if row is None:
-        raise NotFound("Dead letter not found.", slug="no-such-dead-letter")
+        raise DeadLetterNotFound
     return from_row(row)
 
 
@@ -198,16 +216,15 @@ async def discard(tx: Transaction, letter_id: UUID, reason: str) -> DeadLetter:
         return from_row(row)
     letter = await get_dead_letter(tx, letter_id)
     if letter.status == "replaying":
-        message = "This dead letter is being replayed. Try again when the replay has ended."
-        raise Conflict(message, slug="in-progress", retry_after=1)
+        raise DeadLetterReplaying(retry_after=1)
     raise already_resolved(letter)
 
 
 def already_resolved(letter: DeadLetter) -> Conflict:
     """Return the error for an operation on a letter that was replayed or discarded."""
     if letter.status == "replayed":
-        return Conflict("This dead letter was already replayed, and its event applied.", slug="already-replayed")
-    return Conflict("This dead letter was discarded.", slug="discarded")
+        return DeadLetterReplayed()
+    return DeadLetterDiscarded()
 
 
 async def purge_dead_letters(database: Database) -> None:
