@@ -1,4 +1,4 @@
-"""The demo market holds what its pages and journeys count on, and a bad edit of it is refused with the reason."""
+"""The demo market has what pages and journeys rely on, and an invalid edit is refused with the reason."""
 
 import re
 from collections import Counter
@@ -57,16 +57,16 @@ awaits_review = true
 
 @pytest.fixture(scope="module")
 def market() -> DemoCatalogue:
-    """Give the market that comes with the package."""
+    """The demo market of the package."""
     return load()
 
 
 def words(*texts: str) -> set[str]:
-    """Return the whole words of the texts, in small letters."""
+    """Return the words of the texts in lower case."""
     return set(re.findall(r"\w+", " ".join(texts).casefold()))
 
 
-def test_five_shops_of_different_trades_are_open_and_one_waits_for_approval(market: DemoCatalogue) -> None:
+def test_five_shops_of_different_categories_are_approved_and_one_is_pending(market: DemoCatalogue) -> None:
     open_shops = [shop for shop in market.shops if shop.status == "approved"]
     (waiting,) = (shop for shop in market.shops if shop.status == "pending")
 
@@ -75,7 +75,7 @@ def test_five_shops_of_different_trades_are_open_and_one_waits_for_approval(mark
     assert len(waiting.products) == 2
 
 
-def test_there_is_enough_to_page_through(market: DemoCatalogue) -> None:
+def test_products_fill_several_pages(market: DemoCatalogue) -> None:
     for_sale = [
         product
         for shop in market.shops
@@ -87,34 +87,34 @@ def test_there_is_enough_to_page_through(market: DemoCatalogue) -> None:
     assert len(for_sale) >= 72
 
 
-def test_every_title_and_every_description_is_written_once(market: DemoCatalogue) -> None:
+def test_titles_and_descriptions_are_unique(market: DemoCatalogue) -> None:
     titles = Counter(product.title.casefold() for product in market.products)
     descriptions = Counter(product.description.casefold() for product in market.products)
 
     assert max(titles.values()) == max(descriptions.values()) == 1
 
 
-def test_no_text_of_the_market_holds_a_banned_word(market: DemoCatalogue) -> None:
+def test_no_text_has_a_banned_word(market: DemoCatalogue) -> None:
     for shop in market.shops:
         assert not words(shop.name, shop.bio, shop.category) & BANNED
     for product in market.products:
         assert not words(product.title, product.description, product.category, *product.tags) & BANNED, product.title
 
 
-def test_only_what_is_meant_to_wait_for_review_is_in_a_sensitive_category(market: DemoCatalogue) -> None:
+def test_only_products_that_await_review_are_in_a_sensitive_category(market: DemoCatalogue) -> None:
     sensitive = [product for product in market.products if product.category.casefold() in SENSITIVE]
 
     assert sensitive == [product for product in market.products if product.awaits_review]
     assert [product.category for product in sensitive] == ["electronics"]
 
 
-def test_the_product_that_waits_for_review_is_of_an_approved_shop(market: DemoCatalogue) -> None:
+def test_product_that_awaits_review_is_of_an_approved_shop(market: DemoCatalogue) -> None:
     (shop,) = (shop for shop in market.shops if any(product.awaits_review for product in shop.products))
 
     assert shop.status == "approved"
 
 
-def test_every_description_is_two_to_four_sentences_of_one_line(market: DemoCatalogue) -> None:
+def test_descriptions_have_two_to_four_sentences_on_one_line(market: DemoCatalogue) -> None:
     for product in market.products:
         sentences = re.split(r"[.!?]\s+", product.description)
         assert 2 <= len(sentences) <= 4, product.title
@@ -126,20 +126,20 @@ def test_titles_and_descriptions_are_long_enough_for_a_full_score(market: DemoCa
     assert all(len(product.title) > 5 and len(product.description) > 20 for product in market.products)
 
 
-def test_tags_are_few_and_plain(market: DemoCatalogue) -> None:
+def test_tags_are_few_and_in_lower_case(market: DemoCatalogue) -> None:
     for product in market.products:
         assert 2 <= len(set(product.tags)) == len(product.tags) <= 5
         assert all(re.fullmatch(r"[a-z]+(-[a-z]+)*", tag) for tag in product.tags), product.title
 
 
-def test_a_few_goods_are_nearly_gone_and_one_or_two_are_sold_out(market: DemoCatalogue) -> None:
+def test_some_products_have_low_stock_and_one_or_two_are_sold_out(market: DemoCatalogue) -> None:
     stocks = [product.stock for product in market.products]
 
     assert stocks.count(0) in {1, 2}
     assert 3 <= sum(1 <= stock <= 3 for stock in stocks) <= 8
 
 
-def test_one_buyer_one_admin_and_a_seller_for_each_shop_can_log_in(market: DemoCatalogue) -> None:
+def test_accounts_are_one_buyer_one_admin_and_a_seller_per_shop(market: DemoCatalogue) -> None:
     emails = {role: {account.email for account in market.accounts if account.role is role} for role in Role}
 
     assert emails[Role.BUYER] == {"maya@demo.nextbuy.test"}
@@ -149,7 +149,7 @@ def test_one_buyer_one_admin_and_a_seller_for_each_shop_can_log_in(market: DemoC
     assert PASSWORD == "demo-market-2026"
 
 
-def test_a_product_without_a_category_has_its_shops(market: DemoCatalogue) -> None:
+def test_product_without_a_category_has_that_of_its_shop(market: DemoCatalogue) -> None:
     bowl, lamp = read(SMALL).products
 
     assert bowl.category == "ceramics"
@@ -157,12 +157,12 @@ def test_a_product_without_a_category_has_its_shops(market: DemoCatalogue) -> No
     assert all(product.category for product in market.products)
 
 
-def test_a_broken_line_in_a_text_is_a_space() -> None:
+def test_line_break_in_a_text_is_a_space() -> None:
     assert read(SMALL).products[0].description == "A deep blue bowl for soup and noodles."
 
 
 def edit(old: str, new: str) -> Callable[[], str]:
-    """Return what makes the small market with `old` replaced by `new`, and sees to it that it was there."""
+    """Return a function that replaces `old`, which must exist, by `new` in the small market."""
 
     def edited() -> str:
         assert old in SMALL
@@ -189,17 +189,20 @@ def edit(old: str, new: str) -> Callable[[], str]:
         (edit('"admin"', '"owner"'), "'owner'"),
         (edit('"admin"', '"buyer"'), "no account has the role 'admin'"),
         (edit("admin@", "maya@"), "two accounts have the email address 'maya@demo.nextbuy.test'"),
-        (edit('seller = "ines@', 'seller = "maya@'), "'maya@demo.nextbuy.test', is no account with the role 'seller'"),
+        (
+            edit('seller = "ines@', 'seller = "maya@'),
+            "'maya@demo.nextbuy.test', is not an account with the role 'seller'",
+        ),
         (edit('"buyer"', '"seller"'), "no account has the role 'buyer'"),
         (edit("currency =", "currency"), "line 2"),
     ],
 )
-def test_a_bad_file_is_refused_with_the_reason(text: Callable[[], str], reason: str) -> None:
+def test_invalid_file_is_refused_with_the_reason(text: Callable[[], str], reason: str) -> None:
     with pytest.raises(ValueError, match=f"^demo catalogue: .*{reason}"):
         read(text())
 
 
-def test_a_seller_has_exactly_one_shop() -> None:
+def test_each_seller_has_exactly_one_shop() -> None:
     second = SMALL[SMALL.index("[[shops]]") :]
     for old, new in (("Potter's", "Weaver's"), ("Blue bowl", "Red scarf"), ("Green lamp", "White lamp")):
         second = second.replace(old, new)

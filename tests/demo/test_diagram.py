@@ -1,4 +1,4 @@
-"""The diagram of a purchase shows what was recorded, in order, and is one that mermaid can read."""
+"""The diagram of a purchase shows the recorded interactions in order, as valid mermaid text."""
 
 import re
 from dataclasses import replace
@@ -6,17 +6,17 @@ from dataclasses import replace
 import pytest
 
 from nextbuy.demo.diagram import sequence_diagram
-from tests.demo.told import ACTORS, PAY, WEBHOOK, failed, purchase, said, without
+from tests.demo.recorded_examples import ACTORS, PAY, WEBHOOK, failed, interaction, purchase, without
 
 STATEMENT = re.compile(r"    (participant [A-Za-z0-9]+|[A-Za-z0-9]+--?>>[A-Za-z0-9]+: (?:[^;#]|#\d+;)+)")
 
 
 def arrows(diagram: str) -> list[str]:
-    """Return the lines of the diagram that are arrows."""
+    """Return the arrows of the diagram."""
     return [line.strip() for line in diagram.splitlines() if ">>" in line]
 
 
-def test_a_purchase_is_drawn_with_every_answer_where_it_came() -> None:
+def test_purchase_is_drawn_with_each_reply_in_its_place() -> None:
     diagram = sequence_diagram(purchase(), ACTORS)
 
     assert diagram.split("\n") == [
@@ -57,13 +57,13 @@ def test_a_purchase_is_drawn_with_every_answer_where_it_came() -> None:
     ]
 
 
-def test_the_order_in_which_things_were_recorded_does_not_matter() -> None:
+def test_order_of_the_records_does_not_matter() -> None:
     recorded = purchase()
 
     assert sequence_diagram([*recorded[1::2], *recorded[::-2]], ACTORS) == sequence_diagram(purchase(), ACTORS)
 
 
-def test_what_happened_at_the_same_time_keeps_the_order_of_who_asked_whom() -> None:
+def test_simultaneous_interactions_are_nested_as_their_calls() -> None:
     at_once = [replace(one, at=1.0, ms=0.0) for one in purchase()[:4]]
 
     assert [arrow.partition(":")[0] for arrow in arrows(sequence_diagram(reversed(at_once), ACTORS))] == [
@@ -79,9 +79,9 @@ def test_what_happened_at_the_same_time_keeps_the_order_of_who_asked_whom() -> N
 
 
 @pytest.mark.parametrize("shift", [-0.0005, 0.0005])
-def test_what_two_clocks_have_put_a_little_outside_of_its_asker_is_drawn_within(shift: float) -> None:
-    request, forward, asked, *_ = purchase()
-    early_or_late = replace(asked, at=forward.at + shift, ms=forward.ms - 0.1)
+def test_call_slightly_outside_its_parent_is_drawn_inside(shift: float) -> None:
+    request, forward, call, *_ = purchase()
+    early_or_late = replace(call, at=forward.at + shift, ms=forward.ms - 0.1)
 
     assert [
         arrow.partition(":")[0] for arrow in arrows(sequence_diagram([request, forward, early_or_late], ACTORS))
@@ -95,10 +95,10 @@ def test_what_two_clocks_have_put_a_little_outside_of_its_asker_is_drawn_within(
     ]
 
 
-def test_an_attempt_that_failed_is_shown_and_so_is_the_next() -> None:
-    request, forward, asked, *_ = purchase()
-    first = failed(replace(asked, ms=1.0), "auth-unavailable", 503)
-    second = replace(asked, at=asked.at + 0.010, attempt=2)
+def test_failed_attempt_and_its_retry_are_both_drawn() -> None:
+    request, forward, call, *_ = purchase()
+    first = failed(replace(call, ms=1.0), "auth-unavailable", 503)
+    second = replace(call, at=call.at + 0.010, attempt=2)
 
     drawn = arrows(sequence_diagram([request, forward, first, second], ACTORS))
 
@@ -110,18 +110,18 @@ def test_an_attempt_that_failed_is_shown_and_so_is_the_next() -> None:
     ]
 
 
-def test_what_goes_on_after_its_asker_has_given_up_ends_after_it() -> None:
-    request, forward, asked, *_ = purchase()
-    long = replace(asked, ms=500.0)
+def test_call_that_outlives_its_caller_ends_after_it() -> None:
+    request, forward, call, *_ = purchase()
+    long = replace(call, ms=500.0)
 
     drawn = arrows(sequence_diagram([request, forward, long], ACTORS))
 
     assert drawn[-1] == "AuthService-->>OrderService: 200, 500.0 ms"
 
 
-def test_calls_that_were_under_way_at_once_are_both_answered_to_who_asked() -> None:
-    request, forward, asked, listed, *_ = purchase()
-    drawn = arrows(sequence_diagram([request, forward, asked, replace(listed, at=asked.at + 0.001)], ACTORS))
+def test_concurrent_calls_both_reply_to_their_caller() -> None:
+    request, forward, call, other, *_ = purchase()
+    drawn = arrows(sequence_diagram([request, forward, call, replace(other, at=call.at + 0.001)], ACTORS))
 
     assert [arrow.partition(":")[0] for arrow in drawn[2:6]] == [
         "OrderService->>AuthService",
@@ -131,23 +131,23 @@ def test_calls_that_were_under_way_at_once_are_both_answered_to_who_asked() -> N
     ]
 
 
-def test_a_webhook_whose_sender_recorded_nothing_is_still_the_simulators() -> None:
+def test_webhook_without_a_record_of_its_sender_is_the_simulators() -> None:
     drawn = arrows(sequence_diagram(without(purchase(), "webhook", "payment-webhook"), ACTORS))
 
     assert f"PaymentSimulator->>Gateway: {WEBHOOK}" in drawn
 
 
-def test_a_step_of_a_service_has_its_outcome_and_no_answer() -> None:
-    step = replace(said(5, 0, "step", ("product", "product"), "auto-moderation"), outcome="pending")
+def test_step_has_an_outcome_and_no_reply() -> None:
+    step = replace(interaction(5, 0, "step", ("product", "product"), "auto-moderation"), outcome="pending")
 
     assert arrows(sequence_diagram([step], ACTORS)) == ["ProductService->>ProductService: auto-moderation: pending"]
 
 
 def test_no_text_can_break_a_statement() -> None:
     odd = [
-        said(0, 1, "request", ("client", "gateway"), "GET /a;b#c\nUser->>Kafka: lies\x1b[31m"),
-        said(1, 1, "call", ("order-line", "new_part"), "x"),
-        failed(said(2, 1, "call", ("order", "auth"), "y"), "no; really #1", 500),
+        interaction(0, 1, "request", ("client", "gateway"), "GET /a;b#c\nUser->>Kafka: lies\x1b[31m"),
+        interaction(1, 1, "call", ("order-line", "new_part"), "x"),
+        failed(interaction(2, 1, "call", ("order", "auth"), "y"), "no; really #1", 500),
     ]
 
     head, *lines = sequence_diagram(odd, {}).split("\n")
@@ -158,7 +158,7 @@ def test_no_text_can_break_a_statement() -> None:
     assert "    participant OrderLineService" in lines
 
 
-def test_a_whole_purchase_is_valid_and_fits_a_terminal() -> None:
+def test_diagram_of_a_purchase_is_valid_and_fits_a_terminal() -> None:
     _, *lines = sequence_diagram(purchase(), ACTORS).split("\n")
 
     assert all(STATEMENT.fullmatch(line) for line in lines)
@@ -166,5 +166,5 @@ def test_a_whole_purchase_is_valid_and_fits_a_terminal() -> None:
     assert PAY not in "".join(lines)
 
 
-def test_nothing_recorded_is_an_empty_diagram() -> None:
+def test_no_records_are_an_empty_diagram() -> None:
     assert sequence_diagram([], ACTORS) == "sequenceDiagram"

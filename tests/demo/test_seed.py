@@ -1,4 +1,4 @@
-"""The demo market is filled through the public API, and an interrupted filling ends where an undisturbed one does."""
+"""The demo api is created through the public API; an interrupted run is completed by the next one."""
 
 import asyncio
 import re
@@ -10,46 +10,48 @@ import pytest
 
 from nextbuy.contracts.values import Role
 from nextbuy.demo.catalogue import PASSWORD, load
-from nextbuy.demo.seed import AT_A_TIME, SeedError, seed
+from nextbuy.demo.seed import CONCURRENCY, SeedError, seed
 
 ADMIN = "token of the admin"
 SENSITIVE = "electronics"
-Said = tuple[int, Any]
+Reply = tuple[int, Any]
 
 
-class Cut(Exception):
-    """Whoever filled the market was ended here."""
+class Interrupted(Exception):
+    """The run was interrupted."""
 
 
-class Market:
-    """The public API, as far as a seed needs it: answers from memory, of a marketplace that may die after any act."""
+class FakeApi:
+    """The part of the public API that the demo api needs, in memory; it may interrupt the run at a request."""
 
     def __init__(self) -> None:
         self.accounts: dict[str, dict[str, str]] = {}
         self.shops: dict[str, dict[str, str]] = {}
         self.products: list[tuple[str, str, str]] = []
-        self.asked: Counter[str] = Counter()
-        self.dies_after: int | None = None
-        self.at_once = self.most_at_once = 0
-        self.refuses: dict[str, Said] = {}
+        self.requests: Counter[str] = Counter()
+        self.interrupt_after: int | None = None
+        self.concurrent = self.max_concurrent = 0
+        self.refusals: dict[str, Reply] = {}
 
-    async def __call__(self, method: str, path: str, body: object = None, token: str | None = None) -> Said:
-        self.at_once += 1
-        self.most_at_once = max(self.most_at_once, self.at_once)
+    async def __call__(self, method: str, path: str, body: object = None, token: str | None = None) -> Reply:
+        self.concurrent += 1
+        self.max_concurrent = max(self.max_concurrent, self.concurrent)
         await asyncio.sleep(0)
-        self.at_once -= 1
+        self.concurrent -= 1
         parts = urlsplit(path)
         name = parts.path.split("/")[3]
-        self.asked[name] += 1
-        said = self.refuses.get(name) or self._answer(name, parts.path, parts.query, _fields(method, body), token or "")
-        if self.dies_after == self.asked.total():
-            raise Cut
-        return said
+        self.requests[name] += 1
+        reply = self.refusals.get(name) or self._reply(
+            name, parts.path, parts.query, _fields(method, body), token or ""
+        )
+        if self.interrupt_after == self.requests.total():
+            raise Interrupted
+        return reply
 
-    def _answer(self, name: str, path: str, query: str, body: dict[str, str], token: str) -> Said:
+    def _reply(self, name: str, path: str, query: str, body: dict[str, str], token: str) -> Reply:
         match name:
             case "register" | "login":
-                return self._person(name, body)
+                return self._account(name, body)
             case "create-shop":
                 if token in self.shops:
                     return 409, {"slug": "shop-exists", "detail": "You have a shop already; a seller has one."}
@@ -72,7 +74,7 @@ class Market:
                 return self._page([one for one in self.products if one[0] == token], query)
         raise AssertionError(path)
 
-    def _person(self, name: str, body: dict[str, str]) -> Said:
+    def _account(self, name: str, body: dict[str, str]) -> Reply:
         email = body["email"]
         if name == "register":
             if email in self.accounts:
@@ -83,14 +85,13 @@ class Market:
             "access_token": f"token of {email}",
         }
 
-    def _page(self, own: list[tuple[str, str, str]], query: str) -> Said:
-        asked = parse_qs(query)
-        begin, most = int(asked.get("cursor", ["0"])[0]), 5
-        items = [{"title": title, "status": status} for _, title, status in own[begin : begin + most]]
-        return 200, {"items": items, "next_cursor": str(begin + most) if len(own) > begin + most else None}
+    def _page(self, own: list[tuple[str, str, str]], query: str) -> Reply:
+        start, limit = int(parse_qs(query).get("cursor", ["0"])[0]), 5
+        items = [{"title": title, "status": status} for _, title, status in own[start : start + limit]]
+        return 200, {"items": items, "next_cursor": str(start + limit) if len(own) > start + limit else None}
 
     def state(self) -> tuple[object, ...]:
-        """Return all there is, in an order that does not depend on who was first."""
+        """Return everything stored, sorted."""
         return (
             sorted(self.accounts),
             sorted((token, *shop.items()) for token, shop in self.shops.items()),
@@ -99,23 +100,23 @@ class Market:
 
 
 def _fields(method: str, body: object) -> dict[str, str]:
-    """Return what was sent; only a POST sends anything."""
+    """Return the fields of a body; only a POST has one."""
     assert (method == "POST") == (body is not None)
     return cast("dict[str, str]", body or {})
 
 
-async def test_an_empty_marketplace_is_filled_with_the_whole_market() -> None:
-    market, catalogue = Market(), load()
+async def test_empty_marketplace_gets_the_whole_demo_market() -> None:
+    api, catalogue = FakeApi(), load()
 
-    seeded = await seed(market, admin_token=ADMIN)
+    seeded = await seed(api, admin_token=ADMIN)
 
     people = [who for who in catalogue.accounts if who.role is not Role.ADMIN]
-    assert {*market.accounts} == {who.email for who in people}
-    assert all(account["password"] == PASSWORD for account in market.accounts.values())
-    assert sorted(shop["name"] for shop in market.shops.values()) == sorted(shop.name for shop in catalogue.shops)
-    assert sorted(title for _, title, _ in market.products) == sorted(product.title for product in catalogue.products)
-    assert (seeded.shops, seeded.waiting_shops) == (len(catalogue.shops), 1)
-    assert (seeded.products, seeded.made, seeded.waiting_products) == (
+    assert {*api.accounts} == {who.email for who in people}
+    assert all(account["password"] == PASSWORD for account in api.accounts.values())
+    assert sorted(shop["name"] for shop in api.shops.values()) == sorted(shop.name for shop in catalogue.shops)
+    assert sorted(title for _, title, _ in api.products) == sorted(product.title for product in catalogue.products)
+    assert (seeded.shops, seeded.pending_shops) == (len(catalogue.shops), 1)
+    assert (seeded.products, seeded.created, seeded.pending_products) == (
         len(catalogue.products),
         len(catalogue.products),
         1,
@@ -123,101 +124,101 @@ async def test_an_empty_marketplace_is_filled_with_the_whole_market() -> None:
     assert seeded.accounts == catalogue.accounts
 
 
-async def test_a_seller_who_is_to_wait_is_left_waiting() -> None:
-    market = Market()
+async def test_pending_seller_stays_pending() -> None:
+    api = FakeApi()
 
-    await seed(market, admin_token=ADMIN)
+    await seed(api, admin_token=ADMIN)
 
-    states = Counter(shop["status"] for shop in market.shops.values())
+    states = Counter(shop["status"] for shop in api.shops.values())
     assert states == {"approved": len(load().shops) - 1, "pending": 1}
 
 
-async def test_filling_it_again_changes_nothing() -> None:
-    market = Market()
-    await seed(market, admin_token=ADMIN)
-    before = market.state()
+async def test_second_run_changes_nothing() -> None:
+    api = FakeApi()
+    await seed(api, admin_token=ADMIN)
+    before = api.state()
 
-    again = await seed(market, admin_token=ADMIN)
+    again = await seed(api, admin_token=ADMIN)
 
-    assert market.state() == before
-    assert (again.made, again.products, again.waiting_products) == (0, len(load().products), 1)
-
-
-@pytest.mark.parametrize("dies_after", [1, 3, 7, 8, 12, 20, 21, 40, 80])
-async def test_a_filling_that_was_killed_is_taken_up_without_doubles(dies_after: int) -> None:
-    undisturbed, market = Market(), Market()
-    await seed(undisturbed, admin_token=ADMIN)
-    market.dies_after = dies_after
-    with pytest.raises(Cut):
-        await seed(market, admin_token=ADMIN)
-    market.dies_after = None
-
-    await seed(market, admin_token=ADMIN)
-
-    assert market.state() == undisturbed.state()
+    assert api.state() == before
+    assert (again.created, again.products, again.pending_products) == (0, len(load().products), 1)
 
 
-async def test_only_a_few_requests_are_under_way_at_once() -> None:
-    market = Market()
+@pytest.mark.parametrize("interrupt_after", [1, 3, 7, 8, 12, 20, 21, 40, 80])
+async def test_interrupted_run_is_completed_without_duplicates(interrupt_after: int) -> None:
+    complete, api = FakeApi(), FakeApi()
+    await seed(complete, admin_token=ADMIN)
+    api.interrupt_after = interrupt_after
+    with pytest.raises(Interrupted):
+        await seed(api, admin_token=ADMIN)
+    api.interrupt_after = None
 
-    await seed(market, admin_token=ADMIN)
+    await seed(api, admin_token=ADMIN)
 
-    assert market.most_at_once == AT_A_TIME
-
-
-async def test_progress_is_told_up_to_the_end() -> None:
-    told: list[tuple[int, int]] = []
-
-    await seed(Market(), admin_token=ADMIN, progress=lambda done, of: told.append((done, of)))
-
-    assert [done for done, _ in told] == list(range(1, len(told) + 1))
-    assert told[-1] == (len(told), len(told))
+    assert api.state() == complete.state()
 
 
-async def test_the_products_of_a_shop_that_may_not_offer_yet_are_left_out() -> None:
-    market = Market()
+async def test_concurrent_requests_are_bounded() -> None:
+    api = FakeApi()
 
-    class Strict(Market):
-        async def __call__(self, method: str, path: str, body: object = None, token: str | None = None) -> Said:
-            if path.endswith("create-product") and market.shops[token or ""]["status"] == "pending":
+    await seed(api, admin_token=ADMIN)
+
+    assert api.max_concurrent == CONCURRENCY
+
+
+async def test_progress_is_reported_to_the_end() -> None:
+    reports: list[tuple[int, int]] = []
+
+    await seed(FakeApi(), admin_token=ADMIN, progress=lambda done, of: reports.append((done, of)))
+
+    assert [done for done, _ in reports] == list(range(1, len(reports) + 1))
+    assert reports[-1] == (len(reports), len(reports))
+
+
+async def test_products_of_a_pending_shop_are_left_out_if_refused() -> None:
+    api = FakeApi()
+
+    class Strict(FakeApi):
+        async def __call__(self, method: str, path: str, body: object = None, token: str | None = None) -> Reply:
+            if path.endswith("create-product") and api.shops[token or ""]["status"] == "pending":
                 return 403, {"slug": "not-approved", "detail": "An admin has to approve your shop first."}
-            return await market(method, path, body, token)
+            return await api(method, path, body, token)
 
     seeded = await seed(Strict(), admin_token=ADMIN)
 
     waiting = sum(len(shop.products) for shop in load().shops if shop.status == "pending")
-    assert seeded.products == len(market.products) == len(load().products) - waiting
+    assert seeded.products == len(api.products) == len(load().products) - waiting
 
 
 @pytest.mark.parametrize(
-    ("name", "answer", "said"),
+    ("name", "reply", "message"),
     [
         (
             "register",
             (503, {"detail": "Try later."}),
-            r"The account \S+ was answered with 503 instead of 201: Try later\.",
+            r"The account \S+ returned 503 instead of 201: Try later\.",
         ),
         (
             "create-shop",
             (409, {"detail": "The name is taken."}),
-            r"The shop .* cannot be made \(The name is taken\.\), .* 404 instead of 200: No shop",
+            r"The shop .* could not be created \(The name is taken\.\), .* 404 instead of 200: No shop",
         ),
-        ("approve-seller", (401, None), "The approval of .* 401 instead of 200: no reason was given"),
+        ("approve-seller", (401, None), "The approval of .* 401 instead of 200: no reason given"),
         ("create-product", (422, {"title": "Unreadable"}), "The product .* 422 instead of 201: Unreadable"),
     ],
 )
-async def test_an_unexpected_answer_is_told_with_what_was_asked(name: str, answer: Said, said: str) -> None:
-    market = Market()
-    market.refuses[name] = answer
+async def test_unexpected_response_is_reported_with_its_request(name: str, reply: Reply, message: str) -> None:
+    api = FakeApi()
+    api.refusals[name] = reply
 
-    with pytest.raises(SeedError, match=re.compile(said)):
-        await seed(market, admin_token=ADMIN)
+    with pytest.raises(SeedError, match=re.compile(message)):
+        await seed(api, admin_token=ADMIN)
 
 
-async def test_an_account_whose_password_was_changed_is_told() -> None:
-    market = Market()
-    await seed(market, admin_token=ADMIN)
-    market.refuses["login"] = 401, {"detail": "The e-mail or the password is wrong."}
+async def test_changed_password_of_a_demo_account_is_reported() -> None:
+    api = FakeApi()
+    await seed(api, admin_token=ADMIN)
+    api.refusals["login"] = 401, {"detail": "The e-mail or the password is wrong."}
 
-    with pytest.raises(SeedError, match="exists already, but its login was answered with 401"):
-        await seed(market, admin_token=ADMIN)
+    with pytest.raises(SeedError, match="exists already, but its login returned 401"):
+        await seed(api, admin_token=ADMIN)

@@ -1,10 +1,10 @@
-"""Each arrow of the specification needs something recorded that proves it, and one that nothing proves is named."""
+"""Each arrow of the specification needs a recorded interaction as its proof, and an arrow without one is named."""
 
 from dataclasses import replace
 
 import pytest
 
-from nextbuy.demo.recorded import Interaction, interactions
+from nextbuy.demo.recorded import Interaction, decode_interactions
 from nextbuy.demo.specification import (
     CREATE_ORDER,
     CREATE_PRODUCT,
@@ -12,47 +12,47 @@ from nextbuy.demo.specification import (
     PRODUCT_MODERATION,
     Example,
 )
-from tests.demo.told import ORDER, PAY, WEBHOOK, failed, purchase, said, without
+from tests.demo.recorded_examples import ORDER, PAY, WEBHOOK, failed, interaction, purchase, without
 
 MODERATION = Example("Product Moderation", PRODUCT_MODERATION)
 
 
 def moderation() -> list[Interaction]:
-    """Return what is recorded when a product waits and the admin looks, in the order of the begins."""
-    step = replace(said(10, 0, "step", ("product", "product"), "auto-moderation"), outcome="pending")
+    """Return the interactions of a moderation, in the order in which they began."""
+    step = replace(interaction(10, 0, "step", ("product", "product"), "auto-moderation"), outcome="pending")
     return [
-        said(0, 30, "request", ("client", "gateway"), CREATE_PRODUCT, status=201),
-        said(1, 28, "forward", ("gateway", "product"), CREATE_PRODUCT, status=201),
-        said(2, 3, "call", ("product", "auth"), "validate-seller", status=200),
-        said(6, 3, "call", ("product", "seller"), "validate-shop-owner", status=200),
+        interaction(0, 30, "request", ("client", "gateway"), CREATE_PRODUCT, status=201),
+        interaction(1, 28, "forward", ("gateway", "product"), CREATE_PRODUCT, status=201),
+        interaction(2, 3, "call", ("product", "auth"), "validate-seller", status=200),
+        interaction(6, 3, "call", ("product", "seller"), "validate-shop-owner", status=200),
         step,
-        said(28, 3, "publish", ("product", "kafka"), "product.pending"),
-        said(33, 9, "consume", ("kafka", "kafka"), "product.pending", spans=("notify", "product")),
-        said(34, 5, "call", ("kafka", "admin"), "create-notification", status=200, spans=("call", "notify")),
-        said(900, 20, "request", ("client", "gateway"), PENDING_PRODUCTS, status=200),
-        said(901, 18, "forward", ("gateway", "admin"), PENDING_PRODUCTS, status=200),
-        said(902, 4, "call", ("admin", "auth"), "validate-admin", status=200),
-        said(907, 5, "call", ("admin", "product"), "list-products", status=200),
+        interaction(28, 3, "publish", ("product", "kafka"), "product.pending"),
+        interaction(33, 9, "consume", ("kafka", "kafka"), "product.pending", spans=("notify", "product")),
+        interaction(34, 5, "call", ("kafka", "admin"), "create-notification", status=200, spans=("call", "notify")),
+        interaction(900, 20, "request", ("client", "gateway"), PENDING_PRODUCTS, status=200),
+        interaction(901, 18, "forward", ("gateway", "admin"), PENDING_PRODUCTS, status=200),
+        interaction(902, 4, "call", ("admin", "auth"), "validate-admin", status=200),
+        interaction(907, 5, "call", ("admin", "product"), "list-products", status=200),
     ]
 
 
 def missing(example: Example, recorded: list[Interaction]) -> list[str]:
-    """Return the arrows that are missing, as text."""
+    """Return the arrows without a proof, as text."""
     return [str(arrow) for arrow in example.missing(recorded)]
 
 
-def test_what_was_specified_is_all_there_after_a_purchase_and_a_moderation() -> None:
+def test_purchase_and_moderation_prove_all_arrows() -> None:
     assert missing(ORDER, purchase()) == []
     assert missing(MODERATION, moderation()) == []
 
 
-def test_the_order_in_which_things_were_recorded_proves_the_same() -> None:
+def test_order_of_the_records_does_not_matter() -> None:
     recorded = purchase()
 
-    assert ORDER.proven([*recorded[1::2], *recorded[::-2]]) == ORDER.proven(purchase())
+    assert ORDER.proofs([*recorded[1::2], *recorded[::-2]]) == ORDER.proofs(purchase())
 
 
-def test_the_arrows_are_those_of_the_specification() -> None:
+def test_arrows_are_those_of_the_specification() -> None:
     assert [str(arrow) for arrow in CREATE_ORDER] == [
         "User->>Gateway: POST /order/api/create-payment-session",
         "Gateway->>OrderService: Forward request",
@@ -101,44 +101,44 @@ def test_the_arrows_are_those_of_the_specification() -> None:
         ),
     ],
 )
-def test_an_arrow_that_nothing_proves_is_named(kind: str, name: str, arrows: list[str]) -> None:
+def test_arrow_without_a_proof_is_named(kind: str, name: str, arrows: list[str]) -> None:
     assert missing(ORDER, without(purchase(), kind, name)) == arrows
 
 
-def test_a_moderation_that_nobody_recorded_is_named() -> None:
+def test_missing_moderation_step_is_named() -> None:
     left = without(moderation(), "step", "auto-moderation")
 
     assert missing(MODERATION, left) == ["ProductService->>ProductService: Auto moderation"]
 
 
-def test_a_call_that_failed_proves_nothing_until_another_attempt_succeeds() -> None:
+def test_failed_call_is_no_proof_but_its_retry_is() -> None:
     recorded = purchase()
     place = next(place for place, one in enumerate(recorded) if one.name == "update-stock")
     again = replace(recorded[place], at=recorded[place].at + 0.010, attempt=2)
     recorded[place] = failed(recorded[place], "product-unavailable", 503)
 
     assert missing(ORDER, recorded) == ["OrderService->>ProductService: Update stock"]
-    assert dict(ORDER.proven([*recorded, again]))[ORDER.arrows[10]] == again
+    assert dict(ORDER.proofs([*recorded, again]))[ORDER.arrows[10]] == again
 
 
-def test_an_event_that_only_another_listener_has_taken_notified_nobody() -> None:
-    counted = said(139, 9, "consume", ("kafka", "kafka"), "order.created", spans=("count", "order"))
+def test_event_of_another_handler_is_no_proof_of_a_notification() -> None:
+    counted = interaction(139, 9, "consume", ("kafka", "kafka"), "order.created", spans=("count", "order"))
     notified = next(one for one in purchase() if one.kind == "consume")
 
-    assert dict(ORDER.proven([*purchase(), counted]))[ORDER.arrows[-1]] == notified
+    assert dict(ORDER.proofs([*purchase(), counted]))[ORDER.arrows[-1]] == notified
     assert missing(ORDER, [*without(purchase(), "consume", "order.created"), counted]) == [str(ORDER.arrows[-1])]
 
 
-def test_the_same_words_between_others_prove_nothing() -> None:
+def test_call_between_other_services_is_no_proof() -> None:
     recorded = [replace(one, caller="seller") if one.name == "validate-user" else one for one in purchase()]
 
     assert len(missing(ORDER, recorded)) == 2
 
 
-def test_fields_that_the_demo_does_not_know_are_left_out_of_what_it_reads() -> None:
+def test_unknown_fields_of_records_are_ignored() -> None:
     written = {"at": 2.0, "kind": "publish", "caller": "order", "callee": "kafka", "name": "order.created"}
     more = {"outcome": "ok", "ms": 1.5, "trace_id": "a" * 32, "correlation_id": "demo", "level": "info"}
 
-    late, early = interactions([written | {"at": 3.0}, written | more])[::-1]
+    late, early = decode_interactions([written | {"at": 3.0}, written | more])[::-1]
 
     assert (early.at, early.ms, late.at, late.attempt) == (2.0, 1.5, 3.0, 1)

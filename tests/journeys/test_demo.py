@@ -36,4 +36,4 @@ async def test_demo_explains_that_account_is_not_an_admin(client: JourneyClient)
         timeout=50,
     )
     assert done.returncode == 1
-    assert "is no admin but a buyer" in " ".join(done.stdout.split())
+    assert "is not an admin but a buyer" in " ".join(done.stdout.split())

@@ -113,11 +113,11 @@ def demo(url: str | None, admin_email: str | None, admin_password: str | None) -
 
     A product is moderated and approved, then bought, as in the specification, through the public API.
     """
-    from nextbuy.demo.acts import run
     from nextbuy.demo.catalogue import PASSWORD
+    from nextbuy.demo.run_demo import run_demo
 
     url = url or settings_of().public_url
-    sys.exit(asyncio.run(run(url, admin_email or "admin@demo.nextbuy.test", admin_password or PASSWORD)))
+    sys.exit(asyncio.run(run_demo(url, admin_email or "admin@demo.nextbuy.test", admin_password or PASSWORD)))
 
 
 @main.command()

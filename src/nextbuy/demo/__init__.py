@@ -1,1 +1,1 @@
-"""The demo market: accounts, shops and goods to look at, in `catalogue.toml`; `catalogue.py` reads them."""
+"""The demo: the demo market in `catalogue.toml`, and a walkthrough that proves the examples of the specification."""

@@ -1,7 +1,4 @@
-"""Reads `catalogue.toml`, the demo market, and refuses it whole when anything in it is wrong.
-
-A mistake is named with its place, so that whoever edits the file finds it without reading this one.
-"""
+"""The demo market in `catalogue.toml`, read and validated; an error names its place in the file."""
 
 import tomllib
 from collections.abc import Iterable, Iterator
@@ -14,7 +11,7 @@ from msgspec import Meta, Struct
 from nextbuy.contracts.values import Category, Email, PositiveAmount, Role, ShortText, Stock, Tag
 
 PASSWORD: Final = "demo-market-2026"  # noqa: S105 - the public password of accounts that hold nothing
-"""The one password of every demo account."""
+"""The password of every demo account."""
 
 ProductTitle = Annotated[str, Meta(min_length=6, max_length=200)]
 Description = Annotated[str, Meta(min_length=21, max_length=2_000)]
@@ -22,7 +19,7 @@ Tags = Annotated[tuple[Tag, ...], Meta(min_length=2, max_length=5)]
 
 
 class DemoAccount(Struct, frozen=True, forbid_unknown_fields=True):
-    """Someone who can log in with `PASSWORD`."""
+    """An account with the password `PASSWORD`."""
 
     role: Role
     name: ShortText
@@ -30,7 +27,7 @@ class DemoAccount(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DemoProduct(Struct, frozen=True, forbid_unknown_fields=True):
-    """Something a shop sells; `awaits_review` says that moderation is meant to hold it for a person."""
+    """A product; `awaits_review` marks those that moderation is expected to hold for review."""
 
     title: ProductTitle
     description: Description
@@ -38,12 +35,12 @@ class DemoProduct(Struct, frozen=True, forbid_unknown_fields=True):
     price_cents: PositiveAmount
     stock: Stock
     category: Category = ""
-    """Never empty once loaded: what the file leaves out is the category of the shop."""
+    """The shop's category if the file has none."""
     awaits_review: bool = False
 
 
 class DemoShop(Struct, frozen=True, forbid_unknown_fields=True):
-    """A shop with its goods; `seller` is the email address of the account that owns it."""
+    """A shop with its products; `seller` is the e-mail address of its owner."""
 
     name: ShortText
     bio: Description
@@ -62,51 +59,51 @@ class DemoCatalogue(Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def products(self) -> tuple[DemoProduct, ...]:
-        """The goods of every shop, in the order of the file."""
+        """The products of all shops, in the order of the file."""
         return tuple(product for shop in self.shops for product in shop.products)
 
 
 def load() -> DemoCatalogue:
-    """Return the demo market that comes with this package.
+    """Return the demo market of this package.
 
     Raises:
-        ValueError: where the file is wrong, with the place and the reason.
+        ValueError: the file is invalid; the message has the place and the reason.
     """
     return read(resources.files(__package__).joinpath("catalogue.toml").read_text(encoding="utf-8"))
 
 
 def read(text: str) -> DemoCatalogue:
-    """Return the demo market written in `text`, which is TOML.
+    """Return the demo market in a TOML text.
 
     Raises:
-        ValueError: where the text is wrong, with the place and the reason.
+        ValueError: the text is invalid; the message has the place and the reason.
     """
     try:
-        written = msgspec.convert(_one_spaced(tomllib.loads(text)), DemoCatalogue)
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as wrong:
-        message = f"demo catalogue: {wrong}"
-        raise ValueError(message) from wrong
-    problem = next(_problems(written), None)
+        catalogue = msgspec.convert(_normalize_spaces(tomllib.loads(text)), DemoCatalogue)
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        message = f"demo catalogue: {error}"
+        raise ValueError(message) from error
+    problem = next(_problems(catalogue), None)
     if problem:
         message = f"demo catalogue: {problem}"
         raise ValueError(message)
-    shops = tuple(_with_categories(shop) for shop in written.shops)
-    return msgspec.structs.replace(written, shops=shops)
+    shops = tuple(_with_categories(shop) for shop in catalogue.shops)
+    return msgspec.structs.replace(catalogue, shops=shops)
 
 
-def _one_spaced(value: object) -> object:
-    """Return the same tree with each run of white space in its texts as one space: lines may be broken anywhere."""
+def _normalize_spaces(value: object) -> object:
+    """Return the tree with each run of white space in its texts as one space, so that lines may break anywhere."""
     if isinstance(value, str):
         return " ".join(value.split())
     if isinstance(value, list):
-        return [_one_spaced(item) for item in value]
+        return [_normalize_spaces(item) for item in value]
     if isinstance(value, dict):
-        return {key: _one_spaced(item) for key, item in value.items()}
+        return {key: _normalize_spaces(item) for key, item in value.items()}
     return value
 
 
 def _with_categories(shop: DemoShop) -> DemoShop:
-    """Return the shop with its own category on each product that names none."""
+    """Return the shop with its category on each product that has none."""
     products = tuple(
         product if product.category else msgspec.structs.replace(product, category=shop.category)
         for product in shop.products
@@ -115,7 +112,7 @@ def _with_categories(shop: DemoShop) -> DemoShop:
 
 
 def _problems(catalogue: DemoCatalogue) -> Iterator[str]:
-    """Say what is wrong between the entries, where each alone is well formed."""
+    """Yield the contradictions between entries."""
     for email in _repeated(account.email for account in catalogue.accounts):
         yield f"two accounts have the email address {email!r}"
     for name in _repeated(shop.name for shop in catalogue.shops):
@@ -129,7 +126,7 @@ def _problems(catalogue: DemoCatalogue) -> Iterator[str]:
 
 
 def _problems_of_ownership(catalogue: DemoCatalogue) -> Iterator[str]:
-    """Say which roles nobody has, and where a shop and its seller do not belong to each other alone."""
+    """Yield the roles without an account, and the shops and sellers that do not match one to one."""
     roles = {account.email: account.role for account in catalogue.accounts}
     owners = [shop.seller for shop in catalogue.shops]
     for role in Role:
@@ -137,7 +134,7 @@ def _problems_of_ownership(catalogue: DemoCatalogue) -> Iterator[str]:
             yield f"no account has the role {role.value!r}"
     for shop in catalogue.shops:
         if roles.get(shop.seller) is not Role.SELLER:
-            yield f"the seller of {shop.name!r}, {shop.seller!r}, is no account with the role 'seller'"
+            yield f"the seller of {shop.name!r}, {shop.seller!r}, is not an account with the role 'seller'"
     for seller in _repeated(owners):
         yield f"the seller {seller!r} has two shops"
     for email, role in roles.items():
@@ -146,7 +143,7 @@ def _problems_of_ownership(catalogue: DemoCatalogue) -> Iterator[str]:
 
 
 def _repeated(texts: Iterable[str]) -> Iterator[str]:
-    """Give each text that was there before, capital letters aside."""
+    """Yield each text that is a repetition, ignoring case."""
     seen: set[str] = set()
     for text in texts:
         if text.casefold() in seen:

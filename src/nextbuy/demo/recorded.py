@@ -1,15 +1,15 @@
-"""What the marketplace recorded of one request, as the demo reads it back."""
+"""The interactions that the marketplace recorded of one trace, as the demo reads them."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-_FIRST_REFUSAL: Final = 400
+_FIRST_ERROR: Final = 400
 
 
 @dataclass(frozen=True)
 class Interaction:
-    """One thing that one part of the marketplace said to another; `at` in seconds, `ms` in milliseconds."""
+    """A request, call or event between two parts of the marketplace; `at` in seconds, `ms` in milliseconds."""
 
     at: float
     kind: str
@@ -25,21 +25,21 @@ class Interaction:
 
     @property
     def ends(self) -> float:
-        """When it ended, in seconds."""
+        """The time of its end, in seconds."""
         return self.at + self.ms / 1000
 
     @property
-    def good(self) -> bool:
-        """Whether it ended well; a step has no bad end."""
+    def ok(self) -> bool:
+        """Whether it succeeded; a step always does."""
         if self.kind == "step":
             return True
-        return self.status < _FIRST_REFUSAL if self.status else self.outcome == "ok"
+        return self.status < _FIRST_ERROR if self.status else self.outcome == "ok"
 
 
 _FIELDS: Final = tuple(Interaction.__dataclass_fields__)
 
 
-def interactions(written: Iterable[Mapping[str, Any]]) -> list[Interaction]:
-    """Return what was recorded in the order of its begin; fields that the demo does not know are left out."""
-    read = [Interaction(**{field: one[field] for field in _FIELDS if field in one}) for one in written]
-    return sorted(read, key=lambda one: one.at)
+def decode_interactions(items: Iterable[Mapping[str, Any]]) -> list[Interaction]:
+    """Return interactions in the order in which they began; unknown fields are ignored."""
+    decoded = [Interaction(**{field: item[field] for field in _FIELDS if field in item}) for item in items]
+    return sorted(decoded, key=lambda one: one.at)

@@ -1,4 +1,4 @@
-"""What the demo shows while it acts: a tidy list on a terminal, plain text anywhere else."""
+"""The output of the demo: an aligned list on a terminal, plain text elsewhere."""
 
 import re
 from collections.abc import Sequence
@@ -12,67 +12,67 @@ from nextbuy.demo.diagram import proof
 from nextbuy.demo.recorded import Interaction
 from nextbuy.demo.specification import Arrow
 
-_NOT_SHOWN: Final = re.compile(r"[\x00-\x1f\x7f-\xa0\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]+")
-_WHO: Final = 9
-_FIGURES: Final = 16
+_UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\xa0\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]+")
+_NAME_WIDTH: Final = 9
+_RESULT_WIDTH: Final = 16
 
 
 class Screen:
-    """Writes lines; what others have written into a text cannot control the terminal."""
+    """Writes lines; texts of users cannot control the terminal."""
 
     def __init__(self, file: IO[str] | None = None) -> None:
-        """Write to `file`, standard output where none is given."""
+        """Write to `file`, or to standard output."""
         self._console = Console(file=file, highlight=False, markup=False, emoji=False)
         self._marks = ("✓", "✗") if self._console.encoding.startswith("utf") else ("+", "x")
 
     def heading(self, text: str) -> None:
-        """Begin a part."""
+        """Show a heading."""
         self._console.print()
         self._print(text, "bold")
 
     def step(self, who: str, what: str, status: int, ms: float) -> None:
-        """Show something that was done and went well."""
-        figures = f"{status or '':>3} {ms:>8.1f} ms"
-        room = max(20, self._console.width - _WHO - _FIGURES - 4)
+        """Show a successful step with its status (0: none) and duration."""
+        result = f"{status or '':>3} {ms:>8.1f} ms"
+        room = max(20, self._console.width - _NAME_WIDTH - _RESULT_WIDTH - 4)
         lines = Text(self._plain(what)).wrap(self._console, room)
         for place, line in enumerate(lines):
             line.rstrip()
             first = place == 0
-            mark, name, last = (self._marks[0], who, f" {figures}") if first else (" ", "", "")
+            mark, name, last = (self._marks[0], who, f" {result}") if first else (" ", "", "")
             row = Text.assemble(
-                (f"{mark} ", "green"), (f"{name:<{_WHO}} ", "cyan"), f"{line.plain:<{room}}", (last, "dim")
+                (f"{mark} ", "green"), (f"{name:<{_NAME_WIDTH}} ", "cyan"), f"{line.plain:<{room}}", (last, "dim")
             )
             row.rstrip()
             self._console.print(row)
 
     def note(self, text: str) -> None:
-        """Show something that belongs to the step above."""
-        indent = " " * (_WHO + 3)
+        """Show a detail of the step above."""
+        indent = " " * (_NAME_WIDTH + 3)
         for line in Text(self._plain(text)).wrap(self._console, max(20, self._console.width - len(indent))):
             line.rstrip()
             self._console.print(Text(f"{indent}{line.plain}", "dim"))
 
     def failure(self, text: str) -> None:
-        """Show why it cannot go on, or what is missing."""
+        """Show an error."""
         self._print(f"{self._marks[1]} {text}", "bold red")
 
     def success(self, text: str) -> None:
-        """Show the good end."""
+        """Show the final success."""
         self._console.print()
         self._print(f"{self._marks[0]} {text}", "bold green")
 
     def mermaid(self, diagram: str) -> None:
-        """Show a diagram to be copied: its lines are never broken."""
+        """Show a diagram to copy; its lines are not wrapped."""
         text = f"```mermaid\n{diagram}\n```"
         self._console.print(Text(self._encodable(text)), soft_wrap=True)
 
-    def proofs(self, proven: Sequence[tuple[Arrow, Interaction | None]]) -> None:
-        """Show each arrow of the specification beside what proves it."""
+    def proofs(self, proofs: Sequence[tuple[Arrow, Interaction | None]]) -> None:
+        """Show each arrow of the specification beside the interaction that proves it."""
         table = Table(box=None, pad_edge=False, padding=(0, 1), show_edge=False, header_style="bold")
         table.add_column("")
         table.add_column("Specified", overflow="fold")
         table.add_column("Recorded", overflow="fold")
-        for arrow, one in proven:
+        for arrow, one in proofs:
             style = "green" if one else "bold red"
             recorded = proof(one) if one else "MISSING"
             table.add_row(Text(self._marks[one is None], style), self._plain(str(arrow)), self._plain(recorded))
@@ -82,7 +82,7 @@ class Screen:
         self._console.print(Text(self._plain(text), style))
 
     def _plain(self, text: str) -> str:
-        return self._encodable(_NOT_SHOWN.sub(" ", text))
+        return self._encodable(_UNPRINTABLE.sub(" ", text))
 
     def _encodable(self, text: str) -> str:
         encoding = self._console.encoding

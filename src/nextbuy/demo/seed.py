@@ -1,7 +1,7 @@
-"""Fills an empty marketplace with the demo market, through the public API alone.
+"""Create the demo market in an empty marketplace, through the public API.
 
-It may be killed at any step and run again: what is there already is found, not made twice. Only the admin is not made
-here, because no public way leads there.
+It may be interrupted at any step and run again: what exists is found, not created twice. The admin must exist, because
+the public API creates none.
 """
 
 import asyncio
@@ -16,146 +16,146 @@ from nextbuy.demo.catalogue import PASSWORD, DemoAccount, DemoCatalogue, DemoPro
 
 Item = TypeVar("Item")
 
-AT_A_TIME: Final = 4
+CONCURRENCY: Final = 4
 _OK: Final = 200
 _CREATED: Final = 201
 _FORBIDDEN: Final = 403
 _CONFLICT: Final = 409
 
 
-class Ask(Protocol):
-    """Carries one request of the public API."""
+class Client(Protocol):
+    """A client of the public API."""
 
     async def __call__(
         self, method: str, path: str, body: object | None = None, token: str | None = None
     ) -> tuple[int, Any]:
-        """Return the status and the decoded JSON of the answer."""
+        """Send a request and return the status and the decoded JSON of the response."""
         ...
 
 
 class SeedError(Exception):
-    """The demo market cannot be made; the message says what was asked and what was answered."""
+    """The demo market could not be created; the message names the request and its response."""
 
 
 @dataclass(frozen=True)
 class Seeded:
-    """What is there now, and how many products of it were made this time."""
+    """The demo market as it is now; `created` counts the products that this run created."""
 
     accounts: tuple[DemoAccount, ...]
     shops: int
-    waiting_shops: int
+    pending_shops: int
     products: int
-    waiting_products: int
-    made: int
+    pending_products: int
+    created: int
 
 
 @dataclass(frozen=True)
-class _Stall:
-    """A shop with its owner's token; `offered` maps the titles of what it has already to their statuses."""
+class _OpenedShop:
+    """A shop with the token of its owner; `statuses` maps the titles of its products to their statuses."""
 
     shop: DemoShop
     token: str
-    offered: dict[str, str]
+    statuses: dict[str, str]
 
 
-async def seed(ask: Ask, *, admin_token: str, progress: Callable[[int, int], None] | None = None) -> Seeded:
-    """Make what is missing of the demo market.
+async def seed(client: Client, *, admin_token: str, progress: Callable[[int, int], None] | None = None) -> Seeded:
+    """Create what is missing of the demo market.
 
     Args:
-        ask: carries the requests.
+        client: sends the requests.
         admin_token: an access token of an admin, who approves the shops.
-        progress: is told after each step how many steps of how many are done.
+        progress: called after each step with the number of steps that are done, and of all steps.
 
     Raises:
-        SeedError: an answer was not as it should be.
+        SeedError: a response was not the expected one.
     """
     market = load()
-    seeding = _Seeding(ask, admin_token, _Progress(market, progress))
-    stalls: dict[str, _Stall] = {}
+    seeding = _Seeding(client, admin_token, _Progress(market, progress))
+    shops: dict[str, _OpenedShop] = {}
     tokens: dict[str, tuple[str, str]] = {}
 
-    async def account(who: DemoAccount) -> None:
-        tokens[who.email] = await seeding.account(who)
+    async def register(account: DemoAccount) -> None:
+        tokens[account.email] = await seeding.register(account)
 
-    async def stall(shop: DemoShop) -> None:
-        stalls[shop.name] = await seeding.stall(shop, *tokens[shop.seller])
+    async def open_shop(shop: DemoShop) -> None:
+        shops[shop.name] = await seeding.open_shop(shop, *tokens[shop.seller])
 
-    async def product(goods: tuple[_Stall, DemoProduct]) -> None:
-        await seeding.product(*goods)
+    async def offer(item: tuple[_OpenedShop, DemoProduct]) -> None:
+        await seeding.offer(*item)
 
-    await _each((who for who in market.accounts if who.role is not Role.ADMIN), account)
-    await _each(market.shops, stall)
-    await _each(_mixed([stalls[shop.name] for shop in market.shops]), product)
-    titles = [stalls[shop.name].offered.get(product.title) for shop in market.shops for product in shop.products]
+    await _for_each((one for one in market.accounts if one.role is not Role.ADMIN), register)
+    await _for_each(market.shops, open_shop)
+    await _for_each(_interleaved([shops[shop.name] for shop in market.shops]), offer)
+    statuses = [shops[shop.name].statuses.get(product.title) for shop in market.shops for product in shop.products]
     return Seeded(
         accounts=market.accounts,
-        shops=len(stalls),
-        waiting_shops=sum(shop.status == "pending" for shop in market.shops),
-        products=sum(status is not None for status in titles),
-        waiting_products=titles.count("pending"),
-        made=seeding.made,
+        shops=len(shops),
+        pending_shops=sum(shop.status == "pending" for shop in market.shops),
+        products=sum(status is not None for status in statuses),
+        pending_products=statuses.count("pending"),
+        created=seeding.created,
     )
 
 
 class _Progress:
-    def __init__(self, market: DemoCatalogue, tell: Callable[[int, int], None] | None) -> None:
-        self._tell = tell
+    def __init__(self, market: DemoCatalogue, report: Callable[[int, int], None] | None) -> None:
+        self._report = report
         self._done = 0
-        self._all = len(market.accounts) - 1 + len(market.shops) + len(market.products)
+        self._total = len(market.accounts) - 1 + len(market.shops) + len(market.products)
 
     def step(self) -> None:
         self._done += 1
-        if self._tell is not None:
-            self._tell(self._done, self._all)
+        if self._report is not None:
+            self._report(self._done, self._total)
 
 
 class _Seeding:
-    """The steps, each of which can be done again."""
+    """The steps; each may be repeated."""
 
-    def __init__(self, ask: Ask, admin_token: str, progress: _Progress) -> None:
-        self._ask = ask
+    def __init__(self, client: Client, admin_token: str, progress: _Progress) -> None:
+        self._client = client
         self._admin_token = admin_token
         self._progress = progress
-        self.made = 0
+        self.created = 0
 
-    async def account(self, who: DemoAccount) -> tuple[str, str]:
-        """Register somebody, or log them in; return their id and token."""
-        what = f"The account {who.email}"
-        person = {"email": who.email, "password": PASSWORD, "name": who.name, "role": who.role.value}
-        status, said = await self._ask("POST", "/auth/api/register", person)
+    async def register(self, account: DemoAccount) -> tuple[str, str]:
+        """Register an account, or log in; return its id and token."""
+        what, email = f"The account {account.email}", account.email
+        body = {"email": email, "password": PASSWORD, "name": account.name, "role": account.role.value}
+        status, reply = await self._client("POST", "/auth/api/register", body)
         if status == _CONFLICT:
-            status, said = await self._ask("POST", "/auth/api/login", {"email": who.email, "password": PASSWORD})
-            _expect(f"{what} exists already, but its login", status, said, _OK)
+            status, reply = await self._client("POST", "/auth/api/login", {"email": email, "password": PASSWORD})
+            _expect(f"{what} exists already, but its login", status, reply, _OK)
         else:
-            _expect(what, status, said, _CREATED)
+            _expect(what, status, reply, _CREATED)
         self._progress.step()
-        return said["user"]["id"], said["access_token"]
+        return reply["user"]["id"], reply["access_token"]
 
-    async def stall(self, shop: DemoShop, seller_id: str, token: str) -> _Stall:
-        """Open a shop, or find it; have it approved where it should be; return it with what it offers."""
+    async def open_shop(self, shop: DemoShop, seller_id: str, token: str) -> _OpenedShop:
+        """Open a shop, or find it, and have it approved if it should be."""
         what = f"The shop {shop.name!r}"
-        asked = {"name": shop.name, "bio": shop.bio, "category": shop.category}
-        status, said = await self._ask("POST", "/seller/api/create-shop", asked, token)
-        offered: dict[str, str] = {}
-        state = "pending"
+        body = {"name": shop.name, "bio": shop.bio, "category": shop.category}
+        status, reply = await self._client("POST", "/seller/api/create-shop", body, token)
+        statuses: dict[str, str] = {}
+        status_of_seller = "pending"
         if status == _CONFLICT:
-            why = said.get("detail")
-            status, said = await self._ask("GET", "/seller/api/my-shop", None, token)
-            _expect(f"{what} cannot be made ({why}), and what its seller has", status, said, _OK)
-            state = said["seller_status"]
-            offered = await self._offered(what, token)
+            why = reply.get("detail")
+            status, reply = await self._client("GET", "/seller/api/my-shop", None, token)
+            _expect(f"{what} could not be created ({why}), and the shop of its seller", status, reply, _OK)
+            status_of_seller = reply["seller_status"]
+            statuses = await self._product_statuses(what, token)
         else:
-            _expect(what, status, said, _CREATED)
-        if shop.status == "approved" and state == "pending":
-            status, said = await self._ask("POST", f"/admin/api/approve-seller/{seller_id}", {}, self._admin_token)
-            _expect(f"The approval of {shop.name!r}", status, said, _OK)
+            _expect(what, status, reply, _CREATED)
+        if shop.status == "approved" and status_of_seller == "pending":
+            status, reply = await self._client("POST", f"/admin/api/approve-seller/{seller_id}", {}, self._admin_token)
+            _expect(f"The approval of {shop.name!r}", status, reply, _OK)
         self._progress.step()
-        return _Stall(shop, token, offered)
+        return _OpenedShop(shop, token, statuses)
 
-    async def product(self, stall: _Stall, product: DemoProduct) -> None:
-        """Offer a product that is not there yet; a shop that waits may find that it cannot."""
-        if product.title not in stall.offered:
-            asked = {
+    async def offer(self, opened: _OpenedShop, product: DemoProduct) -> None:
+        """Offer a product unless it exists; a pending shop may not be allowed to."""
+        if product.title not in opened.statuses:
+            body = {
                 "title": product.title,
                 "description": product.description,
                 "category": product.category,
@@ -163,51 +163,51 @@ class _Seeding:
                 "stock": product.stock,
                 "tags": list(product.tags),
             }
-            status, said = await self._ask("POST", "/product/api/create-product", asked, stall.token)
-            if not (status == _FORBIDDEN and stall.shop.status == "pending"):
-                _expect(f"The product {product.title!r}", status, said, _CREATED)
-                stall.offered[product.title] = said["product"]["status"]
-                self.made += 1
+            status, reply = await self._client("POST", "/product/api/create-product", body, opened.token)
+            if not (status == _FORBIDDEN and opened.shop.status == "pending"):
+                _expect(f"The product {product.title!r}", status, reply, _CREATED)
+                opened.statuses[product.title] = reply["product"]["status"]
+                self.created += 1
         self._progress.step()
 
-    async def _offered(self, what: str, token: str) -> dict[str, str]:
+    async def _product_statuses(self, what: str, token: str) -> dict[str, str]:
         found: dict[str, str] = {}
         path = "/product/api/get-shop-products?limit=100"
         cursor = ""
         while True:
-            status, said = await self._ask("GET", path + cursor, None, token)
-            _expect(f"{what}: the list of its products", status, said, _OK)
-            found |= {product["title"]: product["status"] for product in said["items"]}
-            if not said.get("next_cursor"):
+            status, reply = await self._client("GET", path + cursor, None, token)
+            _expect(f"{what}: the list of its products", status, reply, _OK)
+            found |= {product["title"]: product["status"] for product in reply["items"]}
+            if not reply.get("next_cursor"):
                 return found
-            cursor = f"&cursor={quote(said['next_cursor'])}"
+            cursor = f"&cursor={quote(reply['next_cursor'])}"
 
 
-def _expect(what: str, status: int, said: Any, expected: int) -> None:  # noqa: ANN401  any JSON
+def _expect(what: str, status: int, reply: Any, expected: int) -> None:  # noqa: ANN401  any JSON
     if status == expected:
         return
-    why = said.get("detail") or said.get("title") if isinstance(said, dict) else None
-    message = f"{what} was answered with {status} instead of {expected}: {why or 'no reason was given'}"
+    why = reply.get("detail") or reply.get("title") if isinstance(reply, dict) else None
+    message = f"{what} returned {status} instead of {expected}: {why or 'no reason given'}"
     raise SeedError(message)
 
 
-def _mixed(stalls: Iterable[_Stall]) -> list[tuple[_Stall, DemoProduct]]:
-    """Return all goods, the first of each shop, then the second: the newest products are then of many shops."""
-    rows = zip_longest(*([(stall, product) for product in stall.shop.products] for stall in stalls))
-    return [goods for row in rows for goods in row if goods is not None]
+def _interleaved(shops: Iterable[_OpenedShop]) -> list[tuple[_OpenedShop, DemoProduct]]:
+    """Return the first product of each shop, then the second, so that the newest products are of many shops."""
+    rows = zip_longest(*([(opened, product) for product in opened.shop.products] for opened in shops))
+    return [item for row in rows for item in row if item is not None]
 
 
-async def _each(items: Iterable[Item], act: Callable[[Item], Awaitable[None]]) -> None:
-    """Act on each item, a few at a time; the first failure ends the others and is raised as it is."""
-    waiting = iter(items)
+async def _for_each(items: Iterable[Item], act: Callable[[Item], Awaitable[None]]) -> None:
+    """Call `act` with each item, `CONCURRENCY` at a time; the first error cancels the others and is raised."""
+    remaining = iter(items)
 
     async def work() -> None:
-        for item in waiting:
+        for item in remaining:
             await act(item)
 
     try:
         async with asyncio.TaskGroup() as group:
-            for _ in range(AT_A_TIME):
+            for _ in range(CONCURRENCY):
                 group.create_task(work())
     except BaseExceptionGroup as failed:
         first: BaseException = failed

@@ -1,7 +1,7 @@
-"""The two examples of the specification, arrow by arrow, and what must be recorded for each to have happened.
+"""The two examples of the specification, arrow by arrow, with the recorded interaction that proves each arrow.
 
-Written out from its diagrams "Create Order" and "Product Moderation". An arrow is proven by one interaction that ended
-well; an answer (`-->>`) by the interaction that it answers.
+Copied from its diagrams "Create Order" and "Product Moderation". An arrow is proven by one successful interaction; a
+reply (`-->>`) by the interaction that it replies to.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,16 +14,16 @@ CREATE_SESSION: Final = "POST /order/api/create-payment-session"
 CREATE_PRODUCT: Final = "POST /product/api/create-product"
 PENDING_PRODUCTS: Final = "GET /admin/api/get-pending-products"
 COMPLETE_PAYMENT: Final = "POST payment_url"
-"""Stands for the request whose address only a payment session tells."""
+"""Stands for the request to the `payment_url` of a payment session."""
 _WEBHOOK: Final = "POST /order/api/payment-webhook"
 _NOTIFY: Final = "create-notification"
 
 
 @dataclass(frozen=True)
-class Proof:
-    """What an interaction must be, to prove an arrow; `caller` is left open for a request, which anybody may make.
+class Expectation:
+    """The interaction that proves an arrow; the caller of a request is not compared.
 
-    `leads_to` is a call that must have been made because of it: an event has several listeners.
+    `leads_to` is a call that it must have caused: an event has several handlers.
     """
 
     kind: str
@@ -32,44 +32,44 @@ class Proof:
     name: str
     leads_to: str = ""
 
-    def holds(self, one: Interaction, recorded: Sequence[Interaction]) -> bool:
-        """Whether this interaction is such a one, ended well, and led where it should have."""
-        if (one.kind, one.callee, one.name) != (self.kind, self.callee, self.name) or not one.good:
+    def matches(self, one: Interaction, recorded: Sequence[Interaction]) -> bool:
+        """Return whether an interaction is the expected one, succeeded, and caused the expected call."""
+        if (one.kind, one.callee, one.name) != (self.kind, self.callee, self.name) or not one.ok:
             return False
         if self.kind != "request" and one.caller != self.caller:
             return False
-        effects = (other for other in recorded if other.parent_id == one.span_id and other.good)
+        effects = (other for other in recorded if other.parent_id == one.span_id and other.ok)
         return not self.leads_to or any(effect.name == self.leads_to for effect in effects)
 
 
 @dataclass(frozen=True)
 class Arrow:
-    """One arrow of the specification, in its words, and what proves it."""
+    """One arrow of the specification, with its text and its proof."""
 
     source: str
     target: str
     text: str
-    proof: Proof
-    is_answer: bool = False
+    expectation: Expectation
+    is_reply: bool = False
 
     def __str__(self) -> str:
-        return f"{self.source}{'-->>' if self.is_answer else '->>'}{self.target}: {self.text}"
+        return f"{self.source}{'-->>' if self.is_reply else '->>'}{self.target}: {self.text}"
 
 
-def _request(name: str) -> Proof:
-    return Proof("request", "client", "gateway", name)
+def _request(name: str) -> Expectation:
+    return Expectation("request", "client", "gateway", name)
 
 
-def _forward(service: str, name: str) -> Proof:
-    return Proof("forward", "gateway", service, name)
+def _forward(service: str, name: str) -> Expectation:
+    return Expectation("forward", "gateway", service, name)
 
 
-def _call(caller: str, callee: str, name: str) -> Proof:
-    return Proof("call", caller, callee, name)
+def _call(caller: str, callee: str, name: str) -> Expectation:
+    return Expectation("call", caller, callee, name)
 
 
-def _notified(topic: str) -> Proof:
-    return Proof("consume", "kafka", "kafka", topic, leads_to=_NOTIFY)
+def _notified(topic: str) -> Expectation:
+    return Expectation("consume", "kafka", "kafka", topic, leads_to=_NOTIFY)
 
 
 _VALIDATE_USER: Final = _call("order", "auth", "validate-user")
@@ -80,15 +80,15 @@ CREATE_ORDER: Final = (
     Arrow("User", "Gateway", "POST /order/api/create-payment-session", _request(CREATE_SESSION)),
     Arrow("Gateway", "OrderService", "Forward request", _forward("order", CREATE_SESSION)),
     Arrow("OrderService", "AuthService", "Validate user (internal)", _VALIDATE_USER),
-    Arrow("AuthService", "OrderService", "User valid", _VALIDATE_USER, is_answer=True),
+    Arrow("AuthService", "OrderService", "User valid", _VALIDATE_USER, is_reply=True),
     Arrow("OrderService", "ProductService", "Validate products (internal)", _VALIDATE_PRODUCTS),
-    Arrow("ProductService", "OrderService", "Products valid", _VALIDATE_PRODUCTS, is_answer=True),
-    Arrow("OrderService", "Gateway", "Payment session created", _forward("order", CREATE_SESSION), is_answer=True),
-    Arrow("Gateway", "User", "Session ID", _request(CREATE_SESSION), is_answer=True),
+    Arrow("ProductService", "OrderService", "Products valid", _VALIDATE_PRODUCTS, is_reply=True),
+    Arrow("OrderService", "Gateway", "Payment session created", _forward("order", CREATE_SESSION), is_reply=True),
+    Arrow("Gateway", "User", "Session ID", _request(CREATE_SESSION), is_reply=True),
     Arrow("User", "Gateway", "Complete payment", _request(COMPLETE_PAYMENT)),
     Arrow("Gateway", "OrderService", "Payment webhook", _forward("order", _WEBHOOK)),
     Arrow("OrderService", "ProductService", "Update stock", _call("order", "product", "update-stock")),
-    Arrow("OrderService", "Kafka", "Order created event", Proof("publish", "order", "kafka", "order.created")),
+    Arrow("OrderService", "Kafka", "Order created event", Expectation("publish", "order", "kafka", "order.created")),
     Arrow("Kafka", "KafkaService", "Process notification", _notified("order.created")),
 )
 
@@ -96,43 +96,49 @@ PRODUCT_MODERATION: Final = (
     Arrow("Seller", "Gateway", "POST /product/api/create-product", _request(CREATE_PRODUCT)),
     Arrow("Gateway", "ProductService", "Forward request", _forward("product", CREATE_PRODUCT)),
     Arrow(
-        "ProductService", "ProductService", "Auto moderation", Proof("step", "product", "product", "auto-moderation")
+        "ProductService",
+        "ProductService",
+        "Auto moderation",
+        Expectation("step", "product", "product", "auto-moderation"),
     ),
+    Arrow("ProductService", "Gateway", "Product created (pending)", _forward("product", CREATE_PRODUCT), is_reply=True),
+    Arrow("Gateway", "Seller", "Success", _request(CREATE_PRODUCT), is_reply=True),
     Arrow(
-        "ProductService", "Gateway", "Product created (pending)", _forward("product", CREATE_PRODUCT), is_answer=True
+        "ProductService",
+        "Kafka",
+        "Product pending event",
+        Expectation("publish", "product", "kafka", "product.pending"),
     ),
-    Arrow("Gateway", "Seller", "Success", _request(CREATE_PRODUCT), is_answer=True),
-    Arrow("ProductService", "Kafka", "Product pending event", Proof("publish", "product", "kafka", "product.pending")),
     Arrow("Kafka", "KafkaService", "Process event", _notified("product.pending")),
     Arrow("KafkaService", "AdminService", "Create notification", _call("kafka", "admin", _NOTIFY)),
     Arrow("Admin", "Gateway", "GET /admin/api/get-pending-products", _request(PENDING_PRODUCTS)),
     Arrow("Gateway", "AdminService", "Forward request", _forward("admin", PENDING_PRODUCTS)),
     Arrow("AdminService", "ProductService", "Get products (internal)", _LIST_PRODUCTS),
-    Arrow("ProductService", "AdminService", "Products list", _LIST_PRODUCTS, is_answer=True),
-    Arrow("AdminService", "Gateway", "Response", _forward("admin", PENDING_PRODUCTS), is_answer=True),
-    Arrow("Gateway", "Admin", "Products list", _request(PENDING_PRODUCTS), is_answer=True),
+    Arrow("ProductService", "AdminService", "Products list", _LIST_PRODUCTS, is_reply=True),
+    Arrow("AdminService", "Gateway", "Response", _forward("admin", PENDING_PRODUCTS), is_reply=True),
+    Arrow("Gateway", "Admin", "Products list", _request(PENDING_PRODUCTS), is_reply=True),
 )
 
 
 @dataclass(frozen=True)
 class Example:
-    """One example of the specification, acted: its arrows, and the request by which the payment was completed."""
+    """An example of the specification that was run: its arrows, and the request that made the payment."""
 
     title: str
     arrows: tuple[Arrow, ...]
     payment: str = COMPLETE_PAYMENT
 
-    def proven(self, recorded: Iterable[Interaction]) -> list[tuple[Arrow, Interaction | None]]:
-        """Return each arrow with the first interaction that proves it, or with None where nothing does."""
+    def proofs(self, recorded: Iterable[Interaction]) -> list[tuple[Arrow, Interaction | None]]:
+        """Return each arrow with the first interaction that proves it, or None."""
         in_order = sorted(recorded, key=lambda one: one.at)
         return [(arrow, self._proof(arrow, in_order)) for arrow in self.arrows]
 
     def missing(self, recorded: Iterable[Interaction]) -> list[Arrow]:
-        """Return the arrows that nothing proves."""
-        return [arrow for arrow, proof in self.proven(recorded) if proof is None]
+        """Return the arrows without a proof."""
+        return [arrow for arrow, proof in self.proofs(recorded) if proof is None]
 
     def _proof(self, arrow: Arrow, in_order: list[Interaction]) -> Interaction | None:
-        wanted = arrow.proof
-        if wanted.name == COMPLETE_PAYMENT:
-            wanted = replace(wanted, name=self.payment)
-        return next((one for one in in_order if wanted.holds(one, in_order)), None)
+        expectation = arrow.expectation
+        if expectation.name == COMPLETE_PAYMENT:
+            expectation = replace(expectation, name=self.payment)
+        return next((one for one in in_order if expectation.matches(one, in_order)), None)

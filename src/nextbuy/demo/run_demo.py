@@ -1,0 +1,110 @@
+"""Run both examples of the specification against a marketplace, and prove from its records that each arrow happened.
+
+The demo is an ordinary client: it uses the public API and imports nothing of the services.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Final
+
+from nextbuy.demo.client import Client, Trace
+from nextbuy.demo.diagram import sequence_diagram
+from nextbuy.demo.recorded import Interaction, decode_interactions
+from nextbuy.demo.screen import Screen
+from nextbuy.demo.specification import (
+    CREATE_ORDER,
+    CREATE_PRODUCT,
+    CREATE_SESSION,
+    PENDING_PRODUCTS,
+    PRODUCT_MODERATION,
+    Example,
+)
+from nextbuy.demo.steps import ModerationResult, Purchase, buy, offer_products, open_shops, prepare_accounts
+from nextbuy.demo.walkthrough import DemoError, Person, Walkthrough
+
+_RECORD_TIMEOUT: Final = 10.0
+"""Seconds in which the last interaction must be recorded."""
+_POLL_INTERVAL: Final = 0.25
+
+
+async def run_demo(url: str, admin_email: str, admin_password: str) -> int:
+    """Run the examples against the marketplace at `url`, show them, and return the exit code."""
+    screen = Screen()
+    walkthrough = Walkthrough(Client(url), screen)
+    try:
+        missing = await _run_examples(walkthrough, admin_email, admin_password)
+    except DemoError as error:
+        screen.failure(str(error))
+        return 1
+    except (KeyError, TypeError, IndexError) as error:
+        screen.failure(f"Unexpected response from {walkthrough.client.url}: {error!r}. Is it a NextBuy marketplace?")
+        return 1
+    for arrow in missing:
+        screen.failure(f"No recorded interaction proves the arrow {arrow}")
+    if missing:
+        return 1
+    screen.success("Every arrow of the specification's two examples has happened.")
+    return 0
+
+
+async def _run_examples(walkthrough: Walkthrough, admin_email: str, admin_password: str) -> list[str]:
+    await _require_ready(walkthrough)
+    accounts = await prepare_accounts(walkthrough, admin_email, admin_password)
+    await open_shops(walkthrough, accounts)
+    moderation = await offer_products(walkthrough, accounts)
+    purchase = await buy(walkthrough, accounts, moderation.basket)
+
+    missing = []
+    for example, trace, actors in _examples(moderation, purchase):
+        recorded = await _recorded(walkthrough, accounts.admin, example, trace)
+        walkthrough.screen.heading(f"{example.title}: recorded interactions")
+        walkthrough.screen.mermaid(sequence_diagram(recorded, actors))
+        walkthrough.screen.heading(f"{example.title}: the arrows of the specification and their proof")
+        walkthrough.screen.proofs(example.proofs(recorded))
+        missing += [f"{example.title}, {arrow}" for arrow in example.missing(recorded)]
+    return missing
+
+
+def _examples(moderation: ModerationResult, purchase: Purchase) -> list[tuple[Example, Trace, Mapping[str, str]]]:
+    """Return each example with its trace and the actor of each of its requests."""
+    order = Example("Create Order", CREATE_ORDER, purchase.payment)
+    return [
+        (order, purchase.trace, {CREATE_SESSION: "User", purchase.payment: "User"}),
+        (
+            Example("Product Moderation", PRODUCT_MODERATION),
+            moderation.trace,
+            {CREATE_PRODUCT: "Seller", PENDING_PRODUCTS: "Admin"},
+        ),
+    ]
+
+
+async def _require_ready(walkthrough: Walkthrough) -> None:
+    try:
+        response = await walkthrough.request(Person("Visitor"), "GET", "/health/ready")
+    except DemoError as error:
+        message = f"{error}. Start the marketplace with `make up`, or name another URL with --url."
+        raise DemoError(message) from error
+    if not response.ok:
+        url, status = walkthrough.client.url, response.status
+        message = f"The marketplace at {url} is not ready (status {status}): {response.reason}"
+        raise DemoError(message)
+
+
+async def _recorded(walkthrough: Walkthrough, admin: Person, example: Example, trace: Trace) -> list[Interaction]:
+    """Return the recorded interactions once they are complete and their number is stable, or at the timeout."""
+    path = f"/kafka/api/interactions/{trace.trace_id}"
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + _RECORD_TIMEOUT
+    before = -1
+    while True:
+        response = await walkthrough.request(admin, "GET", path)
+        if not response.ok:
+            message = f"Cannot read recorded interactions: GET {path} returned {response.status}: {response.reason}"
+            raise DemoError(message)
+        page: Any = response.json
+        recorded = decode_interactions(page["items"])
+        complete = len(recorded) == before and not example.missing(recorded)
+        if complete or loop.time() > deadline:
+            return recorded
+        before = len(recorded)
+        await asyncio.sleep(_POLL_INTERVAL)
