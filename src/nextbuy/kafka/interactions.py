@@ -22,4 +22,4 @@ class Interactions(Struct, frozen=True):
 async def interactions(deps: Deps, caller: Caller, request: Interactions) -> Page[Interaction]:
     """Return a trace's interactions of the last hour; `Unavailable` while Redis, which keeps them, is away."""
     await deps.auth.validate_admin(caller.token)
-    return Page(await deps.interactions.of(request.trace_id))
+    return Page(await deps.interactions.get(request.trace_id))

@@ -1,7 +1,7 @@
-"""Keeps the interactions of sampled traces for an hour in Redis, so that a purchase can be read back as a sequence.
+"""Store the interactions of sampled traces in Redis, so that the sequence of a purchase can be shown.
 
-The log has every line for ever; this is the part of it that can be asked for by trace. Recording never waits and never
-fails a request: the queue is bounded, and what does not fit, or finds Redis away, is only in the log.
+Recording never blocks or fails a request. Interactions that do not fit the queue, or that Redis does not accept, are in
+the log only.
 """
 
 import asyncio
@@ -17,67 +17,76 @@ from nextbuy.contracts.errors import Unavailable
 from nextbuy.kit.observability.telemetry import Interaction
 
 log: Final = logging.getLogger(__name__)
-_KEPT_SECONDS: Final = 3_600
-_MOST_PER_TRACE: Final = 2_000
-_MOST_WAITING: Final = 20_000
-_PAUSE: Final = 0.02
+_RETENTION: Final = 3_600
+"""Seconds."""
+_MAX_PER_TRACE: Final = 2_000
+_MAX_QUEUED: Final = 20_000
 _BATCH: Final = 1_000
-_PATIENCE: Final = 2.0
-"""Seconds that Redis is waited for."""
+_BATCH_DELAY: Final = 0.02
+"""Seconds in which a batch fills."""
+_REDIS_TIMEOUT: Final = 2.0
+"""Seconds."""
 
 
 def _key(trace_id: str) -> str:
     return f"nextbuy:interactions:{trace_id}"
 
 
+class InteractionsUnavailable(Unavailable, slug="interactions-unavailable"):
+    """The interactions cannot be read at the moment. Try again, or search the log."""
+
+
 class Interactions:
-    """Takes lines at once, writes them in batches, and reads them back."""
+    """The interactions of the last hour, by trace."""
 
     def __init__(self, redis: Redis) -> None:
-        """Write to `redis`; `run` must be running."""
+        """Store in `redis`; `run` must be running."""
         self._redis = redis
-        self._waiting: deque[tuple[str, bytes]] = deque(maxlen=_MOST_WAITING)
-        self._arrived = asyncio.Event()
+        self._queue: deque[tuple[str, bytes]] = deque(maxlen=_MAX_QUEUED)
+        self._recorded = asyncio.Event()
 
     def record(self, trace_id: str, line: bytes) -> None:
-        """Take one interaction as JSON."""
-        self._waiting.append((trace_id, line))
-        self._arrived.set()
+        """Queue an interaction (JSON)."""
+        self._queue.append((trace_id, line))
+        self._recorded.set()
 
     async def run(self) -> None:
-        """Write what was taken, for ever."""
+        """Write queued interactions in batches until cancelled."""
         while True:
-            await self._arrived.wait()
-            await asyncio.sleep(_PAUSE)
-            self._arrived.clear()
-            while self._waiting:
-                await self._write([self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))])
+            await self._recorded.wait()
+            await asyncio.sleep(_BATCH_DELAY)
+            self._recorded.clear()
+            while self._queue:
+                await self._write([self._queue.popleft() for _ in range(min(_BATCH, len(self._queue)))])
 
     async def _write(self, lines: list[tuple[str, bytes]]) -> None:
         by_trace: dict[str, list[bytes]] = {}
         for trace_id, line in lines:
             by_trace.setdefault(trace_id, []).append(line)
         pipeline = self._redis.pipeline(transaction=False)
-        for trace_id, those in by_trace.items():
-            pipeline.execute_command("RPUSH", _key(trace_id), *those)
-            pipeline.execute_command("LTRIM", _key(trace_id), -_MOST_PER_TRACE, -1)
-            pipeline.execute_command("EXPIRE", _key(trace_id), _KEPT_SECONDS)
+        for trace_id, batch in by_trace.items():
+            pipeline.execute_command("RPUSH", _key(trace_id), *batch)
+            pipeline.execute_command("LTRIM", _key(trace_id), -_MAX_PER_TRACE, -1)
+            pipeline.execute_command("EXPIRE", _key(trace_id), _RETENTION)
         try:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(_REDIS_TIMEOUT):
                 await pipeline.execute()
         except (RedisError, OSError, TimeoutError) as error:
-            log.warning("%d interactions are in the log only: %s", len(lines), type(error).__name__)
+            log.warning(
+                "interactions not stored in Redis; they are in the log only",
+                extra={"count": len(lines), "reason": type(error).__name__},
+            )
 
-    async def of(self, trace_id: str) -> list[Interaction]:
-        """Return the interactions of a trace in the order in which they began; none where nothing is kept.
+    async def get(self, trace_id: str) -> list[Interaction]:
+        """Return the stored interactions of a trace in order of time.
 
         Raises:
-            Unavailable: Redis is out of reach.
+            InteractionsUnavailable: Redis does not answer.
         """
         try:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(_REDIS_TIMEOUT):
                 lines = await self._redis.lrange(_key(trace_id), 0, -1)
         except (RedisError, OSError, TimeoutError) as error:
-            raise Unavailable("The record of interactions is out of reach; the log has them.", retry_after=5) from error
+            raise InteractionsUnavailable(retry_after=5) from error
         found = [msgspec.json.decode(line, type=Interaction) for line in lines]
         return sorted(found, key=lambda interaction: interaction.at)

@@ -1,8 +1,8 @@
-"""Who asked whom for what, how it ended and how long it took: one JSON line for every request, call and event.
+"""Traces and logs: one JSON line per request, call and event, with its caller, callee, outcome and duration.
 
-The trace goes from process to process as `traceparent` (W3C Trace Context) and inside one as a context variable.
-Interactions of sampled traces are also handed to a recorder, so that a purchase can be read back as a sequence. Nothing
-here ever sees a body, a query string or a header that carries a secret.
+Between processes a trace travels as `traceparent` (W3C Trace Context), inside a process as a context variable. The
+interactions of sampled traces also go to a recorder, so that the sequence of a purchase can be shown. No body, query
+string or secret header is ever passed to this module.
 """
 
 import logging
@@ -22,11 +22,11 @@ from msgspec import Struct
 _TRACEPARENT: Final = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _SECRETS: Final = re.compile(r"eyJ[\w-]{8,}\.[\w-]+\.[\w-]+|(?i:bearer\s+)\S+|v1=[0-9a-f]{16,}|\$argon2\w*\$\S+")
-_NOBODY: Final = "0" * 16
+_NO_SPAN: Final = "0" * 16
 
 
 class SpanContext(Struct, frozen=True):
-    """Where we are: the trace, our span in it, the span above, and the id by which the client knows the request."""
+    """A span, its parent and trace, and the correlation id that the client sees."""
 
     trace_id: str
     span_id: str
@@ -36,24 +36,23 @@ class SpanContext(Struct, frozen=True):
 
     @property
     def traceparent(self) -> str:
-        """The header that carries this to the next hop (W3C Trace Context)."""
+        """The header that propagates this span (W3C Trace Context)."""
         return f"00-{self.trace_id}-{self.span_id}-{'01' if self.sampled else '00'}"
 
     def child(self) -> "SpanContext":
-        """Return a span below this one."""
+        """Return a new child span."""
         return SpanContext(self.trace_id, f"{getrandbits(64):016x}", self.span_id, self.sampled, self.correlation_id)
 
 
 def start_span(traceparent: str | None = None, request_id: str | None = None, *, sampled: bool = False) -> SpanContext:
-    """Go on with the trace that a header names, or begin one.
+    """Return a new span in the trace of a `traceparent` header, or in a new trace.
 
-    A header that is no `traceparent`, or a request id of strange characters, is treated as absent: neither may break a
-    request.
+    An invalid header or request id is ignored: neither may fail a request.
     """
     span_id = f"{getrandbits(64):016x}"
     match = _TRACEPARENT.fullmatch(traceparent) if traceparent else None
     if match is None:
-        trace_id, parent_id = f"{getrandbits(128):032x}", _NOBODY
+        trace_id, parent_id = f"{getrandbits(128):032x}", _NO_SPAN
     else:
         trace_id, parent_id = match[1], match[2]
         sampled = sampled or match[3] == "01"
@@ -62,39 +61,39 @@ def start_span(traceparent: str | None = None, request_id: str | None = None, *,
 
 
 def resume_span(traceparent: str | None, request_id: str | None) -> SpanContext:
-    """Go on in the very span that a header names: its line is the caller's, and what we ask is asked within it."""
+    """Return the span that a header names; its sender logs it, and spans started here are its children."""
     trace = start_span(traceparent, request_id)
-    if trace.parent_id == _NOBODY:
+    if trace.parent_id == _NO_SPAN:
         return trace
     return SpanContext(trace.trace_id, trace.parent_id, trace.parent_id, trace.sampled, trace.correlation_id)
 
 
-_NO_TRACE: Final = SpanContext("0" * 32, _NOBODY, _NOBODY, sampled=False, correlation_id="none")
+_NO_TRACE: Final = SpanContext("0" * 32, _NO_SPAN, _NO_SPAN, sampled=False, correlation_id="none")
 _current: ContextVar[SpanContext] = ContextVar("trace", default=_NO_TRACE)
 
 
 def current_span() -> SpanContext:
-    """Return the trace of what is being done now."""
+    """Return the span of the running code."""
     return _current.get()
 
 
-class use_span:  # noqa: N801  it reads as a word: `with within(trace):`
-    """Do what follows as part of a trace; no generator, because every request enters one and pays for it."""
+class use_span:  # noqa: N801  used as a function
+    """Make a span the current one in a `with` block. A class, since a generator costs every request more."""
 
     __slots__ = ("_token", "_trace")
     _token: Token[SpanContext]
 
     def __init__(self, trace: SpanContext) -> None:
-        """Be part of `trace`."""
+        """Use `trace`."""
         self._trace = trace
 
     def __enter__(self) -> SpanContext:
-        """Enter the trace."""
+        """Set the current span."""
         self._token = _current.set(self._trace)
         return self._trace
 
     def __exit__(self, *_error: object) -> None:
-        """Go back to what was before."""
+        """Restore the previous span."""
         _current.reset(self._token)
 
 
@@ -102,7 +101,7 @@ Kind = Literal["request", "forward", "call", "publish", "consume", "step", "webh
 
 
 class Interaction(Struct):
-    """One thing that one part said to another; times in seconds since the epoch and in milliseconds."""
+    """A message from one part to another; `at` is in seconds since the epoch, `ms` the duration in milliseconds."""
 
     at: float
     kind: Kind
@@ -120,18 +119,18 @@ class Interaction(Struct):
 
 
 Recorder = Callable[[str, bytes], None]
-"""Takes a trace id and an interaction as JSON; must not wait."""
+"""Receives a trace id and an interaction as JSON; must not block."""
 
 _encode: Final = msgspec.json.Encoder().encode
-_WHOLE: Final = 4096
-"""Bytes that a pipe takes in one piece, whoever else writes to it."""
+_PIPE_BUF: Final = 4096
+"""Bytes that POSIX writes to a pipe atomically, whatever other processes write."""
 
 
 class Journal:
-    """Writes the lines of one process; `recorder` also gets those of sampled traces."""
+    """The log of one process; `recorder` also receives the interactions of sampled traces."""
 
     def __init__(self, fd: int | None = None, recorder: Recorder | None = None) -> None:
-        """Write to the file descriptor `fd` (standard error where none is given)."""
+        """Write to the file descriptor `fd`, standard error by default."""
         self._fd = sys.stderr.fileno() if fd is None else fd
         self.recorder = recorder
 
@@ -148,9 +147,9 @@ class Journal:
         status: int = 0,
         attempt: int = 1,
     ) -> None:
-        """Write one line for something that began at `began` (seconds, `time.perf_counter`) and has just ended."""
+        """Write the line of an interaction that began at `began` (seconds of `time.perf_counter`) and ends now."""
         elapsed = time.perf_counter() - began
-        said = Interaction(
+        interaction = Interaction(
             at=time.time() - elapsed,
             kind=kind,
             caller=caller,
@@ -165,30 +164,34 @@ class Journal:
             status=status,
             attempt=attempt,
         )
-        self.write(self._line(said, trace))
+        self.write(self._line(interaction, trace))
 
     def interactions(
         self,
         kind: Kind,
         caller: str,
         callee: str,
-        told: Iterable[tuple[str, SpanContext]],
+        spans: Iterable[tuple[str, SpanContext]],
         *,
         began: float,
         attempt: int = 1,
     ) -> None:
-        """Write a line for each of many that were done together, `told` by name and trace: `began` to now, all well."""
+        """Write a line per interaction of a batch, given as names with spans; all began at `began` and succeeded."""
         elapsed = time.perf_counter() - began
-        said = Interaction(
+        interaction = Interaction(
             time.time() - elapsed, kind, caller, callee, "", "ok", round(elapsed * 1000, 3), "", "", "", "", 0, attempt
         )
         lines: list[bytes] = []
         size = 0
-        for said.name, trace in told:
-            said.trace_id, said.span_id, said.parent_id = trace.trace_id, trace.span_id, trace.parent_id
-            said.correlation_id = trace.correlation_id
-            line = self._line(said, trace)
-            if size + len(line) > _WHOLE:
+        for interaction.name, trace in spans:
+            interaction.trace_id, interaction.span_id, interaction.parent_id = (
+                trace.trace_id,
+                trace.span_id,
+                trace.parent_id,
+            )
+            interaction.correlation_id = trace.correlation_id
+            line = self._line(interaction, trace)
+            if size + len(line) > _PIPE_BUF:
                 self.write(b"".join(lines))
                 lines.clear()
                 size = 0
@@ -196,20 +199,20 @@ class Journal:
             size += len(line)
         self.write(b"".join(lines))
 
-    def _line(self, said: Interaction, trace: SpanContext) -> bytes:
-        line = _encode(said)
+    def _line(self, interaction: Interaction, trace: SpanContext) -> bytes:
+        line = _encode(interaction)
         if trace.sampled and self.recorder is not None:
             self.recorder(trace.trace_id, line)
         return line + b"\n"
 
     def step(self, service: str, name: str, outcome: str) -> None:
-        """Write a line for something that a service did by itself and that the specification names."""
+        """Write the line of an action of one service that the specification names."""
         self.interaction(
             "step", service, service, name, trace=current_span().child(), began=time.perf_counter(), outcome=outcome
         )
 
     def write(self, lines: bytes) -> None:
-        """Write whole lines; a log that cannot be written (a full disk, a closed pipe) stops nobody from buying."""
+        """Write whole lines; a failure to log (a full disk, a closed pipe) is ignored."""
         try:
             os.write(self._fd, lines)
         except OSError:
@@ -242,12 +245,12 @@ class JsonFormatter(logging.Formatter):
 
 
 def _fit(text: str) -> str:
-    """Return a text that may stand in a log: no secrets, and nothing that is no UTF-8."""
+    """Return a text without apparent secrets, encodable as UTF-8."""
     return _SECRETS.sub("[hidden]", text.encode(errors="replace").decode())
 
 
 class _JournalHandler(logging.Handler):
-    """Sends the standard library's log records down the same pipe as the interactions."""
+    """Writes log records to a journal."""
 
     def __init__(self, journal: Journal) -> None:
         super().__init__()
@@ -257,12 +260,12 @@ class _JournalHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         try:
             self._journal.write(self.format(record).encode(errors="replace") + b"\n")
-        except Exception:  # noqa: BLE001  a line that cannot be written must not break what it tells of
+        except Exception:  # noqa: BLE001  a failure to log must not fail its caller
             self.handleError(record)
 
 
 def route_logging(journal: Journal, *, level: int | str = logging.INFO) -> None:
-    """Send all log records of this process into the journal, as JSON, and nowhere else."""
+    """Write all log records of this process to the journal, as JSON, and nowhere else."""
     root = logging.getLogger()
     root.handlers[:] = [_JournalHandler(journal)]
     root.setLevel(level)
