@@ -76,6 +76,7 @@ def server() -> MailServer:
 async def test_password_is_sent_over_offered_tls(server: MailServer, secure: ssl.SSLContext) -> None:
     async with server.open(context=secure) as smtp:
         [one] = await send(replace(smtp, username="shop", password=PASSWORD), outgoing())
+
     assert one.status == "sent"
     assert server.used_tls == [True]
     assert server.logins == [(b"shop", PASSWORD.encode())]
@@ -86,6 +87,7 @@ async def test_wrong_password_leaves_mail_waiting_and_is_not_repeated_in_reason(
 ) -> None:
     async with server.open(context=secure) as smtp:
         [one] = await send(replace(smtp, username="shop", password="sesame:shut"), outgoing())
+
     assert one.status == "waiting"
     assert "535" in one.reason or "Authentication" in one.reason
     assert "sesame" not in one.reason
@@ -95,6 +97,7 @@ async def test_wrong_password_leaves_mail_waiting_and_is_not_repeated_in_reason(
 async def test_password_is_not_sent_without_tls(server: MailServer) -> None:
     async with server.open(plain_login=True) as smtp:
         [one] = await send(replace(smtp, username="shop", password=PASSWORD), outgoing())
+
     assert (one.status, server.logins, server.accepted) == ("waiting", [], [])
     assert "no TLS" in one.reason
 
@@ -103,12 +106,14 @@ async def test_untrusted_certificate_leaves_mail_waiting(server: MailServer, tmp
     context, _ = certified(tmp_path)
     async with server.open(context=context) as smtp:
         [one] = await send(smtp, outgoing())
+
     assert (one.status, server.accepted) == ("waiting", [])
 
 
 async def test_server_without_smtp_leaves_mail_waiting(server: MailServer) -> None:
     async with server.open() as smtp:
         [one] = await send(replace(smtp, tls=True), outgoing())
+
     assert one.status == "waiting"
     assert one.reason
 
@@ -116,6 +121,7 @@ async def test_server_without_smtp_leaves_mail_waiting(server: MailServer) -> No
 async def test_email_address_of_any_script_is_accepted(server: MailServer) -> None:
     async with server.open() as smtp:
         [one] = await send(smtp, outgoing(recipient="用户@例え.test"))
+
     assert one.status == "sent"
     assert server.recipients == ["用户@例え.test"]
 
@@ -127,6 +133,7 @@ async def test_email_address_of_any_script_is_accepted(server: MailServer) -> No
 async def test_invalid_email_address_fails_without_other_recipients(server: MailServer, recipient: str) -> None:
     async with server.open() as smtp:
         bad, good = await send(smtp, outgoing(recipient=recipient), outgoing())
+
     assert (bad.status, good.status) == ("failed", "sent")
     assert server.recipients == ["maya@example.test"]
 
@@ -139,7 +146,9 @@ def test_subject_and_body_cannot_add_headers(before: str, after: str) -> None:
         SENDER,
     )
     head, _, _ = message.as_bytes().partition(b"\r\n\r\n")
+
     names = {line.split(b":")[0] for line in head.split(b"\r\n") if not line.startswith((b" ", b"\t"))}
+
     assert names <= {
         b"From", b"To", b"Subject", b"Date", b"Message-ID", b"Auto-Submitted", b"Content-Type", b"MIME-Version",
         b"Content-Transfer-Encoding",

@@ -47,7 +47,9 @@ async def test_order_notifies_buyer_and_seller_only(deps: Deps) -> None:
         page = await notifications(deps, caller(who), PageRequest())
         assert [(note.kind, note.source_event_id, note.read) for note in page.items] == [(kind, envelope.id, False)]
         assert page.unread == 1
+
     other = await notifications(deps, caller(account(Role.BUYER)), PageRequest())
+
     assert (other.items, other.unread) == ([], 0)
 
 
@@ -59,6 +61,7 @@ async def test_repeated_event_creates_one_notification_and_mail(deps: Deps) -> N
             await notify_accounts(deps, tx, order)
 
     await asyncio.gather(*(repeat(order) for order in (batch, batch[::-1], batch[:1] * 3, batch)))
+
     assert await deps.database.fetchval("SELECT count(*) FROM notifications") == 5
     assert await deps.database.fetchval("SELECT count(*) FROM mails") == 4
 
@@ -68,19 +71,24 @@ async def test_purged_mail_is_not_created_again(deps: Deps) -> None:
     await deps.database.execute("DELETE FROM mails")
     async with deps.database.transaction() as tx:
         await notify_accounts(deps, tx, batch)
+
     assert await deps.database.fetchval("SELECT count(*) FROM mails") == 0
 
 
 async def test_notifications_are_listed_newest_first_page_by_page(deps: Deps) -> None:
     batch = await notify(deps, *(expired() for _ in range(5)), expired(INES))
     first = await notifications(deps, caller(MAYA), PageRequest(limit=3))
+
     assert first.next_cursor is not None
+
     rest = await notifications(deps, caller(MAYA), PageRequest(limit=3, cursor=first.next_cursor))
     assert rest.next_cursor is None
     assert {note.source_event_id for note in (*first.items, *rest.items)} == {one.id for _, one in batch[:5]}
+
     ids = [note.id for note in (*first.items, *rest.items)]
     assert ids == sorted(ids, reverse=True)
     assert (first.unread, rest.unread) == (5, 5)
+
     with pytest.raises(Unprocessable):
         await notifications(deps, caller(MAYA), PageRequest(cursor="nonsense"))
 
@@ -93,12 +101,15 @@ async def test_only_its_account_marks_a_notification_as_read(deps: Deps) -> None
             await read_notification(deps, caller(who), ReadOwnNotification(which))
     for _ in range(2):
         assert (await read_notification(deps, caller(MAYA), ReadOwnNotification(note.id))).read
+
     page = await notifications(deps, caller(MAYA), PageRequest())
+
     assert ([one.read for one in page.items], page.unread) == ([True, False], 1)
 
 
 async def test_read_all_leaves_other_accounts_unread(deps: Deps) -> None:
     await notify(deps, *(expired() for _ in range(3)), expired(INES))
+
     assert (await read_all_notifications(deps, caller(MAYA))).read == 3
     assert (await read_all_notifications(deps, caller(MAYA))).read == 0
     assert (await notifications(deps, caller(MAYA), PageRequest())).unread == 0

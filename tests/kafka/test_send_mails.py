@@ -65,16 +65,20 @@ async def statuses(deps: Deps) -> list[str]:
 
 async def test_without_mail_server_mails_are_stored_and_read_by_admins(deps: Deps) -> None:
     await notify(deps, order_created())
+
     assert not await send_mails(deps)
+
     page = await mails(deps, caller(ADMIN), ListMails(status="stored"))
     assert {(one.recipient, one.kind) for one in page.items} == {
         ("buyer@example.test", "order-placed"),
         ("ines@example.test", "order-received"),
     }
+
     whole = await mail(deps, caller(ADMIN), MailRef(page.items[0].id))
     assert whole.subject == page.items[0].subject
     assert "http://127.0.0.1:8080/order/" in whole.body
     assert (await mails(deps, caller(ADMIN), ListMails(status="waiting"))).items == []
+
     with pytest.raises(NotFound):
         await mail(deps, caller(ADMIN), MailRef(new_id()))
 
@@ -90,8 +94,10 @@ async def test_mails_are_listed_newest_first_page_by_page(deps: Deps) -> None:
         if page.next_cursor is None:
             break
         request = ListMails(limit=4, cursor=page.next_cursor)
+
     assert [one.id for one in seen] == sorted((row["id"] for row in await rows(deps)), reverse=True)
     assert len(seen) == 6
+
     with pytest.raises(Unprocessable):
         await mails(deps, caller(ADMIN), ListMails(cursor="nonsense"))
 
@@ -99,6 +105,7 @@ async def test_mails_are_listed_newest_first_page_by_page(deps: Deps) -> None:
 async def test_email_addresses_are_requested_in_one_call(deps: Deps, calls: StubCalls) -> None:
     await notify(deps, *(order_created() for _ in range(20)))
     await send_mails(deps)
+
     assert len(calls.of_type(GetAccounts)) == 1
     assert set(await statuses(deps)) == {"stored"}
 
@@ -106,7 +113,9 @@ async def test_email_addresses_are_requested_in_one_call(deps: Deps, calls: Stub
 async def test_only_mail_to_deleted_account_fails(deps: Deps) -> None:
     await notify(deps, order_created(), msgspec.structs.replace(order_created(seller_id=None), buyer_id=new_id()))
     await send_mails(deps)
+
     assert sorted(await statuses(deps)) == ["failed", "stored", "stored"]
+
     [lost] = [row for row in await rows(deps) if row["status"] == "failed"]
     assert (lost["reason"], lost["recipient"]) == ("the account no longer exists", "")
 
@@ -114,11 +123,15 @@ async def test_only_mail_to_deleted_account_fails(deps: Deps) -> None:
 async def test_unavailable_auth_costs_mails_no_attempt(deps: Deps, calls: StubCalls) -> None:
     await notify(deps, order_created())
     calls.replies[GetAccounts], knows = Unavailable("unavailable"), calls.replies[GetAccounts]
+
     with pytest.raises(Unavailable):
         await send_mails(deps)
+
     assert {(row["status"], row["attempts"]) for row in await rows(deps)} == {("waiting", 0)}
+
     calls.replies[GetAccounts] = knows
     await send_mails(deps)
+
     assert {(row["status"], row["attempts"]) for row in await rows(deps)} == {("stored", 1)}
 
 
@@ -129,6 +142,7 @@ async def test_concurrent_jobs_send_each_mail_once(deps: Deps) -> None:
         sending = with_smtp(deps, smtp)
         while await deps.database.fetchval("SELECT true FROM mails WHERE status = 'waiting' LIMIT 1"):
             await asyncio.gather(*(send_mails(sending) for _ in range(4)))
+
     assert len(server.accepted) == len({one["Message-ID"] for one in server.mails}) == 2 * BATCH
 
 
@@ -141,6 +155,7 @@ async def test_sent_mail_has_expected_headers_and_body(deps: Deps) -> None:
     async with server.open() as smtp:
         await send_mails(with_smtp(deps, smtp))
     [row], [got] = await rows(deps), server.mails
+
     assert (row["status"], row["recipient"], row["done_at"] is not None) == ("sent", MAYA.email, True)
     assert server.recipients == [MAYA.email]
     assert (got["To"], got["From"]) == (MAYA.email, '"Next, Buy" <shop@nextbuy.test>')
@@ -154,7 +169,6 @@ async def test_sent_mail_has_expected_headers_and_body(deps: Deps) -> None:
 async def test_temporary_rejection_is_retried(deps: Deps) -> None:
     await notify(deps, order_created(seller_id=None))
     server = MailServer()
-    kept: list[bytes] = []
 
     def busy_at_first(offered: int) -> str:
         return "451 busy" if offered == 0 else "250 accepted"
@@ -170,10 +184,10 @@ async def test_temporary_rejection_is_retried(deps: Deps) -> None:
         assert server.offered == 1
         await due_now(deps)
         await send_mails(sending)
-    kept += server.accepted
     [row] = await rows(deps)
+
     assert (row["status"], row["attempts"], row["reason"]) == ("sent", 2, "")
-    assert len(kept) == 1
+    assert len(server.accepted) == 1
 
 
 async def test_permanent_rejection_fails_with_reply_of_server(deps: Deps) -> None:
@@ -185,6 +199,7 @@ async def test_permanent_rejection_fails_with_reply_of_server(deps: Deps) -> Non
         await due_now(deps)
         await send_mails(with_smtp(deps, smtp))
     found = {row["recipient"]: (row["status"], row["reason"], row["attempts"]) for row in await rows(deps)}
+
     assert found == {MAYA.email: ("sent", "", 1), INES.email: ("failed", "550 no such mailbox", 1)}
     assert server.recipients == [MAYA.email]
 
@@ -194,10 +209,13 @@ async def test_unavailable_server_leaves_mails_waiting(deps: Deps) -> None:
     server = MailServer()
     async with server.open() as smtp:
         pass
+
     sending = with_smtp(deps, smtp)
+
     assert not await send_mails(sending)
     assert await statuses(deps) == ["waiting", "waiting"]
     assert all("onnect" in row["reason"] for row in await rows(deps))
+
     async with server.open(port=smtp.port):
         await due_now(deps)
         await send_mails(sending)
@@ -214,6 +232,7 @@ async def test_disconnecting_server_gets_each_mail_once(deps: Deps) -> None:
         for _ in range(3):
             await due_now(deps)
             await send_mails(sending)
+
     assert await statuses(deps) == ["sent"] * 6
     assert len({one["Message-ID"] for one in server.mails}) == len(server.accepted) == 6
 
@@ -226,24 +245,28 @@ async def test_mail_fails_after_three_days_with_last_reason(deps: Deps) -> None:
         await deps.database.execute("UPDATE mails SET created_at = now() - interval '73 hours', attempts = 7")
         await send_mails(with_smtp(deps, smtp))
     [row] = await rows(deps)
+
     assert (row["status"], row["reason"]) == ("failed", "no success in 8 attempts; the last: 452 full")
 
 
 async def test_crash_before_recording_sends_identical_mail_again(deps: Deps, kafka_url: str) -> None:
     await notify(deps, order_created(seller_id=None))
+
     server = MailServer()
     async with server.open() as smtp:
-        asked = [sys.executable, str(PROCESS), kafka_url, str(smtp.port), str(MAYA.id), MAYA.email]
-        victim = await asyncio.create_subprocess_exec(*asked)
-        server.after_accepting = victim.kill
-        assert await victim.wait() == -signal.SIGKILL
+        command = [sys.executable, str(PROCESS), kafka_url, str(smtp.port), str(MAYA.id), MAYA.email]
+        process = await asyncio.create_subprocess_exec(*command)
+        server.after_accepting = process.kill
+        assert await process.wait() == -signal.SIGKILL
         [row] = await rows(deps)
         assert (row["status"], row["attempts"], row["done_at"]) == ("waiting", 1, None)
         assert not await send_mails(with_smtp(deps, smtp))
         server.after_accepting = lambda: None
         await due_now(deps)
         await send_mails(with_smtp(deps, smtp))
+
     assert await statuses(deps) == ["sent"]
+
     first, second = server.accepted
     assert first == second
 
@@ -251,22 +274,27 @@ async def test_crash_before_recording_sends_identical_mail_again(deps: Deps, kaf
 async def test_outcome_under_lost_lease_is_ignored(deps: Deps) -> None:
     await notify(deps, order_created(seller_id=None))
     [taken] = await claim(deps.database, limit=1)
+
     assert await claim(deps.database, limit=1) == []
     assert taken.until - taken.created_at >= timedelta(seconds=LEASES.seconds)
     assert LEASES.seconds > MAX_DURATION
+
     await due_now(deps)
     [other] = await claim(deps.database, limit=1)
     late = Outcome(mail_id=taken.id, status="failed", reason="too late", recipient=MAYA.email, delay=1.0)
     await record_results(deps.database, taken.until, [late])
     await LEASES.release(deps.database, [taken.id], taken.until)
     [row] = await rows(deps)
+
     assert (row["status"], row["attempts"], row["due_at"]) == ("waiting", 2, other.until)
+
     await record_results(
         deps.database,
         other.until,
         [Outcome(mail_id=other.id, status="sent", reason="", recipient=MAYA.email, delay=1.0)],
     )
     await record_results(deps.database, taken.until, [late])
+
     assert await statuses(deps) == ["sent"]
 
 
@@ -280,7 +308,9 @@ async def test_old_mails_are_purged(deps: Deps) -> None:
                now() - interval '91 days' - n * interval '1 second' FROM generate_series(1, 1500) AS n
         """
     )
+
     await purge_mails(deps)
+
     assert len(await rows(deps)) == 2
 
 
@@ -293,7 +323,9 @@ async def test_due_mails_are_found_by_index(deps: Deps) -> None:
         """
     )
     await deps.database.execute("ANALYZE mails")
+
     plan = await deps.database.fetch("EXPLAIN SELECT id FROM mails WHERE due_at <= now() ORDER BY due_at LIMIT 50")
+
     assert "mails_due" in "\n".join(row[0] for row in plan)
 
 

@@ -17,29 +17,35 @@ from tests.product.service_harness import ServiceHarness, rules
 async def test_accepted_product_is_for_sale_at_once(service: ServiceHarness) -> None:
     seller = await service.seller()
     kettle = await service.create_product(seller, "Copper kettle", tags=["copper", " tea ", "copper"])
+
     assert (kettle.status, kettle.moderation.score, kettle.stock) == ("active", 100, 10)
     assert kettle.tags == ["copper", "tea"]
     assert kettle.shop_id == service.shops[seller.id].id
     assert await service.get_product(kettle.id) == kettle
     assert await topics(service.database) == ["product.created"]
+
     event = data((await published(service.database))[0])
     assert (event["product_id"], event["status"], event["price"]["amount"]) == (str(kettle.id), "active", 2_500)
 
 
 async def test_sensitive_category_leaves_product_pending_with_reason(service: ServiceHarness) -> None:
     lamp = await service.create_product(await service.seller(), "Desk lamp", category="Electronics")
+
     assert lamp.status == lamp.moderation.decision == "pending"
     assert rules(lamp.moderation) == ["sensitive-category"]
     assert await topics(service.database) == ["product.created", "product.pending"]
+
     with pytest.raises(NotFound):
         await service.get_product(lamp.id)
 
 
 async def test_banned_word_rejects_product_and_is_named_with_its_field(service: ServiceHarness) -> None:
     toy = await service.create_product(await service.seller(), "A toy gun")
+
     assert toy.status == "rejected"
     assert [(r.rule, r.field, r.excerpt) for r in toy.moderation.reasons] == [("banned-word", "title", "A toy gun")]
     assert await topics(service.database) == ["product.created", "product.rejected"]
+
     event = data((await published(service.database))[1])
     assert (event["by"], event["reason"]) == (None, "")
     assert [finding["excerpt"] for finding in event["findings"]] == ["A toy gun"]
@@ -48,9 +54,12 @@ async def test_banned_word_rejects_product_and_is_named_with_its_field(service: 
 async def test_products_of_pending_shop_are_hidden_until_approval(service: ServiceHarness) -> None:
     seller = await service.seller("pending")
     kettle = await service.create_product(seller)
+
     assert kettle.status == "active"
+
     with pytest.raises(NotFound):
         await service.get_product(kettle.id)
+
     await service.set_shop_status(seller, "approved")
     assert (await service.get_product(kettle.id)).id == kettle.id
 
@@ -58,8 +67,10 @@ async def test_products_of_pending_shop_are_hidden_until_approval(service: Servi
 @pytest.mark.parametrize("status", ["rejected", "suspended"])
 async def test_rejected_or_suspended_shop_cannot_list_products(service: ServiceHarness, status: ShopStatus) -> None:
     seller = await service.seller(status)
+
     with pytest.raises(Forbidden) as refused:
         await service.create_product(seller)
+
     assert refused.value.slug == "shop-not-allowed"
     assert status in refused.value.detail
     assert await topics(service.database) == []
@@ -69,15 +80,19 @@ async def test_rejected_or_suspended_shop_cannot_list_products(service: ServiceH
 async def test_errors_of_auth_and_seller_are_passed_on(service: ServiceHarness, failing: type) -> None:
     seller = await service.seller()
     service.calls.replies[failing] = ShopRequired()
+
     with pytest.raises(Forbidden) as refused:
         await service.create_product(seller)
+
     assert refused.value.slug == "shop-required"
 
 
 async def test_owner_is_the_account_that_auth_returns(service: ServiceHarness) -> None:
     seller, other = await service.seller(), await service.seller(name="Other")
     service.accounts[caller(seller).token] = other
+
     kettle = await service.create_product(seller)
+
     assert kettle.shop_id == service.shops[other.id].id
 
 
@@ -87,6 +102,7 @@ async def test_owner_is_the_account_that_auth_returns(service: ServiceHarness) -
 )
 async def test_slug_is_derived_from_title_and_never_empty(service: ServiceHarness, title: str, begins: str) -> None:
     product = await service.create_product(await service.seller(), title)
+
     assert product.slug.startswith(begins)
     assert len(product.slug) == len(begins) + 6
     assert product.slug.isascii()
@@ -95,5 +111,6 @@ async def test_slug_is_derived_from_title_and_never_empty(service: ServiceHarnes
 async def test_products_with_equal_titles_have_different_slugs(service: ServiceHarness) -> None:
     create = partial(service.create_product, await service.seller())
     one, two = await create(), await create()
+
     assert one.slug != two.slug
     assert (await service.get_product(two.slug)).id == two.id

@@ -26,6 +26,7 @@ async def decide(
 async def test_approved_product_is_for_sale_and_published_once(service: ServiceHarness) -> None:
     lamp = await service.create_product(await service.seller(), "Desk lamp", category="electronics")
     first = await decide(service, lamp, "active")
+
     assert await decide(service, lamp, "active") == first == await service.get_product(lamp.id)
     assert first.status == "active"
     assert (await topics(service.database))[2:] == ["product.approved"]
@@ -37,8 +38,10 @@ async def test_rejected_product_is_hidden_and_shows_reason_to_seller(service: Se
     kettle = await service.create_product(seller)
     await service.get_product(kettle.id)
     await decide(service, kettle, "rejected", "Not yours to sell.")
+
     with pytest.raises(NotFound):
         await service.get_product(kettle.id)
+
     seen = await service.get_product(kettle.id, seller)
     assert seen.status == "rejected"
     assert [reason.excerpt for reason in seen.moderation.reasons] == ["Not yours to sell."]
@@ -48,6 +51,7 @@ async def test_rejected_product_is_hidden_and_shows_reason_to_seller(service: Se
 async def test_decision_on_unknown_product_is_refused(service: ServiceHarness) -> None:
     kettle = await service.create_product(await service.seller())
     await service.database.execute("DELETE FROM products")
+
     with pytest.raises(NotFound):
         await decide(service, kettle, "active")
 
@@ -64,4 +68,5 @@ async def test_pending_products_are_listed_oldest_first_page_by_page(service: Se
         cursor = page.next_cursor
         if cursor is None:
             break
+
     assert listed == lamps

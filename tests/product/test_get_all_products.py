@@ -14,19 +14,19 @@ from tests.product.service_harness import ServiceHarness, decoded
 SOME_ID = "01a204df-ff5d-734d-ae03-88a265c7785c"
 
 
-async def page(service: ServiceHarness, **asked: object) -> Page[Product]:
-    answer = await get_all_products(service.deps, caller(None), convert(asked, GetAllProducts, strict=False))
-    return convert(decoded(answer.body), Page[Product])
+async def page(service: ServiceHarness, **filters: object) -> Page[Product]:
+    response = await get_all_products(service.deps, caller(None), convert(filters, GetAllProducts, strict=False))
+    return convert(decoded(response.body), Page[Product])
 
 
-async def all_titles(service: ServiceHarness, **asked: object) -> list[str]:
+async def all_titles(service: ServiceHarness, **filters: object) -> list[str]:
     titles: list[str] = []
     while True:
-        part = await page(service, **asked)
+        part = await page(service, **filters)
         titles += [product.title for product in part.items]
         if part.next_cursor is None:
             return titles
-        asked["cursor"] = part.next_cursor
+        filters["cursor"] = part.next_cursor
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ async def full(service: ServiceHarness) -> ServiceHarness:
 
 @pytest.mark.parametrize("limit", [1, 2, 100])
 @pytest.mark.parametrize(
-    ("asked", "titles"),
+    ("filters", "titles"),
     [
         ({}, "Kettle Hammock Pan·lid Spade Teapot"),
         ({"sort": "price-low"}, "Kettle Spade Pan·lid Teapot Hammock"),
@@ -61,15 +61,17 @@ async def full(service: ServiceHarness) -> ServiceHarness:
     ],
 )
 async def test_paging_returns_each_product_for_sale_once_in_order(
-    full: ServiceHarness, asked: dict[str, object], titles: str, limit: int
+    full: ServiceHarness, filters: dict[str, object], titles: str, limit: int
 ) -> None:
-    assert await all_titles(full, **asked, limit=limit) == [title.replace("·", " ") for title in titles.split()]
+    assert await all_titles(full, **filters, limit=limit) == [title.replace("·", " ") for title in titles.split()]
 
 
 async def test_new_product_does_not_shift_next_page(full: ServiceHarness) -> None:
     first = await page(full, limit=2)
     await full.create_product(await full.seller(name="Late"), "Newest")
+
     second = await page(full, limit=2, cursor=first.next_cursor)
+
     assert [product.title for product in second.items] == ["Pan lid", "Spade"]
 
 

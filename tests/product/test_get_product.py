@@ -40,10 +40,15 @@ async def test_cached_product_is_hidden_once_its_shop_is_suspended(service: Serv
     seller = await service.seller()
     kettle = await service.create_product(seller)
     await poll_changes(service.deps)
+
     await service.get_product(kettle.id)
+
     assert service.deps.cache.get(str(kettle.id)) is not None
+
     await service.set_shop_status(seller, "suspended")
     await poll_changes(service.deps)
+
     with pytest.raises(NotFound):
         await service.get_product(kettle.id)
+
     assert (await service.get_product(kettle.id, seller)).id == kettle.id

@@ -12,12 +12,16 @@ async def test_seller_lists_own_products_in_any_status_with_held_and_sold_units(
     kettle = await service.create_product(seller, "My kettle")
     await service.create_product(seller, "My toy gun")
     await service.hold((kettle, 3))
+
     own = await get_shop_products(service.deps, caller(seller), PageRequest())
+
     assert [(p.title, p.status, p.stock, p.held, p.sold) for p in own.items] == [
         ("My toy gun", "rejected", 10, 0, 0),
         ("My kettle", "active", 7, 3, 0),
     ]
+
     first = await get_shop_products(service.deps, caller(seller), PageRequest(limit=1))
     assert first.next_cursor is not None
+
     second = await get_shop_products(service.deps, caller(seller), PageRequest(limit=1, cursor=first.next_cursor))
     assert ([p.title for p in second.items], second.next_cursor) == (["My kettle"], None)

@@ -16,7 +16,9 @@ from tests.product.service_harness import ServiceHarness, soon
 
 async def test_fifty_concurrent_buyers_of_ten_units_get_ten(service: ServiceHarness) -> None:
     kettle = await service.create_product(await service.seller(), stock=10)
+
     outcomes = await asyncio.gather(*(service.hold((kettle, 1)) for _ in range(50)), return_exceptions=True)
+
     refused = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
     assert all(isinstance(error, Conflict) and error.slug == "sold-out" for error in refused), refused
     assert len(refused) == 40
@@ -27,19 +29,21 @@ async def test_concurrent_baskets_with_shared_products_do_not_deadlock(service: 
     seller = await service.seller()
     goods = [await service.create_product(seller, f"Cup number {n}", stock=100) for n in range(4)]
     baskets = [[goods[(n + k) % 4] for k in range(4)][:: 1 if n % 2 else -1] for n in range(24)]
+
     await asyncio.gather(*(service.hold(*((product, 1) for product in basket)) for basket in baskets))
+
     for product in goods:
         assert await service.stock_levels(product) == (76, 24, 0)
 
 
 async def test_sold_out_line_refuses_whole_basket(service: ServiceHarness) -> None:
     seller = await service.seller()
-    kettle, mug = (
-        await service.create_product(seller, stock=10),
-        await service.create_product(seller, "Blue mug", stock=2),
-    )
+    kettle = await service.create_product(seller, stock=10)
+    mug = await service.create_product(seller, "Blue mug", stock=2)
+
     with pytest.raises(Conflict, match="Only 2 of “Blue mug” are left") as refused:
         await service.hold((kettle, 1), (mug, 3))
+
     assert refused.value.slug == "sold-out"
     assert await service.stock_levels(kettle) == (10, 0, 0)
     assert await service.stock_levels(mug) == (2, 0, 0)
@@ -48,14 +52,17 @@ async def test_sold_out_line_refuses_whole_basket(service: ServiceHarness) -> No
 async def test_repeated_and_concurrent_holds_of_session_hold_once(service: ServiceHarness) -> None:
     kettle = await service.create_product(await service.seller(), stock=3)
     session = new_id()
+
     await asyncio.gather(*(service.hold((kettle, 2), session=session) for _ in range(8)))
     await service.hold((kettle, 2), session=session)
+
     assert await service.stock_levels(kettle) == (1, 2, 0)
 
 
 async def test_refused_session_may_try_again(service: ServiceHarness) -> None:
     kettle = await service.create_product(await service.seller(), stock=1)
     session = new_id()
+
     with pytest.raises(Conflict):
         await service.hold((kettle, 2), session=session)
     await service.hold((kettle, 1), session=session)
@@ -64,6 +71,7 @@ async def test_refused_session_may_try_again(service: ServiceHarness) -> None:
 
 async def test_lines_of_one_product_are_added_up(service: ServiceHarness) -> None:
     kettle = await service.create_product(await service.seller(), stock=3)
+
     with pytest.raises(Conflict):
         await service.hold((kettle, 2), (kettle, 2))
     await service.hold((kettle, 2), (kettle, 1))
@@ -74,8 +82,10 @@ async def test_released_session_cannot_hold_again(service: ServiceHarness) -> No
     kettle = await service.create_product(await service.seller())
     session = await service.hold((kettle, 1))
     await release_stock(service.deps, ReleaseStock(session_id=session))
+
     with pytest.raises(Conflict) as refused:
         await service.hold((kettle, 1), session=session)
+
     assert refused.value.slug == "session-closed"
     assert await service.stock_levels(kettle) == (10, 0, 0)
 
@@ -111,6 +121,7 @@ async def test_concurrent_steps_on_scarce_product_succeed_or_are_refused(service
             await update_stock(service.deps, UpdateStock(session_id=session, lines=[line]))
 
     await asyncio.gather(*(purchase(number) for number in range(12)))
+
     stock, held, sold = await service.stock_levels(kettle)
     assert (stock + sold, held) == (4, 0)
 
@@ -131,5 +142,7 @@ async def test_invalid_lines_are_refused(service: ServiceHarness, quantities: li
 async def test_hold_lowers_shown_stock_at_once(service: ServiceHarness) -> None:
     kettle: Product = await service.create_product(await service.seller(), stock=10)
     await service.get_product(kettle.id)
+
     await service.hold((kettle, 4))
+
     assert (await service.get_product(kettle.id)).stock == 6

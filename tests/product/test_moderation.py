@@ -126,12 +126,14 @@ def test_plurals_match_only_if_listed() -> None:
 
 def test_vowel_signs_are_part_of_the_word() -> None:
     policy = Policy(frozenset({"हिन्दी"}), frozenset())
+
     assert judged(title="यह हिन्दी है", policy=policy).decision == "rejected"
     assert judged(title="यह हिन्दु है", policy=policy).decision == "active"
 
 
 def test_case_folding_follows_unicode() -> None:
     policy = Policy(frozenset({"STRASSE", "ΰ"}), frozenset())
+
     assert judged(title="Lange Straße", policy=policy).decision == "rejected"
     assert judged(title="Just \u03ab\u0301 here", policy=policy).decision == "rejected"
 
@@ -147,6 +149,7 @@ def test_excerpt_keeps_original_case() -> None:
 
 def test_banned_word_counts_once_per_field() -> None:
     verdict = judged("Gun for sale", "A gun, a real gun.", tags=("gun", "toy"))
+
     assert rules(verdict) == [
         ("banned-word", -80, "title"),
         ("banned-word", -80, "description"),
@@ -171,6 +174,7 @@ def test_repeated_banned_word_adds_no_reason() -> None:
 
 def test_phrase_does_not_match_across_tags() -> None:
     policy = Policy(frozenset({"rhino horn"}), frozenset())
+
     assert judged(tags=("rhino", "horn"), policy=policy).decision == "active"
     assert judged(tags=("rhino horn",), policy=policy).decision == "rejected"
 
@@ -179,6 +183,7 @@ def test_phrase_does_not_match_across_tags() -> None:
 def test_banned_phrase_matches_with_any_separator(written: str) -> None:
     policy = Policy(frozenset({"rhino horn", "rhino tusk"}), frozenset())
     verdict = judged(description=f"Fine {written} cup", policy=policy)
+
     assert verdict.reasons == [Reason("banned-word", -80, "description", f"Fine {written} cup")]
     assert judged(description="A rhino with a horn", policy=policy).decision == "active"
 
@@ -249,6 +254,7 @@ def test_irrelevant_change_is_not_reviewed() -> None:
 )
 def test_banned_word_in_a_change_rejects_product(changed: Listing) -> None:
     verdict = review_update(MUG, changed)
+
     assert verdict is not None
     assert verdict.decision == "rejected"
 
@@ -269,18 +275,21 @@ def test_price_change_over_a_fifth_is_pending(price: int) -> None:
 
 def test_text_change_does_not_excuse_price_change() -> None:
     verdict = review_update(MUG, replace(MUG, title="Burgundy cup", price_amount=4_000))
+
     assert verdict is not None
     assert verdict.decision == "pending"
 
 
 def test_price_change_does_not_lift_rejection() -> None:
     verdict = review_update(MUG, replace(MUG, title="Burgundy gun", price_amount=4_000))
+
     assert verdict is not None
     assert verdict.decision == "rejected"
 
 
 def test_change_is_reviewed_by_current_policy() -> None:
     verdict = review_update(MUG, replace(MUG, title="Green mug"), policy=Policy(frozenset({"green"}), frozenset()))
+
     assert verdict is not None
     assert verdict.decision == "rejected"
 
@@ -314,7 +323,9 @@ def test_banned_word_anywhere_is_found_and_shown(
 ) -> None:
     text = before + gaps[0] + dress(word) + gaps[1] + after
     verdict = judged_with(field, text)
+
     assert verdict.decision == "rejected"
+
     shown = [reason.excerpt for reason in verdict.reasons if reason.rule == "banned-word" and reason.field == field]
     assert any(word in excerpt.casefold() for excerpt in shown)
     assert all(len(excerpt) <= 2 * 20 + len(max(DEFAULT_POLICY.banned, key=len)) for excerpt in shown)
@@ -323,7 +334,9 @@ def test_banned_word_anywhere_is_found_and_shown(
 @given(anything, anything, anything, st.lists(anything, max_size=5))
 def test_reasons_explain_score_and_decision(title: str, description: str, category: str, tags: list[str]) -> None:
     verdict = review(title, description, category, tags)
+
     assert verdict.score == max(0, min(100, 100 + sum(reason.points for reason in verdict.reasons)))
+
     found = {reason.rule for reason in verdict.reasons}
     if "banned-word" in found:
         assert verdict.decision == "rejected"

@@ -72,20 +72,26 @@ def client(service: ServiceHarness) -> RouteClient:
 
 async def test_product_from_creation_to_update(service: ServiceHarness, client: RouteClient) -> None:
     seller = await service.seller()
-    made = await client.request("POST", "create-product", PRODUCT, by=seller)
-    assert made.status == 201
-    product = decoded(made.body)["product"]
+    created = await client.request("POST", "create-product", PRODUCT, by=seller)
+
+    assert created.status == 201
+
+    product = decoded(created.body)["product"]
     assert {name: product[name] for name in (*PRODUCT, "status")} == {**PRODUCT, "status": "active"}
     assert product["moderation"] == {"score": 100, "decision": "active", "reasons": product["moderation"]["reasons"]}
+
     for key in (product["id"], product["slug"]):
         assert decoded((await client.request("GET", f"get-product/{key}")).body) == {"product": product}
     for address in ("get-all-products?category=kitchen&sort=price-low&limit=5", "search-products?q=copper+kett"):
         assert decoded((await client.request("GET", address)).body) == {"items": [product], "next_cursor": None}
+
     assert (
         await client.request("GET", product["picture"].removeprefix("/product/api/"))
     ).content_type == "image/svg+xml"
+
     own = decoded((await client.request("GET", "get-shop-products", by=seller)).body)["items"]
     assert own == [{**product, "held": 0, "sold": 0}]
+
     changed = await client.request("PUT", f"update-product/{product['id']}", {"stock": 7}, by=seller)
     assert (changed.status, decoded(changed.body)["product"]) == (200, {**product, "stock": 7})
 
@@ -95,7 +101,9 @@ async def test_request_repeated_with_idempotency_key_creates_one_product(
 ) -> None:
     seller = await service.seller()
     first = await client.request("POST", "create-product", PRODUCT, by=seller, key="once")
+
     again = await client.request("POST", "create-product", PRODUCT, by=seller, key="once")
+
     assert (again.status, again.body) == (201, first.body)
     assert ("idempotency-replayed", "true") in again.headers
     assert await service.database.fetchval("SELECT count(*) FROM products") == 1
@@ -130,11 +138,14 @@ async def test_invalid_field_is_refused(
     service: ServiceHarness, client: RouteClient, field: str, value: object
 ) -> None:
     seller = await service.seller()
-    answer = await client.request("POST", "create-product", {**PRODUCT, field: value}, by=seller)
-    assert answer.status == 422, answer
-    made = decoded((await client.request("POST", "create-product", PRODUCT, by=seller)).body)["product"]
-    answer = await client.request("PUT", f"update-product/{made['id']}", {field: value}, by=seller)
-    assert answer.status == 422, answer
+    response = await client.request("POST", "create-product", {**PRODUCT, field: value}, by=seller)
+
+    assert response.status == 422, response
+
+    created = decoded((await client.request("POST", "create-product", PRODUCT, by=seller)).body)["product"]
+    response = await client.request("PUT", f"update-product/{created['id']}", {field: value}, by=seller)
+
+    assert response.status == 422, response
 
 
 @pytest.mark.parametrize(
@@ -174,8 +185,8 @@ async def test_only_sellers_create_products(service: ServiceHarness, client: Rou
 async def test_only_order_may_call_update_stock(client: RouteClient) -> None:
     for caller, status in (("order", 422), ("seller", 403)):
         headers = {IDENTITY: ServiceIdentity(SECRET, caller).sign("product")}
-        answer = await client.app.handle(Request("POST", UpdateStock.path, "", headers, b"{}"))
-        assert answer.status == status
+        response = await client.app.handle(Request("POST", UpdateStock.path, "", headers, b"{}"))
+        assert response.status == status
     assert (await client.app.handle(Request("POST", UpdateStock.path, "", {}, b"{}"))).status == 401
 
 

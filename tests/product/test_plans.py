@@ -40,9 +40,9 @@ async def plan(database: Database, sql: str, types: str, values: str) -> str:
     async with database.transaction() as tx:
         # As it is planned for all values alike, which is what a prepared statement comes to.
         await tx.execute("SET LOCAL plan_cache_mode = force_generic_plan")
-        await tx.execute(f"PREPARE asked ({types}) AS {sql}")
-        rows = await tx.fetch(f"EXPLAIN EXECUTE asked ({values})")
-        await tx.execute("DEALLOCATE asked")
+        await tx.execute(f"PREPARE query ({types}) AS {sql}")
+        rows = await tx.fetch(f"EXPLAIN EXECUTE query ({values})")
+        await tx.execute("DEALLOCATE query")
     return "\n".join(row[0] for row in rows)
 
 
@@ -62,19 +62,23 @@ async def test_search_and_change_poll_read_their_indexes(
     crowded: Database,
 ) -> None:
     found = await plan(crowded, lists.SEARCH, "text, text, int, bigint, uuid", "'copper', 'kett:*', 21, NULL, NULL")
+
     assert "products_by_words_of_title" in found
     assert "products_by_words " in found, found
     assert "Seq Scan on products" not in found, found
 
     snapshot = (await changes.changes_since(crowded, None)).snapshot
     found = await plan(crowded, changes.CHANGES, "text", f"'{snapshot}'")
+
     assert "products_by_change" in found, found
     assert "Seq Scan on products" not in found, found
 
 
 async def test_page_is_full_and_search_ranks_bounded_number(crowded: Database) -> None:
     first = await lists.list_for_sale(crowded, "latest", None, limit=20, cursor=None)
+
     assert len(first.ids) == 20
+
     count, cursor = 0, None
     while True:
         page = await lists.search(crowded, "", "copp", limit=100, cursor=cursor)
@@ -82,4 +86,5 @@ async def test_page_is_full_and_search_ranks_bounded_number(crowded: Database) -
         cursor = page.next_cursor
         if cursor is None:
             break
+
     assert 0 < count <= lists.CANDIDATES

@@ -1,32 +1,21 @@
 """The product cache serves nothing that is over two seconds old."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from uuid import UUID
 
 import msgspec
 import pytest
-from msgspec import convert
 
-from nextbuy.contracts.errors import NotFound, Unavailable
-from nextbuy.contracts.product import Line, Moderation, Product, UpdateStock
+from nextbuy.contracts.errors import Unavailable
+from nextbuy.contracts.product import Moderation, Product
 from nextbuy.contracts.values import Money, new_id
-from nextbuy.kit.observability.telemetry import Journal
-from nextbuy.kit.storage.database import Database
 from nextbuy.kit.wire import Encoded
-from nextbuy.product.get_all_products import GetAllProducts, get_all_products
 from nextbuy.product.model import ProductReply
-from nextbuy.product.poll_changes import poll_changes
 from nextbuy.product.product_cache import MAX_AGE, CachedProduct, ProductCache
-from nextbuy.product.search_products import SearchProducts, search_products
 from nextbuy.product.store.changes import Changes
 from nextbuy.product.store.lists import PageIds
 from nextbuy.product.store.products import OwnedProduct
-from nextbuy.product.update_product import UpdateProduct, update_product
-from nextbuy.product.update_stock import update_stock
-from tests.callers import caller
-from tests.product.service_harness import ServiceHarness, decoded
 from tests.waiting import until
 
 
@@ -70,6 +59,7 @@ class CacheProbe:
 
 async def test_product_is_read_once_and_found_by_id_and_slug() -> None:
     probe = CacheProbe()
+
     assert [await probe.get(), await probe.get(str(probe.product_id)), await probe.get()] == [b"old"] * 3
     assert probe.reads == 1
 
@@ -78,9 +68,12 @@ async def test_nothing_is_served_once_polling_has_stopped() -> None:
     probe = CacheProbe()
     await probe.get()
     probe.clock.now += MAX_AGE - 0.01
+
     assert probe.cache.get("slug") is not None
+
     probe.clock.now += 0.01
     assert probe.cache.get("slug") is None
+
     probe.poll()
     assert probe.cache.get("slug") is not None
 
@@ -94,6 +87,7 @@ async def test_polled_change_causes_a_new_read(what: str) -> None:
         probe.poll(probe.product_id)
     else:
         probe.poll(shop_ids=(probe.shop_id,) if what == "shop" else (), anything=what == "anything")
+
     assert await probe.get() == b"new"
 
 
@@ -113,6 +107,7 @@ async def test_slow_read_does_not_cache_what_was_invalidated_meanwhile(what: str
     late = asyncio.create_task(probe.get())
     await until(lambda: probe.reads == 2)
     probe.gate.set()
+
     assert (await slow, await late) == (b"old", b"new")
     assert await probe.get() == b"new"
     assert probe.reads == 2
@@ -120,6 +115,7 @@ async def test_slow_read_does_not_cache_what_was_invalidated_meanwhile(what: str
 
 async def test_thousand_concurrent_misses_read_once() -> None:
     probe = CacheProbe()
+
     assert set(await asyncio.gather(*(probe.get() for _ in range(1_000)))) == {b"old"}
     assert probe.reads == 1
 
@@ -129,8 +125,10 @@ async def test_cancelled_first_request_does_not_cancel_the_others() -> None:
     probe.gate = asyncio.Event()
     first, second = asyncio.create_task(probe.get()), asyncio.create_task(probe.get())
     await until(lambda: probe.reads == 1)
+
     first.cancel()
     probe.gate.set()
+
     assert await second == b"old"
     assert first.cancelled()
 
@@ -142,8 +140,9 @@ async def test_failed_read_fails_waiting_requests_only() -> None:
         await asyncio.sleep(0)
         raise Unavailable("unavailable")
 
-    answers = await asyncio.gather(*(probe.cache.load("slug", fail) for _ in range(3)), return_exceptions=True)
-    assert all(isinstance(answer, Unavailable) for answer in answers)
+    results = await asyncio.gather(*(probe.cache.load("slug", fail) for _ in range(3)), return_exceptions=True)
+
+    assert all(isinstance(result, Unavailable) for result in results)
     assert await probe.get() == b"old"
 
 
@@ -151,12 +150,13 @@ async def test_failed_read_fails_waiting_requests_only() -> None:
 async def test_cache_is_bounded_and_evicts_oldest(limits: dict[str, int]) -> None:
     probe = CacheProbe(**limits)
     for number in range(30):
-        kept = CachedProduct(new_id(), f"slug-{number}", new_id(), new_id(), Encoded(b"x" * 100))
+        cached = CachedProduct(new_id(), f"slug-{number}", new_id(), new_id(), Encoded(b"x" * 100))
 
-        async def read(kept: CachedProduct = kept) -> CachedProduct:
-            return kept
+        async def read(cached: CachedProduct = cached) -> CachedProduct:
+            return cached
 
-        await probe.cache.load(kept.slug, read)
+        await probe.cache.load(cached.slug, read)
+
     assert [number for number in range(30) if probe.cache.get(f"slug-{number}")] == list(range(20, 30))
 
 
@@ -210,25 +210,32 @@ def a_product(product_id: UUID, shop_id: UUID) -> Product:
 async def test_page_consists_of_encoded_products() -> None:
     pages = PageProbe()
     await pages.page()
-    kept = pages.probe.cache.get("slug")
-    assert kept is not None
-    item = msgspec.json.encode(msgspec.json.decode(kept.reply.body, type=ProductReply).product)
+    cached = pages.probe.cache.get("slug")
+    assert cached is not None
+
+    item = msgspec.json.encode(msgspec.json.decode(cached.reply.body, type=ProductReply).product)
     assert await pages.page() == b'{"items":[%b],"next_cursor":null}' % item
 
 
 async def test_page_is_served_until_a_change_is_polled_or_polling_stops() -> None:
     pages = PageProbe()
     probe = pages.probe
+
     await asyncio.gather(*(pages.page() for _ in range(5)))
+
     assert (pages.listed, pages.read) == (1, 1)
+
     for _ in range(10):
         probe.clock.now += MAX_AGE - 0.01
         probe.poll()
     assert await pages.requests_of() == (0, 0)
+
     probe.poll(new_id())
     assert await pages.requests_of() == (1, 0)
+
     probe.clock.now += MAX_AGE - 0.01
     assert await pages.requests_of() == (0, 0)
+
     probe.clock.now += 0.01
     assert await pages.requests_of() == (1, 1)
 
@@ -239,9 +246,12 @@ async def test_page_is_no_fresher_than_its_products() -> None:
     pages.probe.clock.now += 1.0
     await pages.page()
     pages.probe.clock.now += MAX_AGE - 1.0 - 0.01
+
     assert await pages.requests_of() == (0, 0)
+
     pages.probe.poll(new_id())
     pages.probe.clock.now += 0.01
+
     assert await pages.requests_of() == (1, 0)
 
 
@@ -254,6 +264,7 @@ async def test_slow_page_read_does_not_cache_changed_products() -> None:
     probe.poll(shop_ids=(probe.shop_id,))
     pages.gate.set()
     await slow
+
     assert probe.cache.get("slug") is None
 
 
@@ -272,7 +283,9 @@ async def test_late_request_does_not_join_a_slow_load() -> None:
 async def test_pages_are_bounded_and_invalidated_by_own_changes() -> None:
     pages = PageProbe(max_pages=2)
     await pages.page()
+
     pages.probe.cache.invalidate_pages()
+
     assert await pages.requests_of() == (1, 0)
     assert [await pages.requests_of(key) for key in ("b", "a", "c", "a", "c")] == [
         (1, 0),
@@ -281,104 +294,3 @@ async def test_pages_are_bounded_and_invalidated_by_own_changes() -> None:
         (1, 0),
         (0, 0),
     ]
-
-
-@pytest.fixture
-async def two(
-    database_url: Callable[[str], Awaitable[str]], journal: Journal
-) -> tuple[ServiceHarness, ServiceHarness, list[Database]]:
-    """Two processes of the service on one database."""
-    url = await database_url("product")
-    databases = [await Database.connect(url, "product") for _ in range(2)]
-    here, there = (ServiceHarness(database, journal=journal) for database in databases)
-    there.shops, there.accounts = here.shops, here.accounts
-    return here, there, databases
-
-
-async def test_change_by_another_process_is_invalidated_by_next_poll(
-    two: tuple[ServiceHarness, ServiceHarness, list[Database]],
-) -> None:
-    here, there, databases = two
-    seller = await here.seller()
-    kettle, mug = await here.create_product(seller), await here.create_product(seller, "Blue mug")
-
-    async def kept() -> list[bool]:
-        await poll_changes(here.deps)
-        return [here.deps.cache.get(product.slug) is not None for product in (kettle, mug)]
-
-    await poll_changes(here.deps)
-    for product in (kettle, mug):
-        await here.get_product(product.id)
-    assert await kept() == [True, True]
-
-    await there.hold((kettle, 4))
-    assert (await here.get_product(kettle.id)).stock == 10
-    assert await kept() == [False, True]
-    assert (await here.get_product(kettle.id)).stock == 6
-
-    # A change that is not committed is not seen, and not missed however late it is.
-    async with there.database.transaction() as tx:
-        await tx.execute(
-            "UPDATE products SET title = 'Big mug', changed_in = pg_current_xact_id() WHERE id = $1", mug.id
-        )
-        assert await kept() == [True, True]
-    assert await kept() == [True, False]
-    assert (await here.get_product(mug.id)).title == "Big mug"
-
-    await there.set_shop_status(seller, "suspended")
-    assert await kept() == [False, False]
-    with pytest.raises(NotFound):
-        await here.get_product(kettle.id)
-    for database in databases:
-        await database.close()
-
-
-async def the_lists(service: ServiceHarness) -> list[bytes]:
-    asks = (GetAllProducts(), GetAllProducts(sort="price-low", limit=3), GetAllProducts(category="kitchen", limit=5))
-    searches = (SearchProducts(q="kettle"), SearchProducts(q="kettle", limit=2))
-    answers = await asyncio.gather(
-        *(get_all_products(service.deps, caller(None), ask) for ask in asks),
-        *(search_products(service.deps, caller(None), ask) for ask in searches),
-    )
-    return [answer.body for answer in answers]
-
-
-async def test_lists_and_searches_match_a_fresh_read_after_every_change(
-    two: tuple[ServiceHarness, ServiceHarness, list[Database]],
-) -> None:
-    here, there, databases = two
-    seller, other = await here.seller(), await here.seller(name="Other")
-    kettles = [await here.create_product(seller, f"Kettle {n}", price={"amount": 100 * n}) for n in range(1, 8)]
-    await here.create_product(other, "Other kettle", price={"amount": 350})
-
-    async def offer_anew(product: Product, **fields: object) -> None:
-        ask = convert({"product_id": product.id, **fields}, UpdateProduct)
-        await update_product(there.deps, caller(seller), ask)
-
-    async def sell_out(product: Product) -> None:
-        session = await there.hold((product, 10))
-        await update_stock(there.deps, UpdateStock(session_id=session, lines=[Line(product.id, 10)]))
-
-    changes: dict[str, Callable[[], Awaitable[object]]] = {
-        "a price": lambda: offer_anew(kettles[0], price={"amount": 105}),
-        "a title": lambda: offer_anew(kettles[1], title="Kettle of iron"),
-        "a sale": lambda: sell_out(kettles[2]),
-        "a status": lambda: offer_anew(kettles[3], title="Kettle gun"),
-        "a suspended shop": lambda: there.set_shop_status(other, "suspended"),
-        "a new product": lambda: there.create_product(seller, "New kettle"),
-    }
-    await poll_changes(here.deps)
-    now: list[bytes] = []
-    for what, change in changes.items():
-        kept = await the_lists(here)
-        await change()
-        assert await the_lists(here) == kept, what
-        await poll_changes(here.deps)
-        # As if the age limit of pages had passed.
-        here.deps.cache.invalidate_pages()
-        now = await the_lists(here)
-        assert now == await the_lists(ServiceHarness(databases[1], journal=here.deps.journal)), what
-        assert now[0] != kept[0], what
-    assert [len(decoded(body)["items"]) for body in now] == [7, 3, 5, 7, 2]
-    for database in databases:
-        await database.close()

@@ -55,9 +55,11 @@ async def test_counters_are_served_within_seconds(service: ServiceHarness) -> No
         return await get_activity(service.deps, caller(None), request) == Counters(3, 12)
 
     assert await get_activity(service.deps, caller(None), request) == Counters(0, 0)
+
     await record_activity(service.deps, RecordActivity(lines=[Activity(new_id(), mug.id, viewed=3, sold=12)]))
     await until(are_served)
     hidden = await service.create_product(await service.seller("pending"))
+
     with pytest.raises(NotFound):
         await get_activity(service.deps, caller(None), GetActivity(hidden.id))
 
@@ -68,8 +70,11 @@ async def test_several_products_are_read_in_requested_order(service: ServiceHarn
     hidden = await service.create_product(await service.seller("pending"))
     named = [products[2], products[0], hidden, products[3], products[2]]
     ids = ",".join([str(one.id) for one in named] + [str(new_id())])
+
     page = convert(decoded((await get_products(service.deps, caller(None), GetProducts(ids))).body), Page[Product])
+
     assert [one.id for one in page.items] == [products[n].id for n in (2, 0, 3)]
+
     for bad in ("x" * 36, ",".join(str(new_id()) for _ in range(51))):
         with pytest.raises(Unprocessable):
             await get_products(service.deps, caller(None), GetProducts(bad))

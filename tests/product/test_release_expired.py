@@ -13,5 +13,6 @@ async def test_only_holds_expired_long_ago_are_released(service: ServiceHarness)
             session,
             age,
         )
+
     assert [await release_expired(service.deps) for _ in range(3)] == [True, True, False]
     assert await service.stock_levels(kettle) == (8, 2, 0)

@@ -36,10 +36,13 @@ async def test_actions_on_a_product_are_added_up_in_one_event(service: ServiceHa
     for _ in range(3):
         await report(service, (mug.id, "viewed"), (kettle.id, "viewed"), (mug.id, "viewed"))
     await report(service, (mug.id, "added-to-basket"))
+
     await flush_activity(service.deps)
     await flush_activity(service.deps)
     events = await events_by_topic(service)
+
     assert {one["product_id"]: one["views"] for one in events["product.viewed"]} == {str(mug.id): 6, str(kettle.id): 3}
+
     [added] = events["product.added-to-basket"]
     assert (added["product_id"], added["times"], added["seller_id"]) == (str(mug.id), 1, str(seller.id))
     assert added["hour"].endswith(":00:00Z")
@@ -49,7 +52,9 @@ async def test_products_not_for_sale_are_not_counted(service: ServiceHarness) ->
     seller = await service.seller("pending")
     hidden = await service.create_product(seller)
     await report(service, (hidden.id, "viewed"), (new_id(), "viewed"))
+
     await flush_activity(service.deps)
+
     assert "product.viewed" not in await events_by_topic(service)
 
 
@@ -60,8 +65,10 @@ async def test_actions_beyond_buffer_limit_are_dropped_and_logged(
     seller = await service.seller()
     products = [await service.create_product(seller, f"Mug {n}") for n in range(3)]
     await report(service, *[(product.id, "viewed") for product in products for _ in range(4)])
+
     await flush_activity(service.deps)
     events = (await events_by_topic(service))["product.viewed"]
+
     assert {one["product_id"]: one["views"] for one in events} == {str(product.id): 4 for product in products[:2]}
     assert "4 views and basket additions dropped" in caplog.text
 
@@ -76,8 +83,10 @@ async def test_views_survive_a_database_outage(service: ServiceHarness, database
     await flush_activity(away.deps)
     await report(away, (mug.id, "viewed"))
     back = replace_database(away, service.database)
+
     await asyncio.gather(*(flush_activity(back.deps) for _ in range(5)))
     [event] = (await events_by_topic(service))["product.viewed"]
+
     assert event["views"] == 2
 
 

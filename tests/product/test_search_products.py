@@ -14,9 +14,9 @@ from tests.callers import caller
 from tests.product.service_harness import ServiceHarness, decoded
 
 
-async def search(service: ServiceHarness, q: str, **asked: object) -> Page[Product]:
-    answer = await search_products(service.deps, caller(None), convert({"q": q, **asked}, SearchProducts))
-    return convert(decoded(answer.body), Page[Product])
+async def search(service: ServiceHarness, q: str, **filters: object) -> Page[Product]:
+    response = await search_products(service.deps, caller(None), convert({"q": q, **filters}, SearchProducts))
+    return convert(decoded(response.body), Page[Product])
 
 
 async def titles(service: ServiceHarness, q: str) -> list[str]:
@@ -66,13 +66,14 @@ async def test_search_syntax(full: ServiceHarness, q: str, found: list[str]) -> 
 async def test_paging_returns_each_match_once(full: ServiceHarness) -> None:
     whole = await titles(full, "kettle")
     parts: list[str] = []
-    asked: dict[str, str] = {}
+    filters: dict[str, str] = {}
     while True:
-        part = await search(full, "kettle", limit=1, **asked)
+        part = await search(full, "kettle", limit=1, **filters)
         parts += [product.title for product in part.items]
         if part.next_cursor is None:
             break
-        asked = {"cursor": part.next_cursor}
+        filters = {"cursor": part.next_cursor}
+
     assert parts == whole
 
 
@@ -98,6 +99,7 @@ async def test_any_text_is_a_valid_search(full: ServiceHarness) -> None:
 @given(st.text(min_size=1, max_size=60))
 def test_prefix_is_a_word_and_no_text_is_lost(text: str) -> None:
     words, prefix = search_terms(text)
+
     assert words + prefix == text
     assert not prefix or prefix.replace("_", "a").isalnum()
 
@@ -120,8 +122,12 @@ async def test_popularity_orders_equal_matches_only(
         Activity(new_id(), sold.id, sold=1),
         Activity(new_id(), text.id, sold=10_000),
     ]
+
     await record_activity(service.deps, RecordActivity(lines=lines))
+
     assert await titles(service, "teapot") == ["Sold teapot", "Seen teapot", "Quiet teapot", "Cosy"]
+
     first = await search(service, "teapot", limit=2)
     rest = await search(service, "teapot", limit=2, cursor=first.next_cursor)
+
     assert [one.id for one in [*first.items, *rest.items]] == [sold.id, seen.id, quiet.id, text.id]

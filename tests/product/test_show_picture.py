@@ -11,10 +11,11 @@ from tests.product.service_harness import ServiceHarness
 
 async def test_pending_product_has_a_picture(service: ServiceHarness) -> None:
     waiting = await service.create_product(await service.seller(), "Desk lamp", category="electronics")
-    answer = await show_picture(service.deps, caller(None), Request("GET", waiting.picture, "", {}))
-    assert (answer.status, answer.content_type) == (200, "image/svg+xml")
-    assert answer.body.startswith(b"<svg")
-    assert ("cache-control", "public, max-age=86400") in answer.headers
+    response = await show_picture(service.deps, caller(None), Request("GET", waiting.picture, "", {}))
+
+    assert (response.status, response.content_type) == (200, "image/svg+xml")
+    assert response.body.startswith(b"<svg")
+    assert ("cache-control", "public, max-age=86400") in response.headers
 
 
 @pytest.mark.parametrize("name", ["01a204df-ff5d-734d-ae03-88a265c7785c", "x", "", "%00"])

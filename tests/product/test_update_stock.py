@@ -24,15 +24,20 @@ async def release(service: ServiceHarness, session: UUID) -> str:
 async def test_hundred_concurrent_commits_sell_once(service: ServiceHarness) -> None:
     kettle = await service.create_product(await service.seller(), stock=10)
     session = await service.hold((kettle, 2))
+
     await asyncio.gather(*(commit(service, session, (kettle, 2)) for _ in range(100)))
+
     assert await service.stock_levels(kettle) == (8, 0, 2)
 
 
 async def test_sold_units_are_not_released(service: ServiceHarness) -> None:
     kettle = await service.create_product(await service.seller())
     session = await service.hold((kettle, 2))
+
     await commit(service, session, (kettle, 2))
+
     assert await release(service, session) == "sold"
+
     await service.hold((kettle, 2), session=session)
     assert await service.stock_levels(kettle) == (8, 0, 2)
 
@@ -40,6 +45,7 @@ async def test_sold_units_are_not_released(service: ServiceHarness) -> None:
 async def test_concurrent_releases_release_once(service: ServiceHarness) -> None:
     kettle = await service.create_product(await service.seller())
     session = await service.hold((kettle, 2))
+
     assert await asyncio.gather(*(release(service, session) for _ in range(10))) == ["released"] * 10
     assert await service.stock_levels(kettle) == (10, 0, 0)
 
@@ -49,7 +55,9 @@ async def test_late_payment_commits_released_units_from_stock(service: ServiceHa
     kettle = await service.create_product(await service.seller())
     session = await service.hold((kettle, 2)) if held_before else new_id()
     await release(service, session)
+
     await asyncio.gather(*(commit(service, session, (kettle, 2)) for _ in range(8)))
+
     assert await service.stock_levels(kettle) == (8, 0, 2)
     assert await release(service, session) == "sold"
 
@@ -63,8 +71,10 @@ async def test_late_payment_with_one_sold_out_line_is_refused_whole(service: Ser
     session = await service.hold((kettle, 2), (mug, 1))
     await release(service, session)
     await service.hold((mug, 1))
+
     with pytest.raises(Conflict, match="“Blue mug” is sold out"):
         await commit(service, session, (kettle, 2), (mug, 1))
+
     assert await service.stock_levels(kettle) == (5, 0, 0)
     assert await service.stock_levels(mug) == (0, 1, 0)
     assert await release(service, session) == "released"
@@ -73,15 +83,17 @@ async def test_late_payment_with_one_sold_out_line_is_refused_whole(service: Ser
 async def test_concurrent_commit_and_release_conserve_units(service: ServiceHarness) -> None:
     kettle = await service.create_product(await service.seller(), stock=10)
     sold = 0
+
     for _ in range(20):
         session = await service.hold((kettle, 1))
-        # A release that comes first is followed by a sale that takes the unit again.
+        # After a release, the commit takes the unit from stock again.
         await asyncio.gather(commit(service, session, (kettle, 1)), release(service, session), return_exceptions=True)
         stock, held, now_sold = await service.stock_levels(kettle)
         assert (stock + held + now_sold, held) == (10, 0)
         sold = max(sold, now_sold)
         if stock == 0:
             break
+
     assert sold == 10
 
 
@@ -89,5 +101,7 @@ async def test_product_rejected_after_hold_is_still_sold(service: ServiceHarness
     kettle = await service.create_product(await service.seller())
     session = await service.hold((kettle, 1))
     await service.database.execute("UPDATE products SET status = 'rejected'")
+
     await commit(service, session, (kettle, 1))
+
     assert await service.stock_levels(kettle) == (9, 0, 1)

@@ -25,9 +25,13 @@ async def apply(service: ServiceHarness, *updates: UpsertShop) -> None:
 async def test_products_appear_on_approval_and_disappear_on_suspension(service: ServiceHarness) -> None:
     seller = await service.seller("pending")
     kettle, shop = await service.create_product(seller), service.shops[seller.id]
+
     await apply(service, update("approved", shop, 2))
+
     assert (await service.get_product(kettle.id)).id == kettle.id
+
     await apply(service, update("suspended", shop, 3))
+
     with pytest.raises(NotFound):
         await service.get_product(kettle.id)
 
@@ -37,13 +41,17 @@ async def test_late_and_repeated_updates_keep_latest_version(service: ServiceHar
     kettle, shop = await service.create_product(seller), service.shops[seller.id]
     approved = update("approved", shop, 3)
     await apply(service, approved, update("rejected", shop, 2), update("pending", shop, 1), approved)
+
     await apply(service, replace(update("rejected", shop, 2), shop_name="Other"))
+
     assert (await service.get_product(kettle.id)).id == kettle.id
 
 
 async def test_approval_before_first_product_is_kept(service: ServiceHarness) -> None:
     seller = await service.seller("pending")
     await apply(service, update("approved", service.shops[seller.id], 2))
+
     # The stubbed reply to `validate_shop_owner` is older than the approval.
     kettle = await service.create_product(seller)
+
     assert await service.get_product(kettle.id) == kettle

@@ -19,7 +19,9 @@ async def test_lines_of_one_product_are_merged_in_order(service: ServiceHarness)
         await service.create_product(seller),
         await service.create_product(seller, "Blue mug", price={"amount": 700}),
     )
+
     lines = await validate(service, Line(mug.id, 1), Line(kettle.id, 2), Line(mug.id, 3))
+
     assert lines == [
         PricedLine(mug.id, mug.shop_id, "Blue mug", 4, mug.price),
         PricedLine(kettle.id, kettle.shop_id, "Copper kettle", 2, kettle.price),

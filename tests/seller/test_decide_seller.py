@@ -36,6 +36,7 @@ async def open_shop(deps: Deps, calls: StubCalls, name: str, who: Account | None
 async def test_approval_is_stored_and_published(deps: Deps, calls: StubCalls) -> None:
     user = await open_shop(deps, calls, "Foxglove Books")
     decided = await decide_seller(deps, decision(user, "approved"))
+
     assert (decided.shop.status, decided.shop.version) == ("approved", 2)
     assert await topics(deps.database) == ["seller.registered", "seller.approved"]
     assert (await validate_shop_owner(deps, ValidateShopOwner(seller_id=user))).status == "approved"
@@ -44,7 +45,9 @@ async def test_approval_is_stored_and_published(deps: Deps, calls: StubCalls) ->
 async def test_repeated_decision_changes_and_publishes_nothing(deps: Deps, calls: StubCalls) -> None:
     user = await open_shop(deps, calls, "Foxglove Books")
     await asyncio.gather(*(decide_seller(deps, decision(user, "approved")) for _ in range(5)))
+
     repeated = await decide_seller(deps, decision(user, "approved"))
+
     assert repeated.shop.version == 2
     assert await topics(deps.database) == ["seller.registered", "seller.approved"]
 
@@ -58,8 +61,10 @@ async def test_pending_seller_cannot_be_suspended(deps: Deps, calls: StubCalls) 
 async def test_suspended_seller_can_be_approved_again(deps: Deps, calls: StubCalls) -> None:
     user = await open_shop(deps, calls, "Foxglove Books")
     statuses: list[SellerDecision] = ["approved", "suspended", "approved"]
+
     for status in statuses:
         await decide_seller(deps, decision(user, status, "fraud"))
+
     assert (await topics(deps.database))[1:] == ["seller.approved", "seller.suspended", "seller.approved"]
 
 
@@ -76,8 +81,11 @@ async def test_seller_without_shop_is_refused(deps: Deps) -> None:
 async def test_pending_sellers_are_listed_oldest_first_page_by_page(deps: Deps, calls: StubCalls) -> None:
     users = [await open_shop(deps, calls, f"Shop {n}") for n in range(5)]
     await decide_seller(deps, decision(users[1], "approved"))
+
     first = await list_sellers(deps, ListSellers(status="pending", limit=2))
+
     assert [s.user_id for s in first.items] == [users[0], users[2]]
+
     rest = await list_sellers(deps, ListSellers(status="pending", limit=2, cursor=first.next_cursor))
     assert [s.user_id for s in rest.items] == [users[3], users[4]]
     assert rest.next_cursor is None
@@ -86,5 +94,7 @@ async def test_pending_sellers_are_listed_oldest_first_page_by_page(deps: Deps, 
 async def test_unknown_shops_are_left_out(deps: Deps, calls: StubCalls) -> None:
     user = await open_shop(deps, calls, "Foxglove Books")
     shop = await validate_shop_owner(deps, ValidateShopOwner(seller_id=user))
+
     found = await get_shops(deps, GetShops(shop_ids=[shop.id, new_id()]))
+
     assert found.shops == [shop]

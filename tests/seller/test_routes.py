@@ -35,10 +35,15 @@ async def test_shop_is_created_and_read_through_routes(deps: Deps, owner: Accoun
     app = App(SERVICE, deps, identity=identity, verifier=KnownToken(owner), database=deps.database)
     headers = {"authorization": "Bearer the-token", "content-type": "application/json"}
     body = msgspec.json.encode({"name": "Kiln & Clay", "bio": "", "category": "ceramics"})
+
     made = await app.handle(Request("POST", "/seller/api/create-shop", "", headers, body))
+
     assert made.status == 201
+
     mine = await app.handle(Request("GET", "/seller/api/my-shop", "", headers))
     assert (mine.status, msgspec.json.decode(mine.body)["seller_status"]) == (200, "pending")
+
     shop = msgspec.json.decode(made.body)["shop"]
     found = await app.handle(Request("GET", f"/seller/api/get-shop/{shop['id']}", "", {}))
+
     assert msgspec.json.decode(found.body) == {"shop": shop}
