@@ -1,1 +1,1 @@
-"""The pages: a client of the gateway's public API, like any other."""
+"""The pages of the shop, a client of the gateway's public API."""

@@ -1,7 +1,7 @@
-"""Styles, scripts and the icon, each under an address that changes with its content, so that it may be kept for ever.
+"""Styles, scripts and the icon, each at a path that contains a hash of its content, so that browsers cache it forever.
 
-A script names what it imports by a relative path, as it lies on disk; here that becomes the hashed address. So a change
-in one module changes the addresses of all that import it, and no browser mixes two versions.
+A script imports modules by their relative paths; here these become the hashed ones. A change in a module therefore
+changes the paths of all modules that import it, and no browser mixes two versions.
 """
 
 import re
@@ -16,12 +16,11 @@ from msgspec import Struct
 PREFIX: Final = "/assets/"
 TYPES: Final = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 
-_ASIDE: Final = re.compile(r"^[ \t]*/\*.*?\*/\n|^[ \t]*//[^\n]*\n|^[ \t]+|^\n", re.MULTILINE | re.DOTALL)
 _IMPORT: Final = re.compile(r'(?<=from ")\.{1,2}/[^"\n]+(?=";)')
 
 
 class Asset(Struct, frozen=True):
-    """A file as it is served; `imports` are the names of all modules that it needs, those of its imports among them."""
+    """A file as served; `imports` are the names of all modules it needs, direct or not, dependencies first."""
 
     name: str
     path: str
@@ -30,7 +29,7 @@ class Asset(Struct, frozen=True):
 
 
 def read_folder(folder: Traversable, inside: str = "") -> dict[str, str]:
-    """Return the text of each file that can be an asset, by its path inside of the folder."""
+    """Return the texts of the assets in a folder, by relative path."""
     texts: dict[str, str] = {}
     for entry in folder.iterdir():
         name = join(inside, entry.name)
@@ -41,43 +40,35 @@ def read_folder(folder: Traversable, inside: str = "") -> dict[str, str]:
     return texts
 
 
-def slim(text: str) -> str:
-    """Leave out what is there for a reader alone: comments on lines of their own, indentation, empty lines.
-
-    No text in our scripts goes over the end of a line (a test looks), so none can be hurt.
-    """
-    return _ASIDE.sub("", text)
-
-
-def addressed(texts: Mapping[str, str]) -> dict[str, Asset]:
-    """Give each file its address, by name.
+def hash_assets(texts: Mapping[str, str]) -> dict[str, Asset]:
+    """Return the assets by name, with their hashed paths.
 
     Raises:
-        ValueError: a module imports what is not there, or itself by a detour.
+        ValueError: an imported module is missing, or imports form a cycle.
     """
     done: dict[str, Asset] = {}
 
-    def give(name: str, importers: tuple[str, ...]) -> Asset:
+    def resolve(name: str, importers: tuple[str, ...]) -> Asset:
         if name in done:
             return done[name]
         if name not in texts or name in importers:
-            wrong = "is not there" if name not in texts else "imports itself"
-            message = f"{' > '.join((*importers, name))}: {name} {wrong}"
+            problem = "does not exist" if name not in texts else "imports itself"
+            message = f"{' > '.join((*importers, name))}: {name} {problem}"
             raise ValueError(message)
         found: dict[str, None] = {}
 
-        def address(match: re.Match[str]) -> str:
-            imported = give(normpath(join(dirname(name), match[0])), (*importers, name))
+        def hashed_path(match: re.Match[str]) -> str:
+            imported = resolve(normpath(join(dirname(name), match[0])), (*importers, name))
             found.update(dict.fromkeys((*imported.imports, imported.name)))
             return imported.path
 
-        text = slim(texts[name])
-        body = (_IMPORT.sub(address, text) if name.endswith(".js") else text).encode()
+        text = texts[name]
+        body = (_IMPORT.sub(hashed_path, text) if name.endswith(".js") else text).encode()
         stem, _, kind = name.rpartition(".")
         path = f"{PREFIX}{stem}.{sha256(body).hexdigest()[:12]}.{kind}"
         done[name] = Asset(name, path, body, tuple(found))
         return done[name]
 
     for name in sorted(texts):
-        give(name, ())
+        resolve(name, ())
     return done

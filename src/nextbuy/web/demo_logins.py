@@ -1,6 +1,6 @@
-"""The logins that the sign-in page offers as buttons where the marketplace has demo data.
+"""The logins that the sign-in page offers as buttons if the marketplace has demo data.
 
-They are public by intent, and the same as those of the demo market, which no page may import (a test compares the two).
+They are public on purpose. A test compares them with the demo market, which pages may not import.
 """
 
 from typing import Final
@@ -9,7 +9,7 @@ from msgspec import Struct
 
 
 class DemoLogin(Struct, frozen=True):
-    """Somebody whom a visitor may be for a while."""
+    """An account that a visitor may use."""
 
     name: str
     role: str
@@ -17,7 +17,7 @@ class DemoLogin(Struct, frozen=True):
     password: str
 
 
-_PASSWORD: Final = "demo-market-2026"  # noqa: S105 (public, as above)
+_PASSWORD: Final = "demo-market-2026"  # noqa: S105  public
 
 DEMO_LOGINS: Final = (
     DemoLogin("Maya", "buyer", "maya@demo.nextbuy.test", _PASSWORD),

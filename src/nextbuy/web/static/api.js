@@ -2,7 +2,7 @@
 
 import { csrf, forget, freshUntil, isStale, remember } from "./session.js";
 
-/** What went wrong, as a sentence; `errors` are for single fields: `[{field, message}]`. */
+/** An error reply or a failed request; `errors` belong to single fields: `[{field, message}]`. */
 export class Problem extends Error {
   constructor(status, { detail, title, slug, errors } = {}, wait = 0) {
     const again = wait > 1 ? ` Try again in ${wait} seconds.` : "";
@@ -12,8 +12,8 @@ export class Problem extends Error {
     this.errors = errors ?? [];
   }
 
-  /** Whether the same request may work in a moment. */
-  get passing() {
+  /** Whether the same request may succeed in a moment. */
+  get transient() {
     return this.status === 0 || this.status === 429 || this.status >= 500;
   }
 }
@@ -22,47 +22,47 @@ const UNREACHABLE = { slug: "unreachable", detail: "The shop cannot be reached. 
 const ENDED = { slug: "session-ended", detail: "Your session has ended. Sign in again." };
 const REFRESH = "/auth/api/refresh-session";
 
-/** Read something; `query` values that are empty are left out. What is `quiet` shows nobody that it takes long. */
+/** Read a resource; empty values of `query` are omitted, and a `quiet` request shows no progress bar. */
 export function get(path, query = {}, options = {}) {
   const pairs = Object.entries(query).filter(([, value]) => value);
-  return ask("GET", pairs.length ? `${path}?${new URLSearchParams(pairs)}` : path, undefined, options);
+  return request("GET", pairs.length ? `${path}?${new URLSearchParams(pairs)}` : path, undefined, options);
 }
 
-/** Do something, once per `key` (an idempotency key) however often it is sent. */
-export const send = (method, path, body, key) => ask(method, path, body, { key });
+/** Send a request that changes something, at most once per `key` (an idempotency key). */
+export const send = (method, path, body, key) => request(method, path, body, { key });
 
-/** The answer, or null where there is no such thing (or it is not this account's to see). */
-export const found = (answer) =>
-  answer.catch((problem) => {
+/** The reply, or null if it is 404: missing, or not visible to this account. */
+export const orNull = (reply) =>
+  reply.catch((problem) => {
     if (problem.status === 404) return null;
     throw problem;
   });
 
-async function ask(method, path, body, options) {
-  const wasKnown = csrf() !== "";
+async function request(method, path, body, options) {
+  const wasSignedIn = csrf() !== "";
   if (isStale()) await refresh();
   try {
-    return await once(method, path, body, options);
+    return await fetchOnce(method, path, body, options);
   } catch (problem) {
     if (problem.status !== 401 || problem.slug === "wrong-login") throw problem;
-    if (csrf() && (await refresh())) return once(method, path, body, options);
-    throw wasKnown && !csrf() ? new Problem(401, ENDED) : problem;
+    if (csrf() && (await refresh())) return fetchOnce(method, path, body, options);
+    throw wasSignedIn && !csrf() ? new Problem(401, ENDED) : problem;
   }
 }
 
-async function once(method, path, body, { key, signal, quiet } = {}) {
+async function fetchOnce(method, path, body, { key, signal, quiet } = {}) {
   const headers = { accept: "application/json" };
   if (body !== undefined) headers["content-type"] = "application/json";
   if (method !== "GET") Object.assign(headers, { "x-csrf-token": csrf(), "x-nextbuy-cookies": "yes" });
   if (key) headers["idempotency-key"] = key;
   const finished = quiet ? () => {} : busy();
-  // What has no body is short, and may outlive its page.
+  // A request without a body is short and may outlive its page.
   const keepalive = method !== "GET" && body === undefined;
   try {
-    const answer = await fetch(path, { method, headers, body: body && JSON.stringify(body), signal, keepalive, credentials: "same-origin" });
-    const read = answer.status === 204 ? {} : await answer.json().catch(() => null);
-    if (!answer.ok || read === null) throw new Problem(answer.status, read ?? {}, Number(answer.headers.get("retry-after")));
-    return read;
+    const response = await fetch(path, { method, headers, body: body && JSON.stringify(body), signal, keepalive, credentials: "same-origin" });
+    const reply = response.status === 204 ? {} : await response.json().catch(() => null);
+    if (!response.ok || reply === null) throw new Problem(response.status, reply ?? {}, Number(response.headers.get("retry-after")));
+    return reply;
   } catch (error) {
     if (error instanceof Problem || error.name === "AbortError") throw error;
     throw new Problem(0, UNREACHABLE);
@@ -73,31 +73,31 @@ async function once(method, path, body, { key, signal, quiet } = {}) {
 
 let refreshing = null;
 
-/** Get a new access token; false where the session has ended. One at a time, over all tabs: a refresh token is good once. */
+/** Get a new access token, or false if the session has ended. One tab at a time, because a refresh token is valid once. */
 function refresh() {
   const seen = freshUntil();
-  const turn = async () => (freshUntil() > Math.max(seen, Date.now()) ? true : renew());
-  refreshing ??= (navigator.locks ? navigator.locks.request("nextbuy-refresh", turn) : turn()).finally(() => (refreshing = null));
+  const renewIfStale = async () => (freshUntil() > Math.max(seen, Date.now()) ? true : renew());
+  refreshing ??= (navigator.locks ? navigator.locks.request("nextbuy-refresh", renewIfStale) : renewIfStale()).finally(() => (refreshing = null));
   return refreshing;
 }
 
 async function renew() {
   try {
-    remember(await once("POST", REFRESH, {}));
+    remember(await fetchOnce("POST", REFRESH, {}));
     return true;
   } catch (problem) {
-    if (!problem.passing) forget();
+    if (!problem.transient) forget();
     return false;
   }
 }
 
-/** A new idempotency key; `randomUUID` is only there on secure origins, which a phone in the same network is not on. */
+/** A new idempotency key; `randomUUID` exists on secure origins only, not on plain HTTP in a local network. */
 export function newKey() {
   if (crypto.randomUUID) return crypto.randomUUID();
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** Hand out one key for one attempt: the same again while the same thing is tried and no answer has come. */
+/** Idempotency keys of a form or button: the same key for the same body until a reply has come. */
 export function attempts() {
   let last = {};
   return {

@@ -1,57 +1,57 @@
-/** The basket: ids and quantities, in this browser alone. Titles, prices and stock are always the server's. */
+/** The basket: product ids and quantities, stored in this browser. Titles, prices and stock come from the server. */
 
-const KEPT = "nextbuy.basket";
-const PAYING = "nextbuy.paying";
-export const MOST_UNITS = 1000;
-export const MOST_LINES = 50;
+const STORAGE_KEY = "nextbuy.basket";
+const CHECKOUT = "nextbuy.checkout";
+export const MAX_UNITS = 1000;
+export const MAX_LINES = 50;
 
 /** The lines: `[{product_id, quantity}]`. */
 export function lines() {
   try {
-    const read = JSON.parse(localStorage.getItem(KEPT) ?? "[]");
+    const read = JSON.parse(localStorage.getItem(STORAGE_KEY) ?? "[]");
     return read.filter((line) => typeof line.product_id === "string" && Number.isInteger(line.quantity) && line.quantity > 0);
   } catch {
     return [];
   }
 }
 
-/** How many units there are. */
+/** Total number of units. */
 export const units = () => lines().reduce((sum, line) => sum + line.quantity, 0);
 
-function keep(kept) {
-  localStorage.setItem(KEPT, JSON.stringify(kept));
+function store(updated) {
+  localStorage.setItem(STORAGE_KEY, JSON.stringify(updated));
   dispatchEvent(new Event("basket"));
 }
 
-/** Have this many of a product; none takes it out. */
+/** Set the quantity of a product; 0 removes it. */
 export function set(productId, quantity) {
-  const kept = lines();
-  const line = kept.find((one) => one.product_id === productId);
-  const bounded = Math.min(quantity, MOST_UNITS);
+  const updated = lines();
+  const line = updated.find((one) => one.product_id === productId);
+  const bounded = Math.min(quantity, MAX_UNITS);
   if (line) line.quantity = bounded;
-  else kept.push({ product_id: productId, quantity: bounded });
-  keep(kept.filter((one) => one.quantity > 0));
+  else updated.push({ product_id: productId, quantity: bounded });
+  store(updated.filter((one) => one.quantity > 0));
 }
 
-/** How many of a product are in the basket. */
-export const has = (productId) => lines().find((line) => line.product_id === productId)?.quantity ?? 0;
+/** Quantity of a product in the basket. */
+export const quantityOf = (productId) => lines().find((line) => line.product_id === productId)?.quantity ?? 0;
 
-/** Call back whenever the basket changes, in this tab or another. */
+/** Call `changed` when the basket changes, in this tab or another. */
 export function watch(changed) {
   addEventListener("basket", changed);
-  addEventListener("storage", (event) => event.key === KEPT && changed());
+  addEventListener("storage", (event) => event.key === STORAGE_KEY && changed());
   addEventListener("pageshow", (event) => event.persisted && changed());
 }
 
-/** Remember what is being paid for, so that going back and checking out again leads to the same payment. */
-export const startPaying = (paying) => sessionStorage.setItem(PAYING, JSON.stringify(paying));
+/** Store the checkout in progress, so that going back and checking out again leads to the same payment. */
+export const startCheckout = (checkout) => sessionStorage.setItem(CHECKOUT, JSON.stringify(checkout));
 
-/** What is being paid for in this tab (`session_id`, `payment_url`, `asked`, `key`), or null. */
-export const paying = () => JSON.parse(sessionStorage.getItem(PAYING) ?? "null");
+/** The checkout in progress in this tab (`session_id`, `payment_url`, `request`), or null. */
+export const checkoutInProgress = () => JSON.parse(sessionStorage.getItem(CHECKOUT) ?? "null");
 
-/** Forget the payment; where it was made, what was bought leaves the basket. */
-export function endPaying({ bought }) {
-  const ended = paying();
-  sessionStorage.removeItem(PAYING);
-  if (bought) for (const line of ended?.asked.lines ?? []) set(line.product_id, Math.max(0, has(line.product_id) - line.quantity));
+/** End the checkout; if it was paid, remove its lines from the basket. */
+export function endCheckout({ bought }) {
+  const ended = checkoutInProgress();
+  sessionStorage.removeItem(CHECKOUT);
+  if (bought) for (const line of ended?.request.lines ?? []) set(line.product_id, Math.max(0, quantityOf(line.product_id) - line.quantity));
 }

@@ -1,17 +1,17 @@
-/** Small charts of plain bars; what they show stands in words as well, for those who do not see them. */
+/** Small bar charts; a label and a title per bar describe them to screen readers. */
 
 import { el } from "./dom.js";
 
-/** A column for each of `[name, number, text]`; the name of the first and the last stand below. */
+/** A bar for each `[name, number, text]`; the first and the last name are below. */
 export function columns(points, label) {
-  const most = Math.max(1, ...points.map(([, number]) => number));
+  const max = Math.max(1, ...points.map(([, number]) => number));
   const node = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   const width = 12;
   const attributes = { viewBox: `0 0 ${points.length * width} 100`, preserveAspectRatio: "none", role: "img", "aria-label": label, class: "columns" };
   for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
   points.forEach(([name, number, text], place) => {
     const bar = document.createElementNS("http://www.w3.org/2000/svg", "rect");
-    const height = number ? Math.max(3, (number / most) * 100) : 1;
+    const height = number ? Math.max(3, (number / max) * 100) : 1;
     for (const [key, value] of Object.entries({ x: place * width + 2, y: 100 - height, width: width - 4, height, class: number ? "" : "none" })) bar.setAttribute(key, value);
     const title = document.createElementNS("http://www.w3.org/2000/svg", "title");
     title.textContent = `${name}: ${text ?? number}`;
@@ -22,5 +22,5 @@ export function columns(points, label) {
   return el("figure", { class: "chart" }, el("figcaption", { class: "soft" }, label), node, ends);
 }
 
-/** How much of something is done, as a bar. */
+/** A progress bar. */
 export const progress = (done, all) => el("progress", { max: all || 1, value: all ? done : undefined });

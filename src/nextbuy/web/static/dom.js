@@ -1,6 +1,6 @@
-/** Building the page. Every text goes in as a text node or an attribute, so nothing that a person wrote is ever markup. */
+/** Builds elements. Text becomes a text node or an attribute, so user input is never markup. */
 
-/** Make an element: `on…` properties are listeners, `true` is an empty attribute, `false` and `undefined` are left out. */
+/** Create an element: `on…` properties are listeners, `true` is an empty attribute, `false` and `undefined` are omitted. */
 export function el(tag, properties = {}, ...children) {
   const node = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {
@@ -12,7 +12,7 @@ export function el(tag, properties = {}, ...children) {
   return node;
 }
 
-/** A drawing of one line, on 24 by 24. */
+/** An SVG icon of one path, on a grid of 24 by 24. */
 export function icon(path) {
   const drawing = (tag, name, value) => {
     const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
@@ -25,7 +25,7 @@ export function icon(path) {
   return svg;
 }
 
-/** Put these children in place of what `node` holds. */
+/** Replace the children of `node`. */
 export function fill(node, ...children) {
   node.replaceChildren(...present(children));
   return node;
@@ -35,19 +35,19 @@ function present(children) {
   return children.flat(Infinity).filter((child) => child !== undefined && child !== null && child !== false);
 }
 
-/** Say something to those who listen to the page instead of looking at it. */
+/** Announce a text to screen readers. */
 export function announce(text) {
   const live = document.getElementById("live");
   live.textContent = "";
   setTimeout(() => (live.textContent = text), 50);
 }
 
-/** Give the page its title. */
+/** Set the title of the page. */
 export function title(text) {
   document.title = text === "NextBuy" ? text : `${text} · NextBuy`;
 }
 
-/** A path of this site, or `otherwise`: what comes from outside may not lead anywhere else. */
+/** `path` if it is on this site, else `otherwise`: a query parameter must not redirect to another site. */
 export function localPath(path, otherwise) {
   try {
     const url = new URL(path, location.origin);

@@ -1,16 +1,16 @@
-/** Fields, forms and buttons that say what went wrong beside what caused it, and do a thing once however often they are pressed. */
+/** Fields, forms and buttons. They show an error beside its field, and send once even if pressed twice. */
 
 import { attempts } from "./api.js";
 import { el, fill } from "./dom.js";
 
-let made = 0;
+let fieldCount = 0;
 
 /** A labelled field. `tag` may be "textarea" or "select" (with `options`); other properties are the control's own. */
 export function field({ name, label, hint, tag = "input", options = [], optional = false, ...own }) {
-  const id = `f${++made}-${name.replaceAll(".", "-")}`;
+  const id = `f${++fieldCount}-${name.replaceAll(".", "-")}`;
   const choices = options.map(([value, text]) => el("option", { value, selected: value === own.value }, text));
-  const told = hint ? `${id}-hint ${id}-error` : `${id}-error`;
-  const control = el(tag, { id, name, required: !optional, "aria-describedby": told, ...own }, choices);
+  const describedBy = hint ? `${id}-hint ${id}-error` : `${id}-error`;
+  const control = el(tag, { id, name, required: !optional, "aria-describedby": describedBy, ...own }, choices);
   if (tag === "textarea" && own.value) control.value = own.value;
   return el(
     "div",
@@ -22,8 +22,8 @@ export function field({ name, label, hint, tag = "input", options = [], optional
   );
 }
 
-/** A wrong entry, found before anything was sent. */
-export class Wrong extends Error {
+/** An invalid entry, found before the request is sent. */
+export class FieldError extends Error {
   constructor(field, message) {
     super(message);
     this.errors = [{ field, message }];
@@ -31,7 +31,7 @@ export class Wrong extends Error {
 }
 
 /**
- * A form of fields. `read` makes the request's body of the values (and may throw `Wrong`); `act(body, key)` sends it; `done(answer)` goes on.
+ * A form. `read` turns its values into the request body (and may throw `FieldError`), `act(body, key)` sends it, `done(reply)` runs after it.
  */
 export function form({ fields, button, read = (values) => values, act, done, ...own }) {
   const keys = attempts();
@@ -44,11 +44,11 @@ export function form({ fields, button, read = (values) => values, act, done, ...
     clear(node, message);
     try {
       const body = read(Object.fromEntries(new FormData(node)));
-      const answer = await act(body, keys.key(body));
+      const reply = await act(body, keys.key(body));
       keys.answered();
-      await done(answer, node);
+      await done(reply, node);
     } catch (error) {
-      if (!error.passing) keys.answered();
+      if (!error.transient) keys.answered();
       show(node, message, error);
     } finally {
       unlock(submit);
@@ -86,7 +86,7 @@ function controlOf(node, name) {
   return exact ?? node.elements.namedItem(name.split(/[.[]/)[0]);
 }
 
-/** The server's words for a bound, in a person's. */
+/** A message of the server's validation in plain English. */
 export function readable(message) {
   const length = /^Expected `str` of length ([<>]=) (\d+)$/.exec(message);
   if (length) return length[1] === ">=" ? `Use at least ${length[2]} characters.` : `Use at most ${length[2]} characters.`;
@@ -96,21 +96,21 @@ export function readable(message) {
   return message;
 }
 
-/** A button that does something that may fail; the reason appears in `told`, a place beside it. */
-export function action({ label, act, done, told, ...own }) {
+/** A button that calls `act(key)`; an error appears in the element `status`. */
+export function action({ label, act, done, status, ...own }) {
   const keys = attempts();
   const node = el("button", { type: "button", ...own }, label);
   node.addEventListener("click", async () => {
     if (!lock(node)) return;
-    if (told) fill(told);
+    if (status) fill(status);
     try {
-      const answer = await act(keys.key(null));
+      const reply = await act(keys.key(null));
       keys.answered();
-      await done?.(answer);
+      await done?.(reply);
     } catch (error) {
-      if (!error.passing) keys.answered();
-      if (!told) throw error;
-      fill(told, el("span", { class: "wrong", role: "alert" }, error.message));
+      if (!error.transient) keys.answered();
+      if (!status) throw error;
+      fill(status, el("span", { class: "wrong", role: "alert" }, error.message));
     } finally {
       unlock(node);
     }

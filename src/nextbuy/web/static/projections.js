@@ -1,41 +1,41 @@
-/** Projections: figures that are made of events, with a button that has them rebuilt, and how far that is. */
+/** Projections, each with a button that rebuilds it and the progress of its rebuild. */
 
 import { get, send } from "./api.js";
 import { progress } from "./chart.js";
 import { announce, el, fill } from "./dom.js";
 import { action } from "./form.js";
-import { badge } from "./goods.js";
-import { capital, when } from "./words.js";
+import { badge } from "./product_views.js";
+import { capital, when } from "./format.js";
 
 const PATH = "/kafka/api/projections";
-const LOOK = 1000;
+const POLL_INTERVAL = 1000;
 const runs = (rebuild) => rebuild !== null && ["asked", "reading"].includes(rebuild.state);
 
-/** A projection in a list; while it is rebuilt it looks by itself how far that is. */
+/** A projection in a list; it polls while a rebuild runs. */
 export function projection(first) {
-  const node = el("li", { class: "note made" });
+  const node = el("li", { class: "note projection" });
   const name = capital(first.name.replaceAll("-", " "));
   const draw = (one) => {
     const { rebuild } = one;
-    const told = el("p", {});
-    const again = action({ label: "Rebuild", act: (key) => send("POST", `${PATH}/${one.name}/rebuild`, {}, key), done: look, told, "aria-label": `Rebuild ${name}` });
+    const status = el("p", {});
+    const rebuildButton = action({ label: "Rebuild", act: (key) => send("POST", `${PATH}/${one.name}/rebuild`, {}, key), done: poll, status, "aria-label": `Rebuild ${name}` });
     fill(
       node,
       el("p", { class: "line" }, el("strong", {}, name), rebuild?.state === "failed" && badge("failed")),
-      el("p", { class: "soft" }, `Made of ${one.events.toLocaleString("en")} events · generation ${one.generation}`),
-      runs(rebuild) ? el("p", { class: "row" }, progress(rebuild.read, rebuild.of), el("span", { class: "soft" }, rebuild.state === "asked" ? "Waits for the kafka service" : `${rebuild.events.toLocaleString("en")} events read`)) : again,
-      rebuild?.error && el("p", { class: "wrong" }, `It could not be rebuilt, and is as it was: ${rebuild.error}`),
+      el("p", { class: "soft" }, `${one.events.toLocaleString("en")} events · generation ${one.generation}`),
+      runs(rebuild) ? el("p", { class: "row" }, progress(rebuild.read, rebuild.of), el("span", { class: "soft" }, rebuild.state === "asked" ? "Waiting for the kafka service" : `${rebuild.events.toLocaleString("en")} events read`)) : rebuildButton,
+      rebuild?.error && el("p", { class: "wrong" }, `Rebuild failed; the old figures stay in use: ${rebuild.error}`),
       rebuild?.ended_at && !rebuild.error && el("p", { class: "soft" }, "Rebuilt ", el("time", { datetime: rebuild.ended_at }, when(rebuild.ended_at))),
-      told,
+      status,
     );
-    if (runs(rebuild)) setTimeout(look, LOOK);
+    if (runs(rebuild)) setTimeout(poll, POLL_INTERVAL);
   };
-  const look = async () => {
+  const poll = async () => {
     if (!node.isConnected) return;
     const page = await get(PATH).catch(() => null);
     const now = page?.items.find((one) => one.name === first.name);
-    if (!now) return void setTimeout(look, LOOK * 5);
-    if (!runs(now.rebuild)) announce(`${name}: ${now.rebuild?.error ? "could not be rebuilt" : "rebuilt"}`);
+    if (!now) return void setTimeout(poll, POLL_INTERVAL * 5);
+    if (!runs(now.rebuild)) announce(`${name}: ${now.rebuild?.error ? "rebuild failed" : "rebuilt"}`);
     draw(now);
   };
   draw(first);

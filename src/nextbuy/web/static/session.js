@@ -1,41 +1,41 @@
 /**
- * Who is signed in. The tokens are in cookies that no script can read; what is kept here is only a name to greet, and until when the
- * access token is good. The CSRF cookie, which scripts can read, tells that there is a session at all.
+ * The signed-in account. Tokens are in cookies that scripts cannot read; stored here are only the account and the time at which the
+ * access token expires. The CSRF cookie, which scripts can read, shows that there is a session.
  */
 
-const KEPT = "nextbuy.account";
+const STORAGE_KEY = "nextbuy.account";
 const MARGIN = 20_000;
 
-/** The CSRF token, or "" where nobody is signed in. */
+/** The CSRF token, or "" if signed out. */
 export function csrf() {
   return /(?:^|; )nextbuy_csrf=([^;]+)/.exec(document.cookie)?.[1] ?? "";
 }
 
-function kept() {
+function stored() {
   try {
-    return JSON.parse(localStorage.getItem(KEPT));
+    return JSON.parse(localStorage.getItem(STORAGE_KEY));
   } catch {
     return null;
   }
 }
 
 /** The account that is signed in here (`id`, `name`, `email`, `role`), or null. */
-export const account = () => (csrf() ? (kept()?.user ?? null) : null);
+export const account = () => (csrf() ? (stored()?.user ?? null) : null);
 
-/** Until when the access token is good, in milliseconds; 0 where that is not known. */
-export const freshUntil = () => kept()?.until ?? 0;
+/** Expiry of the access token in milliseconds, 0 if unknown. */
+export const freshUntil = () => stored()?.until ?? 0;
 
-/** Whether the access token has run out, or is about to. */
+/** Whether the access token has expired or is about to. */
 export const isStale = () => csrf() !== "" && freshUntil() < Date.now();
 
-/** Remember what a login, a registration or a refresh answered. */
+/** Store the reply of a login, a registration or a refresh. */
 export function remember({ user, expires_in }) {
-  localStorage.setItem(KEPT, JSON.stringify({ user, until: Date.now() + expires_in * 1000 - MARGIN }));
+  localStorage.setItem(STORAGE_KEY, JSON.stringify({ user, until: Date.now() + expires_in * 1000 - MARGIN }));
 }
 
-/** Nobody is signed in any more. */
+/** Sign out in this browser. */
 export function forget() {
-  localStorage.removeItem(KEPT);
+  localStorage.removeItem(STORAGE_KEY);
   document.cookie = "nextbuy_csrf=; Path=/; Max-Age=0";
   dispatchEvent(new Event("signed-out"));
 }

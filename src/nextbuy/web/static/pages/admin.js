@@ -1,12 +1,12 @@
-/** `/admin`: what waits for a decision, dead letters, and projections. */
+/** `/admin`: products and shops that wait for a decision, dead letters, and projections. */
 
 import { send } from "../api.js";
 import { announce, el, fill, title } from "../dom.js";
 import { action, field, form } from "../form.js";
-import { empty, needed, notice, paged, start } from "../frame.js";
-import { picture, shopName } from "../goods.js";
+import { empty, notice, paged, requireRole, start } from "../layout.js";
+import { picture, shopName } from "../product_views.js";
 import { projection } from "../projections.js";
-import { money, reasonsOf, when } from "../words.js";
+import { money, reasonsOf, when } from "../format.js";
 
 async function section([id, heading, list, more]) {
   const place = el("div", {});
@@ -15,12 +15,12 @@ async function section([id, heading, list, more]) {
   return el("section", { id, "aria-labelledby": `${id}-heading` }, el("h2", { id: `${id}-heading` }, heading), more, place);
 }
 
-const picked = (values) => ({ reason: values.reason.trim() });
+const reasonOf = (values) => ({ reason: values.reason.trim() });
 
-/** The two buttons of a decision; afterwards its words stand in their place. */
+/** The two buttons of a decision, replaced by its outcome. */
 function decision({ name, approve, reject, approved = "Approved", rejected = "Refused" }) {
   const place = el("div", { class: "decision" });
-  const told = el("p", {});
+  const status = el("p", {});
   const finish = (text) => {
     fill(place, el("p", { class: "done", tabindex: -1 }, text)).firstChild.focus();
     announce(`${name}: ${text}`);
@@ -30,7 +30,7 @@ function decision({ name, approve, reject, approved = "Approved", rejected = "Re
     const why = form({
       fields: [field({ name: "reason", label: `Why is ${name} refused?`, hint: "The seller reads this.", maxlength: 500, autocomplete: "off" })],
       button: "Refuse",
-      read: picked,
+      read: reasonOf,
       act: (body, key) => send("POST", reject, body, key),
       done: () => finish(rejected),
     });
@@ -39,7 +39,7 @@ function decision({ name, approve, reject, approved = "Approved", rejected = "Re
     why.querySelector("input").focus();
   };
   const choose = () =>
-    fill(place, el("div", { class: "row" }, action({ label: "Approve", class: "main", act: (key) => send("POST", approve, {}, key), done: () => finish(approved), told, "aria-label": `Approve ${name}` }), el("button", { type: "button", onclick: ask, "aria-label": `Refuse ${name}` }, "Refuse…")), told);
+    fill(place, el("div", { class: "row" }, action({ label: "Approve", class: "main", act: (key) => send("POST", approve, {}, key), done: () => finish(approved), status, "aria-label": `Approve ${name}` }), el("button", { type: "button", onclick: ask, "aria-label": `Refuse ${name}` }, "Refuse…")), status);
   return choose();
 }
 
@@ -81,11 +81,11 @@ const deadLetter = (one) => el("li", { class: "note" }, el("p", {}, el("strong",
 
 start(async (main) => {
   title("Admin");
-  if (!needed(main, "admin", "Admin", "Sign in as an admin.")) return;
+  if (!requireRole(main, "admin", "Admin", "Sign in as an admin.")) return;
   const parts = [
-    ["products", "Products that wait", { path: "/admin/api/get-pending-products", row: product, none: empty("Nothing waits", "New products that moderation is not sure of show up here.") }],
-    ["sellers", "Shops that wait", { path: "/admin/api/get-pending-sellers", row: seller, none: empty("Nobody waits", "New shops show up here before they open.") }],
-    ["dead-letters", "Dead letters", { path: "/kafka/api/dead-letters", query: { status: "waiting" }, row: deadLetter, none: empty("None", "Every event was applied. One that cannot be waits here, to be replayed or discarded.") }, el("p", {}, el("a", { href: "/dead-letters" }, "Show, replay and discard dead letters"))],
+    ["products", "Products that wait", { path: "/admin/api/get-pending-products", row: product, none: empty("Nothing waits", "New products that moderation cannot decide appear here.") }],
+    ["sellers", "Shops that wait", { path: "/admin/api/get-pending-sellers", row: seller, none: empty("Nothing waits", "New shops appear here before they open.") }],
+    ["dead-letters", "Dead letters", { path: "/kafka/api/dead-letters", query: { status: "waiting" }, row: deadLetter, none: empty("No dead letters", "Events that cannot be processed appear here.") }, el("p", {}, el("a", { href: "/dead-letters" }, "Show, replay and discard dead letters"))],
     ["projections", "Projections", { path: "/kafka/api/projections", row: projection, none: empty("None", "There are no projections.") }],
   ];
   const board = el("div", { class: "board" }, el("div", { class: "blank", "aria-hidden": "true" }, parts.map(() => el("p", { class: "bar tall" }))));

@@ -1,13 +1,13 @@
-/** `/basket`: what is in it, in the server's words, and the way to pay. */
+/** `/basket`: the basket with current prices and stock, and the checkout. */
 
-import { attempts, found, get, send } from "../api.js";
-import { endPaying, lines, MOST_LINES, MOST_UNITS, paying, set, startPaying } from "../basket.js";
+import { attempts, get, orNull, send } from "../api.js";
+import { checkoutInProgress, endCheckout, lines, MAX_LINES, MAX_UNITS, set, startCheckout } from "../basket.js";
 import { announce, el, fill, title } from "../dom.js";
-import { field, form, Wrong } from "../form.js";
-import { alone, linkButton, start } from "../frame.js";
-import { picture, shopName } from "../goods.js";
+import { field, FieldError, form } from "../form.js";
+import { linkButton, singleMessage, start } from "../layout.js";
+import { picture, shopName } from "../product_views.js";
 import { account } from "../session.js";
-import { count, money } from "../words.js";
+import { count, money } from "../format.js";
 
 const keys = attempts();
 const ADDRESS = [
@@ -19,14 +19,14 @@ const ADDRESS = [
 ];
 
 async function productOf({ product_id }) {
-  return (await found(get(`/product/api/get-product/${encodeURIComponent(product_id)}`)))?.product ?? null;
+  return (await orNull(get(`/product/api/get-product/${encodeURIComponent(product_id)}`)))?.product ?? null;
 }
 
 async function show(main) {
   title("Basket");
   const wanted = lines();
   if (wanted.length === 0) {
-    return alone(main, "Basket", "Your basket is empty", "Put something in it, and it waits here for you.", linkButton("/", "See what there is"));
+    return singleMessage(main, "Basket", "Your basket is empty", "Put something in it, and it waits here for you.", linkButton("/", "See what there is"));
   }
   if (!main.querySelector(".checkout")) fill(main, el("h1", {}, "Basket"), el("div", { class: "checkout blank", "aria-hidden": "true" }, el("div", {}, wanted.map(() => el("p", { class: "bar tall" })))));
   const products = await Promise.all(wanted.map(productOf));
@@ -47,7 +47,7 @@ function content(main, rows) {
   return el("div", { class: "checkout" }, list, sum);
 }
 
-function wrongWith({ product, quantity }) {
+function problemWith({ product, quantity }) {
   if (!product || product.status !== "active") return "This is not for sale any more. Take it out to check out.";
   if (product.stock === 0) return "This is sold out. Take it out to check out.";
   return quantity > product.stock ? `There are only ${product.stock} left. Take fewer to check out.` : "";
@@ -60,7 +60,7 @@ function rowOf(row, redraw) {
   const wrong = el("p", { class: "wrong" });
   const draw = () => {
     if (product) price.textContent = money({ ...product.price, amount: product.price.amount * row.quantity });
-    wrong.textContent = wrongWith(row);
+    wrong.textContent = problemWith(row);
     wrong.hidden = !wrong.textContent;
   };
   const change = (quantity) => {
@@ -78,7 +78,7 @@ function rowOf(row, redraw) {
   };
   const amount = (event) => {
     const typed = Math.floor(Number(event.target.value));
-    if (typed >= 1) change(Math.min(typed, MOST_UNITS));
+    if (typed >= 1) change(Math.min(typed, MAX_UNITS));
     event.target.value = row.quantity;
   };
   const node = el(
@@ -93,7 +93,7 @@ function rowOf(row, redraw) {
       wrong,
       el("button", { type: "button", class: "link", onclick: remove, "aria-label": `Take out ${name}` }, "Take out"),
     ),
-    product && el("input", { type: "number", min: 1, max: Math.min(product.stock || 1, MOST_UNITS), value: row.quantity, "aria-label": `How many of ${name}`, onchange: amount }),
+    product && el("input", { type: "number", min: 1, max: Math.min(product.stock || 1, MAX_UNITS), value: row.quantity, "aria-label": `How many of ${name}`, onchange: amount }),
     price,
   );
   draw();
@@ -101,17 +101,17 @@ function rowOf(row, redraw) {
 }
 
 function summary(rows) {
-  const good = rows.filter((row) => !wrongWith(row));
+  const good = rows.filter((row) => !problemWith(row));
   const total = good.reduce((sum, row) => sum + row.product.price.amount * row.quantity, 0);
   const currency = good[0]?.product.price.currency ?? "USD";
   const shops = new Set(good.map((row) => row.product.shop_id)).size;
   const units = good.reduce((sum, row) => sum + row.quantity, 0);
-  const blocked = rows.length > good.length || rows.length > MOST_LINES;
+  const blocked = rows.length > good.length || rows.length > MAX_LINES;
   return [
     el("h2", {}, "Summary"),
     el("p", { class: "soft" }, `${count(units, "item")} from ${count(shops, "shop")}`),
     el("p", { class: "total" }, "Total ", el("strong", {}, money({ amount: total, currency }))),
-    blocked ? el("p", { class: "wrong" }, rows.length > MOST_LINES ? `A basket can have ${MOST_LINES} different products; take some out.` : "Something in the basket cannot be bought as it is; see the note beside it.") : payment(rows),
+    blocked ? el("p", { class: "wrong" }, rows.length > MAX_LINES ? `A basket can have ${MAX_LINES} different products; take some out.` : "Something in the basket cannot be bought as it is; see the note beside it.") : payment(rows),
   ];
 }
 
@@ -140,34 +140,34 @@ function payment(rows) {
 function addressOf(values) {
   const given = ADDRESS.map(([name]) => [name, values[`address.${name}`].trim()]);
   if (given.every(([, text]) => text === "")) return undefined;
-  for (const [name, text] of given) if (text === "") throw new Wrong(`address.${name}`, "Fill this in too, or leave the whole address out.");
+  for (const [name, text] of given) if (text === "") throw new FieldError(`address.${name}`, "Fill this in too, or leave the whole address out.");
   return Object.fromEntries(given);
 }
 
-/** Open a payment session; or go on with the one that this tab has opened for the same basket, which holds the goods. */
-async function checkOut(asked) {
-  const before = paying();
-  if (before && JSON.stringify(before.asked) === JSON.stringify(asked)) {
+/** Open a checkout, or continue the one that this tab has opened for the same basket. */
+async function checkOut(request) {
+  const before = checkoutInProgress();
+  if (before && JSON.stringify(before.request) === JSON.stringify(request)) {
     const session = await get(`/order/api/payment-session/${before.session_id}`).catch(() => null);
     if (session?.status === "open") return before;
-    endPaying({ bought: session?.status === "paid" });
+    endCheckout({ bought: session?.status === "paid" });
     keys.answered();
   }
   try {
-    const session = await send("POST", "/order/api/create-payment-session", asked, keys.key(asked));
+    const session = await send("POST", "/order/api/create-payment-session", request, keys.key(request));
     keys.answered();
-    startPaying({ session_id: session.session_id, payment_url: session.payment_url, asked });
+    startCheckout({ session_id: session.session_id, payment_url: session.payment_url, request });
     return session;
   } catch (problem) {
-    if (!problem.passing) keys.answered();
+    if (!problem.transient) keys.answered();
     throw problem;
   }
 }
 
-/** The address of the payment page; anything but the web is no page. */
+/** The URL of the payment page; other schemes than HTTP are refused. */
 function paymentPage(address) {
   const url = new URL(address, location.href);
-  if (!/^https?:$/.test(url.protocol)) throw new Error("The payment page has no address that can be opened.");
+  if (!/^https?:$/.test(url.protocol)) throw new Error("The payment page has an invalid URL.");
   return url.href;
 }
 

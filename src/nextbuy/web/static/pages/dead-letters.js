@@ -1,21 +1,21 @@
-/** `/dead-letters`: events that could not be applied; an admin has them tried again, or gives them up. */
+/** `/dead-letters`: events that could not be processed; an admin replays or discards them. */
 
 import { get, send } from "../api.js";
 import { announce, el, fill, title } from "../dom.js";
 import { action, field, form } from "../form.js";
-import { crumbs, empty, needed, notice, paged, start } from "../frame.js";
-import { badge } from "../goods.js";
-import { count, when } from "../words.js";
+import { crumbs, empty, notice, paged, requireRole, start } from "../layout.js";
+import { badge } from "../product_views.js";
+import { count, when } from "../format.js";
 
 const LETTERS = "/kafka/api/dead-letters";
 const NAMES = ["topic", "handler", "event_type", "reason"];
-const LOOK = 700;
+const POLL_INTERVAL = 700;
 
-const pause = () => new Promise((resolve) => setTimeout(resolve, LOOK));
+const pause = () => new Promise((resolve) => setTimeout(resolve, POLL_INTERVAL));
 const time = (moment) => el("time", { datetime: moment }, when(moment));
 const named = (values) => Object.fromEntries(NAMES.filter((name) => values[name]?.trim()).map((name) => [name, values[name].trim()]));
 
-/** What became of a letter that is being replayed. */
+/** A letter, once its replay has ended. */
 async function settled(letter) {
   let seen = letter;
   while (seen.status === "replaying") {
@@ -26,32 +26,32 @@ async function settled(letter) {
 }
 
 function acts(letter, redraw, said) {
-  const told = el("p", {});
+  const status = el("p", {});
   const name = letter.event_type || letter.topic;
   const again = async (answer) => {
     redraw(answer);
     const seen = await settled(answer).catch(() => answer);
-    announce(seen.status === "replayed" ? `${name} is applied.` : `${name} failed again.`);
+    announce(seen.status === "replayed" ? `${name} was replayed.` : `${name} failed again.`);
     redraw(seen, seen.status === "waiting" && "It failed again.");
   };
   const why = () => {
     const cancel = el("button", { type: "button", class: "link", onclick: () => redraw(letter) }, "Cancel");
     const asked = form({
-      fields: [field({ name: "reason", label: "Why does nobody need it?", hint: "It is kept in the audit.", maxlength: 500, autocomplete: "off" })],
+      fields: [field({ name: "reason", label: "Reason for discarding", hint: "Recorded in the audit log.", maxlength: 500, autocomplete: "off" })],
       button: "Discard",
       act: (body, key) => send("POST", `${LETTERS}/${letter.id}/discard`, { reason: body.reason.trim() }, key),
-      done: (answer) => (announce(`${name} is discarded.`), redraw(answer)),
+      done: (answer) => (announce(`${name} was discarded.`), redraw(answer)),
     });
     asked.querySelector(".row").append(cancel);
     fill(place, asked);
     asked.querySelector("input").focus();
   };
-  const replay = action({ label: "Replay", class: "main", act: (key) => send("POST", `${LETTERS}/${letter.id}/replay`, {}, key), done: again, told, "aria-label": `Replay ${name}` });
-  const place = el("div", { class: "decision" }, el("div", { class: "row" }, replay, el("button", { type: "button", onclick: why, "aria-label": `Discard ${name}` }, "Discard…")), told, said && el("p", { class: "wrong" }, said));
+  const replay = action({ label: "Replay", class: "main", act: (key) => send("POST", `${LETTERS}/${letter.id}/replay`, {}, key), done: again, status, "aria-label": `Replay ${name}` });
+  const place = el("div", { class: "decision" }, el("div", { class: "row" }, replay, el("button", { type: "button", onclick: why, "aria-label": `Discard ${name}` }, "Discard…")), status, said && el("p", { class: "wrong" }, said));
   return place;
 }
 
-/** One letter; it is drawn anew in its place when something becomes of it. */
+/** A letter in the list, redrawn when its status changes. */
 function row(letter) {
   const node = el("li", { class: "letter", tabindex: -1 });
   const draw = (one, said) => {
@@ -60,10 +60,10 @@ function row(letter) {
       node,
       el("p", {}, el("strong", {}, one.event_type || one.topic), " ", badge(one.status)),
       el("p", { class: "why-not" }, one.reason),
-      el("p", { class: "soft" }, `${one.topic} · ${one.handler || "not readable"} · ${count(one.attempts, "attempt")} · `, time(one.failed_at)),
+      el("p", { class: "soft" }, `${one.topic} · ${one.handler || "undecodable"} · ${count(one.attempts, "attempt")} · `, time(one.failed_at)),
       one.status === "discarded" && el("p", { class: "soft" }, "Discarded ", time(one.resolved_at), `: ${one.discard_reason}`),
       one.status === "replayed" && el("p", { class: "soft" }, "Applied ", time(one.resolved_at)),
-      el("details", {}, el("summary", {}, "Why, step by step"), el("ol", { class: "why" }, one.error_chain.map((link) => el("li", {}, link)))),
+      el("details", {}, el("summary", {}, "Error chain"), el("ol", { class: "why" }, one.error_chain.map((link) => el("li", {}, link)))),
       el("details", {}, el("summary", {}, "The event"), el("pre", { tabindex: 0 }, envelope)),
       one.status === "waiting" && acts(one, again, said),
     );
@@ -73,19 +73,19 @@ function row(letter) {
   return node;
 }
 
-/** A replay by filter, told of until it has ended. */
+/** A replay by filter, with its progress until it ends. */
 function followed(run, ended) {
   const place = el("div", { class: "panel run" });
   const draw = (one) => {
     const gone = one.done + one.failed;
-    const words = one.total === 0 ? "No letter that waits is like this." : `${one.done} of ${count(one.total, "letter")} applied${one.failed ? `, ${one.failed} failed again` : ""}.`;
+    const words = one.total === 0 ? "No dead letters match. Change the filter." : `${one.done} of ${count(one.total, "letter")} applied${one.failed ? `, ${one.failed} failed again` : ""}.`;
     fill(
       place,
       el("p", {}, el("strong", {}, one.finished_at ? "Replay has ended" : "Replay is running"), " ", el("span", { class: "soft" }, time(one.asked_at))),
       one.total > 0 && el("progress", { max: one.total, value: gone, "aria-label": "How far the replay has come" }),
       el("p", {}, words),
-      one.over_limit > 0 && el("p", { class: "soft" }, `${count(one.over_limit, "letter")} more wait: replay once again.`),
-      one.blocked_by && !one.finished_at && el("p", { class: "wrong" }, `It waits: ${one.blocked_by}`),
+      one.over_limit > 0 && el("p", { class: "soft" }, `${count(one.over_limit, "letter")} more are waiting. Replay again.`),
+      one.blocked_by && !one.finished_at && el("p", { class: "wrong" }, `Waiting for: ${one.blocked_by}`),
     );
     return words;
   };
@@ -106,28 +106,28 @@ function followed(run, ended) {
 
 start(async (main) => {
   title("Dead letters");
-  if (!needed(main, "admin", "Dead letters", "Sign in as an admin.")) return;
+  if (!requireRole(main, "admin", "Dead letters", "Sign in as an admin.")) return;
   const asked = Object.fromEntries(new URLSearchParams(location.search));
   let status = asked.status ?? "waiting";
   let filter = named(asked);
   const list = el("div", {});
   const runs = el("div", { "aria-label": "Replays" });
-  const told = el("p", {});
+  const feedback = el("p", {});
 
   const load = async () => {
     const narrow = status !== "waiting" || Object.keys(filter).length > 0;
-    const none = empty(narrow ? "None is like this" : "None waits", narrow ? "Other letters may be: change what is shown." : "Every event was applied, or somebody has decided about it.");
+    const none = empty(narrow ? "No dead letters match" : "No dead letters", narrow ? "Change the filter." : "Events that cannot be processed appear here.");
     const query = { ...filter, status: status === "all" ? "" : status };
     await paged({ path: LETTERS, query, row, none }).then((found) => fill(list, found), (error) => fill(list, notice(error, load)));
     history.replaceState(null, "", `${location.pathname}?${new URLSearchParams({ ...filter, status })}`);
   };
   const states = [["waiting", "Waiting"], ["replaying", "Being replayed"], ["replayed", "Replayed"], ["discarded", "Discarded"], ["all", "All"]];
-  const words = { topic: "Topic", handler: "Handler", event_type: "Type of event", reason: "Reason begins with" };
+  const words = { topic: "Topic", handler: "Handler", event_type: "Event type", reason: "Reason starts with" };
   const choose = form({
     class: "form filters",
     fields: [
       field({ name: "status", label: "State", tag: "select", options: states, value: status }),
-      el("details", { open: NAMES.some((name) => filter[name]) }, el("summary", {}, "Narrow it down"), el("div", {}, NAMES.map((name) => field({ name, label: words[name], required: false, value: filter[name] ?? "", maxlength: 200, autocomplete: "off", spellcheck: "false", autocapitalize: "none" })))),
+      el("details", { open: NAMES.some((name) => filter[name]) }, el("summary", {}, "Filter"), el("div", {}, NAMES.map((name) => field({ name, label: words[name], required: false, value: filter[name] ?? "", maxlength: 200, autocomplete: "off", spellcheck: "false", autocapitalize: "none" })))),
     ],
     button: "Show",
     act: async (values) => {
@@ -138,16 +138,16 @@ start(async (main) => {
     done: () => announce("The list has changed."),
   });
   const all = action({
-    label: "Replay all that wait and match",
+    label: "Replay all matches",
     act: (key) => {
       filter = named(Object.fromEntries(new FormData(choose)));
       return send("POST", `${LETTERS}/replay`, filter, key);
     },
     done: (run) => runs.prepend(followed(run, load)),
-    told,
+    status: feedback,
   });
   choose.querySelector(".row").append(all);
-  fill(main, crumbs(["/admin", "Admin"]), el("h1", {}, "Dead letters"), el("p", { class: "soft" }, "Events that could not be applied. Nothing is lost: each waits here until somebody has it replayed or discards it."), choose, told, runs, list);
+  fill(main, crumbs(["/admin", "Admin"]), el("h1", {}, "Dead letters"), el("p", { class: "soft" }, "Events that could not be processed. Each stays here until an admin replays or discards it."), choose, feedback, runs, list);
   const { items } = await get("/kafka/api/replays", { limit: 5 });
   fill(runs, items.filter((run) => !run.finished_at).map((run) => followed(run, load)));
   await load();

@@ -1,17 +1,17 @@
-/** `/figures`: what a seller's shop did, by day and by product. */
+/** `/figures`: a shop's sales and views, by day and by product. */
 
 import { get } from "../api.js";
 import { columns } from "../chart.js";
 import { el, fill, title } from "../dom.js";
-import { empty, linkButton, needed, start } from "../frame.js";
-import { count, money } from "../words.js";
+import { empty, linkButton, requireRole, start } from "../layout.js";
+import { count, money } from "../format.js";
 
 const DAYS = 30;
 const dollars = (amount) => money({ amount, currency: "USD" });
 const short = new Intl.DateTimeFormat("en", { month: "short", day: "numeric", timeZone: "UTC" });
 const sum = (rows, name) => rows.reduce((all, row) => all + row[name], 0);
 
-/** The last days, oldest first, those on which nothing happened as well. */
+/** The last days, oldest first, including days without any activity. */
 function everyDay(rows) {
   const known = Map.groupBy ? Map.groupBy(rows, (row) => row.day) : rows.reduce((map, row) => map.set(row.day, [...(map.get(row.day) ?? []), row]), new Map());
   return Array.from({ length: DAYS }, (_, place) => {
@@ -46,13 +46,13 @@ function table(products, known) {
 
 start(async (main) => {
   title("Figures");
-  if (!needed(main, "seller", "Figures of your shop", "A seller sees here what the shop sold, and what was looked at.")) return;
+  if (!requireRole(main, "seller", "Figures of your shop", "Sign in as a seller to see sales and views of your shop.")) return;
   const until = new Date();
   const since = new Date(until - (DAYS - 1) * 86_400_000);
   const { days, products } = await get("/kafka/api/seller-figures", { since: since.toISOString().slice(0, 10), until: until.toISOString().slice(0, 10) });
   const heading = el("h1", {}, "Figures of your shop");
   if (!days.length) {
-    fill(main, heading, empty("Nothing to count yet", `As soon as somebody looks at your products or buys one, the last ${DAYS} days show up here.`, linkButton("/sell", "Your shop", "quiet")));
+    fill(main, heading, empty("Nothing to count yet", `Views and sales of the last ${DAYS} days appear here.`, linkButton("/sell", "Your shop", "quiet")));
     return;
   }
   const known = await titles(products);

@@ -1,10 +1,10 @@
-/** `/mails`: what was written to buyers and sellers, and what became of it; for admins. */
+/** `/mails`: mails to buyers and sellers with their delivery status; for admins. */
 
 import { get } from "../api.js";
 import { el, fill, title } from "../dom.js";
-import { crumbs, empty, needed, notice, paged, start } from "../frame.js";
-import { badge } from "../goods.js";
-import { when } from "../words.js";
+import { crumbs, empty, notice, paged, requireRole, start } from "../layout.js";
+import { badge } from "../product_views.js";
+import { when } from "../format.js";
 
 const STATUSES = [["", "All"], ["waiting", "Waiting"], ["sent", "Sent"], ["stored", "Stored"], ["failed", "Failed"]];
 
@@ -29,17 +29,17 @@ function row(one) {
 
 start(async (main) => {
   title("Mail");
-  if (!needed(main, "admin", "Mail", "Sign in as an admin.")) return;
+  if (!requireRole(main, "admin", "Mail", "Sign in as an admin.")) return;
   const asked = new URLSearchParams(location.search).get("status") ?? "";
   const status = STATUSES.some(([value]) => value === asked) ? asked : "";
   const chips = STATUSES.map(([value, name]) => el("a", { class: "chip", href: value ? `/mails?status=${value}` : "/mails", "aria-current": value === status && "page" }, name));
-  const none = empty("No mail", status ? "None is in this state." : "What is written to buyers and sellers shows up here.");
+  const none = empty("No mail", status ? "No mail has this status." : "Mails to buyers and sellers appear here.");
   const list = await paged({ path: "/kafka/api/mails", query: { status }, row, none });
   fill(
     main,
     crumbs(["/admin", "Admin"]),
     el("h1", {}, "Mail"),
-    el("p", { class: "soft" }, "Without a mail server, mail is only stored here. It is deleted after 90 days."),
+    el("p", { class: "soft" }, "Without a mail server (NEXTBUY_SMTP_URL), mails are stored here instead of being sent. They are deleted after 90 days."),
     el("nav", { class: "chips", "aria-label": "Which mail" }, chips),
     list,
   );

@@ -1,5 +1,5 @@
-/** Any address that is none. */
+/** Any unknown path. */
 
-import { alone, linkButton, start } from "../frame.js";
+import { linkButton, singleMessage, start } from "../layout.js";
 
-start((main) => alone(main, "Not found", "There is no such page", "The link is wrong, or what it led to has gone.", linkButton("/", "To the shop")));
+start((main) => singleMessage(main, "Not found", "Page not found", "The link is wrong, or the page has been removed.", linkButton("/", "To the shop")));

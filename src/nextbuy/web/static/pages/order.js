@@ -1,11 +1,11 @@
 /** `/order/{id}`: one order, for its buyer, its seller or an admin. */
 
-import { found, get } from "../api.js";
+import { get, orNull } from "../api.js";
 import { el, fill, title } from "../dom.js";
-import { alone, crumbs, linkButton, notice, start } from "../frame.js";
-import { badge, bought, shopName } from "../goods.js";
+import { crumbs, linkButton, notice, singleMessage, start } from "../layout.js";
+import { badge, bought, shopName } from "../product_views.js";
 import { account } from "../session.js";
-import { money, when } from "../words.js";
+import { money, when } from "../format.js";
 
 const HOME = { buyer: ["/orders", "Your orders"], seller: ["/sell", "Your shop"], admin: ["/admin", "Admin"] };
 
@@ -14,7 +14,7 @@ function address(to) {
   return el("section", { class: "panel" }, el("h2", {}, "Goes to"), el("address", {}, [to.full_name, to.line1, `${to.postal_code} ${to.city}`, to.country].map((line) => el("div", {}, line))));
 }
 
-/** What more there is to say of a thing that happened: how much, what, why. */
+/** Details of an event: amount, products, reason. */
 function more({ total, lines, reason, pay_until }) {
   const goods = lines.map((line) => `${line.quantity} × ${line.title}`).join(", ");
   const said = [total && money(total), goods, reason, pay_until && `to be paid by ${when(pay_until)}`].filter(Boolean);
@@ -27,20 +27,20 @@ const support = ({ correlation_id, trace_id }) =>
 const happened = (item) =>
   el("li", {}, el("strong", {}, item.title), el("time", { class: "soft", datetime: item.at, title: item.at }, when(item.at)), more(item.details), support(item));
 
-/** How the order came about; the order is shown also where this cannot be had. */
-function timeline(told) {
-  return el("section", { class: "panel" }, el("h2", {}, "What happened"), told.items ? el("ol", { class: "timeline" }, told.items.map(happened)) : notice(told));
+/** The history of the order; without it the rest of the page is still shown. */
+function timeline(history) {
+  return el("section", { class: "panel" }, el("h2", {}, "What happened"), history.items ? el("ol", { class: "timeline" }, history.items.map(happened)) : notice(history));
 }
 
 start(async (main) => {
   title("Order");
   const who = account();
-  if (!who) return alone(main, "Order", "Sign in first", "An order is shown to its buyer and its seller.", linkButton(`/sign-in?next=${encodeURIComponent(location.pathname)}`, "Sign in"));
+  if (!who) return singleMessage(main, "Order", "Sign in first", "An order is shown to its buyer and its seller.", linkButton(`/sign-in?next=${encodeURIComponent(location.pathname)}`, "Sign in"));
   const [back, name] = HOME[who.role];
   const id = location.pathname.split("/")[2];
-  const life = get(`/order/api/order-timeline/${id}`).catch((problem) => problem);
-  const order = (await found(get(`/order/api/order-details/${id}`)))?.order;
-  if (!order) return alone(main, "Order", "There is no such order", "It belongs to somebody else, or the link is wrong.", linkButton(back, name));
+  const history = get(`/order/api/order-timeline/${id}`).catch((problem) => problem);
+  const order = (await orNull(get(`/order/api/order-details/${id}`)))?.order;
+  if (!order) return singleMessage(main, "Order", "Order not found", "It belongs to another account, or the link is wrong.", linkButton(back, name));
   title(`Order ${order.number}`);
   return fill(
     main,
@@ -49,6 +49,6 @@ start(async (main) => {
     el("p", { class: "soft" }, "From ", shopName(order.shop_id), ", ", el("time", { datetime: order.created_at }, when(order.created_at))),
     el("section", { class: "panel" }, bought(order.lines), el("p", { class: "total" }, "Total ", el("strong", {}, money(order.total)))),
     address(order.address),
-    timeline(await life),
+    timeline(await history),
   );
 });

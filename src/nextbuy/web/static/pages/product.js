@@ -1,34 +1,34 @@
-/** `/product/{slug}`: one product, and the way into the basket. */
+/** `/product/{slug}`: a product, with a form that adds it to the basket. */
 
 import { record } from "../activity.js";
-import { found, get } from "../api.js";
-import { has, MOST_UNITS, set } from "../basket.js";
+import { get, orNull } from "../api.js";
+import { MAX_UNITS, quantityOf, set } from "../basket.js";
 import { announce, el, fill, title } from "../dom.js";
-import { alone, crumbs, linkButton, start } from "../frame.js";
-import { badge, picture, scarcity, shop } from "../goods.js";
+import { crumbs, linkButton, singleMessage, start } from "../layout.js";
+import { badge, picture, scarcity, shop } from "../product_views.js";
 import { account } from "../session.js";
-import { capital, money } from "../words.js";
+import { capital, money } from "../format.js";
 
 function buying(product) {
   if (product.status !== "active") return null;
   if (product.stock === 0) {
-    return el("div", { class: "buy" }, el("p", {}, el("span", { class: "badge bad" }, "Sold out")), el("p", { class: "soft" }, "There is none left now. Units that somebody does not pay for in time come back here."));
+    return el("div", { class: "buy" }, el("p", {}, el("span", { class: "badge bad" }, "Sold out")), el("p", { class: "soft" }, "Units in unpaid checkouts may become available again."));
   }
-  const most = Math.min(product.stock, MOST_UNITS);
-  const told = el("p", { class: "told" });
-  const amount = el("input", { id: "amount", type: "number", min: 1, max: most, value: 1, required: true, inputmode: "numeric" });
+  const max = Math.min(product.stock, MAX_UNITS);
+  const status = el("p", { class: "stock-status" });
+  const amount = el("input", { id: "amount", type: "number", min: 1, max, value: 1, required: true, inputmode: "numeric" });
   const draw = () => {
-    const held = has(product.id);
-    fill(told, held ? [el("span", { class: "good" }, `${held} in your basket. `), el("a", { href: "/basket" }, "Go to the basket")] : scarcity(product) || `${product.stock} in stock`);
+    const held = quantityOf(product.id);
+    fill(status, held ? [el("span", { class: "good" }, `${held} in your basket. `), el("a", { href: "/basket" }, "Go to the basket")] : scarcity(product) || `${product.stock} in stock`);
   };
   const onsubmit = (event) => {
     event.preventDefault();
-    const wanted = has(product.id) + Number(amount.value);
-    set(product.id, Math.min(wanted, most));
+    const wanted = quantityOf(product.id) + Number(amount.value);
+    set(product.id, Math.min(wanted, max));
     record(product.id, "added-to-basket");
     draw();
-    if (wanted > most) told.prepend(el("span", {}, `There are only ${most}: `));
-    announce(told.textContent);
+    if (wanted > max) status.prepend(el("span", {}, `There are only ${max}: `));
+    announce(status.textContent);
   };
   draw();
   const other = account() && account().role !== "buyer";
@@ -36,25 +36,25 @@ function buying(product) {
     "form",
     { class: "buy", onsubmit },
     el("div", { class: "row" }, el("label", { for: "amount", class: "unseen" }, "How many"), amount, el("button", { class: "main", type: "submit" }, "Add to basket")),
-    told,
+    status,
     other && el("p", { class: "soft" }, "Only buyers can check out; at the basket you can sign in as one."),
   );
 }
 
-/** How many were sold; its line is kept free until that is known, and nothing is said of none. */
+/** The number of units sold, if any; its line is reserved until it is loaded. */
 function sold(product) {
   const node = el("p", { class: "soft sold" }, "\u00a0");
-  get(`/product/api/get-activity/${product.id}`).then((told) => told.sold && (node.textContent = `${told.sold} sold`), () => null);
+  get(`/product/api/get-activity/${product.id}`).then(({ sold }) => sold && (node.textContent = `${sold} sold`), () => null);
   return node;
 }
 
 start(async (main) => {
   const key = location.pathname.split("/")[2];
   fill(main, el("div", { class: "product blank", "aria-hidden": "true" }, el("div", { class: "frame" }), el("div", {}, el("p", { class: "bar" }), el("p", { class: "bar short" }))));
-  const product = (await found(get(`/product/api/get-product/${key}`)))?.product;
+  const product = (await orNull(get(`/product/api/get-product/${key}`)))?.product;
   if (!product) {
     title("Not for sale");
-    return alone(main, "Not for sale", "This product is not for sale", "It may have been taken back, or the link is wrong.", linkButton("/", "See what there is"));
+    return singleMessage(main, "Not for sale", "This product is not for sale", "It may have been withdrawn, or the link is wrong.", linkButton("/", "See what there is"));
   }
   title(product.title);
   const seller = await shop(product.shop_id);

@@ -1,27 +1,27 @@
-/** `/sell`: a seller's shop: opening it, what it offers and what became of that, its orders. */
+/** `/sell`: a seller's shop: open it, offer and change products, see orders. */
 
-import { found, get, send } from "../api.js";
+import { get, orNull, send } from "../api.js";
 import { announce, el, fill, title } from "../dom.js";
-import { field, form, Wrong } from "../form.js";
-import { empty, linkButton, needed, paged, start } from "../frame.js";
-import { badge, orderRow, picture } from "../goods.js";
-import { money, parseAmount, plainAmount, reasonsOf } from "../words.js";
+import { field, FieldError, form } from "../form.js";
+import { empty, linkButton, paged, requireRole, start } from "../layout.js";
+import { badge, orderRow, picture } from "../product_views.js";
+import { money, parseAmount, plainAmount, reasonsOf } from "../format.js";
 
 const STANDING = {
-  pending: "An admin looks at your shop before it opens. You can offer products already; buyers see them as soon as the shop is approved.",
+  pending: "An admin reviews your shop before it opens. You can already offer products; buyers see them once the shop is approved.",
   rejected: "An admin has refused this shop, so it cannot sell.",
-  suspended: "This shop is suspended: nobody can buy from it now.",
+  suspended: "This shop is suspended, so it cannot sell.",
 };
 
 async function show(main) {
   title("Your shop");
-  if (!needed(main, "seller", "Sell on NextBuy", "A seller's account has a shop of its own. Sign in with one, or make one: it takes a minute.")) return;
-  const mine = await found(get("/seller/api/my-shop"));
+  if (!requireRole(main, "seller", "Sell on NextBuy", "A seller's account has a shop of its own. Sign in with one, or make one: it takes a minute.")) return;
+  const mine = await orNull(get("/seller/api/my-shop"));
   if (!mine) return opening(main);
   const products = el("div", {});
-  const list = async () => fill(products, await paged({ path: "/product/api/get-shop-products", row, none: empty("Nothing on the shelf", "Offer your first product with the form on this page.") }));
+  const list = async () => fill(products, await paged({ path: "/product/api/get-shop-products", row, none: empty("No products yet", "Offer your first product with the form on this page.") }));
   await list();
-  const orders = await paged({ path: "/order/api/seller-orders", row: (order) => orderRow(order), none: empty("No orders yet", "What buyers pay for shows up here.") });
+  const orders = await paged({ path: "/order/api/seller-orders", row: (order) => orderRow(order), none: empty("No orders yet", "Paid orders appear here.") });
   const { shop, seller_status: standing } = mine;
   const offers = standing === "approved" || standing === "pending";
   fill(
@@ -38,7 +38,7 @@ function opening(main) {
   fill(
     main,
     el("h1", {}, "Open your shop"),
-    el("p", { class: "lead" }, "Tell buyers who you are. An admin looks at it, and then you sell."),
+    el("p", { class: "lead" }, "Tell buyers who you are. An admin reviews it before it opens."),
     el(
       "section",
       { class: "panel narrow" },
@@ -52,7 +52,7 @@ function opening(main) {
         act: (body, key) => send("POST", "/seller/api/create-shop", body, key),
         done: async () => {
           await show(main);
-          announce("Your shop is made and waits for approval.");
+          announce("Your shop waits for approval.");
         },
       }),
     ),
@@ -61,7 +61,7 @@ function opening(main) {
 
 const price = (text) => {
   const amount = parseAmount(text);
-  if (!amount) throw new Wrong("price", "Write a price such as 28.00.");
+  if (!amount) throw new FieldError("price", "Write a price such as 28.00.");
   return { amount, currency: "USD" };
 };
 const tags = (text) => text.split(",").map((tag) => tag.trim()).filter(Boolean);
@@ -69,7 +69,7 @@ const priceField = (own = {}) => field({ name: "price", label: "Price in dollars
 const stockField = (own = {}) => field({ name: "stock", label: "Units in stock", type: "number", min: 0, max: 1_000_000, inputmode: "numeric", ...own });
 
 function offering(shop, reload) {
-  const told = el("div", { role: "status" });
+  const status = el("div", { role: "status" });
   return el(
     "section",
     { class: "panel", id: "offer" },
@@ -87,15 +87,15 @@ function offering(shop, reload) {
       act: (body, key) => send("POST", "/product/api/create-product", body, key),
       done: async ({ product }, node) => {
         node.reset();
-        fill(told, verdict(product));
+        fill(status, verdict(product));
         await reload();
       },
     }),
-    told,
+    status,
   );
 }
 
-const VERDICTS = { active: "is for sale.", pending: "waits for an admin to look at it.", rejected: "was refused." };
+const VERDICTS = { active: "is for sale.", pending: "waits for review by an admin.", rejected: "was refused." };
 
 function verdict(product) {
   const reasons = product.status === "active" ? [] : reasonsOf(product.moderation);

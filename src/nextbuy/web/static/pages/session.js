@@ -1,23 +1,23 @@
-/** `/session/{id}`: back from the payment page; waits for what became of the payment. */
+/** `/session/{id}`: waits for the outcome of a payment, after the payment page. */
 
-import { found, get } from "../api.js";
-import { endPaying, paying } from "../basket.js";
+import { get, orNull } from "../api.js";
+import { checkoutInProgress, endCheckout } from "../basket.js";
 import { announce, el, fill, title } from "../dom.js";
-import { alone, linkButton, needed, notice, start } from "../frame.js";
-import { badge, bought, shopName } from "../goods.js";
-import { money } from "../words.js";
+import { linkButton, notice, requireRole, singleMessage, start } from "../layout.js";
+import { badge, bought, shopName } from "../product_views.js";
+import { money } from "../format.js";
 
-const PATIENCE = 90_000;
+const TIMEOUT = 90_000;
 const id = location.pathname.split("/")[2];
 
 const pause = (time) => new Promise((resolve) => setTimeout(resolve, time));
 
-/** Ask until the session has come to an end, less often as time goes by. */
+/** Poll until the checkout has ended, with growing pauses. */
 async function outcome() {
-  const until = Date.now() + PATIENCE;
+  const until = Date.now() + TIMEOUT;
   for (let wait = 300; ; wait = Math.min(wait * 1.4, 3000)) {
     const session = await get(`/order/api/payment-session/${id}`).catch((problem) => {
-      if (problem.passing && Date.now() < until) return { status: "open" };
+      if (problem.transient && Date.now() < until) return { status: "open" };
       throw problem;
     });
     if (session.status !== "open" || Date.now() > until) return session;
@@ -27,43 +27,43 @@ async function outcome() {
 
 async function show(main) {
   title("Payment");
-  if (!needed(main, "buyer", "Payment", "Sign in with the account that you paid with, to see what became of the payment.")) return;
-  const mine = paying()?.session_id === id ? paying() : null;
+  if (!requireRole(main, "buyer", "Payment", "Sign in with the account that you paid with, to see its outcome.")) return;
+  const mine = checkoutInProgress()?.session_id === id ? checkoutInProgress() : null;
   fill(
     main,
     el("h1", {}, "Waiting for the payment"),
-    el("div", { class: "empty" }, el("p", { class: "wheel", role: "status" }, "This page goes on by itself as soon as the payment is confirmed."), mine && el("p", { class: "row" }, linkButton(mine.payment_url, "Back to the payment page", "quiet"))),
+    el("div", { class: "empty" }, el("p", { class: "wheel", role: "status" }, "This page updates as soon as the payment is confirmed."), mine && el("p", { class: "row" }, linkButton(mine.payment_url, "Back to the payment page", "quiet"))),
   );
-  const session = await found(outcome());
-  if (!session) return alone(main, "Payment", "There is no such payment", "It belongs to another account, or the link is wrong.", linkButton("/orders", "Your orders"));
+  const session = await orNull(outcome());
+  if (!session) return singleMessage(main, "Payment", "Payment not found", "It belongs to another account, or the link is wrong.", linkButton("/orders", "Your orders"));
   if (session.status === "open") {
-    return alone(main, "Not paid yet", "No payment has come", "The goods are held for you until the payment page closes.", mine && linkButton(mine.payment_url, "Go to the payment page"), el("button", { type: "button", onclick: () => show(main) }, "Look again"));
+    return singleMessage(main, "Not paid yet", "No payment yet", "Your items are reserved until the payment page expires.", mine && linkButton(mine.payment_url, "Go to the payment page"), el("button", { type: "button", onclick: () => show(main) }, "Check again"));
   }
-  if (mine) endPaying({ bought: session.status === "paid" });
+  if (mine) endCheckout({ bought: session.status === "paid" });
   if (session.status === "paid") return thanks(main, session);
   const [heading, text] = ENDS[session.status] ?? ["The payment has ended", "Nothing was bought."];
   announce(heading);
   title(heading);
-  return alone(main, heading, "Nothing was bought", text, linkButton("/basket", "Back to the basket"));
+  return singleMessage(main, heading, "Nothing was bought", text, linkButton("/basket", "Back to the basket"));
 }
 
 const ENDS = {
-  failed: ["The payment was declined", "No money was taken, and the basket is as it was. Try again, perhaps with another card."],
-  expired: ["The time to pay is over", "No money was taken, and what was held for you can be bought again. The basket is as it was."],
-  refunded: ["The payment was returned", "The money came too late, and something had been sold meanwhile; you get all of it back."],
+  failed: ["The payment was declined", "No money was taken, and the basket is unchanged. Try again, perhaps with another card."],
+  expired: ["The time to pay is over", "No money was taken, and your items are no longer reserved. The basket is unchanged."],
+  refunded: ["The payment was refunded", "It arrived too late, and a product had been sold meanwhile. You get the full amount back."],
 };
 
 async function thanks(main, session) {
   title("Thank you");
   const parts = await Promise.all(session.order_ids.map((order) => get(`/order/api/order-details/${order}`).then((answer) => answer.order, (problem) => problem)));
   announce("Thank you, the payment is confirmed.");
-  const several = parts.length > 1 ? ` It became ${parts.length} orders, one for each shop.` : "";
+  const several = parts.length > 1 ? ` It was split into ${parts.length} orders, one per shop.` : "";
   return fill(
     main,
     el("h1", {}, "Thank you!"),
     el("p", { class: "lead" }, `Your payment of ${money(session.total)} is confirmed.${several}`),
     parts.map((order) => (order.id ? part(order) : notice(order))),
-    el("p", { class: "row" }, linkButton("/", "Go on shopping"), linkButton("/orders", "Your orders", "quiet")),
+    el("p", { class: "row" }, linkButton("/", "Continue shopping"), linkButton("/orders", "Your orders", "quiet")),
   );
 }
 

@@ -1,10 +1,10 @@
-/** `/`: the shop front. What is shown is in the address (`q`, `category`, `sort`), so it can be linked, reloaded and gone back to. */
+/** `/`: the shop front. Its state is in the URL (`q`, `category`, `sort`), so it can be linked, reloaded and gone back to. */
 
 import { get } from "../api.js";
 import { announce, el, fill, title } from "../dom.js";
-import { empty, linkButton, more, notice, start } from "../frame.js";
-import { blank, card } from "../goods.js";
-import { capital, count } from "../words.js";
+import { empty, linkButton, more, notice, start } from "../layout.js";
+import { blank, card } from "../product_views.js";
+import { capital, count } from "../format.js";
 
 const LIMIT = 24;
 const BEST = 6;
@@ -18,8 +18,8 @@ const order = el("div", { class: "order" });
 const grid = el("ul", { class: "grid" });
 const best = el("section", { class: "best", hidden: true, "aria-labelledby": "best" });
 const rest = el("div", { class: "more" });
-const box = document.getElementById("q");
-let asking = new AbortController();
+const searchBox = document.getElementById("q");
+let pending = new AbortController();
 let categories = [];
 
 function state() {
@@ -28,7 +28,7 @@ function state() {
   return { q: (query.get("q") ?? "").trim(), category: query.get("category") ?? "", sort: SORTS.some(([name]) => name === sort) ? sort : "latest" };
 }
 
-function address({ q = "", category = "", sort = "latest" }) {
+function urlOf({ q = "", category = "", sort = "latest" }) {
   const pairs = Object.entries({ q, category, sort: sort === "latest" ? "" : sort }).filter(([, value]) => value);
   return pairs.length ? `/?${new URLSearchParams(pairs)}` : "/";
 }
@@ -36,21 +36,21 @@ function address({ q = "", category = "", sort = "latest" }) {
 function go(event, wanted) {
   if (event.metaKey || event.ctrlKey || event.shiftKey || event.button > 0) return;
   event.preventDefault();
-  if (address(wanted) !== location.pathname + location.search) history.pushState(null, "", address(wanted));
+  if (urlOf(wanted) !== location.pathname + location.search) history.pushState(null, "", urlOf(wanted));
   show();
 }
 
-function ask({ q, category, sort }, cursor, signal) {
+function search({ q, category, sort }, cursor, signal) {
   if (q) return get("/product/api/search-products", { q, limit: LIMIT, cursor }, { signal });
   return get("/product/api/get-all-products", { category, sort, limit: LIMIT, cursor }, { signal });
 }
 
 async function show() {
   const wanted = state();
-  asking.abort();
-  asking = new AbortController();
-  const { signal } = asking;
-  box.value = wanted.q;
+  pending.abort();
+  pending = new AbortController();
+  const { signal } = pending;
+  searchBox.value = wanted.q;
   const name = wanted.q ? `Results for “${wanted.q}”` : wanted.category ? capital(wanted.category) : "Good things from small shops";
   title(wanted.q || wanted.category ? name : "NextBuy");
   fill(heading, name);
@@ -61,12 +61,12 @@ async function show() {
   if (!grid.querySelector(".card:not(.blank)")) fill(grid, Array.from({ length: 12 }, blank));
   grid.setAttribute("aria-busy", "true");
   try {
-    const page = await ask(wanted, undefined, signal);
+    const page = await search(wanted, undefined, signal);
     if (signal.aborted) return;
     fill(grid, page.items.length ? page.items.map(card) : el("li", { class: "alone" }, nothing(wanted)));
     announce(page.items.length ? `${name}: ${count(page.items.length, "product")} shown` : "Nothing found");
     more(rest, page.next_cursor, async (cursor) => {
-      const { items, next_cursor: next } = await ask(wanted, cursor, signal);
+      const { items, next_cursor: next } = await search(wanted, cursor, signal);
       const rows = items.map(card);
       grid.append(...rows);
       return { rows, next };
@@ -78,7 +78,7 @@ async function show() {
   }
 }
 
-/** What sells best, on the first page alone; hidden where nothing was sold, or that cannot be told now. */
+/** Show the best sellers on the first page; hidden if the list is empty or cannot be loaded. */
 async function showBest() {
   try {
     const { items } = await get("/kafka/api/best-sellers", { limit: 12 });
@@ -89,7 +89,7 @@ async function showBest() {
     fill(best, el("h2", { id: "best" }, "Best sellers"), el("ul", { class: "grid strip" }, here.map(card)));
     drawBest();
   } catch {
-    // The shop front is whole without it.
+    // The shop front works without them.
   }
 }
 
@@ -101,12 +101,12 @@ function drawBest() {
 function nothing({ q, category }) {
   if (q) return empty("Nothing found", "No product has these words. Try fewer or other words.", linkButton("/", "See everything", "quiet"));
   if (category) return empty("Nothing here", `There is nothing for sale in “${category}” now.`, linkButton("/", "See everything", "quiet"));
-  return empty("The shelves are empty", "Nobody offers anything yet. Open a shop and be the first.", linkButton("/sell", "Open a shop"));
+  return empty("No products yet", "Open a shop and be the first to sell.", linkButton("/sell", "Open a shop"));
 }
 
 function drawChips({ q, category, sort }) {
   const chip = (name, text) =>
-    el("a", { class: "chip", href: address({ category: name, sort }), "aria-current": !q && name === category && "true", onclick: (event) => go(event, { category: name, sort }) }, text);
+    el("a", { class: "chip", href: urlOf({ category: name, sort }), "aria-current": !q && name === category && "true", onclick: (event) => go(event, { category: name, sort }) }, text);
   const known = category && !categories.includes(category) ? [category, ...categories] : categories;
   fill(chips, chip("", "Everything"), known.map((name) => chip(name, capital(name))));
 }
@@ -122,26 +122,26 @@ function drawOrder({ q, category, sort }) {
   return order;
 }
 
-/** What categories there are: those of the newest hundred products, remembered for a while. */
-async function learnCategories() {
+/** Load the categories of the newest hundred products, and cache them for a while. */
+async function loadCategories() {
   try {
-    const kept = JSON.parse(sessionStorage.getItem(CATEGORIES) ?? "null");
-    categories = kept?.names ?? [];
-    if (kept?.until > Date.now()) return;
+    const cached = JSON.parse(sessionStorage.getItem(CATEGORIES) ?? "null");
+    categories = cached?.names ?? [];
+    if (cached?.until > Date.now()) return;
     const { items } = await get("/product/api/get-all-products", { limit: 100 });
     categories = [...new Set(items.map((product) => product.category))].sort();
     sessionStorage.setItem(CATEGORIES, JSON.stringify({ names: categories, until: Date.now() + CATEGORIES_LIFE }));
     drawChips(state());
   } catch {
-    // Without chips everything can still be found.
+    // Search works without the category chips.
   }
 }
 
 start(async (main) => {
   fill(main, el("div", { class: "hero" }, heading, order), chips, best, el("section", { "aria-label": "Products" }, grid, rest));
-  document.querySelector("form.search").addEventListener("submit", (event) => go(event, { q: box.value.trim() }));
+  document.querySelector("form.search").addEventListener("submit", (event) => go(event, { q: searchBox.value.trim() }));
   addEventListener("popstate", show);
-  const learnt = learnCategories();
-  await Promise.all([show(), learnt]);
+  const loading = loadCategories();
+  await Promise.all([show(), loading]);
   await showBest();
 });

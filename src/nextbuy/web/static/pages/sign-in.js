@@ -1,18 +1,18 @@
-/** `/sign-in`: into an account that there is, or a new one; `next` in the address says where to go then. */
+/** `/sign-in`: sign in or register; the query parameter `next` is the page to open afterwards. */
 
 import { send } from "../api.js";
 import { el, fill, localPath, title } from "../dom.js";
 import { action, field, form } from "../form.js";
-import { start } from "../frame.js";
+import { start } from "../layout.js";
 import { remember } from "../session.js";
 
 const HOME = { buyer: "/", seller: "/sell", admin: "/admin" };
-const MAY = { buyer: "buys from any shop", seller: "has a shop and offers goods", admin: "looks at what waits for a decision" };
+const ABILITIES = { buyer: "buys from any shop", seller: "has a shop and offers goods", admin: "reviews products and shops" };
 const query = new URLSearchParams(location.search);
 
-function enter(answer) {
-  remember(answer);
-  const { role } = answer.user;
+function enter(reply) {
+  remember(reply);
+  const { role } = reply.user;
   const meant = query.get("as") ?? role;
   location.assign(meant === role && query.get("next") ? localPath(query.get("next"), HOME[role]) : HOME[role]);
 }
@@ -22,13 +22,13 @@ const logIn = (who) => send("POST", "/auth/api/login", { email: who.email.trim()
 function demoLogins() {
   const logins = JSON.parse(document.body.dataset.demo ?? "[]");
   if (logins.length === 0) return null;
-  const told = el("p", {});
+  const status = el("p", {});
   const wanted = query.get("as");
   const sorted = [...logins].sort((a, b) => Number(b.role === wanted) - Number(a.role === wanted));
   const buttons = sorted.map((who, index) =>
-    el("li", {}, action({ label: [el("strong", {}, `Continue as ${who.name}`), el("span", {}, `${who.role} · ${MAY[who.role]}`)], class: `demo${index === 0 ? " first" : ""}`, act: () => logIn(who), done: enter, told })),
+    el("li", {}, action({ label: [el("strong", {}, `Continue as ${who.name}`), el("span", {}, `${who.role} · ${ABILITIES[who.role]}`)], class: `demo${index === 0 ? " first" : ""}`, act: () => logIn(who), done: enter, status })),
   );
-  return el("section", { class: "panel demos" }, el("h2", {}, "Just looking?"), el("p", { class: "soft" }, "This is a demo market. One click, no password."), el("ul", {}, buttons), told);
+  return el("section", { class: "panel demos" }, el("h2", {}, "Just looking?"), el("p", { class: "soft" }, "This is a demo market. One click, no password."), el("ul", {}, buttons), status);
 }
 
 function roles(as) {

@@ -1,4 +1,4 @@
-/** Amounts, times and states in words. */
+/** Formats amounts, times, statuses and moderation reasons. */
 
 const formats = new Map();
 
@@ -9,17 +9,17 @@ function formatOf(currency) {
 
 const digitsOf = (currency) => formatOf(currency).resolvedOptions().maximumFractionDigits;
 
-/** An amount in minor units as people write it. */
+/** An amount in minor units with its currency: "$28.00". */
 export function money({ amount, currency }) {
   return formatOf(currency).format(amount / 10 ** digitsOf(currency));
 }
 
-/** An amount in minor units as it stands in a field: "28.00". */
+/** An amount in minor units for a text field: "28.00". */
 export function plainAmount({ amount, currency }) {
   return (amount / 10 ** digitsOf(currency)).toFixed(digitsOf(currency));
 }
 
-/** What somebody typed ("28", "28.5", "1,299.00") in minor units of dollars, or null where it is no price. */
+/** A typed price ("28", "28.5", "1,299.00") in cents, or null if invalid. */
 export function parseAmount(text) {
   const plain = text.trim().replace(/^\$\s*/, "").replace(/,(?=\d{3}(\D|$))/g, "").replace(",", ".");
   const match = /^(\d{1,9})(?:\.(\d{1,2}))?$/.exec(plain);
@@ -28,13 +28,13 @@ export function parseAmount(text) {
 
 const day = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeStyle: "short" });
 
-/** A moment, in this reader's zone. */
+/** A date and time in the reader's time zone. */
 export const when = (instant) => day.format(new Date(instant));
 
 /** "1 product", "2 products". */
 export const count = (number, noun) => `${number} ${noun}${number === 1 ? "" : "s"}`;
 
-/** A category as a heading. */
+/** A text with a capital first letter. */
 export const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 const STATES = {
@@ -53,14 +53,14 @@ const STATES = {
   failed: ["Failed", "bad"],
 };
 
-/** What to call a state, and how it looks. */
+/** The label of a status and the style of its badge. */
 export const stateOf = (status) => STATES[status] ?? [capital(String(status).replaceAll("-", " ")), "plain"];
 
 const FIELDS = { title: "the title", description: "the description", category: "the category", tags: "the tags" };
 
 const RULES = {
   "banned-word": (reason) => `A word in ${FIELDS[reason.field] ?? reason.field} is not allowed here: “${reason.excerpt}”.`,
-  "sensitive-category": (reason) => `Everything in the category “${reason.excerpt}” is looked at by a person first.`,
+  "sensitive-category": (reason) => `Products in “${reason.excerpt}” are always reviewed by an admin.`,
   "incomplete-title": () => "The title is too short to tell what it is.",
   "incomplete-description": () => "The description is too short: say in a sentence or two what a buyer gets.",
   "price-moved": () => "The price changed by more than 20 %.",
@@ -68,7 +68,7 @@ const RULES = {
   "rejected-before": (reason) => `An admin refused it before: “${reason.excerpt}”`,
 };
 
-/** Why moderation decided as it did, a sentence each; what spoke for the product is left out. */
+/** The reasons against a product, a sentence each. */
 export function reasonsOf(moderation) {
   const against = moderation.reasons.filter((reason) => reason.points <= 0);
   const sentence = (reason) => RULES[reason.rule]?.(reason) ?? `${capital(reason.rule.replaceAll("-", " "))}: “${reason.excerpt}”`;

@@ -1,24 +1,24 @@
-/** What every page has: who is signed in, the count of the basket, and a way to say that something failed. */
+/** Parts that every page has: the navigation with account and basket, errors, and paged lists. */
 
 import { get, send } from "./api.js";
-import { paying, units, watch } from "./basket.js";
+import { checkoutInProgress, units, watch } from "./basket.js";
 import { announce, el, fill, icon } from "./dom.js";
-import { watchUnread } from "./notes.js";
+import { watchUnread } from "./notifications.js";
 import { account, csrf, forget, remember } from "./session.js";
 
-/** Run a page: `render(main)` fills it; what it throws is shown with a way to try again. */
+/** Run a page: `render(main)` fills it; an error is shown with a button to try again. */
 export async function start(render) {
   const main = document.getElementById("main");
   drawNav();
   watch(drawNav);
   addEventListener("signed-out", drawNav);
-  addEventListener("pageshow", (event) => event.persisted && lookBack());
-  if (csrf() && !account()) await recall();
+  addEventListener("pageshow", (event) => event.persisted && resumeCheckout());
+  if (csrf() && !account()) await loadAccount();
   const run = async (again) => {
     try {
       await render(main);
     } catch (error) {
-      // The session ended while the page was being made: it is made again for somebody who is not signed in.
+      // The session ended during rendering: render again for a visitor who is not signed in.
       if (error.slug === "session-ended" && !again) return run(true);
       fill(main, notice(error, () => run()));
       if (!("slug" in error)) console.error(error);
@@ -29,20 +29,20 @@ export async function start(render) {
     unread = count;
     drawNav();
   });
-  await Promise.all([run(), lookBack()]);
+  await Promise.all([run(), resumeCheckout()]);
 }
 
-/** A payment that was begun in this tab and has come to an end is told of, wherever its buyer comes back to. */
-async function lookBack() {
-  const begun = paying();
-  const told = begun && `/session/${begun.session_id}`;
-  if (!told || location.pathname === told || account()?.role !== "buyer") return;
-  const session = await get(`/order/api/payment-session/${begun.session_id}`).catch(() => null);
-  if (session && session.status !== "open") location.replace(told);
+/** Show the outcome of a checkout of this tab, on whichever page its buyer returns to. */
+async function resumeCheckout() {
+  const checkout = checkoutInProgress();
+  const page = checkout && `/session/${checkout.session_id}`;
+  if (!page || location.pathname === page || account()?.role !== "buyer") return;
+  const session = await get(`/order/api/payment-session/${checkout.session_id}`).catch(() => null);
+  if (session && session.status !== "open") location.replace(page);
 }
 
-/** A name for a session that this browser holds but does not remember. */
-async function recall() {
+/** Load the account of a session that this browser has cookies for but no stored name. */
+async function loadAccount() {
   try {
     const { user } = await get("/auth/api/me");
     if (!account()) remember({ user, expires_in: 60 });
@@ -85,19 +85,19 @@ async function signOut() {
   try {
     await send("POST", "/auth/api/logout");
   } catch (problem) {
-    if (problem.passing) return document.getElementById("main").prepend(notice(problem));
+    if (problem.transient) return document.getElementById("main").prepend(notice(problem));
   }
   forget();
   location.assign("/");
 }
 
-/** A sentence about what failed, with a button where trying again may help. */
+/** An error message, with a button if trying again may help. */
 export function notice(error, again) {
-  const retry = again && error.passing !== false && el("button", { type: "button", onclick: again }, "Try again");
-  return el("div", { class: "notice bad", role: "alert" }, el("p", {}, error.message || "Something broke on this page."), retry);
+  const retry = again && error.transient !== false && el("button", { type: "button", onclick: again }, "Try again");
+  return el("div", { class: "notice bad", role: "alert" }, el("p", {}, error.message || "This page failed to load."), retry);
 }
 
-/** A place that is empty, with what to do about it. */
+/** A placeholder for an empty list, with what to do. */
 export function empty(heading, text, ...more) {
   return el("div", { class: "empty" }, el("h2", {}, heading), el("p", {}, text), more.length > 0 && el("p", { class: "row" }, more));
 }
@@ -105,26 +105,26 @@ export function empty(heading, text, ...more) {
 /** A link that looks like a button. */
 export const linkButton = (href, text, look = "main") => el("a", { href, class: `button ${look}` }, text);
 
-/** The account where it has this role; else null, and the page says what to do. */
-export function needed(main, role, heading, why) {
+/** The account if it has this role; else null, and the page asks the visitor to sign in. */
+export function requireRole(main, role, heading, why) {
   const who = account();
   if (who?.role === role) return who;
   const next = `/sign-in?as=${role}&next=${encodeURIComponent(location.pathname + location.search)}`;
-  const kind = { buyer: "a buyer", seller: "a seller", admin: "an admin" };
-  const text = who ? `You are signed in as ${who.name}, ${kind[who.role]}. ${why}` : why;
-  alone(main, heading, who ? `This is for ${kind[role]}` : "Sign in first", text, linkButton(next, who ? "Use another account" : "Sign in"));
+  const label = { buyer: "a buyer", seller: "a seller", admin: "an admin" };
+  const text = who ? `You are signed in as ${who.name}, ${label[who.role]}. ${why}` : why;
+  singleMessage(main, heading, who ? `This page is for ${role}s` : "Sign in first", text, linkButton(next, who ? "Use another account" : "Sign in"));
   return null;
 }
 
-/** A page that has only one thing to say. */
-export const alone = (main, heading, ...said) => fill(main, el("h1", {}, heading), empty(...said));
+/** A page with a single message. */
+export const singleMessage = (main, heading, ...said) => fill(main, el("h1", {}, heading), empty(...said));
 
-/** The way back from a page: `[address, name]` of each step. */
+/** Breadcrumbs: `[href, name]` of each step. */
 export const crumbs = (...steps) => el("nav", { class: "crumbs", "aria-label": "Where you are" }, steps.map(([href, name]) => el("a", { href }, name)));
 
-/** The place of the button that reads on: `read(cursor)` adds to the list, and returns what it added and the next cursor. */
+/** A button that loads the next page: `read(cursor)` appends rows, and returns them and the next cursor. */
 export function more(place, cursor, read) {
-  const told = el("div", {});
+  const status = el("div", {});
   const go = async () => {
     if (button.getAttribute("aria-busy")) return;
     button.setAttribute("aria-busy", "true");
@@ -135,14 +135,14 @@ export function more(place, cursor, read) {
       more(place, next, read);
     } catch (error) {
       button.removeAttribute("aria-busy");
-      if (error.name !== "AbortError") fill(told, notice(error));
+      if (error.name !== "AbortError") fill(status, notice(error));
     }
   };
   const button = el("button", { type: "button", onclick: go }, "Show more");
-  return fill(place, cursor && [button, told]);
+  return fill(place, cursor && [button, status]);
 }
 
-/** A list read page by page: an element that holds `row(item)` for each, or `none`. */
+/** A paged list: an element with `row(item)` for each item, or `none` if there are no items. */
 export async function paged({ path, query, row, none }) {
   const list = el("ul", { class: "rows" });
   const read = async (cursor) => {
