@@ -1,4 +1,4 @@
-"""The whole marketplace in this process, with people in it who have something to hide from each other."""
+"""The whole marketplace in this process, with accounts that must not see each other's data."""
 
 import json
 import time
@@ -38,13 +38,13 @@ Json = dict[str, Any]
 
 
 def email_of(name: str) -> str:
-    """Somebody's e-mail; none is a part of another."""
+    """Return the e-mail address of an account; none is a substring of another."""
     return f"a.{name}@hidden.test"
 
 
 @dataclass
 class Person:
-    """Somebody with an account, and what of it nobody else may read."""
+    """An account with its token, and the texts that no other account may read."""
 
     id: str
     email: str
@@ -53,33 +53,33 @@ class Person:
 
     @property
     def session_id(self) -> UUID:
-        """The session that the token belongs to."""
+        """The session of the token."""
         payload = self.token.split(".")[1]
-        return UUID(json.loads(_unbased(payload))["sid"])
+        return UUID(json.loads(_decode(payload))["sid"])
 
 
-def _unbased(text: str) -> bytes:
+def _decode(text: str) -> bytes:
     return urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
-class Bazaar:
-    """The marketplace and its people."""
+class HostileMarket:
+    """The marketplace and its accounts."""
 
     def __init__(self, process: Process, port: int) -> None:
         self.process = process
         self.port = port
         self.people: dict[str, Person] = {}
         self.ids: dict[str, str] = {}
-        """What stands in an address for each of its parameters: of things that are there, and are nobody's to miss."""
-        self.to_buy: dict[str, str] = {}
-        """The same, with a product that stays for sale."""
-        self.of_others: dict[str, str] = {}
-        """The same of things that belong to `buyer` and `seller`, who mind."""
+        """A value for each path parameter: ids of things that exist and that tests may change."""
+        self.ids_for_sale: dict[str, str] = {}
+        """The same with a product that stays for sale."""
+        self.foreign_ids: dict[str, str] = {}
+        """The same with things of `buyer` and `seller`, which other accounts must not see or change."""
         self.orders: dict[str, Json] = {}
 
-    # ── asking ──
+    # ── requests ──
 
-    async def ask(
+    async def request(
         self,
         method: str,
         path: str,
@@ -97,47 +97,47 @@ class Bazaar:
             sent["authorization"] = f"Bearer {self.people[who].token}"
         return await handle(Request(method, path, query, {**sent, **(headers or {})}, body))
 
-    async def done(self, method: str, path: str, body: object = None, who: str | None = None) -> Any:  # noqa: ANN401
-        """Send a request that succeeds, and return what it is answered."""
-        answer = await self.ask(method, path, body=b"" if body is None else json.dumps(body).encode(), who=who)
+    async def call(self, method: str, path: str, body: object = None, who: str | None = None) -> Any:  # noqa: ANN401
+        """Send a request that must succeed, and return its decoded response."""
+        answer = await self.request(method, path, body=b"" if body is None else json.dumps(body).encode(), who=who)
         assert answer.status < 300, answer.body
         return json.loads(answer.body)
 
-    # ── people ──
+    # ── accounts ──
 
     async def register(self, name: str, role: str) -> Person:
-        """Let somebody come in."""
+        """Register an account."""
         asked = {"email": email_of(name), "password": PASSWORD, "name": f"Person {name}", "role": role}
-        return self._came(name, await self.done("POST", "/auth/api/register", asked))
+        return self._store(name, await self.call("POST", "/auth/api/register", asked))
 
     async def log_in(self, name: str, email: str) -> Person:
-        """Let somebody come in again."""
-        return self._came(name, await self.done("POST", "/auth/api/login", {"email": email, "password": PASSWORD}))
+        """Log in to an existing account."""
+        return self._store(name, await self.call("POST", "/auth/api/login", {"email": email, "password": PASSWORD}))
 
-    def _came(self, name: str, said: Json) -> Person:
-        user = said["user"]
-        person = Person(user["id"], user["email"], said["access_token"])
-        person.private = {user["email"], said["refresh_token"], said["access_token"]}
+    def _store(self, name: str, session: Json) -> Person:
+        user = session["user"]
+        person = Person(user["id"], user["email"], session["access_token"])
+        person.private = {user["email"], session["refresh_token"], session["access_token"]}
         self.people[name] = person
         return person
 
-    async def stay(self, name: str) -> None:
-        """Take back that somebody has logged out."""
+    async def restore_session(self, name: str) -> None:
+        """Undo a logout."""
         await self.process.databases["auth"].execute(
             "UPDATE sessions SET ended_at = NULL, reason = NULL WHERE id = $1", self.people[name].session_id
         )
 
     async def seller(self, name: str, *, approved: bool) -> Json:
-        """Let somebody open a shop."""
+        """Register a seller with a shop."""
         person = await self.register(name, "seller")
         asked = {"name": f"Stall of {name}", "bio": "", "category": "ceramics"}
-        shop: Json = (await self.done("POST", "/seller/api/create-shop", asked, name))["shop"]
+        shop: Json = (await self.call("POST", "/seller/api/create-shop", asked, name))["shop"]
         if approved:
-            await self.done("POST", f"/admin/api/approve-seller/{person.id}", who="admin")
+            await self.call("POST", f"/admin/api/approve-seller/{person.id}", who="admin")
         return shop
 
     async def offer(self, name: str, title: str, description: str = "Thrown by hand, and fired twice.") -> Json:
-        """Let a seller offer something."""
+        """Create a product of a seller."""
         asked = {
             "title": title,
             "description": description,
@@ -145,23 +145,23 @@ class Bazaar:
             "price": {"amount": 2_800},
             "stock": 1_000,
         }
-        made: Json = (await self.done("POST", "/product/api/create-product", asked, name))["product"]
+        made: Json = (await self.call("POST", "/product/api/create-product", asked, name))["product"]
         if made["status"] != "active":
             self.people[name].private |= {made["id"], made["title"]}
         return made
 
-    # ── buying ──
+    # ── checkouts ──
 
     async def session(self, name: str, product: Json) -> Json:
-        """Let somebody go to the checkout."""
+        """Create a payment session of a buyer."""
         asked = {"lines": [{"product_id": product["id"], "quantity": 2}], "address": ADDRESS}
-        made: Json = await self.done("POST", "/order/api/create-payment-session", asked, name)
+        made: Json = await self.call("POST", "/order/api/create-payment-session", asked, name)
         payment_id = made["payment_url"].rpartition("/")[2]
         self.people[name].private |= {made["session_id"], payment_id, self.people[name].id, *ADDRESS.values()}
         return {**made, "payment_id": payment_id}
 
-    def notice(self, session: Json) -> bytes:
-        """What the payment provider says of a session that was paid."""
+    def webhook_body(self, session: Json) -> bytes:
+        """Return the webhook of a completed payment."""
         about = {
             "id": session["payment_id"],
             "client_reference_id": session["session_id"],
@@ -173,55 +173,55 @@ class Bazaar:
         return json.dumps(event).encode()
 
     def signature(self, body: bytes) -> dict[str, str]:
-        """The header that lets the shop believe it."""
+        """Return the signature header of a webhook."""
         secrets = self.process.settings.signing_secrets()
         return {webhook_signature.HEADER: webhook_signature.sign(body, secrets, at=int(time.time()))}
 
     async def order(self, name: str, product: Json) -> Json:
-        """Let somebody buy something; returns the order as lists show it."""
+        """Buy two units of a product; return the order from the list of orders."""
         session = await self.session(name, product)
-        body = self.notice(session)
-        told = await self.ask("POST", "/order/api/payment-webhook", body=body, headers=self.signature(body))
-        assert told.status == 200, told.body
-        made: Json = (await self.done("GET", "/order/api/user-orders", who=name))["items"][0]
+        body = self.webhook_body(session)
+        response = await self.request("POST", "/order/api/payment-webhook", body=body, headers=self.signature(body))
+        assert response.status == 200, response.body
+        made: Json = (await self.call("GET", "/order/api/user-orders", who=name))["items"][0]
         self.people[name].private |= {made["id"], made["number"]}
         return {**made, "session_id": session["session_id"], "payment_id": session["payment_id"]}
 
-    # ── the day ──
+    # ── scenario ──
 
     async def open(self) -> None:
-        """Let everybody come, offer, buy, and be sent away."""
+        """Register all accounts, create products and orders, and end some sessions."""
         await store_admin(self.process.settings, email_of("admin"), PASSWORD)
         await self.log_in("admin", email_of("admin"))
-        for name in ("buyer", "other_buyer", "suspended", "logged_out", "nobody_else"):
+        for name in ("buyer", "other_buyer", "suspended", "logged_out", "third_buyer"):
             await self.register(name, "buyer")
         await self.seller("seller", approved=True)
         await self.seller("other_seller", approved=True)
         await self.seller("pending_seller", approved=False)
-        goat = await self.seller("scapegoat", approved=True)
-        await self.seller("wretch", approved=True)
+        spare_shop = await self.seller("spare_seller", approved=True)
+        await self.seller("suspendable_seller", approved=True)
         await self.seller("left_seller", approved=True)
         bowl, vase = await self.offer("seller", "Speckled bowl"), await self.offer("other_seller", "Tall vase")
         waiting = await self.offer("seller", "Blue bowl", "Contact me directly on Whatsapp for a weapon discount")
         assert waiting["status"] != "active", waiting["moderation"]
         await self.offer("pending_seller", "Green bowl")
-        spare = await self.offer("scapegoat", "Plain bowl")
-        mine, theirs = await self.order("buyer", bowl), await self.order("other_buyer", vase)
-        another = await self.order("nobody_else", bowl)
+        spare = await self.offer("spare_seller", "Plain bowl")
+        first, second = await self.order("buyer", bowl), await self.order("other_buyer", vase)
+        third = await self.order("third_buyer", bowl)
         for name in ("suspended", "logged_out"):
             self.orders[name] = await self.order(name, vase)
-        unpaid = await self.session("nobody_else", bowl)
-        await self._send_away()
+        unpaid = await self.session("third_buyer", bowl)
+        await self._end_sessions()
         letter = await self._dead_letter()
-        await until(self._notified, "the admins hear of the orders")
-        note = (await self.done("GET", "/admin/api/notifications", who="admin"))["items"][0]
+        await until(self._notified, "the admins are notified of the orders")
+        note = (await self.call("GET", "/admin/api/notifications", who="admin"))["items"][0]
         self.ids = {
-            "user_id": self.people["wretch"].id,
+            "user_id": self.people["suspendable_seller"].id,
             "product_id": spare["id"],
             "key": spare["slug"],
-            "shop_id": goat["id"],
-            "session_id": another["session_id"],
-            "order_id": another["id"],
+            "shop_id": spare_shop["id"],
+            "session_id": third["session_id"],
+            "order_id": third["id"],
             "notification_id": note["id"],
             "mail_id": await self._mail(),
             "id": letter,
@@ -230,48 +230,48 @@ class Bazaar:
             "trace_id": "0af7651916cd43dd8448eb211c80319c",
             "payment_id": unpaid["payment_id"],
         }
-        self.to_buy = {**self.ids, "product_id": bowl["id"], "key": bowl["slug"]}
-        self.of_others = {
+        self.ids_for_sale = {**self.ids, "product_id": bowl["id"], "key": bowl["slug"]}
+        self.foreign_ids = {
             **self.ids,
             "user_id": self.people["pending_seller"].id,
             "product_id": waiting["id"],
             "key": waiting["id"],
-            "session_id": mine["session_id"],
-            "order_id": mine["id"],
-            "notification_id": await self._told("buyer"),
+            "session_id": first["session_id"],
+            "order_id": first["id"],
+            "notification_id": await self._notification("buyer"),
         }
-        self.orders |= {"buyer": mine, "other_buyer": theirs, "nobody_else": another}
+        self.orders |= {"buyer": first, "other_buyer": second, "third_buyer": third}
 
-    async def _send_away(self) -> None:
-        await self.done(
+    async def _end_sessions(self) -> None:
+        await self.call(
             "POST", f"/admin/api/suspend-account/{self.people['suspended'].id}", {"reason": "a test"}, "admin"
         )
         for name in ("logged_out", "left_seller"):
-            left = await self.ask("POST", "/auth/api/logout", who=name)
+            left = await self.request("POST", "/auth/api/logout", who=name)
             assert left.status == 204
 
     async def _notified(self) -> bool:
-        said = await self.done("GET", "/admin/api/notifications", who="admin")
-        return any(note["kind"] == "order-created" for note in said["items"])
+        page = await self.call("GET", "/admin/api/notifications", who="admin")
+        return any(note["kind"] == "order-created" for note in page["items"])
 
     async def _mail(self) -> str:
-        """A mail to somebody; there is one as soon as the orders are heard of."""
+        """Return a mail; the first ones are written when the orders have been handled."""
         find = "SELECT id FROM mails ORDER BY id LIMIT 1"
 
-        async def there() -> bool:
+        async def exists() -> bool:
             return await self.process.databases["kafka"].fetchval(find) is not None
 
-        await until(there, "somebody is written to")
+        await until(exists, "a mail is written")
         return str(await self.process.databases["kafka"].fetchval(find))
 
-    async def _told(self, name: str) -> str:
-        """What somebody was told, which is nobody else's to read."""
+    async def _notification(self, name: str) -> str:
+        """Return a notification of an account, which no other account may read."""
 
-        async def told() -> bool:
-            return bool((await self.done("GET", "/kafka/api/notifications", who=name))["items"])
+        async def arrived() -> bool:
+            return bool((await self.call("GET", "/kafka/api/notifications", who=name))["items"])
 
-        await until(told, f"{name} is told")
-        note = (await self.done("GET", "/kafka/api/notifications", who=name))["items"][0]
+        await until(arrived, f"{name} is notified")
+        note = (await self.call("GET", "/kafka/api/notifications", who=name))["items"][0]
         self.people[name].private |= {note["id"], note["message"]}
         return str(note["id"])
 
@@ -296,8 +296,8 @@ class Bazaar:
 
 
 @asynccontextmanager
-async def bazaar(engines: Engines, data: Path) -> AsyncIterator[Bazaar]:
-    """Open the marketplace for as long as the context lasts, and leave nothing behind."""
+async def hostile_market(engines: Engines, data: Path) -> AsyncIterator[HostileMarket]:
+    """Run the marketplace while the context lasts, and delete its data."""
     listener = listen("127.0.0.1", 0)
     port = listener.getsockname()[1]
     settings = Settings(
@@ -316,16 +316,16 @@ async def bazaar(engines: Engines, data: Path) -> AsyncIterator[Bazaar]:
         try:
             await process.start()
             async with serving_gateway(settings, process, listener, demo=False):
-                made = Bazaar(process, port)
-                await made.open()
-                yield made
+                market = HostileMarket(process, port)
+                await market.open()
+                yield market
         finally:
             await process.stop()
             await clear(engines)
 
 
 async def clear(engines: Engines) -> None:
-    """Take away every service's database and role, and what Redis holds."""
+    """Delete the database and the role of every service, and all data of Redis."""
     async with Redis.from_url(engines.redis.url) as redis:
         await redis.flushall()
     connection = await asyncpg.connect(engines.postgres.url)

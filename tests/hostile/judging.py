@@ -1,4 +1,4 @@
-"""What every answer must be, whatever was asked."""
+"""The rules that every response follows, whatever the request was."""
 
 import json
 import re
@@ -7,7 +7,7 @@ from typing import Any, Final
 from nextbuy.kit.wire import PROBLEM, Response
 
 _SLUG: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-_INSIDE: Final = re.compile(
+_INTERNALS: Final = re.compile(
     rb"Traceback|File \\?\"|\.py\b|asyncpg|msgspec\.|postgres|redis\.|UndefinedError|"
     rb"\b(?:SELECT|INSERT INTO|UPDATE|DELETE FROM|WHERE)\b.*\b(?:FROM|VALUES|SET|AND|=)|"
     rb"invalid input syntax|violates|relation \\?\"|duplicate key|out of range for|"
@@ -31,28 +31,28 @@ _STATUSES: Final = {
 
 
 def fault(answer: Response, *, page: bool = False) -> str | None:
-    """Return what is wrong with an answer, or None; where `page`, people are answered with HTML."""
+    """Return what is wrong with a response, or None; an error of a `page` may be HTML."""
     if answer.status >= 500:
         return f"{answer.status}: {answer.body[:300]!r}"
     if answer.status < 400:
-        return _fault_of_good(answer)
+        return _fault_of_success(answer)
     if page and answer.content_type.startswith("text/html"):
-        return _told(answer.body)
+        return _leak(answer.body)
     if answer.content_type != PROBLEM:
         return f"a {answer.status} of {answer.content_type!r}: {answer.body[:200]!r}"
     problem: dict[str, Any] = json.loads(answer.body)
     if not problem.keys() >= _FIELDS:
         return f"a problem without {_FIELDS - problem.keys()}"
     if problem["status"] != answer.status or problem["title"] != _STATUSES.get(answer.status):
-        return f"a {answer.status} that says {problem['status']} {problem['title']}"
+        return f"a {answer.status} with the body {problem['status']} {problem['title']}"
     if not _SLUG.fullmatch(problem["slug"]) or problem["type"] != f"/docs/problems#{problem['slug']}":
         return f"slug {problem['slug']!r}, type {problem['type']!r}"
     if not problem["detail"] or not problem["correlation_id"]:
-        return "a problem that says nothing"
-    return _told(answer.body)
+        return "a problem without detail or correlation id"
+    return _leak(answer.body)
 
 
-def _fault_of_good(answer: Response) -> str | None:
+def _fault_of_success(answer: Response) -> str | None:
     if answer.status in {204, 303}:
         return None if answer.body == b"" else f"a {answer.status} with a body"
     if answer.content_type == "application/json":
@@ -61,6 +61,6 @@ def _fault_of_good(answer: Response) -> str | None:
     return None if answer.content_type.startswith(("text/html", "image/svg+xml")) else answer.content_type
 
 
-def _told(body: bytes) -> str | None:
-    found = _INSIDE.search(body)
-    return None if found is None else f"tells of our inside: {found[0][:80]!r} in {body[:300]!r}"
+def _leak(body: bytes) -> str | None:
+    found = _INTERNALS.search(body)
+    return None if found is None else f"leaks internals: {found[0][:80]!r} in {body[:300]!r}"

@@ -1,4 +1,4 @@
-"""What no honest client sends: values, bodies, queries, path parameters and headers, as they go over the wire."""
+"""Malformed and unusual values, bodies, queries, and path parameters, as sent over the wire."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -67,7 +67,7 @@ VALUES: Final = (
     '{"":{"":{}}}',
     '["' + '","'.join(map(str, range(2_000))) + '"]',
 )
-"""JSON texts of all kinds, and some that are none."""
+"""JSON texts of all kinds, and some that are not JSON."""
 
 TEXTS: Final = (
     "",
@@ -103,7 +103,7 @@ TEXTS: Final = (
     "9999-12-31",
     "0001-01-01",
 )
-"""What may stand where an id, a slug, a number or a word is meant."""
+"""Values for ids, slugs, numbers, and words."""
 
 CURSORS: Final = (
     "e30",
@@ -133,7 +133,7 @@ CURSORS: Final = (
     encode_cursor("NaN", "NaN", "NaN"),
     encode_cursor(*range(60)),
 )
-"""Cursors that are none, and those of other lists."""
+"""Invalid cursors, and cursors of other lists."""
 
 _DEEP: Final = 100_000
 BODIES: Final = (
@@ -234,7 +234,7 @@ def _resolved(schema: Schema, components: dict[str, Schema]) -> Schema:
 
 
 def fields_of(route: Route) -> Json:
-    """Every field that a route reads, each with a value that it may have; those of the path are left out."""
+    """Return a valid value for each field of a request, without the parameters of the path."""
     schema, components = _schemas(route.request)
     return {
         name: _sample(field, components)
@@ -263,19 +263,19 @@ def _sample(schema: Schema, components: dict[str, Schema]) -> Any:  # noqa: ANN4
                 return "2025-01-01"
             return "a@b.test" if "@" in schema.get("pattern", "") else "word-and-word"
         case other:
-            message = f"no sample of {other}: teach `_sample` what it looks like"
+            message = f"no sample of {other}: add one to `_sample`"
             raise NotImplementedError(message)
 
 
 def known(good: Any, ids: Mapping[str, str]) -> Any:  # noqa: ANN401
-    """Return a good request about things that are there."""
+    """Return a valid request about existing things."""
     if isinstance(good, dict):
         return {name: ids[name] if name in ids else known(value, ids) for name, value in good.items()}
     return [known(value, ids) for value in good] if isinstance(good, list) else good
 
 
 def bodies_with_junk(good: Json) -> Iterator[bytes]:
-    """A good body with each of `VALUES` in each place of it, each field left out, each field twice, and more fields."""
+    """Yield a valid body with each of `VALUES` in each place, without each field, with fields twice, and with more."""
     for place in _places(good):
         for value in VALUES:
             yield _with(good, place, value).encode(errors="surrogatepass")
@@ -308,7 +308,7 @@ def _inner(value: object, key: object, place: tuple[str | int, ...], text: str) 
 
 
 def queries_with_junk(good: Json) -> Iterator[str]:
-    """A good query with each of `TEXTS` (and of `CURSORS`) in each field, and `QUERIES`."""
+    """Yield a valid query with each of `TEXTS` (and of `CURSORS`) in each field, and `QUERIES`."""
     for name in good:
         for value in (*TEXTS, *(CURSORS if name == "cursor" else ())):
             yield "&".join(
@@ -320,7 +320,7 @@ def queries_with_junk(good: Json) -> Iterator[str]:
 
 
 def anything() -> st.SearchStrategy[Any]:
-    """Any JSON that Python can write, lone surrogates and NULs included."""
+    """Generate any JSON that Python can encode, including lone surrogates and NULs."""
     texts = st.text(st.characters(), max_size=30)
     leaves = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | texts
     return st.recursive(
@@ -328,29 +328,31 @@ def anything() -> st.SearchStrategy[Any]:
     )
 
 
-def near(route: Route) -> st.SearchStrategy[Any]:
-    """Bodies as a route wants them, but for some of their fields."""
+def nearly_valid(route: Route) -> st.SearchStrategy[Any]:
+    """Generate bodies of a route in which some fields are wrong."""
     schema, components = _schemas(route.request)
-    return _near(schema, components) | anything()
+    return _nearly_valid(schema, components) | anything()
 
 
 def _mostly(right: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return st.integers(0, 11).flatmap(lambda dice: anything() if dice == 1 else right)
 
 
-def _near(schema: Schema, components: dict[str, Schema]) -> st.SearchStrategy[Any]:
+def _nearly_valid(schema: Schema, components: dict[str, Schema]) -> st.SearchStrategy[Any]:
     schema = _resolved(schema, components)
     if "anyOf" in schema:
-        return st.one_of([_near(one, components) for one in schema["anyOf"]])
+        return st.one_of([_nearly_valid(one, components) for one in schema["anyOf"]])
     if "enum" in schema:
         return st.sampled_from(schema["enum"])
     match schema.get("type"):
         case "object":
-            inner = {name: _mostly(_near(field, components)) for name, field in schema.get("properties", {}).items()}
+            inner = {
+                name: _mostly(_nearly_valid(field, components)) for name, field in schema.get("properties", {}).items()
+            }
             required = {name: inner.pop(name) for name in schema.get("required", ())}
             return st.fixed_dictionaries(required, optional=inner)
         case "array":
-            return st.lists(_near(schema["items"], components), max_size=4)
+            return st.lists(_nearly_valid(schema["items"], components), max_size=4)
         case "integer":
             low, high = schema.get("minimum", -(2**70)), schema.get("maximum", 2**70)
             return st.integers(low, high) | st.sampled_from([low - 1, high + 1, low, high])
@@ -361,8 +363,8 @@ def _near(schema: Schema, components: dict[str, Schema]) -> st.SearchStrategy[An
         case "string" if "@" in schema.get("pattern", ""):
             return st.emails() | st.text(st.characters(), max_size=260)
         case "string":
-            most = min(schema.get("maxLength", 60), 60)
-            texts = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=most)
-            return texts.map("a{}".format) | st.text(st.characters(), max_size=most + 1)
+            length = min(schema.get("maxLength", 60), 60)
+            texts = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=length)
+            return texts.map("a{}".format) | st.text(st.characters(), max_size=length + 1)
         case _:
             return st.none()

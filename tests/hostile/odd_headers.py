@@ -1,9 +1,9 @@
-"""Headers that no honest client sends."""
+"""Malformed and unusual request headers."""
 
 from typing import Final
 
 TOKEN: Final = "TOKEN"
-"""Stands in a header for a token that is good."""
+"""The placeholder of a valid token in a header."""
 _LONG: Final = "x" * 5_000
 _ODD: Final[dict[str, tuple[str, ...]]] = {
     "authorization": (
@@ -35,7 +35,7 @@ _ODD: Final[dict[str, tuple[str, ...]]] = {
     "expect": ("100-continue",),
 }
 HEADERS: Final[tuple[dict[str, str | None], ...]] = tuple(
-    # Where both are sent, a cookie is not looked at.
+    # A token in a header has precedence over cookies.
     {name: value, "authorization": None} if name == "cookie" else {name: value}
     for name, values in _ODD.items()
     for value in values

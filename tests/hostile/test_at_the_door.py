@@ -1,4 +1,4 @@
-"""The same through the gateway, as bytes on a socket: what a client library would never write."""
+"""Malformed requests as bytes on a socket of the gateway, which no client library would send."""
 
 import asyncio
 import json
@@ -8,7 +8,7 @@ import pytest
 
 from nextbuy.kit.wire import Response
 from tests.hostile import junk
-from tests.hostile.hostile_fixture import Bazaar
+from tests.hostile.hostile_fixture import HostileMarket
 from tests.hostile.judging import fault
 from tests.hostile.odd_headers import HEADERS, TOKEN
 
@@ -46,8 +46,8 @@ PATHS: Final = (
 )
 
 
-async def spoken(market: Bazaar, raw: bytes, *, half: bool = False) -> Response | None:
-    """Write bytes to the gateway; the first answer, or None where it only closed. `half` says no more than that."""
+async def exchange(market: HostileMarket, raw: bytes, *, half: bool = False) -> Response | None:
+    """Send bytes to the gateway; return the first response, or None if it only closed. `half` closes our side first."""
     reader, writer = await asyncio.open_connection("127.0.0.1", market.port, limit=2**20)
     try:
         async with asyncio.timeout(8):
@@ -72,19 +72,19 @@ async def _head(reader: asyncio.StreamReader) -> bytes:
         return b""
 
 
-def request(market: Bazaar, method: str, path: bytes, *headers: bytes, body: bytes = b"") -> bytes:
-    """A request of somebody who is logged in."""
+def request(market: HostileMarket, method: str, path: bytes, *headers: bytes, body: bytes = b"") -> bytes:
+    """Return a request with a valid token."""
     lines = [
         method.encode("latin-1") + b" " + path + b" HTTP/1.1",
         b"host: shop.test",
-        b"authorization: Bearer " + market.people["nobody_else"].token.encode(),
+        b"authorization: Bearer " + market.people["third_buyer"].token.encode(),
         *headers,
     ]
     return b"\r\n".join([*lines, b"", b""]) + body
 
 
-def judged(answer: Response | None, sent: bytes) -> None:
-    """Fail where an answer is none of ours: what is no HTTP gets the server's own 400, a page a page."""
+def assert_valid(answer: Response | None, sent: bytes) -> None:
+    """Fail if a response breaks a rule; malformed HTTP gets the plain 400 of the server."""
     if answer is None or (answer.status in {400, 431} and answer.content_type != "application/problem+json"):
         return
     if answer.status < 400:
@@ -94,18 +94,18 @@ def judged(answer: Response | None, sent: bytes) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_odd_addresses(market: Bazaar, method: str) -> None:
+async def test_odd_paths(market: HostileMarket, method: str) -> None:
     for path in PATHS:
         raw = request(market, method, path, b"content-length: 0", b"connection: close")
-        answer = await spoken(market, raw)
-        judged(answer, raw)
+        answer = await exchange(market, raw)
+        assert_valid(answer, raw)
         if b"nternal" in path.lower() or b"INTERNAL" in path:
             assert answer is not None
             assert answer.status in {400, 404}, path
 
 
-async def test_odd_headers(market: Bazaar) -> None:
-    token = market.people["nobody_else"].token
+async def test_odd_headers(market: HostileMarket) -> None:
+    token = market.people["third_buyer"].token
     for headers in HEADERS:
         pairs = [
             f"{name}: {value.replace(TOKEN, token)}".encode("latin-1")
@@ -116,10 +116,10 @@ async def test_odd_headers(market: Bazaar) -> None:
             method = "POST" if body else "GET"
             length = b"content-length: %d" % len(body)
             more = [b"content-type: application/json", b"connection: close"]
-            said = pairs if "content-length" in headers else [*pairs, length]
-            lines = [method.encode() + b" " + path + b" HTTP/1.1", b"host: shop.test", *said, *more, b"", b""]
+            fields = pairs if "content-length" in headers else [*pairs, length]
+            lines = [method.encode() + b" " + path + b" HTTP/1.1", b"host: shop.test", *fields, *more, b"", b""]
             raw = b"\r\n".join(lines) + body
-            judged(await spoken(market, raw, half="content-length" in headers), raw)
+            assert_valid(await exchange(market, raw, half="content-length" in headers), raw)
 
 
 @pytest.mark.parametrize(
@@ -143,32 +143,32 @@ async def test_odd_headers(market: Bazaar) -> None:
     ],
     ids=lambda framing: framing[0][:50].decode(),
 )
-async def test_odd_framing(market: Bazaar, framing: tuple[bytes, bytes, bool]) -> None:
-    said, body, half = framing
+async def test_odd_framing(market: HostileMarket, framing: tuple[bytes, bytes, bool]) -> None:
+    length, body, half = framing
     kind = b"content-type: application/json"
-    raw = request(market, "POST", b"/order/api/create-payment-session", said, kind, b"connection: close", body=body)
-    judged(await spoken(market, raw, half=half), raw)
+    raw = request(market, "POST", b"/order/api/create-payment-session", length, kind, b"connection: close", body=body)
+    assert_valid(await exchange(market, raw, half=half), raw)
 
 
-async def test_bad_bodies(market: Bazaar) -> None:
+async def test_bad_bodies(market: HostileMarket) -> None:
     for path in (b"/auth/api/register", b"/order/api/create-payment-session", b"/order/api/payment-webhook"):
         for body in junk.BODIES:
             length = b"content-length: %d" % len(body)
             raw = request(
                 market, "POST", path, length, b"content-type: application/json", b"connection: close", body=body
             )
-            answer = await spoken(market, raw)
-            judged(answer, raw)
+            answer = await exchange(market, raw)
+            assert_valid(answer, raw)
             assert answer is not None
             assert answer.status in {400, 413, 422}, f"{path!r} {body[:60]!r}: {answer.status}"
 
 
-async def test_after_all_that_it_still_sells(market: Bazaar) -> None:
-    body = json.dumps({"lines": [{"product_id": market.to_buy["product_id"], "quantity": 1}]}).encode()
+async def test_checkout_still_works_afterwards(market: HostileMarket) -> None:
+    body = json.dumps({"lines": [{"product_id": market.ids_for_sale["product_id"], "quantity": 1}]}).encode()
     length = b"content-length: %d" % len(body)
     raw = request(
         market, "POST", b"/order/api/create-payment-session", length, b"content-type: application/json", body=body
     )
-    answer = await spoken(market, raw)
+    answer = await exchange(market, raw)
     assert answer is not None
     assert answer.status == 201

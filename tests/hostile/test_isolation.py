@@ -1,4 +1,4 @@
-"""Everybody at every route, with the ids of somebody else's things: what is not theirs they neither do nor see."""
+"""Each account at every route with ids of other accounts: it can neither read nor change what it does not own."""
 
 import json
 from typing import Final
@@ -10,7 +10,7 @@ from nextbuy.host.composition import SERVICES
 from nextbuy.kit.http.paging import encode_cursor
 from nextbuy.kit.service import Route
 from nextbuy.kit.wire import Response
-from tests.hostile.hostile_fixture import ADDRESS, PASSWORD, Bazaar, email_of
+from tests.hostile.hostile_fixture import ADDRESS, PASSWORD, HostileMarket, email_of
 from tests.hostile.judging import fault
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -44,7 +44,7 @@ _OF_AN_ORDER: Final = {
     "left_seller": 404,
     "admin": 200,
 }
-"""An order is its buyer's, its shop's seller's and the admins' to see."""
+"""The buyer, the seller of the shop, and admins may see an order."""
 OWNED: Final[dict[str, dict[str, int]]] = {
     "product PUT update-product/{product_id}": {"seller": 200, "other_seller": 404, "pending_seller": 404},
     "order GET payment-session/{session_id}": {
@@ -56,14 +56,14 @@ OWNED: Final[dict[str, dict[str, int]]] = {
     "order GET order-details/{order_id}": _OF_AN_ORDER,
     "kafka POST read-notification/{notification_id}": {**dict.fromkeys(ROLES, 404), "buyer": 200},
     "order GET order-timeline/{order_id}": _OF_AN_ORDER,
-    # Figures are of one's own shop: of anothers' products there are none.
+    # Figures count the caller's own shop, so that they are empty for products of others.
     "kafka GET product-figures/{product_id}": {"seller": 200, "other_seller": 200, "pending_seller": 200, "admin": 200},
     "product GET get-product/{key}": {
         **dict.fromkeys(ROLES, 404),
         "seller": 200,
         "admin": 200,
     },
-    # One that waits for an admin: nobody can buy it, so nobody is told how often it was.
+    # A pending product, which has no public activity.
     "product GET get-activity/{product_id}": dict.fromkeys(ROLES, 404),
     "seller POST create-shop": {"seller": 409, "other_seller": 409, "pending_seller": 409},
     "auth POST register": dict.fromkeys(ROLES, 409),
@@ -72,7 +72,7 @@ OWNED: Final[dict[str, dict[str, int]]] = {
     "order POST payment-webhook": dict.fromkeys(ROLES, 400),
     "simulator POST pay/{payment_id}": dict.fromkeys(ROLES, 422),
 }
-"""What each may do with what is `buyer`'s or `seller`'s, where it is not the table of contents alone that says so."""
+"""The status per account for things of `buyer` or `seller`, if it depends on the owner and not on the role alone."""
 ENDED: Final = {"suspended": 403, "logged_out": 401, "left_seller": 401}
 BY_TOKEN_ALONE: Final = frozenset(
     {
@@ -80,14 +80,14 @@ BY_TOKEN_ALONE: Final = frozenset(
         "product GET get-product/{key}",
     }
 )
-"""Where a token is believed until it expires, its session ended or not: an owner's own product.
+"""Routes that accept a token until it expires, even after its session has ended.
 
-A session that has ended is ended once more.
+An owner sees a product of their own, and a logout succeeds twice.
 """
-CUSTOMERS: Final = {"seller": ("buyer", "nobody_else"), "other_seller": ("other_buyer", "suspended", "logged_out")}
-"""Whose orders, and where they go, a seller reads for good reason."""
+CUSTOMERS: Final = {"seller": ("buyer", "third_buyer"), "other_seller": ("other_buyer", "suspended", "logged_out")}
+"""The buyers whose orders and addresses a seller may read."""
 KNOWN_BY_ID: Final = frozenset({"simulator GET pay/{payment_id}", "product GET picture/{product_id}"})
-"""Shown to whoever knows an id that cannot be guessed: a payment's page, and a picture with a product's title."""
+"""Shown to anyone with an id that cannot be guessed: the page of a payment, and a picture with a product's title."""
 BODIES: Final[dict[str, object]] = {
     "auth POST register": {"email": email_of("buyer"), "password": PASSWORD, "name": "B", "role": "buyer"},
     "auth POST login": {"email": email_of("buyer"), "password": "not-the-password"},
@@ -109,18 +109,18 @@ QUERIES: Final = {
     "product GET get-products": f"ids={new_id()}",
     "product GET search-products": "q=bowl&limit=100",
 }
-REASON: Final = {"reason": "because a test says so"}
+REASON: Final = {"reason": "because a test requires it"}
 
 
 def expected(where: str, name: str) -> frozenset[int]:
-    """The statuses that somebody may get: by hand where an owner is looked for, else by the table of contents."""
+    """Return the allowed statuses of an account: from `OWNED`, else from the role that the route requires."""
     _, route = ROUTES[where]
-    by_hand = OWNED.get(where, {})
-    good = frozenset({by_hand[name]}) if name in by_hand else frozenset({200, 201, 202, 204})
+    by_owner = OWNED.get(where, {})
+    good = frozenset({by_owner[name]}) if name in by_owner else frozenset({200, 201, 202, 204})
     if route.who is None:
         return good
     if route.who == _ADMINS and route.method == "POST":
-        good |= {409}  # What was decided before may stand against it.
+        good |= {409}  # An earlier decision may conflict.
     role = ROLES[name]
     if role is None:
         return frozenset({401})
@@ -131,31 +131,34 @@ def expected(where: str, name: str) -> frozenset[int]:
     return good
 
 
-async def asked(market: Bazaar, where: str, name: str) -> tuple[Response, str]:
-    """What somebody is answered, and all that was sent."""
+async def request_as(market: HostileMarket, where: str, name: str) -> tuple[Response, str]:
+    """Send a request of an account; return the response and the text of the request."""
     service, route = ROUTES[where]
-    # An admin's decisions are made about somebody who does not mind.
-    ids = market.ids if name == "admin" and route.who == _ADMINS else market.of_others
+    # Decisions of admins apply to accounts that no test needs.
+    ids = market.ids if name == "admin" and route.who == _ADMINS else market.foreign_ids
     path = "/".join(ids[part[1:-1]] if part.startswith("{") else part for part in route.path.split("/"))
-    said = BODIES.get(where, REASON)
+    content = BODIES.get(where, REASON)
     if where == "order POST create-payment-session":
-        said = {"lines": [{"product_id": market.to_buy["product_id"], "quantity": 1}]}
-    body = b"" if route.method == "GET" else json.dumps(said).encode()
+        content = {"lines": [{"product_id": market.ids_for_sale["product_id"], "quantity": 1}]}
+    body = b"" if route.method == "GET" else json.dumps(content).encode()
     query = QUERIES.get(where, "limit=100" if "{" not in route.path else "")
     who = None if name == "anonymous" else name
-    answer = await market.ask(
+    answer = await market.request(
         route.method, f"/{service}/api/{path}", query=query if route.method == "GET" else "", body=body, who=who
     )
     return answer, f"{path} {body.decode()}"
 
 
-def secrets_from(market: Bazaar, name: str) -> dict[str, str]:
-    """What somebody may not read: the private matters of everybody else, and whose they are."""
+def secrets_from(market: HostileMarket, name: str) -> dict[str, str]:
+    """Return the texts that an account may not read, each with its owner."""
     own = market.people[name].private if name in market.people else set()
     if name == "admin":
-        # An admin reads all but what lets one in.
+        # An admin may read everything except credentials.
         return {
-            secret: other for other, person in market.people.items() for secret in person.private if _lets_in(secret)
+            secret: other
+            for other, person in market.people.items()
+            for secret in person.private
+            if _is_credential(secret)
         }
     buyers = CUSTOMERS.get(name, ())
     sold = {str(market.orders[buyer][key]) for buyer in buyers for key in ("id", "number", "session_id")}
@@ -168,20 +171,20 @@ def secrets_from(market: Bazaar, name: str) -> dict[str, str]:
     }
 
 
-def _lets_in(secret: str) -> bool:
+def _is_credential(secret: str) -> bool:
     return secret.startswith("eyJ") or (len(secret) == 43 and " " not in secret)
 
 
 @pytest.mark.parametrize("where", ROUTES)
-async def test_everybody_at_every_route(market: Bazaar, where: str) -> None:
+async def test_account_reads_and_changes_only_its_own(market: HostileMarket, where: str) -> None:
     wrong: list[str] = []
     for name in ROLES:
-        answer, sent = await asked(market, where, name)
+        answer, sent = await request_as(market, where, name)
         if answer.status not in expected(where, name):
             wrong.append(f"{name} got {answer.status}, not {set(expected(where, name))}: {answer.body[:200]!r}")
-        trouble = fault(answer, page=where.startswith("simulator"))
-        if trouble is not None:
-            wrong.append(f"{name}: {trouble}")
+        problem = fault(answer, page=where.startswith("simulator"))
+        if problem is not None:
+            wrong.append(f"{name}: {problem}")
         text = answer.body.decode() + repr(answer.headers)
         wrong += [
             f"{name} reads {secret!r} of {other} in {text[:400]}"
@@ -189,51 +192,51 @@ async def test_everybody_at_every_route(market: Bazaar, where: str) -> None:
             if secret in text and secret not in sent and (where not in KNOWN_BY_ID or "@" in secret)
         ]
         if answer.status == 204 and name not in {"anonymous", *ENDED}:
-            await market.stay(name)
+            await market.restore_session(name)
     assert wrong == []
 
 
-async def test_a_cursor_of_anothers_list_leads_through_ones_own(market: Bazaar) -> None:
+async def test_cursor_of_other_account_pages_through_own_list(market: HostileMarket) -> None:
     last = encode_cursor("ffffffff-ffff-ffff-ffff-ffffffffffff")
-    theirs = encode_cursor(market.orders["buyer"]["id"])
+    foreign = encode_cursor(market.orders["buyer"]["id"])
     for path, who, others in (
         ("/order/api/user-orders", "other_buyer", "buyer"),
         ("/order/api/seller-orders", "other_seller", "buyer"),
         ("/kafka/api/notifications", "other_buyer", "buyer"),
     ):
-        for cursor in (last, theirs):
-            answer = await market.ask("GET", path, query=f"cursor={cursor}&limit=100", who=who)
+        for cursor in (last, foreign):
+            answer = await market.request("GET", path, query=f"cursor={cursor}&limit=100", who=who)
             assert answer.status == 200
             assert market.orders[others]["id"].encode() not in answer.body
 
 
 @pytest.mark.parametrize("who", ["other_buyer", "seller", "anonymous", "logged_out", "suspended"])
-async def test_anothers_idempotency_key_opens_nothing(market: Bazaar, who: str) -> None:
-    body = json.dumps({"lines": [{"product_id": market.to_buy["product_id"], "quantity": 1}], "address": ADDRESS})
+async def test_idempotency_key_of_other_account_is_ignored(market: HostileMarket, who: str) -> None:
+    body = json.dumps({"lines": [{"product_id": market.ids_for_sale["product_id"], "quantity": 1}], "address": ADDRESS})
     headers = {"idempotency-key": "the-key-of-buyer"}
     path = "/order/api/create-payment-session"
-    first = await market.ask("POST", path, body=body.encode(), who="buyer", headers=headers)
+    first = await market.request("POST", path, body=body.encode(), who="buyer", headers=headers)
     assert first.status == 201
     person = None if who == "anonymous" else who
-    answer = await market.ask("POST", path, body=body.encode(), who=person, headers=headers)
+    answer = await market.request("POST", path, body=body.encode(), who=person, headers=headers)
     assert "idempotency-replayed" not in dict(answer.headers)
     assert json.loads(first.body)["session_id"].encode() not in answer.body
 
 
 @pytest.mark.parametrize("name", ENDED)
-async def test_who_was_sent_away_changes_nothing(market: Bazaar, name: str) -> None:
-    """Whatever is decided about reads, nothing is done in the name of a session that has ended."""
+async def test_ended_session_changes_nothing(market: HostileMarket, name: str) -> None:
+    """Writes are refused after a session has ended, even if its token is still valid for reads."""
     for where, (_, route) in ROUTES.items():
         if route.method != "GET" and route.who is not None and where != "auth POST logout":
-            answer, _ = await asked(market, where, name)
+            answer, _ = await request_as(market, where, name)
             assert answer.status in {401, 403}, f"{where}: {answer.body!r}"
 
 
-async def test_every_route_with_an_owner_is_written_down() -> None:
-    assert [where for where, (_, route) in ROUTES.items() if _looks_for_an_owner(route) and where not in OWNED] == []
+async def test_every_route_with_owner_has_expectations() -> None:
+    assert [where for where, (_, route) in ROUTES.items() if _has_owner(route) and where not in OWNED] == []
     assert OWNED.keys() <= ROUTES.keys()
     assert BODIES.keys() | QUERIES.keys() | BY_TOKEN_ALONE <= ROUTES.keys()
 
 
-def _looks_for_an_owner(route: Route) -> bool:
+def _has_owner(route: Route) -> bool:
     return "{" in route.path and route.who is not None and route.who != _ADMINS

@@ -1,4 +1,4 @@
-"""The judge of all answers is seen to find each fault."""
+"""Each fault of a response is found once."""
 
 import pytest
 
@@ -10,11 +10,11 @@ from tests.hostile.judging import fault
 GOOD = ProductNotFound().problem("id-1")
 
 
-def _said(**other: object) -> Response:
+def _problem(**other: object) -> Response:
     return Response(404, encode({**{name: getattr(GOOD, name) for name in GOOD.__struct_fields__}, **other}), PROBLEM)
 
 
-def test_a_problem_document_is_right() -> None:
+def test_problem_document_is_valid() -> None:
     assert fault(problem_response(ProductNotFound(), "id-1")) is None
 
 
@@ -27,12 +27,12 @@ def test_a_problem_document_is_right() -> None:
         Response(404, b'{"status": 404}', PROBLEM),
         Response(200, b"well", "text/plain"),
         Response(204, b"{}"),
-        _said(status=400),
-        _said(title="Refused"),
-        _said(slug="No such product"),
-        _said(type="about:blank"),
-        _said(detail=""),
-        _said(correlation_id=""),
+        _problem(status=400),
+        _problem(title="Refused"),
+        _problem(slug="No such product"),
+        _problem(type="about:blank"),
+        _problem(detail=""),
+        _problem(correlation_id=""),
         *(
             problem_response(Unprocessable(inside), "id-1")
             for inside in (
@@ -49,10 +49,10 @@ def test_a_problem_document_is_right() -> None:
         ),
     ],
 )
-def test_a_fault_is_found(answer: Response) -> None:
+def test_fault_is_found(answer: Response) -> None:
     assert fault(answer) is not None
 
 
-def test_words_of_a_shop_are_no_inside() -> None:
-    said = "Select a size from the list, or update your address; we set the table where you are."
-    assert fault(problem_response(Unprocessable(said), "id-1")) is None
+def test_ordinary_sentence_leaks_nothing() -> None:
+    detail = "Select a size from the list, or update your address; we set the table where you are."
+    assert fault(problem_response(Unprocessable(detail), "id-1")) is None
