@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from nextbuy.contracts.message import Event
 from nextbuy.contracts.order import OrderCreated, OrderPaid, PaymentFailed, PaymentRefunded, SessionExpired
-from nextbuy.contracts.product import PricedLine, ProductApproved, ProductPending, ProductRejected, Reason
+from nextbuy.contracts.product import Finding, PricedLine, ProductApproved, ProductPending, ProductRejected
 from nextbuy.contracts.registry import EVENTS
 from nextbuy.contracts.seller import SellerApproved, SellerRegistered, SellerRejected, SellerSuspended
 from nextbuy.contracts.values import Money, new_id
@@ -126,7 +126,10 @@ def test_every_link_is_a_page() -> None:
 
 
 def test_rejection_by_moderation_notifies_seller_and_admins_with_findings() -> None:
-    findings = [Reason("banned-word", -80, "title", "A replica bowl"), Reason("incomplete-title", -10, "title", "Bowl")]
+    findings = [
+        Finding("banned-word", -80, "title", "A replica bowl"),
+        Finding("incomplete-title", -10, "title", "Bowl"),
+    ]
     rejected = product_event(ProductRejected, by=None, reason="", findings=findings)
 
     [draft] = account_notifications(rejected)

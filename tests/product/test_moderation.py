@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nextbuy.contracts.product import Moderation, Reason
+from nextbuy.contracts.product import Finding, Moderation
 from nextbuy.product.moderation import DEFAULT_POLICY, Listing, Policy, review, review_update
 
 MUG = Listing("Burgundy mug", "Thrown by hand, glazed in burgundy.", "ceramics", ("mug",), 2_000)
@@ -45,7 +45,7 @@ def test_harmless_product_is_active_with_full_score() -> None:
 @pytest.mark.parametrize("field", ["title", "description", "category"])
 def test_banned_word_in_any_field_rejects_product(word: str, field: str) -> None:
     verdict = judged_with(field, f"A {word} for everyone")
-    assert verdict == Moderation(20, "rejected", [Reason("banned-word", -80, field, f"A {word} for everyone")])
+    assert verdict == Moderation(20, "rejected", [Finding("banned-word", -80, field, f"A {word} for everyone")])
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ def test_banned_phrase_matches_with_any_separator(written: str) -> None:
     policy = Policy(frozenset({"rhino horn", "rhino tusk"}), frozenset())
     verdict = judged(description=f"Fine {written} cup", policy=policy)
 
-    assert verdict.reasons == [Reason("banned-word", -80, "description", f"Fine {written} cup")]
+    assert verdict.reasons == [Finding("banned-word", -80, "description", f"Fine {written} cup")]
     assert judged(description="A rhino with a horn", policy=policy).decision == "active"
 
 
@@ -197,7 +197,7 @@ def test_entry_without_words_bans_nothing() -> None:
 )
 def test_sensitive_category_is_pending(category: str) -> None:
     assert judged(category=category) == Moderation(
-        80, "pending", [Reason("sensitive-category", -20, "category", category.strip())]
+        80, "pending", [Finding("sensitive-category", -20, "category", category.strip())]
     )
 
 
@@ -211,13 +211,13 @@ def test_only_whole_category_name_is_sensitive() -> None:
 
 
 def test_title_of_five_characters_is_incomplete_and_of_six_is_not() -> None:
-    assert judged(title="  Mug 5 ") == Moderation(90, "active", [Reason("incomplete-title", -10, "title", "Mug 5")])
+    assert judged(title="  Mug 5 ") == Moderation(90, "active", [Finding("incomplete-title", -10, "title", "Mug 5")])
     assert judged(title="Mug 56") == Moderation(100, "active", [])
 
 
 def test_description_of_ten_characters_is_incomplete_and_of_eleven_is_not() -> None:
     assert judged(description="0123456789") == Moderation(
-        90, "active", [Reason("incomplete-description", -10, "description", "0123456789")]
+        90, "active", [Finding("incomplete-description", -10, "description", "0123456789")]
     )
     assert judged(description="01234567890") == Moderation(100, "active", [])
 
@@ -232,7 +232,7 @@ def test_score_below_threshold_is_pending_and_at_threshold_is_active() -> None:
 
 
 def test_tags_add_points_up_to_full_score() -> None:
-    assert judged(tags=("mug", "red")) == Moderation(100, "active", [Reason("has-tags", 5, "tags", "mug")])
+    assert judged(tags=("mug", "red")) == Moderation(100, "active", [Finding("has-tags", 5, "tags", "mug")])
     assert judged("Mug", "Short.", tags=("mug",)).score == 85
     assert judged(tags=(" ", "\u200b")).reasons == []
 
@@ -269,7 +269,7 @@ def test_corrected_product_is_reviewed_like_a_new_one() -> None:
 def test_price_change_over_a_fifth_is_pending(price: int) -> None:
     verdict = review_update(MUG, replace(MUG, price_amount=price))
     assert verdict == Moderation(
-        100, "pending", [Reason("has-tags", 5, "tags", "mug"), Reason("price-moved", 0, "price", f"2000 -> {price}")]
+        100, "pending", [Finding("has-tags", 5, "tags", "mug"), Finding("price-moved", 0, "price", f"2000 -> {price}")]
     )
 
 

@@ -22,10 +22,11 @@ def _notification(row: Row) -> Notification:
 
 async def insert_notification(db: Executor, notification: CreateNotification) -> UUID:
     """Insert a notification, once for its event and kind, and return its id."""
-    inserted: UUID | None = await db.fetchval(
+    # The update changes nothing; it makes the statement return the id of an existing row.
+    notification_id: UUID = await db.fetchval(
         """
         INSERT INTO notifications (id, source_event_id, kind, title, message, link) VALUES ($1, $2, $3, $4, $5, $6)
-        ON CONFLICT (source_event_id, kind) DO NOTHING RETURNING id
+        ON CONFLICT (source_event_id, kind) DO UPDATE SET kind = excluded.kind RETURNING id
         """,
         new_id(),
         notification.source_event_id,
@@ -34,14 +35,7 @@ async def insert_notification(db: Executor, notification: CreateNotification) ->
         notification.message,
         notification.link,
     )
-    if inserted is not None:
-        return inserted
-    existing: UUID = await db.fetchval(
-        "SELECT id FROM notifications WHERE source_event_id = $1 AND kind = $2",
-        notification.source_event_id,
-        notification.kind,
-    )
-    return existing
+    return notification_id
 
 
 async def list_notifications(db: Executor, *, limit: int, cursor: str | None) -> Page[Notification]:

@@ -30,7 +30,7 @@ Decision = Literal["active", "pending", "rejected"]
 Score = Annotated[int, Meta(description="The moderation score, 0 to 100; lower is worse.", examples=[40])]
 
 
-class Reason(Struct, frozen=True):
+class Finding(Struct, frozen=True):
     """One finding of moderation: the rule, its points, the field, and the text that matched."""
 
     rule: str
@@ -44,7 +44,7 @@ class Moderation(Struct, frozen=True):
 
     score: Score
     decision: Decision
-    reasons: list[Reason]
+    reasons: list[Finding]
 
 
 class Product(Struct, frozen=True, kw_only=True):
@@ -233,7 +233,7 @@ class ProductRejected(_ProductEvent, topic="product.rejected", key="product_id")
 
     reason: Annotated[ReasonText, Meta(description="The admin's reason; empty for automatic moderation.")]
     findings: Annotated[
-        list[Reason], Meta(description="What automatic moderation found; empty for an admin's decision.")
+        list[Finding], Meta(description="The findings of automatic moderation; empty for an admin's decision.")
     ]
     by: Annotated[UUID | None, Meta(description="The admin; null for automatic moderation.")]
 

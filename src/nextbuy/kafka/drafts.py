@@ -15,7 +15,7 @@ from nextbuy.contracts.admin import CreateNotification
 from nextbuy.contracts.message import Event
 from nextbuy.contracts.money import format_money
 from nextbuy.contracts.order import OrderCreated, PaymentFailed, PaymentRefunded, SessionExpired, reason_text
-from nextbuy.contracts.product import ProductApproved, ProductPending, ProductRejected, Reason
+from nextbuy.contracts.product import Finding, ProductApproved, ProductPending, ProductRejected
 from nextbuy.contracts.seller import SellerApproved, SellerRegistered, SellerRejected, SellerSuspended
 
 ADMIN_EVENTS: Final[tuple[type[Event], ...]] = (
@@ -130,113 +130,88 @@ def account_notifications(event: Event) -> list[NotificationDraft]:
 
 
 def _order_drafts(event: OrderCreated) -> list[NotificationDraft]:
-    link = f"/order/{event.order_id}"
-    drafts = [
-        NotificationDraft(
-            account_id=event.buyer_id,
-            kind="order-placed",
-            title=f"Your order {event.number}",
-            message=f"Thank you! We have received your payment, and the shop has your order {_order(event)}.",
-            link=link,
-        )
-    ]
-    if event.seller_id is not None:
-        drafts.append(
-            NotificationDraft(
-                account_id=event.seller_id,
-                kind="order-received",
-                title=f"New order {event.number}",
-                message=f"A buyer has placed and paid for order {_order(event)}.",
-                link=link,
-            )
-        )
-    return drafts
+    buyers = NotificationDraft(
+        account_id=event.buyer_id,
+        kind="order-placed",
+        title=f"Your order {event.number}",
+        message=f"Thank you! We have received your payment, and the shop has your order {_order(event)}.",
+        link=f"/order/{event.order_id}",
+    )
+    if event.seller_id is None:
+        return [buyers]
+    sellers = NotificationDraft(
+        account_id=event.seller_id,
+        kind="order-received",
+        title=f"New order {event.number}",
+        message=f"A buyer has placed and paid for order {_order(event)}.",
+        link=f"/order/{event.order_id}",
+    )
+    return [buyers, sellers]
 
 
 def _payment_draft(event: PaymentFailed | PaymentRefunded | SessionExpired) -> NotificationDraft:
-    def draft(kind: str, title: str, message: str, *, by_email: bool = True) -> NotificationDraft:
-        link = f"/session/{event.session_id}"
-        return NotificationDraft(
-            account_id=event.buyer_id, kind=kind, title=title, message=message, link=link, by_email=by_email
-        )
-
     match event:
         case PaymentFailed():
-            return draft(
-                "payment-failed",
-                "Your payment was declined",
-                f"{_as_sentence(reason_text(event.reason))} You have not been charged, and your basket is"
-                " unchanged. Try again, or use another card.",
+            kind, title = "payment-failed", "Your payment was declined"
+            message = (
+                f"{_as_sentence(reason_text(event.reason))} You have not been charged, and your basket is unchanged."
+                " Try again, or use another card."
             )
         case PaymentRefunded():
-            return draft(
-                "payment-refunded",
-                "Your payment was refunded",
+            kind, title = "payment-refunded", "Your payment was refunded"
+            message = (
                 f"{format_money(event.total)} refunded: {_as_sentence(reason_text(event.reason))} Your bank may take a"
-                " few days to show the refund. You do not need to do anything.",
+                " few days to show the refund. You do not need to do anything."
             )
-        case SessionExpired():
-            return draft(
-                "session-expired",
-                "Your checkout has expired",
-                "You have not been charged. The items are no longer reserved, but your basket is unchanged.",
-                by_email=False,
-            )
+        case _:  # SessionExpired
+            kind, title = "session-expired", "Your checkout has expired"
+            message = "You have not been charged. The items are no longer reserved, but your basket is unchanged."
+    return NotificationDraft(
+        account_id=event.buyer_id,
+        kind=kind,
+        title=title,
+        message=message,
+        link=f"/session/{event.session_id}",
+        by_email=not isinstance(event, SessionExpired),
+    )
 
 
 def _shop_draft(event: SellerApproved | SellerRejected | SellerSuspended) -> NotificationDraft:
-    def draft(kind: str, title: str, message: str) -> NotificationDraft:
-        return NotificationDraft(account_id=event.user_id, kind=kind, title=title, message=message, link="/sell")
-
     name = _quoted(event.shop_name)
     match event:
         case SellerApproved():
-            return draft(
-                "shop-approved", "Your shop is open", f"{name} is approved. Buyers can now find and buy your products."
-            )
+            kind, title = "shop-approved", "Your shop is open"
+            message = f"{name} is approved. Buyers can now find and buy your products."
         case SellerRejected():
-            return draft(
-                "shop-rejected",
-                "Your shop was not approved",
-                f"{name} cannot sell on NextBuy. Reason: {_as_sentence(event.reason)}",
-            )
-        case SellerSuspended():
-            return draft(
-                "shop-suspended",
-                "Your shop is suspended",
-                f"{name} cannot sell at present. Reason: {_as_sentence(event.reason)}",
-            )
+            kind, title = "shop-rejected", "Your shop was not approved"
+            message = f"{name} cannot sell on NextBuy. Reason: {_as_sentence(event.reason)}"
+        case _:  # SellerSuspended
+            kind, title = "shop-suspended", "Your shop is suspended"
+            message = f"{name} cannot sell at present. Reason: {_as_sentence(event.reason)}"
+    return NotificationDraft(account_id=event.user_id, kind=kind, title=title, message=message, link="/sell")
 
 
 def _product_draft(event: ProductPending | ProductApproved | ProductRejected) -> NotificationDraft:
-    def draft(kind: str, title: str, message: str, *, link: str = "/sell", by_email: bool = True) -> NotificationDraft:
-        return NotificationDraft(
-            account_id=event.seller_id, kind=kind, title=title, message=message, link=link, by_email=by_email
-        )
-
-    name = _quoted(event.title)
+    name, link = _quoted(event.title), "/sell"
     match event:
         case ProductPending():
-            return draft(
-                "product-pending",
-                "Your product is under review",
-                f"We review {name} before it goes on sale and will let you know.",
-                by_email=False,
-            )
+            kind, title = "product-pending", "Your product is under review"
+            message = f"We review {name} before it goes on sale and will let you know."
         case ProductApproved():
-            return draft(
-                "product-approved",
-                "Your product is for sale",
-                f"{name} is approved. Buyers can now find and buy it.",
-                link=f"/product/{event.product_id}",
-            )
-        case ProductRejected():
+            kind, title = "product-approved", "Your product is for sale"
+            message, link = f"{name} is approved. Buyers can now find and buy it.", f"/product/{event.product_id}"
+        case _:  # ProductRejected
+            kind, title = "product-rejected", "Your product was not approved"
             reason = f"Reason: {_as_sentence(event.reason)}" if event.by else _findings(event.findings)
-            return draft(
-                "product-rejected",
-                "Your product was not approved",
-                f"{name} cannot be sold as it is. {reason} Edit it to have it reviewed again.",
-            )
+            message = f"{name} cannot be sold as it is. {reason} Edit it to have it reviewed again."
+    return NotificationDraft(
+        account_id=event.seller_id,
+        kind=kind,
+        title=title,
+        message=message,
+        link=link,
+        by_email=not isinstance(event, ProductPending),
+    )
 
 
 def _order(event: OrderCreated) -> str:
@@ -244,7 +219,7 @@ def _order(event: OrderCreated) -> str:
     return f"{event.number}: {units} item{'' if units == 1 else 's'}, {format_money(event.total)}"
 
 
-def _findings(findings: list[Reason]) -> str:
+def _findings(findings: list[Finding]) -> str:
     texts = [
         _FINDINGS.get(finding.rule, "{rule}: “{excerpt}”.").format(
             rule=finding.rule, field=finding.field, excerpt=finding.excerpt

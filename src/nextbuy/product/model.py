@@ -12,13 +12,13 @@ from msgspec.structs import replace
 from nextbuy.contracts.errors import Conflict, Forbidden, NotFound, Unprocessable
 from nextbuy.contracts.message import Event
 from nextbuy.contracts.product import (
+    Finding,
     Line,
     Moderation,
     PricedLine,
     Product,
     ProductPending,
     ProductRejected,
-    Reason,
     UpsertShop,
     merge_lines,
 )
@@ -200,14 +200,16 @@ def require_admin_review(verdict: Moderation, reason: str) -> Moderation:
     """Return the verdict on a change of a product that an admin rejected: new words alone do not put it on sale."""
     if verdict.decision != "active":
         return verdict
-    return replace(verdict, decision="pending", reasons=[*verdict.reasons, Reason(REJECTED_RULE, 0, "product", reason)])
+    return replace(
+        verdict, decision="pending", reasons=[*verdict.reasons, Finding(REJECTED_RULE, 0, "product", reason)]
+    )
 
 
 def with_admin_reason(moderation: Moderation, reason: str) -> Moderation:
     """Return a moderation with an admin's reason ("" for none) instead of any earlier one."""
     reasons = [earlier for earlier in moderation.reasons if earlier.rule not in (ADMIN_RULE, REJECTED_RULE)]
     if reason:
-        reasons.append(Reason(ADMIN_RULE, 0, "product", reason))
+        reasons.append(Finding(ADMIN_RULE, 0, "product", reason))
     return replace(moderation, reasons=reasons)
 
 

@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
-from nextbuy.contracts.product import Decision, Moderation, Reason
+from nextbuy.contracts.product import Decision, Finding, Moderation
 
 FULL_SCORE: Final = 100
 BANNED_POINTS: Final = -80
@@ -59,46 +59,13 @@ class Policy:
     threshold: int = 90
 
 
+_BANNED: Final = """
+    adult cocaine counterfeit drug drugs endangered fake gun guns hacked heroin illegal ivory knife knives marijuana
+    porn pornography replica stolen weapon weapons wildlife xxx
+"""
+_SENSITIVE: Final = "cosmetics, electronics, food, health supplements, jewelry, luxury goods, pharmaceuticals"
 DEFAULT_POLICY: Final = Policy(
-    banned=frozenset(
-        [
-            "adult",
-            "cocaine",
-            "counterfeit",
-            "drug",
-            "drugs",
-            "endangered",
-            "fake",
-            "gun",
-            "guns",
-            "hacked",
-            "heroin",
-            "illegal",
-            "ivory",
-            "knife",
-            "knives",
-            "marijuana",
-            "porn",
-            "pornography",
-            "replica",
-            "stolen",
-            "weapon",
-            "weapons",
-            "wildlife",
-            "xxx",
-        ]
-    ),
-    sensitive_categories=frozenset(
-        {
-            "cosmetics",
-            "electronics",
-            "food",
-            "health supplements",
-            "jewelry",
-            "luxury goods",
-            "pharmaceuticals",
-        }
-    ),
+    banned=frozenset(_BANNED.split()), sensitive_categories=frozenset(_SENSITIVE.split(", "))
 )
 
 
@@ -132,13 +99,13 @@ def review(
     sensitive = _folded(category) in _entries(policy.sensitive_categories)
     reasons = list(banned)
     if sensitive:
-        reasons.append(Reason("sensitive-category", SENSITIVE_POINTS, "category", category))
+        reasons.append(Finding("sensitive-category", SENSITIVE_POINTS, "category", category))
     if len(title) <= SHORT_TITLE:
-        reasons.append(Reason("incomplete-title", INCOMPLETE_POINTS, "title", title))
+        reasons.append(Finding("incomplete-title", INCOMPLETE_POINTS, "title", title))
     if len(description) <= SHORT_DESCRIPTION:
-        reasons.append(Reason("incomplete-description", INCOMPLETE_POINTS, "description", description))
+        reasons.append(Finding("incomplete-description", INCOMPLETE_POINTS, "description", description))
     if tags:
-        reasons.append(Reason("has-tags", TAGS_POINTS, "tags", tags[0]))
+        reasons.append(Finding("has-tags", TAGS_POINTS, "tags", tags[0]))
     score = max(0, min(FULL_SCORE, FULL_SCORE + sum(reason.points for reason in reasons)))
     decision: Decision = "rejected" if banned else "pending" if sensitive or score < policy.threshold else "active"
     return Moderation(score, decision, reasons)
@@ -158,7 +125,7 @@ def review_update(before: Listing, after: Listing, *, policy: Policy = DEFAULT_P
     verdict = review(after.title, after.description, after.category, after.tags, policy=policy)
     if not moved:
         return verdict
-    reason = Reason("price-moved", 0, "price", f"{before.price_amount} -> {after.price_amount}")
+    reason = Finding("price-moved", 0, "price", f"{before.price_amount} -> {after.price_amount}")
     decision: Decision = "pending" if verdict.decision == "active" else verdict.decision
     return replace(verdict, decision=decision, reasons=[*verdict.reasons, reason])
 
@@ -234,14 +201,14 @@ def _entries_by_first_word(listed: frozenset[str]) -> dict[str, list[_Entry]]:
     return by_first
 
 
-def _banned(field: str, texts: Iterable[str], policy: Policy) -> list[Reason]:
+def _banned(field: str, texts: Iterable[str], policy: Policy) -> list[Finding]:
     """Return one reason for each banned entry in a field, with an excerpt around its first match."""
-    found: dict[_Entry, Reason] = {}
+    found: dict[_Entry, Finding] = {}
     for text in texts:
         for entry, start, end in _matches(text, _entries_by_first_word(policy.banned)):
             if entry not in found:
                 excerpt = text[max(0, start - EXCERPT_CONTEXT) : end + EXCERPT_CONTEXT].strip()
-                found[entry] = Reason("banned-word", BANNED_POINTS, field, excerpt)
+                found[entry] = Finding("banned-word", BANNED_POINTS, field, excerpt)
     return list(found.values())
 
 

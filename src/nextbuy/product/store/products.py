@@ -104,24 +104,18 @@ def product_from_row(row: Row) -> Product:
     return Product(**product_fields(row))
 
 
+def _columns(product: Product) -> tuple[object, ...]:
+    """Return the values of the columns that both statements write, in their order."""
+    price, moderation = product.price, msgspec.json.encode(product.moderation).decode()
+    return (
+        *(product.title, product.description, product.category, price.amount, price.currency),
+        *(product.stock, product.tags, product.status, moderation),
+    )
+
+
 async def insert(tx: Transaction, product: Product, seller_id: UUID) -> Product | None:
     """Insert a product and return it with its time of creation, or return None if its slug is taken."""
-    created_at = await tx.fetchval(
-        _INSERT,
-        product.id,
-        product.shop_id,
-        seller_id,
-        product.slug,
-        product.title,
-        product.description,
-        product.category,
-        product.price.amount,
-        product.price.currency,
-        product.stock,
-        product.tags,
-        product.status,
-        msgspec.json.encode(product.moderation).decode(),
-    )
+    created_at = await tx.fetchval(_INSERT, product.id, product.shop_id, seller_id, product.slug, *_columns(product))
     return None if created_at is None else msgspec.structs.replace(product, created_at=created_at)
 
 
@@ -142,19 +136,7 @@ async def lock(tx: Transaction, product_id: UUID) -> LockedProduct | None:
 
 async def update(tx: Transaction, product: Product) -> None:
     """Store a seller's changes of a locked product."""
-    await tx.execute(
-        _UPDATE,
-        product.id,
-        product.title,
-        product.description,
-        product.category,
-        product.price.amount,
-        product.price.currency,
-        product.stock,
-        product.tags,
-        product.status,
-        msgspec.json.encode(product.moderation).decode(),
-    )
+    await tx.execute(_UPDATE, product.id, *_columns(product))
 
 
 async def set_decision(tx: Transaction, product_id: UUID, decision: Decision, moderation: Moderation, by: UUID) -> None:
