@@ -1,7 +1,9 @@
 """The composition of a process: the background tasks beside a service, and the engines that start."""
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,7 +20,8 @@ async def _act(*_arguments: object) -> None: ...
 
 def task_names(service: Service) -> list[str]:
     none: Any = None
-    return [task.name for task in composition.background_tasks(service, none, none, none, none)]
+    database: Any = SimpleNamespace(service=service.name)
+    return [task.name for task in composition.background_tasks(service, none, database, none, none)]
 
 
 def test_every_service_purges_its_inbox_and_idempotency_keys() -> None:
@@ -42,6 +45,13 @@ def test_jobs_relay_consumer_and_replayer_run_for_a_service_that_declares_them()
         "busy.consumer",
         "busy.replayer",
     ]
+
+
+def test_background_tasks_have_explicit_and_unique_names() -> None:
+    names = [name for hosted in composition.SERVICES.values() for name in task_names(hosted.service)]
+
+    assert len(set(names)) == len(names)
+    assert [name for name in names if not re.fullmatch(r"[a-z]+\.[a-z]+(-[a-z]+)*", name)] == []
 
 
 @dataclass
