@@ -43,6 +43,7 @@ GET /kafka/api/dead-letters A
 POST /kafka/api/dead-letters/{}/replay A
 GET /health/live P
 GET /health/ready P
+GET /health/version P
 GET /docs P
 GET /openapi.json P
 GET /asyncapi.json P

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from importlib import metadata
 
 from tests.journeys.assertions import (
     assert_fields,
@@ -268,6 +269,7 @@ async def test_documents_health_and_api_browser_are_served(client: JourneyClient
     assert (await client.get("/asyncapi.json"))["asyncapi"].startswith("3")
     assert (await client.request("GET", "/docs")).status == 200
     assert (await client.request("GET", "/health/live")).status == 200
+    assert await client.get("/health/version") == {"version": metadata.version("nextbuy")}
     checks = (await client.get("/health/ready"))["checks"]
     assert checks.keys() >= {"auth", "product", "seller", "order", "admin", "kafka", "postgres", "redis"}
     assert ("apache-kafka" in checks) == ("NEXTBUY_KAFKA_SERVERS" in client.market.settings)

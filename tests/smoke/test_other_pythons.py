@@ -11,6 +11,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
@@ -141,4 +142,5 @@ def test_marketplace_runs_on_another_python(version: str, folder: Path) -> None:
     assert int(run(programs / "python", "-c", IMPORT_ALL)) > 200
 
     with marketplace(programs, folder / "data") as url:
+        assert get(f"{url}/health/version") == {"version": metadata.version("nextbuy")}
         assert get(f"{url}/product/api/get-all-products")["items"] == []

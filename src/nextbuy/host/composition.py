@@ -50,6 +50,7 @@ from nextbuy.kit.http.server import serving
 from nextbuy.kit.observability.telemetry import Journal
 from nextbuy.kit.service import Service
 from nextbuy.kit.storage.database import Database
+from nextbuy.kit.wire import encode
 from nextbuy.web.app import pages
 
 _PURGE_INTERVAL: Final = 60.0
@@ -153,6 +154,7 @@ async def serving_gateway(settings: Settings, process: Process, listener: socket
             verifier=process.verifier,
             ready=lambda: run_probes(probes),
             documents={
+                "/health/version": lambda: encode({"version": version}),
                 "/openapi.json": lambda: openapi(services, version=version),
                 "/asyncapi.json": lambda: events_document(services),
             },

@@ -219,10 +219,11 @@ def _own(summary: str, kind: str, *, unready: bool = False) -> Json:
 
 _JSON: Final = "application/json"
 _OWN: Final[Json] = {
-    "/health/live": _own("Is the process there?", _JSON),
-    "/health/ready": _own("Can it serve: the state of each service and engine.", _JSON, unready=True),
-    "/openapi.json": _own("This document.", _JSON),
-    "/asyncapi.json": _own("The events, as an AsyncAPI 3.0 document.", _JSON),
-    "/docs": _own("The API browser.", "text/html"),
-    "/docs/events": _own("The catalogue of events and calls.", "text/html"),
+    "/health/live": _own("Report that the process runs.", _JSON),
+    "/health/ready": _own("Report the state of each service and engine.", _JSON, unready=True),
+    "/health/version": _own("Return the version of NextBuy.", _JSON),
+    "/openapi.json": _own("Return this document.", _JSON),
+    "/asyncapi.json": _own("Return the events and calls as an AsyncAPI 3.0 document.", _JSON),
+    "/docs": _own("Show the API browser.", "text/html"),
+    "/docs/events": _own("Show the index of events and calls.", "text/html"),
 }
