@@ -1,11 +1,10 @@
 """The HTML page of a payment: no script, and nothing from other servers."""
 
-from collections.abc import Mapping
 from typing import Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from nextbuy.contracts.values import Money
+from nextbuy.contracts.money import format_money
 from nextbuy.kit.wire import Response
 from nextbuy.simulator.model import CARDS, Payment, Status
 
@@ -19,7 +18,6 @@ _HEADERS: Final = [
     ("referrer-policy", "no-referrer"),
     ("x-content-type-options", "nosniff"),
 ]
-_CURRENCY_SIGNS: Final[Mapping[str, str]] = {"USD": "$", "EUR": "€", "GBP": "£"}
 _environment: Final = Environment(
     loader=PackageLoader("nextbuy.simulator"),
     autoescape=True,
@@ -27,12 +25,6 @@ _environment: Final = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-
-
-def format_money(money: Money) -> str:
-    """Return an amount for people, such as `$1,234.50`."""
-    whole, cents = divmod(money.amount, 100)
-    return f"{_CURRENCY_SIGNS.get(money.currency, money.currency + ' ')}{whole:,}.{cents:02}"
 
 
 def page(
