@@ -5,8 +5,6 @@ from secrets import token_hex, token_urlsafe
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from nextbuy.contracts.money import format_money
-from nextbuy.contracts.values import Money
 from nextbuy.demo.client import Trace
 from nextbuy.demo.walkthrough import DemoError, Person, Walkthrough
 
@@ -168,7 +166,7 @@ def _product(title: str, category: str, cents: int, stock: int) -> dict[str, Any
 async def _offer(
     walkthrough: Walkthrough, seller: Person, body: dict[str, Any], expected: str, trace: Trace | None = None
 ) -> dict[str, Any]:
-    what = f"offers “{body['title']}” ({body['category']}, {format_money(Money(**body['price']))})"
+    what = f"offers “{body['title']}” ({body['category']}, {_format_money(body['price'])})"
     reply = await walkthrough.do(seller, what, "POST", "/product/api/create-product", body, trace=trace)
     product: dict[str, Any] = reply["product"]
     moderation = product["moderation"]
@@ -205,7 +203,7 @@ async def buy(walkthrough: Walkthrough, accounts: Accounts, basket: tuple[Basket
     what = "checks out " + ", ".join(f"{item.quantity} of “{item.title}”" for item in basket)
     session = await walkthrough.do(accounts.user, what, "POST", "/order/api/create-payment-session", body, trace=trace)
     expires_at = session["expires_at"][:16].replace("T", " ")
-    walkthrough.screen.note(f"The total is {format_money(Money(**session['total']))}, to be paid by {expires_at} UTC.")
+    walkthrough.screen.note(f"The total is {_format_money(session['total'])}, to be paid by {expires_at} UTC.")
 
     payment = urlsplit(walkthrough.client.absolute_url(session["payment_url"]))
     if payment.hostname and payment.hostname.endswith("stripe.com"):
@@ -273,7 +271,7 @@ async def _show_orders(walkthrough: Walkthrough, accounts: Accounts, order_ids: 
         numbers[order_id] = order["number"]
         units = sum(line["quantity"] for line in order["lines"])
         walkthrough.screen.note(
-            f"{order['number']}: {units} units, {format_money(Money(**order['total']))}, {order['status']}."
+            f"{order['number']}: {units} units, {_format_money(order['total'])}, {order['status']}."
         )
     path = f"/order/api/order-timeline/{order_ids[0]}"
     timeline = await walkthrough.do(user, "reads the timeline of an order", "GET", path)
@@ -304,3 +302,7 @@ async def _show_notifications(
 
     for note in await walkthrough.until(who, "is notified of every order", find_all):
         walkthrough.screen.note(note)
+
+
+def _format_money(money: dict[str, Any]) -> str:
+    return f"{money['amount'] / 100:,.2f} {money['currency']}"
