@@ -21,7 +21,7 @@ async def _act(*_arguments: object) -> None: ...
 def task_names(service: Service) -> list[str]:
     none: Any = None
     database: Any = SimpleNamespace(service=service.name)
-    return [task.name for task in composition.background_tasks(service, none, database, none, none)]
+    return [task.name for task in composition.service_tasks(service, none, database, none, none)]
 
 
 def test_every_service_purges_its_inbox_and_idempotency_keys() -> None:

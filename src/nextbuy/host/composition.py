@@ -1,6 +1,7 @@
 """Everything that NextBuy runs, in start order: engines, services, bus, background tasks, gateway, health, pages.
 
-This module is the list. How each part starts, restarts and stops is in the other modules of `host`.
+This module is the list; how each part starts, restarts and stops is in the other modules of `host`. The routes, calls,
+events and jobs of a service are listed in its `service.py`, the pages in `web/app.py: PAGES`.
 """
 
 import contextlib
@@ -47,6 +48,7 @@ from nextbuy.kit.events.inbox import purge_inbox
 from nextbuy.kit.events.relay import Relay
 from nextbuy.kit.http.idempotency import purge_idempotency_keys
 from nextbuy.kit.http.server import serving
+from nextbuy.kit.observability.interactions import Interactions
 from nextbuy.kit.observability.telemetry import Journal
 from nextbuy.kit.service import Service
 from nextbuy.kit.storage.database import Database
@@ -94,28 +96,31 @@ SERVICES: Final[dict[str, HostedService]] = {
         HostedService(nextbuy.kafka.service.SERVICE, nextbuy.kafka.deps.assemble),
     )
 }
-"""The services behind the gateway, by name."""
+"""The services behind the gateway, by name. Each has a database of its own."""
 
 
 def make_process(settings: Settings, names: Collection[str], journal: Journal) -> Process:
     """Return a process of the named services; the others are called at their URLs in the settings."""
     # Each user of Redis sets its own timeout: with `socket_timeout`, redis-py on Python 3.11 loses cancellations.
     redis = Redis.from_url(settings.redis_url, socket_timeout=None, socket_connect_timeout=0.5, max_connections=64)
+    interactions = Interactions(redis)
     return Process(
         settings,
         [hosted for name, hosted in SERVICES.items() if name in names],
-        callees=SERVICES,
+        callees=list(SERVICES),
         journal=journal,
         redis=redis,
         bus=KafkaBus(settings.kafka) if settings.kafka.servers else RedisBus(redis),
-        background_tasks=background_tasks,
+        interactions=interactions,
+        tasks=[BackgroundTask("interactions", interactions.run)],
+        service_tasks=service_tasks,
     )
 
 
-# --- Background tasks of one service ---------------------------------------------------------------------------------
+# --- Background tasks of each service --------------------------------------------------------------------------------
 
 
-def background_tasks(
+def service_tasks(
     service: Service,
     deps: Any,  # noqa: ANN401  each service has its own
     database: Database,

@@ -55,13 +55,15 @@ class Process:
         settings: Settings,
         services: Sequence[HostedService],
         *,
-        callees: Iterable[str],
+        callees: Sequence[str],
         journal: Journal,
         redis: Redis,
         bus: Bus,
-        background_tasks: Callable[[Service, Any, Database, Bus, Journal], Iterable[BackgroundTask]],
+        interactions: Interactions,
+        tasks: Sequence[BackgroundTask],
+        service_tasks: Callable[[Service, Any, Database, Bus, Journal], Iterable[BackgroundTask]],
     ) -> None:
-        """Prepare a process; `start` starts `services` in order, each with the background tasks it is given."""
+        """Prepare a process; `start` starts `tasks`, then `services` in order, each with its `service_tasks`."""
         self.settings = settings
         self.names = [hosted.name for hosted in services]
         self.journal = journal
@@ -70,16 +72,16 @@ class Process:
         self.databases: dict[str, Database] = {}
         self._services = services
         self._apps: dict[str, App[Any]] = {}
-        self._background_tasks = background_tasks
-        self._interactions = Interactions(redis)
-        callees = list(callees)
+        self._tasks = tasks
+        self._service_tasks = service_tasks
+        self._interactions = interactions
         self._breakers = {name: Breaker(asyncio.get_running_loop().time) for name in callees}
         self.transports: dict[str, Transport] = {name: self._transport(name) for name in callees}
         self.verifier = TokenVerifier(self._public_keys)
         self._keys = AuthClient(self._calls("gateway").send)
         self._running: list[asyncio.Task[None]] = []
         self._stack = AsyncExitStack()
-        journal.recorder = self._interactions.record
+        journal.recorder = interactions.record
 
     def _transport(self, name: str) -> Transport:
         url = self.settings.service_urls.get(name)
@@ -109,7 +111,8 @@ class Process:
         self._stack.push_async_callback(self.bus.close)
         for transport in self.transports.values():
             self._stack.push_async_callback(transport.close)
-        self._run(BackgroundTask("interactions", self._interactions.run))
+        for task in self._tasks:
+            self._run(task)
         databases = await asyncio.gather(*(self._connect(name) for name in self.names))
         self.databases = dict(zip(self.names, databases, strict=True))
         for hosted in self._services:
@@ -143,7 +146,7 @@ class Process:
             verifier=self.verifier,
             database=database,
         )
-        for task in self._background_tasks(service, deps, database, self.bus, self.journal):
+        for task in self._service_tasks(service, deps, database, self.bus, self.journal):
             self._run(task)
 
     def _run(self, task: BackgroundTask) -> None:
