@@ -126,6 +126,16 @@ async def test_concurrent_steps_on_scarce_product_succeed_or_are_refused(service
     assert (stock + sold, held) == (4, 0)
 
 
+async def test_unknown_product_refuses_whole_basket(service: ServiceHarness) -> None:
+    kettle = await service.create_product(await service.seller(), stock=3)
+    lines = [Line(kettle.id, 1), Line(new_id(), 1)]
+
+    with pytest.raises(NotFound):
+        await hold_stock(service.deps, HoldStock(session_id=new_id(), lines=lines, expires_at=soon()))
+
+    assert await service.stock_levels(kettle) == (3, 0, 0)
+
+
 async def test_product_not_for_sale_cannot_be_held(service: ServiceHarness) -> None:
     toy = await service.create_product(await service.seller(), "A toy gun")
     with pytest.raises(NotFound):

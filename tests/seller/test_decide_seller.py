@@ -8,6 +8,7 @@ import pytest
 from nextbuy.contracts.auth import Account, ValidateSeller
 from nextbuy.contracts.seller import DecideSeller, GetShops, ListSellers, SellerDecision, ValidateShopOwner
 from nextbuy.contracts.values import Role, new_id
+from nextbuy.kit.storage.database import Database
 from nextbuy.seller.create_shop import CreateShop, create_shop
 from nextbuy.seller.decide_seller import decide_seller
 from nextbuy.seller.deps import Deps
@@ -18,6 +19,7 @@ from nextbuy.seller.validate_shop_owner import validate_shop_owner
 from tests.callers import account, caller
 from tests.doubles import StubCalls
 from tests.outbox import topics
+from tests.waiting import until
 
 ADMIN = new_id()
 
@@ -50,6 +52,33 @@ async def test_repeated_decision_changes_and_publishes_nothing(deps: Deps, calls
 
     assert repeated.shop.version == 2
     assert await topics(deps.database) == ["seller.registered", "seller.approved"]
+
+
+async def test_concurrent_decisions_are_stored_once(deps: Deps, calls: StubCalls) -> None:
+    user = await open_shop(deps, calls, "Foxglove Books")
+
+    async with deps.database.transaction() as tx:
+        await tx.execute("SELECT FROM shops WHERE seller_id = $1 FOR UPDATE", user)
+        decisions = [asyncio.create_task(decide_seller(deps, decision(user, "approved"))) for _ in range(3)]
+        await until(lambda: all_wait_for_a_lock(deps.database, len(decisions)))
+    await asyncio.gather(*decisions)
+
+    assert await topics(deps.database) == ["seller.registered", "seller.approved"]
+
+
+async def all_wait_for_a_lock(database: Database, count: int) -> bool:
+    """Return whether `count` connections to this database wait for a lock."""
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    return bool(await database.fetchval(waiting) == count)
+
+
+async def test_rejected_seller_can_be_approved(deps: Deps, calls: StubCalls) -> None:
+    user = await open_shop(deps, calls, "Foxglove Books")
+
+    await decide_seller(deps, decision(user, "rejected", "No address."))
+    await decide_seller(deps, decision(user, "approved"))
+
+    assert await topics(deps.database) == ["seller.registered", "seller.rejected", "seller.approved"]
 
 
 async def test_pending_seller_cannot_be_suspended(deps: Deps, calls: StubCalls) -> None:

@@ -16,6 +16,7 @@ from nextbuy.kit.events.bus.redis import RedisBus
 from nextbuy.kit.events.inbox import INBOX_DAYS, mark, purge_inbox, seen
 from nextbuy.kit.storage import retention
 from nextbuy.kit.storage.database import Database
+from nextbuy.kit.storage.retention import purge, purge_statement
 from nextbuy.order.store import sessions
 from tests.conftest import DatabaseUrl, OpenDatabase
 from tests.kit.events.sample import Counted, count, send
@@ -68,6 +69,14 @@ async def test_what_a_provider_said_is_forgotten_when_it_can_say_it_no_more(open
     assert await count(order, "webhook_events") == 10
 
 
+async def test_only_rows_below_the_limit_are_deleted(publisher: Database) -> None:
+    await publisher.execute("CREATE TABLE aged AS SELECT n AS position FROM generate_series(1, 5) AS n")
+
+    await purge(publisher, purge_statement("aged", "position", "$2"), 0, 3)
+
+    assert [row["position"] for row in await publisher.fetch("SELECT * FROM aged ORDER BY 1")] == [3, 4, 5]
+
+
 async def test_copies_drop_side_by_side(publisher: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retention, "_PAUSE", 0.0)
     await publisher.execute(OLD_ROWS, 20_000)
@@ -85,6 +94,7 @@ async def test_what_may_still_come_does_not_stand_before_what_may_not(publisher:
     assert await count(publisher, "inbox") == 2 * retention.BATCH
 
 
+@pytest.mark.chaos
 async def test_a_million_retention_go_in_small_batches_and_their_room_is_used_again(
     database_url: DatabaseUrl, monkeypatch: pytest.MonkeyPatch
 ) -> None:
