@@ -19,7 +19,7 @@ LONGEST_FILE = 400
 
 # A library that shapes the code around it is imported in few files. A folder ends with "/".
 NAMED_ONLY_IN = {
-    "aiohttp": ["gateway/", "kit/rpc/transports.py", "host/", "demo/", "simulator/webhook_dispatcher.py"],
+    "aiohttp": ["kit/rpc/transports.py", "host/", "demo/", "simulator/webhook_dispatcher.py"],
     "aiosmtplib": ["kafka/mailer.py"],
     "argon2": ["auth/"],
     "asyncpg": ["kit/storage/", "host/"],

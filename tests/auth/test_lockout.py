@@ -4,7 +4,8 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from nextbuy.auth.model import Watch, lock_length, neighbourhood
+from nextbuy.auth.lockout import watched
+from nextbuy.auth.model import Watch, lock_length
 from nextbuy.kit.storage.database import Database
 from tests.auth.service_harness import SETTINGS, Desk, Told, open_desk
 
@@ -104,7 +105,10 @@ def test_a_lock_needs_its_number_of_failures() -> None:
     assert lock_length(Watch.ACCOUNT, 1_000_000) == timedelta(minutes=15)
 
 
-def test_one_client_is_one_address() -> None:
-    assert neighbourhood("2001:db8:1:2::1") == neighbourhood("2001:db8:1:2:ffff::9") != neighbourhood("2001:db8:1:3::1")
-    assert neighbourhood("::ffff:192.0.2.1") == neighbourhood("192.0.2.1") != neighbourhood("192.0.2.2")
-    assert neighbourhood("unix") == "unix"
+async def test_failures_of_one_network_are_counted_together(desk: Desk) -> None:
+    first, second, other = (
+        watched(desk.deps, "ada@example.com", address)[Watch.ADDRESS]
+        for address in ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", "2001:db8:1:3::1")
+    )
+
+    assert first == second != other

@@ -15,12 +15,13 @@ import pytest
 from redis.asyncio import Redis
 
 from nextbuy.gateway.app import Gateway
-from nextbuy.gateway.targets import Here, Target, There
+from nextbuy.gateway.endpoints import no_pages
 from nextbuy.kit.config import Settings
-from nextbuy.kit.http.asgi import App, service_app
+from nextbuy.kit.http.asgi import service_app
 from nextbuy.kit.http.server import listen, serving
 from nextbuy.kit.http.tokens import TokenVerifier
 from nextbuy.kit.observability.telemetry import Journal
+from nextbuy.kit.rpc.transports import HttpTransport, LocalTransport, Transport
 from nextbuy.kit.wire import Handler, Request, Response
 
 SERVICES = ("auth", "product", "seller", "order", "admin", "kafka", "simulator")
@@ -35,8 +36,9 @@ class Shop:
     gateway: Gateway
     journal: Path
     session: aiohttp.ClientSession
-    asked: list[Request]
+    requests: list[Request]
     states: dict[str, str] = field(default_factory=dict)
+    readiness_checks: int = 0
 
     def lines(self, kind: str) -> list[dict[str, Any]]:
         return [line for line in map(json.loads, self.journal.read_text().splitlines()) if line["kind"] == kind]
@@ -67,31 +69,34 @@ async def open_shop(tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[Sho
             settings: Settings | None = None,
             redis: Redis | None = None,
             verifier: TokenVerifier | None = None,
-            fallback: App | None = None,
-            targets: Mapping[str, Target] | None = None,
-            limit: float = 10.0,
+            pages: Handler = no_pages,
+            transports: Mapping[str, Transport] | None = None,
+            timeout: float = 10.0,
         ) -> Shop:
-            asked: list[Request] = []
+            requests: list[Request] = []
 
             async def handle(request: Request) -> Response:
-                asked.append(request)
+                requests.append(request)
                 return Response(200, b'{"ok":true}') if handler is None else await handler(request)
 
-            made: Mapping[str, Target]
-            if targets is not None:
-                made = targets
+            made: Mapping[str, Transport]
+            if transports is not None:
+                made = transports
             elif apart:
                 behind = listen("127.0.0.1", 0)
                 await stack.enter_async_context(serving(service_app(handle, body_limit=2**21), behind))
-                made = {name: There(name, f"http://127.0.0.1:{behind.getsockname()[1]}") for name in SERVICES}
+                url = f"http://127.0.0.1:{behind.getsockname()[1]}"
+                made = {name: HttpTransport(name, url, streaming=True) for name in SERVICES}
             else:
-                made = {name: Here(name, lambda: handle) for name in SERVICES}
+                made = {name: LocalTransport(name, lambda: handle, isolated=False) for name in SERVICES}
             path = tmp_path / f"{uuid4()}.log"
             fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
             stack.callback(os.close, fd)
             states: dict[str, str] = {}
 
             async def ready() -> Mapping[str, str]:
+                shop.readiness_checks += 1
+                await asyncio.sleep(0.05)
                 return states
 
             gateway = Gateway(
@@ -102,15 +107,16 @@ async def open_shop(tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[Sho
                 verifier=verifier or TokenVerifier(nobody),
                 ready=ready,
                 documents={"/openapi.json": lambda: b'{"openapi":"3.1.0"}'},
-                fallback=fallback,
-                limit=limit,
+                pages=pages,
+                timeout=timeout,
             )
             stack.push_async_callback(gateway.close)
             listener = listen("127.0.0.1", 0)
             await stack.enter_async_context(serving(gateway, listener))
             port = listener.getsockname()[1]
             session = await stack.enter_async_context(aiohttp.ClientSession(f"http://127.0.0.1:{port}"))
-            return Shop(f"http://127.0.0.1:{port}", port, gateway, path, session, asked, states)
+            shop = Shop(f"http://127.0.0.1:{port}", port, gateway, path, session, requests, states)
+            return shop
 
         yield make
 

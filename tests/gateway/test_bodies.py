@@ -36,7 +36,7 @@ async def test_a_longer_body_is_refused_by_its_announced_length_alone(open_shop:
     status, answer = await shop.raw(head.encode())
     assert status == 413
     assert b"body-too-large" in answer
-    assert shop.asked == []
+    assert shop.requests == []
 
 
 @BOTH
@@ -50,7 +50,7 @@ async def test_a_longer_body_in_chunks_is_refused_while_it_is_read(open_shop: Op
     head = await reader.readuntil(b"\r\n\r\n")
     assert b" 413 " in head
     writer.close()
-    assert shop.asked == []
+    assert shop.requests == []
 
 
 @BOTH
@@ -59,8 +59,8 @@ async def test_a_body_that_does_not_come_is_not_waited_for(
     apart: bool,  # noqa: FBT001
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("nextbuy.gateway.bodies.BODY_SECONDS", 0.05)
-    monkeypatch.setattr("nextbuy.gateway.app.BODY_SECONDS", 0.05)
+    monkeypatch.setattr("nextbuy.gateway.bodies.BODY_TIMEOUT", 0.05)
+    monkeypatch.setattr("nextbuy.gateway.app.BODY_TIMEOUT", 0.05)
     shop = await open_shop(apart=apart)
     for size in (10, 500_000):
         status, answer = await shop.raw(
@@ -81,7 +81,7 @@ async def test_a_client_that_goes_away_in_the_middle_is_told_of_in_one_line(open
         await writer.wait_closed()
     await until(lambda: len(shop.lines("request")) == 2)
     assert {line["outcome"] for line in shop.lines("request")} == {"client-gone"}
-    assert shop.asked == []
+    assert shop.requests == []
 
 
 @pytest.mark.parametrize("headers", [{f"x-{n}": "1" for n in range(101)}, {"x-long": "x" * 17_000}])
@@ -89,7 +89,7 @@ async def test_too_many_or_too_long_headers_are_refused(open_shop: OpenShop, hea
     shop = await open_shop()
     async with shop.session.get("/product/api/x", headers=headers) as answer:
         assert answer.status == 431
-    assert shop.asked == []
+    assert shop.requests == []
 
 
 async def test_headers_without_end_are_cut_off(open_shop: OpenShop) -> None:
@@ -116,4 +116,4 @@ async def test_a_length_that_is_none_is_refused(open_shop: OpenShop, length: str
         f"POST /product/api/x HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n".encode()
     )
     assert status in {400, 413}
-    assert shop.asked == []
+    assert shop.requests == []

@@ -5,12 +5,9 @@ import json
 
 import pytest
 
-from nextbuy.contracts.errors import (
-    ServiceUnavailable,
-    Unavailable,
-)
-from nextbuy.gateway.targets import Here, There
+from nextbuy.contracts.errors import ServiceUnavailable, Unavailable
 from nextbuy.kit.http.server import listen
+from nextbuy.kit.rpc.transports import HttpTransport, LocalTransport
 from nextbuy.kit.wire import PROBLEM, Request, Response, problem_response
 from tests.gateway.conftest import OpenShop
 
@@ -35,7 +32,7 @@ async def test_a_request_arrives_whole_and_its_answer_comes_back(open_shop: Open
         assert answer.headers["content-type"] == "text/plain"
         assert answer.headers["location"] == "/there"
         assert answer.headers.getall("set-cookie") == ["a=1", "b=2"]
-    request = shop.asked[0]
+    request = shop.requests[0]
     assert (request.method, request.path, request.query) == ("POST", "/order/api/x", "a=1&b=%20")
     assert request.headers["content-type"] == "text/x"
     assert request.headers["x-odd"] == "1"
@@ -54,7 +51,7 @@ async def test_what_only_we_may_say_is_not_believed_of_a_client(open_shop: OpenS
     }
     async with shop.session.get("/auth/api/me", headers=forged) as answer:
         assert answer.status == 200
-    headers = shop.asked[0].headers
+    headers = shop.requests[0].headers
     assert "x-nextbuy-service" not in headers
     assert "te" not in headers
     assert headers["x-nextbuy-client"] == "127.0.0.1"
@@ -70,7 +67,7 @@ async def test_the_request_id_is_kept_or_given_and_the_trace_goes_on(open_shop: 
         assert answer.headers["x-request-id"] == "my-id"
     async with shop.session.post("/product/api/x", headers={"x-request-id": "no good\tid"}) as answer:
         given = answer.headers["x-request-id"]
-    first, second = shop.asked
+    first, second = shop.requests
     assert first.headers["traceparent"].startswith(f"00-{trace_id}-")
     assert first.headers["traceparent"].endswith("-00")
     assert second.headers["traceparent"] == f"00-{given}-{second.headers['traceparent'][36:52]}-01"
@@ -108,7 +105,7 @@ async def test_a_service_that_takes_too_long_is_given_up(open_shop: OpenShop, ap
             ended.set()
         return Response(200)
 
-    shop = await open_shop(handle, apart=apart, limit=0.05)
+    shop = await open_shop(handle, apart=apart, timeout=0.05)
     async with shop.session.post("/order/api/x") as answer:
         assert answer.status == 504
         assert (await answer.json(content_type=PROBLEM))["slug"] == "deadline-passed"
@@ -122,7 +119,10 @@ async def test_a_service_that_is_gone_is_503_and_then_left_alone(open_shop: Open
     with listen("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
     shop = await open_shop(
-        targets={"order": There("order", f"http://127.0.0.1:{port}"), "auth": Here("auth", lambda: None)}
+        transports={
+            "order": HttpTransport("order", f"http://127.0.0.1:{port}", streaming=True),
+            "auth": LocalTransport("auth", lambda: None, isolated=False),
+        }
     )
     slugs = []
     for _ in range(6):
@@ -151,7 +151,7 @@ async def test_a_read_is_tried_once_more_and_a_mutation_never(open_shop: OpenSho
     failures = 1
     async with shop.session.post("/product/api/x") as answer:
         assert answer.status == 503
-    assert len(shop.asked) == 3
+    assert len(shop.requests) == 3
 
 
 async def test_a_service_that_says_when_to_come_again_is_believed(open_shop: OpenShop) -> None:
@@ -161,7 +161,7 @@ async def test_a_service_that_says_when_to_come_again_is_believed(open_shop: Ope
     shop = await open_shop(handle)
     async with shop.session.get("/product/api/x") as answer:
         assert (answer.status, answer.headers["retry-after"]) == (503, "7")
-    assert len(shop.asked) == 1
+    assert len(shop.requests) == 1
 
 
 async def test_what_a_live_service_lacks_does_not_close_off_the_rest_of_it(open_shop: OpenShop) -> None:
@@ -224,4 +224,4 @@ async def test_a_method_that_nobody_uses_is_refused(open_shop: OpenShop) -> None
     shop = await open_shop()
     async with shop.session.request("TRACE", "/product/api/x") as answer:
         assert answer.status == 405
-    assert shop.asked == []
+    assert shop.requests == []

@@ -8,7 +8,6 @@ import re
 import pytest
 
 from nextbuy.kit.config import ConfigError, Settings, from_environment
-from nextbuy.kit.http.asgi import Receive, Scope, Send, read_body
 from nextbuy.kit.wire import PROBLEM, Request, Response
 from tests.gateway.conftest import OpenShop
 
@@ -74,7 +73,7 @@ async def test_a_preflight_is_answered_without_a_service(open_shop: OpenShop) ->
     async with shop.session.options("/product/api/x", headers=asks | {"origin": "https://evil.example"}) as answer:
         assert "access-control-allow-methods" not in answer.headers
         assert "access-control-allow-origin" not in answer.headers
-    assert shop.asked == []
+    assert shop.requests == []
 
 
 @pytest.mark.parametrize("origins", ["*", "shop.example", "https://shop.example/path", "ftp://shop.example", "null"])
@@ -131,27 +130,61 @@ async def test_where_there_are_no_pages_the_way_in_leads_to_the_api(open_shop: O
         assert (answer.status, answer.headers["location"]) == (307, "/docs")
 
 
-async def test_the_shops_pages_get_what_is_no_address_of_a_service(open_shop: OpenShop) -> None:
+async def test_pages_get_every_path_that_is_no_services(open_shop: OpenShop) -> None:
     seen: list[str] = []
 
-    async def pages(scope: Scope, receive: Receive, send: Send) -> None:
-        seen.append(scope["path"])
-        body = await read_body(receive, 100)
-        headers = [(b"content-type", b"text/html"), (b"Content-Security-Policy", b"default-src 'self'")]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+    async def pages(request: Request) -> Response:
+        seen.append(request.path)
+        return Response(200, request.body, "text/html", [("Content-Security-Policy", "default-src 'self'")])
 
-    shop = await open_shop(fallback=pages)
+    shop = await open_shop(pages=pages)
+
     async with shop.session.post("/product/blue-lamp", data=b"<p>") as answer:
         assert (answer.status, await answer.read()) == (200, b"<p>")
         assert answer.headers["content-security-policy"] == "default-src 'self'"
         assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["content-length"] == "3"
         assert "x-request-id" in answer.headers
     async with shop.session.get("/order/internal/x") as answer:
         assert (answer.status, answer.content_type) == (404, PROBLEM)
     status, _ = await shop.raw(b"GET /a/%2e%2e/b HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
     assert status == 404
     assert seen == ["/product/blue-lamp"]
+
+
+async def test_head_of_a_page_has_its_length_and_no_body(open_shop: OpenShop) -> None:
+    async def pages(_: Request) -> Response:
+        return Response(200, b"<p>", "text/html")
+
+    shop = await open_shop(pages=pages)
+
+    async with shop.session.head("/basket") as answer:
+        assert (answer.headers["content-length"], await answer.read()) == ("3", b"")
+
+
+async def test_page_that_is_not_modified_has_no_length(open_shop: OpenShop) -> None:
+    async def pages(_: Request) -> Response:
+        return Response(304, b"", "", [("etag", '"a"')])
+
+    shop = await open_shop(pages=pages)
+
+    async with shop.session.get("/basket") as answer:
+        assert (answer.status, answer.headers["etag"]) == (304, '"a"')
+        assert "content-length" not in answer.headers
+        assert "content-type" not in answer.headers
+
+
+async def test_page_that_crashes_is_a_500_with_an_id(open_shop: OpenShop) -> None:
+    async def pages(_: Request) -> Response:
+        message = "a defect"
+        raise RuntimeError(message)
+
+    shop = await open_shop(pages=pages)
+
+    async with shop.session.get("/basket") as answer:
+        problem = await answer.json(content_type=PROBLEM)
+    assert (answer.status, problem["correlation_id"]) == (500, answer.headers["x-request-id"])
+    assert "a defect" not in problem["detail"]
 
 
 async def test_a_problem_says_what_where_and_under_which_id(open_shop: OpenShop) -> None:
@@ -163,10 +196,13 @@ async def test_a_problem_says_what_where_and_under_which_id(open_shop: OpenShop)
     assert problem["correlation_id"] == "abc"
 
 
-async def test_readiness_is_asked_once_for_many_who_ask_at_once(open_shop: OpenShop) -> None:
+async def test_concurrent_requests_share_one_readiness_check(open_shop: OpenShop) -> None:
     shop = await open_shop()
     shop.states["order"] = "up"
+
     answers = await asyncio.gather(*(shop.session.get("/health/ready") for _ in range(20)))
+
     assert {answer.status for answer in answers} == {200}
+    assert shop.readiness_checks == 1
     for answer in answers:
         answer.release()

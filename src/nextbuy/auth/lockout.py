@@ -12,9 +12,9 @@ from nextbuy.auth.model import (
     LoginLocked,
     Watch,
     lock_length,
-    neighbourhood,
 )
 from nextbuy.contracts.errors import TooManyRequests
+from nextbuy.kit.http.client_network import client_network
 from nextbuy.kit.storage.database import Transaction
 
 Watched = dict[Watch, bytes]
@@ -26,7 +26,7 @@ def watched(deps: Deps, email: str, address: str) -> Watched:
     found = {Watch.ACCOUNT: account_subject(deps, email)}
     if address and deps.settings.rate_limits:
         found[Watch.ADDRESS] = hmac.digest(
-            key, b"address\0" + neighbourhood(address).encode(errors="replace"), "sha256"
+            key, b"address\0" + client_network(address).encode(errors="replace"), "sha256"
         )
     return found
 

@@ -1,6 +1,5 @@
 """The rules of accounts: what an e-mail and a password must be, how long things live, when a login is locked."""
 
-import ipaddress
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Annotated, Final
@@ -148,19 +147,6 @@ def check_new_password(password: str, *, email: str) -> None:
         raise PasswordTooCommon(field="password")
     if plain in {email, email.partition("@")[0]}:
         raise PasswordIsEmail(field="password")
-
-
-def neighbourhood(address: str) -> str:
-    """Return what stands for all addresses that one client has at will: itself, or the /64 of an IPv6 address."""
-    try:
-        ip = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(ip, ipaddress.IPv4Address):
-        return str(ip)
-    if ip.ipv4_mapped is not None:
-        return str(ip.ipv4_mapped)
-    return str(ipaddress.IPv6Network((int(ip) >> 64 << 64, 64)))
 
 
 class Known(Struct, frozen=True):

@@ -1,1 +1,1 @@
-"""The one door: everything from outside comes through here, and reaches public addresses alone."""
+"""The gateway: the only entry point from outside, which leads to public paths only."""

@@ -1,4 +1,4 @@
-"""A request body on its way from a client to a service, within its bounds."""
+"""The request bodies of clients, limited in size and time."""
 
 import asyncio
 import time
@@ -6,20 +6,22 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Final
 
-from nextbuy.kit.http.asgi import BODY_SECONDS, Disconnected, Receive, TooSlow, too_large
+from nextbuy.kit.http.asgi import BODY_TIMEOUT, BodyTimeout, Disconnected, Receive, too_large
 
-_MOST_AWAY: Final = 16 * 1024 * 1024
-_AWAY_SECONDS: Final = 2.0
+_DISCARD_LIMIT: Final = 16 * 1024 * 1024
+"""Bytes."""
+_DISCARD_TIMEOUT: Final = 2.0
 
 
-async def read_away(receive: Receive) -> None:
-    """Throw away what a client still sends of a body that was refused, up to 16 MiB or for 2 s.
+async def discard_rest(receive: Receive) -> None:
+    """Receive and discard the rest of a refused body, within limits.
 
-    Were its connection closed while it sends, it would be reset, and most clients would never read the answer.
+    If the connection were closed while the client sends, it would be reset, and most clients would never read the
+    response.
     """
-    left = _MOST_AWAY
+    left = _DISCARD_LIMIT
     with suppress(TimeoutError):
-        async with asyncio.timeout(_AWAY_SECONDS):
+        async with asyncio.timeout(_DISCARD_TIMEOUT):
             while left > 0:
                 message = await receive()
                 if message["type"] != "http.request" or not message.get("more_body", False):
@@ -28,34 +30,34 @@ async def read_away(receive: Receive) -> None:
 
 
 class ClientBody:
-    """The pieces of a body as they come in: never more than `limit` bytes, and never for longer than `BODY_SECONDS`."""
+    """The body of a client as a stream of at most `limit` bytes, which may take `BODY_TIMEOUT`."""
 
     def __init__(self, receive: Receive, size: int | None, limit: int) -> None:
-        """Read from `receive`; `size` is what the client announced, None where it did not."""
+        """Read from `receive`; `size` is the announced length, None if there is none."""
         self.size = size
         self.failure: Exception | None = None
         self._receive = receive
         self._limit = limit
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        """Give the pieces; what ends them too early is also kept as `failure`: a client may wrap what is raised."""
+        """Yield the chunks. An error is also stored as `failure`, because an HTTP client may wrap what is raised."""
         try:
-            read, ends = 0, time.monotonic() + BODY_SECONDS
+            read, ends = 0, time.monotonic() + BODY_TIMEOUT
             more = True
             while more:
                 async with asyncio.timeout(ends - time.monotonic()):
                     message = await self._receive()
                 if message["type"] != "http.request":
                     raise Disconnected
-                piece = message.get("body", b"")
+                chunk = message.get("body", b"")
                 more = message.get("more_body", False)
-                read += len(piece)
+                read += len(chunk)
                 if read > self._limit:
                     raise too_large(self._limit)
-                if piece:
-                    yield piece
+                if chunk:
+                    yield chunk
         except TimeoutError:
-            self.failure = TooSlow(f"The body did not arrive within {BODY_SECONDS:g} seconds.")
+            self.failure = BodyTimeout()
             raise self.failure from None
         except Exception as error:
             self.failure = error

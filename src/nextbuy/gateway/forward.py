@@ -1,28 +1,28 @@
-"""Carries a request to its service: deadline, breaker, one more try where that is safe, and one log line for each."""
+"""Forwards requests to services: with a deadline, a breaker, one retry if that is safe, and a log line per attempt."""
 
 import asyncio
 import random
 import time
 from collections.abc import Mapping
-from typing import Final, cast
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
 
 from nextbuy.contracts.errors import AppError, BreakerOpen, DeadlinePassed, Unavailable
-from nextbuy.gateway.deadlines import Deadlines
-from nextbuy.gateway.targets import Incoming, Target
-from nextbuy.kit.http.asgi import Disconnected
 from nextbuy.kit.observability.telemetry import Journal, SpanContext
-from nextbuy.kit.rpc.breaker import Breaker, BreakerOpenError, Permit
+from nextbuy.kit.rpc.breaker import Breaker
+from nextbuy.kit.rpc.callee import Callee
 from nextbuy.kit.rpc.retry import RetryBudget, backoff
+from nextbuy.kit.rpc.transports import BodyStream, Transport
 from nextbuy.kit.wire import DEADLINE, PROBLEM, Request, Response
 
-LIMIT: Final = 10.0
-"""Seconds that a service has for an answer."""
-GRACE: Final = 0.25
-"""Seconds more before it is given up: a service that keeps its deadline says better itself what it waited for."""
-_PAUSE: Final = 0.05
+TIMEOUT: Final = 10.0
+"""Seconds that a service has for a response."""
+_GRACE: Final = 0.25
+"""Seconds added before the gateway gives up, because a service that meets its deadline names the cause itself."""
+_RETRY_PAUSE: Final = 0.05
+"""Seconds; the longest pause before the retry."""
 _SAFE: Final = frozenset({"GET", "HEAD"})
 
 
@@ -31,130 +31,95 @@ class _Slug(Struct):
 
 
 class Forwarder:
-    """Carries requests to services, each behind a breaker of its own."""
+    """Forwards requests to services, each behind its own breaker."""
 
     def __init__(
-        self, targets: Mapping[str, Target], breakers: Mapping[str, Breaker], journal: Journal, *, limit: float = LIMIT
+        self,
+        transports: Mapping[str, Transport],
+        breakers: Mapping[str, Breaker],
+        journal: Journal,
+        *,
+        timeout: float = TIMEOUT,
     ) -> None:
-        """Carry to `targets`, with `limit` seconds for an answer."""
-        self._targets = targets
-        self._breakers = breakers
+        """Forward over `transports`, with `timeout` seconds for a response."""
+        self._callees = {name: Callee(name, transport, breakers[name]) for name, transport in transports.items()}
         self._journal = journal
-        self._deadlines = Deadlines()
-        self._limit = limit
-        self._limit_header = str(int(limit * 1000))
-        self._budgets = {name: RetryBudget(now=time.monotonic) for name in targets}
-
-    def streams(self, service: str) -> bool:
-        """Tell whether a service takes a body that is still on its way."""
-        return self._targets[service].streams
+        self._timeout = timeout + _GRACE
+        self._deadline = str(int(timeout * 1000))
+        self._budgets = {name: RetryBudget(now=time.monotonic) for name in transports}
 
     async def forward(
-        self, service: str, request: Request, body: Incoming | None, trace: SpanContext, name: str
+        self, service: str, request: Request, body: BodyStream | None, span: SpanContext, name: str
     ) -> Response:
-        """Carry a request whose headers are a dict that is ours, and return the answer, whatever its status.
+        """Forward a request and return the response, whatever its status.
+
+        Args:
+            service: the name of the service.
+            request: a request whose headers are a dict that may be changed.
+            body: the body, if it is not in the request.
+            span: the gateway's own span; each attempt is a child of it.
+            name: the request in the log.
 
         Raises:
-            AppError: there is no answer.
+            AppError: there is no response.
         """
         if request.method not in _SAFE:
-            return await self._attempt(service, request, body, trace, name, 1)
-        self._budgets[service].deposit()
+            return await self._attempt(service, request, body, span, name, 1)
+        budget = self._budgets[service]
+        budget.deposit()
         try:
-            answer = await self._attempt(service, request, None, trace, name, 1)
-            # A service that says when to come again knows better than we do.
-            if answer.status != 503 or any(header == "retry-after" for header, _ in answer.headers):  # noqa: PLR2004
-                return answer
-            if not self._budgets[service].withdraw():
-                return answer
+            response = await self._attempt(service, request, None, span, name, 1)
+            # A service that sends Retry-After knows better when to retry.
+            if response.status != 503 or any(header == "retry-after" for header, _ in response.headers):  # noqa: PLR2004
+                return response
+            if not budget.withdraw():
+                return response
         except (BreakerOpen, DeadlinePassed):
             raise
         except Unavailable:
-            if not self._budgets[service].withdraw():
+            if not budget.withdraw():
                 raise
-        await asyncio.sleep(backoff(0, base=_PAUSE, cap=_PAUSE, random=random.random))
-        return await self._attempt(service, request, None, trace, name, 2)
+        await asyncio.sleep(backoff(0, base=_RETRY_PAUSE, cap=_RETRY_PAUSE, random=random.random))
+        return await self._attempt(service, request, None, span, name, 2)
 
     async def _attempt(
-        self, service: str, request: Request, body: Incoming | None, trace: SpanContext, name: str, attempt: int
+        self, service: str, request: Request, body: BodyStream | None, parent: SpanContext, name: str, attempt: int
     ) -> Response:
-        """Make one attempt, and write its line."""
-        began = time.perf_counter()
-        span = trace.child()
-        headers = cast("dict[str, str]", request.headers)
+        started = time.perf_counter()
+        span = parent.child()
+        headers: Any = request.headers
         headers["traceparent"] = span.traceparent
-        # What that header says: in this process it need not be taken apart again.
+        headers[DEADLINE] = self._deadline
         request.trace = span
-        headers[DEADLINE] = self._limit_header
         outcome, status = "ok", 0
-        permit: Permit | None = None
-        task = cast("asyncio.Task[object]", asyncio.current_task())
         try:
-            permit = self._breakers[service].admit()
-            self._deadlines.enter(task, self._limit + GRACE)
-            answer = await self._targets[service].deliver(request, body)
-            status = answer.status
+            response = await self._callees[service].exchange(request, self._timeout, body)
+            status = response.status
             if status >= 400:  # noqa: PLR2004
-                outcome = slug_of(answer)
-            if status < 500 or _says_what_it_lacks(answer):  # noqa: PLR2004
-                permit.success()
-            else:
-                permit.failure()
-            return answer
+                outcome = slug_of(response)
+            return response
         except BaseException as error:
-            told = self._told(error, service, task)
-            if permit is not None and isinstance(told, Exception) and not _is_the_clients(told):
-                permit.failure()
-            outcome = told.slug if isinstance(told, AppError) else type(told).__name__
-            status = told.status if isinstance(told, AppError) else 0
-            if told is error:
-                raise
-            raise told from None
+            outcome, status = (error.slug, error.status) if isinstance(error, AppError) else (type(error).__name__, 0)
+            raise
         finally:
-            self._deadlines.leave(task)
-            if permit is not None:
-                permit.cancel()
             self._journal.interaction(
                 "forward",
                 "gateway",
                 service,
                 name,
                 trace=span,
-                began=began,
+                began=started,
                 outcome=outcome,
                 status=status,
                 attempt=attempt,
             )
 
-    def _told(self, error: BaseException, service: str, task: "asyncio.Task[object]") -> BaseException:
-        """Return the error that is told of one that came up."""
-        if isinstance(error, BreakerOpenError):
-            return BreakerOpen(
-                f"The {service} service failed too often just now; try again later.", retry_after=error.retry_after
-            )
-        if isinstance(error, asyncio.CancelledError) and self._deadlines.passed(task):
-            return DeadlinePassed(f"The {service} service did not answer in time; try again.", retry_after=1)
-        return error
 
-
-def _is_the_clients(error: Exception) -> bool:
-    """Tell whether it was the client that failed: its body was too long or too slow, or it went away."""
-    return isinstance(error, Disconnected) or (isinstance(error, AppError) and not isinstance(error, Unavailable))
-
-
-def _says_what_it_lacks(answer: Response) -> bool:
-    """Tell whether a 5xx is a live service's word that something it needs is away.
-
-    It does not count against that service: the breaker would close off all else that it still can do.
-    """
-    return answer.status != 500 and answer.content_type == PROBLEM  # noqa: PLR2004
-
-
-def slug_of(answer: Response) -> str:
-    """Return what an error says of itself in one word."""
-    if answer.content_type == PROBLEM:
+def slug_of(response: Response) -> str:
+    """Return the slug of an error response, or `refused` (4xx) or `failed` (5xx) if it has none."""
+    if response.content_type == PROBLEM:
         try:
-            return msgspec.json.decode(answer.body, type=_Slug).slug or "problem"
+            return msgspec.json.decode(response.body, type=_Slug).slug or "problem"
         except (msgspec.MsgspecError, UnicodeDecodeError):
             pass
-    return "refused" if answer.status < 500 else "failed"  # noqa: PLR2004
+    return "refused" if response.status < 500 else "failed"  # noqa: PLR2004

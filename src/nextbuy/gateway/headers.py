@@ -1,27 +1,20 @@
-"""The headers: those of clients, made safe for services, and those that every answer carries."""
+"""Request headers made safe for services, and the response headers that every response has."""
 
 from collections.abc import Sequence
 from typing import Final
 
 from nextbuy.contracts.errors import AppError
 from nextbuy.kit.config import Settings
-from nextbuy.kit.http.asgi import Scope
-from nextbuy.kit.wire import INTERNAL_HEADERS, Response
+from nextbuy.kit.wire import HOP_BY_HOP, INTERNAL_HEADERS, Response
 
 Pair = tuple[bytes, bytes]
-HEADERS_LIMIT: Final = 16 * 1024
-HEADERS_MOST: Final = 100
-HOP_BY_HOP: Final = frozenset(
-    {
-        "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer",
-        "transfer-encoding", "upgrade",
-    }
-)  # fmt: skip
-"""RFC 9110, 7.6.1: for the next hop alone."""
+SIZE_LIMIT: Final = 16 * 1024
+"""Bytes of all names and values."""
+COUNT_LIMIT: Final = 100
 _DROPPED: Final = (HOP_BY_HOP - {"transfer-encoding"}) | INTERNAL_HEADERS | {"expect"}
-"""Of a request; transfer-encoding still tells whether a body follows."""
-_SERVERS_OWN: Final = HOP_BY_HOP | {"date", "server", "content-length", "content-type"}
-"""Of an answer: said by this server itself, or by the fields of `Response`."""
+"""Not passed on; transfer-encoding is, because it tells whether a body follows."""
+_SET_BY_SERVER: Final = HOP_BY_HOP | {"date", "server", "content-length", "content-type"}
+"""Set by the HTTP server, or from the fields of `Response`."""
 _KNOWN: Final = {
     name.encode(): name
     for name in (
@@ -31,23 +24,23 @@ _KNOWN: Final = {
         "x-csrf-token", "x-request-id",
     )
 }  # fmt: skip
-"""Names that need not be decoded each time."""
+"""Common names, which need no decoding and are never dropped."""
 
 
-class HeadTooLarge(AppError, slug="headers-too-large"):
+class HeadersTooLarge(AppError, slug="headers-too-large"):
     """The request has too many headers, or too long ones."""
 
     status, title = 431, "Headers too large"
 
 
-def incoming(raw: Sequence[Pair]) -> dict[str, str]:
-    """Return a client's headers by lower-case name, without those that are not its to send.
+def request_headers(raw: Sequence[Pair]) -> dict[str, str]:
+    """Return a client's headers by lower-case name, without those that only the gateway may set.
 
     Raises:
-        HeadTooLarge: there is too much of them.
+        HeadersTooLarge: more than `COUNT_LIMIT` headers, or more than `SIZE_LIMIT` bytes.
     """
-    if len(raw) > HEADERS_MOST:
-        raise HeadTooLarge(f"A request may have {HEADERS_MOST} headers.")
+    if len(raw) > COUNT_LIMIT:
+        raise HeadersTooLarge(f"Too many headers. Send at most {COUNT_LIMIT}.")
     headers: dict[str, str] = {}
     size = 0
     for raw_name, raw_value in raw:
@@ -61,26 +54,17 @@ def incoming(raw: Sequence[Pair]) -> dict[str, str]:
         if name in headers:
             value = f"{headers[name]}{'; ' if name == 'cookie' else ', '}{value}"
         headers[name] = value
-    if size > HEADERS_LIMIT:
-        raise HeadTooLarge(f"The headers of a request may have {HEADERS_LIMIT} bytes.")
+    if size > SIZE_LIMIT:
+        raise HeadersTooLarge(f"The headers are too long. Send at most {SIZE_LIMIT} bytes.")
     return headers
 
 
-def header_of(scope: Scope, wanted: bytes) -> str | None:
-    """Return one header of a request that is not otherwise read."""
-    for name, value in scope["headers"]:
-        if name == wanted:
-            text: str = value.decode("latin-1")
-            return text
-    return None
-
-
-class Outgoing:
-    """Makes the headers of answers."""
+class ResponseHeaders:
+    """Makes the headers of responses."""
 
     def __init__(self, settings: Settings) -> None:
-        """Follow the settings: the origins that may read answers, and whether the outside sees TLS."""
-        self._origins = {origin.encode(): origin for origin in settings.cors_origins}
+        """Allow the CORS origins of the settings, and require TLS if the public URL does."""
+        self._origins = {origin.encode() for origin in settings.cors_origins}
         self._defaults: list[Pair] = [
             (b"x-content-type-options", b"nosniff"),
             (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
@@ -91,33 +75,27 @@ class Outgoing:
         if settings.public_url.startswith("https://"):
             self._defaults.append((b"strict-transport-security", b"max-age=31536000"))
 
-    def of(self, answer: Response, correlation_id: str, origin: str | None) -> list[Pair]:
-        """Return all headers of an answer; what the service itself said of a header stands."""
-        if answer.headers:
-            said = [
+    def of(self, response: Response, correlation_id: str, origin: str | None) -> list[Pair]:
+        """Return all headers of a response but its length; those that the service set replace the defaults."""
+        if response.headers:
+            own = [
                 (name.lower().encode("latin-1"), value.encode("latin-1"))
-                for name, value in answer.headers
-                if name.lower() not in _SERVERS_OWN
+                for name, value in response.headers
+                if name.lower() not in _SET_BY_SERVER
             ]
-            headers = self.completed(said)
+            names = {name for name, _ in own}
+            headers = [*(pair for pair in self._defaults if pair[0] not in names), *own]
         else:
             headers = self._defaults.copy()
-        if answer.content_type:
-            headers.append((b"content-type", answer.content_type.encode("latin-1")))
+        if response.content_type:
+            headers.append((b"content-type", response.content_type.encode("latin-1")))
         headers.append((b"x-request-id", correlation_id.encode()))
         if self._origins:
-            self.allow(headers, origin)
+            self._allow(headers, origin)
         return headers
 
-    def completed(self, said: list[Pair]) -> list[Pair]:
-        """Return headers with the defaults that they do not speak of."""
-        names = {name for name, _ in said}
-        return [*(pair for pair in self._defaults if pair[0] not in names), *said]
-
-    def allow(self, headers: list[Pair], origin: str | None) -> None:
-        """Let the pages of a listed origin read the answer."""
-        if not self._origins:
-            return
+    def _allow(self, headers: list[Pair], origin: str | None) -> None:
+        """Let pages of an allowed origin read the response."""
         headers.append((b"vary", b"Origin"))
         allowed = b"" if origin is None else origin.encode("latin-1")
         if allowed in self._origins:
@@ -131,7 +109,7 @@ class Outgoing:
             )
 
     def preflight(self, origin: str | None) -> Response:
-        """Answer a browser's question whether a page of `origin` may do something (Fetch, 4.8)."""
+        """Return the response to a CORS preflight request (Fetch, 4.8)."""
         if origin is None or origin.encode("latin-1") not in self._origins:
             return Response(204, content_type="")
         return Response(

@@ -1,8 +1,8 @@
-"""Rate limits that several gateways share through Redis, and that each keeps alone while Redis is away.
+"""Rate limits that all gateways share through Redis, and that each applies alone while Redis is unavailable.
 
-Tokens are taken from Redis in small batches and spent here, so most requests ask nobody. The bucket in Redis is one
-number, the moment at which it will be full again (the generic cell rate algorithm), changed by one script on the clock
-of Redis.
+Tokens are taken from Redis in small batches and spent here, so most requests need no round trip. The bucket in Redis is
+one number, the time at which it is full again (the generic cell rate algorithm), changed by one script on the clock of
+Redis.
 """
 
 import asyncio
@@ -12,14 +12,15 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
 from nextbuy.contracts.errors import AppError, TooManyRequests
-from nextbuy.gateway.limits import Limit, Tokens, limit_for, subject_of, token_in
-from nextbuy.kit.http.tokens import TokenVerifier
+from nextbuy.gateway.limits import Limit, Tokens, limit_for
+from nextbuy.kit.http.client_network import client_network
+from nextbuy.kit.http.tokens import TokenVerifier, access_token
 from nextbuy.kit.rpc.breaker import Breaker, BreakerOpenError, BreakerPolicy
 
-MOST: Final = 50_000
-"""Subjects that are remembered here; whoever has not asked for longest is forgotten first (Redis still knows)."""
-STORE_SECONDS: Final = 0.05
-"""Seconds that Redis has for an answer."""
+MAX_CLIENTS: Final = 50_000
+"""Clients that are counted here; beyond that the least recent one is dropped (Redis still counts it)."""
+STORE_TIMEOUT: Final = 0.05
+"""Seconds that a request waits for Redis."""
 _REDIS_POLICY: Final = BreakerPolicy(
     min_calls=5, consecutive_failures=3, reset_after=0.5, reset_cap=5.0, probes=1, successes_to_close=1
 )
@@ -40,24 +41,20 @@ return {taken, '0'}
 
 
 class Store(Protocol):
-    """What is needed of a Redis client."""
+    """The part of a Redis client that is used."""
 
-    def register_script(self, script: Any) -> Any:  # noqa: ANN401 (the client's own types are no better)
+    def register_script(self, script: Any) -> Any:  # noqa: ANN401  as the client's own types have it
         """Return the script as an awaitable function of `keys` and `args`."""
         ...
 
 
-class SlowDown(TooManyRequests):
-    """Too many requests, with the limit that they are too many for."""
+class RateLimited(TooManyRequests):
+    """Too many requests under one limit; `headers` are those of the response."""
 
     def __init__(self, limit: Limit, wait: float) -> None:
-        """Refuse under `limit`, for `wait` seconds."""
-        super().__init__(
-            f"Too many requests; try again in {wait:.0f} s."
-            if wait >= 1
-            else "Too many requests; try again in a moment.",
-            retry_after=wait,
-        )
+        """Refuse a request under `limit`, `wait` seconds before the next token."""
+        when = f"in {wait:.0f} s" if wait >= 1 else "in a moment"
+        super().__init__(f"Too many requests. Try again {when}.", retry_after=wait)
         self.headers = limit.refusal(wait)
 
 
@@ -65,28 +62,29 @@ class Limiter:
     """The rate limits of one gateway."""
 
     def __init__(self, redis: Store, verifier: TokenVerifier, *, now: Callable[[], float] = time.monotonic) -> None:
-        """Count in `redis`; `verifier` says whose a token is."""
+        """Count in `redis`, per account if `verifier` accepts the token, else per IP address."""
         self._take = redis.register_script(_TAKE)
         self._verifier = verifier
         self._now = now
         self._breaker = Breaker(now, _REDIS_POLICY)
         self._tokens: OrderedDict[tuple[str, str], Tokens] = OrderedDict()
-        self._asking: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._refills: dict[tuple[str, str], asyncio.Task[None]] = {}
 
-    async def admit(self, method: str, path: str, headers: Mapping[str, str], address: str) -> None:
-        """Let a request through.
+    async def admit(self, method: str, path: str, headers: Mapping[str, str], ip: str) -> None:
+        """Count a request of the client at an IP address.
 
         Raises:
-            SlowDown: whoever asks has asked too often.
+            RateLimited: the client has no tokens left.
         """
         limit = limit_for(method, path)
         if limit is None:
             return
-        key = (limit.name, await self._subject(limit, headers, address))
+        token = None if limit.by_address else access_token(headers)
+        key = (limit.name, client_network(ip) if token is None else await self._client(token, ip))
         tokens = self._tokens.get(key)
         if tokens is None:
             tokens = self._tokens[key] = Tokens(limit)
-            if len(self._tokens) > MOST:
+            if len(self._tokens) > MAX_CLIENTS:
                 self._tokens.popitem(last=False)
         else:
             self._tokens.move_to_end(key)
@@ -94,64 +92,62 @@ class Limiter:
             await self._refill(limit, key, tokens)
 
     async def close(self) -> None:
-        """Give up what Redis is still being asked."""
-        for task in list(self._asking.values()):
+        """Cancel the requests to Redis that are in flight."""
+        for task in list(self._refills.values()):
             task.cancel()
-        await asyncio.gather(*self._asking.values(), return_exceptions=True)
+        await asyncio.gather(*self._refills.values(), return_exceptions=True)
 
-    async def _subject(self, limit: Limit, headers: Mapping[str, str], address: str) -> str:
-        token = None if limit.by_address else token_in(headers)
-        if token is not None:
-            try:
-                return str((await self._verifier.verify(token)).account_id)
-            except AppError:
-                # Not a token of ours, or auth cannot be asked: an address is known in any case.
-                pass
-        return subject_of(address)
+    async def _client(self, token: str, ip: str) -> str:
+        try:
+            return str((await self._verifier.verify(token)).account_id)
+        except AppError:
+            # The token is invalid, or auth is unavailable. The IP address is known in any case.
+            return client_network(ip)
 
     async def _refill(self, limit: Limit, key: tuple[str, str], tokens: Tokens) -> None:
+        """Take a batch from Redis and spend one token of it; use the local bucket if Redis is unavailable."""
         while True:
             wait = tokens.wait(self._now())
             if wait > 0:
-                raise SlowDown(limit, wait)
-            task = self._asking.get(key)
+                raise RateLimited(limit, wait)
+            task = self._refills.get(key)
             if task is None:
                 try:
                     permit = self._breaker.admit()
                 except BreakerOpenError:
-                    return self._without_store(limit, tokens)
-                # A task of its own, not cancelled by whoever waits: a connection whose answer nobody read would give it
-                # to the next who asks.
-                task = self._asking[key] = asyncio.create_task(self._ask(limit, key, tokens))
-                task.add_done_callback(lambda task: self._asked(key, task))
-                await asyncio.wait({task}, timeout=STORE_SECONDS)
+                    return self._spend_local(limit, tokens)
+                # Not cancelled with the request that waits for it: a connection with an unread reply would give that
+                # reply to its next user.
+                task = self._refills[key] = asyncio.create_task(self._take_batch(limit, key, tokens))
+                task.add_done_callback(lambda task: self._refill_done(key, task))
+                await asyncio.wait({task}, timeout=STORE_TIMEOUT)
                 if task.done() and task.exception() is None:
                     permit.success()
                 else:
                     permit.failure()
             else:
-                await asyncio.wait({task}, timeout=STORE_SECONDS)
+                await asyncio.wait({task}, timeout=STORE_TIMEOUT)
             if not task.done() or task.exception() is not None:
-                return self._without_store(limit, tokens)
+                return self._spend_local(limit, tokens)
             if tokens.spend():
                 return None
 
-    def _asked(self, key: tuple[str, str], task: asyncio.Task[None]) -> None:
-        del self._asking[key]
-        # Looked at even where nobody waits any more, or it would be told of as an error that nobody saw.
+    def _refill_done(self, key: tuple[str, str], task: asyncio.Task[None]) -> None:
+        del self._refills[key]
+        # Read even if no request waits any more, or asyncio logs an exception that was never retrieved.
         if not task.cancelled():
             task.exception()
 
-    async def _ask(self, limit: Limit, key: tuple[str, str], tokens: Tokens) -> None:
+    async def _take_batch(self, limit: Limit, key: tuple[str, str], tokens: Tokens) -> None:
         taken, wait = await self._take(
             keys=[f"nextbuy:rate:{key[0]}:{key[1]}"], args=[limit.burst, limit.rate, limit.batch]
         )
         if taken:
-            tokens.taken(int(taken), self._now())
+            tokens.add(int(taken), self._now())
         else:
             tokens.empty_until = self._now() + float(wait)
 
-    def _without_store(self, limit: Limit, tokens: Tokens) -> None:
-        wait = tokens.spend_own(self._now())
+    def _spend_local(self, limit: Limit, tokens: Tokens) -> None:
+        wait = tokens.spend_local(self._now())
         if wait:
-            raise SlowDown(limit, wait)
+            raise RateLimited(limit, wait)

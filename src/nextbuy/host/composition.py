@@ -33,7 +33,6 @@ import nextbuy.simulator.deps
 import nextbuy.simulator.service
 from nextbuy.embedded import StartingPostgres, StartingRedis, launch_postgres, launch_redis
 from nextbuy.gateway.app import Gateway
-from nextbuy.gateway.targets import Here, Target, There
 from nextbuy.host.api_index import events_document
 from nextbuy.host.background import BackgroundTask, periodic
 from nextbuy.host.health import PostgresProbe, Probe, http_probe, kafka_probe, local_probe, redis_probe, run_probes
@@ -50,6 +49,7 @@ from nextbuy.kit.http.idempotency import purge_idempotency_keys
 from nextbuy.kit.http.server import serving
 from nextbuy.kit.observability.interactions import Interactions
 from nextbuy.kit.observability.telemetry import Journal
+from nextbuy.kit.rpc.transports import HttpTransport, LocalTransport, Transport
 from nextbuy.kit.service import Service
 from nextbuy.kit.storage.database import Database
 from nextbuy.kit.wire import encode
@@ -143,6 +143,9 @@ def service_tasks(
 
 # --- Gateway: services, documents, health and pages on one port ------------------------------------------------------
 
+_GATEWAY_CONNECTIONS: Final = 200
+"""Open connections to one service. With 100 from each service, a server stays below its limit of 1,000."""
+
 
 @contextlib.asynccontextmanager
 async def serving_gateway(settings: Settings, process: Process, listener: socket, *, demo: bool) -> AsyncIterator[None]:
@@ -152,7 +155,7 @@ async def serving_gateway(settings: Settings, process: Process, listener: socket
     async with contextlib.AsyncExitStack() as stack:
         probes = await _probes(settings, process, stack)
         gateway = Gateway(
-            {name: _target(settings, process, name) for name in SERVICES},
+            {name: _transport(settings, process, name) for name in SERVICES},
             settings=settings,
             journal=process.journal,
             redis=process.redis,
@@ -163,17 +166,17 @@ async def serving_gateway(settings: Settings, process: Process, listener: socket
                 "/openapi.json": lambda: openapi(services, version=version),
                 "/asyncapi.json": lambda: events_document(services),
             },
-            fallback=pages(demo=demo),
+            pages=pages(demo=demo),
         )
         stack.push_async_callback(gateway.close)
         async with serving(gateway, listener):
             yield
 
 
-def _target(settings: Settings, process: Process, name: str) -> Target:
+def _transport(settings: Settings, process: Process, name: str) -> Transport:
     if name in process.names:
-        return Here(name, partial(process.handler, name))
-    return There(name, settings.service_urls[name])
+        return LocalTransport(name, partial(process.handler, name), isolated=False)
+    return HttpTransport(name, settings.service_urls[name], streaming=True, connections=_GATEWAY_CONNECTIONS)
 
 
 async def _probes(settings: Settings, process: Process, stack: contextlib.AsyncExitStack) -> dict[str, Probe]:

@@ -1,7 +1,7 @@
-"""The seam at which both ends of every request meet: a function over bytes.
+"""The interface between clients and services: a function from a request in bytes to a response in bytes.
 
-`Request` in, `Response` out: the HTTP server, the in-process transport and the gateway all speak to a service through
-`Handler` and nothing else, so one process keeps the honesty of the wire.
+The HTTP server, the in-process transport and the gateway reach a service through `Handler` only, so a call in one
+process crosses the same boundary as a call over the network.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -19,20 +19,27 @@ JSON: Final = "application/json"
 PROBLEM: Final = "application/problem+json"
 REQUEST_ID: Final = "x-request-id"
 DEADLINE: Final = "x-nextbuy-deadline-ms"
-"""Milliseconds that the caller still has; a callee gives up by then."""
+"""Milliseconds that the caller waits for a response."""
 IDENTITY: Final = "x-nextbuy-service"
-"""The signed identity of the service that makes an internal call."""
+"""The signed identity of the calling service."""
 CLIENT: Final = "x-nextbuy-client"
-"""The address that the gateway saw; set by the gateway, dropped from what clients send."""
+"""The client's IP address, set by the gateway; removed from what clients send."""
 INTERNAL_HEADERS: Final = frozenset({DEADLINE, IDENTITY, CLIENT})
+HOP_BY_HOP: Final = frozenset(
+    {
+        "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer",
+        "transfer-encoding", "upgrade",
+    }
+)  # fmt: skip
+"""Headers that concern one connection and are not forwarded (RFC 9110, 7.6.1)."""
 
 encode: Final = msgspec.json.Encoder(enc_hook=None).encode
 
 
 class Request(Struct):
-    """A request as bytes; header names are lower case, `query` is what follows the question mark.
+    """A request; header names are lower case, `query` is the part after the question mark.
 
-    `trace` is what the `traceparent` header says, where whoever made the request in this process knows it already.
+    `trace` is the parsed `traceparent` header, if the sender in this process has it already.
     """
 
     method: str
@@ -44,7 +51,7 @@ class Request(Struct):
 
 
 class Response(Struct):
-    """An answer as bytes."""
+    """A response."""
 
     status: int
     body: bytes = b""
@@ -53,7 +60,7 @@ class Response(Struct):
 
 
 class Encoded(Struct, Generic[Reply]):
-    """A reply that is JSON already, kept from an earlier answer."""
+    """A reply that is encoded as JSON already."""
 
     body: bytes
 
@@ -62,7 +69,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 def problem_response(error: AppError, correlation_id: str) -> Response:
-    """Return an error as the answer that tells of it (RFC 9457), with Retry-After where the error knows it."""
+    """Return an error as a problem document (RFC 9457), with Retry-After if the error knows it."""
     headers: list[tuple[str, str]] = []
     if error.retry_after is not None:
         headers.append(("retry-after", str(max(1, round(error.retry_after + 0.499)))))

@@ -1,4 +1,4 @@
-"""The pages as an ASGI application that serves prepared responses.
+"""The pages of the shop: a handler of prepared responses.
 
 A page's script loads its data from the gateway's public API, so a page is the same bytes for every visitor and cannot
 show one account's data to another.
@@ -14,9 +14,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from nextbuy.contracts.errors import MethodNotAllowed
-from nextbuy.kit.http.asgi import App, Receive, Scope, Send
-from nextbuy.kit.observability import telemetry
-from nextbuy.kit.wire import PROBLEM, problem_response
+from nextbuy.kit.wire import REQUEST_ID, Handler, Request, Response, problem_response
 from nextbuy.web.assets import PREFIX, TYPES, Asset, hash_assets, read_folder
 from nextbuy.web.demo_logins import DEMO_LOGINS
 
@@ -40,30 +38,27 @@ PAGES: Final = {
 _NOT_FOUND: Final = ("not-found", "Not found · NextBuy")
 _SECURITY: Final = [
     (
-        b"content-security-policy",
-        b"default-src 'self'; base-uri 'none'; object-src 'none'; form-action 'self'; frame-ancestors 'none'",
+        "content-security-policy",
+        "default-src 'self'; base-uri 'none'; object-src 'none'; form-action 'self'; frame-ancestors 'none'",
     ),
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"same-origin"),
+    ("x-content-type-options", "nosniff"),
+    ("referrer-policy", "same-origin"),
 ]
-_IMMUTABLE: Final = b"public, max-age=31536000, immutable"
-_REVALIDATE: Final = b"no-cache"
-
-Headers = list[tuple[bytes, bytes]]
+_IMMUTABLE: Final = "public, max-age=31536000, immutable"
+_REVALIDATE: Final = "no-cache"
 
 
 class _Prepared(NamedTuple):
-    """A response, plain and compressed, each with complete headers."""
+    """The responses of one path."""
 
-    status: int
-    etag: bytes
-    plain: tuple[Headers, bytes]
-    compressed: tuple[Headers, bytes]
-    not_modified: Headers
+    etag: str
+    plain: Response
+    compressed: Response
+    not_modified: Response
 
 
-def pages(*, demo: bool) -> App:
-    """Return the application that serves the pages; with `demo`, the sign-in page has buttons for the demo logins."""
+def pages(*, demo: bool) -> Handler:
+    """Return the handler that serves the pages; with `demo`, the sign-in page has buttons for the demo logins."""
     folder = resources.files(__package__)
     assets = hash_assets(read_folder(folder / "static"))
     shell = Template((folder / "shell.html").read_text(encoding="utf-8"))
@@ -78,11 +73,10 @@ def pages(*, demo: bool) -> App:
         responses[asset.path] = _prepare(200, asset.body, TYPES[asset.name.rpartition(".")[2]], _IMMUTABLE)
     not_found = document(*_NOT_FOUND, status=404)
 
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001  a page reads no body
-        if scope["type"] == "http":
-            await _respond(responses.get(page_of(scope["path"]), not_found), scope, send)
+    async def handle(request: Request) -> Response:
+        return _respond(responses.get(page_of(request.path), not_found), request)
 
-    return app
+    return handle
 
 
 def page_of(path: str) -> str:
@@ -105,48 +99,41 @@ def _render(shell: Template, assets: dict[str, Asset], module: str, title: str, 
     )
 
 
-def _prepare(status: int, body: bytes, media_type: str, caching: bytes) -> _Prepared:
-    etag = b'W/"%s"' % sha256(body).hexdigest()[:16].encode()
+def _prepare(status: int, body: bytes, media_type: str, caching: str) -> _Prepared:
+    etag = f'W/"{sha256(body).hexdigest()[:16]}"'
+    content_type = f"{media_type}; charset=utf-8"
+    headers = [*_SECURITY, ("cache-control", caching), ("etag", etag), ("vary", "accept-encoding")]
     compressed = gzip.compress(body, mtime=0)
-    common = [*_SECURITY, (b"cache-control", caching), (b"etag", etag), (b"vary", b"accept-encoding")]
-    kind = (b"content-type", f"{media_type}; charset=utf-8".encode())
+    return _Prepared(
+        etag,
+        plain=Response(status, body, content_type, headers),
+        compressed=Response(status, compressed, content_type, [*headers, ("content-encoding", "gzip")]),
+        not_modified=Response(304, b"", "", headers),
+    )
 
-    def form(content: bytes, *more: tuple[bytes, bytes]) -> tuple[Headers, bytes]:
-        return [*common, kind, (b"content-length", b"%d" % len(content)), *more], content
 
-    return _Prepared(status, etag, form(body), form(compressed, (b"content-encoding", b"gzip")), common)
-
-
-async def _respond(prepared: _Prepared, scope: Scope, send: Send) -> None:
-    if scope["method"] not in {"GET", "HEAD"}:
+def _respond(prepared: _Prepared, request: Request) -> Response:
+    if request.method not in {"GET", "HEAD"}:
         # Usually a program with a misspelt path of the API, so it gets a problem document.
-        refusal = MethodNotAllowed("Pages support GET only. The API is under /<service>/api/; see /docs.")
-        body = problem_response(refusal, telemetry.current_span().correlation_id).body
-        kind = (b"content-type", PROBLEM.encode())
-        length = (b"content-length", b"%d" % len(body))
-        return await _send(send, 405, [*_SECURITY, (b"allow", b"GET, HEAD"), kind, length], body)
-    headers_in = {name.lower(): value for name, value in scope["headers"]}
-    if prepared.status == 200 and matches(headers_in.get(b"if-none-match", b""), prepared.etag):  # noqa: PLR2004
-        return await _send(send, 304, prepared.not_modified, b"")
-    headers, body = prepared.compressed if accepts_gzip(headers_in.get(b"accept-encoding", b"")) else prepared.plain
-    return await _send(send, prepared.status, headers, b"" if scope["method"] == "HEAD" else body)
+        error = MethodNotAllowed("Pages support GET only. The API is under /<service>/api/; see /docs.")
+        response = problem_response(error, request.headers.get(REQUEST_ID, ""))
+        response.headers.extend([*_SECURITY, ("allow", "GET, HEAD")])
+        return response
+    if prepared.plain.status == 200 and matches(request.headers.get("if-none-match", ""), prepared.etag):  # noqa: PLR2004
+        return prepared.not_modified
+    return prepared.compressed if accepts_gzip(request.headers.get("accept-encoding", "")) else prepared.plain
 
 
-def matches(if_none_match: bytes, etag: bytes) -> bool:
+def matches(if_none_match: str, etag: str) -> bool:
     """Return whether If-None-Match names this version (RFC 9110, 13.1.2; compared weakly)."""
-    known = {tag.strip().removeprefix(b"W/") for tag in if_none_match.split(b",")}
-    return b"*" in known or etag.removeprefix(b"W/") in known
+    known = {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}
+    return "*" in known or etag.removeprefix("W/") in known
 
 
-def accepts_gzip(accept_encoding: bytes) -> bool:
+def accepts_gzip(accept_encoding: str) -> bool:
     """Return whether Accept-Encoding names gzip with a weight above 0 (RFC 9110, 12.5.3)."""
-    for entry in accept_encoding.lower().split(b","):
-        name, _, weight = entry.partition(b";")
-        if name.strip() == b"gzip":
-            return weight.replace(b" ", b"").rstrip(b"0") not in {b"q=", b"q=0."}
+    for entry in accept_encoding.lower().split(","):
+        name, _, weight = entry.partition(";")
+        if name.strip() == "gzip":
+            return weight.replace(" ", "").rstrip("0") not in {"q=", "q=0."}
     return False
-
-
-async def _send(send: Send, status: int, headers: Headers, body: bytes) -> None:
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

@@ -131,32 +131,38 @@ class TokenVerifier:
         return identity
 
 
-def token_of(method: str, headers: Mapping[str, str]) -> str | None:
-    """Return the access token of a request, or None.
-
-    A token in the cookie counts for a mutation only with the CSRF token beside it (double submit): a foreign page can
-    send the cookie but cannot read it.
-
-    Raises:
-        Forbidden: a mutation by cookie without the right CSRF token.
-    """
+def access_token(headers: Mapping[str, str]) -> str | None:
+    """Return the access token of the Authorization header or, without one, of the cookie. Nothing is verified."""
     authorization = headers.get("authorization")
     if authorization is not None:
         scheme, _, token = authorization.partition(" ")
         return token.strip() if scheme.lower() == "bearer" and token else None
-    access = cookie_of(headers, ACCESS_COOKIE)
-    if access is None:
-        return None
-    if method not in _SAFE:
+    return cookie_of(headers, ACCESS_COOKIE)
+
+
+def token_of(method: str, headers: Mapping[str, str]) -> str | None:
+    """Return the access token of a request, or None.
+
+    For a mutation, a token in the cookie counts only with the CSRF token beside it (double submit): a page of another
+    origin can send the cookie but cannot read it.
+
+    Raises:
+        CsrfTokenRequired: a mutation by cookie without the right CSRF token.
+    """
+    token = access_token(headers)
+    if token is not None and "authorization" not in headers and method not in _SAFE:
         expected = cookie_of(headers, CSRF_COOKIE)
         if expected is None or not hmac.compare_digest(_bytes(expected), _bytes(headers.get(CSRF_HEADER, ""))):
             raise CsrfTokenRequired(f"Send the value of the {CSRF_COOKIE} cookie in the {CSRF_HEADER} header.")
-    return access
+    return token
 
 
 def cookie_of(headers: Mapping[str, str], name: str) -> str | None:
-    """Return a cookie of ours, or None; whatever other cookies look like, they do not hide it."""
-    for pair in headers.get("cookie", "").split(";"):
+    """Return the value of a cookie, or None; malformed cookies beside it do not hide it."""
+    cookies = headers.get("cookie")
+    if cookies is None or name not in cookies:
+        return None
+    for pair in cookies.split(";"):
         found, _, value = pair.partition("=")
         if found.strip() == name:
             return value.strip() or None

@@ -1,7 +1,7 @@
-"""The circuit breaker: what keeps calls away from a callee in trouble, and lets them back bit by bit.
+"""A circuit breaker: it stops calls to a callee that fails, and lets them through again step by step.
 
-A state machine on a clock that is handed in (monotonic seconds): no I/O, nothing awaited. One breaker serves one event
-loop, and since nothing here awaits, nothing here locks.
+A state machine on a clock that is passed in (monotonic seconds), without I/O. One breaker serves one event loop;
+nothing here awaits, so nothing needs a lock.
 """
 
 import math
@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 State = Literal["closed", "open", "half-open"]
-Outcome = Literal["success", "failure", "abandoned"]
+Outcome = Literal["success", "failure", "cancelled"]
 
 _BUCKETS: Final = 10
-# All probe places are taken, and nobody knows for how long; a refused caller is still told a time to wait.
 _PROBE_WAIT: Final = 1.0
+"""Seconds; the Retry-After while all probes are in flight, because nobody knows when they end."""
 
 
 class BreakerOpenError(Exception):
-    """The breaker lets no call through; asking again makes sense after `retry_after` seconds."""
+    """The breaker refuses a call; it may admit one after `retry_after` seconds."""
 
     def __init__(self, retry_after: float) -> None:
         super().__init__(f"open for another {retry_after:.3f} s")
@@ -27,10 +27,10 @@ class BreakerOpenError(Exception):
 
 
 class Permit:
-    """Leave for one call, which its holder must settle: the first method called counts, any later one does nothing.
+    """The permission for one call, whose outcome its holder must report.
 
-    So `finally: permit.abandon()` is right after a result as well as after a cancellation. A permit that is never
-    settled keeps its probe place for good.
+    The first report counts and later ones do nothing, so `finally: permit.cancel()` is right after a result too. A
+    permit without a report occupies its probe for good.
     """
 
     __slots__ = ("_period", "_settle")
@@ -40,16 +40,16 @@ class Permit:
         self._period = period
 
     def success(self) -> None:
-        """Report that the callee answered; a refusal is an answer."""
+        """Report that the callee responded; a refusal is a response."""
         self._report("success")
 
     def failure(self) -> None:
-        """Report that the callee is broken or did not answer in time."""
+        """Report that the callee failed or did not respond in time."""
         self._report("failure")
 
     def cancel(self) -> None:
-        """Give the place back without a result: the caller went away before there was one."""
-        self._report("abandoned")
+        """Report that the caller gave up before there was a result."""
+        self._report("cancelled")
 
     def _report(self, outcome: Outcome) -> None:
         settle, self._settle = self._settle, None
@@ -59,14 +59,17 @@ class Permit:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BreakerPolicy:
-    """When a breaker opens, for how long, and what closes it; all times in seconds."""
+    """When a breaker opens, for how long, and what closes it. See `Breaker`."""
 
     window: float = 10.0
+    """Seconds."""
     min_calls: int = 10
     failure_ratio: float = 0.5
     consecutive_failures: int = 5
     reset_after: float = 5.0
+    """Seconds."""
     reset_cap: float = 10.0
+    """Seconds."""
     probes: int = 2
     successes_to_close: int = 2
 
@@ -77,16 +80,16 @@ DEFAULT_BREAKER_POLICY: Final = BreakerPolicy()
 class Breaker:
     """The circuit breaker of one callee.
 
-    - closed: every call goes through. It opens when the sliding window holds at least `min_calls` results of which
-      `failure_ratio` or more failed, in whatever order, or after `consecutive_failures` without a success between.
-    - open: no call goes through for `reset_after` seconds; each failed round of probes doubles that, up to `reset_cap`.
-    - half-open: at most `probes` calls are under way at once. One failure opens it, `successes_to_close` close it.
+    - closed: every call is admitted. It opens if at least `failure_ratio` of the results in the sliding window failed,
+      given `min_calls` results, or after `consecutive_failures` without a success in between.
+    - open: no call is admitted for `reset_after` seconds; each failed round of probes doubles that, up to `reset_cap`.
+    - half-open: at most `probes` calls are in flight. One failure opens it, `successes_to_close` close it.
 
-    A result belongs to the period in which its call was admitted, and counts in no other: stragglers from before the
-    opening neither fail nor pass the probing. A probe holds its place until it is settled, even into the next round.
+    A result counts only in the period in which its call was admitted: late results from before the opening neither fail
+    nor pass the probes. A probe occupies its place until it is reported, even into the next round.
 
-    What counts as a failure is the caller's to say. A 4xx does not, nor a 429: that callee is healthy and says so, and
-    to trip on it would turn a busy hour into an outage.
+    The caller decides what counts as a failure; a 4xx does not, nor a 429. That callee works and says so, and opening
+    on it would turn a busy hour into an outage.
     """
 
     def __init__(self, now: Callable[[], float], policy: BreakerPolicy = DEFAULT_BREAKER_POLICY) -> None:
@@ -103,14 +106,14 @@ class Breaker:
 
     @property
     def state(self) -> State:
-        """The state that a call made now would meet."""
+        """The state that the next call meets."""
         if self._state == "open" and self._now() >= self._open_until:
             return "half-open"
         return self._state
 
     @property
     def retry_after(self) -> float:
-        """Seconds until a call may be let through; 0.0 where one would be now."""
+        """Seconds until a call may be admitted; 0.0 if one is admitted now."""
         if self._state == "closed":
             return 0.0
         wait = self._open_until - self._now()
@@ -119,7 +122,11 @@ class Breaker:
         return _PROBE_WAIT if self._probing >= self._policy.probes else 0.0
 
     def admit(self) -> Permit:
-        """Let one call through, or raise `Open`."""
+        """Admit one call.
+
+        Raises:
+            BreakerOpenError: no call is admitted now.
+        """
         if self._state == "closed":
             return Permit(self._settle_call, self._period)
         wait = self.retry_after
@@ -132,7 +139,7 @@ class Breaker:
         return Permit(self._settle_probe, self._period)
 
     def _settle_call(self, period: int, outcome: Outcome) -> None:
-        if period != self._period or outcome == "abandoned":
+        if period != self._period or outcome == "cancelled":
             return
         failed = outcome == "failure"
         self._failures_in_a_row = self._failures_in_a_row + 1 if failed else 0
@@ -148,7 +155,7 @@ class Breaker:
 
     def _settle_probe(self, period: int, outcome: Outcome) -> None:
         self._probing -= 1
-        if period != self._period or outcome == "abandoned":
+        if period != self._period or outcome == "cancelled":
             return
         if outcome == "failure":
             self._wait = min(self._wait * 2, self._policy.reset_cap)
@@ -174,7 +181,7 @@ class Breaker:
 
 
 class _Window:
-    """Counts of results over the last `length` seconds, to a tenth of it: O(1) to add to, whatever the traffic."""
+    """Counts of results over the last `length` seconds, exact to a tenth of it; adding one is O(1)."""
 
     __slots__ = ("_bucket", "_bucket_ends", "_buckets", "_width", "failures", "results")
 

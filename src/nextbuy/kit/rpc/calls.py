@@ -1,8 +1,8 @@
-"""How one service asks another: deadline, breaker, retry, identity, trace, and one log line, for every call.
+"""Internal calls: deadline, breaker, retries, identity, trace and one log line, for every call.
 
-A call is retried only where it says it is repeatable, the error says it may be tried again, the retry budget allows it,
-and the caller's deadline leaves time. A call is never sent while a transaction is open on the task: in one process it
-would wait for a pool that the caller itself is holding.
+A call is retried only if it is idempotent, the error is transient, the retry budget has something left, and the
+caller's deadline leaves time. No call is made while a transaction is open on the task: in one process it would wait for
+a connection of the pool that the caller itself holds.
 """
 
 import asyncio
@@ -13,21 +13,14 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from nextbuy.contracts.errors import (
-    AppError,
-    BadGateway,
-    BreakerOpen,
-    DeadlinePassed,
-    Problem,
-    Unavailable,
-    from_problem,
-)
+from nextbuy.contracts.errors import AppError, BadGateway, BreakerOpen, DeadlinePassed, Problem, from_problem
 from nextbuy.contracts.message import Call
 from nextbuy.kit.deadline import time_left
 from nextbuy.kit.http.service_identity import ServiceIdentity
 from nextbuy.kit.observability import telemetry
 from nextbuy.kit.observability.telemetry import Journal, SpanContext
-from nextbuy.kit.rpc.breaker import Breaker, BreakerOpenError
+from nextbuy.kit.rpc.breaker import Breaker
+from nextbuy.kit.rpc.callee import Callee
 from nextbuy.kit.rpc.retry import RetryBudget, backoff
 from nextbuy.kit.rpc.transports import Transport
 from nextbuy.kit.storage.database import in_transaction
@@ -35,15 +28,15 @@ from nextbuy.kit.wire import DEADLINE, IDENTITY, JSON, REQUEST_ID, Request, Resp
 
 Reply = TypeVar("Reply")
 
-CALL_LIMIT: Final = 3.0
-"""Seconds that one call may take, retries included, where the caller's deadline leaves more."""
-_ATTEMPTS: Final = 3
+CALL_TIMEOUT: Final = 3.0
+"""Seconds for a call with its retries, unless the caller's deadline comes first."""
+_MAX_ATTEMPTS: Final = 3
 _BASE, _CAP = 0.02, 0.5
-"""Seconds: the first pause between attempts is at most the one, no pause is more than the other."""
+"""Seconds; the bounds of the first pause and of any pause between attempts."""
 
 
 class Calls:
-    """Carries the calls of one service to all others."""
+    """Makes the calls of one service."""
 
     def __init__(
         self,
@@ -53,25 +46,24 @@ class Calls:
         *,
         breakers: Mapping[str, Breaker],
     ) -> None:
-        """Speak as `identity`, over the transport and behind the breaker of each callee."""
+        """Make calls as `identity`, over the transport and behind the breaker of each callee."""
         self._identity = identity
-        self._transports = transports
+        self._callees = {name: Callee(name, transport, breakers[name]) for name, transport in transports.items()}
         self._journal = journal
-        self._breakers = breakers
         self._budgets = {name: RetryBudget(now=time.monotonic) for name in transports}
 
     async def send(self, call: Call[Reply]) -> Reply:
-        """Carry a call and return its reply.
+        """Make a call and return its reply.
 
         Raises:
-            AppError: what the callee said, with its slug kept; or `Unavailable`, `BreakerOpen`, `DeadlinePassed`.
-            RuntimeError: a transaction is open on this task, which is a defect.
+            AppError: the callee's error, with its slug; or `Unavailable`, `BreakerOpen`, `DeadlinePassed`.
+            RuntimeError: a transaction is open on this task, which is a defect of the caller.
         """
         if in_transaction():
-            message = f"{call.name} was to be sent while a transaction is open: ask first, then write"
+            message = f"{call.name} must not be called while a transaction is open: call first, then write"
             raise RuntimeError(message)
         body = encode(call)
-        ends = time.monotonic() + time_left(CALL_LIMIT)
+        ends = time.monotonic() + time_left(CALL_TIMEOUT)
         budget = self._budgets[call.to]
         budget.deposit()
         attempt = 1
@@ -79,7 +71,7 @@ class Calls:
             try:
                 return await self._attempt(call, body, ends - time.monotonic(), attempt)
             except AppError as error:
-                if not (call.idempotent and error.transient) or attempt == _ATTEMPTS or isinstance(error, BreakerOpen):
+                if attempt == _MAX_ATTEMPTS or not _may_be_retried(call, error):
                     raise
                 pause = max(backoff(attempt, base=_BASE, cap=_CAP, random=random.random), error.retry_after or 0.0)
                 if time.monotonic() + pause >= ends or not budget.withdraw():
@@ -87,14 +79,16 @@ class Calls:
             await asyncio.sleep(pause)
             attempt += 1
 
-    async def _attempt(self, call: Call[Reply], body: bytes, within: float, attempt: int) -> Reply:
-        trace = telemetry.current_span().child()
-        began = time.perf_counter()
+    async def _attempt(self, call: Call[Reply], body: bytes, timeout: float, attempt: int) -> Reply:
+        span = telemetry.current_span().child()
+        started = time.perf_counter()
         outcome, status = "ok", 0
         try:
-            answer = await self._exchange(call, body, within, trace)
-            status = answer.status
-            return _read(call, answer)
+            if timeout <= 0:
+                raise DeadlinePassed("The time for this request has run out. Try again.")
+            response = await self._callees[call.to].exchange(self._request(call, body, timeout, span), timeout)
+            status = response.status
+            return _decode(call, response)
         except AppError as error:
             outcome, status = error.slug, error.status
             raise
@@ -107,57 +101,35 @@ class Calls:
                 self._identity.service,
                 call.to,
                 call.name,
-                trace=trace,
-                began=began,
+                trace=span,
+                began=started,
                 outcome=outcome,
                 status=status,
                 attempt=attempt,
             )
 
-    async def _exchange(self, call: Call[Reply], body: bytes, within: float, trace: SpanContext) -> Response:
-        if within <= 0:
-            raise DeadlinePassed("No time was left for this; try again.")
-        try:
-            permit = self._breakers[call.to].admit()
-        except BreakerOpenError as error:
-            raise BreakerOpen(
-                f"The {call.to} service failed too often just now; try again later.", retry_after=error.retry_after
-            ) from None
-        request = Request(
-            "POST",
-            call.path,
-            "",
-            {
-                "content-type": JSON,
-                IDENTITY: self._identity.sign(call.to),
-                DEADLINE: str(int(within * 1000)),
-                "traceparent": trace.traceparent,
-                REQUEST_ID: trace.correlation_id,
-            },
-            body,
-        )
-        try:
-            answer = await self._transports[call.to].deliver(request, within)
-        except Unavailable:
-            permit.failure()
-            raise
-        except BaseException:
-            permit.cancel()
-            raise
-        if answer.status >= 500:  # noqa: PLR2004
-            permit.failure()
-        else:
-            permit.success()
-        return answer
+    def _request(self, call: Call[Reply], body: bytes, timeout: float, span: SpanContext) -> Request:
+        headers = {
+            "content-type": JSON,
+            IDENTITY: self._identity.sign(call.to),
+            DEADLINE: str(int(timeout * 1000)),
+            "traceparent": span.traceparent,
+            REQUEST_ID: span.correlation_id,
+        }
+        return Request("POST", call.path, "", headers, body)
 
 
-def _read(call: Call[Reply], answer: Response) -> Reply:
+def _may_be_retried(call: Call[Reply], error: AppError) -> bool:
+    return call.idempotent and error.transient and not isinstance(error, BreakerOpen)
+
+
+def _decode(call: Call[Reply], response: Response) -> Reply:
     try:
-        if answer.status < 300:  # noqa: PLR2004
-            reply: Reply = msgspec.json.decode(answer.body, type=call.reply)
+        if response.status < 300:  # noqa: PLR2004
+            reply: Reply = msgspec.json.decode(response.body, type=call.reply)
             return reply
-        problem = msgspec.json.decode(answer.body, type=Problem)
+        problem = msgspec.json.decode(response.body, type=Problem)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise BadGateway(f"The {call.to} service gave an answer that cannot be read.") from error
-    waits = next((value for name, value in answer.headers if name == "retry-after"), "")
-    raise from_problem(problem, retry_after=float(waits) if waits.isdecimal() else None)
+        raise BadGateway(f"The {call.to} service sent a response that cannot be decoded.") from error
+    retry_after = next((value for name, value in response.headers if name == "retry-after"), "")
+    raise from_problem(problem, retry_after=float(retry_after) if retry_after.isdecimal() else None)

@@ -1,21 +1,21 @@
-"""What retries may cost: a token bucket, a budget of retries on top of it, and the wait before each.
+"""Retries: a token bucket, the retry budget built on it, and the backoff.
 
-All of it is arithmetic on a clock that is handed in (monotonic seconds): no I/O, nothing awaited, so nothing locked.
+Arithmetic on a clock that is passed in (monotonic seconds), without I/O. Nothing awaits, so nothing needs a lock.
 """
 
 import math
 from collections.abc import Callable
 from typing import Final
 
-# Seconds: more than the rounding of any monotonic clock held in a float, less than anyone can wait.
 _ROUNDING: Final = 1e-6
+"""Seconds. More than the rounding of a monotonic clock in a float, less than anyone can wait."""
 
 
 class TokenBucket:
-    """A rate limit: `capacity` tokens at most, `refill` more each second; it starts full.
+    """A rate limit: at most `capacity` tokens, `refill` more each second. It starts full.
 
-    Only the moment at which the bucket will be full again is kept (the generic cell rate algorithm): nothing has to be
-    refilled, and a wait that was told is long enough.
+    Only the time at which the bucket is full again is stored (the generic cell rate algorithm), so no task refills it,
+    and a wait that was returned is long enough.
     """
 
     __slots__ = ("_full_at", "capacity", "refill")
@@ -41,19 +41,19 @@ class TokenBucket:
         return 0.0
 
     def give(self, n: float) -> None:
-        """Put `n` tokens in; what would be more than the capacity is lost."""
+        """Add `n` tokens, up to the capacity."""
         self._full_at -= n / self.refill
 
     def available(self, now: float) -> float:
-        """Tokens that are in the bucket."""
+        """Return the number of tokens in the bucket."""
         return max(0.0, self.capacity - max(0.0, self._full_at - now) * self.refill)
 
 
 class RetryBudget:
-    """How many retries a callee may cost: a share of the first attempts, so that retries do not multiply an outage.
+    """The retries that a callee may receive: a share of the first attempts, so that retries do not amplify an outage.
 
-    Each first attempt earns `share` of a retry, up to `cap` saved; `floor` retries a second are earned by time alone,
-    so that little traffic can retry too. It starts with the cap.
+    Each first attempt earns `share` of a retry, up to a balance of `cap`. Time earns `floor` retries a second, so that
+    low traffic can retry too. The balance starts at `cap`.
     """
 
     def __init__(self, now: Callable[[], float], *, share: float = 0.1, cap: float = 10.0, floor: float = 1.0) -> None:
@@ -66,15 +66,15 @@ class RetryBudget:
         self._bucket.give(self._share)
 
     def withdraw(self) -> bool:
-        """Pay for one retry; false where there is nothing to pay with, and then it must not be made."""
+        """Spend one retry; return false if none is left and the retry must not be made."""
         return self._bucket.take(1, self._now()) == 0.0
 
 
 def backoff(attempt: int, *, base: float, cap: float, random: Callable[[], float]) -> float:
-    """Return how many seconds to wait before retry `attempt`, counted from 0: anything up to `base` doubled that often.
+    """Return the seconds to wait before retry `attempt`, counted from 0: a random part of `base * 2**attempt`.
 
-    This is "full jitter" as in Marc Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015, where it
-    costs the callee the least of the schemes compared. `random` returns a number from 0 to 1.
+    This is "full jitter" (Marc Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015), the scheme that
+    costs the callee least. `cap` bounds the wait; `random` returns a number from 0 to 1.
     """
-    # Past 64 doublings any cap is reached, and far past it a float overflows.
+    # After 64 doublings every cap is reached; far beyond, a float overflows.
     return random() * min(cap, base * 2.0 ** min(attempt, 64))

@@ -1,64 +1,110 @@
-"""Two ways to carry a request to a service: in this process, or HTTP. One suite holds both to the same promises."""
+"""The two ways to deliver a request to a service: in this process, or over HTTP.
+
+Internal calls and the gateway use the same transports; one test suite holds both to the same behaviour.
+"""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextvars import Context
 from typing import Final, Protocol
 
 import aiohttp
+from multidict import CIMultiDict
 from yarl import URL
 
-from nextbuy.contracts.errors import (
-    BadGateway,
-    DeadlinePassed,
-    ServiceUnavailable,
-)
-from nextbuy.kit.wire import Handler, Request, Response
+from nextbuy.contracts.errors import BadGateway, DeadlinePassed, ServiceUnavailable
+from nextbuy.kit.time_limit import TimeLimit
+from nextbuy.kit.wire import HOP_BY_HOP, PROBLEM, Handler, Request, Response
 
-_CONNECTIONS: Final = 100
-"""Most open connections from one process to one service."""
-_ANSWER_LIMIT: Final = 8 * 1024 * 1024
+_RESPONSE_LIMIT: Final = 8 * 1024 * 1024
+"""Bytes of a response that is read whole."""
+_BUFFERED: Final = 64 * 1024
+"""Bytes. A streaming transport reads responses up to this size whole, because that is cheaper."""
+_CONNECT_TIMEOUT: Final = 1.0
+_CHUNK_TIMEOUT: Final = 10.0
+"""Seconds between two chunks of a streamed response."""
+_KEEP_ALIVE: Final = 15
+"""Seconds. Shorter than our own server's, so that no request meets a connection that the server is closing."""
+_NOT_SENT: Final = HOP_BY_HOP | {"host", "content-length"}
+
+
+class BodyStream(Protocol):
+    """A request body that is still arriving; `failure` is the error that ended it early."""
+
+    size: int | None
+    failure: Exception | None
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """Yield its chunks."""
+        ...
+
+
+class StreamedResponse(Response):
+    """A response whose body is still arriving, or is absent because of HEAD; `size` is its length, if known."""
+
+    chunks: AsyncIterator[bytes] | None = None
+    size: int | None = None
 
 
 class Transport(Protocol):
-    """Carries a request to one service and brings its answer."""
+    """A way to deliver requests to one service."""
 
-    async def deliver(self, request: Request, within: float) -> Response:
-        """Carry it; give up after `within` seconds.
+    streaming: bool
+    """Whether it takes a body that is still arriving, and returns large responses as `StreamedResponse`."""
+
+    async def deliver(self, request: Request, timeout: float, body: BodyStream | None = None) -> Response:
+        """Deliver a request and return its response, whatever the status.
+
+        Args:
+            request: with its whole body, unless there is a `body`.
+            timeout: seconds until the response, or the first chunk of a streamed one.
+            body: the body as a stream, for a streaming transport only.
 
         Raises:
-            DeadlinePassed: no answer in time.
-            Unavailable: the service cannot be reached.
+            DeadlinePassed: no response in time.
+            ServiceUnavailable: the service cannot be reached.
+            BadGateway: the response is too large to be read whole.
         """
         ...
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
         ...
 
 
 class LocalTransport:
-    """To a service in this process. Each delivery runs in a task and context of its own, as in another process."""
+    """A transport to a service in this process."""
 
-    def __init__(self, name: str, handler: Callable[[], Handler | None]) -> None:
-        """Speak to what `handler` gives; None means that the service is not up (yet, or any more)."""
+    streaming = False
+
+    def __init__(self, name: str, handler: Callable[[], Handler | None], *, isolated: bool = True) -> None:
+        """Deliver to the service's handler; None means that the service is not running.
+
+        Args:
+            name: the service, for error messages.
+            handler: returns the handler, which may change while the process starts and stops.
+            isolated: run each request in a task and context of its own, as another process would. Not needed by a
+                caller that handles nothing else in its task.
+        """
         self._name = name
         self._handler = handler
+        self._isolated = isolated
 
-    async def deliver(self, request: Request, within: float) -> Response:
-        """Run the service's handler on the request."""
+    async def deliver(self, request: Request, timeout: float, body: BodyStream | None = None) -> Response:  # noqa: ARG002
+        """Run the handler on the request."""
         handle = self._handler()
         if handle is None:
             raise ServiceUnavailable(self._name)
-        task = asyncio.get_running_loop().create_task(_run(handle, request), context=Context())
         try:
-            async with asyncio.timeout(within):
-                return await task
+            with TimeLimit(timeout):
+                if not self._isolated:
+                    return await handle(request)
+                return await asyncio.get_running_loop().create_task(_run(handle, request), context=Context())
         except TimeoutError:
-            raise DeadlinePassed(f"The {self._name} service did not answer in time.", retry_after=1) from None
+            raise _timed_out(self._name) from None
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing; no connection is held."""
 
 
 async def _run(handle: Handler, request: Request) -> Response:
@@ -66,75 +112,96 @@ async def _run(handle: Handler, request: Request) -> Response:
 
 
 class HttpTransport:
-    """To a service in another process, through a pool of kept connections."""
+    """A transport to a service in another process, over HTTP/1.1 with a pool of connections."""
 
-    def __init__(self, name: str, url: str) -> None:
-        """Speak to the service at `url` (scheme, host and port)."""
+    def __init__(self, name: str, url: str, *, streaming: bool = False, connections: int = 100) -> None:
+        """Deliver to the service at `url` (scheme, host and port); at most `connections` are open at once."""
+        self.streaming = streaming
         self._name = name
         self._url = url.rstrip("/")
+        self._connections = connections
         self._session: aiohttp.ClientSession | None = None
 
-    def session(self) -> aiohttp.ClientSession:
-        """Return the pooled session, opened at the first use (it belongs to the running loop)."""
-        if self._session is None or self._session.closed:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=_CONNECTIONS, keepalive_timeout=15),
-                auto_decompress=False,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=1.0),
-            )
-        return self._session
-
-    async def deliver(self, request: Request, within: float) -> Response:
-        """Send the request over HTTP/1.1."""
-        url = self._url + request.path + (f"?{request.query}" if request.query else "")
+    async def deliver(self, request: Request, timeout: float, body: BodyStream | None = None) -> Response:
+        """Send the request."""
+        headers = CIMultiDict((name, value) for name, value in request.headers.items() if name not in _NOT_SENT)
+        if body is not None and body.size is not None:
+            headers["content-length"] = str(body.size)
+        query = f"?{request.query}" if request.query else ""
         try:
-            async with (
-                asyncio.timeout(within),
-                self.session().request(
+            with TimeLimit(timeout):
+                response = await self._open_session().request(
                     request.method,
-                    URL(url, encoded=True),
-                    headers=dict(request.headers),
-                    data=request.body or None,
+                    URL(f"{self._url}{request.path}{query}", encoded=True),
+                    headers=headers,
+                    data=request.body or body,
                     allow_redirects=False,
-                ) as response,
-            ):
-                body = await self._whole(response)
-                headers = [(name.lower(), value) for name, value in response.headers.items()]
+                )
+                if self.streaming:
+                    return await self._stream(request.method, response)
+                async with response:
+                    status, content_type, response_headers = _head(response)
+                    return Response(status, await self._read(response), content_type, response_headers)
         except TimeoutError:
-            raise DeadlinePassed(f"The {self._name} service did not answer in time.", retry_after=1) from None
+            raise _timed_out(self._name) from None
         except (aiohttp.ClientError, OSError) as error:
+            if body is not None and body.failure is not None:
+                raise body.failure from None
             raise ServiceUnavailable(self._name) from error
-        content_type = next((value for name, value in headers if name == "content-type"), "")
-        kept = [pair for pair in headers if pair[0] not in _HOP_BY_HOP]
-        return Response(response.status, body, content_type, kept)
-
-    async def _whole(self, response: aiohttp.ClientResponse) -> bytes:
-        pieces, size = [], 0
-        async for piece in response.content.iter_any():
-            pieces.append(piece)
-            size += len(piece)
-            if size > _ANSWER_LIMIT:
-                raise BadGateway(f"The {self._name} service answered with too much.")
-        return b"".join(pieces)
 
     async def close(self) -> None:
         """Close the pool."""
         if self._session is not None:
             await self._session.close()
 
+    def _open_session(self) -> aiohttp.ClientSession:
+        if self._session is None or self._session.closed:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=_KEEP_ALIVE),
+                auto_decompress=False,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                skip_auto_headers=("user-agent", "accept", "accept-encoding", "content-type"),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT),
+            )
+        return self._session
 
-_HOP_BY_HOP: Final = frozenset(
-    {
-        "connection",
-        "keep-alive",
-        "transfer-encoding",
-        "upgrade",
-        "te",
-        "trailer",
-        "content-length",
-        "content-type",
-        "date",
-        "server",
-    }
-)
+    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+        chunks, size = [], 0
+        async for chunk in response.content.iter_any():
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > _RESPONSE_LIMIT:
+                raise BadGateway(f"The {self._name} service sent a response that is too large.")
+        return b"".join(chunks)
+
+    async def _stream(self, method: str, response: aiohttp.ClientResponse) -> Response:
+        status, content_type, headers = _head(response)
+        size = response.content_length
+        if method == "HEAD":
+            response.release()
+            return StreamedResponse(status, b"", content_type, headers, size=size)
+        if (size is not None and size <= _BUFFERED) or content_type == PROBLEM:
+            return Response(status, await response.read(), content_type, headers)
+        return StreamedResponse(status, b"", content_type, headers, chunks=self._chunks(response), size=size)
+
+    async def _chunks(self, response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+        try:
+            while True:
+                with TimeLimit(_CHUNK_TIMEOUT):
+                    chunk = await response.content.readany()
+                if not chunk:
+                    return
+                yield chunk
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise ServiceUnavailable(self._name) from error
+        finally:
+            response.close()
+
+
+def _head(response: aiohttp.ClientResponse) -> tuple[int, str, list[tuple[str, str]]]:
+    headers = [(name.lower(), value) for name, value in response.headers.items()]
+    return response.status, response.headers.get("content-type", ""), headers
+
+
+def _timed_out(name: str) -> DeadlinePassed:
+    return DeadlinePassed(f"The {name} service did not respond in time. Try again.", retry_after=1)

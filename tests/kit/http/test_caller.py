@@ -13,7 +13,7 @@ from joserfc.jwk import ECKey
 from nextbuy.contracts.errors import Forbidden, Unauthenticated, Unavailable
 from nextbuy.contracts.values import Role, new_id
 from nextbuy.kit.http.service_identity import ServiceIdentity
-from nextbuy.kit.http.tokens import Identity, TokenVerifier, cookie_of, read_token, sign_token, token_of
+from nextbuy.kit.http.tokens import Identity, TokenVerifier, access_token, cookie_of, read_token, sign_token, token_of
 
 KEY = ECKey.generate_key("P-256")
 OTHER = ECKey.generate_key("P-256")
@@ -273,6 +273,7 @@ def test_no_text_at_all_is_a_service(text: str | None) -> None:
         ({"authorization": "Basic abc"}, None),
         ({"authorization": "Basic abc", "cookie": "nextbuy_access=c"}, None),
         ({"cookie": "nextbuy_access=c"}, "c"),
+        ({"cookie": "a=1; nextbuy_access=abc; b=2"}, "abc"),
         ({"cookie": 'a={"b"}; x; =; nextbuy_access=c; d=[]'}, "c"),
         ({"cookie": "not_nextbuy_access=c"}, None),
         ({"cookie": "nextbuy_access="}, None),
@@ -280,7 +281,7 @@ def test_no_text_at_all_is_a_service(text: str | None) -> None:
     ],
 )
 def test_a_token_is_taken_from_the_header_or_the_cookie(headers: dict[str, str], token: str | None) -> None:
-    assert token_of("GET", headers) == token
+    assert token_of("GET", headers) == access_token(headers) == token
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])

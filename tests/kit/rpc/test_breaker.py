@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from nextbuy.kit.rpc.breaker import Breaker, BreakerOpenError, BreakerPolicy, Permit, State
 
-Settlement = Literal["success", "failure", "abandon"]
+Settlement = Literal["success", "failure", "cancel"]
 
 
 @dataclass
@@ -197,7 +197,7 @@ def test_recovery_brings_the_first_wait_back(broken: Callee) -> None:
     assert broken.refuses_for() == 5.0
 
 
-@pytest.mark.parametrize("late", ["success", "failure", "abandon"])
+@pytest.mark.parametrize("late", ["success", "failure", "cancel"])
 def test_a_result_from_before_the_opening_says_nothing_about_the_probes(late: Settlement) -> None:
     callee = Callee()
     stragglers = [callee.breaker.admit() for _ in range(3)]
@@ -321,12 +321,12 @@ class CallsInAnyOrder(RuleBasedStateMachine):
             self.under_way.append(permit)
 
     @precondition(lambda self: self.under_way)
-    @rule(data=st.data(), how=st.sampled_from(["success", "failure", "abandon"]))
+    @rule(data=st.data(), how=st.sampled_from(["success", "failure", "cancel"]))
     def a_call_ends(self, data: st.DataObject, how: Settlement) -> None:
         self._settle(self.under_way, data, how)
 
     @precondition(lambda self: self.probes)
-    @rule(data=st.data(), how=st.sampled_from(["success", "failure", "abandon"]))
+    @rule(data=st.data(), how=st.sampled_from(["success", "failure", "cancel"]))
     def a_probe_ends(self, data: st.DataObject, how: Settlement) -> None:
         self._settle(self.probes, data, how)
 
@@ -343,7 +343,7 @@ class CallsInAnyOrder(RuleBasedStateMachine):
         before = breaker.state
         getattr(permits.pop(data.draw(st.integers(0, len(permits) - 1))), how)()
         if breaker.state == "open" and before != "open":
-            assert how != "abandon"
+            assert how != "cancel"
             self.opened_at = self.callee.clock.seconds
             self.told_to_wait = breaker.retry_after
             assert 5.0 <= self.told_to_wait <= 10.0

@@ -1,4 +1,4 @@
-"""One suite for both transports: whatever carries a call, the same happens."""
+"""One suite for all transports: they behave the same."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -10,14 +10,14 @@ import pytest
 from nextbuy.contracts.errors import DeadlinePassed, Unavailable
 from nextbuy.kit.http.asgi import service_app
 from nextbuy.kit.http.server import listen, serving
-from nextbuy.kit.rpc.transports import HttpTransport, LocalTransport, Transport
+from nextbuy.kit.rpc.transports import HttpTransport, LocalTransport, StreamedResponse, Transport
 from nextbuy.kit.wire import Handler, Request, Response
 
 Carry = Callable[[Handler], Awaitable[Transport]]
 _marker: ContextVar[str] = ContextVar("marker", default="untouched")
 
 
-@pytest.fixture(params=["local", "http"])
+@pytest.fixture(params=["local", "http", "streaming"])
 async def carry(request: pytest.FixtureRequest) -> AsyncIterator[Carry]:
     """Makes a transport that leads to a handler."""
     async with AsyncExitStack() as stack:
@@ -30,7 +30,7 @@ async def carry(request: pytest.FixtureRequest) -> AsyncIterator[Carry]:
                 listener = listen("127.0.0.1", 0)
                 port = listener.getsockname()[1]
                 await stack.enter_async_context(serving(service_app(handler, body_limit=1_000_000), listener))
-                transport = HttpTransport("callee", f"http://127.0.0.1:{port}")
+                transport = HttpTransport("callee", f"http://127.0.0.1:{port}", streaming=request.param == "streaming")
             stack.push_async_callback(transport.close)
             return transport
 
@@ -39,6 +39,12 @@ async def carry(request: pytest.FixtureRequest) -> AsyncIterator[Carry]:
 
 def asked(body: bytes = b"", path: str = "/callee/internal/echo", query: str = "") -> Request:
     return Request("POST", path, query, {"content-type": "application/json", "x-word": "kept"}, body)
+
+
+async def whole_body(response: Response) -> bytes:
+    if isinstance(response, StreamedResponse) and response.chunks is not None:
+        return b"".join([chunk async for chunk in response.chunks])
+    return response.body
 
 
 async def test_bytes_arrive_as_they_were_sent_and_come_back_as_they_were_answered(carry: Carry) -> None:
@@ -105,7 +111,7 @@ async def test_a_large_body_is_carried_whole(carry: Carry) -> None:
         return Response(200, request.body)
 
     body = b"x" * 900_000
-    assert (await (await carry(echo)).deliver(asked(body), 5)).body == body
+    assert await whole_body(await (await carry(echo)).deliver(asked(body), 5)) == body
 
 
 async def test_a_service_that_is_not_there_is_unavailable() -> None:

@@ -19,6 +19,7 @@ from nextbuy.contracts.errors import (
     Conflict,
     DeadlinePassed,
     Forbidden,
+    InternalError,
     Unauthenticated,
     Unavailable,
 )
@@ -152,14 +153,14 @@ async def test_a_final_answer_is_not_asked_for_again_and_keeps_its_slug(log: Lin
 
 async def test_a_callee_that_keeps_failing_is_left_alone(log: Lines) -> None:
     def fails(_call: object) -> None:
-        raise Unavailable("away")
+        raise ZeroDivisionError
 
     callee = Callee(fails)
     now = 0.0
     breaker = Breaker(lambda: now)
     calls = calls_to(app(callee), log.journal, breaker=breaker)
     for _ in range(5):
-        with pytest.raises(Unavailable):
+        with pytest.raises(InternalError):
             await calls.send(Spend(word="a"))
     with pytest.raises(BreakerOpen) as caught:
         await calls.send(Spend(word="a"))
@@ -169,6 +170,31 @@ async def test_a_callee_that_keeps_failing_is_left_alone(log: Lines) -> None:
     now += caught.value.retry_after + 0.01
     for _ in range(3):
         await calls.send(Spend(word="a"))
+    assert breaker.state == "closed"
+
+
+async def test_callee_that_cannot_be_reached_trips_the_breaker(log: Lines) -> None:
+    breaker = Breaker(time.monotonic)
+    calls = calls_to(None, log.journal, breaker=breaker)
+
+    for _ in range(5):
+        with pytest.raises(Unavailable):
+            await calls.send(Spend(word="a"))
+
+    assert breaker.state == "open"
+
+
+async def test_callee_that_names_an_unavailable_dependency_does_not_trip_the_breaker(log: Lines) -> None:
+    def fails(_call: object) -> None:
+        raise Unavailable("The database is unavailable.")
+
+    breaker = Breaker(time.monotonic)
+    calls = calls_to(app(Callee(fails)), log.journal, breaker=breaker)
+
+    for _ in range(20):
+        with pytest.raises(Unavailable, match="database"):
+            await calls.send(Spend(word="a"))
+
     assert breaker.state == "closed"
 
 

@@ -1,0 +1,114 @@
+"""The gateway's own endpoints: health, the API documents, and the API browser that shows them."""
+
+import asyncio
+import base64
+import hashlib
+import time
+from collections.abc import Callable, Mapping
+from importlib import resources
+from typing import Final
+
+from nextbuy.contracts.errors import EndpointNotFound, MethodNotAllowed
+from nextbuy.gateway.routes import Route
+from nextbuy.kit.http.asgi import Ready, readiness
+from nextbuy.kit.observability.telemetry import SpanContext
+from nextbuy.kit.rpc.breaker import Breaker
+from nextbuy.kit.rpc.transports import BodyStream
+from nextbuy.kit.wire import JSON, Request, Response
+
+_READINESS_AGE: Final = 0.5
+"""Seconds for which one answer serves everyone who asks for readiness."""
+_READINESS_TIMEOUT: Final = 3.0
+_SAFE: Final = frozenset({"GET", "HEAD"})
+_HTML: Final = "text/html; charset=utf-8"
+_LIVE: Final = Response(200, b'{"status":"live"}')
+_BROWSER: Final = {"/docs": "docs", "/docs/problems": "docs", "/docs/events": "events"}
+"""The pages of the API browser, by path."""
+
+
+class GatewayEndpoints:
+    """Answers requests to the gateway itself."""
+
+    def __init__(
+        self, ready: Ready, breakers: Mapping[str, Breaker], documents: Mapping[str, Callable[[], bytes]]
+    ) -> None:
+        """Report `ready` and the breakers as readiness, and make each of `documents` when it is first requested."""
+        self._ready = ready
+        self._breakers = breakers
+        self._documents = documents
+        self._cache: dict[str, Response] = {}
+        self._readiness: asyncio.Task[Response] | None = None
+        self._readiness_until = 0.0
+
+    def routes(self) -> dict[bytes, Route]:
+        """Return the routes by path."""
+        route = Route(self._answer, log="nothing")
+        paths = ["/health/live", "/health/ready", *_BROWSER, *self._documents]
+        return {path.encode(): route for path in paths}
+
+    async def _answer(self, request: Request, _body: BodyStream | None, _span: SpanContext, _name: str) -> Response:
+        path = request.path
+        if request.method not in _SAFE:
+            raise MethodNotAllowed("Method not allowed. Use GET.")
+        if path == "/health/live":
+            return _LIVE
+        if path == "/health/ready":
+            return await self._current_readiness()
+        if path not in self._cache:
+            self._cache[path] = await asyncio.to_thread(self._document, path)
+        return self._cache[path]
+
+    async def _current_readiness(self) -> Response:
+        if self._readiness is None or (self._readiness.done() and time.monotonic() >= self._readiness_until):
+            self._readiness = asyncio.create_task(self._check())
+        return await asyncio.shield(self._readiness)
+
+    async def _check(self) -> Response:
+        try:
+            async with asyncio.timeout(_READINESS_TIMEOUT):
+                return await readiness(self._states)
+        except TimeoutError:
+            return Response(503, b'{"status":"not-ready","checks":{"gateway":"down"}}', JSON, [("retry-after", "1")])
+        finally:
+            self._readiness_until = time.monotonic() + _READINESS_AGE
+
+    async def _states(self) -> Mapping[str, str]:
+        states = dict(await self._ready())
+        for name, breaker in self._breakers.items():
+            # It answers probes, but failed requests a moment ago.
+            if states.get(name) == "up" and breaker.state != "closed":
+                states[name] = "degraded"
+        return states
+
+    def _document(self, path: str) -> Response:
+        if path in _BROWSER:
+            return browser_page(_BROWSER[path])
+        return Response(200, self._documents[path](), JSON, [("cache-control", "no-cache")])
+
+
+async def no_pages(request: Request) -> Response:
+    """Redirect `/` to the API browser; the handler of pages in a gateway without pages.
+
+    Raises:
+        EndpointNotFound: any other path.
+    """
+    if request.path != "/":
+        raise EndpointNotFound
+    return Response(307, content_type="", headers=[("location", "/docs")])
+
+
+def browser_page(name: str) -> Response:
+    """Return a page of the API browser as one file; its policy allows its own scripts and style by hash."""
+    folder = resources.files("nextbuy.gateway") / "pages"
+    page = (folder / f"{name}.html").read_text(encoding="utf-8")
+    hashes: dict[str, str] = {}
+    for part in ("docs.css", "common.js", f"{name}.js"):
+        text = (folder / part).read_text(encoding="utf-8")
+        page = page.replace(f"/* {part} */", text)
+        hashes[part] = f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+    style, *scripts = hashes.values()
+    policy = (
+        f"default-src 'none'; script-src {' '.join(scripts)}; style-src {style}; connect-src 'self'; "
+        "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+    return Response(200, page.encode(), _HTML, [("content-security-policy", policy), ("cache-control", "no-cache")])

@@ -1,0 +1,95 @@
+"""The paths that lead somewhere: an allow-list over the raw path, so that no other spelling reaches a service."""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final, Literal
+
+from msgspec import Struct
+
+from nextbuy.contracts.errors import AppError, EndpointNotFound
+from nextbuy.kit.observability.telemetry import SpanContext
+from nextbuy.kit.rpc.transports import BodyStream
+from nextbuy.kit.wire import Request, Response
+
+PATH_LIMIT: Final = 2_000
+QUERY_LIMIT: Final = 4_000
+_SEGMENTS: Final = r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~-]+)+"
+"""Unreserved characters only (RFC 3986, 2.3): no percent-encoding, no empty segment, no `.` and no `..`."""
+_PAGE: Final = re.compile(rf"{_SEGMENTS}/?|/".encode())
+_OTHER_CHARACTERS: Final = re.compile(r"[^!-~]")
+
+Answer = Callable[[Request, BodyStream | None, SpanContext, str], Awaitable[Response]]
+"""Answers a request: with its body if that is streamed, the gateway's span, and the request's name in the log."""
+
+
+class UrlTooLong(AppError, slug="url-too-long"):
+    """The URL is too long."""
+
+    status, title = 414, "URL too long"
+
+
+class Route(Struct, frozen=True):
+    """A destination of requests."""
+
+    answer: Answer
+    log: Literal["path", "page", "nothing"]
+    """What the log says of a request. A page's path may hold what a person typed, so it stays out of the log."""
+    rate_limited: bool = False
+    streaming: bool = False
+    """Whether it takes a body that is still arriving."""
+
+    def log_name(self, method: str, path: str) -> str:
+        """Return the name of a request in the log, or an empty string if it is not logged."""
+        if self.log == "path":
+            # A token in a path must not be readable in the log.
+            return f"{method} {path}" if "eyJ" not in path else f"{method} {path[: path.index('/api/') + 5]}[hidden]"
+        return f"{method} (page)" if self.log == "page" else ""
+
+
+class Routes:
+    """The route of each path."""
+
+    def __init__(self, services: Mapping[str, Route], endpoints: Mapping[bytes, Route], pages: Route) -> None:
+        """Route `/<service>/api/…` to `services`, exact paths to `endpoints`, and other plain paths to `pages`."""
+        names = "|".join(map(re.escape, sorted(services)))
+        self._api = re.compile(rf"/({names})/api{_SEGMENTS}".encode())
+        self._reserved = re.compile(rf"/({names})/(api|internal)(/.*)?".encode(), re.IGNORECASE | re.DOTALL)
+        self._services = {name.encode(): route for name, route in services.items()}
+        self._endpoints = endpoints
+        self._pages = pages
+
+    def find(self, raw_path: bytes) -> Route:
+        """Return the route of a path; all its characters are then ASCII.
+
+        Raises:
+            UrlTooLong: it has more than `PATH_LIMIT` bytes.
+            EndpointNotFound: it leads nowhere.
+        """
+        if len(raw_path) > PATH_LIMIT:
+            raise UrlTooLong(f"The path is too long. Use at most {PATH_LIMIT} characters.")
+        match = self._api.fullmatch(raw_path)
+        if match is not None:
+            return self._services[match[1]]
+        endpoint = self._endpoints.get(raw_path)
+        if endpoint is not None:
+            return endpoint
+        if self._may_be_page(raw_path):
+            return self._pages
+        raise EndpointNotFound
+
+    def _may_be_page(self, raw_path: bytes) -> bool:
+        return _PAGE.fullmatch(raw_path) is not None and self._reserved.fullmatch(raw_path) is None
+
+
+def decode_query(raw: bytes) -> str:
+    """Return a query as text; bare UTF-8 is percent-encoded, as the client should have done.
+
+    Raises:
+        UrlTooLong: it has more than `QUERY_LIMIT` bytes.
+    """
+    if len(raw) > QUERY_LIMIT:
+        raise UrlTooLong(f"The query is too long. Use at most {QUERY_LIMIT} characters.")
+    text = raw.decode("latin-1")
+    if text.isascii():
+        return text
+    return _OTHER_CHARACTERS.sub(lambda found: f"%{ord(found[0]):02X}", text)
