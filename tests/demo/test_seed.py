@@ -1,4 +1,4 @@
-"""The demo api is created through the public API; an interrupted run is completed by the next one."""
+"""The demo market is created through the public API; an interrupted run is completed by the next one."""
 
 import asyncio
 import re
@@ -22,7 +22,7 @@ class Interrupted(Exception):
 
 
 class FakeApi:
-    """The part of the public API that the demo api needs, in memory; it may interrupt the run at a request."""
+    """The part of the public API that the demo market needs, in memory; it may interrupt the run at a request."""
 
     def __init__(self) -> None:
         self.accounts: dict[str, dict[str, str]] = {}

@@ -22,7 +22,7 @@ async def advance(tx: Transaction, step: Step) -> Session | None:
     Returns None if the session's state, or a lost claim, forbids it; then nothing is changed or published.
     """
     row = await tx.fetchrow(step.sql, *step.values)
-    return None if row is None else await _publish(tx, step, session_from_row(row))
+    return None if row is None else await _publish(tx, step, step.session or session_from_row(row))
 
 
 async def advance_all(tx: Transaction, step: Step) -> list[Session]:

@@ -122,7 +122,10 @@ _PURGE: Final = purge_statement("webhook_events", "received_at", "now() - interv
 
 
 async def purge_webhook_events(db: Database) -> None:
-    """Delete events that the provider can no longer repeat."""
+    """Delete events that the provider can no longer repeat: it does for days, and on request for 30 days.
+
+    A duplicate that comes later still changes nothing, because of the state of its session.
+    """
     await purge(db, _PURGE, FIRST_MOMENT)
 
 

@@ -29,6 +29,8 @@ class Step(Struct, frozen=True):
     values: tuple[object, ...]
     orders: Sequence[tuple[UUID, OrderDraft]] = ()
     """The orders that the step creates, with their ids."""
+    session: Session | None = None
+    """The session after the step, if it is known, so that the statement need not return it."""
 
 
 def _step(transition: Transition, sql: str, *values: object) -> Step:
@@ -48,7 +50,7 @@ def created(session: Session, expiry_due_at: datetime) -> Step:
         INSERT INTO sessions (id, buyer_id, status, total, currency, lines, address, expires_at, expiry_due_at,
                               traceparent, correlation_id)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-        RETURNING *
+        RETURNING true
         """,
         (
             session.id,
@@ -63,6 +65,7 @@ def created(session: Session, expiry_due_at: datetime) -> Step:
             session.traceparent,
             session.correlation_id,
         ),
+        session=session,
     )
 
 
@@ -173,7 +176,7 @@ def payment_received(session_id: UUID, event: WebhookEvent) -> Step:
 _CREATE_ORDERS: Final = f"""
     WITH paid AS (
         UPDATE sessions SET status = $3, completion_due_at = NULL WHERE {COMPLETION.held} AND status = ANY($4)
-        RETURNING *
+        RETURNING id, buyer_id, currency, address
     ), created AS (
         INSERT INTO orders (id, number, session_id, buyer_id, shop_id, seller_id, status, total, currency, address)
         SELECT new.id, new.number, paid.id, paid.buyer_id, new.shop_id, new.seller_id, 'paid', new.total,
@@ -186,7 +189,7 @@ _CREATE_ORDERS: Final = f"""
           FROM paid, unnest($10::uuid[], $11::smallint[], $12::uuid[], $13::text[], $14::int[], $15::bigint[])
                AS new (order_id, position, product_id, title, quantity, unit_price)
     )
-    SELECT * FROM paid
+    SELECT true FROM paid
 """  # noqa: S608  a constant
 
 
@@ -214,7 +217,8 @@ def stock_committed(session: Session, drafts: Sequence[OrderDraft]) -> Step:
         [line.quantity for _, _, line in lines],
         [line.unit_price.amount for _, _, line in lines],
     )
-    return replace(step, orders=list(zip(ids, drafts, strict=True)))
+    paid = replace(session, status=target_state(Transition.STOCK_COMMITTED))
+    return replace(step, orders=list(zip(ids, drafts, strict=True)), session=paid)
 
 
 def sold_out(session: Session) -> Step:
