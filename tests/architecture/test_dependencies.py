@@ -324,8 +324,8 @@ def replace(path: Path, old: str, new: str) -> None:
         ),
         pytest.param(
             "host/process.py",
-            'self.calls("gateway")',
-            'self.calls("order")',
+            'self._calls("gateway")',
+            'self._calls("order")',
             [
                 "GetPublicKeys: gateway is an allowed caller and never makes it",
                 "GetPublicKeys: order makes it and is not allowed to",
