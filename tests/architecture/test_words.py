@@ -49,17 +49,18 @@ def test_paths_names_and_links_of_a_document_exist(document: Path) -> None:
 def unknown_commands(text: str) -> list[str]:
     """Return the `nextbuy …` and `make …` commands of a document that do not exist."""
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
-    found = [
-        f"make {target}" for target in re.findall(r"`[^`\n]*\bmake ([a-z-]+)[^`\n]*`", text) if target not in targets
-    ]
-    for line in re.findall(r"`nextbuy ([a-z][a-z -]*[a-z])", text):
-        command: click.Command = main
-        for word in line.split():
-            if not isinstance(command, click.Group):
-                break
-            command = command.commands.get(word, click.Command(None))
-        if command.name is None:
-            found.append(f"nextbuy {line}")
+    found = []
+    for code in _CODE.findall(text):
+        if (target := re.search(r"\bmake ([a-z-]+)", code)) and target[1] not in targets:
+            found.append(f"make {target[1]}")
+        if line := re.match(r"nextbuy ([a-z][a-z -]*[a-z])", code):
+            command: click.Command = main
+            for word in line[1].split():
+                if not isinstance(command, click.Group):
+                    break
+                command = command.commands.get(word, click.Command(None))
+            if command.name is None:
+                found.append(f"nextbuy {line[1]}")
     return found
 
 
@@ -71,10 +72,11 @@ def test_commands_of_a_document_exist(document: Path) -> None:
 def test_planted_unknown_commands_are_found() -> None:
     assert unknown_commands("`nextbuy events replay ID`, `nextbuy up --empty`, `PORT=1 make up`, `make test`") == []
     assert unknown_commands("`nextbuy events revive`, `nextbuy down`, `A=1 make fish`") == [
-        "make fish",
         "nextbuy events revive",
         "nextbuy down",
+        "make fish",
     ]
+    assert unknown_commands("`callers` may make it. `CALLS`") == []
 
 
 def test_planted_wrong_path_name_and_link_are_found(tmp_path: Path) -> None:
