@@ -1,7 +1,7 @@
-"""Real Kafkas for tests: one that all workers of a run share and nobody hurts, and brokers of a test's own.
+"""Kafka brokers for tests: one that all workers of a run share, and private ones that a test may kill.
 
-`NEXTBUY_TEST_KAFKA_SERVERS` names one that is shared instead of ours. Where there is no Java the tests that need a
-Kafka are skipped, and in CI they fail.
+`NEXTBUY_TEST_KAFKA_SERVERS` names an existing cluster to share instead. Without Java the tests that need Kafka are
+skipped, and in CI they fail.
 """
 
 import os
@@ -26,7 +26,7 @@ from tools import kafka as tool
 PARTITIONS: Final = 3
 ROOT: Final = tool.ROOT
 _TRIES: Final = 4
-# Ends a broker, and takes its data away, when the process that it was for has ended in whatever way.
+# Kills a broker and deletes its data when the process that owns it has ended for any reason.
 _WATCH: Final = """
 {
     while kill -0 "$1" && kill -0 "$2"; do sleep 0.5; done
@@ -34,11 +34,11 @@ _WATCH: Final = """
 } >/dev/null 2>&1 </dev/null &
 """
 _SHARED: Final[list["KafkaBroker"]] = []
-"""The broker of the run, where this worker has started it; it outlives the worker."""
+"""The shared broker, if this worker has started it; it outlives the worker."""
 
 
 class KafkaBroker:
-    """A broker that may be killed, frozen, and started again on the same data and port; `start` blocks for seconds."""
+    """A broker that can be killed, frozen, and restarted on the same data and port; `restart` blocks for seconds."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class KafkaBroker:
         cluster: str = "",
         owner: int | None = None,
     ) -> None:
-        """Start it; it ends with the process `owner`, or with this one."""
+        """Start the broker; it ends with the process `owner`, by default this one."""
         self._folder = folder
         self._owner = owner or os.getpid()
         for tries_left in reversed(range(_TRIES)):
@@ -59,7 +59,7 @@ class KafkaBroker:
             try:
                 self.restart()
             except tool.CannotRun:
-                # Somebody may have taken a port since it was found free.
+                # Another process may have taken a port since it was found free.
                 if not tries_left:
                     raise
             else:
@@ -67,41 +67,41 @@ class KafkaBroker:
 
     @property
     def cluster(self) -> str:
-        """The id of its cluster."""
+        """The id of the cluster."""
         return self._broker.cluster
 
     @property
     def controller(self) -> str:
-        """Where it controls its cluster, `HOST:PORT`."""
+        """The `HOST:PORT` of its controller."""
         return f"{tool.HOST}:{self._broker.controller}"
 
     @property
     def pid(self) -> int:
-        """Its process, while it runs."""
+        """The id of its process while it runs."""
         assert self._broker.process is not None
         return self._broker.process.pid
 
     def restart(self) -> None:
-        """Start it again after it was killed."""
+        """Start the broker, also after a kill."""
         self._broker.start()
         watch = ["sh", "-c", _WATCH, "sh", str(self._owner), str(self.pid), str(self._folder)]
         subprocess.run(watch, check=True, start_new_session=True)
 
     def kill(self) -> None:
-        """`kill -9`."""
+        """Kill the broker with SIGKILL."""
         self._broker.kill()
 
     def freeze(self) -> None:
-        """Have it stand still."""
+        """Suspend the process of the broker."""
         os.kill(self.pid, signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Have it go on."""
+        """Resume the process of the broker."""
         os.kill(self.pid, signal.SIGCONT)
 
 
 def need_kafka() -> None:
-    """Skip a test where this machine can run no Kafka; in CI it fails."""
+    """Skip the test if this machine cannot run Kafka; fail in CI."""
     if problem := _problem():
         if os.environ.get("CI") == "true":
             pytest.fail(problem, pytrace=False)
@@ -123,7 +123,7 @@ def _problem() -> str | None:
 def own_broker(
     *, settings: str = "", users: Mapping[str, str] | None = None, cluster: str = ""
 ) -> Iterator[KafkaBroker]:
-    """Give a broker that nobody else uses; `settings` are lines of its own, `users` may log in by SCRAM."""
+    """Run a private broker with extra lines of `settings` and SCRAM `users`."""
     need_kafka()
     folder = Path(tempfile.mkdtemp(prefix="nbk-"))
     broker = KafkaBroker(folder, settings=settings, users=users, cluster=cluster)
@@ -136,41 +136,41 @@ def own_broker(
 
 @pytest.fixture(scope="session")
 def kafka_servers(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Where a Kafka is that nobody hurts; the first worker that asks starts it, and it ends with the run."""
-    if given := os.environ.get("NEXTBUY_TEST_KAFKA_SERVERS"):
-        return given
+    """The servers of the shared Kafka; the first worker that needs it starts it, and it ends with the run."""
+    if servers := os.environ.get("NEXTBUY_TEST_KAFKA_SERVERS"):
+        return servers
     need_kafka()
     base, owner = tmp_path_factory.getbasetemp(), os.getpid()
     if "PYTEST_XDIST_WORKER" in os.environ:
         base, owner = base.parent, os.getppid()
-    kept = base / "kafka.servers"
+    shared = base / "kafka.servers"
     with tool.locked(base / "kafka.lock"):
-        if not kept.exists():
+        if not shared.exists():
             _SHARED.append(KafkaBroker(base / "kafka", owner=owner))
-            kept.write_text(_SHARED[0].servers)
-    return kept.read_text()
+            shared.write_text(_SHARED[0].servers)
+    return shared.read_text()
 
 
 @pytest.fixture
 def own_kafka() -> Iterator[KafkaBroker]:
-    """A Kafka that the test has for itself, to hurt it."""
+    """A private Kafka, which the test may kill."""
     with own_broker() as broker:
         yield broker
 
 
 def own_prefix() -> str:
-    """Return a prefix of topics and groups that nobody else has."""
+    """Return a unique prefix of topics and groups."""
     return f"{uuid4().hex[:12]}."
 
 
 def bus_on(servers: str) -> KafkaBus:
-    """Return a bus whose topics and groups nobody else has."""
+    """Return a bus with unique topics and groups."""
     return KafkaBus(Kafka(servers=servers, prefix=own_prefix(), partitions=PARTITIONS))
 
 
 @pytest.fixture
 async def kafka_bus(kafka_servers: str) -> AsyncIterator[KafkaBus]:
-    """A bus on the Kafka that is shared."""
+    """A bus on the shared Kafka."""
     bus = bus_on(kafka_servers)
     yield bus
     await bus.close()
@@ -178,7 +178,7 @@ async def kafka_bus(kafka_servers: str) -> AsyncIterator[KafkaBus]:
 
 @pytest.fixture
 async def own_kafka_bus(own_kafka: KafkaBroker) -> AsyncIterator[KafkaBus]:
-    """A bus on the Kafka that the test has for itself."""
+    """A bus on a private Kafka."""
     bus = bus_on(own_kafka.servers)
     yield bus
     await bus.close()

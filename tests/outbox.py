@@ -1,4 +1,4 @@
-"""What a service has said: its event log."""
+"""The event log of a service, decoded."""
 
 from typing import Any
 
@@ -20,6 +20,6 @@ async def topics(database: Database) -> list[str]:
 
 
 def data(envelope: Envelope) -> dict[str, Any]:
-    """Return what an event says."""
-    said: dict[str, Any] = msgspec.json.decode(bytes(envelope.data))
-    return said
+    """Return the decoded data of an event."""
+    decoded: dict[str, Any] = msgspec.json.decode(bytes(envelope.data))
+    return decoded

@@ -5,10 +5,10 @@ import inspect
 import time
 from collections.abc import Awaitable, Callable
 
-PATIENCE = 15.0
+TIMEOUT = 15.0
 
 
-async def until(condition: Callable[[], bool | Awaitable[bool]], what: str = "", *, within: float = PATIENCE) -> None:
+async def until(condition: Callable[[], bool | Awaitable[bool]], what: str = "", *, within: float = TIMEOUT) -> None:
     """Wait until the condition is true; fail after `timeout` seconds."""
     deadline = time.monotonic() + within
     while True:

@@ -1,4 +1,4 @@
-"""A marketplace of many processes on its own engines, each of which can be killed."""
+"""A marketplace of many processes on its own engines; tests can kill each of them."""
 
 import tempfile
 from collections.abc import Iterator

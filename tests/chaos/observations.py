@@ -143,7 +143,7 @@ async def _log(cluster: Cluster, service: str) -> list[EventRef]:
 
 async def _read(bus: Bus, ids: set[UUID]) -> list[EventRef]:
     """Read all topics from the beginning until all `ids` are found or the time is over."""
-    subscription = bus.subscribe("reckoning", [event.topic for event in EVENTS], batch_size=1_000)
+    subscription = bus.subscribe("reconciliation", [event.topic for event in EVENTS], batch_size=1_000)
     read: list[EventRef] = []
     missing = set(ids)
     with suppress(TimeoutError):

@@ -70,7 +70,7 @@ def openapi_document() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("line", FIXED.split("\n")[1:-1])
-def test_an_address_that_others_rely_on_is_there_for_whom_it_should_be(line: str) -> None:
+def test_fixed_route_has_its_roles(line: str) -> None:
     method, address, who = line.split()
     paths = {re.sub(r"\{\w+\}", "{}", path): operations for path, operations in openapi_document()["paths"].items()}
     operation = paths[address][method.lower()]

@@ -28,7 +28,7 @@ def test_problem_document_is_valid() -> None:
         Response(200, b"well", "text/plain"),
         Response(204, b"{}"),
         _problem(status=400),
-        _problem(title="Refused"),
+        _problem(title="Conflict"),
         _problem(slug="No such product"),
         _problem(type="about:blank"),
         _problem(detail=""),

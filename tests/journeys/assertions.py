@@ -36,11 +36,11 @@ def assert_fields(thing: dict[str, Any], **wanted: object) -> None:
         assert name in thing, f"{name} is missing in {thing}"
         value = thing[name]
         if isinstance(want, type):
-            assert type(value) is want, f"{name}: {value!r} is no {want.__name__}"
+            assert type(value) is want, f"{name}: {value!r} is not a {want.__name__}"
         elif callable(want):
-            assert want(value), f"{name}: {value!r} is no good"
+            assert want(value), f"{name}: {value!r} is invalid"
         elif isinstance(want, tuple):
-            assert value in want, f"{name}: {value!r} is none of {want}"
+            assert value in want, f"{name}: {value!r} is not in {want}"
         else:
             assert value == want, f"{name}: {value!r} is not {want!r}"
 

@@ -143,7 +143,7 @@ class Marketplace:
         return []
 
     def kill(self, tree: list[psutil.Process] | None = None) -> None:
-        """Kill all processes, or those of a `tree` that was read before."""
+        """Kill all processes, or only a `tree` that was read before."""
         assert self.process is not None
         tree = self.tree() if tree is None else tree
         for process in tree:

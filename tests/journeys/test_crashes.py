@@ -40,7 +40,7 @@ class Scenario:
         await self.purchase(headers, BAD_CARD)
 
     async def too_late(self, headers: Json) -> None:
-        """Pay for an expired session whose units were sold to somebody else."""
+        """Pay for an expired session whose units were sold to another buyer."""
         product = await self.client.new_product(stock=2)
         late = await self.client.open_session(await self.client.new_buyer(), [(product, 2)], headers)
         assert (await self.client.webhook(expired_event(late))).status == 200

@@ -12,7 +12,7 @@ from tests.waiting import until
 pytestmark = pytest.mark.timeout(120)
 
 
-async def _told(client: JourneyClient, who: Person, kind: str) -> list[dict[str, Any]]:
+async def _notifications(client: JourneyClient, who: Person, kind: str) -> list[dict[str, Any]]:
     items = await client.list_all("/kafka/api/notifications", who)
     return [note for note in items if note["kind"] == kind]
 
@@ -30,13 +30,16 @@ async def test_buyer_and_seller_get_one_notification_and_one_mail_each(
             seller, buyer = await client.new_seller(), await client.new_buyer()
             [order_id] = await client.buy(buyer, [(await client.new_product(seller), 2)])
 
-            async def there() -> bool:
-                both = (await _told(client, buyer, "order-placed"), await _told(client, seller, "order-received"))
+            async def arrived() -> bool:
+                both = (
+                    await _notifications(client, buyer, "order-placed"),
+                    await _notifications(client, seller, "order-received"),
+                )
                 return all(both) and {buyer.email, seller.email} <= set(server.recipients)
 
-            await until(there, "both have a notification and a mail", within=30)
+            await until(arrived, "both have a notification and a mail", within=30)
             for who, kind in ((buyer, "order-placed"), (seller, "order-received")):
-                [note] = await _told(client, who, kind)
+                [note] = await _notifications(client, who, kind)
                 assert note["link"] == f"/order/{order_id}"
                 mails = [mail for mail in server.mails if mail["To"] == who.email and order_id in mail.get_content()]
                 assert len(mails) == 1

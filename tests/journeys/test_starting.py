@@ -88,7 +88,7 @@ def test_busy_port_fails_with_one_sentence(factory: MarketplaceFactory) -> None:
 
 def test_unwritable_folder_fails_with_one_sentence(factory: MarketplaceFactory, free_port: str) -> None:
     file = factory.empty("file")
-    file.write_text("this is no folder")
+    file.write_text("a file, not a folder")
     assert str(file) in failure_of("up", "--data", str(file), "--port", free_port)
     assert str(file) in failure_of("up", "--data", str(file / "below"), "--port", free_port)
 

@@ -81,9 +81,9 @@ class Logs:
         """Sellers, and their shops."""
         self.products = [(new_id(), self.shops[n % 3]) for n in range(6)]
         self.bus: list[Envelope] = []
-        patience = RetryPolicy(asyncio.Event())
+        retry_policy = RetryPolicy(asyncio.Event())
         self._handlings = [
-            Handling(one, self.kafka, database, journal, patience) for one in SERVICE.listens if one.way == "batch"
+            Handling(one, self.kafka, database, journal, retry_policy) for one in SERVICE.listens if one.way == "batch"
         ]
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""Where mail goes is read from the environment, and no refusal repeats a password."""
+"""Mail settings are read from the environment, and no error message repeats a password."""
 
 import pytest
 from msgspec.structs import replace
@@ -10,12 +10,12 @@ def smtp(url: str, sender: str = "Shop <shop@example.com>") -> Smtp:
     return from_environment({"NEXTBUY_SMTP_URL": url, "NEXTBUY_MAIL_FROM": sender}).smtp
 
 
-def test_unset_means_kept() -> None:
+def test_no_mail_server_by_default() -> None:
     assert from_environment({}).smtp == Smtp()
     assert not Smtp().host
 
 
-def test_a_url_says_where_and_who() -> None:
+def test_url_has_server_and_login() -> None:
     shop = Smtp(host="mail.test", sender="shop@example.com", sender_name="Shop")
     assert smtp("smtp://mail.test") == replace(shop, port=587)
     assert smtp("smtps://mail.test") == replace(shop, port=465, tls=True)
@@ -37,13 +37,13 @@ def test_a_url_says_where_and_who() -> None:
         "hush",
     ],
 )
-def test_a_url_that_is_none_is_refused_without_its_password(url: str) -> None:
+def test_invalid_url_is_refused_without_password(url: str) -> None:
     with pytest.raises(ConfigError, match="NEXTBUY_SMTP_URL") as refused:
         smtp(url)
     assert "hush" not in str(refused.value)
 
 
 @pytest.mark.parametrize("sender", ["", "Shop", "shop@", "@example.com", "a@b\r\nBcc: c@d.test", "Shop <a b@c.test>"])
-def test_mail_needs_somebody_whom_it_is_from(sender: str) -> None:
+def test_mail_server_needs_sender(sender: str) -> None:
     with pytest.raises(ConfigError, match="NEXTBUY_MAIL_FROM"):
         smtp("smtp://mail.test", sender)

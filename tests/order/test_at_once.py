@@ -51,7 +51,7 @@ async def test_concurrent_webhooks_and_jobs_leave_everything_reconciled(market: 
 
 @pytest.mark.parametrize("done", [False, True], ids=["before its effect", "after its effect"])
 @pytest.mark.parametrize("kind", [UpdateStock, ReleaseStock, RefundPayment])
-async def test_call_whose_reply_is_lost_is_repeated(market: Market, kind: type[Call[Any]], *, done: bool) -> None:
+async def test_call_with_lost_reply_is_repeated(market: Market, kind: type[Call[Any]], *, done: bool) -> None:
     product = market.product(market.shop())
     late = await market.create_payment_session((product, 6))
     await market.advance_clock(minutes=31)

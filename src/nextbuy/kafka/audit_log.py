@@ -52,7 +52,7 @@ async def entries(reader: Executor, limit: int, cursor: str | None = None) -> Pa
     """Return a part of the audit, the latest first.
 
     Raises:
-        Unprocessable: the cursor is none of ours.
+        Unprocessable: the cursor is invalid.
     """
     rows = await reader.fetch(_PAGE, decode_cursor(cursor, UUID)[0] if cursor else None, limit + 1)
     found = [Entry(**dict(row, details=msgspec.json.decode(row["details"]))) for row in rows[:limit]]

@@ -1,1 +1,1 @@
-"""What every service needs and none owns: the web seam, calls, transactions, outbox, inbox, bus, telemetry."""
+"""The mechanisms that all services share: HTTP, internal calls, events, storage, and observability."""

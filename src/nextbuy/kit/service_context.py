@@ -1,4 +1,4 @@
-"""What the host hands to a service's `deps.assemble`: everything that a service may need and does not make itself."""
+"""The argument of `deps.assemble`: the shared parts of which a service builds its own."""
 
 from dataclasses import dataclass
 

@@ -88,9 +88,9 @@ def _mug(pen: _Pen) -> str:
 
 def _bowl(pen: _Pen) -> str:
     """Draw a wide bowl with painted lines."""
-    wide, dip, apart = pen.pick(8, 104, 122), pen.pick(9, 14, 34), pen.pick(11, 20, 40)
+    wide, dip, gap = pen.pick(8, 104, 122), pen.pick(9, 14, 34), pen.pick(11, 20, 40)
     outline = f"M{-wide}-120C{6 - wide}-48-50-18-40 0H40C50-18 {wide - 6}-48 {wide}-120Z"
-    lines = "".join(f"M-130 {y}q65 {dip} 130 {dip}t130-{dip}" for y in range(-98, -44, apart))
+    lines = "".join(f"M-130 {y}q65 {dip} 130 {dip}t130-{dip}" for y in range(-98, -44, gap))
     inside = _oval(0, -120, wide, 20, pen.accent) + _oval(0, -117, wide - 12, 13, pen.detail)
     return pen.solid(outline, pen.body, _line(lines, pen.accent, dip // 3)) + inside
 

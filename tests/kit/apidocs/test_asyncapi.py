@@ -113,7 +113,7 @@ class Lit(Event, topic="lamp.lit", key="lamp_id"):
 
 
 class Deep(Struct):
-    """What holds itself."""
+    """A type that contains itself."""
 
     name: Annotated[str, Meta(min_length=20, max_length=30)]
     code: Annotated[str, Meta(pattern="^[A-Z]{2}-[0-9]$", examples=["AB-1"])]
@@ -241,7 +241,7 @@ def test_field_has_its_description_and_format() -> None:
     assert fields["until"]["anyOf"][0]["format"] == "date-time"
 
 
-def test_a_call_tells_who_asks_whom_and_whether_it_may_be_repeated() -> None:
+def test_call_has_callers_and_idempotency() -> None:
     calls = {call["name"]: call for call in whole()["x-calls"]}
     hold = calls["product.hold-stock"]
     assert (hold["callers"], hold["to"], hold["idempotent"]) == (["order"], "product", True)
@@ -249,13 +249,15 @@ def test_a_call_tells_who_asks_whom_and_whether_it_may_be_repeated() -> None:
     assert len(calls) == len(CALLS)
 
 
-def test_the_command_line_lists_the_same() -> None:
-    told = list(index_lines([hosted.service for hosted in HOSTED.values()]))
-    assert len(told) == len(CALLS) + len(EVENTS)
+def test_command_line_lists_the_same() -> None:
+    lines = list(index_lines([hosted.service for hosted in HOSTED.values()]))
+    assert len(lines) == len(CALLS) + len(EVENTS)
     assert [
-        line for line in told if re.search(r"^call +product\.hold-stock +order → product, idempotent, version 1", line)
+        line for line in lines if re.search(r"^call +product\.hold-stock +order → product, idempotent, version 1", line)
     ]
-    assert [line for line in told if re.search(r"^event +order\.created +order → kafka.*, key order_id, version", line)]
+    assert [
+        line for line in lines if re.search(r"^event +order\.created +order → kafka.*, key order_id, version", line)
+    ]
 
 
 def test_topics_have_the_names_that_they_have_on_kafka() -> None:

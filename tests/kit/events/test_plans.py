@@ -1,4 +1,4 @@
-"""Each statement reads by an index, and no more pages with a million events than with a few thousand."""
+"""Each statement uses an index, and reads as many pages with a million events as with a few thousand."""
 
 import re
 from typing import Any, NamedTuple

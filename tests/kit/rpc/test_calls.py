@@ -53,7 +53,7 @@ class Spend(Call[Echoed], to="callee", name="spend", callers=("caller",), idempo
 
 @dataclass
 class Callee:
-    """What stands behind the calls: does `act` for each, and counts."""
+    """A callee that runs `act` for each call and counts them."""
 
     act: Callable[[Any], Any]
     count: int = 0
@@ -210,7 +210,7 @@ async def test_refusals_do_not_trip_the_breaker(log: Lines) -> None:
     assert breaker.state == "closed"
 
 
-async def test_a_crash_of_the_callee_is_told_as_broken_and_nothing_more(log: Lines) -> None:
+async def test_crash_of_callee_is_reported_as_internal_error_only(log: Lines) -> None:
     def crashes(_call: object) -> None:
         raise ZeroDivisionError("the secret is 42")
 
@@ -264,7 +264,7 @@ async def test_a_service_that_the_call_does_not_name_is_refused(log: Lines) -> N
 
 
 @pytest.mark.parametrize("identity", ["", "caller", "caller.99999999999.00", "caller.1.", "ä.ö.ü"])
-async def test_an_internal_address_refuses_whoever_cannot_say_who_they_are(identity: str) -> None:
+async def test_internal_path_refuses_unsigned_request(identity: str) -> None:
     request = Request("POST", Ask.path, "", {"x-nextbuy-service": identity}, b'{"word":"a"}')
     assert (await app(Callee(lambda _: None))(request)).status == 401
 

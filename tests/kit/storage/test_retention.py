@@ -22,7 +22,7 @@ from tests.conftest import DatabaseUrl, OpenDatabase
 from tests.kit.events.sample import Counted, count, send
 
 MILLION = 1_000_000
-OLD_ROWS = f"""
+EXPIRED = f"""
     INSERT INTO inbox (handler, event_id, at)
     SELECT 'handler', uuidv7(make_interval(days => -{INBOX_DAYS}, secs => n / 1000.0 - 9999)),
            now() - interval '41 days'
@@ -79,13 +79,13 @@ async def test_only_rows_below_the_limit_are_deleted(publisher: Database) -> Non
 
 async def test_copies_drop_side_by_side(publisher: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retention, "_PAUSE", 0.0)
-    await publisher.execute(OLD_ROWS, 20_000)
+    await publisher.execute(EXPIRED, 20_000)
     await asyncio.gather(*[purge_inbox(publisher) for _ in range(3)])
     assert await count(publisher, "inbox") == 0
 
 
 async def test_what_may_still_come_does_not_stand_before_what_may_not(publisher: Database) -> None:
-    await publisher.execute(OLD_ROWS, 3 * retention.BATCH)
+    await publisher.execute(EXPIRED, 3 * retention.BATCH)
     await publisher.execute(
         "UPDATE inbox SET at = now()"
         " WHERE event_id < (SELECT event_id FROM inbox ORDER BY event_id OFFSET 2000 LIMIT 1)"
@@ -102,7 +102,7 @@ async def test_a_million_retention_go_in_small_batches_and_their_room_is_used_ag
     url = await database_url("")
     database, admin = await Database.connect(url, ""), await asyncpg.connect(url)
     await admin.execute("ALTER TABLE inbox SET (autovacuum_enabled = off)")
-    await admin.execute(OLD_ROWS, MILLION)
+    await admin.execute(EXPIRED, MILLION)
     await admin.execute("ANALYZE inbox")
     full = await sizes(admin)
     batches = 0
@@ -124,7 +124,7 @@ async def test_a_million_retention_go_in_small_batches_and_their_room_is_used_ag
     for _ in range(2):
         await admin.execute("VACUUM inbox")
         await admin.execute("SELECT pg_current_xact_id()")
-    await admin.execute(OLD_ROWS, MILLION)
+    await admin.execute(EXPIRED, MILLION)
     assert [size <= before * 1.05 for size, before in zip(await sizes(admin), full, strict=True)] == [True, True]
     await admin.execute("ALTER TABLE inbox RESET (autovacuum_enabled)")
     await admin.close()

@@ -18,7 +18,7 @@ from nextbuy.kit.events.bus.cloud_event import NAMES, SAME_FOR_ALL, to_binary
 from nextbuy.kit.service import Service
 
 ON_KAFKA: Final = "nextbuy."
-"""What the names of topics begin with on Kafka."""
+"""The default prefix of topics on Kafka."""
 _ABOUT: Final = (
     "Events that have happened, each published once through the outbox of its service, delivered at least once, in "
     "order per key, and applied once. On Kafka an event is a CloudEvent 1.0 in binary mode: its envelope is the "

@@ -83,17 +83,17 @@ class Schemas:
             self._wanted.setdefault(kind, {})
 
     def make(self) -> None:
-        """Make what was asked for."""
+        """Generate the schemas of all types that `want` has collected."""
         found, components = msgspec.json.schema_components(self._wanted, ref_template=REFERENCE)
         self._wanted = dict(zip(self._wanted, found, strict=True))
         self.components = dict(sorted(components.items()))
 
     def of(self, kind: Any) -> Json:  # noqa: ANN401
-        """Return the schema of a type that was asked for."""
+        """Return the schema of a type, or a reference to it."""
         return self._wanted[kind]
 
     def whole(self, kind: Any) -> Json:  # noqa: ANN401
-        """Return the schema of a struct itself, where `of` may be a reference to it."""
+        """Return the schema of a struct, never a reference."""
         schema = self._wanted[kind]
         reference = schema.get("$ref")
         return schema if reference is None else typing.cast("Json", self.components[reference.rpartition("/")[2]])
@@ -105,12 +105,12 @@ def first_line(thing: Any) -> str:  # noqa: ANN401  a class or a function
 
 
 def document(content: Json) -> bytes:
-    """Return a document as bytes, for people as well."""
+    """Encode a document as indented JSON."""
     return msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n"
 
 
 def reply_of(route: Route) -> Any:  # noqa: ANN401
-    """Return the type of what a route answers with; None where it is nothing, or no JSON of a known form."""
+    """Return the type of the JSON reply of a route, or None without a typed reply."""
     reply = route.reply
     if typing.get_origin(reply) is Encoded:
         reply = typing.get_args(reply)[0]

@@ -18,14 +18,14 @@ from nextbuy.kit.observability.telemetry import Interaction
 
 log: Final = logging.getLogger(__name__)
 _RETENTION: Final = 3_600
-"""Seconds."""
+"""Seconds for which the interactions of a trace stay in Redis."""
 _MAX_PER_TRACE: Final = 2_000
 _MAX_QUEUED: Final = 20_000
 _BATCH: Final = 1_000
 _BATCH_DELAY: Final = 0.02
 """Seconds in which a batch fills."""
 _REDIS_TIMEOUT: Final = 2.0
-"""Seconds."""
+"""Seconds for one command."""
 
 
 def _key(trace_id: str) -> str:

@@ -84,7 +84,7 @@ class use_span:  # noqa: N801  used as a function
     _token: Token[SpanContext]
 
     def __init__(self, trace: SpanContext) -> None:
-        """Use `trace`."""
+        """Use `trace` as the span."""
         self._trace = trace
 
     def __enter__(self) -> SpanContext:

@@ -19,9 +19,9 @@ log: Final = logging.getLogger(__name__)
 
 Row = asyncpg.Record
 STATEMENT_TIMEOUT: Final = 5.0
-"""Seconds that one statement may take."""
+"""Seconds for a statement."""
 TRANSACTION_TIMEOUT: Final = 8.0
-"""Seconds that one transaction may stay open; caches rely on no change being committed later after its writing."""
+"""Seconds that a transaction may stay open. Caches rely on it: no change is committed later than this."""
 _ACQUIRE_TIMEOUT: Final = 3.0
 
 _open: ContextVar[bool] = ContextVar("in_transaction", default=False)
@@ -148,11 +148,11 @@ async def _leave(_connection: "asyncpg.Connection[Row]") -> None:
 
 
 Executor = Database | Transaction
-"""What SQL can be sent through."""
+"""A connection pool or a transaction: anything that executes SQL."""
 
 
 def as_app_error(error: BaseException) -> AppError | None:
-    """Return what a database error means to a caller, or None where it is a defect of ours."""
+    """Return the error for the caller of a failed statement, or None for a defect in our code."""
     if isinstance(error, asyncpg.QueryCanceledError):
         return DatabaseTimeout()
     transient = (
