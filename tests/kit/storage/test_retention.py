@@ -77,7 +77,7 @@ async def test_only_rows_below_the_limit_are_deleted(publisher: Database) -> Non
     assert [row["position"] for row in await publisher.fetch("SELECT * FROM aged ORDER BY 1")] == [3, 4, 5]
 
 
-async def test_copies_drop_side_by_side(publisher: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_copies_purge_concurrently(publisher: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retention, "_PAUSE", 0.0)
     await publisher.execute(EXPIRED, 20_000)
     await asyncio.gather(*[purge_inbox(publisher) for _ in range(3)])
@@ -95,7 +95,7 @@ async def test_what_may_still_come_does_not_stand_before_what_may_not(publisher:
 
 
 @pytest.mark.chaos
-async def test_a_million_retention_go_in_small_batches_and_their_room_is_used_again(
+async def test_million_rows_are_purged_in_batches_and_space_is_reused(
     database_url: DatabaseUrl, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retention, "_PAUSE", 0.0)
