@@ -87,11 +87,7 @@ _MAIL: Final = "id, account_id, kind, recipient, subject, status, reason, attemp
 
 
 async def list_mails(db: Executor, status: MailStatus | None, *, limit: int, cursor: str | None) -> Page[Mail]:
-    """List mails in a status, or in any, newest first.
-
-    Raises:
-        Unprocessable: the cursor is invalid (`bad-cursor`).
-    """
+    """List mails in a status, or in any, newest first."""
     last = None if cursor is None else decode_cursor(cursor, UUID)[0]
     rows = await db.fetch(
         f"""

@@ -67,11 +67,7 @@ async def insert_notifications(tx: Transaction, new: Sequence[NewNotification]) 
 
 
 async def list_notifications(db: Executor, account_id: UUID, *, limit: int, cursor: str | None) -> NotificationPage:
-    """List an account's notifications, newest first, and count the unread ones up to `_MAX_UNREAD`.
-
-    Raises:
-        Unprocessable: the cursor is invalid (`bad-cursor`).
-    """
+    """List an account's notifications, newest first, and count the unread ones up to `_MAX_UNREAD`."""
     last = None if cursor is None else decode_cursor(cursor, UUID)[0]
     rows = await db.fetch(
         f"""
