@@ -1,4 +1,4 @@
-"""Auth, open."""
+"""Fixtures of auth."""
 
 from collections.abc import AsyncIterator
 
@@ -6,20 +6,20 @@ import pytest
 
 from nextbuy.auth.service import SERVICE
 from nextbuy.kit.storage.database import Database
-from tests.auth.service_harness import Desk, open_desk
+from tests.auth.service_harness import ServiceHarness, start_service
 from tests.conftest import OpenDatabase
 
 
 @pytest.fixture
 async def database(open_database: OpenDatabase) -> Database:
-    """Auth's database, empty."""
+    """An empty database of auth."""
     return await open_database("auth")
 
 
 @pytest.fixture
-async def desk(database: Database) -> AsyncIterator[Desk]:
-    """Auth, open."""
-    desk = await open_desk(database)
-    yield desk
+async def service(database: Database) -> AsyncIterator[ServiceHarness]:
+    """A started process of auth."""
+    service = await start_service(database)
+    yield service
     assert SERVICE.shutdown is not None
-    await SERVICE.shutdown(desk.deps)
+    await SERVICE.shutdown(service.deps)

@@ -1,4 +1,4 @@
-"""The auth service on a real database, asked as the gateway and the other services ask it: by bytes."""
+"""The auth service on a real database, called over bytes like by the gateway and other services."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -27,8 +27,8 @@ PASSWORD = "correct horse battery"
 HOME = "203.0.113.7"
 
 
-class Watch:
-    """A clock that a test turns."""
+class MutableClock:
+    """A clock that tests advance."""
 
     def __init__(self) -> None:
         self.now = datetime.now(UTC)
@@ -36,13 +36,13 @@ class Watch:
     def __call__(self) -> datetime:
         return self.now
 
-    def turn(self, **by: float) -> None:
+    def advance(self, **by: float) -> None:
         self.now += timedelta(**by)
 
 
 @dataclass
-class Told:
-    """An answer, read."""
+class HttpResponse:
+    """A decoded response."""
 
     status: int
     headers: list[tuple[str, str]]
@@ -62,51 +62,55 @@ class Told:
 
 
 @dataclass
-class Desk:
-    """Where people and services ask auth."""
+class ServiceHarness:
+    """A process of auth, with the requests of clients and the calls of other services."""
 
     deps: Deps
-    watch: Watch
+    clock: MutableClock
     app: App[Deps]
     people: int = 0
     caller: ServiceIdentity = field(default_factory=lambda: ServiceIdentity(SECRET, "product"))
 
-    async def ask(
+    async def request(
         self,
         method: str,
-        what: str,
+        path: str,
         body: object = None,  # bytes are sent as they are
         *,
         token: str = "",
         address: str = HOME,
         **headers: str,
-    ) -> Told:
+    ) -> HttpResponse:
         sent = {CLIENT: address, **{name.replace("_", "-"): value for name, value in headers.items()}}
         if token:
             sent["authorization"] = f"Bearer {token}"
         content = body if isinstance(body, bytes) else b"" if body is None else msgspec.json.encode(body)
-        answer = await self.app.handle(Request(method, f"/auth/api/{what}", "", sent, content))
-        return Told(answer.status, answer.headers, answer.body, msgspec.json.decode(answer.body or b"null"))
+        response = await self.app.handle(Request(method, f"/auth/api/{path}", "", sent, content))
+        return HttpResponse(
+            response.status, response.headers, response.body, msgspec.json.decode(response.body or b"null")
+        )
 
-    async def register(self, email: str = "", *, role: str = "buyer", password: str = PASSWORD, **headers: str) -> Told:
+    async def register(
+        self, email: str = "", *, role: str = "buyer", password: str = PASSWORD, **headers: str
+    ) -> HttpResponse:
         self.people += 1
         email = email or f"person{self.people}@example.com"
         body = {"email": email, "password": password, "name": "Ada Lovelace", "role": role}
-        return await self.ask("POST", "register", body, **headers)
+        return await self.request("POST", "register", body, **headers)
 
-    async def login(self, email: str, password: str = PASSWORD, *, address: str = HOME, **headers: str) -> Told:
-        return await self.ask("POST", "login", {"email": email, "password": password}, address=address, **headers)
+    async def login(self, email: str, password: str = PASSWORD, *, address: str = HOME, **headers: str) -> HttpResponse:
+        return await self.request("POST", "login", {"email": email, "password": password}, address=address, **headers)
 
-    async def refresh(self, token: str, **headers: str) -> Told:
-        return await self.ask("POST", "refresh-session", {"refresh_token": token}, **headers)
+    async def refresh(self, token: str, **headers: str) -> HttpResponse:
+        return await self.request("POST", "refresh-session", {"refresh_token": token}, **headers)
 
     async def call(self, call: Call[Reply], *, by: str = "") -> Reply:
-        """Make a call as one who may, or as somebody else."""
+        """Make a call as its first allowed caller, or as the service `by`."""
         signed = ServiceIdentity(SECRET, by or call.callers[0]).sign("auth")
-        answer = await self.app.handle(Request("POST", call.path, "", {IDENTITY: signed}, msgspec.json.encode(call)))
-        if answer.status != 200:
-            raise from_problem(msgspec.json.decode(answer.body, type=Problem))
-        reply: Reply = msgspec.json.decode(answer.body, type=call.reply)
+        response = await self.app.handle(Request("POST", call.path, "", {IDENTITY: signed}, msgspec.json.encode(call)))
+        if response.status != 200:
+            raise from_problem(msgspec.json.decode(response.body, type=Problem))
+        reply: Reply = msgspec.json.decode(response.body, type=call.reply)
         return reply
 
     async def events(self) -> list[tuple[str, Any]]:
@@ -114,15 +118,19 @@ class Desk:
         return [(row["topic"], msgspec.json.decode(row["envelope"])["data"]) for row in rows]
 
 
-async def open_desk(
-    database: Database, *, settings: Settings = SETTINGS, watch: Watch | None = None, journal: Journal | None = None
-) -> Desk:
-    """Open auth, as a process of its own would."""
-    watch = watch or Watch()
-    keys = Keys(database, settings, watch)
+async def start_service(
+    database: Database,
+    *,
+    settings: Settings = SETTINGS,
+    clock: MutableClock | None = None,
+    journal: Journal | None = None,
+) -> ServiceHarness:
+    """Start a process of auth."""
+    clock = clock or MutableClock()
+    keys = Keys(database, settings, clock)
     deps = Deps(
         database=database,
-        clock=watch,
+        clock=clock,
         settings=settings,
         journal=journal or Journal(),
         passwords=Passwords(),
@@ -133,4 +141,4 @@ async def open_desk(
     app = App(
         SERVICE, deps, identity=ServiceIdentity(settings.secret, "auth"), verifier=keys.verifier, database=database
     )
-    return Desk(deps, watch, app)
+    return ServiceHarness(deps, clock, app)

@@ -3,41 +3,44 @@ import time
 
 from argon2 import PasswordHasher
 
-from nextbuy.auth.passwords import NOBODYS, Passwords
+from nextbuy.auth.passwords import DUMMY_HASH, Passwords
 from nextbuy.contracts.auth import SetAccountStatus, ValidateUser
 from nextbuy.contracts.errors import TooManyRequests
 from nextbuy.contracts.values import new_id
-from tests.auth.service_harness import PASSWORD, Desk
+from tests.auth.service_harness import PASSWORD, ServiceHarness
 
 
-async def test_who_knows_the_password_gets_a_session(desk: Desk) -> None:
-    registered = await desk.register("ada@example.com")
-    told = await desk.login("ADA@example.com ".strip())
-    assert told.status == 200
-    assert told.json["user"] == registered.json["user"]
-    assert told.json["refresh_token"] != registered.json["refresh_token"]
-    assert (await desk.call(ValidateUser(token=told.json["access_token"]))).email == "ada@example.com"
+async def test_right_password_opens_session(service: ServiceHarness) -> None:
+    registered = await service.register("ada@example.com")
+    response = await service.login("ADA@example.com ".strip())
+    assert response.status == 200
+    assert response.json["user"] == registered.json["user"]
+    assert response.json["refresh_token"] != registered.json["refresh_token"]
+    assert (await service.call(ValidateUser(token=response.json["access_token"]))).email == "ada@example.com"
 
 
-async def test_an_unknown_email_and_a_wrong_password_get_the_same_answer(desk: Desk) -> None:
-    await desk.register("ada@example.com")
-    wrong, unknown = await desk.login("ada@example.com", "not it"), await desk.login("nobody@example.com", "not it")
+async def test_unknown_email_and_wrong_password_get_same_response(service: ServiceHarness) -> None:
+    await service.register("ada@example.com")
+    wrong, unknown = (
+        await service.login("ada@example.com", "not it"),
+        await service.login("nobody@example.com", "not it"),
+    )
     assert (wrong.status, wrong.json["slug"]) == (401, "wrong-login")
     assert {**wrong.json, "correlation_id": ""} == {**unknown.json, "correlation_id": ""}
     assert wrong.headers == unknown.headers
 
 
-async def test_an_unknown_email_costs_as_much_hashing_as_a_known_one(desk: Desk) -> None:
+async def test_unknown_email_takes_as_long_as_known_one(service: ServiceHarness) -> None:
     stored = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1).hash("x")
-    assert NOBODYS.split("$")[:4] == stored.split("$")[:4]
-    assert len(NOBODYS) == len(stored)
-    await desk.register("ada@example.com")
+    assert DUMMY_HASH.split("$")[:4] == stored.split("$")[:4]
+    assert len(DUMMY_HASH) == len(stored)
+    await service.register("ada@example.com")
 
     async def quickest(email: str) -> float:
         times = []
         for _ in range(4):
             began = time.perf_counter()
-            assert (await desk.login(email, "not it")).status == 401
+            assert (await service.login(email, "not it")).status == 401
             times.append(time.perf_counter() - began)
         return min(times)
 
@@ -45,52 +48,52 @@ async def test_an_unknown_email_costs_as_much_hashing_as_a_known_one(desk: Desk)
     assert 0.25 < known / unknown < 4
 
 
-async def test_a_password_typed_on_another_keyboard_is_the_same(desk: Desk) -> None:
-    await desk.register("ada@example.com", password="caf\u00e9 au lait")
-    assert (await desk.login("ada@example.com", "cafe\u0301 au lait")).status == 200
+async def test_password_matches_in_any_unicode_normal_form(service: ServiceHarness) -> None:
+    await service.register("ada@example.com", password="caf\u00e9 au lait")
+    assert (await service.login("ada@example.com", "cafe\u0301 au lait")).status == 200
 
 
-async def test_a_suspended_account_is_told_so_only_to_its_owner(desk: Desk) -> None:
-    user = (await desk.register("ada@example.com")).json["user"]
-    await desk.call(
+async def test_suspension_is_visible_only_with_right_password(service: ServiceHarness) -> None:
+    user = (await service.register("ada@example.com")).json["user"]
+    await service.call(
         SetAccountStatus(account_id=user["id"], status="suspended", reason="fraud", by=new_id()), by="admin"
     )
-    right, wrong = await desk.login("ada@example.com"), await desk.login("ada@example.com", "not it")
+    right, wrong = await service.login("ada@example.com"), await service.login("ada@example.com", "not it")
     assert (right.status, right.json["slug"]) == (403, "suspended")
     assert (wrong.status, wrong.json["slug"]) == (401, "wrong-login")
 
 
-async def test_a_hash_of_earlier_parameters_is_replaced_at_the_next_login(desk: Desk) -> None:
-    await desk.register("ada@example.com")
-    database = desk.deps.database
+async def test_login_replaces_hash_with_outdated_parameters(service: ServiceHarness) -> None:
+    await service.register("ada@example.com")
+    database = service.deps.database
     weak = PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1).hash(PASSWORD)
     await database.execute("UPDATE accounts SET password_hash = $1", weak)
-    assert (await desk.login("ada@example.com", "not it")).status == 401
+    assert (await service.login("ada@example.com", "not it")).status == 401
     assert await database.fetchval("SELECT password_hash FROM accounts") == weak
-    both = await asyncio.gather(desk.login("ada@example.com"), desk.login("ada@example.com"))
-    assert [told.status for told in both] == [200, 200]
+    both = await asyncio.gather(service.login("ada@example.com"), service.login("ada@example.com"))
+    assert [response.status for response in both] == [200, 200]
     assert "m=19456,t=2,p=1" in await database.fetchval("SELECT password_hash FROM accounts")
-    assert (await desk.login("ada@example.com")).status == 200
+    assert (await service.login("ada@example.com")).status == 200
 
 
-async def test_a_crowd_at_the_door_is_asked_to_wait_and_the_others_are_served() -> None:
-    passwords = Passwords(most_waiting=2)
-    told = await asyncio.gather(*(passwords.hash(f"password {n}") for n in range(8)), return_exceptions=True)
-    refused = [one for one in told if isinstance(one, TooManyRequests)]
+async def test_requests_beyond_limit_are_refused_and_others_served() -> None:
+    passwords = Passwords(max_waiting=2)
+    response = await asyncio.gather(*(passwords.hash(f"password {n}") for n in range(8)), return_exceptions=True)
+    refused = [one for one in response if isinstance(one, TooManyRequests)]
     assert len(refused) == 4
     assert all(one.retry_after for one in refused)
-    assert await passwords.verify(str(told[0]), "password 0")
+    assert await passwords.verify(str(response[0]), "password 0")
     passwords.close()
 
 
-async def test_a_hash_that_is_none_lets_nobody_in() -> None:
+async def test_invalid_hash_matches_no_password() -> None:
     passwords = Passwords()
-    for nonsense in ("", "x", "$argon2id$", NOBODYS):
+    for nonsense in ("", "x", "$argon2id$", DUMMY_HASH):
         assert not await passwords.verify(nonsense, PASSWORD)
     passwords.close()
 
 
-async def test_hashing_does_not_hold_up_anything_else(desk: Desk) -> None:
+async def test_hashing_does_not_block_event_loop(service: ServiceHarness) -> None:
     beats = 0
 
     async def beat() -> None:
@@ -100,6 +103,6 @@ async def test_hashing_does_not_hold_up_anything_else(desk: Desk) -> None:
             beats += 1
 
     beating = asyncio.ensure_future(beat())
-    await asyncio.gather(*(desk.deps.passwords.hash("a password") for _ in range(4)))
+    await asyncio.gather(*(service.deps.passwords.hash("a password") for _ in range(4)))
     beating.cancel()
     assert beats > 100

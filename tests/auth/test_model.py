@@ -10,7 +10,7 @@ from nextbuy.contracts.values import Email
 
 
 @given(st.text(max_size=40) | st.from_regex(r"\A[^@\s]{1,8}@[^@\s]{1,8}\.[^@\s]{1,4}\Z"))
-def test_an_email_has_one_normal_spelling_or_is_refused(given_email: str) -> None:
+def test_normal_email_is_idempotent_and_valid_or_refused(given_email: str) -> None:
     try:
         email = normal_email(given_email)
     except Unprocessable:
@@ -22,13 +22,13 @@ def test_an_email_has_one_normal_spelling_or_is_refused(given_email: str) -> Non
 @pytest.mark.parametrize(
     "email", ["", "x", "a@b", "a@b.", "@b.cd", "a\u200b@b.cd", "a\x00@b.cd", "\ud800@b.cd", "a b@c.de"]
 )
-def test_what_is_no_email_is_refused(email: str) -> None:
+def test_invalid_email_is_refused(email: str) -> None:
     with pytest.raises(Unprocessable):
         normal_email(email)
 
 
 @given(st.text(max_size=250))
-def test_a_name_is_one_line_that_can_be_seen_or_is_refused(given_name: str) -> None:
+def test_normal_name_is_one_visible_line_or_refused(given_name: str) -> None:
     try:
         name = normal_name(given_name)
     except Unprocessable:
@@ -39,6 +39,6 @@ def test_a_name_is_one_line_that_can_be_seen_or_is_refused(given_name: str) -> N
     name.encode()
 
 
-def test_the_common_passwords_are_written_as_they_are_looked_up() -> None:
+def test_common_passwords_are_in_lookup_form() -> None:
     assert len(COMMON) > 100
     assert all(len(word) >= 8 and word == word.lower() for word in COMMON)

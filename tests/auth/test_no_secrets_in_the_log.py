@@ -11,12 +11,12 @@ from nextbuy.contracts.errors import AppError
 from nextbuy.contracts.values import new_id
 from nextbuy.kit.observability.telemetry import Journal, route_logging
 from nextbuy.kit.storage.database import Database
-from tests.auth.service_harness import PASSWORD, open_desk
+from tests.auth.service_harness import PASSWORD, start_service
 
 
 @pytest.fixture
 def journal() -> Iterator[tuple[Journal, int]]:
-    """A journal that everything is logged into down to the last detail, and where to read it."""
+    """A journal at level DEBUG, and the file descriptor to read it from."""
     reading, writing = os.pipe()
     os.set_blocking(reading, False)
     root = logging.getLogger()
@@ -30,34 +30,32 @@ def journal() -> Iterator[tuple[Journal, int]]:
     os.close(writing)
 
 
-async def test_no_line_of_the_log_ever_holds_a_password_or_a_token(
-    database: Database, journal: tuple[Journal, int]
-) -> None:
-    desk = await open_desk(database, journal=journal[0])
+async def test_log_contains_no_password_and_no_token(database: Database, journal: tuple[Journal, int]) -> None:
+    service = await start_service(database, journal=journal[0])
     wrong = "a wrong password"
-    told = [await desk.register("ada@example.com", x_nextbuy_cookies="yes", idempotency_key="k")]
-    told += [await desk.register("ada@example.com"), await desk.login("ada@example.com")]
-    told += [await desk.refresh(told[0].json["refresh_token"]) for _ in range(2)]
-    told += await asyncio.gather(*(desk.login("ada@example.com", wrong) for _ in range(12)))
-    await create_admin(desk.deps, "root@example.com", PASSWORD)
-    for token in [one.json["access_token"] for one in told if one.status < 300] + [f"eyJ{PASSWORD}"]:
+    response = [await service.register("ada@example.com", x_nextbuy_cookies="yes", idempotency_key="k")]
+    response += [await service.register("ada@example.com"), await service.login("ada@example.com")]
+    response += [await service.refresh(response[0].json["refresh_token"]) for _ in range(2)]
+    response += await asyncio.gather(*(service.login("ada@example.com", wrong) for _ in range(12)))
+    await create_admin(service.deps, "root@example.com", PASSWORD)
+    for token in [one.json["access_token"] for one in response if one.status < 300] + [f"eyJ{PASSWORD}"]:
         try:
-            await desk.call(ValidateUser(token=token))
+            await service.call(ValidateUser(token=token))
         except AppError:
             logging.getLogger("nextbuy").exception("refused")
-    user = told[0].json["user"]
-    await desk.call(SetAccountStatus(account_id=user["id"], status="suspended", reason="", by=new_id()), by="admin")
+    user = response[0].json["user"]
+    await service.call(SetAccountStatus(account_id=user["id"], status="suspended", reason="", by=new_id()), by="admin")
     await database.execute("DROP TABLE refresh_tokens CASCADE")
-    broken = await desk.login("root@example.com")
+    broken = await service.login("root@example.com")
     assert broken.status == 500
-    desk.deps.passwords.close()
+    service.deps.passwords.close()
 
     log = os.read(journal[1], 1_000_000).decode()
     secrets = {PASSWORD, wrong, "$argon2", "PRIVATE KEY"}
-    for one in told:
+    for one in response:
         if one.status < 300:
             secrets |= {one.json["access_token"], one.json["refresh_token"]}
             secrets |= {morsel.value for morsel in one.cookies.values()}
-    assert "a spent refresh token came back" in log
+    assert "used refresh token came back" in log
     assert "broke" in log
     assert [secret for secret in secrets if secret in log] == []

@@ -1,1 +1,1 @@
-"""Who people are: accounts, sessions, and the keys that access tokens are signed with."""
+"""The auth service: accounts, sessions, and the signing keys of access tokens."""

@@ -1,7 +1,7 @@
-"""`nextbuy create-admin EMAIL`: the only way to become an admin.
+"""`nextbuy create-admin EMAIL`: the only way to create an admin.
 
-Doing it again gives the admin the new password, ends the sessions that the old one opened, and takes back a suspension
-or a lock: whoever may run this owns the installation.
+For an existing admin it sets a new password, ends all sessions, and removes a suspension or lock: whoever can run it
+controls the installation anyway.
 """
 
 from nextbuy.auth import store
@@ -15,11 +15,11 @@ from nextbuy.kit.events.outbox import publish
 
 
 async def create_admin(deps: Deps, email: str, password: str, name: str = "Admin") -> Account:
-    """Make an admin, or give one that there is a new password.
+    """Create an admin, or set the password of an existing one.
 
     Raises:
-        Unprocessable: the e-mail, the password or the name will not do.
-        Conflict: the e-mail is a buyer's or a seller's.
+        Unprocessable: the e-mail, password or name is invalid.
+        Conflict: the e-mail belongs to a buyer or seller (`email-taken`).
     """
     email = normal_email(email)
     if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
@@ -29,20 +29,20 @@ async def create_admin(deps: Deps, email: str, password: str, name: str = "Admin
     password_hash = await deps.passwords.hash(password)
     now = deps.clock()
     async with deps.database.transaction() as tx:
-        if await store.add_account(tx, account, password_hash=password_hash, at=now):
+        if await store.insert_account(tx, account, password_hash=password_hash, at=now):
             await publish(tx, AccountRegistered(account_id=account.id, email=email, name=account.name, role=Role.ADMIN))
             return account
-        known = await store.lock_account(tx, email)
-        if known is None or known.account.role is not Role.ADMIN:
+        existing = await store.lock_account(tx, email)
+        if existing is None or existing.account.role is not Role.ADMIN:
             raise EmailTaken("This e-mail belongs to a buyer or seller. Use another e-mail for an admin.")
-        await store.set_password(tx, known.account.id, new=password_hash)
-        await store.end_all_sessions(tx, known.account.id, reason="password-changed", at=now)
-        await store.forget_failures(tx, account_subject(deps, email))
-        if await store.set_status(tx, known.account.id, "active") is not None:
+        await store.set_password(tx, existing.account.id, new=password_hash)
+        await store.end_all_sessions(tx, existing.account.id, reason="password-changed", at=now)
+        await store.clear_failures(tx, account_subject(deps, email))
+        if await store.set_status(tx, existing.account.id, "active") is not None:
             await publish(
                 tx,
                 AccountReinstated(
-                    account_id=known.account.id, reason="create-admin was run again", by=known.account.id
+                    account_id=existing.account.id, reason="Reinstated by nextbuy create-admin.", by=existing.account.id
                 ),
             )
-    return known.account
+    return existing.account

@@ -1,4 +1,4 @@
-"""What auth needs: no other service."""
+"""The dependencies of auth; it calls no other service."""
 
 from dataclasses import dataclass
 
@@ -11,9 +11,9 @@ from nextbuy.kit.service_context import ServiceContext
 from nextbuy.kit.storage.database import Database
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Deps:
-    """The parts of auth."""
+    """The dependencies of auth's use cases."""
 
     database: Database
     clock: Clock
@@ -22,14 +22,22 @@ class Deps:
     passwords: Passwords
     keys: Keys
 
+    async def start(self) -> None:
+        """Create the first signing key if there is none."""
+        await self.keys.start()
 
-def assemble(parts: ServiceContext) -> Deps:
-    """Put auth together."""
+    async def stop(self) -> None:
+        """Stop the threads that hash passwords."""
+        self.passwords.close()
+
+
+def assemble(context: ServiceContext) -> Deps:
+    """Build the dependencies of auth."""
     return Deps(
-        database=parts.database,
-        clock=parts.clock,
-        settings=parts.settings,
-        journal=parts.journal,
+        database=context.database,
+        clock=context.clock,
+        settings=context.settings,
+        journal=context.journal,
         passwords=Passwords(),
-        keys=Keys(parts.database, parts.settings, parts.clock),
+        keys=Keys(context.database, context.settings, context.clock),
     )

@@ -1,4 +1,4 @@
-"""Answers `GetAccounts`: many accounts at once."""
+"""Call GetAccounts: return accounts by id."""
 
 from typing import Final
 
@@ -7,11 +7,11 @@ from nextbuy.auth.deps import Deps
 from nextbuy.contracts.auth import Accounts, GetAccounts
 from nextbuy.contracts.errors import Unprocessable
 
-_MOST: Final = 100
+_MAX_IDS: Final = 100
 
 
 async def get_accounts(deps: Deps, call: GetAccounts) -> Accounts:
-    """Return those of these accounts that exist; `Unprocessable` where more than 100 are asked for."""
-    if len(call.account_ids) > _MOST:
-        raise Unprocessable(f"Ask for at most {_MOST} accounts at once.")
+    """Return the accounts that exist, in no particular order."""
+    if len(call.account_ids) > _MAX_IDS:
+        raise Unprocessable(f"Too many accounts. Request at most {_MAX_IDS} at once.")
     return Accounts(await store.accounts_by_id(deps.database, call.account_ids))

@@ -1,7 +1,7 @@
-"""The keys that access tokens are signed with: kept in the database, encrypted, the same for every copy of auth.
+"""The signing keys of access tokens, stored encrypted in the database and shared by all processes of auth.
 
-They rotate by data alone, while everything runs: what signs is looked up once a minute, what verifies whenever a token
-names a key that is not known yet.
+Keys rotate without a restart: a process reloads the signing key every minute, and the public keys when a token names an
+unknown one.
 """
 
 import logging
@@ -24,19 +24,20 @@ from nextbuy.kit.storage.database import Database, Executor, Row, Transaction
 
 log: Final = logging.getLogger(__name__)
 
-_LOOK_AGAIN: Final = 60.0
-"""Seconds after which it is looked up which key signs."""
-_KNOWN_BY: Final = timedelta(minutes=2)
-_SPARE: Final = timedelta(minutes=5)
-"""A retired key verifies for this much longer than a token lives: clocks differ."""
-_LOCK: Final = 7302
+_RELOAD_INTERVAL: Final = 60.0
+"""Seconds."""
+_RETIREMENT_DELAY: Final = timedelta(minutes=2)
+"""Longer than `_RELOAD_INTERVAL`: until then other processes may sign with a replaced key."""
+_CLOCK_SKEW: Final = timedelta(minutes=5)
+"""A retired key verifies for this long after its last token has expired."""
+_ADVISORY_LOCK: Final = 7302
 
 Signer = Callable[[Account, UUID], str]
-"""Returns an access token for an account and one of its sessions."""
+"""Returns an access token for an account and a session."""
 
 
 class Keys:
-    """Signs access tokens, and verifies them."""
+    """The signing keys of auth."""
 
     def __init__(self, database: Database, settings: Settings, clock: Clock) -> None:
         """Use the keys in `database`."""
@@ -44,34 +45,34 @@ class Keys:
         self._passphrase = settings.derive("signing-keys")
         self._clock = clock
         self._signing: tuple[str, ECKey] | None = None
-        self._looked_at = 0.0
+        self._loaded_at = 0.0
         self.verifier = TokenVerifier(self.public)
 
-    async def open(self) -> None:
-        """Make a key where there is none that our secret opens; any number of copies may do so at once."""
+    async def start(self) -> None:
+        """Create a key if our secret decrypts none; safe in any number of processes at once."""
         async with self._database.transaction() as tx:
-            await tx.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
-            if self._first_good(await self._rows(tx)) is None:
-                await self._make(tx)
-        await self._look()
+            await tx.execute("SELECT pg_advisory_xact_lock($1)", _ADVISORY_LOCK)
+            if self._first_usable(await self._rows(tx)) is None:
+                await self._create(tx)
+        await self._reload()
 
     async def rotate(self) -> None:
-        """Make a new key, which signs from now on, and retire the others once every copy of auth knows of it."""
+        """Create a new key that signs from now on; retire the others when every process has loaded it."""
         async with self._database.transaction() as tx:
-            await tx.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
-            await store.retire_signing_keys(tx, at=self._clock() + _KNOWN_BY)
-            await self._make(tx)
+            await tx.execute("SELECT pg_advisory_xact_lock($1)", _ADVISORY_LOCK)
+            await store.retire_signing_keys(tx, at=self._clock() + _RETIREMENT_DELAY)
+            await self._create(tx)
 
     async def public(self) -> dict[str, str]:
-        """Return the public keys that verify a token now, PEM by key id."""
+        """Return the public keys of all valid tokens, as PEM by key id."""
         return {row["kid"]: row["public_pem"] for row in await self._rows(self._database)}
 
     async def signer(self) -> Signer:
-        """Return what signs access tokens that are good for `ACCESS_LIFE`; ask for it before a transaction opens."""
-        if self._signing is None or time.monotonic() - self._looked_at > _LOOK_AGAIN:
-            await self._look()
+        """Return a function that signs access tokens for `ACCESS_LIFE`; call it before a transaction opens."""
+        if self._signing is None or time.monotonic() - self._loaded_at > _RELOAD_INTERVAL:
+            await self._reload()
         if self._signing is None:
-            message = "there is no signing key that can be opened; restart auth to make one"
+            message = "no signing key can be decrypted; restart auth to create one"
             raise RuntimeError(message)
         kid, key = self._signing
         expires = (self._clock() + ACCESS_LIFE).timestamp()
@@ -80,13 +81,13 @@ class Keys:
         )
 
     async def _rows(self, reader: Executor) -> list[Row]:
-        return await store.signing_keys(reader, at=self._clock(), life=ACCESS_LIFE + _SPARE)
+        return await store.signing_keys(reader, at=self._clock(), life=ACCESS_LIFE + _CLOCK_SKEW)
 
-    async def _look(self) -> None:
-        self._signing = self._first_good(await self._rows(self._database)) or self._signing
-        self._looked_at = time.monotonic()
+    async def _reload(self) -> None:
+        self._signing = self._first_usable(await self._rows(self._database)) or self._signing
+        self._loaded_at = time.monotonic()
 
-    def _first_good(self, rows: list[Row]) -> tuple[str, ECKey] | None:
+    def _first_usable(self, rows: list[Row]) -> tuple[str, ECKey] | None:
         for row in rows:
             if row["is_retired"]:
                 continue
@@ -95,12 +96,12 @@ class Keys:
             try:
                 return row["kid"], ECKey.import_key(row["private_pem"], password=self._passphrase)
             except ValueError:
-                log.warning("signing key %s was made under another NEXTBUY_SECRET, and is passed over", row["kid"])
+                log.warning("signing key ignored: encrypted with another NEXTBUY_SECRET", extra={"kid": row["kid"]})
         return None
 
-    async def _make(self, tx: Transaction) -> None:
+    async def _create(self, tx: Transaction) -> None:
         key = ECKey.generate_key("P-256")
         private, public = key.as_pem(private=True, password=self._passphrase), key.as_pem(private=False)
-        await store.add_signing_key(
+        await store.insert_signing_key(
             tx, str(new_id()), private_pem=private.decode(), public_pem=public.decode(), at=self._clock()
         )

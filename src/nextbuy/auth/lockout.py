@@ -1,7 +1,7 @@
-"""Failed logins lock an e-mail, and the address that they come from, for a while.
+"""Lock an e-mail address and an IP address after failed logins.
 
-The same happens whether or not there is such an account. What is counted is a keyed hash, in the database, so that all
-copies of auth count together.
+An e-mail without an account is locked in the same way. Failures are counted in the database, under keyed hashes, for
+all processes of auth together.
 """
 
 import hmac
@@ -9,38 +9,38 @@ import hmac
 from nextbuy.auth import store
 from nextbuy.auth.deps import Deps
 from nextbuy.auth.model import (
+    FailureScope,
     LoginLocked,
-    Watch,
-    lock_length,
+    lock_duration,
 )
-from nextbuy.contracts.errors import TooManyRequests
 from nextbuy.kit.http.client_network import client_network
 from nextbuy.kit.storage.database import Transaction
 
-Watched = dict[Watch, bytes]
+FailureSubjects = dict[FailureScope, bytes]
+"""The keyed hashes under which failures of a login are counted."""
 
 
-def watched(deps: Deps, email: str, address: str) -> Watched:
-    """Return what a login's failures are counted by; not by address where rate limits are off, or none is known."""
+def failure_subjects(deps: Deps, email: str, address: str) -> FailureSubjects:
+    """Return the subjects of a login: its e-mail and, unless rate limits are off, its IP address."""
     key = deps.settings.derive("login-failures").encode()
-    found = {Watch.ACCOUNT: account_subject(deps, email)}
+    found = {FailureScope.ACCOUNT: account_subject(deps, email)}
     if address and deps.settings.rate_limits:
-        found[Watch.ADDRESS] = hmac.digest(
+        found[FailureScope.ADDRESS] = hmac.digest(
             key, b"address\0" + client_network(address).encode(errors="replace"), "sha256"
         )
     return found
 
 
 def account_subject(deps: Deps, email: str) -> bytes:
-    """Return what the failures of a (normal) e-mail are counted by."""
+    """Return the subject of a normalised e-mail."""
     return hmac.digest(deps.settings.derive("login-failures").encode(), b"account\0" + email.encode(), "sha256")
 
 
-async def count_failure(deps: Deps, subjects: Watched) -> None:
-    """Count one more failure.
+async def count_failure(deps: Deps, subjects: FailureSubjects) -> None:
+    """Count a failed login.
 
     Raises:
-        TooMany: guesses made at the same time have locked it meanwhile.
+        TooManyRequests: concurrent guesses have locked the login.
     """
     now = deps.clock()
     async with deps.database.transaction() as tx:
@@ -48,28 +48,28 @@ async def count_failure(deps: Deps, subjects: Watched) -> None:
         locked = [until for _, until in counts.values() if until is not None and until > now]
         lengths = {
             subject: length
-            for watch, subject in subjects.items()
+            for scope, subject in subjects.items()
             for failures, until in [counts[subject]]
-            if (until is None or until <= now) and (length := lock_length(watch, failures)) is not None
+            if (until is None or until <= now) and (length := lock_duration(scope, failures)) is not None
         }
         if lengths:
             await store.lock_logins(tx, {subject: now + length for subject, length in lengths.items()})
     if locked:
-        raise locked_for((max(locked) - now).total_seconds())
+        raise login_locked((max(locked) - now).total_seconds())
 
 
-async def forget_failures(deps: Deps, tx: Transaction, subject: bytes) -> None:
-    """Forget an account's failures after a success.
+async def clear_failures(deps: Deps, tx: Transaction, subject: bytes) -> None:
+    """Delete an account's failures after a successful login.
 
     Raises:
-        TooMany: guesses made at the same time have locked it meanwhile; this success was one of them.
+        TooManyRequests: concurrent guesses have locked the login; this one may be a guess too.
     """
     now = deps.clock()
-    until = await store.forget_failures(tx, subject)
+    until = await store.clear_failures(tx, subject)
     if until is not None and until > now:
-        raise locked_for((until - now).total_seconds())
+        raise login_locked((until - now).total_seconds())
 
 
-def locked_for(seconds: float) -> TooManyRequests:
-    """Return the refusal of a login that is locked."""
+def login_locked(seconds: float) -> LoginLocked:
+    """Return the error for a login that stays locked for `seconds`."""
     return LoginLocked(retry_after=seconds)

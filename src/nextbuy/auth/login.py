@@ -1,24 +1,24 @@
-"""POST /auth/api/login: an e-mail and a password for a session.
+"""POST /auth/api/login: open a session for an e-mail and a password.
 
-An e-mail without an account and a wrong password get the same answer after the same work. That an account is suspended
-is told only to who has its password.
+An e-mail without an account and a wrong password get the same answer after the same work. Only the right password shows
+that an account is suspended.
 """
 
 from msgspec import Struct
 
 from nextbuy.auth import lockout, store
 from nextbuy.auth.deps import Deps
-from nextbuy.auth.lockout import Watched
+from nextbuy.auth.lockout import FailureSubjects
 from nextbuy.auth.model import (
     AccountChanged,
+    Credentials,
+    FailureScope,
     GivenPassword,
-    Known,
     Suspended,
-    Watch,
     WrongLogin,
     normal_email,
 )
-from nextbuy.auth.passwords import NOBODYS
+from nextbuy.auth.passwords import DUMMY_HASH
 from nextbuy.auth.sessions import LoggedIn, open_session, wants_cookies, with_cookies
 from nextbuy.contracts.values import Email
 from nextbuy.kit.http.caller import Caller
@@ -26,47 +26,56 @@ from nextbuy.kit.wire import Response
 
 
 class Login(Struct, frozen=True):
-    """Who says to be whom."""
+    """The credentials of an account."""
 
     email: Email
     password: GivenPassword
 
 
 async def login(deps: Deps, caller: Caller, request: Login) -> LoggedIn | Response:
-    """Log somebody in."""
+    """Open a session.
+
+    Raises:
+        Unauthenticated: the e-mail or the password is wrong (`wrong-login`).
+        TooManyRequests: too many logins have failed (`login-locked`) or are waiting (`login-busy`).
+        Forbidden: the account is suspended.
+    """
     email = normal_email(request.email)
-    subjects = lockout.watched(deps, email, caller.address)
-    for _ in range(2):  # once more where somebody changed the account while its password was verified
-        known, locked_until = await store.account_for_login(deps.database, email, list(subjects.values()))
+    subjects = lockout.failure_subjects(deps, email, caller.address)
+    # Tried twice, since the account may change while its password is verified.
+    for _ in range(2):
+        credentials, locked_until = await store.account_for_login(deps.database, email, list(subjects.values()))
         now = deps.clock()
         if locked_until is not None and locked_until > now:
-            raise lockout.locked_for((locked_until - now).total_seconds())
-        right = await deps.passwords.verify(NOBODYS if known is None else known.password_hash, request.password)
-        if known is None or not right:
+            raise lockout.login_locked((locked_until - now).total_seconds())
+        is_right = await deps.passwords.verify(
+            DUMMY_HASH if credentials is None else credentials.password_hash, request.password
+        )
+        if credentials is None or not is_right:
             await lockout.count_failure(deps, subjects)
             raise WrongLogin
-        if known.suspended:
+        if credentials.suspended:
             raise Suspended
-        answer = await _open(deps, caller, known, request.password, subjects)
-        if answer is not None:
-            return answer
+        reply = await _open(deps, caller, credentials, request.password, subjects)
+        if reply is not None:
+            return reply
     raise AccountChanged(retry_after=1)
 
 
 async def _open(
-    deps: Deps, caller: Caller, known: Known, password: str, subjects: Watched
+    deps: Deps, caller: Caller, credentials: Credentials, password: str, subjects: FailureSubjects
 ) -> LoggedIn | Response | None:
-    password_hash = known.password_hash
-    if deps.passwords.is_outdated(password_hash):
+    password_hash = credentials.password_hash
+    if deps.passwords.needs_rehash(password_hash):
         password_hash = await deps.passwords.hash(password)
     sign = await deps.keys.signer()
     async with deps.database.transaction() as tx:
-        if password_hash != known.password_hash:
-            await store.set_password(tx, known.account.id, new=password_hash, old=known.password_hash)
-        session = await open_session(deps, tx, known.account, password_hash, sign)
+        if password_hash != credentials.password_hash:
+            await store.set_password(tx, credentials.account.id, new=password_hash, old=credentials.password_hash)
+        session = await open_session(deps, tx, credentials.account, password_hash, sign)
         if session is None:
             return None
-        await lockout.forget_failures(deps, tx, subjects[Watch.ACCOUNT])
-        answer = with_cookies(deps.settings, session, status=200) if wants_cookies(caller) else session
-        await caller.store_response(tx, answer)
-    return answer
+        await lockout.clear_failures(deps, tx, subjects[FailureScope.ACCOUNT])
+        reply = with_cookies(deps.settings, session, status=200) if wants_cookies(caller) else session
+        await caller.store_response(tx, reply)
+    return reply

@@ -1,4 +1,4 @@
-"""POST /auth/api/logout: the session ends, its refresh token with it; access tokens of it are refused from then on."""
+"""POST /auth/api/logout: end the session; its access and refresh tokens are invalid from then on."""
 
 from nextbuy.auth import store
 from nextbuy.auth.deps import Deps
@@ -11,7 +11,7 @@ from nextbuy.kit.wire import Response
 
 
 async def logout(deps: Deps, caller: Caller, _ask: Nothing) -> Nothing | Response:
-    """End the session that asks; one that has ended stays ended."""
+    """End the caller's session."""
     if caller.identity is None:
         raise Unauthenticated
     await store.end_session(deps.database, caller.identity.session_id, reason="logout", at=deps.clock())

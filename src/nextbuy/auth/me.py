@@ -1,10 +1,10 @@
-"""GET /auth/api/me: who is logged in."""
+"""GET /auth/api/me: the account that is logged in."""
 
 from msgspec import Struct
 
 from nextbuy.auth import store
 from nextbuy.auth.deps import Deps
-from nextbuy.auth.model import check_standing
+from nextbuy.auth.model import require_active
 from nextbuy.contracts.auth import Account
 from nextbuy.contracts.errors import Unauthenticated
 from nextbuy.contracts.values import Nothing
@@ -12,13 +12,13 @@ from nextbuy.kit.http.caller import Caller
 
 
 class Me(Struct, frozen=True):
-    """Somebody, to themselves."""
+    """The account of the caller."""
 
     user: Account
 
 
 async def me(deps: Deps, caller: Caller, _ask: Nothing) -> Me:
-    """Tell who is logged in, while the session is alive and the account is not suspended."""
+    """Return the caller's account, unless its session has ended or it is suspended."""
     if caller.identity is None:
         raise Unauthenticated
-    return Me(check_standing(await store.standing(deps.database, caller.identity.session_id)))
+    return Me(require_active(await store.session_status(deps.database, caller.identity.session_id)))

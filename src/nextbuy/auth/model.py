@@ -1,4 +1,4 @@
-"""The rules of accounts: what an e-mail and a password must be, how long things live, when a login is locked."""
+"""The rules of accounts: valid e-mails, names and passwords, lifetimes, and when a login is locked."""
 
 from datetime import datetime, timedelta
 from enum import Enum
@@ -25,19 +25,19 @@ ACCESS_LIFE: Final = timedelta(minutes=15)
 REFRESH_LIFE: Final = timedelta(days=30)
 
 MIN_PASSWORD, MAX_PASSWORD = 8, 200
-_FEWEST_MARKS: Final = 3
-"""How many different characters a password has at least."""
-_LONGEST_NAME: Final = 200
+_MIN_DIFFERENT: Final = 3
+"""Different characters of a password."""
+_MAX_NAME: Final = 200
 _EXAMPLES: Final = ["correct horse battery staple"]
 Password = Annotated[str, Meta(min_length=MIN_PASSWORD, max_length=MAX_PASSWORD, examples=_EXAMPLES)]
 GivenPassword = Annotated[str, Meta(min_length=1, max_length=MAX_PASSWORD, examples=_EXAMPLES)]
-"""What somebody types as their password: an earlier rule may have allowed what `Password` does not."""
+"""A password at login; an earlier rule may have allowed what `Password` does not."""
 GivenToken = Annotated[str, Meta(min_length=1, max_length=200)]
 
 FAILURE_WINDOW: Final = timedelta(minutes=15)
-"""Failures are forgotten when this long has passed since the last one, and since the lock that it brought."""
-LONGEST_LOCK: Final = timedelta(minutes=15)
-"""No lock is longer: it must not be a cheap way to keep somebody out for ever."""
+"""Failures are deleted this long after the last one and its lock."""
+MAX_LOCK: Final = timedelta(minutes=15)
+"""Short, since anyone can lock another person's account."""
 _FIRST_LOCK: Final = timedelta(minutes=1)
 
 
@@ -93,26 +93,26 @@ class RefreshTokenReused(Unauthenticated, slug="refresh-reused"):
     """This refresh token was used before, so its session has ended. Log in again."""
 
 
-class Watch(Enum):
-    """What failed logins are counted by; the value is how many it takes until it is locked."""
+class FailureScope(Enum):
+    """What a failed login counts for; the value is the number of failures that locks it."""
 
     ACCOUNT = 10
     ADDRESS = 50
 
 
-def lock_length(watch: Watch, failures: int) -> timedelta | None:
-    """Return for how long this many failures lock: 1, 2, 4, 8, then 15 minutes; None for too few."""
-    beyond = failures - watch.value
+def lock_duration(scope: FailureScope, failures: int) -> timedelta | None:
+    """Return how long this many failures lock a login: 1, 2, 4, 8, then 15 minutes; None if they are too few."""
+    beyond = failures - scope.value
     if beyond < 0:
         return None
-    return min(_FIRST_LOCK * (1 << min(beyond, 10)), LONGEST_LOCK)
+    return min(_FIRST_LOCK * (1 << min(beyond, 10)), MAX_LOCK)
 
 
 def normal_email(given: str) -> str:
-    """Return the one spelling of an e-mail address that stands for all its spellings.
+    """Return the normalised form of an e-mail address: NFKC, lower case.
 
     Raises:
-        Unprocessable: it is none, once it is written so.
+        Unprocessable: it is not a valid e-mail address.
     """
     email = normalize("NFKC", normalize("NFKC", given).strip().lower())
     try:
@@ -125,59 +125,59 @@ def normal_email(given: str) -> str:
 
 
 def normal_name(given: str) -> str:
-    """Return a name in one line.
+    """Return a name in NFC and one line, without invisible characters.
 
     Raises:
-        Unprocessable: nothing of it can be seen.
+        Unprocessable: nothing is left of it, or it is too long.
     """
-    name = " ".join("".join(mark if mark.isprintable() else " " for mark in normalize("NFC", given)).split())
-    if not name or len(name) > _LONGEST_NAME:
-        raise Unprocessable(f"Enter a name of 1 to {_LONGEST_NAME} characters.", field="name")
+    name = " ".join("".join(char if char.isprintable() else " " for char in normalize("NFC", given)).split())
+    if not name or len(name) > _MAX_NAME:
+        raise Unprocessable(f"Enter a name of 1 to {_MAX_NAME} characters.", field="name")
     return name
 
 
 def check_new_password(password: str, *, email: str) -> None:
-    """Refuse a password that a guesser tries first; `email` is normal.
+    """Check that a password is not among the first guesses; `email` is normalised.
 
     Raises:
-        Unprocessable: it is one.
+        Unprocessable: it is common (`password-common`) or the e-mail (`password-is-email`).
     """
     plain = normalize("NFKC", password).strip().lower()
-    if plain in COMMON or len(set(plain)) < _FEWEST_MARKS:
+    if plain in COMMON or len(set(plain)) < _MIN_DIFFERENT:
         raise PasswordTooCommon(field="password")
     if plain in {email, email.partition("@")[0]}:
         raise PasswordIsEmail(field="password")
 
 
-class Known(Struct, frozen=True):
-    """An account as auth knows it."""
+class Credentials(Struct, frozen=True):
+    """An account with its password hash."""
 
     account: Account
     suspended: bool
     password_hash: str
 
 
-class Standing(Struct, frozen=True):
-    """An account, and one of its sessions."""
+class SessionStatus(Struct, frozen=True):
+    """A session and its account."""
 
     account: Account
     suspended: bool
     ended_at: datetime | None
 
 
-def check_standing(standing: Standing | None, role: Role | None = None) -> Account:
-    """Return whose session it is, where it may be used (by a `role`).
+def require_active(session: SessionStatus | None, role: Role | None = None) -> Account:
+    """Return the account of a session that is active.
 
     Raises:
-        Unauthenticated: it has ended.
-        Forbidden: the account is suspended, or has another role.
+        Unauthenticated: the session has ended.
+        Forbidden: the account is suspended, or does not have the `role`.
     """
-    if standing is None:
+    if session is None:
         raise SessionEnded
-    if standing.suspended:
+    if session.suspended:
         raise Suspended
-    if standing.ended_at is not None:
+    if session.ended_at is not None:
         raise SessionEnded
-    if role is not None and standing.account.role is not role:
+    if role is not None and session.account.role is not role:
         raise WrongRole(f"This is for {role} accounts.")
-    return standing.account
+    return session.account

@@ -1,6 +1,6 @@
-"""Hashes passwords with argon2id, with OWASP's parameters (19 MiB, two passes, one lane), off the event loop.
+"""Hash passwords with argon2id and OWASP's parameters (19 MiB, two passes, one lane), in threads.
 
-Two at a time, and a bounded number of waiting ones: hashing is the dearest thing that a stranger can make us do.
+Threads and waiting requests are limited: no other public request costs as much CPU.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ Result = TypeVar("Result")
 
 _MEMORY, _PASSES, _LANES = 19 * 1024, 2, 1
 _THREADS: Final = 2
-_MOST_WAITING: Final = 64
+_MAX_WAITING: Final = 64
 
 
 def _salted(salt: bytes, digest: bytes) -> str:
@@ -27,61 +27,61 @@ def _salted(salt: bytes, digest: bytes) -> str:
     return f"$argon2id$v=19$m={_MEMORY},t={_PASSES},p={_LANES}${'$'.join(parts)}"
 
 
-NOBODYS: Final = _salted(b"nobody's salt...", bytes(32))
-"""What stands for the hash of an account that is not there: verifying takes as long as any, and fails."""
+DUMMY_HASH: Final = _salted(b"no account salt.", bytes(32))
+"""Verified for an e-mail without an account, so that it takes as long as one with an account, and fails."""
 
 
 class Passwords:
-    """Hashes and verifies, a bounded number at once."""
+    """A limited number of threads that hash and verify passwords."""
 
-    def __init__(self, *, most_waiting: int = _MOST_WAITING) -> None:
-        """Take on `most_waiting` at once beside those being worked on."""
+    def __init__(self, *, max_waiting: int = _MAX_WAITING) -> None:
+        """Accept up to `max_waiting` requests beside the running ones."""
         self._hasher = PasswordHasher(time_cost=_PASSES, memory_cost=_MEMORY, parallelism=_LANES)
         self._threads = ThreadPoolExecutor(_THREADS, "passwords")
-        self._most = most_waiting + _THREADS
-        self._taken = 0
+        self._limit = max_waiting + _THREADS
+        self._active = 0
 
     async def hash(self, password: str) -> str:
-        """Return what may be stored of a password.
+        """Return the hash of a password.
 
         Raises:
-            TooMany: too many are waiting.
+            TooManyRequests: too many requests are waiting.
         """
-        return await self._aside(lambda: self._hasher.hash(_spelt(password)))
+        return await self._in_thread(lambda: self._hasher.hash(_encode(password)))
 
     async def verify(self, stored: str, password: str) -> bool:
-        """Is it the password that was hashed?
+        """Return whether a stored hash is that of a password.
 
         Raises:
-            TooMany: too many are waiting.
+            TooManyRequests: too many requests are waiting.
         """
 
         def verify() -> bool:
             try:
-                return self._hasher.verify(stored, _spelt(password))
+                return self._hasher.verify(stored, _encode(password))
             except (VerifyMismatchError, VerificationError, InvalidHashError):
                 return False
 
-        return await self._aside(verify)
+        return await self._in_thread(verify)
 
-    def is_outdated(self, stored: str) -> bool:
-        """Was it hashed with other parameters than today's?"""
+    def needs_rehash(self, stored: str) -> bool:
+        """Return whether a hash was made with other parameters than the current ones."""
         return self._hasher.check_needs_rehash(stored)
 
     def close(self) -> None:
-        """Take on nothing more."""
+        """Stop the threads; waiting requests are cancelled."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _aside(self, work: Callable[[], Result]) -> Result:
-        if self._taken >= self._most:
+    async def _in_thread(self, work: Callable[[], Result]) -> Result:
+        if self._active >= self._limit:
             raise LoginBusy(retry_after=1)
-        self._taken += 1
+        self._active += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)
         finally:
-            self._taken -= 1
+            self._active -= 1
 
 
-def _spelt(password: str) -> bytes:
-    """Return the one spelling of a password, whatever keyboard wrote it (RFC 8265 asks for as much)."""
+def _encode(password: str) -> bytes:
+    """Return the bytes of a password, the same for every keyboard and system (normalised as in RFC 8265)."""
     return normalize("NFKC", password).encode(errors="surrogatepass")

@@ -1,7 +1,7 @@
-"""POST /auth/api/refresh-session: a refresh token for a new pair; each is good once.
+"""POST /auth/api/refresh-session: exchange a refresh token for a new access and refresh token.
 
-A spent one that comes back has been copied by somebody: the session ends, for the thief and the owner alike, without
-tolerance. The browser's comes in its cookie, which is only ever sent here and never with another site's request.
+A refresh token is valid once. A used one that comes back was copied, so the session ends for the thief and the owner. A
+browser sends its token in a cookie with this path and `SameSite=Strict`.
 """
 
 import logging
@@ -17,12 +17,12 @@ from nextbuy.auth.model import (
     RefreshTokenExpired,
     RefreshTokenInvalid,
     RefreshTokenReused,
-    check_standing,
+    require_active,
 )
 from nextbuy.auth.sessions import (
     REFRESH_COOKIE,
     LoggedIn,
-    hash_of,
+    hash_token,
     new_refresh_token,
     wants_cookies,
     with_cookies,
@@ -37,44 +37,50 @@ log: Final = logging.getLogger(__name__)
 
 
 class RefreshSession(Struct, frozen=True):
-    """The token to be spent; a browser may leave it to its cookie."""
+    """The refresh token; a browser sends it as a cookie instead."""
 
     refresh_token: GivenToken | UnsetType = UNSET
 
 
 async def refresh_session(deps: Deps, caller: Caller, request: RefreshSession) -> LoggedIn | Response:
-    """Spend a refresh token on a new pair."""
-    given, by_cookie = request.refresh_token, False
-    if given is UNSET:
-        given, by_cookie = cookie_of(caller.headers, REFRESH_COOKIE) or UNSET, True
-    if given is UNSET:
+    """Exchange a refresh token for new tokens.
+
+    Raises:
+        Unauthenticated: `refresh-invalid`, `refresh-expired`, or `refresh-reused`.
+        Forbidden: the account is suspended.
+    """
+    token, by_cookie = request.refresh_token, False
+    if token is UNSET:
+        token, by_cookie = cookie_of(caller.headers, REFRESH_COOKIE) or UNSET, True
+    if token is UNSET:
         raise Unprocessable("Send the refresh token.", field="refresh_token")
     sign = await deps.keys.signer()
     async with deps.database.transaction() as tx:
-        outcome = await _rotate(deps, tx, sign, hash_of(given))
+        outcome = await _rotate(deps, tx, sign, hash_token(token))
         if isinstance(outcome, LoggedIn):
             cookies = by_cookie or wants_cookies(caller)
-            answer = with_cookies(deps.settings, outcome, status=200) if cookies else outcome
-            await caller.store_response(tx, answer)
-            return answer
+            reply = with_cookies(deps.settings, outcome, status=200) if cookies else outcome
+            await caller.store_response(tx, reply)
+            return reply
     raise outcome
 
 
-async def _rotate(deps: Deps, tx: Transaction, sign: Signer, spent: bytes) -> LoggedIn | AppError:
-    """Return the new pair, or why there is none: an error raised here would undo the end of the session."""
-    found = await store.lock_session_of(tx, spent)
+async def _rotate(deps: Deps, tx: Transaction, sign: Signer, used: bytes) -> LoggedIn | AppError:
+    """Return the new tokens or the error; raising it here would roll back the end of the session."""
+    found = await store.lock_session(tx, used)
     if found is None:
         return RefreshTokenInvalid()
-    session_id, standing = found
-    if await store.is_spent(tx, spent):
-        if standing.ended_at is None:
+    session_id, session = found
+    if await store.was_used(tx, used):
+        if session.ended_at is None:
             await store.end_session(tx, session_id, reason="refresh-reused", at=deps.clock())
             log.warning(
-                "a spent refresh token came back: session %s of account %s ends", session_id, standing.account.id
+                "used refresh token came back; session ended",
+                extra={"session_id": session_id, "account_id": session.account.id},
             )
         return RefreshTokenReused()
-    account = check_standing(standing)
-    token = new_refresh_token(deps)
-    if not await store.spend(tx, spent, token.hash, session_id, at=token.at, until=token.until):
+    account = require_active(session)
+    new = new_refresh_token(deps)
+    if not await store.rotate_refresh_token(tx, used, new.hash, session_id, at=new.at, until=new.until):
         return RefreshTokenExpired()
-    return LoggedIn(account, sign(account, session_id), token.text)
+    return LoggedIn(account, sign(account, session_id), new.text)

@@ -22,7 +22,7 @@ from nextbuy.kit.wire import Response
 
 
 class Register(Struct, frozen=True):
-    """Who wants an account."""
+    """A new account."""
 
     email: Email
     password: Password
@@ -31,14 +31,14 @@ class Register(Struct, frozen=True):
 
 
 async def register(deps: Deps, caller: Caller, request: Register) -> LoggedIn | Response:
-    """Make an account, and log its owner in."""
+    """Create an account and open its first session."""
     email = normal_email(request.email)
     check_new_password(request.password, email=email)
     account = Account(id=new_id(), email=email, name=normal_name(request.name), role=Role(request.role))
     password_hash = await deps.passwords.hash(request.password)
     sign = await deps.keys.signer()
     async with deps.database.transaction() as tx:
-        if not await store.add_account(tx, account, password_hash=password_hash, at=deps.clock()):
+        if not await store.insert_account(tx, account, password_hash=password_hash, at=deps.clock()):
             raise EmailTaken
         session = await open_session(deps, tx, account, password_hash, sign)
         if session is None:

@@ -1,15 +1,13 @@
-"""Auth: all that it answers, tells and does."""
+"""Auth: registration, login, sessions, and the status of accounts."""
 
 from typing import Final
 
-from nextbuy.auth.close_auth import close_auth
 from nextbuy.auth.deps import Deps
 from nextbuy.auth.get_accounts import get_accounts
 from nextbuy.auth.get_public_keys import get_public_keys
 from nextbuy.auth.login import login
 from nextbuy.auth.logout import logout
 from nextbuy.auth.me import me
-from nextbuy.auth.open_auth import open_auth
 from nextbuy.auth.purge_expired import purge_expired
 from nextbuy.auth.refresh_session import refresh_session
 from nextbuy.auth.register import register
@@ -53,6 +51,6 @@ SERVICE: Final = Service(
     ],
     publishes=[AccountRegistered, AccountSuspended, AccountReinstated],
     jobs=[job("purge-expired", purge_expired, every=60)],
-    startup=open_auth,
-    shutdown=close_auth,
+    startup=Deps.start,
+    shutdown=Deps.stop,
 )

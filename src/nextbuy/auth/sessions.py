@@ -1,4 +1,4 @@
-"""Sessions: what somebody who is logged in gets, as tokens and, for a browser that asks for it, as cookies too."""
+"""The tokens of a session, and the cookies that carry them for browsers."""
 
 import hashlib
 import secrets
@@ -25,7 +25,7 @@ _WANTS_COOKIES: Final = "x-nextbuy-cookies"
 
 
 class LoggedIn(Struct, frozen=True):
-    """Who is logged in, a token for each request, and one to get the next pair with; `expires_in` is in seconds."""
+    """A session: the account, an access token that expires in `expires_in` seconds, and a refresh token."""
 
     user: Account
     access_token: str
@@ -34,7 +34,7 @@ class LoggedIn(Struct, frozen=True):
 
 
 class RefreshToken(Struct, frozen=True):
-    """A refresh token that has just been made."""
+    """A new refresh token, and its hash, which is all that is stored."""
 
     text: str
     hash: bytes
@@ -43,23 +43,23 @@ class RefreshToken(Struct, frozen=True):
 
 
 def new_refresh_token(deps: Deps) -> RefreshToken:
-    """Make a refresh token of 256 random bits."""
+    """Create a refresh token of 256 random bits."""
     text = secrets.token_urlsafe(32)
     now = deps.clock()
-    return RefreshToken(text, hash_of(text), now, now + REFRESH_LIFE)
+    return RefreshToken(text, hash_token(text), now, now + REFRESH_LIFE)
 
 
-def hash_of(token: str) -> bytes:
-    """Return what is stored of a refresh token."""
+def hash_token(token: str) -> bytes:
+    """Return the hash under which a refresh token is stored."""
     return hashlib.sha256(token.encode(errors="surrogatepass")).digest()
 
 
 async def open_session(
     deps: Deps, tx: Transaction, account: Account, password_hash: str, sign: Signer
 ) -> LoggedIn | None:
-    """Open a session for somebody whose password has been verified against `password_hash`.
+    """Open a session after the password was verified against `password_hash`.
 
-    None where that is no longer the password, or the account is no longer active.
+    Return None if the password or the status of the account has changed since.
     """
     session_id, token = new_id(), new_refresh_token(deps)
     opened = await store.open_session(
@@ -75,12 +75,12 @@ async def open_session(
 
 
 def wants_cookies(caller: Caller) -> bool:
-    """Does a browser ask for cookies?"""
+    """Return whether the client requests cookies."""
     return caller.headers.get(_WANTS_COOKIES, "").lower() == "yes"
 
 
 def with_cookies(settings: Settings, reply: LoggedIn, *, status: int) -> Response:
-    """Return the answer that also sets the cookies: the tokens out of reach of scripts, the CSRF token within it."""
+    """Return a response that sets the cookies; scripts can read only the CSRF token."""
     refresh_life = int(REFRESH_LIFE.total_seconds())
     return Response(
         status,
@@ -96,7 +96,7 @@ def with_cookies(settings: Settings, reply: LoggedIn, *, status: int) -> Respons
 
 
 def without_cookies(settings: Settings) -> Response:
-    """Return the empty answer that takes the cookies away."""
+    """Return an empty response that deletes the cookies."""
     return Response(204, headers=_headers(settings, access=("", 0), refresh=("", 0), csrf=("", 0)))
 
 

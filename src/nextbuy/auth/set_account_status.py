@@ -1,7 +1,6 @@
-"""Answers `SetAccountStatus`: an account is suspended, or taken back.
+"""Call SetAccountStatus: suspend or reinstate an account.
 
-With a suspension all its sessions end, and the event goes out, in one transaction. The same again changes nothing and
-tells nobody.
+A suspension ends all sessions and publishes its event in one transaction. A repeated call changes nothing.
 """
 
 from nextbuy.auth import store
@@ -12,7 +11,7 @@ from nextbuy.kit.events.outbox import publish
 
 
 async def set_account_status(deps: Deps, call: SetAccountStatus) -> Account:
-    """Give an account the status that the call says."""
+    """Suspend or reinstate an account, and return it."""
     async with deps.database.transaction() as tx:
         changed = await store.set_status(tx, call.account_id, call.status)
         if changed is None:

@@ -1,17 +1,17 @@
-"""All SQL of auth. Rows are locked in one order: the account's, the session's, the refresh token's."""
+"""The SQL of auth. Rows are locked in this order: account, session, refresh token."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from nextbuy.auth.model import FAILURE_WINDOW, LONGEST_LOCK, Known, Standing
+from nextbuy.auth.model import FAILURE_WINDOW, MAX_LOCK, Credentials, SessionStatus
 from nextbuy.contracts.auth import Account
 from nextbuy.contracts.values import Role
 from nextbuy.kit.storage.database import Database, Executor, Row, Transaction
 from nextbuy.kit.storage.retention import FIRST_MOMENT, purge, purge_statement
 
-STANDING: Final = """
+SESSION_STATUS: Final = """
     SELECT a.id, a.email, a.name, a.role, a.status, s.ended_at
       FROM sessions s JOIN accounts a ON a.id = s.account_id WHERE s.id = $1
 """
@@ -21,12 +21,12 @@ def _account(row: Row) -> Account:
     return Account(id=row["id"], email=row["email"], name=row["name"], role=Role(row["role"]))
 
 
-def _known(row: Row) -> Known:
-    return Known(_account(row), suspended=row["status"] == "suspended", password_hash=row["password_hash"])
+def _credentials(row: Row) -> Credentials:
+    return Credentials(_account(row), suspended=row["status"] == "suspended", password_hash=row["password_hash"])
 
 
-async def add_account(tx: Transaction, account: Account, *, password_hash: str, at: datetime) -> bool:
-    """Add an account; return whether its e-mail was free."""
+async def insert_account(tx: Transaction, account: Account, *, password_hash: str, at: datetime) -> bool:
+    """Insert an account; return False if its e-mail is taken."""
     return bool(
         await tx.fetchval(
             """
@@ -43,26 +43,26 @@ async def add_account(tx: Transaction, account: Account, *, password_hash: str, 
     )
 
 
-async def account_by_id(reader: Executor, account_id: UUID) -> Account | None:
-    """Return an account."""
-    row = await reader.fetchrow("SELECT id, email, name, role FROM accounts WHERE id = $1", account_id)
+async def account_by_id(db: Executor, account_id: UUID) -> Account | None:
+    """Return an account, or None."""
+    row = await db.fetchrow("SELECT id, email, name, role FROM accounts WHERE id = $1", account_id)
     return None if row is None else _account(row)
 
 
-async def accounts_by_id(reader: Executor, account_ids: Sequence[UUID]) -> list[Account]:
-    """Return those of these accounts that exist, in no order."""
-    rows = await reader.fetch("SELECT id, email, name, role FROM accounts WHERE id = ANY($1::uuid[])", account_ids)
+async def accounts_by_id(db: Executor, account_ids: Sequence[UUID]) -> list[Account]:
+    """Return the accounts that exist, in no particular order."""
+    rows = await db.fetch("SELECT id, email, name, role FROM accounts WHERE id = ANY($1::uuid[])", account_ids)
     return [_account(row) for row in rows]
 
 
-async def lock_account(tx: Transaction, email: str) -> Known | None:
-    """Return the account of a normal e-mail, and let nobody else change it until the transaction ends."""
+async def lock_account(tx: Transaction, email: str) -> Credentials | None:
+    """Return the account of a normalised e-mail, locked until the transaction ends."""
     row = await tx.fetchrow("SELECT * FROM accounts WHERE email = $1 FOR UPDATE", email)
-    return None if row is None else _known(row)
+    return None if row is None else _credentials(row)
 
 
 async def set_status(tx: Transaction, account_id: UUID, status: str) -> Account | None:
-    """Give an account another status; return it, or None where it has that status already or is not there."""
+    """Change the status of an account and return it; None if it has that status already or does not exist."""
     row = await tx.fetchrow(
         "UPDATE accounts SET status = $2 WHERE id = $1 AND status <> $2 RETURNING id, email, name, role",
         account_id,
@@ -72,7 +72,7 @@ async def set_status(tx: Transaction, account_id: UUID, status: str) -> Account 
 
 
 async def set_password(tx: Transaction, account_id: UUID, *, new: str, old: str | None = None) -> bool:
-    """Keep another hash of an account's password; return False where it is no longer `old`."""
+    """Store the hash of an account's password; return False if the stored one is no longer `old`."""
     tag = await tx.execute(
         "UPDATE accounts SET password_hash = $2 WHERE id = $1 AND password_hash = coalesce($3, password_hash)",
         account_id,
@@ -92,10 +92,9 @@ async def open_session(  # noqa: PLR0913
     at: datetime,
     until: datetime,
 ) -> bool:
-    """Open a session and give it its first refresh token; return False where it may not be.
+    """Insert a session with its first refresh token; return False if the account's status or password has changed.
 
-    It may be while the account is active and has this password. The account's row is held, so that a suspension either
-    is seen here or ends this session too.
+    The account's row is locked, so that a concurrent suspension either is seen here or ends this session too.
     """
     return bool(
         await tx.fetchval(
@@ -119,18 +118,18 @@ async def open_session(  # noqa: PLR0913
     )
 
 
-async def standing(reader: Executor, session_id: UUID) -> Standing | None:
-    """Return a session with its account: two reads by primary key, on the path of every request that matters."""
-    row = await reader.fetchrow(STANDING, session_id)
+async def session_status(db: Executor, session_id: UUID) -> SessionStatus | None:
+    """Return a session with its account: two reads by primary key."""
+    row = await db.fetchrow(SESSION_STATUS, session_id)
     return (
         None
         if row is None
-        else Standing(_account(row), suspended=row["status"] == "suspended", ended_at=row["ended_at"])
+        else SessionStatus(_account(row), suspended=row["status"] == "suspended", ended_at=row["ended_at"])
     )
 
 
-async def lock_session_of(tx: Transaction, token_hash: bytes) -> tuple[UUID, Standing] | None:
-    """Return a refresh token's session, and let nobody else refresh or end it until the transaction ends."""
+async def lock_session(tx: Transaction, token_hash: bytes) -> tuple[UUID, SessionStatus] | None:
+    """Return the session of a refresh token, locked until the transaction ends."""
     row = await tx.fetchrow(
         """
         SELECT s.id AS session_id, s.ended_at, a.id, a.email, a.name, a.role, a.status
@@ -141,16 +140,20 @@ async def lock_session_of(tx: Transaction, token_hash: bytes) -> tuple[UUID, Sta
     )
     if row is None:
         return None
-    return row["session_id"], Standing(_account(row), suspended=row["status"] == "suspended", ended_at=row["ended_at"])
+    return row["session_id"], SessionStatus(
+        _account(row), suspended=row["status"] == "suspended", ended_at=row["ended_at"]
+    )
 
 
-async def is_spent(tx: Transaction, token_hash: bytes) -> bool:
-    """Has a refresh token been used before? Asked under `lock_session_of`."""
+async def was_used(tx: Transaction, token_hash: bytes) -> bool:
+    """Return whether a refresh token was used before; call it under `lock_session`."""
     return bool(await tx.fetchval("SELECT spent_at IS NOT NULL FROM refresh_tokens WHERE hash = $1", token_hash))
 
 
-async def spend(tx: Transaction, old: bytes, new: bytes, session_id: UUID, *, at: datetime, until: datetime) -> bool:
-    """Spend a refresh token and put the next one in its place; return False where it has expired or been spent."""
+async def rotate_refresh_token(
+    tx: Transaction, old: bytes, new: bytes, session_id: UUID, *, at: datetime, until: datetime
+) -> bool:
+    """Replace a refresh token by a new one; return False if it has expired or was used."""
     return bool(
         await tx.fetchval(
             """
@@ -172,9 +175,9 @@ async def spend(tx: Transaction, old: bytes, new: bytes, session_id: UUID, *, at
     )
 
 
-async def end_session(reader: Executor, session_id: UUID, *, reason: str, at: datetime) -> None:
-    """End a session; one that has ended stays as it is."""
-    await reader.execute(
+async def end_session(db: Executor, session_id: UUID, *, reason: str, at: datetime) -> None:
+    """End a session unless it has ended already."""
+    await db.execute(
         "UPDATE sessions SET ended_at = $2, expires_at = $2, reason = $3 WHERE id = $1 AND ended_at IS NULL",
         session_id,
         at,
@@ -193,10 +196,10 @@ async def end_all_sessions(tx: Transaction, account_id: UUID, *, reason: str, at
 
 
 async def account_for_login(
-    reader: Executor, email: str, subjects: Sequence[bytes]
-) -> tuple[Known | None, datetime | None]:
-    """Return the account of a normal e-mail, and until when the latest lock on any of the subjects lasts."""
-    row = await reader.fetchrow(
+    db: Executor, email: str, subjects: Sequence[bytes]
+) -> tuple[Credentials | None, datetime | None]:
+    """Return the account of a normalised e-mail, and the end of the latest lock on any of the subjects."""
+    row = await db.fetchrow(
         """
         SELECT a.*, l.locked_until
           FROM (SELECT max(locked_until) AS locked_until FROM login_failures WHERE subject = ANY ($2)) l
@@ -207,13 +210,13 @@ async def account_for_login(
     )
     if row is None:
         return None, None
-    return (None if row["id"] is None else _known(row)), row["locked_until"]
+    return (None if row["id"] is None else _credentials(row)), row["locked_until"]
 
 
 async def count_failure(
     tx: Transaction, subjects: Sequence[bytes], *, at: datetime
 ) -> dict[bytes, tuple[int, datetime | None]]:
-    """Count a failed login for each subject that is not locked; return the counts, and until when each is locked."""
+    """Count a failed login for each subject that is not locked; return the count and the end of the lock of each."""
     rows = await tx.fetch(
         """
         INSERT INTO login_failures AS f (subject, failures, last_at)
@@ -233,7 +236,7 @@ async def count_failure(
 
 
 async def lock_logins(tx: Transaction, until: Mapping[bytes, datetime]) -> None:
-    """Lock subjects whose rows this transaction has just counted."""
+    """Lock subjects that this transaction has counted."""
     await tx.execute(
         """
         UPDATE login_failures f SET locked_until = new.until
@@ -244,20 +247,20 @@ async def lock_logins(tx: Transaction, until: Mapping[bytes, datetime]) -> None:
     )
 
 
-async def forget_failures(tx: Transaction, subject: bytes) -> datetime | None:
-    """Forget a subject's failures; return until when it was locked."""
+async def clear_failures(tx: Transaction, subject: bytes) -> datetime | None:
+    """Delete a subject's failures; return the end of its lock, if any."""
     until: datetime | None = await tx.fetchval(
         "DELETE FROM login_failures WHERE subject = $1 RETURNING locked_until", subject
     )
     return until
 
 
-async def signing_keys(reader: Executor, *, at: datetime, life: timedelta) -> list[Row]:
-    """Return the keys that tokens alive now may be signed with, the one that signs first.
+async def signing_keys(db: Executor, *, at: datetime, life: timedelta) -> list[Row]:
+    """Return the keys of tokens that are still valid, the signing one first.
 
-    The newest signs, but not in its first ten seconds where there is another: by then every verifier may fetch it.
+    The newest signs, after ten seconds if there is another one: by then every verifier can load it.
     """
-    return await reader.fetch(
+    return await db.fetch(
         """
         SELECT kid, private_pem, public_pem, coalesce(retired_at <= $1, false) AS is_retired
           FROM signing_keys WHERE coalesce(retired_at > $1 - $2::interval, true)
@@ -268,8 +271,8 @@ async def signing_keys(reader: Executor, *, at: datetime, life: timedelta) -> li
     )
 
 
-async def add_signing_key(tx: Transaction, kid: str, *, private_pem: str, public_pem: str, at: datetime) -> None:
-    """Add a key."""
+async def insert_signing_key(tx: Transaction, kid: str, *, private_pem: str, public_pem: str, at: datetime) -> None:
+    """Insert a signing key."""
     await tx.execute(
         "INSERT INTO signing_keys (kid, private_pem, public_pem, created_at) VALUES ($1, $2, $3, $4)",
         kid,
@@ -280,14 +283,14 @@ async def add_signing_key(tx: Transaction, kid: str, *, private_pem: str, public
 
 
 async def retire_signing_keys(tx: Transaction, *, at: datetime) -> None:
-    """Let no key there is sign after `at`."""
+    """Retire all current keys at a time."""
     await tx.execute("UPDATE signing_keys SET retired_at = $1 WHERE retired_at IS NULL", at)
 
 
 _PURGES: Final = (
     (purge_statement("refresh_tokens", "expires_at", "$2"), timedelta(0)),
     (purge_statement("sessions", "expires_at", "$2"), timedelta(days=1)),
-    (purge_statement("login_failures", "last_at", "$2"), FAILURE_WINDOW + LONGEST_LOCK),
+    (purge_statement("login_failures", "last_at", "$2"), FAILURE_WINDOW + MAX_LOCK),
 )
 """Statements that purge a table, and how long its rows stay after their time."""
 

@@ -1,21 +1,21 @@
-"""Whose is an access token, and is it good now?
+"""Validate an access token: a cached signature check, and one read by primary key.
 
-This is on the path of every request that matters: a remembered signature, and one point read.
+Most requests of other services wait for this.
 """
 
 from nextbuy.auth import store
 from nextbuy.auth.deps import Deps
-from nextbuy.auth.model import check_standing
+from nextbuy.auth.model import require_active
 from nextbuy.contracts.auth import Account
 from nextbuy.contracts.values import Role
 
 
-async def holder_of(deps: Deps, token: str, role: Role | None = None) -> Account:
-    """Return whose token it is.
+async def account_of_token(deps: Deps, token: str, role: Role | None = None) -> Account:
+    """Return the account of an access token.
 
     Raises:
-        Unauthenticated: it is no good, or its session has ended.
-        Forbidden: the account is suspended, or has another role.
+        Unauthenticated: the token is invalid or its session has ended.
+        Forbidden: the account is suspended or has another role.
     """
     identity = await deps.keys.verifier.verify(token)
-    return check_standing(await store.standing(deps.database, identity.session_id), role)
+    return require_active(await store.session_status(deps.database, identity.session_id), role)

@@ -1,11 +1,11 @@
-"""Answers `ValidateSeller`: whose token is it, and is it good now? It must be that of a seller."""
+"""Call ValidateSeller: return the account of an access token, of the role seller."""
 
 from nextbuy.auth.deps import Deps
-from nextbuy.auth.tokens import holder_of
+from nextbuy.auth.tokens import account_of_token
 from nextbuy.contracts.auth import Account, ValidateSeller
 from nextbuy.contracts.values import Role
 
 
 async def validate_seller(deps: Deps, call: ValidateSeller) -> Account:
-    """Return whose token it is."""
-    return await holder_of(deps, call.token, Role.SELLER)
+    """Return the account of a valid token of a seller."""
+    return await account_of_token(deps, call.token, Role.SELLER)

@@ -1,10 +1,10 @@
-"""Answers `ValidateUser`: whose token is it, and is it good now? It must be that of anyone who is logged in."""
+"""Call ValidateUser: return the account of an access token, of any role."""
 
 from nextbuy.auth.deps import Deps
-from nextbuy.auth.tokens import holder_of
+from nextbuy.auth.tokens import account_of_token
 from nextbuy.contracts.auth import Account, ValidateUser
 
 
 async def validate_user(deps: Deps, call: ValidateUser) -> Account:
-    """Return whose token it is."""
-    return await holder_of(deps, call.token)
+    """Return the account of a valid token."""
+    return await account_of_token(deps, call.token)
