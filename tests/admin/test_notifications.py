@@ -14,11 +14,7 @@ from nextbuy.admin.read_notification import ReadNotification, read_notification
 from nextbuy.admin.unread_notifications import unread_notifications
 from nextbuy.contracts.admin import CreateNotification
 from nextbuy.contracts.auth import Account, ValidateAdmin
-from nextbuy.contracts.errors import (
-    Forbidden,
-    Unprocessable,
-    WrongRole,
-)
+from nextbuy.contracts.errors import Forbidden, Unprocessable, WrongRole
 from nextbuy.contracts.values import PageRequest, new_id
 from tests.callers import caller
 from tests.doubles import StubCalls

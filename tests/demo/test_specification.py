@@ -5,13 +5,7 @@ from dataclasses import replace
 import pytest
 
 from nextbuy.demo.recorded import Interaction, decode_interactions
-from nextbuy.demo.specification import (
-    CREATE_ORDER,
-    CREATE_PRODUCT,
-    PENDING_PRODUCTS,
-    PRODUCT_MODERATION,
-    Example,
-)
+from nextbuy.demo.specification import CREATE_ORDER, CREATE_PRODUCT, PENDING_PRODUCTS, PRODUCT_MODERATION, Example
 from tests.demo.recorded_examples import ORDER, PAY, WEBHOOK, failed, interaction, purchase, without
 
 MODERATION = Example("Product Moderation", PRODUCT_MODERATION)

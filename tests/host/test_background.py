@@ -6,9 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from nextbuy.contracts.errors import (
-    ServiceUnavailable,
-)
+from nextbuy.contracts.errors import ServiceUnavailable
 from nextbuy.host.background import periodic
 
 HOUR = 3600.0

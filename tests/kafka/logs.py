@@ -16,13 +16,7 @@ from nextbuy.contracts.admin import AdminClient
 from nextbuy.contracts.auth import AuthClient, ReadAuthEvents, ValidateAdmin
 from nextbuy.contracts.message import Envelope, Event
 from nextbuy.contracts.order import OrderClient, OrderCreated, OrderPaid, ReadOrderEvents
-from nextbuy.contracts.product import (
-    PricedLine,
-    ProductAddedToBasket,
-    ProductClient,
-    ProductViewed,
-    ReadProductEvents,
-)
+from nextbuy.contracts.product import PricedLine, ProductAddedToBasket, ProductClient, ProductViewed, ReadProductEvents
 from nextbuy.contracts.registry import EVENTS
 from nextbuy.contracts.seller import ReadSellerEvents, SellerClient, SellerRegistered
 from nextbuy.contracts.values import Money, Role, new_id

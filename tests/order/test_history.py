@@ -8,15 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from nextbuy.contracts.message import Event
-from nextbuy.contracts.order import (
-    OrderPaid,
-    PaymentRefunded,
-    Reason,
-    RefundDue,
-    SessionExpired,
-    SessionPaid,
-    SoldLine,
-)
+from nextbuy.contracts.order import OrderPaid, PaymentRefunded, Reason, RefundDue, SessionExpired, SessionPaid, SoldLine
 from nextbuy.contracts.product import ProductApproved
 from nextbuy.contracts.values import MAX_LINES, Money, new_id
 from nextbuy.kit.events.outbox import MAX_EVENT_BYTES, make_envelope

@@ -23,7 +23,7 @@ class Deps:
     keys: Keys
 
     async def start(self) -> None:
-        """Create the first signing key if there is none."""
+        """Create a signing key if the database has no usable one."""
         await self.keys.start()
 
     async def stop(self) -> None:

@@ -25,7 +25,7 @@ from nextbuy.kit.storage.database import Database, Executor, Row, Transaction
 log: Final = logging.getLogger(__name__)
 
 _RELOAD_INTERVAL: Final = 60.0
-"""Seconds."""
+"""Seconds between reads of the signing key."""
 _RETIREMENT_DELAY: Final = timedelta(minutes=2)
 """Longer than `_RELOAD_INTERVAL`: until then other processes may sign with a replaced key."""
 _CLOCK_SKEW: Final = timedelta(minutes=5)

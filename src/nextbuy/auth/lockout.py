@@ -8,11 +8,7 @@ import hmac
 
 from nextbuy.auth import store
 from nextbuy.auth.deps import Deps
-from nextbuy.auth.model import (
-    FailureScope,
-    LoginLocked,
-    lock_duration,
-)
+from nextbuy.auth.model import FailureScope, LoginLocked, lock_duration
 from nextbuy.kit.http.client_network import client_network
 from nextbuy.kit.storage.database import Transaction
 

@@ -94,7 +94,7 @@ class RefreshTokenReused(Unauthenticated, slug="refresh-reused"):
 
 
 class FailureScope(Enum):
-    """What a failed login counts for; the value is the number of failures that locks it."""
+    """A subject whose failed logins are counted; its value is the number of failures that lock it."""
 
     ACCOUNT = 10
     ADDRESS = 50

@@ -12,21 +12,8 @@ from msgspec import UNSET, Struct, UnsetType
 from nextbuy.auth import store
 from nextbuy.auth.deps import Deps
 from nextbuy.auth.keys import Signer
-from nextbuy.auth.model import (
-    GivenToken,
-    RefreshTokenExpired,
-    RefreshTokenInvalid,
-    RefreshTokenReused,
-    require_active,
-)
-from nextbuy.auth.sessions import (
-    REFRESH_COOKIE,
-    LoggedIn,
-    hash_token,
-    new_refresh_token,
-    wants_cookies,
-    with_cookies,
-)
+from nextbuy.auth.model import GivenToken, RefreshTokenExpired, RefreshTokenInvalid, RefreshTokenReused, require_active
+from nextbuy.auth.sessions import REFRESH_COOKIE, LoggedIn, hash_token, new_refresh_token, wants_cookies, with_cookies
 from nextbuy.contracts.errors import AppError, Unprocessable
 from nextbuy.kit.http.caller import Caller
 from nextbuy.kit.http.tokens import cookie_of

@@ -1,12 +1,9 @@
-"""POST /auth/api/register: somebody becomes a buyer or a seller, and is logged in.
+"""POST /auth/api/register: create the account of a buyer or seller, and open its first session.
 
-An e-mail has one account: of two registrations at once, one is refused. Nobody becomes an admin here.
+Of two concurrent registrations with one e-mail, one is refused. Only `nextbuy create-admin` creates admins.
 """
 
-from typing import (
-    Annotated,
-    Literal,
-)
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 

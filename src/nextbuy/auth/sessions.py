@@ -34,7 +34,7 @@ class LoggedIn(Struct, frozen=True):
 
 
 class RefreshToken(Struct, frozen=True):
-    """A new refresh token, and its hash, which is all that is stored."""
+    """A new refresh token with its hash; only the hash is stored."""
 
     text: str
     hash: bytes

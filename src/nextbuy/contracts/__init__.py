@@ -1,1 +1,1 @@
-"""What services know of each other: typed calls, typed events and thin clients. No I/O lives here."""
+"""The contracts between services: typed calls, events and clients, without I/O."""

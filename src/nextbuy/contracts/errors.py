@@ -13,18 +13,18 @@
     ├── WrongMediaType            415     unsupported-media-type   no
     ├── Unprocessable             422     unprocessable            no
     ├── TooManyRequests           429     too-many-requests        yes, after Retry-After
-    ├── InternalError             500     internal-error           no: a defect of ours
+    ├── InternalError             500     internal-error           no: a bug
     └── Unavailable               503     unavailable              yes
         ├── BadGateway            502     invalid-response         yes
         ├── BreakerOpen           503     breaker-open             yes, after Retry-After
         └── DeadlinePassed        504     deadline-passed          yes
 
-An error with its own slug is a subclass, where it is raised or in the model of its service::
+An error with its own slug is a subclass, in the module that raises it or in the model of its service::
 
     class OrderNotFound(NotFound, slug="order-not-found"):
         \"\"\"Order not found.\"\"\"
 
-The first line of its docstring is its message, unless it is raised with another, and what `/docs/problems` says of it.
+The first line of its docstring is its text at `/docs/problems`, and its message unless the code gives another one.
 """
 
 from typing import ClassVar, Final
@@ -52,7 +52,7 @@ class Problem(Struct, frozen=True, omit_defaults=True):
 
 
 class AppError(Exception):
-    """An error that the caller sees; its message says what is wrong and what to do."""
+    """An error for the caller, with a message that describes the problem and its remedy."""
 
     status: ClassVar[int] = 500
     title: ClassVar[str] = "Internal error"

@@ -1,4 +1,4 @@
-"""Every call and every event there is, in one list; a snapshot test lets it grow and nothing else."""
+"""All calls and events. `history.json` records their versions, and `make check` compares the code to it."""
 
 from typing import Any, Final
 

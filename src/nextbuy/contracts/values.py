@@ -1,4 +1,7 @@
-"""Words that every service means the same by: money, ids, roles, pages, bounded texts."""
+"""Types that all services share: money, ids, times, texts, roles and pages.
+
+Their descriptions and examples appear in the API documents.
+"""
 
 from datetime import datetime
 from enum import StrEnum
@@ -12,14 +15,14 @@ Item = TypeVar("Item")
 
 CURRENCY: Final = "USD"
 MAX_AMOUNT: Final = 100_000_000_00
-"""The largest amount of one price, in minor units (100 million)."""
+"""The highest price of a unit, in minor units (100 million dollars)."""
 MAX_QUANTITY: Final = 1_000
 MAX_LINES: Final = 50
 MAX_STOCK: Final = 1_000_000
 PAGE_LIMIT: Final = 100
 
 Timestamp = Annotated[datetime, Meta(tz=True)]
-"""A time with its offset, as in RFC 3339; UTC in everything that we send."""
+"""A time as in RFC 3339, with an offset; UTC in all responses and events."""
 Hour = Annotated[Timestamp, Meta(description="The beginning of the hour, in UTC.")]
 AccountId = Annotated[UUID, Meta(description="The account.")]
 AdminId = Annotated[UUID, Meta(description="The admin who decided.")]
@@ -52,12 +55,12 @@ Category = Annotated[CategoryName, Meta(min_length=1, max_length=60, pattern=r"\
 Email = Annotated[EmailAddress, Meta(min_length=3, max_length=254, pattern=r"^[^@\s<>\"]+@[^@\s<>\"]+\.[^@\s<>\".]+$")]
 Limit = Annotated[int, Meta(ge=1, le=PAGE_LIMIT)]
 BatchLimit = Annotated[int, Meta(ge=1, le=1_000)]
-"""How many things one service may ask of another at once."""
+"""Items per call between services."""
 Cursor = Annotated[str, Meta(min_length=1, max_length=400)]
 
 
 class Role(StrEnum):
-    """What an account may be; one account has one role."""
+    """The role of an account; each has one."""
 
     BUYER = "buyer"
     SELLER = "seller"
@@ -68,18 +71,18 @@ ShopStatus = Literal["pending", "approved", "rejected", "suspended"]
 
 
 class Money(Struct, frozen=True):
-    """An amount in minor units (cents) of one currency; it may be zero or, as a difference, negative."""
+    """An amount of money; zero and, as a difference, negative amounts are valid."""
 
     amount: Amount
     currency: Currency = CURRENCY
 
     def times(self, quantity: int) -> "Money":
-        """Return this much, `quantity` times."""
+        """Return this amount multiplied by `quantity`."""
         return Money(self.amount * quantity, self.currency)
 
 
 class Price(Struct, frozen=True):
-    """What one unit costs: more than nothing, at most `MAX_AMOUNT` minor units."""
+    """The price of a unit, greater than zero."""
 
     amount: PositiveAmount
     currency: Literal["USD"] = "USD"
@@ -90,14 +93,14 @@ class Price(Struct, frozen=True):
 
 
 class Page(Struct, Generic[Item], frozen=True):
-    """A part of a list; `next_cursor` is handed back to read on, and null at the end."""
+    """A page of a list; `next_cursor` requests the next page, and is null on the last."""
 
     items: list[Item]
     next_cursor: str | None = None
 
 
 class PageRequest(Struct, frozen=True):
-    """The size of a page, and the cursor of the page before it."""
+    """A request for a page: its size, and `next_cursor` of the previous page."""
 
     limit: Limit = 20
     cursor: Cursor | UnsetType = UNSET
@@ -109,10 +112,10 @@ class PageRequest(Struct, frozen=True):
 
 
 class Notification(Struct, frozen=True):
-    """A notification, one for each event and kind.
+    """A notification, one per event and kind.
 
-    `link` is the path of a page in the notifications of accounts, the path of an API endpoint in those of admins, or
-    empty.
+    `link` is the path of a page in the notifications of accounts, the path of an API endpoint in notifications of
+    admins, or empty.
     """
 
     id: UUID
@@ -126,25 +129,25 @@ class Notification(Struct, frozen=True):
 
 
 class AllRead(Struct, frozen=True):
-    """All notifications are read; `read` is how many were not before."""
+    """All notifications are marked as read; `read` is the number of previously unread ones."""
 
     read: int
 
 
 class Nothing(Struct, frozen=True):
-    """An empty request or answer."""
+    """An empty request or reply."""
 
 
 def new_id() -> UUID:
-    """Return a UUIDv7 (RFC 9562): unique everywhere, and in order of time."""
+    """Return a UUIDv7 (RFC 9562); later ones are greater."""
     return _uuid7()
 
 
 def total(amounts: "list[Money]") -> Money:
-    """Add up amounts of one currency.
+    """Return the sum of amounts.
 
     Raises:
-        ValueError: where currencies differ; adding them would make money out of nothing.
+        ValueError: their currencies differ.
     """
     currencies = {money.currency for money in amounts} or {CURRENCY}
     if len(currencies) > 1:

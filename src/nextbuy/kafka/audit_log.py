@@ -7,11 +7,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
-from nextbuy.contracts.values import (
-    Page,
-    Timestamp,
-    new_id,
-)
+from nextbuy.contracts.values import Page, Timestamp, new_id
 from nextbuy.kit.http.paging import decode_cursor, encode_cursor
 from nextbuy.kit.storage.database import Executor, Transaction
 

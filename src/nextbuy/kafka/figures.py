@@ -10,10 +10,7 @@ from nextbuy.contracts.message import Envelope, Event
 from nextbuy.contracts.order import OrderCreated
 from nextbuy.contracts.product import ProductAddedToBasket, ProductViewed
 from nextbuy.contracts.seller import SellerRegistered
-from nextbuy.contracts.values import (
-    Amount,
-    Timestamp,
-)
+from nextbuy.contracts.values import Amount, Timestamp
 
 Told = Iterable[tuple[Event, Envelope]]
 

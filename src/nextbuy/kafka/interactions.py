@@ -4,10 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from nextbuy.contracts.values import (
-    Page,
-    TraceId,
-)
+from nextbuy.contracts.values import Page, TraceId
 from nextbuy.kafka.deps import Deps
 from nextbuy.kit.http.caller import Caller
 from nextbuy.kit.observability.telemetry import Interaction

@@ -16,13 +16,7 @@ from email.utils import format_datetime
 from typing import Final, Protocol
 from uuid import UUID
 
-from aiosmtplib import (
-    SMTP,
-    SMTPException,
-    SMTPNotSupported,
-    SMTPRecipientsRefused,
-    SMTPResponseException,
-)
+from aiosmtplib import SMTP, SMTPException, SMTPNotSupported, SMTPRecipientsRefused, SMTPResponseException
 from msgspec import MsgspecError, Struct, convert
 
 from nextbuy.contracts.values import Email

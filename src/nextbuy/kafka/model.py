@@ -10,11 +10,7 @@ from msgspec import Struct
 from nextbuy.contracts.message import Envelope, Event
 from nextbuy.contracts.order import OrderCreated
 from nextbuy.contracts.product import ProductAddedToBasket, ProductViewed
-from nextbuy.contracts.values import (
-    Amount,
-    Notification,
-    Timestamp,
-)
+from nextbuy.contracts.values import Amount, Notification, Timestamp
 
 
 class Figure(Struct, frozen=True):

@@ -20,13 +20,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from nextbuy.contracts.errors import (
-    BadGateway,
-    Conflict,
-    NotFound,
-    Unavailable,
-    Unprocessable,
-)
+from nextbuy.contracts.errors import BadGateway, Conflict, NotFound, Unavailable, Unprocessable
 from nextbuy.contracts.order import Address, SoldLine
 from nextbuy.contracts.product import Line, PricedLine, merge_lines
 from nextbuy.contracts.seller import Shop

@@ -26,11 +26,7 @@ from nextbuy.contracts.order import (
     reason_text,
 )
 from nextbuy.contracts.product import PricedLine
-from nextbuy.contracts.values import (
-    Money,
-    Role,
-    Timestamp,
-)
+from nextbuy.contracts.values import Money, Role, Timestamp
 from nextbuy.kit.events import event_log
 from nextbuy.kit.http.caller import Caller
 from nextbuy.order.access import require_order_access

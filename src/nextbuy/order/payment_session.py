@@ -7,11 +7,7 @@ from msgspec import Struct
 from nextbuy.contracts.values import Money
 from nextbuy.kit.http.caller import Caller
 from nextbuy.order.deps import Deps
-from nextbuy.order.model import (
-    PUBLIC_STATUS,
-    PublicStatus,
-    SessionNotFound,
-)
+from nextbuy.order.model import PUBLIC_STATUS, PublicStatus, SessionNotFound
 from nextbuy.order.store.orders import session_of_buyer
 
 

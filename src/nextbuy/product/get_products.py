@@ -10,10 +10,7 @@ from nextbuy.contracts.values import Page
 from nextbuy.kit.http.caller import Caller
 from nextbuy.kit.wire import Encoded
 from nextbuy.product.deps import Deps
-from nextbuy.product.model import (
-    InvalidIds,
-    parse_id,
-)
+from nextbuy.product.model import InvalidIds, parse_id
 from nextbuy.product.store.lists import PageIds
 from nextbuy.product.store.products import read_public
 

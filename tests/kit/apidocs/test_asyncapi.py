@@ -12,10 +12,7 @@ from msgspec import Meta, Struct
 
 from nextbuy.contracts.message import Envelope, Event
 from nextbuy.contracts.registry import CALLS, EVENTS
-from nextbuy.contracts.values import (
-    Money,
-    Timestamp,
-)
+from nextbuy.contracts.values import Money, Timestamp
 from nextbuy.host.api_index import events_document, index_lines
 from nextbuy.host.composition import SERVICES as HOSTED
 from nextbuy.kit.apidocs.asyncapi import ON_KAFKA, asyncapi

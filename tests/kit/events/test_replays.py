@@ -7,12 +7,7 @@ from typing import Any
 
 import pytest
 
-from nextbuy.contracts.errors import (
-    Conflict,
-    ServiceUnavailable,
-    Unavailable,
-    Unprocessable,
-)
+from nextbuy.contracts.errors import Conflict, ServiceUnavailable, Unavailable, Unprocessable
 from nextbuy.contracts.message import Envelope
 from nextbuy.contracts.values import new_id
 from nextbuy.kit.events.dead_letters import replays

@@ -1,7 +1,7 @@
-"""AsyncAPI 3.0 of all events, made from what services say that they publish and listen to. A topic is a channel.
+"""AsyncAPI 3.0 of all events, generated from the tables of contents of the services; each topic is a channel.
 
-Beside the events it has the calls between services (`x-calls`), and of both what each version added (`x-history`): the
-page at `/docs/events` is made from this document alone.
+It also lists the calls between services (`x-calls`) and the versions of both (`x-history`): the page `/docs/events`
+needs no other source.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,12 +18,11 @@ from nextbuy.kit.events.bus.cloud_event import NAMES, SAME_FOR_ALL, to_binary
 from nextbuy.kit.service import Service
 
 ON_KAFKA: Final = "nextbuy."
-"""The default prefix of topics on Kafka."""
+"""The prefix of topic names on Kafka."""
 _ABOUT: Final = (
-    "Events that have happened, each published once through the outbox of its service, delivered at least once, in "
-    "order per key, and applied once. On Kafka an event is a CloudEvent 1.0 in binary mode: its envelope is the "
-    "headers, and the value is the event alone. On Redis Streams the field `event` of an entry is the envelope as "
-    "JSON, with the event as its `data`."
+    "Events are published through the outbox of their service, delivered at least once and in order per key, and "
+    "applied once. On Kafka an event is a CloudEvent 1.0 in binary mode: the headers are its envelope, the value is "
+    "the event. On Redis Streams the field `event` of an entry is the envelope as JSON, with the event as its `data`."
 )
 _TRACEPARENT: Final = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -36,12 +35,12 @@ def asyncapi(
     version: str,
     history: Mapping[str, Json] | None = None,
 ) -> bytes:
-    """Return the document of `events` and `calls`; `history` has what was accepted of both, by kind and name."""
+    """Return the document of `events` and `calls`, with their versions from `history` (by kind and name)."""
     schemas = Schemas()
     for kind in [*events, *calls, *(call.reply for call in calls)]:
         schemas.want(kind)
     schemas.make()
-    told = history or {}
+    versions = history or {}
     ordered = sorted(events, key=lambda event: event.topic)
     operations: Json = {}
     for service in services:
@@ -62,11 +61,11 @@ def asyncapi(
             "channels": {event.topic: _channel(event, services) for event in ordered},
             "operations": dict(sorted(operations.items())),
             "components": {
-                "messages": {event.__name__: _message(event, services, schemas, told) for event in ordered},
+                "messages": {event.__name__: _message(event, services, schemas, versions) for event in ordered},
                 "schemas": schemas.components,
                 "messageTraits": {"envelope": {"headers": _headers()}},
             },
-            "x-calls": [_call(call, schemas, told) for call in sorted(calls, key=lambda call: call.path)],
+            "x-calls": [_call(call, schemas, versions) for call in sorted(calls, key=lambda call: call.path)],
         }
     )
 
@@ -88,7 +87,7 @@ def _publishers(event: type[Event], services: Sequence[Service]) -> list[str]:
     return sorted({service.name for service in services if event in service.publishes})
 
 
-def _message(event: type[Event], services: Sequence[Service], schemas: Schemas, told: Mapping[str, Json]) -> Json:
+def _message(event: type[Event], services: Sequence[Service], schemas: Schemas, versions: Mapping[str, Json]) -> Json:
     payload = example(schemas.of(event), schemas.components, about=event.topic)
     source = next(iter(_publishers(event, services)), "nobody")
     return {
@@ -99,15 +98,15 @@ def _message(event: type[Event], services: Sequence[Service], schemas: Schemas, 
         "bindings": {"kafka": {"key": {"type": "string"}, "bindingVersion": "0.5.0"}},
         "x-key": event.key,
         "x-schema-version": event.schema_version,
-        "x-history": told.get("events", {}).get(event.topic, {}).get("versions", []),
+        "x-history": versions.get("events", {}).get(event.topic, {}).get("versions", []),
         "traits": [{"$ref": "#/components/messageTraits/envelope"}],
         "payload": schemas.of(event),
-        "examples": [{"name": event.topic, "headers": _sent(event, source, payload), "payload": payload}],
+        "examples": [{"name": event.topic, "headers": _example_headers(event, source, payload), "payload": payload}],
     }
 
 
-def _sent(event: type[Event], source: str, payload: Json) -> dict[str, str]:
-    """Return the headers that the example goes with."""
+def _example_headers(event: type[Event], source: str, payload: Json) -> dict[str, str]:
+    """Return the headers of the example."""
     envelope = Envelope(
         id=UUID("01920000-0000-7000-8000-000000000001"),
         type=event.topic,
@@ -125,19 +124,19 @@ def _sent(event: type[Event], source: str, payload: Json) -> dict[str, str]:
 
 
 def _headers() -> Json:
-    """Return what the headers of a CloudEvent in binary mode are: all texts, as Kafka has them."""
+    """Return the schema of the headers of a CloudEvent in binary mode; on Kafka they are all texts."""
     fields = msgspec.json.schema(Envelope)["$defs"][Envelope.__name__]["properties"]
-    said = {name: field["description"] for name, field in fields.items()}
+    descriptions = {name: field["description"] for name, field in fields.items()}
     forms = {"id": {"format": "uuid"}, "time": {"format": "date-time"}, "schema_version": {"pattern": "^[0-9]+$"}}
     named = {
-        header: {"type": "string", "description": said[name], "x-attribute": name} | forms.get(name, {})
+        header: {"type": "string", "description": descriptions[name], "x-attribute": name} | forms.get(name, {})
         for name, header in NAMES.items()
     }
     fixed = {header: {"type": "string", "const": word.decode()} for header, word in SAME_FOR_ALL}
     return {"type": "object", "required": [*fixed, *named], "properties": fixed | named}
 
 
-def _call(call: type[Call[Any]], schemas: Schemas, told: Mapping[str, Json]) -> Json:
+def _call(call: type[Call[Any]], schemas: Schemas, versions: Mapping[str, Json]) -> Json:
     return {
         "name": f"{call.to}.{call.name}",
         "to": call.to,
@@ -146,7 +145,7 @@ def _call(call: type[Call[Any]], schemas: Schemas, told: Mapping[str, Json]) -> 
         "summary": first_line(call),
         "request": schemas.of(call),
         "reply": schemas.of(call.reply),
-        "history": told.get("calls", {}).get(f"{call.to}.{call.name}", {}).get("versions", []),
+        "history": versions.get("calls", {}).get(f"{call.to}.{call.name}", {}).get("versions", []),
     }
 
 

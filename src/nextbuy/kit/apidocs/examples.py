@@ -13,7 +13,7 @@ _DEEPEST: Final = 8
 
 
 def example(schema: Json, components: Json, *, name: str = "", about: str = "") -> Any:  # noqa: ANN401  any JSON
-    """Return an example value of a schema.
+    """Return an example that fits a schema.
 
     Args:
         schema: a JSON schema as msgspec generates it.

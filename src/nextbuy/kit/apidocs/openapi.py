@@ -1,6 +1,6 @@
-"""OpenAPI 3.1 of all public addresses, made from the tables of contents of the services.
+"""OpenAPI 3.1 of all public endpoints, generated from the tables of contents of the services.
 
-The order of everything is fixed, so that two documents of the same code are the same bytes.
+The order of everything is fixed, so that the same code gives the same bytes.
 """
 
 import typing
@@ -21,9 +21,9 @@ Json = dict[str, Any]
 REFERENCE: Final = "#/components/schemas/{name}"
 _READS: Final = frozenset({"GET", "HEAD"})
 _ABOUT: Final = (
-    "Everything goes through the gateway. Money is in integer minor units with a currency; ids are UUIDv7; times are "
-    "RFC 3339 in UTC; lists are read on by cursor. Errors are problem documents (RFC 9457). A mutation takes an "
-    "Idempotency-Key, and gives the same answer again to the same key."
+    "Send all requests to the gateway. Money is in integer minor units with a currency; ids are UUIDv7; times are "
+    "RFC 3339 in UTC; lists are paged by cursor. Errors are problem documents (RFC 9457). Send an Idempotency-Key with "
+    "a mutation: the same key gets the same response again."
 )
 _SECURITY: Final[Json] = {
     "bearer": {
@@ -36,7 +36,7 @@ _SECURITY: Final[Json] = {
         "type": "apiKey",
         "in": "cookie",
         "name": ACCESS_COOKIE,
-        "description": f"What the pages use. A mutation also sends the cookie {CSRF_COOKIE} as {CSRF_HEADER}.",
+        "description": f"For browsers. With a mutation, send the value of the cookie {CSRF_COOKIE} as {CSRF_HEADER}.",
     },
 }
 
@@ -56,7 +56,7 @@ def openapi(services: Sequence[Service], *, version: str) -> bytes:
         for route in service.routes:
             path = f"/{service.name}/api/{route.path}"
             paths.setdefault(path, {})[route.method.lower()] = _operation(service.name, route, schemas)
-    paths.update(_OWN)
+    paths.update(_GATEWAY_ENDPOINTS)
     return document(
         {
             "openapi": "3.1.0",
@@ -64,36 +64,40 @@ def openapi(services: Sequence[Service], *, version: str) -> bytes:
             "servers": [{"url": "/"}],
             "tags": [{"name": service.name} for service in services if service.routes] + [{"name": "gateway"}],
             "paths": paths,
-            "components": {"schemas": schemas.components, "securitySchemes": _SECURITY, "responses": _refusals()},
+            "components": {
+                "schemas": schemas.components,
+                "securitySchemes": _SECURITY,
+                "responses": _error_responses(),
+            },
             "x-problems": problems([service.name for service in services]),
         }
     )
 
 
 class Schemas:
-    """JSON schemas of types, made all at once, because their names depend on each other."""
+    """JSON schemas of types, generated together, since their names depend on each other."""
 
     def __init__(self) -> None:
         self._wanted: dict[Any, Json] = {}
         self.components: Json = {}
 
-    def want(self, kind: Any) -> None:  # noqa: ANN401 (any type that JSON can say)
-        """Ask for the schema of a type; None is nothing."""
+    def want(self, kind: Any) -> None:  # noqa: ANN401  types are of any type
+        """Add a type; None is ignored."""
         if kind is not None:
             self._wanted.setdefault(kind, {})
 
     def make(self) -> None:
-        """Generate the schemas of all types that `want` has collected."""
+        """Generate the schemas of all added types."""
         found, components = msgspec.json.schema_components(self._wanted, ref_template=REFERENCE)
         self._wanted = dict(zip(self._wanted, found, strict=True))
         self.components = dict(sorted(components.items()))
 
     def of(self, kind: Any) -> Json:  # noqa: ANN401
-        """Return the schema of a type, or a reference to it."""
+        """Return the schema of an added type, which may be a reference."""
         return self._wanted[kind]
 
     def whole(self, kind: Any) -> Json:  # noqa: ANN401
-        """Return the schema of a struct, never a reference."""
+        """Return the schema of an added struct, never a reference."""
         schema = self._wanted[kind]
         reference = schema.get("$ref")
         return schema if reference is None else typing.cast("Json", self.components[reference.rpartition("/")[2]])
@@ -105,12 +109,12 @@ def first_line(thing: Any) -> str:  # noqa: ANN401  a class or a function
 
 
 def document(content: Json) -> bytes:
-    """Encode a document as indented JSON."""
+    """Return a document as indented JSON."""
     return msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n"
 
 
 def reply_of(route: Route) -> Any:  # noqa: ANN401
-    """Return the type of the JSON reply of a route, or None without a typed reply."""
+    """Return the reply type of a route; None if it has no JSON body of a fixed type."""
     reply = route.reply
     if typing.get_origin(reply) is Encoded:
         reply = typing.get_args(reply)[0]
@@ -140,7 +144,7 @@ def _operation(service: str, route: Route, schemas: Schemas) -> Json:
             for name, schema in rest.items()
         ]
     else:
-        # What is done twice over a raw route is the route's own business.
+        # A raw route handles duplicates itself.
         if not route.raw:
             parameters.append(_KEY)
         if rest:
@@ -157,7 +161,7 @@ _KEY: Final[Json] = {
     "name": IDEMPOTENCY,
     "in": "header",
     "required": False,
-    "description": "The same key with the same request gives the first answer again.",
+    "description": "The same key with the same request gets the first response again.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
 }
 
@@ -188,10 +192,10 @@ def _json(schema: Json, schemas: Schemas) -> Json:
     return {_JSON: {"schema": schema, "example": example(schema, schemas.components)}}
 
 
-def _refusals() -> Json:
+def _error_responses() -> Json:
     content = {"application/problem+json": {"schema": {"$ref": REFERENCE.format(name="Problem")}}}
-    told = {str(kind.status): {"description": first_line(kind), "content": content} for kind in KINDS}
-    return {status: told[status] for status in ("401", "403", "404", "409", "413", "422", "429", "503")}
+    responses = {str(kind.status): {"description": first_line(kind), "content": content} for kind in KINDS}
+    return {status: responses[status] for status in ("401", "403", "404", "409", "413", "422", "429", "503")}
 
 
 def problems(services: Sequence[str]) -> list[Json]:
@@ -210,20 +214,23 @@ def _subclasses(kind: type[AppError]) -> Iterator[type[AppError]]:
         yield from _subclasses(below)
 
 
-def _own(summary: str, kind: str, *, unready: bool = False) -> Json:
+def _gateway_endpoint(summary: str, kind: str, *, unready: bool = False) -> Json:
     responses: Json = {"200": {"description": "Done.", "content": {kind: {"schema": {}}}}}
     if unready:
-        responses["503"] = {"description": "Something that is needed is down.", "content": {kind: {"schema": {}}}}
+        responses["503"] = {
+            "description": "A required service or engine is unavailable.",
+            "content": {kind: {"schema": {}}},
+        }
     return {"get": {"tags": ["gateway"], "summary": summary, "x-who": "anyone", "responses": responses}}
 
 
 _JSON: Final = "application/json"
-_OWN: Final[Json] = {
-    "/health/live": _own("Report that the process runs.", _JSON),
-    "/health/ready": _own("Report the state of each service and engine.", _JSON, unready=True),
-    "/health/version": _own("Return the version of NextBuy.", _JSON),
-    "/openapi.json": _own("Return this document.", _JSON),
-    "/asyncapi.json": _own("Return the events and calls as an AsyncAPI 3.0 document.", _JSON),
-    "/docs": _own("Show the API browser.", "text/html"),
-    "/docs/events": _own("Show the index of events and calls.", "text/html"),
+_GATEWAY_ENDPOINTS: Final[Json] = {
+    "/health/live": _gateway_endpoint("Report that the process runs.", _JSON),
+    "/health/ready": _gateway_endpoint("Report the state of each service and engine.", _JSON, unready=True),
+    "/health/version": _gateway_endpoint("Return the version of NextBuy.", _JSON),
+    "/openapi.json": _gateway_endpoint("Return this document.", _JSON),
+    "/asyncapi.json": _gateway_endpoint("Return the events and calls as an AsyncAPI 3.0 document.", _JSON),
+    "/docs": _gateway_endpoint("Show the API browser.", "text/html"),
+    "/docs/events": _gateway_endpoint("Show the index of events and calls.", "text/html"),
 }

@@ -1,1 +1,1 @@
-"""The tables that the kit keeps in every service's database: outbox, inbox, dead letters, idempotency."""
+"""The tables of the kit in every service's database: outbox, inbox, dead letters, idempotency."""

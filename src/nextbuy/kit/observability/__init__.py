@@ -1,1 +1,1 @@
-"""Traces, log lines and the record of interactions."""
+"""Traces, log lines and stored interactions."""

@@ -18,14 +18,14 @@ from nextbuy.kit.observability.telemetry import Interaction
 
 log: Final = logging.getLogger(__name__)
 _RETENTION: Final = 3_600
-"""Seconds for which the interactions of a trace stay in Redis."""
+"""Seconds after the last interaction of a trace."""
 _MAX_PER_TRACE: Final = 2_000
 _MAX_QUEUED: Final = 20_000
 _BATCH: Final = 1_000
 _BATCH_DELAY: Final = 0.02
 """Seconds in which a batch fills."""
 _REDIS_TIMEOUT: Final = 2.0
-"""Seconds for one command."""
+"""Seconds per read or batch."""
 
 
 def _key(trace_id: str) -> str:

@@ -84,7 +84,7 @@ class use_span:  # noqa: N801  used as a function
     _token: Token[SpanContext]
 
     def __init__(self, trace: SpanContext) -> None:
-        """Use `trace` as the span."""
+        """Make `trace` the current span inside the block."""
         self._trace = trace
 
     def __enter__(self) -> SpanContext:

@@ -1,1 +1,1 @@
-"""PostgreSQL: pool, transactions, migrations and retention."""
+"""PostgreSQL: pool, transactions, migrations, leases and retention."""

@@ -1,7 +1,7 @@
-"""PostgreSQL through asyncpg: a bounded pool per service, and transactions that know what was published in them.
+"""PostgreSQL through asyncpg: a connection pool per service, and transactions that record whether they published.
 
-One request, one transaction, and never a call inside it: `in_transaction` lets `kit/calls.py` refuse to send while one
-is open on the task. After a commit in which the outbox was written, the service's relay is woken directly.
+A request has at most one transaction and makes no call inside it: `in_transaction` lets `kit/rpc` refuse calls in an
+open transaction. A commit that wrote to the outbox wakes the service's relay.
 """
 
 import asyncio
@@ -19,9 +19,9 @@ log: Final = logging.getLogger(__name__)
 
 Row = asyncpg.Record
 STATEMENT_TIMEOUT: Final = 5.0
-"""Seconds for a statement."""
+"""Seconds per statement."""
 TRANSACTION_TIMEOUT: Final = 8.0
-"""Seconds that a transaction may stay open. Caches rely on it: no change is committed later than this."""
+"""Seconds per transaction; caches rely on every change being committed within this time."""
 _ACQUIRE_TIMEOUT: Final = 3.0
 
 _open: ContextVar[bool] = ContextVar("in_transaction", default=False)
@@ -36,17 +36,17 @@ class DatabaseUnavailable(Unavailable, slug="database-unavailable"):
 
 
 def in_transaction() -> bool:
-    """Is a transaction open on this task?"""
+    """Return whether a transaction is open in this task."""
     return _open.get()
 
 
 class Transaction:
-    """An open transaction of one service; what is done through it happens wholly or not at all."""
+    """An open transaction of a service."""
 
     __slots__ = ("_connection", "published", "service")
 
     def __init__(self, connection: "asyncpg.pool.PoolConnectionProxy[Row]", service: str) -> None:
-        """Wrap a connection on which a transaction has been opened."""
+        """Wrap a connection with an open transaction."""
         self._connection = connection
         self.service = service
         self.published = False
@@ -56,7 +56,7 @@ class Transaction:
         return await self._connection.execute(sql, *values)
 
     async def executemany(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
-        """Run a statement for each row, in one round trip."""
+        """Run a statement once per row, in one round trip."""
         await self._connection.executemany(sql, rows)
 
     async def fetch(self, sql: str, *values: object) -> list[Row]:
@@ -76,25 +76,25 @@ class Database:
     """The database of one service."""
 
     def __init__(self, pool: "asyncpg.Pool[Row]", service: str) -> None:
-        """Use an open pool; see `connect`."""
+        """Use an open pool; `connect` opens one."""
         self._pool = pool
         self.service = service
         self.after_publish: Callable[[], None] = lambda: None
-        """Called after each commit in which something was put into the outbox."""
+        """Called after each commit that wrote to the outbox."""
 
     @classmethod
     async def connect(cls, url: str, service: str, *, max_connections: int = 8) -> "Database":
-        """Open a pool of at most `max_connections`; idle ones are closed after half a minute.
+        """Open a pool of up to `max_connections`; idle ones are closed after 30 s.
 
         Raises:
-            OSError, asyncpg.PostgresError: the server cannot be reached or refuses us.
+            OSError, asyncpg.PostgresError: the server cannot be reached or refuses the login.
         """
         pool = await asyncpg.create_pool(
             url,
             min_size=1,
             max_size=max_connections,
             max_inactive_connection_lifetime=30.0,
-            reset=_leave,
+            reset=_skip_reset,
             command_timeout=STATEMENT_TIMEOUT + 1,
             server_settings={
                 "application_name": f"nextbuy-{service}",
@@ -106,7 +106,7 @@ class Database:
         return cls(pool, service)
 
     async def close(self) -> None:
-        """Close the pool; connections that do not come back within 3 s are cut."""
+        """Close the pool; connections that are in use for another 3 s are terminated."""
         try:
             await asyncio.wait_for(self._pool.close(), 3)
         except TimeoutError:
@@ -114,7 +114,7 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
-        """Open a transaction: committed where the block ends, rolled back where it raises."""
+        """Open a transaction: committed at the end of the block, rolled back if it raises."""
         async with self._pool.acquire(timeout=_ACQUIRE_TIMEOUT) as connection:
             token = _open.set(True)
             try:
@@ -143,16 +143,16 @@ class Database:
         return await self._pool.fetchval(sql, *values)
 
 
-async def _leave(_connection: "asyncpg.Connection[Row]") -> None:
-    """Do nothing to a connection that comes back: we set nothing on one, and a reset costs a round trip each time."""
+async def _skip_reset(_connection: "asyncpg.Connection[Row]") -> None:
+    """Skip the reset of a released connection: no session state is ever set, and a reset costs a round trip."""
 
 
 Executor = Database | Transaction
-"""A connection pool or a transaction: anything that executes SQL."""
+"""Runs SQL, inside a transaction or without."""
 
 
 def as_app_error(error: BaseException) -> AppError | None:
-    """Return the error for the caller of a failed statement, or None for a defect in our code."""
+    """Return the error that a caller sees for a database error; None if it is a bug."""
     if isinstance(error, asyncpg.QueryCanceledError):
         return DatabaseTimeout()
     transient = (

@@ -4,8 +4,8 @@ The files of a package are named like `0001_orders.sql`. The first line of each 
 still run on a database with this migration, like `-- oldest release: 0.2.0`: raise it when a migration drops what that
 release needs, which is one release after the code stopped using it (expand, then contract).
 
-A migration that has run is never edited; write a new file. Release 0.2.0 is the first with supported databases: until
-then files may be changed, and databases are deleted and created again.
+A migration that has run is never edited; write a new file. Until release 0.2.0 files may still be changed, and
+databases are then deleted and created again.
 """
 
 import hashlib

@@ -7,13 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from nextbuy.contracts.order import Address
-from nextbuy.contracts.values import (
-    Money,
-    OrderNumber,
-    Page,
-    ProductTitle,
-    Timestamp,
-)
+from nextbuy.contracts.values import Money, OrderNumber, Page, ProductTitle, Timestamp
 from nextbuy.kit.http.paging import decode_cursor, encode_cursor
 from nextbuy.kit.storage.database import Executor, Row
 from nextbuy.order.model import State

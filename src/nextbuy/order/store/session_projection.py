@@ -14,10 +14,7 @@ from nextbuy.contracts.values import Money
 from nextbuy.kit.events import event_log
 from nextbuy.kit.storage.database import Row, Transaction
 from nextbuy.order.history import OrderProjection, SessionProjection, UnmatchedPaymentProjection, decode_event
-from nextbuy.order.model import (
-    State,
-    TooManyEvents,
-)
+from nextbuy.order.model import State, TooManyEvents
 
 MAX_EVENTS: Final = 20_000
 """The limit of events in one read: twice what a hundred baskets have with fifty shops each."""

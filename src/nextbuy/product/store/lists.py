@@ -11,12 +11,7 @@ from msgspec import Struct
 
 from nextbuy.contracts.product import Decision, Product
 from nextbuy.contracts.values import Page
-from nextbuy.kit.http.paging import (
-    InvalidCursor,
-    Part,
-    decode_cursor,
-    encode_cursor,
-)
+from nextbuy.kit.http.paging import InvalidCursor, Part, decode_cursor, encode_cursor
 from nextbuy.kit.storage.database import Executor, Row
 from nextbuy.product.store.products import COLUMNS, FOR_SALE, OwnProduct, product_fields, product_from_row
 

@@ -13,13 +13,8 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
-from nextbuy.contracts.errors import (
-    NotFound,
-)
-from nextbuy.contracts.values import (
-    Timestamp,
-    new_id,
-)
+from nextbuy.contracts.errors import NotFound
+from nextbuy.contracts.values import Timestamp, new_id
 from nextbuy.kit.events.dead_letters.store import (
     COLUMNS,
     MATCHES,

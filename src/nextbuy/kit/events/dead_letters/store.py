@@ -13,11 +13,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from nextbuy.contracts.errors import AppError, Conflict, NotFound, Unprocessable
-from nextbuy.contracts.values import (
-    Page,
-    Timestamp,
-    new_id,
-)
+from nextbuy.contracts.values import Page, Timestamp, new_id
 from nextbuy.kit.http.paging import decode_cursor, encode_cursor
 from nextbuy.kit.storage.database import Database, Executor, Row, Transaction
 from nextbuy.kit.storage.retention import FIRST_MOMENT, purge, purge_statement
