@@ -44,7 +44,7 @@ def test_removed_field_is_reported_with_its_readers(history: Path, capsys: pytes
     assert contracts.main(["--accept"]) == 1
     output = capsys.readouterr().out
     assert output.startswith("order.created: coupon was removed. kafka (")
-    assert "count-events" in output
+    assert "project-daily-figures" in output
     assert output.count("\n") == 1
     assert history.read_text(encoding="utf-8") == before
 

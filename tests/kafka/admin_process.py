@@ -1,4 +1,4 @@
-"""The admin service as a process of its own, to be killed: `admin_process.py DATABASE_URL PORT SECRET`."""
+"""The admin service as a process that a test may kill: `admin_process.py DATABASE_URL PORT SECRET`."""
 
 import asyncio
 import sys
@@ -17,14 +17,14 @@ from nextbuy.kit.service import BODY_LIMIT
 from nextbuy.kit.storage.database import Database
 
 
-async def nobody(call: Call[Reply]) -> Reply:
-    message = f"to keep a notification asks nobody, but sent {call.name}"
+async def refuse(call: Call[Reply]) -> Reply:
+    message = f"storing a notification causes no calls, but {call.name} was sent"
     raise RuntimeError(message)
 
 
 async def main(database_url: str, port: str, secret: str) -> None:
     database = await Database.connect(database_url, "admin")
-    deps = Deps(AuthClient(nobody), ProductClient(nobody), SellerClient(nobody), database)
+    deps = Deps(AuthClient(refuse), ProductClient(refuse), SellerClient(refuse), database)
     app = App(SERVICE, deps, identity=ServiceIdentity(secret.encode(), "admin"), database=database)
     async with serving(service_app(app.handle, body_limit=BODY_LIMIT), listen("127.0.0.1", int(port))):
         await asyncio.Event().wait()

@@ -1,4 +1,4 @@
-"""Each bus, under names that nobody else has, and how much of what is on it is not done with."""
+"""Probes of each bus: a bus with its own prefix, and the number of unacknowledged events on it."""
 
 import asyncio
 from collections.abc import Callable
@@ -15,28 +15,28 @@ from tests.kafka_broker import PARTITIONS, own_prefix
 
 GROUP: Final = "kafka"
 _TIMEOUT: Final = 15.0
-_NOT_YET: Final = {
+_STARTING: Final = {
     KafkaError.NOT_COORDINATOR,
     KafkaError.COORDINATOR_NOT_AVAILABLE,
     KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
 }
-"""What a Kafka says for a moment that has just made its first group."""
+"""Errors of a Kafka that is creating its first group."""
 
 
-class Wire(Protocol):
-    """A bus that one service listens to."""
+class BusProbe(Protocol):
+    """A bus and its lag."""
 
     bus: Bus
 
     async def lag(self) -> int:
-        """How many events are not done with, delivered or not; all of them where nobody has listened yet."""
+        """Return the number of unacknowledged events, including all events of topics that no group has read yet."""
 
 
-MakeWire = Callable[[], Wire]
+MakeProbe = Callable[[], BusProbe]
 
 
-class RedisWire:
-    """Streams in a Redis."""
+class RedisProbe:
+    """A bus on the shared Redis."""
 
     bus: Bus
 
@@ -45,18 +45,18 @@ class RedisWire:
         self.bus = RedisBus(redis, self._prefix)
 
     async def lag(self) -> int:
-        waiting = 0
+        lag = 0
         for stream in await self._redis.keys(f"{self._prefix}stream:*"):
             groups = await self._redis.xinfo_groups(stream)
-            waiting += 0 if groups else await self._redis.xlen(stream)
+            lag += 0 if groups else await self._redis.xlen(stream)
             for group in groups:
                 behind = await self._redis.xrange(stream, f"({group['last-delivered-id'].decode()}", "+")
-                waiting += group["pending"] + len(behind or [])
-        return waiting
+                lag += group["pending"] + len(behind or [])
+        return lag
 
 
-class KafkaWire:
-    """Topics on a Kafka that is shared."""
+class KafkaProbe:
+    """A bus on the shared Kafka."""
 
     bus: Bus
 
@@ -70,18 +70,18 @@ class KafkaWire:
                 try:
                     return await asyncio.to_thread(self._lag)
                 except KafkaException as error:
-                    if error.args[0].code() not in _NOT_YET:
+                    if error.args[0].code() not in _STARTING:
                         raise
                     await asyncio.sleep(0.05)
 
     def _lag(self) -> int:
-        # It takes no place in the group: it only asks.
-        asking = Consumer({"bootstrap.servers": self._servers, "group.id": f"{self._prefix}{GROUP}"})
+        # Reads offsets without joining the group.
+        reader = Consumer({"bootstrap.servers": self._servers, "group.id": f"{self._prefix}{GROUP}"})
         try:
-            topics = asking.list_topics(timeout=_TIMEOUT).topics.items()
+            topics = reader.list_topics(timeout=_TIMEOUT).topics.items()
             own = [(name, at) for name, topic in topics if name.startswith(self._prefix) for at in topic.partitions]
-            read = asking.committed([TopicPartition(*place) for place in own], timeout=_TIMEOUT)
-            ends = asking.offsets_for_times([TopicPartition(*place, OFFSET_END) for place in own], timeout=_TIMEOUT)
-            return sum(at.offset for at in ends) - sum(max(at.offset, 0) for at in read)
+            committed = reader.committed([TopicPartition(*place) for place in own], timeout=_TIMEOUT)
+            ends = reader.offsets_for_times([TopicPartition(*place, OFFSET_END) for place in own], timeout=_TIMEOUT)
+            return sum(at.offset for at in ends) - sum(max(at.offset, 0) for at in committed)
         finally:
-            asking.close()
+            reader.close()

@@ -32,6 +32,8 @@ async def main(url: str, port: int, recipient: Account) -> None:
         database=await Database.connect(url, "kafka"),
         interactions=unused,
         mailer=SmtpMailer(smtp),
+        public_url="",
+        best_sellers=unused,
     )
     await send_mails(deps)
 

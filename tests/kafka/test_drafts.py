@@ -24,7 +24,7 @@ from nextbuy.kafka.drafts import (
 )
 from nextbuy.product import moderation
 from nextbuy.web.app import PAGES, page_of
-from tests.kafka.test_model import SHOP, order
+from tests.kafka.sample_events import SHOP, order
 
 BUYER, SELLER, PRODUCT, SESSION = new_id(), new_id(), new_id(), new_id()
 

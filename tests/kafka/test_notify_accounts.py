@@ -16,8 +16,8 @@ from nextbuy.kafka.notifications.read_all_notifications import read_all_notifica
 from nextbuy.kafka.notifications.read_notification import ReadOwnNotification, read_notification
 from tests.callers import account, caller
 from tests.doubles import StubCalls
+from tests.kafka.sample_events import enveloped
 from tests.kafka.test_drafts import BUYER, SELLER, order_created
-from tests.kafka.test_model import enveloped
 
 MAYA = account(Role.BUYER, account_id=BUYER)
 INES = account(Role.SELLER, account_id=SELLER)

@@ -139,7 +139,7 @@ def replay(data: Path | None, letter_id: UUID | None, *, every: bool, **options:
 @with_data
 def discard(data: Path | None, letter_id: UUID, reason: str) -> None:
     """Discard a dead letter: it will never be processed."""
-    from nextbuy.kafka.audit_log import at_the_terminal
+    from nextbuy.kafka.audit_log import terminal_actor
     from nextbuy.kafka.dead_letters import operations
 
     reason = reason.strip()
@@ -148,7 +148,7 @@ def discard(data: Path | None, letter_id: UUID, reason: str) -> None:
 
     async def act(database: Database) -> DeadLetter:
         async with database.transaction() as tx:
-            return await operations.discard(tx, at_the_terminal(), letter_id, reason)
+            return await operations.discard(tx, terminal_actor(), letter_id, reason)
 
     letter = with_database(data, SERVICE, act)
     click.echo(f"Discarded {letter.id}.")
@@ -162,12 +162,12 @@ def audit(data: Path | None, limit: int, cursor: str | None) -> None:
 
     Columns: time (UTC), operator, action, subject, details.
     """
-    from nextbuy.kafka.audit_log import entries
+    from nextbuy.kafka.audit_log import list_entries
 
-    found = with_database(data, SERVICE, lambda database: entries(database, limit, cursor))
+    found = with_database(data, SERVICE, lambda database: list_entries(database, limit, cursor))
     for entry in found.items:
         details = msgspec.json.encode(entry.details).decode()
-        click.echo(f"{entry.at:%Y-%m-%d %H:%M:%S}  {entry.who}  {entry.what}  {entry.subject}  {details}")
+        click.echo(f"{entry.at:%Y-%m-%d %H:%M:%S}  {entry.actor}  {entry.action}  {entry.subject}  {details}")
     if not found.items:
         click.echo("No actions are recorded.")
     _print_next_page(found.next_cursor)
@@ -183,11 +183,11 @@ def _print_next_page(cursor: str | None) -> None:
 
 
 async def _replay_one(database: Database, letter_id: UUID) -> None:
-    from nextbuy.kafka.audit_log import at_the_terminal
+    from nextbuy.kafka.audit_log import terminal_actor
     from nextbuy.kafka.dead_letters import operations
 
     async with database.transaction() as tx:
-        letter = await operations.replay(tx, at_the_terminal(), letter_id)
+        letter = await operations.replay(tx, terminal_actor(), letter_id)
     ends = time.monotonic() + PROGRESS_TIMEOUT
     while letter.status == "replaying":
         if time.monotonic() > ends:
@@ -201,7 +201,7 @@ async def _replay_one(database: Database, letter_id: UUID) -> None:
 
 async def _replay_matching(database: Database, only: Filter) -> None:
     """Replay the letters that match, one bounded replay after another, and print the result."""
-    from nextbuy.kafka.audit_log import at_the_terminal
+    from nextbuy.kafka.audit_log import terminal_actor
     from nextbuy.kafka.dead_letters import operations
 
     done = failed = 0
@@ -210,7 +210,7 @@ async def _replay_matching(database: Database, only: Filter) -> None:
         bar = progress.add_task("Replaying", total=None)
         while True:
             async with database.transaction() as tx:
-                run = await operations.replay_matching(tx, at_the_terminal(), only)
+                run = await operations.replay_matching(tx, terminal_actor(), only)
             before = done + failed
             progress.update(bar, total=before + run.total + run.over_limit)
             run = await _wait_for(

@@ -32,7 +32,7 @@ def projections(data: Path | None) -> None:
     async def read(database: Database) -> list[str]:
         last = await rebuilds.latest(database)
         lines = []
-        for projection in await rows.standing(database):
+        for projection in await rows.summaries(database):
             rebuild = last.get(projection.name)
             state = f"last rebuild: {_state(rebuild)}" if rebuild else "never rebuilt (live events only)"
             lines.append(
@@ -60,11 +60,11 @@ def _state(rebuild: Rebuild) -> str:
 
 
 async def _rebuild(database: Database, name: str) -> None:
-    from nextbuy.kafka.audit_log import at_the_terminal
+    from nextbuy.kafka.audit_log import terminal_actor
     from nextbuy.kafka.projections.rebuild_requests import request_rebuild
 
     async with database.transaction() as tx:
-        requested = await request_rebuild(tx, name, asked_by=at_the_terminal())
+        requested = await request_rebuild(tx, name, asked_by=terminal_actor())
     started = time.monotonic()
     done = await _wait_for(database, requested)
     if done.error:
@@ -83,7 +83,7 @@ async def _wait_for(database: Database, run: Rebuild) -> Rebuild:
         bar = progress.add_task("Rebuilding", total=None)
         while run.state in RUNNING:
             await asyncio.sleep(POLL_INTERVAL)
-            run = await rebuilds.read(database, run.id)
+            run = await rebuilds.get_rebuild(database, run.id)
             events_read, events_total = rebuilds.progress(run.sources)
             progress.update(bar, completed=events_read, total=events_total or None)
             if run != before:

@@ -1,14 +1,12 @@
-"""GET /kafka/api/audit: what operators did, the latest first."""
-
-from msgspec import UNSET
+"""GET /kafka/api/audit: the audit log of operators, newest first."""
 
 from nextbuy.contracts.values import Page, PageRequest
-from nextbuy.kafka.audit_log import Entry, entries
+from nextbuy.kafka.audit_log import AuditEntry, list_entries
 from nextbuy.kafka.deps import Deps
 from nextbuy.kit.http.caller import Caller
 
 
-async def audit(deps: Deps, caller: Caller, request: PageRequest) -> Page[Entry]:
-    """Return a page of the audit."""
+async def audit(deps: Deps, caller: Caller, request: PageRequest) -> Page[AuditEntry]:
+    """List operations of admins and operators, newest first."""
     await deps.auth.validate_admin(caller.token)
-    return await entries(deps.database, request.limit, None if request.cursor is UNSET else request.cursor)
+    return await list_entries(deps.database, request.limit, request.start)

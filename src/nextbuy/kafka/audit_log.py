@@ -1,4 +1,4 @@
-"""What operators did: written in the transaction of the act, so that neither is without the other."""
+"""The audit log of operators: each entry is stored in the transaction of the operation that it records."""
 
 import getpass
 from typing import Any, Final
@@ -12,44 +12,45 @@ from nextbuy.kit.http.paging import decode_cursor, encode_cursor
 from nextbuy.kit.storage.database import Executor, Transaction
 
 _PAGE: Final = """
-    SELECT id, at, who, what, subject, details FROM audit WHERE $1::uuid IS NULL OR id < $1 ORDER BY id DESC LIMIT $2
+    SELECT id, at, actor, action, subject, details FROM audit
+     WHERE $1::uuid IS NULL OR id < $1 ORDER BY id DESC LIMIT $2
 """
 
 
-class Entry(Struct, frozen=True):
-    """One act: `who` is an account's id, or `terminal:` and a user of the machine; `subject` is what it was done to."""
+class AuditEntry(Struct, frozen=True):
+    """An operation: `actor` is an account's id or `terminal:USER`, `subject` what it was applied to."""
 
     id: UUID
     at: Timestamp
-    who: str
-    what: str
+    actor: str
+    action: str
     subject: str
     details: dict[str, Any]
 
 
-def at_the_terminal() -> str:
-    """Return who types, as far as the machine knows."""
+def terminal_actor() -> str:
+    """Return the actor of a command: `terminal:` and the user of the operating system."""
     return f"terminal:{getpass.getuser()}"
 
 
-async def note(tx: Transaction, who: str, what: str, subject: str, **details: object) -> None:
-    """Write down an act, as part of it."""
+async def record(tx: Transaction, actor: str, action: str, subject: str, **details: object) -> None:
+    """Store an entry in the transaction of the operation."""
     await tx.execute(
-        "INSERT INTO audit (id, who, what, subject, details) VALUES ($1, $2, $3, $4, $5)",
+        "INSERT INTO audit (id, actor, action, subject, details) VALUES ($1, $2, $3, $4, $5)",
         new_id(),
-        who,
-        what,
+        actor,
+        action,
         subject,
         msgspec.json.encode(details).decode(),
     )
 
 
-async def entries(reader: Executor, limit: int, cursor: str | None = None) -> Page[Entry]:
-    """Return a part of the audit, the latest first.
+async def list_entries(db: Executor, limit: int, cursor: str | None = None) -> Page[AuditEntry]:
+    """Return a page of the audit log, newest first.
 
     Raises:
         Unprocessable: the cursor is invalid.
     """
-    rows = await reader.fetch(_PAGE, decode_cursor(cursor, UUID)[0] if cursor else None, limit + 1)
-    found = [Entry(**dict(row, details=msgspec.json.decode(row["details"]))) for row in rows[:limit]]
-    return Page(found, encode_cursor(found[-1].id) if len(rows) > limit else None)
+    rows = await db.fetch(_PAGE, decode_cursor(cursor, UUID)[0] if cursor else None, limit + 1)
+    entries = [AuditEntry(**dict(row, details=msgspec.json.decode(row["details"]))) for row in rows[:limit]]
+    return Page(entries, encode_cursor(entries[-1].id) if len(rows) > limit else None)

@@ -1,6 +1,6 @@
-"""What the kafka service needs of others."""
+"""The dependencies of kafka."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from nextbuy.contracts.admin import AdminClient
 from nextbuy.contracts.auth import AuthClient
@@ -8,15 +8,15 @@ from nextbuy.contracts.order import OrderClient
 from nextbuy.contracts.product import ProductClient
 from nextbuy.contracts.seller import SellerClient
 from nextbuy.kafka.best_sellers_cache import BestSellersCache
-from nextbuy.kafka.mailer import Mailer, StoredMailer, mailer_for
+from nextbuy.kafka.mailer import Mailer, mailer_for
 from nextbuy.kit.observability.interactions import Interactions
 from nextbuy.kit.service_context import ServiceContext
 from nextbuy.kit.storage.database import Database
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Deps:
-    """The kafka service's needs: it tells others what happened, asks auth who is who, and reads event logs."""
+    """The services, the database and the mailer that kafka uses; `public_url` is that of links in mails."""
 
     auth: AuthClient
     admin: AdminClient
@@ -25,21 +25,22 @@ class Deps:
     order: OrderClient
     database: Database
     interactions: Interactions
-    mailer: Mailer = field(default_factory=StoredMailer)
-    public_url: str = "http://127.0.0.1:8080"
-    best: BestSellersCache = field(default_factory=BestSellersCache)
+    mailer: Mailer
+    public_url: str
+    best_sellers: BestSellersCache
 
 
-def assemble(parts: ServiceContext) -> Deps:
-    """Return the kafka service's needs out of a process's parts."""
+def assemble(context: ServiceContext) -> Deps:
+    """Build the dependencies of kafka from the context of its process."""
     return Deps(
-        auth=AuthClient(parts.send),
-        admin=AdminClient(parts.send),
-        product=ProductClient(parts.send),
-        seller=SellerClient(parts.send),
-        order=OrderClient(parts.send),
-        database=parts.database,
-        interactions=parts.interactions,
-        mailer=mailer_for(parts.settings.smtp),
-        public_url=parts.settings.public_url,
+        auth=AuthClient(context.send),
+        admin=AdminClient(context.send),
+        product=ProductClient(context.send),
+        seller=SellerClient(context.send),
+        order=OrderClient(context.send),
+        database=context.database,
+        interactions=context.interactions,
+        mailer=mailer_for(context.settings.smtp),
+        public_url=context.settings.public_url,
+        best_sellers=BestSellersCache(),
     )

@@ -1,4 +1,4 @@
-"""What was looked at and sold is told to product, which shows it: many events in one call, each counted there once."""
+"""Forward views and sales to product, which shows and ranks by them: many events in one call, each counted once."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -8,26 +8,29 @@ from nextbuy.contracts.order import OrderCreated
 from nextbuy.contracts.product import Activity, ProductViewed
 from nextbuy.kafka.deps import Deps
 
-_MOST: Final = 2_000
-"""Lines of one call; an order has at most 50, and all lines of an event go together."""
+_MAX_LINES: Final = 2_000
+"""Lines per call, as many as product accepts. All lines of an event are in one call."""
+
+ActivityEvents = Sequence[tuple[ProductViewed | OrderCreated, Envelope]]
 
 
-async def forward_activity(deps: Deps, events: Sequence[tuple[ProductViewed | OrderCreated, Envelope]]) -> None:
-    """Tell product of views and sales."""
-    for lines in _parts(events):
+async def forward_activity(deps: Deps, events: ActivityEvents) -> None:
+    """Send the lines of events to product, which ignores events that it has counted."""
+    for lines in _calls(events):
         await deps.product.record_activity(lines)
 
 
-def _parts(events: Sequence[tuple[ProductViewed | OrderCreated, Envelope]]) -> Iterator[list[Activity]]:
-    part: list[Activity] = []
+def _calls(events: ActivityEvents) -> Iterator[list[Activity]]:
+    """Yield the lines of each call."""
+    call: list[Activity] = []
     for event, envelope in events:
         lines = _lines(event, envelope)
-        if len(part) + len(lines) > _MOST:
-            yield part
-            part = []
-        part += lines
-    if part:
-        yield part
+        if len(call) + len(lines) > _MAX_LINES:
+            yield call
+            call = []
+        call += lines
+    if call:
+        yield call
 
 
 def _lines(event: ProductViewed | OrderCreated, envelope: Envelope) -> list[Activity]:

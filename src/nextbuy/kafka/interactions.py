@@ -1,4 +1,4 @@
-"""GET /kafka/api/interactions/{trace_id}: what was said between services in one trace, in order."""
+"""GET /kafka/api/interactions/{trace_id}: the requests, calls and events of one trace, in order."""
 
 from typing import Annotated
 
@@ -10,13 +10,17 @@ from nextbuy.kit.http.caller import Caller
 from nextbuy.kit.observability.telemetry import Interaction
 
 
-class Interactions(Struct, frozen=True):
-    """Which trace: 32 hexadecimal digits, as in `traceparent`."""
+class TraceRef(Struct, frozen=True):
+    """The id of a trace: 32 hexadecimal digits, as in `traceparent`."""
 
     trace_id: Annotated[TraceId, Meta(pattern="^[0-9a-f]{32}$")]
 
 
-async def interactions(deps: Deps, caller: Caller, request: Interactions) -> Page[Interaction]:
-    """Return a trace's interactions of the last hour; `Unavailable` while Redis, which keeps them, is away."""
+async def interactions(deps: Deps, caller: Caller, request: TraceRef) -> Page[Interaction]:
+    """List the interactions of a sampled trace; they are stored for one hour.
+
+    Raises:
+        Unavailable: Redis, which stores them, does not answer.
+    """
     await deps.auth.validate_admin(caller.token)
     return Page(await deps.interactions.get(request.trace_id))

@@ -1,6 +1,4 @@
-"""Kafka: its table of contents."""
-
-from typing import Final
+"""The table of contents of kafka."""
 
 from nextbuy.contracts.order import OrderCreated
 from nextbuy.contracts.product import ProductViewed
@@ -10,7 +8,6 @@ from nextbuy.kafka.audit import audit
 from nextbuy.kafka.dead_letters.dead_letter import dead_letter
 from nextbuy.kafka.dead_letters.dead_letters import dead_letters
 from nextbuy.kafka.dead_letters.discard_dead_letter import discard_dead_letter
-from nextbuy.kafka.dead_letters.purge_dead_letters import purge_dead_letters
 from nextbuy.kafka.dead_letters.replay import replay
 from nextbuy.kafka.dead_letters.replay_dead_letter import replay_dead_letter
 from nextbuy.kafka.dead_letters.replay_dead_letters import replay_dead_letters
@@ -29,21 +26,24 @@ from nextbuy.kafka.notifications.notify_admins import notify_admins
 from nextbuy.kafka.notifications.read_all_notifications import read_all_notifications
 from nextbuy.kafka.notifications.read_notification import read_notification
 from nextbuy.kafka.projections.best_sellers import best_sellers
-from nextbuy.kafka.projections.count_best_sellers import count_best_sellers
-from nextbuy.kafka.projections.count_events import count_events
-from nextbuy.kafka.projections.count_product_views import count_product_views
-from nextbuy.kafka.projections.count_seller_figures import count_seller_figures
 from nextbuy.kafka.projections.daily_figures import daily_figures
 from nextbuy.kafka.projections.product_figures import product_figures
-from nextbuy.kafka.projections.projection import BEST_SELLERS, DAILY_FIGURES, PRODUCT_VIEWS, SELLER_FIGURES
+from nextbuy.kafka.projections.projection import (
+    BEST_SELLERS,
+    DAILY_FIGURES,
+    PRODUCT_VIEWS,
+    SELLER_FIGURES,
+    on_projection,
+)
 from nextbuy.kafka.projections.projections import projections
 from nextbuy.kafka.projections.rebuild_projection import rebuild_projection
 from nextbuy.kafka.projections.rebuild_projections import rebuild_projections
 from nextbuy.kafka.projections.seller_figures import seller_figures
 from nextbuy.kafka.sync_shops import sync_shops
+from nextbuy.kit.events.dead_letters.store import purge_dead_letters
 from nextbuy.kit.service import ANYONE_LOGGED_IN, Service, get, job, on, on_batch, on_many, post
 
-_ADMINS: Final = [Role.ADMIN]
+_ADMINS = [Role.ADMIN]
 
 SERVICE = Service(
     name="kafka",
@@ -71,20 +71,20 @@ SERVICE = Service(
         get("mails/{mail_id}", mail, who=_ADMINS),
     ],
     listens=[
-        # The first, so that no other handler's callee holds up what can be bought.
+        # First, because the other handlers of an event run after it: a callee that is down must not delay what is sold.
         on("sync-shops", [SellerRegistered, SellerApproved, SellerRejected, SellerSuspended], sync_shops),
         on_batch("notify-accounts", ACCOUNT_EVENTS, notify_accounts),
         on("notify-admins", ADMIN_EVENTS, notify_admins),
-        on_batch("count-events", DAILY_FIGURES.events, count_events),
-        on_batch("count-product-views", PRODUCT_VIEWS.events, count_product_views),
-        on_batch("count-best-sellers", BEST_SELLERS.events, count_best_sellers),
-        on_batch("count-seller-figures", SELLER_FIGURES.events, count_seller_figures),
+        on_projection("project-daily-figures", DAILY_FIGURES),
+        on_projection("project-product-views", PRODUCT_VIEWS),
+        on_projection("project-best-sellers", BEST_SELLERS),
+        on_projection("project-seller-figures", SELLER_FIGURES),
         on_many("forward-activity", [ProductViewed, OrderCreated], forward_activity),
     ],
     jobs=[
         job("send-mails", send_mails, every=1.0),
         job("purge-mails", purge_mails, every=600.0),
-        job("purge-dead-letters", purge_dead_letters, every=600.0),
+        job("purge-dead-letters", lambda deps: purge_dead_letters(deps.database), every=600.0),
         job("rebuild-projections", rebuild_projections, every=1.0),
     ],
 )

@@ -1,6 +1,6 @@
-"""What seller tells of shops is told to product, which sells the goods of the approved ones.
+"""Copy shops from seller to product, which sells the products of approved shops.
 
-Product keeps the latest version of a shop, so what comes twice or late changes nothing there.
+Product keeps the latest version of a shop, so a duplicate or late event changes nothing there.
 """
 
 from nextbuy.contracts.message import Envelope
@@ -12,7 +12,7 @@ ShopEvent = SellerRegistered | SellerApproved | SellerRejected | SellerSuspended
 
 
 async def sync_shops(deps: Deps, event: ShopEvent, _envelope: Envelope) -> None:
-    """Tell product of a shop."""
+    """Send the state of a shop to product."""
     await deps.product.upsert_shop(
         UpsertShop(
             shop_id=event.shop_id,

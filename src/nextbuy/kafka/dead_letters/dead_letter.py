@@ -1,13 +1,17 @@
-"""GET /kafka/api/dead-letters/{id}: one dead letter, whole."""
+"""GET /kafka/api/dead-letters/{id}: one dead letter."""
 
+from nextbuy.kafka.dead_letters.operations import DeadLetterRef
 from nextbuy.kafka.deps import Deps
-from nextbuy.kafka.model import OfDeadLetter
-from nextbuy.kit.events.dead_letters import store as letters
+from nextbuy.kit.events.dead_letters import store
 from nextbuy.kit.events.dead_letters.store import DeadLetter
 from nextbuy.kit.http.caller import Caller
 
 
-async def dead_letter(deps: Deps, caller: Caller, request: OfDeadLetter) -> DeadLetter:
-    """Return a dead letter; `NotFound` where there is none of this id."""
+async def dead_letter(deps: Deps, caller: Caller, request: DeadLetterRef) -> DeadLetter:
+    """Show a dead letter with its event and its errors.
+
+    Raises:
+        NotFound: it does not exist, or was purged.
+    """
     await deps.auth.validate_admin(caller.token)
-    return await letters.get_dead_letter(deps.database, request.id)
+    return await store.get_dead_letter(deps.database, request.id)

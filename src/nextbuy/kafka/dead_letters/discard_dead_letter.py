@@ -1,27 +1,32 @@
-"""POST /kafka/api/dead-letters/{id}/discard: an event is given up for good, for a reason."""
+"""POST /kafka/api/dead-letters/{id}/discard: give an event up for good."""
 
 from uuid import UUID
 
 from msgspec import Struct
 
 from nextbuy.contracts.values import ShortText
-from nextbuy.kafka.dead_letters import operations as dead_letter_acts
+from nextbuy.kafka.dead_letters import operations
 from nextbuy.kafka.deps import Deps
 from nextbuy.kit.events.dead_letters.store import DeadLetter
 from nextbuy.kit.http.caller import Caller
 
 
 class DiscardDeadLetter(Struct, frozen=True):
-    """Which one, and why nobody needs it."""
+    """The dead letter, and the reason for discarding it."""
 
     id: UUID
     reason: ShortText
 
 
 async def discard_dead_letter(deps: Deps, caller: Caller, request: DiscardDeadLetter) -> DeadLetter:
-    """Discard a dead letter; `Conflict` where it was applied since, is being replayed, or was discarded."""
+    """Discard a dead letter.
+
+    Raises:
+        NotFound: it does not exist.
+        Conflict: it was replayed or discarded, or a replay of it is running.
+    """
     admin = await deps.auth.validate_admin(caller.token)
     async with deps.database.transaction() as tx:
-        letter = await dead_letter_acts.discard(tx, str(admin.id), request.id, request.reason)
+        letter = await operations.discard(tx, str(admin.id), request.id, request.reason)
         await caller.store_response(tx, letter)
     return letter

@@ -1,4 +1,4 @@
-"""GET /kafka/api/replays/{replay_id}: how far a replay by filter has come."""
+"""GET /kafka/api/replays/{replay_id}: a replay by filter and its progress."""
 
 from uuid import UUID
 
@@ -9,13 +9,17 @@ from nextbuy.kit.events.dead_letters.replays import Replay, get_replay
 from nextbuy.kit.http.caller import Caller
 
 
-class OfReplay(Struct, frozen=True):
-    """Which replay."""
+class ReplayRef(Struct, frozen=True):
+    """The id of a replay."""
 
     replay_id: UUID
 
 
-async def replay(deps: Deps, caller: Caller, request: OfReplay) -> Replay:
-    """Return a replay; `NotFound` where there is none of this id."""
+async def replay(deps: Deps, caller: Caller, request: ReplayRef) -> Replay:
+    """Show the progress of a replay by filter.
+
+    Raises:
+        NotFound: it does not exist.
+    """
     await deps.auth.validate_admin(caller.token)
     return await get_replay(deps.database, request.replay_id)

@@ -1,19 +1,24 @@
-"""POST /kafka/api/dead-letters/{id}/replay: an event that could not be applied is tried again.
+"""POST /kafka/api/dead-letters/{id}/replay: try an event again.
 
-Accepted, not done: the consumer runs the handler that failed, and the letter then says how it went.
+The response is 202: the handler that failed runs later, and the dead letter then shows the result.
 """
 
-from nextbuy.kafka.dead_letters import operations as dead_letter_acts
+from nextbuy.kafka.dead_letters import operations
+from nextbuy.kafka.dead_letters.operations import DeadLetterRef
 from nextbuy.kafka.deps import Deps
-from nextbuy.kafka.model import OfDeadLetter
 from nextbuy.kit.events.dead_letters.store import DeadLetter
 from nextbuy.kit.http.caller import Caller
 
 
-async def replay_dead_letter(deps: Deps, caller: Caller, request: OfDeadLetter) -> DeadLetter:
-    """Ask for a replay; `Conflict` where the event has been applied since."""
+async def replay_dead_letter(deps: Deps, caller: Caller, request: DeadLetterRef) -> DeadLetter:
+    """Request the replay of a dead letter.
+
+    Raises:
+        NotFound: it does not exist.
+        Conflict: it was replayed or discarded.
+    """
     admin = await deps.auth.validate_admin(caller.token)
     async with deps.database.transaction() as tx:
-        letter = await dead_letter_acts.replay(tx, str(admin.id), request.id)
+        letter = await operations.replay(tx, str(admin.id), request.id)
         await caller.store_response(tx, letter)
     return letter

@@ -1,9 +1,9 @@
-"""POST /kafka/api/dead-letters/replay: all that wait and that a filter names are tried again.
+"""POST /kafka/api/dead-letters/replay: try all waiting dead letters that match a filter again.
 
-Accepted, not done: `GET /kafka/api/replays/{id}` tells how far it has come.
+The response is 202: `GET /kafka/api/replays/{id}` shows the progress.
 """
 
-from nextbuy.kafka.dead_letters import operations as dead_letter_acts
+from nextbuy.kafka.dead_letters import operations
 from nextbuy.kafka.deps import Deps
 from nextbuy.kit.events.dead_letters.replays import Replay
 from nextbuy.kit.events.dead_letters.store import Filter
@@ -11,9 +11,12 @@ from nextbuy.kit.http.caller import Caller
 
 
 async def replay_dead_letters(deps: Deps, caller: Caller, request: Filter) -> Replay:
-    """Ask for a replay of at most 10,000 letters, the oldest first; an empty filter names every one that waits."""
+    """Request the replay of the waiting dead letters that match a filter, at most 10,000, the oldest first.
+
+    An empty filter matches every waiting dead letter.
+    """
     admin = await deps.auth.validate_admin(caller.token)
     async with deps.database.transaction() as tx:
-        asked = await dead_letter_acts.replay_matching(tx, str(admin.id), request)
-        await caller.store_response(tx, asked)
-    return asked
+        run = await operations.replay_matching(tx, str(admin.id), request)
+        await caller.store_response(tx, run)
+    return run

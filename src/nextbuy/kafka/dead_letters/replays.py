@@ -1,4 +1,4 @@
-"""GET /kafka/api/replays: the replays by filter that were asked for last."""
+"""GET /kafka/api/replays: the latest replays by filter."""
 
 from msgspec import Struct
 
@@ -8,13 +8,13 @@ from nextbuy.kit.events.dead_letters.replays import Replay, latest
 from nextbuy.kit.http.caller import Caller
 
 
-class Replays(Struct, frozen=True):
-    """How many of them."""
+class ListReplays(Struct, frozen=True):
+    """The number of replays to return."""
 
     limit: Limit = 20
 
 
-async def replays(deps: Deps, caller: Caller, request: Replays) -> Page[Replay]:
-    """Return the latest replays, the latest first."""
+async def replays(deps: Deps, caller: Caller, request: ListReplays) -> Page[Replay]:
+    """List replays by filter, newest first."""
     await deps.auth.validate_admin(caller.token)
     return Page(await latest(deps.database, request.limit))

@@ -1,1 +1,1 @@
-"""Figures that are made of events, and made again of the event logs."""
+"""Figures that are computed from events, and rebuilt from the event logs."""

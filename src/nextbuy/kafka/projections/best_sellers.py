@@ -1,22 +1,22 @@
-"""GET /kafka/api/best-sellers: what was bought most in the last thirty days."""
+"""GET /kafka/api/best-sellers: the products with the most sold units of the last thirty days."""
 
 from typing import Annotated
 
 from msgspec import Meta, Struct
 
 from nextbuy.contracts.values import Page
-from nextbuy.kafka.best_sellers_cache import MOST
+from nextbuy.kafka.aggregates import BestSeller
+from nextbuy.kafka.best_sellers_cache import MAX_ITEMS
 from nextbuy.kafka.deps import Deps
-from nextbuy.kafka.figures import BestSeller
 from nextbuy.kit.http.caller import Caller
 
 
-class BestSellers(Struct, frozen=True):
-    """How many."""
+class GetBestSellers(Struct, frozen=True):
+    """The number of products to return."""
 
-    limit: Annotated[int, Meta(ge=1, le=MOST)] = 12
+    limit: Annotated[int, Meta(ge=1, le=MAX_ITEMS)] = 12
 
 
-async def best_sellers(deps: Deps, _caller: Caller, request: BestSellers) -> Page[BestSeller]:
-    """Return products by units sold, the best first; some of them may be sold out or gone by now."""
-    return Page((await deps.best.items(deps.database))[: request.limit])
+async def best_sellers(deps: Deps, _caller: Caller, request: GetBestSellers) -> Page[BestSeller]:
+    """List products by sold units, the best first; they may be sold out or no longer for sale."""
+    return Page((await deps.best_sellers.items(deps.database))[: request.limit])

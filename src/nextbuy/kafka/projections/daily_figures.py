@@ -1,4 +1,4 @@
-"""GET /kafka/api/daily-figures: what happened on which day, in which shop."""
+"""GET /kafka/api/daily-figures: sums of all events by day, topic and shop."""
 
 from datetime import date
 from typing import Final
@@ -6,24 +6,28 @@ from typing import Final
 from msgspec import UNSET, Struct, UnsetType
 
 from nextbuy.contracts.values import Page
-from nextbuy.kafka import store
+from nextbuy.kafka.aggregates import TopicDay
 from nextbuy.kafka.deps import Deps
-from nextbuy.kafka.model import Figure
 from nextbuy.kafka.projections.date_ranges import date_range
+from nextbuy.kafka.store import aggregates as tables
 from nextbuy.kit.http.caller import Caller
 
-_MOST_ROWS: Final = 5_000
+_MAX_ROWS: Final = 5_000
 
 
-class DailyFigures(Struct, frozen=True):
-    """Which days; the last seven where none are named."""
+class GetDailyFigures(Struct, frozen=True):
+    """A range of days; the last seven by default."""
 
     since: date | UnsetType = UNSET
     until: date | UnsetType = UNSET
 
 
-async def daily_figures(deps: Deps, caller: Caller, request: DailyFigures) -> Page[Figure]:
-    """Return the figures of at most a year, newest day first; `Unprocessable` where the days make no sense."""
+async def daily_figures(deps: Deps, caller: Caller, request: GetDailyFigures) -> Page[TopicDay]:
+    """Return the sums of at most a year, newest day first.
+
+    Raises:
+        Unprocessable: the range of days is invalid.
+    """
     await deps.auth.validate_admin(caller.token)
     first, last = date_range(request.since, request.until)
-    return Page(await store.daily_figures(deps.database, first, last, limit=_MOST_ROWS))
+    return Page(await tables.topic_days(deps.database, first, last, limit=_MAX_ROWS))

@@ -1,4 +1,4 @@
-"""Which days somebody means."""
+"""Date ranges of requests for figures."""
 
 from datetime import date, timedelta
 from typing import Final
@@ -8,21 +8,22 @@ from msgspec import UNSET, UnsetType
 from nextbuy.contracts.errors import Unprocessable
 from nextbuy.kit.clock import utc_now
 
-_MOST: Final = 366
+_MAX_DAYS: Final = 366
+_DEFAULT_DAYS: Final = 7
 
 
 class InvalidDates(Unprocessable, slug="invalid-dates"):
-    """`since` must not be after `until`, and at most a year before it."""
+    """Invalid date range. `since` must not be after `until`, and at most a year before it."""
 
 
 def date_range(since: date | UnsetType, until: date | UnsetType) -> tuple[date, date]:
-    """Return the first and the last day (UTC) that are meant: the last seven where none are named.
+    """Return the first and the last day (UTC): by default the last `_DEFAULT_DAYS`, including today.
 
     Raises:
-        Unprocessable: the days make no sense, or are more than a year.
+        Unprocessable: `since` is after `until`, or more than a year before it.
     """
     last = utc_now().date() if until is UNSET else until
-    first = max(last.toordinal() - 6, 1) if since is UNSET else since.toordinal()
-    if not 0 <= last.toordinal() - first <= _MOST or last == date.max:
+    first = max(last.toordinal() - _DEFAULT_DAYS + 1, 1) if since is UNSET else since.toordinal()
+    if not 0 <= last.toordinal() - first <= _MAX_DAYS or last == date.max:
         raise InvalidDates
     return date.min + timedelta(days=first - 1), last

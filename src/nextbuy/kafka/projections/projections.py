@@ -1,17 +1,17 @@
-"""GET /kafka/api/projections: what is made of events, and how far it is being made again."""
+"""GET /kafka/api/projections: projections and the progress of their rebuilds."""
 
 from msgspec import Struct
 
 from nextbuy.contracts.values import Page, Timestamp
 from nextbuy.kafka.deps import Deps
-from nextbuy.kafka.store import projections as rows
+from nextbuy.kafka.store import projections as store
 from nextbuy.kafka.store import rebuilds
 from nextbuy.kafka.store.rebuilds import Rebuild, State
 from nextbuy.kit.http.caller import Caller
 
 
-class RebuildShown(Struct, frozen=True):
-    """The last rebuild: `read` of `of` positions of the event logs, which gave so many events."""
+class RebuildStatus(Struct, frozen=True):
+    """The latest rebuild: `read` of `of` positions in the event logs, with `events` events of the projection."""
 
     state: State
     asked_by: str
@@ -23,29 +23,31 @@ class RebuildShown(Struct, frozen=True):
     error: str
 
 
-class ProjectionShown(Struct, frozen=True):
-    """A projection, the generation that is read, and of how many events it is made."""
+class ProjectionStatus(Struct, frozen=True):
+    """A projection, its current generation, and the number of events in it."""
 
     name: str
     generation: int
     events: int
-    rebuild: RebuildShown | None
+    rebuild: RebuildStatus | None
 
 
-def _shown(rebuild: Rebuild) -> RebuildShown:
+def _status(rebuild: Rebuild) -> RebuildStatus:
     read, of = rebuilds.progress(rebuild.sources)
-    return RebuildShown(
+    return RebuildStatus(
         rebuild.state, rebuild.asked_by, read, of, rebuild.events, rebuild.asked_at, rebuild.ended_at, rebuild.error
     )
 
 
-async def projections(deps: Deps, caller: Caller) -> Page[ProjectionShown]:
-    """Return all projections, by name."""
+async def projections(deps: Deps, caller: Caller) -> Page[ProjectionStatus]:
+    """List all projections, by name."""
     await deps.auth.validate_admin(caller.token)
-    last = await rebuilds.latest(deps.database)
+    latest = await rebuilds.latest(deps.database)
     return Page(
         [
-            ProjectionShown(one.name, one.generation, one.events, _shown(last[one.name]) if one.name in last else None)
-            for one in await rows.standing(deps.database)
+            ProjectionStatus(
+                one.name, one.generation, one.events, _status(latest[one.name]) if one.name in latest else None
+            )
+            for one in await store.summaries(deps.database)
         ]
     )

@@ -1,6 +1,6 @@
-"""POST /kafka/api/projections/{name}/rebuild: a projection is made again of the event logs, while the shop runs.
+"""POST /kafka/api/projections/{name}/rebuild: rebuild a projection from the event logs while the shop stays open.
 
-Accepted, not done: `GET /kafka/api/projections` tells how far it is.
+The response is 202: `GET /kafka/api/projections` shows the progress.
 """
 
 from typing import Annotated
@@ -14,13 +14,18 @@ from nextbuy.kit.http.caller import Caller
 
 
 class RebuildProjection(Struct, frozen=True):
-    """Which one."""
+    """The name of a projection."""
 
     name: Annotated[str, Meta(min_length=1, max_length=60)]
 
 
 async def rebuild_projection(deps: Deps, caller: Caller, request: RebuildProjection) -> Nothing:
-    """Ask for a rebuild; `NotFound` where there is no such projection, `Conflict` where it is being rebuilt."""
+    """Request the rebuild of a projection.
+
+    Raises:
+        NotFound: it does not exist.
+        Conflict: it is already being rebuilt.
+    """
     admin = await deps.auth.validate_admin(caller.token)
     async with deps.database.transaction() as tx:
         await request_rebuild(tx, request.name, asked_by=str(admin.id))

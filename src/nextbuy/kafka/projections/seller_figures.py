@@ -1,42 +1,47 @@
-"""GET /kafka/api/seller-figures: what a seller's own shop did, by day and by product."""
+"""GET /kafka/api/seller-figures: orders, sales and views of the caller's shop, by day and by product."""
 
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Final
 
 from msgspec import UNSET, Struct, UnsetType
 
+from nextbuy.kafka.aggregates import ProductTotal, ShopDay
 from nextbuy.kafka.deps import Deps
-from nextbuy.kafka.figures import ProductSum, ShopDay
 from nextbuy.kafka.projections.date_ranges import date_range
-from nextbuy.kafka.store import figures as tables
+from nextbuy.kafka.store import aggregates as tables
 from nextbuy.kit.http.caller import Caller
 
-_PRODUCTS = 100
+_MAX_PRODUCTS: Final = 100
 
 
-class SellerFigures(Struct, frozen=True):
-    """Which days; the last seven where none are named."""
+class GetSellerFigures(Struct, frozen=True):
+    """A range of days; the last seven by default."""
 
     since: date | UnsetType = UNSET
     until: date | UnsetType = UNSET
 
 
-class SellerFiguresShown(Struct, frozen=True):
-    """Days on which anything happened, newest first, and the products that brought most (at most 100)."""
+class SellerFigures(Struct, frozen=True):
+    """Days with orders or views, newest first, and the products with the highest revenue, at most 100."""
 
     days: list[ShopDay]
-    products: list[ProductSum]
+    products: list[ProductTotal]
 
 
-async def seller_figures(deps: Deps, caller: Caller, request: SellerFigures) -> SellerFiguresShown:
-    """Return the figures of the caller's shop; there are none where there is no shop."""
+async def seller_figures(deps: Deps, caller: Caller, request: GetSellerFigures) -> SellerFigures:
+    """Return the figures of the caller's shop; they are empty without a shop.
+
+    Raises:
+        Unprocessable: the range of days is invalid.
+    """
     account = await deps.auth.validate_user(caller.token)
     since, until = date_range(request.since, request.until)
     shops = await tables.shops_of(deps.database, account.id)
     if not shops:
-        return SellerFiguresShown([], [])
-    begin = datetime.combine(since, time(), UTC)
+        return SellerFigures([], [])
+    start = datetime.combine(since, time(), UTC)
     end = datetime.combine(until, time(), UTC) + timedelta(days=1)
-    return SellerFiguresShown(
+    return SellerFigures(
         await tables.shop_days(deps.database, shops, since, until),
-        await tables.products_of_shops(deps.database, shops, begin, end, limit=_PRODUCTS),
+        await tables.product_totals(deps.database, shops, start, end, limit=_MAX_PRODUCTS),
     )

@@ -1,4 +1,4 @@
-"""Which generation of a projection is read, which is being built, and what goes away with one."""
+"""SQL of projections: the generation that is read, the one that a rebuild fills, and the deletion of an old one."""
 
 import random
 from typing import Final
@@ -7,54 +7,58 @@ from msgspec import Struct
 
 from nextbuy.kit.storage.database import Executor, Transaction
 
-_PARTS: Final = 8
+_SHARDS: Final = 8
+"""Rows over which the count of a projection's events is spread, so that concurrent consumers seldom wait."""
 _COUNT: Final = """
-INSERT INTO projection_counts AS c (generation, name, part, events) VALUES ($1, $2, $3, $4)
-ON CONFLICT (generation, name, part) DO UPDATE SET events = c.events + excluded.events
+INSERT INTO projection_counts AS c (generation, name, shard, events) VALUES ($1, $2, $3, $4)
+ON CONFLICT (generation, name, shard) DO UPDATE SET events = c.events + excluded.events
 """
-_STANDING: Final = """
+_SUMMARIES: Final = """
 SELECT p.name, p.generation, coalesce(sum(c.events), 0)::bigint AS events
   FROM projections p LEFT JOIN projection_counts c ON c.name = p.name AND c.generation = p.generation
  GROUP BY p.name, p.generation ORDER BY p.name
 """
 
 
-class Standing(Struct, frozen=True):
-    """A projection, the generation of it that is read, and how many events that is made of."""
+class ProjectionSummary(Struct, frozen=True):
+    """A projection, its current generation, and the number of events in it."""
 
     name: str
     generation: int
     events: int
 
 
-async def generations(tx: Transaction, name: str) -> list[int]:
-    """Return the generations that events are applied to, which stay so until the transaction ends."""
+async def lock_generations(tx: Transaction, name: str) -> list[int]:
+    """Return the generations that events are applied to: the current one and, during a rebuild, the new one.
+
+    They stay the same until the transaction ends; other consumers may hold this lock too.
+    """
     row = await tx.fetchrow("SELECT generation, building FROM projections WHERE name = $1 FOR SHARE", name)
     if row is None:
-        message = f"there is no projection {name} in the database"
+        message = f"projection {name} is missing in the database"
         raise LookupError(message)
     return [row["generation"], *([] if row["building"] is None else [row["building"]])]
 
 
-async def lock(tx: Transaction) -> None:
-    """Wait until nobody applies events to any projection, and let nobody begin before the transaction ends.
+async def lock_exclusively(tx: Transaction) -> None:
+    """Wait until no consumer applies events to any projection, and keep consumers waiting until the transaction ends.
 
-    A row's lock alone would not do: those who share it may follow each other without end, while who waits for a table
-    is let in before all who come later.
+    A row lock would not do: consumers that share it can follow each other without end, while a table lock is granted
+    before those requested later.
     """
     await tx.execute("LOCK TABLE projections IN EXCLUSIVE MODE")
 
 
-async def begin(tx: Transaction, name: str) -> int:
-    """Have events applied to one more generation, and return which; the table is locked."""
+async def start_generation(tx: Transaction, name: str) -> int:
+    """Start a new generation, which events are applied to from now on, and return it. Needs `lock_exclusively`."""
     generation: int = await tx.fetchval(
         "UPDATE projections SET newest = newest + 1, building = newest + 1 WHERE name = $1 RETURNING building", name
     )
     return generation
 
 
-async def switch(tx: Transaction, name: str, generation: int) -> int:
-    """Have the generation that was built be read, and return the one that was; the table is locked."""
+async def switch_generation(tx: Transaction, name: str, generation: int) -> int:
+    """Make the new generation the current one, and return the old one. Needs `lock_exclusively`."""
     old: int = await tx.fetchval("SELECT generation FROM projections WHERE name = $1", name)
     await tx.execute(
         "UPDATE projections SET generation = building, building = NULL WHERE name = $1 AND building = $2",
@@ -64,40 +68,40 @@ async def switch(tx: Transaction, name: str, generation: int) -> int:
     return old
 
 
-async def give_up(tx: Transaction, name: str, generation: int) -> None:
-    """Have events not be applied any more to a generation that was being built; the table is locked."""
+async def abandon_generation(tx: Transaction, name: str, generation: int) -> None:
+    """Stop applying events to the new generation. Needs `lock_exclusively`."""
     await tx.execute("UPDATE projections SET building = NULL WHERE name = $1 AND building = $2", name, generation)
 
 
-async def count(tx: Transaction, name: str, generation: int, events: int) -> None:
-    """Count events that were applied."""
-    await tx.execute(_COUNT, generation, name, random.randrange(_PARTS), events)  # noqa: S311  spreads; no secret
+async def count_events(tx: Transaction, name: str, generation: int, events: int) -> None:
+    """Add to the number of events in a generation."""
+    await tx.execute(_COUNT, generation, name, random.randrange(_SHARDS), events)  # noqa: S311  spreads; no secret
 
 
-async def standing(reader: Executor) -> list[Standing]:
+async def summaries(db: Executor) -> list[ProjectionSummary]:
     """Return all projections, by name."""
-    return [Standing(*row.values()) for row in await reader.fetch(_STANDING)]
+    return [ProjectionSummary(*row.values()) for row in await db.fetch(_SUMMARIES)]
 
 
-async def clear(tx: Transaction, table: str, generation: int, *, most: int) -> int:
-    """Take out at most so many rows of a generation, and return how many went."""
-    gone = await tx.execute(
-        f"DELETE FROM {table} WHERE ctid = ANY(ARRAY("  # noqa: S608  a name of ours
+async def delete_rows(tx: Transaction, table: str, generation: int, *, limit: int) -> int:
+    """Delete up to `limit` rows of a generation, and return how many."""
+    deleted = await tx.execute(
+        f"DELETE FROM {table} WHERE ctid = ANY(ARRAY("  # noqa: S608  a name of our own
         f"SELECT ctid FROM {table} WHERE generation = $1 LIMIT $2))",
         generation,
-        most,
+        limit,
     )
-    return int(gone.split()[1])
+    return int(deleted.split()[1])
 
 
-async def clear_seen(tx: Transaction, handler: str, *, most: int) -> int:
-    """Forget at most so many events that a generation has seen, and return how many."""
-    gone = await tx.execute(
-        "DELETE FROM inbox WHERE ctid = ANY(ARRAY(SELECT ctid FROM inbox WHERE handler = $1 LIMIT $2))", handler, most
+async def delete_inbox_rows(tx: Transaction, handler: str, *, limit: int) -> int:
+    """Delete up to `limit` inbox rows of a generation, and return how many."""
+    deleted = await tx.execute(
+        "DELETE FROM inbox WHERE ctid = ANY(ARRAY(SELECT ctid FROM inbox WHERE handler = $1 LIMIT $2))", handler, limit
     )
-    return int(gone.split()[1])
+    return int(deleted.split()[1])
 
 
-async def clear_count(tx: Transaction, name: str, generation: int) -> None:
-    """Forget how many events a generation was made of."""
+async def delete_counts(tx: Transaction, name: str, generation: int) -> None:
+    """Delete the number of events in a generation."""
     await tx.execute("DELETE FROM projection_counts WHERE generation = $1 AND name = $2", generation, name)

@@ -1,52 +1,44 @@
-"""Rebuilds that were asked for: whoever holds the lease of one does it, and each step of it stands in one transaction.
+"""SQL of rebuilds: requests, leases and progress. Each step of a rebuild stores its progress and extends the lease.
 
-What a step has written down is fenced by the lease's token: who was too slow, and was taken for dead, writes nothing.
+A process that stalls loses the lease; its next step then fails and stores nothing.
 """
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final, Literal
-from uuid import UUID, uuid4
+from typing import Any, Final, Literal
+from uuid import UUID
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
-from nextbuy.contracts.values import new_id
+from nextbuy.contracts.values import Timestamp, new_id
 from nextbuy.kit.storage.database import Database, Executor, Row, Transaction
+from nextbuy.kit.storage.leases import Leases
 
 State = Literal["asked", "reading", "clearing", "done", "failed"]
-LEASE: Final = 10.0
-"""Seconds after which a rebuild whose process is silent is done by another; a batch takes about one at most."""
 
-_COLUMNS: Final = (
-    "id, name, asked_by, state, generation, cleared, sources, events, asked_at, started_at, ended_at, error"
-)
-_ASK: Final = f"""
+LEASES: Final = Leases("rebuilds", seconds=10)
+"""Much longer than a step, which takes about a second."""
+
+_COLUMNS: Final = "id, name, asked_by, state, generation, obsolete, sources, events, asked_at, ended_at, error"
+_REQUEST: Final = f"""
 INSERT INTO rebuilds (id, name, asked_by) VALUES ($1, $2, $3)
-ON CONFLICT (name) WHERE state IN ('asked', 'reading', 'clearing') DO NOTHING RETURNING {_COLUMNS}
+ON CONFLICT (name) WHERE due_at IS NOT NULL DO NOTHING RETURNING {_COLUMNS}
 """  # noqa: S608  made of constants, as all below
-_CLAIM: Final = f"""
-UPDATE rebuilds SET token = $1, leased_until = clock_timestamp() + make_interval(secs => $2),
-                    started_at = coalesce(started_at, clock_timestamp())
- WHERE id = (SELECT id FROM rebuilds WHERE state IN ('asked', 'reading', 'clearing')
-                AND (leased_until IS NULL OR leased_until < clock_timestamp())
-              ORDER BY asked_at LIMIT 1 FOR UPDATE SKIP LOCKED)
-RETURNING {_COLUMNS}
-"""  # noqa: S608
-_KEEP: Final = """
+_CLAIM: Final = LEASES.claim_statement(order="asked_at", returning="claimed.*")
+_SAVE: Final = f"""
 UPDATE rebuilds
-   SET state = $3, generation = $4, cleared = $5, sources = $6, events = $7, error = $8,
+   SET state = $3, generation = $4, obsolete = $5, sources = $6, events = $7, error = $8,
        ended_at = CASE WHEN $3 IN ('done', 'failed') THEN clock_timestamp() END,
-       leased_until = clock_timestamp() + make_interval(secs => $9)
- WHERE id = $1 AND token = $2
-"""
-_LATEST: Final = f"""
-SELECT DISTINCT ON (name) {_COLUMNS} FROM rebuilds ORDER BY name, asked_at DESC
+       due_at = CASE WHEN $3 NOT IN ('done', 'failed') THEN {LEASES.until} END
+ WHERE {LEASES.held} RETURNING due_at
 """  # noqa: S608
+_LATEST: Final = f"SELECT DISTINCT ON (name) {_COLUMNS} FROM rebuilds ORDER BY name, asked_at DESC"  # noqa: S608
 
 
 class Source(Struct, frozen=True):
-    """How far a service's event log is read: up to `position`, of `last`, which is -1 before it is known."""
+    """The progress in a service's event log: read to `position` of `last`, which is -1 before the first read."""
 
     service: str
     position: int = 0
@@ -54,100 +46,99 @@ class Source(Struct, frozen=True):
 
     @property
     def done(self) -> bool:
-        """Whether all is read that has to be."""
+        """Whether the log is read to the end that the first read returned."""
         return self.last >= 0 and self.position >= self.last
 
 
 class Rebuild(Struct, frozen=True, kw_only=True):
-    """A rebuild, as it stands."""
+    """A rebuild and its progress; `obsolete` is the generation whose rows it deletes at the end."""
 
     id: UUID
     name: str
     asked_by: str
     state: State
     generation: int | None
-    cleared: int | None
+    obsolete: int | None
     sources: list[Source]
     events: int
-    asked_at: datetime
-    started_at: datetime | None
-    ended_at: datetime | None
+    asked_at: Timestamp
+    ended_at: Timestamp | None
     error: str
 
 
-class Claimed(Struct):
-    """A rebuild that this process has the lease of, and the token of the lease."""
+class ClaimedRebuild(Struct, frozen=True):
+    """A rebuild that is leased to this process until `until`; None once it has ended."""
 
     rebuild: Rebuild
-    token: UUID
+    until: datetime | None
 
 
 class LeaseLost(Exception):
-    """Another process does this rebuild by now; nothing was written."""
+    """Another process has claimed the rebuild; nothing was stored."""
 
 
-_sources: Final = msgspec.json.Decoder(list[Source]).decode
+_decode_sources: Final = msgspec.json.Decoder(list[Source]).decode
 
 
 def _rebuild(row: Row) -> Rebuild:
-    return Rebuild(**{**row, "sources": _sources(row["sources"])})
+    fields = {name: row[name] for name in Rebuild.__struct_fields__}
+    return Rebuild(**{**fields, "sources": _decode_sources(row["sources"])})
 
 
-async def ask(tx: Transaction, name: str, asked_by: str) -> Rebuild | None:
-    """Ask for a rebuild; None where one is asked for or being done."""
-    row = await tx.fetchrow(_ASK, new_id(), name, asked_by)
+async def request(tx: Transaction, name: str, asked_by: str) -> Rebuild | None:
+    """Request a rebuild; return None if one is requested or running."""
+    row = await tx.fetchrow(_REQUEST, new_id(), name, asked_by)
     return None if row is None else _rebuild(row)
 
 
-async def latest(reader: Executor) -> dict[str, Rebuild]:
-    """Return the last rebuild of each projection that had any, by name."""
-    return {row["name"]: _rebuild(row) for row in await reader.fetch(_LATEST)}
+async def latest(db: Executor) -> dict[str, Rebuild]:
+    """Return the latest rebuild of each projection that was ever rebuilt, by name."""
+    return {row["name"]: _rebuild(row) for row in await db.fetch(_LATEST)}
 
 
-async def read(reader: Executor, rebuild_id: UUID) -> Rebuild:
-    """Return a rebuild that was asked for."""
-    [row] = await reader.fetch(f"SELECT {_COLUMNS} FROM rebuilds WHERE id = $1", rebuild_id)  # noqa: S608
+async def get_rebuild(db: Executor, rebuild_id: UUID) -> Rebuild:
+    """Return a rebuild, which must exist."""
+    [row] = await db.fetch(f"SELECT {_COLUMNS} FROM rebuilds WHERE id = $1", rebuild_id)  # noqa: S608
     return _rebuild(row)
 
 
-async def claim(database: Database) -> Claimed | None:
-    """Take the lease of a rebuild that nobody does now; None where there is none."""
-    token = uuid4()
-    row = await database.fetchrow(_CLAIM, token, LEASE)
-    return None if row is None else Claimed(_rebuild(row), token)
+async def claim(database: Database) -> ClaimedRebuild | None:
+    """Claim the oldest rebuild that no process works on, or return None."""
+    row = await database.fetchrow(_CLAIM, 1)
+    return None if row is None else ClaimedRebuild(_rebuild(row), row["due_at"])
 
 
-async def keep(tx: Transaction, claimed: Claimed, after: Rebuild) -> None:
-    """Write down how a rebuild stands after a step of it.
+async def save(tx: Transaction, claimed: ClaimedRebuild, **changes: Any) -> ClaimedRebuild:  # noqa: ANN401  fields
+    """Store changed fields of a rebuild and extend the lease; return both, to be used once `tx` is committed.
 
     Raises:
-        LeaseLost: it is another's.
+        LeaseLost: another process has claimed it.
     """
-    done = await tx.execute(
-        _KEEP,
-        after.id,
-        claimed.token,
+    after = replace(claimed.rebuild, **changes)
+    rows = await tx.fetch(
+        _SAVE,
+        [after.id],
+        claimed.until,
         after.state,
         after.generation,
-        after.cleared,
+        after.obsolete,
         msgspec.json.encode(after.sources).decode(),
         after.events,
         after.error,
-        LEASE,
     )
-    if done != "UPDATE 1":
+    if not rows:
         raise LeaseLost
+    return ClaimedRebuild(after, rows[0]["due_at"])
 
 
-async def let_go(database: Database, claimed: Claimed) -> None:
-    """Give the lease back, so that whoever comes next may go on."""
-    await database.execute(
-        "UPDATE rebuilds SET leased_until = NULL WHERE id = $1 AND token = $2", claimed.rebuild.id, claimed.token
-    )
+async def release(database: Database, claimed: ClaimedRebuild) -> None:
+    """Release the lease of a rebuild that has not ended, so that another process may continue."""
+    if claimed.until is not None:
+        await LEASES.release(database, [claimed.rebuild.id], claimed.until)
 
 
 def progress(sources: Sequence[Source]) -> tuple[int, int]:
-    """Return how much of the logs is read, and of how much; zero of zero before that is known."""
+    """Return the positions read and to be read in all event logs; zero of zero before these are known."""
     known = [source for source in sources if source.last >= 0]
     if len(known) < len(sources):
         return 0, 0

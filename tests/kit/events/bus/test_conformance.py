@@ -175,7 +175,7 @@ async def test_topic_with_unacknowledged_batch_yields_no_second_batch(any_bus: B
     async with asyncio.timeout(15):
         await any_bus.publish(messages("slow", range(100)))
         held = await anext(batches)
-        await any_bus.publish(messages("quick", range(30)))
+        await any_bus.publish([*messages("slow", range(100, 110)), *messages("quick", range(30))])
 
         quick: list[int] = []
         while len(quick) < 30:

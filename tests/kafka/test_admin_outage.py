@@ -1,6 +1,6 @@
-"""Admin is down for longer than its breaker's longest wait: nothing is a dead letter, and all of it is told afterwards.
+"""Admin is down for longer than its breaker waits: no event is dead-lettered, and all notifications arrive.
 
-`NEXTBUY_TEST_OUTAGE` is for how many seconds; unset, it is 12: two openings of the breaker and a probe that fails.
+`NEXTBUY_TEST_OUTAGE` sets the outage in seconds; by default 12: two openings of the breaker and a failed probe.
 """
 
 import asyncio
@@ -28,34 +28,34 @@ from nextbuy.kit.rpc.transports import HttpTransport
 from nextbuy.kit.storage.database import Database
 from tests.conftest import DatabaseUrl, OpenDatabase
 from tests.doubles import StubCalls
-from tests.kafka.listener import Listener
-from tests.kafka.test_model import order
+from tests.kafka.sample_events import order
+from tests.kafka.service_harness import ServiceHarness
 from tests.kit.events.sample import LogFile, message
 from tests.ports import free_port
 from tests.waiting import until
 
 OUTAGE: Final = float(os.environ.get("NEXTBUY_TEST_OUTAGE", "12"))
 ROOT: Final = Path(__file__).parents[2]
-SECRET: Final = "a secret of these tests alone"
-OF_EACH: Final = 30
+SECRET: Final = "a secret for this test"
+EVENTS_OF_EACH: Final = 30
 pytestmark = pytest.mark.timeout(120 + 2 * OUTAGE)
 
 
-def events() -> list[Event]:
-    """Of three topics, all of which the admins are told of."""
-    made: list[Event] = []
-    for _ in range(OF_EACH):
+def admin_events() -> list[Event]:
+    """Return events of three topics with notifications for admins."""
+    events: list[Event] = []
+    for _ in range(EVENTS_OF_EACH):
         ids = {"product_id": new_id(), "shop_id": new_id(), "seller_id": new_id()}
-        made += [
+        events += [
             order(),
             ProductPending(**ids, title="Bowl", status="pending", score=50, rules=[]),
             PaymentRefunded(session_id=new_id(), buyer_id=new_id(), total=Money(100), reason="sold out"),
         ]
-    return made
+    return events
 
 
 class Admin:
-    """The admin service, a process that comes and goes."""
+    """The admin service as a process."""
 
     def __init__(self, database_url: str) -> None:
         self.port = free_port()
@@ -87,7 +87,7 @@ async def admin(admin_url: str) -> AsyncIterator[Admin]:
 
 @asynccontextmanager
 async def calling(admin: Admin, log: LogFile) -> AsyncIterator[Calls]:
-    """What carries the kafka service's calls to it, as in the product: over HTTP, behind a breaker."""
+    """Calls of the kafka service to admin, over HTTP and behind a breaker as in production."""
     transport = HttpTransport("admin", f"http://127.0.0.1:{admin.port}")
     breaker = Breaker(asyncio.get_running_loop().time)
     yield Calls(
@@ -96,7 +96,7 @@ async def calling(admin: Admin, log: LogFile) -> AsyncIterator[Calls]:
     await transport.close()
 
 
-async def test_an_outage_buries_nothing_and_all_is_told_within_seconds_of_its_end(
+async def test_outage_of_admin_dead_letters_nothing_and_events_arrive_soon_after(
     admin: Admin,
     admin_url: str,
     open_database: OpenDatabase,
@@ -106,55 +106,51 @@ async def test_an_outage_buries_nothing_and_all_is_told_within_seconds_of_its_en
 ) -> None:
     log, notifications = LogFile(tmp_path / "journal"), await Database.connect(admin_url, "admin", max_connections=1)
 
-    def told(number: int) -> Callable[[], Awaitable[bool]]:
-        async def is_so() -> bool:
+    def stored(number: int) -> Callable[[], Awaitable[bool]]:
+        async def condition() -> bool:
             return bool(await notifications.fetchval("SELECT count(*) FROM notifications") == number)
 
-        return is_so
+        return condition
 
-    before, during = events(), events()
+    before, during = admin_events(), admin_events()
     async with calling(admin, log) as calls:
         others = StubCalls({RecordActivity: Nothing()})
 
         async def send(call: Call[Reply]) -> Reply:
             return await (calls.send(call) if call.to == "admin" else others(call))
 
-        listener = Listener(await open_database("kafka"), redis, send, log.journal)
-        async with listener.listening():
+        harness = ServiceHarness(await open_database("kafka"), redis, send, log.journal)
+        async with harness.consuming():
             await admin.start()
-            await listener.publish([message(event) for event in before])
-            await until(told(len(before)), "admin is told", within=60)
+            await harness.publish([message(event) for event in before])
+            await until(stored(len(before)), "notifications before the outage", within=60)
 
             await admin.kill()
             caplog.clear()
-            outcomes = len(log.lines("call"))
+            calls_before = len(log.lines("call"))
             began = time.monotonic()
             while time.monotonic() - began < OUTAGE:
-                await listener.publish([message(event) for event in during[:3]])
+                await harness.publish([message(event) for event in during[:3]])
                 del during[:3]
                 await asyncio.sleep(0.2)
-            await listener.publish([message(event) for event in during])
-            assert await listener.count("dead_letters") == 0
-            tried = Counter(line["outcome"] for line in log.lines("call")[outcomes:])
+            await harness.publish([message(event) for event in during])
+            assert await harness.count("dead_letters") == 0
+            outcomes = Counter(line["outcome"] for line in log.lines("call")[calls_before:])
             waits = [record for record in caplog.records if "failed temporarily" in record.getMessage()]
-            # As many as open it, and at most two probes in each of its rounds; the others are refused by the breaker.
+            # Failures until the breaker opens, then at most two probes per round; it refuses the other calls.
             rounds = OUTAGE / DEFAULT_BREAKER_POLICY.reset_after + 1
-            assert sum(n for outcome, n in tried.items() if outcome != "breaker-open") <= 12 + 2 * rounds, tried
+            assert sum(n for outcome, n in outcomes.items() if outcome != "breaker-open") <= 12 + 2 * rounds, outcomes
             assert {record.levelno for record in waits} == {logging.WARNING}
             assert len(waits) == 3, [record.getMessage() for record in waits]
 
             await admin.start()
             returned = time.monotonic()
-            await until(told(2 * len(before)), "all of it is told", within=60)
-            # The breaker's longest wait, one of the consumer's own, and the start of a process on a busy machine.
+            await until(stored(2 * len(before)), "notifications after the outage", within=60)
+            # The longest waits of the breaker and of the consumer, and the start of a process on a busy machine.
             assert time.monotonic() - returned < DEFAULT_BREAKER_POLICY.reset_cap + 20
-            await until(lambda: _none_left(listener), "nothing is left")
-        assert await listener.count("dead_letters") == 0
+            await until(harness.is_done, "all events are acknowledged")
+        assert await harness.count("dead_letters") == 0
         kinds = await notifications.fetch("SELECT kind, count(*) AS n FROM notifications GROUP BY kind")
-        assert {row["n"] for row in kinds} == {2 * OF_EACH}
+        assert {row["n"] for row in kinds} == {2 * EVENTS_OF_EACH}
     await notifications.close()
     log.close()
-
-
-async def _none_left(listener: Listener) -> bool:
-    return await listener.lag() == 0

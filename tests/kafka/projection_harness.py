@@ -1,4 +1,4 @@
-"""Event logs written and read for real, and a bus that brings what was committed: late, twice, in any batch."""
+"""Real event logs, and a fake bus that delivers committed events late, twice and in any batch."""
 
 import asyncio
 import random
@@ -12,17 +12,19 @@ import msgspec
 from msgspec import Struct
 from redis.asyncio import Redis
 
-from nextbuy.contracts.admin import AdminClient
-from nextbuy.contracts.auth import AuthClient, ReadAuthEvents, ValidateAdmin
+from nextbuy.contracts.auth import ReadAuthEvents, ValidateAdmin
 from nextbuy.contracts.message import Envelope, Event
-from nextbuy.contracts.order import OrderClient, OrderCreated, OrderPaid, ReadOrderEvents
-from nextbuy.contracts.product import PricedLine, ProductAddedToBasket, ProductClient, ProductViewed, ReadProductEvents
+from nextbuy.contracts.order import OrderCreated, OrderPaid, ReadOrderEvents
+from nextbuy.contracts.product import (
+    PricedLine,
+    ProductAddedToBasket,
+    ProductViewed,
+    ReadProductEvents,
+)
 from nextbuy.contracts.registry import EVENTS
-from nextbuy.contracts.seller import ReadSellerEvents, SellerClient, SellerRegistered
+from nextbuy.contracts.seller import ReadSellerEvents, SellerRegistered
 from nextbuy.contracts.values import Money, Role, new_id
-from nextbuy.kafka.best_sellers_cache import BestSellersCache
-from nextbuy.kafka.deps import Deps
-from nextbuy.kafka.projections.projection import publisher
+from nextbuy.kafka.projections.projection import publisher_of
 from nextbuy.kafka.projections.rebuild_projections import rebuild_projections
 from nextbuy.kafka.service import SERVICE
 from nextbuy.kafka.store import rebuilds
@@ -31,11 +33,11 @@ from nextbuy.kit.events.handling import Handling
 from nextbuy.kit.events.inbound import EventDecoder
 from nextbuy.kit.events.outbox import publish
 from nextbuy.kit.events.retry_policy import RetryPolicy
-from nextbuy.kit.observability.interactions import Interactions
 from nextbuy.kit.observability.telemetry import Journal
 from nextbuy.kit.storage.database import Database
 from tests.callers import account
 from tests.doubles import StubCalls
+from tests.kafka.sample_deps import sample_deps
 from tests.outbox import published
 
 TABLES = {
@@ -52,42 +54,33 @@ class _Log(Struct, frozen=True):
     database: Database
 
 
-class Logs:
-    """Four services that publish, and the kafka service."""
+class ProjectionHarness:
+    """Four publishing services, and the projections of the kafka service."""
 
     def __init__(self, database: Database, publishers: Mapping[str, Database], redis: Redis, journal: Journal) -> None:
         self.database, self.publishers = database, publishers
         calls = {"auth": ReadAuthEvents, "seller": ReadSellerEvents, "product": ReadProductEvents}
         self.calls = StubCalls({ValidateAdmin: account(Role.ADMIN)})
         for name, call in {**calls, "order": ReadOrderEvents}.items():
-            self.calls.replies[call] = self._answer(publishers[name])
-        self.kafka = Deps(
-            auth=AuthClient(self.calls),
-            admin=AdminClient(self.calls),
-            product=ProductClient(self.calls),
-            seller=SellerClient(self.calls),
-            order=OrderClient(self.calls),
-            database=database,
-            interactions=Interactions(redis),
-            best=BestSellersCache(),
-        )
+            self.calls.replies[call] = self._read_events(publishers[name])
+        self.deps = sample_deps(database, redis, self.calls)
         self.shops = [(new_id(), new_id()) for _ in range(3)]
-        """Sellers, and their shops."""
+        """Ids of sellers and their shops."""
         self.products = [(new_id(), self.shops[n % 3]) for n in range(6)]
         self.bus: list[Envelope] = []
-        retry_policy = RetryPolicy(asyncio.Event())
+        policy = RetryPolicy(asyncio.Event())
         self._handlings = [
-            Handling(one, self.kafka, database, journal, retry_policy) for one in SERVICE.listens if one.way == "batch"
+            Handling(one, self.deps, database, journal, policy) for one in SERVICE.listens if one.way == "batch"
         ]
 
     @staticmethod
-    def _answer(database: Database) -> Callable[[Any], Any]:
+    def _read_events(database: Database) -> Callable[[Any], Any]:
         return lambda call: read_events(_Log(database), call)
 
     async def write(self, *events: Event, pause: float = 0.0) -> None:
-        """Publish, in a transaction that stays open for a while; what is committed is on the bus."""
+        """Publish events in a transaction that stays open for `pause` seconds, and put them on the bus."""
         for name, database in self.publishers.items():
-            own = [event for event in events if publisher(type(event)) == name]
+            own = [event for event in events if publisher_of(type(event)) == name]
             if not own:
                 continue
             async with database.transaction() as tx:
@@ -97,7 +90,7 @@ class Logs:
             self.bus += [msgspec.json.decode(row["envelope"], type=Envelope) for row in rows]
 
     async def deliver(self, envelopes: list[Envelope]) -> None:
-        """Bring events to all who listen in batches, topic by topic."""
+        """Deliver events to all batch handlers, topic by topic."""
         for topic in {envelope.type for envelope in envelopes}:
             items = [_decoder.decode(topic, msgspec.json.encode(one)) for one in envelopes if one.type == topic]
             for handling in self._handlings:
@@ -105,60 +98,60 @@ class Logs:
                     await handling.handle(items)
 
     async def deliver_all(self) -> None:
-        """Bring what is on the bus."""
+        """Deliver all events on the bus."""
         envelopes, self.bus = self.bus, []
         await self.deliver(envelopes)
 
-    def some_event(self, dice: random.Random) -> Event:
-        """Return something that happens in a shop."""
-        product_id, (seller_id, shop_id) = dice.choice(self.products)
-        hour = datetime(2026, 11, 20, tzinfo=UTC) + timedelta(hours=dice.randrange(50))
-        match dice.randrange(6):
+    def random_event(self, rng: random.Random) -> Event:
+        """Return a random event of a shop."""
+        product_id, (seller_id, shop_id) = rng.choice(self.products)
+        hour = datetime(2026, 11, 20, tzinfo=UTC) + timedelta(hours=rng.randrange(50))
+        match rng.randrange(6):
             case 0 | 1:
                 return ProductViewed(
-                    product_id=product_id, shop_id=shop_id, seller_id=seller_id, views=dice.randrange(1, 9), hour=hour
+                    product_id=product_id, shop_id=shop_id, seller_id=seller_id, views=rng.randrange(1, 9), hour=hour
                 )
             case 2:
                 return ProductAddedToBasket(
-                    product_id=product_id, shop_id=shop_id, seller_id=seller_id, times=dice.randrange(1, 9), hour=hour
+                    product_id=product_id, shop_id=shop_id, seller_id=seller_id, times=rng.randrange(1, 9), hour=hour
                 )
             case 3:
                 return OrderPaid(order_id=new_id(), session_id=new_id(), shop_id=shop_id, total=Money(5))
             case 4:
-                seller_id, shop_id = dice.choice(self.shops)
+                seller_id, shop_id = rng.choice(self.shops)
                 return SellerRegistered(
                     shop_id=shop_id, user_id=seller_id, shop_name="Kiln", status="pending", shop_version=1
                 )
             case _:
                 of_shop = [product for product, owner in self.products if owner[1] == shop_id]
-                return order_of(shop_id, *((one, dice.randrange(1, 4)) for one in dice.choices(of_shop, k=3)))
+                return order_of(shop_id, *((one, rng.randrange(1, 4)) for one in rng.choices(of_shop, k=3)))
 
-    async def rebuilt(self, name: str) -> rebuilds.Rebuild:
-        """Do all that there is to do, and return the last rebuild of a projection."""
-        while await rebuild_projections(self.kafka):
+    async def finish_rebuild(self, name: str) -> rebuilds.Rebuild:
+        """Work on all requested rebuilds, and return the latest of a projection."""
+        while await rebuild_projections(self.deps):
             pass
         return (await rebuilds.latest(self.database))[name]
 
     async def live(self, name: str) -> Rows:
-        """Return the rows that are read of a projection: those that tell apart, and the numbers."""
+        """Return the current rows of a projection, the sums by their key."""
         table, columns = TABLES[name]
         rows = await self.database.fetch(
             f"SELECT {columns} FROM {table} WHERE generation ="
             f" (SELECT generation FROM projections WHERE name = '{name}')"
         )
-        return {tuple(row.values())[: -_NUMBERS[name]]: tuple(row.values())[-_NUMBERS[name] :] for row in rows}
+        return {tuple(row.values())[: -_SUM_COLUMNS[name]]: tuple(row.values())[-_SUM_COLUMNS[name] :] for row in rows}
 
     async def computed(self, name: str) -> Rows:
-        """Return what these rows must be, counted afresh from the logs."""
+        """Return the rows that the event logs add up to, computed independently."""
         sums: dict[tuple[object, ...], Counter[int]] = {}
         for database in self.publishers.values():
             for envelope in await published(database):
-                for key, numbers in _counted(name, envelope):
+                for key, numbers in _expected(name, envelope):
                     sums.setdefault(key, Counter()).update(dict(enumerate(numbers)))
-        return {key: tuple(counter[n] for n in range(_NUMBERS[name])) for key, counter in sums.items()}
+        return {key: tuple(counter[n] for n in range(_SUM_COLUMNS[name])) for key, counter in sums.items()}
 
-    async def rests(self, name: str) -> int:
-        """Return how much is left of generations that are not read."""
+    async def obsolete_rows(self, name: str) -> int:
+        """Return the number of rows that other generations than the current one have left."""
         table, _ = TABLES[name]
         rows: int = await self.database.fetchval(
             f"""
@@ -173,11 +166,11 @@ class Logs:
         return rows
 
 
-_NUMBERS = {"daily-figures": 3, "product-views": 4, "best-sellers": 3, "seller-figures": 4}
+_SUM_COLUMNS = {"daily-figures": 3, "product-views": 4, "best-sellers": 3, "seller-figures": 4}
 
 
 def order_of(shop_id: UUID, *lines: tuple[UUID, int]) -> OrderCreated:
-    """Return an order of some units of products."""
+    """Return an order of products with their quantities."""
     priced = [PricedLine(product_id, shop_id, "Mug", quantity, Money(250)) for product_id, quantity in lines]
     return OrderCreated(
         order_id=new_id(),
@@ -190,28 +183,28 @@ def order_of(shop_id: UUID, *lines: tuple[UUID, int]) -> OrderCreated:
     )
 
 
-def _counted(name: str, envelope: Envelope) -> list[tuple[tuple[object, ...], tuple[int, ...]]]:
-    said = msgspec.json.decode(bytes(envelope.data))
-    shop = UUID(said["shop_id"])
+def _expected(name: str, envelope: Envelope) -> list[tuple[tuple[object, ...], tuple[int, ...]]]:
+    data = msgspec.json.decode(bytes(envelope.data))
+    shop = UUID(data["shop_id"])
     hour = (
-        datetime.fromisoformat(said["hour"])
-        if "hour" in said
+        datetime.fromisoformat(data["hour"])
+        if "hour" in data
         else envelope.time.replace(minute=0, second=0, microsecond=0)
     )
-    seen, added = said.get("views", 0), said.get("times", 0)
-    lines = [(UUID(one["product_id"]), one["quantity"], one["quantity"] * 250) for one in said.get("lines", [])]
+    viewed, added = data.get("views", 0), data.get("times", 0)
+    lines = [(UUID(one["product_id"]), one["quantity"], one["quantity"] * 250) for one in data.get("lines", [])]
     units = sum(quantity for _, quantity, _ in lines)
     match name:
         case "daily-figures":
-            return [((envelope.time.date(), envelope.type, shop), (1, units + seen + added, units * 250))]
-        case "product-views" if seen or added:
-            return [((UUID(said["product_id"]), hour, shop), (seen, added, 0, 0))]
+            return [((envelope.time.date(), envelope.type, shop), (1, units + viewed + added, units * 250))]
+        case "product-views" if viewed or added:
+            return [((UUID(data["product_id"]), hour, shop), (viewed, added, 0, 0))]
         case "product-views":
             return [((product, hour, shop), (0, 0, n, amount)) for product, n, amount in lines]
         case "best-sellers":
             day = hour.date()
             once = [((day, product, shop), (0, 0, 1)) for product in {product for product, _, _ in lines}]
             return [*(((day, product, shop), (n, amount, 0)) for product, n, amount in lines), *once]
-        case _ if seen or lines:
-            return [((shop, hour.date()), (bool(lines), units, units * 250, seen))]
+        case _ if viewed or lines:
+            return [((shop, hour.date()), (bool(lines), units, units * 250, viewed))]
     return []

@@ -28,22 +28,22 @@ from nextbuy.product.record_activity import record_activity
 from nextbuy.product.upsert_shop import upsert_shop
 from tests.conftest import OpenDatabase
 from tests.doubles import StubCalls
-from tests.kafka.bus_probe import MakeWire, Wire
-from tests.kafka.listener import Listener
+from tests.kafka.bus_probe import BusProbe, MakeProbe
+from tests.kafka.service_harness import ServiceHarness as KafkaHarness
 from tests.kit.events.sample import message
 from tests.product.service_harness import ServiceHarness
 from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(120)
-OF_EACH = 40
+EVENTS_OF_EACH = 40
 OWN = {"inbox", "migrations", "outbox", "outbox_leases", "event_log", "idempotency_keys"}
-"""Tables that say how things went, or hold nothing here."""
+"""Tables of the kit, whose rows depend on the order of processing."""
 SUMS = {"projection_counts": "SELECT generation, name, sum(events) AS events FROM projection_counts GROUP BY 1, 2"}
-"""Tables of which only the sums are the same each time."""
+"""Tables that are compared by their sums, because the rows depend on chance."""
 
 
-class Maker:
-    """Makes events of any class, about few enough things that several are about the same one."""
+class EventGenerator:
+    """A generator of random events of any class, with few ids, so that several events share one."""
 
     def __init__(self) -> None:
         self._random = random.Random(random.getrandbits(64))  # noqa: S311  a history protects nothing
@@ -58,7 +58,7 @@ class Maker:
         return datetime.now(UTC) - timedelta(hours=self._random.randint(0, 72))
 
     def _product_of(self, shop_id: UUID) -> UUID:
-        """A product is one shop's."""
+        """Return a product id that belongs to one shop only."""
         return uuid5(shop_id, self._random.choice("abc"))
 
     def _line_of(self, shop_id: UUID, line: PricedLine) -> PricedLine:
@@ -66,7 +66,7 @@ class Maker:
 
     def _value(self, kind: Any, name: str) -> Any:  # noqa: ANN401  a value of any type
         if name == "shop_version":
-            self._version += 1  # A version of a shop is said once.
+            self._version += 1  # A shop has each version once.
             return self._version
         if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
             fields = {field.name: self._value(field.type, field.name) for field in msgspec.structs.fields(kind)}
@@ -97,17 +97,17 @@ class Maker:
 
 
 def history() -> list[BusMessage]:
-    """Some of every event there is, over a few days."""
-    made = Maker()
-    kinds = [kind for kind in EVENTS for _ in range(OF_EACH)]
+    """Return `EVENTS_OF_EACH` events of every class, over a few days."""
+    generator = EventGenerator()
+    kinds = [kind for kind in EVENTS for _ in range(EVENTS_OF_EACH)]
     random.shuffle(kinds)
-    return [message(made.event(kind), time=made.moment()) for kind in kinds]
+    return [message(generator.event(kind), time=generator.moment()) for kind in kinds]
 
 
-class World:
-    """The kafka service and the services that it tells, each on a database of its own."""
+class Services:
+    """The kafka service and the services that it calls, each on its own database."""
 
-    def __init__(self, databases: list[Database], redis: Redis, journal: Journal, wire: Wire) -> None:
+    def __init__(self, databases: list[Database], redis: Redis, journal: Journal, probe: BusProbe) -> None:
         own, admin, product = databases
         service, calls = ServiceHarness(product, journal=journal), StubCalls()
         self.databases = databases
@@ -119,22 +119,18 @@ class World:
             RecordActivity: partial(record_activity, service.deps),
             CreateNotification: partial(create_notification, admin_deps),
         }
-        self.listener = Listener(own, redis, calls, journal, wire)
+        self.harness = KafkaHarness(own, redis, calls, journal, probe)
 
     @classmethod
-    async def made(cls, open_database: OpenDatabase, redis: Redis, journal: Journal, wire: Wire) -> "World":
+    async def open(cls, open_database: OpenDatabase, redis: Redis, journal: Journal, probe: BusProbe) -> "Services":
         databases = [await open_database(service) for service in ("kafka", "admin", "product")]
-        return cls(databases, redis, journal, wire)
+        return cls(databases, redis, journal, probe)
 
-    async def hears(self, messages: list[BusMessage]) -> dict[str, list[str]]:
-        """Take these from the bus, and return all that is left of it."""
-        async with self.listener.listening():
-            await self.listener.publish(messages)
-
-            async def done() -> bool:
-                return await self.listener.lag() == 0
-
-            await until(done, "all of it is taken", within=60)
+    async def consume(self, messages: list[BusMessage]) -> dict[str, list[str]]:
+        """Publish messages, wait until all are processed, and return the contents of all tables."""
+        async with self.harness.consuming():
+            await self.harness.publish(messages)
+            await until(self.harness.is_done, "all events are acknowledged", within=60)
         return {
             f"{database.service}.{table}": rows
             for database in self.databases
@@ -143,27 +139,27 @@ class World:
 
 
 async def contents(database: Database) -> dict[str, list[str]]:
-    """Every table's rows, without the ids and times that each row is given for itself."""
+    """Return the rows of every table, without generated ids and times."""
     tables = await database.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")
     found = {}
     for table in {row["tablename"] for row in tables} - OWN:
-        source, made = (f"({SUMS[table]})" if table in SUMS else table), "{id,created_at,due_at,changed_in}"
-        rows = await database.fetch(f"SELECT to_jsonb(t) - '{made}'::text[] AS row FROM {source} AS t")
+        source, generated = (f"({SUMS[table]})" if table in SUMS else table), "{id,created_at,due_at,changed_in}"
+        rows = await database.fetch(f"SELECT to_jsonb(t) - '{generated}'::text[] AS row FROM {source} AS t")
         found[table] = sorted(row["row"] for row in rows)
     return found
 
 
-async def test_three_deliveries_in_any_order_leave_what_one_in_order_leaves(
-    open_database: OpenDatabase, redis: Redis, journal: Journal, make_wire: MakeWire, monkeypatch: pytest.MonkeyPatch
+async def test_three_deliveries_in_any_order_have_the_effect_of_one(
+    open_database: OpenDatabase, redis: Redis, journal: Journal, make_probe: MakeProbe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Small batches, so that an event comes again in another batch than the first time.
+    # Small batches, so that a duplicate arrives in another batch than the first delivery.
     monkeypatch.setattr(consumer, "BATCH_SIZE", 10)
     messages = history()
-    once = await (await World.made(open_database, redis, journal, make_wire())).hears(messages)
+    once = await (await Services.open(open_database, redis, journal, make_probe())).consume(messages)
     thrice = messages * 3
     random.shuffle(thrice)
-    assert await (await World.made(open_database, redis, journal, make_wire())).hears(thrice) == once
+    assert await (await Services.open(open_database, redis, journal, make_probe())).consume(thrice) == once
     assert sum(len(rows) for table, rows in once.items() if table.endswith("dead_letters")) == 0
-    assert len(once["admin.notifications"]) >= OF_EACH
+    assert len(once["admin.notifications"]) >= EVENTS_OF_EACH
     assert len(once["product.shops"]) > 1
     assert len(once["kafka.daily_figures"]) > len(EVENTS)
