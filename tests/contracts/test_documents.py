@@ -1,4 +1,4 @@
-"""The addresses and topics that programs outside are written by; `tools/contracts.py` holds what they say."""
+"""The paths and topics that other programs rely on; `tools/contracts.py` checks their schemas."""
 
 import json
 import re
@@ -80,7 +80,7 @@ def test_fixed_route_has_its_roles(line: str) -> None:
     assert done == {"logout": 204, "replay": 202}.get(last, 201 if last in CREATED else 200)
 
 
-def test_the_topics_that_others_rely_on_are_published() -> None:
+def test_fixed_topics_are_published() -> None:
     assert {event.topic for event in EVENTS} >= TOPICS
     published = {event for entry in SERVICES.values() for event in entry.service.publishes}
     assert set(EVENTS) - published == set()

@@ -1,4 +1,4 @@
-"""Errors keep their slug and their nature over the wire."""
+"""Errors keep class, slug and fields when they are sent as problem documents."""
 
 import msgspec
 import pytest
@@ -16,7 +16,7 @@ from nextbuy.contracts.errors import (
 
 
 @pytest.mark.parametrize("kind", [*KINDS, BreakerOpen], ids=lambda kind: kind.__name__)
-def test_an_error_arrives_as_what_it_was(kind: type[AppError]) -> None:
+def test_error_survives_encoding_as_problem(kind: type[AppError]) -> None:
     sent = kind("what happened", field="price")
     if kind is not BreakerOpen:
         sent.slug = "a-slug"
@@ -27,12 +27,12 @@ def test_an_error_arrives_as_what_it_was(kind: type[AppError]) -> None:
     assert got.transient == kind.transient
 
 
-def test_a_status_that_nobody_has_still_says_whether_to_try_again() -> None:
+def test_unknown_status_becomes_conflict_or_unavailable() -> None:
     strange = Problem("t", "Teapot", 418, "d", "teapot", "c")
     assert type(from_problem(strange)) is Conflict
     assert type(from_problem(msgspec.structs.replace(strange, status=507))) is Unavailable
     assert from_problem(msgspec.structs.replace(strange, status=502)).__class__ is BadGateway
 
 
-def test_only_what_may_work_later_is_transient() -> None:
+def test_only_429_and_gateway_errors_are_transient() -> None:
     assert {kind.status for kind in KINDS if kind.transient} == {429, 502, 503, 504}

@@ -1,11 +1,11 @@
-"""The list of calls and events is whole, and no two are the same."""
+"""The registry of calls and events is complete, without duplicates."""
 
 from nextbuy.contracts import admin, auth, order, product, seller, simulator
 from nextbuy.contracts.message import Call, Event
 from nextbuy.contracts.registry import CALLS, EVENTS
 
 
-def test_every_call_and_event_is_in_the_list() -> None:
+def test_registry_lists_every_call_and_event() -> None:
     modules = (admin, auth, order, product, seller, simulator)
     declared = [
         word
@@ -19,7 +19,7 @@ def test_every_call_and_event_is_in_the_list() -> None:
     assert events == set(EVENTS)
 
 
-def test_topics_and_addresses_are_unique() -> None:
+def test_topics_and_paths_are_unique() -> None:
     assert len({event.topic for event in EVENTS}) == len(EVENTS)
     assert len({call.path for call in CALLS}) == len(CALLS)
     assert all(event.key in event.__struct_fields__ for event in EVENTS)

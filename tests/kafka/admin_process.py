@@ -24,7 +24,7 @@ async def refuse(call: Call[Reply]) -> Reply:
 
 async def main(database_url: str, port: str, secret: str) -> None:
     database = await Database.connect(database_url, "admin")
-    deps = Deps(AuthClient(refuse), ProductClient(refuse), SellerClient(refuse), database)
+    deps = Deps(auth=AuthClient(refuse), product=ProductClient(refuse), seller=SellerClient(refuse), database=database)
     app = App(SERVICE, deps, identity=ServiceIdentity(secret.encode(), "admin"), database=database)
     async with serving(service_app(app.handle, body_limit=BODY_LIMIT), listen("127.0.0.1", int(port))):
         await asyncio.Event().wait()

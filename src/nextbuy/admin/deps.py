@@ -9,7 +9,7 @@ from nextbuy.kit.service_context import ServiceContext
 from nextbuy.kit.storage.database import Database
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Deps:
     """The services and the database that admin uses."""
 

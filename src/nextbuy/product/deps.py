@@ -12,7 +12,7 @@ from nextbuy.product.counters_cache import CountersCache
 from nextbuy.product.product_cache import ProductCache
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Deps:
     """The services, the database and the caches that product uses."""
 

@@ -7,7 +7,7 @@ from nextbuy.kit.service_context import ServiceContext
 from nextbuy.kit.storage.database import Database
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Deps:
     """The service and the database that seller uses."""
 

@@ -1,4 +1,4 @@
-"""The document of events is AsyncAPI 3.0, and its examples are what goes over the wire."""
+"""The document of events is valid AsyncAPI 3.0, and its examples are valid messages."""
 
 import json
 import re
@@ -159,7 +159,7 @@ def schemas_in(schema: Json) -> Iterator[Json]:
         yield from schemas_in(one)
 
 
-def test_the_document_is_asyncapi_3_and_nothing_else() -> None:
+def test_document_is_valid_asyncapi_3() -> None:
     plain = without_extensions(whole())
     document = msgspec.convert(plain, Document)
     for operation in document.operations.values():
@@ -183,7 +183,7 @@ def test_the_document_is_asyncapi_3_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize("place", ["channels", "operations"])
-def test_what_asyncapi_does_not_know_is_found(place: str) -> None:
+def test_unknown_field_is_invalid(place: str) -> None:
     plain = without_extensions(whole())
     next(iter(plain[place].values()))["publishers"] = []
     with pytest.raises(msgspec.ValidationError, match="publishers"):
@@ -191,7 +191,7 @@ def test_what_asyncapi_does_not_know_is_found(place: str) -> None:
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.topic)
-def test_an_example_is_an_event_as_it_goes_over_kafka(event: type[Event]) -> None:
+def test_example_is_valid_kafka_message(event: type[Event]) -> None:
     document = whole()
     message = document["components"]["messages"][event.__name__]
     given = message["examples"][0]
@@ -208,7 +208,7 @@ def test_an_example_is_an_event_as_it_goes_over_kafka(event: type[Event]) -> Non
     assert envelope.schema_version == message["x-schema-version"] == message["x-history"][-1]["version"]
 
 
-def test_an_example_keeps_to_what_a_type_says() -> None:
+def test_example_fits_its_type() -> None:
     schemas = Schemas()
     schemas.want(Deep)
     schemas.make()
@@ -218,7 +218,7 @@ def test_an_example_keeps_to_what_a_type_says() -> None:
     assert given == example(schemas.of(Deep), schemas.components)
 
 
-def test_an_event_tells_who_says_it_and_who_listens_by_what() -> None:
+def test_event_has_publishers_and_handlers() -> None:
     document = json.loads(asyncapi(SERVICES, [Lit], version="1"))
     channel = document["channels"]["lamp.lit"]
     assert (channel["x-publishers"], channel["x-listeners"]) == (["lamp"], ["count"])
@@ -257,9 +257,9 @@ def test_command_line_lists_the_same() -> None:
     ]
 
 
-def test_topics_have_the_names_that_they_have_on_kafka() -> None:
+def test_topics_have_the_prefix_of_kafka() -> None:
     assert Kafka().prefix == ON_KAFKA
 
 
-def test_the_same_code_gives_the_same_bytes() -> None:
+def test_document_is_deterministic() -> None:
     assert asyncapi(SERVICES, [Lit], version="1") == asyncapi(SERVICES, [Lit], version="1")

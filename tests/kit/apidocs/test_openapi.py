@@ -1,4 +1,4 @@
-"""The documents that are made from the tables of contents."""
+"""The OpenAPI document of the public endpoints, and its list of problems."""
 
 import json
 import subprocess
@@ -80,7 +80,7 @@ def resolve(document: Any, reference: str) -> Any:  # noqa: ANN401
     return document
 
 
-def test_a_list_tells_its_query_and_what_a_page_holds() -> None:
+def test_list_has_query_parameters_and_page_schema() -> None:
     document = json.loads(openapi(SERVICES, version="1"))
     listing = document["paths"]["/lamp/api/list-lamps"]["get"]
     assert [(one["name"], one["in"], one["required"]) for one in listing["parameters"]] == [
@@ -93,7 +93,7 @@ def test_a_list_tells_its_query_and_what_a_page_holds() -> None:
     assert "security" not in listing
 
 
-def test_a_mutation_tells_its_path_its_body_its_key_and_who_may() -> None:
+def test_mutation_has_path_body_key_and_roles() -> None:
     rename = json.loads(openapi(SERVICES, version="1"))["paths"]["/lamp/api/rename-lamp/{lamp_id}"]["put"]
     assert [(one["name"], one["in"]) for one in rename["parameters"]] == [
         ("lamp_id", "path"),
@@ -107,13 +107,13 @@ def test_a_mutation_tells_its_path_its_body_its_key_and_who_may() -> None:
     assert {"401", "403", "404", "409", "422", "429"} <= set(rename["responses"])
 
 
-def test_an_act_without_body_or_answer_has_none() -> None:
+def test_route_without_body_and_reply_has_none() -> None:
     drop = json.loads(openapi(SERVICES, version="1"))["paths"]["/lamp/api/drop-lamps"]["post"]
     assert "requestBody" not in drop
     assert drop["responses"]["204"] == {"description": "Done."}
 
 
-def test_every_reference_leads_somewhere() -> None:
+def test_references_resolve() -> None:
     document = json.loads(openapi(SERVICES, version="1"))
     found = set(references(document))
     assert found
@@ -121,7 +121,7 @@ def test_every_reference_leads_somewhere() -> None:
         assert resolve(document, reference) is not None
 
 
-def test_the_same_code_gives_the_same_bytes() -> None:
+def test_document_is_deterministic() -> None:
     assert openapi(SERVICES, version="1") == openapi(SERVICES, version="1")
 
 
@@ -151,7 +151,7 @@ def test_composition_imports_every_error_of_the_package() -> None:
     assert served == all_of_them
 
 
-def test_each_error_with_another_meaning_has_its_own_slug() -> None:
+def test_slugs_are_unique() -> None:
     kinds: dict[str, set[type[AppError]]] = defaultdict(set)
     below = [AppError]
     for kind in below:

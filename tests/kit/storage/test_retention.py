@@ -1,4 +1,4 @@
-"""What is kept for a time goes when the time is over, without the tables growing and without anybody waiting."""
+"""Expired rows are purged in small batches, and their space is reused."""
 
 import asyncio
 import time
@@ -36,7 +36,7 @@ def id_of(days: float) -> UUID:
     return UUID(int=at << 80 | new_id().int & (1 << 80) - 1)
 
 
-async def test_an_event_is_remembered_until_no_bus_can_bring_it_again(publisher: Database) -> None:
+async def test_inbox_rows_outlive_retention_of_bus(publisher: Database) -> None:
     old, late, recent = id_of(INBOX_DAYS + 1), id_of(INBOX_DAYS + 1), id_of(INBOX_DAYS - 1)
     for handler in ("counts", "tells", "is no more"):
         for event_id in (old, late, recent):
@@ -49,7 +49,7 @@ async def test_an_event_is_remembered_until_no_bus_can_bring_it_again(publisher:
     assert INBOX_DAYS > RETENTION_DAYS
 
 
-async def test_a_stream_keeps_nothing_that_an_inbox_has_forgotten(redis: Redis, bus: RedisBus) -> None:
+async def test_stream_is_trimmed_before_inbox_rows_are_purged(redis: Redis, bus: RedisBus) -> None:
     stream = "nextbuy:stream:test.counted"
     day = 24 * 3600 * 1000
     await redis.xadd(stream, {"event": "old"}, id=f"{int(time.time() * 1000) - (RETENTION_DAYS + 1) * day}-0")
@@ -59,7 +59,7 @@ async def test_a_stream_keeps_nothing_that_an_inbox_has_forgotten(redis: Redis, 
     assert b"old" not in str(await redis.xrange(stream)).encode()
 
 
-async def test_what_a_provider_said_is_forgotten_when_it_can_say_it_no_more(open_database: OpenDatabase) -> None:
+async def test_webhook_events_are_purged_after_forty_days(open_database: OpenDatabase) -> None:
     order = await open_database("order")
     await order.execute(
         "INSERT INTO webhook_events (id, type, received_at)"
@@ -77,14 +77,14 @@ async def test_only_rows_below_the_limit_are_deleted(publisher: Database) -> Non
     assert [row["position"] for row in await publisher.fetch("SELECT * FROM aged ORDER BY 1")] == [3, 4, 5]
 
 
-async def test_copies_purge_concurrently(publisher: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_processes_purge_concurrently(publisher: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retention, "_PAUSE", 0.0)
     await publisher.execute(EXPIRED, 20_000)
     await asyncio.gather(*[purge_inbox(publisher) for _ in range(3)])
     assert await count(publisher, "inbox") == 0
 
 
-async def test_what_may_still_come_does_not_stand_before_what_may_not(publisher: Database) -> None:
+async def test_purge_continues_after_rows_that_stay(publisher: Database) -> None:
     await publisher.execute(EXPIRED, 3 * retention.BATCH)
     await publisher.execute(
         "UPDATE inbox SET at = now()"
