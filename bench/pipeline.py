@@ -77,6 +77,7 @@ def event() -> OrderCreated:
         shop_id=shop,
         total=Money(4_900, "USD"),
         lines=[PricedLine(new_id(), shop, title, 1, price) for title in titles],
+        seller_id=new_id(),
     )
 
 

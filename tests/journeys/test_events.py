@@ -58,7 +58,9 @@ async def events(market: Marketplace, *arguments: str) -> CommandResult:
 
 
 def refunded() -> PaymentRefunded:
-    return PaymentRefunded(session_id=new_id(), buyer_id=new_id(), total=Money(1_000), reason="sold out")
+    return PaymentRefunded(
+        session_id=new_id(), buyer_id=new_id(), payment_id="pay_1", total=Money(1_000), reason="sold-out"
+    )
 
 
 async def publish_undecodable(

@@ -180,6 +180,7 @@ def order_of(shop_id: UUID, *lines: tuple[UUID, int]) -> OrderCreated:
         shop_id=shop_id,
         total=Money(250 * sum(quantity for _, quantity in lines)),
         lines=priced,
+        seller_id=new_id(),
     )
 
 

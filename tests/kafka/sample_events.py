@@ -23,6 +23,7 @@ def order(units: int = 2, amount: int = 1_999) -> OrderCreated:
         shop_id=SHOP,
         total=Money(units * amount),
         lines=[line],
+        seller_id=new_id(),
     )
 
 

@@ -49,7 +49,9 @@ def admin_events() -> list[Event]:
         events += [
             order(),
             ProductPending(**ids, title="Bowl", status="pending", score=50, rules=[]),
-            PaymentRefunded(session_id=new_id(), buyer_id=new_id(), total=Money(100), reason="sold out"),
+            PaymentRefunded(
+                session_id=new_id(), buyer_id=new_id(), payment_id="pay_1", total=Money(100), reason="sold-out"
+            ),
         ]
     return events
 

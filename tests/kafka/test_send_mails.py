@@ -26,7 +26,7 @@ from nextbuy.kit.storage.database import Row
 from tests.callers import account, caller
 from tests.doubles import StubCalls
 from tests.kafka.mail_server import MailServer
-from tests.kafka.test_drafts import BUYER, SELLER, order_created
+from tests.kafka.test_drafts import BUYER, SELLER, order_created, payment_refunded
 from tests.kafka.test_notify_accounts import notify
 
 MAYA = account(Role.BUYER, account_id=BUYER)
@@ -111,7 +111,7 @@ async def test_email_addresses_are_requested_in_one_call(deps: Deps, calls: Stub
 
 
 async def test_only_mail_to_deleted_account_fails(deps: Deps) -> None:
-    await notify(deps, order_created(), msgspec.structs.replace(order_created(seller_id=None), buyer_id=new_id()))
+    await notify(deps, order_created(), msgspec.structs.replace(payment_refunded(), buyer_id=new_id()))
     await send_mails(deps)
 
     assert sorted(await statuses(deps)) == ["failed", "stored", "stored"]
@@ -150,7 +150,7 @@ async def test_concurrent_jobs_send_each_mail_once(deps: Deps) -> None:
 
 
 async def test_sent_mail_has_expected_headers_and_body(deps: Deps) -> None:
-    await notify(deps, order_created(seller_id=None))
+    await notify(deps, payment_refunded())
     server = MailServer()
     async with server.open() as smtp:
         await send_mails(with_smtp(deps, smtp))
@@ -159,7 +159,7 @@ async def test_sent_mail_has_expected_headers_and_body(deps: Deps) -> None:
     assert (row["status"], row["recipient"], row["done_at"] is not None) == ("sent", MAYA.email, True)
     assert server.recipients == [MAYA.email]
     assert (got["To"], got["From"]) == (MAYA.email, '"Next, Buy" <shop@nextbuy.test>')
-    assert got["Subject"] == "Your order NB-7K2-1 · NextBuy"
+    assert got["Subject"] == "Your payment was refunded · NextBuy"
     assert got["Message-ID"] == f"<{row['id']}@nextbuy.test>"
     assert got["Auto-Submitted"] == "auto-generated"
     assert got.get_content_type() == "text/plain"
@@ -167,7 +167,7 @@ async def test_sent_mail_has_expected_headers_and_body(deps: Deps) -> None:
 
 
 async def test_temporary_rejection_is_retried(deps: Deps) -> None:
-    await notify(deps, order_created(seller_id=None))
+    await notify(deps, payment_refunded())
     server = MailServer()
 
     def busy_at_first(offered: int) -> str:
@@ -238,7 +238,7 @@ async def test_disconnecting_server_gets_each_mail_once(deps: Deps) -> None:
 
 
 async def test_mail_fails_after_three_days_with_last_reason(deps: Deps) -> None:
-    await notify(deps, order_created(seller_id=None))
+    await notify(deps, payment_refunded())
     server = MailServer()
     server.reply_to_data = lambda _: "452 full"
     async with server.open() as smtp:
@@ -250,7 +250,7 @@ async def test_mail_fails_after_three_days_with_last_reason(deps: Deps) -> None:
 
 
 async def test_crash_before_recording_sends_identical_mail_again(deps: Deps, kafka_url: str) -> None:
-    await notify(deps, order_created(seller_id=None))
+    await notify(deps, payment_refunded())
 
     server = MailServer()
     async with server.open() as smtp:
@@ -272,7 +272,7 @@ async def test_crash_before_recording_sends_identical_mail_again(deps: Deps, kaf
 
 
 async def test_outcome_under_lost_lease_is_ignored(deps: Deps) -> None:
-    await notify(deps, order_created(seller_id=None))
+    await notify(deps, payment_refunded())
     [taken] = await claim(deps.database, limit=1)
 
     assert await claim(deps.database, limit=1) == []

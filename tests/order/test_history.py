@@ -120,17 +120,6 @@ def test_second_payment_does_not_move_the_session() -> None:
         assert len(apply(paid, events).violations) == 1
 
 
-def test_refund_without_a_payment_id_is_of_the_sessions_own_payment() -> None:
-    refunded = PaymentRefunded(
-        session_id=SESSION.id, buyer_id=SESSION.buyer_id, total=Money(600), reason=Reason.SOLD_OUT
-    )
-
-    session = evolve(session_in(State.REFUND_DUE), refunded)
-
-    assert session is not None
-    assert (session.status, session.unmatched_payments) == (State.REFUNDED, {})
-
-
 def test_unknown_events_change_nothing_and_no_session_exists_before_its_creation() -> None:
     session = session_in(State.OPEN)
     assert evolve(session, ProductApproved(**dict.fromkeys(ProductApproved.__struct_fields__))) is session  # type: ignore[arg-type]

@@ -22,11 +22,15 @@ from nextbuy.contracts.values import (
     OrderNumber,
     PaymentId,
     PersonName,
+    SellerId,
     SessionId,
     ShopId,
     Timestamp,
 )
 
+OwnOrSecondPaymentId = Annotated[
+    str, Meta(description="The provider's payment: the checkout's own, or a second one for it.")
+]
 RefundReason = Annotated[str, Meta(description="The code of the reason.", examples=["sold-out"])]
 
 
@@ -130,7 +134,7 @@ class OrderCreated(Event, topic="order.created", key="order_id"):
     shop_id: ShopId
     total: Annotated[Money, Meta(description="The amount paid for this order.")]
     lines: Annotated[list[PricedLine], Meta(description="Products, quantities and prices at the time of the order.")]
-    seller_id: Annotated[UUID | None, Meta(description="The seller's account; null in version 1.")] = None
+    seller_id: SellerId
 
 
 class OrderPaid(Event, topic="order.paid", key="order_id"):
@@ -164,7 +168,7 @@ class RefundDue(Event, topic="payment.refund-due", key="session_id"):
 
     session_id: SessionId
     buyer_id: BuyerId
-    payment_id: Annotated[str, Meta(description="The provider's payment: the checkout's own, or a second one for it.")]
+    payment_id: OwnOrSecondPaymentId
     total: Annotated[Money, Meta(description="The amount to refund.")]
     reason: RefundReason
 
@@ -176,7 +180,7 @@ class PaymentRefunded(Event, topic="payment.refunded", key="session_id"):
     buyer_id: BuyerId
     total: Annotated[Money, Meta(description="The amount refunded.")]
     reason: RefundReason
-    payment_id: Annotated[str, Meta(description="The provider's payment; empty: the checkout's own.")] = ""
+    payment_id: OwnOrSecondPaymentId
     refund_id: Annotated[
         str | None, Meta(description="The provider's refund; null if the provider refunded without our request.")
     ] = None

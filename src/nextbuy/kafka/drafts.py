@@ -137,8 +137,6 @@ def _order_drafts(event: OrderCreated) -> list[NotificationDraft]:
         message=f"Thank you! We have received your payment, and the shop has your order {_order(event)}.",
         link=f"/order/{event.order_id}",
     )
-    if event.seller_id is None:
-        return [buyers]
     sellers = NotificationDraft(
         account_id=event.seller_id,
         kind="order-received",

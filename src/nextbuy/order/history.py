@@ -132,7 +132,7 @@ class OrderProjection(Struct, frozen=True, kw_only=True):
     number: str
     buyer_id: UUID
     shop_id: UUID
-    seller_id: UUID | None
+    seller_id: UUID
     status: str
     total: Money
     lines: list[PricedLine]
@@ -180,7 +180,7 @@ def evolve(session: SessionProjection | None, event: Event) -> SessionProjection
     match event:
         case OrderCreated() | OrderPaid():
             return _with_order(session, event)
-        case RefundDue() | PaymentRefunded() if session.received and event.payment_id not in {"", session.payment_id}:
+        case RefundDue() | PaymentRefunded() if session.received and event.payment_id != session.payment_id:
             return _with_unmatched_payment(session, event)
     step = _transition_of(event)
     if step is None:
