@@ -30,14 +30,14 @@ _POLL_INTERVAL: Final = 0.25
 async def run_demo(url: str, admin_email: str, admin_password: str) -> int:
     """Run the examples against the marketplace at `url`, show them, and return the exit code."""
     screen = Screen()
-    walkthrough = Walkthrough(Client(url), screen)
+    demo = Walkthrough(Client(url), screen)
     try:
-        missing = await _run_examples(walkthrough, admin_email, admin_password)
+        missing = await _run_examples(demo, admin_email, admin_password)
     except DemoError as error:
         screen.failure(str(error))
         return 1
     except (KeyError, TypeError, IndexError) as error:
-        screen.failure(f"Unexpected response from {walkthrough.client.url}: {error!r}. Is it a NextBuy marketplace?")
+        screen.failure(f"Unexpected response from {demo.client.url}: {error!r}. Is it a NextBuy marketplace?")
         return 1
     for arrow in missing:
         screen.failure(f"No recorded interaction proves the arrow {arrow}")
@@ -47,20 +47,20 @@ async def run_demo(url: str, admin_email: str, admin_password: str) -> int:
     return 0
 
 
-async def _run_examples(walkthrough: Walkthrough, admin_email: str, admin_password: str) -> list[str]:
-    await _require_ready(walkthrough)
-    accounts = await prepare_accounts(walkthrough, admin_email, admin_password)
-    await open_shops(walkthrough, accounts)
-    moderation = await offer_products(walkthrough, accounts)
-    purchase = await buy(walkthrough, accounts, moderation.basket)
+async def _run_examples(demo: Walkthrough, admin_email: str, admin_password: str) -> list[str]:
+    await _require_ready(demo)
+    accounts = await prepare_accounts(demo, admin_email, admin_password)
+    await open_shops(demo, accounts)
+    moderation = await offer_products(demo, accounts)
+    purchase = await buy(demo, accounts, moderation.basket)
 
     missing = []
     for example, trace, actors in _examples(moderation, purchase):
-        recorded = await _recorded(walkthrough, accounts.admin, example, trace)
-        walkthrough.screen.heading(f"{example.title}: recorded interactions")
-        walkthrough.screen.mermaid(sequence_diagram(recorded, actors))
-        walkthrough.screen.heading(f"{example.title}: the arrows of the specification and their proof")
-        walkthrough.screen.proofs(example.proofs(recorded))
+        recorded = await _recorded(demo, accounts.admin, example, trace)
+        demo.screen.heading(f"{example.title}: recorded interactions")
+        demo.screen.mermaid(sequence_diagram(recorded, actors))
+        demo.screen.heading(f"{example.title}: the arrows of the specification and their proof")
+        demo.screen.proofs(example.proofs(recorded))
         missing += [f"{example.title}, {arrow}" for arrow in example.missing(recorded)]
     return missing
 
@@ -78,26 +78,26 @@ def _examples(moderation: ModerationResult, purchase: Purchase) -> list[tuple[Ex
     ]
 
 
-async def _require_ready(walkthrough: Walkthrough) -> None:
+async def _require_ready(demo: Walkthrough) -> None:
     try:
-        response = await walkthrough.request(Person("Visitor"), "GET", "/health/ready")
+        response = await demo.request(Person("Visitor"), "GET", "/health/ready")
     except DemoError as error:
         message = f"{error}. Start the marketplace with `make up`, or name another URL with --url."
         raise DemoError(message) from error
     if not response.ok:
-        url, status = walkthrough.client.url, response.status
+        url, status = demo.client.url, response.status
         message = f"The marketplace at {url} is not ready (status {status}): {response.reason}"
         raise DemoError(message)
 
 
-async def _recorded(walkthrough: Walkthrough, admin: Person, example: Example, trace: Trace) -> list[Interaction]:
+async def _recorded(demo: Walkthrough, admin: Person, example: Example, trace: Trace) -> list[Interaction]:
     """Return the recorded interactions once they are complete and their number is stable, or at the timeout."""
     path = f"/kafka/api/interactions/{trace.trace_id}"
     loop = asyncio.get_running_loop()
     deadline = loop.time() + _RECORD_TIMEOUT
     before = -1
     while True:
-        response = await walkthrough.request(admin, "GET", path)
+        response = await demo.request(admin, "GET", path)
         if not response.ok:
             message = f"Cannot read recorded interactions: GET {path} returned {response.status}: {response.reason}"
             raise DemoError(message)

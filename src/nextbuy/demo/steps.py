@@ -51,17 +51,15 @@ class Purchase:
     order_ids: tuple[str, ...]
 
 
-async def prepare_accounts(walkthrough: Walkthrough, email: str, password: str) -> Accounts:
+async def prepare_accounts(demo: Walkthrough, email: str, password: str) -> Accounts:
     """Log the admin in, and register a buyer and two sellers.
 
     Raises:
         DemoError: the account is not an admin, or a registration was refused.
     """
     run = token_hex(3)
-    walkthrough.screen.heading("Accounts")
-    response = await walkthrough.request(
-        Person("Admin"), "POST", "/auth/api/login", {"email": email, "password": password}
-    )
+    demo.screen.heading("Accounts")
+    response = await demo.request(Person("Admin"), "POST", "/auth/api/login", {"email": email, "password": password})
     if response.status in _CANNOT_LOG_IN:
         message = (
             f"The demo cannot log in as the admin {email}: {response.reason}. If the marketplace was started without"
@@ -76,78 +74,78 @@ async def prepare_accounts(walkthrough: Walkthrough, email: str, password: str) 
     if user["role"] != "admin":
         message = f"{email} is not an admin but a {user['role']}. Name an admin with --admin-email."
         raise DemoError(message)
-    walkthrough.screen.step("Admin", f"logs in as {email}", response.status, response.ms)
+    demo.screen.step("Admin", f"logs in as {email}", response.status, response.ms)
     return Accounts(
         run,
         Person("Admin", response.json["access_token"], user["id"]),
-        await _register(walkthrough, "User", "buyer", run),
+        await _register(demo, "User", "buyer", run),
         (
-            await _register(walkthrough, "Seller", "seller", run),
-            await _register(walkthrough, "Seller 2", "seller", run),
+            await _register(demo, "Seller", "seller", run),
+            await _register(demo, "Seller 2", "seller", run),
         ),
     )
 
 
-async def _register(walkthrough: Walkthrough, name: str, role: str, run: str) -> Person:
+async def _register(demo: Walkthrough, name: str, role: str, run: str) -> Person:
     email = f"{name.lower().replace(' ', '-')}-{run}@demo.nextbuy.test"
     body = {"email": email, "password": token_urlsafe(18), "name": f"Demo {name} {run}", "role": role}
-    reply = await walkthrough.do(Person(name), f"registers as {email}", "POST", "/auth/api/register", body)
+    reply = await demo.do(Person(name), f"registers as {email}", "POST", "/auth/api/register", body)
     return Person(name, reply["access_token"], reply["user"]["id"])
 
 
-async def open_shops(walkthrough: Walkthrough, accounts: Accounts) -> None:
+async def open_shops(demo: Walkthrough, accounts: Accounts) -> None:
     """Open two shops and have the admin approve them.
 
     Raises:
         DemoError: a request was refused, or a seller is missing in the admin's list.
     """
-    walkthrough.screen.heading("Shops")
+    demo.screen.heading("Shops")
     for seller, name, category in zip(
         accounts.sellers, ("Kiln & Wheel", "Paper Lantern"), ("ceramics", "books"), strict=True
     ):
         body = {"name": f"{name} {accounts.run}", "bio": "A shop that the demo has opened.", "category": category}
         what = f"opens the shop “{body['name']}”"
-        reply = await walkthrough.do(seller, what, "POST", "/seller/api/create-shop", body)
-        walkthrough.screen.note(f"Its status is {reply['shop']['status']}: an admin decides who may sell.")
-    pending = walkthrough.items(accounts.admin, "/admin/api/get-pending-sellers")
+        reply = await demo.do(seller, what, "POST", "/seller/api/create-shop", body)
+        demo.screen.note(f"Its status is {reply['shop']['status']}: an admin decides who may sell.")
+    pending = demo.items(accounts.admin, "/admin/api/get-pending-sellers")
     pending_ids = {seller["user_id"] async for seller in pending}
     for seller in accounts.sellers:
         if seller.id not in pending_ids:
             message = f"{seller.name} has opened a shop but is not in the list of pending sellers."
             raise DemoError(message)
         what = f"approves {seller.name} from the list of pending sellers"
-        await walkthrough.do(accounts.admin, what, "POST", f"/admin/api/approve-seller/{seller.id}", {})
+        await demo.do(accounts.admin, what, "POST", f"/admin/api/approve-seller/{seller.id}", {})
 
 
-async def offer_products(walkthrough: Walkthrough, accounts: Accounts) -> ModerationResult:
+async def offer_products(demo: Walkthrough, accounts: Accounts) -> ModerationResult:
     """Offer four products: two are accepted at once, one is pending until the admin approves it, one is rejected.
 
     Raises:
         DemoError: a request was refused, or moderation decided differently.
     """
-    walkthrough.screen.heading("Products and their moderation")
+    demo.screen.heading("Products and their moderation")
     run = accounts.run
     first, second = accounts.sellers
     trace = Trace(f"demo-{run}-moderation")
-    bowl = await _offer(walkthrough, first, _product(f"Speckled bowl {run}", "ceramics", 2_800, 12), "active")
-    lamp = await _offer(walkthrough, first, _product(f"Desk lamp {run}", "electronics", 6_450, 5), "pending", trace)
+    bowl = await _offer(demo, first, _product(f"Speckled bowl {run}", "ceramics", 2_800, 12), "active")
+    lamp = await _offer(demo, first, _product(f"Desk lamp {run}", "electronics", 6_450, 5), "pending", trace)
     copy = _product(f"Vase {run}", "ceramics", 9_900, 3) | {"description": "A replica of a famous museum vase."}
-    await _offer(walkthrough, first, copy, "rejected")
-    book = await _offer(walkthrough, second, _product(f"Night walks {run}", "books", 1_995, 8), "active")
+    await _offer(demo, first, copy, "rejected")
+    book = await _offer(demo, second, _product(f"Night walks {run}", "books", 1_995, 8), "active")
 
     async def find_notification() -> str | None:
-        async for note in walkthrough.items(accounts.admin, "/admin/api/notifications"):
+        async for note in demo.items(accounts.admin, "/admin/api/notifications"):
             if note["kind"] == "product-pending" and lamp["title"] in f"{note['title']} {note['message']}":
                 return f"{note['title']}: {note['message']}"
         return None
 
     what = "is notified of the pending product"
-    walkthrough.screen.note(await walkthrough.until(accounts.admin, what, find_notification))
-    if not await _is_pending(walkthrough, accounts.admin, lamp["id"], trace):
+    demo.screen.note(await demo.until(accounts.admin, what, find_notification))
+    if not await _is_pending(demo, accounts.admin, lamp["id"], trace):
         message = f"{lamp['title']} is pending but not in the list of pending products."
         raise DemoError(message)
     what = f"approves “{lamp['title']}”"
-    await walkthrough.do(accounts.admin, what, "POST", f"/admin/api/approve-product/{lamp['id']}", {})
+    await demo.do(accounts.admin, what, "POST", f"/admin/api/approve-product/{lamp['id']}", {})
     basket = (bowl, 2), (lamp, 1), (book, 3)
     return ModerationResult(trace, tuple(BasketItem(one["id"], one["title"], quantity) for one, quantity in basket))
 
@@ -164,88 +162,88 @@ def _product(title: str, category: str, cents: int, stock: int) -> dict[str, Any
 
 
 async def _offer(
-    walkthrough: Walkthrough, seller: Person, body: dict[str, Any], expected: str, trace: Trace | None = None
+    demo: Walkthrough, seller: Person, body: dict[str, Any], expected: str, trace: Trace | None = None
 ) -> dict[str, Any]:
     what = f"offers “{body['title']}” ({body['category']}, {_format_money(body['price'])})"
-    reply = await walkthrough.do(seller, what, "POST", "/product/api/create-product", body, trace=trace)
+    reply = await demo.do(seller, what, "POST", "/product/api/create-product", body, trace=trace)
     product: dict[str, Any] = reply["product"]
     moderation = product["moderation"]
-    walkthrough.screen.note(f"Moderation: {product['status']}, with {moderation['score']} of 100 points.")
+    demo.screen.note(f"Moderation: {product['status']}, with {moderation['score']} of 100 points.")
     for reason in moderation["reasons"]:
         if reason["points"] < 0:
             rule = f"{reason['rule']} ({reason['points']}) in the {reason['field']}"
-            walkthrough.screen.note(f"{rule}: “{reason['excerpt']}”")
+            demo.screen.note(f"{rule}: “{reason['excerpt']}”")
     if product["status"] != expected:
         message = f"“{product['title']}” is {product['status']} after moderation; expected {expected}."
         raise DemoError(message)
     return product
 
 
-async def _is_pending(walkthrough: Walkthrough, admin: Person, product_id: str, trace: Trace) -> bool:
+async def _is_pending(demo: Walkthrough, admin: Person, product_id: str, trace: Trace) -> bool:
     """Search the pending products as in the example: the first page with its trace, the others without."""
     path = "/admin/api/get-pending-products"
-    page = await walkthrough.do(admin, "reads the pending products", "GET", f"{path}?limit=100", trace=trace)
+    page = await demo.do(admin, "reads the pending products", "GET", f"{path}?limit=100", trace=trace)
     if any(product["id"] == product_id for product in page["items"]):
         return True
-    return any([product["id"] == product_id async for product in walkthrough.items(admin, path)])
+    return any([product["id"] == product_id async for product in demo.items(admin, path)])
 
 
-async def buy(walkthrough: Walkthrough, accounts: Accounts, basket: tuple[BasketItem, ...]) -> Purchase:
+async def buy(demo: Walkthrough, accounts: Accounts, basket: tuple[BasketItem, ...]) -> Purchase:
     """Buy from both shops in one basket, pay, and show the stock, the orders and the notifications.
 
     Raises:
         DemoError: a request was refused, or a result is not the expected one.
     """
-    walkthrough.screen.heading("One basket from two shops")
-    before = {item.id: await _stock(walkthrough, accounts.user, item) for item in basket}
+    demo.screen.heading("One basket from two shops")
+    before = {item.id: await _stock(demo, accounts.user, item) for item in basket}
     trace = Trace(f"demo-{accounts.run}-order")
     body = {"lines": [{"product_id": item.id, "quantity": item.quantity} for item in basket]}
     what = "checks out " + ", ".join(f"{item.quantity} of “{item.title}”" for item in basket)
-    session = await walkthrough.do(accounts.user, what, "POST", "/order/api/create-payment-session", body, trace=trace)
+    session = await demo.do(accounts.user, what, "POST", "/order/api/create-payment-session", body, trace=trace)
     expires_at = session["expires_at"][:16].replace("T", " ")
-    walkthrough.screen.note(f"The total is {_format_money(session['total'])}, to be paid by {expires_at} UTC.")
+    demo.screen.note(f"The total is {_format_money(session['total'])}, to be paid by {expires_at} UTC.")
 
-    payment = urlsplit(walkthrough.client.absolute_url(session["payment_url"]))
+    payment = urlsplit(demo.client.absolute_url(session["payment_url"]))
     if payment.hostname and payment.hostname.endswith("stripe.com"):
         message = "This marketplace takes real payments. Run the demo against one with the payment simulator."
         raise DemoError(message)
     what = f"pays with the card {CARD[:4]}…{CARD[-4:]}"
-    await walkthrough.do(accounts.user, what, "POST", session["payment_url"], {"card_number": CARD}, trace=trace)
+    await demo.do(accounts.user, what, "POST", session["payment_url"], {"card_number": CARD}, trace=trace)
 
-    order_ids = await _wait_for_orders(walkthrough, accounts.user, session["session_id"])
-    await _show_stock(walkthrough, accounts, basket, before)
-    await _show_orders(walkthrough, accounts, order_ids)
+    order_ids = await _wait_for_orders(demo, accounts.user, session["session_id"])
+    await _show_stock(demo, accounts, basket, before)
+    await _show_orders(demo, accounts, order_ids)
     return Purchase(trace, f"POST {payment.path}", order_ids)
 
 
-async def _stock(walkthrough: Walkthrough, user: Person, item: BasketItem) -> int:
+async def _stock(demo: Walkthrough, user: Person, item: BasketItem) -> int:
     """Return the stock of a product as a buyer sees it, once its page exists."""
 
     async def find() -> int | None:
-        response = await walkthrough.request(user, "GET", f"/product/api/get-product/{item.id}")
+        response = await demo.request(user, "GET", f"/product/api/get-product/{item.id}")
         return int(response.json["product"]["stock"]) if response.ok else None
 
-    stock = await walkthrough.until(user, f"finds “{item.title}”", find)
-    walkthrough.screen.note(f"{stock} in stock.")
+    stock = await demo.until(user, f"finds “{item.title}”", find)
+    demo.screen.note(f"{stock} in stock.")
     return stock
 
 
-async def _wait_for_orders(walkthrough: Walkthrough, user: Person, session_id: str) -> tuple[str, ...]:
+async def _wait_for_orders(demo: Walkthrough, user: Person, session_id: str) -> tuple[str, ...]:
     async def find_final_status() -> dict[str, Any] | None:
-        response = await walkthrough.request(user, "GET", f"/order/api/payment-session/{session_id}")
+        response = await demo.request(user, "GET", f"/order/api/payment-session/{session_id}")
         return response.json if response.ok and response.json["status"] != _OPEN else None
 
     what = "waits for the payment to arrive"
-    session = await walkthrough.until(user, what, find_final_status, timeout=_PAYMENT_TIMEOUT)
+    session = await demo.until(user, what, find_final_status, timeout=_PAYMENT_TIMEOUT)
     if session["status"] != "paid":
         message = f"The payment session is {session['status']}; expected paid."
         raise DemoError(message)
-    walkthrough.screen.note(f"The checkout is paid and has {len(session['order_ids'])} orders.")
+    demo.screen.note(f"The checkout is paid and has {len(session['order_ids'])} orders.")
     return tuple(session["order_ids"])
 
 
 async def _show_stock(
-    walkthrough: Walkthrough, accounts: Accounts, basket: tuple[BasketItem, ...], before: dict[str, int]
+    demo: Walkthrough, accounts: Accounts, basket: tuple[BasketItem, ...], before: dict[str, int]
 ) -> None:
     """Show the stock before and after; a cached product may be stale for a moment."""
     expected = {item.id: before[item.id] - item.quantity for item in basket}
@@ -253,46 +251,42 @@ async def _show_stock(
     async def find_expected() -> dict[str, int] | None:
         stock: dict[str, int] = {}
         for item in basket:
-            response = await walkthrough.request(accounts.user, "GET", f"/product/api/get-product/{item.id}")
+            response = await demo.request(accounts.user, "GET", f"/product/api/get-product/{item.id}")
             stock[item.id] = response.json["product"]["stock"] if response.ok else -1
         return stock if stock == expected else None
 
-    after = await walkthrough.until(accounts.user, "sees the lower stock", find_expected)
+    after = await demo.until(accounts.user, "sees the lower stock", find_expected)
     for item in basket:
         change = f"{before[item.id]} before, {after[item.id]} after the sale of {item.quantity}"
-        walkthrough.screen.note(f"“{item.title}”: {change}.")
+        demo.screen.note(f"“{item.title}”: {change}.")
 
 
-async def _show_orders(walkthrough: Walkthrough, accounts: Accounts, order_ids: tuple[str, ...]) -> None:
+async def _show_orders(demo: Walkthrough, accounts: Accounts, order_ids: tuple[str, ...]) -> None:
     user, numbers = accounts.user, {}
     for order_id in order_ids:
         path = f"/order/api/order-details/{order_id}"
-        order = (await walkthrough.do(user, "reads the order of a shop", "GET", path))["order"]
+        order = (await demo.do(user, "reads the order of a shop", "GET", path))["order"]
         numbers[order_id] = order["number"]
         units = sum(line["quantity"] for line in order["lines"])
-        walkthrough.screen.note(
-            f"{order['number']}: {units} units, {_format_money(order['total'])}, {order['status']}."
-        )
+        demo.screen.note(f"{order['number']}: {units} units, {_format_money(order['total'])}, {order['status']}.")
     path = f"/order/api/order-timeline/{order_ids[0]}"
-    timeline = await walkthrough.do(user, "reads the timeline of an order", "GET", path)
-    walkthrough.screen.note(", ".join(item["title"].lower() for item in timeline["items"]).capitalize() + ".")
-    listed = {order["id"] async for order in walkthrough.items(user, "/order/api/user-orders")}
+    timeline = await demo.do(user, "reads the timeline of an order", "GET", path)
+    demo.screen.note(", ".join(item["title"].lower() for item in timeline["items"]).capitalize() + ".")
+    listed = {order["id"] async for order in demo.items(user, "/order/api/user-orders")}
     if len(numbers) != len(accounts.sellers) or listed != {*numbers}:
         message = f"Expected one order for each of {len(accounts.sellers)} shops, all in the user's list."
         raise DemoError(message)
 
-    await _show_notifications(walkthrough, accounts.admin, "/admin/api/notifications", "order-created", numbers)
-    await _show_notifications(walkthrough, user, "/kafka/api/notifications", "order-placed", numbers)
+    await _show_notifications(demo, accounts.admin, "/admin/api/notifications", "order-created", numbers)
+    await _show_notifications(demo, user, "/kafka/api/notifications", "order-placed", numbers)
 
 
-async def _show_notifications(
-    walkthrough: Walkthrough, who: Person, path: str, kind: str, numbers: dict[str, str]
-) -> None:
+async def _show_notifications(demo: Walkthrough, who: Person, path: str, kind: str, numbers: dict[str, str]) -> None:
     """Wait for a notification about each order and show them; `numbers` maps order ids to order numbers."""
 
     async def find_all() -> list[str] | None:
         found = {}
-        async for note in walkthrough.items(who, path):
+        async for note in demo.items(who, path):
             for order_id, number in numbers.items():
                 if note["kind"] == kind and (number in note["message"] or order_id in (note["link"] or "")):
                     found[order_id] = f"{note['title']}: {note['message']}"
@@ -300,8 +294,8 @@ async def _show_notifications(
                 return list(found.values())
         return None
 
-    for note in await walkthrough.until(who, "is notified of every order", find_all):
-        walkthrough.screen.note(note)
+    for note in await demo.until(who, "is notified of every order", find_all):
+        demo.screen.note(note)
 
 
 def _format_money(money: dict[str, Any]) -> str:

@@ -3,6 +3,8 @@
 State change and events are one function, so that neither can be written without the other; a test holds it.
 """
 
+from typing import Any
+
 from nextbuy.contracts.order import PaymentRefunded, Reason, RefundDue
 from nextbuy.kit.events.outbox import publish
 from nextbuy.kit.observability.telemetry import current_span, start_span, use_span
@@ -41,7 +43,7 @@ async def _publish(tx: Transaction, step: Step, session: Session) -> Session:
 
 
 async def record_unmatched_payment(tx: Transaction, event: WebhookEvent) -> None:
-    """Store a payment for refund, once, and publish that the refund is due if the payment names a session."""
+    """Store a payment for refund, once, and publish that the refund is due if its session exists."""
     span = current_span()
     buyer_id = await unmatched_payments.lock_session(tx, event.session_id)
     payment = UnmatchedPayment(
@@ -53,36 +55,24 @@ async def record_unmatched_payment(tx: Transaction, event: WebhookEvent) -> None
         traceparent=span.traceparent,
         correlation_id=span.correlation_id,
     )
-    if not await unmatched_payments.insert(tx, payment):
-        return
-    if payment.session_id is not None and buyer_id is not None:
-        await publish(
-            tx,
-            RefundDue(
-                session_id=payment.session_id,
-                buyer_id=buyer_id,
-                payment_id=payment.payment_id,
-                total=payment.money,
-                reason=payment.reason,
-            ),
-        )
+    if await unmatched_payments.insert(tx, payment) and payment.buyer_id is not None:
+        await publish(tx, RefundDue(**_fields(payment)))
 
 
 async def record_unmatched_refund(tx: Transaction, payment: UnmatchedPayment, refund_id: str) -> bool:
     """Record the refund of a claimed payment and publish it; return false if the claim was lost."""
     await unmatched_payments.lock_session(tx, payment.session_id)
-    if not await unmatched_payments.mark_refunded(tx, payment, refund_id):
-        return False
-    if payment.session_id is not None and payment.buyer_id is not None:
-        await publish(
-            tx,
-            PaymentRefunded(
-                session_id=payment.session_id,
-                buyer_id=payment.buyer_id,
-                total=payment.money,
-                reason=payment.reason,
-                payment_id=payment.payment_id,
-                refund_id=refund_id,
-            ),
-        )
-    return True
+    recorded = await unmatched_payments.mark_refunded(tx, payment, refund_id)
+    if recorded and payment.buyer_id is not None:
+        await publish(tx, PaymentRefunded(**_fields(payment), refund_id=refund_id))
+    return recorded
+
+
+def _fields(payment: UnmatchedPayment) -> dict[str, Any]:
+    return {
+        "session_id": payment.session_id,
+        "buyer_id": payment.buyer_id,
+        "payment_id": payment.payment_id,
+        "total": payment.money,
+        "reason": payment.reason,
+    }
