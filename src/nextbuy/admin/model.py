@@ -1,5 +1,6 @@
 """The requests, replies and errors that several use cases of admin share."""
 
+from typing import Final
 from uuid import UUID
 
 from msgspec import Struct
@@ -8,9 +9,7 @@ from nextbuy.contracts.errors import NotFound
 from nextbuy.contracts.product import Product
 from nextbuy.contracts.values import ShortText
 
-
-class NotificationNotFound(NotFound, slug="notification-not-found"):
-    """Notification not found."""
+NotificationNotFound: Final = NotFound.of("notification-not-found", "Notification not found.")
 
 
 class AccountRef(Struct, frozen=True):

@@ -9,6 +9,7 @@ import hmac
 from nextbuy.auth import store
 from nextbuy.auth.deps import Deps
 from nextbuy.auth.model import FailureScope, LoginLocked, lock_duration
+from nextbuy.contracts.errors import TooManyRequests
 from nextbuy.kit.http.client_network import client_network
 from nextbuy.kit.storage.database import Transaction
 
@@ -66,6 +67,6 @@ async def clear_failures(deps: Deps, tx: Transaction, subject: bytes) -> None:
         raise login_locked((until - now).total_seconds())
 
 
-def login_locked(seconds: float) -> LoginLocked:
+def login_locked(seconds: float) -> TooManyRequests:
     """Return the error for a login that stays locked for `seconds`."""
     return LoginLocked(retry_after=seconds)

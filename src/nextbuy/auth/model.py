@@ -41,56 +41,23 @@ MAX_LOCK: Final = timedelta(minutes=15)
 _FIRST_LOCK: Final = timedelta(minutes=1)
 
 
-class EmailTaken(Conflict, slug="email-taken"):
-    """An account with this e-mail exists. Log in, or use another e-mail."""
-
-
-class PasswordTooCommon(Unprocessable, slug="password-common"):
-    """This password is easy to guess. Choose another."""
-
-
-class PasswordIsEmail(Unprocessable, slug="password-is-email"):
-    """The password must differ from the e-mail address. Choose another."""
-
-
-class WrongLogin(Unauthenticated, slug="wrong-login"):
-    """Wrong e-mail or password."""
-
-
-class LoginLocked(TooManyRequests, slug="login-locked"):
-    """Too many failed logins. Wait as long as Retry-After says."""
-
-
-class LoginBusy(TooManyRequests, slug="login-busy"):
-    """Too many logins at the moment. Try again in a moment."""
-
-
-class AccountChanged(Conflict, slug="account-changed"):
-    """The account changed during this login. Log in again."""
-
-
-class Suspended(Forbidden, slug="suspended"):
-    """This account is suspended. Write to support."""
-
-
-class AccountNotFound(NotFound, slug="account-not-found"):
-    """Account not found."""
-
-
-class SessionEnded(Unauthenticated, slug="session-ended"):
-    """Your session has ended. Log in again."""
-
-
-class RefreshTokenInvalid(Unauthenticated, slug="refresh-invalid"):
-    """Invalid refresh token. Log in again."""
-
-
-class RefreshTokenExpired(Unauthenticated, slug="refresh-expired"):
-    """The refresh token has expired. Log in again."""
-
-
-class RefreshTokenReused(Unauthenticated, slug="refresh-reused"):
-    """This refresh token was used before, so its session has ended. Log in again."""
+EmailTaken: Final = Conflict.of("email-taken", "An account with this e-mail exists. Log in, or use another e-mail.")
+PasswordTooCommon: Final = Unprocessable.of("password-common", "This password is easy to guess. Choose another.")
+PasswordIsEmail: Final = Unprocessable.of(
+    "password-is-email", "The password must differ from the e-mail address. Choose another."
+)
+WrongLogin: Final = Unauthenticated.of("wrong-login", "Wrong e-mail or password.")
+LoginLocked: Final = TooManyRequests.of("login-locked", "Too many failed logins. Wait as long as Retry-After says.")
+LoginBusy: Final = TooManyRequests.of("login-busy", "Too many logins at the moment. Try again in a moment.")
+AccountChanged: Final = Conflict.of("account-changed", "The account changed during this login. Log in again.")
+Suspended: Final = Forbidden.of("suspended", "This account is suspended. Write to support.")
+AccountNotFound: Final = NotFound.of("account-not-found", "Account not found.")
+SessionEnded: Final = Unauthenticated.of("session-ended", "Your session has ended. Log in again.")
+RefreshTokenInvalid: Final = Unauthenticated.of("refresh-invalid", "Invalid refresh token. Log in again.")
+RefreshTokenExpired: Final = Unauthenticated.of("refresh-expired", "The refresh token has expired. Log in again.")
+RefreshTokenReused: Final = Unauthenticated.of(
+    "refresh-reused", "This refresh token was used before, so its session has ended. Log in again."
+)
 
 
 class FailureScope(Enum):

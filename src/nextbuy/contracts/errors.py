@@ -19,15 +19,14 @@
         ├── BreakerOpen           503     breaker-open             yes, after Retry-After
         └── DeadlinePassed        504     deadline-passed          yes
 
-An error with its own slug is a subclass, in the module that raises it or in the model of its service::
+An error with its own slug and message is defined in the module that raises it, or in the model of its service::
 
-    class OrderNotFound(NotFound, slug="order-not-found"):
-        \"\"\"Order not found.\"\"\"
+    OrderNotFound: Final = NotFound.of("order-not-found", "Order not found.")
 
-The first line of its docstring is its text at `/docs/problems`, and its message unless the code gives another one.
+Its text at `/docs/problems` is this message; the code may raise it with a more specific one.
 """
 
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Self
 
 from msgspec import Struct
 
@@ -60,9 +59,10 @@ class AppError(Exception):
     """Whether the same request may succeed later; calls and consumers then retry."""
     slug: str = "internal-error"
 
-    def __init_subclass__(cls, *, slug: str = "") -> None:
-        """Give a class its slug: the stable name of the problem in the API."""
-        cls.slug = slug or cls.slug
+    @classmethod
+    def of(cls, slug: str, message: str) -> type[Self]:
+        """Return a subclass with its own slug, the stable name of the problem in the API, and its usual message."""
+        return type(slug.title().replace("-", ""), (cls,), {"slug": slug, "__doc__": message})
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class AppError(Exception):
         """Create an error.
 
         Args:
-            detail: the message; the first line of the class's docstring unless given.
+            detail: the message, by default the first line of the class's docstring.
             field: the invalid field that the message is about; shorthand for `errors` with one entry.
             errors: all invalid fields.
             retry_after: seconds.
@@ -98,86 +98,80 @@ class AppError(Exception):
         )
 
 
-class BadRequest(AppError, slug="bad-request"):
+class BadRequest(AppError):
     """The request is malformed."""
 
-    status, title = 400, "Bad request"
+    status, title, slug = 400, "Bad request", "bad-request"
 
 
-class Unauthenticated(AppError, slug="unauthenticated"):
+class Unauthenticated(AppError):
     """Log in first."""
 
-    status, title = 401, "Unauthenticated"
+    status, title, slug = 401, "Unauthenticated", "unauthenticated"
 
 
-class Forbidden(AppError, slug="forbidden"):
+class Forbidden(AppError):
     """This account has no access."""
 
-    status, title = 403, "Forbidden"
+    status, title, slug = 403, "Forbidden", "forbidden"
 
 
-class WrongRole(Forbidden, slug="wrong-role"):
-    """This is for accounts with another role."""
-
-
-class NotFound(AppError, slug="not-found"):
+class NotFound(AppError):
     """Not found, or not visible to this account."""
 
-    status, title = 404, "Not found"
+    status, title, slug = 404, "Not found", "not-found"
 
 
-class EndpointNotFound(NotFound, slug="endpoint-not-found"):
-    """There is no such endpoint. See /docs for all endpoints."""
-
-
-class MethodNotAllowed(AppError, slug="method-not-allowed"):
+class MethodNotAllowed(AppError):
     """The endpoint does not support this method."""
 
-    status, title = 405, "Method not allowed"
+    status, title, slug = 405, "Method not allowed", "method-not-allowed"
 
 
-class Conflict(AppError, slug="conflict"):
+class Conflict(AppError):
     """The request conflicts with the current state. The same request gets the same answer."""
 
-    status, title = 409, "Conflict"
+    status, title, slug = 409, "Conflict", "conflict"
 
 
-class TooLarge(AppError, slug="body-too-large"):
+class TooLarge(AppError):
     """The request body is too large."""
 
-    status, title = 413, "Body too large"
+    status, title, slug = 413, "Body too large", "body-too-large"
 
 
-class WrongMediaType(AppError, slug="unsupported-media-type"):
+class WrongMediaType(AppError):
     """The endpoint does not accept this media type. Send JSON."""
 
-    status, title = 415, "Unsupported media type"
+    status, title, slug = 415, "Unsupported media type", "unsupported-media-type"
 
 
-class Unprocessable(AppError, slug="unprocessable"):
+class Unprocessable(AppError):
     """The request has invalid fields; see `errors`."""
 
-    status, title = 422, "Invalid request"
+    status, title, slug = 422, "Invalid request", "unprocessable"
 
 
-class TooManyRequests(AppError, slug="too-many-requests"):
+class TooManyRequests(AppError):
     """Too many requests. Wait as long as Retry-After says."""
 
-    status, title, transient = 429, "Too many requests", True
+    status, title, slug, transient = 429, "Too many requests", "too-many-requests", True
 
 
 class InternalError(AppError):
     """Internal error. It has been logged under the correlation id."""
 
 
-class Unavailable(AppError, slug="unavailable"):
+class Unavailable(AppError):
     """Temporarily unavailable. Try again later."""
 
-    status, title, transient = 503, "Unavailable", True
+    status, title, slug, transient = 503, "Unavailable", "unavailable", True
 
 
-class ServiceUnavailable(Unavailable, slug="service-unavailable"):
+class ServiceUnavailable(Unavailable):
     """The service cannot be reached. Try again in a moment."""
+
+    slug = "service-unavailable"
 
     def __init__(self, service: str) -> None:
         """Name the service in the slug, like `order-unavailable`."""
@@ -185,21 +179,26 @@ class ServiceUnavailable(Unavailable, slug="service-unavailable"):
         self.slug = f"{service}-unavailable"
 
 
-class BadGateway(Unavailable, slug="invalid-response"):
+class BadGateway(Unavailable):
     """A service sent an invalid response. Try again later."""
 
-    status, title = 502, "Bad gateway"
+    status, title, slug = 502, "Bad gateway", "invalid-response"
 
 
-class BreakerOpen(Unavailable, slug="breaker-open"):
+class BreakerOpen(Unavailable):
     """A service failed too often and is not called for a while. Wait as long as Retry-After says."""
 
+    slug = "breaker-open"
 
-class DeadlinePassed(Unavailable, slug="deadline-passed"):
+
+class DeadlinePassed(Unavailable):
     """The request took too long. Try again."""
 
-    status, title = 504, "Timeout"
+    status, title, slug = 504, "Timeout", "deadline-passed"
 
+
+WrongRole: Final = Forbidden.of("wrong-role", "This is for accounts with another role.")
+EndpointNotFound: Final = NotFound.of("endpoint-not-found", "There is no such endpoint. See /docs for all endpoints.")
 
 KINDS: Final[tuple[type[AppError], ...]] = (
     BadRequest,

@@ -27,10 +27,10 @@ _KNOWN: Final = {
 """Common names, which need no decoding and are never dropped."""
 
 
-class HeadersTooLarge(AppError, slug="headers-too-large"):
+class HeadersTooLarge(AppError):
     """The request has too many headers, or too long ones."""
 
-    status, title = 431, "Headers too large"
+    status, title, slug = 431, "Headers too large", "headers-too-large"
 
 
 def request_headers(raw: Sequence[Pair]) -> dict[str, str]:

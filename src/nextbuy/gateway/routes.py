@@ -22,10 +22,10 @@ Answer = Callable[[Request, BodyStream | None, SpanContext, str], Awaitable[Resp
 """Answers a request: with its body if that is streamed, the gateway's span, and the request's name in the log."""
 
 
-class UrlTooLong(AppError, slug="url-too-long"):
+class UrlTooLong(AppError):
     """The URL is too long."""
 
-    status, title = 414, "URL too long"
+    status, title, slug = 414, "URL too long", "url-too-long"
 
 
 class Route(Struct, frozen=True):

@@ -26,37 +26,22 @@ from nextbuy.contracts.product import Line, PricedLine, merge_lines
 from nextbuy.contracts.seller import Shop
 from nextbuy.contracts.values import MAX_QUANTITY, Money, total
 
-
-class TooManyUnits(Unprocessable, slug="too-many-units"):
-    """Too many units of one product. Order at most 1,000 at a time."""
-
-
-class ShopClosed(Conflict, slug="shop-closed"):
-    """A shop is closed. Remove its products from your basket."""
-
-
-class MixedCurrencies(Conflict, slug="mixed-currencies"):
-    """These products are priced in different currencies. Order them separately."""
-
-
-class OrderNotFound(NotFound, slug="order-not-found"):
-    """Order not found."""
-
-
-class SessionNotFound(NotFound, slug="session-not-found"):
-    """Payment session not found."""
-
-
-class CheckoutExpired(Conflict, slug="session-expired"):
-    """Opening the payment page took too long. Place the order again."""
-
-
-class OrderDelayed(Unavailable, slug="order-delayed"):
-    """The payment is recorded. Its order follows when a needed service is available again."""
-
-
-class TooManyEvents(Conflict, slug="too-many-events"):
-    """These sessions have too many events. Request a smaller page."""
+TooManyUnits: Final = Unprocessable.of(
+    "too-many-units", "Too many units of one product. Order at most 1,000 at a time."
+)
+ShopClosed: Final = Conflict.of("shop-closed", "A shop is closed. Remove its products from your basket.")
+MixedCurrencies: Final = Conflict.of(
+    "mixed-currencies", "These products are priced in different currencies. Order them separately."
+)
+OrderNotFound: Final = NotFound.of("order-not-found", "Order not found.")
+SessionNotFound: Final = NotFound.of("session-not-found", "Payment session not found.")
+CheckoutExpired: Final = Conflict.of(
+    "session-expired", "Opening the payment page took too long. Place the order again."
+)
+OrderDelayed: Final = Unavailable.of(
+    "order-delayed", "The payment is recorded. Its order follows when a needed service is available again."
+)
+TooManyEvents: Final = Conflict.of("too-many-events", "These sessions have too many events. Request a smaller page.")
 
 
 class State(StrEnum):

@@ -16,8 +16,7 @@ _Amount = Annotated[int, Meta(ge=0, le=2**62)]
 _Code = Annotated[str, Meta(pattern="^[A-Za-z]{3}$")]
 
 
-class InvalidWebhookEvent(BadRequest, slug="invalid-event"):
-    """The webhook is not an event in the expected format."""
+InvalidWebhookEvent: Final = BadRequest.of("invalid-event", "The webhook is not an event in the expected format.")
 
 
 class WebhookKind(StrEnum):

@@ -35,36 +35,14 @@ _OPERATORS: Final = re.compile(r'"|\bor\b|(?:^|\s)-', re.IGNORECASE)
 _LAST_WORD: Final = re.compile(r"(.*?)(?<!\S)(\w{2,})", re.DOTALL)
 
 
-class ShopNotAllowed(Forbidden, slug="shop-not-allowed"):
-    """Your shop is rejected or suspended and cannot list products."""
-
-
-class InvalidLines(Unprocessable, slug="invalid-lines"):
-    """Invalid basket. The number of lines is out of range."""
-
-
-class InvalidQuantity(Unprocessable, slug="invalid-quantity"):
-    """Invalid quantity. It is out of range."""
-
-
-class SoldOut(Conflict, slug="sold-out"):
-    """Too few units are left. Reduce the quantity."""
-
-
-class ProductNotFound(NotFound, slug="product-not-found"):
-    """Product not found, or not for sale."""
-
-
-class SessionClosed(Conflict, slug="session-closed"):
-    """This checkout has expired. Start a new one."""
-
-
-class InvalidIds(Unprocessable, slug="invalid-ids"):
-    """Invalid ids. Send product ids, separated by commas."""
-
-
-class TooManyLines(Unprocessable, slug="too-many-lines"):
-    """Too many lines at once."""
+ShopNotAllowed: Final = Forbidden.of("shop-not-allowed", "Your shop is rejected or suspended and cannot list products.")
+InvalidLines: Final = Unprocessable.of("invalid-lines", "Invalid basket. The number of lines is out of range.")
+InvalidQuantity: Final = Unprocessable.of("invalid-quantity", "Invalid quantity. It is out of range.")
+SoldOut: Final = Conflict.of("sold-out", "Too few units are left. Reduce the quantity.")
+ProductNotFound: Final = NotFound.of("product-not-found", "Product not found, or not for sale.")
+SessionClosed: Final = Conflict.of("session-closed", "This checkout has expired. Start a new one.")
+InvalidIds: Final = Unprocessable.of("invalid-ids", "Invalid ids. Send product ids, separated by commas.")
+TooManyLines: Final = Unprocessable.of("too-many-lines", "Too many lines at once.")
 
 
 class ProductReply(Struct, frozen=True):
@@ -187,7 +165,7 @@ def require_stock(lines: Sequence[Line], levels: Mapping[UUID, StockLevel]) -> N
             raise sold_out(level.title, level.stock)
 
 
-def sold_out(title: str, left: int) -> SoldOut:
+def sold_out(title: str, left: int) -> Conflict:
     """Return the error for a basket with more units of a product than are left."""
     if left == 0:
         message = f"“{title}” is sold out. Remove it from the basket."

@@ -19,28 +19,12 @@ ALLOWED_DECISIONS: Final[dict[ShopStatus, frozenset[SellerDecision]]] = {
 }
 
 
-class ShopNameTaken(Conflict, slug="shop-name-taken"):
-    """Another shop has this name. Choose a different one."""
-
-
-class ShopExists(Conflict, slug="shop-exists"):
-    """You already have a shop. Each seller can have one."""
-
-
-class ShopRequired(Forbidden, slug="shop-required"):
-    """You do not have a shop yet. Create one first."""
-
-
-class ShopNotFound(NotFound, slug="shop-not-found"):
-    """Shop not found."""
-
-
-class SellerNotFound(NotFound, slug="seller-not-found"):
-    """Seller not found."""
-
-
-class DecisionNotAllowed(Conflict, slug="decision-not-allowed"):
-    """The decision cannot follow the seller's status."""
+ShopNameTaken: Final = Conflict.of("shop-name-taken", "Another shop has this name. Choose a different one.")
+ShopExists: Final = Conflict.of("shop-exists", "You already have a shop. Each seller can have one.")
+ShopRequired: Final = Forbidden.of("shop-required", "You do not have a shop yet. Create one first.")
+ShopNotFound: Final = NotFound.of("shop-not-found", "Shop not found.")
+SellerNotFound: Final = NotFound.of("seller-not-found", "Seller not found.")
+DecisionNotAllowed: Final = Conflict.of("decision-not-allowed", "The decision cannot follow the seller's status.")
 
 
 def slug_of(name: str, shop_id: UUID) -> str:

@@ -31,20 +31,12 @@ _PAYMENT_ID: Final = re.compile(r"pay_[0-9a-f]{32}")
 _SEPARATORS: Final = re.compile(r"[ \t-]")
 
 
-class PaymentNotFound(NotFound, slug="payment-not-found"):
-    """Payment not found. Return to the shop and start a new checkout."""
-
-
-class NotATestCard(Unprocessable, slug="not-a-test-card"):
-    """This is not a test card. Use 4242 4242 4242 4242."""
-
-
-class AlreadyRefunded(Conflict, slug="payment-refunded"):
-    """This payment was refunded. Place a new order."""
-
-
-class PaymentExpired(Conflict, slug="payment-expired"):
-    """This payment has expired. Place a new order."""
+PaymentNotFound: Final = NotFound.of(
+    "payment-not-found", "Payment not found. Return to the shop and start a new checkout."
+)
+NotATestCard: Final = Unprocessable.of("not-a-test-card", "This is not a test card. Use 4242 4242 4242 4242.")
+AlreadyRefunded: Final = Conflict.of("payment-refunded", "This payment was refunded. Place a new order.")
+PaymentExpired: Final = Conflict.of("payment-expired", "This payment has expired. Place a new order.")
 
 
 class Payment(Struct, frozen=True, kw_only=True):

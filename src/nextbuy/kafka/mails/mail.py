@@ -1,5 +1,6 @@
 """GET /kafka/api/mails/{mail_id}: one mail with its body."""
 
+from typing import Final
 from uuid import UUID
 
 from msgspec import Struct
@@ -10,9 +11,7 @@ from nextbuy.kafka.model import MailWithBody
 from nextbuy.kafka.store.mails import get_mail
 from nextbuy.kit.http.caller import Caller
 
-
-class MailNotFound(NotFound, slug="mail-not-found"):
-    """Mail not found. Mails are deleted after 90 days."""
+MailNotFound: Final = NotFound.of("mail-not-found", "Mail not found. Mails are deleted after 90 days.")
 
 
 class MailRef(Struct, frozen=True):

@@ -1,5 +1,6 @@
 """POST /kafka/api/read-notification/{notification_id}: mark one of the caller's notifications as read."""
 
+from typing import Final
 from uuid import UUID
 
 from msgspec import Struct
@@ -10,9 +11,7 @@ from nextbuy.kafka.deps import Deps
 from nextbuy.kafka.store.notifications import mark_read
 from nextbuy.kit.http.caller import Caller
 
-
-class NotificationNotFound(NotFound, slug="notification-not-found"):
-    """Notification not found."""
+NotificationNotFound: Final = NotFound.of("notification-not-found", "Notification not found.")
 
 
 class ReadOwnNotification(Struct, frozen=True):

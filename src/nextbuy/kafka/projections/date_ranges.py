@@ -12,8 +12,9 @@ _MAX_DAYS: Final = 366
 _DEFAULT_DAYS: Final = 7
 
 
-class InvalidDates(Unprocessable, slug="invalid-dates"):
-    """Invalid date range. `since` must not be after `until`, and at most a year before it."""
+InvalidDates: Final = Unprocessable.of(
+    "invalid-dates", "Invalid date range. `since` must not be after `until`, and at most a year before it."
+)
 
 
 def date_range(since: date | UnsetType, until: date | UnsetType) -> tuple[date, date]:

@@ -1,5 +1,7 @@
 """Requests to rebuild a projection, by API or command line; each is recorded in the audit log."""
 
+from typing import Final
+
 from nextbuy.contracts.errors import Conflict, NotFound
 from nextbuy.kafka.audit_log import record
 from nextbuy.kafka.projections.projection import PROJECTIONS
@@ -7,13 +9,10 @@ from nextbuy.kafka.store import rebuilds
 from nextbuy.kafka.store.rebuilds import Rebuild
 from nextbuy.kit.storage.database import Transaction
 
-
-class ProjectionNotFound(NotFound, slug="projection-not-found"):
-    """Projection not found."""
-
-
-class RebuildRunning(Conflict, slug="rebuild-running"):
-    """The projection is already being rebuilt. Wait until that is done."""
+ProjectionNotFound: Final = NotFound.of("projection-not-found", "Projection not found.")
+RebuildRunning: Final = Conflict.of(
+    "rebuild-running", "The projection is already being rebuilt. Wait until that is done."
+)
 
 
 async def request_rebuild(tx: Transaction, name: str, *, asked_by: str) -> Rebuild:

@@ -54,16 +54,9 @@ _MOST_PARAMETERS: Final = 20
 _READS: Final = frozenset({"GET", "HEAD"})
 
 
-class CallNotFound(NotFound, slug="call-not-found"):
-    """There is no such call between services."""
-
-
-class CallerNotAllowed(Forbidden, slug="caller-not-allowed"):
-    """This service may not make this call."""
-
-
-class NulCharacter(Unprocessable, slug="nul-character"):
-    """Texts must not contain the NUL character."""
+CallNotFound: Final = NotFound.of("call-not-found", "There is no such call between services.")
+CallerNotAllowed: Final = Forbidden.of("caller-not-allowed", "This service may not make this call.")
+NulCharacter: Final = Unprocessable.of("nul-character", "Texts must not contain the NUL character.")
 
 
 class App(Generic[Deps]):

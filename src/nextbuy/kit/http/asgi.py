@@ -34,10 +34,10 @@ class Disconnected(Exception):
     """The client disconnected before it had sent its whole request."""
 
 
-class BodyTimeout(AppError, slug="request-timeout"):
+class BodyTimeout(AppError):
     """The request body did not arrive in time. Send it again."""
 
-    status, title = 408, "Request timeout"
+    status, title, slug = 408, "Request timeout", "request-timeout"
 
 
 def headers_of(raw: RawHeaders) -> dict[str, str]:

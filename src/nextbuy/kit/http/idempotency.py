@@ -49,16 +49,15 @@ _FORGET: Final = "DELETE FROM idempotency_keys WHERE scope = $1 AND key = $2 AND
 _DROP: Final = purge_statement("idempotency_keys", "created_at", f"now() - interval '{KEPT}'")
 
 
-class InvalidIdempotencyKey(Unprocessable, slug="idempotency-key-invalid"):
-    """Invalid Idempotency-Key. Send 1 to 255 printable ASCII characters."""
-
-
-class IdempotencyKeyReused(Unprocessable, slug="idempotency-key-reused"):
-    """This Idempotency-Key was used for another request. Use a new one."""
-
-
-class RequestInProgress(Conflict, slug="in-progress"):
-    """The same request is still being processed. Try again in a moment."""
+InvalidIdempotencyKey: Final = Unprocessable.of(
+    "idempotency-key-invalid", "Invalid Idempotency-Key. Send 1 to 255 printable ASCII characters."
+)
+IdempotencyKeyReused: Final = Unprocessable.of(
+    "idempotency-key-reused", "This Idempotency-Key was used for another request. Use a new one."
+)
+RequestInProgress: Final = Conflict.of(
+    "in-progress", "The same request is still being processed. Try again in a moment."
+)
 
 
 class IdempotentRequest:

@@ -14,8 +14,7 @@ _LARGEST: Final = 2**63 - 1
 _FIRST_YEAR, _LAST_YEAR = 1970, 9998
 
 
-class InvalidCursor(Unprocessable, slug="invalid-cursor"):
-    """Invalid cursor. Request the first page again."""
+InvalidCursor: Final = Unprocessable.of("invalid-cursor", "Invalid cursor. Request the first page again.")
 
 
 def encode_cursor(*parts: Part) -> str:

@@ -14,8 +14,9 @@ _IDENTITY_LIFE: Final = 60.0
 """Seconds for which a service's identity is good."""
 
 
-class ServiceIdentityRequired(Unauthenticated, slug="service-identity-required"):
-    """Only services of the marketplace may make calls."""
+ServiceIdentityRequired: Final = Unauthenticated.of(
+    "service-identity-required", "Only services of the marketplace may make calls."
+)
 
 
 def _bytes(text: str) -> bytes:

@@ -31,16 +31,11 @@ _RELOAD_PAUSE: Final = 5.0
 """Seconds between two fetches of the public keys, so that forged key ids cannot make us ask auth for each."""
 
 
-class InvalidToken(Unauthenticated, slug="token-invalid"):
-    """Invalid access token. Log in again."""
-
-
-class ExpiredToken(Unauthenticated, slug="token-expired"):
-    """The access token has expired. Refresh the session."""
-
-
-class CsrfTokenRequired(Forbidden, slug="csrf"):
-    """The CSRF token is missing or wrong. Send the value of its cookie in its header."""
+InvalidToken: Final = Unauthenticated.of("token-invalid", "Invalid access token. Log in again.")
+ExpiredToken: Final = Unauthenticated.of("token-expired", "The access token has expired. Refresh the session.")
+CsrfTokenRequired: Final = Forbidden.of(
+    "csrf", "The CSRF token is missing or wrong. Send the value of its cookie in its header."
+)
 
 
 class Identity(Struct, frozen=True):

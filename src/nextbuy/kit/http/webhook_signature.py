@@ -22,8 +22,9 @@ _LONGEST: Final = 2_048
 _MOST_DIGITS: Final = 12
 
 
-class InvalidSignature(BadRequest, slug="invalid-signature"):
-    """The signature of the webhook is missing, wrong or too old."""
+InvalidSignature: Final = BadRequest.of(
+    "invalid-signature", "The signature of the webhook is missing, wrong or too old."
+)
 
 
 def _digest(secret: str, at: str, body: bytes) -> bytes:

@@ -32,8 +32,9 @@ def _key(trace_id: str) -> str:
     return f"nextbuy:interactions:{trace_id}"
 
 
-class InteractionsUnavailable(Unavailable, slug="interactions-unavailable"):
-    """The interactions cannot be read at the moment. Try again, or search the log."""
+InteractionsUnavailable: Final = Unavailable.of(
+    "interactions-unavailable", "The interactions cannot be read at the moment. Try again, or search the log."
+)
 
 
 class Interactions:

@@ -27,12 +27,8 @@ _ACQUIRE_TIMEOUT: Final = 3.0
 _open: ContextVar[bool] = ContextVar("in_transaction", default=False)
 
 
-class DatabaseTimeout(DeadlinePassed, slug="database-timeout"):
-    """The database took too long. Try again."""
-
-
-class DatabaseUnavailable(Unavailable, slug="database-unavailable"):
-    """The database is unavailable. Try again."""
+DatabaseTimeout: Final = DeadlinePassed.of("database-timeout", "The database took too long. Try again.")
+DatabaseUnavailable: Final = Unavailable.of("database-unavailable", "The database is unavailable. Try again.")
 
 
 def in_transaction() -> bool:

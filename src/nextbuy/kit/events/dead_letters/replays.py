@@ -95,8 +95,7 @@ _RESCHEDULE: Final = f"""
 """  # noqa: S608  made of constants
 
 
-class ReplayNotFound(NotFound, slug="replay-not-found"):
-    """Replay not found."""
+ReplayNotFound: Final = NotFound.of("replay-not-found", "Replay not found.")
 
 
 class Replay(Struct, frozen=True, kw_only=True):

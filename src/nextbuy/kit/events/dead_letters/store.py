@@ -74,24 +74,15 @@ _PURGE: Final = purge_statement(
 )
 
 
-class DeadLetterNotFound(NotFound, slug="dead-letter-not-found"):
-    """Dead letter not found."""
-
-
-class DeadLetterReplaying(Conflict, slug="dead-letter-replaying"):
-    """This dead letter is being replayed. Try again when the replay has ended."""
-
-
-class DeadLetterReplayed(Conflict, slug="dead-letter-replayed"):
-    """This dead letter was already replayed, and its event applied."""
-
-
-class DeadLetterDiscarded(Conflict, slug="dead-letter-discarded"):
-    """This dead letter was already discarded."""
-
-
-class InvalidTime(Unprocessable, slug="invalid-time"):
-    """Time out of range."""
+DeadLetterNotFound: Final = NotFound.of("dead-letter-not-found", "Dead letter not found.")
+DeadLetterReplaying: Final = Conflict.of(
+    "dead-letter-replaying", "This dead letter is being replayed. Try again when the replay has ended."
+)
+DeadLetterReplayed: Final = Conflict.of(
+    "dead-letter-replayed", "This dead letter was already replayed, and its event applied."
+)
+DeadLetterDiscarded: Final = Conflict.of("dead-letter-discarded", "This dead letter was already discarded.")
+InvalidTime: Final = Unprocessable.of("invalid-time", "Time out of range.")
 
 
 class DeadLetter(Struct, frozen=True, kw_only=True):
