@@ -171,14 +171,14 @@ async def test_dead_letters_are_handled_on_command_line(client: JourneyClient, m
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("show", str(new_id())), "There is no such dead letter."),
+        (("show", str(new_id())), "Dead letter not found."),
         (("replay",), "by ID"),
         (("replay", "--all", "--topic", "x"), "by ID"),
-        (("replay", str(new_id())), "There is no such dead letter."),
+        (("replay", str(new_id())), "Dead letter not found."),
         (("discard", str(new_id()), "--reason", " "), "1 to 500 characters"),
         (("dead-letters", "--cursor", "nonsense"), "Invalid cursor"),
         (("dead-letters", "--since", "1200-01-01"), "a year from 1970"),
-        (("rebuild", "good-figures"), "There is no projection good-figures; there are best-sellers, daily-figures"),
+        (("rebuild", "good-figures"), "Projection not found: good-figures. Choose one of best-sellers, daily-figures"),
     ],
 )
 async def test_impossible_command_fails_with_one_sentence(

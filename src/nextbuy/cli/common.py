@@ -1,8 +1,9 @@
 """Shared parts of the commands: settings, database access, and errors."""
 
+import contextlib
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -44,13 +45,21 @@ def settings_of(*, port: int | None = None, data: Path | None = None) -> Setting
     return replace(settings, data=settings.data.absolute())
 
 
-def with_database(data: Path | None, service: str, act: Callable[[Database], Awaitable[T]]) -> T:
-    """Return the result of `act` on a service's database, whether or not the marketplace runs; exit on an error."""
-    from nextbuy.host.attach import on_database
+@contextlib.contextmanager
+def exit_on_error() -> Iterator[None]:
+    """Turn an error that the operator can fix into a message and exit status 1."""
     from nextbuy.host.running import CannotRun, user_facing_errors
 
     try:
         with user_facing_errors():
-            return on_database(settings_of(data=data), service, act)
+            yield
     except (CannotRun, AppError) as error:
         fail(str(error))
+
+
+def with_database(data: Path | None, service: str, act: Callable[[Database], Awaitable[T]]) -> T:
+    """Return the result of `act` on a service's database, whether or not the marketplace runs; exit on an error."""
+    from nextbuy.host.attach import on_database
+
+    with exit_on_error():
+        return on_database(settings_of(data=data), service, act)

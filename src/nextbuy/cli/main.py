@@ -7,10 +7,9 @@ from pathlib import Path
 
 import click
 
-from nextbuy.cli.common import fail, settings_of, with_data
+from nextbuy.cli.common import exit_on_error, fail, settings_of, with_data
 from nextbuy.cli.events import events
 from nextbuy.cli.settings import settings
-from nextbuy.contracts.errors import AppError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -31,13 +30,10 @@ def up(port: int | None, data: Path | None, *, empty: bool, processes: bool) -> 
 
     PostgreSQL and Redis are started as well, unless NEXTBUY_POSTGRES_URL and NEXTBUY_REDIS_URL name servers.
     """
-    from nextbuy.host.running import CannotRun
     from nextbuy.host.up import up as run_all
 
-    try:
+    with exit_on_error():
         run_all(settings_of(port=port, data=data), empty=empty, processes=processes)
-    except CannotRun as error:
-        fail(str(error))
 
 
 @main.command()
@@ -48,13 +44,10 @@ def serve(services: tuple[str, ...], log: str) -> None:
 
     The other services are called at NEXTBUY_<SERVICE>_URL.
     """
-    from nextbuy.host.running import CannotRun
     from nextbuy.host.serve import serve as run_some
 
-    try:
+    with exit_on_error():
         run_some(settings_of(), services, log_to_file=log == "file")
-    except CannotRun as error:
-        fail(str(error))
 
 
 @main.command()
@@ -65,16 +58,12 @@ def migrate() -> None:
     """
     from nextbuy.host.composition import SERVICES
     from nextbuy.host.databases import prepare
-    from nextbuy.host.running import CannotRun, user_facing_errors
 
     settings = settings_of()
     if not settings.postgres_url or not settings.secret:
         fail("`nextbuy migrate` needs NEXTBUY_POSTGRES_URL and NEXTBUY_SECRET. `nextbuy up` migrates by itself.")
-    try:
-        with user_facing_errors():
-            migrations = asyncio.run(prepare(settings, SERVICES))
-    except CannotRun as error:
-        fail(str(error))
+    with exit_on_error():
+        migrations = asyncio.run(prepare(settings, SERVICES))
     for name in migrations:
         click.echo(name)
     if not migrations:
@@ -90,17 +79,13 @@ def create_admin(email: str, data: Path | None) -> None:
     Works whether or not the marketplace runs. Reads the password from NEXTBUY_ADMIN_PASSWORD, or asks for it.
     """
     from nextbuy.host.accounts import create_admin_offline
-    from nextbuy.host.running import CannotRun, user_facing_errors
 
     settings = settings_of(data=data)
     password = os.environ.get("NEXTBUY_ADMIN_PASSWORD") or click.prompt(
         "Password", hide_input=True, confirmation_prompt=True
     )
-    try:
-        with user_facing_errors():
-            account = create_admin_offline(settings, email, password)
-    except (CannotRun, AppError) as error:
-        fail(str(error))
+    with exit_on_error():
+        account = create_admin_offline(settings, email, password)
     click.echo(f"{account.email} is an admin.")
 
 

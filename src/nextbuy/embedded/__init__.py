@@ -10,6 +10,7 @@ is in one data folder:
     data/run                                  the sockets (in the system's temporary folder if this path is too long)
 """
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,17 +61,14 @@ def start_engines(data: Path, *, fast_and_unsafe: bool = False) -> Engines:
     Raises:
         EngineError: one of them cannot run; the other is stopped.
     """
-    redis = launch_redis(data, fast_and_unsafe=fast_and_unsafe)
-    try:
+    with ExitStack() as stop_on_error:
+        redis = launch_redis(data, fast_and_unsafe=fast_and_unsafe)
+        stop_on_error.callback(redis.stop)
         postgres = launch_postgres(data, fast_and_unsafe=fast_and_unsafe)
-        try:
-            return Engines(postgres.wait(), redis.wait())
-        except BaseException:
-            postgres.stop()
-            raise
-    except BaseException:
-        redis.stop()
-        raise
+        stop_on_error.callback(postgres.stop)
+        engines = Engines(postgres.wait(), redis.wait())
+        stop_on_error.pop_all()
+    return engines
 
 
 def running_urls(data: Path) -> tuple[str | None, str | None]:

@@ -35,7 +35,7 @@ from nextbuy.embedded import StartingPostgres, StartingRedis, launch_postgres, l
 from nextbuy.gateway.app import Gateway
 from nextbuy.host.api_index import events_document
 from nextbuy.host.background import BackgroundTask, periodic
-from nextbuy.host.health import PostgresProbe, Probe, http_probe, kafka_probe, local_probe, redis_probe, run_probes
+from nextbuy.host.health import PROBE_TIMEOUT, Check, PostgresCheck, Probe, is_live, probe, run_probes
 from nextbuy.host.process import HostedService, Process
 from nextbuy.kit.apidocs.openapi import openapi
 from nextbuy.kit.config import Settings
@@ -181,15 +181,16 @@ def _transport(settings: Settings, process: Process, name: str) -> Transport:
 
 async def _probes(settings: Settings, process: Process, stack: contextlib.AsyncExitStack) -> dict[str, Probe]:
     session = await stack.enter_async_context(aiohttp.ClientSession())
-    postgres = PostgresProbe(settings.postgres_url)
+    postgres = PostgresCheck(settings.postgres_url)
     stack.push_async_callback(postgres.close)
-    probes: dict[str, Probe] = {
-        name: local_probe(partial(process.handler, name))
+    checks: dict[str, Check] = {
+        name: partial(process.is_up, name)
         if name in process.names
-        else http_probe(session, settings.service_urls[name])
+        else partial(is_live, session, settings.service_urls[name])
         for name in SERVICES
     }
-    probes |= {"postgres": postgres, "redis": redis_probe(process.redis)}
+    probes = {name: probe(check) for name, check in checks.items()}
+    probes |= {"postgres": probe(postgres), "redis": probe(process.redis.ping, failed="degraded")}
     if isinstance(process.bus, KafkaBus):
-        probes["apache-kafka"] = kafka_probe(process.bus)
+        probes["apache-kafka"] = probe(partial(process.bus.ping, PROBE_TIMEOUT), failed="degraded")
     return probes

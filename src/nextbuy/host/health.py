@@ -2,21 +2,30 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Final
 
 import aiohttp
 import asyncpg
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from nextbuy.kit.events.bus.interface import BusUnavailable
-from nextbuy.kit.events.bus.kafka import KafkaBus
-from nextbuy.kit.wire import Handler
 
-Probe = Callable[[], Awaitable[str]]
-
-_PROBE_TIMEOUT: Final = 1.0
+PROBE_TIMEOUT: Final = 1.0
 """Seconds. Shorter than the intervals at which load balancers check."""
+_FAILURES: Final = (
+    aiohttp.ClientError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    BusUnavailable,
+    RedisError,
+    OSError,
+    TimeoutError,
+)
+
+Check = Callable[[], Awaitable[object]]
+"""It fails by returning False or by raising an error of the engine."""
+Probe = Callable[[], Awaitable[str]]
 
 
 async def run_probes(probes: Mapping[str, Probe]) -> dict[str, str]:
@@ -24,73 +33,37 @@ async def run_probes(probes: Mapping[str, Probe]) -> dict[str, str]:
     return dict(zip(probes, await asyncio.gather(*(probe() for probe in probes.values())), strict=True))
 
 
-def local_probe(handler: Callable[[], Handler | None]) -> Probe:
-    """Return a probe of a service in this process, which is up once it has a handler."""
-
-    async def probe() -> str:
-        return "down" if handler() is None else "up"
-
-    return probe
+def probe(check: Check, *, failed: str = "down") -> Probe:
+    """Return a probe whose state is `failed` if the check fails or takes too long."""
+    return partial(_state, check, failed)
 
 
-def http_probe(session: aiohttp.ClientSession, url: str) -> Probe:
-    """Return a probe of a service in another process."""
-    timeout = aiohttp.ClientTimeout(total=_PROBE_TIMEOUT)
-
-    async def probe() -> str:
-        try:
-            async with session.get(f"{url}/health/live", timeout=timeout) as response:
-                return "up" if response.status == 200 else "down"  # noqa: PLR2004
-        except (aiohttp.ClientError, OSError, TimeoutError):
-            return "down"
-
-    return probe
+async def _state(check: Check, failed: str) -> str:
+    try:
+        async with asyncio.timeout(PROBE_TIMEOUT):
+            return failed if await check() is False else "up"
+    except _FAILURES:
+        return failed
 
 
-def redis_probe(redis: Redis) -> Probe:
-    """Return a probe of Redis, without which everything is slower but correct."""
-
-    async def probe() -> str:
-        try:
-            async with asyncio.timeout(_PROBE_TIMEOUT):
-                await redis.ping()
-        except (RedisError, OSError, TimeoutError):
-            return "degraded"
-        return "up"
-
-    return probe
+async def is_live(session: aiohttp.ClientSession, url: str) -> bool:
+    """Return whether a service in another process is live."""
+    async with session.get(f"{url}/health/live") as response:
+        return response.status == 200  # noqa: PLR2004
 
 
-def kafka_probe(bus: KafkaBus) -> Probe:
-    """Return a probe of Apache Kafka, without which events wait in the outboxes."""
-
-    async def probe() -> str:
-        try:
-            await bus.ping(_PROBE_TIMEOUT)
-        except BusUnavailable:
-            return "degraded"
-        return "up"
-
-    return probe
-
-
-class PostgresProbe:
-    """A probe of PostgreSQL; it keeps one connection open between checks."""
+class PostgresCheck:
+    """A check of PostgreSQL that keeps its connection open."""
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
 
-    async def __call__(self) -> str:
-        """Return the state of PostgreSQL."""
-        try:
-            async with asyncio.timeout(_PROBE_TIMEOUT):
-                if self._connection is None or self._connection.is_closed():
-                    self._connection = await asyncpg.connect(self._url)
-                await self._connection.fetchval("SELECT 1")
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
-            return "down"
-        return "up"
+    async def __call__(self) -> bool:
+        """Return true, or raise an error."""
+        if self._connection is None or self._connection.is_closed():
+            self._connection = await asyncpg.connect(self._url)
+        return bool(await self._connection.fetchval("SELECT 1"))
 
     async def close(self) -> None:
         """Close the connection."""

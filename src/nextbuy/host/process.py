@@ -94,6 +94,10 @@ class Process:
         app = self._apps.get(name)
         return None if app is None else app.handle
 
+    async def is_up(self, name: str) -> bool:
+        """Return whether a service in this process has started and not stopped."""
+        return name in self._apps
+
     def _calls(self, caller: str) -> Calls:
         identity = ServiceIdentity(self.settings.secret, caller)
         return Calls(identity, self.transports, self.journal, breakers=self._breakers)

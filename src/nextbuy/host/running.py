@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 from collections.abc import Awaitable, Callable, Iterator
+from socket import socket
 from typing import Final
 
 import asyncpg
@@ -12,7 +14,8 @@ import uvloop
 
 from nextbuy.demo.seed import SeedError
 from nextbuy.embedded import EngineError
-from nextbuy.kit.config import ConfigError
+from nextbuy.kit.config import ConfigError, Settings
+from nextbuy.kit.http.server import listen
 from nextbuy.kit.storage.migrations import MigrationError
 
 _EXIT_INTERRUPTED: Final = 130
@@ -64,7 +67,18 @@ def user_facing_errors() -> Iterator[None]:
         raise CannotRun(message) from error
 
 
-def busy_port(host: str, port: int, error: OSError) -> CannotRun:
-    """Return the error for a port that cannot be bound."""
-    reason = "is in use" if error.errno in {48, 98} else f"cannot be used ({error.strerror})"
-    return CannotRun(f"Port {port} on {host} {reason}. Choose another with --port (or `make up PORT={port + 1}`).")
+def bind(settings: Settings, *, reuse_port: bool = False) -> socket:
+    """Return a socket that listens on the host and port of the settings.
+
+    Raises:
+        ConfigError: the port cannot be used.
+    """
+    try:
+        return listen(settings.host, settings.port, reuse_port=reuse_port)
+    except OSError as error:
+        reason = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be used ({error.strerror})"
+        message = (
+            f"Port {settings.port} on {settings.host} {reason}. "
+            f"Choose another with --port (or `make up PORT={settings.port + 1}`)."
+        )
+        raise ConfigError(message) from error

@@ -1,7 +1,6 @@
 """`nextbuy serve SERVICE…`: some services or the gateway in this process; the others are called at their URLs."""
 
 import asyncio
-import contextlib
 import os
 from typing import Final
 
@@ -10,10 +9,10 @@ from nextbuy.host.composition import SERVICES, make_process, serving_gateway
 from nextbuy.host.databases import check_databases
 from nextbuy.host.log import open_journal
 from nextbuy.host.process import Process
-from nextbuy.host.running import busy_port, run, user_facing_errors
+from nextbuy.host.running import bind, run
 from nextbuy.kit.config import ConfigError, Settings
 from nextbuy.kit.http.asgi import service_app
-from nextbuy.kit.http.server import listen, serving
+from nextbuy.kit.http.server import serving
 from nextbuy.kit.service import BODY_LIMIT
 from nextbuy.kit.wire import Handler, Request, Response, problem_response
 
@@ -23,35 +22,28 @@ _GATEWAY: Final = "gateway"
 def serve(settings: Settings, names: tuple[str, ...], *, log_to_file: bool) -> None:
     """Serve until Ctrl-C or SIGTERM.
 
-    Raises:
-        CannotRun: the message names the cause and the remedy.
+    Raises: the errors that `user_facing_errors` explains.
     """
-    with user_facing_errors():
-        _check(settings, names)
-        try:
-            reuse_port = bool(os.environ.get("NEXTBUY_REUSE_PORT"))
-            listener = listen(settings.host, settings.port, reuse_port=reuse_port)
-        except OSError as error:
-            raise busy_port(settings.host, settings.port, error) from error
-        with contextlib.closing(listener):
+    _check(settings, names)
+    with bind(settings, reuse_port=bool(os.environ.get("NEXTBUY_REUSE_PORT"))) as listener:
 
-            async def main(stop: asyncio.Event) -> None:
-                await check_databases(settings, [name for name in names if name != _GATEWAY])
-                journal = open_journal(settings.data if log_to_file else None, settings.log_level)
-                process = make_process(settings, names, journal)
-                try:
-                    await process.start()
-                    if _GATEWAY in names:
-                        demo = bool(os.environ.get("NEXTBUY_DEMO"))
-                        async with serving_gateway(settings, process, listener, demo=demo):
-                            await stop.wait()
-                    else:
-                        async with serving(service_app(_dispatcher(process), body_limit=4 * BODY_LIMIT), listener):
-                            await stop.wait()
-                finally:
-                    await process.stop()
+        async def main(stop: asyncio.Event) -> None:
+            await check_databases(settings, [name for name in names if name != _GATEWAY])
+            journal = open_journal(settings.data if log_to_file else None, settings.log_level)
+            process = make_process(settings, names, journal)
+            try:
+                await process.start()
+                if _GATEWAY in names:
+                    demo = bool(os.environ.get("NEXTBUY_DEMO"))
+                    async with serving_gateway(settings, process, listener, demo=demo):
+                        await stop.wait()
+                else:
+                    async with serving(service_app(_dispatcher(process), body_limit=4 * BODY_LIMIT), listener):
+                        await stop.wait()
+            finally:
+                await process.stop()
 
-            run(main)
+        run(main)
 
 
 def _check(settings: Settings, names: tuple[str, ...]) -> None:

@@ -15,13 +15,12 @@ from nextbuy.host.composition import SERVICES, make_process, running_engines, se
 from nextbuy.host.console import StartupProgress
 from nextbuy.host.databases import prepare
 from nextbuy.host.log import open_journal
-from nextbuy.host.running import busy_port, run, user_facing_errors
+from nextbuy.host.running import bind, run
 from nextbuy.host.secrets import installation_secret
 from nextbuy.host.supervisor import Supervisor, reserve_port
 from nextbuy.kit.config import Settings
 from nextbuy.kit.events.bus.interface import BusUnavailable
 from nextbuy.kit.events.bus.kafka import KafkaBus
-from nextbuy.kit.http.server import listen
 from nextbuy.kit.observability.telemetry import Journal
 from nextbuy.kit.rpc.transports import HttpTransport, Transport
 
@@ -32,15 +31,10 @@ _KAFKA_TIMEOUT: Final = 5.0
 def up(settings: Settings, *, empty: bool, processes: bool) -> None:
     """Start everything, serve until Ctrl-C or SIGTERM, and stop everything.
 
-    Raises:
-        CannotRun: the message names the cause and the remedy.
+    Raises: the errors that `user_facing_errors` explains.
     """
     progress = StartupProgress()
-    try:
-        listener = listen(settings.host, settings.port)
-    except OSError as error:
-        raise busy_port(settings.host, settings.port, error) from error
-    with contextlib.closing(listener), user_facing_errors():
+    with bind(settings) as listener:
         settings = replace(settings, secret=settings.secret or installation_secret(settings.data))
         with running_engines(settings) as engines:
             progress.done("PostgreSQL and Redis are running")
