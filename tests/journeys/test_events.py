@@ -126,8 +126,8 @@ async def test_dead_letters_are_listed_replayed_and_discarded_by_an_admin(
     misspelt = await client.request("POST", f"{LETTERS}/replay", {"topics": "x"}, who=admin)
     assert misspelt.status == 422
 
-    done = [entry for entry in await client.list_all("/kafka/api/audit", admin) if entry["who"] == admin.id][:2]
-    assert [(entry["what"], entry["subject"]) for entry in done] == [
+    done = [entry for entry in await client.list_all("/kafka/api/audit", admin) if entry["actor"] == admin.id][:2]
+    assert [(entry["action"], entry["subject"]) for entry in done] == [
         ("replay", "dead-letters"),
         ("discard", letters[0]["id"]),
     ]
