@@ -9,7 +9,7 @@ from typing import Final
 from nextbuy.kit.http.asgi import BODY_TIMEOUT, BodyTimeout, Disconnected, Receive, too_large
 
 _DISCARD_LIMIT: Final = 16 * 1024 * 1024
-"""Bytes."""
+"""Bytes of a refused body that are received."""
 _DISCARD_TIMEOUT: Final = 2.0
 
 
@@ -33,7 +33,7 @@ class ClientBody:
     """The body of a client as a stream of at most `limit` bytes, which may take `BODY_TIMEOUT`."""
 
     def __init__(self, receive: Receive, size: int | None, limit: int) -> None:
-        """Read from `receive`; `size` is the announced length, None if there is none."""
+        """Read from `receive`; `size` is the announced length, or None."""
         self.size = size
         self.failure: Exception | None = None
         self._receive = receive

@@ -49,7 +49,7 @@ class Store(Protocol):
 
 
 class RateLimited(TooManyRequests):
-    """Too many requests under one limit; `headers` are those of the response."""
+    """Too many requests under one limit; `headers` go into the response."""
 
     def __init__(self, limit: Limit, wait: float) -> None:
         """Refuse a request under `limit`, `wait` seconds before the next token."""

@@ -1,4 +1,4 @@
-"""The rate limits: which limit a request falls under, and the tokens that one client has left."""
+"""The rate limits: the limit of each request, and the remaining tokens of each client."""
 
 import math
 from typing import Final
@@ -46,10 +46,10 @@ def limit_for(method: str, path: str) -> Limit | None:
 
 
 class Tokens:
-    """The tokens that one client has left in this gateway.
+    """The remaining tokens of a client in this gateway.
 
     `left` are those taken from the shared store. While the store is unavailable, a local bucket counts instead. The
-    bucket counts all the time, so an outage of the store grants nobody a second burst.
+    bucket counts all the time, so an outage of the store grants no second burst.
     """
 
     __slots__ = ("_bucket", "empty_until", "left")

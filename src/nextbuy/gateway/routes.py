@@ -33,7 +33,7 @@ class Route(Struct, frozen=True):
 
     answer: Answer
     log: Literal["path", "page", "nothing"]
-    """What the log says of a request. A page's path may hold what a person typed, so it stays out of the log."""
+    """How the log names a request. The path of a page may contain typed text, so it is not logged."""
     rate_limited: bool = False
     streaming: bool = False
     """Whether it takes a body that is still arriving."""

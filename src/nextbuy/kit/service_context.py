@@ -1,4 +1,4 @@
-"""The argument of `deps.assemble`: the shared parts of which a service builds its own."""
+"""The argument of `deps.assemble`: the shared parts from which a service builds its own."""
 
 from dataclasses import dataclass
 

@@ -51,7 +51,7 @@ class Request(Struct):
 
 
 class Response(Struct):
-    """A response."""
+    """A response as bytes."""
 
     status: int
     body: bytes = b""

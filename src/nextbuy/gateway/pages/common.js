@@ -66,7 +66,7 @@ const page = (() => {
   const open = () => {
     const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
     if (!target) return;
-    // What is asked for is shown, whatever was looked for before.
+    // The target of the link is shown, even if a search had hidden it.
     if (target.closest("[hidden]")) {
       find.value = "";
       filter();

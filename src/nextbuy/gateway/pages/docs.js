@@ -7,10 +7,10 @@
   const fields = (schema) => {
     const whole = resolve(schema);
     const given = Object.entries(whole.properties || {});
-    const told = given.some(([, value]) => value.description);
+    const described = given.some(([, value]) => value.description);
     const rows = given.map(([name, value]) => row(make("code", {}, name), kind(value),
-      (whole.required || []).includes(name) ? "required" : "", ...(told ? [prose(value.description || "")] : [])));
-    return rows.length ? table(["Field", "What it is", "", ...(told ? ["What it means"] : [])], rows) : make("p", { class: "dim" }, kind(schema));
+      (whole.required || []).includes(name) ? "required" : "", ...(described ? [prose(value.description || "")] : [])));
+    return rows.length ? table(["Field", "What it is", "", ...(described ? ["What it means"] : [])], rows) : make("p", { class: "dim" }, kind(schema));
   };
 
   const shape = (heading, content) => [make("h3", {}, heading), fields(content.schema), json(content.example)];
@@ -61,7 +61,7 @@
           const read = JSON.parse(raw);
           shown = JSON.stringify(read, null, 2);
           if (read && read.access_token) token.value = read.access_token;
-        } catch { /* it is no JSON: shown as it came */ }
+        } catch { /* not JSON: shown as text */ }
         result.replaceChildren(
           make("p", {}, make("strong", {}, `${answer.status} ${answer.statusText}`), ` in ${Math.round(performance.now() - began)} ms · X-Request-ID ${answer.headers.get("x-request-id") || "none"}`),
           make("pre", { tabindex: "0" }, shown || "(no body)"));
@@ -111,7 +111,7 @@
   const problems = () => {
     const known = api["x-problems"] || [];
     return [make("h2", { id: "problems" }, "Problems"),
-      make("p", {}, "What an error's type leads to. The detail of an answer says what to do."),
+      make("p", {}, "The types of errors. The detail of a response explains what to do."),
       table(["Slug", "Status", "What happened", "Try again"], known.map((one) => {
         const line = row(make("code", {}, one.slug), `${one.status} ${one.title}`, prose(one.detail), one.transient ? "yes" : "no");
         line.id = one.slug;

@@ -8,7 +8,7 @@
   const dim = (text) => make("p", { class: "dim" }, text);
   const needed = (value, required) => (required ? "yes" : value.default === undefined ? "no" : `no, else ${JSON.stringify(value.default)}`);
 
-  // The fields of a schema, those of what is inside of it below: `total.amount`, `lines[].title`.
+  // The fields of a schema, followed by nested ones: `total.amount`, `lines[].title`.
   const rows = (schema, before = "", depth = 0) => {
     const whole = resolve(schema);
     return Object.entries(whole.properties || {}).flatMap(([name, value]) => {
@@ -33,15 +33,15 @@
 
   const history = (versions) => versions?.length
     ? table(["Version", "Since NextBuy", "What was added"], versions.map((one) => row(
-      String(one.version), one.since, one.added.length ? one.added.join(", ") : "nothing but itself")))
-    : dim("It has not been accepted yet: make contracts.");
+      String(one.version), one.since, one.added.length ? one.added.join(", ") : "first version")))
+    : dim("Not accepted yet. Run `make contracts`.");
 
   const link = (id) => make("a", { href: `#${id}` }, "Link to this entry");
 
   const event = (topic, channel, message) => {
     const listeners = Object.values(api.operations).filter((one) => one.action === "receive" && one.channel.$ref === `#/channels/${topic}`);
-    const publishers = channel["x-publishers"].join(", ") || "nobody";
-    const flow = `${publishers} → ${channel["x-listeners"].join(", ") || "nobody yet"}`;
+    const publishers = channel["x-publishers"].join(", ") || "no service";
+    const flow = `${publishers} → ${channel["x-listeners"].join(", ") || "no service"}`;
     const handlers = listeners.map((one) => `${one["x-handler"]} ${one.summary}`).join(" ");
     return entry(topic, [
       code(topic), make("span", { class: "who" }, flow), make("span", { class: "who version" }, `version ${message["x-schema-version"]}`),
@@ -50,28 +50,28 @@
       const example = message.examples[0];
       inside.append(
         make("p", {}, "Published by ", make("strong", {}, publishers), ", in order per ", code(message["x-key"]), ". On Kafka its topic is ", code(channel.bindings.kafka.topic), ". ", link(topic)),
-        make("h3", {}, "Who listens"),
+        make("h3", {}, "Subscribers"),
         listeners.length
           ? table(["Service", "By", "To do what"], listeners.map((one) => row(one.tags[0].name, code(one["x-handler"]), prose(one.summary))))
-          : dim("Nobody yet. It is kept in the event log."),
-        make("h3", {}, "What it says"), fields(message.payload, "Nothing but that it happened."),
+          : dim("No service yet. The event is stored in the event log."),
+        make("h3", {}, "Data"), fields(message.payload, "No data."),
         make("h3", {}, "Example"), json(example.payload),
-        make("h3", {}, "Its headers on Kafka"), table(["Header", "Example"], Object.entries(example.headers).map(([name, value]) => row(code(name), value))),
+        make("h3", {}, "Headers on Kafka"), table(["Header", "Example"], Object.entries(example.headers).map(([name, value]) => row(code(name), value))),
         make("h3", {}, "History"), history(message["x-history"]));
     });
   };
 
   const call = (one) => {
-    const flow = `${one.callers.join(", ") || "nobody"} → ${one.to}`;
-    const again = one.idempotent ? "may be repeated" : "is never repeated";
+    const flow = `${one.callers.join(", ") || "no service"} → ${one.to}`;
+    const again = one.idempotent ? "idempotent" : "not idempotent";
     return entry(`call-${one.name}`, [
       code(one.name), make("span", { class: "who" }, flow), make("span", { class: "who version" }, again), make("span", { class: "dim" }, prose(one.summary)),
     ], `call ${one.name} ${one.summary} ${flow} ${again} ${names(one.request)} ${names(one.reply)}`, (inside) => {
       inside.append(
-        make("p", {}, "Asked by ", make("strong", {}, one.callers.join(", ") || "nobody"), ", answered by ", make("strong", {}, one.to),
-          one.idempotent ? ". Doing it twice is doing it once, so it is tried again when the answer is lost. " : ". It is never tried again by itself. ", link(`call-${one.name}`)),
-        make("h3", {}, "What it asks"), fields(one.request, "Nothing more than that."),
-        make("h3", {}, "What it is answered"), fields(one.reply, "Nothing but that it is done."),
+        make("p", {}, "Called by ", make("strong", {}, one.callers.join(", ") || "no service"), ", answered by ", make("strong", {}, one.to),
+          one.idempotent ? ". Idempotent: it is retried if the response is lost. " : ". Not idempotent: it is never retried. ", link(`call-${one.name}`)),
+        make("h3", {}, "Request"), fields(one.request, "No fields."),
+        make("h3", {}, "Reply"), fields(one.reply, "No fields."),
         make("h3", {}, "History"), history(one.history));
     });
   };
@@ -88,7 +88,7 @@
       make("a", { href: "/asyncapi.json" }, "asyncapi.json"), " · ", make("a", { href: "/docs" }, "the API"), " · ", make("a", { href: "#envelope" }, "the envelope")));
     const groups = new Map();
     for (const [topic, channel] of Object.entries(api.channels)) {
-      const publisher = channel["x-publishers"][0] || "nobody";
+      const publisher = channel["x-publishers"][0] || "no service";
       if (!groups.has(publisher)) groups.set(publisher, []);
       groups.get(publisher).push(event(topic, channel, resolve(Object.values(channel.messages)[0])));
     }

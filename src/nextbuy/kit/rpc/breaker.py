@@ -15,7 +15,7 @@ Outcome = Literal["success", "failure", "cancelled"]
 
 _BUCKETS: Final = 10
 _PROBE_WAIT: Final = 1.0
-"""Seconds; the Retry-After while all probes are in flight, because nobody knows when they end."""
+"""Seconds; the Retry-After while all probes are in flight, since their end is unknown."""
 
 
 class BreakerOpenError(Exception):
@@ -62,14 +62,14 @@ class BreakerPolicy:
     """When a breaker opens, for how long, and what closes it. See `Breaker`."""
 
     window: float = 10.0
-    """Seconds."""
+    """Seconds of results that count."""
     min_calls: int = 10
     failure_ratio: float = 0.5
     consecutive_failures: int = 5
     reset_after: float = 5.0
-    """Seconds."""
+    """Seconds until an open breaker admits probes."""
     reset_cap: float = 10.0
-    """Seconds."""
+    """Seconds; the upper bound of the doubled `reset_after`."""
     probes: int = 2
     successes_to_close: int = 2
 
@@ -88,8 +88,8 @@ class Breaker:
     A result counts only in the period in which its call was admitted: late results from before the opening neither fail
     nor pass the probes. A probe occupies its place until it is reported, even into the next round.
 
-    The caller decides what counts as a failure; a 4xx does not, nor a 429. That callee works and says so, and opening
-    on it would turn a busy hour into an outage.
+    The caller decides what counts as a failure; a 4xx does not, nor a 429. That callee works, and opening on its
+    refusals would turn a busy hour into an outage.
     """
 
     def __init__(self, now: Callable[[], float], policy: BreakerPolicy = DEFAULT_BREAKER_POLICY) -> None:
