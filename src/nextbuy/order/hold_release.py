@@ -29,5 +29,7 @@ async def release_hold(deps: Deps, session: Session) -> None:
         await sessions.mark_released(deps.database, session)
     elif await sessions.holds_claim(deps.database, session):
         # Sold without a payment: one that arrived meanwhile would have ended the claim.
-        log.error("stock of an unpaid session is sold; retry scheduled", extra={**ids, "status": session.status})
+        log.error(
+            "stock of an unpaid session is sold; retry scheduled", extra={**ids, "session_status": session.status}
+        )
         await sessions.reschedule_release(deps.database, session, retry_delay(session.attempts))
