@@ -22,6 +22,7 @@ CHECKS: dict[str, list[str]] = {
     "names": ["python", "-m", "tools.names"],
     "prose": ["python", "-m", "tools.prose"],
     "spelling": ["codespell", ".", ".ci", ".importlinter"],
+    "documents": ["python", "-m", "tools.documents"],
     "settings": ["python", "-m", "tools.settings"],
     "contracts": ["python", "-m", "tools.contracts"],
 }
