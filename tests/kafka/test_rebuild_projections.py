@@ -19,6 +19,7 @@ from nextbuy.kafka.projections.rebuild_projections import rebuild_projections
 from nextbuy.kafka.projections.rebuild_requests import request_rebuild
 from nextbuy.kafka.store import rebuilds
 from nextbuy.kafka.store.projections import lock_generations
+from nextbuy.kafka.store.rebuilds import LeaseLost
 from nextbuy.kit.events import event_log
 from tests.callers import account, caller
 from tests.kafka.projection_harness import ProjectionHarness, order_of
@@ -160,6 +161,24 @@ async def test_rebuild_waits_for_consumers_before_it_starts_a_generation(harness
 async def _waits_for_table(harness: ProjectionHarness) -> bool:
     waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'projections'::regclass"
     return bool(await harness.database.fetchval(waiting))
+
+
+async def test_process_with_expired_lease_stores_no_progress(harness: ProjectionHarness) -> None:
+    await request(harness, "best-sellers")
+    stalled = await rebuilds.claim(harness.database)
+    assert stalled is not None
+    assert await rebuilds.claim(harness.database) is None
+    await harness.database.execute("UPDATE rebuilds SET due_at = now()")
+    successor = await rebuilds.claim(harness.database)
+    assert successor is not None
+
+    with pytest.raises(LeaseLost):
+        async with harness.database.transaction() as tx:
+            await rebuilds.save(tx, stalled, events=9)
+    await rebuilds.release(harness.database, stalled)
+
+    assert await rebuilds.claim(harness.database) is None
+    assert (await rebuilds.get_rebuild(harness.database, stalled.rebuild.id)).events == 0
 
 
 async def test_second_rebuild_of_a_projection_is_refused_while_one_runs(harness: ProjectionHarness) -> None:

@@ -269,8 +269,8 @@ class RedisSubscription:
             elif reply is None:
                 state.leased_until = 0.0
             else:
-                left, entries = reply
-                state.leased_until = began + left / 1000 - _LEASE_MARGIN
+                ttl_ms, entries = reply
+                state.leased_until = began + ttl_ms / 1000 - _LEASE_MARGIN
                 if (batch := await self._batch(state, entries)) is not None:
                     batches.append(batch)
         return batches

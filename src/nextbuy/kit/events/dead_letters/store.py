@@ -130,8 +130,8 @@ class Filter(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unkno
         for moment in (self.since, self.until):
             if moment is not UNSET and not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
                 raise InvalidTime(f"Time out of range. Use a year from {_FIRST_YEAR} to {_LAST_YEAR}.")
-        given = (self.topic, self.handler, self.reason, self.event_type, self.since, self.until)
-        return [None if value is UNSET else value for value in given]
+        criteria = (self.topic, self.handler, self.reason, self.event_type, self.since, self.until)
+        return [None if value is UNSET else value for value in criteria]
 
 
 ALL: Final = Filter()
