@@ -30,8 +30,8 @@ KEYS = """
 PENDING_ROWS = f"INSERT INTO outbox (bucket, id) SELECT bucket, id FROM event_log ORDER BY id DESC LIMIT {PENDING}"
 IDS = "(SELECT array_agg(event_id) FROM (SELECT event_id FROM event_log ORDER BY id DESC LIMIT 200) AS latest)"
 BUCKETS = "(SELECT array_agg(n::smallint) FROM generate_series(0, 15) AS n)"
-TOKEN = "'00000000-0000-4000-8000-000000000000'"
-LEASED = f"UPDATE outbox_leases SET token = {TOKEN}, leased_until = now() + interval '9 s'"
+UNTIL = "'2999-01-01'::timestamptz"
+LEASED = f"UPDATE outbox_leases SET leased_until = {UNTIL}"
 PUBLISHED = "(SELECT array_agg(id) FROM outbox)"
 NEW = (
     "(SELECT array_agg(uuidv7()) FROM generate_series(1, 10))",
@@ -40,9 +40,9 @@ NEW = (
 
 STATEMENTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "publish": (outbox._INSERT, ("''", *NEW)),
-    "relay: lease": (relay._LEASE_BUCKETS, (TOKEN, "9")),
+    "relay: lease": (relay._LEASE_BUCKETS, ("NULL::bigint",)),
     "relay: read": (relay._READ_PENDING, (BUCKETS, "32", "4000000")),
-    "relay: delete": (relay._DELETE_PUBLISHED, (TOKEN, PUBLISHED)),
+    "relay: delete": (relay._DELETE_PUBLISHED, (BUCKETS, UNTIL, PUBLISHED)),
     "inbox: record": (inbox._RECORD_NEW, ("'new'", IDS)),
     "inbox: seen": (inbox._SEEN, ("'handler-1'", IDS)),
     "inbox: mark": (inbox._MARK, ("'new'", IDS)),
@@ -67,7 +67,7 @@ async def cost(admin: "asyncpg.Connection[asyncpg.Record]", name: str) -> Cost:
     await transaction.start()
     if name == "relay: delete":
         await admin.execute(LEASED)
-    arguments = [await admin.fetchval(f"SELECT quote_literal({value}::text)") for value in values]
+    arguments = [await admin.fetchval(f"SELECT quote_nullable({value}::text)") for value in values]
     await admin.execute("SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL jit = off")
     await admin.execute(f"PREPARE statement AS {sql}")
     execute = f"EXECUTE statement ({', '.join(arguments)})" if arguments else "EXECUTE statement"

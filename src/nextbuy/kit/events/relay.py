@@ -1,7 +1,7 @@
 """The relay publishes committed events to the bus, at least once and in order per key.
 
 Each relay leases buckets of keys, reads their outbox rows in order, publishes them, and deletes them in one statement
-that checks its lease token. A relay that stalls loses its lease; another publishes the same rows again, from the first
+that checks its lease. A relay that stalls loses its lease; another publishes the same rows again, from the first
 pending one, and the stalled relay's delete then matches nothing. Consumers drop the duplicates.
 
 Leasing and reading are two statements, so that the second sees what the previous holder of the lease deleted. Neither
@@ -13,8 +13,8 @@ import logging
 import random
 import time
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
-from uuid import UUID, uuid4
 
 import msgspec
 from msgspec import Struct
@@ -23,11 +23,12 @@ from nextbuy.kit.events.bus.interface import BUS_PARTICIPANT, Bus, BusMessage, B
 from nextbuy.kit.observability.telemetry import Journal, SpanContext
 from nextbuy.kit.rpc.retry import backoff
 from nextbuy.kit.storage.database import Database
+from nextbuy.kit.storage.leases import Leases
 
 log: Final = logging.getLogger(__name__)
 
-LEASE: Final = 15.0
-"""Seconds. Longer than `_PUBLISH_TIMEOUT` and the two statements around it."""
+LEASES: Final = Leases("outbox_leases", seconds=15, key="bucket", due="leased_until")
+"""Longer than `_PUBLISH_TIMEOUT` and the two statements around it."""
 BATCH_SIZE: Final = 2_000
 """Events that are published at a time, roughly: two megabytes of typical ones."""
 MAX_BATCH_BYTES: Final = 4_000_000
@@ -42,20 +43,10 @@ _RETRY_BASE: Final = 0.1
 _RETRY_CAP: Final = 3.0
 """Seconds between attempts while publishing fails, with full jitter."""
 
-_NO_FSYNC: Final = "no_fsync AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))"
-
-_LEASE_BUCKETS: Final = f"""
-    WITH {_NO_FSYNC}, due AS (
-        SELECT bucket FROM outbox_leases AS lease
-        WHERE (leased_until IS NULL OR leased_until < clock_timestamp())
-          AND EXISTS (SELECT FROM outbox WHERE outbox.bucket = lease.bucket)
-        FOR UPDATE SKIP LOCKED
-    )
-    UPDATE outbox_leases AS lease SET token = $1, leased_until = clock_timestamp() + make_interval(secs => $2)
-    FROM due, no_fsync WHERE lease.bucket = due.bucket
-    RETURNING lease.bucket
-"""  # noqa: S608  made of constants
-
+_NO_FSYNC: Final = "(SELECT set_config('synchronous_commit', 'off', true)) = 'off'"
+_LEASE_BUCKETS: Final = LEASES.claim_statement(
+    condition=f"EXISTS (SELECT FROM outbox WHERE outbox.bucket = outbox_leases.bucket) AND {_NO_FSYNC}", order="bucket"
+)
 _READ_PENDING: Final = """
     SELECT id, topic, key, parent_span, envelope FROM (
         SELECT log.*, sum(octet_length(envelope)) OVER (ORDER BY id ROWS UNBOUNDED PRECEDING) AS bytes
@@ -68,14 +59,12 @@ _READ_PENDING: Final = """
 """
 
 _DELETE_PUBLISHED: Final = f"""
-    WITH {_NO_FSYNC}, held AS (
-        UPDATE outbox_leases SET token = NULL, leased_until = NULL FROM no_fsync WHERE token = $1 RETURNING bucket
+    WITH held AS (
+        UPDATE outbox_leases SET leased_until = now() WHERE {LEASES.held} AND {_NO_FSYNC} RETURNING bucket
     )
-    DELETE FROM outbox USING held WHERE outbox.bucket = held.bucket AND outbox.id = ANY($2::bigint[])
+    DELETE FROM outbox USING held WHERE outbox.bucket = held.bucket AND outbox.id = ANY($3::bigint[])
     RETURNING outbox.id
 """  # noqa: S608  made of constants
-
-_RELEASE: Final = "UPDATE outbox_leases SET token = NULL, leased_until = NULL WHERE token = $1"
 
 
 class _TraceFields(Struct):
@@ -136,19 +125,19 @@ class Relay:
         Raises:
             BusUnavailable: the bus did not store the batch; the leases were released.
         """
-        token = uuid4()
-        buckets = [row["bucket"] for row in await self._database.fetch(_LEASE_BUCKETS, token, LEASE)]
-        if not buckets:
+        leases = await self._database.fetch(_LEASE_BUCKETS, None)
+        if not leases:
             return None
+        buckets, until = [lease["bucket"] for lease in leases], leases[0]["leased_until"]
         began = time.perf_counter()
         try:
             per_bucket = -(-self._batch_size // len(buckets))
             rows = await self._database.fetch(_READ_PENDING, buckets, per_bucket, MAX_BATCH_BYTES)
             await self._publish([BusMessage(row["topic"], row["key"], row["envelope"].encode()) for row in rows])
         except BaseException:
-            await self._release_leases(token)
+            await self._release_leases(buckets, until)
             raise
-        deleted = await self._database.fetch(_DELETE_PUBLISHED, token, [row["id"] for row in rows])
+        deleted = await self._database.fetch(_DELETE_PUBLISHED, buckets, until, [row["id"] for row in rows])
         if len(deleted) < len(rows):
             log.warning("lease expired during publishing; %d events of %s published twice", len(rows), self._service)
         self._journal.interactions(
@@ -168,10 +157,10 @@ class Relay:
             message = f"the bus did not answer within {_PUBLISH_TIMEOUT} s"
             raise BusUnavailable(message) from error
 
-    async def _release_leases(self, token: UUID) -> None:
+    async def _release_leases(self, buckets: Sequence[int], until: datetime) -> None:
         try:
             async with asyncio.timeout(_RELEASE_TIMEOUT):
-                await self._database.execute(_RELEASE, token)
+                await LEASES.release(self._database, buckets, until)
         except Exception as error:  # noqa: BLE001  the lease expires by itself
             log.debug("outbox leases not released; they expire: %r", error)
 

@@ -35,10 +35,9 @@ CREATE TABLE outbox (
 
 CREATE TABLE outbox_leases (
     bucket       smallint    PRIMARY KEY,
-    token        uuid,
-    leased_until timestamptz
+    leased_until timestamptz NOT NULL
 ) WITH (fillfactor = 20);
-INSERT INTO outbox_leases (bucket) SELECT generate_series(0, 15);
+INSERT INTO outbox_leases (bucket, leased_until) SELECT n, '-infinity' FROM generate_series(0, 15) AS n;
 
 -- Events that a handler has applied. The row is written in the handler's transaction, so a duplicate has no effect.
 CREATE TABLE inbox (
