@@ -1,4 +1,4 @@
-"""A gateway on a free port, in front of services that are one function each."""
+"""A gateway on a free port, with services of one handler each."""
 
 import asyncio
 import json
@@ -29,7 +29,7 @@ SERVICES = ("auth", "product", "seller", "order", "admin", "kafka", "simulator")
 
 @dataclass
 class Shop:
-    """A running gateway, what it wrote, and what its services were asked."""
+    """A running gateway, its log, and the requests that its services received."""
 
     url: str
     port: int
@@ -44,7 +44,7 @@ class Shop:
         return [line for line in map(json.loads, self.journal.read_text().splitlines()) if line["kind"] == kind]
 
     async def raw(self, request: bytes) -> tuple[int, bytes]:
-        """Sends bytes as they are; gives the status and all that came until the other side closed."""
+        """Send bytes; return the status and everything received until the gateway closed the connection."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         writer.write(request)
         answer = await reader.read()
@@ -53,19 +53,19 @@ class Shop:
         return int(answer.split(b" ", 2)[1]), answer
 
 
-async def nobody() -> Mapping[str, str]:
+async def no_keys() -> Mapping[str, str]:
     return {}
 
 
 @pytest.fixture
 async def open_shop(tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[Shop]]]:
-    """Opens a gateway in front of handlers; `apart` puts each behind HTTP, as in seven processes."""
+    """A function that starts a gateway; with `over_http`, it reaches services by HTTP, as in many processes."""
     async with AsyncExitStack() as stack:
 
         async def make(  # noqa: PLR0913
             handler: Handler | None = None,
             *,
-            apart: bool = False,
+            over_http: bool = False,
             settings: Settings | None = None,
             redis: Redis | None = None,
             verifier: TokenVerifier | None = None,
@@ -79,16 +79,16 @@ async def open_shop(tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[Sho
                 requests.append(request)
                 return Response(200, b'{"ok":true}') if handler is None else await handler(request)
 
-            made: Mapping[str, Transport]
+            targets: Mapping[str, Transport]
             if transports is not None:
-                made = transports
-            elif apart:
-                behind = listen("127.0.0.1", 0)
-                await stack.enter_async_context(serving(service_app(handle, body_limit=2**21), behind))
-                url = f"http://127.0.0.1:{behind.getsockname()[1]}"
-                made = {name: HttpTransport(name, url, streaming=True) for name in SERVICES}
+                targets = transports
+            elif over_http:
+                service_listener = listen("127.0.0.1", 0)
+                await stack.enter_async_context(serving(service_app(handle, body_limit=2**21), service_listener))
+                url = f"http://127.0.0.1:{service_listener.getsockname()[1]}"
+                targets = {name: HttpTransport(name, url, streaming=True) for name in SERVICES}
             else:
-                made = {name: LocalTransport(name, lambda: handle, isolated=False) for name in SERVICES}
+                targets = {name: LocalTransport(name, lambda: handle, isolated=False) for name in SERVICES}
             path = tmp_path / f"{uuid4()}.log"
             fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
             stack.callback(os.close, fd)
@@ -100,11 +100,11 @@ async def open_shop(tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[Sho
                 return states
 
             gateway = Gateway(
-                made,
+                targets,
                 settings=settings or Settings(secret=b"s" * 16, rate_limits=redis is not None),
                 journal=Journal(fd),
                 redis=redis or Redis(),
-                verifier=verifier or TokenVerifier(nobody),
+                verifier=verifier or TokenVerifier(no_keys),
                 ready=ready,
                 documents={"/openapi.json": lambda: b'{"openapi":"3.1.0"}'},
                 pages=pages,

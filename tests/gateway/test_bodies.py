@@ -1,4 +1,4 @@
-"""Bounds on what a client may send."""
+"""Limits on the size and time of requests."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,28 +10,28 @@ from tests.gateway.conftest import OpenShop
 from tests.waiting import until
 
 MIB = 2**20
-BOTH = pytest.mark.parametrize("apart", [False, True], ids=["one-process", "seven"])
+BOTH_TRANSPORTS = pytest.mark.parametrize("over_http", [False, True], ids=["in-process", "over-http"])
 
 
-async def pieces(size: int) -> AsyncIterator[bytes]:
+async def chunks(size: int) -> AsyncIterator[bytes]:
     for _ in range(size // 2**16):
         yield b"x" * 2**16
 
 
-@BOTH
+@BOTH_TRANSPORTS
 @pytest.mark.parametrize("chunked", [False, True], ids=["with-length", "in-chunks"])
-async def test_a_body_up_to_the_limit_arrives_whole(open_shop: OpenShop, apart: bool, chunked: bool) -> None:  # noqa: FBT001
+async def test_body_of_maximum_size_is_forwarded(open_shop: OpenShop, over_http: bool, chunked: bool) -> None:  # noqa: FBT001
     async def handle(request: Request) -> Response:
         return Response(200, str(len(request.body)).encode())
 
-    shop = await open_shop(handle, apart=apart)
-    async with shop.session.post("/product/api/x", data=pieces(MIB) if chunked else b"x" * MIB) as answer:
+    shop = await open_shop(handle, over_http=over_http)
+    async with shop.session.post("/product/api/x", data=chunks(MIB) if chunked else b"x" * MIB) as answer:
         assert (answer.status, await answer.text()) == (200, str(MIB))
 
 
-@BOTH
-async def test_a_longer_body_is_refused_by_its_announced_length_alone(open_shop: OpenShop, apart: bool) -> None:  # noqa: FBT001
-    shop = await open_shop(apart=apart)
+@BOTH_TRANSPORTS
+async def test_too_long_body_is_refused_by_announced_length(open_shop: OpenShop, over_http: bool) -> None:  # noqa: FBT001
+    shop = await open_shop(over_http=over_http)
     head = f"POST /product/api/x HTTP/1.1\r\nhost: x\r\ncontent-length: {MIB + 1}\r\n\r\n"
     status, answer = await shop.raw(head.encode())
     assert status == 413
@@ -39,9 +39,9 @@ async def test_a_longer_body_is_refused_by_its_announced_length_alone(open_shop:
     assert shop.requests == []
 
 
-@BOTH
-async def test_a_longer_body_in_chunks_is_refused_while_it_is_read(open_shop: OpenShop, apart: bool) -> None:  # noqa: FBT001
-    shop = await open_shop(apart=apart)
+@BOTH_TRANSPORTS
+async def test_too_long_chunked_body_is_refused_while_read(open_shop: OpenShop, over_http: bool) -> None:  # noqa: FBT001
+    shop = await open_shop(over_http=over_http)
     reader, writer = await asyncio.open_connection("127.0.0.1", shop.port)
     writer.write(b"POST /product/api/x HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n")
     chunk = b"10000\r\n" + b"x" * 2**16 + b"\r\n"
@@ -53,15 +53,15 @@ async def test_a_longer_body_in_chunks_is_refused_while_it_is_read(open_shop: Op
     assert shop.requests == []
 
 
-@BOTH
-async def test_a_body_that_does_not_come_is_not_waited_for(
+@BOTH_TRANSPORTS
+async def test_missing_body_times_out(
     open_shop: OpenShop,
-    apart: bool,  # noqa: FBT001
+    over_http: bool,  # noqa: FBT001
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("nextbuy.gateway.bodies.BODY_TIMEOUT", 0.05)
     monkeypatch.setattr("nextbuy.gateway.app.BODY_TIMEOUT", 0.05)
-    shop = await open_shop(apart=apart)
+    shop = await open_shop(over_http=over_http)
     for size in (10, 500_000):
         status, answer = await shop.raw(
             f"POST /product/api/x HTTP/1.1\r\nhost: x\r\ncontent-length: {size}\r\n\r\nx".encode()
@@ -70,9 +70,9 @@ async def test_a_body_that_does_not_come_is_not_waited_for(
         assert b"request-timeout" in answer
 
 
-@BOTH
-async def test_a_client_that_goes_away_in_the_middle_is_told_of_in_one_line(open_shop: OpenShop, apart: bool) -> None:  # noqa: FBT001
-    shop = await open_shop(apart=apart)
+@BOTH_TRANSPORTS
+async def test_disconnect_during_body_is_logged_once(open_shop: OpenShop, over_http: bool) -> None:  # noqa: FBT001
+    shop = await open_shop(over_http=over_http)
     for size in (10, 500_000):
         _, writer = await asyncio.open_connection("127.0.0.1", shop.port)
         writer.write(f"POST /product/api/x HTTP/1.1\r\nhost: x\r\ncontent-length: {size}\r\n\r\nx".encode())
@@ -92,7 +92,7 @@ async def test_too_many_or_too_long_headers_are_refused(open_shop: OpenShop, hea
     assert shop.requests == []
 
 
-async def test_headers_without_end_are_cut_off(open_shop: OpenShop) -> None:
+async def test_endless_headers_are_cut_off(open_shop: OpenShop) -> None:
     shop = await open_shop()
     reader, writer = await asyncio.open_connection("127.0.0.1", shop.port)
     writer.write(b"GET /product/api/x HTTP/1.1\r\nx-long: ")
@@ -110,7 +110,7 @@ async def test_headers_without_end_are_cut_off(open_shop: OpenShop) -> None:
 
 
 @pytest.mark.parametrize("length", ["-1", "1, 1", "x", "9" * 30])
-async def test_a_length_that_is_none_is_refused(open_shop: OpenShop, length: str) -> None:
+async def test_invalid_length_is_refused(open_shop: OpenShop, length: str) -> None:
     shop = await open_shop()
     status, _ = await shop.raw(
         f"POST /product/api/x HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n".encode()

@@ -1,4 +1,4 @@
-"""A request on its way through the gateway, with the service in the process and behind HTTP."""
+"""Requests through the gateway, to services in its process and over HTTP."""
 
 import asyncio
 import json
@@ -11,11 +11,11 @@ from nextbuy.kit.rpc.transports import HttpTransport, LocalTransport
 from nextbuy.kit.wire import PROBLEM, Request, Response, problem_response
 from tests.gateway.conftest import OpenShop
 
-BOTH = pytest.mark.parametrize("apart", [False, True], ids=["one-process", "seven"])
+BOTH_TRANSPORTS = pytest.mark.parametrize("over_http", [False, True], ids=["in-process", "over-http"])
 
 
-@BOTH
-async def test_a_request_arrives_whole_and_its_answer_comes_back(open_shop: OpenShop, apart: bool) -> None:  # noqa: FBT001
+@BOTH_TRANSPORTS
+async def test_request_and_response_are_forwarded_unchanged(open_shop: OpenShop, over_http: bool) -> None:  # noqa: FBT001
     async def handle(request: Request) -> Response:
         return Response(
             201,
@@ -24,7 +24,7 @@ async def test_a_request_arrives_whole_and_its_answer_comes_back(open_shop: Open
             [("location", "/there"), ("set-cookie", "a=1"), ("set-cookie", "b=2")],
         )
 
-    shop = await open_shop(handle, apart=apart)
+    shop = await open_shop(handle, over_http=over_http)
     async with shop.session.post(
         "/order/api/x?a=1&b=%20", data=b"abc", headers={"content-type": "text/x", "X-Odd": "1"}
     ) as answer:
@@ -40,9 +40,9 @@ async def test_a_request_arrives_whole_and_its_answer_comes_back(open_shop: Open
     assert request.headers["x-nextbuy-deadline-ms"] == "10000"
 
 
-@BOTH
-async def test_what_only_we_may_say_is_not_believed_of_a_client(open_shop: OpenShop, apart: bool) -> None:  # noqa: FBT001
-    shop = await open_shop(apart=apart)
+@BOTH_TRANSPORTS
+async def test_internal_headers_of_client_are_dropped(open_shop: OpenShop, over_http: bool) -> None:  # noqa: FBT001
+    shop = await open_shop(over_http=over_http)
     forged = {
         "X-Nextbuy-Service": "order.9999999999.x",
         "X-NextBuy-Client": "1.2.3.4",
@@ -58,19 +58,19 @@ async def test_what_only_we_may_say_is_not_believed_of_a_client(open_shop: OpenS
     assert headers["x-nextbuy-deadline-ms"] == "10000"
 
 
-@BOTH
-async def test_the_request_id_is_kept_or_given_and_the_trace_goes_on(open_shop: OpenShop, apart: bool) -> None:  # noqa: FBT001
-    shop = await open_shop(apart=apart)
+@BOTH_TRANSPORTS
+async def test_request_id_is_kept_or_generated_and_trace_continues(open_shop: OpenShop, over_http: bool) -> None:  # noqa: FBT001
+    shop = await open_shop(over_http=over_http)
     trace_id = "0af7651916cd43dd8448eb211c80319c"
     sent = {"x-request-id": "my-id", "traceparent": f"00-{trace_id}-b7ad6b7169203331-00"}
     async with shop.session.get("/product/api/x", headers=sent) as answer:
         assert answer.headers["x-request-id"] == "my-id"
-    async with shop.session.post("/product/api/x", headers={"x-request-id": "no good\tid"}) as answer:
-        given = answer.headers["x-request-id"]
+    async with shop.session.post("/product/api/x", headers={"x-request-id": "invalid\tid"}) as answer:
+        generated = answer.headers["x-request-id"]
     first, second = shop.requests
     assert first.headers["traceparent"].startswith(f"00-{trace_id}-")
     assert first.headers["traceparent"].endswith("-00")
-    assert second.headers["traceparent"] == f"00-{given}-{second.headers['traceparent'][36:52]}-01"
+    assert second.headers["traceparent"] == f"00-{generated}-{second.headers['traceparent'][36:52]}-01"
     outer, inner = shop.lines("request")[0], shop.lines("forward")[0]
     assert (outer["caller"], outer["callee"], outer["name"]) == ("client", "gateway", "GET /product/api/x")
     assert (inner["caller"], inner["callee"], inner["name"]) == ("gateway", "product", "GET /product/api/x")
@@ -79,7 +79,7 @@ async def test_the_request_id_is_kept_or_given_and_the_trace_goes_on(open_shop: 
     assert {outer["correlation_id"], inner["correlation_id"]} == {"my-id"}
 
 
-async def test_no_line_tells_of_queries_headers_bodies_or_tokens(open_shop: OpenShop) -> None:
+async def test_log_contains_no_query_header_body_or_token(open_shop: OpenShop) -> None:
     shop = await open_shop()
     headers = {"authorization": "Bearer SECRET", "cookie": "nextbuy_access=SECRET"}
     async with shop.session.post(
@@ -94,8 +94,8 @@ async def test_no_line_tells_of_queries_headers_bodies_or_tokens(open_shop: Open
     assert len(shop.lines("request")) == 3
 
 
-@BOTH
-async def test_a_service_that_takes_too_long_is_given_up(open_shop: OpenShop, apart: bool) -> None:  # noqa: FBT001
+@BOTH_TRANSPORTS
+async def test_slow_service_times_out(open_shop: OpenShop, over_http: bool) -> None:  # noqa: FBT001
     ended = asyncio.Event()
 
     async def handle(_: Request) -> Response:
@@ -105,17 +105,17 @@ async def test_a_service_that_takes_too_long_is_given_up(open_shop: OpenShop, ap
             ended.set()
         return Response(200)
 
-    shop = await open_shop(handle, apart=apart, timeout=0.05)
+    shop = await open_shop(handle, over_http=over_http, timeout=0.05)
     async with shop.session.post("/order/api/x") as answer:
         assert answer.status == 504
         assert (await answer.json(content_type=PROBLEM))["slug"] == "deadline-passed"
         assert "retry-after" in answer.headers
-    if not apart:
+    if not over_http:
         assert ended.is_set()
     assert shop.lines("forward")[0]["outcome"] == "deadline-passed"
 
 
-async def test_a_service_that_is_gone_is_503_and_then_left_alone(open_shop: OpenShop) -> None:
+async def test_unreachable_service_is_unavailable_then_breaker_opens(open_shop: OpenShop) -> None:
     with listen("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
     shop = await open_shop(
@@ -135,8 +135,8 @@ async def test_a_service_that_is_gone_is_503_and_then_left_alone(open_shop: Open
         assert (await answer.json(content_type=PROBLEM))["slug"] == "auth-unavailable"
 
 
-@BOTH
-async def test_a_read_is_tried_once_more_and_a_mutation_never(open_shop: OpenShop, apart: bool) -> None:  # noqa: FBT001
+@BOTH_TRANSPORTS
+async def test_read_is_retried_once_and_mutation_never(open_shop: OpenShop, over_http: bool) -> None:  # noqa: FBT001
     failures = 1
 
     async def handle(_: Request) -> Response:
@@ -144,7 +144,7 @@ async def test_a_read_is_tried_once_more_and_a_mutation_never(open_shop: OpenSho
         failures -= 1
         return Response(503) if failures >= 0 else Response(200, b"{}")
 
-    shop = await open_shop(handle, apart=apart)
+    shop = await open_shop(handle, over_http=over_http)
     async with shop.session.get("/product/api/x") as answer:
         assert answer.status == 200
     assert [line["attempt"] for line in shop.lines("forward")] == [1, 2]
@@ -154,7 +154,7 @@ async def test_a_read_is_tried_once_more_and_a_mutation_never(open_shop: OpenSho
     assert len(shop.requests) == 3
 
 
-async def test_a_service_that_says_when_to_come_again_is_believed(open_shop: OpenShop) -> None:
+async def test_retry_after_of_service_prevents_retry(open_shop: OpenShop) -> None:
     async def handle(_: Request) -> Response:
         return problem_response(Unavailable("Later.", retry_after=7), "x")
 
@@ -164,7 +164,7 @@ async def test_a_service_that_says_when_to_come_again_is_believed(open_shop: Ope
     assert len(shop.requests) == 1
 
 
-async def test_what_a_live_service_lacks_does_not_close_off_the_rest_of_it(open_shop: OpenShop) -> None:
+async def test_missing_dependency_of_service_does_not_open_breaker(open_shop: OpenShop) -> None:
     async def handle(request: Request) -> Response:
         if request.method == "POST":
             return problem_response(ServiceUnavailable("product"), "x")
@@ -178,7 +178,7 @@ async def test_what_a_live_service_lacks_does_not_close_off_the_rest_of_it(open_
         assert answer.status == 200
 
 
-async def test_refusals_never_open_the_breaker_and_crashes_do(open_shop: OpenShop) -> None:
+async def test_crashes_open_breaker_and_refusals_do_not(open_shop: OpenShop) -> None:
     async def handle(request: Request) -> Response:
         if request.path.endswith("crash"):
             message = "a defect"
@@ -198,29 +198,29 @@ async def test_refusals_never_open_the_breaker_and_crashes_do(open_shop: OpenSho
         assert answer.status == 503
 
 
-@BOTH
-async def test_head_is_answered_without_a_body(open_shop: OpenShop, apart: bool) -> None:  # noqa: FBT001
-    shop = await open_shop(apart=apart)
+@BOTH_TRANSPORTS
+async def test_head_has_no_body(open_shop: OpenShop, over_http: bool) -> None:  # noqa: FBT001
+    shop = await open_shop(over_http=over_http)
     async with shop.session.head("/product/api/x") as answer:
         assert answer.status == 200
         assert answer.headers["content-length"] == str(len(json.dumps({"ok": True}, separators=(",", ":"))))
         assert await answer.read() == b""
 
 
-@BOTH
-async def test_an_answer_of_megabytes_comes_through_whole(open_shop: OpenShop, apart: bool) -> None:  # noqa: FBT001
+@BOTH_TRANSPORTS
+async def test_large_response_is_forwarded(open_shop: OpenShop, over_http: bool) -> None:  # noqa: FBT001
     picture = bytes(range(256)) * 12_000
 
     async def handle(_: Request) -> Response:
         return Response(200, picture, "image/png")
 
-    shop = await open_shop(handle, apart=apart)
+    shop = await open_shop(handle, over_http=over_http)
     async with shop.session.get("/product/api/picture/1") as answer:
         assert await answer.read() == picture
         assert answer.headers["content-length"] == str(len(picture))
 
 
-async def test_a_method_that_nobody_uses_is_refused(open_shop: OpenShop) -> None:
+async def test_unknown_method_is_refused(open_shop: OpenShop) -> None:
     shop = await open_shop()
     async with shop.session.request("TRACE", "/product/api/x") as answer:
         assert answer.status == 405

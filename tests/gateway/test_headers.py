@@ -1,4 +1,4 @@
-"""What every answer carries, who may read it from another origin, and the gateway's own addresses."""
+"""Headers of every response, CORS, and the gateway's own endpoints."""
 
 import asyncio
 import base64
@@ -18,7 +18,7 @@ LISTED = Settings(secret=b"s" * 16, rate_limits=False, cors_origins=(ORIGIN,))
 @pytest.mark.parametrize(
     "path", ["/product/api/x", "/nowhere", "/health/live", "/health/ready", "/openapi.json", "/docs", "/"]
 )
-async def test_every_answer_is_made_safe_for_browsers(open_shop: OpenShop, path: str) -> None:
+async def test_every_response_has_security_headers(open_shop: OpenShop, path: str) -> None:
     shop = await open_shop()
     async with shop.session.get(path, allow_redirects=False) as answer:
         assert answer.headers["x-content-type-options"] == "nosniff"
@@ -31,7 +31,7 @@ async def test_every_answer_is_made_safe_for_browsers(open_shop: OpenShop, path:
         assert "server" not in answer.headers
 
 
-async def test_what_a_service_says_of_a_header_stands(open_shop: OpenShop) -> None:
+async def test_header_of_service_has_precedence(open_shop: OpenShop) -> None:
     async def handle(_: Request) -> Response:
         said = [
             ("content-security-policy", "default-src 'self'"),
@@ -47,7 +47,7 @@ async def test_what_a_service_says_of_a_header_stands(open_shop: OpenShop) -> No
         assert "connection" not in answer.headers
 
 
-async def test_pages_of_other_origins_read_nothing_unless_they_are_listed(open_shop: OpenShop) -> None:
+async def test_only_listed_origins_read_responses(open_shop: OpenShop) -> None:
     shop = await open_shop(settings=LISTED)
     for path in ("/product/api/x", "/nowhere", "/openapi.json"):
         async with shop.session.get(path, headers={"origin": ORIGIN}) as answer:
@@ -62,7 +62,7 @@ async def test_pages_of_other_origins_read_nothing_unless_they_are_listed(open_s
         assert "access-control-allow-origin" not in answer.headers
 
 
-async def test_a_preflight_is_answered_without_a_service(open_shop: OpenShop) -> None:
+async def test_preflight_needs_no_service(open_shop: OpenShop) -> None:
     shop = await open_shop(settings=LISTED)
     asks = {"origin": ORIGIN, "access-control-request-method": "PUT", "access-control-request-headers": "authorization"}
     async with shop.session.options("/product/api/x", headers=asks) as answer:
@@ -77,18 +77,18 @@ async def test_a_preflight_is_answered_without_a_service(open_shop: OpenShop) ->
 
 
 @pytest.mark.parametrize("origins", ["*", "shop.example", "https://shop.example/path", "ftp://shop.example", "null"])
-def test_an_origin_that_is_none_is_refused_at_the_start(origins: str) -> None:
+def test_invalid_origin_is_refused_at_start(origins: str) -> None:
     with pytest.raises(ConfigError, match="CORS_ORIGINS"):
         from_environment({"NEXTBUY_CORS_ORIGINS": origins})
 
 
-def test_origins_are_a_list() -> None:
+def test_origins_are_comma_separated() -> None:
     settings = from_environment({"NEXTBUY_CORS_ORIGINS": "https://a.example, http://localhost:3000/"})
     assert settings.cors_origins == ("https://a.example", "http://localhost:3000")
     assert from_environment({}).cors_origins == ()
 
 
-async def test_readiness_tells_the_state_of_each(open_shop: OpenShop) -> None:
+async def test_readiness_has_state_of_each_service(open_shop: OpenShop) -> None:
     shop = await open_shop()
     shop.states.update(order="up", redis="degraded")
     async with shop.session.get("/health/ready") as answer:
@@ -106,14 +106,14 @@ async def test_readiness_tells_the_state_of_each(open_shop: OpenShop) -> None:
 
 
 @pytest.mark.parametrize("path", ["/docs", "/docs/problems", "/docs/events"])
-async def test_the_pages_that_show_the_documents_need_nothing_from_elsewhere(open_shop: OpenShop, path: str) -> None:
+async def test_api_browser_is_self_contained(open_shop: OpenShop, path: str) -> None:
     shop = await open_shop()
     async with shop.session.get(path) as answer:
         assert answer.content_type == "text/html"
         page = await answer.text()
         policy = answer.headers["content-security-policy"]
     assert "//" not in policy
-    # What the policy lets run is what is there: every script and the style, each by its hash.
+    # The policy allows exactly the scripts and the style of the page, each by its hash.
     inside = re.findall(r"<(?:script|style)>(.*?)</(?:script|style)>", page, re.DOTALL)
     assert len(inside) == 3
     for part in inside:
@@ -124,13 +124,13 @@ async def test_the_pages_that_show_the_documents_need_nothing_from_elsewhere(ope
     assert "onclick" not in page
 
 
-async def test_where_there_are_no_pages_the_way_in_leads_to_the_api(open_shop: OpenShop) -> None:
+async def test_root_without_pages_redirects_to_api_browser(open_shop: OpenShop) -> None:
     shop = await open_shop()
     async with shop.session.get("/", allow_redirects=False) as answer:
         assert (answer.status, answer.headers["location"]) == (307, "/docs")
 
 
-async def test_pages_get_every_path_that_is_no_services(open_shop: OpenShop) -> None:
+async def test_other_paths_are_pages(open_shop: OpenShop) -> None:
     seen: list[str] = []
 
     async def pages(request: Request) -> Response:
@@ -187,7 +187,7 @@ async def test_page_that_crashes_is_a_500_with_an_id(open_shop: OpenShop) -> Non
     assert "a defect" not in problem["detail"]
 
 
-async def test_a_problem_says_what_where_and_under_which_id(open_shop: OpenShop) -> None:
+async def test_problem_has_correlation_id(open_shop: OpenShop) -> None:
     shop = await open_shop()
     async with shop.session.get("/nowhere", headers={"x-request-id": "abc"}) as answer:
         assert answer.status == 404

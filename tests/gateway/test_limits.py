@@ -1,4 +1,4 @@
-"""How often who may ask: with Redis, without it, and with one that hangs."""
+"""Rate limits with Redis, without it, and with one that hangs."""
 
 import asyncio
 import time
@@ -17,7 +17,7 @@ from nextbuy.gateway.limits import DEFAULT, STRICT, limit_for
 from nextbuy.kit.http.server import listen
 from nextbuy.kit.http.tokens import Identity, KeyLoader, TokenVerifier, sign_token
 from nextbuy.kit.wire import PROBLEM
-from tests.gateway.conftest import OpenShop, nobody
+from tests.gateway.conftest import OpenShop, no_keys
 
 LOGIN = ("POST", "/auth/api/login")
 READ = ("GET", "/product/api/x")
@@ -25,8 +25,8 @@ _NO_REDIS = Redis(host="127.0.0.1", port=1, retry=Retry(NoBackoff(), 0))
 
 
 @pytest.fixture(autouse=True)
-def patience(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a busy machine a Redis that is well may take longer than a gateway would wait."""
+def long_store_timeout(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine, a healthy Redis may take longer than the timeout of a gateway."""
     if "redis" in request.fixturenames:
         monkeypatch.setattr("nextbuy.gateway.limiter.STORE_TIMEOUT", 5.0)
 
@@ -34,7 +34,7 @@ def patience(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 async def admitted(
     limiter: Limiter, request: tuple[str, str], tries: int, *, token: str = "", address: str = "10.0.0.1"
 ) -> int:
-    """How many of so many tries were let through."""
+    """Return how many of `tries` requests are admitted."""
     headers = {"authorization": f"Bearer {token}"} if token else {}
     count = 0
     for _ in range(tries):
@@ -48,37 +48,37 @@ async def admitted(
 
 @pytest.fixture
 async def silent() -> AsyncIterator[Redis]:
-    """A client of a Redis that takes connections and never answers."""
+    """A client of a Redis that accepts connections and never responds."""
     with listen("127.0.0.1", 0) as listener:
         client = Redis(host="127.0.0.1", port=listener.getsockname()[1], socket_timeout=0.5)
         yield client
         await client.aclose()
 
 
-async def test_ten_logins_at_once_and_no_more(redis: Redis) -> None:
-    limiter = Limiter(redis, TokenVerifier(nobody))
+async def test_ten_logins_are_admitted_at_once(redis: Redis) -> None:
+    limiter = Limiter(redis, TokenVerifier(no_keys))
     assert await admitted(limiter, LOGIN, 15) == 10
     assert await admitted(limiter, LOGIN, 5, address="10.0.0.2") == 5
     assert await admitted(limiter, READ, 5) == 5
 
 
 async def test_two_gateways_share_one_limit(redis: Redis) -> None:
-    first, second = (Limiter(redis, TokenVerifier(nobody)) for _ in range(2))
+    first, second = (Limiter(redis, TokenVerifier(no_keys)) for _ in range(2))
     assert await admitted(first, LOGIN, 7) + await admitted(second, LOGIN, 7) == 10
     began = time.monotonic()
     through = await admitted(first, READ, 100) + await admitted(second, READ, 100)
     assert DEFAULT.burst <= through <= DEFAULT.burst + DEFAULT.rate * (time.monotonic() - began) + 1
 
 
-async def test_many_at_once_ask_redis_once_for_a_batch(redis: Redis) -> None:
+async def test_concurrent_requests_take_one_batch_from_redis(redis: Redis) -> None:
     await redis.config_resetstat()
-    limiter = Limiter(redis, TokenVerifier(nobody))
+    limiter = Limiter(redis, TokenVerifier(no_keys))
     await asyncio.gather(*(limiter.admit(*READ, {}, "10.0.0.1") for _ in range(20)))
     calls = (await redis.info("commandstats")).get("cmdstat_evalsha", {}).get("calls", 0)
     assert calls <= 4
 
 
-async def test_who_is_known_counts_by_account_wherever_they_are() -> None:
+async def test_account_is_counted_across_addresses() -> None:
     key = ECKey.generate_key("P-256", private=True)
     limiter = Limiter(_NO_REDIS, TokenVerifier(_keys(key)), now=lambda: 0.0)
     mine, other = (_token(uuid4(), key) for _ in range(2))
@@ -88,35 +88,35 @@ async def test_who_is_known_counts_by_account_wherever_they_are() -> None:
     assert await admitted(limiter, READ, 1) == 1
 
 
-async def test_a_forged_token_counts_for_the_address() -> None:
-    limiter = Limiter(_NO_REDIS, TokenVerifier(nobody), now=lambda: 0.0)
+async def test_forged_token_counts_for_address() -> None:
+    limiter = Limiter(_NO_REDIS, TokenVerifier(no_keys), now=lambda: 0.0)
     through = 0
     for n in range(130):
         through += await admitted(limiter, READ, 1, token=f"forged{n}")
     assert through == DEFAULT.burst
 
 
-async def test_a_redis_that_goes_away_gives_nobody_a_second_burst(redis: Redis) -> None:
-    limiter = Limiter(redis, TokenVerifier(nobody))
+async def test_outage_of_redis_grants_no_second_burst(redis: Redis) -> None:
+    limiter = Limiter(redis, TokenVerifier(no_keys))
     assert await admitted(limiter, LOGIN, 10) == 10
-    limiter._take = Limiter(_NO_REDIS, TokenVerifier(nobody))._take
+    limiter._take = Limiter(_NO_REDIS, TokenVerifier(no_keys))._take
     assert await admitted(limiter, LOGIN, 5) == 0
 
 
-async def test_without_redis_each_gateway_keeps_the_limits_alone() -> None:
-    limiter = Limiter(_NO_REDIS, TokenVerifier(nobody))
+async def test_gateway_without_redis_limits_alone() -> None:
+    limiter = Limiter(_NO_REDIS, TokenVerifier(no_keys))
     assert await admitted(limiter, LOGIN, 15) == 10
 
 
-async def test_a_redis_that_hangs_is_not_waited_for(silent: Redis) -> None:
-    limiter = Limiter(silent, TokenVerifier(nobody))
+async def test_hanging_redis_delays_nothing(silent: Redis) -> None:
+    limiter = Limiter(silent, TokenVerifier(no_keys))
     began = time.monotonic()
     assert await admitted(limiter, LOGIN, 15) == 10
     assert time.monotonic() - began < 1
     await limiter.close()
 
 
-async def test_a_refusal_says_when_to_come_again(open_shop: OpenShop, redis: Redis) -> None:
+async def test_refusal_has_retry_after(open_shop: OpenShop, redis: Redis) -> None:
     shop = await open_shop(redis=redis)
     for _ in range(10):
         async with shop.session.post("/auth/api/login") as answer:
@@ -134,7 +134,7 @@ async def test_a_refusal_says_when_to_come_again(open_shop: OpenShop, redis: Red
     assert len(shop.requests) == 10 + 6
 
 
-async def test_limits_can_be_lifted(open_shop: OpenShop) -> None:
+async def test_limits_can_be_disabled(open_shop: OpenShop) -> None:
     shop = await open_shop()
     for _ in range(15):
         async with shop.session.post("/auth/api/login") as answer:
@@ -154,7 +154,7 @@ async def test_limits_can_be_lifted(open_shop: OpenShop) -> None:
         ("GET", "/simulator/api/payments", DEFAULT),
     ],
 )
-def test_each_address_has_its_limit(method: str, path: str, limit: object) -> None:
+def test_path_has_its_limit(method: str, path: str, limit: object) -> None:
     assert limit_for(method, path) is limit
 
 

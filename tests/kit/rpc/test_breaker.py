@@ -1,4 +1,4 @@
-"""The breaker keeps calls away from a callee in trouble, and lets them back bit by bit."""
+"""The breaker stops calls to a failing callee, and admits them again step by step."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -26,7 +26,7 @@ class HandTurnedClock:
 
 @dataclass
 class Callee:
-    """A breaker and its clock, and the few things that tests do to them."""
+    """A breaker with a clock that tests advance."""
 
     policy: BreakerPolicy = field(default_factory=BreakerPolicy)
     clock: HandTurnedClock = field(default_factory=HandTurnedClock)
@@ -145,7 +145,7 @@ def test_an_open_breaker_refuses_until_its_wait_is_over(broken: Callee) -> None:
     broken.breaker.admit()
 
 
-def test_half_open_lets_two_calls_through_at_once_and_no_third(broken: Callee) -> None:
+def test_half_open_admits_two_concurrent_probes(broken: Callee) -> None:
     broken.clock.turn(5)
     first, _second = broken.breaker.admit(), broken.breaker.admit()
     assert broken.refuses_for() == broken.breaker.retry_after > 0
@@ -154,7 +154,7 @@ def test_half_open_lets_two_calls_through_at_once_and_no_third(broken: Callee) -
     broken.refuses_for()
 
 
-def test_two_successful_probes_close_it_with_a_clean_window(broken: Callee) -> None:
+def test_two_successful_probes_close_with_empty_window(broken: Callee) -> None:
     broken.clock.turn(5)
     broken.answers()
     assert broken.state() == "half-open"
@@ -164,14 +164,14 @@ def test_two_successful_probes_close_it_with_a_clean_window(broken: Callee) -> N
     assert broken.state() == "closed"
 
 
-def test_one_failed_probe_opens_it_for_twice_as_long(broken: Callee) -> None:
+def test_failed_probe_doubles_reset_time(broken: Callee) -> None:
     broken.clock.turn(5)
     broken.answers()
     broken.fails()
     assert broken.refuses_for() == 10.0
 
 
-def test_the_wait_grows_to_ten_seconds_and_no_further(broken: Callee) -> None:
+def test_reset_time_is_capped(broken: Callee) -> None:
     waits = []
     for _ in range(6):
         waits.append(broken.refuses_for())
@@ -180,7 +180,7 @@ def test_the_wait_grows_to_ten_seconds_and_no_further(broken: Callee) -> None:
     assert waits == [5.0, 10.0, 10.0, 10.0, 10.0, 10.0]
 
 
-def test_two_probes_failing_in_one_round_double_the_wait_once(broken: Callee) -> None:
+def test_two_failed_probes_of_round_double_reset_time_once(broken: Callee) -> None:
     broken.clock.turn(5)
     probes = broken.breaker.admit(), broken.breaker.admit()
     for probe in probes:
@@ -188,7 +188,7 @@ def test_two_probes_failing_in_one_round_double_the_wait_once(broken: Callee) ->
     assert broken.refuses_for() == 10.0
 
 
-def test_recovery_brings_the_first_wait_back(broken: Callee) -> None:
+def test_recovery_restores_initial_reset_time(broken: Callee) -> None:
     broken.clock.turn(5)
     broken.fails()
     broken.clock.turn(10)
@@ -198,7 +198,7 @@ def test_recovery_brings_the_first_wait_back(broken: Callee) -> None:
 
 
 @pytest.mark.parametrize("late", ["success", "failure", "cancel"])
-def test_a_result_from_before_the_opening_says_nothing_about_the_probes(late: Settlement) -> None:
+def test_late_result_does_not_count_as_probe(late: Settlement) -> None:
     callee = Callee()
     stragglers = [callee.breaker.admit() for _ in range(3)]
     callee.fails(5)
@@ -211,7 +211,7 @@ def test_a_result_from_before_the_opening_says_nothing_about_the_probes(late: Se
     assert callee.state() == "closed"
 
 
-def test_a_result_from_before_the_opening_does_not_count_after_the_recovery(callee: Callee) -> None:
+def test_late_result_does_not_count_after_recovery(callee: Callee) -> None:
     stragglers = [callee.breaker.admit() for _ in range(5)]
     callee.fails(5)
     callee.clock.turn(5)
@@ -221,7 +221,7 @@ def test_a_result_from_before_the_opening_does_not_count_after_the_recovery(call
     assert callee.state() == "closed"
 
 
-def test_a_probe_that_outlasts_its_round_holds_its_place_in_the_next(broken: Callee) -> None:
+def test_slow_probe_occupies_place_in_next_round(broken: Callee) -> None:
     broken.clock.turn(5)
     slow, quick = broken.breaker.admit(), broken.breaker.admit()
     quick.failure()
@@ -233,7 +233,7 @@ def test_a_probe_that_outlasts_its_round_holds_its_place_in_the_next(broken: Cal
     broken.breaker.admit()
 
 
-def test_an_abandoned_probe_gives_its_place_back_and_counts_nothing(broken: Callee) -> None:
+def test_cancelled_probe_frees_place_without_counting(broken: Callee) -> None:
     broken.clock.turn(5)
     for _ in range(20):
         broken.breaker.admit().cancel()
@@ -242,7 +242,7 @@ def test_an_abandoned_probe_gives_its_place_back_and_counts_nothing(broken: Call
     assert broken.state() == "closed"
 
 
-def test_an_abandoned_call_is_neither_a_success_nor_a_failure(callee: Callee) -> None:
+def test_cancelled_call_does_not_count(callee: Callee) -> None:
     callee.fails(4)
     for _ in range(20):
         callee.breaker.admit().cancel()
@@ -251,7 +251,7 @@ def test_an_abandoned_call_is_neither_a_success_nor_a_failure(callee: Callee) ->
     assert callee.state() == "open"
 
 
-def test_a_permit_settled_twice_counts_once(callee: Callee) -> None:
+def test_permit_reported_twice_counts_once(callee: Callee) -> None:
     callee.answers(10)
     permit = callee.breaker.admit()
     for _ in range(10):
@@ -259,7 +259,7 @@ def test_a_permit_settled_twice_counts_once(callee: Callee) -> None:
     assert callee.state() == "closed"
 
 
-def test_a_probe_settled_twice_gives_one_place_back(broken: Callee) -> None:
+def test_probe_reported_twice_frees_one_place(broken: Callee) -> None:
     broken.clock.turn(5)
     first, _second = broken.breaker.admit(), broken.breaker.admit()
     first.cancel()
@@ -268,7 +268,7 @@ def test_a_probe_settled_twice_gives_one_place_back(broken: Callee) -> None:
     broken.refuses_for()
 
 
-def test_a_policy_of_its_own_is_kept() -> None:
+def test_policy_can_be_changed() -> None:
     callee = Callee(BreakerPolicy(consecutive_failures=2, reset_after=1.0, probes=1, successes_to_close=3))
     callee.fails(2)
     assert callee.refuses_for() == 1.0
@@ -283,7 +283,7 @@ def test_a_policy_of_its_own_is_kept() -> None:
 
 
 @given(st.lists(st.sampled_from("FS"), max_size=60))
-def test_within_one_window_it_opens_exactly_when_the_counts_say_so(results: list[str]) -> None:
+def test_breaker_opens_exactly_by_its_counts_in_one_window(results: list[str]) -> None:
     callee = Callee()
     for count, result in enumerate(results, start=1):
         callee.fails() if result == "F" else callee.answers()
@@ -296,7 +296,7 @@ def test_within_one_window_it_opens_exactly_when_the_counts_say_so(results: list
 
 
 class CallsInAnyOrder(RuleBasedStateMachine):
-    """Calls begin, end, fail, are given up and come late, while time passes: whatever happens, the promises hold."""
+    """Random sequences of starts, results, cancellations, and delays; the invariants of the breaker always hold."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -304,7 +304,7 @@ class CallsInAnyOrder(RuleBasedStateMachine):
         self.under_way: list[Permit] = []
         self.probes: list[Permit] = []
         self.opened_at = 0.0
-        self.told_to_wait = 0.0
+        self.retry_after = 0.0
 
     @rule()
     def a_call_begins(self) -> None:
@@ -315,7 +315,7 @@ class CallsInAnyOrder(RuleBasedStateMachine):
             return
         permit = breaker.admit()
         if before == "half-open":
-            assert clock.seconds >= self.opened_at + self.told_to_wait
+            assert clock.seconds >= self.opened_at + self.retry_after
             self.probes.append(permit)
         else:
             self.under_way.append(permit)
@@ -345,8 +345,8 @@ class CallsInAnyOrder(RuleBasedStateMachine):
         if breaker.state == "open" and before != "open":
             assert how != "cancel"
             self.opened_at = self.callee.clock.seconds
-            self.told_to_wait = breaker.retry_after
-            assert 5.0 <= self.told_to_wait <= 10.0
+            self.retry_after = breaker.retry_after
+            assert 5.0 <= self.retry_after <= 10.0
 
     @invariant()
     def no_more_than_two_probes_are_under_way(self) -> None:

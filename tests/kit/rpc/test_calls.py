@@ -1,4 +1,4 @@
-"""How one service asks another: what is repeated, what is not, and who may."""
+"""Calls between services: retries, deadlines, the breaker, and permissions."""
 
 import asyncio
 import json
@@ -74,7 +74,7 @@ SERVICE = Service(name="callee", deps=Callee, calls=[answers(Ask, _act), answers
 
 
 class Lines:
-    """A journal's file, read as lines."""
+    """The lines of a journal."""
 
     def __init__(self, path: Path, journal: Journal) -> None:
         self.path = path
@@ -86,7 +86,7 @@ class Lines:
 
 @pytest.fixture
 def log(tmp_path: Path) -> Iterator[Lines]:
-    """A journal that can be read back."""
+    """A journal in a temporary file."""
     path = tmp_path / "log"
     fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     yield Lines(path, Journal(fd))
@@ -106,7 +106,7 @@ def app(callee: Callee) -> Handler:
     return App(SERVICE, callee, identity=ServiceIdentity(SECRET, "callee")).handle
 
 
-async def test_a_call_is_answered_and_leaves_one_line(log: Lines) -> None:
+async def test_call_returns_reply_and_logs_one_line(log: Lines) -> None:
     with telemetry.use_span(telemetry.start_span(request_id="purchase-1")) as trace:
         reply = await calls_to(app(Callee(lambda _: None)), log.journal).send(Ask(word="héllo"))
     assert reply == Echoed("héllo")
@@ -117,7 +117,7 @@ async def test_a_call_is_answered_and_leaves_one_line(log: Lines) -> None:
     assert line["parent_id"] == trace.span_id
 
 
-async def test_what_may_be_repeated_is_tried_again_until_it_works(log: Lines) -> None:
+async def test_idempotent_call_is_retried_until_success(log: Lines) -> None:
     def twice(_call: object) -> None:
         if callee.count < 3:
             raise Unavailable("not yet")
@@ -128,7 +128,7 @@ async def test_what_may_be_repeated_is_tried_again_until_it_works(log: Lines) ->
     assert [line["outcome"] for line in log()] == ["unavailable", "unavailable", "ok"]
 
 
-async def test_what_may_not_be_repeated_is_tried_once(log: Lines) -> None:
+async def test_other_call_is_tried_once(log: Lines) -> None:
     def fails(_call: object) -> None:
         raise Unavailable("away")
 
@@ -139,7 +139,7 @@ async def test_what_may_not_be_repeated_is_tried_once(log: Lines) -> None:
 
 
 @pytest.mark.parametrize("kind", [Conflict, Forbidden, Unauthenticated])
-async def test_a_final_answer_is_not_asked_for_again_and_keeps_its_slug(log: Lines, kind: type[AppError]) -> None:
+async def test_final_error_is_not_retried_and_keeps_slug(log: Lines, kind: type[AppError]) -> None:
     def refuses(_call: object) -> None:
         error = kind("no")
         error.slug = "my-slug"
@@ -151,7 +151,7 @@ async def test_a_final_answer_is_not_asked_for_again_and_keeps_its_slug(log: Lin
     assert (callee.count, caught.value.slug) == (1, "my-slug")
 
 
-async def test_a_callee_that_keeps_failing_is_left_alone(log: Lines) -> None:
+async def test_failing_callee_opens_breaker(log: Lines) -> None:
     def fails(_call: object) -> None:
         raise ZeroDivisionError
 
@@ -220,7 +220,7 @@ async def test_crash_of_callee_is_reported_as_internal_error_only(log: Lines) ->
     assert "42" not in caught.value.detail
 
 
-async def test_the_callers_deadline_bounds_every_attempt_together(log: Lines) -> None:
+async def test_deadline_of_caller_covers_all_attempts(log: Lines) -> None:
     never = asyncio.Event()
     callee = Callee(lambda _call: never.wait())
     began = time.monotonic()
@@ -235,7 +235,7 @@ async def test_the_callers_deadline_bounds_every_attempt_together(log: Lines) ->
     never.set()
 
 
-async def test_a_deadline_goes_with_the_call(log: Lines) -> None:
+async def test_deadline_is_sent_with_call(log: Lines) -> None:
     left: list[float] = []
 
     async def looks(_call: object) -> None:
@@ -249,7 +249,7 @@ async def test_a_deadline_goes_with_the_call(log: Lines) -> None:
     assert 0.2 < left[0] <= 0.5
 
 
-async def test_an_answer_that_is_none_is_a_bad_gateway(log: Lines) -> None:
+async def test_malformed_reply_is_bad_gateway(log: Lines) -> None:
     async def babbles(_request: Request) -> Response:
         return Response(200, b"<html>")
 
@@ -257,7 +257,7 @@ async def test_an_answer_that_is_none_is_a_bad_gateway(log: Lines) -> None:
         await calls_to(babbles, log.journal).send(Spend(word="a"))
 
 
-async def test_a_service_that_the_call_does_not_name_is_refused(log: Lines) -> None:
+async def test_service_outside_callers_is_refused(log: Lines) -> None:
     with pytest.raises(Forbidden) as caught:
         await calls_to(app(Callee(lambda _: None)), log.journal, caller="stranger").send(Ask(word="a"))
     assert caught.value.slug == "caller-not-allowed"
@@ -269,7 +269,7 @@ async def test_internal_path_refuses_unsigned_request(identity: str) -> None:
     assert (await app(Callee(lambda _: None))(request)).status == 401
 
 
-async def test_nothing_is_asked_while_a_transaction_is_open(log: Lines, open_database: OpenDatabase) -> None:
+async def test_call_in_open_transaction_is_refused(log: Lines, open_database: OpenDatabase) -> None:
     database = await open_database("")
     calls = calls_to(app(Callee(lambda _: None)), log.journal)
     async with database.transaction():

@@ -1,4 +1,4 @@
-"""A token bucket never lets more through than its capacity and its refill allow, and says how long to wait."""
+"""A token bucket never grants more than its capacity and refill, and returns the time to wait."""
 
 import pytest
 from hypothesis import given
@@ -14,19 +14,19 @@ steps = st.lists(
 )
 
 
-def test_a_new_bucket_gives_its_whole_capacity_at_once_and_then_no_more() -> None:
+def test_new_bucket_grants_its_capacity() -> None:
     bucket = TokenBucket(capacity=3, refill=1)
     assert [bucket.take(1, now=100.0) for _ in range(4)] == [0.0, 0.0, 0.0, 1.0]
 
 
-def test_a_refusal_takes_nothing() -> None:
+def test_refusal_takes_no_tokens() -> None:
     bucket = TokenBucket(capacity=3, refill=2)
     bucket.take(2, now=0.0)
     assert bucket.take(3, now=0.0) == 1.0
     assert bucket.take(1, now=0.0) == 0.0
 
 
-def test_tokens_come_back_with_time() -> None:
+def test_tokens_are_refilled_with_time() -> None:
     bucket = TokenBucket(capacity=3, refill=2)
     bucket.take(3, now=0.0)
     assert bucket.available(0.5) == 1.0
@@ -34,14 +34,14 @@ def test_tokens_come_back_with_time() -> None:
     assert bucket.take(1, now=0.5) == 0.5
 
 
-def test_idling_does_not_save_more_than_the_capacity() -> None:
+def test_refill_stops_at_capacity() -> None:
     bucket = TokenBucket(capacity=3, refill=1)
     assert bucket.available(0.0) == 3.0
     assert bucket.take(3, now=1e6) == 0.0
     assert bucket.take(1, now=1e6) == 1.0
 
 
-def test_tokens_given_back_can_be_taken_again() -> None:
+def test_returned_tokens_can_be_taken_again() -> None:
     bucket = TokenBucket(capacity=3, refill=1)
     bucket.take(3, now=0.0)
     bucket.give(2)
@@ -49,26 +49,26 @@ def test_tokens_given_back_can_be_taken_again() -> None:
     assert bucket.take(1, now=0.0) == 1.0
 
 
-def test_nothing_can_always_be_taken() -> None:
+def test_zero_tokens_can_always_be_taken() -> None:
     bucket = TokenBucket(capacity=1, refill=1)
     bucket.take(1, now=0.0)
     assert bucket.take(0, now=0.0) == 0.0
 
 
 @pytest.mark.parametrize("n", [-1, 3.5])
-def test_what_no_wait_could_ever_give_is_an_error_and_not_a_wait(n: float) -> None:
+def test_more_than_capacity_is_an_error(n: float) -> None:
     with pytest.raises(ValueError, match="can never be taken"):
         TokenBucket(capacity=3, refill=1).take(n, now=0.0)
 
 
 @pytest.mark.parametrize(("capacity", "refill"), [(0, 1), (1, 0), (-1, 1), (1, -1)])
-def test_a_bucket_that_could_never_give_cannot_be_made(capacity: float, refill: float) -> None:
+def test_invalid_bucket_is_refused(capacity: float, refill: float) -> None:
     with pytest.raises(ValueError, match="above zero"):
         TokenBucket(capacity, refill)
 
 
 @given(capacities, refills, moments, steps)
-def test_it_never_holds_more_than_its_capacity_nor_less_than_nothing(
+def test_level_stays_between_zero_and_capacity(
     capacity: float, refill: float, now: float, steps: list[tuple[float, float, str]]
 ) -> None:
     bucket = TokenBucket(capacity, refill)
@@ -79,7 +79,7 @@ def test_it_never_holds_more_than_its_capacity_nor_less_than_nothing(
 
 
 @given(capacities, refills, moments, steps)
-def test_it_never_gives_more_than_the_capacity_and_what_time_refilled(
+def test_granted_tokens_stay_within_capacity_and_refill(
     capacity: float, refill: float, start: float, steps: list[tuple[float, float, str]]
 ) -> None:
     bucket = TokenBucket(capacity, refill)
@@ -92,9 +92,7 @@ def test_it_never_gives_more_than_the_capacity_and_what_time_refilled(
 
 
 @given(capacities, refills, moments, st.floats(0, 1), st.floats(0, 1))
-def test_whoever_waits_as_told_is_served(
-    capacity: float, refill: float, now: float, first: float, second: float
-) -> None:
+def test_client_that_waits_is_served(capacity: float, refill: float, now: float, first: float, second: float) -> None:
     bucket = TokenBucket(capacity, refill)
     bucket.take(capacity, now)
     bucket.give(first * capacity)

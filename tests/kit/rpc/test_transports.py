@@ -19,7 +19,7 @@ _marker: ContextVar[str] = ContextVar("marker", default="untouched")
 
 @pytest.fixture(params=["local", "http", "streaming"])
 async def carry(request: pytest.FixtureRequest) -> AsyncIterator[Carry]:
-    """Makes a transport that leads to a handler."""
+    """Create a transport to a handler."""
     async with AsyncExitStack() as stack:
 
         async def make(handler: Handler) -> Transport:
@@ -47,7 +47,7 @@ async def whole_body(response: Response) -> bytes:
     return response.body
 
 
-async def test_bytes_arrive_as_they_were_sent_and_come_back_as_they_were_answered(carry: Carry) -> None:
+async def test_request_and_response_bytes_are_unchanged(carry: Carry) -> None:
     seen: list[Request] = []
 
     async def echo(request: Request) -> Response:
@@ -63,7 +63,7 @@ async def test_bytes_arrive_as_they_were_sent_and_come_back_as_they_were_answere
     assert (request.headers["x-word"], request.body) == ("kept", b'{"a": "\xc3\xa9"}')
 
 
-async def test_an_error_of_the_callee_is_an_answer_like_any_other(carry: Carry) -> None:
+async def test_error_of_callee_is_response(carry: Carry) -> None:
     async def refuse(_request: Request) -> Response:
         return Response(409, b"{}", "application/problem+json")
 
@@ -71,7 +71,7 @@ async def test_an_error_of_the_callee_is_an_answer_like_any_other(carry: Carry) 
     assert (answer.status, answer.content_type) == (409, "application/problem+json")
 
 
-async def test_a_callee_that_takes_too_long_is_given_up(carry: Carry) -> None:
+async def test_slow_callee_times_out(carry: Carry) -> None:
     never = asyncio.Event()
 
     async def sleepy(_request: Request) -> Response:
@@ -83,7 +83,7 @@ async def test_a_callee_that_takes_too_long_is_given_up(carry: Carry) -> None:
     never.set()
 
 
-async def test_what_a_callee_keeps_in_its_context_does_not_reach_the_caller(carry: Carry) -> None:
+async def test_context_of_callee_does_not_leak(carry: Carry) -> None:
     async def writes(_request: Request) -> Response:
         found = _marker.get()
         _marker.set("the callee's")
@@ -96,7 +96,7 @@ async def test_what_a_callee_keeps_in_its_context_does_not_reach_the_caller(carr
     _marker.reset(token)
 
 
-async def test_many_at_once_each_get_their_own_answer(carry: Carry) -> None:
+async def test_concurrent_calls_get_their_own_responses(carry: Carry) -> None:
     async def echo(request: Request) -> Response:
         await asyncio.sleep(0)
         return Response(200, request.body)
@@ -106,7 +106,7 @@ async def test_many_at_once_each_get_their_own_answer(carry: Carry) -> None:
     assert [answer.body for answer in answers] == [str(n).encode() for n in range(200)]
 
 
-async def test_a_large_body_is_carried_whole(carry: Carry) -> None:
+async def test_large_body_is_transferred(carry: Carry) -> None:
     async def echo(request: Request) -> Response:
         return Response(200, request.body)
 
@@ -114,7 +114,7 @@ async def test_a_large_body_is_carried_whole(carry: Carry) -> None:
     assert await whole_body(await (await carry(echo)).deliver(asked(body), 5)) == body
 
 
-async def test_a_service_that_is_not_there_is_unavailable() -> None:
+async def test_missing_service_is_unavailable() -> None:
     listener = listen("127.0.0.1", 0)
     port = listener.getsockname()[1]
     listener.close()
