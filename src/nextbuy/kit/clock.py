@@ -1,12 +1,12 @@
-"""The time, asked in one place, so that a test can turn it."""
+"""The clock: passed as a function, so that a test can set the time."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
 
 Clock = Callable[[], datetime]
-"""Returns the moment, with its zone."""
+"""Returns the current time, with its zone."""
 
 
 def utc_now() -> datetime:
-    """Return the moment, in UTC."""
+    """Return the current time in UTC."""
     return datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""The deadline of the current task: the time by which its caller expects an answer."""
+"""The deadline of the current task: the time by which its caller expects a response."""
 
 import time
 from contextvars import ContextVar
@@ -7,11 +7,11 @@ _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 
 
 def set_deadline(seconds: float) -> None:
-    """Give everything that this task still does `seconds` from now."""
+    """Set the deadline of the current task and the tasks that it starts, `seconds` from now."""
     _deadline.set(time.monotonic() + seconds)
 
 
-def time_left(most: float) -> float:
-    """Return the seconds until the task's deadline, at most `most`."""
+def time_left(limit: float) -> float:
+    """Return the seconds until the task's deadline, or `limit` if that is less."""
     deadline = _deadline.get()
-    return most if deadline is None else min(most, deadline - time.monotonic())
+    return limit if deadline is None else min(limit, deadline - time.monotonic())

@@ -51,7 +51,7 @@ STATEMENTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "log: topics": (event_log._READ_TOPICS, ("500", "20", "4000000", "ARRAY['topic-3', 'nothing']")),
     "log: keys": (event_log._READ_KEYS, ("ARRAY['key-7', 'key-9']", "200")),
     "inbox: purge": (inbox._PURGE, ("'00000000-0000-0000-0000-000000000000'", "'handler-1'", "uuidv7()")),
-    "idempotency keys: purge": (idempotency._DROP, ("'0001-01-01'",)),
+    "idempotency keys: purge": (idempotency._PURGE, ("'0001-01-01'",)),
 }
 
 

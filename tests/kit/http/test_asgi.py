@@ -96,7 +96,7 @@ async def test_a_request_under_way_is_finished_when_the_server_stops() -> None:
 
 
 async def test_a_request_that_never_ends_does_not_hold_up_the_stop(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nextbuy.kit.http.server.STOP_SECONDS", 1)
+    monkeypatch.setattr("nextbuy.kit.http.server.STOP_TIMEOUT", 1)
     arrived = asyncio.Event()
 
     async def endless(_: Request) -> Response:
@@ -114,8 +114,8 @@ async def test_a_request_that_never_ends_does_not_hold_up_the_stop(monkeypatch: 
 
 
 async def test_a_connection_that_says_nothing_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nextbuy.kit.http.server.HEAD_SECONDS", 0.05)
-    monkeypatch.setattr("nextbuy.kit.http.server._SWEEP", 0.02)
+    monkeypatch.setattr("nextbuy.kit.http.server.HEAD_TIMEOUT", 0.05)
+    monkeypatch.setattr("nextbuy.kit.http.server._SWEEP_INTERVAL", 0.02)
     listener = listen("127.0.0.1", 0)
     async with serving(service_app(echo, body_limit=1), listener), asyncio.timeout(5):
         reader, writer = await asyncio.open_connection(*listener.getsockname())

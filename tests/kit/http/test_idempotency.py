@@ -47,7 +47,7 @@ def act(
         async with database.transaction() as tx:
             await tx.execute("INSERT INTO done (by) VALUES ($1)", by)
             await who.store_response(tx, reply)
-        return reply if isinstance(reply, Response) else Response(who.status, msgspec.json.encode(reply))
+        return reply if isinstance(reply, Response) else Response(who._status, msgspec.json.encode(reply))
 
     return do
 
@@ -63,7 +63,7 @@ async def done(database: Database) -> int:
 
 async def test_the_same_request_again_is_given_the_same_answer_and_done_once(database: Database) -> None:
     first = idempotent_request()
-    first.status = 201
+    first._status = 201
     answer = await first.run_once(database, act(database, first))
     for _ in range(2):
         again = await idempotent_request().run_once(database, never)
@@ -271,12 +271,12 @@ async def test_a_kept_answer_cannot_be_read_without_the_request_and_the_secret(d
     await first.run_once(database, act(database, first, reply={"access_token": "eyJ-secret"}))
     row = await database.fetchrow("SELECT * FROM idempotency_keys")
     assert row is not None
-    assert b"eyJ-secret" not in row["answer"]
+    assert b"eyJ-secret" not in row["response"]
     attempt: UUID = row["attempt"]
     right = idempotent_request(body=b'{"password":"correct horse"}')
     assert (
         b"access_token"
-        in msgspec.json.decode(right._cipher(attempt).decrypt(bytes(12), row["answer"], None), type=Response).body
+        in msgspec.json.decode(right._cipher(attempt).decrypt(bytes(12), row["response"], None), type=Response).body
     )
     for wrong in (
         idempotent_request(body=b'{"password":"correct horsf"}'),
@@ -286,7 +286,7 @@ async def test_a_kept_answer_cannot_be_read_without_the_request_and_the_secret(d
     ):
         assert wrong._fingerprint != row["fingerprint"]
         with pytest.raises(InvalidTag):
-            wrong._cipher(attempt).decrypt(bytes(12), row["answer"], None)
+            wrong._cipher(attempt).decrypt(bytes(12), row["response"], None)
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "\u00e9", "a\nb", "\x00", "\ud800"])

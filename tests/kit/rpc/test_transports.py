@@ -102,7 +102,7 @@ async def test_concurrent_calls_get_their_own_responses(carry: Carry) -> None:
         return Response(200, request.body)
 
     transport = await carry(echo)
-    answers = await asyncio.gather(*(transport.deliver(asked(str(n).encode()), 5) for n in range(200)))
+    answers = await asyncio.gather(*(transport.deliver(asked(str(n).encode()), 20) for n in range(200)))
     assert [answer.body for answer in answers] == [str(n).encode() for n in range(200)]
 
 

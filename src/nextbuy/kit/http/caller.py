@@ -13,7 +13,7 @@ from nextbuy.kit.storage.database import Transaction
 
 
 class Caller(Struct):
-    """Who makes a public request; `identity` is None for somebody who is not logged in."""
+    """The sender of a public request; `identity` is None if nobody is logged in, `address` is the IP address."""
 
     token: str
     identity: Identity | None
@@ -23,21 +23,24 @@ class Caller(Struct):
 
     @property
     def account_id(self) -> UUID:
-        """The account that asks.
+        """The account that is logged in.
 
         Raises:
-            Unauthenticated: nobody is logged in.
+            Unauthenticated: none is.
         """
         if self.identity is None:
-            raise Unauthenticated("Log in first.")
+            raise Unauthenticated
         return self.identity.account_id
 
     @property
     def role(self) -> Role | None:
-        """The account's role, or None."""
+        """The role of the account, or None."""
         return None if self.identity is None else self.identity.role
 
     async def store_response(self, tx: Transaction, reply: object) -> None:
-        """Keep the answer to this request in the transaction of its act; nothing where it came without a key."""
+        """Store the response in the use case's transaction, so that the same Idempotency-Key gets it again.
+
+        Does nothing if the request has no such key.
+        """
         if self.idempotent_request is not None:
             await self.idempotent_request.store_response(tx, reply)

@@ -1,9 +1,8 @@
-"""The same request twice is one act: `Idempotency-Key` on any mutation.
+"""Idempotency-Key: a mutation that is sent again gets the stored response of the first time.
 
-The first answer is kept and given again, marked as replayed. It is kept in the transaction of the act itself
-(`IdempotentRequest.keep`), so there is no moment at which the act is done and its answer unknown; an act without such a
-transaction keeps it right after. Answers are sealed under a key made of the request (AES-GCM), so the table tells
-nothing, tokens least of all, to who has not sent that very request.
+The response is stored in the transaction of the use case (`Caller.store_response`), so no crash can come between the
+two; a use case that stores none has its response stored right after. Responses are encrypted (AES-GCM) under a key
+derived from the request, so that the table reveals them, and the tokens in them, only to the sender of that request.
 
 Source: draft-ietf-httpapi-idempotency-key-header.
 """
@@ -25,28 +24,28 @@ from nextbuy.kit.wire import Request, Response, encode
 
 HEADER: Final = "idempotency-key"
 REPLAYED: Final = ("idempotency-replayed", "true")
-KEPT: Final = "24 hours"
+_RETENTION: Final = "24 hours"
 _LEASE: Final = "30 seconds"
-"""After this long without an answer the process that worked on it is taken for dead; the request may be sent again."""
-_LONGEST: Final = 255
+"""Longer than any request. After that the process that claimed the key counts as dead; another may claim it."""
+_KEY_LENGTH: Final = 255
 _NONCE: Final = bytes(12)
-"""Each key seals one answer only: it is made of the request and of this very attempt's id."""
+"""Constant, because every encryption key is used once: it is derived from the request and the id of the attempt."""
 
 _CLAIM: Final = f"""
 INSERT INTO idempotency_keys AS k (scope, key, fingerprint, attempt, leased_until)
 VALUES ($1, $2, $3, $4, now() + interval '{_LEASE}')
 ON CONFLICT (scope, key) DO UPDATE
    SET attempt = excluded.attempt, leased_until = excluded.leased_until, fingerprint = excluded.fingerprint,
-       answer = NULL, created_at = now()
- WHERE k.created_at < now() - interval '{KEPT}'
-    OR (k.answer IS NULL AND k.leased_until < now() AND k.fingerprint = excluded.fingerprint)
+       response = NULL, created_at = now()
+ WHERE k.created_at < now() - interval '{_RETENTION}'
+    OR (k.response IS NULL AND k.leased_until < now() AND k.fingerprint = excluded.fingerprint)
 RETURNING true
-"""  # noqa: S608  words of our own
-_KEEP: Final = (
-    "UPDATE idempotency_keys SET answer = $4 WHERE scope = $1 AND key = $2 AND attempt = $3 AND answer IS NULL"
+"""  # noqa: S608  constants only
+_STORE: Final = (
+    "UPDATE idempotency_keys SET response = $4 WHERE scope = $1 AND key = $2 AND attempt = $3 AND response IS NULL"
 )
-_FORGET: Final = "DELETE FROM idempotency_keys WHERE scope = $1 AND key = $2 AND attempt = $3 AND answer IS NULL"
-_DROP: Final = purge_statement("idempotency_keys", "created_at", f"now() - interval '{KEPT}'")
+_RELEASE: Final = "DELETE FROM idempotency_keys WHERE scope = $1 AND key = $2 AND attempt = $3 AND response IS NULL"
+_PURGE: Final = purge_statement("idempotency_keys", "created_at", f"now() - interval '{_RETENTION}'")
 
 
 InvalidIdempotencyKey: Final = Unprocessable.of(
@@ -61,87 +60,94 @@ RequestInProgress: Final = Conflict.of(
 
 
 class IdempotentRequest:
-    """Keeps the answer to one request under its key."""
+    """A request with an Idempotency-Key, whose use case runs once."""
 
-    def __init__(self, scope: str, key: str, request: Request, *, secret: bytes, bearer: str = "") -> None:
-        """Stand for one request of one caller (`scope`).
+    def __init__(
+        self, scope: str, key: str, request: Request, *, secret: bytes, bearer: str = "", status: int = 200
+    ) -> None:
+        """Identify a request.
 
-        `bearer` is what the caller brings beside it that the answer depends on. The `secret` is not in the database:
-        without it, guesses of what a request held, a password say, could be tried on the table.
+        Args:
+            scope: the caller; keys of different callers do not meet.
+            key: the Idempotency-Key.
+            request: the request.
+            secret: outside of the database, so that guesses of a request (of a password in it) cannot be checked there.
+            bearer: what else the response depends on, such as a refresh token in a cookie.
+            status: the status of a stored reply.
 
         Raises:
-            Unprocessable: the key is empty, too long, or not printable ASCII.
+            InvalidIdempotencyKey: the key is empty, too long, or not printable ASCII.
         """
-        if not 0 < len(key) <= _LONGEST or not key.isascii() or not key.isprintable():
+        if not 0 < len(key) <= _KEY_LENGTH or not key.isascii() or not key.isprintable():
             raise InvalidIdempotencyKey
         self._scope = scope
         self._key = key
         parts = (scope, key, request.method, request.path, request.query, bearer)
         whole = repr(parts).encode() + b"\0" + request.body
         self._fingerprint = hmac.digest(secret, b"fingerprint\0" + whole, "sha256")
-        self._seal_root = hmac.digest(secret, b"seal\0" + whole, "sha256")
+        self._encryption_root = hmac.digest(secret, b"seal\0" + whole, "sha256")
         self._attempt: UUID = new_id()
-        self.status = 200
-        self.kept = False
-
-    def _cipher(self, attempt: UUID) -> AESGCM:
-        return AESGCM(hashlib.sha256(self._seal_root + attempt.bytes).digest())
-
-    def _sealed(self, answer: Response) -> bytes:
-        return self._cipher(self._attempt).encrypt(_NONCE, encode(answer), None)
+        self._status = status
+        self._stored = False
 
     async def store_response(self, tx: Transaction, reply: object) -> None:
-        """Keep the answer in the transaction of the act; a `reply` that is no `Response` yet becomes its JSON body.
+        """Store the response in the transaction of the use case; a `reply` becomes the JSON body of a response.
 
         Raises:
-            Conflict: this took so long that somebody else works on the request by now; what was done here must be
-            undone.
+            RequestInProgress: the lease has expired and another process works on the request; roll back.
         """
-        answer = reply if isinstance(reply, Response) else Response(self.status, encode(reply))
-        if await tx.execute(_KEEP, self._scope, self._key, self._attempt, self._sealed(answer)) == "UPDATE 0":
+        response = reply if isinstance(reply, Response) else Response(self._status, encode(reply))
+        if await tx.execute(_STORE, self._scope, self._key, self._attempt, self._encrypt(response)) == "UPDATE 0":
             raise RequestInProgress(retry_after=1)
-        self.kept = True
+        self._stored = True
 
     async def run_once(self, database: Database, act: Callable[[], Awaitable[Response]]) -> Response:
-        """Do `act`, or give the answer that it gave before.
+        """Run `act` and store its response, or return the response that is stored.
 
-        An answer that may be different next time (429, 5xx) is not kept, nor is an error that `act` raises: one that is
-        final it returns.
+        A response that may differ next time (429, 5xx) is not stored, nor is an error that `act` raises. A final error
+        is one that `act` returns.
 
         Raises:
-            Unprocessable: the key was used with another request (`idempotency-key-reused`).
-            Conflict: the same request is being worked on now (`in-progress`).
+            IdempotencyKeyReused: the key was used with another request.
+            RequestInProgress: the same request is being processed.
         """
         if not await database.fetchval(_CLAIM, self._scope, self._key, self._fingerprint, self._attempt):
-            return await self._earlier(database)
+            return await self._stored_response(database)
         try:
-            answer = await act()
+            response = await act()
         except BaseException:
-            # Does nothing where the answer was kept; where it was and its transaction failed after all, it was not.
-            await database.execute(_FORGET, self._scope, self._key, self._attempt)
+            # Deletes nothing if the response was stored and its transaction committed.
+            await database.execute(_RELEASE, self._scope, self._key, self._attempt)
             raise
-        if not self.kept or answer.status >= 400:  # noqa: PLR2004
-            if answer.status == 429 or answer.status >= 500:  # noqa: PLR2004
-                await database.execute(_FORGET, self._scope, self._key, self._attempt)
+        if not self._stored or response.status >= 400:  # noqa: PLR2004
+            if response.status == 429 or response.status >= 500:  # noqa: PLR2004
+                await database.execute(_RELEASE, self._scope, self._key, self._attempt)
             else:
-                await database.execute(_KEEP, self._scope, self._key, self._attempt, self._sealed(answer))
-        return answer
+                await database.execute(_STORE, self._scope, self._key, self._attempt, self._encrypt(response))
+        return response
 
-    async def _earlier(self, database: Database) -> Response:
+    async def _stored_response(self, database: Database) -> Response:
         row = await database.fetchrow(
-            "SELECT fingerprint, attempt, answer FROM idempotency_keys WHERE scope = $1 AND key = $2",
+            "SELECT fingerprint, attempt, response FROM idempotency_keys WHERE scope = $1 AND key = $2",
             self._scope,
             self._key,
         )
         if row is not None and row["fingerprint"] != self._fingerprint:
             raise IdempotencyKeyReused
-        if row is None or row["answer"] is None:
+        if row is None or row["response"] is None:
             raise RequestInProgress(retry_after=1)
-        kept = msgspec.json.decode(self._cipher(row["attempt"]).decrypt(_NONCE, row["answer"], None), type=Response)
-        kept.headers = [*kept.headers, REPLAYED]
-        return kept
+        plain = self._cipher(row["attempt"]).decrypt(_NONCE, row["response"], None)
+        response = msgspec.json.decode(plain, type=Response)
+        response.headers = [*response.headers, REPLAYED]
+        return response
+
+    def _encrypt(self, response: Response) -> bytes:
+        return self._cipher(self._attempt).encrypt(_NONCE, encode(response), None)
+
+    def _cipher(self, attempt: UUID) -> AESGCM:
+        return AESGCM(hashlib.sha256(self._encryption_root + attempt.bytes).digest())
 
 
 async def purge_idempotency_keys(database: Database) -> None:
-    """Drop the answers that have been kept long enough."""
-    await purge(database, _DROP, FIRST_MOMENT)
+    """Delete the keys that are older than their retention."""
+    await purge(database, _PURGE, FIRST_MOMENT)

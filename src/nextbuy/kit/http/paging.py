@@ -1,4 +1,4 @@
-"""Cursors: where a list goes on, told as text that a client hands back and need not understand."""
+"""Cursors: the position of a page in a list, as opaque text."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import datetime
@@ -18,15 +18,15 @@ InvalidCursor: Final = Unprocessable.of("invalid-cursor", "Invalid cursor. Reque
 
 
 def encode_cursor(*parts: Part) -> str:
-    """Return a cursor that stands for the sort key of the last item given."""
+    """Return the cursor of the page after an item, from the item's sort key."""
     return urlsafe_b64encode(msgspec.json.encode(parts)).rstrip(b"=").decode()
 
 
 def decode_cursor(cursor: str, *types: type[Part]) -> tuple[Any, ...]:
-    """Return the parts of a cursor, each of its type.
+    """Return the sort key in a cursor, whose parts have these types.
 
     Raises:
-        Unprocessable: it is none that we gave.
+        InvalidCursor: it was not made by `encode_cursor` for this list.
     """
     try:
         raw = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
@@ -39,7 +39,7 @@ def decode_cursor(cursor: str, *types: type[Part]) -> tuple[Any, ...]:
 
 
 def _storable(part: Part) -> bool:
-    """Whether PostgreSQL can compare with it; a made-up cursor may hold what no row of ours ever will."""
+    """Return whether PostgreSQL accepts a value, which may be forged."""
     match part:
         case datetime():
             return part.tzinfo is not None and _FIRST_YEAR <= part.year <= _LAST_YEAR

@@ -1,6 +1,6 @@
-"""The HTTP server: uvicorn in the loop that is running, on a socket that was bound before anything started.
+"""The HTTP server: uvicorn in the running event loop, on a socket that listens already.
 
-uvicorn's own bounds are few: how large the head of a request may grow, and how long it may take, is watched here.
+uvicorn does not limit the size of a request's head, nor the time that it may take to arrive; this module does.
 """
 
 import asyncio
@@ -16,16 +16,19 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from nextbuy.kit.http.asgi import App
 
 HEAD_LIMIT: Final = 32 * 1024
-"""Bytes of a request's line and headers."""
-HEAD_SECONDS: Final = 10.0
+"""Bytes of a request line and its headers."""
+HEAD_TIMEOUT: Final = 10.0
 """Seconds from a connection, or the first byte of a request, to the end of its headers."""
-STOP_SECONDS: Final = 3
-"""Seconds that requests under way are given when the server stops."""
+STOP_TIMEOUT: Final = 3
+"""Seconds in which requests may finish when the server stops."""
 _KEEP_ALIVE: Final = 20
-"""Seconds that an idle connection is kept: longer than our own clients keep theirs, lest they meet a closing one."""
+"""Seconds that an idle connection stays open: longer than in our own clients, so that the client closes it first."""
+_CONCURRENCY: Final = 1_000
+"""Connections, and requests on them."""
 _BACKLOG: Final = 1024
-_SWEEP: Final = 1.0
-_TOO_MUCH: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+_SWEEP_INTERVAL: Final = 1.0
+"""Seconds between two checks for request heads that take too long."""
+_TOO_LARGE: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
 def listen(host: str, port: int, *, reuse_port: bool = False) -> socket.socket:
@@ -56,11 +59,11 @@ def listen(host: str, port: int, *, reuse_port: bool = False) -> socket.socket:
 
 
 @asynccontextmanager
-async def serving(app: App, listener: socket.socket, *, most: int = 1_000) -> AsyncIterator[None]:
-    """Serve `app` on a socket for as long as the context lasts; it is listening when the context is entered.
+async def serving(app: App, listener: socket.socket) -> AsyncIterator[None]:
+    """Serve `app` on a listening socket until the context ends. Signals are left to the host.
 
-    At its end no new connection is taken, requests under way get `STOP_SECONDS`, and what is left then is cancelled.
-    More than `most` connections or requests at once are answered 503. Signals are the host's business.
+    At the end no new connection is accepted; requests have `STOP_TIMEOUT` to finish, and are cancelled then. More than
+    `_CONCURRENCY` connections or requests are answered with 503.
     """
     config = uvicorn.Config(
         cast("Any", app),
@@ -73,31 +76,31 @@ async def serving(app: App, listener: socket.socket, *, most: int = 1_000) -> As
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        limit_concurrency=most,
+        limit_concurrency=_CONCURRENCY,
         backlog=_BACKLOG,
         timeout_keep_alive=_KEEP_ALIVE,
-        timeout_graceful_shutdown=STOP_SECONDS,
+        timeout_graceful_shutdown=STOP_TIMEOUT,
         reset_contextvars=True,
     )
     server = _Server(config)
     running = asyncio.create_task(server.serve(sockets=[listener]))
-    sweeping: asyncio.Task[None] | None = None
+    sweeper: asyncio.Task[None] | None = None
     try:
-        await _listening(server, running)
-        sweeping = asyncio.create_task(_sweep(server))
+        await _started(server, running)
+        sweeper = asyncio.create_task(_sweep(server))
         yield
     finally:
-        if sweeping is not None:
-            sweeping.cancel()
+        if sweeper is not None:
+            sweeper.cancel()
         server.should_exit = True
         await running
 
 
-async def _listening(server: uvicorn.Server, running: asyncio.Task[None]) -> None:
+async def _started(server: uvicorn.Server, running: asyncio.Task[None]) -> None:
     while not server.started:
         if running.done():
             await running
-            message = "the HTTP server ended before it began"
+            message = "the HTTP server stopped before it had started"
             raise RuntimeError(message)
         await asyncio.sleep(0)
 
@@ -105,8 +108,8 @@ async def _listening(server: uvicorn.Server, running: asyncio.Task[None]) -> Non
 async def _sweep(server: uvicorn.Server) -> None:
     loop = asyncio.get_running_loop()
     while True:
-        await asyncio.sleep(_SWEEP)
-        oldest = loop.time() - HEAD_SECONDS
+        await asyncio.sleep(_SWEEP_INTERVAL)
+        oldest = loop.time() - HEAD_TIMEOUT
         for connection in list(server.server_state.connections):
             if isinstance(connection, _Protocol):
                 connection.close_if_waiting_since(oldest)
@@ -122,12 +125,12 @@ class _Server(uvicorn.Server):
 
 
 class _Protocol(HttpToolsProtocol):
-    """uvicorn's protocol, with bounds on the head of a request."""
+    """uvicorn's protocol, with limits on the head of a request."""
 
     _head_since: float | None = None
-    """When the head that is being read began; None between heads."""
+    """The loop time at which the current head began; None between heads."""
     _head_size = 0
-    _head_began_now = False
+    _head_just_began = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._head_since = self.loop.time()
@@ -135,23 +138,22 @@ class _Protocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        # Headers that are not yet whole are in the parser, which has no bound of its own. The piece that a head begins
-        # in is not counted, for it may hold other requests before; pieces are bounded, and what came whole is the
-        # application's to bound.
+        # An incomplete head is in the parser, which has no limit. The chunk in which a head begins is not counted: it
+        # may contain earlier requests. Chunks are small, and the application limits complete heads.
         if self._head_since is None:
             return
-        if self._head_began_now:
-            self._head_began_now = False
+        if self._head_just_began:
+            self._head_just_began = False
             return
         self._head_size += len(data)
         if self._head_size > HEAD_LIMIT and not self.transport.is_closing():
-            self.transport.write(_TOO_MUCH)
+            self.transport.write(_TOO_LARGE)
             self.transport.close()
 
     def on_message_begin(self) -> None:
         self._head_since = self.loop.time()
         self._head_size = 0
-        self._head_began_now = True
+        self._head_just_began = True
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
@@ -159,7 +161,7 @@ class _Protocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def close_if_waiting_since(self, oldest: float) -> None:
-        """Close a connection whose request head has been on its way since before `oldest`."""
+        """Close the connection if its request head began before `oldest`."""
         if self._head_since is not None and self._head_since < oldest:
             with contextlib.suppress(OSError):
                 self.transport.close()

@@ -1,8 +1,7 @@
-"""Who is asking: people by access token (ES256, RFC 7519), services by a short-lived signed identity.
+"""Access tokens (JWT, RFC 7519, signed with ES256): made by auth, verified by every service.
 
-Tokens are verified by public key alone, and verified ones are remembered until they expire; whether an account has been
-suspended or a session ended since is auth's to say (`validate_user`). An identity is an HMAC over caller, callee and
-expiry, under a key that only this pair of services shares.
+A token is verified with auth's public keys alone and cached until it expires. Whether the account has been suspended or
+the session has ended since, only auth knows (`ValidateUser`).
 """
 
 import hmac
@@ -25,10 +24,10 @@ ACCESS_COOKIE: Final = "nextbuy_access"
 CSRF_COOKIE: Final = "nextbuy_csrf"
 CSRF_HEADER: Final = "x-csrf-token"
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-_MOST_REMEMBERED: Final = 20_000
+_CACHE_SIZE: Final = 20_000
 _TOKEN_LIMIT: Final = 2_048
-_RELOAD_PAUSE: Final = 5.0
-"""Seconds between two fetches of the public keys, so that forged key ids cannot make us ask auth for each."""
+_RELOAD_INTERVAL: Final = 5.0
+"""Seconds between two requests for the public keys, so that forged key ids cause no request each."""
 
 
 InvalidToken: Final = Unauthenticated.of("token-invalid", "Invalid access token. Log in again.")
@@ -39,7 +38,7 @@ CsrfTokenRequired: Final = Forbidden.of(
 
 
 class Identity(Struct, frozen=True):
-    """What an access token says: whose it is, until when (seconds since the epoch), and of which session."""
+    """The claims of an access token; `expires` is in seconds since the epoch."""
 
     account_id: UUID
     role: Role
@@ -48,11 +47,11 @@ class Identity(Struct, frozen=True):
 
 
 KeyLoader = Callable[[], Awaitable[Mapping[str, str]]]
-"""Returns public keys, PEM by key id."""
+"""Returns the public keys in PEM, by key id."""
 
 
 def sign_token(identity: Identity, *, kid: str, key: ECKey) -> str:
-    """Return an access token that says `identity`."""
+    """Return an access token with these claims."""
     claims = {
         "iss": ISSUER,
         "sub": str(identity.account_id),
@@ -64,10 +63,11 @@ def sign_token(identity: Identity, *, kid: str, key: ECKey) -> str:
 
 
 def read_token(token: str, keys: Mapping[str, ECKey], *, now: float) -> Identity:
-    """Return what a token says, at `now` (seconds since the epoch).
+    """Verify a token at `now` (seconds since the epoch) and return its claims.
 
     Raises:
-        Unauthenticated: the signature, the form or the time is wrong.
+        InvalidToken: the signature or the form is wrong.
+        ExpiredToken: it has expired.
     """
 
     def pick(header: GuestProtocol) -> ECKey:
@@ -87,42 +87,42 @@ def read_token(token: str, keys: Mapping[str, ECKey], *, now: float) -> Identity
 
 
 class TokenVerifier:
-    """Verifies access tokens by auth's public keys; remembers up to 20,000 verified ones until they expire."""
+    """Verifies access tokens with auth's public keys, and caches the verified ones until they expire."""
 
     def __init__(self, load: KeyLoader) -> None:
-        """Get keys through `load`, when a token names one that is not known yet."""
+        """Load the keys with `load` when a token names an unknown one."""
         self._load = load
         self._keys: dict[str, ECKey] = {}
-        self._loaded_at = -_RELOAD_PAUSE
-        self._known: dict[str, Identity] = {}
+        self._loaded_at = -_RELOAD_INTERVAL
+        self._verified: dict[str, Identity] = {}
 
     async def verify(self, token: str) -> Identity:
-        """Return what the token says.
+        """Verify a token and return its claims.
 
         Raises:
-            Unauthenticated: it is no good.
-            Unavailable: the keys cannot be had now.
+            InvalidToken, ExpiredToken: it is not valid.
+            Unavailable: the keys cannot be loaded now.
         """
-        known = self._known.get(token)
+        known = self._verified.get(token)
         now = time.time()
         if known is not None:
             if known.expires > now:
                 return known
-            del self._known[token]
+            del self._verified[token]
         if len(token) > _TOKEN_LIMIT:
             raise InvalidToken
         try:
             identity = read_token(token, self._keys, now=now)
         except Unauthenticated as error:
-            if isinstance(error, ExpiredToken) or time.monotonic() - self._loaded_at < _RELOAD_PAUSE:
+            if isinstance(error, ExpiredToken) or time.monotonic() - self._loaded_at < _RELOAD_INTERVAL:
                 raise
             loaded = await self._load()
             self._keys = {kid: ECKey.import_key(pem) for kid, pem in loaded.items()}
             self._loaded_at = time.monotonic()
             identity = read_token(token, self._keys, now=now)
-        if len(self._known) >= _MOST_REMEMBERED:
-            self._known.clear()
-        self._known[token] = identity
+        if len(self._verified) >= _CACHE_SIZE:
+            self._verified.clear()
+        self._verified[token] = identity
         return identity
 
 
@@ -165,5 +165,5 @@ def cookie_of(headers: Mapping[str, str], name: str) -> str | None:
 
 
 def _bytes(text: str) -> bytes:
-    """Return the bytes of what came from outside: any text has some, lone surrogates too."""
+    """Return the bytes of a header, which may contain lone surrogates."""
     return text.encode(errors="surrogatepass")

@@ -1,9 +1,8 @@
-"""Stripe's webhook signature scheme, both ends: `Stripe-Signature: t=<seconds>,v1=<hex>[,v1=<hex>…]`.
+"""Stripe's webhook signatures, to sign and to verify: `Stripe-Signature: t=<seconds>,v1=<hex>[,v1=<hex>…]`.
 
-`v1` is HMAC-SHA256, under a secret that both sides share, of the text `<t>.<body>`. There may be several `v1` and
-several secrets, so that a secret can be changed while webhooks are on their way; schemes other than `v1` are passed
-over. The time is signed with the body, and a webhook whose time is more than five minutes from ours is refused, so that
-a recorded one cannot be played again later.
+`v1` is HMAC-SHA256 of `<t>.<body>` under a shared secret. There may be several `v1` and several secrets, so that a
+secret can be rotated while webhooks are in flight; other schemes are ignored. A webhook whose signed time differs from
+ours by more than `TOLERANCE` is refused, so that a recorded one cannot be replayed later.
 
 Source: Stripe's documentation, "Verify webhook signatures manually" (docs.stripe.com/webhooks/signature).
 """
@@ -18,8 +17,8 @@ from nextbuy.contracts.errors import BadRequest
 HEADER: Final = "stripe-signature"
 TOLERANCE: Final = 300
 """Seconds by which the signed time may differ from ours."""
-_LONGEST: Final = 2_048
-_MOST_DIGITS: Final = 12
+_MAX_LENGTH: Final = 2_048
+_MAX_DIGITS: Final = 12
 
 
 InvalidSignature: Final = BadRequest.of(
@@ -27,39 +26,35 @@ InvalidSignature: Final = BadRequest.of(
 )
 
 
-def _digest(secret: str, at: str, body: bytes) -> bytes:
-    return hmac.new(secret.encode(), at.encode() + b"." + body, hashlib.sha256).hexdigest().encode()
-
-
 def sign(body: bytes, secrets: Sequence[str], *, at: int) -> str:
-    """Return the header for a body sent at `at` (seconds since the epoch): one `v1` for each secret."""
-    proofs = [f"v1={_digest(secret, str(at), body).decode()}" for secret in secrets]
-    return ",".join([f"t={at}", *proofs])
+    """Return the header of a body that is sent at `at` (seconds since the epoch), with one `v1` for each secret."""
+    signatures = [f"v1={_digest(secret, str(at), body).decode()}" for secret in secrets]
+    return ",".join([f"t={at}", *signatures])
 
 
 def verify(header: str | None, body: bytes, secrets: Sequence[str], *, now: float) -> None:
-    """Believe a body, or raise; every secret is tried with every signature, in a time that tells nothing.
+    """Check that one of the signatures was made with one of the secrets, in constant time.
 
     Raises:
-        BadRequest: no signature is right, or the time is too far from `now` (`invalid-signature`).
+        InvalidSignature: none was, or the time differs from `now` by more than `TOLERANCE`.
     """
-    if not header or len(header) > _LONGEST:
-        raise _refusal("The Stripe-Signature header is missing or no good.")
+    if not header or len(header) > _MAX_LENGTH:
+        raise InvalidSignature("The Stripe-Signature header is missing or malformed.")
     pairs = [part.strip().partition("=") for part in header.split(",")]
     times = [value for name, _, value in pairs if name == "t"]
-    proofs = [value.encode(errors="replace") for name, _, value in pairs if name == "v1"]
-    if len(times) != 1 or not times[0].isascii() or not times[0].isdecimal() or len(times[0]) > _MOST_DIGITS:
-        raise _refusal("The Stripe-Signature header tells no time.")
-    good = False
+    signatures = [value.encode(errors="replace") for name, _, value in pairs if name == "v1"]
+    if len(times) != 1 or not times[0].isascii() or not times[0].isdecimal() or len(times[0]) > _MAX_DIGITS:
+        raise InvalidSignature("The Stripe-Signature header has no valid time.")
+    valid = False
     for secret in secrets:
         expected = _digest(secret, times[0], body)
-        for proof in proofs:
-            good |= hmac.compare_digest(expected, proof)
-    if not good:
-        raise _refusal("No signature is right for this body.")
+        for signature in signatures:
+            valid |= hmac.compare_digest(expected, signature)
+    if not valid:
+        raise InvalidSignature("No signature matches the body.")
     if abs(now - int(times[0])) > TOLERANCE:
-        raise _refusal(f"The signature is right, but its time is more than {TOLERANCE} seconds from ours.")
+        raise InvalidSignature(f"The time of the signature differs from ours by more than {TOLERANCE} seconds.")
 
 
-def _refusal(why: str) -> BadRequest:
-    return InvalidSignature(why)
+def _digest(secret: str, at: str, body: bytes) -> bytes:
+    return hmac.new(secret.encode(), at.encode() + b"." + body, hashlib.sha256).hexdigest().encode()

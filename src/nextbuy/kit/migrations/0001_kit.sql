@@ -105,7 +105,7 @@ CREATE TABLE idempotency_keys (
     fingerprint  bytea       NOT NULL,
     attempt      uuid        NOT NULL,
     leased_until timestamptz NOT NULL,
-    answer       bytea,
+    response     bytea,
     created_at   timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (scope, key)
 ) WITH (autovacuum_vacuum_scale_factor = 0.02);

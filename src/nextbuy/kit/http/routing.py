@@ -1,0 +1,70 @@
+"""The route table of a service."""
+
+from nextbuy.contracts.errors import EndpointNotFound, MethodNotAllowed
+from nextbuy.kit.service import Route, Service
+
+
+class RouteTable:
+    """The routes of a service, by method and path."""
+
+    def __init__(self, service: Service) -> None:
+        """Index the routes by how they are found: by whole path, by all but the last part, or part by part."""
+        self._fixed: dict[tuple[str, str], Route] = {}
+        self._by_prefix: dict[tuple[str, str], tuple[str, Route]] = {}
+        """By method and all but the last part: in most routes with parameters, the only one comes last."""
+        self._patterns: dict[tuple[str, int], list[tuple[list[str], Route]]] = {}
+        """By method and number of parts."""
+        self._methods: dict[int, list[tuple[list[str], str]]] = {}
+        """The parts and the method of every route, by number of parts."""
+        for route in service.routes:
+            path = f"/{service.name}/api/{route.path}"
+            parts = path.split("/")
+            self._methods.setdefault(len(parts), []).append((parts, route.method))
+            prefix, _, last = path.rpartition("/")
+            if last.startswith("{") and "{" not in prefix:
+                self._by_prefix[route.method, prefix] = last[1:-1], route
+            elif "{" in path:
+                self._patterns.setdefault((route.method, len(parts)), []).append((parts, route))
+            else:
+                self._fixed[route.method, path] = route
+
+    def find(self, method: str, path: str) -> tuple[Route, dict[str, str]]:
+        """Return the route of a request, and the values of the parameters in its path.
+
+        Raises:
+            MethodNotAllowed: the path supports other methods.
+            EndpointNotFound: no route has this path.
+        """
+        if method == "HEAD":
+            method = "GET"
+        fixed = self._fixed.get((method, path))
+        if fixed is not None:
+            return fixed, {}
+        prefix, _, last = path.rpartition("/")
+        found = self._by_prefix.get((method, prefix))
+        if found is not None and last:
+            return found[1], {found[0]: last}
+        parts = path.split("/")
+        for pattern, route in self._patterns.get((method, len(parts)), ()):
+            captured = _match(pattern, parts)
+            if captured is not None:
+                return route, captured
+        methods = {
+            supported for pattern, supported in self._methods.get(len(parts), ()) if _match(pattern, parts) is not None
+        }
+        if methods:
+            raise MethodNotAllowed(f"Method not allowed. Use {' or '.join(sorted(methods))}.")
+        raise EndpointNotFound
+
+
+def _match(pattern: list[str], parts: list[str]) -> dict[str, str] | None:
+    """Return the values of the parameters in `pattern`, or None if the parts do not match it."""
+    captured: dict[str, str] = {}
+    for expected, part in zip(pattern, parts, strict=True):
+        if expected.startswith("{"):
+            if not part:
+                return None
+            captured[expected[1:-1]] = part
+        elif expected != part:
+            return None
+    return captured
