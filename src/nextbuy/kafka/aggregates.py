@@ -63,6 +63,13 @@ class ShopDay(Struct, frozen=True):
     views: int
 
 
+class ShopOwner(Struct, frozen=True):
+    """A seller and a shop that they registered."""
+
+    seller_id: UUID
+    shop_id: UUID
+
+
 class BestSeller(Struct, frozen=True):
     """A product and its sold units."""
 
@@ -149,9 +156,10 @@ def shop_days(events: Events) -> list[ShopDay]:
     return [ShopDay(*key, *numbers) for key, numbers in sorted(sums.items())]
 
 
-def shop_owners(events: Events) -> list[tuple[UUID, UUID]]:
-    """Return pairs of seller and registered shop, in order."""
-    return sorted({(event.user_id, event.shop_id) for event, _ in events if isinstance(event, SellerRegistered)})
+def shop_owners(events: Events) -> list[ShopOwner]:
+    """Return sellers and their registered shops, in the order of both."""
+    owners = {(event.user_id, event.shop_id) for event, _ in events if isinstance(event, SellerRegistered)}
+    return [ShopOwner(*owner) for owner in sorted(owners)]
 
 
 def _hour_of(at: datetime) -> datetime:

@@ -23,12 +23,7 @@ class DeadLetterRef(Struct, frozen=True):
 
 
 async def replay(tx: Transaction, actor: str, letter_id: UUID) -> DeadLetter:
-    """Request the replay of a dead letter.
-
-    Raises:
-        NotFound: it does not exist.
-        Conflict: it was replayed or discarded.
-    """
+    """Request the replay of a dead letter."""
     letter = await replays.request_replay(tx, letter_id)
     await record(tx, actor, "replay", str(letter_id), event_type=letter.event_type, handler=letter.handler)
     return letter
@@ -42,12 +37,7 @@ async def replay_matching(tx: Transaction, actor: str, only: Filter) -> Replay:
 
 
 async def discard(tx: Transaction, actor: str, letter_id: UUID, reason: str) -> DeadLetter:
-    """Discard a dead letter for good.
-
-    Raises:
-        NotFound: it does not exist.
-        Conflict: it was replayed or discarded, or a replay of it is running.
-    """
+    """Discard a dead letter for good."""
     letter = await store.discard(tx, letter_id, reason)
     await record(
         tx, actor, "discard", str(letter_id), reason=reason, event_type=letter.event_type, handler=letter.handler

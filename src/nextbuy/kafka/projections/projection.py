@@ -9,7 +9,7 @@ where both generations are known. Starting and switching generations waits for c
 no event is added to a generation that is being deleted. See docs/adr/0015.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -22,20 +22,19 @@ from nextbuy.contracts.seller import SellerRegistered
 from nextbuy.kafka import aggregates
 from nextbuy.kafka.aggregates import Events
 from nextbuy.kafka.deps import Deps
-from nextbuy.kafka.store import aggregates as tables
 from nextbuy.kafka.store import projections as store
+from nextbuy.kafka.store.aggregates import add_rows
 from nextbuy.kit.events.inbox import record_new
 from nextbuy.kit.service import Listening, on_batch
 from nextbuy.kit.storage.database import Transaction
 
 
 class Projection(Struct, frozen=True):
-    """A projection: `add` adds new events to a generation in its `tables`."""
+    """A projection: the events that it is built from, and its tables with the function that sums events for each."""
 
     name: str
     events: tuple[type[Event], ...]
-    tables: tuple[str, ...]
-    add: Callable[[Transaction, int, Events], Awaitable[None]]
+    tables: Mapping[str, Callable[[Events], Sequence[Struct]]]
 
     def inbox_name(self, generation: int) -> str:
         """Return the handler name of a generation in the inbox."""
@@ -56,33 +55,17 @@ def publisher_of(event: type[Event]) -> str:
     return event.__module__.rpartition(".")[2]
 
 
-async def _add_daily_figures(tx: Transaction, generation: int, events: Events) -> None:
-    await tables.add_topic_days(tx, generation, aggregates.topic_days(events))
-
-
-async def _add_product_views(tx: Transaction, generation: int, events: Events) -> None:
-    await tables.add_product_hours(tx, generation, aggregates.product_hours(events))
-
-
-async def _add_best_sellers(tx: Transaction, generation: int, events: Events) -> None:
-    await tables.add_product_days(tx, generation, aggregates.product_days(events))
-
-
-async def _add_seller_figures(tx: Transaction, generation: int, events: Events) -> None:
-    await tables.add_shops(tx, generation, aggregates.shop_owners(events))
-    await tables.add_shop_days(tx, generation, aggregates.shop_days(events))
-
-
-DAILY_FIGURES: Final = Projection("daily-figures", EVENTS, ("daily_figures",), _add_daily_figures)
+DAILY_FIGURES: Final = Projection("daily-figures", EVENTS, {"daily_figures": aggregates.topic_days})
 PRODUCT_VIEWS: Final = Projection(
-    "product-views", (ProductViewed, ProductAddedToBasket, OrderCreated), ("product_views",), _add_product_views
+    "product-views",
+    (ProductViewed, ProductAddedToBasket, OrderCreated),
+    {"product_views": aggregates.product_hours},
 )
-BEST_SELLERS: Final = Projection("best-sellers", (OrderCreated,), ("best_sellers",), _add_best_sellers)
+BEST_SELLERS: Final = Projection("best-sellers", (OrderCreated,), {"best_sellers": aggregates.product_days})
 SELLER_FIGURES: Final = Projection(
     "seller-figures",
     (SellerRegistered, ProductViewed, OrderCreated),
-    ("seller_figures", "seller_shops"),
-    _add_seller_figures,
+    {"seller_shops": aggregates.shop_owners, "seller_figures": aggregates.shop_days},
 )
 PROJECTIONS: Final = {one.name: one for one in (DAILY_FIGURES, PRODUCT_VIEWS, BEST_SELLERS, SELLER_FIGURES)}
 
@@ -107,5 +90,6 @@ async def apply(tx: Transaction, projection: Projection, generation: int, events
     new = await record_new(tx, projection.inbox_name(generation), (envelope.id for _, envelope in events))
     fresh = [(event, envelope) for event, envelope in events if envelope.id in new]
     if fresh:
-        await projection.add(tx, generation, fresh)
+        for table, rows_of in projection.tables.items():
+            await add_rows(tx, table, generation, rows_of(fresh))
         await store.count_events(tx, projection.name, generation, len(fresh))

@@ -2,9 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from typing import Final
 from uuid import UUID
 
-from nextbuy.kafka.aggregates import BestSeller, ProductDay, ProductHour, ProductTotal, ShopDay, TopicDay
+from msgspec import Struct
+
+from nextbuy.kafka.aggregates import BestSeller, ProductHour, ProductTotal, ShopDay, TopicDay
 from nextbuy.kit.storage.database import Executor, Transaction
 
 _ADD_TOPIC_DAYS = """
@@ -34,7 +37,7 @@ ON CONFLICT (generation, shop_id, day) DO UPDATE
    SET orders = s.orders + excluded.orders, units = s.units + excluded.units, amount = s.amount + excluded.amount,
        views = s.views + excluded.views
 """
-_ADD_SHOPS = """
+_ADD_SHOP_OWNERS = """
 INSERT INTO seller_shops (generation, seller_id, shop_id) SELECT $1, * FROM unnest($2::uuid[], $3::uuid[])
 ON CONFLICT DO NOTHING
 """
@@ -73,38 +76,20 @@ SELECT product_id, hour, shop_id, viewed, added, bought, amount FROM product_vie
 """  # noqa: S608
 
 
-def _columns(rows: Sequence[TopicDay | ProductHour | ProductDay | ShopDay]) -> list[list[object]]:
-    return [[getattr(row, name) for row in rows] for name in rows[0].__struct_fields__]
+_ADD: Final = {
+    "daily_figures": _ADD_TOPIC_DAYS,
+    "product_views": _ADD_PRODUCT_HOURS,
+    "best_sellers": _ADD_PRODUCT_DAYS,
+    "seller_figures": _ADD_SHOP_DAYS,
+    "seller_shops": _ADD_SHOP_OWNERS,
+}
 
 
-async def add_topic_days(tx: Transaction, generation: int, rows: Sequence[TopicDay]) -> None:
-    """Add sums by topic and day to a generation; `rows` are sorted."""
+async def add_rows(tx: Transaction, table: str, generation: int, rows: Sequence[Struct]) -> None:
+    """Add sums to a generation of a table; `rows` are of one class and sorted."""
     if rows:
-        await tx.execute(_ADD_TOPIC_DAYS, generation, *_columns(rows))
-
-
-async def add_product_hours(tx: Transaction, generation: int, rows: Sequence[ProductHour]) -> None:
-    """Add sums by product and hour to a generation; `rows` are sorted."""
-    if rows:
-        await tx.execute(_ADD_PRODUCT_HOURS, generation, *_columns(rows))
-
-
-async def add_product_days(tx: Transaction, generation: int, rows: Sequence[ProductDay]) -> None:
-    """Add sums by product and day to a generation; `rows` are sorted."""
-    if rows:
-        await tx.execute(_ADD_PRODUCT_DAYS, generation, *_columns(rows))
-
-
-async def add_shop_days(tx: Transaction, generation: int, rows: Sequence[ShopDay]) -> None:
-    """Add sums by shop and day to a generation; `rows` are sorted."""
-    if rows:
-        await tx.execute(_ADD_SHOP_DAYS, generation, *_columns(rows))
-
-
-async def add_shops(tx: Transaction, generation: int, owners: Sequence[tuple[UUID, UUID]]) -> None:
-    """Add pairs of seller and shop to a generation; `owners` are sorted."""
-    if owners:
-        await tx.execute(_ADD_SHOPS, generation, [seller for seller, _ in owners], [shop for _, shop in owners])
+        columns = [[getattr(row, name) for row in rows] for name in rows[0].__struct_fields__]
+        await tx.execute(_ADD[table], generation, *columns)
 
 
 async def topic_days(db: Executor, since: date, until: date, *, limit: int) -> list[TopicDay]:
