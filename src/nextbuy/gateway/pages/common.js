@@ -1,14 +1,14 @@
 "use strict";
-// What the pages that show a document share: they read it once, and find, open and filter its entries.
+// Shared by the pages of the API browser: each loads one document, and lists, filters and opens its entries.
 const page = (() => {
   const main = document.getElementById("content");
   const contents = document.getElementById("contents");
   const state = document.getElementById("state");
   const find = document.getElementById("find");
   const found = document.getElementById("found");
-  let read = {};
+  let loaded = {};
 
-  // Everything is made with textContent: nothing of the document or of an answer is ever read as HTML.
+  // Children are nodes or text, so nothing in a document or a response is parsed as HTML.
   const make = (tag, attributes = {}, ...children) => {
     const node = document.createElement(tag);
     for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
@@ -16,10 +16,10 @@ const page = (() => {
     return node;
   };
 
-  // Text in which `words` are code.
+  // A text in which parts in backticks are code.
   const prose = (text) => text && make("span", {}, ...text.split("`").map((part, at) => (at % 2 ? make("code", {}, part) : part)));
 
-  const resolve = (schema) => (schema && schema.$ref ? schema.$ref.slice(2).split("/").reduce((part, name) => part[name], read) : schema) || {};
+  const resolve = (schema) => (schema && schema.$ref ? schema.$ref.slice(2).split("/").reduce((part, name) => part[name], loaded) : schema) || {};
   const named = (schema) => (schema.$ref ? schema.$ref.split("/").pop() : "");
 
   const kind = (given) => {
@@ -35,7 +35,7 @@ const page = (() => {
     return [schema.format || schema.type || "anything", ...bounds].join(", ");
   };
 
-  // On a phone each cell stands on a line of its own, below the first, and says by itself what it is.
+  // On a narrow screen each cell is a line of its own, labelled with its column.
   const table = (heads, rows) => {
     for (const line of rows) [...line.cells].forEach((cell, at) => { cell.dataset.head = at && heads[at] ? `${heads[at]}: ` : ""; });
     return make("div", { class: "scroll", tabindex: "0" }, make("table", {},
@@ -45,7 +45,7 @@ const page = (() => {
   const row = (...cells) => make("tr", {}, ...cells.map((cell) => make("td", {}, cell)));
   const json = (value) => make("pre", { tabindex: "0" }, JSON.stringify(value, null, 2));
 
-  // One foldable entry, filled when it is first opened; `words` is what the search looks in.
+  // A foldable entry, filled when it is first opened; the search looks in `words`.
   const entry = (id, summary, words, fill) => {
     const details = make("details", { id }, make("summary", {}, ...summary));
     const inside = make("div", { class: "inside" });
@@ -55,7 +55,7 @@ const page = (() => {
     return details;
   };
 
-  // A heading with its entries, in the page and in the contents, where `short` names an entry.
+  // A heading with its entries, in the page and in the table of contents; `short` is the name of an entry there.
   const section = (name, entries, short) => {
     if (!entries.length) return;
     main.append(make("section", {}, make("h2", { id: name }, name), ...entries));
@@ -86,7 +86,7 @@ const page = (() => {
       const entries = [...part.querySelectorAll("details[data-words]")];
       part.hidden = words.length > 0 && entries.every((one) => one.hidden);
     }
-    found.textContent = !words.length ? "" : shown ? `${shown} found` : "Nothing here has these words.";
+    found.textContent = !words.length ? "" : shown ? `${shown} found` : "No entries found.";
   };
 
   document.getElementById("search").addEventListener("submit", (event) => {
@@ -102,19 +102,19 @@ const page = (() => {
     }
   });
   addEventListener("hashchange", open);
-  // A link to where the address already points changes nothing, and is followed all the same.
+  // A link to the current fragment fires no hashchange.
   document.addEventListener("click", (event) => event.target.closest("a")?.getAttribute("href") === location.hash && open());
 
-  // Reads a document and lets `show` fill the page with it.
-  const load = (address, show) => fetch(address).then((answer) => answer.json()).then((document_) => {
-    read = document_;
-    document.getElementById("version").textContent = read.info.version;
+  // Load a document and show it.
+  const load = (url, show) => fetch(url).then((response) => response.json()).then((document_) => {
+    loaded = document_;
+    document.getElementById("version").textContent = loaded.info.version;
     main.replaceChildren();
-    show(read);
+    show(loaded);
     filter();
     open();
   }).catch((error) => {
-    state.textContent = `The document cannot be read: ${error.message}`;
+    state.textContent = `The document could not be loaded (${error.message}). Reload the page.`;
     main.replaceChildren(state);
   });
 

@@ -10,7 +10,7 @@
     const described = given.some(([, value]) => value.description);
     const rows = given.map(([name, value]) => row(make("code", {}, name), kind(value),
       (whole.required || []).includes(name) ? "required" : "", ...(described ? [prose(value.description || "")] : [])));
-    return rows.length ? table(["Field", "What it is", "", ...(described ? ["What it means"] : [])], rows) : make("p", { class: "dim" }, kind(schema));
+    return rows.length ? table(["Field", "Type", "", ...(described ? ["Meaning"] : [])], rows) : make("p", { class: "dim" }, kind(schema));
   };
 
   const shape = (heading, content) => [make("h3", {}, heading), fields(content.schema), json(content.example)];
@@ -38,10 +38,10 @@
     form.append(button, result);
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
-      let address = path;
+      let url = path;
       const query = new URLSearchParams();
       for (const [one, input] of inputs) {
-        if (one.in === "path") address = address.replace(`{${one.name}}`, encodeURIComponent(input.value));
+        if (one.in === "path") url = url.replace(`{${one.name}}`, encodeURIComponent(input.value));
         else if (input.value !== "") query.set(one.name, input.value);
       }
       const headers = {};
@@ -54,8 +54,8 @@
       button.disabled = true;
       const began = performance.now();
       try {
-        const answer = await fetch(address + (query.size ? `?${query}` : ""), { method: verb.toUpperCase(), headers, body: text?.value });
-        const raw = await answer.text();
+        const response = await fetch(url + (query.size ? `?${query}` : ""), { method: verb.toUpperCase(), headers, body: text?.value });
+        const raw = await response.text();
         let shown = raw;
         try {
           const read = JSON.parse(raw);
@@ -63,10 +63,10 @@
           if (read && read.access_token) token.value = read.access_token;
         } catch { /* not JSON: shown as text */ }
         result.replaceChildren(
-          make("p", {}, make("strong", {}, `${answer.status} ${answer.statusText}`), ` in ${Math.round(performance.now() - began)} ms · X-Request-ID ${answer.headers.get("x-request-id") || "none"}`),
+          make("p", {}, make("strong", {}, `${response.status} ${response.statusText}`), ` in ${Math.round(performance.now() - began)} ms · X-Request-ID ${response.headers.get("x-request-id") || "none"}`),
           make("pre", { tabindex: "0" }, shown || "(no body)"));
       } catch (error) {
-        result.replaceChildren(make("p", {}, `No answer: ${error.message}`));
+        result.replaceChildren(make("p", {}, `No response: ${error.message}`));
       } finally {
         button.disabled = false;
       }
@@ -83,20 +83,20 @@
     const parameters = operation.parameters || [];
     if (operation.description) inside.append(make("p", {}, operation.description));
     if (parameters.length) {
-      inside.append(make("h3", {}, "Parameters"), table(["Name", "In", "What it is", ""],
+      inside.append(make("h3", {}, "Parameters"), table(["Name", "In", "Type", ""],
         parameters.map((one) => row(make("code", {}, one.name), one.in, one.description || kind(one.schema || {}), one.required ? "required" : ""))));
     }
     const body = operation.requestBody?.content?.["application/json"];
     if (body) inside.append(...shape("Request", body));
-    const refusals = [];
+    const errors = [];
     for (const [status, given] of Object.entries(operation.responses || {})) {
       const response = resolve(given);
       const content = response.content?.["application/json"];
       if (status < 300 && content?.example !== undefined) inside.append(...shape(`Response ${status}`, content));
       else if (status < 300) inside.append(make("h3", {}, `Response ${status}`));
-      else refusals.push(row(status, prose(response.description || "")));
+      else errors.push(row(status, prose(response.description || "")));
     }
-    if (refusals.length) inside.append(make("h3", {}, "Refusals"), table(["Status", "When"], refusals));
+    if (errors.length) inside.append(make("h3", {}, "Errors"), table(["Status", "Meaning"], errors));
     inside.append(tryIt(verb, path, operation, id));
   };
 
@@ -112,7 +112,7 @@
     const known = api["x-problems"] || [];
     return [make("h2", { id: "problems" }, "Problems"),
       make("p", {}, "The types of errors. The detail of a response explains what to do."),
-      table(["Slug", "Status", "What happened", "Try again"], known.map((one) => {
+      table(["Slug", "Status", "Meaning", "Retry"], known.map((one) => {
         const line = row(make("code", {}, one.slug), `${one.status} ${one.title}`, prose(one.detail), one.transient ? "yes" : "no");
         line.id = one.slug;
         return line;

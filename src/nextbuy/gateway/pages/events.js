@@ -6,7 +6,7 @@
 
   const code = (text) => make("code", {}, text);
   const dim = (text) => make("p", { class: "dim" }, text);
-  const needed = (value, required) => (required ? "yes" : value.default === undefined ? "no" : `no, else ${JSON.stringify(value.default)}`);
+  const requirement = (value, required) => (required ? "yes" : value.default === undefined ? "no" : `no, default ${JSON.stringify(value.default)}`);
 
   // The fields of a schema, followed by nested ones: `total.amount`, `lines[].title`.
   const rows = (schema, before = "", depth = 0) => {
@@ -19,7 +19,7 @@
       const required = (whole.required || []).includes(name);
       const meaning = value.description || (value.$ref && resolve(value).description) || "";
       return [
-        row(code(path), kind(value), needed(value, required), prose(meaning)),
+        row(code(path), kind(value), requirement(value, required), prose(meaning)),
         ...(depth < DEEPEST ? rows(inner || {}, `${path}${list ? "[]" : ""}.`, depth + 1) : []),
       ];
     });
@@ -27,12 +27,12 @@
 
   const fields = (schema, nothing) => {
     const made = rows(schema);
-    return made.length ? table(["Field", "What it is", "Required", "What it means"], made) : dim(nothing);
+    return made.length ? table(["Field", "Type", "Required", "Meaning"], made) : dim(nothing);
   };
   const names = (schema) => rows(schema).map((line) => line.textContent).join(" ");
 
   const history = (versions) => versions?.length
-    ? table(["Version", "Since NextBuy", "What was added"], versions.map((one) => row(
+    ? table(["Version", "Since NextBuy", "Added"], versions.map((one) => row(
       String(one.version), one.since, one.added.length ? one.added.join(", ") : "first version")))
     : dim("Not accepted yet. Run `make contracts`.");
 
@@ -52,7 +52,7 @@
         make("p", {}, "Published by ", make("strong", {}, publishers), ", in order per ", code(message["x-key"]), ". On Kafka its topic is ", code(channel.bindings.kafka.topic), ". ", link(topic)),
         make("h3", {}, "Subscribers"),
         listeners.length
-          ? table(["Service", "By", "To do what"], listeners.map((one) => row(one.tags[0].name, code(one["x-handler"]), prose(one.summary))))
+          ? table(["Service", "Handler", "Purpose"], listeners.map((one) => row(one.tags[0].name, code(one["x-handler"]), prose(one.summary))))
           : dim("No service yet. The event is stored in the event log."),
         make("h3", {}, "Data"), fields(message.payload, "No data."),
         make("h3", {}, "Example"), json(example.payload),
@@ -63,10 +63,10 @@
 
   const call = (one) => {
     const flow = `${one.callers.join(", ") || "no service"} → ${one.to}`;
-    const again = one.idempotent ? "idempotent" : "not idempotent";
+    const retries = one.idempotent ? "idempotent" : "not idempotent";
     return entry(`call-${one.name}`, [
-      code(one.name), make("span", { class: "who" }, flow), make("span", { class: "who version" }, again), make("span", { class: "dim" }, prose(one.summary)),
-    ], `call ${one.name} ${one.summary} ${flow} ${again} ${names(one.request)} ${names(one.reply)}`, (inside) => {
+      code(one.name), make("span", { class: "who" }, flow), make("span", { class: "who version" }, retries), make("span", { class: "dim" }, prose(one.summary)),
+    ], `call ${one.name} ${one.summary} ${flow} ${retries} ${names(one.request)} ${names(one.reply)}`, (inside) => {
       inside.append(
         make("p", {}, "Called by ", make("strong", {}, one.callers.join(", ") || "no service"), ", answered by ", make("strong", {}, one.to),
           one.idempotent ? ". Idempotent: it is retried if the response is lost. " : ". Not idempotent: it is never retried. ", link(`call-${one.name}`)),
@@ -78,7 +78,7 @@
 
   const envelope = () => {
     const headers = Object.entries(api.components.messageTraits.envelope.headers.properties);
-    return table(["Attribute", "Header on Kafka", "What it means"], headers.map(([name, one]) =>
+    return table(["Attribute", "Header on Kafka", "Meaning"], headers.map(([name, one]) =>
       row(one["x-attribute"] ? code(one["x-attribute"]) : "", code(name), one.description || `always ${one.const}`)));
   };
 
@@ -97,6 +97,6 @@
     section("calls", api["x-calls"].map(call), (one) => one.querySelector("code").textContent);
     contents.append(make("h2", {}, make("a", { href: "#envelope" }, "envelope")));
     main.append(make("section", {}, make("h2", { id: "envelope" }, "envelope"),
-      make("p", {}, "What travels with every event."), envelope()));
+      make("p", {}, "Sent with every event."), envelope()));
   });
 })();
