@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from tools.tokens import ROOT, Kind, files, sql, tokens
+from tools.tokens import ROOT, Kind, Token, files, sql, tokens
 
 FOLDERS: Final = ("src", "tests", "bench", "tools")
 LIST: Final = Path(__file__).with_suffix(".toml")
@@ -31,7 +31,7 @@ def problems(root: Path, words: Names, places: Mapping[str, Names], exempt: Iter
     Args:
         root: the folder that holds `src`, `tests`, `bench`, and `tools`.
         words: refused everywhere. A lower-case entry is refused as a part of any name (`give_back` as two parts in a
-            row); an entry with a capital is refused as a whole name.
+            row); an entry with a capital is refused as a whole identifier.
         places: refused in one file, or below one folder (the path ends with `/`), as the name of a function, a class,
             an argument, or a variable; an entry with a suffix (`door.py`) is refused as the name of a file.
         exempt: files that plant refused names.
@@ -41,11 +41,11 @@ def problems(root: Path, words: Names, places: Mapping[str, Names], exempt: Iter
         inside = path.relative_to(root).as_posix()
         if inside in exempt:
             continue
-        named = [(path.stem, 1), *_names(path)]
-        found += [f"{inside}:{line}: {name}: {why}" for name, line in named for why in _refused(name, words)]
+        named = [Token(Kind.NAME, path.stem, 1), *_names(path)]
+        found += [f"{inside}:{name.line}: {name.text}: {why}" for name in named for why in _refused(name, words)]
         for place, names in places.items():
             if inside == place or (place.endswith("/") and inside.startswith(place)):
-                defined = [(path.name, 1), *(_defined(path) if path.suffix == ".py" else named)]
+                defined = [(path.name, 1), *(_defined(path) if path.suffix == ".py" else ())]
                 found += [f"{inside}:{line}: {name}: use {names[name]}" for name, line in defined if name in names]
     return list(dict.fromkeys(found))
 
@@ -55,19 +55,19 @@ def parts(name: str) -> str:
     return f"_{'_'.join(_PARTS.findall(name))}_".lower()
 
 
-def _refused(name: str, words: Names) -> Iterator[str]:
-    split = parts(name)
+def _refused(name: Token, words: Names) -> Iterator[str]:
+    split = parts(name.text)
     for word, instead in words.items():
-        if name == word or (word.islower() and f"_{word}_" in split):
+        if f"_{word}_" in split if word.islower() else (name.kind, name.text) == (Kind.NAME, word):
             yield f"`{word}` is refused; use {instead}"
 
 
-def _names(path: Path) -> Iterator[tuple[str, int]]:
+def _names(path: Path) -> Iterator[Token]:
     for token in tokens(path):
         if token.kind == Kind.NAME or (token.kind == Kind.STRING and _ONE_NAME.fullmatch(token.text)):
-            yield token.text, token.line
+            yield token
         elif token.kind == Kind.STRING and _SQL.match(token.text):
-            yield from ((part.text, token.line) for part in sql(token.text) if part.kind == Kind.NAME)
+            yield from (part._replace(line=token.line) for part in sql(token.text) if part.kind == Kind.NAME)
 
 
 def _defined(path: Path) -> Iterator[tuple[str, int]]:

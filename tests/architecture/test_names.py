@@ -75,7 +75,7 @@ def test_refused_name_is_found_in_other_files(tmp_path: Path, file: str, text: s
     [
         ("src/a.py", "toldo = untolded = 1"),
         ("src/a.py", "def back_give(give, back): ..."),
-        ("src/a.py", "unreadable = UnreadableFile = 1"),
+        ("src/a.py", "unreadable = UnreadableFile = 'Unreadable'"),
         ("src/a.py", "# told\nraise ValueError('You are told once.')"),
         ("src/a.js", "/* told */ const x = /told/; say('You are told once.');"),
         ("src/a.sql", "-- told\nSELECT 'You are told once.';"),

@@ -33,12 +33,12 @@ async def test_every_response_has_security_headers(open_shop: OpenShop, path: st
 
 async def test_header_of_service_has_precedence(open_shop: OpenShop) -> None:
     async def handle(_: Request) -> Response:
-        said = [
+        headers = [
             ("content-security-policy", "default-src 'self'"),
             ("Cache-Control", "public, max-age=60"),
             ("connection", "x"),
         ]
-        return Response(200, b"<p>", "text/html", said)
+        return Response(200, b"<p>", "text/html", headers)
 
     shop = await open_shop(handle)
     async with shop.session.get("/simulator/api/pay/x") as answer:

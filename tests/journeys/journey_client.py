@@ -127,10 +127,10 @@ class JourneyClient:
 
     # ── people ──
 
-    def _person(self, said: Json) -> Person:
-        self.market.secrets |= {said["access_token"], said["refresh_token"]}
-        user = said["user"]
-        return Person(user["id"], user["email"], user["name"], said["access_token"], said["refresh_token"])
+    def _person(self, reply: Json) -> Person:
+        self.market.secrets |= {reply["access_token"], reply["refresh_token"]}
+        user = reply["user"]
+        return Person(user["id"], user["email"], user["name"], reply["access_token"], reply["refresh_token"])
 
     async def register(self, role: str) -> Person:
         """Register a new account."""

@@ -90,20 +90,20 @@ class Marketplace:
         self.stock: dict[str, int] = {}
         """The initial stock of each product."""
         self.process: subprocess.Popen[bytes] | None = None
-        self._output_path = data.parent / "said"
+        self._output_path = data.parent / "output"
 
     # ── start and stop ──
 
     def start(self, *, wait: bool = True) -> None:
         """Start it, and wait until it is ready."""
         processes = ["--processes"] if self.topology is Topology.MANY else []
-        with self._output_path.open("ab") as said:
+        with self._output_path.open("ab") as output:
             self.process = subprocess.Popen(
                 nextbuy("up", "--empty", "--data", str(self.data), "--port", str(self.port), *processes),
                 env=environment(self.settings),
                 stdin=subprocess.DEVNULL,
-                stdout=said,
-                stderr=said,
+                stdout=output,
+                stderr=output,
                 start_new_session=True,
             )
         if wait:

@@ -169,7 +169,7 @@ async def test_dead_letters_are_handled_on_command_line(client: JourneyClient, m
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "expected"),
     [
         (("show", str(new_id())), "Dead letter not found."),
         (("replay",), "by ID"),
@@ -182,11 +182,11 @@ async def test_dead_letters_are_handled_on_command_line(client: JourneyClient, m
     ],
 )
 async def test_impossible_command_fails_with_one_sentence(
-    market: Marketplace, arguments: tuple[str, ...], said: str
+    market: Marketplace, arguments: tuple[str, ...], expected: str
 ) -> None:
     code, out, err = await events(market, *arguments)
     assert (code, out) == (1, "")
-    assert said in err
+    assert expected in err
     assert len(err.splitlines()) == 1
 
 

@@ -147,9 +147,9 @@ async def rebuild_with_kill(market: Marketplace) -> CommandResult:
     again = await events(market, "rebuild", name)
     assert (again.code, again.out) == (1, "")
     assert again.err.splitlines() == ["nextbuy: product-views is being rebuilt already; wait until that is done."]
-    said = await asked
+    done = await asked
     assert market.service("kafka").pid != victim.pid
-    return said
+    return done
 
 
 @pytest.mark.parametrize("bus", Bus)
@@ -165,9 +165,9 @@ async def test_rebuild_under_load_survives_kill_of_its_service(
         async with views_and_purchases(client, products) as accepted:
             views = await rebuild_with_kill(market)
             figures = await events(market, "rebuild", "seller-figures")
-        for name, said in (("product-views", views), ("seller-figures", figures)):
-            assert said.code == 0, said
-            assert f"Rebuilt {name}: generation 2, " in said.out
+        for name, done in (("product-views", views), ("seller-figures", figures)):
+            assert done.code == 0, done
+            assert f"Rebuilt {name}: generation 2, " in done.out
 
         envelopes: list[Json] = []
 

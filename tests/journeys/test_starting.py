@@ -81,8 +81,8 @@ def test_busy_port_fails_with_one_sentence(factory: MarketplaceFactory) -> None:
     data = factory.empty("busy")
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        said = failure_of("up", "--data", str(data), "--port", str(port))
-    assert f"Port {port} on 127.0.0.1 is in use" in said
+        message = failure_of("up", "--data", str(data), "--port", str(port))
+    assert f"Port {port} on 127.0.0.1 is in use" in message
     assert not data.exists()
 
 
@@ -152,8 +152,8 @@ async def test_admin_is_created_with_and_without_running_marketplace(
         await client.get("/admin/api/notifications", await client.admin())
         assert make_admin(market) == f"{ADMIN} is an admin.\n"
         await client.get("/admin/api/notifications", await client.login(ADMIN))
-    said = failure_of("create-admin", "nonsense", "--data", str(market.data), NEXTBUY_ADMIN_PASSWORD=PASSWORD)
-    assert "mail" in said
+    message = failure_of("create-admin", "nonsense", "--data", str(market.data), NEXTBUY_ADMIN_PASSWORD=PASSWORD)
+    assert "mail" in message
     assert market.stop() == 0
 
 

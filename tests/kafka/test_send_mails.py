@@ -38,8 +38,8 @@ PROCESS = Path(__file__).with_name("mail_process.py")
 @pytest.fixture(autouse=True)
 def known(calls: StubCalls) -> None:
     """Auth knows the buyer and the seller."""
-    everybody = {who.id: who for who in (MAYA, INES)}
-    calls.replies[GetAccounts] = lambda call: Accounts([everybody[i] for i in call.account_ids if i in everybody])
+    people = {who.id: who for who in (MAYA, INES)}
+    calls.replies[GetAccounts] = lambda call: Accounts([people[i] for i in call.account_ids if i in people])
 
 
 def with_smtp(deps: Deps, smtp: Smtp) -> Deps:

@@ -1,6 +1,6 @@
 /** The gateway's public API: `get`, `send`, and the `Problem` that both throw. */
 
-import { csrf, forget, freshUntil, isStale, remember } from "./session.js";
+import { csrf, clearAccount, freshUntil, isStale, storeAccount } from "./session.js";
 
 /** An error reply or a failed request; `errors` belong to single fields: `[{field, message}]`. */
 export class Problem extends Error {
@@ -83,10 +83,10 @@ function refresh() {
 
 async function renew() {
   try {
-    remember(await fetchOnce("POST", REFRESH, {}));
+    storeAccount(await fetchOnce("POST", REFRESH, {}));
     return true;
   } catch (problem) {
-    if (!problem.transient) forget();
+    if (!problem.transient) clearAccount();
     return false;
   }
 }

@@ -4,7 +4,7 @@ import { get, send } from "./api.js";
 import { checkoutInProgress, units, watch } from "./basket.js";
 import { announce, el, fill, icon } from "./dom.js";
 import { watchUnread } from "./notifications.js";
-import { account, csrf, forget, remember } from "./session.js";
+import { account, csrf, clearAccount, storeAccount } from "./session.js";
 
 /** Run a page: `render(main)` fills it; an error is shown with a button to try again. */
 export async function start(render) {
@@ -45,9 +45,9 @@ async function resumeCheckout() {
 async function loadAccount() {
   try {
     const { user } = await get("/auth/api/me");
-    if (!account()) remember({ user, expires_in: 60 });
+    if (!account()) storeAccount({ user, expires_in: 60 });
   } catch (problem) {
-    if (problem.status === 401) forget();
+    if (problem.status === 401) clearAccount();
   }
   drawNav();
 }
@@ -87,7 +87,7 @@ async function signOut() {
   } catch (problem) {
     if (problem.transient) return document.getElementById("main").prepend(notice(problem));
   }
-  forget();
+  clearAccount();
   location.assign("/");
 }
 

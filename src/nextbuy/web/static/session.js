@@ -29,12 +29,12 @@ export const freshUntil = () => stored()?.until ?? 0;
 export const isStale = () => csrf() !== "" && freshUntil() < Date.now();
 
 /** Store the reply of a login, a registration or a refresh. */
-export function remember({ user, expires_in }) {
+export function storeAccount({ user, expires_in }) {
   localStorage.setItem(STORAGE_KEY, JSON.stringify({ user, until: Date.now() + expires_in * 1000 - MARGIN }));
 }
 
 /** Sign out in this browser. */
-export function forget() {
+export function clearAccount() {
   localStorage.removeItem(STORAGE_KEY);
   document.cookie = "nextbuy_csrf=; Path=/; Max-Age=0";
   dispatchEvent(new Event("signed-out"));

@@ -4,14 +4,14 @@ import { send } from "../api.js";
 import { el, fill, localPath, title } from "../dom.js";
 import { action, field, form } from "../form.js";
 import { start } from "../layout.js";
-import { remember } from "../session.js";
+import { storeAccount } from "../session.js";
 
 const HOME = { buyer: "/", seller: "/sell", admin: "/admin" };
 const ABILITIES = { buyer: "buys from any shop", seller: "has a shop and offers goods", admin: "reviews products and shops" };
 const query = new URLSearchParams(location.search);
 
 function enter(reply) {
-  remember(reply);
+  storeAccount(reply);
   const { role } = reply.user;
   const meant = query.get("as") ?? role;
   location.assign(meant === role && query.get("next") ? localPath(query.get("next"), HOME[role]) : HOME[role]);
