@@ -42,7 +42,7 @@ class CrashingSubscription(RedisSubscription):
 
 
 async def main(role: str, database_url: str, redis_url: str) -> None:
-    # Short leases, so that the test does not wait long for those of the killed process to expire.
+    # Short leases, so that the leases of the killed process expire soon.
     relay._LEASE_BUCKETS = relay._LEASE_BUCKETS.replace("15 seconds", "0.5 seconds")  # type: ignore[misc]
     redis_bus.LEASE = 2.0  # type: ignore[misc]
     redis_bus.RedisSubscription = CrashingSubscription  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""One service served alone, and the server under it."""
+"""A service in its own process, and the HTTP server under it."""
 
 import asyncio
 import json
@@ -13,11 +13,11 @@ from nextbuy.kit.wire import PROBLEM, Request, Response
 
 
 async def echo(request: Request) -> Response:
-    told = {"path": request.path, "query": request.query, "headers": dict(request.headers), "size": len(request.body)}
-    return Response(200, json.dumps(told).encode(), headers=[("set-cookie", "a=1"), ("set-cookie", "b=2")])
+    echoed = {"path": request.path, "query": request.query, "headers": dict(request.headers), "size": len(request.body)}
+    return Response(200, json.dumps(echoed).encode(), headers=[("set-cookie", "a=1"), ("set-cookie", "b=2")])
 
 
-async def test_a_service_gets_bytes_as_they_came() -> None:
+async def test_request_bytes_reach_service_unchanged() -> None:
     listener = listen("127.0.0.1", 0)
     port = listener.getsockname()[1]
     async with (
@@ -26,17 +26,17 @@ async def test_a_service_gets_bytes_as_they_came() -> None:
     ):
         headers = [("X-Nextbuy-Service", "order.1.x"), ("X-Two", "1"), ("X-Two", "2")]
         async with client.post("/product/internal/x?a=%20", data=b"abc", headers=headers) as answer:
-            told = await answer.json()
+            echoed = await answer.json()
             assert answer.headers.getall("set-cookie") == ["a=1", "b=2"]
             assert "server" not in answer.headers
-    assert (told["path"], told["query"], told["size"]) == ("/product/internal/x", "a=%20", 3)
-    assert told["headers"]["x-nextbuy-service"] == "order.1.x"
-    assert told["headers"]["x-two"] == "1, 2"
+    assert (echoed["path"], echoed["query"], echoed["size"]) == ("/product/internal/x", "a=%20", 3)
+    assert echoed["headers"]["x-nextbuy-service"] == "order.1.x"
+    assert echoed["headers"]["x-two"] == "1, 2"
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-async def test_a_body_over_the_limit_is_refused(chunked: bool) -> None:  # noqa: FBT001
-    async def pieces() -> AsyncIterator[bytes]:
+async def test_too_large_body_is_refused(chunked: bool) -> None:  # noqa: FBT001
+    async def chunks() -> AsyncIterator[bytes]:
         yield b"x" * 60
         yield b"x" * 60
 
@@ -45,7 +45,7 @@ async def test_a_body_over_the_limit_is_refused(chunked: bool) -> None:  # noqa:
     async with (
         serving(service_app(echo, body_limit=100), listener),
         aiohttp.ClientSession() as client,
-        client.post(url, data=pieces() if chunked else b"x" * 101, headers={"x-request-id": "abc"}) as answer,
+        client.post(url, data=chunks() if chunked else b"x" * 101, headers={"x-request-id": "abc"}) as answer,
     ):
         assert answer.status == 413
         problem = await answer.json(content_type=PROBLEM)
@@ -53,7 +53,7 @@ async def test_a_body_over_the_limit_is_refused(chunked: bool) -> None:  # noqa:
 
 
 @pytest.mark.parametrize(("state", "status"), [("up", 200), ("degraded", 200), ("down", 503)])
-async def test_health_says_what_it_is_told(state: str, status: int) -> None:
+async def test_readiness_has_state_of_dependency(state: str, status: int) -> None:
     async def ready() -> Mapping[str, str]:
         return {"database": state}
 
@@ -68,12 +68,12 @@ async def test_health_says_what_it_is_told(state: str, status: int) -> None:
             assert (await answer.json())["checks"] == {"database": state}
 
 
-def test_a_busy_port_is_an_error_before_anything_starts() -> None:
+def test_port_in_use_is_an_error_before_start() -> None:
     with listen("127.0.0.1", 0) as taken, pytest.raises(OSError, match="in use"):
         listen("127.0.0.1", taken.getsockname()[1])
 
 
-async def test_a_request_under_way_is_finished_when_the_server_stops() -> None:
+async def test_active_request_finishes_when_server_stops() -> None:
     arrived, go = asyncio.Event(), asyncio.Event()
 
     async def slow(_: Request) -> Response:
@@ -95,7 +95,7 @@ async def test_a_request_under_way_is_finished_when_the_server_stops() -> None:
             await client.get(url)
 
 
-async def test_a_request_that_never_ends_does_not_hold_up_the_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_endless_request_does_not_delay_stop(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nextbuy.kit.http.server.STOP_TIMEOUT", 1)
     arrived = asyncio.Event()
 
@@ -113,7 +113,7 @@ async def test_a_request_that_never_ends_does_not_hold_up_the_stop(monkeypatch: 
         await asyncio.gather(asking, return_exceptions=True)
 
 
-async def test_a_connection_that_says_nothing_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_silent_connection_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nextbuy.kit.http.server.HEAD_TIMEOUT", 0.05)
     monkeypatch.setattr("nextbuy.kit.http.server._SWEEP_INTERVAL", 0.02)
     listener = listen("127.0.0.1", 0)
@@ -123,6 +123,6 @@ async def test_a_connection_that_says_nothing_is_closed(monkeypatch: pytest.Monk
         writer.close()
 
 
-def test_headers_that_come_twice_are_one() -> None:
+def test_repeated_headers_are_joined() -> None:
     raw = [(b"Cookie", b"a=1"), (b"cookie", b"b=2"), (b"accept", b"x"), (b"accept", b"y")]
     assert headers_of(raw) == {"cookie": "a=1; b=2", "accept": "x, y"}

@@ -23,7 +23,7 @@ NOW = 1_800_000_000.0
 SURROGATE = "\ud800"
 
 
-def somebody(*, expires: float = NOW + 60) -> Identity:
+def identity_until(*, expires: float = NOW + 60) -> Identity:
     return Identity(new_id(), Role.BUYER, new_id(), expires)
 
 
@@ -33,29 +33,29 @@ def part(what: object) -> str:
 
 
 def claims(**other: object) -> dict[str, object]:
-    said = {"iss": "nextbuy", "sub": str(new_id()), "role": "admin", "sid": str(new_id()), "exp": int(NOW) + 60}
-    return {**said, **other}
+    valid = {"iss": "nextbuy", "sub": str(new_id()), "role": "admin", "sid": str(new_id()), "exp": int(NOW) + 60}
+    return {**valid, **other}
 
 
 def by_hmac(header: dict[str, object], secret: bytes) -> str:
-    said = f"{part(header)}.{part(claims())}"
-    return f"{said}.{part(hmac.digest(secret, said.encode(), hashlib.sha256))}"
+    signed = f"{part(header)}.{part(claims())}"
+    return f"{signed}.{part(hmac.digest(secret, signed.encode(), hashlib.sha256))}"
 
 
 def signed(what: dict[str, object], *, key: ECKey = KEY) -> str:
-    """Sign any claims, as somebody who holds the private key could."""
+    """Sign any claims with the private key."""
     from joserfc import jwt  # noqa: PLC0415
 
     return jwt.encode({"alg": "ES256", "kid": "k1"}, what, key, algorithms=["ES256"])
 
 
-def test_a_token_says_what_was_signed() -> None:
-    identity = somebody()
+def test_signed_token_is_decoded() -> None:
+    identity = identity_until()
     assert read_token(sign_token(identity, kid="k1", key=KEY), KEYS, now=NOW) == identity
 
 
 def forgeries() -> dict[str, str]:
-    good = sign_token(somebody(), kid="k1", key=KEY)
+    good = sign_token(identity_until(), kid="k1", key=KEY)
     header, body, proof = good.split(".")
     deep = b"[" * 100_000
     return {
@@ -66,8 +66,8 @@ def forgeries() -> dict[str, str]:
         "HS256 with the public key, stripped": by_hmac({"alg": "HS256", "kid": "k1"}, PEM.strip().encode()),
         "ES256 said, HS256 done": by_hmac({"alg": "ES256", "kid": "k1"}, PEM.encode()),
         "a key of its own": f"{part({'alg': 'ES256', 'jwk': OTHER.as_dict(private=False)})}.{body}.{proof}",
-        "another key under the right name": sign_token(somebody(), kid="k1", key=OTHER),
-        "a key that nobody knows": sign_token(somebody(), kid="k2", key=KEY),
+        "another key under the right name": sign_token(identity_until(), kid="k1", key=OTHER),
+        "an unknown key": sign_token(identity_until(), kid="k2", key=KEY),
         "the key's name is a list": f"{part({'alg': 'ES256', 'kid': ['k1']})}.{body}.{proof}",
         "the algorithm is an object": f"{part({'alg': {}, 'kid': 'k1'})}.{body}.{proof}",
         "no header": f".{body}.{proof}",
@@ -80,13 +80,13 @@ def forgeries() -> dict[str, str]:
         "signature gone": f"{header}.{body}.",
         "signature doubled": f"{header}.{body}.{proof}{proof}",
         "padding": f"{good}==",
-        "expired": sign_token(somebody(expires=NOW - 1), kid="k1", key=KEY),
-        "expires now": sign_token(somebody(expires=NOW), kid="k1", key=KEY),
+        "expired": sign_token(identity_until(expires=NOW - 1), kid="k1", key=KEY),
+        "expires now": sign_token(identity_until(expires=NOW), kid="k1", key=KEY),
         "another issuer": signed(claims(iss="elsewhere")),
         "no issuer": signed({name: value for name, value in claims().items() if name != "iss"}),
         "no expiry": signed({name: value for name, value in claims().items() if name != "exp"}),
         "an unknown role": signed(claims(role="owner")),
-        "the subject is no id": signed(claims(sub=1)),
+        "the subject is not an id": signed(claims(sub=1)),
         "an expiry beyond all numbers": signed(claims(exp="1e999x")),
         "an expiry of a list": signed(claims(exp=[])),
         "huge": "a" * 2_000_000,
@@ -99,7 +99,7 @@ def forgeries() -> dict[str, str]:
 
 
 @pytest.mark.parametrize("kind", forgeries())
-async def test_a_forged_token_is_not_known_and_breaks_nothing(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_forged_token_is_refused(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     token = forgeries()[kind]
     with pytest.raises(Unauthenticated):
         read_token(token, KEYS, now=NOW)
@@ -117,7 +117,7 @@ ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=200)
 
 @given(ANY_TEXT | st.lists(ANY_TEXT, min_size=3, max_size=3).map(".".join))
 @example("..")
-def test_no_text_at_all_is_a_token(text: str) -> None:
+def test_random_text_is_refused_as_token(text: str) -> None:
     with pytest.raises(Unauthenticated):
         read_token(text, KEYS, now=NOW)
 
@@ -132,7 +132,7 @@ JSON = st.recursive(st.none() | st.booleans() | st.floats() | st.integers() | st
     st.dictionaries(st.sampled_from(["iss", "sub", "exp"]), JSON),
     st.binary(max_size=70),
 )
-def test_no_header_and_claims_without_a_signature_are_a_token(
+def test_unsigned_header_and_claims_are_refused(
     header: dict[str, object], body: dict[str, object], proof: bytes
 ) -> None:
     with pytest.raises(Unauthenticated):
@@ -140,7 +140,7 @@ def test_no_header_and_claims_without_a_signature_are_a_token(
 
 
 @given(st.dictionaries(st.sampled_from(["iss", "sub", "exp", "role", "sid"]), JSON))
-def test_strange_claims_under_a_good_signature_are_not_known(changed: dict[str, object]) -> None:
+def test_invalid_claims_with_valid_signature_are_refused(changed: dict[str, object]) -> None:
     if not changed:
         return
     with pytest.raises(Unauthenticated):
@@ -148,41 +148,41 @@ def test_strange_claims_under_a_good_signature_are_not_known(changed: dict[str, 
 
 
 class Loader:
-    """Auth's keys, and how often they were asked for."""
+    """A loader of the keys of auth, which counts its calls."""
 
     def __init__(self) -> None:
-        self.asked = 0
-        self.away = False
+        self.loads = 0
+        self.unavailable = False
         self.keys = {"k1": PEM}
 
     async def __call__(self) -> Mapping[str, str]:
-        self.asked += 1
-        if self.away:
-            raise Unavailable("auth is away")
+        self.loads += 1
+        if self.unavailable:
+            raise Unavailable("Auth is unavailable.")
         return self.keys
 
 
-async def test_keys_are_asked_for_once_and_a_verified_token_is_remembered() -> None:
+async def test_keys_are_loaded_once_and_verified_token_is_cached() -> None:
     load = Loader()
     verifier = TokenVerifier(load)
-    token = sign_token(somebody(expires=time.time() + 60), kid="k1", key=KEY)
+    token = sign_token(identity_until(expires=time.time() + 60), kid="k1", key=KEY)
     first = await verifier.verify(token)
     assert await verifier.verify(token) is first
-    assert load.asked == 1
+    assert load.loads == 1
 
 
-async def test_forged_key_names_do_not_make_us_ask_for_keys_each_time() -> None:
+async def test_unknown_key_ids_do_not_load_keys_each_time() -> None:
     load = Loader()
     verifier = TokenVerifier(load)
     for n in range(20):
         with pytest.raises(Unauthenticated):
-            await verifier.verify(sign_token(somebody(expires=time.time() + 60), kid=f"x{n}", key=OTHER))
-    assert load.asked == 1
+            await verifier.verify(sign_token(identity_until(expires=time.time() + 60), kid=f"x{n}", key=OTHER))
+    assert load.loads == 1
 
 
-async def test_a_remembered_token_expires_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_cached_token_expires(monkeypatch: pytest.MonkeyPatch) -> None:
     verifier = TokenVerifier(Loader())
-    token = sign_token(somebody(expires=NOW + 60), kid="k1", key=KEY)
+    token = sign_token(identity_until(expires=NOW + 60), kid="k1", key=KEY)
     monkeypatch.setattr(time, "time", lambda: NOW)
     await verifier.verify(token)
     monkeypatch.setattr(time, "time", lambda: NOW + 61)
@@ -191,29 +191,29 @@ async def test_a_remembered_token_expires_all_the_same(monkeypatch: pytest.Monke
     assert caught.value.slug == "token-expired"
 
 
-async def test_while_the_keys_cannot_be_had_nobody_is_said_to_be_unknown() -> None:
+async def test_failed_load_of_keys_is_unavailable_not_unauthenticated() -> None:
     load = Loader()
     verifier = TokenVerifier(load)
-    token = sign_token(somebody(expires=time.time() + 60), kid="k1", key=KEY)
-    load.away = True
+    token = sign_token(identity_until(expires=time.time() + 60), kid="k1", key=KEY)
+    load.unavailable = True
     for _ in range(2):
         with pytest.raises(Unavailable):
             await verifier.verify(token)
-    load.away = False
+    load.unavailable = False
     await verifier.verify(token)
 
 
 SECRET = b"of this installation"
 
 
-def test_a_service_is_known_by_what_it_signed_for_this_callee() -> None:
-    said = ServiceIdentity(SECRET, "order").sign("auth")
+def test_service_is_identified_by_signature_for_callee() -> None:
+    value = ServiceIdentity(SECRET, "order").sign("auth")
     auth = ServiceIdentity(SECRET, "auth")
-    assert [auth.read(said), auth.read(said)] == ["order", "order"]
+    assert [auth.read(value), auth.read(value)] == ["order", "order"]
 
 
 @pytest.mark.parametrize("kind", ["for another", "another secret", "another name", "renewed", "cut", "doubled"])
-def test_what_was_signed_otherwise_is_nobodys(kind: str) -> None:
+def test_forged_service_identity_is_refused(kind: str) -> None:
     order = ServiceIdentity(SECRET, "order")
     caller, expires, proof = order.sign("auth").split(".")
     value = {
@@ -229,18 +229,18 @@ def test_what_was_signed_otherwise_is_nobodys(kind: str) -> None:
     assert caught.value.slug == "service-identity-required"
 
 
-def test_an_identity_expires_even_where_it_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cached_service_identity_expires(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "time", lambda: NOW)
-    said = ServiceIdentity(SECRET, "order").sign("auth")
+    value = ServiceIdentity(SECRET, "order").sign("auth")
     auth = ServiceIdentity(SECRET, "auth")
-    auth.read(said)
+    auth.read(value)
     monkeypatch.setattr(time, "time", lambda: NOW + 61)
     for reader in (auth, ServiceIdentity(SECRET, "auth")):
         with pytest.raises(Unauthenticated):
-            reader.read(said)
+            reader.read(value)
 
 
-def test_an_identity_is_made_anew_in_time_and_none_is_good_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_service_identity_is_renewed_and_short_lived(monkeypatch: pytest.MonkeyPatch) -> None:
     order, auth = ServiceIdentity(SECRET, "order"), ServiceIdentity(SECRET, "auth")
     monkeypatch.setattr(time, "time", lambda: NOW)
     first = order.sign("auth")
@@ -258,7 +258,7 @@ def test_an_identity_is_made_anew_in_time_and_none_is_good_for_long(monkeypatch:
 @example("order.\u0661\u0662.x")
 @example("order." + "9" * 5_000 + ".x")
 @example("order.\u00b2.x")
-def test_no_text_at_all_is_a_service(text: str | None) -> None:
+def test_random_text_is_refused_as_service_identity(text: str | None) -> None:
     with pytest.raises(Unauthenticated):
         ServiceIdentity(SECRET, "auth").read(text)
 
@@ -280,7 +280,7 @@ def test_no_text_at_all_is_a_service(text: str | None) -> None:
         ({"cookie": SURROGATE}, None),
     ],
 )
-def test_a_token_is_taken_from_the_header_or_the_cookie(headers: dict[str, str], token: str | None) -> None:
+def test_token_is_read_from_header_or_cookie(headers: dict[str, str], token: str | None) -> None:
     assert token_of("GET", headers) == access_token(headers) == token
 
 
@@ -289,21 +289,19 @@ def test_a_token_is_taken_from_the_header_or_the_cookie(headers: dict[str, str],
     ("cookie", "given_token"),
     [("nextbuy_csrf=s", None), ("nextbuy_csrf=s", "t"), ("", ""), ("nextbuy_csrf=", ""), ("nextbuy_csrf=s", SURROGATE)],
 )
-def test_a_change_by_cookie_without_the_csrf_token_is_refused(
-    method: str, cookie: str, given_token: str | None
-) -> None:
+def test_mutation_by_cookie_without_csrf_token_is_refused(method: str, cookie: str, given_token: str | None) -> None:
     headers = {"cookie": f"nextbuy_access=c; {cookie}"} | ({} if given_token is None else {"x-csrf-token": given_token})
     with pytest.raises(Forbidden) as caught:
         token_of(method, headers)
     assert caught.value.slug == "csrf"
 
 
-def test_a_change_by_cookie_with_the_csrf_token_beside_it_is_let_through() -> None:
+def test_mutation_by_cookie_with_csrf_token_is_accepted() -> None:
     assert token_of("POST", {"cookie": "nextbuy_access=c;nextbuy_csrf=s", "x-csrf-token": "s"}) == "c"
 
 
 @given(ANY_TEXT, ANY_TEXT, st.sampled_from(["GET", "POST"]))
-def test_no_cookie_and_no_header_breaks_anything(cookie: str, header: str, method: str) -> None:
+def test_random_cookies_and_headers_raise_no_other_error(cookie: str, header: str, method: str) -> None:
     headers = {"cookie": f"{cookie};nextbuy_access=c;nextbuy_csrf={cookie}", "x-csrf-token": header}
     assert cookie_of(headers, "nextbuy_access") is not None
     try:

@@ -1,4 +1,4 @@
-"""One client is one network, whichever of its addresses it uses."""
+"""A client counts as one network, whichever of its addresses it uses."""
 
 import pytest
 

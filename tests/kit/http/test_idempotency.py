@@ -18,7 +18,7 @@ SECRET = b"of the service"
 
 @pytest.fixture
 async def database(open_database: OpenDatabase) -> Database:
-    """A database with the kit's tables, and one that counts what was done."""
+    """A database with the tables of the kit, and one in which use cases count their runs."""
     database = await open_database("")
     await database.execute("CREATE TABLE done (by text NOT NULL)")
     return database
@@ -41,7 +41,7 @@ def idempotent_request(  # noqa: PLR0913
 def act(
     database: Database, who: IdempotentRequest, *, by: str = "act", reply: object = "bought"
 ) -> Callable[[], Awaitable[Response]]:
-    """Return an act that writes something and keeps its answer with it."""
+    """Return a use case that writes a row and stores its response in the same transaction."""
 
     async def do() -> Response:
         async with database.transaction() as tx:
@@ -61,7 +61,7 @@ async def done(database: Database) -> int:
     return count
 
 
-async def test_the_same_request_again_is_given_the_same_answer_and_done_once(database: Database) -> None:
+async def test_repeated_request_runs_once_and_gets_stored_response(database: Database) -> None:
     first = idempotent_request()
     first._status = 201
     answer = await first.run_once(database, act(database, first))
@@ -72,7 +72,7 @@ async def test_the_same_request_again_is_given_the_same_answer_and_done_once(dat
     assert await done(database) == 1
 
 
-async def test_an_answer_with_headers_comes_back_with_them(database: Database) -> None:
+async def test_stored_response_keeps_headers(database: Database) -> None:
     first = idempotent_request()
     reply = Response(202, b"x", "text/plain", [("set-cookie", "a=b"), ("set-cookie", "c=d")])
     await first.run_once(database, act(database, first, reply=reply))
@@ -86,7 +86,7 @@ async def test_an_answer_with_headers_comes_back_with_them(database: Database) -
     [{"body": b'{"n":2}'}, {"path": "/order/api/sell"}, {"query": "n=1"}, {"method": "PUT"}, {"bearer": "another"}],
 )
 @pytest.mark.parametrize("answered", [True, False])
-async def test_a_key_used_for_another_request_is_refused(
+async def test_key_of_different_request_is_refused(
     database: Database,
     other: dict[str, Any],
     answered: bool,  # noqa: FBT001
@@ -103,13 +103,13 @@ async def test_a_key_used_for_another_request_is_refused(
 
 
 @pytest.mark.parametrize("other", [{"scope": "bob"}, {"key": "k2"}])
-async def test_the_same_key_of_somebody_else_is_another_key(database: Database, other: dict[str, Any]) -> None:
+async def test_keys_of_different_callers_are_independent(database: Database, other: dict[str, Any]) -> None:
     for who in (idempotent_request(), idempotent_request(**other)):
         await who.run_once(database, act(database, who))
     assert await done(database) == 2
 
 
-async def test_the_same_request_while_the_first_is_worked_on_is_told_to_wait(database: Database) -> None:
+async def test_concurrent_request_is_in_progress(database: Database) -> None:
     async def within() -> Response:
         with pytest.raises(Conflict) as caught:
             await idempotent_request().run_once(database, never)
@@ -120,7 +120,7 @@ async def test_the_same_request_while_the_first_is_worked_on_is_told_to_wait(dat
     assert (await idempotent_request().run_once(database, never)).status == 200
 
 
-async def test_of_many_at_once_one_is_done(database: Database) -> None:
+async def test_one_of_concurrent_requests_runs(database: Database) -> None:
     async def one() -> str:
         who = idempotent_request()
         try:
@@ -129,16 +129,16 @@ async def test_of_many_at_once_one_is_done(database: Database) -> None:
             return error.slug
         return "replayed" if REPLAYED in answer.headers else "done"
 
-    said = await asyncio.gather(*(one() for _ in range(30)))
-    assert said.count("done") == 1
-    assert set(said) <= {"done", "replayed", "in-progress"}
+    outcomes = await asyncio.gather(*(one() for _ in range(30)))
+    assert outcomes.count("done") == 1
+    assert set(outcomes) <= {"done", "replayed", "in-progress"}
     assert await done(database) == 1
 
 
 @pytest.mark.parametrize(
     "error", [RuntimeError("crash"), Unavailable("away"), TooManyRequests("slow down"), asyncio.CancelledError()]
 )
-async def test_what_failed_before_anything_was_done_may_be_sent_again(database: Database, error: BaseException) -> None:
+async def test_failed_request_may_be_repeated(database: Database, error: BaseException) -> None:
     async def fail() -> Response:
         raise error
 
@@ -150,7 +150,7 @@ async def test_what_failed_before_anything_was_done_may_be_sent_again(database: 
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
-async def test_an_answer_that_may_be_another_next_time_is_not_kept(database: Database, status: int) -> None:
+async def test_transient_response_is_not_stored(database: Database, status: int) -> None:
     async def refuse() -> Response:
         return Response(status)
 
@@ -159,7 +159,7 @@ async def test_an_answer_that_may_be_another_next_time_is_not_kept(database: Dat
     assert (await again.run_once(database, act(database, again))).status == 200
 
 
-async def test_a_final_refusal_is_kept(database: Database) -> None:
+async def test_final_refusal_is_stored(database: Database) -> None:
     async def refuse() -> Response:
         return Response(409, b"sold out")
 
@@ -168,7 +168,7 @@ async def test_a_final_refusal_is_kept(database: Database) -> None:
     assert (again.status, again.body) == (409, b"sold out")
 
 
-async def test_a_crash_after_the_commit_leaves_the_answer_and_a_crash_before_it_leaves_nothing(
+async def test_crash_after_commit_keeps_response_and_crash_before_keeps_nothing(
     database: Database,
 ) -> None:
     first = idempotent_request()
@@ -196,7 +196,7 @@ async def test_a_crash_after_the_commit_leaves_the_answer_and_a_crash_before_it_
     assert await done(database) == 2
 
 
-async def test_a_refusal_that_undid_what_was_kept_is_kept_in_its_place(database: Database) -> None:
+async def test_refusal_after_rollback_replaces_stored_response(database: Database) -> None:
     first = idempotent_request()
 
     async def change_of_mind() -> Response:
@@ -213,13 +213,13 @@ async def test_a_refusal_that_undid_what_was_kept_is_kept_in_its_place(database:
 
 
 async def cancel(database: Database) -> None:
-    """Leave things as a process does that was killed while it worked, and whose lease has run out since."""
+    """Leave the state of a process that was killed while it worked and has lost its lease."""
     assert (
         await database.execute("UPDATE idempotency_keys SET leased_until = now() - interval '1 second'") == "UPDATE 1"
     )
 
 
-async def test_the_work_of_a_dead_process_is_taken_over(database: Database) -> None:
+async def test_expired_lease_is_taken_over(database: Database) -> None:
     who = idempotent_request()
 
     async def within() -> Response:
@@ -233,7 +233,7 @@ async def test_the_work_of_a_dead_process_is_taken_over(database: Database) -> N
     assert await done(database) == 1
 
 
-async def test_a_process_that_was_taken_for_dead_cannot_do_it_a_second_time(database: Database) -> None:
+async def test_process_with_lost_lease_is_rolled_back(database: Database) -> None:
     slow = idempotent_request()
 
     async def too_slow() -> Response:
@@ -249,7 +249,7 @@ async def test_a_process_that_was_taken_for_dead_cannot_do_it_a_second_time(data
     assert (await idempotent_request().run_once(database, never)).body == b'"bought"'
 
 
-async def test_an_abandoned_key_cannot_be_taken_for_another_request(database: Database) -> None:
+async def test_abandoned_key_refuses_different_request(database: Database) -> None:
     async def within() -> Response:
         await cancel(database)
         with pytest.raises(Unprocessable):
@@ -259,14 +259,14 @@ async def test_an_abandoned_key_cannot_be_taken_for_another_request(database: Da
     await idempotent_request().run_once(database, within)
 
 
-async def test_a_kept_answer_is_never_taken_over_by_a_late_lease(database: Database) -> None:
+async def test_stored_response_survives_expired_lease(database: Database) -> None:
     first = idempotent_request()
     await first.run_once(database, act(database, first))
     await cancel(database)
     assert (await idempotent_request().run_once(database, never)).headers == [REPLAYED]
 
 
-async def test_a_kept_answer_cannot_be_read_without_the_request_and_the_secret(database: Database) -> None:
+async def test_stored_response_is_encrypted_with_request_and_secret(database: Database) -> None:
     first = idempotent_request(body=b'{"password":"correct horse"}')
     await first.run_once(database, act(database, first, reply={"access_token": "eyJ-secret"}))
     row = await database.fetchrow("SELECT * FROM idempotency_keys")
@@ -290,19 +290,19 @@ async def test_a_kept_answer_cannot_be_read_without_the_request_and_the_secret(d
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "\u00e9", "a\nb", "\x00", "\ud800"])
-def test_a_key_that_is_none_is_refused(key: str) -> None:
+def test_invalid_key_is_refused(key: str) -> None:
     with pytest.raises(Unprocessable) as caught:
         idempotent_request(key=key)
     assert caught.value.slug == "idempotency-key-invalid"
 
 
-def test_any_request_can_be_told_apart() -> None:
+def test_fingerprints_of_requests_differ() -> None:
     texts = ["", "a", "\ud800", "\x00", "', '"]
     prints = [idempotent_request(path=path, query=query)._fingerprint for path in texts for query in texts]
     assert len(set(prints)) == len(texts) ** 2
 
 
-async def test_answers_are_forgotten_after_a_day(database: Database) -> None:
+async def test_responses_are_purged_after_a_day(database: Database) -> None:
     first, second = idempotent_request(), idempotent_request(key="k2")
     for who in (first, second):
         await who.run_once(database, act(database, who))

@@ -64,13 +64,13 @@ def broken() -> Callee:
     return callee
 
 
-def test_a_healthy_callee_is_always_called(callee: Callee) -> None:
+def test_healthy_callee_is_always_called(callee: Callee) -> None:
     callee.answers(1000)
     assert callee.state() == "closed"
     assert callee.breaker.retry_after == 0.0
 
 
-def test_five_failures_in_a_row_open_it_however_little_was_called(callee: Callee) -> None:
+def test_five_consecutive_failures_open_breaker(callee: Callee) -> None:
     callee.fails(4)
     assert callee.state() == "closed"
     callee.clock.turn(3600)
@@ -78,7 +78,7 @@ def test_five_failures_in_a_row_open_it_however_little_was_called(callee: Callee
     assert callee.state() == "open"
 
 
-def test_a_success_between_failures_starts_the_row_anew(callee: Callee) -> None:
+def test_success_resets_consecutive_failures(callee: Callee) -> None:
     callee.answers(10)
     callee.fails(4)
     callee.answers()
@@ -86,7 +86,7 @@ def test_a_success_between_failures_starts_the_row_anew(callee: Callee) -> None:
     assert callee.state() == "closed"
 
 
-def test_half_of_ten_results_failing_opens_it_in_whatever_order() -> None:
+def test_half_of_ten_results_failing_opens_breaker() -> None:
     for order in ("FFFSSSSSFF", "SSSFFSFFFS"):
         callee = Callee()
         for result in order[:-1]:
@@ -96,14 +96,14 @@ def test_half_of_ten_results_failing_opens_it_in_whatever_order() -> None:
         assert callee.state() == "open", order
 
 
-def test_fewer_than_half_failing_leaves_it_closed(callee: Callee) -> None:
+def test_fewer_failures_than_half_leave_breaker_closed(callee: Callee) -> None:
     for _ in range(100):
         callee.answers(2)
         callee.fails()
     assert callee.state() == "closed"
 
 
-def test_failures_older_than_the_window_are_forgotten(callee: Callee) -> None:
+def test_failures_older_than_window_do_not_count(callee: Callee) -> None:
     for _ in range(3):
         callee.fails(3)
         callee.answers()
@@ -111,7 +111,7 @@ def test_failures_older_than_the_window_are_forgotten(callee: Callee) -> None:
     assert callee.state() == "closed"
 
 
-def test_failures_spread_over_the_window_still_count(callee: Callee) -> None:
+def test_failures_in_whole_window_count(callee: Callee) -> None:
     for _ in range(4):
         callee.fails()
         callee.answers()
@@ -121,7 +121,7 @@ def test_failures_spread_over_the_window_still_count(callee: Callee) -> None:
     assert callee.state() == "open"
 
 
-def test_successes_leave_the_window_as_failures_do(callee: Callee) -> None:
+def test_successes_older_than_window_do_not_count(callee: Callee) -> None:
     callee.answers(30)
     callee.clock.turn(5)
     for _ in range(3):
@@ -133,7 +133,7 @@ def test_successes_leave_the_window_as_failures_do(callee: Callee) -> None:
     assert callee.state() == "open"
 
 
-def test_an_open_breaker_refuses_until_its_wait_is_over(broken: Callee) -> None:
+def test_open_breaker_refuses_until_reset_time(broken: Callee) -> None:
     assert broken.refuses_for() == 5.0
     broken.clock.turn(4.5)
     assert broken.refuses_for() == 0.5

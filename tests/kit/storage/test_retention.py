@@ -31,20 +31,20 @@ EXPIRED = f"""
 
 
 def id_of(days: float) -> UUID:
-    """The id of an event of so many days ago."""
+    """Return an event id of `days` ago."""
     at = int((utc_now() - timedelta(days=days)).timestamp() * 1000)
     return UUID(int=at << 80 | new_id().int & (1 << 80) - 1)
 
 
 async def test_inbox_rows_outlive_retention_of_bus(publisher: Database) -> None:
     old, late, recent = id_of(INBOX_DAYS + 1), id_of(INBOX_DAYS + 1), id_of(INBOX_DAYS - 1)
-    for handler in ("counts", "tells", "is no more"):
+    for handler in ("counts", "tells", "removed"):
         for event_id in (old, late, recent):
             await mark(publisher, handler, [event_id])
     # `late` is an old event that waited long in its outbox: it came a short time ago, and may come again.
     await publisher.execute("UPDATE inbox SET at = now() - interval '41 days' WHERE event_id <> $1", late)
     await purge_inbox(publisher)
-    for handler in ("counts", "tells", "is no more"):
+    for handler in ("counts", "tells", "removed"):
         assert await seen(publisher, handler, [old, late, recent]) == {late, recent}
     assert INBOX_DAYS > RETENTION_DAYS
 

@@ -13,7 +13,7 @@ from nextbuy.kit.storage.database import Transaction
 
 
 class Caller(Struct):
-    """The sender of a public request; `identity` is None if nobody is logged in, `address` is the IP address."""
+    """The sender of a public request; `identity` is None without a login, `address` is the IP address."""
 
     token: str
     identity: Identity | None

@@ -7,7 +7,7 @@ def client_network(ip: str) -> str:
     """Return a client's IPv4 address, or the /64 network of its IPv6 address.
 
     A subscriber is assigned a whole /64 (RFC 6177), so single IPv6 addresses cost nothing. An IPv4-mapped address
-    counts as IPv4. Text that is no IP address is returned unchanged.
+    counts as IPv4. Other text is returned unchanged.
     """
     if ":" not in ip:
         return ip

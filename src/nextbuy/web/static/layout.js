@@ -117,7 +117,7 @@ export function requireRole(main, role, heading, why) {
 }
 
 /** A page with a single message. */
-export const singleMessage = (main, heading, ...said) => fill(main, el("h1", {}, heading), empty(...said));
+export const singleMessage = (main, heading, ...text) => fill(main, el("h1", {}, heading), empty(...text));
 
 /** Breadcrumbs: `[href, name]` of each step. */
 export const crumbs = (...steps) => el("nav", { class: "crumbs", "aria-label": "Where you are" }, steps.map(([href, name]) => el("a", { href }, name)));

@@ -25,7 +25,7 @@ async function settled(letter) {
   return seen;
 }
 
-function acts(letter, redraw, said) {
+function acts(letter, redraw, message) {
   const status = el("p", {});
   const name = letter.event_type || letter.topic;
   const again = async (answer) => {
@@ -47,14 +47,14 @@ function acts(letter, redraw, said) {
     asked.querySelector("input").focus();
   };
   const replay = action({ label: "Replay", class: "main", act: (key) => send("POST", `${LETTERS}/${letter.id}/replay`, {}, key), done: again, status, "aria-label": `Replay ${name}` });
-  const place = el("div", { class: "decision" }, el("div", { class: "row" }, replay, el("button", { type: "button", onclick: why, "aria-label": `Discard ${name}` }, "Discard…")), status, said && el("p", { class: "wrong" }, said));
+  const place = el("div", { class: "decision" }, el("div", { class: "row" }, replay, el("button", { type: "button", onclick: why, "aria-label": `Discard ${name}` }, "Discard…")), status, message && el("p", { class: "wrong" }, message));
   return place;
 }
 
 /** A letter in the list, redrawn when its status changes. */
 function row(letter) {
   const node = el("li", { class: "letter", tabindex: -1 });
-  const draw = (one, said) => {
+  const draw = (one, message) => {
     const envelope = typeof one.envelope === "string" ? one.envelope : JSON.stringify(one.envelope, null, 2);
     fill(
       node,
@@ -65,7 +65,7 @@ function row(letter) {
       one.status === "replayed" && el("p", { class: "soft" }, "Applied ", time(one.resolved_at)),
       el("details", {}, el("summary", {}, "Error chain"), el("ol", { class: "why" }, one.error_chain.map((link) => el("li", {}, link)))),
       el("details", {}, el("summary", {}, "The event"), el("pre", { tabindex: 0 }, envelope)),
-      one.status === "waiting" && acts(one, again, said),
+      one.status === "waiting" && acts(one, again, message),
     );
   };
   const again = (...now) => (draw(...now), node.focus());

@@ -17,8 +17,8 @@ function address(to) {
 /** Details of an event: amount, products, reason. */
 function more({ total, lines, reason, pay_until }) {
   const goods = lines.map((line) => `${line.quantity} × ${line.title}`).join(", ");
-  const said = [total && money(total), goods, reason, pay_until && `to be paid by ${when(pay_until)}`].filter(Boolean);
-  return said.length > 0 && el("p", { class: "soft" }, said.join(" · "));
+  const facts = [total && money(total), goods, reason, pay_until && `to be paid by ${when(pay_until)}`].filter(Boolean);
+  return facts.length > 0 && el("p", { class: "soft" }, facts.join(" · "));
 }
 
 const support = ({ correlation_id, trace_id }) =>
