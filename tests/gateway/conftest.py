@@ -47,10 +47,10 @@ class Shop:
         """Send bytes; return the status and everything received until the gateway closed the connection."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         writer.write(request)
-        answer = await reader.read()
+        received = await reader.read()
         writer.close()
         await writer.wait_closed()
-        return int(answer.split(b" ", 2)[1]), answer
+        return int(received.split(b" ", 2)[1]), received
 
 
 async def no_keys() -> Mapping[str, str]:

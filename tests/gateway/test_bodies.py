@@ -25,17 +25,17 @@ async def test_body_of_maximum_size_is_forwarded(open_shop: OpenShop, over_http:
         return Response(200, str(len(request.body)).encode())
 
     shop = await open_shop(handle, over_http=over_http)
-    async with shop.session.post("/product/api/x", data=chunks(MIB) if chunked else b"x" * MIB) as answer:
-        assert (answer.status, await answer.text()) == (200, str(MIB))
+    async with shop.session.post("/product/api/x", data=chunks(MIB) if chunked else b"x" * MIB) as response:
+        assert (response.status, await response.text()) == (200, str(MIB))
 
 
 @BOTH_TRANSPORTS
 async def test_too_long_body_is_refused_by_announced_length(open_shop: OpenShop, over_http: bool) -> None:  # noqa: FBT001
     shop = await open_shop(over_http=over_http)
     head = f"POST /product/api/x HTTP/1.1\r\nhost: x\r\ncontent-length: {MIB + 1}\r\n\r\n"
-    status, answer = await shop.raw(head.encode())
+    status, received = await shop.raw(head.encode())
     assert status == 413
-    assert b"body-too-large" in answer
+    assert b"body-too-large" in received
     assert shop.requests == []
 
 
@@ -63,11 +63,11 @@ async def test_missing_body_times_out(
     monkeypatch.setattr("nextbuy.gateway.app.BODY_TIMEOUT", 0.05)
     shop = await open_shop(over_http=over_http)
     for size in (10, 500_000):
-        status, answer = await shop.raw(
+        status, received = await shop.raw(
             f"POST /product/api/x HTTP/1.1\r\nhost: x\r\ncontent-length: {size}\r\n\r\nx".encode()
         )
-        assert status == 408, answer
-        assert b"request-timeout" in answer
+        assert status == 408, received
+        assert b"request-timeout" in received
 
 
 @BOTH_TRANSPORTS
@@ -87,8 +87,8 @@ async def test_disconnect_during_body_is_logged_once(open_shop: OpenShop, over_h
 @pytest.mark.parametrize("headers", [{f"x-{n}": "1" for n in range(101)}, {"x-long": "x" * 17_000}])
 async def test_too_many_or_too_long_headers_are_refused(open_shop: OpenShop, headers: dict[str, str]) -> None:
     shop = await open_shop()
-    async with shop.session.get("/product/api/x", headers=headers) as answer:
-        assert answer.status == 431
+    async with shop.session.get("/product/api/x", headers=headers) as response:
+        assert response.status == 431
     assert shop.requests == []
 
 

@@ -27,11 +27,11 @@ async def test_request_and_response_are_forwarded_unchanged(open_shop: OpenShop,
     shop = await open_shop(handle, over_http=over_http)
     async with shop.session.post(
         "/order/api/x?a=1&b=%20", data=b"abc", headers={"content-type": "text/x", "X-Odd": "1"}
-    ) as answer:
-        assert (answer.status, await answer.read()) == (201, b"cba")
-        assert answer.headers["content-type"] == "text/plain"
-        assert answer.headers["location"] == "/there"
-        assert answer.headers.getall("set-cookie") == ["a=1", "b=2"]
+    ) as response:
+        assert (response.status, await response.read()) == (201, b"cba")
+        assert response.headers["content-type"] == "text/plain"
+        assert response.headers["location"] == "/there"
+        assert response.headers.getall("set-cookie") == ["a=1", "b=2"]
     request = shop.requests[0]
     assert (request.method, request.path, request.query) == ("POST", "/order/api/x", "a=1&b=%20")
     assert request.headers["content-type"] == "text/x"
@@ -49,8 +49,8 @@ async def test_internal_headers_of_client_are_dropped(open_shop: OpenShop, over_
         "x-nextbuy-deadline-ms": "1",
         "TE": "x",
     }
-    async with shop.session.get("/auth/api/me", headers=forged) as answer:
-        assert answer.status == 200
+    async with shop.session.get("/auth/api/me", headers=forged) as response:
+        assert response.status == 200
     headers = shop.requests[0].headers
     assert "x-nextbuy-service" not in headers
     assert "te" not in headers
@@ -63,10 +63,10 @@ async def test_request_id_is_kept_or_generated_and_trace_continues(open_shop: Op
     shop = await open_shop(over_http=over_http)
     trace_id = "0af7651916cd43dd8448eb211c80319c"
     sent = {"x-request-id": "my-id", "traceparent": f"00-{trace_id}-b7ad6b7169203331-00"}
-    async with shop.session.get("/product/api/x", headers=sent) as answer:
-        assert answer.headers["x-request-id"] == "my-id"
-    async with shop.session.post("/product/api/x", headers={"x-request-id": "invalid\tid"}) as answer:
-        generated = answer.headers["x-request-id"]
+    async with shop.session.get("/product/api/x", headers=sent) as response:
+        assert response.headers["x-request-id"] == "my-id"
+    async with shop.session.post("/product/api/x", headers={"x-request-id": "invalid\tid"}) as response:
+        generated = response.headers["x-request-id"]
     first, second = shop.requests
     assert first.headers["traceparent"].startswith(f"00-{trace_id}-")
     assert first.headers["traceparent"].endswith("-00")
@@ -84,12 +84,12 @@ async def test_log_contains_no_query_header_body_or_token(open_shop: OpenShop) -
     headers = {"authorization": "Bearer SECRET", "cookie": "nextbuy_access=SECRET"}
     async with shop.session.post(
         "/auth/api/login?password=SECRET", json={"password": "SECRET"}, headers=headers
-    ) as answer:
-        assert answer.status == 200
-    async with shop.session.get("/auth/api/eyJhbGciOi.SECRET.x") as answer:
-        assert answer.status == 200
-    async with shop.session.get("/SECRET/x") as answer:
-        assert answer.status == 404
+    ) as response:
+        assert response.status == 200
+    async with shop.session.get("/auth/api/eyJhbGciOi.SECRET.x") as response:
+        assert response.status == 200
+    async with shop.session.get("/SECRET/x") as response:
+        assert response.status == 404
     assert "SECRET" not in shop.journal.read_text()
     assert len(shop.lines("request")) == 3
 
@@ -106,10 +106,10 @@ async def test_slow_service_times_out(open_shop: OpenShop, over_http: bool) -> N
         return Response(200)
 
     shop = await open_shop(handle, over_http=over_http, timeout=0.05)
-    async with shop.session.post("/order/api/x") as answer:
-        assert answer.status == 504
-        assert (await answer.json(content_type=PROBLEM))["slug"] == "deadline-passed"
-        assert "retry-after" in answer.headers
+    async with shop.session.post("/order/api/x") as response:
+        assert response.status == 504
+        assert (await response.json(content_type=PROBLEM))["slug"] == "deadline-passed"
+        assert "retry-after" in response.headers
     if not over_http:
         assert ended.is_set()
     assert shop.lines("forward")[0]["outcome"] == "deadline-passed"
@@ -126,13 +126,13 @@ async def test_unreachable_service_is_unavailable_then_breaker_opens(open_shop: 
     )
     slugs = []
     for _ in range(6):
-        async with shop.session.post("/order/api/x") as answer:
-            assert answer.status == 503
-            assert int(answer.headers["retry-after"]) >= 1
-            slugs.append((await answer.json(content_type=PROBLEM))["slug"])
+        async with shop.session.post("/order/api/x") as response:
+            assert response.status == 503
+            assert int(response.headers["retry-after"]) >= 1
+            slugs.append((await response.json(content_type=PROBLEM))["slug"])
     assert slugs == ["order-unavailable"] * 5 + ["breaker-open"]
-    async with shop.session.get("/auth/api/me") as answer:
-        assert (await answer.json(content_type=PROBLEM))["slug"] == "auth-unavailable"
+    async with shop.session.get("/auth/api/me") as response:
+        assert (await response.json(content_type=PROBLEM))["slug"] == "auth-unavailable"
 
 
 @BOTH_TRANSPORTS
@@ -145,12 +145,12 @@ async def test_read_is_retried_once_and_mutation_never(open_shop: OpenShop, over
         return Response(503) if failures >= 0 else Response(200, b"{}")
 
     shop = await open_shop(handle, over_http=over_http)
-    async with shop.session.get("/product/api/x") as answer:
-        assert answer.status == 200
+    async with shop.session.get("/product/api/x") as response:
+        assert response.status == 200
     assert [line["attempt"] for line in shop.lines("forward")] == [1, 2]
     failures = 1
-    async with shop.session.post("/product/api/x") as answer:
-        assert answer.status == 503
+    async with shop.session.post("/product/api/x") as response:
+        assert response.status == 503
     assert len(shop.requests) == 3
 
 
@@ -159,8 +159,8 @@ async def test_retry_after_of_service_prevents_retry(open_shop: OpenShop) -> Non
         return problem_response(Unavailable("Later.", retry_after=7), "x")
 
     shop = await open_shop(handle)
-    async with shop.session.get("/product/api/x") as answer:
-        assert (answer.status, answer.headers["retry-after"]) == (503, "7")
+    async with shop.session.get("/product/api/x") as response:
+        assert (response.status, response.headers["retry-after"]) == (503, "7")
     assert len(shop.requests) == 1
 
 
@@ -172,10 +172,10 @@ async def test_missing_dependency_of_service_does_not_open_breaker(open_shop: Op
 
     shop = await open_shop(handle)
     for _ in range(20):
-        async with shop.session.post("/order/api/create-payment-session") as answer:
-            assert answer.status == 503
-    async with shop.session.get("/order/api/user-orders") as answer:
-        assert answer.status == 200
+        async with shop.session.post("/order/api/create-payment-session") as response:
+            assert response.status == 503
+    async with shop.session.get("/order/api/user-orders") as response:
+        assert response.status == 200
 
 
 async def test_crashes_open_breaker_and_refusals_do_not(open_shop: OpenShop) -> None:
@@ -188,23 +188,23 @@ async def test_crashes_open_breaker_and_refusals_do_not(open_shop: OpenShop) -> 
     shop = await open_shop(handle)
     for word, status in (("busy", 429), ("refused", 409)):
         for _ in range(20):
-            async with shop.session.post(f"/order/api/{word}") as answer:
-                assert answer.status == status
+            async with shop.session.post(f"/order/api/{word}") as response:
+                assert response.status == status
     for _ in range(5):
-        async with shop.session.post("/order/api/crash") as answer:
-            assert answer.status == 500
-            assert "a defect" not in await answer.text()
-    async with shop.session.post("/order/api/refused") as answer:
-        assert answer.status == 503
+        async with shop.session.post("/order/api/crash") as response:
+            assert response.status == 500
+            assert "a defect" not in await response.text()
+    async with shop.session.post("/order/api/refused") as response:
+        assert response.status == 503
 
 
 @BOTH_TRANSPORTS
 async def test_head_has_no_body(open_shop: OpenShop, over_http: bool) -> None:  # noqa: FBT001
     shop = await open_shop(over_http=over_http)
-    async with shop.session.head("/product/api/x") as answer:
-        assert answer.status == 200
-        assert answer.headers["content-length"] == str(len(json.dumps({"ok": True}, separators=(",", ":"))))
-        assert await answer.read() == b""
+    async with shop.session.head("/product/api/x") as response:
+        assert response.status == 200
+        assert response.headers["content-length"] == str(len(json.dumps({"ok": True}, separators=(",", ":"))))
+        assert await response.read() == b""
 
 
 @BOTH_TRANSPORTS
@@ -215,13 +215,13 @@ async def test_large_response_is_forwarded(open_shop: OpenShop, over_http: bool)
         return Response(200, picture, "image/png")
 
     shop = await open_shop(handle, over_http=over_http)
-    async with shop.session.get("/product/api/picture/1") as answer:
-        assert await answer.read() == picture
-        assert answer.headers["content-length"] == str(len(picture))
+    async with shop.session.get("/product/api/picture/1") as response:
+        assert await response.read() == picture
+        assert response.headers["content-length"] == str(len(picture))
 
 
 async def test_unknown_method_is_refused(open_shop: OpenShop) -> None:
     shop = await open_shop()
-    async with shop.session.request("TRACE", "/product/api/x") as answer:
-        assert answer.status == 405
+    async with shop.session.request("TRACE", "/product/api/x") as response:
+        assert response.status == 405
     assert shop.requests == []

@@ -8,6 +8,7 @@ import re
 import pytest
 
 from nextbuy.kit.config import ConfigError, Settings, from_environment
+from nextbuy.kit.observability.telemetry import JsonFormatter
 from nextbuy.kit.wire import PROBLEM, Request, Response
 from tests.gateway.conftest import OpenShop
 
@@ -20,15 +21,15 @@ LISTED = Settings(secret=b"s" * 16, rate_limits=False, cors_origins=(ORIGIN,))
 )
 async def test_every_response_has_security_headers(open_shop: OpenShop, path: str) -> None:
     shop = await open_shop()
-    async with shop.session.get(path, allow_redirects=False) as answer:
-        assert answer.headers["x-content-type-options"] == "nosniff"
-        assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
-        assert "'unsafe" not in answer.headers["content-security-policy"]
-        assert "referrer-policy" in answer.headers
-        assert "cross-origin-resource-policy" in answer.headers
-        assert "cache-control" in answer.headers
-        assert "x-request-id" in answer.headers
-        assert "server" not in answer.headers
+    async with shop.session.get(path, allow_redirects=False) as response:
+        assert response.headers["x-content-type-options"] == "nosniff"
+        assert "frame-ancestors 'none'" in response.headers["content-security-policy"]
+        assert "'unsafe" not in response.headers["content-security-policy"]
+        assert "referrer-policy" in response.headers
+        assert "cross-origin-resource-policy" in response.headers
+        assert "cache-control" in response.headers
+        assert "x-request-id" in response.headers
+        assert "server" not in response.headers
 
 
 async def test_header_of_service_has_precedence(open_shop: OpenShop) -> None:
@@ -41,38 +42,38 @@ async def test_header_of_service_has_precedence(open_shop: OpenShop) -> None:
         return Response(200, b"<p>", "text/html", headers)
 
     shop = await open_shop(handle)
-    async with shop.session.get("/simulator/api/pay/x") as answer:
-        assert answer.headers.getall("content-security-policy") == ["default-src 'self'"]
-        assert answer.headers.getall("cache-control") == ["public, max-age=60"]
-        assert "connection" not in answer.headers
+    async with shop.session.get("/simulator/api/pay/x") as response:
+        assert response.headers.getall("content-security-policy") == ["default-src 'self'"]
+        assert response.headers.getall("cache-control") == ["public, max-age=60"]
+        assert "connection" not in response.headers
 
 
 async def test_only_listed_origins_read_responses(open_shop: OpenShop) -> None:
     shop = await open_shop(settings=LISTED)
     for path in ("/product/api/x", "/nowhere", "/openapi.json"):
-        async with shop.session.get(path, headers={"origin": ORIGIN}) as answer:
-            assert answer.headers["access-control-allow-origin"] == ORIGIN
-            assert answer.headers["access-control-allow-credentials"] == "true"
-            assert "Origin" in answer.headers["vary"]
-        async with shop.session.get(path, headers={"origin": "https://evil.example"}) as answer:
-            assert "access-control-allow-origin" not in answer.headers
-            assert "Origin" in answer.headers["vary"]
+        async with shop.session.get(path, headers={"origin": ORIGIN}) as response:
+            assert response.headers["access-control-allow-origin"] == ORIGIN
+            assert response.headers["access-control-allow-credentials"] == "true"
+            assert "Origin" in response.headers["vary"]
+        async with shop.session.get(path, headers={"origin": "https://evil.example"}) as response:
+            assert "access-control-allow-origin" not in response.headers
+            assert "Origin" in response.headers["vary"]
     shop = await open_shop()
-    async with shop.session.get("/product/api/x", headers={"origin": ORIGIN}) as answer:
-        assert "access-control-allow-origin" not in answer.headers
+    async with shop.session.get("/product/api/x", headers={"origin": ORIGIN}) as response:
+        assert "access-control-allow-origin" not in response.headers
 
 
 async def test_preflight_needs_no_service(open_shop: OpenShop) -> None:
     shop = await open_shop(settings=LISTED)
     asks = {"origin": ORIGIN, "access-control-request-method": "PUT", "access-control-request-headers": "authorization"}
-    async with shop.session.options("/product/api/x", headers=asks) as answer:
-        assert answer.status == 204
-        assert answer.headers["access-control-allow-origin"] == ORIGIN
-        assert "PUT" in answer.headers["access-control-allow-methods"]
-        assert "authorization" in answer.headers["access-control-allow-headers"]
-    async with shop.session.options("/product/api/x", headers=asks | {"origin": "https://evil.example"}) as answer:
-        assert "access-control-allow-methods" not in answer.headers
-        assert "access-control-allow-origin" not in answer.headers
+    async with shop.session.options("/product/api/x", headers=asks) as response:
+        assert response.status == 204
+        assert response.headers["access-control-allow-origin"] == ORIGIN
+        assert "PUT" in response.headers["access-control-allow-methods"]
+        assert "authorization" in response.headers["access-control-allow-headers"]
+    async with shop.session.options("/product/api/x", headers=asks | {"origin": "https://evil.example"}) as response:
+        assert "access-control-allow-methods" not in response.headers
+        assert "access-control-allow-origin" not in response.headers
     assert shop.requests == []
 
 
@@ -91,27 +92,27 @@ def test_origins_are_comma_separated() -> None:
 async def test_readiness_has_state_of_each_service(open_shop: OpenShop) -> None:
     shop = await open_shop()
     shop.states.update(order="up", redis="degraded")
-    async with shop.session.get("/health/ready") as answer:
-        assert answer.status == 200
-        assert await answer.json() == {"status": "ready", "checks": {"order": "up", "redis": "degraded"}}
+    async with shop.session.get("/health/ready") as response:
+        assert response.status == 200
+        assert await response.json() == {"status": "ready", "checks": {"order": "up", "redis": "degraded"}}
     shop = await open_shop()
     shop.states.update(order="down")
-    async with shop.session.get("/health/ready") as answer:
-        assert answer.status == 503
-        assert (await answer.json())["checks"] == {"order": "down"}
-    async with shop.session.get("/health/live") as answer:
-        assert answer.status == 200
-    async with shop.session.post("/health/live") as answer:
-        assert answer.status == 405
+    async with shop.session.get("/health/ready") as response:
+        assert response.status == 503
+        assert (await response.json())["checks"] == {"order": "down"}
+    async with shop.session.get("/health/live") as response:
+        assert response.status == 200
+    async with shop.session.post("/health/live") as response:
+        assert response.status == 405
 
 
 @pytest.mark.parametrize("path", ["/docs", "/docs/problems", "/docs/events"])
 async def test_api_browser_is_self_contained(open_shop: OpenShop, path: str) -> None:
     shop = await open_shop()
-    async with shop.session.get(path) as answer:
-        assert answer.content_type == "text/html"
-        page = await answer.text()
-        policy = answer.headers["content-security-policy"]
+    async with shop.session.get(path) as response:
+        assert response.content_type == "text/html"
+        page = await response.text()
+        policy = response.headers["content-security-policy"]
     assert "//" not in policy
     # The policy allows exactly the scripts and the style of the page, each by its hash.
     inside = re.findall(r"<(?:script|style)>(.*?)</(?:script|style)>", page, re.DOTALL)
@@ -126,8 +127,8 @@ async def test_api_browser_is_self_contained(open_shop: OpenShop, path: str) -> 
 
 async def test_root_without_pages_redirects_to_api_browser(open_shop: OpenShop) -> None:
     shop = await open_shop()
-    async with shop.session.get("/", allow_redirects=False) as answer:
-        assert (answer.status, answer.headers["location"]) == (307, "/docs")
+    async with shop.session.get("/", allow_redirects=False) as response:
+        assert (response.status, response.headers["location"]) == (307, "/docs")
 
 
 async def test_other_paths_are_pages(open_shop: OpenShop) -> None:
@@ -139,14 +140,14 @@ async def test_other_paths_are_pages(open_shop: OpenShop) -> None:
 
     shop = await open_shop(pages=pages)
 
-    async with shop.session.post("/product/blue-lamp", data=b"<p>") as answer:
-        assert (answer.status, await answer.read()) == (200, b"<p>")
-        assert answer.headers["content-security-policy"] == "default-src 'self'"
-        assert answer.headers["x-content-type-options"] == "nosniff"
-        assert answer.headers["content-length"] == "3"
-        assert "x-request-id" in answer.headers
-    async with shop.session.get("/order/internal/x") as answer:
-        assert (answer.status, answer.content_type) == (404, PROBLEM)
+    async with shop.session.post("/product/blue-lamp", data=b"<p>") as response:
+        assert (response.status, await response.read()) == (200, b"<p>")
+        assert response.headers["content-security-policy"] == "default-src 'self'"
+        assert response.headers["x-content-type-options"] == "nosniff"
+        assert response.headers["content-length"] == "3"
+        assert "x-request-id" in response.headers
+    async with shop.session.get("/order/internal/x") as response:
+        assert (response.status, response.content_type) == (404, PROBLEM)
     status, _ = await shop.raw(b"GET /a/%2e%2e/b HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
     assert status == 404
     assert seen == ["/product/blue-lamp"]
@@ -158,8 +159,8 @@ async def test_head_of_a_page_has_its_length_and_no_body(open_shop: OpenShop) ->
 
     shop = await open_shop(pages=pages)
 
-    async with shop.session.head("/basket") as answer:
-        assert (answer.headers["content-length"], await answer.read()) == ("3", b"")
+    async with shop.session.head("/basket") as response:
+        assert (response.headers["content-length"], await response.read()) == ("3", b"")
 
 
 async def test_page_that_is_not_modified_has_no_length(open_shop: OpenShop) -> None:
@@ -168,30 +169,32 @@ async def test_page_that_is_not_modified_has_no_length(open_shop: OpenShop) -> N
 
     shop = await open_shop(pages=pages)
 
-    async with shop.session.get("/basket") as answer:
-        assert (answer.status, answer.headers["etag"]) == (304, '"a"')
-        assert "content-length" not in answer.headers
-        assert "content-type" not in answer.headers
+    async with shop.session.get("/basket") as response:
+        assert (response.status, response.headers["etag"]) == (304, '"a"')
+        assert "content-length" not in response.headers
+        assert "content-type" not in response.headers
 
 
-async def test_page_that_crashes_is_a_500_with_an_id(open_shop: OpenShop) -> None:
+async def test_page_that_crashes_is_a_500_with_an_id(open_shop: OpenShop, caplog: pytest.LogCaptureFixture) -> None:
     async def pages(_: Request) -> Response:
         message = "a defect"
         raise RuntimeError(message)
 
     shop = await open_shop(pages=pages)
+    caplog.handler.setFormatter(JsonFormatter())
 
-    async with shop.session.get("/basket") as answer:
-        problem = await answer.json(content_type=PROBLEM)
-    assert (answer.status, problem["correlation_id"]) == (500, answer.headers["x-request-id"])
+    async with shop.session.get("/basket") as response:
+        problem = await response.json(content_type=PROBLEM)
+    assert (response.status, problem["correlation_id"]) == (500, response.headers["x-request-id"])
     assert "a defect" not in problem["detail"]
+    assert problem["correlation_id"] in caplog.text
 
 
 async def test_problem_has_correlation_id(open_shop: OpenShop) -> None:
     shop = await open_shop()
-    async with shop.session.get("/nowhere", headers={"x-request-id": "abc"}) as answer:
-        assert answer.status == 404
-        problem = await answer.json(content_type=PROBLEM)
+    async with shop.session.get("/nowhere", headers={"x-request-id": "abc"}) as response:
+        assert response.status == 404
+        problem = await response.json(content_type=PROBLEM)
     assert problem["type"] == "/docs/problems#endpoint-not-found"
     assert problem["correlation_id"] == "abc"
 
@@ -200,9 +203,9 @@ async def test_concurrent_requests_share_one_readiness_check(open_shop: OpenShop
     shop = await open_shop()
     shop.states["order"] = "up"
 
-    answers = await asyncio.gather(*(shop.session.get("/health/ready") for _ in range(20)))
+    responses = await asyncio.gather(*(shop.session.get("/health/ready") for _ in range(20)))
 
-    assert {answer.status for answer in answers} == {200}
+    assert {response.status for response in responses} == {200}
     assert shop.readiness_checks == 1
-    for answer in answers:
-        answer.release()
+    for response in responses:
+        response.release()

@@ -119,26 +119,26 @@ async def test_hanging_redis_delays_nothing(silent: Redis) -> None:
 async def test_refusal_has_retry_after(open_shop: OpenShop, redis: Redis) -> None:
     shop = await open_shop(redis=redis)
     for _ in range(10):
-        async with shop.session.post("/auth/api/login") as answer:
-            assert answer.status == 200
-    async with shop.session.post("/auth/api/login") as answer:
-        assert answer.status == 429
-        assert 1 <= int(answer.headers["retry-after"]) <= 7
-        assert answer.headers["ratelimit-policy"] == '"login";q=10;w=60'
-        assert answer.headers["ratelimit"].startswith('"login";r=0;t=')
-        assert (await answer.json(content_type=PROBLEM))["slug"] == "too-many-requests"
+        async with shop.session.post("/auth/api/login") as response:
+            assert response.status == 200
+    async with shop.session.post("/auth/api/login") as response:
+        assert response.status == 429
+        assert 1 <= int(response.headers["retry-after"]) <= 7
+        assert response.headers["ratelimit-policy"] == '"login";q=10;w=60'
+        assert response.headers["ratelimit"].startswith('"login";r=0;t=')
+        assert (await response.json(content_type=PROBLEM))["slug"] == "too-many-requests"
     for path in ("/order/api/payment-webhook", "/simulator/api/pay/x", "/health/live"):
         for _ in range(3):
-            async with shop.session.get(path) as answer:
-                assert answer.status == 200
+            async with shop.session.get(path) as response:
+                assert response.status == 200
     assert len(shop.requests) == 10 + 6
 
 
 async def test_limits_can_be_disabled(open_shop: OpenShop) -> None:
     shop = await open_shop()
     for _ in range(15):
-        async with shop.session.post("/auth/api/login") as answer:
-            assert answer.status == 200
+        async with shop.session.post("/auth/api/login") as response:
+            assert response.status == 200
 
 
 @pytest.mark.parametrize(

@@ -146,8 +146,9 @@ class Gateway:
             if isinstance(error, RateLimited):
                 response.headers.extend(error.headers)
         except Exception:
-            log.exception("request failed: %s", name)
             span = span or telemetry.start_span()
+            with telemetry.use_span(span):
+                log.exception("request failed: %s", name)
             response = problem_response(_FAILED, span.correlation_id)
 
         status = response.status

@@ -43,9 +43,10 @@ def request_headers(raw: Sequence[Pair]) -> dict[str, str]:
         raise HeadersTooLarge(f"Too many headers. Send at most {COUNT_LIMIT}.")
     headers: dict[str, str] = {}
     size = 0
+    known = _KNOWN.get
     for raw_name, raw_value in raw:
         size += len(raw_name) + len(raw_value)
-        name = _KNOWN.get(raw_name)
+        name = known(raw_name)
         if name is None:
             name = raw_name.decode("latin-1").lower()
             if name in _DROPPED:

@@ -34,13 +34,13 @@ DEFAULT: Final = Limit("default", burst=120, rate=40.0, batch=10)
 STRICT: Final = Limit("login", burst=10, rate=10 / 60, batch=1, by_address=True)
 """For requests that try a password. No batches: a batch of ten would allow nine more attempts."""
 _STRICT: Final = frozenset({("POST", "/auth/api/register"), ("POST", "/auth/api/login")})
-_EXEMPT: Final = frozenset({"/order/api/payment-webhook"})
-_EXEMPT_BELOW: Final = "/simulator/api/pay"
+_EXEMPT: Final = frozenset({"/order/api/payment-webhook", "/simulator/api/pay"})
+_EXEMPT_PREFIX: Final = "/simulator/api/pay/"
 
 
 def limit_for(method: str, path: str) -> Limit | None:
     """Return the limit of a request; None for webhooks and the hosted payment page."""
-    if path in _EXEMPT or path == _EXEMPT_BELOW or path.startswith(f"{_EXEMPT_BELOW}/"):
+    if path in _EXEMPT or path.startswith(_EXEMPT_PREFIX):
         return None
     return STRICT if (method, path) in _STRICT else DEFAULT
 

@@ -33,17 +33,17 @@ class Callee:
             ) from None
         try:
             response = await self.transport.deliver(request, timeout, body)
-            if response.status < 500 or _is_stated(response):  # noqa: PLR2004
-                permit.success()
+        except BaseException as error:
+            if isinstance(error, Exception) and not _is_clients_fault(error):
+                permit.failure()
             else:
-                permit.failure()
-            return response
-        except Exception as error:
-            if not _is_clients_fault(error):
-                permit.failure()
+                permit.cancel()
             raise
-        finally:
-            permit.cancel()
+        if response.status < 500 or _is_stated(response):  # noqa: PLR2004
+            permit.success()
+        else:
+            permit.failure()
+        return response
 
 
 def _is_stated(response: Response) -> bool:
