@@ -146,7 +146,7 @@ async def rebuild_with_kill(market: Marketplace) -> CommandResult:
         assert left["events"] < PAST
     again = await events(market, "rebuild", name)
     assert (again.code, again.out) == (1, "")
-    assert again.err.splitlines() == ["nextbuy: product-views is being rebuilt already; wait until that is done."]
+    assert again.err.splitlines() == ["nextbuy: product-views is already being rebuilt. Wait until that is done."]
     done = await asked
     assert market.service("kafka").pid != victim.pid
     return done

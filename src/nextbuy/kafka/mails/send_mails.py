@@ -72,7 +72,7 @@ def _outcome(mail: ClaimedMail, result: DeliveryResult, emails: Mapping[UUID, st
     if status == "waiting" and mail.is_expired:
         status, reason = "failed", f"no success in {mail.attempts} attempts; the last: {reason}"
     with use_span(start_span(mail.traceparent, mail.correlation_id)):
-        fields = {"mail_id": str(mail.id), "kind": mail.kind, "attempt": mail.attempts}
+        fields = {"mail_id": str(mail.id), "notification_kind": mail.kind, "attempt": mail.attempts}
         if status in {"sent", "stored"}:
             log.info("mail %s", status, extra=fields)
         else:
