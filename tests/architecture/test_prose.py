@@ -24,7 +24,7 @@ def found(root: Path, name: str, text: str) -> list[str]:
 
 def test_this_project_has_no_refused_phrase() -> None:
     settings = tomllib.loads(LIST.read_text())
-    assert problems(ROOT, settings["habits"], settings["exempt"] + settings["pending"]) == []
+    assert problems(ROOT, settings["habits"], settings["exempt"]) == []
 
 
 @pytest.mark.parametrize(
