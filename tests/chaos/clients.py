@@ -65,7 +65,7 @@ class Clients:
 
     async def wait_for_orders(self, orders: int) -> None:
         """Wait until `orders` orders are confirmed."""
-        await until(lambda: self.orders >= orders, f"{orders} orders", within=LONGEST)
+        await until(lambda: self.orders >= orders, f"{orders} orders", timeout=LONGEST)
 
     async def buy(self, buyer: Person, basket: list[tuple[Json, int]]) -> None:
         """Open a session, pay it, and record the confirmations."""

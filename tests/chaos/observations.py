@@ -85,12 +85,12 @@ async def all_applied(cluster: Cluster) -> None:
             return {"on the bus": error}
         return {what: n for what, n in found.items() if n}
 
-    await wait_until_empty(left, "everything is applied", within=APPLIED_WITHIN)
+    await wait_until_empty(left, "everything is applied", timeout=APPLIED_WITHIN)
 
 
 async def at_rest(cluster: Cluster) -> None:
     """Wait until no work is pending and every event is applied."""
-    await wait_until_empty(lambda: pending_work(cluster.market), "all work is done", within=APPLIED_WITHIN)
+    await wait_until_empty(lambda: pending_work(cluster.market), "all work is done", timeout=APPLIED_WITHIN)
     await all_applied(cluster)
 
 

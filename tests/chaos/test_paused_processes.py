@@ -85,7 +85,7 @@ async def all_orders_are_notified(market: Marketplace) -> None:
         await asyncio.sleep(0.05)
         return bool((await market.rows("admin", query, ids))[0]["n"] == len(ids))
 
-    await until(all_notified, "the other service has taken over", within=WITHIN)
+    await until(all_notified, "the other service has taken over", timeout=WITHIN)
 
 
 async def test_pausing_each_kafka_service_and_the_bus_does_nothing_twice(cluster: Cluster) -> None:

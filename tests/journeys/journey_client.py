@@ -217,7 +217,7 @@ class JourneyClient:
         found: Json = await self.get(f"/order/api/payment-session/{session['session_id']}", who)
         return found
 
-    async def wait_for_status(self, status: str, who: Person, session: Json, *, within: float = 15.0) -> Json:
+    async def wait_for_status(self, status: str, who: Person, session: Json, *, timeout: float = 15.0) -> Json:
         """Wait until a session has a status, and return it."""
         seen: Json = {}
 
@@ -225,7 +225,7 @@ class JourneyClient:
             seen.update(await self.get_session(who, session))
             return bool(seen["status"] == status)
 
-        await until(reached, f"the session is {status}", within=within)
+        await until(reached, f"the session is {status}", timeout=timeout)
         return seen
 
     async def buy(self, who: Person, basket: Basket) -> list[str]:

@@ -64,14 +64,14 @@ class BuyerLoad:
 class KillOnLogLine(threading.Thread):
     """A thread that kills the whole marketplace as soon as a matching line appears in its log."""
 
-    def __init__(self, market: Marketplace, line: Line, *, within: float = 15.0) -> None:
+    def __init__(self, market: Marketplace, line: Line, *, timeout: float = 15.0) -> None:
         """Match a line whose fields start with these values."""
         super().__init__(daemon=True)
         self._market = market
         self._line = line
         self._since = market.log_size()
         self._tree = market.tree()
-        self._ends = time.monotonic() + within
+        self._ends = time.monotonic() + timeout
         self.has_killed = False
 
     def run(self) -> None:

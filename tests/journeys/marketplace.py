@@ -109,13 +109,13 @@ class Marketplace:
         if wait:
             self.wait_until_ready()
 
-    def wait_until_ready(self, within: float = READY_WITHIN) -> None:
+    def wait_until_ready(self, timeout: float = READY_WITHIN) -> None:
         """Wait until the marketplace is ready."""
-        ends = time.monotonic() + within
+        ends = time.monotonic() + timeout
         while not self._is_ready():
             assert self.process is not None
             assert self.process.poll() is None, f"it has ended: {self.output()}"
-            assert time.monotonic() < ends, f"not ready within {within} s: {self.output()}"
+            assert time.monotonic() < ends, f"not ready within {timeout} s: {self.output()}"
             time.sleep(0.02)
 
     def _is_ready(self) -> bool:

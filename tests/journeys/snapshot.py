@@ -113,7 +113,7 @@ class Snapshot:
         )
 
 
-async def snapshot_at_rest(market: Marketplace, *, within: float = SETTLED_WITHIN) -> Snapshot:
+async def snapshot_at_rest(market: Marketplace, *, timeout: float = SETTLED_WITHIN) -> Snapshot:
     """Wait until no work is pending, and return the snapshot."""
 
     async def left() -> Row:
@@ -123,11 +123,11 @@ async def snapshot_at_rest(market: Marketplace, *, within: float = SETTLED_WITHI
             undone.update({"untold event": missing} if missing else {})
         return undone
 
-    await wait_until_empty(left, "the snapshot are at rest", within=within)
+    await wait_until_empty(left, "the snapshot are at rest", timeout=timeout)
     return await take_snapshot(market)
 
 
-async def wait_until_empty(left: Callable[[], Awaitable[Row]], what: str, *, within: float) -> None:
+async def wait_until_empty(left: Callable[[], Awaitable[Row]], what: str, *, timeout: float) -> None:
     """Wait until `left` returns nothing; an unavailable database is retried."""
     found: Row = {}
 
@@ -141,7 +141,7 @@ async def wait_until_empty(left: Callable[[], Awaitable[Row]], what: str, *, wit
         return not found
 
     try:
-        await until(nothing_is_left, what, within=within)
+        await until(nothing_is_left, what, timeout=timeout)
     except AssertionError as error:
         raise AssertionError(f"{error}: {found}") from None
 

@@ -104,7 +104,7 @@ async def test_example_1_basket_of_two_shops_becomes_two_orders(client: JourneyC
         found = [await client.get(f"/product/api/get-product/{product['slug']}") for product, _ in basket]
         return [one["product"]["stock"] for one in found] == [8, 4, 0]
 
-    await until(stock_has_gone_down, "the public stock is reduced", within=2.5)
+    await until(stock_has_gone_down, "the public stock is reduced", timeout=2.5)
     sold_out = await client.checkout(await client.new_buyer(), [(bowl, 1), (book, 1)])
     assert_problem(sold_out, 409, "sold-out")
     assert (await client.get(f"/product/api/get-product/{bowl['id']}"))["product"]["stock"] == 8

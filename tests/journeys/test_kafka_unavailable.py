@@ -24,7 +24,7 @@ async def wait_for_kafka_state(state: str, market: Marketplace) -> None:
             await asyncio.sleep(0.1)
             return bool(response.json["checks"][NAME] == state)
 
-        await until(says_so, f"Kafka is {state}", within=30)
+        await until(says_so, f"Kafka is {state}", timeout=30)
 
 
 async def test_purchases_succeed_while_kafka_is_killed_and_restarted(

@@ -37,7 +37,7 @@ async def test_buyer_and_seller_get_one_notification_and_one_mail_each(
                 )
                 return all(both) and {buyer.email, seller.email} <= set(server.recipients)
 
-            await until(arrived, "both have a notification and a mail", within=30)
+            await until(arrived, "both have a notification and a mail", timeout=30)
             for who, kind in ((buyer, "order-placed"), (seller, "order-received")):
                 [note] = await _notifications(client, who, kind)
                 assert note["link"] == f"/order/{order_id}"

@@ -139,7 +139,7 @@ async def rebuild_with_kill(market: Marketplace) -> CommandResult:
             assert not asked.done(), asked.result()
             return bool((await rebuilding(kafka, name))["events"] >= KILLED_AFTER)
 
-        await until(in_the_middle, "part of the log is read", within=TIMEOUT)
+        await until(in_the_middle, "part of the log is read", timeout=TIMEOUT)
         victim.kill()
         left = await rebuilding(kafka, name)
         assert left["state"] == "reading"
@@ -181,13 +181,13 @@ async def test_rebuild_under_load_survives_kill_of_its_service(
                 and sum(one["data"].get("views", 0) for one in envelopes[PAST:]) == accepted.total()
             )
 
-        await until(is_all_counted, "the projections equal the sums of the logs", within=TIMEOUT)
+        await until(is_all_counted, "the projections equal the sums of the logs", timeout=TIMEOUT)
 
         async def is_done() -> bool:
             shown = (await events(market, "projections")).out
             return shown.count("last rebuild: done, ") == 2 and shown.count("never rebuilt") == 2
 
-        await until(is_done, "the rebuilds are shown as done", within=TIMEOUT)
+        await until(is_done, "the rebuilds are shown as done", timeout=TIMEOUT)
         audit = (await events(market, "audit")).out.splitlines()
         mine = f"terminal:{getpass.getuser()}"
         assert [line.split("  ")[1:4] for line in audit] == [

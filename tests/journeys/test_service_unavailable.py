@@ -20,11 +20,11 @@ GATEWAY_LIMIT = 10.25
 SLACK = 2.0
 
 
-def assert_retry_later(response: Response, within: float) -> None:
+def assert_retry_later(response: Response, timeout: float) -> None:
     """Check for a 503 or 504 in time, with Retry-After."""
     assert response.status in {503, 504}, response.body
     assert int(response.headers["Retry-After"]) >= 1
-    assert response.seconds < within
+    assert response.seconds < timeout
 
 
 async def use_everything_else(client: JourneyClient) -> None:
@@ -71,14 +71,14 @@ async def test_paused_or_killed_product_service_fails_fast_and_recovers(market_o
             await use_everything_else(client)
         finally:
             os.kill(product.pid, signal.SIGCONT)
-        await until(can_be_bought, "the breaker closes again", within=30)
+        await until(can_be_bought, "the breaker closes again", timeout=30)
 
         market.service("product").kill()
         response = await client.checkout(buyer, [(goods, 1)])
         if response.status != 201:  # The service may be back before the deadline of the call.
             assert_retry_later(response, CALL_LIMIT + SLACK)
         await use_everything_else(client)
-        await until(can_be_bought, "the supervisor has restarted it", within=30)
+        await until(can_be_bought, "the supervisor has restarted it", timeout=30)
         shown = await client.request("GET", f"/product/api/get-product/{goods['id']}")
         assert shown.status == 200
 
@@ -96,7 +96,7 @@ async def test_everything_reconciles_after_each_service_is_killed_under_load(mar
                     await asyncio.sleep(0.05)
                     return len(load.paid) > before + 5
 
-                await until(go_on, f"purchases continue before {name} is killed", within=60)
+                await until(go_on, f"purchases continue before {name} is killed", timeout=60)
                 market.service(name).kill()
             market.wait_until_ready()
         snapshot = await snapshot_at_rest(market)

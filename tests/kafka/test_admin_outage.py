@@ -125,7 +125,7 @@ async def test_outage_of_admin_dead_letters_nothing_and_events_arrive_soon_after
         async with harness.consuming():
             await admin.start()
             await harness.publish([message(event) for event in before])
-            await until(stored(len(before)), "notifications before the outage", within=60)
+            await until(stored(len(before)), "notifications before the outage", timeout=60)
 
             await admin.kill()
             caplog.clear()
@@ -147,7 +147,7 @@ async def test_outage_of_admin_dead_letters_nothing_and_events_arrive_soon_after
 
             await admin.start()
             returned = time.monotonic()
-            await until(stored(2 * len(before)), "notifications after the outage", within=60)
+            await until(stored(2 * len(before)), "notifications after the outage", timeout=60)
             # The longest waits of the breaker and of the consumer, and the start of a process on a busy machine.
             assert time.monotonic() - returned < DEFAULT_BREAKER_POLICY.reset_cap + 20
             await until(harness.is_done, "all events are acknowledged")

@@ -130,7 +130,7 @@ class Services:
         """Publish messages, wait until all are processed, and return the contents of all tables."""
         async with self.harness.consuming():
             await self.harness.publish(messages)
-            await until(self.harness.is_done, "all events are acknowledged", within=60)
+            await until(self.harness.is_done, "all events are acknowledged", timeout=60)
         return {
             f"{database.service}.{table}": rows
             for database in self.databases

@@ -118,7 +118,7 @@ class Deep(Struct):
     watts: Annotated[int, Meta(ge=5, le=9)]
     amount: Annotated[int, Meta(le=-3)]
     price: Money | None = None
-    within: "Deep | None" = None
+    timeout: "Deep | None" = None
     on: bool = False
     words: dict[str, int] = {}
 

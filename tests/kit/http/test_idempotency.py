@@ -91,15 +91,15 @@ async def test_key_of_different_request_is_refused(
     other: dict[str, Any],
     answered: bool,  # noqa: FBT001
 ) -> None:
-    async def within() -> Response:
+    async def use_case() -> Response:
         with pytest.raises(Unprocessable) as caught:
             await idempotent_request(**other).run_once(database, never)
         assert caught.value.slug == "idempotency-key-reused"
         return Response(200)
 
-    await idempotent_request().run_once(database, within)
+    await idempotent_request().run_once(database, use_case)
     if answered:
-        await within()
+        await use_case()
 
 
 @pytest.mark.parametrize("other", [{"scope": "bob"}, {"key": "k2"}])
@@ -110,13 +110,13 @@ async def test_keys_of_different_callers_are_independent(database: Database, oth
 
 
 async def test_concurrent_request_is_in_progress(database: Database) -> None:
-    async def within() -> Response:
+    async def use_case() -> Response:
         with pytest.raises(Conflict) as caught:
             await idempotent_request().run_once(database, never)
         assert (caught.value.slug, caught.value.retry_after) == ("in-progress", 1)
         return Response(200)
 
-    await idempotent_request().run_once(database, within)
+    await idempotent_request().run_once(database, use_case)
     assert (await idempotent_request().run_once(database, never)).status == 200
 
 
@@ -222,13 +222,13 @@ async def cancel(database: Database) -> None:
 async def test_expired_lease_is_taken_over(database: Database) -> None:
     who = idempotent_request()
 
-    async def within() -> Response:
+    async def use_case() -> Response:
         await cancel(database)
         again = idempotent_request()
         await again.run_once(database, act(database, again, by="heir"))
         return Response(200)
 
-    await who.run_once(database, within)
+    await who.run_once(database, use_case)
     assert (await idempotent_request().run_once(database, never)).body == b'"bought"'
     assert await done(database) == 1
 
@@ -250,13 +250,13 @@ async def test_process_with_lost_lease_is_rolled_back(database: Database) -> Non
 
 
 async def test_abandoned_key_refuses_different_request(database: Database) -> None:
-    async def within() -> Response:
+    async def use_case() -> Response:
         await cancel(database)
         with pytest.raises(Unprocessable):
             await idempotent_request(body=b"other").run_once(database, never)
         return Response(200)
 
-    await idempotent_request().run_once(database, within)
+    await idempotent_request().run_once(database, use_case)
 
 
 async def test_stored_response_survives_expired_lease(database: Database) -> None:

@@ -290,7 +290,7 @@ async def test_closed_subscription_hands_over_before_its_lease_would_expire(
         async with reading(any_bus, "g", "t") as second:
             await first.subscription.close()
             await any_bus.publish(messages("t", range(3, 6)))
-            await until(lambda: {3, 4, 5} <= set(second.of("t")), within=30.0)
+            await until(lambda: {3, 4, 5} <= set(second.of("t")), timeout=30.0)
     assert second.of("t")[-3:] == [3, 4, 5]
 
 
@@ -343,7 +343,7 @@ async def test_publishing_to_killed_engine_fails_and_resumes_after_restart(own: 
             await own.bus.publish(messages("t", range(5, 6)))
         await own.restart_engine()
         await publish_until_stored(own.bus, messages("t", range(5, 10)))
-        await until(lambda: set(reader.of("t")) == set(range(10)), within=RECOVERY_TIMEOUT)
+        await until(lambda: set(reader.of("t")) == set(range(10)), timeout=RECOVERY_TIMEOUT)
     assert list(dict.fromkeys(reader.of("t"))) == list(range(10))
 
 
@@ -359,7 +359,7 @@ async def test_publishing_to_frozen_engine_times_out_and_resumes(own: BusWithEng
         finally:
             own.engine.thaw()
         await publish_until_stored(own.bus, messages("t", range(5, 10)))
-        await until(lambda: set(reader.of("t")) == set(range(10)), within=RECOVERY_TIMEOUT)
+        await until(lambda: set(reader.of("t")) == set(range(10)), timeout=RECOVERY_TIMEOUT)
 
 
 async def test_engine_killed_during_traffic_loses_and_reorders_nothing(own: BusWithEngine) -> None:
@@ -375,7 +375,7 @@ async def test_engine_killed_during_traffic_loses_and_reorders_nothing(own: BusW
         await until(lambda: len(reader.got) >= 100)
         own.engine.kill()
         await own.restart_engine()
-        await until(lambda: set(reader.of("t")) == set(range(total)), within=RECOVERY_TIMEOUT)
+        await until(lambda: set(reader.of("t")) == set(range(total)), timeout=RECOVERY_TIMEOUT)
         await publishing
     first_seen = list(dict.fromkeys(reader.of("t")))
     for key in range(keys):

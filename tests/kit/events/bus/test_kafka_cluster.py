@@ -51,11 +51,11 @@ async def test_killing_one_of_two_brokers_loses_and_reorders_nothing(
 
     async with reading(bus, "g", "t", batch_size=11) as reader:
         publishing = asyncio.create_task(publish_all())
-        await until(lambda: len(reader.got) >= 100, within=RECOVERY_TIMEOUT)
+        await until(lambda: len(reader.got) >= 100, timeout=RECOVERY_TIMEOUT)
         assert _replicas(admin, f"{bus._prefix}t") == [2] * 6
         assert not publishing.done()
         second.kill()
-        await until(lambda: set(reader.of("t")) == set(range(total)), within=RECOVERY_TIMEOUT)
+        await until(lambda: set(reader.of("t")) == set(range(total)), timeout=RECOVERY_TIMEOUT)
         await publishing
     first_seen = list(dict.fromkeys(reader.of("t")))
     for key in range(keys):
