@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help up demo kafka test test-chaos smoke check contracts docs bench lock clean format
+.PHONY: help up demo kafka test test-chaos smoke mutants check contracts docs bench lock clean format
 
 # The port and the data folder of `make up` and `make demo`: make up PORT=8081 DATA=/srv/nextbuy
 PORT ?= 8080
@@ -32,6 +32,9 @@ test-chaos: .venv/.dev ## run the long tests: kills during 5,000 orders on each 
 
 smoke: .venv/.dev ## install and start the marketplace on the other supported Pythons that are found
 	@$(PY) -m pytest -m smoke -n 0 tests/smoke
+
+mutants: .venv/.dev ## break the rules, the SQL and the locks; the tests must notice each fault
+	@$(PY) tools/mutants.py
 
 check: .venv/.dev ## check format, lint, types, imports, dead and duplicate code, names, and prose
 	@$(PY) tools/check.py

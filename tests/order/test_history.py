@@ -2,19 +2,42 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from uuid import UUID
 
 import msgspec
 import pytest
 from msgspec.structs import replace
 
 from nextbuy.contracts.message import Event
-from nextbuy.contracts.order import OrderPaid, PaymentRefunded, Reason, RefundDue, SessionExpired, SessionPaid, SoldLine
-from nextbuy.contracts.product import ProductApproved
+from nextbuy.contracts.order import (
+    OrderCreated,
+    OrderPaid,
+    PaymentFailed,
+    PaymentReceived,
+    PaymentRefunded,
+    Reason,
+    RefundDue,
+    SessionCreated,
+    SessionExpired,
+    SessionNotOpened,
+    SessionOpened,
+    SessionPaid,
+    SoldLine,
+)
+from nextbuy.contracts.product import PricedLine, ProductApproved
 from nextbuy.contracts.values import MAX_LINES, Money, new_id
 from nextbuy.kit.events.outbox import MAX_EVENT_BYTES, make_envelope
 from nextbuy.kit.observability import telemetry
-from nextbuy.order.history import EVENTS, EVENTS_BY_TRANSITION, SessionProjection, events_for, evolve, fold
-from nextbuy.order.model import TRANSITIONS, Session, State, Transition, source_states, split_by_shop
+from nextbuy.order.history import (
+    EVENTS,
+    EVENTS_BY_TRANSITION,
+    SessionProjection,
+    decode_event,
+    events_for,
+    evolve,
+    fold,
+)
+from nextbuy.order.model import TRANSITIONS, OrderDraft, Session, State, Transition, source_states, split_by_shop
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 
@@ -75,6 +98,79 @@ def test_every_transition_publishes_the_events_of_its_table() -> None:
         assert list(dict.fromkeys(map(type, step(transition)))) == list(events)
 
 
+def test_every_field_of_an_event_comes_from_its_session() -> None:
+    order_ids = [new_id(), new_id()]
+    first, second = drafts = split_by_shop(SESSION)
+    ids = {"session_id": SESSION.id, "buyer_id": SESSION.buyer_id}
+    received = PaymentReceived(**ids, payment_id="pay_1", total=Money(590))
+    due = RefundDue(**ids, payment_id="pay_1", total=Money(590), reason="because")
+    session = replace(SESSION, received=Money(590))
+
+    def created(order_id: UUID, draft: OrderDraft) -> OrderCreated:
+        [sold] = draft.lines
+        return OrderCreated(
+            order_id=order_id,
+            number=draft.number,
+            session_id=SESSION.id,
+            buyer_id=SESSION.buyer_id,
+            shop_id=sold.shop_id,
+            seller_id=sold.seller_id,
+            total=Money(300),
+            lines=[PricedLine(sold.product_id, sold.shop_id, "Mug", 2, Money(150))],
+        )
+
+    def paid(order_id: UUID, draft: OrderDraft) -> OrderPaid:
+        return OrderPaid(order_id=order_id, session_id=SESSION.id, shop_id=draft.shop_id, total=Money(300))
+
+    expected: dict[Transition, list[Event]] = {
+        Transition.CREATED: [SessionCreated(**ids, total=Money(600), lines=SESSION.lines, expires_at=NOW)],
+        Transition.OPENED: [SessionOpened(**ids, payment_id="pay_1")],
+        Transition.NOT_OPENED: [SessionNotOpened(**ids, reason="because")],
+        Transition.DECLINED: [PaymentFailed(**ids, reason="because")],
+        Transition.EXPIRED: [SessionExpired(**ids)],
+        Transition.PAYMENT_RECEIVED: [received],
+        Transition.WRONG_AMOUNT_RECEIVED: [received, due],
+        Transition.SOLD_OUT: [due],
+        Transition.REFUNDED: [
+            PaymentRefunded(**ids, total=Money(590), reason="because", payment_id="pay_1", refund_id="re_1")
+        ],
+        Transition.STOCK_COMMITTED: [
+            SessionPaid(**ids, total=Money(600), order_ids=order_ids),
+            created(order_ids[0], first),
+            created(order_ids[1], second),
+            paid(order_ids[0], first),
+            paid(order_ids[1], second),
+        ],
+    }
+    for transition, events in expected.items():
+        assert events_for(transition, session, list(zip(order_ids, drafts, strict=True))) == events, transition
+
+
+def test_events_of_a_bare_session_have_empty_texts_and_the_total() -> None:
+    bare = replace(SESSION, payment_id=None, reason=None, received=None)
+
+    [refunded] = events_for(Transition.REFUNDED, bare)
+
+    assert isinstance(refunded, PaymentRefunded)
+    assert (refunded.payment_id, refunded.reason, refunded.total) == ("", "", SESSION.total)
+
+
+def test_new_projection_has_every_field_of_its_creation() -> None:
+    session = session_in(State.OPENING)
+
+    assert (session.id, session.buyer_id, session.total) == (SESSION.id, SESSION.buyer_id, SESSION.total)
+    assert (session.lines, session.expires_at, session.opened) == (SESSION.lines, NOW, False)
+    assert session_in(State.OPEN).opened
+
+
+def test_envelope_is_decoded_by_its_type() -> None:
+    [event] = step(Transition.EXPIRED)
+    envelope = make_envelope(event, "order", telemetry.start_span())
+
+    assert decode_event(envelope) == event
+    assert decode_event(replace(envelope, type="product.created")) is None
+
+
 def test_events_of_a_transition_lead_to_its_target_and_violate_a_rule_in_other_states() -> None:
     for transition, (sources, target) in TRANSITIONS.items():
         for state in State:
@@ -114,6 +210,7 @@ def test_second_payment_does_not_move_the_session() -> None:
 
     assert replace(session, unmatched_payments={}) == paid
     payment = session.unmatched_payments["pay_2"]
+    assert (payment.total, payment.reason) == (Money(5), Reason.UNMATCHED)
     assert (payment.refunded, payment.refund_id) == (True, "re_2")
     sequences: list[list[Event]] = [[refunded], [due, due], [due, refunded, refunded]]
     for events in sequences:

@@ -5,15 +5,19 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from nextbuy.contracts.errors import BadGateway, Conflict, Unprocessable
 from nextbuy.contracts.order import Reason, SoldLine, reason_text
 from nextbuy.contracts.product import Line, PricedLine
 from nextbuy.contracts.seller import Shop
-from nextbuy.contracts.values import Money, new_id
+from nextbuy.contracts.values import MAX_QUANTITY, Money, new_id
 from nextbuy.order.model import (
+    NOT_CLAIMED,
     PUBLIC_STATUS,
     TRANSITIONS,
+    OrderDraft,
+    Session,
     State,
     Transition,
     basket_total,
@@ -22,6 +26,7 @@ from nextbuy.order.model import (
     payment_description,
     price_lines,
     source_states,
+    split_by_shop,
     target_state,
 )
 
@@ -37,6 +42,9 @@ SENTENCES = """
     sold out: paying becomes refund-due
     refunded: refund-due becomes refunded
 """
+
+CODES = ["EYDH", "XWV2", "H0000", "H00000"]
+"""Codes of the serials 1, 2, 2^20 and 2^25; buyers quote them for years."""
 
 
 def test_transitions_are_those_of_the_sentences() -> None:
@@ -81,6 +89,51 @@ def test_lines_of_one_product_are_added_up_to_a_limit() -> None:
     assert merge_basket([Line(mug, 1), Line(bowl, 2), Line(mug, 3)]) == [Line(mug, 4), Line(bowl, 2)]
     with pytest.raises(Unprocessable):
         merge_basket([Line(mug, 1000), Line(mug, 1)])
+
+
+def test_largest_quantity_is_accepted_and_an_empty_basket_stays_empty() -> None:
+    most = Line(new_id(), MAX_QUANTITY)
+
+    assert merge_basket([most]) == [most]
+    assert merge_basket([]) == []
+
+
+def test_priced_lines_keep_every_field_and_gain_their_seller() -> None:
+    priced = PricedLine(new_id(), new_id(), "Mug", 2, Money(150))
+    shop = Shop(priced.shop_id, "S", "s", "", "c", "approved", new_id(), 1)
+
+    assert price_lines([Line(priced.product_id, 2)], [priced], [shop]) == [
+        SoldLine(priced.product_id, priced.shop_id, "Mug", 2, Money(150), shop.seller_id)
+    ]
+    with pytest.raises(Conflict, match=r"^The shop that offers “Mug” is closed. Remove the product from your basket.$"):
+        price_lines([Line(priced.product_id, 2)], [priced], [])
+    with pytest.raises(BadGateway, match=r"^The product service priced a different basket. Try again.$"):
+        price_lines([], [priced], [shop])
+
+
+def test_each_shop_gets_a_numbered_draft_of_its_lines() -> None:
+    mug, bowl = line(), line()
+    cup = replace(line(), shop_id=mug.shop_id, seller_id=mug.seller_id)
+    session = Session(
+        id=new_id(),
+        buyer_id=new_id(),
+        status=State.PAYING,
+        total=Money(900),
+        lines=[mug, bowl, cup],
+        expires_at=NOT_CLAIMED,
+        traceparent="",
+        correlation_id="",
+        serial=7,
+    )
+
+    assert split_by_shop(session) == [
+        OrderDraft(f"NB-{order_code(7)}-1", mug.shop_id, mug.seller_id, [mug, cup]),
+        OrderDraft(f"NB-{order_code(7)}-2", bowl.shop_id, bowl.seller_id, [bowl]),
+    ]
+
+
+def test_order_codes_stay_what_they_were() -> None:
+    assert [order_code(serial) for serial in (1, 2, 2**20, 2**25)] == CODES
 
 
 @given(st.integers(1, 2**30), st.integers(1, 2**30))

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nextbuy.contracts.product import Finding, Moderation
+from nextbuy.product import moderation
 from nextbuy.product.moderation import DEFAULT_POLICY, Listing, Policy, review, review_update
 
 MUG = Listing("Burgundy mug", "Thrown by hand, glazed in burgundy.", "ceramics", ("mug",), 2_000)
@@ -113,6 +114,18 @@ def test_mark_without_letter_hides_nothing() -> None:
 def test_many_marks_do_not_hide_next_word() -> None:
     verdict = judged(description="a" + "\u0301\u0316" * 4_999 + " gun")
     assert rules(verdict) == [("banned-word", -80, "description")]
+
+
+@pytest.mark.parametrize(
+    ("marks", "kept"), [(30, 30), (31, 30), (60, 30)], ids=["at the limit", "one above", "far above"]
+)
+def test_marks_in_a_row_are_limited(marks: int, kept: int) -> None:
+    sign, mark = "\u2500", "\u0316"
+
+    assert moderation._readable(sign * 40 + mark * marks + sign + mark * 5) == (
+        sign * 40 + mark * kept + sign + mark * 5
+    )
+    assert moderation._readable("a" + mark * 60) == "a" + mark * 30
 
 
 def test_long_run_of_signs_is_unchanged() -> None:
