@@ -40,7 +40,6 @@ class Keys:
     """The signing keys of auth."""
 
     def __init__(self, database: Database, settings: Settings, clock: Clock) -> None:
-        """Use the keys in `database`."""
         self._database = database
         self._passphrase = settings.derive("signing-keys")
         self._clock = clock

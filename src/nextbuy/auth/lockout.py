@@ -34,11 +34,7 @@ def account_subject(deps: Deps, email: str) -> bytes:
 
 
 async def count_failure(deps: Deps, subjects: FailureSubjects) -> None:
-    """Count a failed login.
-
-    Raises:
-        TooManyRequests: concurrent guesses have locked the login.
-    """
+    """Count a failed login; raise TooManyRequests if concurrent guesses have locked it."""
     now = deps.clock()
     async with deps.database.transaction() as tx:
         counts = await store.count_failure(tx, list(subjects.values()), at=now)

@@ -76,11 +76,7 @@ def lock_duration(scope: FailureScope, failures: int) -> timedelta | None:
 
 
 def normal_email(given: str) -> str:
-    """Return the normalised form of an e-mail address: NFKC, lower case.
-
-    Raises:
-        Unprocessable: it is not a valid e-mail address.
-    """
+    """Return the normalised form of an e-mail address: NFKC, lower case. Raises Unprocessable if it is invalid."""
     email = normalize("NFKC", normalize("NFKC", given).strip().lower())
     try:
         email = msgspec.convert(email, Email)

@@ -35,26 +35,18 @@ class Passwords:
     """A limited number of threads that hash and verify passwords."""
 
     def __init__(self, *, max_waiting: int = _MAX_WAITING) -> None:
-        """Accept up to `max_waiting` requests beside the running ones."""
+        """Accept up to `max_waiting` requests beside the running ones; refuse more with TooManyRequests."""
         self._hasher = PasswordHasher(time_cost=_PASSES, memory_cost=_MEMORY, parallelism=_LANES)
         self._threads = ThreadPoolExecutor(_THREADS, "passwords")
         self._limit = max_waiting + _THREADS
         self._active = 0
 
     async def hash(self, password: str) -> str:
-        """Return the hash of a password.
-
-        Raises:
-            TooManyRequests: too many requests are waiting.
-        """
+        """Return the hash of a password."""
         return await self._in_thread(lambda: self._hasher.hash(_encode(password)))
 
     async def verify(self, stored: str, password: str) -> bool:
-        """Return whether a stored hash is that of a password.
-
-        Raises:
-            TooManyRequests: too many requests are waiting.
-        """
+        """Return whether a stored hash is that of a password."""
 
         def verify() -> bool:
             try:

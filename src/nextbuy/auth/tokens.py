@@ -1,7 +1,4 @@
-"""Validate an access token: a cached signature check, and one read by primary key.
-
-Most requests of other services wait for this.
-"""
+"""Validate an access token: a cached signature check, and one read by primary key."""
 
 from nextbuy.auth import store
 from nextbuy.auth.deps import Deps

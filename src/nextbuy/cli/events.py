@@ -200,7 +200,6 @@ async def _replay_one(database: Database, letter_id: UUID) -> None:
 
 
 async def _replay_matching(database: Database, only: Filter) -> None:
-    """Replay the letters that match, one bounded replay after another, and print the result."""
     from nextbuy.kafka.audit_log import terminal_actor
     from nextbuy.kafka.dead_letters import operations
 
@@ -230,7 +229,6 @@ async def _replay_matching(database: Database, only: Filter) -> None:
 
 
 async def _wait_for(database: Database, run: Replay, report: Callable[[Replay], None]) -> Replay:
-    """Return a replay once it has finished; exit if it makes no progress."""
     progressed_at, settled = time.monotonic(), 0
     while run.finished_at is None:
         await asyncio.sleep(POLL_INTERVAL)

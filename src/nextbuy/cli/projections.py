@@ -74,7 +74,6 @@ async def _rebuild(database: Database, name: str) -> None:
 
 
 async def _wait_for(database: Database, run: Rebuild) -> Rebuild:
-    """Show a rebuild's progress and return it once its figures are complete; exit if it makes no progress."""
     from nextbuy.kafka.store import rebuilds
 
     progressed_at, before = time.monotonic(), run

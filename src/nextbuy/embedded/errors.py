@@ -5,19 +5,11 @@ from pathlib import Path
 
 
 class EngineError(Exception):
-    """An engine that cannot run here.
-
-    The message is shown without a traceback: what is wrong, then what to do.
-    """
+    """An engine that cannot run here. Its message names the problem, then the remedy; no traceback is shown."""
 
 
 def cannot_use(path: Path, error: OSError) -> EngineError:
-    """Return the error for a file or folder that the system refuses.
-
-    Args:
-        path: the file or folder.
-        error: the system's error.
-    """
+    """Return the error for a file or folder that the system refuses."""
     match error.errno:
         case errno.ENOSPC | errno.EDQUOT:
             return disk_full(path)

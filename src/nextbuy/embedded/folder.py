@@ -18,11 +18,7 @@ MAX_LOG_BYTES = 10 * 1024 * 1024
 
 
 def prepare(data: Path) -> Path:
-    """Create the data folder if missing, and return its absolute path.
-
-    Raises:
-        EngineError: it cannot be created or written.
-    """
+    """Create the data folder if missing, and return its absolute path."""
     data = data.absolute()
     try:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -34,11 +30,7 @@ def prepare(data: Path) -> Path:
 
 
 def lock(data: Path, engine: str) -> TextIO:
-    """Lock one engine of a data folder for this process, until the returned file is closed or the process ends.
-
-    Raises:
-        EngineError: another marketplace runs on this folder.
-    """
+    """Lock one engine of a data folder for this process, until the returned file is closed or the process ends."""
     path = data / f"{engine}.lock"
     try:
         file = path.open("a+")
@@ -64,11 +56,7 @@ def lock(data: Path, engine: str) -> TextIO:
 
 
 def require_space(data: Path) -> None:
-    """Check that the disk has room for a new database.
-
-    Raises:
-        EngineError: less than 200 MB are free.
-    """
+    """Check that the disk has room for a new database."""
     if shutil.disk_usage(data).free < MIN_FREE_BYTES:
         raise disk_full(data)
 
@@ -86,11 +74,7 @@ def socket_folder(data: Path) -> Path:
 
 
 def make_socket_folder(data: Path, identity: Identity) -> Path:
-    """Create the folder of the sockets, accessible to the engines' user only.
-
-    Raises:
-        EngineError: it cannot be created, or another user created it.
-    """
+    """Create the folder of the sockets, accessible to the engines' user only."""
     folder = socket_folder(data)
     try:
         folder.mkdir(mode=0o700, exist_ok=True)

@@ -36,14 +36,7 @@ class Identity:
 
 
 def identity_for(folder: Path) -> Identity:
-    """Return the user to run an engine as.
-
-    Args:
-        folder: the engine's data, existing or not.
-
-    Raises:
-        EngineError: the data belongs to another user, and this process is not root.
-    """
+    """Return the user to run an engine as; `folder` is the engine's data, existing or not."""
     owner = folder.stat() if folder.exists() else None
     if os.geteuid() != 0:
         if owner and owner.st_uid != os.geteuid():
@@ -59,11 +52,7 @@ def identity_for(folder: Path) -> Identity:
 
 
 def allow_traversal(paths: Iterable[Path], identity: Identity) -> None:
-    """Let a user traverse the parent folders of these paths.
-
-    Raises:
-        EngineError: the mode of a folder cannot be changed.
-    """
+    """Let a user traverse the parent folders of these paths."""
     if identity.is_us:
         return
     for folder in {parent for path in paths for parent in path.resolve().parents}:
@@ -72,15 +61,7 @@ def allow_traversal(paths: Iterable[Path], identity: Identity) -> None:
 
 
 def allow_execution(folders: Iterable[Path], identity: Identity) -> None:
-    """Let a user run the engine's programs, which a strict umask may have installed for root only.
-
-    Args:
-        folders: the wheel's folders of programs and libraries.
-        identity: the user.
-
-    Raises:
-        EngineError: the mode of a file cannot be changed.
-    """
+    """Let a user run the engine's programs, which a strict umask may have installed for root only."""
     if identity.is_us:
         return
     for folder in folders:

@@ -71,11 +71,7 @@ class StartingPostgres:
     _status_file: Path
 
     def wait(self) -> Postgres:
-        """Wait until the server accepts connections.
-
-        Raises:
-            EngineError: it did not start.
-        """
+        """Wait until the server accepts connections; raise EngineError if it did not start."""
         self._child.wait_until(self._is_ready, "PostgreSQL")
         return Postgres(self.url, self._child.process.pid, self._child)
 
@@ -95,12 +91,7 @@ class StartingPostgres:
 def launch_postgres(data: Path, *, fast_and_unsafe: bool = False) -> StartingPostgres:
     """Start PostgreSQL without waiting until it is ready; the first time, create its data.
 
-    Args:
-        data: the data folder; created if missing.
-        fast_and_unsafe: skip fsync, for tests.
-
-    Raises:
-        EngineError: it cannot run.
+    `fast_and_unsafe` skips fsync, for tests.
     """
     data = folder.prepare(data)
     lock = folder.lock(data, "postgres")

@@ -25,14 +25,9 @@ START_TIMEOUT = 120.0
 
 
 class Child:
-    """A running engine, the lock on its data, and its log.
+    """A running engine, the lock that it holds on its data until it has stopped, and its log from byte `log_start`.
 
-    Args:
-        process: the engine.
-        lock: locked until the engine has stopped.
-        stop_signals: signals to stop it with, gentlest first, each with seconds to wait.
-        log: the engine's log.
-        log_start: size of the log before this start.
+    `stop_signals` are tried gentlest first, each with seconds to wait.
     """
 
     def __init__(
@@ -69,15 +64,7 @@ class Child:
             return log.read().decode(errors="replace")
 
     def wait_until(self, ready: Callable[[], bool], engine: str) -> None:
-        """Wait until the engine is ready.
-
-        Args:
-            ready: tells whether it is.
-            engine: its name, for the message.
-
-        Raises:
-            EngineError: it ended or timed out; it is stopped.
-        """
+        """Wait until the engine named `engine` is ready; if it ends or times out, stop it and raise EngineError."""
         deadline = time.monotonic() + START_TIMEOUT
         try:
             while not ready():
@@ -103,15 +90,7 @@ def spawn(
 ) -> "subprocess.Popen[bytes]":
     """Start a program that ignores the terminal's Ctrl-C and stops when this process ends.
 
-    Args:
-        command: the program's full path and its arguments.
-        identity: the user that it runs as.
-        log: destination of its output.
-        death_signal: sent by the kernel when this process ends (on Linux; elsewhere the next start stops the program).
-
-    Raises:
-        RuntimeError: this is not the main thread. The kernel sends the signal when the thread that started the program
-            ends.
+    The kernel then sends `death_signal` on Linux; elsewhere the next start stops the program.
     """
     if threading.current_thread() is not threading.main_thread():
         raise RuntimeError(
@@ -137,13 +116,7 @@ def spawn(
 
 
 def stop_orphans(folder: Path, program: str, stop_signal: signal.Signals) -> None:
-    """Stop an engine that outlived its marketplace. The caller holds the lock of its data.
-
-    Args:
-        folder: the engine's data, its working directory.
-        program: name of its program.
-        stop_signal: signal for a fast and clean stop.
-    """
+    """Stop an engine that outlived its marketplace and works in `folder`. The caller holds the lock of its data."""
     orphans = _working_in(folder, program)
     # A server stops its own children in order, so only the server gets the signal.
     pids = {orphan.pid for orphan in orphans}

@@ -54,11 +54,7 @@ class StartingRedis:
     _socket: Path
 
     def wait(self) -> Redis:
-        """Wait until the server accepts commands.
-
-        Raises:
-            EngineError: it did not start.
-        """
+        """Wait until the server accepts commands; raise EngineError if it did not start."""
         self._child.wait_until(lambda: _is_ready(self._socket), "Redis")
         return Redis(self.url, self._child.process.pid, self._child)
 
@@ -68,15 +64,7 @@ class StartingRedis:
 
 
 def launch_redis(data: Path, *, fast_and_unsafe: bool = False) -> StartingRedis:
-    """Start Redis without waiting until it is ready.
-
-    Args:
-        data: the data folder; created if missing.
-        fast_and_unsafe: skip fsync, for tests.
-
-    Raises:
-        EngineError: it cannot run.
-    """
+    """Start Redis without waiting until it is ready; `fast_and_unsafe` skips fsync, for tests."""
     data = folder.prepare(data)
     lock = folder.lock(data, "redis")
     try:

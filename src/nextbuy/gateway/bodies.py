@@ -33,7 +33,6 @@ class ClientBody:
     """The body of a client as a stream of at most `limit` bytes, which may take `BODY_TIMEOUT`."""
 
     def __init__(self, receive: Receive, size: int | None, limit: int) -> None:
-        """Read from `receive`; `size` is the announced length, or None."""
         self.size = size
         self.failure: Exception | None = None
         self._receive = receive

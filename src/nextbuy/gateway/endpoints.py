@@ -87,11 +87,7 @@ class GatewayEndpoints:
 
 
 async def no_pages(request: Request) -> Response:
-    """Redirect `/` to the API browser; the handler of pages in a gateway without pages.
-
-    Raises:
-        EndpointNotFound: any other path.
-    """
+    """Redirect `/` to the API browser; the handler of pages in a gateway without pages."""
     if request.path != "/":
         raise EndpointNotFound
     return Response(307, content_type="", headers=[("location", "/docs")])

@@ -41,7 +41,6 @@ class Forwarder:
         *,
         timeout: float = TIMEOUT,
     ) -> None:
-        """Forward over `transports`, with `timeout` seconds for a response."""
         self._callees = {name: Callee(name, transport, breakers[name]) for name, transport in transports.items()}
         self._journal = journal
         self._timeout = timeout + _GRACE

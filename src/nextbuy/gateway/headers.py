@@ -96,7 +96,6 @@ class ResponseHeaders:
         return headers
 
     def _allow(self, headers: list[Pair], origin: str | None) -> None:
-        """Let pages of an allowed origin read the response."""
         headers.append((b"vary", b"Origin"))
         allowed = b"" if origin is None else origin.encode("latin-1")
         if allowed in self._origins:

@@ -52,7 +52,6 @@ class RateLimited(TooManyRequests):
     """Too many requests under one limit; `headers` go into the response."""
 
     def __init__(self, limit: Limit, wait: float) -> None:
-        """Refuse a request under `limit`, `wait` seconds before the next token."""
         when = f"in {wait:.0f} s" if wait >= 1 else "in a moment"
         super().__init__(f"Too many requests. Try again {when}.", retry_after=wait)
         self.headers = limit.refusal(wait)
@@ -71,11 +70,7 @@ class Limiter:
         self._refills: dict[tuple[str, str], asyncio.Task[None]] = {}
 
     async def admit(self, method: str, path: str, headers: Mapping[str, str], ip: str) -> None:
-        """Count a request of the client at an IP address.
-
-        Raises:
-            RateLimited: the client has no tokens left.
-        """
+        """Count a request of the client at an IP address; raise RateLimited if it has no tokens left."""
         limit = limit_for(method, path)
         if limit is None:
             return

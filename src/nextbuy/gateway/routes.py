@@ -82,11 +82,7 @@ class Routes:
 
 
 def decode_query(raw: bytes) -> str:
-    """Return a query as text; bare UTF-8 is percent-encoded, as the client should have done.
-
-    Raises:
-        UrlTooLong: it has more than `QUERY_LIMIT` bytes.
-    """
+    """Return a query as text; bare UTF-8 is percent-encoded, as the client should have done."""
     if len(raw) > QUERY_LIMIT:
         raise UrlTooLong(f"The query is too long. Use at most {QUERY_LIMIT} characters.")
     text = raw.decode("latin-1")

@@ -19,11 +19,7 @@ T = TypeVar("T")
 
 @contextlib.contextmanager
 def connect_or_start(settings: Settings) -> Iterator[Settings]:
-    """Yield settings that reach the engines of the marketplace.
-
-    Raises:
-        ConfigError, EngineError: the data folder cannot be used, or an engine cannot run.
-    """
+    """Yield settings that reach the engines of the marketplace."""
     settings = replace(settings, secret=settings.secret or installation_secret(settings.data))
     postgres, redis = running_urls(settings.data)
     if postgres is not None and not settings.postgres_url:
@@ -36,11 +32,7 @@ def connect_or_start(settings: Settings) -> Iterator[Settings]:
 
 
 def on_database(settings: Settings, service: str, act: Callable[[Database], Awaitable[T]]) -> T:
-    """Return the result of `act` on a service's database, after its migrations have run.
-
-    Raises:
-        ConfigError, EngineError, OSError, asyncpg.PostgresError: the database cannot be reached.
-    """
+    """Return the result of `act` on a service's database, after its migrations have run."""
 
     async def run(engines: Settings) -> T:
         await prepare(engines, [service])

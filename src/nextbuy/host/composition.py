@@ -68,11 +68,7 @@ _ENGINES: Final[dict[str, Callable[[Path], StartingPostgres | StartingRedis]]] =
 
 @contextlib.contextmanager
 def running_engines(settings: Settings) -> Iterator[Settings]:
-    """Run the engines that no setting names, and yield settings that reach all of them.
-
-    Raises:
-        EngineError: an engine cannot run; none is left running.
-    """
+    """Run the engines that no setting names, and yield settings that reach all of them."""
     with contextlib.ExitStack() as stack:
         starting = {}
         for setting, launch in _ENGINES.items():

@@ -89,12 +89,7 @@ async def _migrate(settings: Settings, name: str) -> list[str]:
 
 
 async def check_databases(settings: Settings, services: Collection[str]) -> None:
-    """Check that the databases of these services fit this code; change nothing.
-
-    Raises:
-        MigrationError: one does not.
-        OSError, asyncpg.PostgresError: the server cannot be reached.
-    """
+    """Check that the databases of these services fit this code; change nothing. Raises MigrationError if not."""
     await asyncio.gather(*(_check(settings, name) for name in services))
 
 

@@ -106,11 +106,7 @@ class Process:
         return {key.kid: key.pem for key in (await self._keys.get_public_keys()).keys}
 
     async def start(self) -> None:
-        """Open the databases and start the services.
-
-        Raises:
-            OSError, asyncpg.PostgresError: a database cannot be reached.
-        """
+        """Open the databases and start the services."""
         self._stack.push_async_callback(self.redis.aclose)
         self._stack.push_async_callback(self.bus.close)
         for transport in self.transports.values():

@@ -47,11 +47,7 @@ def run(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
 
 @contextlib.contextmanager
 def user_facing_errors() -> Iterator[None]:
-    """Turn errors that the operator can fix into `CannotRun`.
-
-    Raises:
-        CannotRun: the message names the cause and the remedy.
-    """
+    """Turn errors that the operator can fix into `CannotRun`."""
     try:
         yield
     except (ConfigError, EngineError, MigrationError) as error:
@@ -68,11 +64,7 @@ def user_facing_errors() -> Iterator[None]:
 
 
 def bind(settings: Settings, *, reuse_port: bool = False) -> socket:
-    """Return a socket that listens on the host and port of the settings.
-
-    Raises:
-        ConfigError: the port cannot be used.
-    """
+    """Return a socket that listens as the settings say; raise ConfigError if the port cannot be used."""
     try:
         return listen(settings.host, settings.port, reuse_port=reuse_port)
     except OSError as error:

@@ -20,10 +20,7 @@ _GATEWAY: Final = "gateway"
 
 
 def serve(settings: Settings, names: tuple[str, ...], *, log_to_file: bool) -> None:
-    """Serve until Ctrl-C or SIGTERM.
-
-    Raises: the errors that `user_facing_errors` explains.
-    """
+    """Serve until Ctrl-C or SIGTERM. `user_facing_errors` explains the errors."""
     _check(settings, names)
     with bind(settings, reuse_port=bool(os.environ.get("NEXTBUY_REUSE_PORT"))) as listener:
 

@@ -40,7 +40,6 @@ def reserve_port() -> socket.socket:
 
 
 def _environment(settings: Settings) -> dict[str, str]:
-    """Return environment variables that give these settings to another process."""
     return os.environ | {
         "NEXTBUY_POSTGRES_URL": settings.postgres_url,
         "NEXTBUY_REDIS_URL": settings.redis_url,
@@ -70,11 +69,7 @@ class Supervisor:
         return int(self._settings.service_urls[name].rpartition(":")[2])
 
     async def start(self, names: Collection[str]) -> None:
-        """Start processes and wait until each answers.
-
-        Raises:
-            TimeoutError: one does not answer in time.
-        """
+        """Start processes and wait until each answers; raise TimeoutError if one does not."""
         for name in names:
             await self._spawn(name)
             self._watchers.append(asyncio.create_task(self._watch(name)))

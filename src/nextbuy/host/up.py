@@ -29,10 +29,7 @@ _KAFKA_TIMEOUT: Final = 5.0
 
 
 def up(settings: Settings, *, empty: bool, processes: bool) -> None:
-    """Start everything, serve until Ctrl-C or SIGTERM, and stop everything.
-
-    Raises: the errors that `user_facing_errors` explains.
-    """
+    """Start everything, serve until Ctrl-C or SIGTERM, then stop it. `user_facing_errors` explains the errors."""
     progress = StartupProgress()
     with bind(settings) as listener:
         settings = replace(settings, secret=settings.secret or installation_secret(settings.data))

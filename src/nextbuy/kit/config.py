@@ -147,11 +147,7 @@ def documented_settings(kind: type[Struct] = Settings) -> Iterator[Setting]:
 
 
 def from_environment(environment: Mapping[str, str] = os.environ, *, secret: bytes = b"") -> Settings:
-    """Read the settings; `secret` is the default of `NEXTBUY_SECRET`.
-
-    Raises:
-        ConfigError: a setting is invalid.
-    """
+    """Read the settings; `secret` is the default of `NEXTBUY_SECRET`. Raises ConfigError if one is invalid."""
 
     def read(name: str, default: str = "") -> str:
         return environment.get(f"{PREFIX}{name}", "").strip() or default

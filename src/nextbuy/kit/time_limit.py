@@ -24,7 +24,6 @@ class TimeLimit:
     __slots__ = ("_cancelling", "_expired", "_task", "_timer")
 
     def __init__(self, seconds: float) -> None:
-        """Start the time; use it in the `with` statement that creates it."""
         task: Any = asyncio.current_task()
         loop = task.get_loop()
         self._task: asyncio.Task[Any] = task
@@ -49,11 +48,7 @@ class TimeLimit:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """End the limit.
-
-        Raises:
-            TimeoutError: it has expired, and nothing else cancelled the task.
-        """
+        """End the limit; raise TimeoutError if it has expired and nothing else cancelled the task."""
         if self._expired:
             if self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
                 raise TimeoutError from error

@@ -106,7 +106,6 @@ def _message(event: type[Event], services: Sequence[Service], schemas: Schemas, 
 
 
 def _example_headers(event: type[Event], source: str, payload: Json) -> dict[str, str]:
-    """Return the headers of the example."""
     envelope = Envelope(
         id=UUID("01920000-0000-7000-8000-000000000001"),
         type=event.topic,

@@ -46,7 +46,6 @@ class Consumer:
         *,
         group: str,
     ) -> None:
-        """Run the handlers of the service's table of contents."""
         self._database = database
         self._bus = bus
         self._group = group

@@ -45,7 +45,6 @@ class Handling:
         journal: telemetry.Journal,
         retry_policy: RetryPolicy,
     ) -> None:
-        """Handle the events of `listening` with `deps`."""
         self.listening = listening
         self._name = listening.name
         self._deps = deps

@@ -34,7 +34,6 @@ class UndecodableEvent(Exception):
     """A message that is not an event of its topic; `event_id` is None if it has no valid envelope."""
 
     def __init__(self, reason: str, event_id: UUID | None = None, event_type: str = "") -> None:
-        """Keep the reason, and what of the envelope could be decoded."""
         super().__init__(reason)
         self.event_id = event_id
         self.event_type = event_type
@@ -44,7 +43,6 @@ class EventDecoder:
     """A decoder for a set of event classes."""
 
     def __init__(self, events: Iterable[type[Event]]) -> None:
-        """Decode these events, each from its own topic."""
         self._decoders = {event.topic: msgspec.json.Decoder(event) for event in events}
 
     @property
@@ -53,11 +51,7 @@ class EventDecoder:
         return list(self._decoders)
 
     def decode(self, topic: str, body: bytes) -> InboundEvent:
-        """Decode a message of a topic.
-
-        Raises:
-            UndecodableEvent: it is not an event of the topic.
-        """
+        """Decode a message; raise UndecodableEvent if it is not an event of the topic."""
         try:
             envelope = _envelope(body)
         except _DECODE_ERRORS as error:

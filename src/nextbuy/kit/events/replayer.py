@@ -42,7 +42,6 @@ class Replayer:
     """The replayer of one service's dead letters."""
 
     def __init__(self, database: Database, decoder: EventDecoder, handlings: Mapping[str, Sequence[Handling]]) -> None:
-        """Replay with these handlers, by topic."""
         self._database = database
         self._decoder = decoder
         self._handlings = handlings

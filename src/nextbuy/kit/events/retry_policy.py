@@ -36,7 +36,6 @@ class Failure(Exception):
     """An operation that failed permanently or too often; `error` is that of the last attempt."""
 
     def __init__(self, error: Exception, attempts: int) -> None:
-        """Keep the error and the number of attempts."""
         super().__init__(str(error))
         self.error = error
         self.attempts = attempts
@@ -53,7 +52,6 @@ class RetryPolicy:
     """Retries whose waits end at once when the consumer shuts down."""
 
     def __init__(self, stopping: asyncio.Event) -> None:
-        """Retry until `stopping` is set."""
         self.stopping = stopping
 
     async def attempt(

@@ -61,12 +61,7 @@ class App(Generic[Deps]):
     ) -> None:
         """Handle the requests of `service`.
 
-        Args:
-            service: its table of contents.
-            deps: the first argument of all its acts.
-            identity: verifies the identity of calling services.
-            verifier: verifies access tokens; None if the service has no routes for accounts.
-            database: stores responses under their Idempotency-Key; None to ignore such keys.
+        Without a `verifier` no route is for accounts; without a `database` Idempotency-Keys are ignored.
         """
         self.service = service
         self.deps = deps

@@ -35,11 +35,7 @@ def decode_request(route: Route, request: Request, captured: dict[str, str]) -> 
 
 
 def decode_call(body: bytes, handler: CallHandler) -> object:
-    """Return a call of another service.
-
-    Raises:
-        Unprocessable: it does not fit the type.
-    """
+    """Return a call of another service; raise Unprocessable if it does not fit the type."""
     try:
         return msgspec.json.decode(body, type=handler.call)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
@@ -85,7 +81,6 @@ def _require_json(request: Request) -> None:
 
 
 def _refuse_nul(value: object) -> None:
-    """Refuse NUL characters, which PostgreSQL's text type cannot store."""
     if isinstance(value, str):
         if "\0" in value:
             raise NulCharacter

@@ -58,7 +58,6 @@ class RouteTable:
 
 
 def _match(pattern: list[str], parts: list[str]) -> dict[str, str] | None:
-    """Return the values of the parameters in `pattern`, or None if the parts do not match it."""
     captured: dict[str, str] = {}
     for expected, part in zip(pattern, parts, strict=True):
         if expected.startswith("{"):

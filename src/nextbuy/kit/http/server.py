@@ -34,13 +34,7 @@ _TOO_LARGE: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-le
 def listen(host: str, port: int, *, reuse_port: bool = False) -> socket.socket:
     """Return a socket that listens on a host and port; port 0 takes a free one.
 
-    Args:
-        host: an IP address.
-        port: a TCP port.
-        reuse_port: share the port with sockets of the same user that allow it, such as the supervisor's reservation.
-
-    Raises:
-        OSError: the port is in use or not permitted, or the host is not local.
+    `reuse_port` shares the port with sockets of the same user that allow it, such as the supervisor's reservation.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)

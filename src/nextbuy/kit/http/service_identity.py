@@ -25,7 +25,6 @@ class ServiceIdentity:
     """Signs the identity of one service for its callees, and verifies that of its callers."""
 
     def __init__(self, secret: bytes, service: str) -> None:
-        """Sign as `service`, with keys that are derived from the installation's secret."""
         self._secret = secret
         self.service = service
         self._signed: dict[str, tuple[float, str]] = {}
@@ -49,11 +48,7 @@ class ServiceIdentity:
         return value
 
     def read(self, value: str | None) -> str:
-        """Return the name of the service that signed `value` for this service.
-
-        Raises:
-            ServiceIdentityRequired: the signature is missing or wrong, or it has expired.
-        """
+        """Return the name of the service that signed `value` for this one; raise ServiceIdentityRequired if none."""
         now = time.time()
         verified = self._verified.get(value or "")
         if verified is not None and verified[0] > now:

@@ -33,11 +33,7 @@ def sign(body: bytes, secrets: Sequence[str], *, at: int) -> str:
 
 
 def verify(header: str | None, body: bytes, secrets: Sequence[str], *, now: float) -> None:
-    """Check that one of the signatures was made with one of the secrets, in constant time.
-
-    Raises:
-        InvalidSignature: none was, or the time differs from `now` by more than `TOLERANCE`.
-    """
+    """Check in constant time that a signature was made with one of the secrets; raise InvalidSignature if none was."""
     if not header or len(header) > _MAX_LENGTH:
         raise InvalidSignature("The Stripe-Signature header is missing or malformed.")
     pairs = [part.strip().partition("=") for part in header.split(",")]

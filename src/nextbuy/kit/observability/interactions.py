@@ -41,7 +41,6 @@ class Interactions:
     """The interactions of the last hour, by trace."""
 
     def __init__(self, redis: Redis) -> None:
-        """Store in `redis`; `run` must be running."""
         self._redis = redis
         self._queue: deque[tuple[str, bytes]] = deque(maxlen=_MAX_QUEUED)
         self._recorded = asyncio.Event()
@@ -79,11 +78,7 @@ class Interactions:
             )
 
     async def get(self, trace_id: str) -> list[Interaction]:
-        """Return the stored interactions of a trace in order of time.
-
-        Raises:
-            InteractionsUnavailable: Redis does not answer.
-        """
+        """Return the stored interactions of a trace by time; raise InteractionsUnavailable if Redis does not answer."""
         try:
             async with asyncio.timeout(_REDIS_TIMEOUT):
                 lines = await self._redis.lrange(_key(trace_id), 0, -1)

@@ -84,16 +84,13 @@ class use_span:  # noqa: N801  used as a function
     _token: Token[SpanContext]
 
     def __init__(self, trace: SpanContext) -> None:
-        """Make `trace` the current span inside the block."""
         self._trace = trace
 
     def __enter__(self) -> SpanContext:
-        """Set the current span."""
         self._token = _current.set(self._trace)
         return self._trace
 
     def __exit__(self, *_error: object) -> None:
-        """Restore the previous span."""
         _current.reset(self._token)
 
 

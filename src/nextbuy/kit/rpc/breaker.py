@@ -122,11 +122,7 @@ class Breaker:
         return _PROBE_WAIT if self._probing >= self._policy.probes else 0.0
 
     def admit(self) -> Permit:
-        """Admit one call.
-
-        Raises:
-            BreakerOpenError: no call is admitted now.
-        """
+        """Admit one call, or raise BreakerOpenError."""
         if self._state == "closed":
             return Permit(self._settle_call, self._period)
         wait = self.retry_after

@@ -13,7 +13,6 @@ class Callee:
     __slots__ = ("breaker", "name", "transport")
 
     def __init__(self, name: str, transport: Transport, breaker: Breaker) -> None:
-        """Reach the service through `transport` while `breaker` admits requests."""
         self.name = name
         self.transport = transport
         self.breaker = breaker

@@ -34,9 +34,7 @@ class BodyStream(Protocol):
     size: int | None
     failure: Exception | None
 
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        """Yield its chunks."""
-        ...
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
 
 
 class StreamedResponse(Response):
@@ -115,7 +113,6 @@ class HttpTransport:
     """A transport to a service in another process, over HTTP/1.1 with a pool of connections."""
 
     def __init__(self, name: str, url: str, *, streaming: bool = False, connections: int = 100) -> None:
-        """Deliver to the service at `url` (scheme, host and port); at most `connections` are open at once."""
         self.streaming = streaming
         self._name = name
         self._url = url.rstrip("/")

@@ -42,7 +42,6 @@ class Transaction:
     __slots__ = ("_connection", "published", "service")
 
     def __init__(self, connection: "asyncpg.pool.PoolConnectionProxy[Row]", service: str) -> None:
-        """Wrap a connection with an open transaction."""
         self._connection = connection
         self.service = service
         self.published = False
@@ -72,7 +71,6 @@ class Database:
     """The database of one service."""
 
     def __init__(self, pool: "asyncpg.Pool[Row]", service: str) -> None:
-        """Use an open pool; `connect` opens one."""
         self._pool = pool
         self.service = service
         self.after_publish: Callable[[], None] = lambda: None

@@ -104,11 +104,7 @@ async def migrate(connection: Connection, packages: Sequence[str], *, release: s
 
 
 async def check_migrated(connection: Connection, packages: Sequence[str], *, release: str = RELEASE) -> None:
-    """Check that a database has the migrations of some packages and fits this code; change nothing.
-
-    Raises:
-        MigrationError: it does not.
-    """
+    """Check that a database has these migrations and fits this code; raise MigrationError if not. Changes nothing."""
     missing = await _missing(connection, read_migrations(packages, release=release), release)
     if missing:
         message = f"Database {await _name(connection)} lacks migration {missing[0].name}. Run `nextbuy migrate` first."

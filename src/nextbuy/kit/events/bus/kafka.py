@@ -56,7 +56,6 @@ class KafkaBus:
     """A bus on a Kafka that may be shared: its topics and groups begin with the prefix of the settings."""
 
     def __init__(self, kafka: Kafka) -> None:
-        """Prepare; the first operation connects."""
         self._kafka = kafka
         self._prefix = kafka.prefix
         self._outage_log = OutageLog("publishing")
@@ -88,11 +87,7 @@ class KafkaBus:
         return KafkaSubscription(self._kafka, group, topics, batch_size)
 
     async def ping(self, timeout: float) -> None:
-        """Check that the cluster answers within `timeout` seconds.
-
-        Raises:
-            BusUnavailable: it does not; the message says why.
-        """
+        """Check that the cluster answers within `timeout` seconds; if not, BusUnavailable says why."""
         if self._probe is None:
             self._probe = Probe(self._kafka)
         if reason := await asyncio.to_thread(self._probe.check, timeout):
@@ -128,11 +123,7 @@ class _Sender:
         self._thread.start()
 
     async def send(self, prefix: str, messages: Sequence[BusMessage]) -> None:
-        """Send messages and wait until they are stored.
-
-        Raises:
-            KafkaException: one of them was not.
-        """
+        """Send messages and wait until they are stored; raise KafkaException if one was not."""
         pending = _PendingMessages(asyncio.get_running_loop(), len(messages), self.abort)
         for message in messages:
             headers, value = to_binary(message.body)

@@ -48,7 +48,6 @@ class OutageLog:
     """A log of the start and the end of an outage of the cluster, without the attempts in between."""
 
     def __init__(self, waiting: str) -> None:
-        """Log for a client; `waiting` names what waits during an outage."""
         self._waiting = waiting
         self._logged: set[str] = set()
 
@@ -113,11 +112,7 @@ def client_settings(kafka: Kafka, name: str, outage_log: OutageLog) -> dict[str,
 
 
 def create_topics(kafka: Kafka, topics: Iterable[str], outage_log: OutageLog) -> None:
-    """Create missing topics, and block until they are visible.
-
-    Raises:
-        KafkaException: the cluster is unavailable, or refuses.
-    """
+    """Create missing topics, and block until they are visible."""
     # Its requests end with it, so it is held until all are answered.
     admin = AdminClient(client_settings(kafka, "topics", outage_log))
     deadline = time.monotonic() + _TOPICS_TIMEOUT

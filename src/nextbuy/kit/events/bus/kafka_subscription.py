@@ -113,7 +113,6 @@ class KafkaSubscription:
     """A member of a consumer group."""
 
     def __init__(self, kafka: Kafka, group: str, topics: Sequence[str], batch_size: int) -> None:
-        """Prepare; `batches` connects."""
         self._kafka = kafka
         self._prefix = kafka.prefix
         self._group = group
@@ -163,11 +162,7 @@ class KafkaSubscription:
             await asyncio.to_thread(self._thread.join, _CLOSE_TIMEOUT)
 
     def acknowledge(self, state: PartitionState, last: _Entry) -> None:
-        """Acknowledge a partition up to an entry.
-
-        Raises:
-            BusUnavailable: the partition was revoked.
-        """
+        """Acknowledge a partition up to an entry; raise BusUnavailable if the partition was revoked."""
         if state.revoked:
             text = f"partition {state.partition} of {state.topic} was revoked; its messages are delivered again"
             raise BusUnavailable(text)

@@ -102,7 +102,6 @@ class RedisBus:
     """A bus on a Redis that may be shared: all its keys begin with `prefix`."""
 
     def __init__(self, client: Redis, prefix: str = "nextbuy:") -> None:
-        """Use the server of `client`, over separate connections."""
         self._shared_client = client
         self._prefix = prefix
         self._client = _own_client(client)
@@ -174,7 +173,6 @@ class RedisSubscription:
     """A member of a consumer group."""
 
     def __init__(self, client: Redis, prefix: str, group: str, topics: Sequence[str], batch_size: int) -> None:
-        """Prepare; `batches` connects."""
         self._client = _own_client(client)
         self._group = group
         self._batch_size = batch_size

@@ -152,11 +152,7 @@ async def request_replays(tx: Transaction, asked_by: str, only: Filter, *, limit
 
 
 async def get_replay(db: Executor, replay_id: UUID) -> Replay:
-    """Return a replay by filter with its progress.
-
-    Raises:
-        NotFound: no replay has this id.
-    """
+    """Return a replay by filter with its progress."""
     row = await db.fetchrow(f"SELECT {_REPLAY} FROM replays WHERE id = $1", replay_id)  # noqa: S608
     if row is None:
         raise ReplayNotFound

@@ -122,11 +122,7 @@ class Filter(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unkno
     until: Timestamp | UnsetType = UNSET
 
     def values(self) -> list[object]:
-        """Return the parameters of `MATCHES`.
-
-        Raises:
-            Unprocessable: a time is out of range (`bad-time`).
-        """
+        """Return the parameters of `MATCHES`; raise Unprocessable (`bad-time`) if a time is out of range."""
         for moment in (self.since, self.until):
             if moment is not UNSET and not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
                 raise InvalidTime(f"Time out of range. Use a year from {_FIRST_YEAR} to {_LAST_YEAR}.")
@@ -180,11 +176,7 @@ async def list_dead_letters(
 
 
 async def get_dead_letter(db: Executor, letter_id: UUID) -> DeadLetter:
-    """Return one dead letter.
-
-    Raises:
-        NotFound: no dead letter has this id.
-    """
+    """Return one dead letter."""
     row = await db.fetchrow(f"SELECT {COLUMNS} FROM dead_letters WHERE id = $1", letter_id)  # noqa: S608
     if row is None:
         raise DeadLetterNotFound
