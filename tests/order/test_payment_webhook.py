@@ -11,6 +11,7 @@ from nextbuy.contracts.order import Reason
 from nextbuy.contracts.product import UpdateStock
 from nextbuy.contracts.values import Money
 from nextbuy.order.payment_webhook import payment_webhook
+from nextbuy.order.store import unmatched_payments
 from tests.callers import caller
 from tests.order.market import Market
 from tests.outbox import data, published, topics
@@ -234,6 +235,41 @@ async def test_second_payment_of_a_paid_basket_is_refunded_and_the_first_stays(m
     refund = data((await published(market.database))[-1])
     assert refund["total"] == {"amount": session.total.amount, "currency": Money(0).currency}
     await market.assert_reconciled(payments={market.payment_id(session), "pay_again"})
+
+
+async def test_second_payment_reported_by_two_events_is_due_and_refunded_once(market: Market) -> None:
+    session = await market.create_payment_session((market.product(market.shop()), 1))
+    await market.deliver(market.paid_event(session))
+
+    for _ in range(2):
+        await market.deliver(market.paid_event(session, id="pay_second"))
+    await market.recover()
+
+    assert (await topics(market.database)).count("payment.refund-due") == 1
+    assert (await topics(market.database)).count("payment.refunded") == 1
+    assert await market.database.fetchval("SELECT refund_due_at FROM unmatched_payments") is None
+
+
+async def test_refund_is_not_recorded_after_its_claim_is_lost(market: Market) -> None:
+    session = await market.create_payment_session((market.product(market.shop()), 1))
+    await market.deliver(market.paid_event(session))
+    await market.deliver(market.paid_event(session, id="pay_second"))
+    [stale] = await unmatched_payments.claim(market.database, 1)
+    await market.expire_claims()
+    [current] = await unmatched_payments.claim(market.database, 1)
+
+    async with market.database.transaction() as tx:
+        recorded = [await unmatched_payments.mark_refunded(tx, payment, "re_1") for payment in (stale, current)]
+
+    assert recorded == [False, True]
+
+
+async def test_released_hold_is_not_due_again(market: Market) -> None:
+    session = await market.create_payment_session((market.product(market.shop()), 1))
+
+    await market.deliver(market.provider_event("checkout.session.expired", session.session_id))
+
+    assert await market.database.fetchval("SELECT release_due_at FROM sessions") is None
 
 
 async def test_payment_is_recorded_while_product_is_unavailable_and_the_orders_follow(market: Market) -> None:
