@@ -17,6 +17,10 @@ SESSION_STATUS: Final = """
 """
 
 
+def _session_status(row: Row) -> SessionStatus:
+    return SessionStatus(_account(row), suspended=row["status"] == "suspended", ended_at=row["ended_at"])
+
+
 def _account(row: Row) -> Account:
     return Account(id=row["id"], email=row["email"], name=row["name"], role=Role(row["role"]))
 
@@ -121,11 +125,7 @@ async def open_session(  # noqa: PLR0913
 async def session_status(db: Executor, session_id: UUID) -> SessionStatus | None:
     """Return a session with its account: two reads by primary key."""
     row = await db.fetchrow(SESSION_STATUS, session_id)
-    return (
-        None
-        if row is None
-        else SessionStatus(_account(row), suspended=row["status"] == "suspended", ended_at=row["ended_at"])
-    )
+    return None if row is None else _session_status(row)
 
 
 async def lock_session(tx: Transaction, token_hash: bytes) -> tuple[UUID, SessionStatus] | None:
@@ -140,9 +140,7 @@ async def lock_session(tx: Transaction, token_hash: bytes) -> tuple[UUID, Sessio
     )
     if row is None:
         return None
-    return row["session_id"], SessionStatus(
-        _account(row), suspended=row["status"] == "suspended", ended_at=row["ended_at"]
-    )
+    return row["session_id"], _session_status(row)
 
 
 async def was_used(tx: Transaction, token_hash: bytes) -> bool:

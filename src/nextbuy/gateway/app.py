@@ -64,16 +64,9 @@ class Gateway:
     ) -> None:
         """Serve the API of the services, by name.
 
-        Args:
-            transports: a transport to each service.
-            settings: rate limits, CORS origins and the public URL are read from it.
-            journal: takes a line for each request and each attempt to forward it.
-            redis: the shared store of the rate limits.
-            verifier: verifies access tokens, so that limits count per account.
-            ready: returns the state of each service and engine, for `/health/ready`.
-            documents: make the documents of the API, by path, when they are first requested.
-            pages: serves the pages of the shop.
-            timeout: seconds that a service has for a response.
+        Rate limits are stored in `redis` and count per account, which `verifier` finds. `ready` returns the state of
+        each service and engine; `documents` are made, by path, when they are first requested. A service has `timeout`
+        seconds for a response.
         """
         self.breakers = {name: Breaker(time.monotonic) for name in transports}
         self._transports = transports

@@ -52,15 +52,7 @@ class Forwarder:
     ) -> Response:
         """Forward a request and return the response, whatever its status.
 
-        Args:
-            service: the name of the service.
-            request: a request whose headers are a dict that may be changed.
-            body: the body, if it is not in the request.
-            span: the gateway's own span; each attempt is a child of it.
-            name: the request in the log.
-
-        Raises:
-            AppError: there is no response.
+        The request's headers are changed. Each attempt is a child of `span`; `name` stands for the request in the log.
         """
         if request.method not in _SAFE:
             return await self._attempt(service, request, body, span, name, 1)

@@ -15,11 +15,8 @@ _DEEPEST: Final = 8
 def example(schema: Json, components: Json, *, name: str = "", about: str = "") -> Any:  # noqa: ANN401  any JSON
     """Return an example that fits a schema.
 
-    Args:
-        schema: a JSON schema as msgspec generates it.
-        components: the schemas that it refers to, by name.
-        name: the field that the example is for.
-        about: the topic of an event; of several allowed values, the one that it contains is taken.
+    `name` is the field that it is for, `components` are the schemas that it refers to. If several values are allowed,
+    the one that `about`, the topic of an event, contains is taken.
     """
     return _example(schema, components, name, about, 0)
 

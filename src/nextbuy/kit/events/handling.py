@@ -1,13 +1,9 @@
 """One handler applied to events: each event is applied, retried, or dead-lettered; none is skipped.
 
-- **Transient failure**: retried in place for as long as it lasts. Later events of the topic wait, which keeps the order
-  per key; other topics continue. An outage dead-letters nothing.
-- **Permanent or repeated failure** (see `retry_policy.py`): the event becomes a dead letter, stored in one transaction
-  with its inbox row, and the events behind it continue.
+- **Transient failure**: retried in place. Later events of the topic wait, which keeps the order per key.
+- **Permanent or repeated failure** (`retry_policy.py`): a dead letter, stored together with the inbox row.
 
-A batch handler acts in the transaction of its inbox rows. A handler that makes calls, for single events or for many,
-acts first and marks them afterwards, see `inbox.py`. If a batch fails, each half is tried by itself, down to the event
-that causes the failure: the others are applied in order, at the cost of a few more attempts.
+If a batch fails, each half is tried by itself, down to the event that causes the failure; the order stays.
 """
 
 import logging

@@ -1,11 +1,8 @@
 """The inbox holds one row per handler and processed event, so that a duplicate has no effect.
 
-A batch handler's rows are written in the transaction of its effect: both are committed or neither is. A handler that
-calls another service marks the event after it has acted, because no transaction spans a call. Its act is idempotent
-(a notification has the event's id as its key), so a crash in between repeats the call and changes nothing.
-
-Rows outlive the events on the bus by ten days, measured both by the row's age and by the event's, so no event can
-arrive after its row is purged.
+A batch handler's rows are written in the transaction of its effect. A handler that calls another service marks the
+event after it has acted, because no transaction spans a call; its act is idempotent, so a crash in between is safe.
+Rows outlive the events on the bus by ten days, measured both by the row's age and by the event's.
 """
 
 from collections.abc import Iterable

@@ -1,12 +1,8 @@
 """The outbox stores events in the transaction of the change that they report, so both are committed or neither is.
 
-`publish` writes each event into the service's event log, where it stays (`event_log.py`), and a row into the outbox,
-which says only that it is pending. The relay (`relay.py`) publishes pending events to the bus at least once, even if
-the process dies right after the commit.
-
-Events of one key are published in the order of their ids. Concurrent transactions may commit in another order than
-that of their ids, but not for one key: a publisher holds the row lock of the aggregate that is the event's key until
-the commit. Only events that are summed, such as views, are published without that lock: their order is irrelevant.
+`publish` writes each event into the event log, where it stays, and a pending row into the outbox, for the relay.
+Events of one key are published in the order of their ids, because a publisher holds the row lock of the aggregate that
+is the event's key until the commit. Only summed events, such as views, need no lock: their order is irrelevant.
 """
 
 from collections.abc import Iterator

@@ -1,11 +1,8 @@
 """The relay publishes committed events to the bus, at least once and in order per key.
 
-Each relay leases buckets of keys, reads their outbox rows in order, publishes them, and deletes them in one statement
-that checks its lease. A relay that stalls loses its lease; another publishes the same rows again, from the first
-pending one, and the stalled relay's delete then matches nothing. Consumers drop the duplicates.
-
-Leasing and reading are two statements, so that the second sees what the previous holder of the lease deleted. Neither
-the lease nor the delete waits for the disk: if a crash of the database loses one, events are published again.
+It leases buckets of keys, and deletes published rows in a statement that checks the lease. If it stalls, another relay
+publishes the same rows again, and consumers drop the duplicates. Leasing and reading are two statements, so that the
+second sees what the previous holder deleted. Neither lease nor delete waits for the disk: a loss only repeats events.
 """
 
 import asyncio
@@ -87,7 +84,6 @@ class Relay:
     """The publisher of one database's outbox."""
 
     def __init__(self, database: Database, bus: Bus, journal: Journal, *, batch_size: int = BATCH_SIZE) -> None:
-        """Publish roughly up to `batch_size` events at a time."""
         self._database = database
         self._service = database.service
         self._bus = bus

@@ -90,7 +90,6 @@ class TokenVerifier:
     """Verifies access tokens with auth's public keys, and caches the verified ones until they expire."""
 
     def __init__(self, load: KeyLoader) -> None:
-        """Load the keys with `load` when a token names an unknown one."""
         self._load = load
         self._keys: dict[str, ECKey] = {}
         self._loaded_at = -_RELOAD_INTERVAL

@@ -46,7 +46,6 @@ class Calls:
         *,
         breakers: Mapping[str, Breaker],
     ) -> None:
-        """Make calls as `identity`, over the transport and behind the breaker of each callee."""
         self._identity = identity
         self._callees = {name: Callee(name, transport, breakers[name]) for name, transport in transports.items()}
         self._journal = journal

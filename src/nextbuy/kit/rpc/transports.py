@@ -78,11 +78,8 @@ class LocalTransport:
     def __init__(self, name: str, handler: Callable[[], Handler | None], *, isolated: bool = True) -> None:
         """Deliver to the service's handler; None means that the service is not running.
 
-        Args:
-            name: the service, for error messages.
-            handler: returns the handler, which may change while the process starts and stops.
-            isolated: run each request in a task and context of its own, as another process would. Not needed by a
-                caller that handles nothing else in its task.
+        `isolated` runs each request in a task and context of its own, as another process would; a caller that handles
+        nothing else in its task does not need it.
         """
         self._name = name
         self._handler = handler

@@ -1,9 +1,8 @@
 """Leases on rows: a worker takes due rows for a limited time, and loses them if it stalls.
 
-A table has a column that says when a row is due; null means never. A claim moves that moment ahead on the database's
-clock, so that a crashed worker's rows become due again, and the moment that it wrote fences the lease: to reschedule,
-release or conclude a row, name it. Once another worker has claimed the row, the moment differs and nothing changes.
-No two claims of a row write the same moment. Rows that are being claimed elsewhere are skipped, not waited for.
+A claim moves the row's due time ahead on the database's clock, so that a crashed worker's rows become due again. The
+time that it wrote, different for each claim, fences the lease: every later change of the row names it. Rows that are
+being claimed elsewhere are skipped, not waited for. A row with no due time is never due.
 """
 
 from collections.abc import Collection
@@ -20,8 +19,8 @@ class Leases:
 
         Args:
             table: its `due` column needs an index, partial on `IS NOT NULL` if most rows are never due.
-            seconds: length of a lease.
             key: primary key.
+            seconds: length of a lease.
             due: when a row is due (timestamptz).
             attempts: column that counts claims, if there is one; a release takes its claim off again.
         """

@@ -42,11 +42,7 @@ def purge_statement(
 async def purge(database: Database, statement: str, first: object, *values: object) -> None:
     """Run a statement from `purge_statement` until no expired row is left.
 
-    Args:
-        database: where to run it.
-        statement: made by `purge_statement`.
-        first: a position below that of every row.
-        values: the statement's $2 and on.
+    `first` is a position below that of every row; `values` are the statement's $2 and on.
     """
     position = first
     while (last := await database.fetchval(statement, position, *values)) is not None:

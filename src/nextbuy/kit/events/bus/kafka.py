@@ -1,11 +1,8 @@
 """The bus on Apache Kafka: a topic per event type, partitioned by key; an envelope travels as a CloudEvent.
 
-It uses librdkafka's plain client, because the asyncio one takes no headers: the event loop hands it messages, which
-never blocks, and a separate thread polls for delivery reports.
-
-**Order through failures.** Messages that the cluster has not stored within `TIMEOUT` are withdrawn all at once,
-together with their client, so of each key a prefix is stored, never a message without those before it. For the same
-reason no message expires by itself.
+The asyncio client of librdkafka takes no headers, so this uses the plain one, with a thread for delivery reports.
+**Order through failures:** messages that the cluster has not stored within `TIMEOUT` are withdrawn all at once,
+together with their client, so of each key a prefix is stored. For the same reason no message expires by itself.
 """
 
 import asyncio

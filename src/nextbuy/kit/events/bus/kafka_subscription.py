@@ -1,13 +1,9 @@
 """A member of a Kafka consumer group: a thread polls, the event loop yields one batch of a partition at a time.
 
-- **Memory** is bounded per partition and in total. A partition whose batch takes long is paused; the others continue.
-  What the library prefetches is bounded by its own settings.
 - **Only the thread calls the library**, which holds a lock while it waits: a second caller would wait too.
-- **Acknowledged** offsets are stored in the library, which commits them together a few times a second and before it
-  gives a partition up. The rest of a partly acknowledged batch is yielded again from here, first.
-- **Rebalancing**: partitions are revoked one by one while the others continue. A revoked partition yields no
-  further batch; the batch in progress has `_DRAIN_TIMEOUT` seconds to be acknowledged, then the partition is released.
-  The library may revoke between two messages of one poll; messages of that partition then belong to the successor.
+- Memory is bounded: a partition whose batch takes long is paused, and the others continue.
+- Acknowledged offsets are stored in the library, which commits them. The rest of a partial batch is yielded again.
+- A revoked partition yields no further batch; its batch in progress has `_DRAIN_TIMEOUT` seconds to finish.
 """
 
 import asyncio

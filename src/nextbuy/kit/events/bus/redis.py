@@ -1,15 +1,9 @@
 """The bus on Redis Streams: one stream per topic, with one owner per consumer group and topic at a time.
 
-Ownership is a lease: a key that only its holder extends and that expires by itself. **Messages are taken by one script
-that checks the lease**, so an owner that slept through its lease takes nothing from its successor; a blocking
-XREADGROUP that Redis answers late could. No client blocks: publishing also sends a hint over pub/sub, in the same
-script, and a poll every `POLL_INTERVAL` covers a lost hint.
-
-All owners of a group read under one consumer name, and every take returns that name's unacknowledged messages before
-new ones. Whatever happened to the last batch or the last owner, unacknowledged messages come again first, in order.
-
-Publishing is one script that stores all messages or none. Streams are trimmed to about `MAX_STREAM_LENGTH` messages and
-to `RETENTION_DAYS`. A group that lags further behind loses messages, which is logged; the event logs still have them.
+Ownership is a lease, and **one script both checks it and takes messages**: an owner that slept through its lease takes
+nothing from its successor. Publishing sends a hint over pub/sub; a poll every `POLL_INTERVAL` covers a lost one.
+All owners of a group share a consumer name, so unacknowledged messages come again first, in order.
+A group that lags behind `MAX_STREAM_LENGTH` or `RETENTION_DAYS` loses messages; the event logs still have them.
 """
 
 import asyncio
