@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+from hypothesis import HealthCheck, settings
 from redis.asyncio import Redis
 
 from nextbuy.embedded import Engines, start_engines
@@ -23,6 +24,9 @@ __all__ = ["kafka_bus", "kafka_servers", "own_kafka", "own_kafka_bus"]
 DatabaseUrl = Callable[[str], Awaitable[str]]
 OpenDatabase = Callable[[str], Awaitable[Database]]
 _TEST_DB = 1
+# How long an example takes depends on the other work of the machine.
+settings.register_profile("nextbuy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("nextbuy")
 _LAYOUT = (
     "SELECT table_name::text, column_name::text, data_type::text"
     " FROM information_schema.columns WHERE table_schema = 'public'"

@@ -27,7 +27,7 @@ from tests.kafka.service_harness import ServiceHarness
 from tests.kit.events.sample import message
 from tests.waiting import until
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 VALID = 10_000
 POISON_OF_EACH_KIND = 250
 REFUSED = "refuse this one"
@@ -78,9 +78,9 @@ async def test_poison_is_dead_lettered_by_reason_and_replayed_after_the_fix(
     async with harness.consuming():
         await harness.publish(messages)
         await until(
-            partial(_counted, harness, VALID + POISON_OF_EACH_KIND), "all decodable events are counted", timeout=60
+            partial(_counted, harness, VALID + POISON_OF_EACH_KIND), "all decodable events are counted", timeout=120
         )
-        await until(harness.is_done, "all events are acknowledged", timeout=30)
+        await until(harness.is_done, "all events are acknowledged", timeout=60)
         reasons = await harness.database.fetch(
             "SELECT handler, substr(reason, 1, 34) AS reason, count(*) AS n FROM dead_letters GROUP BY 1, 2"
         )
@@ -101,7 +101,7 @@ async def test_poison_is_dead_lettered_by_reason_and_replayed_after_the_fix(
         async def finished() -> bool:
             return (await replays.get_replay(harness.database, run.id)).finished_at is not None
 
-        await until(finished, "the replay has finished", timeout=30)
+        await until(finished, "the replay has finished", timeout=60)
         run = await replays.get_replay(harness.database, run.id)
         assert (run.done, run.failed) == (POISON_OF_EACH_KIND, 3 * POISON_OF_EACH_KIND)
     assert notified == {"order-created": VALID // 4 + POISON_OF_EACH_KIND}
