@@ -8,9 +8,8 @@ everything about retries are in neither.
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from functools import reduce
 from types import MappingProxyType
-from typing import Final, cast
+from typing import Final
 from uuid import UUID
 
 import msgspec
@@ -211,8 +210,7 @@ def _transition_of(event: Event) -> tuple[Transition, dict[str, object]] | None:
             return Transition.SOLD_OUT, {"reason": event.reason}
         case PaymentRefunded():
             return Transition.REFUNDED, {"refund_id": event.refund_id}
-        case _:
-            return None
+    return None
 
 
 def _created(event: SessionCreated) -> SessionProjection:
@@ -265,7 +263,10 @@ def _with_unmatched_payment(session: SessionProjection, event: RefundDue | Payme
 
 def fold(events: Iterable[Event]) -> SessionProjection | None:
     """Return the projection of a session from the events of the session and of its orders, in order."""
-    return reduce(evolve, events, cast("SessionProjection | None", None))
+    session: SessionProjection | None = None
+    for event in events:
+        session = evolve(session, event)
+    return session
 
 
 _DECODERS: Final = {event.topic: msgspec.json.Decoder(event).decode for event in EVENTS}

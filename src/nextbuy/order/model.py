@@ -170,7 +170,7 @@ def merge_basket(lines: Sequence[Line]) -> list[Line]:
         Unprocessable: more than `MAX_QUANTITY` units of one product (`too-many-units`).
     """
     merged = merge_lines(lines)
-    if max((line.quantity for line in merged), default=0) > MAX_QUANTITY:
+    if any(line.quantity > MAX_QUANTITY for line in merged):
         raise TooManyUnits
     return merged
 
@@ -226,8 +226,8 @@ def order_code(serial: int) -> str:
     bits = _MIN_BITS
     while serial >> bits:
         bits += 5
-    rest = serial * _STRIDE % (1 << bits)
-    return "".join(_ALPHABET[rest >> shift & 31] for shift in range(bits - 5, -1, -5))
+    scattered = serial * _STRIDE
+    return "".join(_ALPHABET[scattered >> shift & 31] for shift in reversed(range(0, bits, 5)))
 
 
 def split_by_shop(session: Session) -> list[OrderDraft]:
