@@ -5,6 +5,8 @@ import inspect
 import time
 from collections.abc import Awaitable, Callable
 
+from nextbuy.kit.storage.database import Database
+
 TIMEOUT = 15.0
 
 
@@ -18,3 +20,9 @@ async def until(condition: Callable[[], bool | Awaitable[bool]], what: str = "",
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {timeout} s: {what or condition}")
         await asyncio.sleep(0.005)
+
+
+async def all_wait_for_a_lock(database: Database, count: int) -> bool:
+    """Return whether `count` connections to this database wait for a lock."""
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    return bool(await database.fetchval(waiting) == count)

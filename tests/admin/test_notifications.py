@@ -39,6 +39,17 @@ async def test_event_delivered_repeatedly_creates_one_notification(deps: Deps, o
     assert page.items[0].read is False
 
 
+async def test_repeated_event_does_not_make_its_notification_unread(deps: Deps, operator: Account) -> None:
+    call = notification()
+    created = await create_notification(deps, call)
+    await read_notification(deps, caller(operator), ReadNotification(created.notification_id))
+
+    await create_notification(deps, call)
+
+    [item] = (await notifications(deps, caller(operator), PageRequest())).items
+    assert item.read is True
+
+
 async def test_one_event_may_create_notifications_of_two_kinds(deps: Deps, operator: Account) -> None:
     event = new_id()
 

@@ -6,6 +6,7 @@ from nextbuy.contracts.auth import SetAccountStatus, ValidateUser
 from nextbuy.contracts.errors import Unauthenticated
 from nextbuy.contracts.values import new_id
 from tests.auth.service_harness import ServiceHarness
+from tests.waiting import all_wait_for_a_lock, until
 
 
 async def test_refresh_token_is_exchanged_once(service: ServiceHarness) -> None:
@@ -43,9 +44,15 @@ async def test_reuse_keeps_other_sessions_of_account(service: ServiceHarness) ->
 
 async def test_concurrent_use_of_refresh_token_is_reuse(service: ServiceHarness) -> None:
     first = (await service.register()).json
-    both = await asyncio.gather(*(service.refresh(first["refresh_token"]) for _ in range(5)))
-    assert sorted(response.status for response in both) == [200, 401, 401, 401, 401]
-    winner = next(response for response in both if response.status == 200)
+
+    async with service.deps.database.transaction() as tx:
+        await tx.execute("SELECT FROM sessions FOR UPDATE")
+        refreshes = [asyncio.create_task(service.refresh(first["refresh_token"])) for _ in range(3)]
+        await until(lambda: all_wait_for_a_lock(service.deps.database, len(refreshes)))
+    winner, *others = sorted(await asyncio.gather(*refreshes), key=lambda response: response.status)
+
+    assert winner.status == 200
+    assert [(response.status, response.json["slug"]) for response in others] == [(401, "refresh-reused")] * 2
     assert (await service.refresh(winner.json["refresh_token"])).json["slug"] == "session-ended"
 
 

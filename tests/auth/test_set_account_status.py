@@ -8,6 +8,7 @@ from nextbuy.contracts.auth import Account, SetAccountStatus, ValidateUser
 from nextbuy.contracts.errors import Forbidden, NotFound, Unauthenticated
 from nextbuy.contracts.values import new_id
 from tests.auth.service_harness import ServiceHarness
+from tests.waiting import all_wait_for_a_lock, until
 
 ADMIN = new_id()
 
@@ -57,6 +58,17 @@ async def test_login_concurrent_with_suspension_leaves_no_active_session(service
         *(service.login("ada@example.com") for _ in range(4)), put(service, mine["user"]["id"], "suspended")
     )
     assert await service.deps.database.fetchval("SELECT count(*) FROM sessions WHERE ended_at IS NULL") == 0
+
+
+async def test_login_during_a_suspension_waits_and_is_refused(service: ServiceHarness) -> None:
+    await service.register("ada@example.com")
+
+    async with service.deps.database.transaction() as tx:
+        await tx.execute("UPDATE accounts SET status = 'suspended'")
+        login = asyncio.create_task(service.login("ada@example.com"))
+        await until(lambda: login.done() or all_wait_for_a_lock(service.deps.database, 1))
+
+    assert (await login).json["slug"] == "suspended"
 
 
 async def test_suspending_unknown_account_is_not_found(service: ServiceHarness) -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from nextbuy.contracts.errors import BadRequest, Unavailable
 from nextbuy.contracts.order import Reason
-from nextbuy.contracts.product import UpdateStock
+from nextbuy.contracts.product import ReleaseStock, UpdateStock
+from nextbuy.contracts.simulator import RefundPayment
 from nextbuy.contracts.values import Money
 from nextbuy.order.payment_webhook import payment_webhook
 from nextbuy.order.store import unmatched_payments
@@ -102,6 +103,20 @@ async def test_declined_payment_releases_stock_at_once_and_publishes_the_provide
     assert market.stock[product] == 10
     assert (await topics(market.database))[2:] == ["payment.failed"]
     assert data((await published(market.database))[2])["reason"] == "Your card was declined."
+
+
+async def test_payment_cancels_a_release_of_stock_that_is_due(market: Market) -> None:
+    session = await market.create_payment_session((market.product(market.shop()), 3))
+    usual = market.calls.replies[ReleaseStock]
+    market.calls.replies[ReleaseStock] = Unavailable("unavailable")
+    await market.deliver(market.provider_event("checkout.session.expired", session.session_id))
+    market.calls.replies[ReleaseStock] = usual
+
+    await market.deliver(market.paid_event(session))
+    await market.recover()
+
+    assert len(market.calls.of_type(ReleaseStock)) == 1
+    await market.assert_reconciled(payments={market.payment_id(session)})
 
 
 async def test_decline_without_a_reason_is_published_with_a_code(market: Market) -> None:
@@ -221,6 +236,7 @@ async def test_payment_for_an_unknown_session_is_refunded_once(market: Market, r
         await market.recover()
 
     assert set(market.refunds) == {"pay_unmatched"}
+    assert len(market.calls.of_type(RefundPayment)) == 1
     assert await market.database.fetchval("SELECT reason FROM unmatched_payments") == Reason.UNMATCHED
 
 

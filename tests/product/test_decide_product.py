@@ -1,5 +1,6 @@
 """Decisions of admins about products."""
 
+import asyncio
 from typing import Literal
 
 import pytest
@@ -11,6 +12,7 @@ from nextbuy.product.decide_product import decide_product
 from nextbuy.product.list_products import list_products
 from tests.outbox import data, published, topics
 from tests.product.service_harness import ServiceHarness
+from tests.waiting import all_wait_for_a_lock, until
 
 ADMIN = new_id()
 
@@ -31,6 +33,18 @@ async def test_approved_product_is_for_sale_and_published_once(service: ServiceH
     assert first.status == "active"
     assert (await topics(service.database))[2:] == ["product.approved"]
     assert data((await published(service.database))[2])["by"] == str(ADMIN)
+
+
+async def test_concurrent_decisions_are_published_once(service: ServiceHarness) -> None:
+    lamp = await service.create_product(await service.seller(), "Desk lamp", category="electronics")
+
+    async with service.database.transaction() as tx:
+        await tx.execute("SELECT FROM products FOR UPDATE")
+        decisions = [asyncio.create_task(decide(service, lamp, "active")) for _ in range(2)]
+        await until(lambda: all_wait_for_a_lock(service.database, len(decisions)))
+    await asyncio.gather(*decisions)
+
+    assert (await topics(service.database))[2:] == ["product.approved"]
 
 
 async def test_rejected_product_is_hidden_and_shows_reason_to_seller(service: ServiceHarness) -> None:

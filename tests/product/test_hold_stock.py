@@ -12,6 +12,7 @@ from nextbuy.product.hold_stock import hold_stock
 from nextbuy.product.release_stock import release_stock
 from nextbuy.product.update_stock import update_stock
 from tests.product.service_harness import ServiceHarness, soon
+from tests.waiting import all_wait_for_a_lock, until
 
 
 async def test_fifty_concurrent_buyers_of_ten_units_get_ten(service: ServiceHarness) -> None:
@@ -23,6 +24,19 @@ async def test_fifty_concurrent_buyers_of_ten_units_get_ten(service: ServiceHarn
     assert all(isinstance(error, Conflict) and error.slug == "sold-out" for error in refused), refused
     assert len(refused) == 40
     assert await service.stock_levels(kettle) == (0, 10, 0)
+
+
+async def test_holds_that_wait_for_one_product_hold_no_more_than_is_left(service: ServiceHarness) -> None:
+    kettle = await service.create_product(await service.seller(), stock=5)
+
+    async with service.database.transaction() as tx:
+        await tx.execute("SELECT FROM products FOR UPDATE")
+        holds = [asyncio.create_task(service.hold((kettle, 3))) for _ in range(2)]
+        await until(lambda: all_wait_for_a_lock(service.database, len(holds)))
+    outcomes = await asyncio.gather(*holds, return_exceptions=True)
+
+    assert sum(isinstance(outcome, Conflict) for outcome in outcomes) == 1
+    assert await service.stock_levels(kettle) == (2, 3, 0)
 
 
 async def test_concurrent_baskets_with_shared_products_do_not_deadlock(service: ServiceHarness) -> None:

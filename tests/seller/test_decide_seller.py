@@ -8,7 +8,6 @@ import pytest
 from nextbuy.contracts.auth import Account, ValidateSeller
 from nextbuy.contracts.seller import DecideSeller, GetShops, ListSellers, SellerDecision, ValidateShopOwner
 from nextbuy.contracts.values import Role, new_id
-from nextbuy.kit.storage.database import Database
 from nextbuy.seller.create_shop import CreateShop, create_shop
 from nextbuy.seller.decide_seller import decide_seller
 from nextbuy.seller.deps import Deps
@@ -19,7 +18,7 @@ from nextbuy.seller.validate_shop_owner import validate_shop_owner
 from tests.callers import account, caller
 from tests.doubles import StubCalls
 from tests.outbox import topics
-from tests.waiting import until
+from tests.waiting import all_wait_for_a_lock, until
 
 ADMIN = new_id()
 
@@ -64,12 +63,6 @@ async def test_concurrent_decisions_are_stored_once(deps: Deps, calls: StubCalls
     await asyncio.gather(*decisions)
 
     assert await topics(deps.database) == ["seller.registered", "seller.approved"]
-
-
-async def all_wait_for_a_lock(database: Database, count: int) -> bool:
-    """Return whether `count` connections to this database wait for a lock."""
-    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    return bool(await database.fetchval(waiting) == count)
 
 
 async def test_rejected_seller_can_be_approved(deps: Deps, calls: StubCalls) -> None:

@@ -61,6 +61,18 @@ async def test_replay_runs_once_and_only_the_handler_that_failed(harness: Consum
         await replays.request_replay(harness.database, letter.id)
 
 
+async def test_delivery_is_dead_lettered_once(harness: ConsumerHarness) -> None:
+    sent = message(Counted(about="a", n=1), id=new_id())
+
+    for reason in ("first", "second"):
+        async with harness.database.transaction() as tx:
+            await dead_letters.dead_letter(
+                tx, "test.counted", sent.body, Conflict(reason), delivery_key="record/1", attempts=1
+            )
+
+    assert (await only_letter(harness.database)).reason == "conflict: first"
+
+
 async def test_failed_replay_stores_the_new_reason_and_waits(harness: ConsumerHarness) -> None:
     reason = "first"
 

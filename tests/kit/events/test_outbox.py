@@ -217,6 +217,23 @@ async def test_relay_with_expired_lease_deletes_nothing(
     assert by_key(contents(await arrived(bus, 4))) == {"a": [1, 2, 3]}
 
 
+async def test_relay_that_lost_its_lease_leaves_outbox_and_lease_to_the_holder(
+    publisher: Database, bus: RedisBus, log_file: LogFile
+) -> None:
+    class SlowBus(RedisBus):
+        async def publish(self, messages: Sequence[BusMessage]) -> None:
+            await publisher.execute("UPDATE outbox_leases SET leased_until = now() + interval '1 hour'")
+            await super().publish(messages)
+
+    await commit(publisher, Counted(about="a", n=1))
+    slow = SlowBus(bus._shared_client)
+    await Relay(publisher, slow, log_file.journal).publish_batch()
+    await slow.close()
+
+    assert await count(publisher, UNPUBLISHED) == 1
+    assert await count(publisher, "outbox_leases WHERE leased_until <= now()") == 0
+
+
 async def test_outage_of_the_bus_is_logged_once_and_events_wait(
     publisher: Database, own_redis: OwnRedis, own_bus: RedisBus, log_file: LogFile, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -18,6 +18,7 @@ from nextbuy.kit.events.replayer import Replayer
 from nextbuy.kit.service import Listening, on, on_batch
 from nextbuy.kit.storage.database import Database, Transaction
 from tests.kit.events.sample import RECORD_EFFECTS, Batched, ConsumerHarness, Counted, effects, message, record_effects
+from tests.waiting import all_wait_for_a_lock, until
 
 
 async def add_letters(
@@ -75,6 +76,18 @@ async def test_concurrent_replays_in_two_processes_run_each_letter_once(harness:
     for one in asked:
         after = await replays.get_replay(harness.database, one.id)
         assert (after.done, after.failed, after.finished_at is not None) == (one.total, 0, True)
+
+
+async def test_replay_skips_letters_that_another_request_takes(harness: ConsumerHarness) -> None:
+    await add_letters(harness.database, "record-effects", range(2))
+
+    async with harness.database.transaction() as tx:
+        await tx.execute("SELECT FROM dead_letters ORDER BY id LIMIT 1 FOR UPDATE")
+        asked = asyncio.create_task(request(harness.database))
+        await until(lambda: asked.done() or all_wait_for_a_lock(harness.database, 1))
+
+        assert asked.done()
+    assert (await asked).total == 1
 
 
 async def test_replay_takes_matching_letters_up_to_its_limit(harness: ConsumerHarness) -> None:
@@ -180,6 +193,22 @@ async def test_stopped_replayer_releases_letters_that_it_has_not_replayed(harnes
     assert (await replays.get_replay(harness.database, asked.id)).done == 5
     claimed = await replays.claim(harness.database, 100)
     assert len(claimed) == 5
+
+
+async def test_replayer_that_lost_its_lease_adds_nothing_to_the_progress(harness: ConsumerHarness) -> None:
+    await add_letters(harness.database, "record-effects", range(2))
+    asked = await request(harness.database)
+    stalled = await replays.claim(harness.database, 2)
+    await harness.database.execute("UPDATE dead_letters SET due_at = now()")
+    holder = await replays.claim(harness.database, 2)
+
+    assert await replays.mark_replayed(harness.database, stalled) == set()
+    await replays.mark_failed(harness.database, stalled[0], Conflict("No."))
+    await replays.reschedule(harness.database, stalled, Unavailable("Admin does not answer."), 60.0)
+
+    assert await replays.get_replay(harness.database, asked.id) == asked
+    assert await replays.mark_replayed(harness.database, holder) == {one.letter.id for one in holder}
+    assert (await replays.get_replay(harness.database, asked.id)).done == 2
 
 
 async def test_discarded_letter_is_never_replayed(harness: ConsumerHarness) -> None:
