@@ -33,8 +33,8 @@ test-chaos: .venv/.dev ## run the long tests: kills during 5,000 orders on each 
 smoke: .venv/.dev ## install and start the marketplace on the other supported Pythons that are found
 	@$(PY) -m pytest -m smoke -n 0 tests/smoke
 
-mutants: .venv/.dev ## break the rules, the SQL and the locks; the tests must notice each fault
-	@$(PY) tools/mutants.py
+mutants: .venv/.dev ## break the rules, the SQL and the locks; the tests must notice each fault (ONLY=refresh)
+	@$(PY) -m tools.mutants $(if $(ONLY),"$(ONLY)")
 
 check: .venv/.dev ## check format, lint, types, imports, dead and duplicate code, names, and prose
 	@$(PY) tools/check.py

@@ -25,6 +25,7 @@ CHECKS: dict[str, list[str]] = {
     "documents": ["python", "-m", "tools.documents"],
     "settings": ["python", "-m", "tools.settings"],
     "contracts": ["python", "-m", "tools.contracts"],
+    "faults": ["python", "-m", "tools.faults"],
 }
 
 
