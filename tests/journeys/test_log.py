@@ -57,6 +57,8 @@ async def test_every_line_of_purchase_has_trace_of_first_request(client: Journey
     basket = [(await client.new_product(), 1), (await client.new_product(), 2)]
     await at_rest(client)
     since, headers = client.market.log_size(), trace_headers()
+    # On a busy machine, events of earlier requests may still be handled, in the traces of those requests.
+    earlier = {line["trace_id"] for line in client.market.lines(0)}
     trace_id = headers["traceparent"].split("-")[1]
     session = await client.open_session(buyer, basket, headers)
     await client.pay(session, headers=headers)
@@ -67,7 +69,11 @@ async def test_every_line_of_purchase_has_trace_of_first_request(client: Journey
 
     await until(both_notified, "both orders were notified")
     await at_rest(client)
-    lines = [line for line in client.market.lines(since) if line.get("name") not in BATCH_CALLS]
+    lines = [
+        line
+        for line in client.market.lines(since)
+        if line.get("name") not in BATCH_CALLS and line["trace_id"] not in earlier
+    ]
     assert {line["trace_id"] for line in lines} == {trace_id}, [line for line in lines if line["trace_id"] != trace_id]
     assert {line["correlation_id"] for line in lines} == {headers["X-Request-ID"]}
     assert {what(line) for line in lines if "kind" in line} >= PURCHASE_INTERACTIONS
