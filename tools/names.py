@@ -10,6 +10,7 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -36,13 +37,16 @@ def problems(root: Path, words: Names, places: Mapping[str, Names], exempt: Iter
             an argument, or a variable; an entry with a suffix (`door.py`) is refused as the name of a file.
         exempt: files that plant refused names.
     """
+    refused = cache(lambda kind, name: [*_refused(kind, name, words)])
     found = [f"{LIST.name}: {place} does not exist" for place in places if not (root / place).exists()]
     for path in files(root, FOLDERS, ".py", ".js", ".sql"):
         inside = path.relative_to(root).as_posix()
         if inside in exempt:
             continue
         named = [Token(Kind.NAME, path.stem, 1), *_names(path)]
-        found += [f"{inside}:{name.line}: {name.text}: {why}" for name in named for why in _refused(name, words)]
+        found += [
+            f"{inside}:{name.line}: {name.text}: {why}" for name in named for why in refused(name.kind, name.text)
+        ]
         for place, names in places.items():
             if inside == place or (place.endswith("/") and inside.startswith(place)):
                 defined = [(path.name, 1), *(_defined(path) if path.suffix == ".py" else ())]
@@ -55,10 +59,10 @@ def parts(name: str) -> str:
     return f"_{'_'.join(_PARTS.findall(name))}_".lower()
 
 
-def _refused(name: Token, words: Names) -> Iterator[str]:
-    split = parts(name.text)
+def _refused(kind: Kind, name: str, words: Names) -> Iterator[str]:
+    split = parts(name)
     for word, instead in words.items():
-        if f"_{word}_" in split if word.islower() else (name.kind, name.text) == (Kind.NAME, word):
+        if f"_{word}_" in split if word.islower() else (kind, name) == (Kind.NAME, word):
             yield f"`{word}` is refused; use {instead}"
 
 
