@@ -170,7 +170,7 @@ def test_socket_folder_of_another_user_is_refused(deep: Path) -> None:
     planted = socket_folder(deep)
     planted.mkdir()
     os.chown(planted, 4242, 4242)
-    assert "belongs to another user. Remove it" in refusal(lambda: start_redis(deep))
+    assert "belongs to another user. Have it removed" in refusal(lambda: start_redis(deep))
 
 
 def test_stale_socket_does_not_stop_redis(data: Path) -> None:

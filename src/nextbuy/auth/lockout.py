@@ -34,7 +34,7 @@ def account_subject(deps: Deps, email: str) -> bytes:
 
 
 async def count_failure(deps: Deps, subjects: FailureSubjects) -> None:
-    """Count a failed login; raise TooManyRequests if concurrent guesses have locked it."""
+    """Count a failed login; raise TooManyRequests if other failures have locked the login meanwhile."""
     now = deps.clock()
     async with deps.database.transaction() as tx:
         counts = await store.count_failure(tx, list(subjects.values()), at=now)
@@ -55,7 +55,7 @@ async def clear_failures(deps: Deps, tx: Transaction, subject: bytes) -> None:
     """Delete an account's failures after a successful login.
 
     Raises:
-        TooManyRequests: concurrent guesses have locked the login; this one may be a guess too.
+        TooManyRequests: failures have locked the login meanwhile; this success may be a lucky guess.
     """
     now = deps.clock()
     until = await store.clear_failures(tx, subject)

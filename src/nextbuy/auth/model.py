@@ -142,5 +142,5 @@ def require_active(session: SessionStatus | None, role: Role | None = None) -> A
     if session.ended_at is not None:
         raise SessionEnded
     if role is not None and session.account.role is not role:
-        raise WrongRole(f"This is for {role} accounts.")
+        raise WrongRole(f"This needs a {role} account. Log in with one.")
     return session.account

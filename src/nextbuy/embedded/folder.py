@@ -82,7 +82,7 @@ def make_socket_folder(data: Path, identity: Identity) -> Path:
         found = folder.lstat()
         if folder.is_symlink() or found.st_uid not in {os.geteuid(), identity.uid}:
             raise EngineError(
-                f"{folder} belongs to another user. Remove it, or choose a data folder with a shorter path."
+                f"{folder} belongs to another user. Have it removed, or move the data to a folder with a short path."
             )
         identity.own(folder)
         folder.chmod(0o700)

@@ -83,7 +83,7 @@ class Gateway:
             pages=Route(lambda request, *_: pages(request), log="page"),
         )
         if not settings.rate_limits:
-            log.warning("rate limits are off (NEXTBUY_RATE_LIMITS); use this for load tests only")
+            log.warning("rate limits are off (NEXTBUY_RATE_LIMITS); unset it outside of load tests")
 
     async def close(self) -> None:
         """Close the connections to services and to Redis."""

@@ -48,7 +48,7 @@ View the details: {page}
 
 All your notifications: {all}
 
-You receive this e-mail because it concerns your account. Please do not reply; replies are not read.
+You are receiving this e-mail because it concerns your NextBuy account. Please do not reply; replies are not read.
 """
 _FINDINGS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -185,7 +185,7 @@ def _shop_draft(event: SellerApproved | SellerRejected | SellerSuspended) -> Not
             message = f"{name} cannot sell on NextBuy. Reason: {_as_sentence(event.reason)}"
         case _:  # SellerSuspended
             kind, title = "shop-suspended", "Your shop is suspended"
-            message = f"{name} cannot sell at present. Reason: {_as_sentence(event.reason)}"
+            message = f"{name} cannot sell for now. Reason: {_as_sentence(event.reason)}"
     return NotificationDraft(account_id=event.user_id, kind=kind, title=title, message=message, link="/sell")
 
 

@@ -27,7 +27,7 @@ async def flush_activity(deps: Deps) -> None:
             await publish(tx, *events)
     except Exception as error:  # noqa: BLE001  views may be late and may be lost, whatever the error
         deps.activity.add(counts)
-        log.warning("publishing of views failed; retry with the next flush", extra={"error": repr(error)})
+        log.warning("publishing product views failed; they follow with the next flush", extra={"error": repr(error)})
     except BaseException:
         deps.activity.add(counts)
         raise

@@ -84,7 +84,7 @@ async def _record(deps: Deps, webhook: ClaimedWebhook, *, accepted: bool) -> Non
     if accepted:
         await store.mark_delivered(deps.database, webhook)
     elif deps.clock() - webhook.created_at > _MAX_AGE:
-        log.error("webhook not accepted for three days; given up", extra={"event_id": webhook.event_id})
+        log.error("webhook not accepted for three days; giving up", extra={"event_id": webhook.event_id})
         await store.give_up(deps.database, webhook)
     else:
         delay = backoff(webhook.attempts - 1, base=_BASE, cap=_MAX_DELAY, random=random.random)

@@ -1,4 +1,4 @@
-"""The SQL of the simulator. The outcome of a payment and its webhook are stored together."""
+"""The SQL of the simulated payment provider. The outcome of a payment and its webhook are stored together."""
 
 import secrets
 from collections.abc import Sequence
@@ -166,7 +166,7 @@ async def claim_webhooks(db: Database, limit: int) -> list[ClaimedWebhook]:
 
 
 async def mark_delivered(db: Database, webhook: ClaimedWebhook) -> None:
-    """Record that the shop has accepted a webhook, even if the claim was lost meanwhile."""
+    """Record that the marketplace has accepted a webhook, even if the claim was lost meanwhile."""
     await db.execute("UPDATE webhooks SET due_at = NULL, delivered_at = now() WHERE event_id = $1", webhook.event_id)
 
 
@@ -176,7 +176,7 @@ async def reschedule(db: Database, webhook: ClaimedWebhook, delay: float) -> Non
 
 
 async def give_up(db: Database, webhook: ClaimedWebhook) -> None:
-    """Never send a webhook again, if we still hold the claim."""
+    """Stop sending a webhook, if we still hold the claim."""
     await db.execute(
         f"UPDATE webhooks SET due_at = NULL WHERE {_WEBHOOKS.held}",  # noqa: S608
         [webhook.event_id],

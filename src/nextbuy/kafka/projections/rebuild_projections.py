@@ -42,7 +42,7 @@ async def rebuild_projections(deps: Deps) -> bool:
     try:
         await work.advance()
     except LeaseLost:
-        log.warning("rebuild of %s lost its lease; another process continues it", claimed.rebuild.name)
+        log.warning("rebuild of projection %s lost its lease; another process continues", claimed.rebuild.name)
     except Exception as error:
         if as_app_error(error) is not None or (isinstance(error, AppError) and error.transient):
             raise

@@ -81,7 +81,7 @@ class Replayer:
         for one in group:
             try:
                 if not handlings:
-                    raise LookupError(f"no handler {handler!r} of {topic} exists any more")
+                    raise LookupError(f"handler {handler!r} of {topic} no longer exists; discard the dead letter")
                 pairs.append((one, self._decoder.decode(topic, one.body)))
             except (UndecodableEvent, LookupError) as error:
                 await replays.mark_failed(self._database, one, error)

@@ -1,4 +1,4 @@
-"""The SQL that reads sessions twice: as the rows store them, and as the event log describes them."""
+"""The SQL for comparing sessions with their events: reads both, from the tables and from the event log."""
 
 from collections import defaultdict
 from collections.abc import Sequence

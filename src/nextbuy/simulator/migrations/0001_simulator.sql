@@ -1,9 +1,9 @@
 -- oldest release: 0.1.0
 
--- A payment: opened by the shop, decided once by a buyer, expired, or refunded.
+-- A payment: opened by the marketplace, decided once by a buyer, expired, or refunded.
 CREATE TABLE payments (
     id text PRIMARY KEY,
-    -- The shop's payment session.
+    -- The id of the marketplace's payment session.
     reference uuid NOT NULL UNIQUE,
     amount bigint NOT NULL CHECK (amount >= 0),
     currency text NOT NULL,
@@ -21,7 +21,7 @@ CREATE TABLE payments (
 
 CREATE INDEX payments_by_expiry ON payments (expires_at) WHERE status = 'open';
 
--- Webhooks: stored in the transaction of the change that they report, and sent until the shop accepts them.
+-- Webhooks: stored in the transaction of the change that they report, and sent until the marketplace accepts them or they are given up.
 CREATE TABLE webhooks (
     event_id text PRIMARY KEY,
     payment_id text NOT NULL REFERENCES payments,

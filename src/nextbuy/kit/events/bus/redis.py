@@ -190,7 +190,7 @@ class RedisSubscription:
                 batches = await self._take(ready)
             except _UNAVAILABLE as error:
                 if not failures:
-                    log.warning("Redis unavailable; group %s waits: %r", self._group, error)
+                    log.warning("Redis unavailable; consumer group %s keeps retrying: %r", self._group, error)
                 await asyncio.sleep(backoff(failures, base=_RETRY_BASE, cap=_RETRY_CAP, random=random.random))
                 failures += 1
                 continue
