@@ -56,7 +56,7 @@ async def rebuild(target: Market, plan: Plan) -> Figure:
 
 async def _one(kafka: "asyncpg.Connection[asyncpg.Record]", events: int) -> float:
     rebuild_id = await kafka.fetchval(
-        "INSERT INTO rebuilds (id, name, asked_by) VALUES (uuidv7(), 'product-views', 'bench') RETURNING id"
+        "INSERT INTO rebuilds (id, name, requested_by) VALUES (uuidv7(), 'product-views', 'bench') RETURNING id"
     )
     ends = time.monotonic() + _TIMEOUT
     started = seconds = 0.0
@@ -66,7 +66,7 @@ async def _one(kafka: "asyncpg.Connection[asyncpg.Record]", events: int) -> floa
         if row is None or row["error"] or now > ends:
             message = f"the projection was not rebuilt: {dict(row or {})}"
             raise ProgramError(message)
-        started = started or (now if row["state"] != "asked" else 0.0)
+        started = started or (now if row["state"] != "requested" else 0.0)
         if row["state"] in ("clearing", "done"):
             seconds = seconds or now - started
         if row["state"] == "done":

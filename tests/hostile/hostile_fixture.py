@@ -290,7 +290,8 @@ class HostileMarket:
     async def _replay(self) -> str:
         replay = new_id()
         await self.process.databases["kafka"].execute(
-            "INSERT INTO replays (id, asked_by, filter, total, over_limit) VALUES ($1, 'hostile', '{}', 1, 0)", replay
+            "INSERT INTO replays (id, requested_by, filter, total, over_limit) VALUES ($1, 'hostile', '{}', 1, 0)",
+            replay,
         )
         return str(replay)
 

@@ -125,7 +125,7 @@ async def views_and_purchases(client: JourneyClient, products: Sequence[Json]) -
 
 async def rebuilding(kafka: "asyncpg.Connection[asyncpg.Record]", name: str) -> Json:
     """Return state and progress of the last rebuild of a projection."""
-    query = "SELECT state, events FROM rebuilds WHERE name = $1 ORDER BY asked_at DESC LIMIT 1"
+    query = "SELECT state, events FROM rebuilds WHERE name = $1 ORDER BY requested_at DESC LIMIT 1"
     return dict(await kafka.fetchrow(query, name) or {"state": "", "events": 0})
 
 

@@ -31,7 +31,7 @@ NAMES = sorted(PROJECTIONS)
 
 async def request(harness: ProjectionHarness, name: str) -> None:
     async with harness.database.transaction() as tx:
-        await request_rebuild(tx, name, asked_by="test")
+        await request_rebuild(tx, name, requested_by="test")
 
 
 async def assert_exact(harness: ProjectionHarness) -> None:

@@ -14,7 +14,7 @@ from nextbuy.kafka.store.rebuilds import Rebuild
 from nextbuy.kit.storage.database import Database
 
 SERVICE: Final = "kafka"
-RUNNING: Final = ("asked", "reading")
+RUNNING: Final = ("requested", "reading")
 """States of a rebuild before its figures are complete."""
 POLL_INTERVAL: Final = 0.3
 """Seconds between two reads of a rebuild's progress."""
@@ -64,7 +64,7 @@ async def _rebuild(database: Database, name: str) -> None:
     from nextbuy.kafka.projections.rebuild_requests import request_rebuild
 
     async with database.transaction() as tx:
-        requested = await request_rebuild(tx, name, asked_by=terminal_actor())
+        requested = await request_rebuild(tx, name, requested_by=terminal_actor())
     started = time.monotonic()
     done = await _wait_for(database, requested)
     if done.error:
@@ -88,7 +88,7 @@ async def _wait_for(database: Database, run: Rebuild) -> Rebuild:
             if run != before:
                 progressed_at, before = time.monotonic(), run
             if time.monotonic() - progressed_at > PROGRESS_TIMEOUT:
-                if run.state == "asked":
+                if run.state == "requested":
                     fail("The rebuild is waiting; it starts when the kafka service runs.")
                 fail(
                     f"{run.events} events read; no progress for {PROGRESS_TIMEOUT:.0f} s. Is the kafka service running?"

@@ -75,27 +75,27 @@ CREATE TABLE projection_counts (
 
 -- Requests to rebuild a projection, with their progress.
 CREATE TABLE rebuilds (
-    id         uuid        PRIMARY KEY,
-    name       text        NOT NULL REFERENCES projections,
-    asked_by   text        NOT NULL,
-    state      text        NOT NULL DEFAULT 'asked'
-                           CHECK (state IN ('asked', 'reading', 'clearing', 'done', 'failed')),
+    id           uuid        PRIMARY KEY,
+    name         text        NOT NULL REFERENCES projections,
+    requested_by text        NOT NULL,
+    state        text        NOT NULL DEFAULT 'requested'
+                             CHECK (state IN ('requested', 'reading', 'clearing', 'done', 'failed')),
     -- The new generation.
-    generation integer,
+    generation   integer,
     -- The generation whose rows are deleted at the end: the old one or, after an error, the new one.
-    obsolete   integer,
+    obsolete     integer,
     -- The progress in the event log of each service.
-    sources    jsonb       NOT NULL DEFAULT '[]',
-    events     bigint      NOT NULL DEFAULT 0,
-    asked_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
-    ended_at   timestamptz,
-    error      text        NOT NULL DEFAULT '',
+    sources      jsonb       NOT NULL DEFAULT '[]',
+    events       bigint      NOT NULL DEFAULT 0,
+    requested_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    ended_at     timestamptz,
+    error        text        NOT NULL DEFAULT '',
     -- A process claims a rebuild by moving this ahead; see `nextbuy.kit.storage.leases`.
-    due_at     timestamptz DEFAULT now(),
+    due_at       timestamptz DEFAULT now(),
     CHECK ((state IN ('done', 'failed')) = (due_at IS NULL))
 );
 CREATE UNIQUE INDEX rebuilds_open ON rebuilds (name) WHERE due_at IS NOT NULL;
-CREATE INDEX rebuilds_by_name ON rebuilds (name, asked_at);
+CREATE INDEX rebuilds_by_name ON rebuilds (name, requested_at);
 
 -- Sums of all events by day, topic and shop; amounts are in minor units, here and below.
 CREATE TABLE daily_figures (

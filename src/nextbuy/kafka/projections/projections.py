@@ -14,11 +14,11 @@ class RebuildStatus(Struct, frozen=True):
     """The latest rebuild: `read` of `of` positions in the event logs, with `events` events of the projection."""
 
     state: State
-    asked_by: str
+    requested_by: str
     read: int
     of: int
     events: int
-    asked_at: Timestamp
+    requested_at: Timestamp
     ended_at: Timestamp | None
     error: str
 
@@ -35,7 +35,14 @@ class ProjectionStatus(Struct, frozen=True):
 def _status(rebuild: Rebuild) -> RebuildStatus:
     read, of = rebuilds.progress(rebuild.sources)
     return RebuildStatus(
-        rebuild.state, rebuild.asked_by, read, of, rebuild.events, rebuild.asked_at, rebuild.ended_at, rebuild.error
+        rebuild.state,
+        rebuild.requested_by,
+        read,
+        of,
+        rebuild.events,
+        rebuild.requested_at,
+        rebuild.ended_at,
+        rebuild.error,
     )
 
 

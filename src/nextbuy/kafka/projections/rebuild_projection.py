@@ -28,6 +28,6 @@ async def rebuild_projection(deps: Deps, caller: Caller, request: RebuildProject
     """
     admin = await deps.auth.validate_admin(caller.token)
     async with deps.database.transaction() as tx:
-        await request_rebuild(tx, request.name, asked_by=str(admin.id))
+        await request_rebuild(tx, request.name, requested_by=str(admin.id))
         await caller.store_response(tx, Nothing())
     return Nothing()

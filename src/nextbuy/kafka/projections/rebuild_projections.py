@@ -69,7 +69,7 @@ class _Work:
 
     async def advance(self) -> None:
         """Run the steps that are left, until the deadline."""
-        if self._rebuild.state == "asked":
+        if self._rebuild.state == "requested":
             await self._start()
         if self._rebuild.state == "reading" and await self._read_logs():
             await self._switch()

@@ -15,7 +15,7 @@ RebuildRunning: Final = Conflict.of(
 )
 
 
-async def request_rebuild(tx: Transaction, name: str, *, asked_by: str) -> Rebuild:
+async def request_rebuild(tx: Transaction, name: str, *, requested_by: str) -> Rebuild:
     """Request a rebuild, which the job `rebuild-projections` works on, and return it.
 
     Raises:
@@ -25,8 +25,8 @@ async def request_rebuild(tx: Transaction, name: str, *, asked_by: str) -> Rebui
     if name not in PROJECTIONS:
         known = ", ".join(sorted(PROJECTIONS))
         raise ProjectionNotFound(f"Projection not found: {name}. Choose one of {known}.")
-    rebuild = await rebuilds.request(tx, name, asked_by)
+    rebuild = await rebuilds.request(tx, name, requested_by)
     if rebuild is None:
         raise RebuildRunning(f"{name} is already being rebuilt. Wait until that is done.")
-    await record(tx, asked_by, "rebuild", name)
+    await record(tx, requested_by, "rebuild", name)
     return rebuild

@@ -16,17 +16,17 @@ from nextbuy.contracts.values import Timestamp, new_id
 from nextbuy.kit.storage.database import Database, Executor, Row, Transaction
 from nextbuy.kit.storage.leases import Leases
 
-State = Literal["asked", "reading", "clearing", "done", "failed"]
+State = Literal["requested", "reading", "clearing", "done", "failed"]
 
 LEASES: Final = Leases("rebuilds", seconds=10)
 """Much longer than a step, which takes about a second."""
 
-_COLUMNS: Final = "id, name, asked_by, state, generation, obsolete, sources, events, asked_at, ended_at, error"
+_COLUMNS: Final = "id, name, requested_by, state, generation, obsolete, sources, events, requested_at, ended_at, error"
 _REQUEST: Final = f"""
-INSERT INTO rebuilds (id, name, asked_by) VALUES ($1, $2, $3)
+INSERT INTO rebuilds (id, name, requested_by) VALUES ($1, $2, $3)
 ON CONFLICT (name) WHERE due_at IS NOT NULL DO NOTHING RETURNING {_COLUMNS}
 """  # noqa: S608  made of constants, as all below
-_CLAIM: Final = LEASES.claim_statement(order="asked_at", returning="claimed.*")
+_CLAIM: Final = LEASES.claim_statement(order="requested_at", returning="claimed.*")
 _SAVE: Final = f"""
 UPDATE rebuilds
    SET state = $3, generation = $4, obsolete = $5, sources = $6, events = $7, error = $8,
@@ -34,7 +34,7 @@ UPDATE rebuilds
        due_at = CASE WHEN $3 NOT IN ('done', 'failed') THEN {LEASES.until} END
  WHERE {LEASES.held} RETURNING due_at
 """  # noqa: S608
-_LATEST: Final = f"SELECT DISTINCT ON (name) {_COLUMNS} FROM rebuilds ORDER BY name, asked_at DESC"  # noqa: S608
+_LATEST: Final = f"SELECT DISTINCT ON (name) {_COLUMNS} FROM rebuilds ORDER BY name, requested_at DESC"  # noqa: S608
 
 
 class Source(Struct, frozen=True):
@@ -55,13 +55,13 @@ class Rebuild(Struct, frozen=True, kw_only=True):
 
     id: UUID
     name: str
-    asked_by: str
+    requested_by: str
     state: State
     generation: int | None
     obsolete: int | None
     sources: list[Source]
     events: int
-    asked_at: Timestamp
+    requested_at: Timestamp
     ended_at: Timestamp | None
     error: str
 
@@ -85,9 +85,9 @@ def _rebuild(row: Row) -> Rebuild:
     return Rebuild(**{**fields, "sources": _decode_sources(row["sources"])})
 
 
-async def request(tx: Transaction, name: str, asked_by: str) -> Rebuild | None:
+async def request(tx: Transaction, name: str, requested_by: str) -> Rebuild | None:
     """Request a rebuild; return None if one is requested or running."""
-    row = await tx.fetchrow(_REQUEST, new_id(), name, asked_by)
+    row = await tx.fetchrow(_REQUEST, new_id(), name, requested_by)
     return None if row is None else _rebuild(row)
 
 

@@ -84,18 +84,18 @@ CREATE INDEX dead_letters_resolved ON dead_letters (resolved_at) WHERE status IN
 
 -- Requests to replay all dead letters that match a filter, with their progress.
 CREATE TABLE replays (
-    id          uuid        PRIMARY KEY,
-    asked_by    text        NOT NULL,
-    asked_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
-    filter      jsonb       NOT NULL,
-    total       integer     NOT NULL,
+    id           uuid        PRIMARY KEY,
+    requested_by text        NOT NULL,
+    requested_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    filter       jsonb       NOT NULL,
+    total        integer     NOT NULL,
     -- How many more dead letters match than one replay may include.
-    over_limit  integer     NOT NULL,
-    done        integer     NOT NULL DEFAULT 0,
-    failed      integer     NOT NULL DEFAULT 0,
+    over_limit   integer     NOT NULL,
+    done         integer     NOT NULL DEFAULT 0,
+    failed       integer     NOT NULL DEFAULT 0,
     -- Why the replay is delayed, or empty.
-    blocked_by  text        NOT NULL DEFAULT '',
-    finished_at timestamptz
+    blocked_by   text        NOT NULL DEFAULT '',
+    finished_at  timestamptz
 );
 
 -- Requests with an Idempotency-Key, and their encrypted responses.

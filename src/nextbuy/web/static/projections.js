@@ -9,7 +9,7 @@ import { capital, when } from "./format.js";
 
 const PATH = "/kafka/api/projections";
 const POLL_INTERVAL = 1000;
-const runs = (rebuild) => rebuild !== null && ["asked", "reading"].includes(rebuild.state);
+const runs = (rebuild) => rebuild !== null && ["requested", "reading"].includes(rebuild.state);
 
 /** A projection in a list; it polls while a rebuild runs. */
 export function projection(first) {
@@ -23,7 +23,7 @@ export function projection(first) {
       node,
       el("p", { class: "line" }, el("strong", {}, name), rebuild?.state === "failed" && badge("failed")),
       el("p", { class: "soft" }, `${one.events.toLocaleString("en")} events · generation ${one.generation}`),
-      runs(rebuild) ? el("p", { class: "row" }, progress(rebuild.read, rebuild.of), el("span", { class: "soft" }, rebuild.state === "asked" ? "Waiting for the kafka service" : `${rebuild.events.toLocaleString("en")} events read`)) : rebuildButton,
+      runs(rebuild) ? el("p", { class: "row" }, progress(rebuild.read, rebuild.of), el("span", { class: "soft" }, rebuild.state === "requested" ? "Waiting for the kafka service" : `${rebuild.events.toLocaleString("en")} events read`)) : rebuildButton,
       rebuild?.error && el("p", { class: "wrong" }, `Rebuild failed; the old figures stay in use: ${rebuild.error}`),
       rebuild?.ended_at && !rebuild.error && el("p", { class: "soft" }, "Rebuilt ", el("time", { datetime: rebuild.ended_at }, when(rebuild.ended_at))),
       status,

@@ -34,7 +34,7 @@ LEASES: Final = Leases("dead_letters", seconds=20)
 MAX_LETTERS: Final = 10_000
 """Letters per replay by filter, the oldest first: what one statement marks in well under a second."""
 
-_REPLAY: Final = "id, asked_by, asked_at, filter, total, over_limit, done, failed, blocked_by, finished_at"
+_REPLAY: Final = "id, requested_by, requested_at, filter, total, over_limit, done, failed, blocked_by, finished_at"
 
 _REQUEST: Final = f"""
     UPDATE dead_letters SET status = 'replaying', due_at = now(), replays = replays + 1, replay_id = NULL
@@ -52,7 +52,7 @@ _REQUEST_MATCHING: Final = f"""
     ), counted AS (
         SELECT count(*) AS n FROM taken
     )
-    INSERT INTO replays (id, asked_by, filter, total, over_limit, finished_at)
+    INSERT INTO replays (id, requested_by, filter, total, over_limit, finished_at)
     SELECT $8, $9, $10, counted.n, waiting.n - counted.n, CASE WHEN counted.n = 0 THEN clock_timestamp() END
     FROM counted, waiting RETURNING {_REPLAY}
 """  # noqa: S608  made of constants
@@ -105,8 +105,8 @@ class Replay(Struct, frozen=True, kw_only=True):
     """
 
     id: UUID
-    asked_by: str
-    asked_at: Timestamp
+    requested_by: str
+    requested_at: Timestamp
     filter: Filter
     total: int
     over_limit: int
@@ -140,14 +140,14 @@ async def request_replay(db: Executor, letter_id: UUID) -> DeadLetter:
     return letter
 
 
-async def request_replays(tx: Transaction, asked_by: str, only: Filter, *, limit: int = MAX_LETTERS) -> Replay:
+async def request_replays(tx: Transaction, requested_by: str, only: Filter, *, limit: int = MAX_LETTERS) -> Replay:
     """Request the replay of the waiting letters that match a filter, up to `limit`, the oldest first.
 
     Raises:
         Unprocessable: a time in the filter is out of range.
     """
     as_json = msgspec.json.encode(only).decode()
-    [row] = await tx.fetch(_REQUEST_MATCHING, *only.values(), limit, new_id(), asked_by, as_json)
+    [row] = await tx.fetch(_REQUEST_MATCHING, *only.values(), limit, new_id(), requested_by, as_json)
     return _replay(row)
 
 

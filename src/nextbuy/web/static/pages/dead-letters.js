@@ -81,7 +81,7 @@ function followed(run, ended) {
     const words = one.total === 0 ? "No dead letters match. Change the filter." : `${one.done} of ${count(one.total, "letter")} applied${one.failed ? `, ${one.failed} failed again` : ""}.`;
     fill(
       place,
-      el("p", {}, el("strong", {}, one.finished_at ? "Replay has ended" : "Replay is running"), " ", el("span", { class: "soft" }, time(one.asked_at))),
+      el("p", {}, el("strong", {}, one.finished_at ? "Replay has ended" : "Replay is running"), " ", el("span", { class: "soft" }, time(one.requested_at))),
       one.total > 0 && el("progress", { max: one.total, value: gone, "aria-label": "How far the replay has come" }),
       el("p", {}, words),
       one.over_limit > 0 && el("p", { class: "soft" }, `${count(one.over_limit, "letter")} more are waiting. Replay again.`),
