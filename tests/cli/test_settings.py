@@ -8,38 +8,10 @@ import pytest
 from click.testing import CliRunner
 
 from nextbuy.cli.main import main
-from nextbuy.kit.config import PREFIX, SERVICES, ConfigError, documented_settings, from_environment, to_environment
+from nextbuy.kit.config import PREFIX, SERVICES, ConfigError, documented_settings, from_environment
 
 PROJECT: Final = Path(__file__).parents[2] / "pyproject.toml"
 USED: Final = {"NEXTBUY_SMTP_URL": "smtp://mail.test", "NEXTBUY_MAIL_FROM": "shop@example.com"}
-
-CHANGED: Final = {
-    "NEXTBUY_HOST": "::1",
-    "NEXTBUY_PORT": "81",
-    "NEXTBUY_PUBLIC_URL": "https://shop.test",
-    "NEXTBUY_CORS_ORIGINS": "https://a.test,https://b.test",
-    "NEXTBUY_RATE_LIMITS": "off",
-    "NEXTBUY_POSTGRES_URL": "postgresql://u:p@db.test",
-    "NEXTBUY_REDIS_URL": "redis://cache.test",
-    "NEXTBUY_DATA": "/srv/market",
-    "NEXTBUY_SECRET": "swordfish-swordfish",
-    "NEXTBUY_WEBHOOK_SECRETS": "new,old",
-    "NEXTBUY_AUTH_URL": "http://auth.test:80",
-    "NEXTBUY_SESSION_MINUTES": "0.25",
-    "NEXTBUY_LOG_LEVEL": "debug",
-    "NEXTBUY_SMTP_URL": "smtps://a%40b:p%3A%2F%40%25@[::1]:25",
-    "NEXTBUY_MAIL_FROM": '"Brød, & Co." <shop@example.com>',
-    "NEXTBUY_KAFKA_SERVERS": "a.test:1,b.test:2",
-    "NEXTBUY_KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT",
-    "NEXTBUY_KAFKA_SASL_MECHANISM": "PLAIN",
-    "NEXTBUY_KAFKA_USERNAME": "user",
-    "NEXTBUY_KAFKA_PASSWORD": "open barley",
-    "NEXTBUY_KAFKA_CA": __file__,
-    "NEXTBUY_KAFKA_PREFIX": "other.",
-    "NEXTBUY_KAFKA_PARTITIONS": "3",
-    "NEXTBUY_KAFKA_REPLICATION": "2",
-}
-"""A value for each variable that is not the default."""
 
 
 class Environment(dict[str, str]):
@@ -61,17 +33,6 @@ def test_every_variable_that_is_read_is_documented() -> None:
     documented = {f"{PREFIX}{setting.name}" for setting in documented_settings()} - {f"{PREFIX}<SERVICE>_URL"}
     urls = {f"{PREFIX}{name.upper()}_URL" for name in (*SERVICES, "simulator")}
     assert environment.read - {"NEXTBUY_STRIPE_KEY"} == documented | urls
-
-
-def test_every_setting_reaches_a_child_process() -> None:
-    assert {name.replace("AUTH_URL", "<SERVICE>_URL") for name in CHANGED} == {
-        f"{PREFIX}{setting.name}" for setting in documented_settings()
-    }
-    defaults = to_environment(from_environment({}))
-    assert [name for name, value in CHANGED.items() if defaults.get(name) == value] == []
-
-    assert to_environment(from_environment(CHANGED)) == CHANGED
-    assert from_environment(defaults) == from_environment({})
 
 
 def test_settings_are_printed_with_defaults_and_by_section() -> None:

@@ -15,10 +15,9 @@ from collections.abc import Collection
 from typing import Final
 
 import aiohttp
-from msgspec.structs import replace
 
 from nextbuy.embedded.parent_watch import watch_parent
-from nextbuy.kit.config import Settings, to_environment
+from nextbuy.kit.config import Settings
 from nextbuy.kit.restart import RestartDelay
 
 log: Final = logging.getLogger(__name__)
@@ -38,6 +37,21 @@ def reserve_port() -> socket.socket:
     holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     holder.bind(("127.0.0.1", 0))
     return holder
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    return os.environ | {
+        "NEXTBUY_POSTGRES_URL": settings.postgres_url,
+        "NEXTBUY_REDIS_URL": settings.redis_url,
+        "NEXTBUY_SECRET": settings.secret.decode(),
+        "NEXTBUY_DATA": str(settings.data),
+        "NEXTBUY_PUBLIC_URL": settings.public_url,
+        "NEXTBUY_WEBHOOK_SECRETS": ",".join(settings.webhook_secrets),
+        "NEXTBUY_SESSION_MINUTES": str(settings.session_minutes),
+        "NEXTBUY_RATE_LIMITS": "on" if settings.rate_limits else "off",
+        "NEXTBUY_LOG_LEVEL": settings.log_level,
+        **{f"NEXTBUY_{name.upper()}_URL": url for name, url in settings.service_urls.items()},
+    }
 
 
 class Supervisor:
@@ -64,9 +78,9 @@ class Supervisor:
                 await _wait_until_live(session, f"http://127.0.0.1:{self._port(name)}/health/live")
 
     async def _spawn(self, name: str) -> None:
-        host = self._settings.host if name == "gateway" else "127.0.0.1"
-        environment = os.environ | to_environment(replace(self._settings, host=host, port=self._port(name)))
-        environment |= {
+        environment = _environment(self._settings) | {
+            "NEXTBUY_HOST": self._settings.host if name == "gateway" else "127.0.0.1",
+            "NEXTBUY_PORT": str(self._port(name)),
             "NEXTBUY_DEMO": "1" if self._demo else "",
             "NEXTBUY_REUSE_PORT": "" if name == "gateway" else "1",
         }

@@ -13,10 +13,10 @@ from email.headerregistry import Address
 from email.utils import parseaddr
 from pathlib import Path
 from typing import Annotated, Final, get_type_hints
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from msgspec import MsgspecError, Struct, convert, field
-from msgspec.structs import FieldInfo, fields, replace
+from msgspec.structs import fields, replace
 
 from nextbuy.contracts.values import Email
 
@@ -87,18 +87,6 @@ class Smtp(Struct, frozen=True, kw_only=True):
     ] = ""
     sender_name: str = ""
 
-    @property
-    def url(self) -> str:
-        """The value of `NEXTBUY_SMTP_URL`."""
-        login = f"{quote(self.username, safe='')}:{quote(self.password, safe='')}@" if self.username else ""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{'smtps' if self.tls else 'smtp'}://{login}{host}:{self.port}" if host else ""
-
-    @property
-    def mail_from(self) -> str:
-        """The value of `NEXTBUY_MAIL_FROM`."""
-        return str(Address(self.sender_name, addr_spec=self.sender)) if self.sender else ""
-
 
 class Settings(Struct, frozen=True, kw_only=True):
     """The settings of one process."""
@@ -147,47 +135,15 @@ class Settings(Struct, frozen=True, kw_only=True):
 _DEFAULT: Final = Settings(secret=b"")
 
 
-def _described(kind: type[Struct]) -> Iterator[tuple[FieldInfo, Setting]]:
-    hints = get_type_hints(kind, include_extras=True)
-    for info in fields(kind):
-        for setting in getattr(hints[info.name], "__metadata__", ()):
-            yield info, setting
-
-
 def documented_settings(kind: type[Struct] = Settings) -> Iterator[Setting]:
     """Yield the documentation of each variable, with its default, by section."""
-    section = ""
-    for info, setting in _described(kind):
-        section = setting.section or section
-        yield replace(setting, section=section, default=setting.default or f"`{info.default}`")
+    hints, section = get_type_hints(kind, include_extras=True), ""
     for info in fields(kind):
+        for setting in getattr(hints[info.name], "__metadata__", ()):
+            section = setting.section or section
+            yield replace(setting, section=section, default=setting.default or f"`{info.default}`")
         if isinstance(info.default, Struct):
             yield from documented_settings(type(info.default))
-
-
-def to_environment(settings: Settings) -> dict[str, str]:
-    """Return the variables from which `from_environment` reads the same settings in another process."""
-    values = {
-        setting.name: getattr(part, info.name)
-        for part in (settings, settings.smtp, settings.kafka)
-        for info, setting in _described(type(part))
-    }
-    urls = values.pop("<SERVICE>_URL")
-    values |= {f"{name.upper()}_URL": url for name, url in urls.items()}
-    values |= {"SMTP_URL": settings.smtp.url, "MAIL_FROM": settings.smtp.mail_from}
-    return {PREFIX + name: _text(value) for name, value in values.items()}
-
-
-def _text(value: object) -> str:
-    match value:
-        case bool():
-            return "on" if value else "off"
-        case bytes():
-            return value.decode()
-        case tuple():
-            return ",".join(value)
-        case _:
-            return str(value)
 
 
 def from_environment(environment: Mapping[str, str] = os.environ, *, secret: bytes = b"") -> Settings:
