@@ -4,8 +4,9 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from nextbuy.auth.lockout import failure_subjects
+from nextbuy.auth.lockout import count_failure, failure_subjects
 from nextbuy.auth.model import FailureScope, lock_duration
+from nextbuy.contracts.errors import TooManyRequests
 from nextbuy.kit.storage.database import Database
 from tests.auth.service_harness import SETTINGS, HttpResponse, ServiceHarness, start_service
 
@@ -42,6 +43,18 @@ async def test_locks_double_up_to_fifteen_minutes(service: ServiceHarness) -> No
         service.clock.advance(seconds=waits[-1] + 1)
         assert (await service.login("ada@example.com", "not it", address="")).status == 401
     assert waits == [60, 120, 240, 480, 900, 900, 900]
+
+
+async def test_guesses_during_a_lock_do_not_lengthen_the_next(service: ServiceHarness) -> None:
+    await fail(service, "ada@example.com", 10)
+    for _ in range(5):
+        with pytest.raises(TooManyRequests):
+            await count_failure(service.deps, failure_subjects(service.deps, "ada@example.com", ""))
+    service.clock.advance(seconds=61)
+
+    await fail(service, "ada@example.com", 1)
+
+    assert (await service.login("ada@example.com")).header("retry-after") == "120"
 
 
 async def test_failures_expire_after_fifteen_minutes_without_another(service: ServiceHarness) -> None:

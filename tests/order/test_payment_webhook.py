@@ -45,6 +45,14 @@ async def test_basket_from_two_shops_becomes_two_orders_each_with_its_events(mar
     await market.assert_reconciled(payments={market.payment_id(session)})
 
 
+async def test_completed_checkout_is_not_due_again(market: Market) -> None:
+    session = await market.create_payment_session((market.product(market.shop()), 3))
+
+    await market.deliver(market.paid_event(session))
+
+    assert await market.database.fetchval("SELECT completion_due_at FROM sessions") is None
+
+
 async def test_hundred_concurrent_copies_of_one_webhook_make_one_order(market: Market) -> None:
     session = await market.create_payment_session((market.product(market.shop()), 3))
     event = market.paid_event(session)

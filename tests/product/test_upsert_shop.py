@@ -7,6 +7,8 @@ from nextbuy.contracts.errors import NotFound
 from nextbuy.contracts.product import UpsertShop
 from nextbuy.contracts.seller import Shop
 from nextbuy.contracts.values import ShopStatus
+from nextbuy.product.store import shops as store
+from nextbuy.product.store.changes import changes_since
 from nextbuy.product.upsert_shop import upsert_shop
 from tests.product.service_harness import ServiceHarness
 
@@ -45,6 +47,27 @@ async def test_late_and_repeated_updates_keep_latest_version(service: ServiceHar
     await apply(service, replace(update("rejected", shop, 2), shop_name="Other"))
 
     assert (await service.get_product(kettle.id)).id == kettle.id
+
+
+async def test_repeated_update_is_no_change(service: ServiceHarness) -> None:
+    shop = service.shops[(await service.seller()).id]
+    await apply(service, update("approved", shop, 2))
+    before = await changes_since(service.database, None)
+
+    await apply(service, update("approved", shop, 2))
+
+    assert (await changes_since(service.database, before.snapshot)).shop_ids == set()
+
+
+async def test_change_committed_after_a_later_one_is_found(service: ServiceHarness) -> None:
+    slow, quick = [service.shops[(await service.seller(name=name)).id] for name in ("Slow", "Quick")]
+
+    async with service.database.transaction() as tx:
+        await store.upsert_shop(tx, update("approved", slow, 2))
+        await apply(service, update("approved", quick, 2))
+        before = await changes_since(service.database, None)
+
+    assert (await changes_since(service.database, before.snapshot)).shop_ids == {slow.id}
 
 
 async def test_approval_before_first_product_is_kept(service: ServiceHarness) -> None:

@@ -249,6 +249,24 @@ async def test_process_with_lost_lease_is_rolled_back(database: Database) -> Non
     assert (await idempotent_request().run_once(database, never)).body == b'"bought"'
 
 
+async def test_process_with_lost_lease_stores_no_response_while_its_heir_works(database: Database) -> None:
+    slow, heir = idempotent_request(), idempotent_request()
+
+    async def inherit() -> Response:
+        with pytest.raises(Conflict):
+            await act(database, slow, by="slow")()
+        return await act(database, heir, by="heir")()
+
+    async def too_slow() -> Response:
+        await cancel(database)
+        return await heir.run_once(database, inherit)
+
+    await slow.run_once(database, too_slow)
+
+    assert [row["by"] for row in await database.fetch("SELECT by FROM done")] == ["heir"]
+    assert (await idempotent_request().run_once(database, never)).body == b'"bought"'
+
+
 async def test_abandoned_key_refuses_different_request(database: Database) -> None:
     async def use_case() -> Response:
         await cancel(database)

@@ -77,6 +77,14 @@ async def test_only_rows_below_the_limit_are_deleted(publisher: Database) -> Non
     assert [row["position"] for row in await publisher.fetch("SELECT * FROM aged ORDER BY 1")] == [3, 4, 5]
 
 
+async def test_rows_of_other_partitions_stay(publisher: Database) -> None:
+    await publisher.execute("CREATE TABLE aged AS SELECT n AS position, n % 2 = 0 AS even FROM generate_series(1, 5) n")
+
+    await purge(publisher, purge_statement("aged", "position", "5", partition="even"), 0)
+
+    assert [row["position"] for row in await publisher.fetch("SELECT * FROM aged ORDER BY 1")] == [1, 3, 5]
+
+
 async def test_processes_purge_concurrently(publisher: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retention, "_PAUSE", 0.0)
     await publisher.execute(EXPIRED, 20_000)
