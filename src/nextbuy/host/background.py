@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from nextbuy.kit.deadline import set_deadline
 from nextbuy.kit.observability import telemetry
-from nextbuy.kit.storage.database import as_app_error
+from nextbuy.kit.storage.database import transient
 
 log: Final = logging.getLogger(__name__)
 _RUN_TIMEOUT: Final = 30.0
@@ -38,7 +38,7 @@ def periodic(name: str, act: Callable[[Any], Awaitable[Any]], argument: object, 
                     set_deadline(_RUN_TIMEOUT)
                     more = bool(await act(argument))
             except Exception as error:
-                if as_app_error(error) is None and not getattr(error, "transient", False):
+                if transient(error) is None:
                     raise
                 log.warning("%s failed; retrying at its next run: %s: %s", name, type(error).__name__, error)
             if not more:

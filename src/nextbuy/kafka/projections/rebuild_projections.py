@@ -13,7 +13,6 @@ from typing import Final
 
 import msgspec
 
-from nextbuy.contracts.errors import AppError
 from nextbuy.contracts.message import Event, EventsRead, LoggedEvent
 from nextbuy.kafka.aggregates import Events
 from nextbuy.kafka.deps import Deps
@@ -21,7 +20,7 @@ from nextbuy.kafka.projections.projection import PROJECTIONS, Projection, apply
 from nextbuy.kafka.store import projections as store
 from nextbuy.kafka.store import rebuilds
 from nextbuy.kafka.store.rebuilds import ClaimedRebuild, LeaseLost, Rebuild, Source
-from nextbuy.kit.storage.database import as_app_error
+from nextbuy.kit.storage.database import transient
 
 log: Final = logging.getLogger(__name__)
 
@@ -44,7 +43,7 @@ async def rebuild_projections(deps: Deps) -> bool:
     except LeaseLost:
         log.warning("rebuild of projection %s lost its lease; another process continues", claimed.rebuild.name)
     except Exception as error:
-        if as_app_error(error) is not None or (isinstance(error, AppError) and error.transient):
+        if transient(error) is not None:
             raise
         log.exception("rebuild of %s failed; the old generation stays in use", claimed.rebuild.name)
         await work.fail(error)

@@ -18,8 +18,7 @@ from nextbuy.kit.events.dead_letters import replays
 from nextbuy.kit.events.dead_letters.replays import ClaimedLetter
 from nextbuy.kit.events.handling import Handling
 from nextbuy.kit.events.inbound import EventDecoder, InboundEvent, UndecodableEvent
-from nextbuy.kit.events.retry_policy import transient
-from nextbuy.kit.storage.database import Database, Executor
+from nextbuy.kit.storage.database import Database, Executor, transient
 
 log: Final = logging.getLogger(__name__)
 

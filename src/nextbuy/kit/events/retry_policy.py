@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 
 from nextbuy.contracts.errors import AppError, BreakerOpen
 from nextbuy.kit.rpc.retry import backoff
-from nextbuy.kit.storage.database import as_app_error
+from nextbuy.kit.storage.database import transient
 
 log: Final = logging.getLogger(__name__)
 
@@ -39,13 +39,6 @@ class Failure(Exception):
         super().__init__(str(error))
         self.error = error
         self.attempts = attempts
-
-
-def transient(error: BaseException) -> AppError | None:
-    """Return the error as a transient `AppError`, or None if it is not transient."""
-    if isinstance(error, AppError):
-        return error if error.transient else None
-    return as_app_error(error)
 
 
 class RetryPolicy:

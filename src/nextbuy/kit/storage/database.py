@@ -149,7 +149,7 @@ def as_app_error(error: BaseException) -> AppError | None:
     """Return the error that a caller sees for a database error; None if it is a bug."""
     if isinstance(error, asyncpg.QueryCanceledError):
         return DatabaseTimeout()
-    transient = (
+    unavailable = (
         asyncpg.PostgresConnectionError,
         asyncpg.CannotConnectNowError,
         asyncpg.TooManyConnectionsError,
@@ -165,6 +165,13 @@ def as_app_error(error: BaseException) -> AppError | None:
         ConnectionError,
         TimeoutError,
     )
-    if isinstance(error, transient) or (isinstance(error, asyncpg.InterfaceError) and "closed" in str(error)):
+    if isinstance(error, unavailable) or (isinstance(error, asyncpg.InterfaceError) and "closed" in str(error)):
         return DatabaseUnavailable(retry_after=1)
     return None
+
+
+def transient(error: BaseException) -> AppError | None:
+    """Return the error as a transient `AppError`, or None if it is not transient."""
+    if isinstance(error, AppError):
+        return error if error.transient else None
+    return as_app_error(error)
