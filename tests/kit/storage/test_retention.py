@@ -20,6 +20,7 @@ from nextbuy.kit.storage.retention import purge, purge_statement
 from nextbuy.order.store import sessions
 from tests.conftest import DatabaseUrl, OpenDatabase
 from tests.kit.events.sample import Counted, count, send
+from tests.waiting import until
 
 MILLION = 1_000_000
 EXPIRED = f"""
@@ -128,15 +129,25 @@ async def test_million_rows_are_purged_in_batches_and_space_is_reused(
     await purge_inbox(database)
     assert await admin.fetchval("SELECT count(*) FROM inbox") == 0
     assert MILLION / retention.BATCH <= batches <= MILLION / retention.BATCH * 1.1
-    # Pages of an index are given out again by the vacuum after the one that has emptied them, a transaction later.
-    for _ in range(2):
-        await admin.execute("VACUUM inbox")
-        await admin.execute("SELECT pg_current_xact_id()")
+    # The second vacuum reuses the index pages that the first one emptied, once no older transaction runs.
+    await admin.execute("VACUUM inbox")
+    await end_of_older_transactions(admin)
+    await admin.execute("VACUUM inbox")
     await admin.execute(EXPIRED, MILLION)
     assert [size <= before * 1.05 for size, before in zip(await sizes(admin), full, strict=True)] == [True, True]
     await admin.execute("ALTER TABLE inbox RESET (autovacuum_enabled)")
     await admin.close()
     await database.close()
+
+
+async def end_of_older_transactions(admin: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """Wait until each transaction on the server, in any database, is younger than this call."""
+    limit = await admin.fetchval("SELECT pg_current_xact_id()::text")
+    all_younger = (
+        "SELECT bool_and(coalesce(greatest(age(backend_xid), age(backend_xmin)) < age($1::text::xid), true))"
+        " FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+    )
+    await until(lambda: admin.fetchval(all_younger, limit), "older transactions end", timeout=30)
 
 
 async def sizes(admin: "asyncpg.Connection[asyncpg.Record]") -> list[int]:
