@@ -11,8 +11,7 @@ import psutil
 from confluent_kafka import Consumer, TopicPartition
 from redis.asyncio import Redis as RedisClient
 
-from nextbuy.embedded.postgres import Postgres, launch_postgres, start_postgres
-from nextbuy.embedded.redis import Redis, launch_redis, start_redis
+from nextbuy.embedded import Engine, launch_postgres, launch_redis, start_postgres, start_redis
 from nextbuy.kit.config import Kafka
 from nextbuy.kit.events.bus.interface import Bus
 from nextbuy.kit.events.bus.kafka import KafkaBus
@@ -30,7 +29,7 @@ class OwnPostgres:
     def __init__(self, data: Path) -> None:
         """Start the server; call from the main thread."""
         self._data = data
-        self._running: Postgres = start_postgres(data)
+        self._running: Engine = start_postgres(data)
         self.url = self._running.url
 
     async def kill(self) -> None:
@@ -81,7 +80,7 @@ class OwnRedis:
     def __init__(self, data: Path) -> None:
         """Start the server; call from the main thread."""
         self._data = data
-        self._running: Redis = start_redis(data)
+        self._running: Engine = start_redis(data)
         self.settings = {"NEXTBUY_REDIS_URL": self._running.url}
 
     async def kill(self) -> None:

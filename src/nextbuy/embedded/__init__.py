@@ -16,16 +16,14 @@ from pathlib import Path
 
 from nextbuy.embedded.binaries import pgbench_path, postgres_bin, redis_server
 from nextbuy.embedded.errors import EngineError
-from nextbuy.embedded.postgres import Postgres, StartingPostgres, launch_postgres, running_postgres, start_postgres
-from nextbuy.embedded.redis import Redis, StartingRedis, launch_redis, running_redis, start_redis
+from nextbuy.embedded.postgres import launch_postgres, running_postgres, start_postgres
+from nextbuy.embedded.process import Engine
+from nextbuy.embedded.redis import launch_redis, running_redis, start_redis
 
 __all__ = [
+    "Engine",
     "EngineError",
     "Engines",
-    "Postgres",
-    "Redis",
-    "StartingPostgres",
-    "StartingRedis",
     "launch_postgres",
     "launch_redis",
     "pgbench_path",
@@ -42,8 +40,8 @@ __all__ = [
 class Engines:
     """PostgreSQL and Redis on one data folder."""
 
-    postgres: Postgres
-    redis: Redis
+    postgres: Engine
+    redis: Engine
 
     def stop(self) -> None:
         """Stop both. A second call does nothing."""

@@ -5,7 +5,7 @@ import secrets
 import shutil
 import signal
 import socket
-from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TextIO
 from urllib.parse import quote
@@ -14,7 +14,7 @@ from nextbuy.embedded import folder
 from nextbuy.embedded.binaries import POSTGRES_MAJOR, postgres_bin, with_libraries
 from nextbuy.embedded.errors import EngineError, cannot_use, disk_full
 from nextbuy.embedded.identity import Identity, allow_execution, allow_traversal, identity_for
-from nextbuy.embedded.process import Child, spawn, stop_orphans
+from nextbuy.embedded.process import Engine, launch_locked, spawn, stop_orphans
 
 STOP_SIGNALS = {signal.SIGINT: 20.0, signal.SIGQUIT: 5.0}
 """Seconds to wait after each signal: "fast" rolls back open transactions, "immediate" recovers at the next start."""
@@ -48,61 +48,15 @@ SETTINGS = {
 UNSAFE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
-@dataclass(frozen=True)
-class Postgres:
-    """A running PostgreSQL server of this process."""
-
-    url: str = field(repr=False)
-    """The superuser's URL, with the password."""
-    pid: int
-    _child: Child = field(repr=False, compare=False)
-
-    def stop(self) -> None:
-        """Stop the server. A second call does nothing."""
-        self._child.stop()
-
-
-@dataclass(frozen=True)
-class StartingPostgres:
-    """A PostgreSQL server that may not accept connections yet."""
-
-    url: str = field(repr=False)
-    _child: Child
-    _status_file: Path
-
-    def wait(self) -> Postgres:
-        """Wait until the server accepts connections; raise EngineError if it did not start."""
-        self._child.wait_until(self._is_ready, "PostgreSQL")
-        return Postgres(self.url, self._child.process.pid, self._child)
-
-    def stop(self) -> None:
-        """Stop the server."""
-        self._child.stop()
-
-    def _is_ready(self) -> bool:
-        # The socket answers long before recovery is done; this file says when it is.
-        try:
-            lines = self._status_file.read_text().splitlines()
-        except OSError:
-            return False
-        return lines[:1] == [str(self._child.process.pid)] and [line.strip() for line in lines[7:8]] == ["ready"]
-
-
-def launch_postgres(data: Path, *, fast_and_unsafe: bool = False) -> StartingPostgres:
+def launch_postgres(data: Path, *, fast_and_unsafe: bool = False) -> Engine:
     """Start PostgreSQL without waiting until it is ready; the first time, create its data.
 
-    `fast_and_unsafe` skips fsync, for tests.
+    `fast_and_unsafe` skips fsync, for tests. The engine's URL is the superuser's, with the password.
     """
-    data = folder.prepare(data)
-    lock = folder.lock(data, "postgres")
-    try:
-        return _launch(data, lock, UNSAFE if fast_and_unsafe else {})
-    except BaseException:
-        lock.close()
-        raise
+    return launch_locked(data, "postgres", partial(_launch, unsafe=UNSAFE if fast_and_unsafe else {}))
 
 
-def start_postgres(data: Path, *, fast_and_unsafe: bool = False) -> Postgres:
+def start_postgres(data: Path, *, fast_and_unsafe: bool = False) -> Engine:
     """Start PostgreSQL from the main thread and wait until it accepts connections; see `launch_postgres`."""
     return launch_postgres(data, fast_and_unsafe=fast_and_unsafe).wait()
 
@@ -118,7 +72,7 @@ def running_postgres(data: Path) -> str | None:
             return None
 
 
-def _launch(data: Path, lock: TextIO, unsafe: dict[str, str]) -> StartingPostgres:
+def _launch(data: Path, lock: TextIO, unsafe: dict[str, str]) -> Engine:
     cluster = data / "postgres"
     identity = identity_for(cluster)
     programs = postgres_bin()
@@ -138,10 +92,25 @@ def _launch(data: Path, lock: TextIO, unsafe: dict[str, str]) -> StartingPostgre
         _initialise(data, cluster, identity, log, durable=not unsafe)
     settings = SETTINGS | unsafe | {"unix_socket_directories": str(sockets)}
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-    log_start = log.stat().st_size if log.exists() else 0
-    url = _url(data, sockets)
-    process = spawn([programs / "postgres", "-D", cluster, *options], identity, log, signal.SIGINT)
-    return StartingPostgres(url, Child(process, lock, STOP_SIGNALS, log, log_start), cluster / "postmaster.pid")
+    return Engine(
+        "PostgreSQL",
+        _url(data, sockets),
+        [programs / "postgres", "-D", cluster, *options],
+        identity,
+        log=log,
+        lock=lock,
+        stop_signals=STOP_SIGNALS,
+        is_ready=partial(_is_ready, cluster / "postmaster.pid"),
+    )
+
+
+def _is_ready(status_file: Path, pid: int) -> bool:
+    # The socket answers long before recovery is done; this file says when it is.
+    try:
+        lines = status_file.read_text().splitlines()
+    except OSError:
+        return False
+    return lines[:1] == [str(pid)] and [line.strip() for line in lines[7:8]] == ["ready"]
 
 
 def _check_version(cluster: Path) -> None:

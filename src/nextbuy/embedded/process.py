@@ -12,6 +12,7 @@ from typing import TextIO
 
 import psutil
 
+from nextbuy.embedded import folder
 from nextbuy.embedded.errors import EngineError, cannot_use, disk_full
 from nextbuy.embedded.identity import Identity
 from nextbuy.embedded.parent_watch import watch_parent
@@ -24,65 +25,84 @@ START_TIMEOUT = 120.0
 """Seconds. After a crash, an engine first replays its log."""
 
 
-class Child:
-    """A running engine, the lock that it holds on its data until it has stopped, and its log from byte `log_start`.
+class Engine:
+    """An engine that this process has started; `stop_signals` are tried gentlest first, each with seconds to wait.
 
-    `stop_signals` are tried gentlest first, each with seconds to wait.
+    It holds the lock on its data until it has stopped.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
-        process: "subprocess.Popen[bytes]",
+        name: str,
+        url: str,
+        command: Sequence[str | Path],
+        identity: Identity,
+        *,
+        log: Path,
         lock: TextIO,
         stop_signals: Mapping[signal.Signals, float],
-        log: Path,
-        log_start: int,
+        is_ready: Callable[[int], bool],
     ) -> None:
-        self.process = process
+        """Start the engine; `is_ready` gets its process id, and returns whether it accepts connections."""
+        self.url = url
+        self._name = name
+        self._log = log
+        self._log_start = log.stat().st_size if log.exists() else 0
         self._lock = lock
         self._stop_signals = stop_signals
-        self._log = log
-        self._log_start = log_start
+        self._is_ready = is_ready
+        self._process = spawn(command, identity, log, next(iter(stop_signals)))
 
-    def stop(self) -> None:
-        """Stop the engine and unlock its data. A second call does nothing."""
-        for stop_signal, timeout in self._stop_signals.items():
-            if self.process.poll() is not None:
-                break
-            self.process.send_signal(stop_signal)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(timeout)
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        self._lock.close()
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
 
-    def output(self) -> str:
-        """Return the log since this start."""
-        with self._log.open("rb") as log:
-            log.seek(self._log_start)
-            return log.read().decode(errors="replace")
-
-    def wait_until(self, ready: Callable[[], bool], engine: str) -> None:
-        """Wait until the engine named `engine` is ready; if it ends or times out, stop it and raise EngineError."""
+    def wait(self) -> "Engine":
+        """Wait until the engine accepts connections, and return it; stop it and raise EngineError if it does not."""
         deadline = time.monotonic() + START_TIMEOUT
         try:
-            while not ready():
-                if self.process.poll() is not None or time.monotonic() > deadline:
-                    raise self._failure(engine)
+            while not self._is_ready(self.pid):
+                if self._process.poll() is not None or time.monotonic() > deadline:
+                    raise self._failure()
                 time.sleep(POLL_INTERVAL)
         except BaseException:
             self.stop()
             raise
+        return self
 
-    def _failure(self, engine: str) -> EngineError:
-        output = self.output()
+    def stop(self) -> None:
+        """Stop the engine and unlock its data. A second call does nothing."""
+        for stop_signal, timeout in self._stop_signals.items():
+            if self._process.poll() is not None:
+                break
+            self._process.send_signal(stop_signal)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(timeout)
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        self._lock.close()
+
+    def _failure(self) -> EngineError:
+        output = self._log.read_bytes()[self._log_start :].decode(errors="replace")
         if "No space left on device" in output:
             return disk_full(self._log.parent)
         lines = [line for line in output.splitlines() if line.strip()]
         errors = [line for line in lines if "FATAL" in line or "PANIC" in line or "rror" in line] or lines
         last = errors[-1].strip() if errors else "no output"
-        return EngineError(f'{engine} did not start: "{last}". See {self._log}.')
+        return EngineError(f'{self._name} did not start: "{last}". See {self._log}.')
+
+
+def launch_locked(data: Path, engine: str, launch: Callable[[Path, TextIO], Engine]) -> Engine:
+    """Return what `launch` starts on the prepared data folder under the engine's lock."""
+    data = folder.prepare(data)
+    lock = folder.lock(data, engine)
+    try:
+        return launch(data, lock)
+    except BaseException:
+        lock.close()
+        raise
 
 
 def spawn(
@@ -115,9 +135,9 @@ def spawn(
         raise cannot_use(log, error) from error
 
 
-def stop_orphans(folder: Path, program: str, stop_signal: signal.Signals) -> None:
-    """Stop an engine that outlived its marketplace and works in `folder`. The caller holds the lock of its data."""
-    orphans = _working_in(folder, program)
+def stop_orphans(home: Path, program: str, stop_signal: signal.Signals) -> None:
+    """Stop an engine that outlived its marketplace and works in `home`. The caller holds the lock of its data."""
+    orphans = _working_in(home, program)
     # A server stops its own children in order, so only the server gets the signal.
     pids = {orphan.pid for orphan in orphans}
     for orphan in orphans:
@@ -126,7 +146,7 @@ def stop_orphans(folder: Path, program: str, stop_signal: signal.Signals) -> Non
                 orphan.send_signal(stop_signal)
     deadline = time.monotonic() + ORPHAN_TIMEOUT
     # Not waited for by process id: in a container, zombies may stay.
-    while left := _working_in(folder, program):
+    while left := _working_in(home, program):
         if time.monotonic() > deadline:
             for orphan in left:
                 with contextlib.suppress(psutil.NoSuchProcess):
@@ -134,10 +154,10 @@ def stop_orphans(folder: Path, program: str, stop_signal: signal.Signals) -> Non
         time.sleep(POLL_INTERVAL)
 
 
-def _working_in(folder: Path, program: str) -> list[psutil.Process]:
+def _working_in(home: Path, program: str) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
-            if process.name() == program and folder.samefile(process.cwd()):
+            if process.name() == program and home.samefile(process.cwd()):
                 found.append(process)
     return found

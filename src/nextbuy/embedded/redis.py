@@ -2,7 +2,7 @@
 
 import signal
 import socket
-from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TextIO
 from urllib.parse import quote
@@ -11,7 +11,7 @@ from nextbuy.embedded import folder
 from nextbuy.embedded.binaries import redis_server, with_libraries
 from nextbuy.embedded.errors import EngineError, cannot_use
 from nextbuy.embedded.identity import Identity, allow_execution, allow_traversal, identity_for
-from nextbuy.embedded.process import Child, spawn, stop_orphans
+from nextbuy.embedded.process import Engine, launch_locked, stop_orphans
 
 STOP_SIGNALS = {signal.SIGTERM: 15.0}
 """Seconds to wait after each signal."""
@@ -32,49 +32,13 @@ SETTINGS = {
 }
 
 
-@dataclass(frozen=True)
-class Redis:
-    """A running Redis server of this process."""
-
-    url: str
-    pid: int
-    _child: Child = field(repr=False, compare=False)
-
-    def stop(self) -> None:
-        """Stop the server. A second call does nothing."""
-        self._child.stop()
-
-
-@dataclass(frozen=True)
-class StartingRedis:
-    """A Redis server that may not accept commands yet."""
-
-    url: str
-    _child: Child
-    _socket: Path
-
-    def wait(self) -> Redis:
-        """Wait until the server accepts commands; raise EngineError if it did not start."""
-        self._child.wait_until(lambda: _is_ready(self._socket), "Redis")
-        return Redis(self.url, self._child.process.pid, self._child)
-
-    def stop(self) -> None:
-        """Stop the server."""
-        self._child.stop()
-
-
-def launch_redis(data: Path, *, fast_and_unsafe: bool = False) -> StartingRedis:
+def launch_redis(data: Path, *, fast_and_unsafe: bool = False) -> Engine:
     """Start Redis without waiting until it is ready; `fast_and_unsafe` skips fsync, for tests."""
-    data = folder.prepare(data)
-    lock = folder.lock(data, "redis")
-    try:
-        return _launch(data, lock, {"appendfsync": "no"} if fast_and_unsafe else {})
-    except BaseException:
-        lock.close()
-        raise
+    unsafe = {"appendfsync": "no"} if fast_and_unsafe else {}
+    return launch_locked(data, "redis", partial(_launch, unsafe=unsafe))
 
 
-def start_redis(data: Path, *, fast_and_unsafe: bool = False) -> Redis:
+def start_redis(data: Path, *, fast_and_unsafe: bool = False) -> Engine:
     """Start Redis from the main thread and wait until it accepts commands; see `launch_redis`."""
     return launch_redis(data, fast_and_unsafe=fast_and_unsafe).wait()
 
@@ -85,7 +49,7 @@ def running_redis(data: Path) -> str | None:
     return _url(path) if _is_ready(path) else None
 
 
-def _launch(data: Path, lock: TextIO, unsafe: dict[str, str]) -> StartingRedis:
+def _launch(data: Path, lock: TextIO, unsafe: dict[str, str]) -> Engine:
     store = data / "redis"
     identity = identity_for(store)
     program = redis_server()
@@ -103,9 +67,16 @@ def _launch(data: Path, lock: TextIO, unsafe: dict[str, str]) -> StartingRedis:
     log = folder.open_log(data, "redis")
     settings = SETTINGS | unsafe | {"dir": str(store), "unixsocket": str(path)}
     options = [part for name, value in settings.items() for part in (f"--{name}", value)]
-    log_start = log.stat().st_size if log.exists() else 0
-    process = spawn([program, *options], identity, log, signal.SIGTERM)
-    return StartingRedis(_url(path), Child(process, lock, STOP_SIGNALS, log, log_start), path)
+    return Engine(
+        "Redis",
+        _url(path),
+        [program, *options],
+        identity,
+        log=log,
+        lock=lock,
+        stop_signals=STOP_SIGNALS,
+        is_ready=lambda _pid: _is_ready(path),
+    )
 
 
 def _create(store: Path, identity: Identity) -> None:

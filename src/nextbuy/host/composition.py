@@ -31,7 +31,7 @@ import nextbuy.seller.deps
 import nextbuy.seller.service
 import nextbuy.simulator.deps
 import nextbuy.simulator.service
-from nextbuy.embedded import StartingPostgres, StartingRedis, launch_postgres, launch_redis
+from nextbuy.embedded import Engine, launch_postgres, launch_redis
 from nextbuy.gateway.app import Gateway
 from nextbuy.host.api_index import events_document
 from nextbuy.host.background import BackgroundTask, periodic
@@ -60,7 +60,7 @@ _PURGE_INTERVAL: Final = 60.0
 
 # --- Engines: embedded unless a setting names a server ---------------------------------------------------------------
 
-_ENGINES: Final[dict[str, Callable[[Path], StartingPostgres | StartingRedis]]] = {
+_ENGINES: Final[dict[str, Callable[[Path], Engine]]] = {
     "postgres_url": launch_postgres,
     "redis_url": launch_redis,
 }
