@@ -108,20 +108,14 @@ def _fields(method: str, body: object) -> dict[str, str]:
 async def test_empty_marketplace_gets_the_whole_demo_market() -> None:
     api, catalogue = FakeApi(), load()
 
-    seeded = await seed(api, admin_token=ADMIN)
+    await seed(api, admin_token=ADMIN)
 
     people = [who for who in catalogue.accounts if who.role is not Role.ADMIN]
     assert {*api.accounts} == {who.email for who in people}
     assert all(account["password"] == PASSWORD for account in api.accounts.values())
     assert sorted(shop["name"] for shop in api.shops.values()) == sorted(shop.name for shop in catalogue.shops)
     assert sorted(title for _, title, _ in api.products) == sorted(product.title for product in catalogue.products)
-    assert (seeded.shops, seeded.pending_shops) == (len(catalogue.shops), 1)
-    assert (seeded.products, seeded.created, seeded.pending_products) == (
-        len(catalogue.products),
-        len(catalogue.products),
-        1,
-    )
-    assert seeded.accounts == catalogue.accounts
+    assert [status for *_, status in api.products if status != "active"] == ["pending"]
 
 
 async def test_pending_seller_stays_pending() -> None:
@@ -138,10 +132,9 @@ async def test_second_run_changes_nothing() -> None:
     await seed(api, admin_token=ADMIN)
     before = api.state()
 
-    again = await seed(api, admin_token=ADMIN)
+    await seed(api, admin_token=ADMIN)
 
     assert api.state() == before
-    assert (again.created, again.products, again.pending_products) == (0, len(load().products), 1)
 
 
 @pytest.mark.parametrize("interrupt_after", [1, 3, 7, 8, 12, 20, 21, 40, 80])
@@ -166,15 +159,6 @@ async def test_concurrent_requests_are_bounded() -> None:
     assert api.max_concurrent == CONCURRENCY
 
 
-async def test_progress_is_reported_to_the_end() -> None:
-    reports: list[tuple[int, int]] = []
-
-    await seed(FakeApi(), admin_token=ADMIN, progress=lambda done, of: reports.append((done, of)))
-
-    assert [done for done, _ in reports] == list(range(1, len(reports) + 1))
-    assert reports[-1] == (len(reports), len(reports))
-
-
 async def test_products_of_a_pending_shop_are_left_out_if_refused() -> None:
     api = FakeApi()
 
@@ -184,10 +168,10 @@ async def test_products_of_a_pending_shop_are_left_out_if_refused() -> None:
                 return 403, {"slug": "not-approved", "detail": "An admin has to approve your shop first."}
             return await api(method, path, body, token)
 
-    seeded = await seed(Strict(), admin_token=ADMIN)
+    await seed(Strict(), admin_token=ADMIN)
 
     waiting = sum(len(shop.products) for shop in load().shops if shop.status == "pending")
-    assert seeded.products == len(api.products) == len(load().products) - waiting
+    assert len(api.products) == len(load().products) - waiting
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ session from them. They hold no postal address and no name, because an event log
 
 from collections.abc import Mapping
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Annotated, ClassVar, Final
 from uuid import UUID
 
@@ -44,15 +43,13 @@ class Reason(StrEnum):
     WRONG_AMOUNT = "wrong-amount"
 
 
-_REASON_TEXTS: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        Reason.DECLINED: "The card was declined.",
-        Reason.LATE: "The payment was not made in time.",
-        Reason.SOLD_OUT: "The products are sold out.",
-        Reason.UNMATCHED: "No open checkout matches this payment.",
-        Reason.WRONG_AMOUNT: "The amount paid is not the total of the checkout.",
-    }
-)
+_REASON_TEXTS: Final[Mapping[str, str]] = {
+    Reason.DECLINED: "The card was declined.",
+    Reason.LATE: "The payment was not made in time.",
+    Reason.SOLD_OUT: "The products are sold out.",
+    Reason.UNMATCHED: "No open checkout matches this payment.",
+    Reason.WRONG_AMOUNT: "The amount paid is not the total of the checkout.",
+}
 
 
 def reason_text(reason: str) -> str:
@@ -89,37 +86,36 @@ class SoldLine(PricedLine, frozen=True):
         return self.unit_price.times(self.quantity)
 
 
-class SessionCreated(Event, topic="payment-session.created", key="session_id"):
-    """A basket was priced, and its checkout started."""
+class _SessionEvent(Event):
+    """The fields that every event about a payment session has."""
 
     session_id: SessionId
     buyer_id: BuyerId
+
+
+class SessionCreated(_SessionEvent, topic="payment-session.created", key="session_id"):
+    """A basket was priced, and its checkout started."""
+
     total: Annotated[Money, Meta(description="The sum of the lines.")]
     lines: Annotated[list[SoldLine], Meta(description="Products, quantities and prices, with the seller of each.")]
     expires_at: Annotated[Timestamp, Meta(description="The end of the time to pay, until which the units are held.")]
 
 
-class SessionOpened(Event, topic="payment-session.opened", key="session_id"):
+class SessionOpened(_SessionEvent, topic="payment-session.opened", key="session_id"):
     """The units of a checkout are held, and its payment page is open."""
 
-    session_id: SessionId
-    buyer_id: BuyerId
     payment_id: PaymentId
 
 
-class SessionNotOpened(Event, topic="payment-session.not-opened", key="session_id"):
+class SessionNotOpened(_SessionEvent, topic="payment-session.not-opened", key="session_id"):
     """The units of a checkout could not be held, or its payment page could not be opened."""
 
-    session_id: SessionId
-    buyer_id: BuyerId
     reason: Annotated[str, Meta(description="The slug of the problem.")]
 
 
-class SessionPaid(Event, topic="payment-session.paid", key="session_id"):
+class SessionPaid(_SessionEvent, topic="payment-session.paid", key="session_id"):
     """A checkout was completed: its units are sold, and it has one order per shop."""
 
-    session_id: SessionId
-    buyer_id: BuyerId
     total: Annotated[Money, Meta(description="The amount paid for all orders.")]
     order_ids: Annotated[list[UUID], Meta(description="The orders of this checkout, one per shop.")]
 
@@ -146,38 +142,30 @@ class OrderPaid(Event, topic="order.paid", key="order_id"):
     total: Annotated[Money, Meta(description="The amount paid for this order.")]
 
 
-class PaymentReceived(Event, topic="payment.received", key="session_id"):
+class PaymentReceived(_SessionEvent, topic="payment.received", key="session_id"):
     """The payment of a checkout arrived; orders or a refund will follow."""
 
-    session_id: SessionId
-    buyer_id: BuyerId
     payment_id: PaymentId
     total: Annotated[Money, Meta(description="The amount received, which may differ from the checkout's total.")]
 
 
-class PaymentFailed(Event, topic="payment.failed", key="session_id"):
+class PaymentFailed(_SessionEvent, topic="payment.failed", key="session_id"):
     """The payment was declined; the units become available again."""
 
-    session_id: SessionId
-    buyer_id: BuyerId
     reason: Annotated[str, Meta(description="`declined`, or the provider's own words.")]
 
 
-class RefundDue(Event, topic="payment.refund-due", key="session_id"):
+class RefundDue(_SessionEvent, topic="payment.refund-due", key="session_id"):
     """A payment will be refunded: the checkout's own, or a second one for the same checkout."""
 
-    session_id: SessionId
-    buyer_id: BuyerId
     payment_id: OwnOrSecondPaymentId
     total: Annotated[Money, Meta(description="The amount to refund.")]
     reason: RefundReason
 
 
-class PaymentRefunded(Event, topic="payment.refunded", key="session_id"):
+class PaymentRefunded(_SessionEvent, topic="payment.refunded", key="session_id"):
     """A payment was refunded in full."""
 
-    session_id: SessionId
-    buyer_id: BuyerId
     total: Annotated[Money, Meta(description="The amount refunded.")]
     reason: RefundReason
     payment_id: OwnOrSecondPaymentId
@@ -186,11 +174,8 @@ class PaymentRefunded(Event, topic="payment.refunded", key="session_id"):
     ] = None
 
 
-class SessionExpired(Event, topic="payment-session.expired", key="session_id"):
+class SessionExpired(_SessionEvent, topic="payment-session.expired", key="session_id"):
     """A checkout was not paid in time; its units become available again."""
-
-    session_id: SessionId
-    buyer_id: BuyerId
 
 
 class OrderClient(Client):

@@ -151,6 +151,5 @@ def total(amounts: "list[Money]") -> Money:
     """
     currencies = {money.currency for money in amounts} or {CURRENCY}
     if len(currencies) > 1:
-        message = f"cannot add amounts of {sorted(currencies)}"
-        raise ValueError(message)
+        raise ValueError(f"cannot add amounts of {sorted(currencies)}")
     return Money(sum(money.amount for money in amounts), currencies.pop())

@@ -81,12 +81,10 @@ def read(text: str) -> DemoCatalogue:
     try:
         catalogue = msgspec.convert(_normalize_spaces(tomllib.loads(text)), DemoCatalogue)
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-        message = f"demo catalogue: {error}"
-        raise ValueError(message) from error
+        raise ValueError(f"demo catalogue: {error}") from error
     problem = next(_problems(catalogue), None)
     if problem:
-        message = f"demo catalogue: {problem}"
-        raise ValueError(message)
+        raise ValueError(f"demo catalogue: {problem}")
     shops = tuple(_with_categories(shop) for shop in catalogue.shops)
     return msgspec.structs.replace(catalogue, shops=shops)
 

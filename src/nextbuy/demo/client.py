@@ -99,8 +99,7 @@ def _exchange(method: str, url: str, payload: bytes | None, headers: dict[str, s
         parts = urlsplit(url)
         connect = {"http": HTTPConnection, "https": HTTPSConnection}.get(parts.scheme)
         if connect is None or not parts.hostname:
-            message = f"{url} is not the URL of a web server"
-            raise Unreachable(message)
+            raise Unreachable(f"{url} is not the URL of a web server")
         connection = connect(parts.hostname, parts.port, timeout=_TIMEOUT)
         target = f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}"
         try:
@@ -110,8 +109,7 @@ def _exchange(method: str, url: str, payload: bytes | None, headers: dict[str, s
         finally:
             connection.close()
     except (OSError, HTTPException, ValueError) as error:
-        message = f"No valid response from {url}: {str(error) or type(error).__name__}"
-        raise Unreachable(message) from error
+        raise Unreachable(f"No valid response from {url}: {str(error) or type(error).__name__}") from error
     ms = (time.perf_counter() - began) * 1000
     retry_after = response.headers.get("Retry-After", "")
     return Response(response.status, _decode(body), ms, float(retry_after) if retry_after.isdecimal() else None)

@@ -36,14 +36,11 @@ _UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e\xa1-\U0010ffff]+")
 
 def participants_of(one: Interaction, actors: Mapping[str, str]) -> tuple[str, str]:
     """Return source and target in the specification's names; `actors` maps requests to the people who made them."""
+    source = "Kafka" if one.kind == "consume" else _participant(one.caller)
+    target = "Kafka" if one.kind == "publish" else _participant(one.callee)
     if one.kind == "request":
-        source = "PaymentSimulator" if one.name.endswith(_WEBHOOK) else _participant(one.caller)
-        return actors.get(one.name, source), _participant(one.callee)
-    if one.kind == "publish":
-        return _participant(one.caller), "Kafka"
-    if one.kind == "consume":
-        return "Kafka", _participant(one.callee)
-    return _participant(one.caller), _participant(one.callee)
+        source = actors.get(one.name, "PaymentSimulator" if one.name.endswith(_WEBHOOK) else source)
+    return source, target
 
 
 def sequence_diagram(recorded: Iterable[Interaction], actors: Mapping[str, str]) -> str:

@@ -82,12 +82,10 @@ async def _require_ready(demo: Walkthrough) -> None:
     try:
         response = await demo.request(Person("Visitor"), "GET", "/health/ready")
     except DemoError as error:
-        message = f"{error}. Start the marketplace with `make up`, or name another URL with --url."
-        raise DemoError(message) from error
+        raise DemoError(f"{error}. Start the marketplace with `make up`, or name another URL with --url.") from error
     if not response.ok:
         url, status = demo.client.url, response.status
-        message = f"The marketplace at {url} is not ready (status {status}): {response.reason}"
-        raise DemoError(message)
+        raise DemoError(f"The marketplace at {url} is not ready (status {status}): {response.reason}")
 
 
 async def _recorded(demo: Walkthrough, admin: Person, example: Example, trace: Trace) -> list[Interaction]:

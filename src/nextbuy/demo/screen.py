@@ -37,8 +37,7 @@ class Screen:
         lines = Text(self._plain(what)).wrap(self._console, room)
         for place, line in enumerate(lines):
             line.rstrip()
-            first = place == 0
-            mark, name, last = (self._marks[0], who, f" {result}") if first else (" ", "", "")
+            mark, name, last = (" ", "", "") if place else (self._marks[0], who, f" {result}")
             row = Text.assemble(
                 (f"{mark} ", "green"), (f"{name:<{_NAME_WIDTH}} ", "cyan"), f"{line.plain:<{room}}", (last, "dim")
             )

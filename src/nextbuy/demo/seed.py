@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol, TypeVar
 from urllib.parse import quote
 
 from nextbuy.contracts.values import Role
-from nextbuy.demo.catalogue import PASSWORD, DemoAccount, DemoCatalogue, DemoProduct, DemoShop, load
+from nextbuy.demo.catalogue import PASSWORD, DemoAccount, DemoProduct, DemoShop, load
 
 Item = TypeVar("Item")
 
@@ -38,39 +38,22 @@ class SeedError(Exception):
 
 
 @dataclass(frozen=True)
-class Seeded:
-    """The demo market as it is now; `created` counts the products that this run created."""
-
-    accounts: tuple[DemoAccount, ...]
-    shops: int
-    pending_shops: int
-    products: int
-    pending_products: int
-    created: int
-
-
-@dataclass(frozen=True)
 class _OpenedShop:
-    """A shop with the token of its owner; `statuses` maps the titles of its products to their statuses."""
+    """A shop with the token of its owner, and the titles of the products that it had before."""
 
     shop: DemoShop
     token: str
-    statuses: dict[str, str]
+    titles: set[str]
 
 
-async def seed(client: Client, *, admin_token: str, progress: Callable[[int, int], None] | None = None) -> Seeded:
-    """Create what is missing of the demo market.
-
-    Args:
-        client: sends the requests.
-        admin_token: an access token of an admin, who approves the shops.
-        progress: called after each step with the number of steps that are done, and of all steps.
+async def seed(client: Client, *, admin_token: str) -> None:
+    """Create what is missing of the demo market; the admin with `admin_token` approves the shops.
 
     Raises:
         SeedError: a response was not the expected one.
     """
     market = load()
-    seeding = _Seeding(client, admin_token, _Progress(market, progress))
+    seeding = _Seeding(client, admin_token)
     shops: dict[str, _OpenedShop] = {}
     tokens: dict[str, tuple[str, str]] = {}
 
@@ -86,37 +69,14 @@ async def seed(client: Client, *, admin_token: str, progress: Callable[[int, int
     await _for_each((one for one in market.accounts if one.role is not Role.ADMIN), register)
     await _for_each(market.shops, open_shop)
     await _for_each(_interleaved([shops[shop.name] for shop in market.shops]), offer)
-    statuses = [shops[shop.name].statuses.get(product.title) for shop in market.shops for product in shop.products]
-    return Seeded(
-        accounts=market.accounts,
-        shops=len(shops),
-        pending_shops=sum(shop.status == "pending" for shop in market.shops),
-        products=sum(status is not None for status in statuses),
-        pending_products=statuses.count("pending"),
-        created=seeding.created,
-    )
-
-
-class _Progress:
-    def __init__(self, market: DemoCatalogue, report: Callable[[int, int], None] | None) -> None:
-        self._report = report
-        self._done = 0
-        self._total = len(market.accounts) - 1 + len(market.shops) + len(market.products)
-
-    def step(self) -> None:
-        self._done += 1
-        if self._report is not None:
-            self._report(self._done, self._total)
 
 
 class _Seeding:
     """The steps; each may be repeated."""
 
-    def __init__(self, client: Client, admin_token: str, progress: _Progress) -> None:
+    def __init__(self, client: Client, admin_token: str) -> None:
         self._client = client
         self._admin_token = admin_token
-        self._progress = progress
-        self.created = 0
 
     async def register(self, account: DemoAccount) -> tuple[str, str]:
         """Register an account, or log in; return its id and token."""
@@ -128,7 +88,6 @@ class _Seeding:
             _expect(f"{what} exists already, but its login", status, reply, _OK)
         else:
             _expect(what, status, reply, _CREATED)
-        self._progress.step()
         return reply["user"]["id"], reply["access_token"]
 
     async def open_shop(self, shop: DemoShop, seller_id: str, token: str) -> _OpenedShop:
@@ -136,48 +95,45 @@ class _Seeding:
         what = f"The shop {shop.name!r}"
         body = {"name": shop.name, "bio": shop.bio, "category": shop.category}
         status, reply = await self._client("POST", "/seller/api/create-shop", body, token)
-        statuses: dict[str, str] = {}
+        titles: set[str] = set()
         status_of_seller = "pending"
         if status == _CONFLICT:
             why = reply.get("detail")
             status, reply = await self._client("GET", "/seller/api/my-shop", None, token)
             _expect(f"{what} could not be created ({why}), and the shop of its seller", status, reply, _OK)
             status_of_seller = reply["seller_status"]
-            statuses = await self._product_statuses(what, token)
+            titles = await self._product_titles(what, token)
         else:
             _expect(what, status, reply, _CREATED)
         if shop.status == "approved" and status_of_seller == "pending":
             status, reply = await self._client("POST", f"/admin/api/approve-seller/{seller_id}", {}, self._admin_token)
             _expect(f"The approval of {shop.name!r}", status, reply, _OK)
-        self._progress.step()
-        return _OpenedShop(shop, token, statuses)
+        return _OpenedShop(shop, token, titles)
 
     async def offer(self, opened: _OpenedShop, product: DemoProduct) -> None:
         """Offer a product unless it exists; a pending shop may not be allowed to."""
-        if product.title not in opened.statuses:
-            body = {
-                "title": product.title,
-                "description": product.description,
-                "category": product.category,
-                "price": {"amount": product.price_cents, "currency": "USD"},
-                "stock": product.stock,
-                "tags": list(product.tags),
-            }
-            status, reply = await self._client("POST", "/product/api/create-product", body, opened.token)
-            if not (status == _FORBIDDEN and opened.shop.status == "pending"):
-                _expect(f"The product {product.title!r}", status, reply, _CREATED)
-                opened.statuses[product.title] = reply["product"]["status"]
-                self.created += 1
-        self._progress.step()
+        if product.title in opened.titles:
+            return
+        body = {
+            "title": product.title,
+            "description": product.description,
+            "category": product.category,
+            "price": {"amount": product.price_cents, "currency": "USD"},
+            "stock": product.stock,
+            "tags": list(product.tags),
+        }
+        status, reply = await self._client("POST", "/product/api/create-product", body, opened.token)
+        if not (status == _FORBIDDEN and opened.shop.status == "pending"):
+            _expect(f"The product {product.title!r}", status, reply, _CREATED)
 
-    async def _product_statuses(self, what: str, token: str) -> dict[str, str]:
-        found: dict[str, str] = {}
+    async def _product_titles(self, what: str, token: str) -> set[str]:
+        found: set[str] = set()
         path = "/product/api/get-shop-products?limit=100"
         cursor = ""
         while True:
             status, reply = await self._client("GET", path + cursor, None, token)
             _expect(f"{what}: the list of its products", status, reply, _OK)
-            found |= {product["title"]: product["status"] for product in reply["items"]}
+            found |= {product["title"] for product in reply["items"]}
             if not reply.get("next_cursor"):
                 return found
             cursor = f"&cursor={quote(reply['next_cursor'])}"
@@ -187,8 +143,7 @@ def _expect(what: str, status: int, reply: Any, expected: int) -> None:  # noqa:
     if status == expected:
         return
     why = reply.get("detail") or reply.get("title") if isinstance(reply, dict) else None
-    message = f"{what} returned {status} instead of {expected}: {why or 'no reason given'}"
-    raise SeedError(message)
+    raise SeedError(f"{what} returned {status} instead of {expected}: {why or 'no reason given'}")
 
 
 def _interleaved(shops: Iterable[_OpenedShop]) -> list[tuple[_OpenedShop, DemoProduct]]:

@@ -1,4 +1,7 @@
-"""The steps of the walkthrough, in order: accounts and shops, products and their moderation, a purchase."""
+"""The steps of the walkthrough, in order: accounts and shops, products and their moderation, a purchase.
+
+A refused request or an unexpected result raises `DemoError`.
+"""
 
 from dataclasses import dataclass
 from secrets import token_hex, token_urlsafe
@@ -44,19 +47,14 @@ class ModerationResult:
 
 @dataclass(frozen=True)
 class Purchase:
-    """The trace of the order example, the request that made the payment, and the orders."""
+    """The trace of the order example, and the request that made the payment."""
 
     trace: Trace
     payment: str
-    order_ids: tuple[str, ...]
 
 
 async def prepare_accounts(demo: Walkthrough, email: str, password: str) -> Accounts:
-    """Log the admin in, and register a buyer and two sellers.
-
-    Raises:
-        DemoError: the account is not an admin, or a registration was refused.
-    """
+    """Log the admin in, and register a buyer and two sellers."""
     run = token_hex(3)
     demo.screen.heading("Accounts")
     response = await demo.request(Person("Admin"), "POST", "/auth/api/login", {"email": email, "password": password})
@@ -68,21 +66,16 @@ async def prepare_accounts(demo: Walkthrough, email: str, password: str) -> Acco
         )
         raise DemoError(message)
     if not response.ok:
-        message = f"The login of the admin {email} returned {response.status}: {response.reason}"
-        raise DemoError(message)
+        raise DemoError(f"The login of the admin {email} returned {response.status}: {response.reason}")
     user = response.json["user"]
     if user["role"] != "admin":
-        message = f"{email} is not an admin but a {user['role']}. Name an admin with --admin-email."
-        raise DemoError(message)
+        raise DemoError(f"{email} is not an admin but a {user['role']}. Name an admin with --admin-email.")
     demo.screen.step("Admin", f"logs in as {email}", response.status, response.ms)
     return Accounts(
         run,
         Person("Admin", response.json["access_token"], user["id"]),
         await _register(demo, "User", "buyer", run),
-        (
-            await _register(demo, "Seller", "seller", run),
-            await _register(demo, "Seller 2", "seller", run),
-        ),
+        (await _register(demo, "Seller", "seller", run), await _register(demo, "Seller 2", "seller", run)),
     )
 
 
@@ -94,15 +87,10 @@ async def _register(demo: Walkthrough, name: str, role: str, run: str) -> Person
 
 
 async def open_shops(demo: Walkthrough, accounts: Accounts) -> None:
-    """Open two shops and have the admin approve them.
-
-    Raises:
-        DemoError: a request was refused, or a seller is missing in the admin's list.
-    """
+    """Open two shops and have the admin approve them."""
     demo.screen.heading("Shops")
-    for seller, name, category in zip(
-        accounts.sellers, ("Kiln & Wheel", "Paper Lantern"), ("ceramics", "books"), strict=True
-    ):
+    shops = ("Kiln & Wheel", "ceramics"), ("Paper Lantern", "books")
+    for seller, (name, category) in zip(accounts.sellers, shops, strict=True):
         body = {"name": f"{name} {accounts.run}", "bio": "A shop that the demo has opened.", "category": category}
         what = f"opens the shop “{body['name']}”"
         reply = await demo.do(seller, what, "POST", "/seller/api/create-shop", body)
@@ -111,18 +99,13 @@ async def open_shops(demo: Walkthrough, accounts: Accounts) -> None:
     pending_ids = {seller["user_id"] async for seller in pending}
     for seller in accounts.sellers:
         if seller.id not in pending_ids:
-            message = f"{seller.name} has opened a shop but is not in the list of pending sellers."
-            raise DemoError(message)
+            raise DemoError(f"{seller.name} has opened a shop but is not in the list of pending sellers.")
         what = f"approves {seller.name} from the list of pending sellers"
         await demo.do(accounts.admin, what, "POST", f"/admin/api/approve-seller/{seller.id}", {})
 
 
 async def offer_products(demo: Walkthrough, accounts: Accounts) -> ModerationResult:
-    """Offer four products: two are accepted at once, one is pending until the admin approves it, one is rejected.
-
-    Raises:
-        DemoError: a request was refused, or moderation decided differently.
-    """
+    """Offer four products: two are accepted at once, one is pending until the admin approves it, one is rejected."""
     demo.screen.heading("Products and their moderation")
     run = accounts.run
     first, second = accounts.sellers
@@ -142,8 +125,7 @@ async def offer_products(demo: Walkthrough, accounts: Accounts) -> ModerationRes
     what = "is notified of the pending product"
     demo.screen.note(await demo.until(accounts.admin, what, find_notification))
     if not await _is_pending(demo, accounts.admin, lamp["id"], trace):
-        message = f"{lamp['title']} is pending but not in the list of pending products."
-        raise DemoError(message)
+        raise DemoError(f"{lamp['title']} is pending but not in the list of pending products.")
     what = f"approves “{lamp['title']}”"
     await demo.do(accounts.admin, what, "POST", f"/admin/api/approve-product/{lamp['id']}", {})
     basket = (bowl, 2), (lamp, 1), (book, 3)
@@ -174,8 +156,7 @@ async def _offer(
             rule = f"{reason['rule']} ({reason['points']}) in the {reason['field']}"
             demo.screen.note(f"{rule}: “{reason['excerpt']}”")
     if product["status"] != expected:
-        message = f"“{product['title']}” is {product['status']} after moderation; expected {expected}."
-        raise DemoError(message)
+        raise DemoError(f"“{product['title']}” is {product['status']} after moderation; expected {expected}.")
     return product
 
 
@@ -189,11 +170,7 @@ async def _is_pending(demo: Walkthrough, admin: Person, product_id: str, trace: 
 
 
 async def buy(demo: Walkthrough, accounts: Accounts, basket: tuple[BasketItem, ...]) -> Purchase:
-    """Buy from both shops in one basket, pay, and show the stock, the orders and the notifications.
-
-    Raises:
-        DemoError: a request was refused, or a result is not the expected one.
-    """
+    """Buy from both shops in one basket, pay, and show the stock, the orders and the notifications."""
     demo.screen.heading("One basket from two shops")
     before = {item.id: await _stock(demo, accounts.user, item) for item in basket}
     trace = Trace(f"demo-{accounts.run}-order")
@@ -205,15 +182,14 @@ async def buy(demo: Walkthrough, accounts: Accounts, basket: tuple[BasketItem, .
 
     payment = urlsplit(demo.client.absolute_url(session["payment_url"]))
     if payment.hostname and payment.hostname.endswith("stripe.com"):
-        message = "This marketplace takes real payments. Run the demo against one with the payment simulator."
-        raise DemoError(message)
+        raise DemoError("This marketplace takes real payments. Run the demo against one with the payment simulator.")
     what = f"pays with the card {CARD[:4]}…{CARD[-4:]}"
     await demo.do(accounts.user, what, "POST", session["payment_url"], {"card_number": CARD}, trace=trace)
 
     order_ids = await _wait_for_orders(demo, accounts.user, session["session_id"])
     await _show_stock(demo, accounts, basket, before)
     await _show_orders(demo, accounts, order_ids)
-    return Purchase(trace, f"POST {payment.path}", order_ids)
+    return Purchase(trace, f"POST {payment.path}")
 
 
 async def _stock(demo: Walkthrough, user: Person, item: BasketItem) -> int:
@@ -236,8 +212,7 @@ async def _wait_for_orders(demo: Walkthrough, user: Person, session_id: str) -> 
     what = "waits for the payment to arrive"
     session = await demo.until(user, what, find_final_status, timeout=_PAYMENT_TIMEOUT)
     if session["status"] != "paid":
-        message = f"The payment session is {session['status']}; expected paid."
-        raise DemoError(message)
+        raise DemoError(f"The payment session is {session['status']}; expected paid.")
     demo.screen.note(f"The checkout is paid and has {len(session['order_ids'])} orders.")
     return tuple(session["order_ids"])
 
@@ -274,8 +249,7 @@ async def _show_orders(demo: Walkthrough, accounts: Accounts, order_ids: tuple[s
     demo.screen.note(", ".join(item["title"].lower() for item in timeline["items"]).capitalize() + ".")
     listed = {order["id"] async for order in demo.items(user, "/order/api/user-orders")}
     if len(numbers) != len(accounts.sellers) or listed != {*numbers}:
-        message = f"Expected one order for each of {len(accounts.sellers)} shops, all in the user's list."
-        raise DemoError(message)
+        raise DemoError(f"Expected one order for each of {len(accounts.sellers)} shops, all in the user's list.")
 
     await _show_notifications(demo, accounts.admin, "/admin/api/notifications", "order-created", numbers)
     await _show_notifications(demo, user, "/kafka/api/notifications", "order-placed", numbers)

@@ -44,7 +44,6 @@ class Walkthrough:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Send requests through `client` and show them on `screen`."""
         self.screen = screen
         self.client = client
         self._sleep = sleep
@@ -60,8 +59,7 @@ class Walkthrough:
         """
         response = await self.request(who, method, path, body, trace=trace)
         if not response.ok:
-            message = f"{who.name} {what}: {method} {path} returned {response.status}: {response.reason}"
-            raise DemoError(message)
+            raise DemoError(f"{who.name} {what}: {method} {path} returned {response.status}: {response.reason}")
         self.screen.step(who.name, what, response.status, response.ms)
         return response.json
 
@@ -88,10 +86,9 @@ class Walkthrough:
                 break
             self.screen.note(f"Too many requests; waiting {math.ceil(wait)} s, as the marketplace asks.")
             await self._sleep(wait)
-        message = f"{method} {path} was refused because of too many requests. Try again later."
-        raise DemoError(message)
+        raise DemoError(f"{method} {path} was refused because of too many requests. Try again later.")
 
-    async def items(self, who: Person, path: str, *, trace: Trace | None = None) -> AsyncIterator[dict[str, Any]]:
+    async def items(self, who: Person, path: str) -> AsyncIterator[dict[str, Any]]:
         """Yield the items of a list, page by page.
 
         Raises:
@@ -100,10 +97,9 @@ class Walkthrough:
         cursor = ""
         while True:
             page = f"{path}?limit=100{cursor}"
-            response = await self.request(who, "GET", page, trace=trace)
+            response = await self.request(who, "GET", page)
             if not response.ok:
-                message = f"{who.name} reads {page}: returned {response.status}: {response.reason}"
-                raise DemoError(message)
+                raise DemoError(f"{who.name} reads {page}: returned {response.status}: {response.reason}")
             for item in response.json["items"]:
                 yield item
             if not response.json.get("next_cursor"):
@@ -126,6 +122,5 @@ class Walkthrough:
                 self.screen.step(who.name, what, 0, took * 1000)
                 return found
             if took > timeout:
-                message = f"{who.name} {what}: not within {timeout:g} s."
-                raise DemoError(message)
+                raise DemoError(f"{who.name} {what}: not within {timeout:g} s.")
             await self._sleep(_POLL_INTERVAL)

@@ -58,6 +58,5 @@ async def create(transports: Mapping[str, Transport], password: str) -> None:
     client = DirectClient(transports)
     status, reply = await client("POST", "/auth/api/login", {"email": ADMIN, "password": password})
     if status != 200:  # noqa: PLR2004
-        message = f"the demo admin cannot log in: {reply}"
-        raise RuntimeError(message)
+        raise RuntimeError(f"the demo admin cannot log in: {reply}")
     await seed(client, admin_token=reply["access_token"])

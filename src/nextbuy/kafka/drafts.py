@@ -5,7 +5,6 @@ A notification states what happened, why, and what to do. It contains no persona
 
 import unicodedata
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Final
 from uuid import UUID
 
@@ -50,14 +49,12 @@ All your notifications: {all}
 
 You are receiving this e-mail because it concerns your NextBuy account. Please do not reply; replies are not read.
 """
-_FINDINGS: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "banned-word": "A word in the {field} is not allowed: “{excerpt}”.",
-        "sensitive-category": "Products in the category “{excerpt}” need approval by an admin.",
-        "incomplete-title": "The title is too short.",
-        "incomplete-description": "The description is too short.",
-    }
-)
+_FINDINGS: Final[Mapping[str, str]] = {
+    "banned-word": "A word in the {field} is not allowed: “{excerpt}”.",
+    "sensitive-category": "Products in the category “{excerpt}” need approval by an admin.",
+    "incomplete-title": "The title is too short.",
+    "incomplete-description": "The description is too short.",
+}
 """Sentences for the rules of moderation that cost points."""
 _INVISIBLE: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _MAX_LINE: Final = 500

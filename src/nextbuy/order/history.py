@@ -8,7 +8,6 @@ everything about retries are in neither.
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from types import MappingProxyType
 from typing import Final
 from uuid import UUID
 
@@ -36,20 +35,18 @@ from nextbuy.contracts.product import PricedLine
 from nextbuy.contracts.values import Money
 from nextbuy.order.model import OrderDraft, Session, State, Transition, source_states, target_state
 
-EVENTS_BY_TRANSITION: Final[Mapping[Transition, tuple[type[Event], ...]]] = MappingProxyType(
-    {
-        Transition.CREATED: (SessionCreated,),
-        Transition.OPENED: (SessionOpened,),
-        Transition.NOT_OPENED: (SessionNotOpened,),
-        Transition.DECLINED: (PaymentFailed,),
-        Transition.EXPIRED: (SessionExpired,),
-        Transition.PAYMENT_RECEIVED: (PaymentReceived,),
-        Transition.WRONG_AMOUNT_RECEIVED: (PaymentReceived, RefundDue),
-        Transition.STOCK_COMMITTED: (SessionPaid, OrderCreated, OrderPaid),
-        Transition.SOLD_OUT: (RefundDue,),
-        Transition.REFUNDED: (PaymentRefunded,),
-    }
-)
+EVENTS_BY_TRANSITION: Final[Mapping[Transition, tuple[type[Event], ...]]] = {
+    Transition.CREATED: (SessionCreated,),
+    Transition.OPENED: (SessionOpened,),
+    Transition.NOT_OPENED: (SessionNotOpened,),
+    Transition.DECLINED: (PaymentFailed,),
+    Transition.EXPIRED: (SessionExpired,),
+    Transition.PAYMENT_RECEIVED: (PaymentReceived,),
+    Transition.WRONG_AMOUNT_RECEIVED: (PaymentReceived, RefundDue),
+    Transition.STOCK_COMMITTED: (SessionPaid, OrderCreated, OrderPaid),
+    Transition.SOLD_OUT: (RefundDue,),
+    Transition.REFUNDED: (PaymentRefunded,),
+}
 """The types of events that each transition publishes."""
 EVENTS: Final = tuple(dict.fromkeys(event for events in EVENTS_BY_TRANSITION.values() for event in events))
 """All events of a session and of its orders."""

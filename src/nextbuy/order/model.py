@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Final, Literal
 from uuid import UUID
 
@@ -75,35 +74,31 @@ class Transition(StrEnum):
 
 
 _UNPAID: Final = (State.OPENING, State.OPEN, State.FAILED, State.EXPIRED)
-TRANSITIONS: Final[Mapping[Transition, tuple[tuple[State, ...], State]]] = MappingProxyType(
-    {
-        Transition.CREATED: ((), State.OPENING),
-        Transition.OPENED: ((State.OPENING,), State.OPEN),
-        Transition.NOT_OPENED: ((State.OPENING,), State.FAILED),
-        Transition.DECLINED: ((State.OPENING, State.OPEN), State.FAILED),
-        Transition.EXPIRED: ((State.OPENING, State.OPEN), State.EXPIRED),
-        Transition.PAYMENT_RECEIVED: (_UNPAID, State.PAYING),
-        Transition.WRONG_AMOUNT_RECEIVED: (_UNPAID, State.REFUND_DUE),
-        Transition.STOCK_COMMITTED: ((State.PAYING,), State.PAID),
-        Transition.SOLD_OUT: ((State.PAYING,), State.REFUND_DUE),
-        Transition.REFUNDED: ((State.REFUND_DUE,), State.REFUNDED),
-    }
-)
+TRANSITIONS: Final[Mapping[Transition, tuple[tuple[State, ...], State]]] = {
+    Transition.CREATED: ((), State.OPENING),
+    Transition.OPENED: ((State.OPENING,), State.OPEN),
+    Transition.NOT_OPENED: ((State.OPENING,), State.FAILED),
+    Transition.DECLINED: ((State.OPENING, State.OPEN), State.FAILED),
+    Transition.EXPIRED: ((State.OPENING, State.OPEN), State.EXPIRED),
+    Transition.PAYMENT_RECEIVED: (_UNPAID, State.PAYING),
+    Transition.WRONG_AMOUNT_RECEIVED: (_UNPAID, State.REFUND_DUE),
+    Transition.STOCK_COMMITTED: ((State.PAYING,), State.PAID),
+    Transition.SOLD_OUT: ((State.PAYING,), State.REFUND_DUE),
+    Transition.REFUNDED: ((State.REFUND_DUE,), State.REFUNDED),
+}
 """Allowed source states and the resulting state. Anything else changes nothing."""
 
 PublicStatus = Literal["open", "paid", "failed", "expired", "refunded"]
-PUBLIC_STATUS: Final[Mapping[State, PublicStatus]] = MappingProxyType(
-    {
-        State.OPENING: "open",
-        State.OPEN: "open",
-        State.PAYING: "open",
-        State.PAID: "paid",
-        State.REFUND_DUE: "open",
-        State.REFUNDED: "refunded",
-        State.FAILED: "failed",
-        State.EXPIRED: "expired",
-    }
-)
+PUBLIC_STATUS: Final[Mapping[State, PublicStatus]] = {
+    State.OPENING: "open",
+    State.OPEN: "open",
+    State.PAYING: "open",
+    State.PAID: "paid",
+    State.REFUND_DUE: "open",
+    State.REFUNDED: "refunded",
+    State.FAILED: "failed",
+    State.EXPIRED: "expired",
+}
 """The status that a buyer sees: `open` until the session has reached a final state."""
 
 

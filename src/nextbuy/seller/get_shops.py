@@ -17,6 +17,5 @@ async def get_shops(deps: Deps, call: GetShops) -> Shops:
         Unprocessable: more than `MAX_SHOPS` were requested.
     """
     if len(call.shop_ids) > MAX_SHOPS:
-        message = f"Too many shops. Request at most {MAX_SHOPS} at once."
-        raise Unprocessable(message)
+        raise Unprocessable(f"Too many shops. Request at most {MAX_SHOPS} at once.")
     return Shops(await store.get_shops(deps.database, call.shop_ids))

@@ -42,5 +42,4 @@ def check_decision(status: ShopStatus, decision: SellerDecision) -> None:
     """
     allowed = ALLOWED_DECISIONS[status]
     if decision not in allowed:
-        message = f"A {status} seller cannot be {decision}, only {' or '.join(sorted(allowed))}."
-        raise DecisionNotAllowed(message)
+        raise DecisionNotAllowed(f"A {status} seller cannot be {decision}, only {' or '.join(sorted(allowed))}.")

@@ -7,27 +7,15 @@ from uuid import UUID
 from nextbuy.contracts.seller import Seller, Shop
 from nextbuy.contracts.values import Page, ShopStatus
 from nextbuy.kit.http.paging import decode_cursor, encode_cursor
-from nextbuy.kit.storage.database import Executor, Row, Transaction
+from nextbuy.kit.storage.database import Executor, Row, Transaction, from_row
 
 _SHOP: Final = "id, name, slug, bio, category, status, seller_id, version"
 _SELLER: Final = f"{_SHOP}, seller_name, seller_email, submitted_at"
 
 
-def _shop(row: Row) -> Shop:
-    return Shop(
-        id=row["id"],
-        name=row["name"],
-        slug=row["slug"],
-        bio=row["bio"],
-        category=row["category"],
-        status=row["status"],
-        seller_id=row["seller_id"],
-        version=row["version"],
-    )
-
-
 def _seller(row: Row) -> Seller:
-    return Seller(row["seller_id"], row["seller_name"], row["seller_email"], _shop(row), row["submitted_at"])
+    shop = from_row(Shop, row)
+    return Seller(shop.seller_id, row["seller_name"], row["seller_email"], shop, row["submitted_at"])
 
 
 async def insert_shop(
@@ -56,13 +44,13 @@ async def insert_shop(
 async def get_by_seller(db: Executor, seller_id: UUID) -> Shop | None:
     """Return a seller's shop, or None."""
     row = await db.fetchrow(f"SELECT {_SHOP} FROM shops WHERE seller_id = $1", seller_id)  # noqa: S608  constant columns
-    return None if row is None else _shop(row)
+    return None if row is None else Shop(**row)
 
 
 async def get_shops(db: Executor, shop_ids: list[UUID]) -> list[Shop]:
     """Return the shops with these ids, in any order; unknown ids are left out."""
     rows = await db.fetch(f"SELECT {_SHOP} FROM shops WHERE id = ANY($1)", shop_ids)  # noqa: S608  constant columns
-    return [_shop(row) for row in rows]
+    return [Shop(**row) for row in rows]
 
 
 async def lock_seller(tx: Transaction, seller_id: UUID) -> Seller | None:
@@ -84,8 +72,7 @@ async def set_status(tx: Transaction, shop_id: UUID, status: ShopStatus, *, reas
         by,
     )
     if row is None:
-        message = f"shop {shop_id} does not exist"
-        raise LookupError(message)
+        raise LookupError(f"shop {shop_id} does not exist")
     return _seller(row)
 
 

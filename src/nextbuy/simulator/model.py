@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from types import MappingProxyType
 from typing import Any, Final, Literal
 from uuid import UUID
 
@@ -16,16 +15,14 @@ Outcome = Literal["paid", "declined"]
 Reported = Literal["paid", "declined", "expired", "refunded"]
 Status = Literal["open", "paid", "declined", "expired", "refunded"]
 
-CARDS: Final[Mapping[str, Outcome]] = MappingProxyType({"4242424242424242": "paid", "4000000000000002": "declined"})
+CARDS: Final[Mapping[str, Outcome]] = {"4242424242424242": "paid", "4000000000000002": "declined"}
 """The test cards, with the outcome of each."""
-_EVENT_TYPES: Final[Mapping[Reported, str]] = MappingProxyType(
-    {
-        "paid": "checkout.session.completed",
-        "declined": "payment_intent.payment_failed",
-        "expired": "checkout.session.expired",
-        "refunded": "charge.refunded",
-    }
-)
+_EVENT_TYPES: Final[Mapping[Reported, str]] = {
+    "paid": "checkout.session.completed",
+    "declined": "payment_intent.payment_failed",
+    "expired": "checkout.session.expired",
+    "refunded": "charge.refunded",
+}
 _DECLINED: Final = "Your card was declined."
 _PAYMENT_ID: Final = re.compile(r"pay_[0-9a-f]{32}")
 _SEPARATORS: Final = re.compile(r"[ \t-]")

@@ -3,17 +3,17 @@
 import secrets
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final, cast
+from typing import Final
 
 from msgspec import Struct
 
 from nextbuy.contracts.simulator import OpenPayment
 from nextbuy.contracts.values import Money
 from nextbuy.kit.observability.telemetry import SpanContext
-from nextbuy.kit.storage.database import Database, Executor, Row, Transaction
+from nextbuy.kit.storage.database import Database, Executor, Row, Transaction, from_row
 from nextbuy.kit.storage.leases import Leases
 from nextbuy.kit.wire import encode
-from nextbuy.simulator.model import Outcome, Payment, Status, Webhook
+from nextbuy.simulator.model import Outcome, Payment, Webhook
 
 _WEBHOOKS: Final = Leases("webhooks", seconds=15, key="event_id", attempts="attempts")
 """Claims of webhooks, longer than the timeout of a delivery."""
@@ -33,18 +33,7 @@ class ClaimedWebhook(Struct, frozen=True, kw_only=True):
 
 
 def _payment(row: Row) -> Payment:
-    return Payment(
-        id=row["id"],
-        reference=row["reference"],
-        amount=Money(row["amount"], row["currency"]),
-        description=row["description"],
-        return_url=row["return_url"],
-        status=cast("Status", row["status"]),
-        expires_at=row["expires_at"],
-        traceparent=row["traceparent"],
-        correlation_id=row["correlation_id"],
-        refund_id=row["refund_id"],
-    )
+    return from_row(Payment, row, amount=Money(row["amount"], row["currency"]))
 
 
 async def open_payment(db: Executor, payment_id: str, call: OpenPayment, trace: SpanContext) -> str:
@@ -150,19 +139,8 @@ _CLAIM: Final = _WEBHOOKS.claim_statement()
 
 async def claim_webhooks(db: Database, limit: int) -> list[ClaimedWebhook]:
     """Claim up to `limit` due webhooks."""
-    return [
-        ClaimedWebhook(
-            event_id=row["event_id"],
-            type=row["type"],
-            body=row["body"].encode(),
-            traceparent=row["traceparent"],
-            correlation_id=row["correlation_id"],
-            attempts=row["attempts"],
-            due_at=row["due_at"],
-            created_at=row["created_at"],
-        )
-        for row in await db.fetch(_CLAIM, limit)
-    ]
+    rows = await db.fetch(_CLAIM, limit)
+    return [from_row(ClaimedWebhook, row, body=row["body"].encode()) for row in rows]
 
 
 async def mark_delivered(db: Database, webhook: ClaimedWebhook) -> None:

@@ -9,15 +9,17 @@ import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import asyncpg
+from msgspec import Struct
 
 from nextbuy.contracts.errors import AppError, DeadlinePassed, Unavailable
 
 log: Final = logging.getLogger(__name__)
 
 Row = asyncpg.Record
+Record = TypeVar("Record", bound=Struct)
 STATEMENT_TIMEOUT: Final = 5.0
 """Seconds per statement."""
 TRANSACTION_TIMEOUT: Final = 8.0
@@ -29,6 +31,11 @@ _open: ContextVar[bool] = ContextVar("in_transaction", default=False)
 
 DatabaseTimeout: Final = DeadlinePassed.of("database-timeout", "The database took too long. Try again.")
 DatabaseUnavailable: Final = Unavailable.of("database-unavailable", "The database is unavailable. Try again.")
+
+
+def from_row(kind: type[Record], row: Row, **computed: object) -> Record:
+    """Return a struct with the `computed` fields, and all others from the columns of the same names."""
+    return kind(**{name: row[name] for name in kind.__struct_fields__ if name not in computed}, **computed)
 
 
 def in_transaction() -> bool:

@@ -9,7 +9,7 @@ from msgspec import Struct
 from nextbuy.contracts.order import Address
 from nextbuy.contracts.values import Money, OrderNumber, Page, ProductTitle, Timestamp
 from nextbuy.kit.http.paging import decode_cursor, encode_cursor
-from nextbuy.kit.storage.database import Executor, Row
+from nextbuy.kit.storage.database import Executor, Row, from_row
 from nextbuy.order.model import State
 
 
@@ -80,7 +80,7 @@ async def session_of_buyer(db: Executor, session_id: UUID, buyer_id: UUID) -> Se
     )
     if row is None:
         return None
-    return SessionSummary(State(row["status"]), Money(row["total"], row["currency"]), row["order_ids"])
+    return SessionSummary(State(row["status"]), _total(row), row["order_ids"])
 
 
 async def order(db: Executor, order_id: UUID) -> StoredOrder | None:
@@ -99,17 +99,8 @@ async def order(db: Executor, order_id: UUID) -> StoredOrder | None:
     )
     if row is None:
         return None
-    found = Order(
-        id=row["id"],
-        number=row["number"],
-        session_id=row["session_id"],
-        shop_id=row["shop_id"],
-        status=row["status"],
-        lines=_lines(row["lines"]),
-        total=Money(row["total"], row["currency"]),
-        created_at=row["created_at"],
-        address=None if row["address"] is None else _address(row["address"]),
-    )
+    address = None if row["address"] is None else _address(row["address"])
+    found = from_row(Order, row, lines=_lines(row["lines"]), total=_total(row), address=address)
     return StoredOrder(found, row["buyer_id"], row["seller_id"])
 
 
@@ -128,11 +119,7 @@ async def order_access(db: Executor, order_id: UUID) -> OrderAccess | None:
     row = await db.fetchrow(
         "SELECT session_id, buyer_id, seller_id, shop_id, total, currency FROM orders WHERE id = $1", order_id
     )
-    if row is None:
-        return None
-    return OrderAccess(
-        row["session_id"], row["buyer_id"], row["seller_id"], row["shop_id"], Money(row["total"], row["currency"])
-    )
+    return None if row is None else from_row(OrderAccess, row, total=_total(row))
 
 
 _LIST: Final = """
@@ -156,16 +143,9 @@ async def orders_of_seller(db: Executor, seller_id: UUID, *, limit: int, cursor:
 async def _page(db: Executor, sql: str, owner: UUID, limit: int, cursor: str | None) -> Page[OrderListed]:
     last = None if cursor is None else decode_cursor(cursor, UUID)[0]
     rows = await db.fetch(sql, owner, last, limit + 1)
-    items = [_listed(row) for row in rows[:limit]]
+    items = [from_row(OrderListed, row, total=_total(row)) for row in rows[:limit]]
     return Page(items, encode_cursor(items[-1].id) if len(rows) > limit else None)
 
 
-def _listed(row: Row) -> OrderListed:
-    return OrderListed(
-        id=row["id"],
-        number=row["number"],
-        shop_id=row["shop_id"],
-        status=row["status"],
-        total=Money(row["total"], row["currency"]),
-        created_at=row["created_at"],
-    )
+def _total(row: Row) -> Money:
+    return Money(row["total"], row["currency"])

@@ -12,7 +12,7 @@ from nextbuy.contracts.order import SessionPaid, SoldLine
 from nextbuy.contracts.product import PricedLine
 from nextbuy.contracts.values import Money
 from nextbuy.kit.events import event_log
-from nextbuy.kit.storage.database import Row, Transaction
+from nextbuy.kit.storage.database import Row, Transaction, from_row
 from nextbuy.order.history import OrderProjection, SessionProjection, UnmatchedPaymentProjection, decode_event
 from nextbuy.order.model import State, TooManyEvents
 
@@ -72,42 +72,28 @@ async def stored_projections(tx: Transaction, ids: Sequence[UUID]) -> dict[UUID,
 def _session(
     row: Row, orders: dict[UUID, OrderProjection], unmatched_payments: dict[str, UnmatchedPaymentProjection]
 ) -> SessionProjection:
-    return SessionProjection(
-        id=row["id"],
-        buyer_id=row["buyer_id"],
+    return from_row(
+        SessionProjection,
+        row,
         status=State(row["status"]),
         total=Money(row["total"], row["currency"]),
         lines=_sold_lines(row["lines"]),
-        expires_at=row["expires_at"],
         opened=row["payment_url"] is not None,
-        payment_id=row["payment_id"],
         received=None if row["received"] is None else Money(row["received"], row["received_currency"]),
-        reason=row["reason"],
-        refund_id=row["refund_id"],
         orders=orders,
         unmatched_payments=unmatched_payments,
+        violations=(),
     )
 
 
 def _order(row: Row) -> OrderProjection:
-    return OrderProjection(
-        number=row["number"],
-        buyer_id=row["buyer_id"],
-        shop_id=row["shop_id"],
-        seller_id=row["seller_id"],
-        status=row["status"],
-        total=Money(row["total"], row["currency"]),
-        lines=[] if row["lines"] is None else _priced_lines(row["lines"]),
-    )
+    lines = [] if row["lines"] is None else _priced_lines(row["lines"])
+    return from_row(OrderProjection, row, total=Money(row["total"], row["currency"]), lines=lines)
 
 
 def _unmatched_payment(row: Row) -> UnmatchedPaymentProjection:
-    return UnmatchedPaymentProjection(
-        total=Money(row["amount"], row["currency"]),
-        reason=row["reason"],
-        refunded=row["refund_id"] is not None,
-        refund_id=row["refund_id"],
-    )
+    total, refund_id = Money(row["amount"], row["currency"]), row["refund_id"]
+    return UnmatchedPaymentProjection(total, row["reason"], refunded=refund_id is not None, refund_id=refund_id)
 
 
 async def logged_events(tx: Transaction, ids: Sequence[UUID]) -> dict[UUID, list[Event]]:

@@ -10,7 +10,7 @@ import msgspec
 
 from nextbuy.contracts.order import Address, SoldLine
 from nextbuy.contracts.values import Money
-from nextbuy.kit.storage.database import Database, Executor, Row, Transaction
+from nextbuy.kit.storage.database import Database, Executor, Row, Transaction, from_row
 from nextbuy.kit.storage.leases import Leases
 from nextbuy.kit.storage.retention import FIRST_MOMENT, purge, purge_statement
 from nextbuy.order.model import NOT_CLAIMED, Session, State
@@ -30,21 +30,14 @@ _address: Final = msgspec.json.Decoder(Address).decode
 def session_from_row(row: Row, due: str = "completion_due_at", attempts: str = "completion_attempts") -> Session:
     """Return the session in a row, with the claim in the columns `due` and `attempts`."""
     received = row["received"]
-    return Session(
-        id=row["id"],
-        serial=row["serial"],
-        buyer_id=row["buyer_id"],
+    return from_row(
+        Session,
+        row,
         status=State(row["status"]),
         total=Money(row["total"], row["currency"]),
         lines=_lines(row["lines"]),
         address=None if row["address"] is None else _address(row["address"]),
-        expires_at=row["expires_at"],
-        payment_id=row["payment_id"],
         received=None if received is None else Money(received, row["received_currency"]),
-        reason=row["reason"],
-        refund_id=row["refund_id"],
-        traceparent=row["traceparent"],
-        correlation_id=row["correlation_id"],
         claimed_until=row[due] or NOT_CLAIMED,
         attempts=row[attempts],
     )

@@ -7,7 +7,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from nextbuy.contracts.values import Money
-from nextbuy.kit.storage.database import Database, Row, Transaction
+from nextbuy.kit.storage.database import Database, Row, Transaction, from_row
 from nextbuy.kit.storage.leases import Leases
 from nextbuy.order.model import NOT_CLAIMED
 from nextbuy.order.store.sessions import CLAIM_SECONDS
@@ -35,14 +35,10 @@ class UnmatchedPayment(Struct, frozen=True, kw_only=True):
 
 
 def _payment(row: Row) -> UnmatchedPayment:
-    return UnmatchedPayment(
-        payment_id=row["payment_id"],
-        session_id=row["session_id"],
-        buyer_id=row["buyer_id"],
+    return from_row(
+        UnmatchedPayment,
+        row,
         money=Money(row["amount"], row["currency"]),
-        reason=row["reason"],
-        traceparent=row["traceparent"],
-        correlation_id=row["correlation_id"],
         claimed_until=row["refund_due_at"],
         attempts=row["refund_attempts"],
     )

@@ -11,9 +11,9 @@ from msgspec import Struct
 
 from nextbuy.contracts.product import Decision, Product
 from nextbuy.contracts.values import Page
-from nextbuy.kit.http.paging import InvalidCursor, Part, decode_cursor, encode_cursor
-from nextbuy.kit.storage.database import Executor, Row
-from nextbuy.product.store.products import COLUMNS, FOR_SALE, OwnProduct, product_fields, product_from_row
+from nextbuy.kit.http.paging import decode_cursor, encode_cursor
+from nextbuy.kit.storage.database import Executor, Row, from_row
+from nextbuy.product.store.products import COLUMNS, FOR_SALE, OwnProduct, computed_fields, product_from_row
 
 Sort = Literal["latest", "price-low", "price-high"]
 
@@ -93,22 +93,12 @@ class PageIds(Struct, frozen=True):
     next_cursor: str | None
 
 
-def _decode_time(cursor: str | None) -> tuple[datetime | None, UUID | None]:
-    if cursor is None:
-        return None, None
-    at, product_id = decode_cursor(cursor, datetime, UUID)
-    if at.tzinfo is None or not 1 < at.year < 9999:  # noqa: PLR2004  both ends overflow in another time zone
-        raise InvalidCursor
-    return at, product_id
-
-
 def _next_cursor(rows: list[Row], limit: int, column: str) -> str | None:
     """Return the cursor of the next page, if `rows` has one row more than the page."""
     if len(rows) <= limit:
         return None
     last = rows[limit - 1]
-    parts: tuple[Part, Part] = (last[column], last["id"])
-    return encode_cursor(*parts)
+    return encode_cursor(last[column], last["id"])
 
 
 async def list_for_sale(db: Executor, sort: Sort, category: str | None, *, limit: int, cursor: str | None) -> PageIds:
@@ -116,7 +106,7 @@ async def list_for_sale(db: Executor, sort: Sort, category: str | None, *, limit
     column = _ORDERS[sort][0]
     after: tuple[object, ...] = ()
     if cursor is not None:
-        after = _decode_time(cursor) if column == "created_at" else decode_cursor(cursor, int, UUID)
+        after = decode_cursor(cursor, datetime if column == "created_at" else int, UUID)
     filters = () if category is None else (category,)
     sql = FOR_SALE_QUERIES[sort, category is not None, cursor is not None]
     rows = await db.fetch(sql, limit + 1, *filters, *after)
@@ -132,12 +122,14 @@ async def search(db: Executor, words: str, prefix: str, *, limit: int, cursor: s
 
 async def list_by_status(db: Executor, status: Decision, *, limit: int, cursor: str | None) -> Page[Product]:
     """List the products in a status, oldest first."""
-    rows = await db.fetch(_BY_STATUS, status, limit + 1, *_decode_time(cursor))
+    after = (None, None) if cursor is None else decode_cursor(cursor, datetime, UUID)
+    rows = await db.fetch(_BY_STATUS, status, limit + 1, *after)
     return Page([product_from_row(row) for row in rows[:limit]], _next_cursor(rows, limit, "created_at"))
 
 
 async def list_by_seller(db: Executor, seller_id: UUID, *, limit: int, cursor: str | None) -> Page[OwnProduct]:
     """List a seller's products in any status, newest first."""
-    rows = await db.fetch(_BY_SELLER, seller_id, limit + 1, *_decode_time(cursor))
-    items = [OwnProduct(**product_fields(row), held=row["held"], sold=row["sold"]) for row in rows[:limit]]
+    before = (None, None) if cursor is None else decode_cursor(cursor, datetime, UUID)
+    rows = await db.fetch(_BY_SELLER, seller_id, limit + 1, *before)
+    items = [from_row(OwnProduct, row, **computed_fields(row)) for row in rows[:limit]]
     return Page(items, _next_cursor(rows, limit, "created_at"))

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from nextbuy.contracts.product import Decision, Moderation, Product
 from nextbuy.contracts.values import Money
-from nextbuy.kit.storage.database import Executor, Row, Transaction
+from nextbuy.kit.storage.database import Executor, Row, Transaction, from_row
 from nextbuy.product.model import Offer, picture_path
 
 COLUMNS: Final = (
@@ -80,28 +80,18 @@ class OwnProduct(Product, frozen=True, kw_only=True):
 _moderation: Final = msgspec.json.Decoder(Moderation).decode
 
 
-def product_fields(row: Row) -> Mapping[str, Any]:
-    """Return the fields of a product from a row of `COLUMNS`."""
+def computed_fields(row: Row) -> Mapping[str, Any]:
+    """Return the fields of a product that are not columns of the same names."""
     return {
-        "id": row["id"],
-        "slug": row["slug"],
-        "title": row["title"],
-        "description": row["description"],
-        "category": row["category"],
         "price": Money(row["price_amount"], row["currency"]),
-        "stock": row["stock"],
-        "tags": row["tags"],
-        "status": row["status"],
-        "shop_id": row["shop_id"],
         "picture": picture_path(row["id"]),
         "moderation": _moderation(row["moderation"]),
-        "created_at": row["created_at"],
     }
 
 
 def product_from_row(row: Row) -> Product:
     """Return the product in a row of `COLUMNS`."""
-    return Product(**product_fields(row))
+    return from_row(Product, row, **computed_fields(row))
 
 
 def _columns(product: Product) -> tuple[object, ...]:
@@ -122,16 +112,7 @@ async def insert(tx: Transaction, product: Product, seller_id: UUID) -> Product 
 async def lock(tx: Transaction, product_id: UUID) -> LockedProduct | None:
     """Return a product and lock it until the transaction ends, or return None."""
     row = await tx.fetchrow(_LOCK, product_id)
-    return (
-        None
-        if row is None
-        else LockedProduct(
-            product=product_from_row(row),
-            seller_id=row["seller_id"],
-            accepted_amount=row["accepted_amount"],
-            rejected_by=row["rejected_by"],
-        )
-    )
+    return None if row is None else from_row(LockedProduct, row, product=product_from_row(row))
 
 
 async def update(tx: Transaction, product: Product) -> None:
@@ -162,13 +143,7 @@ async def get_offers(db: Executor, product_ids: list[UUID]) -> dict[UUID, Offer]
     """Return the offers of the products for sale among these ids."""
     rows = await db.fetch(_OFFERS, product_ids)
     return {
-        row["id"]: Offer(
-            title=row["title"],
-            stock=row["stock"],
-            product_id=row["id"],
-            shop_id=row["shop_id"],
-            price=Money(row["price_amount"], row["currency"]),
-        )
+        row["id"]: from_row(Offer, row, product_id=row["id"], price=Money(row["price_amount"], row["currency"]))
         for row in rows
     }
 
