@@ -16,7 +16,6 @@ from nextbuy.contracts.message import Call
 from nextbuy.kit.config import Settings
 from nextbuy.kit.http.app import App
 from nextbuy.kit.http.service_identity import ServiceIdentity
-from nextbuy.kit.observability.telemetry import Journal
 from nextbuy.kit.storage.database import Database
 from nextbuy.kit.wire import CLIENT, IDENTITY, Request
 
@@ -123,7 +122,6 @@ async def start_service(
     *,
     settings: Settings = SETTINGS,
     clock: MutableClock | None = None,
-    journal: Journal | None = None,
 ) -> ServiceHarness:
     """Start a process of auth."""
     clock = clock or MutableClock()
@@ -132,7 +130,6 @@ async def start_service(
         database=database,
         clock=clock,
         settings=settings,
-        journal=journal or Journal(),
         passwords=Passwords(),
         keys=keys,
     )

@@ -15,23 +15,23 @@ from tests.auth.service_harness import PASSWORD, start_service
 
 
 @pytest.fixture
-def journal() -> Iterator[tuple[Journal, int]]:
-    """A journal at level DEBUG, and the file descriptor to read it from."""
+def journal() -> Iterator[int]:
+    """The file descriptor of this process's log at level DEBUG."""
     reading, writing = os.pipe()
     os.set_blocking(reading, False)
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     journal = Journal(writing)
     route_logging(journal, level=logging.DEBUG)
-    yield journal, reading
+    yield reading
     root.handlers[:] = handlers
     root.setLevel(level)
     os.close(reading)
     os.close(writing)
 
 
-async def test_log_contains_no_password_and_no_token(database: Database, journal: tuple[Journal, int]) -> None:
-    service = await start_service(database, journal=journal[0])
+async def test_log_contains_no_password_and_no_token(database: Database, journal: int) -> None:
+    service = await start_service(database)
     wrong = "a wrong password"
     response = [await service.register("ada@example.com", x_nextbuy_cookies="yes", idempotency_key="k")]
     response += [await service.register("ada@example.com"), await service.login("ada@example.com")]
@@ -50,7 +50,7 @@ async def test_log_contains_no_password_and_no_token(database: Database, journal
     assert broken.status == 500
     service.deps.passwords.close()
 
-    log = os.read(journal[1], 1_000_000).decode()
+    log = os.read(journal, 1_000_000).decode()
     secrets = {PASSWORD, wrong, "$argon2", "PRIVATE KEY"}
     for one in response:
         if one.status < 300:

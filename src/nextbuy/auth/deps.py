@@ -6,7 +6,6 @@ from nextbuy.auth.keys import Keys
 from nextbuy.auth.passwords import Passwords
 from nextbuy.kit.clock import Clock
 from nextbuy.kit.config import Settings
-from nextbuy.kit.observability.telemetry import Journal
 from nextbuy.kit.service_context import ServiceContext
 from nextbuy.kit.storage.database import Database
 
@@ -18,7 +17,6 @@ class Deps:
     database: Database
     clock: Clock
     settings: Settings
-    journal: Journal
     passwords: Passwords
     keys: Keys
 
@@ -37,7 +35,6 @@ def assemble(context: ServiceContext) -> Deps:
         database=context.database,
         clock=context.clock,
         settings=context.settings,
-        journal=context.journal,
         passwords=Passwords(),
         keys=Keys(context.database, context.settings, context.clock),
     )

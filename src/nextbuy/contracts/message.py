@@ -57,16 +57,6 @@ class _CallMeta(StructMeta):
             cls.reply = get_args(namespace["__orig_bases__"][0])[0]
         return cls
 
-    def __init__(
-        cls,
-        class_name: str,
-        bases: tuple[type, ...],
-        namespace: dict[str, Any],
-        /,
-        **_keywords: Any,  # noqa: ANN401
-    ) -> None:
-        super().__init__(class_name, bases, namespace)
-
 
 class Call(Struct, Generic[Reply], metaclass=_CallMeta):
     """A query or a command from one service to another, answered with a `Reply`.
@@ -108,9 +98,6 @@ class _EventMeta(StructMeta):
             cls.key = key
             cls.schema_version = schema_version
         return cls
-
-    def __init__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **_keywords: Any) -> None:  # noqa: ANN401
-        super().__init__(name, bases, namespace)
 
 
 class Event(Struct, metaclass=_EventMeta):

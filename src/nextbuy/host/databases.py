@@ -1,14 +1,16 @@
 """One database and one role per service; a role can reach no other service's database."""
 
 import asyncio
-from collections.abc import Collection
-from typing import Final
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from typing import Final, TypeVar
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import asyncpg
 
 from nextbuy.kit.config import ConfigError, Settings
-from nextbuy.kit.storage.migrations import check_migrated, migrate
+from nextbuy.kit.storage.migrations import Connection, check_migrated, migrate
+
+T = TypeVar("T")
 
 _MIN_VERSION: Final = 17
 """The first PostgreSQL with `transaction_timeout`, which caches rely on."""
@@ -45,13 +47,11 @@ async def prepare(settings: Settings, services: Collection[str]) -> list[str]:
         raise ConfigError(message) from error
     finally:
         await connection.close()
-    migrated = await asyncio.gather(*(_migrate(settings, name) for name in services))
-    return [name for names in migrated for name in names]
+    migrated = await asyncio.gather(*(_on_database(settings, name, migrate) for name in services))
+    return [f"{name}: {script}" for name, scripts in zip(services, migrated, strict=True) for script in scripts]
 
 
-async def _create_databases(
-    connection: "asyncpg.Connection[asyncpg.Record]", settings: Settings, services: Collection[str]
-) -> None:
+async def _create_databases(connection: Connection, settings: Settings, services: Collection[str]) -> None:
     version = connection.get_server_version().major
     if version < _MIN_VERSION:
         message = (
@@ -80,26 +80,14 @@ async def _create_databases(
         await connection.execute("SELECT pg_advisory_unlock($1)", _ADVISORY_LOCK)
 
 
-async def _migrate(settings: Settings, name: str) -> list[str]:
-    connection = await asyncpg.connect(service_url(settings, name), timeout=10)
-    try:
-        return [f"{name}: {script}" for script in await migrate(connection, _packages(name))]
-    finally:
-        await connection.close()
-
-
 async def check_databases(settings: Settings, services: Collection[str]) -> None:
     """Check that the databases of these services fit this code; change nothing. Raises MigrationError if not."""
-    await asyncio.gather(*(_check(settings, name) for name in services))
+    await asyncio.gather(*(_on_database(settings, name, check_migrated) for name in services))
 
 
-async def _check(settings: Settings, name: str) -> None:
+async def _on_database(settings: Settings, name: str, act: Callable[[Connection, Sequence[str]], Awaitable[T]]) -> T:
     connection = await asyncpg.connect(service_url(settings, name), timeout=10)
     try:
-        await check_migrated(connection, _packages(name))
+        return await act(connection, ["nextbuy.kit.migrations", f"nextbuy.{name}.migrations"])
     finally:
         await connection.close()
-
-
-def _packages(name: str) -> list[str]:
-    return ["nextbuy.kit.migrations", f"nextbuy.{name}.migrations"]

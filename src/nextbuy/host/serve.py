@@ -31,12 +31,11 @@ def serve(settings: Settings, names: tuple[str, ...], *, log_to_file: bool) -> N
             try:
                 await process.start()
                 if _GATEWAY in names:
-                    demo = bool(os.environ.get("NEXTBUY_DEMO"))
-                    async with serving_gateway(settings, process, listener, demo=demo):
-                        await stop.wait()
+                    server = serving_gateway(settings, process, listener, demo=bool(os.environ.get("NEXTBUY_DEMO")))
                 else:
-                    async with serving(service_app(_dispatcher(process), body_limit=4 * BODY_LIMIT), listener):
-                        await stop.wait()
+                    server = serving(service_app(_dispatcher(process), body_limit=4 * BODY_LIMIT), listener)
+                async with server:
+                    await stop.wait()
             finally:
                 await process.stop()
 

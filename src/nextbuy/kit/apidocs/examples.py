@@ -12,16 +12,12 @@ _TIMES: Final = {"date-time": "2026-01-31T12:00:00Z", "date": "2026-01-31", "tim
 _DEEPEST: Final = 8
 
 
-def example(schema: Json, components: Json, *, name: str = "", about: str = "") -> Any:  # noqa: ANN401  any JSON
+def example(schema: Json, components: Json, *, name: str = "", about: str = "", depth: int = 0) -> Any:  # noqa: ANN401  any JSON
     """Return an example that fits a schema.
 
     `name` is the field that it is for, `components` are the schemas that it refers to. If several values are allowed,
-    the one that `about`, the topic of an event, contains is taken.
+    the one that `about`, the topic of an event, contains is taken. `depth` is the number of schemas around this one.
     """
-    return _example(schema, components, name, about, 0)
-
-
-def _example(schema: Json, components: Json, name: str, about: str, depth: int) -> Any:  # noqa: ANN401
     if "$ref" in schema:
         schema = components[schema["$ref"].rpartition("/")[2]]
     if "examples" in schema:
@@ -30,16 +26,16 @@ def _example(schema: Json, components: Json, name: str, about: str, depth: int) 
         return next((value for value in schema["enum"] if str(value) in about), schema["enum"][0])
     choices = [one for one in schema.get("anyOf", []) if one.get("type") != "null"]
     if choices:
-        return None if depth > _DEEPEST else _example(choices[0], components, name, about, depth)
+        return None if depth > _DEEPEST else example(choices[0], components, name=name, about=about, depth=depth)
     kind = schema.get("type")
     if kind == "object":
         return {
-            field: _example(one, components, field, about, depth + 1)
+            field: example(one, components, name=field, about=about, depth=depth + 1)
             for field, one in schema.get("properties", {}).items()
         }
     if kind == "array":
         items = schema.get("prefixItems") or [schema.get("items")] * max(1, schema.get("minItems", 1))
-        return [_example(one or {}, components, name, about, depth + 1) for one in items]
+        return [example(one or {}, components, name=name, about=about, depth=depth + 1) for one in items]
     if kind in {"integer", "number"}:
         return min(max(1, schema.get("minimum", 1)), schema.get("maximum", 1))
     if kind == "boolean":

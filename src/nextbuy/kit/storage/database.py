@@ -43,43 +43,52 @@ def in_transaction() -> bool:
     return _open.get()
 
 
-class Transaction:
-    """An open transaction of a service."""
+class Executor:
+    """Runs the SQL of a service: `Database` or, inside a transaction, `Transaction`."""
 
-    __slots__ = ("_connection", "published", "service")
+    __slots__ = ("_runner", "service")
 
-    def __init__(self, connection: "asyncpg.pool.PoolConnectionProxy[Row]", service: str) -> None:
-        self._connection = connection
+    def __init__(self, runner: "asyncpg.Pool[Row] | asyncpg.pool.PoolConnectionProxy[Row]", service: str) -> None:
+        self._runner = runner
         self.service = service
-        self.published = False
 
     async def execute(self, sql: str, *values: object) -> str:
         """Run a statement and return its command tag."""
-        return await self._connection.execute(sql, *values)
-
-    async def executemany(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
-        """Run a statement once per row, in one round trip."""
-        await self._connection.executemany(sql, rows)
+        return await self._runner.execute(sql, *values)
 
     async def fetch(self, sql: str, *values: object) -> list[Row]:
         """Return all rows."""
-        return await self._connection.fetch(sql, *values)
+        return await self._runner.fetch(sql, *values)
 
     async def fetchrow(self, sql: str, *values: object) -> Row | None:
         """Return the first row, or None."""
-        return await self._connection.fetchrow(sql, *values)
+        return await self._runner.fetchrow(sql, *values)
 
     async def fetchval(self, sql: str, *values: object) -> Any:  # noqa: ANN401  one cell, of whatever type the column has
         """Return the first cell of the first row, or None."""
-        return await self._connection.fetchval(sql, *values)
+        return await self._runner.fetchval(sql, *values)
 
 
-class Database:
-    """The database of one service."""
+class Transaction(Executor):
+    """An open transaction of a service."""
+
+    __slots__ = ("published",)
+
+    def __init__(self, connection: "asyncpg.pool.PoolConnectionProxy[Row]", service: str) -> None:
+        super().__init__(connection, service)
+        self.published = False
+
+    async def executemany(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
+        """Run a statement once per row, in one round trip."""
+        await self._runner.executemany(sql, rows)
+
+
+class Database(Executor):
+    """The database of one service; each statement runs in its own transaction."""
 
     def __init__(self, pool: "asyncpg.Pool[Row]", service: str) -> None:
+        super().__init__(pool, service)
         self._pool = pool
-        self.service = service
         self.after_publish: Callable[[], None] = lambda: None
         """Called after each commit that wrote to the outbox."""
 
@@ -127,29 +136,9 @@ class Database:
         if tx.published:
             self.after_publish()
 
-    async def execute(self, sql: str, *values: object) -> str:
-        """Run one statement in its own transaction and return its command tag."""
-        return await self._pool.execute(sql, *values, timeout=STATEMENT_TIMEOUT + 1)
-
-    async def fetch(self, sql: str, *values: object) -> list[Row]:
-        """Return all rows of one statement."""
-        return await self._pool.fetch(sql, *values)
-
-    async def fetchrow(self, sql: str, *values: object) -> Row | None:
-        """Return the first row of one statement, or None."""
-        return await self._pool.fetchrow(sql, *values)
-
-    async def fetchval(self, sql: str, *values: object) -> Any:  # noqa: ANN401  one cell, of whatever type the column has
-        """Return the first cell of one statement, or None."""
-        return await self._pool.fetchval(sql, *values)
-
 
 async def _skip_reset(_connection: "asyncpg.Connection[Row]") -> None:
     """Skip the reset of a released connection: no session state is ever set, and a reset costs a round trip."""
-
-
-Executor = Database | Transaction
-"""Runs SQL, inside a transaction or without."""
 
 
 def as_app_error(error: BaseException) -> AppError | None:
@@ -165,9 +154,7 @@ def as_app_error(error: BaseException) -> AppError | None:
         asyncpg.DeadlockDetectedError,
         asyncpg.SerializationError,
         asyncpg.LockNotAvailableError,
-        asyncpg.TransactionTimeoutError
-        if hasattr(asyncpg, "TransactionTimeoutError")
-        else asyncpg.LockNotAvailableError,
+        asyncpg.TransactionTimeoutError,
         asyncpg.InternalClientError,
         ConnectionError,
         TimeoutError,
