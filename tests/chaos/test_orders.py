@@ -37,7 +37,7 @@ class ChaosResult:
     stock: dict[str, int]
 
 
-@pytest.fixture(scope="module", params=["redis", "kafka"])
+@pytest.fixture(scope="module", params=["redis", pytest.param("kafka", marks=pytest.mark.chaos)])
 def result(request: pytest.FixtureRequest) -> ChaosResult:
     """One run per bus, shared by all tests of this file."""
     carrier: str = request.param

@@ -199,7 +199,7 @@ async def test_replay_requested_while_stopped_runs_at_next_start(
         [letter] = await publish_undecodable(client, admin, market, [b"{"])
         await repair(market, letter["id"])
         assert market.stop() == 0
-        asked = await events(market, "replay", "--all")
+        asked = await events(market, "replay", "--all", "--timeout", "1")
         assert asked.code == 1
         assert "Is the kafka service running?" in asked.err
         market.start()

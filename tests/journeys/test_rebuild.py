@@ -155,7 +155,7 @@ async def rebuild_with_kill(market: Marketplace) -> CommandResult:
     return done
 
 
-@pytest.mark.parametrize("bus", Bus)
+@pytest.mark.parametrize("bus", [Bus.REDIS, pytest.param(Bus.KAFKA, marks=pytest.mark.chaos)])
 async def test_rebuild_under_load_survives_kill_of_its_service(
     start_marketplace: StartMarketplace, request: pytest.FixtureRequest, bus: Bus
 ) -> None:

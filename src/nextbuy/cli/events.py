@@ -31,7 +31,7 @@ SERVICE: Final = "kafka"
 POLL_INTERVAL: Final = 0.3
 """Seconds between two reads of a replay's progress."""
 PROGRESS_TIMEOUT: Final = LEASES.seconds + 15.0
-"""Seconds without progress until a replay counts as stuck. Longer than the lease of a crashed replayer."""
+"""Seconds without progress after which `replay` stops waiting. Longer than the lease of a crashed replayer."""
 MAX_REASON: Final = 500
 """Characters of a reason for discarding, as in the API."""
 
@@ -115,8 +115,16 @@ def show(data: Path | None, letter_id: UUID) -> None:
 @click.argument("letter_id", metavar="[ID]", type=click.UUID, required=False)
 @_with_filter
 @click.option("--all", "every", is_flag=True, help="All waiting dead letters.")
+@click.option(
+    "--timeout",
+    metavar="SECONDS",
+    type=click.FloatRange(0),
+    default=PROGRESS_TIMEOUT,
+    show_default=True,
+    help="Stop waiting after this time without progress.",
+)
 @with_data
-def replay(data: Path | None, letter_id: UUID | None, *, every: bool, **options: object) -> None:
+def replay(data: Path | None, letter_id: UUID | None, *, every: bool, timeout: float, **options: object) -> None:
     """Replay dead letters by ID, by a filter, or all.
 
     Exits with status 1 if any of them fails again.
@@ -125,12 +133,12 @@ def replay(data: Path | None, letter_id: UUID | None, *, every: bool, **options:
     if sum([letter_id is not None, only != Filter(), every]) != 1:
         fail("Choose dead letters by ID, by a filter, or with --all.")
     if letter_id is not None:
-        with_database(data, SERVICE, lambda database: _replay_one(database, letter_id))
+        with_database(data, SERVICE, lambda database: _replay_one(database, letter_id, timeout))
         return
     if only.until is UNSET:
         # A letter that fails again during this replay must not match again.
         only = msgspec.convert({**msgspec.to_builtins(only), "until": utc_now().isoformat()}, Filter)
-    with_database(data, SERVICE, lambda database: _replay_matching(database, only))
+    with_database(data, SERVICE, lambda database: _replay_matching(database, only, timeout))
 
 
 @events.command()
@@ -182,16 +190,16 @@ def _print_next_page(cursor: str | None) -> None:
         click.echo(f"Next page: --cursor {cursor}")
 
 
-async def _replay_one(database: Database, letter_id: UUID) -> None:
+async def _replay_one(database: Database, letter_id: UUID, timeout: float) -> None:
     from nextbuy.kafka.audit_log import terminal_actor
     from nextbuy.kafka.dead_letters import operations
 
     async with database.transaction() as tx:
         letter = await operations.replay(tx, terminal_actor(), letter_id)
-    ends = time.monotonic() + PROGRESS_TIMEOUT
+    ends = time.monotonic() + timeout
     while letter.status == "replaying":
         if time.monotonic() > ends:
-            fail(f"{letter_id} is not replayed after {PROGRESS_TIMEOUT:.0f} s. Is the kafka service running?")
+            fail(f"{letter_id} is not replayed after {timeout:.0f} s. Is the kafka service running?")
         await asyncio.sleep(POLL_INTERVAL)
         letter = await get_dead_letter(database, letter_id)
     if letter.status != "replayed":
@@ -199,7 +207,7 @@ async def _replay_one(database: Database, letter_id: UUID) -> None:
     click.echo(f"Replayed {letter_id}.")
 
 
-async def _replay_matching(database: Database, only: Filter) -> None:
+async def _replay_matching(database: Database, only: Filter, timeout: float) -> None:
     from nextbuy.kafka.audit_log import terminal_actor
     from nextbuy.kafka.dead_letters import operations
 
@@ -215,6 +223,7 @@ async def _replay_matching(database: Database, only: Filter) -> None:
             run = await _wait_for(
                 database,
                 run,
+                timeout,
                 lambda run: progress.update(bar, completed=before + run.done + run.failed),  # noqa: B023
             )
             done, failed = done + run.done, failed + run.failed
@@ -228,7 +237,7 @@ async def _replay_matching(database: Database, only: Filter) -> None:
         sys.exit(1)
 
 
-async def _wait_for(database: Database, run: Replay, report: Callable[[Replay], None]) -> Replay:
+async def _wait_for(database: Database, run: Replay, timeout: float, report: Callable[[Replay], None]) -> Replay:
     progressed_at, settled = time.monotonic(), 0
     while run.finished_at is None:
         await asyncio.sleep(POLL_INTERVAL)
@@ -236,9 +245,9 @@ async def _wait_for(database: Database, run: Replay, report: Callable[[Replay], 
         report(run)
         if run.done + run.failed > settled:
             progressed_at, settled = time.monotonic(), run.done + run.failed
-        if time.monotonic() - progressed_at > PROGRESS_TIMEOUT:
+        if time.monotonic() - progressed_at > timeout:
             hint = f"Waiting for: {run.blocked_by}" if run.blocked_by else "Is the kafka service running?"
-            fail(f"{settled} of {run.total} replayed; no progress for {PROGRESS_TIMEOUT:.0f} s. {hint}")
+            fail(f"{settled} of {run.total} replayed; no progress for {timeout:.0f} s. {hint}")
     return run
 
 

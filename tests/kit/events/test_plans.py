@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import asyncpg
 import msgspec
+import pytest
 
 from nextbuy.kit.events import event_log, inbox, outbox, relay
 from nextbuy.kit.http import idempotency
@@ -88,6 +89,7 @@ async def fill(admin: "asyncpg.Connection[asyncpg.Record]", begin: int, end: int
     await admin.execute("VACUUM ANALYZE event_log, inbox, idempotency_keys, outbox, outbox_leases")
 
 
+@pytest.mark.chaos
 async def test_statements_read_no_more_pages_with_a_million_events(database_url: DatabaseUrl) -> None:
     admin = await asyncpg.connect(await database_url(""))
     await fill(admin, 0, FEW)
