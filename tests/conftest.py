@@ -17,9 +17,9 @@ from nextbuy.embedded import Engines, start_engines
 from nextbuy.kit.storage.database import Database
 from nextbuy.kit.storage.migrations import migrate
 from tests.journeys.scheduling import SharedFixtureScheduling
-from tests.kafka_broker import kafka_bus, kafka_servers, own_kafka, own_kafka_bus
+from tests.kafka_broker import kafka_bus, kafka_servers, own_kafka, own_kafka_bus, patient_kafka
 
-__all__ = ["kafka_bus", "kafka_servers", "own_kafka", "own_kafka_bus"]
+__all__ = ["kafka_bus", "kafka_servers", "own_kafka", "own_kafka_bus", "patient_kafka"]
 
 DatabaseUrl = Callable[[str], Awaitable[str]]
 OpenDatabase = Callable[[str], Awaitable[Database]]

@@ -19,11 +19,13 @@ from uuid import uuid4
 import pytest
 
 from nextbuy.kit.config import Kafka
+from nextbuy.kit.events.bus import kafka, kafka_connection
 from nextbuy.kit.events.bus.kafka import KafkaBus
 from tests.ports import free_port
 from tools import kafka as tool
 
 PARTITIONS: Final = 3
+_PATIENCE: Final = 20.0
 ROOT: Final = tool.ROOT
 _TRIES: Final = 4
 # Kills a broker and deletes its data when the process that owns it has ended for any reason.
@@ -169,9 +171,18 @@ def bus_on(servers: str) -> KafkaBus:
 
 
 @pytest.fixture
-async def kafka_bus(kafka_servers: str) -> AsyncIterator[KafkaBus]:
+def patient_kafka(monkeypatch: pytest.MonkeyPatch, kafka_servers: str) -> str:
+    """The servers of the shared Kafka, with time for a late answer: no test stops it, but the machine may be busy."""
+    monkeypatch.setattr(kafka, "TIMEOUT", _PATIENCE)
+    monkeypatch.setattr(kafka, "_TOPICS_TIMEOUT", _PATIENCE)
+    monkeypatch.setattr(kafka_connection, "_TOPICS_TIMEOUT", _PATIENCE)
+    return kafka_servers
+
+
+@pytest.fixture
+async def kafka_bus(patient_kafka: str) -> AsyncIterator[KafkaBus]:
     """A bus on the shared Kafka."""
-    bus = bus_on(kafka_servers)
+    bus = bus_on(patient_kafka)
     yield bus
     await bus.close()
 

@@ -45,7 +45,7 @@ def make_probe(request: pytest.FixtureRequest, redis: Redis) -> MakeProbe:
     """A factory of probes, for each bus in turn."""
     if request.param == "redis":
         return lambda: RedisProbe(redis)
-    servers = request.getfixturevalue("kafka_servers")
+    servers = request.getfixturevalue("patient_kafka")
     return lambda: KafkaProbe(servers)
 
 

@@ -61,7 +61,7 @@ async def logged_steps(database: Database) -> Counter[tuple[State, State]]:
 
 @pytest.mark.scaled
 @pytest.mark.timeout(240)
-async def test_many__random_checkouts_equal_their_events(market: Market) -> None:
+async def test_many_random_checkouts_equal_their_events(market: Market) -> None:
     seed = random.SystemRandom().randrange(10**9)
     sys.stdout.write(f"the seed of these checkouts is {seed}\n")
 
