@@ -25,7 +25,7 @@ from tests.ports import free_port
 from tools import kafka as tool
 
 PARTITIONS: Final = 3
-_PATIENCE: Final = 20.0
+_BUSY_TIMEOUT: Final = 20.0
 ROOT: Final = tool.ROOT
 _TRIES: Final = 4
 # Kills a broker and deletes its data when the process that owns it has ended for any reason.
@@ -173,9 +173,9 @@ def bus_on(servers: str) -> KafkaBus:
 @pytest.fixture
 def patient_kafka(monkeypatch: pytest.MonkeyPatch, kafka_servers: str) -> str:
     """The servers of the shared Kafka, with time for a late answer: no test stops it, but the machine may be busy."""
-    monkeypatch.setattr(kafka, "TIMEOUT", _PATIENCE)
-    monkeypatch.setattr(kafka, "_TOPICS_TIMEOUT", _PATIENCE)
-    monkeypatch.setattr(kafka_connection, "_TOPICS_TIMEOUT", _PATIENCE)
+    monkeypatch.setattr(kafka, "TIMEOUT", _BUSY_TIMEOUT)
+    monkeypatch.setattr(kafka, "_TOPICS_TIMEOUT", _BUSY_TIMEOUT)
+    monkeypatch.setattr(kafka_connection, "_TOPICS_TIMEOUT", _BUSY_TIMEOUT)
     return kafka_servers
 
 
