@@ -13,6 +13,7 @@ _JOURNEY: Final = re.compile(r"tests/(\w+/test_\w+)\.py::\w+(?:\[(one process[a-
 _OWN: Final = (
     "kit/events/bus/test_kafka_secured",
     "journeys/test_crashes",
+    "journeys/test_events",
     "journeys/test_kafka_unavailable",
     "chaos/test_orders",
     "journeys/test_redis_unavailable",
