@@ -68,12 +68,12 @@ def described(services: Sequence[Service], events: Sequence[type[Event]], calls:
 
 
 def readers(services: Sequence[Service]) -> dict[str, str]:
-    """Return the listening services of each topic, with their subscriptions."""
+    """Return the subscribing services of each topic, with their subscriptions."""
     found: dict[str, dict[str, list[str]]] = {}
     for service in services:
-        for listening in service.listens:
-            for event in listening.events:
-                found.setdefault(event.topic, {}).setdefault(service.name, []).append(listening.name)
+        for subscription in service.subscriptions:
+            for event in subscription.events:
+                found.setdefault(event.topic, {}).setdefault(service.name, []).append(subscription.name)
     return {
         topic: ", ".join(f"{name} ({', '.join(sorted(acts))})" for name, acts in sorted(by_service.items()))
         for topic, by_service in found.items()

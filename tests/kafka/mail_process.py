@@ -9,8 +9,8 @@ from nextbuy.contracts.auth import Account, Accounts, AuthClient
 from nextbuy.contracts.message import Call
 from nextbuy.contracts.values import Role
 from nextbuy.kafka.deps import Deps
-from nextbuy.kafka.mailer import SmtpMailer
-from nextbuy.kafka.mails.send_mails import send_mails
+from nextbuy.notification.mailer import SmtpMailer
+from nextbuy.notification.send_mails import send_mails
 from nextbuy.kit.config import Smtp
 from nextbuy.kit.storage.database import Database
 

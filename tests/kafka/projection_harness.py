@@ -24,10 +24,10 @@ from nextbuy.contracts.product import (
 from nextbuy.contracts.registry import EVENTS
 from nextbuy.contracts.seller import ReadSellerEvents, SellerRegistered
 from nextbuy.contracts.values import Money, Role, new_id
-from nextbuy.kafka.projections.projection import publisher_of
-from nextbuy.kafka.projections.rebuild_projections import rebuild_projections
+from nextbuy.analytics.projection import publisher_of
+from nextbuy.analytics.rebuild_projections import rebuild_projections
 from nextbuy.kafka.service import SERVICE
-from nextbuy.kafka.store import rebuilds
+from nextbuy.analytics.store import rebuilds
 from nextbuy.kit.events.event_log import read_events
 from nextbuy.kit.events.handling import Handling
 from nextbuy.kit.events.inbound import EventDecoder

@@ -8,9 +8,9 @@ from nextbuy.contracts.message import Send
 from nextbuy.contracts.order import OrderClient
 from nextbuy.contracts.product import ProductClient
 from nextbuy.contracts.seller import SellerClient
-from nextbuy.kafka.best_sellers_cache import BestSellersCache
+from nextbuy.analytics.best_sellers_cache import BestSellersCache
 from nextbuy.kafka.deps import Deps
-from nextbuy.kafka.mailer import Mailer, StoredMailer
+from nextbuy.notification.mailer import Mailer, StoredMailer
 from nextbuy.kit.observability.interactions import Interactions
 from nextbuy.kit.storage.database import Database
 

@@ -5,7 +5,7 @@ from datetime import date
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nextbuy.kafka.aggregates import topic_days
+from nextbuy.analytics.aggregates import topic_days
 from tests.kafka.sample_events import enveloped, order
 
 

@@ -11,9 +11,9 @@ from nextbuy.contracts.message import Event
 from nextbuy.contracts.order import OrderPaid
 from nextbuy.contracts.values import Money, Role, new_id
 from nextbuy.kafka.deps import Deps
-from nextbuy.kafka.notifications.notify_admins import notify_admins
-from nextbuy.kafka.projections.daily_figures import GetDailyFigures, daily_figures
-from nextbuy.kafka.projections.projection import DAILY_FIGURES, project
+from nextbuy.admin.notify_admins import notify_admins
+from nextbuy.analytics.daily_figures import GetDailyFigures, daily_figures
+from nextbuy.analytics.projection import DAILY_FIGURES, project
 from nextbuy.kafka.store import aggregates
 from tests.callers import account, caller
 from tests.doubles import StubCalls

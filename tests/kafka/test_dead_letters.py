@@ -16,8 +16,8 @@ from nextbuy.contracts.product import RecordActivity, UpsertShop
 from nextbuy.contracts.seller import SellerApproved
 from nextbuy.contracts.values import Money, Nothing, new_id
 from nextbuy.kit.events.bus.interface import BusMessage
-from nextbuy.kit.events.dead_letters import replays
-from nextbuy.kit.events.dead_letters.store import Filter
+from nextbuy.kafka.dead_letters import replay_requests
+from nextbuy.kafka.dead_letters.store import Filter
 from nextbuy.kit.observability.telemetry import Journal
 from tests.conftest import OpenDatabase
 from tests.doubles import StubCalls

@@ -14,7 +14,7 @@ from nextbuy.contracts.product import Finding, PricedLine, ProductApproved, Prod
 from nextbuy.contracts.registry import EVENTS
 from nextbuy.contracts.seller import SellerApproved, SellerRegistered, SellerRejected, SellerSuspended
 from nextbuy.contracts.values import Money, new_id
-from nextbuy.kafka.drafts import (
+from nextbuy.notification.drafts import (
     ACCOUNT_EVENTS,
     ADMIN_EVENTS,
     account_notifications,

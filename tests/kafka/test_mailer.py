@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from nextbuy.contracts.values import new_id
-from nextbuy.kafka.mailer import DeliveryResult, OutgoingMail, SmtpMailer, message_of
+from nextbuy.notification.mailer import DeliveryResult, OutgoingMail, SmtpMailer, message_of
 from nextbuy.kit.config import Smtp
 from tests.kafka.mail_server import MailServer
 

@@ -10,10 +10,10 @@ from nextbuy.contracts.message import Envelope, Event
 from nextbuy.contracts.order import SessionExpired
 from nextbuy.contracts.values import PageRequest, Role, new_id
 from nextbuy.kafka.deps import Deps
-from nextbuy.kafka.notifications.notifications import notifications
-from nextbuy.kafka.notifications.notify_accounts import notify_accounts
-from nextbuy.kafka.notifications.read_all_notifications import read_all_notifications
-from nextbuy.kafka.notifications.read_notification import ReadOwnNotification, read_notification
+from nextbuy.notification.notifications import notifications
+from nextbuy.notification.notify_accounts import notify_accounts
+from nextbuy.notification.read_all_notifications import read_all_notifications
+from nextbuy.notification.read_notification import ReadOwnNotification, read_notification
 from tests.callers import account, caller
 from tests.doubles import StubCalls
 from tests.kafka.sample_events import enveloped

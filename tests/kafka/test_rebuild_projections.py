@@ -11,14 +11,14 @@ from nextbuy.contracts.errors import Conflict, NotFound, Unavailable
 from nextbuy.contracts.order import ReadOrderEvents
 from nextbuy.contracts.values import Role, new_id
 from nextbuy.kafka.projections import rebuild_projections as job
-from nextbuy.kafka.projections.projection import BEST_SELLERS, PROJECTIONS, apply
-from nextbuy.kafka.projections.projections import projections
-from nextbuy.kafka.projections.rebuild_projection import RebuildProjection, rebuild_projection
-from nextbuy.kafka.projections.rebuild_projections import rebuild_projections
-from nextbuy.kafka.projections.rebuild_requests import request_rebuild
-from nextbuy.kafka.store import rebuilds
-from nextbuy.kafka.store.projections import lock_generations
-from nextbuy.kafka.store.rebuilds import LeaseLost
+from nextbuy.analytics.projection import BEST_SELLERS, PROJECTIONS, apply
+from nextbuy.analytics.projections import projections
+from nextbuy.analytics.rebuild_projection import RebuildProjection, rebuild_projection
+from nextbuy.analytics.rebuild_projections import rebuild_projections
+from nextbuy.analytics.rebuild_requests import request_rebuild
+from nextbuy.analytics.store import rebuilds
+from nextbuy.analytics.store.projections import lock_generations
+from nextbuy.analytics.store.rebuilds import LeaseLost
 from nextbuy.kit.events import event_log
 from tests.callers import account, caller
 from tests.kafka.projection_harness import ProjectionHarness, order_of

@@ -14,13 +14,13 @@ from nextbuy.contracts.auth import Account, Accounts, GetAccounts
 from nextbuy.contracts.errors import NotFound, Unavailable, Unprocessable
 from nextbuy.contracts.values import Role, new_id
 from nextbuy.kafka.deps import Deps
-from nextbuy.kafka.mailer import MAX_DURATION, SmtpMailer, StoredMailer, mailer_for
-from nextbuy.kafka.mails.mail import MailRef, mail
-from nextbuy.kafka.mails.mails import ListMails, mails
-from nextbuy.kafka.mails.purge_mails import purge_mails
-from nextbuy.kafka.mails.send_mails import BATCH, send_mails
-from nextbuy.kafka.model import Mail
-from nextbuy.kafka.store.mails import LEASES, Outcome, claim, record_results
+from nextbuy.notification.mailer import MAX_DURATION, SmtpMailer, StoredMailer, mailer_for
+from nextbuy.notification.mail import MailRef, mail
+from nextbuy.notification.mails import ListMails, mails
+from nextbuy.notification.purge_mails import purge_mails
+from nextbuy.notification.send_mails import BATCH, send_mails
+from nextbuy.notification.model import Mail
+from nextbuy.notification.store.mails import LEASES, Outcome, claim, record_results
 from nextbuy.kit.config import Smtp
 from nextbuy.kit.storage.database import Row
 from tests.callers import account, caller

@@ -4,6 +4,7 @@ from nextbuy.admin.approve_product import approve_product
 from nextbuy.admin.approve_seller import approve_seller
 from nextbuy.admin.create_notification import create_notification
 from nextbuy.admin.deps import Deps
+from nextbuy.admin.drafts import ADMIN_EVENTS
 from nextbuy.admin.get_pending_products import get_pending_products
 from nextbuy.admin.get_pending_sellers import get_pending_sellers
 from nextbuy.admin.notifications import notifications
@@ -15,9 +16,8 @@ from nextbuy.admin.reject_seller import reject_seller
 from nextbuy.admin.suspend_account import suspend_account
 from nextbuy.admin.suspend_seller import suspend_seller
 from nextbuy.admin.unread_notifications import unread_notifications
-from nextbuy.contracts.admin import CreateNotification
 from nextbuy.contracts.values import Role
-from nextbuy.kit.service import Service, answers, get, post
+from nextbuy.kit.service import Service, get, post, subscribe
 
 _ADMINS = [Role.ADMIN]
 
@@ -39,5 +39,5 @@ SERVICE = Service(
         post("read-all-notifications", read_all_notifications, who=_ADMINS),
         post("read-notification/{notification_id}", read_notification, who=_ADMINS),
     ],
-    calls=[answers(CreateNotification, create_notification)],
+    subscriptions=[subscribe("create-notification", ADMIN_EVENTS, create_notification)],
 )

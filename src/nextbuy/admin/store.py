@@ -1,10 +1,11 @@
 """The SQL of admin."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from nextbuy.contracts.admin import CreateNotification
+from nextbuy.admin.drafts import NotificationDraft
 from nextbuy.contracts.values import Notification, Page, new_id
 from nextbuy.kit.http.paging import decode_cursor, encode_cursor
 from nextbuy.kit.storage.database import Executor, Row, Transaction
@@ -20,22 +21,23 @@ def _notification(row: Row) -> Notification:
     return Notification(*row.values())
 
 
-async def insert_notification(db: Executor, notification: CreateNotification) -> UUID:
-    """Insert a notification, once for its event and kind, and return its id."""
-    # The update changes nothing; it makes the statement return the id of an existing row.
-    notification_id: UUID = await db.fetchval(
+async def insert_notifications(tx: Transaction, drafts: Sequence[NotificationDraft]) -> None:
+    """Insert notifications, each once for its event and kind."""
+    # In a fixed order, so that concurrent transactions cannot deadlock.
+    ordered = sorted(drafts, key=lambda draft: (draft.source_event_id, draft.kind))
+    await tx.execute(
         """
-        INSERT INTO notifications (id, source_event_id, kind, title, message, link) VALUES ($1, $2, $3, $4, $5, $6)
-        ON CONFLICT (source_event_id, kind) DO UPDATE SET kind = excluded.kind RETURNING id
+        INSERT INTO notifications (id, source_event_id, kind, title, message, link)
+        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[])
+        ON CONFLICT DO NOTHING
         """,
-        new_id(),
-        notification.source_event_id,
-        notification.kind,
-        notification.title,
-        notification.message,
-        notification.link,
+        [new_id() for _ in ordered],
+        [draft.source_event_id for draft in ordered],
+        [draft.kind for draft in ordered],
+        [draft.title for draft in ordered],
+        [draft.message for draft in ordered],
+        [draft.link for draft in ordered],
     )
-    return notification_id
 
 
 async def list_notifications(db: Executor, *, limit: int, cursor: str | None) -> Page[Notification]:

@@ -22,9 +22,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from nextbuy.cli.common import Command, fail, with_data, with_database
 from nextbuy.cli.projections import projections, rebuild
 from nextbuy.contracts.values import PAGE_LIMIT
+from nextbuy.kafka.dead_letters.replay_requests import LEASES, Replay, get_replay
+from nextbuy.kafka.dead_letters.store import DeadLetter, Filter, Status, get_dead_letter, list_dead_letters
 from nextbuy.kit.clock import utc_now
-from nextbuy.kit.events.dead_letters.replays import LEASES, Replay, get_replay
-from nextbuy.kit.events.dead_letters.store import DeadLetter, Filter, Status, get_dead_letter, list_dead_letters
 from nextbuy.kit.storage.database import Database
 
 SERVICE: Final = "kafka"
@@ -51,7 +51,7 @@ def _with_filter(command: Command) -> Command:
         click.option("--since", metavar="TIME", type=_time, help=since),
         click.option("--type", "event_type", metavar="TYPE", help="Only this event type."),
         click.option("--reason", metavar="TEXT", help="Only reasons starting with TEXT."),
-        click.option("--handler", metavar="NAME", help="Only this handler; '' for undecodable events."),
+        click.option("--subscription", metavar="NAME", help="Only this subscription; '' for undecodable events."),
         click.option("--topic", metavar="NAME", help="Only this topic."),
     ):
         command = option(command)
@@ -85,7 +85,7 @@ def events() -> None:
 def dead_letters(data: Path | None, status: Status | None, limit: int, cursor: str | None, **options: object) -> None:
     """List dead letters: events that could not be processed.
 
-    Newest first, two lines each: id, time (UTC), status, topic and handler; then the reason.
+    Newest first, two lines each: id, time (UTC), status, topic and subscription; then the reason.
     """
     only = _filter_of(options)
     found = with_database(
@@ -96,7 +96,7 @@ def dead_letters(data: Path | None, status: Status | None, limit: int, cursor: s
         return
     for letter in found.items:
         when = f"{letter.failed_at:%Y-%m-%d %H:%M:%S}"
-        row = (str(letter.id), when, f"{letter.status:<9}", letter.topic, letter.handler or "(undecodable)")
+        row = (str(letter.id), when, f"{letter.status:<9}", letter.topic, letter.subscription or "(undecodable)")
         click.echo(_printable("  ".join(row)))
         click.echo(f"    {_printable(letter.reason)}")
     _print_next_page(found.next_cursor)
@@ -147,8 +147,8 @@ def replay(data: Path | None, letter_id: UUID | None, *, every: bool, timeout: f
 @with_data
 def discard(data: Path | None, letter_id: UUID, reason: str) -> None:
     """Discard a dead letter: it will never be processed."""
-    from nextbuy.kafka.audit_log import terminal_actor
     from nextbuy.kafka.dead_letters import operations
+    from nextbuy.kit.storage.audit_log import terminal_actor
 
     reason = reason.strip()
     if not 1 <= len(reason) <= MAX_REASON or "\0" in reason:
@@ -170,7 +170,7 @@ def audit(data: Path | None, limit: int, cursor: str | None) -> None:
 
     Columns: time (UTC), operator, action, subject, details.
     """
-    from nextbuy.kafka.audit_log import list_entries
+    from nextbuy.kit.storage.audit_log import list_entries
 
     found = with_database(data, SERVICE, lambda database: list_entries(database, limit, cursor))
     for entry in found.items:
@@ -191,8 +191,8 @@ def _print_next_page(cursor: str | None) -> None:
 
 
 async def _replay_one(database: Database, letter_id: UUID, timeout: float) -> None:
-    from nextbuy.kafka.audit_log import terminal_actor
     from nextbuy.kafka.dead_letters import operations
+    from nextbuy.kit.storage.audit_log import terminal_actor
 
     async with database.transaction() as tx:
         letter = await operations.replay(tx, terminal_actor(), letter_id)
@@ -208,8 +208,8 @@ async def _replay_one(database: Database, letter_id: UUID, timeout: float) -> No
 
 
 async def _replay_matching(database: Database, only: Filter, timeout: float) -> None:
-    from nextbuy.kafka.audit_log import terminal_actor
     from nextbuy.kafka.dead_letters import operations
+    from nextbuy.kit.storage.audit_log import terminal_actor
 
     done = failed = 0
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())

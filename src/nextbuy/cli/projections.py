@@ -9,11 +9,11 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
+from nextbuy.analytics.store.rebuilds import Rebuild
 from nextbuy.cli.common import fail, with_data, with_database
-from nextbuy.kafka.store.rebuilds import Rebuild
 from nextbuy.kit.storage.database import Database
 
-SERVICE: Final = "kafka"
+SERVICE: Final = "analytics"
 RUNNING: Final = ("requested", "reading")
 """States of a rebuild before its figures are complete."""
 POLL_INTERVAL: Final = 0.3
@@ -26,8 +26,8 @@ PROGRESS_TIMEOUT: Final = 40.0
 @with_data
 def projections(data: Path | None) -> None:
     """List projections with their last rebuild."""
-    from nextbuy.kafka.store import projections as rows
-    from nextbuy.kafka.store import rebuilds
+    from nextbuy.analytics.store import projections as rows
+    from nextbuy.analytics.store import rebuilds
 
     async def read(database: Database) -> list[str]:
         last = await rebuilds.latest(database)
@@ -60,8 +60,8 @@ def _state(rebuild: Rebuild) -> str:
 
 
 async def _rebuild(database: Database, name: str) -> None:
-    from nextbuy.kafka.audit_log import terminal_actor
-    from nextbuy.kafka.projections.rebuild_requests import request_rebuild
+    from nextbuy.analytics.rebuild_requests import request_rebuild
+    from nextbuy.kit.storage.audit_log import terminal_actor
 
     async with database.transaction() as tx:
         requested = await request_rebuild(tx, name, requested_by=terminal_actor())
@@ -74,7 +74,7 @@ async def _rebuild(database: Database, name: str) -> None:
 
 
 async def _wait_for(database: Database, run: Rebuild) -> Rebuild:
-    from nextbuy.kafka.store import rebuilds
+    from nextbuy.analytics.store import rebuilds
 
     progressed_at, before = time.monotonic(), run
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())

@@ -35,7 +35,9 @@ class GetPublicKeys(Call[PublicKeys], to="auth", name="get-public-keys", callers
     """Return the public keys that verify access tokens."""
 
 
-class ValidateUser(Call[Account], to="auth", name="validate-user", callers=("kafka", "order"), idempotent=True):
+class ValidateUser(
+    Call[Account], to="auth", name="validate-user", callers=("analytics", "notification", "order"), idempotent=True
+):
     """Return the account of an access token, if its session is active and the account is not suspended."""
 
     token: str
@@ -47,7 +49,13 @@ class ValidateSeller(Call[Account], to="auth", name="validate-seller", callers=(
     token: str
 
 
-class ValidateAdmin(Call[Account], to="auth", name="validate-admin", callers=("admin", "kafka"), idempotent=True):
+class ValidateAdmin(
+    Call[Account],
+    to="auth",
+    name="validate-admin",
+    callers=("admin", "analytics", "kafka", "notification"),
+    idempotent=True,
+):
     """Return the account of an admin's access token; checks the session and the account too."""
 
     token: str
@@ -59,7 +67,7 @@ class Accounts(Struct, frozen=True):
     accounts: list[Account]
 
 
-class GetAccounts(Call[Accounts], to="auth", name="get-accounts", callers=("kafka",), idempotent=True):
+class GetAccounts(Call[Accounts], to="auth", name="get-accounts", callers=("notification",), idempotent=True):
     """Return up to 100 accounts with their e-mail addresses."""
 
     account_ids: list[UUID]
@@ -74,7 +82,7 @@ class SetAccountStatus(Call[Account], to="auth", name="set-account-status", call
     by: UUID
 
 
-class ReadAuthEvents(Call[EventsRead], to="auth", name="read-auth-events", callers=("kafka",), idempotent=True):
+class ReadAuthEvents(Call[EventsRead], to="auth", name="read-auth-events", callers=("analytics",), idempotent=True):
     """Read up to 1,000 events of auth's event log after a position, optionally of some topics."""
 
     after: int

@@ -21,7 +21,7 @@ _ID = "01920000-0000-7000-8000-000000000001"
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
-class _CallMeta(StructMeta):
+class CallMeta(StructMeta):
     """Consumes the keywords of a call's class statement before msgspec's metaclass sees them."""
 
     to: str
@@ -31,7 +31,7 @@ class _CallMeta(StructMeta):
     path: str
     reply: type[Any]
 
-    def __new__(  # noqa: PLR0913  the keywords of a class statement
+    def __new__(  # noqa: D102, PLR0913  the keywords of a class statement
         mcls,
         class_name: str,
         bases: tuple[type, ...],
@@ -43,7 +43,7 @@ class _CallMeta(StructMeta):
         callers: tuple[str, ...] = (),
         idempotent: bool = False,
         **options: Any,  # noqa: ANN401
-    ) -> "_CallMeta":
+    ) -> "CallMeta":
         cls = super().__new__(mcls, class_name, bases, namespace, frozen=True, kw_only=True, **options)
         if to:
             if not name:
@@ -54,11 +54,12 @@ class _CallMeta(StructMeta):
             cls.callers = callers
             cls.idempotent = idempotent
             cls.path = f"/{to}/internal/{name}"
+        if bases != (Struct, Generic) and "__orig_bases__" in namespace:
             cls.reply = get_args(namespace["__orig_bases__"][0])[0]
         return cls
 
 
-class Call(Struct, Generic[Reply], metaclass=_CallMeta):
+class Call(Struct, Generic[Reply], metaclass=CallMeta):
     """A query or a command from one service to another, answered with a `Reply`.
 
     `name` is the last part of its path. Only an `idempotent` call is ever retried. `callers` are the services that may

@@ -12,6 +12,7 @@ from uuid import UUID
 from msgspec import Meta, Struct
 
 from nextbuy.contracts.message import Call, Client, Event, EventsRead
+from nextbuy.contracts.money import format_money
 from nextbuy.contracts.product import PricedLine
 from nextbuy.contracts.values import (
     BatchLimit,
@@ -67,7 +68,7 @@ class Address(Struct, frozen=True):
     country: Annotated[str, Meta(examples=["US"])]
 
 
-class ReadOrderEvents(Call[EventsRead], to="order", name="read-order-events", callers=("kafka",), idempotent=True):
+class ReadOrderEvents(Call[EventsRead], to="order", name="read-order-events", callers=("analytics",), idempotent=True):
     """Read a part of the order service's event log: at most 1,000 events after a position, of some topics or all."""
 
     after: int
@@ -176,6 +177,12 @@ class PaymentRefunded(_SessionEvent, topic="payment.refunded", key="session_id")
 
 class SessionExpired(_SessionEvent, topic="payment-session.expired", key="session_id"):
     """A checkout was not paid in time; its units become available again."""
+
+
+def order_summary(event: OrderCreated) -> str:
+    """Return the number of an order, its units and its total, for people."""
+    units = sum(line.quantity for line in event.lines)
+    return f"{event.number}: {units} item{'' if units == 1 else 's'}, {format_money(event.total)}"
 
 
 class OrderClient(Client):

@@ -1,8 +1,8 @@
 """The calls that product answers, and the events that it publishes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Final, Literal
 from uuid import UUID
 
 from msgspec import Meta, Struct
@@ -21,8 +21,6 @@ from nextbuy.contracts.values import (
     ReasonText,
     SellerId,
     ShopId,
-    ShopName,
-    ShopStatus,
     Timestamp,
 )
 
@@ -151,42 +149,14 @@ class DecideProduct(Call[Product], to="product", name="decide-product", callers=
     by: UUID
 
 
-class UpsertShop(Call[Nothing], to="product", name="upsert-shop", callers=("kafka",), idempotent=True):
-    """Store the state of a shop; a version older than the stored one changes nothing."""
-
-    shop_id: UUID
-    seller_id: UUID
-    shop_name: ShopName
-    status: ShopStatus
-    shop_version: int
-
-
 class ReadProductEvents(
-    Call[EventsRead], to="product", name="read-product-events", callers=("kafka",), idempotent=True
+    Call[EventsRead], to="product", name="read-product-events", callers=("analytics",), idempotent=True
 ):
     """Read the event log of product after a position: at most 1,000 events, all topics or those named."""
 
     after: int
     limit: BatchLimit
     topics: list[str] | None = None
-
-
-class Activity(Struct, frozen=True):
-    """Views and sales of a product, from a single event."""
-
-    event_id: UUID
-    product_id: UUID
-    viewed: int = 0
-    sold: int = 0
-
-
-class RecordActivity(Call[Nothing], to="product", name="record-activity", callers=("kafka",), idempotent=True):
-    """Add views and sales to the counters of products, each event once.
-
-    At most 2,000 lines; all lines of an event are in the same call.
-    """
-
-    lines: list[Activity]
 
 
 class _ProductEvent(Event):
@@ -258,6 +228,26 @@ class ProductAddedToBasket(Event, topic="product.added-to-basket", key="product_
     hour: Hour
 
 
+_FINDING_TEXTS: Final[Mapping[str, str]] = {
+    "banned-word": "A word in the {field} is not allowed: “{excerpt}”.",
+    "sensitive-category": "Products in the category “{excerpt}” need approval by an admin.",
+    "incomplete-title": "The title is too short.",
+    "incomplete-description": "The description is too short.",
+}
+"""Sentences for the rules of moderation that cost points."""
+
+
+def findings_text(findings: list[Finding]) -> str:
+    """Return the findings of moderation as sentences for people, each once."""
+    texts = [
+        _FINDING_TEXTS.get(finding.rule, "{rule}: “{excerpt}”.").format(
+            rule=finding.rule, field=finding.field, excerpt=finding.excerpt
+        )
+        for finding in findings
+    ]
+    return " ".join(dict.fromkeys(texts))
+
+
 class ProductClient(Client):
     """A client of product."""
 
@@ -306,14 +296,6 @@ class ProductClient(Client):
             NotFound: the product does not exist (`product-not-found`).
         """
         return await self._send(DecideProduct(product_id=product_id, decision=decision, reason=reason, by=by))
-
-    async def upsert_shop(self, shop: UpsertShop) -> None:
-        """Store the state of a shop in product."""
-        await self._send(shop)
-
-    async def record_activity(self, lines: list[Activity]) -> None:
-        """Add views and sales to the counters of products, each event once."""
-        await self._send(RecordActivity(lines=lines))
 
     async def read_events(self, after: int, *, limit: int, topics: list[str] | None = None) -> EventsRead:
         """Return a part of product's event log, in order."""

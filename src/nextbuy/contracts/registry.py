@@ -2,8 +2,12 @@
 
 from typing import Any, Final
 
-from nextbuy.contracts import admin, auth, order, product, seller, simulator
+from nextbuy.contracts import auth, order, product, seller, simulator
+from nextbuy.contracts.delivery import receive_events_of
 from nextbuy.contracts.message import Call, Event
+
+SUBSCRIBERS: Final = ("admin", "analytics", "notification", "product")
+"""The services that subscribe to events."""
 
 CALLS: Final[tuple[type[Call[Any]], ...]] = (
     auth.GetPublicKeys,
@@ -24,13 +28,11 @@ CALLS: Final[tuple[type[Call[Any]], ...]] = (
     product.UpdateStock,
     product.ListProducts,
     product.DecideProduct,
-    product.UpsertShop,
-    product.RecordActivity,
     product.ReadProductEvents,
     order.ReadOrderEvents,
-    admin.CreateNotification,
     simulator.OpenPayment,
     simulator.RefundPayment,
+    *map(receive_events_of, SUBSCRIBERS),
 )
 
 EVENTS: Final[tuple[type[Event], ...]] = (

@@ -1,6 +1,6 @@
 """The calls that seller answers, and the events that it publishes."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Final, Literal
 from uuid import UUID
 
 from msgspec import Meta, Struct
@@ -84,7 +84,9 @@ class DecideSeller(Call[Seller], to="seller", name="decide-seller", callers=("ad
     by: UUID
 
 
-class ReadSellerEvents(Call[EventsRead], to="seller", name="read-seller-events", callers=("kafka",), idempotent=True):
+class ReadSellerEvents(
+    Call[EventsRead], to="seller", name="read-seller-events", callers=("analytics",), idempotent=True
+):
     """Read the event log of seller after a position: at most 1,000 events, all topics or those named."""
 
     after: int
@@ -120,6 +122,11 @@ class SellerSuspended(_SellerEvent, topic="seller.suspended", key="shop_id"):
     """An admin has suspended a seller."""
 
     reason: Annotated[ReasonText, Meta(description="The reason, in the admin's words.")]
+
+
+ShopEvent = SellerRegistered | SellerApproved | SellerRejected | SellerSuspended
+SHOP_EVENTS: Final[tuple[type[Event], ...]] = (SellerRegistered, SellerApproved, SellerRejected, SellerSuspended)
+"""The events that report the state of a shop."""
 
 
 class SellerClient(Client):

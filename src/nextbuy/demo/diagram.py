@@ -25,10 +25,10 @@ PARTICIPANTS: Final = (
 
 _NAMES: Final = {"client": "Client", "gateway": "Gateway", "simulator": "PaymentSimulator"}
 _WEBHOOK: Final = "payment-webhook"
-_OUTER_TO_INNER: Final = ("webhook", "request", "forward", "call", "consume", "publish", "step")
+_OUTER_TO_INNER: Final = ("webhook", "request", "forward", "call", "read", "consume", "publish", "step")
 _JITTER: Final = 0.001
 """Seconds by which two clocks may differ."""
-_EVENTS: Final = frozenset({"publish", "consume"})
+_EVENTS: Final = frozenset({"publish", "read", "consume"})
 _API_PATH: Final = re.compile(r"^[A-Z]+ /[^/]+/api/")
 _ID: Final = re.compile(r"(?<=/)[A-Za-z0-9._~-]*[0-9][A-Za-z0-9._~-]{11,}|(?<=/)[A-Za-z0-9._~-]{30,}")
 _UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e\xa1-\U0010ffff]+")
@@ -36,7 +36,7 @@ _UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e\xa1-\U0010ffff]+")
 
 def participants_of(one: Interaction, actors: Mapping[str, str]) -> tuple[str, str]:
     """Return source and target in the specification's names; `actors` maps requests to the people who made them."""
-    source = "Kafka" if one.kind == "consume" else _participant(one.caller)
+    source = "Kafka" if one.kind == "read" else _participant(one.caller)
     target = "Kafka" if one.kind == "publish" else _participant(one.callee)
     if one.kind == "request":
         source = actors.get(one.name, "PaymentSimulator" if one.name.endswith(_WEBHOOK) else source)
@@ -58,6 +58,8 @@ def label(one: Interaction) -> str:
     text = _ID.sub("{id}", one.name)
     if one.kind == "step":
         text += f": {one.outcome}"
+    elif one.kind == "consume":
+        text += f" ({', '.join(one.subscriptions)})"
     elif one.attempt > 1:
         text += f" (attempt {one.attempt})"
     return _safe(text)
@@ -102,7 +104,9 @@ def _arrow(one: Interaction, actors: Mapping[str, str], *, is_end: bool) -> str:
 
 
 def _without_duplicates(recorded: Sequence[Interaction]) -> list[Interaction]:
-    """Drop the gateway's record of a webhook if the sender has recorded it: it is the same arrow."""
+    """Drop what is the same arrow: the gateway's record of a webhook, and the reads of an event for each service."""
+    reads = {one.event_id: one for one in recorded if one.kind == "read"}
+    recorded = [one for one in recorded if one.kind != "read" or reads[one.event_id] is one]
     has_webhook = any(one.kind == "webhook" for one in recorded)
     return [one for one in recorded if not (has_webhook and one.kind == "request" and one.name.endswith(_WEBHOOK))]
 

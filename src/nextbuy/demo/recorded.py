@@ -1,7 +1,7 @@
 """The interactions that the marketplace recorded of one trace, as the demo reads them."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 _FIRST_ERROR: Final = 400
@@ -22,6 +22,9 @@ class Interaction:
     parent_id: str = ""
     status: int = 0
     attempt: int = 1
+    event_id: str = ""
+    subscriptions: Mapping[str, str] = field(default_factory=dict)
+    """Of a consumed event: the outcome for each subscription of the callee."""
 
     @property
     def ends(self) -> float:
@@ -40,6 +43,10 @@ _FIELDS: Final = tuple(Interaction.__dataclass_fields__)
 
 
 def decode_interactions(items: Iterable[Mapping[str, Any]]) -> list[Interaction]:
-    """Return interactions in the order in which they began; unknown fields are ignored."""
-    decoded = [Interaction(**{field: item[field] for field in _FIELDS if field in item}) for item in items]
-    return sorted(decoded, key=lambda one: one.at)
+    """Return interactions in the order in which they began; unknown fields are ignored.
+
+    A consumed event has come from the bus to the kafka service before, which is an interaction of its own here (`read`).
+    """
+    decoded = [Interaction(**{name: item[name] for name in _FIELDS if name in item}) for item in items]
+    reads = [replace(one, kind="read", callee="kafka") for one in decoded if one.kind == "consume"]
+    return sorted([*reads, *decoded], key=lambda one: one.at)

@@ -252,7 +252,7 @@ async def _show_orders(demo: Walkthrough, accounts: Accounts, order_ids: tuple[s
         raise DemoError(f"Expected one order for each of {len(accounts.sellers)} shops, all in the user's list.")
 
     await _show_notifications(demo, accounts.admin, "/admin/api/notifications", "order-created", numbers)
-    await _show_notifications(demo, user, "/kafka/api/notifications", "order-placed", numbers)
+    await _show_notifications(demo, user, "/notification/api/notifications", "order-placed", numbers)
 
 
 async def _show_notifications(demo: Walkthrough, who: Person, path: str, kind: str, numbers: dict[str, str]) -> None:

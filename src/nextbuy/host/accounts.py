@@ -12,6 +12,7 @@ from nextbuy.host.attach import connect_or_start
 from nextbuy.host.databases import prepare, service_url
 from nextbuy.kit.clock import utc_now
 from nextbuy.kit.config import Settings
+from nextbuy.kit.events.bus.redis import RedisBus
 from nextbuy.kit.observability.interactions import Interactions
 from nextbuy.kit.observability.telemetry import Journal
 from nextbuy.kit.service_context import ServiceContext
@@ -51,6 +52,8 @@ async def store_admin(settings: Settings, email: str, password: str, *, name: st
             clock=utc_now,
             interactions=Interactions(redis),
             database=database,
+            bus=RedisBus(redis),
+            destinations=(),
         )
         return await create_admin(nextbuy.auth.deps.assemble(context), email, password, name)
     finally:

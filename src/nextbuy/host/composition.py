@@ -5,6 +5,7 @@ events and jobs of a service are listed in its `service.py`, the pages in `web/a
 """
 
 import contextlib
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from functools import partial
 from importlib import metadata
@@ -19,10 +20,14 @@ from redis.asyncio import Redis
 import nextbuy
 import nextbuy.admin.deps
 import nextbuy.admin.service
+import nextbuy.analytics.deps
+import nextbuy.analytics.service
 import nextbuy.auth.deps
 import nextbuy.auth.service
 import nextbuy.kafka.deps
 import nextbuy.kafka.service
+import nextbuy.notification.deps
+import nextbuy.notification.service
 import nextbuy.order.deps
 import nextbuy.order.service
 import nextbuy.product.deps
@@ -42,7 +47,6 @@ from nextbuy.kit.config import Settings
 from nextbuy.kit.events.bus.interface import Bus
 from nextbuy.kit.events.bus.kafka import KafkaBus
 from nextbuy.kit.events.bus.redis import RedisBus
-from nextbuy.kit.events.consumer import Consumer
 from nextbuy.kit.events.inbox import purge_inbox
 from nextbuy.kit.events.relay import Relay
 from nextbuy.kit.http.idempotency import purge_idempotency_keys
@@ -50,7 +54,8 @@ from nextbuy.kit.http.server import serving
 from nextbuy.kit.observability.interactions import Interactions
 from nextbuy.kit.observability.telemetry import Journal
 from nextbuy.kit.rpc.transports import HttpTransport, LocalTransport, Transport
-from nextbuy.kit.service import Service
+from nextbuy.kit.service import Service, Task
+from nextbuy.kit.service_context import Destination
 from nextbuy.kit.storage.database import Database
 from nextbuy.kit.wire import encode
 from nextbuy.web.app import pages
@@ -89,6 +94,8 @@ SERVICES: Final[dict[str, HostedService]] = {
         HostedService(nextbuy.simulator.service.SERVICE, nextbuy.simulator.deps.assemble),
         HostedService(nextbuy.order.service.SERVICE, nextbuy.order.deps.assemble),
         HostedService(nextbuy.admin.service.SERVICE, nextbuy.admin.deps.assemble),
+        HostedService(nextbuy.notification.service.SERVICE, nextbuy.notification.deps.assemble),
+        HostedService(nextbuy.analytics.service.SERVICE, nextbuy.analytics.deps.assemble),
         HostedService(nextbuy.kafka.service.SERVICE, nextbuy.kafka.deps.assemble),
     )
 }
@@ -109,8 +116,22 @@ def make_process(settings: Settings, names: Collection[str], journal: Journal) -
         bus=KafkaBus(settings.kafka) if settings.kafka.servers else RedisBus(redis),
         interactions=interactions,
         tasks=[BackgroundTask("interactions", interactions.run)],
+        destinations=destinations(),
         service_tasks=service_tasks,
     )
+
+
+def destinations() -> list[Destination]:
+    """Return the services that subscribe to events, with their subscriptions by topic."""
+    found: list[Destination] = []
+    for hosted in SERVICES.values():
+        topics: dict[str, list[str]] = defaultdict(list)
+        for subscription in hosted.service.subscriptions:
+            for event in subscription.events:
+                topics[event.topic].append(subscription.name)
+        if topics:
+            found.append(Destination(hosted.name, topics))
+    return found
 
 
 # --- Background tasks of each service --------------------------------------------------------------------------------
@@ -131,10 +152,12 @@ def service_tasks(
     yield periodic(f"{name}.purge-inbox", purge_inbox, database, every=_PURGE_INTERVAL)
     if service.publishes:
         yield BackgroundTask(f"{name}.relay", Relay(database, bus, journal).run)
-    if service.listens:
-        consumer = Consumer(service, deps, database, bus, journal, group=name)
-        yield BackgroundTask(f"{name}.consumer", consumer.run)
-        yield BackgroundTask(f"{name}.replayer", consumer.replayer.run)
+    for task in service.tasks:
+        yield BackgroundTask(f"{name}.{task.name}", partial(_run_task, task, deps))
+
+
+async def _run_task(task: Task, deps: object) -> None:
+    await task.act(deps)
 
 
 # --- Gateway: services, documents, health and pages on one port ------------------------------------------------------

@@ -10,11 +10,13 @@ from typing import Any, Final
 from redis.asyncio import Redis
 
 from nextbuy.contracts.auth import AuthClient
+from nextbuy.contracts.delivery import receive_events_of
 from nextbuy.host.background import BackgroundTask
 from nextbuy.host.databases import service_url
 from nextbuy.kit.clock import utc_now
 from nextbuy.kit.config import Settings
 from nextbuy.kit.events.bus.interface import Bus
+from nextbuy.kit.events.receiver import Receiver
 from nextbuy.kit.http.app import App
 from nextbuy.kit.http.service_identity import ServiceIdentity
 from nextbuy.kit.http.tokens import TokenVerifier
@@ -24,8 +26,8 @@ from nextbuy.kit.restart import keep_running
 from nextbuy.kit.rpc.breaker import Breaker
 from nextbuy.kit.rpc.calls import Calls
 from nextbuy.kit.rpc.transports import HttpTransport, LocalTransport, Transport
-from nextbuy.kit.service import Service
-from nextbuy.kit.service_context import ServiceContext
+from nextbuy.kit.service import CallHandler, Service, answers
+from nextbuy.kit.service_context import Destination, ServiceContext
 from nextbuy.kit.storage.database import Database
 from nextbuy.kit.wire import Handler
 
@@ -61,6 +63,7 @@ class Process:
         bus: Bus,
         interactions: Interactions,
         tasks: Sequence[BackgroundTask],
+        destinations: Sequence[Destination],
         service_tasks: Callable[[Service, Any, Database, Bus, Journal], Iterable[BackgroundTask]],
     ) -> None:
         """Prepare a process; `start` starts `tasks`, then `services` in order, each with its `service_tasks`."""
@@ -75,6 +78,7 @@ class Process:
         self._tasks = tasks
         self._service_tasks = service_tasks
         self._interactions = interactions
+        self._destinations = destinations
         self._breakers = {name: Breaker(asyncio.get_running_loop().time) for name in callees}
         self.transports: dict[str, Transport] = {name: self._transport(name) for name in callees}
         self.verifier = TokenVerifier(self._public_keys)
@@ -133,18 +137,26 @@ class Process:
                 clock=utc_now,
                 interactions=self._interactions,
                 database=database,
+                bus=self.bus,
+                destinations=self._destinations,
             )
         )
         if service.startup is not None:
             await service.startup(deps)
         if service.shutdown is not None:
             self._stack.push_async_callback(service.shutdown, deps)
+        calls: list[CallHandler] = []
+        if service.subscriptions:
+            receiver = Receiver(service, deps, database, self.journal)
+            await receiver.start()
+            calls.append(answers(receive_events_of(hosted.name), receiver.receive))
         self._apps[hosted.name] = App(
             service,
             deps,
             identity=ServiceIdentity(self.settings.secret, hosted.name),
             verifier=self.verifier,
             database=database,
+            calls=calls,
         )
         for task in self._service_tasks(service, deps, database, self.bus, self.journal):
             self._run(task)

@@ -1,1 +1,1 @@
-"""Turns events into notifications and figures, and keeps what could not be handled."""
+"""Delivers events to the services that subscribe to them, and stores what they reject."""

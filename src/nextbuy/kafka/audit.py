@@ -1,9 +1,9 @@
 """GET /kafka/api/audit: the audit log of operators, newest first."""
 
 from nextbuy.contracts.values import Page, PageRequest
-from nextbuy.kafka.audit_log import AuditEntry, list_entries
 from nextbuy.kafka.deps import Deps
 from nextbuy.kit.http.caller import Caller
+from nextbuy.kit.storage.audit_log import AuditEntry, list_entries
 
 
 async def audit(deps: Deps, caller: Caller, request: PageRequest) -> Page[AuditEntry]:

@@ -22,7 +22,7 @@ from nextbuy.contracts.values import Email
 
 PREFIX: Final = "NEXTBUY_"
 """The first letters of every variable."""
-SERVICES: Final = ("auth", "product", "seller", "order", "admin", "kafka")
+SERVICES: Final = ("auth", "product", "seller", "order", "admin", "notification", "analytics", "kafka")
 """The services behind the gateway, in the order in which they may be started."""
 _LEVELS: Final = ("debug", "info", "warning", "error")
 _PROTOCOLS: Final = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")

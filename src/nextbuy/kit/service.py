@@ -55,13 +55,26 @@ class CallHandler(Struct, frozen=True):
     act: Act
 
 
-class Listening(Struct, frozen=True):
-    """A handler of events. `name` is stored in the inbox and in dead letters."""
+class Inbox(Struct, frozen=True):
+    """A name in the inbox, under which each event is recorded once, and the handler that runs for it."""
+
+    name: str
+    act: Act
+
+
+class Subscription(Struct, frozen=True):
+    """What a service does with some types of events.
+
+    `name` is stored in the inbox, in dead letters, and by the kafka service; it outlives the handler's name.
+    """
 
     name: str
     events: tuple[type[Event], ...]
     act: Act
-    way: Literal["single", "batch", "many"]
+    from_start: bool
+    """Whether it also applies the events of the time before the service first started with it."""
+    inboxes: Act | None = None
+    """`inboxes(tx)` returns the `Inbox` list that events are applied in; by default there is one, of the same name."""
 
 
 class Job(Struct, frozen=True):
@@ -72,6 +85,13 @@ class Job(Struct, frozen=True):
     every: float
 
 
+class Task(Struct, frozen=True):
+    """What runs as long as its service: `act(deps)`, which never returns by itself."""
+
+    name: str
+    act: Act
+
+
 class Service(Struct, frozen=True, kw_only=True):
     """A service's table of contents."""
 
@@ -80,8 +100,9 @@ class Service(Struct, frozen=True, kw_only=True):
     routes: Sequence[Route] = ()
     calls: Sequence[CallHandler] = ()
     publishes: Sequence[type[Event]] = ()
-    listens: Sequence[Listening] = ()
+    subscriptions: Sequence[Subscription] = ()
     jobs: Sequence[Job] = ()
+    tasks: Sequence[Task] = ()
     startup: Act | None = None
     """`startup(deps)` is awaited before the service answers its first request."""
     shutdown: Act | None = None
@@ -116,27 +137,24 @@ def answers(call: type[Call[Any]], act: Act) -> CallHandler:
     return CallHandler(call, act)
 
 
-def on(name: str, events: type[Event] | Sequence[type[Event]], act: Act) -> Listening:
-    """Declare a handler `act(deps, event, envelope)`, retried until it succeeds or the event is dead-lettered."""
-    return Listening(name, (events,) if isinstance(events, type) else tuple(events), act, "single")
+def subscribe(
+    name: str, events: type[Event] | Sequence[type[Event]], act: Act, *, from_start: bool = False
+) -> Subscription:
+    """Declare that `act(deps, tx, events)` applies new events of these types, in the transaction of their inbox rows.
 
-
-def on_batch(name: str, events: Sequence[type[Event]], act: Act) -> Listening:
-    """Declare a handler `act(deps, tx, [(event, envelope), …])` of new events, in the inbox's transaction."""
-    return Listening(name, tuple(events), act, "batch")
-
-
-def on_many(name: str, events: Sequence[type[Event]], act: Act) -> Listening:
-    """Declare a handler `act(deps, [(event, envelope), …])` of new events that makes calls, outside of a transaction.
-
-    A retry may bring an event again in a different batch, so the callee drops duplicates by event id.
+    `events` is a sequence of `InboundEvent`. The handler makes no calls; what must call another service is a job.
     """
-    return Listening(name, tuple(events), act, "many")
+    return Subscription(name, (events,) if isinstance(events, type) else tuple(events), act, from_start)
 
 
 def job(name: str, act: Act, *, every: float) -> Job:
     """Declare that `act(deps)` runs every `every` seconds."""
     return Job(name, act, every)
+
+
+def task(name: str, act: Act) -> Task:
+    """Declare that `act(deps)` runs until the service stops, and is restarted if it crashes."""
+    return Task(name, act)
 
 
 def _route(  # noqa: PLR0913

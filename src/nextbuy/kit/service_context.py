@@ -1,13 +1,24 @@
 """The argument of `deps.assemble`: the shared parts from which a service builds its own."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from msgspec import Struct
 
 from nextbuy.contracts.message import Send
 from nextbuy.kit.clock import Clock
 from nextbuy.kit.config import Settings
+from nextbuy.kit.events.bus.interface import Bus
 from nextbuy.kit.observability.interactions import Interactions
 from nextbuy.kit.observability.telemetry import Journal
 from nextbuy.kit.storage.database import Database
+
+
+class Destination(Struct, frozen=True):
+    """A service that subscribes to events, with the names of its subscriptions by topic."""
+
+    name: str
+    topics: Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,3 +31,6 @@ class ServiceContext:
     clock: Clock
     interactions: Interactions
     database: Database
+    bus: Bus
+    destinations: Sequence[Destination]
+    """All services that subscribe to events; the kafka service delivers to them."""

@@ -29,7 +29,7 @@ from nextbuy.product.model import (
     tidy_tags,
 )
 from nextbuy.product.store.products import insert
-from nextbuy.product.store.shops import upsert_shop
+from nextbuy.product.store.shops import upsert_shops
 
 _SUFFIX_ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz234567"
 _SUFFIX_LENGTH: Final = 6
@@ -60,7 +60,7 @@ async def create_product(deps: Deps, caller: Caller, request: CreateProduct) -> 
     deps.journal.step("product", "auto-moderation", product.moderation.decision)
 
     async with deps.database.transaction() as tx:
-        await upsert_shop(tx, shop_state(shop))
+        await upsert_shops(tx, [shop_state(shop)])
         created = await _insert(tx, product, shop)
         await publish(tx, _created_event(created, shop), *moderation_events(created, shop.seller_id))
         reply = ProductReply(created)

@@ -19,11 +19,10 @@ from nextbuy.contracts.product import (
     Product,
     ProductPending,
     ProductRejected,
-    UpsertShop,
     merge_lines,
 )
 from nextbuy.contracts.seller import Shop
-from nextbuy.contracts.values import MAX_LINES, MAX_STOCK, Money
+from nextbuy.contracts.values import MAX_LINES, MAX_STOCK, Money, ShopStatus
 
 MAX_SLUG_TITLE: Final = 60
 """Characters of the title that a slug may contain."""
@@ -103,11 +102,19 @@ def search_terms(text: str) -> tuple[str, str]:
     return (match[1], match[2]) if match else (text, "")
 
 
-def shop_state(shop: Shop) -> UpsertShop:
+class ShopState(Struct, frozen=True):
+    """The state of a shop that product stores; a later version replaces an earlier one."""
+
+    shop_id: UUID
+    seller_id: UUID
+    name: str
+    status: ShopStatus
+    version: int
+
+
+def shop_state(shop: Shop) -> ShopState:
     """Return the state of a shop that product stores."""
-    return UpsertShop(
-        shop_id=shop.id, seller_id=shop.seller_id, shop_name=shop.name, status=shop.status, shop_version=shop.version
-    )
+    return ShopState(shop.id, shop.seller_id, shop.name, shop.status, shop.version)
 
 
 def require_listing_allowed(shop: Shop) -> None:

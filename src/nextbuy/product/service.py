@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from nextbuy.contracts.order import OrderCreated
 from nextbuy.contracts.product import (
     DecideProduct,
     HoldStock,
@@ -14,15 +15,16 @@ from nextbuy.contracts.product import (
     ProductUpdated,
     ProductViewed,
     ReadProductEvents,
-    RecordActivity,
     ReleaseStock,
     UpdateStock,
-    UpsertShop,
     ValidateProducts,
 )
+from nextbuy.contracts.seller import SHOP_EVENTS
 from nextbuy.contracts.values import Role
 from nextbuy.kit.events.event_log import read_events
-from nextbuy.kit.service import Service, answers, get, job, post, put
+from nextbuy.kit.service import Service, answers, get, job, post, put, subscribe
+from nextbuy.product.copy_shops import copy_shops
+from nextbuy.product.count_activity import count_activity
 from nextbuy.product.create_product import create_product
 from nextbuy.product.decide_product import decide_product
 from nextbuy.product.deps import Deps
@@ -35,7 +37,6 @@ from nextbuy.product.get_shop_products import get_shop_products
 from nextbuy.product.hold_stock import hold_stock
 from nextbuy.product.list_products import list_products
 from nextbuy.product.poll_changes import poll_changes
-from nextbuy.product.record_activity import record_activity
 from nextbuy.product.release_expired import release_expired
 from nextbuy.product.release_stock import release_stock
 from nextbuy.product.report_activity import report_activity
@@ -43,7 +44,6 @@ from nextbuy.product.search_products import search_products
 from nextbuy.product.show_picture import show_picture
 from nextbuy.product.update_product import update_product
 from nextbuy.product.update_stock import update_stock
-from nextbuy.product.upsert_shop import upsert_shop
 from nextbuy.product.validate_products import validate_products
 
 SERVICE: Final = Service(
@@ -68,8 +68,6 @@ SERVICE: Final = Service(
         answers(UpdateStock, update_stock),
         answers(ListProducts, list_products),
         answers(DecideProduct, decide_product),
-        answers(UpsertShop, upsert_shop),
-        answers(RecordActivity, record_activity),
         answers(ReadProductEvents, read_events),
     ],
     publishes=[
@@ -80,6 +78,10 @@ SERVICE: Final = Service(
         ProductRejected,
         ProductViewed,
         ProductAddedToBasket,
+    ],
+    subscriptions=[
+        subscribe("copy-shops", SHOP_EVENTS, copy_shops),
+        subscribe("count-activity", [ProductViewed, OrderCreated], count_activity),
     ],
     jobs=[
         job("poll-changes", poll_changes, every=0.5),

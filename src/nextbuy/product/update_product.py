@@ -29,7 +29,7 @@ from nextbuy.product.model import (
     tidy_tags,
 )
 from nextbuy.product.store.products import LockedProduct, lock, update
-from nextbuy.product.store.shops import upsert_shop
+from nextbuy.product.store.shops import upsert_shops
 
 _FIELDS: Final = ("title", "description", "category", "price", "stock", "tags")
 
@@ -58,7 +58,7 @@ async def update_product(deps: Deps, caller: Caller, request: UpdateProduct) -> 
     require_listing_allowed(shop)
 
     async with deps.database.transaction() as tx:
-        await upsert_shop(tx, shop_state(shop))
+        await upsert_shops(tx, [shop_state(shop)])
         before = await lock(tx, request.product_id)
         if before is None or before.seller_id != account.id:
             raise ProductNotFound

@@ -8,8 +8,8 @@ from nextbuy.contracts.errors import Conflict, NotFound, Unprocessable
 from nextbuy.contracts.message import Envelope
 from nextbuy.contracts.values import new_id
 from nextbuy.kit.events.bus.interface import BusMessage
-from nextbuy.kit.events.dead_letters import replays
-from nextbuy.kit.events.dead_letters import store as dead_letters
+from nextbuy.kafka.dead_letters import replay_requests
+from nextbuy.kafka.dead_letters import store as dead_letters
 from nextbuy.kit.service import on, on_batch
 from nextbuy.kit.storage.database import Database, Transaction
 from tests.kit.events.sample import (

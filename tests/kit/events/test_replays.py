@@ -10,10 +10,10 @@ import pytest
 from nextbuy.contracts.errors import Conflict, ServiceUnavailable, Unavailable, Unprocessable
 from nextbuy.contracts.message import Envelope
 from nextbuy.contracts.values import new_id
-from nextbuy.kit.events.dead_letters import replays
-from nextbuy.kit.events.dead_letters import store as dead_letters
-from nextbuy.kit.events.dead_letters.replays import Replay
-from nextbuy.kit.events.dead_letters.store import ALL, Filter
+from nextbuy.kafka.dead_letters import replay_requests
+from nextbuy.kafka.dead_letters import store as dead_letters
+from nextbuy.kafka.dead_letters.replay_requests import Replay
+from nextbuy.kafka.dead_letters.store import ALL, Filter
 from nextbuy.kit.events.replayer import Replayer
 from nextbuy.kit.service import Listening, on, on_batch
 from nextbuy.kit.storage.database import Database, Transaction

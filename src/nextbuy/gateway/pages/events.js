@@ -39,10 +39,10 @@
   const link = (id) => make("a", { href: `#${id}` }, "Link to this entry");
 
   const event = (topic, channel, message) => {
-    const listeners = Object.values(api.operations).filter((one) => one.action === "receive" && one.channel.$ref === `#/channels/${topic}`);
+    const subscribers = Object.values(api.operations).filter((one) => one.action === "receive" && one.channel.$ref === `#/channels/${topic}`);
     const publishers = channel["x-publishers"].join(", ") || "no service";
-    const flow = `${publishers} → ${channel["x-listeners"].join(", ") || "no service"}`;
-    const handlers = listeners.map((one) => `${one["x-handler"]} ${one.summary}`).join(" ");
+    const flow = `${publishers} → ${channel["x-subscribers"].join(", ") || "no service"}`;
+    const handlers = subscribers.map((one) => `${one["x-subscription"]} ${one.summary}`).join(" ");
     return entry(topic, [
       code(topic), make("span", { class: "who" }, flow), make("span", { class: "who version" }, `version ${message["x-schema-version"]}`),
       make("span", { class: "dim" }, prose(message.summary)),
@@ -51,8 +51,8 @@
       inside.append(
         make("p", {}, "Published by ", make("strong", {}, publishers), ", in order per ", code(message["x-key"]), ". On Kafka its topic is ", code(channel.bindings.kafka.topic), ". ", link(topic)),
         make("h3", {}, "Subscribers"),
-        listeners.length
-          ? table(["Service", "Handler", "Purpose"], listeners.map((one) => row(one.tags[0].name, code(one["x-handler"]), prose(one.summary))))
+        subscribers.length
+          ? table(["Service", "Subscription", "Purpose"], subscribers.map((one) => row(one.tags[0].name, code(one["x-subscription"]), prose(one.summary))))
           : dim("No service yet. The event is stored in the event log."),
         make("h3", {}, "Data"), fields(message.payload, "No data."),
         make("h3", {}, "Example"), json(example.payload),

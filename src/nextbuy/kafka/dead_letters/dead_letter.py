@@ -1,9 +1,9 @@
 """GET /kafka/api/dead-letters/{id}: one dead letter."""
 
+from nextbuy.kafka.dead_letters import store
 from nextbuy.kafka.dead_letters.operations import DeadLetterRef
+from nextbuy.kafka.dead_letters.store import DeadLetter
 from nextbuy.kafka.deps import Deps
-from nextbuy.kit.events.dead_letters import store
-from nextbuy.kit.events.dead_letters.store import DeadLetter
 from nextbuy.kit.http.caller import Caller
 
 

@@ -3,9 +3,9 @@
 from msgspec import UNSET, UnsetType
 
 from nextbuy.contracts.values import Cursor, Limit, Page
+from nextbuy.kafka.dead_letters import store
+from nextbuy.kafka.dead_letters.store import DeadLetter, Filter, Status
 from nextbuy.kafka.deps import Deps
-from nextbuy.kit.events.dead_letters import store
-from nextbuy.kit.events.dead_letters.store import DeadLetter, Filter, Status
 from nextbuy.kit.http.caller import Caller
 
 

@@ -6,8 +6,8 @@ from msgspec import Struct
 
 from nextbuy.contracts.values import ShortText
 from nextbuy.kafka.dead_letters import operations
+from nextbuy.kafka.dead_letters.store import DeadLetter
 from nextbuy.kafka.deps import Deps
-from nextbuy.kit.events.dead_letters.store import DeadLetter
 from nextbuy.kit.http.caller import Caller
 
 

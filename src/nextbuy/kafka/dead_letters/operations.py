@@ -6,10 +6,10 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
-from nextbuy.kafka.audit_log import record
-from nextbuy.kit.events.dead_letters import replays, store
-from nextbuy.kit.events.dead_letters.replays import Replay
-from nextbuy.kit.events.dead_letters.store import DeadLetter, Filter
+from nextbuy.kafka.dead_letters import replay_requests, store
+from nextbuy.kafka.dead_letters.replay_requests import Replay
+from nextbuy.kafka.dead_letters.store import DeadLetter, Filter
+from nextbuy.kit.storage.audit_log import record
 from nextbuy.kit.storage.database import Transaction
 
 _MATCHING: Final = "dead-letters"
@@ -24,14 +24,14 @@ class DeadLetterRef(Struct, frozen=True):
 
 async def replay(tx: Transaction, actor: str, letter_id: UUID) -> DeadLetter:
     """Request the replay of a dead letter."""
-    letter = await replays.request_replay(tx, letter_id)
-    await record(tx, actor, "replay", str(letter_id), event_type=letter.event_type, handler=letter.handler)
+    letter = await replay_requests.request_replay(tx, letter_id)
+    await record(tx, actor, "replay", str(letter_id), event_type=letter.event_type, subscription=letter.subscription)
     return letter
 
 
 async def replay_matching(tx: Transaction, actor: str, only: Filter) -> Replay:
-    """Request the replay of the waiting dead letters that match a filter, up to `replays.MAX_LETTERS`."""
-    run = await replays.request_replays(tx, actor, only)
+    """Request the replay of the waiting dead letters that match a filter, up to `replay_requests.MAX_LETTERS`."""
+    run = await replay_requests.request_replays(tx, actor, only)
     await record(tx, actor, "replay", _MATCHING, filter=msgspec.to_builtins(only), replay_id=run.id, total=run.total)
     return run
 
@@ -40,6 +40,12 @@ async def discard(tx: Transaction, actor: str, letter_id: UUID, reason: str) -> 
     """Discard a dead letter for good."""
     letter = await store.discard(tx, letter_id, reason)
     await record(
-        tx, actor, "discard", str(letter_id), reason=reason, event_type=letter.event_type, handler=letter.handler
+        tx,
+        actor,
+        "discard",
+        str(letter_id),
+        reason=reason,
+        event_type=letter.event_type,
+        subscription=letter.subscription,
     )
     return letter

@@ -4,8 +4,8 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from nextbuy.kafka.dead_letters.replay_requests import Replay, get_replay
 from nextbuy.kafka.deps import Deps
-from nextbuy.kit.events.dead_letters.replays import Replay, get_replay
 from nextbuy.kit.http.caller import Caller
 
 

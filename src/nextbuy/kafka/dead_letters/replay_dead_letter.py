@@ -5,8 +5,8 @@ The response is 202: the handler that failed runs later, and the dead letter the
 
 from nextbuy.kafka.dead_letters import operations
 from nextbuy.kafka.dead_letters.operations import DeadLetterRef
+from nextbuy.kafka.dead_letters.store import DeadLetter
 from nextbuy.kafka.deps import Deps
-from nextbuy.kit.events.dead_letters.store import DeadLetter
 from nextbuy.kit.http.caller import Caller
 
 

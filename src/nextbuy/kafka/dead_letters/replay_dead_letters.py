@@ -4,9 +4,9 @@ The response is 202: `GET /kafka/api/replays/{id}` shows the progress.
 """
 
 from nextbuy.kafka.dead_letters import operations
+from nextbuy.kafka.dead_letters.replay_requests import Replay
+from nextbuy.kafka.dead_letters.store import Filter
 from nextbuy.kafka.deps import Deps
-from nextbuy.kit.events.dead_letters.replays import Replay
-from nextbuy.kit.events.dead_letters.store import Filter
 from nextbuy.kit.http.caller import Caller
 
 

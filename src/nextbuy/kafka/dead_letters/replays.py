@@ -3,8 +3,8 @@
 from msgspec import Struct
 
 from nextbuy.contracts.values import Limit, Page
+from nextbuy.kafka.dead_letters.replay_requests import Replay, latest
 from nextbuy.kafka.deps import Deps
-from nextbuy.kit.events.dead_letters.replays import Replay, latest
 from nextbuy.kit.http.caller import Caller
 
 

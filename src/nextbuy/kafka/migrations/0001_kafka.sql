@@ -1,154 +1,53 @@
 -- oldest release: 0.1.0
 
--- The audit log: operations of admins and operators, inserted in the transaction of the operation and never changed.
-CREATE TABLE audit (
-    id      uuid        PRIMARY KEY,
-    at      timestamptz NOT NULL DEFAULT clock_timestamp(),
-    -- An account's id, or `terminal:` and the user of the operating system.
-    actor   text        NOT NULL,
-    action  text        NOT NULL,
-    subject text        NOT NULL,
-    details jsonb       NOT NULL
+-- Events that a subscription rejected, with the reason and everything that a replay needs.
+CREATE TABLE dead_letters (
+    id             uuid        PRIMARY KEY,
+    -- The subscription and the event, so that a redelivered event is dead-lettered once.
+    delivery_key   text        NOT NULL UNIQUE,
+    topic          text        NOT NULL,
+    -- Null if the event could not be decoded that far.
+    event_id       uuid,
+    event_type     text        NOT NULL,
+    -- The service and its subscription; empty if the event could not be decoded, and a replay then goes to all of its topic.
+    destination    text        NOT NULL,
+    subscription   text        NOT NULL,
+    reason         text        NOT NULL,
+    error_chain    text[]      NOT NULL,
+    attempts       integer     NOT NULL,
+    failed_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+    -- The bytes as they arrived; not necessarily JSON or text.
+    envelope       bytea       NOT NULL,
+    status         text        NOT NULL DEFAULT 'waiting'
+                               CHECK (status IN ('waiting', 'replaying', 'replayed', 'discarded')),
+    replays        integer     NOT NULL DEFAULT 0,
+    -- The latest replay by filter that includes this dead letter.
+    replay_id      uuid,
+    -- When its replay is due. The moment that a claim writes here is the lease of the process that replays it.
+    due_at         timestamptz,
+    -- Equal to `due_at` after a transient failure, which tells a delayed letter from a claimed one.
+    delayed_until  timestamptz,
+    resolved_at    timestamptz,
+    discard_reason text        NOT NULL DEFAULT '',
+    CHECK ((status = 'replaying') = (due_at IS NOT NULL)),
+    CHECK ((status IN ('replayed', 'discarded')) = (resolved_at IS NOT NULL))
 );
+CREATE INDEX dead_letters_due ON dead_letters (id) WHERE due_at IS NOT NULL;
+CREATE INDEX dead_letters_by_status ON dead_letters (status, id);
+CREATE INDEX dead_letters_resolved ON dead_letters (resolved_at) WHERE status IN ('replayed', 'discarded');
 
--- Notifications of buyers and sellers, inserted in the transaction of the inbox, once for each event, account and kind.
-CREATE TABLE notifications (
-    id              uuid        PRIMARY KEY,
-    account_id      uuid        NOT NULL,
-    source_event_id uuid        NOT NULL,
-    kind            text        NOT NULL,
-    title           text        NOT NULL,
-    message         text        NOT NULL,
-    link            text        NOT NULL,
-    read            boolean     NOT NULL DEFAULT false,
-    created_at      timestamptz NOT NULL DEFAULT now(),
-    UNIQUE (source_event_id, account_id, kind)
-);
-CREATE INDEX notifications_by_account ON notifications (account_id, id DESC);
-CREATE INDEX notifications_unread ON notifications (account_id) WHERE NOT read;
-
--- Mails of notifications. A sender claims a mail by moving `due_at` ahead; see `nextbuy.kit.storage.leases`.
-CREATE TABLE mails (
-    id              uuid        PRIMARY KEY,
-    account_id      uuid        NOT NULL,
-    source_event_id uuid        NOT NULL,
-    kind            text        NOT NULL,
-    subject         text        NOT NULL,
-    body            text        NOT NULL,
-    -- The trace of the event, for log lines about its mail.
-    traceparent     text        NOT NULL DEFAULT '',
-    correlation_id  text        NOT NULL DEFAULT '',
-    status          text        NOT NULL DEFAULT 'waiting' CHECK (status IN ('waiting', 'sent', 'stored', 'failed')),
-    recipient       text        NOT NULL DEFAULT '',
-    reason          text        NOT NULL DEFAULT '',
-    attempts        integer     NOT NULL DEFAULT 0,
-    due_at          timestamptz DEFAULT now(),
-    created_at      timestamptz NOT NULL DEFAULT now(),
-    done_at         timestamptz,
-    UNIQUE (source_event_id, account_id, kind),
-    CHECK ((status = 'waiting') = (due_at IS NOT NULL)),
-    CHECK ((status = 'waiting') = (done_at IS NULL))
-);
-CREATE INDEX mails_due ON mails (due_at) WHERE due_at IS NOT NULL;
-CREATE INDEX mails_by_status ON mails (status, id DESC);
-CREATE INDEX mails_by_age ON mails (created_at);
-
--- Projections: tables of sums over events, whose rows belong to a generation. `generation` is the current one, `building`
--- the one that a rebuild fills, or null, and `newest` the last one ever started, so that no number is used twice.
--- Consumers share the row's lock while they apply events to both; a rebuild locks the table, and so waits for them.
-CREATE TABLE projections (
-    name       text    PRIMARY KEY,
-    generation integer NOT NULL DEFAULT 1,
-    building   integer CHECK (building > generation AND building <= newest),
-    newest     integer NOT NULL DEFAULT 1 CHECK (newest >= generation)
-);
-INSERT INTO projections (name) VALUES ('daily-figures'), ('product-views'), ('best-sellers'), ('seller-figures');
-
--- Events in a generation, spread over shards so that concurrent consumers seldom wait for each other.
-CREATE TABLE projection_counts (
-    generation integer  NOT NULL,
-    name       text     NOT NULL REFERENCES projections,
-    shard      smallint NOT NULL,
-    events     bigint   NOT NULL,
-    PRIMARY KEY (generation, name, shard)
-) WITH (fillfactor = 50);
-
--- Requests to rebuild a projection, with their progress.
-CREATE TABLE rebuilds (
+-- Requests to replay all dead letters that match a filter, with their progress.
+CREATE TABLE replays (
     id           uuid        PRIMARY KEY,
-    name         text        NOT NULL REFERENCES projections,
     requested_by text        NOT NULL,
-    state        text        NOT NULL DEFAULT 'requested'
-                             CHECK (state IN ('requested', 'reading', 'clearing', 'done', 'failed')),
-    -- The new generation.
-    generation   integer,
-    -- The generation whose rows are deleted at the end: the old one or, after an error, the new one.
-    obsolete     integer,
-    -- The progress in the event log of each service.
-    sources      jsonb       NOT NULL DEFAULT '[]',
-    events       bigint      NOT NULL DEFAULT 0,
     requested_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    ended_at     timestamptz,
-    error        text        NOT NULL DEFAULT '',
-    -- A process claims a rebuild by moving this ahead; see `nextbuy.kit.storage.leases`.
-    due_at       timestamptz DEFAULT now(),
-    CHECK ((state IN ('done', 'failed')) = (due_at IS NULL))
-);
-CREATE UNIQUE INDEX rebuilds_open ON rebuilds (name) WHERE due_at IS NOT NULL;
-CREATE INDEX rebuilds_by_name ON rebuilds (name, requested_at);
-
--- Sums of all events by day, topic and shop; amounts are in minor units, here and below.
-CREATE TABLE daily_figures (
-    generation integer NOT NULL,
-    day        date    NOT NULL,
-    topic      text    NOT NULL,
-    shop_id    uuid,
-    events     bigint  NOT NULL,
-    units      bigint  NOT NULL,
-    amount     bigint  NOT NULL,
-    UNIQUE NULLS NOT DISTINCT (generation, day, topic, shop_id)
-);
-
--- Views, basket additions and sales of a product by hour.
-CREATE TABLE product_views (
-    generation integer     NOT NULL,
-    product_id uuid        NOT NULL,
-    hour       timestamptz NOT NULL,
-    shop_id    uuid        NOT NULL,
-    viewed     bigint      NOT NULL,
-    added      bigint      NOT NULL,
-    bought     bigint      NOT NULL,
-    amount     bigint      NOT NULL,
-    PRIMARY KEY (generation, product_id, hour)
-);
-CREATE INDEX product_views_by_shop ON product_views (generation, shop_id, hour);
-
--- Sales of a product by day.
-CREATE TABLE best_sellers (
-    generation integer NOT NULL,
-    day        date    NOT NULL,
-    product_id uuid    NOT NULL,
-    shop_id    uuid    NOT NULL,
-    units      bigint  NOT NULL,
-    amount     bigint  NOT NULL,
-    orders     bigint  NOT NULL,
-    PRIMARY KEY (generation, day, product_id)
-);
-
--- Orders, sales and views of a shop by day, and the shops of each seller.
-CREATE TABLE seller_figures (
-    generation integer NOT NULL,
-    shop_id    uuid    NOT NULL,
-    day        date    NOT NULL,
-    orders     bigint  NOT NULL,
-    units      bigint  NOT NULL,
-    amount     bigint  NOT NULL,
-    views      bigint  NOT NULL,
-    PRIMARY KEY (generation, shop_id, day)
-);
-CREATE TABLE seller_shops (
-    generation integer NOT NULL,
-    seller_id  uuid    NOT NULL,
-    shop_id    uuid    NOT NULL,
-    PRIMARY KEY (generation, seller_id, shop_id)
+    filter       jsonb       NOT NULL,
+    total        integer     NOT NULL,
+    -- How many more dead letters match than one replay may include.
+    over_limit   integer     NOT NULL,
+    done         integer     NOT NULL DEFAULT 0,
+    failed       integer     NOT NULL DEFAULT 0,
+    -- Why the replay is delayed, or empty.
+    blocked_by   text        NOT NULL DEFAULT '',
+    finished_at  timestamptz
 );

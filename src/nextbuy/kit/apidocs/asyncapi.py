@@ -46,12 +46,12 @@ def asyncapi(
     for service in services:
         for event in service.publishes:
             operations[f"{service.name}.publishes.{event.topic}"] = _operation("send", service.name, event)
-        for listening in service.listens:
-            for event in listening.events:
-                name = f"{service.name}.{listening.name}.{event.topic}"
+        for subscription in service.subscriptions:
+            for event in subscription.events:
+                name = f"{service.name}.{subscription.name}.{event.topic}"
                 operations[name] = _operation("receive", service.name, event) | {
-                    "summary": first_line(listening.act),
-                    "x-handler": listening.name,
+                    "summary": first_line(subscription.act),
+                    "x-subscription": subscription.name,
                 }
     return document(
         {
@@ -77,8 +77,8 @@ def _channel(event: type[Event], services: Sequence[Service]) -> Json:
         "messages": {event.__name__: {"$ref": f"#/components/messages/{event.__name__}"}},
         "bindings": {"kafka": {"topic": ON_KAFKA + event.topic, "bindingVersion": "0.5.0"}},
         "x-publishers": _publishers(event, services),
-        "x-listeners": sorted(
-            {service.name for service in services for listening in service.listens if event in listening.events}
+        "x-subscribers": sorted(
+            {service.name for service in services for one in service.subscriptions if event in one.events}
         ),
     }
 

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from nextbuy.contracts.message import Envelope, Event
+from nextbuy.contracts.values import Timestamp
 
 _DECODE_ERRORS: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 _envelope: Final = msgspec.json.Decoder(Envelope).decode
@@ -49,6 +50,15 @@ class EventDecoder:
     def topics(self) -> list[str]:
         """The topics of these events."""
         return list(self._decoders)
+
+    @staticmethod
+    def header(body: bytes) -> tuple[str, UUID, Timestamp]:
+        """Return type, id and time of an event; raise UndecodableEvent if its envelope is invalid."""
+        try:
+            envelope = _envelope(body)
+        except _DECODE_ERRORS as error:
+            raise UndecodableEvent(f"Invalid envelope: {error}") from error
+        return envelope.type, envelope.id, envelope.time
 
     def decode(self, topic: str, body: bytes) -> InboundEvent:
         """Decode a message; raise UndecodableEvent if it is not an event of the topic."""

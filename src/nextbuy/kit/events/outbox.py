@@ -5,9 +5,6 @@ Events of one key are published in the order of their ids, because a publisher h
 is the event's key until the commit. Only summed events, such as views, need no lock: their order is irrelevant.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import Final
 from uuid import UUID
 from zlib import crc32
@@ -17,6 +14,7 @@ import msgspec
 from nextbuy.contracts.message import Envelope, Event
 from nextbuy.contracts.values import new_id
 from nextbuy.kit.clock import utc_now
+from nextbuy.kit.events.inbound import InboundEvent
 from nextbuy.kit.observability import telemetry
 from nextbuy.kit.storage.database import Transaction
 
@@ -43,17 +41,6 @@ _INSERT: Final = """
 """
 
 _encode: Final = msgspec.json.Encoder().encode
-_cause: ContextVar[str | None] = ContextVar("cause", default=None)
-
-
-@contextmanager
-def caused_by(event_id: UUID) -> Iterator[None]:
-    """Set the event that is being handled as the cause of events published in this context."""
-    token = _cause.set(str(event_id))
-    try:
-        yield
-    finally:
-        _cause.reset(token)
 
 
 def bucket_of(key: str) -> int:
@@ -61,7 +48,9 @@ def bucket_of(key: str) -> int:
     return crc32(key.encode()) % BUCKETS
 
 
-def make_envelope(event: Event, source: str, trace: telemetry.SpanContext) -> Envelope:
+def make_envelope(
+    event: Event, source: str, trace: telemetry.SpanContext, *, cause: InboundEvent | None = None
+) -> Envelope:
     """Return the envelope of an event that the service `source` publishes in the span `trace`."""
     return Envelope(
         id=new_id(),
@@ -71,13 +60,13 @@ def make_envelope(event: Event, source: str, trace: telemetry.SpanContext) -> En
         key=str(getattr(event, event.key)),
         schema_version=event.schema_version,
         correlation_id=trace.correlation_id,
-        causation_id=_cause.get() or trace.correlation_id,
+        causation_id=str(cause.id) if cause else trace.correlation_id,
         traceparent=trace.traceparent,
         data=msgspec.Raw(_encode(event)),
     )
 
 
-async def publish(tx: Transaction, *events: Event) -> list[UUID]:
+async def publish(tx: Transaction, *events: Event, cause: InboundEvent | None = None) -> list[UUID]:
     """Publish events, in this order, when `tx` commits; return their ids.
 
     Raises:
@@ -88,7 +77,7 @@ async def publish(tx: Transaction, *events: Event) -> list[UUID]:
     parent = telemetry.current_span()
     if not parent.trace_id.strip("0"):
         parent = telemetry.start_span()
-    envelopes = [make_envelope(event, tx.service, parent.child()) for event in events]
+    envelopes = [make_envelope(event, tx.service, parent.child(), cause=cause) for event in events]
     bodies = [_encode(envelope) for envelope in envelopes]
     for envelope, body in zip(envelopes, bodies, strict=True):
         if len(body) > MAX_EVENT_BYTES:

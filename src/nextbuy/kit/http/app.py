@@ -1,6 +1,7 @@
 """A service's table of contents as a handler of requests."""
 
 import logging
+from collections.abc import Sequence
 from typing import Final, Generic, TypeVar
 
 from nextbuy.contracts.errors import (
@@ -22,7 +23,7 @@ from nextbuy.kit.http.routing import RouteTable
 from nextbuy.kit.http.service_identity import ServiceIdentity
 from nextbuy.kit.http.tokens import TokenVerifier, token_of
 from nextbuy.kit.observability import telemetry
-from nextbuy.kit.service import Route, Service
+from nextbuy.kit.service import CallHandler, Route, Service
 from nextbuy.kit.storage.database import Database, as_app_error
 from nextbuy.kit.wire import (
     CLIENT,
@@ -58,8 +59,9 @@ class App(Generic[Deps]):
         identity: ServiceIdentity,
         verifier: TokenVerifier | None = None,
         database: Database | None = None,
+        calls: Sequence[CallHandler] = (),
     ) -> None:
-        """Handle the requests of `service`.
+        """Handle the requests of `service`; `calls` are answered besides those of its table of contents.
 
         Without a `verifier` no route is for accounts; without a `database` Idempotency-Keys are ignored.
         """
@@ -70,7 +72,7 @@ class App(Generic[Deps]):
         self._database = database
         self._secret = identity.own_secret("idempotency")
         self._routes = RouteTable(service)
-        self._calls = {handler.call.path: handler for handler in service.calls}
+        self._calls = {handler.call.path: handler for handler in (*service.calls, *calls)}
         self._internal = f"/{service.name}/internal/"
 
     async def handle(self, request: Request) -> Response:

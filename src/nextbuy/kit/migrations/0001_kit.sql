@@ -39,63 +39,21 @@ CREATE TABLE outbox_leases (
 ) WITH (fillfactor = 20);
 INSERT INTO outbox_leases (bucket, leased_until) SELECT n, '-infinity' FROM generate_series(0, 15) AS n;
 
--- Events that a handler has applied. The row is written in the handler's transaction, so a duplicate has no effect.
+-- Events that a subscription has applied or rejected. The row is written in the transaction of the handler's effect, so
+-- a duplicate has no effect.
 CREATE TABLE inbox (
-    handler  text        NOT NULL,
-    event_id uuid        NOT NULL,
-    at       timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (handler, event_id)
+    subscription text        NOT NULL,
+    event_id     uuid        NOT NULL,
+    at           timestamptz NOT NULL DEFAULT now(),
+    -- Why the event was rejected; null if it was applied.
+    rejection    text,
+    PRIMARY KEY (subscription, event_id)
 ) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 0.05);
 
--- Events that a handler could not apply, with the reason and everything that a replay needs.
-CREATE TABLE dead_letters (
-    id             uuid        PRIMARY KEY,
-    -- The delivery and the handler, so that a redelivered event is dead-lettered once.
-    delivery_key   text        NOT NULL UNIQUE,
-    topic          text        NOT NULL,
-    -- Null if the event could not be decoded that far.
-    event_id       uuid,
-    event_type     text        NOT NULL,
-    -- Empty if no handler was reached; a replay then runs all handlers of the topic.
-    handler        text        NOT NULL,
-    reason         text        NOT NULL,
-    error_chain    text[]      NOT NULL,
-    attempts       integer     NOT NULL,
-    failed_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
-    -- The bytes as they arrived; not necessarily JSON or text.
-    envelope       bytea       NOT NULL,
-    status         text        NOT NULL DEFAULT 'waiting'
-                               CHECK (status IN ('waiting', 'replaying', 'replayed', 'discarded')),
-    replays        integer     NOT NULL DEFAULT 0,
-    -- The latest replay by filter that includes this dead letter.
-    replay_id      uuid,
-    -- When its replay is due. The moment that a claim writes here is the lease of the process that replays it.
-    due_at         timestamptz,
-    -- Equal to `due_at` after a transient failure, which tells a delayed letter from a claimed one.
-    delayed_until  timestamptz,
-    resolved_at    timestamptz,
-    discard_reason text        NOT NULL DEFAULT '',
-    CHECK ((status = 'replaying') = (due_at IS NOT NULL)),
-    CHECK ((status IN ('replayed', 'discarded')) = (resolved_at IS NOT NULL))
-);
-CREATE INDEX dead_letters_due ON dead_letters (id) WHERE due_at IS NOT NULL;
-CREATE INDEX dead_letters_by_status ON dead_letters (status, id);
-CREATE INDEX dead_letters_resolved ON dead_letters (resolved_at) WHERE status IN ('replayed', 'discarded');
-
--- Requests to replay all dead letters that match a filter, with their progress.
-CREATE TABLE replays (
-    id           uuid        PRIMARY KEY,
-    requested_by text        NOT NULL,
-    requested_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    filter       jsonb       NOT NULL,
-    total        integer     NOT NULL,
-    -- How many more dead letters match than one replay may include.
-    over_limit   integer     NOT NULL,
-    done         integer     NOT NULL DEFAULT 0,
-    failed       integer     NOT NULL DEFAULT 0,
-    -- Why the replay is delayed, or empty.
-    blocked_by   text        NOT NULL DEFAULT '',
-    finished_at  timestamptz
+-- When this service first started with each of its subscriptions. Events from before are not applied.
+CREATE TABLE subscriptions (
+    name      text        PRIMARY KEY,
+    begins_at timestamptz NOT NULL
 );
 
 -- Requests with an Idempotency-Key, and their encrypted responses.
@@ -110,3 +68,14 @@ CREATE TABLE idempotency_keys (
     PRIMARY KEY (scope, key)
 ) WITH (autovacuum_vacuum_scale_factor = 0.02);
 CREATE INDEX idempotency_keys_by_age ON idempotency_keys (created_at);
+
+-- The audit log: operations of admins and operators, inserted in the transaction of the operation and never changed.
+CREATE TABLE audit (
+    id      uuid        PRIMARY KEY,
+    at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+    -- An account's id, or `terminal:` and the user of the operating system.
+    actor   text        NOT NULL,
+    action  text        NOT NULL,
+    subject text        NOT NULL,
+    details jsonb       NOT NULL
+);

@@ -15,6 +15,7 @@ from contextvars import ContextVar, Token
 from datetime import UTC, datetime
 from random import getrandbits
 from typing import Any, Final, Literal
+from uuid import UUID
 
 import msgspec
 from msgspec import Struct
@@ -115,10 +116,19 @@ class Interaction(Struct):
     attempt: int = 1
 
 
+class Consumption(Interaction):
+    """The delivery of an event to a service, with its outcome for each subscription."""
+
+    event_id: str = ""
+    subscriptions: dict[str, str] = {}
+
+
 Recorder = Callable[[str, bytes], None]
 """Receives a trace id and an interaction as JSON; must not block."""
 
 _encode: Final = msgspec.json.Encoder().encode
+BUS_PARTICIPANT: Final = "kafka"
+"""Name of the bus in interactions: the specification's diagrams call it Kafka, whichever engine runs."""
 _PIPE_BUF: Final = 4096
 """Bytes that POSIX writes to a pipe atomically, whatever other processes write."""
 
@@ -195,6 +205,35 @@ class Journal:
             lines.append(line)
             size += len(line)
         self.write(b"".join(lines))
+
+    def consumed(
+        self,
+        service: str,
+        topic: str,
+        event_id: UUID,
+        outcomes: dict[str, str],
+        *,
+        trace: SpanContext,
+        began: float,
+    ) -> None:
+        """Write the line of an event that a service received, with the outcome for each of its subscriptions."""
+        elapsed = time.perf_counter() - began
+        interaction = Consumption(
+            at=time.time() - elapsed,
+            kind="consume",
+            caller=BUS_PARTICIPANT,
+            callee=service,
+            name=topic,
+            outcome=next((one for one in ("rejected", "retry", "unknown") if one in outcomes.values()), "ok"),
+            ms=round(elapsed * 1000, 3),
+            trace_id=trace.trace_id,
+            span_id=trace.span_id,
+            parent_id=trace.parent_id,
+            correlation_id=trace.correlation_id,
+            event_id=str(event_id),
+            subscriptions=outcomes,
+        )
+        self.write(self._line(interaction, trace))
 
     def _line(self, interaction: Interaction, trace: SpanContext) -> bytes:
         line = _encode(interaction)

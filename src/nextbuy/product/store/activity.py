@@ -7,7 +7,6 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from nextbuy.contracts.product import Activity
 from nextbuy.kit.storage.database import Executor, Transaction
 from nextbuy.product.store.products import FOR_SALE
 
@@ -21,6 +20,14 @@ INSERT INTO activity AS a (product_id, views, sold)
 SELECT new.* FROM unnest($1::uuid[], $2::bigint[], $3::bigint[]) AS new (product_id, views, sold)
     ON CONFLICT (product_id) DO UPDATE SET views = a.views + excluded.views, sold = a.sold + excluded.sold
 """
+
+
+class Activity(Struct, frozen=True):
+    """Views and sales of a product, from one event."""
+
+    product_id: UUID
+    viewed: int = 0
+    sold: int = 0
 
 
 class Owner(Struct, frozen=True):

@@ -7,7 +7,7 @@ const POLL_INTERVAL = 30_000;
 const admin = () => account()?.role === "admin";
 
 /** Path prefix of the API with this account's notifications. */
-export const notificationsApi = () => (admin() ? "/admin/api" : "/kafka/api");
+export const notificationsApi = () => (admin() ? "/admin/api" : "/notification/api");
 
 /** Mark notifications as read: `path` is `read-notification/{id}` or `read-all-notifications`. */
 export async function markRead(path, key) {
@@ -23,7 +23,7 @@ export function watchUnread(show) {
     if (!account() || document.hidden) return;
     polledAt = Date.now();
     const quiet = { quiet: true };
-    const count = admin() ? get("/admin/api/unread-notifications", {}, quiet) : get("/kafka/api/notifications", { limit: 1 }, quiet);
+    const count = admin() ? get("/admin/api/unread-notifications", {}, quiet) : get("/notification/api/notifications", { limit: 1 }, quiet);
     await count.then(({ unread }) => show(unread), () => {});
   };
   const due = () => Date.now() - polledAt >= POLL_INTERVAL && poll();

@@ -7,7 +7,7 @@ import { action } from "./form.js";
 import { badge } from "./product_views.js";
 import { capital, when } from "./format.js";
 
-const PATH = "/kafka/api/projections";
+const PATH = "/analytics/api/projections";
 const POLL_INTERVAL = 1000;
 const runs = (rebuild) => rebuild !== null && ["requested", "reading"].includes(rebuild.state);
 

@@ -86,7 +86,7 @@ start(async (main) => {
     ["products", "Products that wait", { path: "/admin/api/get-pending-products", row: product, none: empty("Nothing waits", "New products that moderation cannot decide appear here.") }],
     ["sellers", "Shops that wait", { path: "/admin/api/get-pending-sellers", row: seller, none: empty("Nothing waits", "New shops appear here before they open.") }],
     ["dead-letters", "Dead letters", { path: "/kafka/api/dead-letters", query: { status: "waiting" }, row: deadLetter, none: empty("No dead letters", "Events that cannot be processed appear here.") }, el("p", {}, el("a", { href: "/dead-letters" }, "Show, replay and discard dead letters"))],
-    ["projections", "Projections", { path: "/kafka/api/projections", row: projection, none: empty("None", "There are no projections.") }],
+    ["projections", "Projections", { path: "/analytics/api/projections", row: projection, none: empty("None", "There are no projections.") }],
   ];
   const board = el("div", { class: "board" }, el("div", { class: "blank", "aria-hidden": "true" }, parts.map(() => el("p", { class: "bar tall" }))));
   fill(main, el("h1", {}, "Admin"), el("nav", { class: "chips", "aria-label": "On this page" }, parts.map(([id, heading]) => el("a", { class: "chip", href: `#${id}` }, heading)), el("a", { class: "chip", href: "/mails" }, "Mail")), board);

@@ -8,7 +8,7 @@ import { badge } from "../product_views.js";
 import { count, when } from "../format.js";
 
 const LETTERS = "/kafka/api/dead-letters";
-const NAMES = ["topic", "handler", "event_type", "reason"];
+const NAMES = ["topic", "subscription", "event_type", "reason"];
 const POLL_INTERVAL = 700;
 
 const pause = () => new Promise((resolve) => setTimeout(resolve, POLL_INTERVAL));
@@ -60,7 +60,7 @@ function row(letter) {
       node,
       el("p", {}, el("strong", {}, one.event_type || one.topic), " ", badge(one.status)),
       el("p", { class: "why-not" }, one.reason),
-      el("p", { class: "soft" }, `${one.topic} · ${one.handler || "undecodable"} · ${count(one.attempts, "attempt")} · `, time(one.failed_at)),
+      el("p", { class: "soft" }, `${one.topic} · ${one.subscription || "undecodable"} · ${count(one.attempts, "attempt")} · `, time(one.failed_at)),
       one.status === "discarded" && el("p", { class: "soft" }, "Discarded ", time(one.resolved_at), `: ${one.discard_reason}`),
       one.status === "replayed" && el("p", { class: "soft" }, "Applied ", time(one.resolved_at)),
       el("details", {}, el("summary", {}, "Error chain"), el("ol", { class: "why" }, one.error_chain.map((link) => el("li", {}, link)))),
@@ -122,7 +122,7 @@ start(async (main) => {
     history.replaceState(null, "", `${location.pathname}?${new URLSearchParams({ ...filter, status })}`);
   };
   const states = [["waiting", "Waiting"], ["replaying", "Being replayed"], ["replayed", "Replayed"], ["discarded", "Discarded"], ["all", "All"]];
-  const words = { topic: "Topic", handler: "Handler", event_type: "Event type", reason: "Reason starts with" };
+  const words = { topic: "Topic", subscription: "Subscription", event_type: "Event type", reason: "Reason starts with" };
   const choose = form({
     class: "form filters",
     fields: [

@@ -49,7 +49,7 @@ start(async (main) => {
   if (!requireRole(main, "seller", "Figures of your shop", "Sign in as a seller to see sales and views of your shop.")) return;
   const until = new Date();
   const since = new Date(until - (DAYS - 1) * 86_400_000);
-  const { days, products } = await get("/kafka/api/seller-figures", { since: since.toISOString().slice(0, 10), until: until.toISOString().slice(0, 10) });
+  const { days, products } = await get("/analytics/api/seller-figures", { since: since.toISOString().slice(0, 10), until: until.toISOString().slice(0, 10) });
   const heading = el("h1", {}, "Figures of your shop");
   if (!days.length) {
     fill(main, heading, empty("Nothing to count yet", `Views and sales of the last ${DAYS} days appear here.`, linkButton("/sell", "Your shop", "quiet")));

@@ -13,7 +13,7 @@ function row(one) {
   const load = async () => {
     if (!details.open || text.firstChild) return;
     const show = ({ body }) => fill(text, el("pre", { tabindex: 0 }, body));
-    await get(`/kafka/api/mails/${one.id}`).then(show, (error) => fill(text, notice(error, () => fill(text) && load())));
+    await get(`/notification/api/mails/${one.id}`).then(show, (error) => fill(text, notice(error, () => fill(text) && load())));
   };
   const details = el("details", { ontoggle: load }, el("summary", {}, "Read"), text);
   const tries = one.attempts > 1 && ` · tried ${one.attempts} times`;
@@ -34,7 +34,7 @@ start(async (main) => {
   const status = STATUSES.some(([value]) => value === asked) ? asked : "";
   const chips = STATUSES.map(([value, name]) => el("a", { class: "chip", href: value ? `/mails?status=${value}` : "/mails", "aria-current": value === status && "page" }, name));
   const none = empty("No mail", status ? "No mail has this status." : "Mails to buyers and sellers appear here.");
-  const list = await paged({ path: "/kafka/api/mails", query: { status }, row, none });
+  const list = await paged({ path: "/notification/api/mails", query: { status }, row, none });
   fill(
     main,
     crumbs(["/admin", "Admin"]),

@@ -81,7 +81,7 @@ async function show() {
 /** Show the best sellers on the first page; hidden if the list is empty or cannot be loaded. */
 async function showBest() {
   try {
-    const { items } = await get("/kafka/api/best-sellers", { limit: 12 });
+    const { items } = await get("/analytics/api/best-sellers", { limit: 12 });
     if (!items.length) return;
     const page = await get("/product/api/get-products", { ids: items.map((one) => one.product_id).join(",") });
     const here = page.items.filter((product) => product.stock > 0).slice(0, BEST);

@@ -1,0 +1,61 @@
+"""Notifications of admins as text: what an event means to them, and the page on which they can act."""
+
+from typing import Final
+from uuid import UUID
+
+from msgspec import Struct
+
+from nextbuy.contracts.message import Event
+from nextbuy.contracts.money import format_money
+from nextbuy.contracts.order import OrderCreated, PaymentRefunded, order_summary, reason_text
+from nextbuy.contracts.product import ProductPending, ProductRejected, findings_text
+from nextbuy.contracts.seller import SellerRegistered
+from nextbuy.kit.events.inbound import InboundEvent
+from nextbuy.kit.text import as_sentence, quoted, single_line
+
+ADMIN_EVENTS: Final[tuple[type[Event], ...]] = (
+    ProductPending,
+    ProductRejected,
+    SellerRegistered,
+    OrderCreated,
+    PaymentRefunded,
+)
+"""Events that may notify the admins."""
+
+
+class NotificationDraft(Struct, frozen=True, kw_only=True):
+    """A notification for the admins, one per event and kind; `link` is the path of a page, or empty."""
+
+    source_event_id: UUID
+    kind: str
+    title: str
+    message: str
+    link: str
+
+
+def draft_of(inbound: InboundEvent) -> NotificationDraft | None:
+    """Return the notification of an event for the admins, or None if they need none."""
+    event = inbound.event
+    match event:
+        case ProductPending():
+            kind, title = "product-pending", "Product waiting for approval"
+            rules = f": {', '.join(rule.replace('-', ' ') for rule in event.rules)}" if event.rules else ""
+            message = f"{quoted(event.title)} scored {event.score} of 100{rules}."
+            link = "/admin"
+        case ProductRejected(by=None):
+            kind, title = "product-rejected", "Product rejected by moderation"
+            message = f"{quoted(event.title)} was rejected. {single_line(findings_text(event.findings))}"
+            link = f"/product/{event.product_id}"
+        case SellerRegistered():
+            kind, title = "seller-registered", "Seller waiting for approval"
+            message = f"{quoted(event.shop_name)} is a new shop and cannot sell before it is approved."
+            link = "/admin"
+        case OrderCreated():
+            kind, title = "order-created", "New order"
+            message, link = f"Order {order_summary(event)}.", f"/order/{event.order_id}"
+        case PaymentRefunded():
+            kind, title = "payment-refunded", "Payment refunded"
+            message, link = f"{format_money(event.total)} refunded: {as_sentence(reason_text(event.reason))}", ""
+        case _:
+            return None
+    return NotificationDraft(source_event_id=inbound.id, kind=kind, title=title, message=message, link=link)

@@ -1,0 +1,1 @@
+"""Projections of all events: figures for admins, sellers and shoppers."""

@@ -1,0 +1,12 @@
+"""GET /analytics/api/audit: the requests of rebuilds, newest first."""
+
+from nextbuy.analytics.deps import Deps
+from nextbuy.contracts.values import Page, PageRequest
+from nextbuy.kit.http.caller import Caller
+from nextbuy.kit.storage.audit_log import AuditEntry, list_entries
+
+
+async def audit(deps: Deps, caller: Caller, request: PageRequest) -> Page[AuditEntry]:
+    """List the rebuilds that admins and operators requested, newest first."""
+    await deps.auth.validate_admin(caller.token)
+    return await list_entries(deps.database, request.limit, request.start)

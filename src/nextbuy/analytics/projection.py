@@ -1,0 +1,99 @@
+"""Projections: tables of sums over events, updated live and rebuilt from the event logs without downtime.
+
+The rows of a projection belong to a generation, and the current one is read. A rebuild starts a new generation and
+fills it from the logs, while events from the bus are applied to both; then the new one becomes the current one. Each
+generation has its own handler name in the inbox, so an event that arrives on both ways counts once.
+
+No event is missed: one that is committed when its log is read is in the log, and any later one arrives on the bus,
+where both generations are known. Starting and switching generations waits for consumers in the middle of a batch, so
+no event is added to a generation that is being deleted. See docs/adr/0015.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Final
+
+from msgspec import Struct
+
+from nextbuy.analytics import aggregates
+from nextbuy.analytics.aggregates import Events
+from nextbuy.analytics.deps import Deps
+from nextbuy.analytics.store import projections as store
+from nextbuy.analytics.store.aggregates import add_rows
+from nextbuy.contracts.message import Event
+from nextbuy.contracts.order import OrderCreated
+from nextbuy.contracts.product import ProductAddedToBasket, ProductViewed
+from nextbuy.contracts.registry import EVENTS
+from nextbuy.contracts.seller import SellerRegistered
+from nextbuy.kit.events.inbox import record_new
+from nextbuy.kit.service import Inbox, Subscription
+from nextbuy.kit.storage.database import Transaction
+
+
+class Projection(Struct, frozen=True):
+    """A projection: the events that it is built from, and its tables with the function that sums events for each."""
+
+    name: str
+    events: tuple[type[Event], ...]
+    tables: Mapping[str, Callable[[Events], Sequence[Struct]]]
+
+    def inbox_name(self, generation: int) -> str:
+        """Return the handler name of a generation in the inbox."""
+        return f"{self.name}/{generation}"
+
+    def topics(self, service: str) -> list[str]:
+        """Return the topics of a service's event log that it is built from."""
+        return [event.topic for event in self.events if publisher_of(event) == service]
+
+    @property
+    def services(self) -> list[str]:
+        """The services that publish its events."""
+        return sorted({publisher_of(event) for event in self.events})
+
+
+def publisher_of(event: type[Event]) -> str:
+    """Return the service that publishes an event: the one whose contracts define it."""
+    return event.__module__.rpartition(".")[2]
+
+
+DAILY_FIGURES: Final = Projection("daily-figures", EVENTS, {"daily_figures": aggregates.topic_days})
+PRODUCT_VIEWS: Final = Projection(
+    "product-views",
+    (ProductViewed, ProductAddedToBasket, OrderCreated),
+    {"product_views": aggregates.product_hours},
+)
+BEST_SELLERS: Final = Projection("best-sellers", (OrderCreated,), {"best_sellers": aggregates.product_days})
+SELLER_FIGURES: Final = Projection(
+    "seller-figures",
+    (SellerRegistered, ProductViewed, OrderCreated),
+    {"seller_shops": aggregates.shop_owners, "seller_figures": aggregates.shop_days},
+)
+PROJECTIONS: Final = {one.name: one for one in (DAILY_FIGURES, PRODUCT_VIEWS, BEST_SELLERS, SELLER_FIGURES)}
+
+
+def project(name: str, projection: Projection) -> Subscription:
+    """Declare a subscription that applies its events to a projection, in an inbox of its own per generation."""
+
+    async def inboxes(tx: Transaction) -> list[Inbox]:
+        generations = await store.lock_generations(tx, projection.name)
+        return [Inbox(projection.inbox_name(one), partial(_add, projection, one)) for one in generations]
+
+    async def add(_deps: Deps, _tx: Transaction, _events: Events) -> None:
+        raise NotImplementedError(f"{name} applies events in the inboxes of its generations")
+
+    return Subscription(name, projection.events, add, from_start=False, inboxes=inboxes)
+
+
+async def _add(projection: Projection, generation: int, _deps: object, tx: Transaction, events: Events) -> None:
+    """Add new events to a generation; `tx` holds the lock of its generations."""
+    for table, rows_of in projection.tables.items():
+        await add_rows(tx, table, generation, rows_of(events))
+    await store.count_events(tx, projection.name, generation, len(events))
+
+
+async def apply(tx: Transaction, projection: Projection, generation: int, events: Events) -> None:
+    """Apply the logged events that a generation has not counted yet; `tx` holds the lock of its generations."""
+    new = await record_new(tx, projection.inbox_name(generation), [event.id for event in events])
+    fresh = [event for event in events if event.id in new]
+    if fresh:
+        await _add(projection, generation, None, tx, fresh)

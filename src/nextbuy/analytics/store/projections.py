@@ -1,0 +1,109 @@
+"""SQL of projections: the generation that is read, the one that a rebuild fills, and the deletion of an old one."""
+
+import random
+from typing import Final
+
+from msgspec import Struct
+
+from nextbuy.kit.storage.database import Executor, Transaction
+
+_SHARDS: Final = 8
+"""Rows over which the count of a projection's events is spread, so that concurrent consumers seldom wait."""
+_COUNT: Final = """
+INSERT INTO projection_counts AS c (generation, name, shard, events) VALUES ($1, $2, $3, $4)
+ON CONFLICT (generation, name, shard) DO UPDATE SET events = c.events + excluded.events
+"""
+_SUMMARIES: Final = """
+SELECT p.name, p.generation, coalesce(sum(c.events), 0)::bigint AS events
+  FROM projections p LEFT JOIN projection_counts c ON c.name = p.name AND c.generation = p.generation
+ GROUP BY p.name, p.generation ORDER BY p.name
+"""
+
+
+class ProjectionSummary(Struct, frozen=True):
+    """A projection, its current generation, and the number of events in it."""
+
+    name: str
+    generation: int
+    events: int
+
+
+async def lock_generations(tx: Transaction, name: str) -> list[int]:
+    """Return the generations that events are applied to: the current one and, during a rebuild, the new one.
+
+    They stay the same until the transaction ends; other consumers may hold this lock too.
+    """
+    row = await tx.fetchrow("SELECT generation, building FROM projections WHERE name = $1 FOR SHARE", name)
+    if row is None:
+        message = f"projection {name} is missing in the database"
+        raise LookupError(message)
+    return [row["generation"], *([] if row["building"] is None else [row["building"]])]
+
+
+async def lock_exclusively(tx: Transaction) -> None:
+    """Wait until no consumer applies events to any projection, and keep consumers waiting until the transaction ends.
+
+    A row lock would not do: consumers that share it can follow each other without end, while a table lock is granted
+    before those requested later.
+    """
+    await tx.execute("LOCK TABLE projections IN EXCLUSIVE MODE")
+
+
+async def start_generation(tx: Transaction, name: str) -> int:
+    """Start a new generation, which events are applied to from now on, and return it. Needs `lock_exclusively`."""
+    generation: int = await tx.fetchval(
+        "UPDATE projections SET newest = newest + 1, building = newest + 1 WHERE name = $1 RETURNING building", name
+    )
+    return generation
+
+
+async def switch_generation(tx: Transaction, name: str, generation: int) -> int:
+    """Make the new generation the current one, and return the old one. Needs `lock_exclusively`."""
+    old: int = await tx.fetchval("SELECT generation FROM projections WHERE name = $1", name)
+    await tx.execute(
+        "UPDATE projections SET generation = building, building = NULL WHERE name = $1 AND building = $2",
+        name,
+        generation,
+    )
+    return old
+
+
+async def abandon_generation(tx: Transaction, name: str, generation: int) -> None:
+    """Stop applying events to the new generation. Needs `lock_exclusively`."""
+    await tx.execute("UPDATE projections SET building = NULL WHERE name = $1 AND building = $2", name, generation)
+
+
+async def count_events(tx: Transaction, name: str, generation: int, events: int) -> None:
+    """Add to the number of events in a generation."""
+    await tx.execute(_COUNT, generation, name, random.randrange(_SHARDS), events)  # noqa: S311  spreads; no secret
+
+
+async def summaries(db: Executor) -> list[ProjectionSummary]:
+    """Return all projections, by name."""
+    return [ProjectionSummary(*row.values()) for row in await db.fetch(_SUMMARIES)]
+
+
+async def delete_rows(tx: Transaction, table: str, generation: int, *, limit: int) -> int:
+    """Delete up to `limit` rows of a generation, and return how many."""
+    deleted = await tx.execute(
+        f"DELETE FROM {table} WHERE ctid = ANY(ARRAY("  # noqa: S608  a name of our own
+        f"SELECT ctid FROM {table} WHERE generation = $1 LIMIT $2))",
+        generation,
+        limit,
+    )
+    return int(deleted.split()[1])
+
+
+async def delete_inbox_rows(tx: Transaction, subscription: str, *, limit: int) -> int:
+    """Delete up to `limit` inbox rows of a generation, and return how many."""
+    deleted = await tx.execute(
+        "DELETE FROM inbox WHERE ctid = ANY(ARRAY(SELECT ctid FROM inbox WHERE subscription = $1 LIMIT $2))",
+        subscription,
+        limit,
+    )
+    return int(deleted.split()[1])
+
+
+async def delete_counts(tx: Transaction, name: str, generation: int) -> None:
+    """Delete the number of events in a generation."""
+    await tx.execute("DELETE FROM projection_counts WHERE generation = $1 AND name = $2", generation, name)

@@ -1,0 +1,1 @@
+"""Delivery of events from the bus to the services that subscribe to them."""

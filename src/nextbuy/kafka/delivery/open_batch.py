@@ -1,0 +1,101 @@
+"""A batch from the bus whose events are being delivered to one destination."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Self
+from uuid import UUID
+from zlib import crc32
+
+from nextbuy.contracts.delivery import Result
+from nextbuy.kafka.dead_letters.store import NewLetter
+from nextbuy.kit.events.bus.interface import Batch, Delivery
+from nextbuy.kit.events.inbound import EventDecoder, UndecodableEvent
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """An event, and the subscriptions that it is still to be delivered to."""
+
+    index: int
+    """Its position in the batch."""
+    topic: str
+    event_id: UUID
+    body: bytes
+    subscriptions: list[str]
+    attempts: int = 1
+    reason: str = ""
+    """Why the last attempt failed."""
+    failing_since: float | None = None
+    """Monotonic seconds; None unless it is the first event of its batch that fails."""
+
+    def letter(self, destination: str, subscription: str, result: Result) -> NewLetter:
+        """Return the dead letter of a rejection."""
+        return NewLetter(
+            delivery_key=f"{subscription}/{self.event_id}",
+            topic=self.topic,
+            event_id=self.event_id,
+            destination=destination,
+            subscription=subscription,
+            reason=result.reason,
+            errors=result.errors,
+            attempts=self.attempts,
+            body=self.body,
+        )
+
+
+@dataclass(slots=True, eq=False)
+class OpenBatch:
+    """A batch and those of its events that are not done, in order."""
+
+    batch: Batch
+    entries: list[Entry] = field(default_factory=list)
+    due: float = 0.0
+    """Monotonic seconds before which nothing of it is sent."""
+    alone: bool = False
+    """Whether only the first event is sent: it failed, and the others wait for it."""
+
+    @classmethod
+    def read(cls, batch: Batch, subscriptions: Sequence[str]) -> tuple[Self, list[NewLetter]]:
+        """Open a batch; messages without a valid envelope of their topic become dead letters."""
+        opened, letters = cls(batch), []
+        for index, delivery in enumerate(batch.deliveries):
+            try:
+                topic, event_id, _ = EventDecoder.header(delivery.body)
+            except UndecodableEvent as error:
+                letters.append(_undecodable(delivery, str(error)))
+                continue
+            opened.entries.append(Entry(index, topic, event_id, delivery.body, list(subscriptions)))
+        return opened, letters
+
+    @property
+    def done(self) -> int:
+        """The number of events before the first one that is not done."""
+        return self.entries[0].index if self.entries else len(self.batch.deliveries)
+
+    def finish(self, entry: Entry) -> None:
+        """Take off an event that is done; the others are sent together again."""
+        if entry is self.entries[0]:
+            self.alone = False
+        self.entries.remove(entry)
+
+    def fail(self, entry: Entry, reason: str, now: float, delay: float) -> None:
+        """Have an event sent again after `delay` seconds; the first of the batch by itself."""
+        entry.attempts += 1
+        entry.reason = reason
+        self.due, self.alone = now + delay, True
+        if entry is self.entries[0] and entry.failing_since is None:
+            entry.failing_since = now
+
+
+def _undecodable(delivery: Delivery, reason: str) -> NewLetter:
+    return NewLetter(
+        delivery_key=f"{delivery.topic}/{delivery.position}/{crc32(delivery.body):08x}",
+        topic=delivery.topic,
+        event_id=None,
+        destination="",
+        subscription="",
+        reason=reason,
+        errors=[],
+        attempts=1,
+        body=delivery.body,
+    )

@@ -1,1 +1,0 @@
-"""Mails: sent to a mail server or stored, and shown to admins."""

@@ -1,1 +1,0 @@
-"""Notifications: created from events for admins, buyers and sellers, listed, and marked as read."""

@@ -1,1 +1,0 @@
-"""Figures that are computed from events, and rebuilt from the event logs."""

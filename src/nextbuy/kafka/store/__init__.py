@@ -1,1 +1,0 @@
-"""SQL of the kafka service's tables; the kit stores dead letters."""

@@ -1,0 +1,1 @@
+"""Notifications and e-mails for buyers and sellers."""

@@ -1,0 +1,28 @@
+"""The dependencies of notification."""
+
+from dataclasses import dataclass
+
+from nextbuy.contracts.auth import AuthClient
+from nextbuy.kit.service_context import ServiceContext
+from nextbuy.kit.storage.database import Database
+from nextbuy.notification.mailer import Mailer, mailer_for
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deps:
+    """The accounts of recipients, the database and the mailer; `public_url` is that of links in mails."""
+
+    auth: AuthClient
+    database: Database
+    mailer: Mailer
+    public_url: str
+
+
+def assemble(context: ServiceContext) -> Deps:
+    """Build the dependencies of notification from the context of its process."""
+    return Deps(
+        auth=AuthClient(context.send),
+        database=context.database,
+        mailer=mailer_for(context.settings.smtp),
+        public_url=context.settings.public_url,
+    )

@@ -1,0 +1,172 @@
+"""Notifications and e-mails as text: what an event means to the buyer or seller it concerns.
+
+A notification states what happened, why, and what to do. It contains no personal data of others.
+"""
+
+from typing import Final
+from uuid import UUID
+
+from msgspec import Struct
+
+from nextbuy.contracts.message import Event
+from nextbuy.contracts.money import format_money
+from nextbuy.contracts.order import (
+    OrderCreated,
+    PaymentFailed,
+    PaymentRefunded,
+    SessionExpired,
+    order_summary,
+    reason_text,
+)
+from nextbuy.contracts.product import ProductApproved, ProductPending, ProductRejected, findings_text
+from nextbuy.contracts.seller import SellerApproved, SellerRejected, SellerSuspended
+from nextbuy.kit.text import as_sentence, quoted, single_line
+
+ACCOUNT_EVENTS: Final[tuple[type[Event], ...]] = (
+    OrderCreated,
+    PaymentFailed,
+    PaymentRefunded,
+    SessionExpired,
+    SellerApproved,
+    SellerRejected,
+    SellerSuspended,
+    ProductPending,
+    ProductApproved,
+    ProductRejected,
+)
+"""Events that notify a buyer or a seller."""
+_BODY: Final = """\
+Hello,
+
+{message}
+
+View the details: {page}
+
+All your notifications: {all}
+
+You are receiving this e-mail because it concerns your NextBuy account. Please do not reply; replies are not read.
+"""
+
+
+class NotificationDraft(Struct, frozen=True, kw_only=True):
+    """A notification for one account; `link` is the path of a page, and `by_email` sends it as an e-mail too."""
+
+    account_id: UUID
+    kind: str
+    title: str
+    message: str
+    link: str
+    by_email: bool = True
+
+
+class EmailText(Struct, frozen=True):
+    """The text of an e-mail."""
+
+    subject: str
+    body: str
+
+
+def account_notifications(event: Event) -> list[NotificationDraft]:
+    """Return the notifications of an event for the buyer and the seller it concerns."""
+    match event:
+        case OrderCreated():
+            return _order_drafts(event)
+        case PaymentFailed() | PaymentRefunded() | SessionExpired():
+            return [_payment_draft(event)]
+        case SellerApproved() | SellerRejected() | SellerSuspended():
+            return [_shop_draft(event)]
+        case ProductPending() | ProductApproved() | ProductRejected():
+            return [_product_draft(event)]
+        case _:
+            return []
+
+
+def _order_drafts(event: OrderCreated) -> list[NotificationDraft]:
+    buyers = NotificationDraft(
+        account_id=event.buyer_id,
+        kind="order-placed",
+        title=f"Your order {event.number}",
+        message=f"Thank you! We have received your payment, and the shop has your order {order_summary(event)}.",
+        link=f"/order/{event.order_id}",
+    )
+    sellers = NotificationDraft(
+        account_id=event.seller_id,
+        kind="order-received",
+        title=f"New order {event.number}",
+        message=f"A buyer has placed and paid for order {order_summary(event)}.",
+        link=f"/order/{event.order_id}",
+    )
+    return [buyers, sellers]
+
+
+def _payment_draft(event: PaymentFailed | PaymentRefunded | SessionExpired) -> NotificationDraft:
+    match event:
+        case PaymentFailed():
+            kind, title = "payment-failed", "Your payment was declined"
+            message = (
+                f"{as_sentence(reason_text(event.reason))} You have not been charged, and your basket is unchanged."
+                " Try again, or use another card."
+            )
+        case PaymentRefunded():
+            kind, title = "payment-refunded", "Your payment was refunded"
+            message = (
+                f"{format_money(event.total)} refunded: {as_sentence(reason_text(event.reason))} Your bank may take a"
+                " few days to show the refund. You do not need to do anything."
+            )
+        case _:  # SessionExpired
+            kind, title = "session-expired", "Your checkout has expired"
+            message = "You have not been charged. The items are no longer reserved, but your basket is unchanged."
+    return NotificationDraft(
+        account_id=event.buyer_id,
+        kind=kind,
+        title=title,
+        message=message,
+        link=f"/session/{event.session_id}",
+        by_email=not isinstance(event, SessionExpired),
+    )
+
+
+def _shop_draft(event: SellerApproved | SellerRejected | SellerSuspended) -> NotificationDraft:
+    name = quoted(event.shop_name)
+    match event:
+        case SellerApproved():
+            kind, title = "shop-approved", "Your shop is open"
+            message = f"{name} is approved. Buyers can now find and buy your products."
+        case SellerRejected():
+            kind, title = "shop-rejected", "Your shop was not approved"
+            message = f"{name} cannot sell on NextBuy. Reason: {as_sentence(event.reason)}"
+        case _:  # SellerSuspended
+            kind, title = "shop-suspended", "Your shop is suspended"
+            message = f"{name} cannot sell for now. Reason: {as_sentence(event.reason)}"
+    return NotificationDraft(account_id=event.user_id, kind=kind, title=title, message=message, link="/sell")
+
+
+def _product_draft(event: ProductPending | ProductApproved | ProductRejected) -> NotificationDraft:
+    name, link = quoted(event.title), "/sell"
+    match event:
+        case ProductPending():
+            kind, title = "product-pending", "Your product is under review"
+            message = f"We review {name} before it goes on sale and will let you know."
+        case ProductApproved():
+            kind, title = "product-approved", "Your product is for sale"
+            message, link = f"{name} is approved. Buyers can now find and buy it.", f"/product/{event.product_id}"
+        case _:  # ProductRejected
+            kind, title = "product-rejected", "Your product was not approved"
+            reason = f"Reason: {as_sentence(event.reason)}" if event.by else single_line(findings_text(event.findings))
+            message = f"{name} cannot be sold as it is. {reason} Edit it to have it reviewed again."
+    return NotificationDraft(
+        account_id=event.seller_id,
+        kind=kind,
+        title=title,
+        message=message,
+        link=link,
+        by_email=not isinstance(event, ProductPending),
+    )
+
+
+def email_for(draft: NotificationDraft, public_url: str) -> EmailText:
+    """Return a notification as an e-mail; `public_url` is the public base URL of the gateway."""
+    return EmailText(
+        subject=single_line(f"{draft.title} · NextBuy"),
+        body=_BODY.format(message=draft.message, page=f"{public_url}{draft.link}", all=f"{public_url}/notifications"),
+    )

@@ -1,0 +1,33 @@
+"""GET /notification/api/mails/{mail_id}: one mail with its body."""
+
+from typing import Final
+from uuid import UUID
+
+from msgspec import Struct
+
+from nextbuy.contracts.errors import NotFound
+from nextbuy.kit.http.caller import Caller
+from nextbuy.notification.deps import Deps
+from nextbuy.notification.model import MailWithBody
+from nextbuy.notification.store.mails import get_mail
+
+MailNotFound: Final = NotFound.of("mail-not-found", "Mail not found. Mails are deleted after 90 days.")
+
+
+class MailRef(Struct, frozen=True):
+    """The id of a mail."""
+
+    mail_id: UUID
+
+
+async def mail(deps: Deps, caller: Caller, request: MailRef) -> MailWithBody:
+    """Show a mail with its body.
+
+    Raises:
+        NotFound: it does not exist, or was purged (`mail-not-found`).
+    """
+    await deps.auth.validate_admin(caller.token)
+    found = await get_mail(deps.database, request.mail_id)
+    if found is None:
+        raise MailNotFound
+    return found

@@ -1,0 +1,22 @@
+"""GET /notification/api/mails: mails without their bodies, newest first."""
+
+from msgspec import UNSET, UnsetType
+
+from nextbuy.contracts.values import Page, PageRequest
+from nextbuy.kit.http.caller import Caller
+from nextbuy.notification.deps import Deps
+from nextbuy.notification.model import Mail, MailStatus
+from nextbuy.notification.store.mails import list_mails
+
+
+class ListMails(PageRequest, frozen=True):
+    """The status of the mails, or any status."""
+
+    status: MailStatus | UnsetType = UNSET
+
+
+async def mails(deps: Deps, caller: Caller, request: ListMails) -> Page[Mail]:
+    """List mails, newest first."""
+    await deps.auth.validate_admin(caller.token)
+    status = None if request.status is UNSET else request.status
+    return await list_mails(deps.database, status, limit=request.limit, cursor=request.start)

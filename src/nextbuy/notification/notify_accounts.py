@@ -1,0 +1,20 @@
+"""Subscription: create notifications, and important ones as mails too, for the buyer or seller of an event."""
+
+from collections.abc import Sequence
+
+from nextbuy.kit.events.inbound import InboundEvent
+from nextbuy.kit.storage.database import Transaction
+from nextbuy.notification.deps import Deps
+from nextbuy.notification.drafts import account_notifications, email_for
+from nextbuy.notification.store.notifications import NewNotification, insert_notifications
+
+
+async def notify_accounts(deps: Deps, tx: Transaction, events: Sequence[InboundEvent]) -> None:
+    """Store the notifications and mails of a batch of events."""
+    new = [
+        NewNotification(event.envelope, draft, email_for(draft, deps.public_url) if draft.by_email else None)
+        for event in events
+        for draft in account_notifications(event.event)
+    ]
+    if new:
+        await insert_notifications(tx, new)

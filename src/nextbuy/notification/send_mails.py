@@ -1,0 +1,84 @@
+"""Job: send the mails that are due, until each is sent or has failed for good.
+
+At least once: after a crash between the mail server's acceptance and its record here, the same mail is sent again.
+"""
+
+import logging
+import random
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from typing import Final
+from uuid import UUID
+
+from nextbuy.kit.observability.telemetry import start_span, use_span
+from nextbuy.kit.rpc.retry import backoff
+from nextbuy.notification.deps import Deps
+from nextbuy.notification.mailer import DeliveryResult, OutgoingMail
+from nextbuy.notification.store.mails import LEASES, ClaimedMail, Outcome, claim, record_results
+
+log: Final = logging.getLogger(__name__)
+BATCH: Final = 50
+_MIN_DELAY, _BASE_DELAY, _MAX_DELAY = 1.0, 5.0, 1_800.0
+"""Seconds before a retry: the minimum plus a random part, up to the base doubled with each attempt or the maximum."""
+
+
+async def send_mails(deps: Deps) -> bool:
+    """Send a batch of mails that are due; return whether more may be due that can be sent now."""
+    claimed = {mail.id: mail for mail in await claim(deps.database, limit=BATCH)}
+    if not claimed:
+        return False
+    until = next(iter(claimed.values())).until
+    unsent, progress = set(claimed), False
+    try:
+        accounts = await deps.auth.get_accounts(list({mail.account_id for mail in claimed.values()}))
+        emails = {account.id: account.email for account in accounts}
+        async with aclosing(_send(deps, list(claimed.values()), emails)) as batches:
+            async for results in batches:
+                outcomes = [_outcome(claimed[result.mail_id], result, emails) for result in results]
+                await record_results(deps.database, until, outcomes)
+                unsent.difference_update(outcome.mail_id for outcome in outcomes)
+                progress |= any(outcome.status != "waiting" for outcome in outcomes)
+    finally:
+        if unsent:
+            await LEASES.release(deps.database, unsent, until)
+    return len(claimed) == BATCH and progress
+
+
+async def _send(
+    deps: Deps, claimed: list[ClaimedMail], emails: Mapping[UUID, str]
+) -> AsyncGenerator[list[DeliveryResult], None]:
+    """Send mails and yield their results; mails to deleted accounts fail."""
+    if orphaned := [mail.id for mail in claimed if mail.account_id not in emails]:
+        yield [DeliveryResult(mail_id, "failed", "the account no longer exists") for mail_id in orphaned]
+    outgoing = [
+        OutgoingMail(
+            id=mail.id,
+            recipient=emails[mail.account_id],
+            subject=mail.subject,
+            body=mail.body,
+            written_at=mail.created_at,
+        )
+        for mail in claimed
+        if mail.account_id in emails
+    ]
+    if outgoing:
+        async with aclosing(deps.mailer.send(outgoing)) as batches:
+            async for results in batches:
+                yield results
+
+
+def _outcome(mail: ClaimedMail, result: DeliveryResult, emails: Mapping[UUID, str]) -> Outcome:
+    status, reason = result.status, result.reason
+    if status == "waiting" and mail.is_expired:
+        status, reason = "failed", f"no success in {mail.attempts} attempts; the last: {reason}"
+    with use_span(start_span(mail.traceparent, mail.correlation_id)):
+        fields = {"mail_id": str(mail.id), "notification_kind": mail.kind, "attempt": mail.attempts}
+        if status in {"sent", "stored"}:
+            log.info("mail %s", status, extra=fields)
+        else:
+            event = "mail failed" if status == "failed" else "mail not sent; retry scheduled"
+            log.warning(event, extra={**fields, "reason": reason})
+    delay = _MIN_DELAY + backoff(mail.attempts - 1, base=_BASE_DELAY, cap=_MAX_DELAY, random=random.random)
+    return Outcome(
+        mail_id=mail.id, status=status, reason=reason, recipient=emails.get(mail.account_id, ""), delay=delay
+    )

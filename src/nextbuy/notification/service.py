@@ -1,0 +1,33 @@
+"""The table of contents of notification."""
+
+from nextbuy.contracts.values import Role
+from nextbuy.kit.service import ANYONE_LOGGED_IN, Service, get, job, post, subscribe
+from nextbuy.notification.deps import Deps
+from nextbuy.notification.drafts import ACCOUNT_EVENTS
+from nextbuy.notification.mail import mail
+from nextbuy.notification.mails import mails
+from nextbuy.notification.notifications import notifications
+from nextbuy.notification.notify_accounts import notify_accounts
+from nextbuy.notification.purge_mails import purge_mails
+from nextbuy.notification.read_all_notifications import read_all_notifications
+from nextbuy.notification.read_notification import read_notification
+from nextbuy.notification.send_mails import send_mails
+
+_ADMINS = [Role.ADMIN]
+
+SERVICE = Service(
+    name="notification",
+    deps=Deps,
+    routes=[
+        get("notifications", notifications, who=ANYONE_LOGGED_IN),
+        post("read-notification/{notification_id}", read_notification, who=ANYONE_LOGGED_IN),
+        post("read-all-notifications", read_all_notifications, who=ANYONE_LOGGED_IN),
+        get("mails", mails, who=_ADMINS),
+        get("mails/{mail_id}", mail, who=_ADMINS),
+    ],
+    subscriptions=[subscribe("notify-accounts", ACCOUNT_EVENTS, notify_accounts)],
+    jobs=[
+        job("send-mails", send_mails, every=1.0),
+        job("purge-mails", purge_mails, every=600.0),
+    ],
+)

@@ -1,0 +1,108 @@
+"""The SQL of mails: claims to send them, results, and pages for admins."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from msgspec import Struct
+
+from nextbuy.contracts.values import Page
+from nextbuy.kit.http.paging import decode_cursor, encode_cursor
+from nextbuy.kit.storage.database import Database, Executor, Row
+from nextbuy.kit.storage.leases import Leases
+from nextbuy.kit.storage.retention import purge_statement
+from nextbuy.notification.model import Mail, MailStatus, MailWithBody
+
+LEASES: Final = Leases("mails", seconds=90, attempts="attempts")
+"""Longer than a mailer and auth may take."""
+_SEND_FOR: Final = "3 days"
+"""The time during which a mail is retried."""
+
+
+class ClaimedMail(Struct, frozen=True, kw_only=True):
+    """A mail leased until `until`; if `is_expired`, it is not retried again."""
+
+    id: UUID
+    account_id: UUID
+    kind: str
+    subject: str
+    body: str
+    traceparent: str
+    correlation_id: str
+    attempts: int
+    created_at: datetime
+    until: datetime
+    is_expired: bool
+
+
+class Outcome(Struct, frozen=True, kw_only=True):
+    """The new state of a mail; `delay` is in seconds, for a mail that is retried."""
+
+    mail_id: UUID
+    status: MailStatus
+    reason: str
+    recipient: str
+    delay: float
+
+
+PURGE: Final = purge_statement("mails", "created_at", "now() - interval '90 days'")
+"""Deletes mails that are older than 90 days; see `retention.purge`."""
+_CLAIM: Final = LEASES.claim_statement(
+    returning=f"""
+        claimed.id, claimed.account_id, claimed.kind, claimed.subject, claimed.body, claimed.traceparent,
+        claimed.correlation_id, claimed.attempts, claimed.created_at, claimed.due_at AS until,
+        claimed.created_at < now() - interval '{_SEND_FOR}' AS is_expired
+    """
+)
+
+
+async def claim(db: Database, *, limit: int) -> list[ClaimedMail]:
+    """Claim up to `limit` mails that are due."""
+    return [ClaimedMail(**row) for row in await db.fetch(_CLAIM, limit)]
+
+
+async def record_results(db: Database, until: datetime, outcomes: Sequence[Outcome]) -> None:
+    """Store the outcomes of mails leased until `until`; an outcome whose lease was lost is ignored."""
+    await db.execute(
+        """
+        UPDATE mails AS m
+           SET status = outcome.status, reason = outcome.reason, recipient = outcome.recipient,
+               due_at = CASE WHEN outcome.status = 'waiting' THEN now() + make_interval(secs => outcome.delay) END,
+               done_at = CASE WHEN outcome.status <> 'waiting' THEN now() END
+          FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::float8[])
+               AS outcome (id, status, reason, recipient, delay)
+         WHERE m.id = outcome.id AND m.due_at = $1
+        """,
+        until,
+        [outcome.mail_id for outcome in outcomes],
+        [outcome.status for outcome in outcomes],
+        [outcome.reason for outcome in outcomes],
+        [outcome.recipient for outcome in outcomes],
+        [outcome.delay for outcome in outcomes],
+    )
+
+
+_MAIL: Final = "id, account_id, kind, recipient, subject, status, reason, attempts, created_at, done_at"
+
+
+async def list_mails(db: Executor, status: MailStatus | None, *, limit: int, cursor: str | None) -> Page[Mail]:
+    """List mails in a status, or in any, newest first."""
+    last = None if cursor is None else decode_cursor(cursor, UUID)[0]
+    rows = await db.fetch(
+        f"""
+        SELECT {_MAIL} FROM mails WHERE {"true" if status is None else "status = $3"} AND ($1::uuid IS NULL OR id < $1)
+         ORDER BY id DESC LIMIT $2
+        """,  # noqa: S608  constants
+        last,
+        limit + 1,
+        *([] if status is None else [status]),
+    )
+    items = [Mail(**row) for row in rows[:limit]]
+    return Page(items, encode_cursor(items[-1].id) if len(rows) > limit else None)
+
+
+async def get_mail(db: Executor, mail_id: UUID) -> MailWithBody | None:
+    """Return a mail with its body, or None."""
+    row: Row | None = await db.fetchrow(f"SELECT {_MAIL}, body FROM mails WHERE id = $1", mail_id)  # noqa: S608
+    return None if row is None else MailWithBody(**row)
