@@ -45,7 +45,7 @@ _FIELDS: Final = tuple(Interaction.__dataclass_fields__)
 def decode_interactions(items: Iterable[Mapping[str, Any]]) -> list[Interaction]:
     """Return interactions in the order in which they began; unknown fields are ignored.
 
-    A consumed event has come from the bus to the kafka service before, which is an interaction of its own here (`read`).
+    A consumed event came from the bus to the kafka service first, which is an interaction of its own here (`read`).
     """
     decoded = [Interaction(**{name: item[name] for name in _FIELDS if name in item}) for item in items]
     reads = [replace(one, kind="read", callee="kafka") for one in decoded if one.kind == "consume"]

@@ -18,7 +18,7 @@ from typing import Any, Final, Literal
 from uuid import UUID
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 _TRACEPARENT: Final = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
@@ -114,13 +114,9 @@ class Interaction(Struct):
     correlation_id: str
     status: int = 0
     attempt: int = 1
-
-
-class Consumption(Interaction):
-    """The delivery of an event to a service, with its outcome for each subscription."""
-
-    event_id: str = ""
-    subscriptions: dict[str, str] = {}
+    event_id: str | UnsetType = UNSET
+    subscriptions: dict[str, str] | UnsetType = UNSET
+    """Of a consumed event: its outcome for each subscription of the callee."""
 
 
 Recorder = Callable[[str, bytes], None]
@@ -218,7 +214,7 @@ class Journal:
     ) -> None:
         """Write the line of an event that a service received, with the outcome for each of its subscriptions."""
         elapsed = time.perf_counter() - began
-        interaction = Consumption(
+        interaction = Interaction(
             at=time.time() - elapsed,
             kind="consume",
             caller=BUS_PARTICIPANT,
