@@ -1,4 +1,4 @@
-"""The pipeline of a service alone: outbox, relay, bus, consumer, and inbox in one process, on real engines.
+"""The pipeline of events alone: outbox, relay, bus, dispatcher, and receiver in one process, on real engines.
 
 As a program: reads a job as JSON from standard input, runs it, and prints the result.
 """
@@ -19,20 +19,25 @@ from msgspec import Struct
 from redis.asyncio import Redis
 
 from bench.report import percentile
-from nextbuy.contracts.message import Envelope
+from nextbuy.contracts.delivery import DeliveryClient, receive_events_of
+from nextbuy.contracts.message import Call
 from nextbuy.contracts.order import OrderCreated
 from nextbuy.contracts.product import PricedLine
 from nextbuy.contracts.values import Money, new_id
+from nextbuy.kafka.delivery.dispatcher import Dispatcher
 from nextbuy.kit.config import Kafka
 from nextbuy.kit.events.bus.interface import Bus, BusMessage
 from nextbuy.kit.events.bus.kafka import KafkaBus
 from nextbuy.kit.events.bus.redis import RedisBus
-from nextbuy.kit.events.consumer import Consumer
+from nextbuy.kit.events.inbound import InboundEvent
 from nextbuy.kit.events.outbox import make_envelope, publish
+from nextbuy.kit.events.receiver import Receiver
 from nextbuy.kit.events.relay import Relay
 from nextbuy.kit.observability import telemetry
-from nextbuy.kit.service import Service, on_batch
+from nextbuy.kit.service import Service, subscribe
+from nextbuy.kit.service_context import Destination
 from nextbuy.kit.storage.database import Database, Transaction
+from nextbuy.kit.wire import encode
 
 PREFIX: Final = "bench."
 _TABLE: Final = "CREATE TABLE IF NOT EXISTS applied (event_id uuid, order_id uuid, total bigint)"
@@ -101,17 +106,24 @@ class _Pipeline:
         self.sizes: list[float] = []
         self.seen = 0
         self.notifies = False
-        service = Service(name="bench", deps=object, listens=[on_batch("apply", [OrderCreated], self._apply)])
-        self.consumer = Consumer(service, None, database, bus, journal, group="bench")
-
-    async def _apply(self, _deps: object, tx: Transaction, pairs: Sequence[tuple[OrderCreated, Envelope]]) -> None:
-        ids = [envelope.id for _, envelope in pairs]
-        await tx.execute(
-            _APPLY, ids, [event.order_id for event, _ in pairs], [event.total.amount for event, _ in pairs]
+        service = Service(name="bench", deps=object, subscriptions=[subscribe("apply", [OrderCreated], self._apply)])
+        self.receiver = Receiver(service, None, database, journal)
+        self.dispatcher = Dispatcher(
+            Destination("bench", {OrderCreated.topic: ["apply"]}), DeliveryClient(self._send), bus, database
         )
+
+    async def _send(self, call: Call[Any]) -> Any:  # noqa: ANN401  of whatever type the call says
+        """Deliver events as the bytes of a call, as between two processes."""
+        received = msgspec.json.decode(encode(call), type=receive_events_of("bench"))
+        return await self.receiver.receive(None, received)
+
+    async def _apply(self, _deps: object, tx: Transaction, inbound: Sequence[InboundEvent]) -> None:
+        ids, events = [one.id for one in inbound], [one.event for one in inbound]
+        orders = [event for event in events if isinstance(event, OrderCreated)]
+        await tx.execute(_APPLY, ids, [event.order_id for event in orders], [event.total.amount for event in orders])
         if self.notifies:
             await tx.execute(_NOTIFY, ids)
-        self.seen += len(pairs)
+        self.seen += len(inbound)
         self.sizes.append(resident())
 
     async def applied(self, count: int) -> None:
@@ -129,7 +141,7 @@ async def _put(pipeline: _Pipeline, count: int) -> None:
 
 
 async def _carry(pipeline: _Pipeline, job: Job, run: AsyncExitStack) -> Result:
-    await run.enter_async_context(_running(pipeline.consumer.run()))
+    await run.enter_async_context(_running(pipeline.dispatcher.run()))
     await _put(pipeline, 1)
     await pipeline.relay.publish_batch()
     await pipeline.applied(1)
@@ -152,7 +164,7 @@ async def _latency(pipeline: _Pipeline, job: Job, run: AsyncExitStack) -> Result
     connection = await asyncpg.connect(job.database)
     run.push_async_callback(connection.close)
     await connection.add_listener("applied", on_notification)
-    for part in (pipeline.consumer, pipeline.relay):
+    for part in (pipeline.dispatcher, pipeline.relay):
         await run.enter_async_context(_running(part.run()))
     started = time.perf_counter()
     for number in range(job.events):
@@ -176,7 +188,7 @@ async def _fill(pipeline: _Pipeline, job: Job, _run: AsyncExitStack) -> Result:
 
 async def _drain(pipeline: _Pipeline, job: Job, run: AsyncExitStack) -> Result:
     started = time.perf_counter()
-    await run.enter_async_context(_running(pipeline.consumer.run()))
+    await run.enter_async_context(_running(pipeline.dispatcher.run()))
     await pipeline.applied(job.events)
     sizes = pipeline.sizes
     return Result(

@@ -18,9 +18,9 @@ from confluent_kafka.cimpl import NewTopic
 from redis.asyncio import Redis
 
 from bench.pipeline import Job, Result, bus_messages
+from nextbuy.contracts.delivery import MAX_EVENTS as CONSUMER_BATCH
 from nextbuy.kit.config import Kafka
 from nextbuy.kit.events.bus.cloud_event import to_binary
-from nextbuy.kit.events.consumer import BATCH_SIZE as CONSUMER_BATCH
 from nextbuy.kit.events.relay import BATCH_SIZE as RELAY_BATCH
 
 

@@ -32,6 +32,7 @@ from nextbuy.host.databases import service_url
 from nextbuy.host.secrets import installation_secret
 from nextbuy.kit.clock import utc_now
 from nextbuy.kit.config import Settings
+from nextbuy.kit.events.bus.redis import RedisBus
 from nextbuy.kit.http.app import App
 from nextbuy.kit.http.service_identity import ServiceIdentity
 from nextbuy.kit.observability.interactions import Interactions
@@ -132,6 +133,8 @@ async def _run(job: Job) -> Rounds:
             clock=utc_now,
             interactions=Interactions(redis),
             database=database,
+            bus=RedisBus(redis),
+            destinations=(),
         )
         deps = entry.assemble(parts)
         service = Service(name="product", deps=entry.service.deps, calls=[*entry.service.calls, answers(Nod, nod)])

@@ -122,14 +122,15 @@ def test_library_is_imported_in_its_places_only(tree: Path, place: str, line: st
     assert f"{place}: imports {library}; only {allowed} may" in problems(tree)
 
 
-def test_only_the_kafka_service_listens(tree: Path) -> None:
-    table = (tree / "src/nextbuy/order/service.py").read_text()
-    listener = "SERVICE = Service(name='it', listens=[on('note', Paid, note)])"
-    write(tree, "kafka/service.py", listener)
+def test_only_the_kafka_service_uses_the_bus(tree: Path) -> None:
+    text = "from nextbuy.kit.events.bus.interface import Bus\n\n\nasync def deliver(bus: Bus) -> None: ...\n"
+    write(tree, "kafka/deps.py", text)
     assert problems(tree) == []
-    write(tree, "order/service.py", f"{table}\n{listener}")
+
+    write(tree, "order/deps.py", text)
+
     assert problems(tree) == [
-        "order/service.py: listens to the bus; only the kafka service does: add a handler there that calls it"
+        "order/deps.py: uses the bus; only the kafka service does: subscribe or publish"
     ]
 
 

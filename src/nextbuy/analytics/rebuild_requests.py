@@ -6,7 +6,7 @@ from nextbuy.analytics.projection import PROJECTIONS
 from nextbuy.analytics.store import rebuilds
 from nextbuy.analytics.store.rebuilds import Rebuild
 from nextbuy.contracts.errors import Conflict, NotFound
-from nextbuy.kit.storage.audit_log import record
+from nextbuy.kit.audit_log import record
 from nextbuy.kit.storage.database import Transaction
 
 ProjectionNotFound: Final = NotFound.of("projection-not-found", "Projection not found.")

@@ -148,7 +148,7 @@ def replay(data: Path | None, letter_id: UUID | None, *, every: bool, timeout: f
 def discard(data: Path | None, letter_id: UUID, reason: str) -> None:
     """Discard a dead letter: it will never be processed."""
     from nextbuy.kafka.dead_letters import operations
-    from nextbuy.kit.storage.audit_log import terminal_actor
+    from nextbuy.kit.audit_log import terminal_actor
 
     reason = reason.strip()
     if not 1 <= len(reason) <= MAX_REASON or "\0" in reason:
@@ -170,7 +170,7 @@ def audit(data: Path | None, limit: int, cursor: str | None) -> None:
 
     Columns: time (UTC), operator, action, subject, details.
     """
-    from nextbuy.kit.storage.audit_log import list_entries
+    from nextbuy.kit.audit_log import list_entries
 
     found = with_database(data, SERVICE, lambda database: list_entries(database, limit, cursor))
     for entry in found.items:
@@ -192,7 +192,7 @@ def _print_next_page(cursor: str | None) -> None:
 
 async def _replay_one(database: Database, letter_id: UUID, timeout: float) -> None:
     from nextbuy.kafka.dead_letters import operations
-    from nextbuy.kit.storage.audit_log import terminal_actor
+    from nextbuy.kit.audit_log import terminal_actor
 
     async with database.transaction() as tx:
         letter = await operations.replay(tx, terminal_actor(), letter_id)
@@ -209,7 +209,7 @@ async def _replay_one(database: Database, letter_id: UUID, timeout: float) -> No
 
 async def _replay_matching(database: Database, only: Filter, timeout: float) -> None:
     from nextbuy.kafka.dead_letters import operations
-    from nextbuy.kit.storage.audit_log import terminal_actor
+    from nextbuy.kit.audit_log import terminal_actor
 
     done = failed = 0
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())

@@ -61,7 +61,7 @@ def _state(rebuild: Rebuild) -> str:
 
 async def _rebuild(database: Database, name: str) -> None:
     from nextbuy.analytics.rebuild_requests import request_rebuild
-    from nextbuy.kit.storage.audit_log import terminal_actor
+    from nextbuy.kit.audit_log import terminal_actor
 
     async with database.transaction() as tx:
         requested = await request_rebuild(tx, name, requested_by=terminal_actor())

@@ -2,8 +2,8 @@
 
 from nextbuy.contracts.values import Page, PageRequest
 from nextbuy.kafka.deps import Deps
+from nextbuy.kit.audit_log import AuditEntry, list_entries
 from nextbuy.kit.http.caller import Caller
-from nextbuy.kit.storage.audit_log import AuditEntry, list_entries
 
 
 async def audit(deps: Deps, caller: Caller, request: PageRequest) -> Page[AuditEntry]:

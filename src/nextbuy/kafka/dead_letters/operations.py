@@ -9,7 +9,7 @@ from msgspec import Struct
 from nextbuy.kafka.dead_letters import replay_requests, store
 from nextbuy.kafka.dead_letters.replay_requests import Replay
 from nextbuy.kafka.dead_letters.store import DeadLetter, Filter
-from nextbuy.kit.storage.audit_log import record
+from nextbuy.kit.audit_log import record
 from nextbuy.kit.storage.database import Transaction
 
 _MATCHING: Final = "dead-letters"
