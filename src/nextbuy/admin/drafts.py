@@ -1,5 +1,6 @@
 """Notifications of admins as text: what an event means to them, and the page on which they can act."""
 
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -23,10 +24,15 @@ ADMIN_EVENTS: Final[tuple[type[Event], ...]] = (
 """Events that may notify the admins."""
 
 
+NEW_PRODUCTS: Final = "new-products"
+"""The kind of a notification that counts the new products of a shop on a day."""
+
+
 class NotificationDraft(Struct, frozen=True, kw_only=True):
     """A notification for the admins, one per event and kind; `link` is the path of a page, or empty."""
 
     source_event_id: UUID
+    occurred_at: datetime
     kind: str
     title: str
     message: str
@@ -58,4 +64,11 @@ def draft_of(inbound: InboundEvent) -> NotificationDraft | None:
             message, link = f"{format_money(event.total)} refunded: {as_sentence(reason_text(event.reason))}", ""
         case _:
             return None
-    return NotificationDraft(source_event_id=inbound.id, kind=kind, title=title, message=message, link=link)
+    return NotificationDraft(
+        source_event_id=inbound.id,
+        occurred_at=inbound.envelope.time,
+        kind=kind,
+        title=title,
+        message=message,
+        link=link,
+    )

@@ -18,13 +18,15 @@ class ReadNotification(Struct, frozen=True):
 
 
 async def read_notification(deps: Deps, caller: Caller, request: ReadNotification) -> Notification:
-    """Mark a notification as read, for all admins.
+    """Mark a notification as read by the caller; other admins still see it as unread.
 
     Raises:
         NotificationNotFound: it does not exist.
     """
-    await deps.auth.validate_admin(caller.token)
-    notification = await store.mark_read(deps.database, request.notification_id)
-    if notification is None:
-        raise NotificationNotFound
+    admin = await deps.auth.validate_admin(caller.token)
+    async with deps.database.transaction() as tx:
+        notification = await store.mark_read(tx, admin.id, request.notification_id)
+        if notification is None:
+            raise NotificationNotFound
+        await caller.store_response(tx, notification)
     return notification

@@ -2,12 +2,14 @@
 
 from nextbuy.admin.approve_product import approve_product
 from nextbuy.admin.approve_seller import approve_seller
+from nextbuy.admin.count_new_products import count_new_products
 from nextbuy.admin.create_notification import create_notification
 from nextbuy.admin.deps import Deps
 from nextbuy.admin.drafts import ADMIN_EVENTS
 from nextbuy.admin.get_pending_products import get_pending_products
 from nextbuy.admin.get_pending_sellers import get_pending_sellers
 from nextbuy.admin.notifications import notifications
+from nextbuy.admin.purge_notifications import purge_notifications
 from nextbuy.admin.read_all_notifications import read_all_notifications
 from nextbuy.admin.read_notification import read_notification
 from nextbuy.admin.reinstate_account import reinstate_account
@@ -16,8 +18,9 @@ from nextbuy.admin.reject_seller import reject_seller
 from nextbuy.admin.suspend_account import suspend_account
 from nextbuy.admin.suspend_seller import suspend_seller
 from nextbuy.admin.unread_notifications import unread_notifications
+from nextbuy.contracts.product import ProductCreated
 from nextbuy.contracts.values import Role
-from nextbuy.kit.service import Service, get, post, subscribe
+from nextbuy.kit.service import Service, get, job, post, subscribe
 
 _ADMINS = [Role.ADMIN]
 
@@ -39,5 +42,9 @@ SERVICE = Service(
         post("read-all-notifications", read_all_notifications, who=_ADMINS),
         post("read-notification/{notification_id}", read_notification, who=_ADMINS),
     ],
-    subscriptions=[subscribe("create-notification", ADMIN_EVENTS, create_notification)],
+    subscriptions=[
+        subscribe("create-notification", ADMIN_EVENTS, create_notification),
+        subscribe("count-new-products", ProductCreated, count_new_products),
+    ],
+    jobs=[job("purge-notifications", purge_notifications, every=600.0)],
 )

@@ -14,6 +14,6 @@ class Unread(Struct, frozen=True):
 
 
 async def unread_notifications(deps: Deps, caller: Caller) -> Unread:
-    """Count the unread notifications of admins."""
-    await deps.auth.validate_admin(caller.token)
-    return Unread(await store.count_unread(deps.database))
+    """Count the notifications that the caller has not read; new products do not count."""
+    admin = await deps.auth.validate_admin(caller.token)
+    return Unread(await store.count_unread(deps.database, admin.id))

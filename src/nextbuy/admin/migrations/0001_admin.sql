@@ -1,6 +1,6 @@
 -- oldest release: 0.1.0
 
--- Notifications that all admins share; one for each event and kind.
+-- Notifications for all admins; one for each event and kind, or for each shop and day of new products.
 CREATE TABLE notifications (
     id              uuid        PRIMARY KEY,
     source_event_id uuid        NOT NULL,
@@ -8,9 +8,23 @@ CREATE TABLE notifications (
     title           text        NOT NULL,
     message         text        NOT NULL,
     link            text        NOT NULL,
-    read            boolean     NOT NULL DEFAULT false,
+    -- The time of the event, by which notifications are listed.
+    occurred_at     timestamptz NOT NULL,
     created_at      timestamptz NOT NULL DEFAULT now(),
-    UNIQUE (source_event_id, kind)
+    -- Of a notification that counts the new products of a shop on a day (UTC).
+    shop_id         uuid,
+    day             date,
+    products        integer,
+    UNIQUE (source_event_id, kind),
+    UNIQUE (shop_id, day)
 );
-CREATE INDEX notifications_newest ON notifications (created_at DESC, id DESC);
-CREATE INDEX notifications_unread ON notifications (id) WHERE NOT read;
+CREATE INDEX notifications_newest ON notifications (occurred_at DESC, id DESC);
+CREATE INDEX notifications_by_age ON notifications (created_at);
+
+-- Which notifications an admin has read.
+CREATE TABLE notification_reads (
+    account_id      uuid NOT NULL,
+    notification_id uuid NOT NULL REFERENCES notifications ON DELETE CASCADE,
+    PRIMARY KEY (account_id, notification_id)
+);
+CREATE INDEX notification_reads_of_notification ON notification_reads (notification_id);
