@@ -1,4 +1,4 @@
-"""The argument of `deps.assemble`: the shared parts from which a service builds its own."""
+"""The argument of `deps.assemble`: the shared parts from which a service builds its `Deps`."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from nextbuy.kit.storage.database import Database
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceContext:
-    """The parts of one service in one process."""
+    """The shared parts for one service in one process."""
 
     send: Send
     settings: Settings
