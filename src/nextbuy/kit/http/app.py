@@ -89,7 +89,7 @@ class App(Generic[Deps]):
             except Exception as error:
                 app_error = as_app_error(error)
                 if app_error is None:
-                    log.exception("request failed: %s %s", request.method, request.path)
+                    log.exception("request failed; answered with 500: %s %s", request.method, request.path)
                     app_error = InternalError()
                 else:
                     log.warning(

@@ -70,11 +70,11 @@ def read_token(token: str, keys: Mapping[str, ECKey], *, now: float) -> Identity
         ExpiredToken: it has expired.
     """
 
-    def pick(header: GuestProtocol) -> ECKey:
+    def select_key(header: GuestProtocol) -> ECKey:
         return keys[str(header.headers().get("kid"))]
 
     try:
-        claims = jwt.decode(token, pick, algorithms=[ALGORITHM]).claims
+        claims = jwt.decode(token, select_key, algorithms=[ALGORITHM]).claims
         identity = Identity(UUID(claims["sub"]), Role(claims["role"]), UUID(claims["sid"]), float(claims["exp"]))
         issued_by_auth = claims["iss"] == ISSUER
     except (JoseError, KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
@@ -115,8 +115,8 @@ class TokenVerifier:
         except Unauthenticated as error:
             if isinstance(error, ExpiredToken) or time.monotonic() - self._loaded_at < _RELOAD_INTERVAL:
                 raise
-            loaded = await self._load()
-            self._keys = {kid: ECKey.import_key(pem) for kid, pem in loaded.items()}
+            pems = await self._load()
+            self._keys = {kid: ECKey.import_key(pem) for kid, pem in pems.items()}
             self._loaded_at = time.monotonic()
             identity = read_token(token, self._keys, now=now)
         if len(self._verified) >= _CACHE_SIZE:

@@ -23,7 +23,7 @@ from nextbuy.kit.storage.database import Row
 RELEASE: Final = version("nextbuy")
 _FILE_NAME: Final = re.compile(r"\d{4}_[a-z0-9_]+\.sql")
 _HEADER: Final = re.compile(r"-- oldest release: (\d+\.\d+\.\d+)\n")
-_LOCK: Final = 7301
+_ADVISORY_LOCK_KEY: Final = 7301
 
 _TABLE: Final = """
     CREATE TABLE IF NOT EXISTS migrations (
@@ -85,7 +85,7 @@ async def migrate(connection: Connection, packages: Sequence[str], *, release: s
         MigrationError: the database does not fit this release; nothing was run.
     """
     migrations = read_migrations(packages, release=release)
-    await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
+    await connection.execute("SELECT pg_advisory_lock($1)", _ADVISORY_LOCK_KEY)
     try:
         await connection.execute(_TABLE)
         missing = await _missing(connection, migrations, release)
@@ -99,7 +99,7 @@ async def migrate(connection: Connection, packages: Sequence[str], *, release: s
                     migration.oldest_release,
                 )
     finally:
-        await connection.execute("SELECT pg_advisory_unlock($1)", _LOCK)
+        await connection.execute("SELECT pg_advisory_unlock($1)", _ADVISORY_LOCK_KEY)
     return [migration.name for migration in missing]
 
 
