@@ -30,11 +30,11 @@ def described(services: Sequence[Service], events: Sequence[type[Event]], calls:
     schemas = Schemas()
     routes = [(service.name, route) for service in services for route in service.routes]
     for kind in [*events, *calls, *(call.reply for call in calls)]:
-        schemas.want(kind)
+        schemas.add(kind)
     for _, route in routes:
-        schemas.want(route.request)
-        schemas.want(reply_of(route))
-    schemas.make()
+        schemas.add(route.request)
+        schemas.add(reply_of(route))
+    schemas.generate()
     return {
         "events": {
             event.topic: {
@@ -85,8 +85,8 @@ def unfit(kinds: Iterable[Any]) -> list[str]:
     schemas = Schemas()
     wanted = list(dict.fromkeys(kinds))
     for kind in wanted:
-        schemas.want(kind)
-    schemas.make()
+        schemas.add(kind)
+    schemas.generate()
     found = []
     for kind in wanted:
         try:
@@ -101,8 +101,8 @@ def undescribed(events: Sequence[type[Event]]) -> list[str]:
     """Return the fields of events that have no description."""
     schemas = Schemas()
     for event in events:
-        schemas.want(event)
-    schemas.make()
+        schemas.add(event)
+    schemas.generate()
     return [
         f"{event.topic}: {name} has no description. Add one: {name}: Annotated[…, Meta(description=…)]."
         for event in events

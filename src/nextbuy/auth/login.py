@@ -41,7 +41,7 @@ async def login(deps: Deps, caller: Caller, request: Login) -> LoggedIn | Respon
         Forbidden: the account is suspended.
     """
     email = normal_email(request.email)
-    subjects = lockout.failure_subjects(deps, email, caller.address)
+    subjects = lockout.failure_subjects(deps, email, caller.ip_address)
     # Tried twice, since the account may change while its password is verified.
     for _ in range(2):
         credentials, locked_until = await store.account_for_login(deps.database, email, list(subjects.values()))

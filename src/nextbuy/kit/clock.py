@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 Clock = Callable[[], datetime]
-"""Returns the current time, with its zone."""
+"""A function that returns the current time, with its time zone."""
 
 
 def utc_now() -> datetime:

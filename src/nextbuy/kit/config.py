@@ -1,4 +1,4 @@
-"""The settings of a process, read from environment variables only. An engine that is not configured is embedded.
+"""Settings, read from environment variables only. PostgreSQL and Redis run embedded unless their URLs are set.
 
 Each field of `Settings` documents its variable; `nextbuy settings` and docs/settings.md are generated from it.
 """
@@ -21,14 +21,14 @@ from msgspec.structs import fields, replace
 from nextbuy.contracts.values import Email
 
 PREFIX: Final = "NEXTBUY_"
-"""The first letters of every variable."""
+"""The beginning of each variable's name."""
 SERVICES: Final = ("auth", "product", "seller", "order", "admin", "notification", "analytics", "kafka")
 """The services behind the gateway, in the order in which they may be started."""
 _LEVELS: Final = ("debug", "info", "warning", "error")
 _PROTOCOLS: Final = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 _MECHANISMS: Final = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 _MIN_SECRET: Final = 16
-"""Characters of `NEXTBUY_SECRET`."""
+"""Characters that `NEXTBUY_SECRET` has at least."""
 
 
 def _choices(values: Sequence[str]) -> str:
@@ -40,15 +40,15 @@ class ConfigError(Exception):
 
 
 class Setting(Struct, frozen=True):
-    """The documentation of a variable, as an annotation of the field that holds its value."""
+    """The documentation of a variable, written as an annotation of the field with its value."""
 
     name: str
     """The name of the variable without `PREFIX`."""
     meaning: str
     default: str = ""
-    """The text for a default that is not simply the value of the field."""
+    """A description of the default; empty if the field's default value describes itself."""
     section: str = ""
-    """The heading above it; empty if the field before has the same one."""
+    """The heading of a new section; empty if the section of the previous field continues."""
 
 
 class Kafka(Struct, frozen=True, kw_only=True):
@@ -72,7 +72,7 @@ class Kafka(Struct, frozen=True, kw_only=True):
 
 
 class Smtp(Struct, frozen=True, kw_only=True):
-    """The mail server and the sender; without `host`, mails are stored. `tls` from the first byte, else STARTTLS."""
+    """The mail server and the sender; without `host`, mails are only stored. Without `tls`, STARTTLS is used."""
 
     host: Annotated[
         str,
@@ -128,7 +128,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         return hmac.new(self.secret, purpose.encode(), hashlib.sha256).hexdigest()
 
     def signing_secrets(self) -> tuple[str, ...]:
-        """Return the secrets that may sign a webhook; the simulator signs with the first."""
+        """Return the secrets that may sign a payment webhook; the simulator signs with the first."""
         return self.webhook_secrets or (f"whsec_{self.derive('webhook')[:48]}",)
 
 
@@ -136,7 +136,7 @@ _DEFAULT: Final = Settings(secret=b"")
 
 
 def documented_settings(kind: type[Struct] = Settings) -> Iterator[Setting]:
-    """Yield the documentation of each variable, with its default, by section."""
+    """Yield the documentation of each variable, section by section, with defaults filled in."""
     hints, section = get_type_hints(kind, include_extras=True), ""
     for info in fields(kind):
         for setting in getattr(hints[info.name], "__metadata__", ()):
@@ -229,7 +229,7 @@ def _kafka(read: Callable[[str, str], str]) -> Kafka:
 
 
 def _smtp(read: Callable[[str, str], str]) -> Smtp:
-    """Read the mail server; no message repeats the URL, which may contain a password."""
+    """Read the mail settings. Error messages never repeat the URL, which may contain a password."""
     url = read("SMTP_URL", "")
     if not url:
         return Smtp()
@@ -262,8 +262,8 @@ def _smtp(read: Callable[[str, str], str]) -> Smtp:
     )
 
 
-def _servers(text: str) -> str:
-    servers = [part.strip() for part in text.split(",") if part.strip()]
+def _servers(value: str) -> str:
+    servers = [part.strip() for part in value.split(",") if part.strip()]
     for server in servers:
         host, _, port = server.rpartition(":")
         if not host or not port.isdecimal() or "/" in server:
@@ -272,26 +272,26 @@ def _servers(text: str) -> str:
     return ",".join(servers)
 
 
-def _one_of(name: str, text: str, allowed: Sequence[str]) -> str:
-    if text not in allowed:
-        message = f"NEXTBUY_{name} is {text!r}. Use one of {', '.join(allowed)}."
+def _one_of(name: str, value: str, allowed: Sequence[str]) -> str:
+    if value not in allowed:
+        message = f"NEXTBUY_{name} is {value!r}. Use one of {', '.join(allowed)}."
         raise ConfigError(message)
-    return text
+    return value
 
 
-def _number(name: str, text: str, default: float, *, minimum: float, maximum: float) -> float:
+def _number(name: str, value: str, default: float, *, minimum: float, maximum: float) -> float:
     try:
-        number = float(text or default)
+        number = float(value or default)
     except ValueError:
         number = minimum - 1
     if not minimum <= number <= maximum:
-        message = f"NEXTBUY_{name} is {text!r}. Use a number from {minimum:g} to {maximum:g}."
+        message = f"NEXTBUY_{name} is {value!r}. Use a number from {minimum:g} to {maximum:g}."
         raise ConfigError(message)
     return number
 
 
-def _origins(text: str) -> tuple[str, ...]:
-    origins = tuple(part.strip().rstrip("/") for part in text.split(",") if part.strip())
+def _origins(value: str) -> tuple[str, ...]:
+    origins = tuple(part.strip().rstrip("/") for part in value.split(",") if part.strip())
     for origin in origins:
         parts = urlsplit(origin)
         if origin != f"{parts.scheme}://{parts.netloc}" or parts.scheme not in {"http", "https"} or not parts.netloc:
@@ -300,10 +300,9 @@ def _origins(text: str) -> tuple[str, ...]:
     return origins
 
 
-def _url(name: str, text: str, schemes: set[str]) -> str:
-    if text and urlsplit(text).scheme not in schemes:
-        message = (
-            f"NEXTBUY_{name} is invalid. Use a URL that starts with {' or '.join(sorted(s + '://' for s in schemes))}."
-        )
+def _url(name: str, url: str, schemes: set[str]) -> str:
+    if url and urlsplit(url).scheme not in schemes:
+        beginnings = " or ".join(sorted(f"{scheme}://" for scheme in schemes))
+        message = f"NEXTBUY_{name} is invalid. Use a URL that starts with {beginnings}."
         raise ConfigError(message)
-    return text
+    return url

@@ -11,7 +11,7 @@ def set_deadline(seconds: float) -> None:
     _deadline.set(time.monotonic() + seconds)
 
 
-def time_left(limit: float) -> float:
-    """Return the seconds until the task's deadline, or `limit` if that is less."""
+def time_left(timeout: float) -> float:
+    """Return the seconds until the task's deadline, or `timeout` if that is less."""
     deadline = _deadline.get()
-    return limit if deadline is None else min(limit, deadline - time.monotonic())
+    return timeout if deadline is None else min(timeout, deadline - time.monotonic())

@@ -1,4 +1,4 @@
-"""Restart what crashes, with a pause that grows while it keeps crashing and resets after a good run."""
+"""Restarts of crashed tasks and processes, after a pause that doubles with each crash until a run lasts."""
 
 import asyncio
 import logging
@@ -9,7 +9,7 @@ from typing import Final
 log: Final = logging.getLogger(__name__)
 
 STEADY: Final = 30.0
-"""Seconds of running after which an end counts as the first failure again."""
+"""Seconds. The end of a run of this length counts as the first crash again."""
 
 
 class RestartDelay:

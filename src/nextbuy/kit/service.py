@@ -16,6 +16,7 @@ from nextbuy.contracts.values import Nothing, Role
 from nextbuy.kit.wire import Response
 
 Act = Callable[..., Awaitable[Any]]
+"""The function behind a declaration: a use case, an event handler or a job."""
 Method = Literal["GET", "POST", "PUT", "DELETE"]
 BODY_LIMIT: Final = 256 * 1024
 """Bytes. The largest request body, unless the route sets its own limit."""
@@ -49,7 +50,7 @@ class Route(Struct, frozen=True, kw_only=True):
 
 
 class CallHandler(Struct, frozen=True):
-    """The function that a service answers a call with."""
+    """The function with which a service answers a call."""
 
     call: type[Call[Any]]
     act: Act
@@ -78,7 +79,7 @@ class Subscription(Struct, frozen=True):
 
 
 class Job(Struct, frozen=True):
-    """A periodic task: `act(deps)` every `every` seconds, and again at once as long as it returns true."""
+    """A periodic task: `act(deps)` runs every `every` seconds, and again at once if it returns true."""
 
     name: str
     act: Act
@@ -194,8 +195,8 @@ def _reply_type(returns: Any) -> Any:  # noqa: ANN401  types are of any type
 
 
 def _summary(act: Act) -> str:
-    text = inspect.getdoc(act) or inspect.getdoc(inspect.getmodule(act)) or ""
-    return text.split("\n", 1)[0]
+    docstring = inspect.getdoc(act) or inspect.getdoc(inspect.getmodule(act)) or ""
+    return docstring.split("\n", 1)[0]
 
 
 ANYONE_LOGGED_IN: Final = tuple(Role)

@@ -1,4 +1,4 @@
-"""The argument of `deps.assemble`: the shared parts from which a service builds its own."""
+"""The argument of `deps.assemble`: the shared parts from which a service builds its `Deps`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Destination(Struct, frozen=True):
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceContext:
-    """The parts of one service in one process."""
+    """The shared parts for one service in one process."""
 
     send: Send
     settings: Settings

@@ -1,4 +1,4 @@
-"""Time limits of requests, kept by one timer for all of them.
+"""Time limits of requests, all checked by one timer.
 
 `asyncio.timeout` sets and cancels a timer for each request. That costs 7 µs, a ninth of the CPU of a small read through
 server, gateway and service: 63 µs with this module, 70 with `asyncio.timeout` (five pairs of 20,000 requests).
@@ -10,13 +10,13 @@ from types import TracebackType
 from typing import Any, Final
 
 _TICK: Final = 0.1
-"""Seconds between two checks of the limits in force. Without limits, no timer runs."""
+"""Seconds between two checks of the active limits. Without limits, no timer runs."""
 _PRECISE: Final = 1.0
-"""Seconds. A shorter limit has a timer of its own, because a tick would matter to it."""
+"""Seconds. A shorter limit has a timer of its own, because `_TICK` is too coarse for it."""
 
 
 class TimeLimit:
-    """A limit on the time that the current task spends in a `with` block, exact to a tick.
+    """A limit on the time that the current task spends in a `with` block, exact to `_TICK`.
 
     Like `asyncio.timeout`, it cancels the task and turns its own cancellation, but no other, into a TimeoutError.
     """
@@ -59,7 +59,7 @@ class TimeLimit:
 
 
 class _Ticker:
-    """The timer that checks the limits in force."""
+    """The timer that checks the active limits."""
 
     loop: asyncio.AbstractEventLoop | None = None
     """The loop whose timer is set. A process has one loop; tests have one after another."""
@@ -79,5 +79,5 @@ class _Ticker:
 
 
 _due: Final[dict[TimeLimit, float]] = {}
-"""When each limit in force expires, in monotonic seconds."""
+"""The expiry of each active limit, in monotonic seconds."""
 _ticker: Final = _Ticker()

@@ -21,9 +21,9 @@ REQUEST_ID: Final = "x-request-id"
 DEADLINE: Final = "x-nextbuy-deadline-ms"
 """Milliseconds that the caller waits for a response."""
 IDENTITY: Final = "x-nextbuy-service"
-"""The signed identity of the calling service."""
+"""The calling service's signed identity (`ServiceIdentity`)."""
 CLIENT: Final = "x-nextbuy-client"
-"""The client's IP address, set by the gateway; removed from what clients send."""
+"""The client's IP address. The gateway sets it, and removes it from requests that arrive with it."""
 INTERNAL_HEADERS: Final = frozenset({DEADLINE, IDENTITY, CLIENT})
 HOP_BY_HOP: Final = frozenset(
     {
@@ -39,7 +39,7 @@ encode: Final = msgspec.json.Encoder(enc_hook=None).encode
 class Request(Struct):
     """A request; header names are lower case, `query` is the part after the question mark.
 
-    `trace` is the parsed `traceparent` header, if the sender in this process has it already.
+    `trace` is the parsed `traceparent` header, if a sender in this process has parsed it.
     """
 
     method: str
@@ -51,7 +51,7 @@ class Request(Struct):
 
 
 class Response(Struct):
-    """A response as bytes."""
+    """A response with its whole body."""
 
     status: int
     body: bytes = b""
@@ -60,7 +60,7 @@ class Response(Struct):
 
 
 class Encoded(Struct, Generic[Reply]):
-    """A reply that is encoded as JSON already."""
+    """A `Reply` that its use case has already encoded as JSON."""
 
     body: bytes
 
@@ -69,7 +69,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 def problem_response(error: AppError, correlation_id: str) -> Response:
-    """Return an error as a problem document (RFC 9457), with Retry-After if the error knows it."""
+    """Return an error as a problem document (RFC 9457), with Retry-After if the error states one."""
     headers: list[tuple[str, str]] = []
     if error.retry_after is not None:
         headers.append(("retry-after", str(max(1, round(error.retry_after + 0.499)))))

@@ -210,8 +210,8 @@ def test_example_is_valid_kafka_message(event: type[Event]) -> None:
 
 def test_example_fits_its_type() -> None:
     schemas = Schemas()
-    schemas.want(Deep)
-    schemas.make()
+    schemas.add(Deep)
+    schemas.generate()
     given = example(schemas.of(Deep), schemas.components)
     read = msgspec.convert(given, Deep, strict=True)
     assert (read.code, read.watts, read.amount, len(read.few)) == ("AB-1", 5, -3, 2)

@@ -247,7 +247,7 @@ async def test_outage_of_the_bus_is_logged_once_and_events_wait(
         assert await count(publisher, UNPUBLISHED) == 9
         own_redis.restart()
         await until(lambda: count_is(publisher, UNPUBLISHED, 0))
-        await until(lambda: "publishing of" in caplog.text)
+        await until(lambda: "publishing resumed" in caplog.text)
     assert by_key(contents(await arrived(own_bus, 9))) == {"a": list(range(9))}
     assert caplog.text.count("stay in the outbox") == 1
 

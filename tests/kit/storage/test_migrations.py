@@ -137,9 +137,9 @@ async def test_check_refuses_a_database_that_lacks_a_migration(database: Connect
 @pytest.mark.parametrize(
     ("file", "sql", "complaint"),
     [
-        ("1_a", HEADER, "name a migration like 0001_what.sql"),
-        ("0001_a", "CREATE TABLE a (id int)", "begin with `-- oldest release: 0.2.0` or an older release"),
-        ("0001_a", "-- oldest release: 0.3.0\n", "begin with `-- oldest release: 0.2.0` or an older release"),
+        ("1_a", HEADER, "Name a migration like 0001_orders.sql."),
+        ("0001_a", "CREATE TABLE a (id int)", "Write `-- oldest release: 0.2.0` or an older release."),
+        ("0001_a", "-- oldest release: 0.3.0\n", "Write `-- oldest release: 0.2.0` or an older release."),
     ],
 )
 def test_malformed_file_is_refused(package: Package, file: str, sql: str, complaint: str) -> None:

@@ -1,7 +1,7 @@
 """AsyncAPI 3.0 of all events, generated from the tables of contents of the services; each topic is a channel.
 
-It also lists the calls between services (`x-calls`) and the versions of both (`x-history`): the page `/docs/events`
-needs no other source.
+It also lists the calls between services (`x-calls`) and the versions of both (`x-history`): they are the
+source of the page `/docs/events`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,8 +38,8 @@ def asyncapi(
     """Return the document of `events` and `calls`, with their versions from `history` (by kind and name)."""
     schemas = Schemas()
     for kind in [*events, *calls, *(call.reply for call in calls)]:
-        schemas.want(kind)
-    schemas.make()
+        schemas.add(kind)
+    schemas.generate()
     versions = history or {}
     ordered = sorted(events, key=lambda event: event.topic)
     operations: Json = {}
@@ -119,19 +119,19 @@ def _example_headers(event: type[Event], source: str, payload: Json) -> dict[str
         data=msgspec.Raw(msgspec.json.encode(payload)),
     )
     headers, _ = to_binary(msgspec.json.encode(envelope))
-    return {name: (word or b"").decode() if not isinstance(word, str) else word for name, word in headers}
+    return {name: (value or b"").decode() if not isinstance(value, str) else value for name, value in headers}
 
 
 def _headers() -> Json:
-    """Return the schema of the headers of a CloudEvent in binary mode; on Kafka they are all texts."""
+    """Return the schema of the headers of a CloudEvent in binary mode; on Kafka all are strings."""
     fields = msgspec.json.schema(Envelope)["$defs"][Envelope.__name__]["properties"]
     descriptions = {name: field["description"] for name, field in fields.items()}
-    forms = {"id": {"format": "uuid"}, "time": {"format": "date-time"}, "schema_version": {"pattern": "^[0-9]+$"}}
+    formats = {"id": {"format": "uuid"}, "time": {"format": "date-time"}, "schema_version": {"pattern": "^[0-9]+$"}}
     named = {
-        header: {"type": "string", "description": descriptions[name], "x-attribute": name} | forms.get(name, {})
+        header: {"type": "string", "description": descriptions[name], "x-attribute": name} | formats.get(name, {})
         for name, header in NAMES.items()
     }
-    fixed = {header: {"type": "string", "const": word.decode()} for header, word in SAME_FOR_ALL}
+    fixed = {header: {"type": "string", "const": value.decode()} for header, value in SAME_FOR_ALL}
     return {"type": "object", "required": [*fixed, *named], "properties": fixed | named}
 
 

@@ -42,15 +42,15 @@ _SECURITY: Final[Json] = {
 
 
 def openapi(services: Sequence[Service], *, version: str) -> bytes:
-    """Return the document; `x-problems` lists all error classes that are imported by now."""
+    """Return the OpenAPI document as JSON; `x-problems` lists the error classes of all imported modules."""
     schemas = Schemas()
     for service in services:
         for route in service.routes:
             if not route.raw:
-                schemas.want(route.request)
-                schemas.want(reply_of(route))
-    schemas.want(Problem)
-    schemas.make()
+                schemas.add(route.request)
+                schemas.add(reply_of(route))
+    schemas.add(Problem)
+    schemas.generate()
     paths: Json = {}
     for service in services:
         for route in service.routes:
@@ -78,34 +78,34 @@ class Schemas:
     """JSON schemas of types, generated together, since their names depend on each other."""
 
     def __init__(self) -> None:
-        self._wanted: dict[Any, Json] = {}
+        self._schemas: dict[Any, Json] = {}
         self.components: Json = {}
 
-    def want(self, kind: Any) -> None:  # noqa: ANN401  types are of any type
+    def add(self, kind: Any) -> None:  # noqa: ANN401  types are of any type
         """Add a type; None is ignored."""
         if kind is not None:
-            self._wanted.setdefault(kind, {})
+            self._schemas.setdefault(kind, {})
 
-    def make(self) -> None:
+    def generate(self) -> None:
         """Generate the schemas of all added types."""
-        found, components = msgspec.json.schema_components(self._wanted, ref_template=REFERENCE)
-        self._wanted = dict(zip(self._wanted, found, strict=True))
+        generated, components = msgspec.json.schema_components(self._schemas, ref_template=REFERENCE)
+        self._schemas = dict(zip(self._schemas, generated, strict=True))
         self.components = dict(sorted(components.items()))
 
     def of(self, kind: Any) -> Json:  # noqa: ANN401
         """Return the schema of an added type, which may be a reference."""
-        return self._wanted[kind]
+        return self._schemas[kind]
 
     def whole(self, kind: Any) -> Json:  # noqa: ANN401
         """Return the schema of an added struct, never a reference."""
-        schema = self._wanted[kind]
+        schema = self._schemas[kind]
         reference = schema.get("$ref")
         return schema if reference is None else typing.cast("Json", self.components[reference.rpartition("/")[2]])
 
 
-def first_line(thing: Any) -> str:  # noqa: ANN401  a class or a function
+def first_line(documented: Any) -> str:  # noqa: ANN401  a class or a function
     """Return the first line of a docstring."""
-    return (thing.__doc__ or "").split("\n", 1)[0]
+    return (documented.__doc__ or "").split("\n", 1)[0]
 
 
 def document(content: Json) -> bytes:
@@ -114,7 +114,7 @@ def document(content: Json) -> bytes:
 
 
 def reply_of(route: Route) -> Any:  # noqa: ANN401
-    """Return the reply type of a route; None if it has no JSON body of a fixed type."""
+    """Return the reply type of a route; None if the reply has no JSON body of a fixed type."""
     reply = route.reply
     if typing.get_origin(reply) is Encoded:
         reply = typing.get_args(reply)[0]
@@ -173,9 +173,9 @@ def _body(route: Route, schemas: Schemas, rest: Json, required: list[str], captu
 
 def _responses(route: Route, schemas: Schemas) -> Json:
     reply = reply_of(route)
-    good: Json = {"description": "Done."}
+    success: Json = {"description": "Done."}
     if reply is not None:
-        good["content"] = _json(schemas.of(reply), schemas)
+        success["content"] = _json(schemas.of(reply), schemas)
     statuses = ["422", "429", "503"]
     if route.who is not None:
         statuses += ["401", "403"]
@@ -183,7 +183,7 @@ def _responses(route: Route, schemas: Schemas) -> Json:
         statuses.append("404")
     if route.method not in _READS:
         statuses += ["409", "413"]
-    return {str(route.status): good} | {
+    return {str(route.status): success} | {
         status: {"$ref": f"#/components/responses/{status}"} for status in sorted(statuses)
     }
 
@@ -199,19 +199,19 @@ def _error_responses() -> Json:
 
 
 def problems(services: Sequence[str]) -> list[Json]:
-    """Return a problem for each slug of an error, by slug; some errors name one of the services in it."""
-    found: dict[str, Json] = {}
+    """Return a problem for each slug of an error class, by slug; `<service>-unavailable` once per service."""
+    by_slug: dict[str, Json] = {}
     for kind in _subclasses(AppError):
-        one = {"status": kind.status, "title": kind.title, "detail": first_line(kind), "transient": kind.transient}
+        fields = {"status": kind.status, "title": kind.title, "detail": first_line(kind), "transient": kind.transient}
         for slug in [f"{name}-unavailable" for name in services] if kind is ServiceUnavailable else [kind.slug]:
-            found.setdefault(slug, {"slug": slug} | one)
-    return [found[slug] for slug in sorted(found)]
+            by_slug.setdefault(slug, {"slug": slug} | fields)
+    return [by_slug[slug] for slug in sorted(by_slug)]
 
 
 def _subclasses(kind: type[AppError]) -> Iterator[type[AppError]]:
     yield kind
-    for below in kind.__subclasses__():
-        yield from _subclasses(below)
+    for subclass in kind.__subclasses__():
+        yield from _subclasses(subclass)
 
 
 def _gateway_endpoint(summary: str, kind: str, *, unready: bool = False) -> Json:

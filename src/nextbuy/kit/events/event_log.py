@@ -1,8 +1,8 @@
 """The event log holds every event that a service has published, for timelines and for rebuilding projections.
 
-Rows are only ever added, and positions follow the order of writing. Of two concurrent transactions the one with the
-higher position may become visible first, so a reader that continues from a position can miss an event. It needs a
-second source: a projection that is being rebuilt also receives everything that arrives on the bus.
+Rows are only ever added, and positions follow the order of writing. Of two concurrent transactions, the later position
+may become visible first, so a reader that continues from a position can miss an event. It needs a second source: a
+projection (tables computed from events) that is being rebuilt also receives every event from the bus.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from nextbuy.contracts.message import Envelope, EventsRead, LoggedEvent
 from nextbuy.kit.storage.database import Database, Executor
 
 MAX_PART_BYTES: Final = 4 * 1024 * 1024
-"""Bytes of envelopes after which a part of the log ends: less than the limit of a reply between services."""
+"""Bytes of envelopes after which a part of the log ends: less than the limit of a reply to an internal call."""
 
 _SIZED: Final = """
     SELECT id, envelope FROM (
@@ -26,13 +26,13 @@ _SIZED: Final = """
 """
 _READ_AFTER: Final = _SIZED.format("SELECT id, envelope FROM event_log WHERE id > $1 ORDER BY id LIMIT $2")
 
-# Ids come first, from the index alone: otherwise the planner may scan the log in order and filter by topic.
+# Selects ids first, from the index alone: otherwise the planner may scan the whole log and filter by topic.
 _READ_TOPICS: Final = _SIZED.format("""
         SELECT id, envelope FROM (
-            SELECT found.id FROM (SELECT DISTINCT unnest($4::text[]) AS topic) AS wanted CROSS JOIN LATERAL (
-                SELECT id FROM event_log WHERE event_log.topic = wanted.topic AND id > $1 ORDER BY id LIMIT $2
-            ) AS found
-            ORDER BY found.id LIMIT $2
+            SELECT matching.id FROM (SELECT DISTINCT unnest($4::text[]) AS topic) AS topics CROSS JOIN LATERAL (
+                SELECT id FROM event_log WHERE event_log.topic = topics.topic AND id > $1 ORDER BY id LIMIT $2
+            ) AS matching
+            ORDER BY matching.id LIMIT $2
         ) AS part JOIN event_log USING (id)
 """)
 
@@ -55,11 +55,11 @@ class _ReadEvents(Protocol):
     def topics(self) -> list[str] | None: ...
 
 
-async def read_events(service: _HasLog, call: _ReadEvents) -> EventsRead:
-    """Return a part of the service's event log to another service."""
-    # The end is read first: events that are written in between are then behind it, and no gap.
-    end = await last_position(service.database)
-    events = await read_after(service.database, call.after, limit=call.limit, topics=call.topics)
+async def read_events(deps: _HasLog, call: _ReadEvents) -> EventsRead:
+    """Return a part of this service's event log, with the position of its end."""
+    # Read first: an event that is written in between then lies after the end, and leaves no gap before it.
+    end = await last_position(deps.database)
+    events = await read_after(deps.database, call.after, limit=call.limit, topics=call.topics)
     return EventsRead(events, end)
 
 
@@ -78,7 +78,7 @@ async def read_after(
 
 
 async def read_keys(reader: Executor, keys: Sequence[str], *, limit: int) -> list[Envelope]:
-    """Return the first `limit` events of these keys, in the order of writing."""
+    """Return the first `limit` events with these keys, in the order of writing."""
     rows = await reader.fetch(_READ_KEYS, list(keys), limit)
     return [_envelope(row["envelope"]) for row in rows]
 

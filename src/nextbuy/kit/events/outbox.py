@@ -1,8 +1,8 @@
 """The outbox stores events in the transaction of the change that they report, so both are committed or neither is.
 
 `publish` writes each event into the event log, where it stays, and a pending row into the outbox, for the relay.
-Events of one key are published in the order of their ids, because a publisher holds the row lock of the aggregate that
-is the event's key until the commit. Only summed events, such as views, need no lock: their order is irrelevant.
+Events of one key are published in the order of their ids, because a publisher locks the row of the aggregate (whose id
+is the key) until the commit. Only events that are summed, such as views, need no lock: their order is irrelevant.
 """
 
 from typing import Final

@@ -1,4 +1,4 @@
-"""The relay publishes committed events to the bus, at least once and in order per key.
+"""The relay publishes events from the outbox to the bus, at least once and in order per key.
 
 It leases buckets of keys, and deletes published rows in a statement that checks the lease. If it stalls, another relay
 publishes the same rows again, and consumers drop the duplicates. Leasing and reading are two statements, so that the
@@ -81,7 +81,7 @@ def _span_of(envelope: str, parent_span: str) -> SpanContext:
 
 
 class Relay:
-    """The publisher of one database's outbox."""
+    """The relay of one database's outbox."""
 
     def __init__(self, database: Database, bus: Bus, journal: Journal, *, batch_size: int = BATCH_SIZE) -> None:
         self._database = database
@@ -93,7 +93,7 @@ class Relay:
         self._failing = False
 
     def wake(self) -> None:
-        """Publish soon: an event was committed."""
+        """Publish at once, because an event was committed."""
         self._wakeup.set()
 
     async def run(self) -> None:
@@ -116,7 +116,7 @@ class Relay:
                 await self._wait()
 
     async def publish_batch(self) -> int | None:
-        """Publish one batch and return its size, or None if nothing is pending that no other relay has leased.
+        """Publish one batch and return its size, or None if no bucket with pending events is free to lease.
 
         Raises:
             BusUnavailable: the bus did not store the batch; the leases were released.
@@ -171,7 +171,7 @@ class Relay:
         """Log the start of an outage, and no further failures until it has ended."""
         if not self._failing:
             log.warning(
-                "publishing failed; events of %s stay in the outbox: %r",
+                "publishing failed; retrying, events of %s stay in the outbox: %r",
                 self._service,
                 error,
                 exc_info=None if isinstance(error, BusUnavailable) else error,
@@ -180,5 +180,5 @@ class Relay:
 
     def _log_recovery(self) -> None:
         if self._failing:
-            log.info("publishing of %s resumed", self._service)
+            log.info("publishing resumed; the outbox of %s is being emptied", self._service)
         self._failing = False

@@ -1,1 +1,1 @@
-"""Public HTTP: routing, callers, idempotency, paging and the server."""
+"""HTTP: routing, callers, tokens, service identity, idempotency, paging and the server."""

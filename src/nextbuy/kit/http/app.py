@@ -1,4 +1,4 @@
-"""A service's table of contents as a handler of requests."""
+"""The request handler of a service: finds the route or call, checks its caller, and turns errors into problems."""
 
 import logging
 from collections.abc import Sequence
@@ -44,7 +44,7 @@ REQUEST_TIMEOUT: Final = 10.0
 """Seconds that a request may take, unless its sender set a deadline."""
 
 
-CallNotFound: Final = NotFound.of("call-not-found", "There is no such call between services.")
+CallNotFound: Final = NotFound.of("call-not-found", "Internal call not found.")
 CallerNotAllowed: Final = Forbidden.of("caller-not-allowed", "This service may not make this call.")
 
 
@@ -63,7 +63,7 @@ class App(Generic[Deps]):
     ) -> None:
         """Handle the requests of `service`; `calls` are answered besides those of its table of contents.
 
-        Without a `verifier` no route is for accounts; without a `database` Idempotency-Keys are ignored.
+        Without a `verifier` no caller counts as logged in; without a `database` Idempotency-Keys are ignored.
         """
         self.service = service
         self.deps = deps
@@ -89,15 +89,15 @@ class App(Generic[Deps]):
             except AppError as error:
                 return problem_response(error, span.correlation_id)
             except Exception as error:
-                known = as_app_error(error)
-                if known is None:
-                    log.exception("request failed: %s %s", request.method, request.path)
-                    known = InternalError()
+                app_error = as_app_error(error)
+                if app_error is None:
+                    log.exception("request failed; answered with 500: %s %s", request.method, request.path)
+                    app_error = InternalError()
                 else:
                     log.warning(
                         "request failed: %s %s: %s: %s", request.method, request.path, type(error).__name__, error
                     )
-                return problem_response(known, span.correlation_id)
+                return problem_response(app_error, span.correlation_id)
 
     async def _answer_call(self, request: Request) -> Response:
         caller = self._identity.read(request.headers.get(IDENTITY))
@@ -125,7 +125,7 @@ class App(Generic[Deps]):
         return await self._act_once(self._database, route, caller, decoded, request, key)
 
     async def _caller(self, route: Route, request: Request) -> Caller:
-        """Return who makes a request; an invalid token is an error only if the route needs an account."""
+        """Return the caller of a request; an invalid token is an error only if the route needs an account."""
         headers = request.headers
         anonymous = Caller("", None, headers.get(CLIENT, ""), headers)
         if route.who is None and "authorization" not in headers and "cookie" not in headers:
@@ -154,7 +154,7 @@ class App(Generic[Deps]):
     async def _act_once(
         self, database: Database, route: Route, caller: Caller, decoded: object, request: Request, key: str
     ) -> Response:
-        scope = str(caller.identity.account_id) if caller.identity else f"anyone@{caller.address}"
+        scope = str(caller.identity.account_id) if caller.identity else f"anyone@{caller.ip_address}"
         bearer = "" if caller.identity else request.headers.get("cookie", "")
         idempotent = IdempotentRequest(scope, key, request, secret=self._secret, bearer=bearer, status=route.status)
         caller.idempotent_request = idempotent

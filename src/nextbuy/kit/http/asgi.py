@@ -20,7 +20,7 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 RawHeaders = Iterable[tuple[bytes, bytes]]
 Ready = Callable[[], Awaitable[Mapping[str, str]]]
-"""Returns the state of each dependency: "up", "degraded" (slower, but serving) or "down"."""
+"""A function that returns the state of each dependency: "up", "degraded" (slower, but serving) or "down"."""
 
 BODY_TIMEOUT: Final = 10.0
 """Seconds for a client to send a body."""
@@ -31,7 +31,7 @@ encode_json: Final = msgspec.json.Encoder().encode
 
 
 class Disconnected(Exception):
-    """The client disconnected before it had sent its whole request."""
+    """The error of a client that disconnects before it has sent its whole request."""
 
 
 class BodyTimeout(AppError):
@@ -46,27 +46,27 @@ def headers_of(raw: RawHeaders) -> dict[str, str]:
     for name_bytes, value_bytes in raw:
         name, value = name_bytes.decode("latin-1").lower(), value_bytes.decode("latin-1")
         if name in headers:
-            joint = "; " if name == "cookie" else ", "
-            value = f"{headers[name]}{joint}{value}"
+            separator = "; " if name == "cookie" else ", "
+            value = f"{headers[name]}{separator}{value}"
         headers[name] = value
     return headers
 
 
 def announced_length(headers: Mapping[str, str], limit: int) -> int | None:
-    """Return the announced length of a body: None if it is chunked, 0 if there is no body.
+    """Return the Content-Length of a body: None if it is chunked, 0 if there is no body.
 
     Raises:
         TooLarge: it is more than `limit` bytes.
         BadRequest: the Content-Length is not a number.
     """
-    text = headers.get("content-length")
-    if text is None:
+    length = headers.get("content-length")
+    if length is None:
         return None if "transfer-encoding" in headers else 0
-    if not (text.isascii() and text.isdecimal()) or len(text) > 18:  # noqa: PLR2004
+    if not (length.isascii() and length.isdecimal()) or len(length) > 18:  # noqa: PLR2004
         raise BadRequest("Invalid Content-Length. Send the size of the body in bytes.")
-    if int(text) > limit:
+    if int(length) > limit:
         raise too_large(limit)
-    return int(text)
+    return int(length)
 
 
 def too_large(limit: int) -> TooLarge:
@@ -102,7 +102,7 @@ async def read_body(receive: Receive, limit: int, timeout: float = BODY_TIMEOUT)
 
 
 async def send_response(send: Send, response: Response) -> None:
-    """Send a response, its length included."""
+    """Send a response with its Content-Length; without a body if the status allows none."""
     empty = response.status in NO_CONTENT
     headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers]
     if not empty:
@@ -115,9 +115,9 @@ async def send_response(send: Send, response: Response) -> None:
 async def readiness(ready: Ready | None) -> Response:
     """Return 200 with the state of each dependency, or 503 if one is down."""
     checks = dict(await ready()) if ready is not None else {}
-    good = "down" not in checks.values()
-    body = encode_json({"status": "ready" if good else "not-ready", "checks": checks})
-    return Response(200 if good else 503, body, JSON, [] if good else [("retry-after", "1")])
+    is_ready = "down" not in checks.values()
+    body = encode_json({"status": "ready" if is_ready else "not-ready", "checks": checks})
+    return Response(200 if is_ready else 503, body, JSON, [] if is_ready else [("retry-after", "1")])
 
 
 def service_app(handle: Handler, *, body_limit: int, ready: Ready | None = None) -> App:

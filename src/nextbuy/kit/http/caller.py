@@ -13,11 +13,11 @@ from nextbuy.kit.storage.database import Transaction
 
 
 class Caller(Struct):
-    """The sender of a public request; `identity` is None without a login, `address` is the IP address."""
+    """The sender of a public request; `identity` is None without a login."""
 
     token: str
     identity: Identity | None
-    address: str
+    ip_address: str
     headers: Mapping[str, str]
     idempotent_request: IdempotentRequest | None = None
 

@@ -6,8 +6,8 @@ from ipaddress import IPv6Address
 def client_network(ip: str) -> str:
     """Return a client's IPv4 address, or the /64 network of its IPv6 address.
 
-    A subscriber is assigned a whole /64 (RFC 6177), so single IPv6 addresses cost nothing. An IPv4-mapped address
-    counts as IPv4. Other text is returned unchanged.
+    A subscriber is assigned a whole /64 (RFC 6177), so a client can change its IPv6 address at no cost. An IPv4-mapped
+    address counts as IPv4. Other text is returned unchanged.
     """
     if ":" not in ip:
         return ip

@@ -1,4 +1,4 @@
-"""Decodes requests and calls. Invalid input is an error of the client, never a 500."""
+"""Decoding of requests and calls: invalid input is the client's error, never a 500."""
 
 from typing import Any, Final
 from urllib.parse import parse_qsl
@@ -30,8 +30,8 @@ def decode_request(route: Route, request: Request, captured: dict[str, str]) -> 
     except msgspec.ValidationError as error:
         raise _invalid_field(error, captured) from None
     except (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError):
-        form = f"at most {_MAX_PARAMETERS} parameters" if request.method in READS else "JSON in UTF-8"
-        raise Unprocessable(f"The request cannot be decoded. Send {form}.") from None
+        expected = f"at most {_MAX_PARAMETERS} parameters" if request.method in READS else "JSON in UTF-8"
+        raise Unprocessable(f"The request cannot be decoded. Send {expected}.") from None
 
 
 def decode_call(body: bytes, handler: CallHandler) -> object:

@@ -1,7 +1,7 @@
-"""Idempotency-Key: a mutation that is sent again gets the stored response of the first time.
+"""Idempotency-Key: a mutation that is sent again has no further effect, and gets the stored first response.
 
-The response is stored in the transaction of the use case (`Caller.store_response`), so no crash can come between the
-two; a use case that stores none has its response stored right after. Responses are encrypted (AES-GCM) under a key
+The response is stored in the transaction of the use case (`Caller.store_response`), so a crash loses both or neither;
+a use case that stores none has its response stored right after. Responses are encrypted (AES-GCM) under a key
 derived from the request, so that the table reveals them, and the tokens in them, only to the sender of that request.
 
 Source: draft-ietf-httpapi-idempotency-key-header.
@@ -26,7 +26,7 @@ HEADER: Final = "idempotency-key"
 REPLAYED: Final = ("idempotency-replayed", "true")
 _RETENTION: Final = "24 hours"
 _LEASE: Final = "30 seconds"
-"""Longer than any request. After that the process that claimed the key counts as dead; another may claim it."""
+"""Longer than any request. A process that claimed a key earlier counts as dead, and another may claim the key."""
 _KEY_LENGTH: Final = 255
 _NONCE: Final = bytes(12)
 """Constant, because every encryption key is used once: it is derived from the request and the id of the attempt."""
@@ -68,10 +68,10 @@ class IdempotentRequest:
         """Identify a request.
 
         Args:
-            scope: the caller; keys of different callers do not meet.
+            scope: the caller; equal keys of different callers do not collide.
             key: the Idempotency-Key.
             request: the request.
-            secret: outside of the database, so that guesses of a request (of a password in it) cannot be checked there.
+            secret: stored outside of the database, so that its rows cannot confirm a guessed request (a password).
             bearer: what else the response depends on, such as a refresh token in a cookie.
             status: the status of a stored reply.
 
@@ -83,9 +83,9 @@ class IdempotentRequest:
         self._scope = scope
         self._key = key
         parts = (scope, key, request.method, request.path, request.query, bearer)
-        whole = repr(parts).encode() + b"\0" + request.body
-        self._fingerprint = hmac.digest(secret, b"fingerprint\0" + whole, "sha256")
-        self._encryption_root = hmac.digest(secret, b"seal\0" + whole, "sha256")
+        content = repr(parts).encode() + b"\0" + request.body
+        self._fingerprint = hmac.digest(secret, b"fingerprint\0" + content, "sha256")
+        self._encryption_root = hmac.digest(secret, b"seal\0" + content, "sha256")
         self._attempt: UUID = new_id()
         self._status = status
         self._stored = False
@@ -105,7 +105,7 @@ class IdempotentRequest:
         """Run `act` and store its response, or return the response that is stored.
 
         A response that may differ next time (429, 5xx) is not stored, nor is an error that `act` raises. A final error
-        is one that `act` returns.
+        is a response that `act` returns.
 
         Raises:
             IdempotencyKeyReused: the key was used with another request.
@@ -136,8 +136,8 @@ class IdempotentRequest:
             raise IdempotencyKeyReused
         if row is None or row["response"] is None:
             raise RequestInProgress(retry_after=1)
-        plain = self._cipher(row["attempt"]).decrypt(_NONCE, row["response"], None)
-        response = msgspec.json.decode(plain, type=Response)
+        plaintext = self._cipher(row["attempt"]).decrypt(_NONCE, row["response"], None)
+        response = msgspec.json.decode(plaintext, type=Response)
         response.headers = [*response.headers, REPLAYED]
         return response
 
@@ -149,5 +149,5 @@ class IdempotentRequest:
 
 
 async def purge_idempotency_keys(database: Database) -> None:
-    """Delete the keys that are older than their retention."""
+    """Delete the keys that are older than `_RETENTION`."""
     await purge(database, _PURGE, FIRST_MOMENT)

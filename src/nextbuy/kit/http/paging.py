@@ -23,7 +23,7 @@ def encode_cursor(*parts: Part) -> str:
 
 
 def decode_cursor(cursor: str, *types: type[Part]) -> tuple[Any, ...]:
-    """Return the sort key in a cursor, whose parts have these types; raise InvalidCursor if it is forged or foreign."""
+    """Return the sort key in a cursor, if its parts have these types; raise InvalidCursor if they do not."""
     try:
         raw = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
         parts: tuple[Any, ...] = msgspec.json.decode(raw, type=tuple[types])  # type: ignore[valid-type]

@@ -8,10 +8,10 @@ class RouteTable:
     """The routes of a service, by method and path."""
 
     def __init__(self, service: Service) -> None:
-        """Index the routes by how they are found: by whole path, by all but the last part, or part by part."""
+        """Index the routes for `find`: by whole path, by all parts but the last (the prefix), or part by part."""
         self._fixed: dict[tuple[str, str], Route] = {}
         self._by_prefix: dict[tuple[str, str], tuple[str, Route]] = {}
-        """By method and all but the last part: in most routes with parameters, the only one comes last."""
+        """Parameter and route by method and prefix, for the many routes whose only parameter comes last."""
         self._patterns: dict[tuple[str, int], list[tuple[list[str], Route]]] = {}
         """By method and number of parts."""
         self._methods: dict[int, list[tuple[list[str], str]]] = {}
@@ -41,9 +41,9 @@ class RouteTable:
         if fixed is not None:
             return fixed, {}
         prefix, _, last = path.rpartition("/")
-        found = self._by_prefix.get((method, prefix))
-        if found is not None and last:
-            return found[1], {found[0]: last}
+        indexed = self._by_prefix.get((method, prefix))
+        if indexed is not None and last:
+            return indexed[1], {indexed[0]: last}
         parts = path.split("/")
         for pattern, route in self._patterns.get((method, len(parts)), ()):
             captured = _match(pattern, parts)

@@ -24,7 +24,7 @@ STOP_TIMEOUT: Final = 3
 _KEEP_ALIVE: Final = 20
 """Seconds that an idle connection stays open: longer than in our own clients, so that the client closes it first."""
 _CONCURRENCY: Final = 1_000
-"""Connections, and requests on them."""
+"""Connections, or requests on them, above which the server answers 503."""
 _BACKLOG: Final = 1024
 _SWEEP_INTERVAL: Final = 1.0
 """Seconds between two checks for request heads that take too long."""
@@ -43,7 +43,7 @@ def listen(host: str, port: int, *, reuse_port: bool = False) -> socket.socket:
         if reuse_port:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind((host, port))
-        # Listening only now would let a second process bind the same address unseen until then.
+        # At once: until a socket listens, SO_REUSEADDR lets a second process bind the same port unseen.
         listener.listen(_BACKLOG)
         listener.setblocking(False)  # noqa: FBT003 (the name says it)
     except BaseException:
@@ -80,7 +80,7 @@ async def serving(app: App, listener: socket.socket) -> AsyncIterator[None]:
     running = asyncio.create_task(server.serve(sockets=[listener]))
     sweeper: asyncio.Task[None] | None = None
     try:
-        await _started(server, running)
+        await _wait_until_started(server, running)
         sweeper = asyncio.create_task(_sweep(server))
         yield
     finally:
@@ -90,11 +90,11 @@ async def serving(app: App, listener: socket.socket) -> AsyncIterator[None]:
         await running
 
 
-async def _started(server: uvicorn.Server, running: asyncio.Task[None]) -> None:
+async def _wait_until_started(server: uvicorn.Server, running: asyncio.Task[None]) -> None:
     while not server.started:
         if running.done():
             await running
-            message = "the HTTP server stopped before it had started"
+            message = "the HTTP server stopped while it was starting"
             raise RuntimeError(message)
         await asyncio.sleep(0)
 

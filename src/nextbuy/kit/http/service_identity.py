@@ -1,4 +1,4 @@
-"""Signed identities, with which services authenticate to each other.
+"""Signed identities, by which services authenticate to each other.
 
 An identity is an HMAC of caller and expiry, under a key that only this caller and this callee share.
 """
@@ -17,7 +17,7 @@ _CACHE_SIZE: Final = 64
 
 
 ServiceIdentityRequired: Final = Unauthenticated.of(
-    "service-identity-required", "Only services of the marketplace may make calls."
+    "service-identity-required", "Only services of the marketplace may make internal calls. Use the public API."
 )
 
 
@@ -41,14 +41,14 @@ class ServiceIdentity:
         if signed is not None and signed[0] - now > _LIFETIME / 2:
             return signed[1]
         expires = int(now + _LIFETIME)
-        claim = f"{self.service}.{expires}"
-        signature = hmac.new(self._key(self.service, callee), claim.encode(), hashlib.sha256).hexdigest()
-        value = f"{claim}.{signature}"
+        payload = f"{self.service}.{expires}"
+        signature = hmac.new(self._key(self.service, callee), payload.encode(), hashlib.sha256).hexdigest()
+        value = f"{payload}.{signature}"
         self._signed[callee] = (expires, value)
         return value
 
     def read(self, value: str | None) -> str:
-        """Return the name of the service that signed `value` for this one; raise ServiceIdentityRequired if none."""
+        """Return the service that signed `value` for this one; raise ServiceIdentityRequired if none did."""
         now = time.time()
         verified = self._verified.get(value or "")
         if verified is not None and verified[0] > now:

@@ -1,7 +1,7 @@
-"""Access tokens (JWT, RFC 7519, signed with ES256): made by auth, verified by every service.
+"""Access tokens (JWT, RFC 7519, signed with ES256): signed by auth, verified by every service.
 
 A token is verified with auth's public keys alone and cached until it expires. Whether the account has been suspended or
-the session has ended since, only auth knows (`ValidateUser`).
+the login session has ended since, only auth knows (`ValidateUser`).
 """
 
 import hmac
@@ -31,7 +31,7 @@ _RELOAD_INTERVAL: Final = 5.0
 
 
 InvalidToken: Final = Unauthenticated.of("token-invalid", "Invalid access token. Log in again.")
-ExpiredToken: Final = Unauthenticated.of("token-expired", "The access token has expired. Refresh the session.")
+ExpiredToken: Final = Unauthenticated.of("token-expired", "The access token has expired. Refresh it, or log in again.")
 CsrfTokenRequired: Final = Forbidden.of(
     "csrf", "The CSRF token is missing or wrong. Send the value of its cookie in its header."
 )
@@ -47,11 +47,11 @@ class Identity(Struct, frozen=True):
 
 
 KeyLoader = Callable[[], Awaitable[Mapping[str, str]]]
-"""Returns the public keys in PEM, by key id."""
+"""A function that returns auth's public keys in PEM, by key id."""
 
 
 def sign_token(identity: Identity, *, kid: str, key: ECKey) -> str:
-    """Return an access token with these claims."""
+    """Return an access token with the claims of an identity."""
     claims = {
         "iss": ISSUER,
         "sub": str(identity.account_id),
@@ -70,16 +70,16 @@ def read_token(token: str, keys: Mapping[str, ECKey], *, now: float) -> Identity
         ExpiredToken: it has expired.
     """
 
-    def pick(header: GuestProtocol) -> ECKey:
+    def select_key(header: GuestProtocol) -> ECKey:
         return keys[str(header.headers().get("kid"))]
 
     try:
-        claims = jwt.decode(token, pick, algorithms=[ALGORITHM]).claims
+        claims = jwt.decode(token, select_key, algorithms=[ALGORITHM]).claims
         identity = Identity(UUID(claims["sub"]), Role(claims["role"]), UUID(claims["sid"]), float(claims["exp"]))
-        genuine = claims["iss"] == ISSUER
+        issued_by_auth = claims["iss"] == ISSUER
     except (JoseError, KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise InvalidToken from error
-    if not genuine:
+    if not issued_by_auth:
         raise InvalidToken
     if identity.expires <= now:
         raise ExpiredToken
@@ -102,11 +102,11 @@ class TokenVerifier:
             InvalidToken, ExpiredToken: it is not valid.
             Unavailable: the keys cannot be loaded now.
         """
-        known = self._verified.get(token)
+        cached = self._verified.get(token)
         now = time.time()
-        if known is not None:
-            if known.expires > now:
-                return known
+        if cached is not None:
+            if cached.expires > now:
+                return cached
             del self._verified[token]
         if len(token) > _TOKEN_LIMIT:
             raise InvalidToken
@@ -115,8 +115,8 @@ class TokenVerifier:
         except Unauthenticated as error:
             if isinstance(error, ExpiredToken) or time.monotonic() - self._loaded_at < _RELOAD_INTERVAL:
                 raise
-            loaded = await self._load()
-            self._keys = {kid: ECKey.import_key(pem) for kid, pem in loaded.items()}
+            pems = await self._load()
+            self._keys = {kid: ECKey.import_key(pem) for kid, pem in pems.items()}
             self._loaded_at = time.monotonic()
             identity = read_token(token, self._keys, now=now)
         if len(self._verified) >= _CACHE_SIZE:
@@ -152,13 +152,13 @@ def token_of(method: str, headers: Mapping[str, str]) -> str | None:
 
 
 def cookie_of(headers: Mapping[str, str], name: str) -> str | None:
-    """Return the value of a cookie, or None; malformed cookies beside it do not hide it."""
+    """Return the value of a cookie, or None; malformed cookies in the same header are skipped."""
     cookies = headers.get("cookie")
     if cookies is None or name not in cookies:
         return None
     for pair in cookies.split(";"):
-        found, _, value = pair.partition("=")
-        if found.strip() == name:
+        cookie, _, value = pair.partition("=")
+        if cookie.strip() == name:
             return value.strip() or None
     return None
 

@@ -1,8 +1,8 @@
-"""Stripe's webhook signatures, to sign and to verify: `Stripe-Signature: t=<seconds>,v1=<hex>[,v1=<hex>…]`.
+"""Webhook signatures in Stripe's format, signed and verified: `Stripe-Signature: t=<seconds>,v1=<hex>[,v1=<hex>…]`.
 
 `v1` is HMAC-SHA256 of `<t>.<body>` under a shared secret. There may be several `v1` and several secrets, so that a
 secret can be rotated while webhooks are in flight; other schemes are ignored. A webhook whose signed time differs from
-ours by more than `TOLERANCE` is refused, so that a recorded one cannot be replayed later.
+ours by more than `TOLERANCE` is refused, so that a recorded webhook cannot be replayed later.
 
 Source: Stripe's documentation, "Verify webhook signatures manually" (docs.stripe.com/webhooks/signature).
 """
@@ -47,9 +47,9 @@ def verify(header: str | None, body: bytes, secrets: Sequence[str], *, now: floa
         for signature in signatures:
             valid |= hmac.compare_digest(expected, signature)
     if not valid:
-        raise InvalidSignature("No signature matches the body.")
+        raise InvalidSignature("No signature matches the body. Check the webhook secret.")
     if abs(now - int(times[0])) > TOLERANCE:
-        raise InvalidSignature(f"The time of the signature differs from ours by more than {TOLERANCE} seconds.")
+        raise InvalidSignature(f"The signed time is more than {TOLERANCE} seconds off. Check the clocks.")
 
 
 def _digest(secret: str, at: str, body: bytes) -> bytes:

@@ -1,1 +1,1 @@
-"""The tables of the kit in every service's database: outbox, inbox, dead letters, idempotency."""
+"""Migrations of the tables that `nextbuy.kit` needs in every service's database, such as outbox and inbox."""

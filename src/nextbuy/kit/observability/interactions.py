@@ -18,12 +18,12 @@ from nextbuy.kit.observability.telemetry import Interaction
 
 log: Final = logging.getLogger(__name__)
 _RETENTION: Final = 3_600
-"""Seconds after the last interaction of a trace."""
+"""Seconds that a trace stays in Redis after its last interaction."""
 _MAX_PER_TRACE: Final = 2_000
 _MAX_QUEUED: Final = 20_000
 _BATCH: Final = 1_000
 _BATCH_DELAY: Final = 0.02
-"""Seconds in which a batch fills."""
+"""Seconds that a batch waits for more interactions."""
 _REDIS_TIMEOUT: Final = 2.0
 """Seconds per read or batch."""
 
@@ -38,7 +38,7 @@ InteractionsUnavailable: Final = Unavailable.of(
 
 
 class Interactions:
-    """The interactions of the last hour, by trace."""
+    """The recent interactions, by trace."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
@@ -84,5 +84,5 @@ class Interactions:
                 lines = await self._redis.lrange(_key(trace_id), 0, -1)
         except (RedisError, OSError, TimeoutError) as error:
             raise InteractionsUnavailable(retry_after=5) from error
-        found = [msgspec.json.decode(line, type=Interaction) for line in lines]
-        return sorted(found, key=lambda interaction: interaction.at)
+        interactions = [msgspec.json.decode(line, type=Interaction) for line in lines]
+        return sorted(interactions, key=lambda interaction: interaction.at)

@@ -62,7 +62,7 @@ def start_span(traceparent: str | None = None, request_id: str | None = None, *,
 
 
 def resume_span(traceparent: str | None, request_id: str | None) -> SpanContext:
-    """Return the span that a header names; its sender logs it, and spans started here are its children."""
+    """Return the span that a header names. Its sender logs it; spans started here are its children."""
     trace = start_span(traceparent, request_id)
     if trace.parent_id == _NO_SPAN:
         return trace
@@ -99,7 +99,7 @@ Kind = Literal["request", "forward", "call", "publish", "consume", "step", "webh
 
 
 class Interaction(Struct):
-    """A message from one part to another; `at` is in seconds since the epoch, `ms` the duration in milliseconds."""
+    """A message between client, services or bus; `at` is in seconds since the epoch, `ms` is its duration."""
 
     at: float
     kind: Kind
@@ -126,7 +126,7 @@ _encode: Final = msgspec.json.Encoder().encode
 BUS_PARTICIPANT: Final = "kafka"
 """Name of the bus in interactions: the specification's diagrams call it Kafka, whichever engine runs."""
 _PIPE_BUF: Final = 4096
-"""Bytes that POSIX writes to a pipe atomically, whatever other processes write."""
+"""Bytes that POSIX writes to a pipe atomically, so that lines of several processes stay whole."""
 
 
 class Journal:
@@ -150,7 +150,7 @@ class Journal:
         status: int = 0,
         attempt: int = 1,
     ) -> None:
-        """Write the line of an interaction that began at `began` (seconds of `time.perf_counter`) and ends now."""
+        """Log an interaction that began at `began` (seconds of `time.perf_counter`) and ends now."""
         elapsed = time.perf_counter() - began
         interaction = Interaction(
             at=time.time() - elapsed,
@@ -179,7 +179,7 @@ class Journal:
         began: float,
         attempt: int = 1,
     ) -> None:
-        """Write a line per interaction of a batch, given as names with spans; all began at `began` and succeeded."""
+        """Log a batch of interactions, given as names with spans; all began at `began` and succeeded."""
         elapsed = time.perf_counter() - began
         interaction = Interaction(
             time.time() - elapsed, kind, caller, callee, "", "ok", round(elapsed * 1000, 3), "", "", "", "", 0, attempt
@@ -238,7 +238,7 @@ class Journal:
         return line + b"\n"
 
     def step(self, service: str, name: str, outcome: str) -> None:
-        """Write the line of an action of one service that the specification names."""
+        """Log a step inside one service, from the sequence diagrams of the specification."""
         self.interaction(
             "step", service, service, name, trace=current_span().child(), began=time.perf_counter(), outcome=outcome
         )
@@ -263,21 +263,21 @@ class JsonFormatter(logging.Formatter):
         trace = current_span()
         extra = {name: value for name, value in vars(record).items() if name not in _RECORD_FIELDS}
         fields: dict[str, Any] = {
-            **{name: value if isinstance(value, int | float) else _fit(str(value)) for name, value in extra.items()},
+            **{name: value if isinstance(value, int | float) else _redact(str(value)) for name, value in extra.items()},
             "at": datetime.fromtimestamp(record.created, UTC),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": _fit(record.getMessage()),
+            "message": _redact(record.getMessage()),
             "trace_id": trace.trace_id,
             "correlation_id": trace.correlation_id,
         }
         if record.exc_info:
-            fields["error"] = _fit(self.formatException(record.exc_info))
+            fields["error"] = _redact(self.formatException(record.exc_info))
         return _encode(fields).decode()
 
 
-def _fit(text: str) -> str:
-    """Return a text without apparent secrets, encodable as UTF-8."""
+def _redact(text: str) -> str:
+    """Hide apparent secrets in a text, and make it encodable as UTF-8."""
     return _SECRETS.sub("[hidden]", text.encode(errors="replace").decode())
 
 

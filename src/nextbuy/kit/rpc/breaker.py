@@ -22,7 +22,7 @@ class BreakerOpenError(Exception):
     """The breaker refuses a call; it may admit one after `retry_after` seconds."""
 
     def __init__(self, retry_after: float) -> None:
-        super().__init__(f"open for another {retry_after:.3f} s")
+        super().__init__(f"breaker open for another {retry_after:.3f} s")
         self.retry_after = retry_after
 
 
@@ -30,13 +30,13 @@ class Permit:
     """The permission for one call, whose outcome its holder must report.
 
     The first report counts and later ones do nothing, so `finally: permit.cancel()` is right after a result too. A
-    permit without a report occupies its probe for good.
+    probe whose permit gets no report stays in flight for good.
     """
 
-    __slots__ = ("_period", "_settle")
+    __slots__ = ("_period", "_record")
 
-    def __init__(self, settle: Callable[[int, Outcome], None], period: int) -> None:
-        self._settle: Callable[[int, Outcome], None] | None = settle
+    def __init__(self, record: Callable[[int, Outcome], None], period: int) -> None:
+        self._record: Callable[[int, Outcome], None] | None = record
         self._period = period
 
     def success(self) -> None:
@@ -52,9 +52,9 @@ class Permit:
         self._report("cancelled")
 
     def _report(self, outcome: Outcome) -> None:
-        settle, self._settle = self._settle, None
-        if settle is not None:
-            settle(self._period, outcome)
+        record, self._record = self._record, None
+        if record is not None:
+            record(self._period, outcome)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,8 +85,8 @@ class Breaker:
     - open: no call is admitted for `reset_after` seconds; each failed round of probes doubles that, up to `reset_cap`.
     - half-open: at most `probes` calls are in flight. One failure opens it, `successes_to_close` close it.
 
-    A result counts only in the period in which its call was admitted: late results from before the opening neither fail
-    nor pass the probes. A probe occupies its place until it is reported, even into the next round.
+    A result counts only until the state changes after its admission: late results from before the opening neither fail
+    nor pass the probes. A probe is in flight until it is reported, even into the next round.
 
     The caller decides what counts as a failure; a 4xx does not, nor a 429. That callee works, and opening on its
     refusals would turn a busy hour into an outage.
@@ -113,7 +113,7 @@ class Breaker:
 
     @property
     def retry_after(self) -> float:
-        """Seconds until a call may be admitted; 0.0 if one is admitted now."""
+        """Seconds until a call may be admitted; 0.0 if the next call is admitted."""
         if self._state == "closed":
             return 0.0
         wait = self._open_until - self._now()
@@ -124,7 +124,7 @@ class Breaker:
     def admit(self) -> Permit:
         """Admit one call, or raise BreakerOpenError."""
         if self._state == "closed":
-            return Permit(self._settle_call, self._period)
+            return Permit(self._record_call, self._period)
         wait = self.retry_after
         if wait > 0:
             raise BreakerOpenError(wait)
@@ -132,9 +132,9 @@ class Breaker:
             self._enter("half-open")
             self._probes_passed = 0
         self._probing += 1
-        return Permit(self._settle_probe, self._period)
+        return Permit(self._record_probe, self._period)
 
-    def _settle_call(self, period: int, outcome: Outcome) -> None:
+    def _record_call(self, period: int, outcome: Outcome) -> None:
         if period != self._period or outcome == "cancelled":
             return
         failed = outcome == "failure"
@@ -149,7 +149,7 @@ class Breaker:
             window.results >= policy.min_calls and window.failures >= policy.failure_ratio * window.results
         )
 
-    def _settle_probe(self, period: int, outcome: Outcome) -> None:
+    def _record_probe(self, period: int, outcome: Outcome) -> None:
         self._probing -= 1
         if period != self._period or outcome == "cancelled":
             return
@@ -177,7 +177,7 @@ class Breaker:
 
 
 class _Window:
-    """Counts of results over the last `length` seconds, exact to a tenth of it; adding one is O(1)."""
+    """Counts of results over the last `length` seconds, exact to a tenth of it; adding a result is O(1)."""
 
     __slots__ = ("_bucket", "_bucket_ends", "_buckets", "_width", "failures", "results")
 

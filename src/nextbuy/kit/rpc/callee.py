@@ -1,4 +1,4 @@
-"""A service as its callers see it: a transport behind a breaker."""
+"""A service as its callers reach it: a transport behind a circuit breaker."""
 
 from nextbuy.contracts.errors import AppError, BreakerOpen, Unavailable
 from nextbuy.kit.http.asgi import Disconnected
@@ -38,17 +38,17 @@ class Callee:
             else:
                 permit.cancel()
             raise
-        if response.status < 500 or _is_stated(response):  # noqa: PLR2004
+        if response.status < 500 or _names_dependency(response):  # noqa: PLR2004
             permit.success()
         else:
             permit.failure()
         return response
 
 
-def _is_stated(response: Response) -> bool:
-    """Return whether a 5xx is a problem document in which a working service names a dependency that is unavailable.
+def _names_dependency(response: Response) -> bool:
+    """Return whether a 5xx is a problem document of a working service, which names an unavailable dependency.
 
-    It does not count as a failure: an open breaker would also close everything that the service can still do.
+    It does not count as a failure: an open breaker would also block the requests that the service can still answer.
     """
     return response.status != 500 and response.content_type == PROBLEM  # noqa: PLR2004
 

@@ -1,8 +1,8 @@
 """Internal calls: deadline, breaker, retries, identity, trace and one log line, for every call.
 
-A call is retried only if it is idempotent, the error is transient, the retry budget has something left, and the
-caller's deadline leaves time. No call is made while a transaction is open on the task: in one process it would wait for
-a connection of the pool that the caller itself holds.
+A call is retried only if it is idempotent, the error is transient, the retry budget has a retry left, and the
+caller's deadline leaves time. No call is made while a transaction is open on the task: a callee in the same process
+could wait for a database connection that its caller holds.
 """
 
 import asyncio

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 _ROUNDING: Final = 1e-6
-"""Seconds. More than the rounding of a monotonic clock in a float, less than anyone can wait."""
+"""Seconds. Larger than the rounding error of a monotonic clock, smaller than any wait that matters."""
 
 
 class TokenBucket:

@@ -76,7 +76,7 @@ class LocalTransport:
     streaming = False
 
     def __init__(self, name: str, handler: Callable[[], Handler | None], *, isolated: bool = True) -> None:
-        """Deliver to the service's handler; None means that the service is not running.
+        """Deliver to the result of `handler()`; None means that the service is not running.
 
         `isolated` runs each request in a task and context of its own, as another process would; a caller that handles
         nothing else in its task does not need it.

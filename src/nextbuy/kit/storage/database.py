@@ -1,7 +1,7 @@
 """PostgreSQL through asyncpg: a connection pool per service, and transactions that record whether they published.
 
-A request has at most one transaction and makes no call inside it: `in_transaction` lets `kit/rpc` refuse calls in an
-open transaction. A commit that wrote to the outbox wakes the service's relay.
+A request has at most one transaction and makes no call inside it; `kit/rpc` checks `in_transaction` and refuses the
+call. A commit that wrote to the outbox wakes the service's relay, which publishes the events.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ TRANSACTION_TIMEOUT: Final = 8.0
 """Seconds per transaction; caches rely on every change being committed within this time."""
 _ACQUIRE_TIMEOUT: Final = 3.0
 
-_open: ContextVar[bool] = ContextVar("in_transaction", default=False)
+_in_transaction: ContextVar[bool] = ContextVar("in_transaction", default=False)
 
 
 DatabaseTimeout: Final = DeadlinePassed.of("database-timeout", "The database took too long. Try again.")
@@ -40,7 +40,7 @@ def from_row(kind: type[Record], row: Row, **computed: object) -> Record:
 
 def in_transaction() -> bool:
     """Return whether a transaction is open in this task."""
-    return _open.get()
+    return _in_transaction.get()
 
 
 class Executor:
@@ -116,7 +116,7 @@ class Database(Executor):
         return cls(pool, service)
 
     async def close(self) -> None:
-        """Close the pool; connections that are in use for another 3 s are terminated."""
+        """Close the pool; connections that are still in use after 3 s are terminated."""
         try:
             await asyncio.wait_for(self._pool.close(), 3)
         except TimeoutError:
@@ -126,23 +126,23 @@ class Database(Executor):
     async def transaction(self) -> AsyncIterator[Transaction]:
         """Open a transaction: committed at the end of the block, rolled back if it raises."""
         async with self._pool.acquire(timeout=_ACQUIRE_TIMEOUT) as connection:
-            token = _open.set(True)
+            token = _in_transaction.set(True)
             try:
                 async with connection.transaction():
                     tx = Transaction(connection, self.service)
                     yield tx
             finally:
-                _open.reset(token)
+                _in_transaction.reset(token)
         if tx.published:
             self.after_publish()
 
 
 async def _skip_reset(_connection: "asyncpg.Connection[Row]") -> None:
-    """Skip the reset of a released connection: no session state is ever set, and a reset costs a round trip."""
+    """Skip the reset of a released connection: no state of a connection is ever set, and a reset costs a round trip."""
 
 
 def as_app_error(error: BaseException) -> AppError | None:
-    """Return the error that a caller sees for a database error; None if it is a bug."""
+    """Return the error that a caller receives for a database error; None if the error is a bug."""
     if isinstance(error, asyncpg.QueryCanceledError):
         return DatabaseTimeout()
     unavailable = (
@@ -165,7 +165,7 @@ def as_app_error(error: BaseException) -> AppError | None:
 
 
 def transient(error: BaseException) -> AppError | None:
-    """Return the error as a transient `AppError`, or None if it is not transient."""
+    """Return an error as an `AppError` if a retry may succeed, or None if the error is permanent."""
     if isinstance(error, AppError):
         return error if error.transient else None
     return as_app_error(error)

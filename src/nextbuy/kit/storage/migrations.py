@@ -1,4 +1,4 @@
-"""Migrations: SQL files that run once per database, and never on a database that does not fit this code.
+"""Migrations: SQL files that run once per database, and only on a database that fits this release.
 
 The files of a package are named like `0001_orders.sql`. The first line of each declares the oldest release that can
 still run on a database with this migration, like `-- oldest release: 0.2.0`: raise it when a migration drops what that
@@ -23,7 +23,7 @@ from nextbuy.kit.storage.database import Row
 RELEASE: Final = version("nextbuy")
 _FILE_NAME: Final = re.compile(r"\d{4}_[a-z0-9_]+\.sql")
 _HEADER: Final = re.compile(r"-- oldest release: (\d+\.\d+\.\d+)\n")
-_LOCK: Final = 7301
+_ADVISORY_LOCK_KEY: Final = 7301
 
 _TABLE: Final = """
     CREATE TABLE IF NOT EXISTS migrations (
@@ -41,11 +41,11 @@ Connection: TypeAlias = "asyncpg.Connection[Row]"
 
 
 class MigrationError(Exception):
-    """A database and this code do not fit together; the message says why, and what to do."""
+    """A mismatch of a database and this release; the message gives the reason and the remedy."""
 
 
 class Migration(Struct, frozen=True):
-    """A file of migrations; `checksum` is the SHA-256 of `sql`."""
+    """A migration file; `checksum` is the SHA-256 of `sql`."""
 
     name: str
     sql: str
@@ -57,7 +57,7 @@ def read_migrations(packages: Sequence[str], *, release: str = RELEASE) -> list[
     """Return the migrations of some packages, in order of package and name.
 
     Raises:
-        ValueError: a file has a wrong name, no first line, or one that excludes this release.
+        ValueError: a file has a wrong name, does not declare its oldest release, or excludes this one.
     """
     migrations = []
     for package in packages:
@@ -65,12 +65,12 @@ def read_migrations(packages: Sequence[str], *, release: str = RELEASE) -> list[
         for script in sorted(scripts, key=lambda script: script.name):
             name = f"{package}/{script.name}"
             if not _FILE_NAME.fullmatch(script.name):
-                message = f"{name}: name a migration like 0001_what.sql"
+                message = f"{name}: invalid name. Name a migration like 0001_orders.sql."
                 raise ValueError(message)
             sql = script.read_text(encoding="utf-8")
             header = _HEADER.match(sql)
             if header is None or _is_older(release, header[1]):
-                message = f"{name}: begin with `-- oldest release: {release}` or an older release"
+                message = f"{name}: invalid first line. Write `-- oldest release: {release}` or an older release."
                 raise ValueError(message)
             migrations.append(Migration(name, sql, hashlib.sha256(sql.encode()).hexdigest(), header[1]))
     return migrations
@@ -82,10 +82,10 @@ async def migrate(connection: Connection, packages: Sequence[str], *, release: s
     Each runs in its own transaction, under an advisory lock; any number of processes may start at once.
 
     Raises:
-        MigrationError: the database does not fit this code; nothing was run.
+        MigrationError: the database does not fit this release; nothing was run.
     """
     migrations = read_migrations(packages, release=release)
-    await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
+    await connection.execute("SELECT pg_advisory_lock($1)", _ADVISORY_LOCK_KEY)
     try:
         await connection.execute(_TABLE)
         missing = await _missing(connection, migrations, release)
@@ -99,12 +99,12 @@ async def migrate(connection: Connection, packages: Sequence[str], *, release: s
                     migration.oldest_release,
                 )
     finally:
-        await connection.execute("SELECT pg_advisory_unlock($1)", _LOCK)
+        await connection.execute("SELECT pg_advisory_unlock($1)", _ADVISORY_LOCK_KEY)
     return [migration.name for migration in missing]
 
 
 async def check_migrated(connection: Connection, packages: Sequence[str], *, release: str = RELEASE) -> None:
-    """Check that a database has these migrations and fits this code; raise MigrationError if not. Changes nothing."""
+    """Check that a database has these migrations and fits this release; raise MigrationError if not."""
     missing = await _missing(connection, read_migrations(packages, release=release), release)
     if missing:
         message = f"Database {await _name(connection)} lacks migration {missing[0].name}. Run `nextbuy migrate` first."

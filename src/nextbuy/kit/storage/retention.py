@@ -1,7 +1,7 @@
-"""Retention: expired rows are purged in small batches, each found by an index and deleted in its own transaction.
+"""Retention: the purge of expired rows in small batches, each found by an index and deleted in its own transaction.
 
-Each batch continues from the end of the previous one, so that none rereads what vacuum has yet to clean up; between
-two batches the database serves others. Processes that purge at the same time delete the same rows without harm.
+Each batch continues from the end of the previous one, so that none rereads rows that vacuum has yet to remove;
+between two batches the database serves others. Processes that purge at the same time do no harm.
 Rows beyond one batch at exactly the same position wait for the next run.
 """
 
@@ -36,7 +36,7 @@ def purge_statement(
             DELETE FROM {table} WHERE ctid = ANY (ARRAY(SELECT ctid FROM next WHERE {expired})) AND {expired}
         )
         SELECT {position} FROM next WHERE {position} < {before} ORDER BY {position} DESC LIMIT 1
-    """  # noqa: S608  words of our own
+    """  # noqa: S608  constants only
 
 
 async def purge(database: Database, statement: str, first: object, *values: object) -> None:

@@ -1,6 +1,6 @@
-"""Envelopes as CloudEvents in binary mode: the attributes as headers, the event alone as the value.
+"""Envelopes as CloudEvents in binary mode on Kafka: the attributes are headers, the event alone is the value.
 
-Tools that do not know this system can filter, trace and display what is on the bus. Conversion is lossless: attributes
+Other tools can then filter, trace and display what is on the bus. Conversion is lossless: attributes
 that only a newer publisher knows travel as `nextbuy_…` headers in JSON, and bytes that are not an envelope travel
 unchanged.
 """
@@ -36,7 +36,7 @@ SAME_FOR_ALL: Final = ((_SPEC, b"1.0"), ("content-type", b"application/json"))
 
 
 class _Known(Struct, forbid_unknown_fields=True):
-    """An envelope with no attribute that this version does not know."""
+    """An envelope whose attributes this version knows."""
 
     id: str
     type: str
@@ -102,8 +102,8 @@ def from_binary(headers: Iterable[Header], value: bytes) -> bytes:
     """Return the envelope in JSON that headers and a value represent, or `value` if they are not a CloudEvent."""
     fields: dict[str, Raw | str] = {}
     is_event = False
-    for header, text in headers:
-        raw = text.encode() if isinstance(text, str) else text or b""
+    for header, content in headers:
+        raw = content.encode() if isinstance(content, str) else content or b""
         if header == _SPEC:
             is_event = True
         elif (name := _ATTRIBUTES.get(header)) is not None:

@@ -1,7 +1,7 @@
-"""The bus: what Redis Streams (`redis.py`) and Apache Kafka (`kafka.py`) provide alike, under one conformance suite.
+"""The bus: one interface to either engine, Redis Streams (`redis.py`) or Apache Kafka (`kafka.py`), tested alike.
 
-An engine has stored a message before `publish` returns. Messages of one key are delivered in the order of publishing,
-and again until they are acknowledged. Two consumers of one group never hold messages of one key at the same time.
+The engine has stored a message before `publish` returns. Messages of one key are delivered in the order of publishing,
+and again until they are acknowledged. Two consumers of a group never process messages of one key at the same time.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -10,17 +10,17 @@ from typing import Final, Protocol
 from msgspec import Struct
 
 RETENTION_DAYS: Final = 30
-"""Days that an engine stores a message, delivered or not; the inbox remembers it for longer."""
+"""Days that an engine stores a message, delivered or not; an inbox row stays for longer."""
 
 MAX_BATCH_BYTES: Final = 8 * 1024 * 1024
-"""Bytes of bodies after which a batch ends: bounds the memory of a consumer with large messages."""
+"""Bytes of bodies after which a batch ends: a bound on the memory of a consumer of large messages."""
 
 BUS_PARTICIPANT: Final = "kafka"
 """Name of the bus in recorded interactions: the specification's diagrams call it Kafka, whichever engine runs."""
 
 
 class BusUnavailable(Exception):
-    """The engine did not answer; the operation may or may not have taken effect, and may be repeated."""
+    """A failure to get an answer from the engine. The operation may have taken effect, and may be repeated."""
 
 
 class BusMessage(Struct, frozen=True):
@@ -32,7 +32,7 @@ class BusMessage(Struct, frozen=True):
 
 
 class Delivery(Struct, frozen=True):
-    """A message that has arrived, with its position as the engine names it."""
+    """A message from the bus, with its position in the engine's notation."""
 
     topic: str
     position: str

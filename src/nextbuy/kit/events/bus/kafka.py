@@ -2,7 +2,7 @@
 
 The asyncio client of librdkafka takes no headers, so this uses the plain one, with a thread for delivery reports.
 **Order through failures:** messages that the cluster has not stored within `TIMEOUT` are withdrawn all at once,
-together with their client, so of each key a prefix is stored. For the same reason no message expires by itself.
+together with their client, so none is stored after a lost one of its key. Likewise, no message expires by itself.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ _TOPICS_TIMEOUT: Final = 3.5
 _CLOSE_TIMEOUT: Final = 1.0
 """Seconds to deliver what was handed over before; the outbox still has the rest."""
 _POLL_TIMEOUT: Final = 0.5
-"""Seconds that a poll for delivery reports blocks the thread, and so how late it sees that it should end."""
+"""Seconds that a poll for delivery reports blocks the thread, and so the delay until it notices a shutdown."""
 _FULL_QUEUE_PAUSE: Final = 0.005
 """Seconds between attempts while the client's queue is full."""
 
@@ -50,7 +50,7 @@ _SETTINGS: Final = {
 
 
 class KafkaBus:
-    """A bus on a Kafka that may be shared: its topics and groups begin with the prefix of the settings."""
+    """A bus on a Kafka that may be shared: the names of its topics and groups begin with `NEXTBUY_KAFKA_PREFIX`."""
 
     def __init__(self, kafka: Kafka) -> None:
         self._kafka = kafka
@@ -62,7 +62,7 @@ class KafkaBus:
         self._probe: Probe | None = None
 
     async def publish(self, messages: Sequence[BusMessage]) -> None:
-        """Store messages, in this order: of each key, all of them or a prefix."""
+        """Store messages, in this order: of each key all of them or, on failure, only the first ones."""
         if not messages:
             return
         sender = None
@@ -75,8 +75,8 @@ class KafkaBus:
         except (TimeoutError, KafkaException) as error:
             if sender is not None:
                 sender.abort()
-            text = f"Kafka did not store {len(messages)} messages: {error!r}"
-            raise BusUnavailable(text) from error
+            reason = f"Kafka did not store {len(messages)} messages: {error!r}"
+            raise BusUnavailable(reason) from error
         self._outage_log.recovered()
 
     def subscribe(self, group: str, topics: Sequence[str], *, batch_size: int = 200) -> KafkaSubscription:
@@ -170,7 +170,7 @@ class _PendingMessages:
         self._error: KafkaError | None = None
 
     def on_report(self, error: KafkaError | None, _message: Message) -> None:
-        """Take the report on one message, in the client's thread."""
+        """Count the delivery report of one message; runs in the client's thread."""
         if error is not None and self._error is None:
             self._error = error
             self._on_failure()

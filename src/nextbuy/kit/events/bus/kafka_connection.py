@@ -20,7 +20,7 @@ MAX_MESSAGE_BYTES: Final = 8 * 1024 * 1024
 TIMEOUT: Final = 4.0
 """Seconds per request to the cluster."""
 _TOPICS_TIMEOUT: Final = 3.0
-"""Seconds to create topics: less than the bus waits for it, so that the reason of a failure is known by then."""
+"""Seconds to create topics: less than the bus waits for it, so that the bus can name the reason of a failure."""
 _PROPAGATION_PAUSE: Final = 0.05
 """Seconds between checks whether new topics are visible."""
 
@@ -37,7 +37,7 @@ _UNAVAILABLE: Final = frozenset({KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED
 
 
 class _LibraryLogger:
-    """The logger of librdkafka, at level debug: it reports every attempt to connect, `OutageLog` what matters."""
+    """The logger of librdkafka, at level debug: it reports each attempt to connect; `OutageLog` reports outages."""
 
     def log(self, _level: int, text: str, *values: object) -> None:
         """Log a line of the library."""
@@ -45,26 +45,26 @@ class _LibraryLogger:
 
 
 class OutageLog:
-    """A log of the start and the end of an outage of the cluster, without the attempts in between."""
+    """A log of the start and the end of an outage, during which `activity` waits; not of the attempts in between."""
 
-    def __init__(self, waiting: str) -> None:
-        self._waiting = waiting
+    def __init__(self, activity: str) -> None:
+        self._activity = activity
         self._logged: set[str] = set()
 
     def report(self, error: KafkaError) -> None:
         """Log an error once; that the cluster is unavailable is not logged if a more specific reason is known."""
-        level, text = _log_line(error.code())
-        if text in self._logged or (level == logging.WARNING and self._logged):
+        level, line = _log_line(error.code())
+        if line in self._logged or (level == logging.WARNING and self._logged):
             level = logging.DEBUG
-        log.log(level, text, self._waiting, error.str())
+        log.log(level, line, self._activity, error.str())
         if level != logging.DEBUG:
-            self._logged.add(text)
+            self._logged.add(line)
 
     def recovered(self) -> None:
         """Log that the outage is over, if one was logged."""
         if self._logged:
             self._logged.clear()
-            log.info("Kafka available again; %s continues", self._waiting)
+            log.info("Kafka available again; %s continues", self._activity)
 
 
 def _log_line(code: int) -> tuple[int, str]:
@@ -113,13 +113,13 @@ def client_settings(kafka: Kafka, name: str, outage_log: OutageLog) -> dict[str,
 
 def create_topics(kafka: Kafka, topics: Iterable[str], outage_log: OutageLog) -> None:
     """Create missing topics, and block until they are visible."""
-    # Its requests end with it, so it is held until all are answered.
+    # A variable, because requests are cancelled when their client is deleted.
     admin = AdminClient(client_settings(kafka, "topics", outage_log))
     deadline = time.monotonic() + _TOPICS_TIMEOUT
-    wanted = set(topics)
+    required = set(topics)
     created = False
     try:
-        while missing := wanted - admin.list_topics(timeout=_remaining(deadline)).topics.keys():
+        while missing := required - admin.list_topics(timeout=_remaining(deadline)).topics.keys():
             if not created:
                 _create(admin, kafka, missing, _remaining(deadline))
                 created = True
@@ -147,7 +147,7 @@ class Probe:
             self._admin.list_topics(timeout=timeout)
         except KafkaException as error:
             self._admin.poll(0)  # Runs the error callback, which has the reason.
-            specific = [one for one in self._errors if _log_line(one.code())[0] == logging.ERROR]
+            specific = [reported for reported in self._errors if _log_line(reported.code())[0] == logging.ERROR]
             return str((specific[-1] if specific else error.args[0]).str())
         return None
 

@@ -28,7 +28,7 @@ _DRAIN_TIMEOUT: Final = 3.0
 _CLOSE_TIMEOUT: Final = 2.0
 """Seconds that the thread may take to leave the group."""
 _POLL_TIMEOUT: Final = 0.1
-"""Seconds that a poll blocks, and so how late the thread sees an acknowledgement or that it should end."""
+"""Seconds that a poll blocks, and so the delay until the thread notices an acknowledgement or a shutdown."""
 _FULL_QUEUE_PAUSE: Final = 0.05
 """Seconds that polling waits for a full partition to be read before it pauses the partition."""
 _TOPICS_RETRY_PAUSE: Final = 1.0
@@ -160,8 +160,8 @@ class KafkaSubscription:
     def acknowledge(self, state: PartitionState, last: _Entry) -> None:
         """Acknowledge a partition up to an entry; raise BusUnavailable if the partition was revoked."""
         if state.revoked:
-            text = f"partition {state.partition} of {state.topic} was revoked; its messages are delivered again"
-            raise BusUnavailable(text)
+            reason = f"partition {state.partition} of {state.topic} was revoked; its messages are delivered again"
+            raise BusUnavailable(reason)
         self._acknowledged.append((state, last))
 
     def mark_ready(self, states: Iterable[PartitionState]) -> None:
@@ -206,8 +206,8 @@ class KafkaSubscription:
 
     def _run(self, consumer: Consumer, loop: asyncio.AbstractEventLoop) -> None:
         def on_assign(_consumer: Consumer, partitions: list[TopicPartition]) -> None:
-            for at in partitions:
-                self._partitions[at.topic, at.partition] = PartitionState(at.topic, at.partition)
+            for new in partitions:
+                self._partitions[new.topic, new.partition] = PartitionState(new.topic, new.partition)
 
         def on_revoke(_consumer: Consumer, partitions: list[TopicPartition]) -> None:
             self._revoke(consumer, loop, partitions, 0.0 if self._closing.is_set() else _DRAIN_TIMEOUT)
@@ -224,7 +224,7 @@ class KafkaSubscription:
                 self._poll(consumer, loop)
         except Exception as error:
             if not loop.is_closed():
-                log.debug("consumer of group %s failed", self._group, exc_info=error)
+                log.debug("consumer of group %s failed; its subscription raises the error", self._group, exc_info=error)
                 self._failure = error
                 loop.call_soon_threadsafe(self._wakeup.set)
         finally:
@@ -244,7 +244,7 @@ class KafkaSubscription:
         self, consumer: Consumer, loop: asyncio.AbstractEventLoop, partitions: list[TopicPartition], timeout: float
     ) -> None:
         states = [
-            state for at in partitions if (state := self._partitions.pop((at.topic, at.partition), None)) is not None
+            state for old in partitions if (state := self._partitions.pop((old.topic, old.partition), None)) is not None
         ]
         # Otherwise the partition would stay paused when it is assigned to this process again.
         self._resume(consumer, [state for state in states if state.paused])
@@ -253,7 +253,7 @@ class KafkaSubscription:
             asyncio.run_coroutine_threadsafe(draining, loop).result(timeout + _CLOSE_TIMEOUT)
         except (RuntimeError, TimeoutError) as error:  # the loop is closed or stuck: messages are delivered again
             draining.close()
-            log.debug("partitions of group %s released without draining: %r", self._group, error)
+            log.debug("partitions of group %s not drained; messages are delivered again: %r", self._group, error)
         self._store_offsets(consumer)
 
     def _store_offsets(self, consumer: Consumer) -> None:
@@ -263,11 +263,11 @@ class KafkaSubscription:
             state, last = self._acknowledged.popleft()
             offsets[state.topic, state.partition] = last
         if offsets:
-            at = [TopicPartition(*key, last.offset + 1, leader_epoch=last.epoch) for key, last in offsets.items()]
+            ends = [TopicPartition(*key, last.offset + 1, leader_epoch=last.epoch) for key, last in offsets.items()]
             try:
-                consumer.store_offsets(offsets=at)
+                consumer.store_offsets(offsets=ends)
             except KafkaException as error:
-                log.debug("offsets of group %s not stored; some partitions were revoked: %r", self._group, error)
+                log.debug("offsets of group %s not stored, some revoked; delivered again: %r", self._group, error)
 
     def _apply_backpressure(self, consumer: Consumer) -> None:
         """Wait a moment if a queue is full, then pause the partitions that stay full; resume those with space."""
@@ -306,21 +306,21 @@ class KafkaSubscription:
         if first is None:
             return
         # The first is queued before `consume` is called, which may revoke its partition.
-        touched = self._enqueue([first]) | self._enqueue(consumer.consume(self._batch_size, 0))
-        if touched:
+        filled = self._enqueue([first]) | self._enqueue(consumer.consume(self._batch_size, 0))
+        if filled:
             self._outage_log.recovered()
-            loop.call_soon_threadsafe(self.mark_ready, touched)
+            loop.call_soon_threadsafe(self.mark_ready, filled)
 
     def _enqueue(self, messages: list[Message]) -> set[PartitionState]:
-        """Queue messages by partition, and return these partitions."""
-        touched: set[PartitionState] = set()
+        """Queue messages by partition, and return the partitions."""
+        filled: set[PartitionState] = set()
         for message in messages:
             if (error := message.error()) is not None:
                 self._handle_error(error)
             elif (state := self._partitions.get((message.topic() or "", message.partition() or 0))) is not None:
                 self._add(state, message)
-                touched.add(state)
-        return touched
+                filled.add(state)
+        return filled
 
     def _add(self, state: PartitionState, message: Message) -> None:
         topic, partition, offset = state.topic, state.partition, message.offset() or 0

@@ -39,7 +39,7 @@ LEASE: Final = 5.0
 POLL_INTERVAL: Final = 1.0
 """Seconds between polls of every topic, and between extensions of a lease."""
 _LEASE_MARGIN: Final = 0.5
-"""Seconds before a lease ends at which its holder stops relying on it, for clocks that drift."""
+"""Seconds before a lease ends after which its holder does not rely on it, since clocks drift."""
 _TIMEOUT: Final = 3.0
 """Seconds per round trip, less than the relay's timeout."""
 _CLOSE_TIMEOUT: Final = 1.0
@@ -64,22 +64,22 @@ for i = #KEYS / 2 + 1, #KEYS do redis.call('PUBLISH', KEYS[i], ARGV[2]) end
 _TAKE: Final = """
 local holder = redis.call('GET', KEYS[1])
 if holder and holder ~= ARGV[1] then return false end
-local left = redis.call('PTTL', KEYS[1])
-if left * 2 < tonumber(ARGV[2]) then
+local ttl = redis.call('PTTL', KEYS[1])
+if ttl * 2 < tonumber(ARGV[2]) then
   redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-  left = tonumber(ARGV[2])
+  ttl = tonumber(ARGV[2])
 end
-local got = redis.call('XREADGROUP', 'GROUP', ARGV[3], ARGV[4], 'COUNT', ARGV[5], 'STREAMS', KEYS[2], '0')
-if #got[1][2] == 0 then
-  got = redis.call('XREADGROUP', 'GROUP', ARGV[3], ARGV[4], 'COUNT', ARGV[5], 'STREAMS', KEYS[2], '>')
+local reply = redis.call('XREADGROUP', 'GROUP', ARGV[3], ARGV[4], 'COUNT', ARGV[5], 'STREAMS', KEYS[2], '0')
+if #reply[1][2] == 0 then
+  reply = redis.call('XREADGROUP', 'GROUP', ARGV[3], ARGV[4], 'COUNT', ARGV[5], 'STREAMS', KEYS[2], '>')
 end
 local batch, bytes = {}, 0
-for i, entry in ipairs(got and got[1][2] or {}) do
+for i, entry in ipairs(reply and reply[1][2] or {}) do
   if bytes >= tonumber(ARGV[6]) then break end
   for _, field in ipairs(entry[2] or {}) do bytes = bytes + #field end
   batch[i] = entry
 end
-return {left, batch}
+return {ttl, batch}
 """
 _EXTEND: Final = (
     "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end return 0"
@@ -113,11 +113,11 @@ class RedisBus:
             async with asyncio.timeout(_TIMEOUT):
                 await self._client.eval(_PUBLISH, len(keys), *keys, MAX_STREAM_LENGTH, _PUBLISHED, *arguments)
         except _UNAVAILABLE as error:
-            text = f"Redis did not store {len(messages)} messages: {error!r}"
-            raise BusUnavailable(text) from error
+            reason = f"Redis did not store {len(messages)} messages: {error!r}"
+            raise BusUnavailable(reason) from error
 
     def subscribe(self, group: str, topics: Sequence[str], *, batch_size: int = 200) -> "RedisSubscription":
-        """Join a group; topics of other members are taken over when they release them."""
+        """Join a group; topics of another member are taken over when it releases them or its lease expires."""
         return RedisSubscription(self._shared_client, self._prefix, group, topics, batch_size)
 
     async def close(self) -> None:
@@ -135,9 +135,9 @@ class _TopicState:
         self.hint = f"{prefix}hint:{topic}"
         self.leased_until = 0.0
         self.in_progress = False
-        """A batch was yielded and not acknowledged yet."""
+        """Whether a batch was yielded and is not acknowledged yet."""
         self.ready = True
-        """There may be messages to take."""
+        """Whether there may be messages to take."""
 
     @property
     def leased(self) -> bool:
@@ -195,7 +195,7 @@ class RedisSubscription:
                 failures += 1
                 continue
             if failures:
-                log.info("Redis available again; group %s continues", self._group)
+                log.info("Redis available again; consumer group %s continues", self._group)
                 failures = 0
             for batch in batches:
                 if batch.state.leased:
@@ -311,7 +311,7 @@ class RedisSubscription:
             self.mark_ready(self._topics)
 
     async def _listen(self) -> None:
-        """Receive hints: of new messages in topics that we own, and of released leases."""
+        """Receive hints: of new messages in topics that this member owns, and of released leases."""
         by_channel = {state.hint.encode(): state for state in self._topics}
         failures = 0
         while True:
