@@ -1,26 +1,29 @@
-"""A sample publisher and subscriber: two events, a handler with readable effects, and a consumer to run."""
+"""A sample publisher and subscriber: two events, a handler with readable effects, and receivers to deliver to."""
 
 import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, cast
 
 import msgspec
 
-from nextbuy.contracts.message import Envelope, Event
+from nextbuy.contracts.delivery import EventEntry, ReceiveEvents, Result
+from nextbuy.contracts.message import Event
 from nextbuy.kit.events.bus.interface import Bus, BusMessage
-from nextbuy.kit.events.consumer import Consumer
+from nextbuy.kit.events.inbound import InboundEvent
 from nextbuy.kit.events.outbox import make_envelope, publish
+from nextbuy.kit.events.receiver import Receiver
 from nextbuy.kit.observability import telemetry
-from nextbuy.kit.service import Listening, Service, on_batch
-from nextbuy.kit.storage.database import Database, Transaction
+from nextbuy.kit.service import Service, Subscription, subscribe
+from nextbuy.kit.storage.database import Database, Executor, Transaction
 
 ROOT = Path(__file__).resolve().parents[3]
 EFFECTS = "CREATE TABLE effects (place bigint GENERATED ALWAYS AS IDENTITY, about text, n bigint, by text)"
+_ADD_EFFECTS: Final = "INSERT INTO effects (about, n, by) SELECT *, $3 FROM unnest($1::text[], $2::bigint[])"
 
 
 class Counted(Event, topic="test.counted", key="about"):
@@ -33,7 +36,8 @@ class Measured(Event, topic="test.measured", key="about"):
     n: int
 
 
-Batched = Sequence[tuple[Counted, Envelope]]
+Inbound = Sequence[InboundEvent]
+Handler = Callable[[object, Transaction, Inbound], Awaitable[None]]
 
 
 class LogFile:
@@ -52,25 +56,31 @@ class LogFile:
         os.close(self._fd)
 
 
-class ConsumerHarness:
-    """Creates and runs consumers of a sample service."""
+class CountingDatabase(Database):
+    """A database that counts its transactions."""
 
-    def __init__(self, database: Database, bus: Bus, log_file: LogFile) -> None:
-        self.database, self.bus, self.log_file = database, bus, log_file
-
-    def consumer(self, *listens: Listening) -> Consumer:
-        service = Service(name="sample", deps=object, listens=listens)
-        return Consumer(service, None, self.database, self.bus, self.log_file.journal, group="sample")
+    transactions = 0
 
     @asynccontextmanager
-    async def consuming(self, *listens: Listening) -> AsyncIterator[Consumer]:
-        """Consume and replay until the context ends."""
-        consumer = self.consumer(*listens)
-        tasks = [asyncio.create_task(consumer.run()), asyncio.create_task(consumer.replayer.run())]
-        yield consumer
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        self.transactions += 1
+        async with super().transaction() as tx:
+            yield tx
+
+
+class ReceiverHarness:
+    """Starts receivers of a sample service, and counts their transactions."""
+
+    def __init__(self, database: Database, log_file: LogFile) -> None:
+        self.database = CountingDatabase(database._pool, "sample")
+        self.log_file = log_file
+
+    async def receiver(self, *subscriptions: Subscription) -> Receiver:
+        """Return a started receiver; events from before the first start are not applied."""
+        service = Service(name="sample", deps=object, subscriptions=subscriptions)
+        receiver = Receiver(service, None, self.database, self.log_file.journal)
+        await receiver.start()
+        return receiver
 
 
 async def commit(database: Database, *events: Event) -> None:
@@ -88,20 +98,53 @@ async def send(bus: Bus, *events: Event) -> None:
     await bus.publish([message(event) for event in events])
 
 
-async def record_effects(_deps: object, tx: Transaction, pairs: Batched) -> None:
-    """Handle a batch by inserting one row of `effects` per event."""
-    await tx.execute(
-        "INSERT INTO effects (about, n, by) SELECT *, 'record_effects' FROM unnest($1::text[], $2::bigint[])",
-        [event.about for event, _ in pairs],
-        [event.n for event, _ in pairs],
-    )
+def entry(event: Event, *subscriptions: str, **changes: object) -> EventEntry:
+    """Return an event for subscriptions, by default for `RECORD_EFFECTS`; `changes` are fields of its envelope."""
+    return EventEntry(msgspec.Raw(message(event, **changes).body), list(subscriptions or [RECORD_EFFECTS.name]))
 
 
-RECORD_EFFECTS = on_batch("record-effects", [Counted], record_effects)
+def counted(numbers: Sequence[int], *subscriptions: str) -> list[EventEntry]:
+    """Return an event per number."""
+    return [entry(Counted(about="a", n=n), *subscriptions) for n in numbers]
 
 
-async def effects(database: Database) -> list[tuple[str, int]]:
-    return [(row["about"], row["n"]) for row in await database.fetch("SELECT about, n FROM effects ORDER BY place")]
+async def deliver(receiver: Receiver, *entries: EventEntry) -> list[list[Result]]:
+    """Deliver events in one call, as JSON, and return the results."""
+    body = msgspec.json.encode(ReceiveEvents(entries=list(entries)))
+    return (await receiver.receive(None, msgspec.json.decode(body, type=ReceiveEvents))).results
+
+
+def outcomes(results: Sequence[Sequence[Result]]) -> list[str]:
+    """Return the outcomes of each entry, as one word per entry with one subscription."""
+    return [" ".join(result.outcome for result in of_entry) for of_entry in results]
+
+
+def numbers_of(events: Inbound) -> list[int]:
+    return [cast("Counted", one.event).n for one in events]
+
+
+def recording(by: str) -> Handler:
+    """Return a handler that inserts one row of `effects` per event."""
+
+    async def record(_deps: object, tx: Transaction, events: Inbound) -> None:
+        await tx.execute(_ADD_EFFECTS, [one.envelope.key for one in events], numbers_of(events), by)
+
+    return record
+
+
+record_effects: Final = recording("record_effects")
+RECORD_EFFECTS: Final = subscribe("record-effects", Counted, record_effects)
+
+
+async def effects(db: Executor, by: str | None = None) -> list[tuple[str, int]]:
+    """Return the effects in order, of one handler or of all."""
+    rows = await db.fetch("SELECT about, n FROM effects WHERE $1::text IS NULL OR by = $1 ORDER BY place", by)
+    return [(row["about"], row["n"]) for row in rows]
+
+
+async def applied(db: Executor, by: str | None = None) -> list[int]:
+    """Return the numbers of the events that a handler has applied, in order."""
+    return [n for _, n in await effects(db, by)]
 
 
 async def count(database: Database, table: str) -> int:
@@ -120,9 +163,9 @@ def by_key(pairs: Sequence[tuple[str, int]]) -> dict[str, list[int]]:
     return {about: list(numbers) for about, numbers in found.items()}
 
 
-async def run_until_killed(role: str, database_url: str, redis_url: str) -> bool:
+async def run_until_killed(*arguments: str) -> bool:
     """Run `crashing_process.py` and return whether it killed itself."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.kit.events.crashing_process", role, database_url, redis_url, cwd=ROOT
+        sys.executable, "-m", "tests.kit.events.crashing_process", *arguments, cwd=ROOT
     )
     return await asyncio.wait_for(process.wait(), 20) == -signal.SIGKILL
