@@ -7,7 +7,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from nextbuy.contracts.message import Call, Event
-from nextbuy.kit.service import Route, Service, on, post
+from nextbuy.kit.service import Route, Service, post, subscribe
 from tools.contracts import described, readers
 from tools.history import Outcome, judge
 
@@ -17,7 +17,7 @@ Fields = dict[str, Any]
 """The type of each field by its name, or its type and its default."""
 
 
-async def shine(_deps: object, _event: object, _envelope: object) -> None:
+async def shine(_deps: object, _tx: object, _events: object) -> None:
     """Shine."""
 
 
@@ -70,7 +70,7 @@ def _described(*things: Thing | None) -> dict[str, Any]:
     routes = [thing for thing in things if isinstance(thing, Route)]
     services = [
         Service(name="lamp", deps=object, routes=routes),
-        Service(name="house", deps=object, listens=[on("shine", events, shine)]),
+        Service(name="house", deps=object, subscriptions=[subscribe("shine", events, shine)]),
     ]
     now = json.loads(json.dumps(described(services, events, calls)))
     return {"now": now, "listeners": readers(services)}

@@ -10,7 +10,14 @@ from nextbuy.contracts.registry import EVENTS
 from nextbuy.host.composition import SERVICES
 from nextbuy.kit.apidocs.openapi import openapi
 
-_WHO: Final = {"P": "anyone", "B": ["buyer"], "S": ["seller"], "A": ["admin"], "L": ["admin", "buyer", "seller"]}
+_WHO: Final = {
+    "P": "anyone",
+    "B": ["buyer"],
+    "S": ["seller"],
+    "A": ["admin"],
+    "SA": ["admin", "seller"],
+    "L": ["admin", "buyer", "seller"],
+}
 FIXED: Final = """
 POST /auth/api/register P
 POST /auth/api/login P
@@ -41,6 +48,16 @@ POST /admin/api/reject-product/{} A
 GET /admin/api/notifications A
 GET /kafka/api/dead-letters A
 POST /kafka/api/dead-letters/{}/replay A
+GET /notification/api/notifications L
+POST /notification/api/read-notification/{} L
+POST /notification/api/read-all-notifications L
+GET /notification/api/mails A
+GET /analytics/api/best-sellers P
+GET /analytics/api/daily-figures A
+GET /analytics/api/seller-figures S
+GET /analytics/api/product-figures/{} SA
+GET /analytics/api/projections A
+POST /analytics/api/projections/{}/rebuild A
 GET /health/live P
 GET /health/ready P
 GET /health/version P
@@ -77,7 +94,7 @@ def test_fixed_route_has_its_roles(line: str) -> None:
     assert operation["x-who"] == _WHO[who]
     done = min(int(status) for status in operation["responses"] if status.startswith("2"))
     last = address.rpartition("/")[2]
-    assert done == {"logout": 204, "replay": 202}.get(last, 201 if last in CREATED else 200)
+    assert done == {"logout": 204, "replay": 202, "rebuild": 202}.get(last, 201 if last in CREATED else 200)
 
 
 def test_fixed_topics_are_published() -> None:

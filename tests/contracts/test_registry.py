@@ -1,12 +1,14 @@
 """The registry of calls and events is complete, without duplicates."""
 
-from nextbuy.contracts import admin, auth, order, product, seller, simulator
+from nextbuy.contracts import auth, delivery, order, product, seller, simulator
+from nextbuy.contracts.delivery import receive_events_of
 from nextbuy.contracts.message import Call, Event
-from nextbuy.contracts.registry import CALLS, EVENTS
+from nextbuy.contracts.registry import CALLS, EVENTS, SUBSCRIBERS
+from nextbuy.host.composition import SERVICES, destinations
 
 
 def test_registry_lists_every_call_and_event() -> None:
-    modules = (admin, auth, order, product, seller, simulator)
+    modules = (auth, delivery, order, product, seller, simulator)
     declared = [
         word
         for module in modules
@@ -15,7 +17,7 @@ def test_registry_lists_every_call_and_event() -> None:
     ]
     calls = {word for word in declared if issubclass(word, Call) and hasattr(word, "to")}
     events = {word for word in declared if issubclass(word, Event) and hasattr(word, "topic")}
-    assert calls == set(CALLS)
+    assert calls | {receive_events_of(service) for service in SUBSCRIBERS} == set(CALLS)
     assert events == set(EVENTS)
 
 
@@ -23,3 +25,31 @@ def test_topics_and_paths_are_unique() -> None:
     assert len({event.topic for event in EVENTS}) == len(EVENTS)
     assert len({call.path for call in CALLS}) == len(CALLS)
     assert all(event.key in event.__struct_fields__ for event in EVENTS)
+
+
+def test_events_are_delivered_to_each_service_that_subscribes() -> None:
+    assert [destination.name for destination in destinations()] == [
+        name for name, hosted in SERVICES.items() if hosted.service.subscriptions
+    ]
+    assert sorted(destination.name for destination in destinations()) == sorted(SUBSCRIBERS)
+
+
+def test_only_the_kafka_service_delivers_events_and_no_retry_is_hidden_from_it() -> None:
+    for service in SUBSCRIBERS:
+        call = receive_events_of(service)
+        assert (call.path, call.to) == (f"/{service}/internal/receive-events", service)
+        assert (call.callers, call.idempotent) == (("kafka",), False)
+
+
+def test_destination_has_every_subscription_of_each_topic() -> None:
+    for destination in destinations():
+        declared = SERVICES[destination.name].service.subscriptions
+        for topic, names in destination.topics.items():
+            assert names == [one.name for one in declared if topic in {event.topic for event in one.events}]
+        assert destination.topics.keys() == {event.topic for one in declared for event in one.events}
+
+
+def test_names_of_subscriptions_are_unique_in_their_service() -> None:
+    for hosted in SERVICES.values():
+        names = [one.name for one in hosted.service.subscriptions]
+        assert sorted(names) == sorted(set(names))

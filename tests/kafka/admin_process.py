@@ -6,14 +6,17 @@ import sys
 from nextbuy.admin.deps import Deps
 from nextbuy.admin.service import SERVICE
 from nextbuy.contracts.auth import AuthClient
+from nextbuy.contracts.delivery import receive_events_of
 from nextbuy.contracts.message import Call, Reply
 from nextbuy.contracts.product import ProductClient
 from nextbuy.contracts.seller import SellerClient
+from nextbuy.kit.events.receiver import Receiver
 from nextbuy.kit.http.app import App
 from nextbuy.kit.http.asgi import service_app
 from nextbuy.kit.http.server import listen, serving
 from nextbuy.kit.http.service_identity import ServiceIdentity
-from nextbuy.kit.service import BODY_LIMIT
+from nextbuy.kit.observability.telemetry import Journal
+from nextbuy.kit.service import BODY_LIMIT, answers
 from nextbuy.kit.storage.database import Database
 
 
@@ -25,8 +28,16 @@ async def refuse(call: Call[Reply]) -> Reply:
 async def main(database_url: str, port: str, secret: str) -> None:
     database = await Database.connect(database_url, "admin")
     deps = Deps(auth=AuthClient(refuse), product=ProductClient(refuse), seller=SellerClient(refuse), database=database)
-    app = App(SERVICE, deps, identity=ServiceIdentity(secret.encode(), "admin"), database=database)
-    async with serving(service_app(app.handle, body_limit=BODY_LIMIT), listen("127.0.0.1", int(port))):
+    receiver = Receiver(SERVICE, deps, database, Journal())
+    await receiver.start()
+    app = App(
+        SERVICE,
+        deps,
+        identity=ServiceIdentity(secret.encode(), "admin"),
+        database=database,
+        calls=[answers(receive_events_of("admin"), receiver.receive)],
+    )
+    async with serving(service_app(app.handle, body_limit=4 * BODY_LIMIT), listen("127.0.0.1", int(port))):
         await asyncio.Event().wait()
 
 

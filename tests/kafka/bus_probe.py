@@ -1,7 +1,7 @@
-"""Probes of each bus: a bus with its own prefix, and the number of unacknowledged events on it."""
+"""Probes of each bus: a bus with its own prefix, and the number of events that a group has not acknowledged."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final, Protocol
 
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
@@ -13,7 +13,6 @@ from nextbuy.kit.events.bus.kafka import KafkaBus
 from nextbuy.kit.events.bus.redis import RedisBus
 from tests.kafka_broker import PARTITIONS, own_prefix
 
-GROUP: Final = "kafka"
 _TIMEOUT: Final = 15.0
 _STARTING: Final = {
     KafkaError.NOT_COORDINATOR,
@@ -28,8 +27,8 @@ class BusProbe(Protocol):
 
     bus: Bus
 
-    async def lag(self) -> int:
-        """Return the number of unacknowledged events, including all events of topics that no group has read yet."""
+    async def lag(self, group: str, topics: Collection[str]) -> int:
+        """Return the number of events that a group has not acknowledged, including those that it has not read."""
 
 
 MakeProbe = Callable[[], BusProbe]
@@ -44,14 +43,17 @@ class RedisProbe:
         self._redis, self._prefix = redis, own_prefix()
         self.bus = RedisBus(redis, self._prefix)
 
-    async def lag(self) -> int:
+    async def lag(self, group: str, topics: Collection[str]) -> int:
         lag = 0
-        for stream in await self._redis.keys(f"{self._prefix}stream:*"):
-            groups = await self._redis.xinfo_groups(stream)
-            lag += 0 if groups else await self._redis.xlen(stream)
-            for group in groups:
-                behind = await self._redis.xrange(stream, f"({group['last-delivered-id'].decode()}", "+")
-                lag += group["pending"] + len(behind or [])
+        for stream in [f"{self._prefix}stream:{topic}" for topic in topics]:
+            if not await self._redis.exists(stream):
+                continue
+            groups = {one["name"].decode(): one for one in await self._redis.xinfo_groups(stream)}
+            if group not in groups:
+                lag += await self._redis.xlen(stream)
+                continue
+            behind = await self._redis.xrange(stream, f"({groups[group]['last-delivered-id'].decode()}", "+")
+            lag += groups[group]["pending"] + len(behind or [])
         return lag
 
 
@@ -64,22 +66,23 @@ class KafkaProbe:
         self._servers, self._prefix = servers, own_prefix()
         self.bus = KafkaBus(Kafka(servers=servers, prefix=self._prefix, partitions=PARTITIONS))
 
-    async def lag(self) -> int:
+    async def lag(self, group: str, topics: Collection[str]) -> int:
         async with asyncio.timeout(_TIMEOUT):
             while True:
                 try:
-                    return await asyncio.to_thread(self._lag)
+                    return await asyncio.to_thread(self._lag, group, topics)
                 except KafkaException as error:
                     if error.args[0].code() not in _STARTING:
                         raise
                     await asyncio.sleep(0.05)
 
-    def _lag(self) -> int:
+    def _lag(self, group: str, topics: Collection[str]) -> int:
         # Reads offsets without joining the group.
-        reader = Consumer({"bootstrap.servers": self._servers, "group.id": f"{self._prefix}{GROUP}"})
+        reader = Consumer({"bootstrap.servers": self._servers, "group.id": f"{self._prefix}{group}"})
         try:
-            topics = reader.list_topics(timeout=_TIMEOUT).topics.items()
-            own = [(name, at) for name, topic in topics if name.startswith(self._prefix) for at in topic.partitions]
+            names = {f"{self._prefix}{topic}" for topic in topics}
+            known = reader.list_topics(timeout=_TIMEOUT).topics.items()
+            own = [(name, at) for name, topic in known if name in names for at in topic.partitions]
             committed = reader.committed([TopicPartition(*place) for place in own], timeout=_TIMEOUT)
             ends = reader.offsets_for_times([TopicPartition(*place, OFFSET_END) for place in own], timeout=_TIMEOUT)
             return sum(at.offset for at in ends) - sum(max(at.offset, 0) for at in committed)

@@ -1,43 +1,20 @@
-"""The kafka service on a real database, with the calls of auth and admin prepared."""
+"""The kafka service and sample destinations on real engines."""
 
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import pytest
 from redis.asyncio import Redis
 
-from nextbuy.contracts.admin import CreateNotification, NotificationCreated
-from nextbuy.contracts.auth import ValidateAdmin
-from nextbuy.contracts.values import Role, new_id
-from nextbuy.kafka.deps import Deps
+from nextbuy.kafka.delivery import dispatcher
 from nextbuy.kit.observability.telemetry import Journal
-from nextbuy.kit.storage.database import Database
-from tests.callers import account
-from tests.conftest import DatabaseUrl, OpenDatabase
-from tests.doubles import StubCalls
+from nextbuy.kit.service import Service, Subscription
+from tests.conftest import OpenDatabase
 from tests.kafka.bus_probe import KafkaProbe, MakeProbe, RedisProbe
-from tests.kafka.projection_harness import ProjectionHarness
-from tests.kafka.sample_deps import sample_deps
+from tests.kafka.delivery_harness import DeliveryHarness, SampleDestination
+from tests.kit.events.sample import EFFECTS
 
-
-@pytest.fixture
-def calls() -> StubCalls:
-    """The replies of other services."""
-    return StubCalls({ValidateAdmin: account(Role.ADMIN), CreateNotification: NotificationCreated(new_id())})
-
-
-@pytest.fixture
-async def kafka_url(database_url: DatabaseUrl) -> str:
-    """The URL of the service's database."""
-    return await database_url("kafka")
-
-
-@pytest.fixture
-async def deps(kafka_url: str, redis: Redis, calls: StubCalls) -> AsyncIterator[Deps]:
-    """The service's dependencies on a real database."""
-    database = await Database.connect(kafka_url, "kafka")
-    yield sample_deps(database, redis, calls)
-    await database.close()
+MakeHarness = Callable[..., Awaitable[DeliveryHarness]]
 
 
 @pytest.fixture(params=["redis", "kafka"])
@@ -58,7 +35,45 @@ def journal() -> Iterator[Journal]:
 
 
 @pytest.fixture
-async def harness(open_database: OpenDatabase, redis: Redis, journal: Journal) -> ProjectionHarness:
-    """Publishing services and the kafka service, each on its own database."""
-    publishers = {name: await open_database("") for name in ("auth", "seller", "product", "order")}
-    return ProjectionHarness(await open_database("kafka"), publishers, redis, journal)
+def fast_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retries without the pauses of production."""
+    monkeypatch.setattr(dispatcher, "RETRY_INTERVAL", 0.02)
+
+
+@pytest.fixture
+async def make_harness_on(
+    open_database: OpenDatabase, redis: Redis, journal: Journal
+) -> AsyncIterator[Callable[[MakeProbe], MakeHarness]]:
+    """A function from the maker of a probe to that of a harness; keywords are destinations with their subscriptions."""
+    made: list[DeliveryHarness] = []
+
+    def on(make_probe: MakeProbe) -> MakeHarness:
+        async def make(**subscriptions: list[Subscription]) -> DeliveryHarness:
+            destinations = {}
+            for name, of_name in subscriptions.items():
+                database = await open_database("")
+                await database.execute(EFFECTS)
+                destinations[name] = SampleDestination(
+                    Service(name=name, deps=object, subscriptions=of_name), None, database, journal
+                )
+                await destinations[name].start()
+            made.append(DeliveryHarness(await open_database("kafka"), redis, make_probe(), journal, destinations))
+            return made[-1]
+
+        return make
+
+    yield on
+    for harness in made:
+        await harness.bus.close()
+
+
+@pytest.fixture
+def make_harness(make_harness_on: Callable[[MakeProbe], MakeHarness], make_probe: MakeProbe) -> MakeHarness:
+    """A maker of harnesses on each bus in turn."""
+    return make_harness_on(make_probe)
+
+
+@pytest.fixture
+def make_redis_harness(make_harness_on: Callable[[MakeProbe], MakeHarness], redis: Redis) -> MakeHarness:
+    """A maker of harnesses on Redis, for what does not depend on the bus."""
+    return make_harness_on(lambda: RedisProbe(redis))

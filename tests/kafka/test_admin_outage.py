@@ -17,20 +17,24 @@ from typing import Final
 import pytest
 from redis.asyncio import Redis
 
-from nextbuy.contracts.message import Call, Event, Reply
+from nextbuy.admin.service import SERVICE
+from nextbuy.contracts.message import Event
 from nextbuy.contracts.order import PaymentRefunded
-from nextbuy.contracts.product import ProductPending, RecordActivity
-from nextbuy.contracts.values import Money, Nothing, new_id
+from nextbuy.contracts.product import ProductPending
+from nextbuy.contracts.values import Money, new_id
+from nextbuy.host.composition import destinations
+from nextbuy.kafka.delivery.deliver_events import deliver_events
+from nextbuy.kafka.delivery.dispatcher import RETRY_INTERVAL
 from nextbuy.kit.http.service_identity import ServiceIdentity
 from nextbuy.kit.rpc.breaker import DEFAULT_BREAKER_POLICY, Breaker
 from nextbuy.kit.rpc.calls import Calls
 from nextbuy.kit.rpc.transports import HttpTransport
 from nextbuy.kit.storage.database import Database
 from tests.conftest import DatabaseUrl, OpenDatabase
-from tests.doubles import StubCalls
+from tests.kafka.bus_probe import RedisProbe
+from tests.kafka.sample_deps import sample_deps
 from tests.kafka.sample_events import order
-from tests.kafka.service_harness import ServiceHarness
-from tests.kit.events.sample import LogFile, message
+from tests.kit.events.sample import LogFile, count, count_is, send
 from tests.ports import free_port
 from tests.waiting import until
 
@@ -107,52 +111,51 @@ async def test_outage_of_admin_dead_letters_nothing_and_events_arrive_soon_after
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     log, notifications = LogFile(tmp_path / "journal"), await Database.connect(admin_url, "admin", max_connections=1)
+    probe, database = RedisProbe(redis), await open_database("kafka")
+    [destination] = [one for one in destinations() if one.name == "admin"]
 
-    def stored(number: int) -> Callable[[], Awaitable[bool]]:
-        async def condition() -> bool:
-            return bool(await notifications.fetchval("SELECT count(*) FROM notifications") == number)
+    def rows(table: str, number: int) -> Callable[[], Awaitable[bool]]:
+        return lambda: count_is(notifications, table, number)
 
-        return condition
+    async def is_done() -> bool:
+        return await probe.lag("admin", destination.topics) == 0
 
     before, during = admin_events(), admin_events()
     async with calling(admin, log) as calls:
-        others = StubCalls({RecordActivity: Nothing()})
+        deps = sample_deps(database, redis, calls.send, probe.bus, [destination])
+        delivering = asyncio.create_task(deliver_events(deps))
+        await admin.start()
+        await until(rows("subscriptions", len(SERVICE.subscriptions)), "the start of admin", timeout=60)
+        await send(probe.bus, *before)
+        await until(rows("notifications", len(before)), "notifications before the outage", timeout=60)
 
-        async def send(call: Call[Reply]) -> Reply:
-            return await (calls.send(call) if call.to == "admin" else others(call))
+        await admin.kill()
+        caplog.clear()
+        calls_before = len(log.lines("call"))
+        began = time.monotonic()
+        while time.monotonic() - began < OUTAGE:
+            await send(probe.bus, *during[:3])
+            del during[:3]
+            await asyncio.sleep(0.2)
+        await send(probe.bus, *during)
+        assert await count(database, "dead_letters") == 0
+        outcomes = Counter(line["outcome"] for line in log.lines("call")[calls_before:])
+        waits = [record for record in caplog.records if "delivery to admin failed" in record.getMessage()]
+        assert "ok" not in outcomes
+        assert 2 <= sum(outcomes.values()) <= (time.monotonic() - began) / RETRY_INTERVAL + 2, outcomes
+        assert [record.levelno for record in waits] == [logging.WARNING]
 
-        harness = ServiceHarness(await open_database("kafka"), redis, send, log.journal)
-        async with harness.consuming():
-            await admin.start()
-            await harness.publish([message(event) for event in before])
-            await until(stored(len(before)), "notifications before the outage", timeout=60)
-
-            await admin.kill()
-            caplog.clear()
-            calls_before = len(log.lines("call"))
-            began = time.monotonic()
-            while time.monotonic() - began < OUTAGE:
-                await harness.publish([message(event) for event in during[:3]])
-                del during[:3]
-                await asyncio.sleep(0.2)
-            await harness.publish([message(event) for event in during])
-            assert await harness.count("dead_letters") == 0
-            outcomes = Counter(line["outcome"] for line in log.lines("call")[calls_before:])
-            waits = [record for record in caplog.records if "failed temporarily" in record.getMessage()]
-            # Failures until the breaker opens, then at most two probes per round; it refuses the other calls.
-            rounds = OUTAGE / DEFAULT_BREAKER_POLICY.reset_after + 1
-            assert sum(n for outcome, n in outcomes.items() if outcome != "breaker-open") <= 12 + 2 * rounds, outcomes
-            assert {record.levelno for record in waits} == {logging.WARNING}
-            assert len(waits) == 3, [record.getMessage() for record in waits]
-
-            await admin.start()
-            returned = time.monotonic()
-            await until(stored(2 * len(before)), "notifications after the outage", timeout=60)
-            # The longest waits of the breaker and of the consumer, and the start of a process on a busy machine.
-            assert time.monotonic() - returned < DEFAULT_BREAKER_POLICY.reset_cap + 20
-            await until(harness.is_done, "all events are acknowledged")
-        assert await harness.count("dead_letters") == 0
-        kinds = await notifications.fetch("SELECT kind, count(*) AS n FROM notifications GROUP BY kind")
-        assert {row["n"] for row in kinds} == {2 * EVENTS_OF_EACH}
+        await admin.start()
+        returned = time.monotonic()
+        await until(rows("notifications", 2 * len(before)), "notifications after the outage", timeout=60)
+        # The longest wait of the breaker, and the start of a process on a busy machine.
+        assert time.monotonic() - returned < DEFAULT_BREAKER_POLICY.reset_cap + 20
+        await until(is_done, "all events are acknowledged")
+        delivering.cancel()
+        await asyncio.gather(delivering, return_exceptions=True)
+    assert await count(database, "dead_letters") == 0
+    kinds = await notifications.fetch("SELECT kind, count(*) AS n FROM notifications GROUP BY kind")
+    assert [row["n"] for row in kinds] == [2 * EVENTS_OF_EACH] * 3
+    await probe.bus.close()
     await notifications.close()
     log.close()

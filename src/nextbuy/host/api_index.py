@@ -32,8 +32,8 @@ def index_lines(services: Sequence[Service]) -> Iterator[str]:
         yield f"call   {call['name']:<28} {callers} → {call['to']}, {retries}, version {len(call['history'])}"
     for topic, channel in document["channels"].items():
         message = document["components"]["messages"][next(iter(channel["messages"]))]
-        publishers, listeners = (", ".join(channel[f"x-{who}"]) or "none" for who in ("publishers", "listeners"))
+        publishers, subscribers = (", ".join(channel[f"x-{who}"]) or "none" for who in ("publishers", "subscribers"))
         yield (
-            f"event  {topic:<28} {publishers} → {listeners}, key {message['x-key']}, "
+            f"event  {topic:<28} {publishers} → {subscribers}, key {message['x-key']}, "
             f"version {message['x-schema-version']}"
         )

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
+import nextbuy.host.composition  # noqa: F401  imports every error class
 from nextbuy.contracts.errors import AppError
 from nextbuy.contracts.values import Nothing, Page, PageRequest, Role, Title
 from nextbuy.kit.apidocs.openapi import openapi, problems

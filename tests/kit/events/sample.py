@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, cast
@@ -12,6 +12,7 @@ from typing import Any, Final, cast
 import msgspec
 
 from nextbuy.contracts.delivery import EventEntry, ReceiveEvents, Result
+from nextbuy.contracts.errors import Conflict
 from nextbuy.contracts.message import Event
 from nextbuy.kit.events.bus.interface import Bus, BusMessage
 from nextbuy.kit.events.inbound import InboundEvent
@@ -134,6 +135,32 @@ def recording(by: str) -> Handler:
 
 record_effects: Final = recording("record_effects")
 RECORD_EFFECTS: Final = subscribe("record-effects", Counted, record_effects)
+
+
+def refusing(numbers: Collection[int], error: Callable[[], Exception], attempts: list[list[int]]) -> Handler:
+    """Return a handler that appends the numbers of each attempt, and fails for some of them after its effects."""
+
+    async def act(deps: object, tx: Transaction, events: Inbound) -> None:
+        attempts.append(numbers_of(events))
+        await record_effects(deps, tx, events)
+        if any(n in numbers for n in attempts[-1]):
+            raise error()
+
+    return act
+
+
+def refuse() -> Exception:
+    return Conflict("No.")
+
+
+def break_down() -> Exception:
+    return ValueError("invalid numbers")
+
+
+async def rejections_in(db: Executor) -> list[str]:
+    """Return the reasons in the inbox, by event."""
+    rows = await db.fetch("SELECT rejection FROM inbox WHERE rejection IS NOT NULL ORDER BY event_id")
+    return [row["rejection"] for row in rows]
 
 
 async def effects(db: Executor, by: str | None = None) -> list[tuple[str, int]]:

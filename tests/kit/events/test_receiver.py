@@ -107,9 +107,7 @@ async def test_handler_gets_its_new_events_in_the_order_of_the_call(harness: Rec
 
     receiver = await harness.receiver(subscribe("act", [Counted, Measured], act))
     ids = sorted((new_id() for _ in range(6)), reverse=True)
-    entries = [
-        entry((Counted, Measured)[n % 2](about="a", n=n), "act", id=event_id) for n, event_id in enumerate(ids)
-    ]
+    entries = [entry((Counted, Measured)[n % 2](about="a", n=n), "act", id=event_id) for n, event_id in enumerate(ids)]
     await deliver(receiver, entries[2])
 
     await deliver(receiver, entries[0], entries[1], entries[0], *entries[2:], entries[4])
@@ -163,14 +161,27 @@ async def test_concurrent_calls_with_the_same_events_apply_them_once(harness: Re
     assert await applied(harness.database) == list(range(20))
 
 
+async def test_every_call_locks_its_rows_in_the_same_order(harness: ReceiverHarness) -> None:
+    receiver = await harness.receiver(ONE, OTHER)
+
+    await deliver(receiver, *reversed(counted(range(20), "other", "one")))
+
+    rows = [
+        tuple(row) for row in await harness.database.fetch("SELECT subscription, event_id FROM inbox ORDER BY ctid")
+    ]
+    assert rows == sorted(rows)
+    assert len(rows) == 40
+
+
 async def test_subscription_applies_an_event_in_each_of_its_inboxes(harness: ReceiverHarness) -> None:
     generations = [1]
 
-    async def inboxes(tx: Transaction) -> list[Inbox]:
-        assert await tx.fetchval("SELECT count(*) FROM inbox") >= 0
+    async def inboxes(_tx: Transaction) -> list[Inbox]:
         return [Inbox(f"figures/{one}", recording(f"figures/{one}")) for one in generations]
 
-    receiver = await harness.receiver(Subscription("project-figures", (Counted,), record_effects, False, inboxes))
+    receiver = await harness.receiver(
+        Subscription("project-figures", (Counted,), record_effects, from_start=False, inboxes=inboxes)
+    )
     first, second = counted(range(2), "project-figures")
     await deliver(receiver, first)
     generations.append(2)
@@ -229,7 +240,7 @@ async def test_event_has_one_log_line_with_the_outcome_of_each_subscription(harn
     parent = telemetry.start_span(request_id="request-1", sampled=True)
     event_id = new_id()
     traced = {"traceparent": parent.traceparent, "correlation_id": "request-1"}
-    sent = entry(Counted(about="a", n=1), "one", "refuse", "removed", id=event_id, **traced)
+    sent = entry(Counted(about="a", n=1), "removed", "one", "refuse", id=event_id, **traced)
 
     await deliver(receiver, sent, entry(Measured(about="a", n=2), "one"))
     await deliver(receiver, entry(Measured(about="a", n=3), "removed"))

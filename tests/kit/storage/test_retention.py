@@ -13,7 +13,7 @@ from nextbuy.contracts.values import new_id
 from nextbuy.kit.clock import utc_now
 from nextbuy.kit.events.bus.interface import RETENTION_DAYS
 from nextbuy.kit.events.bus.redis import RedisBus
-from nextbuy.kit.events.inbox import INBOX_DAYS, mark, purge_inbox, seen
+from nextbuy.kit.events.inbox import INBOX_DAYS, InboxKey, purge_inbox, record
 from nextbuy.kit.storage import retention
 from nextbuy.kit.storage.database import Database
 from nextbuy.kit.storage.retention import purge, purge_statement
@@ -24,8 +24,8 @@ from tests.waiting import until
 
 MILLION = 1_000_000
 EXPIRED = f"""
-    INSERT INTO inbox (handler, event_id, at)
-    SELECT 'handler', uuidv7(make_interval(days => -{INBOX_DAYS}, secs => n / 1000.0 - 9999)),
+    INSERT INTO inbox (subscription, event_id, at)
+    SELECT 'subscription', uuidv7(make_interval(days => -{INBOX_DAYS}, secs => n / 1000.0 - 9999)),
            now() - interval '41 days'
     FROM generate_series(1, $1::int) AS n
 """
@@ -37,16 +37,20 @@ def id_of(days: float) -> UUID:
     return UUID(int=at << 80 | new_id().int & (1 << 80) - 1)
 
 
-async def test_inbox_rows_outlive_retention_of_bus(publisher: Database) -> None:
-    old, late, recent = id_of(INBOX_DAYS + 1), id_of(INBOX_DAYS + 1), id_of(INBOX_DAYS - 1)
-    for handler in ("counts", "tells", "removed"):
-        for event_id in (old, late, recent):
-            await mark(publisher, handler, [event_id])
+async def test_inbox_rows_outlive_retention_of_bus_and_rejected_ones_stay(publisher: Database) -> None:
+    old, late, recent, rejected = (id_of(INBOX_DAYS + days) for days in (1, 1, -1, 1))
+    subscriptions = ("counts", "notifies", "removed")
+    async with publisher.transaction() as tx:
+        for event_id in (old, late, recent, rejected):
+            reason = "No." if event_id == rejected else None
+            await record(tx, [(InboxKey(name, event_id), reason) for name in subscriptions])
     # `late` is an old event that waited long in its outbox: it came a short time ago, and may come again.
     await publisher.execute("UPDATE inbox SET at = now() - interval '41 days' WHERE event_id <> $1", late)
+
     await purge_inbox(publisher)
-    for handler in ("counts", "tells", "removed"):
-        assert await seen(publisher, handler, [old, late, recent]) == {late, recent}
+
+    rows = await publisher.fetch("SELECT subscription, event_id FROM inbox")
+    assert {tuple(row) for row in rows} == {(name, one) for name in subscriptions for one in (late, recent, rejected)}
     assert INBOX_DAYS > RETENTION_DAYS
 
 

@@ -63,7 +63,7 @@ async def _replay(deps: Deps, destination: str, group: Sequence[ClaimedLetter]) 
 async def _replay_undecoded(deps: Deps, one: ClaimedLetter) -> None:
     """Deliver a letter to every subscription of its topic; what one rejects stays in this letter."""
     try:
-        EventDecoder.header(one.body)
+        EventDecoder.header(one.body, one.letter.topic)
     except UndecodableEvent as error:
         await _conclude(deps, one, [Result(Outcome.REJECTED, str(error))])
         return

@@ -140,23 +140,21 @@ class Dispatcher:
 
     def _conclude(self, batch: OpenBatch, entry: Entry, results: Sequence[Result]) -> None:
         """Take off the subscriptions whose outcome is final; the others are tried again, the first event alone."""
-        now = time.monotonic()
         retried = [result for result in results if result.outcome is Outcome.RETRY]
         pairs = zip(entry.subscriptions, results, strict=True)
         entry.subscriptions = [name for name, result in pairs if result.outcome is Outcome.RETRY]
         if retried:
-            batch.fail(entry, retried[0].reason, now, RETRY_INTERVAL)
+            self._fail(batch, entry, retried[0].reason)
         else:
-            self._succeeded_at = now
+            self._succeeded_at = time.monotonic()
             batch.finish(entry)
 
     async def _handle_failure(self, chosen: Chosen, error: AppError) -> None:
         """Halve the next call if this one was too much, otherwise pause."""
-        now = time.monotonic()
         batch, entry = chosen[0]
         if not isinstance(error, _TOO_MUCH):
             self._log_outage(error)
-            self._paused_until = now + RETRY_INTERVAL
+            self._paused_until = time.monotonic() + RETRY_INTERVAL
         elif len(chosen) > 1:
             self._limit = len(chosen) // 2
         elif self._rejection(entry):
@@ -166,13 +164,21 @@ class Dispatcher:
             batch.finish(entry)
         else:
             self._log_outage(error)
-            batch.fail(entry, str(error), now, RETRY_INTERVAL)
+            self._fail(batch, entry, str(error))
             self._open.append(self._open.pop(self._open.index(batch)))
+
+    def _fail(self, batch: OpenBatch, entry: Entry, reason: str) -> None:
+        """Have an event sent again, and count how long it has failed while others were applied."""
+        now = time.monotonic()
+        if entry is batch.entries[0]:
+            if entry.failed_at is not None and self._succeeded_at > entry.failed_at:
+                entry.failing_alone += min(now - entry.failed_at, RETRY_INTERVAL + CALL_TIMEOUT)
+            entry.failed_at = now
+        batch.fail(entry, reason, now, RETRY_INTERVAL)
 
     def _rejection(self, entry: Entry) -> str:
         """Return why an event is given up, or an empty string."""
-        since = entry.failing_since
-        if since is None or self._succeeded_at < since or time.monotonic() < since + GIVE_UP_AFTER:
+        if entry.failing_alone < GIVE_UP_AFTER:
             return ""
         return f"given up after {entry.attempts} attempts: {entry.reason}"
 

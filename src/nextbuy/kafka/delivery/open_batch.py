@@ -25,8 +25,10 @@ class Entry:
     attempts: int = 1
     reason: str = ""
     """Why the last attempt failed."""
-    failing_since: float | None = None
-    """Monotonic seconds; None unless it is the first event of its batch that fails."""
+    failed_at: float | None = None
+    """Monotonic seconds of the last failure; None unless it is the first event of its batch that fails."""
+    failing_alone: float = 0.0
+    """Seconds that it has failed while other events were applied; an outage of the destination does not count."""
 
     def letter(self, destination: str, subscription: str, result: Result) -> NewLetter:
         """Return the dead letter of a rejection."""
@@ -60,7 +62,7 @@ class OpenBatch:
         opened, letters = cls(batch), []
         for index, delivery in enumerate(batch.deliveries):
             try:
-                topic, event_id, _ = EventDecoder.header(delivery.body)
+                topic, event_id, _ = EventDecoder.header(delivery.body, batch.topic)
             except UndecodableEvent as error:
                 letters.append(_undecodable(delivery, str(error)))
                 continue
@@ -83,8 +85,6 @@ class OpenBatch:
         entry.attempts += 1
         entry.reason = reason
         self.due, self.alone = now + delay, True
-        if entry is self.entries[0] and entry.failing_since is None:
-            entry.failing_since = now
 
 
 def _undecodable(delivery: Delivery, reason: str) -> NewLetter:

@@ -52,12 +52,14 @@ class EventDecoder:
         return list(self._decoders)
 
     @staticmethod
-    def header(body: bytes) -> tuple[str, UUID, Timestamp]:
-        """Return type, id and time of an event; raise UndecodableEvent if its envelope is invalid."""
+    def header(body: bytes, topic: str | None = None) -> tuple[str, UUID, Timestamp]:
+        """Return type, id and time; raise UndecodableEvent if the envelope is invalid or of another topic."""
         try:
             envelope = _envelope(body)
         except _DECODE_ERRORS as error:
             raise UndecodableEvent(f"Invalid envelope: {error}") from error
+        if topic is not None and envelope.type != topic:
+            raise UndecodableEvent(f"Event type {envelope.type} on topic {topic}.", envelope.id, envelope.type)
         return envelope.type, envelope.id, envelope.time
 
     def decode(self, topic: str, body: bytes) -> InboundEvent:

@@ -5,9 +5,8 @@ not tried again unless it is replayed. Rows of applied events outlive the events
 by the row's age and by the event's; rows of rejected events stay.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
-from operator import attrgetter
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -27,8 +26,9 @@ _REJECTIONS: Final = """
     SELECT subscription, event_id, rejection FROM inbox JOIN unnest($1::text[], $2::uuid[]) AS known (name, id)
     ON subscription = name AND event_id = id WHERE rejection IS NOT NULL
 """
-_TAKE_REJECTED: Final = """
-    UPDATE inbox SET rejection = NULL, at = now() FROM unnest($1::text[], $2::uuid[]) AS known (name, id)
+_UPDATE_REJECTED: Final = """
+    UPDATE inbox SET rejection = reason, at = now()
+    FROM unnest($1::text[], $2::uuid[], $3::text[]) AS known (name, id, reason)
     WHERE subscription = name AND event_id = id AND rejection IS NOT NULL RETURNING subscription, event_id
 """
 _SUBSCRIPTIONS: Final = """
@@ -63,10 +63,7 @@ async def record(tx: Transaction, rejections: Sequence[tuple[InboxKey, str | Non
 
     A concurrent delivery of the same events waits here until the other one commits.
     """
-    # Sorted, so that two deliveries cannot deadlock.
-    rows = sorted(dict(reversed(rejections)).items(), key=lambda row: (row[0].subscription, row[0].event_id.int))
-    columns = [[key.subscription for key, _ in rows], [key.event_id for key, _ in rows], [why for _, why in rows]]
-    return {InboxKey(*row) for row in await tx.fetch(_RECORD, *columns)}
+    return {InboxKey(*row) for row in await tx.fetch(_RECORD, *_columns(dict(reversed(rejections))))}
 
 
 async def record_new(tx: Transaction, subscription: str, event_ids: Collection[UUID]) -> set[UUID]:
@@ -77,22 +74,28 @@ async def record_new(tx: Transaction, subscription: str, event_ids: Collection[U
 
 async def rejections(db: Executor, keys: Collection[InboxKey]) -> dict[InboxKey, str]:
     """Return the reasons of the rejected events among these rows."""
-    rows = await db.fetch(_REJECTIONS, *_columns(keys)) if keys else []
+    rows = await db.fetch(_REJECTIONS, *_columns(dict.fromkeys(keys))[:2]) if keys else []
     return {InboxKey(row["subscription"], row["event_id"]): row["rejection"] for row in rows}
 
 
-async def take_rejected(tx: Transaction, keys: Collection[InboxKey]) -> set[InboxKey]:
-    """Turn rejected rows into applied ones, and return their keys; a replay then runs the handler in `tx`."""
-    return {InboxKey(*row) for row in await tx.fetch(_TAKE_REJECTED, *_columns(keys))} if keys else set()
+async def update_rejected(tx: Transaction, rejections: Mapping[InboxKey, str | None]) -> set[InboxKey]:
+    """Give rejected rows a new reason, or turn them into applied ones (None), and return their keys.
+
+    A replay then runs the handlers of the applied ones in `tx`.
+    """
+    if not rejections:
+        return set()
+    return {InboxKey(*row) for row in await tx.fetch(_UPDATE_REJECTED, *_columns(rejections))}
 
 
-def _columns(keys: Collection[InboxKey]) -> tuple[list[str], list[UUID]]:
-    in_order = sorted(keys, key=attrgetter("subscription", "event_id.int"))
-    return [key.subscription for key in in_order], [key.event_id for key in in_order]
+def _columns(rejections: Mapping[InboxKey, str | None]) -> list[list[object]]:
+    """Return subscriptions, ids and reasons, sorted, so that two deliveries cannot deadlock."""
+    rows = sorted(rejections.items(), key=lambda row: (row[0].subscription, row[0].event_id.int))
+    return [[key.subscription for key, _ in rows], [key.event_id for key, _ in rows], [reason for _, reason in rows]]
 
 
 async def purge_inbox(database: Database) -> None:
-    """Delete the rows of events that cannot arrive any more, including those of subscriptions that no longer exist."""
+    """Delete the rows of events that cannot arrive any more, including rows of subscriptions that no longer exist."""
     before = UUID(int=int((utc_now() - timedelta(days=INBOX_DAYS)).timestamp() * 1000) << 80)
     for row in await database.fetch(_SUBSCRIPTIONS):
         await purge(database, _PURGE, UUID(int=0), row["subscription"], before)

@@ -69,12 +69,18 @@ def make_envelope(
 async def publish(tx: Transaction, *events: Event, cause: InboundEvent | None = None) -> list[UUID]:
     """Publish events, in this order, when `tx` commits; return their ids.
 
+    They continue the trace of the event that is their `cause`, otherwise that of the running code.
+
     Raises:
         ValueError: an event is larger than `MAX_EVENT_BYTES`, which is a defect of its publisher.
     """
     if not events:
         return []
-    parent = telemetry.current_span()
+    parent = (
+        telemetry.resume_span(cause.envelope.traceparent, cause.envelope.correlation_id)
+        if cause
+        else telemetry.current_span()
+    )
     if not parent.trace_id.strip("0"):
         parent = telemetry.start_span()
     envelopes = [make_envelope(event, tx.service, parent.child(), cause=cause) for event in events]

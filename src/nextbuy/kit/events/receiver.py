@@ -3,15 +3,17 @@
 All events of a call are applied in one transaction: inbox rows first, then each handler with its new events. If that
 fails, each subscription is tried alone, then in halves, each part committed by itself, down to the event that fails. An
 event that its handler refuses, or that fails `MAX_FAILURES` times, is rejected: its inbox row holds the reason. After a
-transient failure nothing is stored, and the rest of the topic waits, so that events of one key stay in order.
+transient failure nothing is stored, and the rest of the topic waits, so that events of one key stay in order. A handler
+that fails or stalls holds up neither other subscriptions nor other topics: each gets a share of the time that is left.
 """
 
 import asyncio
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, Final
 from uuid import UUID
 
@@ -19,9 +21,9 @@ from nextbuy.contracts.delivery import EventEntry, EventsReceived, Outcome, Rece
 from nextbuy.contracts.errors import AppError, DeadlinePassed
 from nextbuy.contracts.values import Timestamp
 from nextbuy.kit.deadline import time_left
-from nextbuy.kit.events.error_text import describe, describe_chain
+from nextbuy.kit.events.error_text import describe, describe_chain, storable
 from nextbuy.kit.events.inbound import EventDecoder, InboundEvent, UndecodableEvent
-from nextbuy.kit.events.inbox import InboxKey, record, rejections, take_rejected
+from nextbuy.kit.events.inbox import InboxKey, record, rejections, update_rejected
 from nextbuy.kit.observability import telemetry
 from nextbuy.kit.service import Inbox, Service, Subscription
 from nextbuy.kit.storage.database import Database, Transaction, transient
@@ -33,14 +35,14 @@ MAX_FAILURES: Final = 3
 TIME_LIMIT: Final = 2.5
 """Seconds. Less than the caller waits, so that a late transaction is rolled back before the events are sent again."""
 _MARGIN: Final = 0.25
-"""Seconds between the end of the last transaction and the caller's deadline."""
+"""Seconds to store rejections after the last handler, and as many again until the caller's deadline."""
 
 
 @dataclass(slots=True)
 class _Item:
     """One event for one subscription; `result` is None until its outcome is known."""
 
-    subscription: Subscription
+    subscription: str
     topic: str
     event_id: UUID
     event: InboundEvent | None
@@ -84,35 +86,36 @@ class Receiver:
         began = time.perf_counter()
         results: list[list[Result | _Item]] = [self._read(entry) for entry in call.entries]
         items = [one for row in results for one in row if isinstance(one, _Item)]
-        if items:
-            await _Run(self._database, self._deps, time.monotonic() + time_left(TIME_LIMIT) - _MARGIN).apply(items)
+        new = [item for item in items if item.result is None]
+        if new:
+            deadline = time.monotonic() + time_left(TIME_LIMIT) - 2 * _MARGIN
+            await _Run(self._database, self._deps, self._subscriptions, deadline).apply(new)
         self._log(items, began)
         return EventsReceived([[one if isinstance(one, Result) else _result(one) for one in row] for row in results])
 
     def _read(self, entry: EventEntry) -> list[Result | _Item]:
-        """Decode an event; return an item for each of its subscriptions, or a result that needs no work."""
+        """Decode an event; return an item for each of its subscriptions, or results if it has no valid envelope."""
         body = bytes(entry.envelope)
         event: InboundEvent | None = None
-        rejection = Result(Outcome.REJECTED, entry.reject) if entry.reject else None
+        rejection = _rejected(entry.reject) if entry.reject else None
         try:
             topic, event_id, published_at = self._decoder.header(body)
         except UndecodableEvent as error:
-            return [Result(Outcome.REJECTED, str(error)) for _ in entry.subscriptions]
+            return [_rejected(str(error)) for _ in entry.subscriptions]
         found: list[Result | _Item] = []
         for name in entry.subscriptions:
             subscription = self._subscriptions.get(name)
+            result: Result | None = None
             if subscription is None or all(kind.topic != topic for kind in subscription.events):
-                found.append(Result(Outcome.UNKNOWN))
-                continue
-            if name in self._begin and published_at < self._begin[name]:
-                found.append(Result(Outcome.DUPLICATE))
-                continue
-            if event is None and rejection is None:
+                result = Result(Outcome.UNKNOWN)
+            elif name in self._begin and published_at < self._begin[name]:
+                result = Result(Outcome.DUPLICATE)
+            elif event is None and rejection is None:
                 try:
                     event = self._decoder.decode(topic, body)
                 except UndecodableEvent as error:
-                    rejection = Result(Outcome.REJECTED, str(error))
-            found.append(_Item(subscription, topic, event_id, event, entry.replay, rejection))
+                    rejection = _rejected(str(error))
+            found.append(_Item(name, topic, event_id, event, entry.replay, rejection, result))
         return found
 
     def _log(self, items: Iterable[_Item], began: float) -> None:
@@ -126,15 +129,15 @@ class Receiver:
                     extra={
                         "topic": item.topic,
                         "event_id": item.event_id,
-                        "subscription": item.subscription.name,
+                        "subscription": item.subscription,
                         "reason": result.reason,
                     },
                 )
             if result.outcome is not Outcome.DUPLICATE:
                 by_event[item.event_id].append(item)
         for event_id, of_event in by_event.items():
-            outcomes = {item.subscription.name: _result(item).outcome.value for item in of_event}
-            event = of_event[0].event
+            outcomes = {item.subscription: _result(item).outcome.value for item in of_event}
+            event = next((item.event for item in of_event if item.event), None)
             span = (
                 telemetry.start_span(event.envelope.traceparent, event.envelope.correlation_id)
                 if event
@@ -150,68 +153,76 @@ def _result(item: _Item) -> Result:
 class _Run:
     """The work of one call: what is left of its items is retried once `deadline` (monotonic seconds) has passed."""
 
-    def __init__(self, database: Database, deps: Any, deadline: float) -> None:  # noqa: ANN401  each service has its own
+    def __init__(
+        self,
+        database: Database,
+        deps: Any,  # noqa: ANN401  each service has its own
+        subscriptions: Mapping[str, Subscription],
+        deadline: float,
+    ) -> None:
         self._database = database
         self._deps = deps
+        self._subscriptions = subscriptions
         self._deadline = deadline
-        self._waiting_topics: set[str] = set()
+        self._waiting: set[tuple[str, str]] = set()
+        """Subscriptions and topics with a transient failure."""
         self._rejected: list[_Item] = []
 
     async def apply(self, items: Sequence[_Item]) -> None:
         """Set the result of every item."""
-        by_subscription: dict[str, list[_Item]] = defaultdict(list)
-        for item in items:
-            by_subscription[item.subscription.name].append(item)
-        if len(items) == 1 or not await self._apply_all(items):
-            for of_one in by_subscription.values():
-                self._waiting_topics.clear()
-                await self._apply_part(of_one)
-        if self._rejected and (error := await self._try(self._rejected)):
+        by_subscription = _grouped(items, attrgetter("subscription"))
+        if len(by_subscription) == 1:
+            await self._apply_part(items, self._deadline)
+        elif await self._try(items, _halfway(self._deadline)):
+            await self._apply_each(by_subscription, self._deadline)
+        if self._rejected and (error := await self._try(self._rejected, self._deadline + _MARGIN)):
             _retry(self._rejected, error)
 
-    async def _apply_all(self, items: Sequence[_Item]) -> bool:
-        """Apply all items in one transaction; return false if each subscription is to be tried alone."""
-        error = await self._try(items)
-        if error is None:
-            return True
-        if transient(error) is None:
-            return False
-        _retry(items, error)
-        return True
+    async def _apply_each(self, groups: Sequence[Sequence[_Item]], deadline: float) -> None:
+        """Apply each group by itself, in an equal share of the time that is left."""
+        for index, group in enumerate(groups):
+            now = time.monotonic()
+            await self._apply_part(group, now + (deadline - now) / (len(groups) - index))
 
-    async def _apply_part(self, items: Sequence[_Item]) -> None:
+    async def _apply_part(self, items: Sequence[_Item], deadline: float) -> None:
         """Apply items of one subscription: together or, if that fails for good, each half by itself."""
-        items = [item for item in items if item.topic not in self._waiting_topics]
+        items = [item for item in items if (item.subscription, item.topic) not in self._waiting]
         if not items:
             return
         alone = len(items) == 1
-        error: BaseException | None = None
+        by_topic = _grouped(items, attrgetter("topic"))
+        error: Exception | None = None
         for _ in range(MAX_FAILURES if alone else 1):
-            error = await self._try(items)
+            error = await self._try(items, deadline if len(by_topic) == 1 else _halfway(deadline))
             if error is None:
                 return
             if transient(error) is not None:
-                _retry(items, error)
-                self._waiting_topics.update(item.topic for item in items)
+                if len(by_topic) > 1:
+                    await self._apply_each(by_topic, deadline)
+                else:
+                    _retry(items, error)
+                    self._waiting.add((items[0].subscription, items[0].topic))
                 return
             if isinstance(error, AppError):
                 break
         if alone and error is not None:
-            items[0].rejection = Result(Outcome.REJECTED, describe(error), describe_chain(error))
+            items[0].rejection = _rejected(describe(error), describe_chain(error))
             self._rejected.append(items[0])
             return
         middle = len(items) // 2
-        await self._apply_part(items[:middle])
-        await self._apply_part(items[middle:])
+        await self._apply_part(items[:middle], deadline)
+        await self._apply_part(items[middle:], deadline)
 
-    async def _try(self, items: Sequence[_Item]) -> Exception | None:
+    async def _try(self, items: Sequence[_Item], deadline: float) -> Exception | None:
         """Apply items in one transaction and set their results, or return the error that undid it."""
         try:
-            left = self._deadline - time.monotonic()
+            left = deadline - time.monotonic()
             if left <= 0:
-                return DeadlinePassed()
+                raise TimeoutError
             async with asyncio.timeout(left), self._database.transaction() as tx:
                 results = await self._apply_in(tx, items)
+        except TimeoutError:
+            return DeadlinePassed("The handlers took too long.")
         except Exception as error:  # noqa: BLE001  a handler may raise anything; the caller decides by the error
             return error
         for item, result in zip(items, results, strict=True):
@@ -219,32 +230,30 @@ class _Run:
         return None
 
     async def _apply_in(self, tx: Transaction, items: Sequence[_Item]) -> list[Result]:
-        inboxes = {item.subscription.name: await _inboxes(tx, item.subscription) for item in _first_of_each(items)}
-        keys = [[InboxKey(inbox.name, item.event_id) for inbox in inboxes[item.subscription.name]] for item in items]
-        pairs = list(zip(items, keys, strict=True))
-        new = await record(
-            tx,
-            [(key, item.rejection.reason if item.rejection else None) for item, of_item in pairs for key in of_item],
-        )
-        replays = {key for item, of_item in pairs if item.replay and not item.rejection for key in of_item}
-        new |= await take_rejected(tx, replays - new)
-        known = {key for of_item in keys for key in of_item} - new
-        rejected = await rejections(tx, known)
+        names = dict.fromkeys(item.subscription for item in items)
+        inboxes = {name: await _inboxes(tx, self._subscriptions[name]) for name in names}
+        keys = [[InboxKey(inbox.name, item.event_id) for inbox in inboxes[item.subscription]] for item in items]
+        rows = [
+            (key, item.rejection.reason if item.rejection else None, item.replay)
+            for item, of_item in zip(items, keys, strict=True)
+            for key in of_item
+        ]
+        new = await record(tx, [(key, reason) for key, reason, _ in rows])
+        new |= await update_rejected(tx, {key: reason for key, reason, replay in rows if replay and key not in new})
+        rejected = await rejections(tx, {key for key, _, _ in rows} - new)
         for name, of_name in inboxes.items():
             for inbox in of_name:
-                await self._handle(tx, inbox, [item for item in items if item.subscription.name == name], new)
-        return [_outcome(item, of_item, new, rejected) for item, of_item in pairs]
+                await self._handle(tx, inbox, [item for item in items if item.subscription == name], new)
+        return [_outcome(item, of_item, new, rejected) for item, of_item in zip(items, keys, strict=True)]
 
     async def _handle(self, tx: Transaction, inbox: Inbox, items: Sequence[_Item], new: Collection[InboxKey]) -> None:
-        """Run a handler on the new events, in order, the first of each id."""
-        events = {
-            item.event_id: item.event
-            for item in reversed(items)
-            if item.event and not item.rejection and InboxKey(inbox.name, item.event_id) in new
-        }
+        """Run a handler on the new events, in order, each once."""
+        events: dict[UUID, InboundEvent] = {}
+        for item in items:
+            if item.event and not item.rejection and InboxKey(inbox.name, item.event_id) in new:
+                events.setdefault(item.event_id, item.event)
         if events:
-            in_order = [item.event for item in items if item.event and events.get(item.event_id) is item.event]
-            await inbox.act(self._deps, tx, in_order)
+            await inbox.act(self._deps, tx, list(events.values()))
 
 
 async def _inboxes(tx: Transaction, subscription: Subscription) -> Sequence[Inbox]:
@@ -254,15 +263,28 @@ async def _inboxes(tx: Transaction, subscription: Subscription) -> Sequence[Inbo
     return inboxes
 
 
-def _first_of_each(items: Iterable[_Item]) -> Iterable[_Item]:
-    return {item.subscription.name: item for item in items}.values()
+def _grouped(items: Iterable[_Item], key: Callable[[_Item], str]) -> list[list[_Item]]:
+    """Return items in groups with the same key, each group and its items in order."""
+    groups: dict[str, list[_Item]] = defaultdict(list)
+    for item in items:
+        groups[key(item)].append(item)
+    return list(groups.values())
+
+
+def _halfway(deadline: float) -> float:
+    """Return the deadline of an attempt that leaves as much time for its parts."""
+    return (time.monotonic() + deadline) / 2
 
 
 def _outcome(item: _Item, keys: Sequence[InboxKey], new: Collection[InboxKey], rejected: dict[InboxKey, str]) -> Result:
     if any(key in new for key in keys):
         return item.rejection or Result(Outcome.APPLIED)
     reason = next((rejected[key] for key in keys if key in rejected), None)
-    return Result(Outcome.DUPLICATE) if reason is None else Result(Outcome.REJECTED, reason)
+    return Result(Outcome.DUPLICATE) if reason is None else _rejected(reason)
+
+
+def _rejected(reason: str, errors: Sequence[str] = ()) -> Result:
+    return Result(Outcome.REJECTED, storable(reason), list(errors))
 
 
 def _retry(items: Iterable[_Item], error: BaseException) -> None:

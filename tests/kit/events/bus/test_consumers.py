@@ -1,70 +1,89 @@
-"""Consumers on each bus: complete envelopes, newer publishers, and handing over between consumers."""
+"""Consumers on each bus: complete envelopes, newer publishers, and handing over between dispatchers."""
 
 import asyncio
 import sys
-from collections.abc import Callable
-from typing import Any
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, cast
 
 import msgspec
 import pytest
 
-from nextbuy.contracts.message import Envelope
+from nextbuy.contracts.delivery import DeliveryClient, EventEntry, EventsReceived, Outcome, ReceiveEvents, Result
+from nextbuy.contracts.message import Call, Envelope, Reply
+from nextbuy.kafka.delivery import dispatcher as dispatching
+from nextbuy.kafka.delivery.dispatcher import Dispatcher
 from nextbuy.kit.events.bus.interface import Bus, BusMessage
-from nextbuy.kit.service import on
+from nextbuy.kit.events.bus.redis import RedisBus
+from nextbuy.kit.events.inbound import EventDecoder
+from nextbuy.kit.service_context import Destination
 from nextbuy.kit.storage.database import Database
+from tests.conftest import OpenDatabase
 from tests.kit.events.bus.test_conformance import messages, numbers
-from tests.kit.events.sample import ConsumerHarness, Counted, LogFile, count, message
+from tests.kit.events.sample import Counted, by_key, count, message, send
 from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(180)
 
-Arrived = list[tuple[Counted, Envelope]]
+SAMPLE = Destination("sample", {Counted.topic: ["append"]})
 
 
-def appending_to(arrived: Arrived, pause: float) -> Callable[[Any, Counted, Envelope], Any]:
-    """Return a handler that records events and then waits `pause` seconds."""
+class Receiver:
+    """A destination that answers `calls` calls, and none after them."""
 
-    async def append(_deps: object, event: Counted, envelope: Envelope) -> None:
-        arrived.append((event, envelope))
-        await asyncio.sleep(pause)
+    def __init__(self, calls: float = float("inf")) -> None:
+        self.applied: list[EventEntry] = []
+        self.stuck = asyncio.Event()
+        self._calls = calls
 
-    return append
+    async def __call__(self, call: Call[Reply]) -> Reply:
+        self._calls -= 1
+        if self._calls < 0:
+            self.stuck.set()
+            await asyncio.Event().wait()
+        entries = cast("ReceiveEvents", call).entries
+        self.applied += entries
+        return cast("Reply", EventsReceived([[Result(Outcome.APPLIED)] for _ in entries]))
+
+    def bodies(self) -> list[dict[str, Any]]:
+        """Return the envelopes of the events that were applied."""
+        return [msgspec.json.decode(bytes(entry.envelope)) for entry in self.applied]
 
 
-def consume(harness: ConsumerHarness, arrived: Arrived, *, pause: float = 0.0) -> asyncio.Task[None]:
-    """Start a consumer that records what it receives."""
-    return asyncio.create_task(harness.consumer(on("append", Counted, appending_to(arrived, pause))).run())
-
-
-async def stop(*consumers: asyncio.Task[None]) -> None:
-    for consumer in consumers:
-        consumer.cancel()
-    await asyncio.gather(*consumers, return_exceptions=True)
+@asynccontextmanager
+async def dispatching_to(receiver: Receiver, bus: Bus, database: Database) -> AsyncIterator[None]:
+    """Run a dispatcher until the context ends."""
+    running = asyncio.create_task(Dispatcher(SAMPLE, DeliveryClient(receiver), bus, database).run())
+    yield
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
 
 
 @pytest.fixture
-def harness(subscriber: Database, any_bus: Bus, log_file: LogFile) -> ConsumerHarness:
-    """Consumers of the sample service on each bus in turn."""
-    return ConsumerHarness(subscriber, any_bus, log_file)
+async def dead_letters(open_database: OpenDatabase) -> Database:
+    """The database of the kafka service."""
+    return await open_database("kafka")
 
 
-async def test_every_field_of_an_envelope_arrives(harness: ConsumerHarness, any_bus: Bus) -> None:
+async def test_every_field_of_an_envelope_arrives(any_bus: Bus, dead_letters: Database) -> None:
     sent = message(Counted(about="снег ☃", n=1), causation_id="its cause", schema_version=7)
-    arrived: Arrived = []
-    consumer = consume(harness, arrived)
-    await any_bus.publish([sent])
-    await until(lambda: len(arrived) == 1)
-    await stop(consumer)
-    event, envelope = arrived[0]
-    assert event == Counted(about="снег ☃", n=1)
-    assert envelope == msgspec.json.decode(sent.body, type=Envelope)
-    assert (envelope.causation_id, envelope.schema_version) == ("its cause", 7)
-    assert envelope.correlation_id
-    assert envelope.traceparent.startswith("00-")
+    receiver = Receiver()
+
+    async with dispatching_to(receiver, any_bus, dead_letters):
+        await any_bus.publish([sent])
+        await until(lambda: len(receiver.applied) == 1)
+
+    received = EventDecoder([Counted]).decode(Counted.topic, bytes(receiver.applied[0].envelope))
+    assert received.event == Counted(about="снег ☃", n=1)
+    assert received.envelope == msgspec.json.decode(sent.body, type=Envelope)
+    assert (received.envelope.causation_id, received.envelope.schema_version) == ("its cause", 7)
+    assert received.envelope.correlation_id
+    assert received.envelope.traceparent.startswith("00-")
+    assert receiver.applied[0].subscriptions == ["append"]
 
 
-async def test_unknown_fields_are_ignored_by_handlers_and_stay_on_the_bus(
-    harness: ConsumerHarness, any_bus: Bus
+async def test_unknown_fields_of_a_newer_publisher_are_delivered_unchanged(
+    any_bus: Bus, dead_letters: Database
 ) -> None:
     known = message(Counted(about="a", n=1))
     fields = msgspec.json.decode(known.body)
@@ -75,37 +94,57 @@ async def test_unknown_fields_are_ignored_by_handlers_and_stay_on_the_bus(
         "priority": 3,
         "labels": {"a": None},
     }
-    arrived: Arrived = []
-    consumer = consume(harness, arrived)
-    await any_bus.publish([BusMessage(known.topic, known.key, msgspec.json.encode(newer))])
-    await until(lambda: len(arrived) == 1)
-    await stop(consumer)
-    assert (arrived[0][0], arrived[0][1].schema_version) == (Counted(about="a", n=1), 2)
-    assert await count(harness.database, "dead_letters") == 0
-    raw = any_bus.subscribe("raw", [known.topic])
-    async with asyncio.timeout(15):
-        batch = await anext(aiter(raw.batches()))
-    assert msgspec.json.decode(batch.deliveries[0].body) == newer
-    await raw.close()
+    receiver = Receiver()
+
+    async with dispatching_to(receiver, any_bus, dead_letters):
+        await any_bus.publish([BusMessage(known.topic, known.key, msgspec.json.encode(newer))])
+        await until(lambda: len(receiver.applied) == 1)
+
+    assert receiver.bodies() == [newer]
+    event = EventDecoder([Counted]).decode(Counted.topic, bytes(receiver.applied[0].envelope))
+    assert (event.event, event.envelope.schema_version) == (Counted(about="a", n=1), 2)
+    assert await count(dead_letters, "dead_letters") == 0
 
 
-async def test_stopped_consumer_finishes_its_batch_and_next_one_does_the_rest(
-    harness: ConsumerHarness, any_bus: Bus
+async def test_stopped_dispatcher_acknowledges_what_was_applied_and_next_one_delivers_the_rest(
+    any_bus: Bus, dead_letters: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Several calls per batch, so that the first dispatcher stops in the middle of one.
+    monkeypatch.setattr(dispatching, "MAX_BYTES", 4_000)
     total, keys = 120, 6
-    first: Arrived = []
-    second: Arrived = []
-    leaving = consume(harness, first, pause=0.01)
+    first, second = Receiver(calls=3), Receiver()
     await any_bus.publish([message(Counted(about=f"key {n % keys}", n=n)) for n in range(total)])
-    await until(lambda: len(first) >= 10)
-    staying = consume(harness, second, pause=0.001)
-    await stop(leaving)
-    await until(lambda: len(first) + len(second) >= total)
-    await stop(staying)
-    done = [event.n for event, _ in [*first, *second]]
+
+    async with dispatching_to(first, any_bus, dead_letters):
+        await first.stuck.wait()
+    if isinstance(any_bus, RedisBus):
+        assert not await any_bus._shared_client.keys("nextbuy:lease:*")
+    async with dispatching_to(second, any_bus, dead_letters):
+        await until(lambda: len(first.applied) + len(second.applied) >= total, timeout=30)
+
+    assert first.applied
+    done = [body["data"]["n"] for body in [*first.bodies(), *second.bodies()]]
     assert sorted(done) == list(range(total))
     for key in range(keys):
         assert [n for n in done if n % keys == key] == list(range(key, total, keys))
+
+
+async def test_two_dispatchers_of_a_destination_keep_the_order_of_each_key(
+    any_bus: Bus, dead_letters: Database
+) -> None:
+    keys = [f"key-{number}" for number in range(8)]
+    receiver = Receiver()
+
+    async with (
+        dispatching_to(receiver, any_bus, dead_letters),
+        dispatching_to(receiver, any_bus, dead_letters),
+    ):
+        for start in range(0, 50, 10):
+            await send(any_bus, *[Counted(about=key, n=n) for n in range(start, start + 10) for key in keys])
+        await until(lambda: len(receiver.applied) >= 400, timeout=30)
+
+    arrived = [(body["key"], body["data"]["n"]) for body in receiver.bodies()]
+    assert by_key(arrived) == {key: list(range(50)) for key in keys}
 
 
 async def test_batch_of_killed_consumer_goes_to_its_successor(any_bus: Bus, bus_arguments: list[str]) -> None:

@@ -10,34 +10,34 @@ from uuid import UUID
 
 import msgspec
 from msgspec import Struct
-from redis.asyncio import Redis
 
-from nextbuy.contracts.auth import ReadAuthEvents, ValidateAdmin
+from nextbuy.analytics.best_sellers_cache import BestSellersCache
+from nextbuy.analytics.deps import Deps
+from nextbuy.analytics.projection import publisher_of
+from nextbuy.analytics.rebuild_projections import rebuild_projections
+from nextbuy.analytics.service import SERVICE
+from nextbuy.analytics.store import rebuilds
+from nextbuy.contracts.auth import AuthClient, ReadAuthEvents, ValidateAdmin
+from nextbuy.contracts.delivery import Outcome
 from nextbuy.contracts.message import Envelope, Event
-from nextbuy.contracts.order import OrderCreated, OrderPaid, ReadOrderEvents
+from nextbuy.contracts.order import OrderClient, OrderCreated, OrderPaid, ReadOrderEvents
 from nextbuy.contracts.product import (
     PricedLine,
     ProductAddedToBasket,
+    ProductClient,
     ProductViewed,
     ReadProductEvents,
 )
 from nextbuy.contracts.registry import EVENTS
-from nextbuy.contracts.seller import ReadSellerEvents, SellerRegistered
+from nextbuy.contracts.seller import ReadSellerEvents, SellerClient, SellerRegistered
 from nextbuy.contracts.values import Money, Role, new_id
-from nextbuy.analytics.projection import publisher_of
-from nextbuy.analytics.rebuild_projections import rebuild_projections
-from nextbuy.kafka.service import SERVICE
-from nextbuy.analytics.store import rebuilds
 from nextbuy.kit.events.event_log import read_events
-from nextbuy.kit.events.handling import Handling
-from nextbuy.kit.events.inbound import EventDecoder
+from nextbuy.kit.events.inbound import EventDecoder, InboundEvent
 from nextbuy.kit.events.outbox import publish
-from nextbuy.kit.events.retry_policy import RetryPolicy
-from nextbuy.kit.observability.telemetry import Journal
 from nextbuy.kit.storage.database import Database
 from tests.callers import account
 from tests.doubles import StubCalls
-from tests.kafka.sample_deps import sample_deps
+from tests.inbound import Delivery
 from tests.outbox import published
 
 TABLES = {
@@ -55,23 +55,27 @@ class _Log(Struct, frozen=True):
 
 
 class ProjectionHarness:
-    """Four publishing services, and the projections of the kafka service."""
+    """Four publishing services, and the projections of analytics."""
 
-    def __init__(self, database: Database, publishers: Mapping[str, Database], redis: Redis, journal: Journal) -> None:
+    def __init__(self, database: Database, publishers: Mapping[str, Database]) -> None:
         self.database, self.publishers = database, publishers
         calls = {"auth": ReadAuthEvents, "seller": ReadSellerEvents, "product": ReadProductEvents}
         self.calls = StubCalls({ValidateAdmin: account(Role.ADMIN)})
         for name, call in {**calls, "order": ReadOrderEvents}.items():
             self.calls.replies[call] = self._read_events(publishers[name])
-        self.deps = sample_deps(database, redis, self.calls)
+        self.deps = Deps(
+            auth=AuthClient(self.calls),
+            product=ProductClient(self.calls),
+            seller=SellerClient(self.calls),
+            order=OrderClient(self.calls),
+            database=database,
+            best_sellers=BestSellersCache(),
+        )
         self.shops = [(new_id(), new_id()) for _ in range(3)]
         """Ids of sellers and their shops."""
         self.products = [(new_id(), self.shops[n % 3]) for n in range(6)]
         self.bus: list[Envelope] = []
-        policy = RetryPolicy(asyncio.Event())
-        self._handlings = [
-            Handling(one, self.deps, database, journal, policy) for one in SERVICE.listens if one.way == "batch"
-        ]
+        self._delivery = Delivery(SERVICE, self.deps, database)
 
     @staticmethod
     def _read_events(database: Database) -> Callable[[Any], Any]:
@@ -89,13 +93,9 @@ class ProjectionHarness:
             rows = await database.fetch("SELECT envelope FROM event_log WHERE event_id = ANY($1)", ids)
             self.bus += [msgspec.json.decode(row["envelope"], type=Envelope) for row in rows]
 
-    async def deliver(self, envelopes: list[Envelope]) -> None:
-        """Deliver events to all batch handlers, topic by topic."""
-        for topic in {envelope.type for envelope in envelopes}:
-            items = [_decoder.decode(topic, msgspec.json.encode(one)) for one in envelopes if one.type == topic]
-            for handling in self._handlings:
-                if any(event.topic == topic for event in handling.listening.events):
-                    await handling.handle(items)
+    async def deliver(self, envelopes: list[Envelope]) -> list[Outcome]:
+        """Deliver events in one call, each to all projections that it belongs to, and return the outcomes."""
+        return await self._delivery(*(inbound_of(one) for one in envelopes))
 
     async def deliver_all(self) -> None:
         """Deliver all events on the bus."""
@@ -157,8 +157,8 @@ class ProjectionHarness:
             f"""
             SELECT (SELECT count(*) FROM {table} WHERE generation <> p.generation)
                  + (SELECT count(*) FROM projection_counts c WHERE c.name = p.name AND c.generation <> p.generation)
-                 + (SELECT count(*) FROM inbox WHERE handler LIKE p.name || '/%'
-                                                 AND handler <> p.name || '/' || p.generation)
+                 + (SELECT count(*) FROM inbox WHERE subscription LIKE p.name || '/%'
+                                                 AND subscription <> p.name || '/' || p.generation)
               FROM projections p WHERE p.name = $1
             """,
             name,
@@ -167,6 +167,11 @@ class ProjectionHarness:
 
 
 _SUM_COLUMNS = {"daily-figures": 3, "product-views": 4, "best-sellers": 3, "seller-figures": 4}
+
+
+def inbound_of(envelope: Envelope) -> InboundEvent:
+    """Return a published event as a handler gets it."""
+    return _decoder.decode(envelope.type, msgspec.json.encode(envelope))
 
 
 def order_of(shop_id: UUID, *lines: tuple[UUID, int]) -> OrderCreated:

@@ -14,7 +14,7 @@ from nextbuy.analytics.product_figures import GetProductFigures, product_figures
 from nextbuy.analytics.seller_figures import GetSellerFigures, seller_figures
 from nextbuy.kit.clock import utc_now
 from tests.callers import account, caller
-from tests.kafka.projection_harness import ProjectionHarness, order_of
+from tests.analytics.projection_harness import ProjectionHarness, order_of
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 from nextbuy.contracts.auth import Account, Accounts, GetAccounts
 from nextbuy.contracts.errors import NotFound, Unavailable, Unprocessable
 from nextbuy.contracts.values import Role, new_id
-from nextbuy.kafka.deps import Deps
+from nextbuy.notification.deps import Deps
 from nextbuy.notification.mailer import MAX_DURATION, SmtpMailer, StoredMailer, mailer_for
 from nextbuy.notification.mail import MailRef, mail
 from nextbuy.notification.mails import ListMails, mails
@@ -25,9 +25,9 @@ from nextbuy.kit.config import Smtp
 from nextbuy.kit.storage.database import Row
 from tests.callers import account, caller
 from tests.doubles import StubCalls
-from tests.kafka.mail_server import MailServer
-from tests.kafka.test_drafts import BUYER, SELLER, order_created, payment_refunded
-from tests.kafka.test_notify_accounts import notify
+from tests.notification.mail_server import MailServer
+from tests.notification.test_drafts import BUYER, SELLER, order_created, payment_refunded
+from tests.notification.test_notify_accounts import notify
 
 MAYA = account(Role.BUYER, account_id=BUYER)
 INES = Account(SELLER, "ines@example.test", "Ines", Role.SELLER)
@@ -249,12 +249,12 @@ async def test_mail_fails_after_three_days_with_last_reason(deps: Deps) -> None:
     assert (row["status"], row["reason"]) == ("failed", "no success in 8 attempts; the last: 452 full")
 
 
-async def test_crash_before_recording_sends_identical_mail_again(deps: Deps, kafka_url: str) -> None:
+async def test_crash_before_recording_sends_identical_mail_again(deps: Deps, notification_url: str) -> None:
     await notify(deps, payment_refunded())
 
     server = MailServer()
     async with server.open() as smtp:
-        command = [sys.executable, str(PROCESS), kafka_url, str(smtp.port), str(MAYA.id), MAYA.email]
+        command = [sys.executable, str(PROCESS), notification_url, str(smtp.port), str(MAYA.id), MAYA.email]
         process = await asyncio.create_subprocess_exec(*command)
         server.after_accepting = process.kill
         assert await process.wait() == -signal.SIGKILL

@@ -8,11 +8,11 @@ from uuid import UUID
 from nextbuy.contracts.auth import Account, Accounts, AuthClient
 from nextbuy.contracts.message import Call
 from nextbuy.contracts.values import Role
-from nextbuy.kafka.deps import Deps
-from nextbuy.notification.mailer import SmtpMailer
-from nextbuy.notification.send_mails import send_mails
 from nextbuy.kit.config import Smtp
 from nextbuy.kit.storage.database import Database
+from nextbuy.notification.deps import Deps
+from nextbuy.notification.mailer import SmtpMailer
+from nextbuy.notification.send_mails import send_mails
 
 
 async def main(url: str, port: int, recipient: Account) -> None:
@@ -22,18 +22,11 @@ async def main(url: str, port: int, recipient: Account) -> None:
         return Accounts([recipient])
 
     smtp = Smtp(host="127.0.0.1", port=port, sender="shop@nextbuy.test", sender_name="Next, Buy")
-    unused = cast("Any", None)
     deps = Deps(
         auth=AuthClient(cast("Any", send)),
-        admin=unused,
-        product=unused,
-        seller=unused,
-        order=unused,
-        database=await Database.connect(url, "kafka"),
-        interactions=unused,
+        database=await Database.connect(url, "notification"),
         mailer=SmtpMailer(smtp),
         public_url="",
-        best_sellers=unused,
     )
     await send_mails(deps)
 

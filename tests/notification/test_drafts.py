@@ -1,30 +1,19 @@
-"""Texts of notifications and e-mails."""
+"""Texts of notifications and e-mails of buyers and sellers."""
 
-import unicodedata
 from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from nextbuy.contracts.message import Event
-from nextbuy.contracts.order import OrderCreated, OrderPaid, PaymentFailed, PaymentRefunded, SessionExpired
+from nextbuy.contracts.order import OrderCreated, PaymentFailed, PaymentRefunded, SessionExpired
 from nextbuy.contracts.product import Finding, PricedLine, ProductApproved, ProductPending, ProductRejected
-from nextbuy.contracts.registry import EVENTS
-from nextbuy.contracts.seller import SellerApproved, SellerRegistered, SellerRejected, SellerSuspended
+from nextbuy.contracts.seller import SellerApproved, SellerRejected, SellerSuspended
 from nextbuy.contracts.values import Money, new_id
-from nextbuy.notification.drafts import (
-    ACCOUNT_EVENTS,
-    ADMIN_EVENTS,
-    account_notifications,
-    admin_notification,
-    email_for,
-    single_line,
-)
+from nextbuy.notification.drafts import ACCOUNT_EVENTS, account_notifications, email_for
 from nextbuy.product import moderation
 from nextbuy.web.app import PAGES, page_of
-from tests.kafka.sample_events import SHOP, order
+from tests.inbound import SHOP
 
 BUYER, SELLER, PRODUCT, SESSION = new_id(), new_id(), new_id(), new_id()
 
@@ -127,7 +116,7 @@ def test_every_link_is_a_page() -> None:
     assert [link for link in links if page_of(link) not in PAGES] == []
 
 
-def test_rejection_by_moderation_notifies_seller_and_admins_with_findings() -> None:
+def test_rejection_by_moderation_notifies_seller_with_findings() -> None:
     findings = [
         Finding("banned-word", -80, "title", "A replica bowl"),
         Finding("incomplete-title", -10, "title", "Bowl"),
@@ -135,19 +124,10 @@ def test_rejection_by_moderation_notifies_seller_and_admins_with_findings() -> N
     rejected = product_event(ProductRejected, by=None, reason="", findings=findings)
 
     [draft] = account_notifications(rejected)
-    notification = admin_notification(rejected, new_id())
 
     words = "A word in the title is not allowed: “A replica bowl”. The title is too short."
     assert words in draft.message
-    assert notification is not None
-    assert words in notification.message
-    assert (notification.kind, notification.link) == ("product-rejected", f"/product/api/get-product/{PRODUCT}")
-
-
-def test_rejection_by_an_admin_does_not_notify_admins() -> None:
-    rejected = product_event(ProductRejected, by=new_id(), reason="Blurred", findings=[])
-
-    assert admin_notification(rejected, new_id()) is None
+    assert draft.link == "/sell"
 
 
 def test_every_finding_of_moderation_has_a_sentence() -> None:
@@ -172,7 +152,6 @@ def test_every_event_of_the_lists_has_a_notification() -> None:
     events = [order_created(), *(event for event, _, _ in NOTIFIED.values())]
 
     assert {type(event) for event in events} == set(ACCOUNT_EVENTS)
-    assert set(ADMIN_EVENTS) <= set(EVENTS)
 
 
 def test_email_contains_message_and_link() -> None:
@@ -186,15 +165,6 @@ def test_email_contains_message_and_link() -> None:
     assert str(BUYER) not in email.body
 
 
-@given(st.text(max_size=80))
-def test_text_by_others_is_a_single_line(text: str) -> None:
-    line = single_line(text, limit=50)
-
-    assert len(line) <= 50
-    assert len(line.splitlines()) <= 1
-    assert not [char for char in line if unicodedata.category(char) in {"Cc", "Cs", "Zl", "Zp"}]
-
-
 def test_title_cannot_start_a_line_or_a_header() -> None:
     evil = "Bowl\r\nBcc: all@victims.test\u2028Subject: free"
 
@@ -202,38 +172,3 @@ def test_title_cannot_start_a_line_or_a_header() -> None:
 
     assert "“Bowl Bcc: all@victims.test Subject: free”" in draft.message
     assert len(draft.message.splitlines()) == 1
-
-
-def test_admins_see_number_and_total_of_new_order() -> None:
-    event_id = new_id()
-
-    notification = admin_notification(order(units=3, amount=150_050), event_id)
-
-    assert notification is not None
-    assert (notification.kind, notification.source_event_id) == ("order-created", event_id)
-    assert notification.message == "Order NB-1: 3 items, $4,501.50."
-
-
-def test_admins_see_why_a_product_is_pending() -> None:
-    event = product_event(ProductPending, title="Dynamo light", score=80, rules=["sensitive-category"])
-
-    notification = admin_notification(event, new_id())
-
-    assert notification is not None
-    assert notification.kind == "product-pending"
-    assert notification.message == "“Dynamo light” scored 80 of 100: sensitive category."
-
-
-def test_admins_are_notified_of_new_seller() -> None:
-    event = SellerRegistered(shop_id=SHOP, user_id=new_id(), shop_name="Kiln", status="pending", shop_version=1)
-
-    notification = admin_notification(event, new_id())
-
-    assert notification is not None
-    assert notification.link == "/admin/api/get-pending-sellers"
-
-
-def test_other_events_do_not_notify_admins() -> None:
-    paid = OrderPaid(order_id=new_id(), session_id=new_id(), shop_id=SHOP, total=Money(1))
-
-    assert admin_notification(paid, new_id()) is None

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from nextbuy.contracts.values import new_id
 from nextbuy.notification.mailer import DeliveryResult, OutgoingMail, SmtpMailer, message_of
 from nextbuy.kit.config import Smtp
-from tests.kafka.mail_server import MailServer
+from tests.notification.mail_server import MailServer
 
 SENDER = Address("NextBuy", addr_spec="shop@nextbuy.test")
 PASSWORD = "open:sesame"

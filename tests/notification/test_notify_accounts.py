@@ -6,18 +6,20 @@ import pytest
 
 from nextbuy.contracts.auth import Account, ValidateUser
 from nextbuy.contracts.errors import NotFound, Unprocessable
-from nextbuy.contracts.message import Envelope, Event
+from nextbuy.contracts.message import Event
 from nextbuy.contracts.order import SessionExpired
 from nextbuy.contracts.values import PageRequest, Role, new_id
-from nextbuy.kafka.deps import Deps
+from nextbuy.kit.events.inbound import InboundEvent
+from nextbuy.notification.deps import Deps
 from nextbuy.notification.notifications import notifications
 from nextbuy.notification.notify_accounts import notify_accounts
 from nextbuy.notification.read_all_notifications import read_all_notifications
 from nextbuy.notification.read_notification import ReadOwnNotification, read_notification
+from nextbuy.notification.service import SERVICE
 from tests.callers import account, caller
 from tests.doubles import StubCalls
-from tests.kafka.sample_events import enveloped
-from tests.kafka.test_drafts import BUYER, SELLER, order_created
+from tests.inbound import Delivery, handle, inbound
+from tests.notification.test_drafts import BUYER, SELLER, order_created
 
 MAYA = account(Role.BUYER, account_id=BUYER)
 INES = account(Role.SELLER, account_id=SELLER)
@@ -29,11 +31,10 @@ def anyone(calls: StubCalls) -> None:
     calls.replies[ValidateUser] = MAYA
 
 
-async def notify(deps: Deps, *events: Event) -> list[tuple[Event, Envelope]]:
-    """Deliver events in one batch."""
-    batch = [(event, enveloped(event)) for event in events]
-    async with deps.database.transaction() as tx:
-        await notify_accounts(deps, tx, batch)
+async def notify(deps: Deps, *events: Event) -> list[InboundEvent]:
+    """Apply new events in one batch."""
+    batch = [inbound(event) for event in events]
+    await handle(notify_accounts, deps, *batch)
     return batch
 
 
@@ -42,10 +43,10 @@ def expired(who: Account = MAYA) -> SessionExpired:
 
 
 async def test_order_notifies_buyer_and_seller_only(deps: Deps) -> None:
-    [(_, envelope)] = await notify(deps, order_created())
+    [event] = await notify(deps, order_created())
     for who, kind in ((MAYA, "order-placed"), (INES, "order-received")):
         page = await notifications(deps, caller(who), PageRequest())
-        assert [(note.kind, note.source_event_id, note.read) for note in page.items] == [(kind, envelope.id, False)]
+        assert [(note.kind, note.source_event_id, note.read) for note in page.items] == [(kind, event.id, False)]
         assert page.unread == 1
 
     other = await notifications(deps, caller(account(Role.BUYER)), PageRequest())
@@ -56,21 +57,41 @@ async def test_order_notifies_buyer_and_seller_only(deps: Deps) -> None:
 async def test_repeated_event_creates_one_notification_and_mail(deps: Deps) -> None:
     batch = await notify(deps, order_created(), order_created(), expired())
 
-    async def repeat(order: list[tuple[Event, Envelope]]) -> None:
-        async with deps.database.transaction() as tx:
-            await notify_accounts(deps, tx, order)
-
-    await asyncio.gather(*(repeat(order) for order in (batch, batch[::-1], batch[:1] * 3, batch)))
+    await asyncio.gather(
+        *(handle(notify_accounts, deps, *order) for order in (batch, batch[::-1], batch[:1] * 3, batch))
+    )
 
     assert await deps.database.fetchval("SELECT count(*) FROM notifications") == 5
     assert await deps.database.fetchval("SELECT count(*) FROM mails") == 4
 
 
+async def test_batch_is_stored_by_one_statement(deps: Deps) -> None:
+    events = [inbound(event) for _ in range(20) for event in (order_created(), expired())]
+
+    statements = await handle(notify_accounts, deps, *events)
+
+    assert statements == 1
+    assert await deps.database.fetchval("SELECT count(*) FROM notifications") == 60
+
+
+async def test_event_delivered_again_creates_no_other_notification(deps: Deps) -> None:
+    delivery = Delivery(SERVICE, deps, deps.database)
+    events = [inbound(order_created()), inbound(expired())]
+
+    first = await delivery(*events)
+    await deps.database.execute("DELETE FROM notifications")
+    again = await delivery(*events)
+
+    assert (first, again) == (["applied"] * 2, ["duplicate"] * 2)
+    assert await deps.database.fetchval("SELECT count(*) FROM notifications") == 0
+    assert await deps.database.fetchval("SELECT count(*) FROM mails") == 2
+
+
 async def test_purged_mail_is_not_created_again(deps: Deps) -> None:
     batch = await notify(deps, order_created())
     await deps.database.execute("DELETE FROM mails")
-    async with deps.database.transaction() as tx:
-        await notify_accounts(deps, tx, batch)
+
+    await handle(notify_accounts, deps, *batch)
 
     assert await deps.database.fetchval("SELECT count(*) FROM mails") == 0
 
@@ -83,7 +104,7 @@ async def test_notifications_are_listed_newest_first_page_by_page(deps: Deps) ->
 
     rest = await notifications(deps, caller(MAYA), PageRequest(limit=3, cursor=first.next_cursor))
     assert rest.next_cursor is None
-    assert {note.source_event_id for note in (*first.items, *rest.items)} == {one.id for _, one in batch[:5]}
+    assert {note.source_event_id for note in (*first.items, *rest.items)} == {one.id for one in batch[:5]}
 
     ids = [note.id for note in (*first.items, *rest.items)]
     assert ids == sorted(ids, reverse=True)

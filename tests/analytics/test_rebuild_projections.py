@@ -10,7 +10,7 @@ from nextbuy.contracts.auth import AccountSuspended
 from nextbuy.contracts.errors import Conflict, NotFound, Unavailable
 from nextbuy.contracts.order import ReadOrderEvents
 from nextbuy.contracts.values import Role, new_id
-from nextbuy.kafka.projections import rebuild_projections as job
+from nextbuy.analytics import rebuild_projections as job
 from nextbuy.analytics.projection import BEST_SELLERS, PROJECTIONS, apply
 from nextbuy.analytics.projections import projections
 from nextbuy.analytics.rebuild_projection import RebuildProjection, rebuild_projection
@@ -21,7 +21,7 @@ from nextbuy.analytics.store.projections import lock_generations
 from nextbuy.analytics.store.rebuilds import LeaseLost
 from nextbuy.kit.events import event_log
 from tests.callers import account, caller
-from tests.kafka.projection_harness import ProjectionHarness, order_of
+from tests.analytics.projection_harness import ProjectionHarness, inbound_of, order_of
 from tests.outbox import published
 from tests.waiting import until
 
@@ -150,7 +150,7 @@ async def test_rebuild_waits_for_consumers_before_it_starts_a_generation(harness
         [generation] = await lock_generations(tx, "best-sellers")
         task = asyncio.create_task(rebuild_projections(harness.deps))
         await until(lambda: task.done() or _waits_for_table(harness), "the rebuild waits for this transaction")
-        await apply(tx, BEST_SELLERS, generation, [(event, harness.bus[0])])
+        await apply(tx, BEST_SELLERS, generation, [inbound_of(harness.bus[0])])
     await task
     await harness.deliver_all()
     await harness.finish_rebuild("best-sellers")

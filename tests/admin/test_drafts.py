@@ -1,0 +1,116 @@
+"""Texts of the notifications of admins."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from nextbuy.admin.drafts import ADMIN_EVENTS, NotificationDraft, draft_of
+from nextbuy.contracts.message import Event
+from nextbuy.contracts.order import OrderPaid, PaymentRefunded
+from nextbuy.contracts.product import Finding, ProductPending, ProductRejected
+from nextbuy.contracts.seller import SellerRegistered
+from nextbuy.contracts.values import Money, new_id
+from nextbuy.web.app import PAGES, page_of
+from tests.inbound import SHOP, inbound, order
+
+PRODUCT = new_id()
+
+
+def product_event(kind: type[Any], **more: object) -> Event:
+    fields = {"product_id": PRODUCT, "shop_id": SHOP, "seller_id": new_id(), "title": "Blue bowl", "status": "pending"}
+    event: Event = kind(**(fields | more))
+    return event
+
+
+NOTIFIED: dict[str, tuple[Event, str]] = {
+    "order-created": (order(units=3, amount=150_050), "Order NB-1: 3 items, $4,501.50."),
+    "payment-refunded": (
+        PaymentRefunded(
+            session_id=new_id(), buyer_id=new_id(), payment_id="pay_1", total=Money(1_050), reason="sold-out"
+        ),
+        "$10.50 refunded: The products are sold out.",
+    ),
+    "product-pending": (
+        product_event(ProductPending, title="Dynamo light", score=80, rules=["sensitive-category"]),
+        "“Dynamo light” scored 80 of 100: sensitive category.",
+    ),
+    "product-rejected": (
+        product_event(
+            ProductRejected,
+            by=None,
+            reason="",
+            findings=[
+                Finding("banned-word", -80, "title", "A replica bowl"),
+                Finding("incomplete-title", -10, "title", "Bowl"),
+            ],
+        ),
+        "A word in the title is not allowed: “A replica bowl”. The title is too short.",
+    ),
+    "seller-registered": (
+        SellerRegistered(shop_id=SHOP, user_id=new_id(), shop_name="Kiln", status="pending", shop_version=1),
+        "“Kiln” is a new shop",
+    ),
+}
+
+
+def draft(event: Event) -> NotificationDraft:
+    found = draft_of(inbound(event))
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("kind", NOTIFIED)
+def test_admins_see_what_happened_and_why(kind: str) -> None:
+    event, words = NOTIFIED[kind]
+
+    found = draft(event)
+
+    assert found.kind == kind
+    assert words in found.message
+
+
+def test_every_event_of_the_list_has_a_notification() -> None:
+    """An event that is added to the list but not to the texts would notify no admin."""
+    assert {type(event) for event, _ in NOTIFIED.values()} == set(ADMIN_EVENTS)
+
+
+def test_every_link_is_a_page() -> None:
+    links = {kind: draft(event).link for kind, (event, _) in NOTIFIED.items()}
+
+    assert [link for link in links.values() if link and page_of(link) not in PAGES] == []
+    assert [kind for kind, link in links.items() if not link] == ["payment-refunded"]
+
+
+def test_links_lead_to_the_order_and_to_the_product() -> None:
+    event = order()
+
+    assert draft(event).link == f"/order/{event.order_id}"
+    assert draft(NOTIFIED["product-rejected"][0]).link == f"/product/{PRODUCT}"
+
+
+def test_notification_has_id_and_time_of_its_event() -> None:
+    event = inbound(order(), at=datetime(2026, 11, 1, tzinfo=UTC))
+
+    found = draft_of(event)
+
+    assert found is not None
+    assert (found.source_event_id, found.occurred_at) == (event.id, event.envelope.time)
+
+
+def test_rejection_by_an_admin_does_not_notify_admins() -> None:
+    rejected = product_event(ProductRejected, by=new_id(), reason="Blurred", findings=[])
+
+    assert draft_of(inbound(rejected)) is None
+
+
+def test_other_events_do_not_notify_admins() -> None:
+    paid = OrderPaid(order_id=new_id(), session_id=new_id(), shop_id=SHOP, total=Money(1))
+
+    assert draft_of(inbound(paid)) is None
+
+
+def test_title_cannot_start_a_line() -> None:
+    evil = product_event(ProductPending, title="Bowl\r\nfree\u2028gold", score=1, rules=[])
+
+    assert draft(evil).message == "“Bowl free gold” scored 1 of 100."

@@ -1,0 +1,98 @@
+"""New products are counted in one notification per shop and day, which waits for nobody."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from nextbuy.admin.count_new_products import count_new_products
+from nextbuy.admin.deps import Deps
+from nextbuy.admin.notifications import notifications
+from nextbuy.admin.read_notification import ReadNotification, read_notification
+from nextbuy.admin.service import SERVICE
+from nextbuy.admin.unread_notifications import unread_notifications
+from nextbuy.contracts.auth import Account
+from nextbuy.contracts.product import ProductCreated
+from nextbuy.contracts.values import Notification, PageRequest, new_id
+from nextbuy.kit.events.inbound import InboundEvent
+from tests.callers import caller
+from tests.inbound import SHOP, Delivery, handle, inbound
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
+
+
+def created(at: datetime = NOON, shop_id: UUID = SHOP) -> InboundEvent:
+    return inbound(NEW_PRODUCT(shop_id), at)
+
+
+async def listed(deps: Deps, who: Account) -> list[Notification]:
+    return (await notifications(deps, caller(who), PageRequest())).items
+
+
+async def test_new_products_are_counted_per_shop_and_day_in_one_statement(deps: Deps, operator: Account) -> None:
+    other = new_id()
+    batch = [created(), created(), created(NOON + DAY), created(NOON, other), created()]
+
+    statements = await handle(count_new_products, deps, *batch)
+    await handle(count_new_products, deps, created())
+
+    assert statements == 1
+    rows = await deps.database.fetch("SELECT shop_id, day, products FROM notifications")
+    assert {tuple(row) for row in rows} == {
+        (SHOP, NOON.date(), 4),
+        (SHOP, (NOON + DAY).date(), 1),
+        (other, NOON.date(), 1),
+    }
+    assert len(await listed(deps, operator)) == 3
+
+
+async def test_notification_is_listed_with_its_number(deps: Deps, operator: Account) -> None:
+    await handle(count_new_products, deps, created())
+    [one] = await listed(deps, operator)
+
+    await handle(count_new_products, deps, created(), created())
+
+    [three] = await listed(deps, operator)
+    assert (one.id, one.kind, one.title) == (three.id, "new-products", "New products")
+    assert one.message == "A shop has listed 1 new product on this day."
+    assert three.message == "A shop has listed 3 new products on this day."
+    read = await read_notification(deps, caller(operator), ReadNotification(three.id))
+    assert (read.message, read.read) == (three.message, True)
+
+
+async def test_days_are_those_of_utc(deps: Deps) -> None:
+    late = datetime.fromisoformat("2026-11-20T23:30:00-05:00")
+
+    await handle(count_new_products, deps, created(late))
+
+    assert await deps.database.fetchval("SELECT day FROM notifications") == datetime(2026, 11, 21, tzinfo=UTC).date()
+
+
+async def test_new_products_do_not_count_as_unread(deps: Deps, operator: Account) -> None:
+    await handle(count_new_products, deps, created(), created())
+
+    assert (await unread_notifications(deps, caller(operator))).unread == 0
+    assert len(await listed(deps, operator)) == 1
+
+
+async def test_notification_shows_the_latest_product_however_events_arrive(deps: Deps, operator: Account) -> None:
+    events = [created(NOON + timedelta(minutes=n)) for n in range(4)]
+
+    await handle(count_new_products, deps, events[3], events[1])
+    await handle(count_new_products, deps, events[2], events[0])
+
+    [note] = await listed(deps, operator)
+    newest = events[3]
+    assert (note.created_at, note.source_event_id) == (newest.envelope.time, newest.id)
+    assert isinstance(newest.event, ProductCreated)
+    assert note.link == f"/product/{newest.event.product_id}"
+
+
+async def test_product_delivered_repeatedly_is_counted_once(deps: Deps) -> None:
+    delivery = Delivery(SERVICE, deps, deps.database)
+    events = [created() for _ in range(10)]
+    await delivery()
+
+    await asyncio.gather(*(delivery(*batch) for batch in (events, events[::-1], events[:5], events)))
+
+    assert await deps.database.fetchval("SELECT products FROM notifications") == 10

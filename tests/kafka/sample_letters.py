@@ -1,0 +1,38 @@
+"""Dead letters of the sample service, and requests to replay them."""
+
+from collections.abc import Sequence
+
+from nextbuy.contracts.values import new_id
+from nextbuy.kafka.dead_letters.replay_requests import MAX_LETTERS, Replay, request_replays
+from nextbuy.kafka.dead_letters.store import ALL, Filter, NewLetter, store_letters
+from nextbuy.kit.storage.database import Database
+from tests.kit.events.sample import Counted, message
+
+
+def new_letter(n: int, subscription: str = "record-effects", *, reason: str = "conflict: No.") -> NewLetter:
+    """Return a dead letter of an event that a subscription of `sample` has rejected."""
+    event_id = new_id()
+    return NewLetter(
+        delivery_key=f"{subscription}/{event_id}",
+        topic=Counted.topic,
+        event_id=event_id,
+        destination="sample",
+        subscription=subscription,
+        reason=reason,
+        errors=[reason],
+        attempts=1,
+        body=message(Counted(about="a", n=n), id=event_id).body,
+    )
+
+
+async def add_letters(
+    database: Database, numbers: Sequence[int], subscription: str = "record-effects", *, reason: str = "conflict: No."
+) -> None:
+    """Store one dead letter per number."""
+    await store_letters(database, [new_letter(n, subscription, reason=reason) for n in numbers])
+
+
+async def request(database: Database, only: Filter = ALL, *, limit: int = MAX_LETTERS) -> Replay:
+    """Request a replay by filter."""
+    async with database.transaction() as tx:
+        return await request_replays(tx, "operator", only, limit=limit)
