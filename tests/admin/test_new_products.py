@@ -12,7 +12,7 @@ from nextbuy.admin.service import SERVICE
 from nextbuy.admin.unread_notifications import unread_notifications
 from nextbuy.contracts.auth import Account
 from nextbuy.contracts.product import ProductCreated
-from nextbuy.contracts.values import Notification, PageRequest, new_id
+from nextbuy.contracts.values import Money, Notification, PageRequest, new_id
 from nextbuy.kit.events.inbound import InboundEvent
 from tests.callers import caller
 from tests.inbound import SHOP, Delivery, handle, inbound
@@ -22,7 +22,17 @@ DAY = timedelta(days=1)
 
 
 def created(at: datetime = NOON, shop_id: UUID = SHOP) -> InboundEvent:
-    return inbound(NEW_PRODUCT(shop_id), at)
+    event = ProductCreated(
+        product_id=new_id(),
+        shop_id=shop_id,
+        seller_id=new_id(),
+        title="Mug",
+        status="active",
+        category="Kitchen",
+        price=Money(2_500),
+        score=100,
+    )
+    return inbound(event, at)
 
 
 async def listed(deps: Deps, who: Account) -> list[Notification]:

@@ -96,7 +96,9 @@ async def test_notifications_are_listed_by_time_of_their_events_page_by_page(dep
         await handle(create_notification, deps, events[n])
 
     first = await notifications(deps, caller(operator), PageRequest(limit=3))
+    assert first.next_cursor is not None
     second = await notifications(deps, caller(operator), PageRequest(limit=3, cursor=first.next_cursor))
+    assert second.next_cursor is not None
     last = await notifications(deps, caller(operator), PageRequest(limit=3, cursor=second.next_cursor))
 
     found = [*first.items, *second.items, *last.items]
@@ -110,6 +112,7 @@ async def test_events_of_the_same_time_are_listed_once_across_pages(deps: Deps, 
     await handle(create_notification, deps, *events)
 
     first = await notifications(deps, caller(operator), PageRequest(limit=3))
+    assert first.next_cursor is not None
     rest = await notifications(deps, caller(operator), PageRequest(limit=3, cursor=first.next_cursor))
 
     found = [note.source_event_id for note in (*first.items, *rest.items)]

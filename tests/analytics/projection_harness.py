@@ -75,7 +75,7 @@ class ProjectionHarness:
         """Ids of sellers and their shops."""
         self.products = [(new_id(), self.shops[n % 3]) for n in range(6)]
         self.bus: list[Envelope] = []
-        self._delivery = Delivery(SERVICE, self.deps, database)
+        self.delivery = Delivery(SERVICE, self.deps, database)
 
     @staticmethod
     def _read_events(database: Database) -> Callable[[Any], Any]:
@@ -95,7 +95,7 @@ class ProjectionHarness:
 
     async def deliver(self, envelopes: list[Envelope]) -> list[Outcome]:
         """Deliver events in one call, each to all projections that it belongs to, and return the outcomes."""
-        return await self._delivery(*(inbound_of(one) for one in envelopes))
+        return await self.delivery(*(inbound_of(one) for one in envelopes))
 
     async def deliver_all(self) -> None:
         """Deliver all events on the bus."""

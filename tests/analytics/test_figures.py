@@ -5,16 +5,16 @@ from datetime import timedelta
 
 import pytest
 
+from nextbuy.analytics.best_sellers import GetBestSellers, best_sellers
+from nextbuy.analytics.product_figures import GetProductFigures, product_figures
+from nextbuy.analytics.seller_figures import GetSellerFigures, seller_figures
 from nextbuy.contracts.auth import ValidateUser
 from nextbuy.contracts.product import ProductViewed
 from nextbuy.contracts.seller import SellerRegistered
 from nextbuy.contracts.values import Role, new_id
-from nextbuy.analytics.best_sellers import GetBestSellers, best_sellers
-from nextbuy.analytics.product_figures import GetProductFigures, product_figures
-from nextbuy.analytics.seller_figures import GetSellerFigures, seller_figures
 from nextbuy.kit.clock import utc_now
-from tests.callers import account, caller
 from tests.analytics.projection_harness import ProjectionHarness, order_of
+from tests.callers import account, caller
 
 
 @pytest.fixture

@@ -6,10 +6,6 @@ import random
 
 import pytest
 
-from nextbuy.contracts.auth import AccountSuspended
-from nextbuy.contracts.errors import Conflict, NotFound, Unavailable
-from nextbuy.contracts.order import ReadOrderEvents
-from nextbuy.contracts.values import Role, new_id
 from nextbuy.analytics import rebuild_projections as job
 from nextbuy.analytics.projection import BEST_SELLERS, PROJECTIONS, apply
 from nextbuy.analytics.projections import projections
@@ -19,9 +15,13 @@ from nextbuy.analytics.rebuild_requests import request_rebuild
 from nextbuy.analytics.store import rebuilds
 from nextbuy.analytics.store.projections import lock_generations
 from nextbuy.analytics.store.rebuilds import LeaseLost
+from nextbuy.contracts.auth import AccountSuspended
+from nextbuy.contracts.errors import Conflict, NotFound, Unavailable
+from nextbuy.contracts.order import ReadOrderEvents
+from nextbuy.contracts.values import Role, new_id
 from nextbuy.kit.events import event_log
-from tests.callers import account, caller
 from tests.analytics.projection_harness import ProjectionHarness, inbound_of, order_of
+from tests.callers import account, caller
 from tests.outbox import published
 from tests.waiting import until
 

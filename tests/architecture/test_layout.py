@@ -129,9 +129,7 @@ def test_only_the_kafka_service_uses_the_bus(tree: Path) -> None:
 
     write(tree, "order/deps.py", text)
 
-    assert problems(tree) == [
-        "order/deps.py: uses the bus; only the kafka service does: subscribe or publish"
-    ]
+    assert problems(tree) == ["order/deps.py: uses the bus; only the kafka service does: subscribe or publish"]
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,13 @@ import json
 from collections import Counter
 from typing import Final
 
-from nextbuy.kafka.service import SERVICE
-from nextbuy.kit.service import Listening
+from nextbuy.host.composition import SERVICES
+from nextbuy.kit.service import Subscription
 from tests.chaos.observations import NotificationRef, Observations
 from tests.chaos.reconciliation import exactly_once, in_order, one_after_another
 
-BATCH_HANDLERS: Final = tuple(listening for listening in SERVICE.listens if listening.way == "batch")
-"""Handlers whose inbox rows are written with their effect: exactly one row per event."""
+SUBSCRIPTIONS: Final = tuple(one for hosted in SERVICES.values() for one in hosted.service.subscriptions)
+"""Inbox rows are written with their effect: exactly one row per subscription and event."""
 _FOR_ADMINS: Final = {"order.created": "order-created", "seller.registered": "seller-registered"}
 """By topic: the kind of notification that admins get."""
 _OF_AN_ORDER: Final = {"order-placed": "buyer_id", "order-received": "seller_id"}
@@ -71,13 +71,18 @@ def buyers_and_sellers_were_notified(found: Observations) -> list[str]:
     ]
 
 
-def all_is_applied(found: Observations, listening: Listening) -> list[str]:
-    """Check that a handler applied every event once, in log order per key."""
-    written = found.of(*(event.topic for event in listening.events))
-    applied = found.inbox[listening.name]
+def inbox_name(subscription: Subscription) -> str:
+    """Return the inbox of a subscription; a projection that was never rebuilt has that of its first generation."""
+    return subscription.name if subscription.inboxes is None else f"{subscription.name.removeprefix('project-')}/1"
+
+
+def all_is_applied(found: Observations, subscription: Subscription) -> list[str]:
+    """Check that a subscription applied every event once, in log order per key."""
+    written = found.of(*(event.topic for event in subscription.events))
+    applied = found.inbox[inbox_name(subscription)]
     return [
-        *exactly_once(f"events for {listening.name}", [event.id for event in written], applied),
-        *one_after_another(listening.name, written, applied),
+        *exactly_once(f"events for {subscription.name}", [event.id for event in written], applied),
+        *one_after_another(subscription.name, written, applied),
     ]
 
 
@@ -113,7 +118,7 @@ def all_violations(found: Observations) -> list[str]:
         *the_log_is_on_the_bus(found),
         *admins_were_notified(found),
         *buyers_and_sellers_were_notified(found),
-        *(problem for listening in BATCH_HANDLERS for problem in all_is_applied(found, listening)),
+        *(problem for subscription in SUBSCRIPTIONS for problem in all_is_applied(found, subscription)),
         *projections_are_right(found),
         *events_and_rows_agree(found),
         *there_are_no_dead_letters(found),

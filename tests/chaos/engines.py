@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, Protocol
@@ -12,14 +13,15 @@ from confluent_kafka import Consumer, TopicPartition
 from redis.asyncio import Redis as RedisClient
 
 from nextbuy.embedded import Engine, launch_postgres, launch_redis, start_postgres, start_redis
+from nextbuy.host.composition import destinations
 from nextbuy.kit.config import Kafka
 from nextbuy.kit.events.bus.interface import Bus
 from nextbuy.kit.events.bus.kafka import KafkaBus
 from nextbuy.kit.events.bus.redis import RedisBus
 from tests.kafka_broker import KafkaBroker
 
-GROUP: Final = "kafka"
-"""The consumer group of the kafka service."""
+GROUPS: Final = tuple(one.name for one in destinations())
+"""The consumer group of each destination."""
 _TIMEOUT: Final = 10.0
 
 
@@ -71,7 +73,7 @@ class Broker(Protocol):
         """Return a bus on this server."""
 
     async def behind(self) -> int:
-        """Return how many events, or topics with events, the kafka service has not processed."""
+        """Return how many events, or topics with events, no destination has applied yet."""
 
 
 class OwnRedis:
@@ -105,8 +107,8 @@ class OwnRedis:
             async for stream in client.scan_iter("nextbuy:stream:*"):
                 last = (await client.xinfo_stream(stream))["last-generated-id"]
                 groups = {group["name"]: group for group in await client.xinfo_groups(stream)}
-                if GROUP in groups:
-                    left += groups[GROUP]["pending"] or groups[GROUP]["last-delivered-id"] != last
+                for name in groups.keys() & {*GROUPS}:
+                    left += groups[name]["pending"] or groups[name]["last-delivered-id"] != last
             return left
 
     def stop(self) -> None:
@@ -141,13 +143,16 @@ class OwnKafka:
         return await asyncio.to_thread(self._behind)
 
     def _behind(self) -> int:
-        client = Consumer({"bootstrap.servers": self._broker.servers, "group.id": f"{Kafka().prefix}{GROUP}"})
+        return sum(self._group_behind(one.name, one.topics) for one in destinations())
+
+    def _group_behind(self, group: str, subscribed: Collection[str]) -> int:
+        client = Consumer({"bootstrap.servers": self._broker.servers, "group.id": f"{Kafka().prefix}{group}"})
         try:
             topics = client.list_topics(timeout=_TIMEOUT).topics
             places = [
                 TopicPartition(name, number)
                 for name, topic in topics.items()
-                if name.startswith(Kafka().prefix)
+                if name.removeprefix(Kafka().prefix) in subscribed
                 for number in topic.partitions
             ]
             left = 0

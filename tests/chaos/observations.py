@@ -24,15 +24,15 @@ Row = dict[str, Any]
 APPLIED_WITHIN: Final = 240.0
 """Seconds. Leases of killed processes have to pass, and the backlog of an outage is processed."""
 READ_WITHIN: Final = 120.0
-_LISTENERS: Final = tuple(name for name, entry in SERVICES.items() if entry.service.listens)
+SUBSCRIBERS: Final = tuple(name for name, entry in SERVICES.items() if entry.service.subscriptions)
 _COUNTS: Final = {
     "units and cents": ("order", "SELECT product_id, sum(quantity), sum(quantity * unit_price) FROM order_lines"),
-    "best sellers": ("kafka", "SELECT product_id, sum(units), sum(amount) FROM best_sellers"),
-    "product views": ("kafka", "SELECT product_id, sum(bought), sum(amount) FROM product_views"),
+    "best sellers": ("analytics", "SELECT product_id, sum(units), sum(amount) FROM best_sellers"),
+    "product views": ("analytics", "SELECT product_id, sum(bought), sum(amount) FROM product_views"),
     "units": ("order", "SELECT product_id, sum(quantity) FROM order_lines"),
     "sold": ("product", "SELECT product_id, sum(sold) FROM activity"),
     "orders and cents": ("order", "SELECT shop_id, count(*), sum(total) FROM orders"),
-    "seller figures": ("kafka", "SELECT shop_id, sum(orders), sum(amount) FROM seller_figures"),
+    "seller figures": ("analytics", "SELECT shop_id, sum(orders), sum(amount) FROM seller_figures"),
 }
 PUBLISHERS: Final = tuple(name for name, entry in SERVICES.items() if entry.service.publishes)
 
@@ -55,7 +55,7 @@ class Observations:
     arrived: list[EventRef]
     """All events on the bus, read from its beginning."""
     inbox: dict[str, dict[UUID, float]]
-    """By handler: the time at which each event was applied."""
+    """By inbox: the time at which each event was applied."""
     figures: list[Row]
     """By topic: counted events, units and cents."""
     counts: dict[str, list[tuple[object, ...]]]
@@ -99,15 +99,17 @@ async def observe(cluster: Cluster, client: JourneyClient) -> Observations:
     market = cluster.market
     written = [event for name in PUBLISHERS for event in await _log(cluster, name)]
     inbox: defaultdict[str, dict[UUID, float]] = defaultdict(dict)
-    for row in await market.rows("kafka", "SELECT handler, event_id, extract(epoch FROM at)::float8 AS at FROM inbox"):
-        inbox[row["handler"]][row["event_id"]] = row["at"]
+    query = "SELECT subscription, event_id, extract(epoch FROM at)::float8 AS at FROM inbox"
+    for name in SUBSCRIBERS:
+        for row in await market.rows(name, query):
+            inbox[row["subscription"]][row["event_id"]] = row["at"]
     return Observations(
         snapshot=await take_snapshot(market),
         written=written,
         arrived=await _read(cluster.broker.bus(), {event.id for event in written}),
         inbox=inbox,
         figures=await market.rows(
-            "kafka",
+            "analytics",
             "SELECT topic, sum(events)::bigint AS events, sum(units)::bigint AS units, sum(amount)::bigint AS amount"
             " FROM daily_figures GROUP BY topic",
         ),
@@ -115,7 +117,7 @@ async def observe(cluster: Cluster, client: JourneyClient) -> Observations:
         notified=await _notifications(cluster, "notifications"),
         mailed=await _notifications(cluster, "mails"),
         differences=await client.list_all("/order/api/verify-history", await client.login(ADMIN)),
-        dead_letters=[row for name in _LISTENERS for row in await market.rows(name, "SELECT * FROM dead_letters")],
+        dead_letters=await market.rows("kafka", "SELECT * FROM dead_letters"),
         waiting=await _waiting(cluster),
     )
 
@@ -126,7 +128,7 @@ async def _waiting(cluster: Cluster) -> int:
 
 
 async def _notifications(cluster: Cluster, table: str) -> list[NotificationRef]:
-    rows = await cluster.market.rows("kafka", f"SELECT source_event_id, account_id, kind FROM {table}")
+    rows = await cluster.market.rows("notification", f"SELECT source_event_id, account_id, kind FROM {table}")
     return [NotificationRef(*row.values()) for row in rows]
 
 

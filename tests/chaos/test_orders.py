@@ -13,7 +13,7 @@ from typing import Final
 
 import pytest
 
-from nextbuy.kit.service import Listening
+from nextbuy.kit.service import Subscription
 from tests.chaos import checks
 from tests.chaos.chaos_run import ChaosRun
 from tests.chaos.clients import Clients
@@ -85,9 +85,9 @@ def test_buyers_and_sellers_were_notified_and_mailed_once_per_order(result: Chao
     assert checks.buyers_and_sellers_were_notified(result.found) == []
 
 
-@pytest.mark.parametrize("listening", checks.BATCH_HANDLERS, ids=lambda one: str(one.name))
-def test_each_event_is_applied_once_and_in_order(result: ChaosResult, listening: Listening) -> None:
-    assert checks.all_is_applied(result.found, listening) == []
+@pytest.mark.parametrize("subscription", checks.SUBSCRIPTIONS, ids=lambda one: str(one.name))
+def test_each_event_is_applied_once_and_in_order(result: ChaosResult, subscription: Subscription) -> None:
+    assert checks.all_is_applied(result.found, subscription) == []
 
 
 def test_projections_count_every_event_unit_and_cent_once(result: ChaosResult) -> None:

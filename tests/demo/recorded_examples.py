@@ -40,9 +40,15 @@ def purchase() -> list[Interaction]:
         interaction(107, 36, "forward", ("gateway", "order"), WEBHOOK, status=200),
         interaction(108, 5, "call", ("order", "product"), "update-stock", status=200),
         interaction(135, 3, "publish", ("order", "kafka"), "order.created"),
-        interaction(140, 8, "consume", ("kafka", "kafka"), "order.created", spans=("notify", "order")),
-        interaction(141, 5, "call", ("kafka", "admin"), "create-notification", status=200, spans=("call", "notify")),
+        *consumed(140, "order.created"),
     ]
+
+
+def consumed(at: float, topic: str, subscription: str = "create-notification") -> list[Interaction]:
+    """Return how an event came to the kafka service, and from there to admin."""
+    delivered = interaction(at, 8, "consume", ("kafka", "admin"), topic)
+    delivered = replace(delivered, event_id=topic, subscriptions={subscription: "applied"})
+    return [replace(delivered, kind="read", callee="kafka"), delivered]
 
 
 def without(recorded: list[Interaction], kind: str, name: str) -> list[Interaction]:

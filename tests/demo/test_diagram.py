@@ -47,11 +47,11 @@ def test_purchase_is_drawn_with_each_reply_in_its_place() -> None:
         "    OrderService->>Kafka: order.created",
         "    Kafka-->>OrderService: order.created: ok, 3.0 ms",
         "    Kafka->>KafkaService: order.created",
-        "    KafkaService->>AdminService: create-notification",
+        "    KafkaService->>AdminService: order.created (create-notification)",
         "    OrderService-->>Gateway: 200, 36.0 ms",
         "    Gateway-->>PaymentSimulator: 200, 40.0 ms",
-        "    AdminService-->>KafkaService: 200, 5.0 ms",
         "    KafkaService-->>Kafka: order.created: ok, 8.0 ms",
+        "    AdminService-->>KafkaService: order.created: ok, 8.0 ms",
         "    PaymentSimulator-->>Gateway: 200, 48.0 ms",
         "    Gateway-->>User: 200, 50.0 ms",
     ]

@@ -24,7 +24,7 @@ from nextbuy.kit.observability.telemetry import Journal
 from nextbuy.kit.rpc.transports import HttpTransport, LocalTransport, Transport
 from nextbuy.kit.wire import Handler, Request, Response
 
-SERVICES = ("auth", "product", "seller", "order", "admin", "kafka", "simulator")
+SERVICES = ("auth", "product", "seller", "order", "admin", "notification", "analytics", "kafka", "simulator")
 
 
 @dataclass

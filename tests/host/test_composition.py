@@ -12,7 +12,7 @@ from nextbuy.contracts.seller import SellerRegistered
 from nextbuy.embedded import EngineError
 from nextbuy.host import composition
 from nextbuy.kit.config import Settings
-from nextbuy.kit.service import Job, Listening, Service
+from nextbuy.kit.service import Job, Service, Task
 
 
 async def _act(*_arguments: object) -> None: ...
@@ -28,13 +28,13 @@ def test_every_service_purges_its_inbox_and_idempotency_keys() -> None:
     assert task_names(Service(name="quiet", deps=object)) == ["quiet.purge-idempotency-keys", "quiet.purge-inbox"]
 
 
-def test_jobs_relay_consumer_and_replayer_run_for_a_service_that_declares_them() -> None:
+def test_jobs_relay_and_tasks_run_for_a_service_that_declares_them() -> None:
     service = Service(
         name="busy",
         deps=object,
         publishes=[SellerRegistered],
-        listens=[Listening("greet", (SellerRegistered,), _act, "single")],
         jobs=[Job("sweep", _act, 1.0)],
+        tasks=[Task("listen", _act)],
     )
 
     assert task_names(service) == [
@@ -42,8 +42,7 @@ def test_jobs_relay_consumer_and_replayer_run_for_a_service_that_declares_them()
         "busy.purge-idempotency-keys",
         "busy.purge-inbox",
         "busy.relay",
-        "busy.consumer",
-        "busy.replayer",
+        "busy.listen",
     ]
 
 

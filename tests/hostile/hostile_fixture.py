@@ -259,19 +259,19 @@ class HostileMarket:
         find = "SELECT id FROM mails ORDER BY id LIMIT 1"
 
         async def exists() -> bool:
-            return await self.process.databases["kafka"].fetchval(find) is not None
+            return await self.process.databases["notification"].fetchval(find) is not None
 
         await until(exists, "a mail is written")
-        return str(await self.process.databases["kafka"].fetchval(find))
+        return str(await self.process.databases["notification"].fetchval(find))
 
     async def _notification(self, name: str) -> str:
         """Return a notification of an account, which no other account may read."""
 
         async def arrived() -> bool:
-            return bool((await self.call("GET", "/kafka/api/notifications", who=name))["items"])
+            return bool((await self.call("GET", "/notification/api/notifications", who=name))["items"])
 
         await until(arrived, f"{name} is notified")
-        note = (await self.call("GET", "/kafka/api/notifications", who=name))["items"][0]
+        note = (await self.call("GET", "/notification/api/notifications", who=name))["items"][0]
         self.people[name].private |= {note["id"], note["message"]}
         return str(note["id"])
 
@@ -280,8 +280,10 @@ class HostileMarket:
         await self.process.databases["kafka"].execute(
             """
             INSERT INTO dead_letters
-                (id, delivery_key, topic, event_type, handler, reason, error_chain, attempts, envelope)
-            VALUES ($1, 'hostile', 'order.created', 'order.created', 'notify-admins', 'poison', '{}', 1, '\\xff00')
+                (id, delivery_key, topic, event_type, destination, subscription, reason, error_chain, attempts,
+                 envelope)
+            VALUES ($1, 'hostile', 'order.created', 'order.created', 'admin', 'create-notification', 'poison',
+                    '{}', 1, '\\xff00')
             """,
             letter,
         )

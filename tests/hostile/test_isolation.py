@@ -54,10 +54,15 @@ OWNED: Final[dict[str, dict[str, int]]] = {
         "logged_out": 404,
     },
     "order GET order-details/{order_id}": _OF_AN_ORDER,
-    "kafka POST read-notification/{notification_id}": {**dict.fromkeys(ROLES, 404), "buyer": 200},
+    "notification POST read-notification/{notification_id}": {**dict.fromkeys(ROLES, 404), "buyer": 200},
     "order GET order-timeline/{order_id}": _OF_AN_ORDER,
     # Figures count the caller's own shop, so that they are empty for products of others.
-    "kafka GET product-figures/{product_id}": {"seller": 200, "other_seller": 200, "pending_seller": 200, "admin": 200},
+    "analytics GET product-figures/{product_id}": {
+        "seller": 200,
+        "other_seller": 200,
+        "pending_seller": 200,
+        "admin": 200,
+    },
     "product GET get-product/{key}": {
         **dict.fromkeys(ROLES, 404),
         "seller": 200,
@@ -105,7 +110,7 @@ BODIES: Final[dict[str, object]] = {
     "simulator POST pay/{payment_id}": {"card_number": "1"},
 }
 QUERIES: Final = {
-    "kafka GET best-sellers": "limit=50",
+    "analytics GET best-sellers": "limit=50",
     "product GET get-products": f"ids={new_id()}",
     "product GET search-products": "q=bowl&limit=100",
 }
@@ -202,7 +207,7 @@ async def test_cursor_of_other_account_pages_through_own_list(market: HostileMar
     for path, who, others in (
         ("/order/api/user-orders", "other_buyer", "buyer"),
         ("/order/api/seller-orders", "other_seller", "buyer"),
-        ("/kafka/api/notifications", "other_buyer", "buyer"),
+        ("/notification/api/notifications", "other_buyer", "buyer"),
     ):
         for cursor in (last, foreign):
             answer = await market.request("GET", path, query=f"cursor={cursor}&limit=100", who=who)

@@ -21,7 +21,7 @@ import asyncpg
 import psutil
 
 from nextbuy.embedded import running_urls
-from nextbuy.kit.config import Settings
+from nextbuy.kit.config import SERVICES, Settings
 from nextbuy.kit.http import webhook_signature
 from tests.kafka_broker import own_prefix
 from tests.ports import free_port
@@ -207,7 +207,7 @@ class Marketplace:
         """Return the secrets found in its log or its terminal output."""
         settings = self.settings_inside()
         own = {settings.secret.decode(), *settings.signing_secrets(), (self.data / "postgres.password").read_text()}
-        own |= {settings.derive(f"postgres:{name}")[:40] for name in ("auth", "product", "order", "kafka")}
+        own |= {settings.derive(f"postgres:{name}")[:40] for name in SERVICES}
         texts = [(self.data / "nextbuy.log").read_text(), self.output()]
         return [secret for secret in self.secrets | own if any(secret in text for text in texts)]
 

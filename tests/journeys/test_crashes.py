@@ -59,7 +59,7 @@ STEPS: dict[str, tuple[Act, str, str]] = {
     "after the orders were written": (BUYING, "step", "create-orders"),
     "after the webhook was handled": (BUYING, "webhook", "checkout.session.completed"),
     "after the event was published": (BUYING, "publish", "order.created"),
-    "after the admin was notified": (BUYING, "call", "create-notification"),
+    "after the events were applied": (BUYING, "consume", "order.paid"),
     "after the event was consumed": (BUYING, "consume", "order.created"),
     "after the units were released": (NOT_PAYING, "call", "release-stock"),
     "after the decline was handled": (NOT_PAYING, "webhook", "payment_intent.payment_failed"),

@@ -271,6 +271,17 @@ async def test_documents_health_and_api_browser_are_served(client: JourneyClient
     assert (await client.request("GET", "/health/live")).status == 200
     assert await client.get("/health/version") == {"version": metadata.version("nextbuy")}
     checks = (await client.get("/health/ready"))["checks"]
-    assert checks.keys() >= {"auth", "product", "seller", "order", "admin", "kafka", "postgres", "redis"}
+    assert checks.keys() >= {
+        "auth",
+        "product",
+        "seller",
+        "order",
+        "admin",
+        "notification",
+        "analytics",
+        "kafka",
+        "postgres",
+        "redis",
+    }
     assert ("apache-kafka" in checks) == ("NEXTBUY_KAFKA_SERVERS" in client.market.settings)
     assert set(checks.values()) == {"up"}

@@ -26,8 +26,7 @@ PURCHASE_INTERACTIONS = {
     ("step", "order", "order", "create-orders"),
     ("publish", "order", "kafka", "order.created"),
     ("publish", "order", "kafka", "order.paid"),
-    ("consume", "kafka", "kafka", "order.created"),
-    ("call", "kafka", "admin", "create-notification"),
+    ("consume", "kafka", "admin", "order.created"),
 }
 BATCH_CALLS = {"get-accounts", "record-activity"}
 """Calls that handle many events at once, in a trace of their own."""

@@ -6,14 +6,14 @@ import pytest
 
 from tests.journeys.journey_client import JourneyClient, Person
 from tests.journeys.marketplace import StartMarketplace, Topology
-from tests.kafka.mail_server import MailServer
+from tests.notification.mail_server import MailServer
 from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(120)
 
 
 async def _notifications(client: JourneyClient, who: Person, kind: str) -> list[dict[str, Any]]:
-    items = await client.list_all("/kafka/api/notifications", who)
+    items = await client.list_all("/notification/api/notifications", who)
     return [note for note in items if note["kind"] == kind]
 
 
@@ -43,7 +43,7 @@ async def test_buyer_and_seller_get_one_notification_and_one_mail_each(
                 assert note["link"] == f"/order/{order_id}"
                 mails = [mail for mail in server.mails if mail["To"] == who.email and order_id in mail.get_content()]
                 assert len(mails) == 1
-            sent = await client.list_all("/kafka/api/mails?status=sent", await client.admin())
+            sent = await client.list_all("/notification/api/mails?status=sent", await client.admin())
             assert {(one["recipient"], one["kind"]) for one in sent} >= {
                 (buyer.email, "order-placed"),
                 (seller.email, "order-received"),

@@ -92,7 +92,7 @@ async def live(market: Marketplace, name: str, table: tuple[str, str, str]) -> S
     """Return the rows of the generation that readers see."""
     source, keys, numbers = table
     rows = await market.rows(
-        "kafka",
+        "analytics",
         f"SELECT {keys}, {numbers} FROM {source}"
         " WHERE generation = (SELECT generation FROM projections WHERE name = $1)",
         name,
@@ -123,35 +123,35 @@ async def views_and_purchases(client: JourneyClient, products: Sequence[Json]) -
     assert load.paid
 
 
-async def rebuilding(kafka: "asyncpg.Connection[asyncpg.Record]", name: str) -> Json:
+async def rebuilding(analytics: "asyncpg.Connection[asyncpg.Record]", name: str) -> Json:
     """Return state and progress of the last rebuild of a projection."""
     query = "SELECT state, events FROM rebuilds WHERE name = $1 ORDER BY requested_at DESC LIMIT 1"
-    return dict(await kafka.fetchrow(query, name) or {"state": "", "events": 0})
+    return dict(await analytics.fetchrow(query, name) or {"state": "", "events": 0})
 
 
 async def rebuild_with_kill(market: Marketplace) -> CommandResult:
     """Run `nextbuy events rebuild product-views`, kill the service in the middle, and return the result."""
-    name, victim = "product-views", market.service("kafka")
-    async with market.database("kafka") as kafka:
+    name, victim = "product-views", market.service("analytics")
+    async with market.database("analytics") as analytics:
         asked = asyncio.create_task(events(market, "rebuild", name))
 
         async def in_the_middle() -> bool:
             assert not asked.done(), asked.result()
-            return bool((await rebuilding(kafka, name))["events"] >= KILLED_AFTER)
+            return bool((await rebuilding(analytics, name))["events"] >= KILLED_AFTER)
 
         await until(in_the_middle, "part of the log is read", timeout=TIMEOUT)
         victim.kill()
-        left = await rebuilding(kafka, name)
+        left = await rebuilding(analytics, name)
         assert left["state"] == "reading"
         assert left["events"] < PAST
         # However slow this machine is, the rebuild does not continue before a second one is refused.
-        await kafka.execute("UPDATE rebuilds SET due_at = now() + interval '1 hour' WHERE due_at IS NOT NULL")
+        await analytics.execute("UPDATE rebuilds SET due_at = now() + interval '1 hour' WHERE due_at IS NOT NULL")
         again = await events(market, "rebuild", name)
-        await kafka.execute("UPDATE rebuilds SET due_at = now() WHERE due_at IS NOT NULL")
+        await analytics.execute("UPDATE rebuilds SET due_at = now() WHERE due_at IS NOT NULL")
     assert (again.code, again.out) == (1, "")
     assert again.err.splitlines() == ["nextbuy: product-views is already being rebuilt. Wait until that is done."]
     done = await asked
-    assert market.service("kafka").pid != victim.pid
+    assert market.service("analytics").pid != victim.pid
     return done
 
 

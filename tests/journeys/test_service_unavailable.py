@@ -89,7 +89,7 @@ async def test_everything_reconciles_after_each_service_is_killed_under_load(mar
         products = [await client.new_product(stock=100_000), await client.new_product(stock=100_000)]
         buyers = [await client.new_buyer() for _ in range(4)]
         async with BuyerLoad(client, buyers, products) as load:
-            for name in ("order", "product", "simulator", "kafka", "gateway"):
+            for name in ("order", "product", "simulator", "kafka", "admin", "notification", "analytics", "gateway"):
                 before = len(load.paid)
 
                 async def go_on(before: int = before) -> bool:

@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 import nextbuy.admin.deps
 import nextbuy.analytics.deps
 import nextbuy.notification.deps
+import nextbuy.product.deps
 from nextbuy.admin.drafts import NEW_PRODUCTS
 from nextbuy.analytics.best_sellers_cache import BestSellersCache
 from nextbuy.contracts.auth import AuthClient
@@ -29,12 +30,14 @@ from nextbuy.kit.events.bus.interface import BusMessage
 from nextbuy.kit.observability.telemetry import Journal
 from nextbuy.kit.storage.database import Database
 from nextbuy.notification.mailer import StoredMailer
+from nextbuy.product.activity_buffer import ActivityBuffer
+from nextbuy.product.counters_cache import CountersCache
+from nextbuy.product.product_cache import ProductCache
 from tests.conftest import OpenDatabase
 from tests.doubles import StubCalls
 from tests.kafka.bus_probe import BusProbe, MakeProbe
 from tests.kafka.delivery_harness import DeliveryHarness, SampleDestination
 from tests.kit.events.sample import message
-from tests.product.service_harness import ServiceHarness
 from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(120)
@@ -117,7 +120,15 @@ async def open_services(
     auth, product, seller = AuthClient(calls), ProductClient(calls), SellerClient(calls)
     deps = {
         "admin": nextbuy.admin.deps.Deps(auth=auth, product=product, seller=seller, database=databases["admin"]),
-        "product": ServiceHarness(databases["product"], journal=journal).deps,
+        "product": nextbuy.product.deps.Deps(
+            auth=auth,
+            seller=seller,
+            database=databases["product"],
+            journal=journal,
+            cache=ProductCache(),
+            activity=ActivityBuffer(),
+            counters=CountersCache(),
+        ),
         "notification": nextbuy.notification.deps.Deps(
             auth=auth, database=databases["notification"], mailer=StoredMailer(), public_url="http://127.0.0.1"
         ),

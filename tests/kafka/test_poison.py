@@ -8,9 +8,9 @@ import msgspec
 import pytest
 
 from nextbuy.contracts.errors import Conflict
-from nextbuy.kafka.delivery import dispatcher
 from nextbuy.kafka.dead_letters.replay_requests import get_replay
 from nextbuy.kafka.dead_letters.store import store_letters
+from nextbuy.kafka.delivery import dispatcher
 from nextbuy.kit.events.bus.interface import BusMessage
 from nextbuy.kit.service import subscribe
 from nextbuy.kit.storage.database import Transaction

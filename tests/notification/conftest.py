@@ -30,7 +30,5 @@ async def notification_url(database_url: DatabaseUrl) -> str:
 async def deps(notification_url: str, calls: StubCalls) -> AsyncIterator[Deps]:
     """The service's dependencies; mails are stored."""
     database = await Database.connect(notification_url, "notification")
-    yield Deps(
-        auth=AuthClient(calls), database=database, mailer=StoredMailer(), public_url="http://127.0.0.1:8080"
-    )
+    yield Deps(auth=AuthClient(calls), database=database, mailer=StoredMailer(), public_url="http://127.0.0.1:8080")
     await database.close()

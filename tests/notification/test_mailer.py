@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from nextbuy.contracts.values import new_id
-from nextbuy.notification.mailer import DeliveryResult, OutgoingMail, SmtpMailer, message_of
 from nextbuy.kit.config import Smtp
+from nextbuy.notification.mailer import DeliveryResult, OutgoingMail, SmtpMailer, message_of
 from tests.notification.mail_server import MailServer
 
 SENDER = Address("NextBuy", addr_spec="shop@nextbuy.test")

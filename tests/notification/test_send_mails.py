@@ -13,16 +13,16 @@ import pytest
 from nextbuy.contracts.auth import Account, Accounts, GetAccounts
 from nextbuy.contracts.errors import NotFound, Unavailable, Unprocessable
 from nextbuy.contracts.values import Role, new_id
-from nextbuy.notification.deps import Deps
-from nextbuy.notification.mailer import MAX_DURATION, SmtpMailer, StoredMailer, mailer_for
-from nextbuy.notification.mail import MailRef, mail
-from nextbuy.notification.mails import ListMails, mails
-from nextbuy.notification.purge_mails import purge_mails
-from nextbuy.notification.send_mails import BATCH, send_mails
-from nextbuy.notification.model import Mail
-from nextbuy.notification.store.mails import LEASES, Outcome, claim, record_results
 from nextbuy.kit.config import Smtp
 from nextbuy.kit.storage.database import Row
+from nextbuy.notification.deps import Deps
+from nextbuy.notification.mail import MailRef, mail
+from nextbuy.notification.mailer import MAX_DURATION, SmtpMailer, StoredMailer, mailer_for
+from nextbuy.notification.mails import ListMails, mails
+from nextbuy.notification.model import Mail
+from nextbuy.notification.purge_mails import purge_mails
+from nextbuy.notification.send_mails import BATCH, send_mails
+from nextbuy.notification.store.mails import LEASES, Outcome, claim, record_results
 from tests.callers import account, caller
 from tests.doubles import StubCalls
 from tests.notification.mail_server import MailServer

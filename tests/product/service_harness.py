@@ -22,7 +22,7 @@ from nextbuy.product.get_product import GetProduct, get_product
 from nextbuy.product.hold_stock import hold_stock
 from nextbuy.product.model import ProductReply, shop_state
 from nextbuy.product.product_cache import ProductCache
-from nextbuy.product.upsert_shop import upsert_shop
+from nextbuy.product.store.shops import upsert_shops
 from tests.callers import account, caller
 from tests.doubles import StubCalls
 
@@ -68,10 +68,10 @@ class ServiceHarness:
         return who
 
     async def set_shop_status(self, who: Account, status: ShopStatus) -> Shop:
-        """Change the status of a shop, and send it to product."""
+        """Change the status of a shop, and store it in product."""
         shop = self.shops[who.id]
         self.shops[who.id] = replace(shop, status=status, version=shop.version + 1)
-        await upsert_shop(self.deps, shop_state(self.shops[who.id]))
+        await upsert_shops(self.database, [shop_state(self.shops[who.id])])
         return self.shops[who.id]
 
     async def create_product(self, who: Account, title: str = "Copper kettle", **fields: object) -> Product:

@@ -1,27 +1,41 @@
-"""The state of shops decides which products are for sale."""
+"""The state of shops, copied from seller's events, decides which products are for sale."""
+
+import itertools
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from nextbuy.contracts.errors import NotFound
-from nextbuy.contracts.product import UpsertShop
-from nextbuy.contracts.seller import Shop
+from nextbuy.contracts.message import Event
+from nextbuy.contracts.seller import SellerApproved, SellerRegistered, SellerRejected, SellerSuspended, Shop
 from nextbuy.contracts.values import ShopStatus
-from nextbuy.product.store import shops as store
+from nextbuy.kit.events.inbound import InboundEvent
+from nextbuy.product.copy_shops import copy_shops
+from nextbuy.product.service import SERVICE
 from nextbuy.product.store.changes import changes_since
-from nextbuy.product.upsert_shop import upsert_shop
+from tests.inbound import Delivery, handle, inbound
 from tests.product.service_harness import ServiceHarness
 
+EVENT_OF: dict[ShopStatus, type[Any]] = {
+    "pending": SellerRegistered,
+    "approved": SellerApproved,
+    "rejected": SellerRejected,
+    "suspended": SellerSuspended,
+}
 
-def update(status: ShopStatus, shop: Shop, version: int) -> UpsertShop:
-    return UpsertShop(
-        shop_id=shop.id, seller_id=shop.seller_id, shop_name=shop.name, status=status, shop_version=version
+
+def update(status: ShopStatus, shop: Shop, version: int) -> InboundEvent:
+    fields: dict[str, Any] = {"reason": "No papers"} if status in {"rejected", "suspended"} else {}
+    event: Event = EVENT_OF[status](
+        shop_id=shop.id, user_id=shop.seller_id, shop_name=shop.name, status=status, shop_version=version, **fields
     )
+    return inbound(event)
 
 
-async def apply(service: ServiceHarness, *updates: UpsertShop) -> None:
-    for call in updates:
-        await upsert_shop(service.deps, call)
+async def apply(service: ServiceHarness, *updates: InboundEvent) -> None:
+    for event in updates:
+        await handle(copy_shops, service.deps, event)
 
 
 async def test_products_appear_on_approval_and_disappear_on_suspension(service: ServiceHarness) -> None:
@@ -44,7 +58,7 @@ async def test_late_and_repeated_updates_keep_latest_version(service: ServiceHar
     approved = update("approved", shop, 3)
     await apply(service, approved, update("rejected", shop, 2), update("pending", shop, 1), approved)
 
-    await apply(service, replace(update("rejected", shop, 2), shop_name="Other"))
+    await apply(service, update("rejected", replace(shop, name="Other"), 2))
 
     assert (await service.get_product(kettle.id)).id == kettle.id
 
@@ -63,7 +77,7 @@ async def test_change_committed_after_a_later_one_is_found(service: ServiceHarne
     slow, quick = [service.shops[(await service.seller(name=name)).id] for name in ("Slow", "Quick")]
 
     async with service.database.transaction() as tx:
-        await store.upsert_shop(tx, update("approved", slow, 2))
+        await copy_shops(service.deps, tx, [update("approved", slow, 2)])
         await apply(service, update("approved", quick, 2))
         before = await changes_since(service.database, None)
 
@@ -78,3 +92,37 @@ async def test_approval_before_first_product_is_kept(service: ServiceHarness) ->
     kettle = await service.create_product(seller)
 
     assert await service.get_product(kettle.id) == kettle
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))), ids=str)
+async def test_latest_version_of_a_batch_wins_in_any_order(service: ServiceHarness, order: tuple[int, ...]) -> None:
+    shop = service.shops[(await service.seller("pending")).id]
+    updates = [update("pending", shop, 1), update("approved", shop, 2), update("suspended", shop, 3)]
+
+    statements = await handle(copy_shops, service.deps, *(updates[n] for n in order))
+
+    assert statements == 1
+    rows = await service.database.fetch("SELECT shop_id, status, version FROM shops")
+    assert [tuple(row) for row in rows] == [(shop.id, "suspended", 3)]
+
+
+async def test_shops_of_a_batch_are_stored_by_one_statement(service: ServiceHarness) -> None:
+    shops = [service.shops[(await service.seller(name=f"Shop {n}")).id] for n in range(10)]
+
+    statements = await handle(copy_shops, service.deps, *(update("approved", shop, 2) for shop in shops))
+
+    assert statements == 1
+    rows = await service.database.fetch("SELECT shop_id, seller_id, name, status, version FROM shops")
+    assert {tuple(row) for row in rows} == {(one.id, one.seller_id, one.name, "approved", 2) for one in shops}
+
+
+async def test_delivered_shops_keep_their_latest_version_across_calls(service: ServiceHarness) -> None:
+    shop = service.shops[(await service.seller("pending")).id]
+    delivery = Delivery(SERVICE, service.deps, service.database)
+    approved, suspended = update("approved", shop, 2), update("suspended", shop, 3)
+
+    outcomes = [*await delivery(suspended), *await delivery(approved, update("pending", shop, 1))]
+    again = await delivery(approved)
+
+    assert (outcomes, again) == (["applied"] * 3, ["duplicate"])
+    assert await service.database.fetchval("SELECT status FROM shops") == "suspended"

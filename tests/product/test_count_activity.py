@@ -2,49 +2,79 @@
 
 import asyncio
 import random
+from datetime import UTC, datetime
 
 import pytest
 from msgspec import convert
+from msgspec.structs import replace
 
 from nextbuy.contracts.errors import NotFound, Unprocessable
-from nextbuy.contracts.product import Activity, Product, RecordActivity
+from nextbuy.contracts.order import OrderCreated
+from nextbuy.contracts.product import PricedLine, Product, ProductViewed
 from nextbuy.contracts.values import Page, new_id
+from nextbuy.product.count_activity import count_activity
 from nextbuy.product.get_activity import GetActivity, get_activity
 from nextbuy.product.get_products import GetProducts, get_products
-from nextbuy.product.record_activity import record_activity
+from nextbuy.product.service import SERVICE
 from nextbuy.product.store.activity import Counters, get_counters
 from tests.callers import caller
+from tests.inbound import Delivery, handle, inbound, order
 from tests.product.service_harness import ServiceHarness, decoded
 from tests.waiting import until
+
+
+def viewed(product: Product, views: int) -> ProductViewed:
+    return ProductViewed(
+        product_id=product.id,
+        shop_id=product.shop_id,
+        seller_id=new_id(),
+        views=views,
+        hour=datetime(2026, 11, 22, 12, tzinfo=UTC),
+    )
+
+
+def sold(*lines: tuple[Product, int]) -> OrderCreated:
+    priced = [PricedLine(one.id, one.shop_id, one.title, quantity, one.price) for one, quantity in lines]
+    return replace(order(), lines=priced)
 
 
 async def test_event_is_counted_once_in_any_repetition_and_batch(service: ServiceHarness) -> None:
     seller = await service.seller()
     await service.set_shop_status(seller, "approved")
     products = [await service.create_product(seller, f"Mug {n}") for n in range(6)]
+    expected = {one.id: [0, 0] for one in products}
     events = []
     for n in range(60):
-        event_id = new_id()
-        some = random.sample(products, k=1 + n % 3)
-        events.append([Activity(event_id, one.id, viewed=n % 2, sold=1 + n % 4) for one in some])
+        product, other = random.sample(products, k=2)
+        events.append(inbound(viewed(product, n)))
+        expected[product.id][0] += n
+        events.append(inbound(sold((product, 1 + n % 4), (other, 2))))
+        expected[product.id][1] += 1 + n % 4
+        expected[other.id][1] += 2
+    delivery = Delivery(SERVICE, service.deps, service.database)
+    await delivery()
 
     async def deliver() -> None:
-        for _ in range(20):
-            lines = [line for event in random.sample(events, k=20) for line in event]
-            await record_activity(service.deps, RecordActivity(lines=lines))
+        for _ in range(10):
+            await delivery(*random.sample(events, k=40))
 
     await asyncio.gather(*(deliver() for _ in range(4)))
-    await record_activity(service.deps, RecordActivity(lines=[line for event in events for line in event]))
+    await delivery(*events)
+
     for product in products:
-        lines = [line for event in events for line in event if line.product_id == product.id]
-        expected = Counters(sum(line.viewed for line in lines), sum(line.sold for line in lines))
-        assert await get_counters(service.database, product.id) == expected
+        assert await get_counters(service.database, product.id) == Counters(*expected[product.id])
 
 
-async def test_call_with_too_many_lines_is_refused(service: ServiceHarness) -> None:
-    lines = [Activity(new_id(), new_id(), viewed=1)] * 2_001
-    with pytest.raises(Unprocessable):
-        await record_activity(service.deps, RecordActivity(lines=lines))
+async def test_batch_is_counted_by_one_statement(service: ServiceHarness) -> None:
+    seller = await service.seller()
+    mug, bowl = await service.create_product(seller, "Mug"), await service.create_product(seller, "Bowl")
+    events = [inbound(viewed(mug, 2)), inbound(sold((mug, 1), (bowl, 3), (mug, 1))), inbound(viewed(mug, 5))]
+
+    statements = await handle(count_activity, service.deps, *events)
+
+    assert statements == 1
+    assert await get_counters(service.database, mug.id) == Counters(7, 2)
+    assert await get_counters(service.database, bowl.id) == Counters(0, 3)
 
 
 async def test_counters_are_served_within_seconds(service: ServiceHarness) -> None:
@@ -56,7 +86,7 @@ async def test_counters_are_served_within_seconds(service: ServiceHarness) -> No
 
     assert await get_activity(service.deps, caller(None), request) == Counters(0, 0)
 
-    await record_activity(service.deps, RecordActivity(lines=[Activity(new_id(), mug.id, viewed=3, sold=12)]))
+    await handle(count_activity, service.deps, inbound(viewed(mug, 3)), inbound(sold((mug, 12))))
     await until(are_served)
     hidden = await service.create_product(await service.seller("pending"))
 

@@ -5,11 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import convert
 
-from nextbuy.contracts.product import Activity, Product, RecordActivity
-from nextbuy.contracts.values import Page, new_id
+from nextbuy.contracts.product import Product
+from nextbuy.contracts.values import Page
 from nextbuy.product.model import search_terms
-from nextbuy.product.record_activity import record_activity
 from nextbuy.product.search_products import SearchProducts, search_products
+from nextbuy.product.store.activity import Activity, add_activity
 from tests.callers import caller
 from tests.product.service_harness import ServiceHarness, decoded
 
@@ -118,12 +118,13 @@ async def test_popularity_orders_equal_matches_only(
         ]
     ]
     lines = [
-        Activity(new_id(), seen.id, viewed=15),
-        Activity(new_id(), sold.id, sold=1),
-        Activity(new_id(), text.id, sold=10_000),
+        Activity(seen.id, viewed=15),
+        Activity(sold.id, sold=1),
+        Activity(text.id, sold=10_000),
     ]
 
-    await record_activity(service.deps, RecordActivity(lines=lines))
+    async with service.database.transaction() as tx:
+        await add_activity(tx, lines)
 
     assert await titles(service, "teapot") == ["Sold teapot", "Seen teapot", "Quiet teapot", "Cosy"]
 

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from datetime import UTC, date
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from nextbuy.admin.deps import Deps
 from nextbuy.admin.store import NewProducts, count_products
 from nextbuy.contracts.product import ProductCreated
@@ -18,6 +20,8 @@ async def count_new_products(_deps: Deps, tx: Transaction, events: Sequence[Inbo
         event, at = inbound.event, inbound.envelope.time.astimezone(UTC)
         if isinstance(event, ProductCreated):
             key = (event.shop_id, at.date())
-            products = sums[key].products + 1 if key in sums else 1
-            sums[key] = NewProducts(*key, products, inbound.id, at, f"/product/{event.product_id}")
+            one = NewProducts(*key, 1, inbound.id, at, f"/product/{event.product_id}")
+            known = sums.get(key)
+            latest = one if known is None or known.occurred_at <= at else known
+            sums[key] = replace(latest, products=known.products + 1 if known else 1)
     await count_products(tx, list(sums.values()))

@@ -1,4 +1,4 @@
-"""POST /admin/api/read-all-notifications: mark all notifications as read, for all admins."""
+"""POST /admin/api/read-all-notifications: mark all notifications as read, for the caller."""
 
 from nextbuy.admin import store
 from nextbuy.admin.deps import Deps

@@ -1,4 +1,4 @@
-"""POST /admin/api/read-notification/{notification_id}: mark a notification as read, for all admins."""
+"""POST /admin/api/read-notification/{notification_id}: mark a notification as read, for the caller."""
 
 from uuid import UUID
 

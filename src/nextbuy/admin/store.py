@@ -39,7 +39,9 @@ _COUNT_PRODUCTS: Final = f"""
            AS new (id, event_id, link, occurred_at, shop_id, day, products)
     ON CONFLICT (shop_id, day) DO UPDATE
        SET products = n.products + excluded.products, occurred_at = greatest(n.occurred_at, excluded.occurred_at),
-           source_event_id = excluded.source_event_id, link = excluded.link
+           source_event_id = CASE WHEN excluded.occurred_at >= n.occurred_at
+                                  THEN excluded.source_event_id ELSE n.source_event_id END,
+           link = CASE WHEN excluded.occurred_at >= n.occurred_at THEN excluded.link ELSE n.link END
 """  # noqa: S608  a constant of our own
 
 

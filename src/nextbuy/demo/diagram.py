@@ -59,7 +59,7 @@ def label(one: Interaction) -> str:
     if one.kind == "step":
         text += f": {one.outcome}"
     elif one.kind == "consume":
-        text += f" ({', '.join(one.subscriptions)})"
+        text = f"{one.name} ({', '.join(one.subscriptions)})"
     elif one.attempt > 1:
         text += f" (attempt {one.attempt})"
     return _safe(text)

@@ -9,11 +9,11 @@ import msgspec
 import pytest
 
 from nextbuy.contracts.message import Envelope
-from nextbuy.contracts.values import new_id
 from nextbuy.kit.events import relay
 from nextbuy.kit.events.bus.interface import Bus, BusMessage, Subscription
 from nextbuy.kit.events.bus.redis import RedisBus
-from nextbuy.kit.events.outbox import MAX_EVENT_BYTES, caused_by, publish
+from nextbuy.kit.events.inbound import InboundEvent
+from nextbuy.kit.events.outbox import MAX_EVENT_BYTES, make_envelope, publish
 from nextbuy.kit.events.relay import Relay
 from nextbuy.kit.observability import telemetry
 from nextbuy.kit.storage.database import Database
@@ -54,18 +54,18 @@ def contents(envelopes: Sequence[Envelope]) -> list[tuple[str, int]]:
 
 async def test_published_event_carries_cause_and_trace(publisher: Database, bus: RedisBus, log_file: LogFile) -> None:
     parent = telemetry.start_span(request_id="request-1", sampled=True)
-    cause = new_id()
+    before = Counted(about="a", n=0)
+    cause = InboundEvent(before, make_envelope(before, "other", parent), b"")
     async with publisher.transaction() as tx:
         with telemetry.use_span(parent):
             ids = await publish(tx, Counted(about="a", n=1))
-            with caused_by(cause):
-                ids += await publish(tx, Counted(about="a", n=2))
+            ids += await publish(tx, Counted(about="a", n=2), cause=cause)
     await Relay(publisher, bus, log_file.journal).publish_batch()
     first, second = await arrived(bus, 2)
     assert [first.id, second.id] == ids
     assert (first.type, first.source, first.key, first.schema_version) == ("test.counted", "", "a", 1)
     assert first.correlation_id == second.correlation_id == "request-1"
-    assert (first.causation_id, second.causation_id) == ("request-1", str(cause))
+    assert (first.causation_id, second.causation_id) == ("request-1", str(cause.id))
     trace = telemetry.start_span(first.traceparent)
     assert (trace.trace_id, trace.sampled) == (parent.trace_id, True)
     assert trace.parent_id != parent.span_id

@@ -19,8 +19,8 @@ LOG = """
     FROM generate_series($1::int + 1, $2::int) AS n
 """
 INBOX = """
-    INSERT INTO inbox (handler, event_id, at)
-    SELECT 'handler-' || n % 4, event_id, now() - interval '41 days'
+    INSERT INTO inbox (subscription, event_id, at)
+    SELECT 'subscription-' || n % 4, event_id, now() - interval '41 days'
     FROM (SELECT id AS n, event_id FROM event_log WHERE id > $1 AND id <= $2) AS logged
 """
 KEYS = """
@@ -30,6 +30,7 @@ KEYS = """
 """
 PENDING_ROWS = f"INSERT INTO outbox (bucket, id) SELECT bucket, id FROM event_log ORDER BY id DESC LIMIT {PENDING}"
 IDS = "(SELECT array_agg(event_id) FROM (SELECT event_id FROM event_log ORDER BY id DESC LIMIT 200) AS latest)"
+NAMES = "array_fill('{}'::text, ARRAY[200])"
 BUCKETS = "(SELECT array_agg(n::smallint) FROM generate_series(0, 15) AS n)"
 UNTIL = "'2999-01-01'::timestamptz"
 LEASED = f"UPDATE outbox_leases SET leased_until = {UNTIL}"
@@ -44,14 +45,13 @@ STATEMENTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "relay: lease": (relay._LEASE_BUCKETS, ("NULL::bigint",)),
     "relay: read": (relay._READ_PENDING, (BUCKETS, "32", "4000000")),
     "relay: delete": (relay._DELETE_PUBLISHED, (BUCKETS, UNTIL, PUBLISHED)),
-    "inbox: record": (inbox._RECORD_NEW, ("'new'", IDS)),
-    "inbox: seen": (inbox._SEEN, ("'handler-1'", IDS)),
-    "inbox: mark": (inbox._MARK, ("'new'", IDS)),
-    "inbox: handlers": (inbox._HANDLERS, ()),
+    "inbox: record": (inbox._RECORD, (NAMES.format("new"), IDS, "array_fill(NULL::text, ARRAY[200])")),
+    "inbox: rejections": (inbox._REJECTIONS, (NAMES.format("subscription-1"), IDS)),
+    "inbox: subscriptions": (inbox._SUBSCRIPTIONS, ()),
     "log: after": (event_log._READ_AFTER, ("500", "200", "4000000")),
     "log: topics": (event_log._READ_TOPICS, ("500", "20", "4000000", "ARRAY['topic-3', 'nothing']")),
     "log: keys": (event_log._READ_KEYS, ("ARRAY['key-7', 'key-9']", "200")),
-    "inbox: purge": (inbox._PURGE, ("'00000000-0000-0000-0000-000000000000'", "'handler-1'", "uuidv7()")),
+    "inbox: purge": (inbox._PURGE, ("'00000000-0000-0000-0000-000000000000'", "'subscription-1'", "uuidv7()")),
     "idempotency keys: purge": (idempotency._PURGE, ("'0001-01-01'",)),
 }
 

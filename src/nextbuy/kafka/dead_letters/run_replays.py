@@ -11,7 +11,7 @@ from typing import Final
 from msgspec import Raw
 
 from nextbuy.contracts.delivery import EventEntry, Outcome, Result
-from nextbuy.contracts.errors import AppError
+from nextbuy.contracts.errors import AppError, BadGateway
 from nextbuy.kafka.dead_letters import replay_requests
 from nextbuy.kafka.dead_letters.replay_requests import ClaimedLetter
 from nextbuy.kafka.deps import Deps
@@ -48,6 +48,8 @@ async def _replay(deps: Deps, destination: str, group: Sequence[ClaimedLetter]) 
     entries = [EventEntry(Raw(one.body), [one.letter.subscription], replay=True) for one in group]
     try:
         results = (await deps.delivery.receive_events(destination, entries)).results
+        if [len(row) for row in results] != [1] * len(group):
+            raise BadGateway(f"The {destination} service answered for other events.")
     except AppError as error:
         outcome = _outcome_of(error)
         if outcome is Outcome.RETRY or len(group) == 1:

@@ -125,6 +125,10 @@ class Dispatcher:
         except AppError as error:
             await self._handle_failure(chosen, error)
             return
+        if len(chosen) > 1 and all(result.outcome is Outcome.RETRY for row in results for result in row):
+            # Too much for the time that a receiver has, or a database that is down; one event alone shows which.
+            self._limit = len(chosen) // 2
+            return
         self._log_recovery()
         self._limit = min(MAX_EVENTS, self._limit * 2)
         letters = [
