@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 PACKAGE = "nextbuy"
-SERVICES = ("auth", "product", "seller", "order", "admin", "kafka", "simulator")
+SERVICES = ("auth", "product", "seller", "order", "admin", "notification", "analytics", "kafka", "simulator")
 # "Service A -> Kafka -> Kafka Service -> Service B": admins see the dead letters of this service only.
 BUS_READER = "kafka"
 BUS = "nextbuy.kit.events.bus"

@@ -33,7 +33,9 @@ SPELLINGS = [
     "/docs/../product/internal/release-stock",
     "/internal/product/release-stock",
     "/auth/internal/set-account-status",
-    "/admin/internal/create-notification",
+    "/admin/internal/receive-events",
+    "/notification/internal/receive-events",
+    "/analytics/internal/receive-events",
     "/simulator/internal/refund-payment",
 ]
 
