@@ -1,5 +1,6 @@
 """Events as a service receives them: for a handler alone, and delivered to all subscriptions of a service."""
 
+import asyncio
 import os
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, date, datetime
@@ -19,6 +20,7 @@ from nextbuy.kit.events.receiver import Receiver
 from nextbuy.kit.observability import telemetry
 from nextbuy.kit.service import Service
 from nextbuy.kit.storage.database import Database, Row, Transaction
+from tests.waiting import all_wait_for_a_lock, until
 
 SHOP: Final = new_id()
 _JOURNAL: Final = telemetry.Journal(os.open(os.devnull, os.O_WRONLY))
@@ -85,6 +87,19 @@ async def handle(act: Handler, deps: Any, *events: InboundEvent) -> int:  # noqa
         counted = _CountedTransaction(tx._runner, tx.service)
         await act(deps, counted, list(events))
     return counted.statements
+
+
+async def assert_fixed_lock_order(act: Handler, deps: Any, first: InboundEvent, last: InboundEvent) -> None:  # noqa: ANN401
+    """Assert that a batch locks the rows of `first` before those of `last`, in whatever order it names the events.
+
+    A batch that locked `last` while it waits for `first` would deadlock with a transaction that holds `first`.
+    """
+    async with deps.database.transaction() as tx:
+        await act(deps, tx, [first])
+        other = asyncio.create_task(handle(act, deps, last, first))
+        await until(lambda: other.done() or all_wait_for_a_lock(deps.database, 1), "the batch waits for a lock")
+        await act(deps, tx, [last])
+    await other
 
 
 class Delivery:

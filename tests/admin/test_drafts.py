@@ -45,11 +45,11 @@ NOTIFIED: dict[str, tuple[Event, str]] = {
                 Finding("incomplete-title", -10, "title", "Bowl"),
             ],
         ),
-        "A word in the title is not allowed: “A replica bowl”. The title is too short.",
+        "“Blue bowl” was rejected. A word in the title is not allowed: “A replica bowl”. The title is too short.",
     ),
     "seller-registered": (
         SellerRegistered(shop_id=SHOP, user_id=new_id(), shop_name="Kiln", status="pending", shop_version=1),
-        "“Kiln” is a new shop",
+        "“Kiln” is a new shop and cannot sell before it is approved.",
     ),
 }
 
@@ -67,7 +67,7 @@ def test_admins_see_what_happened_and_why(kind: str) -> None:
     found = draft(event)
 
     assert found.kind == kind
-    assert words in found.message
+    assert found.message == words
 
 
 def test_every_event_of_the_list_has_a_notification() -> None:

@@ -15,7 +15,7 @@ from nextbuy.contracts.product import ProductCreated
 from nextbuy.contracts.values import Money, Notification, PageRequest, new_id
 from nextbuy.kit.events.inbound import InboundEvent
 from tests.callers import caller
-from tests.inbound import SHOP, Delivery, handle, inbound
+from tests.inbound import SHOP, Delivery, assert_fixed_lock_order, handle, inbound
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -96,6 +96,15 @@ async def test_notification_shows_the_latest_product_however_events_arrive(deps:
     assert (note.created_at, note.source_event_id) == (newest.envelope.time, newest.id)
     assert isinstance(newest.event, ProductCreated)
     assert note.link == f"/product/{newest.event.product_id}"
+
+
+async def test_concurrent_batches_of_two_shops_do_not_deadlock(deps: Deps) -> None:
+    first, last = (created(shop_id=shop_id) for shop_id in sorted((new_id(), new_id())))
+
+    await assert_fixed_lock_order(count_new_products, deps, first, last)
+
+    rows = await deps.database.fetch("SELECT products FROM notifications")
+    assert [row["products"] for row in rows] == [2, 2]
 
 
 async def test_product_delivered_repeatedly_is_counted_once(deps: Deps) -> None:

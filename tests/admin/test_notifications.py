@@ -20,7 +20,7 @@ from nextbuy.contracts.values import Notification, PageRequest, Role, new_id
 from nextbuy.kit.events.inbound import InboundEvent
 from tests.callers import account, caller
 from tests.doubles import StubCalls
-from tests.inbound import Delivery, handle, inbound, order
+from tests.inbound import Delivery, assert_fixed_lock_order, handle, inbound, order
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -66,6 +66,14 @@ async def test_event_delivered_repeatedly_creates_one_notification(deps: Deps, o
     assert sorted(str(outcome) for [outcome] in outcomes) == ["applied", *["duplicate"] * 19]
     [note] = await listed(deps, operator)
     assert (note.source_event_id, note.kind, note.read) == (event.id, "order-created", False)
+
+
+async def test_concurrent_batches_do_not_deadlock(deps: Deps) -> None:
+    first, last = sorted(orders(2), key=lambda event: event.id)
+
+    await assert_fixed_lock_order(create_notification, deps, first, last)
+
+    assert await deps.database.fetchval("SELECT count(*) FROM notifications") == 2
 
 
 async def test_event_handled_again_after_its_inbox_row_is_purged_creates_no_other(

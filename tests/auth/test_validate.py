@@ -31,15 +31,16 @@ async def test_token_is_valid_only_for_required_role(service: ServiceHarness) ->
             await service.call(ValidateAdmin(token=token), by="admin")
 
 
-async def test_only_kafka_service_may_get_accounts(service: ServiceHarness) -> None:
+async def test_only_notification_service_may_get_accounts(service: ServiceHarness) -> None:
     users = [(await service.register(f"b{n}@example.com")).json["user"] for n in range(3)]
     ids = [UUID(user["id"]) for user in users]
-    found = (await service.call(GetAccounts(account_ids=[*ids, new_id()]), by="kafka")).accounts
+    found = (await service.call(GetAccounts(account_ids=[*ids, new_id()]), by="notification")).accounts
     assert {account.id: account.email for account in found} == {UUID(user["id"]): user["email"] for user in users}
-    with pytest.raises(Forbidden):
-        await service.call(GetAccounts(account_ids=ids), by="order")
+    for other in ("order", "kafka"):
+        with pytest.raises(Forbidden):
+            await service.call(GetAccounts(account_ids=ids), by=other)
     with pytest.raises(Unprocessable):
-        await service.call(GetAccounts(account_ids=[new_id()] * 101), by="kafka")
+        await service.call(GetAccounts(account_ids=[new_id()] * 101), by="notification")
 
 
 async def test_token_signed_with_foreign_key_is_refused(service: ServiceHarness) -> None:

@@ -18,7 +18,7 @@ from nextbuy.notification.read_notification import ReadOwnNotification, read_not
 from nextbuy.notification.service import SERVICE
 from tests.callers import account, caller
 from tests.doubles import StubCalls
-from tests.inbound import Delivery, handle, inbound
+from tests.inbound import Delivery, assert_fixed_lock_order, handle, inbound
 from tests.notification.test_drafts import BUYER, SELLER, order_created
 
 MAYA = account(Role.BUYER, account_id=BUYER)
@@ -72,6 +72,14 @@ async def test_batch_is_stored_by_one_statement(deps: Deps) -> None:
 
     assert statements == 1
     assert await deps.database.fetchval("SELECT count(*) FROM notifications") == 60
+
+
+async def test_concurrent_batches_do_not_deadlock(deps: Deps) -> None:
+    first, last = sorted((inbound(expired()), inbound(expired())), key=lambda event: event.id)
+
+    await assert_fixed_lock_order(notify_accounts, deps, first, last)
+
+    assert await deps.database.fetchval("SELECT count(*) FROM notifications") == 2
 
 
 async def test_event_delivered_again_creates_no_other_notification(deps: Deps) -> None:

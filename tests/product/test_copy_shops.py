@@ -14,7 +14,7 @@ from nextbuy.kit.events.inbound import InboundEvent
 from nextbuy.product.copy_shops import copy_shops
 from nextbuy.product.service import SERVICE
 from nextbuy.product.store.changes import changes_since
-from tests.inbound import Delivery, handle, inbound
+from tests.inbound import Delivery, assert_fixed_lock_order, handle, inbound
 from tests.product.service_harness import ServiceHarness
 
 EVENT_OF: dict[ShopStatus, type[Any]] = {
@@ -114,6 +114,15 @@ async def test_shops_of_a_batch_are_stored_by_one_statement(service: ServiceHarn
     assert statements == 1
     rows = await service.database.fetch("SELECT shop_id, seller_id, name, status, version FROM shops")
     assert {tuple(row) for row in rows} == {(one.id, one.seller_id, one.name, "approved", 2) for one in shops}
+
+
+async def test_concurrent_batches_of_shops_do_not_deadlock(service: ServiceHarness) -> None:
+    shops = [service.shops[(await service.seller(name=name)).id] for name in ("Kiln", "Loom")]
+    first, last = (update("approved", shop, 2) for shop in sorted(shops, key=lambda shop: shop.id))
+
+    await assert_fixed_lock_order(copy_shops, service.deps, first, last)
+
+    assert await service.database.fetchval("SELECT count(*) FROM shops WHERE version = 2") == 2
 
 
 async def test_delivered_shops_keep_their_latest_version_across_calls(service: ServiceHarness) -> None:

@@ -18,7 +18,7 @@ from nextbuy.product.get_products import GetProducts, get_products
 from nextbuy.product.service import SERVICE
 from nextbuy.product.store.activity import Counters, get_counters
 from tests.callers import caller
-from tests.inbound import Delivery, handle, inbound, order
+from tests.inbound import Delivery, assert_fixed_lock_order, handle, inbound, order
 from tests.product.service_harness import ServiceHarness, decoded
 from tests.waiting import until
 
@@ -75,6 +75,17 @@ async def test_batch_is_counted_by_one_statement(service: ServiceHarness) -> Non
     assert statements == 1
     assert await get_counters(service.database, mug.id) == Counters(7, 2)
     assert await get_counters(service.database, bowl.id) == Counters(0, 3)
+
+
+async def test_concurrent_batches_of_products_do_not_deadlock(service: ServiceHarness) -> None:
+    seller = await service.seller()
+    products = [await service.create_product(seller, title) for title in ("Mug", "Bowl")]
+    first, last = sorted(products, key=lambda one: one.id)
+
+    await assert_fixed_lock_order(count_activity, service.deps, inbound(viewed(first, 1)), inbound(viewed(last, 1)))
+
+    rows = await service.database.fetch("SELECT views FROM activity")
+    assert [row["views"] for row in rows] == [2, 2]
 
 
 async def test_counters_are_served_within_seconds(service: ServiceHarness) -> None:
