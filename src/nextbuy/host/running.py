@@ -1,4 +1,4 @@
-"""The main loop of a process until a signal stops it, and errors as sentences for the person at the terminal."""
+"""The main loop of a process, which a signal stops, and error messages for the operator at the terminal."""
 
 import asyncio
 import contextlib
@@ -64,7 +64,7 @@ def user_facing_errors() -> Iterator[None]:
 
 
 def bind(settings: Settings, *, reuse_port: bool = False) -> socket:
-    """Return a socket that listens as the settings say; raise ConfigError if the port cannot be used."""
+    """Return a socket that listens on the configured host and port; raise ConfigError if the port cannot be used."""
     try:
         return listen(settings.host, settings.port, reuse_port=reuse_port)
     except OSError as error:
