@@ -1,1 +1,1 @@
-"""Turns events into notifications and figures, and keeps what could not be handled."""
+"""Kafka: turns events into notifications, mails and figures, and stores dead letters for operators."""

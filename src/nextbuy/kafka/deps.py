@@ -16,7 +16,7 @@ from nextbuy.kit.storage.database import Database
 
 @dataclass(frozen=True, kw_only=True)
 class Deps:
-    """The services, the database and the mailer that kafka uses; `public_url` is that of links in mails."""
+    """The services, the database and the mailer that kafka uses; links in mails start with `public_url`."""
 
     auth: AuthClient
     admin: AdminClient

@@ -1,4 +1,4 @@
-"""Forward views and sales to product, which shows and ranks by them: many events in one call, each counted once."""
+"""Event handler: forward views and sales to product, many events in one call. Product counts each event once."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -15,22 +15,22 @@ ActivityEvents = Sequence[tuple[ProductViewed | OrderCreated, Envelope]]
 
 
 async def forward_activity(deps: Deps, events: ActivityEvents) -> None:
-    """Send the lines of events to product, which ignores events that it has counted."""
-    for lines in _calls(events):
+    """Send the events to product, one line per product; product ignores events that it has counted."""
+    for lines in _batches(events):
         await deps.product.record_activity(lines)
 
 
-def _calls(events: ActivityEvents) -> Iterator[list[Activity]]:
-    """Yield the lines of each call."""
-    call: list[Activity] = []
+def _batches(events: ActivityEvents) -> Iterator[list[Activity]]:
+    """Yield the lines of one call after another."""
+    batch: list[Activity] = []
     for event, envelope in events:
         lines = _lines(event, envelope)
-        if len(call) + len(lines) > _MAX_LINES:
-            yield call
-            call = []
-        call += lines
-    if call:
-        yield call
+        if len(batch) + len(lines) > _MAX_LINES:
+            yield batch
+            batch = []
+        batch += lines
+    if batch:
+        yield batch
 
 
 def _lines(event: ProductViewed | OrderCreated, envelope: Envelope) -> list[Activity]:

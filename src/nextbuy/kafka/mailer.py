@@ -1,7 +1,7 @@
 """Mailers: send mails through an SMTP server, or only store them if no server is configured.
 
-A mailer yields the result of each mail as soon as it is known, so that a crash repeats little. A repeated mail is the
-same to the last byte, including its `Message-ID`, so that a mailbox can recognise the duplicate.
+A mailer yields the result of each mail as soon as it is known, so that a crash repeats few mails. A repeated mail has
+the same bytes, including its `Message-ID`, so that a mailbox can recognise the duplicate.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from nextbuy.kafka.model import MailStatus
 from nextbuy.kit.config import Smtp
 
 _SEND_WINDOW: Final = 30.0
-"""Seconds after which no further mail is started."""
+"""Seconds of one call after which no further mail is started."""
 _REPLY_TIMEOUT: Final = 10.0
 """Seconds for one reply of the server."""
 _MAIL_TIMEOUT: Final = 20.0

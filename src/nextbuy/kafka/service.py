@@ -1,4 +1,4 @@
-"""The table of contents of kafka."""
+"""Kafka: notifications and mails, figures from events, dead letters, and the audit log of operators."""
 
 from nextbuy.contracts.order import OrderCreated
 from nextbuy.contracts.product import ProductViewed
@@ -71,7 +71,7 @@ SERVICE = Service(
         get("mails/{mail_id}", mail, who=_ADMINS),
     ],
     listens=[
-        # First, because the other handlers of an event run after it: a callee that is down must not delay what is sold.
+        # First: an event's handlers run in this order, and an unavailable callee must not delay what may be sold.
         on("sync-shops", [SellerRegistered, SellerApproved, SellerRejected, SellerSuspended], sync_shops),
         on_batch("notify-accounts", ACCOUNT_EVENTS, notify_accounts),
         on("notify-admins", ADMIN_EVENTS, notify_admins),

@@ -1,4 +1,4 @@
-"""Copy shops from seller to product, which sells the products of approved shops.
+"""Event handler: copy the state of a shop from seller to product, which offers the products of approved shops only.
 
 Product keeps the latest version of a shop, so a duplicate or late event changes nothing there.
 """

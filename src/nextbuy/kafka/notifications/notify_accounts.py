@@ -1,6 +1,6 @@
-"""Event handler: create notifications, and important ones as mails too, for the buyer or seller of an event.
+"""Event handler: create notifications for the buyer or seller of an event, and mails for the important ones.
 
-They are stored in the transaction of the inbox, so a repeated event creates nothing.
+They are stored in one transaction with the inbox row of the event, so a repeated event creates nothing.
 """
 
 from collections.abc import Sequence

@@ -1,1 +1,1 @@
-"""Figures that are computed from events, and rebuilt from the event logs."""
+"""Projections: figures that are computed from events as they arrive, and rebuilt from the event logs."""

@@ -1,4 +1,4 @@
-"""POST /kafka/api/projections/{name}/rebuild: rebuild a projection from the event logs while the shop stays open.
+"""POST /kafka/api/projections/{name}/rebuild: rebuild a projection from the event logs while the marketplace runs.
 
 The response is 202: `GET /kafka/api/projections` shows the progress.
 """
