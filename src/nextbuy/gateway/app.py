@@ -141,7 +141,7 @@ class Gateway:
         except Exception:
             span = span or telemetry.start_span()
             with telemetry.use_span(span):
-                log.exception("request failed: %s", name)
+                log.exception("request failed; answered with status 500: %s", name)
             response = problem_response(_FAILED, span.correlation_id)
 
         status = response.status

@@ -162,4 +162,4 @@ class Process:
         try:
             await asyncio.wait_for(self._stack.aclose(), _STOP_TIMEOUT)
         except TimeoutError:
-            log.warning("shutdown timed out; exiting with connections open")
+            log.warning("shutdown timed out; exiting without closing all connections")

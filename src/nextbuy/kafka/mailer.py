@@ -111,7 +111,7 @@ class SmtpMailer:
             await client.connect()
             if self._smtp.username:
                 if client.get_transport_info("sslcontext") is None:
-                    raise SMTPException("the server offers no TLS, and a password is not sent without it")
+                    raise SMTPException("the mail server offers no TLS, so the password was not sent; use one with TLS")
                 await client.login(self._smtp.username, self._smtp.password)
 
     async def _send_one(self, client: SMTP, mail: OutgoingMail) -> DeliveryResult:

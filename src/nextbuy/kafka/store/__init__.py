@@ -1,1 +1,1 @@
-"""SQL of the kafka service's tables; the kit stores dead letters."""
+"""SQL of the kafka service's tables, except dead letters, which the kit stores."""
