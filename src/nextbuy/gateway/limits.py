@@ -48,28 +48,28 @@ def limit_for(method: str, path: str) -> Limit | None:
 class Tokens:
     """The remaining tokens of a client in this gateway.
 
-    `left` are those taken from Redis and not yet spent. While Redis is unavailable, a local bucket counts instead. The
+    `remaining` were taken from Redis and are unspent. While Redis is unavailable, a local bucket counts instead. The
     bucket counts all the time, so an outage of Redis grants no second burst.
     """
 
-    __slots__ = ("_bucket", "empty_until", "left")
+    __slots__ = ("_bucket", "empty_until", "remaining")
 
     def __init__(self, limit: Limit) -> None:
         self._bucket = TokenBucket(limit.burst, limit.rate)
-        self.left = 0
+        self.remaining = 0
         self.empty_until = -math.inf
         """The time (on the gateway's clock) until which Redis has no tokens for this client."""
 
     def spend(self) -> bool:
         """Spend a token from Redis, and return whether there was one."""
-        if self.left <= 0:
+        if self.remaining <= 0:
             return False
-        self.left -= 1
+        self.remaining -= 1
         return True
 
     def add(self, count: int, now: float) -> None:
         """Add tokens that were taken from Redis."""
-        self.left += count
+        self.remaining += count
         self._bucket.take(min(count, self._bucket.available(now)), now)
 
     def spend_local(self, now: float) -> float:
