@@ -1,7 +1,7 @@
-"""Complete a paid checkout: orders, or a refund. Shared by the webhook and by the recovery from crashes.
+"""Complete a paid checkout with orders or a refund, for the webhook and for the recovery job.
 
-Every step can be repeated: stock is committed once per session, orders are created under a claim, a refund is made once
-per payment. A crash between two steps costs a repetition and loses nothing.
+Every step can be repeated: stock is committed once per session, orders are created under a claim, and a refund is made
+once per payment. After a crash between two steps, the recovery job repeats the checkout, and nothing is lost.
 """
 
 import logging
@@ -22,7 +22,7 @@ from nextbuy.order.store.unmatched_payments import UnmatchedPayment
 
 log: Final = logging.getLogger(__name__)
 _MIN_DELAY, _BASE, _MAX_JITTER = 0.2, 0.5, 60.0
-"""Seconds: each retry waits at least the first, plus jitter up to the second doubled per attempt, at most the third."""
+"""Seconds: a retry waits `_MIN_DELAY` plus jitter up to `_BASE`, doubled per attempt to at most `_MAX_JITTER`."""
 
 
 def retry_delay(attempts: int) -> float:
@@ -31,7 +31,7 @@ def retry_delay(attempts: int) -> float:
 
 
 async def complete_checkout(deps: Deps, session: Session) -> None:
-    """Take a claimed session with a received payment to its final state: paid, or refunded.
+    """Complete a claimed checkout whose payment has arrived: create its orders, or refund it.
 
     Raises:
         AppError: a call failed; a retry is scheduled.
@@ -50,7 +50,7 @@ async def complete_checkout(deps: Deps, session: Session) -> None:
 
 
 async def resume_checkout(deps: Deps, session: Session) -> None:
-    """Complete a checkout in its own trace; a failure leaves it to the scheduled retry."""
+    """Complete a claimed checkout in its own trace; after a failure, log that a retry is scheduled."""
     with use_span(start_span(session.traceparent, session.correlation_id)):
         try:
             await complete_checkout(deps, session)
@@ -64,7 +64,7 @@ async def _commit_stock(deps: Deps, session: Session) -> bool:
     try:
         await deps.product.update_stock(session.id, session.units)
     except (Conflict, NotFound):
-        # An earlier attempt whose reply was lost may have sold the units: then they are ours.
+        # An attempt whose reply was lost may have committed the units to this session before.
         return (await deps.product.release_stock(session.id)).outcome == "sold"
     return True
 
@@ -92,7 +92,7 @@ async def _refund(deps: Deps, session: Session) -> None:
 
 
 async def refund_unmatched_payment(deps: Deps, payment: UnmatchedPayment) -> None:
-    """Refund a claimed payment in its own trace; a failure leaves it to a scheduled retry."""
+    """Refund a claimed payment in its own trace; after a failure, schedule a retry."""
     with use_span(start_span(payment.traceparent, payment.correlation_id)):
         set_deadline(CLAIM_CALL_TIMEOUT)
         try:

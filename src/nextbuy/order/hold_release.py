@@ -1,4 +1,4 @@
-"""Release the stock of an unpaid session. Shared by the webhook and the job; repeating it changes nothing."""
+"""Release the stock of an unpaid session, for the webhook and for the job; repeating it changes nothing."""
 
 import logging
 from typing import Final
@@ -28,7 +28,7 @@ async def release_hold(deps: Deps, session: Session) -> None:
     if outcome == "released":
         await sessions.mark_released(deps.database, session)
     elif await sessions.holds_claim(deps.database, session):
-        # Sold without a payment: one that arrived meanwhile would have ended the claim.
+        # Sold without a payment: a payment that arrived meanwhile would have ended the claim.
         log.error(
             "stock of an unpaid session is sold; retry scheduled", extra={**ids, "session_status": session.status}
         )

@@ -1,4 +1,4 @@
-"""A job: payments that a crash or an unavailable service left without orders or a refund get them."""
+"""A job: complete checkouts that a crash or an unavailable service interrupted, and refund unmatched payments."""
 
 from typing import Final
 

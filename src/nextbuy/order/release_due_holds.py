@@ -1,4 +1,4 @@
-"""A job: the stock of sessions that were not paid is released, by any copy of the service."""
+"""A job: release the stock of sessions that were not paid, each claimed by one copy of the service."""
 
 from typing import Final
 
