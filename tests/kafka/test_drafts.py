@@ -211,7 +211,7 @@ def test_admins_see_number_and_total_of_new_order() -> None:
 
     assert notification is not None
     assert (notification.kind, notification.source_event_id) == ("order-created", event_id)
-    assert notification.message == "Order NB-1: 3 items, $4,501.50."
+    assert notification.message == "A buyer placed and paid for order NB-1: 3 items, $4,501.50. No action is needed."
 
 
 def test_admins_see_why_a_product_is_pending() -> None:
@@ -221,7 +221,9 @@ def test_admins_see_why_a_product_is_pending() -> None:
 
     assert notification is not None
     assert notification.kind == "product-pending"
-    assert notification.message == "“Dynamo light” scored 80 of 100: sensitive category."
+    assert notification.message == (
+        "“Dynamo light” scored 80 of 100 in moderation: sensitive category. Approve or reject it."
+    )
 
 
 def test_admins_are_notified_of_new_seller() -> None:

@@ -1,6 +1,7 @@
-"""Notifications and e-mails as text: what an event means to admins, and to the buyer or seller it concerns.
+"""The texts of notifications and e-mails about events, for admins and for the buyer or seller concerned.
 
-A notification states what happened, why, and what to do. It contains no personal data of others.
+Each states which shop, product, order or payment it is about, what happened, why, and what to do next. It contains no
+personal data of others.
 """
 
 import unicodedata
@@ -90,22 +91,25 @@ def admin_notification(event: Event, event_id: UUID) -> CreateNotification | Non
         case ProductPending():
             kind, title = "product-pending", "Product waiting for approval"
             rules = f": {', '.join(rule.replace('-', ' ') for rule in event.rules)}" if event.rules else ""
-            message = f"{_quoted(event.title)} scored {event.score} of 100{rules}."
+            message = f"{_quoted(event.title)} scored {event.score} of 100 in moderation{rules}. Approve or reject it."
             link = "/admin/api/get-pending-products"
         case ProductRejected(by=None):
             kind, title = "product-rejected", "Product rejected by moderation"
-            message = f"{_quoted(event.title)} was rejected. {_findings(event.findings)}"
+            reason = _findings(event.findings)
+            message = f"{_quoted(event.title)} was rejected. {reason} The seller is notified and can change the text."
             link = f"/product/api/get-product/{event.product_id}"
         case SellerRegistered():
             kind, title = "seller-registered", "Seller waiting for approval"
-            message = f"{_quoted(event.shop_name)} is a new shop and cannot sell before it is approved."
+            message = f"{_quoted(event.shop_name)} is a new shop and cannot sell yet. Approve or reject it."
             link = "/admin/api/get-pending-sellers"
         case OrderCreated():
             kind, title = "order-created", "New order"
-            message, link = f"Order {_order(event)}.", f"/order/api/order-details/{event.order_id}"
+            message = f"A buyer placed and paid for order {_order(event)}. No action is needed."
+            link = f"/order/api/order-details/{event.order_id}"
         case PaymentRefunded():
-            kind, title = "payment-refunded", "Payment refunded"
-            message, link = f"{format_money(event.total)} refunded: {_as_sentence(reason_text(event.reason))}", ""
+            kind, title, link = "payment-refunded", "Payment refunded", ""
+            payment = f"Payment {single_line(event.payment_id)} ({format_money(event.total)})"
+            message = f"{payment} was refunded: {_as_sentence(reason_text(event.reason))} No action is needed."
         case _:
             return None
     return CreateNotification(source_event_id=event_id, kind=kind, title=title, message=message, link=link)
@@ -127,21 +131,21 @@ def account_notifications(event: Event) -> list[NotificationDraft]:
 
 
 def _order_drafts(event: OrderCreated) -> list[NotificationDraft]:
-    buyers = NotificationDraft(
+    to_buyer = NotificationDraft(
         account_id=event.buyer_id,
         kind="order-placed",
         title=f"Your order {event.number}",
-        message=f"Thank you! We have received your payment, and the shop has your order {_order(event)}.",
+        message=f"Thank you! We have received your payment for order {_order(event)}. You can follow it on its page.",
         link=f"/order/{event.order_id}",
     )
-    sellers = NotificationDraft(
+    to_seller = NotificationDraft(
         account_id=event.seller_id,
         kind="order-received",
         title=f"New order {event.number}",
-        message=f"A buyer has placed and paid for order {_order(event)}.",
+        message=f"A buyer placed and paid for order {_order(event)}. Open it to see what to ship.",
         link=f"/order/{event.order_id}",
     )
-    return [buyers, sellers]
+    return [to_buyer, to_seller]
 
 
 def _payment_draft(event: PaymentFailed | PaymentRefunded | SessionExpired) -> NotificationDraft:
@@ -150,7 +154,7 @@ def _payment_draft(event: PaymentFailed | PaymentRefunded | SessionExpired) -> N
             kind, title = "payment-failed", "Your payment was declined"
             message = (
                 f"{_as_sentence(reason_text(event.reason))} You have not been charged, and your basket is unchanged."
-                " Try again, or use another card."
+                " Open your basket to try again or to use another card."
             )
         case PaymentRefunded():
             kind, title = "payment-refunded", "Your payment was refunded"
@@ -160,7 +164,10 @@ def _payment_draft(event: PaymentFailed | PaymentRefunded | SessionExpired) -> N
             )
         case _:  # SessionExpired
             kind, title = "session-expired", "Your checkout has expired"
-            message = "You have not been charged. The items are no longer reserved, but your basket is unchanged."
+            message = (
+                "You have not been charged. The items are no longer reserved, but your basket is unchanged. Open it to"
+                " check out again."
+            )
     return NotificationDraft(
         account_id=event.buyer_id,
         kind=kind,
@@ -176,13 +183,16 @@ def _shop_draft(event: SellerApproved | SellerRejected | SellerSuspended) -> Not
     match event:
         case SellerApproved():
             kind, title = "shop-approved", "Your shop is open"
-            message = f"{name} is approved. Buyers can now find and buy your products."
+            message = f"{name} is approved. Buyers can find and buy its approved products. Add products at any time."
         case SellerRejected():
             kind, title = "shop-rejected", "Your shop was not approved"
-            message = f"{name} cannot sell on NextBuy. Reason: {_as_sentence(event.reason)}"
+            message = f"{name} cannot sell. Reason: {_as_sentence(event.reason)} We notify you if this changes."
         case _:  # SellerSuspended
             kind, title = "shop-suspended", "Your shop is suspended"
-            message = f"{name} cannot sell for now. Reason: {_as_sentence(event.reason)}"
+            message = (
+                f"{name} cannot sell for now. Reason: {_as_sentence(event.reason)} You can still open its paid orders."
+                " We notify you if this changes."
+            )
     return NotificationDraft(account_id=event.user_id, kind=kind, title=title, message=message, link="/sell")
 
 
@@ -191,14 +201,14 @@ def _product_draft(event: ProductPending | ProductApproved | ProductRejected) ->
     match event:
         case ProductPending():
             kind, title = "product-pending", "Your product is under review"
-            message = f"We review {name} before it goes on sale and will let you know."
+            message = f"We review {name} before it goes on sale and will let you know. You do not need to do anything."
         case ProductApproved():
-            kind, title = "product-approved", "Your product is for sale"
-            message, link = f"{name} is approved. Buyers can now find and buy it.", f"/product/{event.product_id}"
+            kind, title, link = "product-approved", "Your product is approved", f"/product/{event.product_id}"
+            message = f"{name} is approved. It is on sale now, or once your shop is approved."
         case _:  # ProductRejected
             kind, title = "product-rejected", "Your product was not approved"
             reason = f"Reason: {_as_sentence(event.reason)}" if event.by else _findings(event.findings)
-            message = f"{name} cannot be sold as it is. {reason} Edit it to have it reviewed again."
+            message = f"{name} cannot be sold as it is. {reason} Change its text to have it reviewed again."
     return NotificationDraft(
         account_id=event.seller_id,
         kind=kind,
@@ -215,13 +225,13 @@ def _order(event: OrderCreated) -> str:
 
 
 def _findings(findings: list[Finding]) -> str:
-    texts = [
+    sentences = [
         _FINDINGS.get(finding.rule, "{rule}: “{excerpt}”.").format(
             rule=finding.rule, field=finding.field, excerpt=finding.excerpt
         )
         for finding in findings
     ]
-    return single_line(" ".join(dict.fromkeys(texts)))
+    return single_line(" ".join(dict.fromkeys(sentences)))
 
 
 def _quoted(name: str) -> str:
