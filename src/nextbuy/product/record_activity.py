@@ -1,4 +1,4 @@
-"""Call RecordActivity: add views and sales to the counters of products."""
+"""Call RecordActivity: add views and sales to the counters of products, each event once."""
 
 from typing import Final
 
@@ -13,7 +13,7 @@ _MAX_LINES: Final = 2_000
 
 
 async def record_activity(deps: Deps, call: RecordActivity) -> Nothing:
-    """Add to the counters, each event once: the inbox rows of the events are in the same transaction."""
+    """Add the events that have no inbox row yet, and insert their inbox rows in the same transaction."""
     if len(call.lines) > _MAX_LINES:
         raise TooManyLines(f"Too many lines. Send at most {_MAX_LINES} at once.")
     async with deps.database.transaction() as tx:

@@ -1,7 +1,7 @@
 """Job: release holds that expired long ago and that no service has released.
 
 Order releases the holds of its sessions. A hold without a session remains if order's process dies between the hold and
-the session; this job finds it. A later payment commits the units again (`update_stock`) or is refused.
+the session; this job releases it. A later payment commits the units again (`update_stock`) or is refused.
 """
 
 from typing import Final

@@ -1,4 +1,4 @@
-"""Call UpsertShop: store the status of a shop; only products of approved shops are for sale."""
+"""Call UpsertShop: store the name and status of a shop; only products of approved shops are for sale."""
 
 from nextbuy.contracts.product import UpsertShop
 from nextbuy.contracts.values import Nothing

@@ -1,4 +1,4 @@
-"""Units of stock: held for a session, then sold or released.
+"""The SQL of stock: units are held for a payment session, then sold or released.
 
 Each step is one statement that locks products in order of id. The units of a session are in its own row, and the
 statement that changes its state reads them from there, never from a snapshot. For the same reason updates compute from
@@ -128,7 +128,7 @@ async def get_state(db: Executor, session_id: UUID) -> State | None:
 
 
 async def release(db: Executor, session_id: UUID) -> list[UUID] | None:
-    """Release a session's units and forbid a later hold; return their products, or None if it had ended before."""
+    """Release a session's units and forbid a later hold; return their products, or None if sold or released before."""
     product_ids: list[UUID] | None = await db.fetchval(_RELEASE, session_id)
     return product_ids
 
