@@ -13,7 +13,7 @@ NotificationNotFound: Final = NotFound.of("notification-not-found", "Notificatio
 
 
 class AccountRef(Struct, frozen=True):
-    """The id of an account."""
+    """The id of an account to decide about."""
 
     user_id: UUID
 
@@ -26,7 +26,7 @@ class AccountDecision(Struct, frozen=True):
 
 
 class ProductRef(Struct, frozen=True):
-    """The id of a product."""
+    """The id of a product to decide about."""
 
     product_id: UUID
 

@@ -1,4 +1,4 @@
-"""GET /admin/api/notifications: the notifications of all admins, newest first."""
+"""GET /admin/api/notifications: the notifications that all admins share, newest first."""
 
 from nextbuy.admin import store
 from nextbuy.admin.deps import Deps
@@ -7,6 +7,6 @@ from nextbuy.kit.http.caller import Caller
 
 
 async def notifications(deps: Deps, caller: Caller, request: PageRequest) -> Page[Notification]:
-    """List the notifications of admins. All admins share them."""
+    """List the notifications that all admins share."""
     await deps.auth.validate_admin(caller.token)
     return await store.list_notifications(deps.database, limit=request.limit, cursor=request.start)

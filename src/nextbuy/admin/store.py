@@ -1,4 +1,4 @@
-"""The SQL of admin."""
+"""The SQL of the notifications that all admins share."""
 
 from datetime import datetime
 from typing import Final
@@ -50,8 +50,8 @@ async def list_notifications(db: Executor, *, limit: int, cursor: str | None) ->
         *before,
         limit + 1,
     )
-    found = [_notification(row) for row in rows[:limit]]
-    return Page(found, encode_cursor(found[-1].created_at, found[-1].id) if len(rows) > limit else None)
+    page = [_notification(row) for row in rows[:limit]]
+    return Page(page, encode_cursor(page[-1].created_at, page[-1].id) if len(rows) > limit else None)
 
 
 async def mark_read(db: Executor, notification_id: UUID) -> Notification | None:
