@@ -1,7 +1,6 @@
 """The texts of notifications and e-mails about events, for admins and for the buyer or seller concerned.
 
-Each states which shop, product, order or payment it is about, what happened, why, and what to do next. It contains no
-personal data of others.
+Each names the shop, product, order or payment, what happened, why, and what to do. It has no personal data of others.
 """
 
 import unicodedata
@@ -95,8 +94,7 @@ def admin_notification(event: Event, event_id: UUID) -> CreateNotification | Non
             link = "/admin/api/get-pending-products"
         case ProductRejected(by=None):
             kind, title = "product-rejected", "Product rejected by moderation"
-            reason = _findings(event.findings)
-            message = f"{_quoted(event.title)} was rejected. {reason} The seller is notified and can change the text."
+            message = f"{_quoted(event.title)} was rejected. {_findings(event.findings)} Its seller can change it."
             link = f"/product/api/get-product/{event.product_id}"
         case SellerRegistered():
             kind, title = "seller-registered", "Seller waiting for approval"
@@ -165,8 +163,7 @@ def _payment_draft(event: PaymentFailed | PaymentRefunded | SessionExpired) -> N
         case _:  # SessionExpired
             kind, title = "session-expired", "Your checkout has expired"
             message = (
-                "You have not been charged. The items are no longer reserved, but your basket is unchanged. Open it to"
-                " check out again."
+                "You have not been charged. The items are no longer reserved. Open your basket to check out again."
             )
     return NotificationDraft(
         account_id=event.buyer_id,
@@ -189,10 +186,7 @@ def _shop_draft(event: SellerApproved | SellerRejected | SellerSuspended) -> Not
             message = f"{name} cannot sell. Reason: {_as_sentence(event.reason)} We notify you if this changes."
         case _:  # SellerSuspended
             kind, title = "shop-suspended", "Your shop is suspended"
-            message = (
-                f"{name} cannot sell for now. Reason: {_as_sentence(event.reason)} You can still open its paid orders."
-                " We notify you if this changes."
-            )
+            message = f"{name} cannot sell for now. Reason: {_as_sentence(event.reason)} You can still open its orders."
     return NotificationDraft(account_id=event.user_id, kind=kind, title=title, message=message, link="/sell")
 
 
