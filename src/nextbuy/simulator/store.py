@@ -1,4 +1,4 @@
-"""The SQL of the payment simulator. The outcome of a payment and its webhook are stored together."""
+"""The SQL of the payment simulator. The outcome of a payment and its webhook are stored in one transaction."""
 
 import secrets
 from collections.abc import Sequence
