@@ -1,4 +1,4 @@
-"""The interactions that the marketplace recorded of one trace, as the demo reads them."""
+"""The interactions that the marketplace recorded for one trace, decoded for the demo."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -25,12 +25,12 @@ class Interaction:
 
     @property
     def ends(self) -> float:
-        """The time of its end, in seconds."""
+        """The time at which the interaction ended, in seconds."""
         return self.at + self.ms / 1000
 
     @property
     def ok(self) -> bool:
-        """Whether it succeeded; a step always does."""
+        """Whether the interaction succeeded; a step always does."""
         if self.kind == "step":
             return True
         return self.status < _FIRST_ERROR if self.status else self.outcome == "ok"
@@ -42,4 +42,4 @@ _FIELDS: Final = tuple(Interaction.__dataclass_fields__)
 def decode_interactions(items: Iterable[Mapping[str, Any]]) -> list[Interaction]:
     """Return interactions in the order in which they began; unknown fields are ignored."""
     decoded = [Interaction(**{field: item[field] for field in _FIELDS if field in item}) for item in items]
-    return sorted(decoded, key=lambda one: one.at)
+    return sorted(decoded, key=lambda interaction: interaction.at)

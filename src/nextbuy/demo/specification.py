@@ -23,7 +23,7 @@ _NOTIFY: Final = "create-notification"
 class Expectation:
     """The interaction that proves an arrow; the caller of a request is not compared.
 
-    `leads_to` is a call that it must have caused: an event has several handlers.
+    `leads_to` is a call that the interaction must have caused, to tell the handlers of an event apart.
     """
 
     kind: str
@@ -32,13 +32,13 @@ class Expectation:
     name: str
     leads_to: str = ""
 
-    def matches(self, one: Interaction, recorded: Sequence[Interaction]) -> bool:
+    def matches(self, actual: Interaction, recorded: Sequence[Interaction]) -> bool:
         """Return whether an interaction is the expected one, succeeded, and caused the expected call."""
-        if (one.kind, one.callee, one.name) != (self.kind, self.callee, self.name) or not one.ok:
+        if (actual.kind, actual.callee, actual.name) != (self.kind, self.callee, self.name) or not actual.ok:
             return False
-        if self.kind != "request" and one.caller != self.caller:
+        if self.kind != "request" and actual.caller != self.caller:
             return False
-        effects = (other for other in recorded if other.parent_id == one.span_id and other.ok)
+        effects = (other for other in recorded if other.parent_id == actual.span_id and other.ok)
         return not self.leads_to or any(effect.name == self.leads_to for effect in effects)
 
 
@@ -122,7 +122,7 @@ PRODUCT_MODERATION: Final = (
 
 @dataclass(frozen=True)
 class Example:
-    """An example of the specification that was run: its arrows, and the request that made the payment."""
+    """A completed example of the specification: its arrows, and the request that made the payment."""
 
     title: str
     arrows: tuple[Arrow, ...]
@@ -130,15 +130,15 @@ class Example:
 
     def proofs(self, recorded: Iterable[Interaction]) -> list[tuple[Arrow, Interaction | None]]:
         """Return each arrow with the first interaction that proves it, or None."""
-        in_order = sorted(recorded, key=lambda one: one.at)
-        return [(arrow, self._proof(arrow, in_order)) for arrow in self.arrows]
+        by_time = sorted(recorded, key=lambda interaction: interaction.at)
+        return [(arrow, self._proof(arrow, by_time)) for arrow in self.arrows]
 
     def missing(self, recorded: Iterable[Interaction]) -> list[Arrow]:
         """Return the arrows without a proof."""
         return [arrow for arrow, proof in self.proofs(recorded) if proof is None]
 
-    def _proof(self, arrow: Arrow, in_order: list[Interaction]) -> Interaction | None:
+    def _proof(self, arrow: Arrow, by_time: list[Interaction]) -> Interaction | None:
         expectation = arrow.expectation
         if expectation.name == COMPLETE_PAYMENT:
             expectation = replace(expectation, name=self.payment)
-        return next((one for one in in_order if expectation.matches(one, in_order)), None)
+        return next((candidate for candidate in by_time if expectation.matches(candidate, by_time)), None)
