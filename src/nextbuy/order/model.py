@@ -2,12 +2,13 @@
 
 ::
 
-    opening ─ opened ─> open ─┐                               ┌─ stock committed ─> paid
-       │                 │    ├─ payment received ─> paying ──┤
-       ├── declined ─────┤    │  (also from failed, expired)  └─ sold out ──> refund-due ─ refunded ─> refunded
-       │     = failed ───┼────┤                                                   ^
-       └── expired ──────┘    └─ wrong amount received ───────────────────────────┘
-             = expired
+    opening                        ─ opened ────────────────> open
+    opening                        ─ not opened ────────────> failed
+    opening, open                  ─ declined ──────────────> failed
+    opening, open                  ─ expired ───────────────> expired
+    opening, open, failed, expired ─ payment received ──────> paying ─ stock committed ─> paid
+    opening, open, failed, expired ─ wrong amount received ─> refund-due ─ refunded ─> refunded
+    paying                         ─ sold out ──────────────> refund-due
 """
 
 from collections import Counter

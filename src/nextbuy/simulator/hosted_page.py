@@ -30,7 +30,7 @@ _environment: Final = Environment(
 def page(
     payment: Payment | None, status: Status | None, *, home: str, code: int = 200, error: str = "", typed: str = ""
 ) -> Response:
-    """Return the page of a payment, or of no payment if it does not exist; `typed` refills the card field."""
+    """Return the page of a payment, or for None the page “Payment not found”; `typed` refills the card field."""
     cards = [(" ".join(number[i : i + 4] for i in range(0, 16, 4)), outcome) for number, outcome in CARDS.items()]
     html = _environment.get_template("payment.html").render(
         payment=payment,
