@@ -110,7 +110,6 @@ def _with_categories(shop: DemoShop) -> DemoShop:
 
 
 def _problems(catalogue: DemoCatalogue) -> Iterator[str]:
-    """Yield the contradictions between entries."""
     for email in _repeated(account.email for account in catalogue.accounts):
         yield f"two accounts have the e-mail address {email!r}"
     for name in _repeated(shop.name for shop in catalogue.shops):
