@@ -44,7 +44,7 @@ _FIRST_LOCK: Final = timedelta(minutes=1)
 EmailTaken: Final = Conflict.of("email-taken", "An account with this e-mail exists. Log in, or use another e-mail.")
 PasswordTooCommon: Final = Unprocessable.of("password-common", "This password is easy to guess. Choose another.")
 PasswordIsEmail: Final = Unprocessable.of(
-    "password-is-email", "The password must differ from the e-mail address. Choose another."
+    "password-is-email", "The password must not be your e-mail address, or the part before the @. Choose another."
 )
 WrongLogin: Final = Unauthenticated.of("wrong-login", "Wrong e-mail or password. Check both and try again.")
 LoginLocked: Final = TooManyRequests.of("login-locked", "Too many failed logins. Try again in a few minutes.")
@@ -103,7 +103,7 @@ def check_new_password(password: str, *, email: str) -> None:
     """Check that a password is not among the first guesses; `email` is normalised.
 
     Raises:
-        Unprocessable: the password is common (`password-common`) or the e-mail (`password-is-email`).
+        Unprocessable: it is easy to guess (`password-common`), or is in the e-mail address (`password-is-email`).
     """
     plain = normalize("NFKC", password).strip().lower()
     if plain in COMMON or len(set(plain)) < _MIN_DIFFERENT:
@@ -142,5 +142,5 @@ def require_active(session: SessionStatus | None, role: Role | None = None) -> A
     if session.ended_at is not None:
         raise SessionEnded
     if role is not None and session.account.role is not role:
-        raise WrongRole(f"This needs a {role} account. Log in with one.")
+        raise WrongRole(f"This needs the role {role}. Log in with another account.")
     return session.account

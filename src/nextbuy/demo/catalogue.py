@@ -1,4 +1,4 @@
-"""The demo market in `catalogue.toml`, read and validated; an error names its place in the file."""
+"""The demo market in `catalogue.toml`, read and validated; an error names the entry and what is wrong."""
 
 import tomllib
 from collections.abc import Iterable, Iterator
@@ -67,7 +67,7 @@ def load() -> DemoCatalogue:
     """Return the demo market of this package.
 
     Raises:
-        ValueError: the file is invalid; the message has the place and the reason.
+        ValueError: the file is invalid; the message names the entry and the reason.
     """
     return read(resources.files(__package__).joinpath("catalogue.toml").read_text(encoding="utf-8"))
 
@@ -76,7 +76,7 @@ def read(text: str) -> DemoCatalogue:
     """Parse and validate a demo market in TOML.
 
     Raises:
-        ValueError: the text is invalid; the message has the place and the reason.
+        ValueError: the text is invalid; the message names the entry and the reason.
     """
     try:
         catalogue = msgspec.convert(_normalize_spaces(tomllib.loads(text)), DemoCatalogue)

@@ -28,7 +28,7 @@ async def release_hold(deps: Deps, session: Session) -> None:
     if outcome == "released":
         await sessions.mark_released(deps.database, session)
     elif await sessions.holds_claim(deps.database, session):
-        # Sold without a payment: a payment that arrived meanwhile would have ended the claim.
+        # We still hold the claim, so no payment has arrived; yet product says that the stock is sold.
         log.error(
             "stock of an unpaid session is sold; retry scheduled", extra={**ids, "session_status": session.status}
         )

@@ -1,12 +1,12 @@
-"""Automatic moderation: accept a product, reject it, or leave it to an admin, with a reason for every point.
+"""Automatic moderation: accept a product, reject it, or leave it to an admin, with the reasons for its score.
 
-Whole words are compared as a reader sees them: in Unicode's compatibility form (full-width letters are letters),
+Whole words are compared as a reader sees them: in Unicode's compatibility form (full-width letters are ordinary ones),
 ignoring case and invisible characters. "GUN", "gun-shaped" and a "gun" with a zero-width space contain the word "gun";
 "burgundy" does not, nor does "gún", because an accent makes a different word. In scripts without spaces, a run of
-letters counts as one word.
+letters counts as one word, so a banned word inside it is not found.
 
 Each reason names the rule, the field and the text, so that a seller knows what to change. The time is linear in the
-length of the text and independent of the number of banned words.
+length of the text and hardly depends on the number of banned words.
 """
 
 import re
@@ -49,7 +49,7 @@ _HANGUL_FILLERS: Final = re.compile(r"[\u115f\u1160\u3164\uffa0]")
 
 @dataclass(frozen=True)
 class Policy:
-    """Banned words, categories that need an admin, and the score below which every product needs one.
+    """Banned words, and what needs an admin otherwise: a sensitive category, or a score below the threshold.
 
     A banned entry of several words matches them in a row, with any separators. Plurals match only if they are listed.
     """
@@ -112,10 +112,10 @@ def review(
 
 
 def review_update(before: Listing, after: Listing, *, policy: Policy = DEFAULT_POLICY) -> Moderation | None:
-    """Review a change of a product, or return None if nothing relevant changed and its status stays.
+    """Review a change of a product, or return None if the text is the same and the price hardly moved.
 
-    A change of the text is reviewed like a new product, so a corrected one may become active. A price change of more
-    than `PRICE_MOVE_PERCENT` leaves the product to an admin, even if its text is accepted.
+    A change of the text is reviewed like a new product, so a corrected product may become active. A price change
+    of more than `PRICE_MOVE_PERCENT` leaves a product to an admin whose text is accepted.
 
     `before` has the price that was last accepted, not the one last saved: otherwise small steps would add up unnoticed.
     """

@@ -1,7 +1,7 @@
 """Styles, scripts and the icon, each at a path that contains a hash of its content, so that browsers cache it forever.
 
-A script imports modules by their relative paths; here these become the hashed ones. A change in a module therefore
-changes the paths of all modules that import it, and no browser mixes two versions.
+A script imports modules by relative paths (`from "./x.js";`, no other form); `hash_assets` replaces them by the hashed
+paths. A change in a module so changes the path of every module that imports it, and no page loads two versions of one.
 """
 
 import re
@@ -20,7 +20,7 @@ _IMPORT: Final = re.compile(r'(?<=from ")\.{1,2}/[^"\n]+(?=";)')
 
 
 class Asset(Struct, frozen=True):
-    """A file as served; `imports` are the names of all modules that it needs, directly or not, dependencies first."""
+    """A file as served; a page preloads `imports`: all modules that it needs, directly or not, dependencies first."""
 
     name: str
     path: str
@@ -52,7 +52,7 @@ def hash_assets(texts: Mapping[str, str]) -> dict[str, Asset]:
         if name in assets:
             return assets[name]
         if name not in texts or name in importers:
-            problem = "does not exist" if name not in texts else "imports itself"
+            problem = "does not exist" if name not in texts else "is part of an import cycle"
             message = f"{' > '.join((*importers, name))}: {name} {problem}"
             raise ValueError(message)
         imports: dict[str, None] = {}

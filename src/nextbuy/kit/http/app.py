@@ -138,7 +138,7 @@ class App(Generic[Deps]):
                 return anonymous
             raise
         if route.who is not None and identity.role not in route.who:
-            raise WrongRole(f"This needs a {' or '.join(sorted(route.who))} account. Log in with one.")
+            raise WrongRole(f"This needs the role {' or '.join(sorted(route.who))}. Log in with another account.")
         return Caller(token, identity, headers.get(CLIENT, ""), headers)
 
     async def _act(self, route: Route, caller: Caller, decoded: object) -> Response:
