@@ -30,7 +30,7 @@ from nextbuy.kit.storage.database import Database
 SERVICE: Final = "kafka"
 POLL_INTERVAL: Final = 0.3
 """Seconds between two reads of a replay's progress."""
-PROGRESS_TIMEOUT: Final = LEASES.seconds + 15.0
+PROGRESS_TIMEOUT: Final = int(LEASES.seconds) + 15
 """Seconds without progress after which `replay` stops waiting. Longer than the lease of a crashed replayer."""
 MAX_REASON: Final = 500
 """Characters of a reason for discarding, as in the API."""
@@ -118,13 +118,13 @@ def show(data: Path | None, letter_id: UUID) -> None:
 @click.option(
     "--timeout",
     metavar="SECONDS",
-    type=click.FloatRange(0),
+    type=click.IntRange(0),
     default=PROGRESS_TIMEOUT,
     show_default=True,
     help="Stop waiting after this time without progress.",
 )
 @with_data
-def replay(data: Path | None, letter_id: UUID | None, *, every: bool, timeout: float, **options: object) -> None:
+def replay(data: Path | None, letter_id: UUID | None, *, every: bool, timeout: int, **options: object) -> None:
     """Replay dead letters by ID, by a filter, or all.
 
     Exits with status 1 if any of them fails again.
@@ -190,7 +190,7 @@ def _print_next_page(cursor: str | None) -> None:
         click.echo(f"Next page: --cursor {cursor}")
 
 
-async def _replay_one(database: Database, letter_id: UUID, timeout: float) -> None:
+async def _replay_one(database: Database, letter_id: UUID, timeout: int) -> None:
     from nextbuy.kafka.audit_log import terminal_actor
     from nextbuy.kafka.dead_letters import operations
 
@@ -199,7 +199,7 @@ async def _replay_one(database: Database, letter_id: UUID, timeout: float) -> No
     ends = time.monotonic() + timeout
     while letter.status == "replaying":
         if time.monotonic() > ends:
-            fail(f"Dead letter {letter_id} was not replayed within {timeout:.0f} s. Is the kafka service running?")
+            fail(f"Dead letter {letter_id} was not replayed within {timeout} s. Is the kafka service running?")
         await asyncio.sleep(POLL_INTERVAL)
         letter = await get_dead_letter(database, letter_id)
     if letter.status != "replayed":
@@ -207,7 +207,7 @@ async def _replay_one(database: Database, letter_id: UUID, timeout: float) -> No
     click.echo(f"Replayed dead letter {letter_id}.")
 
 
-async def _replay_matching(database: Database, only: Filter, timeout: float) -> None:
+async def _replay_matching(database: Database, only: Filter, timeout: int) -> None:
     from nextbuy.kafka.audit_log import terminal_actor
     from nextbuy.kafka.dead_letters import operations
 
@@ -237,7 +237,7 @@ async def _replay_matching(database: Database, only: Filter, timeout: float) -> 
         sys.exit(1)
 
 
-async def _wait_for(database: Database, run: Replay, timeout: float, report: Callable[[Replay], None]) -> Replay:
+async def _wait_for(database: Database, run: Replay, timeout: int, report: Callable[[Replay], None]) -> Replay:
     progressed_at, processed = time.monotonic(), 0
     while run.finished_at is None:
         await asyncio.sleep(POLL_INTERVAL)
@@ -247,7 +247,7 @@ async def _wait_for(database: Database, run: Replay, timeout: float, report: Cal
             progressed_at, processed = time.monotonic(), run.done + run.failed
         if time.monotonic() - progressed_at > timeout:
             hint = f"Waiting for: {run.blocked_by}" if run.blocked_by else "Is the kafka service running?"
-            fail(f"{processed} of {run.total} replayed; no progress for {timeout:.0f} s. {hint}")
+            fail(f"{processed} of {run.total} replayed; no progress for {timeout} s. {hint}")
     return run
 
 
