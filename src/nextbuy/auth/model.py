@@ -17,7 +17,7 @@ from nextbuy.contracts.errors import (
     TooManyRequests,
     Unauthenticated,
     Unprocessable,
-    WrongRole,
+    wrong_role,
 )
 from nextbuy.contracts.values import Email, Role
 
@@ -142,5 +142,5 @@ def require_active(session: SessionStatus | None, role: Role | None = None) -> A
     if session.ended_at is not None:
         raise SessionEnded
     if role is not None and session.account.role is not role:
-        raise WrongRole(f"This needs the role {role}. Log in with another account.")
+        raise wrong_role([role])
     return session.account

@@ -26,6 +26,7 @@ An error with its own slug and message is defined in the module that raises it, 
 Its text at `/docs/problems` is this message; the code may raise it with a more specific one.
 """
 
+from collections.abc import Iterable
 from typing import ClassVar, Final, Self
 
 from msgspec import Struct
@@ -198,6 +199,13 @@ class DeadlinePassed(Unavailable):
 
 
 WrongRole: Final = Forbidden.of("wrong-role", "Your account's role does not allow this. Log in with another account.")
+
+
+def wrong_role(roles: Iterable[str]) -> Forbidden:
+    """Return the error for an account that has none of the roles that are needed."""
+    return WrongRole(f"This needs the role {' or '.join(sorted(roles))}. Log in with another account.")
+
+
 EndpointNotFound: Final = NotFound.of("endpoint-not-found", "There is no such endpoint. See /docs for all endpoints.")
 
 KINDS: Final[tuple[type[AppError], ...]] = (

@@ -11,7 +11,7 @@ from nextbuy.contracts.errors import (
     NotFound,
     TooLarge,
     Unauthenticated,
-    WrongRole,
+    wrong_role,
 )
 from nextbuy.kit.deadline import set_deadline
 from nextbuy.kit.http import idempotency
@@ -138,7 +138,7 @@ class App(Generic[Deps]):
                 return anonymous
             raise
         if route.who is not None and identity.role not in route.who:
-            raise WrongRole(f"This needs the role {' or '.join(sorted(route.who))}. Log in with another account.")
+            raise wrong_role(route.who)
         return Caller(token, identity, headers.get(CLIENT, ""), headers)
 
     async def _act(self, route: Route, caller: Caller, decoded: object) -> Response:
