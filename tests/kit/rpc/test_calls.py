@@ -231,7 +231,7 @@ async def test_deadline_of_caller_covers_all_attempts(log: Lines) -> None:
 
     with pytest.raises(DeadlinePassed):
         await asyncio.create_task(hurried())
-    assert time.monotonic() - began < 2.5, "not the default of a call"
+    assert time.monotonic() - began < 1.0
     never.set()
 
 
