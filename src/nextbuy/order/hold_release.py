@@ -5,7 +5,7 @@ from typing import Final
 
 from nextbuy.contracts.errors import AppError
 from nextbuy.kit.deadline import set_deadline, time_left
-from nextbuy.order.checkout_completion import retry_delay
+from nextbuy.order.claimed_work import log_retry, retry_delay
 from nextbuy.order.deps import Deps
 from nextbuy.order.model import Session
 from nextbuy.order.store import sessions
@@ -21,8 +21,7 @@ async def release_hold(deps: Deps, session: Session) -> None:
     try:
         outcome = (await deps.product.release_stock(session.id)).outcome
     except AppError as error:
-        if not error.transient:
-            log.error("stock release failed; retry scheduled", extra={**ids, "slug": error.slug, "detail": str(error)})  # noqa: TRY400
+        log_retry("stock release failed; retry scheduled", error, **ids)
         await sessions.reschedule_release(deps.database, session, retry_delay(session.attempts))
         return
     if outcome == "released":

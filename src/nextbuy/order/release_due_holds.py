@@ -3,7 +3,7 @@
 from typing import Final
 
 from nextbuy.kit.observability.telemetry import start_span, use_span
-from nextbuy.order.concurrency import gather_logged
+from nextbuy.order.claimed_work import gather_logged
 from nextbuy.order.deps import Deps
 from nextbuy.order.hold_release import release_hold
 from nextbuy.order.model import Session
