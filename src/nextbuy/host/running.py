@@ -6,7 +6,7 @@ import errno
 import os
 import signal
 from collections.abc import Awaitable, Callable, Iterator
-from socket import socket
+from socket import gaierror, socket
 from typing import Final
 
 import asyncpg
@@ -55,10 +55,16 @@ def user_facing_errors() -> Iterator[None]:
     except SeedError as error:
         message = f"The demo market is incomplete: {error} Start again to continue."
         raise CannotRun(message) from error
-    except asyncpg.InvalidPasswordError as error:
+    except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError) as error:
         message = f"PostgreSQL refuses the login: {error}. Check NEXTBUY_POSTGRES_URL."
         raise CannotRun(message) from error
-    except (asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError, ConnectionError, TimeoutError) as error:
+    except (
+        asyncpg.PostgresConnectionError,
+        asyncpg.CannotConnectNowError,
+        ConnectionError,
+        TimeoutError,
+        gaierror,
+    ) as error:
         message = f"Cannot reach PostgreSQL ({type(error).__name__}: {error}). Check NEXTBUY_POSTGRES_URL."
         raise CannotRun(message) from error
 
