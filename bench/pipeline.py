@@ -143,7 +143,9 @@ async def _put(pipeline: _Pipeline, count: int) -> None:
 async def _carry(pipeline: _Pipeline, job: Job, run: AsyncExitStack) -> Result:
     await run.enter_async_context(_running(pipeline.dispatcher.run()))
     await _put(pipeline, 1)
-    await pipeline.relay.publish_batch()
+    # Buckets may still be leased by the relay of an earlier run, which was stopped.
+    while not await pipeline.relay.publish_batch():  # noqa: ASYNC110  a lease that expires sends no signal
+        await asyncio.sleep(0.1)
     await pipeline.applied(1)
     await _put(pipeline, job.events)
     started, used = time.perf_counter(), time.process_time()

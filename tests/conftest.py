@@ -30,6 +30,8 @@ settings.load_profile("nextbuy")
 _LAYOUT = (
     "SELECT table_name::text, column_name::text, data_type::text"
     " FROM information_schema.columns WHERE table_schema = 'public'"
+    " UNION ALL SELECT conrelid::regclass::text, conname::text, pg_get_constraintdef(oid)"
+    " FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND conrelid <> 0"
 )
 
 
@@ -95,8 +97,8 @@ async def _empty(server: str, name: str) -> bool:
         "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
         " WHERE datname = current_database() AND pid <> pg_backend_pid()"
     )
-    added = await connection.fetch(f"SELECT DISTINCT table_name FROM ({_LAYOUT} EXCEPT TABLE seeds.layout) AS new")
-    lost = await connection.fetchval(f"SELECT EXISTS (TABLE seeds.layout EXCEPT {_LAYOUT})")
+    added = await connection.fetch(f"SELECT DISTINCT table_name FROM (({_LAYOUT}) EXCEPT TABLE seeds.layout) AS new")
+    lost = await connection.fetchval(f"SELECT EXISTS (TABLE seeds.layout EXCEPT ({_LAYOUT}))")
     known = {row["table_name"] for row in await connection.fetch("SELECT DISTINCT table_name FROM seeds.layout")}
     usable = not lost and not known & {row["table_name"] for row in added}
     if usable:

@@ -90,7 +90,7 @@ async def handle(act: Handler, deps: Any, *events: InboundEvent) -> int:  # noqa
 
 
 async def assert_fixed_lock_order(act: Handler, deps: Any, first: InboundEvent, last: InboundEvent) -> None:  # noqa: ANN401
-    """Assert that a batch locks the rows of `first` before those of `last`, in whatever order it names the events.
+    """Assert that a batch locks the rows of `first` before the rows of `last`, in whatever order it names the events.
 
     A batch that locked `last` while it waits for `first` would deadlock with a transaction that holds `first`.
     """

@@ -16,7 +16,7 @@ from nextbuy.cli.main import main as nextbuy
 from tools.tokens import ROOT
 
 CONTRIBUTING: Final = "CONTRIBUTING.md"
-SUBJECTS: Final = ("use case", "call between services", "event", "handler", "service", "setting", "migration")
+SUBJECTS: Final = ("use case", "call between services", "event", "subscription", "service", "setting", "migration")
 """The kinds of additions that CONTRIBUTING.md teaches."""
 _CODE: Final = re.compile(r"`([^`\n]+)`")
 _PATH: Final = re.compile(r"(?:[\w.-]+/)+[\w.-]*|[\w-]+\.(?:py|toml|md|lock)")

@@ -24,16 +24,19 @@ def product_event(kind: type[Any], **more: object) -> Event:
 
 
 NOTIFIED: dict[str, tuple[Event, str]] = {
-    "order-created": (order(units=3, amount=150_050), "Order NB-1: 3 items, $4,501.50."),
+    "order-created": (
+        order(units=3, amount=150_050),
+        "A buyer placed and paid for order NB-1: 3 items, $4,501.50. No action is needed.",
+    ),
     "payment-refunded": (
         PaymentRefunded(
             session_id=new_id(), buyer_id=new_id(), payment_id="pay_1", total=Money(1_050), reason="sold-out"
         ),
-        "$10.50 refunded: The products are sold out.",
+        "Payment pay_1 ($10.50) was refunded: The products are sold out. No action is needed.",
     ),
     "product-pending": (
         product_event(ProductPending, title="Dynamo light", score=80, rules=["sensitive-category"]),
-        "“Dynamo light” scored 80 of 100: sensitive category.",
+        "“Dynamo light” scored 80 of 100 in moderation: sensitive category. Approve or reject it.",
     ),
     "product-rejected": (
         product_event(
@@ -45,11 +48,14 @@ NOTIFIED: dict[str, tuple[Event, str]] = {
                 Finding("incomplete-title", -10, "title", "Bowl"),
             ],
         ),
-        "“Blue bowl” was rejected. A word in the title is not allowed: “A replica bowl”. The title is too short.",
+        (
+            "“Blue bowl” was rejected. A word in the title is not allowed: “A replica bowl”. The title is too short. "
+            "Its seller can change it."
+        ),
     ),
     "seller-registered": (
         SellerRegistered(shop_id=SHOP, user_id=new_id(), shop_name="Kiln", status="pending", shop_version=1),
-        "“Kiln” is a new shop and cannot sell before it is approved.",
+        "“Kiln” is a new shop and cannot sell yet. Approve or reject it.",
     ),
 }
 
@@ -113,4 +119,4 @@ def test_other_events_do_not_notify_admins() -> None:
 def test_title_cannot_start_a_line() -> None:
     evil = product_event(ProductPending, title="Bowl\r\nfree\u2028gold", score=1, rules=[])
 
-    assert draft(evil).message == "“Bowl free gold” scored 1 of 100."
+    assert draft(evil).message == "“Bowl free gold” scored 1 of 100 in moderation. Approve or reject it."

@@ -1,4 +1,4 @@
-"""New products are counted in one notification per shop and day, which waits for nobody."""
+"""New products are counted in one notification per shop and day, which does not count as unread."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta

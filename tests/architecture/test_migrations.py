@@ -8,6 +8,7 @@ from importlib.resources import files
 
 import asyncpg
 import pytest
+from msgspec.structs import replace
 
 from nextbuy.embedded import Engines
 from nextbuy.host.composition import SERVICES
@@ -98,6 +99,17 @@ async def test_commands_explain_an_edited_migration_in_one_line(settings: Settin
     assert "0001_kit.sql was edited after database nextbuy_order ran it. Restore the file" in output
     assert "Traceback" not in output
     assert len(output.strip().splitlines()) == 1
+
+
+async def test_migrate_explains_an_unknown_database_in_one_line(settings: Settings) -> None:
+    unknown = replace(settings, postgres_url=settings.postgres_url.replace("/postgres?", "/unknown?"))
+
+    status, output = await _run(unknown, "migrate")
+
+    assert (status, output.strip().splitlines()) == (
+        1,
+        ['nextbuy: PostgreSQL refuses the login: database "unknown" does not exist. Check NEXTBUY_POSTGRES_URL.'],
+    )
 
 
 async def test_role_connects_to_its_own_database_only(settings: Settings) -> None:

@@ -113,14 +113,14 @@ async def test_failures_store_only_keyed_hashes(service: ServiceHarness) -> None
 
 def test_lock_starts_at_number_of_failures_of_its_scope() -> None:
     assert lock_duration(FailureScope.ACCOUNT, 9) is None
-    assert lock_duration(FailureScope.ADDRESS, 49) is None
-    assert lock_duration(FailureScope.ADDRESS, 50) == timedelta(minutes=1)
+    assert lock_duration(FailureScope.IP_ADDRESS, 49) is None
+    assert lock_duration(FailureScope.IP_ADDRESS, 50) == timedelta(minutes=1)
     assert lock_duration(FailureScope.ACCOUNT, 1_000_000) == timedelta(minutes=15)
 
 
 async def test_failures_of_one_network_are_counted_together(service: ServiceHarness) -> None:
     first, second, other = (
-        failure_subjects(service.deps, "ada@example.com", address)[FailureScope.ADDRESS]
+        failure_subjects(service.deps, "ada@example.com", address)[FailureScope.IP_ADDRESS]
         for address in ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", "2001:db8:1:3::1")
     )
 

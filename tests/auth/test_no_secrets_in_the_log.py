@@ -56,6 +56,6 @@ async def test_log_contains_no_password_and_no_token(database: Database, journal
         if one.status < 300:
             secrets |= {one.json["access_token"], one.json["refresh_token"]}
             secrets |= {morsel.value for morsel in one.cookies.values()}
-    assert "used refresh token came back" in log
+    assert "refresh token reused" in log
     assert "request failed" in log
     assert [secret for secret in secrets if secret in log] == []

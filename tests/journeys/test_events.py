@@ -152,7 +152,7 @@ async def test_dead_letters_are_handled_on_command_line(client: JourneyClient, m
 
     await repair(market, ids[0])
     one = await events(market, "replay", ids[0])
-    assert (one.code, one.out) == (0, f"Replayed {ids[0]}.\n")
+    assert (one.code, one.out) == (0, f"Replayed dead letter {ids[0]}.\n")
     again = await events(market, "replay", ids[1])
     assert again.code == 1
     assert "failed again" in again.err
@@ -160,7 +160,7 @@ async def test_dead_letters_are_handled_on_command_line(client: JourneyClient, m
     some = await events(market, "replay", "--type", mark)
     assert (some.code, some.out.splitlines()[-1]) == (1, "1 replayed, 2 failed again.")
     gone = await events(market, "discard", ids[2], "--reason", "Not needed.")
-    assert (gone.code, gone.out) == (0, f"Discarded {ids[2]}.\n")
+    assert (gone.code, gone.out) == (0, f"Discarded dead letter {ids[2]}.\n")
     audit = (await events(market, "audit")).out.splitlines()
     mine = f"terminal:{getpass.getuser()}"
     assert mine in audit[0]

@@ -149,7 +149,7 @@ async def rebuild_with_kill(market: Marketplace) -> CommandResult:
         again = await events(market, "rebuild", name)
         await analytics.execute("UPDATE rebuilds SET due_at = now() WHERE due_at IS NOT NULL")
     assert (again.code, again.out) == (1, "")
-    assert again.err.splitlines() == ["nextbuy: product-views is already being rebuilt. Wait until that is done."]
+    assert again.err.splitlines() == ["nextbuy: product-views is already being rebuilt. Wait until the rebuild ends."]
     done = await asked
     assert market.service("analytics").pid != victim.pid
     return done

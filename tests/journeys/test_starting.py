@@ -124,6 +124,7 @@ def test_second_start_on_same_data_fails_and_sigterm_stops_first(
         ("NEXTBUY_SECRET", "short"),
         ("NEXTBUY_SESSION_MINUTES", "0"),
         ("NEXTBUY_POSTGRES_URL", "postgresql://nobody@127.0.0.1:1/none"),
+        ("NEXTBUY_POSTGRES_URL", "postgresql://nobody@unknown-host.invalid/none"),
     ],
 )
 def test_invalid_setting_fails_with_one_sentence(

@@ -1,10 +1,5 @@
 """An order and an envelope for tests of handlers."""
 
-from datetime import UTC, date, datetime
-
-import msgspec
-
-from nextbuy.contracts.message import Envelope, Event
 from nextbuy.contracts.order import OrderCreated
 from nextbuy.contracts.product import PricedLine
 from nextbuy.contracts.values import Money, new_id
@@ -24,20 +19,4 @@ def order(units: int = 2, amount: int = 1_999) -> OrderCreated:
         total=Money(units * amount),
         lines=[line],
         seller_id=new_id(),
-    )
-
-
-def enveloped(event: Event, day: date = date(2026, 11, 22)) -> Envelope:
-    """Return an envelope of an event that was published late on a day."""
-    return Envelope(
-        id=new_id(),
-        type=event.topic,
-        source="test",
-        time=datetime(day.year, day.month, day.day, 23, 59, tzinfo=UTC),
-        key="k",
-        schema_version=1,
-        correlation_id="c",
-        causation_id="c",
-        traceparent="",
-        data=msgspec.Raw(msgspec.json.encode(event)),
     )

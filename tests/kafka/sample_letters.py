@@ -4,15 +4,15 @@ from collections.abc import Sequence
 
 from nextbuy.contracts.values import new_id
 from nextbuy.kafka.dead_letters.replay_requests import MAX_LETTERS, Replay, request_replays
-from nextbuy.kafka.dead_letters.store import ALL, Filter, NewLetter, store_letters
+from nextbuy.kafka.dead_letters.store import ALL, Filter, NewDeadLetter, store_letters
 from nextbuy.kit.storage.database import Database
 from tests.kit.events.sample import Counted, message
 
 
-def new_letter(n: int, subscription: str = "record-effects", *, reason: str = "conflict: No.") -> NewLetter:
+def new_letter(n: int, subscription: str = "record-effects", *, reason: str = "conflict: No.") -> NewDeadLetter:
     """Return a dead letter of an event that a subscription of `sample` has rejected."""
     event_id = new_id()
-    return NewLetter(
+    return NewDeadLetter(
         delivery_key=f"{subscription}/{event_id}",
         topic=Counted.topic,
         event_id=event_id,

@@ -3,6 +3,7 @@
 import logging
 
 import pytest
+from msgspec.structs import replace
 
 from nextbuy.contracts.errors import Conflict, NotFound, Unprocessable
 from nextbuy.contracts.values import new_id
@@ -77,7 +78,7 @@ async def test_replay_runs_once_and_only_in_the_subscription_that_rejected(make_
 async def test_delivery_is_dead_lettered_once(open_database: OpenDatabase) -> None:
     database = await open_database("kafka")
     first = new_letter(1, reason="conflict: first")
-    again = dead_letters.NewLetter(**{name: getattr(first, name) for name in first.__struct_fields__} | {"reason": "x"})
+    again = replace(first, reason="x")
 
     await dead_letters.store_letters(database, [first, first])
     await dead_letters.store_letters(database, [again])
@@ -115,7 +116,7 @@ async def test_failed_replay_stores_the_new_reason_and_waits(make_redis_harness:
     ],
     ids=["no JSON", "invalid id", "type of another topic"],
 )
-async def test_undecodable_event_is_a_letter_of_no_subscription_and_replayed_to_all_after_the_fix(
+async def test_undecodable_event_has_a_letter_without_subscription_and_is_replayed_to_all_after_the_fix(
     make_harness: MakeHarness, undecodable: BusMessage, reason: str
 ) -> None:
     other = subscribe("other", Counted, recording("other"))
@@ -174,7 +175,7 @@ async def test_replay_to_all_waits_for_the_subscription_that_rejects_it(make_red
         assert await applied(destination.database) == [1]
 
 
-async def test_letter_of_a_subscription_that_no_longer_exists_can_be_discarded(make_redis_harness: MakeHarness) -> None:
+async def test_dead_letter_for_a_deleted_subscription_can_be_discarded(make_redis_harness: MakeHarness) -> None:
     harness = await make_redis_harness(sample=[RECORD_EFFECTS])
     await dead_letters.store_letters(harness.database, [new_letter(1, "gone")])
     [letter] = await harness.letters()

@@ -1,4 +1,4 @@
-"""What a dispatcher gives up, and that a dead letter is stored before its event is acknowledged."""
+"""A dispatcher gives up an event that fails alone, and stores its dead letter before it acknowledges it."""
 
 import asyncio
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Text by people inside sentences of ours."""
+"""Text by people inside our own sentences."""
 
 import unicodedata
 

@@ -30,6 +30,7 @@ from nextbuy.order.expire_sessions import expire_sessions
 from nextbuy.order.payment_webhook import payment_webhook
 from nextbuy.order.payments import SimulatorPayments
 from nextbuy.order.recover_checkouts import recover_checkouts
+from nextbuy.order.refund_unmatched_payments import refund_unmatched_payments
 from nextbuy.order.release_due_holds import release_due_holds
 from tests.callers import account, caller
 from tests.doubles import StubCalls
@@ -146,6 +147,7 @@ class Market:
             await self.expire_claims()
             await expire_sessions(self.deps)
             await recover_checkouts(self.deps)
+            await refund_unmatched_payments(self.deps)
             await release_due_holds(self.deps)
 
     async def expire_claims(self) -> None:

@@ -17,6 +17,7 @@ from nextbuy.contracts.simulator import OpenPayment, PaymentOpened, RefundPaymen
 from nextbuy.contracts.values import Money, new_id
 from nextbuy.order.expire_sessions import expire_sessions
 from nextbuy.order.recover_checkouts import recover_checkouts
+from nextbuy.order.refund_unmatched_payments import refund_unmatched_payments
 from nextbuy.order.release_due_holds import release_due_holds
 from tests.order.crash_points import Crash
 from tests.order.market import Market
@@ -152,6 +153,7 @@ class RandomCheckouts:
             session_id,
         )
         await recover_checkouts(self.market.deps)
+        await refund_unmatched_payments(self.market.deps)
         await release_due_holds(self.market.deps)
 
     async def _suppress_errors(self, action: Awaitable[object]) -> None:

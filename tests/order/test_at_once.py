@@ -15,6 +15,7 @@ from nextbuy.contracts.product import ReleaseStock, UpdateStock
 from nextbuy.contracts.simulator import RefundPayment
 from nextbuy.order.expire_sessions import expire_sessions
 from nextbuy.order.recover_checkouts import recover_checkouts
+from nextbuy.order.refund_unmatched_payments import refund_unmatched_payments
 from nextbuy.order.release_due_holds import release_due_holds
 from tests.order.market import Market
 
@@ -31,6 +32,7 @@ async def test_concurrent_webhooks_and_jobs_leave_everything_reconciled(market: 
             lambda: expire_sessions(market.deps),
             lambda: release_due_holds(market.deps),
             lambda: recover_checkouts(market.deps),
+            lambda: refund_unmatched_payments(market.deps),
         ]
         for session in sessions:
             payments.add(market.payment_id(session))

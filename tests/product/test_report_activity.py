@@ -70,7 +70,7 @@ async def test_actions_beyond_buffer_limit_are_dropped_and_logged(
     events = (await events_by_topic(service))["product.viewed"]
 
     assert {one["product_id"]: one["views"] for one in events} == {str(product.id): 4 for product in products[:2]}
-    assert "4 views and basket additions dropped" in caplog.text
+    assert "4 views and basket additions lost" in caplog.text
 
 
 async def test_views_survive_a_database_outage(service: ServiceHarness, database_url: DatabaseUrl) -> None:

@@ -1,1 +1,1 @@
-"""Admin: moderation and verification queues, and the notifications of admins."""
+"""Admin: decisions about products, sellers and accounts, and the notifications of admins."""

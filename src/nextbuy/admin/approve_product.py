@@ -6,7 +6,7 @@ from nextbuy.kit.http.caller import Caller
 
 
 async def approve_product(deps: Deps, caller: Caller, request: ProductRef) -> DecidedProduct:
-    """Approve a product. Repeating it changes nothing."""
-    account = await deps.auth.validate_admin(caller.token)
-    product = await deps.product.decide_product(request.product_id, "active", reason="", by=account.id)
+    """Approve a product. A repeated request changes nothing."""
+    admin = await deps.auth.validate_admin(caller.token)
+    product = await deps.product.decide_product(request.product_id, "active", reason="", by=admin.id)
     return DecidedProduct(product)

@@ -1,4 +1,4 @@
-"""POST /admin/api/approve-seller/{user_id}: let a seller sell."""
+"""POST /admin/api/approve-seller/{user_id}: allow a seller to sell."""
 
 from nextbuy.admin.deps import Deps
 from nextbuy.admin.model import AccountRef
@@ -7,6 +7,6 @@ from nextbuy.kit.http.caller import Caller
 
 
 async def approve_seller(deps: Deps, caller: Caller, request: AccountRef) -> Seller:
-    """Approve a seller. Repeating it changes nothing."""
-    account = await deps.auth.validate_admin(caller.token)
-    return await deps.seller.decide_seller(request.user_id, "approved", reason="", by=account.id)
+    """Approve a seller. A repeated request changes nothing."""
+    admin = await deps.auth.validate_admin(caller.token)
+    return await deps.seller.decide_seller(request.user_id, "approved", reason="", by=admin.id)

@@ -46,22 +46,25 @@ def draft_of(inbound: InboundEvent) -> NotificationDraft | None:
         case ProductPending():
             kind, title = "product-pending", "Product waiting for approval"
             rules = f": {', '.join(rule.replace('-', ' ') for rule in event.rules)}" if event.rules else ""
-            message = f"{quoted(event.title)} scored {event.score} of 100{rules}."
+            message = f"{quoted(event.title)} scored {event.score} of 100 in moderation{rules}. Approve or reject it."
             link = "/admin"
         case ProductRejected(by=None):
             kind, title = "product-rejected", "Product rejected by moderation"
-            message = f"{quoted(event.title)} was rejected. {single_line(findings_text(event.findings))}"
+            findings = single_line(findings_text(event.findings))
+            message = f"{quoted(event.title)} was rejected. {findings} Its seller can change it."
             link = f"/product/{event.product_id}"
         case SellerRegistered():
             kind, title = "seller-registered", "Seller waiting for approval"
-            message = f"{quoted(event.shop_name)} is a new shop and cannot sell before it is approved."
+            message = f"{quoted(event.shop_name)} is a new shop and cannot sell yet. Approve or reject it."
             link = "/admin"
         case OrderCreated():
             kind, title = "order-created", "New order"
-            message, link = f"Order {order_summary(event)}.", f"/order/{event.order_id}"
+            message = f"A buyer placed and paid for order {order_summary(event)}. No action is needed."
+            link = f"/order/{event.order_id}"
         case PaymentRefunded():
-            kind, title = "payment-refunded", "Payment refunded"
-            message, link = f"{format_money(event.total)} refunded: {as_sentence(reason_text(event.reason))}", ""
+            kind, title, link = "payment-refunded", "Payment refunded", ""
+            payment = f"Payment {single_line(event.payment_id)} ({format_money(event.total)})"
+            message = f"{payment} was refunded: {as_sentence(reason_text(event.reason))} No action is needed."
         case _:
             return None
     return NotificationDraft(

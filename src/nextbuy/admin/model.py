@@ -13,32 +13,32 @@ NotificationNotFound: Final = NotFound.of("notification-not-found", "Notificatio
 
 
 class AccountRef(Struct, frozen=True):
-    """The id of an account."""
+    """A request that names only an account, to approve or reinstate it."""
 
     user_id: UUID
 
 
 class AccountDecision(Struct, frozen=True):
-    """An account, and the reason for the decision about it."""
+    """A request to suspend, reinstate or reject an account, with the reason."""
 
     user_id: UUID
     reason: ShortText
 
 
 class ProductRef(Struct, frozen=True):
-    """The id of a product."""
+    """A request that names only a product, to approve it."""
 
     product_id: UUID
 
 
 class ProductDecision(Struct, frozen=True):
-    """A product, and the reason for the decision about it."""
+    """A request to reject a product, with the reason."""
 
     product_id: UUID
     reason: ShortText
 
 
 class DecidedProduct(Struct, frozen=True):
-    """A product after the decision."""
+    """The reply to a decision: the product with its new status."""
 
     product: Product

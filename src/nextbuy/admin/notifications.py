@@ -1,4 +1,4 @@
-"""GET /admin/api/notifications: the notifications of all admins, newest first."""
+"""GET /admin/api/notifications: the notifications that all admins share, newest first."""
 
 from nextbuy.admin import store
 from nextbuy.admin.deps import Deps

@@ -6,5 +6,5 @@ from nextbuy.kit.storage.retention import FIRST_MOMENT, purge
 
 
 async def purge_notifications(deps: Deps) -> None:
-    """Purge old notifications, with the marks of who has read them."""
+    """Purge old notifications, with their read marks."""
     await purge(deps.database, PURGE, FIRST_MOMENT)

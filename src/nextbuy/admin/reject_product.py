@@ -1,4 +1,4 @@
-"""POST /admin/api/reject-product/{product_id}: refuse a product, with a reason for its seller."""
+"""POST /admin/api/reject-product/{product_id}: reject a product, with a reason for its seller."""
 
 from nextbuy.admin.deps import Deps
 from nextbuy.admin.model import DecidedProduct, ProductDecision
@@ -6,7 +6,7 @@ from nextbuy.kit.http.caller import Caller
 
 
 async def reject_product(deps: Deps, caller: Caller, request: ProductDecision) -> DecidedProduct:
-    """Reject a product. Repeating it changes nothing."""
-    account = await deps.auth.validate_admin(caller.token)
-    product = await deps.product.decide_product(request.product_id, "rejected", reason=request.reason, by=account.id)
+    """Reject a product. A repeated request changes nothing."""
+    admin = await deps.auth.validate_admin(caller.token)
+    product = await deps.product.decide_product(request.product_id, "rejected", reason=request.reason, by=admin.id)
     return DecidedProduct(product)

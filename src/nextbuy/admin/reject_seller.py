@@ -1,4 +1,4 @@
-"""POST /admin/api/reject-seller/{user_id}: refuse a new seller, with a reason."""
+"""POST /admin/api/reject-seller/{user_id}: reject a new seller, with a reason."""
 
 from nextbuy.admin.deps import Deps
 from nextbuy.admin.model import AccountDecision
@@ -7,6 +7,6 @@ from nextbuy.kit.http.caller import Caller
 
 
 async def reject_seller(deps: Deps, caller: Caller, request: AccountDecision) -> Seller:
-    """Reject a seller. Repeating it changes nothing."""
-    account = await deps.auth.validate_admin(caller.token)
-    return await deps.seller.decide_seller(request.user_id, "rejected", reason=request.reason, by=account.id)
+    """Reject a seller. A repeated request changes nothing."""
+    admin = await deps.auth.validate_admin(caller.token)
+    return await deps.seller.decide_seller(request.user_id, "rejected", reason=request.reason, by=admin.id)

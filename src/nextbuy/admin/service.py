@@ -1,4 +1,4 @@
-"""The table of contents of admin."""
+"""Admin: decisions about products, sellers and accounts, and the notifications that all admins share."""
 
 from nextbuy.admin.approve_product import approve_product
 from nextbuy.admin.approve_seller import approve_seller

@@ -100,8 +100,8 @@ async def list_notifications(db: Executor, account_id: UUID, *, limit: int, curs
         *before,
         limit + 1,
     )
-    found = [_notification(row) for row in rows[:limit]]
-    return Page(found, encode_cursor(found[-1].created_at, found[-1].id) if len(rows) > limit else None)
+    page = [_notification(row) for row in rows[:limit]]
+    return Page(page, encode_cursor(page[-1].created_at, page[-1].id) if len(rows) > limit else None)
 
 
 async def mark_read(tx: Transaction, account_id: UUID, notification_id: UUID) -> Notification | None:

@@ -7,6 +7,6 @@ from nextbuy.kit.http.caller import Caller
 
 
 async def suspend_seller(deps: Deps, caller: Caller, request: AccountDecision) -> Seller:
-    """Suspend a seller. Repeating it changes nothing."""
-    account = await deps.auth.validate_admin(caller.token)
-    return await deps.seller.decide_seller(request.user_id, "suspended", reason=request.reason, by=account.id)
+    """Suspend a seller. A repeated request changes nothing."""
+    admin = await deps.auth.validate_admin(caller.token)
+    return await deps.seller.decide_seller(request.user_id, "suspended", reason=request.reason, by=admin.id)

@@ -1,4 +1,4 @@
-"""GET /admin/api/unread-notifications: the number of unread notifications."""
+"""GET /admin/api/unread-notifications: the number of unread notifications, shared by all admins."""
 
 from msgspec import Struct
 

@@ -18,7 +18,7 @@ Events = Sequence[InboundEvent]
 class TopicDay(Struct, frozen=True):
     """The events of a topic on a day (UTC) in one shop, or in no shop (null).
 
-    `units` are the units that orders sold, or the views and basket additions that the events sum up.
+    `units` are the sold units of orders, or the views or basket additions that the events report.
     """
 
     day: date
@@ -89,7 +89,7 @@ class ProductTotal(Struct, frozen=True):
 
 
 def topic_days(events: Events) -> list[TopicDay]:
-    """Sum events by day, topic and shop, in the order of these."""
+    """Sum events by day, topic and shop, sorted by these."""
     sums: dict[tuple[date, str, UUID | None], list[int]] = {}
     for inbound in events:
         event, envelope = inbound.event, inbound.envelope
@@ -108,7 +108,7 @@ def topic_days(events: Events) -> list[TopicDay]:
 
 
 def product_hours(events: Events) -> list[ProductHour]:
-    """Sum events by product and hour, in the order of these."""
+    """Sum views, basket additions and sales by product and hour, sorted by these."""
     sums: dict[tuple[UUID, datetime, UUID], list[int]] = {}
 
     def add(product_id: UUID, hour: datetime, shop_id: UUID, *numbers: int) -> None:
@@ -129,7 +129,7 @@ def product_hours(events: Events) -> list[ProductHour]:
 
 
 def product_days(events: Events) -> list[ProductDay]:
-    """Sum orders by day and product, in the order of these."""
+    """Sum orders by day and product, sorted by these."""
     sums: dict[tuple[date, UUID, UUID], list[int]] = {}
     for inbound in events:
         event, envelope = inbound.event, inbound.envelope
@@ -144,7 +144,7 @@ def product_days(events: Events) -> list[ProductDay]:
 
 
 def shop_days(events: Events) -> list[ShopDay]:
-    """Sum events by shop and day, in the order of these."""
+    """Sum orders and views by shop and day, sorted by these."""
     sums: dict[tuple[UUID, date], list[int]] = {}
     for inbound in events:
         event, envelope = inbound.event, inbound.envelope
@@ -161,8 +161,8 @@ def shop_days(events: Events) -> list[ShopDay]:
 
 
 def shop_owners(events: Events) -> list[ShopOwner]:
-    """Return sellers and their registered shops, in the order of both."""
-    owners = {(one.event.user_id, one.event.shop_id) for one in events if isinstance(one.event, SellerRegistered)}
+    """Return sellers and their registered shops, sorted by both."""
+    owners = {(each.event.user_id, each.event.shop_id) for each in events if isinstance(each.event, SellerRegistered)}
     return [ShopOwner(*owner) for owner in sorted(owners)]
 
 

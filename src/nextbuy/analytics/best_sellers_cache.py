@@ -1,4 +1,4 @@
-"""The best sellers, cached in this process for some seconds, because every visit of the shop front requests them."""
+"""The best sellers, cached in this process for some seconds, because every visit to the home page requests them."""
 
 import asyncio
 import time
@@ -14,7 +14,7 @@ MAX_ITEMS: Final = 50
 PERIOD_DAYS: Final = 30
 """Days whose sales count, including today."""
 _MAX_AGE: Final = 3.0
-"""Seconds. Short enough that no visitor notices, long enough that a busy shop reads once for thousands."""
+"""Seconds. Short enough that no visitor notices, long enough that thousands of visits share one read."""
 
 
 class BestSellersCache:

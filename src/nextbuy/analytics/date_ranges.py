@@ -1,4 +1,4 @@
-"""Date ranges of requests for figures."""
+"""Date ranges of requests for figures: defaults and limits."""
 
 from datetime import date, timedelta
 from typing import Final

@@ -17,7 +17,7 @@ _MAX_DAYS: Final = 31
 
 
 class GetProductFigures(Struct, frozen=True):
-    """A product, and the number of days back."""
+    """A product, and the number of past days."""
 
     product_id: UUID
     days: Annotated[int, Meta(ge=1, le=_MAX_DAYS)] = 7

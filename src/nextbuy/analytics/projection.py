@@ -1,11 +1,11 @@
 """Projections: tables of sums over events, updated live and rebuilt from the event logs without downtime.
 
-The rows of a projection belong to a generation, and the current one is read. A rebuild starts a new generation and
-fills it from the logs, while events from the bus are applied to both; then the new one becomes the current one. Each
-generation has its own handler name in the inbox, so an event that arrives on both ways counts once.
+A generation is a complete set of a projection's rows; readers use the current one. A rebuild starts a new generation
+and fills it from the logs, while events from the bus are applied to both; then the new one becomes the current one.
+Each generation has its own handler name in the inbox, so an event that arrives from log and bus counts once.
 
-No event is missed: one that is committed when its log is read is in the log, and any later one arrives on the bus,
-where both generations are known. Starting and switching generations waits for consumers in the middle of a batch, so
+No event is missed: an event that is committed when its log is read is in the log, and a later one arrives on the bus
+and is applied to both generations. Starting and switching generations waits for consumers in the middle of a batch, so
 no event is added to a generation that is being deleted. See docs/adr/0015.
 """
 
@@ -68,7 +68,7 @@ SELLER_FIGURES: Final = Projection(
     (SellerRegistered, ProductViewed, OrderCreated),
     {"seller_shops": aggregates.shop_owners, "seller_figures": aggregates.shop_days},
 )
-PROJECTIONS: Final = {one.name: one for one in (DAILY_FIGURES, PRODUCT_VIEWS, BEST_SELLERS, SELLER_FIGURES)}
+PROJECTIONS: Final = {each.name: each for each in (DAILY_FIGURES, PRODUCT_VIEWS, BEST_SELLERS, SELLER_FIGURES)}
 
 
 def project(name: str, projection: Projection) -> Subscription:
@@ -93,7 +93,7 @@ async def _add(projection: Projection, generation: int, _deps: object, tx: Trans
 
 async def apply(tx: Transaction, projection: Projection, generation: int, events: Events) -> None:
     """Apply the logged events that a generation has not counted yet; `tx` holds the lock of its generations."""
-    new = await record_new(tx, projection.inbox_name(generation), [event.id for event in events])
-    fresh = [event for event in events if event.id in new]
-    if fresh:
-        await _add(projection, generation, None, tx, fresh)
+    new_ids = await record_new(tx, projection.inbox_name(generation), [event.id for event in events])
+    new_events = [event for event in events if event.id in new_ids]
+    if new_events:
+        await _add(projection, generation, None, tx, new_events)

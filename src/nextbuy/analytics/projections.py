@@ -53,8 +53,8 @@ async def projections(deps: Deps, caller: Caller) -> Page[ProjectionStatus]:
     return Page(
         [
             ProjectionStatus(
-                one.name, one.generation, one.events, _status(latest[one.name]) if one.name in latest else None
+                row.name, row.generation, row.events, _status(latest[row.name]) if row.name in latest else None
             )
-            for one in await store.summaries(deps.database)
+            for row in await store.summaries(deps.database)
         ]
     )

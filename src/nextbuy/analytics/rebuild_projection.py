@@ -1,4 +1,4 @@
-"""POST /analytics/api/projections/{name}/rebuild: rebuild a projection from the event logs while the shop stays open.
+"""POST /analytics/api/projections/{name}/rebuild: rebuild a projection from event logs while the marketplace runs.
 
 The response is 202: `GET /analytics/api/projections` shows the progress.
 """

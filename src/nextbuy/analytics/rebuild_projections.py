@@ -1,9 +1,9 @@
-"""Every second: continue a requested rebuild for some seconds.
+"""Job: continue a requested rebuild for some seconds.
 
-A rebuild starts a generation, which consumers fill from then on beside the current one. It reads the event logs of the
-publishing services, makes the new generation the current one, and deletes the old rows. Each step is one
-transaction that stores the progress under a lease, so another process continues if this one dies. If a rebuild fails,
-the old generation stays in use, and the rebuild stores the reason.
+A rebuild starts a generation (a new set of the projection's rows), to which consumers apply events from then on. It
+reads the event logs of the publishing services, makes the new generation the current one, and deletes the old rows.
+Each step is one transaction that stores the progress under a lease, so another process continues if this one dies. If a
+rebuild fails, the old generation stays in use, and the rebuild stores the reason.
 """
 
 import asyncio
@@ -46,7 +46,7 @@ async def rebuild_projections(deps: Deps) -> bool:
     except Exception as error:
         if transient(error) is not None:
             raise
-        log.exception("rebuild of %s failed; the old generation stays in use", claimed.rebuild.name)
+        log.exception("rebuild of projection %s failed; the old generation stays in use", claimed.rebuild.name)
         await work.fail(error)
     finally:
         await rebuilds.release(deps.database, work.claimed)
@@ -68,7 +68,7 @@ class _Work:
         return self.claimed.rebuild
 
     async def advance(self) -> None:
-        """Run the steps that are left, until the deadline."""
+        """Run the remaining steps until the deadline."""
         if self._rebuild.state == "requested":
             await self._start()
         if self._rebuild.state == "reading" and await self._read_logs():
@@ -84,19 +84,19 @@ class _Work:
             await store.lock_exclusively(tx)
             if self._rebuild.generation is not None:
                 await store.abandon_generation(tx, self._rebuild.name, self._rebuild.generation)
-            text = f"{type(error).__name__}: {error}"[:500]
-            after = await rebuilds.save(
-                tx, self.claimed, state="clearing", obsolete=self._rebuild.generation, error=text
+            reason = f"{type(error).__name__}: {error}"[:500]
+            saved = await rebuilds.save(
+                tx, self.claimed, state="clearing", obsolete=self._rebuild.generation, error=reason
             )
-        self.claimed = after
+        self.claimed = saved
 
     async def _start(self) -> None:
         sources = [Source(service) for service in self._projection.services]
         async with self._database.transaction() as tx:
             await store.lock_exclusively(tx)
             generation = await store.start_generation(tx, self._projection.name)
-            after = await rebuilds.save(tx, self.claimed, state="reading", generation=generation, sources=sources)
-        self.claimed = after
+            saved = await rebuilds.save(tx, self.claimed, state="reading", generation=generation, sources=sources)
+        self.claimed = saved
 
     async def _read_logs(self) -> bool:
         """Read the event logs and apply their events; return false if the deadline came first."""
@@ -104,20 +104,20 @@ class _Work:
         for index, source in enumerate(self._rebuild.sources):
             if source.done:
                 continue
-            coming = asyncio.ensure_future(_read_events(self._deps, self._projection, source))
+            next_part = asyncio.ensure_future(_read_events(self._deps, self._projection, source))
             try:
                 while not self._rebuild.sources[index].done:
                     if time.monotonic() > self._deadline:
                         return False
-                    part = await coming
-                    read = _advance(self._rebuild.sources[index], part)
-                    if not read.done:
+                    part = await next_part
+                    progress = _advance(self._rebuild.sources[index], part)
+                    if not progress.done:
                         # The next part is fetched while this one is applied.
-                        coming = asyncio.ensure_future(_read_events(self._deps, self._projection, read))
-                    await self._apply(index, read, _decode(part.events, decoders))
+                        next_part = asyncio.ensure_future(_read_events(self._deps, self._projection, progress))
+                    await self._apply(index, progress, _decode(part.events, decoders))
             finally:
-                coming.cancel()
-                await asyncio.gather(coming, return_exceptions=True)
+                next_part.cancel()
+                await asyncio.gather(next_part, return_exceptions=True)
         return True
 
     async def _apply(self, index: int, source: Source, events: Events) -> None:
@@ -128,8 +128,8 @@ class _Work:
             if rebuild.generation is None or rebuild.generation not in generations[1:]:
                 raise LeaseLost
             await apply(tx, self._projection, rebuild.generation, events)
-            after = await rebuilds.save(tx, self.claimed, sources=sources, events=rebuild.events + len(events))
-        self.claimed = after
+            saved = await rebuilds.save(tx, self.claimed, sources=sources, events=rebuild.events + len(events))
+        self.claimed = saved
 
     async def _switch(self) -> None:
         if self._rebuild.generation is None:
@@ -137,33 +137,33 @@ class _Work:
         async with self._database.transaction() as tx:
             await store.lock_exclusively(tx)
             old = await store.switch_generation(tx, self._rebuild.name, self._rebuild.generation)
-            after = await rebuilds.save(tx, self.claimed, state="clearing", obsolete=old)
-        self.claimed = after
+            saved = await rebuilds.save(tx, self.claimed, state="clearing", obsolete=old)
+        self.claimed = saved
 
     async def _delete_obsolete(self) -> None:
         """Delete the rows of the obsolete generation until the deadline, then end the rebuild."""
         generation = self._rebuild.obsolete
         if generation is not None:
             for table in (*self._projection.tables, "inbox"):
-                while await self._delete_some(table, generation):
+                while await self._delete_batch(table, generation):
                     if time.monotonic() > self._deadline:
                         return
         async with self._database.transaction() as tx:
             if generation is not None:
                 await store.delete_counts(tx, self._projection.name, generation)
-            after = await rebuilds.save(tx, self.claimed, state="failed" if self._rebuild.error else "done")
-        self.claimed = after
+            saved = await rebuilds.save(tx, self.claimed, state="failed" if self._rebuild.error else "done")
+        self.claimed = saved
 
-    async def _delete_some(self, table: str, generation: int) -> bool:
+    async def _delete_batch(self, table: str, generation: int) -> bool:
         """Delete some rows of a table, and return whether more are left."""
         async with self._database.transaction() as tx:
-            after = await rebuilds.save(tx, self.claimed)
+            saved = await rebuilds.save(tx, self.claimed)
             if table == "inbox":
                 name = self._projection.inbox_name(generation)
                 deleted = await store.delete_inbox_rows(tx, name, limit=DELETE_LIMIT)
             else:
                 deleted = await store.delete_rows(tx, table, generation, limit=DELETE_LIMIT)
-        self.claimed = after
+        self.claimed = saved
         return deleted == DELETE_LIMIT
 
 

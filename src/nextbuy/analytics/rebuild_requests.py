@@ -11,7 +11,7 @@ from nextbuy.kit.storage.database import Transaction
 
 ProjectionNotFound: Final = NotFound.of("projection-not-found", "Projection not found.")
 RebuildRunning: Final = Conflict.of(
-    "rebuild-running", "The projection is already being rebuilt. Wait until that is done."
+    "rebuild-running", "The projection is already being rebuilt. Wait until the rebuild ends."
 )
 
 
@@ -27,6 +27,6 @@ async def request_rebuild(tx: Transaction, name: str, *, requested_by: str) -> R
         raise ProjectionNotFound(f"Projection not found: {name}. Choose one of {known}.")
     rebuild = await rebuilds.request(tx, name, requested_by)
     if rebuild is None:
-        raise RebuildRunning(f"{name} is already being rebuilt. Wait until that is done.")
+        raise RebuildRunning(f"{name} is already being rebuilt. Wait until the rebuild ends.")
     await record(tx, requested_by, "rebuild", name)
     return rebuild

@@ -1,1 +1,1 @@
-"""The auth service: accounts, sessions, and the signing keys of access tokens."""
+"""The auth service: accounts, login sessions, and the signing keys of access tokens."""

@@ -1,7 +1,7 @@
 """`nextbuy create-admin EMAIL`: the only way to create an admin.
 
-For an existing admin it sets a new password, ends all sessions, and removes a suspension or lock: an operator who can
-run it controls the installation anyway.
+For an existing admin it sets a new password, ends all login sessions, and removes a suspension or lock: an operator who
+can run it controls the installation anyway.
 """
 
 from nextbuy.auth import store

@@ -1,7 +1,7 @@
 """The signing keys of access tokens, stored encrypted in the database and shared by all processes of auth.
 
-Keys rotate without a restart: a process reloads the signing key every minute, and the public keys when a token names an
-unknown one.
+Keys rotate without a restart: a process reloads the signing key every minute, and the public keys when a token names
+an unknown one.
 """
 
 import logging
@@ -33,11 +33,11 @@ _CLOCK_SKEW: Final = timedelta(minutes=5)
 _ADVISORY_LOCK: Final = 7302
 
 Signer = Callable[[Account, UUID], str]
-"""Returns an access token for an account and a session."""
+"""Returns an access token for an account and a login session."""
 
 
 class Keys:
-    """The signing keys of auth."""
+    """The signing keys of one process, reloaded from the database."""
 
     def __init__(self, database: Database, settings: Settings, clock: Clock) -> None:
         self._database = database
@@ -48,7 +48,7 @@ class Keys:
         self.verifier = TokenVerifier(self.public)
 
     async def start(self) -> None:
-        """Create a key if our secret decrypts none; safe in any number of processes at once."""
+        """Create a key if the installation's secret decrypts none; safe in several processes at once."""
         async with self._database.transaction() as tx:
             await tx.execute("SELECT pg_advisory_xact_lock($1)", _ADVISORY_LOCK)
             if self._first_usable(await self._rows(tx)) is None:
@@ -67,7 +67,7 @@ class Keys:
         return {row["kid"]: row["public_pem"] for row in await self._rows(self._database)}
 
     async def signer(self) -> Signer:
-        """Return a function that signs access tokens for `ACCESS_LIFE`; call it before a transaction opens."""
+        """Return a function that signs access tokens for `ACCESS_LIFE`; call it before a transaction begins."""
         if self._signing is None or time.monotonic() - self._loaded_at > _RELOAD_INTERVAL:
             await self._reload()
         if self._signing is None:
@@ -79,8 +79,8 @@ class Keys:
             Identity(account.id, account.role, session_id, expires), kid=kid, key=key
         )
 
-    async def _rows(self, reader: Executor) -> list[Row]:
-        return await store.signing_keys(reader, at=self._clock(), life=ACCESS_LIFE + _CLOCK_SKEW)
+    async def _rows(self, db: Executor) -> list[Row]:
+        return await store.signing_keys(db, at=self._clock(), life=ACCESS_LIFE + _CLOCK_SKEW)
 
     async def _reload(self) -> None:
         self._signing = self._first_usable(await self._rows(self._database)) or self._signing

@@ -1,6 +1,6 @@
-"""POST /auth/api/login: open a session for an e-mail and a password.
+"""POST /auth/api/login: open a login session for an e-mail and a password.
 
-An e-mail without an account and a wrong password get the same answer after the same work. Only the right password shows
+An e-mail without an account and a wrong password get the same reply after the same work. Only the right password shows
 that an account is suspended.
 """
 
@@ -33,7 +33,7 @@ class Login(Struct, frozen=True):
 
 
 async def login(deps: Deps, caller: Caller, request: Login) -> LoggedIn | Response:
-    """Open a session.
+    """Open a login session.
 
     Raises:
         Unauthenticated: the e-mail or the password is wrong (`wrong-login`).
@@ -42,7 +42,7 @@ async def login(deps: Deps, caller: Caller, request: Login) -> LoggedIn | Respon
     """
     email = normal_email(request.email)
     subjects = lockout.failure_subjects(deps, email, caller.ip_address)
-    # Tried twice, since the account may change while its password is verified.
+    # Try twice, because the account may change while its password is verified.
     for _ in range(2):
         credentials, locked_until = await store.account_for_login(deps.database, email, list(subjects.values()))
         now = deps.clock()
@@ -56,13 +56,13 @@ async def login(deps: Deps, caller: Caller, request: Login) -> LoggedIn | Respon
             raise WrongLogin
         if credentials.suspended:
             raise Suspended
-        reply = await _open(deps, caller, credentials, request.password, subjects)
+        reply = await _open_session(deps, caller, credentials, request.password, subjects)
         if reply is not None:
             return reply
     raise AccountChanged(retry_after=1)
 
 
-async def _open(
+async def _open_session(
     deps: Deps, caller: Caller, credentials: Credentials, password: str, subjects: FailureSubjects
 ) -> LoggedIn | Response | None:
     password_hash = credentials.password_hash

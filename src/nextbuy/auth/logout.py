@@ -1,4 +1,4 @@
-"""POST /auth/api/logout: end the session; its access and refresh tokens are invalid from then on."""
+"""POST /auth/api/logout: end the login session; its access and refresh tokens are invalid from then on."""
 
 from nextbuy.auth import store
 from nextbuy.auth.deps import Deps
@@ -10,8 +10,8 @@ from nextbuy.kit.http.tokens import ACCESS_COOKIE, cookie_of
 from nextbuy.kit.wire import Response
 
 
-async def logout(deps: Deps, caller: Caller, _ask: Nothing) -> Nothing | Response:
-    """End the caller's session."""
+async def logout(deps: Deps, caller: Caller, _request: Nothing) -> Nothing | Response:
+    """End the caller's login session."""
     if caller.identity is None:
         raise Unauthenticated
     await store.end_session(deps.database, caller.identity.session_id, reason="logout", at=deps.clock())

@@ -17,8 +17,8 @@ class Me(Struct, frozen=True):
     user: Account
 
 
-async def me(deps: Deps, caller: Caller, _ask: Nothing) -> Me:
-    """Return the caller's account, unless its session has ended or it is suspended."""
+async def me(deps: Deps, caller: Caller, _request: Nothing) -> Me:
+    """Return the caller's account, unless its login session has ended or it is suspended."""
     if caller.identity is None:
         raise Unauthenticated
     return Me(require_active(await store.session_status(deps.database, caller.identity.session_id)))

@@ -1,4 +1,4 @@
-"""The rules of accounts: valid e-mails, names and passwords, lifetimes, and when a login is locked."""
+"""The rules of accounts: valid e-mails, names and passwords, lifetimes of tokens, and the lock after failed logins."""
 
 from datetime import datetime, timedelta
 from enum import Enum
@@ -17,7 +17,7 @@ from nextbuy.contracts.errors import (
     TooManyRequests,
     Unauthenticated,
     Unprocessable,
-    WrongRole,
+    wrong_role,
 )
 from nextbuy.contracts.values import Email, Role
 
@@ -44,19 +44,19 @@ _FIRST_LOCK: Final = timedelta(minutes=1)
 EmailTaken: Final = Conflict.of("email-taken", "An account with this e-mail exists. Log in, or use another e-mail.")
 PasswordTooCommon: Final = Unprocessable.of("password-common", "This password is easy to guess. Choose another.")
 PasswordIsEmail: Final = Unprocessable.of(
-    "password-is-email", "The password must differ from the e-mail address. Choose another."
+    "password-is-email", "The password must not be your e-mail address, or the part before the @. Choose another."
 )
-WrongLogin: Final = Unauthenticated.of("wrong-login", "Wrong e-mail or password.")
-LoginLocked: Final = TooManyRequests.of("login-locked", "Too many failed logins. Wait as long as Retry-After says.")
-LoginBusy: Final = TooManyRequests.of("login-busy", "Too many logins at the moment. Try again in a moment.")
+WrongLogin: Final = Unauthenticated.of("wrong-login", "Wrong e-mail or password. Check both and try again.")
+LoginLocked: Final = TooManyRequests.of("login-locked", "Too many failed logins. Try again in a few minutes.")
+LoginBusy: Final = TooManyRequests.of("login-busy", "Too many logins at the moment. Wait a second, then try again.")
 AccountChanged: Final = Conflict.of("account-changed", "The account changed during this login. Log in again.")
-Suspended: Final = Forbidden.of("suspended", "This account is suspended. Write to support.")
+Suspended: Final = Forbidden.of("suspended", "This account is suspended. Only an admin can reinstate it.")
 AccountNotFound: Final = NotFound.of("account-not-found", "Account not found.")
 SessionEnded: Final = Unauthenticated.of("session-ended", "Your session has ended. Log in again.")
 RefreshTokenInvalid: Final = Unauthenticated.of("refresh-invalid", "Invalid refresh token. Log in again.")
 RefreshTokenExpired: Final = Unauthenticated.of("refresh-expired", "The refresh token has expired. Log in again.")
 RefreshTokenReused: Final = Unauthenticated.of(
-    "refresh-reused", "This refresh token was used before, so its session has ended. Log in again."
+    "refresh-reused", "This refresh token was used before, so its login session has ended. Log in again."
 )
 
 
@@ -64,15 +64,15 @@ class FailureScope(Enum):
     """A subject whose failed logins are counted; its value is the number of failures that lock it."""
 
     ACCOUNT = 10
-    ADDRESS = 50
+    IP_ADDRESS = 50
 
 
 def lock_duration(scope: FailureScope, failures: int) -> timedelta | None:
     """Return how long this many failures lock a login: 1, 2, 4, 8, then 15 minutes; None if they are too few."""
-    beyond = failures - scope.value
-    if beyond < 0:
+    excess = failures - scope.value
+    if excess < 0:
         return None
-    return min(_FIRST_LOCK * (1 << min(beyond, 10)), MAX_LOCK)
+    return min(_FIRST_LOCK * (1 << min(excess, 10)), MAX_LOCK)
 
 
 def normal_email(given: str) -> str:
@@ -91,7 +91,7 @@ def normal_name(given: str) -> str:
     """Return a name in NFC and one line, without invisible characters.
 
     Raises:
-        Unprocessable: nothing is left of it, or it is too long.
+        Unprocessable: the name is too long, or has no visible character.
     """
     name = " ".join("".join(char if char.isprintable() else " " for char in normalize("NFC", given)).split())
     if not name or len(name) > _MAX_NAME:
@@ -103,7 +103,7 @@ def check_new_password(password: str, *, email: str) -> None:
     """Check that a password is not among the first guesses; `email` is normalised.
 
     Raises:
-        Unprocessable: it is common (`password-common`) or the e-mail (`password-is-email`).
+        Unprocessable: it is easy to guess (`password-common`), or is in the e-mail address (`password-is-email`).
     """
     plain = normalize("NFKC", password).strip().lower()
     if plain in COMMON or len(set(plain)) < _MIN_DIFFERENT:
@@ -121,7 +121,7 @@ class Credentials(Struct, frozen=True):
 
 
 class SessionStatus(Struct, frozen=True):
-    """A session and its account."""
+    """A login session and its account."""
 
     account: Account
     suspended: bool
@@ -129,10 +129,10 @@ class SessionStatus(Struct, frozen=True):
 
 
 def require_active(session: SessionStatus | None, role: Role | None = None) -> Account:
-    """Return the account of a session that is active.
+    """Return the account of an active login session.
 
     Raises:
-        Unauthenticated: the session has ended.
+        Unauthenticated: the login session has ended.
         Forbidden: the account is suspended, or does not have the `role`.
     """
     if session is None:
@@ -142,5 +142,5 @@ def require_active(session: SessionStatus | None, role: Role | None = None) -> A
     if session.ended_at is not None:
         raise SessionEnded
     if role is not None and session.account.role is not role:
-        raise WrongRole(f"This needs a {role} account. Log in with one.")
+        raise wrong_role([role])
     return session.account

@@ -1,4 +1,4 @@
-"""Hash passwords with argon2id and OWASP's parameters (19 MiB, two passes, one lane), in threads.
+"""Password hashing with argon2id and OWASP's parameters (19 MiB, two passes, one lane), in threads.
 
 Threads and waiting requests are limited: no other public request costs as much CPU.
 """
@@ -28,7 +28,7 @@ def _salted(salt: bytes, digest: bytes) -> str:
 
 
 DUMMY_HASH: Final = _salted(b"no account salt.", bytes(32))
-"""Verified for an e-mail without an account, so that it takes as long as one with an account, and fails."""
+"""Verified if an e-mail has no account, so that the login takes as long as with a wrong password, and fails."""
 
 
 class Passwords:
@@ -46,7 +46,7 @@ class Passwords:
         return await self._in_thread(lambda: self._hasher.hash(_encode(password)))
 
     async def verify(self, stored: str, password: str) -> bool:
-        """Return whether a stored hash is that of a password."""
+        """Return whether a password matches a stored hash."""
 
         def verify() -> bool:
             try:

@@ -1,7 +1,7 @@
 """POST /auth/api/refresh-session: exchange a refresh token for a new access and refresh token.
 
-A refresh token is valid once. A used one that comes back was copied, so the session ends for the thief and the owner. A
-browser sends its token in a cookie with this path and `SameSite=Strict`.
+A refresh token is valid once. A second use means that it was copied, so the login session ends for the thief and the
+owner. A browser sends its token in a cookie with this path and `SameSite=Strict`.
 """
 
 import logging
@@ -53,16 +53,16 @@ async def refresh_session(deps: Deps, caller: Caller, request: RefreshSession) -
 
 
 async def _rotate(deps: Deps, tx: Transaction, sign: Signer, used: bytes) -> LoggedIn | AppError:
-    """Return the new tokens or the error; raising it here would roll back the end of the session."""
-    found = await store.lock_session(tx, used)
-    if found is None:
+    """Return the new tokens or the error; raising it here would roll back the end of the login session."""
+    locked = await store.lock_session(tx, used)
+    if locked is None:
         return RefreshTokenInvalid()
-    session_id, session = found
+    session_id, session = locked
     if await store.was_used(tx, used):
         if session.ended_at is None:
             await store.end_session(tx, session_id, reason="refresh-reused", at=deps.clock())
             log.warning(
-                "used refresh token came back; session ended",
+                "refresh token reused; login session ended for thief and owner",
                 extra={"session_id": session_id, "account_id": session.account.id},
             )
         return RefreshTokenReused()

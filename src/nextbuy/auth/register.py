@@ -1,4 +1,4 @@
-"""POST /auth/api/register: create the account of a buyer or seller, and open its first session.
+"""POST /auth/api/register: create the account of a buyer or seller, and open its first login session.
 
 Of two concurrent registrations with one e-mail, one is refused. Only `nextbuy create-admin` creates admins.
 """
@@ -28,7 +28,7 @@ class Register(Struct, frozen=True):
 
 
 async def register(deps: Deps, caller: Caller, request: Register) -> LoggedIn | Response:
-    """Create an account and open its first session."""
+    """Create an account and open its first login session."""
     email = normal_email(request.email)
     check_new_password(request.password, email=email)
     account = Account(id=new_id(), email=email, name=normal_name(request.name), role=Role(request.role))
@@ -44,6 +44,6 @@ async def register(deps: Deps, caller: Caller, request: Register) -> LoggedIn | 
             tx,
             AccountRegistered(account_id=account.id, email=account.email, name=account.name, role=account.role),
         )
-        answer = with_cookies(deps.settings, session, status=201) if wants_cookies(caller) else session
-        await caller.store_response(tx, answer)
-    return answer
+        reply = with_cookies(deps.settings, session, status=201) if wants_cookies(caller) else session
+        await caller.store_response(tx, reply)
+    return reply

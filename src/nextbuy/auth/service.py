@@ -1,4 +1,4 @@
-"""Auth: registration, login, sessions, and the status of accounts."""
+"""Auth: registration, login sessions, and the status of accounts."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""The tokens of a session, and the cookies that carry them for browsers."""
+"""The tokens of a login session, and the cookies that carry them for browsers."""
 
 import hashlib
 import secrets
@@ -25,7 +25,7 @@ _WANTS_COOKIES: Final = "x-nextbuy-cookies"
 
 
 class LoggedIn(Struct, frozen=True):
-    """A session: the account, an access token that expires in `expires_in` seconds, and a refresh token."""
+    """A login session: the account, an access token that expires in `expires_in` seconds, and a refresh token."""
 
     user: Account
     access_token: str
@@ -57,7 +57,7 @@ def hash_token(token: str) -> bytes:
 async def open_session(
     deps: Deps, tx: Transaction, account: Account, password_hash: str, sign: Signer
 ) -> LoggedIn | None:
-    """Open a session after the password was verified against `password_hash`.
+    """Open a login session after the password was verified against `password_hash`.
 
     Return None if the password or the status of the account has changed since.
     """

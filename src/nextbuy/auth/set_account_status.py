@@ -1,6 +1,6 @@
 """Call SetAccountStatus: suspend or reinstate an account.
 
-A suspension ends all sessions and publishes its event in one transaction. A repeated call changes nothing.
+A suspension ends all login sessions and publishes its event in one transaction. A repeated call changes nothing.
 """
 
 from nextbuy.auth import store

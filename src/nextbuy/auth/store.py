@@ -1,4 +1,4 @@
-"""The SQL of auth. Rows are locked in this order: account, session, refresh token."""
+"""The SQL of auth. Rows are locked in this order: account, login session, refresh token."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -96,9 +96,9 @@ async def open_session(  # noqa: PLR0913
     at: datetime,
     until: datetime,
 ) -> bool:
-    """Insert a session with its first refresh token; return False if the account's status or password has changed.
+    """Insert a login session with its first refresh token; return False if the account has changed.
 
-    The account's row is locked, so that a concurrent suspension either is seen here or ends this session too.
+    The account's row is locked, so a concurrent suspension is either seen here or ends this login session too.
     """
     return bool(
         await tx.fetchval(
@@ -123,13 +123,13 @@ async def open_session(  # noqa: PLR0913
 
 
 async def session_status(db: Executor, session_id: UUID) -> SessionStatus | None:
-    """Return a session with its account: two reads by primary key."""
+    """Return a login session with its account: two reads by primary key."""
     row = await db.fetchrow(SESSION_STATUS, session_id)
     return None if row is None else _session_status(row)
 
 
 async def lock_session(tx: Transaction, token_hash: bytes) -> tuple[UUID, SessionStatus] | None:
-    """Return the session of a refresh token, locked until the transaction ends."""
+    """Return the login session of a refresh token, locked until the transaction ends."""
     row = await tx.fetchrow(
         """
         SELECT s.id AS session_id, s.ended_at, a.id, a.email, a.name, a.role, a.status
@@ -174,7 +174,7 @@ async def rotate_refresh_token(
 
 
 async def end_session(db: Executor, session_id: UUID, *, reason: str, at: datetime) -> None:
-    """End a session unless it has ended already."""
+    """End a login session unless it has ended already."""
     await db.execute(
         "UPDATE sessions SET ended_at = $2, expires_at = $2, reason = $3 WHERE id = $1 AND ended_at IS NULL",
         session_id,
@@ -184,7 +184,7 @@ async def end_session(db: Executor, session_id: UUID, *, reason: str, at: dateti
 
 
 async def end_all_sessions(tx: Transaction, account_id: UUID, *, reason: str, at: datetime) -> None:
-    """End every session of an account."""
+    """End every login session of an account."""
     await tx.execute(
         "UPDATE sessions SET ended_at = $2, expires_at = $2, reason = $3 WHERE account_id = $1 AND ended_at IS NULL",
         account_id,
@@ -281,7 +281,7 @@ async def insert_signing_key(tx: Transaction, kid: str, *, private_pem: str, pub
 
 
 async def retire_signing_keys(tx: Transaction, *, at: datetime) -> None:
-    """Retire all current keys at a time."""
+    """Retire all current keys at the time `at`."""
     await tx.execute("UPDATE signing_keys SET retired_at = $1 WHERE retired_at IS NULL", at)
 
 
@@ -290,10 +290,10 @@ _PURGES: Final = (
     (purge_statement("sessions", "expires_at", "$2"), timedelta(days=1)),
     (purge_statement("login_failures", "last_at", "$2"), FAILURE_WINDOW + MAX_LOCK),
 )
-"""Statements that purge a table, and how long its rows stay after their time."""
+"""Purge statements, and how long rows are retained after their time."""
 
 
 async def purge_expired(database: Database, *, at: datetime) -> None:
-    """Purge refresh tokens, sessions and login failures that no longer have an effect."""
-    for statement, stay in _PURGES:
-        await purge(database, statement, FIRST_MOMENT, at - stay)
+    """Purge refresh tokens, login sessions and login failures that no longer have an effect."""
+    for statement, retention in _PURGES:
+        await purge(database, statement, FIRST_MOMENT, at - retention)

@@ -1,4 +1,4 @@
-"""Validate an access token: a cached signature check, and one read by primary key."""
+"""The validation of access tokens: a cached signature check, and one read by primary key."""
 
 from nextbuy.auth import store
 from nextbuy.auth.deps import Deps
@@ -11,7 +11,7 @@ async def account_of_token(deps: Deps, token: str, role: Role | None = None) -> 
     """Return the account of an access token.
 
     Raises:
-        Unauthenticated: the token is invalid or its session has ended.
+        Unauthenticated: the token is invalid or its login session has ended.
         Forbidden: the account is suspended or has another role.
     """
     identity = await deps.keys.verifier.verify(token)

@@ -1,4 +1,4 @@
-"""Call ValidateSeller: return the account of an access token, of the role seller."""
+"""Call ValidateSeller: return the account of an access token, if it is a seller's."""
 
 from nextbuy.auth.deps import Deps
 from nextbuy.auth.tokens import account_of_token
@@ -7,5 +7,5 @@ from nextbuy.contracts.values import Role
 
 
 async def validate_seller(deps: Deps, call: ValidateSeller) -> Account:
-    """Return the account of a valid token of a seller."""
+    """Return a seller's account by a valid access token."""
     return await account_of_token(deps, call.token, Role.SELLER)

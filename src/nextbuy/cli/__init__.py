@@ -1,1 +1,1 @@
-"""The command line."""
+"""The command line `nextbuy`: run, set up and operate a marketplace."""

@@ -1,4 +1,4 @@
-"""Shared parts of the commands: settings, database access, and errors."""
+"""Parts that the commands share: settings, access to a database, and errors as messages."""
 
 import contextlib
 import os

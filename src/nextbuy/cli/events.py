@@ -1,7 +1,7 @@
 """`nextbuy events …`: dead letters, replays, rebuilds and the audit log.
 
-Each command works on the kafka service's database, whether or not the marketplace runs. The kafka service itself does
-the replays and rebuilds, so those wait until it runs.
+Each command works on the kafka service's database, whether or not the marketplace runs. Replays and rebuilds are only
+requested here; the kafka service does them, so they wait until it runs.
 """
 
 import asyncio
@@ -30,25 +30,25 @@ from nextbuy.kit.storage.database import Database
 SERVICE: Final = "kafka"
 POLL_INTERVAL: Final = 0.3
 """Seconds between two reads of a replay's progress."""
-PROGRESS_TIMEOUT: Final = LEASES.seconds + 15.0
+PROGRESS_TIMEOUT: Final = int(LEASES.seconds) + 15
 """Seconds without progress after which `replay` stops waiting. Longer than the lease of a crashed replayer."""
 MAX_REASON: Final = 500
 """Characters of a reason for discarding, as in the API."""
 
 
-def _time(text: str) -> datetime:
+def _parse_time(value: str) -> datetime:
     try:
-        moment = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(value)
     except ValueError:
-        raise click.BadParameter(f"{text!r} is not a time. Use YYYY-MM-DD or YYYY-MM-DDTHH:MM:SS (UTC).") from None
+        raise click.BadParameter(f"{value!r} is not a time. Use YYYY-MM-DD or YYYY-MM-DDTHH:MM:SS (UTC).") from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _with_filter(command: Command) -> Command:
     since = "Failed at this time or later (UTC), like 2026-11-30 or 2026-11-30T08:15:00."
     for option in (
-        click.option("--until", metavar="TIME", type=_time, help="Failed before this time, in the same form."),
-        click.option("--since", metavar="TIME", type=_time, help=since),
+        click.option("--until", metavar="TIME", type=_parse_time, help="Failed before this time, in the same form."),
+        click.option("--since", metavar="TIME", type=_parse_time, help=since),
         click.option("--type", "event_type", metavar="TYPE", help="Only this event type."),
         click.option("--reason", metavar="TEXT", help="Only reasons starting with TEXT."),
         click.option("--subscription", metavar="NAME", help="Only this subscription; '' for undecodable events."),
@@ -74,7 +74,7 @@ def _filter_of(options: dict[str, Any]) -> Filter:
 
 @click.group()
 def events() -> None:
-    """Manage dead letters, replays and projections."""
+    """Manage dead letters, replays and projections; show the audit log."""
 
 
 @events.command("dead-letters")
@@ -88,18 +88,18 @@ def dead_letters(data: Path | None, status: Status | None, limit: int, cursor: s
     Newest first, two lines each: id, time (UTC), status, topic and subscription; then the reason.
     """
     only = _filter_of(options)
-    found = with_database(
+    page = with_database(
         data, SERVICE, lambda database: list_dead_letters(database, limit, cursor, status=status, only=only)
     )
-    if not found.items:
+    if not page.items:
         click.echo("No dead letters match.")
         return
-    for letter in found.items:
-        when = f"{letter.failed_at:%Y-%m-%d %H:%M:%S}"
-        row = (str(letter.id), when, f"{letter.status:<9}", letter.topic, letter.subscription or "(undecodable)")
+    for letter in page.items:
+        failed_at = f"{letter.failed_at:%Y-%m-%d %H:%M:%S}"
+        row = (str(letter.id), failed_at, f"{letter.status:<9}", letter.topic, letter.subscription or "(undecodable)")
         click.echo(_printable("  ".join(row)))
         click.echo(f"    {_printable(letter.reason)}")
-    _print_next_page(found.next_cursor)
+    _print_next_page(page.next_cursor)
 
 
 @events.command()
@@ -118,20 +118,20 @@ def show(data: Path | None, letter_id: UUID) -> None:
 @click.option(
     "--timeout",
     metavar="SECONDS",
-    type=click.FloatRange(0),
+    type=click.IntRange(0),
     default=PROGRESS_TIMEOUT,
     show_default=True,
     help="Stop waiting after this time without progress.",
 )
 @with_data
-def replay(data: Path | None, letter_id: UUID | None, *, every: bool, timeout: float, **options: object) -> None:
+def replay(data: Path | None, letter_id: UUID | None, *, every: bool, timeout: int, **options: object) -> None:
     """Replay dead letters by ID, by a filter, or all.
 
     Exits with status 1 if any of them fails again.
     """
     only = _filter_of(options)
     if sum([letter_id is not None, only != Filter(), every]) != 1:
-        fail("Choose dead letters by ID, by a filter, or with --all.")
+        fail("Choose dead letters by ID, by a filter, or with --all (exactly one of these).")
     if letter_id is not None:
         with_database(data, SERVICE, lambda database: _replay_one(database, letter_id, timeout))
         return
@@ -159,7 +159,7 @@ def discard(data: Path | None, letter_id: UUID, reason: str) -> None:
             return await operations.discard(tx, terminal_actor(), letter_id, reason)
 
     letter = with_database(data, SERVICE, act)
-    click.echo(f"Discarded {letter.id}.")
+    click.echo(f"Discarded dead letter {letter.id}.")
 
 
 @events.command()
@@ -172,13 +172,13 @@ def audit(data: Path | None, limit: int, cursor: str | None) -> None:
     """
     from nextbuy.kit.audit_log import list_entries
 
-    found = with_database(data, SERVICE, lambda database: list_entries(database, limit, cursor))
-    for entry in found.items:
+    page = with_database(data, SERVICE, lambda database: list_entries(database, limit, cursor))
+    for entry in page.items:
         details = msgspec.json.encode(entry.details).decode()
         click.echo(f"{entry.at:%Y-%m-%d %H:%M:%S}  {entry.actor}  {entry.action}  {entry.subject}  {details}")
-    if not found.items:
+    if not page.items:
         click.echo("No actions are recorded.")
-    _print_next_page(found.next_cursor)
+    _print_next_page(page.next_cursor)
 
 
 events.add_command(projections)
@@ -190,7 +190,7 @@ def _print_next_page(cursor: str | None) -> None:
         click.echo(f"Next page: --cursor {cursor}")
 
 
-async def _replay_one(database: Database, letter_id: UUID, timeout: float) -> None:
+async def _replay_one(database: Database, letter_id: UUID, timeout: int) -> None:
     from nextbuy.kafka.dead_letters import operations
     from nextbuy.kit.audit_log import terminal_actor
 
@@ -199,15 +199,15 @@ async def _replay_one(database: Database, letter_id: UUID, timeout: float) -> No
     ends = time.monotonic() + timeout
     while letter.status == "replaying":
         if time.monotonic() > ends:
-            fail(f"{letter_id} is not replayed after {timeout:.0f} s. Is the kafka service running?")
+            fail(f"Dead letter {letter_id} was not replayed within {timeout} s. Is the kafka service running?")
         await asyncio.sleep(POLL_INTERVAL)
         letter = await get_dead_letter(database, letter_id)
     if letter.status != "replayed":
-        fail(f"{letter_id} failed again: {_printable(letter.reason)}")
-    click.echo(f"Replayed {letter_id}.")
+        fail(f"Dead letter {letter_id} failed again: {_printable(letter.reason)}")
+    click.echo(f"Replayed dead letter {letter_id}.")
 
 
-async def _replay_matching(database: Database, only: Filter, timeout: float) -> None:
+async def _replay_matching(database: Database, only: Filter, timeout: int) -> None:
     from nextbuy.kafka.dead_letters import operations
     from nextbuy.kit.audit_log import terminal_actor
 
@@ -237,20 +237,20 @@ async def _replay_matching(database: Database, only: Filter, timeout: float) -> 
         sys.exit(1)
 
 
-async def _wait_for(database: Database, run: Replay, timeout: float, report: Callable[[Replay], None]) -> Replay:
-    progressed_at, settled = time.monotonic(), 0
+async def _wait_for(database: Database, run: Replay, timeout: int, report: Callable[[Replay], None]) -> Replay:
+    progressed_at, processed = time.monotonic(), 0
     while run.finished_at is None:
         await asyncio.sleep(POLL_INTERVAL)
         run = await get_replay(database, run.id)
         report(run)
-        if run.done + run.failed > settled:
-            progressed_at, settled = time.monotonic(), run.done + run.failed
+        if run.done + run.failed > processed:
+            progressed_at, processed = time.monotonic(), run.done + run.failed
         if time.monotonic() - progressed_at > timeout:
             hint = f"Waiting for: {run.blocked_by}" if run.blocked_by else "Is the kafka service running?"
-            fail(f"{settled} of {run.total} replayed; no progress for {timeout:.0f} s. {hint}")
+            fail(f"{processed} of {run.total} replayed; no progress for {timeout} s. {hint}")
     return run
 
 
 def _printable(text: str) -> str:
-    """Return text without control characters, which a terminal would obey."""
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+    """Replace control characters, which a terminal would obey."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)

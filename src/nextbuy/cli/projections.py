@@ -1,4 +1,4 @@
-"""`nextbuy events projections` and `nextbuy events rebuild NAME`."""
+"""`nextbuy events projections` and `nextbuy events rebuild NAME`: list and rebuild tables computed from events."""
 
 import asyncio
 import time
@@ -19,13 +19,13 @@ RUNNING: Final = ("requested", "reading")
 POLL_INTERVAL: Final = 0.3
 """Seconds between two reads of a rebuild's progress."""
 PROGRESS_TIMEOUT: Final = 40.0
-"""Seconds without progress until a rebuild counts as stuck. Longer than the lease of a crashed rebuilder."""
+"""Seconds without progress after which a rebuild counts as stuck. Longer than a crashed process keeps its claim."""
 
 
 @click.command()
 @with_data
 def projections(data: Path | None) -> None:
-    """List projections with their last rebuild."""
+    """List projections with their current generation, its number of events, and their last rebuild."""
     from nextbuy.analytics.store import projections as rows
     from nextbuy.analytics.store import rebuilds
 
@@ -50,7 +50,7 @@ def projections(data: Path | None) -> None:
 def rebuild(data: Path | None, name: str) -> None:
     """Rebuild projection NAME from the event logs.
 
-    The shop stays open, and the old figures stay in use until the new ones are complete.
+    The marketplace keeps running, and the old figures stay in use until the new ones are complete.
     """
     with_database(data, SERVICE, lambda database: _rebuild(database, name))
 
@@ -66,11 +66,11 @@ async def _rebuild(database: Database, name: str) -> None:
     async with database.transaction() as tx:
         requested = await request_rebuild(tx, name, requested_by=terminal_actor())
     started = time.monotonic()
-    done = await _wait_for(database, requested)
-    if done.error:
-        fail(f"Rebuild of {name} failed; the old figures stay in use: {done.error}")
+    ended = await _wait_for(database, requested)
+    if ended.error:
+        fail(f"Rebuild of {name} failed; the old figures stay in use: {ended.error}")
     seconds = time.monotonic() - started
-    click.echo(f"Rebuilt {name}: generation {done.generation}, {done.events} events in {seconds:.1f} s.")
+    click.echo(f"Rebuilt {name}: generation {ended.generation}, {ended.events} events in {seconds:.1f} s.")
 
 
 async def _wait_for(database: Database, run: Rebuild) -> Rebuild:
@@ -89,8 +89,7 @@ async def _wait_for(database: Database, run: Rebuild) -> Rebuild:
                 progressed_at, before = time.monotonic(), run
             if time.monotonic() - progressed_at > PROGRESS_TIMEOUT:
                 if run.state == "requested":
-                    fail("The rebuild is waiting; it starts when the kafka service runs.")
-                fail(
-                    f"{run.events} events read; no progress for {PROGRESS_TIMEOUT:.0f} s. Is the kafka service running?"
-                )
+                    fail(f"The rebuild of {run.name} is requested. It starts when the kafka service runs.")
+                stuck = f"The rebuild of {run.name} stopped at {run.events} events"
+                fail(f"{stuck}; no progress for {PROGRESS_TIMEOUT:.0f} s. Is the kafka service running?")
     return run

@@ -9,7 +9,7 @@ from nextbuy.kit.config import PREFIX, Setting, documented_settings
 
 
 @click.command()
-@click.option("--current", is_flag=True, help="List only those that are set here; values are not shown.")
+@click.option("--current", is_flag=True, help="List only settings that are set here, without their values.")
 def settings(*, current: bool) -> None:
     """List all settings with their meaning and default. Settings are environment variables."""
     shown = [setting for setting in documented_settings() if not current or _is_set(setting)]
@@ -19,8 +19,8 @@ def settings(*, current: bool) -> None:
         if setting.section != section:
             section = setting.section
             click.secho(section, bold=True)
-        text = f"  {PREFIX}{setting.name}".ljust(width + 4) + f"{setting.meaning} Default: {setting.default}"
-        click.echo(text.replace("`", ""))
+        line = f"  {PREFIX}{setting.name}".ljust(width + 4) + f"{setting.meaning} Default: {setting.default}"
+        click.echo(line.replace("`", ""))
 
 
 def _is_set(setting: Setting) -> bool:

@@ -38,13 +38,13 @@ class GetPublicKeys(Call[PublicKeys], to="auth", name="get-public-keys", callers
 class ValidateUser(
     Call[Account], to="auth", name="validate-user", callers=("analytics", "notification", "order"), idempotent=True
 ):
-    """Return the account of an access token, if its session is active and the account is not suspended."""
+    """Return the account of an access token, if its login session is active and the account not suspended."""
 
     token: str
 
 
 class ValidateSeller(Call[Account], to="auth", name="validate-seller", callers=("product", "seller"), idempotent=True):
-    """Return the account of a seller's access token; checks the session and the account too."""
+    """Return the account of a seller's access token, under the conditions of `ValidateUser`."""
 
     token: str
 
@@ -56,7 +56,7 @@ class ValidateAdmin(
     callers=("admin", "analytics", "kafka", "notification"),
     idempotent=True,
 ):
-    """Return the account of an admin's access token; checks the session and the account too."""
+    """Return the account of an admin's access token, under the conditions of `ValidateUser`."""
 
     token: str
 
@@ -74,7 +74,7 @@ class GetAccounts(Call[Accounts], to="auth", name="get-accounts", callers=("noti
 
 
 class SetAccountStatus(Call[Account], to="auth", name="set-account-status", callers=("admin",), idempotent=True):
-    """Suspend an account, which ends all its sessions, or reinstate it."""
+    """Suspend an account, which ends all its login sessions, or reinstate it."""
 
     account_id: UUID
     status: Literal["active", "suspended"]
@@ -83,7 +83,7 @@ class SetAccountStatus(Call[Account], to="auth", name="set-account-status", call
 
 
 class ReadAuthEvents(Call[EventsRead], to="auth", name="read-auth-events", callers=("analytics",), idempotent=True):
-    """Read up to 1,000 events of auth's event log after a position, optionally of some topics."""
+    """Read up to 1,000 events of auth's event log after a position, of all topics or those named."""
 
     after: int
     limit: BatchLimit
@@ -128,7 +128,7 @@ class AuthClient(Client):
         """Return the account of an access token.
 
         Raises:
-            Unauthenticated: the token is invalid or its session has ended.
+            Unauthenticated: the token is invalid or its login session has ended.
             Forbidden: the account is suspended.
         """
         return await self._send(ValidateUser(token=token))
@@ -154,5 +154,5 @@ class AuthClient(Client):
         return await self._send(SetAccountStatus(account_id=account_id, status="active", reason=reason, by=by))
 
     async def read_events(self, after: int, *, limit: int, topics: list[str] | None = None) -> EventsRead:
-        """Return a page of auth's event log."""
+        """Return a part of auth's event log, in order."""
         return await self._send(ReadAuthEvents(after=after, limit=limit, topics=topics))

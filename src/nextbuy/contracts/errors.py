@@ -26,6 +26,7 @@ An error with its own slug and message is defined in the module that raises it, 
 Its text at `/docs/problems` is this message; the code may raise it with a more specific one.
 """
 
+from collections.abc import Iterable
 from typing import ClassVar, Final, Self
 
 from msgspec import Struct
@@ -105,19 +106,19 @@ class BadRequest(AppError):
 
 
 class Unauthenticated(AppError):
-    """Log in first."""
+    """You are not logged in. Log in and try again."""
 
     status, title, slug = 401, "Unauthenticated", "unauthenticated"
 
 
 class Forbidden(AppError):
-    """This account has no access."""
+    """Your account has no access to this."""
 
     status, title, slug = 403, "Forbidden", "forbidden"
 
 
 class NotFound(AppError):
-    """Not found, or not visible to this account."""
+    """Not found, or not visible to your account."""
 
     status, title, slug = 404, "Not found", "not-found"
 
@@ -135,7 +136,7 @@ class Conflict(AppError):
 
 
 class TooLarge(AppError):
-    """The request body is too large."""
+    """The request body is too large. Send a smaller one."""
 
     status, title, slug = 413, "Body too large", "body-too-large"
 
@@ -153,13 +154,13 @@ class Unprocessable(AppError):
 
 
 class TooManyRequests(AppError):
-    """Too many requests. Wait as long as Retry-After says."""
+    """Too many requests. Wait for the time in Retry-After."""
 
     status, title, slug, transient = 429, "Too many requests", "too-many-requests", True
 
 
 class InternalError(AppError):
-    """Internal error. It has been logged under the correlation id."""
+    """Internal error. Report it with the correlation id, under which it is logged."""
 
 
 class Unavailable(AppError):
@@ -186,7 +187,7 @@ class BadGateway(Unavailable):
 
 
 class BreakerOpen(Unavailable):
-    """A service failed too often and is not called for a while. Wait as long as Retry-After says."""
+    """A service failed too often and is not called for now. Wait for the time in Retry-After."""
 
     slug = "breaker-open"
 
@@ -197,7 +198,14 @@ class DeadlinePassed(Unavailable):
     status, title, slug = 504, "Timeout", "deadline-passed"
 
 
-WrongRole: Final = Forbidden.of("wrong-role", "This is for accounts with another role.")
+WrongRole: Final = Forbidden.of("wrong-role", "Your account's role does not allow this. Log in with another account.")
+
+
+def wrong_role(roles: Iterable[str]) -> Forbidden:
+    """Return the error for an account that has none of the roles that are needed."""
+    return WrongRole(f"This needs the role {' or '.join(sorted(roles))}. Log in with another account.")
+
+
 EndpointNotFound: Final = NotFound.of("endpoint-not-found", "There is no such endpoint. See /docs for all endpoints.")
 
 KINDS: Final[tuple[type[AppError], ...]] = (
@@ -225,11 +233,11 @@ def from_problem(problem: Problem, *, retry_after: float | None = None) -> AppEr
 
     A status without a class becomes `Conflict` if it is a 4xx, otherwise `Unavailable`.
     """
-    kind = _BY_STATUS.get(problem.status)
-    if kind is None:
-        kind = Conflict if 400 <= problem.status < 500 else Unavailable  # noqa: PLR2004
+    error_class = _BY_STATUS.get(problem.status)
+    if error_class is None:
+        error_class = Conflict if 400 <= problem.status < 500 else Unavailable  # noqa: PLR2004
     if problem.slug == BreakerOpen.slug:
-        kind = BreakerOpen
-    error = kind(problem.detail, errors=problem.errors, retry_after=retry_after)
+        error_class = BreakerOpen
+    error = error_class(problem.detail, errors=problem.errors, retry_after=retry_after)
     error.slug = problem.slug
     return error

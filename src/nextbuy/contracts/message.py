@@ -22,7 +22,7 @@ _ID = "01920000-0000-7000-8000-000000000001"
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
 class CallMeta(StructMeta):
-    """Consumes the keywords of a call's class statement before msgspec's metaclass sees them."""
+    """The metaclass of calls; takes the keywords of the class statement, which msgspec's metaclass would refuse."""
 
     to: str
     name: str
@@ -76,7 +76,7 @@ class Call(Struct, Generic[Reply], metaclass=CallMeta):
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
 class _EventMeta(StructMeta):
-    """Consumes the keywords of an event's class statement before msgspec's metaclass sees them."""
+    """The metaclass of events; takes the keywords of the class statement, which msgspec's metaclass would refuse."""
 
     topic: str
     key: str

@@ -1,7 +1,7 @@
 """The order service: its events, and the call that reads its event log.
 
 The events of a payment session and of its orders describe every transition, so `order/history.py` can rebuild the
-session from them. They hold no postal address and no name, because an event log cannot forget a person.
+session from them. They hold no postal address and no name, because nothing is deleted from an event log.
 """
 
 from collections.abc import Mapping
@@ -69,7 +69,7 @@ class Address(Struct, frozen=True):
 
 
 class ReadOrderEvents(Call[EventsRead], to="order", name="read-order-events", callers=("analytics",), idempotent=True):
-    """Read a part of the order service's event log: at most 1,000 events after a position, of some topics or all."""
+    """Read up to 1,000 events of order's event log after a position, of all topics or those named."""
 
     after: int
     limit: BatchLimit
@@ -191,5 +191,5 @@ class OrderClient(Client):
     service: ClassVar[str] = "order"
 
     async def read_events(self, after: int, *, limit: int, topics: list[str] | None = None) -> EventsRead:
-        """Read a part of the order service's event log."""
+        """Return a part of order's event log, in order."""
         return await self._send(ReadOrderEvents(after=after, limit=limit, topics=topics))

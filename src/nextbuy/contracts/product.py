@@ -79,7 +79,7 @@ def merge_lines(lines: Iterable[Line]) -> list[Line]:
 
 
 class PricedLine(Struct, frozen=True):
-    """A line with the title, shop and price that product knows; the basket's own are ignored."""
+    """A line with the title, shop and price that product has stored; none is taken from the basket."""
 
     product_id: ProductId
     shop_id: ShopId
@@ -111,13 +111,13 @@ class HoldStock(Call[Nothing], to="product", name="hold-stock", callers=("order"
 
 
 class StockReleased(Struct, frozen=True):
-    """The state of a session's units: released, now or earlier, or already sold."""
+    """The state of a payment session's units: released, now or earlier, or already sold."""
 
     outcome: Literal["released", "sold"]
 
 
 class ReleaseStock(Call[StockReleased], to="product", name="release-stock", callers=("order",), idempotent=True):
-    """Release the units that a session holds; sold units stay sold.
+    """Release the units that a payment session holds; sold units stay sold.
 
     A release before the hold forbids the hold, so that a delayed hold cannot keep units forever.
     """
@@ -126,7 +126,7 @@ class ReleaseStock(Call[StockReleased], to="product", name="release-stock", call
 
 
 class UpdateStock(Call[Nothing], to="product", name="update-stock", callers=("order",), idempotent=True):
-    """Commit a session's hold, once; if it was released, commit the units from stock, or fail."""
+    """Commit a payment session's hold, once; if it was released, sell the units from stock, or fail."""
 
     session_id: UUID
     lines: list[Line]
@@ -152,7 +152,7 @@ class DecideProduct(Call[Product], to="product", name="decide-product", callers=
 class ReadProductEvents(
     Call[EventsRead], to="product", name="read-product-events", callers=("analytics",), idempotent=True
 ):
-    """Read the event log of product after a position: at most 1,000 events, all topics or those named."""
+    """Read up to 1,000 events of product's event log after a position, of all topics or those named."""
 
     after: int
     limit: BatchLimit
@@ -263,7 +263,7 @@ class ProductClient(Client):
         return (await self._send(ValidateProducts(lines=lines))).lines
 
     async def hold_stock(self, session_id: UUID, lines: list[Line], expires_at: datetime) -> None:
-        """Hold units for a session, all of them or none.
+        """Hold units for a payment session, all of them or none.
 
         Raises:
             NotFound: a product does not exist or is not for sale (`product-not-found`).
@@ -272,11 +272,11 @@ class ProductClient(Client):
         await self._send(HoldStock(session_id=session_id, lines=lines, expires_at=expires_at))
 
     async def release_stock(self, session_id: UUID) -> StockReleased:
-        """Release the units that a session holds."""
+        """Release the units that a payment session holds."""
         return await self._send(ReleaseStock(session_id=session_id))
 
     async def update_stock(self, session_id: UUID, lines: list[Line]) -> None:
-        """Commit a session's hold.
+        """Commit a payment session's hold.
 
         Raises:
             Conflict: the hold was released and too few units are left (`sold-out`).

@@ -24,7 +24,7 @@ ShopVersion = Annotated[int, Meta(description="Grows with every change of the sh
 
 
 class Shop(Struct, frozen=True):
-    """A public view of a shop; `status` is that of its seller, and only an approved shop sells."""
+    """A shop as the public sees it; `status` is that of its seller, and only an approved shop sells."""
 
     id: UUID
     name: ShopName
@@ -43,7 +43,7 @@ class Shops(Struct, frozen=True):
 
 
 class Seller(Struct, frozen=True):
-    """A seller and the shop, as admins see them."""
+    """A seller with their shop, as admins see them."""
 
     user_id: UUID
     name: PersonName
@@ -87,7 +87,7 @@ class DecideSeller(Call[Seller], to="seller", name="decide-seller", callers=("ad
 class ReadSellerEvents(
     Call[EventsRead], to="seller", name="read-seller-events", callers=("analytics",), idempotent=True
 ):
-    """Read the event log of seller after a position: at most 1,000 events, all topics or those named."""
+    """Read up to 1,000 events of seller's event log after a position, of all topics or those named."""
 
     after: int
     limit: BatchLimit
@@ -124,7 +124,6 @@ class SellerSuspended(_SellerEvent, topic="seller.suspended", key="shop_id"):
     reason: Annotated[ReasonText, Meta(description="The reason, in the admin's words.")]
 
 
-ShopEvent = SellerRegistered | SellerApproved | SellerRejected | SellerSuspended
 SHOP_EVENTS: Final[tuple[type[Event], ...]] = (SellerRegistered, SellerApproved, SellerRejected, SellerSuspended)
 """The events that report the state of a shop."""
 

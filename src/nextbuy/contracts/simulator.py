@@ -1,4 +1,4 @@
-"""The payment simulator's calls: the part of a payment provider's API that the shop needs."""
+"""The payment simulator's calls: the part of a payment provider's API that the marketplace uses."""
 
 from uuid import UUID
 
@@ -18,7 +18,7 @@ class PaymentOpened(Struct, frozen=True):
 class OpenPayment(Call[PaymentOpened], to="simulator", name="open-payment", callers=("order",), idempotent=True):
     """Open a payment page; the same reference returns the same payment.
 
-    `reference` is the webhook's `client_reference_id`; `return_url` is the link back to the shop.
+    `reference` is the webhook's `client_reference_id`; `return_url` is the link back to the marketplace.
     """
 
     reference: UUID

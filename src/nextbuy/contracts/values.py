@@ -139,7 +139,7 @@ class Nothing(Struct, frozen=True):
 
 
 def new_id() -> UUID:
-    """Return a UUIDv7 (RFC 9562); later ones are greater."""
+    """Return a UUIDv7 (RFC 9562), greater than earlier ids."""
     return _uuid7()
 
 
@@ -151,5 +151,5 @@ def total(amounts: "list[Money]") -> Money:
     """
     currencies = {money.currency for money in amounts} or {CURRENCY}
     if len(currencies) > 1:
-        raise ValueError(f"cannot add amounts of {sorted(currencies)}")
+        raise ValueError(f"cannot add amounts in different currencies: {sorted(currencies)}")
     return Money(sum(money.amount for money in amounts), currencies.pop())

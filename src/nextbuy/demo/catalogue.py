@@ -1,4 +1,4 @@
-"""The demo market in `catalogue.toml`, read and validated; an error names its place in the file."""
+"""The demo market in `catalogue.toml`, read and validated; an error names the entry and what is wrong."""
 
 import tomllib
 from collections.abc import Iterable, Iterator
@@ -27,7 +27,7 @@ class DemoAccount(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DemoProduct(Struct, frozen=True, forbid_unknown_fields=True):
-    """A product; `awaits_review` marks those that moderation is expected to hold for review."""
+    """A product; `awaits_review` is true if moderation is expected to leave it to an admin."""
 
     title: ProductTitle
     description: Description
@@ -67,16 +67,16 @@ def load() -> DemoCatalogue:
     """Return the demo market of this package.
 
     Raises:
-        ValueError: the file is invalid; the message has the place and the reason.
+        ValueError: the file is invalid; the message names the entry and the reason.
     """
     return read(resources.files(__package__).joinpath("catalogue.toml").read_text(encoding="utf-8"))
 
 
 def read(text: str) -> DemoCatalogue:
-    """Return the demo market in a TOML text.
+    """Parse and validate a demo market in TOML.
 
     Raises:
-        ValueError: the text is invalid; the message has the place and the reason.
+        ValueError: the text is invalid; the message names the entry and the reason.
     """
     try:
         catalogue = msgspec.convert(_normalize_spaces(tomllib.loads(text)), DemoCatalogue)
@@ -110,9 +110,8 @@ def _with_categories(shop: DemoShop) -> DemoShop:
 
 
 def _problems(catalogue: DemoCatalogue) -> Iterator[str]:
-    """Yield the contradictions between entries."""
     for email in _repeated(account.email for account in catalogue.accounts):
-        yield f"two accounts have the email address {email!r}"
+        yield f"two accounts have the e-mail address {email!r}"
     for name in _repeated(shop.name for shop in catalogue.shops):
         yield f"two shops are named {name!r}"
     for title in _repeated(product.title for product in catalogue.products):
@@ -120,10 +119,10 @@ def _problems(catalogue: DemoCatalogue) -> Iterator[str]:
     for product in catalogue.products:
         for tag in _repeated(product.tags):
             yield f"the product {product.title!r} has the tag {tag!r} twice"
-    yield from _problems_of_ownership(catalogue)
+    yield from _ownership_problems(catalogue)
 
 
-def _problems_of_ownership(catalogue: DemoCatalogue) -> Iterator[str]:
+def _ownership_problems(catalogue: DemoCatalogue) -> Iterator[str]:
     """Yield the roles without an account, and the shops and sellers that do not match one to one."""
     roles = {account.email: account.role for account in catalogue.accounts}
     owners = [shop.seller for shop in catalogue.shops]
@@ -140,10 +139,10 @@ def _problems_of_ownership(catalogue: DemoCatalogue) -> Iterator[str]:
             yield f"the seller {email!r} has no shop"
 
 
-def _repeated(texts: Iterable[str]) -> Iterator[str]:
-    """Yield each text that is a repetition, ignoring case."""
+def _repeated(values: Iterable[str]) -> Iterator[str]:
+    """Yield each value that repeats an earlier one, ignoring case."""
     seen: set[str] = set()
-    for text in texts:
-        if text.casefold() in seen:
-            yield text
-        seen.add(text.casefold())
+    for value in values:
+        if value.casefold() in seen:
+            yield value
+        seen.add(value.casefold())

@@ -1,6 +1,6 @@
-"""A plain HTTP client for JSON, from the standard library: what any program could use against the marketplace.
+"""A plain HTTP client for JSON, built on the standard library, to use the marketplace as any program could.
 
-Each request has its own connection: the demo makes few, and none can meet a connection that was closed meanwhile.
+Each request has its own connection: the demo makes few, and none can fail on a connection that the server has closed.
 """
 
 import asyncio
@@ -45,12 +45,12 @@ class Response:
 
     @property
     def ok(self) -> bool:
-        """Whether the request was granted."""
+        """Whether the request succeeded."""
         return self.status < _FIRST_ERROR
 
     @property
     def reason(self) -> str:
-        """The reason of a refusal, for people."""
+        """Why the request was refused, for people."""
         if not isinstance(self.json, dict):
             return "no reason given"
         detail = str(self.json.get("detail") or self.json.get("title") or "no reason given")

@@ -1,4 +1,4 @@
-"""The interactions that the marketplace recorded of one trace, as the demo reads them."""
+"""The interactions that the marketplace recorded for one trace, decoded for the demo."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -28,12 +28,12 @@ class Interaction:
 
     @property
     def ends(self) -> float:
-        """The time of its end, in seconds."""
+        """The time at which the interaction ended, in seconds."""
         return self.at + self.ms / 1000
 
     @property
     def ok(self) -> bool:
-        """Whether it succeeded; a step always does."""
+        """Whether the interaction succeeded; a step always does."""
         if self.kind == "step":
             return True
         return self.status < _FIRST_ERROR if self.status else self.outcome == "ok"
@@ -48,5 +48,5 @@ def decode_interactions(items: Iterable[Mapping[str, Any]]) -> list[Interaction]
     A consumed event came from the bus to the kafka service first, which is an interaction of its own here (`read`).
     """
     decoded = [Interaction(**{name: item[name] for name in _FIELDS if name in item}) for item in items]
-    reads = [replace(one, kind="read", callee="kafka") for one in decoded if one.kind == "consume"]
-    return sorted([*reads, *decoded], key=lambda one: one.at)
+    reads = [replace(each, kind="read", callee="kafka") for each in decoded if each.kind == "consume"]
+    return sorted([*reads, *decoded], key=lambda interaction: interaction.at)

@@ -1,4 +1,4 @@
-"""Run both examples of the specification against a marketplace, and prove from its records that each arrow happened.
+"""Run both examples of the specification against a marketplace, and prove each arrow by a recorded interaction.
 
 The demo is an ordinary client: it uses the public API and imports nothing of the services.
 """
@@ -23,7 +23,7 @@ from nextbuy.demo.steps import ModerationResult, Purchase, buy, offer_products, 
 from nextbuy.demo.walkthrough import DemoError, Person, Walkthrough
 
 _RECORD_TIMEOUT: Final = 10.0
-"""Seconds in which the last interaction must be recorded."""
+"""Seconds after which missing interactions count as not recorded."""
 _POLL_INTERVAL: Final = 0.25
 
 
@@ -56,7 +56,7 @@ async def _run_examples(demo: Walkthrough, admin_email: str, admin_password: str
 
     missing = []
     for example, trace, actors in _examples(moderation, purchase):
-        recorded = await _recorded(demo, accounts.admin, example, trace)
+        recorded = await _read_interactions(demo, accounts.admin, example, trace)
         demo.screen.heading(f"{example.title}: recorded interactions")
         demo.screen.mermaid(sequence_diagram(recorded, actors))
         demo.screen.heading(f"{example.title}: the arrows of the specification and their proof")
@@ -88,12 +88,12 @@ async def _require_ready(demo: Walkthrough) -> None:
         raise DemoError(f"The marketplace at {url} is not ready (status {status}): {response.reason}")
 
 
-async def _recorded(demo: Walkthrough, admin: Person, example: Example, trace: Trace) -> list[Interaction]:
+async def _read_interactions(demo: Walkthrough, admin: Person, example: Example, trace: Trace) -> list[Interaction]:
     """Return the recorded interactions once they are complete and their number is stable, or at the timeout."""
     path = f"/kafka/api/interactions/{trace.trace_id}"
     loop = asyncio.get_running_loop()
     deadline = loop.time() + _RECORD_TIMEOUT
-    before = -1
+    previous_count = -1
     while True:
         response = await demo.request(admin, "GET", path)
         if not response.ok:
@@ -101,8 +101,8 @@ async def _recorded(demo: Walkthrough, admin: Person, example: Example, trace: T
             raise DemoError(message)
         page: Any = response.json
         recorded = decode_interactions(page["items"])
-        complete = len(recorded) == before and not example.missing(recorded)
+        complete = len(recorded) == previous_count and not example.missing(recorded)
         if complete or loop.time() > deadline:
             return recorded
-        before = len(recorded)
+        previous_count = len(recorded)
         await asyncio.sleep(_POLL_INTERVAL)

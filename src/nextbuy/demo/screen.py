@@ -18,7 +18,7 @@ _RESULT_WIDTH: Final = 16
 
 
 class Screen:
-    """Writes lines; texts of users cannot control the terminal."""
+    """The output of the demo, line by line; control characters in users' texts are removed."""
 
     def __init__(self, file: IO[str] | None = None) -> None:
         """Write to `file`, or to standard output."""
@@ -33,13 +33,13 @@ class Screen:
     def step(self, who: str, what: str, status: int, ms: float) -> None:
         """Show a successful step with its status (0: none) and duration."""
         result = f"{status or '':>3} {ms:>8.1f} ms"
-        room = max(20, self._console.width - _NAME_WIDTH - _RESULT_WIDTH - 4)
-        lines = Text(self._plain(what)).wrap(self._console, room)
-        for place, line in enumerate(lines):
+        width = max(20, self._console.width - _NAME_WIDTH - _RESULT_WIDTH - 4)
+        lines = Text(self._plain(what)).wrap(self._console, width)
+        for index, line in enumerate(lines):
             line.rstrip()
-            mark, name, last = (" ", "", "") if place else (self._marks[0], who, f" {result}")
+            mark, name, last = (" ", "", "") if index else (self._marks[0], who, f" {result}")
             row = Text.assemble(
-                (f"{mark} ", "green"), (f"{name:<{_NAME_WIDTH}} ", "cyan"), f"{line.plain:<{room}}", (last, "dim")
+                (f"{mark} ", "green"), (f"{name:<{_NAME_WIDTH}} ", "cyan"), f"{line.plain:<{width}}", (last, "dim")
             )
             row.rstrip()
             self._console.print(row)
@@ -71,10 +71,10 @@ class Screen:
         table.add_column("")
         table.add_column("Specified", overflow="fold")
         table.add_column("Recorded", overflow="fold")
-        for arrow, one in proofs:
-            style = "green" if one else "bold red"
-            recorded = proof(one) if one else "MISSING"
-            table.add_row(Text(self._marks[one is None], style), self._plain(str(arrow)), self._plain(recorded))
+        for arrow, interaction in proofs:
+            style = "green" if interaction else "bold red"
+            recorded = proof(interaction) if interaction else "MISSING"
+            table.add_row(Text(self._marks[interaction is None], style), self._plain(str(arrow)), self._plain(recorded))
         self._console.print(table)
 
     def _print(self, text: str, style: str) -> None:

@@ -1,7 +1,7 @@
 """Create the demo market in an empty marketplace, through the public API.
 
-It may be interrupted at any step and run again: what exists is found, not created twice. The admin must exist, because
-the public API creates none.
+It may be interrupted at any step and run again: existing accounts, shops and products are reused. The admin must exist,
+because the public API creates none.
 """
 
 import asyncio
@@ -47,7 +47,7 @@ class _OpenedShop:
 
 
 async def seed(client: Client, *, admin_token: str) -> None:
-    """Create what is missing of the demo market; the admin with `admin_token` approves the shops.
+    """Create the missing parts of the demo market; the admin with `admin_token` approves the shops.
 
     Raises:
         SeedError: a response was not the expected one.
@@ -66,7 +66,7 @@ async def seed(client: Client, *, admin_token: str) -> None:
     async def offer(item: tuple[_OpenedShop, DemoProduct]) -> None:
         await seeding.offer(*item)
 
-    await _for_each((one for one in market.accounts if one.role is not Role.ADMIN), register)
+    await _for_each((account for account in market.accounts if account.role is not Role.ADMIN), register)
     await _for_each(market.shops, open_shop)
     await _for_each(_interleaved([shops[shop.name] for shop in market.shops]), offer)
 
@@ -91,27 +91,27 @@ class _Seeding:
         return reply["user"]["id"], reply["access_token"]
 
     async def open_shop(self, shop: DemoShop, seller_id: str, token: str) -> _OpenedShop:
-        """Open a shop, or find it, and have it approved if it should be."""
+        """Open a shop, or read the existing one, and approve it unless it is to stay pending."""
         what = f"The shop {shop.name!r}"
         body = {"name": shop.name, "bio": shop.bio, "category": shop.category}
         status, reply = await self._client("POST", "/seller/api/create-shop", body, token)
         titles: set[str] = set()
-        status_of_seller = "pending"
+        seller_status = "pending"
         if status == _CONFLICT:
-            why = reply.get("detail")
+            reason = reply.get("detail")
             status, reply = await self._client("GET", "/seller/api/my-shop", None, token)
-            _expect(f"{what} could not be created ({why}), and the shop of its seller", status, reply, _OK)
-            status_of_seller = reply["seller_status"]
+            _expect(f"{what} could not be created ({reason}), and reading the seller's shop", status, reply, _OK)
+            seller_status = reply["seller_status"]
             titles = await self._product_titles(what, token)
         else:
             _expect(what, status, reply, _CREATED)
-        if shop.status == "approved" and status_of_seller == "pending":
+        if shop.status == "approved" and seller_status == "pending":
             status, reply = await self._client("POST", f"/admin/api/approve-seller/{seller_id}", {}, self._admin_token)
             _expect(f"The approval of {shop.name!r}", status, reply, _OK)
         return _OpenedShop(shop, token, titles)
 
     async def offer(self, opened: _OpenedShop, product: DemoProduct) -> None:
-        """Offer a product unless it exists; a pending shop may not be allowed to."""
+        """Offer a product unless it exists; the product of a pending shop may be refused."""
         if product.title in opened.titles:
             return
         body = {
@@ -127,27 +127,27 @@ class _Seeding:
             _expect(f"The product {product.title!r}", status, reply, _CREATED)
 
     async def _product_titles(self, what: str, token: str) -> set[str]:
-        found: set[str] = set()
+        titles: set[str] = set()
         path = "/product/api/get-shop-products?limit=100"
         cursor = ""
         while True:
             status, reply = await self._client("GET", path + cursor, None, token)
             _expect(f"{what}: the list of its products", status, reply, _OK)
-            found |= {product["title"] for product in reply["items"]}
+            titles |= {product["title"] for product in reply["items"]}
             if not reply.get("next_cursor"):
-                return found
+                return titles
             cursor = f"&cursor={quote(reply['next_cursor'])}"
 
 
 def _expect(what: str, status: int, reply: Any, expected: int) -> None:  # noqa: ANN401  any JSON
     if status == expected:
         return
-    why = reply.get("detail") or reply.get("title") if isinstance(reply, dict) else None
-    raise SeedError(f"{what} returned {status} instead of {expected}: {why or 'no reason given'}")
+    reason = reply.get("detail") or reply.get("title") if isinstance(reply, dict) else None
+    raise SeedError(f"{what} returned {status} instead of {expected}: {reason or 'no reason given'}")
 
 
 def _interleaved(shops: Iterable[_OpenedShop]) -> list[tuple[_OpenedShop, DemoProduct]]:
-    """Return the first product of each shop, then the second, so that the newest products are of many shops."""
+    """Return the first product of each shop, then the second, so that the newest products come from many shops."""
     rows = zip_longest(*([(opened, product) for product in opened.shop.products] for opened in shops))
     return [item for row in rows for item in row if item is not None]
 

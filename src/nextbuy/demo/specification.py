@@ -32,13 +32,13 @@ class Expectation:
     name: str
     subscription: str = ""
 
-    def matches(self, one: Interaction) -> bool:
+    def matches(self, actual: Interaction) -> bool:
         """Return whether an interaction is the expected one and succeeded."""
-        if (one.kind, one.callee, one.name) != (self.kind, self.callee, self.name) or not one.ok:
+        if (actual.kind, actual.callee, actual.name) != (self.kind, self.callee, self.name) or not actual.ok:
             return False
-        if self.kind != "request" and one.caller != self.caller:
+        if self.kind != "request" and actual.caller != self.caller:
             return False
-        return not self.subscription or one.subscriptions.get(self.subscription) == "applied"
+        return not self.subscription or actual.subscriptions.get(self.subscription) == "applied"
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ PRODUCT_MODERATION: Final = (
 
 @dataclass(frozen=True)
 class Example:
-    """An example of the specification that was run: its arrows, and the request that made the payment."""
+    """A completed example of the specification: its arrows, and the request that made the payment."""
 
     title: str
     arrows: tuple[Arrow, ...]
@@ -129,15 +129,15 @@ class Example:
 
     def proofs(self, recorded: Iterable[Interaction]) -> list[tuple[Arrow, Interaction | None]]:
         """Return each arrow with the first interaction that proves it, or None."""
-        in_order = sorted(recorded, key=lambda one: one.at)
-        return [(arrow, self._proof(arrow, in_order)) for arrow in self.arrows]
+        by_time = sorted(recorded, key=lambda interaction: interaction.at)
+        return [(arrow, self._proof(arrow, by_time)) for arrow in self.arrows]
 
     def missing(self, recorded: Iterable[Interaction]) -> list[Arrow]:
         """Return the arrows without a proof."""
         return [arrow for arrow, proof in self.proofs(recorded) if proof is None]
 
-    def _proof(self, arrow: Arrow, in_order: list[Interaction]) -> Interaction | None:
+    def _proof(self, arrow: Arrow, by_time: list[Interaction]) -> Interaction | None:
         expectation = arrow.expectation
         if expectation.name == COMPLETE_PAYMENT:
             expectation = replace(expectation, name=self.payment)
-        return next((one for one in in_order if expectation.matches(one)), None)
+        return next((candidate for candidate in by_time if expectation.matches(candidate)), None)

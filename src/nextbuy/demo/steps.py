@@ -112,14 +112,15 @@ async def offer_products(demo: Walkthrough, accounts: Accounts) -> ModerationRes
     trace = Trace(f"demo-{run}-moderation")
     bowl = await _offer(demo, first, _product(f"Speckled bowl {run}", "ceramics", 2_800, 12), "active")
     lamp = await _offer(demo, first, _product(f"Desk lamp {run}", "electronics", 6_450, 5), "pending", trace)
-    copy = _product(f"Vase {run}", "ceramics", 9_900, 3) | {"description": "A replica of a famous museum vase."}
-    await _offer(demo, first, copy, "rejected")
+    replica = _product(f"Vase {run}", "ceramics", 9_900, 3) | {"description": "A replica of a famous museum vase."}
+    await _offer(demo, first, replica, "rejected")
     book = await _offer(demo, second, _product(f"Night walks {run}", "books", 1_995, 8), "active")
 
     async def find_notification() -> str | None:
-        async for note in demo.items(accounts.admin, "/admin/api/notifications"):
-            if note["kind"] == "product-pending" and lamp["title"] in f"{note['title']} {note['message']}":
-                return f"{note['title']}: {note['message']}"
+        async for notification in demo.items(accounts.admin, "/admin/api/notifications"):
+            text = f"{notification['title']}: {notification['message']}"
+            if notification["kind"] == "product-pending" and lamp["title"] in text:
+                return text
         return None
 
     what = "is notified of the pending product"
@@ -129,7 +130,7 @@ async def offer_products(demo: Walkthrough, accounts: Accounts) -> ModerationRes
     what = f"approves “{lamp['title']}”"
     await demo.do(accounts.admin, what, "POST", f"/admin/api/approve-product/{lamp['id']}", {})
     basket = (bowl, 2), (lamp, 1), (book, 3)
-    return ModerationResult(trace, tuple(BasketItem(one["id"], one["title"], quantity) for one, quantity in basket))
+    return ModerationResult(trace, tuple(BasketItem(item["id"], item["title"], quantity) for item, quantity in basket))
 
 
 def _product(title: str, category: str, cents: int, stock: int) -> dict[str, Any]:
@@ -212,7 +213,7 @@ async def _wait_for_orders(demo: Walkthrough, user: Person, session_id: str) -> 
     what = "waits for the payment to arrive"
     session = await demo.until(user, what, find_final_status, timeout=_PAYMENT_TIMEOUT)
     if session["status"] != "paid":
-        raise DemoError(f"The payment session is {session['status']}; expected paid.")
+        raise DemoError(f"Payment session {session_id} is {session['status']}; expected paid.")
     demo.screen.note(f"The checkout is paid and has {len(session['order_ids'])} orders.")
     return tuple(session["order_ids"])
 
@@ -220,7 +221,7 @@ async def _wait_for_orders(demo: Walkthrough, user: Person, session_id: str) -> 
 async def _show_stock(
     demo: Walkthrough, accounts: Accounts, basket: tuple[BasketItem, ...], before: dict[str, int]
 ) -> None:
-    """Show the stock before and after; a cached product may be stale for a moment."""
+    """Show the stock before and after the sale, once the cached products are up to date."""
     expected = {item.id: before[item.id] - item.quantity for item in basket}
 
     async def find_expected() -> dict[str, int] | None:
@@ -249,7 +250,7 @@ async def _show_orders(demo: Walkthrough, accounts: Accounts, order_ids: tuple[s
     demo.screen.note(", ".join(item["title"].lower() for item in timeline["items"]).capitalize() + ".")
     listed = {order["id"] async for order in demo.items(user, "/order/api/user-orders")}
     if len(numbers) != len(accounts.sellers) or listed != {*numbers}:
-        raise DemoError(f"Expected one order for each of {len(accounts.sellers)} shops, all in the user's list.")
+        raise DemoError(f"Expected an order from each of {len(accounts.sellers)} shops, all in the user's list.")
 
     await _show_notifications(demo, accounts.admin, "/admin/api/notifications", "order-created", numbers)
     await _show_notifications(demo, user, "/notification/api/notifications", "order-placed", numbers)
@@ -259,17 +260,17 @@ async def _show_notifications(demo: Walkthrough, who: Person, path: str, kind: s
     """Wait for a notification about each order and show them; `numbers` maps order ids to order numbers."""
 
     async def find_all() -> list[str] | None:
-        found = {}
-        async for note in demo.items(who, path):
+        texts = {}
+        async for item in demo.items(who, path):
             for order_id, number in numbers.items():
-                if note["kind"] == kind and (number in note["message"] or order_id in (note["link"] or "")):
-                    found[order_id] = f"{note['title']}: {note['message']}"
-            if len(found) == len(numbers):
-                return list(found.values())
+                if item["kind"] == kind and (number in item["message"] or order_id in (item["link"] or "")):
+                    texts[order_id] = f"{item['title']}: {item['message']}"
+            if len(texts) == len(numbers):
+                return list(texts.values())
         return None
 
-    for note in await demo.until(who, "is notified of every order", find_all):
-        demo.screen.note(note)
+    for text in await demo.until(who, "is notified of every order", find_all):
+        demo.screen.note(text)
 
 
 def _format_money(money: dict[str, Any]) -> str:

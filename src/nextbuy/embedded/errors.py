@@ -1,4 +1,4 @@
-"""Errors of the engines, as sentences for the person at the terminal."""
+"""Errors of the engines, as messages for the operator at the terminal."""
 
 import errno
 from pathlib import Path

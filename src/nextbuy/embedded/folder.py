@@ -30,7 +30,7 @@ def prepare(data: Path) -> Path:
 
 
 def lock(data: Path, engine: str) -> TextIO:
-    """Lock one engine of a data folder for this process, until the returned file is closed or the process ends."""
+    """Lock an engine's data for this process, until the returned file is closed or the process ends."""
     path = data / f"{engine}.lock"
     try:
         file = path.open("a+")
@@ -66,9 +66,9 @@ def socket_folder(data: Path) -> Path:
 
     The name depends on the data folder only, so that other processes find the sockets.
     """
-    near = data.absolute() / "run"
-    if len(os.fsencode(near)) <= MAX_SOCKET_FOLDER:
-        return near
+    inside = data.absolute() / "run"
+    if len(os.fsencode(inside)) <= MAX_SOCKET_FOLDER:
+        return inside
     digest = hashlib.sha256(os.fsencode(data.resolve())).hexdigest()[:16]
     return Path(tempfile.gettempdir()) / f"nextbuy-{digest}"
 
@@ -79,8 +79,8 @@ def make_socket_folder(data: Path, identity: Identity) -> Path:
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
         # In a shared temporary folder, another user may have created this name in order to intercept connections.
-        found = folder.lstat()
-        if folder.is_symlink() or found.st_uid not in {os.geteuid(), identity.uid}:
+        status = folder.lstat()
+        if folder.is_symlink() or status.st_uid not in {os.geteuid(), identity.uid}:
             raise EngineError(
                 f"{folder} belongs to another user. Have it removed, or move the data to a folder with a short path."
             )
@@ -91,8 +91,8 @@ def make_socket_folder(data: Path, identity: Identity) -> Path:
     return folder
 
 
-def open_log(data: Path, engine: str) -> Path:
-    """Return the path of an engine's log; rotate a large one first."""
+def rotate_log(data: Path, engine: str) -> Path:
+    """Rotate an engine's log if it is large, and return its path."""
     path = data / f"{engine}.log"
     if path.exists() and path.stat().st_size > MAX_LOG_BYTES:
         path.replace(data / f"{engine}.log.1")

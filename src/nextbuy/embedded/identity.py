@@ -26,7 +26,7 @@ class Identity:
 
     @property
     def is_us(self) -> bool:
-        """Whether it is the user of this process."""
+        """Whether this process runs as it."""
         return self.uid == os.geteuid()
 
     def own(self, path: Path) -> None:

@@ -13,7 +13,7 @@ PR_SET_PDEATHSIG = 1
 
 
 def watch_parent(death_signal: signal.Signals, user: tuple[str, str] = ("-", "-")) -> list[str]:
-    """Return the prefix for a command that makes it receive `death_signal` when this process ends (on Linux)."""
+    """Return arguments to put before a command; it then gets `death_signal` when this process ends (on Linux)."""
     return [sys.executable, "-I", "-S", __file__, str(os.getpid()), str(int(death_signal)), *user]
 
 

@@ -79,7 +79,7 @@ def _launch(data: Path, lock: TextIO, unsafe: dict[str, str]) -> Engine:
     allow_execution(with_libraries(programs.parent), identity)
     sockets = folder.make_socket_folder(data, identity)
     allow_traversal([programs, cluster, sockets], identity)
-    log = folder.open_log(data, "postgres")
+    log = folder.rotate_log(data, "postgres")
     if cluster.exists():
         _check_version(cluster)
         leftovers = [cluster / "postmaster.pid", sockets / ".s.PGSQL.5432.lock", sockets / ".s.PGSQL.5432"]
@@ -105,7 +105,7 @@ def _launch(data: Path, lock: TextIO, unsafe: dict[str, str]) -> Engine:
 
 
 def _is_ready(status_file: Path, pid: int) -> bool:
-    # The socket answers long before recovery is done; this file says when it is.
+    # The socket answers long before recovery is done; the status file reports "ready" afterwards.
     try:
         lines = status_file.read_text().splitlines()
     except OSError:
@@ -115,15 +115,15 @@ def _is_ready(status_file: Path, pid: int) -> bool:
 
 def _check_version(cluster: Path) -> None:
     try:
-        found = (cluster / "PG_VERSION").read_text().strip()
+        version = (cluster / "PG_VERSION").read_text().strip()
     except OSError as error:
         raise EngineError(
             f"{cluster} is not a PostgreSQL data folder. Restore it from a backup, or choose another data folder."
         ) from error
-    if found != str(POSTGRES_MAJOR):
+    if version != str(POSTGRES_MAJOR):
         raise EngineError(
-            f"{cluster} is of PostgreSQL {found}, but NextBuy runs PostgreSQL {POSTGRES_MAJOR}. "
-            f"Move the data with pg_dump {found}, or choose another data folder."
+            f"{cluster} was written by PostgreSQL {version}, but NextBuy runs PostgreSQL {POSTGRES_MAJOR}. "
+            f"Move the data with pg_dump {version}, or choose another data folder."
         )
 
 
@@ -182,10 +182,10 @@ def _initdb(unfinished: Path, password_file: Path, identity: Identity, log: Path
         raise EngineError(f'PostgreSQL could not create its data: "{reasons[0].strip()}". See {log}.')
 
 
-def _write_secret(path: Path, text: str) -> None:
+def _write_secret(path: Path, secret: str) -> None:
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
+        file.write(secret)
 
 
 def _url(data: Path, sockets: Path) -> str:

@@ -1,4 +1,4 @@
-"""An engine as a child process: started, stopped, and found again if its marketplace was killed."""
+"""An engine as a child process: started and stopped, and stopped later if its marketplace was killed."""
 
 import contextlib
 import os
@@ -95,7 +95,7 @@ class Engine:
 
 
 def launch_locked(data: Path, engine: str, launch: Callable[[Path, TextIO], Engine]) -> Engine:
-    """Return what `launch` starts on the prepared data folder under the engine's lock."""
+    """Prepare the data folder, lock the engine's data, and return the engine that `launch` then starts."""
     data = folder.prepare(data)
     lock = folder.lock(data, engine)
     try:
@@ -136,8 +136,8 @@ def spawn(
 
 
 def stop_orphans(home: Path, program: str, stop_signal: signal.Signals) -> None:
-    """Stop an engine that outlived its marketplace and works in `home`. The caller holds the lock of its data."""
-    orphans = _working_in(home, program)
+    """Stop an engine in the folder `home` that outlived its marketplace. The caller holds the lock on its data."""
+    orphans = _processes_in(home, program)
     # A server stops its own children in order, so only the server gets the signal.
     pids = {orphan.pid for orphan in orphans}
     for orphan in orphans:
@@ -145,19 +145,19 @@ def stop_orphans(home: Path, program: str, stop_signal: signal.Signals) -> None:
             if orphan.ppid() not in pids:
                 orphan.send_signal(stop_signal)
     deadline = time.monotonic() + ORPHAN_TIMEOUT
-    # Not waited for by process id: in a container, zombies may stay.
-    while left := _working_in(home, program):
+    # Polled by folder, not waited for by process id: in a container, zombies may stay.
+    while survivors := _processes_in(home, program):
         if time.monotonic() > deadline:
-            for orphan in left:
+            for orphan in survivors:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     orphan.kill()
         time.sleep(POLL_INTERVAL)
 
 
-def _working_in(home: Path, program: str) -> list[psutil.Process]:
-    found = []
+def _processes_in(home: Path, program: str) -> list[psutil.Process]:
+    matches = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
             if process.name() == program and home.samefile(process.cwd()):
-                found.append(process)
-    return found
+                matches.append(process)
+    return matches

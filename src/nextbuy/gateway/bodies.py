@@ -1,4 +1,4 @@
-"""The request bodies of clients, limited in size and time."""
+"""Request bodies of clients, limited in size and time."""
 
 import asyncio
 import time
@@ -9,7 +9,7 @@ from typing import Final
 from nextbuy.kit.http.asgi import BODY_TIMEOUT, BodyTimeout, Disconnected, Receive, too_large
 
 _DISCARD_LIMIT: Final = 16 * 1024 * 1024
-"""Bytes of a refused body that are received."""
+"""Bytes of a refused body that are still received before the connection is closed."""
 _DISCARD_TIMEOUT: Final = 2.0
 
 
@@ -19,18 +19,18 @@ async def discard_rest(receive: Receive) -> None:
     If the connection were closed while the client sends, it would be reset, and most clients would never read the
     response.
     """
-    left = _DISCARD_LIMIT
+    remaining = _DISCARD_LIMIT
     with suppress(TimeoutError):
         async with asyncio.timeout(_DISCARD_TIMEOUT):
-            while left > 0:
+            while remaining > 0:
                 message = await receive()
                 if message["type"] != "http.request" or not message.get("more_body", False):
                     return
-                left -= len(message.get("body", b""))
+                remaining -= len(message.get("body", b""))
 
 
 class ClientBody:
-    """The body of a client as a stream of at most `limit` bytes, which may take `BODY_TIMEOUT`."""
+    """A request body as a stream of at most `limit` bytes, which must arrive within `BODY_TIMEOUT`."""
 
     def __init__(self, receive: Receive, size: int | None, limit: int) -> None:
         self.size = size
@@ -39,19 +39,19 @@ class ClientBody:
         self._limit = limit
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        """Yield the chunks. An error is also stored as `failure`, because an HTTP client may wrap what is raised."""
+        """Yield the chunks. An error is also stored as `failure`, because the forwarding HTTP client may wrap it."""
         try:
-            read, ends = 0, time.monotonic() + BODY_TIMEOUT
+            received, deadline = 0, time.monotonic() + BODY_TIMEOUT
             more = True
             while more:
-                async with asyncio.timeout(ends - time.monotonic()):
+                async with asyncio.timeout(deadline - time.monotonic()):
                     message = await self._receive()
                 if message["type"] != "http.request":
                     raise Disconnected
                 chunk = message.get("body", b"")
                 more = message.get("more_body", False)
-                read += len(chunk)
-                if read > self._limit:
+                received += len(chunk)
+                if received > self._limit:
                     raise too_large(self._limit)
                 if chunk:
                     yield chunk

@@ -17,7 +17,7 @@ from nextbuy.kit.rpc.transports import BodyStream
 from nextbuy.kit.wire import JSON, Request, Response
 
 _READINESS_AGE: Final = 0.5
-"""Seconds for which one answer serves everyone who asks for readiness."""
+"""Seconds for which a readiness response is reused for all clients."""
 _READINESS_TIMEOUT: Final = 3.0
 _SAFE: Final = frozenset({"GET", "HEAD"})
 _HTML: Final = "text/html; charset=utf-8"
@@ -27,12 +27,12 @@ _BROWSER: Final = {"/docs": "docs", "/docs/problems": "docs", "/docs/events": "e
 
 
 class GatewayEndpoints:
-    """Answers requests to the gateway itself."""
+    """The handlers of requests to the gateway itself."""
 
     def __init__(
         self, ready: Ready, breakers: Mapping[str, Breaker], documents: Mapping[str, Callable[[], bytes]]
     ) -> None:
-        """Report `ready` and the breakers as readiness, and make each of `documents` when it is first requested."""
+        """Compute readiness from `ready` and the breakers, and build each of `documents` at its first request."""
         self._ready = ready
         self._breakers = breakers
         self._documents = documents
@@ -75,7 +75,7 @@ class GatewayEndpoints:
     async def _states(self) -> Mapping[str, str]:
         states = dict(await self._ready())
         for name, breaker in self._breakers.items():
-            # It answers probes, but failed requests a moment ago.
+            # The service answers probes, but requests to it failed a moment ago.
             if states.get(name) == "up" and breaker.state != "closed":
                 states[name] = "degraded"
         return states
@@ -87,21 +87,21 @@ class GatewayEndpoints:
 
 
 async def no_pages(request: Request) -> Response:
-    """Redirect `/` to the API browser; the handler of pages in a gateway without pages."""
+    """Redirect `/` to the API browser, in a gateway without pages."""
     if request.path != "/":
         raise EndpointNotFound
     return Response(307, content_type="", headers=[("location", "/docs")])
 
 
 def browser_page(name: str) -> Response:
-    """Return a page of the API browser as one file; its policy allows its own scripts and style by hash."""
+    """Return a page of the API browser with its scripts and style inlined; the CSP allows those by hash."""
     folder = resources.files("nextbuy.gateway") / "pages"
     page = (folder / f"{name}.html").read_text(encoding="utf-8")
     hashes: dict[str, str] = {}
-    for part in ("docs.css", "common.js", f"{name}.js"):
-        text = (folder / part).read_text(encoding="utf-8")
-        page = page.replace(f"/* {part} */", text)
-        hashes[part] = f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+    for file in ("docs.css", "common.js", f"{name}.js"):
+        source = (folder / file).read_text(encoding="utf-8")
+        page = page.replace(f"/* {file} */", source)
+        hashes[file] = f"'sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}'"
     style, *scripts = hashes.values()
     policy = (
         f"default-src 'none'; script-src {' '.join(scripts)}; style-src {style}; connect-src 'self'; "

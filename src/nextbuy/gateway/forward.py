@@ -1,4 +1,4 @@
-"""Forwards requests to services: with a deadline, a breaker, one retry if that is safe, and a log line per attempt."""
+"""Forwarding to services: with a deadline, a breaker, one retry if that is safe, and a log line per attempt."""
 
 import asyncio
 import random
@@ -18,9 +18,9 @@ from nextbuy.kit.rpc.transports import BodyStream, Transport
 from nextbuy.kit.wire import DEADLINE, PROBLEM, Request, Response
 
 TIMEOUT: Final = 10.0
-"""Seconds that a service has for a response."""
+"""Seconds within which a service must respond."""
 _GRACE: Final = 0.25
-"""Seconds added before the gateway gives up, because a service that meets its deadline names the cause itself."""
+"""Extra seconds before the gateway gives up, so that a service that runs out of time can report the cause itself."""
 _RETRY_PAUSE: Final = 0.05
 """Seconds; the longest pause before the retry."""
 _SAFE: Final = frozenset({"GET", "HEAD"})
@@ -31,7 +31,7 @@ class _Slug(Struct):
 
 
 class Forwarder:
-    """Forwards requests to services, each behind its own breaker."""
+    """A client of the services that forwards requests, each service behind its own breaker."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class Forwarder:
     ) -> Response:
         """Forward a request and return the response, whatever its status.
 
-        The request's headers are changed. Each attempt is a child of `span`; `name` stands for the request in the log.
+        Changes the request's headers. Each attempt is a child of `span`; `name` identifies the request in the log.
         """
         if request.method not in _SAFE:
             return await self._attempt(service, request, body, span, name, 1)
@@ -107,7 +107,7 @@ class Forwarder:
 
 
 def slug_of(response: Response) -> str:
-    """Return the slug of an error response, or `refused` (4xx) or `failed` (5xx) if it has none."""
+    """Return the slug of an error response; without one, `refused` (4xx) or `failed` (5xx)."""
     if response.content_type == PROBLEM:
         try:
             return msgspec.json.decode(response.body, type=_Slug).slug or "problem"

@@ -1,4 +1,4 @@
-"""Request headers made safe for services, and the response headers that every response has."""
+"""Request headers without those that clients may not set, and the security and CORS headers of responses."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -9,10 +9,10 @@ from nextbuy.kit.wire import HOP_BY_HOP, INTERNAL_HEADERS, Response
 
 Pair = tuple[bytes, bytes]
 SIZE_LIMIT: Final = 16 * 1024
-"""Bytes of all names and values."""
+"""Bytes of all header names and values together."""
 COUNT_LIMIT: Final = 100
 _DROPPED: Final = (HOP_BY_HOP - {"transfer-encoding"}) | INTERNAL_HEADERS | {"expect"}
-"""Not passed on; transfer-encoding is, because it tells whether a body follows."""
+"""Not forwarded. Transfer-encoding is not among them, because it shows whether a body follows."""
 _SET_BY_SERVER: Final = HOP_BY_HOP | {"date", "server", "content-length", "content-type"}
 """Set by the HTTP server, or from the fields of `Response`."""
 _KNOWN: Final = {
@@ -24,7 +24,7 @@ _KNOWN: Final = {
         "x-csrf-token", "x-request-id",
     )
 }  # fmt: skip
-"""Common names, which need no decoding and are never dropped."""
+"""Common headers, which need no decoding and are never dropped."""
 
 
 class HeadersTooLarge(AppError):
@@ -61,7 +61,7 @@ def request_headers(raw: Sequence[Pair]) -> dict[str, str]:
 
 
 class ResponseHeaders:
-    """Makes the headers of responses."""
+    """The headers that the gateway adds to responses."""
 
     def __init__(self, settings: Settings) -> None:
         """Allow the CORS origins of the settings, and require TLS if the public URL does."""
@@ -77,15 +77,15 @@ class ResponseHeaders:
             self._defaults.append((b"strict-transport-security", b"max-age=31536000"))
 
     def of(self, response: Response, correlation_id: str, origin: str | None) -> list[Pair]:
-        """Return all headers of a response but its length; those that the service set replace the defaults."""
+        """Return all headers of a response except content-length; headers from the service replace the defaults."""
         if response.headers:
-            own = [
+            from_service = [
                 (name.lower().encode("latin-1"), value.encode("latin-1"))
                 for name, value in response.headers
                 if name.lower() not in _SET_BY_SERVER
             ]
-            names = {name for name, _ in own}
-            headers = [*(pair for pair in self._defaults if pair[0] not in names), *own]
+            names = {name for name, _ in from_service}
+            headers = [*(pair for pair in self._defaults if pair[0] not in names), *from_service]
         else:
             headers = self._defaults.copy()
         if response.content_type:

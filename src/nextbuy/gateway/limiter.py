@@ -1,8 +1,8 @@
-"""Rate limits that all gateways share through Redis, and that each applies alone while Redis is unavailable.
+"""Rate limits that all gateways share through Redis, and that each gateway applies alone while Redis is unavailable.
 
-Tokens are taken from Redis in small batches and spent here, so most requests need no round trip. The bucket in Redis is
-one number, the time at which it is full again (the generic cell rate algorithm), changed by one script on the clock of
-Redis.
+A request costs one token. Tokens are taken from Redis in small batches and spent here, so most requests need no round
+trip. A bucket in Redis is one number, the time at which it is full again (the generic cell rate algorithm), changed by
+one script on the clock of Redis.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from nextbuy.kit.http.tokens import TokenVerifier, access_token
 from nextbuy.kit.rpc.breaker import Breaker, BreakerOpenError, BreakerPolicy
 
 MAX_CLIENTS: Final = 50_000
-"""Clients that are counted here; beyond that the least recent one is dropped (Redis still counts it)."""
+"""Clients whose tokens are stored here; beyond that the least recent is dropped (Redis still counts it)."""
 STORE_TIMEOUT: Final = 0.05
 """Seconds that a request waits for Redis."""
 _REDIS_POLICY: Final = BreakerPolicy(
@@ -41,7 +41,7 @@ return {taken, '0'}
 
 
 class Store(Protocol):
-    """The part of a Redis client that is used."""
+    """The part of a Redis client that the limiter uses."""
 
     def register_script(self, script: Any) -> Any:  # noqa: ANN401  as the client's own types have it
         """Return the script as an awaitable function of `keys` and `args`."""
@@ -70,11 +70,11 @@ class Limiter:
         self._refills: dict[tuple[str, str], asyncio.Task[None]] = {}
 
     async def admit(self, method: str, path: str, headers: Mapping[str, str], ip: str) -> None:
-        """Count a request of the client at an IP address; raise RateLimited if it has no tokens left."""
+        """Count a request of an account or an IP address; raise RateLimited if it has no tokens left."""
         limit = limit_for(method, path)
         if limit is None:
             return
-        token = None if limit.by_address else access_token(headers)
+        token = None if limit.by_ip else access_token(headers)
         key = (limit.name, client_network(ip) if token is None else await self._client(token, ip))
         tokens = self._tokens.get(key)
         if tokens is None:
@@ -111,8 +111,8 @@ class Limiter:
                     permit = self._breaker.admit()
                 except BreakerOpenError:
                     return self._spend_local(limit, tokens)
-                # Not cancelled with the request that waits for it: a connection with an unread reply would give that
-                # reply to its next user.
+                # Not cancelled with the request that waits for it: the connection would give the unread reply to its
+                # next user.
                 task = self._refills[key] = asyncio.create_task(self._take_batch(limit, key, tokens))
                 task.add_done_callback(lambda task: self._refill_done(key, task))
                 await asyncio.wait({task}, timeout=STORE_TIMEOUT)
@@ -129,7 +129,7 @@ class Limiter:
 
     def _refill_done(self, key: tuple[str, str], task: asyncio.Task[None]) -> None:
         del self._refills[key]
-        # Read even if no request waits any more, or asyncio logs an exception that was never retrieved.
+        # Read even if no request waits any more; otherwise asyncio logs an exception that was never retrieved.
         if not task.cancelled():
             task.exception()
 

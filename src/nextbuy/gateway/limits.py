@@ -1,4 +1,4 @@
-"""The rate limits: the limit of each request, and the remaining tokens of each client."""
+"""Rate limits: the limit that applies to a request, and the remaining tokens of a client."""
 
 import math
 from typing import Final
@@ -9,16 +9,16 @@ from nextbuy.kit.rpc.retry import TokenBucket
 
 
 class Limit(Struct, frozen=True):
-    """A token bucket of `burst` requests, refilled with `rate` a second, and taken from the shared store in batches.
+    """A token bucket of `burst` requests, refilled with `rate` a second, and taken from Redis in batches.
 
-    `by_address` counts per IP address even if the account is known.
+    `by_ip` counts per IP address even if the account is known.
     """
 
     name: str
     burst: int
     rate: float
     batch: int
-    by_address: bool = False
+    by_ip: bool = False
 
     @property
     def policy(self) -> str:
@@ -26,12 +26,12 @@ class Limit(Struct, frozen=True):
         return f'"{self.name}";q={self.burst};w={math.ceil(self.burst / self.rate)}'
 
     def refusal(self, wait: float) -> list[tuple[str, str]]:
-        """Return the headers of a refusal, `wait` seconds before the next token; Retry-After is not among them."""
+        """Return the RateLimit headers of a refusal, `wait` seconds before the next token."""
         return [("ratelimit-policy", self.policy), ("ratelimit", f'"{self.name}";r=0;t={math.ceil(wait)}')]
 
 
 DEFAULT: Final = Limit("default", burst=120, rate=40.0, batch=10)
-STRICT: Final = Limit("login", burst=10, rate=10 / 60, batch=1, by_address=True)
+STRICT: Final = Limit("login", burst=10, rate=10 / 60, batch=1, by_ip=True)
 """For requests that try a password. No batches: a batch of ten would allow nine more attempts."""
 _STRICT: Final = frozenset({("POST", "/auth/api/register"), ("POST", "/auth/api/login")})
 _EXEMPT: Final = frozenset({"/order/api/payment-webhook", "/simulator/api/pay"})
@@ -48,28 +48,28 @@ def limit_for(method: str, path: str) -> Limit | None:
 class Tokens:
     """The remaining tokens of a client in this gateway.
 
-    `left` are those taken from the shared store. While the store is unavailable, a local bucket counts instead. The
-    bucket counts all the time, so an outage of the store grants no second burst.
+    `remaining` were taken from Redis and are unspent. While Redis is unavailable, a local bucket counts instead. The
+    bucket counts all the time, so an outage of Redis grants no second burst.
     """
 
-    __slots__ = ("_bucket", "empty_until", "left")
+    __slots__ = ("_bucket", "empty_until", "remaining")
 
     def __init__(self, limit: Limit) -> None:
         self._bucket = TokenBucket(limit.burst, limit.rate)
-        self.left = 0
+        self.remaining = 0
         self.empty_until = -math.inf
-        """The time (of the gateway's clock) until which the store has no tokens."""
+        """The time (on the gateway's clock) until which Redis has no tokens for this client."""
 
     def spend(self) -> bool:
-        """Spend a token of the store, and return whether there was one."""
-        if self.left <= 0:
+        """Spend a token from Redis, and return whether there was one."""
+        if self.remaining <= 0:
             return False
-        self.left -= 1
+        self.remaining -= 1
         return True
 
     def add(self, count: int, now: float) -> None:
-        """Add tokens that were taken from the store."""
-        self.left += count
+        """Add tokens that were taken from Redis."""
+        self.remaining += count
         self._bucket.take(min(count, self._bucket.available(now)), now)
 
     def spend_local(self, now: float) -> float:
@@ -77,5 +77,5 @@ class Tokens:
         return self._bucket.take(1, now)
 
     def wait(self, now: float) -> float:
-        """Return the seconds until the store may have tokens; 0.0 if it may have some now."""
+        """Return the seconds until Redis may have tokens; 0.0 if it may have some now."""
         return max(0.0, self.empty_until - now)

@@ -1,4 +1,4 @@
-"""The paths that lead somewhere: an allow-list over the raw path, so that no other spelling reaches a service."""
+"""Routes by path: an allow-list over the raw path, so that no alternative spelling reaches a service."""
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
@@ -19,7 +19,7 @@ _PAGE: Final = re.compile(rf"{_SEGMENTS}/?|/".encode())
 _OTHER_CHARACTERS: Final = re.compile(r"[^!-~]")
 
 Answer = Callable[[Request, BodyStream | None, SpanContext, str], Awaitable[Response]]
-"""Answers a request: with its body if that is streamed, the gateway's span, and the request's name in the log."""
+"""A function of a request, its body if that is streamed, the gateway's span, and the request's name in the log."""
 
 
 class UrlTooLong(AppError):
@@ -36,7 +36,7 @@ class Route(Struct, frozen=True):
     """How the log names a request. The path of a page may contain typed text, so it is not logged."""
     rate_limited: bool = False
     streaming: bool = False
-    """Whether it takes a body that is still arriving."""
+    """Whether it accepts a body as a stream."""
 
     def log_name(self, method: str, path: str) -> str:
         """Return the name of a request in the log, or an empty string if it is not logged."""
@@ -47,7 +47,7 @@ class Route(Struct, frozen=True):
 
 
 class Routes:
-    """The route of each path."""
+    """The routes of services, endpoints and pages, by path."""
 
     def __init__(self, services: Mapping[str, Route], endpoints: Mapping[bytes, Route], pages: Route) -> None:
         """Route `/<service>/api/…` to `services`, exact paths to `endpoints`, and other plain paths to `pages`."""
@@ -59,11 +59,11 @@ class Routes:
         self._pages = pages
 
     def find(self, raw_path: bytes) -> Route:
-        """Return the route of a path; all its characters are then ASCII.
+        """Return the route of a path, which is then known to be ASCII.
 
         Raises:
-            UrlTooLong: it has more than `PATH_LIMIT` bytes.
-            EndpointNotFound: it leads nowhere.
+            UrlTooLong: the path has more than `PATH_LIMIT` bytes.
+            EndpointNotFound: the path has no route.
         """
         if len(raw_path) > PATH_LIMIT:
             raise UrlTooLong(f"The path is too long. Use at most {PATH_LIMIT} characters.")
@@ -85,7 +85,7 @@ def decode_query(raw: bytes) -> str:
     """Return a query as text; bare UTF-8 is percent-encoded, as the client should have done."""
     if len(raw) > QUERY_LIMIT:
         raise UrlTooLong(f"The query is too long. Use at most {QUERY_LIMIT} characters.")
-    text = raw.decode("latin-1")
-    if text.isascii():
-        return text
-    return _OTHER_CHARACTERS.sub(lambda found: f"%{ord(found[0]):02X}", text)
+    query = raw.decode("latin-1")
+    if query.isascii():
+        return query
+    return _OTHER_CHARACTERS.sub(lambda match: f"%{ord(match[0]):02X}", query)

@@ -1,1 +1,1 @@
-"""Composition of services into processes; imports everything and is imported by the command line alone."""
+"""The host: composes services into processes. It imports everything; only the command line imports it."""

@@ -20,7 +20,7 @@ from nextbuy.kit.storage.database import Database
 
 
 def create_admin_offline(settings: Settings, email: str, password: str) -> Account:
-    """Create an admin whether or not the marketplace runs.
+    """Create an admin in the marketplace on the data folder, whether or not it runs.
 
     Raises:
         AppError: the e-mail address or the password is not acceptable.

@@ -1,4 +1,4 @@
-"""Access to a marketplace's engines for commands: running ones if there are any, else started for the command."""
+"""Access for commands to a marketplace's engines (PostgreSQL and Redis), which are started if they do not run."""
 
 import asyncio
 import contextlib
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 @contextlib.contextmanager
 def connect_or_start(settings: Settings) -> Iterator[Settings]:
-    """Yield settings that reach the engines of the marketplace."""
+    """Yield settings with the URLs of the engines, and stop those that were started here."""
     settings = replace(settings, secret=settings.secret or installation_secret(settings.data))
     postgres, redis = running_urls(settings.data)
     if postgres is not None and not settings.postgres_url:

@@ -1,4 +1,4 @@
-"""Background tasks of a process; one that crashes is restarted (`kit/restart.py`)."""
+"""Background tasks of a process. A task that crashes is restarted (`kit/restart.py`)."""
 
 import asyncio
 import logging
@@ -13,12 +13,12 @@ from nextbuy.kit.storage.database import transient
 
 log: Final = logging.getLogger(__name__)
 _RUN_TIMEOUT: Final = 30.0
-"""Seconds. One run of a periodic task, calls included."""
+"""Seconds for a single run of a periodic task, including its calls."""
 
 
 @dataclass(frozen=True)
 class BackgroundTask:
-    """A coroutine function that never returns by itself, and its name in logs."""
+    """A coroutine function that runs until it is cancelled, and its name in logs."""
 
     name: str
     run: Callable[[], Coroutine[Any, Any, None]]

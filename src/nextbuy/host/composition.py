@@ -63,7 +63,7 @@ from nextbuy.web.app import pages
 _PURGE_INTERVAL: Final = 60.0
 """Seconds. Each purge deletes everything that has expired, so the interval only spreads the work."""
 
-# --- Engines: embedded unless a setting names a server ---------------------------------------------------------------
+# --- Engines (PostgreSQL and Redis): embedded unless a setting names a server ----------------------------------------
 
 _ENGINES: Final[dict[str, Callable[[Path], Engine]]] = {
     "postgres_url": launch_postgres,
@@ -73,7 +73,7 @@ _ENGINES: Final[dict[str, Callable[[Path], Engine]]] = {
 
 @contextlib.contextmanager
 def running_engines(settings: Settings) -> Iterator[Settings]:
-    """Run the engines that no setting names, and yield settings that reach all of them."""
+    """Run the engines that no setting names, and yield settings with the URLs of both."""
     with contextlib.ExitStack() as stack:
         starting = {}
         for setting, launch in _ENGINES.items():
@@ -103,7 +103,7 @@ SERVICES: Final[dict[str, HostedService]] = {
 
 
 def make_process(settings: Settings, names: Collection[str], journal: Journal) -> Process:
-    """Return a process of the named services; the others are called at their URLs in the settings."""
+    """Return a process that runs the named services and calls the others at their URLs in the settings."""
     # Each user of Redis sets its own timeout: with `socket_timeout`, redis-py on Python 3.11 loses cancellations.
     redis = Redis.from_url(settings.redis_url, socket_timeout=None, socket_connect_timeout=0.5, max_connections=64)
     interactions = Interactions(redis)
@@ -144,7 +144,7 @@ def service_tasks(
     bus: Bus,
     journal: Journal,
 ) -> Iterator[BackgroundTask]:
-    """Yield what runs beside a service's requests."""
+    """Yield a service's jobs and purges, the relay of its outbox, and the consumer and replayer of its events."""
     name = service.name
     for job in service.jobs:
         yield periodic(f"{name}.{job.name}", job.act, deps, every=job.every)
@@ -163,7 +163,7 @@ async def _run_task(task: Task, deps: object) -> None:
 # --- Gateway: services, documents, health and pages on one port ------------------------------------------------------
 
 _GATEWAY_CONNECTIONS: Final = 200
-"""Open connections to one service. With 100 from each service, a server stays below its limit of 1,000."""
+"""Connections to one service. With 100 from each other service, it stays below its server's limit of 1,000."""
 
 
 @contextlib.asynccontextmanager

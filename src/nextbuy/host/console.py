@@ -10,7 +10,7 @@ from nextbuy.kit.config import Settings
 
 
 class StartupProgress:
-    """One line per step of the start, with its duration."""
+    """The output of a start: a line per step with its duration, then the URLs."""
 
     def __init__(self) -> None:
         self.console = Console(highlight=False, soft_wrap=True)
@@ -33,7 +33,7 @@ class StartupProgress:
         line = self.console.print
         url = settings.public_url
         line(f"\n[bold]NextBuy is ready[/bold] [dim]({time.perf_counter() - self._started:.1f} s)[/dim]\n")
-        line(f"  shop         [cyan]{url}/[/cyan]")
+        line(f"  marketplace  [cyan]{url}/[/cyan]")
         line(f"  API          [cyan]{url}/docs[/cyan]")
         line(f"  health       [cyan]{url}/health/ready[/cyan]")
         if demo:

@@ -43,7 +43,7 @@ async def prepare(settings: Settings, services: Collection[str]) -> list[str]:
     try:
         await _create_databases(connection, settings, services)
     except asyncpg.InsufficientPrivilegeError as error:
-        message = f"The role in NEXTBUY_POSTGRES_URL needs the right to create roles and databases: {error}."
+        message = f"The role in NEXTBUY_POSTGRES_URL needs CREATEROLE and CREATEDB. Grant both, then retry ({error})."
         raise ConfigError(message) from error
     finally:
         await connection.close()
@@ -81,7 +81,7 @@ async def _create_databases(connection: Connection, settings: Settings, services
 
 
 async def check_databases(settings: Settings, services: Collection[str]) -> None:
-    """Check that the databases of these services fit this code; change nothing. Raises MigrationError if not."""
+    """Check that the databases of these services fit this code, and raise MigrationError if not; change nothing."""
     await asyncio.gather(*(_on_database(settings, name, check_migrated) for name in services))
 
 

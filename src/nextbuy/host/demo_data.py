@@ -1,4 +1,4 @@
-"""The demo market, created at the first start; a file in the data folder stores whether it was wanted."""
+"""The demo market, created at the first start unless refused; a file in the data folder stores that choice."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +12,7 @@ from nextbuy.kit.wire import Request
 
 ADMIN: Final = "admin@demo.nextbuy.test"
 _REQUEST_TIMEOUT: Final = 15.0
-"""Seconds. Far longer than a request takes, because a first start is busy."""
+"""Seconds. Far longer than a request takes, because the machine is busy during a first start."""
 _FILE: Final = "demo"
 _FILLED: Final = "filled"
 _EMPTY: Final = "empty"
@@ -53,7 +53,7 @@ async def create(transports: Mapping[str, Transport], password: str) -> None:
     """Create the demo shops, products and accounts; the demo admin must exist.
 
     Raises:
-        SeedError: a request was refused. Another run continues at that step.
+        SeedError: a request was refused. The next call continues at that request.
     """
     client = DirectClient(transports)
     status, reply = await client("POST", "/auth/api/login", {"email": ADMIN, "password": password})

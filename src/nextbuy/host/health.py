@@ -24,7 +24,7 @@ _FAILURES: Final = (
 )
 
 Check = Callable[[], Awaitable[object]]
-"""It fails by returning False or by raising an error of the engine."""
+"""A check fails by returning False or by raising an error of its engine."""
 Probe = Callable[[], Awaitable[str]]
 
 
@@ -60,7 +60,7 @@ class PostgresCheck:
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
 
     async def __call__(self) -> bool:
-        """Return true, or raise an error."""
+        """Send a query, and return true or raise an error of the driver."""
         if self._connection is None or self._connection.is_closed():
             self._connection = await asyncpg.connect(self._url)
         return bool(await self._connection.fetchval("SELECT 1"))

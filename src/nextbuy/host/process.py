@@ -1,4 +1,4 @@
-"""The services of one process: assembled, started and stopped."""
+"""A process: its services with their connections and background tasks, started and stopped together."""
 
 import asyncio
 import logging
@@ -50,7 +50,7 @@ class HostedService:
 
 
 class Process:
-    """Some services in this process; calls to the others go to their URLs in the settings."""
+    """The services that run in this process. Other services are called at their URLs in the settings."""
 
     def __init__(  # noqa: PLR0913
         self,
@@ -110,7 +110,7 @@ class Process:
         return {key.kid: key.pem for key in (await self._keys.get_public_keys()).keys}
 
     async def start(self) -> None:
-        """Open the databases and start the services."""
+        """Connect to the databases and start the services."""
         self._stack.push_async_callback(self.redis.aclose)
         self._stack.push_async_callback(self.bus.close)
         for transport in self.transports.values():
@@ -174,4 +174,4 @@ class Process:
         try:
             await asyncio.wait_for(self._stack.aclose(), _STOP_TIMEOUT)
         except TimeoutError:
-            log.warning("shutdown timed out; exiting with connections open")
+            log.warning("shutdown timed out; exiting without closing all connections")

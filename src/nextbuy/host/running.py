@@ -1,4 +1,4 @@
-"""The main loop of a process until a signal stops it, and errors as sentences for the person at the terminal."""
+"""The main loop of a process, which a signal stops, and error messages for the operator at the terminal."""
 
 import asyncio
 import contextlib
@@ -6,7 +6,7 @@ import errno
 import os
 import signal
 from collections.abc import Awaitable, Callable, Iterator
-from socket import socket
+from socket import gaierror, socket
 from typing import Final
 
 import asyncpg
@@ -55,16 +55,22 @@ def user_facing_errors() -> Iterator[None]:
     except SeedError as error:
         message = f"The demo market is incomplete: {error} Start again to continue."
         raise CannotRun(message) from error
-    except asyncpg.InvalidPasswordError as error:
+    except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError) as error:
         message = f"PostgreSQL refuses the login: {error}. Check NEXTBUY_POSTGRES_URL."
         raise CannotRun(message) from error
-    except (asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError, ConnectionError, TimeoutError) as error:
+    except (
+        asyncpg.PostgresConnectionError,
+        asyncpg.CannotConnectNowError,
+        ConnectionError,
+        TimeoutError,
+        gaierror,
+    ) as error:
         message = f"Cannot reach PostgreSQL ({type(error).__name__}: {error}). Check NEXTBUY_POSTGRES_URL."
         raise CannotRun(message) from error
 
 
 def bind(settings: Settings, *, reuse_port: bool = False) -> socket:
-    """Return a socket that listens as the settings say; raise ConfigError if the port cannot be used."""
+    """Return a socket that listens on the configured host and port; raise ConfigError if the port cannot be used."""
     try:
         return listen(settings.host, settings.port, reuse_port=reuse_port)
     except OSError as error:

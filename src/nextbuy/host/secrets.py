@@ -31,6 +31,6 @@ def installation_secret(data: Path) -> bytes:
         message = f"Cannot use the data folder {data}: {error.strerror}. Choose another with --data."
         raise ConfigError(message) from error
     if len(secret) < _MIN_LENGTH:
-        message = f"{path} is damaged. Restore it from a backup, or set NEXTBUY_SECRET."
+        message = f"The secret in {path} is too short. Restore the file from a backup, or set NEXTBUY_SECRET."
         raise ConfigError(message)
     return secret

@@ -20,8 +20,8 @@ _GATEWAY: Final = "gateway"
 
 
 def serve(settings: Settings, names: tuple[str, ...], *, log_to_file: bool) -> None:
-    """Serve until Ctrl-C or SIGTERM. `user_facing_errors` explains the errors."""
-    _check(settings, names)
+    """Serve until Ctrl-C or SIGTERM. Call it inside `user_facing_errors`."""
+    _require_settings(settings, names)
     with bind(settings, reuse_port=bool(os.environ.get("NEXTBUY_REUSE_PORT"))) as listener:
 
         async def main(stop: asyncio.Event) -> None:
@@ -42,7 +42,7 @@ def serve(settings: Settings, names: tuple[str, ...], *, log_to_file: bool) -> N
         run(main)
 
 
-def _check(settings: Settings, names: tuple[str, ...]) -> None:
+def _require_settings(settings: Settings, names: tuple[str, ...]) -> None:
     if not (settings.postgres_url and settings.redis_url):
         message = (
             "`nextbuy serve` needs NEXTBUY_POSTGRES_URL and NEXTBUY_REDIS_URL. "
@@ -69,7 +69,7 @@ def _dispatcher(process: Process) -> Handler:
     async def handle(request: Request) -> Response:
         handler = process.handler(request.path.split("/", 2)[1] if request.path.count("/") > 1 else "")
         if handler is None:
-            return problem_response(EndpointNotFound("This service does not run here."), "none")
+            return problem_response(EndpointNotFound("This service does not run here. Check the service URLs."), "none")
         return await handler(request)
 
     return handle

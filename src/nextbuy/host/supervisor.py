@@ -22,7 +22,7 @@ from nextbuy.kit.restart import RestartDelay
 
 log: Final = logging.getLogger(__name__)
 _START_TIMEOUT: Final = 30.0
-"""Seconds until each started process must answer."""
+"""Seconds within which all started processes must answer."""
 _STOP_TIMEOUT: Final = 6.0
 """Seconds between SIGTERM and SIGKILL. Longer than a service takes to finish its requests and close."""
 
@@ -33,10 +33,10 @@ def reserve_port() -> socket.socket:
     It does not listen, so connections are refused; a process that listens with `reuse_port` may share the port. No
     other program is assigned the port, not even while its service is down.
     """
-    holder = socket.socket()
-    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    holder.bind(("127.0.0.1", 0))
-    return holder
+    placeholder = socket.socket()
+    placeholder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    placeholder.bind(("127.0.0.1", 0))
+    return placeholder
 
 
 def _environment(settings: Settings) -> dict[str, str]:
@@ -119,10 +119,10 @@ class Supervisor:
                 process.terminate()
         if not processes:
             return
-        _, late = await asyncio.wait(
+        _, still_running = await asyncio.wait(
             [asyncio.ensure_future(process.wait()) for process in processes], timeout=_STOP_TIMEOUT
         )
-        for process in processes if late else ():
+        for process in processes if still_running else ():
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
 

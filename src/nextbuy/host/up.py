@@ -29,7 +29,7 @@ _KAFKA_TIMEOUT: Final = 5.0
 
 
 def up(settings: Settings, *, empty: bool, processes: bool) -> None:
-    """Start everything, serve until Ctrl-C or SIGTERM, then stop it. `user_facing_errors` explains the errors."""
+    """Start everything, serve until Ctrl-C or SIGTERM, and stop everything. Call it inside `user_facing_errors`."""
     progress = StartupProgress()
     with bind(settings) as listener:
         settings = replace(settings, secret=settings.secret or installation_secret(settings.data))
@@ -59,8 +59,8 @@ async def _serve(
     else:
         topology = _in_one(settings, journal, listener, demo=demo)
     async with topology as (transports, open_gateway):
-        number = f"{len(SERVICES)} services are running"
-        progress.done(f"{number}, one process each" if processes else f"{number} in one process")
+        place = "one process each" if processes else "in one process"
+        progress.done(f"{len(SERVICES)} services are running, {place}")
         if choice is None and demo:
             await store_admin(settings, demo_data.ADMIN, PASSWORD, name="Noor")
             await demo_data.create(transports, PASSWORD)
@@ -73,7 +73,7 @@ async def _serve(
 
 
 async def _report_bus(settings: Settings, progress: StartupProgress) -> None:
-    """Report what carries the events; without Kafka the start continues, because events wait in the outboxes."""
+    """Report the bus; the start continues without Kafka, because events wait in the outboxes until it answers."""
     if not settings.kafka.servers:
         progress.done("events use Redis Streams")
         return
@@ -121,7 +121,7 @@ async def _in_processes(settings: Settings, listener: socket, *, demo: bool) -> 
         await supervisor.start(SERVICES)
 
         async def open_gateway() -> None:
-            # Held until now so that no other program takes the port; the gateway's process binds it itself.
+            # The port was bound until now so that no other program takes it; the gateway's process binds it itself.
             listener.close()
             await supervisor.start(["gateway"])
 

@@ -13,7 +13,7 @@ from nextbuy.kit.storage.database import Database
 
 @dataclass(frozen=True, kw_only=True)
 class Deps:
-    """The bus, the services that subscribe to its events, and what the operator's endpoints need."""
+    """The bus, the services that subscribe to its events, and what the endpoints of operators need."""
 
     auth: AuthClient
     delivery: DeliveryClient

@@ -1,4 +1,4 @@
-"""The table of contents of kafka."""
+"""Kafka: the delivery of events, dead letters and their replay, and the interactions of a trace."""
 
 from nextbuy.contracts.values import Role
 from nextbuy.kafka.audit import audit

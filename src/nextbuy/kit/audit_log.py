@@ -18,7 +18,7 @@ _PAGE: Final = """
 
 
 class AuditEntry(Struct, frozen=True):
-    """An operation: `actor` is an account's id or `terminal:USER`, `subject` what it was applied to."""
+    """An operation: `actor` is an account's id or `terminal:USER`, `subject` an id or a name."""
 
     id: UUID
     at: Timestamp

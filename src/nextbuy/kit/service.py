@@ -64,7 +64,7 @@ class Inbox(Struct, frozen=True):
 
 
 class Subscription(Struct, frozen=True):
-    """What a service does with some types of events.
+    """A service's use of some types of events.
 
     `name` is stored in the inbox, in dead letters, and by the kafka service; it outlives the handler's name.
     """
@@ -87,7 +87,7 @@ class Job(Struct, frozen=True):
 
 
 class Task(Struct, frozen=True):
-    """What runs as long as its service: `act(deps)`, which never returns by itself."""
+    """A background task: `act(deps)` runs as long as the service, and never returns by itself."""
 
     name: str
     act: Act

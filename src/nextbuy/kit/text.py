@@ -1,4 +1,4 @@
-"""Text by people inside sentences of ours."""
+"""Text by people, made safe for use inside our own sentences."""
 
 import unicodedata
 from typing import Final

@@ -1,6 +1,6 @@
-"""Notifications and e-mails as text: what an event means to the buyer or seller it concerns.
+"""The texts of notifications and e-mails about events, for the buyer or seller concerned.
 
-A notification states what happened, why, and what to do. It contains no personal data of others.
+Each names the shop, product, order or payment, what happened, why, and what to do. It has no personal data of others.
 """
 
 from typing import Final
@@ -82,21 +82,21 @@ def account_notifications(event: Event) -> list[NotificationDraft]:
 
 
 def _order_drafts(event: OrderCreated) -> list[NotificationDraft]:
-    buyers = NotificationDraft(
+    to_buyer = NotificationDraft(
         account_id=event.buyer_id,
         kind="order-placed",
         title=f"Your order {event.number}",
-        message=f"Thank you! We have received your payment, and the shop has your order {order_summary(event)}.",
+        message=f"Thank you! We have received your payment for order {order_summary(event)}. Follow it on its page.",
         link=f"/order/{event.order_id}",
     )
-    sellers = NotificationDraft(
+    to_seller = NotificationDraft(
         account_id=event.seller_id,
         kind="order-received",
         title=f"New order {event.number}",
-        message=f"A buyer has placed and paid for order {order_summary(event)}.",
+        message=f"A buyer placed and paid for order {order_summary(event)}. Open it to see what to ship.",
         link=f"/order/{event.order_id}",
     )
-    return [buyers, sellers]
+    return [to_buyer, to_seller]
 
 
 def _payment_draft(event: PaymentFailed | PaymentRefunded | SessionExpired) -> NotificationDraft:
@@ -105,7 +105,7 @@ def _payment_draft(event: PaymentFailed | PaymentRefunded | SessionExpired) -> N
             kind, title = "payment-failed", "Your payment was declined"
             message = (
                 f"{as_sentence(reason_text(event.reason))} You have not been charged, and your basket is unchanged."
-                " Try again, or use another card."
+                " Open your basket to try again or to use another card."
             )
         case PaymentRefunded():
             kind, title = "payment-refunded", "Your payment was refunded"
@@ -115,7 +115,9 @@ def _payment_draft(event: PaymentFailed | PaymentRefunded | SessionExpired) -> N
             )
         case _:  # SessionExpired
             kind, title = "session-expired", "Your checkout has expired"
-            message = "You have not been charged. The items are no longer reserved, but your basket is unchanged."
+            message = (
+                "You have not been charged. The items are no longer reserved. Open your basket to check out again."
+            )
     return NotificationDraft(
         account_id=event.buyer_id,
         kind=kind,
@@ -131,13 +133,13 @@ def _shop_draft(event: SellerApproved | SellerRejected | SellerSuspended) -> Not
     match event:
         case SellerApproved():
             kind, title = "shop-approved", "Your shop is open"
-            message = f"{name} is approved. Buyers can now find and buy your products."
+            message = f"{name} is approved. Buyers can find and buy its approved products. Add products at any time."
         case SellerRejected():
             kind, title = "shop-rejected", "Your shop was not approved"
-            message = f"{name} cannot sell on NextBuy. Reason: {as_sentence(event.reason)}"
+            message = f"{name} cannot sell. Reason: {as_sentence(event.reason)} We notify you if this changes."
         case _:  # SellerSuspended
             kind, title = "shop-suspended", "Your shop is suspended"
-            message = f"{name} cannot sell for now. Reason: {as_sentence(event.reason)}"
+            message = f"{name} cannot sell for now. Reason: {as_sentence(event.reason)} You can still open its orders."
     return NotificationDraft(account_id=event.user_id, kind=kind, title=title, message=message, link="/sell")
 
 
@@ -146,14 +148,14 @@ def _product_draft(event: ProductPending | ProductApproved | ProductRejected) ->
     match event:
         case ProductPending():
             kind, title = "product-pending", "Your product is under review"
-            message = f"We review {name} before it goes on sale and will let you know."
+            message = f"We review {name} before it goes on sale and will let you know. You do not need to do anything."
         case ProductApproved():
-            kind, title = "product-approved", "Your product is for sale"
-            message, link = f"{name} is approved. Buyers can now find and buy it.", f"/product/{event.product_id}"
+            kind, title, link = "product-approved", "Your product is approved", f"/product/{event.product_id}"
+            message = f"{name} is approved. It is on sale now, or once your shop is approved."
         case _:  # ProductRejected
             kind, title = "product-rejected", "Your product was not approved"
             reason = f"Reason: {as_sentence(event.reason)}" if event.by else single_line(findings_text(event.findings))
-            message = f"{name} cannot be sold as it is. {reason} Edit it to have it reviewed again."
+            message = f"{name} cannot be sold as it is. {reason} Change its text to have it reviewed again."
     return NotificationDraft(
         account_id=event.seller_id,
         kind=kind,

@@ -1,7 +1,7 @@
 """Mailers: send mails through an SMTP server, or only store them if no server is configured.
 
-A mailer yields the result of each mail as soon as it is known, so that a crash repeats little. A repeated mail is the
-same to the last byte, including its `Message-ID`, so that a mailbox can recognise the duplicate.
+A mailer yields the result of each mail as soon as it is known, so that a crash repeats few mails. A repeated mail has
+the same bytes, including its `Message-ID`, so that a mailbox can recognise the duplicate.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from nextbuy.kit.text import single_line
 from nextbuy.notification.model import MailStatus
 
 _SEND_WINDOW: Final = 30.0
-"""Seconds after which no further mail is started."""
+"""Seconds of one call after which no further mail is started."""
 _REPLY_TIMEOUT: Final = 10.0
 """Seconds for one reply of the server."""
 _MAIL_TIMEOUT: Final = 20.0
@@ -111,7 +111,7 @@ class SmtpMailer:
             await client.connect()
             if self._smtp.username:
                 if client.get_transport_info("sslcontext") is None:
-                    raise SMTPException("the server offers no TLS, and a password is not sent without it")
+                    raise SMTPException("the mail server offers no TLS, so the password was not sent; use one with TLS")
                 await client.login(self._smtp.username, self._smtp.password)
 
     async def _send_one(self, client: SMTP, mail: OutgoingMail) -> DeliveryResult:

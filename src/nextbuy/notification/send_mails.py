@@ -1,6 +1,6 @@
-"""Job: send the mails that are due, until each is sent or has failed for good.
+"""Job: send the mails that are due, and retry each until it is sent or has failed for good.
 
-At least once: after a crash between the mail server's acceptance and its record here, the same mail is sent again.
+A mail is sent at least once: a crash after the mail server has accepted it and before this is stored sends it again.
 """
 
 import logging
@@ -23,7 +23,7 @@ _MIN_DELAY, _BASE_DELAY, _MAX_DELAY = 1.0, 5.0, 1_800.0
 
 
 async def send_mails(deps: Deps) -> bool:
-    """Send a batch of mails that are due; return whether more may be due that can be sent now."""
+    """Send a batch of due mails; return whether to continue at once with the next batch."""
     claimed = {mail.id: mail for mail in await claim(deps.database, limit=BATCH)}
     if not claimed:
         return False
@@ -76,7 +76,7 @@ def _outcome(mail: ClaimedMail, result: DeliveryResult, emails: Mapping[UUID, st
         if status in {"sent", "stored"}:
             log.info("mail %s", status, extra=fields)
         else:
-            event = "mail failed" if status == "failed" else "mail not sent; retry scheduled"
+            event = "mail failed; no retry" if status == "failed" else "mail not sent; retry scheduled"
             log.warning(event, extra={**fields, "reason": reason})
     delay = _MIN_DELAY + backoff(mail.attempts - 1, base=_BASE_DELAY, cap=_MAX_DELAY, random=random.random)
     return Outcome(

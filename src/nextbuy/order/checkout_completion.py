@@ -1,37 +1,22 @@
-"""Complete a paid checkout: orders, or a refund. Shared by the webhook and by the recovery from crashes.
+"""Complete a paid checkout with orders or a refund, for the webhook and for the recovery job.
 
-Every step can be repeated: stock is committed once per session, orders are created under a claim, a refund is made once
-per payment. A crash between two steps costs a repetition and loses nothing.
+Every step can be repeated: stock is committed once per session, orders are created under a claim, and a refund is made
+once per payment. After a crash between two steps, the recovery job repeats the checkout, and nothing is lost.
 """
-
-import logging
-import random
-from typing import Final
 
 from nextbuy.contracts.errors import AppError, Conflict, NotFound
 from nextbuy.contracts.order import Reason
 from nextbuy.kit.deadline import set_deadline, time_left
-from nextbuy.kit.observability.telemetry import start_span, use_span
-from nextbuy.kit.rpc.retry import backoff
+from nextbuy.order.claimed_work import log_retry, retry_delay
 from nextbuy.order.deps import Deps
 from nextbuy.order.model import Session, State, split_by_shop
-from nextbuy.order.state_changes import advance, record_unmatched_refund
-from nextbuy.order.store import sessions, transitions, unmatched_payments
+from nextbuy.order.state_changes import advance
+from nextbuy.order.store import sessions, transitions
 from nextbuy.order.store.sessions import CLAIM_CALL_TIMEOUT
-from nextbuy.order.store.unmatched_payments import UnmatchedPayment
-
-log: Final = logging.getLogger(__name__)
-_MIN_DELAY, _BASE, _MAX_JITTER = 0.2, 0.5, 60.0
-"""Seconds: each retry waits at least the first, plus jitter up to the second doubled per attempt, at most the third."""
-
-
-def retry_delay(attempts: int) -> float:
-    """Return the seconds to wait after a number of failed attempts."""
-    return _MIN_DELAY + backoff(attempts, base=_BASE, cap=_MAX_JITTER, random=random.random)
 
 
 async def complete_checkout(deps: Deps, session: Session) -> None:
-    """Take a claimed session with a received payment to its final state: paid, or refunded.
+    """Complete a claimed checkout whose payment has arrived: create its orders, or refund it.
 
     Raises:
         AppError: a call failed; a retry is scheduled.
@@ -43,28 +28,16 @@ async def complete_checkout(deps: Deps, session: Session) -> None:
         elif session.status is State.REFUND_DUE or await _mark_refund_due(deps, session):
             await _refund(deps, session)
     except AppError as error:
-        if not error.transient:
-            _log_failure("checkout completion failed; retry scheduled", error, session_id=str(session.id))
+        log_retry("checkout completion failed; retry scheduled", error, session_id=str(session.id))
         await sessions.reschedule(deps.database, session, retry_delay(session.attempts))
         raise
-
-
-async def resume_checkout(deps: Deps, session: Session) -> None:
-    """Complete a checkout in its own trace; a failure leaves it to the scheduled retry."""
-    with use_span(start_span(session.traceparent, session.correlation_id)):
-        try:
-            await complete_checkout(deps, session)
-        except AppError as error:
-            log.info(
-                "checkout not completed; retry scheduled", extra={"session_id": str(session.id), "slug": error.slug}
-            )
 
 
 async def _commit_stock(deps: Deps, session: Session) -> bool:
     try:
         await deps.product.update_stock(session.id, session.units)
     except (Conflict, NotFound):
-        # An earlier attempt whose reply was lost may have sold the units: then they are ours.
+        # An attempt whose reply was lost may have committed the units to this session before.
         return (await deps.product.release_stock(session.id)).outcome == "sold"
     return True
 
@@ -89,24 +62,3 @@ async def _refund(deps: Deps, session: Session) -> None:
         refunded = await advance(tx, transitions.refunded(session.id, refund_id))
     if refunded is not None:
         deps.journal.step("order", "refund", "refunded")
-
-
-async def refund_unmatched_payment(deps: Deps, payment: UnmatchedPayment) -> None:
-    """Refund a claimed payment in its own trace; a failure leaves it to a scheduled retry."""
-    with use_span(start_span(payment.traceparent, payment.correlation_id)):
-        set_deadline(CLAIM_CALL_TIMEOUT)
-        try:
-            refund_id = await deps.payments.refund(payment.payment_id, payment.reason)
-        except AppError as error:
-            if not error.transient:
-                _log_failure("refund failed; retry scheduled", error, payment_id=payment.payment_id)
-            await unmatched_payments.reschedule(deps.database, payment, retry_delay(payment.attempts))
-            return
-        async with deps.database.transaction() as tx:
-            refunded = await record_unmatched_refund(tx, payment, refund_id)
-        if refunded:
-            deps.journal.step("order", "refund", "refunded")
-
-
-def _log_failure(event: str, error: AppError, **ids: str) -> None:
-    log.error(event, extra={**ids, "slug": error.slug, "detail": str(error)})

@@ -29,7 +29,7 @@ from nextbuy.order.state_changes import advance
 from nextbuy.order.store import transitions
 
 _OPENING_TIMEOUT: Final = timedelta(minutes=1)
-"""A session without a payment page after this time was left by a crash, and expires."""
+"""After this time, a session without a payment page was interrupted by a crash, and expires."""
 
 
 class BasketLine(Struct, frozen=True):
@@ -124,7 +124,7 @@ async def _hold_and_open(deps: Deps, session: Session) -> PaymentOpened:
             session.id, session.total, payment_description(session.lines), session.expires_at
         )
     except AppError as error:
-        # Only a refused hold is known to hold nothing.
+        # Units may be held after any error but a refusal of the hold.
         release = held or not isinstance(error, Conflict)
         async with deps.database.transaction() as tx:
             await advance(tx, transitions.not_opened(session.id, error.slug, release=release))

@@ -1,4 +1,4 @@
-"""A job: sessions that were not paid in time expire, and the release of their stock becomes due."""
+"""A job: expire the sessions that were not paid in time; the release of their stock becomes due."""
 
 from typing import Final
 

@@ -1,9 +1,8 @@
 """The events of a payment session, and the fold that rebuilds the session from them.
 
-Pure, like the model: `events_for` makes the events of a transition, `evolve` applies one event to a projection. So the
-state of a session, of its orders and of unmatched payments follows from the event log alone;
-`store/session_projection.py` reads the same from the rows. The postal address, the URL of the payment page and
-everything about retries are in neither.
+Pure functions: `events_for` makes the events of a transition, `evolve` applies an event to a projection, which is a
+session with its orders and unmatched payments. `store/session_projection.py` reads the same projection from the tables,
+for comparison. It leaves out the postal address, the URL of the payment page, and retries.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -58,7 +57,7 @@ EVENTS: Final = tuple(dict.fromkeys(event for events in EVENTS_BY_TRANSITION.val
 def events_for(  # noqa: C901  one case per transition
     transition: Transition, session: Session, orders: Sequence[tuple[UUID, OrderDraft]] = ()
 ) -> list[Event]:
-    """Return the events of a transition that a session has made; `orders` are those that it created."""
+    """Return the events of a transition that a session has made; `orders` are the orders that it created."""
     ids = {"session_id": session.id, "buyer_id": session.buyer_id}
     payment_id, reason = session.payment_id or "", session.reason or ""
     money = session.received or session.total
@@ -135,7 +134,7 @@ class OrderProjection(Struct, frozen=True, kw_only=True):
 
 
 class UnmatchedPaymentProjection(Struct, frozen=True):
-    """A payment for a session beside the session's own, which is refunded."""
+    """An additional payment for a paid session, which is refunded."""
 
     total: Money
     reason: str
@@ -161,11 +160,11 @@ class SessionProjection(Struct, frozen=True, kw_only=True):
     orders: dict[UUID, OrderProjection] = {}
     unmatched_payments: dict[str, UnmatchedPaymentProjection] = {}
     violations: tuple[str, ...] = ()
-    """The events that no rule allows, each with the state in which it came."""
+    """The events that no transition allows, each with the state of the session at that event."""
 
 
 def evolve(session: SessionProjection | None, event: Event) -> SessionProjection | None:
-    """Apply one event; an event of another kind changes nothing.
+    """Apply one event to a projection; an event of an unknown type changes nothing.
 
     Returns None until `SessionCreated` was applied.
     """
@@ -178,13 +177,13 @@ def evolve(session: SessionProjection | None, event: Event) -> SessionProjection
             return _with_order(session, event)
         case RefundDue() | PaymentRefunded() if session.received and event.payment_id != session.payment_id:
             return _with_unmatched_payment(session, event)
-    step = _transition_of(event)
-    if step is None:
+    change = _transition_of(event)
+    if change is None:
         return session
-    transition, changes = step
+    transition, fields = change
     if session.status not in source_states(transition):
         return _violated(session, event)
-    return replace(session, status=target_state(transition), **changes)
+    return replace(session, status=target_state(transition), **fields)
 
 
 def _transition_of(event: Event) -> tuple[Transition, dict[str, object]] | None:
@@ -259,7 +258,7 @@ def _with_unmatched_payment(session: SessionProjection, event: RefundDue | Payme
 
 
 def fold(events: Iterable[Event]) -> SessionProjection | None:
-    """Return the projection of a session from the events of the session and of its orders, in order."""
+    """Return the projection of a session, from the events of the session and its orders, oldest first."""
     session: SessionProjection | None = None
     for event in events:
         session = evolve(session, event)

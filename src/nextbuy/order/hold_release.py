@@ -1,11 +1,11 @@
-"""Release the stock of an unpaid session. Shared by the webhook and the job; repeating it changes nothing."""
+"""Release the stock of an unpaid session, for the webhook and for the job; repeating it changes nothing."""
 
 import logging
 from typing import Final
 
 from nextbuy.contracts.errors import AppError
 from nextbuy.kit.deadline import set_deadline, time_left
-from nextbuy.order.checkout_completion import retry_delay
+from nextbuy.order.claimed_work import log_retry, retry_delay
 from nextbuy.order.deps import Deps
 from nextbuy.order.model import Session
 from nextbuy.order.store import sessions
@@ -21,14 +21,13 @@ async def release_hold(deps: Deps, session: Session) -> None:
     try:
         outcome = (await deps.product.release_stock(session.id)).outcome
     except AppError as error:
-        if not error.transient:
-            log.error("stock release failed; retry scheduled", extra={**ids, "slug": error.slug, "detail": str(error)})  # noqa: TRY400
+        log_retry("stock release failed; retry scheduled", error, **ids)
         await sessions.reschedule_release(deps.database, session, retry_delay(session.attempts))
         return
     if outcome == "released":
         await sessions.mark_released(deps.database, session)
     elif await sessions.holds_claim(deps.database, session):
-        # Sold without a payment: one that arrived meanwhile would have ended the claim.
+        # We still hold the claim, so no payment has arrived; yet product says that the stock is sold.
         log.error(
             "stock of an unpaid session is sold; retry scheduled", extra={**ids, "session_status": session.status}
         )

@@ -2,12 +2,13 @@
 
 ::
 
-    opening ─ opened ─> open ─┐                               ┌─ stock committed ─> paid
-       │                 │    ├─ payment received ─> paying ──┤
-       ├── declined ─────┤    │  (also from failed, expired)  └─ sold out ──> refund-due ─ refunded ─> refunded
-       │     = failed ───┼────┤                                                   ^
-       └── expired ──────┘    └─ wrong amount received ───────────────────────────┘
-             = expired
+    opening                        ─ opened ────────────────> open
+    opening                        ─ not opened ────────────> failed
+    opening, open                  ─ declined ──────────────> failed
+    opening, open                  ─ expired ───────────────> expired
+    opening, open, failed, expired ─ payment received ──────> paying ─ stock committed ─> paid
+    opening, open, failed, expired ─ wrong amount received ─> refund-due ─ refunded ─> refunded
+    paying                         ─ sold out ──────────────> refund-due
 """
 
 from collections import Counter
@@ -113,7 +114,7 @@ def target_state(transition: Transition) -> State:
 
 
 NOT_CLAIMED: Final = datetime.min.replace(tzinfo=UTC)
-"""The end of no claim."""
+"""The `claimed_until` of a row without a claim."""
 
 
 class Session(Struct, frozen=True, kw_only=True):
@@ -136,7 +137,7 @@ class Session(Struct, frozen=True, kw_only=True):
     claimed_until: datetime = NOT_CLAIMED
     """The end of the claim with which the session was read, and its fencing token."""
     attempts: int = 0
-    """How many times the claimed work was started."""
+    """The number of times that the claimed work was started."""
 
     @property
     def units(self) -> list[Line]:
@@ -204,20 +205,20 @@ def basket_total(lines: Sequence[SoldLine]) -> Money:
 
 
 def payment_description(lines: Sequence[PricedLine]) -> str:
-    """Return a basket in a few words, for the payment page."""
-    first, more = lines[0], len(lines) - 1
-    return f"{first.quantity} x {first.title}" + (f" and {more} more" if more else "")
+    """Return a short description of a basket, for the payment page."""
+    first, others = lines[0], len(lines) - 1
+    return f"{first.quantity} x {first.title}" + (f" and {others} more" if others else "")
 
 
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-"""Crockford's base 32: no letter that is mistaken for a digit."""
+"""Crockford's base 32: without the letters that look like digits."""
 _STRIDE: Final = 0x9E3779B1
 """Odd, so that multiplication modulo a power of two is one to one."""
 _MIN_BITS: Final = 20
 
 
 def order_code(serial: int) -> str:
-    """Return a short text for a session's serial number: unique, and silent about how many orders there are."""
+    """Return a short code for a session's serial number: unique, without revealing how many sessions there are."""
     bits = _MIN_BITS
     while serial >> bits:
         bits += 5
@@ -230,8 +231,8 @@ def split_by_shop(session: Session) -> list[OrderDraft]:
     by_shop: dict[UUID, list[SoldLine]] = {}
     for line in session.lines:
         by_shop.setdefault(line.shop_id, []).append(line)
-    prefix = f"NB-{order_code(session.serial)}"
+    checkout_number = f"NB-{order_code(session.serial)}"
     return [
-        OrderDraft(f"{prefix}-{index}", shop_id, lines[0].seller_id, lines)
+        OrderDraft(f"{checkout_number}-{index}", shop_id, lines[0].seller_id, lines)
         for index, (shop_id, lines) in enumerate(by_shop.items(), 1)
     ]

@@ -1,7 +1,7 @@
-"""GET /order/api/order-timeline/{order_id}: the events of an order and of its checkout, in order.
+"""GET /order/api/order-timeline/{order_id}: the events of an order and of its checkout, oldest first.
 
-The buyer and admins see everything. The seller of the shop sees what concerns the shop: not the lines and amounts of
-other shops, and not how the buyer paid.
+The buyer and admins see everything. The seller sees only the shop's own lines and amounts, and neither declined
+payments nor refunds.
 """
 
 from collections.abc import Sequence
@@ -60,7 +60,7 @@ class TimelineRequest(Struct, frozen=True):
 
 
 class Details(Struct, frozen=True, kw_only=True):
-    """The details of an event; those that it does not have are null or empty."""
+    """The details of an event; a field that does not apply to it is null or empty."""
 
     total: Money | None = None
     lines: list[OrderLine] = []
@@ -82,13 +82,13 @@ class TimelineItem(Struct, frozen=True, kw_only=True):
 
 
 class OrderTimeline(Struct, frozen=True):
-    """The events of an order, in order."""
+    """The events of an order and of its checkout, oldest first."""
 
     items: list[TimelineItem]
 
 
 async def order_timeline(deps: Deps, caller: Caller, request: TimelineRequest) -> OrderTimeline:
-    """Return the events of an order that the caller may see.
+    """Return the timeline of an order that the caller may see, with the details that the caller may see.
 
     Raises:
         NotFound: the order does not exist, or the caller may not see it (`order-not-found`).
@@ -97,11 +97,11 @@ async def order_timeline(deps: Deps, caller: Caller, request: TimelineRequest) -
     access = require_order_access(caller, await order_access(deps.database, request.order_id))
     keys = [str(access.session_id), str(request.order_id)]
     envelopes = await event_log.read_keys(deps.database, keys, limit=_MAX_EVENTS)
-    complete = caller.role is Role.ADMIN or caller.account_id == access.buyer_id
+    sees_all = caller.role is Role.ADMIN or caller.account_id == access.buyer_id
     items = [
-        _item(envelope, event, _details(event) if complete else _details_for_seller(event, access), caller.role)
+        _item(envelope, event, _details(event) if sees_all else _details_for_seller(event, access), caller.role)
         for envelope in envelopes
-        if (event := decode_event(envelope)) is not None and (complete or isinstance(event, _SELLER_EVENTS))
+        if (event := decode_event(envelope)) is not None and (sees_all or isinstance(event, _SELLER_EVENTS))
     ]
     return OrderTimeline(items)
 
@@ -136,11 +136,11 @@ def _details(event: Event) -> Details:
 
 
 def _details_for_seller(event: Event, access: OrderAccess) -> Details:
-    """Return the details of one shop; its whole part of the session became this order."""
+    """Return the details without other shops; this shop's part of the session is the order."""
     match event:
         case SessionCreated():
-            own = [line for line in event.lines if line.shop_id == access.shop_id]
-            return Details(total=access.total, lines=_lines(own))
+            shop_lines = [line for line in event.lines if line.shop_id == access.shop_id]
+            return Details(total=access.total, lines=_lines(shop_lines))
         case PaymentReceived() | SessionPaid():
             return Details(total=access.total)
         case _:

@@ -1,8 +1,8 @@
 """POST /order/api/payment-webhook: the payment provider reports the outcome of a payment.
 
-The effect of an event and the row that marks it as seen are one transaction, and the session's state decides whether
-there is an effect: so events may come twice, late, in any order, and concurrently. A payment is recorded before
-anything follows from it; from then on recovery completes the checkout without the provider.
+An event's effect and the row that marks it as seen are one transaction, and the session's state decides whether it has
+an effect; so events may arrive twice, late, in any order, and concurrently. A payment is recorded before the checkout
+is completed; if the completion fails, a job retries it without the provider.
 """
 
 from typing import Final

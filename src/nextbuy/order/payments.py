@@ -1,4 +1,4 @@
-"""The interface to a payment provider, and its implementation by the payment simulator.
+"""The interface to a payment provider, and its implementation with the payment simulator.
 
 The two operations exist in Stripe as checkout sessions and refunds. A provider reports everything else by webhook.
 """
@@ -13,7 +13,7 @@ from nextbuy.contracts.values import Money
 
 
 class Payments(Protocol):
-    """A payment provider. Each operation can be repeated and then has no second effect."""
+    """A payment provider. Each operation is idempotent: a repetition returns the first result."""
 
     async def open(self, session_id: UUID, amount: Money, description: str, expires_at: datetime) -> PaymentOpened:
         """Open a payment page, once per session."""
@@ -28,7 +28,7 @@ class SimulatorPayments:
     """The payment simulator as a provider."""
 
     def __init__(self, send: Send, public_url: str) -> None:
-        """Call the simulator through `send`; its pages link back to the shop's pages at `public_url`."""
+        """Call the simulator through `send`; its pages link back to the marketplace at `public_url`."""
         self._send = send
         self._public_url = public_url
 

@@ -1,4 +1,4 @@
-"""The webhook events of a payment provider, in Stripe's format; only the fields that the shop needs are read."""
+"""The payment provider's webhook events, in Stripe's format, decoded to the fields that a checkout needs."""
 
 from enum import StrEnum
 from typing import Annotated, Final
@@ -13,10 +13,10 @@ from nextbuy.contracts.values import Money
 
 _Id = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$")]
 _Amount = Annotated[int, Meta(ge=0, le=2**62)]
-_Code = Annotated[str, Meta(pattern="^[A-Za-z]{3}$")]
+_Currency = Annotated[str, Meta(pattern="^[A-Za-z]{3}$")]
 
 
-InvalidWebhookEvent: Final = BadRequest.of("invalid-event", "The webhook is not an event in the expected format.")
+InvalidWebhookEvent: Final = BadRequest.of("invalid-event", "Invalid webhook event. Send an event in Stripe's format.")
 
 
 class WebhookKind(StrEnum):
@@ -47,7 +47,7 @@ class WebhookEvent(Struct, frozen=True, kw_only=True):
     kind: WebhookKind
     payment_id: str = ""
     session_id: UUID | None = None
-    """None if the event names no session that could be the shop's."""
+    """None if the event has no session id, or a malformed one."""
     money: Money = Money(0)
     """The amount paid; zero unless `kind` is `PAID`."""
     reason: str = ""
@@ -77,13 +77,13 @@ class _Object(Struct):
     client_reference_id: str | None = None
     metadata: _Metadata | None = None
     amount_total: _Amount | None = None
-    currency: _Code | None = None
+    currency: _Currency | None = None
     payment_status: str | None = None
     last_payment_error: _Failure | None = None
 
 
 def decode_webhook(body: bytes) -> WebhookEvent:
-    """Decode the body of a webhook. Of an event type that the shop does not handle, only id and type are decoded.
+    """Decode the body of a webhook; of an event type without a handler, only id and type.
 
     Raises:
         BadRequest: the body is not an event (`invalid-event`).
@@ -97,7 +97,7 @@ def decode_webhook(body: bytes) -> WebhookEvent:
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise InvalidWebhookEvent(f"Invalid event: {error}. Send an event in Stripe's format.") from None
     if kind is WebhookKind.PAID and data.payment_status != "paid":
-        # A payment method that takes days: another event reports the payment.
+        # With a slow payment method, a later event reports the payment.
         kind = WebhookKind.IGNORED
     return WebhookEvent(
         event_id=event.id,

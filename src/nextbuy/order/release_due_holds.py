@@ -1,9 +1,9 @@
-"""A job: the stock of sessions that were not paid is released, by any copy of the service."""
+"""A job: release the stock of sessions that were not paid, each claimed by one copy of the service."""
 
 from typing import Final
 
 from nextbuy.kit.observability.telemetry import start_span, use_span
-from nextbuy.order.concurrency import gather_logged
+from nextbuy.order.claimed_work import gather_logged
 from nextbuy.order.deps import Deps
 from nextbuy.order.hold_release import release_hold
 from nextbuy.order.model import Session

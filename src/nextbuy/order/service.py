@@ -13,6 +13,7 @@ from nextbuy.order.order_timeline import order_timeline
 from nextbuy.order.payment_session import payment_session
 from nextbuy.order.payment_webhook import payment_webhook
 from nextbuy.order.recover_checkouts import recover_checkouts
+from nextbuy.order.refund_unmatched_payments import refund_unmatched_payments
 from nextbuy.order.release_due_holds import release_due_holds
 from nextbuy.order.seller_orders import seller_orders
 from nextbuy.order.store.sessions import purge_webhook_events
@@ -38,6 +39,7 @@ SERVICE = Service(
         job("expire-sessions", expire_sessions, every=1.0),
         job("release-due-holds", release_due_holds, every=1.0),
         job("recover-checkouts", recover_checkouts, every=1.0),
+        job("refund-unmatched-payments", refund_unmatched_payments, every=1.0),
         job("purge-webhook-events", lambda deps: purge_webhook_events(deps.database), every=600.0),
     ],
 )

@@ -1,6 +1,6 @@
-"""The only place that changes the state of sessions and unmatched payments: each change publishes its events.
+"""The only functions that change the state of sessions and unmatched payments, each with its events.
 
-State change and events are one function, so that neither can be written without the other; a test holds it.
+A function writes the state and publishes the events, so neither happens without the other; a test verifies it.
 """
 
 from typing import Any
@@ -37,7 +37,7 @@ async def advance_all(tx: Transaction, step: Step) -> list[Session]:
 
 
 async def _publish(tx: Transaction, step: Step, session: Session) -> Session:
-    transition = next(one for one in step.transitions if target_state(one) is session.status)
+    transition = next(candidate for candidate in step.transitions if target_state(candidate) is session.status)
     await publish(tx, *events_for(transition, session, step.orders))
     return session
 

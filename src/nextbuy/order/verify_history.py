@@ -1,7 +1,7 @@
 """GET /order/api/verify-history: compare stored sessions and orders with the event log.
 
-A page covers sessions in the order of their ids: those in the table, and those that only the log has. Each is rebuilt
-from its events and compared field by field. Everything is read in one snapshot, so the shop may sell meanwhile.
+A page covers sessions in the order of their ids, including sessions that only the log has. Each is rebuilt from its
+events and compared field by field. A page is read in one snapshot, so that new checkouts cause no differences.
 """
 
 from typing import Annotated, Final, cast
@@ -17,7 +17,7 @@ from nextbuy.order.deps import Deps
 from nextbuy.order.history import SessionProjection, fold
 from nextbuy.order.store import session_projection
 
-_MAX_TEXT: Final = 300
+_MAX_JSON_LENGTH: Final = 300
 
 
 class VerifyHistory(Struct, frozen=True):
@@ -28,7 +28,7 @@ class VerifyHistory(Struct, frozen=True):
 
 
 class Difference(Struct, frozen=True, kw_only=True):
-    """A field whose stored value is not the one in the log, both as JSON; null if one side has no value."""
+    """A field whose stored and logged values differ, both as JSON; a missing value is null."""
 
     session_id: UUID
     field: str
@@ -70,13 +70,13 @@ def _differences(
     session_id: UUID, stored: SessionProjection | None, logged: SessionProjection | None
 ) -> list[Difference]:
     if stored is None or logged is None:
-        left, right = _existence(stored), _existence(logged)
+        stored_fields, logged_fields = _existence(stored), _existence(logged)
     else:
-        left, right = _fields(stored), _fields(logged)
+        stored_fields, logged_fields = _fields(stored), _fields(logged)
     return [
-        Difference(session_id=session_id, field=name, stored=_text(left.get(name)), logged=_text(right.get(name)))
-        for name in sorted(left.keys() | right.keys())
-        if left.get(name) != right.get(name)
+        Difference(session_id=session_id, field=name, stored=_as_json(stored_value), logged=_as_json(logged_value))
+        for name in sorted(stored_fields.keys() | logged_fields.keys())
+        if (stored_value := stored_fields.get(name)) != (logged_value := logged_fields.get(name))
     ]
 
 
@@ -85,13 +85,13 @@ def _existence(session: SessionProjection | None) -> dict[str, object]:
 
 
 def _fields(session: SessionProjection) -> dict[str, object]:
-    """Return all fields by name; the fields of orders and payments have a prefix."""
+    """Return all fields by name; the name of an order or payment field starts with its kind and id."""
     fields: dict[str, object] = msgspec.to_builtins(session, str_keys=True)
-    for group, prefix in (("orders", "order"), ("unmatched_payments", "unmatched payment")):
+    for group, label in (("orders", "order"), ("unmatched_payments", "unmatched payment")):
         for key, values in cast("dict[str, dict[str, object]]", fields.pop(group)).items():
-            fields |= {f"{prefix} {key}: {name}": value for name, value in values.items()}
+            fields |= {f"{label} {key}: {name}": value for name, value in values.items()}
     return fields
 
 
-def _text(value: object) -> str | None:
-    return None if value is None else msgspec.json.encode(value).decode()[:_MAX_TEXT]
+def _as_json(value: object) -> str | None:
+    return None if value is None else msgspec.json.encode(value).decode()[:_MAX_JSON_LENGTH]

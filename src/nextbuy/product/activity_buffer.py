@@ -1,4 +1,4 @@
-"""Views and basket additions, counted in this process until they are published; bounded, and lost in a crash."""
+"""A bounded count of views and basket additions in this process; a crash loses what is not published yet."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -10,14 +10,13 @@ ActivityKey = tuple[UUID, Action, datetime]
 """A product, an action, and the beginning of the hour (UTC)."""
 
 MAX_KEYS: Final = 5_000
-"""Different keys that may wait; the count of each is unlimited."""
+"""Different keys in the buffer; the count of each is unlimited."""
 
 
 class ActivityBuffer:
-    """Counts of actions that are not published yet."""
+    """The counts of views and basket additions that are not published yet."""
 
     def __init__(self) -> None:
-        """Start with no counts."""
         self._counts: dict[ActivityKey, int] = {}
         self._dropped = 0
 

@@ -1,4 +1,4 @@
-"""The counters of products, cached in this process for a short time."""
+"""A cache of the views and sales of products in this process, at most `MAX_AGE` old."""
 
 import time
 from typing import Final
@@ -16,7 +16,6 @@ class CountersCache:
     """A cache of at most `_MAX_ENTRIES` counters; the oldest are evicted first."""
 
     def __init__(self) -> None:
-        """Start with no entries."""
         self._entries: dict[UUID, tuple[float, Counters | None]] = {}
 
     async def get(self, product_id: UUID, database: Database) -> Counters | None:

@@ -56,7 +56,7 @@ async def create_product(deps: Deps, caller: Caller, request: CreateProduct) -> 
     account = await deps.auth.validate_seller(caller.token)
     shop = await deps.seller.validate_shop_owner(account.id)
     require_listing_allowed(shop)
-    product = _review(request, shop)
+    product = _moderated_product(request, shop)
     deps.journal.step("product", "auto-moderation", product.moderation.decision)
 
     async with deps.database.transaction() as tx:
@@ -69,7 +69,7 @@ async def create_product(deps: Deps, caller: Caller, request: CreateProduct) -> 
     return reply
 
 
-def _review(request: CreateProduct, shop: Shop) -> Product:
+def _moderated_product(request: CreateProduct, shop: Shop) -> Product:
     title, category, tags = tidy(request.title), tidy(request.category), tidy_tags(request.tags)
     verdict = moderation.review(title, request.description, category, tags)
     product_id = new_id()

@@ -1,4 +1,4 @@
-"""Call DecideProduct: approve or reject a product, as an admin decided."""
+"""Call DecideProduct: store an admin's decision to approve or reject a product."""
 
 from msgspec.structs import replace
 
@@ -10,7 +10,7 @@ from nextbuy.product.store.products import LockedProduct, lock, set_decision
 
 
 async def decide_product(deps: Deps, call: DecideProduct) -> Product:
-    """Store a decision and publish its event. Repeating the decision changes nothing.
+    """Store a decision and publish its event. A repeated decision changes nothing.
 
     The admin's reason is added to the moderation that the seller sees.
     """

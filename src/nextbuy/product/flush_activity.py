@@ -17,7 +17,7 @@ async def flush_activity(deps: Deps) -> None:
     """Publish the buffered counts; if that fails, put them back for the next flush."""
     counts, dropped = deps.activity.drain()
     if dropped:
-        log.warning("activity buffer full; %d views and basket additions dropped", dropped)
+        log.warning("activity buffer full; %d views and basket additions lost", dropped)
     if not counts:
         return
     try:
@@ -25,9 +25,9 @@ async def flush_activity(deps: Deps) -> None:
         events = [_event(key, times, owners[key[0]]) for key, times in counts.items() if key[0] in owners]
         async with deps.database.transaction() as tx:
             await publish(tx, *events)
-    except Exception as error:  # noqa: BLE001  views may be late and may be lost, whatever the error
+    except Exception as error:  # noqa: BLE001  whatever the error, views may be late or lost
         deps.activity.add(counts)
-        log.warning("publishing product views failed; they follow with the next flush", extra={"error": repr(error)})
+        log.warning("publishing activity failed; retry at the next flush", extra={"error": repr(error)})
     except BaseException:
         deps.activity.add(counts)
         raise

@@ -1,4 +1,4 @@
-"""GET /product/api/get-activity/{product_id}: how often a product was viewed and sold, a few seconds late at most."""
+"""GET /product/api/get-activity/{product_id}: the views and sales of a product, at most a few seconds old."""
 
 from uuid import UUID
 
@@ -17,7 +17,7 @@ class GetActivity(Struct, frozen=True):
 
 
 async def get_activity(deps: Deps, _caller: Caller, request: GetActivity) -> Counters:
-    """Count the views and sales of a product that is for sale."""
+    """Show how often a product for sale was viewed and how many units were sold."""
     counters = await deps.counters.get(request.product_id, deps.database)
     if counters is None:
         raise ProductNotFound

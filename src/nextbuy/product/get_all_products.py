@@ -15,7 +15,7 @@ from nextbuy.product.store.products import read_public
 
 
 class GetAllProducts(PageRequest, frozen=True):
-    """The category (upper and lower case are equal) and the sort order."""
+    """A category (not case-sensitive) and a sort order."""
 
     category: Category | UnsetType = UNSET
     sort: Sort = "latest"

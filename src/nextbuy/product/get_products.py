@@ -25,7 +25,7 @@ class GetProducts(Struct, frozen=True):
 
 async def get_products(deps: Deps, _caller: Caller, request: GetProducts) -> Encoded[Page[Product]]:
     """Show several products; products that are not for sale are left out."""
-    parsed = [parse_id(text) for text in request.ids.split(",")]
+    parsed = [parse_id(item) for item in request.ids.split(",")]
     ids = list(dict.fromkeys(str(product_id) for product_id in parsed if product_id is not None))
     if None in parsed or len(ids) > _MAX_IDS:
         raise InvalidIds(f"Invalid ids. Send 1 to {_MAX_IDS} product ids, separated by commas.")

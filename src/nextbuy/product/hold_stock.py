@@ -8,7 +8,7 @@ from nextbuy.product.store.stock import get_state, hold
 
 
 async def hold_stock(deps: Deps, call: HoldStock) -> Nothing:
-    """Hold units for a session; a session that holds units or has bought them is left unchanged.
+    """Hold units for a payment session, unless it holds or has bought units already.
 
     Raises:
         NotFound: a product is not for sale (`product-not-found`).

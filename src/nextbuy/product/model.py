@@ -1,4 +1,4 @@
-"""The rules of products: slugs, search terms, baskets, and what automatic and admin decisions mean."""
+"""The rules of products: slugs, search terms, basket lines, and the effects of moderation and admin decisions."""
 
 import re
 import unicodedata
@@ -35,13 +35,12 @@ _LAST_WORD: Final = re.compile(r"(.*?)(?<!\S)(\w{2,})", re.DOTALL)
 
 
 ShopNotAllowed: Final = Forbidden.of("shop-not-allowed", "Your shop is rejected or suspended and cannot list products.")
-InvalidLines: Final = Unprocessable.of("invalid-lines", "Invalid basket. The number of lines is out of range.")
-InvalidQuantity: Final = Unprocessable.of("invalid-quantity", "Invalid quantity. It is out of range.")
+InvalidLines: Final = Unprocessable.of("invalid-lines", "Invalid basket. Send fewer lines, but at least one.")
+InvalidQuantity: Final = Unprocessable.of("invalid-quantity", "Invalid quantity. Send fewer units, but at least one.")
 SoldOut: Final = Conflict.of("sold-out", "Too few units are left. Reduce the quantity.")
 ProductNotFound: Final = NotFound.of("product-not-found", "Product not found, or not for sale.")
 SessionClosed: Final = Conflict.of("session-closed", "This checkout has expired. Start a new one.")
 InvalidIds: Final = Unprocessable.of("invalid-ids", "Invalid ids. Send product ids, separated by commas.")
-TooManyLines: Final = Unprocessable.of("too-many-lines", "Too many lines at once.")
 
 
 class ProductReply(Struct, frozen=True):
@@ -78,7 +77,7 @@ def picture_path(product_id: UUID) -> str:
 
 
 def parse_id(key: str) -> UUID | None:
-    """Return the product id that a key is, or None for a slug; the suffix of a slug is too short for an id."""
+    """Return a key as a product id, or None if it is a slug; the suffix of a slug is too short for an id."""
     return UUID(key) if _UUID.fullmatch(key) else None
 
 
@@ -103,7 +102,7 @@ def search_terms(text: str) -> tuple[str, str]:
 
 
 class ShopState(Struct, frozen=True):
-    """The state of a shop that product stores; a later version replaces an earlier one."""
+    """The part of a shop that product stores, to know which products are for sale; a later version replaces it."""
 
     shop_id: UUID
     seller_id: UUID
@@ -113,7 +112,7 @@ class ShopState(Struct, frozen=True):
 
 
 def shop_state(shop: Shop) -> ShopState:
-    """Return the state of a shop that product stores."""
+    """Return the part of a shop that product stores."""
     return ShopState(shop.id, shop.seller_id, shop.name, shop.status, shop.version)
 
 
@@ -124,7 +123,7 @@ def require_listing_allowed(shop: Shop) -> None:
         Forbidden: the shop was rejected or suspended.
     """
     if shop.status in ("rejected", "suspended"):
-        raise ShopNotAllowed(f"Your shop is {shop.status} and cannot list products.")
+        raise ShopNotAllowed(f"“{shop.name}” is {shop.status} and cannot list products. We notify you if this changes.")
 
 
 def check_lines(lines: Sequence[Line]) -> list[Line]:
@@ -165,24 +164,24 @@ def require_stock(lines: Sequence[Line], levels: Mapping[UUID, StockLevel]) -> N
     """
     for line in lines:
         if line.product_id not in levels:
-            raise ProductNotFound(f"Product {line.product_id} was not found or is not for sale.")
+            raise ProductNotFound(f"Product {line.product_id} is not for sale. Remove it from the basket.")
     for line in lines:
         level = levels[line.product_id]
         if level.stock < line.quantity:
             raise sold_out(level.title, level.stock)
 
 
-def sold_out(title: str, left: int) -> Conflict:
+def sold_out(title: str, stock: int) -> Conflict:
     """Return the error for a basket with more units of a product than are left."""
-    if left == 0:
+    if stock == 0:
         message = f"“{title}” is sold out. Remove it from the basket."
     else:
-        message = f"Only {left} of “{title}” {'is' if left == 1 else 'are'} left. Reduce the quantity."
+        message = f"Only {stock} of “{title}” {'is' if stock == 1 else 'are'} left. Reduce the quantity."
     return SoldOut(message)
 
 
 def require_admin_review(verdict: Moderation, reason: str) -> Moderation:
-    """Return the verdict on a change of a product that an admin rejected: new words alone do not put it on sale."""
+    """Return the verdict on a change of an admin-rejected product: never active, since an admin must approve it."""
     if verdict.decision != "active":
         return verdict
     return replace(

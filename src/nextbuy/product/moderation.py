@@ -1,12 +1,12 @@
-"""Automatic moderation: accept a product, reject it, or leave it to an admin, with a reason for every point.
+"""Automatic moderation: accept a product, reject it, or leave it to an admin, with the reasons for its score.
 
-Whole words are compared as a reader sees them: in Unicode's compatibility form (full-width letters are letters),
+Whole words are compared as a reader sees them: in Unicode's compatibility form (full-width letters are ordinary ones),
 ignoring case and invisible characters. "GUN", "gun-shaped" and a "gun" with a zero-width space contain the word "gun";
 "burgundy" does not, nor does "gún", because an accent makes a different word. In scripts without spaces, a run of
-letters counts as one word.
+letters counts as one word, so a banned word inside it is not found.
 
 Each reason names the rule, the field and the text, so that a seller knows what to change. The time is linear in the
-length of the text and independent of the number of banned words.
+length of the text and hardly depends on the number of banned words.
 """
 
 import re
@@ -49,7 +49,7 @@ _HANGUL_FILLERS: Final = re.compile(r"[\u115f\u1160\u3164\uffa0]")
 
 @dataclass(frozen=True)
 class Policy:
-    """Banned words, categories that need an admin, and the score below which every product needs one.
+    """Banned words, and what needs an admin otherwise: a sensitive category, or a score below the threshold.
 
     A banned entry of several words matches them in a row, with any separators. Plurals match only if they are listed.
     """
@@ -112,25 +112,25 @@ def review(
 
 
 def review_update(before: Listing, after: Listing, *, policy: Policy = DEFAULT_POLICY) -> Moderation | None:
-    """Review a change of a product, or return None if nothing relevant changed and its status stays.
+    """Review a change of a product, or return None if the text is the same and the price hardly moved.
 
-    A change of the text is reviewed like a new product, so a corrected one may become active. A price change of more
-    than `PRICE_MOVE_PERCENT` leaves the product to an admin, even if its text is accepted.
+    A change of the text is reviewed like a new product, so a corrected product may become active. A price change
+    of more than `PRICE_MOVE_PERCENT` leaves a product to an admin whose text is accepted.
 
     `before` has the price that was last accepted, not the one last saved: otherwise small steps would add up unnoticed.
     """
-    moved = _price_moved(before.price_amount, after.price_amount)
-    if not moved and _words_of(before) == _words_of(after):
+    price_moved = _price_moved(before.price_amount, after.price_amount)
+    if not price_moved and _text_of(before) == _text_of(after):
         return None
     verdict = review(after.title, after.description, after.category, after.tags, policy=policy)
-    if not moved:
+    if not price_moved:
         return verdict
     reason = Finding("price-moved", 0, "price", f"{before.price_amount} -> {after.price_amount}")
     decision: Decision = "pending" if verdict.decision == "active" else verdict.decision
     return replace(verdict, decision=decision, reasons=[*verdict.reasons, reason])
 
 
-def _words_of(listing: Listing) -> tuple[str, str, str, tuple[str, ...]]:
+def _text_of(listing: Listing) -> tuple[str, str, str, tuple[str, ...]]:
     return listing.title, listing.description, listing.category, listing.tags
 
 
@@ -154,13 +154,13 @@ def _readable(text: str) -> str:
 
 
 def _limit_marks(signs: re.Match[str]) -> str:
-    kept = []
+    allowed = []
     marks = 0
     for sign in signs[0]:
         marks = marks + 1 if unicodedata.combining(sign) else 0
         if marks <= _MAX_MARKS_IN_A_RUN:
-            kept.append(sign)
-    return "".join(kept)
+            allowed.append(sign)
+    return "".join(allowed)
 
 
 def _words(readable: str) -> list[_Word]:
@@ -203,19 +203,19 @@ def _entries_by_first_word(listed: frozenset[str]) -> dict[str, list[_Entry]]:
 
 def _banned(field: str, texts: Iterable[str], policy: Policy) -> list[Finding]:
     """Return one reason for each banned entry in a field, with an excerpt around its first match."""
-    found: dict[_Entry, Finding] = {}
+    findings: dict[_Entry, Finding] = {}
     for text in texts:
         for entry, start, end in _matches(text, _entries_by_first_word(policy.banned)):
-            if entry not in found:
+            if entry not in findings:
                 excerpt = text[max(0, start - EXCERPT_CONTEXT) : end + EXCERPT_CONTEXT].strip()
-                found[entry] = Finding("banned-word", BANNED_POINTS, field, excerpt)
-    return list(found.values())
+                findings[entry] = Finding("banned-word", BANNED_POINTS, field, excerpt)
+    return list(findings.values())
 
 
 def _matches(text: str, by_first: dict[str, list[_Entry]]) -> Iterator[tuple[_Entry, int, int]]:
     words = _words(text)
-    for place, word in enumerate(words):
+    for index, word in enumerate(words):
         for entry in by_first.get(word.folded, ()):
-            run = words[place : place + len(entry)]
-            if tuple(part.folded for part in run) == entry:
-                yield entry, word.start, run[-1].end
+            phrase = words[index : index + len(entry)]
+            if tuple(part.folded for part in phrase) == entry:
+                yield entry, word.start, phrase[-1].end

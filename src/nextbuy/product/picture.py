@@ -1,7 +1,7 @@
 """A generated SVG picture for products without a photo; the same product always gets the same picture.
 
 The category selects the palette, a word of the title the subject ("mug", "kettle"), and a hash the colours, proportions
-and details. The SVG refers to no other resource. Drawings stand on the point 0 0.
+and details. The SVG refers to no other resource. Each drawing stands on the origin.
 """
 
 from collections.abc import Callable
@@ -36,12 +36,12 @@ class _Pen(NamedTuple):
         )
 
 
-def _area(path: str, fill: str, more: str = "") -> str:
-    return f'<path d="{path}" fill="{fill}"{more}/>'
+def _area(path: str, fill: str, attributes: str = "") -> str:
+    return f'<path d="{path}" fill="{fill}"{attributes}/>'
 
 
-def _line(path: str, colour: str, width: float, more: str = "") -> str:
-    return f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="{width}" stroke-linecap="round"{more}/>'
+def _line(path: str, colour: str, width: float, attributes: str = "") -> str:
+    return f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="{width}" stroke-linecap="round"{attributes}/>'
 
 
 def _oval(x: int, y: int, width: int, height: int, fill: str) -> str:
@@ -215,8 +215,8 @@ def draw(product_id: str, title: str, category: str) -> bytes:
     choices = palettes.split(", ")
     light, dark, body, accent, detail = (f"#{colour}" for colour in choices[digest[4] % len(choices)].split())
     pen, drawing = _Pen(digest, body, accent, detail), _choose(drawings, title, digest[3])
-    short = title if len(title) <= MAX_TITLE else f"{title[: MAX_TITLE - 1]}…"
-    name, ground = escape(short or "Product", {'"': "&quot;"}), f"g{digest.hex()[:8]}"
+    label = title if len(title) <= MAX_TITLE else f"{title[: MAX_TITLE - 1]}…"
+    name, ground = escape(label or "Product", {'"': "&quot;"}), f"g{digest.hex()[:8]}"
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 400 400" role="img" aria-label="{name}">'
         f'<title>{name}</title><linearGradient id="{ground}" x2="{pen.pick(5, 20, 80) / 100}" y2="1">'

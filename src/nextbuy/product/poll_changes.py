@@ -1,4 +1,4 @@
-"""Job: invalidate what other processes have changed in this process's product cache."""
+"""Job: remove products that other processes have changed from this process's product cache."""
 
 import time
 

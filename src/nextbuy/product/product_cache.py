@@ -1,14 +1,14 @@
 """Encoded products and list pages in the memory of this process, at most 2 s older than the database.
 
-Own changes are invalidated at once (`invalidate`). Changes of other processes are found by polling the database
+Changes by this process are invalidated at once (`invalidate`), changes by others after a poll of the database
 (`poll_changes`, `apply_changes`). Entries are served only if the last successful poll started less than `MAX_AGE` ago,
 so a process that cannot poll serves nothing from here.
 
 For a list, the database returns the ids of a page; the products come from the cache, or are read and cached. A page is
 served for `MAX_AGE`, and longer while polls find no change.
 
-A load may have read an old row when that row is invalidated. Each running load therefore records invalidations: what
-was invalidated meanwhile is returned to the waiting requests but not cached, and later requests start a new load.
+A load may have read an old row when that row is invalidated. Each running load therefore records invalidations: a
+product invalidated meanwhile is returned to the waiting requests but not cached, and later requests start a new load.
 """
 
 import asyncio
@@ -175,13 +175,13 @@ class ProductCache:
             for product in map(cached_product, await read(missing)):
                 loaded[str(product.product_id)] = product.item
                 self._insert(load, product)
-        items = [loaded[one] if one in loaded else self._products[one].item for one in ids]
+        items = [loaded[key] if key in loaded else self._products[key].item for key in ids]
         as_of = load.started if len(loaded) == len(ids) else min(load.started, self._polled_at)
         return [item for item in items if item], as_of
 
     def _missing(self, ids: list[str], loaded: Collection[str]) -> list[str]:
         cached: Collection[str] = self._products if self._is_fresh() else ()
-        return [one for one in ids if one not in cached and one not in loaded]
+        return [key for key in ids if key not in cached and key not in loaded]
 
     def invalidate(self, product_ids: Iterable[UUID], shop_ids: Collection[UUID] = ()) -> None:
         """Remove changed products, and all products of changed shops."""

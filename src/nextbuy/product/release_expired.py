@@ -1,7 +1,7 @@
 """Job: release holds that expired long ago and that no service has released.
 
-Order releases the holds of its sessions. A hold without a session remains if order's process dies between the hold and
-the session; this job finds it. A later payment commits the units again (`update_stock`) or is refused.
+Order releases the holds of its payment sessions. A hold without a session remains if order's process dies between
+the hold and the session; this job releases it. A later payment commits the units again (`update_stock`) or is refused.
 """
 
 from typing import Final
@@ -10,7 +10,7 @@ from nextbuy.product.deps import Deps
 from nextbuy.product.store.stock import release_expired as release_one
 
 GRACE: Final = 300.0
-"""Seconds after a session's expiry during which only order releases its hold."""
+"""Seconds after a payment session's expiry during which only order releases its hold."""
 
 
 async def release_expired(deps: Deps) -> bool:

@@ -1,4 +1,4 @@
-"""The table of contents of product."""
+"""Product: the products of all shops, their moderation, stock, search, and the counts of views and sales."""
 
 from typing import Final
 

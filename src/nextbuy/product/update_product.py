@@ -50,7 +50,7 @@ async def update_product(deps: Deps, caller: Caller, request: UpdateProduct) -> 
     """Change one of the caller's own products.
 
     Raises:
-        NotFound: it does not exist, or belongs to another seller.
+        NotFound: the product does not exist, or belongs to another seller.
         Forbidden: the shop was rejected or suspended.
     """
     account = await deps.auth.validate_seller(caller.token)
@@ -62,7 +62,7 @@ async def update_product(deps: Deps, caller: Caller, request: UpdateProduct) -> 
         before = await lock(tx, request.product_id)
         if before is None or before.seller_id != account.id:
             raise ProductNotFound
-        after = replace(before.product, **_requested(request))
+        after = replace(before.product, **_requested_fields(request))
         changed = [name for name in _FIELDS if getattr(after, name) != getattr(before.product, name)]
         if changed:
             verdict = _review(before, after) if changed != ["stock"] else None
@@ -81,12 +81,12 @@ async def update_product(deps: Deps, caller: Caller, request: UpdateProduct) -> 
     return reply
 
 
-def _requested(request: UpdateProduct) -> dict[str, Any]:
-    given = {name: value for name in _FIELDS if (value := getattr(request, name)) is not UNSET}
+def _requested_fields(request: UpdateProduct) -> dict[str, Any]:
+    fields = {name: value for name in _FIELDS if (value := getattr(request, name)) is not UNSET}
     for name, converted in (("title", tidy), ("category", tidy), ("tags", tidy_tags), ("price", Price.money)):
-        if name in given:
-            given[name] = converted(given[name])
-    return given
+        if name in fields:
+            fields[name] = converted(fields[name])
+    return fields
 
 
 def _review(before: LockedProduct, after: Product) -> Moderation | None:

@@ -1,4 +1,4 @@
-"""Call UpdateStock: commit a hold, so that its units are sold, once per session.
+"""Call UpdateStock: commit a hold, so that its units are sold, once per payment session.
 
 After a late payment the hold may be released already; then the units are committed from stock, all or none.
 """
@@ -11,7 +11,7 @@ from nextbuy.product.store.stock import commit, commit_from_stock, mark_sold
 
 
 async def update_stock(deps: Deps, call: UpdateStock) -> Nothing:
-    """Commit a session's hold; `call.lines` count only if the hold was released.
+    """Commit a payment session's hold; `call.lines` count only if the hold was released.
 
     Raises:
         Conflict: the hold was released and too few units are left (`sold-out`); nothing is changed.

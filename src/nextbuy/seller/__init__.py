@@ -1,1 +1,1 @@
-"""Shops and their sellers."""
+"""Seller: shops, their sellers, and the decisions of admins about them."""

@@ -1,4 +1,4 @@
-"""POST /seller/api/create-shop: open a shop, which then waits for approval by an admin."""
+"""POST /seller/api/create-shop: create a shop, which then waits for approval by an admin."""
 
 from typing import Annotated
 
@@ -28,10 +28,10 @@ class ShopCreated(Struct, frozen=True):
 
 
 async def create_shop(deps: Deps, caller: Caller, request: CreateShop) -> ShopCreated:
-    """Open a shop; it can sell once an admin has approved it.
+    """Create a shop; it can sell once an admin has approved it.
 
     Raises:
-        ShopExists: the seller has a shop already.
+        ShopExists: the seller already has a shop.
         ShopNameTaken: another shop has this name.
     """
     account = await deps.auth.validate_seller(caller.token)

@@ -1,4 +1,4 @@
-"""Call DecideSeller: approve, reject or suspend a seller, as an admin decided."""
+"""Call DecideSeller: store an admin's decision to approve, reject or suspend a seller."""
 
 from nextbuy.contracts.message import Event
 from nextbuy.contracts.seller import DecideSeller, Seller, SellerApproved, SellerRejected, SellerSuspended
@@ -13,7 +13,7 @@ async def decide_seller(deps: Deps, call: DecideSeller) -> Seller:
 
     Raises:
         SellerNotFound: the account has no shop.
-        DecisionNotAllowed: the decision cannot follow the seller's status.
+        DecisionNotAllowed: the seller's status does not allow the decision.
     """
     async with deps.database.transaction() as tx:
         seller = await store.lock_seller(tx, call.user_id)
@@ -37,8 +37,8 @@ def _event(decided: Seller, call: DecideSeller) -> Event:
             status=shop.status,
             shop_version=shop.version,
         )
-    kind = SellerRejected if call.decision == "rejected" else SellerSuspended
-    return kind(
+    event_type = SellerRejected if call.decision == "rejected" else SellerSuspended
+    return event_type(
         shop_id=shop.id,
         user_id=decided.user_id,
         shop_name=shop.name,

@@ -29,7 +29,7 @@ async def get_shop(deps: Deps, _caller: Caller, request: GetShop) -> ShopFound:
     Raises:
         ShopNotFound: it does not exist.
     """
-    found = await store.get_shops(deps.database, [request.shop_id])
-    if not found:
+    shops = await store.get_shops(deps.database, [request.shop_id])
+    if not shops:
         raise ShopNotFound
-    return ShopFound(found[0])
+    return ShopFound(shops[0])

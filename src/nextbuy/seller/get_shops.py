@@ -1,4 +1,4 @@
-"""Call GetShops: many shops at once."""
+"""Call GetShops: return shops by id."""
 
 from typing import Final
 

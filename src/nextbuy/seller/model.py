@@ -20,11 +20,13 @@ ALLOWED_DECISIONS: Final[dict[ShopStatus, frozenset[SellerDecision]]] = {
 
 
 ShopNameTaken: Final = Conflict.of("shop-name-taken", "Another shop has this name. Choose a different one.")
-ShopExists: Final = Conflict.of("shop-exists", "You already have a shop. Each seller can have one.")
+ShopExists: Final = Conflict.of("shop-exists", "You already have a shop. Use it; each seller can have only one.")
 ShopRequired: Final = Forbidden.of("shop-required", "You do not have a shop yet. Create one first.")
 ShopNotFound: Final = NotFound.of("shop-not-found", "Shop not found.")
 SellerNotFound: Final = NotFound.of("seller-not-found", "Seller not found.")
-DecisionNotAllowed: Final = Conflict.of("decision-not-allowed", "The decision cannot follow the seller's status.")
+DecisionNotAllowed: Final = Conflict.of(
+    "decision-not-allowed", "The seller's status does not allow this decision. Choose another."
+)
 
 
 def slug_of(name: str, shop_id: UUID) -> str:
@@ -35,11 +37,7 @@ def slug_of(name: str, shop_id: UUID) -> str:
 
 
 def check_decision(status: ShopStatus, decision: SellerDecision) -> None:
-    """Check that a decision may follow a status.
-
-    Raises:
-        DecisionNotAllowed: it may not.
-    """
+    """Raise DecisionNotAllowed unless a shop's status allows the decision."""
     allowed = ALLOWED_DECISIONS[status]
     if decision not in allowed:
         raise DecisionNotAllowed(f"A {status} seller cannot be {decision}, only {' or '.join(sorted(allowed))}.")

@@ -1,4 +1,4 @@
-"""GET /seller/api/my-shop: the caller's own shop, and whether it may sell."""
+"""GET /seller/api/my-shop: the caller's own shop and its status; only an approved shop sells."""
 
 from msgspec import Struct
 
@@ -21,7 +21,7 @@ async def my_shop(deps: Deps, caller: Caller) -> MyShop:
     """Show the caller's own shop.
 
     Raises:
-        ShopNotFound: the caller has not opened one yet.
+        ShopNotFound: the caller has not created one yet.
     """
     account = await deps.auth.validate_seller(caller.token)
     shop = await store.get_by_seller(deps.database, account.id)

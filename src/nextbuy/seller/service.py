@@ -1,4 +1,4 @@
-"""The table of contents of seller."""
+"""Seller: shops, their status, and the decisions of admins about their sellers."""
 
 from nextbuy.contracts.seller import (
     DecideSeller,

@@ -1,4 +1,4 @@
-"""The SQL of seller."""
+"""The SQL of shops, their sellers, and the decisions of admins about them."""
 
 from datetime import datetime
 from typing import Final, Literal
@@ -89,6 +89,6 @@ async def list_sellers(db: Executor, status: ShopStatus, *, limit: int, cursor: 
         *after,
         limit + 1,
     )
-    found = [_seller(row) for row in rows[:limit]]
-    more = len(rows) > limit
-    return Page(found, encode_cursor(found[-1].submitted_at, found[-1].shop.id) if more else None)
+    sellers = [_seller(row) for row in rows[:limit]]
+    has_next = len(rows) > limit
+    return Page(sellers, encode_cursor(sellers[-1].submitted_at, sellers[-1].shop.id) if has_next else None)

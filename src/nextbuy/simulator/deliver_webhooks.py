@@ -1,4 +1,4 @@
-"""A job: webhooks are sent to the shop, signed, through its public gateway, until it accepts them.
+"""A job: send signed webhooks to the marketplace through its public gateway, until it accepts them.
 
 A webhook that is not answered with 2xx is sent again after a backoff with jitter, for three days.
 """
@@ -21,16 +21,16 @@ from nextbuy.simulator.store import ClaimedWebhook
 log: Final = logging.getLogger(__name__)
 _PATH: Final = "/order/api/payment-webhook"
 _POLL_INTERVAL: Final = 0.5
-"""Seconds between two polls for webhooks that another process left."""
+"""Seconds between two polls for webhooks that another process stored or left unsent."""
 _TIMEOUT: Final = 10.0
-"""Seconds to wait for the shop's response; shorter than the claim of a webhook."""
+"""Seconds to wait for the marketplace's response; shorter than the claim of a webhook."""
 _BASE, _MAX_DELAY = 0.2, 60.0
-"""Seconds of the backoff."""
+"""Seconds: the bound of the first random delay, and the longest delay."""
 _MAX_AGE: Final = timedelta(days=3)
 
 
 async def deliver_webhooks(deps: Deps) -> bool:
-    """Start the delivery of due webhooks as soon as there are some; always return true, to run again at once."""
+    """Wait for due webhooks and start their deliveries; always return true, to run again at once."""
     slots = await deps.dispatcher.free_slots(timeout=_POLL_INTERVAL)
     if slots > 0:
         for webhook in await store.claim_webhooks(deps.database, slots):
@@ -84,7 +84,7 @@ async def _record(deps: Deps, webhook: ClaimedWebhook, *, accepted: bool) -> Non
     if accepted:
         await store.mark_delivered(deps.database, webhook)
     elif deps.clock() - webhook.created_at > _MAX_AGE:
-        log.error("webhook not accepted for three days; giving up", extra={"event_id": webhook.event_id})
+        log.error("webhook not accepted for three days; it is not sent again", extra={"event_id": webhook.event_id})
         await store.give_up(deps.database, webhook)
     else:
         delay = backoff(webhook.attempts - 1, base=_BASE, cap=_MAX_DELAY, random=random.random)

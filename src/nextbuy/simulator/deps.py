@@ -13,7 +13,7 @@ from nextbuy.simulator.webhook_dispatcher import WebhookDispatcher
 
 @dataclass(frozen=True, kw_only=True)
 class Deps:
-    """The dependencies of the simulator. Like any provider, it knows the shop by its public URL only."""
+    """The dependencies of the simulator. Like any provider, it knows only the marketplace's public URL."""
 
     database: Database
     clock: Clock

@@ -1,4 +1,4 @@
-"""A job: payments that were not made in time expire, and webhooks report it to the shop."""
+"""A job: expire the payments that were not made in time, and store the webhooks that report it."""
 
 from typing import Final
 

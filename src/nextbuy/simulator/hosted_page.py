@@ -1,4 +1,4 @@
-"""The HTML page of a payment: no script, and nothing from other servers."""
+"""The HTML page of a payment, without scripts and without content from other servers."""
 
 from typing import Final
 
@@ -30,7 +30,7 @@ _environment: Final = Environment(
 def page(
     payment: Payment | None, status: Status | None, *, home: str, code: int = 200, error: str = "", typed: str = ""
 ) -> Response:
-    """Return the page of a payment in a status, or of a payment that does not exist."""
+    """Return the page of a payment, or for None the page “Payment not found”; `typed` refills the card field."""
     cards = [(" ".join(number[i : i + 4] for i in range(0, 16, 4)), outcome) for number, outcome in CARDS.items()]
     html = _environment.get_template("payment.html").render(
         payment=payment,

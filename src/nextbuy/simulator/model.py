@@ -29,7 +29,7 @@ _SEPARATORS: Final = re.compile(r"[ \t-]")
 
 
 PaymentNotFound: Final = NotFound.of(
-    "payment-not-found", "Payment not found. Return to the shop and start a new checkout."
+    "payment-not-found", "Payment not found. Return to the marketplace and start a new checkout."
 )
 NotATestCard: Final = Unprocessable.of("not-a-test-card", "This is not a test card. Use 4242 4242 4242 4242.")
 AlreadyRefunded: Final = Conflict.of("payment-refunded", "This payment was refunded. Place a new order.")
@@ -37,7 +37,7 @@ PaymentExpired: Final = Conflict.of("payment-expired", "This payment has expired
 
 
 class Payment(Struct, frozen=True, kw_only=True):
-    """A payment that the shop has requested from a buyer."""
+    """A payment that the marketplace has requested from a buyer."""
 
     id: str
     reference: UUID
@@ -56,7 +56,7 @@ class Payment(Struct, frozen=True, kw_only=True):
 
 
 class Webhook(Struct, frozen=True):
-    """An event for the shop, with its body."""
+    """A webhook for the marketplace: an event with its body."""
 
     event_id: str
     type: str
@@ -64,10 +64,10 @@ class Webhook(Struct, frozen=True):
 
 
 def parse_payment_id(text: str) -> str:
-    """Return a payment id if the text has the form of one.
+    """Return the text if it is a well-formed payment id.
 
     Raises:
-        NotFound: it does not (`payment-not-found`).
+        NotFound: it is malformed (`payment-not-found`).
     """
     if _PAYMENT_ID.fullmatch(text) is None:
         raise PaymentNotFound

@@ -1,4 +1,4 @@
-"""POST /simulator/api/pay/{payment_id}: pay with a test card, by a form or by JSON.
+"""POST /simulator/api/pay/{payment_id}: pay with a test card, from the page's form or as JSON.
 
 A payment is decided once; paying again returns the first outcome. The outcome and its webhook are one statement.
 """
@@ -43,7 +43,7 @@ class Paid(Struct, frozen=True):
 
 
 async def pay(deps: Deps, caller: Caller, request: Request) -> Response:  # noqa: ARG001
-    """Pay. The response to a form is a page, to JSON it is JSON.
+    """Pay with a test card; a form is answered with a page, JSON with JSON.
 
     Raises:
         NotFound: the payment does not exist (`payment-not-found`).
@@ -89,8 +89,8 @@ def _form_card(body: bytes) -> str:
 
 
 def _json_card(request: Request) -> str:
-    kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
-    if kind != "application/json":
+    media_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if media_type != "application/json":
         raise WrongMediaType("Unsupported media type. Send a form or JSON.")
     try:
         return msgspec.json.decode(request.body, type=Card).card_number

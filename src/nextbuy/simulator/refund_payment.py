@@ -1,7 +1,7 @@
 """RefundPayment: refund a payment in full, once.
 
-A payment that was not made is cancelled instead: no money moves, and it can no longer be paid. The request of the shop
-is not questioned; a provider that knows better would report it by webhook.
+Every request is granted. A payment that was not made is cancelled instead: no money moves, and it can no longer be
+paid, so no webhook reports a refund.
 """
 
 import secrets
@@ -13,7 +13,7 @@ from nextbuy.simulator.model import PaymentNotFound, parse_payment_id, webhook_f
 
 
 async def refund_payment(deps: Deps, call: RefundPayment) -> Refund:
-    """Refund a payment, or return the refund that it has.
+    """Refund or cancel a payment, or return its existing refund.
 
     Raises:
         NotFound: the payment does not exist (`payment-not-found`).

@@ -1,4 +1,4 @@
-"""The SQL of the simulated payment provider. The outcome of a payment and its webhook are stored together."""
+"""The SQL of the payment simulator. The outcome of a payment and its webhook are stored in one transaction."""
 
 import secrets
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from nextbuy.kit.wire import encode
 from nextbuy.simulator.model import Outcome, Payment, Webhook
 
 _WEBHOOKS: Final = Leases("webhooks", seconds=15, key="event_id", attempts="attempts")
-"""Claims of webhooks, longer than the timeout of a delivery."""
+"""Claims of webhooks; longer than the `_TIMEOUT` of a delivery."""
 
 
 class ClaimedWebhook(Struct, frozen=True, kw_only=True):

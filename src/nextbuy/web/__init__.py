@@ -1,1 +1,1 @@
-"""The pages of the shop, a client of the gateway's public API."""
+"""The web pages of the marketplace: a client of the gateway's public API."""

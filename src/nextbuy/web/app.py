@@ -1,4 +1,4 @@
-"""The pages of the shop: a handler of prepared responses.
+"""The web pages of the marketplace, prepared as responses at the start.
 
 A page's script loads its data from the gateway's public API, so a page is the same bytes for every visitor and cannot
 show one account's data to another.
@@ -49,7 +49,7 @@ _REVALIDATE: Final = "no-cache"
 
 
 class _Prepared(NamedTuple):
-    """The responses of one path."""
+    """All responses of one path: whole, compressed, and for a browser that has it."""
 
     etag: str
     plain: Response
@@ -65,8 +65,8 @@ def pages(*, demo: bool) -> Handler:
     logins = msgspec.json.encode(DEMO_LOGINS).decode() if demo else ""
 
     def document(module: str, title: str, status: int = 200) -> _Prepared:
-        text = _render(shell, assets, module, title, logins)
-        return _prepare(status, text.encode(), "text/html", _REVALIDATE)
+        html = _render(shell, assets, module, title, logins)
+        return _prepare(status, html.encode(), "text/html", _REVALIDATE)
 
     responses = {pattern: document(*page) for pattern, page in PAGES.items()}
     for asset in assets.values():
@@ -126,8 +126,8 @@ def _respond(prepared: _Prepared, request: Request) -> Response:
 
 def matches(if_none_match: str, etag: str) -> bool:
     """Return whether If-None-Match names this version (RFC 9110, 13.1.2; compared weakly)."""
-    known = {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}
-    return "*" in known or etag.removeprefix("W/") in known
+    tags = {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}
+    return "*" in tags or etag.removeprefix("W/") in tags
 
 
 def accepts_gzip(accept_encoding: str) -> bool:

@@ -1,7 +1,7 @@
 """Styles, scripts and the icon, each at a path that contains a hash of its content, so that browsers cache it forever.
 
-A script imports modules by their relative paths; here these become the hashed ones. A change in a module therefore
-changes the paths of all modules that import it, and no browser mixes two versions.
+A script imports modules by relative paths (`from "./x.js";`, no other form); `hash_assets` replaces them by the hashed
+paths. A change in a module so changes the path of every module that imports it, and no page loads two versions of one.
 """
 
 import re
@@ -20,7 +20,7 @@ _IMPORT: Final = re.compile(r'(?<=from ")\.{1,2}/[^"\n]+(?=";)')
 
 
 class Asset(Struct, frozen=True):
-    """A file as served; `imports` are the names of all modules it needs, direct or not, dependencies first."""
+    """A file as served; a page preloads `imports`: all modules that it needs, directly or not, dependencies first."""
 
     name: str
     path: str
@@ -28,11 +28,11 @@ class Asset(Struct, frozen=True):
     imports: tuple[str, ...]
 
 
-def read_folder(folder: Traversable, inside: str = "") -> dict[str, str]:
+def read_folder(folder: Traversable, base: str = "") -> dict[str, str]:
     """Return the texts of the assets in a folder, by relative path."""
     texts: dict[str, str] = {}
     for entry in folder.iterdir():
-        name = join(inside, entry.name)
+        name = join(base, entry.name)
         if entry.is_dir():
             texts |= read_folder(entry, name)
         elif name.rpartition(".")[2] in TYPES:
@@ -46,29 +46,29 @@ def hash_assets(texts: Mapping[str, str]) -> dict[str, Asset]:
     Raises:
         ValueError: an imported module is missing, or imports form a cycle.
     """
-    done: dict[str, Asset] = {}
+    assets: dict[str, Asset] = {}
 
     def resolve(name: str, importers: tuple[str, ...]) -> Asset:
-        if name in done:
-            return done[name]
+        if name in assets:
+            return assets[name]
         if name not in texts or name in importers:
-            problem = "does not exist" if name not in texts else "imports itself"
+            problem = "does not exist" if name not in texts else "is part of an import cycle"
             message = f"{' > '.join((*importers, name))}: {name} {problem}"
             raise ValueError(message)
-        found: dict[str, None] = {}
+        imports: dict[str, None] = {}
 
         def hashed_path(match: re.Match[str]) -> str:
             imported = resolve(normpath(join(dirname(name), match[0])), (*importers, name))
-            found.update(dict.fromkeys((*imported.imports, imported.name)))
+            imports.update(dict.fromkeys((*imported.imports, imported.name)))
             return imported.path
 
-        text = texts[name]
-        body = (_IMPORT.sub(hashed_path, text) if name.endswith(".js") else text).encode()
+        source = texts[name]
+        body = (_IMPORT.sub(hashed_path, source) if name.endswith(".js") else source).encode()
         stem, _, kind = name.rpartition(".")
         path = f"{PREFIX}{stem}.{sha256(body).hexdigest()[:12]}.{kind}"
-        done[name] = Asset(name, path, body, tuple(found))
-        return done[name]
+        assets[name] = Asset(name, path, body, tuple(imports))
+        return assets[name]
 
     for name in sorted(texts):
         resolve(name, ())
-    return done
+    return assets

@@ -31,23 +31,23 @@ class Rename(Struct, frozen=True, kw_only=True):
     note: str = ""
 
 
-async def list_lamps(_deps: object, _caller: object, _ask: PageRequest) -> Encoded[Page[Lamp]]:
+async def list_lamps(_deps: object, _caller: object, _request: PageRequest) -> Encoded[Page[Lamp]]:
     """List lamps."""
-    raise NotImplementedError
+    return Encoded(b'{"items":[],"next_cursor":null}')
 
 
-async def rename_lamp(_deps: object, _caller: object, _ask: Rename) -> Lamp:
+async def rename_lamp(_deps: object, _caller: object, request: Rename) -> Lamp:
     """Rename a lamp."""
-    raise NotImplementedError
+    return Lamp(request.lamp_id, request.title)
 
 
-async def drop_lamps(_deps: object, _caller: object, _ask: Nothing) -> None:
+async def drop_lamps(_deps: object, _caller: object, _request: Nothing) -> None:
     """Drop all lamps."""
 
 
 async def webhook(_deps: object, _caller: object, _request: Request) -> Response:
     """Take a webhook."""
-    raise NotImplementedError
+    return Response(204)
 
 
 SERVICES = [

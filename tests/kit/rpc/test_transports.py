@@ -1,6 +1,7 @@
 """One suite for all transports: they behave the same."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from contextvars import ContextVar
@@ -10,6 +11,7 @@ import pytest
 from nextbuy.contracts.errors import DeadlinePassed, Unavailable
 from nextbuy.kit.http.asgi import service_app
 from nextbuy.kit.http.server import listen, serving
+from nextbuy.kit.rpc import transports
 from nextbuy.kit.rpc.transports import HttpTransport, LocalTransport, StreamedResponse, Transport
 from nextbuy.kit.wire import Handler, Request, Response
 
@@ -18,8 +20,9 @@ _marker: ContextVar[str] = ContextVar("marker", default="untouched")
 
 
 @pytest.fixture(params=["local", "http", "streaming"])
-async def carry(request: pytest.FixtureRequest) -> AsyncIterator[Carry]:
-    """Create a transport to a handler."""
+async def carry(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Carry]:
+    """Create a transport to a handler; a busy machine may need long to connect."""
+    monkeypatch.setattr(transports, "_CONNECT_TIMEOUT", 20.0)
     async with AsyncExitStack() as stack:
 
         async def make(handler: Handler) -> Transport:
@@ -112,6 +115,19 @@ async def test_large_body_is_transferred(carry: Carry) -> None:
 
     body = b"x" * 900_000
     assert await whole_body(await (await carry(echo)).deliver(asked(body), 5)) == body
+
+
+async def test_service_that_does_not_accept_connections_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transports, "_CONNECT_TIMEOUT", 0.1)
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        with socket.create_connection(listener.getsockname()):  # fills the queue of the listener
+            transport = HttpTransport("callee", f"http://127.0.0.1:{listener.getsockname()[1]}")
+            with pytest.raises(Unavailable) as caught:
+                await transport.deliver(asked(), 20)
+            await transport.close()
+    assert caught.value.slug == "callee-unavailable"
 
 
 async def test_missing_service_is_unavailable() -> None:

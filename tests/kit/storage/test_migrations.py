@@ -78,7 +78,7 @@ async def test_processes_that_migrate_at_once_share_the_work(url: str, package: 
 
 async def test_failed_migration_leaves_nothing_and_runs_again(database: Connection, package: Package) -> None:
     name = package(**{"0001_a": HEADER + "CREATE TABLE a (id int); SELECT 1 / 0"})
-    with pytest.raises(asyncpg.DivisionByZeroError):
+    with pytest.raises(MigrationError, match=r"0001_a.sql failed on database .* rolled back: division by zero\. Corr"):
         await migrate(database, [name])
 
     package(**{"0001_a": HEADER + "CREATE TABLE a (id int)"})
@@ -95,6 +95,39 @@ async def test_edited_migration_is_refused(database: Connection, package: Packag
             await refuse(database, [name])
 
     assert await database.fetchval("SELECT to_regclass('c')") is None
+
+
+@pytest.mark.parametrize("edit", ["deleted", "renamed", "renamed and edited"])
+async def test_applied_migration_without_its_file_is_refused(
+    database: Connection, package: Package, tmp_path: Path, edit: str
+) -> None:
+    name = package(**{"0001_a": HEADER + "CREATE TABLE a (id int)", "0002_b": HEADER + "CREATE TABLE b (id int)"})
+    await migrate(database, [name])
+    file = tmp_path / name / "0002_b.sql"
+    if edit == "deleted":
+        file.unlink()
+    else:
+        file = file.rename(file.with_name("0002_c.sql"))
+    if edit == "renamed and edited":
+        file.write_text(HEADER + "CREATE TABLE c (id int)", encoding="utf-8")
+
+    for refuse in (migrate, check_migrated):
+        with pytest.raises(MigrationError, match=rf"{name}/0002_b.sql was deleted or renamed after .* Restore the"):
+            await refuse(database, [name])
+
+    assert await database.fetchval("SELECT to_regclass('c')") is None
+
+
+async def test_migration_numbered_before_an_applied_one_is_refused(database: Connection, package: Package) -> None:
+    name = package(**{"0002_b": HEADER + "CREATE TABLE b (id int)"})
+    await migrate(database, [name])
+    package(**{"0001_a": HEADER + "CREATE TABLE a (id int)"})
+
+    for refuse in (migrate, check_migrated):
+        with pytest.raises(MigrationError, match=rf"{name}/0001_a.sql comes before {name}/0002_b.sql, .* next number"):
+            await refuse(database, [name])
+
+    assert await database.fetchval("SELECT to_regclass('a')") is None
 
 
 async def test_code_older_than_a_migration_allows_is_refused(database: Connection, package: Package) -> None:
@@ -117,8 +150,11 @@ async def test_older_code_runs_on_a_database_that_was_only_expanded(database: Co
     assert await migrate(database, [], release="0.1.0") == []
 
 
-async def test_database_of_an_unreleased_version_is_refused(database: Connection, package: Package) -> None:
-    await database.execute("CREATE TABLE migrations (name text PRIMARY KEY, at timestamptz NOT NULL DEFAULT now())")
+@pytest.mark.parametrize("columns", ["", ", checksum text NOT NULL", ", checksum text, oldest_release text"])
+async def test_database_of_an_unreleased_version_is_refused(
+    database: Connection, package: Package, columns: str
+) -> None:
+    await database.execute(f"CREATE TABLE migrations (name text PRIMARY KEY, at timestamptz DEFAULT now(){columns})")
 
     for refuse in (migrate, check_migrated):
         with pytest.raises(MigrationError, match=r"created by an unreleased version .* Delete the data folder"):
@@ -145,5 +181,5 @@ async def test_check_refuses_a_database_that_lacks_a_migration(database: Connect
 def test_malformed_file_is_refused(package: Package, file: str, sql: str, complaint: str) -> None:
     name = package(**{file: sql})
 
-    with pytest.raises(ValueError, match=complaint):
+    with pytest.raises(MigrationError, match=complaint):
         read_migrations([name], release="0.2.0")

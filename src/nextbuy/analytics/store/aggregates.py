@@ -1,4 +1,4 @@
-"""SQL of the projections' tables. Rows are added in a fixed order, so that concurrent consumers cannot deadlock."""
+"""SQL of the tables of projections. Rows are added in a fixed order, so that concurrent consumers cannot deadlock."""
 
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -86,7 +86,7 @@ _ADD: Final = {
 
 
 async def add_rows(tx: Transaction, table: str, generation: int, rows: Sequence[Struct]) -> None:
-    """Add sums to a generation of a table; `rows` are of one class and sorted."""
+    """Add sums to the rows of a generation; `rows` are sorted and all of one class."""
     if rows:
         columns = [[getattr(row, name) for row in rows] for name in rows[0].__struct_fields__]
         await tx.execute(_ADD[table], generation, *columns)
@@ -123,6 +123,6 @@ async def product_totals(
 async def product_hours(
     db: Executor, product_id: UUID, since: datetime, shop_ids: list[UUID] | None, *, limit: int
 ) -> list[ProductHour]:
-    """Return sums by hour of a product since a moment, newest first, if it belongs to one of the shops (None: any)."""
+    """Return a product's sums by hour since a time, newest first, if it belongs to one of the shops (None: any)."""
     rows = await db.fetch(_PRODUCT_HOURS, product_id, since, shop_ids, limit)
     return [ProductHour(*row.values()) for row in rows]

@@ -1,4 +1,4 @@
-"""SQL of projections: the generation that is read, the one that a rebuild fills, and the deletion of an old one."""
+"""SQL of projections: the generation that is read, the one that a rebuild fills, and the deletion of old ones."""
 
 import random
 from typing import Final
@@ -31,7 +31,7 @@ class ProjectionSummary(Struct, frozen=True):
 async def lock_generations(tx: Transaction, name: str) -> list[int]:
     """Return the generations that events are applied to: the current one and, during a rebuild, the new one.
 
-    They stay the same until the transaction ends; other consumers may hold this lock too.
+    They stay the same until the transaction ends. The lock is shared with other consumers.
     """
     row = await tx.fetchrow("SELECT generation, building FROM projections WHERE name = $1 FOR SHARE", name)
     if row is None:
@@ -43,14 +43,14 @@ async def lock_generations(tx: Transaction, name: str) -> list[int]:
 async def lock_exclusively(tx: Transaction) -> None:
     """Wait until no consumer applies events to any projection, and keep consumers waiting until the transaction ends.
 
-    A row lock would not do: consumers that share it can follow each other without end, while a table lock is granted
-    before those requested later.
+    A row lock is not enough: consumers that share it can overlap without end. A table lock is granted before any lock
+    that is requested later.
     """
     await tx.execute("LOCK TABLE projections IN EXCLUSIVE MODE")
 
 
 async def start_generation(tx: Transaction, name: str) -> int:
-    """Start a new generation, which events are applied to from now on, and return it. Needs `lock_exclusively`."""
+    """Start and return a new generation, to which events are applied from now on. Needs `lock_exclusively`."""
     generation: int = await tx.fetchval(
         "UPDATE projections SET newest = newest + 1, building = newest + 1 WHERE name = $1 RETURNING building", name
     )
@@ -74,7 +74,7 @@ async def abandon_generation(tx: Transaction, name: str, generation: int) -> Non
 
 
 async def count_events(tx: Transaction, name: str, generation: int, events: int) -> None:
-    """Add to the number of events in a generation."""
+    """Add `events` to the number of events in a generation."""
     await tx.execute(_COUNT, generation, name, random.randrange(_SHARDS), events)  # noqa: S311  spreads; no secret
 
 

@@ -38,7 +38,7 @@ _LATEST: Final = f"SELECT DISTINCT ON (name) {_COLUMNS} FROM rebuilds ORDER BY n
 
 
 class Source(Struct, frozen=True):
-    """The progress in a service's event log: read to `position` of `last`, which is -1 before the first read."""
+    """The progress in a service's event log: read up to `position`, of `last` (-1 before the first read)."""
 
     service: str
     position: int = 0
@@ -67,14 +67,14 @@ class Rebuild(Struct, frozen=True, kw_only=True):
 
 
 class ClaimedRebuild(Struct, frozen=True):
-    """A rebuild that is leased to this process until `until`; None once it has ended."""
+    """A rebuild that this process has claimed until `until`; None once the rebuild has ended."""
 
     rebuild: Rebuild
     until: datetime | None
 
 
 class LeaseLost(Exception):
-    """Another process has claimed the rebuild; nothing was stored."""
+    """The lease ended and another process has claimed the rebuild; nothing was stored."""
 
 
 _decode_sources: Final = msgspec.json.Decoder(list[Source]).decode
@@ -138,7 +138,7 @@ async def release(database: Database, claimed: ClaimedRebuild) -> None:
 
 
 def progress(sources: Sequence[Source]) -> tuple[int, int]:
-    """Return the positions read and to be read in all event logs; zero of zero before these are known."""
+    """Return the positions read and the positions in total over all event logs; zeros until all are known."""
     known = [source for source in sources if source.last >= 0]
     if len(known) < len(sources):
         return 0, 0

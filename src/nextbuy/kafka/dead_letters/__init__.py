@@ -1,1 +1,1 @@
-"""Events that could not be applied, and what operators do with them."""
+"""Dead letters (events that could not be applied): listed, replayed and discarded by operators."""

@@ -10,7 +10,7 @@ from nextbuy.kit.http.caller import Caller
 
 
 class ListDeadLetters(Filter, frozen=True, kw_only=True, forbid_unknown_fields=False):
-    """A filter, the status of the dead letters or any status, and a part of the list."""
+    """A filter, a status (any by default), and a page of the list."""
 
     status: Status | UnsetType = UNSET
     limit: Limit = 20

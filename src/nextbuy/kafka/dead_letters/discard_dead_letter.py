@@ -1,4 +1,4 @@
-"""POST /kafka/api/dead-letters/{id}/discard: give an event up for good."""
+"""POST /kafka/api/dead-letters/{id}/discard: discard an event, which is then never applied."""
 
 from uuid import UUID
 

@@ -1,4 +1,4 @@
-"""POST /kafka/api/dead-letters/{id}/replay: try an event again.
+"""POST /kafka/api/dead-letters/{id}/replay: replay a dead letter.
 
 The response is 202: the handler that failed runs later, and the dead letter then shows the result.
 """

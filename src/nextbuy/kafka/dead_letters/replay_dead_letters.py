@@ -1,4 +1,4 @@
-"""POST /kafka/api/dead-letters/replay: try all waiting dead letters that match a filter again.
+"""POST /kafka/api/dead-letters/replay: replay all waiting dead letters that match a filter.
 
 The response is 202: `GET /kafka/api/replays/{id}` shows the progress.
 """

@@ -135,7 +135,7 @@ class Filter(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unkno
 ALL: Final = Filter()
 
 
-class NewLetter(Struct, frozen=True, kw_only=True):
+class NewDeadLetter(Struct, frozen=True, kw_only=True):
     """A dead letter to store, unless one with its `delivery_key` exists."""
 
     delivery_key: str
@@ -149,7 +149,7 @@ class NewLetter(Struct, frozen=True, kw_only=True):
     body: bytes
 
 
-async def store_letters(database: Database, letters: Sequence[NewLetter]) -> None:
+async def store_letters(database: Database, letters: Sequence[NewDeadLetter]) -> None:
     """Store dead letters in one transaction; those that exist already stay as they are."""
     rows = [
         (

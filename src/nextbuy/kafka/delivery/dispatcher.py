@@ -18,7 +18,7 @@ from msgspec import Raw
 
 from nextbuy.contracts.delivery import MAX_BYTES, MAX_EVENTS, DeliveryClient, EventEntry, Outcome, Result
 from nextbuy.contracts.errors import AppError, BadGateway, DeadlinePassed, TooLarge, Unprocessable
-from nextbuy.kafka.dead_letters.store import NewLetter, store_letters
+from nextbuy.kafka.dead_letters.store import NewDeadLetter, store_letters
 from nextbuy.kafka.delivery.open_batch import Entry, OpenBatch
 from nextbuy.kit.deadline import set_deadline
 from nextbuy.kit.events.bus.interface import Bus, BusUnavailable, Subscription
@@ -143,7 +143,7 @@ class Dispatcher:
             self._conclude(batch, entry, row)
 
     def _conclude(self, batch: OpenBatch, entry: Entry, results: Sequence[Result]) -> None:
-        """Take off the subscriptions whose outcome is final; the others are tried again, the first event alone."""
+        """Remove the subscriptions whose outcome is final; the others are tried again, the first event alone."""
         retried = [result for result in results if result.outcome is Outcome.RETRY]
         pairs = zip(entry.subscriptions, results, strict=True)
         entry.subscriptions = [name for name, result in pairs if result.outcome is Outcome.RETRY]
@@ -194,8 +194,8 @@ class Dispatcher:
             except BusUnavailable as error:
                 log.debug("acknowledgement of %s failed; delivered again: %s", one.batch.topic, error)
 
-    async def _store(self, letters: Sequence[NewLetter]) -> None:
-        """Store dead letters, however long it takes: acknowledging before would lose the events."""
+    async def _store(self, letters: Sequence[NewDeadLetter]) -> None:
+        """Store dead letters, without a time limit: to acknowledge the events before would lose them."""
         failing = False
         while True:
             try:

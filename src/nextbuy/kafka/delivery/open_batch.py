@@ -7,7 +7,7 @@ from uuid import UUID
 from zlib import crc32
 
 from nextbuy.contracts.delivery import Result
-from nextbuy.kafka.dead_letters.store import NewLetter
+from nextbuy.kafka.dead_letters.store import NewDeadLetter
 from nextbuy.kit.events.bus.interface import Batch, Delivery
 from nextbuy.kit.events.inbound import EventDecoder, UndecodableEvent
 
@@ -30,9 +30,9 @@ class Entry:
     failing_alone: float = 0.0
     """Seconds that it has failed while other events were applied; an outage of the destination does not count."""
 
-    def letter(self, destination: str, subscription: str, result: Result) -> NewLetter:
+    def letter(self, destination: str, subscription: str, result: Result) -> NewDeadLetter:
         """Return the dead letter of a rejection."""
-        return NewLetter(
+        return NewDeadLetter(
             delivery_key=f"{subscription}/{self.event_id}",
             topic=self.topic,
             event_id=self.event_id,
@@ -47,7 +47,7 @@ class Entry:
 
 @dataclass(slots=True, eq=False)
 class OpenBatch:
-    """A batch and those of its events that are not done, in order."""
+    """A batch and its events that are not done, in order."""
 
     batch: Batch
     entries: list[Entry] = field(default_factory=list)
@@ -57,7 +57,7 @@ class OpenBatch:
     """Whether only the first event is sent: it failed, and the others wait for it."""
 
     @classmethod
-    def read(cls, batch: Batch, subscriptions: Sequence[str]) -> tuple[Self, list[NewLetter]]:
+    def read(cls, batch: Batch, subscriptions: Sequence[str]) -> tuple[Self, list[NewDeadLetter]]:
         """Open a batch; messages without a valid envelope of their topic become dead letters."""
         opened, letters = cls(batch), []
         for index, delivery in enumerate(batch.deliveries):
@@ -75,7 +75,7 @@ class OpenBatch:
         return self.entries[0].index if self.entries else len(self.batch.deliveries)
 
     def finish(self, entry: Entry) -> None:
-        """Take off an event that is done; the others are sent together again."""
+        """Remove an event that is done; the others are sent together again."""
         if entry is self.entries[0]:
             self.alone = False
         self.entries.remove(entry)
@@ -87,8 +87,8 @@ class OpenBatch:
         self.due, self.alone = now + delay, True
 
 
-def _undecodable(delivery: Delivery, reason: str) -> NewLetter:
-    return NewLetter(
+def _undecodable(delivery: Delivery, reason: str) -> NewDeadLetter:
+    return NewDeadLetter(
         delivery_key=f"{delivery.topic}/{delivery.position}/{crc32(delivery.body):08x}",
         topic=delivery.topic,
         event_id=None,

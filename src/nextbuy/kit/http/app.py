@@ -12,7 +12,7 @@ from nextbuy.contracts.errors import (
     NotFound,
     TooLarge,
     Unauthenticated,
-    WrongRole,
+    wrong_role,
 )
 from nextbuy.kit.deadline import set_deadline
 from nextbuy.kit.http import idempotency
@@ -61,7 +61,7 @@ class App(Generic[Deps]):
         database: Database | None = None,
         calls: Sequence[CallHandler] = (),
     ) -> None:
-        """Handle the requests of `service`; `calls` are answered besides those of its table of contents.
+        """Handle the requests of `service`; it answers `calls` besides the calls of its table of contents.
 
         Without a `verifier` no caller counts as logged in; without a `database` Idempotency-Keys are ignored.
         """
@@ -140,7 +140,7 @@ class App(Generic[Deps]):
                 return anonymous
             raise
         if route.who is not None and identity.role not in route.who:
-            raise WrongRole(f"This needs a {' or '.join(sorted(route.who))} account. Log in with one.")
+            raise wrong_role(route.who)
         return Caller(token, identity, headers.get(CLIENT, ""), headers)
 
     async def _act(self, route: Route, caller: Caller, decoded: object) -> Response:

@@ -1,8 +1,8 @@
-"""Internal calls: deadline, breaker, retries, identity, trace and one log line, for every call.
+"""Internal calls: deadline, breaker, retries, identity and trace, and one log line for every attempt.
 
-A call is retried only if it is idempotent, the error is transient, the retry budget has a retry left, and the
-caller's deadline leaves time. No call is made while a transaction is open on the task: a callee in the same process
-could wait for a database connection that its caller holds.
+A call is retried only if it is idempotent, the error is transient and no open breaker, the retry budget has a retry
+left, and the caller's deadline leaves time. No call is made while a transaction is open on the task: a callee in the
+same process could wait for a database connection that its caller holds.
 """
 
 import asyncio
@@ -32,11 +32,11 @@ CALL_TIMEOUT: Final = 3.0
 """Seconds for a call with its retries, unless the caller's deadline comes first."""
 _MAX_ATTEMPTS: Final = 3
 _BASE, _CAP = 0.02, 0.5
-"""Seconds; the bounds of the first pause and of any pause between attempts."""
+"""Seconds. Bounds of the first and of later pauses between attempts; the callee's Retry-After may be longer."""
 
 
 class Calls:
-    """Makes the calls of one service."""
+    """Sends the calls of one service to the others."""
 
     def __init__(
         self,

@@ -21,6 +21,7 @@ _RESPONSE_LIMIT: Final = 8 * 1024 * 1024
 _BUFFERED: Final = 64 * 1024
 """Bytes. A streaming transport reads responses up to this size whole, because that is cheaper."""
 _CONNECT_TIMEOUT: Final = 1.0
+"""Seconds until a service that accepts no connection counts as unavailable."""
 _CHUNK_TIMEOUT: Final = 10.0
 """Seconds between two chunks of a streamed response."""
 _KEEP_ALIVE: Final = 15
@@ -136,6 +137,8 @@ class HttpTransport:
                 async with response:
                     status, content_type, response_headers = _head(response)
                     return Response(status, await self._read(response), content_type, response_headers)
+        except aiohttp.ConnectionTimeoutError as error:
+            raise ServiceUnavailable(self._name) from error
         except TimeoutError:
             raise _timed_out(self._name) from None
         except (aiohttp.ClientError, OSError) as error:

@@ -4,8 +4,8 @@ The files of a package are named like `0001_orders.sql`. The first line of each 
 still run on a database with this migration, like `-- oldest release: 0.2.0`: raise it when a migration drops what that
 release needs, which is one release after the code stopped using it (expand, then contract).
 
-A migration that has run is never edited; write a new file. Until release 0.2.0 files may still be changed, and
-databases are then deleted and created again.
+A migration that has run is never edited, renamed or deleted, and a new file is numbered after it. Until release 0.2.0
+files may still be changed, and databases are then deleted and created again.
 """
 
 import hashlib
@@ -30,12 +30,15 @@ _TABLE: Final = """
         name           text        PRIMARY KEY,
         checksum       text        NOT NULL,
         oldest_release text        NOT NULL,
+        release        text        NOT NULL,
         applied_at     timestamptz NOT NULL DEFAULT now()
     )
 """
-_COLUMNS: Final = """
+_COLUMNS: Final = frozenset({"name", "checksum", "oldest_release", "release", "applied_at"})
+_READ_COLUMNS: Final = """
     SELECT attname FROM pg_attribute WHERE attrelid = to_regclass('migrations') AND attnum > 0 AND NOT attisdropped
 """
+_UNRELEASED: Final = "(Before release 0.2.0: delete the data folder, or drop the databases, to create new ones.)"
 
 Connection: TypeAlias = "asyncpg.Connection[Row]"
 
@@ -57,7 +60,7 @@ def read_migrations(packages: Sequence[str], *, release: str = RELEASE) -> list[
     """Return the migrations of some packages, in order of package and name.
 
     Raises:
-        ValueError: a file has a wrong name, does not declare its oldest release, or excludes this one.
+        MigrationError: a file has a wrong name, does not declare its oldest release, or excludes this one.
     """
     migrations = []
     for package in packages:
@@ -66,12 +69,12 @@ def read_migrations(packages: Sequence[str], *, release: str = RELEASE) -> list[
             name = f"{package}/{script.name}"
             if not _FILE_NAME.fullmatch(script.name):
                 message = f"{name}: invalid name. Name a migration like 0001_orders.sql."
-                raise ValueError(message)
-            sql = script.read_text(encoding="utf-8")
+                raise MigrationError(message)
+            sql = script.read_bytes().decode(errors="replace")
             header = _HEADER.match(sql)
             if header is None or _is_older(release, header[1]):
                 message = f"{name}: invalid first line. Write `-- oldest release: {release}` or an older release."
-                raise ValueError(message)
+                raise MigrationError(message)
             migrations.append(Migration(name, sql, hashlib.sha256(sql.encode()).hexdigest(), header[1]))
     return migrations
 
@@ -82,7 +85,8 @@ async def migrate(connection: Connection, packages: Sequence[str], *, release: s
     Each runs in its own transaction, under an advisory lock; any number of processes may start at once.
 
     Raises:
-        MigrationError: the database does not fit this release; nothing was run.
+        MigrationError: the database does not fit this release and nothing was run; or a migration failed, and those
+            before it were run.
     """
     migrations = read_migrations(packages, release=release)
     await connection.execute("SELECT pg_advisory_lock($1)", _ADVISORY_LOCK_KEY)
@@ -90,17 +94,29 @@ async def migrate(connection: Connection, packages: Sequence[str], *, release: s
         await connection.execute(_TABLE)
         missing = await _missing(connection, migrations, release)
         for migration in missing:
-            async with connection.transaction():
-                await connection.execute(migration.sql)
-                await connection.execute(
-                    "INSERT INTO migrations (name, checksum, oldest_release) VALUES ($1, $2, $3)",
-                    migration.name,
-                    migration.checksum,
-                    migration.oldest_release,
-                )
+            await _apply(connection, migration, release)
     finally:
         await connection.execute("SELECT pg_advisory_unlock($1)", _ADVISORY_LOCK_KEY)
     return [migration.name for migration in missing]
+
+
+async def _apply(connection: Connection, migration: Migration, release: str) -> None:
+    try:
+        async with connection.transaction():
+            await connection.execute(migration.sql)
+            await connection.execute(
+                "INSERT INTO migrations (name, checksum, oldest_release, release) VALUES ($1, $2, $3, $4)",
+                migration.name,
+                migration.checksum,
+                migration.oldest_release,
+                release,
+            )
+    except asyncpg.PostgresError as error:
+        message = (
+            f"Migration {migration.name} failed on database {await _name(connection)} and was rolled back: {error}. "
+            "Correct the cause, then try again."
+        )
+        raise MigrationError(message) from error
 
 
 async def check_migrated(connection: Connection, packages: Sequence[str], *, release: str = RELEASE) -> None:
@@ -112,17 +128,17 @@ async def check_migrated(connection: Connection, packages: Sequence[str], *, rel
 
 
 async def _missing(connection: Connection, migrations: Sequence[Migration], release: str) -> list[Migration]:
-    columns = {row["attname"] for row in await connection.fetch(_COLUMNS)}
+    columns = {row["attname"] for row in await connection.fetch(_READ_COLUMNS)}
     if not columns:
         return list(migrations)
     database = await _name(connection)
-    if "checksum" not in columns:
+    if not columns >= _COLUMNS:
         message = (
             f"Database {database} was created by an unreleased version of NextBuy, and cannot be upgraded. "
             "Delete the data folder, or drop the databases, to create new ones."
         )
         raise MigrationError(message)
-    applied = await connection.fetch("SELECT name, checksum, oldest_release FROM migrations ORDER BY applied_at, name")
+    applied = await connection.fetch("SELECT * FROM migrations ORDER BY applied_at, name")
     for row in applied:
         if _is_older(release, row["oldest_release"]):
             message = (
@@ -130,16 +146,38 @@ async def _missing(connection: Connection, migrations: Sequence[Migration], rele
                 "Upgrade NextBuy, or restore a backup from before the upgrade."
             )
             raise MigrationError(message)
-    checksums = {row["name"]: row["checksum"] for row in applied}
-    for migration in migrations:
-        if checksums.get(migration.name, migration.checksum) != migration.checksum:
+    _check_applied_files(applied, migrations, database, release)
+    names = {row["name"] for row in applied}
+    missing = [migration for migration in migrations if migration.name not in names]
+    for migration in missing:
+        package = migration.name.partition("/")[0]
+        last = max((name for name in names if name.startswith(f"{package}/")), default="")
+        if migration.name < last:
             message = (
-                f"Migration {migration.name} was edited after database {database} ran it. "
-                "Restore the file and write a new migration instead. "
-                "(Before release 0.2.0: delete the data folder, or drop the databases, to create new ones.)"
+                f"Migration {migration.name} comes before {last}, which database {database} has already run. "
+                "Give the new file the next number."
             )
             raise MigrationError(message)
-    return [migration for migration in migrations if migration.name not in checksums]
+    return missing
+
+
+def _check_applied_files(applied: list[Row], migrations: Sequence[Migration], database: str, release: str) -> None:
+    """Check that every applied migration still has its file, unless a newer release brought it."""
+    checksums = {migration.name: migration.checksum for migration in migrations}
+    for row in applied:
+        name, checksum = row["name"], checksums.get(row["name"])
+        if checksum is None and not _is_older(release, row["release"]):
+            message = (
+                f"Migration {name} was deleted or renamed after database {database} ran it. Restore the file. "
+                f"{_UNRELEASED}"
+            )
+            raise MigrationError(message)
+        if checksum not in {None, row["checksum"]}:
+            message = (
+                f"Migration {name} was edited after database {database} ran it. "
+                f"Restore the file and write a new migration instead. {_UNRELEASED}"
+            )
+            raise MigrationError(message)
 
 
 async def _name(connection: Connection) -> str:

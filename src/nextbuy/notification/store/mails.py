@@ -1,4 +1,4 @@
-"""The SQL of mails: claims to send them, results, and pages for admins."""
+"""SQL of mails: claims on due mails, results of sending them, and lists for admins."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -15,13 +15,13 @@ from nextbuy.kit.storage.retention import purge_statement
 from nextbuy.notification.model import Mail, MailStatus, MailWithBody
 
 LEASES: Final = Leases("mails", seconds=90, attempts="attempts")
-"""Longer than a mailer and auth may take."""
+"""Claims on mails, longer than a mailer and auth may take for a batch."""
 _SEND_FOR: Final = "3 days"
-"""The time during which a mail is retried."""
+"""The age up to which a mail is retried."""
 
 
 class ClaimedMail(Struct, frozen=True, kw_only=True):
-    """A mail leased until `until`; if `is_expired`, it is not retried again."""
+    """A mail claimed until `until`; if `is_expired`, this attempt is the last."""
 
     id: UUID
     account_id: UUID
@@ -63,7 +63,7 @@ async def claim(db: Database, *, limit: int) -> list[ClaimedMail]:
 
 
 async def record_results(db: Database, until: datetime, outcomes: Sequence[Outcome]) -> None:
-    """Store the outcomes of mails leased until `until`; an outcome whose lease was lost is ignored."""
+    """Store the outcomes of mails claimed until `until`; ignore outcomes of mails that were claimed again since."""
     await db.execute(
         """
         UPDATE mails AS m

@@ -1,4 +1,4 @@
-"""The SQL of the notifications of buyers and sellers, and of inserting their mails."""
+"""SQL of buyers' and sellers' notifications, and of the mails that are created with them."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -35,28 +35,28 @@ _NOTIFICATION: Final = "id, kind, title, message, link, source_event_id, read, c
 
 
 class NewNotification(Struct, frozen=True):
-    """A notification of an event, and its mail if it is sent by e-mail too."""
+    """A notification for an event, and its mail if it is also sent by e-mail."""
 
     envelope: Envelope
     draft: NotificationDraft
     email: EmailText | None
 
 
-async def insert_notifications(tx: Transaction, new: Sequence[NewNotification]) -> None:
+async def insert_notifications(tx: Transaction, notifications: Sequence[NewNotification]) -> None:
     """Insert notifications and their mails, each once for its event, account and kind."""
     # In a fixed order, so that concurrent transactions cannot deadlock.
-    ordered = sorted(new, key=lambda one: (one.envelope.id, one.draft.account_id, one.draft.kind))
+    ordered = sorted(notifications, key=lambda new: (new.envelope.id, new.draft.account_id, new.draft.kind))
     ids = [new_id() for _ in ordered]
-    mails = [(id_, one.email, one.envelope) for id_, one in zip(ids, ordered, strict=True) if one.email is not None]
+    mails = [(id_, new.email, new.envelope) for id_, new in zip(ids, ordered, strict=True) if new.email is not None]
     await tx.execute(
         _INSERT,
         ids,
-        [one.draft.account_id for one in ordered],
-        [one.envelope.id for one in ordered],
-        [one.draft.kind for one in ordered],
-        [one.draft.title for one in ordered],
-        [one.draft.message for one in ordered],
-        [one.draft.link for one in ordered],
+        [new.draft.account_id for new in ordered],
+        [new.envelope.id for new in ordered],
+        [new.draft.kind for new in ordered],
+        [new.draft.title for new in ordered],
+        [new.draft.message for new in ordered],
+        [new.draft.link for new in ordered],
         [new_id() for _ in mails],
         [notification_id for notification_id, _, _ in mails],
         [email.subject for _, email, _ in mails],

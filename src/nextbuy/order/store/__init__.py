@@ -1,1 +1,1 @@
-"""The SQL of the order service: `transitions` and `sessions`, `unmatched_payments`, and `orders` for reads."""
+"""The SQL of the order service: session transitions, claims, unmatched payments, order reads, and verification."""

@@ -1,4 +1,4 @@
-"""The SQL of reads: orders, and sessions as their buyers see them."""
+"""The SQL that reads orders, and sessions as their buyers see them."""
 
 from typing import Final
 from uuid import UUID
@@ -68,7 +68,7 @@ _address: Final = msgspec.json.Decoder(Address).decode
 
 
 async def session_of_buyer(db: Executor, session_id: UUID, buyer_id: UUID) -> SessionSummary | None:
-    """Return a session of a buyer, or None."""
+    """Return a session of a buyer, or None if the buyer has no such session."""
     row = await db.fetchrow(
         """
         SELECT s.status, s.total, s.currency,
@@ -100,8 +100,8 @@ async def order(db: Executor, order_id: UUID) -> StoredOrder | None:
     if row is None:
         return None
     address = None if row["address"] is None else _address(row["address"])
-    found = from_row(Order, row, lines=_lines(row["lines"]), total=_total(row), address=address)
-    return StoredOrder(found, row["buyer_id"], row["seller_id"])
+    details = from_row(Order, row, lines=_lines(row["lines"]), total=_total(row), address=address)
+    return StoredOrder(details, row["buyer_id"], row["seller_id"])
 
 
 class OrderAccess(Struct, frozen=True):
@@ -115,7 +115,7 @@ class OrderAccess(Struct, frozen=True):
 
 
 async def order_access(db: Executor, order_id: UUID) -> OrderAccess | None:
-    """Return the access data of an order, or None."""
+    """Return the accounts that may see an order, or None if it does not exist."""
     row = await db.fetchrow(
         "SELECT session_id, buyer_id, seller_id, shop_id, total, currency FROM orders WHERE id = $1", order_id
     )

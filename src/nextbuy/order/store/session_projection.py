@@ -1,4 +1,4 @@
-"""The SQL for comparing sessions with their events: reads both, from the tables and from the event log."""
+"""The SQL for verifying sessions: their projections from the tables, and their events from the event log."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from nextbuy.order.history import OrderProjection, SessionProjection, UnmatchedP
 from nextbuy.order.model import State, TooManyEvents
 
 MAX_EVENTS: Final = 20_000
-"""The limit of events in one read: twice what a hundred baskets have with fifty shops each."""
+"""The limit of events in one read: twice as many as the sessions of a full page have with `MAX_LINES` shops each."""
 BEFORE_FIRST_ID: Final = UUID(int=0)
 
 _sold_lines: Final = msgspec.json.Decoder(list[SoldLine]).decode
@@ -25,7 +25,7 @@ _priced_lines: Final = msgspec.json.Decoder(list[PricedLine]).decode
 
 
 async def session_ids(tx: Transaction, after: UUID, *, limit: int) -> list[UUID]:
-    """Return the next ids of sessions after an id, in order: those in the table, and those only in the log."""
+    """Return the next session ids after an id, in order: those in the table, and those only in the log."""
     rows = await tx.fetch(
         """
         SELECT id FROM (
@@ -60,13 +60,13 @@ async def stored_projections(tx: Transaction, ids: Sequence[UUID]) -> dict[UUID,
         ids,
     )
     payments = await tx.fetch("SELECT * FROM unmatched_payments WHERE session_id = ANY($1::uuid[])", ids)
-    orders_of: dict[UUID, dict[UUID, OrderProjection]] = defaultdict(dict)
+    orders_by_session: dict[UUID, dict[UUID, OrderProjection]] = defaultdict(dict)
     for row in orders:
-        orders_of[row["session_id"]][row["id"]] = _order(row)
-    payments_of: dict[UUID, dict[str, UnmatchedPaymentProjection]] = defaultdict(dict)
+        orders_by_session[row["session_id"]][row["id"]] = _order(row)
+    payments_by_session: dict[UUID, dict[str, UnmatchedPaymentProjection]] = defaultdict(dict)
     for row in payments:
-        payments_of[row["session_id"]][row["payment_id"]] = _unmatched_payment(row)
-    return {row["id"]: _session(row, orders_of[row["id"]], payments_of[row["id"]]) for row in sessions}
+        payments_by_session[row["session_id"]][row["payment_id"]] = _unmatched_payment(row)
+    return {row["id"]: _session(row, orders_by_session[row["id"]], payments_by_session[row["id"]]) for row in sessions}
 
 
 def _session(
@@ -103,24 +103,24 @@ async def logged_events(tx: Transaction, ids: Sequence[UUID]) -> dict[UUID, list
         Conflict: there are more than `MAX_EVENTS` (`too-many-events`).
     """
     events: dict[UUID, list[Event]] = defaultdict(list)
-    session_of: dict[str, UUID] = {}
-    for envelope in await _log_of(tx, [str(one) for one in ids]):
+    session_by_order: dict[str, UUID] = {}
+    for envelope in await _read_log(tx, [str(session_id) for session_id in ids]):
         event = decode_event(envelope)
         if event is None:
             continue
         session_id = UUID(envelope.key)
         events[session_id].append(event)
         if isinstance(event, SessionPaid):
-            session_of |= {str(order_id): session_id for order_id in event.order_ids}
+            session_by_order |= {str(order_id): session_id for order_id in event.order_ids}
     # The events of orders come last: all are later than the payment of the session, and none changes the session.
-    for envelope in await _log_of(tx, list(session_of)):
+    for envelope in await _read_log(tx, list(session_by_order)):
         event = decode_event(envelope)
         if event is not None:
-            events[session_of[envelope.key]].append(event)
+            events[session_by_order[envelope.key]].append(event)
     return events
 
 
-async def _log_of(tx: Transaction, keys: Sequence[str]) -> list[Envelope]:
+async def _read_log(tx: Transaction, keys: Sequence[str]) -> list[Envelope]:
     envelopes = await event_log.read_keys(tx, keys, limit=MAX_EVENTS + 1)
     if len(envelopes) > MAX_EVENTS:
         raise TooManyEvents(f"These sessions have more than {MAX_EVENTS} events. Request a smaller page.")

@@ -1,6 +1,6 @@
 """The SQL of sessions, apart from their transitions: claims, webhook events, and reads.
 
-Work that a crash may interrupt is claimed (`kit/storage/leases.py`). A copy that has lost its claim changes nothing.
+Work that a crash may interrupt is claimed for a limited time (`kit/storage/leases.py`); a lost claim allows no change.
 """
 
 from typing import Final
@@ -51,12 +51,12 @@ _CLAIM_RELEASE: Final = RELEASE.claim_statement(condition=_ONE_OR_ALL)
 
 
 async def claim_paid_sessions(db: Database, limit: int, *, session_id: UUID | None = None) -> list[Session]:
-    """Claim sessions whose payment has become neither orders nor a refund; `session_id` restricts it to one."""
+    """Claim up to `limit` paid sessions without orders or a refund; `session_id` restricts the claim to one session."""
     return [session_from_row(row) for row in await db.fetch(_CLAIM_COMPLETION, limit, session_id)]
 
 
 async def claim_paid_session(db: Database, session_id: UUID) -> Session | None:
-    """Claim one session, unless its completion is done or claimed by another copy."""
+    """Claim a paid session, unless its checkout is complete or claimed by another copy of the service."""
     return next(iter(await claim_paid_sessions(db, 1, session_id=session_id)), None)
 
 
@@ -69,13 +69,13 @@ async def reschedule(db: Database, session: Session, delay: float) -> None:
 
 
 async def claim_releases(db: Database, limit: int, *, session_id: UUID | None = None) -> list[Session]:
-    """Claim sessions whose held stock is due for release; `session_id` restricts it to one."""
+    """Claim up to `limit` sessions whose stock is to be released; `session_id` restricts the claim to one session."""
     rows = await db.fetch(_CLAIM_RELEASE, limit, session_id)
     return [session_from_row(row, "release_due_at", "release_attempts") for row in rows]
 
 
 async def mark_released(db: Database, session: Session) -> None:
-    """Clear the release, if we still hold the claim."""
+    """Record that the stock is released, if we still hold the claim."""
     await db.execute(
         f"UPDATE sessions SET release_due_at = NULL, release_attempts = 0 WHERE {RELEASE.held}",  # noqa: S608
         [session.id],
@@ -115,7 +115,7 @@ _PURGE: Final = purge_statement("webhook_events", "received_at", "now() - interv
 
 
 async def purge_webhook_events(db: Database) -> None:
-    """Delete events that the provider can no longer repeat: it does for days, and on request for 30 days.
+    """Delete events that the provider can no longer resend: it retries for days, and resends on request for 30 days.
 
     A duplicate that comes later still changes nothing, because of the state of its session.
     """

@@ -21,7 +21,7 @@ from nextbuy.order.store.sessions import COMPLETION
 
 
 class Step(Struct, frozen=True):
-    """A transition of sessions as a statement, which returns the rows that made it."""
+    """A transition as one SQL statement, which returns the rows of the sessions that made it."""
 
     transitions: tuple[Transition, ...]
     """The transition, or several if the row decides which one it makes."""
@@ -70,7 +70,7 @@ def created(session: Session, expiry_due_at: datetime) -> Step:
 
 
 def opened(session_id: UUID, payment: PaymentOpened) -> Step:
-    """Open the payment page of a session."""
+    """Mark a session as open, with its payment and payment page."""
     return _step(
         Transition.OPENED,
         """
@@ -85,7 +85,7 @@ def opened(session_id: UUID, payment: PaymentOpened) -> Step:
 
 
 def not_opened(session_id: UUID, reason: str, *, release: bool) -> Step:
-    """End a session that could not be opened; `release` tells whether it may hold stock."""
+    """End a session that could not be opened; with `release`, the release of its stock is due."""
     return _closed(Transition.NOT_OPENED, session_id, reason, release=release)
 
 
@@ -115,7 +115,7 @@ def _closed(transition: Transition, session_id: UUID, reason: str, *, release: b
 
 
 def overdue(now: datetime, limit: int) -> Step:
-    """End up to `limit` sessions that were not paid in time; the release of their stock is due."""
+    """Expire up to `limit` sessions that were not paid in time; the release of their stock is due."""
     return _step(
         Transition.EXPIRED,
         """
@@ -153,7 +153,7 @@ _RECEIVE_PAYMENT: Final = f"""
 def payment_received(session_id: UUID, event: WebhookEvent) -> Step:
     """Record the payment of a session and the webhook event that reports it, and claim the completion of the checkout.
 
-    From the commit on the payment is accounted for. If it is not the session's total, a refund is due.
+    Once committed, the payment leads to orders or a refund. A refund is due if it is not the session's total.
     """
     return Step(
         (Transition.PAYMENT_RECEIVED, Transition.WRONG_AMOUNT_RECEIVED),

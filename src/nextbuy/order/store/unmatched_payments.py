@@ -45,7 +45,7 @@ def _payment(row: Row) -> UnmatchedPayment:
 
 
 async def lock_session(tx: Transaction, session_id: UUID | None) -> UUID | None:
-    """Return the buyer of a payment's session, locked so that its events are in the order of commits."""
+    """Lock a payment's session, so that its events are in commit order, and return its buyer."""
     buyer_id: UUID | None = await tx.fetchval(
         "SELECT buyer_id FROM sessions WHERE id = $1 FOR NO KEY UPDATE", session_id
     )
@@ -75,7 +75,7 @@ async def insert(tx: Transaction, payment: UnmatchedPayment) -> bool:
 
 
 async def claim(db: Database, limit: int) -> list[UnmatchedPayment]:
-    """Claim payments whose refund is due."""
+    """Claim up to `limit` payments whose refund is due."""
     return [_payment(row) for row in await db.fetch(_CLAIM, limit)]
 
 

@@ -1,4 +1,4 @@
-"""How often products were viewed and sold; a table of its own, so that counting changes no product."""
+"""The SQL of views and sales, in a table of its own, so that counting changes no product."""
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
@@ -57,7 +57,7 @@ async def add_activity(tx: Transaction, lines: Sequence[Activity]) -> None:
         sums[line.product_id][0] += line.viewed
         sums[line.product_id][1] += line.sold
     ids = sorted(sums)
-    await tx.execute(_ADD, ids, [sums[one][0] for one in ids], [sums[one][1] for one in ids])
+    await tx.execute(_ADD, ids, [sums[key][0] for key in ids], [sums[key][1] for key in ids])
 
 
 async def get_counters(db: Executor, product_id: UUID) -> Counters | None:

@@ -29,7 +29,7 @@ SELECT pg_current_snapshot()::text AS snapshot, product_id, shop_id
 
 
 class Changes(Struct, frozen=True):
-    """The changed products and shops, or `all`; and the snapshot to ask with next time."""
+    """The changed products and shops, or `all`; and the snapshot for the next call."""
 
     snapshot: str
     product_ids: set[UUID]

@@ -1,4 +1,4 @@
-"""Single products: inserted, read, and changed."""
+"""The SQL of single products: insert, read, lock and change."""
 
 from collections.abc import Mapping
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""The shops that product knows."""
+"""The SQL of product's copy of each shop, which decides whether its products are for sale."""
 
 from collections.abc import Sequence
 from typing import Final

@@ -1,9 +1,9 @@
-"""Units of stock: held for a session, then sold or released.
+"""The SQL of stock: units are held for a payment session, then sold or released.
 
-Each step is one statement that locks products in order of id. The units of a session are in its own row, and the
-statement that changes its state reads them from there, never from a snapshot. For the same reason updates compute from
-the locked rows (`l.stock`), not from the rows they update (`p.stock`): PostgreSQL applies check constraints to a row
-computed from the snapshot before it notices a newer version.
+Each step is one statement that locks products in order of id. The units of a payment session are in its own row, and
+the statement that changes its state reads them from there, never from a snapshot. For the same reason updates compute
+from the locked rows (`l.stock`), not from the rows they update (`p.stock`): PostgreSQL applies check constraints to a
+row computed from the snapshot before it notices a newer version.
 """
 
 from collections.abc import Sequence
@@ -116,19 +116,19 @@ def _arrays(lines: Sequence[Line]) -> tuple[list[UUID], list[int]]:
 async def hold(
     db: Executor, session_id: UUID, lines: Sequence[Line], expires_at: datetime
 ) -> tuple[bool, dict[UUID, StockLevel]]:
-    """Hold units for a session, all or none, once; return whether this call held them, and the levels before."""
+    """Hold units for a payment session, all or none, once; return whether this call did, and the levels before."""
     rows = await db.fetch(_HOLD, session_id, *_arrays(lines), expires_at)
     return bool(rows and rows[0]["held"]), {row["id"]: StockLevel(row["title"], row["stock"]) for row in rows}
 
 
 async def get_state(db: Executor, session_id: UUID) -> State | None:
-    """Return the state of a session's units, or None for an unknown session."""
+    """Return the state of a payment session's units, or None if the session is unknown here."""
     state: State | None = await db.fetchval(_STATE, session_id)
     return state
 
 
 async def release(db: Executor, session_id: UUID) -> list[UUID] | None:
-    """Release a session's units and forbid a later hold; return their products, or None if it had ended before."""
+    """Release a session's units and forbid a later hold; return their products, or None if sold or released before."""
     product_ids: list[UUID] | None = await db.fetchval(_RELEASE, session_id)
     return product_ids
 
@@ -140,7 +140,7 @@ async def release_expired(db: Executor, grace: float) -> list[UUID] | None:
 
 
 async def commit(db: Executor, session_id: UUID) -> list[UUID] | None:
-    """Turn a session's held units into sold ones; return their products, or None if it holds nothing."""
+    """Turn a payment session's held units into sold ones; return their products, or None if it holds nothing."""
     product_ids: list[UUID] | None = await db.fetchval(_COMMIT, session_id)
     return product_ids
 

@@ -270,7 +270,7 @@ class RedisSubscription:
     async def _batch(self, state: _TopicState, entries: list[Any]) -> _RedisBatch | None:
         trimmed = [position.decode() for position, fields in entries if fields is None]
         if trimmed:
-            text = "EVENTS LOST: %d of %s were trimmed before group %s read them"
+            text = "EVENTS LOST: %d %s events were trimmed before group %s read them; event logs have them"
             log.error(text, len(trimmed), state.topic, self._group)
             with suppress(BusUnavailable):  # the next take returns them again
                 await self.acknowledge(state.stream, trimmed)
