@@ -169,12 +169,15 @@ async def test_receiver_keeps_its_own_limit_without_a_deadline_of_the_caller(
     assert results[0][0].reason == "deadline-passed: The handlers took too long."
 
 
-async def test_rejections_found_before_the_deadline_are_stored_and_answered_in_time(harness: ReceiverHarness) -> None:
+async def test_rejections_found_before_the_deadline_are_stored_and_answered_in_time(
+    harness: ReceiverHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def act(_deps: object, _tx: Transaction, events: Inbound) -> None:
         if 0 in numbers_of(events):
             raise Conflict("No.")
         await asyncio.Event().wait()
 
+    monkeypatch.setattr(receiving, "TIME_LIMIT", 3.0)
     receiver = await harness.receiver(subscribe("act", Counted, act))
     set_deadline(1.0)
     began = time.monotonic()

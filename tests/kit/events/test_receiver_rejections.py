@@ -100,6 +100,22 @@ async def test_replay_takes_up_a_rejected_event_and_runs_its_handler(harness: Re
     assert await rejections_in(harness.database) == ["conflict: No."]
 
 
+async def test_replay_takes_up_the_rejection_of_its_subscription_only(harness: ReceiverHarness) -> None:
+    rejected = {0}
+    one, other = (subscribe(name, Counted, refusing(rejected, refuse, [])) for name in ("one", "other"))
+    receiver = await harness.receiver(one, other)
+    sent = entry(Counted(about="a", n=0), "one", "other")
+    await deliver(receiver, sent)
+    rejected.clear()
+
+    replayed = await deliver(receiver, replace(sent, subscriptions=["one"], replay=True))
+    again = await deliver(receiver, sent)
+
+    assert outcomes(replayed) == ["applied"]
+    assert outcomes(again) == ["duplicate rejected"]
+    assert await applied(harness.database) == [0]
+
+
 async def test_replay_of_an_event_without_a_row_applies_it(harness: ReceiverHarness) -> None:
     receiver = await harness.receiver(RECORD_EFFECTS)
 
