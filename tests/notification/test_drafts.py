@@ -6,7 +6,14 @@ from uuid import UUID
 import pytest
 
 from nextbuy.contracts.message import Event
-from nextbuy.contracts.order import OrderCreated, PaymentFailed, PaymentRefunded, SessionExpired
+from nextbuy.contracts.order import (
+    OrderCreated,
+    PaymentFailed,
+    PaymentGivenUp,
+    PaymentRefunded,
+    Reason,
+    SessionExpired,
+)
 from nextbuy.contracts.product import Finding, PricedLine, ProductApproved, ProductPending, ProductRejected
 from nextbuy.contracts.seller import SellerApproved, SellerRejected, SellerSuspended
 from nextbuy.contracts.values import Money, new_id
@@ -66,6 +73,18 @@ NOTIFIED: dict[str, tuple[Event, UUID, str]] = {
         PaymentFailed(session_id=SESSION, buyer_id=BUYER, reason="card expired"),
         BUYER,
         "Card expired. You have not been charged",
+    ),
+    "payment-given-up": (
+        PaymentGivenUp(
+            session_id=SESSION,
+            buyer_id=BUYER,
+            payment_id="pay_1",
+            total=Money(1_050),
+            reason=Reason.NOT_COMPLETED,
+            note="The provider refuses.",
+        ),
+        BUYER,
+        "The order could not be completed. We have received your payment of $10.50 and are refunding it by hand.",
     ),
     "payment-refunded": (
         payment_refunded(),

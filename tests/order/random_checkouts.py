@@ -14,11 +14,14 @@ from nextbuy.contracts.errors import AppError, Unavailable
 from nextbuy.contracts.message import Call
 from nextbuy.contracts.product import HoldStock, UpdateStock
 from nextbuy.contracts.simulator import OpenPayment, PaymentOpened, RefundPayment
-from nextbuy.contracts.values import Money, new_id
+from nextbuy.contracts.values import Money, Role, new_id
+from nextbuy.kit.stuck import GiveUp
 from nextbuy.order.expire_sessions import expire_sessions
+from nextbuy.order.give_up_stuck import give_up_stuck
 from nextbuy.order.recover_checkouts import recover_checkouts
 from nextbuy.order.refund_unmatched_payments import refund_unmatched_payments
 from nextbuy.order.release_due_holds import release_due_holds
+from tests.callers import account, caller
 from tests.order.crash_points import Crash
 from tests.order.market import Market
 
@@ -37,9 +40,9 @@ EVENT_FIELDS: Final[dict[str, dict[str, object]]] = {
     "wrong amount": {"amount_total": 7},
     "wrong currency": {"currency": "eur"},
 }
-WEIGHTS: Final = {"paid": 6, "declined": 2, "expire": 2, "recover": 3}
+WEIGHTS: Final = {"paid": 6, "declined": 2, "expire": 2, "recover": 3, "give up": 2}
 """The relative frequency of an action; 1 for the others."""
-ACTIONS: Final = [*EVENT_TYPES, "expire", "recover"]
+ACTIONS: Final = [*EVENT_TYPES, "expire", "recover", "give up"]
 
 
 class Plan(Struct):
@@ -129,6 +132,8 @@ class RandomCheckouts:
             await self._expire(session_id)
         elif name == "recover":
             await self._recover(session_id)
+        elif name == "give up":
+            await self._give_up(session_id)
         else:
             payment_id = f"pay_{new_id().hex}" if name == "second payment" else f"pay_{session_id.hex}"
             fields = {"amount_total": plan.total.amount, "id": payment_id, **EVENT_FIELDS.get(name, {})}
@@ -155,6 +160,30 @@ class RandomCheckouts:
         await recover_checkouts(self.market.deps)
         await refund_unmatched_payments(self.market.deps)
         await release_due_holds(self.market.deps)
+
+    async def _give_up(self, session_id: UUID) -> None:
+        """Give up what is due for a session, as if it had failed for an hour."""
+        admin = caller(account(Role.ADMIN))
+        for table, key, prefix in (
+            ("sessions", "id", "completion"),
+            ("sessions", "id", "release"),
+            ("unmatched_payments", "session_id", "refund"),
+        ):
+            rows = await self.market.database.fetch(
+                f"""
+                UPDATE {table} SET {prefix}_failing_since = now() - interval '1 hour',
+                                   {prefix}_delayed_until = {prefix}_due_at
+                 WHERE {key} = $1 AND {prefix}_due_at IS NOT NULL RETURNING *
+                """,
+                session_id,
+            )
+            for row in rows:
+                for stuck_id in {str(row.get("id", "")), row["payment_id"] or ""} - {""}:
+                    request = GiveUp(stuck_id, "a test gives up")
+                    await self._suppress_errors(give_up_stuck(self.market.deps, admin, request))
+        if session_id.int % 2:
+            # The operator makes the refund by hand.
+            await self._suppress_errors(self.market.deliver(self.market.provider_event("charge.refunded", session_id)))
 
     async def _suppress_errors(self, action: Awaitable[object]) -> None:
         with suppress(AppError):

@@ -13,6 +13,7 @@ from nextbuy.contracts.order import (
     OrderCreated,
     OrderPaid,
     PaymentFailed,
+    PaymentGivenUp,
     PaymentReceived,
     PaymentRefunded,
     Reason,
@@ -59,6 +60,7 @@ SESSION = Session(
     received=Money(600),
     reason="because",
     refund_id="re_1",
+    give_up_note="The provider is gone.",
 )
 PATHS = {
     State.OPENING: [Transition.CREATED],
@@ -68,6 +70,7 @@ PATHS = {
     State.PAYING: [Transition.CREATED, Transition.PAYMENT_RECEIVED],
     State.PAID: [Transition.CREATED, Transition.PAYMENT_RECEIVED, Transition.STOCK_COMMITTED],
     State.REFUND_DUE: [Transition.CREATED, Transition.PAYMENT_RECEIVED, Transition.SOLD_OUT],
+    State.GIVEN_UP: [Transition.CREATED, Transition.PAYMENT_RECEIVED, Transition.GIVEN_UP],
     State.REFUNDED: [Transition.CREATED, Transition.WRONG_AMOUNT_RECEIVED, Transition.REFUNDED],
 }
 """Transitions that lead to each state."""
@@ -131,6 +134,9 @@ def test_every_field_of_an_event_comes_from_its_session() -> None:
         Transition.PAYMENT_RECEIVED: [received],
         Transition.WRONG_AMOUNT_RECEIVED: [received, due],
         Transition.SOLD_OUT: [due],
+        Transition.GIVEN_UP: [
+            PaymentGivenUp(**ids, payment_id="pay_1", total=Money(590), reason="because", note="The provider is gone.")
+        ],
         Transition.REFUNDED: [
             PaymentRefunded(**ids, total=Money(590), reason="because", payment_id="pay_1", refund_id="re_1")
         ],

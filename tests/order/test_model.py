@@ -40,7 +40,8 @@ SENTENCES = """
     wrong amount received: opening, open, failed, expired become refund-due
     stock committed: paying becomes paid
     sold out: paying becomes refund-due
-    refunded: refund-due becomes refunded
+    given up: paying, refund-due become given-up
+    refunded: refund-due, given-up become refunded
 """
 
 CODES = ["EYDH", "XWV2", "H0000", "H00000"]
@@ -69,7 +70,7 @@ def test_received_payment_always_ends_in_an_order_or_a_refund() -> None:
     reached = {target_state(Transition.PAYMENT_RECEIVED), target_state(Transition.WRONG_AMOUNT_RECEIVED)}
     while more := {target for sources, target in TRANSITIONS.values() if reached & set(sources)} - reached:
         reached |= more
-    assert reached - final == {State.PAYING, State.REFUND_DUE}
+    assert reached - final == {State.PAYING, State.REFUND_DUE, State.GIVEN_UP}
     assert all(any(state in source_states(transition) for transition in Transition) for state in reached - final)
     assert final <= reached
 
@@ -81,6 +82,7 @@ def test_buyer_sees_open_until_the_final_state() -> None:
         State.OPEN,
         State.PAYING,
         State.REFUND_DUE,
+        State.GIVEN_UP,
     }
 
 

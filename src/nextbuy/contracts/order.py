@@ -22,6 +22,7 @@ from nextbuy.contracts.values import (
     OrderNumber,
     PaymentId,
     PersonName,
+    ReasonText,
     SellerId,
     SessionId,
     ShopId,
@@ -39,6 +40,7 @@ class Reason(StrEnum):
 
     DECLINED = "declined"
     LATE = "late"
+    NOT_COMPLETED = "not-completed"
     SOLD_OUT = "sold-out"
     UNMATCHED = "unmatched"
     WRONG_AMOUNT = "wrong-amount"
@@ -47,6 +49,7 @@ class Reason(StrEnum):
 _REASON_TEXTS: Final[Mapping[str, str]] = {
     Reason.DECLINED: "The card was declined.",
     Reason.LATE: "The payment was not made in time.",
+    Reason.NOT_COMPLETED: "The order could not be completed.",
     Reason.SOLD_OUT: "The products are sold out.",
     Reason.UNMATCHED: "No open checkout matches this payment.",
     Reason.WRONG_AMOUNT: "The amount paid is not the total of the checkout.",
@@ -162,6 +165,15 @@ class RefundDue(_SessionEvent, topic="payment.refund-due", key="session_id"):
     payment_id: OwnOrSecondPaymentId
     total: Annotated[Money, Meta(description="The amount to refund.")]
     reason: RefundReason
+
+
+class PaymentGivenUp(_SessionEvent, topic="payment.given-up", key="session_id"):
+    """An admin ended the attempts to complete a checkout or to refund a payment, which is then done by hand."""
+
+    payment_id: OwnOrSecondPaymentId
+    total: Annotated[Money, Meta(description="The amount received.")]
+    reason: RefundReason
+    note: Annotated[ReasonText, Meta(description="Why, in the admin's words.")]
 
 
 class PaymentRefunded(_SessionEvent, topic="payment.refunded", key="session_id"):

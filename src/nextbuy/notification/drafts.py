@@ -13,6 +13,7 @@ from nextbuy.contracts.money import format_money
 from nextbuy.contracts.order import (
     OrderCreated,
     PaymentFailed,
+    PaymentGivenUp,
     PaymentRefunded,
     SessionExpired,
     order_summary,
@@ -25,6 +26,7 @@ from nextbuy.kit.text import as_sentence, quoted, single_line
 ACCOUNT_EVENTS: Final[tuple[type[Event], ...]] = (
     OrderCreated,
     PaymentFailed,
+    PaymentGivenUp,
     PaymentRefunded,
     SessionExpired,
     SellerApproved,
@@ -71,7 +73,7 @@ def account_notifications(event: Event) -> list[NotificationDraft]:
     match event:
         case OrderCreated():
             return _order_drafts(event)
-        case PaymentFailed() | PaymentRefunded() | SessionExpired():
+        case PaymentFailed() | PaymentGivenUp() | PaymentRefunded() | SessionExpired():
             return [_payment_draft(event)]
         case SellerApproved() | SellerRejected() | SellerSuspended():
             return [_shop_draft(event)]
@@ -99,13 +101,19 @@ def _order_drafts(event: OrderCreated) -> list[NotificationDraft]:
     return [to_buyer, to_seller]
 
 
-def _payment_draft(event: PaymentFailed | PaymentRefunded | SessionExpired) -> NotificationDraft:
+def _payment_draft(event: PaymentFailed | PaymentGivenUp | PaymentRefunded | SessionExpired) -> NotificationDraft:
     match event:
         case PaymentFailed():
             kind, title = "payment-failed", "Your payment was declined"
             message = (
                 f"{as_sentence(reason_text(event.reason))} You have not been charged, and your basket is unchanged."
                 " Open your basket to try again or to use another card."
+            )
+        case PaymentGivenUp():
+            kind, title = "payment-given-up", "Your refund takes longer than usual"
+            message = (
+                f"{as_sentence(reason_text(event.reason))} We have received your payment of"
+                f" {format_money(event.total)} and are refunding it by hand. You do not need to do anything."
             )
         case PaymentRefunded():
             kind, title = "payment-refunded", "Your payment was refunded"

@@ -4,9 +4,10 @@ Every step can be repeated: stock is committed once per session, orders are crea
 once per payment. After a crash between two steps, the recovery job repeats the checkout, and nothing is lost.
 """
 
-from nextbuy.contracts.errors import AppError, Conflict, NotFound
+from nextbuy.contracts.errors import Conflict, NotFound
 from nextbuy.contracts.order import Reason
 from nextbuy.kit.deadline import set_deadline, time_left
+from nextbuy.kit.events.error_text import describe
 from nextbuy.order.claimed_work import log_retry, retry_delay
 from nextbuy.order.deps import Deps
 from nextbuy.order.model import Session, State, split_by_shop
@@ -27,9 +28,9 @@ async def complete_checkout(deps: Deps, session: Session) -> None:
             await _create_orders(deps, session)
         elif session.status is State.REFUND_DUE or await _mark_refund_due(deps, session):
             await _refund(deps, session)
-    except AppError as error:
+    except Exception as error:
         log_retry("checkout completion failed; retry scheduled", error, session_id=str(session.id))
-        await sessions.reschedule(deps.database, session, retry_delay(session.attempts))
+        await sessions.reschedule(deps.database, session, retry_delay(session.attempts), describe(error))
         raise
 
 

@@ -26,7 +26,10 @@ def retry_delay(attempts: int) -> float:
     return _MIN_DELAY + backoff(attempts, base=_BASE, cap=_MAX_JITTER, random=random.random)
 
 
-def log_retry(event: str, error: AppError, **ids: str) -> None:
+def log_retry(event: str, error: Exception, **ids: str) -> None:
     """Log an error after which a retry is scheduled. A transient one is not logged: the call itself was."""
-    if not error.transient:
-        log.error(event, extra={**ids, "slug": error.slug, "detail": str(error)})
+    if isinstance(error, AppError):
+        if not error.transient:
+            log.error(event, extra={**ids, "slug": error.slug, "detail": str(error)})
+    else:
+        log.error(event, extra=ids, exc_info=error)

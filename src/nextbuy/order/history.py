@@ -19,6 +19,7 @@ from nextbuy.contracts.order import (
     OrderCreated,
     OrderPaid,
     PaymentFailed,
+    PaymentGivenUp,
     PaymentReceived,
     PaymentRefunded,
     Reason,
@@ -44,6 +45,7 @@ EVENTS_BY_TRANSITION: Final[Mapping[Transition, tuple[type[Event], ...]]] = {
     Transition.WRONG_AMOUNT_RECEIVED: (PaymentReceived, RefundDue),
     Transition.STOCK_COMMITTED: (SessionPaid, OrderCreated, OrderPaid),
     Transition.SOLD_OUT: (RefundDue,),
+    Transition.GIVEN_UP: (PaymentGivenUp,),
     Transition.REFUNDED: (PaymentRefunded,),
 }
 """The types of events that each transition publishes."""
@@ -82,6 +84,9 @@ def events_for(  # noqa: C901  one case per transition
             return _order_events(session, orders)
         case Transition.SOLD_OUT:
             return [refund_due]
+        case Transition.GIVEN_UP:
+            note = session.give_up_note or ""
+            return [PaymentGivenUp(**ids, payment_id=payment_id, total=money, reason=reason, note=note)]
         case Transition.REFUNDED:
             refund_id = session.refund_id
             return [PaymentRefunded(**ids, total=money, reason=reason, payment_id=payment_id, refund_id=refund_id)]
@@ -140,6 +145,7 @@ class UnmatchedPaymentProjection(Struct, frozen=True):
     reason: str
     refunded: bool = False
     refund_id: str | None = None
+    give_up_note: str | None = None
 
 
 class SessionProjection(Struct, frozen=True, kw_only=True):
@@ -157,6 +163,7 @@ class SessionProjection(Struct, frozen=True, kw_only=True):
     received: Money | None = None
     reason: str | None = None
     refund_id: str | None = None
+    give_up_note: str | None = None
     orders: dict[UUID, OrderProjection] = {}
     unmatched_payments: dict[str, UnmatchedPaymentProjection] = {}
     violations: tuple[str, ...] = ()
@@ -175,7 +182,9 @@ def evolve(session: SessionProjection | None, event: Event) -> SessionProjection
     match event:
         case OrderCreated() | OrderPaid():
             return _with_order(session, event)
-        case RefundDue() | PaymentRefunded() if session.received and event.payment_id != session.payment_id:
+        case RefundDue() | PaymentGivenUp() | PaymentRefunded() if (
+            session.received and event.payment_id != session.payment_id
+        ):
             return _with_unmatched_payment(session, event)
     change = _transition_of(event)
     if change is None:
@@ -204,6 +213,8 @@ def _transition_of(event: Event) -> tuple[Transition, dict[str, object]] | None:
             return Transition.STOCK_COMMITTED, {}
         case RefundDue():
             return Transition.SOLD_OUT, {"reason": event.reason}
+        case PaymentGivenUp():
+            return Transition.GIVEN_UP, {"reason": event.reason, "give_up_note": event.note}
         case PaymentRefunded():
             return Transition.REFUNDED, {"refund_id": event.refund_id}
     return None
@@ -244,14 +255,18 @@ def _with_order(session: SessionProjection, event: OrderCreated | OrderPaid) -> 
     return replace(session, orders={**session.orders, event.order_id: order})
 
 
-def _with_unmatched_payment(session: SessionProjection, event: RefundDue | PaymentRefunded) -> SessionProjection:
+def _with_unmatched_payment(
+    session: SessionProjection, event: RefundDue | PaymentGivenUp | PaymentRefunded
+) -> SessionProjection:
     known = session.unmatched_payments.get(event.payment_id)
     if isinstance(event, RefundDue):
         if known is not None:
             return _violated(session, event)
         payment = UnmatchedPaymentProjection(event.total, event.reason)
-    elif known is None or known.refunded:
+    elif known is None or known.refunded or known.give_up_note is not None:
         return _violated(session, event)
+    elif isinstance(event, PaymentGivenUp):
+        payment = replace(known, give_up_note=event.note)
     else:
         payment = replace(known, refunded=True, refund_id=event.refund_id)
     return replace(session, unmatched_payments={**session.unmatched_payments, event.payment_id: payment})

@@ -3,8 +3,8 @@
 import logging
 from typing import Final
 
-from nextbuy.contracts.errors import AppError
 from nextbuy.kit.deadline import set_deadline, time_left
+from nextbuy.kit.events.error_text import describe
 from nextbuy.order.claimed_work import log_retry, retry_delay
 from nextbuy.order.deps import Deps
 from nextbuy.order.model import Session
@@ -20,9 +20,9 @@ async def release_hold(deps: Deps, session: Session) -> None:
     ids = {"session_id": str(session.id)}
     try:
         outcome = (await deps.product.release_stock(session.id)).outcome
-    except AppError as error:
+    except Exception as error:  # noqa: BLE001  whatever failed, the release is still due
         log_retry("stock release failed; retry scheduled", error, **ids)
-        await sessions.reschedule_release(deps.database, session, retry_delay(session.attempts))
+        await sessions.reschedule_release(deps.database, session, retry_delay(session.attempts), describe(error))
         return
     if outcome == "released":
         await sessions.mark_released(deps.database, session)
@@ -31,4 +31,5 @@ async def release_hold(deps: Deps, session: Session) -> None:
         log.error(
             "stock of an unpaid session is sold; retry scheduled", extra={**ids, "session_status": session.status}
         )
-        await sessions.reschedule_release(deps.database, session, retry_delay(session.attempts))
+        failure = "the product service has sold the stock, but the session is not paid"
+        await sessions.reschedule_release(deps.database, session, retry_delay(session.attempts), failure)

@@ -9,6 +9,7 @@
     opening, open, failed, expired ─ payment received ──────> paying ─ stock committed ─> paid
     opening, open, failed, expired ─ wrong amount received ─> refund-due ─ refunded ─> refunded
     paying                         ─ sold out ──────────────> refund-due
+    paying, refund-due             ─ given up ──────────────> given-up ─ refunded ─> refunded
 """
 
 from collections import Counter
@@ -54,6 +55,8 @@ class State(StrEnum):
     """The payment has arrived; orders or a refund will follow in any case."""
     PAID = "paid"
     REFUND_DUE = "refund-due"
+    GIVEN_UP = "given-up"
+    """An admin ended the attempts to complete or refund it, which is then done by hand."""
     REFUNDED = "refunded"
     FAILED = "failed"
     EXPIRED = "expired"
@@ -71,6 +74,7 @@ class Transition(StrEnum):
     WRONG_AMOUNT_RECEIVED = "wrong amount received"
     STOCK_COMMITTED = "stock committed"
     SOLD_OUT = "sold out"
+    GIVEN_UP = "given up"
     REFUNDED = "refunded"
 
 
@@ -85,7 +89,8 @@ TRANSITIONS: Final[Mapping[Transition, tuple[tuple[State, ...], State]]] = {
     Transition.WRONG_AMOUNT_RECEIVED: (_UNPAID, State.REFUND_DUE),
     Transition.STOCK_COMMITTED: ((State.PAYING,), State.PAID),
     Transition.SOLD_OUT: ((State.PAYING,), State.REFUND_DUE),
-    Transition.REFUNDED: ((State.REFUND_DUE,), State.REFUNDED),
+    Transition.GIVEN_UP: ((State.PAYING, State.REFUND_DUE), State.GIVEN_UP),
+    Transition.REFUNDED: ((State.REFUND_DUE, State.GIVEN_UP), State.REFUNDED),
 }
 """Allowed source states and the resulting state. Anything else changes nothing."""
 
@@ -96,6 +101,7 @@ PUBLIC_STATUS: Final[Mapping[State, PublicStatus]] = {
     State.PAYING: "open",
     State.PAID: "paid",
     State.REFUND_DUE: "open",
+    State.GIVEN_UP: "open",
     State.REFUNDED: "refunded",
     State.FAILED: "failed",
     State.EXPIRED: "expired",
@@ -134,6 +140,7 @@ class Session(Struct, frozen=True, kw_only=True):
     received: Money | None = None
     reason: str | None = None
     refund_id: str | None = None
+    give_up_note: str | None = None
     claimed_until: datetime = NOT_CLAIMED
     """The end of the claim with which the session was read, and its fencing token."""
     attempts: int = 0

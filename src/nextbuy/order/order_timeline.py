@@ -15,6 +15,7 @@ from nextbuy.contracts.order import (
     OrderCreated,
     OrderPaid,
     PaymentFailed,
+    PaymentGivenUp,
     PaymentReceived,
     PaymentRefunded,
     RefundDue,
@@ -48,6 +49,7 @@ TITLES: Final[dict[type[Event], str]] = {
     OrderCreated: "Order placed",
     OrderPaid: "Order paid",
     RefundDue: "Refund due",
+    PaymentGivenUp: "Refund by hand",
     PaymentRefunded: "Payment refunded",
 }
 _SELLER_EVENTS: Final = (SessionCreated, PaymentReceived, SessionPaid, OrderCreated, OrderPaid)
@@ -127,7 +129,7 @@ def _details(event: Event) -> Details:
             return Details(total=event.total, lines=_lines(event.lines))
         case PaymentReceived() | SessionPaid() | OrderPaid():
             return Details(total=event.total)
-        case RefundDue() | PaymentRefunded():
+        case RefundDue() | PaymentGivenUp() | PaymentRefunded():
             return Details(total=event.total, reason=reason_text(event.reason))
         case PaymentFailed() | SessionNotOpened():
             return Details(reason=reason_text(event.reason))

@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from nextbuy.contracts.errors import AppError
 from nextbuy.kit.deadline import set_deadline
+from nextbuy.kit.events.error_text import describe
 from nextbuy.kit.observability.telemetry import start_span, use_span
 from nextbuy.order.claimed_work import gather_logged, log_retry, retry_delay
 from nextbuy.order.deps import Deps
@@ -27,9 +27,10 @@ async def _refund(deps: Deps, payment: UnmatchedPayment) -> None:
         set_deadline(CLAIM_CALL_TIMEOUT)
         try:
             refund_id = await deps.payments.refund(payment.payment_id, payment.reason)
-        except AppError as error:
+        except Exception as error:  # noqa: BLE001  whatever failed, the refund is still due
             log_retry("refund failed; retry scheduled", error, payment_id=payment.payment_id)
-            await unmatched_payments.reschedule(deps.database, payment, retry_delay(payment.attempts))
+            delay = retry_delay(payment.attempts)
+            await unmatched_payments.reschedule(deps.database, payment, delay, describe(error))
             return
         async with deps.database.transaction() as tx:
             refunded = await record_unmatched_refund(tx, payment, refund_id)

@@ -4,9 +4,11 @@ from nextbuy.contracts.order import ReadOrderEvents
 from nextbuy.contracts.values import Role
 from nextbuy.kit.events.event_log import read_events
 from nextbuy.kit.service import ANYONE_LOGGED_IN, Service, answers, get, job, post
+from nextbuy.order.audit import audit
 from nextbuy.order.create_payment_session import create_payment_session
 from nextbuy.order.deps import Deps
 from nextbuy.order.expire_sessions import expire_sessions
+from nextbuy.order.give_up_stuck import give_up_stuck
 from nextbuy.order.history import EVENTS
 from nextbuy.order.order_details import order_details
 from nextbuy.order.order_timeline import order_timeline
@@ -15,8 +17,11 @@ from nextbuy.order.payment_webhook import payment_webhook
 from nextbuy.order.recover_checkouts import recover_checkouts
 from nextbuy.order.refund_unmatched_payments import refund_unmatched_payments
 from nextbuy.order.release_due_holds import release_due_holds
+from nextbuy.order.retry_stuck import retry_stuck
 from nextbuy.order.seller_orders import seller_orders
 from nextbuy.order.store.sessions import purge_webhook_events
+from nextbuy.order.store.stuck import STUCK
+from nextbuy.order.stuck import stuck
 from nextbuy.order.user_orders import user_orders
 from nextbuy.order.verify_history import verify_history
 
@@ -32,6 +37,10 @@ SERVICE = Service(
         get("order-timeline/{order_id}", order_timeline, who=ANYONE_LOGGED_IN),
         get("seller-orders", seller_orders, who=[Role.SELLER]),
         get("verify-history", verify_history, who=[Role.ADMIN]),
+        get("stuck", stuck, who=[Role.ADMIN]),
+        post("stuck/{id}/retry", retry_stuck, who=[Role.ADMIN], status=202),
+        post("stuck/{id}/give-up", give_up_stuck, who=[Role.ADMIN]),
+        get("audit", audit, who=[Role.ADMIN]),
     ],
     calls=[answers(ReadOrderEvents, read_events)],
     publishes=[*EVENTS],
@@ -42,4 +51,5 @@ SERVICE = Service(
         job("refund-unmatched-payments", refund_unmatched_payments, every=1.0),
         job("purge-webhook-events", lambda deps: purge_webhook_events(deps.database), every=600.0),
     ],
+    status=[STUCK.status],
 )

@@ -5,7 +5,7 @@ A function writes the state and publishes the events, so neither happens without
 
 from typing import Any
 
-from nextbuy.contracts.order import PaymentRefunded, Reason, RefundDue
+from nextbuy.contracts.order import PaymentGivenUp, PaymentRefunded, Reason, RefundDue
 from nextbuy.kit.events.outbox import publish
 from nextbuy.kit.observability.telemetry import current_span, start_span, use_span
 from nextbuy.kit.storage.database import Transaction
@@ -66,6 +66,14 @@ async def record_unmatched_refund(tx: Transaction, payment: UnmatchedPayment, re
     if recorded and payment.buyer_id is not None:
         await publish(tx, PaymentRefunded(**_fields(payment), refund_id=refund_id))
     return recorded
+
+
+async def record_unmatched_given_up(tx: Transaction, payment_id: str, note: str) -> None:
+    """End the attempts to refund a payment, and publish it."""
+    payment = await unmatched_payments.give_up(tx, payment_id, note)
+    if payment is not None and payment.buyer_id is not None:
+        await unmatched_payments.lock_session(tx, payment.session_id)
+        await publish(tx, PaymentGivenUp(**_fields(payment), note=note))
 
 
 def _fields(payment: UnmatchedPayment) -> dict[str, Any]:

@@ -8,7 +8,7 @@ CREATE TABLE sessions (
     serial bigint GENERATED ALWAYS AS IDENTITY UNIQUE,
     buyer_id uuid NOT NULL,
     status text NOT NULL CHECK (status IN
-        ('opening', 'open', 'paying', 'paid', 'refund-due', 'refunded', 'failed', 'expired')),
+        ('opening', 'open', 'paying', 'paid', 'refund-due', 'given-up', 'refunded', 'failed', 'expired')),
     total bigint NOT NULL CHECK (total >= 0),
     currency text NOT NULL,
     lines jsonb NOT NULL,
@@ -24,6 +24,8 @@ CREATE TABLE sessions (
     -- A code, such as 'sold-out'; of a declined payment, the provider's own words.
     reason text,
     refund_id text,
+    -- Why an admin gave up its completion or refund, which are then done by hand.
+    give_up_note text,
     traceparent text NOT NULL,
     correlation_id text NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
@@ -32,9 +34,16 @@ CREATE TABLE sessions (
     -- When its held stock is to be released. A claim moves this ahead, and the time written is the fencing token.
     release_due_at timestamptz,
     release_attempts integer NOT NULL DEFAULT 0,
+    -- Since when it fails, the last error, and the time to which it was rescheduled; see `nextbuy.kit.storage.leases`.
+    release_failing_since timestamptz,
+    release_failure text,
+    release_delayed_until timestamptz,
     -- When its payment is to become orders or a refund; claimed in the same way.
     completion_due_at timestamptz,
     completion_attempts integer NOT NULL DEFAULT 0,
+    completion_failing_since timestamptz,
+    completion_failure text,
+    completion_delayed_until timestamptz,
     CHECK (status NOT IN ('paying', 'refund-due') OR (completion_due_at IS NOT NULL AND payment_id IS NOT NULL)),
     CHECK (status NOT IN ('opening', 'open') OR expiry_due_at IS NOT NULL)
 );
@@ -42,6 +51,11 @@ CREATE TABLE sessions (
 CREATE INDEX sessions_expiry_due ON sessions (expiry_due_at) WHERE expiry_due_at IS NOT NULL;
 CREATE INDEX sessions_release_due ON sessions (release_due_at) WHERE release_due_at IS NOT NULL;
 CREATE INDEX sessions_completion_due ON sessions (completion_due_at) WHERE completion_due_at IS NOT NULL;
+-- For the list of stuck work.
+CREATE INDEX sessions_release_failing ON sessions (release_failing_since)
+    WHERE release_due_at IS NOT NULL AND release_failing_since IS NOT NULL;
+CREATE INDEX sessions_completion_failing ON sessions (completion_failing_since)
+    WHERE completion_due_at IS NOT NULL AND completion_failing_since IS NOT NULL;
 
 -- The provider's events that were seen; a row is written in the transaction of the event's effect.
 CREATE TABLE webhook_events (
@@ -64,15 +78,22 @@ CREATE TABLE unmatched_payments (
     -- A code, such as 'unmatched'.
     reason text NOT NULL,
     refund_id text,
+    -- Why an admin gave up its refund, which is then made by hand.
+    give_up_note text,
     traceparent text NOT NULL,
     correlation_id text NOT NULL,
     received_at timestamptz NOT NULL DEFAULT now(),
-    -- When the refund is to be requested; claimed as in `sessions`. Null once it is made.
+    -- When the refund is to be requested; claimed as in `sessions`. Null once it is made or given up.
     refund_due_at timestamptz,
-    refund_attempts integer NOT NULL DEFAULT 0
+    refund_attempts integer NOT NULL DEFAULT 0,
+    refund_failing_since timestamptz,
+    refund_failure text,
+    refund_delayed_until timestamptz
 );
 
 CREATE INDEX unmatched_payments_refund_due ON unmatched_payments (refund_due_at) WHERE refund_due_at IS NOT NULL;
+CREATE INDEX unmatched_payments_refund_failing ON unmatched_payments (refund_failing_since)
+    WHERE refund_due_at IS NOT NULL AND refund_failing_since IS NOT NULL;
 -- For reads of everything that belongs to a session.
 CREATE INDEX unmatched_payments_by_session ON unmatched_payments (session_id) WHERE session_id IS NOT NULL;
 

@@ -93,7 +93,9 @@ def _order(row: Row) -> OrderProjection:
 
 def _unmatched_payment(row: Row) -> UnmatchedPaymentProjection:
     total, refund_id = Money(row["amount"], row["currency"]), row["refund_id"]
-    return UnmatchedPaymentProjection(total, row["reason"], refunded=refund_id is not None, refund_id=refund_id)
+    return UnmatchedPaymentProjection(
+        total, row["reason"], refunded=refund_id is not None, refund_id=refund_id, give_up_note=row["give_up_note"]
+    )
 
 
 async def logged_events(tx: Transaction, ids: Sequence[UUID]) -> dict[UUID, list[Event]]:

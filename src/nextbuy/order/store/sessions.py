@@ -20,8 +20,16 @@ CLAIM_CALL_TIMEOUT: Final = 4.0
 """Seconds that the calls made under a claim may take."""
 CLAIM_SECONDS: Final = 6.0
 """How long a claim lasts: longer than `CLAIM_CALL_TIMEOUT` and the statements after the calls."""
-COMPLETION: Final = Leases("sessions", seconds=CLAIM_SECONDS, due="completion_due_at", attempts="completion_attempts")
-RELEASE: Final = Leases("sessions", seconds=CLAIM_SECONDS, due="release_due_at", attempts="release_attempts")
+COMPLETION: Final = Leases(
+    "sessions",
+    seconds=CLAIM_SECONDS,
+    due="completion_due_at",
+    attempts="completion_attempts",
+    failures="completion_",
+)
+RELEASE: Final = Leases(
+    "sessions", seconds=CLAIM_SECONDS, due="release_due_at", attempts="release_attempts", failures="release_"
+)
 
 _lines: Final = msgspec.json.Decoder(list[SoldLine]).decode
 _address: Final = msgspec.json.Decoder(Address).decode
@@ -60,9 +68,9 @@ async def claim_paid_session(db: Database, session_id: UUID) -> Session | None:
     return next(iter(await claim_paid_sessions(db, 1, session_id=session_id)), None)
 
 
-async def reschedule(db: Database, session: Session, delay: float) -> None:
-    """Release the claim and schedule a retry in `delay` seconds, if we still hold it."""
-    await COMPLETION.reschedule(db, [session.id], session.claimed_until, delay)
+async def reschedule(db: Database, session: Session, delay: float, failure: str) -> None:
+    """Release the claim and schedule a retry in `delay` seconds because of `failure`, if we still hold it."""
+    await COMPLETION.reschedule(db, [session.id], session.claimed_until, delay, failure)
 
 
 # ── release of held stock ──
@@ -89,9 +97,15 @@ async def holds_claim(db: Database, session: Session) -> bool:
     return bool(await db.fetchval(sql, [session.id], session.claimed_until))
 
 
-async def reschedule_release(db: Database, session: Session, delay: float) -> None:
-    """Release the claim and schedule a retry in `delay` seconds, if we still hold it."""
-    await RELEASE.reschedule(db, [session.id], session.claimed_until, delay)
+async def reschedule_release(db: Database, session: Session, delay: float, failure: str) -> None:
+    """Release the claim and schedule a retry in `delay` seconds because of `failure`, if we still hold it."""
+    await RELEASE.reschedule(db, [session.id], session.claimed_until, delay, failure)
+
+
+async def give_up_release(tx: Transaction, session_id: UUID, note: str) -> None:
+    """Stop the attempts to release the stock of a session."""
+    sql = "UPDATE sessions SET release_due_at = NULL, release_failure = $2 WHERE id = $1"
+    await tx.execute(sql, session_id, f"given up: {note}")
 
 
 # ── webhook events ──

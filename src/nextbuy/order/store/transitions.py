@@ -15,7 +15,7 @@ from nextbuy.contracts.order import Reason
 from nextbuy.contracts.simulator import PaymentOpened
 from nextbuy.contracts.values import new_id
 from nextbuy.kit.wire import encode
-from nextbuy.order.model import OrderDraft, Session, Transition, source_states, target_state
+from nextbuy.order.model import OrderDraft, Session, State, Transition, source_states, target_state
 from nextbuy.order.provider_webhook import WebhookEvent
 from nextbuy.order.store.sessions import COMPLETION
 
@@ -228,6 +228,24 @@ def sold_out(session: Session) -> Step:
         f"UPDATE sessions SET status = $3, reason = $5 WHERE {COMPLETION.held} AND status = ANY($4) RETURNING *",  # noqa: S608
         session,
         Reason.SOLD_OUT,
+    )
+
+
+def given_up(key: str, note: str) -> Step:
+    """End the attempts to complete or refund the session with this id or payment; release stock that is not sold."""
+    return _step(
+        Transition.GIVEN_UP,
+        """
+        UPDATE sessions
+           SET status = $1, give_up_note = $4, reason = coalesce(reason, $5), completion_due_at = NULL,
+               release_due_at = CASE WHEN status = $6 THEN now() ELSE release_due_at END
+         WHERE completion_due_at IS NOT NULL AND (id::text = $3 OR payment_id = $3) AND status = ANY($2)
+        RETURNING *
+        """,
+        key,
+        note,
+        Reason.NOT_COMPLETED,
+        State.PAYING,
     )
 
 

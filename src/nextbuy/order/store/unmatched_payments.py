@@ -12,10 +12,15 @@ from nextbuy.kit.storage.leases import Leases
 from nextbuy.order.model import NOT_CLAIMED
 from nextbuy.order.store.sessions import CLAIM_SECONDS
 
-_REFUND: Final = Leases(
-    "unmatched_payments", seconds=CLAIM_SECONDS, key="payment_id", due="refund_due_at", attempts="refund_attempts"
+REFUND: Final = Leases(
+    "unmatched_payments",
+    seconds=CLAIM_SECONDS,
+    key="payment_id",
+    due="refund_due_at",
+    attempts="refund_attempts",
+    failures="refund_",
 )
-_CLAIM: Final = _REFUND.claim_statement()
+_CLAIM: Final = REFUND.claim_statement()
 
 
 class UnmatchedPayment(Struct, frozen=True, kw_only=True):
@@ -39,7 +44,7 @@ def _payment(row: Row) -> UnmatchedPayment:
         UnmatchedPayment,
         row,
         money=Money(row["amount"], row["currency"]),
-        claimed_until=row["refund_due_at"],
+        claimed_until=row["refund_due_at"] or NOT_CLAIMED,
         attempts=row["refund_attempts"],
     )
 
@@ -84,7 +89,7 @@ async def mark_refunded(tx: Transaction, payment: UnmatchedPayment, refund_id: s
     return bool(
         await tx.fetchval(
             f"""
-            UPDATE unmatched_payments SET refund_id = $3, refund_due_at = NULL WHERE {_REFUND.held} RETURNING true
+            UPDATE unmatched_payments SET refund_id = $3, refund_due_at = NULL WHERE {REFUND.held} RETURNING true
             """,  # noqa: S608
             [payment.payment_id],
             payment.claimed_until,
@@ -93,6 +98,20 @@ async def mark_refunded(tx: Transaction, payment: UnmatchedPayment, refund_id: s
     )
 
 
-async def reschedule(db: Database, payment: UnmatchedPayment, delay: float) -> None:
-    """Release the claim and schedule a retry in `delay` seconds, if we still hold it."""
-    await _REFUND.reschedule(db, [payment.payment_id], payment.claimed_until, delay)
+async def reschedule(db: Database, payment: UnmatchedPayment, delay: float, failure: str) -> None:
+    """Release the claim and schedule a retry in `delay` seconds because of `failure`, if we still hold it."""
+    await REFUND.reschedule(db, [payment.payment_id], payment.claimed_until, delay, failure)
+
+
+async def give_up(tx: Transaction, payment_id: str, note: str) -> UnmatchedPayment | None:
+    """End the attempts to refund a payment and return it; None if it is refunded or given up already."""
+    row = await tx.fetchrow(
+        """
+        UPDATE unmatched_payments SET refund_due_at = NULL, give_up_note = $2
+         WHERE payment_id = $1 AND refund_due_at IS NOT NULL
+        RETURNING *
+        """,
+        payment_id,
+        note,
+    )
+    return None if row is None else _payment(row)

@@ -1,0 +1,12 @@
+"""GET /order/api/audit: what admins did with stuck work, newest first."""
+
+from nextbuy.contracts.values import Page, PageRequest
+from nextbuy.kit.audit_log import AuditEntry, list_entries
+from nextbuy.kit.http.caller import Caller
+from nextbuy.order.deps import Deps
+
+
+async def audit(deps: Deps, caller: Caller, request: PageRequest) -> Page[AuditEntry]:
+    """List the retries of stuck work and the decisions to give up, newest first."""
+    await deps.auth.validate_user(caller.token)
+    return await list_entries(deps.database, request.limit, request.start)
