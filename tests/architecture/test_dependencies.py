@@ -45,7 +45,8 @@ ADDITIONS: Final[dict[str, dict[str, list[str]]]] = {
         "order": ["read events"],
     },
     "auth": {},
-    "simulator": {},
+    # Like any provider, it has operators of its own; here they are the admins.
+    "simulator": {"auth": ["validate admin"]},
 }
 METHOD_NAMES: Final = {
     "get shop information": "get_shops",

@@ -53,7 +53,7 @@ class ValidateAdmin(
     Call[Account],
     to="auth",
     name="validate-admin",
-    callers=("admin", "analytics", "kafka", "notification"),
+    callers=("admin", "analytics", "kafka", "notification", "simulator"),
     idempotent=True,
 ):
     """Return the account of an admin's access token, under the conditions of `ValidateUser`."""

@@ -42,13 +42,13 @@ async def _deliver(deps: Deps, webhook: ClaimedWebhook) -> None:
     span = start_span(webhook.traceparent, webhook.correlation_id)
     with use_span(span):
         try:
-            accepted = await _send(deps, webhook, span)
-            await _record(deps, webhook, accepted=accepted)
+            await _record(deps, webhook, await _send(deps, webhook, span))
         except Exception:
             log.exception("webhook delivery failed; retry when the claim expires", extra={"event_id": webhook.event_id})
 
 
-async def _send(deps: Deps, webhook: ClaimedWebhook, span: SpanContext) -> bool:
+async def _send(deps: Deps, webhook: ClaimedWebhook, span: SpanContext) -> str:
+    """Send a webhook, and return why it was not accepted, or an empty string."""
     signed_at = int(deps.clock().timestamp())
     signature = webhook_signature.sign(webhook.body, deps.settings.signing_secrets()[:1], at=signed_at)
     headers = {
@@ -77,16 +77,16 @@ async def _send(deps: Deps, webhook: ClaimedWebhook, span: SpanContext) -> bool:
             status=status,
             attempt=webhook.attempts,
         )
-    return outcome == "ok"
+    return "" if outcome == "ok" else f"{outcome} (status {status})"
 
 
-async def _record(deps: Deps, webhook: ClaimedWebhook, *, accepted: bool) -> None:
-    if accepted:
+async def _record(deps: Deps, webhook: ClaimedWebhook, failure: str) -> None:
+    if not failure:
         await store.mark_delivered(deps.database, webhook)
     elif deps.clock() - webhook.created_at > _MAX_AGE:
         log.error("webhook not accepted for three days; it is not sent again", extra={"event_id": webhook.event_id})
         await store.give_up(deps.database, webhook)
     else:
         delay = backoff(webhook.attempts - 1, base=_BASE, cap=_MAX_DELAY, random=random.random)
-        await store.reschedule(deps.database, webhook, delay)
+        await store.reschedule(deps.database, webhook, delay, failure)
         deps.dispatcher.wake_in(delay)

@@ -1,7 +1,8 @@
-"""The dependencies of the payment simulator: no other service."""
+"""The dependencies of the payment simulator."""
 
 from dataclasses import dataclass
 
+from nextbuy.contracts.auth import AuthClient
 from nextbuy.kit.clock import Clock
 from nextbuy.kit.config import Settings
 from nextbuy.kit.observability.telemetry import Journal
@@ -13,8 +14,12 @@ from nextbuy.simulator.webhook_dispatcher import WebhookDispatcher
 
 @dataclass(frozen=True, kw_only=True)
 class Deps:
-    """The dependencies of the simulator. Like any provider, it knows only the marketplace's public URL."""
+    """The dependencies of the simulator; only its endpoints for operators ask auth.
 
+    Like any provider, it reports payments to the marketplace's public URL.
+    """
+
+    auth: AuthClient
     database: Database
     clock: Clock
     settings: Settings
@@ -25,6 +30,7 @@ class Deps:
 def assemble(context: ServiceContext) -> Deps:
     """Build the dependencies from what the process provides."""
     return Deps(
+        auth=AuthClient(context.send),
         database=context.database,
         clock=context.clock,
         settings=context.settings,

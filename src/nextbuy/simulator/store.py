@@ -12,11 +12,13 @@ from nextbuy.contracts.values import Money
 from nextbuy.kit.observability.telemetry import SpanContext
 from nextbuy.kit.storage.database import Database, Executor, Row, Transaction, from_row
 from nextbuy.kit.storage.leases import Leases
+from nextbuy.kit.stuck import StuckWork, leased_kind
 from nextbuy.kit.wire import encode
 from nextbuy.simulator.model import Outcome, Payment, Webhook
 
-_WEBHOOKS: Final = Leases("webhooks", seconds=15, key="event_id", attempts="attempts")
+_WEBHOOKS: Final = Leases("webhooks", seconds=15, key="event_id", attempts="attempts", failures="")
 """Claims of webhooks; longer than the `_TIMEOUT` of a delivery."""
+STUCK: Final = StuckWork(leased_kind("webhook", _WEBHOOKS))
 
 
 class ClaimedWebhook(Struct, frozen=True, kw_only=True):
@@ -148,9 +150,15 @@ async def mark_delivered(db: Database, webhook: ClaimedWebhook) -> None:
     await db.execute("UPDATE webhooks SET due_at = NULL, delivered_at = now() WHERE event_id = $1", webhook.event_id)
 
 
-async def reschedule(db: Database, webhook: ClaimedWebhook, delay: float) -> None:
-    """Release the claim and schedule a retry in `delay` seconds, if we still hold it."""
-    await _WEBHOOKS.reschedule(db, [webhook.event_id], webhook.due_at, delay)
+async def reschedule(db: Database, webhook: ClaimedWebhook, delay: float, failure: str) -> None:
+    """Release the claim and schedule a retry in `delay` seconds because of `failure`, if we still hold it."""
+    await _WEBHOOKS.reschedule(db, [webhook.event_id], webhook.due_at, delay, failure)
+
+
+async def give_up_webhook(tx: Transaction, event_id: str, reason: str) -> None:
+    """Stop sending a webhook that no delivery is claiming."""
+    sql = "UPDATE webhooks SET due_at = NULL, failure = $2 WHERE event_id = $1"
+    await tx.execute(sql, event_id, f"given up: {reason}")
 
 
 async def give_up(db: Database, webhook: ClaimedWebhook) -> None:

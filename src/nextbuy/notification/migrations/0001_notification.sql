@@ -32,6 +32,9 @@ CREATE TABLE mails (
     reason          text        NOT NULL DEFAULT '',
     attempts        integer     NOT NULL DEFAULT 0,
     due_at          timestamptz DEFAULT now(),
+    -- Since when it fails, and the time to which it was rescheduled; the last error is in `reason`.
+    failing_since   timestamptz,
+    delayed_until   timestamptz,
     created_at      timestamptz NOT NULL DEFAULT now(),
     done_at         timestamptz,
     UNIQUE (source_event_id, account_id, kind),
@@ -39,5 +42,6 @@ CREATE TABLE mails (
     CHECK ((status = 'waiting') = (done_at IS NULL))
 );
 CREATE INDEX mails_due ON mails (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX mails_failing ON mails (failing_since) WHERE due_at IS NOT NULL AND failing_since IS NOT NULL;
 CREATE INDEX mails_by_status ON mails (status, id DESC);
 CREATE INDEX mails_by_age ON mails (created_at);

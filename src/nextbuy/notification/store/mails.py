@@ -9,13 +9,15 @@ from msgspec import Struct
 
 from nextbuy.contracts.values import Page
 from nextbuy.kit.http.paging import decode_cursor, encode_cursor
-from nextbuy.kit.storage.database import Database, Executor, Row
+from nextbuy.kit.storage.database import Database, Executor, Row, Transaction
 from nextbuy.kit.storage.leases import Leases
 from nextbuy.kit.storage.retention import purge_statement
+from nextbuy.kit.stuck import StuckWork, leased_kind
 from nextbuy.notification.model import Mail, MailStatus, MailWithBody
 
-LEASES: Final = Leases("mails", seconds=90, attempts="attempts")
+LEASES: Final = Leases("mails", seconds=90, attempts="attempts", failures="")
 """Claims on mails, longer than a mailer and auth may take for a batch."""
+STUCK: Final = StuckWork(leased_kind("mail", LEASES, failure="reason"))
 _SEND_FOR: Final = "3 days"
 """The age up to which a mail is retried."""
 
@@ -69,6 +71,7 @@ async def record_results(db: Database, until: datetime, outcomes: Sequence[Outco
         UPDATE mails AS m
            SET status = outcome.status, reason = outcome.reason, recipient = outcome.recipient,
                due_at = CASE WHEN outcome.status = 'waiting' THEN now() + make_interval(secs => outcome.delay) END,
+               delayed_until = now() + make_interval(secs => outcome.delay),
                done_at = CASE WHEN outcome.status <> 'waiting' THEN now() END
           FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::float8[])
                AS outcome (id, status, reason, recipient, delay)
@@ -80,6 +83,15 @@ async def record_results(db: Database, until: datetime, outcomes: Sequence[Outco
         [outcome.reason for outcome in outcomes],
         [outcome.recipient for outcome in outcomes],
         [outcome.delay for outcome in outcomes],
+    )
+
+
+async def give_up_mail(tx: Transaction, mail_id: UUID, reason: str) -> None:
+    """Mark a mail as failed."""
+    await tx.execute(
+        "UPDATE mails SET status = 'failed', reason = $2, due_at = NULL, done_at = now() WHERE id = $1",
+        mail_id,
+        f"given up: {reason}",
     )
 
 

@@ -33,8 +33,13 @@ CREATE TABLE webhooks (
     -- When it is to be sent. A claim moves this ahead, and the time written is the fencing token. Null once it is
     -- delivered, or given up.
     due_at timestamptz DEFAULT now(),
+    -- Since when it fails, the last error, and the time to which it was rescheduled.
+    failing_since timestamptz,
+    failure text,
+    delayed_until timestamptz,
     delivered_at timestamptz,
     created_at timestamptz NOT NULL DEFAULT now()
 );
 
 CREATE INDEX webhooks_due ON webhooks (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX webhooks_failing ON webhooks (failing_since) WHERE due_at IS NOT NULL AND failing_since IS NOT NULL;

@@ -1,0 +1,12 @@
+"""GET /notification/api/audit: what admins did with stuck mails, newest first."""
+
+from nextbuy.contracts.values import Page, PageRequest
+from nextbuy.kit.audit_log import AuditEntry, list_entries
+from nextbuy.kit.http.caller import Caller
+from nextbuy.notification.deps import Deps
+
+
+async def audit(deps: Deps, caller: Caller, request: PageRequest) -> Page[AuditEntry]:
+    """List the retries of stuck mails and the decisions to give up, newest first."""
+    await deps.auth.validate_admin(caller.token)
+    return await list_entries(deps.database, request.limit, request.start)

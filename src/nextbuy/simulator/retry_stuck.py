@@ -1,0 +1,20 @@
+"""POST /simulator/api/stuck/{id}/retry: send a stuck webhook at once."""
+
+from nextbuy.kit.http.caller import Caller
+from nextbuy.kit.stuck import Stuck, StuckRef
+from nextbuy.simulator.deps import Deps
+from nextbuy.simulator.store import STUCK
+
+
+async def retry_stuck(deps: Deps, caller: Caller, request: StuckRef) -> Stuck:
+    """Make a stuck webhook due now.
+
+    Raises:
+        NotFound: no stuck webhook has this id (`stuck-not-found`).
+    """
+    admin = await deps.auth.validate_admin(caller.token)
+    async with deps.database.transaction() as tx:
+        work = await STUCK.retry(tx, str(admin.id), request.id)
+        await caller.store_response(tx, work)
+    deps.dispatcher.wake()
+    return work
