@@ -3,6 +3,7 @@
 from nextbuy.contracts.values import Role
 from nextbuy.kafka.audit import audit
 from nextbuy.kafka.dead_letters.dead_letter import dead_letter
+from nextbuy.kafka.dead_letters.dead_letter_status import dead_letter_status
 from nextbuy.kafka.dead_letters.dead_letters import dead_letters
 from nextbuy.kafka.dead_letters.discard_dead_letter import discard_dead_letter
 from nextbuy.kafka.dead_letters.purge_dead_letters import purge_dead_letters
@@ -12,8 +13,13 @@ from nextbuy.kafka.dead_letters.replay_dead_letters import replay_dead_letters
 from nextbuy.kafka.dead_letters.replays import replays
 from nextbuy.kafka.dead_letters.run_replays import run_replays
 from nextbuy.kafka.delivery.deliver_events import deliver_events
+from nextbuy.kafka.delivery.delivery_status import delivery_status
+from nextbuy.kafka.delivery.outages import STUCK
 from nextbuy.kafka.deps import Deps
+from nextbuy.kafka.give_up_stuck import give_up_stuck
 from nextbuy.kafka.interactions import interactions
+from nextbuy.kafka.retry_stuck import retry_stuck
+from nextbuy.kafka.stuck import stuck
 from nextbuy.kit.service import Service, get, job, post, task
 
 _ADMINS = [Role.ADMIN]
@@ -29,6 +35,9 @@ SERVICE = Service(
         post("dead-letters/{id}/discard", discard_dead_letter, who=_ADMINS),
         get("replays", replays, who=_ADMINS),
         get("replays/{replay_id}", replay, who=_ADMINS),
+        get("stuck", stuck, who=_ADMINS),
+        post("stuck/{id}/retry", retry_stuck, who=_ADMINS, status=202),
+        post("stuck/{id}/give-up", give_up_stuck, who=_ADMINS),
         get("audit", audit, who=_ADMINS),
         get("interactions/{trace_id}", interactions, who=_ADMINS),
     ],
@@ -37,4 +46,5 @@ SERVICE = Service(
         job("purge-dead-letters", purge_dead_letters, every=600.0),
     ],
     tasks=[task("deliver-events", deliver_events)],
+    status=[delivery_status, dead_letter_status, STUCK.status],
 )

@@ -106,6 +106,8 @@ class Service(Struct, frozen=True, kw_only=True):
     tasks: Sequence[Task] = ()
     startup: Act | None = None
     """`startup(deps)` is awaited before the service answers its first request."""
+    status: Sequence[Act] = ()
+    """Each `part(deps)` returns fields of the service's status (`contracts/status.py`)."""
     shutdown: Act | None = None
     """`shutdown(deps)` is awaited when the process stops."""
 

@@ -26,6 +26,8 @@ FilterText = Annotated[str, Meta(max_length=200)]
 
 RETENTION_DAYS: Final = 90
 """Days that a replayed or discarded letter stays for the audit."""
+_MAX_COUNTED: Final = 100_000
+"""Dead letters that a count includes, so that it is quick."""
 _FIRST_YEAR, _LAST_YEAR = 1970, 9998
 
 COLUMNS: Final = (
@@ -193,6 +195,12 @@ async def list_dead_letters(
     rows = await db.fetch(_PAGE, *only.values(), status, below, limit + 1)
     letters = [from_row(row) for row in rows[:limit]]
     return Page(letters, encode_cursor(letters[-1].id) if len(rows) > limit else None)
+
+
+async def count_waiting(db: Executor) -> int:
+    """Return the number of dead letters that wait for an operator, at most `_MAX_COUNTED`."""
+    sql = "SELECT count(*) FROM (SELECT FROM dead_letters WHERE status = 'waiting' LIMIT $1) AS waiting"
+    return int(await db.fetchval(sql, _MAX_COUNTED))
 
 
 async def get_dead_letter(db: Executor, letter_id: UUID) -> DeadLetter:

@@ -20,6 +20,7 @@ from nextbuy.contracts.delivery import MAX_BYTES, MAX_EVENTS, DeliveryClient, Ev
 from nextbuy.contracts.errors import AppError, BadGateway, DeadlinePassed, TooLarge, Unprocessable
 from nextbuy.kafka.dead_letters.store import NewDeadLetter, store_letters
 from nextbuy.kafka.delivery.open_batch import Entry, OpenBatch
+from nextbuy.kafka.delivery.outages import Outage
 from nextbuy.kit.deadline import set_deadline
 from nextbuy.kit.events.bus.interface import Bus, BusUnavailable, Subscription
 from nextbuy.kit.observability import telemetry
@@ -54,6 +55,7 @@ class Dispatcher:
         self._paused_until = 0.0
         self._succeeded_at = 0.0
         self._failing = False
+        self._outage = Outage(destination.name, database)
 
     async def run(self) -> None:
         """Deliver until cancelled; then acknowledge what is done and leave the consumer group."""
@@ -65,6 +67,7 @@ class Dispatcher:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._read(subscription))
                 tasks.create_task(self._deliver())
+                tasks.create_task(self._outage.run())
         finally:
             for one in self._open:
                 with suppress(BusUnavailable):  # what is delivered again is dropped as a duplicate
@@ -151,6 +154,7 @@ class Dispatcher:
             self._fail(batch, entry, retried[0].reason)
         else:
             self._succeeded_at = time.monotonic()
+            self._outage.ended()
             batch.finish(entry)
 
     async def _handle_failure(self, chosen: Chosen, error: AppError) -> None:
@@ -158,6 +162,7 @@ class Dispatcher:
         batch, entry = chosen[0]
         if not isinstance(error, _TOO_MUCH):
             self._log_outage(error)
+            self._outage.failed(f"{error.slug}: {error}")
             self._paused_until = time.monotonic() + RETRY_INTERVAL
         elif len(chosen) > 1:
             self._limit = len(chosen) // 2
@@ -174,6 +179,7 @@ class Dispatcher:
     def _fail(self, batch: OpenBatch, entry: Entry, reason: str) -> None:
         """Have an event sent again, and count how long it has failed while others were applied."""
         now = time.monotonic()
+        self._outage.failed(reason)
         if entry is batch.entries[0]:
             if entry.failed_at is not None and self._succeeded_at > entry.failed_at:
                 entry.failing_alone += min(now - entry.failed_at, RETRY_INTERVAL + CALL_TIMEOUT)

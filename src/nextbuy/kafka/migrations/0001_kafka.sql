@@ -36,6 +36,15 @@ CREATE INDEX dead_letters_due ON dead_letters (id) WHERE due_at IS NOT NULL;
 CREATE INDEX dead_letters_by_status ON dead_letters (status, id);
 CREATE INDEX dead_letters_resolved ON dead_letters (resolved_at) WHERE status IN ('replayed', 'discarded');
 
+-- Destinations that take no events, refreshed while that lasts.
+CREATE TABLE outages (
+    destination text        PRIMARY KEY,
+    since       timestamptz NOT NULL,
+    failed_at   timestamptz NOT NULL,
+    attempts    bigint      NOT NULL,
+    reason      text        NOT NULL
+);
+
 -- Requests to replay all dead letters that match a filter, with their progress.
 CREATE TABLE replays (
     id           uuid        PRIMARY KEY,
