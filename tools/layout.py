@@ -27,6 +27,7 @@ NAMED_ONLY_IN = {
     "click": ["cli/"],
     "confluent_kafka": [
         "kit/events/bus/kafka.py",
+        "kit/events/bus/kafka_backlog.py",
         "kit/events/bus/kafka_connection.py",
         "kit/events/bus/kafka_subscription.py",
     ],
@@ -34,7 +35,13 @@ NAMED_ONLY_IN = {
     "jinja2": ["web/", "simulator/"],
     "joserfc": ["auth/", "kit/http/tokens.py"],
     "psutil": ["embedded/"],
-    "redis": ["embedded/", "kit/events/bus/redis.py", "kit/observability/interactions.py", "host/"],
+    "redis": [
+        "embedded/",
+        "kit/events/bus/redis.py",
+        "kit/events/bus/redis_backlog.py",
+        "kit/observability/interactions.py",
+        "host/",
+    ],
     "rich": ["cli/", "demo/", "host/"],
     "stripe": ["order/"],
     "uvicorn": ["kit/http/server.py"],

@@ -1,14 +1,15 @@
 """The registry of calls and events is complete, without duplicates."""
 
-from nextbuy.contracts import auth, delivery, order, product, seller, simulator
+from nextbuy.contracts import auth, delivery, order, product, registry, seller, simulator, status
 from nextbuy.contracts.delivery import receive_events_of
 from nextbuy.contracts.message import Call, Event
 from nextbuy.contracts.registry import CALLS, EVENTS, SUBSCRIBERS
+from nextbuy.contracts.status import get_status_of
 from nextbuy.host.composition import SERVICES, destinations
 
 
 def test_registry_lists_every_call_and_event() -> None:
-    modules = (auth, delivery, order, product, seller, simulator)
+    modules = (auth, delivery, order, product, seller, simulator, status)
     declared = [
         word
         for module in modules
@@ -17,7 +18,8 @@ def test_registry_lists_every_call_and_event() -> None:
     ]
     calls = {word for word in declared if issubclass(word, Call) and hasattr(word, "to")}
     events = {word for word in declared if issubclass(word, Event) and hasattr(word, "topic")}
-    assert calls | {receive_events_of(service) for service in SUBSCRIBERS} == set(CALLS)
+    deliveries = {receive_events_of(service) for service in SUBSCRIBERS}
+    assert calls | deliveries | set(map(get_status_of, SERVICES)) == set(CALLS)
     assert events == set(EVENTS)
 
 
@@ -32,6 +34,13 @@ def test_events_are_delivered_to_each_service_that_subscribes() -> None:
         name for name, hosted in SERVICES.items() if hosted.service.subscriptions
     ]
     assert sorted(destination.name for destination in destinations()) == sorted(SUBSCRIBERS)
+
+
+def test_only_the_gateway_asks_every_service_for_its_status() -> None:
+    assert sorted(registry.SERVICES) == sorted(SERVICES)
+    for service in SERVICES:
+        call = get_status_of(service)
+        assert (call.path, call.callers) == (f"/{service}/internal/get-status", ("gateway",))
 
 
 def test_only_the_kafka_service_delivers_events_and_no_retry_is_hidden_from_it() -> None:

@@ -16,6 +16,7 @@ from redis.asyncio import Redis
 
 from nextbuy.gateway.app import Gateway
 from nextbuy.gateway.endpoints import no_pages
+from nextbuy.gateway.status import Collected
 from nextbuy.kit.config import Settings
 from nextbuy.kit.http.asgi import service_app
 from nextbuy.kit.http.server import listen, serving
@@ -25,6 +26,8 @@ from nextbuy.kit.rpc.transports import HttpTransport, LocalTransport, Transport
 from nextbuy.kit.wire import Handler, Request, Response
 
 SERVICES = ("auth", "product", "seller", "order", "admin", "notification", "analytics", "kafka", "simulator")
+
+NO_STATUS = Collected(version="0", carrier="", services={}, engines={})
 
 
 @dataclass
@@ -39,6 +42,8 @@ class Shop:
     requests: list[Request]
     states: dict[str, str] = field(default_factory=dict)
     readiness_checks: int = 0
+    status: Collected = NO_STATUS
+    collections: int = 0
 
     def lines(self, kind: str) -> list[dict[str, Any]]:
         return [line for line in map(json.loads, self.journal.read_text().splitlines()) if line["kind"] == kind]
@@ -99,6 +104,11 @@ async def open_shop(tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[Sho
                 await asyncio.sleep(0.05)
                 return states
 
+            async def collect_status() -> Collected:
+                shop.collections += 1
+                await asyncio.sleep(0.05)
+                return shop.status
+
             gateway = Gateway(
                 targets,
                 settings=settings or Settings(secret=b"s" * 16, rate_limits=redis is not None),
@@ -106,6 +116,7 @@ async def open_shop(tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[Sho
                 redis=redis or Redis(),
                 verifier=verifier or TokenVerifier(no_keys),
                 ready=ready,
+                collect_status=collect_status,
                 documents={"/openapi.json": lambda: b'{"openapi":"3.1.0"}'},
                 pages=pages,
                 timeout=timeout,

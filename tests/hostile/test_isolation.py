@@ -76,6 +76,12 @@ OWNED: Final[dict[str, dict[str, int]]] = {
     "auth POST refresh-session": dict.fromkeys(ROLES, 401),
     "order POST payment-webhook": dict.fromkeys(ROLES, 400),
     "simulator POST pay/{payment_id}": dict.fromkeys(ROLES, 422),
+    # Nothing is stuck there.
+    **{
+        f"{service} POST stuck/{{id}}/{action}": {"admin": 404}
+        for service in ("order", "kafka", "notification", "simulator")
+        for action in ("retry", "give-up")
+    },
 }
 """The status per account for things of `buyer` or `seller`, if it depends on the owner and not on the role alone."""
 ENDED: Final = {"suspended": 403, "logged_out": 401, "left_seller": 401}

@@ -5,9 +5,13 @@ from typing import Any, Final
 from nextbuy.contracts import auth, order, product, seller, simulator
 from nextbuy.contracts.delivery import receive_events_of
 from nextbuy.contracts.message import Call, Event
+from nextbuy.contracts.status import get_status_of
 
 SUBSCRIBERS: Final = ("admin", "analytics", "notification", "product")
 """The services that subscribe to events."""
+
+SERVICES: Final = ("admin", "analytics", "auth", "kafka", "notification", "order", "product", "seller", "simulator")
+"""The services that report their status, which is all of them."""
 
 CALLS: Final[tuple[type[Call[Any]], ...]] = (
     auth.GetPublicKeys,
@@ -33,6 +37,7 @@ CALLS: Final[tuple[type[Call[Any]], ...]] = (
     simulator.OpenPayment,
     simulator.RefundPayment,
     *map(receive_events_of, SUBSCRIBERS),
+    *map(get_status_of, SERVICES),
 )
 
 EVENTS: Final[tuple[type[Event], ...]] = (
@@ -59,6 +64,7 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     order.PaymentReceived,
     order.PaymentFailed,
     order.RefundDue,
+    order.PaymentGivenUp,
     order.PaymentRefunded,
     order.SessionExpired,
 )

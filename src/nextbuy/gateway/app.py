@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Final
 
@@ -11,9 +11,10 @@ from nextbuy.contracts.errors import AppError, InternalError, MethodNotAllowed
 from nextbuy.gateway.bodies import ClientBody, discard_rest
 from nextbuy.gateway.endpoints import GatewayEndpoints, no_pages
 from nextbuy.gateway.forward import TIMEOUT, Forwarder, slug_of
-from nextbuy.gateway.headers import ResponseHeaders, request_headers
+from nextbuy.gateway.headers import ResponseHeaders, identity_header, request_headers
 from nextbuy.gateway.limiter import Limiter, RateLimited, Store
 from nextbuy.gateway.routes import Route, Routes, decode_query
+from nextbuy.gateway.status import Collected, StatusEndpoint
 from nextbuy.kit.config import Settings
 from nextbuy.kit.http.asgi import (
     BODY_TIMEOUT,
@@ -27,12 +28,13 @@ from nextbuy.kit.http.asgi import (
     announced_length,
     read_body,
 )
+from nextbuy.kit.http.service_identity import ServiceIdentity
 from nextbuy.kit.http.tokens import TokenVerifier
 from nextbuy.kit.observability import telemetry
 from nextbuy.kit.observability.telemetry import Journal, SpanContext
 from nextbuy.kit.rpc.breaker import Breaker
 from nextbuy.kit.rpc.transports import BodyStream, StreamedResponse, Transport
-from nextbuy.kit.wire import CLIENT, REQUEST_ID, Handler, Request, Response, problem_response
+from nextbuy.kit.wire import CLIENT, IDENTITY, REQUEST_ID, Handler, Request, Response, problem_response
 
 log: Final = logging.getLogger(__name__)
 
@@ -59,6 +61,7 @@ class Gateway:
         verifier: TokenVerifier,
         ready: Ready,
         documents: Mapping[str, Callable[[], bytes]],
+        collect_status: Callable[[], Awaitable[Collected]],
         pages: Handler = no_pages,
         timeout: float = TIMEOUT,
     ) -> None:
@@ -66,7 +69,8 @@ class Gateway:
 
         Rate limits are stored in `redis` and apply per account, which `verifier` reads from the token. `ready` returns
         the states of all services, PostgreSQL, Redis and Kafka. `documents` maps paths to functions that build a
-        document at its first request. A service must respond within `timeout` seconds.
+        document at its first request. `collect_status` returns the details of `/health/status`. A service must respond
+        within `timeout` seconds.
         """
         self.breakers = {name: Breaker(time.monotonic) for name in transports}
         self._transports = transports
@@ -74,12 +78,13 @@ class Gateway:
         self._response_headers = ResponseHeaders(settings)
         self._limiter = Limiter(redis, verifier) if settings.rate_limits else None
         forwarder = Forwarder(transports, self.breakers, journal, timeout=timeout)
+        status = StatusEndpoint(collect_status, verifier, ServiceIdentity(settings.secret, "gateway"))
         self._routes = Routes(
             services={
                 name: Route(partial(forwarder.forward, name), "path", rate_limited=True, streaming=transport.streaming)
                 for name, transport in transports.items()
             },
-            endpoints=GatewayEndpoints(ready, self.breakers, documents).routes(),
+            endpoints=GatewayEndpoints(ready, self.breakers, documents, status).routes(),
             pages=Route(lambda request, *_: pages(request), log="page"),
         )
         if not settings.rate_limits:
@@ -110,6 +115,8 @@ class Gateway:
             route = self._routes.find(raw_path)
             path = raw_path.decode()
             name = route.log_name(method, path)
+            if route.takes_identity and (identity := identity_header(scope["headers"])):
+                headers[IDENTITY] = identity
 
             client = scope["client"][0] if scope["client"] else "local"
             if method == "OPTIONS" and "access-control-request-method" in headers:

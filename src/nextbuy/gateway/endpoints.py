@@ -10,6 +10,7 @@ from typing import Final
 
 from nextbuy.contracts.errors import EndpointNotFound, MethodNotAllowed
 from nextbuy.gateway.routes import Route
+from nextbuy.gateway.status import StatusEndpoint
 from nextbuy.kit.http.asgi import Ready, readiness
 from nextbuy.kit.observability.telemetry import SpanContext
 from nextbuy.kit.rpc.breaker import Breaker
@@ -30,10 +31,15 @@ class GatewayEndpoints:
     """The handlers of requests to the gateway itself."""
 
     def __init__(
-        self, ready: Ready, breakers: Mapping[str, Breaker], documents: Mapping[str, Callable[[], bytes]]
+        self,
+        ready: Ready,
+        breakers: Mapping[str, Breaker],
+        documents: Mapping[str, Callable[[], bytes]],
+        status: StatusEndpoint,
     ) -> None:
         """Compute readiness from `ready` and the breakers, and build each of `documents` at its first request."""
         self._ready = ready
+        self._status = status
         self._breakers = breakers
         self._documents = documents
         self._cache: dict[str, Response] = {}
@@ -44,7 +50,8 @@ class GatewayEndpoints:
         """Return the routes by path."""
         route = Route(self._answer, log="nothing")
         paths = ["/health/live", "/health/ready", *_BROWSER, *self._documents]
-        return {path.encode(): route for path in paths}
+        status = Route(self._answer, log="nothing", takes_identity=True)
+        return {path.encode(): route for path in paths} | {b"/health/status": status}
 
     async def _answer(self, request: Request, _body: BodyStream | None, _span: SpanContext, _name: str) -> Response:
         path = request.path
@@ -54,6 +61,9 @@ class GatewayEndpoints:
             return _LIVE
         if path == "/health/ready":
             return await self._current_readiness()
+        if path == "/health/status":
+            breakers = {name: breaker.state for name, breaker in self._breakers.items()}
+            return await self._status.answer(request, self._states, breakers)
         if path not in self._cache:
             self._cache[path] = await asyncio.to_thread(self._document, path)
         return self._cache[path]

@@ -5,7 +5,7 @@ from typing import Final
 
 from nextbuy.contracts.errors import AppError
 from nextbuy.kit.config import Settings
-from nextbuy.kit.wire import HOP_BY_HOP, INTERNAL_HEADERS, Response
+from nextbuy.kit.wire import HOP_BY_HOP, IDENTITY, INTERNAL_HEADERS, Response
 
 Pair = tuple[bytes, bytes]
 SIZE_LIMIT: Final = 16 * 1024
@@ -58,6 +58,11 @@ def request_headers(raw: Sequence[Pair]) -> dict[str, str]:
     if size > SIZE_LIMIT:
         raise HeadersTooLarge(f"The headers are too long. Send at most {SIZE_LIMIT} bytes.")
     return headers
+
+
+def identity_header(raw: Sequence[Pair]) -> str | None:
+    """Return the identity of a service that a request claims, which `request_headers` removes; None without one."""
+    return next((value.decode("latin-1") for name, value in raw if name.lower() == IDENTITY.encode()), None)
 
 
 class ResponseHeaders:

@@ -37,6 +37,8 @@ class Route(Struct, frozen=True):
     rate_limited: bool = False
     streaming: bool = False
     """Whether it accepts a body as a stream."""
+    takes_identity: bool = False
+    """Whether it receives the identity of a service; from all other requests it is removed."""
 
     def log_name(self, method: str, path: str) -> str:
         """Return the name of a request in the log, or an empty string if it is not logged."""

@@ -42,6 +42,7 @@ from nextbuy.host.api_index import events_document
 from nextbuy.host.background import BackgroundTask, periodic
 from nextbuy.host.health import PROBE_TIMEOUT, Check, PostgresCheck, Probe, is_live, probe, run_probes
 from nextbuy.host.process import HostedService, Process
+from nextbuy.host.status import status_collector
 from nextbuy.kit.apidocs.openapi import openapi
 from nextbuy.kit.config import Settings
 from nextbuy.kit.events.bus.interface import Bus
@@ -172,7 +173,9 @@ async def serving_gateway(settings: Settings, process: Process, listener: socket
     services = [hosted.service for hosted in SERVICES.values()]
     version = metadata.version("nextbuy")
     async with contextlib.AsyncExitStack() as stack:
-        probes = await _probes(settings, process, stack)
+        postgres = PostgresCheck(settings.postgres_url)
+        stack.push_async_callback(postgres.close)
+        probes = await _probes(settings, process, postgres, stack)
         gateway = Gateway(
             {name: _transport(settings, process, name) for name in SERVICES},
             settings=settings,
@@ -185,6 +188,7 @@ async def serving_gateway(settings: Settings, process: Process, listener: socket
                 "/openapi.json": lambda: openapi(services, version=version),
                 "/asyncapi.json": lambda: events_document(services),
             },
+            collect_status=status_collector(process, list(SERVICES), postgres),
             pages=pages(demo=demo),
         )
         stack.push_async_callback(gateway.close)
@@ -198,10 +202,10 @@ def _transport(settings: Settings, process: Process, name: str) -> Transport:
     return HttpTransport(name, settings.service_urls[name], streaming=True, connections=_GATEWAY_CONNECTIONS)
 
 
-async def _probes(settings: Settings, process: Process, stack: contextlib.AsyncExitStack) -> dict[str, Probe]:
+async def _probes(
+    settings: Settings, process: Process, postgres: PostgresCheck, stack: contextlib.AsyncExitStack
+) -> dict[str, Probe]:
     session = await stack.enter_async_context(aiohttp.ClientSession())
-    postgres = PostgresCheck(settings.postgres_url)
-    stack.push_async_callback(postgres.close)
     checks: dict[str, Check] = {
         name: partial(process.is_up, name)
         if name in process.names

@@ -58,12 +58,18 @@ class PostgresCheck:
     def __init__(self, url: str) -> None:
         self._url = url
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
+        self._lock = asyncio.Lock()
+        self.version = ""
+        """The version of the server, once it has answered."""
 
     async def __call__(self) -> bool:
         """Send a query, and return true or raise an error of the driver."""
-        if self._connection is None or self._connection.is_closed():
-            self._connection = await asyncpg.connect(self._url)
-        return bool(await self._connection.fetchval("SELECT 1"))
+        async with self._lock:  # readiness and status may check at the same time
+            if self._connection is None or self._connection.is_closed():
+                self._connection = await asyncpg.connect(self._url)
+                server = self._connection.get_server_version()
+                self.version = f"{server.major}.{server.minor}"
+            return bool(await self._connection.fetchval("SELECT 1"))
 
     async def close(self) -> None:
         """Close the connection."""

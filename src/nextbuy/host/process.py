@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 
 from nextbuy.contracts.auth import AuthClient
 from nextbuy.contracts.delivery import receive_events_of
+from nextbuy.contracts.status import get_status_of
 from nextbuy.host.background import BackgroundTask
 from nextbuy.host.databases import service_url
 from nextbuy.kit.clock import utc_now
@@ -23,17 +24,19 @@ from nextbuy.kit.http.tokens import TokenVerifier
 from nextbuy.kit.observability.interactions import Interactions
 from nextbuy.kit.observability.telemetry import Journal
 from nextbuy.kit.restart import keep_running
-from nextbuy.kit.rpc.breaker import Breaker
+from nextbuy.kit.rpc.breaker import Breaker, BreakerPolicy
 from nextbuy.kit.rpc.calls import Calls
 from nextbuy.kit.rpc.transports import HttpTransport, LocalTransport, Transport
-from nextbuy.kit.service import CallHandler, Service, answers
+from nextbuy.kit.service import Service, answers
 from nextbuy.kit.service_context import Destination, ServiceContext
+from nextbuy.kit.status import StatusReporter
 from nextbuy.kit.storage.database import Database
 from nextbuy.kit.wire import Handler
 
 log: Final = logging.getLogger(__name__)
 _STOP_TIMEOUT: Final = 4.0
 """Seconds for the background tasks to stop, and again for connections to close."""
+_NEVER_OPENS: Final = BreakerPolicy(min_calls=1_000_000, consecutive_failures=1_000_000)
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,11 @@ class Process:
         identity = ServiceIdentity(self.settings.secret, caller)
         return Calls(identity, self.transports, self.journal, breakers=self._breakers)
 
+    def status_calls(self) -> Calls:
+        """Return the gateway's calls for the status of services; their breakers never open, nor affect other calls."""
+        breakers = {name: Breaker(asyncio.get_running_loop().time, _NEVER_OPENS) for name in self.transports}
+        return Calls(ServiceIdentity(self.settings.secret, "gateway"), self.transports, self.journal, breakers=breakers)
+
     async def _public_keys(self) -> dict[str, str]:
         return {key.kid: key.pem for key in (await self._keys.get_public_keys()).keys}
 
@@ -119,6 +127,7 @@ class Process:
             self._run(task)
         databases = await asyncio.gather(*(self._connect(name) for name in self.names))
         self.databases = dict(zip(self.names, databases, strict=True))
+        log.info("events travel over %s", self.bus.carrier)
         for hosted in self._services:
             await self._start(hosted, self.databases[hosted.name])
 
@@ -145,7 +154,7 @@ class Process:
             await service.startup(deps)
         if service.shutdown is not None:
             self._stack.push_async_callback(service.shutdown, deps)
-        calls: list[CallHandler] = []
+        calls = [answers(get_status_of(hosted.name), StatusReporter(service, database).report)]
         if service.subscriptions:
             receiver = Receiver(service, deps, database, self.journal)
             await receiver.start()

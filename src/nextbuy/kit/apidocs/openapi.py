@@ -228,6 +228,9 @@ _JSON: Final = "application/json"
 _GATEWAY_ENDPOINTS: Final[Json] = {
     "/health/live": _gateway_endpoint("Report that the process runs.", _JSON),
     "/health/ready": _gateway_endpoint("Report the state of each service and engine.", _JSON, unready=True),
+    "/health/status": _gateway_endpoint(
+        "Report whether the marketplace is up or degraded; admins also see services, backlogs and stuck work.", _JSON
+    ),
     "/health/version": _gateway_endpoint("Return the version of NextBuy.", _JSON),
     "/openapi.json": _gateway_endpoint("Return this document.", _JSON),
     "/asyncapi.json": _gateway_endpoint("Return the events and calls as an AsyncAPI 3.0 document.", _JSON),

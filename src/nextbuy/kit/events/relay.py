@@ -142,6 +142,7 @@ class Relay:
             BUS_PARTICIPANT,
             [(row["topic"], _span_of(row["envelope"], row["parent_span"])) for row in rows],
             began=began,
+            carrier=self._bus.carrier,
         )
         return len(rows)
 

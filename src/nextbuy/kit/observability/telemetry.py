@@ -114,6 +114,8 @@ class Interaction(Struct):
     correlation_id: str
     status: int = 0
     attempt: int = 1
+    carrier: str | UnsetType = UNSET
+    """Of a published event: the engine that carries it, `Redis Streams` or `Kafka`."""
     event_id: str | UnsetType = UNSET
     subscriptions: dict[str, str] | UnsetType = UNSET
     """Of a consumed event: its outcome for each subscription of the callee."""
@@ -177,12 +179,23 @@ class Journal:
         spans: Iterable[tuple[str, SpanContext]],
         *,
         began: float,
-        attempt: int = 1,
+        carrier: str | UnsetType = UNSET,
     ) -> None:
         """Log a batch of interactions, given as names with spans; all began at `began` and succeeded."""
         elapsed = time.perf_counter() - began
         interaction = Interaction(
-            time.time() - elapsed, kind, caller, callee, "", "ok", round(elapsed * 1000, 3), "", "", "", "", 0, attempt
+            time.time() - elapsed,
+            kind,
+            caller,
+            callee,
+            "",
+            "ok",
+            round(elapsed * 1000, 3),
+            "",
+            "",
+            "",
+            "",
+            carrier=carrier,
         )
         lines: list[bytes] = []
         size = 0

@@ -4,10 +4,12 @@ The engine has stored a message before `publish` returns. Messages of one key ar
 and again until they are acknowledged. Two consumers of a group never process messages of one key at the same time.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Final, Protocol
 
 from msgspec import Struct
+
+from nextbuy.contracts.status import Backlog
 
 RETENTION_DAYS: Final = 30
 """Days that an engine stores a message, delivered or not; an inbox row stays for longer."""
@@ -69,6 +71,9 @@ class Subscription(Protocol):
 class Bus(Protocol):
     """A connection to an engine that stores and delivers messages."""
 
+    carrier: str
+    """The name of the engine for people, in logs, health and the demo."""
+
     async def publish(self, messages: Sequence[BusMessage]) -> None:
         """Store messages, in this order.
 
@@ -79,6 +84,14 @@ class Bus(Protocol):
 
     def subscribe(self, group: str, topics: Sequence[str], *, batch_size: int = 200) -> Subscription:
         """Join a group that reads topics from their beginning, in batches of up to `batch_size` messages."""
+        ...
+
+    async def backlogs(self, groups: Mapping[str, Collection[str]]) -> dict[str, Backlog]:
+        """Return the messages of its topics that each group has not acknowledged; `groups` are topics by group.
+
+        Raises:
+            BusUnavailable: the engine does not answer.
+        """
         ...
 
     async def close(self) -> None:

@@ -8,15 +8,17 @@ together with their client, so none is stored after a lost one of its key. Likew
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from nextbuy.contracts.status import Backlog
 from nextbuy.kit.config import Kafka
 from nextbuy.kit.events.bus.cloud_event import Header, to_binary
 from nextbuy.kit.events.bus.interface import BusMessage, BusUnavailable
+from nextbuy.kit.events.bus.kafka_backlog import BacklogReader
 from nextbuy.kit.events.bus.kafka_connection import (
     MAX_MESSAGE_BYTES,
     TIMEOUT,
@@ -31,6 +33,8 @@ log: Final = logging.getLogger(__name__)
 
 _TOPICS_TIMEOUT: Final = 3.5
 """Seconds to create missing topics before publishing; together with `TIMEOUT` it is less than the relay's timeout."""
+_BACKLOG_TIMEOUT: Final = 0.7
+"""Seconds to read a group's backlog: less than a part of a service's status may take."""
 _CLOSE_TIMEOUT: Final = 1.0
 """Seconds to deliver what was handed over before; the outbox still has the rest."""
 _POLL_TIMEOUT: Final = 0.5
@@ -52,6 +56,8 @@ _SETTINGS: Final = {
 class KafkaBus:
     """A bus on a Kafka that may be shared: the names of its topics and groups begin with `NEXTBUY_KAFKA_PREFIX`."""
 
+    carrier = "Kafka"
+
     def __init__(self, kafka: Kafka) -> None:
         self._kafka = kafka
         self._prefix = kafka.prefix
@@ -60,6 +66,7 @@ class KafkaBus:
         self._creating_topics = asyncio.Lock()
         self._sender: _Sender | None = None
         self._probe: Probe | None = None
+        self._readers: dict[str, BacklogReader] = {}
 
     async def publish(self, messages: Sequence[BusMessage]) -> None:
         """Store messages, in this order: of each key all of them or, on failure, only the first ones."""
@@ -90,10 +97,26 @@ class KafkaBus:
         if reason := await asyncio.to_thread(self._probe.check, timeout):
             raise BusUnavailable(reason)
 
+    async def backlogs(self, groups: Mapping[str, Collection[str]]) -> dict[str, Backlog]:
+        """Return the backlog of each group, read over a connection per group."""
+        for group in groups:
+            if group not in self._readers:
+                self._readers[group] = BacklogReader(self._kafka, group)
+        reads = [
+            asyncio.to_thread(self._readers[group].read, topics, _BACKLOG_TIMEOUT) for group, topics in groups.items()
+        ]
+        try:
+            return dict(zip(groups, await asyncio.gather(*reads), strict=True))
+        except KafkaException as error:
+            reason = f"Kafka did not answer: {error!r}"
+            raise BusUnavailable(reason) from error
+
     async def close(self) -> None:
         """Deliver what was handed over, within `_CLOSE_TIMEOUT`, and disconnect."""
         if self._sender is not None:
             await self._sender.close()
+        for reader in self._readers.values():
+            await asyncio.to_thread(reader.close)
 
     async def _create_topics(self, topics: set[str]) -> None:
         if topics <= self._known_topics:

@@ -119,9 +119,9 @@ def create_topics(kafka: Kafka, topics: Iterable[str], outage_log: OutageLog) ->
     required = set(topics)
     created = False
     try:
-        while missing := required - admin.list_topics(timeout=_remaining(deadline)).topics.keys():
+        while missing := required - admin.list_topics(timeout=remaining(deadline)).topics.keys():
             if not created:
-                _create(admin, kafka, missing, _remaining(deadline))
+                _create(admin, kafka, missing, remaining(deadline))
                 created = True
             else:
                 time.sleep(_PROPAGATION_PAUSE)
@@ -170,8 +170,9 @@ def _create(admin: AdminClient, kafka: Kafka, missing: Iterable[str], timeout: f
                 raise
 
 
-def _remaining(deadline: float) -> float:
-    remaining = deadline - time.monotonic()
-    if remaining <= 0:
+def remaining(deadline: float) -> float:
+    """Return the seconds until a deadline (of `time.monotonic`); raise the library's timeout if it has passed."""
+    seconds = deadline - time.monotonic()
+    if seconds <= 0:
         raise KafkaException(KafkaError(KafkaError._TIMED_OUT))  # noqa: SLF001
-    return remaining
+    return seconds

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 from uuid import uuid4
@@ -20,6 +20,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
+from nextbuy.contracts.status import Backlog
 from nextbuy.kit.events.bus.interface import (
     MAX_BATCH_BYTES,
     RETENTION_DAYS,
@@ -28,6 +29,7 @@ from nextbuy.kit.events.bus.interface import (
     BusUnavailable,
     Delivery,
 )
+from nextbuy.kit.events.bus.redis_backlog import read_backlogs
 from nextbuy.kit.rpc.retry import backoff
 
 log: Final = logging.getLogger(__name__)
@@ -95,6 +97,8 @@ end
 class RedisBus:
     """A bus on a Redis that may be shared: all its keys begin with `prefix`."""
 
+    carrier = "Redis Streams"
+
     def __init__(self, client: Redis, prefix: str = "nextbuy:") -> None:
         self._shared_client = client
         self._prefix = prefix
@@ -119,6 +123,15 @@ class RedisBus:
     def subscribe(self, group: str, topics: Sequence[str], *, batch_size: int = 200) -> "RedisSubscription":
         """Join a group; topics of another member are taken over when it releases them or its lease expires."""
         return RedisSubscription(self._shared_client, self._prefix, group, topics, batch_size)
+
+    async def backlogs(self, groups: Mapping[str, Collection[str]]) -> dict[str, Backlog]:
+        """Return the backlog of each group."""
+        try:
+            async with asyncio.timeout(_TIMEOUT):
+                return await read_backlogs(self._client, self._prefix, groups)
+        except _UNAVAILABLE as error:
+            reason = f"Redis did not answer: {error!r}"
+            raise BusUnavailable(reason) from error
 
     async def close(self) -> None:
         """Close our connections; the shared client stays open."""

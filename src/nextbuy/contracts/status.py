@@ -1,0 +1,56 @@
+"""The call by which the gateway collects the status of each service, for `GET /health/status`."""
+
+from functools import cache
+from typing import Annotated, cast
+
+from msgspec import Meta, Struct
+
+from nextbuy.contracts.message import Call, CallMeta, Client
+
+
+class Backlog(Struct, frozen=True):
+    """Events that wait for the same thing."""
+
+    waiting: int
+    oldest_s: Annotated[float | None, Meta(description="The age of the oldest in seconds; null if none waits.")] = None
+
+
+class ServiceStatus(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The status of one service; a part that does not apply to it is missing."""
+
+    version: str
+    outbox: Annotated[Backlog | None, Meta(description="Events that wait for the bus.")] = None
+    destinations: Annotated[dict[str, Backlog], Meta(description="Events that wait on the bus, by destination.")] = {}
+    dead_letters: Annotated[int | None, Meta(description="Dead letters that wait for an operator.")] = None
+    stuck: Annotated[dict[str, int], Meta(description="Stuck work, by kind.")] = {}
+    problems: Annotated[list[str], Meta(description="Parts of this status that could not be read, and why.")] = []
+
+
+class GetStatus(Call[ServiceStatus]):
+    """Return the status of a service; each service has a subclass."""
+
+
+@cache
+def get_status_of(service: str) -> type[GetStatus]:
+    """Return the call that asks a service for its status."""
+    call = CallMeta(
+        f"Get{service.title()}Status",
+        (GetStatus,),
+        {"__doc__": "Return the status of this service.", "__module__": __name__},
+        to=service,
+        name="get-status",
+        callers=("gateway",),
+    )
+    return cast("type[GetStatus]", call)
+
+
+class StatusClient(Client):
+    """A client of every service."""
+
+    async def get_status(self, service: str) -> ServiceStatus:
+        """Return the status of a service.
+
+        Raises:
+            AppError: the service does not answer.
+        """
+        return await self._send(get_status_of(service)())

@@ -1,0 +1,58 @@
+"""The collection of `GET /health/status`: every service is asked by a call, and every engine for its version."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from nextbuy.contracts.errors import AppError
+from nextbuy.contracts.status import ServiceStatus, StatusClient
+from nextbuy.gateway.status import Collected
+from nextbuy.host.health import PROBE_TIMEOUT, PostgresCheck
+from nextbuy.host.process import Process
+from nextbuy.kit.deadline import set_deadline
+from nextbuy.kit.observability.telemetry import start_span, use_span
+from nextbuy.kit.storage.migrations import RELEASE
+
+_CALL_TIMEOUT: Final = 1.0
+"""Seconds per service; all are asked at once."""
+
+
+def status_collector(
+    process: Process, services: list[str], postgres: PostgresCheck
+) -> Callable[[], Awaitable[Collected]]:
+    """Return a function that collects the status of the services and engines, within `_CALL_TIMEOUT`."""
+    client = StatusClient(process.status_calls().send)
+
+    async def ask(service: str) -> ServiceStatus | AppError:
+        set_deadline(_CALL_TIMEOUT)
+        try:
+            return await client.get_status(service)
+        except AppError as error:
+            return error
+
+    async def collect() -> Collected:
+        with use_span(start_span()):
+            tasks = [asyncio.create_task(ask(name)) for name in services]
+            engines = await _engine_versions(process.redis, postgres)
+            statuses = await asyncio.gather(*tasks)
+        return Collected(
+            version=RELEASE,
+            carrier=process.bus.carrier,
+            services=dict(zip(services, statuses, strict=True)),
+            engines=engines,
+        )
+
+    return collect
+
+
+async def _engine_versions(redis: Redis, postgres: PostgresCheck) -> Mapping[str, str]:
+    versions = {"postgres": postgres.version}
+    try:
+        async with asyncio.timeout(PROBE_TIMEOUT):
+            versions["redis"] = (await redis.info("server"))["redis_version"]
+    except (RedisError, OSError, TimeoutError):
+        versions["redis"] = ""
+    return versions
