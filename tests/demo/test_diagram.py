@@ -5,10 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from nextbuy.demo.diagram import sequence_diagram
+from nextbuy.demo.diagram import proof, sequence_diagram
 from tests.demo.recorded_examples import ACTORS, PAY, WEBHOOK, failed, interaction, purchase, without
 
-STATEMENT = re.compile(r"    (participant [A-Za-z0-9]+|[A-Za-z0-9]+--?>>[A-Za-z0-9]+: (?:[^;#]|#\d+;)+)")
+STATEMENT = re.compile(
+    r"    (participant [A-Za-z0-9]+( as [A-Za-z0-9 ()]+)?|[A-Za-z0-9]+--?>>[A-Za-z0-9]+: (?:[^;#]|#\d+;)+)"
+)
 
 
 def arrows(diagram: str) -> list[str]:
@@ -55,6 +57,24 @@ def test_purchase_is_drawn_with_each_reply_in_its_place() -> None:
         "    PaymentSimulator-->>Gateway: 200, 48.0 ms",
         "    Gateway-->>User: 200, 50.0 ms",
     ]
+
+
+@pytest.mark.parametrize(
+    ("carrier", "participant"), [("Redis Streams", "Kafka as Kafka (Redis Streams)"), ("Kafka", "Kafka"), ("", "Kafka")]
+)
+def test_real_carrier_is_named_beside_the_bus_of_the_specification(carrier: str, participant: str) -> None:
+    recorded = [replace(one, carrier=carrier) if one.kind == "publish" else one for one in purchase()]
+
+    lines = sequence_diagram(recorded, ACTORS).split("\n")
+
+    assert f"    participant {participant}" in lines
+    assert all(STATEMENT.fullmatch(line) for line in lines[1:])
+
+
+def test_proof_of_a_published_event_names_the_real_carrier() -> None:
+    published = replace(next(one for one in purchase() if one.kind == "publish"), carrier="Redis Streams")
+
+    assert proof(published) == "publish order.created: ok, 3.0 ms, over Redis Streams"
 
 
 def test_order_of_the_records_does_not_matter() -> None:

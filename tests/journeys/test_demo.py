@@ -20,6 +20,9 @@ async def test_demo_proves_every_arrow_of_both_examples(client: JourneyClient) -
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("sequenceDiagram") == 2
+    carrier = "Kafka" if "NEXTBUY_KAFKA_SERVERS" in client.market.settings else "Redis Streams"
+    assert done.stdout.count(f"Events travel over {carrier}.") == 2
+    assert done.stdout.count("participant Kafka as Kafka (Redis Streams)") == (2 if carrier != "Kafka" else 0)
     assert "Every arrow of the specification's two examples has happened." in done.stdout
 
 

@@ -48,9 +48,17 @@ def sequence_diagram(recorded: Iterable[Interaction], actors: Mapping[str, str])
     shown = _without_duplicates(sorted(recorded, key=lambda interaction: interaction.at))
     present = {name for interaction in shown for name in participants_of(interaction, actors)}
     known = [name for name in PARTICIPANTS if name in present]
-    lines = [f"    participant {name}" for name in [*known, *sorted(present - {*PARTICIPANTS})]]
+    aliases = {"Kafka": _bus_alias(shown)}
+    names = [*known, *sorted(present - {*PARTICIPANTS})]
+    lines = [f"    participant {name}{aliases.get(name, '')}" for name in names]
     lines += [f"    {_arrow(interaction, actors, is_end=is_end)}" for interaction, is_end in _by_time(shown)]
     return "\n".join(["sequenceDiagram", *lines])
+
+
+def _bus_alias(recorded: Iterable[Interaction]) -> str:
+    """Return an alias of the specification's bus that names the real carrier, or an empty string if that is Kafka."""
+    carriers = sorted({interaction.carrier for interaction in recorded if interaction.carrier} - {"Kafka"})
+    return f" as Kafka ({_safe(', '.join(carriers))})" if carriers else ""
 
 
 def label(interaction: Interaction) -> str:
@@ -83,7 +91,8 @@ def proof(interaction: Interaction) -> str:
     if interaction.kind == "step":
         return f"{interaction.kind} {label(interaction)}"
     name = "" if interaction.kind in _EVENTS else f"{_API_PATH.sub('', label(interaction))}: "
-    return f"{interaction.kind} {name}{reply(interaction)}"
+    carrier = f", over {_safe(interaction.carrier)}" if interaction.carrier else ""
+    return f"{interaction.kind} {name}{reply(interaction)}{carrier}"
 
 
 def _safe(text: str) -> str:

@@ -22,6 +22,8 @@ class Interaction:
     parent_id: str = ""
     status: int = 0
     attempt: int = 1
+    carrier: str = ""
+    """Of a published event: the engine that carries it."""
     event_id: str = ""
     subscriptions: Mapping[str, str] = field(default_factory=dict)
     """Of a consumed event: the outcome for each subscription of the callee."""

@@ -59,6 +59,8 @@ async def _run_examples(demo: Walkthrough, admin_email: str, admin_password: str
         recorded = await _read_interactions(demo, accounts.admin, example, trace)
         demo.screen.heading(f"{example.title}: recorded interactions")
         demo.screen.mermaid(sequence_diagram(recorded, actors))
+        if carriers := sorted({interaction.carrier for interaction in recorded if interaction.carrier}):
+            demo.screen.note(f"Events travel over {' and '.join(carriers)}.")
         demo.screen.heading(f"{example.title}: the arrows of the specification and their proof")
         demo.screen.proofs(example.proofs(recorded))
         missing += [f"{example.title}, {arrow}" for arrow in example.missing(recorded)]
