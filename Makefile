@@ -7,6 +7,8 @@ SHELL := /bin/sh
 # The port and the data folder of `make up` and `make demo`: make up PORT=8081 DATA=/srv/nextbuy
 PORT ?= 8080
 DATA ?= var
+# With KAFKA=1, the port of the Kafka beside `make up`.
+KAFKA_PORT ?= 9092
 
 PY := .venv/bin/python
 # The environment of the project ignores your own settings of Python.
@@ -15,8 +17,8 @@ unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
-up: .venv/.runtime ## run the whole marketplace on one port (PORT=8080 DATA=var)
-	@$(PY) -m nextbuy up --port $(PORT) --data $(DATA)
+up: .venv/.runtime ## run the whole marketplace on one port (PORT=8080 DATA=var), with Java also on Kafka (KAFKA=1)
+	@$(if $(KAFKA),tools/kafka --data $(DATA)/kafka --port $(KAFKA_PORT) -- )$(PY) -m nextbuy up --port $(PORT) --data $(DATA)
 
 demo: .venv/.runtime ## run both examples of the specification on a running `make up` (PORT=8080), and draw them
 	@$(PY) -m nextbuy demo --url http://127.0.0.1:$(PORT)

@@ -1,12 +1,15 @@
 """Run an Apache Kafka of one node, on a machine with Java and without containers: `tools/kafka.py --port 9092`.
 
+With a command (`tools/kafka.py -- make up`) it runs beside that command, which finds it in `NEXTBUY_KAFKA_SERVERS`.
+
 Maven downloads the jars of `deploy/kafka/pom.xml` once, into `var/kafka`. One process is broker and controller (KRaft).
-It runs in the foreground until Ctrl-C; its data survives.
+It runs in the foreground until Ctrl-C, or until the command ends; its data survives.
 """
 
 import argparse
 import base64
 import fcntl
+import os
 import random
 import shutil
 import signal
@@ -14,7 +17,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
@@ -23,6 +26,7 @@ from uuid import uuid4
 ROOT = Path(__file__).resolve().parent.parent
 POM = ROOT / "deploy" / "kafka" / "pom.xml"
 JARS = ROOT / "var" / "kafka" / "jars"
+PARENT_WATCH = ROOT / "src" / "nextbuy" / "embedded" / "parent_watch.py"
 HOST = "127.0.0.1"
 OLDEST_JAVA = 17
 INSTALL = "On Debian or Ubuntu: sudo apt-get install"
@@ -133,7 +137,7 @@ class Broker:
     """A node: its data folder, its ports, and its process while it runs.
 
     `settings` are lines that override the defaults; `users` are the passwords of SCRAM users by name; `cluster` is the
-    id of the cluster to join instead of a new one.
+    id of the cluster to join instead of a new one. `prefix` are arguments before the command of the node.
     """
 
     def __init__(
@@ -147,6 +151,7 @@ class Broker:
         cluster: str = "",
     ) -> None:
         self.data = data
+        self.prefix: Sequence[str] = ()
         self.port = port
         self.servers = f"{HOST}:{port}"
         self._settings = data / "server.properties"
@@ -169,7 +174,8 @@ class Broker:
         while not is_free(self.port) and time.monotonic() < deadline:
             time.sleep(0.05)
         if not is_free(self.port):
-            raise CannotRun(f"Port {self.port} is in use. Choose another: make kafka PORT=9192")
+            other = "make kafka PORT=9192, or make up KAFKA=1 KAFKA_PORT=9192"
+            raise CannotRun(f"Port {self.port} is in use. Choose another: {other}")
         self.data.mkdir(parents=True, exist_ok=True)
         self._settings.write_text(
             SETTINGS.format(host=HOST, port=self.port, controller=self.controller, logs=self._logs.resolve())
@@ -180,7 +186,7 @@ class Broker:
         with self._log.open("ab") as log:
             # In its own session, so that Ctrl-C reaches only this process, which then stops it.
             self.process = subprocess.Popen(
-                _java("kafka.Kafka", str(self._settings)),
+                [*self.prefix, *_java("kafka.Kafka", str(self._settings))],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -234,7 +240,7 @@ class Broker:
 
 
 def _java(program: str, *arguments: str) -> list[str]:
-    return ["java", *JVM, "-cp", f"{JARS}/*", program, *arguments]
+    return [shutil.which("java") or "java", *JVM, "-cp", f"{JARS}/*", program, *arguments]
 
 
 def is_free(port: int) -> bool:
@@ -258,15 +264,33 @@ def free_ports(count: int) -> list[int]:
     return [port for port in candidates if is_free(port)][:count]
 
 
+def run_beside(broker: Broker, command: Sequence[str]) -> int:
+    """Run a command that uses the broker, pass SIGINT and SIGTERM on to it, and return its exit code."""
+    child = subprocess.Popen(command, env=os.environ | {"NEXTBUY_KAFKA_SERVERS": broker.servers})
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # On Ctrl-C the terminal sends SIGINT to the command too, which stops once.
+        signal.signal(number, lambda *_: child.terminate())
+    while child.poll() is None:
+        time.sleep(0.1)
+        if broker.process is not None and broker.process.poll() is not None:
+            print(f"nextbuy: Kafka exited; events wait. See {broker.data}/broker.log.", file=sys.stderr)
+            broker.process = None
+    return child.returncode
+
+
 def main() -> int:
-    """Run a broker until Ctrl-C."""
-    parser = argparse.ArgumentParser(description="Run an Apache Kafka of one node until Ctrl-C.")
+    """Run a broker until Ctrl-C, or beside a command."""
+    parser = argparse.ArgumentParser(description="Run an Apache Kafka of one node until Ctrl-C, or beside a command.")
     parser.add_argument("--port", type=int, default=9092)
     parser.add_argument("--data", type=Path, default=ROOT / "var" / "kafka")
     parser.add_argument("--fetch", action="store_true", help="download the jars and exit")
+    parser.add_argument("command", nargs="*", help="a command to run beside it")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # It stops when this process ends for any reason.
+    watch = [sys.executable, "-I", "-S", str(PARENT_WATCH), str(os.getpid()), str(int(signal.SIGTERM)), "-", "-"]
     broker = Broker(arguments.data, arguments.port, arguments.port + 1)
+    broker.prefix = watch
     try:
         if problem := missing():
             raise CannotRun(problem)
@@ -274,6 +298,8 @@ def main() -> int:
         if arguments.fetch:
             return 0
         broker.start()
+        if arguments.command:
+            return run_beside(broker, arguments.command)
         print(f"Kafka is up on {broker.servers}; Ctrl-C stops it. In another terminal:")
         print(f"  NEXTBUY_KAFKA_SERVERS={broker.servers} make up", flush=True)
         while broker.process is not None and broker.process.poll() is None:
