@@ -47,6 +47,7 @@ async def store_admin(settings: Settings, email: str, password: str, *, name: st
     try:
         context = ServiceContext(
             send=_refuse_call,
+            deliver=_refuse_call,
             settings=settings,
             journal=Journal(),
             clock=utc_now,

@@ -23,7 +23,7 @@ from nextbuy.kit.http.tokens import TokenVerifier
 from nextbuy.kit.observability.interactions import Interactions
 from nextbuy.kit.observability.telemetry import Journal
 from nextbuy.kit.restart import keep_running
-from nextbuy.kit.rpc.breaker import Breaker
+from nextbuy.kit.rpc.breaker import Breaker, BreakerPolicy
 from nextbuy.kit.rpc.calls import Calls
 from nextbuy.kit.rpc.transports import HttpTransport, LocalTransport, Transport
 from nextbuy.kit.service import CallHandler, Service, answers
@@ -32,6 +32,7 @@ from nextbuy.kit.storage.database import Database
 from nextbuy.kit.wire import Handler
 
 log: Final = logging.getLogger(__name__)
+_DELIVERY_POLICY: Final = BreakerPolicy(reset_after=0.9, reset_cap=0.9, probes=1, successes_to_close=1)
 _STOP_TIMEOUT: Final = 4.0
 """Seconds for the background tasks to stop, and again for connections to close."""
 
@@ -106,6 +107,11 @@ class Process:
         identity = ServiceIdentity(self.settings.secret, caller)
         return Calls(identity, self.transports, self.journal, breakers=self._breakers)
 
+    def _delivery_calls(self, caller: str) -> Calls:
+        identity = ServiceIdentity(self.settings.secret, caller)
+        breakers = {name: Breaker(asyncio.get_running_loop().time, _DELIVERY_POLICY) for name in self.transports}
+        return Calls(identity, self.transports, self.journal, breakers=breakers, record_success=False)
+
     async def _public_keys(self) -> dict[str, str]:
         return {key.kid: key.pem for key in (await self._keys.get_public_keys()).keys}
 
@@ -132,6 +138,7 @@ class Process:
         deps = hosted.assemble(
             ServiceContext(
                 send=self._calls(hosted.name).send,
+                deliver=self._delivery_calls(hosted.name).send,
                 settings=self.settings,
                 journal=self.journal,
                 clock=utc_now,

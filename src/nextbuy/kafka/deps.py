@@ -27,7 +27,7 @@ def assemble(context: ServiceContext) -> Deps:
     """Build the dependencies of kafka from the context of its process."""
     return Deps(
         auth=AuthClient(context.send),
-        delivery=DeliveryClient(context.send),
+        delivery=DeliveryClient(context.deliver),
         destinations=context.destinations,
         bus=context.bus,
         database=context.database,

@@ -26,6 +26,8 @@ class ServiceContext:
     """The shared parts for one service in one process."""
 
     send: Send
+    deliver: Send
+    """Sends events: a breaker of its own admits one attempt a second, and only failed calls are recorded."""
     settings: Settings
     journal: Journal
     clock: Clock
