@@ -126,7 +126,7 @@ async def test_call_returns_reply_and_logs_one_line(log: Lines) -> None:
     assert line["parent_id"] == trace.span_id
 
 
-async def test_calls_whose_success_is_recorded_elsewhere_log_failed_attempts_only(log: Lines) -> None:
+async def test_calls_recorded_elsewhere_log_failed_attempts_only(log: Lines) -> None:
     def once(_call: object) -> None:
         if callee.count < 2:
             raise Unavailable("not yet")
