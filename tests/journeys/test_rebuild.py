@@ -191,7 +191,7 @@ async def test_rebuild_under_load_survives_kill_of_its_service(
             return shown.count("last rebuild: done, ") == 2 and shown.count("never rebuilt") == 2
 
         await until(is_done, "the rebuilds are shown as done", timeout=TIMEOUT)
-        audit = (await events(market, "audit")).out.splitlines()
+        audit = (await events(market, "audit", "--service", "analytics")).out.splitlines()
         mine = f"terminal:{getpass.getuser()}"
         assert [line.split("  ")[1:4] for line in audit] == [
             [mine, "rebuild", "seller-figures"],

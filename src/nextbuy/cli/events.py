@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from nextbuy.cli.common import Command, fail, with_data, with_database
+from nextbuy.cli.projections import SERVICE as ANALYTICS
 from nextbuy.cli.projections import projections, rebuild
 from nextbuy.contracts.values import PAGE_LIMIT
 from nextbuy.kafka.dead_letters.replay_requests import LEASES, Replay, get_replay
@@ -163,16 +164,23 @@ def discard(data: Path | None, letter_id: UUID, reason: str) -> None:
 
 
 @events.command()
+@click.option(
+    "--service",
+    type=click.Choice([SERVICE, ANALYTICS]),
+    default=SERVICE,
+    show_default=True,
+    help="The service that did it.",
+)
 @_with_page
 @with_data
-def audit(data: Path | None, limit: int, cursor: str | None) -> None:
-    """List operators' actions, newest first.
+def audit(data: Path | None, service: str, limit: int, cursor: str | None) -> None:
+    """List operators' actions, newest first: dead letters in kafka, rebuilds in analytics.
 
     Columns: time (UTC), operator, action, subject, details.
     """
     from nextbuy.kit.audit_log import list_entries
 
-    page = with_database(data, SERVICE, lambda database: list_entries(database, limit, cursor))
+    page = with_database(data, service, lambda database: list_entries(database, limit, cursor))
     for entry in page.items:
         details = msgspec.json.encode(entry.details).decode()
         click.echo(f"{entry.at:%Y-%m-%d %H:%M:%S}  {entry.actor}  {entry.action}  {entry.subject}  {details}")
