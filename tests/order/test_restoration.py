@@ -23,9 +23,9 @@ from nextbuy.kit.audit_log import list_entries
 from nextbuy.kit.storage.database import Database, Transaction
 from nextbuy.order.expire_sessions import expire_sessions
 from nextbuy.order.history import SessionProjection
-from nextbuy.order.model import State, TooManyEvents
+from nextbuy.order.model import RestoreRunning, State, TooManyEvents
 from nextbuy.order.order_details import OrderRequest, order_details
-from nextbuy.order.restoration import Restored, RestoredPage, RestoreRunning, restore_rows
+from nextbuy.order.restoration import Restored, RestoredPage, restore_rows
 from nextbuy.order.store import missing_rows, session_projection
 from tests.callers import caller
 from tests.order.market import Market

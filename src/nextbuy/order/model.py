@@ -42,6 +42,7 @@ OrderDelayed: Final = Unavailable.of(
     "order-delayed", "The payment is recorded. Its order follows when a needed service is available again."
 )
 TooManyEvents: Final = Conflict.of("too-many-events", "These sessions have too many events. Request a smaller page.")
+RestoreRunning: Final = Conflict.of("restore-running", "Another restore is running. Wait until it ends.")
 
 
 class State(StrEnum):

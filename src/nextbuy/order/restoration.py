@@ -14,14 +14,13 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
-from nextbuy.contracts.errors import Conflict
 from nextbuy.contracts.order import PaymentUnmatched, SessionCreated
 from nextbuy.kit import audit_log
 from nextbuy.kit.events import event_log
 from nextbuy.kit.storage.database import Database, Transaction, transient
 from nextbuy.order.differences import field_differences, session_differences
 from nextbuy.order.history import UnmatchedPaymentProjection, evolve_unmatched, fold
-from nextbuy.order.model import TooManyEvents
+from nextbuy.order.model import RestoreRunning, TooManyEvents
 from nextbuy.order.store import missing_rows, session_projection
 
 _PAGE: Final = 100
@@ -30,8 +29,6 @@ _ATTEMPTS: Final = 5
 """Tries of a page before a database error ends the restore."""
 
 Key = TypeVar("Key", UUID, str)
-
-RestoreRunning: Final = Conflict.of("restore-running", "Another restore is running. Wait until it ends.")
 
 
 class RowDifference(Struct, frozen=True):
