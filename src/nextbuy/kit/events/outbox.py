@@ -5,6 +5,7 @@ Events of one key are published in the order of their ids, because a publisher l
 is the key) until the commit. Only events that are summed, such as views, need no lock: their order is irrelevant.
 """
 
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 from zlib import crc32
@@ -49,14 +50,19 @@ def bucket_of(key: str) -> int:
 
 
 def make_envelope(
-    event: Event, source: str, trace: telemetry.SpanContext, *, cause: InboundEvent | None = None
+    event: Event,
+    source: str,
+    trace: telemetry.SpanContext,
+    *,
+    cause: InboundEvent | None = None,
+    at: datetime | None = None,
 ) -> Envelope:
-    """Return the envelope of an event that the service `source` publishes in the span `trace`."""
+    """Return the envelope of an event that the service `source` publishes in the span `trace`; `at` is now if None."""
     return Envelope(
         id=new_id(),
         type=event.topic,
         source=source,
-        time=utc_now(),
+        time=at or utc_now(),
         key=str(getattr(event, event.key)),
         schema_version=event.schema_version,
         correlation_id=trace.correlation_id,
@@ -66,10 +72,13 @@ def make_envelope(
     )
 
 
-async def publish(tx: Transaction, *events: Event, cause: InboundEvent | None = None) -> list[UUID]:
+async def publish(
+    tx: Transaction, *events: Event, cause: InboundEvent | None = None, at: datetime | None = None
+) -> list[UUID]:
     """Publish events, in this order, when `tx` commits; return their ids.
 
-    They continue the trace of the event that is their `cause`, otherwise that of the running code.
+    They continue the trace of the event that is their `cause`, otherwise that of the running code. Their time is `at`,
+    for a row that stores the same time, or now.
 
     Raises:
         ValueError: an event is larger than `MAX_EVENT_BYTES`, which is a defect of its publisher.
@@ -83,7 +92,7 @@ async def publish(tx: Transaction, *events: Event, cause: InboundEvent | None = 
     )
     if not parent.trace_id.strip("0"):
         parent = telemetry.start_span()
-    envelopes = [make_envelope(event, tx.service, parent.child(), cause=cause) for event in events]
+    envelopes = [make_envelope(event, tx.service, parent.child(), cause=cause, at=at) for event in events]
     bodies = [_encode(envelope) for envelope in envelopes]
     for envelope, body in zip(envelopes, bodies, strict=True):
         if len(body) > MAX_EVENT_BYTES:
