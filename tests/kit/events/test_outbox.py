@@ -71,7 +71,7 @@ async def test_event_has_the_time_of_its_row_if_there_is_one(publisher: Database
 async def test_published_event_carries_cause_and_trace(publisher: Database, bus: RedisBus, log_file: LogFile) -> None:
     parent = telemetry.start_span(request_id="request-1", sampled=True)
     before = Counted(about="a", n=0)
-    cause = InboundEvent(before, make_envelope(before, "other", parent), b"")
+    cause = InboundEvent(before, make_envelope(before, "other", parent), b"", 1)
     async with publisher.transaction() as tx:
         with telemetry.use_span(parent):
             ids = await publish(tx, Counted(about="a", n=1))

@@ -129,7 +129,9 @@ class Relay:
         try:
             per_bucket = -(-self._batch_size // len(buckets))
             rows = await self._database.fetch(_READ_PENDING, buckets, per_bucket, MAX_BATCH_BYTES)
-            await self._publish([BusMessage(row["topic"], row["key"], row["envelope"].encode()) for row in rows])
+            await self._publish(
+                [BusMessage(row["topic"], row["key"], row["envelope"].encode(), row["id"]) for row in rows]
+            )
         except BaseException:
             await self._release_leases(buckets, until)
             raise

@@ -27,6 +27,7 @@ from nextbuy.kit.events.bus.interface import (
     BusMessage,
     BusUnavailable,
     Delivery,
+    parse_position,
 )
 from nextbuy.kit.rpc.retry import backoff
 
@@ -56,8 +57,10 @@ _PUBLISHED: Final = b"published"
 _PUBLISH: Final = f"""
 local oldest = string.format('%d', (redis.call('TIME')[1] - {RETENTION_DAYS * 24 * 3600}) * 1000)
 for i = 1, #KEYS / 2 do redis.call('XTRIM', KEYS[i], 'MINID', oldest) end
-for i = 3, #ARGV, 2 do
-  redis.call('XADD', KEYS[tonumber(ARGV[i])], 'MAXLEN', '~', ARGV[1], '*', 'event', ARGV[i + 1])
+for i = 3, #ARGV, 3 do
+  redis.call(
+    'XADD', KEYS[tonumber(ARGV[i])], 'MAXLEN', '~', ARGV[1], '*', 'event', ARGV[i + 1], 'position', ARGV[i + 2]
+  )
 end
 for i = #KEYS / 2 + 1, #KEYS do redis.call('PUBLISH', KEYS[i], ARGV[2]) end
 """
@@ -108,7 +111,7 @@ class RedisBus:
         keys = [f"{self._prefix}{kind}:{topic}" for kind in ("stream", "hint") for topic in streams]
         arguments: list[str | bytes | int] = []
         for message in messages:
-            arguments += (streams[message.topic], message.body)
+            arguments += (streams[message.topic], message.body, message.position)
         try:
             async with asyncio.timeout(_TIMEOUT):
                 await self._client.eval(_PUBLISH, len(keys), *keys, MAX_STREAM_LENGTH, _PUBLISHED, *arguments)
@@ -154,7 +157,7 @@ class _RedisBatch:
         self._subscription = subscription
 
     async def acknowledge(self, count: int | None = None) -> None:
-        done = [delivery.position for delivery in self.deliveries[:count]]
+        done = [delivery.offset for delivery in self.deliveries[:count]]
         try:
             if done:
                 await self._subscription.acknowledge(self.state.stream, done)
@@ -219,13 +222,13 @@ class RedisSubscription:
         with suppress(*_UNAVAILABLE):
             await self._client.aclose()
 
-    async def acknowledge(self, stream: str, positions: Sequence[str]) -> None:
+    async def acknowledge(self, stream: str, offsets: Sequence[str]) -> None:
         """Acknowledge messages. This is safe even after the lease is lost, since they have been processed."""
         try:
             async with asyncio.timeout(_TIMEOUT):
-                await self._client.xack(stream, self._group, *positions)
+                await self._client.xack(stream, self._group, *offsets)
         except _UNAVAILABLE as error:
-            message = f"Redis did not acknowledge {len(positions)} messages: {error!r}"
+            message = f"Redis did not acknowledge {len(offsets)} messages: {error!r}"
             raise BusUnavailable(message) from error
 
     def mark_ready(self, states: Iterable[_TopicState]) -> None:
@@ -268,16 +271,14 @@ class RedisSubscription:
         return batches
 
     async def _batch(self, state: _TopicState, entries: list[Any]) -> _RedisBatch | None:
-        trimmed = [position.decode() for position, fields in entries if fields is None]
+        trimmed = [offset.decode() for offset, fields in entries if fields is None]
         if trimmed:
             text = "EVENTS LOST: %d %s events were trimmed before group %s read them; event logs have them"
             log.error(text, len(trimmed), state.topic, self._group)
             with suppress(BusUnavailable):  # the next take returns them again
                 await self.acknowledge(state.stream, trimmed)
         deliveries = [
-            Delivery(state.topic, position.decode(), _body(fields))
-            for position, fields in entries
-            if fields is not None
+            _delivery(state.topic, offset.decode(), fields) for offset, fields in entries if fields is not None
         ]
         if not deliveries:
             if trimmed:
@@ -353,7 +354,7 @@ def _has_no_group(reply: object) -> bool:
     return isinstance(reply, ResponseError) and "NOGROUP" in str(reply)
 
 
-def _body(fields: Sequence[bytes]) -> bytes:
-    """Return the body of an entry; a foreign entry has none, and cannot be decoded later."""
+def _delivery(topic: str, offset: str, fields: Sequence[bytes]) -> Delivery:
+    """Return the message of an entry; a foreign entry has none, and cannot be decoded later."""
     named = dict(zip(fields[::2], fields[1::2], strict=False))
-    return named.get(b"event", b"")
+    return Delivery(topic, offset, named.get(b"event", b""), parse_position(named.get(b"position")))
