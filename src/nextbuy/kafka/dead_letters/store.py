@@ -141,6 +141,8 @@ class NewDeadLetter(Struct, frozen=True, kw_only=True):
     delivery_key: str
     topic: str
     event_id: UUID | None
+    event_type: str
+    """Empty if not even the envelope could be decoded."""
     destination: str
     subscription: str
     reason: str
@@ -158,7 +160,7 @@ async def store_letters(database: Database, letters: Sequence[NewDeadLetter]) ->
             letter.delivery_key,
             letter.topic,
             letter.event_id,
-            letter.topic,
+            storable(letter.event_type),
             letter.destination,
             letter.subscription,
             storable(letter.reason),
