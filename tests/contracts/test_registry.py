@@ -1,5 +1,7 @@
 """The registry of calls and events is complete, without duplicates."""
 
+from typing import Any
+
 from nextbuy.contracts import auth, delivery, order, parking, product, seller, simulator
 from nextbuy.contracts.delivery import receive_events_of
 from nextbuy.contracts.message import Call, Event
@@ -20,7 +22,7 @@ def test_registry_lists_every_call_and_event() -> None:
     ]
     calls = {word for word in declared if issubclass(word, Call) and hasattr(word, "to")}
     events = {word for word in declared if issubclass(word, Event) and hasattr(word, "topic")}
-    made = {receive_events_of(service) for service in SUBSCRIBERS}
+    made: set[type[Call[Any]]] = {receive_events_of(service) for service in SUBSCRIBERS}
     made |= {of(service) for of in PARKING for service in PUBLISHERS}
     assert calls | made == set(CALLS)
     assert events == set(EVENTS)

@@ -1,4 +1,4 @@
-"""What may lose events is refused at start, logged while running, and visible in health."""
+"""A bus that may lose events is refused at start, logged while running, and visible in health."""
 
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -44,7 +44,7 @@ async def evict(client: Redis) -> None:
     await client.config_set("maxmemory-policy", "allkeys-lru")
 
 
-async def forget_on_restart(client: Redis) -> None:
+async def disable_persistence(client: Redis) -> None:
     await client.config_set("appendonly", "no")
     await client.config_set("save", "")
 
@@ -61,7 +61,7 @@ async def nearly_fill(client: Redis) -> None:
 
 RISKS = [
     pytest.param(evict, "redis-eviction", "maxmemory-policy to noeviction", id="eviction"),
-    pytest.param(forget_on_restart, "redis-persistence", "appendonly to yes", id="no persistence"),
+    pytest.param(disable_persistence, "redis-persistence", "appendonly to yes", id="no persistence"),
 ]
 
 
@@ -90,7 +90,7 @@ async def test_redis_that_may_lose_events_is_refused_with_remedy_unless_accepted
 
 async def test_all_refusals_are_named_at_once(client: Redis, watch: Watch) -> None:
     await evict(client)
-    await forget_on_restart(client)
+    await disable_persistence(client)
 
     with pytest.raises(ConfigError, match="NEXTBUY_ACCEPT_BUS_RISKS=redis-eviction,redis-persistence"):
         await watch(OURS).require_safe()
@@ -113,10 +113,8 @@ async def test_nearly_full_redis_is_no_reason_to_stop(client: Redis, watch: Watc
 
 
 async def test_redis_that_forbids_config_is_reported_and_used(client: Redis, own_redis: OwnRedis) -> None:
-    await forget_on_restart(client)
-    await client.execute_command(
-        "ACL", "SETUSER", "guest", "on", "nopass", "allkeys", "allchannels", "+@all", "-config"
-    )
+    await disable_persistence(client)
+    await client.acl_setuser("guest", enabled=True, nopass=True, keys=["*"], commands=["+@all", "-config"])
     async with Redis.from_url(own_redis.url, username="guest", password="any") as guest:
         bus = RedisBus(guest)
         one = BusWatch(OURS, guest, bus, [])
@@ -174,7 +172,7 @@ async def test_marketplace_with_another_secret_is_refused_under_the_same_prefix(
     assert await watch(OURS).require_safe() == []
     values = [await client.get(key) for key in await client.keys("*")]
     assert len(values) == 2
-    assert not any(OURS.secret in value or theirs.secret in value for value in values)
+    assert not any(secret.decode() in str(value) for value in values for secret in (OURS.secret, theirs.secret))
 
 
 async def test_lost_marker_is_written_again(client: Redis, watch: Watch) -> None:

@@ -114,7 +114,7 @@ async def harness(open_database: OpenDatabase, redis: Redis) -> AsyncIterator[Pa
     os.close(nowhere)
 
 
-async def test_parked_event_is_dead_letter_of_its_publisher(harness: ParkingHarness) -> None:
+async def test_parked_event_is_listed_among_the_dead_letters_with_its_publisher(harness: ParkingHarness) -> None:
     await harness.publish(1, 2, 3)
 
     for _ in range(2):

@@ -61,6 +61,7 @@ async def test_longest_texts_and_highest_amount_of_the_provider_are_published(ma
         "payment.failed",
         "payment.received",
         "payment.refund-due",
+        "payment.refunded",
     ]
     with pytest.raises(BadRequest):
         await market.deliver(market.paid_event(session, amount_total=MAX_INTEGER + 1))

@@ -51,7 +51,7 @@ async def test_banned_word_rejects_product_and_is_named_with_its_field(service: 
     assert [finding["excerpt"] for finding in event["findings"]] == ["A toy gun"]
 
 
-async def test_longest_text_whose_excerpts_grow_is_published(service: ServiceHarness) -> None:
+async def test_longest_text_with_growing_excerpts_is_published(service: ServiceHarness) -> None:
     # In compatibility form, this letter is eighteen characters.
     swollen = "\ufdfa"
     around = swollen * 20

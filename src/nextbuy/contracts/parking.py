@@ -64,7 +64,7 @@ class ReadParkedEvents(Call[ParkedEvents]):
 
 
 class ReplayParkedEvents(Call[Nothing]):
-    """Put parked events back into the outbox; an event that is not parked stays where it is."""
+    """Put parked events back into the outbox; others are ignored."""
 
     event_ids: EventIds
 
@@ -107,7 +107,7 @@ class ParkingClient(Client):
         return (await self._send(list_parked_events_of(publisher)(after=after))).events
 
     async def read_parked_events(self, publisher: str, event_ids: Sequence[UUID]) -> list[ParkedEvent]:
-        """Return those of the events that are parked, up to the size of a reply."""
+        """Return the events that are parked, among those with these ids, up to the size of a reply."""
         return (await self._send(read_parked_events_of(publisher)(event_ids=list(event_ids)))).events
 
     async def replay_parked_events(self, publisher: str, event_ids: Sequence[UUID]) -> None:

@@ -33,12 +33,12 @@ class BusWatch:
         self._bus = bus
         self._topics = topics
         self.risks: list[Risk] = []
-        """What the last check found, without accepted risks."""
+        """The findings of the last check, without accepted risks."""
 
     async def require_safe(self) -> list[str]:
-        """Check before anything is published, and return sentences for the operator about what is no reason to stop.
+        """Check before anything is published; return sentences about risks that are harmless or accepted.
 
-        An engine that does not answer is no reason: events wait until it does, and `run` checks it then.
+        An engine that does not answer stops nothing: events wait until it does, and `run` checks it then.
 
         Raises:
             ConfigError: events may be lost, or another marketplace uses the same keys.

@@ -1,4 +1,4 @@
-"""What breaks the bounds of an event, or contains NUL, is neither published nor applied."""
+"""An event that breaks a bound, or contains NUL, is neither published nor applied."""
 
 from typing import Annotated
 

@@ -107,7 +107,7 @@ class Relay:
         self._failing = False
         self._waiting = WaitingTopics(self._service)
         self._suspects = 0
-        """Pending events of which the bus rejects at least one, from the first; zero if none is known."""
+        """Number of pending events, from the first, that contain one that the bus rejects; zero if none is known."""
 
     def wake(self) -> None:
         """Publish at once, because an event was committed."""
@@ -178,8 +178,8 @@ class Relay:
 
     async def _read(self, buckets: Sequence[int], retried: str | None) -> list[Row]:
         """Return the next events of the topic that is tried again, else of all topics that do not wait."""
-        size = max(1, self._suspects // 2) if self._suspects else self._batch_size
-        per_bucket, limit = -(-size // len(buckets)), size if self._suspects else None
+        limit = max(1, self._suspects // 2) if self._suspects else None
+        per_bucket = limit or -(-self._batch_size // len(buckets))
         if not self._waiting.names:
             return await self._database.fetch(_READ_PENDING, buckets, per_bucket, MAX_BATCH_BYTES, limit)
         topics = [retried] if retried else self._waiting.names

@@ -1,4 +1,4 @@
-"""Topics that the bus refuses at present: their events wait in the outbox while those of other topics are published.
+"""Topics that the bus refuses at present: their events wait in the outbox while other topics are published.
 
 Each is tried again by itself, because an attempt may hold up the others for as long as the bus takes to refuse it.
 """
@@ -45,7 +45,7 @@ class WaitingTopics:
                 continue
             self._topics[name] = _Waiting(now + _RETRY_BASE)
             log.error(
-                "the bus refuses a topic; its events wait in the outbox, those of other topics are published",
+                "the bus refuses a topic; its events wait in the outbox, other topics are published",
                 extra={"topic": name, "service": self._service, "reason": reason},
             )
 

@@ -8,7 +8,8 @@ from uuid import uuid4
 
 import pytest
 from confluent_kafka import Consumer, Message
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from nextbuy.kit.config import ConfigError, Kafka, from_environment
 from nextbuy.kit.events.bus import kafka_subscription

@@ -3,7 +3,8 @@
 import asyncio
 
 import pytest
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from nextbuy.kit.config import Kafka
 from nextbuy.kit.events.bus.interface import BusUnavailable

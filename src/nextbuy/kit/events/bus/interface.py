@@ -103,7 +103,7 @@ class Bus(Protocol):
         Raises:
             BusUnavailable: some or all may not be stored.
             MessageRejected: one of them can never be stored.
-            TopicRefused: those of some topics cannot be stored at present.
+            TopicRefused: the messages of some topics cannot be stored at present.
         """
         ...
 

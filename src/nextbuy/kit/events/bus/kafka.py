@@ -116,14 +116,13 @@ class KafkaBus:
     ) -> BusUnavailable | MessageRejected | TopicRefused:
         """Return the error of a batch: by the first failure or, when none was reported, by the topics that wait."""
         first, topic = pending.error, pending.failed_topic
+        waiting = {name for name, number in pending.not_stored.items() if number}
+        self._known_topics -= waiting  # If one was deleted, the next attempt creates it.
         if first is not None and first.code() in _REJECTIONS:
             return MessageRejected(f"Kafka rejects the message: {first.name()}, {first.str()}")
         if first is not None and first.code() in REFUSALS:
-            self._known_topics.discard(topic)  # If it was deleted, the next attempt creates it.
             return TopicRefused(refusal(first), {topic.removeprefix(self._prefix)})
-        waiting = {name for name, number in pending.not_stored.items() if number}
         if waiting and isinstance(error, TimeoutError) and waiting < pending.not_stored.keys():
-            self._known_topics -= waiting
             reason = f"Kafka stored the other topics, but not this one within {TIMEOUT} s"
             return TopicRefused(reason, {name.removeprefix(self._prefix) for name in waiting})
         return BusUnavailable(f"Kafka did not store {count} messages: {error!r}")

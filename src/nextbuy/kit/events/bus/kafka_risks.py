@@ -6,7 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
-from confluent_kafka.admin import AclOperation, AdminClient, ClusterMetadata, ConfigResource, TopicDescription
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AclOperation,
+    AdminClient,
+    ClusterMetadata,
+    ConfigResource,
+    TopicDescription,
+)
 
 from nextbuy.kit.config import Kafka
 from nextbuy.kit.events.bus.interface import RETENTION_DAYS, Risk
@@ -76,7 +82,7 @@ def kafka_risks(kafka: Kafka, topics: Sequence[str]) -> list[Risk]:
         unknown = True
     for topic, description in _descriptions(admin, existing, deadline).items():
         allowed = description.authorized_operations
-        if allowed is not None and not set(allowed) >= _RIGHTS:
+        if allowed and not set(allowed) >= _RIGHTS:
             found["kafka-rights"].append(topic)
     return [_risk(name, affected) for name, affected in found.items()] + ([_UNKNOWN] if unknown else [])
 

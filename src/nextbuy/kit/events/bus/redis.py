@@ -59,10 +59,11 @@ _PUBLISHED: Final = b"published"
 
 _PUBLISH: Final = f"""
 local oldest = string.format('%d', (redis.call('TIME')[1] - {RETENTION_DAYS * 24 * 3600}) * 1000)
-for i = 1, #KEYS / 2 do redis.call('XTRIM', KEYS[i], 'MINID', oldest) end
 for i = 3, #ARGV, 2 do
   redis.call('XADD', KEYS[tonumber(ARGV[i])], 'MAXLEN', '~', ARGV[1], '*', 'event', ARGV[i + 1])
 end
+-- Not before: once a script has written, Redis lets it exceed maxmemory.
+for i = 1, #KEYS / 2 do redis.call('XTRIM', KEYS[i], 'MINID', oldest) end
 for i = #KEYS / 2 + 1, #KEYS do redis.pcall('PUBLISH', KEYS[i], ARGV[2]) end
 """
 _TAKE: Final = """
@@ -147,7 +148,7 @@ class RedisBus:
             async with asyncio.timeout(_TIMEOUT):
                 return await redis_risks(self._client)
         except UNAVAILABLE as error:
-            raise BusUnavailable(f"Redis does not report its state: {error!r}") from error
+            raise BusUnavailable(f"Redis does not report its state: {type(error).__name__}: {error}") from error
 
     async def close(self) -> None:
         """Close our connections; the shared client stays open."""

@@ -1,4 +1,4 @@
-"""What a failure of Redis means: for a message, for a topic, or for everything."""
+"""Failures of Redis, sorted by whether they concern a message, a topic, or everything."""
 
 import asyncio
 import math
@@ -30,13 +30,13 @@ async def publish_failure(
     largest = max(len(message.body) for message in messages)
     if largest > _MIN_SIZE_LIMIT and (_TOO_LARGE in str(error) or largest > await _size_limit(client)):
         return MessageRejected(f"Redis rejects the message: {largest} bytes, more than its proto-max-bulk-len")
-    return BusUnavailable(f"Redis did not store {len(messages)} messages: {error!r}")
+    return BusUnavailable(f"Redis did not store {len(messages)} messages: {type(error).__name__}: {error}")
 
 
 async def _size_limit(client: Redis) -> float:
-    """Return the bytes of the largest message: Redis may disconnect before its reply says that one is too large."""
+    """Return the bytes of the largest message: Redis may disconnect before its reply names the limit."""
     try:
         async with asyncio.timeout(_TIMEOUT):
-            return float((await client.config_get("proto-max-bulk-len"))["proto-max-bulk-len"])
+            return float((await client.config_get("proto-max-bulk-len"))["proto-max-bulk-len"] or math.inf)
     except (*UNAVAILABLE, KeyError):
         return math.inf
