@@ -277,7 +277,9 @@ async def test_topic_without_permission_waits_and_other_topics_go_on(
 ) -> None:
     async with Redis.from_url(own_redis.url) as admin:
         keys = [f"nextbuy:stream:{Counted.topic}", f"nextbuy:hint:{Counted.topic}"]
-        await admin.acl_setuser("limited", enabled=True, nopass=True, keys=keys, commands=["+@all"])
+        await admin.acl_setuser(
+            "limited", enabled=True, nopass=True, keys=keys, reset_channels=True, commands=["+@all"]
+        )
         async with Redis.from_url(own_redis.url, username="limited", password="any") as client:
             limited = RedisBus(client)
             await commit(publisher, Measured(about="a", n=1), Counted(about="a", n=1), Counted(about="a", n=2))
