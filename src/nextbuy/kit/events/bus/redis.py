@@ -18,8 +18,9 @@ from uuid import uuid4
 from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ResponseError
 
+from nextbuy.kit.config import REDIS_PREFIX
 from nextbuy.kit.events.bus.interface import (
     MAX_BATCH_BYTES,
     RETENTION_DAYS,
@@ -27,8 +28,12 @@ from nextbuy.kit.events.bus.interface import (
     BusMessage,
     BusUnavailable,
     Delivery,
+    Risk,
+    TopicRefused,
     parse_position,
 )
+from nextbuy.kit.events.bus.redis_failures import UNAVAILABLE, publish_failure
+from nextbuy.kit.events.bus.redis_risks import redis_risks
 from nextbuy.kit.rpc.retry import backoff
 
 log: Final = logging.getLogger(__name__)
@@ -48,7 +53,6 @@ _CLOSE_TIMEOUT: Final = 1.0
 _RETRY_BASE: Final = 0.05
 _RETRY_CAP: Final = 1.0
 """Seconds between attempts while Redis is unavailable, with full jitter."""
-_UNAVAILABLE: Final = (RedisError, OSError, TimeoutError)
 
 _CONSUMER: Final = "owner"
 _RELEASED: Final = b"released"
@@ -56,13 +60,14 @@ _PUBLISHED: Final = b"published"
 
 _PUBLISH: Final = f"""
 local oldest = string.format('%d', (redis.call('TIME')[1] - {RETENTION_DAYS * 24 * 3600}) * 1000)
-for i = 1, #KEYS / 2 do redis.call('XTRIM', KEYS[i], 'MINID', oldest) end
 for i = 3, #ARGV, 3 do
   redis.call(
     'XADD', KEYS[tonumber(ARGV[i])], 'MAXLEN', '~', ARGV[1], '*', 'event', ARGV[i + 1], 'position', ARGV[i + 2]
   )
 end
-for i = #KEYS / 2 + 1, #KEYS do redis.call('PUBLISH', KEYS[i], ARGV[2]) end
+-- Not before: once a script has written, Redis lets it exceed maxmemory.
+for i = 1, #KEYS / 2 do redis.call('XTRIM', KEYS[i], 'MINID', oldest) end
+for i = #KEYS / 2 + 1, #KEYS do redis.pcall('PUBLISH', KEYS[i], ARGV[2]) end
 """
 _TAKE: Final = """
 local holder = redis.call('GET', KEYS[1])
@@ -98,7 +103,7 @@ end
 class RedisBus:
     """A bus on a Redis that may be shared: all its keys begin with `prefix`."""
 
-    def __init__(self, client: Redis, prefix: str = "nextbuy:") -> None:
+    def __init__(self, client: Redis, prefix: str = REDIS_PREFIX) -> None:
         self._shared_client = client
         self._prefix = prefix
         self._client = _own_client(client)
@@ -107,6 +112,24 @@ class RedisBus:
         """Store messages, in this order: all of them or none."""
         if not messages:
             return
+        try:
+            await self._store(messages)
+        except TopicRefused as error:
+            if len(error.topics) == 1:
+                raise
+            refused = {topic for topic in error.topics if not await self._accepts(topic, messages)}
+            if refused:
+                raise TopicRefused(str(error), refused) from error
+
+    async def _accepts(self, topic: str, messages: Sequence[BusMessage]) -> bool:
+        """Store the messages of one topic; return false if Redis refuses the topic."""
+        try:
+            await self._store([message for message in messages if message.topic == topic])
+        except TopicRefused:
+            return False
+        return True
+
+    async def _store(self, messages: Sequence[BusMessage]) -> None:
         streams = {topic: index for index, topic in enumerate({message.topic: None for message in messages}, 1)}
         keys = [f"{self._prefix}{kind}:{topic}" for kind in ("stream", "hint") for topic in streams]
         arguments: list[str | bytes | int] = []
@@ -115,13 +138,20 @@ class RedisBus:
         try:
             async with asyncio.timeout(_TIMEOUT):
                 await self._client.eval(_PUBLISH, len(keys), *keys, MAX_STREAM_LENGTH, _PUBLISHED, *arguments)
-        except _UNAVAILABLE as error:
-            reason = f"Redis did not store {len(messages)} messages: {error!r}"
-            raise BusUnavailable(reason) from error
+        except UNAVAILABLE as error:
+            raise await publish_failure(self._client, error, messages) from error
 
     def subscribe(self, group: str, topics: Sequence[str], *, batch_size: int = 200) -> "RedisSubscription":
         """Join a group; topics of another member are taken over when it releases them or its lease expires."""
         return RedisSubscription(self._shared_client, self._prefix, group, topics, batch_size)
+
+    async def risks(self, topics: Sequence[str]) -> list[Risk]:  # noqa: ARG002  Redis has no settings per topic
+        """Return what may lose events, from Redis's own report of its state."""
+        try:
+            async with asyncio.timeout(_TIMEOUT):
+                return await redis_risks(self._client)
+        except UNAVAILABLE as error:
+            raise BusUnavailable(f"Redis does not report its state: {type(error).__name__}: {error}") from error
 
     async def close(self) -> None:
         """Close our connections; the shared client stays open."""
@@ -191,7 +221,7 @@ class RedisSubscription:
                 continue
             try:
                 batches = await self._take(ready)
-            except _UNAVAILABLE as error:
+            except UNAVAILABLE as error:
                 if not failures:
                     log.warning("Redis unavailable; consumer group %s keeps retrying: %r", self._group, error)
                 await asyncio.sleep(backoff(failures, base=_RETRY_BASE, cap=_RETRY_CAP, random=random.random))
@@ -213,13 +243,13 @@ class RedisSubscription:
         for helper in self._helpers:
             helper.cancel()
         await asyncio.gather(*self._helpers, return_exceptions=True)
-        with suppress(*_UNAVAILABLE):  # the leases expire by themselves
+        with suppress(*UNAVAILABLE):  # the leases expire by themselves
             async with asyncio.timeout(_CLOSE_TIMEOUT):
                 pipe = self._client.pipeline(transaction=False)
                 for state in self._topics:
                     pipe.execute_command("EVAL", _RELEASE, 1, state.lease, self._token, state.hint, _RELEASED)
                 await pipe.execute()
-        with suppress(*_UNAVAILABLE):
+        with suppress(*UNAVAILABLE):
             await self._client.aclose()
 
     async def acknowledge(self, stream: str, offsets: Sequence[str]) -> None:
@@ -227,7 +257,7 @@ class RedisSubscription:
         try:
             async with asyncio.timeout(_TIMEOUT):
                 await self._client.xack(stream, self._group, *offsets)
-        except _UNAVAILABLE as error:
+        except UNAVAILABLE as error:
             message = f"Redis did not acknowledge {len(offsets)} messages: {error!r}"
             raise BusUnavailable(message) from error
 
@@ -304,7 +334,7 @@ class RedisSubscription:
             pipe = self._client.pipeline(transaction=False)
             for state in leased:
                 pipe.execute_command("EVAL", _EXTEND, 1, state.lease, self._token, int(LEASE * 1000))
-            with suppress(*_UNAVAILABLE):
+            with suppress(*UNAVAILABLE):
                 async with asyncio.timeout(_TIMEOUT):
                     replies = await pipe.execute()
                 for state, reply in zip(leased, replies, strict=True):
@@ -325,7 +355,7 @@ class RedisSubscription:
                         state = by_channel.get(message["channel"])
                         if state is not None and (state.leased or message["data"] == _RELEASED):
                             self.mark_ready([state])
-            except _UNAVAILABLE:
+            except UNAVAILABLE:
                 await asyncio.sleep(backoff(failures, base=_RETRY_BASE, cap=_RETRY_CAP, random=random.random))
                 failures += 1
 
