@@ -128,6 +128,7 @@ async def _run(job: Job) -> Rounds:
         redis: Redis = Redis(unix_socket_path="/nowhere")
         parts = ServiceContext(
             send=_no_calls,
+            deliver=_no_calls,
             settings=settings,
             journal=journal,
             clock=utc_now,

@@ -114,6 +114,7 @@ def test_service_without_table_of_contents_is_not_checked(tree: Path) -> None:
             "redis",
             (
                 "embedded/, kit/events/bus/redis.py, kit/events/bus/redis_backlog.py, "
+                "kit/events/bus/redis_failures.py, kit/events/bus/redis_risks.py, "
                 "kit/observability/interactions.py, host/"
             ),
         ),

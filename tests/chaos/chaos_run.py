@@ -1,6 +1,8 @@
-"""A chaos run: orders under load while the broker, the kafka service and PostgreSQL are killed."""
+"""A chaos run: orders under load while the broker, the services that handle events and PostgreSQL are killed."""
 
 import asyncio
+import os
+import signal
 import time
 from collections.abc import Callable
 from random import Random
@@ -16,8 +18,12 @@ BUYERS: Final = 16
 SHOPS: Final = 3
 PRODUCTS: Final = 3
 """Products per shop."""
-KILLS: Final = {"broker": 3, "kafka service": 2, "PostgreSQL": 1}
-"""Kills per component."""
+DESTINATIONS: Final = ("admin", "analytics", "notification")
+"""Services that events are delivered to, apart from product, without which no orders are made."""
+KILLS: Final = {"broker": 3, "kafka": 2, "PostgreSQL": 1} | dict.fromkeys(DESTINATIONS, 1)
+"""Kills per engine and service."""
+PAUSE: Final = 6.0
+"""Seconds that a destination is stopped: longer than a delivery call and its claim may take."""
 FIRST, LAST = 0.08, 0.88
 """Fractions of all orders between which the kills happen."""
 HELD: Final = 0.92
@@ -84,33 +90,43 @@ class ChaosRun:
             all_killed.set()
 
     async def _kill(self, clients: Clients, what: str, moments: list[int]) -> None:
-        act = {"broker": self._broker, "kafka service": self._kafka_service, "PostgreSQL": self._postgres}[what]
         for moment in moments:
             await clients.wait_for_orders(moment)
-            await act(clients)
+            if what == "broker":
+                await self._kill_broker(clients)
+            elif what == "PostgreSQL":
+                await self._kill_postgres(clients)
+            else:
+                await self._kill_service(what, clients)
             self._last_kill = max(self._last_kill, time.monotonic())
 
-    async def _broker(self, clients: Clients) -> None:
+    async def _kill_broker(self, clients: Clients) -> None:
         await self._stage.broker.kill()
         self._log(f"the broker was killed at {clients.orders} orders")
         await clients.wait_for_orders(min(clients.orders + int(self._orders * AWAY), self._held))
         await self._stage.broker.restart()
         self._log(f"the broker is back at {clients.orders} orders")
 
-    async def _kafka_service(self, clients: Clients) -> None:
-        await until(self._the_kafka_service_is_there, "the kafka service is restarted")
-        self._stage.market.service("kafka").kill()
-        self._log(f"the kafka service was killed at {clients.orders} orders")
+    async def _kill_service(self, name: str, clients: Clients) -> None:
+        """Kill a service; a destination is stopped first, so that calls to it are not answered."""
+        await until(lambda: self._is_running(name), f"{name} is restarted")
+        process = self._stage.market.service(name)
+        if name in DESTINATIONS:
+            os.kill(process.pid, signal.SIGSTOP)
+            self._log(f"{name} was stopped at {clients.orders} orders")
+            await asyncio.sleep(PAUSE)
+        process.kill()
+        self._log(f"{name} was killed at {clients.orders} orders")
 
-    async def _postgres(self, clients: Clients) -> None:
+    async def _kill_postgres(self, clients: Clients) -> None:
         await self._stage.postgres.kill()
         self._log(f"PostgreSQL was killed at {clients.orders} orders")
         await self._stage.postgres.restart()
         self._log("PostgreSQL is back")
 
-    def _the_kafka_service_is_there(self) -> bool:
+    def _is_running(self, name: str) -> bool:
         try:
-            return self._stage.market.service("kafka").is_running()
+            return self._stage.market.service(name).is_running()
         except StopIteration:
             return False
 

@@ -1,4 +1,4 @@
-"""Thousands of orders; the broker is killed three times, the kafka service twice, PostgreSQL once; nothing is lost.
+"""Thousands of orders while the broker, PostgreSQL, the kafka service and the services behind it are killed.
 
 `NEXTBUY_TEST_CHAOS_ORDERS` sets the number, `NEXTBUY_TEST_CHAOS_SEED` the random seed. The course of events is printed
 when a test fails, and appended to the file that `NEXTBUY_TEST_CHAOS_STORY` names.

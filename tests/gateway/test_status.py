@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from joserfc.jwk import ECKey
+from msgspec import structs
 
 from nextbuy.contracts.errors import AppError, ServiceUnavailable, Unavailable
 from nextbuy.contracts.status import Backlog, ServiceStatus
@@ -142,12 +143,22 @@ async def test_status_that_is_not_collected_in_time_is_unavailable(shop: Shop, m
         (collected(order=ServiceUnavailable("order")), STATES | {"order": "down"}),
         (collected(order=Unavailable("No answer.")), STATES),
         (collected(), STATES | {"redis": "degraded"}),
+        (collected(), STATES | {"bus": "degraded"}),
         (collected(kafka=ServiceStatus(version="0.1.0", problems=["delivery_status: timeout"])), STATES),
         (collected(order=ServiceStatus(version="0.1.0", stuck={"refund": 1})), STATES),
         (collected(order=ServiceStatus(version="0.1.0", outbox=Backlog(5, 61.0))), STATES),
         (collected(kafka=ServiceStatus(version="0.1.0", destinations={"admin": Backlog(1, 61.0)})), STATES),
     ],
-    ids=["service down", "no status", "engine", "incomplete", "stuck work", "old outbox", "old delivery"],
+    ids=[
+        "service down",
+        "no status",
+        "engine",
+        "bus at risk",
+        "incomplete",
+        "stuck work",
+        "old outbox",
+        "old delivery",
+    ],
 )
 def test_anything_wrong_makes_the_marketplace_degraded(found: Collected, states: dict[str, str]) -> None:
     assert compile_status(found, states, BREAKERS).status == "degraded"
@@ -169,6 +180,15 @@ def test_service_without_a_status_has_its_state_and_the_problem() -> None:
 
     order = status.services["order"]
     assert (order.state, order.breaker, order.problems) == ("degraded", "open", ["unavailable: No answer."])
+
+
+def test_risks_of_the_bus_are_listed_with_their_remedies_and_the_bus_is_no_engine() -> None:
+    risks = {"redis-persistence": "Redis does not store events on disk. Set appendonly to yes."}
+
+    status = compile_status(structs.replace(collected(), risks=risks), STATES | {"bus": "degraded"}, BREAKERS)
+
+    assert status.risks == risks
+    assert set(status.engines) == {"postgres", "redis"}
 
 
 def test_stuck_work_is_listed_by_service_and_kind() -> None:

@@ -10,9 +10,10 @@ from nextbuy.contracts.errors import BadRequest, Unavailable
 from nextbuy.contracts.order import Reason
 from nextbuy.contracts.product import ReleaseStock, UpdateStock
 from nextbuy.contracts.simulator import RefundPayment
-from nextbuy.contracts.values import Money
+from nextbuy.contracts.values import MAX_INTEGER, Money
 from nextbuy.order.payment_webhook import payment_webhook
-from nextbuy.order.store import unmatched_payments
+from nextbuy.order.state_changes import advance, record_release
+from nextbuy.order.store import sessions, transitions, unmatched_payments
 from tests.callers import caller
 from tests.order.market import Market
 from tests.outbox import data, published, topics
@@ -43,6 +44,30 @@ async def test_basket_from_two_shops_becomes_two_orders_each_with_its_events(mar
     assert created["seller_id"] == str(market.shops[first].seller_id)
     assert [(line["product_id"], line["quantity"]) for line in created["lines"]] == [(str(mug), 2), (str(bowl), 1)]
     await market.assert_reconciled(payments={market.payment_id(session)})
+
+
+async def test_longest_texts_and_highest_amount_of_the_provider_are_published(market: Market) -> None:
+    session = await market.create_payment_session((market.product(market.shop()), 3))
+    declined = market.provider_event(
+        "payment_intent.payment_failed", session.session_id, last_payment_error={"message": "\0" + "x" * 999}
+    )
+    longest = {"id": "p" * 255, "amount_total": MAX_INTEGER}
+
+    assert (await market.deliver(declined)).status == 200
+    assert (await market.deliver(market.paid_event(session, **longest))).status == 200
+
+    assert await topics(market.database) == [
+        "payment-session.created",
+        "payment-session.opened",
+        "payment.failed",
+        "payment.received",
+        "payment.refund-due",
+        "payment.refunded",
+    ]
+    with pytest.raises(BadRequest):
+        await market.deliver(market.paid_event(session, amount_total=MAX_INTEGER + 1))
+    with pytest.raises(BadRequest):
+        await market.deliver(market.paid_event(session, currency="usd\n"))
 
 
 async def test_completed_checkout_is_not_due_again(market: Market) -> None:
@@ -109,7 +134,7 @@ async def test_declined_payment_releases_stock_at_once_and_publishes_the_provide
     await market.deliver(event)
 
     assert market.stock[product] == 10
-    assert (await topics(market.database))[2:] == ["payment.failed"]
+    assert (await topics(market.database))[2:] == ["payment.failed", "payment-session.hold-released"]
     assert data((await published(market.database))[2])["reason"] == "Your card was declined."
 
 
@@ -132,7 +157,7 @@ async def test_decline_without_a_reason_is_published_with_a_code(market: Market)
 
     await market.deliver(market.provider_event("payment_intent.payment_failed", session.session_id))
 
-    assert data((await published(market.database))[-1])["reason"] == Reason.DECLINED
+    assert data((await published(market.database))[2])["reason"] == Reason.DECLINED
 
 
 @pytest.mark.parametrize("fault", ["secret", "age", "body", "none"])
@@ -224,7 +249,7 @@ async def test_payment_of_a_wrong_amount_is_refunded_and_releases_stock(
 
     assert await market.status(session.session_id) == "refunded"
     assert market.stock[product] == 10
-    refund = data((await published(market.database))[-1])
+    [refund] = [data(one) for one in await published(market.database) if one.type == "payment.refunded"]
     assert refund["reason"] == Reason.WRONG_AMOUNT
     assert refund["total"] == {
         "amount": wrong.get("amount_total", 3000),
@@ -245,6 +270,7 @@ async def test_payment_for_an_unknown_session_is_refunded_once(market: Market, r
 
     assert set(market.refunds) == {"pay_unmatched"}
     assert len(market.calls.of_type(RefundPayment)) == 1
+    assert await topics(market.database) == ["payment.unmatched", "payment.unmatched-refunded"]
     assert await market.database.fetchval("SELECT reason FROM unmatched_payments") == Reason.UNMATCHED
 
 
@@ -294,6 +320,22 @@ async def test_released_hold_is_not_due_again(market: Market) -> None:
     await market.deliver(market.provider_event("checkout.session.expired", session.session_id))
 
     assert await market.database.fetchval("SELECT release_due_at FROM sessions") is None
+    assert (await topics(market.database)).count("payment-session.hold-released") == 1
+
+
+async def test_release_is_not_published_after_its_claim_is_lost(market: Market) -> None:
+    session = await market.create_payment_session((market.product(market.shop()), 1))
+    async with market.database.transaction() as tx:
+        await advance(tx, transitions.expired(session.session_id))
+    [stale] = await sessions.claim_releases(market.database, 1)
+    await market.expire_claims()
+    [current] = await sessions.claim_releases(market.database, 1)
+
+    for claimed in (stale, current):
+        async with market.database.transaction() as tx:
+            await record_release(tx, claimed)
+
+    assert (await topics(market.database)).count("payment-session.hold-released") == 1
 
 
 async def test_payment_is_recorded_while_product_is_unavailable_and_the_orders_follow(market: Market) -> None:

@@ -8,10 +8,10 @@ import pytest
 
 from nextbuy.contracts.errors import Conflict, NotFound, Unavailable
 from nextbuy.contracts.message import Call
-from nextbuy.contracts.order import PaymentGivenUp, Reason
+from nextbuy.contracts.order import PaymentGivenUp, Reason, ReleaseGivenUp, UnmatchedPaymentGivenUp
 from nextbuy.contracts.product import ReleaseStock, UpdateStock
 from nextbuy.contracts.simulator import RefundPayment
-from nextbuy.contracts.values import Money, PageRequest, Role
+from nextbuy.contracts.values import Money, PageRequest, Role, new_id
 from nextbuy.kit.stuck import GiveUp, Stuck, StuckRef
 from nextbuy.order.audit import audit
 from nextbuy.order.create_payment_session import PaymentSessionCreated
@@ -231,6 +231,28 @@ async def test_refund_of_an_unmatched_payment_is_given_up(market: Market) -> Non
     await assert_history_agrees(market)
 
 
+async def test_refund_of_a_payment_for_an_unknown_checkout_is_given_up(market: Market) -> None:
+    break_calls(market, RefundPayment)
+    session_id = new_id()
+    await market.deliver(market.provider_event("checkout.session.completed", session_id, id="pay_lost", amount_total=5))
+    await age(market)
+    [work] = await listed(market)
+    assert (work.id, work.kind) == ("pay_lost", "unmatched-refund")
+
+    await give_up(market, work)
+    break_calls(market)
+    await market.recover()
+
+    assert market.refunds == {}
+    assert decode_event((await published(market.database))[-1]) == UnmatchedPaymentGivenUp(
+        payment_id="pay_lost",
+        total=Money(5),
+        session_id=session_id,
+        reason=Reason.UNMATCHED,
+        note="the provider is gone",
+    )
+
+
 async def test_retried_refund_of_an_unmatched_payment_is_made(market: Market) -> None:
     await unmatched_payment(market)
     break_calls(market)
@@ -266,10 +288,9 @@ async def test_retried_release_returns_the_stock(market: Market) -> None:
     assert await listed(market) == []
 
 
-async def test_given_up_release_is_not_tried_again(market: Market) -> None:
+async def test_given_up_release_is_published_and_not_tried_again(market: Market) -> None:
     session_id = await stuck_release(market)
     [work] = await listed(market)
-    before = await topics(market.database)
 
     await give_up(market, work)
     break_calls(market)
@@ -277,7 +298,9 @@ async def test_given_up_release_is_not_tried_again(market: Market) -> None:
 
     assert set(market.held) == {session_id}
     assert await market.status(session_id) == "expired"
-    assert await topics(market.database) == before
+    event = decode_event((await published(market.database))[-1])
+    assert event == ReleaseGivenUp(session_id=session_id, buyer_id=market.buyer.id, note="the provider is gone")
+    await assert_history_agrees(market)
     failure = await market.database.fetchval("SELECT release_failure FROM sessions")
     assert failure == "given up: the provider is gone"
 

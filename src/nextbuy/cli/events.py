@@ -1,7 +1,7 @@
-"""`nextbuy events …`: dead letters, replays, rebuilds and the audit log.
+"""`nextbuy events …`: dead letters, replays, rebuilds, restores and the audit log.
 
-Each command works on the kafka service's database, whether or not the marketplace runs. Replays and rebuilds are only
-requested here; the kafka service does them, so they wait until it runs.
+The commands in this file work on the kafka service's database, whether or not the marketplace runs. Replays and
+rebuilds are only requested here; the services do them, so they wait until these run.
 """
 
 import asyncio
@@ -20,7 +20,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from nextbuy.cli.common import Command, fail, with_data, with_database
+from nextbuy.cli.projections import SERVICE as ANALYTICS
 from nextbuy.cli.projections import projections, rebuild
+from nextbuy.cli.restore import restore
 from nextbuy.contracts.values import PAGE_LIMIT
 from nextbuy.kafka.dead_letters.replay_requests import LEASES, Replay, get_replay
 from nextbuy.kafka.dead_letters.store import DeadLetter, Filter, Status, get_dead_letter, list_dead_letters
@@ -51,7 +53,7 @@ def _with_filter(command: Command) -> Command:
         click.option("--since", metavar="TIME", type=_parse_time, help=since),
         click.option("--type", "event_type", metavar="TYPE", help="Only this event type."),
         click.option("--reason", metavar="TEXT", help="Only reasons starting with TEXT."),
-        click.option("--subscription", metavar="NAME", help="Only this subscription; '' for undecodable events."),
+        click.option("--subscription", metavar="NAME", help="Only this subscription; '' for none."),
         click.option("--topic", metavar="NAME", help="Only this topic."),
     ):
         command = option(command)
@@ -74,7 +76,7 @@ def _filter_of(options: dict[str, Any]) -> Filter:
 
 @click.group()
 def events() -> None:
-    """Manage dead letters, replays and projections; show the audit log."""
+    """Manage dead letters, replays, projections and restores; show the audit log."""
 
 
 @events.command("dead-letters")
@@ -96,7 +98,8 @@ def dead_letters(data: Path | None, status: Status | None, limit: int, cursor: s
         return
     for letter in page.items:
         failed_at = f"{letter.failed_at:%Y-%m-%d %H:%M:%S}"
-        row = (str(letter.id), failed_at, f"{letter.status:<9}", letter.topic, letter.subscription or "(undecodable)")
+        origin = f"(not published by {letter.publisher})" if letter.publisher else "(undecodable)"
+        row = (str(letter.id), failed_at, f"{letter.status:<9}", letter.topic, letter.subscription or origin)
         click.echo(_printable("  ".join(row)))
         click.echo(f"    {_printable(letter.reason)}")
     _print_next_page(page.next_cursor)
@@ -163,16 +166,23 @@ def discard(data: Path | None, letter_id: UUID, reason: str) -> None:
 
 
 @events.command()
+@click.option(
+    "--service",
+    type=click.Choice([SERVICE, ANALYTICS]),
+    default=SERVICE,
+    show_default=True,
+    help="The service that did it.",
+)
 @_with_page
 @with_data
-def audit(data: Path | None, limit: int, cursor: str | None) -> None:
-    """List operators' actions, newest first.
+def audit(data: Path | None, service: str, limit: int, cursor: str | None) -> None:
+    """List operators' actions, newest first: dead letters in kafka, rebuilds in analytics.
 
     Columns: time (UTC), operator, action, subject, details.
     """
     from nextbuy.kit.audit_log import list_entries
 
-    page = with_database(data, SERVICE, lambda database: list_entries(database, limit, cursor))
+    page = with_database(data, service, lambda database: list_entries(database, limit, cursor))
     for entry in page.items:
         details = msgspec.json.encode(entry.details).decode()
         click.echo(f"{entry.at:%Y-%m-%d %H:%M:%S}  {entry.actor}  {entry.action}  {entry.subject}  {details}")
@@ -183,6 +193,7 @@ def audit(data: Path | None, limit: int, cursor: str | None) -> None:
 
 events.add_command(projections)
 events.add_command(rebuild)
+events.add_command(restore)
 
 
 def _print_next_page(cursor: str | None) -> None:

@@ -89,7 +89,7 @@ async def _wait_for(database: Database, run: Rebuild) -> Rebuild:
                 progressed_at, before = time.monotonic(), run
             if time.monotonic() - progressed_at > PROGRESS_TIMEOUT:
                 if run.state == "requested":
-                    fail(f"The rebuild of {run.name} is requested. It starts when the kafka service runs.")
+                    fail(f"The rebuild of {run.name} is requested. It starts when the analytics service runs.")
                 stuck = f"The rebuild of {run.name} stopped at {run.events} events"
-                fail(f"{stuck}; no progress for {PROGRESS_TIMEOUT:.0f} s. Is the kafka service running?")
+                fail(f"{stuck}; no progress for {PROGRESS_TIMEOUT:.0f} s. Is the analytics service running?")
     return run

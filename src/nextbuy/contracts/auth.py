@@ -78,7 +78,7 @@ class SetAccountStatus(Call[Account], to="auth", name="set-account-status", call
 
     account_id: UUID
     status: Literal["active", "suspended"]
-    reason: str
+    reason: ReasonText
     by: UUID
 
 
@@ -94,8 +94,6 @@ class AccountRegistered(Event, topic="account.registered", key="account_id"):
     """An account was registered."""
 
     account_id: AccountId
-    email: Annotated[EmailAddress, Meta(description="The e-mail address.")]
-    name: Annotated[PersonName, Meta(description="The name.")]
     role: Annotated[Role, Meta(description="The role.")]
 
 

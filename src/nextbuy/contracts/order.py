@@ -1,7 +1,7 @@
 """The order service: its events, and the call that reads its event log.
 
-The events of a payment session and of its orders describe every transition, so `order/history.py` can rebuild the
-session from them. They hold no postal address and no name, because nothing is deleted from an event log.
+The events of a payment session and of its orders describe every transition, so `order/restoration.py` can restore the
+rows of both from them. They hold no postal address and no name, because nothing is deleted from an event log.
 """
 
 from collections.abc import Mapping
@@ -15,6 +15,7 @@ from nextbuy.contracts.message import Call, Client, Event, EventsRead
 from nextbuy.contracts.money import format_money
 from nextbuy.contracts.product import PricedLine
 from nextbuy.contracts.values import (
+    MAX_LINES,
     BatchLimit,
     BuyerId,
     Money,
@@ -22,6 +23,7 @@ from nextbuy.contracts.values import (
     OrderNumber,
     PaymentId,
     PersonName,
+    ProviderId,
     ReasonText,
     SellerId,
     SessionId,
@@ -30,9 +32,12 @@ from nextbuy.contracts.values import (
 )
 
 OwnOrSecondPaymentId = Annotated[
-    str, Meta(description="The provider's payment: the checkout's own, or a second one for it.")
+    ProviderId, Meta(description="The provider's payment: the checkout's own, or a second one for it.")
 ]
-RefundReason = Annotated[str, Meta(description="The code of the reason.", examples=["sold-out"])]
+ProviderText = Annotated[str, Meta(max_length=1_000)]
+"""A reason as a code, or in the payment provider's own words."""
+GiveUpNote = Annotated[ReasonText, Meta(description="Why, in the admin's words.")]
+RefundReason = Annotated[ProviderText, Meta(description="The code of the reason.", examples=["sold-out"])]
 
 
 class Reason(StrEnum):
@@ -101,7 +106,10 @@ class SessionCreated(_SessionEvent, topic="payment-session.created", key="sessio
     """A basket was priced, and its checkout started."""
 
     total: Annotated[Money, Meta(description="The sum of the lines.")]
-    lines: Annotated[list[SoldLine], Meta(description="Products, quantities and prices, with the seller of each.")]
+    lines: Annotated[
+        list[SoldLine],
+        Meta(max_length=MAX_LINES, description="Products, quantities and prices, with the seller of each."),
+    ]
     expires_at: Annotated[Timestamp, Meta(description="The end of the time to pay, until which the units are held.")]
 
 
@@ -109,19 +117,25 @@ class SessionOpened(_SessionEvent, topic="payment-session.opened", key="session_
     """The units of a checkout are held, and its payment page is open."""
 
     payment_id: PaymentId
+    payment_url: Annotated[
+        str, Meta(description="The payment page.", examples=["http://127.0.0.1:8080/simulator/api/pay/pay_1"])
+    ]
 
 
 class SessionNotOpened(_SessionEvent, topic="payment-session.not-opened", key="session_id"):
     """The units of a checkout could not be held, or its payment page could not be opened."""
 
-    reason: Annotated[str, Meta(description="The slug of the problem.")]
+    reason: Annotated[str, Meta(max_length=200, description="The slug of the problem.")]
+    release_due: Annotated[bool, Meta(description="Whether units may be held, so that they will be released.")]
 
 
 class SessionPaid(_SessionEvent, topic="payment-session.paid", key="session_id"):
     """A checkout was completed: its units are sold, and it has one order per shop."""
 
     total: Annotated[Money, Meta(description="The amount paid for all orders.")]
-    order_ids: Annotated[list[UUID], Meta(description="The orders of this checkout, one per shop.")]
+    order_ids: Annotated[
+        list[UUID], Meta(max_length=MAX_LINES, description="The orders of this checkout, one per shop.")
+    ]
 
 
 class OrderCreated(Event, topic="order.created", key="order_id"):
@@ -133,7 +147,10 @@ class OrderCreated(Event, topic="order.created", key="order_id"):
     buyer_id: BuyerId
     shop_id: ShopId
     total: Annotated[Money, Meta(description="The amount paid for this order.")]
-    lines: Annotated[list[PricedLine], Meta(description="Products, quantities and prices at the time of the order.")]
+    lines: Annotated[
+        list[PricedLine],
+        Meta(max_length=MAX_LINES, description="Products, quantities and prices at the time of the order."),
+    ]
     seller_id: SellerId
 
 
@@ -151,12 +168,16 @@ class PaymentReceived(_SessionEvent, topic="payment.received", key="session_id")
 
     payment_id: PaymentId
     total: Annotated[Money, Meta(description="The amount received, which may differ from the checkout's total.")]
+    serial: Annotated[
+        int | None,
+        Meta(description="The serial number that order numbers are derived from; null if the amount is wrong."),
+    ]
 
 
 class PaymentFailed(_SessionEvent, topic="payment.failed", key="session_id"):
     """The payment was declined; the units become available again."""
 
-    reason: Annotated[str, Meta(description="`declined`, or the provider's own words.")]
+    reason: Annotated[ProviderText, Meta(description="`declined`, or the provider's own words.")]
 
 
 class RefundDue(_SessionEvent, topic="payment.refund-due", key="session_id"):
@@ -173,7 +194,7 @@ class PaymentGivenUp(_SessionEvent, topic="payment.given-up", key="session_id"):
     payment_id: OwnOrSecondPaymentId
     total: Annotated[Money, Meta(description="The amount received.")]
     reason: RefundReason
-    note: Annotated[ReasonText, Meta(description="Why, in the admin's words.")]
+    note: GiveUpNote
 
 
 class PaymentRefunded(_SessionEvent, topic="payment.refunded", key="session_id"):
@@ -183,12 +204,47 @@ class PaymentRefunded(_SessionEvent, topic="payment.refunded", key="session_id")
     reason: RefundReason
     payment_id: OwnOrSecondPaymentId
     refund_id: Annotated[
-        str | None, Meta(description="The provider's refund; null if the provider refunded without our request.")
+        ProviderId | None, Meta(description="The provider's refund; null if the provider refunded without our request.")
     ] = None
 
 
 class SessionExpired(_SessionEvent, topic="payment-session.expired", key="session_id"):
     """A checkout was not paid in time; its units become available again."""
+
+
+class HoldReleased(_SessionEvent, topic="payment-session.hold-released", key="session_id"):
+    """The units of a checkout without a valid payment are available again."""
+
+
+class ReleaseGivenUp(_SessionEvent, topic="payment-session.release-given-up", key="session_id"):
+    """An admin ended the attempts to release the units of a checkout; the stock is corrected by hand."""
+
+    note: GiveUpNote
+
+
+class _UnmatchedPaymentEvent(Event):
+    """The fields that every event about a payment without a checkout has."""
+
+    payment_id: PaymentId
+    total: Annotated[Money, Meta(description="The amount received.")]
+    session_id: Annotated[UUID | None, Meta(description="The unknown checkout that the payment names, if any.")]
+    reason: RefundReason
+
+
+class PaymentUnmatched(_UnmatchedPaymentEvent, topic="payment.unmatched", key="payment_id"):
+    """A payment arrived that names no known checkout; it will be refunded."""
+
+
+class UnmatchedPaymentGivenUp(_UnmatchedPaymentEvent, topic="payment.unmatched-given-up", key="payment_id"):
+    """An admin ended the attempts to refund a payment that names no known checkout, which is then done by hand."""
+
+    note: GiveUpNote
+
+
+class UnmatchedPaymentRefunded(_UnmatchedPaymentEvent, topic="payment.unmatched-refunded", key="payment_id"):
+    """A payment that names no known checkout was refunded in full."""
+
+    refund_id: Annotated[str, Meta(description="The provider's refund.")]
 
 
 def order_summary(event: OrderCreated) -> str:

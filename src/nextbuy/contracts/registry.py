@@ -5,11 +5,14 @@ from typing import Any, Final
 from nextbuy.contracts import auth, order, product, seller, simulator
 from nextbuy.contracts.delivery import receive_events_of
 from nextbuy.contracts.message import Call, Event
+from nextbuy.contracts.parking import list_parked_events_of, read_parked_events_of, replay_parked_events_of
 from nextbuy.contracts.status import get_status_of
 
 SUBSCRIBERS: Final = ("admin", "analytics", "notification", "product")
 """The services that subscribe to events."""
 
+PUBLISHERS: Final = ("auth", "order", "product", "seller")
+"""The services that publish events."""
 SERVICES: Final = ("admin", "analytics", "auth", "kafka", "notification", "order", "product", "seller", "simulator")
 """The services that report their status, which is all of them."""
 
@@ -38,6 +41,9 @@ CALLS: Final[tuple[type[Call[Any]], ...]] = (
     simulator.RefundPayment,
     *map(receive_events_of, SUBSCRIBERS),
     *map(get_status_of, SERVICES),
+    *map(list_parked_events_of, PUBLISHERS),
+    *map(read_parked_events_of, PUBLISHERS),
+    *map(replay_parked_events_of, PUBLISHERS),
 )
 
 EVENTS: Final[tuple[type[Event], ...]] = (
@@ -67,4 +73,9 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     order.PaymentGivenUp,
     order.PaymentRefunded,
     order.SessionExpired,
+    order.HoldReleased,
+    order.ReleaseGivenUp,
+    order.PaymentUnmatched,
+    order.UnmatchedPaymentGivenUp,
+    order.UnmatchedPaymentRefunded,
 )

@@ -25,6 +25,9 @@ _MAX_AGE: Final = 1.0
 _TIMEOUT: Final = 3.0
 """Seconds for the whole status; its parts have shorter limits of their own."""
 
+_BUS: Final = "bus"
+"""The probe that fails while the bus is at risk; the others are of services and engines."""
+
 State = Literal["up", "degraded"]
 StatusUnavailable: Final = Unavailable.of("status-unavailable", "The status could not be collected in time. Try again.")
 
@@ -37,6 +40,8 @@ class Collected(Struct, frozen=True, kw_only=True):
     services: Mapping[str, ServiceStatus | AppError]
     engines: Mapping[str, str]
     """The versions of the engines; empty for one that does not answer."""
+    risks: Mapping[str, str] = {}
+    """The problems of the bus that an operator should solve, by the names of the risks."""
 
 
 class ServiceReport(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -66,6 +71,7 @@ class Status(Struct, frozen=True, kw_only=True):
     services: Mapping[str, ServiceReport]
     engines: Mapping[str, EngineReport]
     destinations: Mapping[str, Backlog]
+    risks: Mapping[str, str]
     dead_letters: int | None
     stuck: Mapping[str, Mapping[str, int]]
 
@@ -78,14 +84,14 @@ def compile_status(collected: Collected, states: Mapping[str, str], breakers: Ma
     engines = {
         name: EngineReport(state, collected.engines.get(name, ""))
         for name, state in states.items()
-        if name not in services
+        if name not in services and name != _BUS
     }
     reported = [one for one in collected.services.values() if isinstance(one, ServiceStatus)]
     destinations = {name: backlog for one in reported for name, backlog in one.destinations.items()}
     stuck = {name: one.stuck for name, one in services.items() if one.stuck}
     backlogs = [*destinations.values(), *(one.outbox for one in services.values() if one.outbox)]
     is_late = any((backlog.oldest_s or 0.0) > _LATE for backlog in backlogs)
-    all_up = {one.state for one in services.values()} | {one.state for one in engines.values()} <= {"up"}
+    all_up = {one.state for one in services.values()} | set(states.values()) <= {"up"}
     return Status(
         status="up" if all_up and not stuck and not is_late else "degraded",
         version=collected.version,
@@ -93,6 +99,7 @@ def compile_status(collected: Collected, states: Mapping[str, str], breakers: Ma
         services=services,
         engines=engines,
         destinations=destinations,
+        risks=collected.risks,
         dead_letters=next((one.dead_letters for one in reported if one.dead_letters is not None), None),
         stuck=stuck,
     )

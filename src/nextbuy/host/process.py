@@ -17,6 +17,7 @@ from nextbuy.host.databases import service_url
 from nextbuy.kit.clock import utc_now
 from nextbuy.kit.config import Settings
 from nextbuy.kit.events.bus.interface import Bus
+from nextbuy.kit.events.parking import parking_handlers
 from nextbuy.kit.events.receiver import Receiver
 from nextbuy.kit.http.app import App
 from nextbuy.kit.http.service_identity import ServiceIdentity
@@ -34,6 +35,7 @@ from nextbuy.kit.storage.database import Database
 from nextbuy.kit.wire import Handler
 
 log: Final = logging.getLogger(__name__)
+_DELIVERY_POLICY: Final = BreakerPolicy(reset_after=0.9, reset_cap=0.9, probes=1, successes_to_close=1)
 _STOP_TIMEOUT: Final = 4.0
 """Seconds for the background tasks to stop, and again for connections to close."""
 _NEVER_OPENS: Final = BreakerPolicy(min_calls=1_000_000, consecutive_failures=1_000_000)
@@ -67,6 +69,7 @@ class Process:
         interactions: Interactions,
         tasks: Sequence[BackgroundTask],
         destinations: Sequence[Destination],
+        publishers: Sequence[str],
         service_tasks: Callable[[Service, Any, Database, Bus, Journal], Iterable[BackgroundTask]],
     ) -> None:
         """Prepare a process; `start` starts `tasks`, then `services` in order, each with its `service_tasks`."""
@@ -82,6 +85,7 @@ class Process:
         self._service_tasks = service_tasks
         self._interactions = interactions
         self._destinations = destinations
+        self._publishers = publishers
         self._breakers = {name: Breaker(asyncio.get_running_loop().time) for name in callees}
         self.transports: dict[str, Transport] = {name: self._transport(name) for name in callees}
         self.verifier = TokenVerifier(self._public_keys)
@@ -108,6 +112,11 @@ class Process:
     def _calls(self, caller: str) -> Calls:
         identity = ServiceIdentity(self.settings.secret, caller)
         return Calls(identity, self.transports, self.journal, breakers=self._breakers)
+
+    def _delivery_calls(self, caller: str) -> Calls:
+        identity = ServiceIdentity(self.settings.secret, caller)
+        breakers = {name: Breaker(asyncio.get_running_loop().time, _DELIVERY_POLICY) for name in self.transports}
+        return Calls(identity, self.transports, self.journal, breakers=breakers, record_success=False)
 
     def status_calls(self) -> Calls:
         """Return the gateway's calls for the status of services; their breakers never open, nor affect other calls."""
@@ -141,6 +150,7 @@ class Process:
         deps = hosted.assemble(
             ServiceContext(
                 send=self._calls(hosted.name).send,
+                deliver=self._delivery_calls(hosted.name).send,
                 settings=self.settings,
                 journal=self.journal,
                 clock=utc_now,
@@ -148,6 +158,7 @@ class Process:
                 database=database,
                 bus=self.bus,
                 destinations=self._destinations,
+                publishers=self._publishers,
             )
         )
         if service.startup is not None:
@@ -159,6 +170,8 @@ class Process:
             receiver = Receiver(service, deps, database, self.journal)
             await receiver.start()
             calls.append(answers(receive_events_of(hosted.name), receiver.receive))
+        if service.publishes:
+            calls += parking_handlers(hosted.name, database)
         self._apps[hosted.name] = App(
             service,
             deps,

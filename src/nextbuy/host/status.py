@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 from nextbuy.contracts.errors import AppError
 from nextbuy.contracts.status import ServiceStatus, StatusClient
 from nextbuy.gateway.status import Collected
+from nextbuy.host.bus_watch import BusWatch
 from nextbuy.host.health import PROBE_TIMEOUT, PostgresCheck
 from nextbuy.host.process import Process
 from nextbuy.kit.deadline import set_deadline
@@ -21,7 +22,7 @@ _CALL_TIMEOUT: Final = 1.0
 
 
 def status_collector(
-    process: Process, services: list[str], postgres: PostgresCheck
+    process: Process, services: list[str], postgres: PostgresCheck, watch: BusWatch
 ) -> Callable[[], Awaitable[Collected]]:
     """Return a function that collects the status of the services and engines, within `_CALL_TIMEOUT`."""
     client = StatusClient(process.status_calls().send)
@@ -43,6 +44,7 @@ def status_collector(
             carrier=process.bus.carrier,
             services=dict(zip(services, statuses, strict=True)),
             engines=engines,
+            risks={risk.name: risk.problem for risk in watch.risks},
         )
 
     return collect

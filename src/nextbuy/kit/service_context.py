@@ -26,6 +26,8 @@ class ServiceContext:
     """The shared parts for one service in one process."""
 
     send: Send
+    deliver: Send
+    """Sends events: a breaker of its own admits one attempt a second, and only failed calls are recorded."""
     settings: Settings
     journal: Journal
     clock: Clock
@@ -34,3 +36,5 @@ class ServiceContext:
     bus: Bus
     destinations: Sequence[Destination]
     """All services that subscribe to events; the kafka service delivers to them."""
+    publishers: Sequence[str] = ()
+    """The names of all services that publish events; the kafka service lists their parked ones."""

@@ -12,8 +12,8 @@ from uuid import UUID
 from nextbuy.kit.http.caller import Caller
 from nextbuy.kit.stuck import GiveUp, Stuck
 from nextbuy.order.deps import Deps
-from nextbuy.order.state_changes import advance, record_unmatched_given_up
-from nextbuy.order.store import sessions, transitions
+from nextbuy.order.state_changes import advance, record_release_given_up, record_unmatched_given_up
+from nextbuy.order.store import transitions
 from nextbuy.order.store.stuck import STUCK, WorkKind
 
 
@@ -35,6 +35,6 @@ async def give_up_stuck(deps: Deps, caller: Caller, request: GiveUp) -> Stuck:
             case WorkKind.UNMATCHED_REFUND:
                 await record_unmatched_given_up(tx, work.id, request.reason)
             case WorkKind.STOCK_RELEASE:
-                await sessions.give_up_release(tx, UUID(work.id), request.reason)
+                await record_release_given_up(tx, UUID(work.id), request.reason)
         await caller.store_response(tx, work)
     return work

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from nextbuy.contracts.message import Envelope, Event
 from nextbuy.contracts.order import (
+    HoldReleased,
     OrderCreated,
     OrderPaid,
     PaymentFailed,
@@ -19,6 +20,7 @@ from nextbuy.contracts.order import (
     PaymentReceived,
     PaymentRefunded,
     RefundDue,
+    ReleaseGivenUp,
     SessionCreated,
     SessionExpired,
     SessionNotOpened,
@@ -44,6 +46,8 @@ TITLES: Final[dict[type[Event], str]] = {
     SessionNotOpened: "Payment page could not be opened",
     PaymentFailed: "Payment declined",
     SessionExpired: "Checkout expired",
+    HoldReleased: "Units released",
+    ReleaseGivenUp: "Units released by hand",
     PaymentReceived: "Payment received",
     SessionPaid: "Checkout completed",
     OrderCreated: "Order placed",

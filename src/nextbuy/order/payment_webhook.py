@@ -51,7 +51,7 @@ async def _handle_paid(deps: Deps, event: WebhookEvent) -> None:
         await _store_unmatched_payment(deps, event)
         return
     async with deps.database.transaction() as tx:
-        session = await advance(tx, transitions.payment_received(event.session_id, event))
+        session = await advance(tx, transitions.payment_received(event.session_id, event, deps.clock()))
 
     if session is None:
         if not await sessions.has_payment(deps.database, event.session_id, event.payment_id):
@@ -70,7 +70,7 @@ async def _handle_paid(deps: Deps, event: WebhookEvent) -> None:
 async def _store_unmatched_payment(deps: Deps, event: WebhookEvent) -> None:
     async with deps.database.transaction() as tx:
         if await sessions.insert_webhook_event(tx, event):
-            await record_unmatched_payment(tx, event)
+            await record_unmatched_payment(tx, event, deps.clock())
 
 
 async def _handle_unpaid(deps: Deps, event: WebhookEvent) -> None:

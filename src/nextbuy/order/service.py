@@ -9,7 +9,7 @@ from nextbuy.order.create_payment_session import create_payment_session
 from nextbuy.order.deps import Deps
 from nextbuy.order.expire_sessions import expire_sessions
 from nextbuy.order.give_up_stuck import give_up_stuck
-from nextbuy.order.history import EVENTS
+from nextbuy.order.history import EVENTS, UNMATCHED_EVENTS
 from nextbuy.order.order_details import order_details
 from nextbuy.order.order_timeline import order_timeline
 from nextbuy.order.payment_session import payment_session
@@ -43,7 +43,7 @@ SERVICE = Service(
         get("audit", audit, who=[Role.ADMIN]),
     ],
     calls=[answers(ReadOrderEvents, read_events)],
-    publishes=[*EVENTS],
+    publishes=[*EVENTS, *UNMATCHED_EVENTS],
     jobs=[
         job("expire-sessions", expire_sessions, every=1.0),
         job("release-due-holds", release_due_holds, every=1.0),

@@ -1,18 +1,32 @@
 """The only functions that change the state of sessions and unmatched payments, each with its events.
 
+A restore inserts rows as well, but only from events that are in the log (`order/restoration.py`).
+
 A function writes the state and publishes the events, so neither happens without the other; a test verifies it.
 """
 
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
-from nextbuy.contracts.order import PaymentGivenUp, PaymentRefunded, Reason, RefundDue
+from nextbuy.contracts.order import (
+    HoldReleased,
+    PaymentGivenUp,
+    PaymentRefunded,
+    PaymentUnmatched,
+    Reason,
+    RefundDue,
+    ReleaseGivenUp,
+    UnmatchedPaymentGivenUp,
+    UnmatchedPaymentRefunded,
+)
 from nextbuy.kit.events.outbox import publish
 from nextbuy.kit.observability.telemetry import current_span, start_span, use_span
 from nextbuy.kit.storage.database import Transaction
 from nextbuy.order.history import events_for
 from nextbuy.order.model import Session, target_state
 from nextbuy.order.provider_webhook import WebhookEvent
-from nextbuy.order.store import unmatched_payments
+from nextbuy.order.store import sessions, unmatched_payments
 from nextbuy.order.store.sessions import session_from_row
 from nextbuy.order.store.transitions import Step
 from nextbuy.order.store.unmatched_payments import UnmatchedPayment
@@ -38,12 +52,25 @@ async def advance_all(tx: Transaction, step: Step) -> list[Session]:
 
 async def _publish(tx: Transaction, step: Step, session: Session) -> Session:
     transition = next(candidate for candidate in step.transitions if target_state(candidate) is session.status)
-    await publish(tx, *events_for(transition, session, step.orders))
+    await publish(tx, *events_for(transition, session, step.orders), at=step.at)
     return session
 
 
-async def record_unmatched_payment(tx: Transaction, event: WebhookEvent) -> None:
-    """Store a payment for refund, once, and publish that the refund is due if its session exists."""
+async def record_release(tx: Transaction, session: Session) -> None:
+    """Record that the stock of a claimed session is released and publish it, if we still hold the claim."""
+    if await sessions.mark_released(tx, session):
+        await publish(tx, HoldReleased(session_id=session.id, buyer_id=session.buyer_id))
+
+
+async def record_release_given_up(tx: Transaction, session_id: UUID, note: str) -> None:
+    """End the attempts to release the stock of a session, and publish it."""
+    buyer_id = await sessions.give_up_release(tx, session_id, note)
+    if buyer_id is not None:
+        await publish(tx, ReleaseGivenUp(session_id=session_id, buyer_id=buyer_id, note=note))
+
+
+async def record_unmatched_payment(tx: Transaction, event: WebhookEvent, now: datetime) -> None:
+    """Store a payment for refund, once, and publish that the refund is due."""
     span = current_span()
     buyer_id = await unmatched_payments.lock_session(tx, event.session_id)
     payment = UnmatchedPayment(
@@ -55,31 +82,34 @@ async def record_unmatched_payment(tx: Transaction, event: WebhookEvent) -> None
         traceparent=span.traceparent,
         correlation_id=span.correlation_id,
     )
-    if await unmatched_payments.insert(tx, payment) and payment.buyer_id is not None:
-        await publish(tx, RefundDue(**_fields(payment)))
+    if await unmatched_payments.insert(tx, payment, now):
+        due = PaymentUnmatched if buyer_id is None else RefundDue
+        await publish(tx, due(**_fields(payment)), at=now)
 
 
 async def record_unmatched_refund(tx: Transaction, payment: UnmatchedPayment, refund_id: str) -> bool:
     """Record the refund of a claimed payment and publish it; return false if the claim was lost."""
     await unmatched_payments.lock_session(tx, payment.session_id)
     recorded = await unmatched_payments.mark_refunded(tx, payment, refund_id)
-    if recorded and payment.buyer_id is not None:
-        await publish(tx, PaymentRefunded(**_fields(payment), refund_id=refund_id))
+    if recorded:
+        refunded = UnmatchedPaymentRefunded if payment.buyer_id is None else PaymentRefunded
+        await publish(tx, refunded(**_fields(payment), refund_id=refund_id))
     return recorded
 
 
 async def record_unmatched_given_up(tx: Transaction, payment_id: str, note: str) -> None:
     """End the attempts to refund a payment, and publish it."""
     payment = await unmatched_payments.give_up(tx, payment_id, note)
-    if payment is not None and payment.buyer_id is not None:
+    if payment is not None:
         await unmatched_payments.lock_session(tx, payment.session_id)
-        await publish(tx, PaymentGivenUp(**_fields(payment), note=note))
+        given_up = UnmatchedPaymentGivenUp if payment.buyer_id is None else PaymentGivenUp
+        await publish(tx, given_up(**_fields(payment), note=note))
 
 
 def _fields(payment: UnmatchedPayment) -> dict[str, Any]:
-    return {
+    buyer = {} if payment.buyer_id is None else {"buyer_id": payment.buyer_id}
+    return buyer | {
         "session_id": payment.session_id,
-        "buyer_id": payment.buyer_id,
         "payment_id": payment.payment_id,
         "total": payment.money,
         "reason": payment.reason,

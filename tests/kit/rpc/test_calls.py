@@ -94,11 +94,20 @@ def log(tmp_path: Path) -> Iterator[Lines]:
 
 
 def calls_to(
-    handler: Handler | None, journal: Journal, *, caller: str = "caller", breaker: Breaker | None = None
+    handler: Handler | None,
+    journal: Journal,
+    *,
+    caller: str = "caller",
+    breaker: Breaker | None = None,
+    record_success: bool = True,
 ) -> Calls:
     transports: dict[str, Transport] = {"callee": LocalTransport("callee", lambda: handler)}
     return Calls(
-        ServiceIdentity(SECRET, caller), transports, journal, breakers={"callee": breaker or Breaker(time.monotonic)}
+        ServiceIdentity(SECRET, caller),
+        transports,
+        journal,
+        breakers={"callee": breaker or Breaker(time.monotonic)},
+        record_success=record_success,
     )
 
 
@@ -115,6 +124,17 @@ async def test_call_returns_reply_and_logs_one_line(log: Lines) -> None:
     assert (line["outcome"], line["status"], line["attempt"]) == ("ok", 200, 1)
     assert (line["trace_id"], line["correlation_id"]) == (trace.trace_id, "purchase-1")
     assert line["parent_id"] == trace.span_id
+
+
+async def test_calls_recorded_elsewhere_log_failed_attempts_only(log: Lines) -> None:
+    def once(_call: object) -> None:
+        if callee.count < 2:
+            raise Unavailable("not yet")
+
+    callee = Callee(once)
+    await calls_to(app(callee), log.journal, record_success=False).send(Ask(word="a"))
+
+    assert [line["outcome"] for line in log()] == ["unavailable"]
 
 
 async def test_idempotent_call_is_retried_until_success(log: Lines) -> None:

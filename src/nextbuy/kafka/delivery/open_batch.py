@@ -17,10 +17,12 @@ class Entry:
     """An event, and the subscriptions that it is still to be delivered to."""
 
     index: int
-    """Its position in the batch."""
+    """Its place in the batch."""
     topic: str
     event_id: UUID
     body: bytes
+    position: int
+    """Its position in its publisher's event log."""
     subscriptions: list[str]
     attempts: int = 1
     reason: str = ""
@@ -36,12 +38,14 @@ class Entry:
             delivery_key=f"{subscription}/{self.event_id}",
             topic=self.topic,
             event_id=self.event_id,
+            event_type=self.topic,
             destination=destination,
             subscription=subscription,
             reason=result.reason,
             errors=result.errors,
             attempts=self.attempts,
             body=self.body,
+            position=self.position,
         )
 
 
@@ -58,15 +62,15 @@ class OpenBatch:
 
     @classmethod
     def read(cls, batch: Batch, subscriptions: Sequence[str]) -> tuple[Self, list[NewDeadLetter]]:
-        """Open a batch; messages without a valid envelope of their topic become dead letters."""
+        """Open a batch; messages without a position or a valid envelope of their topic become dead letters."""
         opened, letters = cls(batch), []
         for index, delivery in enumerate(batch.deliveries):
             try:
-                topic, event_id, _ = EventDecoder.header(delivery.body, batch.topic)
+                topic, event_id, _ = EventDecoder.header(delivery.body, delivery.position, batch.topic)
             except UndecodableEvent as error:
-                letters.append(_undecodable(delivery, str(error)))
+                letters.append(_undecodable(delivery, error))
                 continue
-            opened.entries.append(Entry(index, topic, event_id, delivery.body, list(subscriptions)))
+            opened.entries.append(Entry(index, topic, event_id, delivery.body, delivery.position, list(subscriptions)))
         return opened, letters
 
     @property
@@ -87,15 +91,17 @@ class OpenBatch:
         self.due, self.alone = now + delay, True
 
 
-def _undecodable(delivery: Delivery, reason: str) -> NewDeadLetter:
+def _undecodable(delivery: Delivery, error: UndecodableEvent) -> NewDeadLetter:
     return NewDeadLetter(
-        delivery_key=f"{delivery.topic}/{delivery.position}/{crc32(delivery.body):08x}",
+        delivery_key=f"{delivery.topic}/{delivery.offset}/{crc32(delivery.body):08x}",
         topic=delivery.topic,
-        event_id=None,
+        event_id=error.event_id,
+        event_type=error.event_type,
         destination="",
         subscription="",
-        reason=reason,
+        reason=str(error),
         errors=[],
         attempts=1,
         body=delivery.body,
+        position=delivery.position,
     )

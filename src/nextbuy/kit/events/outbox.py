@@ -5,6 +5,8 @@ Events of one key are published in the order of their ids, because a publisher l
 is the key) until the commit. Only events that are summed, such as views, need no lock: their order is irrelevant.
 """
 
+from datetime import datetime
+from functools import cache
 from typing import Final
 from uuid import UUID
 from zlib import crc32
@@ -14,7 +16,7 @@ import msgspec
 from nextbuy.contracts.message import Envelope, Event
 from nextbuy.contracts.values import new_id
 from nextbuy.kit.clock import utc_now
-from nextbuy.kit.events.inbound import InboundEvent
+from nextbuy.kit.events.inbound import NUL_REASON, InboundEvent, has_nul
 from nextbuy.kit.observability import telemetry
 from nextbuy.kit.storage.database import Transaction
 
@@ -49,14 +51,19 @@ def bucket_of(key: str) -> int:
 
 
 def make_envelope(
-    event: Event, source: str, trace: telemetry.SpanContext, *, cause: InboundEvent | None = None
+    event: Event,
+    source: str,
+    trace: telemetry.SpanContext,
+    *,
+    cause: InboundEvent | None = None,
+    at: datetime | None = None,
 ) -> Envelope:
-    """Return the envelope of an event that the service `source` publishes in the span `trace`."""
+    """Return the envelope of an event that the service `source` publishes in the span `trace`; `at` is now if None."""
     return Envelope(
         id=new_id(),
         type=event.topic,
         source=source,
-        time=utc_now(),
+        time=at or utc_now(),
         key=str(getattr(event, event.key)),
         schema_version=event.schema_version,
         correlation_id=trace.correlation_id,
@@ -66,13 +73,32 @@ def make_envelope(
     )
 
 
-async def publish(tx: Transaction, *events: Event, cause: InboundEvent | None = None) -> list[UUID]:
+def _require_valid(event: Event, envelope: Envelope, body: bytes) -> None:
+    """Check an event as its subscribers do: the log is permanent, and one that none can read would stay in it."""
+    try:
+        _decoder(type(event)).decode(envelope.data)
+        if has_nul(body):
+            raise ValueError(NUL_REASON)
+    except ValueError as error:
+        message = f"{envelope.type} event invalid: {error}"
+        raise ValueError(message) from error
+
+
+@cache
+def _decoder(kind: type[Event]) -> msgspec.json.Decoder[Event]:
+    return msgspec.json.Decoder(kind)
+
+
+async def publish(
+    tx: Transaction, *events: Event, cause: InboundEvent | None = None, at: datetime | None = None
+) -> list[UUID]:
     """Publish events, in this order, when `tx` commits; return their ids.
 
-    They continue the trace of the event that is their `cause`, otherwise that of the running code.
+    They continue the trace of the event that is their `cause`, otherwise that of the running code. Their time is `at`,
+    for a row that stores the same time, or now.
 
     Raises:
-        ValueError: an event is larger than `MAX_EVENT_BYTES`, which is a defect of its publisher.
+        ValueError: an event is larger than `MAX_EVENT_BYTES` or breaks a bound of its type, a defect of its publisher.
     """
     if not events:
         return []
@@ -83,12 +109,13 @@ async def publish(tx: Transaction, *events: Event, cause: InboundEvent | None = 
     )
     if not parent.trace_id.strip("0"):
         parent = telemetry.start_span()
-    envelopes = [make_envelope(event, tx.service, parent.child(), cause=cause) for event in events]
+    envelopes = [make_envelope(event, tx.service, parent.child(), cause=cause, at=at) for event in events]
     bodies = [_encode(envelope) for envelope in envelopes]
-    for envelope, body in zip(envelopes, bodies, strict=True):
+    for event, envelope, body in zip(events, envelopes, bodies, strict=True):
         if len(body) > MAX_EVENT_BYTES:
             message = f"{envelope.type} event too large: {len(body)} bytes, limit {MAX_EVENT_BYTES}"
             raise ValueError(message)
+        _require_valid(event, envelope, body)
     await tx.execute(
         _INSERT,
         parent.span_id,

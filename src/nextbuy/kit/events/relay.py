@@ -3,23 +3,35 @@
 It leases buckets of keys, and deletes published rows in a statement that checks the lease. If it stalls, another relay
 publishes the same rows again, and consumers drop the duplicates. Leasing and reading are two statements, so that the
 second sees what the previous holder deleted. Neither lease nor delete waits for the disk: a loss only repeats events.
+
+A batch with a message that the bus rejects is halved in the next rounds until that message is alone, and then parked
+(`parking.py`). A topic that the bus refuses waits (`waiting_topics.py`).
 """
 
 import asyncio
 import logging
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Final
 
 import msgspec
 from msgspec import Struct
 
-from nextbuy.kit.events.bus.interface import BUS_PARTICIPANT, Bus, BusMessage, BusUnavailable
+from nextbuy.kit.events.bus.interface import (
+    BUS_PARTICIPANT,
+    Bus,
+    BusMessage,
+    BusUnavailable,
+    MessageRejected,
+    TopicRefused,
+)
+from nextbuy.kit.events.parking import park
+from nextbuy.kit.events.waiting_topics import WaitingTopics
 from nextbuy.kit.observability.telemetry import Journal, SpanContext
 from nextbuy.kit.rpc.retry import backoff
-from nextbuy.kit.storage.database import Database
+from nextbuy.kit.storage.database import Database, Row
 from nextbuy.kit.storage.leases import Leases
 
 log: Final = logging.getLogger(__name__)
@@ -44,16 +56,18 @@ _NO_FSYNC: Final = "(SELECT set_config('synchronous_commit', 'off', true)) = 'of
 _LEASE_BUCKETS: Final = LEASES.claim_statement(
     condition=f"EXISTS (SELECT FROM outbox WHERE outbox.bucket = outbox_leases.bucket) AND {_NO_FSYNC}", order="bucket"
 )
-_READ_PENDING: Final = """
+_READ: Final = """
     SELECT id, topic, key, parent_span, envelope FROM (
         SELECT log.*, sum(octet_length(envelope)) OVER (ORDER BY id ROWS UNBOUNDED PRECEDING) AS bytes
         FROM unnest($1::smallint[]) AS leased (bucket) CROSS JOIN LATERAL (
-            SELECT id FROM outbox WHERE outbox.bucket = leased.bucket ORDER BY id LIMIT $2
+            SELECT id FROM outbox {} WHERE outbox.bucket = leased.bucket {} ORDER BY id LIMIT $2
         ) AS pending JOIN event_log AS log USING (id)
     ) AS sized
     WHERE bytes - octet_length(envelope) < $3
-    ORDER BY id
+    ORDER BY id LIMIT $4
 """
+_READ_PENDING: Final = _READ.format("", "")
+_READ_BY_TOPIC: Final = _READ.format("JOIN event_log USING (id)", "AND (topic = ANY($5::text[])) = $6")
 
 _DELETE_PUBLISHED: Final = f"""
     WITH held AS (
@@ -91,6 +105,9 @@ class Relay:
         self._batch_size = batch_size
         self._wakeup = asyncio.Event()
         self._failing = False
+        self._waiting = WaitingTopics(self._service)
+        self._suspects = 0
+        """Number of pending events, from the first, that contain one that the bus rejects; zero if none is known."""
 
     def wake(self) -> None:
         """Publish at once, because an event was committed."""
@@ -116,7 +133,9 @@ class Relay:
                 await self._wait()
 
     async def publish_batch(self) -> int | None:
-        """Publish one batch and return its size, or None if no bucket with pending events is free to lease.
+        """Publish one batch and return its size, or None if nothing can be leased and published at present.
+
+        The size is zero if the bus rejected a message or refused a topic: the next batch leaves it out.
 
         Raises:
             BusUnavailable: the bus did not store the batch; the leases were released.
@@ -126,13 +145,27 @@ class Relay:
             return None
         buckets, until = [lease["bucket"] for lease in leases], leases[0]["leased_until"]
         began = time.perf_counter()
+        retried = self._waiting.due(time.monotonic())
+        rows: list[Row] = []
         try:
-            per_bucket = -(-self._batch_size // len(buckets))
-            rows = await self._database.fetch(_READ_PENDING, buckets, per_bucket, MAX_BATCH_BYTES)
-            await self._publish([BusMessage(row["topic"], row["key"], row["envelope"].encode()) for row in rows])
-        except BaseException:
+            rows = await self._read(buckets, retried)
+            await self._publish(
+                [BusMessage(row["topic"], row["key"], row["envelope"].encode(), row["id"]) for row in rows]
+            )
+        except MessageRejected as error:
+            await self._halve_or_park(rows, buckets, until, error)
+            return 0
+        except BaseException as error:
             await self._release_leases(buckets, until)
+            if self._refuse_topics(error, retried):
+                return 0
             raise
+        self._suspects = max(0, self._suspects - len(rows))
+        if not rows:
+            await self._release_leases(buckets, until)
+            self._waiting.postpone(retried, time.monotonic())
+            return 0 if retried else None
+        self._waiting.accept(retried)
         deleted = await self._database.fetch(_DELETE_PUBLISHED, buckets, until, [row["id"] for row in rows])
         if len(deleted) < len(rows):
             log.warning("lease expired during publishing; %d events of %s published twice", len(rows), self._service)
@@ -145,6 +178,40 @@ class Relay:
             carrier=self._bus.carrier,
         )
         return len(rows)
+
+    async def _read(self, buckets: Sequence[int], retried: str | None) -> list[Row]:
+        """Return the next events of the topic that is tried again, else of all topics that do not wait."""
+        limit = max(1, self._suspects // 2) if self._suspects else None
+        per_bucket = limit or -(-self._batch_size // len(buckets))
+        if not self._waiting.names:
+            return await self._database.fetch(_READ_PENDING, buckets, per_bucket, MAX_BATCH_BYTES, limit)
+        topics = [retried] if retried else self._waiting.names
+        return await self._database.fetch(
+            _READ_BY_TOPIC, buckets, per_bucket, MAX_BATCH_BYTES, limit, topics, retried is not None
+        )
+
+    async def _halve_or_park(
+        self, rows: Sequence[Row], buckets: Sequence[int], until: datetime, error: MessageRejected
+    ) -> None:
+        """Have the next batch be half of this one or, if this one is a single event, park it."""
+        self._suspects = len(rows) if len(rows) > 1 else 0
+        if self._suspects:
+            await self._release_leases(buckets, until)
+        elif await park(self._database, LEASES, buckets, until, rows[0]["id"], str(error)):
+            log.error(
+                "the bus rejects an event; it is parked, and later events are published",
+                extra={"topic": rows[0]["topic"], "position": rows[0]["id"], "service": self._service, "reason": error},
+            )
+
+    def _refuse_topics(self, error: BaseException, retried: str | None) -> bool:
+        """Have topics wait if an error concerns only them; return whether it does."""
+        topics: Collection[str] = ()
+        if isinstance(error, TopicRefused):
+            topics = error.topics
+        elif isinstance(error, BusUnavailable) and retried:
+            topics = [retried]
+        self._waiting.refuse(topics, str(error), time.monotonic())
+        return bool(topics)
 
     async def _publish(self, messages: Sequence[BusMessage]) -> None:
         try:

@@ -45,10 +45,13 @@ class Calls:
         journal: Journal,
         *,
         breakers: Mapping[str, Breaker],
+        record_success: bool = True,
     ) -> None:
+        """Send calls as the service of `identity`; `record_success=False` records failed attempts only."""
         self._identity = identity
         self._callees = {name: Callee(name, transport, breakers[name]) for name, transport in transports.items()}
         self._journal = journal
+        self._record_success = record_success
         self._budgets = {name: RetryBudget(now=time.monotonic) for name in transports}
 
     async def send(self, call: Call[Reply]) -> Reply:
@@ -95,17 +98,18 @@ class Calls:
             outcome = "cancelled"
             raise
         finally:
-            self._journal.interaction(
-                "call",
-                self._identity.service,
-                call.to,
-                call.name,
-                trace=span,
-                began=started,
-                outcome=outcome,
-                status=status,
-                attempt=attempt,
-            )
+            if self._record_success or outcome != "ok":
+                self._journal.interaction(
+                    "call",
+                    self._identity.service,
+                    call.to,
+                    call.name,
+                    trace=span,
+                    began=started,
+                    outcome=outcome,
+                    status=status,
+                    attempt=attempt,
+                )
 
     def _request(self, call: Call[Reply], body: bytes, timeout: float, span: SpanContext) -> Request:
         headers = {

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from nextbuy.contracts.order import Address, SoldLine
+from nextbuy.contracts.order import SoldLine
 from nextbuy.contracts.values import Money
 from nextbuy.kit.storage.database import Database, Executor, Row, Transaction, from_row
 from nextbuy.kit.storage.leases import Leases
@@ -32,7 +32,6 @@ RELEASE: Final = Leases(
 )
 
 _lines: Final = msgspec.json.Decoder(list[SoldLine]).decode
-_address: Final = msgspec.json.Decoder(Address).decode
 
 
 def session_from_row(row: Row, due: str = "completion_due_at", attempts: str = "completion_attempts") -> Session:
@@ -42,10 +41,11 @@ def session_from_row(row: Row, due: str = "completion_due_at", attempts: str = "
         Session,
         row,
         status=State(row["status"]),
+        serial=row["serial"] or 0,
         total=Money(row["total"], row["currency"]),
         lines=_lines(row["lines"]),
-        address=None if row["address"] is None else _address(row["address"]),
         received=None if received is None else Money(received, row["received_currency"]),
+        release_due=row["release_due_at"] is not None,
         claimed_until=row[due] or NOT_CLAIMED,
         attempts=row[attempts],
     )
@@ -82,12 +82,14 @@ async def claim_releases(db: Database, limit: int, *, session_id: UUID | None = 
     return [session_from_row(row, "release_due_at", "release_attempts") for row in rows]
 
 
-async def mark_released(db: Database, session: Session) -> None:
-    """Record that the stock is released, if we still hold the claim."""
-    await db.execute(
-        f"UPDATE sessions SET release_due_at = NULL, release_attempts = 0 WHERE {RELEASE.held}",  # noqa: S608
-        [session.id],
-        session.claimed_until,
+async def mark_released(tx: Transaction, session: Session) -> bool:
+    """Record that the stock is released; return false if the claim was lost."""
+    return bool(
+        await tx.fetchval(
+            f"UPDATE sessions SET release_due_at = NULL, release_attempts = 0 WHERE {RELEASE.held} RETURNING true",  # noqa: S608
+            [session.id],
+            session.claimed_until,
+        )
     )
 
 
@@ -102,10 +104,18 @@ async def reschedule_release(db: Database, session: Session, delay: float, failu
     await RELEASE.reschedule(db, [session.id], session.claimed_until, delay, failure)
 
 
-async def give_up_release(tx: Transaction, session_id: UUID, note: str) -> None:
-    """Stop the attempts to release the stock of a session."""
-    sql = "UPDATE sessions SET release_due_at = NULL, release_failure = $2 WHERE id = $1"
-    await tx.execute(sql, session_id, f"given up: {note}")
+async def give_up_release(tx: Transaction, session_id: UUID, note: str) -> UUID | None:
+    """End the attempts to release the stock of a session and return its buyer; None if no release is due."""
+    buyer_id: UUID | None = await tx.fetchval(
+        """
+        UPDATE sessions SET release_due_at = NULL, release_failure = $2
+         WHERE id = $1 AND release_due_at IS NOT NULL
+        RETURNING buyer_id
+        """,
+        session_id,
+        f"given up: {note}",
+    )
+    return buyer_id
 
 
 # ── webhook events ──

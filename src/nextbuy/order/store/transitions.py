@@ -11,7 +11,7 @@ from uuid import UUID
 from msgspec import Struct
 from msgspec.structs import replace
 
-from nextbuy.contracts.order import Reason
+from nextbuy.contracts.order import Address, Reason
 from nextbuy.contracts.simulator import PaymentOpened
 from nextbuy.contracts.values import new_id
 from nextbuy.kit.wire import encode
@@ -31,6 +31,8 @@ class Step(Struct, frozen=True):
     """The orders that the step creates, with their ids."""
     session: Session | None = None
     """The session after the step, if it is known, so that the statement need not return it."""
+    at: datetime | None = None
+    """The time that the step stores in rows, which is that of its events; None if it stores none."""
 
 
 def _step(transition: Transition, sql: str, *values: object) -> Step:
@@ -42,13 +44,16 @@ def _claimed_step(transition: Transition, sql: str, session: Session, *values: o
     return Step((transition,), sql, (*claim, target_state(transition), source_states(transition), *values))
 
 
-def created(session: Session, expiry_due_at: datetime) -> Step:
+def created(session: Session, address: Address | None, expiry_due_at: datetime, now: datetime) -> Step:
     """Store a new session, which expires at `expiry_due_at` unless its payment page is open by then."""
     return Step(
         (Transition.CREATED,),
         """
-        INSERT INTO sessions (id, buyer_id, status, total, currency, lines, address, expires_at, expiry_due_at,
-                              traceparent, correlation_id)
+        WITH addressed AS (
+            INSERT INTO postal_addresses (session_id, buyer_id, address) SELECT $1, $2, $12 WHERE $12::jsonb IS NOT NULL
+        )
+        INSERT INTO sessions (id, buyer_id, status, total, currency, lines, expires_at, expiry_due_at, traceparent,
+                              correlation_id, created_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
         RETURNING true
         """,
@@ -59,13 +64,15 @@ def created(session: Session, expiry_due_at: datetime) -> Step:
             session.total.amount,
             session.total.currency,
             encode(session.lines).decode(),
-            None if session.address is None else encode(session.address).decode(),
             session.expires_at,
             expiry_due_at,
             session.traceparent,
             session.correlation_id,
+            now,
+            None if address is None else encode(address).decode(),
         ),
         session=session,
+        at=now,
     )
 
 
@@ -137,9 +144,10 @@ _RECEIVE_PAYMENT: Final = f"""
     WITH paid AS (
         UPDATE sessions
            SET status = CASE WHEN total = $4 AND currency = $5 THEN $6 ELSE $7 END,
+               serial = CASE WHEN total = $4 AND currency = $5 THEN nextval('checkout_serials') END,
                reason = CASE WHEN total = $4 AND currency = $5 THEN NULL ELSE $10 END,
                release_due_at = CASE WHEN total = $4 AND currency = $5 THEN NULL ELSE now() END,
-               payment_id = $3, received = $4, received_currency = $5, paid_at = now(), expiry_due_at = NULL,
+               payment_id = $3, received = $4, received_currency = $5, paid_at = $11, expiry_due_at = NULL,
                completion_due_at = {COMPLETION.until}, completion_attempts = 1
          WHERE id = $2 AND status = ANY($8)
         RETURNING *
@@ -150,7 +158,7 @@ _RECEIVE_PAYMENT: Final = f"""
 """  # noqa: S608  a constant
 
 
-def payment_received(session_id: UUID, event: WebhookEvent) -> Step:
+def payment_received(session_id: UUID, event: WebhookEvent, now: datetime) -> Step:
     """Record the payment of a session and the webhook event that reports it, and claim the completion of the checkout.
 
     Once committed, the payment leads to orders or a refund. A refund is due if it is not the session's total.
@@ -169,18 +177,20 @@ def payment_received(session_id: UUID, event: WebhookEvent) -> Step:
             source_states(Transition.PAYMENT_RECEIVED),
             event.type,
             Reason.WRONG_AMOUNT,
+            now,
         ),
+        at=now,
     )
 
 
 _CREATE_ORDERS: Final = f"""
     WITH paid AS (
         UPDATE sessions SET status = $3, completion_due_at = NULL WHERE {COMPLETION.held} AND status = ANY($4)
-        RETURNING id, buyer_id, currency, address
+        RETURNING id, buyer_id, currency
     ), created AS (
-        INSERT INTO orders (id, number, session_id, buyer_id, shop_id, seller_id, status, total, currency, address)
+        INSERT INTO orders (id, number, session_id, buyer_id, shop_id, seller_id, status, total, currency, created_at)
         SELECT new.id, new.number, paid.id, paid.buyer_id, new.shop_id, new.seller_id, 'paid', new.total,
-               paid.currency, paid.address
+               paid.currency, $16
           FROM paid, unnest($5::uuid[], $6::text[], $7::uuid[], $8::uuid[], $9::bigint[])
                AS new (id, number, shop_id, seller_id, total)
     ), lines AS (
@@ -193,7 +203,7 @@ _CREATE_ORDERS: Final = f"""
 """  # noqa: S608  a constant
 
 
-def stock_committed(session: Session, drafts: Sequence[OrderDraft]) -> Step:
+def stock_committed(session: Session, drafts: Sequence[OrderDraft], now: datetime) -> Step:
     """End a claimed session as paid, with its orders."""
     ids = [new_id() for _ in drafts]
     lines = [
@@ -216,9 +226,10 @@ def stock_committed(session: Session, drafts: Sequence[OrderDraft]) -> Step:
         [line.title for _, _, line in lines],
         [line.quantity for _, _, line in lines],
         [line.unit_price.amount for _, _, line in lines],
+        now,
     )
     paid = replace(session, status=target_state(Transition.STOCK_COMMITTED))
-    return replace(step, orders=list(zip(ids, drafts, strict=True)), session=paid)
+    return replace(step, orders=list(zip(ids, drafts, strict=True)), session=paid, at=now)
 
 
 def sold_out(session: Session) -> Step:

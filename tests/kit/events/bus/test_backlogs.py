@@ -24,7 +24,7 @@ def patient_backlogs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def publish(bus: Bus, topic: str, count: int) -> None:
-    await bus.publish([BusMessage(topic, f"key {n}", b"%d" % n) for n in range(count)])
+    await bus.publish([BusMessage(topic, f"key {n}", b"%d" % n, n + 1) for n in range(count)])
 
 
 async def backlog(bus: Bus, group: str, *topics: str) -> Backlog:

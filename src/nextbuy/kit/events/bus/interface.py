@@ -5,7 +5,7 @@ and again until they are acknowledged. Two consumers of a group never process me
 """
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 from msgspec import Struct
 
@@ -20,25 +20,73 @@ MAX_BATCH_BYTES: Final = 8 * 1024 * 1024
 BUS_PARTICIPANT: Final = "kafka"
 """Name of the bus in recorded interactions: the specification's diagrams call it Kafka, whichever engine runs."""
 
+MAX_POSITION: Final = 2**63 - 1
+"""The highest position in an event log (PostgreSQL's `bigint`)."""
+_MAX_DIGITS: Final = len(str(MAX_POSITION))
+
 
 class BusUnavailable(Exception):
     """A failure to get an answer from the engine. The operation may have taken effect, and may be repeated."""
 
 
+class MessageRejected(Exception):
+    """A failure that publishing the same messages again cannot cure: at least one is too large or malformed.
+
+    Some of them may be stored.
+    """
+
+
+class TopicRefused(Exception):
+    """A refusal of all messages of some topics, for their state and not for the messages: no permission, no such topic.
+
+    The messages of other topics may be stored or not, and are to be published again without these topics.
+    """
+
+    def __init__(self, reason: str, topics: Collection[str]) -> None:
+        super().__init__(reason)
+        self.topics = frozenset(topics)
+
+
+class Risk(Struct, frozen=True):
+    """A property of the engine that an operator should change."""
+
+    name: str
+    problem: str
+    """The problem and its remedy, for the operator."""
+    level: Literal["loss", "warning", "unknown"] = "loss"
+    """Whether events may be lost, or may have to wait, or whether the property cannot be read."""
+
+
 class BusMessage(Struct, frozen=True):
-    """A message to publish: its topic, the key that orders it, and an `Envelope` as JSON."""
+    """A message to publish: its topic, the key that orders it, and an `Envelope` as JSON.
+
+    `position` is that of the event in its publisher's event log; it travels beside the body.
+    """
 
     topic: str
     key: str
     body: bytes
+    position: int
 
 
 class Delivery(Struct, frozen=True):
-    """A message from the bus, with its position in the engine's notation."""
+    """A message from the bus, with its offset in the engine's notation.
+
+    `position` is that of the event in its publisher's event log, or 0 if it arrived without a valid one.
+    """
 
     topic: str
-    position: str
+    offset: str
     body: bytes
+    position: int
+
+
+def parse_position(digits: bytes | None) -> int:
+    """Return the position that arrived with a message, or 0 if it is missing or invalid."""
+    if digits is None or not digits.isdigit() or len(digits) > _MAX_DIGITS:
+        return 0
+    position = int(digits)
+    return position if position <= MAX_POSITION else 0
 
 
 class Batch(Protocol):
@@ -79,6 +127,8 @@ class Bus(Protocol):
 
         Raises:
             BusUnavailable: some or all may not be stored.
+            MessageRejected: one of them can never be stored.
+            TopicRefused: the messages of some topics cannot be stored at present.
         """
         ...
 
@@ -88,6 +138,14 @@ class Bus(Protocol):
 
     async def backlogs(self, groups: Mapping[str, Collection[str]]) -> dict[str, Backlog]:
         """Return the messages of its topics that each group has not acknowledged; `groups` are topics by group.
+
+        Raises:
+            BusUnavailable: the engine does not answer.
+        """
+        ...
+
+    async def risks(self, topics: Sequence[str]) -> list[Risk]:
+        """Return the properties of the engine that may lose events of these topics, or have them wait.
 
         Raises:
             BusUnavailable: the engine does not answer.

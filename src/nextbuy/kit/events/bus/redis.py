@@ -18,9 +18,10 @@ from uuid import uuid4
 from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ResponseError
 
 from nextbuy.contracts.status import Backlog
+from nextbuy.kit.config import REDIS_PREFIX
 from nextbuy.kit.events.bus.interface import (
     MAX_BATCH_BYTES,
     RETENTION_DAYS,
@@ -28,8 +29,13 @@ from nextbuy.kit.events.bus.interface import (
     BusMessage,
     BusUnavailable,
     Delivery,
+    Risk,
+    TopicRefused,
+    parse_position,
 )
 from nextbuy.kit.events.bus.redis_backlog import read_backlogs
+from nextbuy.kit.events.bus.redis_failures import UNAVAILABLE, publish_failure, report
+from nextbuy.kit.events.bus.redis_risks import redis_risks
 from nextbuy.kit.rpc.retry import backoff
 
 log: Final = logging.getLogger(__name__)
@@ -49,7 +55,6 @@ _CLOSE_TIMEOUT: Final = 1.0
 _RETRY_BASE: Final = 0.05
 _RETRY_CAP: Final = 1.0
 """Seconds between attempts while Redis is unavailable, with full jitter."""
-_UNAVAILABLE: Final = (RedisError, OSError, TimeoutError)
 
 _CONSUMER: Final = "owner"
 _RELEASED: Final = b"released"
@@ -57,11 +62,14 @@ _PUBLISHED: Final = b"published"
 
 _PUBLISH: Final = f"""
 local oldest = string.format('%d', (redis.call('TIME')[1] - {RETENTION_DAYS * 24 * 3600}) * 1000)
-for i = 1, #KEYS / 2 do redis.call('XTRIM', KEYS[i], 'MINID', oldest) end
-for i = 3, #ARGV, 2 do
-  redis.call('XADD', KEYS[tonumber(ARGV[i])], 'MAXLEN', '~', ARGV[1], '*', 'event', ARGV[i + 1])
+for i = 3, #ARGV, 3 do
+  redis.call(
+    'XADD', KEYS[tonumber(ARGV[i])], 'MAXLEN', '~', ARGV[1], '*', 'event', ARGV[i + 1], 'position', ARGV[i + 2]
+  )
 end
-for i = #KEYS / 2 + 1, #KEYS do redis.call('PUBLISH', KEYS[i], ARGV[2]) end
+-- Not before: once a script has written, Redis lets it exceed maxmemory.
+for i = 1, #KEYS / 2 do redis.call('XTRIM', KEYS[i], 'MINID', oldest) end
+for i = #KEYS / 2 + 1, #KEYS do redis.pcall('PUBLISH', KEYS[i], ARGV[2]) end
 """
 _TAKE: Final = """
 local holder = redis.call('GET', KEYS[1])
@@ -99,7 +107,7 @@ class RedisBus:
 
     carrier = "Redis Streams"
 
-    def __init__(self, client: Redis, prefix: str = "nextbuy:") -> None:
+    def __init__(self, client: Redis, prefix: str = REDIS_PREFIX) -> None:
         self._shared_client = client
         self._prefix = prefix
         self._client = _own_client(client)
@@ -108,17 +116,34 @@ class RedisBus:
         """Store messages, in this order: all of them or none."""
         if not messages:
             return
+        try:
+            await self._store(messages)
+        except TopicRefused as error:
+            if len(error.topics) == 1:
+                raise
+            refused = {topic for topic in error.topics if not await self._accepts(topic, messages)}
+            if refused:
+                raise TopicRefused(str(error), refused) from error
+
+    async def _accepts(self, topic: str, messages: Sequence[BusMessage]) -> bool:
+        """Store the messages of one topic; return false if Redis refuses the topic."""
+        try:
+            await self._store([message for message in messages if message.topic == topic])
+        except TopicRefused:
+            return False
+        return True
+
+    async def _store(self, messages: Sequence[BusMessage]) -> None:
         streams = {topic: index for index, topic in enumerate({message.topic: None for message in messages}, 1)}
         keys = [f"{self._prefix}{kind}:{topic}" for kind in ("stream", "hint") for topic in streams]
         arguments: list[str | bytes | int] = []
         for message in messages:
-            arguments += (streams[message.topic], message.body)
+            arguments += (streams[message.topic], message.body, message.position)
         try:
             async with asyncio.timeout(_TIMEOUT):
                 await self._client.eval(_PUBLISH, len(keys), *keys, MAX_STREAM_LENGTH, _PUBLISHED, *arguments)
-        except _UNAVAILABLE as error:
-            reason = f"Redis did not store {len(messages)} messages: {error!r}"
-            raise BusUnavailable(reason) from error
+        except UNAVAILABLE as error:
+            raise await publish_failure(self._client, error, messages) from error
 
     def subscribe(self, group: str, topics: Sequence[str], *, batch_size: int = 200) -> "RedisSubscription":
         """Join a group; topics of another member are taken over when it releases them or its lease expires."""
@@ -126,12 +151,11 @@ class RedisBus:
 
     async def backlogs(self, groups: Mapping[str, Collection[str]]) -> dict[str, Backlog]:
         """Return the backlog of each group."""
-        try:
-            async with asyncio.timeout(_TIMEOUT):
-                return await read_backlogs(self._client, self._prefix, groups)
-        except _UNAVAILABLE as error:
-            reason = f"Redis did not answer: {error!r}"
-            raise BusUnavailable(reason) from error
+        return await report(read_backlogs(self._client, self._prefix, groups), _TIMEOUT)
+
+    async def risks(self, topics: Sequence[str]) -> list[Risk]:  # noqa: ARG002  Redis has no settings per topic
+        """Return what may lose events, from Redis's own report of its state."""
+        return await report(redis_risks(self._client), _TIMEOUT)
 
     async def close(self) -> None:
         """Close our connections; the shared client stays open."""
@@ -167,7 +191,7 @@ class _RedisBatch:
         self._subscription = subscription
 
     async def acknowledge(self, count: int | None = None) -> None:
-        done = [delivery.position for delivery in self.deliveries[:count]]
+        done = [delivery.offset for delivery in self.deliveries[:count]]
         try:
             if done:
                 await self._subscription.acknowledge(self.state.stream, done)
@@ -201,7 +225,7 @@ class RedisSubscription:
                 continue
             try:
                 batches = await self._take(ready)
-            except _UNAVAILABLE as error:
+            except UNAVAILABLE as error:
                 if not failures:
                     log.warning("Redis unavailable; consumer group %s keeps retrying: %r", self._group, error)
                 await asyncio.sleep(backoff(failures, base=_RETRY_BASE, cap=_RETRY_CAP, random=random.random))
@@ -223,22 +247,22 @@ class RedisSubscription:
         for helper in self._helpers:
             helper.cancel()
         await asyncio.gather(*self._helpers, return_exceptions=True)
-        with suppress(*_UNAVAILABLE):  # the leases expire by themselves
+        with suppress(*UNAVAILABLE):  # the leases expire by themselves
             async with asyncio.timeout(_CLOSE_TIMEOUT):
                 pipe = self._client.pipeline(transaction=False)
                 for state in self._topics:
                     pipe.execute_command("EVAL", _RELEASE, 1, state.lease, self._token, state.hint, _RELEASED)
                 await pipe.execute()
-        with suppress(*_UNAVAILABLE):
+        with suppress(*UNAVAILABLE):
             await self._client.aclose()
 
-    async def acknowledge(self, stream: str, positions: Sequence[str]) -> None:
+    async def acknowledge(self, stream: str, offsets: Sequence[str]) -> None:
         """Acknowledge messages. This is safe even after the lease is lost, since they have been processed."""
         try:
             async with asyncio.timeout(_TIMEOUT):
-                await self._client.xack(stream, self._group, *positions)
-        except _UNAVAILABLE as error:
-            message = f"Redis did not acknowledge {len(positions)} messages: {error!r}"
+                await self._client.xack(stream, self._group, *offsets)
+        except UNAVAILABLE as error:
+            message = f"Redis did not acknowledge {len(offsets)} messages: {error!r}"
             raise BusUnavailable(message) from error
 
     def mark_ready(self, states: Iterable[_TopicState]) -> None:
@@ -281,16 +305,14 @@ class RedisSubscription:
         return batches
 
     async def _batch(self, state: _TopicState, entries: list[Any]) -> _RedisBatch | None:
-        trimmed = [position.decode() for position, fields in entries if fields is None]
+        trimmed = [offset.decode() for offset, fields in entries if fields is None]
         if trimmed:
             text = "EVENTS LOST: %d %s events were trimmed before group %s read them; event logs have them"
             log.error(text, len(trimmed), state.topic, self._group)
             with suppress(BusUnavailable):  # the next take returns them again
                 await self.acknowledge(state.stream, trimmed)
         deliveries = [
-            Delivery(state.topic, position.decode(), _body(fields))
-            for position, fields in entries
-            if fields is not None
+            _delivery(state.topic, offset.decode(), fields) for offset, fields in entries if fields is not None
         ]
         if not deliveries:
             if trimmed:
@@ -316,7 +338,7 @@ class RedisSubscription:
             pipe = self._client.pipeline(transaction=False)
             for state in leased:
                 pipe.execute_command("EVAL", _EXTEND, 1, state.lease, self._token, int(LEASE * 1000))
-            with suppress(*_UNAVAILABLE):
+            with suppress(*UNAVAILABLE):
                 async with asyncio.timeout(_TIMEOUT):
                     replies = await pipe.execute()
                 for state, reply in zip(leased, replies, strict=True):
@@ -337,7 +359,7 @@ class RedisSubscription:
                         state = by_channel.get(message["channel"])
                         if state is not None and (state.leased or message["data"] == _RELEASED):
                             self.mark_ready([state])
-            except _UNAVAILABLE:
+            except UNAVAILABLE:
                 await asyncio.sleep(backoff(failures, base=_RETRY_BASE, cap=_RETRY_CAP, random=random.random))
                 failures += 1
 
@@ -366,7 +388,7 @@ def _has_no_group(reply: object) -> bool:
     return isinstance(reply, ResponseError) and "NOGROUP" in str(reply)
 
 
-def _body(fields: Sequence[bytes]) -> bytes:
-    """Return the body of an entry; a foreign entry has none, and cannot be decoded later."""
+def _delivery(topic: str, offset: str, fields: Sequence[bytes]) -> Delivery:
+    """Return the message of an entry; a foreign entry has none, and cannot be decoded later."""
     named = dict(zip(fields[::2], fields[1::2], strict=False))
-    return named.get(b"event", b"")
+    return Delivery(topic, offset, named.get(b"event", b""), parse_position(named.get(b"position")))
