@@ -1,14 +1,15 @@
 """The registry of calls and events is complete, without duplicates."""
 
-from nextbuy.contracts import auth, delivery, order, product, seller, simulator
+from nextbuy.contracts import auth, comparison, delivery, order, product, seller, simulator
+from nextbuy.contracts.comparison import list_logged_events_of, missing_events_of, read_logged_events_of
 from nextbuy.contracts.delivery import receive_events_of
 from nextbuy.contracts.message import Call, Event
-from nextbuy.contracts.registry import CALLS, EVENTS, SUBSCRIBERS
-from nextbuy.host.composition import SERVICES, destinations
+from nextbuy.contracts.registry import CALLS, EVENTS, PUBLISHERS, SUBSCRIBERS
+from nextbuy.host.composition import SERVICES, destinations, sources
 
 
 def test_registry_lists_every_call_and_event() -> None:
-    modules = (auth, delivery, order, product, seller, simulator)
+    modules = (auth, comparison, delivery, order, product, seller, simulator)
     declared = [
         word
         for module in modules
@@ -17,7 +18,9 @@ def test_registry_lists_every_call_and_event() -> None:
     ]
     calls = {word for word in declared if issubclass(word, Call) and hasattr(word, "to")}
     events = {word for word in declared if issubclass(word, Event) and hasattr(word, "topic")}
-    assert calls | {receive_events_of(service) for service in SUBSCRIBERS} == set(CALLS)
+    of_subscribers = {make(service) for service in SUBSCRIBERS for make in (receive_events_of, missing_events_of)}
+    of_publishers = {make(service) for service in PUBLISHERS for make in (list_logged_events_of, read_logged_events_of)}
+    assert calls | of_subscribers | of_publishers == set(CALLS)
     assert events == set(EVENTS)
 
 
@@ -39,6 +42,22 @@ def test_only_the_kafka_service_delivers_events_and_no_retry_is_hidden_from_it()
         call = receive_events_of(service)
         assert (call.path, call.to) == (f"/{service}/internal/receive-events", service)
         assert (call.callers, call.idempotent) == (("kafka",), False)
+
+
+def test_event_logs_of_all_publishers_are_compared() -> None:
+    assert {source.name: set(source.topics) for source in sources()} == {
+        name: {event.topic for event in hosted.service.publishes}
+        for name, hosted in SERVICES.items()
+        if hosted.service.publishes
+    }
+    assert sorted(source.name for source in sources()) == sorted(PUBLISHERS)
+    assert {topic for source in sources() for topic in source.topics} == {event.topic for event in EVENTS}
+
+
+def test_only_the_kafka_service_compares_events_and_may_repeat_it() -> None:
+    calls = [*map(missing_events_of, SUBSCRIBERS), *map(list_logged_events_of, PUBLISHERS)]
+    for call in [*calls, *map(read_logged_events_of, PUBLISHERS)]:
+        assert (call.callers, call.idempotent) == (("kafka",), True)
 
 
 def test_destination_has_every_subscription_of_each_topic() -> None:

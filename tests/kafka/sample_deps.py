@@ -5,21 +5,33 @@ from collections.abc import Sequence
 from redis.asyncio import Redis
 
 from nextbuy.contracts.auth import AuthClient
+from nextbuy.contracts.comparison import ComparisonClient
 from nextbuy.contracts.delivery import DeliveryClient
 from nextbuy.contracts.message import Send
+from nextbuy.kafka.delivery.late_delivery import LateDelivery
 from nextbuy.kafka.deps import Deps
 from nextbuy.kit.events.bus.interface import Bus
 from nextbuy.kit.observability.interactions import Interactions
-from nextbuy.kit.service_context import Destination
+from nextbuy.kit.service_context import Destination, Source
 from nextbuy.kit.storage.database import Database
 
 
-def sample_deps(database: Database, redis: Redis, send: Send, bus: Bus, destinations: Sequence[Destination]) -> Deps:
+def sample_deps(
+    database: Database,
+    redis: Redis,
+    send: Send,
+    bus: Bus,
+    destinations: Sequence[Destination],
+    sources: Sequence[Source] = (),
+) -> Deps:
     """Return dependencies whose calls are sent by `send`."""
     return Deps(
         auth=AuthClient(send),
         delivery=DeliveryClient(send),
+        comparison=ComparisonClient(send),
         destinations=destinations,
+        sources=sources,
+        late=LateDelivery(),
         bus=bus,
         database=database,
         interactions=Interactions(redis),

@@ -3,11 +3,14 @@
 from typing import Any, Final
 
 from nextbuy.contracts import auth, order, product, seller, simulator
+from nextbuy.contracts.comparison import list_logged_events_of, missing_events_of, read_logged_events_of
 from nextbuy.contracts.delivery import receive_events_of
 from nextbuy.contracts.message import Call, Event
 
 SUBSCRIBERS: Final = ("admin", "analytics", "notification", "product")
 """The services that subscribe to events."""
+PUBLISHERS: Final = ("auth", "order", "product", "seller")
+"""The services that publish events."""
 
 CALLS: Final[tuple[type[Call[Any]], ...]] = (
     auth.GetPublicKeys,
@@ -33,6 +36,9 @@ CALLS: Final[tuple[type[Call[Any]], ...]] = (
     simulator.OpenPayment,
     simulator.RefundPayment,
     *map(receive_events_of, SUBSCRIBERS),
+    *map(missing_events_of, SUBSCRIBERS),
+    *map(list_logged_events_of, PUBLISHERS),
+    *map(read_logged_events_of, PUBLISHERS),
 )
 
 EVENTS: Final[tuple[type[Event], ...]] = (

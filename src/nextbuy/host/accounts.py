@@ -54,6 +54,7 @@ async def store_admin(settings: Settings, email: str, password: str, *, name: st
             database=database,
             bus=RedisBus(redis),
             destinations=(),
+            sources=(),
         )
         return await create_admin(nextbuy.auth.deps.assemble(context), email, password, name)
     finally:

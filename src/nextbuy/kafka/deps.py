@@ -4,20 +4,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nextbuy.contracts.auth import AuthClient
+from nextbuy.contracts.comparison import ComparisonClient
 from nextbuy.contracts.delivery import DeliveryClient
+from nextbuy.kafka.delivery.late_delivery import LateDelivery
 from nextbuy.kit.events.bus.interface import Bus
 from nextbuy.kit.observability.interactions import Interactions
-from nextbuy.kit.service_context import Destination, ServiceContext
+from nextbuy.kit.service_context import Destination, ServiceContext, Source
 from nextbuy.kit.storage.database import Database
 
 
 @dataclass(frozen=True, kw_only=True)
 class Deps:
-    """The bus, the services that subscribe to its events, and what the endpoints of operators need."""
+    """The bus, the services that publish to it or subscribe, and what the endpoints of operators need."""
 
     auth: AuthClient
     delivery: DeliveryClient
+    comparison: ComparisonClient
     destinations: Sequence[Destination]
+    sources: Sequence[Source]
+    late: LateDelivery
     bus: Bus
     database: Database
     interactions: Interactions
@@ -28,7 +33,10 @@ def assemble(context: ServiceContext) -> Deps:
     return Deps(
         auth=AuthClient(context.send),
         delivery=DeliveryClient(context.send),
+        comparison=ComparisonClient(context.send),
         destinations=context.destinations,
+        sources=context.sources,
+        late=LateDelivery(),
         bus=context.bus,
         database=context.database,
         interactions=context.interactions,

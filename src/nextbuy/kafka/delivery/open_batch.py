@@ -12,6 +12,11 @@ from nextbuy.kit.events.bus.interface import Batch, Delivery
 from nextbuy.kit.events.inbound import EventDecoder, UndecodableEvent
 
 
+def delivery_key(subscription: str, event_id: UUID) -> str:
+    """Return the unique key of the dead letter of a subscription and an event."""
+    return f"{subscription}/{event_id}"
+
+
 @dataclass(slots=True, eq=False)
 class Entry:
     """An event, and the subscriptions that it is still to be delivered to."""
@@ -33,7 +38,7 @@ class Entry:
     def letter(self, destination: str, subscription: str, result: Result) -> NewDeadLetter:
         """Return the dead letter of a rejection."""
         return NewDeadLetter(
-            delivery_key=f"{subscription}/{self.event_id}",
+            delivery_key=delivery_key(subscription, self.event_id),
             topic=self.topic,
             event_id=self.event_id,
             destination=destination,
@@ -55,6 +60,10 @@ class OpenBatch:
     """Monotonic seconds before which nothing of it is sent."""
     alone: bool = False
     """Whether only the first event is sent: it failed, and the others wait for it."""
+    late: bool = False
+    """Whether its events are from an event log; they are sent behind the events of the bus."""
+    abandoned: bool = False
+    """Whether its events are not to be sent any more."""
 
     @classmethod
     def read(cls, batch: Batch, subscriptions: Sequence[str]) -> tuple[Self, list[NewDeadLetter]]:

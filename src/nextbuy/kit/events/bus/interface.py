@@ -4,7 +4,7 @@ The engine has stored a message before `publish` returns. Messages of one key ar
 and again until they are acknowledged. Two consumers of a group never process messages of one key at the same time.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Final, Protocol
 
 from msgspec import Struct
@@ -37,6 +37,10 @@ class Delivery(Struct, frozen=True):
     topic: str
     position: str
     body: bytes
+
+
+TopicEnd = Mapping[int, int]
+"""The end of a topic: by partition, a number that rises with each message; empty if the topic does not exist."""
 
 
 class Batch(Protocol):
@@ -79,6 +83,22 @@ class Bus(Protocol):
 
     def subscribe(self, group: str, topics: Sequence[str], *, batch_size: int = 200) -> Subscription:
         """Join a group that reads topics from their beginning, in batches of up to `batch_size` messages."""
+        ...
+
+    async def ends(self, topics: Collection[str]) -> dict[str, TopicEnd]:
+        """Return the end of each topic: every message that is stored now lies before it.
+
+        Raises:
+            BusUnavailable: the engine did not answer.
+        """
+        ...
+
+    async def has_passed(self, group: str, ends: Sequence[tuple[str, TopicEnd]]) -> list[bool]:
+        """Return for each topic and end whether a group has acknowledged every message before it that still exists.
+
+        Raises:
+            BusUnavailable: the engine did not answer.
+        """
         ...
 
     async def close(self) -> None:

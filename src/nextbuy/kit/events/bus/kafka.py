@@ -8,7 +8,7 @@ together with their client, so none is stored after a lost one of its key. Likew
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -16,7 +16,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from nextbuy.kit.config import Kafka
 from nextbuy.kit.events.bus.cloud_event import Header, to_binary
-from nextbuy.kit.events.bus.interface import BusMessage, BusUnavailable
+from nextbuy.kit.events.bus.interface import BusMessage, BusUnavailable, TopicEnd
 from nextbuy.kit.events.bus.kafka_connection import (
     MAX_MESSAGE_BYTES,
     TIMEOUT,
@@ -25,6 +25,7 @@ from nextbuy.kit.events.bus.kafka_connection import (
     client_settings,
     create_topics,
 )
+from nextbuy.kit.events.bus.kafka_offsets import KafkaOffsets
 from nextbuy.kit.events.bus.kafka_subscription import KafkaSubscription
 
 log: Final = logging.getLogger(__name__)
@@ -60,6 +61,7 @@ class KafkaBus:
         self._creating_topics = asyncio.Lock()
         self._sender: _Sender | None = None
         self._probe: Probe | None = None
+        self._offsets: KafkaOffsets | None = None
 
     async def publish(self, messages: Sequence[BusMessage]) -> None:
         """Store messages, in this order: of each key all of them or, on failure, only the first ones."""
@@ -82,6 +84,19 @@ class KafkaBus:
     def subscribe(self, group: str, topics: Sequence[str], *, batch_size: int = 200) -> KafkaSubscription:
         """Join a group; a batch has messages of one partition, which one member at a time reads."""
         return KafkaSubscription(self._kafka, group, topics, batch_size)
+
+    async def ends(self, topics: Collection[str]) -> dict[str, TopicEnd]:
+        """Return the offset behind the last message of each partition."""
+        return await asyncio.to_thread(self._open_offsets().ends, topics)
+
+    async def has_passed(self, group: str, ends: Sequence[tuple[str, TopicEnd]]) -> list[bool]:
+        """Compare ends with the committed offsets of a group, and with the first messages that still exist."""
+        return await asyncio.to_thread(self._open_offsets().has_passed, group, ends)
+
+    def _open_offsets(self) -> KafkaOffsets:
+        if self._offsets is None:
+            self._offsets = KafkaOffsets(self._kafka)
+        return self._offsets
 
     async def ping(self, timeout: float) -> None:
         """Check that the cluster answers within `timeout` seconds; if not, BusUnavailable says why."""

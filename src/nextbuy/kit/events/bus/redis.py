@@ -10,7 +10,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, Final
 from uuid import uuid4
@@ -27,7 +27,9 @@ from nextbuy.kit.events.bus.interface import (
     BusMessage,
     BusUnavailable,
     Delivery,
+    TopicEnd,
 )
+from nextbuy.kit.events.bus.redis_offsets import RedisOffsets
 from nextbuy.kit.rpc.retry import backoff
 
 log: Final = logging.getLogger(__name__)
@@ -99,6 +101,7 @@ class RedisBus:
         self._shared_client = client
         self._prefix = prefix
         self._client = _own_client(client)
+        self._offsets = RedisOffsets(self._client, prefix, timeout=_TIMEOUT)
 
     async def publish(self, messages: Sequence[BusMessage]) -> None:
         """Store messages, in this order: all of them or none."""
@@ -119,6 +122,14 @@ class RedisBus:
     def subscribe(self, group: str, topics: Sequence[str], *, batch_size: int = 200) -> "RedisSubscription":
         """Join a group; topics of another member are taken over when it releases them or its lease expires."""
         return RedisSubscription(self._shared_client, self._prefix, group, topics, batch_size)
+
+    async def ends(self, topics: Collection[str]) -> dict[str, TopicEnd]:
+        """Return the id of the last entry of each stream as one number, in partition 0."""
+        return await self._offsets.ends(topics)
+
+    async def has_passed(self, group: str, ends: Sequence[tuple[str, TopicEnd]]) -> list[bool]:
+        """Return for each stream whether nothing up to its end is pending or not delivered yet."""
+        return await self._offsets.has_passed(group, ends)
 
     async def close(self) -> None:
         """Close our connections; the shared client stays open."""
