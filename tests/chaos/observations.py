@@ -68,7 +68,7 @@ class Observations:
     """Differences between rows and events, from `verify-history`."""
     dead_letters: list[Row]
     findings: list[Row]
-    """What comparisons of event logs with inboxes have found."""
+    """Findings of the comparisons of event logs with inboxes."""
     waiting: int
     """Events that still wait in an outbox."""
 

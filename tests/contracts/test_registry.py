@@ -1,5 +1,7 @@
 """The registry of calls and events is complete, without duplicates."""
 
+from typing import Any
+
 from nextbuy.contracts import auth, comparison, delivery, order, product, seller, simulator
 from nextbuy.contracts.comparison import list_logged_events_of, missing_events_of, read_logged_events_of
 from nextbuy.contracts.delivery import receive_events_of
@@ -55,8 +57,9 @@ def test_event_logs_of_all_publishers_are_compared() -> None:
 
 
 def test_only_the_kafka_service_compares_events_and_may_repeat_it() -> None:
-    calls = [*map(missing_events_of, SUBSCRIBERS), *map(list_logged_events_of, PUBLISHERS)]
-    for call in [*calls, *map(read_logged_events_of, PUBLISHERS)]:
+    calls: list[type[Call[Any]]] = [missing_events_of(name) for name in SUBSCRIBERS]
+    calls += [make(name) for name in PUBLISHERS for make in (list_logged_events_of, read_logged_events_of)]
+    for call in calls:
         assert (call.callers, call.idempotent) == (("kafka",), True)
 
 

@@ -85,6 +85,8 @@ class KafkaProbe:
 
     def __init__(self, servers: str) -> None:
         self._servers, self._prefix = servers, own_prefix()
+        # For as long as the test: a client that is deleted while it reports a result crashes the process.
+        self._admin = AdminClient({"bootstrap.servers": servers})
         self.bus = KafkaBus(Kafka(servers=servers, prefix=self._prefix, partitions=PARTITIONS))
 
     async def lag(self, group: str, topics: Collection[str]) -> int:
@@ -120,15 +122,13 @@ class KafkaProbe:
         await asyncio.to_thread(self._delete, [f"{self._prefix}{topic}" for topic in topics])
 
     def _cut(self, name: str) -> None:
-        admin = AdminClient({"bootstrap.servers": self._servers})
-        partitions = admin.list_topics(name, timeout=_TIMEOUT).topics[name].partitions
+        partitions = self._admin.list_topics(name, timeout=_TIMEOUT).topics[name].partitions
         ends = [TopicPartition(name, partition, OFFSET_END) for partition in partitions]
-        for result in admin.delete_records(ends).values():
+        for result in self._admin.delete_records(ends).values():
             result.result(_TIMEOUT)
 
     def _delete(self, names: list[str]) -> None:
-        admin = AdminClient({"bootstrap.servers": self._servers})
-        for result in admin.delete_topics(names).values():
+        for result in self._admin.delete_topics(names).values():
             result.result(_TIMEOUT)
-        while admin.list_topics(timeout=_TIMEOUT).topics.keys() & set(names):
+        while self._admin.list_topics(timeout=_TIMEOUT).topics.keys() & set(names):
             time.sleep(0.05)

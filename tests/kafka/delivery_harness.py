@@ -21,7 +21,7 @@ from nextbuy.kafka.dead_letters import store
 from nextbuy.kafka.dead_letters.run_replays import run_replays
 from nextbuy.kafka.dead_letters.store import DeadLetter
 from nextbuy.kafka.delivery.deliver_events import deliver_events
-from nextbuy.kit.events.bus.interface import Bus, BusMessage
+from nextbuy.kit.events.bus.interface import Bus, BusMessage, BusUnavailable
 from nextbuy.kit.events.log_listing import log_calls
 from nextbuy.kit.events.missing_events import MissingEventFinder
 from nextbuy.kit.events.receiver import Receiver
@@ -163,7 +163,8 @@ class DeliveryHarness:
     ) -> None:
         self.database, self.probe, self.bus = database, probe, probe.bus
         self.destinations, self.publishers = destinations, publishers
-        handlers = {one.name: one.handler for one in (*destinations.values(), *publishers)}
+        handlers = {one.name: one.handler for one in destinations.values()}
+        handlers |= {one.name: one.handler for one in publishers}
         now = asyncio.get_running_loop().time
         calls = Calls(
             ServiceIdentity(SECRET, "kafka"),
@@ -204,6 +205,14 @@ class DeliveryHarness:
     async def is_done(self, name: str = "sample") -> bool:
         """Return whether a destination's group has acknowledged everything."""
         return await self.lag(name) == 0
+
+    async def has_passed(self, name: str = "sample") -> bool:
+        """Return whether a destination's group has acknowledged everything that the bus still stores."""
+        try:
+            ends = await self.bus.ends(self.destinations[name].destination.topics)
+            return all(await self.bus.has_passed(name, list(ends.items())))
+        except BusUnavailable:
+            return False
 
     async def letters(self) -> list[DeadLetter]:
         """Return the dead letters, oldest first."""

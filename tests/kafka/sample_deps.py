@@ -8,8 +8,8 @@ from nextbuy.contracts.auth import AuthClient
 from nextbuy.contracts.comparison import ComparisonClient
 from nextbuy.contracts.delivery import DeliveryClient
 from nextbuy.contracts.message import Send
-from nextbuy.kafka.delivery.late_delivery import LateDelivery
 from nextbuy.kafka.deps import Deps
+from nextbuy.kafka.late_delivery import LateDelivery
 from nextbuy.kit.events.bus.interface import Bus
 from nextbuy.kit.observability.interactions import Interactions
 from nextbuy.kit.service_context import Destination, Source

@@ -124,7 +124,7 @@ async def test_lost_dead_letter_is_restored(make_redis_harness: MakeHarness) -> 
     assert await database.fetchval("SELECT position FROM compared_positions") == 3
 
 
-async def test_letter_whose_replay_was_lost_with_a_restored_destination_waits_again(
+async def test_replay_that_a_restored_destination_has_lost_is_undone(
     make_redis_harness: MakeHarness,
 ) -> None:
     refuse = subscribe("refuse", Counted, refusing([1], lambda: Conflict("No."), []))

@@ -8,7 +8,7 @@ import pytest
 from nextbuy.contracts.delivery import EventEntry
 from nextbuy.contracts.errors import AppError, Conflict, Unavailable
 from nextbuy.contracts.values import new_id
-from nextbuy.kafka.delivery.late_delivery import LateEvent
+from nextbuy.kafka.late_delivery import LateEvent
 from nextbuy.kit.service import subscribe
 from tests.kafka.conftest import MakeHarness
 from tests.kafka.delivery_harness import let_pass

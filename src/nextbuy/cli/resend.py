@@ -51,7 +51,7 @@ def resend(  # noqa: PLR0913, PLR0917  the options
     destination: str | None,
     timeout: int,
 ) -> None:
-    """Deliver events from the event logs again, one by its ID or all that match.
+    """Deliver events from the event logs again, one by its ID or every match.
 
     Services ignore events that they have already applied. Events that wait for delivery go first.
     """

@@ -105,6 +105,13 @@ class SubscriptionPosition(Struct, frozen=True, omit_defaults=True, kw_only=True
     started_at: Annotated[Timestamp, Meta(description="When the service first started with the subscription.")]
 
 
+class SubscriptionEvent(Struct, frozen=True, order=True):
+    """An event for a subscription."""
+
+    subscription: str
+    event_id: UUID
+
+
 class ComparedEvents(Struct, frozen=True, omit_defaults=True):
     """Events behind a cursor, in order, that subscriptions at this cursor are to have applied or rejected."""
 
@@ -112,9 +119,7 @@ class ComparedEvents(Struct, frozen=True, omit_defaults=True):
     subscriptions: list[str]
     positions: list[int]
     event_ids: list[UUID]
-    dead_lettered: Annotated[
-        list[tuple[str, UUID]], Meta(description="Subscriptions and events that have a dead letter.")
-    ] = []
+    dead_lettered: Annotated[list[SubscriptionEvent], Meta(description="The events that have a dead letter.")] = []
 
 
 class RejectedEvent(Struct, frozen=True):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from nextbuy.contracts.auth import AuthClient
 from nextbuy.contracts.comparison import ComparisonClient
 from nextbuy.contracts.delivery import DeliveryClient
-from nextbuy.kafka.delivery.late_delivery import LateDelivery
+from nextbuy.kafka.late_delivery import LateDelivery
 from nextbuy.kit.events.bus.interface import Bus
 from nextbuy.kit.observability.interactions import Interactions
 from nextbuy.kit.service_context import Destination, ServiceContext, Source

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from nextbuy.contracts.comparison import ComparedEvents, Gap, LogCursor, MissingEvents
+from nextbuy.contracts.comparison import ComparedEvents, Gap, LogCursor, MissingEvents, SubscriptionEvent
 from nextbuy.contracts.errors import Conflict
 from nextbuy.contracts.values import new_id
 from nextbuy.kit.events.event_ids import first_id, time_of
@@ -33,7 +33,6 @@ class Finder:
 
     def __init__(self, harness: ReceiverHarness, *subscriptions: Subscription) -> None:
         self.names = [one.name for one in subscriptions]
-        self._harness = harness
         self._finder = MissingEventFinder(
             Service(name="sample", deps=object, subscriptions=subscriptions), harness.database
         )
@@ -43,7 +42,9 @@ class Finder:
     ) -> list[Gap]:
         """Return the gaps in events that follow on a cursor."""
         positions = list(range(cursor.position + 1, cursor.position + len(ids) + 1))
-        part = ComparedEvents(cursor, self.names, positions, ids, dead_lettered or [])
+        part = ComparedEvents(
+            cursor, self.names, positions, ids, [SubscriptionEvent(*key) for key in dead_lettered or ()]
+        )
         [gaps] = (await self._finder.find(None, MissingEvents(parts=[part]))).gaps
         return gaps
 
@@ -57,6 +58,8 @@ class Finder:
 async def start(harness: ReceiverHarness, *subscriptions: Subscription) -> Finder:
     """Start subscriptions and return their finder."""
     await harness.receiver(*subscriptions)
+    # Ids have whole milliseconds: one of the same millisecond would count as earlier.
+    await harness.database.execute("UPDATE subscriptions SET begins_at = begins_at - interval '1 second'")
     return Finder(harness, *subscriptions)
 
 

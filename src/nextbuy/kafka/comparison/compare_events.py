@@ -16,7 +16,7 @@ from nextbuy.contracts.comparison import MAX_LISTED, ListedEvents, LogCursor, Su
 from nextbuy.contracts.errors import AppError, BadGateway
 from nextbuy.kafka.comparison import store
 from nextbuy.kafka.comparison.destination_comparison import Comparison, DestinationComparison
-from nextbuy.kafka.comparison.report import report
+from nextbuy.kafka.comparison.reporting import report
 from nextbuy.kafka.comparison.store import Finding
 from nextbuy.kafka.deps import Deps
 from nextbuy.kit.deadline import set_deadline

@@ -1,4 +1,4 @@
-"""The comparison of listed events with the inbox of one destination, and the repair of what it lacks."""
+"""The comparison of listed events with the inbox of one destination, and the repair of its gaps."""
 
 import asyncio
 import logging
@@ -17,15 +17,16 @@ from nextbuy.contracts.comparison import (
     ListedEvents,
     LogCursor,
     LoggedEnvelope,
+    SubscriptionEvent,
     SubscriptionPosition,
 )
 from nextbuy.contracts.errors import AppError, BadGateway
 from nextbuy.contracts.values import Timestamp
-from nextbuy.kafka.comparison.report import report
+from nextbuy.kafka.comparison.lost_letters import LostLetter, restore_letters, standing_letters
+from nextbuy.kafka.comparison.reporting import report
 from nextbuy.kafka.comparison.store import Finding
-from nextbuy.kafka.dead_letters.lost_letters import LostLetter, restore_letters, standing_letters
-from nextbuy.kafka.delivery.late_delivery import LateEvent
 from nextbuy.kafka.deps import Deps
+from nextbuy.kafka.late_delivery import LateEvent
 from nextbuy.kit.deadline import set_deadline
 from nextbuy.kit.events.bus.interface import BusUnavailable, TopicEnd
 from nextbuy.kit.events.event_ids import time_of
@@ -151,7 +152,11 @@ class DestinationComparison:
         set_deadline(CALL_TIMEOUT)
         parts = [
             ComparedEvents(
-                one.cursor, one.subscriptions, one.listed.positions, one.listed.event_ids, sorted(one.dead_lettered)
+                one.cursor,
+                one.subscriptions,
+                one.listed.positions,
+                one.listed.event_ids,
+                [SubscriptionEvent(*key) for key in sorted(one.dead_lettered)],
             )
             for one in comparisons
         ]
@@ -207,7 +212,7 @@ class DestinationComparison:
         return found
 
     async def _report(self, comparison: Comparison, missing: set[Key], lost: Mapping[Key, str]) -> None:
-        """Log and store what is missing; events from before the start of a subscription are none of that."""
+        """Log and store what is missing; events from before the start of a subscription are not lost."""
         early = {key for key in missing if time_of(key[1]) < self._started_at[key[0]]}
         topic = comparison.cursor.topic
         if early:

@@ -1,4 +1,4 @@
-"""SQL of the comparison: the lease of the copy that compares, and what it has found."""
+"""SQL of the comparison: the lease of the copy that compares, and its findings."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -48,7 +48,7 @@ class Finding(Struct, frozen=True):
 
 
 class StoredFinding(Struct, frozen=True, kw_only=True):
-    """What a comparison of event logs with inboxes has found, and when.
+    """A finding of the comparison of event logs with inboxes.
 
     `missing-events`: a destination lacked events of a topic; they were delivered from the event log.
     `lost-dead-letters`: a destination had rejected events without a dead letter; the letters were restored.

@@ -12,7 +12,6 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from operator import attrgetter
 from typing import Final
 
 from msgspec import Raw
@@ -21,6 +20,7 @@ from nextbuy.contracts.delivery import MAX_BYTES, MAX_EVENTS, DeliveryClient, Ev
 from nextbuy.contracts.errors import AppError, BadGateway, DeadlinePassed, TooLarge, Unprocessable
 from nextbuy.kafka.dead_letters.store import NewDeadLetter, store_letters
 from nextbuy.kafka.delivery.open_batch import Entry, OpenBatch
+from nextbuy.kafka.late_delivery import LateBatch
 from nextbuy.kit.deadline import set_deadline
 from nextbuy.kit.events.bus.interface import Bus, BusUnavailable, Subscription
 from nextbuy.kit.observability import telemetry
@@ -50,7 +50,7 @@ class Dispatcher:
         client: DeliveryClient,
         bus: Bus,
         database: Database,
-        late: "asyncio.Queue[OpenBatch]",
+        late: "asyncio.Queue[LateBatch]",
     ) -> None:
         self._destination = destination
         self._client = client
@@ -92,8 +92,8 @@ class Dispatcher:
 
     async def _read_late(self) -> None:
         while True:
-            opened = await self._late.get()
-            self._open.append(opened)
+            batch = await self._late.get()
+            self._open.append(OpenBatch.read_late(batch))
             self._wakeup.set()
 
     async def _deliver(self) -> None:
@@ -113,7 +113,7 @@ class Dispatcher:
         if now < self._paused_until:
             return
         count = size = 0
-        for one in sorted(self._open, key=attrgetter("late")):
+        for one in sorted(self._open, key=lambda one: one.late is not None):
             if now < one.due:
                 continue
             for entry in one.entries[:1] if one.alone else one.entries:

@@ -8,6 +8,7 @@ from zlib import crc32
 
 from nextbuy.contracts.delivery import Result
 from nextbuy.kafka.dead_letters.store import NewDeadLetter
+from nextbuy.kafka.late_delivery import LateBatch
 from nextbuy.kit.events.bus.interface import Batch, Delivery
 from nextbuy.kit.events.inbound import EventDecoder, UndecodableEvent
 
@@ -60,10 +61,8 @@ class OpenBatch:
     """Monotonic seconds before which nothing of it is sent."""
     alone: bool = False
     """Whether only the first event is sent: it failed, and the others wait for it."""
-    late: bool = False
-    """Whether its events are from an event log; they are sent behind the events of the bus."""
-    abandoned: bool = False
-    """Whether its events are not to be sent any more."""
+    late: LateBatch | None = None
+    """The batch, if its events are from an event log; they are sent behind the events of the bus."""
 
     @classmethod
     def read(cls, batch: Batch, subscriptions: Sequence[str]) -> tuple[Self, list[NewDeadLetter]]:
@@ -77,6 +76,20 @@ class OpenBatch:
                 continue
             opened.entries.append(Entry(index, topic, event_id, delivery.body, list(subscriptions)))
         return opened, letters
+
+    @classmethod
+    def read_late(cls, batch: LateBatch) -> Self:
+        """Open a batch from an event log."""
+        entries = [
+            Entry(index, batch.topic, event.event_id, event.body, list(event.subscriptions))
+            for index, event in enumerate(batch.events)
+        ]
+        return cls(batch, entries, late=batch)
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether its events are not to be sent any more."""
+        return self.late is not None and self.late.abandoned
 
     @property
     def done(self) -> int:

@@ -14,8 +14,8 @@ from msgspec.structs import replace
 
 from nextbuy.contracts.comparison import EventSelection, LoggedEnvelope
 from nextbuy.contracts.errors import AppError, Unavailable
-from nextbuy.kafka.delivery.late_delivery import LateEvent
 from nextbuy.kafka.deps import Deps
+from nextbuy.kafka.late_delivery import LateEvent
 from nextbuy.kafka.resends import resend_requests
 from nextbuy.kafka.resends.resend_requests import ClaimedResend, LeaseLost, Source
 from nextbuy.kit.deadline import set_deadline

@@ -29,7 +29,7 @@ _POSITIONS: Final = """
     SELECT s.name, nullif(s.begins_at, '-infinity') AS begins_at, s.started_at, p.topic, p.position, p.event_id
     FROM subscriptions AS s LEFT JOIN compared_positions AS p ON p.subscription = s.name WHERE s.name = ANY($1::text[])
 """
-# LIMIT keeps the planner from reading the whole inbox, however many events there are.
+# LIMIT keeps the planner from reading the whole inbox, for any number of events.
 _GAPS: Final = """
     SELECT names.subscription, listed.n, found.rejection
     FROM unnest($1::text[], $2::text[]) AS names (subscription, inbox)
@@ -109,7 +109,7 @@ class MissingEventFinder:
         ]
 
     async def _compare(self, tx: Transaction, part: ComparedEvents, progress: Mapping[str, Progress]) -> list[Gap]:
-        # An older copy of this service does not know every subscription, and leaves its position where it is.
+        # An older copy of this service does not know every subscription, and does not move its position.
         names = [name for name in part.subscriptions if name in self._subscriptions and name in progress]
         inboxes = [await _current_inbox(tx, self._subscriptions[name]) for name in names]
         by_name: dict[str, list[Row]] = defaultdict(list)
@@ -129,7 +129,7 @@ class MissingEventFinder:
 def _gap(name: str, part: ComparedEvents, rows: Sequence[Row], begins_at: datetime | None) -> tuple[Gap, int]:
     """Return the gap of a subscription, and the number of events before the first one in it."""
     gap, complete = Gap(name, [], []), len(part.event_ids)
-    dead_lettered = {event_id for subscription, event_id in part.dead_lettered if subscription == name}
+    dead_lettered = {one.event_id for one in part.dead_lettered if one.subscription == name}
     for row in rows:
         index, event_id = row["n"] - 1, part.event_ids[row["n"] - 1]
         is_missing = row["rejection"] is None

@@ -109,6 +109,8 @@ class KafkaBus:
         """Deliver what was handed over, within `_CLOSE_TIMEOUT`, and disconnect."""
         if self._sender is not None:
             await self._sender.close()
+        if self._offsets is not None:
+            await asyncio.to_thread(self._offsets.close)
 
     async def _create_topics(self, topics: set[str]) -> None:
         if topics <= self._known_topics:

@@ -1,4 +1,4 @@
-"""Reports of what the comparison has found: a row for operators and a log line, once for each finding."""
+"""Reports of findings of the comparison: a row for operators and a log line, once for each finding."""
 
 import logging
 from collections.abc import Sequence

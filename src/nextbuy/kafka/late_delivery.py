@@ -11,7 +11,6 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from nextbuy.kafka.delivery.open_batch import Entry, OpenBatch
 from nextbuy.kit.events.bus.interface import Delivery
 
 
@@ -24,13 +23,16 @@ class LateEvent(Struct, frozen=True):
     subscriptions: Sequence[str]
 
 
-class _LogBatch:
-    """A batch of events of one topic that are not on the bus; `done` is whether all of them were delivered."""
+class LateBatch:
+    """Events of one topic, in order, that are not on the bus; `done` is whether all of them were delivered."""
 
     deliveries: Sequence[Delivery] = ()
 
-    def __init__(self, topic: str) -> None:
+    def __init__(self, topic: str, events: Sequence[LateEvent]) -> None:
         self.topic = topic
+        self.events = events
+        self.abandoned = False
+        """Whether its events are not to be sent any more."""
         self.done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
     async def acknowledge(self, count: int | None = None) -> None:
@@ -43,9 +45,9 @@ class LateDelivery:
     """The queues of the dispatchers of this process, by destination."""
 
     def __init__(self) -> None:
-        self._queues: defaultdict[str, asyncio.Queue[OpenBatch]] = defaultdict(asyncio.Queue)
+        self._queues: defaultdict[str, asyncio.Queue[LateBatch]] = defaultdict(asyncio.Queue)
 
-    def queue(self, destination: str) -> "asyncio.Queue[OpenBatch]":
+    def queue(self, destination: str) -> "asyncio.Queue[LateBatch]":
         """Return the queue that the dispatcher of a destination reads."""
         return self._queues[destination]
 
@@ -54,17 +56,12 @@ class LateDelivery:
 
         What is not delivered within `timeout` seconds is withdrawn; some of it may still be delivered.
         """
-        batch = _LogBatch(topic)
-        entries = [
-            Entry(index, topic, event.event_id, event.body, list(event.subscriptions))
-            for index, event in enumerate(events)
-        ]
-        opened = OpenBatch(batch, entries, late=True)
-        self._queues[destination].put_nowait(opened)
+        batch = LateBatch(topic, events)
+        self._queues[destination].put_nowait(batch)
         try:
             async with asyncio.timeout(timeout):
                 return await batch.done
         except TimeoutError:
             return False
         finally:
-            opened.abandoned = True
+            batch.abandoned = True
