@@ -10,7 +10,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, Final
 from uuid import uuid4
@@ -29,10 +29,12 @@ from nextbuy.kit.events.bus.interface import (
     BusUnavailable,
     Delivery,
     Risk,
+    TopicEnd,
     TopicRefused,
     parse_position,
 )
 from nextbuy.kit.events.bus.redis_failures import UNAVAILABLE, publish_failure
+from nextbuy.kit.events.bus.redis_offsets import RedisOffsets
 from nextbuy.kit.events.bus.redis_risks import redis_risks
 from nextbuy.kit.rpc.retry import backoff
 
@@ -50,8 +52,7 @@ _TIMEOUT: Final = 3.0
 """Seconds per round trip, less than the relay's timeout."""
 _CLOSE_TIMEOUT: Final = 1.0
 """Seconds. Short, because leases that are not released expire."""
-_RETRY_BASE: Final = 0.05
-_RETRY_CAP: Final = 1.0
+_RETRY_BASE, _RETRY_CAP = 0.05, 1.0
 """Seconds between attempts while Redis is unavailable, with full jitter."""
 
 _CONSUMER: Final = "owner"
@@ -107,6 +108,7 @@ class RedisBus:
         self._shared_client = client
         self._prefix = prefix
         self._client = _own_client(client)
+        self._offsets = RedisOffsets(self._client, prefix, timeout=_TIMEOUT)
 
     async def publish(self, messages: Sequence[BusMessage]) -> None:
         """Store messages, in this order: all of them or none."""
@@ -152,6 +154,14 @@ class RedisBus:
                 return await redis_risks(self._client)
         except UNAVAILABLE as error:
             raise BusUnavailable(f"Redis does not report its state: {type(error).__name__}: {error}") from error
+
+    async def ends(self, topics: Collection[str]) -> dict[str, TopicEnd]:
+        """Return the id of the last entry of each stream as one number, in partition 0."""
+        return await self._offsets.ends(topics)
+
+    async def has_passed(self, group: str, ends: Sequence[tuple[str, TopicEnd]]) -> list[bool]:
+        """Return for each stream whether nothing up to its end is pending or not delivered yet."""
+        return await self._offsets.has_passed(group, ends)
 
     async def close(self) -> None:
         """Close our connections; the shared client stays open."""
