@@ -24,7 +24,7 @@ def late(numbers: Sequence[int], *subscriptions: str) -> list[LateEvent]:
     for n in numbers:
         event_id = new_id()
         body = message(Counted(about="a", n=n), id=event_id).body
-        events.append(LateEvent(event_id, n, body, subscriptions or (RECORD_EFFECTS.name,)))
+        events.append(LateEvent(event_id, n + 1, body, subscriptions or (RECORD_EFFECTS.name,)))
     return events
 
 
