@@ -16,7 +16,7 @@ from nextbuy.contracts.auth import Account, Accounts, AuthClient, GetAccounts
 from nextbuy.contracts.seller import SellerApproved, SellerSuspended
 from nextbuy.contracts.status import Backlog
 from nextbuy.contracts.values import Role
-from nextbuy.kit.events.bus.interface import Bus, BusMessage, Risk, Subscription
+from nextbuy.kit.events.bus.interface import Bus, BusMessage, Risk, Subscription, TopicEnd
 from nextbuy.kit.events.relay import Relay
 from nextbuy.kit.observability.telemetry import Journal
 from nextbuy.kit.storage.database import Database
@@ -62,6 +62,12 @@ class TopicBuffer:
 
     async def risks(self, topics: Sequence[str]) -> list[Risk]:  # noqa: ARG002
         return []
+
+    async def ends(self, topics: Collection[str]) -> dict[str, TopicEnd]:
+        raise NotImplementedError
+
+    async def has_passed(self, group: str, ends: Sequence[tuple[str, TopicEnd]]) -> list[bool]:
+        raise NotImplementedError
 
     async def close(self) -> None:
         """Nothing is open."""

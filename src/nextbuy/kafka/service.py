@@ -1,7 +1,10 @@
-"""Kafka: the delivery of events, dead letters and their replay, and the interactions of a trace."""
+"""Kafka: delivery of events, their comparison with event logs, dead letters, resends, and the traces of calls."""
 
 from nextbuy.contracts.values import Role
 from nextbuy.kafka.audit import audit
+from nextbuy.kafka.comparison.compare_events import compare_events
+from nextbuy.kafka.comparison.comparison_findings import comparison_findings
+from nextbuy.kafka.comparison.purge_findings import purge_findings
 from nextbuy.kafka.dead_letters.collect_parked_events import collect_parked_events
 from nextbuy.kafka.dead_letters.dead_letter import dead_letter
 from nextbuy.kafka.dead_letters.dead_letter_status import dead_letter_status
@@ -19,6 +22,7 @@ from nextbuy.kafka.delivery.outages import STUCK
 from nextbuy.kafka.deps import Deps
 from nextbuy.kafka.give_up_stuck import give_up_stuck
 from nextbuy.kafka.interactions import interactions
+from nextbuy.kafka.resends.run_resends import run_resends
 from nextbuy.kafka.retry_stuck import retry_stuck
 from nextbuy.kafka.stuck import stuck
 from nextbuy.kit.service import Service, get, job, post, task
@@ -36,6 +40,7 @@ SERVICE = Service(
         post("dead-letters/{id}/discard", discard_dead_letter, who=_ADMINS),
         get("replays", replays, who=_ADMINS),
         get("replays/{replay_id}", replay, who=_ADMINS),
+        get("comparison-findings", comparison_findings, who=_ADMINS),
         get("stuck", stuck, who=_ADMINS),
         post("stuck/{id}/retry", retry_stuck, who=_ADMINS, status=202),
         post("stuck/{id}/give-up", give_up_stuck, who=_ADMINS),
@@ -45,8 +50,10 @@ SERVICE = Service(
     jobs=[
         job("run-replays", run_replays, every=1.0),
         job("collect-parked-events", collect_parked_events, every=30.0),
+        job("run-resends", run_resends, every=2.0),
         job("purge-dead-letters", purge_dead_letters, every=600.0),
+        job("purge-findings", purge_findings, every=600.0),
     ],
-    tasks=[task("deliver-events", deliver_events)],
+    tasks=[task("deliver-events", deliver_events), task("compare-events", compare_events)],
     status=[delivery_status, dead_letter_status, STUCK.status],
 )

@@ -89,6 +89,10 @@ def parse_position(digits: bytes | None) -> int:
     return position if position <= MAX_POSITION else 0
 
 
+TopicEnd = Mapping[int, int]
+"""The end of a topic: by partition, a number that rises with each message; empty if the topic does not exist."""
+
+
 class Batch(Protocol):
     """Deliveries of one topic, in order per key; those that are not acknowledged are delivered again."""
 
@@ -149,6 +153,22 @@ class Bus(Protocol):
 
         Raises:
             BusUnavailable: the engine does not answer.
+        """
+        ...
+
+    async def ends(self, topics: Collection[str]) -> dict[str, TopicEnd]:
+        """Return the end of each topic: every message that is stored now lies before it.
+
+        Raises:
+            BusUnavailable: the engine did not answer.
+        """
+        ...
+
+    async def has_passed(self, group: str, ends: Sequence[tuple[str, TopicEnd]]) -> list[bool]:
+        """Return for each topic and end whether a group has acknowledged every message before it that still exists.
+
+        Raises:
+            BusUnavailable: the engine did not answer.
         """
         ...
 

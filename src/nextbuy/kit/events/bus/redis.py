@@ -15,9 +15,7 @@ from contextlib import suppress
 from typing import Any, Final
 from uuid import uuid4
 
-from redis.asyncio import ConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
+from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from nextbuy.contracts.status import Backlog
@@ -30,11 +28,14 @@ from nextbuy.kit.events.bus.interface import (
     BusUnavailable,
     Delivery,
     Risk,
+    TopicEnd,
     TopicRefused,
     parse_position,
 )
 from nextbuy.kit.events.bus.redis_backlog import read_backlogs
+from nextbuy.kit.events.bus.redis_connection import own_client
 from nextbuy.kit.events.bus.redis_failures import UNAVAILABLE, publish_failure, report
+from nextbuy.kit.events.bus.redis_offsets import RedisOffsets
 from nextbuy.kit.events.bus.redis_risks import redis_risks
 from nextbuy.kit.rpc.retry import backoff
 
@@ -52,8 +53,7 @@ _TIMEOUT: Final = 3.0
 """Seconds per round trip, less than the relay's timeout."""
 _CLOSE_TIMEOUT: Final = 1.0
 """Seconds. Short, because leases that are not released expire."""
-_RETRY_BASE: Final = 0.05
-_RETRY_CAP: Final = 1.0
+_RETRY_BASE, _RETRY_CAP = 0.05, 1.0
 """Seconds between attempts while Redis is unavailable, with full jitter."""
 
 _CONSUMER: Final = "owner"
@@ -110,7 +110,8 @@ class RedisBus:
     def __init__(self, client: Redis, prefix: str = REDIS_PREFIX) -> None:
         self._shared_client = client
         self._prefix = prefix
-        self._client = _own_client(client)
+        self._client = own_client(client, timeout=_TIMEOUT)
+        self._offsets = RedisOffsets(self._client, prefix, timeout=_TIMEOUT)
 
     async def publish(self, messages: Sequence[BusMessage]) -> None:
         """Store messages, in this order: all of them or none."""
@@ -156,6 +157,14 @@ class RedisBus:
     async def risks(self, topics: Sequence[str]) -> list[Risk]:  # noqa: ARG002  Redis has no settings per topic
         """Return what may lose events, from Redis's own report of its state."""
         return await report(redis_risks(self._client), _TIMEOUT)
+
+    async def ends(self, topics: Collection[str]) -> dict[str, TopicEnd]:
+        """Return the id of the last entry of each stream as one number, in partition 0."""
+        return await self._offsets.ends(topics)
+
+    async def has_passed(self, group: str, ends: Sequence[tuple[str, TopicEnd]]) -> list[bool]:
+        """Return for each stream whether nothing up to its end is pending or not delivered yet."""
+        return await self._offsets.has_passed(group, ends)
 
     async def close(self) -> None:
         """Close our connections; the shared client stays open."""
@@ -204,7 +213,7 @@ class RedisSubscription:
     """A member of a consumer group."""
 
     def __init__(self, client: Redis, prefix: str, group: str, topics: Sequence[str], batch_size: int) -> None:
-        self._client = _own_client(client)
+        self._client = own_client(client, timeout=_TIMEOUT)
         self._group = group
         self._batch_size = batch_size
         self._token = uuid4().hex
@@ -362,26 +371,6 @@ class RedisSubscription:
             except UNAVAILABLE:
                 await asyncio.sleep(backoff(failures, base=_RETRY_BASE, cap=_RETRY_CAP, random=random.random))
                 failures += 1
-
-
-def _own_client(client: Redis) -> Redis:
-    """Return a client of the same server that returns bytes, without redis-py's retries and timeouts.
-
-    With a timeout, redis-py sends under `asyncio.wait_for`, which up to Python 3.11 can swallow a cancellation.
-    """
-    pool = client.connection_pool
-    # Over TCP, redis-py also stores handlers there that belong to that pool alone.
-    own = {name: value for name, value in pool.connection_kwargs.items() if not name.startswith(("maint_", "orig_"))}
-    settings = {
-        **own,
-        "socket_timeout": None,
-        "socket_connect_timeout": _TIMEOUT,
-        "decode_responses": False,
-        "retry": Retry(NoBackoff(), 0),
-        "retry_on_error": [],
-        "protocol": 2,
-    }
-    return Redis.from_pool(ConnectionPool(connection_class=pool.connection_class, **settings))
 
 
 def _has_no_group(reply: object) -> bool:
