@@ -7,12 +7,9 @@ from contextlib import suppress
 from nextbuy.contracts.errors import AppError, Unavailable
 from nextbuy.contracts.product import ReleaseStock, UpdateStock
 from nextbuy.contracts.simulator import RefundPayment
-from nextbuy.contracts.values import Role, new_id
+from nextbuy.contracts.values import new_id
 from nextbuy.kit.storage.database import Database
-from nextbuy.kit.stuck import GiveUp
-from nextbuy.order.give_up_stuck import give_up_stuck
 from nextbuy.order.restoration import Restored, RestoredPage, restore_rows
-from tests.callers import account, caller
 from tests.order.market import Market
 from tests.order.test_verify_history import verified
 
@@ -86,7 +83,7 @@ async def pay_unknown_sessions(market: Market, number: int) -> None:
             event = market.provider_event("checkout.session.completed", new_id(), id=one, amount_total=5)
             await market.deliver(event)
         if outcome == "given up":
-            await give_up(market, *ids)
+            await market.give_up(*ids)
     market.calls.replies[RefundPayment] = usual
 
 
@@ -103,20 +100,6 @@ async def leave_work_due(market: Market) -> None:
         with suppress(AppError):
             await market.deliver(market.provider_event(kind, session.session_id, amount_total=amount))
         market.calls.replies[call] = usual
-
-
-async def give_up(market: Market, *ids: str) -> None:
-    """Give up work that has failed for an hour."""
-    for table, prefix in (("sessions", "completion"), ("sessions", "release"), ("unmatched_payments", "refund")):
-        await market.database.execute(
-            f"""
-            UPDATE {table} SET {prefix}_failing_since = now() - interval '1 hour',
-                               {prefix}_delayed_until = {prefix}_due_at
-             WHERE {prefix}_due_at IS NOT NULL
-            """
-        )
-    for stuck_id in ids:
-        await give_up_stuck(market.deps, caller(account(Role.ADMIN)), GiveUp(stuck_id, "the provider is gone"))
 
 
 async def assert_restored(market: Market, before: Mapping[str, list[Row]], lost: Counter[str]) -> None:

@@ -18,6 +18,7 @@ from nextbuy.kit.config import Settings
 from nextbuy.kit.http import webhook_signature
 from nextbuy.kit.observability.telemetry import Journal, current_span, start_span, use_span
 from nextbuy.kit.storage.database import Database
+from nextbuy.kit.stuck import GiveUp
 from nextbuy.kit.wire import Request, Response
 from nextbuy.order.create_payment_session import (
     BasketLine,
@@ -28,6 +29,7 @@ from nextbuy.order.create_payment_session import (
 )
 from nextbuy.order.deps import Deps
 from nextbuy.order.expire_sessions import expire_sessions
+from nextbuy.order.give_up_stuck import give_up_stuck
 from nextbuy.order.payment_webhook import payment_webhook
 from nextbuy.order.payments import SimulatorPayments
 from nextbuy.order.recover_checkouts import recover_checkouts
@@ -153,6 +155,19 @@ class Market:
             await recover_checkouts(self.deps)
             await refund_unmatched_payments(self.deps)
             await release_due_holds(self.deps)
+
+    async def give_up(self, *ids: str) -> None:
+        """Give up work by its ids, after all work that is due has failed for an hour."""
+        for table, work in (("sessions", "completion"), ("sessions", "release"), ("unmatched_payments", "refund")):
+            await self.database.execute(
+                f"""
+                UPDATE {table} SET {work}_failing_since = now() - interval '1 hour',
+                                   {work}_delayed_until = {work}_due_at
+                 WHERE {work}_due_at IS NOT NULL
+                """
+            )
+        for stuck_id in ids:
+            await give_up_stuck(self.deps, caller(account(Role.ADMIN)), GiveUp(stuck_id, "the provider is gone"))
 
     async def expire_claims(self) -> None:
         """Make all claimed and scheduled work due now."""

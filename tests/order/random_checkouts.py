@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from nextbuy.contracts.errors import AppError, Unavailable
 from nextbuy.contracts.message import Call
-from nextbuy.contracts.product import HoldStock, UpdateStock
+from nextbuy.contracts.product import HoldStock, ReleaseStock, UpdateStock
 from nextbuy.contracts.simulator import OpenPayment, PaymentOpened, RefundPayment
 from nextbuy.contracts.values import Money, Role, new_id
 from nextbuy.kit.stuck import GiveUp
@@ -41,9 +41,11 @@ EVENT_FIELDS: Final[dict[str, dict[str, object]]] = {
     "wrong amount": {"amount_total": 7},
     "wrong currency": {"currency": "eur"},
 }
-WEIGHTS: Final = {"paid": 6, "declined": 2, "expire": 2, "recover": 3, "give up": 2}
+WEIGHTS: Final = {"paid": 6, "declined": 2, "expire": 2, "recover": 3, "give up": 4}
 """The relative frequency of an action; 1 for the others."""
 ACTIONS: Final = [*EVENT_TYPES, "expire", "recover", "give up"]
+FAILING: Final[dict[type[Call[Any]], float]] = {UpdateStock: 0.3, RefundPayment: 0.5, ReleaseStock: 0.3}
+"""The chance that calls of a kind fail during the next actions."""
 ADDRESS: Final = DeliveryAddress("Ada Winter", "12 Harbour Street", "Portland", "97201", "US")
 
 
@@ -125,7 +127,7 @@ class RandomCheckouts:
         prices = self.market.products.products
         plan.total = Money(sum(prices[product][1].amount * units for product, units in basket.items()))
         for _ in range(dice.randint(0, 4)):
-            plan.failing = frozenset(kind for kind in (UpdateStock, RefundPayment) if dice.random() < 0.15)
+            plan.failing = frozenset(kind for kind, chance in FAILING.items() if dice.random() < chance)
             if scarce in basket and dice.random() < 0.4:
                 self.market.stock[scarce] = 0
             # One action at a time, or two or three concurrently.

@@ -29,7 +29,6 @@ from tests.callers import caller
 from tests.order.lost_rows import (
     Row,
     assert_restored,
-    give_up,
     leave_work_due,
     lose,
     numbers,
@@ -74,7 +73,7 @@ async def test_given_up_work_is_restored_with_its_note_and_not_done_again(market
     await market.deliver(market.provider_event("checkout.session.completed", new_id(), id="pay_lost", amount_total=5))
     due = "SELECT id::text, payment_id, status, release_due_at FROM sessions WHERE status <> 'paid' ORDER BY created_at"
     paying, refund, release = await market.database.fetch(due)
-    await give_up(market, paying["id"], refund["payment_id"], release["id"], "pay_second", "pay_lost")
+    await market.give_up(paying["id"], refund["payment_id"], release["id"], "pay_second", "pay_lost")
     before = await rows(market.database)
     note = "the provider is gone"
     found = [(row["status"], row["give_up_note"], row["reason"]) for row in before["sessions"] if row["give_up_note"]]

@@ -14,7 +14,9 @@ from uuid import UUID
 
 import pytest
 
+from nextbuy.contracts.errors import Unavailable
 from nextbuy.contracts.message import Event
+from nextbuy.contracts.product import ReleaseStock
 from nextbuy.contracts.values import Role
 from nextbuy.kit.storage.database import Database, Row
 from nextbuy.order.differences import Difference
@@ -117,6 +119,10 @@ async def restore(database: Database, row: Row) -> None:
 async def used(market: Market) -> Market:
     """A market with some sessions in it."""
     await RandomCheckouts(market, 11).run(SOME)
+    session = await market.create_payment_session((market.product(market.shop()), 1))
+    market.calls.replies[ReleaseStock] = Unavailable("unavailable")
+    await market.deliver(market.provider_event("checkout.session.expired", session.session_id))
+    await market.give_up(str(session.session_id))
     assert (await verified(market))[1] == []
     return market
 
