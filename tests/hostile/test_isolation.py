@@ -1,7 +1,9 @@
 """Each account at every route with ids of other accounts: it can neither read nor change what it does not own."""
 
 import json
+from datetime import UTC, datetime
 from typing import Final
+from uuid import UUID
 
 import pytest
 
@@ -208,14 +210,15 @@ async def test_account_reads_and_changes_only_its_own(market: HostileMarket, whe
 
 
 async def test_cursor_of_other_account_pages_through_own_list(market: HostileMarket) -> None:
-    last = encode_cursor("ffffffff-ffff-ffff-ffff-ffffffffffff")
-    foreign = encode_cursor(market.orders["buyer"]["id"])
-    for path, who, others in (
-        ("/order/api/user-orders", "other_buyer", "buyer"),
-        ("/order/api/seller-orders", "other_seller", "buyer"),
-        ("/notification/api/notifications", "other_buyer", "buyer"),
+    future = datetime(2999, 1, 1, tzinfo=UTC)
+    ids = [UUID(int=2**128 - 1), UUID(market.orders["buyer"]["id"])]
+    of_orders, of_notifications = [encode_cursor(one) for one in ids], [encode_cursor(future, 1, one) for one in ids]
+    for path, who, others, cursors in (
+        ("/order/api/user-orders", "other_buyer", "buyer", of_orders),
+        ("/order/api/seller-orders", "other_seller", "buyer", of_orders),
+        ("/notification/api/notifications", "other_buyer", "buyer", of_notifications),
     ):
-        for cursor in (last, foreign):
+        for cursor in cursors:
             answer = await market.request("GET", path, query=f"cursor={cursor}&limit=100", who=who)
             assert answer.status == 200
             assert market.orders[others]["id"].encode() not in answer.body
