@@ -57,6 +57,9 @@ class DeliveryResult(Struct, frozen=True):
 class Mailer(Protocol):
     """A way to send mails."""
 
+    initial_status: MailStatus
+    """The status of a new mail: `waiting` if there is a server to send it to."""
+
     def send(self, mails: Sequence[OutgoingMail]) -> AsyncGenerator[list[DeliveryResult], None]:
         """Send mails and yield their results, one or several at a time; mails without a result were not sent.
 
@@ -66,7 +69,12 @@ class Mailer(Protocol):
 
 
 class StoredMailer:
-    """A mailer without a server: admins read the stored mails on a page."""
+    """A mailer without a server: admins read the stored mails on a page.
+
+    It gets only mails that were written while there was a server.
+    """
+
+    initial_status: MailStatus = "stored"
 
     async def send(self, mails: Sequence[OutgoingMail]) -> AsyncGenerator[list[DeliveryResult], None]:
         """Report all mails as stored."""
@@ -75,6 +83,8 @@ class StoredMailer:
 
 class SmtpMailer:
     """A mailer that uses one SMTP connection per call, with TLS if the server offers it."""
+
+    initial_status: MailStatus = "waiting"
 
     def __init__(self, smtp: Smtp) -> None:
         """Use a server and its configured sender."""

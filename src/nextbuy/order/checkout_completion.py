@@ -44,8 +44,7 @@ async def _commit_stock(deps: Deps, session: Session) -> bool:
 
 async def _create_orders(deps: Deps, session: Session) -> None:
     drafts = split_by_shop(session)
-    async with deps.database.transaction() as tx:
-        paid = await advance(tx, transitions.stock_committed(session, drafts))
+    paid = await advance(deps.database, transitions.stock_committed(session, drafts))
     if paid is not None:
         deps.journal.step("order", "create-orders", f"{len(drafts)} orders")
 

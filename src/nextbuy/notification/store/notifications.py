@@ -11,7 +11,7 @@ from nextbuy.contracts.values import Notification, new_id
 from nextbuy.kit.http.paging import decode_cursor, encode_cursor
 from nextbuy.kit.storage.database import Executor, Row, Transaction
 from nextbuy.notification.drafts import EmailText, NotificationDraft
-from nextbuy.notification.model import NotificationPage
+from nextbuy.notification.model import MailStatus, NotificationPage
 
 _MAX_UNREAD: Final = 1_000
 """The highest number of unread notifications that is counted."""
@@ -24,8 +24,10 @@ _INSERT: Final = """
         SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[])
         ON CONFLICT DO NOTHING RETURNING id, account_id, source_event_id, kind
     )
-    INSERT INTO mails (id, account_id, source_event_id, kind, subject, body, traceparent, correlation_id)
-    SELECT mail.id, account_id, source_event_id, kind, subject, body, traceparent, correlation_id
+    INSERT INTO mails (id, account_id, source_event_id, kind, subject, body, traceparent, correlation_id, status,
+                       due_at, done_at)
+    SELECT mail.id, account_id, source_event_id, kind, subject, body, traceparent, correlation_id, $14::text,
+           CASE WHEN $14 = 'waiting' THEN now() END, CASE WHEN $14 <> 'waiting' THEN now() END
       FROM inserted JOIN unnest($8::uuid[], $9::uuid[], $10::text[], $11::text[], $12::text[], $13::text[])
            AS mail (id, notification_id, subject, body, traceparent, correlation_id)
         ON mail.notification_id = inserted.id
@@ -42,7 +44,9 @@ class NewNotification(Struct, frozen=True):
     email: EmailText | None
 
 
-async def insert_notifications(tx: Transaction, notifications: Sequence[NewNotification]) -> None:
+async def insert_notifications(
+    tx: Transaction, notifications: Sequence[NewNotification], *, mail_status: MailStatus
+) -> None:
     """Insert notifications and their mails, each once for its event, account and kind."""
     # In a fixed order, so that concurrent transactions cannot deadlock.
     ordered = sorted(notifications, key=lambda new: (new.envelope.id, new.draft.account_id, new.draft.kind))
@@ -63,6 +67,7 @@ async def insert_notifications(tx: Transaction, notifications: Sequence[NewNotif
         [email.body for _, email, _ in mails],
         [envelope.traceparent for _, _, envelope in mails],
         [envelope.correlation_id for _, _, envelope in mails],
+        mail_status,
     )
 
 

@@ -43,6 +43,12 @@ def session_from_row(row: Row, due: str = "completion_due_at", attempts: str = "
     )
 
 
+async def read_session(db: Executor, session_id: UUID) -> Session | None:
+    """Return a session, or None if it does not exist."""
+    row = await db.fetchrow("SELECT * FROM sessions WHERE id = $1", session_id)
+    return None if row is None else session_from_row(row)
+
+
 # ── completion of paid checkouts ──
 
 _ONE_OR_ALL: Final = "($2::uuid IS NULL OR id = $2)"
