@@ -79,7 +79,9 @@ class CostMeter:
         self._redis = redis
         self._offset = 0
         self._in_transaction: set[bytes] = set()
-        self._last_trace = ""
+        self._log = market.data / "nextbuy.log"
+        self._log_begin = 0
+        self._last_trace = b""
         self.statements: Counter[str] = Counter()
         """By service."""
         self.commits: Counter[str] = Counter()
@@ -97,10 +99,12 @@ class CostMeter:
         for name, value in _SETTINGS.items():
             await server.execute(f"ALTER SYSTEM SET {name} = {value}")
         await server.execute("SELECT pg_reload_conf()")
-        async with Redis.from_url(redis_url) as redis:
-            yield cls(market, server, orders, redis)
-        await orders.close()
-        await server.close()
+        try:
+            async with Redis.from_url(redis_url) as redis:
+                yield cls(market, server, orders, redis)
+        finally:
+            await orders.close()
+            await server.close()
 
     async def idle(self, seconds: float) -> Cost:
         """Return the cost per second of a marketplace without users."""
@@ -138,30 +142,33 @@ class CostMeter:
     async def handled(self) -> AsyncIterator[None]:
         """Wait at the end until all events that the order service logged meanwhile are handled."""
         before = await self._orders.fetchval("SELECT coalesce(max(id), 0) FROM event_log")
-        begin = self._market.log_size()
+        self._log_begin = begin = self._market.log_size()
         yield
-        rows = await self._orders.fetch("SELECT topic FROM event_log WHERE id > $1", before)
+        rows = await self._orders.fetch("SELECT event_id::text, topic FROM event_log WHERE id > $1", before)
         expected = sum(_DESTINATIONS[row["topic"]] for row in rows)
-        consumed: list[bytes] = []
+        ids = {row["event_id"] for row in rows}
+        handled: set[tuple[str, str]] = set()
 
         def all_are() -> bool:
             nonlocal begin
-            whole = _whole_lines(self._market.data / "nextbuy.log", begin)
+            whole = _whole_lines(self._log, begin)
             begin += len(whole)
-            consumed.extend(line for line in whole.splitlines() if b'"kind":"consume"' in line)
-            return len(consumed) >= expected
+            for line in whole.splitlines():
+                if b'"kind":"consume"' in line and (event := json.loads(line))["event_id"] in ids:
+                    handled.add((event["event_id"], event["callee"]))
+                    self._last_trace = event["trace_id"].encode()
+            return len(handled) == expected
 
         await until(all_are, f"{expected} deliveries of {len(rows)} events are logged", timeout=30)
-        assert len(consumed) == expected
-        self._last_trace = str(json.loads(consumed[-1])["trace_id"])
 
     async def wait_until_recorded(self) -> None:
         """Wait until the interactions of the trace that was handled last are in Redis."""
-        lines = [line for line in self._market.lines() if line["trace_id"] == self._last_trace and "kind" in line]
+        key = b"nextbuy:interactions:" + self._last_trace
 
         async def recorded() -> bool:
-            key = f"nextbuy:interactions:{self._last_trace}"
-            return bool(await self._redis.llen(key) == len(lines))
+            lines = _whole_lines(self._log, self._log_begin).splitlines()
+            interactions = [line for line in lines if self._last_trace in line and b'"kind":' in line]
+            return bool(await self._redis.llen(key) == len(interactions))
 
         await until(recorded, "interactions are recorded")
 
