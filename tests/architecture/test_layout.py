@@ -112,7 +112,10 @@ def test_service_without_table_of_contents_is_not_checked(tree: Path) -> None:
             "order/store.py",
             "import redis.asyncio",
             "redis",
-            "embedded/, kit/events/bus/redis.py, kit/observability/interactions.py, host/",
+            (
+                "embedded/, kit/events/bus/redis.py, kit/events/bus/redis_connection.py,"
+                " kit/events/bus/redis_subscription.py, kit/observability/interactions.py, host/"
+            ),
         ),
         ("kit/http/app.py", "import httptools", "httptools", "no file"),
     ],

@@ -1,8 +1,9 @@
 """The relay publishes events from the outbox to the bus, at least once and in order per key.
 
-It leases buckets of keys, and deletes published rows in a statement that checks the lease. If it stalls, another relay
-publishes the same rows again, and consumers drop the duplicates. Leasing and reading are two statements, so that the
-second sees what the previous holder deleted. Neither lease nor delete waits for the disk: a loss only repeats events.
+It leases buckets of keys and reads their rows in one statement, and deletes published rows in another one that checks
+and releases the lease, and says whether more rows wait. A statement does not see what a holder deletes meanwhile, but
+then sees its lease. If a relay stalls, another one publishes the same rows again, and consumers drop the duplicates.
+Neither lease nor delete waits for the disk: a loss only repeats events.
 """
 
 import asyncio
@@ -31,7 +32,7 @@ BATCH_SIZE: Final = 2_000
 MAX_BATCH_BYTES: Final = 4_000_000
 """Bytes of envelopes after which a batch ends: what a bus stores well within `_PUBLISH_TIMEOUT`."""
 POLL_INTERVAL: Final = 1.0
-"""Seconds between polls of the outbox, for rows that a dead process left; commits of this process wake the relay."""
+"""Seconds between polls of the outbox, for rows that another process left; commits of this process wake the relay."""
 _PUBLISH_TIMEOUT: Final = 8.0
 """Seconds. Longer than either bus needs to report its own timeout."""
 _RELEASE_TIMEOUT: Final = 1.0
@@ -44,24 +45,28 @@ _NO_FSYNC: Final = "(SELECT set_config('synchronous_commit', 'off', true)) = 'of
 _LEASE_BUCKETS: Final = LEASES.claim_statement(
     condition=f"EXISTS (SELECT FROM outbox WHERE outbox.bucket = outbox_leases.bucket) AND {_NO_FSYNC}", order="bucket"
 )
-_READ_PENDING: Final = """
-    SELECT id, topic, key, parent_span, envelope FROM (
+_LEASE_AND_READ: Final = f"""
+    WITH leased AS ({_LEASE_BUCKETS})
+    SELECT leased.bucket, leased.leased_until, id, topic, key, parent_span, envelope FROM leased LEFT JOIN (
         SELECT log.*, sum(octet_length(envelope)) OVER (ORDER BY id ROWS UNBOUNDED PRECEDING) AS bytes
-        FROM unnest($1::smallint[]) AS leased (bucket) CROSS JOIN LATERAL (
-            SELECT id FROM outbox WHERE outbox.bucket = leased.bucket ORDER BY id LIMIT $2
+        FROM leased CROSS JOIN LATERAL (
+            SELECT id FROM outbox WHERE outbox.bucket = leased.bucket
+             ORDER BY id LIMIT (SELECT ceil($2::float8 / count(*)) FROM leased)
         ) AS pending JOIN event_log AS log USING (id)
-    ) AS sized
-    WHERE bytes - octet_length(envelope) < $3
+    ) AS sized ON sized.bucket = leased.bucket AND bytes - octet_length(envelope) < $3
     ORDER BY id
-"""
-
+"""  # noqa: S608  made of constants, as below
+"""A bucket with no row within the bytes is leased as well, and has nulls."""
 _DELETE_PUBLISHED: Final = f"""
     WITH held AS (
         UPDATE outbox_leases SET leased_until = now() WHERE {LEASES.held} AND {_NO_FSYNC} RETURNING bucket
+    ), deleted AS (
+        DELETE FROM outbox USING held WHERE outbox.bucket = held.bucket AND outbox.id = ANY($3::bigint[])
+        RETURNING outbox.id
     )
-    DELETE FROM outbox USING held WHERE outbox.bucket = held.bucket AND outbox.id = ANY($3::bigint[])
-    RETURNING outbox.id
-"""  # noqa: S608  made of constants
+    SELECT (SELECT count(*) FROM deleted) AS deleted,
+           EXISTS (SELECT FROM outbox WHERE bucket = ANY($1) AND id <> ALL($3::bigint[])) AS more
+"""  # noqa: S608
 
 
 class _TraceFields(Struct):
@@ -90,6 +95,8 @@ class Relay:
         self._journal = journal
         self._batch_size = batch_size
         self._wakeup = asyncio.Event()
+        self._more = False
+        """Whether rows waited in the leased buckets when the last batch was deleted."""
         self._failing = False
 
     def wake(self) -> None:
@@ -112,7 +119,7 @@ class Relay:
             failures = 0
             if published:
                 self._log_recovery()
-            elif published is None:
+            if not self._more:
                 await self._wait()
 
     async def publish_batch(self) -> int | None:
@@ -121,20 +128,21 @@ class Relay:
         Raises:
             BusUnavailable: the bus did not store the batch; the leases were released.
         """
-        leases = await self._database.fetch(_LEASE_BUCKETS, None)
-        if not leases:
+        self._more = False
+        leased = await self._database.fetch(_LEASE_AND_READ, None, self._batch_size, MAX_BATCH_BYTES)
+        if not leased:
             return None
-        buckets, until = [lease["bucket"] for lease in leases], leases[0]["leased_until"]
+        buckets, until = sorted({row["bucket"] for row in leased}), leased[0]["leased_until"]
+        rows = [row for row in leased if row["id"] is not None]
         began = time.perf_counter()
         try:
-            per_bucket = -(-self._batch_size // len(buckets))
-            rows = await self._database.fetch(_READ_PENDING, buckets, per_bucket, MAX_BATCH_BYTES)
             await self._publish([BusMessage(row["topic"], row["key"], row["envelope"].encode()) for row in rows])
         except BaseException:
             await self._release_leases(buckets, until)
             raise
-        deleted = await self._database.fetch(_DELETE_PUBLISHED, buckets, until, [row["id"] for row in rows])
-        if len(deleted) < len(rows):
+        [after] = await self._database.fetch(_DELETE_PUBLISHED, buckets, until, [row["id"] for row in rows])
+        self._more = after["more"]
+        if after["deleted"] < len(rows):
             log.warning("lease expired during publishing; %d events of %s published twice", len(rows), self._service)
         self._journal.interactions(
             "publish",
