@@ -20,10 +20,16 @@ SELECT id, name, slug, bio, category, status, seller_id, version FROM seller.sho
 
 -- order: insert the session and publish its event
 BEGIN;
-INSERT INTO orders.sessions (id, buyer_id, status, total, currency, lines, address, expires_at, expiry_due_at, traceparent,
-                             correlation_id)
-VALUES (uuidv7(), {buyer}, 'opening', 12345, 'USD', '{lines}', '{address}', now() + interval '30 min', now() + interval '1 min',
-        '{traceparent}', '{correlation}')
+WITH new AS (
+    SELECT uuidv7() AS id
+), addressed AS (
+    INSERT INTO orders.postal_addresses (session_id, buyer_id, address) SELECT id, {buyer}, '{address}' FROM new
+)
+INSERT INTO orders.sessions (id, buyer_id, status, total, currency, lines, expires_at, expiry_due_at, traceparent,
+                             correlation_id, created_at)
+SELECT id, {buyer}, 'opening', 12345, 'USD', '{lines}', now() + interval '30 min', now() + interval '1 min',
+       '{traceparent}', '{correlation}', now()
+  FROM new
 RETURNING id AS sid, uuidv7() AS o1, uuidv7() AS o2, 'pay_' || md5(id::text) AS pay \gset
 WITH logged AS (
     INSERT INTO orders.event_log (event_id, topic, key, bucket, parent_span, envelope)
@@ -83,6 +89,7 @@ BEGIN;
 WITH moved AS (
     UPDATE orders.sessions
        SET status = CASE WHEN total = 12345 AND currency = 'USD' THEN 'paying' ELSE 'refund-due' END,
+           serial = CASE WHEN total = 12345 AND currency = 'USD' THEN nextval('orders.checkout_serials') END,
            reason = CASE WHEN total = 12345 AND currency = 'USD' THEN NULL ELSE 'wrong-amount' END,
            release_due_at = CASE WHEN total = 12345 AND currency = 'USD' THEN NULL ELSE now() END,
            payment_id = :pay, received = 12345, received_currency = 'USD', paid_at = now(), expiry_due_at = NULL,
@@ -93,7 +100,7 @@ WITH moved AS (
     INSERT INTO orders.webhook_events (id, type, session_id)
     SELECT 'evt_' || :sid::text, 'checkout.session.completed', id FROM moved ON CONFLICT DO NOTHING
 )
-SELECT id, serial, buyer_id, status, total, currency, lines, address, expires_at, payment_id, received, received_currency, traceparent,
+SELECT id, serial, buyer_id, status, total, currency, lines, expires_at, payment_id, received, received_currency, traceparent,
        correlation_id, completion_due_at, completion_attempts FROM moved;
 WITH logged AS (
     INSERT INTO orders.event_log (event_id, topic, key, bucket, parent_span, envelope)
@@ -125,10 +132,10 @@ SELECT product_ids FROM session;
 BEGIN;
 WITH won AS (
     UPDATE orders.sessions SET status = 'paid', completion_due_at = NULL WHERE id = :sid::uuid AND status = ANY('{{paying}}')
-    RETURNING id, buyer_id, currency, address
+    RETURNING id, buyer_id, currency
 ), made AS (
-    INSERT INTO orders.orders (id, number, session_id, buyer_id, shop_id, seller_id, status, total, currency, address)
-    SELECT new.id, new.number, won.id, won.buyer_id, new.shop_id, new.seller_id, 'paid', new.total, won.currency, won.address
+    INSERT INTO orders.orders (id, number, session_id, buyer_id, shop_id, seller_id, status, total, currency, created_at)
+    SELECT new.id, new.number, won.id, won.buyer_id, new.shop_id, new.seller_id, 'paid', new.total, won.currency, now()
       FROM won, unnest(ARRAY[:o1, :o2]::uuid[], ARRAY['NB-' || :o1::text, 'NB-' || :o2::text], ARRAY[{shop_a}, {shop_b}],
                        ARRAY[{shop_a}, {shop_b}], ARRAY[6000, 6345]::bigint[]) AS new (id, number, shop_id, seller_id, total)
 ), lined AS (

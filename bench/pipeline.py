@@ -89,7 +89,10 @@ def event() -> OrderCreated:
 def bus_messages(count: int) -> list[BusMessage]:
     """Return `count` events, encoded for a bus."""
     made = [make_envelope(event(), "order", telemetry.start_span()) for _ in range(count)]
-    return [BusMessage(envelope.type, envelope.key, msgspec.json.encode(envelope)) for envelope in made]
+    return [
+        BusMessage(envelope.type, envelope.key, msgspec.json.encode(envelope), position)
+        for position, envelope in enumerate(made, 1)
+    ]
 
 
 def resident() -> float:

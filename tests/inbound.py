@@ -1,6 +1,7 @@
 """Events as a service receives them: for a handler alone, and delivered to all subscriptions of a service."""
 
 import asyncio
+import itertools
 import os
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, date, datetime
@@ -23,6 +24,7 @@ from nextbuy.kit.storage.database import Database, Row, Transaction
 from tests.waiting import all_wait_for_a_lock, until
 
 SHOP: Final = new_id()
+_positions: Final = itertools.count(1)
 _JOURNAL: Final = telemetry.Journal(os.open(os.devnull, os.O_WRONLY))
 
 Handler = Callable[[Any, Transaction, Sequence[InboundEvent]], Awaitable[None]]
@@ -42,12 +44,12 @@ def order(units: int = 2, amount: int = 1_999) -> OrderCreated:
     )
 
 
-def inbound(event: Event, at: datetime | None = None) -> InboundEvent:
-    """Return an event as its publisher has published it, now or `at` another time."""
+def inbound(event: Event, at: datetime | None = None, *, position: int = 0) -> InboundEvent:
+    """Return an event as its publisher has published it, now or `at` another time, at the next position by default."""
     envelope = make_envelope(event, type(event).__module__.rpartition(".")[2], telemetry.start_span())
     if at is not None:
         envelope = replace(envelope, time=at)
-    return InboundEvent(event, envelope, msgspec.json.encode(envelope))
+    return InboundEvent(event, envelope, msgspec.json.encode(envelope), position or next(_positions))
 
 
 def late_on(day: date) -> datetime:
@@ -120,7 +122,7 @@ class Delivery:
             )
             await self.receiver.start()
             self._started = True
-        entries = [EventEntry(msgspec.Raw(event.body), self._subscriptions(event)) for event in events]
+        entries = [EventEntry(msgspec.Raw(event.body), self._subscriptions(event), event.position) for event in events]
         received = await self.receiver.receive(None, ReceiveEvents(entries=entries))
         return [result.outcome for of_entry in received.results for result in of_entry]
 

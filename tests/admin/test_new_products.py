@@ -4,9 +4,15 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import pytest
+from msgspec.structs import replace
+
+from nextbuy.admin import store
 from nextbuy.admin.count_new_products import count_new_products
+from nextbuy.admin.create_notification import create_notification
 from nextbuy.admin.deps import Deps
 from nextbuy.admin.notifications import notifications
+from nextbuy.admin.read_all_notifications import read_all_notifications
 from nextbuy.admin.read_notification import ReadNotification, read_notification
 from nextbuy.admin.service import SERVICE
 from nextbuy.admin.unread_notifications import unread_notifications
@@ -15,7 +21,7 @@ from nextbuy.contracts.product import ProductCreated
 from nextbuy.contracts.values import Money, Notification, PageRequest, new_id
 from nextbuy.kit.events.inbound import InboundEvent
 from tests.callers import caller
-from tests.inbound import SHOP, Delivery, assert_fixed_lock_order, handle, inbound
+from tests.inbound import SHOP, Delivery, assert_fixed_lock_order, handle, inbound, order
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -83,6 +89,42 @@ async def test_new_products_do_not_count_as_unread(deps: Deps, operator: Account
 
     assert (await unread_notifications(deps, caller(operator))).unread == 0
     assert len(await listed(deps, operator)) == 1
+
+
+async def test_reading_all_reads_new_products_and_counts_the_others(deps: Deps, operator: Account) -> None:
+    await handle(count_new_products, deps, created(), created(NOON + DAY))
+    await handle(create_notification, deps, inbound(order()), inbound(order()))
+    assert (await unread_notifications(deps, caller(operator))).unread == 2
+
+    assert (await read_all_notifications(deps, caller(operator))).read == 2
+    assert (await read_all_notifications(deps, caller(operator))).read == 0
+
+    assert [note.read for note in await listed(deps, operator)] == [True] * 4
+
+
+async def test_reading_all_begins_with_what_counts(
+    deps: Deps, operator: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "_MAX_MARKED", 2)
+    await handle(count_new_products, deps, created(), created(NOON + DAY))
+    await handle(create_notification, deps, inbound(order()), inbound(order()))
+
+    assert (await read_all_notifications(deps, caller(operator))).read == 2
+
+    assert (await unread_notifications(deps, caller(operator))).unread == 0
+
+
+@pytest.mark.parametrize("arrival", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+async def test_position_decides_between_products_of_the_same_time(
+    deps: Deps, operator: Account, arrival: tuple[int, ...]
+) -> None:
+    events = [replace(created(NOON), position=position) for position in (8, 9, 10)]
+
+    await handle(count_new_products, deps, events[arrival[0]])
+    await handle(count_new_products, deps, events[arrival[1]], events[arrival[2]])
+
+    [note] = await listed(deps, operator)
+    assert note.source_event_id == events[2].id
 
 
 async def test_notification_shows_the_latest_product_however_events_arrive(deps: Deps, operator: Account) -> None:

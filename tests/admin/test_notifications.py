@@ -115,8 +115,8 @@ async def test_notifications_are_listed_by_time_of_their_events_page_by_page(dep
     assert last.next_cursor is None
 
 
-async def test_events_of_the_same_time_are_listed_once_across_pages(deps: Deps, operator: Account) -> None:
-    events = [inbound(order(), at=NOON) for _ in range(5)]
+async def test_events_of_the_same_time_are_listed_by_position_across_pages(deps: Deps, operator: Account) -> None:
+    events = [inbound(order(), at=NOON, position=position) for position in (9, 100, 10, 1, 11)]
     await handle(create_notification, deps, *events)
 
     first = await notifications(deps, caller(operator), PageRequest(limit=3))
@@ -124,7 +124,7 @@ async def test_events_of_the_same_time_are_listed_once_across_pages(deps: Deps, 
     rest = await notifications(deps, caller(operator), PageRequest(limit=3, cursor=first.next_cursor))
 
     found = [note.source_event_id for note in (*first.items, *rest.items)]
-    assert sorted(found) == sorted(event.id for event in events)
+    assert found == [events[n].id for n in (1, 4, 2, 0, 3)]
 
 
 async def test_invalid_cursor_is_refused(deps: Deps, operator: Account) -> None:

@@ -3,10 +3,14 @@
 import asyncio
 import contextlib
 import random
+from collections.abc import Sequence
 
 import pytest
+from msgspec.structs import replace
 
+from nextbuy.analytics import aggregates
 from nextbuy.analytics import rebuild_projections as job
+from nextbuy.analytics.aggregates import Events
 from nextbuy.analytics.projection import BEST_SELLERS, PROJECTIONS, apply
 from nextbuy.analytics.projections import projections
 from nextbuy.analytics.rebuild_projection import RebuildProjection, rebuild_projection
@@ -17,8 +21,8 @@ from nextbuy.analytics.store.projections import lock_generations
 from nextbuy.analytics.store.rebuilds import LeaseLost
 from nextbuy.contracts.auth import AccountSuspended
 from nextbuy.contracts.errors import Conflict, NotFound, Unavailable
-from nextbuy.contracts.order import ReadOrderEvents
-from nextbuy.contracts.values import Role, new_id
+from nextbuy.contracts.order import OrderPaid, ReadOrderEvents
+from nextbuy.contracts.values import Money, Role, new_id
 from nextbuy.kit.events import event_log
 from tests.analytics.projection_harness import ProjectionHarness, inbound_of, order_of
 from tests.callers import account, caller
@@ -115,6 +119,29 @@ async def test_rebuilt_projection_equals_the_live_one(harness: ProjectionHarness
     for database in harness.publishers.values():
         await harness.deliver(await published(database))
     await assert_exact(harness)
+
+
+async def test_rebuild_applies_events_with_their_positions_in_the_log(
+    harness: ProjectionHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    positions: list[int] = []
+
+    def record(events: Events) -> Sequence[aggregates.ProductDay]:
+        positions.extend(event.position for event in events)
+        return aggregates.product_days(events)
+
+    monkeypatch.setitem(PROJECTIONS, BEST_SELLERS.name, replace(BEST_SELLERS, tables={"best_sellers": record}))
+    product, (_, shop) = harness.products[0]
+    for _ in range(3):
+        await harness.write(
+            OrderPaid(order_id=new_id(), session_id=new_id(), shop_id=shop, total=Money(5)),
+            order_of(shop, (product, 1)),
+        )
+
+    await request(harness, BEST_SELLERS.name)
+    await harness.finish_rebuild(BEST_SELLERS.name)
+
+    assert positions == [2, 4, 6]
 
 
 async def test_log_of_large_events_is_read_to_its_end_in_short_parts(

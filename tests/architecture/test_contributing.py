@@ -16,8 +16,8 @@ def test_planted_changes_are_found(tmp_path: Path) -> None:
     text = "".join(f"## Add a {subject}\n\n{sample}\n" for subject in SUBJECTS)
     assert stale_samples(text, tmp_path) == []
 
-    assert stale_samples(text.replace("## Add a handler", "## Handlers"), tmp_path) == [
-        "no sample of how to add: handler"
+    assert stale_samples(text.replace("## Add a subscription", "## Subscriptions"), tmp_path) == [
+        "no sample of how to add: subscription"
     ]
     assert stale_samples(text + sample.replace("`act.py`", "Like this:"), tmp_path) == [
         "no file named above: def act() -> None:"

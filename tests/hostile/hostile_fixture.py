@@ -281,9 +281,9 @@ class HostileMarket:
             """
             INSERT INTO dead_letters
                 (id, delivery_key, topic, event_type, destination, subscription, reason, error_chain, attempts,
-                 envelope)
+                 envelope, position)
             VALUES ($1, 'hostile', 'order.created', 'order.created', 'admin', 'create-notification', 'poison',
-                    '{}', 1, '\\xff00')
+                    '{}', 1, '\\xff00', 1)
             """,
             letter,
         )

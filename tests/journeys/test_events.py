@@ -72,7 +72,7 @@ async def publish_undecodable(
     before = {letter["id"] for letter in await client.list_all(LETTERS, admin)}
     async with Redis.from_url(redis_url) as redis:
         bus = RedisBus(redis)
-        await bus.publish([BusMessage(PaymentRefunded.topic, "key", body) for body in bodies])
+        await bus.publish([BusMessage(PaymentRefunded.topic, "key", body, 1) for body in bodies])
         await bus.close()
     found: list[Json] = []
 

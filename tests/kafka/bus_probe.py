@@ -18,8 +18,9 @@ _STARTING: Final = {
     KafkaError.NOT_COORDINATOR,
     KafkaError.COORDINATOR_NOT_AVAILABLE,
     KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.NOT_LEADER_FOR_PARTITION,
 }
-"""Errors of a Kafka that is creating its first group."""
+"""Errors of a Kafka that is creating its first group or new topics."""
 
 
 class BusProbe(Protocol):

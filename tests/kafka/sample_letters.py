@@ -12,6 +12,7 @@ from tests.kit.events.sample import Counted, message
 def new_letter(n: int, subscription: str = "record-effects", *, reason: str = "conflict: No.") -> NewDeadLetter:
     """Return a dead letter of an event that a subscription of `sample` has rejected."""
     event_id = new_id()
+    sent = message(Counted(about="a", n=n), id=event_id)
     return NewDeadLetter(
         delivery_key=f"{subscription}/{event_id}",
         topic=Counted.topic,
@@ -21,7 +22,8 @@ def new_letter(n: int, subscription: str = "record-effects", *, reason: str = "c
         reason=reason,
         errors=[reason],
         attempts=1,
-        body=message(Counted(about="a", n=n), id=event_id).body,
+        body=sent.body,
+        position=sent.position,
     )
 
 

@@ -53,8 +53,9 @@ async def test_replay_runs_once_and_only_in_the_subscription_that_rejected(make_
     other = subscribe("other", Counted, recording("other"))
     harness = await make_harness(sample=[subscribe("record", Counted, record), other])
     database = harness.destinations["sample"].database
+    sent = message(Counted(about="a", n=1))
     async with harness.delivering():
-        await harness.publish(Counted(about="a", n=1))
+        await harness.publish(sent)
         [letter] = await wait_for_letters(harness, 1)
     assert (letter.topic, letter.event_type) == ("test.counted", "test.counted")
     assert (letter.destination, letter.subscription) == ("sample", "record")
@@ -68,7 +69,7 @@ async def test_replay_runs_once_and_only_in_the_subscription_that_rejected(make_
 
     assert (await dead_letters.get_dead_letter(harness.database, letter.id)).status == "replayed"
     [replayed] = harness.destinations["sample"].calls[-1].entries
-    assert (replayed.subscriptions, replayed.replay) == (["record"], True)
+    assert (replayed.subscriptions, replayed.replay, replayed.position) == (["record"], True, sent.position)
     assert await applied(database, "record_effects") == [1]
     assert await applied(database, "other") == [1]
     with pytest.raises(Conflict, match="already"):
@@ -110,11 +111,12 @@ async def test_failed_replay_stores_the_new_reason_and_waits(make_redis_harness:
 @pytest.mark.parametrize(
     ("undecodable", "reason"),
     [
-        (BusMessage("test.counted", "a", b"\xffno JSON"), "Invalid envelope: "),
+        (BusMessage("test.counted", "a", b"\xffno JSON", 5), "Invalid envelope: "),
         (message(Counted(about="a", n=1), id="no id"), "Invalid envelope: "),
         (message(Counted(about="a", n=1), type="test.unheard-of"), "Event type test.unheard-of on topic test.counted."),
+        (replace(message(Counted(about="a", n=1)), position=0), "No valid position in its publisher's event log."),
     ],
-    ids=["no JSON", "invalid id", "type of another topic"],
+    ids=["no JSON", "invalid id", "type of another topic", "no position"],
 )
 async def test_undecodable_event_has_a_letter_without_subscription_and_is_replayed_to_all_after_the_fix(
     make_harness: MakeHarness, undecodable: BusMessage, reason: str
@@ -136,9 +138,9 @@ async def test_undecodable_event_has_a_letter_without_subscription_and_is_replay
     again = await dead_letters.get_dead_letter(harness.database, letter.id)
     assert (again.status, again.attempts, again.reason) == ("waiting", 2, letter.reason)
 
-    # The repaired envelope stands for a new version that can decode the event.
-    good = message(Counted(about="a", n=1)).body
-    await harness.database.execute("UPDATE dead_letters SET envelope = $1", good)
+    # The repaired message stands for a new version that can decode the event.
+    good = message(Counted(about="a", n=1))
+    await harness.database.execute("UPDATE dead_letters SET envelope = $1, position = $2", good.body, good.position)
     await replay_requests.request_replay(harness.database, letter.id)
     await harness.replay()
 
@@ -146,6 +148,7 @@ async def test_undecodable_event_has_a_letter_without_subscription_and_is_replay
     assert await applied(sample.database, "other") == [0, 2, 1]
     assert await applied(sample.database, "record_effects") == [0, 2, 1]
     assert await applied(second.database) == [0, 2, 1]
+    assert sample.calls[-1].entries[0].position == second.calls[-1].entries[0].position == good.position
 
 
 async def test_replay_to_all_waits_for_the_subscription_that_rejects_it(make_redis_harness: MakeHarness) -> None:
@@ -158,7 +161,7 @@ async def test_replay_to_all_waits_for_the_subscription_that_rejects_it(make_red
 
     harness = await make_redis_harness(sample=[subscribe("record", Counted, record)], second=[RECORD_EFFECTS])
     async with harness.delivering():
-        await harness.publish(BusMessage("test.counted", "a", b"\xffno JSON"))
+        await harness.publish(BusMessage("test.counted", "a", b"\xffno JSON", 1))
         [letter] = await wait_for_letters(harness, 1)
     good = message(Counted(about="a", n=1)).body
     await harness.database.execute("UPDATE dead_letters SET envelope = $1", good)
@@ -192,7 +195,7 @@ async def test_dead_letter_for_a_deleted_subscription_can_be_discarded(make_redi
 async def test_dead_letters_are_listed_in_pages_newest_first(make_redis_harness: MakeHarness) -> None:
     harness = await make_redis_harness(sample=[RECORD_EFFECTS])
     async with harness.delivering():
-        await harness.publish(*(BusMessage("test.counted", "a", b"bad %d" % n) for n in range(5)))
+        await harness.publish(*(BusMessage("test.counted", "a", b"bad %d" % n, n + 1) for n in range(5)))
         await wait_for_letters(harness, 5)
 
     bodies: list[str] = []

@@ -75,7 +75,7 @@ def poison(kind: int) -> BusMessage:
     event = Counted(about="a", n=REFUSED[kind])
     match kind % 4:
         case 0:
-            return BusMessage(Counted.topic, "key", b"\xffno JSON %d" % random.getrandbits(64))
+            return BusMessage(Counted.topic, "key", b"\xffno JSON %d" % random.getrandbits(64), 1)
         case 1:
             return message(event, type="test.unheard-of")
         case 2:

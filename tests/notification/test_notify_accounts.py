@@ -1,6 +1,7 @@
 """Notifications of buyers and sellers on a real database: stored once, listed, and marked as read."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -10,6 +11,7 @@ from nextbuy.contracts.message import Event
 from nextbuy.contracts.order import SessionExpired
 from nextbuy.contracts.values import PageRequest, Role, new_id
 from nextbuy.kit.events.inbound import InboundEvent
+from nextbuy.kit.http.paging import encode_cursor
 from nextbuy.notification.deps import Deps
 from nextbuy.notification.notifications import notifications
 from nextbuy.notification.notify_accounts import notify_accounts
@@ -23,6 +25,7 @@ from tests.notification.test_drafts import BUYER, SELLER, order_created
 
 MAYA = account(Role.BUYER, account_id=BUYER)
 INES = account(Role.SELLER, account_id=SELLER)
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
 @pytest.fixture(autouse=True)
@@ -104,22 +107,41 @@ async def test_purged_mail_is_not_created_again(deps: Deps) -> None:
     assert await deps.database.fetchval("SELECT count(*) FROM mails") == 0
 
 
-async def test_notifications_are_listed_newest_first_page_by_page(deps: Deps) -> None:
-    batch = await notify(deps, *(expired() for _ in range(5)), expired(INES))
-    first = await notifications(deps, caller(MAYA), PageRequest(limit=3))
+async def test_notifications_are_listed_by_time_and_position_of_their_events_page_by_page(deps: Deps) -> None:
+    positions = (9, 10, 11, 100, 2, 1)
+    events = [inbound(expired(), NOON, position=position) for position in positions[:4]]
+    events += [inbound(expired(), NOON + timedelta(seconds=1), position=position) for position in positions[4:]]
+    for n in (4, 2, 5, 0, 3, 1):
+        await handle(notify_accounts, deps, events[n], inbound(expired(INES)))
 
+    first = await notifications(deps, caller(MAYA), PageRequest(limit=4))
     assert first.next_cursor is not None
+    rest = await notifications(deps, caller(MAYA), PageRequest(limit=4, cursor=first.next_cursor))
 
-    rest = await notifications(deps, caller(MAYA), PageRequest(limit=3, cursor=first.next_cursor))
-    assert rest.next_cursor is None
-    assert {note.source_event_id for note in (*first.items, *rest.items)} == {one.id for one in batch[:5]}
+    listed = [*first.items, *rest.items]
+    newest_first = [events[n] for n in (4, 5, 3, 2, 1, 0)]
+    assert [note.source_event_id for note in listed] == [event.id for event in newest_first]
+    assert [note.created_at for note in listed] == [event.envelope.time for event in newest_first]
+    assert (first.unread, rest.unread, rest.next_cursor) == (6, 6, None)
 
-    ids = [note.id for note in (*first.items, *rest.items)]
-    assert ids == sorted(ids, reverse=True)
-    assert (first.unread, rest.unread) == (5, 5)
 
-    with pytest.raises(Unprocessable):
-        await notifications(deps, caller(MAYA), PageRequest(cursor="nonsense"))
+async def test_notification_that_arrives_between_two_pages_moves_no_other(deps: Deps) -> None:
+    events = [inbound(expired(), NOON + timedelta(minutes=n)) for n in range(6)]
+    await handle(notify_accounts, deps, *events[:1], *events[2:5])
+
+    first = await notifications(deps, caller(MAYA), PageRequest(limit=2))
+    assert first.next_cursor is not None
+    await handle(notify_accounts, deps, events[5], events[1])
+    rest = await notifications(deps, caller(MAYA), PageRequest(limit=4, cursor=first.next_cursor))
+
+    listed = [note.source_event_id for note in (*first.items, *rest.items)]
+    assert listed == [events[n].id for n in (4, 3, 2, 1, 0)]
+
+
+async def test_invalid_cursor_is_refused(deps: Deps) -> None:
+    for cursor in ("nonsense", encode_cursor(new_id()), encode_cursor(NOON, "1", new_id())):
+        with pytest.raises(Unprocessable):
+            await notifications(deps, caller(MAYA), PageRequest(cursor=cursor))
 
 
 async def test_only_its_account_marks_a_notification_as_read(deps: Deps) -> None:
@@ -148,15 +170,22 @@ async def test_read_all_leaves_other_accounts_unread(deps: Deps) -> None:
 async def test_lists_and_counts_read_an_index(deps: Deps) -> None:
     await deps.database.execute(
         """
-        INSERT INTO notifications (id, account_id, source_event_id, kind, title, message, link)
-        SELECT gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'k', 't', 'm', '' FROM generate_series(1, 20000)
+        INSERT INTO notifications
+               (id, account_id, source_event_id, kind, title, message, link, about, source, occurred_at, position)
+        SELECT gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'k', 't', 'm', '', 'shop:' || n, 's', now(), n
+          FROM generate_series(1, 20000) AS n
         """
     )
     await deps.database.execute("ANALYZE notifications")
     for query in (
-        "SELECT id FROM notifications WHERE account_id = $1 ORDER BY id DESC LIMIT 21",
+        """
+        SELECT id FROM notifications WHERE account_id = $1 AND (occurred_at, position, id) < (now(), 7, $1)
+         ORDER BY occurred_at DESC, position DESC, id DESC LIMIT 21
+        """,
+        "SELECT id FROM notifications WHERE account_id = $1 AND about = 'shop:7'",
         "SELECT count(*) FROM (SELECT FROM notifications WHERE account_id = $1 AND NOT read LIMIT 1000) AS unread",
     ):
         plan = "\n".join(row[0] for row in await deps.database.fetch(f"EXPLAIN {query}", MAYA.id))
         assert "Index" in plan
         assert "Seq Scan" not in plan
+        assert "Sort" not in plan

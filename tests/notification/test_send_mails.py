@@ -337,9 +337,10 @@ async def test_old_mails_are_purged(deps: Deps) -> None:
     await send_mails(deps)
     await deps.database.execute(
         """
-        INSERT INTO mails (id, account_id, source_event_id, kind, subject, body, status, due_at, done_at, created_at)
-        SELECT gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'k', 's', 'b', 'sent', NULL, now(),
-               now() - interval '91 days' - n * interval '1 second' FROM generate_series(1, 1500) AS n
+        INSERT INTO mails (id, account_id, source_event_id, kind, about, reports_state, subject, body, status, due_at,
+                           done_at, created_at)
+        SELECT gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'k', 'shop:1', true, 's', 'b', 'sent', NULL,
+               now(), now() - interval '91 days' - n * interval '1 second' FROM generate_series(1, 1500) AS n
         """
     )
 
@@ -351,8 +352,10 @@ async def test_old_mails_are_purged(deps: Deps) -> None:
 async def test_due_mails_are_found_by_index(deps: Deps) -> None:
     await deps.database.execute(
         """
-        INSERT INTO mails (id, account_id, source_event_id, kind, subject, body, status, due_at, done_at)
-        SELECT gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'k', 's', 'b', 'sent', NULL, now()
+        INSERT INTO mails
+               (id, account_id, source_event_id, kind, about, reports_state, subject, body, status, due_at, done_at)
+        SELECT gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'k', 'shop:1', true, 's', 'b', 'sent', NULL,
+               now()
           FROM generate_series(1, 20000)
         """
     )

@@ -16,12 +16,13 @@ from nextbuy.contracts.values import Role, ShopStatus, new_id
 from nextbuy.kit.clock import utc_now
 from nextbuy.kit.config import Settings
 from nextbuy.kit.http import webhook_signature
-from nextbuy.kit.observability.telemetry import Journal
+from nextbuy.kit.observability.telemetry import Journal, current_span, start_span, use_span
 from nextbuy.kit.storage.database import Database
 from nextbuy.kit.wire import Request, Response
 from nextbuy.order.create_payment_session import (
     BasketLine,
     CreatePaymentSession,
+    DeliveryAddress,
     PaymentSessionCreated,
     create_payment_session,
 )
@@ -102,11 +103,13 @@ class Market:
     # ── buyers, the provider, and time ──
 
     async def create_payment_session(
-        self, *lines: tuple[UUID, int], by: Account | None = None
+        self, *lines: tuple[UUID, int], by: Account | None = None, address: DeliveryAddress | None = None
     ) -> PaymentSessionCreated:
         """Check out a basket."""
-        request = CreatePaymentSession(lines=[BasketLine(product_id, quantity) for product_id, quantity in lines])
-        return await create_payment_session(self.deps, caller(by or self.buyer), request)
+        basket = [BasketLine(product_id, quantity) for product_id, quantity in lines]
+        request = CreatePaymentSession(lines=basket, address=address)
+        with _request_span():
+            return await create_payment_session(self.deps, caller(by or self.buyer), request)
 
     def provider_event(self, kind: str, session_id: object, **fields: object) -> dict[str, Any]:
         """Return an event of the provider about the payment of a session."""
@@ -134,7 +137,8 @@ class Market:
 
     async def deliver(self, event: object) -> Response:
         """Deliver a signed event of the provider."""
-        return await payment_webhook(self.deps, caller(None), self.signed_request(event))
+        with _request_span():
+            return await payment_webhook(self.deps, caller(None), self.signed_request(event))
 
     async def advance_clock(self, **duration: float) -> None:
         """Advance the clock, let all claims expire, and run the jobs until nothing is due."""
@@ -196,3 +200,9 @@ class Market:
         for product_id in self.stock:
             taken = sum(units.get(product_id, 0) for part in (self.held, self.sold) for units in part.values())
             assert self.stock[product_id] + taken == 10, "units appeared or disappeared"
+
+
+def _request_span() -> use_span:
+    """Return a new span, as the server starts one for each request, or the running one if a test has started it."""
+    running = current_span()
+    return use_span(running if running.trace_id.strip("0") else start_span())

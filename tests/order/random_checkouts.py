@@ -15,6 +15,7 @@ from nextbuy.contracts.message import Call
 from nextbuy.contracts.product import HoldStock, UpdateStock
 from nextbuy.contracts.simulator import OpenPayment, PaymentOpened, RefundPayment
 from nextbuy.contracts.values import Money, new_id
+from nextbuy.order.create_payment_session import DeliveryAddress
 from nextbuy.order.expire_sessions import expire_sessions
 from nextbuy.order.recover_checkouts import recover_checkouts
 from nextbuy.order.refund_unmatched_payments import refund_unmatched_payments
@@ -40,6 +41,7 @@ EVENT_FIELDS: Final[dict[str, dict[str, object]]] = {
 WEIGHTS: Final = {"paid": 6, "declined": 2, "expire": 2, "recover": 3}
 """The relative frequency of an action; 1 for the others."""
 ACTIONS: Final = [*EVENT_TYPES, "expire", "recover"]
+ADDRESS: Final = DeliveryAddress("Ada Winter", "12 Harbour Street", "Portland", "97201", "US")
 
 
 class Plan(Struct):
@@ -92,7 +94,9 @@ class RandomCheckouts:
             raise Unavailable("unavailable")
 
     async def _open(self, call: OpenPayment) -> PaymentOpened:
-        plan = _plan.get()
+        plan = _plan.get(None)
+        if plan is None:
+            return self._reply_open(call)
         plan.total = call.amount
         if plan.meanwhile is not None:
             await self._act(plan.meanwhile, call.reference, plan)
@@ -110,8 +114,9 @@ class RandomCheckouts:
         _plan.set(plan)
         scarce = self.market.product(dice.choice(self.shops), stock=5)
         basket = {dice.choice([*self.goods, scarce]): dice.randint(1, 3) for _ in range(dice.randint(1, 4))}
+        address = ADDRESS if dice.random() < 0.5 else None
         with suppress(AppError, Crash):
-            await self.market.create_payment_session(*basket.items())
+            await self.market.create_payment_session(*basket.items(), address=address)
         if plan.id is None:
             return
         prices = self.market.products.products

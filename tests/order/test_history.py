@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -10,11 +11,13 @@ from msgspec.structs import replace
 
 from nextbuy.contracts.message import Event
 from nextbuy.contracts.order import (
+    HoldReleased,
     OrderCreated,
     OrderPaid,
     PaymentFailed,
     PaymentReceived,
     PaymentRefunded,
+    PaymentUnmatched,
     Reason,
     RefundDue,
     SessionCreated,
@@ -23,23 +26,28 @@ from nextbuy.contracts.order import (
     SessionOpened,
     SessionPaid,
     SoldLine,
+    UnmatchedPaymentRefunded,
 )
 from nextbuy.contracts.product import PricedLine, ProductApproved
 from nextbuy.contracts.values import MAX_LINES, Money, new_id
 from nextbuy.kit.events.outbox import MAX_EVENT_BYTES, make_envelope
 from nextbuy.kit.observability import telemetry
 from nextbuy.order.history import (
-    EVENTS,
     EVENTS_BY_TRANSITION,
+    Origin,
     SessionProjection,
+    UnmatchedPaymentProjection,
     decode_event,
     events_for,
     evolve,
+    evolve_unmatched,
     fold,
 )
 from nextbuy.order.model import TRANSITIONS, OrderDraft, Session, State, Transition, source_states, split_by_shop
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
+LATER = datetime(2026, 5, 2, tzinfo=UTC)
+ORIGIN = Origin(NOW, "00-trace-span-00", "my-purchase")
 
 
 def line() -> SoldLine:
@@ -56,7 +64,9 @@ SESSION = Session(
     traceparent="",
     correlation_id="",
     payment_id="pay_1",
+    payment_url="http://shop.test/pay/pay_1",
     received=Money(600),
+    serial=7,
     reason="because",
     refund_id="re_1",
 )
@@ -78,7 +88,7 @@ def step(transition: Transition) -> list[Event]:
 
 
 def session_in(state: State) -> SessionProjection:
-    session = fold([event for transition in PATHS[state] for event in step(transition)])
+    session = fold([(event, ORIGIN) for transition in PATHS[state] for event in step(transition)])
     assert session is not None
     assert (session.status, session.violations) == (state, ())
     return session
@@ -86,7 +96,7 @@ def session_in(state: State) -> SessionProjection:
 
 def apply(session: SessionProjection, events: Sequence[Event]) -> SessionProjection:
     for event in events:
-        after = evolve(session, event)
+        after = evolve(session, event, ORIGIN)
         assert after is not None
         session = after
     return session
@@ -102,7 +112,7 @@ def test_every_field_of_an_event_comes_from_its_session() -> None:
     order_ids = [new_id(), new_id()]
     first, second = drafts = split_by_shop(SESSION)
     ids = {"session_id": SESSION.id, "buyer_id": SESSION.buyer_id}
-    received = PaymentReceived(**ids, payment_id="pay_1", total=Money(590))
+    received = PaymentReceived(**ids, payment_id="pay_1", total=Money(590), serial=7)
     due = RefundDue(**ids, payment_id="pay_1", total=Money(590), reason="because")
     session = replace(SESSION, received=Money(590))
 
@@ -124,8 +134,8 @@ def test_every_field_of_an_event_comes_from_its_session() -> None:
 
     expected: dict[Transition, list[Event]] = {
         Transition.CREATED: [SessionCreated(**ids, total=Money(600), lines=SESSION.lines, expires_at=NOW)],
-        Transition.OPENED: [SessionOpened(**ids, payment_id="pay_1")],
-        Transition.NOT_OPENED: [SessionNotOpened(**ids, reason="because")],
+        Transition.OPENED: [SessionOpened(**ids, payment_id="pay_1", payment_url="http://shop.test/pay/pay_1")],
+        Transition.NOT_OPENED: [SessionNotOpened(**ids, reason="because", release_due=False)],
         Transition.DECLINED: [PaymentFailed(**ids, reason="because")],
         Transition.EXPIRED: [SessionExpired(**ids)],
         Transition.PAYMENT_RECEIVED: [received],
@@ -147,10 +157,16 @@ def test_every_field_of_an_event_comes_from_its_session() -> None:
 
 
 def test_events_of_a_bare_session_have_empty_texts_and_the_total() -> None:
-    bare = replace(SESSION, payment_id=None, reason=None, received=None)
+    bare = replace(SESSION, payment_id=None, payment_url=None, reason=None, received=None, serial=0)
 
     [refunded] = events_for(Transition.REFUNDED, bare)
+    [opened] = events_for(Transition.OPENED, bare)
+    [received] = events_for(Transition.PAYMENT_RECEIVED, bare)
 
+    assert isinstance(opened, SessionOpened)
+    assert opened.payment_url == ""
+    assert isinstance(received, PaymentReceived)
+    assert received.serial is None
     assert isinstance(refunded, PaymentRefunded)
     assert (refunded.payment_id, refunded.reason, refunded.total) == ("", "", SESSION.total)
 
@@ -159,8 +175,37 @@ def test_new_projection_has_every_field_of_its_creation() -> None:
     session = session_in(State.OPENING)
 
     assert (session.id, session.buyer_id, session.total) == (SESSION.id, SESSION.buyer_id, SESSION.total)
-    assert (session.lines, session.expires_at, session.opened) == (SESSION.lines, NOW, False)
-    assert session_in(State.OPEN).opened
+    assert (session.lines, session.expires_at) == (SESSION.lines, NOW)
+    assert (session.created_at, session.traceparent, session.correlation_id) == (
+        ORIGIN.at,
+        ORIGIN.traceparent,
+        ORIGIN.correlation_id,
+    )
+
+
+def test_opened_session_has_its_payment_page_and_a_paid_one_its_serial_and_time() -> None:
+    opened, paid = session_in(State.OPEN), session_in(State.PAID)
+
+    assert (opened.payment_id, opened.payment_url) == ("pay_1", "http://shop.test/pay/pay_1")
+    assert (opened.paid_at, opened.serial) == (None, None)
+    assert (paid.paid_at, paid.serial, paid.received) == (NOW, 7, Money(600))
+    assert {order.created_at for order in paid.orders.values()} == {NOW}
+
+
+def test_units_are_to_be_released_until_they_are_released_or_paid() -> None:
+    released = HoldReleased(session_id=SESSION.id, buyer_id=SESSION.buyer_id)
+    wrong = PaymentReceived(
+        session_id=SESSION.id, buyer_id=SESSION.buyer_id, payment_id="pay_1", total=Money(1), serial=None
+    )
+    expired = session_in(State.EXPIRED)
+
+    assert expired.release_due
+    assert not apply(expired, [released]).release_due
+    assert not apply(expired, step(Transition.PAYMENT_RECEIVED)).release_due
+    assert apply(expired, [released, wrong]).release_due
+    assert not session_in(State.FAILED).release_due, "a refused hold needs no release"
+    for state in (State.OPEN, State.PAID):
+        assert len(apply(session_in(state), [released]).violations) == 1
 
 
 def test_envelope_is_decoded_by_its_type() -> None:
@@ -211,7 +256,8 @@ def test_second_payment_does_not_move_the_session() -> None:
     assert replace(session, unmatched_payments={}) == paid
     payment = session.unmatched_payments["pay_2"]
     assert (payment.total, payment.reason) == (Money(5), Reason.UNMATCHED)
-    assert (payment.refunded, payment.refund_id) == (True, "re_2")
+    assert (payment.session_id, payment.buyer_id) == (SESSION.id, SESSION.buyer_id)
+    assert (payment.refund_id, payment.received_at) == ("re_2", NOW)
     sequences: list[list[Event]] = [[refunded], [due, due], [due, refunded, refunded]]
     for events in sequences:
         assert len(apply(paid, events).violations) == 1
@@ -219,9 +265,9 @@ def test_second_payment_does_not_move_the_session() -> None:
 
 def test_unknown_events_change_nothing_and_no_session_exists_before_its_creation() -> None:
     session = session_in(State.OPEN)
-    assert evolve(session, ProductApproved(**dict.fromkeys(ProductApproved.__struct_fields__))) is session  # type: ignore[arg-type]
+    assert evolve(session, ProductApproved(**dict.fromkeys(ProductApproved.__struct_fields__)), ORIGIN) is session  # type: ignore[arg-type]
     expired = SessionExpired(session_id=SESSION.id, buyer_id=SESSION.buyer_id)
-    assert fold([expired]) is None
+    assert fold([(expired, ORIGIN)]) is None
     assert fold([]) is None
 
 
@@ -235,12 +281,27 @@ def test_orders_of_a_session_are_created_and_paid_once() -> None:
         assert len(apply(before, events).violations) == len(events)
 
 
-def test_no_event_has_a_postal_address_or_a_name() -> None:
-    private = {"address", "full_name", "line1", "city", "postal_code", "email", "name", "payment_url", "url"}
-    schemas = msgspec.json.schema_components(EVENTS)[1]
-    fields = {field for schema in schemas.values() for field in schema.get("properties", {})}
-    assert not private & fields
-    assert {"session_id", "title", "unit_price"} <= fields
+def test_payment_of_an_unknown_session_is_received_once_then_refunded_once() -> None:
+    facts: dict[str, Any] = {"payment_id": "pay_3", "session_id": None, "total": Money(5), "reason": Reason.UNMATCHED}
+    received = PaymentUnmatched(**facts)
+    refunded = UnmatchedPaymentRefunded(**facts, refund_id="re_3")
+
+    payment = evolve_unmatched(None, received, ORIGIN)
+    after = evolve_unmatched(payment, refunded, replace(ORIGIN, at=LATER))
+
+    assert payment == UnmatchedPaymentProjection(
+        session_id=None,
+        buyer_id=None,
+        total=Money(5),
+        reason=Reason.UNMATCHED,
+        traceparent=ORIGIN.traceparent,
+        correlation_id=ORIGIN.correlation_id,
+        received_at=NOW,
+    )
+    assert after == replace(payment, refund_id="re_3")
+    assert evolve_unmatched(payment, received, ORIGIN) is None
+    assert evolve_unmatched(after, refunded, ORIGIN) is None
+    assert evolve_unmatched(None, refunded, ORIGIN) is None
 
 
 def test_largest_basket_is_far_below_the_limit_of_an_event() -> None:

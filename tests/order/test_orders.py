@@ -1,5 +1,6 @@
 """Reads of sessions, orders and timelines, and who may see them."""
 
+from dataclasses import replace
 from uuid import UUID
 
 import msgspec
@@ -8,6 +9,7 @@ import pytest
 from nextbuy.contracts.auth import Account
 from nextbuy.contracts.errors import NotFound, Unprocessable
 from nextbuy.contracts.values import Money, PageRequest, Role, new_id
+from nextbuy.kit.clock import utc_now
 from nextbuy.order.history import EVENTS
 from nextbuy.order.order_details import OrderRequest, order_details
 from nextbuy.order.order_timeline import TITLES, TimelineRequest, order_timeline
@@ -85,6 +87,7 @@ async def order_ids(market: Market, session_id: UUID) -> list[UUID]:
 
 
 async def test_timeline_shows_all_events_of_an_order_in_order(market: Market) -> None:
+    market.deps = replace(market.deps, clock=utc_now)
     first, second = market.shop(), market.shop()
     session = await market.create_payment_session((market.product(first, price=250), 2), (market.product(second), 1))
     await market.deliver(market.provider_event("payment_intent.payment_failed", session.session_id))
@@ -97,6 +100,7 @@ async def test_timeline_shows_all_events_of_an_order_in_order(market: Market) ->
         "Checkout started",
         "Payment page opened",
         "Payment declined",
+        "Units released",
         "Payment received",
         "Checkout completed",
         "Order placed",
@@ -105,7 +109,7 @@ async def test_timeline_shows_all_events_of_an_order_in_order(market: Market) ->
         "Payment refunded",
     ]
     assert [item.at for item in items] == sorted(item.at for item in items)
-    started, declined, received, placed, refund_due = items[0], items[2], items[3], items[5], items[7]
+    started, declined, received, placed, refund_due = items[0], items[2], items[4], items[6], items[8]
     assert started.details.pay_until == session.expires_at
     assert [line.quantity for line in started.details.lines] == [2, 1]
     assert declined.details.reason == "The card was declined."

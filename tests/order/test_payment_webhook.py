@@ -12,7 +12,8 @@ from nextbuy.contracts.product import ReleaseStock, UpdateStock
 from nextbuy.contracts.simulator import RefundPayment
 from nextbuy.contracts.values import Money
 from nextbuy.order.payment_webhook import payment_webhook
-from nextbuy.order.store import unmatched_payments
+from nextbuy.order.state_changes import advance, record_release
+from nextbuy.order.store import sessions, transitions, unmatched_payments
 from tests.callers import caller
 from tests.order.market import Market
 from tests.outbox import data, published, topics
@@ -109,7 +110,7 @@ async def test_declined_payment_releases_stock_at_once_and_publishes_the_provide
     await market.deliver(event)
 
     assert market.stock[product] == 10
-    assert (await topics(market.database))[2:] == ["payment.failed"]
+    assert (await topics(market.database))[2:] == ["payment.failed", "payment-session.hold-released"]
     assert data((await published(market.database))[2])["reason"] == "Your card was declined."
 
 
@@ -132,7 +133,7 @@ async def test_decline_without_a_reason_is_published_with_a_code(market: Market)
 
     await market.deliver(market.provider_event("payment_intent.payment_failed", session.session_id))
 
-    assert data((await published(market.database))[-1])["reason"] == Reason.DECLINED
+    assert data((await published(market.database))[2])["reason"] == Reason.DECLINED
 
 
 @pytest.mark.parametrize("fault", ["secret", "age", "body", "none"])
@@ -224,7 +225,7 @@ async def test_payment_of_a_wrong_amount_is_refunded_and_releases_stock(
 
     assert await market.status(session.session_id) == "refunded"
     assert market.stock[product] == 10
-    refund = data((await published(market.database))[-1])
+    [refund] = [data(one) for one in await published(market.database) if one.type == "payment.refunded"]
     assert refund["reason"] == Reason.WRONG_AMOUNT
     assert refund["total"] == {
         "amount": wrong.get("amount_total", 3000),
@@ -245,6 +246,7 @@ async def test_payment_for_an_unknown_session_is_refunded_once(market: Market, r
 
     assert set(market.refunds) == {"pay_unmatched"}
     assert len(market.calls.of_type(RefundPayment)) == 1
+    assert await topics(market.database) == ["payment.unmatched", "payment.unmatched-refunded"]
     assert await market.database.fetchval("SELECT reason FROM unmatched_payments") == Reason.UNMATCHED
 
 
@@ -294,6 +296,22 @@ async def test_released_hold_is_not_due_again(market: Market) -> None:
     await market.deliver(market.provider_event("checkout.session.expired", session.session_id))
 
     assert await market.database.fetchval("SELECT release_due_at FROM sessions") is None
+    assert (await topics(market.database)).count("payment-session.hold-released") == 1
+
+
+async def test_release_is_not_published_after_its_claim_is_lost(market: Market) -> None:
+    session = await market.create_payment_session((market.product(market.shop()), 1))
+    async with market.database.transaction() as tx:
+        await advance(tx, transitions.expired(session.session_id))
+    [stale] = await sessions.claim_releases(market.database, 1)
+    await market.expire_claims()
+    [current] = await sessions.claim_releases(market.database, 1)
+
+    for claimed in (stale, current):
+        async with market.database.transaction() as tx:
+            await record_release(tx, claimed)
+
+    assert (await topics(market.database)).count("payment-session.hold-released") == 1
 
 
 async def test_payment_is_recorded_while_product_is_unavailable_and_the_orders_follow(market: Market) -> None:

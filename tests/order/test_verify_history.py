@@ -9,6 +9,7 @@ import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
@@ -16,9 +17,10 @@ import pytest
 from nextbuy.contracts.message import Event
 from nextbuy.contracts.values import Role
 from nextbuy.kit.storage.database import Database, Row
-from nextbuy.order.history import EVENTS, SessionProjection, decode_event, evolve
+from nextbuy.order.differences import Difference
+from nextbuy.order.history import EVENTS, Origin, SessionProjection, decode_event, evolve
 from nextbuy.order.model import TRANSITIONS, State
-from nextbuy.order.verify_history import Difference, VerifyHistory, verify_history
+from nextbuy.order.verify_history import VerifyHistory, verify_history
 from tests.callers import account, caller
 from tests.order.market import Market
 from tests.order.random_checkouts import RandomCheckouts
@@ -26,6 +28,7 @@ from tests.outbox import published
 
 MANY = int(os.environ.get("NEXTBUY_TEST_CHECKOUTS") or 600)
 SOME = 150
+ORIGIN = Origin(datetime(2026, 5, 1, tzinfo=UTC), "", "")
 ALLOWED_STEPS = {(source, target) for sources, target in TRANSITIONS.values() for source in sources}
 
 
@@ -50,7 +53,7 @@ async def logged_steps(database: Database) -> Counter[tuple[State, State]]:
         assert event is not None
         session_id: UUID = event.session_id  # type: ignore[attr-defined]
         before = sessions.get(session_id)
-        after = evolve(before, event)
+        after = evolve(before, event, ORIGIN)
         assert after is not None
         assert after.violations == ()
         if before is not None and before.status is not after.status:
@@ -86,11 +89,13 @@ async def mutable_event_log(database: Database) -> AsyncIterator[None]:
 
 
 async def an_event(database: Database, topic: str) -> Row:
-    """Return an event of a topic, if possible the last of its key: later events hide what an earlier one changed."""
+    """Return an event of a topic, if possible the last of its key: a payment hides what an earlier event changed."""
     row = await database.fetchrow(
         """
         SELECT *, envelope::jsonb -> 'data' ->> 'session_id' AS session FROM event_log AS one WHERE topic = $1
-         ORDER BY EXISTS (SELECT FROM event_log AS later WHERE later.key = one.key AND later.id > one.id) LIMIT 1
+         ORDER BY (SELECT (count(*) FILTER (WHERE later.topic = 'payment.received'), count(*))
+                     FROM event_log AS later WHERE later.key = one.key AND later.id > one.id)
+         LIMIT 1
         """,
         topic,
     )

@@ -20,8 +20,8 @@ async def count_new_products(_deps: Deps, tx: Transaction, events: Sequence[Inbo
         event, at = inbound.event, inbound.envelope.time.astimezone(UTC)
         if isinstance(event, ProductCreated):
             key = (event.shop_id, at.date())
-            one = NewProducts(*key, 1, inbound.id, at, f"/product/{event.product_id}")
+            one = NewProducts(*key, 1, inbound.id, at, inbound.position, f"/product/{event.product_id}")
             known = sums.get(key)
-            latest = one if known is None or known.occurred_at <= at else known
+            latest = one if known is None or (known.occurred_at, known.position) < (at, one.position) else known
             sums[key] = replace(latest, products=known.products + 1 if known else 1)
     await count_products(tx, list(sums.values()))

@@ -33,6 +33,7 @@ class NotificationDraft(Struct, frozen=True, kw_only=True):
 
     source_event_id: UUID
     occurred_at: datetime
+    position: int
     kind: str
     title: str
     message: str
@@ -70,6 +71,7 @@ def draft_of(inbound: InboundEvent) -> NotificationDraft | None:
     return NotificationDraft(
         source_event_id=inbound.id,
         occurred_at=inbound.envelope.time,
+        position=inbound.position,
         kind=kind,
         title=title,
         message=message,

@@ -27,21 +27,26 @@ _NOTIFICATION: Final = f"id, kind, title, message, link, source_event_id, {_READ
 _COUNTS: Final = f"n.kind <> '{NEW_PRODUCTS}' AND NOT {_READ}"
 
 _INSERT: Final = """
-    INSERT INTO notifications (id, source_event_id, kind, title, message, link, occurred_at)
-    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[])
+    INSERT INTO notifications (id, source_event_id, kind, title, message, link, occurred_at, position)
+    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[],
+                         $8::bigint[])
     ON CONFLICT DO NOTHING
 """
 _COUNT_PRODUCTS: Final = f"""
     INSERT INTO notifications AS n
-           (id, source_event_id, kind, title, message, link, occurred_at, shop_id, day, products)
-    SELECT id, event_id, '{NEW_PRODUCTS}', '', '', link, occurred_at, shop_id, day, products
-      FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::timestamptz[], $5::uuid[], $6::date[], $7::int[])
-           AS new (id, event_id, link, occurred_at, shop_id, day, products)
+           (id, source_event_id, kind, title, message, link, occurred_at, position, shop_id, day, products)
+    SELECT id, event_id, '{NEW_PRODUCTS}', '', '', link, occurred_at, position, shop_id, day, products
+      FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::timestamptz[], $5::bigint[], $6::uuid[], $7::date[],
+                  $8::int[])
+           AS new (id, event_id, link, occurred_at, position, shop_id, day, products)
     ON CONFLICT (shop_id, day) DO UPDATE
-       SET products = n.products + excluded.products, occurred_at = greatest(n.occurred_at, excluded.occurred_at),
-           source_event_id = CASE WHEN excluded.occurred_at >= n.occurred_at
-                                  THEN excluded.source_event_id ELSE n.source_event_id END,
-           link = CASE WHEN excluded.occurred_at >= n.occurred_at THEN excluded.link ELSE n.link END
+       SET products = n.products + excluded.products,
+           (source_event_id, link, occurred_at, position) = (
+               SELECT latest.* FROM (VALUES (n.source_event_id, n.link, n.occurred_at, n.position),
+                   (excluded.source_event_id, excluded.link, excluded.occurred_at, excluded.position)
+               ) AS latest (event_id, link, occurred_at, position)
+               ORDER BY latest.occurred_at DESC, latest.position DESC LIMIT 1
+           )
 """  # noqa: S608  a constant of our own
 
 
@@ -53,6 +58,7 @@ class NewProducts(Struct, frozen=True):
     products: int
     event_id: UUID
     occurred_at: datetime
+    position: int
     link: str
 
 
@@ -69,6 +75,7 @@ async def insert_notifications(tx: Transaction, drafts: Sequence[NotificationDra
         [draft.message for draft in ordered],
         [draft.link for draft in ordered],
         [draft.occurred_at for draft in ordered],
+        [draft.position for draft in ordered],
     )
 
 
@@ -81,6 +88,7 @@ async def count_products(tx: Transaction, new: Sequence[NewProducts]) -> None:
         [one.event_id for one in ordered],
         [one.link for one in ordered],
         [one.occurred_at for one in ordered],
+        [one.position for one in ordered],
         [one.shop_id for one in ordered],
         [one.day for one in ordered],
         [one.products for one in ordered],
@@ -88,20 +96,22 @@ async def count_products(tx: Transaction, new: Sequence[NewProducts]) -> None:
 
 
 async def list_notifications(db: Executor, account_id: UUID, *, limit: int, cursor: str | None) -> Page[Notification]:
-    """List notifications as one admin sees them, by the time of their events, newest first."""
-    before = decode_cursor(cursor, datetime, UUID) if cursor else (None, None)
+    """List notifications as one admin sees them, the newest event first."""
+    before = decode_cursor(cursor, datetime, int, UUID) if cursor else (None, None, None)
     rows = await db.fetch(
         f"""
-        SELECT {_NOTIFICATION}, products FROM notifications AS n
-         WHERE $2::timestamptz IS NULL OR (occurred_at, id) < ($2, $3::uuid)
-         ORDER BY occurred_at DESC, id DESC LIMIT $4
+        SELECT {_NOTIFICATION}, products, position FROM notifications AS n
+         WHERE $2::timestamptz IS NULL OR (occurred_at, position, id) < ($2, $3::bigint, $4::uuid)
+         ORDER BY occurred_at DESC, position DESC, id DESC LIMIT $5
         """,  # noqa: S608  constant columns
         account_id,
         *before,
         limit + 1,
     )
     page = [_notification(row) for row in rows[:limit]]
-    return Page(page, encode_cursor(page[-1].created_at, page[-1].id) if len(rows) > limit else None)
+    if len(rows) <= limit:
+        return Page(page, None)
+    return Page(page, encode_cursor(page[-1].created_at, rows[limit - 1]["position"], page[-1].id))
 
 
 async def mark_read(tx: Transaction, account_id: UUID, notification_id: UUID) -> Notification | None:
@@ -132,21 +142,24 @@ async def count_unread(db: Executor, account_id: UUID) -> int:
 
 
 async def mark_all_read(tx: Transaction, account_id: UUID) -> int:
-    """Mark up to `_MAX_MARKED` notifications as read by one admin; return how many were unread before."""
-    tag = await tx.execute(
+    """Mark up to `_MAX_MARKED` notifications as read by one admin; return how many counted as unread before."""
+    counted: int = await tx.fetchval(
         f"""
-        INSERT INTO notification_reads (account_id, notification_id)
-        SELECT $1, id FROM notifications AS n WHERE NOT {_READ} ORDER BY id LIMIT $2 ON CONFLICT DO NOTHING
+        WITH marked AS (
+            INSERT INTO notification_reads (account_id, notification_id)
+            SELECT $1, id FROM notifications AS n WHERE NOT {_READ} ORDER BY kind = '{NEW_PRODUCTS}', id LIMIT $2
+            ON CONFLICT DO NOTHING RETURNING notification_id
+        )
+        SELECT count(*) FROM marked JOIN notifications AS n ON id = notification_id WHERE kind <> '{NEW_PRODUCTS}'
         """,  # noqa: S608
         account_id,
         _MAX_MARKED,
     )
-    return int(tag.rpartition(" ")[2])
+    return counted
 
 
 def _notification(row: Row, *, read: bool | None = None) -> Notification:
-    fields = list(row.values())
-    products = fields.pop()
+    fields, products = list(row.values())[: len(Notification.__struct_fields__)], row["products"]
     if products is not None:
         fields[2] = "New products"
         fields[3] = f"A shop has listed {products} new product{'' if products == 1 else 's'} on this day."

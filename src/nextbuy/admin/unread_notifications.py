@@ -1,4 +1,4 @@
-"""GET /admin/api/unread-notifications: the number of unread notifications, shared by all admins."""
+"""GET /admin/api/unread-notifications: the number of notifications that the caller has not read."""
 
 from msgspec import Struct
 

@@ -196,4 +196,7 @@ def _advance(source: Source, part: EventsRead) -> Source:
 
 
 def _decode(events: list[LoggedEvent], decoders: dict[str, "msgspec.json.Decoder[Event]"]) -> Events:
-    return [InboundEvent(decoders[one.envelope.type].decode(one.envelope.data), one.envelope, b"") for one in events]
+    return [
+        InboundEvent(decoders[one.envelope.type].decode(one.envelope.data), one.envelope, b"", one.position)
+        for one in events
+    ]

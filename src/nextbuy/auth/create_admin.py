@@ -30,7 +30,7 @@ async def create_admin(deps: Deps, email: str, password: str, name: str = "Admin
     now = deps.clock()
     async with deps.database.transaction() as tx:
         if await store.insert_account(tx, account, password_hash=password_hash, at=now):
-            await publish(tx, AccountRegistered(account_id=account.id, email=email, name=account.name, role=Role.ADMIN))
+            await publish(tx, AccountRegistered(account_id=account.id, role=Role.ADMIN))
             return account
         existing = await store.lock_account(tx, email)
         if existing is None or existing.account.role is not Role.ADMIN:

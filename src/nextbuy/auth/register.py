@@ -42,7 +42,7 @@ async def register(deps: Deps, caller: Caller, request: Register) -> LoggedIn | 
             raise Suspended
         await publish(
             tx,
-            AccountRegistered(account_id=account.id, email=account.email, name=account.name, role=account.role),
+            AccountRegistered(account_id=account.id, role=account.role),
         )
         reply = with_cookies(deps.settings, session, status=201) if wants_cookies(caller) else session
         await caller.store_response(tx, reply)

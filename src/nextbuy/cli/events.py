@@ -1,7 +1,7 @@
-"""`nextbuy events …`: dead letters, replays, rebuilds and the audit log.
+"""`nextbuy events …`: dead letters, replays, rebuilds, restores and the audit log.
 
-Each command works on the kafka service's database, whether or not the marketplace runs. Replays and rebuilds are only
-requested here; the kafka service does them, so they wait until it runs.
+The commands in this file work on the kafka service's database, whether or not the marketplace runs. Replays and
+rebuilds are only requested here; the services do them, so they wait until these run.
 """
 
 import asyncio
@@ -22,6 +22,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from nextbuy.cli.common import Command, fail, with_data, with_database
 from nextbuy.cli.projections import SERVICE as ANALYTICS
 from nextbuy.cli.projections import projections, rebuild
+from nextbuy.cli.restore import restore
 from nextbuy.contracts.values import PAGE_LIMIT
 from nextbuy.kafka.dead_letters.replay_requests import LEASES, Replay, get_replay
 from nextbuy.kafka.dead_letters.store import DeadLetter, Filter, Status, get_dead_letter, list_dead_letters
@@ -75,7 +76,7 @@ def _filter_of(options: dict[str, Any]) -> Filter:
 
 @click.group()
 def events() -> None:
-    """Manage dead letters, replays and projections; show the audit log."""
+    """Manage dead letters, replays, projections and restores; show the audit log."""
 
 
 @events.command("dead-letters")
@@ -191,6 +192,7 @@ def audit(data: Path | None, service: str, limit: int, cursor: str | None) -> No
 
 events.add_command(projections)
 events.add_command(rebuild)
+events.add_command(restore)
 
 
 def _print_next_page(cursor: str | None) -> None:

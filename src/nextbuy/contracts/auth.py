@@ -94,8 +94,6 @@ class AccountRegistered(Event, topic="account.registered", key="account_id"):
     """An account was registered."""
 
     account_id: AccountId
-    email: Annotated[EmailAddress, Meta(description="The e-mail address.")]
-    name: Annotated[PersonName, Meta(description="The name.")]
     role: Annotated[Role, Meta(description="The role.")]
 
 

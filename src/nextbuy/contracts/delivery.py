@@ -20,6 +20,7 @@ class EventEntry(Struct, frozen=True, omit_defaults=True):
 
     envelope: Annotated[Raw, Meta(description="The envelope as published, as JSON.")]
     subscriptions: list[str]
+    position: Annotated[int, Meta(description="Its position in its publisher's event log, counted from 1.")]
     reject: Annotated[str, Meta(description="Why the kafka service gives up; no handler runs.")] = ""
     replay: Annotated[bool, Meta(description="Whether a rejected event is tried again.")] = False
 

@@ -1,7 +1,7 @@
 """The order service: its events, and the call that reads its event log.
 
-The events of a payment session and of its orders describe every transition, so `order/history.py` can rebuild the
-session from them. They hold no postal address and no name, because nothing is deleted from an event log.
+The events of a payment session and of its orders describe every transition, so `order/restoration.py` can restore the
+rows of both from them. They hold no postal address and no name, because nothing is deleted from an event log.
 """
 
 from collections.abc import Mapping
@@ -106,12 +106,16 @@ class SessionOpened(_SessionEvent, topic="payment-session.opened", key="session_
     """The units of a checkout are held, and its payment page is open."""
 
     payment_id: PaymentId
+    payment_url: Annotated[
+        str, Meta(description="The payment page.", examples=["http://127.0.0.1:8080/simulator/api/pay/pay_1"])
+    ]
 
 
 class SessionNotOpened(_SessionEvent, topic="payment-session.not-opened", key="session_id"):
     """The units of a checkout could not be held, or its payment page could not be opened."""
 
     reason: Annotated[str, Meta(description="The slug of the problem.")]
+    release_due: Annotated[bool, Meta(description="Whether units may be held, so that they will be released.")]
 
 
 class SessionPaid(_SessionEvent, topic="payment-session.paid", key="session_id"):
@@ -148,6 +152,10 @@ class PaymentReceived(_SessionEvent, topic="payment.received", key="session_id")
 
     payment_id: PaymentId
     total: Annotated[Money, Meta(description="The amount received, which may differ from the checkout's total.")]
+    serial: Annotated[
+        int | None,
+        Meta(description="The serial number that order numbers are derived from; null if the amount is wrong."),
+    ]
 
 
 class PaymentFailed(_SessionEvent, topic="payment.failed", key="session_id"):
@@ -177,6 +185,29 @@ class PaymentRefunded(_SessionEvent, topic="payment.refunded", key="session_id")
 
 class SessionExpired(_SessionEvent, topic="payment-session.expired", key="session_id"):
     """A checkout was not paid in time; its units become available again."""
+
+
+class HoldReleased(_SessionEvent, topic="payment-session.hold-released", key="session_id"):
+    """The units of a checkout without a valid payment are available again."""
+
+
+class _UnmatchedPaymentEvent(Event):
+    """The fields that every event about a payment without a checkout has."""
+
+    payment_id: PaymentId
+    total: Annotated[Money, Meta(description="The amount received.")]
+    session_id: Annotated[UUID | None, Meta(description="The unknown checkout that the payment names, if any.")]
+    reason: RefundReason
+
+
+class PaymentUnmatched(_UnmatchedPaymentEvent, topic="payment.unmatched", key="payment_id"):
+    """A payment arrived that names no known checkout; it will be refunded."""
+
+
+class UnmatchedPaymentRefunded(_UnmatchedPaymentEvent, topic="payment.unmatched-refunded", key="payment_id"):
+    """A payment that names no known checkout was refunded in full."""
+
+    refund_id: Annotated[str, Meta(description="The provider's refund.")]
 
 
 def order_summary(event: OrderCreated) -> str:

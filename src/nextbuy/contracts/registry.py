@@ -61,4 +61,7 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     order.RefundDue,
     order.PaymentRefunded,
     order.SessionExpired,
+    order.HoldReleased,
+    order.PaymentUnmatched,
+    order.UnmatchedPaymentRefunded,
 )

@@ -112,10 +112,9 @@ class PageRequest(Struct, frozen=True):
 
 
 class Notification(Struct, frozen=True):
-    """A notification, one per event and kind.
+    """A notification, one per event and kind, or one per shop and day that counts its new products.
 
-    `link` is the path of a page in the notifications of accounts, the path of an API endpoint in notifications of
-    admins, or empty.
+    `link` is the path of a page, or empty. `created_at` is the time of its event, the latest of those that it counts.
     """
 
     id: UUID

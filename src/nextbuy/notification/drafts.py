@@ -1,6 +1,11 @@
 """The texts of notifications and e-mails about events, for the buyer or seller concerned.
 
 Each names the shop, product, order or payment, what happened, why, and what to do. It has no personal data of others.
+
+Topics are delivered independently of each other, so an older event may come last. Notifications with the same `about`
+concern one thing: a shop, a product or a payment session. A mail that reports a state (a shop is open, a payment was
+declined) is not sent once something newer is known about that thing; a mail that reports a fact (an order, a refund)
+always is.
 """
 
 from typing import Final
@@ -53,6 +58,10 @@ class NotificationDraft(Struct, frozen=True, kw_only=True):
 
     account_id: UUID
     kind: str
+    about: str
+    """The thing that it is about, such as `shop:<id>`."""
+    reports_state: bool
+    """Whether a newer event about the same thing makes it wrong."""
     title: str
     message: str
     link: str
@@ -85,6 +94,8 @@ def _order_drafts(event: OrderCreated) -> list[NotificationDraft]:
     to_buyer = NotificationDraft(
         account_id=event.buyer_id,
         kind="order-placed",
+        about=_session(event.session_id),
+        reports_state=False,
         title=f"Your order {event.number}",
         message=f"Thank you! We have received your payment for order {order_summary(event)}. Follow it on its page.",
         link=f"/order/{event.order_id}",
@@ -92,6 +103,8 @@ def _order_drafts(event: OrderCreated) -> list[NotificationDraft]:
     to_seller = NotificationDraft(
         account_id=event.seller_id,
         kind="order-received",
+        about=_session(event.session_id),
+        reports_state=False,
         title=f"New order {event.number}",
         message=f"A buyer placed and paid for order {order_summary(event)}. Open it to see what to ship.",
         link=f"/order/{event.order_id}",
@@ -121,6 +134,8 @@ def _payment_draft(event: PaymentFailed | PaymentRefunded | SessionExpired) -> N
     return NotificationDraft(
         account_id=event.buyer_id,
         kind=kind,
+        about=_session(event.session_id),
+        reports_state=not isinstance(event, PaymentRefunded),
         title=title,
         message=message,
         link=f"/session/{event.session_id}",
@@ -140,7 +155,15 @@ def _shop_draft(event: SellerApproved | SellerRejected | SellerSuspended) -> Not
         case _:  # SellerSuspended
             kind, title = "shop-suspended", "Your shop is suspended"
             message = f"{name} cannot sell for now. Reason: {as_sentence(event.reason)} You can still open its orders."
-    return NotificationDraft(account_id=event.user_id, kind=kind, title=title, message=message, link="/sell")
+    return NotificationDraft(
+        account_id=event.user_id,
+        kind=kind,
+        about=f"shop:{event.shop_id}",
+        reports_state=True,
+        title=title,
+        message=message,
+        link="/sell",
+    )
 
 
 def _product_draft(event: ProductPending | ProductApproved | ProductRejected) -> NotificationDraft:
@@ -159,11 +182,17 @@ def _product_draft(event: ProductPending | ProductApproved | ProductRejected) ->
     return NotificationDraft(
         account_id=event.seller_id,
         kind=kind,
+        about=f"product:{event.product_id}",
+        reports_state=True,
         title=title,
         message=message,
         link=link,
         by_email=not isinstance(event, ProductPending),
     )
+
+
+def _session(session_id: UUID) -> str:
+    return f"payment-session:{session_id}"
 
 
 def email_for(draft: NotificationDraft, public_url: str) -> EmailText:

@@ -16,8 +16,8 @@ class NotificationPage(Struct, frozen=True):
     unread: int
 
 
-MailStatus = Literal["waiting", "sent", "stored", "failed"]
-"""`stored`: no mail server is configured."""
+MailStatus = Literal["waiting", "sent", "stored", "failed", "superseded"]
+"""`stored`: no mail server is configured. `superseded`: not sent, because a newer event has made it wrong."""
 
 
 class Mail(Struct, frozen=True, kw_only=True):

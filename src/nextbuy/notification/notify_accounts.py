@@ -12,9 +12,9 @@ from nextbuy.notification.store.notifications import NewNotification, insert_not
 async def notify_accounts(deps: Deps, tx: Transaction, events: Sequence[InboundEvent]) -> None:
     """Store the notifications and mails of a batch of events."""
     new = [
-        NewNotification(event.envelope, draft, email_for(draft, deps.public_url) if draft.by_email else None)
+        NewNotification(event, draft, email_for(draft, deps.public_url) if draft.by_email else None)
         for event in events
         for draft in account_notifications(event.event)
     ]
     if new:
-        await insert_notifications(tx, new, mail_status=deps.mailer.initial_status)
+        await insert_notifications(tx, new, mails_are_sent=deps.mailer.sends)

@@ -1,5 +1,7 @@
 """Job: send the mails that are due, and retry each until it is sent or has failed for good.
 
+A mail that reports a state is not sent if the account has a notification of a newer event about the same thing.
+
 A mail is sent at least once: a crash after the mail server has accepted it and before this is stored sends it again.
 """
 
@@ -14,7 +16,8 @@ from nextbuy.kit.observability.telemetry import start_span, use_span
 from nextbuy.kit.rpc.retry import backoff
 from nextbuy.notification.deps import Deps
 from nextbuy.notification.mailer import DeliveryResult, OutgoingMail
-from nextbuy.notification.store.mails import LEASES, ClaimedMail, Outcome, claim, record_results
+from nextbuy.notification.model import MailStatus
+from nextbuy.notification.store.mails import LEASES, ClaimedMail, Outcome, claim, mark_superseded, record_results
 
 log: Final = logging.getLogger(__name__)
 BATCH: Final = 50
@@ -30,9 +33,15 @@ async def send_mails(deps: Deps) -> bool:
     until = next(iter(claimed.values())).until
     unsent, progress = set(claimed), False
     try:
-        accounts = await deps.auth.get_accounts(list({mail.account_id for mail in claimed.values()}))
+        superseded = await mark_superseded(deps.database, until, list(claimed))
+        for mail_id in superseded:
+            _log(claimed[mail_id], "superseded")
+        unsent, progress = unsent - superseded, bool(superseded)
+        current = [mail for mail in claimed.values() if mail.id in unsent]
+        account_ids = {mail.account_id for mail in current}
+        accounts = await deps.auth.get_accounts(list(account_ids)) if account_ids else []
         emails = {account.id: account.email for account in accounts}
-        async with aclosing(_send(deps, list(claimed.values()), emails)) as batches:
+        async with aclosing(_send(deps, current, emails)) as batches:
             async for results in batches:
                 outcomes = [_outcome(claimed[result.mail_id], result, emails) for result in results]
                 await record_results(deps.database, until, outcomes)
@@ -71,14 +80,19 @@ def _outcome(mail: ClaimedMail, result: DeliveryResult, emails: Mapping[UUID, st
     status, reason = result.status, result.reason
     if status == "waiting" and mail.is_expired:
         status, reason = "failed", f"no success in {mail.attempts} attempts; the last: {reason}"
-    with use_span(start_span(mail.traceparent, mail.correlation_id)):
-        fields = {"mail_id": str(mail.id), "notification_kind": mail.kind, "attempt": mail.attempts}
-        if status in {"sent", "stored"}:
-            log.info("mail %s", status, extra=fields)
-        else:
-            event = "mail failed; no retry" if status == "failed" else "mail not sent; retry scheduled"
-            log.warning(event, extra={**fields, "reason": reason})
+    _log(mail, status, reason)
     delay = _MIN_DELAY + backoff(mail.attempts - 1, base=_BASE_DELAY, cap=_MAX_DELAY, random=random.random)
     return Outcome(
         mail_id=mail.id, status=status, reason=reason, recipient=emails.get(mail.account_id, ""), delay=delay
     )
+
+
+def _log(mail: ClaimedMail, status: MailStatus, reason: str = "") -> None:
+    """Log the new status of a mail, in the trace of its event."""
+    with use_span(start_span(mail.traceparent, mail.correlation_id)):
+        fields = {"mail_id": str(mail.id), "notification_kind": mail.kind, "attempt": mail.attempts}
+        if status in {"sent", "stored", "superseded"}:
+            log.info("mail %s", status, extra=fields)
+        else:
+            event = "mail failed; no retry" if status == "failed" else "mail not sent; retry scheduled"
+            log.warning(event, extra={**fields, "reason": reason})

@@ -44,7 +44,7 @@ async def _commit_stock(deps: Deps, session: Session) -> bool:
 
 async def _create_orders(deps: Deps, session: Session) -> None:
     drafts = split_by_shop(session)
-    paid = await advance(deps.database, transitions.stock_committed(session, drafts))
+    paid = await advance(deps.database, transitions.stock_committed(session, drafts, deps.clock()))
     if paid is not None:
         deps.journal.step("order", "create-orders", f"{len(drafts)} orders")
 

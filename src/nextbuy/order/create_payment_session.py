@@ -92,12 +92,13 @@ async def create_payment_session(deps: Deps, caller: Caller, request: CreatePaym
         status=State.OPENING,
         total=basket_total(lines),
         lines=lines,
-        address=None if to is None else Address(to.full_name, to.line1, to.city, to.postal_code, to.country),
         expires_at=now + timedelta(minutes=deps.settings.session_minutes),
         traceparent=span.traceparent,
         correlation_id=span.correlation_id,
     )
-    await advance(deps.database, transitions.created(session, min(session.expires_at, now + _OPENING_TIMEOUT)))
+    address = None if to is None else Address(to.full_name, to.line1, to.city, to.postal_code, to.country)
+    expiry_due_at = min(session.expires_at, now + _OPENING_TIMEOUT)
+    await advance(deps.database, transitions.created(session, address, expiry_due_at, now))
 
     payment = await _hold_and_open(deps, session)
     reply = PaymentSessionCreated(

@@ -1,8 +1,8 @@
 """The events of a payment session, and the fold that rebuilds the session from them.
 
 Pure functions: `events_for` makes the events of a transition, `evolve` applies an event to a projection, which is a
-session with its orders and unmatched payments. `store/session_projection.py` reads the same projection from the tables,
-for comparison. It leaves out the postal address, the URL of the payment page, and retries.
+session with its orders and unmatched payments: all columns of their rows but leases and schedules.
+`store/session_projection.py` reads the same projection from the tables for comparison; `restoration.py` inserts it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,11 +16,13 @@ from msgspec.structs import replace
 
 from nextbuy.contracts.message import Envelope, Event
 from nextbuy.contracts.order import (
+    HoldReleased,
     OrderCreated,
     OrderPaid,
     PaymentFailed,
     PaymentReceived,
     PaymentRefunded,
+    PaymentUnmatched,
     Reason,
     RefundDue,
     SessionCreated,
@@ -29,6 +31,7 @@ from nextbuy.contracts.order import (
     SessionOpened,
     SessionPaid,
     SoldLine,
+    UnmatchedPaymentRefunded,
 )
 from nextbuy.contracts.product import PricedLine
 from nextbuy.contracts.values import Money
@@ -47,8 +50,13 @@ EVENTS_BY_TRANSITION: Final[Mapping[Transition, tuple[type[Event], ...]]] = {
     Transition.REFUNDED: (PaymentRefunded,),
 }
 """The types of events that each transition publishes."""
-EVENTS: Final = tuple(dict.fromkeys(event for events in EVENTS_BY_TRANSITION.values() for event in events))
+EVENTS: Final[tuple[type[Event], ...]] = (
+    *dict.fromkeys(event for events in EVENTS_BY_TRANSITION.values() for event in events),
+    HoldReleased,
+)
 """All events of a session and of its orders."""
+UNMATCHED_EVENTS: Final[tuple[type[Event], ...]] = (PaymentUnmatched, UnmatchedPaymentRefunded)
+"""The events of a payment that names no known session. Another unmatched payment is part of the log of its session."""
 
 
 # ── from a transition to events ──
@@ -61,15 +69,15 @@ def events_for(  # noqa: C901  one case per transition
     ids = {"session_id": session.id, "buyer_id": session.buyer_id}
     payment_id, reason = session.payment_id or "", session.reason or ""
     money = session.received or session.total
-    received = PaymentReceived(**ids, payment_id=payment_id, total=money)
+    received = PaymentReceived(**ids, payment_id=payment_id, total=money, serial=session.serial or None)
     refund_due = RefundDue(**ids, payment_id=payment_id, total=money, reason=reason)
     match transition:
         case Transition.CREATED:
             return [SessionCreated(**ids, total=session.total, lines=session.lines, expires_at=session.expires_at)]
         case Transition.OPENED:
-            return [SessionOpened(**ids, payment_id=payment_id)]
+            return [SessionOpened(**ids, payment_id=payment_id, payment_url=session.payment_url or "")]
         case Transition.NOT_OPENED:
-            return [SessionNotOpened(**ids, reason=reason)]
+            return [SessionNotOpened(**ids, reason=reason, release_due=session.release_due)]
         case Transition.DECLINED:
             return [PaymentFailed(**ids, reason=reason)]
         case Transition.EXPIRED:
@@ -121,6 +129,18 @@ def _order_events(session: Session, orders: Sequence[tuple[UUID, OrderDraft]]) -
 # ── from events to a projection ──
 
 
+class Origin(Struct, frozen=True):
+    """When an event was published, and the span that published it."""
+
+    at: datetime
+    traceparent: str
+    correlation_id: str
+
+
+TracedEvent = tuple[Event, Origin]
+"""An event of the log, with its origin."""
+
+
 class OrderProjection(Struct, frozen=True, kw_only=True):
     """An order: one shop's part of a paid session."""
 
@@ -131,15 +151,21 @@ class OrderProjection(Struct, frozen=True, kw_only=True):
     status: str
     total: Money
     lines: list[PricedLine]
+    created_at: datetime
 
 
-class UnmatchedPaymentProjection(Struct, frozen=True):
-    """An additional payment for a paid session, which is refunded."""
+class UnmatchedPaymentProjection(Struct, frozen=True, kw_only=True):
+    """A payment that matches no open session, and is refunded."""
 
+    session_id: UUID | None
+    buyer_id: UUID | None
+    """None if the session is unknown."""
     total: Money
     reason: str
-    refunded: bool = False
     refund_id: str | None = None
+    traceparent: str
+    correlation_id: str
+    received_at: datetime
 
 
 class SessionProjection(Struct, frozen=True, kw_only=True):
@@ -151,33 +177,41 @@ class SessionProjection(Struct, frozen=True, kw_only=True):
     total: Money
     lines: list[SoldLine]
     expires_at: datetime
-    opened: bool = False
-    """Whether its payment page was ever open."""
+    traceparent: str
+    correlation_id: str
+    created_at: datetime
+    serial: int | None = None
     payment_id: str | None = None
+    payment_url: str | None = None
     received: Money | None = None
+    paid_at: datetime | None = None
     reason: str | None = None
     refund_id: str | None = None
+    release_due: bool = False
+    """Whether its units may be held, and are to be released."""
     orders: dict[UUID, OrderProjection] = {}
     unmatched_payments: dict[str, UnmatchedPaymentProjection] = {}
     violations: tuple[str, ...] = ()
     """The events that no transition allows, each with the state of the session at that event."""
 
 
-def evolve(session: SessionProjection | None, event: Event) -> SessionProjection | None:
+def evolve(session: SessionProjection | None, event: Event, origin: Origin) -> SessionProjection | None:
     """Apply one event to a projection; an event of an unknown type changes nothing.
 
     Returns None until `SessionCreated` was applied.
     """
     if isinstance(event, SessionCreated):
-        return _created(event) if session is None else _violated(session, event)
+        return _created(event, origin) if session is None else _violated(session, event)
     if session is None:
         return None
     match event:
         case OrderCreated() | OrderPaid():
-            return _with_order(session, event)
+            return _with_order(session, event, origin)
         case RefundDue() | PaymentRefunded() if session.received and event.payment_id != session.payment_id:
-            return _with_unmatched_payment(session, event)
-    change = _transition_of(event)
+            return _with_unmatched_payment(session, event, origin)
+        case HoldReleased():
+            return replace(session, release_due=False) if session.release_due else _violated(session, event)
+    change = _transition_of(session, event, origin)
     if change is None:
         return session
     transition, fields = change
@@ -186,19 +220,28 @@ def evolve(session: SessionProjection | None, event: Event) -> SessionProjection
     return replace(session, status=target_state(transition), **fields)
 
 
-def _transition_of(event: Event) -> tuple[Transition, dict[str, object]] | None:
+def _transition_of(
+    session: SessionProjection, event: Event, origin: Origin
+) -> tuple[Transition, dict[str, object]] | None:
     """Return the transition that an event publishes, and the fields that it changes besides the status."""
     match event:
         case SessionOpened():
-            return Transition.OPENED, {"opened": True, "payment_id": event.payment_id}
+            return Transition.OPENED, {"payment_id": event.payment_id, "payment_url": event.payment_url}
         case SessionNotOpened():
-            return Transition.NOT_OPENED, {"reason": event.reason}
+            return Transition.NOT_OPENED, {"reason": event.reason, "release_due": event.release_due}
         case PaymentFailed():
-            return Transition.DECLINED, {"reason": event.reason}
+            return Transition.DECLINED, {"reason": event.reason, "release_due": True}
         case SessionExpired():
-            return Transition.EXPIRED, {"reason": Reason.LATE}
+            return Transition.EXPIRED, {"reason": Reason.LATE, "release_due": True}
         case PaymentReceived():
-            changes = {"payment_id": event.payment_id, "received": event.total, "reason": None}
+            changes = {
+                "payment_id": event.payment_id,
+                "received": event.total,
+                "paid_at": origin.at,
+                "serial": event.serial,
+                "reason": None,
+                "release_due": event.total != session.total,
+            }
             return Transition.PAYMENT_RECEIVED, changes
         case SessionPaid():
             return Transition.STOCK_COMMITTED, {}
@@ -209,7 +252,7 @@ def _transition_of(event: Event) -> tuple[Transition, dict[str, object]] | None:
     return None
 
 
-def _created(event: SessionCreated) -> SessionProjection:
+def _created(event: SessionCreated, origin: Origin) -> SessionProjection:
     return SessionProjection(
         id=event.session_id,
         buyer_id=event.buyer_id,
@@ -217,6 +260,9 @@ def _created(event: SessionCreated) -> SessionProjection:
         total=event.total,
         lines=event.lines,
         expires_at=event.expires_at,
+        traceparent=origin.traceparent,
+        correlation_id=origin.correlation_id,
+        created_at=origin.at,
     )
 
 
@@ -224,7 +270,7 @@ def _violated(session: SessionProjection, event: Event) -> SessionProjection:
     return replace(session, violations=(*session.violations, f"{event.topic} in state {session.status}"))
 
 
-def _with_order(session: SessionProjection, event: OrderCreated | OrderPaid) -> SessionProjection:
+def _with_order(session: SessionProjection, event: OrderCreated | OrderPaid, origin: Origin) -> SessionProjection:
     known = session.orders.get(event.order_id)
     if isinstance(event, OrderPaid):
         if known is None or known.status != "created":
@@ -240,32 +286,49 @@ def _with_order(session: SessionProjection, event: OrderCreated | OrderPaid) -> 
         status="created",
         total=event.total,
         lines=event.lines,
+        created_at=origin.at,
     )
     return replace(session, orders={**session.orders, event.order_id: order})
 
 
-def _with_unmatched_payment(session: SessionProjection, event: RefundDue | PaymentRefunded) -> SessionProjection:
-    known = session.unmatched_payments.get(event.payment_id)
-    if isinstance(event, RefundDue):
-        if known is not None:
-            return _violated(session, event)
-        payment = UnmatchedPaymentProjection(event.total, event.reason)
-    elif known is None or known.refunded:
+def _with_unmatched_payment(
+    session: SessionProjection, event: RefundDue | PaymentRefunded, origin: Origin
+) -> SessionProjection:
+    payment = evolve_unmatched(session.unmatched_payments.get(event.payment_id), event, origin)
+    if payment is None:
         return _violated(session, event)
-    else:
-        payment = replace(known, refunded=True, refund_id=event.refund_id)
     return replace(session, unmatched_payments={**session.unmatched_payments, event.payment_id: payment})
 
 
-def fold(events: Iterable[Event]) -> SessionProjection | None:
+def fold(events: Iterable[TracedEvent]) -> SessionProjection | None:
     """Return the projection of a session, from the events of the session and its orders, oldest first."""
     session: SessionProjection | None = None
-    for event in events:
-        session = evolve(session, event)
+    for event, origin in events:
+        session = evolve(session, event, origin)
     return session
 
 
-_DECODERS: Final = {event.topic: msgspec.json.Decoder(event).decode for event in EVENTS}
+def evolve_unmatched(
+    payment: UnmatchedPaymentProjection | None, event: Event, origin: Origin
+) -> UnmatchedPaymentProjection | None:
+    """Apply one event to an unmatched payment; return None if the event cannot follow."""
+    match event:
+        case RefundDue() | PaymentUnmatched() if payment is None:
+            return UnmatchedPaymentProjection(
+                session_id=event.session_id,
+                buyer_id=event.buyer_id if isinstance(event, RefundDue) else None,
+                total=event.total,
+                reason=event.reason,
+                traceparent=origin.traceparent,
+                correlation_id=origin.correlation_id,
+                received_at=origin.at,
+            )
+        case PaymentRefunded() | UnmatchedPaymentRefunded() if payment is not None and payment.refund_id is None:
+            return replace(payment, refund_id=event.refund_id)
+    return None
+
+
+_DECODERS: Final = {event.topic: msgspec.json.Decoder(event).decode for event in (*EVENTS, *UNMATCHED_EVENTS)}
 
 
 def decode_event(envelope: Envelope) -> Event | None:

@@ -8,6 +8,7 @@ from nextbuy.kit.deadline import set_deadline, time_left
 from nextbuy.order.claimed_work import log_retry, retry_delay
 from nextbuy.order.deps import Deps
 from nextbuy.order.model import Session
+from nextbuy.order.state_changes import record_release
 from nextbuy.order.store import sessions
 from nextbuy.order.store.sessions import CLAIM_CALL_TIMEOUT
 
@@ -25,7 +26,8 @@ async def release_hold(deps: Deps, session: Session) -> None:
         await sessions.reschedule_release(deps.database, session, retry_delay(session.attempts))
         return
     if outcome == "released":
-        await sessions.mark_released(deps.database, session)
+        async with deps.database.transaction() as tx:
+            await record_release(tx, session)
     elif await sessions.holds_claim(deps.database, session):
         # We still hold the claim, so no payment has arrived; yet product says that the stock is sold.
         log.error(

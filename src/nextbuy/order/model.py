@@ -21,7 +21,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from nextbuy.contracts.errors import BadGateway, Conflict, NotFound, Unavailable, Unprocessable
-from nextbuy.contracts.order import Address, SoldLine
+from nextbuy.contracts.order import SoldLine
 from nextbuy.contracts.product import Line, PricedLine, merge_lines
 from nextbuy.contracts.seller import Shop
 from nextbuy.contracts.values import MAX_QUANTITY, Money, total
@@ -42,6 +42,7 @@ OrderDelayed: Final = Unavailable.of(
     "order-delayed", "The payment is recorded. Its order follows when a needed service is available again."
 )
 TooManyEvents: Final = Conflict.of("too-many-events", "These sessions have too many events. Request a smaller page.")
+RestoreRunning: Final = Conflict.of("restore-running", "Another restore is running. Wait until it ends.")
 
 
 class State(StrEnum):
@@ -129,11 +130,14 @@ class Session(Struct, frozen=True, kw_only=True):
     traceparent: str
     correlation_id: str
     serial: int = 0
-    address: Address | None = None
+    """Zero until its payment arrives."""
     payment_id: str | None = None
+    payment_url: str | None = None
     received: Money | None = None
     reason: str | None = None
     refund_id: str | None = None
+    release_due: bool = False
+    """Whether its units may be held, and are to be released."""
     claimed_until: datetime = NOT_CLAIMED
     """The end of the claim with which the session was read, and its fencing token."""
     attempts: int = 0

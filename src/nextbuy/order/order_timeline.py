@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from nextbuy.contracts.message import Envelope, Event
 from nextbuy.contracts.order import (
+    HoldReleased,
     OrderCreated,
     OrderPaid,
     PaymentFailed,
@@ -43,6 +44,7 @@ TITLES: Final[dict[type[Event], str]] = {
     SessionNotOpened: "Payment page could not be opened",
     PaymentFailed: "Payment declined",
     SessionExpired: "Checkout expired",
+    HoldReleased: "Units released",
     PaymentReceived: "Payment received",
     SessionPaid: "Checkout completed",
     OrderCreated: "Order placed",

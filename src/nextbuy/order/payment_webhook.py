@@ -50,9 +50,9 @@ async def _handle_paid(deps: Deps, event: WebhookEvent) -> None:
     if event.session_id is None:
         await _store_unmatched_payment(deps, event)
         return
-    session = await sessions.read_session(deps.database, event.session_id)
+    session = await sessions.read_for_payment(deps.database, event.session_id)
     if session is not None:
-        session = await advance(deps.database, transitions.payment_received(session, event))
+        session = await advance(deps.database, transitions.payment_received(session, event, deps.clock()))
 
     if session is None:
         if not await sessions.has_payment(deps.database, event.session_id, event.payment_id):
@@ -71,7 +71,7 @@ async def _handle_paid(deps: Deps, event: WebhookEvent) -> None:
 async def _store_unmatched_payment(deps: Deps, event: WebhookEvent) -> None:
     async with deps.database.transaction() as tx:
         if await sessions.insert_webhook_event(tx, event):
-            await record_unmatched_payment(tx, event)
+            await record_unmatched_payment(tx, event, deps.clock())
 
 
 async def _handle_unpaid(deps: Deps, event: WebhookEvent) -> None:

@@ -7,7 +7,7 @@ from nextbuy.kit.service import ANYONE_LOGGED_IN, Service, answers, get, job, po
 from nextbuy.order.create_payment_session import create_payment_session
 from nextbuy.order.deps import Deps
 from nextbuy.order.expire_sessions import expire_sessions
-from nextbuy.order.history import EVENTS
+from nextbuy.order.history import EVENTS, UNMATCHED_EVENTS
 from nextbuy.order.order_details import order_details
 from nextbuy.order.order_timeline import order_timeline
 from nextbuy.order.payment_session import payment_session
@@ -34,7 +34,7 @@ SERVICE = Service(
         get("verify-history", verify_history, who=[Role.ADMIN]),
     ],
     calls=[answers(ReadOrderEvents, read_events)],
-    publishes=[*EVENTS],
+    publishes=[*EVENTS, *UNMATCHED_EVENTS],
     jobs=[
         job("expire-sessions", expire_sessions, every=1.0),
         job("release-due-holds", release_due_holds, every=1.0),

@@ -1,20 +1,30 @@
 """The only functions that change the state of sessions and unmatched payments, each with its events.
 
+A restore inserts rows as well, but only from events that are in the log (`order/restoration.py`).
+
 A function writes the state and publishes the events, so neither happens without the other; a test verifies it.
 """
 
+from datetime import datetime
 from typing import Any, overload
 
 from msgspec.structs import replace
 
-from nextbuy.contracts.order import PaymentRefunded, Reason, RefundDue
+from nextbuy.contracts.order import (
+    HoldReleased,
+    PaymentRefunded,
+    PaymentUnmatched,
+    Reason,
+    RefundDue,
+    UnmatchedPaymentRefunded,
+)
 from nextbuy.kit.events.outbox import change_and_publish, publish
 from nextbuy.kit.observability.telemetry import current_span, start_span, use_span
 from nextbuy.kit.storage.database import Executor, Transaction
 from nextbuy.order.history import events_for
 from nextbuy.order.model import NOT_CLAIMED, Session
 from nextbuy.order.provider_webhook import WebhookEvent
-from nextbuy.order.store import unmatched_payments
+from nextbuy.order.store import sessions, unmatched_payments
 from nextbuy.order.store.sessions import session_from_row
 from nextbuy.order.store.transitions import KnownStep, Step
 from nextbuy.order.store.unmatched_payments import UnmatchedPayment
@@ -32,7 +42,7 @@ async def advance(db: Executor, step: Step) -> Session | None:
     """
     if isinstance(step, KnownStep):
         events = events_for(step.transition, step.session, step.orders)
-        row = await change_and_publish(db, step.sql, step.values, events, follow_up=step.follow_up)
+        row = await change_and_publish(db, step.sql, step.values, events, follow_up=step.follow_up, at=step.at)
         return None if row is None else replace(step.session, claimed_until=row["claimed_until"] or NOT_CLAIMED)
     if not isinstance(db, Transaction):
         message = f"{step.transition} needs a transaction: its events follow the row"
@@ -51,12 +61,18 @@ async def advance_all(tx: Transaction, step: Step) -> list[Session]:
 
 
 async def _publish(tx: Transaction, step: Step, session: Session) -> Session:
-    await publish(tx, *events_for(step.transition, session))
+    await publish(tx, *events_for(step.transition, session), at=step.at)
     return session
 
 
-async def record_unmatched_payment(tx: Transaction, event: WebhookEvent) -> None:
-    """Store a payment for refund, once, and publish that the refund is due if its session exists."""
+async def record_release(tx: Transaction, session: Session) -> None:
+    """Record that the stock of a claimed session is released and publish it, if we still hold the claim."""
+    if await sessions.mark_released(tx, session):
+        await publish(tx, HoldReleased(session_id=session.id, buyer_id=session.buyer_id))
+
+
+async def record_unmatched_payment(tx: Transaction, event: WebhookEvent, now: datetime) -> None:
+    """Store a payment for refund, once, and publish that the refund is due."""
     span = current_span()
     buyer_id = await unmatched_payments.lock_session(tx, event.session_id)
     payment = UnmatchedPayment(
@@ -68,23 +84,25 @@ async def record_unmatched_payment(tx: Transaction, event: WebhookEvent) -> None
         traceparent=span.traceparent,
         correlation_id=span.correlation_id,
     )
-    if await unmatched_payments.insert(tx, payment) and payment.buyer_id is not None:
-        await publish(tx, RefundDue(**_fields(payment)))
+    if await unmatched_payments.insert(tx, payment, now):
+        due = PaymentUnmatched if buyer_id is None else RefundDue
+        await publish(tx, due(**_fields(payment)), at=now)
 
 
 async def record_unmatched_refund(tx: Transaction, payment: UnmatchedPayment, refund_id: str) -> bool:
     """Record the refund of a claimed payment and publish it; return false if the claim was lost."""
     await unmatched_payments.lock_session(tx, payment.session_id)
     recorded = await unmatched_payments.mark_refunded(tx, payment, refund_id)
-    if recorded and payment.buyer_id is not None:
-        await publish(tx, PaymentRefunded(**_fields(payment), refund_id=refund_id))
+    if recorded:
+        refunded = UnmatchedPaymentRefunded if payment.buyer_id is None else PaymentRefunded
+        await publish(tx, refunded(**_fields(payment), refund_id=refund_id))
     return recorded
 
 
 def _fields(payment: UnmatchedPayment) -> dict[str, Any]:
-    return {
+    buyer = {} if payment.buyer_id is None else {"buyer_id": payment.buyer_id}
+    return buyer | {
         "session_id": payment.session_id,
-        "buyer_id": payment.buyer_id,
         "payment_id": payment.payment_id,
         "total": payment.money,
         "reason": payment.reason,

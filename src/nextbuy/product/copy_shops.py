@@ -1,4 +1,8 @@
-"""Subscription: copy the state of shops from seller's events; only the products of approved shops are for sale."""
+"""Subscription: copy the state of shops from seller's events; only the products of approved shops are for sale.
+
+The state with the highest version is stored. Positions of events would order states as well, but those in replies to
+calls are stored too (`create_product`), and a reply has no position.
+"""
 
 from collections.abc import Sequence
 

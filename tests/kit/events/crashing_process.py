@@ -60,7 +60,7 @@ async def receive(database: Database, envelope: str, *, in_handler: bool) -> Non
     service = Service(name="sample", deps=object, subscriptions=[subscription])
     receiver = Receiver(service, None, database, CrashingJournal())
     await receiver.start()
-    await deliver(receiver, EventEntry(msgspec.Raw(envelope.encode()), [subscription.name]))
+    await deliver(receiver, EventEntry(msgspec.Raw(envelope.encode()), [subscription.name], 1))
 
 
 async def main(role: str, database_url: str, argument: str) -> None:

@@ -1,6 +1,7 @@
 """A sample publisher and subscriber: two events, a handler with readable effects, and receivers to deliver to."""
 
 import asyncio
+import itertools
 import os
 import signal
 import sys
@@ -25,6 +26,7 @@ from tests.log_lines import decode_line
 
 ROOT = Path(__file__).resolve().parents[3]
 EFFECTS = "CREATE TABLE effects (place bigint GENERATED ALWAYS AS IDENTITY, about text, n bigint, by text)"
+_positions: Final = itertools.count(1)
 _ADD_EFFECTS: Final = "INSERT INTO effects (about, n, by) SELECT *, $3 FROM unnest($1::text[], $2::bigint[])"
 
 
@@ -91,9 +93,9 @@ async def commit(database: Database, *events: Event) -> None:
 
 
 def message(event: Event, **changes: object) -> BusMessage:
-    """Return an event as a bus message, without an outbox; `changes` are fields of its envelope."""
+    """Return an event as a bus message at the next position, without an outbox; `changes` are envelope fields."""
     envelope = msgspec.structs.replace(make_envelope(event, "sample", telemetry.start_span()), **changes)
-    return BusMessage(event.topic, envelope.key, msgspec.json.encode(envelope))
+    return BusMessage(event.topic, envelope.key, msgspec.json.encode(envelope), next(_positions))
 
 
 async def send(bus: Bus, *events: Event) -> None:
@@ -102,7 +104,8 @@ async def send(bus: Bus, *events: Event) -> None:
 
 def entry(event: Event, *subscriptions: str, **changes: object) -> EventEntry:
     """Return an event for subscriptions, by default for `RECORD_EFFECTS`; `changes` are fields of its envelope."""
-    return EventEntry(msgspec.Raw(message(event, **changes).body), list(subscriptions or [RECORD_EFFECTS.name]))
+    sent = message(event, **changes)
+    return EventEntry(msgspec.Raw(sent.body), list(subscriptions or [RECORD_EFFECTS.name]), sent.position)
 
 
 def counted(numbers: Sequence[int], *subscriptions: str) -> list[EventEntry]:

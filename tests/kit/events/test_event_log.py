@@ -4,6 +4,7 @@ import asyncpg
 import pytest
 
 from nextbuy.kit.events import event_log
+from nextbuy.kit.observability import telemetry
 from nextbuy.kit.storage.database import Database
 from tests.kit.events.sample import Counted, Measured, commit
 
@@ -26,6 +27,21 @@ async def test_log_is_read_by_key(publisher: Database) -> None:
         "test.measured",
     ]
     assert len(await event_log.read_keys(publisher, ["a", "b", "unknown"], limit=2)) == 2
+
+
+@pytest.mark.parametrize("sampled", [True, False])
+async def test_event_is_read_with_the_span_that_published_it(publisher: Database, *, sampled: bool) -> None:
+    span = telemetry.start_span(request_id="request-1", sampled=sampled)
+    with telemetry.use_span(span):
+        await commit(publisher, Counted(about="a", n=1), Measured(about="a", n=2))
+
+    published = await event_log.read_published(publisher, ["a"], limit=9)
+
+    assert [(one.span.traceparent, one.span.correlation_id) for one in published] == [
+        (span.traceparent, "request-1")
+    ] * 2
+    assert [one.envelope for one in published] == await event_log.read_keys(publisher, ["a"], limit=9)
+    assert len(await event_log.read_published(publisher, ["a"], limit=1)) == 1
 
 
 async def test_last_position_is_that_of_the_last_event(publisher: Database) -> None:

@@ -4,14 +4,17 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
 import msgspec
 import pytest
 
 from nextbuy.contracts.message import Envelope
+from nextbuy.kit.clock import utc_now
 from nextbuy.kit.events import relay
 from nextbuy.kit.events.bus.interface import Bus, BusMessage, Subscription
 from nextbuy.kit.events.bus.redis import RedisBus
+from nextbuy.kit.events.event_log import read_keys
 from nextbuy.kit.events.inbound import InboundEvent
 from nextbuy.kit.events.outbox import MAX_EVENT_BYTES, make_envelope, publish
 from nextbuy.kit.events.relay import Relay
@@ -52,10 +55,23 @@ def contents(envelopes: Sequence[Envelope]) -> list[tuple[str, int]]:
     return [(e.key, msgspec.json.decode(e.data, type=Counted).n) for e in envelopes]
 
 
+async def test_event_has_the_time_of_its_row_if_there_is_one(publisher: Database) -> None:
+    at = datetime(2026, 5, 1, 12, 30, 0, 123456, tzinfo=UTC)
+    before = utc_now()
+    async with publisher.transaction() as tx:
+        await publish(tx, Counted(about="a", n=1), at=at)
+        await publish(tx, Counted(about="a", n=2))
+
+    stored, now = await read_keys(publisher, ["a"], limit=2)
+
+    assert stored.time == at
+    assert before <= now.time <= utc_now()
+
+
 async def test_published_event_carries_cause_and_trace(publisher: Database, bus: RedisBus, log_file: LogFile) -> None:
     parent = telemetry.start_span(request_id="request-1", sampled=True)
     before = Counted(about="a", n=0)
-    cause = InboundEvent(before, make_envelope(before, "other", parent), b"")
+    cause = InboundEvent(before, make_envelope(before, "other", parent), b"", 1)
     async with publisher.transaction() as tx:
         with telemetry.use_span(parent):
             ids = await publish(tx, Counted(about="a", n=1))

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from nextbuy.contracts.delivery import EventEntry, Outcome
 from nextbuy.contracts.values import new_id
@@ -201,8 +202,8 @@ async def test_undecodable_events_are_rejected_and_the_others_applied(harness: R
     receiver = await harness.receiver(RECORD_EFFECTS)
     name = RECORD_EFFECTS.name
     invalid = [
-        EventEntry(msgspec.Raw(b'{"id": 5}'), [name]),
-        EventEntry(msgspec.Raw(b"null"), [name]),
+        EventEntry(msgspec.Raw(b'{"id": 5}'), [name], 1),
+        EventEntry(msgspec.Raw(b"null"), [name], 1),
         entry(Counted(about="a", n=-1), data=msgspec.Raw(b'{"about": "a", "n": "many"}')),
         entry(Counted(about="a", n=-2), data=msgspec.Raw(b'{"about": "a"}')),
         entry(Counted(about="a", n=-3), data=msgspec.Raw(b'"\xff"')),
@@ -221,12 +222,38 @@ async def test_undecodable_events_are_rejected_and_the_others_applied(harness: R
     assert sorted(row["rejection"] for row in rows) == sorted(reasons[2:])
 
 
+async def test_handler_gets_the_position_of_each_event(harness: ReceiverHarness) -> None:
+    positions: list[int] = []
+
+    async def act(_deps: object, _tx: Transaction, events: Inbound) -> None:
+        positions.extend(event.position for event in events)
+
+    receiver = await harness.receiver(subscribe("record-positions", Counted, act))
+    first, second, third = counted(range(3), "record-positions")
+
+    await deliver(receiver, replace(first, position=7), replace(second, position=3), replace(third, position=2**63 - 1))
+
+    assert positions == [7, 3, 2**63 - 1]
+
+
+@pytest.mark.parametrize("position", [0, -1, 2**63])
+async def test_event_without_a_valid_position_is_rejected(harness: ReceiverHarness, position: int) -> None:
+    receiver = await harness.receiver(RECORD_EFFECTS)
+    first, last = counted([1, 2])
+
+    [[result], [other]] = await deliver(receiver, replace(first, position=position), last)
+
+    assert (result.outcome, other.outcome) == (Outcome.REJECTED, Outcome.APPLIED)
+    assert result.reason == "No valid position in its publisher's event log."
+    assert await applied(harness.database) == [2]
+
+
 async def test_fields_of_a_newer_publisher_are_ignored(harness: ReceiverHarness) -> None:
     receiver = await harness.receiver(RECORD_EFFECTS)
     newer = msgspec.json.decode(message(Counted(about="a", n=1), schema_version=2).body)
     newer |= {"tenant": "north", "data": newer["data"] | {"colour": "red", "parts": [{"n": 1}]}}
 
-    results = await deliver(receiver, EventEntry(msgspec.Raw(msgspec.json.encode(newer)), [RECORD_EFFECTS.name]))
+    results = await deliver(receiver, EventEntry(msgspec.Raw(msgspec.json.encode(newer)), [RECORD_EFFECTS.name], 1))
 
     assert outcomes(results) == ["applied"]
     assert await effects(harness.database) == [("a", 1)]

@@ -8,8 +8,9 @@ CREATE TABLE notifications (
     title           text        NOT NULL,
     message         text        NOT NULL,
     link            text        NOT NULL,
-    -- The time of the event, by which notifications are listed.
+    -- The time of the event and its position in its publisher's event log, by which notifications are listed.
     occurred_at     timestamptz NOT NULL,
+    position        bigint      NOT NULL,
     created_at      timestamptz NOT NULL DEFAULT now(),
     -- Of a notification that counts the new products of a shop on a day (UTC).
     shop_id         uuid,
@@ -18,7 +19,7 @@ CREATE TABLE notifications (
     UNIQUE (source_event_id, kind),
     UNIQUE (shop_id, day)
 );
-CREATE INDEX notifications_newest ON notifications (occurred_at DESC, id DESC);
+CREATE INDEX notifications_newest ON notifications (occurred_at DESC, position DESC, id DESC);
 CREATE INDEX notifications_by_age ON notifications (created_at);
 
 -- Which notifications an admin has read.

@@ -116,10 +116,11 @@ class Replay(Struct, frozen=True, kw_only=True):
 
 
 class ClaimedLetter(Struct, frozen=True):
-    """A dead letter that is leased to this process until `until`, with the bytes of its event."""
+    """A dead letter that is leased to this process until `until`, with the bytes of its event and its position."""
 
     letter: DeadLetter
     body: bytes
+    position: int
     until: datetime
 
 
@@ -167,7 +168,7 @@ async def latest(db: Executor, limit: int) -> list[Replay]:
 async def claim(database: Database, limit: int) -> list[ClaimedLetter]:
     """Claim up to `limit` letters that are due for a replay, the oldest first."""
     rows = await database.fetch(_CLAIM, limit)
-    claimed = [ClaimedLetter(from_row(row), row["envelope"], row["due_at"]) for row in rows]
+    claimed = [ClaimedLetter(from_row(row), row["envelope"], row["position"], row["due_at"]) for row in rows]
     return sorted(claimed, key=lambda one: one.letter.id)
 
 

@@ -45,7 +45,7 @@ async def run_replays(deps: Deps) -> bool:
 
 
 async def _replay(deps: Deps, destination: str, group: Sequence[ClaimedLetter]) -> None:
-    entries = [EventEntry(Raw(one.body), [one.letter.subscription], replay=True) for one in group]
+    entries = [EventEntry(Raw(one.body), [one.letter.subscription], one.position, replay=True) for one in group]
     try:
         results = (await deps.delivery.receive_events(destination, entries)).results
         if [len(row) for row in results] != [1] * len(group):
@@ -65,7 +65,7 @@ async def _replay(deps: Deps, destination: str, group: Sequence[ClaimedLetter]) 
 async def _replay_undecoded(deps: Deps, one: ClaimedLetter) -> None:
     """Deliver a letter to every subscription of its topic; what one rejects stays in this letter."""
     try:
-        EventDecoder.header(one.body, one.letter.topic)
+        EventDecoder.header(one.body, one.position, one.letter.topic)
     except UndecodableEvent as error:
         await _conclude(deps, one, [Result(Outcome.REJECTED, str(error))])
         return
@@ -73,7 +73,7 @@ async def _replay_undecoded(deps: Deps, one: ClaimedLetter) -> None:
     for destination in deps.destinations:
         names = destination.topics.get(one.letter.topic, ())
         if names:
-            entry = EventEntry(Raw(one.body), list(names), replay=True)
+            entry = EventEntry(Raw(one.body), list(names), one.position, replay=True)
             try:
                 results += (await deps.delivery.receive_events(destination.name, [entry])).results[0]
             except AppError as error:

@@ -42,8 +42,8 @@ MATCHES: Final = """
 _INSERT: Final = """
     INSERT INTO dead_letters
         (id, delivery_key, topic, event_id, event_type, destination, subscription, reason, error_chain, attempts,
-         envelope)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+         envelope, position)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
     ON CONFLICT (delivery_key) DO NOTHING
 """
 
@@ -147,6 +147,7 @@ class NewDeadLetter(Struct, frozen=True, kw_only=True):
     errors: list[str]
     attempts: int
     body: bytes
+    position: int
 
 
 async def store_letters(database: Database, letters: Sequence[NewDeadLetter]) -> None:
@@ -164,6 +165,7 @@ async def store_letters(database: Database, letters: Sequence[NewDeadLetter]) ->
             [storable(error) for error in letter.errors],
             letter.attempts,
             letter.body,
+            letter.position,
         )
         for letter in letters
     ]

@@ -116,7 +116,8 @@ class Dispatcher:
     async def _send(self, chosen: Chosen) -> None:
         set_deadline(CALL_TIMEOUT)
         entries = [
-            EventEntry(Raw(entry.body), entry.subscriptions, reject=self._rejection(entry)) for _, entry in chosen
+            EventEntry(Raw(entry.body), entry.subscriptions, entry.position, reject=self._rejection(entry))
+            for _, entry in chosen
         ]
         try:
             results = (await self._client.receive_events(self._destination.name, entries)).results

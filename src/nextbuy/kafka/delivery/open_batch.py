@@ -17,10 +17,12 @@ class Entry:
     """An event, and the subscriptions that it is still to be delivered to."""
 
     index: int
-    """Its position in the batch."""
+    """Its place in the batch."""
     topic: str
     event_id: UUID
     body: bytes
+    position: int
+    """Its position in its publisher's event log."""
     subscriptions: list[str]
     attempts: int = 1
     reason: str = ""
@@ -42,6 +44,7 @@ class Entry:
             errors=result.errors,
             attempts=self.attempts,
             body=self.body,
+            position=self.position,
         )
 
 
@@ -58,15 +61,15 @@ class OpenBatch:
 
     @classmethod
     def read(cls, batch: Batch, subscriptions: Sequence[str]) -> tuple[Self, list[NewDeadLetter]]:
-        """Open a batch; messages without a valid envelope of their topic become dead letters."""
+        """Open a batch; messages without a position or a valid envelope of their topic become dead letters."""
         opened, letters = cls(batch), []
         for index, delivery in enumerate(batch.deliveries):
             try:
-                topic, event_id, _ = EventDecoder.header(delivery.body, batch.topic)
+                topic, event_id, _ = EventDecoder.header(delivery.body, delivery.position, batch.topic)
             except UndecodableEvent as error:
                 letters.append(_undecodable(delivery, str(error)))
                 continue
-            opened.entries.append(Entry(index, topic, event_id, delivery.body, list(subscriptions)))
+            opened.entries.append(Entry(index, topic, event_id, delivery.body, delivery.position, list(subscriptions)))
         return opened, letters
 
     @property
@@ -89,7 +92,7 @@ class OpenBatch:
 
 def _undecodable(delivery: Delivery, reason: str) -> NewDeadLetter:
     return NewDeadLetter(
-        delivery_key=f"{delivery.topic}/{delivery.position}/{crc32(delivery.body):08x}",
+        delivery_key=f"{delivery.topic}/{delivery.offset}/{crc32(delivery.body):08x}",
         topic=delivery.topic,
         event_id=None,
         destination="",
@@ -98,4 +101,5 @@ def _undecodable(delivery: Delivery, reason: str) -> NewDeadLetter:
         errors=[],
         attempts=1,
         body=delivery.body,
+        position=delivery.position,
     )

@@ -18,6 +18,8 @@ CREATE TABLE dead_letters (
     failed_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
     -- The bytes as they arrived; not necessarily JSON or text.
     envelope       bytea       NOT NULL,
+    -- The event's position in its publisher's event log; 0 if it arrived without a valid one.
+    position       bigint      NOT NULL,
     status         text        NOT NULL DEFAULT 'waiting'
                                CHECK (status IN ('waiting', 'replaying', 'replayed', 'discarded')),
     replays        integer     NOT NULL DEFAULT 0,

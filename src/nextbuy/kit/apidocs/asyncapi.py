@@ -14,7 +14,7 @@ import msgspec
 from nextbuy.contracts.message import Call, Envelope, Event
 from nextbuy.kit.apidocs.examples import example
 from nextbuy.kit.apidocs.openapi import Json, Schemas, document, first_line
-from nextbuy.kit.events.bus.cloud_event import NAMES, SAME_FOR_ALL, to_binary
+from nextbuy.kit.events.bus.cloud_event import NAMES, POSITION, SAME_FOR_ALL, position_header, to_binary
 from nextbuy.kit.service import Service
 
 ON_KAFKA: Final = "nextbuy."
@@ -119,6 +119,7 @@ def _example_headers(event: type[Event], source: str, payload: Json) -> dict[str
         data=msgspec.Raw(msgspec.json.encode(payload)),
     )
     headers, _ = to_binary(msgspec.json.encode(envelope))
+    headers.append(position_header(1))
     return {name: (value or b"").decode() if not isinstance(value, str) else value for name, value in headers}
 
 
@@ -130,6 +131,11 @@ def _headers() -> Json:
     named = {
         header: {"type": "string", "description": descriptions[name], "x-attribute": name} | formats.get(name, {})
         for name, header in NAMES.items()
+    }
+    named[POSITION] = {
+        "type": "string",
+        "description": "Its position in its publisher's event log (the `sequence` extension).",
+        "pattern": "^[0-9]{19}$",
     }
     fixed = {header: {"type": "string", "const": value.decode()} for header, value in SAME_FOR_ALL}
     return {"type": "object", "required": [*fixed, *named], "properties": fixed | named}

@@ -9,8 +9,11 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from nextbuy.contracts.message import Envelope, EventsRead, LoggedEvent
+from nextbuy.kit.observability.telemetry import SpanContext, resume_span
 from nextbuy.kit.storage.database import Database, Executor
 
 MAX_PART_BYTES: Final = 4 * 1024 * 1024
@@ -36,9 +39,16 @@ _READ_TOPICS: Final = _SIZED.format("""
         ) AS part JOIN event_log USING (id)
 """)
 
-_READ_KEYS: Final = "SELECT envelope FROM event_log WHERE key = ANY($1::text[]) ORDER BY id LIMIT $2"
+_READ_KEYS: Final = "SELECT envelope, parent_span FROM event_log WHERE key = ANY($1::text[]) ORDER BY id LIMIT $2"
 
 _envelope: Final = msgspec.json.Decoder(Envelope).decode
+
+
+class PublishedEvent(Struct, frozen=True):
+    """An event in the log, with the span that published it."""
+
+    envelope: Envelope
+    span: SpanContext
 
 
 class _HasLog(Protocol):
@@ -81,6 +91,17 @@ async def read_keys(reader: Executor, keys: Sequence[str], *, limit: int) -> lis
     """Return the first `limit` events with these keys, in the order of writing."""
     rows = await reader.fetch(_READ_KEYS, list(keys), limit)
     return [_envelope(row["envelope"]) for row in rows]
+
+
+async def read_published(reader: Executor, keys: Sequence[str], *, limit: int) -> list[PublishedEvent]:
+    """Return the first `limit` events with these keys, in the order of writing, with their publishers' spans."""
+    rows = await reader.fetch(_READ_KEYS, list(keys), limit)
+    return [_published(_envelope(row["envelope"]), row["parent_span"]) for row in rows]
+
+
+def _published(envelope: Envelope, parent_span: str) -> PublishedEvent:
+    span = resume_span(envelope.traceparent, envelope.correlation_id)
+    return PublishedEvent(envelope, replace(span, span_id=parent_span))
 
 
 async def last_position(reader: Executor) -> int:

@@ -1,7 +1,7 @@
 """Messages from the bus, decoded: an event with its envelope, or the reason why it cannot be decoded.
 
-The publisher may be newer than this process, so unknown fields are ignored. A missing field or a wrong type is an
-error.
+The publisher may be newer than this process, so unknown fields are ignored. A missing field, a wrong type, or a
+missing position is an error.
 """
 
 from collections.abc import Iterable
@@ -13,17 +13,23 @@ from msgspec import Struct
 
 from nextbuy.contracts.message import Envelope, Event
 from nextbuy.contracts.values import Timestamp
+from nextbuy.kit.events.bus.interface import MAX_POSITION
 
 _DECODE_ERRORS: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 _envelope: Final = msgspec.json.Decoder(Envelope).decode
 
 
 class InboundEvent(Struct, frozen=True):
-    """An event that arrived on the bus, with its envelope and the bytes of both."""
+    """An event that arrived, with its envelope and the bytes of both.
+
+    `position` is that in its publisher's event log. Topics are delivered independently of each other, so what keeps
+    or shows the latest state compares the positions of one publisher's events.
+    """
 
     event: Event
     envelope: Envelope
     body: bytes
+    position: int
 
     @property
     def id(self) -> UUID:
@@ -52,26 +58,30 @@ class EventDecoder:
         return list(self._decoders)
 
     @staticmethod
-    def header(body: bytes, topic: str | None = None) -> tuple[str, UUID, Timestamp]:
-        """Return type, id and time; raise UndecodableEvent if the envelope is invalid or of another topic."""
-        try:
-            envelope = _envelope(body)
-        except _DECODE_ERRORS as error:
-            raise UndecodableEvent(f"Invalid envelope: {error}") from error
+    def header(body: bytes, position: int, topic: str | None = None) -> tuple[str, UUID, Timestamp]:
+        """Return type, id and time; raise UndecodableEvent if envelope or position is invalid, or of another topic."""
+        envelope = _read_envelope(body, position)
         if topic is not None and envelope.type != topic:
             raise UndecodableEvent(f"Event type {envelope.type} on topic {topic}.", envelope.id, envelope.type)
         return envelope.type, envelope.id, envelope.time
 
-    def decode(self, topic: str, body: bytes) -> InboundEvent:
-        """Decode a message; raise UndecodableEvent if it is not an event of the topic."""
-        try:
-            envelope = _envelope(body)
-        except _DECODE_ERRORS as error:
-            raise UndecodableEvent(f"Invalid envelope: {error}") from error
+    def decode(self, topic: str, body: bytes, position: int) -> InboundEvent:
+        """Decode a message; raise UndecodableEvent if it is not an event of the topic with a position."""
+        envelope = _read_envelope(body, position)
         if envelope.type != topic or topic not in self._decoders:
             raise UndecodableEvent(f"Event type {envelope.type} on topic {topic}.", envelope.id, envelope.type)
         try:
             event = self._decoders[topic].decode(envelope.data)
         except _DECODE_ERRORS as error:
             raise UndecodableEvent(f"Invalid data for the type: {error}", envelope.id, envelope.type) from error
-        return InboundEvent(event, envelope, body)
+        return InboundEvent(event, envelope, body, position)
+
+
+def _read_envelope(body: bytes, position: int) -> Envelope:
+    try:
+        envelope = _envelope(body)
+    except _DECODE_ERRORS as error:
+        raise UndecodableEvent(f"Invalid envelope: {error}") from error
+    if not 1 <= position <= MAX_POSITION:
+        raise UndecodableEvent("No valid position in its publisher's event log.", envelope.id, envelope.type)
+    return envelope

@@ -7,6 +7,7 @@ is the key) until the commit. Only events that are summed, such as views, need n
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 from zlib import crc32
@@ -53,14 +54,19 @@ def bucket_of(key: str) -> int:
 
 
 def make_envelope(
-    event: Event, source: str, trace: telemetry.SpanContext, *, cause: InboundEvent | None = None
+    event: Event,
+    source: str,
+    trace: telemetry.SpanContext,
+    *,
+    cause: InboundEvent | None = None,
+    at: datetime | None = None,
 ) -> Envelope:
-    """Return the envelope of an event that the service `source` publishes in the span `trace`."""
+    """Return the envelope of an event that the service `source` publishes in the span `trace`; `at` is now if None."""
     return Envelope(
         id=new_id(),
         type=event.topic,
         source=source,
-        time=utc_now(),
+        time=at or utc_now(),
         key=str(getattr(event, event.key)),
         schema_version=event.schema_version,
         correlation_id=trace.correlation_id,
@@ -70,24 +76,33 @@ def make_envelope(
     )
 
 
-async def publish(tx: Transaction, *events: Event, cause: InboundEvent | None = None) -> list[UUID]:
+async def publish(
+    tx: Transaction, *events: Event, cause: InboundEvent | None = None, at: datetime | None = None
+) -> list[UUID]:
     """Publish events, in this order, when `tx` commits; return their ids.
 
-    They continue the trace of the event that is their `cause`, otherwise that of the running code.
+    They continue the trace of the event that is their `cause`, otherwise that of the running code. Their time is `at`,
+    for a row that stores the same time, or now.
 
     Raises:
         ValueError: an event is larger than `MAX_EVENT_BYTES`, which is a defect of its publisher.
     """
     if not events:
         return []
-    rows = _rows(tx.service, events, cause)
+    rows = _rows(tx.service, events, cause=cause, at=at)
     await tx.execute(_INSERT, *rows)
     tx.mark_published()
     return rows.event_ids
 
 
 async def change_and_publish(
-    db: Executor, change: str, values: Sequence[object], events: Sequence[Event], *, follow_up: str = ""
+    db: Executor,
+    change: str,
+    values: Sequence[object],
+    events: Sequence[Event],
+    *,
+    follow_up: str = "",
+    at: datetime | None = None,
 ) -> Row | None:
     """Change a row and publish events of it in one statement; return what `change` returns, or None.
 
@@ -101,7 +116,7 @@ async def change_and_publish(
     log = _LOG.format(*range(first, first + 6), condition="WHERE EXISTS (SELECT FROM changed)")
     ctes = ", ".join(cte for cte in (f"changed AS ({change})", follow_up, log, f"queued AS ({_QUEUE})") if cte)
     sql = f"WITH {ctes} SELECT * FROM changed"  # noqa: S608  constants of the caller and of this module
-    row = await db.fetchrow(sql, *values, *_rows(db.service, events))
+    row = await db.fetchrow(sql, *values, *_rows(db.service, events, at=at))
     if row is not None:
         db.mark_published()
     return row
@@ -118,7 +133,9 @@ class _Rows(NamedTuple):
     envelopes: list[str]
 
 
-def _rows(service: str, events: Sequence[Event], cause: InboundEvent | None = None) -> _Rows:
+def _rows(
+    service: str, events: Sequence[Event], *, cause: InboundEvent | None = None, at: datetime | None = None
+) -> _Rows:
     parent = (
         telemetry.resume_span(cause.envelope.traceparent, cause.envelope.correlation_id)
         if cause
@@ -126,7 +143,7 @@ def _rows(service: str, events: Sequence[Event], cause: InboundEvent | None = No
     )
     if not parent.trace_id.strip("0"):
         parent = telemetry.start_span()
-    envelopes = [make_envelope(event, service, parent.child(), cause=cause) for event in events]
+    envelopes = [make_envelope(event, service, parent.child(), cause=cause, at=at) for event in events]
     bodies = [_encode(envelope) for envelope in envelopes]
     for envelope, body in zip(envelopes, bodies, strict=True):
         if len(body) > MAX_EVENT_BYTES:

@@ -99,7 +99,7 @@ class Receiver:
         event: InboundEvent | None = None
         rejection = _rejected(entry.reject) if entry.reject else None
         try:
-            topic, event_id, published_at = self._decoder.header(body)
+            topic, event_id, published_at = self._decoder.header(body, entry.position)
         except UndecodableEvent as error:
             return [_rejected(str(error)) for _ in entry.subscriptions]
         found: list[Result | _Item] = []
@@ -112,7 +112,7 @@ class Receiver:
                 result = Result(Outcome.DUPLICATE)
             elif event is None and rejection is None:
                 try:
-                    event = self._decoder.decode(topic, body)
+                    event = self._decoder.decode(topic, body, entry.position)
                 except UndecodableEvent as error:
                     rejection = _rejected(str(error))
             found.append(_Item(name, topic, event_id, event, entry.replay, rejection, result))

@@ -1,9 +1,9 @@
 """The relay publishes events from the outbox to the bus, at least once and in order per key.
 
-It leases buckets of keys and reads their rows in one statement, and deletes published rows in another one that checks
-and releases the lease, and says whether more rows wait. A statement does not see what a holder deletes meanwhile, but
-then sees its lease. If a relay stalls, another one publishes the same rows again, and consumers drop the duplicates.
-Neither lease nor delete waits for the disk: a loss only repeats events.
+It leases buckets of keys and reads their rows in one statement. Another one deletes the published rows if the lease is
+still held, releases it, and returns whether more rows wait. A claim that does not see these deletes does not see the
+release either, and takes nothing. If a relay stalls, another one publishes the same rows again, and consumers drop the
+duplicates. Neither lease nor delete waits for the disk: a loss only repeats events.
 """
 
 import asyncio
@@ -136,7 +136,9 @@ class Relay:
         rows = [row for row in leased if row["id"] is not None]
         began = time.perf_counter()
         try:
-            await self._publish([BusMessage(row["topic"], row["key"], row["envelope"].encode()) for row in rows])
+            await self._publish(
+                [BusMessage(row["topic"], row["key"], row["envelope"].encode(), row["id"]) for row in rows]
+            )
         except BaseException:
             await self._release_leases(buckets, until)
             raise

@@ -9,11 +9,18 @@ CREATE TABLE notifications (
     title           text        NOT NULL,
     message         text        NOT NULL,
     link            text        NOT NULL,
+    -- The thing whose state or change it reports, such as `shop:<id>`.
+    about           text        NOT NULL,
+    -- The publisher of the event, the time of the event, and its position in the publisher's event log. Positions order
+    -- the events of one publisher.
+    source          text        NOT NULL,
+    occurred_at     timestamptz NOT NULL,
+    position        bigint      NOT NULL,
     read            boolean     NOT NULL DEFAULT false,
-    created_at      timestamptz NOT NULL DEFAULT now(),
     UNIQUE (source_event_id, account_id, kind)
 );
-CREATE INDEX notifications_by_account ON notifications (account_id, id DESC);
+CREATE INDEX notifications_newest ON notifications (account_id, occurred_at DESC, position DESC, id DESC);
+CREATE INDEX notifications_of_thing ON notifications (account_id, about);
 CREATE INDEX notifications_unread ON notifications (account_id) WHERE NOT read;
 
 -- Mails of notifications. A sender claims a mail by moving `due_at` ahead; see `nextbuy.kit.storage.leases`.
@@ -22,16 +29,22 @@ CREATE TABLE mails (
     account_id      uuid        NOT NULL,
     source_event_id uuid        NOT NULL,
     kind            text        NOT NULL,
+    about           text        NOT NULL,
+    -- Whether a newer notification about the same thing makes it wrong, so that it must not be sent any more.
+    reports_state   boolean     NOT NULL,
     subject         text        NOT NULL,
     body            text        NOT NULL,
     -- The trace of the event, for log lines about its mail.
     traceparent     text        NOT NULL DEFAULT '',
     correlation_id  text        NOT NULL DEFAULT '',
-    status          text        NOT NULL DEFAULT 'waiting' CHECK (status IN ('waiting', 'sent', 'stored', 'failed')),
+    status          text        NOT NULL DEFAULT 'waiting'
+                                CHECK (status IN ('waiting', 'sent', 'stored', 'failed', 'superseded')),
     recipient       text        NOT NULL DEFAULT '',
     reason          text        NOT NULL DEFAULT '',
     attempts        integer     NOT NULL DEFAULT 0,
     due_at          timestamptz DEFAULT now(),
+    -- Equal to `due_at` after a failed attempt, which tells a mail that is delayed from one that is being sent.
+    delayed_until   timestamptz,
     created_at      timestamptz NOT NULL DEFAULT now(),
     done_at         timestamptz,
     UNIQUE (source_event_id, account_id, kind),
@@ -39,5 +52,6 @@ CREATE TABLE mails (
     CHECK ((status = 'waiting') = (done_at IS NULL))
 );
 CREATE INDEX mails_due ON mails (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX mails_waiting_about ON mails (account_id, about) WHERE due_at IS NOT NULL;
 CREATE INDEX mails_by_status ON mails (status, id DESC);
 CREATE INDEX mails_by_age ON mails (created_at);

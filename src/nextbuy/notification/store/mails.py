@@ -49,17 +49,46 @@ class Outcome(Struct, frozen=True, kw_only=True):
 PURGE: Final = purge_statement("mails", "created_at", "now() - interval '90 days'")
 """Deletes mails that are older than 90 days; see `retention.purge`."""
 _CLAIM: Final = LEASES.claim_statement(
+    # While a state is being sent, a newer one waits: sent by another process, it might overtake the older one.
+    condition="""
+        NOT EXISTS (SELECT FROM mails AS sending
+                     WHERE sending.account_id = mails.account_id AND sending.about = mails.about
+                       AND sending.reports_state AND sending.due_at > now()
+                       AND sending.due_at IS DISTINCT FROM sending.delayed_until)
+    """,
     returning=f"""
         claimed.id, claimed.account_id, claimed.kind, claimed.subject, claimed.body, claimed.traceparent,
         claimed.correlation_id, claimed.attempts, claimed.created_at, claimed.due_at AS until,
         claimed.created_at < now() - interval '{_SEND_FOR}' AS is_expired
-    """
+    """,
 )
+
+
+_MARK_SUPERSEDED: Final = """
+    UPDATE mails AS m SET status = 'superseded', due_at = NULL, done_at = now()
+      FROM notifications AS own
+     WHERE m.id = ANY($1) AND m.due_at = $2 AND m.reports_state
+       AND (own.source_event_id, own.account_id, own.kind) = (m.source_event_id, m.account_id, m.kind)
+       AND EXISTS (SELECT FROM notifications AS newer
+                    WHERE newer.account_id = own.account_id AND newer.about = own.about
+                      AND CASE WHEN newer.source = own.source THEN newer.position > own.position
+                               ELSE newer.occurred_at > own.occurred_at END)
+    RETURNING m.id
+"""
 
 
 async def claim(db: Database, *, limit: int) -> list[ClaimedMail]:
     """Claim up to `limit` mails that are due."""
     return [ClaimedMail(**row) for row in await db.fetch(_CLAIM, limit)]
+
+
+async def mark_superseded(db: Database, until: datetime, mail_ids: Sequence[UUID]) -> set[UUID]:
+    """Mark those mails claimed until `until` that something newer makes wrong, and return their ids.
+
+    This follows the claim in a statement of its own: what is newer and not seen here finds the claim, and waits.
+    """
+    rows = await db.fetch(_MARK_SUPERSEDED, mail_ids, until)
+    return {row["id"] for row in rows}
 
 
 async def record_results(db: Database, until: datetime, outcomes: Sequence[Outcome]) -> None:
@@ -69,6 +98,8 @@ async def record_results(db: Database, until: datetime, outcomes: Sequence[Outco
         UPDATE mails AS m
            SET status = outcome.status, reason = outcome.reason, recipient = outcome.recipient,
                due_at = CASE WHEN outcome.status = 'waiting' THEN now() + make_interval(secs => outcome.delay) END,
+               delayed_until = CASE WHEN outcome.status = 'waiting'
+                                    THEN now() + make_interval(secs => outcome.delay) END,
                done_at = CASE WHEN outcome.status <> 'waiting' THEN now() END
           FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::float8[])
                AS outcome (id, status, reason, recipient, delay)

@@ -1,17 +1,18 @@
 """SQL of buyers' and sellers' notifications, and of the mails that are created with them."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 from msgspec import Struct
 
-from nextbuy.contracts.message import Envelope
 from nextbuy.contracts.values import Notification, new_id
+from nextbuy.kit.events.inbound import InboundEvent
 from nextbuy.kit.http.paging import decode_cursor, encode_cursor
 from nextbuy.kit.storage.database import Executor, Row, Transaction
 from nextbuy.notification.drafts import EmailText, NotificationDraft
-from nextbuy.notification.model import MailStatus, NotificationPage
+from nextbuy.notification.model import NotificationPage
 
 _MAX_UNREAD: Final = 1_000
 """The highest number of unread notifications that is counted."""
@@ -20,80 +21,96 @@ _MAX_MARKED: Final = 10_000
 
 _INSERT: Final = """
     WITH inserted AS (
-        INSERT INTO notifications (id, account_id, source_event_id, kind, title, message, link)
-        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[])
-        ON CONFLICT DO NOTHING RETURNING id, account_id, source_event_id, kind
+        INSERT INTO notifications
+               (id, account_id, source_event_id, kind, title, message, link, about, source, occurred_at, position)
+        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[],
+                             $8::text[], $9::text[], $10::timestamptz[], $11::bigint[])
+        ON CONFLICT DO NOTHING RETURNING id, account_id, source_event_id, kind, about
     )
-    INSERT INTO mails (id, account_id, source_event_id, kind, subject, body, traceparent, correlation_id, status,
-                       due_at, done_at)
-    SELECT mail.id, account_id, source_event_id, kind, subject, body, traceparent, correlation_id, $14::text,
-           CASE WHEN $14 = 'waiting' THEN now() END, CASE WHEN $14 <> 'waiting' THEN now() END
-      FROM inserted JOIN unnest($8::uuid[], $9::uuid[], $10::text[], $11::text[], $12::text[], $13::text[])
-           AS mail (id, notification_id, subject, body, traceparent, correlation_id)
+    INSERT INTO mails (id, account_id, source_event_id, kind, about, reports_state, subject, body, traceparent,
+                       correlation_id, status, due_at, done_at)
+    SELECT mail.id, account_id, source_event_id, kind, about, reports_state, subject, body, traceparent,
+           correlation_id, CASE WHEN waits THEN 'waiting' ELSE 'stored' END, CASE WHEN waits THEN now() END,
+           CASE WHEN NOT waits THEN now() END
+      FROM inserted JOIN unnest($12::uuid[], $13::uuid[], $14::boolean[], $15::text[], $16::text[], $17::text[],
+                                $18::text[])
+           AS mail (id, notification_id, reports_state, subject, body, traceparent, correlation_id)
         ON mail.notification_id = inserted.id
+     CROSS JOIN LATERAL (SELECT $19 OR reports_state AS waits) AS sending
     ON CONFLICT DO NOTHING
 """
-_NOTIFICATION: Final = "id, kind, title, message, link, source_event_id, read, created_at"
+_NOTIFICATION: Final = "id, kind, title, message, link, source_event_id, read, occurred_at"
 
 
 class NewNotification(Struct, frozen=True):
     """A notification for an event, and its mail if it is also sent by e-mail."""
 
-    envelope: Envelope
+    event: InboundEvent
     draft: NotificationDraft
     email: EmailText | None
 
 
 async def insert_notifications(
-    tx: Transaction, notifications: Sequence[NewNotification], *, mail_status: MailStatus
+    tx: Transaction, notifications: Sequence[NewNotification], *, mails_are_sent: bool
 ) -> None:
-    """Insert notifications and their mails, each once for its event, account and kind."""
+    """Insert notifications and their mails, each once for its event, account and kind.
+
+    If mails are not sent, they are stored at once, except for those that report a state: they wait for the job, which
+    finds out whether something newer makes them wrong.
+    """
     # In a fixed order, so that concurrent transactions cannot deadlock.
-    ordered = sorted(notifications, key=lambda new: (new.envelope.id, new.draft.account_id, new.draft.kind))
+    ordered = sorted(notifications, key=lambda new: (new.event.id, new.draft.account_id, new.draft.kind))
     ids = [new_id() for _ in ordered]
-    mails = [(id_, new.email, new.envelope) for id_, new in zip(ids, ordered, strict=True) if new.email is not None]
+    mails = [(id_, new, new.email) for id_, new in zip(ids, ordered, strict=True) if new.email is not None]
     await tx.execute(
         _INSERT,
         ids,
         [new.draft.account_id for new in ordered],
-        [new.envelope.id for new in ordered],
+        [new.event.id for new in ordered],
         [new.draft.kind for new in ordered],
         [new.draft.title for new in ordered],
         [new.draft.message for new in ordered],
         [new.draft.link for new in ordered],
+        [new.draft.about for new in ordered],
+        [new.event.envelope.source for new in ordered],
+        [new.event.envelope.time for new in ordered],
+        [new.event.position for new in ordered],
         [new_id() for _ in mails],
         [notification_id for notification_id, _, _ in mails],
-        [email.subject for _, email, _ in mails],
-        [email.body for _, email, _ in mails],
-        [envelope.traceparent for _, _, envelope in mails],
-        [envelope.correlation_id for _, _, envelope in mails],
-        mail_status,
+        [new.draft.reports_state for _, new, _ in mails],
+        [email.subject for _, _, email in mails],
+        [email.body for _, _, email in mails],
+        [new.event.envelope.traceparent for _, new, _ in mails],
+        [new.event.envelope.correlation_id for _, new, _ in mails],
+        mails_are_sent,
     )
 
 
 async def list_notifications(db: Executor, account_id: UUID, *, limit: int, cursor: str | None) -> NotificationPage:
-    """List an account's notifications, newest first, and count the unread ones up to `_MAX_UNREAD`."""
-    last = None if cursor is None else decode_cursor(cursor, UUID)[0]
+    """List an account's notifications, the newest event first, and count the unread ones up to `_MAX_UNREAD`."""
+    last = decode_cursor(cursor, datetime, int, UUID) if cursor else (None, None, None)
     rows = await db.fetch(
         f"""
-        SELECT {_NOTIFICATION} FROM notifications
-         WHERE account_id = $1 AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3
+        SELECT {_NOTIFICATION}, position FROM notifications
+         WHERE account_id = $1 AND ($2::timestamptz IS NULL OR (occurred_at, position, id) < ($2, $3::bigint, $4::uuid))
+         ORDER BY occurred_at DESC, position DESC, id DESC LIMIT $5
         """,  # noqa: S608  constant columns
         account_id,
-        last,
+        *last,
         limit + 1,
     )
     items = [_notification(row) for row in rows[:limit]]
+    more = encode_cursor(items[-1].created_at, rows[limit - 1]["position"], items[-1].id) if len(rows) > limit else None
     unread = await db.fetchval(
         "SELECT count(*) FROM (SELECT FROM notifications WHERE account_id = $1 AND NOT read LIMIT $2) AS unread",
         account_id,
         _MAX_UNREAD,
     )
-    return NotificationPage(items, encode_cursor(items[-1].id) if len(rows) > limit else None, unread)
+    return NotificationPage(items, more, unread)
 
 
 def _notification(row: Row) -> Notification:
-    return Notification(*row.values())
+    return Notification(*list(row.values())[: len(Notification.__struct_fields__)])
 
 
 async def mark_read(tx: Transaction, notification_id: UUID, account_id: UUID) -> Notification | None:

@@ -1,18 +1,22 @@
 -- oldest release: 0.1.0
 
+-- The rows of sessions, orders, order lines and unmatched payments can be restored from the event log. So every column
+-- but leases and schedules comes from an event (`order/history.py`), and each time is the time of an event.
+
+CREATE SEQUENCE checkout_serials;
+
 -- A payment session: a basket in checkout. What is still due is stored in the row, so a crash loses nothing:
 -- `expiry_due_at`, `release_due_at` and `completion_due_at` are the times of the next action, and null if none is due.
 CREATE TABLE sessions (
     id uuid PRIMARY KEY,
-    -- Order numbers are derived from it.
-    serial bigint GENERATED ALWAYS AS IDENTITY UNIQUE,
+    -- Order numbers are derived from it. Assigned when the payment arrives.
+    serial bigint UNIQUE,
     buyer_id uuid NOT NULL,
     status text NOT NULL CHECK (status IN
         ('opening', 'open', 'paying', 'paid', 'refund-due', 'refunded', 'failed', 'expired')),
     total bigint NOT NULL CHECK (total >= 0),
     currency text NOT NULL,
     lines jsonb NOT NULL,
-    address jsonb,
     -- The end of the time to pay.
     expires_at timestamptz NOT NULL,
     payment_id text,
@@ -26,7 +30,7 @@ CREATE TABLE sessions (
     refund_id text,
     traceparent text NOT NULL,
     correlation_id text NOT NULL,
-    created_at timestamptz NOT NULL DEFAULT now(),
+    created_at timestamptz NOT NULL,
     -- When the session expires: at `expires_at`, but earlier as long as it has no payment page.
     expiry_due_at timestamptz,
     -- When its held stock is to be released. A claim moves this ahead, and the time written is the fencing token.
@@ -36,14 +40,29 @@ CREATE TABLE sessions (
     completion_due_at timestamptz,
     completion_attempts integer NOT NULL DEFAULT 0,
     CHECK (status NOT IN ('paying', 'refund-due') OR (completion_due_at IS NOT NULL AND payment_id IS NOT NULL)),
+    CHECK (status NOT IN ('paying', 'paid') OR serial IS NOT NULL),
     CHECK (status NOT IN ('opening', 'open') OR expiry_due_at IS NOT NULL)
 );
+
+ALTER SEQUENCE checkout_serials OWNED BY sessions.serial;
 
 CREATE INDEX sessions_expiry_due ON sessions (expiry_due_at) WHERE expiry_due_at IS NOT NULL;
 CREATE INDEX sessions_release_due ON sessions (release_due_at) WHERE release_due_at IS NOT NULL;
 CREATE INDEX sessions_completion_due ON sessions (completion_due_at) WHERE completion_due_at IS NOT NULL;
 
--- The provider's events that were seen; a row is written in the transaction of the event's effect.
+-- Postal addresses of checkouts. They are outside the event log, which is permanent, so that they can be erased. Without
+-- a foreign key, they survive the loss of sessions, and restored orders have them again.
+CREATE TABLE postal_addresses (
+    session_id uuid PRIMARY KEY,
+    buyer_id uuid NOT NULL,
+    address jsonb NOT NULL
+);
+
+-- To erase the addresses of a buyer.
+CREATE INDEX postal_addresses_by_buyer ON postal_addresses (buyer_id);
+
+-- The provider's events that were seen; a row is written in the transaction of the event's effect. Not restored: the
+-- states of sessions and payments also refuse a duplicate.
 CREATE TABLE webhook_events (
     id text PRIMARY KEY,
     type text NOT NULL,
@@ -66,7 +85,7 @@ CREATE TABLE unmatched_payments (
     refund_id text,
     traceparent text NOT NULL,
     correlation_id text NOT NULL,
-    received_at timestamptz NOT NULL DEFAULT now(),
+    received_at timestamptz NOT NULL,
     -- When the refund is to be requested; claimed as in `sessions`. Null once it is made.
     refund_due_at timestamptz,
     refund_attempts integer NOT NULL DEFAULT 0
@@ -86,8 +105,7 @@ CREATE TABLE orders (
     status text NOT NULL,
     total bigint NOT NULL,
     currency text NOT NULL,
-    address jsonb,
-    created_at timestamptz NOT NULL DEFAULT now(),
+    created_at timestamptz NOT NULL,
     UNIQUE (session_id, shop_id)
 );
 

@@ -87,13 +87,13 @@ async def order(db: Executor, order_id: UUID) -> StoredOrder | None:
     """Return an order with its lines, or None."""
     row = await db.fetchrow(
         """
-        SELECT o.*,
+        SELECT o.*, a.address,
                (SELECT jsonb_agg(
                            jsonb_build_object('product_id', l.product_id, 'title', l.title, 'quantity', l.quantity,
                                'unit_price', jsonb_build_object('amount', l.unit_price, 'currency', o.currency))
                            ORDER BY l.position)
                   FROM order_lines AS l WHERE l.order_id = o.id) AS lines
-          FROM orders AS o WHERE o.id = $1
+          FROM orders AS o LEFT JOIN postal_addresses AS a USING (session_id) WHERE o.id = $1
         """,
         order_id,
     )

@@ -1,4 +1,4 @@
-"""The SQL for verifying sessions: their projections from the tables, and their events from the event log."""
+"""The SQL that reads projections for verification and restore: from the tables, and as events from the event log."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -7,13 +7,20 @@ from uuid import UUID
 
 import msgspec
 
-from nextbuy.contracts.message import Envelope, Event
 from nextbuy.contracts.order import SessionPaid, SoldLine
 from nextbuy.contracts.product import PricedLine
 from nextbuy.contracts.values import Money
 from nextbuy.kit.events import event_log
+from nextbuy.kit.events.event_log import PublishedEvent
 from nextbuy.kit.storage.database import Row, Transaction, from_row
-from nextbuy.order.history import OrderProjection, SessionProjection, UnmatchedPaymentProjection, decode_event
+from nextbuy.order.history import (
+    OrderProjection,
+    Origin,
+    SessionProjection,
+    TracedEvent,
+    UnmatchedPaymentProjection,
+    decode_event,
+)
 from nextbuy.order.model import State, TooManyEvents
 
 MAX_EVENTS: Final = 20_000
@@ -59,7 +66,11 @@ async def stored_projections(tx: Transaction, ids: Sequence[UUID]) -> dict[UUID,
         """,
         ids,
     )
-    payments = await tx.fetch("SELECT * FROM unmatched_payments WHERE session_id = ANY($1::uuid[])", ids)
+    payments = await tx.fetch(
+        # A payment without a buyer came when its session was unknown, and is not part of the log of that session.
+        "SELECT * FROM unmatched_payments WHERE session_id = ANY($1::uuid[]) AND buyer_id IS NOT NULL",
+        ids,
+    )
     orders_by_session: dict[UUID, dict[UUID, OrderProjection]] = defaultdict(dict)
     for row in orders:
         orders_by_session[row["session_id"]][row["id"]] = _order(row)
@@ -78,9 +89,9 @@ def _session(
         status=State(row["status"]),
         total=Money(row["total"], row["currency"]),
         lines=_sold_lines(row["lines"]),
-        opened=row["payment_url"] is not None,
         received=None if row["received"] is None else Money(row["received"], row["received_currency"]),
         orders=orders,
+        release_due=row["release_due_at"] is not None,
         unmatched_payments=unmatched_payments,
         violations=(),
     )
@@ -92,36 +103,56 @@ def _order(row: Row) -> OrderProjection:
 
 
 def _unmatched_payment(row: Row) -> UnmatchedPaymentProjection:
-    total, refund_id = Money(row["amount"], row["currency"]), row["refund_id"]
-    return UnmatchedPaymentProjection(total, row["reason"], refunded=refund_id is not None, refund_id=refund_id)
+    return from_row(UnmatchedPaymentProjection, row, total=Money(row["amount"], row["currency"]))
 
 
-async def logged_events(tx: Transaction, ids: Sequence[UUID]) -> dict[UUID, list[Event]]:
+async def stored_unmatched_payments(
+    tx: Transaction, payment_ids: Sequence[str]
+) -> dict[str, UnmatchedPaymentProjection]:
+    """Return unmatched payments from the table, by payment id."""
+    rows = await tx.fetch("SELECT * FROM unmatched_payments WHERE payment_id = ANY($1::text[])", payment_ids)
+    return {row["payment_id"]: _unmatched_payment(row) for row in rows}
+
+
+async def logged_events(tx: Transaction, ids: Sequence[UUID]) -> dict[UUID, list[TracedEvent]]:
     """Return the logged events of sessions and of their orders, in order.
 
     Raises:
         Conflict: there are more than `MAX_EVENTS` (`too-many-events`).
     """
-    events: dict[UUID, list[Event]] = defaultdict(list)
+    events: dict[UUID, list[TracedEvent]] = defaultdict(list)
     session_by_order: dict[str, UUID] = {}
-    for envelope in await _read_log(tx, [str(session_id) for session_id in ids]):
-        event = decode_event(envelope)
-        if event is None:
-            continue
-        session_id = UUID(envelope.key)
-        events[session_id].append(event)
+    for key, traced in await _read_log(tx, [str(session_id) for session_id in ids]):
+        session_id, event = UUID(key), traced[0]
+        events[session_id].append(traced)
         if isinstance(event, SessionPaid):
             session_by_order |= {str(order_id): session_id for order_id in event.order_ids}
     # The events of orders come last: all are later than the payment of the session, and none changes the session.
-    for envelope in await _read_log(tx, list(session_by_order)):
-        event = decode_event(envelope)
-        if event is not None:
-            events[session_by_order[envelope.key]].append(event)
+    for key, traced in await _read_log(tx, list(session_by_order)):
+        events[session_by_order[key]].append(traced)
     return events
 
 
-async def _read_log(tx: Transaction, keys: Sequence[str]) -> list[Envelope]:
-    envelopes = await event_log.read_keys(tx, keys, limit=MAX_EVENTS + 1)
-    if len(envelopes) > MAX_EVENTS:
+async def logged_payment_events(tx: Transaction, payment_ids: Sequence[str]) -> dict[str, list[TracedEvent]]:
+    """Return the logged events of payments that name no known session, in order, by payment id.
+
+    Raises:
+        Conflict: there are more than `MAX_EVENTS` (`too-many-events`).
+    """
+    events: dict[str, list[TracedEvent]] = defaultdict(list)
+    for key, traced in await _read_log(tx, payment_ids):
+        events[key].append(traced)
+    return events
+
+
+async def _read_log(tx: Transaction, keys: Sequence[str]) -> list[tuple[str, TracedEvent]]:
+    published = await event_log.read_published(tx, keys, limit=MAX_EVENTS + 1)
+    if len(published) > MAX_EVENTS:
         raise TooManyEvents(f"These sessions have more than {MAX_EVENTS} events. Request a smaller page.")
-    return envelopes
+    return [(one.envelope.key, traced) for one in published if (traced := _traced(one)) is not None]
+
+
+def _traced(published: PublishedEvent) -> TracedEvent | None:
+    envelope, span = published.envelope, published.span
+    event = decode_event(envelope)
+    return None if event is None else (event, Origin(envelope.time, span.traceparent, span.correlation_id))

@@ -7,8 +7,9 @@ from typing import Final
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import replace
 
-from nextbuy.contracts.order import Address, SoldLine
+from nextbuy.contracts.order import SoldLine
 from nextbuy.contracts.values import Money
 from nextbuy.kit.storage.database import Database, Executor, Row, Transaction, from_row
 from nextbuy.kit.storage.leases import Leases
@@ -24,7 +25,6 @@ COMPLETION: Final = Leases("sessions", seconds=CLAIM_SECONDS, due="completion_du
 RELEASE: Final = Leases("sessions", seconds=CLAIM_SECONDS, due="release_due_at", attempts="release_attempts")
 
 _lines: Final = msgspec.json.Decoder(list[SoldLine]).decode
-_address: Final = msgspec.json.Decoder(Address).decode
 
 
 def session_from_row(row: Row, due: str = "completion_due_at", attempts: str = "completion_attempts") -> Session:
@@ -34,19 +34,25 @@ def session_from_row(row: Row, due: str = "completion_due_at", attempts: str = "
         Session,
         row,
         status=State(row["status"]),
+        serial=row["serial"] or 0,
         total=Money(row["total"], row["currency"]),
         lines=_lines(row["lines"]),
-        address=None if row["address"] is None else _address(row["address"]),
         received=None if received is None else Money(received, row["received_currency"]),
+        release_due=row["release_due_at"] is not None,
         claimed_until=row[due] or NOT_CLAIMED,
         attempts=row[attempts],
     )
 
 
-async def read_session(db: Executor, session_id: UUID) -> Session | None:
-    """Return a session, or None if it does not exist."""
-    row = await db.fetchrow("SELECT * FROM sessions WHERE id = $1", session_id)
-    return None if row is None else session_from_row(row)
+async def read_for_payment(db: Executor, session_id: UUID) -> Session | None:
+    """Return a session with the serial number for its orders, or None if it does not exist.
+
+    A number that no payment then uses is skipped.
+    """
+    row = await db.fetchrow(
+        "SELECT *, coalesce(serial, nextval('checkout_serials')) AS next_serial FROM sessions WHERE id = $1", session_id
+    )
+    return None if row is None else replace(session_from_row(row), serial=row["next_serial"])
 
 
 # ── completion of paid checkouts ──
@@ -80,12 +86,14 @@ async def claim_releases(db: Database, limit: int, *, session_id: UUID | None = 
     return [session_from_row(row, "release_due_at", "release_attempts") for row in rows]
 
 
-async def mark_released(db: Database, session: Session) -> None:
-    """Record that the stock is released, if we still hold the claim."""
-    await db.execute(
-        f"UPDATE sessions SET release_due_at = NULL, release_attempts = 0 WHERE {RELEASE.held}",  # noqa: S608
-        [session.id],
-        session.claimed_until,
+async def mark_released(tx: Transaction, session: Session) -> bool:
+    """Record that the stock is released; return false if the claim was lost."""
+    return bool(
+        await tx.fetchval(
+            f"UPDATE sessions SET release_due_at = NULL, release_attempts = 0 WHERE {RELEASE.held} RETURNING true",  # noqa: S608
+            [session.id],
+            session.claimed_until,
+        )
     )
 
 

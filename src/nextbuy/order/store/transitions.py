@@ -12,7 +12,7 @@ from uuid import UUID
 from msgspec import Struct
 from msgspec.structs import replace
 
-from nextbuy.contracts.order import Reason
+from nextbuy.contracts.order import Address, Reason
 from nextbuy.contracts.simulator import PaymentOpened
 from nextbuy.contracts.values import new_id
 from nextbuy.kit.wire import encode
@@ -27,9 +27,11 @@ class Step(Struct, frozen=True):
     transition: Transition
     sql: str
     values: tuple[object, ...]
+    at: datetime | None = None
+    """The time that the step stores in rows, which is that of its events; None if it stores none."""
 
 
-class KnownStep(Step, frozen=True):
+class KnownStep(Step, frozen=True, kw_only=True):
     """A step to a known session; its statement returns the id of that session and `claimed_until`."""
 
     session: Session
@@ -51,13 +53,13 @@ def _claimed_values(transition: Transition, session: Session, *values: object) -
     return ([session.id], session.claimed_until, target_state(transition), source_states(transition), *values)
 
 
-def created(session: Session, expiry_due_at: datetime) -> KnownStep:
+def created(session: Session, address: Address | None, expiry_due_at: datetime, now: datetime) -> KnownStep:
     """Store a new session, which expires at `expiry_due_at` unless its payment page is open by then."""
     return KnownStep(
         Transition.CREATED,
         f"""
-        INSERT INTO sessions (id, buyer_id, status, total, currency, lines, address, expires_at, expiry_due_at,
-                              traceparent, correlation_id)
+        INSERT INTO sessions (id, buyer_id, status, total, currency, lines, expires_at, expiry_due_at, traceparent,
+                              correlation_id, created_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
         {_RETURNING}
         """,  # noqa: S608  a constant, as below
@@ -68,13 +70,21 @@ def created(session: Session, expiry_due_at: datetime) -> KnownStep:
             session.total.amount,
             session.total.currency,
             encode(session.lines).decode(),
-            None if session.address is None else encode(session.address).decode(),
             session.expires_at,
             expiry_due_at,
             session.traceparent,
             session.correlation_id,
+            now,
+            None if address is None else encode(address).decode(),
         ),
         session=session,
+        follow_up="""
+            addressed AS (
+                INSERT INTO postal_addresses (session_id, buyer_id, address)
+                SELECT id, $2, $12 FROM changed WHERE $12::jsonb IS NOT NULL
+            )
+        """,
+        at=now,
     )
 
 
@@ -89,7 +99,7 @@ def opened(session: Session, payment: PaymentOpened) -> KnownStep:
         {_RETURNING}
         """,  # noqa: S608
         (status, source_states(Transition.OPENED), session.id, payment.payment_id, payment.url),
-        session=replace(session, status=status, payment_id=payment.payment_id),
+        session=replace(session, status=status, payment_id=payment.payment_id, payment_url=payment.url),
     )
 
 
@@ -145,7 +155,7 @@ def overdue(now: datetime, limit: int) -> Step:
 _RECEIVE_PAYMENT: Final = f"""
     UPDATE sessions
        SET status = $1, payment_id = $4, received = $5, received_currency = $6, reason = $7,
-           release_due_at = CASE WHEN $8 THEN now() END, paid_at = now(), expiry_due_at = NULL,
+           release_due_at = CASE WHEN $8 THEN now() END, serial = $11, paid_at = $12, expiry_due_at = NULL,
            completion_due_at = {COMPLETION.until}, completion_attempts = 1
      WHERE id = $3 AND status = ANY($2)
     {_RETURNING}
@@ -155,7 +165,7 @@ _MARK_SEEN: Final = """
 """
 
 
-def payment_received(session: Session, event: WebhookEvent) -> KnownStep:
+def payment_received(session: Session, event: WebhookEvent, now: datetime) -> KnownStep:
     """Record the payment of a session and the webhook event that reports it, and claim the completion of the checkout.
 
     Once committed, the payment leads to orders or a refund. A refund is due if it is not the session's total, which
@@ -163,38 +173,48 @@ def payment_received(session: Session, event: WebhookEvent) -> KnownStep:
     """
     correct = event.money == session.total
     transition = Transition.PAYMENT_RECEIVED if correct else Transition.WRONG_AMOUNT_RECEIVED
-    status, reason = target_state(transition), None if correct else Reason.WRONG_AMOUNT
+    paid = replace(
+        session,
+        status=target_state(transition),
+        serial=session.serial if correct else 0,
+        payment_id=event.payment_id,
+        received=event.money,
+        reason=None if correct else Reason.WRONG_AMOUNT,
+        release_due=not correct,
+        attempts=1,
+    )
     return KnownStep(
         transition,
         _RECEIVE_PAYMENT,
         (
-            status,
+            paid.status,
             source_states(transition),
             session.id,
             event.payment_id,
             event.money.amount,
             event.money.currency,
-            reason,
-            not correct,
+            paid.reason,
+            paid.release_due,
             event.event_id,
             event.type,
+            paid.serial or None,
+            now,
         ),
-        session=replace(
-            session, status=status, payment_id=event.payment_id, received=event.money, reason=reason, attempts=1
-        ),
+        session=paid,
         follow_up=_MARK_SEEN,
+        at=now,
     )
 
 
 _COMMIT_STOCK: Final = f"""
     UPDATE sessions SET status = $3, completion_due_at = NULL WHERE {COMPLETION.held} AND status = ANY($4)
-    {_RETURNING}, buyer_id, currency, address
+    {_RETURNING}, buyer_id, currency
 """  # noqa: S608
 _CREATE_ORDERS: Final = """
     created AS (
-        INSERT INTO orders (id, number, session_id, buyer_id, shop_id, seller_id, status, total, currency, address)
+        INSERT INTO orders (id, number, session_id, buyer_id, shop_id, seller_id, status, total, currency, created_at)
         SELECT new.id, new.number, changed.id, changed.buyer_id, new.shop_id, new.seller_id, 'paid', new.total,
-               changed.currency, changed.address
+               changed.currency, $16
           FROM changed, unnest($5::uuid[], $6::text[], $7::uuid[], $8::uuid[], $9::bigint[])
                AS new (id, number, shop_id, seller_id, total)
     ), lines AS (
@@ -206,7 +226,7 @@ _CREATE_ORDERS: Final = """
 """
 
 
-def stock_committed(session: Session, drafts: Sequence[OrderDraft]) -> KnownStep:
+def stock_committed(session: Session, drafts: Sequence[OrderDraft], now: datetime) -> KnownStep:
     """End a claimed session as paid, with its orders."""
     ids = [new_id() for _ in drafts]
     lines = [
@@ -228,6 +248,7 @@ def stock_committed(session: Session, drafts: Sequence[OrderDraft]) -> KnownStep
         [line.title for _, _, line in lines],
         [line.quantity for _, _, line in lines],
         [line.unit_price.amount for _, _, line in lines],
+        now,
     )
     return KnownStep(
         Transition.STOCK_COMMITTED,
@@ -236,6 +257,7 @@ def stock_committed(session: Session, drafts: Sequence[OrderDraft]) -> KnownStep
         session=replace(session, status=target_state(Transition.STOCK_COMMITTED)),
         orders=list(zip(ids, drafts, strict=True)),
         follow_up=_CREATE_ORDERS,
+        at=now,
     )
 
 

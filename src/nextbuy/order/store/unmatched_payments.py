@@ -52,14 +52,14 @@ async def lock_session(tx: Transaction, session_id: UUID | None) -> UUID | None:
     return buyer_id
 
 
-async def insert(tx: Transaction, payment: UnmatchedPayment) -> bool:
+async def insert(tx: Transaction, payment: UnmatchedPayment, now: datetime) -> bool:
     """Store a payment whose refund is due at once; return false if it was stored before."""
     return bool(
         await tx.fetchval(
             """
             INSERT INTO unmatched_payments (payment_id, session_id, buyer_id, amount, currency, reason, traceparent,
-                                            correlation_id, refund_due_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, now())
+                                            correlation_id, received_at, refund_due_at)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, now())
             ON CONFLICT DO NOTHING RETURNING true
             """,
             payment.payment_id,
@@ -70,6 +70,7 @@ async def insert(tx: Transaction, payment: UnmatchedPayment) -> bool:
             payment.reason,
             payment.traceparent,
             payment.correlation_id,
+            now,
         )
     )
 

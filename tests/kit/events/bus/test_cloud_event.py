@@ -10,7 +10,8 @@ from msgspec import Raw
 
 from nextbuy.contracts.message import Envelope
 from nextbuy.contracts.values import new_id
-from nextbuy.kit.events.bus.cloud_event import Header, from_binary, to_binary
+from nextbuy.kit.events.bus.cloud_event import Header, from_binary, position_header, position_in, to_binary
+from nextbuy.kit.events.bus.interface import MAX_POSITION
 
 ENVELOPE = Envelope(
     id=new_id(),
@@ -61,6 +62,24 @@ def test_unknown_attributes_survive_the_round_trip(more: dict[str, object]) -> N
     known = msgspec.json.decode(BODY)
     body = msgspec.json.encode(more | known)
     assert msgspec.json.decode(from_binary(*to_binary(body))) == more | known
+
+
+@given(st.integers(1, MAX_POSITION), st.integers(1, MAX_POSITION))
+def test_position_is_a_header_that_sorts_as_text_and_no_attribute(one: int, other: int) -> None:
+    headers, value = to_binary(BODY)
+    (_, first), (_, second) = position_header(one), position_header(other)
+    assert isinstance(first, bytes)
+    assert isinstance(second, bytes)
+
+    assert (first < second) == (one < other)
+    assert position_in([*headers, position_header(one)]) == one
+    assert msgspec.json.decode(from_binary([*headers, position_header(one)], value), type=Envelope) == ENVELOPE
+
+
+@pytest.mark.parametrize("content", [None, b"", b"0", b"-1", b"+1", b"1.0", "\u0661", b"9" * 19, b"1" * 40])
+def test_missing_or_invalid_position_is_none(content: str | bytes | None) -> None:
+    assert position_in([("ce_id", b"7"), ("ce_sequence", content)]) == 0
+    assert position_in([("ce_id", b"7")]) == 0
 
 
 @given(st.binary())

@@ -65,7 +65,7 @@ def one_key(_: int) -> str:
 
 
 def messages(topic: str, numbers: range, key: Callable[[int], str] = one_key) -> list[BusMessage]:
-    return [BusMessage(topic, key(n), b"%d" % n) for n in numbers]
+    return [BusMessage(topic, key(n), b"%d" % n, n + 1) for n in numbers]
 
 
 def numbers(batch: Batch) -> list[int]:
@@ -243,12 +243,12 @@ async def test_slow_consumer_prefetches_a_bounded_number_of_bytes(any_bus: Bus) 
     batches = aiter(subscription.batches())
     got: list[int] = []
     async with asyncio.timeout(60):
-        await any_bus.publish([BusMessage("t", "one", b"%08d" % 0 + body)])
+        await any_bus.publish([BusMessage("t", "one", b"%08d" % 0 + body, 1)])
         batch = await anext(batches)
         before = psutil.Process().memory_info().rss
         for start in range(1, total, 100):
             end = min(start + 100, total)
-            await any_bus.publish([BusMessage("t", "one", b"%08d" % n + body) for n in range(start, end)])
+            await any_bus.publish([BusMessage("t", "one", b"%08d" % n + body, n + 1) for n in range(start, end)])
         await until(lambda: prefetch_has_stopped(subscription))
         assert psutil.Process().memory_info().rss - before < total * size * 0.6
         while True:
@@ -264,7 +264,7 @@ async def test_slow_consumer_prefetches_a_bounded_number_of_bytes(any_bus: Bus) 
 async def test_batch_of_large_events_ends_at_the_byte_limit(any_bus: Bus) -> None:
     rest = b"x" * (MAX_BATCH_BYTES // 4)
     for n in range(12):
-        await any_bus.publish([BusMessage("t", "one", b"%08d" % n + rest)])
+        await any_bus.publish([BusMessage("t", "one", b"%08d" % n + rest, n + 1)])
     subscription = any_bus.subscribe("g", ["t"], batch_size=500)
     got: list[int] = []
     async with asyncio.timeout(60):
@@ -305,7 +305,7 @@ async def test_unacknowledged_batch_of_closed_consumer_goes_to_its_successor_fir
 
 @pytest.mark.parametrize("body", [b"", b"\0\xff\xfe", b"x" * 7_000_000, "snö ☃ 💶".encode()], ids=len)
 async def test_body_and_key_of_any_bytes_arrive_unchanged(any_bus: Bus, body: bytes) -> None:
-    await any_bus.publish([BusMessage("odd", "ключ 🔑 \n", body)])
+    await any_bus.publish([BusMessage("odd", "ключ 🔑 \n", body, 1)])
     subscription = any_bus.subscribe("g", ["odd"])
     batch = await first_batch(subscription)
     assert [delivery.body for delivery in batch.deliveries] == [body]

@@ -13,7 +13,7 @@ from nextbuy.contracts.delivery import DeliveryClient, EventEntry, EventsReceive
 from nextbuy.contracts.message import Call, Envelope, Reply
 from nextbuy.kafka.delivery import dispatcher as dispatching
 from nextbuy.kafka.delivery.dispatcher import Dispatcher
-from nextbuy.kit.events.bus.interface import Bus, BusMessage
+from nextbuy.kit.events.bus.interface import MAX_POSITION, Bus, BusMessage
 from nextbuy.kit.events.bus.redis import RedisBus
 from nextbuy.kit.events.inbound import EventDecoder
 from nextbuy.kit.service_context import Destination
@@ -73,13 +73,31 @@ async def test_every_field_of_an_envelope_arrives(any_bus: Bus, dead_letters: Da
         await any_bus.publish([sent])
         await until(lambda: len(receiver.applied) == 1)
 
-    received = EventDecoder([Counted]).decode(Counted.topic, bytes(receiver.applied[0].envelope))
+    [arrived] = receiver.applied
+    received = EventDecoder([Counted]).decode(Counted.topic, bytes(arrived.envelope), arrived.position)
     assert received.event == Counted(about="снег ☃", n=1)
     assert received.envelope == msgspec.json.decode(sent.body, type=Envelope)
     assert (received.envelope.causation_id, received.envelope.schema_version) == ("its cause", 7)
     assert received.envelope.correlation_id
     assert received.envelope.traceparent.startswith("00-")
-    assert receiver.applied[0].subscriptions == ["append"]
+    assert (received.position, arrived.subscriptions) == (sent.position, ["append"])
+
+
+async def test_position_of_an_event_arrives_with_it(any_bus: Bus) -> None:
+    positions = [1, 2, 10, 9, MAX_POSITION, MAX_POSITION - 1]
+    await any_bus.publish([BusMessage("t", "one", b"%d" % position, position) for position in positions])
+    subscription = any_bus.subscribe("g", ["t"])
+
+    arrived: list[tuple[bytes, int]] = []
+    async with asyncio.timeout(15):
+        async for batch in subscription.batches():
+            arrived += [(delivery.body, delivery.position) for delivery in batch.deliveries]
+            await batch.acknowledge()
+            if len(arrived) == len(positions):
+                break
+    await subscription.close()
+
+    assert arrived == [(b"%d" % position, position) for position in positions]
 
 
 async def test_unknown_fields_of_a_newer_publisher_are_delivered_unchanged(
@@ -97,11 +115,11 @@ async def test_unknown_fields_of_a_newer_publisher_are_delivered_unchanged(
     receiver = Receiver()
 
     async with dispatching_to(receiver, any_bus, dead_letters):
-        await any_bus.publish([BusMessage(known.topic, known.key, msgspec.json.encode(newer))])
+        await any_bus.publish([BusMessage(known.topic, known.key, msgspec.json.encode(newer), 1)])
         await until(lambda: len(receiver.applied) == 1)
 
     assert receiver.bodies() == [newer]
-    event = EventDecoder([Counted]).decode(Counted.topic, bytes(receiver.applied[0].envelope))
+    event = EventDecoder([Counted]).decode(Counted.topic, bytes(receiver.applied[0].envelope), 1)
     assert (event.event, event.envelope.schema_version) == (Counted(about="a", n=1), 2)
     assert await count(dead_letters, "dead_letters") == 0
 

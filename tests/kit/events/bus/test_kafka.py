@@ -23,7 +23,7 @@ pytestmark = pytest.mark.timeout(180)
 
 
 async def test_event_on_the_wire_is_a_cloud_event_under_its_key(kafka_bus: KafkaBus, kafka_servers: str) -> None:
-    await kafka_bus.publish([BusMessage("t", ENVELOPE.key, BODY)])
+    await kafka_bus.publish([BusMessage("t", ENVELOPE.key, BODY, 1_234)])
     plain = Consumer(
         {"bootstrap.servers": kafka_servers, "group.id": uuid4().hex, "auto.offset.reset": "earliest"},
     )
@@ -33,6 +33,7 @@ async def test_event_on_the_wire_is_a_cloud_event_under_its_key(kafka_bus: Kafka
     assert (message.key(), message.value()) == (ENVELOPE.key.encode(), b'{"total":"68.50"}')
     headers = dict(message.headers() or [])
     assert (headers["ce_specversion"], headers["ce_id"]) == (b"1.0", str(ENVELOPE.id).encode())
+    assert headers["ce_sequence"] == b"0000000000000001234"
     plain.close()
 
 

@@ -1,6 +1,7 @@
 """The bus on Redis Streams sends few commands: one script per group and poll, and none without a reason."""
 
 import asyncio
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
@@ -132,4 +133,5 @@ async def test_messages_older_than_the_retention_are_deleted(redis: Redis, bus: 
 
     await bus.publish(messages("t", range(2)))
 
-    assert [fields[b"event"] for _, fields in await redis.xrange("nextbuy:stream:t")] == [b"0", b"1"]
+    entries: Any = await redis.xrange("nextbuy:stream:t")
+    assert [fields[b"event"] for _, fields in entries] == [b"0", b"1"]

@@ -2,7 +2,7 @@
 
 Other tools can then filter, trace and display what is on the bus. Conversion is lossless: attributes
 that only a newer publisher knows travel as `nextbuy_…` headers in JSON, and bytes that are not an envelope travel
-unchanged.
+unchanged. The event's position in its publisher's log, which is beside the envelope, is the `sequence` extension.
 """
 
 from collections.abc import Iterable
@@ -10,6 +10,8 @@ from typing import Final
 
 import msgspec
 from msgspec import Raw, Struct
+
+from nextbuy.kit.events.bus.interface import MAX_POSITION, parse_position
 
 Header = tuple[str, str | bytes | None]
 
@@ -25,6 +27,10 @@ NAMES: Final = {
     "traceparent": "traceparent",
 }
 """Header of each attribute. CloudEvents names have no `_`; tracing tools expect `traceparent` without a prefix."""
+POSITION: Final = "ce_sequence"
+"""Header of the position in the publisher's event log."""
+_POSITION_DIGITS: Final = len(str(MAX_POSITION))
+"""Zero-padded, because the extension requires values that sort as text."""
 _ATTRIBUTES: Final = {header: name for name, header in NAMES.items()}
 _DATA: Final = "data"
 _REQUIRED: Final = frozenset({*NAMES, _DATA})
@@ -98,12 +104,25 @@ def _convert_unknown(body: bytes) -> tuple[list[Header], bytes]:
     return headers, value
 
 
+def position_header(position: int) -> Header:
+    """Return the header of a position in an event log."""
+    return POSITION, b"%0*d" % (_POSITION_DIGITS, position)
+
+
+def position_in(headers: Iterable[Header]) -> int:
+    """Return the position among headers, or 0 if there is no valid one."""
+    content = dict(headers).get(POSITION)
+    return parse_position(content.encode() if isinstance(content, str) else content)
+
+
 def from_binary(headers: Iterable[Header], value: bytes) -> bytes:
     """Return the envelope in JSON that headers and a value represent, or `value` if they are not a CloudEvent."""
     fields: dict[str, Raw | str] = {}
     is_event = False
     for header, content in headers:
         raw = content.encode() if isinstance(content, str) else content or b""
+        if header == POSITION:
+            continue
         if header == _SPEC:
             is_event = True
         elif (name := _ATTRIBUTES.get(header)) is not None:

@@ -18,25 +18,45 @@ MAX_BATCH_BYTES: Final = 8 * 1024 * 1024
 BUS_PARTICIPANT: Final = "kafka"
 """Name of the bus in recorded interactions: the specification's diagrams call it Kafka, whichever engine runs."""
 
+MAX_POSITION: Final = 2**63 - 1
+"""The highest position in an event log (PostgreSQL's `bigint`)."""
+_MAX_DIGITS: Final = len(str(MAX_POSITION))
+
 
 class BusUnavailable(Exception):
     """A failure to get an answer from the engine. The operation may have taken effect, and may be repeated."""
 
 
 class BusMessage(Struct, frozen=True):
-    """A message to publish: its topic, the key that orders it, and an `Envelope` as JSON."""
+    """A message to publish: its topic, the key that orders it, and an `Envelope` as JSON.
+
+    `position` is that of the event in its publisher's event log; it travels beside the body.
+    """
 
     topic: str
     key: str
     body: bytes
+    position: int
 
 
 class Delivery(Struct, frozen=True):
-    """A message from the bus, with its position in the engine's notation."""
+    """A message from the bus, with its offset in the engine's notation.
+
+    `position` is that of the event in its publisher's event log, or 0 if it arrived without a valid one.
+    """
 
     topic: str
-    position: str
+    offset: str
     body: bytes
+    position: int
+
+
+def parse_position(digits: bytes | None) -> int:
+    """Return the position that arrived with a message, or 0 if it is missing or invalid."""
+    if digits is None or not digits.isdigit() or len(digits) > _MAX_DIGITS:
+        return 0
+    position = int(digits)
+    return position if position <= MAX_POSITION else 0
 
 
 class Batch(Protocol):

@@ -15,7 +15,7 @@ from typing import Final
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from nextbuy.kit.config import Kafka
-from nextbuy.kit.events.bus.cloud_event import Header, to_binary
+from nextbuy.kit.events.bus.cloud_event import Header, position_header, to_binary
 from nextbuy.kit.events.bus.interface import BusMessage, BusUnavailable
 from nextbuy.kit.events.bus.kafka_connection import (
     MAX_MESSAGE_BYTES,
@@ -124,6 +124,7 @@ class _Sender:
         pending = _PendingMessages(asyncio.get_running_loop(), len(messages), self.abort)
         for message in messages:
             headers, value = to_binary(message.body)
+            headers.append(position_header(message.position))
             topic = prefix + message.topic
             while not self._produce(topic, message.key, headers, value, pending):  # noqa: ASYNC110  no callback for it
                 await asyncio.sleep(_FULL_QUEUE_PAUSE)

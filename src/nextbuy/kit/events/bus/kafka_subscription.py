@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from nextbuy.kit.config import Kafka
-from nextbuy.kit.events.bus.cloud_event import from_binary
+from nextbuy.kit.events.bus.cloud_event import from_binary, position_in
 from nextbuy.kit.events.bus.interface import MAX_BATCH_BYTES, Batch, BusUnavailable, Delivery
 from nextbuy.kit.events.bus.kafka_connection import MAX_MESSAGE_BYTES, OutageLog, client_settings, create_topics
 
@@ -324,9 +324,10 @@ class KafkaSubscription:
 
     def _add(self, state: PartitionState, message: Message) -> None:
         topic, partition, offset = state.topic, state.partition, message.offset() or 0
-        headers = message.headers() or []
-        body = from_binary(headers.items() if isinstance(headers, dict) else headers, message.value() or b"")
-        delivery = Delivery(topic.removeprefix(self._prefix), f"{partition}/{offset}", body)
+        raw_headers = message.headers() or []
+        headers = list(raw_headers.items() if isinstance(raw_headers, dict) else raw_headers)
+        body = from_binary(headers, message.value() or b"")
+        delivery = Delivery(topic.removeprefix(self._prefix), f"{partition}/{offset}", body, position_in(headers))
         state.queue.append(_Entry(offset, message.leader_epoch(), delivery))
         self._bytes_in += len(body)
 

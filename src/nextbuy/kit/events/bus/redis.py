@@ -21,15 +21,17 @@ MAX_STREAM_LENGTH: Final = 1_000_000
 TRIM_INTERVAL: Final = 60.0
 """Seconds between deletions of a stream's messages that are older than `RETENTION_DAYS`."""
 
-# KEYS: streams, the ones to trim first. ARGV: length, channel, topics, number of streams to trim, then pairs of the
-# index of a stream and a message.
+# KEYS: streams, the ones to trim first. ARGV: length, channel, topics, number of streams to trim, then triples of the
+# index of a stream, a message, and its position.
 _PUBLISH: Final = f"""
 if tonumber(ARGV[4]) > 0 then
   local oldest = string.format('%d', (redis.call('TIME')[1] - {RETENTION_DAYS * 24 * 3600}) * 1000)
   for i = 1, tonumber(ARGV[4]) do redis.call('XTRIM', KEYS[i], 'MINID', oldest) end
 end
-for i = 5, #ARGV, 2 do
-  redis.call('XADD', KEYS[tonumber(ARGV[i])], 'MAXLEN', '~', ARGV[1], '*', 'event', ARGV[i + 1])
+for i = 5, #ARGV, 3 do
+  redis.call(
+    'XADD', KEYS[tonumber(ARGV[i])], 'MAXLEN', '~', ARGV[1], '*', 'event', ARGV[i + 1], 'position', ARGV[i + 2]
+  )
 end
 redis.call('PUBLISH', ARGV[2], ARGV[3])
 """
@@ -54,14 +56,14 @@ class RedisBus:
         due = {m.topic: now - self._trimmed.get(m.topic, -TRIM_INTERVAL) >= TRIM_INTERVAL for m in messages}
         topics = sorted(due, key=lambda topic: not due[topic])
         streams = {topic: index for index, topic in enumerate(topics, 1)}
-        arguments: list[str | bytes | int] = []
-        for message in messages:
-            arguments += (streams[message.topic], message.body)
         keys = [stream_of(self._prefix, topic) for topic in topics]
-        values = [MAX_STREAM_LENGTH, hint_channel(self._prefix), " ".join(topics), sum(due.values())]
+        values: list[str | bytes | int] = [MAX_STREAM_LENGTH, hint_channel(self._prefix), " ".join(topics)]
+        values.append(sum(due.values()))
+        for message in messages:
+            values += (streams[message.topic], message.body, message.position)
         try:
             async with asyncio.timeout(TIMEOUT):
-                await self._run_publish(keys, [*values, *arguments])
+                await self._run_publish(keys, values)
         except UNAVAILABLE as error:
             reason = f"Redis did not store {len(messages)} messages: {error!r}"
             raise BusUnavailable(reason) from error

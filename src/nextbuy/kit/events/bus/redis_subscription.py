@@ -17,7 +17,7 @@ from uuid import uuid4
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from nextbuy.kit.events.bus.interface import MAX_BATCH_BYTES, Batch, BusUnavailable, Delivery
+from nextbuy.kit.events.bus.interface import MAX_BATCH_BYTES, Batch, BusUnavailable, Delivery, parse_position
 from nextbuy.kit.events.bus.redis_connection import TIMEOUT, UNAVAILABLE, hint_channel, own_client, stream_of
 from nextbuy.kit.rpc.retry import backoff
 
@@ -37,9 +37,9 @@ _RETRY_CAP: Final = 1.0
 
 _CONSUMER: Final = "owner"
 _EXTEND, _NEW, _AGAIN = "extend", "new", "again"
-"""What the script does with a topic: take no messages, take new ones, or take unacknowledged ones first."""
+"""Acts of the script on a topic: take no messages, take new ones, or take unacknowledged ones first."""
 _OWNED, _EXTENDED = 1, 2
-"""What the script returns of a topic that we own: its lease lasts as long as before, or was extended or taken."""
+"""Results for a topic that we own: its lease lasts as long as before, or was extended or taken."""
 
 # KEYS: leases, then streams. ARGV: token, lease in ms, group, consumer, count, bytes, whether leases are extended, then
 # the act of each topic. Returns for each topic whether it is owned (1) and its lease extended (2), whether
@@ -140,7 +140,7 @@ class _RedisBatch:
         self._subscription = subscription
 
     async def acknowledge(self, count: int | None = None) -> None:
-        done = [delivery.position for delivery in self.deliveries[:count]]
+        done = [delivery.offset for delivery in self.deliveries[:count]]
         was_again, self.state.again = self.state.again, True
         try:
             if done:
@@ -259,8 +259,8 @@ class RedisSubscription:
         """Run the script for some topics, and note which of them we own."""
         began = time.monotonic()
         keys = [*(state.lease for state in states), *(state.stream for state in states)]
-        limits = (self._batch_size, MAX_BATCH_BYTES)
-        values = [self._token, int(LEASE * 1000), self._group, _CONSUMER, *limits, int(extends)]
+        values: list[str | int] = [self._token, int(LEASE * 1000), self._group, _CONSUMER]
+        values += [self._batch_size, MAX_BATCH_BYTES, int(extends)]
         async with asyncio.timeout(TIMEOUT):
             replies: list[Any] = await self._run_take(keys, [*values, *acts])
         for state, (owned, *_) in zip(states, replies, strict=True):
@@ -289,7 +289,7 @@ class RedisSubscription:
     async def _create_groups(self, states: Sequence[_TopicState]) -> None:
         pipe = self._client.pipeline(transaction=False)
         for state in states:
-            pipe.xgroup_create(state.stream, self._group, id="0", mkstream=True)
+            pipe.execute_command("XGROUP", "CREATE", state.stream, self._group, "0", "MKSTREAM")
         async with asyncio.timeout(TIMEOUT):
             for reply in await pipe.execute(raise_on_error=False):
                 if isinstance(reply, Exception) and "BUSYGROUP" not in str(reply):
@@ -335,4 +335,4 @@ class RedisSubscription:
 def _delivery(topic: str, offset: str, fields: Sequence[bytes]) -> Delivery:
     """Return the message of an entry; a foreign entry has none, and cannot be decoded later."""
     named = dict(zip(fields[::2], fields[1::2], strict=False))
-    return Delivery(topic, offset, named.get(b"event", b""))
+    return Delivery(topic, offset, named.get(b"event", b""), parse_position(named.get(b"position")))

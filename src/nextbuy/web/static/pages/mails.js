@@ -6,7 +6,12 @@ import { crumbs, empty, notice, paged, requireRole, start } from "../layout.js";
 import { badge } from "../product_views.js";
 import { when } from "../format.js";
 
-const STATUSES = [["", "All"], ["waiting", "Waiting"], ["sent", "Sent"], ["stored", "Stored"], ["failed", "Failed"]];
+const STATUSES = [["", "All"], ["waiting", "Waiting"], ["sent", "Sent"], ["stored", "Stored"], ["failed", "Failed"], ["superseded", "Superseded"]];
+
+function recipient(one) {
+  if (one.recipient) return `To ${one.recipient}`;
+  return one.status === "superseded" ? "Not sent, because something newer is known" : "Not addressed yet";
+}
 
 function row(one) {
   const text = el("div", {});
@@ -21,7 +26,7 @@ function row(one) {
     "li",
     { class: "note" },
     el("p", { class: "line" }, el("strong", {}, one.subject), badge(one.status), el("time", { class: "soft", datetime: one.created_at }, when(one.created_at))),
-    el("p", { class: "soft" }, one.recipient ? `To ${one.recipient}` : "Not addressed yet", tries),
+    el("p", { class: "soft" }, recipient(one), tries),
     one.reason && el("p", { class: "wrong" }, one.reason),
     details,
   );
