@@ -28,6 +28,7 @@ NAMED_ONLY_IN = {
     "confluent_kafka": [
         "kit/events/bus/kafka.py",
         "kit/events/bus/kafka_connection.py",
+        "kit/events/bus/kafka_risks.py",
         "kit/events/bus/kafka_subscription.py",
     ],
     "httptools": [],
@@ -38,6 +39,8 @@ NAMED_ONLY_IN = {
         "embedded/",
         "kit/events/bus/redis.py",
         "kit/events/bus/redis_connection.py",
+        "kit/events/bus/redis_failures.py",
+        "kit/events/bus/redis_risks.py",
         "kit/events/bus/redis_subscription.py",
         "kit/observability/interactions.py",
         "host/",

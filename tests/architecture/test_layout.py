@@ -113,8 +113,9 @@ def test_service_without_table_of_contents_is_not_checked(tree: Path) -> None:
             "import redis.asyncio",
             "redis",
             (
-                "embedded/, kit/events/bus/redis.py, kit/events/bus/redis_connection.py,"
-                " kit/events/bus/redis_subscription.py, kit/observability/interactions.py, host/"
+                "embedded/, kit/events/bus/redis.py, kit/events/bus/redis_connection.py, "
+                "kit/events/bus/redis_failures.py, kit/events/bus/redis_risks.py, "
+                "kit/events/bus/redis_subscription.py, kit/observability/interactions.py, host/"
             ),
         ),
         ("kit/http/app.py", "import httptools", "httptools", "no file"),

@@ -26,6 +26,16 @@ async def test_register_publishes_event(service: ServiceHarness) -> None:
     assert await service.events() == [("account.registered", {"account_id": user["id"], "role": "seller"})]
 
 
+async def test_longest_name_and_email_are_published(service: ServiceHarness) -> None:
+    email = f"{'a' * 64}@{'b' * 185}.com"
+    assert len(email) == 254
+    # In normal form, this letter is two characters: what is too long then is refused.
+    for name, status in (("\u0958" * 200, 422), ("x" * 200, 201)):
+        body = {"email": email, "password": PASSWORD, "name": name, "role": "buyer"}
+        assert (await service.request("POST", "register", body)).status == status
+    assert len(await service.events()) == 1
+
+
 async def test_concurrent_registrations_of_one_email_create_one_account(service: ServiceHarness) -> None:
     both = await asyncio.gather(service.register("one@example.com"), service.register("ONE@example.com "[:-1]))
     assert sorted(response.status for response in both) == [201, 409]

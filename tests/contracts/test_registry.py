@@ -1,14 +1,19 @@
 """The registry of calls and events is complete, without duplicates."""
 
-from nextbuy.contracts import auth, delivery, order, product, seller, simulator
+from typing import Any
+
+from nextbuy.contracts import auth, delivery, order, parking, product, seller, simulator
 from nextbuy.contracts.delivery import receive_events_of
 from nextbuy.contracts.message import Call, Event
-from nextbuy.contracts.registry import CALLS, EVENTS, SUBSCRIBERS
+from nextbuy.contracts.parking import list_parked_events_of, read_parked_events_of, replay_parked_events_of
+from nextbuy.contracts.registry import CALLS, EVENTS, PUBLISHERS, SUBSCRIBERS
 from nextbuy.host.composition import SERVICES, destinations
+
+PARKING = (list_parked_events_of, read_parked_events_of, replay_parked_events_of)
 
 
 def test_registry_lists_every_call_and_event() -> None:
-    modules = (auth, delivery, order, product, seller, simulator)
+    modules = (auth, delivery, order, parking, product, seller, simulator)
     declared = [
         word
         for module in modules
@@ -17,7 +22,9 @@ def test_registry_lists_every_call_and_event() -> None:
     ]
     calls = {word for word in declared if issubclass(word, Call) and hasattr(word, "to")}
     events = {word for word in declared if issubclass(word, Event) and hasattr(word, "topic")}
-    assert calls | {receive_events_of(service) for service in SUBSCRIBERS} == set(CALLS)
+    made: set[type[Call[Any]]] = {receive_events_of(service) for service in SUBSCRIBERS}
+    made |= {of(service) for of in PARKING for service in PUBLISHERS}
+    assert calls | made == set(CALLS)
     assert events == set(EVENTS)
 
 
@@ -39,6 +46,16 @@ def test_only_the_kafka_service_delivers_events_and_no_retry_is_hidden_from_it()
         call = receive_events_of(service)
         assert (call.path, call.to) == (f"/{service}/internal/receive-events", service)
         assert (call.callers, call.idempotent) == (("kafka",), False)
+
+
+def test_only_the_kafka_service_asks_publishers_for_parked_events() -> None:
+    assert sorted(PUBLISHERS) == sorted(name for name, hosted in SERVICES.items() if hosted.service.publishes)
+    for service in PUBLISHERS:
+        calls = [of(service) for of in PARKING]
+        assert [call.path for call in calls] == [
+            f"/{service}/internal/{verb}-parked-events" for verb in ("list", "read", "replay")
+        ]
+        assert {(call.to, call.callers, call.idempotent) for call in calls} == {(service, ("kafka",), True)}
 
 
 def test_destination_has_every_subscription_of_each_topic() -> None:

@@ -27,6 +27,7 @@ async def wait_for_kafka_state(state: str, market: Marketplace) -> None:
         await until(says_so, f"Kafka is {state}", timeout=30)
 
 
+@pytest.mark.chaos
 async def test_purchases_succeed_while_kafka_is_killed_and_restarted(
     start_marketplace: StartMarketplace, own_kafka: KafkaBroker
 ) -> None:

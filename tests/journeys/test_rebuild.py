@@ -155,7 +155,8 @@ async def rebuild_with_kill(market: Marketplace) -> CommandResult:
     return done
 
 
-@pytest.mark.parametrize("bus", [Bus.REDIS, pytest.param(Bus.KAFKA, marks=pytest.mark.chaos)])
+@pytest.mark.chaos
+@pytest.mark.parametrize("bus", [Bus.REDIS, Bus.KAFKA])
 async def test_rebuild_under_load_survives_kill_of_its_service(
     start_marketplace: StartMarketplace, request: pytest.FixtureRequest, bus: Bus
 ) -> None:

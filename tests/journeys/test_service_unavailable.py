@@ -83,6 +83,7 @@ async def test_paused_or_killed_product_service_fails_fast_and_recovers(market_o
         assert shown.status == 200
 
 
+@pytest.mark.chaos
 async def test_everything_reconciles_after_each_service_is_killed_under_load(market_of_processes: Marketplace) -> None:
     market = market_of_processes
     async with JourneyClient.connect(market) as client:

@@ -7,6 +7,7 @@ from redis.asyncio import Redis
 from nextbuy.contracts.auth import AuthClient
 from nextbuy.contracts.delivery import DeliveryClient
 from nextbuy.contracts.message import Send
+from nextbuy.contracts.parking import ParkingClient
 from nextbuy.kafka.deps import Deps
 from nextbuy.kit.events.bus.interface import Bus
 from nextbuy.kit.observability.interactions import Interactions
@@ -14,12 +15,21 @@ from nextbuy.kit.service_context import Destination
 from nextbuy.kit.storage.database import Database
 
 
-def sample_deps(database: Database, redis: Redis, send: Send, bus: Bus, destinations: Sequence[Destination]) -> Deps:
+def sample_deps(
+    database: Database,
+    redis: Redis,
+    send: Send,
+    bus: Bus,
+    destinations: Sequence[Destination],
+    publishers: Sequence[str] = (),
+) -> Deps:
     """Return dependencies whose calls are sent by `send`."""
     return Deps(
         auth=AuthClient(send),
         delivery=DeliveryClient(send),
         destinations=destinations,
+        parking=ParkingClient(send),
+        publishers=publishers,
         bus=bus,
         database=database,
         interactions=Interactions(redis),

@@ -17,6 +17,7 @@ def new_letter(n: int, subscription: str = "record-effects", *, reason: str = "c
         delivery_key=f"{subscription}/{event_id}",
         topic=Counted.topic,
         event_id=event_id,
+        event_type=Counted.topic,
         destination="sample",
         subscription=subscription,
         reason=reason,

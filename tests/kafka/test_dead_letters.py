@@ -151,6 +151,19 @@ async def test_undecodable_event_has_a_letter_without_subscription_and_is_replay
     assert sample.calls[-1].entries[0].position == second.calls[-1].entries[0].position == good.position
 
 
+async def test_undecodable_event_keeps_the_type_that_its_envelope_names(
+    make_redis_harness: MakeHarness,
+) -> None:
+    harness = await make_redis_harness(sample=[RECORD_EFFECTS])
+    async with harness.delivering():
+        await harness.publish(
+            message(Counted(about="a", n=1), type="test.\0unknown"), BusMessage("test.counted", "a", b"{", 2)
+        )
+        letters = await wait_for_letters(harness, 2)
+
+    assert sorted(letter.event_type for letter in letters) == ["", "test.\\0unknown"]
+
+
 async def test_replay_to_all_waits_for_the_subscription_that_rejects_it(make_redis_harness: MakeHarness) -> None:
     fixed = False
 

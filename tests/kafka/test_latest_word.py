@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 from nextbuy.contracts.auth import Account, Accounts, AuthClient, GetAccounts
 from nextbuy.contracts.seller import SellerApproved, SellerSuspended
 from nextbuy.contracts.values import Role
-from nextbuy.kit.events.bus.interface import Bus, BusMessage, Subscription
+from nextbuy.kit.events.bus.interface import Bus, BusMessage, Risk, Subscription
 from nextbuy.kit.events.relay import Relay
 from nextbuy.kit.observability.telemetry import Journal
 from nextbuy.kit.storage.database import Database
@@ -53,6 +53,9 @@ class TopicBuffer:
 
     def subscribe(self, group: str, topics: Sequence[str], *, batch_size: int = 200) -> Subscription:
         raise NotImplementedError
+
+    async def risks(self, topics: Sequence[str]) -> list[Risk]:  # noqa: ARG002
+        return []
 
     async def close(self) -> None:
         """Nothing is open."""

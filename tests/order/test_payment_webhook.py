@@ -10,7 +10,7 @@ from nextbuy.contracts.errors import BadRequest, Unavailable
 from nextbuy.contracts.order import Reason
 from nextbuy.contracts.product import ReleaseStock, UpdateStock
 from nextbuy.contracts.simulator import RefundPayment
-from nextbuy.contracts.values import Money
+from nextbuy.contracts.values import MAX_INTEGER, Money
 from nextbuy.order.payment_webhook import payment_webhook
 from nextbuy.order.state_changes import advance, record_release
 from nextbuy.order.store import sessions, transitions, unmatched_payments
@@ -44,6 +44,30 @@ async def test_basket_from_two_shops_becomes_two_orders_each_with_its_events(mar
     assert created["seller_id"] == str(market.shops[first].seller_id)
     assert [(line["product_id"], line["quantity"]) for line in created["lines"]] == [(str(mug), 2), (str(bowl), 1)]
     await market.assert_reconciled(payments={market.payment_id(session)})
+
+
+async def test_longest_texts_and_highest_amount_of_the_provider_are_published(market: Market) -> None:
+    session = await market.create_payment_session((market.product(market.shop()), 3))
+    declined = market.provider_event(
+        "payment_intent.payment_failed", session.session_id, last_payment_error={"message": "\0" + "x" * 999}
+    )
+    longest = {"id": "p" * 255, "amount_total": MAX_INTEGER}
+
+    assert (await market.deliver(declined)).status == 200
+    assert (await market.deliver(market.paid_event(session, **longest))).status == 200
+
+    assert await topics(market.database) == [
+        "payment-session.created",
+        "payment-session.opened",
+        "payment.failed",
+        "payment.received",
+        "payment.refund-due",
+        "payment.refunded",
+    ]
+    with pytest.raises(BadRequest):
+        await market.deliver(market.paid_event(session, amount_total=MAX_INTEGER + 1))
+    with pytest.raises(BadRequest):
+        await market.deliver(market.paid_event(session, currency="usd\n"))
 
 
 async def test_completed_checkout_is_not_due_again(market: Market) -> None:

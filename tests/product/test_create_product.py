@@ -51,6 +51,22 @@ async def test_banned_word_rejects_product_and_is_named_with_its_field(service: 
     assert [finding["excerpt"] for finding in event["findings"]] == ["A toy gun"]
 
 
+async def test_longest_text_with_growing_excerpts_is_published(service: ServiceHarness) -> None:
+    # In compatibility form, this letter is eighteen characters.
+    swollen = "\ufdfa"
+    around = swollen * 20
+    product = await service.create_product(
+        await service.seller(),
+        title=f"{swollen * 97} gun {swollen * 98}"[:200],
+        description=f"{around} gun {around}" * 200,
+        category=f"{swollen * 28} gun {swollen * 27}",
+        tags=[f"{swollen * 20} gun {swollen * 20} {n:02}" for n in range(20)],
+    )
+
+    assert product.status == "rejected"
+    assert await topics(service.database) == ["product.created", "product.rejected"]
+
+
 async def test_products_of_pending_shop_are_hidden_until_approval(service: ServiceHarness) -> None:
     seller = await service.seller("pending")
     kettle = await service.create_product(seller)

@@ -33,6 +33,14 @@ async def test_new_shop_is_pending_and_published_as_registered(deps: Deps, owner
     assert (mine.shop, mine.seller_status) == (shop, "pending")
 
 
+async def test_longest_name_is_published(deps: Deps, owner: Account) -> None:
+    longest = CreateShop(name="\u0958" * 100, bio="", category="\u0958" * 60)
+
+    await create_shop(deps, caller(owner), longest)
+
+    assert len(await published(deps.database)) == 1
+
+
 async def test_second_shop_of_seller_is_refused(deps: Deps, owner: Account) -> None:
     await create_shop(deps, caller(owner), POTTERY)
 

@@ -53,7 +53,7 @@ def _with_filter(command: Command) -> Command:
         click.option("--since", metavar="TIME", type=_parse_time, help=since),
         click.option("--type", "event_type", metavar="TYPE", help="Only this event type."),
         click.option("--reason", metavar="TEXT", help="Only reasons starting with TEXT."),
-        click.option("--subscription", metavar="NAME", help="Only this subscription; '' for undecodable events."),
+        click.option("--subscription", metavar="NAME", help="Only this subscription; '' for none."),
         click.option("--topic", metavar="NAME", help="Only this topic."),
     ):
         command = option(command)
@@ -98,7 +98,8 @@ def dead_letters(data: Path | None, status: Status | None, limit: int, cursor: s
         return
     for letter in page.items:
         failed_at = f"{letter.failed_at:%Y-%m-%d %H:%M:%S}"
-        row = (str(letter.id), failed_at, f"{letter.status:<9}", letter.topic, letter.subscription or "(undecodable)")
+        origin = f"(not published by {letter.publisher})" if letter.publisher else "(undecodable)"
+        row = (str(letter.id), failed_at, f"{letter.status:<9}", letter.topic, letter.subscription or origin)
         click.echo(_printable("  ".join(row)))
         click.echo(f"    {_printable(letter.reason)}")
     _print_next_page(page.next_cursor)

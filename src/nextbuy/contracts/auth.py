@@ -78,7 +78,7 @@ class SetAccountStatus(Call[Account], to="auth", name="set-account-status", call
 
     account_id: UUID
     status: Literal["active", "suspended"]
-    reason: str
+    reason: ReasonText
     by: UUID
 
 

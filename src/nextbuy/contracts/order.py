@@ -15,6 +15,7 @@ from nextbuy.contracts.message import Call, Client, Event, EventsRead
 from nextbuy.contracts.money import format_money
 from nextbuy.contracts.product import PricedLine
 from nextbuy.contracts.values import (
+    MAX_LINES,
     BatchLimit,
     BuyerId,
     Money,
@@ -22,6 +23,7 @@ from nextbuy.contracts.values import (
     OrderNumber,
     PaymentId,
     PersonName,
+    ProviderId,
     SellerId,
     SessionId,
     ShopId,
@@ -29,9 +31,11 @@ from nextbuy.contracts.values import (
 )
 
 OwnOrSecondPaymentId = Annotated[
-    str, Meta(description="The provider's payment: the checkout's own, or a second one for it.")
+    ProviderId, Meta(description="The provider's payment: the checkout's own, or a second one for it.")
 ]
-RefundReason = Annotated[str, Meta(description="The code of the reason.", examples=["sold-out"])]
+ProviderText = Annotated[str, Meta(max_length=1_000)]
+"""A reason as a code, or in the payment provider's own words."""
+RefundReason = Annotated[ProviderText, Meta(description="The code of the reason.", examples=["sold-out"])]
 
 
 class Reason(StrEnum):
@@ -98,7 +102,10 @@ class SessionCreated(_SessionEvent, topic="payment-session.created", key="sessio
     """A basket was priced, and its checkout started."""
 
     total: Annotated[Money, Meta(description="The sum of the lines.")]
-    lines: Annotated[list[SoldLine], Meta(description="Products, quantities and prices, with the seller of each.")]
+    lines: Annotated[
+        list[SoldLine],
+        Meta(max_length=MAX_LINES, description="Products, quantities and prices, with the seller of each."),
+    ]
     expires_at: Annotated[Timestamp, Meta(description="The end of the time to pay, until which the units are held.")]
 
 
@@ -114,7 +121,7 @@ class SessionOpened(_SessionEvent, topic="payment-session.opened", key="session_
 class SessionNotOpened(_SessionEvent, topic="payment-session.not-opened", key="session_id"):
     """The units of a checkout could not be held, or its payment page could not be opened."""
 
-    reason: Annotated[str, Meta(description="The slug of the problem.")]
+    reason: Annotated[str, Meta(max_length=200, description="The slug of the problem.")]
     release_due: Annotated[bool, Meta(description="Whether units may be held, so that they will be released.")]
 
 
@@ -122,7 +129,9 @@ class SessionPaid(_SessionEvent, topic="payment-session.paid", key="session_id")
     """A checkout was completed: its units are sold, and it has one order per shop."""
 
     total: Annotated[Money, Meta(description="The amount paid for all orders.")]
-    order_ids: Annotated[list[UUID], Meta(description="The orders of this checkout, one per shop.")]
+    order_ids: Annotated[
+        list[UUID], Meta(max_length=MAX_LINES, description="The orders of this checkout, one per shop.")
+    ]
 
 
 class OrderCreated(Event, topic="order.created", key="order_id"):
@@ -134,7 +143,10 @@ class OrderCreated(Event, topic="order.created", key="order_id"):
     buyer_id: BuyerId
     shop_id: ShopId
     total: Annotated[Money, Meta(description="The amount paid for this order.")]
-    lines: Annotated[list[PricedLine], Meta(description="Products, quantities and prices at the time of the order.")]
+    lines: Annotated[
+        list[PricedLine],
+        Meta(max_length=MAX_LINES, description="Products, quantities and prices at the time of the order."),
+    ]
     seller_id: SellerId
 
 
@@ -161,7 +173,7 @@ class PaymentReceived(_SessionEvent, topic="payment.received", key="session_id")
 class PaymentFailed(_SessionEvent, topic="payment.failed", key="session_id"):
     """The payment was declined; the units become available again."""
 
-    reason: Annotated[str, Meta(description="`declined`, or the provider's own words.")]
+    reason: Annotated[ProviderText, Meta(description="`declined`, or the provider's own words.")]
 
 
 class RefundDue(_SessionEvent, topic="payment.refund-due", key="session_id"):
@@ -179,7 +191,7 @@ class PaymentRefunded(_SessionEvent, topic="payment.refunded", key="session_id")
     reason: RefundReason
     payment_id: OwnOrSecondPaymentId
     refund_id: Annotated[
-        str | None, Meta(description="The provider's refund; null if the provider refunded without our request.")
+        ProviderId | None, Meta(description="The provider's refund; null if the provider refunded without our request.")
     ] = None
 
 

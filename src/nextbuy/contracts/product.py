@@ -9,9 +9,11 @@ from msgspec import Meta, Struct
 
 from nextbuy.contracts.message import Call, Client, Event, EventsRead
 from nextbuy.contracts.values import (
+    MAX_STOCK,
     AdminId,
     BatchLimit,
     CategoryName,
+    Count,
     Hour,
     Money,
     Nothing,
@@ -25,16 +27,20 @@ from nextbuy.contracts.values import (
 )
 
 Decision = Literal["active", "pending", "rejected"]
-Score = Annotated[int, Meta(description="The moderation score, 0 to 100; lower is worse.", examples=[40])]
+MAX_FINDINGS: Final = 500
+"""Findings of moderation: several times what all banned words in all fields amount to."""
+RuleName = Annotated[str, Meta(max_length=100)]
+FieldName = Annotated[str, Meta(max_length=100)]
+Score = Annotated[int, Meta(ge=0, le=100, description="The moderation score, 0 to 100; lower is worse.", examples=[40])]
 
 
 class Finding(Struct, frozen=True):
     """One finding of moderation: the rule, its points, the field, and the text that matched."""
 
-    rule: str
-    points: int
-    field: Annotated[str, Meta(examples=["title"])]
-    excerpt: Annotated[str, Meta(examples=["miracle cure"])]
+    rule: RuleName
+    points: Annotated[int, Meta(ge=-1_000, le=1_000)]
+    field: Annotated[FieldName, Meta(examples=["title"])]
+    excerpt: Annotated[str, Meta(max_length=4_000, examples=["miracle cure"])]
 
 
 class Moderation(Struct, frozen=True):
@@ -84,7 +90,7 @@ class PricedLine(Struct, frozen=True):
     product_id: ProductId
     shop_id: ShopId
     title: ProductTitle
-    quantity: Annotated[int, Meta(description="The number of units.")]
+    quantity: Annotated[int, Meta(ge=1, le=MAX_STOCK, description="The number of units.")]
     unit_price: Annotated[Money, Meta(description="The price of one unit at that time.")]
 
 
@@ -145,7 +151,7 @@ class DecideProduct(Call[Product], to="product", name="decide-product", callers=
 
     product_id: UUID
     decision: Literal["active", "rejected"]
-    reason: str
+    reason: ReasonText
     by: UUID
 
 
@@ -180,7 +186,9 @@ class ProductCreated(_ProductEvent, topic="product.created", key="product_id"):
 class ProductUpdated(_ProductEvent, topic="product.updated", key="product_id"):
     """A seller has changed a product."""
 
-    fields: Annotated[list[str], Meta(description="The names of the changed fields.", examples=[["price"]])]
+    fields: Annotated[
+        list[FieldName], Meta(max_length=50, description="The names of the changed fields.", examples=[["price"]])
+    ]
 
 
 class ProductPending(_ProductEvent, topic="product.pending", key="product_id"):
@@ -188,7 +196,12 @@ class ProductPending(_ProductEvent, topic="product.pending", key="product_id"):
 
     score: Score
     rules: Annotated[
-        list[str], Meta(description="The moderation rules that applied.", examples=[["sensitive-category"]])
+        list[RuleName],
+        Meta(
+            max_length=MAX_FINDINGS,
+            description="The moderation rules that applied.",
+            examples=[["sensitive-category"]],
+        ),
     ]
 
 
@@ -203,7 +216,11 @@ class ProductRejected(_ProductEvent, topic="product.rejected", key="product_id")
 
     reason: Annotated[ReasonText, Meta(description="The admin's reason; empty for automatic moderation.")]
     findings: Annotated[
-        list[Finding], Meta(description="The findings of automatic moderation; empty for an admin's decision.")
+        list[Finding],
+        Meta(
+            max_length=MAX_FINDINGS,
+            description="The findings of automatic moderation; empty for an admin's decision.",
+        ),
     ]
     by: Annotated[UUID | None, Meta(description="The admin; null for automatic moderation.")]
 
@@ -214,7 +231,7 @@ class ProductViewed(Event, topic="product.viewed", key="product_id"):
     product_id: ProductId
     shop_id: ShopId
     seller_id: SellerId
-    views: Annotated[int, Meta(description="The number of views.")]
+    views: Annotated[Count, Meta(description="The number of views.")]
     hour: Hour
 
 
@@ -224,7 +241,7 @@ class ProductAddedToBasket(Event, topic="product.added-to-basket", key="product_
     product_id: ProductId
     shop_id: ShopId
     seller_id: SellerId
-    times: Annotated[int, Meta(description="The number of additions.")]
+    times: Annotated[Count, Meta(description="The number of additions.")]
     hour: Hour
 
 

@@ -5,9 +5,13 @@ from typing import Any, Final
 from nextbuy.contracts import auth, order, product, seller, simulator
 from nextbuy.contracts.delivery import receive_events_of
 from nextbuy.contracts.message import Call, Event
+from nextbuy.contracts.parking import list_parked_events_of, read_parked_events_of, replay_parked_events_of
 
 SUBSCRIBERS: Final = ("admin", "analytics", "notification", "product")
 """The services that subscribe to events."""
+
+PUBLISHERS: Final = ("auth", "order", "product", "seller")
+"""The services that publish events."""
 
 CALLS: Final[tuple[type[Call[Any]], ...]] = (
     auth.GetPublicKeys,
@@ -33,6 +37,9 @@ CALLS: Final[tuple[type[Call[Any]], ...]] = (
     simulator.OpenPayment,
     simulator.RefundPayment,
     *map(receive_events_of, SUBSCRIBERS),
+    *map(list_parked_events_of, PUBLISHERS),
+    *map(read_parked_events_of, PUBLISHERS),
+    *map(replay_parked_events_of, PUBLISHERS),
 )
 
 EVENTS: Final[tuple[type[Event], ...]] = (

@@ -9,6 +9,7 @@ from nextbuy.contracts.message import Call, Client, Event, EventsRead
 from nextbuy.contracts.values import (
     BatchLimit,
     CategoryName,
+    Count,
     EmailAddress,
     Page,
     PersonName,
@@ -20,7 +21,7 @@ from nextbuy.contracts.values import (
     Timestamp,
 )
 
-ShopVersion = Annotated[int, Meta(description="Grows with every change of the shop; an older version is ignored.")]
+ShopVersion = Annotated[Count, Meta(description="Grows with every change of the shop; an older version is ignored.")]
 
 
 class Shop(Struct, frozen=True):
@@ -80,7 +81,7 @@ class DecideSeller(Call[Seller], to="seller", name="decide-seller", callers=("ad
 
     user_id: UUID
     decision: SellerDecision
-    reason: str
+    reason: ReasonText
     by: UUID
 
 

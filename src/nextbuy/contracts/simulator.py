@@ -5,13 +5,13 @@ from uuid import UUID
 from msgspec import Struct
 
 from nextbuy.contracts.message import Call
-from nextbuy.contracts.values import Money, Timestamp
+from nextbuy.contracts.values import Money, ProviderId, Timestamp
 
 
 class PaymentOpened(Struct, frozen=True):
     """A payment, and the absolute public URL of the page on which it can be made."""
 
-    payment_id: str
+    payment_id: ProviderId
     url: str
 
 
@@ -31,7 +31,7 @@ class OpenPayment(Call[PaymentOpened], to="simulator", name="open-payment", call
 class Refund(Struct, frozen=True):
     """A refund, new or existing."""
 
-    refund_id: str
+    refund_id: ProviderId
 
 
 class RefundPayment(Call[Refund], to="simulator", name="refund-payment", callers=("order",), idempotent=True):

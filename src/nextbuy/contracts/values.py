@@ -20,6 +20,8 @@ MAX_QUANTITY: Final = 1_000
 MAX_LINES: Final = 50
 MAX_STOCK: Final = 1_000_000
 PAGE_LIMIT: Final = 100
+MAX_INTEGER: Final = 2**53 - 1
+"""The highest count and amount: JSON carries it exactly to every reader, and a `bigint` holds it."""
 
 Timestamp = Annotated[datetime, Meta(tz=True)]
 """A time as in RFC 3339, with an offset; UTC in all responses and events."""
@@ -32,27 +34,32 @@ ShopId = Annotated[UUID, Meta(description="The shop.")]
 ProductId = Annotated[UUID, Meta(description="The product.")]
 SessionId = Annotated[UUID, Meta(description="The checkout (payment session).")]
 OrderId = Annotated[UUID, Meta(description="The order: one shop's part of a checkout.")]
-PaymentId = Annotated[str, Meta(description="The provider's payment.")]
-Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$", description="Three letters, as in ISO 4217.", examples=["USD"])]
-Amount = Annotated[int, Meta(description="In minor units (cents).", examples=[6_850])]
-PositiveAmount = Annotated[Amount, Meta(ge=1, le=MAX_AMOUNT)]
+ProviderId = Annotated[str, Meta(max_length=255)]
+"""An id of the payment provider, of a payment or a refund."""
+PaymentId = Annotated[ProviderId, Meta(description="The provider's payment.")]
+Currency = Annotated[
+    str, Meta(pattern="^[A-Z]{3}$", max_length=3, description="Three letters, as in ISO 4217.", examples=["USD"])
+]
+Amount = Annotated[int, Meta(ge=-MAX_INTEGER, le=MAX_INTEGER, description="In minor units (cents).", examples=[6_850])]
+PositiveAmount = Annotated[int, Meta(ge=1, le=MAX_AMOUNT, description="In minor units (cents).", examples=[6_850])]
 Quantity = Annotated[int, Meta(ge=1, le=MAX_QUANTITY)]
 Stock = Annotated[int, Meta(ge=0, le=MAX_STOCK)]
-PersonName = Annotated[str, Meta(examples=["Ada Winter"])]
-EmailAddress = Annotated[str, Meta(examples=["ada@example.com"])]
-ShopName = Annotated[str, Meta(description="The shop's name.", examples=["Winter Lamps"])]
-ProductTitle = Annotated[str, Meta(description="The product's title.", examples=["Brass lamp"])]
-CategoryName = Annotated[str, Meta(examples=["Lighting"])]
-OrderNumber = Annotated[str, Meta(description="The order's number for people.", examples=["NB-1042"])]
-ReasonText = Annotated[str, Meta(examples=["The photographs show another product."])]
+Count = Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
+PersonName = Annotated[str, Meta(max_length=200, examples=["Ada Winter"])]
+EmailAddress = Annotated[str, Meta(max_length=254, examples=["ada@example.com"])]
+ShopName = Annotated[str, Meta(max_length=100, description="The shop's name.", examples=["Winter Lamps"])]
+ProductTitle = Annotated[str, Meta(max_length=200, description="The product's title.", examples=["Brass lamp"])]
+CategoryName = Annotated[str, Meta(max_length=60, examples=["Lighting"])]
+OrderNumber = Annotated[str, Meta(max_length=50, description="The order's number for people.", examples=["NB-1042"])]
+ReasonText = Annotated[str, Meta(max_length=500, examples=["The photographs show another product."])]
 TraceId = Annotated[str, Meta(examples=["0af7651916cd43dd8448eb211c80319c"])]
 
 Title = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S", examples=["Brass lamp"])]
 LongText = Annotated[str, Meta(max_length=10_000, examples=["A lamp of brass, with a shade of linen."])]
-ShortText = Annotated[ReasonText, Meta(min_length=1, max_length=500, pattern=r"\S")]
+ShortText = Annotated[ReasonText, Meta(min_length=1, pattern=r"\S")]
 Tag = Annotated[str, Meta(min_length=1, max_length=50, pattern=r"\S", examples=["brass"])]
-Category = Annotated[CategoryName, Meta(min_length=1, max_length=60, pattern=r"\S")]
-Email = Annotated[EmailAddress, Meta(min_length=3, max_length=254, pattern=r"^[^@\s<>\"]+@[^@\s<>\"]+\.[^@\s<>\".]+$")]
+Category = Annotated[CategoryName, Meta(min_length=1, pattern=r"\S")]
+Email = Annotated[EmailAddress, Meta(min_length=3, pattern=r"^[^@\s<>\"]+@[^@\s<>\"]+\.[^@\s<>\".]+$")]
 Limit = Annotated[int, Meta(ge=1, le=PAGE_LIMIT)]
 BatchLimit = Annotated[int, Meta(ge=1, le=1_000)]
 """Items per call between services."""

@@ -72,7 +72,7 @@ class Gateway:
         self._transports = transports
         self._journal = journal
         self._response_headers = ResponseHeaders(settings)
-        self._limiter = Limiter(redis, verifier) if settings.rate_limits else None
+        self._limiter = Limiter(redis, verifier, prefix=settings.redis_prefix) if settings.rate_limits else None
         forwarder = Forwarder(transports, self.breakers, journal, timeout=timeout)
         self._routes = Routes(
             services={

@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 
 from nextbuy.contracts.errors import AppError, TooManyRequests
 from nextbuy.gateway.limits import Limit, Tokens, limit_for
+from nextbuy.kit.config import REDIS_PREFIX
 from nextbuy.kit.http.client_network import client_network
 from nextbuy.kit.http.tokens import TokenVerifier, access_token
 from nextbuy.kit.rpc.breaker import Breaker, BreakerOpenError, BreakerPolicy
@@ -60,8 +61,16 @@ class RateLimited(TooManyRequests):
 class Limiter:
     """The rate limits of one gateway."""
 
-    def __init__(self, redis: Store, verifier: TokenVerifier, *, now: Callable[[], float] = time.monotonic) -> None:
-        """Count in `redis`, per account if `verifier` accepts the token, else per IP address."""
+    def __init__(
+        self,
+        redis: Store,
+        verifier: TokenVerifier,
+        *,
+        prefix: str = REDIS_PREFIX,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Count in `redis` under keys with `prefix`: per account if `verifier` accepts the token, else per IP."""
+        self._prefix = prefix
         self._take = redis.register_script(_TAKE)
         self._verifier = verifier
         self._now = now
@@ -135,7 +144,7 @@ class Limiter:
 
     async def _take_batch(self, limit: Limit, key: tuple[str, str], tokens: Tokens) -> None:
         taken, wait = await self._take(
-            keys=[f"nextbuy:rate:{key[0]}:{key[1]}"], args=[limit.burst, limit.rate, limit.batch]
+            keys=[f"{self._prefix}rate:{key[0]}:{key[1]}"], args=[limit.burst, limit.rate, limit.batch]
         )
         if taken:
             tokens.add(int(taken), self._now())

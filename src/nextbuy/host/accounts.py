@@ -51,9 +51,9 @@ async def store_admin(settings: Settings, email: str, password: str, *, name: st
             settings=settings,
             journal=Journal(),
             clock=utc_now,
-            interactions=Interactions(redis),
+            interactions=Interactions(redis, settings.redis_prefix),
             database=database,
-            bus=RedisBus(redis),
+            bus=RedisBus(redis, settings.redis_prefix),
             destinations=(),
         )
         return await create_admin(nextbuy.auth.deps.assemble(context), email, password, name)

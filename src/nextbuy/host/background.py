@@ -1,14 +1,16 @@
 """Background tasks of a process. A task that crashes is restarted (`kit/restart.py`)."""
 
 import asyncio
+import contextlib
 import logging
 import random
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final
 
 from nextbuy.kit.deadline import set_deadline
 from nextbuy.kit.observability import telemetry
+from nextbuy.kit.restart import keep_running
 from nextbuy.kit.storage.database import transient
 
 log: Final = logging.getLogger(__name__)
@@ -22,6 +24,17 @@ class BackgroundTask:
 
     name: str
     run: Callable[[], Coroutine[Any, Any, None]]
+
+
+@contextlib.asynccontextmanager
+async def running(task: BackgroundTask) -> AsyncIterator[None]:
+    """Run a task until the context ends."""
+    started = asyncio.create_task(keep_running(task.name, task.run), name=task.name)
+    try:
+        yield
+    finally:
+        started.cancel()
+        await asyncio.gather(started, return_exceptions=True)
 
 
 def periodic(name: str, act: Callable[[Any], Awaitable[Any]], argument: object, *, every: float) -> BackgroundTask:

@@ -39,7 +39,8 @@ import nextbuy.simulator.service
 from nextbuy.embedded import Engine, launch_postgres, launch_redis
 from nextbuy.gateway.app import Gateway
 from nextbuy.host.api_index import events_document
-from nextbuy.host.background import BackgroundTask, periodic
+from nextbuy.host.background import BackgroundTask, periodic, running
+from nextbuy.host.bus_watch import BusWatch
 from nextbuy.host.health import PROBE_TIMEOUT, Check, PostgresCheck, Probe, is_live, probe, run_probes
 from nextbuy.host.process import HostedService, Process
 from nextbuy.kit.apidocs.openapi import openapi
@@ -106,19 +107,44 @@ def make_process(settings: Settings, names: Collection[str], journal: Journal) -
     """Return a process that runs the named services and calls the others at their URLs in the settings."""
     # Each user of Redis sets its own timeout: with `socket_timeout`, redis-py on Python 3.11 loses cancellations.
     redis = Redis.from_url(settings.redis_url, socket_timeout=None, socket_connect_timeout=0.5, max_connections=64)
-    interactions = Interactions(redis)
+    interactions = Interactions(redis, settings.redis_prefix)
     return Process(
         settings,
         [hosted for name, hosted in SERVICES.items() if name in names],
         callees=list(SERVICES),
         journal=journal,
         redis=redis,
-        bus=KafkaBus(settings.kafka) if settings.kafka.servers else RedisBus(redis),
+        bus=make_bus(settings, redis),
         interactions=interactions,
         tasks=[BackgroundTask("interactions", interactions.run)],
         destinations=destinations(),
+        publishers=[hosted.name for hosted in SERVICES.values() if hosted.service.publishes],
         service_tasks=service_tasks,
     )
+
+
+def make_bus(settings: Settings, redis: Redis) -> Bus:
+    """Return the bus that the settings name."""
+    return KafkaBus(settings.kafka) if settings.kafka.servers else RedisBus(redis, settings.redis_prefix)
+
+
+async def require_safe_bus(settings: Settings) -> list[str]:
+    """Check the bus before anything is published, and return sentences for the operator.
+
+    Raises:
+        ConfigError: events may be lost, or another marketplace uses the same keys.
+    """
+    async with Redis.from_url(settings.redis_url, socket_timeout=None, socket_connect_timeout=1.0) as redis:
+        bus = make_bus(settings, redis)
+        try:
+            return await BusWatch(settings, redis, bus, published_topics()).require_safe()
+        finally:
+            await bus.close()
+
+
+def published_topics() -> list[str]:
+    """Return the topics of all services."""
+    return [event.topic for hosted in SERVICES.values() for event in hosted.service.publishes]
 
 
 def destinations() -> list[Destination]:
@@ -172,7 +198,9 @@ async def serving_gateway(settings: Settings, process: Process, listener: socket
     services = [hosted.service for hosted in SERVICES.values()]
     version = metadata.version("nextbuy")
     async with contextlib.AsyncExitStack() as stack:
-        probes = await _probes(settings, process, stack)
+        watch = BusWatch(settings, process.redis, process.bus, published_topics())
+        await stack.enter_async_context(running(BackgroundTask("gateway.watch-bus", watch.run)))
+        probes = await _probes(settings, process, stack) | {"bus": probe(watch.is_safe, failed="degraded")}
         gateway = Gateway(
             {name: _transport(settings, process, name) for name in SERVICES},
             settings=settings,

@@ -16,6 +16,7 @@ from nextbuy.host.databases import service_url
 from nextbuy.kit.clock import utc_now
 from nextbuy.kit.config import Settings
 from nextbuy.kit.events.bus.interface import Bus
+from nextbuy.kit.events.parking import parking_handlers
 from nextbuy.kit.events.receiver import Receiver
 from nextbuy.kit.http.app import App
 from nextbuy.kit.http.service_identity import ServiceIdentity
@@ -65,6 +66,7 @@ class Process:
         interactions: Interactions,
         tasks: Sequence[BackgroundTask],
         destinations: Sequence[Destination],
+        publishers: Sequence[str],
         service_tasks: Callable[[Service, Any, Database, Bus, Journal], Iterable[BackgroundTask]],
     ) -> None:
         """Prepare a process; `start` starts `tasks`, then `services` in order, each with its `service_tasks`."""
@@ -80,6 +82,7 @@ class Process:
         self._service_tasks = service_tasks
         self._interactions = interactions
         self._destinations = destinations
+        self._publishers = publishers
         self._breakers = {name: Breaker(asyncio.get_running_loop().time) for name in callees}
         self.transports: dict[str, Transport] = {name: self._transport(name) for name in callees}
         self.verifier = TokenVerifier(self._public_keys)
@@ -146,6 +149,7 @@ class Process:
                 database=database,
                 bus=self.bus,
                 destinations=self._destinations,
+                publishers=self._publishers,
             )
         )
         if service.startup is not None:
@@ -157,6 +161,8 @@ class Process:
             receiver = Receiver(service, deps, database, self.journal)
             await receiver.start()
             calls.append(answers(receive_events_of(hosted.name), receiver.receive))
+        if service.publishes:
+            calls += parking_handlers(hosted.name, database)
         self._apps[hosted.name] = App(
             service,
             deps,

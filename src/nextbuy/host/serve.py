@@ -5,7 +5,7 @@ import os
 from typing import Final
 
 from nextbuy.contracts.errors import EndpointNotFound
-from nextbuy.host.composition import SERVICES, make_process, serving_gateway
+from nextbuy.host.composition import SERVICES, make_process, require_safe_bus, serving_gateway
 from nextbuy.host.databases import check_databases
 from nextbuy.host.log import open_journal
 from nextbuy.host.process import Process
@@ -26,6 +26,7 @@ def serve(settings: Settings, names: tuple[str, ...], *, log_to_file: bool) -> N
 
         async def main(stop: asyncio.Event) -> None:
             await check_databases(settings, [name for name in names if name != _GATEWAY])
+            await require_safe_bus(settings)
             journal = open_journal(settings.data if log_to_file else None, settings.log_level)
             process = make_process(settings, names, journal)
             try:

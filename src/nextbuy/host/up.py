@@ -11,7 +11,13 @@ from msgspec.structs import replace
 from nextbuy.demo.catalogue import PASSWORD
 from nextbuy.host import demo_data
 from nextbuy.host.accounts import store_admin
-from nextbuy.host.composition import SERVICES, make_process, running_engines, serving_gateway
+from nextbuy.host.composition import (
+    SERVICES,
+    make_process,
+    require_safe_bus,
+    running_engines,
+    serving_gateway,
+)
 from nextbuy.host.console import StartupProgress
 from nextbuy.host.databases import prepare
 from nextbuy.host.log import open_journal
@@ -50,6 +56,8 @@ async def _serve(
 ) -> None:
     journal = open_journal(settings.data, settings.log_level)
     await _report_bus(settings, progress)
+    for sentence in await require_safe_bus(settings):
+        progress.warn(sentence)
     migrations = await prepare(settings, SERVICES)
     progress.done(f"databases are ready ({len(migrations)} migrations)" if migrations else "databases are ready")
     choice = demo_data.stored_choice(settings.data)

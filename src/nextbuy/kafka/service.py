@@ -2,6 +2,7 @@
 
 from nextbuy.contracts.values import Role
 from nextbuy.kafka.audit import audit
+from nextbuy.kafka.dead_letters.collect_parked_events import collect_parked_events
 from nextbuy.kafka.dead_letters.dead_letter import dead_letter
 from nextbuy.kafka.dead_letters.dead_letters import dead_letters
 from nextbuy.kafka.dead_letters.discard_dead_letter import discard_dead_letter
@@ -34,6 +35,7 @@ SERVICE = Service(
     ],
     jobs=[
         job("run-replays", run_replays, every=1.0),
+        job("collect-parked-events", collect_parked_events, every=30.0),
         job("purge-dead-letters", purge_dead_letters, every=600.0),
     ],
     tasks=[task("deliver-events", deliver_events)],

@@ -24,6 +24,17 @@ PREFIX: Final = "NEXTBUY_"
 """The beginning of each variable's name."""
 SERVICES: Final = ("auth", "product", "seller", "order", "admin", "notification", "analytics", "kafka")
 """The services behind the gateway, in the order in which they may be started."""
+BUS_RISKS: Final = (
+    "redis-persistence",
+    "redis-eviction",
+    "redis-cluster",
+    "kafka-retention",
+    "kafka-replication",
+    "kafka-min-insync-replicas",
+    "kafka-unclean-election",
+)
+"""Properties of the bus that may lose events, and with which it is refused at start unless a setting accepts them."""
+REDIS_PREFIX: Final = "nextbuy:"
 _LEVELS: Final = ("debug", "info", "warning", "error")
 _PROTOCOLS: Final = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 _MECHANISMS: Final = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
@@ -104,6 +115,19 @@ class Settings(Struct, frozen=True, kw_only=True):
         str, Setting("POSTGRES_URL", "PostgreSQL 17 or newer; its role creates databases.", "embedded", "Engines")
     ] = ""
     redis_url: Annotated[str, Setting("REDIS_URL", "Redis, for events and rate limits.", "embedded")] = ""
+    redis_prefix: Annotated[
+        str, Setting("REDIS_PREFIX", "Prefix of keys in Redis; each marketplace on one Redis needs its own.")
+    ] = REDIS_PREFIX
+    accepted_bus_risks: Annotated[
+        tuple[str, ...],
+        Setting(
+            "ACCEPT_BUS_RISKS",
+            "Risks of losing events that do not stop the start, comma-separated: "
+            + ", ".join(f"`{risk}`" for risk in BUS_RISKS)
+            + ".",
+            "none",
+        ),
+    ] = ()
     data: Annotated[Path, Setting("DATA", "Folder of the embedded engines, the secret, and the log.")] = Path("var")
     secret: Annotated[
         bytes, Setting("SECRET", "Source of the other secrets, the same in all processes.", "generated", "Secrets")
@@ -165,6 +189,8 @@ def from_environment(environment: Mapping[str, str] = os.environ, *, secret: byt
         secret=configured or secret,
         postgres_url=_url("POSTGRES_URL", read("POSTGRES_URL"), {"postgres", "postgresql"}),
         redis_url=_url("REDIS_URL", read("REDIS_URL"), {"redis", "rediss", "unix"}),
+        redis_prefix=_prefix("REDIS_PREFIX", read("REDIS_PREFIX", _DEFAULT.redis_prefix), ":{}"),
+        accepted_bus_risks=_bus_risks(read("ACCEPT_BUS_RISKS")),
         kafka=_kafka(read),
         smtp=_smtp(read),
         service_urls={
@@ -207,10 +233,6 @@ def _kafka(read: Callable[[str, str], str]) -> Kafka:
     if ca and not Path(ca).is_file():
         message = f"NEXTBUY_KAFKA_CA: file not found: {ca}. Correct the path."
         raise ConfigError(message)
-    prefix = read("KAFKA_PREFIX", default.prefix)
-    if not re.fullmatch(r"[A-Za-z0-9._-]{1,100}", prefix):
-        message = f"NEXTBUY_KAFKA_PREFIX is {prefix!r}. Use at most 100 letters, digits, '.', '_', and '-'."
-        raise ConfigError(message)
     return Kafka(
         servers=_servers(read("KAFKA_SERVERS", "")),
         security_protocol=protocol,
@@ -218,7 +240,7 @@ def _kafka(read: Callable[[str, str], str]) -> Kafka:
         username=username,
         password=read("KAFKA_PASSWORD", ""),
         ca=ca,
-        prefix=prefix,
+        prefix=_prefix("KAFKA_PREFIX", read("KAFKA_PREFIX", default.prefix)),
         partitions=int(
             _number("KAFKA_PARTITIONS", read("KAFKA_PARTITIONS", ""), default.partitions, minimum=1, maximum=10_000)
         ),
@@ -270,6 +292,18 @@ def _servers(value: str) -> str:
             message = f"NEXTBUY_KAFKA_SERVERS contains {server!r}. Use HOST:PORT, separated by commas."
             raise ConfigError(message)
     return ",".join(servers)
+
+
+def _prefix(name: str, value: str, also: str = "") -> str:
+    if not re.fullmatch(rf"[A-Za-z0-9._{also}-]{{1,100}}", value):
+        allowed = ", ".join(f"'{char}'" for char in f"._{also}")
+        message = f"NEXTBUY_{name} is {value!r}. Use at most 100 letters, digits, {allowed}, and '-'."
+        raise ConfigError(message)
+    return value
+
+
+def _bus_risks(value: str) -> tuple[str, ...]:
+    return tuple(_one_of("ACCEPT_BUS_RISKS", part.strip(), BUS_RISKS) for part in value.split(",") if part.strip())
 
 
 def _one_of(name: str, value: str, allowed: Sequence[str]) -> str:

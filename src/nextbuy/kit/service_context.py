@@ -36,3 +36,5 @@ class ServiceContext:
     bus: Bus
     destinations: Sequence[Destination]
     """All services that subscribe to events; the kafka service delivers to them."""
+    publishers: Sequence[str] = ()
+    """The names of all services that publish events; the kafka service lists their parked ones."""

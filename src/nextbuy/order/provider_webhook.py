@@ -9,11 +9,11 @@ from msgspec import Meta, Raw, Struct
 
 from nextbuy.contracts.errors import BadRequest
 from nextbuy.contracts.order import Reason
-from nextbuy.contracts.values import Money
+from nextbuy.contracts.values import MAX_INTEGER, Money
 
 _Id = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$")]
-_Amount = Annotated[int, Meta(ge=0, le=2**62)]
-_Currency = Annotated[str, Meta(pattern="^[A-Za-z]{3}$")]
+_Amount = Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
+_Currency = Annotated[str, Meta(pattern="^[A-Za-z]{3}$", max_length=3)]
 
 
 InvalidWebhookEvent: Final = BadRequest.of("invalid-event", "Invalid webhook event. Send an event in Stripe's format.")

@@ -1,7 +1,8 @@
 """Job: deliver the dead letters whose replay was requested, each to the subscription that rejected it.
 
 A letter that is rejected again waits for an operator as before, with the new reason. A transient failure delays it and
-counts no attempt. A letter that could not be decoded when it arrived goes to every subscription of its topic.
+counts no attempt. A letter that could not be decoded when it arrived goes to every subscription of its topic, and a
+parked event back into the outbox of its publisher.
 """
 
 from collections import defaultdict
@@ -29,12 +30,14 @@ async def run_replays(deps: Deps) -> bool:
     claimed = await replay_requests.claim(deps.database, BATCH_SIZE)
     if not claimed:
         return False
-    groups: dict[str, list[ClaimedLetter]] = defaultdict(list)
+    groups: dict[tuple[str, str], list[ClaimedLetter]] = defaultdict(list)
     for one in claimed:
-        groups[one.letter.destination].append(one)
+        groups[one.letter.destination, one.letter.publisher].append(one)
     try:
-        for destination, group in groups.items():
-            if destination:
+        for (destination, publisher), group in groups.items():
+            if publisher:
+                await _replay_parked(deps, publisher, group)
+            elif destination:
                 await _replay(deps, destination, group)
             else:
                 for one in group:
@@ -60,6 +63,19 @@ async def _replay(deps: Deps, destination: str, group: Sequence[ClaimedLetter]) 
             return
     for one, row in zip(group, results, strict=True):
         await _conclude(deps, one, row)
+
+
+async def _replay_parked(deps: Deps, publisher: str, group: Sequence[ClaimedLetter]) -> None:
+    """Have parked events published again; what the bus rejects once more is parked and waits as before."""
+    event_ids = [one.letter.event_id for one in group if one.letter.event_id]
+    try:
+        await deps.parking.replay_parked_events(publisher, event_ids)
+    except AppError as error:
+        result = Result(_outcome_of(error), str(error))
+        for one in group:
+            await _conclude(deps, one, [result])
+    else:
+        await replay_requests.mark_replayed(deps.database, group)
 
 
 async def _replay_undecoded(deps: Deps, one: ClaimedLetter) -> None:

@@ -2,6 +2,7 @@
 
 There is one per subscription and event. A replay delivers it to that subscription alone, or to every subscription of
 the topic if the event could not be decoded. Later events have been applied by then, so a handler accepts a late one.
+An event that the bus rejected has one letter, which names its publisher (`parked_store.py`).
 """
 
 import logging
@@ -29,8 +30,8 @@ RETENTION_DAYS: Final = 90
 _FIRST_YEAR, _LAST_YEAR = 1970, 9998
 
 COLUMNS: Final = (
-    "id, topic, event_id, event_type, destination, subscription, reason, error_chain, attempts, failed_at, envelope, "
-    "status, replays, resolved_at, discard_reason"
+    "id, topic, event_id, event_type, destination, subscription, publisher, reason, error_chain, attempts, failed_at, "
+    "envelope, status, replays, resolved_at, discard_reason"
 )
 MATCHES: Final = """
     ($1::text IS NULL OR topic = $1) AND ($2::text IS NULL OR subscription = $2)
@@ -72,6 +73,7 @@ PURGE: Final = purge_statement(
     "resolved_at",
     f"clock_timestamp() - interval '{RETENTION_DAYS} days'",
     partition="status IN ('replayed', 'discarded')",
+    extra_condition="(status = 'replayed' OR publisher = '')",  # A publisher lists its parked events again and again.
 )
 
 
@@ -89,7 +91,9 @@ InvalidTime: Final = Unprocessable.of("invalid-time", "Time out of range.")
 class DeadLetter(Struct, frozen=True, kw_only=True):
     """An event that could not be applied; `envelope` is its JSON, or its text if it is not valid JSON.
 
-    `resolved_at` is when it was replayed successfully or discarded, the latter for `discard_reason`.
+    `destination` and `subscription` are empty if the event could not be decoded or if the bus rejected it; it then
+    names the `publisher`. `resolved_at` is when it was replayed successfully or discarded, the latter for
+    `discard_reason`.
     """
 
     id: UUID
@@ -102,6 +106,7 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
     envelope: Any
     destination: str
     subscription: str
+    publisher: str
     error_chain: list[str]
     status: Status
     replays: int
@@ -112,8 +117,8 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
 class Filter(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """A filter of dead letters: all given fields must match; `reason` matches the beginning.
 
-    An empty `subscription` selects the letters that could not be decoded. Unknown fields are refused: a misspelt one
-    would select more than was meant.
+    An empty `subscription` selects the letters that could not be decoded or published. Unknown fields are refused: a
+    misspelt one would select more than was meant.
     """
 
     topic: FilterText | UnsetType = UNSET
@@ -141,6 +146,8 @@ class NewDeadLetter(Struct, frozen=True, kw_only=True):
     delivery_key: str
     topic: str
     event_id: UUID | None
+    event_type: str
+    """Empty if not even the envelope could be decoded."""
     destination: str
     subscription: str
     reason: str
@@ -158,7 +165,7 @@ async def store_letters(database: Database, letters: Sequence[NewDeadLetter]) ->
             letter.delivery_key,
             letter.topic,
             letter.event_id,
-            letter.topic,
+            storable(letter.event_type),
             letter.destination,
             letter.subscription,
             storable(letter.reason),

@@ -38,6 +38,7 @@ class Entry:
             delivery_key=f"{subscription}/{self.event_id}",
             topic=self.topic,
             event_id=self.event_id,
+            event_type=self.topic,
             destination=destination,
             subscription=subscription,
             reason=result.reason,
@@ -67,7 +68,7 @@ class OpenBatch:
             try:
                 topic, event_id, _ = EventDecoder.header(delivery.body, delivery.position, batch.topic)
             except UndecodableEvent as error:
-                letters.append(_undecodable(delivery, str(error)))
+                letters.append(_undecodable(delivery, error))
                 continue
             opened.entries.append(Entry(index, topic, event_id, delivery.body, delivery.position, list(subscriptions)))
         return opened, letters
@@ -90,14 +91,15 @@ class OpenBatch:
         self.due, self.alone = now + delay, True
 
 
-def _undecodable(delivery: Delivery, reason: str) -> NewDeadLetter:
+def _undecodable(delivery: Delivery, error: UndecodableEvent) -> NewDeadLetter:
     return NewDeadLetter(
         delivery_key=f"{delivery.topic}/{delivery.offset}/{crc32(delivery.body):08x}",
         topic=delivery.topic,
-        event_id=None,
+        event_id=error.event_id,
+        event_type=error.event_type,
         destination="",
         subscription="",
-        reason=reason,
+        reason=str(error),
         errors=[],
         attempts=1,
         body=delivery.body,

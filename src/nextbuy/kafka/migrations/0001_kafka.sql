@@ -9,9 +9,12 @@ CREATE TABLE dead_letters (
     -- Null if the event could not be decoded that far.
     event_id       uuid,
     event_type     text        NOT NULL,
-    -- The service and its subscription; empty if the event could not be decoded, and a replay then goes to all of its topic.
+    -- The service and its subscription; both empty if the event is parked, or could not be decoded: a replay then puts it
+    -- back into the outbox, or delivers it to all of its topic.
     destination    text        NOT NULL,
     subscription   text        NOT NULL,
+    -- The service whose event the bus rejected, and which has parked it; empty if a subscription rejected the event.
+    publisher      text        NOT NULL DEFAULT '',
     reason         text        NOT NULL,
     error_chain    text[]      NOT NULL,
     attempts       integer     NOT NULL,

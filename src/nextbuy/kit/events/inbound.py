@@ -1,7 +1,7 @@
 """Messages from the bus, decoded: an event with its envelope, or the reason why it cannot be decoded.
 
-The publisher may be newer than this process, so unknown fields are ignored. A missing field, a wrong type, or a
-missing position is an error.
+The publisher may be newer than this process, so unknown fields are ignored. A missing field, a wrong type, a value
+beyond its bound, the NUL character, and a missing position are errors.
 """
 
 from collections.abc import Iterable
@@ -16,6 +16,8 @@ from nextbuy.contracts.values import Timestamp
 from nextbuy.kit.events.bus.interface import MAX_POSITION
 
 _DECODE_ERRORS: Final = (msgspec.MsgspecError, ValueError, RecursionError)
+NUL_REASON: Final = "a text contains the NUL character"
+_NUL_ESCAPE: Final = rb"\u0000"
 _envelope: Final = msgspec.json.Decoder(Envelope).decode
 
 
@@ -46,6 +48,20 @@ class UndecodableEvent(Exception):
         self.event_type = event_type
 
 
+def has_nul(body: bytes) -> bool:
+    """Return whether a text or a name in valid JSON contains NUL, which no PostgreSQL text can hold."""
+    # Most bodies are not decoded again: JSON has no other form of NUL, but its escape may itself be escaped.
+    return _NUL_ESCAPE in body and _contains_nul(msgspec.json.decode(body))
+
+
+def _contains_nul(value: object) -> bool:
+    if isinstance(value, str):
+        return "\0" in value
+    if isinstance(value, dict):
+        return any(_contains_nul(part) for pair in value.items() for part in pair)
+    return isinstance(value, list) and any(_contains_nul(item) for item in value)
+
+
 class EventDecoder:
     """A decoder for a set of event classes."""
 
@@ -72,6 +88,8 @@ class EventDecoder:
             raise UndecodableEvent(f"Event type {envelope.type} on topic {topic}.", envelope.id, envelope.type)
         try:
             event = self._decoders[topic].decode(envelope.data)
+            if has_nul(body):
+                raise ValueError(NUL_REASON)
         except _DECODE_ERRORS as error:
             raise UndecodableEvent(f"Invalid data for the type: {error}", envelope.id, envelope.type) from error
         return InboundEvent(event, envelope, body, position)

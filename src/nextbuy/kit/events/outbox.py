@@ -8,6 +8,7 @@ is the key) until the commit. Only events that are summed, such as views, need n
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 from typing import Final, NamedTuple
 from uuid import UUID
 from zlib import crc32
@@ -17,7 +18,7 @@ import msgspec
 from nextbuy.contracts.message import Envelope, Event
 from nextbuy.contracts.values import new_id
 from nextbuy.kit.clock import utc_now
-from nextbuy.kit.events.inbound import InboundEvent
+from nextbuy.kit.events.inbound import NUL_REASON, InboundEvent, has_nul
 from nextbuy.kit.observability import telemetry
 from nextbuy.kit.storage.database import Executor, Row, Transaction
 
@@ -76,6 +77,22 @@ def make_envelope(
     )
 
 
+def _require_valid(event: Event, envelope: Envelope, body: bytes) -> None:
+    """Check an event as its subscribers do: the log is permanent, and one that none can read would stay in it."""
+    try:
+        _decoder(type(event)).decode(envelope.data)
+        if has_nul(body):
+            raise ValueError(NUL_REASON)
+    except ValueError as error:
+        message = f"{envelope.type} event invalid: {error}"
+        raise ValueError(message) from error
+
+
+@cache
+def _decoder(kind: type[Event]) -> msgspec.json.Decoder[Event]:
+    return msgspec.json.Decoder(kind)
+
+
 async def publish(
     tx: Transaction, *events: Event, cause: InboundEvent | None = None, at: datetime | None = None
 ) -> list[UUID]:
@@ -85,7 +102,7 @@ async def publish(
     for a row that stores the same time, or now.
 
     Raises:
-        ValueError: an event is larger than `MAX_EVENT_BYTES`, which is a defect of its publisher.
+        ValueError: an event is larger than `MAX_EVENT_BYTES` or breaks a bound of its type, a defect of its publisher.
     """
     if not events:
         return []
@@ -145,10 +162,11 @@ def _rows(
         parent = telemetry.start_span()
     envelopes = [make_envelope(event, service, parent.child(), cause=cause, at=at) for event in events]
     bodies = [_encode(envelope) for envelope in envelopes]
-    for envelope, body in zip(envelopes, bodies, strict=True):
+    for event, envelope, body in zip(events, envelopes, bodies, strict=True):
         if len(body) > MAX_EVENT_BYTES:
             message = f"{envelope.type} event too large: {len(body)} bytes, limit {MAX_EVENT_BYTES}"
             raise ValueError(message)
+        _require_valid(event, envelope, body)
     return _Rows(
         parent.span_id,
         [envelope.id for envelope in envelopes],

@@ -4,23 +4,35 @@ It leases buckets of keys and reads their rows in one statement. Another one del
 still held, releases it, and returns whether more rows wait. A claim that does not see these deletes does not see the
 release either, and takes nothing. If a relay stalls, another one publishes the same rows again, and consumers drop the
 duplicates. Neither lease nor delete waits for the disk: a loss only repeats events.
+
+A batch with a message that the bus rejects is halved in the next rounds until that message is alone, and then parked
+(`parking.py`). A topic that the bus refuses waits (`waiting_topics.py`).
 """
 
 import asyncio
 import logging
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Final
 
 import msgspec
 from msgspec import Struct
 
-from nextbuy.kit.events.bus.interface import BUS_PARTICIPANT, Bus, BusMessage, BusUnavailable
+from nextbuy.kit.events.bus.interface import (
+    BUS_PARTICIPANT,
+    Bus,
+    BusMessage,
+    BusUnavailable,
+    MessageRejected,
+    TopicRefused,
+)
+from nextbuy.kit.events.parking import park
+from nextbuy.kit.events.waiting_topics import WaitingTopics
 from nextbuy.kit.observability.telemetry import Journal, SpanContext
 from nextbuy.kit.rpc.retry import backoff
-from nextbuy.kit.storage.database import Database
+from nextbuy.kit.storage.database import Database, Row
 from nextbuy.kit.storage.leases import Leases
 
 log: Final = logging.getLogger(__name__)
@@ -45,18 +57,24 @@ _NO_FSYNC: Final = "(SELECT set_config('synchronous_commit', 'off', true)) = 'of
 _LEASE_BUCKETS: Final = LEASES.claim_statement(
     condition=f"EXISTS (SELECT FROM outbox WHERE outbox.bucket = outbox_leases.bucket) AND {_NO_FSYNC}", order="bucket"
 )
-_LEASE_AND_READ: Final = f"""
+_READ: Final = f"""
     WITH leased AS ({_LEASE_BUCKETS})
-    SELECT leased.bucket, leased.leased_until, id, topic, key, parent_span, envelope FROM leased LEFT JOIN (
-        SELECT log.*, sum(octet_length(envelope)) OVER (ORDER BY id ROWS UNBOUNDED PRECEDING) AS bytes
-        FROM leased CROSS JOIN LATERAL (
-            SELECT id FROM outbox WHERE outbox.bucket = leased.bucket
-             ORDER BY id LIMIT (SELECT ceil($2::float8 / count(*)) FROM leased)
-        ) AS pending JOIN event_log AS log USING (id)
-    ) AS sized ON sized.bucket = leased.bucket AND bytes - octet_length(envelope) < $3
+    SELECT bucket, leased_until, id, topic, key, parent_span, envelope FROM leased LEFT JOIN (
+        SELECT * FROM (
+            SELECT log.*, sum(octet_length(envelope)) OVER (ORDER BY id ROWS UNBOUNDED PRECEDING) AS bytes
+            FROM leased CROSS JOIN LATERAL (
+                SELECT id FROM outbox {{}} WHERE outbox.bucket = leased.bucket {{}}
+                ORDER BY id LIMIT (SELECT coalesce($4::bigint, ceil($2::float8 / count(*))::bigint) FROM leased)
+            ) AS pending JOIN event_log AS log USING (id)
+        ) AS sized
+        WHERE bytes - octet_length(envelope) < $3
+        ORDER BY id LIMIT $4
+    ) AS next USING (bucket)
     ORDER BY id
 """  # noqa: S608  made of constants, as below
-"""A bucket with no row within the bytes is leased as well, and has nulls."""
+_READ_PENDING: Final = _READ.format("", "")
+"""Lease buckets and read their rows; a bucket without a row in this batch is leased as well, and has nulls."""
+_READ_BY_TOPIC: Final = _READ.format("JOIN event_log USING (id)", "AND (topic = ANY($5::text[])) = $6")
 _DELETE_PUBLISHED: Final = f"""
     WITH held AS (
         UPDATE outbox_leases SET leased_until = now() WHERE {LEASES.held} AND {_NO_FSYNC} RETURNING bucket
@@ -95,9 +113,12 @@ class Relay:
         self._journal = journal
         self._batch_size = batch_size
         self._wakeup = asyncio.Event()
-        self._more = False
-        """Whether rows waited in the leased buckets when the last batch was deleted."""
+        self._more = True
+        """Whether more rows may wait: they did in the leased buckets when the last batch was deleted, or it failed."""
         self._failing = False
+        self._waiting = WaitingTopics(self._service)
+        self._suspects = 0
+        """Number of pending events, from the first, that contain one that the bus rejects; zero if none is known."""
 
     def wake(self) -> None:
         """Publish at once, because an event was committed."""
@@ -119,17 +140,20 @@ class Relay:
             failures = 0
             if published:
                 self._log_recovery()
-            if not self._more:
+            if published is None or not self._more:
                 await self._wait()
 
     async def publish_batch(self) -> int | None:
-        """Publish one batch and return its size, or None if no bucket with pending events is free to lease.
+        """Publish one batch and return its size, or None if nothing can be leased and published at present.
+
+        The size is zero if the bus rejected a message or refused a topic: the next batch leaves it out.
 
         Raises:
             BusUnavailable: the bus did not store the batch; the leases were released.
         """
-        self._more = False
-        leased = await self._database.fetch(_LEASE_AND_READ, None, self._batch_size, MAX_BATCH_BYTES)
+        self._more = True
+        retried = self._waiting.due(time.monotonic())
+        leased = await self._read(retried)
         if not leased:
             return None
         buckets, until = sorted({row["bucket"] for row in leased}), leased[0]["leased_until"]
@@ -139,9 +163,20 @@ class Relay:
             await self._publish(
                 [BusMessage(row["topic"], row["key"], row["envelope"].encode(), row["id"]) for row in rows]
             )
-        except BaseException:
+        except MessageRejected as error:
+            await self._halve_or_park(rows, buckets, until, error)
+            return 0
+        except BaseException as error:
             await self._release_leases(buckets, until)
+            if self._refuse_topics(error, retried):
+                return 0
             raise
+        self._suspects = max(0, self._suspects - len(rows))
+        if not rows:
+            await self._release_leases(buckets, until)
+            self._waiting.postpone(retried, time.monotonic())
+            return 0 if retried else None
+        self._waiting.accept(retried)
         [after] = await self._database.fetch(_DELETE_PUBLISHED, buckets, until, [row["id"] for row in rows])
         self._more = after["more"]
         if after["deleted"] < len(rows):
@@ -154,6 +189,38 @@ class Relay:
             began=began,
         )
         return len(rows)
+
+    async def _read(self, retried: str | None) -> list[Row]:
+        """Lease buckets, and read the events of the topic that is tried again, else of all topics that do not wait."""
+        limit = max(1, self._suspects // 2) if self._suspects else None
+        limits = (None, self._batch_size, MAX_BATCH_BYTES, limit)
+        if not self._waiting.names:
+            return await self._database.fetch(_READ_PENDING, *limits)
+        topics = [retried] if retried else self._waiting.names
+        return await self._database.fetch(_READ_BY_TOPIC, *limits, topics, retried is not None)
+
+    async def _halve_or_park(
+        self, rows: Sequence[Row], buckets: Sequence[int], until: datetime, error: MessageRejected
+    ) -> None:
+        """Have the next batch be half of this one or, if this one is a single event, park it."""
+        self._suspects = len(rows) if len(rows) > 1 else 0
+        if self._suspects:
+            await self._release_leases(buckets, until)
+        elif await park(self._database, LEASES, buckets, until, rows[0]["id"], str(error)):
+            log.error(
+                "the bus rejects an event; it is parked, and later events are published",
+                extra={"topic": rows[0]["topic"], "position": rows[0]["id"], "service": self._service, "reason": error},
+            )
+
+    def _refuse_topics(self, error: BaseException, retried: str | None) -> bool:
+        """Have topics wait if an error concerns only them; return whether it does."""
+        topics: Collection[str] = ()
+        if isinstance(error, TopicRefused):
+            topics = error.topics
+        elif isinstance(error, BusUnavailable) and retried:
+            topics = [retried]
+        self._waiting.refuse(topics, str(error), time.monotonic())
+        return bool(topics)
 
     async def _publish(self, messages: Sequence[BusMessage]) -> None:
         try:

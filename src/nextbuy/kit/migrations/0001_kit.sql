@@ -33,6 +33,14 @@ CREATE TABLE outbox (
     autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0
 );
 
+-- Events that the bus rejects for what they are, such as their size, with its words. They are no longer in the outbox, and
+-- a replay puts them back. A discarded event stays here: it is in the log and, by decision, not on the bus.
+CREATE TABLE parked_events (
+    id        bigint      PRIMARY KEY,
+    reason    text        NOT NULL,
+    parked_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
 CREATE TABLE outbox_leases (
     bucket       smallint    PRIMARY KEY,
     leased_until timestamptz NOT NULL

@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from nextbuy.contracts.errors import Unavailable
+from nextbuy.kit.config import REDIS_PREFIX
 from nextbuy.kit.observability.telemetry import Interaction, InteractionLine
 
 log: Final = logging.getLogger(__name__)
@@ -27,10 +28,6 @@ _REDIS_TIMEOUT: Final = 2.0
 """Seconds per read or batch."""
 
 
-def _key(trace_id: str) -> str:
-    return f"nextbuy:interactions:{trace_id}"
-
-
 InteractionsUnavailable: Final = Unavailable.of(
     "interactions-unavailable", "The interactions cannot be read at the moment. Try again, or search the log."
 )
@@ -39,8 +36,10 @@ InteractionsUnavailable: Final = Unavailable.of(
 class Interactions:
     """The recent interactions, by trace."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, prefix: str = REDIS_PREFIX) -> None:
+        """Store in `redis`, under keys that begin with `prefix`."""
         self._redis = redis
+        self._prefix = prefix
         self._queue: deque[tuple[str, bytes]] = deque(maxlen=_MAX_QUEUED)
         self._recorded = asyncio.Event()
 
@@ -65,14 +64,14 @@ class Interactions:
             by_trace.setdefault(trace_id, []).append(line)
         pipeline = self._redis.pipeline(transaction=False)
         for trace_id, batch in by_trace.items():
-            pipeline.execute_command("RPUSH", _key(trace_id), *batch)
-            pipeline.execute_command("EXPIRE", _key(trace_id), _RETENTION)
+            pipeline.execute_command("RPUSH", self._key(trace_id), *batch)
+            pipeline.execute_command("EXPIRE", self._key(trace_id), _RETENTION)
         try:
             async with asyncio.timeout(_REDIS_TIMEOUT):
                 lengths = (await pipeline.execute())[::2]
                 for trace_id, length in zip(by_trace, lengths, strict=True):
                     if length > _MAX_PER_TRACE:
-                        await self._redis.ltrim(_key(trace_id), -_MAX_PER_TRACE, -1)
+                        await self._redis.ltrim(self._key(trace_id), -_MAX_PER_TRACE, -1)
         except (RedisError, OSError, TimeoutError) as error:
             log.warning(
                 "interactions not stored in Redis; they are in the log only",
@@ -83,8 +82,11 @@ class Interactions:
         """Return the stored interactions of a trace by time; raise InteractionsUnavailable if Redis does not answer."""
         try:
             async with asyncio.timeout(_REDIS_TIMEOUT):
-                lines = await self._redis.lrange(_key(trace_id), 0, -1)
+                lines = await self._redis.lrange(self._key(trace_id), 0, -1)
         except (RedisError, OSError, TimeoutError) as error:
             raise InteractionsUnavailable(retry_after=5) from error
         interactions = [msgspec.json.decode(line, type=InteractionLine).complete() for line in lines]
         return sorted(interactions, key=lambda interaction: interaction.at)
+
+    def _key(self, trace_id: str) -> str:
+        return f"{self._prefix}interactions:{trace_id}"

@@ -3,15 +3,17 @@
 import asyncio
 import logging
 import time
+from random import Random
 from uuid import uuid4
 
 import pytest
 from confluent_kafka import Consumer, Message
 from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from nextbuy.kit.config import ConfigError, Kafka, from_environment
 from nextbuy.kit.events.bus import kafka_subscription
-from nextbuy.kit.events.bus.interface import Batch, BusMessage, BusUnavailable
+from nextbuy.kit.events.bus.interface import Batch, BusMessage, BusUnavailable, MessageRejected, TopicRefused
 from nextbuy.kit.events.bus.kafka import KafkaBus
 from tests.kafka_broker import KafkaBroker, bus_on, own_prefix
 from tests.kit.events.bus.test_cloud_event import BODY, ENVELOPE
@@ -49,11 +51,47 @@ async def test_more_replicas_than_brokers_is_logged_with_the_setting(
     kafka_servers: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     bus = KafkaBus(Kafka(servers=kafka_servers, prefix=own_prefix(), replication=100))
-    with pytest.raises(BusUnavailable):
+    with pytest.raises(TopicRefused, match="NEXTBUY_KAFKA_REPLICATION"):
         await bus.publish(messages("t", range(1)))
+    async with reading(bus, "g", "t"):
+        await until(lambda: any(record.levelno == logging.ERROR for record in caplog.records))
     [line] = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
     assert "NEXTBUY_KAFKA_REPLICATION" in line
     await bus.close()
+
+
+@pytest.mark.parametrize("size", [9 * 1024 * 1024, 1_500_000], ids=["for the client", "for the topic"])
+async def test_message_that_is_too_large_is_rejected_and_others_are_stored(kafka_bus: KafkaBus, size: int) -> None:
+    admin = AdminClient({"bootstrap.servers": kafka_bus._kafka.servers})
+    topic = f"{kafka_bus._prefix}t"
+    made = admin.create_topics([NewTopic(topic, 1, 1, config={"max.message.bytes": str(1024 * 1024)})])
+    await asyncio.to_thread(made[topic].result, 15)
+    large = BusMessage("t", "a", Random(1).randbytes(size), 1)  # noqa: S311  bytes that do not compress
+
+    with pytest.raises(MessageRejected):
+        await kafka_bus.publish([large])
+
+    async with reading(kafka_bus, "g", "t") as reader:
+        await kafka_bus.publish(messages("t", range(3)))
+        await until(lambda: reader.of("t") == [0, 1, 2])
+
+
+async def test_topic_that_was_deleted_is_created_again(kafka_bus: KafkaBus) -> None:
+    await kafka_bus.publish(messages("t", range(1)))
+    admin = AdminClient({"bootstrap.servers": kafka_bus._kafka.servers})
+    topic = f"{kafka_bus._prefix}t"
+    await asyncio.to_thread(admin.delete_topics([topic])[topic].result, 15)
+
+    async def is_stored() -> bool:
+        try:
+            await kafka_bus.publish(messages("t", range(1, 2)))
+        except (BusUnavailable, TopicRefused):
+            return False
+        return True
+
+    await until(is_stored, timeout=90)
+    async with reading(kafka_bus, "g", "t") as reader:
+        await until(lambda: 1 in reader.of("t"))
 
 
 async def test_revoked_partition_moves_after_its_batch_is_acknowledged(kafka_bus: KafkaBus) -> None:

@@ -9,6 +9,14 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AclBinding,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    ResourcePatternType,
+    ResourceType,
+)
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -17,12 +25,13 @@ from cryptography.x509.oid import NameOID
 from nextbuy.kit.config import Kafka, from_environment
 from nextbuy.kit.events.bus.interface import BusUnavailable
 from nextbuy.kit.events.bus.kafka import KafkaBus
+from nextbuy.kit.events.bus.kafka_connection import OutageLog, client_settings
 from nextbuy.kit.events.relay import Relay
 from nextbuy.kit.observability.telemetry import Journal
 from nextbuy.kit.storage.database import Database
 from tests.kafka_broker import own_broker, own_prefix
 from tests.kit.events.bus.test_conformance import messages, reading
-from tests.kit.events.sample import Counted, commit
+from tests.kit.events.sample import Counted, Measured, commit, count_is
 from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(180)
@@ -122,10 +131,9 @@ async def test_authorized_user_publishes_and_consumes_over_tls(secured: Secured,
     [
         ({"PASSWORD": "open barley"}, "NEXTBUY_KAFKA_USERNAME"),
         ({"USERNAME": "nobody"}, "NEXTBUY_KAFKA_USERNAME"),
-        ({"USERNAME": "guest"}, "NEXTBUY_KAFKA_USERNAME"),
         ({"CA": ""}, "NEXTBUY_KAFKA_CA"),
     ],
-    ids=["wrong password", "unknown user", "user without rights", "unknown authority"],
+    ids=["wrong password", "unknown user", "unknown authority"],
 )
 async def test_denied_access_is_logged_once_and_loses_nothing(
     secured: Secured, publisher: Database, caplog: pytest.LogCaptureFixture, wrong: dict[str, str], setting: str
@@ -151,6 +159,65 @@ async def test_denied_access_is_logged_once_and_loses_nothing(
     assert len(batch.deliveries) == 1
     await subscription.close()
     await bus.close()
+
+
+async def test_topic_without_rights_waits_and_other_topics_go_on(
+    secured: Secured, publisher: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    prefix = own_prefix()
+    shop, guest = secured.bus(PREFIX=prefix), secured.bus(PREFIX=prefix, USERNAME="guest")
+    await allow(secured, "guest", f"{prefix}{Counted.topic}", AclOperation.WRITE, AclOperation.CREATE)
+    await commit(publisher, *[event for n in range(3) for event in (Measured(about="a", n=n), Counted(about="a", n=n))])
+    relaying = asyncio.create_task(Relay(publisher, guest, Journal()).run())
+
+    await until(lambda: count_is(publisher, "outbox", 3), timeout=60)
+    rows = await publisher.fetch("SELECT DISTINCT topic FROM outbox JOIN event_log USING (id)")
+    assert [row["topic"] for row in rows] == [Measured.topic]
+    assert len(_warnings(caplog, "the bus refuses a topic")) == 1
+    [refused] = [record for record in caplog.records if "the bus refuses a topic" in record.getMessage()]
+    assert "NEXTBUY_KAFKA_USERNAME" in refused.__dict__["reason"]
+
+    await allow(secured, "guest", f"{prefix}{Measured.topic}", AclOperation.WRITE, AclOperation.CREATE)
+    await until(lambda: count_is(publisher, "outbox", 0), timeout=60)
+    relaying.cancel()
+    await asyncio.gather(relaying, return_exceptions=True)
+    subscription = shop.subscribe("g", [Measured.topic])
+    async with asyncio.timeout(15):
+        batch = await anext(aiter(subscription.batches()))
+    assert len(batch.deliveries) == 3
+    await subscription.close()
+    for bus in (shop, guest):
+        await bus.close()
+
+
+async def test_missing_rights_are_reported_before_events_wait(secured: Secured) -> None:
+    prefix = own_prefix()
+    shop, guest = secured.bus(PREFIX=prefix), secured.bus(PREFIX=prefix, USERNAME="guest")
+    await shop.publish(messages("t", range(1)))
+    assert await shop.risks(["t"]) == []
+
+    await allow(secured, "guest", f"{prefix}t", AclOperation.READ)
+
+    assert [(risk.name, risk.level) for risk in await guest.risks(["t"])] == [
+        ("kafka-rights", "warning"),
+        ("kafka-unknown", "unknown"),
+    ]
+    for bus in (shop, guest):
+        await bus.close()
+
+
+async def allow(secured: Secured, user: str, topic: str, *operations: AclOperation) -> None:
+    """Allow operations on a topic."""
+    admin = AdminClient(client_settings(secured.settings(), "test", OutageLog("the test")))
+    bindings = [
+        AclBinding(
+            ResourceType.TOPIC, topic, ResourcePatternType.LITERAL, f"User:{user}", "*", operation,
+            AclPermissionType.ALLOW,
+        )
+        for operation in operations
+    ]  # fmt: skip
+    for result in admin.create_acls(bindings).values():
+        await asyncio.to_thread(result.result, 15)
 
 
 def _warnings(caplog: pytest.LogCaptureFixture, text: str) -> list[str]:

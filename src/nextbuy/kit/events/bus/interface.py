@@ -4,8 +4,8 @@ The engine has stored a message before `publish` returns. Messages of one key ar
 and again until they are acknowledged. Two consumers of a group never process messages of one key at the same time.
 """
 
-from collections.abc import AsyncIterator, Sequence
-from typing import Final, Protocol
+from collections.abc import AsyncIterator, Collection, Sequence
+from typing import Final, Literal, Protocol
 
 from msgspec import Struct
 
@@ -25,6 +25,34 @@ _MAX_DIGITS: Final = len(str(MAX_POSITION))
 
 class BusUnavailable(Exception):
     """A failure to get an answer from the engine. The operation may have taken effect, and may be repeated."""
+
+
+class MessageRejected(Exception):
+    """A failure that publishing the same messages again cannot cure: at least one is too large or malformed.
+
+    Some of them may be stored.
+    """
+
+
+class TopicRefused(Exception):
+    """A refusal of all messages of some topics, for their state and not for the messages: no permission, no such topic.
+
+    The messages of other topics may be stored or not, and are to be published again without these topics.
+    """
+
+    def __init__(self, reason: str, topics: Collection[str]) -> None:
+        super().__init__(reason)
+        self.topics = frozenset(topics)
+
+
+class Risk(Struct, frozen=True):
+    """A property of the engine that an operator should change."""
+
+    name: str
+    problem: str
+    """The problem and its remedy, for the operator."""
+    level: Literal["loss", "warning", "unknown"] = "loss"
+    """Whether events may be lost, or may have to wait, or whether the property cannot be read."""
 
 
 class BusMessage(Struct, frozen=True):
@@ -94,11 +122,21 @@ class Bus(Protocol):
 
         Raises:
             BusUnavailable: some or all may not be stored.
+            MessageRejected: one of them can never be stored.
+            TopicRefused: the messages of some topics cannot be stored at present.
         """
         ...
 
     def subscribe(self, group: str, topics: Sequence[str], *, batch_size: int = 200) -> Subscription:
         """Join a group that reads topics from their beginning, in batches of up to `batch_size` messages."""
+        ...
+
+    async def risks(self, topics: Sequence[str]) -> list[Risk]:
+        """Return the properties of the engine that may lose events of these topics, or have them wait.
+
+        Raises:
+            BusUnavailable: the engine does not answer.
+        """
         ...
 
     async def close(self) -> None:

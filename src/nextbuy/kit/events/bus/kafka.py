@@ -8,6 +8,7 @@ together with their client, so none is stored after a lost one of its key. Likew
 import asyncio
 import logging
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final
@@ -16,15 +17,18 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from nextbuy.kit.config import Kafka
 from nextbuy.kit.events.bus.cloud_event import Header, position_header, to_binary
-from nextbuy.kit.events.bus.interface import BusMessage, BusUnavailable
+from nextbuy.kit.events.bus.interface import BusMessage, BusUnavailable, MessageRejected, Risk, TopicRefused
 from nextbuy.kit.events.bus.kafka_connection import (
     MAX_MESSAGE_BYTES,
+    REFUSALS,
     TIMEOUT,
     OutageLog,
     Probe,
     client_settings,
     create_topics,
+    refusal,
 )
+from nextbuy.kit.events.bus.kafka_risks import kafka_risks
 from nextbuy.kit.events.bus.kafka_subscription import KafkaSubscription
 
 log: Final = logging.getLogger(__name__)
@@ -37,6 +41,11 @@ _POLL_TIMEOUT: Final = 0.5
 """Seconds that a poll for delivery reports blocks the thread, and so the delay until it notices a shutdown."""
 _FULL_QUEUE_PAUSE: Final = 0.005
 """Seconds between attempts while the client's queue is full."""
+
+_REJECTIONS: Final = frozenset(
+    {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE, KafkaError.INVALID_RECORD}
+)
+"""Errors that the content of a message, or of the batch that it travelled in, causes."""
 
 _SETTINGS: Final = {
     "enable.idempotence": True,
@@ -65,18 +74,18 @@ class KafkaBus:
         """Store messages, in this order: of each key all of them or, on failure, only the first ones."""
         if not messages:
             return
-        sender = None
+        sender, topics = None, [self._prefix + message.topic for message in messages]
+        pending = _PendingMessages(asyncio.get_running_loop(), topics)
         try:
             async with asyncio.timeout(_TOPICS_TIMEOUT):
-                await self._create_topics({self._prefix + message.topic for message in messages})
+                await self._create_topics(set(topics))
             async with asyncio.timeout(TIMEOUT):
                 sender = self._current_sender()
-                await sender.send(self._prefix, messages)
+                await sender.send(topics, messages, pending)
         except (TimeoutError, KafkaException) as error:
             if sender is not None:
                 sender.abort()
-            reason = f"Kafka did not store {len(messages)} messages: {error!r}"
-            raise BusUnavailable(reason) from error
+            raise self._failure(error, len(messages), pending) from error
         self._outage_log.recovered()
 
     def subscribe(self, group: str, topics: Sequence[str], *, batch_size: int = 200) -> KafkaSubscription:
@@ -90,18 +99,45 @@ class KafkaBus:
         if reason := await asyncio.to_thread(self._probe.check, timeout):
             raise BusUnavailable(reason)
 
+    async def risks(self, topics: Sequence[str]) -> list[Risk]:
+        """Return what may lose events of these topics, from the cluster's configuration."""
+        try:
+            return await asyncio.to_thread(kafka_risks, self._kafka, [self._prefix + topic for topic in topics])
+        except KafkaException as error:
+            raise BusUnavailable(f"Kafka does not report its state: {error!r}") from error
+
     async def close(self) -> None:
         """Deliver what was handed over, within `_CLOSE_TIMEOUT`, and disconnect."""
         if self._sender is not None:
             await self._sender.close()
 
+    def _failure(
+        self, error: Exception, count: int, pending: "_PendingMessages"
+    ) -> BusUnavailable | MessageRejected | TopicRefused:
+        """Return the error of a batch: by the first failure or, when none was reported, by the topics that wait."""
+        first, topic = pending.error, pending.failed_topic
+        waiting = {name for name, number in pending.not_stored.items() if number}
+        self._known_topics -= waiting  # If one was deleted, the next attempt creates it.
+        if first is not None and first.code() in _REJECTIONS:
+            return MessageRejected(f"Kafka rejects the message: {first.name()}, {first.str()}")
+        if first is not None and first.code() in REFUSALS:
+            return TopicRefused(refusal(first), {topic.removeprefix(self._prefix)})
+        if waiting and isinstance(error, TimeoutError) and waiting < pending.not_stored.keys():
+            reason = f"Kafka stored the other topics, but not this one within {TIMEOUT} s"
+            return TopicRefused(reason, {name.removeprefix(self._prefix) for name in waiting})
+        return BusUnavailable(f"Kafka did not store {count} messages: {error!r}")
+
     async def _create_topics(self, topics: set[str]) -> None:
+        """Create missing topics; raise TopicRefused if the cluster does not allow some of them."""
         if topics <= self._known_topics:
             return
         async with self._creating_topics:
             if missing := topics - self._known_topics:
-                await asyncio.to_thread(create_topics, self._kafka, missing, self._outage_log)
-                self._known_topics |= missing
+                refused = await asyncio.to_thread(create_topics, self._kafka, missing, self._outage_log)
+                self._known_topics |= missing - refused.keys()
+                if refused:
+                    reason = refusal(next(iter(refused.values())))
+                    raise TopicRefused(reason, {topic.removeprefix(self._prefix) for topic in refused})
 
     def _current_sender(self) -> "_Sender":
         if self._sender is None or self._sender.aborted:
@@ -119,13 +155,12 @@ class _Sender:
         self._thread = threading.Thread(target=self._poll_reports, name="kafka-relay", daemon=True)
         self._thread.start()
 
-    async def send(self, prefix: str, messages: Sequence[BusMessage]) -> None:
-        """Send messages and wait until they are stored; raise KafkaException if one was not."""
-        pending = _PendingMessages(asyncio.get_running_loop(), len(messages), self.abort)
-        for message in messages:
+    async def send(self, topics: Sequence[str], messages: Sequence[BusMessage], pending: "_PendingMessages") -> None:
+        """Send messages to `topics` and wait until they are stored; raise KafkaException if one was not."""
+        pending.on_failure = self.abort
+        for topic, message in zip(topics, messages, strict=True):
             headers, value = to_binary(message.body)
             headers.append(position_header(message.position))
-            topic = prefix + message.topic
             while not self._produce(topic, message.key, headers, value, pending):  # noqa: ASYNC110  no callback for it
                 await asyncio.sleep(_FULL_QUEUE_PAUSE)
         await pending.stored
@@ -138,6 +173,9 @@ class _Sender:
             self._producer.produce(topic, value, key=key.encode(), headers=headers, on_delivery=pending.on_report)
         except BufferError:
             return False
+        except KafkaException as error:
+            pending.fail(error.args[0], topic)
+            raise
         return True
 
     def abort(self) -> None:
@@ -163,27 +201,39 @@ class _Sender:
 class _PendingMessages:
     """Messages without a delivery report yet; `stored` completes when the cluster has reported on each."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, count: int, on_failure: Callable[[], None]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, topics: Sequence[str]) -> None:
+        """Expect a report for a message of each of `topics`, by their names on the cluster."""
         self.stored: asyncio.Future[None] = loop.create_future()
+        self.on_failure: Callable[[], None] = lambda: None
+        self.error: KafkaError | None = None
+        """The failure that was reported first."""
+        self.failed_topic = ""
+        self.not_stored = Counter(topics)
+        """The number of messages that are not stored yet, of each topic that has some."""
         self._loop = loop
-        self._remaining = count
-        self._on_failure = on_failure
-        self._error: KafkaError | None = None
+        self._remaining = len(topics)
 
-    def on_report(self, error: KafkaError | None, _message: Message) -> None:
+    def on_report(self, error: KafkaError | None, message: Message) -> None:
         """Count the delivery report of one message; runs in the client's thread."""
-        if error is not None and self._error is None:
-            self._error = error
-            self._on_failure()
+        topic = message.topic() or ""
+        if error is None:
+            self.not_stored[topic] -= 1
+        elif self.error is None:
+            self.fail(error, topic)
         self._remaining -= 1
         if not self._remaining:
             with suppress(RuntimeError):  # the loop was closed
                 self._loop.call_soon_threadsafe(self._complete)
 
+    def fail(self, error: KafkaError, topic: str) -> None:
+        """Keep the first failure, and withdraw the other messages."""
+        self.error, self.failed_topic = error, topic
+        self.on_failure()
+
     def _complete(self) -> None:
         if self.stored.done():
             return
-        if self._error is None:
+        if self.error is None:
             self.stored.set_result(None)
         else:
-            self.stored.set_exception(KafkaException(self._error))
+            self.stored.set_exception(KafkaException(self.error))

@@ -17,6 +17,11 @@ log: Final = logging.getLogger(__name__)
 
 MAX_MESSAGE_BYTES: Final = 8 * 1024 * 1024
 """Bytes of the largest message; several times `outbox.MAX_EVENT_BYTES`, for what others may publish."""
+RETENTION_MS: Final = RETENTION_DAYS * 24 * 3600 * 1000
+MIN_INSYNC_REPLICAS: Final = 2
+"""Brokers that have stored an event before it is acknowledged."""
+REPLICAS_FOR_MIN_INSYNC: Final = 3
+"""Replicas that this needs; with fewer, publishing would stop whenever one broker restarts."""
 TIMEOUT: Final = 4.0
 """Seconds per request to the cluster."""
 _TOPICS_TIMEOUT: Final = 3.0
@@ -33,6 +38,21 @@ _DENIED: Final = frozenset(
         KafkaError.CLUSTER_AUTHORIZATION_FAILED,
     }
 )
+REFUSALS: Final = frozenset(
+    {
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+        KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001
+        KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError.UNKNOWN_TOPIC_ID,
+        KafkaError.TOPIC_EXCEPTION,
+        KafkaError.INVALID_TIMESTAMP,
+        KafkaError.INVALID_REPLICATION_FACTOR,
+        KafkaError.POLICY_VIOLATION,
+    }
+)
+"""Errors that the state of a topic causes, and not a message."""
 _UNAVAILABLE: Final = frozenset({KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT})  # noqa: SLF001
 
 
@@ -81,6 +101,17 @@ def _log_line(code: int) -> tuple[int, str]:
     return logging.DEBUG, "Kafka error; %s waits: %s"
 
 
+def refusal(error: KafkaError) -> str:
+    """Return why the cluster refuses a topic, and the remedy."""
+    if error.code() in _DENIED:
+        remedy = "Check NEXTBUY_KAFKA_USERNAME and its permissions."
+    elif error.code() == KafkaError.INVALID_REPLICATION_FACTOR:
+        remedy = "Check NEXTBUY_KAFKA_REPLICATION."
+    else:
+        remedy = "Check the topic."
+    return f"Kafka refuses the topic: {error.name()}, {error.str()}. {remedy}"
+
+
 def client_settings(kafka: Kafka, name: str, outage_log: OutageLog) -> dict[str, Any]:
     """Return librdkafka's settings of a client; `name` is shown in the cluster's logs."""
     settings: dict[str, Any] = {
@@ -111,17 +142,22 @@ def client_settings(kafka: Kafka, name: str, outage_log: OutageLog) -> dict[str,
     return settings
 
 
-def create_topics(kafka: Kafka, topics: Iterable[str], outage_log: OutageLog) -> None:
-    """Create missing topics, and block until they are visible."""
+def create_topics(kafka: Kafka, topics: Iterable[str], outage_log: OutageLog) -> dict[str, KafkaError]:
+    """Create missing topics, and block until they are visible; return those that the cluster refuses to create.
+
+    Raises:
+        KafkaException: the cluster did not answer in time.
+    """
     # A variable, because requests are cancelled when their client is deleted.
     admin = AdminClient(client_settings(kafka, "topics", outage_log))
     deadline = time.monotonic() + _TOPICS_TIMEOUT
     required = set(topics)
+    refused: dict[str, KafkaError] = {}
     created = False
     try:
-        while missing := required - admin.list_topics(timeout=_remaining(deadline)).topics.keys():
+        while missing := required - refused.keys() - admin.list_topics(timeout=_remaining(deadline)).topics.keys():
             if not created:
-                _create(admin, kafka, missing, _remaining(deadline))
+                refused = _create(admin, kafka, missing, _remaining(deadline))
                 created = True
             else:
                 time.sleep(_PROPAGATION_PAUSE)
@@ -129,6 +165,7 @@ def create_topics(kafka: Kafka, topics: Iterable[str], outage_log: OutageLog) ->
         admin.poll(0)  # Runs the error callback, which has the reason.
         outage_log.report(error.args[0])
         raise
+    return refused
 
 
 class Probe:
@@ -152,8 +189,16 @@ class Probe:
         return None
 
 
-def _create(admin: AdminClient, kafka: Kafka, missing: Iterable[str], timeout: float) -> None:
-    config = {"retention.ms": str(RETENTION_DAYS * 24 * 3600 * 1000), "max.message.bytes": str(MAX_MESSAGE_BYTES)}
+def _create(admin: AdminClient, kafka: Kafka, missing: Iterable[str], timeout: float) -> dict[str, KafkaError]:
+    """Create topics; return those that the cluster refuses, and raise any other failure."""
+    config = {
+        "retention.ms": str(RETENTION_MS),
+        "retention.bytes": "-1",
+        "cleanup.policy": "delete",
+        "max.message.bytes": str(MAX_MESSAGE_BYTES),
+    }
+    if kafka.replication >= REPLICAS_FOR_MIN_INSYNC:
+        config["min.insync.replicas"] = str(MIN_INSYNC_REPLICAS)
     results = admin.create_topics(
         [
             NewTopic(topic, kafka.partitions, replication_factor=kafka.replication or -1, config=config)
@@ -162,12 +207,17 @@ def _create(admin: AdminClient, kafka: Kafka, missing: Iterable[str], timeout: f
         operation_timeout=timeout,
         request_timeout=timeout,
     )
-    for result in results.values():
+    refused: dict[str, KafkaError] = {}
+    for topic, result in results.items():
         try:
             result.result()
         except KafkaException as error:
-            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+            reported = error.args[0]
+            if reported.code() in REFUSALS:
+                refused[topic] = reported
+            elif reported.code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise
+    return refused
 
 
 def _remaining(deadline: float) -> float:

@@ -234,11 +234,15 @@ class KafkaSubscription:
     def _create_topics(self) -> None:
         while not self._closing.is_set():
             try:
-                create_topics(self._kafka, self._topics, self._outage_log)
+                refused = create_topics(self._kafka, self._topics, self._outage_log)
             except KafkaException:
                 self._closing.wait(_TOPICS_RETRY_PAUSE)
-            else:
+                continue
+            if not refused:
                 return
+            for error in refused.values():
+                self._outage_log.report(error)
+            self._closing.wait(_TOPICS_RETRY_PAUSE)
 
     def _revoke(
         self, consumer: Consumer, loop: asyncio.AbstractEventLoop, partitions: list[TopicPartition], timeout: float

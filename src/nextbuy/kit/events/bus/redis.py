@@ -12,8 +12,11 @@ from typing import Final
 
 from redis.asyncio import Redis
 
-from nextbuy.kit.events.bus.interface import RETENTION_DAYS, BusMessage, BusUnavailable
-from nextbuy.kit.events.bus.redis_connection import TIMEOUT, UNAVAILABLE, hint_channel, own_client, stream_of
+from nextbuy.kit.config import REDIS_PREFIX
+from nextbuy.kit.events.bus.interface import RETENTION_DAYS, BusMessage, BusUnavailable, Risk, TopicRefused
+from nextbuy.kit.events.bus.redis_connection import TIMEOUT, hint_channel, own_client, stream_of
+from nextbuy.kit.events.bus.redis_failures import UNAVAILABLE, publish_failure
+from nextbuy.kit.events.bus.redis_risks import redis_risks
 from nextbuy.kit.events.bus.redis_subscription import RedisSubscription
 
 MAX_STREAM_LENGTH: Final = 1_000_000
@@ -24,23 +27,24 @@ TRIM_INTERVAL: Final = 60.0
 # KEYS: streams, the ones to trim first. ARGV: length, channel, topics, number of streams to trim, then triples of the
 # index of a stream, a message, and its position.
 _PUBLISH: Final = f"""
-if tonumber(ARGV[4]) > 0 then
-  local oldest = string.format('%d', (redis.call('TIME')[1] - {RETENTION_DAYS * 24 * 3600}) * 1000)
-  for i = 1, tonumber(ARGV[4]) do redis.call('XTRIM', KEYS[i], 'MINID', oldest) end
-end
 for i = 5, #ARGV, 3 do
   redis.call(
     'XADD', KEYS[tonumber(ARGV[i])], 'MAXLEN', '~', ARGV[1], '*', 'event', ARGV[i + 1], 'position', ARGV[i + 2]
   )
 end
-redis.call('PUBLISH', ARGV[2], ARGV[3])
+-- Not before: once a script has written, Redis lets it exceed maxmemory.
+if tonumber(ARGV[4]) > 0 then
+  local oldest = string.format('%d', (redis.call('TIME')[1] - {RETENTION_DAYS * 24 * 3600}) * 1000)
+  for i = 1, tonumber(ARGV[4]) do redis.call('XTRIM', KEYS[i], 'MINID', oldest) end
+end
+redis.pcall('PUBLISH', ARGV[2], ARGV[3])
 """
 
 
 class RedisBus:
     """A bus on a Redis that may be shared: all its keys begin with `prefix`."""
 
-    def __init__(self, client: Redis, prefix: str = "nextbuy:") -> None:
+    def __init__(self, client: Redis, prefix: str = REDIS_PREFIX) -> None:
         self._shared_client = client
         self._prefix = prefix
         self._client = own_client(client)
@@ -52,6 +56,24 @@ class RedisBus:
         """Store messages, in this order: all of them or none."""
         if not messages:
             return
+        try:
+            await self._store(messages)
+        except TopicRefused as error:
+            if len(error.topics) == 1:
+                raise
+            refused = {topic for topic in error.topics if not await self._accepts(topic, messages)}
+            if refused:
+                raise TopicRefused(str(error), refused) from error
+
+    async def _accepts(self, topic: str, messages: Sequence[BusMessage]) -> bool:
+        """Store the messages of one topic; return false if Redis refuses the topic."""
+        try:
+            await self._store([message for message in messages if message.topic == topic])
+        except TopicRefused:
+            return False
+        return True
+
+    async def _store(self, messages: Sequence[BusMessage]) -> None:
         now = time.monotonic()
         due = {m.topic: now - self._trimmed.get(m.topic, -TRIM_INTERVAL) >= TRIM_INTERVAL for m in messages}
         topics = sorted(due, key=lambda topic: not due[topic])
@@ -65,13 +87,20 @@ class RedisBus:
             async with asyncio.timeout(TIMEOUT):
                 await self._run_publish(keys, values)
         except UNAVAILABLE as error:
-            reason = f"Redis did not store {len(messages)} messages: {error!r}"
-            raise BusUnavailable(reason) from error
+            raise await publish_failure(self._client, error, messages) from error
         self._trimmed |= {topic: now for topic in topics if due[topic]}
 
     def subscribe(self, group: str, topics: Sequence[str], *, batch_size: int = 200) -> RedisSubscription:
         """Join a group; topics of another member are taken over when it releases them or its lease expires."""
         return RedisSubscription(self._shared_client, self._prefix, group, topics, batch_size)
+
+    async def risks(self, topics: Sequence[str]) -> list[Risk]:  # noqa: ARG002  Redis has no settings per topic
+        """Return what may lose events, from Redis's own report of its state."""
+        try:
+            async with asyncio.timeout(TIMEOUT):
+                return await redis_risks(self._client)
+        except UNAVAILABLE as error:
+            raise BusUnavailable(f"Redis does not report its state: {type(error).__name__}: {error}") from error
 
     async def close(self) -> None:
         """Close our connections; the shared client stays open."""

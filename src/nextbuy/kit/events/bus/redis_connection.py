@@ -5,11 +5,9 @@ from typing import Final
 from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 
 TIMEOUT: Final = 3.0
 """Seconds per round trip, less than the relay's timeout."""
-UNAVAILABLE: Final = (RedisError, OSError, TimeoutError)
 
 
 def stream_of(prefix: str, topic: str) -> str:

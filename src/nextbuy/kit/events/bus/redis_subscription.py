@@ -18,7 +18,8 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from nextbuy.kit.events.bus.interface import MAX_BATCH_BYTES, Batch, BusUnavailable, Delivery, parse_position
-from nextbuy.kit.events.bus.redis_connection import TIMEOUT, UNAVAILABLE, hint_channel, own_client, stream_of
+from nextbuy.kit.events.bus.redis_connection import TIMEOUT, hint_channel, own_client, stream_of
+from nextbuy.kit.events.bus.redis_failures import UNAVAILABLE
 from nextbuy.kit.rpc.retry import backoff
 
 log: Final = logging.getLogger(__name__)

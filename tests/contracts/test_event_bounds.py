@@ -1,0 +1,91 @@
+"""Every field of every event is bounded, so that a subscriber can store whatever it accepts."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import msgspec
+import pytest
+from msgspec import Meta, Struct, inspect
+
+from nextbuy.contracts.message import Event
+from nextbuy.contracts.registry import EVENTS
+from nextbuy.contracts.values import MAX_INTEGER
+
+_COMPOUND = (inspect.Metadata, inspect.UnionType, inspect.StructType, inspect.ListType)
+_UNBOUNDED_IS_FINE = (
+    inspect.NoneType,
+    inspect.BoolType,
+    inspect.UUIDType,
+    inspect.DateTimeType,
+    inspect.EnumType,
+    inspect.LiteralType,
+)
+
+
+def unbounded(kind: inspect.Type, path: str) -> Iterator[str]:
+    """Yield the path of each part of a type that has no bound, or one beyond what a column holds."""
+    if not isinstance(kind, _COMPOUND) and not _is_bounded(kind):
+        yield path
+    if isinstance(kind, inspect.ListType) and kind.max_length is None:
+        yield path
+    for part, name in _parts(kind):
+        yield from unbounded(part, path + name)
+
+
+def _is_bounded(kind: inspect.Type) -> bool:
+    if isinstance(kind, inspect.StrType):
+        return kind.max_length is not None
+    if isinstance(kind, inspect.IntType):
+        return kind.ge is not None and kind.le is not None and -MAX_INTEGER <= kind.ge <= kind.le <= MAX_INTEGER
+    return isinstance(kind, _UNBOUNDED_IS_FINE)
+
+
+def _parts(kind: inspect.Type) -> list[tuple[inspect.Type, str]]:
+    match kind:
+        case inspect.Metadata():
+            return [(kind.type, "")]
+        case inspect.UnionType():
+            return [(one, "") for one in kind.types]
+        case inspect.StructType():
+            return [(field.type, f".{field.name}") for field in kind.fields]
+        case inspect.ListType():
+            return [(kind.item_type, "[]")]
+    return []
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.topic)
+def test_every_field_of_event_is_bounded(event: type[Event]) -> None:
+    assert list(unbounded(inspect.type_info(event), event.topic)) == []
+
+
+class _Part(Struct):
+    name: str
+
+
+@pytest.mark.parametrize(
+    ("kind", "found"),
+    [
+        (str, ["x"]),
+        (str | None, ["x"]),
+        (int, ["x"]),
+        (Annotated[int, Meta(ge=0)], ["x"]),
+        (Annotated[int, Meta(ge=0, le=2**60)], ["x"]),
+        (list[Annotated[str, Meta(max_length=1)]], ["x"]),
+        (Annotated[list[str], Meta(max_length=1)], ["x[]"]),
+        (Annotated[list[_Part], Meta(max_length=1)], ["x[].name"]),
+        (dict[str, int], ["x"]),
+        (float, ["x"]),
+        (Annotated[str, Meta(max_length=1)] | None, []),
+        (Annotated[int, Meta(ge=-MAX_INTEGER, le=MAX_INTEGER)], []),
+    ],
+)
+def test_missing_bound_is_found(kind: Any, found: list[str]) -> None:  # noqa: ANN401  types are of any type
+    assert list(unbounded(inspect.type_info(kind), "x")) == found
+
+
+def test_value_beyond_bound_is_not_an_event() -> None:
+    event = next(event for event in EVENTS if event.topic == "product.approved")
+    body = dict.fromkeys(event.__struct_fields__, "01920000-0000-7000-8000-000000000001") | {"status": "active"}
+    msgspec.convert(body | {"title": "x" * 200}, event)
+    with pytest.raises(msgspec.ValidationError, match="length <= 200"):
+        msgspec.convert(body | {"title": "x" * 201}, event)
