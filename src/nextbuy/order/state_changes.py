@@ -18,7 +18,7 @@ from nextbuy.contracts.order import (
     RefundDue,
     UnmatchedPaymentRefunded,
 )
-from nextbuy.kit.events.outbox import change_and_publish, publish
+from nextbuy.kit.events.outbox import publish, publish_change
 from nextbuy.kit.observability.telemetry import current_span, start_span, use_span
 from nextbuy.kit.storage.database import Executor, Transaction
 from nextbuy.order.history import events_for
@@ -42,7 +42,7 @@ async def advance(db: Executor, step: Step) -> Session | None:
     """
     if isinstance(step, KnownStep):
         events = events_for(step.transition, step.session, step.orders)
-        row = await change_and_publish(db, step.sql, step.values, events, follow_up=step.follow_up, at=step.at)
+        row = await publish_change(db, step.sql, step.values, events, follow_up=step.follow_up, at=step.at)
         return None if row is None else replace(step.session, claimed_until=row["claimed_until"] or NOT_CLAIMED)
     if not isinstance(db, Transaction):
         message = f"{step.transition} needs a transaction: its events follow the row"

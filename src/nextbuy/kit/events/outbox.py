@@ -1,7 +1,7 @@
 """The outbox stores events in the transaction of the change that they report, so both are committed or neither is.
 
 `publish` writes each event into the event log, where it stays, and a pending row into the outbox, for the relay.
-`change_and_publish` does so in the statement that makes the change, which saves three of four round trips.
+`publish_change` does so in the statement that makes the change, which saves three of four round trips.
 Events of one key are published in the order of their ids, because a publisher locks the row of the aggregate (whose id
 is the key) until the commit. Only events that are summed, such as views, need no lock: their order is irrelevant.
 """
@@ -112,7 +112,7 @@ async def publish(
     return rows.event_ids
 
 
-async def change_and_publish(
+async def publish_change(
     db: Executor,
     change: str,
     values: Sequence[object],

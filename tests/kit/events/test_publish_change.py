@@ -7,7 +7,7 @@ import asyncpg
 import msgspec
 import pytest
 
-from nextbuy.kit.events.outbox import MAX_EVENT_BYTES, change_and_publish, publish
+from nextbuy.kit.events.outbox import MAX_EVENT_BYTES, publish, publish_change
 from nextbuy.kit.storage.database import Database, Executor, Row
 from tests.kit.events.sample import Counted, count
 from tests.outbox import data, published
@@ -39,7 +39,7 @@ def wakeups(lamps: Database) -> list[int]:
 
 async def switch(db: Executor, lit: int, *, lamp: str = "desk", about: str = "desk") -> Row | None:
     events = [Counted(about=about, n=lit)]
-    return await change_and_publish(db, CHANGE, (lamp, lit), events, follow_up=FOLLOW_UP)
+    return await publish_change(db, CHANGE, (lamp, lit), events, follow_up=FOLLOW_UP)
 
 
 async def numbers(database: Database) -> list[int]:
@@ -68,7 +68,7 @@ async def test_change_of_no_row_publishes_nothing(lamps: Database, wakeups: list
 
 
 async def test_several_events_of_a_change_keep_their_order(lamps: Database) -> None:
-    await change_and_publish(lamps, CHANGE, ("desk", 1), [Counted(about="desk", n=n) for n in range(20)])
+    await publish_change(lamps, CHANGE, ("desk", 1), [Counted(about="desk", n=n) for n in range(20)])
 
     assert await numbers(lamps) == [*range(20)]
 
