@@ -112,7 +112,11 @@ class _Pipeline:
         service = Service(name="bench", deps=object, subscriptions=[subscribe("apply", [OrderCreated], self._apply)])
         self.receiver = Receiver(service, None, database, journal)
         self.dispatcher = Dispatcher(
-            Destination("bench", {OrderCreated.topic: ["apply"]}), DeliveryClient(self._send), bus, database
+            Destination("bench", {OrderCreated.topic: ["apply"]}),
+            DeliveryClient(self._send),
+            bus,
+            database,
+            asyncio.Queue(),
         )
 
     async def _send(self, call: Call[Any]) -> Any:  # noqa: ANN401  of whatever type the call says

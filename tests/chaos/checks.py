@@ -111,6 +111,11 @@ def there_are_no_dead_letters(found: Observations) -> list[str]:
     return [f"a dead letter of {letter['topic']}: {letter['reason']}" for letter in found.dead_letters]
 
 
+def comparisons_found_nothing(found: Observations) -> list[str]:
+    """Check that no event was reported as lost: the bus stores what it has accepted."""
+    return [f"{one['kind']}: {one['events']} events of {one['topic']} at {one['service']}" for one in found.findings]
+
+
 def all_violations(found: Observations) -> list[str]:
     """Return the violations of all checks."""
     return [
@@ -122,4 +127,5 @@ def all_violations(found: Observations) -> list[str]:
         *projections_are_right(found),
         *events_and_rows_agree(found),
         *there_are_no_dead_letters(found),
+        *comparisons_found_nothing(found),
     ]

@@ -67,6 +67,8 @@ class Observations:
     differences: list[Row]
     """Differences between rows and events, from `verify-history`."""
     dead_letters: list[Row]
+    findings: list[Row]
+    """Findings of the comparisons of event logs with inboxes."""
     waiting: int
     """Events that still wait in an outbox."""
 
@@ -118,6 +120,7 @@ async def observe(cluster: Cluster, client: JourneyClient) -> Observations:
         mailed=await _notifications(cluster, "mails"),
         differences=await client.list_all("/order/api/verify-history", await client.login(ADMIN)),
         dead_letters=await market.rows("kafka", "SELECT * FROM dead_letters"),
+        findings=await market.rows("kafka", "SELECT * FROM comparison_findings"),
         waiting=await _waiting(cluster),
     )
 

@@ -102,5 +102,9 @@ def test_there_are_no_dead_letters(result: ChaosResult) -> None:
     assert checks.there_are_no_dead_letters(result.found) == []
 
 
+def test_comparisons_reported_no_event_as_lost(result: ChaosResult) -> None:
+    assert checks.comparisons_found_nothing(result.found) == []
+
+
 def test_money_and_stock_reconcile(result: ChaosResult) -> None:
     result.found.snapshot.assert_reconciled(result.stock)

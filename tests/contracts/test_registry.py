@@ -2,18 +2,19 @@
 
 from typing import Any
 
-from nextbuy.contracts import auth, delivery, order, parking, product, seller, simulator
+from nextbuy.contracts import auth, comparison, delivery, order, parking, product, seller, simulator
+from nextbuy.contracts.comparison import list_logged_events_of, missing_events_of, read_logged_events_of
 from nextbuy.contracts.delivery import receive_events_of
 from nextbuy.contracts.message import Call, Event
 from nextbuy.contracts.parking import list_parked_events_of, read_parked_events_of, replay_parked_events_of
 from nextbuy.contracts.registry import CALLS, EVENTS, PUBLISHERS, SUBSCRIBERS
-from nextbuy.host.composition import SERVICES, destinations
+from nextbuy.host.composition import SERVICES, destinations, sources
 
 PARKING = (list_parked_events_of, read_parked_events_of, replay_parked_events_of)
 
 
 def test_registry_lists_every_call_and_event() -> None:
-    modules = (auth, delivery, order, parking, product, seller, simulator)
+    modules = (auth, comparison, delivery, order, parking, product, seller, simulator)
     declared = [
         word
         for module in modules
@@ -22,8 +23,12 @@ def test_registry_lists_every_call_and_event() -> None:
     ]
     calls = {word for word in declared if issubclass(word, Call) and hasattr(word, "to")}
     events = {word for word in declared if issubclass(word, Event) and hasattr(word, "topic")}
-    made: set[type[Call[Any]]] = {receive_events_of(service) for service in SUBSCRIBERS}
-    made |= {of(service) for of in PARKING for service in PUBLISHERS}
+    made: set[type[Call[Any]]] = {
+        make(service) for service in SUBSCRIBERS for make in (receive_events_of, missing_events_of)
+    }
+    made |= {
+        make(service) for service in PUBLISHERS for make in (*PARKING, list_logged_events_of, read_logged_events_of)
+    }
     assert calls | made == set(CALLS)
     assert events == set(EVENTS)
 
@@ -49,13 +54,29 @@ def test_only_the_kafka_service_delivers_events_and_no_retry_is_hidden_from_it()
 
 
 def test_only_the_kafka_service_asks_publishers_for_parked_events() -> None:
-    assert sorted(PUBLISHERS) == sorted(name for name, hosted in SERVICES.items() if hosted.service.publishes)
     for service in PUBLISHERS:
         calls = [of(service) for of in PARKING]
         assert [call.path for call in calls] == [
             f"/{service}/internal/{verb}-parked-events" for verb in ("list", "read", "replay")
         ]
         assert {(call.to, call.callers, call.idempotent) for call in calls} == {(service, ("kafka",), True)}
+
+
+def test_event_logs_of_all_publishers_are_compared() -> None:
+    assert {source.name: set(source.topics) for source in sources()} == {
+        name: {event.topic for event in hosted.service.publishes}
+        for name, hosted in SERVICES.items()
+        if hosted.service.publishes
+    }
+    assert sorted(source.name for source in sources()) == sorted(PUBLISHERS)
+    assert {topic for source in sources() for topic in source.topics} == {event.topic for event in EVENTS}
+
+
+def test_only_the_kafka_service_compares_events_and_may_repeat_it() -> None:
+    calls: list[type[Call[Any]]] = [missing_events_of(name) for name in SUBSCRIBERS]
+    calls += [make(name) for name in PUBLISHERS for make in (list_logged_events_of, read_logged_events_of)]
+    for call in calls:
+        assert (call.callers, call.idempotent) == (("kafka",), True)
 
 
 def test_destination_has_every_subscription_of_each_topic() -> None:

@@ -168,11 +168,40 @@ async def test_dead_letters_are_handled_on_command_line(client: JourneyClient, m
     assert [mine in line for line in audit[:4]] == [True] * 4
 
 
+async def test_order_is_delivered_again_on_command_line_and_notified_once(
+    client: JourneyClient, market: Marketplace
+) -> None:
+    buyer, product = await client.new_buyer(), await client.new_product()
+    [order_id] = await client.buy(buyer, [(product, 1)])
+    notified = "SELECT source_event_id FROM notifications WHERE kind = 'order-created' AND link LIKE '%' || $1"
+
+    async def is_notified() -> bool:
+        return len(await market.rows("admin", notified, order_id)) == 1
+
+    await until(is_notified, "admins are notified")
+    [row] = await market.rows("admin", notified, order_id)
+    event_id = str(row["source_event_id"])
+    await market.rows("admin", "DELETE FROM notifications WHERE source_event_id = $1", event_id)
+    await market.rows("admin", "DELETE FROM inbox WHERE event_id = $1", event_id)
+
+    first = await events(market, "resend", "--topic", "order.created", "--key", order_id, "--destination", "admin")
+    second = await events(market, "resend", event_id)
+
+    assert (first.code, first.out.splitlines()[-1]) == (0, "1 events delivered.")
+    assert (second.code, second.out.splitlines()[-1]) == (0, "1 events delivered.")
+    assert await is_notified()
+    nothing = await events(market, "resend", "--topic", "order.created", "--until", "2000-01-01")
+    assert (nothing.code, nothing.out.splitlines()[-1]) == (0, "No events match.")
+    assert "resend" in (await events(market, "audit")).out.splitlines()[0]
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
         (("show", str(new_id())), "Dead letter not found."),
         (("replay",), "by ID"),
+        (("resend",), "Choose events by ID"),
+        (("resend", str(new_id()), "--key", "x"), "An event ID selects one event"),
         (("replay", "--all", "--topic", "x"), "by ID"),
         (("replay", str(new_id())), "Dead letter not found."),
         (("discard", str(new_id()), "--reason", " "), "1 to 500 characters"),

@@ -36,6 +36,9 @@ SPELLINGS = [
     "/admin/internal/receive-events",
     "/notification/internal/receive-events",
     "/analytics/internal/receive-events",
+    "/analytics/internal/missing-events",
+    "/order/internal/list-logged-events",
+    "/order/internal/read-logged-events",
     "/simulator/internal/refund-payment",
 ]
 

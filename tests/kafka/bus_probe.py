@@ -1,10 +1,12 @@
-"""Probes of each bus: a bus with its own prefix, and the number of events that a group has not acknowledged."""
+"""Probes of each bus: a bus with its own prefix, its lag, and ways to lose what it stores."""
 
 import asyncio
+import time
 from collections.abc import Callable, Collection
 from typing import Final, Protocol
 
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
 from redis.asyncio import Redis
 
 from nextbuy.kit.config import Kafka
@@ -30,6 +32,15 @@ class BusProbe(Protocol):
 
     async def lag(self, group: str, topics: Collection[str]) -> int:
         """Return the number of events that a group has not acknowledged, including those that it has not read."""
+
+    async def cut(self, topic: str) -> None:
+        """Delete the messages of a topic."""
+
+    async def delete(self, topic: str) -> None:
+        """Delete a topic."""
+
+    async def wipe(self, topics: Collection[str]) -> None:
+        """Delete everything."""
 
 
 MakeProbe = Callable[[], BusProbe]
@@ -57,6 +68,16 @@ class RedisProbe:
             lag += groups[group]["pending"] + len(behind or [])
         return lag
 
+    async def cut(self, topic: str) -> None:
+        await self._redis.xtrim(f"{self._prefix}stream:{topic}", 0, approximate=False)
+
+    async def delete(self, topic: str) -> None:
+        await self._redis.delete(f"{self._prefix}stream:{topic}")
+
+    async def wipe(self, topics: Collection[str]) -> None:
+        del topics
+        await self._redis.flushall()
+
 
 class KafkaProbe:
     """A bus on the shared Kafka."""
@@ -65,6 +86,8 @@ class KafkaProbe:
 
     def __init__(self, servers: str) -> None:
         self._servers, self._prefix = servers, own_prefix()
+        # For as long as the test: a client that is deleted while it reports a result crashes the process.
+        self._admin = AdminClient({"bootstrap.servers": servers})
         self.bus = KafkaBus(Kafka(servers=servers, prefix=self._prefix, partitions=PARTITIONS))
 
     async def lag(self, group: str, topics: Collection[str]) -> int:
@@ -89,3 +112,24 @@ class KafkaProbe:
             return sum(at.offset for at in ends) - sum(max(at.offset, 0) for at in committed)
         finally:
             reader.close()
+
+    async def cut(self, topic: str) -> None:
+        await asyncio.to_thread(self._cut, f"{self._prefix}{topic}")
+
+    async def delete(self, topic: str) -> None:
+        await asyncio.to_thread(self._delete, [f"{self._prefix}{topic}"])
+
+    async def wipe(self, topics: Collection[str]) -> None:
+        await asyncio.to_thread(self._delete, [f"{self._prefix}{topic}" for topic in topics])
+
+    def _cut(self, name: str) -> None:
+        partitions = self._admin.list_topics(name, timeout=_TIMEOUT).topics[name].partitions
+        ends = [TopicPartition(name, partition, OFFSET_END) for partition in partitions]
+        for result in self._admin.delete_records(ends).values():
+            result.result(_TIMEOUT)
+
+    def _delete(self, names: list[str]) -> None:
+        for result in self._admin.delete_topics(names).values():
+            result.result(_TIMEOUT)
+        while self._admin.list_topics(timeout=_TIMEOUT).topics.keys() & set(names):
+            time.sleep(0.05)

@@ -6,12 +6,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 import pytest
 from redis.asyncio import Redis
 
+from nextbuy.kafka.comparison import destination_comparison
 from nextbuy.kafka.delivery import dispatcher
+from nextbuy.kit.events import log_listing
 from nextbuy.kit.observability.telemetry import Journal
 from nextbuy.kit.service import Service, Subscription
 from tests.conftest import OpenDatabase
 from tests.kafka.bus_probe import KafkaProbe, MakeProbe, RedisProbe
-from tests.kafka.delivery_harness import DeliveryHarness, SampleDestination
+from tests.kafka.delivery_harness import DeliveryHarness, SampleDestination, SamplePublisher
 from tests.kit.events.sample import EFFECTS
 
 MakeHarness = Callable[..., Awaitable[DeliveryHarness]]
@@ -57,7 +59,9 @@ async def make_harness_on(
                     Service(name=name, deps=object, subscriptions=of_name), None, database, journal
                 )
                 await destinations[name].start()
-            made.append(DeliveryHarness(await open_database("kafka"), redis, make_probe(), journal, destinations))
+            probe = make_probe()
+            publishers = [SamplePublisher(await open_database(""), probe.bus, journal)]
+            made.append(DeliveryHarness(await open_database("kafka"), redis, probe, journal, destinations, publishers))
             return made[-1]
 
         return make
@@ -77,3 +81,11 @@ def make_harness(make_harness_on: Callable[[MakeProbe], MakeHarness], make_probe
 def make_redis_harness(make_harness_on: Callable[[MakeProbe], MakeHarness], redis: Redis) -> MakeHarness:
     """A maker of harnesses on Redis, for what does not depend on the bus."""
     return make_harness_on(lambda: RedisProbe(redis))
+
+
+@pytest.fixture
+def settled_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lists of event logs that reach to the last event, and groups that are waited for only briefly."""
+    monkeypatch.setattr(log_listing, "SETTLING", 0.0)
+    monkeypatch.setattr(destination_comparison, "WAIT", 0.2)
+    monkeypatch.setattr(destination_comparison, "WAIT_POLL", 0.02)

@@ -5,34 +5,40 @@ import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import msgspec
 from redis.asyncio import Redis
 
+from nextbuy.contracts.comparison import missing_events_of
 from nextbuy.contracts.delivery import EventEntry, ReceiveEvents, receive_events_of
 from nextbuy.contracts.errors import AppError
 from nextbuy.contracts.message import Envelope, Event
+from nextbuy.kafka.comparison.compare_events import Rounds
+from nextbuy.kafka.comparison.store import StoredFinding, list_findings
 from nextbuy.kafka.dead_letters import store
 from nextbuy.kafka.dead_letters.run_replays import run_replays
 from nextbuy.kafka.dead_letters.store import DeadLetter
 from nextbuy.kafka.delivery.deliver_events import deliver_events
-from nextbuy.kit.events.bus.interface import BusMessage
+from nextbuy.kit.events.bus.interface import Bus, BusMessage, BusUnavailable
+from nextbuy.kit.events.log_listing import log_calls
+from nextbuy.kit.events.missing_events import MissingEventFinder
 from nextbuy.kit.events.receiver import Receiver
+from nextbuy.kit.events.relay import Relay
 from nextbuy.kit.http.app import App
 from nextbuy.kit.http.service_identity import ServiceIdentity
 from nextbuy.kit.observability.telemetry import Journal
 from nextbuy.kit.rpc.breaker import Breaker, BreakerPolicy
 from nextbuy.kit.rpc.calls import Calls
 from nextbuy.kit.rpc.transports import LocalTransport
-from nextbuy.kit.service import Service, answers
-from nextbuy.kit.service_context import Destination
+from nextbuy.kit.service import Service, Subscription, answers
+from nextbuy.kit.service_context import Destination, Source
 from nextbuy.kit.storage.database import Database
 from nextbuy.kit.wire import Handler, Request, Response, problem_response
 from tests.kafka.bus_probe import BusProbe
 from tests.kafka.sample_deps import sample_deps
-from tests.kit.events.sample import CountingDatabase, message
+from tests.kit.events.sample import Counted, CountingDatabase, Measured, commit, message
 
 SECRET: Final = b"a secret for tests"
 _NEVER_OPENS: Final = BreakerPolicy(min_calls=1_000_000, consecutive_failures=1_000_000)
@@ -94,7 +100,11 @@ class SampleDestination:
         receiver = Receiver(self.service, self.deps, self.database, self.journal)
         await receiver.start()
         identity = ServiceIdentity(SECRET, self.name)
-        calls = [answers(receive_events_of(self.name), receiver.receive)]
+        finder = MissingEventFinder(self.service, self.database)
+        calls = [
+            answers(receive_events_of(self.name), receiver.receive),
+            answers(missing_events_of(self.name), finder.find),
+        ]
         self._app = App(self.service, self.deps, identity=identity, database=self.database, calls=calls)
 
     def handler(self) -> Handler | None:
@@ -102,12 +112,41 @@ class SampleDestination:
         return self._handle if self.available else None
 
     async def _handle(self, request: Request) -> Response:
+        if not request.path.endswith("/receive-events"):
+            return await self._app.handle(request)
         call = DeliveryCall(msgspec.json.decode(request.body, type=ReceiveEvents).entries)
         self.calls.append(call)
         answer = await self.intercept(call.entries)
         if isinstance(answer, AppError):
             return problem_response(answer, "")
         return answer or await self._app.handle(request)
+
+
+class SamplePublisher:
+    """A service that publishes events: its database, its event log, and the relay of its outbox."""
+
+    def __init__(self, database: Database, bus: Bus, journal: Journal, name: str = "shop") -> None:
+        self.name = name
+        self.database = Database(database._pool, name)
+        self.available = True
+        self.relay = Relay(self.database, bus, journal)
+        service = Service(name=name, deps=SamplePublisher, publishes=[Counted, Measured])
+        self.source = Source(name, [event.topic for event in service.publishes])
+        self._app = App(service, self, identity=ServiceIdentity(SECRET, name), calls=log_calls(service))
+
+    def handler(self) -> Handler | None:
+        """Return the handler of requests, or None while the service is unavailable."""
+        return self._app.handle if self.available else None
+
+    async def commit(self, *events: Event) -> None:
+        """Publish events to the outbox."""
+        await commit(self.database, *events)
+
+    async def publish(self, *events: Event) -> None:
+        """Publish events on the bus."""
+        await self.commit(*events)
+        while await self.relay.publish_batch():
+            pass
 
 
 class DeliveryHarness:
@@ -120,19 +159,28 @@ class DeliveryHarness:
         probe: BusProbe,
         journal: Journal,
         destinations: Mapping[str, SampleDestination],
+        publishers: Sequence[SamplePublisher] = (),
     ) -> None:
         self.database, self.probe, self.bus = database, probe, probe.bus
-        self.destinations = destinations
+        self.destinations, self.publishers = destinations, publishers
+        handlers = {one.name: one.handler for one in destinations.values()}
+        handlers |= {one.name: one.handler for one in publishers}
         now = asyncio.get_running_loop().time
         calls = Calls(
             ServiceIdentity(SECRET, "kafka"),
-            {name: LocalTransport(name, one.handler) for name, one in destinations.items()},
+            {name: LocalTransport(name, handler) for name, handler in handlers.items()},
             journal,
-            breakers={name: Breaker(now, _NEVER_OPENS) for name in destinations},
+            breakers={name: Breaker(now, _NEVER_OPENS) for name in handlers},
         )
         self.deps = sample_deps(
-            database, redis, calls.send, self.bus, [one.destination for one in destinations.values()]
+            database,
+            redis,
+            calls.send,
+            self.bus,
+            [one.destination for one in destinations.values()],
+            [one.source for one in publishers],
         )
+        self._rounds = Rounds(self.deps)
 
     @asynccontextmanager
     async def delivering(self) -> AsyncIterator[None]:
@@ -158,6 +206,14 @@ class DeliveryHarness:
         """Return whether a destination's group has acknowledged everything."""
         return await self.lag(name) == 0
 
+    async def has_passed(self, name: str = "sample") -> bool:
+        """Return whether a destination's group has acknowledged everything that the bus still stores."""
+        try:
+            ends = await self.bus.ends(self.destinations[name].destination.topics)
+            return all(await self.bus.has_passed(name, list(ends.items())))
+        except BusUnavailable:
+            return False
+
     async def letters(self) -> list[DeadLetter]:
         """Return the dead letters, oldest first."""
         return (await store.list_dead_letters(self.database, 1_000)).items[::-1]
@@ -166,3 +222,28 @@ class DeliveryHarness:
         """Run the requested replays that are due."""
         while await run_replays(self.deps):
             pass
+
+    @property
+    def publisher(self) -> SamplePublisher:
+        """The only publisher."""
+        [publisher] = self.publishers
+        return publisher
+
+    async def restart(self, *subscriptions: Subscription, name: str = "sample") -> None:
+        """Restart a destination with other subscriptions, and the kafka service."""
+        one = self.destinations[name]
+        one.service = Service(name=name, deps=object, subscriptions=subscriptions)
+        await one.start()
+        self.deps = replace(self.deps, destinations=[each.destination for each in self.destinations.values()])
+        self._rounds = Rounds(self.deps)
+
+    async def compare(self) -> None:
+        """Compare event logs with inboxes until no destination is behind."""
+        more = True
+        while more:
+            async with asyncio.TaskGroup() as tasks:
+                more = await self._rounds.run(tasks)
+
+    async def findings(self) -> list[StoredFinding]:
+        """Return what the comparisons have found, oldest first."""
+        return (await list_findings(self.database, 1_000)).items[::-1]

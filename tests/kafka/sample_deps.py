@@ -5,13 +5,15 @@ from collections.abc import Sequence
 from redis.asyncio import Redis
 
 from nextbuy.contracts.auth import AuthClient
+from nextbuy.contracts.comparison import ComparisonClient
 from nextbuy.contracts.delivery import DeliveryClient
 from nextbuy.contracts.message import Send
 from nextbuy.contracts.parking import ParkingClient
 from nextbuy.kafka.deps import Deps
+from nextbuy.kafka.late_delivery import LateDelivery
 from nextbuy.kit.events.bus.interface import Bus
 from nextbuy.kit.observability.interactions import Interactions
-from nextbuy.kit.service_context import Destination
+from nextbuy.kit.service_context import Destination, Source
 from nextbuy.kit.storage.database import Database
 
 
@@ -21,15 +23,17 @@ def sample_deps(
     send: Send,
     bus: Bus,
     destinations: Sequence[Destination],
-    publishers: Sequence[str] = (),
+    sources: Sequence[Source] = (),
 ) -> Deps:
     """Return dependencies whose calls are sent by `send`."""
     return Deps(
         auth=AuthClient(send),
         delivery=DeliveryClient(send),
+        comparison=ComparisonClient(send),
         destinations=destinations,
         parking=ParkingClient(send),
-        publishers=publishers,
+        sources=sources,
+        late=LateDelivery(),
         bus=bus,
         database=database,
         interactions=Interactions(redis),

@@ -5,7 +5,7 @@ The decisions go the whole way: seller's outbox, relay, bus, dispatchers, receiv
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from uuid import UUID
 
@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 from nextbuy.contracts.auth import Account, Accounts, AuthClient, GetAccounts
 from nextbuy.contracts.seller import SellerApproved, SellerSuspended
 from nextbuy.contracts.values import Role
-from nextbuy.kit.events.bus.interface import Bus, BusMessage, Risk, Subscription
+from nextbuy.kit.events.bus.interface import Bus, BusMessage, Risk, Subscription, TopicEnd
 from nextbuy.kit.events.relay import Relay
 from nextbuy.kit.observability.telemetry import Journal
 from nextbuy.kit.storage.database import Database
@@ -56,6 +56,12 @@ class TopicBuffer:
 
     async def risks(self, topics: Sequence[str]) -> list[Risk]:  # noqa: ARG002
         return []
+
+    async def ends(self, topics: Collection[str]) -> dict[str, TopicEnd]:
+        raise NotImplementedError
+
+    async def has_passed(self, group: str, ends: Sequence[tuple[str, TopicEnd]]) -> list[bool]:
+        raise NotImplementedError
 
     async def close(self) -> None:
         """Nothing is open."""

@@ -4,6 +4,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Awaitable, Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -63,3 +64,12 @@ def with_database(data: Path | None, service: str, act: Callable[[Database], Awa
 
     with exit_on_error():
         return on_database(settings_of(data=data), service, act)
+
+
+def parse_time(value: str) -> datetime:
+    """Return the time of an option, in UTC unless it has an offset."""
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is not a time. Use YYYY-MM-DD or YYYY-MM-DDTHH:MM:SS (UTC).") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,14 +1,13 @@
-"""`nextbuy events …`: dead letters, replays, rebuilds, restores and the audit log.
+"""`nextbuy events …`: dead letters, replays, resends, rebuilds, restores and the audit log.
 
-The commands in this file work on the kafka service's database, whether or not the marketplace runs. Replays and
-rebuilds are only requested here; the services do them, so they wait until these run.
+The commands in this file work on the kafka service's database, whether or not the marketplace runs. Replays, resends
+and rebuilds are only requested here; the services do them, so they wait until these run.
 """
 
 import asyncio
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, get_args
 from uuid import UUID
@@ -19,9 +18,10 @@ from msgspec import UNSET
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from nextbuy.cli.common import Command, fail, with_data, with_database
+from nextbuy.cli.common import Command, fail, parse_time, with_data, with_database
 from nextbuy.cli.projections import SERVICE as ANALYTICS
 from nextbuy.cli.projections import projections, rebuild
+from nextbuy.cli.resend import resend
 from nextbuy.cli.restore import restore
 from nextbuy.contracts.values import PAGE_LIMIT
 from nextbuy.kafka.dead_letters.replay_requests import LEASES, Replay, get_replay
@@ -38,19 +38,11 @@ MAX_REASON: Final = 500
 """Characters of a reason for discarding, as in the API."""
 
 
-def _parse_time(value: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(value)
-    except ValueError:
-        raise click.BadParameter(f"{value!r} is not a time. Use YYYY-MM-DD or YYYY-MM-DDTHH:MM:SS (UTC).") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
 def _with_filter(command: Command) -> Command:
     since = "Failed at this time or later (UTC), like 2026-11-30 or 2026-11-30T08:15:00."
     for option in (
-        click.option("--until", metavar="TIME", type=_parse_time, help="Failed before this time, in the same form."),
-        click.option("--since", metavar="TIME", type=_parse_time, help=since),
+        click.option("--until", metavar="TIME", type=parse_time, help="Failed before this time, in the same form."),
+        click.option("--since", metavar="TIME", type=parse_time, help=since),
         click.option("--type", "event_type", metavar="TYPE", help="Only this event type."),
         click.option("--reason", metavar="TEXT", help="Only reasons starting with TEXT."),
         click.option("--subscription", metavar="NAME", help="Only this subscription; '' for none."),
@@ -76,7 +68,7 @@ def _filter_of(options: dict[str, Any]) -> Filter:
 
 @click.group()
 def events() -> None:
-    """Manage dead letters, replays, projections and restores; show the audit log."""
+    """Manage dead letters, replays, resends, projections and restores; show the audit log."""
 
 
 @events.command("dead-letters")
@@ -194,6 +186,7 @@ def audit(data: Path | None, service: str, limit: int, cursor: str | None) -> No
 events.add_command(projections)
 events.add_command(rebuild)
 events.add_command(restore)
+events.add_command(resend)
 
 
 def _print_next_page(cursor: str | None) -> None:

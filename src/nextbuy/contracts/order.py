@@ -15,6 +15,7 @@ from nextbuy.contracts.message import Call, Client, Event, EventsRead
 from nextbuy.contracts.money import format_money
 from nextbuy.contracts.product import PricedLine
 from nextbuy.contracts.values import (
+    MAX_INTEGER,
     MAX_LINES,
     BatchLimit,
     BuyerId,
@@ -114,7 +115,12 @@ class SessionOpened(_SessionEvent, topic="payment-session.opened", key="session_
 
     payment_id: PaymentId
     payment_url: Annotated[
-        str, Meta(description="The payment page.", examples=["http://127.0.0.1:8080/simulator/api/pay/pay_1"])
+        str,
+        Meta(
+            max_length=5_000,
+            description="The payment page.",
+            examples=["http://127.0.0.1:8080/simulator/api/pay/pay_1"],
+        ),
     ]
 
 
@@ -165,7 +171,7 @@ class PaymentReceived(_SessionEvent, topic="payment.received", key="session_id")
     payment_id: PaymentId
     total: Annotated[Money, Meta(description="The amount received, which may differ from the checkout's total.")]
     serial: Annotated[
-        int | None,
+        Annotated[int, Meta(ge=1, le=MAX_INTEGER)] | None,
         Meta(description="The serial number that order numbers are derived from; null if the amount is wrong."),
     ]
 
@@ -219,7 +225,7 @@ class PaymentUnmatched(_UnmatchedPaymentEvent, topic="payment.unmatched", key="p
 class UnmatchedPaymentRefunded(_UnmatchedPaymentEvent, topic="payment.unmatched-refunded", key="payment_id"):
     """A payment that names no known checkout was refunded in full."""
 
-    refund_id: Annotated[str, Meta(description="The provider's refund.")]
+    refund_id: Annotated[ProviderId, Meta(description="The provider's refund.")]
 
 
 def order_summary(event: OrderCreated) -> str:

@@ -37,8 +37,9 @@ class ParkedEventList(Struct, frozen=True):
 
 
 class ParkedEvent(Struct, frozen=True):
-    """A parked event, with the bus's words."""
+    """A parked event, its position in the event log, and the bus's words."""
 
+    position: int
     event_id: UUID
     topic: str
     reason: str

@@ -3,13 +3,13 @@
 from typing import Any, Final
 
 from nextbuy.contracts import auth, order, product, seller, simulator
+from nextbuy.contracts.comparison import list_logged_events_of, missing_events_of, read_logged_events_of
 from nextbuy.contracts.delivery import receive_events_of
 from nextbuy.contracts.message import Call, Event
 from nextbuy.contracts.parking import list_parked_events_of, read_parked_events_of, replay_parked_events_of
 
 SUBSCRIBERS: Final = ("admin", "analytics", "notification", "product")
 """The services that subscribe to events."""
-
 PUBLISHERS: Final = ("auth", "order", "product", "seller")
 """The services that publish events."""
 
@@ -40,6 +40,9 @@ CALLS: Final[tuple[type[Call[Any]], ...]] = (
     *map(list_parked_events_of, PUBLISHERS),
     *map(read_parked_events_of, PUBLISHERS),
     *map(replay_parked_events_of, PUBLISHERS),
+    *map(missing_events_of, SUBSCRIBERS),
+    *map(list_logged_events_of, PUBLISHERS),
+    *map(read_logged_events_of, PUBLISHERS),
 )
 
 EVENTS: Final[tuple[type[Event], ...]] = (

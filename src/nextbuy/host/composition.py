@@ -56,7 +56,7 @@ from nextbuy.kit.observability.interactions import Interactions
 from nextbuy.kit.observability.telemetry import Journal
 from nextbuy.kit.rpc.transports import HttpTransport, LocalTransport, Transport
 from nextbuy.kit.service import Service, Task
-from nextbuy.kit.service_context import Destination
+from nextbuy.kit.service_context import Destination, Source
 from nextbuy.kit.storage.database import Database
 from nextbuy.kit.wire import encode
 from nextbuy.web.app import pages
@@ -118,7 +118,7 @@ def make_process(settings: Settings, names: Collection[str], journal: Journal) -
         interactions=interactions,
         tasks=[BackgroundTask("interactions", interactions.run)],
         destinations=destinations(),
-        publishers=[hosted.name for hosted in SERVICES.values() if hosted.service.publishes],
+        sources=sources(),
         service_tasks=service_tasks,
     )
 
@@ -158,6 +158,15 @@ def destinations() -> list[Destination]:
         if topics:
             found.append(Destination(hosted.name, topics))
     return found
+
+
+def sources() -> list[Source]:
+    """Return the services that publish events, with their topics."""
+    return [
+        Source(hosted.name, [event.topic for event in hosted.service.publishes])
+        for hosted in SERVICES.values()
+        if hosted.service.publishes
+    ]
 
 
 # --- Background tasks of each service --------------------------------------------------------------------------------

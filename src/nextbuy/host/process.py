@@ -10,12 +10,15 @@ from typing import Any, Final
 from redis.asyncio import Redis
 
 from nextbuy.contracts.auth import AuthClient
+from nextbuy.contracts.comparison import missing_events_of
 from nextbuy.contracts.delivery import receive_events_of
 from nextbuy.host.background import BackgroundTask
 from nextbuy.host.databases import service_url
 from nextbuy.kit.clock import utc_now
 from nextbuy.kit.config import Settings
 from nextbuy.kit.events.bus.interface import Bus
+from nextbuy.kit.events.log_listing import log_calls
+from nextbuy.kit.events.missing_events import MissingEventFinder
 from nextbuy.kit.events.parking import parking_handlers
 from nextbuy.kit.events.receiver import Receiver
 from nextbuy.kit.http.app import App
@@ -28,7 +31,7 @@ from nextbuy.kit.rpc.breaker import Breaker, BreakerPolicy
 from nextbuy.kit.rpc.calls import Calls
 from nextbuy.kit.rpc.transports import HttpTransport, LocalTransport, Transport
 from nextbuy.kit.service import CallHandler, Service, answers
-from nextbuy.kit.service_context import Destination, ServiceContext
+from nextbuy.kit.service_context import Destination, ServiceContext, Source
 from nextbuy.kit.storage.database import Database
 from nextbuy.kit.wire import Handler
 
@@ -66,7 +69,7 @@ class Process:
         interactions: Interactions,
         tasks: Sequence[BackgroundTask],
         destinations: Sequence[Destination],
-        publishers: Sequence[str],
+        sources: Sequence[Source],
         service_tasks: Callable[[Service, Any, Database, Bus, Journal], Iterable[BackgroundTask]],
     ) -> None:
         """Prepare a process; `start` starts `tasks`, then `services` in order, each with its `service_tasks`."""
@@ -82,7 +85,7 @@ class Process:
         self._service_tasks = service_tasks
         self._interactions = interactions
         self._destinations = destinations
-        self._publishers = publishers
+        self._sources = sources
         self._breakers = {name: Breaker(asyncio.get_running_loop().time) for name in callees}
         self.transports: dict[str, Transport] = {name: self._transport(name) for name in callees}
         self.verifier = TokenVerifier(self._public_keys)
@@ -149,18 +152,20 @@ class Process:
                 database=database,
                 bus=self.bus,
                 destinations=self._destinations,
-                publishers=self._publishers,
+                sources=self._sources,
             )
         )
         if service.startup is not None:
             await service.startup(deps)
         if service.shutdown is not None:
             self._stack.push_async_callback(service.shutdown, deps)
-        calls: list[CallHandler] = []
+        calls: list[CallHandler] = log_calls(service)
         if service.subscriptions:
             receiver = Receiver(service, deps, database, self.journal)
             await receiver.start()
             calls.append(answers(receive_events_of(hosted.name), receiver.receive))
+            finder = MissingEventFinder(service, database)
+            calls.append(answers(missing_events_of(hosted.name), finder.find))
         if service.publishes:
             calls += parking_handlers(hosted.name, database)
         self._apps[hosted.name] = App(

@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nextbuy.contracts.auth import AuthClient
+from nextbuy.contracts.comparison import ComparisonClient
 from nextbuy.contracts.delivery import DeliveryClient
 from nextbuy.contracts.parking import ParkingClient
+from nextbuy.kafka.late_delivery import LateDelivery
 from nextbuy.kit.events.bus.interface import Bus
 from nextbuy.kit.observability.interactions import Interactions
-from nextbuy.kit.service_context import Destination, ServiceContext
+from nextbuy.kit.service_context import Destination, ServiceContext, Source
 from nextbuy.kit.storage.database import Database
 
 
@@ -18,9 +20,11 @@ class Deps:
 
     auth: AuthClient
     delivery: DeliveryClient
+    comparison: ComparisonClient
     destinations: Sequence[Destination]
     parking: ParkingClient
-    publishers: Sequence[str]
+    sources: Sequence[Source]
+    late: LateDelivery
     bus: Bus
     database: Database
     interactions: Interactions
@@ -31,9 +35,11 @@ def assemble(context: ServiceContext) -> Deps:
     return Deps(
         auth=AuthClient(context.send),
         delivery=DeliveryClient(context.deliver),
+        comparison=ComparisonClient(context.send),
         destinations=context.destinations,
         parking=ParkingClient(context.send),
-        publishers=context.publishers,
+        sources=context.sources,
+        late=LateDelivery(),
         bus=context.bus,
         database=context.database,
         interactions=context.interactions,

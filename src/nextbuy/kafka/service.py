@@ -1,7 +1,10 @@
-"""Kafka: the delivery of events, dead letters and their replay, and the interactions of a trace."""
+"""Kafka: delivery of events, their comparison with event logs, dead letters, resends, and the traces of calls."""
 
 from nextbuy.contracts.values import Role
 from nextbuy.kafka.audit import audit
+from nextbuy.kafka.comparison.compare_events import compare_events
+from nextbuy.kafka.comparison.comparison_findings import comparison_findings
+from nextbuy.kafka.comparison.purge_findings import purge_findings
 from nextbuy.kafka.dead_letters.collect_parked_events import collect_parked_events
 from nextbuy.kafka.dead_letters.dead_letter import dead_letter
 from nextbuy.kafka.dead_letters.dead_letters import dead_letters
@@ -15,6 +18,7 @@ from nextbuy.kafka.dead_letters.run_replays import run_replays
 from nextbuy.kafka.delivery.deliver_events import deliver_events
 from nextbuy.kafka.deps import Deps
 from nextbuy.kafka.interactions import interactions
+from nextbuy.kafka.resends.run_resends import run_resends
 from nextbuy.kit.service import Service, get, job, post, task
 
 _ADMINS = [Role.ADMIN]
@@ -30,13 +34,16 @@ SERVICE = Service(
         post("dead-letters/{id}/discard", discard_dead_letter, who=_ADMINS),
         get("replays", replays, who=_ADMINS),
         get("replays/{replay_id}", replay, who=_ADMINS),
+        get("comparison-findings", comparison_findings, who=_ADMINS),
         get("audit", audit, who=_ADMINS),
         get("interactions/{trace_id}", interactions, who=_ADMINS),
     ],
     jobs=[
         job("run-replays", run_replays, every=1.0),
         job("collect-parked-events", collect_parked_events, every=30.0),
+        job("run-resends", run_resends, every=2.0),
         job("purge-dead-letters", purge_dead_letters, every=600.0),
+        job("purge-findings", purge_findings, every=600.0),
     ],
-    tasks=[task("deliver-events", deliver_events)],
+    tasks=[task("deliver-events", deliver_events), task("compare-events", compare_events)],
 )

@@ -21,6 +21,13 @@ class Destination(Struct, frozen=True):
     topics: Mapping[str, Sequence[str]]
 
 
+class Source(Struct, frozen=True):
+    """A service that publishes events, with its topics."""
+
+    name: str
+    topics: Sequence[str]
+
+
 @dataclass(frozen=True, kw_only=True)
 class ServiceContext:
     """The shared parts for one service in one process."""
@@ -36,5 +43,5 @@ class ServiceContext:
     bus: Bus
     destinations: Sequence[Destination]
     """All services that subscribe to events; the kafka service delivers to them."""
-    publishers: Sequence[str] = ()
-    """The names of all services that publish events; the kafka service lists their parked ones."""
+    sources: Sequence[Source]
+    """All services that publish events; the kafka service compares their event logs with inboxes."""

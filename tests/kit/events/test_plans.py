@@ -7,7 +7,7 @@ import asyncpg
 import msgspec
 import pytest
 
-from nextbuy.kit.events import event_log, inbox, outbox, relay
+from nextbuy.kit.events import event_log, inbox, log_listing, missing_events, outbox, relay
 from nextbuy.kit.http import idempotency
 from tests.conftest import DatabaseUrl
 
@@ -35,6 +35,7 @@ BUCKETS = "(SELECT array_agg(n::smallint) FROM generate_series(0, 15) AS n)"
 UNTIL = "'2999-01-01'::timestamptz"
 LEASED = f"UPDATE outbox_leases SET leased_until = {UNTIL}"
 PUBLISHED = "(SELECT array_agg(id) FROM outbox)"
+ALL_IDS = ("'00000000-0000-0000-0000-000000000000'", "'ffffffff-ffff-ffff-ffff-ffffffffffff'")
 NEW = (
     "(SELECT array_agg(uuidv7()) FROM generate_series(1, 10))",
     *(f"array_fill({value}, ARRAY[10])" for value in ("'topic-1'::text", "'key-1'::text", "3::smallint", "'{}'::text")),
@@ -50,6 +51,15 @@ STATEMENTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "log: after": (event_log._READ_AFTER, ("500", "200", "4000000")),
     "log: topics": (event_log._READ_TOPICS, ("500", "20", "4000000", "ARRAY['topic-3', 'nothing']")),
     "log: keys": (event_log._READ_KEYS, ("ARRAY['key-7', 'key-9']", "200")),
+    "log: settled": (log_listing._SETTLED, ("60.0",)),
+    "log: list": (log_listing._LIST, ("ARRAY['topic-3', 'nothing']", "ARRAY[500, 0]::bigint[]", "1000000", "200")),
+    "log: begin": (log_listing._BEFORE, ("uuidv7(interval '-1 day')", "0")),
+    "log: known": (log_listing._KNOWN, ("ARRAY[500, 700]::bigint[]", "ARRAY[uuidv7(), uuidv7()]")),
+    "log: selection": (log_listing._READ_TOPICS, ("500", "20", "4000000", "ARRAY['topic-3']", "1000000", *ALL_IDS)),
+    "inbox: gaps": (
+        missing_events._GAPS,
+        ("ARRAY['subscription-1', 'subscription-2']", "ARRAY['subscription-1', 'subscription-2']", IDS),
+    ),
     "inbox: purge": (inbox._PURGE, ("'00000000-0000-0000-0000-000000000000'", "'subscription-1'", "uuidv7()")),
     "idempotency keys: purge": (idempotency._PURGE, ("'0001-01-01'",)),
 }

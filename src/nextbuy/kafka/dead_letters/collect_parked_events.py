@@ -21,7 +21,7 @@ log: Final = logging.getLogger(__name__)
 async def collect_parked_events(deps: Deps) -> None:
     """Store a dead letter for each parked event that has none."""
     async with asyncio.TaskGroup() as tasks:
-        for publisher in deps.publishers:
+        for publisher in [source.name for source in deps.sources]:
             tasks.create_task(_collect(deps, publisher))
 
 

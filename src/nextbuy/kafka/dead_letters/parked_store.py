@@ -16,10 +16,10 @@ log: Final = logging.getLogger(__name__)
 _STORE: Final = """
     INSERT INTO dead_letters
         (id, delivery_key, topic, event_id, event_type, destination, subscription, publisher, reason, error_chain,
-         attempts, envelope)
-    SELECT id, 'parked/' || event_id, topic, event_id, topic, '', '', $1, reason, '{}', 1, envelope
-    FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::bytea[])
-         AS parked (id, event_id, topic, reason, envelope)
+         attempts, envelope, position)
+    SELECT id, 'parked/' || event_id, topic, event_id, topic, '', '', $1, reason, '{}', 1, envelope, log_position
+    FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::bytea[], $7::bigint[])
+         AS parked (id, event_id, topic, reason, envelope, log_position)
     ON CONFLICT (delivery_key) DO UPDATE
         SET status = 'waiting', resolved_at = NULL, replay_id = NULL, reason = EXCLUDED.reason,
             attempts = dead_letters.attempts + 1, failed_at = clock_timestamp()
@@ -47,6 +47,7 @@ async def store_parked(database: Database, publisher: str, events: Sequence[Park
         [event.topic for event in events],
         [storable(event.reason) for event in events],
         [bytes(event.envelope) for event in events],
+        [event.position for event in events],
     )
     stored = {row["event_id"] for row in rows}
     for event in events:

@@ -11,5 +11,6 @@ async def deliver_events(deps: Deps) -> None:
     """Run a dispatcher per destination until cancelled; one that crashes is restarted alone."""
     async with asyncio.TaskGroup() as tasks:
         for destination in deps.destinations:
-            dispatcher = Dispatcher(destination, deps.delivery, deps.bus, deps.database)
+            late = deps.late.queue(destination.name)
+            dispatcher = Dispatcher(destination, deps.delivery, deps.bus, deps.database, late)
             tasks.create_task(keep_running(f"kafka.deliver-to-{destination.name}", dispatcher.run))

@@ -4,7 +4,7 @@ Everything that waits goes into the next call, up to `MAX_EVENTS` and `MAX_BYTES
 or that is refused for its size or content, is halved; other failures mean that the destination is unavailable, and it
 gets one call per `RETRY_INTERVAL`. An event that has failed for `GIVE_UP_AFTER` while others were applied is rejected.
 A batch is acknowledged once each of its events is applied or a dead letter, so a crash only repeats deliveries, and the
-destination's inbox drops the duplicates.
+destination's inbox drops the duplicates. Events from an event log (`late_delivery.py`) fill what is left of a call.
 """
 
 import asyncio
@@ -20,6 +20,7 @@ from nextbuy.contracts.delivery import MAX_BYTES, MAX_EVENTS, DeliveryClient, Ev
 from nextbuy.contracts.errors import AppError, BadGateway, DeadlinePassed, TooLarge, Unprocessable
 from nextbuy.kafka.dead_letters.store import NewDeadLetter, store_letters
 from nextbuy.kafka.delivery.open_batch import Entry, OpenBatch
+from nextbuy.kafka.late_delivery import LateBatch
 from nextbuy.kit.deadline import set_deadline
 from nextbuy.kit.events.bus.interface import Bus, BusUnavailable, Subscription
 from nextbuy.kit.observability import telemetry
@@ -43,11 +44,19 @@ Chosen = list[tuple[OpenBatch, Entry]]
 class Dispatcher:
     """The delivery of events to one destination."""
 
-    def __init__(self, destination: Destination, client: DeliveryClient, bus: Bus, database: Database) -> None:
+    def __init__(
+        self,
+        destination: Destination,
+        client: DeliveryClient,
+        bus: Bus,
+        database: Database,
+        late: "asyncio.Queue[LateBatch]",
+    ) -> None:
         self._destination = destination
         self._client = client
         self._bus = bus
         self._database = database
+        self._late = late
         self._open: list[OpenBatch] = []
         self._wakeup = asyncio.Event()
         self._limit = MAX_EVENTS
@@ -64,6 +73,7 @@ class Dispatcher:
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._read(subscription))
+                tasks.create_task(self._read_late())
                 tasks.create_task(self._deliver())
         finally:
             for one in self._open:
@@ -80,9 +90,16 @@ class Dispatcher:
             self._open.append(opened)
             self._wakeup.set()
 
+    async def _read_late(self) -> None:
+        while True:
+            batch = await self._late.get()
+            self._open.append(OpenBatch.read_late(batch))
+            self._wakeup.set()
+
     async def _deliver(self) -> None:
         while True:
             self._wakeup.clear()
+            self._open = [one for one in self._open if not one.abandoned]
             chosen = list(self._choose(time.monotonic()))
             if chosen:
                 with telemetry.use_span(telemetry.start_span()):
@@ -96,7 +113,7 @@ class Dispatcher:
         if now < self._paused_until:
             return
         count = size = 0
-        for one in self._open:
+        for one in sorted(self._open, key=lambda one: one.late is not None):
             if now < one.due:
                 continue
             for entry in one.entries[:1] if one.alone else one.entries:

@@ -8,8 +8,14 @@ from zlib import crc32
 
 from nextbuy.contracts.delivery import Result
 from nextbuy.kafka.dead_letters.store import NewDeadLetter
+from nextbuy.kafka.late_delivery import LateBatch
 from nextbuy.kit.events.bus.interface import Batch, Delivery
 from nextbuy.kit.events.inbound import EventDecoder, UndecodableEvent
+
+
+def delivery_key(subscription: str, event_id: UUID) -> str:
+    """Return the unique key of the dead letter of a subscription and an event."""
+    return f"{subscription}/{event_id}"
 
 
 @dataclass(slots=True, eq=False)
@@ -35,7 +41,7 @@ class Entry:
     def letter(self, destination: str, subscription: str, result: Result) -> NewDeadLetter:
         """Return the dead letter of a rejection."""
         return NewDeadLetter(
-            delivery_key=f"{subscription}/{self.event_id}",
+            delivery_key=delivery_key(subscription, self.event_id),
             topic=self.topic,
             event_id=self.event_id,
             event_type=self.topic,
@@ -59,6 +65,8 @@ class OpenBatch:
     """Monotonic seconds before which nothing of it is sent."""
     alone: bool = False
     """Whether only the first event is sent: it failed, and the others wait for it."""
+    late: LateBatch | None = None
+    """The batch, if its events are from an event log; they are sent behind the events of the bus."""
 
     @classmethod
     def read(cls, batch: Batch, subscriptions: Sequence[str]) -> tuple[Self, list[NewDeadLetter]]:
@@ -72,6 +80,20 @@ class OpenBatch:
                 continue
             opened.entries.append(Entry(index, topic, event_id, delivery.body, delivery.position, list(subscriptions)))
         return opened, letters
+
+    @classmethod
+    def read_late(cls, batch: LateBatch) -> Self:
+        """Open a batch from an event log."""
+        entries = [
+            Entry(index, batch.topic, event.event_id, event.body, event.position, list(event.subscriptions))
+            for index, event in enumerate(batch.events)
+        ]
+        return cls(batch, entries, late=batch)
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether its events are not to be sent any more."""
+        return self.late is not None and self.late.abandoned
 
     @property
     def done(self) -> int:

@@ -56,3 +56,45 @@ CREATE TABLE replays (
     blocked_by   text        NOT NULL DEFAULT '',
     finished_at  timestamptz
 );
+
+-- The lease of the copy of this service that compares event logs with inboxes; `due_at` is when the next round is due.
+CREATE TABLE comparison_leases (
+    name   text        PRIMARY KEY,
+    due_at timestamptz NOT NULL
+);
+INSERT INTO comparison_leases (name, due_at) VALUES ('comparison', '-infinity');
+
+-- What comparisons have found, for operators: events that a service lacked, dead letters that were lost, restored logs.
+CREATE TABLE comparison_findings (
+    id             uuid        PRIMARY KEY,
+    kind           text        NOT NULL CHECK (kind IN ('missing-events', 'lost-dead-letters', 'restored-log')),
+    -- The destination, or the publisher whose event log was restored.
+    service        text        NOT NULL,
+    topic          text        NOT NULL,
+    subscriptions  text[]      NOT NULL,
+    events         integer     NOT NULL,
+    first_event_id uuid,
+    found_at       timestamptz NOT NULL DEFAULT clock_timestamp(),
+    UNIQUE NULLS NOT DISTINCT (kind, service, topic, first_event_id)
+);
+CREATE INDEX comparison_findings_by_age ON comparison_findings (found_at);
+
+-- Requests to deliver events from the event logs again, with their progress.
+CREATE TABLE resends (
+    id           uuid        PRIMARY KEY,
+    requested_by text        NOT NULL,
+    requested_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    selection    jsonb       NOT NULL,
+    -- Empty for all.
+    destination  text        NOT NULL,
+    -- The progress in the event log of each service.
+    sources      jsonb       NOT NULL,
+    events       bigint      NOT NULL DEFAULT 0,
+    -- Why the resend is delayed, or empty.
+    blocked_by   text        NOT NULL DEFAULT '',
+    finished_at  timestamptz,
+    -- A process claims a resend by moving this ahead; see `nextbuy.kit.storage.leases`.
+    due_at       timestamptz DEFAULT now(),
+    CHECK ((finished_at IS NULL) = (due_at IS NOT NULL))
+);
+CREATE INDEX resends_due ON resends (id) WHERE due_at IS NOT NULL;

@@ -45,7 +45,7 @@ _LIST: Final = """
     WHERE parked_events.id > $1 ORDER BY parked_events.id LIMIT $2
 """
 _READ: Final = """
-    SELECT event_id, topic, reason, envelope FROM (
+    SELECT id AS position, event_id, topic, reason, envelope FROM (
         SELECT id, event_id, topic, reason, envelope,
                sum(octet_length(envelope)) OVER (ORDER BY id ROWS UNBOUNDED PRECEDING) AS bytes
         FROM event_log JOIN parked_events USING (id) WHERE event_id = ANY($1::uuid[])

@@ -24,6 +24,7 @@ from nextbuy.kit.deadline import time_left
 from nextbuy.kit.events.error_text import describe, describe_chain, storable
 from nextbuy.kit.events.inbound import EventDecoder, InboundEvent, UndecodableEvent
 from nextbuy.kit.events.inbox import InboxKey, record, rejections, update_rejected
+from nextbuy.kit.events.old_events import TOO_OLD, OldEvent, Verdict, is_old, judge
 from nextbuy.kit.observability import telemetry
 from nextbuy.kit.service import Inbox, Service, Subscription
 from nextbuy.kit.storage.database import Database, Transaction, transient
@@ -86,6 +87,7 @@ class Receiver:
         began = time.perf_counter()
         results: list[list[Result | _Item]] = [self._read(entry) for entry in call.entries]
         items = [one for row in results for one in row if isinstance(one, _Item)]
+        await self._judge_old([item for item in items if item.result is None])
         new = [item for item in items if item.result is None]
         if new:
             deadline = time.monotonic() + time_left(TIME_LIMIT) - 2 * _MARGIN
@@ -117,6 +119,28 @@ class Receiver:
                     rejection = _rejected(str(error))
             found.append(_Item(name, topic, event_id, event, entry.replay, rejection, result))
         return found
+
+    async def _judge_old(self, items: Sequence[_Item]) -> None:
+        """Decide about events whose inbox rows may have been purged; a replay's row was not."""
+        old = [one for one in items if not one.replay and one.rejection is None and is_old(one.event_id)]
+        if not old:
+            return
+        async with self._database.transaction() as tx:
+            inboxes = {
+                name: tuple(inbox.name for inbox in await _inboxes(tx, self._subscriptions[name]))
+                for name in {one.subscription for one in old}
+            }
+            verdicts = await judge(
+                tx, [OldEvent(one.subscription, one.topic, one.event_id, inboxes[one.subscription]) for one in old]
+            )
+        for item, verdict in zip(old, verdicts, strict=True):
+            if verdict is Verdict.DUPLICATE:
+                item.result = Result(Outcome.DUPLICATE)
+            elif verdict is Verdict.REJECTED:
+                item.rejection = _rejected(TOO_OLD)
+        skipped = sum(verdict is Verdict.DUPLICATE for verdict in verdicts)
+        if skipped:
+            log.info("events older than the inbox skipped as duplicates", extra={"events": skipped})
 
     def _log(self, items: Iterable[_Item], began: float) -> None:
         """Log one interaction per event that was not a duplicate, with the outcome for each subscription."""

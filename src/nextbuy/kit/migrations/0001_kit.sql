@@ -58,11 +58,23 @@ CREATE TABLE inbox (
     PRIMARY KEY (subscription, event_id)
 ) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 0.05);
 
--- When this service first started with each of its subscriptions. Events from before are not applied.
+-- The beginning of each subscription: events from before are not applied.
 CREATE TABLE subscriptions (
-    name      text        PRIMARY KEY,
-    begins_at timestamptz NOT NULL
+    name       text        PRIMARY KEY,
+    begins_at  timestamptz NOT NULL,
+    -- When this service first started with it.
+    started_at timestamptz NOT NULL DEFAULT now()
 );
+
+-- The last event of a topic up to which a subscription was found to have an inbox row for every event, and its position
+-- in its publisher's event log. A backup restores it together with the inbox.
+CREATE TABLE compared_positions (
+    subscription text   NOT NULL,
+    topic        text   NOT NULL,
+    position     bigint NOT NULL,
+    event_id     uuid   NOT NULL,
+    PRIMARY KEY (subscription, topic)
+) WITH (fillfactor = 50);
 
 -- Requests with an Idempotency-Key, and their encrypted responses.
 CREATE TABLE idempotency_keys (

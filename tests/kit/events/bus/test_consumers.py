@@ -53,7 +53,7 @@ class Receiver:
 @asynccontextmanager
 async def dispatching_to(receiver: Receiver, bus: Bus, database: Database) -> AsyncIterator[None]:
     """Run a dispatcher until the context ends."""
-    running = asyncio.create_task(Dispatcher(SAMPLE, DeliveryClient(receiver), bus, database).run())
+    running = asyncio.create_task(Dispatcher(SAMPLE, DeliveryClient(receiver), bus, database, asyncio.Queue()).run())
     yield
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)

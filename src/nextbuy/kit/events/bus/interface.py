@@ -4,7 +4,7 @@ The engine has stored a message before `publish` returns. Messages of one key ar
 and again until they are acknowledged. Two consumers of a group never process messages of one key at the same time.
 """
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Final, Literal, Protocol
 
 from msgspec import Struct
@@ -87,6 +87,10 @@ def parse_position(digits: bytes | None) -> int:
     return position if position <= MAX_POSITION else 0
 
 
+TopicEnd = Mapping[int, int]
+"""The end of a topic: by partition, a number that rises with each message; empty if the topic does not exist."""
+
+
 class Batch(Protocol):
     """Deliveries of one topic, in order per key; those that are not acknowledged are delivered again."""
 
@@ -136,6 +140,22 @@ class Bus(Protocol):
 
         Raises:
             BusUnavailable: the engine does not answer.
+        """
+        ...
+
+    async def ends(self, topics: Collection[str]) -> dict[str, TopicEnd]:
+        """Return the end of each topic: every message that is stored now lies before it.
+
+        Raises:
+            BusUnavailable: the engine did not answer.
+        """
+        ...
+
+    async def has_passed(self, group: str, ends: Sequence[tuple[str, TopicEnd]]) -> list[bool]:
+        """Return for each topic and end whether a group has acknowledged every message before it that still exists.
+
+        Raises:
+            BusUnavailable: the engine did not answer.
         """
         ...
 

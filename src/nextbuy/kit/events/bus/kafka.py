@@ -9,7 +9,7 @@ import asyncio
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -17,7 +17,14 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from nextbuy.kit.config import Kafka
 from nextbuy.kit.events.bus.cloud_event import Header, position_header, to_binary
-from nextbuy.kit.events.bus.interface import BusMessage, BusUnavailable, MessageRejected, Risk, TopicRefused
+from nextbuy.kit.events.bus.interface import (
+    BusMessage,
+    BusUnavailable,
+    MessageRejected,
+    Risk,
+    TopicEnd,
+    TopicRefused,
+)
 from nextbuy.kit.events.bus.kafka_connection import (
     MAX_MESSAGE_BYTES,
     REFUSALS,
@@ -28,6 +35,7 @@ from nextbuy.kit.events.bus.kafka_connection import (
     create_topics,
     refusal,
 )
+from nextbuy.kit.events.bus.kafka_offsets import KafkaOffsets
 from nextbuy.kit.events.bus.kafka_risks import kafka_risks
 from nextbuy.kit.events.bus.kafka_subscription import KafkaSubscription
 
@@ -69,6 +77,7 @@ class KafkaBus:
         self._creating_topics = asyncio.Lock()
         self._sender: _Sender | None = None
         self._probe: Probe | None = None
+        self._offsets: KafkaOffsets | None = None
 
     async def publish(self, messages: Sequence[BusMessage]) -> None:
         """Store messages, in this order: of each key all of them or, on failure, only the first ones."""
@@ -92,6 +101,19 @@ class KafkaBus:
         """Join a group; a batch has messages of one partition, which one member at a time reads."""
         return KafkaSubscription(self._kafka, group, topics, batch_size)
 
+    async def ends(self, topics: Collection[str]) -> dict[str, TopicEnd]:
+        """Return the offset behind the last message of each partition."""
+        return await asyncio.to_thread(self._open_offsets().ends, topics)
+
+    async def has_passed(self, group: str, ends: Sequence[tuple[str, TopicEnd]]) -> list[bool]:
+        """Compare ends with the committed offsets of a group, and with the first messages that still exist."""
+        return await asyncio.to_thread(self._open_offsets().has_passed, group, ends)
+
+    def _open_offsets(self) -> KafkaOffsets:
+        if self._offsets is None:
+            self._offsets = KafkaOffsets(self._kafka)
+        return self._offsets
+
     async def ping(self, timeout: float) -> None:
         """Check that the cluster answers within `timeout` seconds; if not, BusUnavailable says why."""
         if self._probe is None:
@@ -110,6 +132,8 @@ class KafkaBus:
         """Deliver what was handed over, within `_CLOSE_TIMEOUT`, and disconnect."""
         if self._sender is not None:
             await self._sender.close()
+        if self._offsets is not None:
+            await asyncio.to_thread(self._offsets.close)
 
     def _failure(
         self, error: Exception, count: int, pending: "_PendingMessages"

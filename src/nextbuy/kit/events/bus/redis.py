@@ -7,15 +7,16 @@ still have them.
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from redis.asyncio import Redis
 
 from nextbuy.kit.config import REDIS_PREFIX
-from nextbuy.kit.events.bus.interface import RETENTION_DAYS, BusMessage, BusUnavailable, Risk, TopicRefused
+from nextbuy.kit.events.bus.interface import RETENTION_DAYS, BusMessage, BusUnavailable, Risk, TopicEnd, TopicRefused
 from nextbuy.kit.events.bus.redis_connection import TIMEOUT, hint_channel, own_client, stream_of
 from nextbuy.kit.events.bus.redis_failures import UNAVAILABLE, publish_failure
+from nextbuy.kit.events.bus.redis_offsets import RedisOffsets
 from nextbuy.kit.events.bus.redis_risks import redis_risks
 from nextbuy.kit.events.bus.redis_subscription import RedisSubscription
 
@@ -48,6 +49,7 @@ class RedisBus:
         self._shared_client = client
         self._prefix = prefix
         self._client = own_client(client)
+        self._offsets = RedisOffsets(self._client, prefix, timeout=TIMEOUT)
         self._run_publish = self._client.register_script(_PUBLISH)
         self._trimmed: dict[str, float] = {}
         """By topic: when its stream was trimmed (monotonic seconds)."""
@@ -101,6 +103,14 @@ class RedisBus:
                 return await redis_risks(self._client)
         except UNAVAILABLE as error:
             raise BusUnavailable(f"Redis does not report its state: {type(error).__name__}: {error}") from error
+
+    async def ends(self, topics: Collection[str]) -> dict[str, TopicEnd]:
+        """Return the id of the last entry of each stream as one number, in partition 0."""
+        return await self._offsets.ends(topics)
+
+    async def has_passed(self, group: str, ends: Sequence[tuple[str, TopicEnd]]) -> list[bool]:
+        """Return for each stream whether nothing up to its end is pending or not delivered yet."""
+        return await self._offsets.has_passed(group, ends)
 
     async def close(self) -> None:
         """Close our connections; the shared client stays open."""

@@ -1,0 +1,104 @@
+"""SQL of the comparison: the lease of the copy that compares, and its findings."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from msgspec import Struct
+
+from nextbuy.contracts.values import Page, Timestamp, new_id
+from nextbuy.kit.http.paging import decode_cursor, encode_cursor
+from nextbuy.kit.storage.database import Database, Executor, from_row
+from nextbuy.kit.storage.leases import Leases
+from nextbuy.kit.storage.retention import FIRST_MOMENT, purge, purge_statement
+
+_LEASES: Final = Leases("comparison_leases", seconds=60, key="name")
+"""Longer than a round; two copies that compare at the same time do no harm."""
+_NAME: Final = "comparison"
+RETENTION_DAYS: Final = 90
+"""Days that a finding is stored."""
+
+_CLAIM: Final = _LEASES.claim_statement(returning="claimed.due_at")
+_ADD: Final = """
+    INSERT INTO comparison_findings (id, kind, service, topic, subscriptions, events, first_event_id)
+    VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (kind, service, topic, first_event_id) DO NOTHING RETURNING id
+"""
+_PAGE: Final = """
+    SELECT id, kind, service, topic, subscriptions, events, first_event_id, found_at FROM comparison_findings
+    WHERE $1::uuid IS NULL OR id < $1 ORDER BY id DESC LIMIT $2
+"""
+PURGE: Final = purge_statement(
+    "comparison_findings", "found_at", f"clock_timestamp() - interval '{RETENTION_DAYS} days'"
+)
+
+
+class Finding(Struct, frozen=True):
+    """Events of a topic that a destination lacked, dead letters that were lost, or an event log that was restored.
+
+    `kind` is `missing-events`, `lost-dead-letters` or `restored-log`; the last one names the publisher as `service`.
+    """
+
+    kind: str
+    service: str
+    topic: str = ""
+    subscriptions: list[str] = []
+    events: int = 0
+    first_event_id: UUID | None = None
+
+
+class StoredFinding(Struct, frozen=True, kw_only=True):
+    """A finding of the comparison of event logs with inboxes.
+
+    `missing-events`: a destination lacked events of a topic; they were delivered from the event log.
+    `lost-dead-letters`: a destination had rejected events without a dead letter; the letters were restored.
+    `restored-log`: the event log of a service lacks events that were delivered, since it was restored from a backup.
+    """
+
+    id: UUID
+    kind: str
+    service: str
+    topic: str
+    subscriptions: list[str]
+    events: int
+    first_event_id: UUID | None
+    found_at: Timestamp
+
+
+async def claim(database: Database) -> datetime | None:
+    """Take the lease of the comparison if a round is due, and return its end."""
+    row = await database.fetchrow(_CLAIM, 1)
+    return None if row is None else row["due_at"]
+
+
+async def reschedule(database: Database, until: datetime, delay: float) -> None:
+    """Release the lease; the next round is due in `delay` seconds."""
+    await _LEASES.reschedule(database, [_NAME], until, delay)
+
+
+async def add_findings(db: Executor, findings: Sequence[Finding]) -> list[Finding]:
+    """Store findings, at most three at a time, and return the new ones; what is found again is one finding."""
+    return [
+        one
+        for one in findings
+        if await db.fetchval(
+            _ADD, new_id(), one.kind, one.service, one.topic, one.subscriptions, one.events, one.first_event_id
+        )
+    ]
+
+
+async def list_findings(db: Executor, limit: int, cursor: str | None = None) -> Page[StoredFinding]:
+    """Return a page of findings, newest first.
+
+    Raises:
+        Unprocessable: the cursor is invalid.
+    """
+    below = decode_cursor(cursor, UUID)[0] if cursor else None
+    rows = await db.fetch(_PAGE, below, limit + 1)
+    found = [from_row(StoredFinding, row) for row in rows[:limit]]
+    return Page(found, encode_cursor(found[-1].id) if len(rows) > limit else None)
+
+
+async def purge_findings(database: Database) -> None:
+    """Delete findings after `RETENTION_DAYS`."""
+    await purge(database, PURGE, FIRST_MOMENT)

@@ -1,0 +1,131 @@
+"""Requests to deliver events from the event logs again: which events, to which destination, and the progress.
+
+A request is claimed for one part of an event log at a time; each part stores the progress and extends the lease.
+"""
+
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from nextbuy.contracts.comparison import EventSelection
+from nextbuy.contracts.values import Timestamp, new_id
+from nextbuy.kit.audit_log import record
+from nextbuy.kit.clock import utc_now
+from nextbuy.kit.events.error_text import storable
+from nextbuy.kit.storage.database import Database, Executor, Row, Transaction, from_row
+from nextbuy.kit.storage.leases import Leases
+
+LEASES: Final = Leases("resends", seconds=120)
+"""Longer than one part may take (`run_resends.LATE_TIMEOUT`)."""
+_COLUMNS: Final = "id, requested_by, requested_at, selection, destination, sources, events, blocked_by, finished_at"
+_REQUEST: Final = f"""
+    INSERT INTO resends (id, requested_by, selection, destination, sources) VALUES ($1, $2, $3, $4, '[]')
+    RETURNING {_COLUMNS}
+"""  # noqa: S608  made of constants, as all below
+_CLAIM: Final = LEASES.claim_statement(order="id")
+_SAVE: Final = f"""
+    UPDATE resends SET sources = $3, events = $4, blocked_by = '',
+           finished_at = CASE WHEN $5 THEN clock_timestamp() END, due_at = CASE WHEN NOT $5 THEN {LEASES.until} END
+    WHERE {LEASES.held} RETURNING due_at
+"""  # noqa: S608
+_BLOCK: Final = f"""
+    UPDATE resends SET blocked_by = $3, due_at = now() + make_interval(secs => $4) WHERE {LEASES.held}
+"""  # noqa: S608
+
+
+class Source(Struct, frozen=True):
+    """The progress in a service's event log: read up to `position`, of `last` (-1 before the first read)."""
+
+    service: str
+    position: int = 0
+    last: int = -1
+    done: bool = False
+
+
+class Resend(Struct, frozen=True, kw_only=True):
+    """A resend and its progress; an empty `destination` means all. `blocked_by` is the latest failure, or empty."""
+
+    id: UUID
+    requested_by: str
+    requested_at: Timestamp
+    selection: EventSelection
+    destination: str
+    sources: list[Source]
+    events: int
+    blocked_by: str
+    finished_at: Timestamp | None
+
+
+class ClaimedResend(Struct, frozen=True):
+    """A resend that this process has claimed until `until`; None once it has ended."""
+
+    resend: Resend
+    until: datetime | None
+
+
+class LeaseLost(Exception):
+    """The lease ended and another process has claimed the resend; nothing was stored."""
+
+
+async def request_resend(tx: Transaction, requested_by: str, selection: EventSelection, destination: str) -> Resend:
+    """Request a resend of events up to now, and record it in the audit log."""
+    bounded = selection if selection.until is not None else replace(selection, until=utc_now())
+    encoded = msgspec.json.encode(bounded).decode()
+    [row] = await tx.fetch(_REQUEST, new_id(), requested_by, encoded, destination)
+    resend = _resend(row)
+    await record(
+        tx, requested_by, "resend", destination or "all", selection=msgspec.to_builtins(bounded), resend_id=resend.id
+    )
+    return resend
+
+
+async def get_resend(db: Executor, resend_id: UUID) -> Resend:
+    """Return a resend, which must exist."""
+    [row] = await db.fetch(f"SELECT {_COLUMNS} FROM resends WHERE id = $1", resend_id)  # noqa: S608
+    return _resend(row)
+
+
+async def claim(database: Database) -> ClaimedResend | None:
+    """Claim the oldest resend that no process works on, or return None."""
+    row = await database.fetchrow(_CLAIM, 1)
+    return None if row is None else ClaimedResend(_resend(row), row["due_at"])
+
+
+async def save(db: Executor, claimed: ClaimedResend, sources: list[Source], events: int) -> ClaimedResend:
+    """Store the progress and extend the lease; a resend whose sources are done has ended.
+
+    Raises:
+        LeaseLost: another process has claimed it.
+    """
+    after = replace(claimed.resend, sources=sources, events=events)
+    done = all(source.done for source in sources)
+    encoded = msgspec.json.encode(sources).decode()
+    rows = await db.fetch(_SAVE, [after.id], claimed.until, encoded, events, done)
+    if not rows:
+        raise LeaseLost
+    return ClaimedResend(after, rows[0]["due_at"])
+
+
+async def block(db: Executor, claimed: ClaimedResend, reason: str, delay: float) -> None:
+    """Release a resend after a failure, to be claimed again in `delay` seconds."""
+    if claimed.until is not None:
+        await db.execute(_BLOCK, [claimed.resend.id], claimed.until, storable(reason), delay)
+
+
+async def release(db: Executor, claimed: ClaimedResend) -> None:
+    """Release a resend that has not ended, to be claimed again at once."""
+    if claimed.until is not None:
+        await LEASES.release(db, [claimed.resend.id], claimed.until)
+
+
+def _resend(row: Row) -> Resend:
+    return from_row(
+        Resend,
+        row,
+        selection=msgspec.json.decode(row["selection"], type=EventSelection),
+        sources=msgspec.json.decode(row["sources"], type=list[Source]),
+    )
