@@ -104,8 +104,8 @@ def test_service_without_table_of_contents_is_not_checked(tree: Path) -> None:
 
 
 REDIS_BUS = ", ".join(
-    f"kit/events/bus/{name}.py"
-    for name in ("redis", "redis_backlog", "redis_connection", "redis_failures", "redis_risks", "redis_offsets")
+    f"kit/events/bus/redis{name}.py"
+    for name in ("", "_backlog", "_connection", "_failures", "_offsets", "_risks", "_subscription")
 )
 
 

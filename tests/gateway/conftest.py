@@ -1,7 +1,6 @@
 """A gateway on a free port, with services of one handler each."""
 
 import asyncio
-import json
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
@@ -24,6 +23,7 @@ from nextbuy.kit.http.tokens import TokenVerifier
 from nextbuy.kit.observability.telemetry import Journal
 from nextbuy.kit.rpc.transports import HttpTransport, LocalTransport, Transport
 from nextbuy.kit.wire import Handler, Request, Response
+from tests.log_lines import decode_line
 
 SERVICES = ("auth", "product", "seller", "order", "admin", "notification", "analytics", "kafka", "simulator")
 
@@ -46,7 +46,7 @@ class Shop:
     collections: int = 0
 
     def lines(self, kind: str) -> list[dict[str, Any]]:
-        return [line for line in map(json.loads, self.journal.read_text().splitlines()) if line["kind"] == kind]
+        return [line for line in map(decode_line, self.journal.read_text().splitlines()) if line["kind"] == kind]
 
     async def raw(self, request: bytes) -> tuple[int, bytes]:
         """Send bytes; return the status and everything received until the gateway closed the connection."""

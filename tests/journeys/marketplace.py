@@ -1,6 +1,5 @@
 """A whole marketplace in processes of its own, as `nextbuy up` starts it."""
 
-import json
 import os
 import shutil
 import signal
@@ -24,6 +23,7 @@ from nextbuy.embedded import running_urls
 from nextbuy.kit.config import SERVICES, Settings
 from nextbuy.kit.http import webhook_signature
 from tests.kafka_broker import own_prefix
+from tests.log_lines import decode_line
 from tests.ports import free_port
 
 ADMIN: Final = "noor@journeys.nextbuy.test"
@@ -173,7 +173,7 @@ class Marketplace:
             if since:
                 log.seek(since - 1)
                 log.readline()
-            return [json.loads(line) for line in log if line.endswith(b"\n")]
+            return [decode_line(line) for line in log if line.endswith(b"\n")]
 
     def settings_inside(self) -> Settings:
         """Return the settings from which its secrets are derived."""

@@ -12,6 +12,7 @@ _JOURNEY: Final = re.compile(r"tests/(\w+/test_\w+)\.py::\w+(?:\[(one process[a-
 # Files whose tests share an expensive fixture.
 _OWN: Final = (
     "kit/events/bus/test_kafka_secured",
+    "journeys/test_costs",
     "journeys/test_crashes",
     "journeys/test_events",
     "journeys/test_kafka_unavailable",

@@ -169,7 +169,8 @@ async def contents(database: Database) -> dict[str, list[str]]:
     tables = await database.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")
     found = {}
     for table in {row["tablename"] for row in tables} - OWN:
-        source, generated = (f"({SUMS[table]})" if table in SUMS else table), "{id,created_at,due_at,changed_in}"
+        source = f"({SUMS[table]})" if table in SUMS else table
+        generated = "{id,created_at,due_at,done_at,changed_in}"
         rows = await database.fetch(f"SELECT to_jsonb(t) - '{generated}'::text[] AS row FROM {source} AS t")
         found[table] = sorted(_without_latest(row["row"]) for row in rows)
     return found

@@ -12,6 +12,7 @@ import pytest
 
 from nextbuy.contracts.auth import Account, Accounts, GetAccounts
 from nextbuy.contracts.errors import NotFound, Unavailable, Unprocessable
+from nextbuy.contracts.message import Event
 from nextbuy.contracts.values import Role, new_id
 from nextbuy.kit.config import Smtp
 from nextbuy.kit.storage.database import Row
@@ -27,7 +28,7 @@ from tests.callers import account, caller
 from tests.doubles import StubCalls
 from tests.notification.mail_server import MailServer
 from tests.notification.test_drafts import BUYER, SELLER, order_created, payment_refunded
-from tests.notification.test_notify_accounts import notify
+from tests.notification.test_notify_accounts import notify as notify_by
 
 MAYA = account(Role.BUYER, account_id=BUYER)
 INES = Account(SELLER, "ines@example.test", "Ines", Role.SELLER)
@@ -47,6 +48,11 @@ def with_smtp(deps: Deps, smtp: Smtp) -> Deps:
     return replace(deps, mailer=SmtpMailer(smtp))
 
 
+async def notify(deps: Deps, *events: Event) -> None:
+    """Apply new events in one batch while a mail server is configured."""
+    await notify_by(with_smtp(deps, Smtp(host="mail.test", sender="shop@nextbuy.test")), *events)
+
+
 async def rows(deps: Deps) -> list[Row]:
     return await deps.database.fetch("SELECT * FROM mails ORDER BY id")
 
@@ -63,9 +69,11 @@ async def statuses(deps: Deps) -> list[str]:
 # ── stored ──
 
 
-async def test_without_mail_server_mails_are_stored_and_read_by_admins(deps: Deps) -> None:
-    await notify(deps, order_created())
+async def test_without_mail_server_mails_are_stored_at_once_and_read_by_admins(deps: Deps, calls: StubCalls) -> None:
+    await notify_by(deps, order_created())
 
+    assert {(row["status"], row["attempts"], row["due_at"]) for row in await rows(deps)} == {("stored", 0, None)}
+    assert calls.of_type(GetAccounts) == []
     assert not await send_mails(deps)
 
     page = await mails(deps, caller(ADMIN), ListMails(status="stored"))
@@ -75,12 +83,38 @@ async def test_without_mail_server_mails_are_stored_and_read_by_admins(deps: Dep
     }
 
     whole = await mail(deps, caller(ADMIN), MailRef(page.items[0].id))
-    assert whole.subject == page.items[0].subject
+    assert (whole.subject, whole.recipient) == (page.items[0].subject, page.items[0].recipient)
     assert "http://127.0.0.1:8080/order/" in whole.body
     assert (await mails(deps, caller(ADMIN), ListMails(status="waiting"))).items == []
 
     with pytest.raises(NotFound):
         await mail(deps, caller(ADMIN), MailRef(new_id()))
+
+
+async def test_addresses_of_stored_mails_are_requested_in_one_call(deps: Deps, calls: StubCalls) -> None:
+    await notify_by(deps, *(order_created() for _ in range(10)))
+
+    page = await mails(deps, caller(ADMIN), ListMails(limit=100))
+
+    assert {one.recipient for one in page.items} == {MAYA.email, INES.email}
+    assert len(calls.of_type(GetAccounts)) == 1
+
+
+async def test_stored_mail_to_deleted_account_has_no_recipient(deps: Deps) -> None:
+    await notify_by(deps, msgspec.structs.replace(payment_refunded(), buyer_id=new_id()))
+
+    page = await mails(deps, caller(ADMIN), ListMails())
+
+    assert [one.recipient for one in page.items] == [""]
+
+
+async def test_mails_written_for_a_server_are_stored_once_it_is_unset(deps: Deps) -> None:
+    await notify(deps, order_created())
+    assert await statuses(deps) == ["waiting", "waiting"]
+
+    await send_mails(deps)
+
+    assert await statuses(deps) == ["stored", "stored"]
 
 
 async def test_mails_are_listed_newest_first_page_by_page(deps: Deps) -> None:

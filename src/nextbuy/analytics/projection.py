@@ -19,7 +19,7 @@ from nextbuy.analytics import aggregates
 from nextbuy.analytics.aggregates import Events
 from nextbuy.analytics.deps import Deps
 from nextbuy.analytics.store import projections as store
-from nextbuy.analytics.store.aggregates import add_rows
+from nextbuy.analytics.store.aggregates import add_counted_rows, add_rows
 from nextbuy.contracts.message import Event
 from nextbuy.contracts.order import OrderCreated
 from nextbuy.contracts.product import ProductAddedToBasket, ProductViewed
@@ -86,9 +86,11 @@ def project(name: str, projection: Projection) -> Subscription:
 
 async def _add(projection: Projection, generation: int, _deps: object, tx: Transaction, events: Events) -> None:
     """Add new events to a generation; `tx` holds the lock of its generations."""
-    for table, rows_of in projection.tables.items():
+    *first, (last, rows_of_last) = projection.tables.items()
+    for table, rows_of in first:
         await add_rows(tx, table, generation, rows_of(events))
-    await store.count_events(tx, projection.name, generation, len(events))
+    rows = rows_of_last(events)
+    await add_counted_rows(tx, last, generation, rows, name=projection.name, events=len(events))
 
 
 async def apply(tx: Transaction, projection: Projection, generation: int, events: Events) -> None:

@@ -24,7 +24,8 @@ from nextbuy.demo.walkthrough import DemoError, Person, Walkthrough
 
 _RECORD_TIMEOUT: Final = 10.0
 """Seconds after which missing interactions count as not recorded."""
-_POLL_INTERVAL: Final = 0.25
+_POLL_INTERVAL: Final = 0.6
+"""Seconds. Longer than the pause after which each process records further interactions."""
 
 
 async def run_demo(url: str, admin_email: str, admin_password: str) -> int:

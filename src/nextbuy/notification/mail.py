@@ -9,6 +9,7 @@ from nextbuy.contracts.errors import NotFound
 from nextbuy.kit.http.caller import Caller
 from nextbuy.notification.deps import Deps
 from nextbuy.notification.model import MailWithBody
+from nextbuy.notification.recipients import add_recipients
 from nextbuy.notification.store.mails import get_mail
 
 MailNotFound: Final = NotFound.of("mail-not-found", "Mail not found. Mails are deleted after 90 days.")
@@ -30,4 +31,4 @@ async def mail(deps: Deps, caller: Caller, request: MailRef) -> MailWithBody:
     stored = await get_mail(deps.database, request.mail_id)
     if stored is None:
         raise MailNotFound
-    return stored
+    return (await add_recipients(deps.auth, [stored]))[0]

@@ -57,6 +57,9 @@ class DeliveryResult(Struct, frozen=True):
 class Mailer(Protocol):
     """A way to send mails."""
 
+    sends: bool
+    """Whether there is a server to send mails to."""
+
     def send(self, mails: Sequence[OutgoingMail]) -> AsyncGenerator[list[DeliveryResult], None]:
         """Send mails and yield their results, one or several at a time; mails without a result were not sent.
 
@@ -66,7 +69,9 @@ class Mailer(Protocol):
 
 
 class StoredMailer:
-    """A mailer without a server: admins read the stored mails on a page."""
+    """A mailer without a server: admins read the stored mails on a page. Most mails are stored without it."""
+
+    sends = False
 
     async def send(self, mails: Sequence[OutgoingMail]) -> AsyncGenerator[list[DeliveryResult], None]:
         """Report all mails as stored."""
@@ -75,6 +80,8 @@ class StoredMailer:
 
 class SmtpMailer:
     """A mailer that uses one SMTP connection per call, with TLS if the server offers it."""
+
+    sends = True
 
     def __init__(self, smtp: Smtp) -> None:
         """Use a server and its configured sender."""

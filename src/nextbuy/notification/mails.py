@@ -6,6 +6,7 @@ from nextbuy.contracts.values import Page, PageRequest
 from nextbuy.kit.http.caller import Caller
 from nextbuy.notification.deps import Deps
 from nextbuy.notification.model import Mail, MailStatus
+from nextbuy.notification.recipients import add_recipients
 from nextbuy.notification.store.mails import list_mails
 
 
@@ -19,4 +20,5 @@ async def mails(deps: Deps, caller: Caller, request: ListMails) -> Page[Mail]:
     """List mails, newest first."""
     await deps.auth.validate_admin(caller.token)
     status = None if request.status is UNSET else request.status
-    return await list_mails(deps.database, status, limit=request.limit, cursor=request.start)
+    page = await list_mails(deps.database, status, limit=request.limit, cursor=request.start)
+    return Page(await add_recipients(deps.auth, page.items), page.next_cursor)

@@ -21,7 +21,10 @@ MailStatus = Literal["waiting", "sent", "stored", "failed", "superseded"]
 
 
 class Mail(Struct, frozen=True, kw_only=True):
-    """A mail and its delivery; `recipient` is empty before the first attempt."""
+    """A mail and its delivery; `recipient` is empty before the first attempt.
+
+    That of a stored mail is the present address of its account, or empty if the account no longer exists.
+    """
 
     id: UUID
     account_id: UUID

@@ -17,4 +17,4 @@ async def notify_accounts(deps: Deps, tx: Transaction, events: Sequence[InboundE
         for draft in account_notifications(event.event)
     ]
     if new:
-        await insert_notifications(tx, new)
+        await insert_notifications(tx, new, mails_are_sent=deps.mailer.sends)

@@ -45,8 +45,7 @@ async def _commit_stock(deps: Deps, session: Session) -> bool:
 
 async def _create_orders(deps: Deps, session: Session) -> None:
     drafts = split_by_shop(session)
-    async with deps.database.transaction() as tx:
-        paid = await advance(tx, transitions.stock_committed(session, drafts, deps.clock()))
+    paid = await advance(deps.database, transitions.stock_committed(session, drafts, deps.clock()))
     if paid is not None:
         deps.journal.step("order", "create-orders", f"{len(drafts)} orders")
 

@@ -27,6 +27,7 @@ from nextbuy.order.model import (
 )
 from nextbuy.order.state_changes import advance
 from nextbuy.order.store import transitions
+from nextbuy.order.store.transitions import KnownStep
 
 _OPENING_TIMEOUT: Final = timedelta(minutes=1)
 """After this time, a session without a payment page was interrupted by a crash, and expires."""
@@ -97,8 +98,7 @@ async def create_payment_session(deps: Deps, caller: Caller, request: CreatePaym
     )
     address = None if to is None else Address(to.full_name, to.line1, to.city, to.postal_code, to.country)
     expiry_due_at = min(session.expires_at, now + _OPENING_TIMEOUT)
-    async with deps.database.transaction() as tx:
-        await advance(tx, transitions.created(session, address, expiry_due_at, now))
+    await advance(deps.database, transitions.created(session, address, expiry_due_at, now))
 
     payment = await _hold_and_open(deps, session)
     reply = PaymentSessionCreated(
@@ -109,11 +109,20 @@ async def create_payment_session(deps: Deps, caller: Caller, request: CreatePaym
         expires_at=session.expires_at,
         payment_url=payment.url,
     )
-    async with deps.database.transaction() as tx:
-        if await advance(tx, transitions.opened(session.id, payment)) is None:
-            raise CheckoutExpired
-        await caller.store_response(tx, reply)
+    if not await _store_opened(deps, caller, transitions.opened(session, payment), reply):
+        raise CheckoutExpired
     return reply
+
+
+async def _store_opened(deps: Deps, caller: Caller, step: KnownStep, reply: PaymentSessionCreated) -> bool:
+    """Store the payment page, in one transaction with a response that is stored; return false if it is too late."""
+    if caller.idempotent_request is None:
+        return await advance(deps.database, step) is not None
+    async with deps.database.transaction() as tx:
+        opened = await advance(tx, step) is not None
+        if opened:
+            await caller.store_response(tx, reply)
+    return opened
 
 
 async def _hold_and_open(deps: Deps, session: Session) -> PaymentOpened:

@@ -50,8 +50,9 @@ async def _handle_paid(deps: Deps, event: WebhookEvent) -> None:
     if event.session_id is None:
         await _store_unmatched_payment(deps, event)
         return
-    async with deps.database.transaction() as tx:
-        session = await advance(tx, transitions.payment_received(event.session_id, event, deps.clock()))
+    session = await sessions.read_for_payment(deps.database, event.session_id)
+    if session is not None:
+        session = await advance(deps.database, transitions.payment_received(session, event, deps.clock()))
 
     if session is None:
         if not await sessions.has_payment(deps.database, event.session_id, event.payment_id):

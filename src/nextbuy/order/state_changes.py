@@ -6,8 +6,10 @@ A function writes the state and publishes the events, so neither happens without
 """
 
 from datetime import datetime
-from typing import Any
+from typing import Any, overload
 from uuid import UUID
+
+from msgspec.structs import replace
 
 from nextbuy.contracts.order import (
     HoldReleased,
@@ -20,25 +22,37 @@ from nextbuy.contracts.order import (
     UnmatchedPaymentGivenUp,
     UnmatchedPaymentRefunded,
 )
-from nextbuy.kit.events.outbox import publish
+from nextbuy.kit.events.outbox import publish, publish_change
 from nextbuy.kit.observability.telemetry import current_span, start_span, use_span
-from nextbuy.kit.storage.database import Transaction
+from nextbuy.kit.storage.database import Executor, Transaction
 from nextbuy.order.history import events_for
-from nextbuy.order.model import Session, target_state
+from nextbuy.order.model import NOT_CLAIMED, Session
 from nextbuy.order.provider_webhook import WebhookEvent
 from nextbuy.order.store import sessions, unmatched_payments
 from nextbuy.order.store.sessions import session_from_row
-from nextbuy.order.store.transitions import Step
+from nextbuy.order.store.transitions import KnownStep, Step
 from nextbuy.order.store.unmatched_payments import UnmatchedPayment
 
 
-async def advance(tx: Transaction, step: Step) -> Session | None:
+@overload
+async def advance(db: Executor, step: KnownStep) -> Session | None: ...
+@overload
+async def advance(db: Transaction, step: Step) -> Session | None: ...
+async def advance(db: Executor, step: Step) -> Session | None:
     """Make a transition of one session and publish its events.
 
-    Returns None if the session's state, or a lost claim, forbids it; then nothing is changed or published.
+    A `KnownStep` is one statement and needs no transaction. Returns None if the session's state, or a lost claim,
+    forbids the transition; then nothing is changed or published.
     """
-    row = await tx.fetchrow(step.sql, *step.values)
-    return None if row is None else await _publish(tx, step, step.session or session_from_row(row))
+    if isinstance(step, KnownStep):
+        events = events_for(step.transition, step.session, step.orders)
+        row = await publish_change(db, step.sql, step.values, events, follow_up=step.follow_up, at=step.at)
+        return None if row is None else replace(step.session, claimed_until=row["claimed_until"] or NOT_CLAIMED)
+    if not isinstance(db, Transaction):
+        message = f"{step.transition} needs a transaction: its events follow the row"
+        raise TypeError(message)
+    row = await db.fetchrow(step.sql, *step.values)
+    return None if row is None else await _publish(db, step, session_from_row(row))
 
 
 async def advance_all(tx: Transaction, step: Step) -> list[Session]:
@@ -51,8 +65,7 @@ async def advance_all(tx: Transaction, step: Step) -> list[Session]:
 
 
 async def _publish(tx: Transaction, step: Step, session: Session) -> Session:
-    transition = next(candidate for candidate in step.transitions if target_state(candidate) is session.status)
-    await publish(tx, *events_for(transition, session, step.orders), at=step.at)
+    await publish(tx, *events_for(step.transition, session), at=step.at)
     return session
 
 

@@ -51,7 +51,7 @@ async def record_and_kill(deps: object, tx: Transaction, events: Inbound) -> Non
 
 async def run_relay(database: Database, redis_url: str) -> None:
     # Short leases, so that the leases of the killed process expire soon.
-    relay._LEASE_BUCKETS = relay._LEASE_BUCKETS.replace("15 seconds", "0.5 seconds")  # type: ignore[misc]
+    relay._READ_PENDING = relay._READ_PENDING.replace("15 seconds", "0.5 seconds")  # type: ignore[misc]
     await relay.Relay(database, CrashingBus(Redis.from_url(redis_url)), Journal()).run()
 
 

@@ -22,6 +22,7 @@ from nextbuy.kit.events.receiver import Receiver
 from nextbuy.kit.observability import telemetry
 from nextbuy.kit.service import Service, Subscription, subscribe
 from nextbuy.kit.storage.database import Database, Executor, Transaction
+from tests.log_lines import decode_line
 
 ROOT = Path(__file__).resolve().parents[3]
 EFFECTS = "CREATE TABLE effects (place bigint GENERATED ALWAYS AS IDENTITY, about text, n bigint, by text)"
@@ -52,7 +53,7 @@ class LogFile:
         self.journal = telemetry.Journal(self._fd)
 
     def lines(self, kind: str) -> list[dict[str, Any]]:
-        lines = [msgspec.json.decode(line) for line in self._path.read_bytes().splitlines()]
+        lines = [decode_line(line) for line in self._path.read_bytes().splitlines()]
         return [line for line in lines if line.get("kind") == kind]
 
     def close(self) -> None:

@@ -188,6 +188,12 @@ async def test_relay_batch_ends_at_the_byte_limit(
     assert [n for _, n in contents(await arrived(bus, 8))] == [*range(8)]
 
 
+async def test_relay_leases_no_bucket_without_events(publisher: Database, bus: RedisBus, log_file: LogFile) -> None:
+    assert await Relay(publisher, bus, log_file.journal).publish_batch() is None
+
+    assert await count(publisher, "outbox_leases WHERE leased_until > '-infinity'") == 0
+
+
 async def test_oversized_event_is_refused_before_it_is_stored(publisher: Database) -> None:
     with pytest.raises(ValueError, match=r"test\.counted event too large"):
         await commit(publisher, Counted(about="a", n=0), Counted(about="x" * MAX_EVENT_BYTES, n=1))

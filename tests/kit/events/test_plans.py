@@ -43,8 +43,7 @@ NEW = (
 
 STATEMENTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "publish": (outbox._INSERT, ("''", *NEW)),
-    "relay: lease": (relay._LEASE_BUCKETS, ("NULL::bigint",)),
-    "relay: read": (relay._READ_PENDING, (BUCKETS, "32", "4000000")),
+    "relay: lease": (relay._READ_PENDING, ("NULL::bigint", "500", "4000000", "NULL::bigint")),
     "relay: delete": (relay._DELETE_PUBLISHED, (BUCKETS, UNTIL, PUBLISHED)),
     "inbox: record": (inbox._RECORD, (NAMES.format("new"), IDS, "array_fill(NULL::text, ARRAY[200])")),
     "inbox: rejections": (inbox._REJECTIONS, (NAMES.format("subscription-1"), IDS)),

@@ -1,7 +1,6 @@
 """Calls between services: retries, deadlines, the breaker, and permissions."""
 
 import asyncio
-import json
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -35,6 +34,7 @@ from nextbuy.kit.rpc.transports import LocalTransport, Transport
 from nextbuy.kit.service import Service, answers
 from nextbuy.kit.wire import Handler, Request, Response
 from tests.conftest import OpenDatabase
+from tests.log_lines import decode_line
 
 SECRET = b"a secret of sixteen bytes or more"
 
@@ -81,7 +81,7 @@ class Lines:
         self.journal = journal
 
     def __call__(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.path.read_text(encoding="utf-8").splitlines()]
+        return [decode_line(line) for line in self.path.read_text(encoding="utf-8").splitlines()]
 
 
 @pytest.fixture

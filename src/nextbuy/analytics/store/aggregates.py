@@ -1,5 +1,6 @@
 """SQL of the tables of projections. Rows are added in a fixed order, so that concurrent consumers cannot deadlock."""
 
+import random
 from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Final
@@ -76,6 +77,12 @@ SELECT product_id, hour, shop_id, viewed, added, bought, amount FROM product_vie
 """  # noqa: S608
 
 
+_SHARDS: Final = 8
+"""Rows over which the count of a projection's events is spread, so that concurrent consumers seldom wait."""
+_COUNT: Final = """
+INSERT INTO projection_counts AS c (generation, name, shard, events) VALUES ($1, ${}, ${}, ${})
+ON CONFLICT (generation, name, shard) DO UPDATE SET events = c.events + excluded.events
+"""
 _ADD: Final = {
     "daily_figures": _ADD_TOPIC_DAYS,
     "product_views": _ADD_PRODUCT_HOURS,
@@ -88,8 +95,21 @@ _ADD: Final = {
 async def add_rows(tx: Transaction, table: str, generation: int, rows: Sequence[Struct]) -> None:
     """Add sums to the rows of a generation; `rows` are sorted and all of one class."""
     if rows:
-        columns = [[getattr(row, name) for row in rows] for name in rows[0].__struct_fields__]
-        await tx.execute(_ADD[table], generation, *columns)
+        await tx.execute(_ADD[table], generation, *_columns(rows))
+
+
+async def add_counted_rows(
+    tx: Transaction, table: str, generation: int, rows: Sequence[Struct], *, name: str, events: int
+) -> None:
+    """Add sums as `add_rows` does and, in the same statement, the number of events in a generation of a projection."""
+    columns, shard = _columns(rows), random.randrange(_SHARDS)  # noqa: S311  spreads; no secret
+    count = _COUNT.format(*range(2 + len(columns), 5 + len(columns)))
+    add = f"WITH counted AS ({count}) {_ADD[table]}" if rows else count
+    await tx.execute(add, generation, *columns, name, shard, events)
+
+
+def _columns(rows: Sequence[Struct]) -> list[list[object]]:
+    return [[getattr(row, name) for row in rows] for name in rows[0].__struct_fields__] if rows else []
 
 
 async def topic_days(db: Executor, since: date, until: date, *, limit: int) -> list[TopicDay]:

@@ -1,18 +1,11 @@
 """SQL of projections: the generation that is read, the one that a rebuild fills, and the deletion of old ones."""
 
-import random
 from typing import Final
 
 from msgspec import Struct
 
 from nextbuy.kit.storage.database import Executor, Transaction
 
-_SHARDS: Final = 8
-"""Rows over which the count of a projection's events is spread, so that concurrent consumers seldom wait."""
-_COUNT: Final = """
-INSERT INTO projection_counts AS c (generation, name, shard, events) VALUES ($1, $2, $3, $4)
-ON CONFLICT (generation, name, shard) DO UPDATE SET events = c.events + excluded.events
-"""
 _SUMMARIES: Final = """
 SELECT p.name, p.generation, coalesce(sum(c.events), 0)::bigint AS events
   FROM projections p LEFT JOIN projection_counts c ON c.name = p.name AND c.generation = p.generation
@@ -71,11 +64,6 @@ async def switch_generation(tx: Transaction, name: str, generation: int) -> int:
 async def abandon_generation(tx: Transaction, name: str, generation: int) -> None:
     """Stop applying events to the new generation. Needs `lock_exclusively`."""
     await tx.execute("UPDATE projections SET building = NULL WHERE name = $1 AND building = $2", name, generation)
-
-
-async def count_events(tx: Transaction, name: str, generation: int, events: int) -> None:
-    """Add `events` to the number of events in a generation."""
-    await tx.execute(_COUNT, generation, name, random.randrange(_SHARDS), events)  # noqa: S311  spreads; no secret
 
 
 async def summaries(db: Executor) -> list[ProjectionSummary]:

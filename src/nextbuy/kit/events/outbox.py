@@ -1,13 +1,15 @@
 """The outbox stores events in the transaction of the change that they report, so both are committed or neither is.
 
 `publish` writes each event into the event log, where it stays, and a pending row into the outbox, for the relay.
+`publish_change` does so in the statement that makes the change, which saves three of four round trips.
 Events of one key are published in the order of their ids, because a publisher locks the row of the aggregate (whose id
 is the key) until the commit. Only events that are summed, such as views, need no lock: their order is irrelevant.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 from zlib import crc32
 
@@ -18,7 +20,7 @@ from nextbuy.contracts.values import new_id
 from nextbuy.kit.clock import utc_now
 from nextbuy.kit.events.inbound import NUL_REASON, InboundEvent, has_nul
 from nextbuy.kit.observability import telemetry
-from nextbuy.kit.storage.database import Transaction
+from nextbuy.kit.storage.database import Executor, Row, Transaction
 
 BUCKETS: Final = 16
 """Number of buckets that keys are hashed into, and so of relays that can work in parallel; the migration repeats it."""
@@ -30,17 +32,19 @@ An event that the bus refuses would block its bucket permanently. The largest ev
 has a tenth of this size.
 """
 
-_INSERT: Final = """
-    WITH logged AS (
+_LOG: Final = """
+    logged AS (
         INSERT INTO event_log (event_id, topic, key, bucket, parent_span, envelope)
-        SELECT event_id, topic, key, bucket, $1, envelope
-        FROM unnest($2::uuid[], $3::text[], $4::text[], $5::smallint[], $6::text[])
+        SELECT event_id, topic, key, bucket, ${}, envelope
+        FROM unnest(${}::uuid[], ${}::text[], ${}::text[], ${}::smallint[], ${}::text[])
              WITH ORDINALITY AS new (event_id, topic, key, bucket, envelope, ordinal)
+        {condition}
         ORDER BY ordinal
         RETURNING bucket, id
     )
-    INSERT INTO outbox (bucket, id) SELECT bucket, id FROM logged
 """
+_QUEUE: Final = "INSERT INTO outbox (bucket, id) SELECT bucket, id FROM logged"
+_INSERT: Final = f"WITH {_LOG.format(*range(1, 7), condition='')} {_QUEUE}"
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -102,6 +106,53 @@ async def publish(
     """
     if not events:
         return []
+    rows = _rows(tx.service, events, cause=cause, at=at)
+    await tx.execute(_INSERT, *rows)
+    tx.mark_published()
+    return rows.event_ids
+
+
+async def publish_change(
+    db: Executor,
+    change: str,
+    values: Sequence[object],
+    events: Sequence[Event],
+    *,
+    follow_up: str = "",
+    at: datetime | None = None,
+) -> Row | None:
+    """Change a row and publish events of it in one statement; return what `change` returns, or None.
+
+    If `change` returns no row, nothing is published. It locks the row before the events get their positions, so events
+    of one key keep the order of their commits. `follow_up` is made of further CTEs, which may read `changed`, the row.
+
+    Raises:
+        ValueError: an event is larger than `MAX_EVENT_BYTES`.
+    """
+    first = len(values) + 1
+    log = _LOG.format(*range(first, first + 6), condition="WHERE EXISTS (SELECT FROM changed)")
+    ctes = ", ".join(cte for cte in (f"changed AS ({change})", follow_up, log, f"queued AS ({_QUEUE})") if cte)
+    sql = f"WITH {ctes} SELECT * FROM changed"  # noqa: S608  constants of the caller and of this module
+    row = await db.fetchrow(sql, *values, *_rows(db.service, events, at=at))
+    if row is not None:
+        db.mark_published()
+    return row
+
+
+class _Rows(NamedTuple):
+    """The parameters of `_LOG`: the rows of events, by column."""
+
+    parent_span: str
+    event_ids: list[UUID]
+    topics: list[str]
+    keys: list[str]
+    buckets: list[int]
+    envelopes: list[str]
+
+
+def _rows(
+    service: str, events: Sequence[Event], *, cause: InboundEvent | None = None, at: datetime | None = None
+) -> _Rows:
     parent = (
         telemetry.resume_span(cause.envelope.traceparent, cause.envelope.correlation_id)
         if cause
@@ -109,15 +160,14 @@ async def publish(
     )
     if not parent.trace_id.strip("0"):
         parent = telemetry.start_span()
-    envelopes = [make_envelope(event, tx.service, parent.child(), cause=cause, at=at) for event in events]
+    envelopes = [make_envelope(event, service, parent.child(), cause=cause, at=at) for event in events]
     bodies = [_encode(envelope) for envelope in envelopes]
     for event, envelope, body in zip(events, envelopes, bodies, strict=True):
         if len(body) > MAX_EVENT_BYTES:
             message = f"{envelope.type} event too large: {len(body)} bytes, limit {MAX_EVENT_BYTES}"
             raise ValueError(message)
         _require_valid(event, envelope, body)
-    await tx.execute(
-        _INSERT,
+    return _Rows(
         parent.span_id,
         [envelope.id for envelope in envelopes],
         [envelope.type for envelope in envelopes],
@@ -125,5 +175,3 @@ async def publish(
         [bucket_of(envelope.key) for envelope in envelopes],
         [body.decode() for body in bodies],
     )
-    tx.published = True
-    return [envelope.id for envelope in envelopes]

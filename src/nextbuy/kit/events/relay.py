@@ -1,8 +1,9 @@
 """The relay publishes events from the outbox to the bus, at least once and in order per key.
 
-It leases buckets of keys, and deletes published rows in a statement that checks the lease. If it stalls, another relay
-publishes the same rows again, and consumers drop the duplicates. Leasing and reading are two statements, so that the
-second sees what the previous holder deleted. Neither lease nor delete waits for the disk: a loss only repeats events.
+It leases buckets of keys and reads their rows in one statement. Another one deletes the published rows if the lease is
+still held, releases it, and returns whether more rows wait. A claim that does not see these deletes does not see the
+release either, and takes nothing. If a relay stalls, another one publishes the same rows again, and consumers drop the
+duplicates. Neither lease nor delete waits for the disk: a loss only repeats events.
 
 A batch with a message that the bus rejects is halved in the next rounds until that message is alone, and then parked
 (`parking.py`). A topic that the bus refuses waits (`waiting_topics.py`).
@@ -43,7 +44,7 @@ BATCH_SIZE: Final = 2_000
 MAX_BATCH_BYTES: Final = 4_000_000
 """Bytes of envelopes after which a batch ends: what a bus stores well within `_PUBLISH_TIMEOUT`."""
 POLL_INTERVAL: Final = 1.0
-"""Seconds between polls of the outbox, for rows that a dead process left; commits of this process wake the relay."""
+"""Seconds between polls of the outbox, for rows that another process left; commits of this process wake the relay."""
 _PUBLISH_TIMEOUT: Final = 8.0
 """Seconds. Longer than either bus needs to report its own timeout."""
 _RELEASE_TIMEOUT: Final = 1.0
@@ -56,26 +57,34 @@ _NO_FSYNC: Final = "(SELECT set_config('synchronous_commit', 'off', true)) = 'of
 _LEASE_BUCKETS: Final = LEASES.claim_statement(
     condition=f"EXISTS (SELECT FROM outbox WHERE outbox.bucket = outbox_leases.bucket) AND {_NO_FSYNC}", order="bucket"
 )
-_READ: Final = """
-    SELECT id, topic, key, parent_span, envelope FROM (
-        SELECT log.*, sum(octet_length(envelope)) OVER (ORDER BY id ROWS UNBOUNDED PRECEDING) AS bytes
-        FROM unnest($1::smallint[]) AS leased (bucket) CROSS JOIN LATERAL (
-            SELECT id FROM outbox {} WHERE outbox.bucket = leased.bucket {} ORDER BY id LIMIT $2
-        ) AS pending JOIN event_log AS log USING (id)
-    ) AS sized
-    WHERE bytes - octet_length(envelope) < $3
-    ORDER BY id LIMIT $4
-"""
+_READ: Final = f"""
+    WITH leased AS ({_LEASE_BUCKETS})
+    SELECT bucket, leased_until, id, topic, key, parent_span, envelope FROM leased LEFT JOIN (
+        SELECT * FROM (
+            SELECT log.*, sum(octet_length(envelope)) OVER (ORDER BY id ROWS UNBOUNDED PRECEDING) AS bytes
+            FROM leased CROSS JOIN LATERAL (
+                SELECT id FROM outbox {{}} WHERE outbox.bucket = leased.bucket {{}}
+                ORDER BY id LIMIT (SELECT coalesce($4::bigint, ceil($2::float8 / count(*))::bigint) FROM leased)
+            ) AS pending JOIN event_log AS log USING (id)
+        ) AS sized
+        WHERE bytes - octet_length(envelope) < $3
+        ORDER BY id LIMIT $4
+    ) AS next USING (bucket)
+    ORDER BY id
+"""  # noqa: S608  made of constants, as below
 _READ_PENDING: Final = _READ.format("", "")
+"""Lease buckets and read their rows; a bucket without a row in this batch is leased as well, and has nulls."""
 _READ_BY_TOPIC: Final = _READ.format("JOIN event_log USING (id)", "AND (topic = ANY($5::text[])) = $6")
-
 _DELETE_PUBLISHED: Final = f"""
     WITH held AS (
         UPDATE outbox_leases SET leased_until = now() WHERE {LEASES.held} AND {_NO_FSYNC} RETURNING bucket
+    ), deleted AS (
+        DELETE FROM outbox USING held WHERE outbox.bucket = held.bucket AND outbox.id = ANY($3::bigint[])
+        RETURNING outbox.id
     )
-    DELETE FROM outbox USING held WHERE outbox.bucket = held.bucket AND outbox.id = ANY($3::bigint[])
-    RETURNING outbox.id
-"""  # noqa: S608  made of constants
+    SELECT (SELECT count(*) FROM deleted) AS deleted,
+           EXISTS (SELECT FROM outbox WHERE bucket = ANY($1) AND id <> ALL($3::bigint[])) AS more
+"""  # noqa: S608
 
 
 class _TraceFields(Struct):
@@ -104,6 +113,8 @@ class Relay:
         self._journal = journal
         self._batch_size = batch_size
         self._wakeup = asyncio.Event()
+        self._more = True
+        """Whether more rows may wait: they did in the leased buckets when the last batch was deleted, or it failed."""
         self._failing = False
         self._waiting = WaitingTopics(self._service)
         self._suspects = 0
@@ -129,7 +140,7 @@ class Relay:
             failures = 0
             if published:
                 self._log_recovery()
-            elif published is None:
+            if published is None or not self._more:
                 await self._wait()
 
     async def publish_batch(self) -> int | None:
@@ -140,15 +151,15 @@ class Relay:
         Raises:
             BusUnavailable: the bus did not store the batch; the leases were released.
         """
-        leases = await self._database.fetch(_LEASE_BUCKETS, None)
-        if not leases:
-            return None
-        buckets, until = [lease["bucket"] for lease in leases], leases[0]["leased_until"]
-        began = time.perf_counter()
+        self._more = True
         retried = self._waiting.due(time.monotonic())
-        rows: list[Row] = []
+        leased = await self._read(retried)
+        if not leased:
+            return None
+        buckets, until = sorted({row["bucket"] for row in leased}), leased[0]["leased_until"]
+        rows = [row for row in leased if row["id"] is not None]
+        began = time.perf_counter()
         try:
-            rows = await self._read(buckets, retried)
             await self._publish(
                 [BusMessage(row["topic"], row["key"], row["envelope"].encode(), row["id"]) for row in rows]
             )
@@ -166,8 +177,9 @@ class Relay:
             self._waiting.postpone(retried, time.monotonic())
             return 0 if retried else None
         self._waiting.accept(retried)
-        deleted = await self._database.fetch(_DELETE_PUBLISHED, buckets, until, [row["id"] for row in rows])
-        if len(deleted) < len(rows):
+        [after] = await self._database.fetch(_DELETE_PUBLISHED, buckets, until, [row["id"] for row in rows])
+        self._more = after["more"]
+        if after["deleted"] < len(rows):
             log.warning("lease expired during publishing; %d events of %s published twice", len(rows), self._service)
         self._journal.interactions(
             "publish",
@@ -179,16 +191,14 @@ class Relay:
         )
         return len(rows)
 
-    async def _read(self, buckets: Sequence[int], retried: str | None) -> list[Row]:
-        """Return the next events of the topic that is tried again, else of all topics that do not wait."""
+    async def _read(self, retried: str | None) -> list[Row]:
+        """Lease buckets, and read the events of the topic that is tried again, else of all topics that do not wait."""
         limit = max(1, self._suspects // 2) if self._suspects else None
-        per_bucket = limit or -(-self._batch_size // len(buckets))
+        limits = (None, self._batch_size, MAX_BATCH_BYTES, limit)
         if not self._waiting.names:
-            return await self._database.fetch(_READ_PENDING, buckets, per_bucket, MAX_BATCH_BYTES, limit)
+            return await self._database.fetch(_READ_PENDING, *limits)
         topics = [retried] if retried else self._waiting.names
-        return await self._database.fetch(
-            _READ_BY_TOPIC, buckets, per_bucket, MAX_BATCH_BYTES, limit, topics, retried is not None
-        )
+        return await self._database.fetch(_READ_BY_TOPIC, *limits, topics, retried is not None)
 
     async def _halve_or_park(
         self, rows: Sequence[Row], buckets: Sequence[int], until: datetime, error: MessageRejected

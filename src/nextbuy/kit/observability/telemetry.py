@@ -121,12 +121,30 @@ class Interaction(Struct):
     """Of a consumed event: its outcome for each subscription of the callee."""
 
 
-Recorder = Callable[[str, bytes], None]
-"""Receives a trace id and an interaction as JSON; must not block."""
-
-_encode: Final = msgspec.json.Encoder().encode
 BUS_PARTICIPANT: Final = "kafka"
 """Name of the bus in interactions: the specification's diagrams call it Kafka, whichever engine runs."""
+
+
+class InteractionLine(Interaction, kw_only=True, omit_defaults=True):
+    """An interaction as one line of the log, which leaves out every field that has the default value here."""
+
+    caller: str = BUS_PARTICIPANT
+    callee: str = BUS_PARTICIPANT
+    outcome: str = "ok"
+    parent_id: str = _NO_SPAN
+    correlation_id: str = ""
+    """Empty if it equals the trace id, because the client sent no request id."""
+
+    def complete(self) -> Interaction:
+        """Return the interaction with all its fields."""
+        fields = {name: getattr(self, name) for name in Interaction.__struct_fields__}
+        return Interaction(**{**fields, "correlation_id": self.correlation_id or self.trace_id})
+
+
+Recorder = Callable[[str, bytes], None]
+"""Receives a trace id and an `InteractionLine` as JSON; must not block."""
+
+_encode: Final = msgspec.json.Encoder().encode
 _PIPE_BUF: Final = 4096
 """Bytes that POSIX writes to a pipe atomically, so that lines of several processes stay whole."""
 
@@ -154,8 +172,8 @@ class Journal:
     ) -> None:
         """Log an interaction that began at `began` (seconds of `time.perf_counter`) and ends now."""
         elapsed = time.perf_counter() - began
-        interaction = Interaction(
-            at=time.time() - elapsed,
+        line = InteractionLine(
+            at=_moment(elapsed),
             kind=kind,
             caller=caller,
             callee=callee,
@@ -164,12 +182,10 @@ class Journal:
             ms=round(elapsed * 1000, 3),
             trace_id=trace.trace_id,
             span_id=trace.span_id,
-            parent_id=trace.parent_id,
-            correlation_id=trace.correlation_id,
             status=status,
             attempt=attempt,
         )
-        self.write(self._line(interaction, trace))
+        self.write(self._line(line, trace))
 
     def interactions(
         self,
@@ -183,29 +199,21 @@ class Journal:
     ) -> None:
         """Log a batch of interactions, given as names with spans; all began at `began` and succeeded."""
         elapsed = time.perf_counter() - began
-        interaction = Interaction(
-            time.time() - elapsed,
-            kind,
-            caller,
-            callee,
-            "",
-            "ok",
-            round(elapsed * 1000, 3),
-            "",
-            "",
-            "",
-            "",
+        interaction = InteractionLine(
+            at=_moment(elapsed),
+            kind=kind,
+            caller=caller,
+            callee=callee,
+            name="",
+            ms=round(elapsed * 1000, 3),
+            trace_id="",
+            span_id="",
             carrier=carrier,
         )
         lines: list[bytes] = []
         size = 0
         for interaction.name, trace in spans:
-            interaction.trace_id, interaction.span_id, interaction.parent_id = (
-                trace.trace_id,
-                trace.span_id,
-                trace.parent_id,
-            )
-            interaction.correlation_id = trace.correlation_id
+            interaction.trace_id, interaction.span_id = trace.trace_id, trace.span_id
             line = self._line(interaction, trace)
             if size + len(line) > _PIPE_BUF:
                 self.write(b"".join(lines))
@@ -227,24 +235,23 @@ class Journal:
     ) -> None:
         """Write the line of an event that a service received, with the outcome for each of its subscriptions."""
         elapsed = time.perf_counter() - began
-        interaction = Interaction(
-            at=time.time() - elapsed,
+        line = InteractionLine(
+            at=_moment(elapsed),
             kind="consume",
-            caller=BUS_PARTICIPANT,
             callee=service,
             name=topic,
             outcome=next((one for one in ("rejected", "retry", "unknown") if one in outcomes.values()), "ok"),
             ms=round(elapsed * 1000, 3),
             trace_id=trace.trace_id,
             span_id=trace.span_id,
-            parent_id=trace.parent_id,
-            correlation_id=trace.correlation_id,
             event_id=str(event_id),
             subscriptions=outcomes,
         )
-        self.write(self._line(interaction, trace))
+        self.write(self._line(line, trace))
 
-    def _line(self, interaction: Interaction, trace: SpanContext) -> bytes:
+    def _line(self, interaction: InteractionLine, trace: SpanContext) -> bytes:
+        interaction.parent_id = trace.parent_id
+        interaction.correlation_id = "" if trace.correlation_id == trace.trace_id else trace.correlation_id
         line = _encode(interaction)
         if trace.sampled and self.recorder is not None:
             self.recorder(trace.trace_id, line)
@@ -262,6 +269,11 @@ class Journal:
             os.write(self._fd, lines)
         except OSError:
             return
+
+
+def _moment(elapsed: float) -> float:
+    """Return the time `elapsed` seconds ago in microseconds, which is what a clock can tell."""
+    return round(time.time() - elapsed, 6)
 
 
 _RECORD_FIELDS: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -282,8 +294,9 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": _redact(record.getMessage()),
             "trace_id": trace.trace_id,
-            "correlation_id": trace.correlation_id,
         }
+        if trace.correlation_id != trace.trace_id:
+            fields["correlation_id"] = trace.correlation_id
         if record.exc_info:
             fields["error"] = _redact(self.formatException(record.exc_info))
         return _encode(fields).decode()

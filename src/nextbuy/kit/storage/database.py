@@ -68,6 +68,10 @@ class Executor:
         """Return the first cell of the first row, or None."""
         return await self._runner.fetchval(sql, *values)
 
+    def mark_published(self) -> None:
+        """Have the relay woken after the commit, because a statement wrote to the outbox."""
+        raise NotImplementedError
+
 
 class Transaction(Executor):
     """An open transaction of a service."""
@@ -77,6 +81,10 @@ class Transaction(Executor):
     def __init__(self, connection: "asyncpg.pool.PoolConnectionProxy[Row]", service: str) -> None:
         super().__init__(connection, service)
         self.published = False
+
+    def mark_published(self) -> None:
+        """Have the relay woken after the commit of this transaction."""
+        self.published = True
 
     async def executemany(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
         """Run a statement once per row, in one round trip."""
@@ -114,6 +122,10 @@ class Database(Executor):
             },
         )
         return cls(pool, service)
+
+    def mark_published(self) -> None:
+        """Wake the relay, because the statement that wrote to the outbox is committed."""
+        self.after_publish()
 
     async def close(self) -> None:
         """Close the pool; connections that are still in use after 3 s are terminated."""

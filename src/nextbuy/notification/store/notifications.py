@@ -27,13 +27,16 @@ _INSERT: Final = """
                              $8::text[], $9::text[], $10::timestamptz[], $11::bigint[])
         ON CONFLICT DO NOTHING RETURNING id, account_id, source_event_id, kind, about
     )
-    INSERT INTO mails
-           (id, account_id, source_event_id, kind, about, reports_state, subject, body, traceparent, correlation_id)
-    SELECT mail.id, account_id, source_event_id, kind, about, reports_state, subject, body, traceparent, correlation_id
+    INSERT INTO mails (id, account_id, source_event_id, kind, about, reports_state, subject, body, traceparent,
+                       correlation_id, status, due_at, done_at)
+    SELECT mail.id, account_id, source_event_id, kind, about, reports_state, subject, body, traceparent,
+           correlation_id, CASE WHEN waits THEN 'waiting' ELSE 'stored' END, CASE WHEN waits THEN now() END,
+           CASE WHEN NOT waits THEN now() END
       FROM inserted JOIN unnest($12::uuid[], $13::uuid[], $14::boolean[], $15::text[], $16::text[], $17::text[],
                                 $18::text[])
            AS mail (id, notification_id, reports_state, subject, body, traceparent, correlation_id)
         ON mail.notification_id = inserted.id
+     CROSS JOIN LATERAL (SELECT $19 OR reports_state AS waits) AS sending
     ON CONFLICT DO NOTHING
 """
 _NOTIFICATION: Final = "id, kind, title, message, link, source_event_id, read, occurred_at"
@@ -47,8 +50,14 @@ class NewNotification(Struct, frozen=True):
     email: EmailText | None
 
 
-async def insert_notifications(tx: Transaction, notifications: Sequence[NewNotification]) -> None:
-    """Insert notifications and their mails, each once for its event, account and kind."""
+async def insert_notifications(
+    tx: Transaction, notifications: Sequence[NewNotification], *, mails_are_sent: bool
+) -> None:
+    """Insert notifications and their mails, each once for its event, account and kind.
+
+    If mails are not sent, they are stored at once, except for those that report a state: they wait for the job, which
+    finds out whether something newer makes them wrong.
+    """
     # In a fixed order, so that concurrent transactions cannot deadlock.
     ordered = sorted(notifications, key=lambda new: (new.event.id, new.draft.account_id, new.draft.kind))
     ids = [new_id() for _ in ordered]
@@ -73,6 +82,7 @@ async def insert_notifications(tx: Transaction, notifications: Sequence[NewNotif
         [email.body for _, _, email in mails],
         [new.event.envelope.traceparent for _, new, _ in mails],
         [new.event.envelope.correlation_id for _, new, _ in mails],
+        mails_are_sent,
     )
 
 

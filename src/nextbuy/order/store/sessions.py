@@ -7,6 +7,7 @@ from typing import Final
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import replace
 
 from nextbuy.contracts.order import SoldLine
 from nextbuy.contracts.values import Money
@@ -49,6 +50,17 @@ def session_from_row(row: Row, due: str = "completion_due_at", attempts: str = "
         claimed_until=row[due] or NOT_CLAIMED,
         attempts=row[attempts],
     )
+
+
+async def read_for_payment(db: Executor, session_id: UUID) -> Session | None:
+    """Return a session with the serial number for its orders, or None if it does not exist.
+
+    A number that no payment then uses is skipped.
+    """
+    row = await db.fetchrow(
+        "SELECT *, coalesce(serial, nextval('checkout_serials')) AS next_serial FROM sessions WHERE id = $1", session_id
+    )
+    return None if row is None else replace(session_from_row(row), serial=row["next_serial"])
 
 
 # ── completion of paid checkouts ──

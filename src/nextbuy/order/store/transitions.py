@@ -1,6 +1,7 @@
 """The transitions of a session: each function returns a step, one statement that `order/state_changes.py` runs.
 
-A statement names the states that it may start from, so two copies can never both make a transition.
+A statement names the states that it may start from, so two copies can never both make a transition. The steps of a
+purchase know the session that they lead to, so their events are written in the same statement.
 """
 
 from collections.abc import Sequence
@@ -23,40 +24,45 @@ from nextbuy.order.store.sessions import COMPLETION
 class Step(Struct, frozen=True):
     """A transition as one SQL statement, which returns the rows of the sessions that made it."""
 
-    transitions: tuple[Transition, ...]
-    """The transition, or several if the row decides which one it makes."""
+    transition: Transition
     sql: str
     values: tuple[object, ...]
-    orders: Sequence[tuple[UUID, OrderDraft]] = ()
-    """The orders that the step creates, with their ids."""
-    session: Session | None = None
-    """The session after the step, if it is known, so that the statement need not return it."""
     at: datetime | None = None
     """The time that the step stores in rows, which is that of its events; None if it stores none."""
 
 
+class KnownStep(Step, frozen=True, kw_only=True):
+    """A step to a known session; its statement returns the id of that session and `claimed_until`."""
+
+    session: Session
+    """The session after the step."""
+    orders: Sequence[tuple[UUID, OrderDraft]] = ()
+    """The orders that the step creates, with their ids."""
+    follow_up: str = ""
+    """CTEs of the same statement that store what belongs to the session, whose row is `changed`."""
+
+
+_RETURNING: Final = "RETURNING id, completion_due_at AS claimed_until"
+
+
 def _step(transition: Transition, sql: str, *values: object) -> Step:
-    return Step((transition,), sql, (target_state(transition), source_states(transition), *values))
+    return Step(transition, sql, (target_state(transition), source_states(transition), *values))
 
 
-def _claimed_step(transition: Transition, sql: str, session: Session, *values: object) -> Step:
-    claim = ([session.id], session.claimed_until)
-    return Step((transition,), sql, (*claim, target_state(transition), source_states(transition), *values))
+def _claimed_values(transition: Transition, session: Session, *values: object) -> tuple[object, ...]:
+    return ([session.id], session.claimed_until, target_state(transition), source_states(transition), *values)
 
 
-def created(session: Session, address: Address | None, expiry_due_at: datetime, now: datetime) -> Step:
+def created(session: Session, address: Address | None, expiry_due_at: datetime, now: datetime) -> KnownStep:
     """Store a new session, which expires at `expiry_due_at` unless its payment page is open by then."""
-    return Step(
-        (Transition.CREATED,),
-        """
-        WITH addressed AS (
-            INSERT INTO postal_addresses (session_id, buyer_id, address) SELECT $1, $2, $12 WHERE $12::jsonb IS NOT NULL
-        )
+    return KnownStep(
+        Transition.CREATED,
+        f"""
         INSERT INTO sessions (id, buyer_id, status, total, currency, lines, expires_at, expiry_due_at, traceparent,
                               correlation_id, created_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-        RETURNING true
-        """,
+        {_RETURNING}
+        """,  # noqa: S608  a constant, as below
         (
             session.id,
             session.buyer_id,
@@ -72,22 +78,28 @@ def created(session: Session, address: Address | None, expiry_due_at: datetime, 
             None if address is None else encode(address).decode(),
         ),
         session=session,
+        follow_up="""
+            addressed AS (
+                INSERT INTO postal_addresses (session_id, buyer_id, address)
+                SELECT id, $2, $12 FROM changed WHERE $12::jsonb IS NOT NULL
+            )
+        """,
         at=now,
     )
 
 
-def opened(session_id: UUID, payment: PaymentOpened) -> Step:
+def opened(session: Session, payment: PaymentOpened) -> KnownStep:
     """Mark a session as open, with its payment and payment page."""
-    return _step(
+    status = target_state(Transition.OPENED)
+    return KnownStep(
         Transition.OPENED,
-        """
+        f"""
         UPDATE sessions SET status = $1, payment_id = $4, payment_url = $5, expiry_due_at = expires_at
          WHERE id = $3 AND status = ANY($2)
-        RETURNING *
-        """,
-        session_id,
-        payment.payment_id,
-        payment.url,
+        {_RETURNING}
+        """,  # noqa: S608
+        (status, source_states(Transition.OPENED), session.id, payment.payment_id, payment.url),
+        session=replace(session, status=status, payment_id=payment.payment_id, payment_url=payment.url),
     )
 
 
@@ -141,69 +153,80 @@ def overdue(now: datetime, limit: int) -> Step:
 
 
 _RECEIVE_PAYMENT: Final = f"""
-    WITH paid AS (
-        UPDATE sessions
-           SET status = CASE WHEN total = $4 AND currency = $5 THEN $6 ELSE $7 END,
-               serial = CASE WHEN total = $4 AND currency = $5 THEN nextval('checkout_serials') END,
-               reason = CASE WHEN total = $4 AND currency = $5 THEN NULL ELSE $10 END,
-               release_due_at = CASE WHEN total = $4 AND currency = $5 THEN NULL ELSE now() END,
-               payment_id = $3, received = $4, received_currency = $5, paid_at = $11, expiry_due_at = NULL,
-               completion_due_at = {COMPLETION.until}, completion_attempts = 1
-         WHERE id = $2 AND status = ANY($8)
-        RETURNING *
-    ), seen AS (
-        INSERT INTO webhook_events (id, type, session_id) SELECT $1, $9, id FROM paid ON CONFLICT DO NOTHING
-    )
-    SELECT * FROM paid
-"""  # noqa: S608  a constant
+    UPDATE sessions
+       SET status = $1, payment_id = $4, received = $5, received_currency = $6, reason = $7,
+           release_due_at = CASE WHEN $8 THEN now() END, serial = $11, paid_at = $12, expiry_due_at = NULL,
+           completion_due_at = {COMPLETION.until}, completion_attempts = 1
+     WHERE id = $3 AND status = ANY($2)
+    {_RETURNING}
+"""  # noqa: S608
+_MARK_SEEN: Final = """
+    seen AS (INSERT INTO webhook_events (id, type, session_id) SELECT $9, $10, id FROM changed ON CONFLICT DO NOTHING)
+"""
 
 
-def payment_received(session_id: UUID, event: WebhookEvent, now: datetime) -> Step:
+def payment_received(session: Session, event: WebhookEvent, now: datetime) -> KnownStep:
     """Record the payment of a session and the webhook event that reports it, and claim the completion of the checkout.
 
-    Once committed, the payment leads to orders or a refund. A refund is due if it is not the session's total.
+    Once committed, the payment leads to orders or a refund. A refund is due if it is not the session's total, which
+    never changes.
     """
-    return Step(
-        (Transition.PAYMENT_RECEIVED, Transition.WRONG_AMOUNT_RECEIVED),
+    correct = event.money == session.total
+    transition = Transition.PAYMENT_RECEIVED if correct else Transition.WRONG_AMOUNT_RECEIVED
+    paid = replace(
+        session,
+        status=target_state(transition),
+        serial=session.serial if correct else 0,
+        payment_id=event.payment_id,
+        received=event.money,
+        reason=None if correct else Reason.WRONG_AMOUNT,
+        release_due=not correct,
+        attempts=1,
+    )
+    return KnownStep(
+        transition,
         _RECEIVE_PAYMENT,
         (
-            event.event_id,
-            session_id,
+            paid.status,
+            source_states(transition),
+            session.id,
             event.payment_id,
             event.money.amount,
             event.money.currency,
-            target_state(Transition.PAYMENT_RECEIVED),
-            target_state(Transition.WRONG_AMOUNT_RECEIVED),
-            source_states(Transition.PAYMENT_RECEIVED),
+            paid.reason,
+            paid.release_due,
+            event.event_id,
             event.type,
-            Reason.WRONG_AMOUNT,
+            paid.serial or None,
             now,
         ),
+        session=paid,
+        follow_up=_MARK_SEEN,
         at=now,
     )
 
 
-_CREATE_ORDERS: Final = f"""
-    WITH paid AS (
-        UPDATE sessions SET status = $3, completion_due_at = NULL WHERE {COMPLETION.held} AND status = ANY($4)
-        RETURNING id, buyer_id, currency
-    ), created AS (
+_COMMIT_STOCK: Final = f"""
+    UPDATE sessions SET status = $3, completion_due_at = NULL WHERE {COMPLETION.held} AND status = ANY($4)
+    {_RETURNING}, buyer_id, currency
+"""  # noqa: S608
+_CREATE_ORDERS: Final = """
+    created AS (
         INSERT INTO orders (id, number, session_id, buyer_id, shop_id, seller_id, status, total, currency, created_at)
-        SELECT new.id, new.number, paid.id, paid.buyer_id, new.shop_id, new.seller_id, 'paid', new.total,
-               paid.currency, $16
-          FROM paid, unnest($5::uuid[], $6::text[], $7::uuid[], $8::uuid[], $9::bigint[])
+        SELECT new.id, new.number, changed.id, changed.buyer_id, new.shop_id, new.seller_id, 'paid', new.total,
+               changed.currency, $16
+          FROM changed, unnest($5::uuid[], $6::text[], $7::uuid[], $8::uuid[], $9::bigint[])
                AS new (id, number, shop_id, seller_id, total)
     ), lines AS (
         INSERT INTO order_lines (order_id, position, product_id, title, quantity, unit_price)
         SELECT new.*
-          FROM paid, unnest($10::uuid[], $11::smallint[], $12::uuid[], $13::text[], $14::int[], $15::bigint[])
+          FROM changed, unnest($10::uuid[], $11::smallint[], $12::uuid[], $13::text[], $14::int[], $15::bigint[])
                AS new (order_id, position, product_id, title, quantity, unit_price)
     )
-    SELECT true FROM paid
-"""  # noqa: S608  a constant
+"""
 
 
-def stock_committed(session: Session, drafts: Sequence[OrderDraft], now: datetime) -> Step:
+def stock_committed(session: Session, drafts: Sequence[OrderDraft], now: datetime) -> KnownStep:
     """End a claimed session as paid, with its orders."""
     ids = [new_id() for _ in drafts]
     lines = [
@@ -211,9 +234,8 @@ def stock_committed(session: Session, drafts: Sequence[OrderDraft], now: datetim
         for order_id, draft in zip(ids, drafts, strict=True)
         for position, line in enumerate(draft.lines, 1)
     ]
-    step = _claimed_step(
+    values = _claimed_values(
         Transition.STOCK_COMMITTED,
-        _CREATE_ORDERS,
         session,
         ids,
         [draft.number for draft in drafts],
@@ -228,17 +250,23 @@ def stock_committed(session: Session, drafts: Sequence[OrderDraft], now: datetim
         [line.unit_price.amount for _, _, line in lines],
         now,
     )
-    paid = replace(session, status=target_state(Transition.STOCK_COMMITTED))
-    return replace(step, orders=list(zip(ids, drafts, strict=True)), session=paid, at=now)
+    return KnownStep(
+        Transition.STOCK_COMMITTED,
+        _COMMIT_STOCK,
+        values,
+        session=replace(session, status=target_state(Transition.STOCK_COMMITTED)),
+        orders=list(zip(ids, drafts, strict=True)),
+        follow_up=_CREATE_ORDERS,
+        at=now,
+    )
 
 
 def sold_out(session: Session) -> Step:
     """Make the refund of a claimed session due; the claim stays."""
-    return _claimed_step(
+    return Step(
         Transition.SOLD_OUT,
         f"UPDATE sessions SET status = $3, reason = $5 WHERE {COMPLETION.held} AND status = ANY($4) RETURNING *",  # noqa: S608
-        session,
-        Reason.SOLD_OUT,
+        _claimed_values(Transition.SOLD_OUT, session, Reason.SOLD_OUT),
     )
 
 

@@ -15,8 +15,7 @@ import psutil
 import pytest
 
 from nextbuy.kit.events import relay
-from nextbuy.kit.events.bus import kafka, kafka_connection, kafka_subscription
-from nextbuy.kit.events.bus import redis as redis_bus
+from nextbuy.kit.events.bus import kafka, kafka_connection, kafka_subscription, redis_connection, redis_subscription
 from nextbuy.kit.events.bus.interface import MAX_BATCH_BYTES, Batch, Bus, BusMessage, BusUnavailable, Subscription
 from nextbuy.kit.events.bus.kafka_subscription import KafkaSubscription
 from tests.waiting import until
@@ -282,7 +281,7 @@ async def test_batch_of_large_events_ends_at_the_byte_limit(any_bus: Bus) -> Non
 async def test_closed_subscription_hands_over_before_its_lease_would_expire(
     any_bus: Bus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redis_bus, "LEASE", 60.0)
+    monkeypatch.setattr(redis_subscription, "LEASE", 60.0)
     monkeypatch.setitem(kafka_subscription._SETTINGS, "session.timeout.ms", 60_000)
     async with reading(any_bus, "g", "t") as first:
         await any_bus.publish(messages("t", range(3)))
@@ -317,8 +316,8 @@ async def test_event_on_idle_bus_arrives_without_waiting_for_a_poll(
     any_bus: Bus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     polls = 5.0
-    monkeypatch.setattr(redis_bus, "POLL_INTERVAL", polls)
-    monkeypatch.setattr(redis_bus, "LEASE", 20 * polls)
+    monkeypatch.setattr(redis_subscription, "POLL_INTERVAL", polls)
+    monkeypatch.setattr(redis_subscription, "LEASE", 20 * polls)
     monkeypatch.setattr(kafka_subscription, "_POLL_TIMEOUT", polls)
     async with reading(any_bus, "g", "t") as reader:
         await any_bus.publish(messages("t", range(1)))
@@ -330,7 +329,7 @@ async def test_event_on_idle_bus_arrives_without_waiting_for_a_poll(
 
 
 def test_buses_time_out_before_the_relay_does() -> None:
-    assert redis_bus._TIMEOUT < relay._PUBLISH_TIMEOUT
+    assert redis_connection.TIMEOUT < relay._PUBLISH_TIMEOUT
     assert kafka._TOPICS_TIMEOUT + kafka_connection.TIMEOUT < relay._PUBLISH_TIMEOUT
 
 

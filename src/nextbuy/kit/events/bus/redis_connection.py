@@ -1,14 +1,29 @@
-"""The connections of the bus on Redis, apart from those that others share."""
+"""The connections of the bus on Redis, apart from those that others share, and the names of its keys and channels."""
+
+from typing import Final
 
 from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+TIMEOUT: Final = 3.0
+"""Seconds per round trip, less than the relay's timeout."""
 
-def own_client(client: Redis, *, timeout: float) -> Redis:
+
+def stream_of(prefix: str, topic: str) -> str:
+    """Return the stream of a topic."""
+    return f"{prefix}stream:{topic}"
+
+
+def hint_channel(prefix: str) -> str:
+    """Return the channel on which publishers name the topics that have new messages."""
+    return f"{prefix}hint"
+
+
+def own_client(client: Redis) -> Redis:
     """Return a client of the same server that returns bytes, without redis-py's retries and timeouts.
 
-    Only connecting ends after `timeout` seconds. With a timeout for replies, redis-py sends under `asyncio.wait_for`,
+    Only connecting ends after `TIMEOUT` seconds. With a timeout for replies, redis-py sends under `asyncio.wait_for`,
     which up to Python 3.11 can swallow a cancellation.
     """
     pool = client.connection_pool
@@ -17,7 +32,7 @@ def own_client(client: Redis, *, timeout: float) -> Redis:
     settings = {
         **own,
         "socket_timeout": None,
-        "socket_connect_timeout": timeout,
+        "socket_connect_timeout": TIMEOUT,
         "decode_responses": False,
         "retry": Retry(NoBackoff(), 0),
         "retry_on_error": [],

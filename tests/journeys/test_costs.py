@@ -1,0 +1,97 @@
+"""The cost of one checkout of two lines and two shops until all its events are handled.
+
+The cost of an idle marketplace for the same time is subtracted. A figure above its bound means that something was added
+to each checkout; a figure far below means that the bound can be lowered.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterator, Sequence
+from random import choice
+
+import pytest
+
+from tests.journeys.cost_meter import Cost, CostMeter
+from tests.journeys.journey_client import JourneyClient, Json, Person, paid_event
+from tests.journeys.marketplace import Marketplace, MarketplaceFactory, marketplace_starter
+
+pytestmark = pytest.mark.timeout(120)
+IDLE = 3.0
+"""Seconds of the idle marketplace that are measured."""
+PRODUCTS = 10
+"""Products of each shop, so that shoppers rarely wait for each other's stock."""
+ONE_SHOPPER = Cost(commits=27, statements=60, redis_commands=56, wal=41_500, log=8_800)
+SIXTEEN_SHOPPERS = Cost(commits=13, statements=16.1, redis_commands=24, wal=40_000, log=8_800)
+"""Less than one commit and one statement above what is measured, since events of many checkouts share theirs."""
+
+Catalogue = Sequence[Sequence[Json]]
+"""The products of two shops."""
+
+
+@pytest.fixture(scope="module")
+def market(factory: MarketplaceFactory) -> Iterator[Marketplace]:
+    """A marketplace for this file only; its engines log every statement."""
+    with marketplace_starter(factory) as start_marketplace:
+        yield start_marketplace()
+
+
+async def products_of_two_shops(client: JourneyClient, number: int) -> Catalogue:
+    sellers = [await client.new_seller() for _ in range(2)]
+    return [
+        await asyncio.gather(*(client.new_product(seller, stock=100_000) for _ in range(number))) for seller in sellers
+    ]
+
+
+async def check_out(client: JourneyClient, buyer: Person, catalogue: Catalogue) -> None:
+    """Check out a product of each shop, and report its payment as the provider does."""
+    basket = [(choice(products), quantity) for quantity, products in enumerate(catalogue, 1)]  # noqa: S311
+    session = await client.open_session(buyer, basket)
+    assert (await client.webhook(paid_event(session))).status == 200
+
+
+async def measure(client: JourneyClient, meter: CostMeter, *, shoppers: int, checkouts: int) -> Cost:
+    """Return the cost of one checkout if each shopper makes several; a single one waits until each is handled."""
+    catalogue = await products_of_two_shops(client, PRODUCTS if shoppers > 1 else 1)
+    buyer = await client.new_buyer()
+
+    async def shop(number: int) -> None:
+        for _ in range(number):
+            if shoppers == 1:
+                async with meter.handled():
+                    await check_out(client, buyer, catalogue)
+            else:
+                await check_out(client, buyer, catalogue)
+
+    # Opens connections and prepares statements.
+    async with meter.handled():
+        await asyncio.gather(*(shop(1) for _ in range(shoppers)))
+    await meter.wait_until_recorded()
+    idle = await meter.idle(IDLE)
+
+    begin, began = await meter.read(), time.monotonic()
+    async with meter.handled():
+        await asyncio.gather(*(shop(checkouts) for _ in range(shoppers)))
+    await meter.wait_until_recorded()
+    seconds = time.monotonic() - began
+    cost = (await meter.read() - begin).combine(idle, -seconds) / (shoppers * checkouts)
+    print(f"{shoppers} shoppers, {shoppers * checkouts} checkouts in {seconds:.1f} s: {cost}; idle, a second: {idle}")  # noqa: T201
+    return cost
+
+
+def assert_within(cost: Cost, bound: Cost) -> None:
+    excess = [name for name in cost.__struct_fields__ if getattr(cost, name) > getattr(bound, name)]
+    assert excess == [], f"{cost}, bound: {bound}"
+
+
+async def test_checkout_of_a_single_shopper_stays_within_its_cost(client: JourneyClient) -> None:
+    async with CostMeter.open(client.market) as meter:
+        cost = await measure(client, meter, shoppers=1, checkouts=15)
+
+    assert_within(cost, ONE_SHOPPER)
+
+
+async def test_checkout_among_sixteen_shoppers_stays_within_its_cost(client: JourneyClient) -> None:
+    async with CostMeter.open(client.market) as meter:
+        cost = await measure(client, meter, shoppers=16, checkouts=20)
+
+    assert_within(cost, SIXTEEN_SHOPPERS)
