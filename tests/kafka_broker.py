@@ -26,6 +26,8 @@ from tools import kafka as tool
 
 PARTITIONS: Final = 3
 _BUSY_TIMEOUT: Final = 20.0
+_BUSY_SESSION: Final = "broker.session.timeout.ms=30000\n"
+"""The shared broker is never restarted, and a busy machine may delay its heartbeats by seconds."""
 ROOT: Final = tool.ROOT
 _TRIES: Final = 4
 # Kills a broker and deletes its data when the process that owns it has ended for any reason.
@@ -148,7 +150,7 @@ def kafka_servers(tmp_path_factory: pytest.TempPathFactory) -> str:
     shared = base / "kafka.servers"
     with tool.locked(base / "kafka.lock"):
         if not shared.exists():
-            _SHARED.append(KafkaBroker(base / "kafka", owner=owner))
+            _SHARED.append(KafkaBroker(base / "kafka", settings=_BUSY_SESSION, owner=owner))
             shared.write_text(_SHARED[0].servers)
     return shared.read_text()
 

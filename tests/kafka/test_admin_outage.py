@@ -42,7 +42,7 @@ OUTAGE: Final = float(os.environ.get("NEXTBUY_TEST_OUTAGE", "12"))
 ROOT: Final = Path(__file__).parents[2]
 SECRET: Final = "a secret for this test"
 EVENTS_OF_EACH: Final = 30
-pytestmark = pytest.mark.timeout(120 + 2 * OUTAGE)
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(120 + 2 * OUTAGE)]
 
 
 def admin_events() -> list[Event]:

@@ -336,7 +336,7 @@ def test_buses_time_out_before_the_relay_does() -> None:
 async def test_publishing_to_killed_engine_fails_and_resumes_after_restart(own: BusWithEngine) -> None:
     async with reading(own.bus, "g", "t") as reader:
         await publish_until_stored(own.bus, messages("t", range(5)))
-        await until(lambda: set(reader.of("t")) == set(range(5)))
+        await until(lambda: set(reader.of("t")) == set(range(5)), timeout=RECOVERY_TIMEOUT)
         own.engine.kill()
         with pytest.raises(BusUnavailable):
             await own.bus.publish(messages("t", range(5, 6)))
@@ -349,7 +349,7 @@ async def test_publishing_to_killed_engine_fails_and_resumes_after_restart(own: 
 async def test_publishing_to_frozen_engine_times_out_and_resumes(own: BusWithEngine) -> None:
     async with reading(own.bus, "g", "t") as reader:
         await publish_until_stored(own.bus, messages("t", range(5)))
-        await until(lambda: set(reader.of("t")) == set(range(5)))
+        await until(lambda: set(reader.of("t")) == set(range(5)), timeout=RECOVERY_TIMEOUT)
         own.engine.freeze()
         try:
             async with asyncio.timeout(30):
@@ -371,7 +371,7 @@ async def test_engine_killed_during_traffic_loses_and_reorders_nothing(own: BusW
 
     async with reading(own.bus, "g", "t", batch_size=11) as reader:
         publishing = asyncio.create_task(publish_all())
-        await until(lambda: len(reader.got) >= 100)
+        await until(lambda: len(reader.got) >= 100, timeout=RECOVERY_TIMEOUT)
         own.engine.kill()
         await own.restart_engine()
         await until(lambda: set(reader.of("t")) == set(range(total)), timeout=RECOVERY_TIMEOUT)
