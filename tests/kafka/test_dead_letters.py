@@ -114,9 +114,13 @@ async def test_failed_replay_stores_the_new_reason_and_waits(make_redis_harness:
         (BusMessage("test.counted", "a", b"\xffno JSON", 5), "Invalid envelope: "),
         (message(Counted(about="a", n=1), id="no id"), "Invalid envelope: "),
         (message(Counted(about="a", n=1), type="test.unheard-of"), "Event type test.unheard-of on topic test.counted."),
+        (
+            message(Counted(about="a", n=1), source="seller"),
+            "Published by seller, but only shop publishes test.counted.",
+        ),
         (replace(message(Counted(about="a", n=1)), position=0), "No valid position in its publisher's event log."),
     ],
-    ids=["no JSON", "invalid id", "type of another topic", "no position"],
+    ids=["no JSON", "invalid id", "type of another topic", "another source", "no position"],
 )
 async def test_undecodable_event_has_a_letter_without_subscription_and_is_replayed_to_all_after_the_fix(
     make_harness: MakeHarness, undecodable: BusMessage, reason: str

@@ -84,6 +84,8 @@ class EventGenerator:
         origin, parts = typing.get_origin(kind), typing.get_args(kind)
         if origin is list:
             return [self._value(parts[0], name) for _ in range(self._random.randint(0, 3))]
+        if origin is typing.Annotated and name == "score":
+            return self._random.randint(0, 100)
         if origin is typing.Annotated:
             return self._value(parts[0], name)
         if origin is not None:

@@ -60,6 +60,7 @@ async def test_longest_texts_and_highest_amount_of_the_provider_are_published(ma
         "payment-session.created",
         "payment-session.opened",
         "payment.failed",
+        "payment-session.hold-released",
         "payment.received",
         "payment.refund-due",
         "payment.refunded",

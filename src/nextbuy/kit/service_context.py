@@ -28,6 +28,11 @@ class Source(Struct, frozen=True):
     topics: Sequence[str]
 
 
+def source_by_topic(sources: Sequence[Source]) -> dict[str, str]:
+    """Return the name of the only service that publishes each topic."""
+    return {topic: source.name for source in sources for topic in source.topics}
+
+
 @dataclass(frozen=True, kw_only=True)
 class ServiceContext:
     """The shared parts for one service in one process."""

@@ -94,7 +94,7 @@ async def commit(database: Database, *events: Event) -> None:
 
 def message(event: Event, **changes: object) -> BusMessage:
     """Return an event as a bus message at the next position, without an outbox; `changes` are envelope fields."""
-    envelope = msgspec.structs.replace(make_envelope(event, "sample", telemetry.start_span()), **changes)
+    envelope = msgspec.structs.replace(make_envelope(event, "shop", telemetry.start_span()), **changes)
     return BusMessage(event.topic, envelope.key, msgspec.json.encode(envelope), next(_positions))
 
 

@@ -22,6 +22,7 @@ from nextbuy.kafka.deps import Deps
 from nextbuy.kit.deadline import set_deadline
 from nextbuy.kit.events.bus.interface import BusUnavailable
 from nextbuy.kit.observability import telemetry
+from nextbuy.kit.service_context import source_by_topic
 from nextbuy.kit.storage.database import transient
 
 log: Final = logging.getLogger(__name__)
@@ -65,7 +66,7 @@ class Rounds:
     def __init__(self, deps: Deps) -> None:
         self._deps = deps
         self._destinations = [DestinationComparison(deps, one) for one in deps.destinations]
-        self._source_of = {topic: source.name for source in deps.sources for topic in source.topics}
+        self._source_of = source_by_topic(deps.sources)
 
     async def run(self, tasks: asyncio.TaskGroup) -> bool:
         """Start the comparisons of one round in `tasks`; return whether a destination has finished and is behind."""

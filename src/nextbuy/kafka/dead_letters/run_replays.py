@@ -17,6 +17,7 @@ from nextbuy.kafka.dead_letters import replay_requests
 from nextbuy.kafka.dead_letters.replay_requests import ClaimedLetter
 from nextbuy.kafka.deps import Deps
 from nextbuy.kit.events.inbound import EventDecoder, UndecodableEvent
+from nextbuy.kit.service_context import source_by_topic
 from nextbuy.kit.storage.database import transient
 
 BATCH_SIZE: Final = 100
@@ -80,14 +81,15 @@ async def _replay_parked(deps: Deps, publisher: str, group: Sequence[ClaimedLett
 
 async def _replay_undecoded(deps: Deps, one: ClaimedLetter) -> None:
     """Deliver a letter to every subscription of its topic; what one rejects stays in this letter."""
+    topic = one.letter.topic
     try:
-        EventDecoder.header(one.body, one.position, one.letter.topic)
+        EventDecoder.header(one.body, one.position, topic, source_by_topic(deps.sources).get(topic))
     except UndecodableEvent as error:
         await _conclude(deps, one, [Result(Outcome.REJECTED, str(error))])
         return
     results: list[Result] = []
     for destination in deps.destinations:
-        names = destination.topics.get(one.letter.topic, ())
+        names = destination.topics.get(topic, ())
         if names:
             entry = EventEntry(Raw(one.body), list(names), one.position, replay=True)
             try:

@@ -25,7 +25,7 @@ from nextbuy.kafka.late_delivery import LateBatch
 from nextbuy.kit.deadline import set_deadline
 from nextbuy.kit.events.bus.interface import Bus, BusUnavailable, Subscription
 from nextbuy.kit.observability import telemetry
-from nextbuy.kit.service_context import Destination
+from nextbuy.kit.service_context import Destination, Source, source_by_topic
 from nextbuy.kit.storage.database import Database
 
 log: Final = logging.getLogger(__name__)
@@ -52,12 +52,14 @@ class Dispatcher:
         bus: Bus,
         database: Database,
         late: "asyncio.Queue[LateBatch]",
+        sources: Sequence[Source] = (),
     ) -> None:
         self._destination = destination
         self._client = client
         self._bus = bus
         self._database = database
         self._late = late
+        self._source_of = source_by_topic(sources)
         self._open: list[OpenBatch] = []
         self._wakeup = asyncio.Event()
         self._limit = MAX_EVENTS
@@ -87,7 +89,8 @@ class Dispatcher:
     async def _read(self, subscription: Subscription) -> None:
         """Open the batches that arrive; the bus yields no further one of a topic until it is acknowledged."""
         async for batch in subscription.batches():
-            opened, letters = OpenBatch.read(batch, self._destination.topics[batch.topic])
+            subscriptions = self._destination.topics[batch.topic]
+            opened, letters = OpenBatch.read(batch, subscriptions, self._source_of.get(batch.topic))
             if letters:
                 await self._store(letters)
             self._open.append(opened)

@@ -69,12 +69,15 @@ class OpenBatch:
     """The batch, if its events are from an event log; they are sent behind the events of the bus."""
 
     @classmethod
-    def read(cls, batch: Batch, subscriptions: Sequence[str]) -> tuple[Self, list[NewDeadLetter]]:
-        """Open a batch; messages without a position or a valid envelope of their topic become dead letters."""
+    def read(cls, batch: Batch, subscriptions: Sequence[str], source: str | None) -> tuple[Self, list[NewDeadLetter]]:
+        """Open a batch; messages without a position or a valid envelope of their topic become dead letters.
+
+        `source` is the only service that publishes the topic.
+        """
         opened, letters = cls(batch), []
         for index, delivery in enumerate(batch.deliveries):
             try:
-                topic, event_id, _ = EventDecoder.header(delivery.body, delivery.position, batch.topic)
+                topic, event_id, _ = EventDecoder.header(delivery.body, delivery.position, batch.topic, source)
             except UndecodableEvent as error:
                 letters.append(_undecodable(delivery, error))
                 continue

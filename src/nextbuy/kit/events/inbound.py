@@ -74,11 +74,20 @@ class EventDecoder:
         return list(self._decoders)
 
     @staticmethod
-    def header(body: bytes, position: int, topic: str | None = None) -> tuple[str, UUID, Timestamp]:
-        """Return type, id and time; raise UndecodableEvent if envelope or position is invalid, or of another topic."""
+    def header(
+        body: bytes, position: int, topic: str | None = None, source: str | None = None
+    ) -> tuple[str, UUID, Timestamp]:
+        """Return type, id and time; `topic` and `source` are those that the event must have.
+
+        Raises:
+            UndecodableEvent: the envelope or the position is invalid, or of another topic or source.
+        """
         envelope = _read_envelope(body, position)
         if topic is not None and envelope.type != topic:
             raise UndecodableEvent(f"Event type {envelope.type} on topic {topic}.", envelope.id, envelope.type)
+        if source is not None and envelope.source != source:
+            reason = f"Published by {envelope.source}, but only {source} publishes {envelope.type}."
+            raise UndecodableEvent(reason, envelope.id, envelope.type)
         return envelope.type, envelope.id, envelope.time
 
     def decode(self, topic: str, body: bytes, position: int) -> InboundEvent:
