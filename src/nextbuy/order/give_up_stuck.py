@@ -13,7 +13,7 @@ from nextbuy.kit.http.caller import Caller
 from nextbuy.kit.stuck import GiveUp, Stuck
 from nextbuy.order.deps import Deps
 from nextbuy.order.state_changes import advance, record_release_given_up, record_unmatched_given_up
-from nextbuy.order.store import transitions
+from nextbuy.order.store import transitions, unmatched_payments
 from nextbuy.order.store.stuck import STUCK, WorkKind
 
 
@@ -28,6 +28,7 @@ async def give_up_stuck(deps: Deps, caller: Caller, request: GiveUp) -> Stuck:
     """
     admin = await deps.auth.validate_user(caller.token)
     async with deps.database.transaction() as tx:
+        await unmatched_payments.lock_session_of(tx, request.id)
         work = await STUCK.give_up(tx, str(admin.id), request)
         match WorkKind(work.kind):
             case WorkKind.CHECKOUT | WorkKind.REFUND:

@@ -70,8 +70,7 @@ async def _handle_paid(deps: Deps, event: WebhookEvent) -> None:
 
 async def _store_unmatched_payment(deps: Deps, event: WebhookEvent) -> None:
     async with deps.database.transaction() as tx:
-        if await sessions.insert_webhook_event(tx, event):
-            await record_unmatched_payment(tx, event, deps.clock())
+        await record_unmatched_payment(tx, event, deps.clock())
 
 
 async def _handle_unpaid(deps: Deps, event: WebhookEvent) -> None:

@@ -83,9 +83,12 @@ async def record_release_given_up(tx: Transaction, session_id: UUID, note: str) 
 
 
 async def record_unmatched_payment(tx: Transaction, event: WebhookEvent, now: datetime) -> None:
-    """Store a payment for refund, once, and publish that the refund is due."""
+    """Mark an event of the provider as seen, store its payment for refund, once, and publish that the refund is due."""
     span = current_span()
+    # First the session: the transition of a payment that does match locks it before it marks the event as seen.
     buyer_id = await unmatched_payments.lock_session(tx, event.session_id)
+    if not await sessions.insert_webhook_event(tx, event):
+        return
     payment = UnmatchedPayment(
         payment_id=event.payment_id,
         session_id=event.session_id,
@@ -111,10 +114,9 @@ async def record_unmatched_refund(tx: Transaction, payment: UnmatchedPayment, re
 
 
 async def record_unmatched_given_up(tx: Transaction, payment_id: str, note: str) -> None:
-    """End the attempts to refund a payment, and publish it."""
+    """End the attempts to refund a payment whose session is locked, and publish it."""
     payment = await unmatched_payments.give_up(tx, payment_id, note)
     if payment is not None:
-        await unmatched_payments.lock_session(tx, payment.session_id)
         given_up = UnmatchedPaymentGivenUp if payment.buyer_id is None else PaymentGivenUp
         await publish(tx, given_up(**_fields(payment), note=note))
 

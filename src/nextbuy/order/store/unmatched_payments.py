@@ -57,6 +57,17 @@ async def lock_session(tx: Transaction, session_id: UUID | None) -> UUID | None:
     return buyer_id
 
 
+async def lock_session_of(tx: Transaction, payment_id: str) -> None:
+    """Lock the session of a payment, if both exist, as everything does that then changes the payment."""
+    await tx.execute(
+        """
+        SELECT FROM sessions WHERE id = (SELECT session_id FROM unmatched_payments WHERE payment_id = $1)
+           FOR NO KEY UPDATE
+        """,
+        payment_id,
+    )
+
+
 async def insert(tx: Transaction, payment: UnmatchedPayment, now: datetime) -> bool:
     """Store a payment whose refund is due at once; return false if it was stored before."""
     return bool(
