@@ -12,7 +12,7 @@ from nextbuy.contracts.seller import SellerRegistered
 from nextbuy.embedded import EngineError
 from nextbuy.host import composition
 from nextbuy.kit.config import Settings
-from nextbuy.kit.service import Job, Service, Task
+from nextbuy.kit.service import Service, Task, job
 
 
 async def _act(*_arguments: object) -> None: ...
@@ -21,7 +21,7 @@ async def _act(*_arguments: object) -> None: ...
 def task_names(service: Service) -> list[str]:
     none: Any = None
     database: Any = SimpleNamespace(service=service.name)
-    return [task.name for task in composition.service_tasks(service, none, database, none, none)]
+    return [task.name for task in composition.service_tasks(service, none, database, none, none, none)]
 
 
 def test_every_service_purges_its_inbox_and_idempotency_keys() -> None:
@@ -33,7 +33,7 @@ def test_jobs_relay_and_tasks_run_for_a_service_that_declares_them() -> None:
         name="busy",
         deps=object,
         publishes=[SellerRegistered],
-        jobs=[Job("sweep", _act, 1.0)],
+        jobs=[job("sweep", _act, every=1.0)],
         tasks=[Task("listen", _act)],
     )
 

@@ -86,7 +86,7 @@ async def publish_undecodable(
 
 async def repair(market: Marketplace, letter: str) -> None:
     """Replace the body of a dead letter by a valid event, as a fixed release would read it."""
-    good = message(refunded()).body
+    good = message(refunded(), source="order").body
     await market.rows("kafka", "UPDATE dead_letters SET envelope = $1 WHERE id = $2 RETURNING id", good, letter)
 
 
@@ -95,7 +95,7 @@ async def test_dead_letters_are_listed_replayed_and_discarded_by_an_admin(
 ) -> None:
     admin = await client.admin()
     mark = f"mark-{new_id()}"
-    bad = [message(refunded(), type=mark).body for _ in range(4)]
+    bad = [message(refunded(), source="order", type=mark).body for _ in range(4)]
     letters = await publish_undecodable(client, admin, market, bad)
     of_mine = f"{LETTERS}?event_type={mark}"
     assert len(await client.list_all(of_mine, admin)) == 4
@@ -141,7 +141,9 @@ async def test_dead_letters_are_listed_replayed_and_discarded_by_an_admin(
 async def test_dead_letters_are_handled_on_command_line(client: JourneyClient, market: Marketplace) -> None:
     admin = await client.admin()
     mark = f"mark-{new_id()}"
-    letters = await publish_undecodable(client, admin, market, [message(refunded(), type=mark).body for _ in range(4)])
+    letters = await publish_undecodable(
+        client, admin, market, [message(refunded(), source="order", type=mark).body for _ in range(4)]
+    )
     ids = [letter["id"] for letter in letters]
     listed = await events(market, "dead-letters", "--type", mark, "--limit", "3", "--status", "waiting")
     assert listed.code == 0

@@ -80,10 +80,11 @@ async def test_restored_log_is_reported_once_and_new_events_get_higher_positions
         await harness.compare()
         await harness.compare()
         await publisher.publish(*counted([10]))
+        await until(harness.is_done)
 
     assert [(one.kind, one.service) for one in await harness.findings()] == [("restored-log", "shop")]
     assert await publisher.database.fetchval("SELECT max(id) FROM event_log") > 10
-    assert await applied(database) == list(range(10))
+    assert await applied(database) == list(range(11))
 
 
 async def test_event_under_a_number_that_was_used_before_the_restore_is_compared(

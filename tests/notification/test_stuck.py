@@ -40,9 +40,9 @@ def server() -> MailServer:
 async def sending(deps: Deps, calls: StubCalls, server: MailServer) -> AsyncIterator[Deps]:
     """The service with that mail server, and a mail that has failed for a quarter of an hour."""
     calls.replies[GetAccounts] = lambda _: Accounts([MAYA])
-    await notify(deps, payment_refunded())
     async with server.open() as smtp:
         sending = replace(deps, mailer=SmtpMailer(smtp))
+        await notify(sending, payment_refunded())
         for _ in range(2):
             await deps.database.execute("UPDATE mails SET due_at = now()")
             await send_mails(sending)

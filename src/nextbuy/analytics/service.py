@@ -33,5 +33,5 @@ SERVICE = Service(
         project("project-best-sellers", BEST_SELLERS),
         project("project-seller-figures", SELLER_FIGURES),
     ],
-    jobs=[job("rebuild-projections", rebuild_projections, every=1.0)],
+    jobs=[job("rebuild-projections", rebuild_projections, every=1.0, idle=5.0)],
 )

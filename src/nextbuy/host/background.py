@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final
 
+from nextbuy.kit.activity import Activity
 from nextbuy.kit.deadline import set_deadline
 from nextbuy.kit.observability import telemetry
 from nextbuy.kit.restart import keep_running
@@ -37,10 +38,19 @@ async def running(task: BackgroundTask) -> AsyncIterator[None]:
         await asyncio.gather(started, return_exceptions=True)
 
 
-def periodic(name: str, act: Callable[[Any], Awaitable[Any]], argument: object, *, every: float) -> BackgroundTask:
+def periodic(
+    name: str,
+    act: Callable[[Any], Awaitable[Any]],
+    argument: object,
+    activity: Activity,
+    *,
+    every: float,
+    idle: float | None = None,
+) -> BackgroundTask:
     """Return a task that runs `act(argument)` every `every` seconds, and again at once after it returned true.
 
-    A transient failure is logged and waits for the next run; any other one crashes the task.
+    While the service is idle, it runs every `idle` seconds, and at once when that ends. A transient failure is logged
+    and waits for the next run; any other one crashes the task.
     """
 
     async def run() -> None:
@@ -55,6 +65,7 @@ def periodic(name: str, act: Callable[[Any], Awaitable[Any]], argument: object, 
                     raise
                 log.warning("%s failed; retrying at its next run: %s: %s", name, type(error).__name__, error)
             if not more:
-                await asyncio.sleep(every * random.uniform(0.9, 1.1))  # noqa: S311  spreads copies; no secret
+                spread = random.uniform(0.9, 1.1)  # noqa: S311  spreads copies; no secret
+                await activity.pause(every * spread, (every if idle is None else idle) * spread)
 
     return BackgroundTask(name, run)

@@ -44,6 +44,7 @@ from nextbuy.host.bus_watch import BusWatch
 from nextbuy.host.health import PROBE_TIMEOUT, Check, PostgresCheck, Probe, is_live, probe, run_probes
 from nextbuy.host.process import HostedService, Process
 from nextbuy.host.status import status_collector
+from nextbuy.kit.activity import Activity
 from nextbuy.kit.apidocs.openapi import openapi
 from nextbuy.kit.config import Settings
 from nextbuy.kit.events.bus.interface import Bus
@@ -179,13 +180,14 @@ def service_tasks(
     database: Database,
     bus: Bus,
     journal: Journal,
+    activity: Activity,
 ) -> Iterator[BackgroundTask]:
     """Yield a service's jobs and purges, the relay of its outbox, and the consumer and replayer of its events."""
     name = service.name
     for job in service.jobs:
-        yield periodic(f"{name}.{job.name}", job.act, deps, every=job.every)
-    yield periodic(f"{name}.purge-idempotency-keys", purge_idempotency_keys, database, every=_PURGE_INTERVAL)
-    yield periodic(f"{name}.purge-inbox", purge_inbox, database, every=_PURGE_INTERVAL)
+        yield periodic(f"{name}.{job.name}", job.act, deps, activity, every=job.every, idle=job.idle)
+    yield periodic(f"{name}.purge-idempotency-keys", purge_idempotency_keys, database, activity, every=_PURGE_INTERVAL)
+    yield periodic(f"{name}.purge-inbox", purge_inbox, database, activity, every=_PURGE_INTERVAL)
     if service.publishes:
         yield BackgroundTask(f"{name}.relay", Relay(database, bus, journal).run)
     for task in service.tasks:

@@ -15,6 +15,7 @@ from nextbuy.contracts.delivery import receive_events_of
 from nextbuy.contracts.status import get_status_of
 from nextbuy.host.background import BackgroundTask
 from nextbuy.host.databases import service_url
+from nextbuy.kit.activity import Activity
 from nextbuy.kit.clock import utc_now
 from nextbuy.kit.config import Settings
 from nextbuy.kit.events.bus.interface import Bus
@@ -73,7 +74,7 @@ class Process:
         tasks: Sequence[BackgroundTask],
         destinations: Sequence[Destination],
         sources: Sequence[Source],
-        service_tasks: Callable[[Service, Any, Database, Bus, Journal], Iterable[BackgroundTask]],
+        service_tasks: Callable[[Service, Any, Database, Bus, Journal, Activity], Iterable[BackgroundTask]],
     ) -> None:
         """Prepare a process; `start` starts `tasks`, then `services` in order, each with its `service_tasks`."""
         self.settings = settings
@@ -178,7 +179,7 @@ class Process:
             calls.append(answers(missing_events_of(hosted.name), finder.find))
         if service.publishes:
             calls += parking_handlers(hosted.name, database)
-        self._apps[hosted.name] = App(
+        self._apps[hosted.name] = app = App(
             service,
             deps,
             identity=ServiceIdentity(self.settings.secret, hosted.name),
@@ -186,7 +187,7 @@ class Process:
             database=database,
             calls=calls,
         )
-        for task in self._service_tasks(service, deps, database, self.bus, self.journal):
+        for task in self._service_tasks(service, deps, database, self.bus, self.journal, app.activity):
             self._run(task)
 
     def _run(self, task: BackgroundTask) -> None:

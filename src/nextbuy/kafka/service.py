@@ -48,9 +48,9 @@ SERVICE = Service(
         get("interactions/{trace_id}", interactions, who=_ADMINS),
     ],
     jobs=[
-        job("run-replays", run_replays, every=1.0),
+        job("run-replays", run_replays, every=1.0, idle=5.0),
         job("collect-parked-events", collect_parked_events, every=30.0),
-        job("run-resends", run_resends, every=2.0),
+        job("run-resends", run_resends, every=2.0, idle=5.0),
         job("purge-dead-letters", purge_dead_letters, every=600.0),
         job("purge-findings", purge_findings, every=600.0),
     ],

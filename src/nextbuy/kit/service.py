@@ -84,6 +84,8 @@ class Job(Struct, frozen=True):
     name: str
     act: Act
     every: float
+    idle: float
+    """Seconds between runs while the service is idle."""
 
 
 class Task(Struct, frozen=True):
@@ -150,9 +152,9 @@ def subscribe(
     return Subscription(name, (events,) if isinstance(events, type) else tuple(events), act, from_start)
 
 
-def job(name: str, act: Act, *, every: float) -> Job:
-    """Declare that `act(deps)` runs every `every` seconds."""
-    return Job(name, act, every)
+def job(name: str, act: Act, *, every: float, idle: float | None = None) -> Job:
+    """Declare that `act(deps)` runs every `every` seconds; every `idle` seconds while no request leaves it work."""
+    return Job(name, act, every, every if idle is None else idle)
 
 
 def task(name: str, act: Act) -> Task:

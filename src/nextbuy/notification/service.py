@@ -36,7 +36,7 @@ SERVICE = Service(
     ],
     subscriptions=[subscribe("notify-accounts", ACCOUNT_EVENTS, notify_accounts)],
     jobs=[
-        job("send-mails", send_mails, every=1.0),
+        job("send-mails", send_mails, every=1.0, idle=5.0),
         job("purge-mails", purge_mails, every=600.0),
     ],
     status=[STUCK.status],

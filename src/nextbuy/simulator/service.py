@@ -30,7 +30,10 @@ SERVICE = Service(
         get("audit", audit, who=_ADMINS),
     ],
     calls=[answers(OpenPayment, open_payment), answers(RefundPayment, refund_payment)],
-    jobs=[job("deliver-webhooks", deliver_webhooks, every=1.0), job("expire-payments", expire_payments, every=1.0)],
+    jobs=[
+        job("deliver-webhooks", deliver_webhooks, every=1.0, idle=5.0),
+        job("expire-payments", expire_payments, every=1.0, idle=5.0),
+    ],
     shutdown=close,
     status=[STUCK.status],
 )

@@ -13,7 +13,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -43,8 +43,10 @@ BATCH_SIZE: Final = 2_000
 """Events that are published at a time, roughly: two megabytes of typical ones."""
 MAX_BATCH_BYTES: Final = 4_000_000
 """Bytes of envelopes after which a batch ends: what a bus stores well within `_PUBLISH_TIMEOUT`."""
-POLL_INTERVAL: Final = 1.0
+POLL_INTERVAL: Final = 5.0
 """Seconds between polls of the outbox, for rows that another process left; commits of this process wake the relay."""
+_LEASED_PAUSES: Final = (0.05, 0.2, 1.0)
+"""Seconds between polls after a wake-up that found nothing: another relay may have leased the rows, and left them."""
 _PUBLISH_TIMEOUT: Final = 8.0
 """Seconds. Longer than either bus needs to report its own timeout."""
 _RELEASE_TIMEOUT: Final = 1.0
@@ -128,8 +130,11 @@ class Relay:
         """Publish until cancelled, after each commit of this process and every `POLL_INTERVAL`."""
         self._database.after_publish = self.wake
         failures = 0
+        pauses: Iterator[float] = iter(())
         while True:
-            self._wakeup.clear()
+            if self._wakeup.is_set():
+                self._wakeup.clear()
+                pauses = iter(_LEASED_PAUSES)
             try:
                 published = await self.publish_batch()
             except Exception as error:  # noqa: BLE001  whatever failed, the events stay in the outbox and need a retry
@@ -140,8 +145,10 @@ class Relay:
             failures = 0
             if published:
                 self._log_recovery()
-            if published is None or not self._more:
-                await self._wait()
+            if published is None:
+                await self._wait(next(pauses, POLL_INTERVAL))
+            elif not self._more:
+                await self._wait(POLL_INTERVAL)
 
     async def publish_batch(self) -> int | None:
         """Publish one batch and return its size, or None if nothing can be leased and published at present.
@@ -238,9 +245,9 @@ class Relay:
         except Exception as error:  # noqa: BLE001  the lease expires by itself
             log.debug("outbox leases not released; they expire: %r", error)
 
-    async def _wait(self) -> None:
+    async def _wait(self, seconds: float) -> None:
         try:
-            async with asyncio.timeout(POLL_INTERVAL):
+            async with asyncio.timeout(seconds):
                 await self._wakeup.wait()
         except TimeoutError:
             return

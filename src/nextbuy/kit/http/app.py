@@ -14,6 +14,7 @@ from nextbuy.contracts.errors import (
     Unauthenticated,
     wrong_role,
 )
+from nextbuy.kit.activity import Activity
 from nextbuy.kit.deadline import set_deadline
 from nextbuy.kit.http import idempotency
 from nextbuy.kit.http.caller import Caller
@@ -70,6 +71,8 @@ class App(Generic[Deps]):
         self._identity = identity
         self._verifier = verifier
         self._database = database
+        self.activity = Activity()
+        """The requests that may have had an effect."""
         self._secret = identity.own_secret("idempotency")
         self._routes = RouteTable(service)
         self._calls = {handler.call.path: handler for handler in (*service.calls, *calls)}
@@ -98,6 +101,9 @@ class App(Generic[Deps]):
                         "request failed: %s %s: %s: %s", request.method, request.path, type(error).__name__, error
                     )
                 return problem_response(app_error, span.correlation_id)
+            finally:
+                if request.method != "GET":
+                    self.activity.note()
 
     async def _answer_call(self, request: Request) -> Response:
         caller = self._identity.read(request.headers.get(IDENTITY))
