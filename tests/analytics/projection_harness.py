@@ -171,7 +171,7 @@ _SUM_COLUMNS = {"daily-figures": 3, "product-views": 4, "best-sellers": 3, "sell
 
 def inbound_of(envelope: Envelope) -> InboundEvent:
     """Return a published event as a handler gets it; projections do not use its position."""
-    return _decoder.decode(envelope.type, msgspec.json.encode(envelope), 1)
+    return _decoder.event(envelope, msgspec.json.encode(envelope), 1)
 
 
 def order_of(shop_id: UUID, *lines: tuple[UUID, int]) -> OrderCreated:

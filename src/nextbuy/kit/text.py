@@ -9,7 +9,9 @@ _MAX_LINE: Final = 500
 
 def single_line(text: str, *, limit: int = _MAX_LINE) -> str:
     """Return text by others as one line of at most `limit` characters, so that it cannot start a line or a header."""
-    line = " ".join("".join(" " if unicodedata.category(char) in _INVISIBLE else char for char in text).split())
+    if not text.isprintable():
+        text = "".join(" " if unicodedata.category(char) in _INVISIBLE else char for char in text)
+    line = " ".join(text.split())
     return line if len(line) <= limit else f"{line[: limit - 1]}…"
 
 

@@ -210,7 +210,7 @@ class DestinationComparison:
             if not part:
                 break
             after = part[-1].position
-            found |= {EventDecoder.header(bytes(one.envelope), one.position)[1]: one for one in part}
+            found |= {EventDecoder.envelope(bytes(one.envelope), one.position).id: one for one in part}
         return found
 
     async def _report(self, comparison: Comparison, missing: set[Key], lost: Mapping[Key, str]) -> None:

@@ -83,7 +83,7 @@ async def _replay_undecoded(deps: Deps, one: ClaimedLetter) -> None:
     """Deliver a letter to every subscription of its topic; what one rejects stays in this letter."""
     topic = one.letter.topic
     try:
-        EventDecoder.header(one.body, one.position, topic, source_by_topic(deps.sources).get(topic))
+        EventDecoder.envelope(one.body, one.position, topic, source_by_topic(deps.sources).get(topic))
     except UndecodableEvent as error:
         await _conclude(deps, one, [Result(Outcome.REJECTED, str(error))])
         return

@@ -77,11 +77,13 @@ class OpenBatch:
         opened, letters = cls(batch), []
         for index, delivery in enumerate(batch.deliveries):
             try:
-                topic, event_id, _ = EventDecoder.header(delivery.body, delivery.position, batch.topic, source)
+                envelope = EventDecoder.envelope(delivery.body, delivery.position, batch.topic, source)
             except UndecodableEvent as error:
                 letters.append(_undecodable(delivery, error))
                 continue
-            opened.entries.append(Entry(index, topic, event_id, delivery.body, delivery.position, list(subscriptions)))
+            opened.entries.append(
+                Entry(index, envelope.type, envelope.id, delivery.body, delivery.position, list(subscriptions))
+            )
         return opened, letters
 
     @classmethod

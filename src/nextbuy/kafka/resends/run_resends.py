@@ -85,7 +85,7 @@ class _Work:
         selection: EventSelection = replace(self.claimed.resend.selection, topics=sorted(topics))
         set_deadline(CALL_TIMEOUT)
         part = await self._deps.comparison.read_logged_events(source.service, selection, after=source.position)
-        events = [one for one in part.events if EventDecoder.header(bytes(one.envelope), one.position)[0] in topics]
+        events = [one for one in part.events if EventDecoder.envelope(bytes(one.envelope), one.position).type in topics]
         await asyncio.gather(*(self._deliver(destination, events) for destination in self._destinations))
         if not part.events:
             return 0, Source(source.service, max(source.last, 0), source.last, done=True)
@@ -95,9 +95,9 @@ class _Work:
     async def _deliver(self, destination: Destination, events: Sequence[LoggedEnvelope]) -> None:
         by_topic: dict[str, list[LateEvent]] = defaultdict(list)
         for one in events:
-            topic, event_id, _ = EventDecoder.header(bytes(one.envelope), one.position)
-            if names := destination.topics.get(topic):
-                by_topic[topic].append(LateEvent(event_id, one.position, bytes(one.envelope), names))
+            envelope = EventDecoder.envelope(bytes(one.envelope), one.position)
+            if names := destination.topics.get(envelope.type):
+                by_topic[envelope.type].append(LateEvent(envelope.id, one.position, bytes(one.envelope), names))
         delivered = await asyncio.gather(
             *(
                 self._deps.late.deliver(destination.name, topic, of_topic, LATE_TIMEOUT)

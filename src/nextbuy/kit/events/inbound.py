@@ -12,7 +12,6 @@ import msgspec
 from msgspec import Struct
 
 from nextbuy.contracts.message import Envelope, Event
-from nextbuy.contracts.values import Timestamp
 from nextbuy.kit.events.bus.interface import MAX_POSITION
 
 _DECODE_ERRORS: Final = (msgspec.MsgspecError, ValueError, RecursionError)
@@ -68,16 +67,9 @@ class EventDecoder:
     def __init__(self, events: Iterable[type[Event]]) -> None:
         self._decoders = {event.topic: msgspec.json.Decoder(event) for event in events}
 
-    @property
-    def topics(self) -> list[str]:
-        """The topics of these events."""
-        return list(self._decoders)
-
     @staticmethod
-    def header(
-        body: bytes, position: int, topic: str | None = None, source: str | None = None
-    ) -> tuple[str, UUID, Timestamp]:
-        """Return type, id and time; `topic` and `source` are those that the event must have.
+    def envelope(body: bytes, position: int, topic: str | None = None, source: str | None = None) -> Envelope:
+        """Decode the envelope of a message; `topic` and `source` are those that it must have.
 
         Raises:
             UndecodableEvent: the envelope or the position is invalid, or of another topic or source.
@@ -88,15 +80,19 @@ class EventDecoder:
         if source is not None and envelope.source != source:
             reason = f"Published by {envelope.source}, but only {source} publishes {envelope.type}."
             raise UndecodableEvent(reason, envelope.id, envelope.type)
-        return envelope.type, envelope.id, envelope.time
+        return envelope
 
-    def decode(self, topic: str, body: bytes, position: int) -> InboundEvent:
-        """Decode a message; raise UndecodableEvent if it is not an event of the topic with a position."""
-        envelope = _read_envelope(body, position)
-        if envelope.type != topic or topic not in self._decoders:
-            raise UndecodableEvent(f"Event type {envelope.type} on topic {topic}.", envelope.id, envelope.type)
+    def event(self, envelope: Envelope, body: bytes, position: int) -> InboundEvent:
+        """Decode the event in the envelope of a message.
+
+        Raises:
+            UndecodableEvent: the event is not one of these classes, or invalid.
+        """
+        decoder = self._decoders.get(envelope.type)
+        if decoder is None:
+            raise UndecodableEvent(f"Unknown event type {envelope.type}.", envelope.id, envelope.type)
         try:
-            event = self._decoders[topic].decode(envelope.data)
+            event = decoder.decode(envelope.data)
             if has_nul(body):
                 raise ValueError(NUL_REASON)
         except _DECODE_ERRORS as error:

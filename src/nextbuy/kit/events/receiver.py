@@ -39,6 +39,9 @@ _MARGIN: Final = 0.25
 """Seconds to store rejections after the last handler, and as many again until the caller's deadline."""
 
 
+_RETRY: Final = Result(Outcome.RETRY)
+
+
 @dataclass(slots=True)
 class _Item:
     """One event for one subscription; `result` is None until its outcome is known."""
@@ -67,6 +70,7 @@ class Receiver:
         self._database = database
         self._journal = journal
         self._subscriptions = {one.name: one for one in service.subscriptions}
+        self._subscribed = {(one.name, event.topic) for one in service.subscriptions for event in one.events}
         self._decoder = EventDecoder(event for one in service.subscriptions for event in one.events)
         self._begin: dict[str, Timestamp] = {}
 
@@ -101,23 +105,22 @@ class Receiver:
         event: InboundEvent | None = None
         rejection = _rejected(entry.reject) if entry.reject else None
         try:
-            topic, event_id, published_at = self._decoder.header(body, entry.position)
+            envelope = self._decoder.envelope(body, entry.position)
         except UndecodableEvent as error:
             return [_rejected(str(error)) for _ in entry.subscriptions]
         found: list[Result | _Item] = []
         for name in entry.subscriptions:
-            subscription = self._subscriptions.get(name)
             result: Result | None = None
-            if subscription is None or all(kind.topic != topic for kind in subscription.events):
+            if (name, envelope.type) not in self._subscribed:
                 result = Result(Outcome.UNKNOWN)
-            elif name in self._begin and published_at < self._begin[name]:
+            elif name in self._begin and envelope.time < self._begin[name]:
                 result = Result(Outcome.DUPLICATE)
             elif event is None and rejection is None:
                 try:
-                    event = self._decoder.decode(topic, body, entry.position)
+                    event = self._decoder.event(envelope, body, entry.position)
                 except UndecodableEvent as error:
                     rejection = _rejected(str(error))
-            found.append(_Item(name, topic, event_id, event, entry.replay, rejection, result))
+            found.append(_Item(name, envelope.type, envelope.id, event, entry.replay, rejection, result))
         return found
 
     async def _judge_old(self, items: Sequence[_Item]) -> None:
@@ -159,19 +162,23 @@ class Receiver:
                 )
             if result.outcome is not Outcome.DUPLICATE:
                 by_event[item.event_id].append(item)
-        for event_id, of_event in by_event.items():
-            outcomes = {item.subscription: _result(item).outcome.value for item in of_event}
-            event = next((item.event for item in of_event if item.event), None)
-            span = (
-                telemetry.start_span(event.envelope.traceparent, event.envelope.correlation_id)
-                if event
-                else telemetry.current_span()
-            )
-            self._journal.consumed(self._service, of_event[0].topic, event_id, outcomes, trace=span, began=began)
+        consumed = [_consumed(event_id, of_event) for event_id, of_event in by_event.items()]
+        self._journal.consumed(self._service, consumed, began=began)
 
 
 def _result(item: _Item) -> Result:
-    return item.result or Result(Outcome.RETRY)
+    return item.result or _RETRY
+
+
+def _consumed(event_id: UUID, items: Sequence[_Item]) -> telemetry.ConsumedEvent:
+    event = next((item.event for item in items if item.event), None)
+    span = (
+        telemetry.start_span(event.envelope.traceparent, event.envelope.correlation_id)
+        if event
+        else telemetry.current_span()
+    )
+    outcomes: dict[str, str] = {item.subscription: _result(item).outcome for item in items}
+    return telemetry.ConsumedEvent(items[0].topic, event_id, outcomes, span)
 
 
 class _Run:

@@ -10,11 +10,11 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar, Token
 from datetime import UTC, datetime
 from random import getrandbits
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -141,6 +141,15 @@ class InteractionLine(Interaction, kw_only=True, omit_defaults=True):
         return Interaction(**{**fields, "correlation_id": self.correlation_id or self.trace_id})
 
 
+class ConsumedEvent(NamedTuple):
+    """An event that a service received, with the outcome for each of its subscriptions."""
+
+    topic: str
+    event_id: UUID
+    outcomes: dict[str, str]
+    trace: SpanContext
+
+
 Recorder = Callable[[str, bytes], None]
 """Receives a trace id and an `InteractionLine` as JSON; must not block."""
 
@@ -210,44 +219,49 @@ class Journal:
             span_id="",
             carrier=carrier,
         )
-        lines: list[bytes] = []
-        size = 0
-        for interaction.name, trace in spans:
-            interaction.trace_id, interaction.span_id = trace.trace_id, trace.span_id
-            line = self._line(interaction, trace)
-            if size + len(line) > _PIPE_BUF:
-                self.write(b"".join(lines))
-                lines.clear()
-                size = 0
-            lines.append(line)
-            size += len(line)
-        self.write(b"".join(lines))
 
-    def consumed(
-        self,
-        service: str,
-        topic: str,
-        event_id: UUID,
-        outcomes: dict[str, str],
-        *,
-        trace: SpanContext,
-        began: float,
-    ) -> None:
-        """Write the line of an event that a service received, with the outcome for each of its subscriptions."""
+        def lines() -> Iterator[bytes]:
+            for interaction.name, trace in spans:
+                interaction.trace_id, interaction.span_id = trace.trace_id, trace.span_id
+                yield self._line(interaction, trace)
+
+        self._write_joined(lines())
+
+    def consumed(self, service: str, events: Iterable[ConsumedEvent], *, began: float) -> None:
+        """Write a line for each event that a service received in one call, which began at `began`."""
         elapsed = time.perf_counter() - began
         line = InteractionLine(
             at=_moment(elapsed),
             kind="consume",
             callee=service,
-            name=topic,
-            outcome=next((one for one in ("rejected", "retry", "unknown") if one in outcomes.values()), "ok"),
+            name="",
             ms=round(elapsed * 1000, 3),
-            trace_id=trace.trace_id,
-            span_id=trace.span_id,
-            event_id=str(event_id),
-            subscriptions=outcomes,
+            trace_id="",
+            span_id="",
         )
-        self.write(self._line(line, trace))
+
+        def lines() -> Iterator[bytes]:
+            for line.name, event_id, outcomes, trace in events:
+                found = outcomes.values()
+                line.outcome = next((one for one in ("rejected", "retry", "unknown") if one in found), "ok")
+                line.trace_id, line.span_id = trace.trace_id, trace.span_id
+                line.event_id, line.subscriptions = str(event_id), outcomes
+                yield self._line(line, trace)
+
+        self._write_joined(lines())
+
+    def _write_joined(self, lines: Iterable[bytes]) -> None:
+        """Write lines, as many at once as a pipe takes whole."""
+        joined: list[bytes] = []
+        size = 0
+        for line in lines:
+            if size + len(line) > _PIPE_BUF:
+                self.write(b"".join(joined))
+                joined.clear()
+                size = 0
+            joined.append(line)
+            size += len(line)
+        self.write(b"".join(joined))
 
     def _line(self, interaction: InteractionLine, trace: SpanContext) -> bytes:
         interaction.parent_id = trace.parent_id

@@ -7,18 +7,6 @@ import { markRead, notificationsApi } from "../notifications.js";
 import { account } from "../session.js";
 import { when } from "../format.js";
 
-const PAGES = [
-  [/^\/order\/api\/order-details\/([\w-]+)$/, "/order/$1"],
-  [/^\/product\/api\/get-product\/([\w-]+)$/, "/product/$1"],
-  [/^\/admin\/api\/get-pending-(products|sellers)$/, "/admin#$1"],
-];
-
-/** The page for a notification's link, which is a path of the API; "" if there is no page. */
-function pageOf(link) {
-  const [from, to] = PAGES.find(([pattern]) => pattern.test(link)) ?? [];
-  return from ? link.replace(from, to) : "";
-}
-
 const NONE = {
   buyer: ["Updates on your orders and payments appear here.", "/", "See what there is"],
   seller: ["New orders and decisions about your shop appear here.", "/sell", "Your shop"],
@@ -26,7 +14,6 @@ const NONE = {
 };
 
 function row(one) {
-  const link = one.link.includes("/api/") ? pageOf(one.link) : one.link;
   const seen = () => one.read || markRead(`read-notification/${one.id}`).catch(() => {});
   const node = el("li", { class: one.read ? "note" : "note unread" });
   const status = el("span", {});
@@ -37,7 +24,7 @@ function row(one) {
     announce("Read");
   };
   node.append(
-    el("p", { class: "line" }, link ? el("a", { href: link, onclick: seen }, one.title) : el("strong", { tabindex: -1 }, one.title), !one.read && el("span", { class: "badge good" }, "New"), el("time", { class: "soft", datetime: one.created_at }, when(one.created_at))),
+    el("p", { class: "line" }, one.link ? el("a", { href: one.link, onclick: seen }, one.title) : el("strong", { tabindex: -1 }, one.title), !one.read && el("span", { class: "badge good" }, "New"), el("time", { class: "soft", datetime: one.created_at }, when(one.created_at))),
     el("p", { class: "text" }, one.message),
   );
   if (!one.read) node.append(el("p", { class: "row" }, action({ label: "Mark as read", class: "link", act: (key) => markRead(`read-notification/${one.id}`, key), done, status, "aria-label": `Mark “${one.title}” as read` }), status));
