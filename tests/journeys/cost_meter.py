@@ -32,7 +32,11 @@ _SETTINGS: Final = {
     "full_page_writes": "off",
     "autovacuum": "off",
 }
-_STATEMENT: Final = re.compile(rb"nextbuy-(\w+) (\d+) LOG:  duration: [\d.]+ ms  (?:statement|execute [^:]*): *(\w*)")
+_STATEMENT: Final = re.compile(
+    rb"nextbuy-(\w+) (\d+) LOG:  duration: [\d.]+ ms  (?:statement|execute [^:]*): *(\w*)"
+    rb"\s*((?:WITH )?(?:leased|held) AS)?"
+)
+_SERVICES_OF_PURCHASE: Final = {"auth", "order", "product", "seller", "simulator"}
 _OWN_COMMANDS: Final = {"cmdstat_info", "cmdstat_llen"}
 """Redis commands that only the measurement sends."""
 _DESTINATIONS: Final = Counter(topic for destination in destinations() for topic in destination.topics)
@@ -47,6 +51,8 @@ class Cost(Struct, frozen=True, kw_only=True):
 
     commits: float
     statements: float
+    request_statements: float
+    """Statements of the services that requests reach, without their relays; batches of events do not change them."""
     redis_commands: float
     wal: float
     log: float
@@ -64,7 +70,8 @@ class Cost(Struct, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         return (
-            f"{self.commits:.2f} commits, {self.statements:.2f} statements, {self.redis_commands:.2f} Redis commands, "
+            f"{self.commits:.2f} commits, {self.statements:.2f} statements, {self.request_statements:.2f} of requests, "
+            f"{self.redis_commands:.2f} Redis commands, "
             f"{self.wal / 1000:.2f} kB WAL, {self.log / 1000:.2f} kB log"
         )
 
@@ -86,6 +93,7 @@ class CostMeter:
         """By service."""
         self.commits: Counter[str] = Counter()
         """By service."""
+        self._request_statements = 0
 
     @classmethod
     @asynccontextmanager
@@ -119,6 +127,7 @@ class CostMeter:
         return Cost(
             commits=self.commits.total(),
             statements=self.statements.total(),
+            request_statements=self._request_statements,
             redis_commands=sum(stat["calls"] for name, stat in stats.items() if name not in _OWN_COMMANDS),
             wal=float(await self._server.fetchval("SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')")),
             log=self._market.log_size(),
@@ -130,6 +139,7 @@ class CostMeter:
         for match in _STATEMENT.finditer(whole):
             service, session, word = match[1].decode(), match[2], match[3].upper()
             self.statements[service] += 1
+            self._request_statements += service in _SERVICES_OF_PURCHASE and not match[4]
             if word == b"BEGIN":
                 self._in_transaction.add(session)
                 continue

@@ -28,7 +28,14 @@ PURCHASE_INTERACTIONS = {
     ("publish", "order", "kafka", "order.paid"),
     ("consume", "kafka", "admin", "order.created"),
 }
-BATCH_CALLS = {"get-accounts", "receive-events", "list-logged-events", "read-logged-events", "missing-events"}
+BATCH_CALLS = {
+    "get-accounts",
+    "receive-events",
+    "list-logged-events",
+    "read-logged-events",
+    "missing-events",
+    "list-parked-events",
+}
 """Calls that handle many events at once, in a trace of their own."""
 LOOKS_SECRET = re.compile(r"eyJ[\w-]{8,}\.[\w-]+\.|v1=[0-9a-f]{32}|\$argon2|[Bb]earer [\w.-]{8}|whsec_")
 

@@ -20,8 +20,8 @@ from tests.kit.events.sample import Counted, Inbound, applied, count, message, n
 from tests.waiting import until
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.usefixtures("fast_retries")]
-VALID = 10_000
-POISON_OF_EACH_KIND = 250
+VALID = 4_000
+POISON_OF_EACH_KIND = 100
 REFUSED = range(1_000_000, 2_000_000)
 POISON = range(0, 500, 5)
 

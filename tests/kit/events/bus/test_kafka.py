@@ -91,7 +91,7 @@ async def test_topic_that_was_deleted_is_created_again(kafka_bus: KafkaBus) -> N
 
     await until(is_stored, timeout=90)
     async with reading(kafka_bus, "g", "t") as reader:
-        await until(lambda: 1 in reader.of("t"))
+        await until(lambda: 1 in reader.of("t"), timeout=60)
 
 
 async def test_revoked_partition_moves_after_its_batch_is_acknowledged(kafka_bus: KafkaBus) -> None:
