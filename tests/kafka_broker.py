@@ -19,7 +19,7 @@ from uuid import uuid4
 import pytest
 
 from nextbuy.kit.config import Kafka
-from nextbuy.kit.events.bus import kafka, kafka_connection
+from nextbuy.kit.events.bus import kafka, kafka_connection, kafka_marker
 from nextbuy.kit.events.bus.kafka import KafkaBus
 from tests.ports import free_port
 from tools import kafka as tool
@@ -178,6 +178,7 @@ def patient_kafka(monkeypatch: pytest.MonkeyPatch, kafka_servers: str) -> str:
     monkeypatch.setattr(kafka, "TIMEOUT", _BUSY_TIMEOUT)
     monkeypatch.setattr(kafka, "_TOPICS_TIMEOUT", _BUSY_TIMEOUT)
     monkeypatch.setattr(kafka_connection, "_TOPICS_TIMEOUT", _BUSY_TIMEOUT)
+    monkeypatch.setattr(kafka_marker, "_TIMEOUT", _BUSY_TIMEOUT)
     return kafka_servers
 
 

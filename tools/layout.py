@@ -29,6 +29,7 @@ NAMED_ONLY_IN = {
         "kit/events/bus/kafka.py",
         "kit/events/bus/kafka_backlog.py",
         "kit/events/bus/kafka_connection.py",
+        "kit/events/bus/kafka_marker.py",
         "kit/events/bus/kafka_risks.py",
         "kit/events/bus/kafka_offsets.py",
         "kit/events/bus/kafka_subscription.py",

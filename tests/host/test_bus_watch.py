@@ -7,14 +7,21 @@ import pytest
 from msgspec.structs import replace
 from redis.asyncio import Redis
 
+from nextbuy.host import bus_watch
 from nextbuy.host.bus_watch import BusWatch
-from nextbuy.kit.config import ConfigError, Settings, from_environment
+from nextbuy.host.composition import make_bus
+from nextbuy.kit.config import ConfigError, Kafka, Settings, from_environment
+from nextbuy.kit.events.bus import kafka_marker, kafka_risks
+from nextbuy.kit.events.bus.interface import Bus
 from nextbuy.kit.events.bus.redis import RedisBus
+from tests.kafka_broker import own_prefix
 from tests.kit.conftest import OwnRedis, own_redis
+from tools.kafka import free_ports
 
 __all__ = ["own_redis"]
 
 OURS = Settings(secret=b"the secret of one marketplace")
+THEIRS = replace(OURS, secret=b"the secret of another marketplace")
 Watch = Callable[[Settings], BusWatch]
 
 
@@ -28,10 +35,10 @@ async def client(own_redis: OwnRedis) -> AsyncIterator[Redis]:
 @pytest.fixture
 async def watch(client: Redis) -> AsyncIterator[Watch]:
     """A function that returns a watch with some settings."""
-    buses: list[RedisBus] = []
+    buses: list[Bus] = []
 
     def make(settings: Settings = OURS) -> BusWatch:
-        buses.append(RedisBus(client, settings.redis_prefix))
+        buses.append(make_bus(settings, client))
         return BusWatch(settings, client, buses[-1], ["order.created"])
 
     yield make
@@ -161,18 +168,56 @@ async def test_redis_that_does_not_answer_keeps_what_is_known(client: Redis, own
 
 
 async def test_marketplace_with_another_secret_is_refused_under_the_same_prefix(client: Redis, watch: Watch) -> None:
-    theirs = replace(OURS, secret=b"the secret of another marketplace")
     assert await watch(OURS).require_safe() == []
 
     with pytest.raises(ConfigError, match="NEXTBUY_REDIS_PREFIX") as refused:
-        await watch(theirs).require_safe()
+        await watch(THEIRS).require_safe()
 
     assert "ACCEPT" not in str(refused.value)
-    assert await watch(replace(theirs, redis_prefix="theirs:")).require_safe() == []
+    assert await watch(replace(THEIRS, redis_prefix="theirs:")).require_safe() == []
     assert await watch(OURS).require_safe() == []
     values = [await client.get(key) for key in await client.keys("*")]
     assert len(values) == 2
-    assert not any(secret.decode() in str(value) for value in values for secret in (OURS.secret, theirs.secret))
+    assert not any(secret.decode() in str(value) for value in values for secret in (OURS.secret, THEIRS.secret))
+
+
+async def test_marketplace_with_another_secret_is_refused_under_the_same_prefix_on_kafka(
+    watch: Watch, patient_kafka: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bus_watch, "_TIMEOUT", 60.0)
+    kafka = Kafka(servers=patient_kafka, prefix=own_prefix())
+    ours, theirs = replace(OURS, kafka=kafka), replace(THEIRS, kafka=kafka, redis_prefix="theirs:")
+    one = watch(ours)
+    assert await one.require_safe() == []
+
+    with pytest.raises(ConfigError, match="NEXTBUY_KAFKA_PREFIX") as refused:
+        await watch(theirs).require_safe()
+
+    assert "ACCEPT" not in str(refused.value)
+    assert "NEXTBUY_REDIS_PREFIX" not in str(refused.value)
+    assert await watch(replace(theirs, kafka=replace(kafka, prefix=own_prefix()))).require_safe() == []
+    assert await watch(ours).require_safe() == []
+    await one.check()
+    assert await one.is_safe()
+
+
+@pytest.fixture
+def absent_kafka(monkeypatch: pytest.MonkeyPatch) -> Kafka:
+    """Settings of a Kafka that does not answer."""
+    for module in (kafka_marker, kafka_risks):
+        monkeypatch.setattr(module, "_TIMEOUT", 0.3)
+    return Kafka(servers=f"127.0.0.1:{free_ports(1)[0]}")
+
+
+async def test_kafka_that_does_not_answer_stops_nothing(watch: Watch, absent_kafka: Kafka) -> None:
+    assert await watch(replace(OURS, kafka=absent_kafka)).require_safe() == []
+
+
+async def test_marketplaces_on_kafka_need_prefixes_in_redis_too(watch: Watch, absent_kafka: Kafka) -> None:
+    assert await watch(replace(OURS, kafka=absent_kafka)).require_safe() == []
+
+    with pytest.raises(ConfigError, match="NEXTBUY_REDIS_PREFIX"):
+        await watch(replace(THEIRS, kafka=absent_kafka)).require_safe()
 
 
 async def test_lost_marker_is_written_again(client: Redis, watch: Watch) -> None:

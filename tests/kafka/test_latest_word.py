@@ -63,6 +63,9 @@ class TopicBuffer:
     async def risks(self, topics: Sequence[str]) -> list[Risk]:  # noqa: ARG002
         return []
 
+    async def claim_prefix(self, fingerprint: str) -> list[Risk]:
+        raise NotImplementedError
+
     async def ends(self, topics: Collection[str]) -> dict[str, TopicEnd]:
         raise NotImplementedError
 

@@ -2,14 +2,15 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
-from nextbuy.kit.config import ConfigError, Settings
+from nextbuy.kit.config import BUS_RISKS, ConfigError, Settings
 from nextbuy.kit.events.bus.interface import Bus, BusUnavailable, Risk
+from nextbuy.kit.events.bus.redis_connection import TIMEOUT
+from nextbuy.kit.events.bus.redis_failures import report
 from nextbuy.kit.events.bus.redis_risks import claim_prefix
 
 log: Final = logging.getLogger(__name__)
@@ -18,7 +19,6 @@ INTERVAL: Final = 60.0
 """Seconds between checks: an operator changes the settings of an engine rarely."""
 _TIMEOUT: Final = 6.0
 """Seconds per check. Longer than the timeout of either engine."""
-_MARKER_TIMEOUT: Final = 2.0
 _PURPOSE: Final = "marketplace-marker"
 """The label under which the fingerprint is derived from the secret."""
 
@@ -27,11 +27,19 @@ class BusWatch:
     """The checks of one process."""
 
     def __init__(self, settings: Settings, redis: Redis, bus: Bus, topics: Sequence[str]) -> None:
-        """Check `bus` for events of `topics`, and the marker in `redis`."""
+        """Check `bus` for events of `topics`, and the prefix in `redis`, which has more than events."""
         self._settings = settings
-        self._redis = redis
-        self._bus = bus
-        self._topics = topics
+        fingerprint = settings.derive(_PURPOSE)[:32]
+        self._checks: dict[str, Callable[[], Awaitable[list[Risk]]]] = {
+            "prefix": lambda: bus.claim_prefix(fingerprint),
+            "configuration": lambda: bus.risks(topics),
+        }
+        if settings.kafka.servers:  # traces and rate limits are in Redis on either bus
+            self._checks["prefix in Redis"] = lambda: report(
+                claim_prefix(redis, settings.redis_prefix, fingerprint), TIMEOUT
+            )
+        self._found: dict[str, list[Risk]] = {}
+        """By check: what it found when the engine last answered."""
         self.risks: list[Risk] = []
         """The findings of the last check, without accepted risks."""
 
@@ -41,15 +49,14 @@ class BusWatch:
         An engine that does not answer stops nothing: events wait until it does, and `run` checks it then.
 
         Raises:
-            ConfigError: events may be lost, or another marketplace uses the same keys.
+            ConfigError: events may be lost, or another marketplace uses the same prefix.
         """
         risks = await self._find()
         accepted = [risk for risk in risks if risk.name in self._settings.accepted_bus_risks]
         self.risks = [risk for risk in risks if risk not in accepted]
         if refused := [risk for risk in self.risks if risk.level == "loss"]:
             message = " ".join(risk.problem for risk in refused)
-            acceptable = [risk.name for risk in refused if risk.name != _foreign(self._settings).name]
-            if acceptable:
+            if acceptable := [risk.name for risk in refused if risk.name in BUS_RISKS]:
                 message += f" Or accept this with NEXTBUY_ACCEPT_BUS_RISKS={','.join(acceptable)}."
             raise ConfigError(message)
         return [risk.problem for risk in self.risks] + [f"Accepted: {risk.problem}" for risk in accepted]
@@ -76,29 +83,12 @@ class BusWatch:
 
     async def _find(self) -> list[Risk]:
         """Return all risks; of an engine that does not answer, those that are known."""
-        foreign = _foreign(self._settings)
-        try:
-            async with asyncio.timeout(_MARKER_TIMEOUT):
-                is_ours = await claim_prefix(
-                    self._redis, self._settings.redis_prefix, self._settings.derive(_PURPOSE)[:32]
-                )
-        except (RedisError, OSError, TimeoutError) as error:
-            log.debug("marker of the marketplace not checked: %r", error)
-            is_ours = foreign not in self.risks
-        found = [] if is_ours else [foreign]
+        await asyncio.gather(*(self._run(name) for name in self._checks))
+        return [risk for name in self._checks for risk in self._found.get(name, [])]
+
+    async def _run(self, name: str) -> None:
         try:
             async with asyncio.timeout(_TIMEOUT):
-                found += await self._bus.risks(self._topics)
+                self._found[name] = await self._checks[name]()
         except (BusUnavailable, TimeoutError) as error:
-            log.debug("bus not checked: %r", error)
-            found += [risk for risk in self.risks if risk != foreign]
-        return found
-
-
-def _foreign(settings: Settings) -> Risk:
-    return Risk(
-        "foreign-marketplace",
-        f"Another marketplace, or one with another NEXTBUY_SECRET, uses the keys {settings.redis_prefix}… in Redis. "
-        "Set NEXTBUY_REDIS_PREFIX to a prefix that no other marketplace has or, if you have changed the secret, delete "
-        f"the key {settings.redis_prefix}marketplace.",
-    )
+            log.debug("%s of the bus not checked: %r", name, error)

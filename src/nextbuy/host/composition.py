@@ -134,7 +134,7 @@ async def require_safe_bus(settings: Settings) -> list[str]:
     """Check the bus before anything is published, and return sentences for the operator.
 
     Raises:
-        ConfigError: events may be lost, or another marketplace uses the same keys.
+        ConfigError: events may be lost, or another marketplace uses the same prefix.
     """
     async with Redis.from_url(settings.redis_url, socket_timeout=None, socket_connect_timeout=1.0) as redis:
         bus = make_bus(settings, redis)

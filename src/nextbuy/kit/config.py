@@ -75,7 +75,10 @@ class Kafka(Struct, frozen=True, kw_only=True):
     username: Annotated[str, Setting("KAFKA_USERNAME", "SASL user.", "none")] = ""
     password: Annotated[str, Setting("KAFKA_PASSWORD", "Password of the SASL user.", "none")] = ""
     ca: Annotated[str, Setting("KAFKA_CA", "File of trusted authorities for Kafka's certificate.", "the system's")] = ""
-    prefix: Annotated[str, Setting("KAFKA_PREFIX", "Prefix of topics and consumer groups.")] = "nextbuy."
+    prefix: Annotated[
+        str,
+        Setting("KAFKA_PREFIX", "Prefix of topics and consumer groups; each marketplace on one Kafka needs its own."),
+    ] = "nextbuy."
     partitions: Annotated[int, Setting("KAFKA_PARTITIONS", "Partitions of a topic that NextBuy creates.")] = 6
     replication: Annotated[
         int, Setting("KAFKA_REPLICATION", "Replicas of a topic that NextBuy creates.", "the cluster's default")

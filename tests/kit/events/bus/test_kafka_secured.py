@@ -206,6 +206,20 @@ async def test_missing_rights_are_reported_before_events_wait(secured: Secured) 
         await bus.close()
 
 
+async def test_missing_right_on_the_marker_is_named_and_hides_another_marketplace_only(secured: Secured) -> None:
+    prefix = own_prefix()
+    guest, topic = secured.bus(PREFIX=prefix, USERNAME="guest"), f"{prefix}marketplace"
+    for right in (AclOperation.READ, AclOperation.CREATE, AclOperation.WRITE):
+        [risk] = await guest.claim_prefix("ours")
+        assert (risk.name, risk.level) == ("kafka-prefix-unknown", "unknown")
+        assert f"denies {right.name} on the topic {topic}. Grant READ, WRITE and" in risk.problem
+        await allow(secured, "guest", topic, right)
+
+    assert await guest.claim_prefix("ours") == []
+
+    assert [risk.name for risk in await secured.bus(PREFIX=prefix).claim_prefix("theirs")] == ["kafka-prefix"]
+
+
 async def allow(secured: Secured, user: str, topic: str, *operations: AclOperation) -> None:
     """Allow operations on a topic."""
     admin = AdminClient(client_settings(secured.settings(), "test", OutageLog("the test")))

@@ -156,6 +156,16 @@ class Bus(Protocol):
         """
         ...
 
+    async def claim_prefix(self, fingerprint: str) -> list[Risk]:
+        """Claim the engine's names with our prefix for one marketplace; return a risk if another has claimed them.
+
+        Of several that claim at once, one wins. A marker that the engine has lost is stored again.
+
+        Raises:
+            BusUnavailable: the engine does not answer.
+        """
+        ...
+
     async def ends(self, topics: Collection[str]) -> dict[str, TopicEnd]:
         """Return the end of each topic: every message that is stored now lies before it.
 

@@ -37,6 +37,7 @@ from nextbuy.kit.events.bus.kafka_connection import (
     create_topics,
     refusal,
 )
+from nextbuy.kit.events.bus.kafka_marker import claim_prefix
 from nextbuy.kit.events.bus.kafka_offsets import KafkaOffsets
 from nextbuy.kit.events.bus.kafka_risks import kafka_risks
 from nextbuy.kit.events.bus.kafka_subscription import KafkaSubscription
@@ -148,6 +149,13 @@ class KafkaBus:
             return await asyncio.to_thread(kafka_risks, self._kafka, [self._prefix + topic for topic in topics])
         except KafkaException as error:
             raise BusUnavailable(f"Kafka does not report its state: {error!r}") from error
+
+    async def claim_prefix(self, fingerprint: str) -> list[Risk]:
+        """Compare the marker in a topic of its own with `fingerprint`; store it if it is missing."""
+        try:
+            return await asyncio.to_thread(claim_prefix, self._kafka, fingerprint)
+        except KafkaException as error:
+            raise BusUnavailable(f"Kafka does not return the marker: {error!r}") from error
 
     async def close(self) -> None:
         """Deliver what was handed over, within `_CLOSE_TIMEOUT`, and disconnect."""

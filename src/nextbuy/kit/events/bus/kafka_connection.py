@@ -142,7 +142,9 @@ def client_settings(kafka: Kafka, name: str, outage_log: OutageLog) -> dict[str,
     return settings
 
 
-def create_topics(kafka: Kafka, topics: Iterable[str], outage_log: OutageLog) -> dict[str, KafkaError]:
+def create_topics(
+    kafka: Kafka, topics: Iterable[str], outage_log: OutageLog, *, retention_ms: int = RETENTION_MS
+) -> dict[str, KafkaError]:
     """Create missing topics, and block until they are visible; return those that the cluster refuses to create.
 
     Raises:
@@ -157,7 +159,7 @@ def create_topics(kafka: Kafka, topics: Iterable[str], outage_log: OutageLog) ->
     try:
         while missing := required - refused.keys() - admin.list_topics(timeout=remaining(deadline)).topics.keys():
             if not created:
-                refused = _create(admin, kafka, missing, remaining(deadline))
+                refused = _create(admin, kafka, missing, retention_ms, remaining(deadline))
                 created = True
             else:
                 time.sleep(_PROPAGATION_PAUSE)
@@ -189,10 +191,12 @@ class Probe:
         return None
 
 
-def _create(admin: AdminClient, kafka: Kafka, missing: Iterable[str], timeout: float) -> dict[str, KafkaError]:
+def _create(
+    admin: AdminClient, kafka: Kafka, missing: Iterable[str], retention_ms: int, timeout: float
+) -> dict[str, KafkaError]:
     """Create topics; return those that the cluster refuses, and raise any other failure."""
     config = {
-        "retention.ms": str(RETENTION_MS),
+        "retention.ms": str(retention_ms),
         "retention.bytes": "-1",
         "cleanup.policy": "delete",
         "max.message.bytes": str(MAX_MESSAGE_BYTES),

@@ -19,7 +19,7 @@ from nextbuy.kit.events.bus.redis_backlog import read_backlogs
 from nextbuy.kit.events.bus.redis_connection import TIMEOUT, hint_channel, own_client, stream_of
 from nextbuy.kit.events.bus.redis_failures import UNAVAILABLE, publish_failure, report
 from nextbuy.kit.events.bus.redis_offsets import RedisOffsets
-from nextbuy.kit.events.bus.redis_risks import redis_risks
+from nextbuy.kit.events.bus.redis_risks import claim_prefix, redis_risks
 from nextbuy.kit.events.bus.redis_subscription import RedisSubscription
 
 MAX_STREAM_LENGTH: Final = 1_000_000
@@ -107,6 +107,10 @@ class RedisBus:
     async def risks(self, topics: Sequence[str]) -> list[Risk]:  # noqa: ARG002  Redis has no settings per topic
         """Return what may lose events, from Redis's own report of its state."""
         return await report(redis_risks(self._client), TIMEOUT)
+
+    async def claim_prefix(self, fingerprint: str) -> list[Risk]:
+        """Compare the marker in a key of its own with `fingerprint`; store it if it is missing."""
+        return await report(claim_prefix(self._client, self._prefix, fingerprint), TIMEOUT)
 
     async def ends(self, topics: Collection[str]) -> dict[str, TopicEnd]:
         """Return the id of the last entry of each stream as one number, in partition 0."""

@@ -60,9 +60,16 @@ async def _snapshot_risks(client: Redis) -> list[Risk]:
     return [] if save else [_PERSISTENCE]
 
 
-async def claim_prefix(client: Redis, prefix: str, fingerprint: str) -> bool:
-    """Store the marker of a marketplace under its prefix; return false if the marker of another is there."""
+async def claim_prefix(client: Redis, prefix: str, fingerprint: str) -> list[Risk]:
+    """Store the marker of a marketplace under its prefix; return a risk if the marker of another is there."""
     key = f"{prefix}marketplace"
     await client.set(key, fingerprint, nx=True)
     stored = await client.get(key)
-    return (stored.decode() if isinstance(stored, bytes) else stored) == fingerprint
+    if (stored.decode() if isinstance(stored, bytes) else stored) == fingerprint:
+        return []
+    problem = (
+        f"Another marketplace, or one with another NEXTBUY_SECRET, uses the keys {prefix}… in Redis. Set "
+        "NEXTBUY_REDIS_PREFIX to a prefix that no other marketplace has or, if you have changed the secret, delete the "
+        f"key {key}."
+    )
+    return [Risk("redis-prefix", problem)]
