@@ -30,11 +30,15 @@ def run(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
 
     async def main_with_signals() -> None:
         stop = asyncio.Event()
+        interrupted = False
         loop = asyncio.get_running_loop()
 
         def interrupt() -> None:
-            if stop.is_set():
+            # A first Ctrl-C after SIGTERM does not count: a terminal and a parent process may each send theirs.
+            nonlocal interrupted
+            if interrupted:
                 os._exit(_EXIT_INTERRUPTED)
+            interrupted = True
             stop.set()
 
         loop.add_signal_handler(signal.SIGINT, interrupt)
