@@ -41,7 +41,7 @@ from tests.kit.events.sample import message
 from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(120)
-EVENTS_OF_EACH = 40
+EVENTS_OF_EACH = 20
 OWN = {"inbox", "subscriptions", "audit", "migrations", "outbox", "outbox_leases", "event_log", "idempotency_keys"}
 """Tables of the kit, whose rows depend on the order of processing."""
 SUMS = {"projection_counts": "SELECT generation, name, sum(events) AS events FROM projection_counts GROUP BY 1, 2"}

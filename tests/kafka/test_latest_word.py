@@ -28,7 +28,7 @@ from nextbuy.seller.decide_seller import decide_seller
 from nextbuy.seller.deps import Deps as SellerDeps
 from tests.conftest import OpenDatabase
 from tests.doubles import StubCalls
-from tests.kafka.bus_probe import MakeProbe
+from tests.kafka.bus_probe import MakeProbe, RedisProbe
 from tests.kafka.delivery_harness import DeliveryHarness
 from tests.kafka.test_duplicates import open_services
 from tests.kit.events.sample import count_is
@@ -154,9 +154,9 @@ async def test_last_decision_wins_when_destinations_return(
 
 @pytest.mark.parametrize("topics", [(APPROVED, SUSPENDED), (SUSPENDED, APPROVED)], ids=lambda topics: topics[0])
 async def test_last_decision_wins_in_whatever_order_topics_are_read(
-    open_database: OpenDatabase, redis: Redis, journal: Journal, make_probe: MakeProbe, topics: tuple[str, ...]
+    open_database: OpenDatabase, redis: Redis, journal: Journal, topics: tuple[str, ...]
 ) -> None:
-    harness, server = await open_services(open_database, redis, journal, make_probe()), MailServer()
+    harness, server = await open_services(open_database, redis, journal, RedisProbe(redis)), MailServer()
     seller_database, sellers = await suspended_sellers(open_database)
     outbox = TopicBuffer()
     await publish_outbox(seller_database, outbox, journal)
