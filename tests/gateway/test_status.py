@@ -22,8 +22,8 @@ KEY = ECKey.generate_key("P-256")
 SECRET = b"s" * 16
 STATES = {"order": "up", "kafka": "up", "postgres": "up", "redis": "up"}
 BREAKERS = {"order": "closed", "kafka": "closed"}
-ORDER = ServiceStatus(version="0.1.0", outbox=Backlog(0))
-KAFKA = ServiceStatus(version="0.1.0", destinations={"admin": Backlog(0)}, dead_letters=0)
+ORDER = ServiceStatus(version="0.2.0", outbox=Backlog(0))
+KAFKA = ServiceStatus(version="0.2.0", destinations={"admin": Backlog(0)}, dead_letters=0)
 
 Credential = dict[str, str] | tuple[bytes, str]
 """Headers, or the secret and the callee of the identity of order, which is valid for a minute."""
@@ -47,7 +47,7 @@ def token(role: Role, *, key: ECKey = KEY) -> str:
 
 def collected(order: ServiceStatus | AppError = ORDER, kafka: ServiceStatus | AppError = KAFKA) -> Collected:
     return Collected(
-        version="0.1.0",
+        version="0.2.0",
         carrier="Redis Streams",
         services={"order": order, "kafka": kafka},
         engines={"postgres": "18.0", "redis": "8.2"},
@@ -99,10 +99,10 @@ async def test_stranger_sees_only_whether_it_is_up(shop: Shop, credential: Crede
 async def test_admin_and_service_see_details(shop: Shop, credential: Credential) -> None:
     status = await get(shop, headers_of(credential))
 
-    assert (status["status"], status["version"], status["carrier"]) == ("up", "0.1.0", "Redis Streams")
+    assert (status["status"], status["version"], status["carrier"]) == ("up", "0.2.0", "Redis Streams")
     assert status["services"]["order"] == {
         "state": "up",
-        "version": "0.1.0",
+        "version": "0.2.0",
         "breaker": "closed",
         "outbox": {"waiting": 0, "oldest_s": None},
     }
@@ -144,10 +144,10 @@ async def test_status_that_is_not_collected_in_time_is_unavailable(shop: Shop, m
         (collected(order=Unavailable("No answer.")), STATES),
         (collected(), STATES | {"redis": "degraded"}),
         (collected(), STATES | {"bus": "degraded"}),
-        (collected(kafka=ServiceStatus(version="0.1.0", problems=["delivery_status: timeout"])), STATES),
-        (collected(order=ServiceStatus(version="0.1.0", stuck={"refund": 1})), STATES),
-        (collected(order=ServiceStatus(version="0.1.0", outbox=Backlog(5, 61.0))), STATES),
-        (collected(kafka=ServiceStatus(version="0.1.0", destinations={"admin": Backlog(1, 61.0)})), STATES),
+        (collected(kafka=ServiceStatus(version="0.2.0", problems=["delivery_status: timeout"])), STATES),
+        (collected(order=ServiceStatus(version="0.2.0", stuck={"refund": 1})), STATES),
+        (collected(order=ServiceStatus(version="0.2.0", outbox=Backlog(5, 61.0))), STATES),
+        (collected(kafka=ServiceStatus(version="0.2.0", destinations={"admin": Backlog(1, 61.0)})), STATES),
     ],
     ids=[
         "service down",
@@ -166,8 +166,8 @@ def test_anything_wrong_makes_the_marketplace_degraded(found: Collected, states:
 
 def test_short_backlogs_and_dead_letters_leave_it_up() -> None:
     found = collected(
-        order=ServiceStatus(version="0.1.0", outbox=Backlog(5, 2.0)),
-        kafka=ServiceStatus(version="0.1.0", destinations={"admin": Backlog(9, 59.0)}, dead_letters=4),
+        order=ServiceStatus(version="0.2.0", outbox=Backlog(5, 2.0)),
+        kafka=ServiceStatus(version="0.2.0", destinations={"admin": Backlog(9, 59.0)}, dead_letters=4),
     )
 
     status = compile_status(found, STATES, BREAKERS)
@@ -193,8 +193,8 @@ def test_risks_of_the_bus_are_listed_with_their_remedies_and_the_bus_is_no_engin
 
 def test_stuck_work_is_listed_by_service_and_kind() -> None:
     found = collected(
-        order=ServiceStatus(version="0.1.0", stuck={"checkout": 2, "refund": 1}),
-        kafka=ServiceStatus(version="0.1.0", stuck={"destination": 1}),
+        order=ServiceStatus(version="0.2.0", stuck={"checkout": 2, "refund": 1}),
+        kafka=ServiceStatus(version="0.2.0", stuck={"destination": 1}),
     )
 
     assert compile_status(found, STATES, BREAKERS).stuck == {

@@ -15,7 +15,7 @@ from nextbuy.kit.storage.migrations import MigrationError, check_migrated, migra
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 Package = Callable[..., str]
-HEADER = "-- oldest release: 0.1.0\n"
+HEADER = "-- oldest release: 0.2.0\n"
 
 
 @pytest.fixture
@@ -146,8 +146,8 @@ async def test_older_code_runs_on_a_database_that_was_only_expanded(database: Co
     new = package(**{"0001_a": HEADER + "CREATE TABLE a (id int)"})
     await migrate(database, [new], release="0.3.0")
 
-    await check_migrated(database, [], release="0.1.0")
-    assert await migrate(database, [], release="0.1.0") == []
+    await check_migrated(database, [], release="0.2.0")
+    assert await migrate(database, [], release="0.2.0") == []
 
 
 @pytest.mark.parametrize("columns", ["", ", checksum text NOT NULL", ", checksum text, oldest_release text"])
@@ -159,6 +159,18 @@ async def test_database_of_an_unreleased_version_is_refused(
     for refuse in (migrate, check_migrated):
         with pytest.raises(MigrationError, match=r"created by an unreleased version .* Delete the data folder"):
             await refuse(database, [package(**{"0001_a": HEADER})])
+
+
+async def test_database_of_a_version_before_the_first_release_is_refused(
+    database: Connection, package: Package
+) -> None:
+    name = package(**{"0001_a": HEADER})
+    await migrate(database, [name])
+    await database.execute("UPDATE migrations SET release = '0.1.0'")
+
+    for refuse in (migrate, check_migrated):
+        with pytest.raises(MigrationError, match=r"created by an unreleased version .* Delete the data folder"):
+            await refuse(database, [name])
 
 
 async def test_check_refuses_a_database_that_lacks_a_migration(database: Connection, package: Package) -> None:

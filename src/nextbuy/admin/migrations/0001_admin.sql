@@ -1,4 +1,4 @@
--- oldest release: 0.1.0
+-- oldest release: 0.2.0
 
 -- Notifications for all admins; one for each event and kind, or for each shop and day of new products.
 CREATE TABLE notifications (

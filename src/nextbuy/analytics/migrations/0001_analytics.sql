@@ -1,4 +1,4 @@
--- oldest release: 0.1.0
+-- oldest release: 0.2.0
 
 -- Projections: tables of sums over events, whose rows belong to a generation. `generation` is the current one, `building`
 -- the one that a rebuild fills, or null, and `newest` the last one ever started, so that no number is used twice.

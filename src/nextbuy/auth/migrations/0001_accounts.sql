@@ -1,4 +1,4 @@
--- oldest release: 0.1.0
+-- oldest release: 0.2.0
 
 CREATE TABLE accounts (
     id            uuid        PRIMARY KEY,

@@ -1,4 +1,4 @@
--- oldest release: 0.1.0
+-- oldest release: 0.2.0
 
 -- Events that a subscription rejected, with the reason and everything that a replay needs.
 CREATE TABLE dead_letters (

@@ -1,4 +1,4 @@
--- oldest release: 0.1.0
+-- oldest release: 0.2.0
 
 -- The event log: what this service has published, in the order of writing. Rows are never changed or deleted.
 CREATE TABLE event_log (

@@ -4,8 +4,7 @@ The files of a package are named like `0001_orders.sql`. The first line of each 
 still run on a database with this migration, like `-- oldest release: 0.2.0`: raise it when a migration drops what that
 release needs, which is one release after the code stopped using it (expand, then contract).
 
-A migration that has run is never edited, renamed or deleted, and a new file is numbered after it. Until release 0.2.0
-files may still be changed, and databases are then deleted and created again.
+A migration that has run is never edited, renamed or deleted, and a new file is numbered after it.
 """
 
 import hashlib
@@ -38,7 +37,8 @@ _COLUMNS: Final = frozenset({"name", "checksum", "oldest_release", "release", "a
 _READ_COLUMNS: Final = """
     SELECT attname FROM pg_attribute WHERE attrelid = to_regclass('migrations') AND attnum > 0 AND NOT attisdropped
 """
-_UNRELEASED: Final = "(Before release 0.2.0: delete the data folder, or drop the databases, to create new ones.)"
+_FIRST_RELEASE: Final = "0.2.0"
+"""The first release: databases of earlier versions are not upgraded."""
 
 Connection: TypeAlias = "asyncpg.Connection[Row]"
 
@@ -132,13 +132,15 @@ async def _missing(connection: Connection, migrations: Sequence[Migration], rele
     if not columns:
         return list(migrations)
     database = await _name(connection)
-    if not columns >= _COLUMNS:
+    applied: list[Row] | None = None
+    if columns >= _COLUMNS:
+        applied = await connection.fetch("SELECT * FROM migrations ORDER BY applied_at, name")
+    if applied is None or any(_is_older(row["release"], _FIRST_RELEASE) for row in applied):
         message = (
             f"Database {database} was created by an unreleased version of NextBuy, and cannot be upgraded. "
             "Delete the data folder, or drop the databases, to create new ones."
         )
         raise MigrationError(message)
-    applied = await connection.fetch("SELECT * FROM migrations ORDER BY applied_at, name")
     for row in applied:
         if _is_older(release, row["oldest_release"]):
             message = (
@@ -167,15 +169,12 @@ def _check_applied_files(applied: list[Row], migrations: Sequence[Migration], da
     for row in applied:
         name, checksum = row["name"], checksums.get(row["name"])
         if checksum is None and not _is_older(release, row["release"]):
-            message = (
-                f"Migration {name} was deleted or renamed after database {database} ran it. Restore the file. "
-                f"{_UNRELEASED}"
-            )
+            message = f"Migration {name} was deleted or renamed after database {database} ran it. Restore the file."
             raise MigrationError(message)
         if checksum not in {None, row["checksum"]}:
             message = (
                 f"Migration {name} was edited after database {database} ran it. "
-                f"Restore the file and write a new migration instead. {_UNRELEASED}"
+                "Restore the file and write a new migration instead."
             )
             raise MigrationError(message)
 

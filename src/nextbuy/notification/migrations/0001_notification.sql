@@ -1,4 +1,4 @@
--- oldest release: 0.1.0
+-- oldest release: 0.2.0
 
 -- Notifications of buyers and sellers, inserted in the transaction of the inbox, once for each event, account and kind.
 CREATE TABLE notifications (

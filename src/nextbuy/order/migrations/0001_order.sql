@@ -1,4 +1,4 @@
--- oldest release: 0.1.0
+-- oldest release: 0.2.0
 
 -- The rows of sessions, orders, order lines and unmatched payments can be restored from the event log. So every column
 -- but leases and schedules comes from an event (`order/history.py`), and each time is the time of an event.

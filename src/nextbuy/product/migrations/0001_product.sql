@@ -1,4 +1,4 @@
--- oldest release: 0.1.0
+-- oldest release: 0.2.0
 
 -- `changed_in`, in each table, is the transaction of the last change. A reader with a snapshot asks for the changes that
 -- were committed since, exactly, regardless of how long the transactions took. Every statement that changes what buyers

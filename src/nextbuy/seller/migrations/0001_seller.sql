@@ -1,4 +1,4 @@
--- oldest release: 0.1.0
+-- oldest release: 0.2.0
 
 -- A shop and its seller; `status` is that of both.
 CREATE TABLE shops (

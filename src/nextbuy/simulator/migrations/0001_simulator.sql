@@ -1,4 +1,4 @@
--- oldest release: 0.1.0
+-- oldest release: 0.2.0
 
 -- A payment: opened by the marketplace, decided once by a buyer, expired, or refunded.
 CREATE TABLE payments (
