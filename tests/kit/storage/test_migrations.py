@@ -164,7 +164,7 @@ async def test_database_of_an_unreleased_version_is_refused(
 async def test_database_of_a_version_before_the_first_release_is_refused(
     database: Connection, package: Package
 ) -> None:
-    name = package(**{"0001_a": HEADER})
+    name = package(**{"0001_a": HEADER + "CREATE TABLE a (id int)"})
     await migrate(database, [name])
     await database.execute("UPDATE migrations SET release = '0.1.0'")
 
