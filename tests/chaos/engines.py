@@ -72,7 +72,7 @@ class Broker(Protocol):
     def bus(self) -> Bus:
         """Return a bus on this server."""
 
-    async def behind(self) -> int:
+    async def backlog(self) -> int:
         """Return how many events, or topics with events, no destination has applied yet."""
 
 
@@ -101,7 +101,7 @@ class OwnRedis:
     def bus(self) -> Bus:
         return RedisBus(RedisClient.from_url(self._running.url))
 
-    async def behind(self) -> int:
+    async def backlog(self) -> int:
         async with RedisClient.from_url(self._running.url, decode_responses=True) as client:
             left = 0
             async for stream in client.scan_iter("nextbuy:stream:*"):
@@ -139,7 +139,7 @@ class OwnKafka:
     def bus(self) -> Bus:
         return KafkaBus(Kafka(servers=self._broker.servers))
 
-    async def behind(self) -> int:
+    async def backlog(self) -> int:
         return await asyncio.to_thread(self._behind)
 
     def _behind(self) -> int:

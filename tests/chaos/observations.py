@@ -82,7 +82,7 @@ async def all_applied(cluster: Cluster) -> None:
 
     async def left() -> Row:
         try:
-            found = {"in outboxes": await _waiting(cluster), "on the bus": await cluster.broker.behind()}
+            found = {"in outboxes": await _waiting(cluster), "on the bus": await cluster.broker.backlog()}
         except KafkaException as error:  # a restarted broker does not know the offsets of its groups yet
             return {"on the bus": error}
         return {what: n for what, n in found.items() if n}

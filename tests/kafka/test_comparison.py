@@ -195,7 +195,7 @@ async def test_topic_that_always_lags_is_compared_up_to_the_end_that_was_noted(m
     assert await position(sample.database) == 5
 
 
-async def test_unavailable_destination_holds_up_no_other_and_is_compared_later(make_harness: MakeHarness) -> None:
+async def test_unavailable_destination_delays_no_other_and_is_compared_later(make_harness: MakeHarness) -> None:
     harness = await make_harness(sample=[RECORD_EFFECTS], other=[RECORD_ALL])
     sample, other = harness.destinations["sample"], harness.destinations["other"]
     await harness.publisher.publish(*counted(range(5)))
@@ -240,7 +240,7 @@ async def test_events_before_the_beginning_of_a_subscription_are_not_missing(mak
     assert await position(sample.database) == 8
 
 
-async def test_subscription_from_start_catches_up_with_the_log_and_nothing_is_reported(
+async def test_subscription_from_start_applies_the_whole_log_and_nothing_is_reported(
     make_redis_harness: MakeHarness,
 ) -> None:
     harness = await make_redis_harness(sample=[RECORD_EFFECTS])

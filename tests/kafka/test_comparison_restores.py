@@ -142,7 +142,7 @@ async def test_replay_that_a_restored_destination_has_lost_is_undone(
     assert [letter.status for letter in await harness.letters()] == ["waiting"]
 
 
-async def test_rejected_events_with_letters_are_not_reported(make_redis_harness: MakeHarness) -> None:
+async def test_rejected_events_with_dead_letters_are_not_reported(make_redis_harness: MakeHarness) -> None:
     refuse = subscribe("refuse", Counted, refusing([1], lambda: Conflict("No."), []))
     harness = await make_redis_harness(sample=[refuse])
     await harness.publisher.publish(*counted(range(3)))

@@ -122,7 +122,7 @@ async def test_failed_replay_stores_the_new_reason_and_waits(make_redis_harness:
     ],
     ids=["no JSON", "invalid id", "type of another topic", "another source", "no position"],
 )
-async def test_undecodable_event_has_a_letter_without_subscription_and_is_replayed_to_all_after_the_fix(
+async def test_undecodable_event_has_a_dead_letter_without_subscription_and_is_replayed_to_all_after_the_fix(
     make_harness: MakeHarness, undecodable: BusMessage, reason: str
 ) -> None:
     other = subscribe("other", Counted, recording("other"))
@@ -227,7 +227,7 @@ async def test_dead_letters_are_listed_in_pages_newest_first(make_redis_harness:
     assert not (await dead_letters.list_dead_letters(harness.database, 2, status="replayed")).items
 
 
-async def test_unknown_letter_and_invalid_cursor_are_refused(open_database: OpenDatabase) -> None:
+async def test_unknown_dead_letter_and_invalid_cursor_are_refused(open_database: OpenDatabase) -> None:
     database = await open_database("kafka")
 
     with pytest.raises(NotFound):

@@ -129,7 +129,7 @@ async def test_event_is_not_acknowledged_before_its_dead_letter_is_stored(
     assert [letter.envelope["data"]["n"] for letter in await harness.letters()] == [1]
 
 
-async def test_kill_between_dead_letter_and_acknowledgement_leaves_one_letter(
+async def test_kill_between_dead_letter_and_acknowledgement_leaves_one_dead_letter(
     make_harness: MakeHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     harness = await make_harness(sample=[subscribe("record", Counted, refusing({0}, refuse, []))])

@@ -1,4 +1,4 @@
-"""Events from event logs are delivered behind new ones, in the same calls, and withdrawn after a time limit."""
+"""Events from event logs are delivered after new ones, in the same calls, and withdrawn after a time limit."""
 
 import asyncio
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ def late(numbers: Sequence[int], *subscriptions: str) -> list[LateEvent]:
     return events
 
 
-async def test_late_events_go_behind_new_ones_in_one_call(make_redis_harness: MakeHarness) -> None:
+async def test_late_events_follow_new_ones_in_one_call(make_redis_harness: MakeHarness) -> None:
     harness = await make_redis_harness(sample=[RECORD_EFFECTS])
     sample = harness.destinations["sample"]
 

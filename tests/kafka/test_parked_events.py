@@ -218,7 +218,7 @@ async def test_unavailable_publisher_delays_listing_and_replay(harness: ParkingH
     assert [(one.status, one.attempts) for one in await harness.letters()] == [("replayed", 1)]
 
 
-async def test_letter_that_is_being_replayed_is_not_reopened_before_its_replay_has_ended(
+async def test_dead_letter_that_is_being_replayed_is_not_reopened_before_its_replay_has_ended(
     harness: ParkingHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await harness.publish(2)
@@ -240,7 +240,7 @@ async def test_letter_that_is_being_replayed_is_not_reopened_before_its_replay_h
     assert [(one.status, one.attempts) for one in await harness.letters()] == [("waiting", 2)]
 
 
-async def test_replay_by_filter_takes_parked_events_and_other_letters(harness: ParkingHarness) -> None:
+async def test_replay_by_filter_includes_parked_events_and_other_dead_letters(harness: ParkingHarness) -> None:
     await harness.publish(2)
     await collect_parked_events(harness.deps)
     await add_letters(harness.database, range(2))

@@ -42,7 +42,7 @@ def sample(harness: DeliveryHarness) -> SampleDestination:
     return harness.destinations["sample"]
 
 
-async def test_replay_by_filter_applies_a_thousand_letters_in_order(
+async def test_replay_by_filter_applies_a_thousand_dead_letters_in_order(
     harness: DeliveryHarness, sample: SampleDestination
 ) -> None:
     await add_letters(harness.database, range(1_000))
@@ -58,7 +58,7 @@ async def test_replay_by_filter_applies_a_thousand_letters_in_order(
     assert [one.id for one in await replay_requests.latest(harness.database, 10)] == [asked.id]
 
 
-async def test_concurrent_replays_in_two_processes_run_each_letter_once(
+async def test_concurrent_replays_in_two_processes_run_each_dead_letter_once(
     harness: DeliveryHarness, sample: SampleDestination
 ) -> None:
     await add_letters(harness.database, range(400))
@@ -74,7 +74,7 @@ async def test_concurrent_replays_in_two_processes_run_each_letter_once(
         assert (after.done, after.failed, after.finished_at is not None) == (one.total, 0, True)
 
 
-async def test_replay_skips_letters_that_another_request_takes(harness: DeliveryHarness) -> None:
+async def test_replay_skips_dead_letters_of_another_request(harness: DeliveryHarness) -> None:
     await add_letters(harness.database, range(2))
 
     async with harness.database.transaction() as tx:
@@ -86,7 +86,7 @@ async def test_replay_skips_letters_that_another_request_takes(harness: Delivery
     assert (await asked).total == 1
 
 
-async def test_replay_takes_matching_letters_up_to_its_limit(
+async def test_replay_includes_matching_dead_letters_up_to_its_limit(
     harness: DeliveryHarness, sample: SampleDestination
 ) -> None:
     await add_letters(harness.database, range(6))
@@ -119,7 +119,7 @@ async def test_replay_takes_matching_letters_up_to_its_limit(
         (Filter(until=datetime.now(UTC) - timedelta(days=1)), 0),
     ],
 )
-async def test_filter_selects_the_same_letters_for_list_and_replay(
+async def test_filter_selects_the_same_dead_letters_for_list_and_replay(
     harness: DeliveryHarness, only: Filter, found: int
 ) -> None:
     await add_letters(harness.database, range(2), "one")
@@ -129,7 +129,7 @@ async def test_filter_selects_the_same_letters_for_list_and_replay(
     assert (await request(harness.database, only)).total == found
 
 
-async def test_letter_that_fails_again_does_not_stop_the_others(make_redis_harness: MakeHarness) -> None:
+async def test_dead_letter_that_fails_again_does_not_stop_the_others(make_redis_harness: MakeHarness) -> None:
     picky = subscribe("picky", Counted, refusing({3, 77}, break_down, []))
     harness = await make_redis_harness(sample=[picky])
     await add_letters(harness.database, range(150), "picky")
@@ -191,7 +191,9 @@ async def test_call_that_is_too_large_is_halved(harness: DeliveryHarness, sample
     assert await applied(sample.database) == list(range(50))
 
 
-async def test_stopped_replay_releases_its_letters_at_once(harness: DeliveryHarness, sample: SampleDestination) -> None:
+async def test_stopped_replay_releases_its_dead_letters_at_once(
+    harness: DeliveryHarness, sample: SampleDestination
+) -> None:
     started = asyncio.Event()
 
     async def hang(_entries: object) -> None:
@@ -259,7 +261,7 @@ async def test_process_that_lost_its_lease_adds_nothing_to_the_progress(harness:
     assert (await replay_requests.get_replay(harness.database, asked.id)).done == 2
 
 
-async def test_discarded_letter_is_never_replayed(harness: DeliveryHarness, sample: SampleDestination) -> None:
+async def test_discarded_dead_letter_is_never_replayed(harness: DeliveryHarness, sample: SampleDestination) -> None:
     await add_letters(harness.database, range(3))
     third, second, first = await harness.letters()
 
@@ -292,7 +294,7 @@ async def test_discarded_letter_is_never_replayed(harness: DeliveryHarness, samp
             await replay_requests.request_replay(harness.database, letter.id)
 
 
-async def test_letter_delayed_by_transient_failure_can_be_discarded(harness: DeliveryHarness) -> None:
+async def test_dead_letter_delayed_by_transient_failure_can_be_discarded(harness: DeliveryHarness) -> None:
     await add_letters(harness.database, range(1))
     asked = await request(harness.database)
     claimed = await replay_requests.claim(harness.database, 1)
@@ -305,7 +307,7 @@ async def test_letter_delayed_by_transient_failure_can_be_discarded(harness: Del
     assert (await replay_requests.get_replay(harness.database, asked.id)).failed == 1
 
 
-async def test_only_letters_resolved_ninety_days_ago_are_purged(harness: DeliveryHarness) -> None:
+async def test_only_dead_letters_resolved_ninety_days_ago_are_purged(harness: DeliveryHarness) -> None:
     await add_letters(harness.database, range(1_003))
     await harness.database.execute("UPDATE dead_letters SET failed_at = now() - interval '1 year'")
     old, waiting = (await dead_letters.list_dead_letters(harness.database, 2)).items

@@ -1,4 +1,4 @@
-"""A destination that takes no events for ten minutes is listed, until it takes one."""
+"""A destination that accepts no events for ten minutes is listed, until it accepts one."""
 
 from collections.abc import Sequence
 
@@ -71,7 +71,7 @@ async def ask_to_retry(entries: Sequence[EventEntry]) -> Response:
     [(refuse, "unavailable: Closed for repairs."), (ask_to_retry, "database-unavailable")],
     ids=["call refused", "nothing applied"],
 )
-async def test_destination_that_takes_no_events_is_listed_until_it_takes_one(
+async def test_destination_that_accepts_no_events_is_listed_until_it_accepts_one(
     make_redis_harness: MakeHarness, answer: object, reason: str
 ) -> None:
     harness = await make_redis_harness(sample=[RECORD_EFFECTS], other=[RECORD_EFFECTS])

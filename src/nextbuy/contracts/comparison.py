@@ -26,7 +26,7 @@ _MAX_CURSORS: Final = 1_000
 class LogCursor(Struct, frozen=True, omit_defaults=True):
     """The place in an event log at which a list of a topic begins.
 
-    It is behind the event `event_id` at `position`, or shortly before the time `since`, or the beginning of the log.
+    It is after the event `event_id` at `position`, or shortly before the time `since`, or the beginning of the log.
     """
 
     topic: str
@@ -36,7 +36,7 @@ class LogCursor(Struct, frozen=True, omit_defaults=True):
 
 
 class ListedEvents(Struct, frozen=True, omit_defaults=True):
-    """The published events of a topic behind a cursor, in order; `more` if the list ended at its limit."""
+    """The published events of a topic after a cursor, in order; `more` if the list ended at its limit."""
 
     positions: list[int]
     event_ids: list[UUID]
@@ -87,7 +87,7 @@ class EventSelection(Struct, frozen=True, omit_defaults=True):
 
 
 class ReadLoggedEvents(Call[LogRead]):
-    """Read the selected events behind a position that do not wait in the outbox."""
+    """Read the selected events after a position that do not wait in the outbox."""
 
     selection: EventSelection
     after: int
@@ -113,7 +113,7 @@ class SubscriptionEvent(Struct, frozen=True, order=True):
 
 
 class ComparedEvents(Struct, frozen=True, omit_defaults=True):
-    """Events behind a cursor, in order, that subscriptions at this cursor are to have applied or rejected."""
+    """Events after a cursor, in order, that subscriptions at this cursor are to have applied or rejected."""
 
     cursor: LogCursor
     subscriptions: list[str]
@@ -130,7 +130,7 @@ class RejectedEvent(Struct, frozen=True):
 
 
 class Gap(Struct, frozen=True, omit_defaults=True):
-    """The events without an inbox row of a subscription, and the rejected ones, without those that have a letter."""
+    """The events for which a subscription has no inbox row, and those rejected without a dead letter."""
 
     subscription: str
     missing: list[UUID] = []
@@ -185,12 +185,12 @@ class ComparisonClient(Client):
     async def list_logged_events(
         self, source: str, cursors: Sequence[LogCursor], *, limit: int, highest: int
     ) -> LogListed:
-        """List the positions and ids of published events, up to `limit` behind each cursor."""
+        """List the positions and ids of published events, up to `limit` after each cursor."""
         call = list_logged_events_of(source)(cursors=list(cursors), limit=limit, highest=highest)
         return await self._send(call)
 
     async def read_logged_events(self, source: str, selection: EventSelection, *, after: int = 0) -> LogRead:
-        """Return the next selected events behind a position, as they were published."""
+        """Return the next selected events after a position, as they were published."""
         return await self._send(read_logged_events_of(source)(selection=selection, after=after, limit=MAX_READ))
 
     async def missing_events(self, destination: str, parts: Sequence[ComparedEvents]) -> EventsCompared:

@@ -37,7 +37,7 @@ class ParkedEventList(Struct, frozen=True):
 
 
 class ParkedEvent(Struct, frozen=True):
-    """A parked event, its position in the event log, and the bus's words."""
+    """A parked event, its position in the event log, and the error from the bus."""
 
     position: int
     event_id: UUID

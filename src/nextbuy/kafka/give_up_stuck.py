@@ -20,7 +20,7 @@ async def give_up_stuck(deps: Deps, caller: Caller, request: GiveUp) -> Stuck:
 
     Raises:
         NotFound: the service takes events, or does not exist (`stuck-not-found`).
-        Conflict: always for a service that takes no events (`destination-not-given-up`).
+        Conflict: always for a service that accepts no events (`destination-not-given-up`).
     """
     await deps.auth.validate_admin(caller.token)
     await STUCK.get(deps.database, request.id)

@@ -1,4 +1,4 @@
-"""Late delivery hands events from event logs to the dispatchers of this process, which send them behind new ones.
+"""Late delivery hands events from event logs to the dispatchers of this process, which send them after new ones.
 
 The bus has lost these events, or an operator has them sent again. They are not stored here: if the process stops, they
 are found again in the event log.

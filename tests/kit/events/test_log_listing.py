@@ -1,4 +1,4 @@
-"""A list of an event log has what is published, settled and behind the cursor."""
+"""A list of an event log has what is published, settled and after the cursor."""
 
 import asyncio
 from datetime import timedelta
@@ -61,7 +61,7 @@ async def read(database: Database, *, after: int = 0, **fields: object) -> list[
     return [msgspec.json.decode(one.envelope)["data"]["n"] for one in found.events]
 
 
-async def test_each_topic_is_listed_behind_its_cursor_up_to_the_limit(publisher: Database) -> None:
+async def test_each_topic_is_listed_after_its_cursor_up_to_the_limit(publisher: Database) -> None:
     await log(publisher, range(3))
     await log(publisher, range(3, 6), Measured)
     second = LogCursor(Counted.topic, 2, await id_at(publisher, 2))
@@ -92,7 +92,7 @@ async def test_events_are_not_listed_until_they_have_settled(
     assert await positions(publisher, LogCursor(Counted.topic)) == [[]]
 
 
-async def test_event_behind_one_that_is_not_committed_is_not_listed(
+async def test_event_after_an_uncommitted_one_is_not_listed(
     publisher: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(log_listing, "SETTLING", 0.5)

@@ -108,7 +108,7 @@ async def test_each_subscription_has_its_own_gap_and_position(harness: ReceiverH
     assert ((await finder.cursor()).position, (await finder.cursor("other")).position) == (2, 1)
 
 
-async def test_rejected_event_is_named_with_its_reason_until_it_has_a_letter(harness: ReceiverHarness) -> None:
+async def test_rejected_event_is_named_with_its_reason_until_it_has_a_dead_letter(harness: ReceiverHarness) -> None:
     refuse = subscribe(RECORD_EFFECTS.name, Counted, refusing([1], lambda: Conflict("No."), []))
     receiver = await harness.receiver(refuse)
     finder = Finder(harness, refuse)

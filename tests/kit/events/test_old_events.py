@@ -71,7 +71,7 @@ async def test_old_event_up_to_the_position_is_a_duplicate_with_one_log_line_a_b
     assert len(lines) == 1
 
 
-async def test_old_event_behind_the_position_is_rejected_and_may_be_replayed(harness: ReceiverHarness) -> None:
+async def test_old_event_after_the_position_is_rejected_and_may_be_replayed(harness: ReceiverHarness) -> None:
     await began_long_ago(harness)
     receiver = await harness.receiver(RECORD_EFFECTS)
     await compare_up_to(harness, old_id(INBOX_DAYS + 2), RECORD_EFFECTS)

@@ -307,7 +307,7 @@ async def test_redis_without_memory_is_an_outage_that_loses_nothing(
     assert await Relay(publisher, own_bus, log_file.journal).publish_batch() == 3
 
 
-async def test_events_behind_long_queue_of_refused_topic_are_published(
+async def test_events_after_long_queue_of_refused_topic_are_published(
     publisher: Database, redis: Redis, bus: RedisBus, log_file: LogFile
 ) -> None:
     await redis.set(f"nextbuy:stream:{Measured.topic}", "not a stream")

@@ -113,7 +113,7 @@ async def test_failure_leaves_neither_change_nor_event(
     assert wakeups == []
 
 
-async def test_change_that_waits_for_a_lock_publishes_behind_its_holder(lamps: Database) -> None:
+async def test_change_that_waits_for_a_lock_publishes_after_its_holder(lamps: Database) -> None:
     async with lamps.transaction() as tx:
         await tx.execute("SELECT FROM lamps WHERE name = 'desk' FOR UPDATE")
         waiting = asyncio.create_task(switch(lamps, 2))

@@ -64,7 +64,7 @@ async def test_transient_failure_stores_nothing_and_holds_back_its_topic_only(ha
 
 
 @pytest.mark.parametrize("unavailable", [1, 2, 5])
-async def test_events_behind_a_transient_failure_wait_even_if_a_rejection_comes_first(
+async def test_events_after_a_transient_failure_wait_even_if_a_rejection_comes_first(
     harness: ReceiverHarness, unavailable: int
 ) -> None:
     async def act(deps: object, tx: Transaction, events: Inbound) -> None:

@@ -1,9 +1,9 @@
 """Task: compare every event log with the inboxes of all destinations once a minute, and deliver what is missing.
 
-A round asks each destination for its positions, then each event log once for the events behind them, and then the bus
+A round asks each destination for its positions, then each event log once for the events after them, and then the bus
 for the end of each topic. Whatever the bus still delivers lies before that end. Once a destination's group has passed
 it, an event without an inbox row is lost: it is delivered from its event log and reported. A destination that is
-unavailable, or a topic that lags, is left for a later round and holds up no other.
+unavailable, or a topic that lags, is left for a later round and delays no other.
 """
 
 import asyncio
@@ -109,7 +109,7 @@ class Rounds:
     async def _list(
         self, cursors: Collection[Cursors], positions: Sequence[SubscriptionPosition]
     ) -> dict[LogCursor, ListedEvents]:
-        """List what each event log holds behind the cursors of all destinations."""
+        """List what each event log holds after the cursors of all destinations."""
         by_source: dict[str, dict[LogCursor, None]] = defaultdict(dict)
         for cursor in (cursor for of_one in cursors for cursor in of_one):
             if cursor.topic in self._source_of:
@@ -124,7 +124,7 @@ class Rounds:
         return {cursor: listed for of_source in lists for cursor, listed in of_source.items()}
 
     async def _list_source(self, source: str, cursors: list[LogCursor], highest: int) -> dict[LogCursor, ListedEvents]:
-        """List one event log, an equal number of events behind each cursor; nothing if it is unavailable."""
+        """List one event log, an equal number of events after each cursor; nothing if it is unavailable."""
         limit = max(1, MAX_LISTED // len(cursors))
         set_deadline(CALL_TIMEOUT)
         try:

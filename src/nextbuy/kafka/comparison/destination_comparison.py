@@ -40,7 +40,7 @@ log: Final = logging.getLogger(__name__)
 WAIT: Final = 30.0
 """Seconds until a topic that the destination's group has not passed is left for a later round."""
 WAIT_POLL: Final = 0.5
-"""Seconds between two looks at the progress of a group."""
+"""Seconds between two checks of the progress of a group."""
 CALL_TIMEOUT: Final = 3.0
 """Seconds per call."""
 LATE_TIMEOUT: Final = 90.0

@@ -45,7 +45,7 @@ async def standing_letters(database: Database, keys: Collection[tuple[str, UUID]
 
 
 async def restore_letters(database: Database, lost: Sequence[LostLetter]) -> None:
-    """Store lost dead letters, and have replayed ones wait again."""
+    """Store lost dead letters, and mark replayed ones as waiting again."""
     letters = [
         Entry(0, one.topic, one.event_id, one.body, one.position, []).letter(
             one.destination, one.subscription, Result(Outcome.REJECTED, one.reason)

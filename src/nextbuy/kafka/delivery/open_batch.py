@@ -66,7 +66,7 @@ class OpenBatch:
     alone: bool = False
     """Whether only the first event is sent: it failed, and the others wait for it."""
     late: LateBatch | None = None
-    """The batch, if its events are from an event log; they are sent behind the events of the bus."""
+    """The batch, if its events are from an event log; they are sent after the events of the bus."""
 
     @classmethod
     def read(cls, batch: Batch, subscriptions: Sequence[str], source: str | None) -> tuple[Self, list[NewDeadLetter]]:

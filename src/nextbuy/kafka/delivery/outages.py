@@ -1,4 +1,4 @@
-"""The outage of a destination: since when it takes no events, in a row while that lasts.
+"""The outage of a destination: since when it accepts no events, in a row while that lasts.
 
 Deliveries that succeed leave nothing in the database. With several copies of the kafka service the earliest start
 counts. A row that no copy refreshes, because none delivers or the destination recovered, is ignored.

@@ -1,4 +1,4 @@
-"""Job: deliver the events of a requested resend from the event logs, in parts, behind what is new.
+"""Job: deliver the events of a requested resend from the event logs, in parts, after new events.
 
 Each part is delivered to every destination before the next one is read. An event that a destination has already applied
 is a duplicate there, so a part that is repeated after a crash changes nothing.

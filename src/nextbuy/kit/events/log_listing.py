@@ -1,8 +1,8 @@
-"""The answers of a service that publishes: which events its log holds behind a position, and their envelopes.
+"""The answers of a service that publishes: which events its log holds after a position, and their envelopes.
 
 A list has only events that are published: it ends at the events of the last `SETTLING` seconds, since a transaction may
 still commit an event with a lower position, and before the first event of its topic that waits in the outbox. So a
-position at the end of a list leaves no event behind.
+position at the end of a list skips no event.
 """
 
 import logging
@@ -120,7 +120,7 @@ def log_calls(service: Service) -> list[CallHandler]:
 
 
 async def list_logged_events(deps: _HasLog, call: ListLoggedEvents) -> LogListed:
-    """List the events behind each cursor, and continue the numbers of a log that was restored."""
+    """List the events after each cursor, and continue the numbers of a log that was restored."""
     database = deps.database
     lost = await _lost_cursors(database, call.cursors)
     if lost and await database.fetchval(_CONTINUE_ABOVE, call.highest):
@@ -148,7 +148,7 @@ async def _lost_cursors(db: Executor, cursors: Sequence[LogCursor]) -> set[LogCu
 
 
 async def _starts(db: Executor, cursors: Sequence[LogCursor], lost: Collection[LogCursor]) -> list[int]:
-    """Return the position behind which each list begins; of a lost cursor, the list includes the topic's last event."""
+    """Return the position after which each list begins; for a lost cursor, the list includes the topic's last event."""
     since = {
         cursor: time_of(cursor.event_id) if cursor in lost and cursor.event_id else cursor.since for cursor in cursors
     }
@@ -163,7 +163,7 @@ async def _starts(db: Executor, cursors: Sequence[LogCursor], lost: Collection[L
 
 
 async def _start_at(db: Executor, since: datetime) -> int:
-    """Return a position behind which all events are that were published at a time or later."""
+    """Return a position before all events that were published at a time or later."""
     return int(await db.fetchval(_BEFORE, first_id(since - _SKEW), await last_position(db)))
 
 

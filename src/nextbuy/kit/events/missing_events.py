@@ -1,7 +1,7 @@
 """The answer of a service that subscribes: which events its subscriptions have neither applied nor rejected.
 
-The positions lie beside the inbox, one per subscription and topic, so that both are restored together. A position moves
-in the transaction that has found an inbox row for every event up to it.
+The positions are stored beside the inbox, one per subscription and topic, so that both are restored together.
+A position moves in the transaction that has found an inbox row for every event up to it.
 """
 
 from collections import defaultdict
@@ -41,7 +41,7 @@ _GAPS: Final = """
     WHERE found.recorded IS NULL OR found.rejection IS NOT NULL
     ORDER BY listed.n
 """
-# Everything behind the cursor was compared in this transaction, and everything up to a position before: a position may
+# Everything after the cursor was compared in this transaction, and everything up to a position before: a position may
 # rise if it is not before the cursor. It falls only from the cursor itself, whose event is not in a restored log.
 _BEGIN: Final = """
     INSERT INTO compared_positions AS p (subscription, topic, position, event_id)

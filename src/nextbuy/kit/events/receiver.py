@@ -4,7 +4,7 @@ All events of a call are applied in one transaction: inbox rows first, then each
 fails, each subscription is tried alone, then in halves, each part committed by itself, down to the event that fails. An
 event that its handler refuses, or that fails `MAX_FAILURES` times, is rejected: its inbox row holds the reason. After a
 transient failure nothing is stored, and the rest of the topic waits, so that events of one key stay in order. A handler
-that fails or stalls holds up neither other subscriptions nor other topics: each gets a share of the time that is left.
+that fails or stalls delays neither other subscriptions nor other topics: each gets a share of the time that is left.
 """
 
 import asyncio

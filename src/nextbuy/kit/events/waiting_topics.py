@@ -1,6 +1,6 @@
 """Topics that the bus refuses at present: their events wait in the outbox while other topics are published.
 
-Each is tried again by itself, because an attempt may hold up the others for as long as the bus takes to refuse it.
+Each is tried again by itself, because an attempt may delay the others for as long as the bus takes to refuse it.
 """
 
 import logging

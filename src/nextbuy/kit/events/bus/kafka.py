@@ -110,7 +110,7 @@ class KafkaBus:
         return KafkaSubscription(self._kafka, group, topics, batch_size)
 
     async def ends(self, topics: Collection[str]) -> dict[str, TopicEnd]:
-        """Return the offset behind the last message of each partition."""
+        """Return the offset after the last message of each partition."""
         return await asyncio.to_thread(self._open_offsets().ends, topics)
 
     async def has_passed(self, group: str, ends: Sequence[tuple[str, TopicEnd]]) -> list[bool]:

@@ -29,7 +29,7 @@ class KafkaOffsets:
         self._readers: dict[str, Consumer] = {}
 
     def ends(self, topics: Collection[str]) -> dict[str, TopicEnd]:
-        """Return by partition the offset behind the last message; a topic that does not exist has no partition."""
+        """Return, by partition, the offset after the last message; a topic that does not exist has no partition."""
         ends: dict[str, dict[int, int]] = {topic: {} for topic in topics}
         for (name, partition), offset in self._read(self._end_offsets, topics).items():
             ends[name.removeprefix(self._prefix)][partition] = offset

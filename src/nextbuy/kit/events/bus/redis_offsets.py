@@ -13,7 +13,7 @@ from nextbuy.kit.events.bus.interface import BusUnavailable, TopicEnd
 _SEQUENCE: Final = 2**64
 """Ids of entries are milliseconds and a sequence number below this one."""
 
-# Every entry was delivered up to `last-delivered-id`; behind it, and among the pending ones, none may be left.
+# Every entry was delivered up to `last-delivered-id`; after it, and among the pending ones, none may be left.
 _HAS_PASSED: Final = """
 local delivered = '0-0'
 local groups = redis.call('EXISTS', KEYS[1]) == 1 and redis.call('XINFO', 'GROUPS', KEYS[1]) or {}
