@@ -1,4 +1,4 @@
-"""A destination is away for a minute: the others stay current, and it has caught up soon after its return.
+"""A destination is unavailable for a minute: the others stay current, and it has caught up soon after its return.
 
 `NEXTBUY_TEST_SLACK` multiplies the limits; they are meant for a machine with nothing else to do.
 """
@@ -28,7 +28,7 @@ EVENTS_A_SECOND = 100
 CHECKOUTS_A_SECOND = 12.5
 """Each of two lines and two shops, with eight events of order."""
 BEFORE = 20.0
-AWAY = 60.0
+OUTAGE = 60.0
 CATCH_UP = 5.0
 CURRENT = 0.1
 """Seconds of a p99 that counts as current, whatever it was before: the machine runs the load as well."""
@@ -107,7 +107,7 @@ async def test_destination_that_returns_has_caught_up_within_seconds_and_the_oth
         await asyncio.sleep(BEFORE)
         away = await now(market)
         with paused(market.service("notification").pid):
-            await asyncio.sleep(AWAY)  # the time is under test
+            await asyncio.sleep(OUTAGE)  # the time is under test
             back = await now(market)
             missed = set(await published(market, TOPIC)) - set(await applied(market, "notification"))
         returned = time.monotonic()
@@ -118,7 +118,7 @@ async def test_destination_that_returns_has_caught_up_within_seconds_and_the_oth
         await until(caught_up, "notification has caught up", timeout=60)
         seconds = time.monotonic() - returned
 
-    rate = len([at for at in (await published(market)).values() if away <= at < back]) / AWAY
+    rate = len([at for at in (await published(market)).values() if away <= at < back]) / OUTAGE
     delays = {
         service: (await p99(market, service, begin, away), await p99(market, service, away, back))
         for service in ("admin", "analytics")
