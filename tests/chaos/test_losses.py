@@ -18,7 +18,7 @@ from tests.chaos.loss_run import AUDITED, RESTORE, RESTORED, LossResult, LossRun
 from tests.chaos.losses import DELETED
 from tests.chaos.reconciliation import exactly_once
 
-pytestmark = [pytest.mark.chaos, pytest.mark.timeout(900), pytest.mark.xdist_group("losses")]
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module", params=["redis", "kafka"])
