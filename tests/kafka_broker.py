@@ -95,6 +95,10 @@ class KafkaBroker:
         """Kill the broker with SIGKILL."""
         self._broker.kill()
 
+    def wipe(self) -> None:
+        """Delete all data of a broker that was killed; it restarts as the same cluster."""
+        shutil.rmtree(self._folder / "logs")
+
     def freeze(self) -> None:
         """Suspend the process of the broker."""
         os.kill(self.pid, signal.SIGSTOP)

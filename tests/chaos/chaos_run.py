@@ -10,7 +10,7 @@ from typing import Final
 
 from tests.chaos.clients import LONGEST, Clients
 from tests.chaos.cluster import Cluster
-from tests.chaos.observations import Observations, all_applied, at_rest, observe
+from tests.chaos.observations import Observations, all_applied, all_compared, at_rest, observe
 from tests.journeys.journey_client import JourneyClient, Json, Seller
 from tests.waiting import until
 
@@ -37,14 +37,20 @@ BETWEEN_CHANGES: Final = 0.3
 class ChaosRun:
     """One run with all kills."""
 
-    def __init__(self, cluster: Cluster, orders: int, seed: int, report: Callable[[str], None]) -> None:
-        """Make `orders` orders; `seed` decides baskets and moments of kills; `report` receives progress."""
+    def __init__(
+        self, cluster: Cluster, orders: int, seed: int, report: Callable[[str], None], *, compared: bool
+    ) -> None:
+        """Make `orders` orders; `seed` decides baskets and moments of kills; `report` receives progress.
+
+        If `compared`, wait for minutes until the comparison of event logs with inboxes has passed every event.
+        """
         self._stage = cluster
         self._orders = orders
         self._held = int(orders * HELD)
         self._chance = Random(seed)  # noqa: S311  no secret
         self._last_kill = 0.0
         self._report = report
+        self._compared = compared
         self._began = time.monotonic()
 
     async def run(self) -> tuple[Clients, Observations]:
@@ -66,6 +72,9 @@ class ChaosRun:
             self._log(f"everything is applied, {time.monotonic() - self._last_kill:.1f} s after the last kill")
             await at_rest(self._stage)
             self._log("all interrupted work is done")
+            if self._compared:
+                await all_compared(self._stage)
+                self._log("every event is compared")
             return clients, await observe(self._stage, client)
 
     async def _buy_and_kill(self, client: JourneyClient, clients: Clients, products: list[Json]) -> None:
@@ -109,7 +118,7 @@ class ChaosRun:
 
     async def _kill_service(self, name: str, clients: Clients) -> None:
         """Kill a service; a destination is stopped first, so that calls to it are not answered."""
-        await until(lambda: self._is_running(name), f"{name} is restarted")
+        await until(lambda: self._stage.is_running(name), f"{name} is restarted")
         process = self._stage.market.service(name)
         if name in DESTINATIONS:
             os.kill(process.pid, signal.SIGSTOP)
@@ -123,12 +132,6 @@ class ChaosRun:
         self._log(f"PostgreSQL was killed at {clients.orders} orders")
         await self._stage.postgres.restart()
         self._log("PostgreSQL is back")
-
-    def _is_running(self, name: str) -> bool:
-        try:
-            return self._stage.market.service(name).is_running()
-        except StopIteration:
-            return False
 
     def _log(self, what: str) -> float:
         seconds = time.monotonic() - self._began

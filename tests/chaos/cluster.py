@@ -1,5 +1,7 @@
 """A marketplace of many processes on its own engines; tests can kill each of them."""
 
+import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -18,6 +20,23 @@ class Cluster:
     market: Marketplace
     postgres: OwnPostgres
     broker: Broker
+
+    def is_running(self, name: str) -> bool:
+        """Return whether a service has a process; the supervisor restarts one that was killed."""
+        try:
+            return self.market.service(name).is_running()
+        except StopIteration:
+            return False
+
+
+@contextmanager
+def paused(pid: int) -> Iterator[None]:
+    """Pause a process."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from nextbuy.kit.config import Kafka
 from nextbuy.kit.events.bus.interface import Bus
 from nextbuy.kit.events.bus.kafka import KafkaBus
 from nextbuy.kit.events.bus.redis import RedisBus
+from tests.chaos.losses import KafkaLosses, Losses, RedisLosses
 from tests.kafka_broker import KafkaBroker
 
 GROUPS: Final = tuple(one.name for one in destinations())
@@ -56,6 +57,7 @@ class Broker(Protocol):
 
     settings: dict[str, str]
     """The settings that select it."""
+    losses: Losses
 
     async def kill(self) -> None:
         """Kill the process (SIGKILL)."""
@@ -84,6 +86,7 @@ class OwnRedis:
         self._data = data
         self._running: Engine = start_redis(data)
         self.settings = {"NEXTBUY_REDIS_URL": self._running.url}
+        self.losses: Losses = RedisLosses(self._running.url)
 
     async def kill(self) -> None:
         os.kill(self._running.pid, signal.SIGKILL)
@@ -123,6 +126,7 @@ class OwnKafka:
         """Use a broker that already runs."""
         self._broker = broker
         self.settings = {"NEXTBUY_KAFKA_SERVERS": broker.servers}
+        self.losses: Losses = KafkaLosses(broker)
 
     async def kill(self) -> None:
         await asyncio.to_thread(self._broker.kill)

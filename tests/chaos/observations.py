@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
@@ -24,6 +25,8 @@ Row = dict[str, Any]
 APPLIED_WITHIN: Final = 240.0
 """Seconds. Leases of killed processes have to pass, and the backlog of an outage is processed."""
 READ_WITHIN: Final = 120.0
+COMPARED_WITHIN: Final = 300.0
+"""Seconds. A comparison begins each minute, leaves out the events of the last one, and waits for topics that lag."""
 SUBSCRIBERS: Final = tuple(name for name, entry in SERVICES.items() if entry.service.subscriptions)
 _COUNTS: Final = {
     "units and cents": ("order", "SELECT product_id, sum(quantity), sum(quantity * unit_price) FROM order_lines"),
@@ -34,6 +37,7 @@ _COUNTS: Final = {
     "orders and cents": ("order", "SELECT shop_id, count(*), sum(total) FROM orders"),
     "seller figures": ("analytics", "SELECT shop_id, sum(orders), sum(amount) FROM seller_figures"),
 }
+_LAST_OF_TOPIC: Final = "SELECT DISTINCT ON (topic) topic, event_id FROM event_log ORDER BY topic, id DESC"
 PUBLISHERS: Final = tuple(name for name, entry in SERVICES.items() if entry.service.publishes)
 
 
@@ -82,7 +86,7 @@ async def all_applied(cluster: Cluster) -> None:
 
     async def left() -> Row:
         try:
-            found = {"in outboxes": await _waiting(cluster), "on the bus": await cluster.broker.backlog()}
+            found = {"in outboxes": await pending_events(cluster), "on the bus": await cluster.broker.backlog()}
         except KafkaException as error:  # a restarted broker does not know the offsets of its groups yet
             return {"on the bus": error}
         return {what: n for what, n in found.items() if n}
@@ -96,20 +100,20 @@ async def at_rest(cluster: Cluster) -> None:
     await all_applied(cluster)
 
 
-async def observe(cluster: Cluster, client: JourneyClient) -> Observations:
-    """Read the observations; call `at_rest` first."""
+async def all_compared(cluster: Cluster) -> None:
+    """Wait until the comparison of event logs with inboxes has passed every event; call `at_rest` first."""
+    await wait_until_empty(lambda: _not_compared(cluster), "every event is compared", timeout=COMPARED_WITHIN)
+
+
+async def observe(cluster: Cluster, client: JourneyClient, stored: Collection[UUID] | None = None) -> Observations:
+    """Read the observations; call `at_rest` first. `stored` are the events on the bus, if it has lost some."""
     market = cluster.market
-    written = [event for name in PUBLISHERS for event in await _log(cluster, name)]
-    inbox: defaultdict[str, dict[UUID, float]] = defaultdict(dict)
-    query = "SELECT subscription, event_id, extract(epoch FROM at)::float8 AS at FROM inbox"
-    for name in SUBSCRIBERS:
-        for row in await market.rows(name, query):
-            inbox[row["subscription"]][row["event_id"]] = row["at"]
+    written = await written_events(cluster)
     return Observations(
         snapshot=await take_snapshot(market),
         written=written,
-        arrived=await _read(cluster.broker.bus(), {event.id for event in written}),
-        inbox=inbox,
+        arrived=await _read(cluster.broker.bus(), {event.id for event in written} if stored is None else {*stored}),
+        inbox=await applied_events(cluster),
         figures=await market.rows(
             "analytics",
             "SELECT topic, sum(events)::bigint AS events, sum(units)::bigint AS units, sum(amount)::bigint AS amount"
@@ -121,13 +125,46 @@ async def observe(cluster: Cluster, client: JourneyClient) -> Observations:
         differences=await client.list_all("/order/api/verify-history", await client.login(ADMIN)),
         dead_letters=await market.rows("kafka", "SELECT * FROM dead_letters"),
         findings=await market.rows("kafka", "SELECT * FROM comparison_findings"),
-        waiting=await _waiting(cluster),
+        waiting=await pending_events(cluster),
     )
 
 
-async def _waiting(cluster: Cluster) -> int:
+async def written_events(cluster: Cluster) -> list[EventRef]:
+    """Return all published events, in log order."""
+    return [event for name in PUBLISHERS for event in await _log(cluster, name)]
+
+
+async def applied_events(cluster: Cluster) -> dict[str, dict[UUID, float]]:
+    """Return by inbox the time at which each event was applied."""
+    inbox: defaultdict[str, dict[UUID, float]] = defaultdict(dict)
+    query = "SELECT subscription, event_id, extract(epoch FROM at)::float8 AS at FROM inbox"
+    for name in SUBSCRIBERS:
+        for row in await cluster.market.rows(name, query):
+            inbox[row["subscription"]][row["event_id"]] = row["at"]
+    return inbox
+
+
+async def pending_events(cluster: Cluster) -> int:
+    """Return the number of events that wait in outboxes."""
     found = [await cluster.market.rows(name, "SELECT count(*) AS n FROM outbox") for name in PUBLISHERS]
     return sum(rows[0]["n"] for rows in found)
+
+
+async def _not_compared(cluster: Cluster) -> Row:
+    """Return the last event of each subscription and topic that the comparison has not reached."""
+    last: dict[str, UUID] = {}
+    for name in PUBLISHERS:
+        for row in await cluster.market.rows(name, _LAST_OF_TOPIC):
+            last[row["topic"]] = row["event_id"]
+    left: Row = {}
+    for name in SUBSCRIBERS:
+        rows = await cluster.market.rows(name, "SELECT subscription, topic, event_id FROM compared_positions")
+        reached = {(row["subscription"], row["topic"]): row["event_id"] for row in rows}
+        for subscription in SERVICES[name].service.subscriptions:
+            for topic in last.keys() & {event.topic for event in subscription.events}:
+                if reached.get((subscription.name, topic)) != last[topic]:
+                    left[f"{topic} for {subscription.name}"] = last[topic]
+    return left
 
 
 async def _notifications(cluster: Cluster, table: str) -> list[NotificationRef]:

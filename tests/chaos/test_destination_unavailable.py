@@ -16,8 +16,7 @@ from uuid import UUID
 import pytest
 
 from tests.chaos.clients import Clients
-from tests.chaos.cluster import running_cluster
-from tests.chaos.test_paused_processes import paused
+from tests.chaos.cluster import paused, running_cluster
 from tests.journeys.journey_client import JourneyClient
 from tests.journeys.marketplace import Marketplace
 from tests.waiting import until

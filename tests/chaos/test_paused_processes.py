@@ -1,8 +1,6 @@
 """A process that is paused for longer than its lease does nothing twice when it resumes."""
 
 import asyncio
-import os
-import signal
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -12,7 +10,7 @@ import pytest
 
 from tests.chaos.checks import all_violations
 from tests.chaos.clients import Clients
-from tests.chaos.cluster import Cluster, running_cluster
+from tests.chaos.cluster import Cluster, paused, running_cluster
 from tests.chaos.observations import at_rest, observe
 from tests.journeys.journey_client import JourneyClient, Json
 from tests.journeys.marketplace import Marketplace, nextbuy
@@ -43,16 +41,6 @@ def another_kafka_service(market: Marketplace) -> Iterator[int]:
     finally:
         process.kill()
         process.wait()
-
-
-@contextmanager
-def paused(pid: int) -> Iterator[None]:
-    """Pause a process."""
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
 
 
 @asynccontextmanager

@@ -16,6 +16,7 @@ _OWN: Final = (
     "journeys/test_crashes",
     "journeys/test_events",
     "journeys/test_kafka_unavailable",
+    "chaos/test_losses",
     "chaos/test_orders",
     "journeys/test_redis_unavailable",
     "journeys/test_service_unavailable",

@@ -5,8 +5,11 @@ from collections.abc import Collection, Sequence
 from functools import partial
 
 import pytest
+from msgspec.structs import replace
 
+from nextbuy.contracts.values import new_id
 from nextbuy.kafka.comparison import destination_comparison
+from nextbuy.kafka.comparison.store import Finding, add_findings, list_findings, mark_repaired
 from nextbuy.kit.events import log_listing
 from nextbuy.kit.events.outbox import publish
 from nextbuy.kit.service import subscribe
@@ -85,6 +88,33 @@ async def test_lost_events_are_not_missing_in_the_next_round(make_harness: MakeH
     assert len(sample.calls) == calls
     assert await position(sample.database) == 5
     assert len(await harness.findings()) == 1
+
+
+async def test_finding_that_is_not_repaired_is_stored_and_reported_again_only_if_it_grows(
+    make_redis_harness: MakeHarness,
+) -> None:
+    database = (await make_redis_harness(sample=[RECORD_EFFECTS])).database
+    lost = Finding("missing-events", "sample", Counted.topic, [RECORD_EFFECTS.name], 1, new_id())
+
+    added = [await add_findings(database, [replace(lost, events=events)]) for events in (1, 1, 3)]
+
+    assert [[one.events for one in findings] for findings in added] == [[1], [], [3]]
+    assert [(one.events, one.repaired_at) for one in (await list_findings(database, 9)).items] == [(3, None)]
+
+
+async def test_finding_is_repaired_when_each_of_its_subscriptions_is_complete(make_redis_harness: MakeHarness) -> None:
+    database = (await make_redis_harness(sample=[RECORD_EFFECTS])).database
+    await add_findings(database, [Finding("missing-events", "sample", "a", ["one", "two"], 1, new_id())])
+
+    async def is_repaired() -> bool:
+        return (await list_findings(database, 9)).items[0].repaired_at is not None
+
+    await mark_repaired(database, "sample", [("a", "one"), ("b", "two")])
+    assert not await is_repaired()
+    await mark_repaired(database, "other", [("a", "one"), ("a", "two")])
+    assert not await is_repaired()
+    await mark_repaired(database, "sample", [("a", "one"), ("a", "two")])
+    assert await is_repaired()
 
 
 async def test_ordinary_traffic_is_never_reported(make_harness: MakeHarness, monkeypatch: pytest.MonkeyPatch) -> None:

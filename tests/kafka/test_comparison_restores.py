@@ -66,6 +66,23 @@ async def test_restored_destination_gets_what_it_lost_and_applies_nothing_twice(
     assert [(one.kind, one.events) for one in await harness.findings()] == [("missing-events", 15)]
 
 
+async def test_events_that_are_lost_again_are_reported_again(make_redis_harness: MakeHarness) -> None:
+    harness = await make_redis_harness(sample=[RECORD_EFFECTS])
+    database = harness.destinations["sample"].database
+    await back_up(database)
+    await harness.publisher.publish(*counted(range(5)))
+    await harness.probe.cut(Counted.topic)
+    async with harness.delivering():
+        await harness.compare()
+        await restore(database)
+        await harness.compare()
+
+    assert await applied(database) == list(range(5))
+    findings = await harness.findings()
+    assert [(one.kind, one.events) for one in findings] == [("missing-events", 5), ("missing-events", 5)]
+    assert [one for one in findings if one.repaired_at is None] == []
+
+
 async def test_restored_log_is_reported_once_and_new_events_get_higher_positions(
     make_redis_harness: MakeHarness,
 ) -> None:

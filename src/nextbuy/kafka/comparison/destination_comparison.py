@@ -24,7 +24,7 @@ from nextbuy.contracts.errors import AppError, BadGateway
 from nextbuy.contracts.values import Timestamp
 from nextbuy.kafka.comparison.lost_letters import LostLetter, restore_letters, standing_letters
 from nextbuy.kafka.comparison.reporting import report
-from nextbuy.kafka.comparison.store import Finding
+from nextbuy.kafka.comparison.store import Finding, mark_repaired
 from nextbuy.kafka.deps import Deps
 from nextbuy.kafka.late_delivery import LateEvent
 from nextbuy.kit.deadline import set_deadline
@@ -137,12 +137,14 @@ class DestinationComparison:
         more = False
         for _ in range(_MAX_REPAIRS + 1):
             gaps = await self._ask(comparisons)
-            open_comparisons = []
-            for one, of_one in zip(comparisons, gaps, strict=True):
-                if not of_one:
-                    more |= one.listed.more
-                elif await self._repair(one, of_one):
-                    open_comparisons.append(one)
+            complete = [one for one, of_one in zip(comparisons, gaps, strict=True) if not of_one]
+            if complete:
+                topics = [(one.cursor.topic, name) for one in complete for name in one.subscriptions]
+                await mark_repaired(self._deps.database, self.name, topics)
+                more |= any(one.listed.more for one in complete)
+            open_comparisons = [
+                one for one, of_one in zip(comparisons, gaps, strict=True) if of_one and await self._repair(one, of_one)
+            ]
             comparisons = open_comparisons
             if not comparisons:
                 break

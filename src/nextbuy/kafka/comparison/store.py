@@ -22,11 +22,20 @@ RETENTION_DAYS: Final = 90
 _CLAIM: Final = _LEASES.claim_statement(returning="claimed.due_at")
 _ADD: Final = """
     INSERT INTO comparison_findings (id, kind, service, topic, subscriptions, events, first_event_id)
-    VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (kind, service, topic, first_event_id) DO NOTHING RETURNING id
+    VALUES ($1, $2, $3, $4, $5, $6, $7)
+    ON CONFLICT (kind, service, topic, first_event_id) WHERE repaired_at IS NULL
+    DO UPDATE SET subscriptions = excluded.subscriptions, events = excluded.events
+    WHERE comparison_findings.events < excluded.events RETURNING id
+"""
+_REPAIR: Final = """
+    UPDATE comparison_findings AS finding SET repaired_at = clock_timestamp()
+    WHERE repaired_at IS NULL AND service = $1 AND topic = ANY($2::text[]) AND subscriptions <@ ARRAY(
+        SELECT name FROM unnest($2::text[], $3::text[]) AS complete (topic, name) WHERE complete.topic = finding.topic
+    )
 """
 _PAGE: Final = """
-    SELECT id, kind, service, topic, subscriptions, events, first_event_id, found_at FROM comparison_findings
-    WHERE $1::uuid IS NULL OR id < $1 ORDER BY id DESC LIMIT $2
+    SELECT id, kind, service, topic, subscriptions, events, first_event_id, found_at, repaired_at
+    FROM comparison_findings WHERE $1::uuid IS NULL OR id < $1 ORDER BY id DESC LIMIT $2
 """
 PURGE: Final = purge_statement(
     "comparison_findings", "found_at", f"clock_timestamp() - interval '{RETENTION_DAYS} days'"
@@ -53,6 +62,7 @@ class StoredFinding(Struct, frozen=True, kw_only=True):
     `missing-events`: a destination lacked events of a topic; they were delivered from the event log.
     `lost-dead-letters`: a destination had rejected events without a dead letter; the letters were restored.
     `restored-log`: the event log of a service lacks events that were delivered, since it was restored from a backup.
+    `repaired_at`: when the destination had the events or the letters; null until then, and for a restored log.
     """
 
     id: UUID
@@ -63,6 +73,7 @@ class StoredFinding(Struct, frozen=True, kw_only=True):
     events: int
     first_event_id: UUID | None
     found_at: Timestamp
+    repaired_at: Timestamp | None
 
 
 async def claim(database: Database) -> datetime | None:
@@ -77,7 +88,10 @@ async def reschedule(database: Database, until: datetime, delay: float) -> None:
 
 
 async def add_findings(db: Executor, findings: Sequence[Finding]) -> list[Finding]:
-    """Store findings, at most three at a time, and return the new ones; what is found again is one finding."""
+    """Store findings, at most three at a time, and return those that are new or have more events.
+
+    What is found again before it is repaired is one finding.
+    """
     return [
         one
         for one in findings
@@ -85,6 +99,11 @@ async def add_findings(db: Executor, findings: Sequence[Finding]) -> list[Findin
             _ADD, new_id(), one.kind, one.service, one.topic, one.subscriptions, one.events, one.first_event_id
         )
     ]
+
+
+async def mark_repaired(db: Executor, service: str, complete: Sequence[tuple[str, str]]) -> None:
+    """Mark the findings of topics and subscriptions for which a destination lacks nothing any more."""
+    await db.execute(_REPAIR, service, [topic for topic, _ in complete], [name for _, name in complete])
 
 
 async def list_findings(db: Executor, limit: int, cursor: str | None = None) -> Page[StoredFinding]:

@@ -84,8 +84,11 @@ CREATE TABLE comparison_findings (
     events         integer     NOT NULL,
     first_event_id uuid,
     found_at       timestamptz NOT NULL DEFAULT clock_timestamp(),
-    UNIQUE NULLS NOT DISTINCT (kind, service, topic, first_event_id)
+    -- When the service had all of it; what it loses after that is another finding.
+    repaired_at    timestamptz
 );
+CREATE UNIQUE INDEX open_comparison_findings ON comparison_findings (kind, service, topic, first_event_id)
+    NULLS NOT DISTINCT WHERE repaired_at IS NULL;
 CREATE INDEX comparison_findings_by_age ON comparison_findings (found_at);
 
 -- Requests to deliver events from the event logs again, with their progress.
