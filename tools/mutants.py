@@ -25,7 +25,9 @@ SURVIVORS: Final = "tools/survivors.toml"
 MIN_KILLED: Final = 95.0
 """Percent of all mutants."""
 _KILLED: Final = {"killed", "timeout", "caught by type check"}
-_COPIED: Final = ("src", "tests", "tools", "pyproject.toml")
+_COPIED: Final = ("src", "tests", "tools", "deploy", "pyproject.toml")
+_JARS: Final = Path("var/kafka")
+"""Shared by all copies, so that none downloads Kafka."""
 _TESTS_FAILED: Final = 1
 """pytest's exit code when a test failed; any other means that the tests did not run."""
 _MAX_FAULT_TIME: Final = 240.0
@@ -46,6 +48,9 @@ def copy_tree(target: Path) -> Path:
             shutil.copytree(source, target / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(source, target / name)
+    if (ROOT / _JARS).is_dir():
+        (target / _JARS.parent).mkdir()
+        (target / _JARS).symlink_to(ROOT / _JARS)
     return target
 
 
