@@ -89,7 +89,7 @@ def stale_samples(text: str, root: Path) -> list[str]:
         elif path and not (root / path).is_file():
             found.append(f"{path} does not exist")
         elif path and f"\n{code}" not in f"\n{(root / path).read_text(encoding='utf-8')}":
-            found.append(f"{path} has changed: {first}")
+            found.append(f"{path} has changed; update the quoted code: {first}")
     return found
 
 

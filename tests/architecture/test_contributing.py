@@ -24,7 +24,9 @@ def test_planted_changes_are_found(tmp_path: Path) -> None:
     ]
     assert stale_samples(text + sample.replace("act.py", "gone.py"), tmp_path) == ["gone.py does not exist"]
     assert stale_samples(text + sample.replace("sync()", "nice(1)"), tmp_path) == [
-        "act.py has changed: def act() -> None:"
+        "act.py has changed; update the quoted code: def act() -> None:"
     ]
     (tmp_path / "act.py").write_text("import os\n\ndef act() -> None:\n    os.nice(1)\n")
-    assert stale_samples(text, tmp_path) == ["act.py has changed: def act() -> None:"] * len(SUBJECTS)
+    assert stale_samples(text, tmp_path) == ["act.py has changed; update the quoted code: def act() -> None:"] * len(
+        SUBJECTS
+    )

@@ -1,5 +1,6 @@
 """The registry of calls and events is complete, without duplicates."""
 
+import re
 from typing import Any
 
 from nextbuy.contracts import auth, comparison, delivery, order, parking, product, registry, seller, simulator, status
@@ -43,7 +44,15 @@ def test_events_are_delivered_to_each_service_that_subscribes() -> None:
     assert [destination.name for destination in destinations()] == [
         name for name, hosted in SERVICES.items() if hosted.service.subscriptions
     ]
-    assert sorted(destination.name for destination in destinations()) == sorted(SUBSCRIBERS)
+    assert sorted(destination.name for destination in destinations()) == sorted(SUBSCRIBERS), (
+        "list the services that subscribe in contracts/registry.py: SUBSCRIBERS"
+    )
+
+
+def test_names_of_subscriptions_are_lower_case_words_with_hyphens() -> None:
+    names = [one.name for hosted in SERVICES.values() for one in hosted.service.subscriptions]
+
+    assert [name for name in names if not re.fullmatch(r"[a-z]+(-[a-z]+)*", name)] == []
 
 
 def test_only_the_gateway_asks_every_service_for_its_status() -> None:
