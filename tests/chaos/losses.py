@@ -140,7 +140,8 @@ class KafkaLosses:
 
     def _places(self) -> list[Place]:
         known = self._admin.list_topics(timeout=_TIMEOUT).topics
-        return [(name, at) for name in known if name.startswith(self._prefix) for at in known[name].partitions]
+        names = [name for name in known if name.startswith(self._prefix) and name != f"{self._prefix}marketplace"]
+        return [(name, at) for name in names for at in known[name].partitions]
 
     async def _cut(self) -> None:
         ends = [TopicPartition(*place, OFFSET_END) for place in await asyncio.to_thread(self._places)]

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
+import msgspec
 import pytest
 
 from nextbuy.contracts.delivery import MAX_BYTES, MAX_EVENTS, EventEntry, EventsReceived
@@ -131,6 +132,25 @@ async def test_call_that_is_too_much_is_halved_and_doubled_again(
     assert [len(call.entries) for call in sample.calls] == [500, 250, 125, 62, 31, 62, 124, 248, 35]
     assert await applied(sample.database) == list(range(500))
     assert await harness.letters() == []
+
+
+async def test_event_that_is_too_large_for_its_destination_is_a_dead_letter_at_once(
+    make_redis_harness: MakeHarness,
+) -> None:
+    harness = await make_redis_harness(sample=[RECORD_ALL])
+    sample = harness.destinations["sample"]
+
+    async def refuse_the_fourth(entries: Sequence[EventEntry]) -> AppError | None:
+        bodies = [msgspec.json.decode(bytes(entry.envelope)) for entry in entries]
+        return TooLarge("Too large.") if any(body["data"]["n"] == 3 for body in bodies) else None
+
+    sample.intercept = refuse_the_fourth
+    await harness.publish(*events(range(8)))
+    await deliver_all(harness)
+
+    assert await applied(sample.database) == [0, 1, 2, 4, 5, 6, 7]
+    [letter] = await harness.letters()
+    assert (letter.destination, letter.reason) == ("sample", "Too large.")
 
 
 def for_other_events(results: list[list[object]]) -> Response:

@@ -1,15 +1,15 @@
 """Resends deliver events from the event logs to the destinations that lack them, chosen by several criteria."""
 
-import asyncio
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 
 from nextbuy.contracts.comparison import EventSelection
 from nextbuy.contracts.delivery import EventEntry
-from nextbuy.contracts.errors import AppError, Unavailable
+from nextbuy.contracts.errors import AppError, InternalError, Unavailable
 from nextbuy.kafka.resends import run_resends as job
 from nextbuy.kafka.resends.resend_requests import Resend, get_resend, request_resend
 from nextbuy.kafka.resends.run_resends import run_resends
@@ -19,6 +19,7 @@ from tests.kafka.conftest import MakeHarness
 from tests.kafka.delivery_harness import DeliveryHarness, let_pass
 from tests.kit.events.sample import RECORD_EFFECTS, Counted, Measured, applied, recording
 from tests.outbox import published
+from tests.waiting import until
 
 pytestmark = [pytest.mark.usefixtures("fast_retries"), pytest.mark.timeout(120)]
 RECORD_ALL = subscribe("record-all", [Counted, Measured], recording("record_all"))
@@ -40,6 +41,11 @@ async def resend(harness: DeliveryHarness, destination: str = "", **fields: Any)
     while await run_resends(harness.deps):
         pass
     return await get_resend(harness.database, requested.id)
+
+
+async def has_ended(harness: DeliveryHarness, run: Resend) -> bool:
+    await run_resends(harness.deps)
+    return (await get_resend(harness.database, run.id)).finished_at is not None
 
 
 async def state(harness: DeliveryHarness) -> tuple[list[int], list[int]]:
@@ -88,7 +94,7 @@ async def test_resend_waits_for_an_unavailable_destination_and_names_it(
     make_redis_harness: MakeHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(job, "LATE_TIMEOUT", 0.1)
-    monkeypatch.setattr(job, "_DELAY", 0.0)
+    monkeypatch.setattr(job, "_DELAY", 0.2)
     harness = await lose_everything(make_redis_harness)
     sample = harness.destinations["sample"]
 
@@ -102,13 +108,54 @@ async def test_resend_waits_for_an_unavailable_destination_and_names_it(
         assert "The sample service has not accepted the events." in run.blocked_by
 
         sample.intercept = let_pass
-        await asyncio.sleep(0)
         monkeypatch.setattr(job, "LATE_TIMEOUT", 30.0)
-        while await run_resends(harness.deps):
-            pass
+        await until(partial(has_ended, harness, run))
 
     assert await state(harness) == (list(range(6)), list(range(6)))
     assert (await get_resend(harness.database, run.id)).blocked_by == ""
+
+
+async def test_blocked_resend_delays_no_other(make_redis_harness: MakeHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job, "LATE_TIMEOUT", 0.1)
+    harness = await lose_everything(make_redis_harness)
+    harness.destinations["sample"].available = False
+    async with harness.delivering():
+        blocked = await resend(harness, "sample")
+        other = await resend(harness, "other")
+
+    assert blocked.finished_at is None
+    assert (other.finished_at is None, other.events) == (False, 10)
+
+
+async def test_resend_that_cannot_succeed_ends_with_the_reason(
+    make_redis_harness: MakeHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def break_down(*_arguments: object) -> None:
+        raise InternalError
+
+    harness = await lose_everything(make_redis_harness)
+    monkeypatch.setattr(job._Work, "_deliver_part", break_down)
+    async with harness.delivering():
+        run = await resend(harness)
+
+    assert run.finished_at is not None
+    assert run.blocked_by.startswith("internal-error: ")
+
+
+@pytest.mark.parametrize(
+    "times",
+    [{"since": datetime.min.replace(tzinfo=UTC)}, {"until": datetime.max.replace(tzinfo=UTC)}],
+    ids=["since year 1", "until year 9999"],
+)
+async def test_resend_accepts_the_first_and_the_last_time_of_the_calendar(
+    make_redis_harness: MakeHarness, times: dict[str, Any]
+) -> None:
+    harness = await lose_everything(make_redis_harness)
+    async with harness.delivering():
+        run = await resend(harness, **times)
+
+    assert await state(harness) == (list(range(6)), list(range(10)))
+    assert run.finished_at is not None
 
 
 async def test_resend_that_selects_nothing_ends(make_redis_harness: MakeHarness) -> None:

@@ -75,6 +75,8 @@ async def _resend(database: Database, selection: EventSelection, destination: st
     async with database.transaction() as tx:
         requested = await request_resend(tx, terminal_actor(), selection, destination)
     ended = await _wait_for(database, requested, timeout)
+    if ended.blocked_by:
+        fail(f"{ended.events} events delivered; the resend failed: {ended.blocked_by}")
     click.echo(f"{ended.events} events delivered." if ended.events else "No events match.")
 
 

@@ -14,8 +14,9 @@ from tests.conftest import DatabaseUrl
 FEW, MANY = 5_000, 1_000_000
 PENDING = 500
 LOG = """
-    INSERT INTO event_log (event_id, topic, key, bucket, parent_span, envelope)
-    SELECT uuidv7(make_interval(secs => n / 1000.0 - 100000)), 'topic-' || n % 20, 'key-' || n / 5, n % 16, '', '{}'
+    INSERT INTO event_log (event_id, topic, key, bucket, parent_span, envelope, created_at)
+    SELECT uuidv7(make_interval(secs => n / 1000.0 - 100000)), 'topic-' || n % 20, 'key-' || n / 5, n % 16, '', '{}',
+           now() + make_interval(secs => n / 1000.0 - 100000)
     FROM generate_series($1::int + 1, $2::int) AS n
 """
 INBOX = """

@@ -187,7 +187,7 @@ class Dispatcher:
             self._paused_until = time.monotonic() + RETRY_INTERVAL
         elif len(chosen) > 1:
             self._limit = len(chosen) // 2
-        elif self._rejection(entry):
+        elif self._rejection(entry) or isinstance(error, TooLarge):
             # Not even its rejection is accepted, so the dead letter is its only trace.
             result = Result(Outcome.REJECTED, str(error))
             await self._store([entry.letter(self._destination.name, name, result) for name in entry.subscriptions])

@@ -26,11 +26,14 @@ _REQUEST: Final = f"""
     INSERT INTO resends (id, requested_by, selection, destination, sources) VALUES ($1, $2, $3, $4, '[]')
     RETURNING {_COLUMNS}
 """  # noqa: S608  made of constants, as all below
-_CLAIM: Final = LEASES.claim_statement(order="id")
+_CLAIM: Final = LEASES.claim_statement(order="due_at, id")
 _SAVE: Final = f"""
     UPDATE resends SET sources = $3, events = $4, blocked_by = '',
            finished_at = CASE WHEN $5 THEN clock_timestamp() END, due_at = CASE WHEN NOT $5 THEN {LEASES.until} END
     WHERE {LEASES.held} RETURNING due_at
+"""  # noqa: S608
+_FAIL: Final = f"""
+    UPDATE resends SET blocked_by = $3, finished_at = clock_timestamp(), due_at = NULL WHERE {LEASES.held}
 """  # noqa: S608
 _BLOCK: Final = f"""
     UPDATE resends SET blocked_by = $3, due_at = now() + make_interval(secs => $4) WHERE {LEASES.held}
@@ -47,7 +50,10 @@ class Source(Struct, frozen=True):
 
 
 class Resend(Struct, frozen=True, kw_only=True):
-    """A resend and its progress; an empty `destination` means all. `blocked_by` is the latest failure, or empty."""
+    """A resend and its progress; an empty `destination` means all.
+
+    `blocked_by` is the latest failure, or empty; of a resend that has ended, why it failed.
+    """
 
     id: UUID
     requested_by: str
@@ -90,7 +96,7 @@ async def get_resend(db: Executor, resend_id: UUID) -> Resend:
 
 
 async def claim(database: Database) -> ClaimedResend | None:
-    """Claim the oldest resend that no process works on, or return None."""
+    """Claim the resend that has waited longest and that no process works on, or return None."""
     row = await database.fetchrow(_CLAIM, 1)
     return None if row is None else ClaimedResend(_resend(row), row["due_at"])
 
@@ -114,6 +120,12 @@ async def block(db: Executor, claimed: ClaimedResend, reason: str, delay: float)
     """Release a resend after a failure, to be claimed again in `delay` seconds."""
     if claimed.until is not None:
         await db.execute(_BLOCK, [claimed.resend.id], claimed.until, storable(reason), delay)
+
+
+async def fail(db: Executor, claimed: ClaimedResend, reason: str) -> None:
+    """End a resend that cannot succeed."""
+    if claimed.until is not None:
+        await db.execute(_FAIL, [claimed.resend.id], claimed.until, storable(reason))
 
 
 async def release(db: Executor, claimed: ClaimedResend) -> None:

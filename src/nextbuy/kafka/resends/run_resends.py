@@ -45,8 +45,11 @@ async def run_resends(deps: Deps) -> bool:
     except LeaseLost:
         return True
     except AppError as error:
-        await resend_requests.block(deps.database, work.claimed, f"{error.slug}: {error}", _DELAY)
-        return False
+        reason = f"{error.slug}: {error}"
+        if error.transient:
+            await resend_requests.block(deps.database, work.claimed, reason, _DELAY)
+        else:
+            await resend_requests.fail(deps.database, work.claimed, reason)
     finally:
         await resend_requests.release(deps.database, work.claimed)
     return True

@@ -60,3 +60,19 @@ async def test_of_several_marketplaces_that_claim_at_once_exactly_one_wins(open_
 
     assert len(winners) == 1
     assert await claim_all() == winners
+
+
+@pytest.mark.parametrize("marker", [b"\xff\xfe", ["a list"]], ids=["no UTF-8", "no text"])
+async def test_marker_of_unknown_form_is_that_of_another_marketplace(redis: Redis, marker: bytes | list[str]) -> None:
+    prefix = own_prefix()
+    if isinstance(marker, bytes):
+        await redis.set(f"{prefix}marketplace", marker)
+    else:
+        await redis.lpush(f"{prefix}marketplace", *marker)
+
+    bus = RedisBus(redis, prefix)
+
+    [risk] = await bus.claim_prefix(OURS)
+
+    assert risk.name == "redis-prefix"
+    await bus.close()

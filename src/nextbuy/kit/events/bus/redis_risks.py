@@ -64,8 +64,13 @@ async def claim_prefix(client: Redis, prefix: str, fingerprint: str) -> list[Ris
     """Store the marker of a marketplace under its prefix; return a risk if the marker of another is there."""
     key = f"{prefix}marketplace"
     await client.set(key, fingerprint, nx=True)
-    stored = await client.get(key)
-    if (stored.decode() if isinstance(stored, bytes) else stored) == fingerprint:
+    try:
+        stored = await client.get(key)
+    except ResponseError as error:
+        if not str(error).startswith("WRONGTYPE"):
+            raise
+        stored = None
+    if stored in {fingerprint, fingerprint.encode()}:
         return []
     problem = (
         f"Another marketplace, or one with another NEXTBUY_SECRET, uses the keys {prefix}… in Redis. Set "
