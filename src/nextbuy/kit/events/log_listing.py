@@ -64,8 +64,8 @@ _UP_TO: Final = f"""
         SELECT id FROM event_log WHERE event_id < $1 ORDER BY event_id DESC LIMIT {_CONCURRENT}
     ) AS previous
 """  # noqa: S608
-# An ordered range of (topic, id) leaves only the index of topics: because of the limit, the index of ids looks cheap, and
-# it is not for a topic with few events. `IS TRUE` does the same for the index of event ids.
+# An ordered range of (topic, id) leaves only the index of topics: with a limit, the index of ids looks cheap, and it is
+# not for a topic with few events. `IS TRUE` does the same for the index of event ids.
 _LIST: Final = f"""
     SELECT cursor.n, listed.* FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY AS cursor (topic, after, n)
     CROSS JOIN LATERAL (
