@@ -31,7 +31,7 @@ SERVICE = Service(
     ],
     calls=[answers(OpenPayment, open_payment), answers(RefundPayment, refund_payment)],
     jobs=[
-        job("deliver-webhooks", deliver_webhooks, every=1.0, idle=5.0),
+        job("deliver-webhooks", deliver_webhooks, every=1.0),
         job("expire-payments", expire_payments, every=1.0, idle=5.0),
     ],
     shutdown=close,
