@@ -1,6 +1,10 @@
-"""Every event delivered three times, in shuffled batches, leaves what one delivery in order leaves."""
+"""Every event delivered three times, in shuffled batches, leaves what one delivery in order leaves.
+
+`NEXTBUY_TEST_EVENTS` sets the number of events.
+"""
 
 import enum
+import os
 import random
 import typing
 from datetime import UTC, datetime, timedelta
@@ -35,7 +39,7 @@ from tests.product.service_harness import ServiceHarness
 from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(120)
-EVENTS_OF_EACH = 40
+EVENTS_OF_EACH = int(os.environ.get("NEXTBUY_TEST_EVENTS") or 5_000) // 250
 OWN = {"inbox", "migrations", "outbox", "outbox_leases", "event_log", "idempotency_keys"}
 """Tables of the kit, whose rows depend on the order of processing."""
 SUMS = {"projection_counts": "SELECT generation, name, sum(events) AS events FROM projection_counts GROUP BY 1, 2"}
@@ -149,6 +153,7 @@ async def contents(database: Database) -> dict[str, list[str]]:
     return found
 
 
+@pytest.mark.scaled
 async def test_three_deliveries_in_any_order_have_the_effect_of_one(
     open_database: OpenDatabase, redis: Redis, journal: Journal, make_probe: MakeProbe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
