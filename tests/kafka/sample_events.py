@@ -1,5 +1,6 @@
-"""An order and an envelope for tests of handlers."""
+"""An order and an envelope for tests of handlers, and the number of events in large tests."""
 
+import os
 from datetime import UTC, date, datetime
 
 import msgspec
@@ -10,6 +11,7 @@ from nextbuy.contracts.product import PricedLine
 from nextbuy.contracts.values import Money, new_id
 
 SHOP = new_id()
+EVENTS_IN_LARGE_TESTS = int(os.environ.get("NEXTBUY_TEST_EVENTS") or 5_000)
 
 
 def order(units: int = 2, amount: int = 1_999) -> OrderCreated:

@@ -1,9 +1,5 @@
-"""Many events that cannot be applied among ten times as many that can.
+"""Many events that cannot be applied among ten times as many that can."""
 
-`NEXTBUY_TEST_EVENTS` sets the number of those that can.
-"""
-
-import os
 import random
 from collections import Counter
 from functools import partial
@@ -26,13 +22,13 @@ from nextbuy.kit.observability.telemetry import Journal
 from tests.conftest import OpenDatabase
 from tests.doubles import StubCalls
 from tests.kafka.bus_probe import MakeProbe
-from tests.kafka.sample_events import SHOP, order
+from tests.kafka.sample_events import EVENTS_IN_LARGE_TESTS, SHOP, order
 from tests.kafka.service_harness import ServiceHarness
 from tests.kit.events.sample import message
 from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(300)
-VALID = int(os.environ.get("NEXTBUY_TEST_EVENTS") or 4_000)
+VALID = EVENTS_IN_LARGE_TESTS
 POISON_OF_EACH_KIND = VALID // 40
 REFUSED = "refuse this one"
 

@@ -1,10 +1,6 @@
-"""Every event delivered three times, in shuffled batches, leaves what one delivery in order leaves.
-
-`NEXTBUY_TEST_EVENTS` sets the number of events.
-"""
+"""Every event delivered three times, in shuffled batches, leaves what one delivery in order leaves."""
 
 import enum
-import os
 import random
 import typing
 from datetime import UTC, datetime, timedelta
@@ -33,13 +29,15 @@ from nextbuy.product.upsert_shop import upsert_shop
 from tests.conftest import OpenDatabase
 from tests.doubles import StubCalls
 from tests.kafka.bus_probe import BusProbe, MakeProbe
+from tests.kafka.sample_events import EVENTS_IN_LARGE_TESTS
 from tests.kafka.service_harness import ServiceHarness as KafkaHarness
 from tests.kit.events.sample import message
 from tests.product.service_harness import ServiceHarness
 from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(120)
-EVENTS_OF_EACH = int(os.environ.get("NEXTBUY_TEST_EVENTS") or 5_000) // 250
+EVENTS_OF_EACH = EVENTS_IN_LARGE_TESTS // 250
+"""40 of every kind in `make test-chaos`."""
 OWN = {"inbox", "migrations", "outbox", "outbox_leases", "event_log", "idempotency_keys"}
 """Tables of the kit, whose rows depend on the order of processing."""
 SUMS = {"projection_counts": "SELECT generation, name, sum(events) AS events FROM projection_counts GROUP BY 1, 2"}
