@@ -30,7 +30,7 @@ test: .venv/.dev ## run the tests, those on Kafka if Java is installed (ONLY=tes
 	@$(PY) -m pytest $(if $(COVERAGE),-p tests.coverage_floors --cov --cov-report=term --cov-report=json) $(ONLY)
 
 test-chaos: .venv/.dev ## run the long tests: kills during 5,000 orders on each bus, an outage of two minutes, growth
-	@NEXTBUY_TEST_CHAOS_ORDERS=5000 NEXTBUY_TEST_OUTAGE=120 NEXTBUY_TEST_CHECKOUTS=3000 NEXTBUY_TEST_SLACK=20 $(PY) -m pytest -m "chaos or scaled" $(ONLY)
+	@NEXTBUY_TEST_CHAOS_ORDERS=5000 NEXTBUY_TEST_OUTAGE=120 NEXTBUY_TEST_CHECKOUTS=3000 NEXTBUY_TEST_SLACK=20 NEXTBUY_TEST_EVENTS=10000 $(PY) -m pytest -m "chaos or scaled" $(ONLY)
 
 smoke: .venv/.dev ## install and start the marketplace on the other supported Pythons that are found
 	@$(PY) -m pytest -m smoke -n 0 tests/smoke

@@ -1,10 +1,13 @@
-"""An order and an envelope for tests of handlers."""
+"""An order for tests of handlers, and the number of events in large tests."""
+
+import os
 
 from nextbuy.contracts.order import OrderCreated
 from nextbuy.contracts.product import PricedLine
 from nextbuy.contracts.values import Money, new_id
 
 SHOP = new_id()
+EVENTS_IN_LARGE_TESTS = int(os.environ.get("NEXTBUY_TEST_EVENTS") or 2_000)
 
 
 def order(units: int = 2, amount: int = 1_999) -> OrderCreated:

@@ -37,11 +37,13 @@ from tests.conftest import OpenDatabase
 from tests.doubles import StubCalls
 from tests.kafka.bus_probe import BusProbe, MakeProbe
 from tests.kafka.delivery_harness import DeliveryHarness, SampleDestination
+from tests.kafka.sample_events import EVENTS_IN_LARGE_TESTS
 from tests.kit.events.sample import message
 from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(120)
-EVENTS_OF_EACH = 20
+EVENTS_OF_EACH = EVENTS_IN_LARGE_TESTS // 200
+"""50 of every kind in `make test-chaos`."""
 OWN = {"inbox", "subscriptions", "audit", "migrations", "outbox", "outbox_leases", "event_log", "idempotency_keys"}
 """Tables of the kit, whose rows depend on the order of processing."""
 SUMS = {"projection_counts": "SELECT generation, name, sum(events) AS events FROM projection_counts GROUP BY 1, 2"}
@@ -186,6 +188,7 @@ def _without_latest(row: str) -> str:
     return msgspec.json.encode(fields, order="sorted").decode()
 
 
+@pytest.mark.scaled
 async def test_three_deliveries_in_any_order_have_the_effect_of_one(
     open_database: OpenDatabase, redis: Redis, journal: Journal, make_probe: MakeProbe, monkeypatch: pytest.MonkeyPatch
 ) -> None:

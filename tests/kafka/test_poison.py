@@ -15,13 +15,14 @@ from nextbuy.kit.events.bus.interface import BusMessage
 from nextbuy.kit.service import subscribe
 from nextbuy.kit.storage.database import Transaction
 from tests.kafka.conftest import MakeHarness
+from tests.kafka.sample_events import EVENTS_IN_LARGE_TESTS
 from tests.kafka.sample_letters import request
 from tests.kit.events.sample import Counted, Inbound, applied, count, message, numbers_of, record_effects
 from tests.waiting import until
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.usefixtures("fast_retries")]
-VALID = 4_000
-POISON_OF_EACH_KIND = 100
+VALID = EVENTS_IN_LARGE_TESTS
+POISON_OF_EACH_KIND = VALID // 40
 REFUSED = range(1_000_000, 2_000_000)
 POISON = range(0, 500, 5)
 
@@ -84,6 +85,7 @@ def poison(kind: int) -> BusMessage:
             return message(event)
 
 
+@pytest.mark.scaled
 async def test_poison_is_dead_lettered_by_reason_and_replayed_after_the_fix(make_harness: MakeHarness) -> None:
     fixed = False
 
