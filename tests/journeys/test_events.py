@@ -4,6 +4,7 @@ import asyncio
 import getpass
 import json
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -19,7 +20,6 @@ from tests.journeys.marketplace import (
     Marketplace,
     MarketplaceFactory,
     StartMarketplace,
-    Topology,
     environment,
     marketplace_starter,
     nextbuy,
@@ -35,7 +35,7 @@ LETTERS = "/kafka/api/dead-letters"
 def market(factory: MarketplaceFactory) -> Iterator[Marketplace]:
     """A marketplace for this file only; its tests leave dead letters."""
     with marketplace_starter(factory) as start_marketplace:
-        yield start_marketplace(Topology.MANY)
+        yield start_marketplace()
 
 
 class CommandResult(NamedTuple):
@@ -45,9 +45,14 @@ class CommandResult(NamedTuple):
 
 
 async def events(market: Marketplace, *arguments: str) -> CommandResult:
-    """Run `nextbuy events …` and return its result."""
+    """Run `nextbuy events …` on a marketplace and return its result."""
+    return await events_in(market.data, *arguments)
+
+
+async def events_in(data: Path, *arguments: str) -> CommandResult:
+    """Run `nextbuy events …` on a data folder and return its result."""
     process = await asyncio.create_subprocess_exec(
-        *nextbuy("events", *arguments, "--data", str(market.data)),
+        *nextbuy("events", *arguments, "--data", str(data)),
         env=environment({}),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -219,6 +224,13 @@ async def test_impossible_command_fails_with_one_sentence(
     assert (code, out) == (1, "")
     assert expected in err
     assert len(err.splitlines()) == 1
+
+
+def test_folder_without_a_marketplace_is_refused_and_stays_empty(tmp_path: Path) -> None:
+    code, out, err = asyncio.run(events_in(tmp_path, "dead-letters"))
+
+    assert (code, out, err) == (1, "", f"nextbuy: No marketplace in {tmp_path}. Name its data folder with --data.\n")
+    assert list(tmp_path.iterdir()) == []
 
 
 async def test_replay_requested_while_stopped_runs_at_next_start(

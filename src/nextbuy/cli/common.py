@@ -62,8 +62,11 @@ def with_database(data: Path | None, service: str, act: Callable[[Database], Awa
     """Return the result of `act` on a service's database, whether or not the marketplace runs; exit on an error."""
     from nextbuy.host.attach import on_database
 
+    settings = settings_of(data=data)
+    if not settings.postgres_url and not (settings.data / "secret").exists():
+        fail(f"No marketplace in {settings.data}. Name its data folder with --data.")
     with exit_on_error():
-        return on_database(settings_of(data=data), service, act)
+        return on_database(settings, service, act)
 
 
 def parse_time(value: str) -> datetime:
