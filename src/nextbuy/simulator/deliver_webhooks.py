@@ -20,8 +20,8 @@ from nextbuy.simulator.store import ClaimedWebhook
 
 log: Final = logging.getLogger(__name__)
 _PATH: Final = "/order/api/payment-webhook"
-_POLL_INTERVAL: Final = 0.5
-"""Seconds between two polls for webhooks that another process stored or left unsent."""
+_POLL_INTERVAL: Final = 5.0
+"""Seconds between two polls for webhooks that a killed process left unsent; those stored here wake the job."""
 _TIMEOUT: Final = 10.0
 """Seconds to wait for the marketplace's response; shorter than the claim of a webhook."""
 _BASE, _MAX_DELAY = 0.2, 60.0

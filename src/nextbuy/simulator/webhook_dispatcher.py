@@ -17,6 +17,7 @@ class WebhookDispatcher:
         """Deliver through `transport`."""
         self.transport = transport
         self._wakeup = asyncio.Event()
+        self._wakeup.set()  # webhooks may be due since before the start
         self._in_progress: set[asyncio.Task[None]] = set()
 
     def wake(self) -> None:
