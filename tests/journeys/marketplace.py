@@ -18,6 +18,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import psutil
+import pytest
 
 from nextbuy.embedded import running_urls
 from nextbuy.kit.config import SERVICES, Settings
@@ -57,7 +58,15 @@ class Deployment(NamedTuple):
         return f"{self.topology} on {self.bus}"
 
 
-DEPLOYMENTS: Final = [Deployment(topology, bus) for bus in Bus for topology in Topology]
+TOPOLOGIES: Final = [Topology.ONE, pytest.param(Topology.MANY, marks=pytest.mark.chaos)]
+"""Every topology; many processes, which take long to start, run in `make test-chaos`."""
+DEPLOYMENTS: Final = [
+    Deployment(Topology.ONE, Bus.REDIS),
+    Deployment(Topology.MANY, Bus.KAFKA),
+    pytest.param(Deployment(Topology.MANY, Bus.REDIS), marks=pytest.mark.chaos),
+    pytest.param(Deployment(Topology.ONE, Bus.KAFKA), marks=pytest.mark.chaos),
+]
+"""Every deployment: `make test` has each topology and each bus once, and `make test-chaos` has the others."""
 
 
 def on_kafka(servers: str) -> dict[str, str]:

@@ -13,7 +13,7 @@ from tests.journeys.load import CONNECTION_ERRORS, BuyerLoad, KillOnLogLine
 from tests.journeys.marketplace import Marketplace, MarketplaceFactory, StartMarketplace, marketplace_starter
 from tests.journeys.snapshot import Row, Snapshot, snapshot_at_rest
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300)]
 KILLS_UNDER_LOAD = 5
 
 
@@ -130,7 +130,6 @@ def test_everything_reconciles_after_interrupted_purchases(result: tuple[Snapsho
     snapshot.assert_reconciled(scenario.market.stock)
 
 
-@pytest.mark.chaos
 async def test_everything_reconciles_after_crashes_under_load(start_marketplace: StartMarketplace) -> None:
     market = start_marketplace(NEXTBUY_SESSION_MINUTES="0.15")
     async with JourneyClient.connect(market) as client:

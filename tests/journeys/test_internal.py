@@ -71,7 +71,7 @@ async def test_internal_header_from_outside_is_ignored(client: JourneyClient) ->
     assert response.status == 200
 
 
-@pytest.mark.parametrize("market", [Deployment(Topology.MANY, Bus.REDIS)], indirect=True, ids=str)
+@pytest.mark.parametrize("market", [Deployment(Topology.MANY, Bus.KAFKA)], indirect=True, ids=str)
 async def test_service_port_answers_only_other_services(market: Marketplace) -> None:
     (port,) = {
         connection.laddr.port

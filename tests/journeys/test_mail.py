@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.journeys.journey_client import JourneyClient, Person
-from tests.journeys.marketplace import StartMarketplace, Topology
+from tests.journeys.marketplace import TOPOLOGIES, StartMarketplace, Topology
 from tests.notification.mail_server import MailServer
 from tests.waiting import until
 
@@ -17,7 +17,7 @@ async def _notifications(client: JourneyClient, who: Person, kind: str) -> list[
     return [note for note in items if note["kind"] == kind]
 
 
-@pytest.mark.parametrize("topology", Topology)
+@pytest.mark.parametrize("topology", TOPOLOGIES)
 async def test_buyer_and_seller_get_one_notification_and_one_mail_each(
     start_marketplace: StartMarketplace, topology: Topology
 ) -> None:

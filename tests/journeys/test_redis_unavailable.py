@@ -22,7 +22,7 @@ from tests.ports import free_port
 from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(120)
-AWAY = 10.0
+AWAY = 5.0
 
 
 class OwnRedis:

@@ -11,6 +11,7 @@ from tests.journeys.journey_client import JourneyClient
 from tests.journeys.marketplace import (
     ADMIN,
     PASSWORD,
+    TOPOLOGIES,
     MarketplaceFactory,
     StartMarketplace,
     Topology,
@@ -46,7 +47,7 @@ def failure_of(*arguments: str, **settings: str) -> str:
     return line
 
 
-@pytest.mark.parametrize("topology", Topology)
+@pytest.mark.parametrize("topology", TOPOLOGIES)
 async def test_data_survives_stop_and_kill(start_marketplace: StartMarketplace, topology: Topology) -> None:
     market = start_marketplace(topology)
     async with JourneyClient.connect(market) as client:
