@@ -260,6 +260,7 @@ async def test_events_before_the_beginning_of_a_subscription_are_not_missing(mak
     harness = await make_redis_harness(sample=[])
     await harness.publisher.publish(*counted(range(5)))
     sample = harness.destinations["sample"]
+    await asyncio.sleep(0.002)  # a subscription begins with a whole millisecond
     await harness.restart(RECORD_EFFECTS)
     await harness.publisher.publish(*counted(range(5, 8)))
     await harness.probe.cut(Counted.topic)

@@ -58,8 +58,6 @@ class Finder:
 async def start(harness: ReceiverHarness, *subscriptions: Subscription) -> Finder:
     """Start subscriptions and return their finder."""
     await harness.receiver(*subscriptions)
-    # Ids have whole milliseconds: one of the same millisecond would count as earlier.
-    await harness.database.execute("UPDATE subscriptions SET begins_at = begins_at - interval '1 second'")
     return Finder(harness, *subscriptions)
 
 

@@ -119,7 +119,7 @@ async def test_handler_gets_its_new_events_in_the_order_of_the_call(harness: Rec
 async def test_event_from_before_the_subscription_began_is_a_duplicate_without_a_row(
     harness: ReceiverHarness,
 ) -> None:
-    before = entry(Counted(about="a", n=1), "one", "from-start")
+    before = entry(Counted(about="a", n=1), "one", "from-start", time=utc_now() - timedelta(milliseconds=2))
     receiver = await harness.receiver(ONE, subscribe("from-start", Counted, recording("from-start"), from_start=True))
 
     results = await deliver(receiver, before, entry(Counted(about="a", n=2), "one", "from-start"))
@@ -130,9 +130,17 @@ async def test_event_from_before_the_subscription_began_is_a_duplicate_without_a
     assert await count(harness.database, "inbox WHERE subscription = 'one'") == 1
 
 
+async def test_subscription_begins_with_a_whole_millisecond_like_the_ids_of_events(harness: ReceiverHarness) -> None:
+    await harness.receiver(ONE)
+
+    fractions = "SELECT count(*) FROM subscriptions WHERE begins_at <> date_trunc('milliseconds', begins_at)"
+    assert await harness.database.fetchval(fractions) == 0
+
+
 async def test_beginning_of_a_subscription_stays_when_its_service_restarts(harness: ReceiverHarness) -> None:
     await harness.receiver(ONE)
     between = entry(Counted(about="a", n=1), "one", "other")
+    await asyncio.sleep(0.002)  # a subscription begins with a whole millisecond
     restarted = await harness.receiver(ONE, OTHER)
 
     results = await deliver(restarted, between, entry(Counted(about="a", n=2), "one", time=utc_now() - timedelta(1)))

@@ -13,7 +13,7 @@ from nextbuy.contracts.values import new_id
 from nextbuy.kit.clock import utc_now
 from nextbuy.kit.events.bus.interface import RETENTION_DAYS
 from nextbuy.kit.events.bus.redis import RedisBus
-from nextbuy.kit.events.inbox import INBOX_DAYS, InboxKey, purge_inbox, record
+from nextbuy.kit.events.inbox import INBOX_DAYS, purge_inbox, record
 from nextbuy.kit.storage import retention
 from nextbuy.kit.storage.database import Database
 from nextbuy.kit.storage.retention import purge, purge_statement
@@ -43,7 +43,7 @@ async def test_inbox_rows_outlive_retention_of_bus_and_rejected_ones_stay(publis
     async with publisher.transaction() as tx:
         for event_id in (old, late, recent, rejected):
             reason = "No." if event_id == rejected else None
-            await record(tx, [(InboxKey(name, event_id), reason) for name in subscriptions])
+            await record(tx, [((name, event_id), reason) for name in subscriptions])
     # `late` is an old event that waited long in its outbox: it came a short time ago, and may come again.
     await publisher.execute("UPDATE inbox SET at = now() - interval '41 days' WHERE event_id <> $1", late)
 

@@ -168,11 +168,10 @@ class Dispatcher:
 
     def _conclude(self, batch: OpenBatch, entry: Entry, results: Sequence[Result]) -> None:
         """Remove the subscriptions whose outcome is final; the others are tried again, the first event alone."""
-        retried = [result for result in results if result.outcome is Outcome.RETRY]
         pairs = zip(entry.subscriptions, results, strict=True)
-        entry.subscriptions = [name for name, result in pairs if result.outcome is Outcome.RETRY]
-        if retried:
-            self._fail(batch, entry, retried[0].reason)
+        if retried := [(name, result) for name, result in pairs if result.outcome is Outcome.RETRY]:
+            entry.subscriptions = [name for name, _ in retried]
+            self._fail(batch, entry, retried[0][1].reason)
         else:
             self._succeeded_at = time.monotonic()
             self._outage.ended()

@@ -5,6 +5,7 @@ beyond its bound, the NUL character, and a missing position are errors.
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
@@ -17,7 +18,10 @@ from nextbuy.kit.events.bus.interface import MAX_POSITION
 _DECODE_ERRORS: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 NUL_REASON: Final = "a text contains the NUL character"
 _NUL_ESCAPE: Final = rb"\u0000"
-_envelope: Final = msgspec.json.Decoder(Envelope).decode
+_CACHED_SIZE: Final = 4_096
+"""Bytes of the largest envelope that is cached: in one process, every destination decodes the same envelopes."""
+_decode_envelope: Final = msgspec.json.Decoder(Envelope).decode
+_cached_envelope: Final = lru_cache(1_024)(_decode_envelope)
 
 
 class InboundEvent(Struct, frozen=True):
@@ -102,7 +106,7 @@ class EventDecoder:
 
 def _read_envelope(body: bytes, position: int) -> Envelope:
     try:
-        envelope = _envelope(body)
+        envelope = _cached_envelope(body) if len(body) <= _CACHED_SIZE else _decode_envelope(body)
     except _DECODE_ERRORS as error:
         raise UndecodableEvent(f"Invalid envelope: {error}") from error
     if not 1 <= position <= MAX_POSITION:

@@ -7,7 +7,7 @@ by the row's age and by the event's; rows of rejected events stay.
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
-from typing import Final, NamedTuple
+from typing import Final
 from uuid import UUID
 
 from nextbuy.kit.clock import utc_now
@@ -51,11 +51,8 @@ _PURGE: Final = purge_statement(
 )
 
 
-class InboxKey(NamedTuple):
-    """The primary key of an inbox row."""
-
-    subscription: str
-    event_id: UUID
+InboxKey = tuple[str, UUID]
+"""The primary key of an inbox row: the name of the inbox, and the id of the event."""
 
 
 async def record(tx: Transaction, rejections: Sequence[tuple[InboxKey, str | None]]) -> set[InboxKey]:
@@ -63,19 +60,19 @@ async def record(tx: Transaction, rejections: Sequence[tuple[InboxKey, str | Non
 
     A concurrent delivery of the same events waits here until the other one commits.
     """
-    return {InboxKey(*row) for row in await tx.fetch(_RECORD, *_columns(dict(reversed(rejections))))}
+    return {(name, event_id) for name, event_id in await tx.fetch(_RECORD, *_columns(dict(reversed(rejections))))}
 
 
 async def record_new(tx: Transaction, subscription: str, event_ids: Collection[UUID]) -> set[UUID]:
     """Record events as applied by one subscription, and return the ids that were not recorded before."""
-    new = await record(tx, [(InboxKey(subscription, event_id), None) for event_id in event_ids])
-    return {key.event_id for key in new}
+    new = await record(tx, [((subscription, event_id), None) for event_id in event_ids])
+    return {event_id for _, event_id in new}
 
 
 async def rejections(db: Executor, keys: Collection[InboxKey]) -> dict[InboxKey, str]:
     """Return the reasons of the rejected events among these rows."""
     rows = await db.fetch(_REJECTIONS, *_columns(dict.fromkeys(keys))[:2]) if keys else []
-    return {InboxKey(row["subscription"], row["event_id"]): row["rejection"] for row in rows}
+    return {(name, event_id): reason for name, event_id, reason in rows}
 
 
 async def update_rejected(tx: Transaction, rejections: Mapping[InboxKey, str | None]) -> set[InboxKey]:
@@ -85,13 +82,13 @@ async def update_rejected(tx: Transaction, rejections: Mapping[InboxKey, str | N
     """
     if not rejections:
         return set()
-    return {InboxKey(*row) for row in await tx.fetch(_UPDATE_REJECTED, *_columns(rejections))}
+    return {(name, event_id) for name, event_id in await tx.fetch(_UPDATE_REJECTED, *_columns(rejections))}
 
 
 def _columns(rejections: Mapping[InboxKey, str | None]) -> list[list[object]]:
     """Return subscriptions, ids and reasons, sorted, so that two deliveries cannot deadlock."""
-    rows = sorted(rejections.items(), key=lambda row: (row[0].subscription, row[0].event_id.int))
-    return [[key.subscription for key, _ in rows], [key.event_id for key, _ in rows], [reason for _, reason in rows]]
+    keys = sorted(rejections, key=lambda key: (key[0], key[1].int))
+    return [[name for name, _ in keys], [event_id for _, event_id in keys], [rejections[key] for key in keys]]
 
 
 async def purge_inbox(database: Database) -> None:

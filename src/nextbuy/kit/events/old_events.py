@@ -14,7 +14,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from nextbuy.kit.clock import utc_now
-from nextbuy.kit.events.event_ids import time_of
+from nextbuy.kit.events.event_ids import first_id, time_of
 from nextbuy.kit.events.inbox import INBOX_DAYS
 from nextbuy.kit.events.missing_events import Progress, read_progress
 from nextbuy.kit.storage.database import Executor
@@ -44,9 +44,9 @@ class OldEvent(Struct, frozen=True):
     inboxes: tuple[str, ...]
 
 
-def is_old(event_id: UUID) -> bool:
-    """Return whether the row of an event may have been purged."""
-    return time_of(event_id) < utc_now() - timedelta(days=INBOX_DAYS)
+def first_kept_id() -> UUID:
+    """Return the id from which on no inbox row has been purged."""
+    return first_id(utc_now() - timedelta(days=INBOX_DAYS))
 
 
 async def judge(db: Executor, events: Sequence[OldEvent]) -> list[Verdict]:

@@ -11,11 +11,13 @@ import asyncio
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from operator import attrgetter
 from typing import Any, Final
 from uuid import UUID
+
+from msgspec import Struct
 
 from nextbuy.contracts.delivery import EventEntry, EventsReceived, Outcome, ReceiveEvents, Result
 from nextbuy.contracts.errors import AppError, DeadlinePassed
@@ -24,7 +26,7 @@ from nextbuy.kit.deadline import time_left
 from nextbuy.kit.events.error_text import describe, describe_chain, storable
 from nextbuy.kit.events.inbound import EventDecoder, InboundEvent, UndecodableEvent
 from nextbuy.kit.events.inbox import InboxKey, record, rejections, update_rejected
-from nextbuy.kit.events.old_events import TOO_OLD, OldEvent, Verdict, is_old, judge
+from nextbuy.kit.events.old_events import TOO_OLD, OldEvent, Verdict, first_kept_id, judge
 from nextbuy.kit.observability import telemetry
 from nextbuy.kit.service import Inbox, Service, Subscription
 from nextbuy.kit.storage.database import Database, Transaction, transient
@@ -39,11 +41,13 @@ _MARGIN: Final = 0.25
 """Seconds to store rejections after the last handler, and as many again until the caller's deadline."""
 
 
+_APPLIED: Final = Result(Outcome.APPLIED)
+_DUPLICATE: Final = Result(Outcome.DUPLICATE)
+_UNKNOWN: Final = Result(Outcome.UNKNOWN)
 _RETRY: Final = Result(Outcome.RETRY)
 
 
-@dataclass(slots=True)
-class _Item:
+class _Item(Struct):
     """One event for one subscription; `result` is None until its outcome is known."""
 
     subscription: str
@@ -75,10 +79,13 @@ class Receiver:
         self._begin: dict[str, Timestamp] = {}
 
     async def start(self) -> None:
-        """Store when each new subscription begins, and read when the others began; earlier events are not applied."""
+        """Store when each new subscription begins, and read when the others began; earlier events are not applied.
+
+        A subscription begins with a whole millisecond, because the comparison knows the time of an event from its id.
+        """
         await self._database.execute(
             "INSERT INTO subscriptions (name, begins_at)"
-            " SELECT name, CASE WHEN from_start THEN '-infinity' ELSE now() END"
+            " SELECT name, CASE WHEN from_start THEN '-infinity' ELSE date_trunc('milliseconds', now()) END"
             " FROM unnest($1::text[], $2::boolean[]) AS declared (name, from_start) ON CONFLICT DO NOTHING",
             list(self._subscriptions),
             [one.from_start for one in self._subscriptions.values()],
@@ -112,9 +119,9 @@ class Receiver:
         for name in entry.subscriptions:
             result: Result | None = None
             if (name, envelope.type) not in self._subscribed:
-                result = Result(Outcome.UNKNOWN)
+                result = _UNKNOWN
             elif name in self._begin and envelope.time < self._begin[name]:
-                result = Result(Outcome.DUPLICATE)
+                result = _DUPLICATE
             elif event is None and rejection is None:
                 try:
                     event = self._decoder.event(envelope, body, entry.position)
@@ -125,7 +132,8 @@ class Receiver:
 
     async def _judge_old(self, items: Sequence[_Item]) -> None:
         """Decide about events whose inbox rows may have been purged; a replay's row was not."""
-        old = [one for one in items if not one.replay and one.rejection is None and is_old(one.event_id)]
+        first_kept = first_kept_id().int
+        old = [one for one in items if one.event_id.int < first_kept and not one.replay and one.rejection is None]
         if not old:
             return
         async with self._database.transaction() as tx:
@@ -138,7 +146,7 @@ class Receiver:
             )
         for item, verdict in zip(old, verdicts, strict=True):
             if verdict is Verdict.DUPLICATE:
-                item.result = Result(Outcome.DUPLICATE)
+                item.result = _DUPLICATE
             elif verdict is Verdict.REJECTED:
                 item.rejection = _rejected(TOO_OLD)
         skipped = sum(verdict is Verdict.DUPLICATE for verdict in verdicts)
@@ -263,7 +271,7 @@ class _Run:
     async def _apply_in(self, tx: Transaction, items: Sequence[_Item]) -> list[Result]:
         names = dict.fromkeys(item.subscription for item in items)
         inboxes = {name: await _inboxes(tx, self._subscriptions[name]) for name in names}
-        keys = [[InboxKey(inbox.name, item.event_id) for inbox in inboxes[item.subscription]] for item in items]
+        keys = [[(inbox.name, item.event_id) for inbox in inboxes[item.subscription]] for item in items]
         rows = [
             (key, item.rejection.reason if item.rejection else None, item.replay)
             for item, of_item in zip(items, keys, strict=True)
@@ -277,11 +285,11 @@ class _Run:
                 await self._handle(tx, inbox, [item for item in items if item.subscription == name], new)
         return [_outcome(item, of_item, new, rejected) for item, of_item in zip(items, keys, strict=True)]
 
-    async def _handle(self, tx: Transaction, inbox: Inbox, items: Sequence[_Item], new: Collection[InboxKey]) -> None:
+    async def _handle(self, tx: Transaction, inbox: Inbox, items: Sequence[_Item], new: AbstractSet[InboxKey]) -> None:
         """Run a handler on the new events, in order, each once."""
         events: dict[UUID, InboundEvent] = {}
         for item in items:
-            if item.event and not item.rejection and InboxKey(inbox.name, item.event_id) in new:
+            if item.event and not item.rejection and (inbox.name, item.event_id) in new:
                 events.setdefault(item.event_id, item.event)
         if events:
             await inbox.act(self._deps, tx, list(events.values()))
@@ -307,11 +315,13 @@ def _halfway(deadline: float) -> float:
     return (time.monotonic() + deadline) / 2
 
 
-def _outcome(item: _Item, keys: Sequence[InboxKey], new: Collection[InboxKey], rejected: dict[InboxKey, str]) -> Result:
-    if any(key in new for key in keys):
-        return item.rejection or Result(Outcome.APPLIED)
+def _outcome(
+    item: _Item, keys: Sequence[InboxKey], new: AbstractSet[InboxKey], rejected: dict[InboxKey, str]
+) -> Result:
+    if not new.isdisjoint(keys):
+        return item.rejection or _APPLIED
     reason = next((rejected[key] for key in keys if key in rejected), None)
-    return Result(Outcome.DUPLICATE) if reason is None else _rejected(reason)
+    return _DUPLICATE if reason is None else _rejected(reason)
 
 
 def _rejected(reason: str, errors: Sequence[str] = ()) -> Result:
