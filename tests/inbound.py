@@ -105,7 +105,7 @@ async def assert_fixed_lock_order(act: Handler, deps: Any, first: InboundEvent, 
 
 
 class Delivery:
-    """The receiver of a service, whose subscriptions also apply what was published before the test."""
+    """The receiver of a service, whose subscriptions also apply events from before the test."""
 
     def __init__(self, service: Service, deps: Any, database: Database) -> None:  # noqa: ANN401
         self._service, self._database = service, database

@@ -67,7 +67,7 @@ def draft(event: Event) -> NotificationDraft:
 
 
 @pytest.mark.parametrize("kind", NOTIFIED)
-def test_admins_see_what_happened_and_why(kind: str) -> None:
+def test_admins_are_notified_of_the_event_and_its_reason(kind: str) -> None:
     event, words = NOTIFIED[kind]
 
     found = draft(event)
@@ -76,7 +76,7 @@ def test_admins_see_what_happened_and_why(kind: str) -> None:
     assert found.message == words
 
 
-def test_every_event_of_the_list_has_a_notification() -> None:
+def test_every_admin_event_has_a_notification() -> None:
     """An event that is added to the list but not to the texts would notify no admin."""
     assert {type(event) for event, _ in NOTIFIED.values()} == set(ADMIN_EVENTS)
 

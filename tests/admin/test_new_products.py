@@ -91,7 +91,7 @@ async def test_new_products_do_not_count_as_unread(deps: Deps, operator: Account
     assert len(await listed(deps, operator)) == 1
 
 
-async def test_reading_all_reads_new_products_and_counts_the_others(deps: Deps, operator: Account) -> None:
+async def test_reading_all_marks_new_products_and_returns_number_of_others(deps: Deps, operator: Account) -> None:
     await handle(count_new_products, deps, created(), created(NOON + DAY))
     await handle(create_notification, deps, inbound(order()), inbound(order()))
     assert (await unread_notifications(deps, caller(operator))).unread == 2
@@ -102,7 +102,7 @@ async def test_reading_all_reads_new_products_and_counts_the_others(deps: Deps, 
     assert [note.read for note in await listed(deps, operator)] == [True] * 4
 
 
-async def test_reading_all_begins_with_what_counts(
+async def test_reading_all_marks_counted_notifications_first(
     deps: Deps, operator: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store, "_MAX_MARKED", 2)

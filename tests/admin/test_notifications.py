@@ -76,7 +76,7 @@ async def test_concurrent_batches_do_not_deadlock(deps: Deps) -> None:
     assert await deps.database.fetchval("SELECT count(*) FROM notifications") == 2
 
 
-async def test_event_handled_again_after_its_inbox_row_is_purged_creates_no_other(
+async def test_event_handled_again_after_its_inbox_row_is_purged_creates_no_second_notification(
     deps: Deps, operator: Account
 ) -> None:
     events = orders(3)

@@ -113,7 +113,7 @@ async def test_rebuilt_projection_equals_the_live_one(harness: ProjectionHarness
         await request(harness, name)
         done = await harness.finish_rebuild(name)
         assert (done.state, done.error, done.generation) == ("done", "", 2)
-        assert rebuilds.progress(done.sources)[0] == rebuilds.progress(done.sources)[1] > 0
+        assert rebuilds.progress(done.event_logs)[0] == rebuilds.progress(done.event_logs)[1] > 0
     assert {name: await harness.live(name) for name in NAMES} == before
     await assert_exact(harness)
     for database in harness.publishers.values():

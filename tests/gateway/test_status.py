@@ -83,7 +83,7 @@ async def get(shop: Shop, headers: Mapping[str, str] | None = None) -> dict[str,
     ],
     ids=["anonymous", "no token", "seller", "forged token", "forged identity", "other secret", "other callee"],
 )
-async def test_stranger_sees_only_whether_it_is_up(shop: Shop, credential: Credential) -> None:
+async def test_anonymous_client_sees_only_the_status(shop: Shop, credential: Credential) -> None:
     assert await get(shop, headers_of(credential)) == {"status": "up"}
 
 
@@ -160,11 +160,11 @@ async def test_status_that_is_not_collected_in_time_is_unavailable(shop: Shop, m
         "old delivery",
     ],
 )
-def test_anything_wrong_makes_the_marketplace_degraded(found: Collected, states: dict[str, str]) -> None:
+def test_any_problem_makes_the_marketplace_degraded(found: Collected, states: dict[str, str]) -> None:
     assert compile_status(found, states, BREAKERS).status == "degraded"
 
 
-def test_short_backlogs_and_dead_letters_leave_it_up() -> None:
+def test_short_backlogs_and_dead_letters_leave_the_marketplace_up() -> None:
     found = collected(
         order=ServiceStatus(version="0.2.0", outbox=Backlog(5, 2.0)),
         kafka=ServiceStatus(version="0.2.0", destinations={"admin": Backlog(9, 59.0)}, dead_letters=4),
@@ -182,7 +182,7 @@ def test_service_without_a_status_has_its_state_and_the_problem() -> None:
     assert (order.state, order.breaker, order.problems) == ("degraded", "open", ["unavailable: No answer."])
 
 
-def test_risks_of_the_bus_are_listed_with_their_remedies_and_the_bus_is_no_engine() -> None:
+def test_bus_risks_are_listed_with_remedies_and_not_as_an_engine() -> None:
     risks = {"redis-persistence": "Redis does not store events on disk. Set appendonly to yes."}
 
     status = compile_status(structs.replace(collected(), risks=risks), STATES | {"bus": "degraded"}, BREAKERS)

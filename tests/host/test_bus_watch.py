@@ -109,7 +109,7 @@ async def test_snapshots_are_persistence_too(client: Redis, watch: Watch) -> Non
     assert await watch(OURS).require_safe() == []
 
 
-async def test_nearly_full_redis_is_no_reason_to_stop(client: Redis, watch: Watch) -> None:
+async def test_nearly_full_redis_does_not_prevent_the_start(client: Redis, watch: Watch) -> None:
     await nearly_fill(client)
     one = watch(OURS)
 
@@ -155,7 +155,7 @@ async def test_risk_that_begins_while_running_is_logged_once_and_again_when_it_e
     ]
 
 
-async def test_redis_that_does_not_answer_keeps_what_is_known(client: Redis, own_redis: OwnRedis, watch: Watch) -> None:
+async def test_unavailable_redis_keeps_its_known_risks(client: Redis, own_redis: OwnRedis, watch: Watch) -> None:
     one = watch(OURS)
     await evict(client)
     await one.check()
@@ -209,7 +209,7 @@ def absent_kafka(monkeypatch: pytest.MonkeyPatch) -> Kafka:
     return Kafka(servers=f"127.0.0.1:{free_ports(1)[0]}")
 
 
-async def test_kafka_that_does_not_answer_stops_nothing(watch: Watch, absent_kafka: Kafka) -> None:
+async def test_unavailable_kafka_does_not_prevent_the_start(watch: Watch, absent_kafka: Kafka) -> None:
     assert await watch(replace(OURS, kafka=absent_kafka)).require_safe() == []
 
 

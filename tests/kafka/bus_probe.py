@@ -1,4 +1,4 @@
-"""Probes of each bus: a bus with its own prefix, its lag, and ways to lose what it stores."""
+"""Probes of each bus: a bus with its own prefix, its lag, and ways to lose its messages."""
 
 import asyncio
 import time
@@ -31,7 +31,7 @@ class BusProbe(Protocol):
     bus: Bus
 
     async def lag(self, group: str, topics: Collection[str]) -> int:
-        """Return the number of events that a group has not acknowledged, including those that it has not read."""
+        """Return the number of events that a group has not acknowledged, including unread ones."""
 
     async def cut(self, topic: str) -> None:
         """Delete the messages of a topic."""

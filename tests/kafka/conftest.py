@@ -79,7 +79,7 @@ def make_harness(make_harness_on: Callable[[MakeProbe], MakeHarness], make_probe
 
 @pytest.fixture
 def make_redis_harness(make_harness_on: Callable[[MakeProbe], MakeHarness], redis: Redis) -> MakeHarness:
-    """A maker of harnesses on Redis, for what does not depend on the bus."""
+    """A maker of harnesses on Redis, for tests that do not depend on the bus."""
     return make_harness_on(lambda: RedisProbe(redis))
 
 

@@ -214,7 +214,7 @@ class DeliveryHarness:
         except BusUnavailable:
             return False
 
-    async def letters(self) -> list[DeadLetter]:
+    async def dead_letters(self) -> list[DeadLetter]:
         """Return the dead letters, oldest first."""
         return (await store.list_dead_letters(self.database, 1_000)).items[::-1]
 

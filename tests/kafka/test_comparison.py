@@ -29,13 +29,13 @@ def counted(numbers: Sequence[int]) -> list[Counted]:
 
 
 async def position(database: Database, subscription: str = RECORD_EFFECTS.name, topic: str = Counted.topic) -> int:
-    """Return up to which position a subscription was compared, or zero."""
+    """Return the position up to which a subscription was compared, or zero."""
     sql = "SELECT position FROM compared_positions WHERE subscription = $1 AND topic = $2"
     return int(await database.fetchval(sql, subscription, topic) or 0)
 
 
 async def has_lost(harness: DeliveryHarness, loss: str) -> Collection[int]:
-    """Lose what was published before, in one of several ways; return the numbers that are lost."""
+    """Lose the published events, in one of several ways; return the numbers that are lost."""
     if loss == "wipe":
         await harness.probe.wipe([Counted.topic, Measured.topic])
         return range(20)
@@ -211,7 +211,7 @@ async def test_event_that_the_bus_still_delivers_is_not_missing(make_harness: Ma
     assert await harness.findings() == []
 
 
-async def test_topic_that_always_lags_is_compared_up_to_the_end_that_was_noted(make_harness: MakeHarness) -> None:
+async def test_topic_that_always_lags_is_compared_up_to_its_noted_end(make_harness: MakeHarness) -> None:
     harness = await make_harness(sample=[RECORD_EFFECTS])
     sample = harness.destinations["sample"]
     await harness.publisher.publish(*counted(range(5)))

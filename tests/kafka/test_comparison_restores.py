@@ -1,4 +1,4 @@
-"""Databases that are restored from a backup: what they lost is delivered again, and nothing is applied twice."""
+"""Databases that are restored from a backup: the lost events are delivered again, and nothing is applied twice."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -11,7 +11,7 @@ from nextbuy.kafka.dead_letters.store import store_letters
 from nextbuy.kit.service import subscribe
 from nextbuy.kit.storage.database import Database
 from tests.kafka.conftest import MakeHarness
-from tests.kafka.sample_letters import new_letter
+from tests.kafka.sample_dead_letters import new_dead_letter
 from tests.kit.events.sample import RECORD_EFFECTS, Counted, applied, count, refusing
 from tests.waiting import until
 
@@ -40,14 +40,14 @@ async def restore(database: Database) -> None:
 
 
 async def restore_log(database: Database, last: int) -> None:
-    """Delete the events after a position, as a restored event log lacks them, and count from there."""
+    """Delete the events after a position, as a restored event log lacks them, and continue the positions there."""
     await database.execute("ALTER TABLE event_log DISABLE TRIGGER event_log_append_only")
     await database.execute("DELETE FROM event_log WHERE id > $1", last)
     await database.execute("ALTER TABLE event_log ENABLE TRIGGER event_log_append_only")
     await database.execute("SELECT setval('event_log_id_seq', $1)", last)
 
 
-async def test_restored_destination_gets_what_it_lost_and_applies_nothing_twice(make_harness: MakeHarness) -> None:
+async def test_restored_destination_receives_lost_events_and_applies_nothing_twice(make_harness: MakeHarness) -> None:
     harness = await make_harness(sample=[RECORD_EFFECTS])
     database = harness.destinations["sample"].database
     async with harness.delivering():
@@ -104,7 +104,7 @@ async def test_restored_log_is_reported_once_and_new_events_get_higher_positions
     assert await applied(database) == list(range(11))
 
 
-async def test_event_under_a_number_that_was_used_before_the_restore_is_compared(
+async def test_event_at_a_position_used_before_the_restore_is_compared(
     make_redis_harness: MakeHarness,
 ) -> None:
     harness = await make_redis_harness(sample=[RECORD_EFFECTS])
@@ -128,13 +128,13 @@ async def test_lost_dead_letter_is_restored(make_redis_harness: MakeHarness) -> 
     await harness.publisher.publish(*counted(range(3)))
     async with harness.delivering():
         await until(harness.is_done)
-    [before] = await harness.letters()
+    [before] = await harness.dead_letters()
     await harness.database.execute("DELETE FROM dead_letters")
 
     await harness.compare()
     await harness.compare()
 
-    [after] = await harness.letters()
+    [after] = await harness.dead_letters()
     assert (after.event_id, after.subscription, after.reason) == (before.event_id, "refuse", before.reason)
     assert after.envelope == before.envelope
     assert [(one.kind, one.events) for one in await harness.findings()] == [("lost-dead-letters", 1)]
@@ -156,7 +156,7 @@ async def test_replay_that_a_restored_destination_has_lost_is_undone(
 
     await harness.compare()
 
-    assert [letter.status for letter in await harness.letters()] == ["waiting"]
+    assert [letter.status for letter in await harness.dead_letters()] == ["waiting"]
 
 
 async def test_rejected_events_with_dead_letters_are_not_reported(make_redis_harness: MakeHarness) -> None:
@@ -170,7 +170,7 @@ async def test_rejected_events_with_dead_letters_are_not_reported(make_redis_har
 
     assert await harness.findings() == []
     assert await count(harness.destinations["sample"].database, "compared_positions") == 1
-    assert len(await harness.letters()) == 1
+    assert len(await harness.dead_letters()) == 1
 
 
 async def test_event_given_up_without_an_inbox_row_is_not_delivered_again(make_redis_harness: MakeHarness) -> None:
@@ -184,7 +184,7 @@ async def test_event_given_up_without_an_inbox_row_is_not_delivered_again(make_r
             " RETURNING event_id"
         )
         key = f"{RECORD_EFFECTS.name}/{event_id}"
-        await store_letters(harness.database, [replace(new_letter(2), event_id=event_id, delivery_key=key)])
+        await store_letters(harness.database, [replace(new_dead_letter(2), event_id=event_id, delivery_key=key)])
 
         await harness.compare()
 

@@ -15,7 +15,7 @@ from nextbuy.kit.storage.database import Transaction
 from tests.conftest import OpenDatabase
 from tests.kafka.conftest import MakeHarness
 from tests.kafka.delivery_harness import DeliveryHarness
-from tests.kafka.sample_letters import new_letter
+from tests.kafka.sample_dead_letters import new_dead_letter
 from tests.kit.events.sample import (
     RECORD_EFFECTS,
     Counted,
@@ -32,14 +32,14 @@ from tests.waiting import until
 pytestmark = pytest.mark.usefixtures("fast_retries")
 
 
-async def wait_for_letters(harness: DeliveryHarness, number: int) -> list[dead_letters.DeadLetter]:
-    """Wait until events are dead letters and everything is acknowledged; return the letters."""
+async def wait_for_dead_letters(harness: DeliveryHarness, number: int) -> list[dead_letters.DeadLetter]:
+    """Wait until the failing events are dead-lettered and all are acknowledged; return the dead letters."""
 
     async def condition() -> bool:
-        return len(await harness.letters()) == number and await harness.is_done()
+        return len(await harness.dead_letters()) == number and await harness.is_done()
 
     await until(condition, f"{number} dead letters")
-    return await harness.letters()
+    return await harness.dead_letters()
 
 
 async def test_replay_runs_once_and_only_in_the_subscription_that_rejected(make_harness: MakeHarness) -> None:
@@ -56,7 +56,7 @@ async def test_replay_runs_once_and_only_in_the_subscription_that_rejected(make_
     sent = message(Counted(about="a", n=1))
     async with harness.delivering():
         await harness.publish(sent)
-        [letter] = await wait_for_letters(harness, 1)
+        [letter] = await wait_for_dead_letters(harness, 1)
     assert (letter.topic, letter.event_type) == ("test.counted", "test.counted")
     assert (letter.destination, letter.subscription) == ("sample", "record")
     assert (letter.reason, letter.attempts) == ("conflict: Not yet.", 1)
@@ -78,7 +78,7 @@ async def test_replay_runs_once_and_only_in_the_subscription_that_rejected(make_
 
 async def test_delivery_is_dead_lettered_once(open_database: OpenDatabase) -> None:
     database = await open_database("kafka")
-    first = new_letter(1, reason="conflict: first")
+    first = new_dead_letter(1, reason="conflict: first")
     again = replace(first, reason="x")
 
     await dead_letters.store_letters(database, [first, first])
@@ -97,7 +97,7 @@ async def test_failed_replay_stores_the_new_reason_and_waits(make_redis_harness:
     harness = await make_redis_harness(sample=[subscribe("failing", Counted, failing)])
     async with harness.delivering():
         await harness.publish(Counted(about="a", n=1))
-        [letter] = await wait_for_letters(harness, 1)
+        [letter] = await wait_for_dead_letters(harness, 1)
 
     reason = "second"
     await replay_requests.request_replay(harness.database, letter.id)
@@ -131,7 +131,7 @@ async def test_undecodable_event_has_a_dead_letter_without_subscription_and_is_r
     async with harness.delivering():
         await harness.publish(Counted(about="a", n=0), undecodable, Counted(about="a", n=2))
         await until(lambda: harness.is_done("second"))
-        [letter] = await wait_for_letters(harness, 1)
+        [letter] = await wait_for_dead_letters(harness, 1)
     assert (letter.destination, letter.subscription, letter.topic) == ("", "", "test.counted")
     assert letter.reason.startswith(reason)
     assert await applied(sample.database, "other") == await applied(second.database) == [0, 2]
@@ -163,7 +163,7 @@ async def test_undecodable_event_keeps_the_type_that_its_envelope_names(
         await harness.publish(
             message(Counted(about="a", n=1), type="test.\0unknown"), BusMessage("test.counted", "a", b"{", 2)
         )
-        letters = await wait_for_letters(harness, 2)
+        letters = await wait_for_dead_letters(harness, 2)
 
     assert sorted(letter.event_type for letter in letters) == ["", "test.\\0unknown"]
 
@@ -179,7 +179,7 @@ async def test_replay_to_all_waits_for_the_subscription_that_rejects_it(make_red
     harness = await make_redis_harness(sample=[subscribe("record", Counted, record)], second=[RECORD_EFFECTS])
     async with harness.delivering():
         await harness.publish(BusMessage("test.counted", "a", b"\xffno JSON", 1))
-        [letter] = await wait_for_letters(harness, 1)
+        [letter] = await wait_for_dead_letters(harness, 1)
     good = message(Counted(about="a", n=1)).body
     await harness.database.execute("UPDATE dead_letters SET envelope = $1", good)
 
@@ -197,8 +197,8 @@ async def test_replay_to_all_waits_for_the_subscription_that_rejects_it(make_red
 
 async def test_dead_letter_for_a_deleted_subscription_can_be_discarded(make_redis_harness: MakeHarness) -> None:
     harness = await make_redis_harness(sample=[RECORD_EFFECTS])
-    await dead_letters.store_letters(harness.database, [new_letter(1, "gone")])
-    [letter] = await harness.letters()
+    await dead_letters.store_letters(harness.database, [new_dead_letter(1, "gone")])
+    [letter] = await harness.dead_letters()
 
     await replay_requests.request_replay(harness.database, letter.id)
     await harness.replay()
@@ -213,7 +213,7 @@ async def test_dead_letters_are_listed_in_pages_newest_first(make_redis_harness:
     harness = await make_redis_harness(sample=[RECORD_EFFECTS])
     async with harness.delivering():
         await harness.publish(*(BusMessage("test.counted", "a", b"bad %d" % n, n + 1) for n in range(5)))
-        await wait_for_letters(harness, 5)
+        await wait_for_dead_letters(harness, 5)
 
     bodies: list[str] = []
     cursor = None
@@ -253,7 +253,7 @@ async def test_error_text_with_nul_and_surrogates_is_stored(
     harness = await make_redis_harness(sample=[subscribe("act", Counted, act)])
     async with harness.delivering():
         await harness.publish(Counted(about="a", n=1))
-        [letter] = await wait_for_letters(harness, 1)
+        [letter] = await wait_for_dead_letters(harness, 1)
 
     assert len(letter.reason) <= 2_000
     assert letter.error_chain[1].startswith("OSError: behind \\0 ?")

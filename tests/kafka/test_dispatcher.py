@@ -1,4 +1,4 @@
-"""A dispatcher delivers what waits in as few calls as fit, in order per topic, and waits for its destination alone."""
+"""A dispatcher delivers waiting events in as few calls as fit, in order per topic, and delays no other destination."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -56,13 +56,13 @@ def large(n: int, size: int) -> BusMessage:
 
 
 async def deliver_all(harness: DeliveryHarness) -> SampleDestination:
-    """Deliver until all is acknowledged; return the destination."""
+    """Deliver until all events are acknowledged; return the destination."""
     async with harness.delivering():
         await until(harness.is_done, "all events are acknowledged", timeout=60)
     return harness.destinations["sample"]
 
 
-async def test_events_of_all_topics_that_wait_go_in_one_call(make_harness: MakeHarness) -> None:
+async def test_waiting_events_of_all_topics_are_sent_in_one_call(make_harness: MakeHarness) -> None:
     harness = await make_harness(sample=[RECORD_ALL, RECORD_EFFECTS])
     await harness.publish(*events(range(10)), *events(range(10, 20), Measured))
 
@@ -107,7 +107,7 @@ async def test_call_has_at_most_512_kb_or_one_larger_event(make_redis_harness: M
 
 
 @pytest.mark.parametrize("failure", ["timeout", TooLarge("No."), Unprocessable("No.")], ids=["timeout", "413", "422"])
-async def test_call_that_is_too_much_is_halved_and_doubled_again(
+async def test_call_that_is_too_large_is_halved_and_doubled_again(
     make_redis_harness: MakeHarness, monkeypatch: pytest.MonkeyPatch, failure: AppError | str
 ) -> None:
     harness = await make_redis_harness(sample=[RECORD_ALL])
@@ -131,7 +131,7 @@ async def test_call_that_is_too_much_is_halved_and_doubled_again(
 
     assert [len(call.entries) for call in sample.calls] == [500, 250, 125, 62, 31, 62, 124, 248, 35]
     assert await applied(sample.database) == list(range(500))
-    assert await harness.letters() == []
+    assert await harness.dead_letters() == []
 
 
 async def test_event_that_is_too_large_for_its_destination_is_a_dead_letter_at_once(
@@ -149,7 +149,7 @@ async def test_event_that_is_too_large_for_its_destination_is_a_dead_letter_at_o
     await deliver_all(harness)
 
     assert await applied(sample.database) == [0, 1, 2, 4, 5, 6, 7]
-    [letter] = await harness.letters()
+    [letter] = await harness.dead_letters()
     assert (letter.destination, letter.reason) == ("sample", "Too large.")
 
 
@@ -186,10 +186,10 @@ async def test_any_other_failure_waits_with_one_call_per_interval_and_loses_noth
     assert [len(call.entries) for call in sample.calls] == [10] * 5
     assert min(after.at - before.at for before, after in pairwise(sample.calls)) >= 0.19
     assert await applied(sample.database) == list(range(10))
-    assert await harness.letters() == []
+    assert await harness.dead_letters() == []
 
 
-async def test_unavailable_destination_holds_up_no_other(make_harness: MakeHarness) -> None:
+async def test_unavailable_destination_delays_no_other(make_harness: MakeHarness) -> None:
     harness = await make_harness(sample=[RECORD_ALL], second=[RECORD_ALL])
     sample, second = harness.destinations.values()
     second.available = False
@@ -204,7 +204,7 @@ async def test_unavailable_destination_holds_up_no_other(make_harness: MakeHarne
         second.available = True
         await until(lambda: harness.is_done("second"), "the destination that was unavailable catches up")
     assert await applied(second.database) == await applied(sample.database) == list(range(50))
-    assert await harness.letters() == []
+    assert await harness.dead_letters() == []
 
 
 def failing_until(fixed: Callable[[], bool], number: int) -> Handler:
@@ -241,7 +241,7 @@ async def test_events_of_a_topic_stay_in_order_through_retries(make_harness: Mak
     assert failures == dict.fromkeys([3, 7, 40], 0)
 
 
-async def test_batch_is_acknowledged_when_all_is_done_and_by_shutdown_as_far_as_it_is_done(
+async def test_batch_is_acknowledged_when_done_and_at_shutdown_up_to_its_first_open_event(
     make_harness: MakeHarness,
 ) -> None:
     fixed = False
@@ -267,7 +267,7 @@ async def rows_by_table(database: Database) -> dict[str, int]:
     return {row["tablename"]: await count(database, row["tablename"]) for row in tables}
 
 
-async def test_deliveries_that_succeed_leave_nothing_in_the_database_of_kafka(make_harness: MakeHarness) -> None:
+async def test_successful_deliveries_store_nothing_in_the_kafka_database(make_harness: MakeHarness) -> None:
     harness = await make_harness(sample=[RECORD_ALL, RECORD_EFFECTS])
     before = await rows_by_table(harness.database)
     await harness.publish(*events(range(200)))

@@ -1,4 +1,4 @@
-"""Every event delivered three times, in shuffled batches, leaves what one delivery in order leaves."""
+"""Every event delivered three times, in shuffled batches, has the same effect as one delivery in order."""
 
 import enum
 import random
@@ -169,7 +169,7 @@ async def deliver(harness: DeliveryHarness, messages: list[BusMessage]) -> dict[
 
 
 async def contents(database: Database) -> dict[str, list[str]]:
-    """Return the rows of every table, without generated ids and times, and without what depends on the order."""
+    """Return the rows of every table, without generated ids and times, and without columns that depend on the order."""
     tables = await database.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")
     found = {}
     for table in {row["tablename"] for row in tables} - OWN:

@@ -1,4 +1,4 @@
-"""A dispatcher gives up an event that fails alone, and stores its dead letter before it acknowledges it."""
+"""A dispatcher gives up an event that fails alone, and stores its dead letter before it acknowledges the event."""
 
 import asyncio
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def has_letters_while_others_succeed(harness: DeliveryHarness) -> bool:
     await harness.publish(Measured(about="b", n=1_000))
-    return bool(await harness.letters())
+    return bool(await harness.dead_letters())
 
 
 @pytest.mark.parametrize("refused_by", ["handler", "call"])
@@ -63,7 +63,7 @@ async def test_event_that_fails_alone_while_others_succeed_is_rejected(
         await until(partial(has_letters_while_others_succeed, harness), "a dead letter", timeout=30)
         await until(harness.is_done, "all events are acknowledged")
 
-    [letter] = await harness.letters()
+    [letter] = await harness.dead_letters()
     assert letter.envelope["data"] == {"about": "a", "n": 3}
     assert (letter.destination, letter.subscription) == ("sample", "record")
     if refused_by == "handler":
@@ -101,7 +101,7 @@ async def test_nothing_is_rejected_while_the_whole_destination_is_unavailable(
         await until(harness.is_done, "all events are acknowledged")
 
     assert sorted(await applied(sample.database)) == [1, 2]
-    assert await harness.letters() == []
+    assert await harness.dead_letters() == []
 
 
 async def applied_is(harness: DeliveryHarness, numbers: list[int]) -> bool:
@@ -126,7 +126,7 @@ async def test_event_is_not_acknowledged_before_its_dead_letter_is_stored(
             await until(lambda: failures > 5)
             assert await harness.lag() == 3
         await until(harness.is_done, "all events are acknowledged")
-    assert [letter.envelope["data"]["n"] for letter in await harness.letters()] == [1]
+    assert [letter.envelope["data"]["n"] for letter in await harness.dead_letters()] == [1]
 
 
 async def test_kill_between_dead_letter_and_acknowledgement_leaves_one_dead_letter(
@@ -145,11 +145,11 @@ async def test_kill_between_dead_letter_and_acknowledgement_leaves_one_dead_lett
         patch.setattr(dispatcher, "store_letters", store_and_hang)
         async with harness.delivering():
             await stored.wait()
-    assert len(await harness.letters()) == 1
+    assert len(await harness.dead_letters()) == 1
     assert await harness.lag() == 3
 
     async with harness.delivering():
         await until(harness.is_done, "all events are acknowledged")
 
-    assert [letter.reason for letter in await harness.letters()] == ["conflict: No."]
+    assert [letter.reason for letter in await harness.dead_letters()] == ["conflict: No."]
     assert await applied(harness.destinations["sample"].database) == [1, 2]

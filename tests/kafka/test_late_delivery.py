@@ -62,7 +62,7 @@ async def test_late_event_that_is_rejected_becomes_a_dead_letter(make_redis_harn
     async with harness.delivering():
         assert await harness.deps.late.deliver("sample", Counted.topic, late(range(3)), 60)
 
-    assert [letter.reason for letter in await harness.letters()] == ["conflict: No."]
+    assert [letter.reason for letter in await harness.dead_letters()] == ["conflict: No."]
 
 
 async def test_late_events_are_withdrawn_when_their_destination_stays_unavailable(

@@ -31,8 +31,8 @@ from nextbuy.kit.service_context import Source
 from nextbuy.kit.storage.database import Database
 from tests.conftest import OpenDatabase
 from tests.kafka.delivery_harness import SECRET
+from tests.kafka.sample_dead_letters import add_dead_letters, request
 from tests.kafka.sample_deps import sample_deps
-from tests.kafka.sample_letters import add_letters, request
 from tests.kit.events.sample import Counted, commit, count
 
 PUBLISHER = "order"
@@ -89,17 +89,17 @@ class ParkingHarness:
         while await self.relay.publish_batch() is not None:
             pass
 
-    async def letters(self) -> list[DeadLetter]:
+    async def dead_letters(self) -> list[DeadLetter]:
         """Return the dead letters, oldest first."""
         return (await store.list_dead_letters(self.database, 1_000)).items[::-1]
 
     async def replay(self, letter_id: UUID) -> None:
-        """Replay one letter."""
+        """Replay one dead letter."""
         await replay_requests.request_replay(self.database, letter_id)
         await run_replays(self.deps)
 
     async def discard(self, letter_id: UUID) -> None:
-        """Discard one letter."""
+        """Discard one dead letter."""
         async with self.database.transaction() as tx:
             await store.discard(tx, letter_id, "Never mind.")
 
@@ -121,7 +121,7 @@ async def test_parked_event_is_listed_among_the_dead_letters_with_its_publisher(
     for _ in range(2):
         await collect_parked_events(harness.deps)
 
-    [letter] = await harness.letters()
+    [letter] = await harness.dead_letters()
     assert (letter.topic, letter.publisher, letter.destination, letter.subscription) == (
         Counted.topic,
         PUBLISHER,
@@ -136,14 +136,14 @@ async def test_parked_event_is_listed_among_the_dead_letters_with_its_publisher(
 async def test_replay_publishes_parked_event(harness: ParkingHarness) -> None:
     await harness.publish(2)
     await collect_parked_events(harness.deps)
-    [letter] = await harness.letters()
+    [letter] = await harness.dead_letters()
     harness.bus.odd = frozenset()
 
     await harness.replay(letter.id)
     await harness.drain()
     await collect_parked_events(harness.deps)
 
-    assert [one.status for one in await harness.letters()] == ["replayed"]
+    assert [one.status for one in await harness.dead_letters()] == ["replayed"]
     assert await count(harness.publisher, "parked_events") == 0
     assert await harness.deps.bus._shared_client.xlen(f"nextbuy:stream:{Counted.topic}") == 1  # type: ignore[attr-defined]
 
@@ -151,27 +151,27 @@ async def test_replay_publishes_parked_event(harness: ParkingHarness) -> None:
 async def test_event_that_is_parked_again_waits_for_operator_again(harness: ParkingHarness) -> None:
     await harness.publish(2)
     await collect_parked_events(harness.deps)
-    [letter] = await harness.letters()
+    [letter] = await harness.dead_letters()
 
     await harness.replay(letter.id)
     await harness.drain()
     await collect_parked_events(harness.deps)
 
-    [again] = await harness.letters()
+    [again] = await harness.dead_letters()
     assert (again.id, again.status, again.attempts) == (letter.id, "waiting", 2)
 
 
 async def test_discarded_event_stays_in_the_log_and_is_not_listed_again(harness: ParkingHarness) -> None:
     await harness.publish(2)
     await collect_parked_events(harness.deps)
-    [letter] = await harness.letters()
+    [letter] = await harness.dead_letters()
 
     await harness.discard(letter.id)
     await harness.database.execute("UPDATE dead_letters SET resolved_at = now() - interval '1 year'")
     await purge_dead_letters.purge_dead_letters(harness.deps)
     await collect_parked_events(harness.deps)
 
-    assert [one.status for one in await harness.letters()] == ["discarded"]
+    assert [one.status for one in await harness.dead_letters()] == ["discarded"]
     assert (await count(harness.publisher, "outbox"), await count(harness.publisher, "event_log")) == (0, 1)
 
 
@@ -182,7 +182,7 @@ async def test_lost_dead_letter_is_stored_again(harness: ParkingHarness) -> None
 
     await collect_parked_events(harness.deps)
 
-    assert [one.reason for one in await harness.letters()] == ["2 is too odd"]
+    assert [one.reason for one in await harness.dead_letters()] == ["2 is too odd"]
 
 
 async def test_events_beyond_the_size_of_a_reply_are_listed_too(
@@ -196,26 +196,26 @@ async def test_events_beyond_the_size_of_a_reply_are_listed_too(
 
     await collect_parked_events(harness.deps)
 
-    assert [letter.envelope["data"]["n"] for letter in await harness.letters()] == [*range(7)]
+    assert [letter.envelope["data"]["n"] for letter in await harness.dead_letters()] == [*range(7)]
 
 
 async def test_unavailable_publisher_delays_listing_and_replay(harness: ParkingHarness) -> None:
     await harness.publish(2)
     harness.available = False
     await collect_parked_events(harness.deps)
-    assert await harness.letters() == []
+    assert await harness.dead_letters() == []
     harness.available = True
     await collect_parked_events(harness.deps)
-    [letter] = await harness.letters()
+    [letter] = await harness.dead_letters()
 
     harness.available = False
     await harness.replay(letter.id)
-    assert [one.status for one in await harness.letters()] == ["replaying"]
+    assert [one.status for one in await harness.dead_letters()] == ["replaying"]
     harness.available = True
     await harness.database.execute("UPDATE dead_letters SET due_at = now()")
     await run_replays(harness.deps)
 
-    assert [(one.status, one.attempts) for one in await harness.letters()] == [("replayed", 1)]
+    assert [(one.status, one.attempts) for one in await harness.dead_letters()] == [("replayed", 1)]
 
 
 async def test_dead_letter_that_is_being_replayed_is_not_reopened_before_its_replay_has_ended(
@@ -223,13 +223,13 @@ async def test_dead_letter_that_is_being_replayed_is_not_reopened_before_its_rep
 ) -> None:
     await harness.publish(2)
     await collect_parked_events(harness.deps)
-    [letter] = await harness.letters()
+    [letter] = await harness.dead_letters()
     mark_replayed = replay_requests.mark_replayed
 
     async def late(*arguments: object) -> set[UUID]:
         await harness.drain()
         await collect_parked_events(harness.deps)
-        assert [one.status for one in await harness.letters()] == ["replaying"]
+        assert [one.status for one in await harness.dead_letters()] == ["replaying"]
         return await mark_replayed(*arguments)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
@@ -237,13 +237,13 @@ async def test_dead_letter_that_is_being_replayed_is_not_reopened_before_its_rep
         await harness.replay(letter.id)
     await collect_parked_events(harness.deps)
 
-    assert [(one.status, one.attempts) for one in await harness.letters()] == [("waiting", 2)]
+    assert [(one.status, one.attempts) for one in await harness.dead_letters()] == [("waiting", 2)]
 
 
 async def test_replay_by_filter_includes_parked_events_and_other_dead_letters(harness: ParkingHarness) -> None:
     await harness.publish(2)
     await collect_parked_events(harness.deps)
-    await add_letters(harness.database, range(2))
+    await add_dead_letters(harness.database, range(2))
 
     parked = await request(harness.database, Filter(subscription=""))
     assert parked.total == 1

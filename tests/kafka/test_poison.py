@@ -1,4 +1,4 @@
-"""Events that cannot be applied among many that can: the others are applied, and each of them is one dead letter."""
+"""Poison among many valid events: each event that cannot be applied is one dead letter, and the others are applied."""
 
 import asyncio
 import random
@@ -15,8 +15,8 @@ from nextbuy.kit.events.bus.interface import BusMessage
 from nextbuy.kit.service import subscribe
 from nextbuy.kit.storage.database import Transaction
 from tests.kafka.conftest import MakeHarness
+from tests.kafka.sample_dead_letters import request
 from tests.kafka.sample_events import EVENTS_IN_LARGE_TESTS
-from tests.kafka.sample_letters import request
 from tests.kit.events.sample import Counted, Inbound, applied, count, message, numbers_of, record_effects
 from tests.waiting import until
 
@@ -66,7 +66,7 @@ async def test_hundred_poisonous_events_of_five_hundred_are_dead_lettered_once_a
         await until(harness.is_done, "all events are acknowledged", timeout=60)
 
     assert await applied(sample.database) == [n for n in range(500) if n not in POISON]
-    letters = await harness.letters()
+    letters = await harness.dead_letters()
     assert sorted(letter.envelope["data"]["n"] for letter in letters) == list(POISON)
     assert {letter.reason for letter in letters} == {"conflict: No."}
     assert sample.database.transactions <= 1_000

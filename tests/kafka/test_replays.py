@@ -1,4 +1,4 @@
-"""Replays deliver each matching letter once, through crashes and outages, and never a discarded one."""
+"""Replays deliver each matching dead letter once, through crashes and outages, and never a discarded one."""
 
 import asyncio
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from nextbuy.kit.service import subscribe
 from nextbuy.kit.storage.database import Transaction
 from tests.kafka.conftest import MakeHarness
 from tests.kafka.delivery_harness import DeliveryHarness, SampleDestination
-from tests.kafka.sample_letters import add_letters, request
+from tests.kafka.sample_dead_letters import add_dead_letters, request
 from tests.kit.events.sample import (
     RECORD_EFFECTS,
     Counted,
@@ -45,7 +45,7 @@ def sample(harness: DeliveryHarness) -> SampleDestination:
 async def test_replay_by_filter_applies_a_thousand_dead_letters_in_order(
     harness: DeliveryHarness, sample: SampleDestination
 ) -> None:
-    await add_letters(harness.database, range(1_000))
+    await add_dead_letters(harness.database, range(1_000))
     asked = await request(harness.database)
     assert (asked.total, asked.over_limit, asked.done, asked.finished_at) == (1_000, 0, 0, None)
 
@@ -61,7 +61,7 @@ async def test_replay_by_filter_applies_a_thousand_dead_letters_in_order(
 async def test_concurrent_replays_in_two_processes_run_each_dead_letter_once(
     harness: DeliveryHarness, sample: SampleDestination
 ) -> None:
-    await add_letters(harness.database, range(400))
+    await add_dead_letters(harness.database, range(400))
     asked = await asyncio.gather(request(harness.database), request(harness.database))
     assert sum(one.total for one in asked) == 400
 
@@ -75,7 +75,7 @@ async def test_concurrent_replays_in_two_processes_run_each_dead_letter_once(
 
 
 async def test_replay_skips_dead_letters_of_another_request(harness: DeliveryHarness) -> None:
-    await add_letters(harness.database, range(2))
+    await add_dead_letters(harness.database, range(2))
 
     async with harness.database.transaction() as tx:
         await tx.execute("SELECT FROM dead_letters ORDER BY id LIMIT 1 FOR UPDATE")
@@ -89,9 +89,9 @@ async def test_replay_skips_dead_letters_of_another_request(harness: DeliveryHar
 async def test_replay_includes_matching_dead_letters_up_to_its_limit(
     harness: DeliveryHarness, sample: SampleDestination
 ) -> None:
-    await add_letters(harness.database, range(6))
-    await add_letters(harness.database, range(3), "other")
-    await add_letters(harness.database, range(2), reason="ValueError: not yet")
+    await add_dead_letters(harness.database, range(6))
+    await add_dead_letters(harness.database, range(3), "other")
+    await add_dead_letters(harness.database, range(2), reason="ValueError: not yet")
     only = Filter(subscription="record-effects", reason="conflict")
 
     asked = await request(harness.database, only, limit=4)
@@ -122,8 +122,8 @@ async def test_replay_includes_matching_dead_letters_up_to_its_limit(
 async def test_filter_selects_the_same_dead_letters_for_list_and_replay(
     harness: DeliveryHarness, only: Filter, found: int
 ) -> None:
-    await add_letters(harness.database, range(2), "one")
-    await add_letters(harness.database, range(1), "two", reason="ValueError: x")
+    await add_dead_letters(harness.database, range(2), "one")
+    await add_dead_letters(harness.database, range(1), "two", reason="ValueError: x")
 
     assert len((await dead_letters.list_dead_letters(harness.database, 10, only=only)).items) == found
     assert (await request(harness.database, only)).total == found
@@ -132,7 +132,7 @@ async def test_filter_selects_the_same_dead_letters_for_list_and_replay(
 async def test_dead_letter_that_fails_again_does_not_stop_the_others(make_redis_harness: MakeHarness) -> None:
     picky = subscribe("picky", Counted, refusing({3, 77}, break_down, []))
     harness = await make_redis_harness(sample=[picky])
-    await add_letters(harness.database, range(150), "picky")
+    await add_dead_letters(harness.database, range(150), "picky")
     asked = await request(harness.database)
 
     await harness.replay()
@@ -158,7 +158,7 @@ async def test_transient_failure_delays_a_replay_without_counting_an_attempt(
     harness = await make_redis_harness(sample=[subscribe("record-effects", Counted, act)])
     sample = harness.destinations["sample"]
     sample.available = unavailable != "destination"
-    await add_letters(harness.database, range(20))
+    await add_dead_letters(harness.database, range(20))
     asked = await request(harness.database)
 
     await harness.replay()
@@ -174,7 +174,7 @@ async def test_transient_failure_delays_a_replay_without_counting_an_attempt(
     after = await replay_requests.get_replay(harness.database, asked.id)
     assert (after.done, after.failed, after.blocked_by) == (20, 0, "")
     assert await applied(sample.database) == list(range(20))
-    assert {one.attempts for one in await harness.letters()} == {1}
+    assert {one.attempts for one in await harness.dead_letters()} == {1}
 
 
 async def test_call_that_is_too_large_is_halved(harness: DeliveryHarness, sample: SampleDestination) -> None:
@@ -182,7 +182,7 @@ async def test_call_that_is_too_large_is_halved(harness: DeliveryHarness, sample
         return Unprocessable("No.") if len(entries) > 10 else None
 
     sample.intercept = refuse_many
-    await add_letters(harness.database, range(50))
+    await add_dead_letters(harness.database, range(50))
     asked = await request(harness.database)
 
     await harness.replay()
@@ -201,7 +201,7 @@ async def test_stopped_replay_releases_its_dead_letters_at_once(
         await asyncio.Event().wait()
 
     sample.intercept = hang
-    await add_letters(harness.database, range(10))
+    await add_dead_letters(harness.database, range(10))
     await request(harness.database)
     running = asyncio.create_task(run_replays(harness.deps))
     await started.wait()
@@ -213,7 +213,7 @@ async def test_stopped_replay_releases_its_dead_letters_at_once(
 
 
 async def test_replay_of_dead_process_is_run_by_another(harness: DeliveryHarness, sample: SampleDestination) -> None:
-    await add_letters(harness.database, [1])
+    await add_dead_letters(harness.database, [1])
     await request(harness.database)
     dead = await replay_requests.claim(harness.database, 10)
     assert len(dead) == 1
@@ -232,7 +232,7 @@ async def test_replay_that_was_applied_before_a_crash_is_not_applied_again(
     async def stopped(*_: object) -> None:
         raise asyncio.CancelledError
 
-    await add_letters(harness.database, [1])
+    await add_dead_letters(harness.database, [1])
     asked = await request(harness.database)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(replay_requests, "mark_replayed", stopped)
@@ -246,7 +246,7 @@ async def test_replay_that_was_applied_before_a_crash_is_not_applied_again(
 
 
 async def test_process_that_lost_its_lease_adds_nothing_to_the_progress(harness: DeliveryHarness) -> None:
-    await add_letters(harness.database, range(2))
+    await add_dead_letters(harness.database, range(2))
     asked = await request(harness.database)
     stalled = await replay_requests.claim(harness.database, 2)
     await harness.database.execute("UPDATE dead_letters SET due_at = now()")
@@ -262,8 +262,8 @@ async def test_process_that_lost_its_lease_adds_nothing_to_the_progress(harness:
 
 
 async def test_discarded_dead_letter_is_never_replayed(harness: DeliveryHarness, sample: SampleDestination) -> None:
-    await add_letters(harness.database, range(3))
-    third, second, first = await harness.letters()
+    await add_dead_letters(harness.database, range(3))
+    third, second, first = await harness.dead_letters()
 
     async def discard(letter: dead_letters.DeadLetter) -> dead_letters.DeadLetter:
         async with harness.database.transaction() as tx:
@@ -295,7 +295,7 @@ async def test_discarded_dead_letter_is_never_replayed(harness: DeliveryHarness,
 
 
 async def test_dead_letter_delayed_by_transient_failure_can_be_discarded(harness: DeliveryHarness) -> None:
-    await add_letters(harness.database, range(1))
+    await add_dead_letters(harness.database, range(1))
     asked = await request(harness.database)
     claimed = await replay_requests.claim(harness.database, 1)
     await replay_requests.reschedule(harness.database, claimed, "unavailable: No answer.", 60.0)
@@ -308,7 +308,7 @@ async def test_dead_letter_delayed_by_transient_failure_can_be_discarded(harness
 
 
 async def test_only_dead_letters_resolved_ninety_days_ago_are_purged(harness: DeliveryHarness) -> None:
-    await add_letters(harness.database, range(1_003))
+    await add_dead_letters(harness.database, range(1_003))
     await harness.database.execute("UPDATE dead_letters SET failed_at = now() - interval '1 year'")
     old, waiting = (await dead_letters.list_dead_letters(harness.database, 2)).items
     await harness.database.execute(
@@ -325,4 +325,4 @@ async def test_only_dead_letters_resolved_ninety_days_ago_are_purged(harness: De
 
     await purge_dead_letters(harness.deps)
 
-    assert {one.id for one in await harness.letters()} == {old.id, waiting.id}
+    assert {one.id for one in await harness.dead_letters()} == {old.id, waiting.id}

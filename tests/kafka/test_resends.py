@@ -26,7 +26,7 @@ RECORD_ALL = subscribe("record-all", [Counted, Measured], recording("record_all"
 
 
 async def lose_everything(make_harness: MakeHarness) -> DeliveryHarness:
-    """Return two destinations that lack ten events which are in the event log."""
+    """Return two destinations that lack ten events of the event log."""
     harness = await make_harness(sample=[RECORD_EFFECTS], other=[RECORD_ALL])
     counted = [Counted(about="ab"[n % 2], n=n) for n in range(6)]
     await harness.publisher.publish(*counted, *(Measured(about="ab"[n % 2], n=n) for n in range(6, 10)))

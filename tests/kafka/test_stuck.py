@@ -94,7 +94,7 @@ async def test_destination_that_accepts_no_events_is_listed_until_it_accepts_one
     assert await harness.database.fetchval("SELECT count(*) FROM outages") == 0
 
 
-async def test_delivery_that_works_leaves_no_row(make_redis_harness: MakeHarness) -> None:
+async def test_successful_delivery_leaves_no_outage(make_redis_harness: MakeHarness) -> None:
     harness = await make_redis_harness(sample=[RECORD_EFFECTS])
     async with harness.delivering():
         await harness.publish(*(Counted(about="a", n=n) for n in range(50)))
@@ -122,7 +122,7 @@ async def test_outage_outlives_a_restart_of_the_kafka_service(make_redis_harness
     assert after.since == before.since
 
 
-async def test_record_that_no_copy_refreshes_is_ignored_and_replaced(make_redis_harness: MakeHarness) -> None:
+async def test_outage_that_no_copy_refreshes_is_ignored_and_replaced(make_redis_harness: MakeHarness) -> None:
     harness = await make_redis_harness(sample=[RECORD_EFFECTS])
     await harness.database.execute(
         """

@@ -1,4 +1,4 @@
-"""Text by people inside our own sentences."""
+"""Text by users inside our own sentences."""
 
 import unicodedata
 
@@ -10,7 +10,7 @@ from nextbuy.kit.text import as_sentence, quoted, single_line
 
 
 @given(st.text(max_size=80))
-def test_text_by_others_is_a_single_line(text: str) -> None:
+def test_text_by_users_is_a_single_line(text: str) -> None:
     line = single_line(text, limit=50)
 
     assert len(line) <= 50

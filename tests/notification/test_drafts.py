@@ -106,7 +106,7 @@ NOTIFIED: dict[str, tuple[Event, UUID, str]] = {
 
 
 @pytest.mark.parametrize("kind", NOTIFIED)
-def test_account_is_notified_of_what_happened_and_why(kind: str) -> None:
+def test_account_is_notified_of_the_event_and_its_reason(kind: str) -> None:
     event, account_id, words = NOTIFIED[kind]
 
     [draft] = account_notifications(event)

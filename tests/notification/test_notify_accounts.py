@@ -85,7 +85,7 @@ async def test_concurrent_batches_do_not_deadlock(deps: Deps) -> None:
     assert await deps.database.fetchval("SELECT count(*) FROM notifications") == 2
 
 
-async def test_event_delivered_again_creates_no_other_notification(deps: Deps) -> None:
+async def test_event_delivered_again_creates_no_second_notification(deps: Deps) -> None:
     delivery = Delivery(SERVICE, deps, deps.database)
     events = [inbound(order_created()), inbound(expired())]
 

@@ -22,7 +22,7 @@ ATTEMPTS = tuple(
     for work in ("release", "completion", "refund")
     for column in ("attempts", "failing_since", "failure", "delayed_until")
 )
-"""Columns that are not restored: what is due is tried as if for the first time."""
+"""Columns that are not restored: due work is tried as if for the first time."""
 
 Row = dict[str, object]
 
@@ -48,7 +48,7 @@ def numbers(tables: Mapping[str, list[Row]]) -> Counter[str]:
 
 
 async def lose(database: Database, condition: str = "true") -> None:
-    """Delete sessions that meet a condition, with everything that belongs to them."""
+    """Delete sessions that meet a condition, with their orders, order lines and unmatched payments."""
     condition = f"IN (SELECT id FROM sessions WHERE {condition})"
     await database.execute(
         f"DELETE FROM order_lines WHERE order_id IN (SELECT id FROM orders WHERE session_id {condition})"

@@ -169,7 +169,7 @@ class RandomCheckouts:
         await release_due_holds(self.market.deps)
 
     async def _give_up(self, session_id: UUID) -> None:
-        """Give up what is due for a session, as if it had failed for an hour."""
+        """Give up the due work of a session, as if it had failed for an hour."""
         admin = caller(account(Role.ADMIN))
         for table, key, prefix in (
             ("sessions", "id", "completion"),

@@ -200,7 +200,7 @@ def test_opened_session_has_its_payment_page_and_a_paid_one_its_serial_and_time(
     assert {order.created_at for order in paid.orders.values()} == {NOW}
 
 
-def test_units_are_to_be_released_until_they_are_released_or_paid() -> None:
+def test_release_of_units_is_due_until_they_are_released_or_paid() -> None:
     released = HoldReleased(session_id=SESSION.id, buyer_id=SESSION.buyer_id)
     wrong = PaymentReceived(
         session_id=SESSION.id, buyer_id=SESSION.buyer_id, payment_id="pay_1", total=Money(1), serial=None

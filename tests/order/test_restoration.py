@@ -92,7 +92,7 @@ async def test_given_up_work_is_restored_with_its_note_and_not_done_again(market
     assert len(market.calls.of_type(RefundPayment)) == requested[0]
 
 
-async def test_half_of_the_rows_is_restored_beside_the_other_half(market: Market) -> None:
+async def test_missing_half_of_the_rows_is_restored_beside_the_other_half(market: Market) -> None:
     await RandomCheckouts(market, 21).run(SOME)
     before = await rows(market.database)
 
@@ -108,7 +108,7 @@ async def test_half_of_the_rows_is_restored_beside_the_other_half(market: Market
     await assert_restored(market, before, numbers(before) - left)
 
 
-async def test_row_that_differs_from_the_log_is_reported_and_left(market: Market) -> None:
+async def test_row_that_differs_from_the_log_is_reported_and_unchanged(market: Market) -> None:
     session = await market.create_payment_session((market.product(market.shop()), 1))
     await market.deliver(market.paid_event(session))
     await market.deliver(market.provider_event("checkout.session.completed", new_id(), id="pay_lost", amount_total=5))
@@ -137,7 +137,7 @@ async def test_session_with_a_contradictory_log_is_reported_and_not_restored(mar
     assert result.differences == 1
 
 
-async def test_erased_address_stays_erased_and_the_others_are_joined(market: Market) -> None:
+async def test_erased_address_stays_erased_and_other_addresses_are_shown(market: Market) -> None:
     orders = []
     for _ in range(2):
         session = await market.create_payment_session((market.product(market.shop()), 1), address=ADDRESS)
@@ -300,7 +300,9 @@ async def test_session_with_too_many_events_ends_the_restore(market: Market, mon
         await restored(market)
 
 
-async def test_session_that_changes_meanwhile_does_not_differ(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_session_that_changes_during_a_restore_does_not_differ(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
     session = await market.create_payment_session((market.product(market.shop()), 1))
     usual = session_projection.stored_projections
 
@@ -316,7 +318,9 @@ async def test_session_that_changes_meanwhile_does_not_differ(market: Market, mo
     assert await market.status(session.session_id) == "paid"
 
 
-async def test_page_is_read_again_if_a_row_appears_meanwhile(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_page_is_read_again_if_a_row_appears_during_a_restore(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
     session = await market.create_payment_session((market.product(market.shop()), 1))
     await lose(market.database)
     usual = missing_rows.insert_missing

@@ -46,7 +46,7 @@ async def failing(deps: Deps, shop: Shop, payment_id: str) -> Stuck:
     return work
 
 
-async def test_webhook_that_keeps_failing_is_listed_with_the_status_of_the_shop(failing: Stuck) -> None:
+async def test_webhook_that_keeps_failing_is_listed_with_the_status_of_the_marketplace(failing: Stuck) -> None:
     assert (failing.kind, failing.attempts, failing.reason) == ("webhook", 2, "refused (status 503)")
     assert failing.id.startswith("evt_")
 

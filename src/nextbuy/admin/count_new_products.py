@@ -1,4 +1,4 @@
-"""Subscription `count-new-products`: one notification per shop and day that counts its new products."""
+"""Subscription: keep one notification per shop and day (UTC) that counts the new products of the shop."""
 
 from collections.abc import Sequence
 from datetime import UTC, date
@@ -20,8 +20,8 @@ async def count_new_products(_deps: Deps, tx: Transaction, events: Sequence[Inbo
         event, at = inbound.event, inbound.envelope.time.astimezone(UTC)
         if isinstance(event, ProductCreated):
             key = (event.shop_id, at.date())
-            one = NewProducts(*key, 1, inbound.id, at, inbound.position, f"/product/{event.product_id}")
-            known = sums.get(key)
-            latest = one if known is None or (known.occurred_at, known.position) < (at, one.position) else known
-            sums[key] = replace(latest, products=known.products + 1 if known else 1)
+            new = NewProducts(*key, 1, inbound.id, at, inbound.position, f"/product/{event.product_id}")
+            counted = sums.get(key)
+            latest = new if counted is None or (counted.occurred_at, counted.position) < (at, new.position) else counted
+            sums[key] = replace(latest, products=counted.products + 1 if counted else 1)
     await count_products(tx, list(sums.values()))

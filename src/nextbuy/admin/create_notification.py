@@ -1,4 +1,4 @@
-"""Subscription `create-notification`: tell admins what needs their decision, and what was sold and refunded."""
+"""Subscription: notify admins of products and shops to decide on, of orders, and of refunds."""
 
 from collections.abc import Sequence
 
@@ -10,5 +10,5 @@ from nextbuy.kit.storage.database import Transaction
 
 
 async def create_notification(_deps: Deps, tx: Transaction, events: Sequence[InboundEvent]) -> None:
-    """Store the notifications of a batch of events; not every event has one."""
+    """Store the notifications about a batch of events; some events have none."""
     await store.insert_notifications(tx, [draft for event in events if (draft := draft_of(event))])

@@ -1,4 +1,4 @@
-"""Notifications of admins as text: what an event means to them, and the page on which they can act."""
+"""The texts of notifications for admins: what an event means to them, and the page on which they can act."""
 
 from datetime import datetime
 from typing import Final
@@ -22,8 +22,6 @@ ADMIN_EVENTS: Final[tuple[type[Event], ...]] = (
     PaymentRefunded,
 )
 """Events that may notify the admins."""
-
-
 NEW_PRODUCTS: Final = "new-products"
 """The kind of a notification that counts the new products of a shop on a day."""
 
@@ -41,7 +39,7 @@ class NotificationDraft(Struct, frozen=True, kw_only=True):
 
 
 def draft_of(inbound: InboundEvent) -> NotificationDraft | None:
-    """Return the notification of an event for the admins, or None if they need none."""
+    """Return the notification about an event for the admins, or None if they need none."""
     event = inbound.event
     match event:
         case ProductPending():

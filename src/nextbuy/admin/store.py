@@ -80,23 +80,23 @@ async def insert_notifications(tx: Transaction, drafts: Sequence[NotificationDra
 
 
 async def count_products(tx: Transaction, new: Sequence[NewProducts]) -> None:
-    """Add to the notifications that count new products, one for each shop and day."""
-    ordered = sorted(new, key=lambda one: (one.shop_id, one.day))
+    """Add new products to the notification of each shop and day, or insert it."""
+    ordered = sorted(new, key=lambda counted: (counted.shop_id, counted.day))
     await tx.execute(
         _COUNT_PRODUCTS,
         [new_id() for _ in ordered],
-        [one.event_id for one in ordered],
-        [one.link for one in ordered],
-        [one.occurred_at for one in ordered],
-        [one.position for one in ordered],
-        [one.shop_id for one in ordered],
-        [one.day for one in ordered],
-        [one.products for one in ordered],
+        [counted.event_id for counted in ordered],
+        [counted.link for counted in ordered],
+        [counted.occurred_at for counted in ordered],
+        [counted.position for counted in ordered],
+        [counted.shop_id for counted in ordered],
+        [counted.day for counted in ordered],
+        [counted.products for counted in ordered],
     )
 
 
 async def list_notifications(db: Executor, account_id: UUID, *, limit: int, cursor: str | None) -> Page[Notification]:
-    """List notifications as one admin sees them, the newest event first."""
+    """List notifications with the read marks of one admin, the newest event first."""
     before = decode_cursor(cursor, datetime, int, UUID) if cursor else (None, None, None)
     rows = await db.fetch(
         f"""
@@ -132,7 +132,7 @@ async def mark_read(tx: Transaction, account_id: UUID, notification_id: UUID) ->
 
 
 async def count_unread(db: Executor, account_id: UUID) -> int:
-    """Count the notifications that wait for one admin, up to `_MAX_UNREAD`; new products do not count."""
+    """Count the notifications that an admin has not read, up to `_MAX_UNREAD`; new products do not count."""
     count: int = await db.fetchval(
         f"SELECT count(*) FROM (SELECT FROM notifications AS n WHERE {_COUNTS} LIMIT $2) AS unread",  # noqa: S608
         account_id,
@@ -142,7 +142,7 @@ async def count_unread(db: Executor, account_id: UUID) -> int:
 
 
 async def mark_all_read(tx: Transaction, account_id: UUID) -> int:
-    """Mark up to `_MAX_MARKED` notifications as read by one admin; return how many counted as unread before."""
+    """Mark up to `_MAX_MARKED` notifications as read by one admin; return by how many this lowers `count_unread`."""
     counted: int = await tx.fetchval(
         f"""
         WITH marked AS (

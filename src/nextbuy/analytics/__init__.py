@@ -1,1 +1,1 @@
-"""Projections of all events: figures for admins, sellers and shoppers."""
+"""Projections (tables computed from events): figures for admins, sellers and shoppers."""

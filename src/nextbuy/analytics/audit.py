@@ -1,4 +1,4 @@
-"""GET /analytics/api/audit: the requests of rebuilds, newest first."""
+"""GET /analytics/api/audit: the requests to rebuild projections, newest first."""
 
 from nextbuy.analytics.deps import Deps
 from nextbuy.contracts.values import Page, PageRequest

@@ -13,7 +13,7 @@ from nextbuy.kit.storage.database import Database
 
 @dataclass(frozen=True, kw_only=True)
 class Deps:
-    """The services whose event logs a rebuild reads, and the database."""
+    """Clients of the services whose event logs a rebuild reads, the database, and the cache of best sellers."""
 
     auth: AuthClient
     product: ProductClient

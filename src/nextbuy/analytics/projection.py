@@ -2,7 +2,7 @@
 
 A generation is a complete set of a projection's rows; readers use the current one. A rebuild starts a new generation
 and fills it from the logs, while events from the bus are applied to both; then the new one becomes the current one.
-Each generation has its own handler name in the inbox, so an event that arrives from log and bus counts once.
+Each generation has a name of its own in the inbox, so an event that arrives from log and bus counts once.
 
 No event is missed: an event that is committed when its log is read is in the log, and a later one arrives on the bus
 and is applied to both generations. Starting and switching generations waits for consumers in the middle of a batch, so
@@ -38,11 +38,11 @@ class Projection(Struct, frozen=True):
     tables: Mapping[str, Callable[[Events], Sequence[Struct]]]
 
     def inbox_name(self, generation: int) -> str:
-        """Return the handler name of a generation in the inbox."""
+        """Return the name of a generation in the inbox."""
         return f"{self.name}/{generation}"
 
     def topics(self, service: str) -> list[str]:
-        """Return the topics of a service's event log that it is built from."""
+        """Return the topics that it reads from a service's event log."""
         return [event.topic for event in self.events if publisher_of(event) == service]
 
     @property
@@ -52,7 +52,7 @@ class Projection(Struct, frozen=True):
 
 
 def publisher_of(event: type[Event]) -> str:
-    """Return the service that publishes an event: the one whose contracts define it."""
+    """Return the service that publishes an event: its contracts define the event."""
     return event.__module__.rpartition(".")[2]
 
 
@@ -72,11 +72,11 @@ PROJECTIONS: Final = {each.name: each for each in (DAILY_FIGURES, PRODUCT_VIEWS,
 
 
 def project(name: str, projection: Projection) -> Subscription:
-    """Declare a subscription that applies its events to a projection, in an inbox of its own per generation."""
+    """Declare a subscription that applies events to each generation of a projection, with an inbox of its own."""
 
     async def inboxes(tx: Transaction) -> list[Inbox]:
         generations = await store.lock_generations(tx, projection.name)
-        return [Inbox(projection.inbox_name(one), partial(_add, projection, one)) for one in generations]
+        return [Inbox(projection.inbox_name(number), partial(_add, projection, number)) for number in generations]
 
     async def add(_deps: Deps, _tx: Transaction, _events: Events) -> None:
         raise NotImplementedError(f"{name} applies events in the inboxes of its generations")
@@ -85,7 +85,7 @@ def project(name: str, projection: Projection) -> Subscription:
 
 
 async def _add(projection: Projection, generation: int, _deps: object, tx: Transaction, events: Events) -> None:
-    """Add new events to a generation; `tx` holds the lock of its generations."""
+    """Add new events to a generation; `tx` holds the lock of the projection's generations."""
     *first, (last, rows_of_last) = projection.tables.items()
     for table, rows_of in first:
         await add_rows(tx, table, generation, rows_of(events))
@@ -94,7 +94,7 @@ async def _add(projection: Projection, generation: int, _deps: object, tx: Trans
 
 
 async def apply(tx: Transaction, projection: Projection, generation: int, events: Events) -> None:
-    """Apply the logged events that a generation has not counted yet; `tx` holds the lock of its generations."""
+    """Apply the logged events that a generation lacks; `tx` holds the lock of the projection's generations."""
     new_ids = await record_new(tx, projection.inbox_name(generation), [event.id for event in events])
     new_events = [event for event in events if event.id in new_ids]
     if new_events:

@@ -33,7 +33,7 @@ class ProjectionStatus(Struct, frozen=True):
 
 
 def _status(rebuild: Rebuild) -> RebuildStatus:
-    read, of = rebuilds.progress(rebuild.sources)
+    read, of = rebuilds.progress(rebuild.event_logs)
     return RebuildStatus(
         rebuild.state,
         rebuild.requested_by,

@@ -18,7 +18,7 @@ from nextbuy.analytics.deps import Deps
 from nextbuy.analytics.projection import PROJECTIONS, Projection, apply
 from nextbuy.analytics.store import projections as store
 from nextbuy.analytics.store import rebuilds
-from nextbuy.analytics.store.rebuilds import ClaimedRebuild, LeaseLost, Rebuild, Source
+from nextbuy.analytics.store.rebuilds import ClaimedRebuild, LeaseLost, LogProgress, Rebuild
 from nextbuy.contracts.message import Event, EventsRead, LoggedEvent
 from nextbuy.kit.events.inbound import InboundEvent
 from nextbuy.kit.storage.database import transient
@@ -91,26 +91,26 @@ class _Work:
         self.claimed = saved
 
     async def _start(self) -> None:
-        sources = [Source(service) for service in self._projection.services]
+        event_logs = [LogProgress(service) for service in self._projection.services]
         async with self._database.transaction() as tx:
             await store.lock_exclusively(tx)
             generation = await store.start_generation(tx, self._projection.name)
-            saved = await rebuilds.save(tx, self.claimed, state="reading", generation=generation, sources=sources)
+            saved = await rebuilds.save(tx, self.claimed, state="reading", generation=generation, event_logs=event_logs)
         self.claimed = saved
 
     async def _read_logs(self) -> bool:
         """Read the event logs and apply their events; return false if the deadline came first."""
         decoders = {event.topic: msgspec.json.Decoder(event) for event in self._projection.events}
-        for index, source in enumerate(self._rebuild.sources):
-            if source.done:
+        for index, log_progress in enumerate(self._rebuild.event_logs):
+            if log_progress.done:
                 continue
-            next_part = asyncio.ensure_future(_read_events(self._deps, self._projection, source))
+            next_part = asyncio.ensure_future(_read_events(self._deps, self._projection, log_progress))
             try:
-                while not self._rebuild.sources[index].done:
+                while not self._rebuild.event_logs[index].done:
                     if time.monotonic() > self._deadline:
                         return False
                     part = await next_part
-                    progress = _advance(self._rebuild.sources[index], part)
+                    progress = _advance(self._rebuild.event_logs[index], part)
                     if not progress.done:
                         # The next part is fetched while this one is applied.
                         next_part = asyncio.ensure_future(_read_events(self._deps, self._projection, progress))
@@ -120,15 +120,15 @@ class _Work:
                 await asyncio.gather(next_part, return_exceptions=True)
         return True
 
-    async def _apply(self, index: int, source: Source, events: Events) -> None:
+    async def _apply(self, index: int, progress: LogProgress, events: Events) -> None:
         rebuild = self._rebuild
-        sources = [*rebuild.sources[:index], source, *rebuild.sources[index + 1 :]]
+        event_logs = [*rebuild.event_logs[:index], progress, *rebuild.event_logs[index + 1 :]]
         async with self._database.transaction() as tx:
             generations = await store.lock_generations(tx, rebuild.name)
             if rebuild.generation is None or rebuild.generation not in generations[1:]:
                 raise LeaseLost
             await apply(tx, self._projection, rebuild.generation, events)
-            saved = await rebuilds.save(tx, self.claimed, sources=sources, events=rebuild.events + len(events))
+            saved = await rebuilds.save(tx, self.claimed, event_logs=event_logs, events=rebuild.events + len(events))
         self.claimed = saved
 
     async def _switch(self) -> None:
@@ -167,36 +167,36 @@ class _Work:
         return deleted == DELETE_LIMIT
 
 
-async def _read_events(deps: Deps, projection: Projection, source: Source) -> EventsRead:
+async def _read_events(deps: Deps, projection: Projection, progress: LogProgress) -> EventsRead:
     """Read the next part of a service's event log."""
-    topics = projection.topics(source.service)
-    match source.service:
+    topics = projection.topics(progress.service)
+    match progress.service:
         case "auth":
-            return await deps.auth.read_events(source.position, limit=BATCH_SIZE, topics=topics)
+            return await deps.auth.read_events(progress.position, limit=BATCH_SIZE, topics=topics)
         case "seller":
-            return await deps.seller.read_events(source.position, limit=BATCH_SIZE, topics=topics)
+            return await deps.seller.read_events(progress.position, limit=BATCH_SIZE, topics=topics)
         case "product":
-            return await deps.product.read_events(source.position, limit=BATCH_SIZE, topics=topics)
+            return await deps.product.read_events(progress.position, limit=BATCH_SIZE, topics=topics)
         case "order":
-            return await deps.order.read_events(source.position, limit=BATCH_SIZE, topics=topics)
+            return await deps.order.read_events(progress.position, limit=BATCH_SIZE, topics=topics)
         case _:
-            message = f"analytics has no call to read the event log of {source.service}"
+            message = f"analytics has no call to read the event log of {progress.service}"
             raise LookupError(message)
 
 
-def _advance(source: Source, part: EventsRead) -> Source:
+def _advance(progress: LogProgress, part: EventsRead) -> LogProgress:
     """Return the progress in a log after a part of it.
 
     A log is read to where it ended at the first read; later events arrive on the bus. Only an empty part means the end,
     since large events make short parts.
     """
-    last = source.last if source.last >= 0 else part.last
+    last = progress.last if progress.last >= 0 else part.last
     position = part.events[-1].position if part.events else last
-    return Source(source.service, position, last)
+    return LogProgress(progress.service, position, last)
 
 
 def _decode(events: list[LoggedEvent], decoders: dict[str, "msgspec.json.Decoder[Event]"]) -> Events:
     return [
-        InboundEvent(decoders[one.envelope.type].decode(one.envelope.data), one.envelope, b"", one.position)
-        for one in events
+        InboundEvent(decoders[logged.envelope.type].decode(logged.envelope.data), logged.envelope, b"", logged.position)
+        for logged in events
     ]

@@ -1,7 +1,7 @@
 """`nextbuy events …`: dead letters, replays, resends, rebuilds, restores and the audit log.
 
-The commands in this file work on the kafka service's database, whether or not the marketplace runs. Replays, resends
-and rebuilds are only requested here; the services do them, so they wait until these run.
+The commands in this file use the kafka service's database, whether or not the marketplace runs. Replays, resends and
+rebuilds are only requested here; they start when the services run.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ SERVICE: Final = "kafka"
 POLL_INTERVAL: Final = 0.3
 """Seconds between two reads of a replay's progress."""
 PROGRESS_TIMEOUT: Final = int(LEASES.seconds) + 15
-"""Seconds without progress after which `replay` stops waiting. Longer than the lease of a crashed replayer."""
+"""Seconds without progress after which `replay` stops waiting. Longer than the lease of a crashed process."""
 MAX_REASON: Final = 500
 """Characters of a reason for discarding, as in the API."""
 
@@ -77,7 +77,7 @@ def events() -> None:
 @_with_page
 @with_data
 def dead_letters(data: Path | None, status: Status | None, limit: int, cursor: str | None, **options: object) -> None:
-    """List dead letters: events that could not be processed.
+    """List dead letters: events that could not be published or processed.
 
     Newest first, two lines each: id, time (UTC), status, topic and subscription; then the reason.
     """
@@ -131,7 +131,7 @@ def replay(data: Path | None, letter_id: UUID | None, *, every: bool, timeout: i
         with_database(data, SERVICE, lambda database: _replay_one(database, letter_id, timeout))
         return
     if only.until is UNSET:
-        # A letter that fails again during this replay must not match again.
+        # A dead letter that fails again during this replay must not match again.
         only = msgspec.convert({**msgspec.to_builtins(only), "until": utc_now().isoformat()}, Filter)
     with_database(data, SERVICE, lambda database: _replay_matching(database, only, timeout))
 
@@ -163,7 +163,7 @@ def discard(data: Path | None, letter_id: UUID, reason: str) -> None:
     type=click.Choice([SERVICE, ANALYTICS]),
     default=SERVICE,
     show_default=True,
-    help="The service that did it.",
+    help="Service whose audit log is listed.",
 )
 @_with_page
 @with_data
@@ -200,9 +200,9 @@ async def _replay_one(database: Database, letter_id: UUID, timeout: int) -> None
 
     async with database.transaction() as tx:
         letter = await operations.replay(tx, terminal_actor(), letter_id)
-    ends = time.monotonic() + timeout
+    deadline = time.monotonic() + timeout
     while letter.status == "replaying":
-        if time.monotonic() > ends:
+        if time.monotonic() > deadline:
             fail(f"Dead letter {letter_id} was not replayed within {timeout} s. Is the kafka service running?")
         await asyncio.sleep(POLL_INTERVAL)
         letter = await get_dead_letter(database, letter_id)

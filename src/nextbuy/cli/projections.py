@@ -19,7 +19,7 @@ RUNNING: Final = ("requested", "reading")
 POLL_INTERVAL: Final = 0.3
 """Seconds between two reads of a rebuild's progress."""
 PROGRESS_TIMEOUT: Final = 40.0
-"""Seconds without progress after which a rebuild counts as stuck. Longer than a crashed process keeps its claim."""
+"""Seconds without progress after which `rebuild` stops waiting. Longer than the lease of a crashed process."""
 
 
 @click.command()
@@ -83,13 +83,13 @@ async def _wait_for(database: Database, run: Rebuild) -> Rebuild:
         while run.state in RUNNING:
             await asyncio.sleep(POLL_INTERVAL)
             run = await rebuilds.get_rebuild(database, run.id)
-            events_read, events_total = rebuilds.progress(run.sources)
+            events_read, events_total = rebuilds.progress(run.event_logs)
             progress.update(bar, completed=events_read, total=events_total or None)
             if run != before:
                 progressed_at, before = time.monotonic(), run
             if time.monotonic() - progressed_at > PROGRESS_TIMEOUT:
                 if run.state == "requested":
                     fail(f"The rebuild of {run.name} is requested. It starts when the analytics service runs.")
-                stuck = f"The rebuild of {run.name} stopped at {run.events} events"
-                fail(f"{stuck}; no progress for {PROGRESS_TIMEOUT:.0f} s. Is the analytics service running?")
+                stopped = f"The rebuild of {run.name} stopped at {run.events} events"
+                fail(f"{stopped}; no progress for {PROGRESS_TIMEOUT:.0f} s. Is the analytics service running?")
     return run

@@ -53,7 +53,7 @@ def resend(  # noqa: PLR0913, PLR0917  the options
 ) -> None:
     """Deliver events from the event logs again, one by its ID or every match.
 
-    Services ignore events that they have already applied. Events that wait for delivery go first.
+    Services drop events that they have already applied. New events are delivered first.
     """
     selection = EventSelection(
         topics=list(topics) or None,
@@ -88,10 +88,10 @@ async def _wait_for(database: Database, run: Resend, timeout: int) -> Resend:
         while run.finished_at is None:
             await asyncio.sleep(POLL_INTERVAL)
             run = await get_resend(database, run.id)
-            known = [source for source in run.sources if source.last >= 0]
-            total = sum(source.last for source in known)
-            progress.update(bar, completed=sum(source.position for source in known), total=total or None)
-            if run.sources != before.sources or run.finished_at is not None:
+            started = [log for log in run.event_logs if log.last >= 0]
+            total = sum(log.last for log in started)
+            progress.update(bar, completed=sum(log.position for log in started), total=total or None)
+            if run.event_logs != before.event_logs or run.finished_at is not None:
                 progressed_at, before = time.monotonic(), run
             if time.monotonic() - progressed_at > timeout:
                 hint = f"Waiting for: {run.blocked_by}" if run.blocked_by else "Is the kafka service running?"

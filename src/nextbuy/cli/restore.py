@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from nextbuy.order.restoration import Restored, RestoredPage
 
 MAX_PRINTED: Final = 100
-"""Differences that are printed; the others are counted."""
+"""Differences that are printed; the others are only counted."""
 
 
 @click.command()

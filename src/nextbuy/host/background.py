@@ -49,8 +49,8 @@ def periodic(
 ) -> BackgroundTask:
     """Return a task that runs `act(argument)` every `every` seconds, and again at once after it returned true.
 
-    While the service is idle, it runs every `idle` seconds, and at once when that ends. A transient failure is logged
-    and waits for the next run; any other one crashes the task.
+    While the service is idle, it runs every `idle` seconds, and at once when the service becomes active. After a
+    transient failure, the next run tries again; any other failure crashes the task, which is then restarted.
     """
 
     async def run() -> None:

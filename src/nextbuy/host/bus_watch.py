@@ -1,4 +1,4 @@
-"""The bus is checked at start and every minute: whether it may lose events, and whether another marketplace uses it."""
+"""Checks of the bus, at start and every minute: it must not lose events or belong to another marketplace."""
 
 import asyncio
 import logging
@@ -27,7 +27,7 @@ class BusWatch:
     """The checks of one process."""
 
     def __init__(self, settings: Settings, redis: Redis, bus: Bus, topics: Sequence[str]) -> None:
-        """Check `bus` for events of `topics`, and the prefix in `redis`, which has more than events."""
+        """Check `bus` for events of `topics`; on Kafka, check the prefix in `redis` too."""
         self._settings = settings
         fingerprint = settings.derive(_PURPOSE)[:32]
         self._checks: dict[str, Callable[[], Awaitable[list[Risk]]]] = {
@@ -38,15 +38,15 @@ class BusWatch:
             self._checks["prefix in Redis"] = lambda: report(
                 claim_prefix(redis, settings.redis_prefix, fingerprint), TIMEOUT
             )
-        self._found: dict[str, list[Risk]] = {}
-        """By check: what it found when the engine last answered."""
+        self._known: dict[str, list[Risk]] = {}
+        """By check: the risks it returned when the engine last answered."""
         self.risks: list[Risk] = []
-        """The findings of the last check, without accepted risks."""
+        """The risks found by the last check, without accepted ones."""
 
     async def require_safe(self) -> list[str]:
-        """Check before anything is published; return sentences about risks that are harmless or accepted.
+        """Check before anything is published; return sentences about the risks that do not prevent the start.
 
-        An engine that does not answer stops nothing: events wait until it does, and `run` checks it then.
+        An engine that does not answer does not prevent the start: events wait for it, and `run` checks it later.
 
         Raises:
             ConfigError: events may be lost, or another marketplace uses the same prefix.
@@ -72,23 +72,23 @@ class BusWatch:
         before = {risk.name: risk for risk in self.risks}
         now = {risk.name: risk for risk in await self._find() if risk.name not in self._settings.accepted_bus_risks}
         for name in now.keys() - before.keys():
-            log.warning("the bus is at risk", extra={"risk": name, "problem": now[name].problem})
+            log.warning("bus risk detected; an operator must act", extra={"risk": name, "problem": now[name].problem})
         for name in before.keys() - now.keys():
-            log.info("a risk of the bus has ended", extra={"risk": name})
+            log.info("bus risk ended", extra={"risk": name})
         self.risks = list(now.values())
 
     async def is_safe(self) -> bool:
-        """Return whether the last check found nothing that an operator should change."""
+        """Return whether the last check found no risk, except for properties that cannot be read."""
         return all(risk.level == "unknown" for risk in self.risks)
 
     async def _find(self) -> list[Risk]:
-        """Return all risks; of an engine that does not answer, those that are known."""
+        """Return all risks; if an engine does not answer, its risks are from its last answer."""
         await asyncio.gather(*(self._run(name) for name in self._checks))
-        return [risk for name in self._checks for risk in self._found.get(name, [])]
+        return [risk for name in self._checks for risk in self._known.get(name, [])]
 
     async def _run(self, name: str) -> None:
         try:
             async with asyncio.timeout(_TIMEOUT):
-                self._found[name] = await self._checks[name]()
+                self._known[name] = await self._checks[name]()
         except (BusUnavailable, TimeoutError) as error:
-            log.debug("%s of the bus not checked: %r", name, error)
+            log.debug("%s of the bus not checked; the next check tries again: %r", name, error)

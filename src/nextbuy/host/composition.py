@@ -151,15 +151,15 @@ def published_topics() -> list[str]:
 
 def destinations() -> list[Destination]:
     """Return the services that subscribe to events, with their subscriptions by topic."""
-    found: list[Destination] = []
+    subscribers: list[Destination] = []
     for hosted in SERVICES.values():
         topics: dict[str, list[str]] = defaultdict(list)
         for subscription in hosted.service.subscriptions:
             for event in subscription.events:
                 topics[event.topic].append(subscription.name)
         if topics:
-            found.append(Destination(hosted.name, topics))
-    return found
+            subscribers.append(Destination(hosted.name, topics))
+    return subscribers
 
 
 def sources() -> list[Source]:
@@ -182,7 +182,7 @@ def service_tasks(
     journal: Journal,
     activity: Activity,
 ) -> Iterator[BackgroundTask]:
-    """Yield a service's jobs and purges, the relay of its outbox, and the consumer and replayer of its events."""
+    """Yield a service's jobs and purges, the relay of its outbox, and its background tasks."""
     name = service.name
     for job in service.jobs:
         yield periodic(f"{name}.{job.name}", job.act, deps, activity, every=job.every, idle=job.idle)

@@ -1,4 +1,4 @@
-"""The collection of `GET /health/status`: every service is asked by a call, and every engine for its version."""
+"""The data of `GET /health/status`: the status of every service, by a call, and the version of every engine."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -18,7 +18,7 @@ from nextbuy.kit.observability.telemetry import start_span, use_span
 from nextbuy.kit.storage.migrations import RELEASE
 
 _CALL_TIMEOUT: Final = 1.0
-"""Seconds per service; all are asked at once."""
+"""Seconds per call; all services are called at once."""
 
 
 def status_collector(
@@ -27,7 +27,7 @@ def status_collector(
     """Return a function that collects the status of the services and engines, within `_CALL_TIMEOUT`."""
     client = StatusClient(process.status_calls().send)
 
-    async def ask(service: str) -> ServiceStatus | AppError:
+    async def status_of(service: str) -> ServiceStatus | AppError:
         set_deadline(_CALL_TIMEOUT)
         try:
             return await client.get_status(service)
@@ -36,7 +36,7 @@ def status_collector(
 
     async def collect() -> Collected:
         with use_span(start_span()):
-            tasks = [asyncio.create_task(ask(name)) for name in services]
+            tasks = [asyncio.create_task(status_of(name)) for name in services]
             engines = await _engine_versions(process.redis, postgres)
             statuses = await asyncio.gather(*tasks)
         return Collected(

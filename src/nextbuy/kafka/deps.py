@@ -16,7 +16,7 @@ from nextbuy.kit.storage.database import Database
 
 @dataclass(frozen=True, kw_only=True)
 class Deps:
-    """The bus, the services that publish and subscribe, and what the endpoints of operators need."""
+    """The bus, clients of the services that publish or subscribe, and the database of dead letters and findings."""
 
     auth: AuthClient
     delivery: DeliveryClient

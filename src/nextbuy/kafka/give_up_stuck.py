@@ -1,4 +1,4 @@
-"""POST /kafka/api/stuck/{id}/give-up: refused, because events wait for their service as long as it takes."""
+"""POST /kafka/api/stuck/{id}/give-up: always refused, because events wait until their destination accepts them."""
 
 from typing import Final
 
@@ -10,8 +10,8 @@ from nextbuy.kit.stuck import GiveUp, Stuck
 
 DestinationNotGivenUp: Final = Conflict.of(
     "destination-not-given-up",
-    "Delivery to a service cannot be given up; its events wait for it. Repair the service, or discard single events "
-    "when they are dead letters.",
+    "Delivery to a service cannot be given up; its events wait until it accepts them. Repair the service, or discard "
+    "single events once they are dead letters.",
 )
 
 
@@ -19,8 +19,8 @@ async def give_up_stuck(deps: Deps, caller: Caller, request: GiveUp) -> Stuck:
     """Refuse to stop delivery to a service.
 
     Raises:
-        NotFound: the service takes events, or does not exist (`stuck-not-found`).
-        Conflict: always for a service that accepts no events (`destination-not-given-up`).
+        NotFound: the service accepts events, or does not exist (`stuck-not-found`).
+        Conflict: the service accepts no events (`destination-not-given-up`).
     """
     await deps.auth.validate_admin(caller.token)
     await STUCK.get(deps.database, request.id)

@@ -1,7 +1,7 @@
 """Late delivery hands events from event logs to the dispatchers of this process, which send them after new ones.
 
-The bus has lost these events, or an operator has them sent again. They are not stored here: if the process stops, they
-are found again in the event log.
+The bus has lost these events, or an operator has them sent again. They are not stored here: if the process stops, the
+comparison or the resend reads them from the event log again.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from nextbuy.kit.events.bus.interface import Delivery
 
 
 class LateEvent(Struct, frozen=True):
-    """An event from an event log, its position there, and the subscriptions that it is for."""
+    """An event from an event log, its position there, and the subscriptions to deliver it to."""
 
     event_id: UUID
     position: int
@@ -24,7 +24,7 @@ class LateEvent(Struct, frozen=True):
 
 
 class LateBatch:
-    """Events of one topic, in order, that are not on the bus; `done` is whether all of them were delivered."""
+    """Late events of one topic, in order, in the form of a batch from the bus; `done` is whether all were delivered."""
 
     deliveries: Sequence[Delivery] = ()
 
@@ -36,7 +36,7 @@ class LateBatch:
         self.done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
     async def acknowledge(self, count: int | None = None) -> None:
-        """End the wait: with a `count`, the dispatcher stops before it has delivered the rest."""
+        """Complete `done`; a `count` means that the dispatcher stops before it has delivered the rest."""
         if not self.done.done():
             self.done.set_result(count is None)
 
@@ -54,7 +54,7 @@ class LateDelivery:
     async def deliver(self, destination: str, topic: str, events: Sequence[LateEvent], timeout: float) -> bool:
         """Deliver events of one topic in order, and return whether each is applied or a dead letter.
 
-        What is not delivered within `timeout` seconds is withdrawn; some of it may still be delivered.
+        After `timeout` seconds, undelivered events are withdrawn; one that is being sent may still be delivered.
         """
         batch = LateBatch(topic, events)
         self._queues[destination].put_nowait(batch)

@@ -1,4 +1,4 @@
-"""POST /kafka/api/stuck/{id}/retry: deliver events to a service that has taken none."""
+"""POST /kafka/api/stuck/{id}/retry: confirm that delivery to a service that accepts no events continues."""
 
 from nextbuy.kafka.delivery.outages import STUCK
 from nextbuy.kafka.deps import Deps
@@ -10,7 +10,7 @@ async def retry_stuck(deps: Deps, caller: Caller, request: StuckRef) -> Stuck:
     """Confirm that delivery continues; it is tried every second, with or without this request.
 
     Raises:
-        NotFound: the service takes events, or does not exist (`stuck-not-found`).
+        NotFound: the service accepts events, or does not exist (`stuck-not-found`).
     """
     admin = await deps.auth.validate_admin(caller.token)
     async with deps.database.transaction() as tx:

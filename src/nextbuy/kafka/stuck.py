@@ -1,4 +1,4 @@
-"""GET /kafka/api/stuck: services that have taken no events for more than ten minutes."""
+"""GET /kafka/api/stuck: services that have accepted no events for more than ten minutes."""
 
 from nextbuy.contracts.values import Page, PageRequest
 from nextbuy.kafka.delivery.outages import STUCK
@@ -8,6 +8,6 @@ from nextbuy.kit.stuck import Stuck
 
 
 async def stuck(deps: Deps, caller: Caller, request: PageRequest) -> Page[Stuck]:
-    """List the services that have taken no events for more than ten minutes, oldest first."""
+    """List the services that have accepted no events for more than ten minutes, oldest first."""
     await deps.auth.validate_admin(caller.token)
     return await STUCK.page(deps.database, request)

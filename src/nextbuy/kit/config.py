@@ -33,7 +33,7 @@ BUS_RISKS: Final = (
     "kafka-min-insync-replicas",
     "kafka-unclean-election",
 )
-"""Properties of the bus that may lose events, and with which it is refused at start unless a setting accepts them."""
+"""Risks of losing events: each prevents the start unless NEXTBUY_ACCEPT_BUS_RISKS accepts it."""
 REDIS_PREFIX: Final = "nextbuy:"
 _LEVELS: Final = ("debug", "info", "warning", "error")
 _PROTOCOLS: Final = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")

@@ -64,18 +64,18 @@ class Inbox(Struct, frozen=True):
 
 
 class Subscription(Struct, frozen=True):
-    """A service's use of some types of events.
+    """A named pair of event types and the handler that acts on them.
 
-    `name` is stored in the inbox, in dead letters, and by the kafka service; it outlives the handler's name.
+    `name` is stored in inboxes and dead letters, so it stays when the handler is renamed.
     """
 
     name: str
     events: tuple[type[Event], ...]
     act: Act
     from_start: bool
-    """Whether it also applies the events of the time before the service first started with it."""
+    """Whether it also applies the events from before the service first started with it."""
     inboxes: Act | None = None
-    """`inboxes(tx)` returns the `Inbox` list that events are applied in; by default there is one, of the same name."""
+    """`inboxes(tx)` returns the list of `Inbox` that events are applied in; by default it is one of the same name."""
 
 
 class Job(Struct, frozen=True):
@@ -147,13 +147,13 @@ def subscribe(
 ) -> Subscription:
     """Declare that `act(deps, tx, events)` applies new events of these types, in the transaction of their inbox rows.
 
-    `events` is a sequence of `InboundEvent`. The handler makes no calls; what must call another service is a job.
+    `events` is a sequence of `InboundEvent`. The handler makes no calls; work that must call another service is a job.
     """
     return Subscription(name, (events,) if isinstance(events, type) else tuple(events), act, from_start)
 
 
 def job(name: str, act: Act, *, every: float, idle: float | None = None) -> Job:
-    """Declare that `act(deps)` runs every `every` seconds; every `idle` seconds while no request leaves it work."""
+    """Declare that `act(deps)` runs every `every` seconds; every `idle` seconds while the service is idle."""
     return Job(name, act, every, every if idle is None else idle)
 
 

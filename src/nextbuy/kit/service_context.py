@@ -39,7 +39,7 @@ class ServiceContext:
 
     send: Send
     deliver: Send
-    """Sends events: a breaker of its own admits one attempt a second, and only failed calls are recorded."""
+    """Delivers events: its own breaker admits one attempt a second, and only failed calls are recorded."""
     settings: Settings
     journal: Journal
     clock: Clock

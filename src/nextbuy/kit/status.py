@@ -1,6 +1,6 @@
 """The status of a service: its version, its outbox, and the parts that its table of contents names.
 
-Parts are read concurrently and within a time limit; one that fails is reported as a problem, and the others are
+Parts are read concurrently and within a time limit. A part that fails is reported as a problem; the other parts are
 complete.
 """
 
@@ -54,5 +54,5 @@ async def _read(name: str, part: Awaitable[Mapping[str, Any]]) -> Mapping[str, A
         async with asyncio.timeout(min(_PART_TIMEOUT, max(0.0, time_left(_PART_TIMEOUT)))):
             return await part
     except Exception as error:  # noqa: BLE001  the other parts are still of use
-        log.warning("status incomplete: %s: %r", name, error)
+        log.warning("status incomplete; a part cannot be read: %s: %r", name, error)
         return f"{name}: {describe(error)}"

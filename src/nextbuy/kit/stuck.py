@@ -1,4 +1,4 @@
-"""Stuck work: what has failed for more than ten minutes, in one shape for every service.
+"""Stuck work: work that has failed for more than ten minutes, listed in the same form by every service.
 
 A service declares its kinds of work in a `StuckWork`, usually rows under leases (`leased_kind`). A retry makes a row
 due now. Giving up locks the row and records the admin's reason; the service ends the work in the same transaction.
@@ -59,7 +59,7 @@ class StuckKind(Struct, frozen=True):
     """A kind of work and its SQL; `retry` and `lock` take an id as $1.
 
     `rows` selects the stuck work as the columns of `Stuck`, `retry` makes it due, and `lock` locks its row and returns
-    true unless it is being tried. Work without `retry` is tried all the time.
+    true unless it is being tried. Work without `retry` is tried continually.
     """
 
     name: str
@@ -84,7 +84,7 @@ def leased_kind(
     prefix = leases.failures or ""
     due, since, delayed = leases.due, f"{prefix}failing_since", f"{prefix}delayed_until"
     stuck = f"{due} IS NOT NULL AND {since} < now() - interval '{STUCK_AFTER} seconds' AND {condition}"
-    one = f"{key or leases.key}::text = $1 AND {stuck}"
+    by_id = f"{key or leases.key}::text = $1 AND {stuck}"
     return StuckKind(
         name,
         f"""
@@ -92,8 +92,8 @@ def leased_kind(
                coalesce(nullif({failure or f"{prefix}failure"}, ''), 'interrupted; no outcome was stored') AS reason
           FROM {leases.table} WHERE {stuck}
         """,  # noqa: S608  constants, as below
-        retry=f"UPDATE {leases.table} SET {due} = now() WHERE {one} AND {due} = {delayed}",  # noqa: S608
-        lock=f"SELECT true FROM {leases.table} WHERE {one} AND ({due} = {delayed} OR {due} <= now()) FOR UPDATE",  # noqa: S608
+        retry=f"UPDATE {leases.table} SET {due} = now() WHERE {by_id} AND {due} = {delayed}",  # noqa: S608
+        lock=f"SELECT true FROM {leases.table} WHERE {by_id} AND ({due} = {delayed} OR {due} <= now()) FOR UPDATE",  # noqa: S608
     )
 
 
@@ -120,11 +120,11 @@ class StuckWork:
         return Page(items, encode_cursor(items[-1].since, items[-1].id) if more else None)
 
     async def status(self, deps: _HasDatabase) -> dict[str, object]:
-        """Return the number of stuck pieces of work by kind, as a part of the service's status."""
+        """Return the amount of stuck work by kind, as a part of the service's status."""
         return {"stuck": {row["kind"]: row["n"] for row in await deps.database.fetch(self._count)}}
 
     async def retry(self, tx: Transaction, actor: str, stuck_id: str) -> Stuck:
-        """Make stuck work due now, and record who did.
+        """Make stuck work due now, and record it in the audit log.
 
         Raises:
             NotFound: no stuck work has this id (`stuck-not-found`).
@@ -136,7 +136,7 @@ class StuckWork:
         return stuck
 
     async def give_up(self, tx: Transaction, actor: str, request: GiveUp) -> Stuck:
-        """Lock stuck work, and record who gives it up and why; the caller ends it in this transaction.
+        """Lock stuck work, and record the decision and its reason; the caller ends the work in this transaction.
 
         Raises:
             NotFound: no stuck work has this id (`stuck-not-found`).

@@ -1,4 +1,4 @@
-"""Text by people, made safe for use inside our own sentences."""
+"""Text by users, made safe for use inside our own sentences."""
 
 import unicodedata
 from typing import Final
@@ -8,7 +8,7 @@ _MAX_LINE: Final = 500
 
 
 def single_line(text: str, *, limit: int = _MAX_LINE) -> str:
-    """Return text by others as one line of at most `limit` characters, so that it cannot start a line or a header."""
+    """Return text by a user as one line of at most `limit` characters, so that it cannot start a line or a header."""
     if not text.isprintable():
         text = "".join(" " if unicodedata.category(char) in _INVISIBLE else char for char in text)
     line = " ".join(text.split())

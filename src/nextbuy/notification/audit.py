@@ -1,4 +1,4 @@
-"""GET /notification/api/audit: what admins did with stuck mails, newest first."""
+"""GET /notification/api/audit: the actions of admins on stuck mails, newest first."""
 
 from nextbuy.contracts.values import Page, PageRequest
 from nextbuy.kit.audit_log import AuditEntry, list_entries
@@ -7,6 +7,6 @@ from nextbuy.notification.deps import Deps
 
 
 async def audit(deps: Deps, caller: Caller, request: PageRequest) -> Page[AuditEntry]:
-    """List the retries of stuck mails and the decisions to give up, newest first."""
+    """List retries of stuck mails and decisions to give them up, newest first."""
     await deps.auth.validate_admin(caller.token)
     return await list_entries(deps.database, request.limit, request.start)

@@ -10,7 +10,7 @@ from nextbuy.notification.mailer import Mailer, mailer_for
 
 @dataclass(frozen=True, kw_only=True)
 class Deps:
-    """The accounts of recipients, the database and the mailer; `public_url` is that of links in mails."""
+    """Auth for the accounts of recipients, the database and the mailer; links in mails begin with `public_url`."""
 
     auth: AuthClient
     database: Database

@@ -3,9 +3,9 @@
 Each names the shop, product, order or payment, what happened, why, and what to do. It has no personal data of others.
 
 Topics are delivered independently of each other, so an older event may come last. Notifications with the same `about`
-concern one thing: a shop, a product or a payment session. A mail that reports a state (a shop is open, a payment was
-declined) is not sent once something newer is known about that thing; a mail that reports a fact (an order, a refund)
-always is.
+concern the same shop, product or payment session. A mail that reports a state (a shop is open, a payment was declined)
+is not sent once there is a newer notification with the same `about`; a mail that reports a fact (an order, a refund)
+is always sent.
 """
 
 from typing import Final
@@ -61,9 +61,9 @@ class NotificationDraft(Struct, frozen=True, kw_only=True):
     account_id: UUID
     kind: str
     about: str
-    """The thing that it is about, such as `shop:<id>`."""
+    """The shop, product or payment session that it concerns, such as `shop:<id>`."""
     reports_state: bool
-    """Whether a newer event about the same thing makes it wrong."""
+    """Whether a newer notification with the same `about` makes it wrong."""
     title: str
     message: str
     link: str
@@ -78,7 +78,7 @@ class EmailText(Struct, frozen=True):
 
 
 def account_notifications(event: Event) -> list[NotificationDraft]:
-    """Return the notifications of an event for the buyer and the seller it concerns."""
+    """Return the notifications about an event, for the buyer and the seller concerned."""
     match event:
         case OrderCreated():
             return _order_drafts(event)
@@ -204,7 +204,7 @@ def _session(session_id: UUID) -> str:
 
 
 def email_for(draft: NotificationDraft, public_url: str) -> EmailText:
-    """Return a notification as an e-mail; `public_url` is the public base URL of the gateway."""
+    """Return the e-mail of a notification; `public_url` is the public base URL of the gateway."""
     return EmailText(
         subject=single_line(f"{draft.title} · NextBuy"),
         body=_BODY.format(message=draft.message, page=f"{public_url}{draft.link}", all=f"{public_url}/notifications"),

@@ -9,7 +9,7 @@ from nextbuy.notification.store.mails import STUCK, give_up_mail
 
 
 async def give_up_stuck(deps: Deps, caller: Caller, request: GiveUp) -> Stuck:
-    """Stop sending a stuck mail; it is listed as failed, with the reason.
+    """Stop sending a stuck mail; the list of mails shows it as failed, with the reason.
 
     Raises:
         NotFound: no stuck mail has this id (`stuck-not-found`).

@@ -69,12 +69,12 @@ class Mailer(Protocol):
 
 
 class StoredMailer:
-    """A mailer without a server: admins read the stored mails on a page. Most mails are stored without it."""
+    """A mailer without a server: admins read the mails on a page. Only mails that report a state pass through it."""
 
     sends = False
 
     async def send(self, mails: Sequence[OutgoingMail]) -> AsyncGenerator[list[DeliveryResult], None]:
-        """Report all mails as stored."""
+        """Yield the result `stored` for all mails."""
         yield [DeliveryResult(mail.id, "stored") for mail in mails]
 
 
@@ -118,7 +118,7 @@ class SmtpMailer:
             await client.connect()
             if self._smtp.username:
                 if client.get_transport_info("sslcontext") is None:
-                    raise SMTPException("the mail server offers no TLS, so the password was not sent; use one with TLS")
+                    raise SMTPException("the server offers no TLS, so the password was not sent; use a server with TLS")
                 await client.login(self._smtp.username, self._smtp.password)
 
     async def _send_one(self, client: SMTP, mail: OutgoingMail) -> DeliveryResult:
@@ -175,5 +175,5 @@ async def _quit(client: SMTP) -> None:
     try:
         await client.quit()
     except (SMTPException, OSError, TimeoutError):
-        # All mails have been accepted before; QUIT is only a courtesy.
+        # The server has already accepted all mails; QUIT is only a courtesy.
         return

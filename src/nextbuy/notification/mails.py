@@ -11,7 +11,7 @@ from nextbuy.notification.store.mails import list_mails
 
 
 class ListMails(PageRequest, frozen=True):
-    """The status of the mails, or any status."""
+    """A status, any by default, and a page of the list."""
 
     status: MailStatus | UnsetType = UNSET
 

@@ -21,9 +21,9 @@ MailStatus = Literal["waiting", "sent", "stored", "failed", "superseded"]
 
 
 class Mail(Struct, frozen=True, kw_only=True):
-    """A mail and its delivery; `recipient` is empty before the first attempt.
+    """A mail and the result of sending it; `recipient` is empty before the first attempt.
 
-    That of a stored mail is the present address of its account, or empty if the account no longer exists.
+    The recipient of a stored mail is the present e-mail address of its account, or empty if the account was deleted.
     """
 
     id: UUID

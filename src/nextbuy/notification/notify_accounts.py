@@ -1,4 +1,4 @@
-"""Subscription: create notifications, and important ones as mails too, for the buyer or seller of an event."""
+"""Subscription: notify the buyer and the seller that an event concerns, about important events by e-mail too."""
 
 from collections.abc import Sequence
 

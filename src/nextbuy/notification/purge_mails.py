@@ -6,5 +6,5 @@ from nextbuy.notification.store.mails import PURGE
 
 
 async def purge_mails(deps: Deps) -> None:
-    """Purge old mails in any status; one that could not be sent within 90 days is of no use to its reader."""
+    """Purge old mails in any status; a mail that could not be sent within 90 days is of no use to its reader."""
     await purge(deps.database, PURGE, FIRST_MOMENT)

@@ -1,4 +1,4 @@
-"""The recipients of stored mails: no address is needed to store a mail, so it is looked up when an admin reads it."""
+"""The recipients of stored mails: their e-mail addresses are looked up in auth when an admin reads the mails."""
 
 from collections.abc import Sequence
 from typing import TypeVar
@@ -12,7 +12,7 @@ AnyMail = TypeVar("AnyMail", bound=Mail)
 
 
 async def add_recipients(auth: AuthClient, mails: Sequence[AnyMail]) -> list[AnyMail]:
-    """Return the mails, those that are stored without a recipient with the address of their account."""
+    """Return the mails; those that are stored without a recipient get the e-mail address of their account."""
     unknown = {mail.account_id for mail in mails if mail.status == "stored" and not mail.recipient}
     accounts = await auth.get_accounts(list(unknown)) if unknown else []
     emails = {account.id: account.email for account in accounts}

@@ -1,4 +1,4 @@
-"""POST /notification/api/stuck/{id}/retry: send a stuck mail at once."""
+"""POST /notification/api/stuck/{id}/retry: try to send a stuck mail at once."""
 
 from nextbuy.kit.http.caller import Caller
 from nextbuy.kit.stuck import Stuck, StuckRef

@@ -1,8 +1,8 @@
 """Job: send the mails that are due, and retry each until it is sent or has failed for good.
 
-A mail that reports a state is not sent if the account has a notification of a newer event about the same thing.
-
-A mail is sent at least once: a crash after the mail server has accepted it and before this is stored sends it again.
+A mail that reports a state is superseded, and not sent, if its account has a newer notification with the same `about`.
+A mail is sent at least once: a crash after the mail server has accepted it and before the result is stored sends it
+again.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""GET /order/api/audit: what admins did with stuck work, newest first."""
+"""GET /order/api/audit: the actions of admins on stuck work, newest first."""
 
 from nextbuy.contracts.values import Page, PageRequest
 from nextbuy.kit.audit_log import AuditEntry, list_entries
@@ -7,6 +7,6 @@ from nextbuy.order.deps import Deps
 
 
 async def audit(deps: Deps, caller: Caller, request: PageRequest) -> Page[AuditEntry]:
-    """List the retries of stuck work and the decisions to give up, newest first."""
+    """List retries of stuck work and decisions to give it up, newest first."""
     await deps.auth.validate_user(caller.token)
     return await list_entries(deps.database, request.limit, request.start)

@@ -24,7 +24,7 @@ class Difference(Struct, frozen=True, kw_only=True):
 def session_differences(
     session_id: UUID, stored: SessionProjection | None, logged: SessionProjection | None
 ) -> list[Difference]:
-    """Return the fields of a session, its orders and its unmatched payments that differ."""
+    """Return the differences of a session, its orders and its unmatched payments."""
     if stored is None or logged is None:
         stored_fields, logged_fields = _existence(stored), _existence(logged)
     else:

@@ -18,9 +18,9 @@ from nextbuy.order.store.stuck import STUCK, WorkKind
 
 
 async def give_up_stuck(deps: Deps, caller: Caller, request: GiveUp) -> Stuck:
-    """End the attempts at a stuck checkout, refund or stock release; the payment stays recorded with the reason.
+    """End the attempts at a stuck checkout, refund or stock release, and record the reason.
 
-    Refund a payment at the provider, and correct the stock of an unreleased session, by hand.
+    Then refund the payment at the provider, or correct the stock of the products, by hand.
 
     Raises:
         NotFound: no stuck work has this id (`stuck-not-found`).

@@ -1,7 +1,7 @@
 """The events of a payment session, and the fold that rebuilds the session from them.
 
-Pure functions: `events_for` makes the events of a transition, `evolve` applies an event to a projection, which is a
-session with its orders and unmatched payments: all columns of their rows but leases and schedules.
+Pure functions: `events_for` returns the events of a transition, `evolve` applies an event to a projection. That is a
+session with its orders and unmatched payments, with all columns of their rows except leases and schedules.
 `store/session_projection.py` reads the same projection from the tables for comparison; `restoration.py` inserts it.
 """
 
@@ -65,7 +65,7 @@ UNMATCHED_EVENTS: Final[tuple[type[Event], ...]] = (
     UnmatchedPaymentGivenUp,
     UnmatchedPaymentRefunded,
 )
-"""The events of a payment that names no known session. Another unmatched payment is part of the log of its session."""
+"""The events of an unmatched payment of an unknown session; one of a known session is in the events of its session."""
 
 
 # ── from a transition to events ──
@@ -74,7 +74,7 @@ UNMATCHED_EVENTS: Final[tuple[type[Event], ...]] = (
 def events_for(  # noqa: C901  one case per transition
     transition: Transition, session: Session, orders: Sequence[tuple[UUID, OrderDraft]] = ()
 ) -> list[Event]:
-    """Return the events of a transition that a session has made; `orders` are the orders that it created."""
+    """Return the events of a transition; `session` is the session after it, `orders` are the orders it created."""
     ids = {"session_id": session.id, "buyer_id": session.buyer_id}
     payment_id, reason = session.payment_id or "", session.reason or ""
     money = session.received or session.total
@@ -142,7 +142,7 @@ def _order_events(session: Session, orders: Sequence[tuple[UUID, OrderDraft]]) -
 
 
 class Origin(Struct, frozen=True):
-    """When an event was published, and the span that published it."""
+    """The time at which an event was published, and the span that published it."""
 
     at: datetime
     traceparent: str
@@ -167,7 +167,7 @@ class OrderProjection(Struct, frozen=True, kw_only=True):
 
 
 class UnmatchedPaymentProjection(Struct, frozen=True, kw_only=True):
-    """A payment that matches no open session, and is refunded."""
+    """A payment that no checkout can use; it is refunded, or given up."""
 
     session_id: UUID | None
     buyer_id: UUID | None
@@ -206,7 +206,7 @@ class SessionProjection(Struct, frozen=True, kw_only=True):
     orders: dict[UUID, OrderProjection] = {}
     unmatched_payments: dict[str, UnmatchedPaymentProjection] = {}
     violations: tuple[str, ...] = ()
-    """The events that no transition allows, each with the state of the session at that event."""
+    """The events that the state of the session did not allow, each with that state."""
 
 
 def evolve(session: SessionProjection | None, event: Event, origin: Origin) -> SessionProjection | None:
@@ -334,7 +334,7 @@ def fold(events: Iterable[TracedEvent]) -> SessionProjection | None:
 def evolve_unmatched(
     payment: UnmatchedPaymentProjection | None, event: Event, origin: Origin
 ) -> UnmatchedPaymentProjection | None:
-    """Apply one event to an unmatched payment; return None if the event cannot follow."""
+    """Apply one event to an unmatched payment; return None if its state does not allow the event."""
     match event:
         case RefundDue() | PaymentUnmatched() if payment is None:
             return UnmatchedPaymentProjection(
@@ -354,7 +354,7 @@ def evolve_unmatched(
 
 
 def is_refund_due(payment: UnmatchedPaymentProjection | None) -> TypeGuard[UnmatchedPaymentProjection]:
-    """Return whether a payment arrived that is neither refunded nor given up."""
+    """Return whether an unmatched payment exists that is neither refunded nor given up."""
     return payment is not None and payment.refund_id is None and payment.give_up_note is None
 
 

@@ -1,8 +1,8 @@
 """Restore the rows of sessions, orders and unmatched payments from the event log: `nextbuy events restore order`.
 
 Missing rows are inserted; existing rows are compared with their events, and never changed. The order service may run
-meanwhile: a page is read and inserted in one snapshot, and a missing row has no other writer. What was still due is due
-again, and repeating it is harmless, because stock, payments and refunds belong to the ids of sessions and payments.
+meanwhile: a page is read and inserted in one snapshot, and a missing row has no other writer. Work that was due is due
+again. Repeating it is harmless, because stock, payments and refunds are keyed by the ids of sessions and payments.
 """
 
 from collections import Counter
@@ -26,7 +26,7 @@ from nextbuy.order.store import missing_rows, session_projection
 _PAGE: Final = 100
 """Sessions or payments per transaction: few enough for its time limit and for the memory of their events."""
 _ATTEMPTS: Final = 5
-"""Tries of a page before a database error ends the restore."""
+"""Attempts at a page before a database error ends the restore."""
 
 Key = TypeVar("Key", UUID, str)
 
@@ -41,7 +41,7 @@ class RowDifference(Struct, frozen=True):
 
 
 class RestoredPage(Struct, frozen=True):
-    """The result of one page: the rows compared, the new rows by table, and the differences that remain."""
+    """The result of one page: the sessions or payments compared, new rows by table, and the remaining differences."""
 
     compared: int = 0
     added: Counter[str] = msgspec.field(default_factory=Counter)
@@ -65,7 +65,7 @@ class Restored(Struct):
 
 
 async def restore_rows(database: Database, actor: str, report: Callable[[RestoredPage, float], None]) -> Restored:
-    """Restore all missing rows; `report` receives each page and the part of the work that is done, from 0 to 1.
+    """Restore all missing rows; `report` receives each page and the share of the work that is done, from 0 to 1.
 
     Raises:
         Conflict: another restore is running (`restore-running`).
@@ -78,13 +78,13 @@ async def restore_rows(database: Database, actor: str, report: Callable[[Restore
         restored.differences += len(page.differences)
         report(page, done)
 
-    async with _reserved(database):
+    async with _exclusive(database):
         await missing_rows.advance_serials(database)
         last = await event_log.last_position(database) or 1
         async for position, keys in _pages(database, SessionCreated.topic):
-            count(await _halved(database, [UUID(key) for key in keys], _restore_sessions), min(position / last, 1))
+            count(await _restore(database, [UUID(key) for key in keys], _restore_sessions), min(position / last, 1))
         async for _, keys in _pages(database, PaymentUnmatched.topic):
-            count(await _halved(database, keys, _restore_payments), 1)
+            count(await _restore(database, keys, _restore_payments), 1)
         async with database.transaction() as tx:
             counts = {"compared": restored.compared, "added": dict(restored.added), "differences": restored.differences}
             await audit_log.record(tx, actor, "restore", "order", **counts)
@@ -92,7 +92,7 @@ async def restore_rows(database: Database, actor: str, report: Callable[[Restore
 
 
 @asynccontextmanager
-async def _reserved(database: Database) -> AsyncIterator[None]:
+async def _exclusive(database: Database) -> AsyncIterator[None]:
     """Hold an advisory lock in a transaction of its own, on a connection that does nothing else."""
     async with database.transaction() as tx:
         if not await missing_rows.lock_restore(tx):
@@ -108,20 +108,20 @@ async def _pages(database: Database, topic: str) -> AsyncIterator[tuple[int, lis
         yield position, list(dict.fromkeys(entry.envelope.key for entry in page))
 
 
-async def _halved(
+async def _restore(
     database: Database, keys: Sequence[Key], restore: Callable[[Transaction, Sequence[Key]], Awaitable[RestoredPage]]
 ) -> RestoredPage:
-    """Restore a page in one transaction, or each half if the page has too many events for one."""
+    """Restore a page in one transaction, or each half by itself if the page has too many events."""
     try:
-        return await _retried(database, lambda tx: restore(tx, keys))
+        return await _with_retries(database, lambda tx: restore(tx, keys))
     except TooManyEvents:
         middle = len(keys) // 2
         if not middle:
             raise
-    return await _halved(database, keys[:middle], restore) + await _halved(database, keys[middle:], restore)
+    return await _restore(database, keys[:middle], restore) + await _restore(database, keys[middle:], restore)
 
 
-async def _retried(database: Database, restore: Callable[[Transaction], Awaitable[RestoredPage]]) -> RestoredPage:
+async def _with_retries(database: Database, restore: Callable[[Transaction], Awaitable[RestoredPage]]) -> RestoredPage:
     attempts = 0
     while True:
         try:
@@ -129,7 +129,7 @@ async def _retried(database: Database, restore: Callable[[Transaction], Awaitabl
                 await tx.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
                 return await restore(tx)
         except Exception as error:
-            # A row of the page that the order service changes meanwhile fails the snapshot.
+            # The snapshot fails if the order service changes a row of the page meanwhile.
             attempts += 1
             if attempts == _ATTEMPTS or transient(error) is None:
                 raise
@@ -139,15 +139,15 @@ async def _restore_sessions(tx: Transaction, ids: Sequence[UUID]) -> RestoredPag
     events = await session_projection.logged_events(tx, ids)
     logged = {session_id: fold(events[session_id]) for session_id in ids}
     stored = await session_projection.stored_projections(tx, ids)
-    # A log that contradicts itself is reported only: rows made from it might pay or refund twice.
-    sound = [session for session in logged.values() if session is not None and not session.violations]
-    added = await missing_rows.insert_missing(tx, sound, stored)
+    # A log that contradicts itself is only reported: rows made from it might pay or refund twice.
+    consistent = [session for session in logged.values() if session is not None and not session.violations]
+    added = await missing_rows.insert_missing(tx, consistent, stored)
     if added:
         stored = await session_projection.stored_projections(tx, ids)
     differences = [
-        RowDifference(f"session {session_id}", one.field, one.stored, one.logged)
+        RowDifference(f"session {session_id}", difference.field, difference.stored, difference.logged)
         for session_id in ids
-        for one in session_differences(session_id, stored.get(session_id), logged[session_id])
+        for difference in session_differences(session_id, stored.get(session_id), logged[session_id])
     ]
     return RestoredPage(len(ids), added, differences)
 
@@ -155,14 +155,14 @@ async def _restore_sessions(tx: Transaction, ids: Sequence[UUID]) -> RestoredPag
 async def _restore_payments(tx: Transaction, payment_ids: Sequence[str]) -> RestoredPage:
     events = await session_projection.logged_payment_events(tx, payment_ids)
     logged: dict[str, UnmatchedPaymentProjection] = {}
-    contradicted = []
+    violations = []
     for payment_id in payment_ids:
         payment: UnmatchedPaymentProjection | None = None
         for event, origin in events[payment_id]:
-            after = evolve_unmatched(payment, event, origin)
-            if after is None:
-                contradicted.append(RowDifference(f"unmatched payment {payment_id}", "violations", None, event.topic))
-            payment = after or payment
+            evolved = evolve_unmatched(payment, event, origin)
+            if evolved is None:
+                violations.append(RowDifference(f"unmatched payment {payment_id}", "violations", None, event.topic))
+            payment = evolved or payment
         if payment is not None:
             logged[payment_id] = payment
     stored = await session_projection.stored_unmatched_payments(tx, payment_ids)
@@ -174,7 +174,7 @@ async def _restore_payments(tx: Transaction, payment_ids: Sequence[str]) -> Rest
         for payment_id, payment in logged.items()
         for difference in field_differences(_fields(stored.get(payment_id)), _fields(payment))
     ]
-    return RestoredPage(len(payment_ids), added, contradicted + differences)
+    return RestoredPage(len(payment_ids), added, violations + differences)
 
 
 def _fields(payment: UnmatchedPaymentProjection | None) -> dict[str, Any]:

@@ -1,8 +1,7 @@
 """The only functions that change the state of sessions and unmatched payments, each with its events.
 
-A restore inserts rows as well, but only from events that are in the log (`order/restoration.py`).
-
-A function writes the state and publishes the events, so neither happens without the other; a test verifies it.
+Each writes the state and publishes the events, so neither happens without the other; a test verifies it. A restore
+inserts rows as well, but only from events that are in the log (`order/restoration.py`).
 """
 
 from datetime import datetime
@@ -41,7 +40,7 @@ async def advance(db: Transaction, step: Step) -> Session | None: ...
 async def advance(db: Executor, step: Step) -> Session | None:
     """Make a transition of one session and publish its events.
 
-    A `KnownStep` is one statement and needs no transaction. Returns None if the session's state, or a lost claim,
+    A `KnownStep` is one statement and needs no transaction. Return None if the session's state, or a lost claim,
     forbids the transition; then nothing is changed or published.
     """
     if isinstance(step, KnownStep):
@@ -49,7 +48,7 @@ async def advance(db: Executor, step: Step) -> Session | None:
         row = await publish_change(db, step.sql, step.values, events, follow_up=step.follow_up, at=step.at)
         return None if row is None else replace(step.session, claimed_until=row["claimed_until"] or NOT_CLAIMED)
     if not isinstance(db, Transaction):
-        message = f"{step.transition} needs a transaction: its events follow the row"
+        message = f"{step.transition} needs a transaction: its row and its events are separate statements"
         raise TypeError(message)
     row = await db.fetchrow(step.sql, *step.values)
     return None if row is None else await _publish(db, step, session_from_row(row))
@@ -83,9 +82,9 @@ async def record_release_given_up(tx: Transaction, session_id: UUID, note: str) 
 
 
 async def record_unmatched_payment(tx: Transaction, event: WebhookEvent, now: datetime) -> None:
-    """Mark an event of the provider as seen, store its payment for refund, once, and publish that the refund is due."""
+    """Mark a webhook event as seen, store its payment once for a refund, and publish that the refund is due."""
     span = current_span()
-    # First the session: the transition of a payment that does match locks it before it marks the event as seen.
+    # The session is locked first, as the transition of a matching payment does before it marks the event as seen.
     buyer_id = await unmatched_payments.lock_session(tx, event.session_id)
     if not await sessions.insert_webhook_event(tx, event):
         return
@@ -114,7 +113,7 @@ async def record_unmatched_refund(tx: Transaction, payment: UnmatchedPayment, re
 
 
 async def record_unmatched_given_up(tx: Transaction, payment_id: str, note: str) -> None:
-    """End the attempts to refund a payment whose session is locked, and publish it."""
+    """End the attempts to refund an unmatched payment, whose session the caller has locked, and publish it."""
     payment = await unmatched_payments.give_up(tx, payment_id, note)
     if payment is not None:
         given_up = UnmatchedPaymentGivenUp if payment.buyer_id is None else PaymentGivenUp

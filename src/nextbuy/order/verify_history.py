@@ -1,6 +1,6 @@
 """GET /order/api/verify-history: compare stored sessions and orders with the event log.
 
-A page covers sessions in the order of their ids, including sessions that only the log has. Each is rebuilt from its
+A page covers sessions in the order of their ids, including sessions that are only in the log. Each is rebuilt from its
 events and compared field by field. A page is read in one snapshot, so that new checkouts cause no differences.
 """
 

@@ -1,7 +1,7 @@
 """Subscription: copy the state of shops from seller's events; only the products of approved shops are for sale.
 
-The state with the highest version is stored. Positions of events would order states as well, but those in replies to
-calls are stored too (`create_product`), and a reply has no position.
+The state with the highest version is stored. Versions rather than positions order the states, because states from
+replies to calls are stored too (`create_product`), and a reply has no position.
 """
 
 from collections.abc import Sequence

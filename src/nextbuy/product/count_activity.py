@@ -11,7 +11,7 @@ from nextbuy.product.store.activity import Activity, add_activity
 
 
 async def count_activity(_deps: Deps, tx: Transaction, events: Sequence[InboundEvent]) -> None:
-    """Add what the events report, in one statement."""
+    """Add the views and sales of a batch of events, in one statement."""
     await add_activity(tx, [line for event in events for line in _lines(event.event)])
 
 

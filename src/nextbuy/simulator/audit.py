@@ -1,4 +1,4 @@
-"""GET /simulator/api/audit: what admins did with stuck webhooks, newest first."""
+"""GET /simulator/api/audit: the actions of admins on stuck webhooks, newest first."""
 
 from nextbuy.contracts.values import Page, PageRequest
 from nextbuy.kit.audit_log import AuditEntry, list_entries
@@ -7,6 +7,6 @@ from nextbuy.simulator.deps import Deps
 
 
 async def audit(deps: Deps, caller: Caller, request: PageRequest) -> Page[AuditEntry]:
-    """List the retries of stuck webhooks and the decisions to give up, newest first."""
+    """List retries of stuck webhooks and decisions to give them up, newest first."""
     await deps.auth.validate_admin(caller.token)
     return await list_entries(deps.database, request.limit, request.start)

@@ -48,7 +48,7 @@ async def _deliver(deps: Deps, webhook: ClaimedWebhook) -> None:
 
 
 async def _send(deps: Deps, webhook: ClaimedWebhook, span: SpanContext) -> str:
-    """Send a webhook, and return why it was not accepted, or an empty string."""
+    """Send a webhook; return the reason why it was not accepted, or an empty string."""
     signed_at = int(deps.clock().timestamp())
     signature = webhook_signature.sign(webhook.body, deps.settings.signing_secrets()[:1], at=signed_at)
     headers = {

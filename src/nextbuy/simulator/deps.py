@@ -14,7 +14,7 @@ from nextbuy.simulator.webhook_dispatcher import WebhookDispatcher
 
 @dataclass(frozen=True, kw_only=True)
 class Deps:
-    """The dependencies of the simulator; only its endpoints for operators ask auth.
+    """The dependencies of the simulator; only its endpoints for admins call auth.
 
     Like any provider, it reports payments to the marketplace's public URL.
     """

@@ -1,4 +1,4 @@
-"""POST /simulator/api/stuck/{id}/retry: send a stuck webhook at once."""
+"""POST /simulator/api/stuck/{id}/retry: try to send a stuck webhook at once."""
 
 from nextbuy.kit.http.caller import Caller
 from nextbuy.kit.stuck import Stuck, StuckRef

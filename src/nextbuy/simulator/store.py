@@ -156,7 +156,7 @@ async def reschedule(db: Database, webhook: ClaimedWebhook, delay: float, failur
 
 
 async def give_up_webhook(tx: Transaction, event_id: str, reason: str) -> None:
-    """Stop sending a webhook that no delivery is claiming."""
+    """Stop sending a webhook, with the reason; its row is locked, and no delivery has claimed it."""
     sql = "UPDATE webhooks SET due_at = NULL, failure = $2 WHERE event_id = $1"
     await tx.execute(sql, event_id, f"given up: {reason}")
 

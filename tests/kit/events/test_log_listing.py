@@ -1,4 +1,4 @@
-"""A list of an event log has what is published, settled and after the cursor."""
+"""A list of an event log has the events after its cursor that are published and settled."""
 
 import asyncio
 from datetime import timedelta
@@ -131,7 +131,7 @@ async def test_log_without_the_event_of_a_cursor_continues_above_the_highest_pos
     assert await publisher.fetchval("SELECT max(id) FROM event_log") == 72
 
 
-async def test_number_that_another_event_has_counts_as_lost(publisher: Database) -> None:
+async def test_cursor_at_a_position_of_another_event_is_lost(publisher: Database) -> None:
     await log(publisher, range(3))
 
     listed = await list_behind(publisher, LogCursor(Counted.topic, 2, new_id()))

@@ -263,13 +263,13 @@ async def test_refused_topic_waits_and_other_topics_go_on(
             await commit(publisher, Measured(about="a", n=n), Counted(about="a", n=n))
             await until(lambda n=n: count_is(publisher, "outbox", n + 1))  # type: ignore[misc]
         assert await arrived(bus, Counted.topic, 5) == [*range(5)]
-        await until(lambda: _lines(caplog) == ["the bus refuses a topic"])
+        await until(lambda: _lines(caplog) == ["topic refused by the bus"])
 
         await redis.delete(f"nextbuy:stream:{Measured.topic}")
         await until(lambda: count_is(publisher, "outbox", 0))
         await until(lambda: len(_lines(caplog)) > 1)
     assert await arrived(bus, Measured.topic, 5) == [*range(5)]
-    assert _lines(caplog) == ["the bus refuses a topic", "the bus accepts a topic again"]
+    assert _lines(caplog) == ["topic refused by the bus", "topic accepted by the bus again"]
 
 
 async def test_topic_without_permission_waits_and_other_topics_go_on(

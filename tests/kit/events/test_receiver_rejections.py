@@ -82,7 +82,7 @@ async def test_rejected_event_is_answered_with_its_reason_and_not_tried_again(ha
     assert len(attempts) == tried
 
 
-async def test_replay_takes_up_a_rejected_event_and_runs_its_handler(harness: ReceiverHarness) -> None:
+async def test_replay_runs_the_handler_of_a_rejected_event(harness: ReceiverHarness) -> None:
     rejected, attempts = {0, 1, 2}, []  # type: ignore[var-annotated]
     receiver = await harness.receiver(subscribe("act", Counted, refusing(rejected, refuse, attempts)))
     entries = counted(range(3), "act")
@@ -100,7 +100,7 @@ async def test_replay_takes_up_a_rejected_event_and_runs_its_handler(harness: Re
     assert await rejections_in(harness.database) == ["conflict: No."]
 
 
-async def test_replay_takes_up_the_rejection_of_its_subscription_only(harness: ReceiverHarness) -> None:
+async def test_replay_retries_the_rejection_of_its_subscription_only(harness: ReceiverHarness) -> None:
     rejected = {0}
     one, other = (subscribe(name, Counted, refusing(rejected, refuse, [])) for name in ("one", "other"))
     receiver = await harness.receiver(one, other)

@@ -64,7 +64,7 @@ def test_line_leaves_out_usual_values_and_reads_back_complete(file: JournalFile)
     assert line["correlation_id"] == line["trace_id"] == root.trace_id
 
 
-def test_line_names_what_differs_from_the_usual(file: JournalFile) -> None:
+def test_line_has_the_fields_that_differ_from_the_usual(file: JournalFile) -> None:
     parent = start_span(request_id="purchase-1")
 
     write(file.journal, parent.child(), outcome="unavailable", status=503, attempt=2)

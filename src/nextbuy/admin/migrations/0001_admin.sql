@@ -12,7 +12,7 @@ CREATE TABLE notifications (
     occurred_at     timestamptz NOT NULL,
     position        bigint      NOT NULL,
     created_at      timestamptz NOT NULL DEFAULT now(),
-    -- Of a notification that counts the new products of a shop on a day (UTC).
+    -- Only for a notification that counts the new products of a shop on a day (UTC).
     shop_id         uuid,
     day             date,
     products        integer,
@@ -22,7 +22,7 @@ CREATE TABLE notifications (
 CREATE INDEX notifications_newest ON notifications (occurred_at DESC, position DESC, id DESC);
 CREATE INDEX notifications_by_age ON notifications (created_at);
 
--- Which notifications an admin has read.
+-- The read marks of each admin.
 CREATE TABLE notification_reads (
     account_id      uuid NOT NULL,
     notification_id uuid NOT NULL REFERENCES notifications ON DELETE CASCADE,

@@ -32,7 +32,7 @@ CREATE TABLE rebuilds (
     -- The generation whose rows are deleted at the end: the old one or, after an error, the new one.
     obsolete     integer,
     -- The progress in the event log of each service.
-    sources      jsonb       NOT NULL DEFAULT '[]',
+    event_logs   jsonb       NOT NULL DEFAULT '[]',
     events       bigint      NOT NULL DEFAULT 0,
     requested_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     ended_at     timestamptz,

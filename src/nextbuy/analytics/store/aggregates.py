@@ -1,4 +1,4 @@
-"""SQL of the tables of projections. Rows are added in a fixed order, so that concurrent consumers cannot deadlock."""
+"""The SQL of projection tables. Rows are added in a fixed order, so that concurrent consumers cannot deadlock."""
 
 import random
 from collections.abc import Sequence

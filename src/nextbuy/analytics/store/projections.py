@@ -1,4 +1,4 @@
-"""SQL of projections: the generation that is read, the one that a rebuild fills, and the deletion of old ones."""
+"""The SQL of projections: their current generation, the one that a rebuild fills, and the deletion of old ones."""
 
 from typing import Final
 
@@ -72,7 +72,7 @@ async def summaries(db: Executor) -> list[ProjectionSummary]:
 
 
 async def delete_rows(tx: Transaction, table: str, generation: int, *, limit: int) -> int:
-    """Delete up to `limit` rows of a generation, and return how many."""
+    """Delete up to `limit` rows of a generation, and return their number."""
     deleted = await tx.execute(
         f"DELETE FROM {table} WHERE ctid = ANY(ARRAY("  # noqa: S608  a name of our own
         f"SELECT ctid FROM {table} WHERE generation = $1 LIMIT $2))",
@@ -83,7 +83,7 @@ async def delete_rows(tx: Transaction, table: str, generation: int, *, limit: in
 
 
 async def delete_inbox_rows(tx: Transaction, subscription: str, *, limit: int) -> int:
-    """Delete up to `limit` inbox rows of a generation, and return how many."""
+    """Delete up to `limit` inbox rows with a name, and return their number."""
     deleted = await tx.execute(
         "DELETE FROM inbox WHERE ctid = ANY(ARRAY(SELECT ctid FROM inbox WHERE subscription = $1 LIMIT $2))",
         subscription,
@@ -93,5 +93,5 @@ async def delete_inbox_rows(tx: Transaction, subscription: str, *, limit: int) -
 
 
 async def delete_counts(tx: Transaction, name: str, generation: int) -> None:
-    """Delete the number of events in a generation."""
+    """Delete the counts of events in a generation."""
     await tx.execute("DELETE FROM projection_counts WHERE generation = $1 AND name = $2", generation, name)

@@ -1,4 +1,4 @@
-"""SQL of rebuilds: requests, leases and progress. Each step of a rebuild stores its progress and extends the lease.
+"""The SQL of rebuilds: requests, leases and progress. Each step stores its progress and extends the lease.
 
 A process that stalls loses the lease; its next step then fails and stores nothing.
 """
@@ -21,7 +21,9 @@ State = Literal["requested", "reading", "clearing", "done", "failed"]
 LEASES: Final = Leases("rebuilds", seconds=10)
 """Much longer than a step, which takes about a second."""
 
-_COLUMNS: Final = "id, name, requested_by, state, generation, obsolete, sources, events, requested_at, ended_at, error"
+_COLUMNS: Final = (
+    "id, name, requested_by, state, generation, obsolete, event_logs, events, requested_at, ended_at, error"
+)
 _REQUEST: Final = f"""
 INSERT INTO rebuilds (id, name, requested_by) VALUES ($1, $2, $3)
 ON CONFLICT (name) WHERE due_at IS NOT NULL DO NOTHING RETURNING {_COLUMNS}
@@ -29,7 +31,7 @@ ON CONFLICT (name) WHERE due_at IS NOT NULL DO NOTHING RETURNING {_COLUMNS}
 _CLAIM: Final = LEASES.claim_statement(order="requested_at", returning="claimed.*")
 _SAVE: Final = f"""
 UPDATE rebuilds
-   SET state = $3, generation = $4, obsolete = $5, sources = $6, events = $7, error = $8,
+   SET state = $3, generation = $4, obsolete = $5, event_logs = $6, events = $7, error = $8,
        ended_at = CASE WHEN $3 IN ('done', 'failed') THEN clock_timestamp() END,
        due_at = CASE WHEN $3 NOT IN ('done', 'failed') THEN {LEASES.until} END
  WHERE {LEASES.held} RETURNING due_at
@@ -37,8 +39,8 @@ UPDATE rebuilds
 _LATEST: Final = f"SELECT DISTINCT ON (name) {_COLUMNS} FROM rebuilds ORDER BY name, requested_at DESC"  # noqa: S608
 
 
-class Source(Struct, frozen=True):
-    """The progress in a service's event log: read up to `position`, of `last` (-1 before the first read)."""
+class LogProgress(Struct, frozen=True):
+    """How far a service's event log is read: up to `position`, of `last` (-1 before the first read)."""
 
     service: str
     position: int = 0
@@ -59,7 +61,7 @@ class Rebuild(Struct, frozen=True, kw_only=True):
     state: State
     generation: int | None
     obsolete: int | None
-    sources: list[Source]
+    event_logs: list[LogProgress]
     events: int
     requested_at: Timestamp
     ended_at: Timestamp | None
@@ -74,15 +76,15 @@ class ClaimedRebuild(Struct, frozen=True):
 
 
 class LeaseLost(Exception):
-    """The lease ended and another process has claimed the rebuild; nothing was stored."""
+    """The loss of a lease: it ended, and another process has claimed the rebuild. Nothing was stored."""
 
 
-_decode_sources: Final = msgspec.json.Decoder(list[Source]).decode
+_decode_event_logs: Final = msgspec.json.Decoder(list[LogProgress]).decode
 
 
 def _rebuild(row: Row) -> Rebuild:
     fields = {name: row[name] for name in Rebuild.__struct_fields__}
-    return Rebuild(**{**fields, "sources": _decode_sources(row["sources"])})
+    return Rebuild(**{**fields, "event_logs": _decode_event_logs(row["event_logs"])})
 
 
 async def request(tx: Transaction, name: str, requested_by: str) -> Rebuild | None:
@@ -114,21 +116,21 @@ async def save(tx: Transaction, claimed: ClaimedRebuild, **changes: Any) -> Clai
     Raises:
         LeaseLost: another process has claimed it.
     """
-    after = replace(claimed.rebuild, **changes)
+    saved = replace(claimed.rebuild, **changes)
     rows = await tx.fetch(
         _SAVE,
-        [after.id],
+        [saved.id],
         claimed.until,
-        after.state,
-        after.generation,
-        after.obsolete,
-        msgspec.json.encode(after.sources).decode(),
-        after.events,
-        after.error,
+        saved.state,
+        saved.generation,
+        saved.obsolete,
+        msgspec.json.encode(saved.event_logs).decode(),
+        saved.events,
+        saved.error,
     )
     if not rows:
         raise LeaseLost
-    return ClaimedRebuild(after, rows[0]["due_at"])
+    return ClaimedRebuild(saved, rows[0]["due_at"])
 
 
 async def release(database: Database, claimed: ClaimedRebuild) -> None:
@@ -137,9 +139,9 @@ async def release(database: Database, claimed: ClaimedRebuild) -> None:
         await LEASES.release(database, [claimed.rebuild.id], claimed.until)
 
 
-def progress(sources: Sequence[Source]) -> tuple[int, int]:
-    """Return the positions read and the positions in total over all event logs; zeros until all are known."""
-    known = [source for source in sources if source.last >= 0]
-    if len(known) < len(sources):
+def progress(event_logs: Sequence[LogProgress]) -> tuple[int, int]:
+    """Return the positions read and the positions in total over all event logs; zeros until each was read once."""
+    started = [log for log in event_logs if log.last >= 0]
+    if len(started) < len(event_logs):
         return 0, 0
-    return sum(min(source.position, source.last) for source in known), sum(source.last for source in known)
+    return sum(min(log.position, log.last) for log in started), sum(log.last for log in started)

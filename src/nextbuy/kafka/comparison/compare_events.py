@@ -1,9 +1,9 @@
-"""Task: compare every event log with the inboxes of all destinations once a minute, and deliver what is missing.
+"""Task: compare every event log with the inboxes of all destinations once a minute, and deliver missing events.
 
 A round asks each destination for its positions, then each event log once for the events after them, and then the bus
-for the end of each topic. Whatever the bus still delivers lies before that end. Once a destination's group has passed
-it, an event without an inbox row is lost: it is delivered from its event log and reported. A destination that is
-unavailable, or a topic that lags, is left for a later round and delays no other.
+for the end of each topic. Every message that the bus still delivers lies before that end. Once a destination's group
+has passed it, an event without an inbox row is lost: it is delivered from its event log and reported. A destination
+that is unavailable, or a topic that lags, waits for a later round and delays no other.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ INTERVAL: Final = 60.0
 POLL_INTERVAL: Final = 5.0
 """Seconds between attempts to take the lease, which another copy of this service may hold."""
 ROUND_TIMEOUT: Final = 20.0
-"""Seconds that a round waits for its destinations before it leaves them to themselves."""
+"""Seconds that a round waits for its destinations; the slower ones finish while later rounds run without them."""
 CALL_TIMEOUT: Final = 3.0
 """Seconds per call."""
 
@@ -55,82 +55,82 @@ async def compare_events(deps: Deps) -> None:
             except Exception as error:
                 if transient(error) is None:
                     raise
-                log.warning("comparison postponed: %s: %s", type(error).__name__, error)
+                log.warning("comparison failed; another round follows: %s: %s", type(error).__name__, error)
             if not more:
                 await asyncio.sleep(POLL_INTERVAL)
 
 
 class Rounds:
-    """The rounds of comparisons; a destination that takes long is left out of the next ones."""
+    """The rounds of the comparison; one that starts while a destination is still being compared leaves it out."""
 
     def __init__(self, deps: Deps) -> None:
         self._deps = deps
-        self._destinations = [DestinationComparison(deps, one) for one in deps.destinations]
+        self._destinations = [DestinationComparison(deps, destination) for destination in deps.destinations]
         self._source_of = source_by_topic(deps.sources)
 
     async def run(self, tasks: asyncio.TaskGroup) -> bool:
         """Start the comparisons of one round in `tasks`; return whether a destination has finished and is behind."""
-        idle = [one for one in self._destinations if not one.busy]
-        positions = await asyncio.gather(*(self._positions(one) for one in idle))
+        idle = [destination for destination in self._destinations if not destination.busy]
+        replies = await asyncio.gather(*(self._positions(destination) for destination in idle))
         cursors: dict[DestinationComparison, Cursors] = {}
-        for one, found in zip(idle, positions, strict=True):
-            if found is not None:
-                cursors[one] = one.begin(found)
-        lists = await self._list(cursors.values(), [each for found in positions for each in found or ()])
-        topics = {cursor.topic for cursor in lists} | {topic for one in cursors for topic in one.open_topics}
+        for destination, positions in zip(idle, replies, strict=True):
+            if positions is not None:
+                cursors[destination] = destination.begin_round(positions)
+        lists = await self._list(cursors.values(), [position for reply in replies for position in reply or ()])
+        topics = {cursor.topic for cursor in lists} | {topic for compared in cursors for topic in compared.open_topics}
         try:
             ends = await self._deps.bus.ends(topics)
         except BusUnavailable as error:
-            log.warning("comparison postponed: %s", error)
+            log.warning("bus unavailable; comparison left for a later round: %s", error)
             return False
         running: list[asyncio.Task[bool]] = []
-        for one, of_one in cursors.items():
+        for destination, subscriptions_at in cursors.items():
             new = [
                 Comparison(self._source_of[cursor.topic], cursor, names, lists[cursor], ends[cursor.topic])
-                for cursor, names in of_one.items()
+                for cursor, names in subscriptions_at.items()
                 if cursor in lists and lists[cursor].positions
             ]
-            one.drop_restarted(ends)
-            running.append(tasks.create_task(one.run(new)))
+            destination.drop_recreated_topics(ends)
+            running.append(tasks.create_task(destination.run(new)))
         if not running:
             return False
         done, _ = await asyncio.wait(running, timeout=ROUND_TIMEOUT)
         return any(task.result() for task in done)
 
-    async def _positions(self, one: DestinationComparison) -> list[SubscriptionPosition] | None:
+    async def _positions(self, destination: DestinationComparison) -> list[SubscriptionPosition] | None:
         """Return the positions of a destination, or None if it is unavailable."""
         set_deadline(CALL_TIMEOUT)
         try:
-            return (await self._deps.comparison.missing_events(one.name, [])).positions
+            return (await self._deps.comparison.missing_events(destination.name, [])).positions
         except AppError as error:
-            log.info("comparison with %s left for a later round: %s", one.name, error)
+            log.info("comparison with %s left for a later round: %s", destination.name, error)
             return None
 
     async def _list(
         self, cursors: Collection[Cursors], positions: Sequence[SubscriptionPosition]
     ) -> dict[LogCursor, ListedEvents]:
-        """List what each event log holds after the cursors of all destinations."""
+        """List the events after the cursors of all destinations, with one call per event log."""
         by_source: dict[str, dict[LogCursor, None]] = defaultdict(dict)
-        for cursor in (cursor for of_one in cursors for cursor in of_one):
+        for cursor in (cursor for subscriptions_at in cursors for cursor in subscriptions_at):
             if cursor.topic in self._source_of:
                 by_source[self._source_of[cursor.topic]].setdefault(cursor)
         highest = {
-            source: max((one.position for one in positions if self._source_of.get(one.topic) == source), default=0)
+            source: max((at.position for at in positions if self._source_of.get(at.topic) == source), default=0)
             for source in by_source
         }
         lists = await asyncio.gather(
-            *(self._list_source(source, list(of_source), highest[source]) for source, of_source in by_source.items())
+            *(self._list_log(source, list(its_cursors), highest[source]) for source, its_cursors in by_source.items())
         )
-        return {cursor: listed for of_source in lists for cursor, listed in of_source.items()}
+        return {cursor: listed for by_cursor in lists for cursor, listed in by_cursor.items()}
 
-    async def _list_source(self, source: str, cursors: list[LogCursor], highest: int) -> dict[LogCursor, ListedEvents]:
-        """List one event log, an equal number of events after each cursor; nothing if it is unavailable."""
+    async def _list_log(self, source: str, cursors: list[LogCursor], highest: int) -> dict[LogCursor, ListedEvents]:
+        """List up to the same number of events after each cursor; return nothing if the publisher is unavailable."""
         limit = max(1, MAX_LISTED // len(cursors))
         set_deadline(CALL_TIMEOUT)
         try:
             listed = await self._deps.comparison.list_logged_events(source, cursors, limit=limit, highest=highest)
             if len(listed.lists) != len(cursors) or not all(map(_is_complete, listed.lists)):
-                raise BadGateway(f"The {source} service listed other events.")
+                raise BadGateway(f"The {source} service did not list its events as requested.")
         except AppError as error:
             log.info("comparison with the event log of %s left for a later round: %s", source, error)
             return {}

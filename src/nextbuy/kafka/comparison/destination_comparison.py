@@ -1,4 +1,7 @@
-"""The comparison of listed events with the inbox of one destination, and the repair of its gaps."""
+"""The comparison of listed events with the inbox of one destination, and the repair of its gaps.
+
+A missing event is delivered from its event log; a lost dead letter is restored. Each is logged and stored as a finding.
+"""
 
 import asyncio
 import logging
@@ -22,7 +25,7 @@ from nextbuy.contracts.comparison import (
 )
 from nextbuy.contracts.errors import AppError, BadGateway
 from nextbuy.contracts.values import Timestamp
-from nextbuy.kafka.comparison.lost_letters import LostLetter, restore_letters, standing_letters
+from nextbuy.kafka.comparison.lost_dead_letters import LostDeadLetter, find_dead_lettered, restore_dead_letters
 from nextbuy.kafka.comparison.reporting import report
 from nextbuy.kafka.comparison.store import Finding, mark_repaired
 from nextbuy.kafka.deps import Deps
@@ -38,7 +41,7 @@ from nextbuy.kit.storage.database import transient
 log: Final = logging.getLogger(__name__)
 
 WAIT: Final = 30.0
-"""Seconds until a topic that the destination's group has not passed is left for a later round."""
+"""Seconds after which a topic that the destination's group has not passed waits for a later round."""
 WAIT_POLL: Final = 0.5
 """Seconds between two checks of the progress of a group."""
 CALL_TIMEOUT: Final = 3.0
@@ -48,64 +51,64 @@ LATE_TIMEOUT: Final = 90.0
 _MAX_REPAIRS: Final = 3
 """Repairs of a list before it is left for a later round."""
 
-Key = tuple[str, UUID]
-"""A subscription and an event."""
+InboxKey = tuple[str, UUID]
+"""The key of an inbox row: a subscription and an event."""
 
 
 @dataclass(slots=True, eq=False)
 class Comparison:
-    """Listed events of one topic for the subscriptions at one cursor, and the end of the topic that was noted then."""
+    """Listed events of one topic for the subscriptions at one cursor, and the end of the topic noted afterwards."""
 
     source: str
     cursor: LogCursor
     subscriptions: list[str]
     listed: ListedEvents
     end: TopicEnd
-    dead_lettered: set[Key] = field(default_factory=set)
+    dead_lettered: set[InboxKey] = field(default_factory=set)
 
 
 class DestinationComparison:
-    """The comparisons with one destination. A topic that lags keeps its list and the end that its group must pass."""
+    """The comparisons with one destination; a topic that lags keeps its list and its end for a later round."""
 
     def __init__(self, deps: Deps, destination: Destination) -> None:
         self.name = destination.name
         self.busy = False
         self._deps = deps
-        self._left: list[Comparison] = []
+        self._lagging: list[Comparison] = []
         self._started_at: dict[str, Timestamp] = {}
 
     @property
     def open_topics(self) -> set[str]:
         """The topics of comparisons that earlier rounds have left."""
-        return {one.cursor.topic for one in self._left}
+        return {comparison.cursor.topic for comparison in self._lagging}
 
-    def begin(self, positions: Sequence[SubscriptionPosition]) -> dict[LogCursor, list[str]]:
-        """Return the subscriptions at each cursor that is to be listed, and forget what was left at other cursors."""
-        self._started_at = {one.subscription: one.started_at for one in positions}
+    def begin_round(self, positions: Sequence[SubscriptionPosition]) -> dict[LogCursor, list[str]]:
+        """Return the subscriptions at each cursor to list; drop lagging comparisons whose subscriptions have moved."""
+        self._started_at = {at.subscription: at.started_at for at in positions}
         cursors: dict[LogCursor, list[str]] = {}
-        for one in positions:
-            since = one.begins_at if one.event_id is None else None
-            cursor = LogCursor(one.topic, one.position, one.event_id, since)
-            cursors.setdefault(cursor, []).append(one.subscription)
-        self._left = [one for one in self._left if cursors.get(one.cursor) == one.subscriptions]
-        for left in self._left:
-            del cursors[left.cursor]
+        for at in positions:
+            since = at.begins_at if at.event_id is None else None
+            cursor = LogCursor(at.topic, at.position, at.event_id, since)
+            cursors.setdefault(cursor, []).append(at.subscription)
+        self._lagging = [kept for kept in self._lagging if cursors.get(kept.cursor) == kept.subscriptions]
+        for kept in self._lagging:
+            del cursors[kept.cursor]
         return cursors
 
-    def drop_restarted(self, ends: Mapping[str, TopicEnd]) -> None:
-        """Forget the comparisons that wait for an end which a topic that was created again does not have."""
-        self._left = [
-            one
-            for one in self._left
-            if all(ends[one.cursor.topic].get(partition, 0) >= offset for partition, offset in one.end.items())
+    def drop_recreated_topics(self, ends: Mapping[str, TopicEnd]) -> None:
+        """Drop the comparisons of topics that end before the noted end, because they were deleted and created again."""
+        self._lagging = [
+            kept
+            for kept in self._lagging
+            if all(ends[kept.cursor.topic].get(partition, 0) >= offset for partition, offset in kept.end.items())
         ]
 
     async def run(self, new: Sequence[Comparison]) -> bool:
-        """Compare what was left and what is new; return whether more events are to be listed at once."""
+        """Run the lagging comparisons and the new ones; return whether more events are to be listed at once."""
         self.busy = True
         try:
             with telemetry.use_span(telemetry.start_span()):
-                return await self._run([*self._left, *new])
+                return await self._run([*self._lagging, *new])
         except (AppError, BusUnavailable) as error:
             log.info("comparison with %s left for a later round: %s", self.name, error)
         except Exception as error:
@@ -116,19 +119,19 @@ class DestinationComparison:
             self.busy = False
         return False
 
-    async def _run(self, waiting: list[Comparison]) -> bool:
+    async def _run(self, comparisons: list[Comparison]) -> bool:
         more = False
         until = time.monotonic() + WAIT
-        self._left = waiting
-        while self._left:
-            passed = await self._deps.bus.has_passed(self.name, [(one.cursor.topic, one.end) for one in self._left])
-            ready = [one for one, is_passed in zip(self._left, passed, strict=True) if is_passed]
-            self._left = [one for one, is_passed in zip(self._left, passed, strict=True) if not is_passed]
+        self._lagging = comparisons
+        while lagging := self._lagging:
+            passed = await self._deps.bus.has_passed(self.name, [(each.cursor.topic, each.end) for each in lagging])
+            ready = [each for each, is_passed in zip(lagging, passed, strict=True) if is_passed]
+            self._lagging = [each for each, is_passed in zip(lagging, passed, strict=True) if not is_passed]
             for part in _parts(ready):
                 more |= await self._compare(part)
-            if self._left and time.monotonic() > until:
+            if self._lagging and time.monotonic() > until:
                 break
-            if self._left:
+            if self._lagging:
                 await asyncio.sleep(WAIT_POLL)
         return more
 
@@ -136,96 +139,95 @@ class DestinationComparison:
         """Compare and repair until no gap is left; return whether more events are to be listed at once."""
         more = False
         for _ in range(_MAX_REPAIRS + 1):
-            gaps = await self._ask(comparisons)
-            complete = [one for one, of_one in zip(comparisons, gaps, strict=True) if not of_one]
+            with_gaps = list(zip(comparisons, await self._find_gaps(comparisons), strict=True))
+            complete = [comparison for comparison, gaps in with_gaps if not gaps]
             if complete:
-                topics = [(one.cursor.topic, name) for one in complete for name in one.subscriptions]
+                topics = [(each.cursor.topic, name) for each in complete for name in each.subscriptions]
                 await mark_repaired(self._deps.database, self.name, topics)
-                more |= any(one.listed.more for one in complete)
-            open_comparisons = [
-                one for one, of_one in zip(comparisons, gaps, strict=True) if of_one and await self._repair(one, of_one)
+                more |= any(comparison.listed.more for comparison in complete)
+            comparisons = [
+                comparison for comparison, gaps in with_gaps if gaps and await self._repair(comparison, gaps)
             ]
-            comparisons = open_comparisons
             if not comparisons:
                 break
         return more
 
-    async def _ask(self, comparisons: Sequence[Comparison]) -> list[list[Gap]]:
+    async def _find_gaps(self, comparisons: Sequence[Comparison]) -> list[list[Gap]]:
+        """Return the gaps of each comparison, which the destination finds in its inbox."""
         set_deadline(CALL_TIMEOUT)
         parts = [
             ComparedEvents(
-                one.cursor,
-                one.subscriptions,
-                one.listed.positions,
-                one.listed.event_ids,
-                [SubscriptionEvent(*key) for key in sorted(one.dead_lettered)],
+                comparison.cursor,
+                comparison.subscriptions,
+                comparison.listed.positions,
+                comparison.listed.event_ids,
+                [SubscriptionEvent(*key) for key in sorted(comparison.dead_lettered)],
             )
-            for one in comparisons
+            for comparison in comparisons
         ]
         gaps = (await self._deps.comparison.missing_events(self.name, parts)).gaps
         if len(gaps) != len(parts):
-            raise BadGateway(f"The {self.name} service answered for other events.")
+            raise BadGateway(f"The {self.name} service did not answer for the requested events.")
         return gaps
 
     async def _repair(self, comparison: Comparison, gaps: Sequence[Gap]) -> bool:
-        """Deliver the events of a gap and restore its dead letters; return false if the events are not delivered."""
+        """Deliver missing events and restore lost dead letters; return false if an event was not delivered in time."""
+        topic = comparison.cursor.topic
         missing = {(gap.subscription, event_id) for gap in gaps for event_id in gap.missing}
-        rejected = {(gap.subscription, one.event_id): one.reason for gap in gaps for one in gap.rejected}
-        known = await standing_letters(self._deps.database, missing | rejected.keys())
-        comparison.dead_lettered |= known
-        missing -= known
-        lost = {key: reason for key, reason in rejected.items() if key not in known}
+        rejected = {(gap.subscription, event.event_id): event.reason for gap in gaps for event in gap.rejected}
+        dead_lettered = await find_dead_lettered(self._deps.database, missing | rejected.keys())
+        comparison.dead_lettered |= dead_lettered
+        missing -= dead_lettered
+        lost = {key: reason for key, reason in rejected.items() if key not in dead_lettered}
         await self._report(comparison, missing, lost)
-        wanted = {event_id for _, event_id in missing | lost.keys()}
-        ordered = [event_id for event_id in comparison.listed.event_ids if event_id in wanted]
+        needed = {event_id for _, event_id in missing | lost.keys()}
+        ordered = [event_id for event_id in comparison.listed.event_ids if event_id in needed]
         for index in range(0, len(ordered), MAX_READ):
-            envelopes = await self._read(comparison.source, ordered[index : index + MAX_READ])
-            await restore_letters(
+            events = await self._read(comparison.source, ordered[index : index + MAX_READ])
+            await restore_dead_letters(
                 self._deps.database,
                 [
-                    LostLetter(
-                        self.name, name, comparison.cursor.topic, event_id, reason, bytes(one.envelope), one.position
-                    )
-                    for event_id, one in envelopes.items()
+                    LostDeadLetter(self.name, name, topic, event_id, reason, bytes(event.envelope), event.position)
+                    for event_id, event in events.items()
                     for name in comparison.subscriptions
                     if (reason := lost.get((name, event_id))) is not None
                 ],
             )
             late = [
-                LateEvent(event_id, one.position, bytes(one.envelope), names)
-                for event_id, one in envelopes.items()
+                LateEvent(event_id, event.position, bytes(event.envelope), names)
+                for event_id, event in events.items()
                 if (names := [name for name in comparison.subscriptions if (name, event_id) in missing])
             ]
-            if late and not await self._deps.late.deliver(self.name, comparison.cursor.topic, late, LATE_TIMEOUT):
+            if late and not await self._deps.late.deliver(self.name, topic, late, LATE_TIMEOUT):
                 return False
         comparison.dead_lettered |= lost.keys()
         return True
 
     async def _read(self, source: str, event_ids: list[UUID]) -> dict[UUID, LoggedEnvelope]:
-        """Return envelopes in the order of the log."""
-        found: dict[UUID, LoggedEnvelope] = {}
+        """Return events from an event log by id, in the order of the log."""
+        events: dict[UUID, LoggedEnvelope] = {}
         after = 0
-        while len(found) < len(event_ids):
+        while len(events) < len(event_ids):
             set_deadline(CALL_TIMEOUT)
             selection = EventSelection(event_ids=event_ids)
             part = (await self._deps.comparison.read_logged_events(source, selection, after=after)).events
             if not part:
                 break
             after = part[-1].position
-            found |= {EventDecoder.envelope(bytes(one.envelope), one.position).id: one for one in part}
-        return found
+            events |= {EventDecoder.envelope(bytes(event.envelope), event.position).id: event for event in part}
+        return events
 
-    async def _report(self, comparison: Comparison, missing: set[Key], lost: Mapping[Key, str]) -> None:
-        """Log and store what is missing; events from before the start of a subscription are not lost."""
-        early = {key for key in missing if time_of(key[1]) < self._started_at[key[0]]}
+    async def _report(self, comparison: Comparison, missing: set[InboxKey], lost: Mapping[InboxKey, str]) -> None:
+        """Log and store findings; a missing event from before the start of its subscription is not one."""
+        earlier = {key for key in missing if time_of(key[1]) < self._started_at[key[0]]}
         topic = comparison.cursor.topic
-        if early:
+        if earlier:
             log.info(
                 "subscription catches up with the event log",
-                extra={"destination": self.name, "topic": topic, "events": len(early)},
+                extra={"destination": self.name, "topic": topic, "events": len(earlier)},
             )
         findings = []
-        for kind, keys in (("missing-events", missing - early), ("lost-dead-letters", set(lost))):
+        for kind, keys in (("missing-events", missing - earlier), ("lost-dead-letters", set(lost))):
             if keys:
                 ids = {event_id for _, event_id in keys}
                 names = sorted({name for name, _ in keys})
@@ -234,17 +236,17 @@ class DestinationComparison:
 
 
 def _parts(comparisons: Sequence[Comparison]) -> Iterator[list[Comparison]]:
-    """Yield comparisons in groups of up to `MAX_COMPARED` events; one with more events is shortened."""
+    """Yield comparisons in groups of up to `MAX_COMPARED` events, and shorten the list of one that has more."""
     group: list[Comparison] = []
     size = 0
-    for one in comparisons:
-        listed = one.listed
-        if len(listed.positions) > MAX_COMPARED:
-            one.listed = ListedEvents(listed.positions[:MAX_COMPARED], listed.event_ids[:MAX_COMPARED], more=True)
-        if group and size + len(one.listed.positions) > MAX_COMPARED:
+    for comparison in comparisons:
+        positions, event_ids = comparison.listed.positions, comparison.listed.event_ids
+        if len(positions) > MAX_COMPARED:
+            comparison.listed = ListedEvents(positions[:MAX_COMPARED], event_ids[:MAX_COMPARED], more=True)
+        if group and size + len(comparison.listed.positions) > MAX_COMPARED:
             yield group
             group, size = [], 0
-        group.append(one)
-        size += len(one.listed.positions)
+        group.append(comparison)
+        size += len(comparison.listed.positions)
     if group:
         yield group

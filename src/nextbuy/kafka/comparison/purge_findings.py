@@ -5,5 +5,5 @@ from nextbuy.kafka.deps import Deps
 
 
 async def purge_findings(deps: Deps) -> None:
-    """Delete findings that are stored longer than `RETENTION_DAYS`."""
+    """Delete findings that are older than `RETENTION_DAYS`."""
     await store.purge_findings(deps.database)

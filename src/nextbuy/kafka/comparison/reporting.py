@@ -1,4 +1,4 @@
-"""Reports of findings of the comparison: a row for operators and a log line, once for each finding."""
+"""Reports of comparison findings: a row for operators and a log line, once for each finding."""
 
 import logging
 from collections.abc import Sequence
@@ -11,21 +11,21 @@ log: Final = logging.getLogger(__name__)
 
 _SENTENCES: Final = {
     "missing-events": "EVENTS LOST on the way to a destination; delivered from the event log",
-    "lost-dead-letters": "rejected events have no dead letter; it is restored",
-    "restored-log": "EVENT LOG RESTORED: it lacks events that were delivered; new positions continue above theirs",
+    "lost-dead-letters": "DEAD LETTERS LOST; restored from the inbox and the event log",
+    "restored-log": "EVENT LOG RESTORED without events that were delivered; new positions continue above theirs",
 }
 
 
 async def report(database: Database, findings: Sequence[Finding]) -> None:
     """Store findings, and log those that are new."""
-    for one in await add_findings(database, findings):
+    for finding in await add_findings(database, findings):
         log.warning(
-            _SENTENCES[one.kind],
+            _SENTENCES[finding.kind],
             extra={
-                "service": one.service,
-                "topic": one.topic,
-                "subscriptions": one.subscriptions,
-                "events": one.events,
-                "first_event_id": one.first_event_id,
+                "service": finding.service,
+                "topic": finding.topic,
+                "subscriptions": finding.subscriptions,
+                "events": finding.events,
+                "first_event_id": finding.first_event_id,
             },
         )

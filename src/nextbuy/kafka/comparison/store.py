@@ -14,7 +14,7 @@ from nextbuy.kit.storage.leases import Leases
 from nextbuy.kit.storage.retention import FIRST_MOMENT, purge, purge_statement
 
 _LEASES: Final = Leases("comparison_leases", seconds=60, key="name")
-"""Longer than a round; two copies that compare at the same time do no harm."""
+"""Longer than a round. If the lease ends early, two copies compare at the same time, which does no harm."""
 _NAME: Final = "comparison"
 RETENTION_DAYS: Final = 90
 """Days that a finding is stored."""
@@ -60,9 +60,9 @@ class StoredFinding(Struct, frozen=True, kw_only=True):
     """A finding of the comparison of event logs with inboxes.
 
     `missing-events`: a destination lacked events of a topic; they were delivered from the event log.
-    `lost-dead-letters`: a destination had rejected events without a dead letter; the letters were restored.
+    `lost-dead-letters`: events that a destination had rejected had no dead letters; these were restored.
     `restored-log`: the event log of a service lacks events that were delivered, since it was restored from a backup.
-    `repaired_at`: when the destination had the events or the letters; null until then, and for a restored log.
+    `repaired_at`: when the destination had the events or dead letters; null until then, and for a restored log.
     """
 
     id: UUID
@@ -90,19 +90,19 @@ async def reschedule(database: Database, until: datetime, delay: float) -> None:
 async def add_findings(db: Executor, findings: Sequence[Finding]) -> list[Finding]:
     """Store findings, at most three at a time, and return those that are new or have more events.
 
-    What is found again before it is repaired is one finding.
+    Events that are found again before they are repaired are the same finding.
     """
     return [
-        one
-        for one in findings
+        new
+        for new in findings
         if await db.fetchval(
-            _ADD, new_id(), one.kind, one.service, one.topic, one.subscriptions, one.events, one.first_event_id
+            _ADD, new_id(), new.kind, new.service, new.topic, new.subscriptions, new.events, new.first_event_id
         )
     ]
 
 
 async def mark_repaired(db: Executor, service: str, complete: Sequence[tuple[str, str]]) -> None:
-    """Mark the findings of topics and subscriptions for which a destination lacks nothing any more."""
+    """Mark the findings as repaired whose topic and subscriptions are now `complete` at a destination."""
     await db.execute(_REPAIR, service, [topic for topic, _ in complete], [name for _, name in complete])
 
 
@@ -114,8 +114,8 @@ async def list_findings(db: Executor, limit: int, cursor: str | None = None) -> 
     """
     below = decode_cursor(cursor, UUID)[0] if cursor else None
     rows = await db.fetch(_PAGE, below, limit + 1)
-    found = [from_row(StoredFinding, row) for row in rows[:limit]]
-    return Page(found, encode_cursor(found[-1].id) if len(rows) > limit else None)
+    findings = [from_row(StoredFinding, row) for row in rows[:limit]]
+    return Page(findings, encode_cursor(findings[-1].id) if len(rows) > limit else None)
 
 
 async def purge_findings(database: Database) -> None:

@@ -1,7 +1,7 @@
-"""Job: list the events that publishers have parked among the dead letters.
+"""Job: store a dead letter for each event that a publisher has parked because the bus rejected it.
 
-Each round compares the whole list of each publisher with the letters, so a letter that was lost with the database is
-stored again.
+Each run compares the complete list of each publisher with the dead letters, so a dead letter that was lost with the
+database is stored again.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ log: Final = logging.getLogger(__name__)
 
 
 async def collect_parked_events(deps: Deps) -> None:
-    """Store a dead letter for each parked event that has none."""
+    """Store a dead letter for each parked event that has none; an unavailable publisher delays no other."""
     async with asyncio.TaskGroup() as tasks:
         for publisher in [source.name for source in deps.sources]:
             tasks.create_task(_collect(deps, publisher))
@@ -30,23 +30,23 @@ async def _collect(deps: Deps, publisher: str) -> None:
         position, more = 0, True
         while more:
             page = await deps.parking.list_parked_events(publisher, position)
-            known = await unresolved(deps.database, [one.event_id for one in page])
-            missing = [one.event_id for one in page if one.event_id not in known]
+            dead_lettered = await unresolved(deps.database, [parked.event_id for parked in page])
+            missing = [parked.event_id for parked in page if parked.event_id not in dead_lettered]
             for start in range(0, len(missing), MAX_NAMED):
                 await _store(deps, publisher, missing[start : start + MAX_NAMED])
             more = len(page) == MAX_LISTED
             position = page[-1].position if page else position
     except AppError as error:
-        log.debug("parked events of %s not listed; tried again in the next round: %s", publisher, error)
+        log.debug("parked events of %s not listed; the next run tries again: %s", publisher, error)
 
 
 async def _store(deps: Deps, publisher: str, event_ids: Sequence[UUID]) -> None:
-    """Store the letters of events in as many parts as the replies need; what is no longer parked is left out."""
-    left = list(event_ids)
-    while left:
-        events = await deps.parking.read_parked_events(publisher, left)
+    """Store dead letters, with a call for as many events as fit a reply; skip events that are no longer parked."""
+    unread = list(event_ids)
+    while unread:
+        events = await deps.parking.read_parked_events(publisher, unread)
         if not events:
             return
         await store_parked(deps.database, publisher, events)
         stored = {event.event_id for event in events}
-        left = [event_id for event_id in left if event_id not in stored]
+        unread = [event_id for event_id in unread if event_id not in stored]

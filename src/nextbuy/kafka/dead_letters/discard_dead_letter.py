@@ -1,4 +1,4 @@
-"""POST /kafka/api/dead-letters/{id}/discard: discard an event, which is then never applied."""
+"""POST /kafka/api/dead-letters/{id}/discard: discard a dead letter, whose event is then never applied."""
 
 from uuid import UUID
 
@@ -19,7 +19,7 @@ class DiscardDeadLetter(Struct, frozen=True):
 
 
 async def discard_dead_letter(deps: Deps, caller: Caller, request: DiscardDeadLetter) -> DeadLetter:
-    """Discard a dead letter.
+    """Discard a dead letter: its event is never applied.
 
     Raises:
         NotFound: it does not exist.

@@ -1,4 +1,4 @@
-"""Operations on dead letters, by API or command line; each is recorded in the audit log."""
+"""Operations of admins and operators on dead letters; each is recorded in the audit log in the same transaction."""
 
 from typing import Final
 from uuid import UUID
@@ -13,7 +13,7 @@ from nextbuy.kit.audit_log import record
 from nextbuy.kit.storage.database import Transaction
 
 _MATCHING: Final = "dead-letters"
-"""Subject in the audit log of a replay by filter."""
+"""The audit log's subject of a replay by filter."""
 
 
 class DeadLetterRef(Struct, frozen=True):
@@ -30,14 +30,14 @@ async def replay(tx: Transaction, actor: str, letter_id: UUID) -> DeadLetter:
 
 
 async def replay_matching(tx: Transaction, actor: str, only: Filter) -> Replay:
-    """Request the replay of the waiting dead letters that match a filter, up to `replay_requests.MAX_LETTERS`."""
+    """Request the replay of the waiting dead letters that match a filter, up to `MAX_DEAD_LETTERS`."""
     run = await replay_requests.request_replays(tx, actor, only)
     await record(tx, actor, "replay", _MATCHING, filter=msgspec.to_builtins(only), replay_id=run.id, total=run.total)
     return run
 
 
 async def discard(tx: Transaction, actor: str, letter_id: UUID, reason: str) -> DeadLetter:
-    """Discard a dead letter for good."""
+    """Discard a dead letter; nothing can undo this."""
     letter = await store.discard(tx, letter_id, reason)
     await record(
         tx,

@@ -1,4 +1,4 @@
-"""Dead letters of events that the bus rejected: their publisher has parked them, and no subscription has seen them."""
+"""The SQL of dead letters of parked events: the bus rejected them, so no subscription has received them."""
 
 import logging
 from collections.abc import Collection, Sequence
@@ -12,7 +12,7 @@ from nextbuy.kit.storage.database import Database, Executor
 
 log: Final = logging.getLogger(__name__)
 
-# A letter that was replayed and is parked again waits for an operator again.
+# An event that was replayed and is parked again waits for an operator again.
 _STORE: Final = """
     INSERT INTO dead_letters
         (id, delivery_key, topic, event_id, event_type, destination, subscription, publisher, reason, error_chain,
@@ -29,7 +29,7 @@ _STORE: Final = """
 
 
 async def unresolved(db: Executor, event_ids: Collection[UUID]) -> set[UUID]:
-    """Return the parked events with a letter that is waiting, being replayed or discarded."""
+    """Return the parked events with a dead letter that is waiting, being replayed, or discarded."""
     rows = await db.fetch(
         "SELECT event_id FROM dead_letters WHERE delivery_key = ANY($1::text[]) AND status <> 'replayed'",
         [f"parked/{event_id}" for event_id in event_ids],
@@ -38,7 +38,7 @@ async def unresolved(db: Executor, event_ids: Collection[UUID]) -> set[UUID]:
 
 
 async def store_parked(database: Database, publisher: str, events: Sequence[ParkedEvent]) -> None:
-    """Store a letter for each parked event of a publisher that has none, or whose letter was replayed."""
+    """Store a dead letter for each parked event that has none, or reopen one that was replayed."""
     rows = await database.fetch(
         _STORE,
         publisher,
@@ -53,7 +53,7 @@ async def store_parked(database: Database, publisher: str, events: Sequence[Park
     for event in events:
         if event.event_id in stored:
             log.error(
-                "event dead-lettered",
+                "event dead-lettered; it waits for an operator",
                 extra={
                     "topic": event.topic,
                     "event_id": event.event_id,

@@ -6,5 +6,5 @@ from nextbuy.kit.storage.retention import FIRST_MOMENT, purge
 
 
 async def purge_dead_letters(deps: Deps) -> None:
-    """Purge the letters that were replayed or discarded more than `RETENTION_DAYS` ago; waiting letters stay."""
+    """Purge dead letters that were replayed or discarded more than `RETENTION_DAYS` ago; keep the waiting ones."""
     await purge(deps.database, PURGE, FIRST_MOMENT)

@@ -1,8 +1,8 @@
-"""Replays of dead letters: which letters are tried again, the requester, and the progress.
+"""The SQL of replays: which dead letters are delivered again, who requested it, and the progress.
 
-A replay by filter takes its letters in the statement that stores it, so two concurrent ones share none. Letters are
-claimed in batches (`kit/storage/leases.py`); every later change checks the lease, so a worker that stalled changes
-nothing.
+A replay by filter marks its dead letters in the statement that stores it, so two concurrent replays share none. A
+worker claims dead letters in batches (`kit/storage/leases.py`); every later change checks the lease, so a worker that
+stalled changes nothing.
 """
 
 from collections.abc import Sequence
@@ -29,9 +29,9 @@ from nextbuy.kit.storage.database import Database, Executor, Row, Transaction
 from nextbuy.kit.storage.leases import Leases
 
 LEASES: Final = Leases("dead_letters", seconds=20)
-"""Longer than the calls for one batch of letters may take."""
-MAX_LETTERS: Final = 10_000
-"""Letters per replay by filter, the oldest first: what one statement marks in well under a second."""
+"""Longer than the calls for one batch may take."""
+MAX_DEAD_LETTERS: Final = 10_000
+"""Dead letters per replay by filter, the oldest first: one statement marks them in well under a second."""
 
 _REPLAY: Final = "id, requested_by, requested_at, filter, total, over_limit, done, failed, blocked_by, finished_at"
 
@@ -98,9 +98,9 @@ ReplayNotFound: Final = NotFound.of("replay-not-found", "Replay not found.")
 
 
 class Replay(Struct, frozen=True, kw_only=True):
-    """A replay by filter: of `total` letters, `done` were applied and `failed` failed again and wait as before.
+    """A replay by filter: of `total` dead letters, `done` were applied, and `failed` failed again and wait as before.
 
-    `over_limit` more matched than one replay takes. `blocked_by` is the latest transient failure, or empty.
+    `over_limit` is the number of other dead letters that match. `blocked_by` is the latest transient failure, or empty.
     """
 
     id: UUID
@@ -115,7 +115,7 @@ class Replay(Struct, frozen=True, kw_only=True):
     finished_at: Timestamp | None
 
 
-class ClaimedLetter(Struct, frozen=True):
+class ClaimedDeadLetter(Struct, frozen=True):
     """A dead letter that is leased to this process until `until`, with the bytes of its event and its position."""
 
     letter: DeadLetter
@@ -140,8 +140,8 @@ async def request_replay(db: Executor, letter_id: UUID) -> DeadLetter:
     return letter
 
 
-async def request_replays(tx: Transaction, requested_by: str, only: Filter, *, limit: int = MAX_LETTERS) -> Replay:
-    """Request the replay of the waiting letters that match a filter, up to `limit`, the oldest first.
+async def request_replays(tx: Transaction, requested_by: str, only: Filter, *, limit: int = MAX_DEAD_LETTERS) -> Replay:
+    """Request the replay of the waiting dead letters that match a filter, up to `limit`, the oldest first.
 
     Raises:
         Unprocessable: a time in the filter is out of range.
@@ -165,36 +165,36 @@ async def latest(db: Executor, limit: int) -> list[Replay]:
     return [_replay(row) for row in rows]
 
 
-async def claim(database: Database, limit: int) -> list[ClaimedLetter]:
-    """Claim up to `limit` letters that are due for a replay, the oldest first."""
+async def claim(database: Database, limit: int) -> list[ClaimedDeadLetter]:
+    """Claim up to `limit` dead letters whose replay is due, the oldest first."""
     rows = await database.fetch(_CLAIM, limit)
-    claimed = [ClaimedLetter(from_row(row), row["envelope"], row["position"], row["due_at"]) for row in rows]
+    claimed = [ClaimedDeadLetter(from_row(row), row["envelope"], row["position"], row["due_at"]) for row in rows]
     return sorted(claimed, key=lambda one: one.letter.id)
 
 
-async def mark_replayed(db: Executor, claimed: Sequence[ClaimedLetter]) -> set[UUID]:
-    """Mark letters as replayed, and return the ids of those that were still leased to us."""
+async def mark_replayed(db: Executor, claimed: Sequence[ClaimedDeadLetter]) -> set[UUID]:
+    """Mark dead letters as replayed, and return the ids of those that were still leased to us."""
     if not claimed:
         return set()
     rows = await db.fetch(_MARK_REPLAYED, [one.letter.id for one in claimed], claimed[0].until)
     return {row["id"] for row in rows}
 
 
-async def mark_failed(db: Executor, claimed: ClaimedLetter, reason: str, errors: Sequence[str]) -> None:
-    """Store that a letter failed again, and why; it waits for an operator as before."""
+async def mark_failed(db: Executor, claimed: ClaimedDeadLetter, reason: str, errors: Sequence[str]) -> None:
+    """Store the new reason of a dead letter that failed again; it waits for an operator as before."""
     chain = [storable(error) for error in errors]
     await db.execute(_MARK_FAILED, [claimed.letter.id], claimed.until, storable(reason), chain)
 
 
-async def reschedule(db: Executor, claimed: Sequence[ClaimedLetter], reason: str, delay: float) -> None:
-    """Release letters after a transient failure, to be claimed again in `delay` seconds."""
+async def reschedule(db: Executor, claimed: Sequence[ClaimedDeadLetter], reason: str, delay: float) -> None:
+    """Release dead letters after a transient failure, to be claimed again in `delay` seconds."""
     if claimed:
         ids = [one.letter.id for one in claimed]
         await db.execute(_RESCHEDULE, ids, claimed[0].until, delay, storable(reason))
 
 
-async def release(db: Executor, claimed: Sequence[ClaimedLetter]) -> None:
-    """Release those letters of a claim that are still leased to us, to be claimed again at once."""
+async def release(db: Executor, claimed: Sequence[ClaimedDeadLetter]) -> None:
+    """Release the dead letters that are still leased to us, to be claimed again at once."""
     await LEASES.release(db, [one.letter.id for one in claimed], claimed[0].until)
 
 

@@ -1,8 +1,8 @@
 """Dead letters: events that could not be applied, stored with the reason until an operator replays or discards them.
 
-There is one per subscription and event. A replay delivers it to that subscription alone, or to every subscription of
-the topic if the event could not be decoded. Later events have been applied by then, so a handler accepts a late one.
-An event that the bus rejected has one letter, which names its publisher (`parked_store.py`).
+There is one per subscription and event. A replay delivers the event to that subscription alone, or to every
+subscription of its topic if the event could not be decoded. Later events have been applied by then, so every handler
+must accept a late event. An event that the bus rejected has one dead letter, with its publisher (`parked_store.py`).
 """
 
 import logging
@@ -26,9 +26,9 @@ Status = Literal["waiting", "replaying", "replayed", "discarded"]
 FilterText = Annotated[str, Meta(max_length=200)]
 
 RETENTION_DAYS: Final = 90
-"""Days that a replayed or discarded letter stays for the audit."""
+"""Days that a replayed or discarded dead letter is stored, for audits."""
 _MAX_COUNTED: Final = 100_000
-"""Dead letters that a count includes, so that it is quick."""
+"""The highest number of dead letters that is counted, so that a count is quick."""
 _FIRST_YEAR, _LAST_YEAR = 1970, 9998
 
 COLUMNS: Final = (
@@ -40,7 +40,7 @@ MATCHES: Final = """
     AND ($3::text IS NULL OR starts_with(reason, $3)) AND ($4::text IS NULL OR event_type = $4)
     AND ($5::timestamptz IS NULL OR failed_at >= $5) AND ($6::timestamptz IS NULL OR failed_at < $6)
 """
-"""SQL condition: a letter matches the filter whose `Filter.values` are $1 to $6."""
+"""SQL condition: a dead letter matches the filter whose `Filter.values` are $1 to $6."""
 
 _INSERT: Final = """
     INSERT INTO dead_letters
@@ -75,7 +75,7 @@ PURGE: Final = purge_statement(
     "resolved_at",
     f"clock_timestamp() - interval '{RETENTION_DAYS} days'",
     partition="status IN ('replayed', 'discarded')",
-    extra_condition="(status = 'replayed' OR publisher = '')",  # A publisher lists its parked events again and again.
+    extra_condition="(status = 'replayed' OR publisher = '')",  # A discarded parked event would be collected again.
 )
 
 
@@ -93,9 +93,9 @@ InvalidTime: Final = Unprocessable.of("invalid-time", "Time out of range.")
 class DeadLetter(Struct, frozen=True, kw_only=True):
     """An event that could not be applied; `envelope` is its JSON, or its text if it is not valid JSON.
 
-    `destination` and `subscription` are empty if the event could not be decoded or if the bus rejected it; it then
-    names the `publisher`. `resolved_at` is when it was replayed successfully or discarded, the latter for
-    `discard_reason`.
+    `destination` and `subscription` are empty if the event could not be decoded, or if the bus rejected it;
+    `publisher` is empty unless the bus rejected it. `resolved_at` is the time of its successful replay, or of its
+    discard for `discard_reason`.
     """
 
     id: UUID
@@ -119,8 +119,8 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
 class Filter(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """A filter of dead letters: all given fields must match; `reason` matches the beginning.
 
-    An empty `subscription` selects the letters that could not be decoded or published. Unknown fields are refused: a
-    misspelt one would select more than was meant.
+    An empty `subscription` selects events that could not be decoded or published. Unknown fields are refused, because
+    a misspelt one would select more than was meant.
     """
 
     topic: FilterText | UnsetType = UNSET
@@ -131,7 +131,7 @@ class Filter(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unkno
     until: Timestamp | UnsetType = UNSET
 
     def values(self) -> list[object]:
-        """Return the parameters of `MATCHES`; raise Unprocessable (`bad-time`) if a time is out of range."""
+        """Return the parameters of `MATCHES`; raise Unprocessable (`invalid-time`) if a time is out of range."""
         for moment in (self.since, self.until):
             if moment is not UNSET and not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
                 raise InvalidTime(f"Time out of range. Use a year from {_FIRST_YEAR} to {_LAST_YEAR}.")
@@ -160,7 +160,7 @@ class NewDeadLetter(Struct, frozen=True, kw_only=True):
 
 
 async def store_letters(database: Database, letters: Sequence[NewDeadLetter]) -> None:
-    """Store dead letters in one transaction; those that exist already stay as they are."""
+    """Store dead letters in one transaction; existing ones stay as they are."""
     rows = [
         (
             new_id(),
@@ -182,7 +182,7 @@ async def store_letters(database: Database, letters: Sequence[NewDeadLetter]) ->
         await tx.executemany(_INSERT, rows)
     for letter in letters:
         log.error(
-            "event dead-lettered",
+            "event dead-lettered; it waits for an operator",
             extra={
                 "topic": letter.topic,
                 "event_id": letter.event_id,
@@ -221,7 +221,7 @@ async def get_dead_letter(db: Executor, letter_id: UUID) -> DeadLetter:
 
 
 async def discard(tx: Transaction, letter_id: UUID, reason: str) -> DeadLetter:
-    """Discard a dead letter for good.
+    """Discard a dead letter; nothing can undo this.
 
     Raises:
         NotFound: no dead letter has this id.
@@ -237,14 +237,14 @@ async def discard(tx: Transaction, letter_id: UUID, reason: str) -> DeadLetter:
 
 
 def already_resolved(letter: DeadLetter) -> Conflict:
-    """Return the error for an operation on a letter that was replayed or discarded."""
+    """Return the error for an operation on a dead letter that was replayed or discarded."""
     if letter.status == "replayed":
         return DeadLetterReplayed()
     return DeadLetterDiscarded()
 
 
 def from_row(row: Row) -> DeadLetter:
-    """Return the letter of a row with `COLUMNS`."""
+    """Return the dead letter in a row with `COLUMNS`."""
     fields = {name: row[name] for name in DeadLetter.__struct_fields__}
     body: bytes = fields["envelope"]
     try:

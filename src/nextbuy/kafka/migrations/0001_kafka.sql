@@ -1,19 +1,19 @@
 -- oldest release: 0.2.0
 
--- Events that a subscription rejected, with the reason and everything that a replay needs.
+-- Dead letters: events that a subscription or the bus rejected, with the reason and everything that a replay needs.
 CREATE TABLE dead_letters (
     id             uuid        PRIMARY KEY,
-    -- The subscription and the event, so that a redelivered event is dead-lettered once.
+    -- Names the subscription and the event, so that an event that is delivered again is dead-lettered once.
     delivery_key   text        NOT NULL UNIQUE,
     topic          text        NOT NULL,
-    -- Null if the event could not be decoded that far.
+    -- Null if no id could be decoded.
     event_id       uuid,
     event_type     text        NOT NULL,
-    -- The service and its subscription; both empty if the event is parked, or could not be decoded: a replay then puts it
-    -- back into the outbox, or delivers it to all of its topic.
+    -- The service and its subscription. Both are empty for a parked event, which a replay puts back into the outbox, and
+    -- for an event that could not be decoded, which a replay delivers to every subscription of its topic.
     destination    text        NOT NULL,
     subscription   text        NOT NULL,
-    -- The service whose event the bus rejected, and which has parked it; empty if a subscription rejected the event.
+    -- The service that has parked the event, because the bus rejected it; empty if a subscription rejected the event.
     publisher      text        NOT NULL DEFAULT '',
     reason         text        NOT NULL,
     error_chain    text[]      NOT NULL,
@@ -28,9 +28,9 @@ CREATE TABLE dead_letters (
     replays        integer     NOT NULL DEFAULT 0,
     -- The latest replay by filter that includes this dead letter.
     replay_id      uuid,
-    -- When its replay is due. The moment that a claim writes here is the lease of the process that replays it.
+    -- When its replay is due. A process claims it by moving this ahead; see `nextbuy.kit.storage.leases`.
     due_at         timestamptz,
-    -- Equal to `due_at` after a transient failure, which tells a delayed letter from a claimed one.
+    -- Equal to `due_at` after a transient failure, which tells a delayed replay from a claimed one.
     delayed_until  timestamptz,
     resolved_at    timestamptz,
     discard_reason text        NOT NULL DEFAULT '',
@@ -41,7 +41,7 @@ CREATE INDEX dead_letters_due ON dead_letters (id) WHERE due_at IS NOT NULL;
 CREATE INDEX dead_letters_by_status ON dead_letters (status, id);
 CREATE INDEX dead_letters_resolved ON dead_letters (resolved_at) WHERE status IN ('replayed', 'discarded');
 
--- Destinations that take no events, refreshed while that lasts.
+-- Destinations that accept no events; a row is refreshed while that lasts.
 CREATE TABLE outages (
     destination text        PRIMARY KEY,
     since       timestamptz NOT NULL,
@@ -73,7 +73,7 @@ CREATE TABLE comparison_leases (
 );
 INSERT INTO comparison_leases (name, due_at) VALUES ('comparison', '-infinity');
 
--- What comparisons have found, for operators: events that a service lacked, dead letters that were lost, restored logs.
+-- Findings of the comparison, for operators: missing events, lost dead letters, and restored event logs.
 CREATE TABLE comparison_findings (
     id             uuid        PRIMARY KEY,
     kind           text        NOT NULL CHECK (kind IN ('missing-events', 'lost-dead-letters', 'restored-log')),
@@ -84,7 +84,7 @@ CREATE TABLE comparison_findings (
     events         integer     NOT NULL,
     first_event_id uuid,
     found_at       timestamptz NOT NULL DEFAULT clock_timestamp(),
-    -- When the service had all of it; what it loses after that is another finding.
+    -- When the service had all of the events or dead letters; a later loss is another finding.
     repaired_at    timestamptz
 );
 CREATE UNIQUE INDEX open_comparison_findings ON comparison_findings (kind, service, topic, first_event_id)
@@ -97,10 +97,10 @@ CREATE TABLE resends (
     requested_by text        NOT NULL,
     requested_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     selection    jsonb       NOT NULL,
-    -- Empty for all.
+    -- Empty for all destinations.
     destination  text        NOT NULL,
     -- The progress in the event log of each service.
-    sources      jsonb       NOT NULL,
+    event_logs   jsonb       NOT NULL,
     events       bigint      NOT NULL DEFAULT 0,
     -- Why the resend is delayed, or empty.
     blocked_by   text        NOT NULL DEFAULT '',

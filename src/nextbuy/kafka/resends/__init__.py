@@ -1,1 +1,1 @@
-"""Resends: events of the event logs that are delivered again on an operator's request."""
+"""Resends: events from the event logs, delivered again on an operator's request."""

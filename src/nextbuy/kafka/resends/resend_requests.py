@@ -1,6 +1,7 @@
 """Requests to deliver events from the event logs again: which events, to which destination, and the progress.
 
-A request is claimed for one part of an event log at a time; each part stores the progress and extends the lease.
+A process claims a request and works through the event logs in parts; each part stores the progress and extends the
+lease.
 """
 
 from datetime import datetime
@@ -20,15 +21,15 @@ from nextbuy.kit.storage.database import Database, Executor, Row, Transaction, f
 from nextbuy.kit.storage.leases import Leases
 
 LEASES: Final = Leases("resends", seconds=120)
-"""Longer than one part may take (`run_resends.LATE_TIMEOUT`)."""
-_COLUMNS: Final = "id, requested_by, requested_at, selection, destination, sources, events, blocked_by, finished_at"
+"""Longer than the delivery of one part may take (`run_resends.LATE_TIMEOUT`)."""
+_COLUMNS: Final = "id, requested_by, requested_at, selection, destination, event_logs, events, blocked_by, finished_at"
 _REQUEST: Final = f"""
-    INSERT INTO resends (id, requested_by, selection, destination, sources) VALUES ($1, $2, $3, $4, '[]')
+    INSERT INTO resends (id, requested_by, selection, destination, event_logs) VALUES ($1, $2, $3, $4, '[]')
     RETURNING {_COLUMNS}
 """  # noqa: S608  made of constants, as all below
 _CLAIM: Final = LEASES.claim_statement(order="due_at, id")
 _SAVE: Final = f"""
-    UPDATE resends SET sources = $3, events = $4, blocked_by = '',
+    UPDATE resends SET event_logs = $3, events = $4, blocked_by = '',
            finished_at = CASE WHEN $5 THEN clock_timestamp() END, due_at = CASE WHEN NOT $5 THEN {LEASES.until} END
     WHERE {LEASES.held} RETURNING due_at
 """  # noqa: S608
@@ -40,8 +41,8 @@ _BLOCK: Final = f"""
 """  # noqa: S608
 
 
-class Source(Struct, frozen=True):
-    """The progress in a service's event log: read up to `position`, of `last` (-1 before the first read)."""
+class LogProgress(Struct, frozen=True):
+    """How far a service's event log is read: up to `position`, of `last` (-1 before the first read)."""
 
     service: str
     position: int = 0
@@ -52,7 +53,7 @@ class Source(Struct, frozen=True):
 class Resend(Struct, frozen=True, kw_only=True):
     """A resend and its progress; an empty `destination` means all.
 
-    `blocked_by` is the latest failure, or empty; of a resend that has ended, why it failed.
+    `blocked_by` is the latest failure, or empty if the latest part was delivered. A resend that has failed keeps it.
     """
 
     id: UUID
@@ -60,7 +61,7 @@ class Resend(Struct, frozen=True, kw_only=True):
     requested_at: Timestamp
     selection: EventSelection
     destination: str
-    sources: list[Source]
+    event_logs: list[LogProgress]
     events: int
     blocked_by: str
     finished_at: Timestamp | None
@@ -74,7 +75,7 @@ class ClaimedResend(Struct, frozen=True):
 
 
 class LeaseLost(Exception):
-    """The lease ended and another process has claimed the resend; nothing was stored."""
+    """The loss of a lease: it ended, and another process has claimed the resend. Nothing was stored."""
 
 
 async def request_resend(tx: Transaction, requested_by: str, selection: EventSelection, destination: str) -> Resend:
@@ -101,29 +102,29 @@ async def claim(database: Database) -> ClaimedResend | None:
     return None if row is None else ClaimedResend(_resend(row), row["due_at"])
 
 
-async def save(db: Executor, claimed: ClaimedResend, sources: list[Source], events: int) -> ClaimedResend:
-    """Store the progress and extend the lease; a resend whose sources are done has ended.
+async def save(db: Executor, claimed: ClaimedResend, event_logs: list[LogProgress], events: int) -> ClaimedResend:
+    """Store the progress and extend the lease; a resend ends when all its event logs are done.
 
     Raises:
         LeaseLost: another process has claimed it.
     """
-    after = replace(claimed.resend, sources=sources, events=events)
-    done = all(source.done for source in sources)
-    encoded = msgspec.json.encode(sources).decode()
-    rows = await db.fetch(_SAVE, [after.id], claimed.until, encoded, events, done)
+    saved = replace(claimed.resend, event_logs=event_logs, events=events)
+    done = all(progress.done for progress in event_logs)
+    encoded = msgspec.json.encode(event_logs).decode()
+    rows = await db.fetch(_SAVE, [saved.id], claimed.until, encoded, events, done)
     if not rows:
         raise LeaseLost
-    return ClaimedResend(after, rows[0]["due_at"])
+    return ClaimedResend(saved, rows[0]["due_at"])
 
 
 async def block(db: Executor, claimed: ClaimedResend, reason: str, delay: float) -> None:
-    """Release a resend after a failure, to be claimed again in `delay` seconds."""
+    """Release a resend after a transient failure, to be claimed again in `delay` seconds."""
     if claimed.until is not None:
         await db.execute(_BLOCK, [claimed.resend.id], claimed.until, storable(reason), delay)
 
 
 async def fail(db: Executor, claimed: ClaimedResend, reason: str) -> None:
-    """End a resend that cannot succeed."""
+    """End a resend that can never succeed, with the reason."""
     if claimed.until is not None:
         await db.execute(_FAIL, [claimed.resend.id], claimed.until, storable(reason))
 
@@ -139,5 +140,5 @@ def _resend(row: Row) -> Resend:
         Resend,
         row,
         selection=msgspec.json.decode(row["selection"], type=EventSelection),
-        sources=msgspec.json.decode(row["sources"], type=list[Source]),
+        event_logs=msgspec.json.decode(row["event_logs"], type=list[LogProgress]),
     )

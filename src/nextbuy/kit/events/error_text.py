@@ -1,4 +1,4 @@
-"""Errors as text that operators read: in results of deliveries, inbox rows and dead letters."""
+"""Errors as text for operators, in delivery results, inbox rows and dead letters."""
 
 import traceback
 from typing import Final
@@ -6,12 +6,12 @@ from typing import Final
 from nextbuy.contracts.errors import AppError
 
 _MAX_TEXT: Final = 2_000
-"""Characters stored of a reason, and of each error in the chain behind it."""
+"""The highest number of characters that is stored of a reason, or of one error in a chain."""
 _MAX_CHAIN: Final = 10
 
 
 def describe(error: BaseException) -> str:
-    """Return an error in one line: its slug if it is an `AppError`, else its class, and its message."""
+    """Return an error as text: its slug if it is an `AppError`, otherwise its class, and its message."""
     name = error.slug if isinstance(error, AppError) else type(error).__name__
     return storable(f"{name}: {error}")
 

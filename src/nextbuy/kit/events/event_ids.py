@@ -1,4 +1,4 @@
-"""The time in the id of an event: ids are UUIDv7 (RFC 9562), which begin with the milliseconds since 1970."""
+"""The time in an event id: ids are UUIDv7 (RFC 9562), which begin with the milliseconds since 1970."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -10,7 +10,7 @@ _MAX_MILLISECONDS: Final = 2**48 - 1
 
 
 def time_of(event_id: UUID) -> datetime:
-    """Return the time at which an event was published, in whole milliseconds; the latest year if it has none."""
+    """Return the time at which an event was published, in whole milliseconds; the highest time if the id has none."""
     try:
         return _EPOCH + timedelta(milliseconds=event_id.int >> _RANDOM_BITS)
     except OverflowError:

@@ -1,7 +1,7 @@
-"""The answers of a service that publishes: which events its log holds after a position, and their envelopes.
+"""The calls by which a publisher lists the events of its event log after a position, and returns their envelopes.
 
-A list has only events that are published: it ends at the events of the last `SETTLING` seconds, since a transaction may
-still commit an event with a lower position, and before the first event of its topic that waits in the outbox. So a
+A list has published events only: it ends before the first event of its topic that waits in the outbox, and before the
+events of the last `SETTLING` seconds, since a transaction may still commit an event with a lower position. So a
 position at the end of a list skips no event.
 """
 
@@ -35,9 +35,9 @@ log: Final = logging.getLogger(__name__)
 SETTLING: Final = 60.0
 """Seconds. Several times `TRANSACTION_TIMEOUT`, within which every event is committed."""
 _SKEW: Final = timedelta(hours=1)
-"""How far the clocks of publishers may differ; a list that begins at a time begins that much earlier."""
+"""The highest difference between the clocks of publishers; a list that begins at a time begins that much earlier."""
 _CONCURRENT: Final = 1_000
-"""Events whose positions and times may be in a different order."""
+"""Events near a time that are searched, since concurrent ones may have positions and times in different orders."""
 
 _ON_BUS: Final = "NOT EXISTS (SELECT FROM parked_events WHERE parked_events.id = log.id)"
 _WAITS: Final = "EXISTS (SELECT FROM outbox WHERE outbox.bucket = log.bucket AND outbox.id = log.id)"
@@ -113,7 +113,7 @@ class _HasLog(Protocol):
 
 
 def log_calls(service: Service) -> list[CallHandler]:
-    """Return the calls that every service answers that publishes events."""
+    """Return the calls that a service answers if it publishes events."""
     if not service.publishes:
         return []
     return [
@@ -123,11 +123,11 @@ def log_calls(service: Service) -> list[CallHandler]:
 
 
 async def list_logged_events(deps: _HasLog, call: ListLoggedEvents) -> LogListed:
-    """List the events after each cursor, and continue the numbers of a log that was restored."""
+    """List the events after each cursor; if the log was restored, continue its positions above those that were used."""
     database = deps.database
     lost = await _lost_cursors(database, call.cursors)
     if lost and await database.fetchval(_CONTINUE_ABOVE, call.highest):
-        text = "event log of %s restored from before delivered events; new positions continue above %d"
+        text = "event log of %s restored without events that were delivered; new positions continue above %d"
         log.error(text, database.service, call.highest)
     starts = await _starts(database, call.cursors, lost)
     settled = await database.fetchval(_SETTLED, SETTLING) or 0
@@ -139,15 +139,15 @@ async def list_logged_events(deps: _HasLog, call: ListLoggedEvents) -> LogListed
         if row["n"] not in waiting:
             lists[row["n"] - 1].positions.append(row["id"])
             lists[row["n"] - 1].event_ids.append(row["event_id"])
-    complete = [ListedEvents(one.positions, one.event_ids, len(one.positions) == call.limit) for one in lists]
-    return LogListed(complete, list({cursor.event_id for cursor in lost if cursor.event_id}))
+    listed = [ListedEvents(part.positions, part.event_ids, len(part.positions) == call.limit) for part in lists]
+    return LogListed(listed, list({cursor.event_id for cursor in lost if cursor.event_id}))
 
 
 async def _lost_cursors(db: Executor, cursors: Sequence[LogCursor]) -> set[LogCursor]:
-    """Return the cursors whose event is not at its position: the log was restored from before it."""
-    behind = [cursor for cursor in cursors if cursor.event_id is not None]
-    known = await db.fetch(_KNOWN, [cursor.position for cursor in behind], [cursor.event_id for cursor in behind])
-    return set(behind) - {behind[row["n"] - 1] for row in known}
+    """Return the cursors whose event is not at its position, since the log was restored from an earlier backup."""
+    at_events = [cursor for cursor in cursors if cursor.event_id is not None]
+    known = await db.fetch(_KNOWN, [cursor.position for cursor in at_events], [cursor.event_id for cursor in at_events])
+    return set(at_events) - {at_events[row["n"] - 1] for row in known}
 
 
 async def _starts(db: Executor, cursors: Sequence[LogCursor], lost: Collection[LogCursor]) -> list[int]:
@@ -192,7 +192,7 @@ async def _last_of(db: Executor, until: datetime | None) -> int:
 
 
 def _id_near(moment: datetime, shift: timedelta) -> UUID:
-    """Return the lowest id of a time after a shift, or of the time itself if no calendar has the other."""
+    """Return the lowest id of a shifted time, or of the time itself if the shifted one is out of range."""
     try:
         return first_id(moment + shift)
     except OverflowError:

@@ -1,7 +1,7 @@
-"""The answer of a service that subscribes: which events its subscriptions have neither applied nor rejected.
+"""The call by which a destination names the events that its subscriptions have neither applied nor rejected.
 
-The positions are stored beside the inbox, one per subscription and topic, so that both are restored together.
-A position moves in the transaction that has found an inbox row for every event up to it.
+Up to its position, a subscription has an inbox row for every event of a topic. Positions are stored beside the inbox,
+so that both are restored together; a position moves in the transaction that has found the rows.
 """
 
 from collections import defaultdict
@@ -59,7 +59,7 @@ _MOVE: Final = """
 
 
 class Progress(Struct, frozen=True):
-    """When a subscription began, and by topic up to which event it was compared."""
+    """The start of a subscription, and by topic the event up to which it was compared."""
 
     begins_at: datetime | None
     started_at: datetime
@@ -81,7 +81,7 @@ class MissingEventFinder:
 
     def __init__(self, service: Service, database: Database) -> None:
         self._database = database
-        self._subscriptions = {one.name: one for one in service.subscriptions}
+        self._subscriptions = {subscription.name: subscription for subscription in service.subscriptions}
 
     async def find(self, _deps: object, call: MissingEvents) -> EventsCompared:
         """Name the events that are neither applied nor rejected, and move positions up to the first of them."""
@@ -129,7 +129,7 @@ class MissingEventFinder:
 def _gap(name: str, part: ComparedEvents, rows: Sequence[Row], begins_at: datetime | None) -> tuple[Gap, int]:
     """Return the gap of a subscription, and the number of events before the first one in it."""
     gap, complete = Gap(name, [], []), len(part.event_ids)
-    dead_lettered = {one.event_id for one in part.dead_lettered if one.subscription == name}
+    dead_lettered = {event.event_id for event in part.dead_lettered if event.subscription == name}
     for row in rows:
         index, event_id = row["n"] - 1, part.event_ids[row["n"] - 1]
         is_missing = row["rejection"] is None
@@ -144,7 +144,7 @@ def _gap(name: str, part: ComparedEvents, rows: Sequence[Row], begins_at: dateti
 
 
 async def _current_inbox(tx: Transaction, subscription: Subscription) -> str:
-    """Return the inbox that counts: of a projection that of the generation that is read, which comes first."""
+    """Return the name of a subscription's inbox; that of a projection belongs to its current generation, the first."""
     if subscription.inboxes is None:
         return subscription.name
     name: str = (await subscription.inboxes(tx))[0].name

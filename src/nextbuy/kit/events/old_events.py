@@ -1,8 +1,8 @@
-"""Events that are older than the inbox: without a row, their position shows whether they were applied.
+"""Events that are older than the inbox: their rows may be purged, so the position of the subscription decides.
 
-Up to its position, a subscription had a row for every event, so an older event without a row is a duplicate. Behind it,
-a purged row and an event that never arrived look alike, and the event is rejected; an operator may replay it. A
-subscription that begins with the log catches up with events from before its start, which it has never had.
+Up to its position, a subscription had a row for every event, so an event without a row is a duplicate. After it, a
+purged row and an event that never arrived look the same, so the event is rejected; an operator may replay it. A
+subscription that begins with the log applies the events from before its start, which were never delivered to it.
 """
 
 from collections.abc import Sequence

@@ -26,10 +26,10 @@ BUCKETS: Final = 16
 """Number of buckets that keys are hashed into, and so of relays that can work in parallel; the migration repeats it."""
 
 MAX_EVENT_BYTES: Final = 1_000_000
-"""Bytes of an event with its envelope: what any Kafka accepts with its default settings.
+"""Bytes of an event with its envelope, which every Kafka accepts with its default settings.
 
-An event that the bus refuses would block its bucket permanently. The largest event there is, an order of a full basket,
-has a tenth of this size.
+The bus may reject a larger event, which is then parked. The largest event, an order of a full basket, has a tenth of
+this size.
 """
 
 _LOG: Final = """
@@ -78,7 +78,7 @@ def make_envelope(
 
 
 def _require_valid(event: Event, envelope: Envelope, body: bytes) -> None:
-    """Check an event as its subscribers do: the log is permanent, and one that none can read would stay in it."""
+    """Check an event as its subscribers do: the log is permanent, so an event that none can decode would stay in it."""
     try:
         _decoder(type(event)).decode(envelope.data)
         if has_nul(body):
@@ -121,10 +121,10 @@ async def publish_change(
     follow_up: str = "",
     at: datetime | None = None,
 ) -> Row | None:
-    """Change a row and publish events of it in one statement; return what `change` returns, or None.
+    """Change a row and publish events about it in one statement; return the row that `change` returns, or None.
 
     If `change` returns no row, nothing is published. It locks the row before the events get their positions, so events
-    of one key keep the order of their commits. `follow_up` is made of further CTEs, which may read `changed`, the row.
+    of one key keep the order of their commits. `follow_up` is a list of CTEs, which may read the row as `changed`.
 
     Raises:
         ValueError: an event is larger than `MAX_EVENT_BYTES`.

@@ -1,4 +1,4 @@
-"""The events of one service that wait for the bus: their number, and the age of the oldest."""
+"""The outbox backlog of a service: the number of events that wait for the bus, and the age of the oldest."""
 
 from typing import Final
 
@@ -7,7 +7,7 @@ from nextbuy.kit.events.outbox import BUCKETS
 from nextbuy.kit.storage.database import Executor
 
 _MAX_COUNTED: Final = 100_000
-"""Rows that are counted, so that a long outage of the bus does not slow the count."""
+"""The highest number of rows that is counted, so that a long outage of the bus does not slow the count."""
 
 _BACKLOG: Final = f"""
     WITH oldest AS (
@@ -22,7 +22,7 @@ _BACKLOG: Final = f"""
 
 
 async def outbox_backlog(db: Executor) -> Backlog:
-    """Return the backlog of a service's outbox; at most `_MAX_COUNTED` events are counted."""
+    """Return the outbox backlog of a service; at most `_MAX_COUNTED` events are counted."""
     row = await db.fetchrow(_BACKLOG)
     if row is None or not row["waiting"]:
         return Backlog(0)

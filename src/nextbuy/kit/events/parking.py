@@ -1,9 +1,9 @@
-"""Parked events: an event that the bus rejects, for its size for example, leaves the outbox, and the rest is published.
+"""Parked events: an event that the bus rejects, for its size for example, leaves the outbox and blocks no other event.
 
-The event stays in the log, and its row here holds the error from the bus until a replay puts it back into the outbox.
-**Later events of its key are published meanwhile**, and a replayed event arrives after them: to stop the key instead
-would leave an order unpaid for as long as no operator acts. Whatever keeps the latest state compares versions or
-positions, as it must for any late event.
+The event stays in the event log. Its row in `parked_events` holds the error from the bus until a replay puts it back
+into the outbox. **Later events of its key are published meanwhile**, and a replayed event arrives after them: to stop
+the key instead would leave an order unpaid until an operator acts. A handler that stores the latest state compares
+versions or positions, as it must for any late event.
 """
 
 from collections.abc import Sequence

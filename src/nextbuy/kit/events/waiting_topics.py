@@ -1,6 +1,6 @@
-"""Topics that the bus refuses at present: their events wait in the outbox while other topics are published.
+"""Waiting topics: the bus refuses them at present, so their events wait in the outbox while others are published.
 
-Each is tried again by itself, because an attempt may delay the others for as long as the bus takes to refuse it.
+Each is tried again by itself, because an attempt may delay other topics for as long as the bus takes to refuse it.
 """
 
 import logging
@@ -12,7 +12,7 @@ log: Final = logging.getLogger(__name__)
 
 _RETRY_BASE: Final = 1.0
 RETRY_CAP: Final = 30.0
-"""Seconds between attempts: doubled from the first to the second value, since a refusal ends when an operator acts."""
+"""Seconds between attempts: from `_RETRY_BASE`, doubled up to this, since a refusal ends when an operator acts."""
 
 
 @dataclass(slots=True)
@@ -35,27 +35,27 @@ class WaitingTopics:
 
     def due(self, now: float) -> str | None:
         """Return a topic to try again, or None."""
-        return next((name for name, one in self._topics.items() if one.due <= now), None)
+        return next((name for name, waiting in self._topics.items() if waiting.due <= now), None)
 
     def refuse(self, topics: Collection[str], reason: str, now: float) -> None:
-        """Have topics wait; log the first refusal of each only."""
+        """Have topics wait; log only the first refusal of each."""
         for name in topics:
             if name in self._topics:
                 self.postpone(name, now)
                 continue
             self._topics[name] = _Waiting(now + _RETRY_BASE)
             log.error(
-                "the bus refuses a topic; its events wait in the outbox, other topics are published",
+                "topic refused by the bus; its events wait in the outbox, other topics are published",
                 extra={"topic": name, "service": self._service, "reason": reason},
             )
 
     def postpone(self, topic: str | None, now: float) -> None:
         """Have a topic wait for longer than before: it was refused again, or has no event to try."""
-        if topic is not None and (one := self._topics.get(topic)) is not None:
-            one.due = now + min(_RETRY_BASE * 2**one.failures, RETRY_CAP)
-            one.failures += 1
+        if topic is not None and (waiting := self._topics.get(topic)) is not None:
+            waiting.due = now + min(_RETRY_BASE * 2**waiting.failures, RETRY_CAP)
+            waiting.failures += 1
 
     def accept(self, topic: str | None) -> None:
-        """Publish a topic again with the others."""
+        """End the wait of a topic, whose events are published with the others again."""
         if topic is not None and self._topics.pop(topic, None) is not None:
-            log.info("the bus accepts a topic again", extra={"topic": topic, "service": self._service})
+            log.info("topic accepted by the bus again", extra={"topic": topic, "service": self._service})

@@ -33,8 +33,8 @@ CREATE TABLE outbox (
     autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0
 );
 
--- Events that the bus rejects for what they are, such as their size, with its words. They are no longer in the outbox, and
--- a replay puts them back. A discarded event stays here: it is in the log and, by decision, not on the bus.
+-- Events that the bus rejects for their size or form, with its error. They are no longer in the outbox, and a replay puts
+-- them back. A discarded event stays here: it is in the log and, by an operator's decision, not on the bus.
 CREATE TABLE parked_events (
     id        bigint      PRIMARY KEY,
     reason    text        NOT NULL,
@@ -58,7 +58,7 @@ CREATE TABLE inbox (
     PRIMARY KEY (subscription, event_id)
 ) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 0.05);
 
--- The beginning of each subscription: events from before are not applied.
+-- The beginning of each subscription; earlier events are not applied.
 CREATE TABLE subscriptions (
     name       text        PRIMARY KEY,
     begins_at  timestamptz NOT NULL,
@@ -66,8 +66,8 @@ CREATE TABLE subscriptions (
     started_at timestamptz NOT NULL DEFAULT now()
 );
 
--- The last event of a topic up to which a subscription was found to have an inbox row for every event, and its position
--- in its publisher's event log. A backup restores it together with the inbox.
+-- The event of a topic up to which the comparison found an inbox row for every event, and its position in its publisher's
+-- event log. It is beside the inbox, so that a backup restores both together.
 CREATE TABLE compared_positions (
     subscription text   NOT NULL,
     topic        text   NOT NULL,

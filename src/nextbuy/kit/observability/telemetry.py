@@ -242,8 +242,8 @@ class Journal:
 
         def lines() -> Iterator[bytes]:
             for line.name, event_id, outcomes, trace in events:
-                found = outcomes.values()
-                line.outcome = next((one for one in ("rejected", "retry", "unknown") if one in found), "ok")
+                values = outcomes.values()
+                line.outcome = next((worst for worst in ("rejected", "retry", "unknown") if worst in values), "ok")
                 line.trace_id, line.span_id = trace.trace_id, trace.span_id
                 line.event_id, line.subscriptions = str(event_id), outcomes
                 yield self._line(line, trace)
@@ -251,7 +251,7 @@ class Journal:
         self._write_joined(lines())
 
     def _write_joined(self, lines: Iterable[bytes]) -> None:
-        """Write lines, as many at once as a pipe takes whole."""
+        """Write lines, joined up to the size that a pipe accepts as a whole."""
         joined: list[bytes] = []
         size = 0
         for line in lines:
@@ -286,7 +286,7 @@ class Journal:
 
 
 def _moment(elapsed: float) -> float:
-    """Return the time `elapsed` seconds ago in microseconds, which is what a clock can tell."""
+    """Return the time `elapsed` seconds ago, in seconds rounded to the microseconds of a clock."""
     return round(time.time() - elapsed, 6)
 
 

@@ -4,7 +4,8 @@ A claim moves the row's due time ahead on the database's clock, so that a crashe
 time that it wrote, different for each claim, is the fencing token: every later change of the row checks it. Rows that
 another worker is claiming are skipped. A row with no due time is never due.
 
-Work that fails may also record since when, why, and until when it is delayed, for operators (`kit/stuck.py`).
+A row may also record, for admins, when its work began to fail, the last error, and the time of the retry
+(`kit/stuck.py`).
 """
 
 from collections.abc import Collection

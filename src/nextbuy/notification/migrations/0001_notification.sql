@@ -9,7 +9,7 @@ CREATE TABLE notifications (
     title           text        NOT NULL,
     message         text        NOT NULL,
     link            text        NOT NULL,
-    -- The thing whose state or change it reports, such as `shop:<id>`.
+    -- The shop, product or payment session that it concerns, such as `shop:<id>`.
     about           text        NOT NULL,
     -- The publisher of the event, the time of the event, and its position in the publisher's event log. Positions order
     -- the events of one publisher.
@@ -30,7 +30,7 @@ CREATE TABLE mails (
     source_event_id uuid        NOT NULL,
     kind            text        NOT NULL,
     about           text        NOT NULL,
-    -- Whether a newer notification about the same thing makes it wrong, so that it must not be sent any more.
+    -- Whether a newer notification with the same `about` makes it wrong, so that it must not be sent any more.
     reports_state   boolean     NOT NULL,
     subject         text        NOT NULL,
     body            text        NOT NULL,
@@ -43,9 +43,9 @@ CREATE TABLE mails (
     reason          text        NOT NULL DEFAULT '',
     attempts        integer     NOT NULL DEFAULT 0,
     due_at          timestamptz DEFAULT now(),
-    -- Since when it fails; the last error is in `reason`.
+    -- When it began to fail; the last error is in `reason`.
     failing_since   timestamptz,
-    -- Equal to `due_at` after a failed attempt, which tells a mail that is delayed from one that is being sent.
+    -- Equal to `due_at` after a failed attempt, which tells a delayed mail from one that is being sent.
     delayed_until   timestamptz,
     created_at      timestamptz NOT NULL DEFAULT now(),
     done_at         timestamptz,

@@ -1,4 +1,4 @@
-"""SQL of mails: claims on due mails, results of sending them, and lists for admins."""
+"""The SQL of mails: claims on due mails, results of sending them, and lists for admins."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -16,14 +16,14 @@ from nextbuy.kit.stuck import StuckWork, leased_kind
 from nextbuy.notification.model import Mail, MailStatus, MailWithBody
 
 LEASES: Final = Leases("mails", seconds=90, attempts="attempts", failures="")
-"""Claims on mails, longer than a mailer and auth may take for a batch."""
+"""Claims on mails; longer than auth and the mailer may take for a batch."""
 STUCK: Final = StuckWork(leased_kind("mail", LEASES, failure="reason"))
 _SEND_FOR: Final = "3 days"
 """The age up to which a mail is retried."""
 
 
 class ClaimedMail(Struct, frozen=True, kw_only=True):
-    """A mail claimed until `until`; if `is_expired`, this attempt is the last."""
+    """A mail that is claimed until `until`; if `is_expired`, this attempt is the last."""
 
     id: UUID
     account_id: UUID
@@ -51,7 +51,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
 PURGE: Final = purge_statement("mails", "created_at", "now() - interval '90 days'")
 """Deletes mails that are older than 90 days; see `retention.purge`."""
 _CLAIM: Final = LEASES.claim_statement(
-    # While a state is being sent, a newer one waits: sent by another process, it might overtake the older one.
+    # While a mail that reports a state is being sent, a newer one with the same `about` waits, not to overtake it.
     condition="""
         NOT EXISTS (SELECT FROM mails AS sending
                      WHERE sending.account_id = mails.account_id AND sending.about = mails.about
@@ -64,7 +64,6 @@ _CLAIM: Final = LEASES.claim_statement(
         claimed.created_at < now() - interval '{_SEND_FOR}' AS is_expired
     """,
 )
-
 
 _MARK_SUPERSEDED: Final = """
     UPDATE mails AS m SET status = 'superseded', due_at = NULL, done_at = now()
@@ -85,9 +84,9 @@ async def claim(db: Database, *, limit: int) -> list[ClaimedMail]:
 
 
 async def mark_superseded(db: Database, until: datetime, mail_ids: Sequence[UUID]) -> set[UUID]:
-    """Mark those mails claimed until `until` that something newer makes wrong, and return their ids.
+    """Mark the mails of a claim that newer notifications make wrong as superseded, and return their ids.
 
-    This follows the claim in a statement of its own: what is newer and not seen here finds the claim, and waits.
+    This is a statement of its own, after the claim: a newer mail that it does not see will see the claim, and wait.
     """
     rows = await db.fetch(_MARK_SUPERSEDED, mail_ids, until)
     return {row["id"] for row in rows}

@@ -1,4 +1,4 @@
-"""SQL of buyers' and sellers' notifications, and of the mails that are created with them."""
+"""The SQL of buyers' and sellers' notifications, and of the mails that are created with them."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -55,8 +55,8 @@ async def insert_notifications(
 ) -> None:
     """Insert notifications and their mails, each once for its event, account and kind.
 
-    If mails are not sent, they are stored at once, except for those that report a state: they wait for the job, which
-    finds out whether something newer makes them wrong.
+    Without a mail server, mails are only stored. One that reports a state still waits for the job `send-mails`, which
+    marks it as superseded if there is a newer notification with the same `about`.
     """
     # In a fixed order, so that concurrent transactions cannot deadlock.
     ordered = sorted(notifications, key=lambda new: (new.event.id, new.draft.account_id, new.draft.kind))

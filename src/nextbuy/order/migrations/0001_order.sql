@@ -38,7 +38,7 @@ CREATE TABLE sessions (
     -- When its held stock is to be released. A claim moves this ahead, and the time written is the fencing token.
     release_due_at timestamptz,
     release_attempts integer NOT NULL DEFAULT 0,
-    -- Since when it fails, the last error, and the time to which it was rescheduled; see `nextbuy.kit.storage.leases`.
+    -- When it began to fail, the last error, and the time to which it was rescheduled; see `nextbuy.kit.storage.leases`.
     release_failing_since timestamptz,
     release_failure text,
     release_delayed_until timestamptz,
@@ -64,8 +64,8 @@ CREATE INDEX sessions_release_failing ON sessions (release_failing_since)
 CREATE INDEX sessions_completion_failing ON sessions (completion_failing_since)
     WHERE completion_due_at IS NOT NULL AND completion_failing_since IS NOT NULL;
 
--- Postal addresses of checkouts. They are outside the event log, which is permanent, so that they can be erased. Without
--- a foreign key, they survive the loss of sessions, and restored orders have them again.
+-- Postal addresses of checkouts. They are not in the event log, which is permanent, so that they can be erased. Without a
+-- foreign key, they survive the loss of sessions, and restored orders have them again.
 CREATE TABLE postal_addresses (
     session_id uuid PRIMARY KEY,
     buyer_id uuid NOT NULL,

@@ -1,7 +1,7 @@
 """The SQL of a restore: rows made from projections of the event log, inserted if they are missing.
 
-Existing rows are never changed. Restored rows have no lease, and their schedules are such that jobs do what is still
-due: the time of due work is in the past.
+Existing rows are never changed. Restored rows have no lease, and the due times of unfinished work are in the past, so
+that jobs do it at once.
 """
 
 from collections import Counter
@@ -18,10 +18,9 @@ from nextbuy.order.model import State
 
 _ADVISORY_LOCK: Final = 0x4E42_5245_5354_4F52
 _LAST_PAYMENTS: Final = 1_000
-"""Payments with the serials that are read. A payment is logged in the transaction that assigns its serial, so the
-highest serial is among the last."""
+"""Payments at the end of the log that are searched for the highest serial: each is logged soon after its assignment."""
 _SERIAL_MARGIN: Final = 1_000
-"""Serials left out when the sequence moves, so that a serial assigned at the same moment is not assigned again."""
+"""Serials skipped when the sequence moves, so that a serial assigned at the same moment is not assigned again."""
 
 _ADVANCE_SERIALS: Final = """
     WITH logged AS (
@@ -52,13 +51,13 @@ _STATEMENTS: Final = {
 
 
 async def lock_restore(tx: Transaction) -> bool:
-    """Reserve the restore for this transaction, which may last; return false if another one has reserved it."""
+    """Take the lock of the restore until this transaction ends, without a time limit; return false if it is taken."""
     await tx.execute("SET LOCAL transaction_timeout = 0")
     return bool(await tx.fetchval("SELECT pg_try_advisory_xact_lock($1)", _ADVISORY_LOCK))
 
 
 async def advance_serials(db: Executor) -> None:
-    """Move the sequence of serials beyond those in the log, if it was lost, so that no order number is used twice."""
+    """Move the sequence of serials above those in the log, so that no order number is used twice."""
     await db.execute(_ADVANCE_SERIALS, PaymentReceived.topic, _LAST_PAYMENTS, _SERIAL_MARGIN)
 
 
@@ -67,7 +66,7 @@ async def insert_missing(
 ) -> Counter[str]:
     """Insert the rows of logged sessions that are not stored, and return the number of new rows by table.
 
-    A row is left out if another one has its order number.
+    A row is left out if a stored row has the same order number.
     """
     rows: dict[str, list[dict[str, Any]]] = {table: [] for table in _STATEMENTS}
     for session in logged:

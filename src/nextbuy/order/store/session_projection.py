@@ -24,7 +24,7 @@ from nextbuy.order.history import (
 from nextbuy.order.model import State, TooManyEvents
 
 MAX_EVENTS: Final = 20_000
-"""The limit of events in one read: twice as many as the sessions of a full page have with `MAX_LINES` shops each."""
+"""Events per read, at most: twice as many as a full page of sessions has with `MAX_LINES` shops each."""
 BEFORE_FIRST_ID: Final = UUID(int=0)
 
 _sold_lines: Final = msgspec.json.Decoder(list[SoldLine]).decode
@@ -67,7 +67,7 @@ async def stored_projections(tx: Transaction, ids: Sequence[UUID]) -> dict[UUID,
         ids,
     )
     payments = await tx.fetch(
-        # A payment without a buyer came when its session was unknown, and is not part of the log of that session.
+        # A payment without a buyer arrived when its session was unknown; the log of the session lacks its events.
         "SELECT * FROM unmatched_payments WHERE session_id = ANY($1::uuid[]) AND buyer_id IS NOT NULL",
         ids,
     )
@@ -149,7 +149,7 @@ async def _read_log(tx: Transaction, keys: Sequence[str]) -> list[tuple[str, Tra
     published = await event_log.read_published(tx, keys, limit=MAX_EVENTS + 1)
     if len(published) > MAX_EVENTS:
         raise TooManyEvents(f"These sessions have more than {MAX_EVENTS} events. Request a smaller page.")
-    return [(one.envelope.key, traced) for one in published if (traced := _traced(one)) is not None]
+    return [(event.envelope.key, traced) for event in published if (traced := _traced(event)) is not None]
 
 
 def _traced(published: PublishedEvent) -> TracedEvent | None:

@@ -28,7 +28,7 @@ class Step(Struct, frozen=True):
     sql: str
     values: tuple[object, ...]
     at: datetime | None = None
-    """The time that the step stores in rows, which is that of its events; None if it stores none."""
+    """The time that the step stores in rows and that its events have; None if it stores none."""
 
 
 class KnownStep(Step, frozen=True, kw_only=True):
@@ -39,7 +39,7 @@ class KnownStep(Step, frozen=True, kw_only=True):
     orders: Sequence[tuple[UUID, OrderDraft]] = ()
     """The orders that the step creates, with their ids."""
     follow_up: str = ""
-    """CTEs of the same statement that store what belongs to the session, whose row is `changed`."""
+    """CTEs of the same statement that store rows of the session; its own row is `changed`."""
 
 
 _RETURNING: Final = "RETURNING id, completion_due_at AS claimed_until"

@@ -1,4 +1,4 @@
-"""The SQL of payments that match no open checkout, or that came for one a second time. Each is refunded."""
+"""The SQL of unmatched payments: no checkout can use them, so each is refunded."""
 
 from datetime import datetime
 from typing import Final
@@ -58,7 +58,7 @@ async def lock_session(tx: Transaction, session_id: UUID | None) -> UUID | None:
 
 
 async def lock_session_of(tx: Transaction, payment_id: str) -> None:
-    """Lock the session of a payment, if both exist, as everything does that then changes the payment."""
+    """Lock the session of a payment, if both exist; every change of an unmatched payment takes this lock first."""
     await tx.execute(
         """
         SELECT FROM sessions WHERE id = (SELECT session_id FROM unmatched_payments WHERE payment_id = $1)

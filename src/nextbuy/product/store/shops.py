@@ -18,7 +18,7 @@ ON CONFLICT (shop_id) DO UPDATE
 
 async def upsert_shops(db: Executor, states: Sequence[ShopState]) -> None:
     """Store the latest state of each shop, unless the same or a later version is stored."""
-    latest = {one.shop_id: one for one in sorted(states, key=lambda one: one.version)}
+    latest = {state.shop_id: state for state in sorted(states, key=lambda state: state.version)}
     shops = [latest[shop_id] for shop_id in sorted(latest)]
     await db.execute(
         _UPSERT,

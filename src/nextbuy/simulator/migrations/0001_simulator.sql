@@ -33,7 +33,7 @@ CREATE TABLE webhooks (
     -- When it is to be sent. A claim moves this ahead, and the time written is the fencing token. Null once it is
     -- delivered, or given up.
     due_at timestamptz DEFAULT now(),
-    -- Since when it fails, the last error, and the time to which it was rescheduled.
+    -- When it began to fail, the last error, and the time to which it was rescheduled; see `nextbuy.kit.storage.leases`.
     failing_since timestamptz,
     failure text,
     delayed_until timestamptz,

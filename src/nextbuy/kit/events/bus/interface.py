@@ -54,7 +54,7 @@ class Risk(Struct, frozen=True):
     problem: str
     """The problem and its remedy, for the operator."""
     level: Literal["loss", "warning", "unknown"] = "loss"
-    """Whether events may be lost, or may have to wait, or whether the property cannot be read."""
+    """`loss`: events may be lost, or another marketplace uses them; `warning`: they may wait; `unknown`: unreadable."""
 
 
 class BusMessage(Struct, frozen=True):
@@ -157,9 +157,9 @@ class Bus(Protocol):
         ...
 
     async def claim_prefix(self, fingerprint: str) -> list[Risk]:
-        """Claim the engine's names with our prefix for one marketplace; return a risk if another has claimed them.
+        """Claim our prefix for one marketplace; return a risk if another has claimed it.
 
-        Of several that claim at once, one wins. A marker that the engine has lost is stored again.
+        Of several marketplaces that claim it at once, one wins. A marker that the engine has lost is stored again.
 
         Raises:
             BusUnavailable: the engine does not answer.

@@ -31,7 +31,7 @@ class BacklogReader:
     """Reads the backlog of one group over a permanent connection."""
 
     def __init__(self, kafka: Kafka, group: str) -> None:
-        """Prepare, without a log: the clients that publish and consume report an outage."""
+        """Prepare a client that logs no outage: the clients that publish and consume do."""
         settings = client_settings(kafka, "status", OutageLog("status")) | _SETTINGS
         self._consumer = Consumer(settings | {"group.id": kafka.prefix + group, "error_cb": lambda _error: None})
         self._prefix = kafka.prefix
@@ -60,7 +60,7 @@ class BacklogReader:
             self._consumer.close()
 
     def _lagging(self, names: Collection[str], deadline: float) -> tuple[list[TopicPartition], int]:
-        """Return the first unacknowledged position of each partition with a backlog, and the number of all messages."""
+        """Return the first unacknowledged offset of each partition with a backlog, and the number of such messages."""
         known = self._consumer.list_topics(timeout=remaining(deadline)).topics.items()
         places = [(name, number) for name, topic in known if name in names for number in topic.partitions]
         if not places:
@@ -73,19 +73,19 @@ class BacklogReader:
         behind: list[TopicPartition] = []
         waiting = 0
         for place, acknowledged, start, end in zip(places, committed, starts, ends, strict=True):
-            position = max(acknowledged.offset, start.offset)
-            if end.offset > position:
-                behind.append(TopicPartition(*place, position))
-                waiting += end.offset - position
+            offset = max(acknowledged.offset, start.offset)
+            if end.offset > offset:
+                behind.append(TopicPartition(*place, offset))
+                waiting += end.offset - offset
         return behind, waiting
 
-    def _oldest(self, positions: Sequence[TopicPartition], deadline: float) -> float | None:
-        """Return when the oldest of the messages at these positions was published, in seconds since the epoch."""
+    def _oldest(self, offsets: Sequence[TopicPartition], deadline: float) -> float | None:
+        """Return when the oldest of the messages at these offsets was published, in seconds since the epoch."""
         seen: dict[tuple[str, int], float] = {}
-        self._consumer.assign(list(positions))
+        self._consumer.assign(list(offsets))
         try:
-            while len(seen) < len(positions) and time.monotonic() < deadline:
-                for message in self._consumer.consume(len(positions), _POLL_TIMEOUT):
+            while len(seen) < len(offsets) and time.monotonic() < deadline:
+                for message in self._consumer.consume(len(offsets), _POLL_TIMEOUT):
                     if message.error() is None:
                         place = message.topic() or "", message.partition() or 0
                         seen.setdefault(place, message.timestamp()[1] / 1000)

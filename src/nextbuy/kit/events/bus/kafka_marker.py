@@ -1,4 +1,4 @@
-"""The marker of the marketplace that a prefix on Kafka belongs to: the first record of the topic `<prefix>marketplace`.
+"""The marker of the marketplace that owns a prefix on Kafka: the first record of the topic `<prefix>marketplace`.
 
 A marketplace that finds no record appends its fingerprint, and reads the first one. The order of the only partition
 decides between two that start at once, and its records do not expire. No event is published there.
@@ -29,7 +29,7 @@ _READER: Final = {
 
 
 def claim_prefix(kafka: Kafka, fingerprint: str) -> list[Risk]:
-    """Store the marker unless there is one; return a risk if it is another marketplace's, or access to it is refused.
+    """Store the marker unless one exists; return a risk if it is another marketplace's, or access to it is refused.
 
     Raises:
         KafkaException: the cluster does not answer.
@@ -60,7 +60,7 @@ def claim_prefix(kafka: Kafka, fingerprint: str) -> list[Risk]:
 
 
 def _settings(kafka: Kafka) -> dict[str, Any]:
-    """Return settings without a log: the clients that publish and consume report an outage."""
+    """Return the settings of a client that logs no outage: the clients that publish and consume do."""
     return client_settings(kafka, "marker", OutageLog(_ACTIVITY)) | {"error_cb": lambda _error: None}
 
 

@@ -1,7 +1,7 @@
 """The ends of Kafka topics, and the offsets that a consumer group has committed. All methods block.
 
-They use consumers that join no group: the admin client's own requests for offsets crashed the process when their client
-was deleted.
+They use consumers that join no group, because the admin client crashed the process when it was deleted after a request
+for offsets.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -15,7 +15,7 @@ from nextbuy.kit.events.bus.interface import BusUnavailable, TopicEnd
 from nextbuy.kit.events.bus.kafka_connection import OutageLog, client_settings
 
 _NO_GROUP: Final = "offsets"
-"""Name of a group that has no member and commits nothing."""
+"""Name of a consumer group without members or committed offsets."""
 _TopicPartition = tuple[str, int]
 """A topic, by its name on the cluster, and a partition."""
 
@@ -73,7 +73,7 @@ class KafkaOffsets:
         return _offsets(reader, self._existing(reader, [self._prefix + topic for topic in topics]), OFFSET_END)
 
     def _reached(self, group: str, wanted: Collection[_TopicPartition]) -> dict[_TopicPartition, int]:
-        """Return by partition the offset of the next message that the group will get."""
+        """Return by partition the offset of the next message for the group."""
         reader = self._reader(group)
         existing = [place for place in self._existing(reader, {name for name, _ in wanted}) if place in wanted]
         if not existing:

@@ -1,4 +1,4 @@
-"""The backlogs of consumer groups on Redis Streams: what is unacknowledged or unread, and the age of the oldest."""
+"""The backlogs of consumer groups on Redis Streams: unacknowledged and unread messages, and the age of the oldest."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
@@ -9,10 +9,10 @@ from redis.asyncio import Redis
 from nextbuy.contracts.status import Backlog
 
 _MAX_COUNTED: Final = 2_000
-"""Unread messages of a group and stream that are counted one by one, if Redis does not report their number.
+"""The highest number of unread messages in a stream that is counted, if Redis does not report it.
 
-It does from 7.0 on, unless messages were deleted. Counting this many takes less than 10 ms, in which Redis serves
-nothing else.
+Redis reports it from 7.0 on, unless messages were deleted. Counting this many takes less than 10 ms, in which Redis
+serves nothing else.
 """
 
 _COUNT_UNREAD: Final = """
@@ -78,7 +78,7 @@ def _state(group: str, stream: str, infos: Sequence[Mapping[str, Any]]) -> _Grou
 
 
 def _add(backlog: Backlog, state: _GroupState, pending: object, unread: object, now_ms: float) -> Backlog:
-    """Add one stream to a group's backlog; errors count as nothing, as of a group that was just created or deleted."""
+    """Add one stream to a group's backlog; an error adds nothing, since the group was just created or deleted."""
     positions: list[bytes] = []
     waiting = backlog.waiting + state.pending
     if isinstance(pending, dict) and pending["min"]:

@@ -1,4 +1,4 @@
-"""Failures of Redis, sorted by whether they concern a message, a topic, or everything."""
+"""Failures of Redis, as errors of the bus: they concern one message, one topic, or everything."""
 
 import asyncio
 import math
@@ -22,10 +22,10 @@ T = TypeVar("T")
 
 
 async def report(reading: Awaitable[T], timeout: float) -> T:
-    """Return what Redis reports about its state.
+    """Await a reading of Redis's state and return it.
 
     Raises:
-        BusUnavailable: it does not answer within `timeout` seconds.
+        BusUnavailable: Redis does not answer within `timeout` seconds.
     """
     try:
         async with asyncio.timeout(timeout):
@@ -48,7 +48,7 @@ async def publish_failure(
 
 
 async def _size_limit(client: Redis) -> float:
-    """Return the bytes of the largest message: Redis may disconnect before its reply names the limit."""
+    """Return the size limit of a message in bytes, since Redis may disconnect before its reply names the limit."""
     try:
         async with asyncio.timeout(_TIMEOUT):
             return float((await client.config_get("proto-max-bulk-len"))["proto-max-bulk-len"] or math.inf)

@@ -67,7 +67,7 @@ class RedisOffsets:
 
 
 def _end(reply: Any) -> TopicEnd:  # noqa: ANN401  of any type
-    """Return the end of a stream that `XINFO STREAM` describes; one that does not exist has none."""
+    """Return the end of a stream from a reply to `XINFO STREAM`; a stream that does not exist has none."""
     if isinstance(reply, ResponseError) and "no such key" in str(reply):
         return {}
     _raise_error(reply)

@@ -1,4 +1,4 @@
-"""The properties of a Redis that may lose events, and the marker of the marketplace that a prefix belongs to."""
+"""The properties of a Redis that may lose events, and the marker of the marketplace that owns a prefix."""
 
 from typing import Any, Final
 
@@ -8,7 +8,7 @@ from redis.exceptions import ResponseError
 from nextbuy.kit.events.bus.interface import Risk
 
 _NEARLY_FULL: Final = 0.9
-"""Share of `maxmemory` in use from which a warning leaves an operator time to act."""
+"""Share of `maxmemory` in use above which operators are warned while they have time to act."""
 
 _EVICTION: Final = Risk(
     "redis-eviction",

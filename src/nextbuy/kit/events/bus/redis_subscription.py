@@ -1,8 +1,8 @@
 """A member of a consumer group on Redis Streams: it owns topics under leases, and takes their messages.
 
-**One script both checks the leases and takes messages**: an owner that slept through its lease takes nothing from its
-successor. It runs when a hint of new messages arrives and, for all topics at once, every `POLL_INTERVAL`, which also
-extends the leases. All owners of a group share a consumer name, so unacknowledged messages come again first, in order.
+**One script both checks the leases and takes messages**: an owner that stalled until its lease expired takes nothing
+from its successor. It runs when a hint of new messages arrives and, for all topics at once, every `POLL_INTERVAL`,
+which extends the leases. All owners of a group share a consumer name, so unacknowledged messages come first, in order.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Shops are approved, then suspended, while notification and product are unavailable: in the end all say "suspended".
+"""Shops are approved, then suspended, while notification and product are unavailable: in the end all are suspended.
 
 The decisions go the whole way: seller's outbox, relay, bus, dispatchers, receivers, and the job that sends mails.
 """
@@ -43,7 +43,7 @@ APPROVED, SUSPENDED = SellerApproved.topic, SellerSuspended.topic
 
 
 class TopicBuffer:
-    """A bus that keeps what a relay publishes, by topic, so that a test chooses when each topic is read."""
+    """A bus that stores the messages of a relay by topic, so that a test chooses when each topic is read."""
 
     carrier = "memory"
 
@@ -77,7 +77,7 @@ class TopicBuffer:
 
 
 async def suspended_sellers(open_database: OpenDatabase) -> tuple[Database, list[UUID]]:
-    """Open, approve and suspend shops; return the database of seller, whose outbox is full, and the sellers."""
+    """Open, approve and suspend shops; return the database of seller, with its outbox full, and the sellers."""
     calls = StubCalls()
     deps = SellerDeps(auth=AuthClient(calls), database=await open_database("seller"))
     sellers = [await open_shop(deps, calls, f"Shop {n}") for n in range(SHOPS)]
@@ -128,7 +128,7 @@ async def assert_suspended(harness: DeliveryHarness, server: MailServer, sellers
         assert mails[-1] == "Your shop is suspended · NextBuy"
     rows = await harness.destinations["product"].database.fetch("SELECT status FROM shops")
     assert [row["status"] for row in rows] == ["suspended"] * SHOPS
-    assert await harness.letters() == []
+    assert await harness.dead_letters() == []
 
 
 async def test_last_decision_wins_when_destinations_return(
@@ -153,7 +153,7 @@ async def test_last_decision_wins_when_destinations_return(
 
 
 @pytest.mark.parametrize("topics", [(APPROVED, SUSPENDED), (SUSPENDED, APPROVED)], ids=lambda topics: topics[0])
-async def test_last_decision_wins_in_whatever_order_topics_are_read(
+async def test_last_decision_wins_in_any_order_of_topics(
     open_database: OpenDatabase, redis: Redis, journal: Journal, topics: tuple[str, ...]
 ) -> None:
     harness, server = await open_services(open_database, redis, journal, RedisProbe(redis)), MailServer()

@@ -1,4 +1,4 @@
-"""The latest word wins: the newest notification and the last mail report the newest event, however events arrive."""
+"""The latest state wins: the newest notification and the last mail report the newest event in any order of arrival."""
 
 import asyncio
 import random
@@ -109,7 +109,7 @@ async def test_suspension_is_the_newest_notification_and_the_last_mail(
     assert len(server.accepted) == (2 if was_first else 1) * SHOPS
 
 
-async def test_suspension_is_last_whatever_is_delivered_and_mailed_at_the_same_time(deps: Deps) -> None:
+async def test_suspension_is_the_last_mail_during_concurrent_deliveries_and_sending(deps: Deps) -> None:
     rng, server = random.Random(), MailServer()  # noqa: S311  shuffles a test
     shops = [(new_id(), new_id()) for _ in range(SHOPS)]
     events = [event for shop in shops for event in (approved(*shop), suspended(*shop))]
@@ -167,7 +167,7 @@ async def test_newer_mail_waits_while_an_older_one_is_being_sent(deps: Deps) -> 
     assert [str(one["Subject"]) for one in server.mails] == [APPROVED, SUSPENDED]
 
 
-async def test_mail_that_is_claimed_before_something_newer_arrives_is_not_sent(deps: Deps) -> None:
+async def test_mail_claimed_before_a_newer_notification_arrives_is_not_sent(deps: Deps) -> None:
     await handle(notify_accounts, deps, approved())
     [taken] = await claim(deps.database, limit=1)
     assert await mark_superseded(deps.database, taken.until, [taken.id]) == set()
@@ -179,7 +179,7 @@ async def test_mail_that_is_claimed_before_something_newer_arrives_is_not_sent(d
     assert await statuses(deps) == {"shop-approved": "superseded", "shop-suspended": "waiting"}
 
 
-async def test_delayed_mail_does_not_hold_up_a_newer_one(deps: Deps) -> None:
+async def test_delayed_mail_does_not_delay_a_newer_one(deps: Deps) -> None:
     server = MailServer()
     server.reply_to_data = lambda offered: "250 accepted" if offered else "451 busy"
     await handle(notify_accounts, deps, approved())
@@ -240,7 +240,7 @@ async def sent_kinds(deps: Deps, events: Sequence[InboundEvent]) -> list[str]:
     return [row["kind"] for row in rows]
 
 
-async def test_older_mail_about_another_thing_or_to_another_account_is_sent(deps: Deps) -> None:
+async def test_older_mail_about_another_shop_or_to_another_account_is_sent(deps: Deps) -> None:
     events = [suspended(position=9), approved(shop=new_id(), position=8), approved(seller=new_id(), position=7)]
 
     assert await sent_kinds(deps, events) == ["shop-approved", "shop-approved", "shop-suspended"]

@@ -1,6 +1,7 @@
-"""Dead letters that a destination proves: it has rejected an event, and the letter is missing or counts as replayed.
+"""Lost dead letters: a destination has rejected an event, and its dead letter is missing or counts as replayed.
 
-A letter is lost if this service's database is older than the destination's, and a replay if it is the other way round.
+A dead letter is lost when this service's database was restored from a backup; a replay is lost when the destination's
+database was. The destination's inbox row has the reason, so the dead letter is stored, or is waiting, again.
 """
 
 from collections.abc import Collection, Sequence
@@ -14,9 +15,9 @@ from nextbuy.kafka.dead_letters.store import store_letters
 from nextbuy.kafka.delivery.open_batch import Entry, delivery_key
 from nextbuy.kit.storage.database import Database
 
-# A replay that ends while a destination is asked may be newer than its answer.
+# A replay that has just ended may be newer than the destination's answer.
 _REPLAY_LOST: Final = "status = 'replayed' AND resolved_at < now() - interval '1 minute'"
-_STANDING: Final = (
+_DEAD_LETTERED: Final = (
     f"SELECT delivery_key FROM dead_letters WHERE delivery_key = ANY($1::text[]) AND NOT ({_REPLAY_LOST})"  # noqa: S608
 )
 _REOPEN: Final = f"""
@@ -25,7 +26,7 @@ _REOPEN: Final = f"""
 """  # noqa: S608  made of constants
 
 
-class LostLetter(Struct, frozen=True):
+class LostDeadLetter(Struct, frozen=True):
     """A rejected event without a dead letter, and the reason in its inbox row."""
 
     destination: str
@@ -37,21 +38,21 @@ class LostLetter(Struct, frozen=True):
     position: int
 
 
-async def standing_letters(database: Database, keys: Collection[tuple[str, UUID]]) -> set[tuple[str, UUID]]:
-    """Return the subscriptions and events that have a dead letter which is not replayed."""
+async def find_dead_lettered(database: Database, keys: Collection[tuple[str, UUID]]) -> set[tuple[str, UUID]]:
+    """Return the subscriptions and events with a dead letter, unless its replay is lost."""
     by_key = {delivery_key(subscription, event_id): (subscription, event_id) for subscription, event_id in keys}
-    rows = await database.fetch(_STANDING, list(by_key))
+    rows = await database.fetch(_DEAD_LETTERED, list(by_key))
     return {by_key[row["delivery_key"]] for row in rows}
 
 
-async def restore_letters(database: Database, lost: Sequence[LostLetter]) -> None:
+async def restore_dead_letters(database: Database, lost: Sequence[LostDeadLetter]) -> None:
     """Store lost dead letters, and mark replayed ones as waiting again."""
-    letters = [
-        Entry(0, one.topic, one.event_id, one.body, one.position, []).letter(
-            one.destination, one.subscription, Result(Outcome.REJECTED, one.reason)
+    dead_letters = [
+        Entry(0, dead.topic, dead.event_id, dead.body, dead.position, []).letter(
+            dead.destination, dead.subscription, Result(Outcome.REJECTED, dead.reason)
         )
-        for one in lost
+        for dead in lost
     ]
-    if letters:
-        await store_letters(database, letters)
-        await database.execute(_REOPEN, [letter.delivery_key for letter in letters])
+    if dead_letters:
+        await store_letters(database, dead_letters)
+        await database.execute(_REOPEN, [dead_letter.delivery_key for dead_letter in dead_letters])
