@@ -136,7 +136,7 @@ async def _run(job: Job) -> Rounds:
             database=database,
             bus=RedisBus(redis),
             destinations=(),
-            sources=(),
+            publishers=(),
         )
         deps = entry.assemble(parts)
         service = Service(name="product", deps=entry.service.deps, calls=[*entry.service.calls, answers(Nod, nod)])

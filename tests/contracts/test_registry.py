@@ -10,7 +10,7 @@ from nextbuy.contracts.message import Call, Event
 from nextbuy.contracts.parking import list_parked_events_of, read_parked_events_of, replay_parked_events_of
 from nextbuy.contracts.registry import CALLS, EVENTS, PUBLISHERS, SUBSCRIBERS
 from nextbuy.contracts.status import get_status_of
-from nextbuy.host.composition import SERVICES, destinations, sources
+from nextbuy.host.composition import SERVICES, destinations, publishers
 
 PARKING = (list_parked_events_of, read_parked_events_of, replay_parked_events_of)
 
@@ -79,13 +79,13 @@ def test_only_the_kafka_service_asks_publishers_for_parked_events() -> None:
 
 
 def test_event_logs_of_all_publishers_are_compared() -> None:
-    assert {source.name: set(source.topics) for source in sources()} == {
+    assert {publisher.name: set(publisher.topics) for publisher in publishers()} == {
         name: {event.topic for event in hosted.service.publishes}
         for name, hosted in SERVICES.items()
         if hosted.service.publishes
     }
-    assert sorted(source.name for source in sources()) == sorted(PUBLISHERS)
-    assert {topic for source in sources() for topic in source.topics} == {event.topic for event in EVENTS}
+    assert sorted(publisher.name for publisher in publishers()) == sorted(PUBLISHERS)
+    assert {topic for publisher in publishers() for topic in publisher.topics} == {event.topic for event in EVENTS}
 
 
 def test_only_the_kafka_service_compares_events_and_may_repeat_it() -> None:

@@ -33,7 +33,7 @@ from nextbuy.kit.rpc.breaker import Breaker, BreakerPolicy
 from nextbuy.kit.rpc.calls import Calls
 from nextbuy.kit.rpc.transports import LocalTransport
 from nextbuy.kit.service import Service, Subscription, answers
-from nextbuy.kit.service_context import Destination, Source
+from nextbuy.kit.service_context import Destination, Publisher
 from nextbuy.kit.storage.database import Database
 from nextbuy.kit.wire import Handler, Request, Response, problem_response
 from tests.kafka.bus_probe import BusProbe
@@ -131,7 +131,7 @@ class SamplePublisher:
         self.available = True
         self.relay = Relay(self.database, bus, journal)
         service = Service(name=name, deps=SamplePublisher, publishes=[Counted, Measured])
-        self.source = Source(name, [event.topic for event in service.publishes])
+        self.source = Publisher(name, [event.topic for event in service.publishes])
         self._app = App(service, self, identity=ServiceIdentity(SECRET, name), calls=log_calls(service))
 
     def handler(self) -> Handler | None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from nextbuy.contracts.values import new_id
 from nextbuy.kafka.dead_letters.replay_requests import MAX_DEAD_LETTERS, Replay, request_replays
-from nextbuy.kafka.dead_letters.store import ALL, Filter, NewDeadLetter, store_letters
+from nextbuy.kafka.dead_letters.store import ALL, Filter, NewDeadLetter, store_dead_letters
 from nextbuy.kit.storage.database import Database
 from tests.kit.events.sample import Counted, message
 
@@ -32,7 +32,7 @@ async def add_dead_letters(
     database: Database, numbers: Sequence[int], subscription: str = "record-effects", *, reason: str = "conflict: No."
 ) -> None:
     """Store one dead letter per number."""
-    await store_letters(database, [new_dead_letter(n, subscription, reason=reason) for n in numbers])
+    await store_dead_letters(database, [new_dead_letter(n, subscription, reason=reason) for n in numbers])
 
 
 async def request(database: Database, only: Filter = ALL, *, limit: int = MAX_DEAD_LETTERS) -> Replay:

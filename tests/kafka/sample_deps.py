@@ -13,7 +13,7 @@ from nextbuy.kafka.deps import Deps
 from nextbuy.kafka.late_delivery import LateDelivery
 from nextbuy.kit.events.bus.interface import Bus
 from nextbuy.kit.observability.interactions import Interactions
-from nextbuy.kit.service_context import Destination, Source
+from nextbuy.kit.service_context import Destination, Publisher
 from nextbuy.kit.storage.database import Database
 
 
@@ -23,7 +23,7 @@ def sample_deps(
     send: Send,
     bus: Bus,
     destinations: Sequence[Destination],
-    sources: Sequence[Source] = (),
+    publishers: Sequence[Publisher] = (),
 ) -> Deps:
     """Return dependencies whose calls are sent by `send`."""
     return Deps(
@@ -32,7 +32,7 @@ def sample_deps(
         comparison=ComparisonClient(send),
         destinations=destinations,
         parking=ParkingClient(send),
-        sources=sources,
+        publishers=publishers,
         late=LateDelivery(),
         bus=bus,
         database=database,

@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from nextbuy.contracts.errors import Conflict
-from nextbuy.kafka.dead_letters.store import store_letters
+from nextbuy.kafka.dead_letters.store import store_dead_letters
 from nextbuy.kit.service import subscribe
 from nextbuy.kit.storage.database import Database
 from tests.kafka.conftest import MakeHarness
@@ -184,7 +184,7 @@ async def test_event_given_up_without_an_inbox_row_is_not_delivered_again(make_r
             " RETURNING event_id"
         )
         key = f"{RECORD_EFFECTS.name}/{event_id}"
-        await store_letters(harness.database, [replace(new_dead_letter(2), event_id=event_id, delivery_key=key)])
+        await store_dead_letters(harness.database, [replace(new_dead_letter(2), event_id=event_id, delivery_key=key)])
 
         await harness.compare()
 

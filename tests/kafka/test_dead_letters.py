@@ -81,8 +81,8 @@ async def test_delivery_is_dead_lettered_once(open_database: OpenDatabase) -> No
     first = new_dead_letter(1, reason="conflict: first")
     again = replace(first, reason="x")
 
-    await dead_letters.store_letters(database, [first, first])
-    await dead_letters.store_letters(database, [again])
+    await dead_letters.store_dead_letters(database, [first, first])
+    await dead_letters.store_dead_letters(database, [again])
 
     [letter] = (await dead_letters.list_dead_letters(database, 10)).items
     assert letter.reason == "conflict: first"
@@ -197,7 +197,7 @@ async def test_replay_to_all_waits_for_the_subscription_that_rejects_it(make_red
 
 async def test_dead_letter_for_a_deleted_subscription_can_be_discarded(make_redis_harness: MakeHarness) -> None:
     harness = await make_redis_harness(sample=[RECORD_EFFECTS])
-    await dead_letters.store_letters(harness.database, [new_dead_letter(1, "gone")])
+    await dead_letters.store_dead_letters(harness.database, [new_dead_letter(1, "gone")])
     [letter] = await harness.dead_letters()
 
     await replay_requests.request_replay(harness.database, letter.id)

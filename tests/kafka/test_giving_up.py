@@ -8,7 +8,7 @@ import pytest
 
 from nextbuy.contracts.delivery import EventEntry
 from nextbuy.contracts.errors import AppError, ServiceUnavailable, Unprocessable
-from nextbuy.kafka.dead_letters.store import store_letters
+from nextbuy.kafka.dead_letters.store import store_dead_letters
 from nextbuy.kafka.delivery import dispatcher
 from nextbuy.kit.service import subscribe
 from nextbuy.kit.storage.database import Transaction
@@ -122,7 +122,7 @@ async def test_event_is_not_acknowledged_before_its_dead_letter_is_stored(
     await harness.publish(*(Counted(about="a", n=n) for n in range(3)))
     async with harness.delivering():
         with monkeypatch.context() as patch:
-            patch.setattr(dispatcher, "store_letters", fail)
+            patch.setattr(dispatcher, "store_dead_letters", fail)
             await until(lambda: failures > 5)
             assert await harness.lag() == 3
         await until(harness.is_done, "all events are acknowledged")
@@ -136,13 +136,13 @@ async def test_kill_between_dead_letter_and_acknowledgement_leaves_one_dead_lett
     stored = asyncio.Event()
 
     async def store_and_hang(*arguments: object) -> None:
-        await store_letters(*arguments)  # type: ignore[arg-type]
+        await store_dead_letters(*arguments)  # type: ignore[arg-type]
         stored.set()
         await asyncio.Event().wait()
 
     await harness.publish(*(Counted(about="a", n=n) for n in range(3)))
     with monkeypatch.context() as patch:
-        patch.setattr(dispatcher, "store_letters", store_and_hang)
+        patch.setattr(dispatcher, "store_dead_letters", store_and_hang)
         async with harness.delivering():
             await stored.wait()
     assert len(await harness.dead_letters()) == 1

@@ -27,7 +27,7 @@ from nextbuy.kit.rpc.breaker import Breaker
 from nextbuy.kit.rpc.calls import Calls
 from nextbuy.kit.rpc.transports import LocalTransport
 from nextbuy.kit.service import Service
-from nextbuy.kit.service_context import Source
+from nextbuy.kit.service_context import Publisher
 from nextbuy.kit.storage.database import Database
 from tests.conftest import OpenDatabase
 from tests.kafka.delivery_harness import SECRET
@@ -72,7 +72,7 @@ class ParkingHarness:
             journal,
             breakers={PUBLISHER: Breaker(now)},
         )
-        self.deps = sample_deps(database, redis, self._send, self.bus, [], [Source(PUBLISHER, [])])
+        self.deps = sample_deps(database, redis, self._send, self.bus, [], [Publisher(PUBLISHER, [])])
 
     async def _send(self, call: Call[Reply]) -> Reply:
         if not self.available:

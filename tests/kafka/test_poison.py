@@ -9,7 +9,7 @@ import pytest
 
 from nextbuy.contracts.errors import Conflict
 from nextbuy.kafka.dead_letters.replay_requests import get_replay
-from nextbuy.kafka.dead_letters.store import store_letters
+from nextbuy.kafka.dead_letters.store import store_dead_letters
 from nextbuy.kafka.delivery import dispatcher
 from nextbuy.kit.events.bus.interface import BusMessage
 from nextbuy.kit.service import subscribe
@@ -50,7 +50,7 @@ async def test_hundred_poisonous_events_of_five_hundred_are_dead_lettered_once_a
 
     async def store(*arguments: object) -> None:
         if stopped == "after it has stored":
-            await store_letters(*arguments)  # type: ignore[arg-type]
+            await store_dead_letters(*arguments)  # type: ignore[arg-type]
         await hang()
 
     await harness.publish(*(Counted(about="a", n=n) for n in range(500)))
@@ -59,7 +59,7 @@ async def test_hundred_poisonous_events_of_five_hundred_are_dead_lettered_once_a
             if stopped == "in the call":
                 patch.setattr(sample, "intercept", hang_in_call)
             else:
-                patch.setattr(dispatcher, "store_letters", store)
+                patch.setattr(dispatcher, "store_dead_letters", store)
             async with harness.delivering():
                 await reached.wait()
     async with harness.delivering():

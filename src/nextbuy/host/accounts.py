@@ -55,7 +55,7 @@ async def store_admin(settings: Settings, email: str, password: str, *, name: st
             database=database,
             bus=RedisBus(redis, settings.redis_prefix),
             destinations=(),
-            sources=(),
+            publishers=(),
         )
         return await create_admin(nextbuy.auth.deps.assemble(context), email, password, name)
     finally:

@@ -54,7 +54,7 @@ class BusWatch:
         risks = await self._find()
         accepted = [risk for risk in risks if risk.name in self._settings.accepted_bus_risks]
         self.risks = [risk for risk in risks if risk not in accepted]
-        if refused := [risk for risk in self.risks if risk.level == "loss"]:
+        if refused := [risk for risk in self.risks if risk.severity == "critical"]:
             message = " ".join(risk.problem for risk in refused)
             if acceptable := [risk.name for risk in refused if risk.name in BUS_RISKS]:
                 message += f" Or accept this with NEXTBUY_ACCEPT_BUS_RISKS={','.join(acceptable)}."
@@ -79,7 +79,7 @@ class BusWatch:
 
     async def is_safe(self) -> bool:
         """Return whether the last check found no risk, except for properties that cannot be read."""
-        return all(risk.level == "unknown" for risk in self.risks)
+        return all(risk.severity == "unknown" for risk in self.risks)
 
     async def _find(self) -> list[Risk]:
         """Return all risks; if an engine does not answer, its risks are from its last answer."""

@@ -58,7 +58,7 @@ from nextbuy.kit.observability.interactions import Interactions
 from nextbuy.kit.observability.telemetry import Journal
 from nextbuy.kit.rpc.transports import HttpTransport, LocalTransport, Transport
 from nextbuy.kit.service import Service, Task
-from nextbuy.kit.service_context import Destination, Source
+from nextbuy.kit.service_context import Destination, Publisher
 from nextbuy.kit.storage.database import Database
 from nextbuy.kit.wire import encode
 from nextbuy.web.app import pages
@@ -120,7 +120,7 @@ def make_process(settings: Settings, names: Collection[str], journal: Journal) -
         interactions=interactions,
         tasks=[BackgroundTask("interactions", interactions.run)],
         destinations=destinations(),
-        sources=sources(),
+        publishers=publishers(),
         service_tasks=service_tasks,
     )
 
@@ -162,10 +162,10 @@ def destinations() -> list[Destination]:
     return subscribers
 
 
-def sources() -> list[Source]:
+def publishers() -> list[Publisher]:
     """Return the services that publish events, with their topics."""
     return [
-        Source(hosted.name, [event.topic for event in hosted.service.publishes])
+        Publisher(hosted.name, [event.topic for event in hosted.service.publishes])
         for hosted in SERVICES.values()
         if hosted.service.publishes
     ]

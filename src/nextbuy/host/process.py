@@ -33,7 +33,7 @@ from nextbuy.kit.rpc.breaker import Breaker, BreakerPolicy
 from nextbuy.kit.rpc.calls import Calls
 from nextbuy.kit.rpc.transports import HttpTransport, LocalTransport, Transport
 from nextbuy.kit.service import CallHandler, Service, answers
-from nextbuy.kit.service_context import Destination, ServiceContext, Source
+from nextbuy.kit.service_context import Destination, Publisher, ServiceContext
 from nextbuy.kit.status import StatusReporter
 from nextbuy.kit.storage.database import Database
 from nextbuy.kit.wire import Handler
@@ -73,7 +73,7 @@ class Process:
         interactions: Interactions,
         tasks: Sequence[BackgroundTask],
         destinations: Sequence[Destination],
-        sources: Sequence[Source],
+        publishers: Sequence[Publisher],
         service_tasks: Callable[[Service, Any, Database, Bus, Journal, Activity], Iterable[BackgroundTask]],
     ) -> None:
         """Prepare a process; `start` starts `tasks`, then `services` in order, each with its `service_tasks`."""
@@ -89,7 +89,7 @@ class Process:
         self._service_tasks = service_tasks
         self._interactions = interactions
         self._destinations = destinations
-        self._sources = sources
+        self._publishers = publishers
         self._breakers = {name: Breaker(asyncio.get_running_loop().time) for name in callees}
         self.transports: dict[str, Transport] = {name: self._transport(name) for name in callees}
         self.verifier = TokenVerifier(self._public_keys)
@@ -162,7 +162,7 @@ class Process:
                 database=database,
                 bus=self.bus,
                 destinations=self._destinations,
-                sources=self._sources,
+                publishers=self._publishers,
             )
         )
         if service.startup is not None:

@@ -10,7 +10,7 @@ from nextbuy.contracts.parking import ParkingClient
 from nextbuy.kafka.late_delivery import LateDelivery
 from nextbuy.kit.events.bus.interface import Bus
 from nextbuy.kit.observability.interactions import Interactions
-from nextbuy.kit.service_context import Destination, ServiceContext, Source
+from nextbuy.kit.service_context import Destination, Publisher, ServiceContext
 from nextbuy.kit.storage.database import Database
 
 
@@ -23,7 +23,7 @@ class Deps:
     comparison: ComparisonClient
     destinations: Sequence[Destination]
     parking: ParkingClient
-    sources: Sequence[Source]
+    publishers: Sequence[Publisher]
     late: LateDelivery
     bus: Bus
     database: Database
@@ -38,7 +38,7 @@ def assemble(context: ServiceContext) -> Deps:
         comparison=ComparisonClient(context.send),
         destinations=context.destinations,
         parking=ParkingClient(context.send),
-        sources=context.sources,
+        publishers=context.publishers,
         late=LateDelivery(),
         bus=context.bus,
         database=context.database,

@@ -31,7 +31,7 @@ class LateBatch:
     def __init__(self, topic: str, events: Sequence[LateEvent]) -> None:
         self.topic = topic
         self.events = events
-        self.abandoned = False
+        self.withdrawn = False
         """Whether its events are not to be sent any more."""
         self.done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
@@ -64,4 +64,4 @@ class LateDelivery:
         except TimeoutError:
             return False
         finally:
-            batch.abandoned = True
+            batch.withdrawn = True

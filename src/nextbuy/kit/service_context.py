@@ -21,16 +21,16 @@ class Destination(Struct, frozen=True):
     topics: Mapping[str, Sequence[str]]
 
 
-class Source(Struct, frozen=True):
+class Publisher(Struct, frozen=True):
     """A service that publishes events, with its topics."""
 
     name: str
     topics: Sequence[str]
 
 
-def source_by_topic(sources: Sequence[Source]) -> dict[str, str]:
+def publisher_by_topic(publishers: Sequence[Publisher]) -> dict[str, str]:
     """Return the name of the only service that publishes each topic."""
-    return {topic: source.name for source in sources for topic in source.topics}
+    return {topic: publisher.name for publisher in publishers for topic in publisher.topics}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,5 +48,5 @@ class ServiceContext:
     bus: Bus
     destinations: Sequence[Destination]
     """All services that subscribe to events; the kafka service delivers to them."""
-    sources: Sequence[Source]
+    publishers: Sequence[Publisher]
     """All services that publish events; the kafka service compares their event logs with inboxes."""

@@ -22,7 +22,7 @@ from nextbuy.kafka.deps import Deps
 from nextbuy.kit.deadline import set_deadline
 from nextbuy.kit.events.bus.interface import BusUnavailable
 from nextbuy.kit.observability import telemetry
-from nextbuy.kit.service_context import source_by_topic
+from nextbuy.kit.service_context import publisher_by_topic
 from nextbuy.kit.storage.database import transient
 
 log: Final = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ class Rounds:
     def __init__(self, deps: Deps) -> None:
         self._deps = deps
         self._destinations = [DestinationComparison(deps, destination) for destination in deps.destinations]
-        self._source_of = source_by_topic(deps.sources)
+        self._publisher_of = publisher_by_topic(deps.publishers)
 
     async def run(self, tasks: asyncio.TaskGroup) -> bool:
         """Start the comparisons of one round in `tasks`; return whether a destination has finished and is behind."""
@@ -86,7 +86,7 @@ class Rounds:
         running: list[asyncio.Task[bool]] = []
         for destination, subscriptions_at in cursors.items():
             new = [
-                Comparison(self._source_of[cursor.topic], cursor, names, lists[cursor], ends[cursor.topic])
+                Comparison(self._publisher_of[cursor.topic], cursor, names, lists[cursor], ends[cursor.topic])
                 for cursor, names in subscriptions_at.items()
                 if cursor in lists and lists[cursor].positions
             ]
@@ -112,10 +112,10 @@ class Rounds:
         """List the events after the cursors of all destinations, with one call per event log."""
         by_source: dict[str, dict[LogCursor, None]] = defaultdict(dict)
         for cursor in (cursor for subscriptions_at in cursors for cursor in subscriptions_at):
-            if cursor.topic in self._source_of:
-                by_source[self._source_of[cursor.topic]].setdefault(cursor)
+            if cursor.topic in self._publisher_of:
+                by_source[self._publisher_of[cursor.topic]].setdefault(cursor)
         highest = {
-            source: max((at.position for at in positions if self._source_of.get(at.topic) == source), default=0)
+            source: max((at.position for at in positions if self._publisher_of.get(at.topic) == source), default=0)
             for source in by_source
         }
         lists = await asyncio.gather(

@@ -11,7 +11,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from nextbuy.contracts.delivery import Outcome, Result
-from nextbuy.kafka.dead_letters.store import store_letters
+from nextbuy.kafka.dead_letters.store import store_dead_letters
 from nextbuy.kafka.delivery.open_batch import Entry, delivery_key
 from nextbuy.kit.storage.database import Database
 
@@ -48,11 +48,11 @@ async def find_dead_lettered(database: Database, keys: Collection[tuple[str, UUI
 async def restore_dead_letters(database: Database, lost: Sequence[LostDeadLetter]) -> None:
     """Store lost dead letters, and mark replayed ones as waiting again."""
     dead_letters = [
-        Entry(0, dead.topic, dead.event_id, dead.body, dead.position, []).letter(
+        Entry(0, dead.topic, dead.event_id, dead.body, dead.position, []).dead_letter(
             dead.destination, dead.subscription, Result(Outcome.REJECTED, dead.reason)
         )
         for dead in lost
     ]
     if dead_letters:
-        await store_letters(database, dead_letters)
+        await store_dead_letters(database, dead_letters)
         await database.execute(_REOPEN, [dead_letter.delivery_key for dead_letter in dead_letters])

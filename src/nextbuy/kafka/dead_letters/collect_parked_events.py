@@ -21,7 +21,7 @@ log: Final = logging.getLogger(__name__)
 async def collect_parked_events(deps: Deps) -> None:
     """Store a dead letter for each parked event that has none; an unavailable publisher delays no other."""
     async with asyncio.TaskGroup() as tasks:
-        for publisher in [source.name for source in deps.sources]:
+        for publisher in [publisher.name for publisher in deps.publishers]:
             tasks.create_task(_collect(deps, publisher))
 
 

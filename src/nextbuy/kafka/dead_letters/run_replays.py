@@ -17,7 +17,7 @@ from nextbuy.kafka.dead_letters import replay_requests
 from nextbuy.kafka.dead_letters.replay_requests import ClaimedDeadLetter
 from nextbuy.kafka.deps import Deps
 from nextbuy.kit.events.inbound import EventDecoder, UndecodableEvent
-from nextbuy.kit.service_context import source_by_topic
+from nextbuy.kit.service_context import publisher_by_topic
 from nextbuy.kit.storage.database import transient
 
 BATCH_SIZE: Final = 100
@@ -84,7 +84,7 @@ async def _replay_undecoded(deps: Deps, one: ClaimedDeadLetter) -> None:
     """Deliver an event to every subscription of its topic; if one rejects it, the dead letter stays."""
     topic = one.letter.topic
     try:
-        EventDecoder.envelope(one.body, one.position, topic, source_by_topic(deps.sources).get(topic))
+        EventDecoder.envelope(one.body, one.position, topic, publisher_by_topic(deps.publishers).get(topic))
     except UndecodableEvent as error:
         await _store_result(deps, one, [Result(Outcome.REJECTED, str(error))])
         return

@@ -159,7 +159,7 @@ class NewDeadLetter(Struct, frozen=True, kw_only=True):
     position: int
 
 
-async def store_letters(database: Database, letters: Sequence[NewDeadLetter]) -> None:
+async def store_dead_letters(database: Database, letters: Sequence[NewDeadLetter]) -> None:
     """Store dead letters in one transaction; existing ones stay as they are."""
     rows = [
         (

@@ -12,5 +12,5 @@ async def deliver_events(deps: Deps) -> None:
     async with asyncio.TaskGroup() as tasks:
         for destination in deps.destinations:
             late = deps.late.queue(destination.name)
-            dispatcher = Dispatcher(destination, deps.delivery, deps.bus, deps.database, late, deps.sources)
+            dispatcher = Dispatcher(destination, deps.delivery, deps.bus, deps.database, late, deps.publishers)
             tasks.create_task(keep_running(f"kafka.deliver-to-{destination.name}", dispatcher.run))

@@ -18,14 +18,14 @@ from msgspec import Raw
 
 from nextbuy.contracts.delivery import MAX_BYTES, MAX_EVENTS, DeliveryClient, EventEntry, Outcome, Result
 from nextbuy.contracts.errors import AppError, BadGateway, DeadlinePassed, TooLarge, Unprocessable
-from nextbuy.kafka.dead_letters.store import NewDeadLetter, store_letters
+from nextbuy.kafka.dead_letters.store import NewDeadLetter, store_dead_letters
 from nextbuy.kafka.delivery.open_batch import Entry, OpenBatch
 from nextbuy.kafka.delivery.outages import Outage
 from nextbuy.kafka.late_delivery import LateBatch
 from nextbuy.kit.deadline import set_deadline
 from nextbuy.kit.events.bus.interface import Bus, BusUnavailable, Subscription
 from nextbuy.kit.observability import telemetry
-from nextbuy.kit.service_context import Destination, Source, source_by_topic
+from nextbuy.kit.service_context import Destination, Publisher, publisher_by_topic
 from nextbuy.kit.storage.database import Database
 
 log: Final = logging.getLogger(__name__)
@@ -52,14 +52,14 @@ class Dispatcher:
         bus: Bus,
         database: Database,
         late: "asyncio.Queue[LateBatch]",
-        sources: Sequence[Source] = (),
+        publishers: Sequence[Publisher] = (),
     ) -> None:
         self._destination = destination
         self._client = client
         self._bus = bus
         self._database = database
         self._late = late
-        self._source_of = source_by_topic(sources)
+        self._publisher_of = publisher_by_topic(publishers)
         self._open: list[OpenBatch] = []
         self._wakeup = asyncio.Event()
         self._limit = MAX_EVENTS
@@ -90,7 +90,7 @@ class Dispatcher:
         """Open the batches that arrive; the bus yields no further one of a topic until it is acknowledged."""
         async for batch in subscription.batches():
             subscriptions = self._destination.topics[batch.topic]
-            opened, letters = OpenBatch.read(batch, subscriptions, self._source_of.get(batch.topic))
+            opened, letters = OpenBatch.read(batch, subscriptions, self._publisher_of.get(batch.topic))
             if letters:
                 await self._store(letters)
             self._open.append(opened)
@@ -105,7 +105,7 @@ class Dispatcher:
     async def _deliver(self) -> None:
         while True:
             self._wakeup.clear()
-            self._open = [one for one in self._open if not one.abandoned]
+            self._open = [one for one in self._open if not one.withdrawn]
             chosen = list(self._choose(time.monotonic()))
             if chosen:
                 with telemetry.use_span(telemetry.start_span()):
@@ -156,7 +156,7 @@ class Dispatcher:
         self._log_recovery()
         self._limit = min(MAX_EVENTS, self._limit * 2)
         letters = [
-            entry.letter(self._destination.name, name, result)
+            entry.dead_letter(self._destination.name, name, result)
             for (_, entry), row in zip(chosen, results, strict=True)
             for name, result in zip(entry.subscriptions, row, strict=True)
             if result.outcome is Outcome.REJECTED
@@ -189,7 +189,7 @@ class Dispatcher:
         elif self._rejection(entry) or isinstance(error, TooLarge):
             # Not even its rejection is accepted, so the dead letter is its only trace.
             result = Result(Outcome.REJECTED, str(error))
-            await self._store([entry.letter(self._destination.name, name, result) for name in entry.subscriptions])
+            await self._store([entry.dead_letter(self._destination.name, name, result) for name in entry.subscriptions])
             batch.finish(entry)
         else:
             self._log_outage(error)
@@ -225,7 +225,7 @@ class Dispatcher:
         failing = False
         while True:
             try:
-                await store_letters(self._database, letters)
+                await store_dead_letters(self._database, letters)
             except Exception as error:  # noqa: BLE001  whatever failed, the events must not be acknowledged yet
                 if not failing:
                     log.warning("%d dead letters not stored; retrying: %r", len(letters), error)

@@ -38,7 +38,7 @@ class Entry:
     failing_alone: float = 0.0
     """Seconds that it has failed while other events were applied; an outage of the destination does not count."""
 
-    def letter(self, destination: str, subscription: str, result: Result) -> NewDeadLetter:
+    def dead_letter(self, destination: str, subscription: str, result: Result) -> NewDeadLetter:
         """Return the dead letter of a rejection."""
         return NewDeadLetter(
             delivery_key=delivery_key(subscription, self.event_id),
@@ -96,9 +96,9 @@ class OpenBatch:
         return cls(batch, entries, late=batch)
 
     @property
-    def abandoned(self) -> bool:
+    def withdrawn(self) -> bool:
         """Whether its events are not to be sent any more."""
-        return self.late is not None and self.late.abandoned
+        return self.late is not None and self.late.withdrawn
 
     @property
     def done(self) -> int:

@@ -71,7 +71,7 @@ class _Work:
         """Deliver parts until the slice or the resend ends."""
         until = time.monotonic() + SLICE
         if not self.claimed.resend.event_logs:
-            publishers = [each.name for each in self._deps.sources if self._topics & set(each.topics)]
+            publishers = [each.name for each in self._deps.publishers if self._topics & set(each.topics)]
             await self._save([LogProgress(name) for name in publishers], 0)
         while self.claimed.until is not None and time.monotonic() < until:
             logs = self.claimed.resend.event_logs
@@ -85,7 +85,7 @@ class _Work:
     async def _deliver_part(self, progress: LogProgress) -> tuple[int, LogProgress]:
         """Deliver the next events of a log, and return their number and the progress after them."""
         service, last = progress.service, progress.last
-        topics = next(set(each.topics) & self._topics for each in self._deps.sources if each.name == service)
+        topics = next(set(each.topics) & self._topics for each in self._deps.publishers if each.name == service)
         selection: EventSelection = replace(self.claimed.resend.selection, topics=sorted(topics))
         set_deadline(CALL_TIMEOUT)
         part = await self._deps.comparison.read_logged_events(service, selection, after=progress.position)

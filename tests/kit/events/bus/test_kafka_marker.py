@@ -71,7 +71,7 @@ async def test_topic_that_the_cluster_does_not_create_is_reported_with_the_setti
 
     [risk] = await bus.claim_prefix(OURS)
 
-    assert (risk.name, risk.level) == ("kafka-prefix-unknown", "unknown")
+    assert (risk.name, risk.severity) == ("kafka-prefix-unknown", "unknown")
     assert "Check NEXTBUY_KAFKA_REPLICATION." in risk.problem
 
 

@@ -46,7 +46,7 @@ async def test_topic_with_short_retention_is_named_with_the_remedy(kafka_bus: Ka
 
     [risk] = await kafka_bus.risks(["short", "other"])
 
-    assert (risk.name, risk.level) == ("kafka-retention", "loss")
+    assert (risk.name, risk.severity) == ("kafka-retention", "critical")
     assert f"{kafka_bus._prefix}short" in risk.problem
     assert "other" not in risk.problem
     assert "Set retention.ms to 2592000000" in risk.problem

@@ -198,7 +198,7 @@ async def test_missing_rights_are_reported_before_events_wait(secured: Secured) 
 
     await allow(secured, "guest", f"{prefix}t", AclOperation.READ)
 
-    assert [(risk.name, risk.level) for risk in await guest.risks(["t"])] == [
+    assert [(risk.name, risk.severity) for risk in await guest.risks(["t"])] == [
         ("kafka-rights", "warning"),
         ("kafka-unknown", "unknown"),
     ]
@@ -211,7 +211,7 @@ async def test_missing_right_on_the_marker_is_named_and_hides_another_marketplac
     guest, topic = secured.bus(PREFIX=prefix, USERNAME="guest"), f"{prefix}marketplace"
     for right in (AclOperation.READ, AclOperation.CREATE, AclOperation.WRITE):
         [risk] = await guest.claim_prefix("ours")
-        assert (risk.name, risk.level) == ("kafka-prefix-unknown", "unknown")
+        assert (risk.name, risk.severity) == ("kafka-prefix-unknown", "unknown")
         assert f"denies {right.name} on the topic {topic}. Grant READ, WRITE and" in risk.problem
         await allow(secured, "guest", topic, right)
 

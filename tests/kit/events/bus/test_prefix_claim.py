@@ -41,7 +41,7 @@ async def test_prefix_belongs_to_the_marketplace_that_claims_it_first(open_bus: 
     [risk] = await theirs.claim_prefix(THEIRS)
 
     place, setting = ("key", "REDIS") if isinstance(theirs, RedisBus) else ("topic", "KAFKA")
-    assert risk.level == "loss"
+    assert risk.severity == "critical"
     assert f"Set NEXTBUY_{setting}_PREFIX" in risk.problem
     assert f"if you have changed the secret, delete the {place} {prefix}marketplace." in risk.problem
     assert await open_bus(prefix).claim_prefix(OURS) == []

@@ -53,8 +53,8 @@ class Risk(Struct, frozen=True):
     name: str
     problem: str
     """The problem and its remedy, for the operator."""
-    level: Literal["loss", "warning", "unknown"] = "loss"
-    """`loss`: events may be lost, or another marketplace uses them; `warning`: they may wait; `unknown`: unreadable."""
+    severity: Literal["critical", "warning", "unknown"] = "critical"
+    """`critical`: they may be lost, or another marketplace uses them; `warning`: may wait; `unknown`: unreadable."""
 
 
 class BusMessage(Struct, frozen=True):

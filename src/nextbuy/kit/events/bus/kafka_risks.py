@@ -103,7 +103,7 @@ def topic_risks(config: Config, replicas: int, brokers: int) -> Iterator[str]:
 
 def _risk(name: str, topics: Sequence[str]) -> Risk:
     names = ", ".join(topics[:_NAMED]) + (f" and {len(topics) - _NAMED} more topics" if len(topics) > _NAMED else "")
-    return Risk(name, _REMEDIES[name].format(names), "warning" if name in _WARNINGS else "loss")
+    return Risk(name, _REMEDIES[name].format(names), "warning" if name in _WARNINGS else "critical")
 
 
 def _topic_configs(admin: AdminClient, topics: Sequence[str], deadline: float) -> dict[str, Config]:
