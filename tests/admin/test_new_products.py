@@ -31,6 +31,7 @@ def created(at: datetime = NOON, shop_id: UUID = SHOP) -> InboundEvent:
     event = ProductCreated(
         product_id=new_id(),
         shop_id=shop_id,
+        shop_name="Clay & Co",
         seller_id=new_id(),
         title="Mug",
         status="active",
@@ -69,9 +70,9 @@ async def test_notification_is_listed_with_its_number(deps: Deps, operator: Acco
     await handle(count_new_products, deps, created(), created())
 
     [three] = await listed(deps, operator)
-    assert (one.id, one.kind, one.title) == (three.id, "new-products", "New products")
-    assert one.message == "A shop has listed 1 new product on this day."
-    assert three.message == "A shop has listed 3 new products on this day."
+    assert (one.id, one.kind, one.title) == (three.id, "new-products", "New products of Clay & Co")
+    assert one.message == "1 new product on November 20, 2026 (UTC)."
+    assert three.message == "3 new products on November 20, 2026 (UTC)."
     read = await read_notification(deps, caller(operator), ReadNotification(three.id))
     assert (read.message, read.read) == (three.message, True)
 

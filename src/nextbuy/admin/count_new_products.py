@@ -20,7 +20,8 @@ async def count_new_products(_deps: Deps, tx: Transaction, events: Sequence[Inbo
         event, at = inbound.event, inbound.envelope.time.astimezone(UTC)
         if isinstance(event, ProductCreated):
             key = (event.shop_id, at.date())
-            new = NewProducts(*key, 1, inbound.id, at, inbound.position, f"/product/{event.product_id}")
+            title, link = f"New products of {event.shop_name}", f"/product/{event.product_id}"
+            new = NewProducts(*key, 1, title, inbound.id, at, inbound.position, link)
             counted = sums.get(key)
             latest = new if counted is None or (counted.occurred_at, counted.position) < (at, new.position) else counted
             sums[key] = replace(latest, products=counted.products + 1 if counted else 1)

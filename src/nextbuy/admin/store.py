@@ -35,10 +35,10 @@ _INSERT: Final = """
 _COUNT_PRODUCTS: Final = f"""
     INSERT INTO notifications AS n
            (id, source_event_id, kind, title, message, link, occurred_at, position, shop_id, day, products)
-    SELECT id, event_id, '{NEW_PRODUCTS}', '', '', link, occurred_at, position, shop_id, day, products
-      FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::timestamptz[], $5::bigint[], $6::uuid[], $7::date[],
-                  $8::int[])
-           AS new (id, event_id, link, occurred_at, position, shop_id, day, products)
+    SELECT id, event_id, '{NEW_PRODUCTS}', title, '', link, occurred_at, position, shop_id, day, products
+      FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::timestamptz[], $6::bigint[], $7::uuid[],
+                  $8::date[], $9::int[])
+           AS new (id, event_id, title, link, occurred_at, position, shop_id, day, products)
     ON CONFLICT (shop_id, day) DO UPDATE
        SET products = n.products + excluded.products,
            (source_event_id, link, occurred_at, position) = (
@@ -56,6 +56,7 @@ class NewProducts(Struct, frozen=True):
     shop_id: UUID
     day: date
     products: int
+    title: str
     event_id: UUID
     occurred_at: datetime
     position: int
@@ -86,6 +87,7 @@ async def count_products(tx: Transaction, new: Sequence[NewProducts]) -> None:
         _COUNT_PRODUCTS,
         [new_id() for _ in ordered],
         [counted.event_id for counted in ordered],
+        [counted.title for counted in ordered],
         [counted.link for counted in ordered],
         [counted.occurred_at for counted in ordered],
         [counted.position for counted in ordered],
@@ -100,7 +102,7 @@ async def list_notifications(db: Executor, account_id: UUID, *, limit: int, curs
     before = decode_cursor(cursor, datetime, int, UUID) if cursor else (None, None, None)
     rows = await db.fetch(
         f"""
-        SELECT {_NOTIFICATION}, products, position FROM notifications AS n
+        SELECT {_NOTIFICATION}, products, day, position FROM notifications AS n
          WHERE $2::timestamptz IS NULL OR (occurred_at, position, id) < ($2, $3::bigint, $4::uuid)
          ORDER BY occurred_at DESC, position DESC, id DESC LIMIT $5
         """,  # noqa: S608  constant columns
@@ -117,7 +119,7 @@ async def list_notifications(db: Executor, account_id: UUID, *, limit: int, curs
 async def mark_read(tx: Transaction, account_id: UUID, notification_id: UUID) -> Notification | None:
     """Mark a notification as read by one admin and return it, or None if it does not exist."""
     row = await tx.fetchrow(
-        f"SELECT {_NOTIFICATION}, products FROM notifications AS n WHERE id = $2 FOR SHARE",  # noqa: S608
+        f"SELECT {_NOTIFICATION}, products, day FROM notifications AS n WHERE id = $2 FOR SHARE",  # noqa: S608
         account_id,
         notification_id,
     )
@@ -161,8 +163,7 @@ async def mark_all_read(tx: Transaction, account_id: UUID) -> int:
 def _notification(row: Row, *, read: bool | None = None) -> Notification:
     fields, products = list(row.values())[: len(Notification.__struct_fields__)], row["products"]
     if products is not None:
-        fields[2] = "New products"
-        fields[3] = f"A shop has listed {products} new product{'' if products == 1 else 's'} on this day."
+        fields[3] = f"{products} new product{'' if products == 1 else 's'} on {row['day']:%B %-d, %Y} (UTC)."
     if read is not None:
         fields[6] = read
     return Notification(*fields)

@@ -23,6 +23,7 @@ from nextbuy.contracts.values import (
     ReasonText,
     SellerId,
     ShopId,
+    ShopName,
     Timestamp,
 )
 
@@ -178,6 +179,7 @@ class _ProductEvent(Event):
 class ProductCreated(_ProductEvent, topic="product.created", key="product_id"):
     """A seller has listed a product; `status` is the decision of automatic moderation."""
 
+    shop_name: ShopName
     category: Annotated[CategoryName, Meta(description="The product's category.")]
     price: Annotated[Money, Meta(description="The price of one unit.")]
     score: Score

@@ -102,6 +102,7 @@ def _created_event(product: Product, shop: Shop) -> ProductCreated:
     return ProductCreated(
         product_id=product.id,
         shop_id=product.shop_id,
+        shop_name=shop.name,
         seller_id=shop.seller_id,
         title=product.title,
         status=product.status,
