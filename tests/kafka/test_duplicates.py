@@ -184,7 +184,7 @@ def _without_latest(row: str) -> str:
     """Return a row without its link to the latest of the events that it counts, if it counts some."""
     fields = msgspec.json.decode(row)
     if fields.get("kind") == NEW_PRODUCTS:
-        del fields["source_event_id"], fields["link"]
+        del fields["source_event_id"], fields["title"], fields["link"]
     return msgspec.json.encode(fields, order="sorted").decode()
 
 

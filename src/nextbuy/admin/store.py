@@ -41,10 +41,10 @@ _COUNT_PRODUCTS: Final = f"""
            AS new (id, event_id, title, link, occurred_at, position, shop_id, day, products)
     ON CONFLICT (shop_id, day) DO UPDATE
        SET products = n.products + excluded.products,
-           (source_event_id, link, occurred_at, position) = (
-               SELECT latest.* FROM (VALUES (n.source_event_id, n.link, n.occurred_at, n.position),
-                   (excluded.source_event_id, excluded.link, excluded.occurred_at, excluded.position)
-               ) AS latest (event_id, link, occurred_at, position)
+           (source_event_id, title, link, occurred_at, position) = (
+               SELECT latest.* FROM (VALUES (n.source_event_id, n.title, n.link, n.occurred_at, n.position),
+                   (excluded.source_event_id, excluded.title, excluded.link, excluded.occurred_at, excluded.position)
+               ) AS latest (event_id, title, link, occurred_at, position)
                ORDER BY latest.occurred_at DESC, latest.position DESC LIMIT 1
            )
 """  # noqa: S608  a constant of our own
