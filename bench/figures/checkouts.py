@@ -13,6 +13,7 @@ from bench.plan import Plan
 from bench.report import Figure, Mark, compared
 from bench.scratch import pgbench, scratch
 from bench.shoppers import CLIENTS, Job, Result, shop
+from nextbuy.host.composition import SERVICES
 from nextbuy.host.secrets import installation_secret
 from nextbuy.kit.config import Settings
 
@@ -66,18 +67,23 @@ async def checkouts(target: Market, people: People, plan: Plan) -> Figure:
 async def _drained(target: Market) -> float:
     """Wait until all events have been handled, so that they slow down no later figure; return the seconds."""
     order = await asyncpg.connect(target.database_url("order"))
-    kafka = await asyncpg.connect(target.database_url("kafka"))
+    destinations = [
+        await asyncpg.connect(target.database_url(name))
+        for name, hosted in SERVICES.items()
+        if hosted.service.subscriptions
+    ]
     loop = asyncio.get_running_loop()
     started = changed = loop.time()
     handled = -1
     try:
         while loop.time() - changed < _QUIET and loop.time() - started < _TIMEOUT:
             waiting = await order.fetchval("SELECT count(*) FROM outbox")
-            now_handled = await kafka.fetchval("SELECT count(*) FROM inbox")
+            now_handled = sum([await one.fetchval("SELECT count(*) FROM inbox") for one in destinations])
             if waiting or now_handled != handled:
                 handled, changed = now_handled, loop.time()
             await asyncio.sleep(0.05)
     finally:
         await order.close()
-        await kafka.close()
+        for one in destinations:
+            await one.close()
     return changed - started

@@ -50,7 +50,7 @@ async def events(target: Market, people: People, plan: Plan) -> Figure:
         values=[percentile(seen, 0.99)],
         mark=Mark("at most", 50),
         mix=f"{len(seen)} pending products created over HTTP one after the other, idle; from before the commit in "
-        "product to admin's row, over outbox, relay, Redis stream, kafka's inbox and the call to admin",
+        "product to admin's row, over outbox, relay, Redis stream, dispatcher and the call to admin",
         details={
             "p50 ms": percentile(seen, 0.5),
             "max ms": max(seen),

@@ -1,7 +1,7 @@
 """The speed of rebuilding a projection from the event log while the marketplace runs.
 
 The log of product is filled with views, as after some weeks; then a rebuild is requested as an operator does it, and
-the kafka service reads the log with internal calls and counts every event once.
+the analytics service reads the log with internal calls and counts every event once.
 """
 
 import asyncio
@@ -35,14 +35,14 @@ SELECT event_id, 'product.viewed', product_id::text, 0, '', json_build_object(
 async def rebuild(target: Market, plan: Plan) -> Figure:
     """Measure consecutive rebuilds of the product views."""
     product = await asyncpg.connect(target.database_url("product"))
-    kafka = await asyncpg.connect(target.database_url("kafka"))
+    analytics = await asyncpg.connect(target.database_url("analytics"))
     try:
         for first in range(0, plan.rebuilt_events, _BATCH):
             await product.execute(_FILL, first, min(first + _BATCH, plan.rebuilt_events) - 1)
-        taken = [await _one(kafka, plan.rebuilt_events) for _ in range(plan.rounds)]
+        taken = [await _one(analytics, plan.rebuilt_events) for _ in range(plan.rounds)]
     finally:
         await product.close()
-        await kafka.close()
+        await analytics.close()
     return Figure(
         name="projection rebuilt",
         unit="events/s",
@@ -54,14 +54,14 @@ async def rebuild(target: Market, plan: Plan) -> Figure:
     )
 
 
-async def _one(kafka: "asyncpg.Connection[asyncpg.Record]", events: int) -> float:
-    rebuild_id = await kafka.fetchval(
+async def _one(analytics: "asyncpg.Connection[asyncpg.Record]", events: int) -> float:
+    rebuild_id = await analytics.fetchval(
         "INSERT INTO rebuilds (id, name, requested_by) VALUES (uuidv7(), 'product-views', 'bench') RETURNING id"
     )
     ends = time.monotonic() + _TIMEOUT
     started = seconds = 0.0
     while True:
-        row = await kafka.fetchrow("SELECT state, events, error FROM rebuilds WHERE id = $1", rebuild_id)
+        row = await analytics.fetchrow("SELECT state, events, error FROM rebuilds WHERE id = $1", rebuild_id)
         now = time.monotonic()
         if row is None or row["error"] or now > ends:
             message = f"the projection was not rebuilt: {dict(row or {})}"
