@@ -14,6 +14,7 @@ import uvloop
 
 from bench.catalogue import put_in
 from bench.figures.checkouts import checkouts
+from bench.figures.deliveries import deliveries
 from bench.figures.events import events
 from bench.figures.internal_call import internal_call
 from bench.figures.pipeline import pipeline
@@ -27,7 +28,7 @@ from bench.plan import QUICK, WHOLE, Plan
 from bench.programs import ProgramError
 from bench.report import Figure, as_json, notes, table
 
-GROUPS: Final = ("reads", "checkouts", "calls", "events", "memory", "pipeline", "rebuild", "start")
+GROUPS: Final = ("reads", "checkouts", "calls", "events", "memory", "pipeline", "deliveries", "rebuild", "start")
 Measure = Callable[[], Awaitable[list[Figure]]]
 
 
@@ -76,6 +77,7 @@ def _groups(target: Market, people: People, plan: Plan) -> dict[str, Measure]:
         # Before the engines contain more than a shop would.
         "memory": measure_memory,
         "pipeline": lambda: pipeline(target, plan),
+        "deliveries": lambda: one(deliveries(target, plan)),
         "rebuild": lambda: one(rebuild(target, plan)),
     }
 

@@ -16,6 +16,7 @@ class Plan(Struct, frozen=True):
     pipeline_events: int
     pipeline_seconds: int
     backlog: int
+    deliveries: int
     rebuilt_events: int
     starts: int
 
@@ -30,6 +31,7 @@ WHOLE = Plan(
     pipeline_events=20_000,
     pipeline_seconds=11,
     backlog=100_000,
+    deliveries=10_000,
     rebuilt_events=50_000,
     starts=3,
 )
@@ -43,6 +45,7 @@ QUICK = Plan(
     pipeline_events=3_000,
     pipeline_seconds=3,
     backlog=10_000,
+    deliveries=1_000,
     rebuilt_events=10_000,
     starts=1,
 )

@@ -1,11 +1,8 @@
 """Completed checkouts per second, compared with pgbench running the statements of a checkout."""
 
-import asyncio
 from statistics import median
-from typing import Final
 
-import asyncpg
-
+from bench.inboxes import inboxes
 from bench.load import LoadError
 from bench.machine import cpu_seconds
 from bench.market import Market, People
@@ -13,12 +10,8 @@ from bench.plan import Plan
 from bench.report import Figure, Mark, compared
 from bench.scratch import pgbench, scratch
 from bench.shoppers import CLIENTS, Job, Result, shop
-from nextbuy.host.composition import SERVICES
 from nextbuy.host.secrets import installation_secret
 from nextbuy.kit.config import Settings
-
-_QUIET: Final = 0.4
-_TIMEOUT: Final = 30.0
 
 
 async def checkouts(target: Market, people: People, plan: Plan) -> Figure:
@@ -36,7 +29,8 @@ async def checkouts(target: Market, people: People, plan: Plan) -> Figure:
             before = cpu_seconds(target.pid)
             job = Job(target.port, people.buyers, plan.products, secret, seconds, number)
             ours = await shop(job)
-            lag = await _drained(target)
+            async with inboxes(target) as found:
+                lag = await found.wait_until_quiet()
             if ours.refused * 100 > ours.checkouts:
                 message = f"{ours.refused} checkouts of {ours.checkouts + ours.refused} were refused: {ours.why}"
                 raise LoadError(message)
@@ -62,28 +56,3 @@ async def checkouts(target: Market, people: People, plan: Plan) -> Figure:
             "refused": float(sum(result.refused for result in results)),
         },
     )
-
-
-async def _drained(target: Market) -> float:
-    """Wait until all events have been handled, so that they slow down no later figure; return the seconds."""
-    order = await asyncpg.connect(target.database_url("order"))
-    destinations = [
-        await asyncpg.connect(target.database_url(name))
-        for name, hosted in SERVICES.items()
-        if hosted.service.subscriptions
-    ]
-    loop = asyncio.get_running_loop()
-    started = changed = loop.time()
-    handled = -1
-    try:
-        while loop.time() - changed < _QUIET and loop.time() - started < _TIMEOUT:
-            waiting = await order.fetchval("SELECT count(*) FROM outbox")
-            now_handled = sum([await one.fetchval("SELECT count(*) FROM inbox") for one in destinations])
-            if waiting or now_handled != handled:
-                handled, changed = now_handled, loop.time()
-            await asyncio.sleep(0.05)
-    finally:
-        await order.close()
-        for one in destinations:
-            await one.close()
-    return changed - started
