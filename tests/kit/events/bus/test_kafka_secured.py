@@ -173,8 +173,8 @@ async def test_topic_without_rights_waits_and_other_topics_go_on(
     await until(lambda: count_is(publisher, "outbox", 3), timeout=60)
     rows = await publisher.fetch("SELECT DISTINCT topic FROM outbox JOIN event_log USING (id)")
     assert [row["topic"] for row in rows] == [Measured.topic]
-    assert len(_warnings(caplog, "the bus refuses a topic")) == 1
-    [refused] = [record for record in caplog.records if "the bus refuses a topic" in record.getMessage()]
+    assert len(_warnings(caplog, "topic refused by the bus")) == 1
+    [refused] = [record for record in caplog.records if "topic refused by the bus" in record.getMessage()]
     assert "NEXTBUY_KAFKA_USERNAME" in refused.__dict__["reason"]
 
     await allow(secured, "guest", f"{prefix}{Measured.topic}", AclOperation.WRITE, AclOperation.CREATE)
