@@ -227,6 +227,18 @@ async def test_dead_letters_are_listed_in_pages_newest_first(make_redis_harness:
     assert not (await dead_letters.list_dead_letters(harness.database, 2, status="replayed")).items
 
 
+async def test_list_has_the_beginning_of_a_large_envelope_and_the_dead_letter_all_of_it(
+    make_redis_harness: MakeHarness,
+) -> None:
+    harness = await make_redis_harness(sample=[RECORD_EFFECTS])
+    async with harness.delivering():
+        await harness.publish(BusMessage("test.counted", "a", b"x" * 50_000, 1))
+        [listed] = await wait_for_dead_letters(harness, 1)
+
+    whole = await dead_letters.get_dead_letter(harness.database, listed.id)
+    assert (len(listed.envelope), len(whole.envelope)) == (10_000, 50_000)
+
+
 async def test_unknown_dead_letter_and_invalid_cursor_are_refused(open_database: OpenDatabase) -> None:
     database = await open_database("kafka")
 

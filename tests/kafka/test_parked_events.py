@@ -188,7 +188,7 @@ async def test_lost_dead_letter_is_stored_again(harness: ParkingHarness) -> None
 async def test_events_beyond_the_size_of_a_reply_are_listed_too(
     harness: ParkingHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parking, "MAX_PART_BYTES", 1)
+    monkeypatch.setattr(parking, "MAX_PART_BYTES", 1_000)
     monkeypatch.setattr(parking, "MAX_LISTED", 2)
     monkeypatch.setattr("nextbuy.kafka.dead_letters.collect_parked_events.MAX_LISTED", 2)
     harness.bus.odd = frozenset(range(7))
@@ -197,6 +197,24 @@ async def test_events_beyond_the_size_of_a_reply_are_listed_too(
     await collect_parked_events(harness.deps)
 
     assert [letter.envelope["data"]["n"] for letter in await harness.dead_letters()] == [*range(7)]
+
+
+async def test_event_that_is_larger_than_a_reply_is_listed_with_its_beginning_and_replayed(
+    harness: ParkingHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parking, "MAX_PART_BYTES", 1_000)
+    monkeypatch.setattr(parking, "_SHORTENED", 100)
+    harness.bus.odd = frozenset({1, 2})
+    await commit(harness.publisher, Counted(about="a" * 900, n=1))
+    await harness.publish(2)
+
+    await collect_parked_events(harness.deps)
+
+    large, small = await harness.dead_letters()
+    assert (len(large.envelope), small.envelope["data"]["n"]) == (100, 2)
+    harness.bus.odd = frozenset()
+    await harness.replay(large.id)
+    assert await count(harness.publisher, "outbox") == 1
 
 
 async def test_unavailable_publisher_delays_listing_and_replay(harness: ParkingHarness) -> None:

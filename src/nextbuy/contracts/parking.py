@@ -43,7 +43,9 @@ class ParkedEvent(Struct, frozen=True):
     event_id: UUID
     topic: str
     reason: str
-    envelope: Annotated[Raw, Meta(description="The envelope, as JSON.")]
+    envelope: Annotated[
+        Raw, Meta(description="The envelope, as JSON; its beginning, as a JSON string, if it is too large.")
+    ]
 
 
 class ParkedEvents(Struct, frozen=True):

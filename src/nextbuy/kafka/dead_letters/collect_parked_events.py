@@ -37,7 +37,7 @@ async def _collect(deps: Deps, publisher: str) -> None:
             more = len(page) == MAX_LISTED
             position = page[-1].position if page else position
     except AppError as error:
-        log.debug("parked events of %s not listed; the next run tries again: %s", publisher, error)
+        log.warning("parked events of %s not listed as dead letters; the next run tries again: %s", publisher, error)
 
 
 async def _store(deps: Deps, publisher: str, event_ids: Sequence[UUID]) -> None:

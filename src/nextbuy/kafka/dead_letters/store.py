@@ -50,8 +50,12 @@ _INSERT: Final = """
     ON CONFLICT (delivery_key) DO NOTHING
 """
 
+_LISTED: Final = COLUMNS.replace(
+    "envelope", "CASE WHEN octet_length(envelope) > 10000 THEN substr(envelope, 1, 10000) ELSE envelope END AS envelope"
+)
+"""`COLUMNS` for a page, with the beginning of an envelope that is larger than 10,000 bytes."""
 _PAGE: Final = f"""
-    SELECT {COLUMNS} FROM dead_letters
+    SELECT {_LISTED} FROM dead_letters
     WHERE {MATCHES} AND ($7::text IS NULL OR status = $7) AND ($8::uuid IS NULL OR id < $8)
     ORDER BY id DESC LIMIT $9
 """  # noqa: S608  made of constants
@@ -92,6 +96,8 @@ InvalidTime: Final = Unprocessable.of("invalid-time", "Time out of range.")
 
 class DeadLetter(Struct, frozen=True, kw_only=True):
     """An event that could not be applied; `envelope` is its JSON, or its text if it is not valid JSON.
+
+    A list holds only the first 10,000 bytes of a larger envelope, as text.
 
     `destination` and `subscription` are empty if the event could not be decoded, or if the bus rejected it;
     `publisher` is empty unless the bus rejected it. `resolved_at` is the time of its successful replay, or of its

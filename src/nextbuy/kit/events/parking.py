@@ -45,14 +45,20 @@ _LIST: Final = """
     WHERE parked_events.id > $1 ORDER BY parked_events.id LIMIT $2
 """
 _READ: Final = """
-    SELECT id AS position, event_id, topic, reason, envelope FROM (
-        SELECT id, event_id, topic, reason, envelope,
-               sum(octet_length(envelope)) OVER (ORDER BY id ROWS UNBOUNDED PRECEDING) AS bytes
+    WITH fitting AS (
+        SELECT id, event_id, topic, reason,
+               CASE WHEN octet_length(envelope) > $2 THEN to_json(left(envelope, $3))::text ELSE envelope END
+               AS envelope
         FROM event_log JOIN parked_events USING (id) WHERE event_id = ANY($1::uuid[])
+    )
+    SELECT id AS position, event_id, topic, reason, envelope FROM (
+        SELECT *, sum(octet_length(envelope)) OVER (ORDER BY id ROWS UNBOUNDED PRECEDING) AS bytes FROM fitting
     ) AS sized
     WHERE bytes - octet_length(envelope) < $2
     ORDER BY id
 """
+_SHORTENED: Final = 10_000
+"""Characters that are read of an envelope that alone is larger than a reply."""
 _REPLAY: Final = """
     WITH replayed AS (
         DELETE FROM parked_events USING event_log
@@ -78,7 +84,7 @@ def parking_handlers(service: str, database: Database) -> list[CallHandler]:
         return ParkedEventList([ParkedEventRef(**row) for row in rows])
 
     async def read_parked_events(_deps: object, call: ReadParkedEvents) -> ParkedEvents:
-        rows = await database.fetch(_READ, call.event_ids, MAX_PART_BYTES)
+        rows = await database.fetch(_READ, call.event_ids, MAX_PART_BYTES, _SHORTENED)
         return ParkedEvents([ParkedEvent(**dict(row, envelope=Raw(row["envelope"].encode()))) for row in rows])
 
     async def replay_parked_events(_deps: object, call: ReplayParkedEvents) -> Nothing:
