@@ -1,13 +1,17 @@
 """The inboxes of all services that events are delivered to."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import datetime
 from typing import Any, Final
 
 import asyncpg
 
 from bench.market import Market
+from bench.programs import ProgramError
+from nextbuy.contracts.message import Event
 from nextbuy.host.composition import SERVICES
 
 _QUIET: Final = 0.5
@@ -23,14 +27,23 @@ class Inboxes:
         self._order = order
         self._destinations = destinations
 
-    async def applied_since(self, row_time: object) -> tuple[int, float]:
-        """Return the number of rows after a time of the database, and the seconds from the first to the last."""
-        query = "SELECT count(*) AS n, min(at) AS first, max(at) AS last FROM inbox WHERE at > $1"
-        rows = [row for one in self._destinations if (row := await one.fetchrow(query, row_time)) and row["n"]]
-        if not rows:
-            return 0, 0.0
-        first, last = min(row["first"] for row in rows), max(row["last"] for row in rows)
-        return sum(row["n"] for row in rows), (last - first).total_seconds()
+    async def wait_for(self, events: int, since: datetime) -> float:
+        """Wait until each service has applied `events` since a time; return the seconds from the first row to the last.
+
+        Raises:
+            ProgramError: they are not applied in time.
+        """
+        query = "SELECT count(DISTINCT event_id) AS events, min(at) AS first, max(at) AS last FROM inbox WHERE at > $1"
+        ends = time.monotonic() + _TIMEOUT
+        while time.monotonic() < ends:
+            await self.wait_until_quiet()
+            rows = [await one.fetchrow(query, since) for one in self._destinations]
+            if all(row is not None and row["events"] >= events for row in rows):
+                first: datetime = min(row["first"] for row in rows if row)
+                last: datetime = max(row["last"] for row in rows if row)
+                return (last - first).total_seconds()
+        message = f"{events} events were not applied within {_TIMEOUT:.0f} s"
+        raise ProgramError(message)
 
     async def wait_until_quiet(self) -> float:
         """Wait until order's events have been applied; return the seconds until the last one was."""
@@ -47,8 +60,8 @@ class Inboxes:
 
 
 @asynccontextmanager
-async def inboxes(target: Market) -> AsyncIterator[Inboxes]:
-    """Connect to the inboxes of a marketplace while the context lasts."""
+async def inboxes(target: Market, event: type[Event] | None = None) -> AsyncIterator[Inboxes]:
+    """Connect to the inboxes of all services that subscribe, to one event if given, while the context lasts."""
     async with AsyncExitStack() as stack:
 
         async def connect(service: str) -> "asyncpg.Connection[Any]":
@@ -56,5 +69,9 @@ async def inboxes(target: Market) -> AsyncIterator[Inboxes]:
             stack.push_async_callback(connection.close)
             return connection
 
-        destinations = [name for name, hosted in SERVICES.items() if hosted.service.subscriptions]
+        destinations = [
+            name
+            for name, hosted in SERVICES.items()
+            if any(event is None or event in subscription.events for subscription in hosted.service.subscriptions)
+        ]
         yield Inboxes(await connect("order"), [await connect(name) for name in destinations])

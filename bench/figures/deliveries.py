@@ -20,15 +20,14 @@ async def deliveries(target: Market, plan: Plan) -> Figure:
     product = await Database.connect(target.database_url("product"), "product")
     try:
         products = await product.fetch(_PRODUCTS)
-        async with inboxes(target) as found:
+        async with inboxes(target, OrderCreated) as found:
             for number in range(plan.rounds + 1):
                 placed = [_order(products[n % len(products)]) for n in range(plan.deliveries)]
                 await found.wait_until_quiet()
                 began = await order.fetchval("SELECT now()")
                 async with order.transaction() as tx:
                     await publish(tx, *placed)
-                await found.wait_until_quiet()
-                _, seconds = await found.applied_since(began)
+                seconds = await found.wait_for(plan.deliveries, began)
                 if number:  # round 0 warms up
                     rates.append(plan.deliveries / seconds)
     finally:
