@@ -110,32 +110,37 @@ class Rounds:
         self, cursors: Collection[Cursors], positions: Sequence[SubscriptionPosition]
     ) -> dict[LogCursor, ListedEvents]:
         """List the events after the cursors of all destinations, with one call per event log."""
-        by_source: dict[str, dict[LogCursor, None]] = defaultdict(dict)
+        by_publisher: dict[str, dict[LogCursor, None]] = defaultdict(dict)
         for cursor in (cursor for subscriptions_at in cursors for cursor in subscriptions_at):
             if cursor.topic in self._publisher_of:
-                by_source[self._publisher_of[cursor.topic]].setdefault(cursor)
+                by_publisher[self._publisher_of[cursor.topic]].setdefault(cursor)
         highest = {
-            source: max((at.position for at in positions if self._publisher_of.get(at.topic) == source), default=0)
-            for source in by_source
+            publisher: max(
+                (at.position for at in positions if self._publisher_of.get(at.topic) == publisher), default=0
+            )
+            for publisher in by_publisher
         }
         lists = await asyncio.gather(
-            *(self._list_log(source, list(its_cursors), highest[source]) for source, its_cursors in by_source.items())
+            *(
+                self._list_log(publisher, list(its_cursors), highest[publisher])
+                for publisher, its_cursors in by_publisher.items()
+            )
         )
         return {cursor: listed for by_cursor in lists for cursor, listed in by_cursor.items()}
 
-    async def _list_log(self, source: str, cursors: list[LogCursor], highest: int) -> dict[LogCursor, ListedEvents]:
+    async def _list_log(self, publisher: str, cursors: list[LogCursor], highest: int) -> dict[LogCursor, ListedEvents]:
         """List up to the same number of events after each cursor; return nothing if the publisher is unavailable."""
         limit = max(1, MAX_LISTED // len(cursors))
         set_deadline(CALL_TIMEOUT)
         try:
-            listed = await self._deps.comparison.list_logged_events(source, cursors, limit=limit, highest=highest)
+            listed = await self._deps.comparison.list_logged_events(publisher, cursors, limit=limit, highest=highest)
             if len(listed.lists) != len(cursors) or not all(map(_is_complete, listed.lists)):
-                raise BadGateway(f"The {source} service did not list its events as requested.")
+                raise BadGateway(f"The {publisher} service did not list its events as requested.")
         except AppError as error:
-            log.info("comparison with the event log of %s left for a later round: %s", source, error)
+            log.info("comparison with the event log of %s left for a later round: %s", publisher, error)
             return {}
         if listed.lost:
-            await report(self._deps.database, [Finding("restored-log", source, first_event_id=max(listed.lost))])
+            await report(self._deps.database, [Finding("restored-log", publisher, first_event_id=max(listed.lost))])
         return dict(zip(cursors, listed.lists, strict=True))
 
 

@@ -34,6 +34,7 @@ from nextbuy.kit.deadline import set_deadline
 from nextbuy.kit.events.bus.interface import BusUnavailable, TopicEnd
 from nextbuy.kit.events.event_ids import time_of
 from nextbuy.kit.events.inbound import EventDecoder
+from nextbuy.kit.events.inbox import InboxKey
 from nextbuy.kit.observability import telemetry
 from nextbuy.kit.service_context import Destination
 from nextbuy.kit.storage.database import transient
@@ -50,9 +51,6 @@ LATE_TIMEOUT: Final = 90.0
 """Seconds for missing events to be delivered: longer than an event that fails is tried (`dispatcher.GIVE_UP_AFTER`)."""
 _MAX_REPAIRS: Final = 3
 """Repairs of a list before it is left for a later round."""
-
-InboxKey = tuple[str, UUID]
-"""The key of an inbox row: a subscription and an event."""
 
 
 @dataclass(slots=True, eq=False)

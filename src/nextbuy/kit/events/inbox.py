@@ -12,6 +12,7 @@ from uuid import UUID
 
 from nextbuy.kit.clock import utc_now
 from nextbuy.kit.events.bus.interface import RETENTION_DAYS
+from nextbuy.kit.events.event_ids import first_id
 from nextbuy.kit.storage.database import Database, Executor, Transaction
 from nextbuy.kit.storage.retention import purge, purge_statement
 
@@ -55,6 +56,11 @@ InboxKey = tuple[str, UUID]
 """The primary key of an inbox row: the name of the inbox, and the id of the event."""
 
 
+def first_kept_id() -> UUID:
+    """Return the id from which on no row has been purged."""
+    return first_id(utc_now() - timedelta(days=INBOX_DAYS))
+
+
 async def record(tx: Transaction, rejections: Sequence[tuple[InboxKey, str | None]]) -> set[InboxKey]:
     """Insert rows, each with the reason of a rejection or None, and return the keys that were not there before.
 
@@ -93,6 +99,6 @@ def _columns(rejections: Mapping[InboxKey, str | None]) -> list[list[object]]:
 
 async def purge_inbox(database: Database) -> None:
     """Delete the rows of events that cannot arrive any more, including rows of subscriptions that no longer exist."""
-    before = UUID(int=int((utc_now() - timedelta(days=INBOX_DAYS)).timestamp() * 1000) << 80)
+    before = first_kept_id()
     for row in await database.fetch(_SUBSCRIPTIONS):
         await purge(database, _PURGE, UUID(int=0), row["subscription"], before)

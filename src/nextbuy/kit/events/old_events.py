@@ -6,15 +6,13 @@ subscription that begins with the log applies the events from before its start, 
 """
 
 from collections.abc import Sequence
-from datetime import timedelta
 from enum import Enum, auto
 from typing import Final
 from uuid import UUID
 
 from msgspec import Struct
 
-from nextbuy.kit.clock import utc_now
-from nextbuy.kit.events.event_ids import first_id, time_of
+from nextbuy.kit.events.event_ids import time_of
 from nextbuy.kit.events.inbox import INBOX_DAYS
 from nextbuy.kit.events.missing_events import Progress, read_progress
 from nextbuy.kit.storage.database import Executor
@@ -42,11 +40,6 @@ class OldEvent(Struct, frozen=True):
     topic: str
     event_id: UUID
     inboxes: tuple[str, ...]
-
-
-def first_kept_id() -> UUID:
-    """Return the id from which on no inbox row has been purged."""
-    return first_id(utc_now() - timedelta(days=INBOX_DAYS))
 
 
 async def judge(db: Executor, events: Sequence[OldEvent]) -> list[Verdict]:

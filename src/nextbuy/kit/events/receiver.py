@@ -25,8 +25,8 @@ from nextbuy.contracts.values import Timestamp
 from nextbuy.kit.deadline import time_left
 from nextbuy.kit.events.error_text import describe, describe_chain, storable
 from nextbuy.kit.events.inbound import EventDecoder, InboundEvent, UndecodableEvent
-from nextbuy.kit.events.inbox import InboxKey, record, rejections, update_rejected
-from nextbuy.kit.events.old_events import TOO_OLD, OldEvent, Verdict, first_kept_id, judge
+from nextbuy.kit.events.inbox import InboxKey, first_kept_id, record, rejections, update_rejected
+from nextbuy.kit.events.old_events import TOO_OLD, OldEvent, Verdict, judge
 from nextbuy.kit.observability import telemetry
 from nextbuy.kit.service import Inbox, Service, Subscription
 from nextbuy.kit.storage.database import Database, Transaction, transient
