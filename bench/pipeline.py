@@ -20,7 +20,7 @@ from redis.asyncio import Redis
 
 from bench.report import percentile
 from nextbuy.contracts.delivery import DeliveryClient, receive_events_of
-from nextbuy.contracts.message import Call
+from nextbuy.contracts.message import Call, Check
 from nextbuy.contracts.order import OrderCreated
 from nextbuy.contracts.product import PricedLine
 from nextbuy.contracts.values import Money, new_id
@@ -119,7 +119,7 @@ class _Pipeline:
             asyncio.Queue(),
         )
 
-    async def _send(self, call: Call[Any]) -> Any:  # noqa: ANN401  of whatever type the call says
+    async def _send(self, call: Call[Any], _check: Check[Any] | None = None) -> Any:  # noqa: ANN401  of whatever type the call says
         """Deliver events as the bytes of a call, as between two processes."""
         received = msgspec.json.decode(encode(call), type=receive_events_of("bench"))
         return await self.receiver.receive(None, received)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
-from nextbuy.contracts.message import Call, Reply
+from nextbuy.contracts.message import Call, Check, Reply
 
 
 class StubCalls:
@@ -17,8 +17,8 @@ class StubCalls:
         self.replies: dict[type[Call[Any]], object] = dict(replies or {})
         self.made: list[Call[Any]] = []
 
-    async def __call__(self, call: Call[Reply]) -> Reply:
-        """Reply to one call; a call without an entry fails the test."""
+    async def __call__(self, call: Call[Reply], check: Check[Reply] | None = None) -> Reply:
+        """Reply to one call; a call without an entry, or a reply that its client would refuse, fails the test."""
         self.made.append(call)
         reply = self.replies[type(call)]
         if isinstance(reply, BaseException):
@@ -27,7 +27,10 @@ class StubCalls:
             reply = cast("Callable[[Call[Reply]], object]", reply)(call)
             if hasattr(reply, "__await__"):
                 reply = await cast("Any", reply)
-        return cast("Reply", reply)
+        answer = cast("Reply", reply)
+        if check is not None:
+            check(answer)
+        return answer
 
     def of_type(self, kind: type[Call[Any]]) -> list[Any]:
         """Return the calls of one type, in order."""

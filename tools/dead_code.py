@@ -1,7 +1,6 @@
 """Find code that nothing uses: the report of vulture without its false positives.
 
-A field of a struct is used by name when it is encoded as JSON, and an argument of a protocol is documentation; vulture
-sees neither.
+A field of a struct is used by name when it is encoded as JSON, and a protocol is documentation; vulture sees neither.
 """
 
 import ast
@@ -30,7 +29,7 @@ def unused(root: Path) -> list[str]:
         path = Path(item.filename)
         if path not in false_positives:
             false_positives[path] = _fields_and_protocols(path)
-        if item.typ != "variable" or item.first_lineno not in false_positives[path]:
+        if item.first_lineno not in false_positives[path]:
             found.append(f"{path.relative_to(root)}:{item.first_lineno}: {item.message}")
     return found
 

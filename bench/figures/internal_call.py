@@ -24,7 +24,7 @@ from bench.market import Market
 from bench.plan import Plan
 from bench.programs import module_output
 from bench.report import Figure, Mark, compared
-from nextbuy.contracts.message import Call
+from nextbuy.contracts.message import Call, Check
 from nextbuy.contracts.product import Line, ValidateProducts
 from nextbuy.contracts.values import Nothing
 from nextbuy.host.composition import SERVICES
@@ -170,7 +170,7 @@ async def _run(job: Job) -> Rounds:
     return found
 
 
-async def _no_calls(call: Call[Any]) -> Any:  # noqa: ANN401  any reply
+async def _no_calls(call: Call[Any], _check: Check[Any] | None = None) -> Any:  # noqa: ANN401  any reply
     message = f"unexpected call {call.name}"
     raise RuntimeError(message)
 

@@ -7,7 +7,7 @@ from nextbuy.admin.deps import Deps
 from nextbuy.admin.service import SERVICE
 from nextbuy.contracts.auth import AuthClient
 from nextbuy.contracts.delivery import receive_events_of
-from nextbuy.contracts.message import Call, Reply
+from nextbuy.contracts.message import Call, Check, Reply
 from nextbuy.contracts.product import ProductClient
 from nextbuy.contracts.seller import SellerClient
 from nextbuy.kit.events.receiver import Receiver
@@ -20,7 +20,7 @@ from nextbuy.kit.service import BODY_LIMIT, answers
 from nextbuy.kit.storage.database import Database
 
 
-async def refuse(call: Call[Reply]) -> Reply:
+async def refuse(call: Call[Reply], _check: Check[Reply] | None = None) -> Reply:
     message = f"storing a notification causes no calls, but {call.name} was sent"
     raise RuntimeError(message)
 

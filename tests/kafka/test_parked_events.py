@@ -10,7 +10,7 @@ import pytest
 from redis.asyncio import Redis
 
 from nextbuy.contracts.errors import ServiceUnavailable
-from nextbuy.contracts.message import Call, Reply
+from nextbuy.contracts.message import Call, Check, Reply
 from nextbuy.kafka.dead_letters import purge_dead_letters, replay_requests, store
 from nextbuy.kafka.dead_letters.collect_parked_events import collect_parked_events
 from nextbuy.kafka.dead_letters.run_replays import run_replays
@@ -74,10 +74,10 @@ class ParkingHarness:
         )
         self.deps = sample_deps(database, redis, self._send, self.bus, [], [Publisher(PUBLISHER, [])])
 
-    async def _send(self, call: Call[Reply]) -> Reply:
+    async def _send(self, call: Call[Reply], check: Check[Reply] | None = None) -> Reply:
         if not self.available:
             raise ServiceUnavailable(PUBLISHER)
-        return await self._calls.send(call)
+        return await self._calls.send(call, check)
 
     async def publish(self, *numbers: int) -> None:
         """Commit events and publish them; those that the bus rejects are parked."""

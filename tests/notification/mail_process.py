@@ -6,7 +6,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from nextbuy.contracts.auth import Account, Accounts, AuthClient
-from nextbuy.contracts.message import Call
+from nextbuy.contracts.message import Call, Check
 from nextbuy.contracts.values import Role
 from nextbuy.kit.config import Smtp
 from nextbuy.kit.storage.database import Database
@@ -18,7 +18,7 @@ from nextbuy.notification.send_mails import send_mails
 async def main(url: str, port: int, recipient: Account) -> None:
     """Send the due mails, all to one account."""
 
-    async def send(_call: Call[Any]) -> Any:  # noqa: ANN401
+    async def send(_call: Call[Any], _check: Check[Any] | None = None) -> Any:  # noqa: ANN401
         return Accounts([recipient])
 
     smtp = Smtp(host="127.0.0.1", port=port, sender="shop@nextbuy.test", sender_name="Next, Buy")

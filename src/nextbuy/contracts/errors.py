@@ -15,7 +15,7 @@
     ├── TooManyRequests           429     too-many-requests        yes, after Retry-After
     ├── InternalError             500     internal-error           no: a bug
     └── Unavailable               503     unavailable              yes
-        ├── BadGateway            502     invalid-response         yes
+        ├── BadGateway            502     bad-answer               yes
         ├── BreakerOpen           503     breaker-open             yes, after Retry-After
         └── DeadlinePassed        504     deadline-passed          yes
 
@@ -181,9 +181,9 @@ class ServiceUnavailable(Unavailable):
 
 
 class BadGateway(Unavailable):
-    """A service sent an invalid response. Try again later."""
+    """A service sent an invalid answer. Try again later."""
 
-    status, title, slug = 502, "Bad gateway", "invalid-response"
+    status, title, slug = 502, "Bad gateway", "bad-answer"
 
 
 class BreakerOpen(Unavailable):

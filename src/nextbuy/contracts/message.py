@@ -9,6 +9,7 @@ Path, reply type, retry rule, schema and documentation of a message are derived 
     class OrderCreated(Event, topic="order.created", key="order_id"): ...
 """
 
+from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, Generic, Protocol, TypeVar, dataclass_transform, get_args
 from uuid import UUID
 
@@ -138,14 +139,27 @@ class EventsRead(Struct, frozen=True):
     last: int
 
 
+class ReplyMismatch(Exception):
+    """The finding that a reply does not answer its call: the path of a field in the reply, and its value."""
+
+    def __init__(self, field: str, value: object) -> None:
+        super().__init__(f"{field} = {value!r}")
+        self.field = field
+        self.value = value
+
+
+Check = Callable[[Reply], None]
+"""A function that raises ReplyMismatch if a reply does not answer its call."""
+
+
 class Send(Protocol):
     """A function that sends a call to its service."""
 
-    async def __call__(self, call: Call[Reply]) -> Reply:
-        """Send the call and return its reply.
+    async def __call__(self, call: Call[Reply], check: Check[Reply] | None = None, /) -> Reply:
+        """Send the call and return its reply, which has passed `check`.
 
         Raises:
-            AppError: the callee refused the call, or did not answer.
+            AppError: the callee refused the call, did not answer, or sent an invalid answer (`bad-answer`).
         """
         ...
 

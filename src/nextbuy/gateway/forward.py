@@ -84,7 +84,7 @@ class Forwarder:
         request.trace = span
         outcome, status = "ok", 0
         try:
-            response = await self._callees[service].exchange(request, self._timeout, body)
+            response = await self._callees[service].exchange(request, self._timeout, _as_it_is, body)
             status = response.status
             if status >= 400:  # noqa: PLR2004
                 outcome = slug_of(response)
@@ -104,6 +104,10 @@ class Forwarder:
                 status=status,
                 attempt=attempt,
             )
+
+
+def _as_it_is(response: Response) -> Response:
+    return response
 
 
 def slug_of(response: Response) -> str:

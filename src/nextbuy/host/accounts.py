@@ -7,7 +7,7 @@ from redis.asyncio import Redis
 import nextbuy.auth.deps
 from nextbuy.auth.create_admin import create_admin
 from nextbuy.contracts.auth import Account
-from nextbuy.contracts.message import Call, Reply
+from nextbuy.contracts.message import Call, Check, Reply
 from nextbuy.host.attach import connect_or_start
 from nextbuy.host.databases import prepare, service_url
 from nextbuy.kit.clock import utc_now
@@ -63,6 +63,6 @@ async def store_admin(settings: Settings, email: str, password: str, *, name: st
         await database.close()
 
 
-async def _refuse_call(call: Call[Reply]) -> Reply:
+async def _refuse_call(call: Call[Reply], _check: Check[Reply] | None = None) -> Reply:
     message = f"create-admin makes no calls, but sent {call.name}"
     raise RuntimeError(message)

@@ -1,10 +1,18 @@
-"""A service as its callers reach it: a transport behind a circuit breaker."""
+"""A service as its callers reach it: a transport behind a circuit breaker.
+
+What counts as a failure of a service is decided here, for the gateway and for internal calls alike.
+"""
+
+from collections.abc import Callable
+from typing import TypeVar
 
 from nextbuy.contracts.errors import AppError, BreakerOpen, Unavailable
 from nextbuy.kit.http.asgi import Disconnected
 from nextbuy.kit.rpc.breaker import Breaker, BreakerOpenError
 from nextbuy.kit.rpc.transports import BodyStream, Transport
 from nextbuy.kit.wire import PROBLEM, Request, Response
+
+Result = TypeVar("Result")
 
 
 class Callee:
@@ -17,12 +25,16 @@ class Callee:
         self.transport = transport
         self.breaker = breaker
 
-    async def exchange(self, request: Request, timeout: float, body: BodyStream | None = None) -> Response:
-        """Deliver a request, and report to the breaker whether the service works; see `Transport.deliver`.
+    async def exchange(
+        self, request: Request, timeout: float, read: Callable[[Response], Result], body: BodyStream | None = None
+    ) -> Result:
+        """Deliver a request, return what `read` makes of the response, and report to the breaker.
+
+        `read` raises BadGateway if the response is invalid; see `Transport.deliver` for the other arguments.
 
         Raises:
             BreakerOpen: the breaker refused the request; nothing was sent.
-            Unavailable: no response; `DeadlinePassed` and `BadGateway` among others.
+            Unavailable: no response, or an invalid one; `DeadlinePassed` and `BadGateway` among others.
         """
         try:
             permit = self.breaker.admit()
@@ -32,6 +44,7 @@ class Callee:
             ) from None
         try:
             response = await self.transport.deliver(request, timeout, body)
+            result = read(response)
         except BaseException as error:
             if isinstance(error, Exception) and not _is_clients_fault(error):
                 permit.failure()
@@ -42,7 +55,7 @@ class Callee:
             permit.success()
         else:
             permit.failure()
-        return response
+        return result
 
 
 def _names_dependency(response: Response) -> bool:

@@ -6,15 +6,17 @@ same process could wait for a database connection that its caller holds.
 """
 
 import asyncio
+import logging
 import random
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Final, TypeVar
 
 import msgspec
 
 from nextbuy.contracts.errors import AppError, BadGateway, BreakerOpen, DeadlinePassed, Problem, from_problem
-from nextbuy.contracts.message import Call
+from nextbuy.contracts.message import Call, Check, ReplyMismatch
 from nextbuy.kit.deadline import time_left
 from nextbuy.kit.http.service_identity import ServiceIdentity
 from nextbuy.kit.observability import telemetry
@@ -25,6 +27,8 @@ from nextbuy.kit.rpc.retry import RetryBudget, backoff
 from nextbuy.kit.rpc.transports import Transport
 from nextbuy.kit.storage.database import in_transaction
 from nextbuy.kit.wire import DEADLINE, IDENTITY, JSON, REQUEST_ID, Request, Response, encode
+
+log: Final = logging.getLogger(__name__)
 
 Reply = TypeVar("Reply")
 
@@ -54,11 +58,11 @@ class Calls:
         self._record_success = record_success
         self._budgets = {name: RetryBudget(now=time.monotonic) for name in transports}
 
-    async def send(self, call: Call[Reply]) -> Reply:
-        """Make a call and return its reply.
+    async def send(self, call: Call[Reply], check: Check[Reply] | None = None) -> Reply:
+        """Make a call and return its reply, which has passed `check`.
 
         Raises:
-            AppError: the callee's error, with its slug; or `Unavailable`, `BreakerOpen`, `DeadlinePassed`.
+            AppError: its error, with its slug; or `Unavailable` (`BreakerOpen`, `DeadlinePassed`, `BadGateway`).
             RuntimeError: a transaction is open on this task, which is a defect of the caller.
         """
         if in_transaction():
@@ -71,7 +75,7 @@ class Calls:
         attempt = 1
         while True:
             try:
-                return await self._attempt(call, body, ends - time.monotonic(), attempt)
+                return await self._attempt(call, check, body, ends - time.monotonic(), attempt)
             except AppError as error:
                 if attempt == _MAX_ATTEMPTS or not _may_be_retried(call, error):
                     raise
@@ -81,16 +85,22 @@ class Calls:
             await asyncio.sleep(pause)
             attempt += 1
 
-    async def _attempt(self, call: Call[Reply], body: bytes, timeout: float, attempt: int) -> Reply:
+    async def _attempt(
+        self, call: Call[Reply], check: Check[Reply] | None, body: bytes, timeout: float, attempt: int
+    ) -> Reply:
         span = telemetry.current_span().child()
         started = time.perf_counter()
         outcome, status = "ok", 0
         try:
             if timeout <= 0:
                 raise DeadlinePassed("The time for this request has run out. Try again.")
-            response = await self._callees[call.to].exchange(self._request(call, body, timeout, span), timeout)
-            status = response.status
-            return _decode(call, response)
+            answer = await self._callees[call.to].exchange(
+                self._request(call, body, timeout, span), timeout, partial(_read, call, check)
+            )
+            if isinstance(answer, AppError):
+                raise answer
+            status = 200
+            return answer
         except AppError as error:
             outcome, status = error.slug, error.status
             raise
@@ -126,13 +136,30 @@ def _may_be_retried(call: Call[Reply], error: AppError) -> bool:
     return call.idempotent and error.transient and not isinstance(error, BreakerOpen)
 
 
-def _decode(call: Call[Reply], response: Response) -> Reply:
+def _read(call: Call[Reply], check: Check[Reply] | None, response: Response) -> Reply | AppError:
+    """Return the reply of a response, or the error that its problem document describes.
+
+    Raises:
+        BadGateway: the response cannot be decoded, or its reply does not pass the check.
+    """
     try:
         if response.status < 300:  # noqa: PLR2004
             reply: Reply = msgspec.json.decode(response.body, type=call.reply)
+            if check is not None:
+                check(reply)
             return reply
         problem = msgspec.json.decode(response.body, type=Problem)
+    except ReplyMismatch as mismatch:
+        log.warning(
+            "reply refused; it does not answer its call",
+            extra={"callee": call.to, "call": call.name, "field": mismatch.field, "value": repr(mismatch.value)[:200]},
+        )
+        raise BadGateway(f"The {call.to} service sent an invalid answer. Try again later.") from mismatch
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise BadGateway(f"The {call.to} service sent a response that cannot be decoded.") from error
+        log.warning(
+            "reply refused; it cannot be decoded",
+            extra={"callee": call.to, "call": call.name, "reason": str(error)},
+        )
+        raise BadGateway(f"The {call.to} service sent an invalid answer. Try again later.") from error
     retry_after = next((value for name, value in response.headers if name == "retry-after"), "")
-    raise from_problem(problem, retry_after=float(retry_after) if retry_after.isdecimal() else None)
+    return from_problem(problem, retry_after=float(retry_after) if retry_after.isdecimal() else None)

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from nextbuy.contracts.delivery import DeliveryClient, EventEntry, EventsReceived, Outcome, ReceiveEvents, Result
-from nextbuy.contracts.message import Call, Envelope, Reply
+from nextbuy.contracts.message import Call, Check, Envelope, Reply
 from nextbuy.kafka.delivery import dispatcher as dispatching
 from nextbuy.kafka.delivery.dispatcher import Dispatcher
 from nextbuy.kit.events.bus.interface import MAX_POSITION, Bus, BusMessage
@@ -36,7 +36,7 @@ class Receiver:
         self.stuck = asyncio.Event()
         self._calls = calls
 
-    async def __call__(self, call: Call[Reply]) -> Reply:
+    async def __call__(self, call: Call[Reply], _check: Check[Reply] | None = None) -> Reply:
         self._calls -= 1
         if self._calls < 0:
             self.stuck.set()
