@@ -73,6 +73,7 @@ async def market(data: Path) -> AsyncIterator[Market]:
         "NEXTBUY_SECRET": "",
         "NEXTBUY_POSTGRES_URL": "",
         "NEXTBUY_REDIS_URL": "",
+        "NEXTBUY_CACHE_URL": "",
     }
     command = [sys.executable, "-m", "nextbuy", "up", "--empty", "--port", str(port), "--data", str(data)]
     async with running(command, environment=environment, log=log) as process:

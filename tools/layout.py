@@ -48,6 +48,7 @@ NAMED_ONLY_IN = {
         "kit/events/bus/redis_risks.py",
         "kit/events/bus/redis_subscription.py",
         "kit/observability/interactions.py",
+        "kit/storage/cache_server.py",
         "host/",
     ],
     "rich": ["cli/", "demo/", "host/"],

@@ -42,6 +42,7 @@ from nextbuy.kit.rpc.calls import Calls
 from nextbuy.kit.rpc.transports import LocalTransport
 from nextbuy.kit.service import Service, answers
 from nextbuy.kit.service_context import ServiceContext
+from nextbuy.kit.storage.cache import SharedCache
 from nextbuy.kit.storage.database import Database
 from nextbuy.kit.wire import encode
 
@@ -134,6 +135,7 @@ async def _run(job: Job) -> Rounds:
             clock=utc_now,
             interactions=Interactions(redis),
             database=database,
+            cache=SharedCache(None, ""),
             bus=RedisBus(redis),
             destinations=(),
             publishers=(),

@@ -44,11 +44,17 @@ def test_settings_are_printed_with_defaults_and_by_section() -> None:
 
 
 def test_current_settings_are_printed_without_values() -> None:
-    environment = {"NEXTBUY_SECRET": "swordfish-swordfish", "NEXTBUY_ORDER_URL": "http://hush", "NEXTBUY_DATA": ""}
+    environment = {
+        "NEXTBUY_CACHE_URL": "redis://:swordfish@hush",
+        "NEXTBUY_SECRET": "swordfish-swordfish",
+        "NEXTBUY_ORDER_URL": "http://hush",
+        "NEXTBUY_DATA": "",
+    }
 
     output = CliRunner(env=environment).invoke(main, ["settings", "--current"]).output
 
     assert [line.split()[0] for line in output.splitlines() if PREFIX in line] == [
+        "NEXTBUY_CACHE_URL",
         "NEXTBUY_SECRET",
         "NEXTBUY_<SERVICE>_URL",
     ]
@@ -74,6 +80,11 @@ def test_version_is_printed() -> None:
             "POSTGRES_URL",
             "mysql://u:p@x",
             "NEXTBUY_POSTGRES_URL is invalid. Use a URL that starts with postgres:// or postgresql://.",
+        ),
+        (
+            "CACHE_URL",
+            "memcached://:secret@x",
+            "NEXTBUY_CACHE_URL is invalid. Use a URL that starts with redis:// or rediss:// or unix://.",
         ),
         ("ORDER_URL", "order:80", "NEXTBUY_ORDER_URL is invalid. Use a URL that starts with http:// or https://."),
         (

@@ -12,7 +12,7 @@ import psutil
 import pytest
 import redis
 
-from nextbuy.embedded import pgbench_path, running_urls, start_engines, start_postgres, start_redis
+from nextbuy.embedded import launch_cache, pgbench_path, running_urls, start_engines, start_postgres, start_redis
 from nextbuy.embedded.binaries import postgres_bin, with_libraries
 from nextbuy.embedded.folder import rotate_log
 from nextbuy.embedded.identity import Identity, allow_execution, allow_traversal
@@ -92,6 +92,28 @@ def test_urls_of_running_engines_are_found(used: Path) -> None:
     finally:
         engines.stop()
     assert running_urls(used) == (None, None)
+
+
+def test_cache_stores_nothing_evicts_and_runs_beside_redis(data: Path) -> None:
+    engine, cache = start_redis(data), launch_cache(data).wait()
+    try:
+        with redis.Redis.from_url(cache.url) as client:
+            value = b"x" * 100_000
+            assert [client.set(f"key {n}", value) for n in range(600)] == [True] * 600
+            stats, memory = client.info("stats"), client.info("memory")
+            assert stats["evicted_keys"] > 0
+            assert (memory["maxmemory"], memory["maxmemory_policy"]) == (32 * 1024 * 1024, "allkeys-lfu")
+        with redis.Redis.from_url(engine.url) as client:
+            assert client.dbsize() == 0
+    finally:
+        cache.stop()
+        engine.stop()
+    assert list((data / "cache").iterdir()) == []
+
+    again = launch_cache(data).wait()
+    with redis.Redis.from_url(again.url) as client:
+        assert client.dbsize() == 0
+    again.stop()
 
 
 def test_second_stop_does_nothing(used: Path) -> None:

@@ -74,17 +74,21 @@ class FakeEngine:
 
 @pytest.fixture
 def engines(monkeypatch: pytest.MonkeyPatch) -> dict[str, FakeEngine]:
-    fakes = {"postgres_url": FakeEngine("postgresql://embedded"), "redis_url": FakeEngine("redis://embedded")}
+    fakes = {
+        "postgres_url": FakeEngine("postgresql://embedded"),
+        "redis_url": FakeEngine("redis://embedded"),
+        "cache_url": FakeEngine("redis://cache"),
+    }
     monkeypatch.setattr(composition, "_ENGINES", {name: fake.launch for name, fake in fakes.items()})
     return fakes
 
 
 def test_engines_without_a_url_run_until_the_end(engines: dict[str, FakeEngine]) -> None:
     with composition.running_engines(Settings(secret=b"")) as settings:
-        assert (settings.postgres_url, settings.redis_url) == ("postgresql://embedded", "redis://embedded")
-        assert [fake.calls for fake in engines.values()] == [["launch"], ["launch"]]
+        assert {name: getattr(settings, name) for name in engines} == {name: fake.url for name, fake in engines.items()}
+        assert [fake.calls for fake in engines.values()] == [["launch"]] * 3
 
-    assert [fake.calls for fake in engines.values()] == [["launch", "stop"], ["launch", "stop"]]
+    assert [fake.calls for fake in engines.values()] == [["launch", "stop"]] * 3
 
 
 def test_engine_with_a_url_does_not_start(engines: dict[str, FakeEngine]) -> None:
@@ -92,6 +96,16 @@ def test_engine_with_a_url_does_not_start(engines: dict[str, FakeEngine]) -> Non
         assert (settings.postgres_url, settings.redis_url) == ("postgresql://embedded", "redis://theirs")
 
     assert engines["redis_url"].calls == []
+
+
+@pytest.mark.parametrize("cache_url", ["", "redis://their-cache"])
+def test_cache_of_a_foreign_redis_is_never_embedded(engines: dict[str, FakeEngine], cache_url: str) -> None:
+    theirs = Settings(secret=b"", redis_url="redis://theirs", cache_url=cache_url)
+
+    with composition.running_engines(theirs) as settings:
+        assert settings.cache_url == cache_url
+
+    assert engines["cache_url"].calls == []
 
 
 def test_failed_engine_stops_the_other(engines: dict[str, FakeEngine]) -> None:

@@ -3,6 +3,7 @@
 import ast
 import asyncio
 import re
+import time
 from pathlib import Path
 from typing import Final
 
@@ -15,11 +16,21 @@ from nextbuy.host.composition import make_bus, published_topics
 from nextbuy.kit.config import Settings
 from nextbuy.kit.http.tokens import TokenVerifier
 from nextbuy.kit.observability.interactions import Interactions
+from nextbuy.kit.rpc.breaker import Breaker
+from nextbuy.kit.storage.cache import CachedValue, SharedCache
+from nextbuy.kit.storage.cache_server import CacheServer
 from tests.kit.events.bus.test_conformance import messages, reading
 from tests.waiting import until
 
 SOURCES: Final = Path(__file__).resolve().parents[2] / "src" / "nextbuy"
 NORTH: Final = Settings(secret=b"the secret of the north", redis_prefix="north:")
+
+
+MARKETPLACE: Final = NORTH.derive("cache-prefix")[:12]
+
+
+async def page() -> CachedValue:
+    return CachedValue(b"page", time.monotonic())
 
 
 async def no_keys() -> dict[str, str]:
@@ -35,6 +46,8 @@ async def test_every_key_begins_with_the_prefix(redis: Redis) -> None:
         "GET", "/product/api/get-all-products", {}, "10.1.2.3"
     )
     await BusWatch(NORTH, redis, bus, published_topics()).require_safe()
+    server = CacheServer(redis, Breaker(time.monotonic))
+    await SharedCache(server, NORTH.cache_prefix("1.0.0", "product")).load("page", b"key", limit=9.0, compute=page)
 
     async with reading(bus, "g", "t") as reader:
         await bus.publish(messages("t", range(3)))
@@ -46,7 +59,7 @@ async def test_every_key_begins_with_the_prefix(redis: Redis) -> None:
             return {key.split(":")[1] for key in keys}
 
         async def all_are_there() -> bool:
-            return await kinds() == {"interactions", "rate", "marketplace", "stream", "lease"}
+            return await kinds() == {"interactions", "rate", "marketplace", "stream", "lease", MARKETPLACE}
 
         await until(all_are_there)
     writing.cancel()
@@ -64,6 +77,13 @@ async def test_marketplaces_on_one_redis_do_not_read_each_others_events(redis: R
     await south.close()
 
     assert (northern.of("t"), southern.of("t")) == ([0, 1, 2], [3, 4])
+
+
+def test_cache_keys_name_marketplace_release_and_service() -> None:
+    settings, other = Settings(secret=b"one secret"), Settings(secret=b"another secret")
+
+    assert re.fullmatch(r"nextbuy:[0-9a-f]{12}:cache:1\.0\.0:product:", settings.cache_prefix("1.0.0", "product"))
+    assert settings.cache_prefix("1.0.0", "product") != other.cache_prefix("1.0.0", "product")
 
 
 def test_prefix_is_written_in_the_settings_only() -> None:

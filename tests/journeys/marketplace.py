@@ -165,9 +165,11 @@ class Marketplace:
         """Return the process of one service."""
         return next(one for one in self.tree() if _words(one)[-4:] == ["serve", name, "--log", "file"])
 
-    def engine(self, program: str) -> psutil.Process:
-        """Return the process of an engine."""
-        return next(one for one in self.tree() if _words(one) and program in _words(one)[0])
+    def redis(self, name: str = "redis") -> psutil.Process:
+        """Return the process of the embedded Redis that stores the events, or of the `cache`."""
+        return next(
+            one for one in self.tree() if "redis-server" in "".join(_words(one)[:1]) and one.cwd().endswith(name)
+        )
 
     # ── log, settings, databases ──
 

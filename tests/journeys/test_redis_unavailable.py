@@ -100,7 +100,7 @@ async def test_purchases_succeed_while_redis_is_paused(
 ) -> None:
     market = start_marketplace(NEXTBUY_SESSION_MINUTES="0.3")
     async with buyer_load_without_failures(market) as load:
-        redis = market.engine("redis-server")
+        redis = market.redis()
         await more_orders(market, 10)
         os.kill(redis.pid, signal.SIGSTOP)
         try:

@@ -11,6 +11,7 @@ from nextbuy.contracts.status import Backlog, ServiceStatus, get_status_of
 from nextbuy.kit import status
 from nextbuy.kit.service import Service
 from nextbuy.kit.status import StatusReporter
+from nextbuy.kit.storage.cache import SharedCache
 from nextbuy.kit.storage.database import Database
 from nextbuy.kit.storage.migrations import RELEASE
 from tests.conftest import OpenDatabase
@@ -46,7 +47,7 @@ async def database(open_database: OpenDatabase) -> Database:
 
 async def report(database: Database, *parts: object, publishes: bool = False) -> ServiceStatus:
     service = Service(name="sample", deps=Deps, publishes=[Counted] if publishes else [], status=parts)  # type: ignore[arg-type]
-    return await StatusReporter(service, database).report(Deps(), CALL)
+    return await StatusReporter(service, database, SharedCache(None, "")).report(Deps(), CALL)
 
 
 async def test_status_has_the_version_and_all_parts(database: Database) -> None:

@@ -15,6 +15,14 @@ class Backlog(Struct, frozen=True):
     oldest_s: Annotated[float | None, Meta(description="The age of the oldest in seconds; null if none waits.")] = None
 
 
+class CacheCounts(Struct, frozen=True):
+    """The outcomes of the loads from the shared cache in one process, since it started."""
+
+    hits: int
+    misses: int
+    errors: Annotated[int, Meta(description="Loads without the cache, because it did not answer.")]
+
+
 class ServiceStatus(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The status of one service; a part that does not apply to it is missing."""
 
@@ -23,6 +31,9 @@ class ServiceStatus(Struct, frozen=True, kw_only=True, omit_defaults=True):
     destinations: Annotated[dict[str, Backlog], Meta(description="Events that wait on the bus, by destination.")] = {}
     dead_letters: Annotated[int | None, Meta(description="Dead letters that wait for an operator.")] = None
     stuck: Annotated[dict[str, int], Meta(description="Stuck work, by kind.")] = {}
+    cache: Annotated[
+        CacheCounts | None, Meta(description="The use of the shared cache by the process that answers.")
+    ] = None
     problems: Annotated[list[str], Meta(description="Parts of this status that could not be read, and why.")] = []
 
 

@@ -1,13 +1,13 @@
 """The engines: PostgreSQL and Redis as real servers from their wheels, with nothing to install.
 
-Both listen on Unix sockets only, stop when the process that started them ends, and recover after a crash. Everything
-is in one data folder:
+A second, small Redis is the shared cache. All listen on Unix sockets only, stop when the process that started them
+ends, and recover after a crash. Everything is in one data folder:
 
-    data/postgres, data/redis                 the data
-    data/postgres.log, data/redis.log         the servers' logs
-    data/postgres.password                    the superuser's password
-    data/postgres.lock, data/redis.lock       locked by the marketplace that runs on this data
-    data/run                                  the sockets (in the system's temporary folder if this path is too long)
+    data/postgres, data/redis     the data (data/cache stays empty)
+    data/postgres.log …           the log of each server
+    data/postgres.lock …          locked by the marketplace that runs on this data, one for each server
+    data/postgres.password        the superuser's password
+    data/run                      the sockets (in the system's temporary folder if this path is too long)
 """
 
 from contextlib import ExitStack
@@ -18,12 +18,13 @@ from nextbuy.embedded.binaries import pgbench_path, postgres_bin, redis_server
 from nextbuy.embedded.errors import EngineError
 from nextbuy.embedded.postgres import launch_postgres, running_postgres, start_postgres
 from nextbuy.embedded.process import Engine
-from nextbuy.embedded.redis import launch_redis, running_redis, start_redis
+from nextbuy.embedded.redis import launch_cache, launch_redis, running_redis, start_redis
 
 __all__ = [
     "Engine",
     "EngineError",
     "Engines",
+    "launch_cache",
     "launch_postgres",
     "launch_redis",
     "pgbench_path",

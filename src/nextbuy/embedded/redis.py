@@ -1,4 +1,8 @@
-"""Redis from its wheel: each write is on disk before its reply; listening on a Unix socket only."""
+"""Redis from its wheel, listening on a Unix socket only.
+
+There are two: one for events, where each write is on disk before its reply, and a small one for the shared cache, which
+stores nothing on disk and evicts.
+"""
 
 import signal
 import socket
@@ -15,27 +19,36 @@ from nextbuy.embedded.process import Engine, launch_locked, stop_orphans
 
 STOP_SIGNALS = {signal.SIGTERM: 15.0}
 """Seconds to wait after each signal."""
-SOCKET = "redis.sock"
 
+_COMMON = {"port": "0", "unixsocketperm": "700", "daemonize": "no", "save": ""}
 SETTINGS = {
-    "port": "0",
-    "unixsocketperm": "700",
-    "daemonize": "no",
+    **_COMMON,
     "appendonly": "yes",
     "appendfsync": "always",
     # A crash may truncate the end of the file, for which no reply was sent.
     "aof-load-truncated": "yes",
-    "save": "",
-    # Redis holds events, not only caches: it may refuse writes but never evict.
+    # Events are here: it may refuse writes but never evict.
     "maxmemory-policy": "noeviction",
     "databases": "16",
+}
+CACHE_SETTINGS = {
+    **_COMMON,
+    "appendonly": "no",
+    "maxmemory": "32mb",
+    "maxmemory-policy": "allkeys-lfu",
+    "databases": "1",
 }
 
 
 def launch_redis(data: Path, *, fast_and_unsafe: bool = False) -> Engine:
     """Start Redis without waiting until it is ready; `fast_and_unsafe` skips fsync, for tests."""
     unsafe = {"appendfsync": "no"} if fast_and_unsafe else {}
-    return launch_locked(data, "redis", partial(_launch, unsafe=unsafe))
+    return launch_locked(data, "redis", partial(_launch, "redis", settings=SETTINGS | unsafe))
+
+
+def launch_cache(data: Path) -> Engine:
+    """Start the Redis of the shared cache without waiting until it is ready."""
+    return launch_locked(data, "cache", partial(_launch, "cache", settings=CACHE_SETTINGS))
 
 
 def start_redis(data: Path, *, fast_and_unsafe: bool = False) -> Engine:
@@ -45,16 +58,16 @@ def start_redis(data: Path, *, fast_and_unsafe: bool = False) -> Engine:
 
 def running_redis(data: Path) -> str | None:
     """Return the URL of the Redis that runs on a data folder, or None."""
-    path = folder.socket_folder(data) / SOCKET
+    path = folder.socket_folder(data) / "redis.sock"
     return _url(path) if _is_ready(path) else None
 
 
-def _launch(data: Path, lock: TextIO, unsafe: dict[str, str]) -> Engine:
-    home = data / "redis"
+def _launch(name: str, data: Path, lock: TextIO, settings: dict[str, str]) -> Engine:
+    home = data / name
     identity = identity_for(home)
     program = redis_server()
     allow_execution(with_libraries(program.parent), identity)
-    path = folder.make_socket_folder(data, identity) / SOCKET
+    path = folder.make_socket_folder(data, identity) / f"{name}.sock"
     if home.exists():
         _check_format(home, program)
     else:
@@ -64,11 +77,11 @@ def _launch(data: Path, lock: TextIO, unsafe: dict[str, str]) -> Engine:
         # A server that stops removes its socket: this one was killed, or it still runs.
         stop_orphans(home, program.name, signal.SIGTERM)
         path.unlink(missing_ok=True)
-    log = folder.rotate_log(data, "redis")
-    settings = SETTINGS | unsafe | {"dir": str(home), "unixsocket": str(path)}
-    options = [part for name, value in settings.items() for part in (f"--{name}", value)]
+    log = folder.rotate_log(data, name)
+    own = {"dir": str(home), "unixsocket": str(path)}
+    options = [part for option, value in (settings | own).items() for part in (f"--{option}", value)]
     return Engine(
-        "Redis",
+        "Redis" if name == "redis" else "The Redis of the cache",
         _url(path),
         [program, *options],
         identity,

@@ -16,6 +16,7 @@ from nextbuy.kit.events.bus.redis import RedisBus
 from nextbuy.kit.observability.interactions import Interactions
 from nextbuy.kit.observability.telemetry import Journal
 from nextbuy.kit.service_context import ServiceContext
+from nextbuy.kit.storage.cache import SharedCache
 from nextbuy.kit.storage.database import Database
 
 
@@ -53,6 +54,7 @@ async def store_admin(settings: Settings, email: str, password: str, *, name: st
             clock=utc_now,
             interactions=Interactions(redis, settings.redis_prefix),
             database=database,
+            cache=SharedCache(None, ""),
             bus=RedisBus(redis, settings.redis_prefix),
             destinations=(),
             publishers=(),

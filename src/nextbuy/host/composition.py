@@ -5,6 +5,7 @@ events and jobs of a service are listed in its `service.py`, the pages in `web/a
 """
 
 import contextlib
+import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from functools import partial
@@ -36,7 +37,7 @@ import nextbuy.seller.deps
 import nextbuy.seller.service
 import nextbuy.simulator.deps
 import nextbuy.simulator.service
-from nextbuy.embedded import Engine, launch_postgres, launch_redis
+from nextbuy.embedded import Engine, launch_cache, launch_postgres, launch_redis
 from nextbuy.gateway.app import Gateway
 from nextbuy.host.api_index import events_document
 from nextbuy.host.background import BackgroundTask, periodic, running
@@ -56,9 +57,11 @@ from nextbuy.kit.http.idempotency import purge_idempotency_keys
 from nextbuy.kit.http.server import serving
 from nextbuy.kit.observability.interactions import Interactions
 from nextbuy.kit.observability.telemetry import Journal
+from nextbuy.kit.rpc.breaker import Breaker, BreakerPolicy
 from nextbuy.kit.rpc.transports import HttpTransport, LocalTransport, Transport
 from nextbuy.kit.service import Service, Task
 from nextbuy.kit.service_context import Destination, Publisher
+from nextbuy.kit.storage.cache_server import CacheServer, cache_client
 from nextbuy.kit.storage.database import Database
 from nextbuy.kit.wire import encode
 from nextbuy.web.app import pages
@@ -66,21 +69,25 @@ from nextbuy.web.app import pages
 _PURGE_INTERVAL: Final = 60.0
 """Seconds. Each purge deletes everything that has expired, so the interval only spreads the work."""
 
-# --- Engines (PostgreSQL and Redis): embedded unless a setting names a server ----------------------------------------
+# --- Engines (PostgreSQL, Redis, the cache): embedded unless a setting names a server ---------------------------------
 
 _ENGINES: Final[dict[str, Callable[[Path], Engine]]] = {
     "postgres_url": launch_postgres,
     "redis_url": launch_redis,
+    "cache_url": launch_cache,
 }
 
 
 @contextlib.contextmanager
 def running_engines(settings: Settings) -> Iterator[Settings]:
-    """Run the engines that no setting names, and yield settings with the URLs of both."""
+    """Run the engines that no setting names, and yield settings with their URLs.
+
+    With a Redis of the operator's own, the shared cache is off unless it has a URL too.
+    """
     with contextlib.ExitStack() as stack:
         starting = {}
         for setting, launch in _ENGINES.items():
-            if not getattr(settings, setting):
+            if not getattr(settings, setting) and not (setting == "cache_url" and settings.redis_url):
                 starting[setting] = engine = launch(settings.data)
                 stack.callback(engine.stop)
         yield replace(settings, **{setting: engine.wait().url for setting, engine in starting.items()})
@@ -104,6 +111,11 @@ SERVICES: Final[dict[str, HostedService]] = {
 }
 """The services behind the gateway, by name. Each has a database of its own."""
 
+_CACHE_POLICY: Final = BreakerPolicy(
+    consecutive_failures=3, reset_after=0.5, reset_cap=5.0, probes=1, successes_to_close=1
+)
+"""The breaker of the shared cache opens early: a load without it is only slower."""
+
 
 def make_process(settings: Settings, names: Collection[str], journal: Journal) -> Process:
     """Return a process that runs the named services and calls the others at their URLs in the settings."""
@@ -116,6 +128,7 @@ def make_process(settings: Settings, names: Collection[str], journal: Journal) -
         callees=list(SERVICES),
         journal=journal,
         redis=redis,
+        cache=make_cache_server(settings),
         bus=make_bus(settings, redis),
         interactions=interactions,
         tasks=[BackgroundTask("interactions", interactions.run)],
@@ -128,6 +141,13 @@ def make_process(settings: Settings, names: Collection[str], journal: Journal) -
 def make_bus(settings: Settings, redis: Redis) -> Bus:
     """Return the bus that the settings name."""
     return KafkaBus(settings.kafka) if settings.kafka.servers else RedisBus(redis, settings.redis_prefix)
+
+
+def make_cache_server(settings: Settings) -> CacheServer | None:
+    """Return the Redis of the shared cache that the settings name; None without one."""
+    if not settings.cache_url:
+        return None
+    return CacheServer(cache_client(settings.cache_url), Breaker(time.monotonic, _CACHE_POLICY))
 
 
 async def require_safe_bus(settings: Settings) -> list[str]:
@@ -256,4 +276,6 @@ async def _probes(
     probes |= {"postgres": probe(postgres), "redis": probe(process.redis.ping, failed="degraded")}
     if isinstance(process.bus, KafkaBus):
         probes["apache-kafka"] = probe(partial(process.bus.ping, PROBE_TIMEOUT), failed="degraded")
+    if process.cache is not None:
+        probes["cache"] = probe(process.cache.client.ping, failed="degraded")
     return probes

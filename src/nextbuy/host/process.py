@@ -35,7 +35,10 @@ from nextbuy.kit.rpc.transports import HttpTransport, LocalTransport, Transport
 from nextbuy.kit.service import CallHandler, Service, answers
 from nextbuy.kit.service_context import Destination, Publisher, ServiceContext
 from nextbuy.kit.status import StatusReporter
+from nextbuy.kit.storage.cache import SharedCache
+from nextbuy.kit.storage.cache_server import CacheServer
 from nextbuy.kit.storage.database import Database
+from nextbuy.kit.storage.migrations import RELEASE
 from nextbuy.kit.wire import Handler
 
 log: Final = logging.getLogger(__name__)
@@ -69,6 +72,7 @@ class Process:
         callees: Sequence[str],
         journal: Journal,
         redis: Redis,
+        cache: CacheServer | None,
         bus: Bus,
         interactions: Interactions,
         tasks: Sequence[BackgroundTask],
@@ -81,6 +85,7 @@ class Process:
         self.names = [hosted.name for hosted in services]
         self.journal = journal
         self.redis = redis
+        self.cache = cache
         self.bus = bus
         self.databases: dict[str, Database] = {}
         self._services = services
@@ -133,6 +138,8 @@ class Process:
     async def start(self) -> None:
         """Connect to the databases and start the services."""
         self._stack.push_async_callback(self.redis.aclose)
+        if self.cache is not None:
+            self._stack.push_async_callback(self.cache.close)
         self._stack.push_async_callback(self.bus.close)
         for transport in self.transports.values():
             self._stack.push_async_callback(transport.close)
@@ -151,6 +158,7 @@ class Process:
 
     async def _start(self, hosted: HostedService, database: Database) -> None:
         service = hosted.service
+        cache = SharedCache(self.cache, self.settings.cache_prefix(RELEASE, hosted.name))
         deps = hosted.assemble(
             ServiceContext(
                 send=self._calls(hosted.name).send,
@@ -160,6 +168,7 @@ class Process:
                 clock=utc_now,
                 interactions=self._interactions,
                 database=database,
+                cache=cache,
                 bus=self.bus,
                 destinations=self._destinations,
                 publishers=self._publishers,
@@ -170,7 +179,7 @@ class Process:
         if service.shutdown is not None:
             self._stack.push_async_callback(service.shutdown, deps)
         calls: list[CallHandler] = log_calls(service)
-        calls.append(answers(get_status_of(hosted.name), StatusReporter(service, database).report))
+        calls.append(answers(get_status_of(hosted.name), StatusReporter(service, database, cache).report))
         if service.subscriptions:
             receiver = Receiver(service, deps, database, self.journal)
             await receiver.start()

@@ -1,6 +1,7 @@
 """`nextbuy serve SERVICE…`: some services or the gateway in this process; the others are called at their URLs."""
 
 import asyncio
+import logging
 import os
 from typing import Final
 
@@ -10,12 +11,14 @@ from nextbuy.host.databases import check_databases
 from nextbuy.host.log import open_journal
 from nextbuy.host.process import Process
 from nextbuy.host.running import bind, run
+from nextbuy.host.shared_cache import require_cache
 from nextbuy.kit.config import ConfigError, Settings
 from nextbuy.kit.http.asgi import service_app
 from nextbuy.kit.http.server import serving
 from nextbuy.kit.service import BODY_LIMIT
 from nextbuy.kit.wire import Handler, Request, Response, problem_response
 
+log: Final = logging.getLogger(__name__)
 _GATEWAY: Final = "gateway"
 
 
@@ -27,7 +30,10 @@ def serve(settings: Settings, names: tuple[str, ...], *, log_to_file: bool) -> N
         async def main(stop: asyncio.Event) -> None:
             await check_databases(settings, [name for name in names if name != _GATEWAY])
             await require_safe_bus(settings)
+            cache_problems = await require_cache(settings)
             journal = open_journal(settings.data if log_to_file else None, settings.log_level)
+            for problem in cache_problems:
+                log.warning(problem)
             process = make_process(settings, names, journal)
             try:
                 await process.start()

@@ -43,6 +43,7 @@ def _environment(settings: Settings) -> dict[str, str]:
     return os.environ | {
         "NEXTBUY_POSTGRES_URL": settings.postgres_url,
         "NEXTBUY_REDIS_URL": settings.redis_url,
+        "NEXTBUY_CACHE_URL": settings.cache_url,
         "NEXTBUY_SECRET": settings.secret.decode(),
         "NEXTBUY_DATA": str(settings.data),
         "NEXTBUY_PUBLIC_URL": settings.public_url,

@@ -23,6 +23,7 @@ from nextbuy.host.databases import prepare
 from nextbuy.host.log import open_journal
 from nextbuy.host.running import bind, run
 from nextbuy.host.secrets import installation_secret
+from nextbuy.host.shared_cache import require_cache
 from nextbuy.host.supervisor import Supervisor, reserve_port
 from nextbuy.kit.config import Settings
 from nextbuy.kit.events.bus.interface import BusUnavailable
@@ -56,7 +57,7 @@ async def _serve(
 ) -> None:
     journal = open_journal(settings.data, settings.log_level)
     await _report_bus(settings, progress)
-    for sentence in await require_safe_bus(settings):
+    for sentence in [*await require_safe_bus(settings), *await require_cache(settings)]:
         progress.warn(sentence)
     migrations = await prepare(settings, SERVICES)
     progress.done(f"databases are ready ({len(migrations)} migrations)" if migrations else "databases are ready")

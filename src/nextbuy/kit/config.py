@@ -118,6 +118,14 @@ class Settings(Struct, frozen=True, kw_only=True):
         str, Setting("POSTGRES_URL", "PostgreSQL 17 or newer; its role creates databases.", "embedded", "Engines")
     ] = ""
     redis_url: Annotated[str, Setting("REDIS_URL", "Redis, for events and rate limits.", "embedded")] = ""
+    cache_url: Annotated[
+        str,
+        Setting(
+            "CACHE_URL",
+            "Redis 6.2 or newer for the shared cache; it may evict, so it must not be that of the events.",
+            "embedded; none with `NEXTBUY_REDIS_URL`",
+        ),
+    ] = ""
     redis_prefix: Annotated[
         str, Setting("REDIS_PREFIX", "Prefix of keys in Redis; each marketplace on one Redis needs its own.")
     ] = REDIS_PREFIX
@@ -153,6 +161,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     def derive(self, purpose: str) -> str:
         """Return a secret for one purpose: HMAC-SHA256 of the purpose under the installation's secret, as hex."""
         return hmac.new(self.secret, purpose.encode(), hashlib.sha256).hexdigest()
+
+    def cache_prefix(self, release: str, service: str) -> str:
+        """Return the beginning of a service's keys in the cache; marketplaces with other secrets have others."""
+        return f"{self.redis_prefix}{self.derive('cache-prefix')[:12]}:cache:{release}:{service}:"
 
     def signing_secrets(self) -> tuple[str, ...]:
         """Return the secrets that may sign a payment webhook; the simulator signs with the first."""
@@ -192,6 +204,7 @@ def from_environment(environment: Mapping[str, str] = os.environ, *, secret: byt
         secret=configured or secret,
         postgres_url=_url("POSTGRES_URL", read("POSTGRES_URL"), {"postgres", "postgresql"}),
         redis_url=_url("REDIS_URL", read("REDIS_URL"), {"redis", "rediss", "unix"}),
+        cache_url=_url("CACHE_URL", read("CACHE_URL"), {"redis", "rediss", "unix"}),
         redis_prefix=_prefix("REDIS_PREFIX", read("REDIS_PREFIX", _DEFAULT.redis_prefix), ":{}"),
         accepted_bus_risks=_bus_risks(read("ACCEPT_BUS_RISKS")),
         kafka=_kafka(read),

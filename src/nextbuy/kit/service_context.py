@@ -11,6 +11,7 @@ from nextbuy.kit.config import Settings
 from nextbuy.kit.events.bus.interface import Bus
 from nextbuy.kit.observability.interactions import Interactions
 from nextbuy.kit.observability.telemetry import Journal
+from nextbuy.kit.storage.cache import SharedCache
 from nextbuy.kit.storage.database import Database
 
 
@@ -45,6 +46,8 @@ class ServiceContext:
     clock: Clock
     interactions: Interactions
     database: Database
+    cache: SharedCache
+    """Level 2 of the service's caches."""
     bus: Bus
     destinations: Sequence[Destination]
     """All services that subscribe to events; the kafka service delivers to them."""

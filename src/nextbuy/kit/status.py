@@ -14,6 +14,7 @@ from nextbuy.kit.deadline import time_left
 from nextbuy.kit.events.error_text import describe
 from nextbuy.kit.events.outbox_backlog import outbox_backlog
 from nextbuy.kit.service import Service
+from nextbuy.kit.storage.cache import SharedCache
 from nextbuy.kit.storage.database import Database
 from nextbuy.kit.storage.migrations import RELEASE
 
@@ -25,9 +26,10 @@ _PART_TIMEOUT: Final = 0.8
 class StatusReporter:
     """Reads the status of one service."""
 
-    def __init__(self, service: Service, database: Database) -> None:
+    def __init__(self, service: Service, database: Database, cache: SharedCache) -> None:
         self._service = service
         self._database = database
+        self._cache = cache
 
     async def report(self, deps: object, _call: GetStatus) -> ServiceStatus:
         """Return the status."""
@@ -42,7 +44,7 @@ class StatusReporter:
                 problems.append(result)
             else:
                 fields |= result
-        return ServiceStatus(version=RELEASE, problems=problems, **fields)
+        return ServiceStatus(version=RELEASE, cache=self._cache.counts, problems=problems, **fields)
 
     async def _outbox(self) -> dict[str, object]:
         return {"outbox": await outbox_backlog(self._database)}

@@ -1,0 +1,59 @@
+"""The Redis of the shared cache: its check at the start, and its size for the status page."""
+
+import asyncio
+from typing import Any, Final
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from nextbuy.kit.config import ConfigError, Settings
+from nextbuy.kit.storage.cache_server import cache_client
+
+_TIMEOUT: Final = 1.0
+"""Seconds per reading. The start continues without the cache."""
+_OLDEST: Final = (6, 2)
+"""The first version of Redis that sets a value until a given time."""
+
+
+async def require_cache(settings: Settings) -> list[str]:
+    """Check the Redis of the shared cache, and return sentences for the operator.
+
+    Raises:
+        ConfigError: its URL is invalid, it is too old, or it is the Redis of the events, which must not evict.
+    """
+    if not settings.cache_url:
+        return ["The shared cache is off. Set NEXTBUY_CACHE_URL to a second Redis, so that copies share lists."]
+    try:
+        cache = await _server(settings.cache_url)
+    except ValueError:  # may quote the password
+        message = "NEXTBUY_CACHE_URL is invalid. Use redis://:PASSWORD@HOST:PORT/DB, special characters as %XX."
+        raise ConfigError(message) from None
+    if cache is None:
+        return ["The Redis of the shared cache does not answer; lists are read without it. Check NEXTBUY_CACHE_URL."]
+    version = str(cache["redis_version"])
+    if tuple(int(part) for part in version.split(".")[:2]) < _OLDEST:
+        message = f"Redis {version} is too old for the shared cache. Set NEXTBUY_CACHE_URL to Redis 6.2 or newer."
+        raise ConfigError(message)
+    events = await _server(settings.redis_url)
+    if events is not None and events["run_id"] == cache["run_id"]:
+        message = (
+            "NEXTBUY_CACHE_URL and NEXTBUY_REDIS_URL name the same server, but that of the events must not evict. "
+            "Set NEXTBUY_CACHE_URL to another Redis, or unset it."
+        )
+        raise ConfigError(message)
+    return []
+
+
+async def _server(url: str) -> dict[str, Any] | None:
+    """Return the properties of a server, or None if it does not answer."""
+    async with cache_client(url) as client:
+        return await _info(client, "server")
+
+
+async def _info(client: Redis, section: str) -> dict[str, Any] | None:
+    try:
+        async with asyncio.timeout(_TIMEOUT):
+            info: dict[str, Any] = await client.info(section)
+            return info
+    except (RedisError, OSError, TimeoutError):
+        return None
