@@ -1,12 +1,17 @@
 """Callers and accounts for tests of use cases."""
 
 import time
+from typing import Final
 from uuid import UUID
 
 from nextbuy.contracts.auth import Account
 from nextbuy.contracts.values import Role, new_id
 from nextbuy.kit.http.caller import Caller
 from nextbuy.kit.http.tokens import Identity
+from nextbuy.kit.service_identity import ServiceIdentity
+
+GATEWAY: Final = ServiceIdentity(b"a secret of sixteen bytes or more", "gateway")
+"""The sender of requests that come through the gateway, in the same process."""
 
 
 def account(role: Role, *, account_id: UUID | None = None) -> Account:

@@ -34,14 +34,14 @@ from nextbuy.kit.clock import utc_now
 from nextbuy.kit.config import Settings
 from nextbuy.kit.events.bus.redis import RedisBus
 from nextbuy.kit.http.app import App
-from nextbuy.kit.http.service_identity import ServiceIdentity
 from nextbuy.kit.observability.interactions import Interactions
 from nextbuy.kit.observability.telemetry import Journal
-from nextbuy.kit.rpc.breaker import Breaker
+from nextbuy.kit.rpc.breakers import Breakers
 from nextbuy.kit.rpc.calls import Calls
 from nextbuy.kit.rpc.transports import LocalTransport
 from nextbuy.kit.service import Service, answers
 from nextbuy.kit.service_context import ServiceContext
+from nextbuy.kit.service_identity import ServiceIdentity
 from nextbuy.kit.storage.cache import SharedCache
 from nextbuy.kit.storage.database import Database
 from nextbuy.kit.wire import encode
@@ -144,7 +144,7 @@ async def _run(job: Job) -> Rounds:
         service = Service(name="product", deps=entry.service.deps, calls=[*entry.service.calls, answers(Nod, nod)])
         app = App(service, deps, identity=ServiceIdentity(settings.secret, "product"), database=database)
         transports = {"product": LocalTransport("product", lambda: app.handle)}
-        breakers = {"product": Breaker(asyncio.get_running_loop().time)}
+        breakers = Breakers("order", ["product"], asyncio.get_running_loop().time)
         calls = Calls(ServiceIdentity(settings.secret, "order"), transports, journal, breakers=breakers)
         validate = next(answering.act for answering in entry.service.calls if answering.call is ValidateProducts)
         random = Random(22)  # noqa: S311  the same baskets each time

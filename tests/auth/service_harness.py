@@ -15,9 +15,10 @@ from nextbuy.contracts.errors import Problem, from_problem
 from nextbuy.contracts.message import Call
 from nextbuy.kit.config import Settings
 from nextbuy.kit.http.app import App
-from nextbuy.kit.http.service_identity import ServiceIdentity
+from nextbuy.kit.service_identity import ServiceIdentity
 from nextbuy.kit.storage.database import Database
-from nextbuy.kit.wire import CLIENT, IDENTITY, Request
+from nextbuy.kit.wire import CLIENT, Request
+from tests.callers import GATEWAY
 
 Reply = TypeVar("Reply")
 SECRET = b"a secret of tests only"
@@ -84,7 +85,7 @@ class ServiceHarness:
         if token:
             sent["authorization"] = f"Bearer {token}"
         content = body if isinstance(body, bytes) else b"" if body is None else msgspec.json.encode(body)
-        response = await self.app.handle(Request(method, f"/auth/api/{path}", "", sent, content))
+        response = await self.app.handle(Request(method, f"/auth/api/{path}", "", sent, content, sender=GATEWAY))
         return HttpResponse(
             response.status, response.headers, response.body, msgspec.json.decode(response.body or b"null")
         )
@@ -105,8 +106,8 @@ class ServiceHarness:
 
     async def call(self, call: Call[Reply], *, by: str = "") -> Reply:
         """Make a call as its first allowed caller, or as the service `by`."""
-        signed = ServiceIdentity(SECRET, by or call.callers[0]).sign("auth")
-        response = await self.app.handle(Request("POST", call.path, "", {IDENTITY: signed}, msgspec.json.encode(call)))
+        sender = ServiceIdentity(SECRET, by or call.callers[0])
+        response = await self.app.handle(Request("POST", call.path, "", {}, msgspec.json.encode(call), sender=sender))
         if response.status != 200:
             raise from_problem(msgspec.json.decode(response.body, type=Problem))
         reply: Reply = msgspec.json.decode(response.body, type=call.reply)

@@ -59,7 +59,6 @@ async def test_missing_body_times_out(
     over_http: bool,  # noqa: FBT001
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("nextbuy.gateway.bodies.BODY_TIMEOUT", 0.05)
     monkeypatch.setattr("nextbuy.gateway.app.BODY_TIMEOUT", 0.05)
     shop = await open_shop(over_http=over_http)
     for size in (10, 500_000):

@@ -13,8 +13,8 @@ from nextbuy.contracts.errors import AppError, ServiceUnavailable, Unavailable
 from nextbuy.contracts.status import Backlog, ServiceStatus
 from nextbuy.contracts.values import Role, new_id
 from nextbuy.gateway.status import Collected, compile_status
-from nextbuy.kit.http.service_identity import ServiceIdentity
 from nextbuy.kit.http.tokens import ACCESS_COOKIE, Identity, TokenVerifier, sign_token
+from nextbuy.kit.service_identity import ServiceIdentity
 from nextbuy.kit.wire import IDENTITY
 from tests.gateway.conftest import OpenShop, Shop
 
@@ -33,7 +33,7 @@ def headers_of(credential: Credential) -> dict[str, str]:
     if isinstance(credential, dict):
         return credential
     secret, callee = credential
-    return {IDENTITY: ServiceIdentity(secret, "order").sign(callee)}
+    return {IDENTITY: ServiceIdentity(secret, "order").sign(callee, "GET", "/health/status", b"")}
 
 
 async def keys() -> Mapping[str, str]:

@@ -24,6 +24,7 @@ from nextbuy.kit.http import webhook_signature
 from nextbuy.kit.http.server import listen
 from nextbuy.kit.observability.telemetry import Journal
 from nextbuy.kit.wire import CLIENT, Request, Response
+from tests.callers import GATEWAY
 from tests.waiting import until
 
 PASSWORD: Final = "seven-locks-and-a-key"
@@ -89,13 +90,16 @@ class HostileMarket:
         who: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Response:
-        """Send a request to the service that its path names, as the gateway would."""
+        """Send a request to the service that its path names, as the gateway would; an internal one without a sender."""
         handle = self.process.handler(path.split("/")[1])
         assert handle is not None
-        sent = {CLIENT: "203.0.113.9", "content-type": "application/json"}
+        sent = {"content-type": "application/json"}
+        sender = None
+        if path.split("/")[2] != "internal":
+            sent[CLIENT], sender = "203.0.113.9", GATEWAY
         if who is not None:
             sent["authorization"] = f"Bearer {self.people[who].token}"
-        return await handle(Request(method, path, query, {**sent, **(headers or {})}, body))
+        return await handle(Request(method, path, query, {**sent, **(headers or {})}, body, sender=sender))
 
     async def call(self, method: str, path: str, body: object = None, who: str | None = None) -> Any:  # noqa: ANN401
         """Send a request that must succeed, and return its decoded response."""

@@ -13,9 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nextbuy.host.composition import SERVICES
-from nextbuy.kit.http.service_identity import ServiceIdentity
 from nextbuy.kit.service import Route
+from nextbuy.kit.service_identity import ServiceIdentity
 from nextbuy.kit.wire import CLIENT, Request, Response
+from tests.callers import GATEWAY
 from tests.hostile import junk
 from tests.hostile.hostile_fixture import HostileMarket
 from tests.hostile.judging import fault
@@ -76,7 +77,7 @@ class Attacker:
         fields = {name: value.replace(TOKEN, token) for name, value in sent.items() if value is not None}
         if body is None:
             body = b"" if self.route.method in junk.READS else json.dumps(self.good).encode()
-        request = Request(method or self.route.method, path or self.path(), query, fields, body)
+        request = Request(method or self.route.method, path or self.path(), query, fields, body, sender=GATEWAY)
         handle = self.market.process.handler(self.service)
         assert handle is not None
         shown = f"{request.method} {request.path[:200]}?{query[:200]} {headers or ''!s:.200} {body[:200]!r}"
@@ -236,12 +237,12 @@ async def test_only_allowed_services_make_calls(market: HostileMarket, path: str
             assert answer.status == 401, answer.body
             assert fault(answer) is None
     for stranger in strangers:
-        signed = ServiceIdentity(secret, stranger).sign(service)
+        signed = ServiceIdentity(secret, stranger).sign(service, "POST", path, b"{}")
         answer = await market.request("POST", path, body=b"{}", headers={"x-nextbuy-service": signed})
         assert answer.status == 403, f"{stranger}: {answer.body!r}"
     for caller in call.callers:
-        signed = ServiceIdentity(secret, caller).sign(service)
         for body in junk.BODIES:
+            signed = ServiceIdentity(secret, caller).sign(service, "POST", path, body)
             answer = await market.request("POST", path, body=body, headers={"x-nextbuy-service": signed})
             assert fault(answer) is None, f"{body[:80]!r}: {fault(answer)}"
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from nextbuy.kit.http.service_identity import ServiceIdentity
+from nextbuy.kit.service_identity import ServiceIdentity
 from tests.journeys.journey_client import JourneyClient
 from tests.journeys.marketplace import Bus, Deployment, Marketplace, Topology
 
@@ -43,10 +43,14 @@ SPELLINGS = [
 ]
 
 
+BODY = b'{"session_id": "01900000-0000-7000-8000-000000000000"}'
+RELEASE = "/product/internal/release-stock"
+
+
 async def status_of(port: int, path: str, headers: str = "") -> int:
     """Send a path byte for byte, unnormalised, and return the status."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    body = b'{"session_id": "01900000-0000-7000-8000-000000000000"}'
+    body = BODY
     head = f"POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n{headers}"
     writer.write(head.encode() + f"Content-Length: {len(body)}\r\n\r\n".encode() + body)
     status = int((await reader.readline()).split()[1])
@@ -56,7 +60,7 @@ async def status_of(port: int, path: str, headers: str = "") -> int:
 
 async def test_no_spelling_of_internal_path_passes_gateway(client: JourneyClient) -> None:
     since = client.market.log_size()
-    identity = ServiceIdentity(client.market.settings_inside().secret, "order").sign("product")
+    identity = ServiceIdentity(client.market.settings_inside().secret, "order").sign("product", "POST", RELEASE, BODY)
     client.market.secrets.add(identity)
     for path in SPELLINGS:
         for headers in ("", f"X-Nextbuy-Service: {identity}\r\n"):
@@ -72,22 +76,34 @@ async def test_internal_header_from_outside_is_ignored(client: JourneyClient) ->
 
 
 @pytest.mark.parametrize("market", [Deployment(Topology.MANY, Bus.KAFKA)], indirect=True, ids=str)
-async def test_service_port_answers_only_other_services(market: Marketplace) -> None:
+async def test_service_port_answers_only_the_gateway_and_other_services(
+    market: Marketplace, client: JourneyClient
+) -> None:
     (port,) = {
         connection.laddr.port
         for connection in market.service("product").net_connections("tcp")
         if connection.status == "LISTEN"
     }
     secret = market.settings_inside().secret
-    path = "/product/internal/release-stock"
-    for_another = ServiceIdentity(secret, "order").sign("seller")
-    not_its_call = ServiceIdentity(secret, "admin").sign("product")
-    forged = ServiceIdentity(b"another secret of some length", "order").sign("product")
-    good = ServiceIdentity(secret, "order").sign("product")
-    market.secrets |= {for_another, not_its_call, forged, good}
-    for identity in (None, "", "x", for_another, not_its_call, forged):
+    for_another = ServiceIdentity(secret, "order").sign("seller", "POST", RELEASE, BODY)
+    not_its_call = ServiceIdentity(secret, "admin").sign("product", "POST", RELEASE, BODY)
+    forged = ServiceIdentity(b"another secret of some length", "order").sign("product", "POST", RELEASE, BODY)
+    of_another_body = ServiceIdentity(secret, "order").sign("product", "POST", RELEASE, b"{}")
+    good = ServiceIdentity(secret, "order").sign("product", "POST", RELEASE, BODY)
+    market.secrets |= {for_another, not_its_call, forged, of_another_body, good}
+    for identity in (None, "", "x", for_another, not_its_call, forged, of_another_body):
         headers = "" if identity is None else f"X-Nextbuy-Service: {identity}\r\n"
-        assert await status_of(port, path, headers) in {401, 403}, identity
-    assert await status_of(port, path, f"X-Nextbuy-Service: {good}\r\n") == 200
+        assert await status_of(port, RELEASE, headers) in {401, 403}, identity
+    assert await status_of(port, RELEASE, f"X-Nextbuy-Service: {good}\r\n") == 200
+    buyer = await client.new_buyer()
+    bearer = {"Authorization": f"Bearer {buyer.token}", "X-Nextbuy-Client": "192.0.2.7"}
+    since = market.log_size()
+    for sent in ({}, bearer):
+        direct = await client.request("GET", f"http://127.0.0.1:{port}/product/api/get-all-products", headers=sent)
+        assert (direct.status, direct.slug) == (401, "service-identity-required")
+    refused = [line for line in market.lines(since) if line.get("message", "").startswith("request refused")]
+    assert [(line["service"], line["path"]) for line in refused] == [("product", "/product/api/get-all-products")] * 2
+    for path in ("/health/live", "/health/ready"):
+        assert (await client.request("GET", f"http://127.0.0.1:{port}{path}")).status == 200
     for spelling in SPELLINGS[1:15]:
         assert await status_of(port, spelling) in {400, 401, 403, 404}, spelling

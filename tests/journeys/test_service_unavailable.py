@@ -83,6 +83,32 @@ async def test_paused_or_killed_product_service_fails_fast_and_recovers(market_o
         assert shown.status == 200
 
 
+async def test_checkout_survives_a_pause_of_a_service(market_of_processes: Marketplace) -> None:
+    """A first attempt that hangs leaves time for a second one."""
+    market = market_of_processes
+    async with JourneyClient.connect(market) as client:
+        buyer, goods = await client.new_buyer(), await client.new_product(stock=1_000)
+        await client.open_session(buyer, [(goods, 1)])
+        product = market.service("product")
+        since = market.log_size()
+
+        async def first_attempt_failed() -> bool:
+            await asyncio.sleep(0.02)
+            calls = [line for line in market.lines(since) if line.get("kind") == "call" and line["callee"] == "product"]
+            return any(line["outcome"] == "deadline-passed" for line in calls)
+
+        os.kill(product.pid, signal.SIGSTOP)
+        try:
+            checkout = asyncio.create_task(client.checkout(buyer, [(goods, 1)]))
+            await until(first_attempt_failed)
+        finally:
+            os.kill(product.pid, signal.SIGCONT)
+
+        assert (await checkout).status == 201
+        attempts = [line["attempt"] for line in market.lines(since) if line.get("name") == "validate-products"]
+        assert attempts == [1, 2]
+
+
 @pytest.mark.chaos
 async def test_everything_reconciles_after_each_service_is_killed_under_load(market_of_processes: Marketplace) -> None:
     market = market_of_processes

@@ -14,9 +14,9 @@ from nextbuy.kit.events.receiver import Receiver
 from nextbuy.kit.http.app import App
 from nextbuy.kit.http.asgi import service_app
 from nextbuy.kit.http.server import listen, serving
-from nextbuy.kit.http.service_identity import ServiceIdentity
 from nextbuy.kit.observability.telemetry import Journal
 from nextbuy.kit.service import BODY_LIMIT, answers
+from nextbuy.kit.service_identity import ServiceIdentity
 from nextbuy.kit.storage.database import Database
 
 

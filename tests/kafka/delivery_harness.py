@@ -27,13 +27,14 @@ from nextbuy.kit.events.missing_events import MissingEventFinder
 from nextbuy.kit.events.receiver import Receiver
 from nextbuy.kit.events.relay import Relay
 from nextbuy.kit.http.app import App
-from nextbuy.kit.http.service_identity import ServiceIdentity
 from nextbuy.kit.observability.telemetry import Journal
-from nextbuy.kit.rpc.breaker import Breaker, BreakerPolicy
+from nextbuy.kit.rpc.breaker import BreakerPolicy
+from nextbuy.kit.rpc.breakers import Breakers
 from nextbuy.kit.rpc.calls import Calls
 from nextbuy.kit.rpc.transports import LocalTransport
 from nextbuy.kit.service import Service, Subscription, answers
 from nextbuy.kit.service_context import Destination, Publisher
+from nextbuy.kit.service_identity import ServiceIdentity
 from nextbuy.kit.storage.database import Database
 from nextbuy.kit.wire import Handler, Request, Response, problem_response
 from tests.kafka.bus_probe import BusProbe
@@ -165,12 +166,11 @@ class DeliveryHarness:
         self.destinations, self.publishers = destinations, publishers
         handlers = {one.name: one.handler for one in destinations.values()}
         handlers |= {one.name: one.handler for one in publishers}
-        now = asyncio.get_running_loop().time
         calls = Calls(
             ServiceIdentity(SECRET, "kafka"),
             {name: LocalTransport(name, handler) for name, handler in handlers.items()},
             journal,
-            breakers={name: Breaker(now, _NEVER_OPENS) for name in handlers},
+            breakers=Breakers("kafka", handlers, asyncio.get_running_loop().time, _NEVER_OPENS),
         )
         self.deps = sample_deps(
             database,

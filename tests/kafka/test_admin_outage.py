@@ -25,10 +25,11 @@ from nextbuy.contracts.values import Money, new_id
 from nextbuy.host.composition import destinations
 from nextbuy.kafka.delivery.deliver_events import deliver_events
 from nextbuy.kafka.delivery.dispatcher import RETRY_INTERVAL
-from nextbuy.kit.http.service_identity import ServiceIdentity
-from nextbuy.kit.rpc.breaker import DEFAULT_BREAKER_POLICY, Breaker
+from nextbuy.kit.rpc.breaker import DEFAULT_BREAKER_POLICY
+from nextbuy.kit.rpc.breakers import Breakers
 from nextbuy.kit.rpc.calls import Calls
 from nextbuy.kit.rpc.transports import HttpTransport
+from nextbuy.kit.service_identity import ServiceIdentity
 from nextbuy.kit.storage.database import Database
 from tests.conftest import DatabaseUrl, OpenDatabase
 from tests.kafka.bus_probe import RedisProbe
@@ -95,10 +96,8 @@ async def admin(admin_url: str) -> AsyncIterator[Admin]:
 async def calling(admin: Admin, log: LogFile) -> AsyncIterator[Calls]:
     """Calls of the kafka service to admin, over HTTP and behind a breaker as in production."""
     transport = HttpTransport("admin", f"http://127.0.0.1:{admin.port}")
-    breaker = Breaker(asyncio.get_running_loop().time)
-    yield Calls(
-        ServiceIdentity(SECRET.encode(), "kafka"), {"admin": transport}, log.journal, breakers={"admin": breaker}
-    )
+    breakers = Breakers("kafka", ["admin"], asyncio.get_running_loop().time)
+    yield Calls(ServiceIdentity(SECRET.encode(), "kafka"), {"admin": transport}, log.journal, breakers=breakers)
     await transport.close()
 
 

@@ -21,13 +21,13 @@ from nextbuy.kit.events.bus.redis import RedisBus
 from nextbuy.kit.events.parking import parking_handlers
 from nextbuy.kit.events.relay import Relay
 from nextbuy.kit.http.app import App
-from nextbuy.kit.http.service_identity import ServiceIdentity
 from nextbuy.kit.observability.telemetry import Journal
-from nextbuy.kit.rpc.breaker import Breaker
+from nextbuy.kit.rpc.breakers import Breakers
 from nextbuy.kit.rpc.calls import Calls
 from nextbuy.kit.rpc.transports import LocalTransport
 from nextbuy.kit.service import Service
 from nextbuy.kit.service_context import Publisher
+from nextbuy.kit.service_identity import ServiceIdentity
 from nextbuy.kit.storage.database import Database
 from tests.conftest import OpenDatabase
 from tests.kafka.delivery_harness import SECRET
@@ -65,12 +65,11 @@ class ParkingHarness:
             database=publisher,
             calls=parking_handlers(PUBLISHER, publisher),
         )
-        now = asyncio.get_running_loop().time
         self._calls = Calls(
             ServiceIdentity(SECRET, "kafka"),
             {PUBLISHER: LocalTransport(PUBLISHER, lambda: app.handle)},
             journal,
-            breakers={PUBLISHER: Breaker(now)},
+            breakers=Breakers("kafka", [PUBLISHER], asyncio.get_running_loop().time),
         )
         self.deps = sample_deps(database, redis, self._send, self.bus, [], [Publisher(PUBLISHER, [])])
 

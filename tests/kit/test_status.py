@@ -9,6 +9,7 @@ from msgspec import Struct
 from nextbuy.contracts.errors import Unavailable
 from nextbuy.contracts.status import Backlog, ServiceStatus, get_status_of
 from nextbuy.kit import status
+from nextbuy.kit.rpc.breakers import Breakers
 from nextbuy.kit.service import Service
 from nextbuy.kit.status import StatusReporter
 from nextbuy.kit.storage.cache import SharedCache
@@ -47,7 +48,8 @@ async def database(open_database: OpenDatabase) -> Database:
 
 async def report(database: Database, *parts: object, publishes: bool = False) -> ServiceStatus:
     service = Service(name="sample", deps=Deps, publishes=[Counted] if publishes else [], status=parts)  # type: ignore[arg-type]
-    return await StatusReporter(service, database, SharedCache(None, "")).report(Deps(), CALL)
+    breakers = Breakers("sample", [], time.monotonic)
+    return await StatusReporter(service, database, SharedCache(None, ""), breakers).report(Deps(), CALL)
 
 
 async def test_status_has_the_version_and_all_parts(database: Database) -> None:

@@ -35,7 +35,7 @@ from nextbuy.order.payments import SimulatorPayments
 from nextbuy.order.recover_checkouts import recover_checkouts
 from nextbuy.order.refund_unmatched_payments import refund_unmatched_payments
 from nextbuy.order.release_due_holds import release_due_holds
-from tests.callers import account, caller
+from tests.callers import GATEWAY, account, caller
 from tests.doubles import StubCalls
 from tests.order.fake_product import FakeProduct
 
@@ -135,7 +135,7 @@ class Market:
         """Return a webhook request with a signed event."""
         body = json.dumps(event).encode()
         header = webhook_signature.sign(body, [secret], at=int((at or self.now).timestamp()))
-        return Request("POST", "/order/api/payment-webhook", "", {"stripe-signature": header}, body)
+        return Request("POST", "/order/api/payment-webhook", "", {"stripe-signature": header}, body, sender=GATEWAY)
 
     async def deliver(self, event: object) -> Response:
         """Deliver a signed event of the provider."""

@@ -11,12 +11,12 @@ from joserfc.jwk import ECKey
 from nextbuy.contracts.auth import Account
 from nextbuy.contracts.values import Role, new_id
 from nextbuy.kit.http.app import App
-from nextbuy.kit.http.service_identity import ServiceIdentity
 from nextbuy.kit.http.tokens import Identity, TokenVerifier, sign_token
+from nextbuy.kit.service_identity import ServiceIdentity
 from nextbuy.kit.wire import Request, Response
 from nextbuy.order.deps import Deps
 from nextbuy.order.service import SERVICE
-from tests.callers import account
+from tests.callers import GATEWAY, account
 from tests.order.market import Market
 
 KEY = ECKey.generate_key("P-256")
@@ -49,7 +49,7 @@ class HttpClient:
             headers["idempotency-key"] = key
         raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         path, _, query = path.partition("?")
-        return await self.app.handle(Request(method, f"/order/api/{path}", query, headers, raw))
+        return await self.app.handle(Request(method, f"/order/api/{path}", query, headers, raw, sender=GATEWAY))
 
 
 @pytest.fixture
@@ -176,5 +176,5 @@ async def test_unsigned_webhook_is_a_bad_request_with_any_body(client: HttpClien
     response = await client.request("POST", "payment-webhook", body)
     assert response.status == 400
     assert json.loads(response.body)["slug"] == "invalid-signature"
-    signed = Request("POST", "/order/api/payment-webhook", "", {"stripe-signature": "t=1,v1=é"}, body)
+    signed = Request("POST", "/order/api/payment-webhook", "", {"stripe-signature": "t=1,v1=é"}, body, sender=GATEWAY)
     assert (await client.app.handle(signed)).status == 400

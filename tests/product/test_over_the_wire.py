@@ -10,13 +10,13 @@ from nextbuy.contracts.auth import Account
 from nextbuy.contracts.product import UpdateStock
 from nextbuy.contracts.values import Role, new_id
 from nextbuy.kit.http.app import App
-from nextbuy.kit.http.service_identity import ServiceIdentity
 from nextbuy.kit.http.tokens import Identity, TokenVerifier, sign_token
-from nextbuy.kit.wire import IDENTITY, Request, Response
+from nextbuy.kit.service_identity import ServiceIdentity
+from nextbuy.kit.wire import Request, Response
 from nextbuy.product.deps import Deps
 from nextbuy.product.poll_changes import poll_changes
 from nextbuy.product.service import SERVICE
-from tests.callers import account
+from tests.callers import GATEWAY, account
 from tests.product.service_harness import TEXT, Json, ServiceHarness, decoded
 
 KEY = ECKey.generate_key("P-256")
@@ -61,7 +61,7 @@ class RouteClient:
             headers["idempotency-key"] = key
         raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         path, _, query = path.partition("?")
-        return await self.app.handle(Request(method, f"/product/api/{path}", query, headers, raw))
+        return await self.app.handle(Request(method, f"/product/api/{path}", query, headers, raw, sender=GATEWAY))
 
 
 @pytest.fixture
@@ -184,8 +184,8 @@ async def test_only_sellers_create_products(service: ServiceHarness, client: Rou
 
 async def test_only_order_may_call_update_stock(client: RouteClient) -> None:
     for caller, status in (("order", 422), ("seller", 403)):
-        headers = {IDENTITY: ServiceIdentity(SECRET, caller).sign("product")}
-        response = await client.app.handle(Request("POST", UpdateStock.path, "", headers, b"{}"))
+        sender = ServiceIdentity(SECRET, caller)
+        response = await client.app.handle(Request("POST", UpdateStock.path, "", {}, b"{}", sender=sender))
         assert response.status == status
     assert (await client.app.handle(Request("POST", UpdateStock.path, "", {}, b"{}"))).status == 401
 

@@ -8,11 +8,12 @@ import msgspec
 from nextbuy.contracts.auth import Account
 from nextbuy.contracts.values import new_id
 from nextbuy.kit.http.app import App
-from nextbuy.kit.http.service_identity import ServiceIdentity
 from nextbuy.kit.http.tokens import Identity, TokenVerifier
+from nextbuy.kit.service_identity import ServiceIdentity
 from nextbuy.kit.wire import Request
 from nextbuy.seller.deps import Deps
 from nextbuy.seller.service import SERVICE
+from tests.callers import GATEWAY
 
 
 class KnownToken(TokenVerifier):
@@ -36,14 +37,14 @@ async def test_shop_is_created_and_read_through_routes(deps: Deps, owner: Accoun
     headers = {"authorization": "Bearer the-token", "content-type": "application/json"}
     body = msgspec.json.encode({"name": "Kiln & Clay", "bio": "", "category": "ceramics"})
 
-    made = await app.handle(Request("POST", "/seller/api/create-shop", "", headers, body))
+    made = await app.handle(Request("POST", "/seller/api/create-shop", "", headers, body, sender=GATEWAY))
 
     assert made.status == 201
 
-    mine = await app.handle(Request("GET", "/seller/api/my-shop", "", headers))
+    mine = await app.handle(Request("GET", "/seller/api/my-shop", "", headers, sender=GATEWAY))
     assert (mine.status, msgspec.json.decode(mine.body)["seller_status"]) == (200, "pending")
 
     shop = msgspec.json.decode(made.body)["shop"]
-    found = await app.handle(Request("GET", f"/seller/api/get-shop/{shop['id']}", "", {}))
+    found = await app.handle(Request("GET", f"/seller/api/get-shop/{shop['id']}", "", {}, sender=GATEWAY))
 
     assert msgspec.json.decode(found.body) == {"shop": shop}

@@ -1,11 +1,12 @@
 """The call by which the gateway collects the status of each service, for `GET /health/status`."""
 
 from functools import cache
-from typing import Annotated, cast
+from typing import Annotated, Literal, cast
 
 from msgspec import Meta, Struct
 
 from nextbuy.contracts.message import Call, CallMeta, Client
+from nextbuy.contracts.values import Count, Timestamp
 
 
 class Backlog(Struct, frozen=True):
@@ -23,6 +24,16 @@ class CacheCounts(Struct, frozen=True):
     errors: Annotated[int, Meta(description="Loads without the cache, because it did not answer.")]
 
 
+class BreakerStatus(Struct, frozen=True, kw_only=True):
+    """A circuit breaker that has opened since its caller started."""
+
+    callee: Annotated[str, Meta(max_length=100)]
+    background: Annotated[bool, Meta(description="Whether it admits background work, or requests people wait for.")]
+    state: Literal["closed", "open", "half-open"]
+    changed_at: Timestamp
+    openings: Count
+
+
 class ServiceStatus(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The status of one service; a part that does not apply to it is missing."""
 
@@ -34,6 +45,7 @@ class ServiceStatus(Struct, frozen=True, kw_only=True, omit_defaults=True):
     cache: Annotated[
         CacheCounts | None, Meta(description="The use of the shared cache by the process that answers.")
     ] = None
+    breakers: Annotated[list[BreakerStatus], Meta(description="Breakers of this service that have opened.")] = []
     problems: Annotated[list[str], Meta(description="Parts of this status that could not be read, and why.")] = []
 
 

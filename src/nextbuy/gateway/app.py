@@ -8,7 +8,7 @@ from functools import partial
 from typing import Final
 
 from nextbuy.contracts.errors import AppError, InternalError, MethodNotAllowed
-from nextbuy.gateway.bodies import ClientBody, discard_rest
+from nextbuy.gateway.bodies import discard_rest
 from nextbuy.gateway.endpoints import GatewayEndpoints, no_pages
 from nextbuy.gateway.forward import TIMEOUT, Forwarder, slug_of
 from nextbuy.gateway.headers import ResponseHeaders, identity_header, request_headers
@@ -28,20 +28,18 @@ from nextbuy.kit.http.asgi import (
     announced_length,
     read_body,
 )
-from nextbuy.kit.http.service_identity import ServiceIdentity
 from nextbuy.kit.http.tokens import TokenVerifier
 from nextbuy.kit.observability import telemetry
 from nextbuy.kit.observability.telemetry import Journal, SpanContext
-from nextbuy.kit.rpc.breaker import Breaker
-from nextbuy.kit.rpc.transports import BodyStream, StreamedResponse, Transport
+from nextbuy.kit.rpc.breakers import Breakers
+from nextbuy.kit.rpc.transports import StreamedResponse, Transport
+from nextbuy.kit.service_identity import GATEWAY, ServiceIdentity
 from nextbuy.kit.wire import CLIENT, IDENTITY, REQUEST_ID, Handler, Request, Response, problem_response
 
 log: Final = logging.getLogger(__name__)
 
 BODY_LIMIT: Final = 1024 * 1024
 """Bytes of a request body; a service's route may allow less."""
-_BUFFERED: Final = 64 * 1024
-"""Bytes. Bodies up to this size are read whole before anything is forwarded."""
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _CLIENT_CLOSED_REQUEST: Final = 499
 """Logged status of a request whose client disconnected, as in nginx."""
@@ -72,19 +70,19 @@ class Gateway:
         document at its first request. `collect_status` returns the details of `/health/status`. A service must respond
         within `timeout` seconds.
         """
-        self.breakers = {name: Breaker(time.monotonic) for name in transports}
+        breakers = Breakers(GATEWAY, transports, time.monotonic)
+        identity = ServiceIdentity(settings.secret, GATEWAY)
         self._transports = transports
         self._journal = journal
         self._response_headers = ResponseHeaders(settings)
         self._limiter = Limiter(redis, verifier, prefix=settings.redis_prefix) if settings.rate_limits else None
-        forwarder = Forwarder(transports, self.breakers, journal, timeout=timeout)
-        status = StatusEndpoint(collect_status, verifier, ServiceIdentity(settings.secret, "gateway"))
+        forwarder = Forwarder(transports, breakers, identity, journal, timeout=timeout)
+        status = StatusEndpoint(collect_status, verifier, identity)
         self._routes = Routes(
-            services={
-                name: Route(partial(forwarder.forward, name), "path", rate_limited=True, streaming=transport.streaming)
-                for name, transport in transports.items()
-            },
-            endpoints=GatewayEndpoints(ready, self.breakers, documents, status).routes(),
+            services={name: Route(partial(forwarder.forward, name), "path", rate_limited=True) for name in transports},
+            endpoints=GatewayEndpoints(
+                ready, {name: breakers.of(name) for name in transports}, documents, status
+            ).routes(),
             pages=Route(lambda request, *_: pages(request), log="page"),
         )
         if not settings.rate_limits:
@@ -131,9 +129,9 @@ class Gateway:
                 headers[CLIENT] = client
                 headers[REQUEST_ID] = span.correlation_id
                 request = Request(method, path, query, headers)
-                body = None if method in NO_BODY else await _read_body(request, headers, route, receive)
+                request.body = await _read_body(method, headers, receive)
 
-                response = await route.answer(request, body, span, name)
+                response = await route.answer(request, span, name)
         except asyncio.CancelledError:
             self._log(name, span, started, 0, "cancelled")
             raise
@@ -169,16 +167,13 @@ class Gateway:
             )
 
 
-async def _read_body(request: Request, headers: dict[str, str], route: Route, receive: Receive) -> BodyStream | None:
-    """Read a body into the request, but return a large one as a stream if the route accepts streams."""
+async def _read_body(method: str, headers: dict[str, str], receive: Receive) -> bytes:
+    """Read a whole body, because its hash is in the signature, which precedes it."""
+    if method in NO_BODY:
+        return b""
     size = announced_length(headers, BODY_LIMIT)
     headers.pop("transfer-encoding", None)
-    if size == 0:
-        return None
-    if route.streaming and (size is None or size > _BUFFERED):
-        return ClientBody(receive, size, BODY_LIMIT)
-    request.body = await read_body(receive, BODY_LIMIT, BODY_TIMEOUT)
-    return None
+    return b"" if size == 0 else await read_body(receive, BODY_LIMIT, BODY_TIMEOUT)
 
 
 async def _send(send: Send, response: Response, headers: list[tuple[bytes, bytes]], receive: Receive) -> None:

@@ -14,7 +14,6 @@ from nextbuy.gateway.status import StatusEndpoint
 from nextbuy.kit.http.asgi import Ready, readiness
 from nextbuy.kit.observability.telemetry import SpanContext
 from nextbuy.kit.rpc.breaker import Breaker
-from nextbuy.kit.rpc.transports import BodyStream
 from nextbuy.kit.wire import JSON, Request, Response
 
 _READINESS_AGE: Final = 0.5
@@ -53,7 +52,7 @@ class GatewayEndpoints:
         status = Route(self._answer, log="nothing", takes_identity=True)
         return {path.encode(): route for path in paths} | {b"/health/status": status}
 
-    async def _answer(self, request: Request, _body: BodyStream | None, _span: SpanContext, _name: str) -> Response:
+    async def _answer(self, request: Request, _span: SpanContext, _name: str) -> Response:
         path = request.path
         if request.method not in _SAFE:
             raise MethodNotAllowed("Method not allowed. Use GET.")

@@ -11,10 +11,11 @@ from msgspec import Struct
 
 from nextbuy.contracts.errors import AppError, BreakerOpen, DeadlinePassed, Unavailable
 from nextbuy.kit.observability.telemetry import Journal, SpanContext
-from nextbuy.kit.rpc.breaker import Breaker
+from nextbuy.kit.rpc.breakers import Breakers
 from nextbuy.kit.rpc.callee import Callee
 from nextbuy.kit.rpc.retry import RetryBudget, backoff
-from nextbuy.kit.rpc.transports import BodyStream, Transport
+from nextbuy.kit.rpc.transports import Transport
+from nextbuy.kit.service_identity import ServiceIdentity
 from nextbuy.kit.wire import DEADLINE, PROBLEM, Request, Response
 
 TIMEOUT: Final = 10.0
@@ -36,30 +37,31 @@ class Forwarder:
     def __init__(
         self,
         transports: Mapping[str, Transport],
-        breakers: Mapping[str, Breaker],
+        breakers: Breakers,
+        identity: ServiceIdentity,
         journal: Journal,
         *,
         timeout: float = TIMEOUT,
     ) -> None:
-        self._callees = {name: Callee(name, transport, breakers[name]) for name, transport in transports.items()}
+        """Forward requests that `identity` signs; a service must respond within `timeout` seconds."""
+        self._callees = {name: Callee(name, transport, breakers.of(name)) for name, transport in transports.items()}
+        self._identity = identity
         self._journal = journal
         self._timeout = timeout + _GRACE
         self._deadline = str(int(timeout * 1000))
         self._budgets = {name: RetryBudget(now=time.monotonic) for name in transports}
 
-    async def forward(
-        self, service: str, request: Request, body: BodyStream | None, span: SpanContext, name: str
-    ) -> Response:
+    async def forward(self, service: str, request: Request, span: SpanContext, name: str) -> Response:
         """Forward a request and return the response, whatever its status.
 
         Changes the request's headers. Each attempt is a child of `span`; `name` identifies the request in the log.
         """
         if request.method not in _SAFE:
-            return await self._attempt(service, request, body, span, name, 1)
+            return await self._attempt(service, request, span, name, 1)
         budget = self._budgets[service]
         budget.deposit()
         try:
-            response = await self._attempt(service, request, None, span, name, 1)
+            response = await self._attempt(service, request, span, name, 1)
             # A service that sends Retry-After knows better when to retry.
             if response.status != 503 or any(header == "retry-after" for header, _ in response.headers):  # noqa: PLR2004
                 return response
@@ -71,20 +73,18 @@ class Forwarder:
             if not budget.withdraw():
                 raise
         await asyncio.sleep(backoff(0, base=_RETRY_PAUSE, cap=_RETRY_PAUSE, random=random.random))
-        return await self._attempt(service, request, None, span, name, 2)
+        return await self._attempt(service, request, span, name, 2)
 
-    async def _attempt(
-        self, service: str, request: Request, body: BodyStream | None, parent: SpanContext, name: str, attempt: int
-    ) -> Response:
+    async def _attempt(self, service: str, request: Request, parent: SpanContext, name: str, attempt: int) -> Response:
         started = time.perf_counter()
         span = parent.child()
         headers: Any = request.headers
         headers["traceparent"] = span.traceparent
         headers[DEADLINE] = self._deadline
-        request.trace = span
+        request.trace, request.sender = span, self._identity
         outcome, status = "ok", 0
         try:
-            response = await self._callees[service].exchange(request, self._timeout, _as_it_is, body)
+            response = await self._callees[service].exchange(request, self._timeout, _as_it_is)
             status = response.status
             if status >= 400:  # noqa: PLR2004
                 outcome = slug_of(response)

@@ -8,7 +8,6 @@ from msgspec import Struct
 
 from nextbuy.contracts.errors import AppError, EndpointNotFound
 from nextbuy.kit.observability.telemetry import SpanContext
-from nextbuy.kit.rpc.transports import BodyStream
 from nextbuy.kit.wire import Request, Response
 
 PATH_LIMIT: Final = 2_000
@@ -18,8 +17,8 @@ _SEGMENTS: Final = r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~-]+)+"
 _PAGE: Final = re.compile(rf"{_SEGMENTS}/?|/".encode())
 _OTHER_CHARACTERS: Final = re.compile(r"[^!-~]")
 
-Answer = Callable[[Request, BodyStream | None, SpanContext, str], Awaitable[Response]]
-"""A function of a request, its body if that is streamed, the gateway's span, and the request's name in the log."""
+Answer = Callable[[Request, SpanContext, str], Awaitable[Response]]
+"""A function of a request, the gateway's span, and the request's name in the log."""
 
 
 class UrlTooLong(AppError):
@@ -35,8 +34,6 @@ class Route(Struct, frozen=True):
     log: Literal["path", "page", "nothing"]
     """How the log names a request. The path of a page may contain typed text, so it is not logged."""
     rate_limited: bool = False
-    streaming: bool = False
-    """Whether it accepts a body as a stream."""
     takes_identity: bool = False
     """Whether it receives the identity of a service; from all other requests it is removed."""
 

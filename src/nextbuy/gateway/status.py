@@ -12,10 +12,10 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from nextbuy.contracts.errors import AppError, Unavailable
-from nextbuy.contracts.status import Backlog, ServiceStatus
+from nextbuy.contracts.status import Backlog, BreakerStatus, ServiceStatus
 from nextbuy.contracts.values import Role
-from nextbuy.kit.http.service_identity import ServiceIdentity
 from nextbuy.kit.http.tokens import TokenVerifier, access_token
+from nextbuy.kit.service_identity import ServiceIdentity
 from nextbuy.kit.wire import IDENTITY, Request, Response, encode
 
 _LATE: Final = 60.0
@@ -45,11 +45,15 @@ class Collected(Struct, frozen=True, kw_only=True):
 
 
 class ServiceReport(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The state of a service, and what waits and is stuck there."""
+    """The state of a service, and what waits and is stuck there.
+
+    `breaker` is the state of the gateway's breaker for it, `breakers` are its own for the services that it calls.
+    """
 
     state: str
     version: str = ""
     breaker: str
+    breakers: list[BreakerStatus] = []
     outbox: Backlog | None = None
     stuck: Mapping[str, int] = {}
     problems: list[str] = []
@@ -113,6 +117,7 @@ def _service(collected: ServiceStatus | AppError, state: str, breaker: str) -> S
         state="degraded" if state == "up" and collected.problems else state,
         version=collected.version,
         breaker=breaker,
+        breakers=collected.breakers,
         outbox=collected.outbox,
         stuck=collected.stuck,
         problems=collected.problems,
@@ -154,7 +159,7 @@ class StatusEndpoint:
     async def _may_see_details(self, request: Request) -> bool:
         try:
             if IDENTITY in request.headers:
-                self._identity.read(request.headers[IDENTITY])
+                self._identity.verify(request.headers[IDENTITY], request.method, request.target, b"")
                 return True
             token = access_token(request.headers)
             return token is not None and (await self._verifier.verify(token)).role is Role.ADMIN

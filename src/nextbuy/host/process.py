@@ -24,16 +24,17 @@ from nextbuy.kit.events.missing_events import MissingEventFinder
 from nextbuy.kit.events.parking import parking_handlers
 from nextbuy.kit.events.receiver import Receiver
 from nextbuy.kit.http.app import App
-from nextbuy.kit.http.service_identity import ServiceIdentity
 from nextbuy.kit.http.tokens import TokenVerifier
 from nextbuy.kit.observability.interactions import Interactions
 from nextbuy.kit.observability.telemetry import Journal
 from nextbuy.kit.restart import keep_running
-from nextbuy.kit.rpc.breaker import Breaker, BreakerPolicy
+from nextbuy.kit.rpc.breaker import DEFAULT_BREAKER_POLICY, BreakerPolicy
+from nextbuy.kit.rpc.breakers import Breakers
 from nextbuy.kit.rpc.calls import Calls
 from nextbuy.kit.rpc.transports import HttpTransport, LocalTransport, Transport
 from nextbuy.kit.service import CallHandler, Service, answers
 from nextbuy.kit.service_context import Destination, Publisher, ServiceContext
+from nextbuy.kit.service_identity import GATEWAY, ServiceIdentity
 from nextbuy.kit.status import StatusReporter
 from nextbuy.kit.storage.cache import SharedCache
 from nextbuy.kit.storage.cache_server import CacheServer
@@ -95,7 +96,8 @@ class Process:
         self._interactions = interactions
         self._destinations = destinations
         self._publishers = publishers
-        self._breakers = {name: Breaker(asyncio.get_running_loop().time) for name in callees}
+        self._breakers: dict[str, Breakers] = {}
+        """The breakers of each service that makes calls here, for its status."""
         self.transports: dict[str, Transport] = {name: self._transport(name) for name in callees}
         self.verifier = TokenVerifier(self._public_keys)
         self._keys = AuthClient(self._calls("gateway").send)
@@ -119,18 +121,25 @@ class Process:
         return name in self._apps
 
     def _calls(self, caller: str) -> Calls:
-        identity = ServiceIdentity(self.settings.secret, caller)
-        return Calls(identity, self.transports, self.journal, breakers=self._breakers)
+        breakers = self._breakers[caller] = self._new_breakers(caller)
+        return Calls(self._identity(caller), self.transports, self.journal, breakers=breakers)
 
     def _delivery_calls(self, caller: str) -> Calls:
-        identity = ServiceIdentity(self.settings.secret, caller)
-        breakers = {name: Breaker(asyncio.get_running_loop().time, _DELIVERY_POLICY) for name in self.transports}
-        return Calls(identity, self.transports, self.journal, breakers=breakers, record_success=False)
+        breakers = self._new_breakers(caller, _DELIVERY_POLICY, logged=False)
+        return Calls(self._identity(caller), self.transports, self.journal, breakers=breakers, record_success=False)
 
     def status_calls(self) -> Calls:
         """Return the gateway's calls for the status of services; their breakers never open, nor affect other calls."""
-        breakers = {name: Breaker(asyncio.get_running_loop().time, _NEVER_OPENS) for name in self.transports}
-        return Calls(ServiceIdentity(self.settings.secret, "gateway"), self.transports, self.journal, breakers=breakers)
+        breakers = self._new_breakers(GATEWAY, _NEVER_OPENS)
+        return Calls(self._identity(GATEWAY), self.transports, self.journal, breakers=breakers)
+
+    def _new_breakers(
+        self, caller: str, policy: BreakerPolicy = DEFAULT_BREAKER_POLICY, *, logged: bool = True
+    ) -> Breakers:
+        return Breakers(caller, self.transports, asyncio.get_running_loop().time, policy, logged=logged)
+
+    def _identity(self, service: str) -> ServiceIdentity:
+        return ServiceIdentity(self.settings.secret, service)
 
     async def _public_keys(self) -> dict[str, str]:
         return {key.kid: key.pem for key in (await self._keys.get_public_keys()).keys}
@@ -179,7 +188,8 @@ class Process:
         if service.shutdown is not None:
             self._stack.push_async_callback(service.shutdown, deps)
         calls: list[CallHandler] = log_calls(service)
-        calls.append(answers(get_status_of(hosted.name), StatusReporter(service, database, cache).report))
+        status = StatusReporter(service, database, cache, self._breakers[hosted.name])
+        calls.append(answers(get_status_of(hosted.name), status.report))
         if service.subscriptions:
             receiver = Receiver(service, deps, database, self.journal)
             await receiver.start()
@@ -191,7 +201,7 @@ class Process:
         self._apps[hosted.name] = app = App(
             service,
             deps,
-            identity=ServiceIdentity(self.settings.secret, hosted.name),
+            identity=self._identity(hosted.name),
             verifier=self.verifier,
             database=database,
             calls=calls,

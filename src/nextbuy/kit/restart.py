@@ -6,6 +6,8 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from nextbuy.kit.workload import set_background
+
 log: Final = logging.getLogger(__name__)
 
 STEADY: Final = 30.0
@@ -29,6 +31,7 @@ class RestartDelay:
 
 async def keep_running(name: str, run: Callable[[], Awaitable[object]], delay: RestartDelay | None = None) -> None:
     """Run a background task; log what it raises and restart it after a pause, until it is cancelled."""
+    set_background(True)
     delay = delay or RestartDelay()
     while True:
         began = time.monotonic()

@@ -13,6 +13,7 @@ from nextbuy.contracts.status import GetStatus, ServiceStatus
 from nextbuy.kit.deadline import time_left
 from nextbuy.kit.events.error_text import describe
 from nextbuy.kit.events.outbox_backlog import outbox_backlog
+from nextbuy.kit.rpc.breakers import Breakers
 from nextbuy.kit.service import Service
 from nextbuy.kit.storage.cache import SharedCache
 from nextbuy.kit.storage.database import Database
@@ -26,10 +27,11 @@ _PART_TIMEOUT: Final = 0.8
 class StatusReporter:
     """Reads the status of one service."""
 
-    def __init__(self, service: Service, database: Database, cache: SharedCache) -> None:
+    def __init__(self, service: Service, database: Database, cache: SharedCache, breakers: Breakers) -> None:
         self._service = service
         self._database = database
         self._cache = cache
+        self._breakers = breakers
 
     async def report(self, deps: object, _call: GetStatus) -> ServiceStatus:
         """Return the status."""
@@ -44,7 +46,9 @@ class StatusReporter:
                 problems.append(result)
             else:
                 fields |= result
-        return ServiceStatus(version=RELEASE, cache=self._cache.counts, problems=problems, **fields)
+        return ServiceStatus(
+            version=RELEASE, cache=self._cache.counts, breakers=self._breakers.changed(), problems=problems, **fields
+        )
 
     async def _outbox(self) -> dict[str, object]:
         return {"outbox": await outbox_backlog(self._database)}

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from nextbuy.contracts.errors import AppError
 from nextbuy.kit.observability.telemetry import SpanContext
+from nextbuy.kit.service_identity import ServiceIdentity
 
 Reply = TypeVar("Reply")
 
@@ -21,10 +22,12 @@ REQUEST_ID: Final = "x-request-id"
 DEADLINE: Final = "x-nextbuy-deadline-ms"
 """Milliseconds that the caller waits for a response."""
 IDENTITY: Final = "x-nextbuy-service"
-"""The calling service's signed identity (`ServiceIdentity`)."""
+"""The signature of the gateway or service that sends the request (`ServiceIdentity`)."""
 CLIENT: Final = "x-nextbuy-client"
 """The client's IP address. The gateway sets it, and removes it from requests that arrive with it."""
-INTERNAL_HEADERS: Final = frozenset({DEADLINE, IDENTITY, CLIENT})
+BACKGROUND: Final = "x-nextbuy-background"
+"""Present on a call for background work (`kit/workload.py`)."""
+INTERNAL_HEADERS: Final = frozenset({DEADLINE, IDENTITY, CLIENT, BACKGROUND})
 HOP_BY_HOP: Final = frozenset(
     {
         "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer",
@@ -39,7 +42,8 @@ encode: Final = msgspec.json.Encoder(enc_hook=None).encode
 class Request(Struct):
     """A request; header names are lower case, `query` is the part after the question mark.
 
-    `trace` is the parsed `traceparent` header, if a sender in this process has parsed it.
+    `trace` is the parsed `traceparent` header, if a sender in this process has parsed it. `sender` is the gateway or
+    service that sends the request; the HTTP transport signs as it, and nothing that arrives over HTTP has one.
     """
 
     method: str
@@ -48,6 +52,12 @@ class Request(Struct):
     headers: Mapping[str, str]
     body: bytes = b""
     trace: SpanContext | None = None
+    sender: ServiceIdentity | None = None
+
+    @property
+    def target(self) -> str:
+        """The path with the query, as a client wrote it."""
+        return f"{self.path}?{self.query}" if self.query else self.path
 
 
 class Response(Struct):

@@ -12,7 +12,6 @@ from joserfc.jwk import ECKey
 
 from nextbuy.contracts.errors import Forbidden, Unauthenticated, Unavailable
 from nextbuy.contracts.values import Role, new_id
-from nextbuy.kit.http.service_identity import ServiceIdentity
 from nextbuy.kit.http.tokens import Identity, TokenVerifier, access_token, cookie_of, read_token, sign_token, token_of
 
 KEY = ECKey.generate_key("P-256")
@@ -201,66 +200,6 @@ async def test_failed_load_of_keys_is_unavailable_not_unauthenticated() -> None:
             await verifier.verify(token)
     load.unavailable = False
     await verifier.verify(token)
-
-
-SECRET = b"of this installation"
-
-
-def test_service_is_identified_by_signature_for_callee() -> None:
-    value = ServiceIdentity(SECRET, "order").sign("auth")
-    auth = ServiceIdentity(SECRET, "auth")
-    assert [auth.read(value), auth.read(value)] == ["order", "order"]
-
-
-@pytest.mark.parametrize("kind", ["for another", "another secret", "another name", "renewed", "cut", "doubled"])
-def test_forged_service_identity_is_refused(kind: str) -> None:
-    order = ServiceIdentity(SECRET, "order")
-    caller, expires, proof = order.sign("auth").split(".")
-    value = {
-        "for another": order.sign("product"),
-        "another secret": ServiceIdentity(b"of another", "order").sign("auth"),
-        "another name": f"admin.{expires}.{proof}",
-        "renewed": f"{caller}.{int(expires) + 1}.{proof}",
-        "cut": f"{caller}.{expires}.{proof[:-1]}",
-        "doubled": f"{caller}.{expires}.{proof}.{proof}",
-    }[kind]
-    with pytest.raises(Unauthenticated) as caught:
-        ServiceIdentity(SECRET, "auth").read(value)
-    assert caught.value.slug == "service-identity-required"
-
-
-def test_cached_service_identity_expires(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(time, "time", lambda: NOW)
-    value = ServiceIdentity(SECRET, "order").sign("auth")
-    auth = ServiceIdentity(SECRET, "auth")
-    auth.read(value)
-    monkeypatch.setattr(time, "time", lambda: NOW + 61)
-    for reader in (auth, ServiceIdentity(SECRET, "auth")):
-        with pytest.raises(Unauthenticated):
-            reader.read(value)
-
-
-def test_service_identity_is_renewed_and_short_lived(monkeypatch: pytest.MonkeyPatch) -> None:
-    order, auth = ServiceIdentity(SECRET, "order"), ServiceIdentity(SECRET, "auth")
-    monkeypatch.setattr(time, "time", lambda: NOW)
-    first = order.sign("auth")
-    monkeypatch.setattr(time, "time", lambda: NOW + 20)
-    assert order.sign("auth") == first
-    monkeypatch.setattr(time, "time", lambda: NOW + 40)
-    assert order.sign("auth") != first
-    monkeypatch.setattr(time, "time", lambda: NOW - 1_000)
-    with pytest.raises(Unauthenticated):
-        auth.read(first)
-
-
-@given(st.none() | ANY_TEXT | st.lists(ANY_TEXT, min_size=3, max_size=3).map(".".join))
-@example(f"order{SURROGATE}.1.x")
-@example("order.\u0661\u0662.x")
-@example("order." + "9" * 5_000 + ".x")
-@example("order.\u00b2.x")
-def test_random_text_is_refused_as_service_identity(text: str | None) -> None:
-    with pytest.raises(Unauthenticated):
-        ServiceIdentity(SECRET, "auth").read(text)
 
 
 @pytest.mark.parametrize(

@@ -25,14 +25,15 @@ from nextbuy.contracts.errors import (
 from nextbuy.contracts.message import Call
 from nextbuy.kit.deadline import set_deadline, time_left
 from nextbuy.kit.http.app import App
-from nextbuy.kit.http.service_identity import ServiceIdentity
 from nextbuy.kit.observability import telemetry
 from nextbuy.kit.observability.telemetry import Journal
-from nextbuy.kit.rpc.breaker import Breaker
-from nextbuy.kit.rpc.calls import Calls
+from nextbuy.kit.rpc.breakers import Breakers
+from nextbuy.kit.rpc.calls import CALL_TIMEOUT, Calls
 from nextbuy.kit.rpc.transports import LocalTransport, Transport
 from nextbuy.kit.service import Service, answers
+from nextbuy.kit.service_identity import ServiceIdentity
 from nextbuy.kit.wire import Handler, Request, Response
+from nextbuy.kit.workload import in_background, set_background
 from tests.conftest import OpenDatabase
 from tests.log_lines import decode_line
 
@@ -93,12 +94,16 @@ def log(tmp_path: Path) -> Iterator[Lines]:
     os.close(fd)
 
 
+def breakers_of(now: Callable[[], float] = time.monotonic) -> Breakers:
+    return Breakers("caller", ["callee"], now)
+
+
 def calls_to(
     handler: Handler | None,
     journal: Journal,
     *,
     caller: str = "caller",
-    breaker: Breaker | None = None,
+    breakers: Breakers | None = None,
     record_success: bool = True,
 ) -> Calls:
     transports: dict[str, Transport] = {"callee": LocalTransport("callee", lambda: handler)}
@@ -106,7 +111,7 @@ def calls_to(
         ServiceIdentity(SECRET, caller),
         transports,
         journal,
-        breakers={"callee": breaker or Breaker(time.monotonic)},
+        breakers=breakers or breakers_of(time.monotonic),
         record_success=record_success,
     )
 
@@ -177,8 +182,8 @@ async def test_failing_callee_opens_breaker(log: Lines) -> None:
 
     callee = Callee(fails)
     now = 0.0
-    breaker = Breaker(lambda: now)
-    calls = calls_to(app(callee), log.journal, breaker=breaker)
+    breakers = breakers_of(lambda: now)
+    calls = calls_to(app(callee), log.journal, breakers=breakers)
     for _ in range(5):
         with pytest.raises(InternalError):
             await calls.send(Spend(word="a"))
@@ -190,44 +195,44 @@ async def test_failing_callee_opens_breaker(log: Lines) -> None:
     now += caught.value.retry_after + 0.01
     for _ in range(3):
         await calls.send(Spend(word="a"))
-    assert breaker.state == "closed"
+    assert breakers.of("callee").state == "closed"
 
 
 async def test_callee_that_cannot_be_reached_trips_the_breaker(log: Lines) -> None:
-    breaker = Breaker(time.monotonic)
-    calls = calls_to(None, log.journal, breaker=breaker)
+    breakers = breakers_of()
+    calls = calls_to(None, log.journal, breakers=breakers)
 
     for _ in range(5):
         with pytest.raises(Unavailable):
             await calls.send(Spend(word="a"))
 
-    assert breaker.state == "open"
+    assert breakers.of("callee").state == "open"
 
 
 async def test_callee_that_names_an_unavailable_dependency_does_not_trip_the_breaker(log: Lines) -> None:
     def fails(_call: object) -> None:
         raise Unavailable("The database is unavailable.")
 
-    breaker = Breaker(time.monotonic)
-    calls = calls_to(app(Callee(fails)), log.journal, breaker=breaker)
+    breakers = breakers_of()
+    calls = calls_to(app(Callee(fails)), log.journal, breakers=breakers)
 
     for _ in range(20):
         with pytest.raises(Unavailable, match="database"):
             await calls.send(Spend(word="a"))
 
-    assert breaker.state == "closed"
+    assert breakers.of("callee").state == "closed"
 
 
 async def test_refusals_do_not_trip_the_breaker(log: Lines) -> None:
     def refuses(_call: object) -> None:
         raise Conflict("no")
 
-    breaker = Breaker(time.monotonic)
-    calls = calls_to(app(Callee(refuses)), log.journal, breaker=breaker)
+    breakers = breakers_of()
+    calls = calls_to(app(Callee(refuses)), log.journal, breakers=breakers)
     for _ in range(50):
         with pytest.raises(Conflict):
             await calls.send(Ask(word="a"))
-    assert breaker.state == "closed"
+    assert breakers.of("callee").state == "closed"
 
 
 async def test_crash_of_callee_is_reported_as_internal_error_only(log: Lines) -> None:
@@ -255,18 +260,84 @@ async def test_deadline_of_caller_covers_all_attempts(log: Lines) -> None:
     never.set()
 
 
-async def test_deadline_is_sent_with_call(log: Lines) -> None:
+@pytest.mark.parametrize(("call", "share"), [(Ask(word="a"), 1 / 3), (Spend(word="a"), 1)], ids=["idempotent", "once"])
+async def test_deadline_is_sent_with_call(log: Lines, call: Ask | Spend, share: float) -> None:
     left: list[float] = []
 
     async def looks(_call: object) -> None:
         left.append(time_left(100))
 
     async def hurried() -> None:
-        set_deadline(0.5)
-        await calls_to(app(Callee(looks)), log.journal).send(Ask(word="a"))
+        set_deadline(6)
+        await calls_to(app(Callee(looks)), log.journal).send(call)
 
     await asyncio.create_task(hurried())
-    assert 0.2 < left[0] <= 0.5
+    assert left[0] <= CALL_TIMEOUT * share < left[0] + 0.5
+
+
+async def test_hang_is_retried_within_the_time_of_the_caller(log: Lines) -> None:
+    never = asyncio.Event()
+
+    async def hangs_once(_call: object) -> None:
+        if callee.count == 1:
+            await never.wait()
+
+    callee = Callee(hangs_once)
+    set_deadline(0.6)
+
+    await calls_to(app(callee), log.journal).send(Ask(word="a"))
+
+    assert [line["outcome"] for line in log()] == ["deadline-passed", "ok"]
+
+
+async def test_last_attempt_gets_all_the_time_that_is_left(log: Lines) -> None:
+    left: list[float] = []
+
+    async def fails(_call: object) -> None:
+        left.append(time_left(100))
+        raise Unavailable("not yet")
+
+    with pytest.raises(Unavailable):
+        await calls_to(app(Callee(fails)), log.journal).send(Ask(word="a"))
+
+    assert left[0] < left[1] + 0.2
+    assert left[2] > 1.5 * left[0]
+
+
+async def test_attempt_is_not_cut_short_without_a_retry_to_follow(log: Lines) -> None:
+    """With an empty retry budget a shorter attempt could only fail."""
+    left: list[float] = []
+
+    async def fails(_call: object) -> None:
+        left.append(time_left(100))
+        raise Unavailable("not yet")
+
+    calls = calls_to(app(Callee(fails)), log.journal)
+    for _ in range(8):
+        with pytest.raises(Unavailable):
+            await calls.send(Ask(word="a"))
+
+    assert left[-1] > CALL_TIMEOUT * 0.9
+
+
+async def test_failing_background_calls_do_not_stop_those_that_people_wait_for(log: Lines) -> None:
+    def crashes_in_background(_call: object) -> None:
+        if in_background():
+            raise ZeroDivisionError
+
+    calls = calls_to(app(Callee(crashes_in_background)), log.journal)
+
+    async def job() -> None:
+        set_background(True)
+        for _ in range(5):
+            with pytest.raises(InternalError):
+                await calls.send(Spend(word="a"))
+        with pytest.raises(BreakerOpen):
+            await calls.send(Spend(word="a"))
+
+    await asyncio.create_task(job())
+
+    assert await calls.send(Spend(word="a")) == Echoed("a")
 
 
 async def test_malformed_reply_is_bad_gateway(log: Lines) -> None:

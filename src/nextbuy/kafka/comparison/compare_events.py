@@ -33,8 +33,8 @@ POLL_INTERVAL: Final = 5.0
 """Seconds between attempts to take the lease, which another copy of this service may hold."""
 ROUND_TIMEOUT: Final = 20.0
 """Seconds that a round waits for its destinations; the slower ones finish while later rounds run without them."""
-CALL_TIMEOUT: Final = 3.0
-"""Seconds per call."""
+CALL_TIMEOUT: Final = 9.0
+"""Seconds per call; its first attempt gets a third."""
 
 Cursors = Mapping[LogCursor, list[str]]
 """The subscriptions at each cursor."""

@@ -45,8 +45,8 @@ WAIT: Final = 30.0
 """Seconds after which a topic that the destination's group has not passed waits for a later round."""
 WAIT_POLL: Final = 0.5
 """Seconds between two checks of the progress of a group."""
-CALL_TIMEOUT: Final = 3.0
-"""Seconds per call."""
+CALL_TIMEOUT: Final = 9.0
+"""Seconds per call; its first attempt gets a third."""
 LATE_TIMEOUT: Final = 90.0
 """Seconds for missing events to be delivered: longer than an event that fails is tried (`dispatcher.GIVE_UP_AFTER`)."""
 _MAX_REPAIRS: Final = 3

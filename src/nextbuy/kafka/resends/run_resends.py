@@ -26,8 +26,8 @@ SLICE: Final = 5.0
 """Seconds after which a resend is released to be claimed again, so that a shutdown does not wait long."""
 LATE_TIMEOUT: Final = 90.0
 """Seconds for the delivery of a part: longer than a failing event is tried (`dispatcher.GIVE_UP_AFTER`)."""
-CALL_TIMEOUT: Final = 3.0
-"""Seconds per read of an event log."""
+CALL_TIMEOUT: Final = 9.0
+"""Seconds per read of an event log; its first attempt gets a third."""
 _DELAY: Final = 2.0
 """Seconds before a part is delivered again after a failure."""
 

@@ -21,12 +21,13 @@ from nextbuy.kit.http.caller import Caller
 from nextbuy.kit.http.decoding import READS, decode_call, decode_request
 from nextbuy.kit.http.idempotency import IdempotentRequest
 from nextbuy.kit.http.routing import RouteTable
-from nextbuy.kit.http.service_identity import ServiceIdentity
 from nextbuy.kit.http.tokens import TokenVerifier, token_of
 from nextbuy.kit.observability import telemetry
 from nextbuy.kit.service import CallHandler, Route, Service
+from nextbuy.kit.service_identity import GATEWAY, ServiceIdentity, ServiceIdentityRequired
 from nextbuy.kit.storage.database import Database, as_app_error
 from nextbuy.kit.wire import (
+    BACKGROUND,
     CLIENT,
     DEADLINE,
     IDENTITY,
@@ -37,6 +38,7 @@ from nextbuy.kit.wire import (
     encode,
     problem_response,
 )
+from nextbuy.kit.workload import set_background
 
 log: Final = logging.getLogger(__name__)
 
@@ -83,12 +85,13 @@ class App(Generic[Deps]):
         headers = request.headers
         span = request.trace or telemetry.resume_span(headers.get("traceparent"), headers.get(REQUEST_ID))
         with telemetry.use_span(span):
+            set_background(BACKGROUND in headers)
             deadline = headers.get(DEADLINE, "")
             set_deadline(int(deadline) / 1000 if deadline.isdecimal() and len(deadline) < 7 else REQUEST_TIMEOUT)  # noqa: PLR2004
             try:
-                if request.path.startswith(self._internal):
-                    return await self._answer_call(request)
-                return await self._answer_route(request)
+                is_call = request.path.startswith(self._internal)
+                sender = self._sender_of(request, is_call=is_call)
+                return await (self._answer_call(request, sender) if is_call else self._answer_route(request))
             except AppError as error:
                 return problem_response(error, span.correlation_id)
             except Exception as error:
@@ -105,8 +108,28 @@ class App(Generic[Deps]):
                 if request.method != "GET":
                     self.activity.note()
 
-    async def _answer_call(self, request: Request) -> Response:
-        caller = self._identity.read(request.headers.get(IDENTITY))
+    def _sender_of(self, request: Request, *, is_call: bool) -> str:
+        """Return the gateway or the service that sent a request; a sender in this process needs no signature."""
+        headers = request.headers
+        try:
+            sender = (
+                request.sender.service
+                if request.sender is not None
+                else self._identity.verify(
+                    headers.get(IDENTITY), request.method, request.target, request.body, headers.get(CLIENT, "")
+                )
+            )
+            if sender != GATEWAY and not is_call:
+                raise ServiceIdentityRequired
+        except ServiceIdentityRequired:
+            log.warning(
+                "request refused; neither the gateway nor a service signed it",
+                extra={"service": self.service.name, "method": request.method, "path": request.path},
+            )
+            raise
+        return sender
+
+    async def _answer_call(self, request: Request, caller: str) -> Response:
         handler = self._calls.get(request.path)
         if handler is None:
             raise CallNotFound

@@ -92,9 +92,16 @@ class Breaker:
     refusals would turn a busy hour into an outage.
     """
 
-    def __init__(self, now: Callable[[], float], policy: BreakerPolicy = DEFAULT_BREAKER_POLICY) -> None:
+    def __init__(
+        self,
+        now: Callable[[], float],
+        policy: BreakerPolicy = DEFAULT_BREAKER_POLICY,
+        on_change: Callable[[State], None] | None = None,
+    ) -> None:
+        """Start closed; `on_change` is called with each new state, and must not block."""
         self._now = now
         self._policy = policy
+        self._on_change = on_change
         self._state: State = "closed"
         self._period = 0
         self._window = _Window(policy.window, now())
@@ -162,18 +169,20 @@ class Breaker:
             self._close()
 
     def _open(self) -> None:
-        self._enter("open")
         self._open_until = self._now() + self._wait
+        self._enter("open")
 
     def _close(self) -> None:
-        self._enter("closed")
         self._window = _Window(self._policy.window, self._now())
         self._failures_in_a_row = 0
         self._wait = self._policy.reset_after
+        self._enter("closed")
 
     def _enter(self, state: State) -> None:
         self._state = state
         self._period += 1
+        if self._on_change is not None:
+            self._on_change(state)
 
 
 class _Window:

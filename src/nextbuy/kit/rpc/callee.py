@@ -6,10 +6,9 @@ What counts as a failure of a service is decided here, for the gateway and for i
 from collections.abc import Callable
 from typing import TypeVar
 
-from nextbuy.contracts.errors import AppError, BreakerOpen, Unavailable
-from nextbuy.kit.http.asgi import Disconnected
+from nextbuy.contracts.errors import BreakerOpen
 from nextbuy.kit.rpc.breaker import Breaker, BreakerOpenError
-from nextbuy.kit.rpc.transports import BodyStream, Transport
+from nextbuy.kit.rpc.transports import Transport
 from nextbuy.kit.wire import PROBLEM, Request, Response
 
 Result = TypeVar("Result")
@@ -25,9 +24,7 @@ class Callee:
         self.transport = transport
         self.breaker = breaker
 
-    async def exchange(
-        self, request: Request, timeout: float, read: Callable[[Response], Result], body: BodyStream | None = None
-    ) -> Result:
+    async def exchange(self, request: Request, timeout: float, read: Callable[[Response], Result]) -> Result:
         """Deliver a request, return what `read` makes of the response, and report to the breaker.
 
         `read` raises BadGateway if the response is invalid; see `Transport.deliver` for the other arguments.
@@ -43,10 +40,10 @@ class Callee:
                 f"The {self.name} service has failed too often. Try again later.", retry_after=error.retry_after
             ) from None
         try:
-            response = await self.transport.deliver(request, timeout, body)
+            response = await self.transport.deliver(request, timeout)
             result = read(response)
         except BaseException as error:
-            if isinstance(error, Exception) and not _is_clients_fault(error):
+            if isinstance(error, Exception):
                 permit.failure()
             else:
                 permit.cancel()
@@ -64,8 +61,3 @@ def _names_dependency(response: Response) -> bool:
     It does not count as a failure: an open breaker would also block the requests that the service can still answer.
     """
     return response.status != 500 and response.content_type == PROBLEM  # noqa: PLR2004
-
-
-def _is_clients_fault(error: Exception) -> bool:
-    """Return whether the client ended the exchange: its body was too large or too slow, or it disconnected."""
-    return isinstance(error, Disconnected) or (isinstance(error, AppError) and not isinstance(error, Unavailable))

@@ -1,8 +1,10 @@
 """Internal calls: deadline, breaker, retries, identity and trace, and one log line for every attempt.
 
 A call is retried only if it is idempotent, the error is transient and no open breaker, the retry budget has a retry
-left, and the caller's deadline leaves time. No call is made while a transaction is open on the task: a callee in the
-same process could wait for a database connection that its caller holds.
+left, and the caller's deadline leaves time. Each attempt that may be retried gets a part of that time.
+
+No call is made while a transaction is open on the task: a callee in the same process could wait for a database
+connection that its caller holds.
 """
 
 import asyncio
@@ -18,15 +20,16 @@ import msgspec
 from nextbuy.contracts.errors import AppError, BadGateway, BreakerOpen, DeadlinePassed, Problem, from_problem
 from nextbuy.contracts.message import Call, Check, ReplyMismatch
 from nextbuy.kit.deadline import time_left
-from nextbuy.kit.http.service_identity import ServiceIdentity
 from nextbuy.kit.observability import telemetry
 from nextbuy.kit.observability.telemetry import Journal, SpanContext
-from nextbuy.kit.rpc.breaker import Breaker
+from nextbuy.kit.rpc.breakers import Breakers
 from nextbuy.kit.rpc.callee import Callee
 from nextbuy.kit.rpc.retry import RetryBudget, backoff
 from nextbuy.kit.rpc.transports import Transport
+from nextbuy.kit.service_identity import ServiceIdentity
 from nextbuy.kit.storage.database import in_transaction
-from nextbuy.kit.wire import DEADLINE, IDENTITY, JSON, REQUEST_ID, Request, Response, encode
+from nextbuy.kit.wire import BACKGROUND, DEADLINE, JSON, REQUEST_ID, Request, Response, encode
+from nextbuy.kit.workload import in_background
 
 log: Final = logging.getLogger(__name__)
 
@@ -35,6 +38,8 @@ Reply = TypeVar("Reply")
 CALL_TIMEOUT: Final = 3.0
 """Seconds for a call with its retries, unless the caller's deadline comes first."""
 _MAX_ATTEMPTS: Final = 3
+_ATTEMPT_SHARE: Final = 1 / 3
+"""The share of the remaining time for an attempt that can be followed by another, so that a hang is retried."""
 _BASE, _CAP = 0.02, 0.5
 """Seconds. Bounds of the first and of later pauses between attempts; the callee's Retry-After may be longer."""
 
@@ -48,12 +53,16 @@ class Calls:
         transports: Mapping[str, Transport],
         journal: Journal,
         *,
-        breakers: Mapping[str, Breaker],
+        breakers: Breakers,
         record_success: bool = True,
     ) -> None:
         """Send calls as the service of `identity`; `record_success=False` records failed attempts only."""
         self._identity = identity
-        self._callees = {name: Callee(name, transport, breakers[name]) for name, transport in transports.items()}
+        self._callees = {
+            (name, background): Callee(name, transport, breakers.of(name, background=background))
+            for name, transport in transports.items()
+            for background in (False, True)
+        }
         self._journal = journal
         self._record_success = record_success
         self._budgets = {name: RetryBudget(now=time.monotonic) for name in transports}
@@ -74,12 +83,17 @@ class Calls:
         budget.deposit()
         attempt = 1
         while True:
+            remaining = ends - time.monotonic()
+            may_retry = call.idempotent and attempt < _MAX_ATTEMPTS and budget.has_retry
+            timeout = remaining * _ATTEMPT_SHARE if may_retry else remaining
             try:
-                return await self._attempt(call, check, body, ends - time.monotonic(), attempt)
+                return await self._attempt(call, check, body, timeout, attempt)
             except AppError as error:
                 if attempt == _MAX_ATTEMPTS or not _may_be_retried(call, error):
                     raise
-                pause = max(backoff(attempt, base=_BASE, cap=_CAP, random=random.random), error.retry_after or 0.0)
+                pause = backoff(attempt, base=_BASE, cap=_CAP, random=random.random)
+                if not isinstance(error, DeadlinePassed):  # after a hang, the wait is over
+                    pause = max(pause, error.retry_after or 0.0)
                 if time.monotonic() + pause >= ends or not budget.withdraw():
                     raise
             await asyncio.sleep(pause)
@@ -94,7 +108,7 @@ class Calls:
         try:
             if timeout <= 0:
                 raise DeadlinePassed("The time for this request has run out. Try again.")
-            answer = await self._callees[call.to].exchange(
+            answer = await self._callees[call.to, in_background()].exchange(
                 self._request(call, body, timeout, span), timeout, partial(_read, call, check)
             )
             if isinstance(answer, AppError):
@@ -124,12 +138,13 @@ class Calls:
     def _request(self, call: Call[Reply], body: bytes, timeout: float, span: SpanContext) -> Request:
         headers = {
             "content-type": JSON,
-            IDENTITY: self._identity.sign(call.to),
             DEADLINE: str(int(timeout * 1000)),
             "traceparent": span.traceparent,
             REQUEST_ID: span.correlation_id,
         }
-        return Request("POST", call.path, "", headers, body)
+        if in_background():
+            headers[BACKGROUND] = "1"
+        return Request("POST", call.path, "", headers, body, sender=self._identity)
 
 
 def _may_be_retried(call: Call[Reply], error: AppError) -> bool:

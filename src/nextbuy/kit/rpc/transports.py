@@ -14,7 +14,7 @@ from yarl import URL
 
 from nextbuy.contracts.errors import BadGateway, DeadlinePassed, ServiceUnavailable
 from nextbuy.kit.time_limit import TimeLimit
-from nextbuy.kit.wire import HOP_BY_HOP, PROBLEM, Handler, Request, Response
+from nextbuy.kit.wire import CLIENT, HOP_BY_HOP, IDENTITY, PROBLEM, Handler, Request, Response
 
 _RESPONSE_LIMIT: Final = 8 * 1024 * 1024
 """Bytes of a response that is read whole."""
@@ -29,15 +29,6 @@ _KEEP_ALIVE: Final = 15
 _NOT_SENT: Final = HOP_BY_HOP | {"host", "content-length"}
 
 
-class BodyStream(Protocol):
-    """A request body that is still arriving; `failure` is the error that ended it early."""
-
-    size: int | None
-    failure: Exception | None
-
-    def __aiter__(self) -> AsyncIterator[bytes]: ...
-
-
 class StreamedResponse(Response):
     """A response whose body is still arriving, or is absent because of HEAD; `size` is its length, if known."""
 
@@ -48,16 +39,12 @@ class StreamedResponse(Response):
 class Transport(Protocol):
     """A way to deliver requests to one service."""
 
-    streaming: bool
-    """Whether it takes a body that is still arriving, and returns large responses as `StreamedResponse`."""
-
-    async def deliver(self, request: Request, timeout: float, body: BodyStream | None = None) -> Response:
+    async def deliver(self, request: Request, timeout: float) -> Response:
         """Deliver a request and return its response, whatever the status.
 
         Args:
-            request: with its whole body, unless there is a `body`.
+            request: with its `sender`, or the service refuses it.
             timeout: seconds until the response, or the first chunk of a streamed one.
-            body: the body as a stream, for a streaming transport only.
 
         Raises:
             DeadlinePassed: no response in time.
@@ -72,9 +59,7 @@ class Transport(Protocol):
 
 
 class LocalTransport:
-    """A transport to a service in this process."""
-
-    streaming = False
+    """A transport to a service in this process, which takes the sender's word for who it is."""
 
     def __init__(self, name: str, handler: Callable[[], Handler | None], *, isolated: bool = True) -> None:
         """Deliver to the result of `handler()`; None means that the service is not running.
@@ -86,7 +71,7 @@ class LocalTransport:
         self._handler = handler
         self._isolated = isolated
 
-    async def deliver(self, request: Request, timeout: float, body: BodyStream | None = None) -> Response:  # noqa: ARG002
+    async def deliver(self, request: Request, timeout: float) -> Response:
         """Run the handler on the request."""
         handle = self._handler()
         if handle is None:
@@ -108,31 +93,33 @@ async def _run(handle: Handler, request: Request) -> Response:
 
 
 class HttpTransport:
-    """A transport to a service in another process, over HTTP/1.1 with a pool of connections."""
+    """A transport to a service in another process, over HTTP/1.1 with a pool of connections; it signs each request."""
 
     def __init__(self, name: str, url: str, *, streaming: bool = False, connections: int = 100) -> None:
-        self.streaming = streaming
+        """Reach the service at `url`; `streaming` returns large responses as `StreamedResponse`."""
+        self._streaming = streaming
         self._name = name
         self._url = url.rstrip("/")
         self._connections = connections
         self._session: aiohttp.ClientSession | None = None
 
-    async def deliver(self, request: Request, timeout: float, body: BodyStream | None = None) -> Response:
-        """Send the request."""
+    async def deliver(self, request: Request, timeout: float) -> Response:
+        """Sign and send the request."""
         headers = CIMultiDict((name, value) for name, value in request.headers.items() if name not in _NOT_SENT)
-        if body is not None and body.size is not None:
-            headers["content-length"] = str(body.size)
-        query = f"?{request.query}" if request.query else ""
+        if request.sender is not None:
+            headers[IDENTITY] = request.sender.sign(
+                self._name, request.method, request.target, request.body, request.headers.get(CLIENT, "")
+            )
         try:
             with TimeLimit(timeout):
                 response = await self._open_session().request(
                     request.method,
-                    URL(f"{self._url}{request.path}{query}", encoded=True),
+                    URL(f"{self._url}{request.target}", encoded=True),
                     headers=headers,
-                    data=request.body or body,
+                    data=request.body or None,
                     allow_redirects=False,
                 )
-                if self.streaming:
+                if self._streaming:
                     return await self._stream(request.method, response)
                 async with response:
                     status, content_type, response_headers = _head(response)
@@ -142,8 +129,6 @@ class HttpTransport:
         except TimeoutError:
             raise _timed_out(self._name) from None
         except (aiohttp.ClientError, OSError) as error:
-            if body is not None and body.failure is not None:
-                raise body.failure from None
             raise ServiceUnavailable(self._name) from error
 
     async def close(self) -> None:

@@ -15,6 +15,8 @@ import asyncpg
 from msgspec import Struct
 
 from nextbuy.contracts.errors import AppError, DeadlinePassed, Unavailable
+from nextbuy.kit.deadline import time_left
+from nextbuy.kit.time_limit import TimeLimit
 
 log: Final = logging.getLogger(__name__)
 
@@ -25,11 +27,13 @@ STATEMENT_TIMEOUT: Final = 5.0
 TRANSACTION_TIMEOUT: Final = 8.0
 """Seconds per transaction; caches rely on every change being committed within this time."""
 _ACQUIRE_TIMEOUT: Final = 3.0
+"""Seconds to wait for a connection while all are in use, unless the deadline of the task comes first."""
 
 _in_transaction: ContextVar[bool] = ContextVar("in_transaction", default=False)
 
 
 DatabaseTimeout: Final = DeadlinePassed.of("database-timeout", "The database took too long. Try again.")
+DatabaseBusy: Final = Unavailable.of("database-busy", "All database connections are in use. Try again in a moment.")
 DatabaseUnavailable: Final = Unavailable.of("database-unavailable", "The database is unavailable. Try again.")
 
 
@@ -43,12 +47,57 @@ def in_transaction() -> bool:
     return _in_transaction.get()
 
 
+class _PooledConnection:
+    """A connection of a pool for the length of a block."""
+
+    __slots__ = ("_connection", "_pool")
+    _connection: "asyncpg.pool.PoolConnectionProxy[Row]"
+
+    def __init__(self, pool: "asyncpg.Pool[Row]") -> None:
+        self._pool = pool
+
+    async def __aenter__(self) -> "asyncpg.pool.PoolConnectionProxy[Row]":
+        """Take a connection; raise DatabaseBusy if none is free in time."""
+        try:
+            with TimeLimit(time_left(_ACQUIRE_TIMEOUT)):
+                self._connection = await self._pool.acquire()
+        except TimeoutError:
+            raise DatabaseBusy(retry_after=1) from None
+        return self._connection
+
+    async def __aexit__(self, *_error: object) -> None:
+        await self._pool.release(self._connection)
+
+
+class _BoundedPool:
+    """A pool whose connections are waited for no longer than the task's deadline."""
+
+    def __init__(self, pool: "asyncpg.Pool[Row]") -> None:
+        self._pool = pool
+
+    async def execute(self, sql: str, *values: object) -> str:
+        async with _PooledConnection(self._pool) as connection:
+            return await connection.execute(sql, *values)
+
+    async def fetch(self, sql: str, *values: object) -> list[Row]:
+        async with _PooledConnection(self._pool) as connection:
+            return await connection.fetch(sql, *values)
+
+    async def fetchrow(self, sql: str, *values: object) -> Row | None:
+        async with _PooledConnection(self._pool) as connection:
+            return await connection.fetchrow(sql, *values)
+
+    async def fetchval(self, sql: str, *values: object) -> Any:  # noqa: ANN401  see Executor
+        async with _PooledConnection(self._pool) as connection:
+            return await connection.fetchval(sql, *values)
+
+
 class Executor:
     """Runs the SQL of a service: `Database` or, inside a transaction, `Transaction`."""
 
     __slots__ = ("_runner", "service")
 
-    def __init__(self, runner: "asyncpg.Pool[Row] | asyncpg.pool.PoolConnectionProxy[Row]", service: str) -> None:
+    def __init__(self, runner: "_BoundedPool | asyncpg.pool.PoolConnectionProxy[Row]", service: str) -> None:
         self._runner = runner
         self.service = service
 
@@ -76,10 +125,11 @@ class Executor:
 class Transaction(Executor):
     """An open transaction of a service."""
 
-    __slots__ = ("published",)
+    __slots__ = ("_connection", "published")
 
     def __init__(self, connection: "asyncpg.pool.PoolConnectionProxy[Row]", service: str) -> None:
         super().__init__(connection, service)
+        self._connection = connection
         self.published = False
 
     def mark_published(self) -> None:
@@ -88,14 +138,14 @@ class Transaction(Executor):
 
     async def executemany(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
         """Run a statement once per row, in one round trip."""
-        await self._runner.executemany(sql, rows)
+        await self._connection.executemany(sql, rows)
 
 
 class Database(Executor):
     """The database of one service; each statement runs in its own transaction."""
 
     def __init__(self, pool: "asyncpg.Pool[Row]", service: str) -> None:
-        super().__init__(pool, service)
+        super().__init__(_BoundedPool(pool), service)
         self._pool = pool
         self.after_publish: Callable[[], None] = lambda: None
         """Called after each commit that wrote to the outbox."""
@@ -137,7 +187,7 @@ class Database(Executor):
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         """Open a transaction: committed at the end of the block, rolled back if it raises."""
-        async with self._pool.acquire(timeout=_ACQUIRE_TIMEOUT) as connection:
+        async with _PooledConnection(self._pool) as connection:
             token = _in_transaction.set(True)
             try:
                 async with connection.transaction():

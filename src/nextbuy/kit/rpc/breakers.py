@@ -1,0 +1,75 @@
+"""The breakers of one caller: for each callee one for requests that someone waits for, and one for background work.
+
+Failing background calls thus never stop a checkout, nor does a failing checkout stop a job. Each change of a breaker is
+a line of the log, and part of the caller's status.
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Final
+
+from nextbuy.contracts.status import BreakerStatus
+from nextbuy.kit.clock import utc_now
+from nextbuy.kit.rpc.breaker import DEFAULT_BREAKER_POLICY, Breaker, BreakerPolicy, State
+
+log: Final = logging.getLogger(__name__)
+
+_EVENTS: Final[dict[State, str]] = {
+    "open": "breaker opened; calls fail at once",
+    "half-open": "breaker half-open; testing whether the callee works again",
+    "closed": "breaker closed; the callee works again",
+}
+
+
+class Breakers:
+    """The breakers of one caller."""
+
+    def __init__(
+        self,
+        caller: str,
+        callees: Iterable[str],
+        now: Callable[[], float],
+        policy: BreakerPolicy = DEFAULT_BREAKER_POLICY,
+        *,
+        logged: bool = True,
+    ) -> None:
+        """Start closed; `now` returns monotonic seconds. Changes are not `logged` if the caller logs outages itself."""
+        self._caller = caller
+        self._logged = logged
+        self._changes: dict[tuple[str, bool], tuple[datetime, int]] = {}
+        self._breakers = {
+            (callee, background): Breaker(now, policy, self._recorder(callee, background=background))
+            for callee in callees
+            for background in (False, True)
+        }
+
+    def of(self, callee: str, *, background: bool = False) -> Breaker:
+        """Return the breaker of a callee."""
+        return self._breakers[callee, background]
+
+    def changed(self) -> list[BreakerStatus]:
+        """Return the breakers that have ever opened, with their states now."""
+        return [
+            BreakerStatus(
+                callee=callee,
+                background=background,
+                state=self._breakers[callee, background].state,
+                changed_at=changed_at,
+                openings=openings,
+            )
+            for (callee, background), (changed_at, openings) in self._changes.items()
+        ]
+
+    def _recorder(self, callee: str, *, background: bool) -> Callable[[State], None]:
+        def record(state: State) -> None:
+            _, openings = self._changes.get((callee, background), (None, 0))
+            self._changes[callee, background] = (utc_now(), openings + (state == "open"))
+            if self._logged:
+                log.log(
+                    logging.WARNING if state == "open" else logging.INFO,
+                    _EVENTS[state],
+                    extra={"caller": self._caller, "callee": callee, "background": background},
+                )
+
+        return record
