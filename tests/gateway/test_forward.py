@@ -57,7 +57,7 @@ async def test_internal_headers_of_client_are_dropped(open_shop: OpenShop, over_
     assert "te" not in headers
     assert "x-nextbuy-background" not in headers
     assert headers["x-nextbuy-client"] == "127.0.0.1"
-    assert headers["x-nextbuy-deadline-ms"] == "10000"
+    assert headers["x-nextbuy-deadline-ms"] == "3333"
 
 
 @BOTH_TRANSPORTS
@@ -154,6 +154,25 @@ async def test_read_is_retried_once_and_mutation_never(open_shop: OpenShop, over
     async with shop.session.post("/product/api/x") as response:
         assert response.status == 503
     assert len(shop.requests) == 3
+
+
+@BOTH_TRANSPORTS
+async def test_hanging_read_is_retried_in_time(open_shop: OpenShop, over_http: bool) -> None:  # noqa: FBT001
+    never = asyncio.Event()
+    hangs = True
+
+    async def handle(_: Request) -> Response:
+        nonlocal hangs
+        if hangs:
+            hangs = False
+            await never.wait()
+        return Response(200, b"{}")
+
+    shop = await open_shop(handle, over_http=over_http, timeout=1.0)
+    async with shop.session.get("/product/api/x") as response:
+        assert response.status == 200
+    assert [line["outcome"] for line in shop.lines("forward")] == ["deadline-passed", "ok"]
+    never.set()
 
 
 async def test_retry_after_of_service_prevents_retry(open_shop: OpenShop) -> None:

@@ -9,11 +9,11 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from nextbuy.contracts.errors import AppError, BreakerOpen, DeadlinePassed, Unavailable
+from nextbuy.contracts.errors import AppError, BreakerOpen, Unavailable
 from nextbuy.kit.observability.telemetry import Journal, SpanContext
 from nextbuy.kit.rpc.breakers import Breakers
 from nextbuy.kit.rpc.callee import Callee
-from nextbuy.kit.rpc.retry import RetryBudget, backoff
+from nextbuy.kit.rpc.retry import ATTEMPT_SHARE, RetryBudget, backoff
 from nextbuy.kit.rpc.transports import Transport
 from nextbuy.kit.service_identity import ServiceIdentity
 from nextbuy.kit.wire import DEADLINE, PROBLEM, Request, Response
@@ -47,8 +47,7 @@ class Forwarder:
         self._callees = {name: Callee(name, transport, breakers.of(name)) for name, transport in transports.items()}
         self._identity = identity
         self._journal = journal
-        self._timeout = timeout + _GRACE
-        self._deadline = str(int(timeout * 1000))
+        self._timeout = timeout
         self._budgets = {name: RetryBudget(now=time.monotonic) for name in transports}
 
     async def forward(self, service: str, request: Request, span: SpanContext, name: str) -> Response:
@@ -57,34 +56,38 @@ class Forwarder:
         Changes the request's headers. Each attempt is a child of `span`; `name` identifies the request in the log.
         """
         if request.method not in _SAFE:
-            return await self._attempt(service, request, span, name, 1)
+            return await self._attempt(service, request, span, name, 1, self._timeout)
         budget = self._budgets[service]
         budget.deposit()
+        ends = time.monotonic() + self._timeout
         try:
-            response = await self._attempt(service, request, span, name, 1)
+            timeout = self._timeout * ATTEMPT_SHARE if budget.has_retry else self._timeout
+            response = await self._attempt(service, request, span, name, 1, timeout)
             # A service that sends Retry-After knows better when to retry.
             if response.status != 503 or any(header == "retry-after" for header, _ in response.headers):  # noqa: PLR2004
                 return response
             if not budget.withdraw():
                 return response
-        except (BreakerOpen, DeadlinePassed):
+        except BreakerOpen:
             raise
         except Unavailable:
-            if not budget.withdraw():
+            if time.monotonic() >= ends or not budget.withdraw():
                 raise
         await asyncio.sleep(backoff(0, base=_RETRY_PAUSE, cap=_RETRY_PAUSE, random=random.random))
-        return await self._attempt(service, request, span, name, 2)
+        return await self._attempt(service, request, span, name, 2, max(0.0, ends - time.monotonic()))
 
-    async def _attempt(self, service: str, request: Request, parent: SpanContext, name: str, attempt: int) -> Response:
+    async def _attempt(
+        self, service: str, request: Request, parent: SpanContext, name: str, attempt: int, timeout: float
+    ) -> Response:
         started = time.perf_counter()
         span = parent.child()
         headers: Any = request.headers
         headers["traceparent"] = span.traceparent
-        headers[DEADLINE] = self._deadline
+        headers[DEADLINE] = str(int(timeout * 1000))
         request.trace, request.sender = span, self._identity
         outcome, status = "ok", 0
         try:
-            response = await self._callees[service].exchange(request, self._timeout, _as_it_is)
+            response = await self._callees[service].exchange(request, timeout + _GRACE, _as_it_is)
             status = response.status
             if status >= 400:  # noqa: PLR2004
                 outcome = slug_of(response)

@@ -24,7 +24,7 @@ from nextbuy.kit.observability import telemetry
 from nextbuy.kit.observability.telemetry import Journal, SpanContext
 from nextbuy.kit.rpc.breakers import Breakers
 from nextbuy.kit.rpc.callee import Callee
-from nextbuy.kit.rpc.retry import RetryBudget, backoff
+from nextbuy.kit.rpc.retry import ATTEMPT_SHARE, RetryBudget, backoff
 from nextbuy.kit.rpc.transports import Transport
 from nextbuy.kit.service_identity import ServiceIdentity
 from nextbuy.kit.storage.database import in_transaction
@@ -38,8 +38,6 @@ Reply = TypeVar("Reply")
 CALL_TIMEOUT: Final = 3.0
 """Seconds for a call with its retries, unless the caller's deadline comes first."""
 _MAX_ATTEMPTS: Final = 3
-_ATTEMPT_SHARE: Final = 1 / 3
-"""The share of the remaining time for an attempt that can be followed by another, so that a hang is retried."""
 _BASE, _CAP = 0.02, 0.5
 """Seconds. Bounds of the first and of later pauses between attempts; the callee's Retry-After may be longer."""
 
@@ -85,7 +83,7 @@ class Calls:
         while True:
             remaining = ends - time.monotonic()
             may_retry = call.idempotent and attempt < _MAX_ATTEMPTS and budget.has_retry
-            timeout = remaining * _ATTEMPT_SHARE if may_retry else remaining
+            timeout = remaining * ATTEMPT_SHARE if may_retry else remaining
             try:
                 return await self._attempt(call, check, body, timeout, attempt)
             except AppError as error:

@@ -7,6 +7,8 @@ import math
 from collections.abc import Callable
 from typing import Final
 
+ATTEMPT_SHARE: Final = 1 / 3
+"""The share of the remaining time for an attempt that can be followed by another, so that a hang is retried."""
 _ROUNDING: Final = 1e-6
 """Seconds. Larger than the rounding error of a monotonic clock, smaller than any wait that matters."""
 
