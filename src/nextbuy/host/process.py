@@ -161,7 +161,9 @@ class Process:
             await self._start(hosted, self.databases[hosted.name])
 
     async def _connect(self, name: str) -> Database:
-        database = await Database.connect(service_url(self.settings, name), name)
+        database = await Database.connect(
+            service_url(self.settings, name), name, max_connections=self.settings.postgres_connections
+        )
         self._stack.push_async_callback(database.close)
         return database
 

@@ -117,6 +117,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     postgres_url: Annotated[
         str, Setting("POSTGRES_URL", "PostgreSQL 17 or newer; its role creates databases.", "embedded", "Engines")
     ] = ""
+    postgres_connections: Annotated[
+        int,
+        Setting("POSTGRES_CONNECTIONS", "Connections that each copy of a service opens at most, when it is busy."),
+    ] = 8
     redis_url: Annotated[str, Setting("REDIS_URL", "Redis, for events and rate limits.", "embedded")] = ""
     cache_url: Annotated[
         str,
@@ -203,6 +207,15 @@ def from_environment(environment: Mapping[str, str] = os.environ, *, secret: byt
     return Settings(
         secret=configured or secret,
         postgres_url=_url("POSTGRES_URL", read("POSTGRES_URL"), {"postgres", "postgresql"}),
+        postgres_connections=int(
+            _number(
+                "POSTGRES_CONNECTIONS",
+                read("POSTGRES_CONNECTIONS"),
+                _DEFAULT.postgres_connections,
+                minimum=2,
+                maximum=1_000,
+            )
+        ),
         redis_url=_url("REDIS_URL", read("REDIS_URL"), {"redis", "rediss", "unix"}),
         cache_url=_url("CACHE_URL", read("CACHE_URL"), {"redis", "rediss", "unix"}),
         redis_prefix=_prefix("REDIS_PREFIX", read("REDIS_PREFIX", _DEFAULT.redis_prefix), ":{}"),

@@ -7,16 +7,16 @@ the hold and the session; this job releases it. A later payment commits the unit
 from typing import Final
 
 from nextbuy.product.deps import Deps
-from nextbuy.product.store.stock import release_expired as release_one
+from nextbuy.product.store.stock import release_expired as release_batch
 
 GRACE: Final = 300.0
 """Seconds after a payment session's expiry during which only order releases its hold."""
+BATCH: Final = 50
+"""Holds released by one statement, which locks all their products."""
 
 
 async def release_expired(deps: Deps) -> bool:
-    """Release one expired hold; return whether there was one, so that the job runs again at once."""
-    product_ids = await release_one(deps.database, GRACE)
-    if product_ids is None:
-        return False
-    deps.cache.invalidate(product_ids)
-    return True
+    """Release a batch of expired holds; return whether there may be more, so that the job runs again at once."""
+    released = await release_batch(deps.database, GRACE, BATCH)
+    deps.cache.invalidate({product_id for product_ids in released for product_id in product_ids})
+    return len(released) == BATCH

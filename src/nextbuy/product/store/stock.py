@@ -41,7 +41,9 @@ SELECT id, title, stock, EXISTS (SELECT FROM session) AS held FROM locked
 """
 _RETURN_UNITS: Final = """, locked AS MATERIALIZED (
     SELECT p.id, p.stock, p.held, l.quantity
-      FROM (SELECT unnest(product_ids) AS product_id, unnest(quantities) AS quantity FROM session) l
+      FROM (SELECT product_id, sum(quantity)::int AS quantity
+              FROM session, unnest(product_ids, quantities) AS line (product_id, quantity)
+             GROUP BY product_id) l
       JOIN products p ON p.id = l.product_id
      ORDER BY p.id
        FOR NO KEY UPDATE OF p
@@ -60,7 +62,7 @@ SELECT product_ids FROM session
 _RELEASE_EXPIRED: Final = f"""
 WITH due AS MATERIALIZED (
     SELECT session_id FROM stock_holds WHERE state = 'held' AND expires_at < now() - make_interval(secs => $1)
-     ORDER BY expires_at LIMIT 1 FOR UPDATE SKIP LOCKED
+     ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED
 ), session AS (
     UPDATE stock_holds s SET state = 'released', changed_in = pg_current_xact_id()
       FROM due WHERE s.session_id = due.session_id
@@ -133,10 +135,9 @@ async def release(db: Executor, session_id: UUID) -> list[UUID] | None:
     return product_ids
 
 
-async def release_expired(db: Executor, grace: float) -> list[UUID] | None:
-    """Release one hold that expired over `grace` seconds ago; return its products, or None if no hold is due."""
-    product_ids: list[UUID] | None = await db.fetchval(_RELEASE_EXPIRED, grace)
-    return product_ids
+async def release_expired(db: Executor, grace: float, limit: int) -> list[list[UUID]]:
+    """Release up to `limit` holds that expired over `grace` seconds ago; return the products of each."""
+    return [row["product_ids"] for row in await db.fetch(_RELEASE_EXPIRED, grace, limit)]
 
 
 async def commit(db: Executor, session_id: UUID) -> list[UUID] | None:
