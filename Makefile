@@ -20,7 +20,7 @@ help: ## list these commands
 up: .venv/.runtime ## run the whole marketplace on one port (PORT=8080 DATA=var), with Java also on Kafka (KAFKA=1)
 	@$(if $(KAFKA),tools/kafka --data $(DATA)/kafka --port $(KAFKA_PORT) -- )$(PY) -m nextbuy up --port $(PORT) --data $(DATA)
 
-demo: .venv/.runtime ## run both examples of the specification on a running `make up` (PORT=8080), and draw them
+demo: .venv/.runtime ## act the five examples of the specification on a running `make up` (PORT=8080), and draw them
 	@$(PY) -m nextbuy demo --url http://127.0.0.1:$(PORT)
 
 kafka: ## run an Apache Kafka for the marketplace; needs Java (PORT=9092)

@@ -5,10 +5,23 @@ from dataclasses import replace
 import pytest
 
 from nextbuy.demo.recorded import Interaction, decode_interactions
-from nextbuy.demo.specification import CREATE_ORDER, CREATE_PRODUCT, PENDING_PRODUCTS, PRODUCT_MODERATION, Example
+from nextbuy.demo.specification import (
+    CREATE_ORDER,
+    CREATE_PRODUCT,
+    ORDER_VALIDATES_PRODUCT,
+    PENDING_PRODUCTS,
+    PRODUCT_CREATED,
+    PRODUCT_MODERATION,
+    USER_CREATES_ORDER,
+    Arrow,
+    Example,
+)
 from tests.demo.recorded_examples import ORDER, PAY, WEBHOOK, consumed, failed, interaction, purchase, without
 
 MODERATION = Example("Product Moderation", PRODUCT_MODERATION)
+USER_ORDER = Example("User creates an order", USER_CREATES_ORDER, is_excerpt=True)
+VALIDATION = Example("Order service validates product", ORDER_VALIDATES_PRODUCT, is_excerpt=True)
+CREATED = Example("Product created notification", PRODUCT_CREATED, is_excerpt=True)
 
 
 def moderation() -> list[Interaction]:
@@ -29,6 +42,19 @@ def moderation() -> list[Interaction]:
     ]
 
 
+def creation() -> list[Interaction]:
+    """Return the interactions of a new product that needs no moderation by an admin."""
+    published = interaction(28, 3, "publish", ("product", "kafka"), "product.created")
+    return [*moderation()[:5], published, *consumed(33, "product.created", "count-new-products")]
+
+
+def chain(arrows: tuple[Arrow, ...]) -> str:
+    """Return arrows as a chain in the notation of the specification's text."""
+    steps = [f" ({arrow.text})" if arrow.text else "" for arrow in arrows]
+    nodes = [f"{arrow.target}{step}" for arrow, step in zip(arrows, steps, strict=True)]
+    return " -> ".join([arrows[0].source, *nodes])
+
+
 def missing(example: Example, recorded: list[Interaction]) -> list[str]:
     """Return the arrows without a proof, as text."""
     return [str(arrow) for arrow in example.missing(recorded)]
@@ -37,6 +63,50 @@ def missing(example: Example, recorded: list[Interaction]) -> list[str]:
 def test_purchase_and_moderation_prove_all_arrows() -> None:
     assert missing(ORDER, purchase()) == []
     assert missing(MODERATION, moderation()) == []
+    assert missing(USER_ORDER, purchase()) == []
+    assert missing(VALIDATION, purchase()) == []
+    assert missing(CREATED, creation()) == []
+
+
+def test_chains_are_those_of_the_specification() -> None:
+    assert [chain(example.arrows) for example in (USER_ORDER, CREATED, VALIDATION)] == [
+        "User -> API Gateway -> Order Service -> Product Service (validate) -> Order Service (create)",
+        "Product Service -> Kafka (product.created) -> Kafka Service -> Admin Service (notification)",
+        "Order Service -> Product Client -> Product Service (internal API)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("example", "recorded", "lost", "arrows"),
+    [
+        (USER_ORDER, purchase(), ("call", "validate-products"), ["Order Service->>Product Service: validate"]),
+        (USER_ORDER, purchase(), ("publish", "order.created"), ["Product Service->>Order Service: create"]),
+        (CREATED, creation(), ("publish", "product.created"), ["Product Service->>Kafka: product.created"]),
+        (CREATED, creation(), ("read", "product.created"), ["Kafka->>Kafka Service"]),
+        (CREATED, creation(), ("consume", "product.created"), ["Kafka Service->>Admin Service: notification"]),
+        (
+            VALIDATION,
+            purchase(),
+            ("call", "validate-products"),
+            ["Order Service->>Product Client", "Product Client->>Product Service: internal API"],
+        ),
+    ],
+)
+def test_arrow_of_a_chain_without_a_proof_is_named(
+    example: Example, recorded: list[Interaction], lost: tuple[str, str], arrows: list[str]
+) -> None:
+    assert missing(example, without(recorded, *lost)) == arrows
+
+
+def test_excerpt_draws_only_what_proves_its_arrows() -> None:
+    assert [(each.kind, each.name) for each in USER_ORDER.drawn(purchase())] == [
+        ("request", "POST /order/api/create-payment-session"),
+        ("forward", "POST /order/api/create-payment-session"),
+        ("call", "validate-products"),
+        ("publish", "order.created"),
+    ]
+    assert len(VALIDATION.drawn(purchase())) == 1
+    assert ORDER.drawn(purchase()) == purchase()
 
 
 def test_order_of_the_records_does_not_matter() -> None:

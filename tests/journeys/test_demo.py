@@ -7,7 +7,7 @@ from tests.journeys.journey_client import JourneyClient
 from tests.journeys.marketplace import ADMIN, PASSWORD, environment, nextbuy
 
 
-async def test_demo_proves_every_arrow_of_both_examples(client: JourneyClient) -> None:
+async def test_demo_proves_every_arrow_of_all_five_examples(client: JourneyClient) -> None:
     done = await asyncio.to_thread(
         subprocess.run,
         nextbuy("demo", "--url", client.market.url, "--admin-email", ADMIN),
@@ -19,11 +19,11 @@ async def test_demo_proves_every_arrow_of_both_examples(client: JourneyClient) -
         timeout=50,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("sequenceDiagram") == 2
+    assert done.stdout.count("sequenceDiagram") == 5
     carrier = "Kafka" if "NEXTBUY_KAFKA_SERVERS" in client.market.settings else "Redis Streams"
-    assert done.stdout.count(f"Events travel over {carrier}.") == 2
-    assert done.stdout.count("participant Kafka as Kafka (Redis Streams)") == (2 if carrier != "Kafka" else 0)
-    assert "Every arrow of the specification's two examples has happened." in done.stdout
+    assert done.stdout.count(f"Events travel over {carrier}.") == 4
+    assert done.stdout.count("participant Kafka as Kafka (Redis Streams)") == (4 if carrier != "Kafka" else 0)
+    assert "Every arrow of the specification's five examples has happened." in done.stdout
 
 
 async def test_demo_explains_that_account_is_not_an_admin(client: JourneyClient) -> None:

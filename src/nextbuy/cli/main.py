@@ -94,7 +94,7 @@ def create_admin(email: str, data: Path | None) -> None:
 @click.option("--admin-email", envvar="NEXTBUY_ADMIN_EMAIL", help="Login of an admin. Default: the demo admin.")
 @click.option("--admin-password", envvar="NEXTBUY_ADMIN_PASSWORD", help="Password of that admin.")
 def demo(url: str | None, admin_email: str | None, admin_password: str | None) -> None:
-    """Run the two example flows and draw their messages.
+    """Run the specification's five examples and draw their messages.
 
     A product is moderated and approved, then bought, as in the specification, through the public API.
     """

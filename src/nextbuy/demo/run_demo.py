@@ -1,10 +1,11 @@
-"""Run both examples of the specification against a marketplace, and prove each arrow by a recorded interaction.
+"""Run the five examples of the specification against a marketplace, and prove each arrow by a recorded interaction.
 
 The demo is an ordinary client: it uses the public API and imports nothing of the services.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from nextbuy.demo.client import Client, Trace
@@ -15,8 +16,11 @@ from nextbuy.demo.specification import (
     CREATE_ORDER,
     CREATE_PRODUCT,
     CREATE_SESSION,
+    ORDER_VALIDATES_PRODUCT,
     PENDING_PRODUCTS,
+    PRODUCT_CREATED,
     PRODUCT_MODERATION,
+    USER_CREATES_ORDER,
     Example,
 )
 from nextbuy.demo.steps import ModerationResult, Purchase, buy, offer_products, open_shops, prepare_accounts
@@ -26,6 +30,15 @@ _RECORD_TIMEOUT: Final = 10.0
 """Seconds after which missing interactions count as not recorded."""
 _POLL_INTERVAL: Final = 0.6
 """Seconds. Longer than the pause after which each process records further interactions."""
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """A trace with the actor of each of its requests, and the examples that it proves."""
+
+    trace: Trace
+    actors: Mapping[str, str]
+    examples: tuple[Example, ...]
 
 
 async def run_demo(url: str, admin_email: str, admin_password: str) -> int:
@@ -44,7 +57,7 @@ async def run_demo(url: str, admin_email: str, admin_password: str) -> int:
         screen.failure(f"No recorded interaction proves the arrow {arrow}")
     if missing:
         return 1
-    screen.success("Every arrow of the specification's two examples has happened.")
+    screen.success("Every arrow of the specification's five examples has happened.")
     return 0
 
 
@@ -56,29 +69,46 @@ async def _run_examples(demo: Walkthrough, admin_email: str, admin_password: str
     purchase = await buy(demo, accounts, moderation.basket)
 
     missing = []
-    for example, trace, actors in _examples(moderation, purchase):
-        recorded = await _read_interactions(demo, accounts.admin, example, trace)
-        demo.screen.heading(f"{example.title}: recorded interactions")
-        demo.screen.mermaid(sequence_diagram(recorded, actors))
-        if carriers := sorted({interaction.carrier for interaction in recorded if interaction.carrier}):
-            demo.screen.note(f"Events travel over {' and '.join(carriers)}.")
-        demo.screen.heading(f"{example.title}: the arrows of the specification and their proof")
-        demo.screen.proofs(example.proofs(recorded))
-        missing += [f"{example.title}, {arrow}" for arrow in example.missing(recorded)]
+    for scene in _scenes(moderation, purchase):
+        recorded = await _read_interactions(demo, accounts.admin, scene.examples, scene.trace)
+        for example in scene.examples:
+            _show_example(demo.screen, example, recorded, scene.actors)
+            missing += [f"{example.title}, {arrow}" for arrow in example.missing(recorded)]
     return missing
 
 
-def _examples(moderation: ModerationResult, purchase: Purchase) -> list[tuple[Example, Trace, Mapping[str, str]]]:
-    """Return each example with its trace and the actor of each of its requests."""
-    order = Example("Create Order", CREATE_ORDER, purchase.payment)
+def _scenes(moderation: ModerationResult, purchase: Purchase) -> list[_Scene]:
     return [
-        (order, purchase.trace, {CREATE_SESSION: "User", purchase.payment: "User"}),
-        (
-            Example("Product Moderation", PRODUCT_MODERATION),
+        _Scene(
+            purchase.trace,
+            {CREATE_SESSION: "User", purchase.payment: "User"},
+            (
+                Example("User creates an order", USER_CREATES_ORDER, is_excerpt=True),
+                Example("Order service validates product", ORDER_VALIDATES_PRODUCT, is_excerpt=True),
+                Example("Create Order", CREATE_ORDER, purchase.payment),
+            ),
+        ),
+        _Scene(
+            moderation.created,
+            {CREATE_PRODUCT: "Seller"},
+            (Example("Product created notification", PRODUCT_CREATED, is_excerpt=True),),
+        ),
+        _Scene(
             moderation.trace,
             {CREATE_PRODUCT: "Seller", PENDING_PRODUCTS: "Admin"},
+            (Example("Product Moderation", PRODUCT_MODERATION),),
         ),
     ]
+
+
+def _show_example(screen: Screen, example: Example, recorded: Sequence[Interaction], actors: Mapping[str, str]) -> None:
+    drawn = example.drawn(recorded)
+    screen.heading(f"{example.title}: recorded interactions")
+    screen.mermaid(sequence_diagram(drawn, actors))
+    if carriers := sorted({interaction.carrier for interaction in drawn if interaction.carrier}):
+        screen.note(f"Events travel over {' and '.join(carriers)}.")
+    screen.heading(f"{example.title}: the arrows of the specification and their proof")
+    screen.proofs(example.proofs(recorded))
 
 
 async def _require_ready(demo: Walkthrough) -> None:
@@ -91,7 +121,9 @@ async def _require_ready(demo: Walkthrough) -> None:
         raise DemoError(f"The marketplace at {url} is not ready (status {status}): {response.reason}")
 
 
-async def _read_interactions(demo: Walkthrough, admin: Person, example: Example, trace: Trace) -> list[Interaction]:
+async def _read_interactions(
+    demo: Walkthrough, admin: Person, examples: Sequence[Example], trace: Trace
+) -> list[Interaction]:
     """Return the recorded interactions once they are complete and their number is stable, or at the timeout."""
     path = f"/kafka/api/interactions/{trace.trace_id}"
     loop = asyncio.get_running_loop()
@@ -104,7 +136,7 @@ async def _read_interactions(demo: Walkthrough, admin: Person, example: Example,
             raise DemoError(message)
         page: Any = response.json
         recorded = decode_interactions(page["items"])
-        complete = len(recorded) == previous_count and not example.missing(recorded)
+        complete = len(recorded) == previous_count and not any(example.missing(recorded) for example in examples)
         if complete or loop.time() > deadline:
             return recorded
         previous_count = len(recorded)

@@ -1,10 +1,10 @@
-"""The two examples of the specification, arrow by arrow, with the recorded interaction that proves each arrow.
+"""The five examples of the specification, arrow by arrow, with the recorded interaction that proves each arrow.
 
-Copied from its diagrams "Create Order" and "Product Moderation". An arrow is proven by one successful interaction; a
-reply (`-->>`) by the interaction that it replies to.
+Copied from its diagrams "Create Order" and "Product Moderation", and from the chains in its text. An arrow is proven by
+one successful interaction; a reply (`-->>`) by the interaction that it replies to.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -17,6 +17,8 @@ COMPLETE_PAYMENT: Final = "POST payment_url"
 """Stands for the request to the `payment_url` of a payment session."""
 _WEBHOOK: Final = "POST /order/api/payment-webhook"
 _NOTIFY: Final = "create-notification"
+_COUNT: Final = "count-new-products"
+"""Admin's subscription that keeps the notification of new products."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,8 @@ class Arrow:
     is_reply: bool = False
 
     def __str__(self) -> str:
-        return f"{self.source}{'-->>' if self.is_reply else '->>'}{self.target}: {self.text}"
+        text = f": {self.text}" if self.text else ""
+        return f"{self.source}{'-->>' if self.is_reply else '->>'}{self.target}{text}"
 
 
 def _request(name: str) -> Expectation:
@@ -67,8 +70,12 @@ def _call(caller: str, callee: str, name: str) -> Expectation:
     return Expectation("call", caller, callee, name)
 
 
-def _notified(topic: str, callee: str, kind: str) -> Expectation:
-    return Expectation(kind, "kafka", callee, topic, subscription=_NOTIFY)
+def _published(service: str, topic: str) -> Expectation:
+    return Expectation("publish", service, "kafka", topic)
+
+
+def _notified(topic: str, callee: str, kind: str, subscription: str = _NOTIFY) -> Expectation:
+    return Expectation(kind, "kafka", callee, topic, subscription=subscription)
 
 
 _VALIDATE_USER: Final = _call("order", "auth", "validate-user")
@@ -87,7 +94,7 @@ CREATE_ORDER: Final = (
     Arrow("User", "Gateway", "Complete payment", _request(COMPLETE_PAYMENT)),
     Arrow("Gateway", "OrderService", "Payment webhook", _forward("order", _WEBHOOK)),
     Arrow("OrderService", "ProductService", "Update stock", _call("order", "product", "update-stock")),
-    Arrow("OrderService", "Kafka", "Order created event", Expectation("publish", "order", "kafka", "order.created")),
+    Arrow("OrderService", "Kafka", "Order created event", _published("order", "order.created")),
     Arrow("Kafka", "KafkaService", "Process notification", _notified("order.created", "kafka", "read")),
 )
 
@@ -102,12 +109,7 @@ PRODUCT_MODERATION: Final = (
     ),
     Arrow("ProductService", "Gateway", "Product created (pending)", _forward("product", CREATE_PRODUCT), is_reply=True),
     Arrow("Gateway", "Seller", "Success", _request(CREATE_PRODUCT), is_reply=True),
-    Arrow(
-        "ProductService",
-        "Kafka",
-        "Product pending event",
-        Expectation("publish", "product", "kafka", "product.pending"),
-    ),
+    Arrow("ProductService", "Kafka", "Product pending event", _published("product", "product.pending")),
     Arrow("Kafka", "KafkaService", "Process event", _notified("product.pending", "kafka", "read")),
     Arrow("KafkaService", "AdminService", "Create notification", _notified("product.pending", "admin", "consume")),
     Arrow("Admin", "Gateway", "GET /admin/api/get-pending-products", _request(PENDING_PRODUCTS)),
@@ -118,6 +120,25 @@ PRODUCT_MODERATION: Final = (
     Arrow("Gateway", "Admin", "Products list", _request(PENDING_PRODUCTS), is_reply=True),
 )
 
+USER_CREATES_ORDER: Final = (
+    Arrow("User", "API Gateway", "", _request(CREATE_SESSION)),
+    Arrow("API Gateway", "Order Service", "", _forward("order", CREATE_SESSION)),
+    Arrow("Order Service", "Product Service", "validate", _VALIDATE_PRODUCTS),
+    Arrow("Product Service", "Order Service", "create", _published("order", "order.created")),
+)
+"""The order is created in the transaction that publishes `order.created`, after its payment."""
+
+PRODUCT_CREATED: Final = (
+    Arrow("Product Service", "Kafka", "product.created", _published("product", "product.created")),
+    Arrow("Kafka", "Kafka Service", "", _notified("product.created", "kafka", "read", _COUNT)),
+    Arrow("Kafka Service", "Admin Service", "notification", _notified("product.created", "admin", "consume", _COUNT)),
+)
+
+ORDER_VALIDATES_PRODUCT: Final = (
+    Arrow("Order Service", "Product Client", "", _VALIDATE_PRODUCTS),
+    Arrow("Product Client", "Product Service", "internal API", _VALIDATE_PRODUCTS),
+)
+
 
 @dataclass(frozen=True)
 class Example:
@@ -126,6 +147,8 @@ class Example:
     title: str
     arrows: tuple[Arrow, ...]
     payment: str = COMPLETE_PAYMENT
+    is_excerpt: bool = False
+    """Whether its diagram shows only the interactions that prove its arrows, since its trace has more."""
 
     def proofs(self, recorded: Iterable[Interaction]) -> list[tuple[Arrow, Interaction | None]]:
         """Return each arrow with the first interaction that proves it, or None."""
@@ -135,6 +158,13 @@ class Example:
     def missing(self, recorded: Iterable[Interaction]) -> list[Arrow]:
         """Return the arrows without a proof."""
         return [arrow for arrow, proof in self.proofs(recorded) if proof is None]
+
+    def drawn(self, recorded: Sequence[Interaction]) -> list[Interaction]:
+        """Return the interactions that its diagram shows."""
+        if not self.is_excerpt:
+            return list(recorded)
+        proofs = [proof for _, proof in self.proofs(recorded) if proof is not None]
+        return [proof for index, proof in enumerate(proofs) if proof not in proofs[:index]]
 
     def _proof(self, arrow: Arrow, by_time: list[Interaction]) -> Interaction | None:
         expectation = arrow.expectation

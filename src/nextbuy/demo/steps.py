@@ -39,8 +39,9 @@ class BasketItem:
 
 @dataclass(frozen=True)
 class ModerationResult:
-    """The trace of the moderation example, and the products that are for sale."""
+    """The traces of an active and of a pending product, and the products that are for sale."""
 
+    created: Trace
     trace: Trace
     basket: tuple[BasketItem, ...]
 
@@ -109,8 +110,8 @@ async def offer_products(demo: Walkthrough, accounts: Accounts) -> ModerationRes
     demo.screen.heading("Products and their moderation")
     run = accounts.run
     first, second = accounts.sellers
-    trace = Trace(f"demo-{run}-moderation")
-    bowl = await _offer(demo, first, _product(f"Speckled bowl {run}", "ceramics", 2_800, 12), "active")
+    created, trace = Trace(f"demo-{run}-created"), Trace(f"demo-{run}-moderation")
+    bowl = await _offer(demo, first, _product(f"Speckled bowl {run}", "ceramics", 2_800, 12), "active", created)
     lamp = await _offer(demo, first, _product(f"Desk lamp {run}", "electronics", 6_450, 5), "pending", trace)
     replica = _product(f"Vase {run}", "ceramics", 9_900, 3) | {"description": "A replica of a famous museum vase."}
     await _offer(demo, first, replica, "rejected")
@@ -130,7 +131,9 @@ async def offer_products(demo: Walkthrough, accounts: Accounts) -> ModerationRes
     what = f"approves “{lamp['title']}”"
     await demo.do(accounts.admin, what, "POST", f"/admin/api/approve-product/{lamp['id']}", {})
     basket = (bowl, 2), (lamp, 1), (book, 3)
-    return ModerationResult(trace, tuple(BasketItem(item["id"], item["title"], quantity) for item, quantity in basket))
+    return ModerationResult(
+        created, trace, tuple(BasketItem(item["id"], item["title"], quantity) for item, quantity in basket)
+    )
 
 
 def _product(title: str, category: str, cents: int, stock: int) -> dict[str, Any]:
