@@ -8,6 +8,7 @@ import msgspec
 
 from nextbuy.demo.seed import seed
 from nextbuy.kit.rpc.transports import Transport
+from nextbuy.kit.service_identity import GATEWAY, ServiceIdentity
 from nextbuy.kit.wire import Request
 
 ADMIN: Final = "admin@demo.nextbuy.test"
@@ -30,10 +31,11 @@ def store_choice(data: Path, *, demo: bool) -> None:
 
 
 class DirectClient:
-    """A client of the services' public APIs that bypasses the gateway and so its rate limits."""
+    """A client of the services' public APIs that stands in for the gateway, to bypass its rate limits."""
 
-    def __init__(self, transports: Mapping[str, Transport]) -> None:
+    def __init__(self, transports: Mapping[str, Transport], secret: bytes) -> None:
         self._transports = transports
+        self._gateway = ServiceIdentity(secret, GATEWAY)
 
     async def __call__(
         self, method: str, path: str, body: object | None = None, token: str | None = None
@@ -44,18 +46,18 @@ class DirectClient:
             headers["authorization"] = f"Bearer {token}"
         path, _, query = path.partition("?")
         payload = b"" if body is None else msgspec.json.encode(body)
-        request = Request(method, path, query, headers, payload)
+        request = Request(method, path, query, headers, payload, sender=self._gateway)
         response = await self._transports[path.split("/", 2)[1]].deliver(request, _REQUEST_TIMEOUT)
         return response.status, msgspec.json.decode(response.body) if response.body else None
 
 
-async def create(transports: Mapping[str, Transport], password: str) -> None:
+async def create(transports: Mapping[str, Transport], secret: bytes, password: str) -> None:
     """Create the demo shops, products and accounts; the demo admin must exist.
 
     Raises:
         SeedError: a request was refused. The next call continues at that request.
     """
-    client = DirectClient(transports)
+    client = DirectClient(transports, secret)
     status, reply = await client("POST", "/auth/api/login", {"email": ADMIN, "password": password})
     if status != 200:  # noqa: PLR2004
         raise RuntimeError(f"the demo admin cannot log in: {reply}")

@@ -72,7 +72,7 @@ async def _serve(
         progress.done(f"{len(SERVICES)} services are running, {place}")
         if choice is None and demo:
             await store_admin(settings, demo_data.ADMIN, PASSWORD, name="Noor")
-            await demo_data.create(transports, PASSWORD)
+            await demo_data.create(transports, settings.secret, PASSWORD)
             progress.done("demo market: shops, products and accounts are ready")
         demo_data.store_choice(settings.data, demo=demo)
         await open_gateway()
