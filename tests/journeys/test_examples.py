@@ -1,4 +1,4 @@
-"""Both examples of the specification, end to end, through the public API."""
+"""The examples of the specification, end to end, through the public API."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -171,6 +171,36 @@ async def assert_admin_is_notified(client: JourneyClient, orders: Sequence[Json]
         return len(about) == len(orders)
 
     await until(all_notified, "the admin is notified of every order")
+
+
+async def test_order_validates_products_before_it_creates_a_session(client: JourneyClient) -> None:
+    seller, buyer = await client.new_seller(), await client.new_buyer()
+    cup = await client.new_product(seller, stock=2)
+    unknown = {"id": seller.id}
+
+    too_many = await client.checkout(buyer, [(cup, 3)])
+    missing = await client.checkout(buyer, [(cup, 1), (unknown, 1)])
+
+    assert_problem(too_many, 409, "sold-out")
+    assert_problem(missing, 404, "product-not-found")
+    assert (await client.get(f"/product/api/get-product/{cup['id']}"))["product"]["stock"] == 2
+    assert await client.buy(buyer, [(cup, 2)])
+
+
+async def test_created_products_are_counted_in_a_notification_of_admins(client: JourneyClient) -> None:
+    admin, seller = await client.admin(), await client.new_seller()
+    await client.new_product(seller)
+    latest = await client.new_product(seller)
+
+    async def notification() -> Json:
+        notes = await client.list_all("/admin/api/notifications", admin)
+        return next((note for note in notes if note["title"] == f"New products of {seller.shop['name']}"), {})
+
+    async def both_are_counted() -> bool:
+        return str((await notification()).get("message", "")).startswith("2 new products on ")
+
+    await until(both_are_counted, "admins are notified of both products")
+    assert_fields(await notification(), kind="new-products", link=f"/product/{latest['id']}", source_event_id=is_id)
 
 
 async def test_example_2_pending_product_is_notified_and_approved(client: JourneyClient) -> None:
