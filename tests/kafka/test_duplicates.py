@@ -28,6 +28,7 @@ from nextbuy.host.composition import SERVICES
 from nextbuy.kafka.delivery import dispatcher
 from nextbuy.kit.events.bus.interface import BusMessage
 from nextbuy.kit.observability.telemetry import Journal
+from nextbuy.kit.storage.cache import SharedCache
 from nextbuy.kit.storage.database import Database
 from nextbuy.notification.mailer import StoredMailer
 from nextbuy.product.activity_buffer import ActivityBuffer
@@ -129,7 +130,7 @@ async def open_services(
             seller=seller,
             database=databases["product"],
             journal=journal,
-            cache=ProductCache(),
+            cache=ProductCache(SharedCache(None, "")),
             activity=ActivityBuffer(),
             counters=CountersCache(),
         ),

@@ -13,6 +13,7 @@ from nextbuy.contracts.product import HoldStock, Line, Moderation, Product
 from nextbuy.contracts.seller import SellerClient, Shop, ValidateShopOwner
 from nextbuy.contracts.values import Role, ShopStatus, new_id
 from nextbuy.kit.observability.telemetry import Journal
+from nextbuy.kit.storage.cache import SharedCache
 from nextbuy.kit.storage.database import Database
 from nextbuy.product.activity_buffer import ActivityBuffer
 from nextbuy.product.counters_cache import CountersCache
@@ -54,7 +55,7 @@ class ServiceHarness:
             seller=SellerClient(self.calls),
             database=database,
             journal=journal,
-            cache=ProductCache(),
+            cache=ProductCache(SharedCache(None, "")),
             activity=ActivityBuffer(),
             counters=CountersCache(),
         )

@@ -10,6 +10,7 @@ import pytest
 from nextbuy.contracts.errors import Unavailable
 from nextbuy.contracts.product import Moderation, Product
 from nextbuy.contracts.values import Money, new_id
+from nextbuy.kit.storage.cache import SharedCache
 from nextbuy.kit.wire import Encoded
 from nextbuy.product.model import ProductReply
 from nextbuy.product.product_cache import MAX_AGE, CachedProduct, ProductCache
@@ -34,7 +35,7 @@ class CacheProbe:
 
     def __init__(self, **limits: int) -> None:
         self.clock = Clock()
-        self.cache = ProductCache(self.clock, **limits)
+        self.cache = ProductCache(SharedCache(None, ""), self.clock, **limits)
         self.product_id, self.shop_id = new_id(), new_id()
         self.body = b"old"
         self.reads = 0

@@ -32,7 +32,7 @@ def assemble(context: ServiceContext) -> Deps:
         seller=SellerClient(context.send),
         database=context.database,
         journal=context.journal,
-        cache=ProductCache(),
+        cache=ProductCache(context.cache),
         activity=ActivityBuffer(),
         counters=CountersCache(),
     )

@@ -23,7 +23,9 @@ class GetAllProducts(PageRequest, frozen=True):
 
 async def get_all_products(deps: Deps, _caller: Caller, request: GetAllProducts) -> Encoded[Page[Product]]:
     """List products for sale."""
-    return await deps.cache.load_page(request, partial(_page_ids, deps, request), partial(read_public, deps.database))
+    return await deps.cache.load_page(
+        request, partial(_page_ids, deps, request), partial(read_public, deps.database), share=("list", request)
+    )
 
 
 async def _page_ids(deps: Deps, request: GetAllProducts) -> PageIds:

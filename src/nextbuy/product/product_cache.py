@@ -5,7 +5,8 @@ Changes by this process are invalidated at once (`invalidate`), changes by other
 so a process that cannot poll serves nothing from here.
 
 For a list, the database returns the ids of a page; the products come from the cache, or are read and cached. A page is
-served for `MAX_AGE`, and longer while polls find no change.
+served for `MAX_AGE`, and longer while polls find no change. Pages that all visitors share are also in level 2, the
+shared cache (`kit/storage/cache.py`); a page from there is served until it expires there, whatever polls find.
 
 A load may have read an old row when that row is invalidated. Each running load therefore records invalidations: a
 product invalidated meanwhile is returned to the waiting requests but not cached, and later requests start a new load.
@@ -14,6 +15,7 @@ product invalidated meanwhile is returned to the waiting requests but not cached
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable
+from functools import partial
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
@@ -21,6 +23,7 @@ from msgspec import Struct
 
 from nextbuy.contracts.product import Product
 from nextbuy.contracts.values import Page
+from nextbuy.kit.storage.cache import CachedValue, SharedCache
 from nextbuy.kit.wire import Encoded, encode
 from nextbuy.product.model import ProductReply
 from nextbuy.product.store.changes import Changes
@@ -74,7 +77,8 @@ class _Page(Struct, frozen=True):
     """An encoded page, fresh from `as_of`, or from the last poll if no change was found since `change_count`."""
 
     as_of: float
-    change_count: int
+    change_count: int | None
+    """None if the page came from level 2, since this process does not know what changed before."""
     reply: Encoded[Page[Product]]
 
 
@@ -92,6 +96,7 @@ class ProductCache:
 
     def __init__(
         self,
+        shared: SharedCache,
         now: Callable[[], float] = time.monotonic,
         *,
         max_products: int = 20_000,
@@ -99,6 +104,7 @@ class ProductCache:
         max_bytes: int = 64 * 1024 * 1024,
     ) -> None:
         """Start empty; `now` returns monotonic seconds, and `max_bytes` holds for products and pages separately."""
+        self._shared = shared
         self._now = now
         self._max_products = max_products
         self._max_pages = max_pages
@@ -113,6 +119,8 @@ class ProductCache:
         self._polled_at = float("-inf")
         """The start of the last successful poll."""
         self._change_count = 0
+        self._own_change_at = float("-inf")
+        """The time after the last change by this process that its seller sees in pages at once."""
         self.snapshot: str | None = None
         """The database snapshot of the last poll."""
 
@@ -140,47 +148,84 @@ class ProductCache:
         key: Hashable,
         page_ids: Callable[[], Awaitable[PageIds]],
         read: Callable[[list[str]], Awaitable[list[OwnedProduct]]],
+        *,
+        share: tuple[str, Struct] | None = None,
     ) -> Encoded[Page[Product]]:
-        """Return a page of a list, from the cache if it is fresh.
+        """Return a page of a list, from a cache if it is fresh.
 
-        `page_ids` returns the ids of the page; `read` returns the products for sale among ids.
+        Args:
+            key: identifies the page in this process.
+            page_ids: returns the ids of the page.
+            read: returns the products for sale among ids.
+            share: the kind of page and the request that identify it in all copies, if level 2 has it too.
         """
-        cached = self._pages.get(key)
-        if cached is not None:
-            unchanged = cached.change_count == self._change_count
-            as_of = max(cached.as_of, self._polled_at) if unchanged else cached.as_of
-            if self._now() < as_of + MAX_AGE:
-                return cached.reply
+        asked = self._now()
+        while True:
+            cached = self._pages.get(key)
+            if cached is not None:
+                unchanged = cached.change_count == self._change_count
+                as_of = max(cached.as_of, self._polled_at) if unchanged else cached.as_of
+                if self._now() < as_of + MAX_AGE:
+                    return cached.reply
+            page = await self._join_or_start(("page", key), partial(self._load_page, key, page_ids, read, share))
+            # An earlier request may have begun the load, and found a page in level 2 that expired before this one.
+            if asked <= page.as_of + MAX_AGE:
+                return page.reply
 
-        async def run(load: _Load) -> Encoded[Page[Product]]:
-            change_count = self._change_count
+    async def _load_page(
+        self,
+        key: Hashable,
+        page_ids: Callable[[], Awaitable[PageIds]],
+        read: Callable[[list[str]], Awaitable[list[OwnedProduct]]],
+        share: tuple[str, Struct] | None,
+        load: _Load,
+    ) -> _Page:
+        change_count = self._change_count
+
+        async def compute() -> CachedValue:
+            nonlocal change_count
+            began, change_count = self._now(), self._change_count
             ids = await page_ids()
-            items, as_of = await self._load_items(load, ids.ids, read)
+            # Cached products would shorten the life of a page that other copies use.
+            items, from_cache = await self._load_items(
+                load, ids.ids, read, whole=share is not None and self._shared.enabled
+            )
             body = b'{"items":[%b],"next_cursor":%b}' % (b",".join(items), encode(ids.next_cursor))
-            page = _Page(as_of, change_count, Encoded(body))
-            if not load.stale:
-                self._insert_page(key, page)
-            return page.reply
+            return CachedValue(body, min(began, self._polled_at) if from_cache else began)
 
-        return await self._join_or_start(("page", key), run)
+        if share is None:
+            value = await compute()
+        else:
+            what, request = share
+            value = await self._shared.load(
+                what, encode(request), limit=MAX_AGE, compute=compute, not_before=self._own_change_at
+            )
+        page = _Page(value.as_of, None if value.shared else change_count, Encoded(value.body))
+        if not load.stale:
+            self._insert_page(key, page)
+        return page
 
     async def _load_items(
-        self, load: _Load, ids: list[str], read: Callable[[list[str]], Awaitable[list[OwnedProduct]]]
-    ) -> tuple[list[bytes], float]:
-        """Return the encoded items of a page, and the time from which the oldest of them may be outdated."""
+        self,
+        load: _Load,
+        ids: list[str],
+        read: Callable[[list[str]], Awaitable[list[OwnedProduct]]],
+        *,
+        whole: bool,
+    ) -> tuple[list[bytes], bool]:
+        """Return the encoded items of a page, and whether some are cached ones; with `whole`, all are read."""
         loaded: dict[str, bytes] = {}
         # Repeat if the cache expired during a slow read.
-        while missing := self._missing(ids, loaded):
+        while missing := self._missing(ids, loaded, whole=whole):
             loaded |= dict.fromkeys(missing, b"")
             for product in map(cached_product, await read(missing)):
                 loaded[str(product.product_id)] = product.item
                 self._insert(load, product)
         items = [loaded[key] if key in loaded else self._products[key].item for key in ids]
-        as_of = load.started if len(loaded) == len(ids) else min(load.started, self._polled_at)
-        return [item for item in items if item], as_of
+        return [item for item in items if item], len(loaded) < len(ids)
 
-    def _missing(self, ids: list[str], loaded: Collection[str]) -> list[str]:
-        cached: Collection[str] = self._products if self._is_fresh() else ()
+    def _missing(self, ids: list[str], loaded: Collection[str], *, whole: bool) -> list[str]:
+        cached: Collection[str] = self._products if self._is_fresh() and not whole else ()
         return [key for key in ids if key not in cached and key not in loaded]
 
     def invalidate(self, product_ids: Iterable[UUID], shop_ids: Collection[UUID] = ()) -> None:
@@ -200,6 +245,10 @@ class ProductCache:
 
     def invalidate_pages(self) -> None:
         """Remove all list pages, so that a seller sees an own change in them at once."""
+        self._own_change_at = self._now()
+        self._clear_pages()
+
+    def _clear_pages(self) -> None:
         self._pages.clear()
         self._page_bytes = 0
         for load in self._loads:
@@ -211,7 +260,7 @@ class ProductCache:
         if changes.all:
             self._products.clear()
             self._bytes = 0
-            self.invalidate_pages()
+            self._clear_pages()
         else:
             self.invalidate(changes.product_ids, changes.shop_ids)
         self.snapshot = changes.snapshot

@@ -34,7 +34,9 @@ async def search_products(deps: Deps, _caller: Caller, request: SearchProducts) 
     """Search products for sale."""
     # Popularity changes without a change of any product, so the cache key expires by time.
     key = (request, int(time.monotonic() / _MAX_RANKING_AGE))
-    return await deps.cache.load_page(key, partial(_page_ids, deps, request), partial(read_public, deps.database))
+    return await deps.cache.load_page(
+        key, partial(_page_ids, deps, request), partial(read_public, deps.database), share=("search", request)
+    )
 
 
 async def _page_ids(deps: Deps, request: SearchProducts) -> PageIds:

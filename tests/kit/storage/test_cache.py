@@ -17,6 +17,7 @@ from tests.kit.conftest import OwnRedis
 from tests.waiting import until
 
 LIMIT = 30.0
+TIMEOUT = 0.02
 POLICY = BreakerPolicy(consecutive_failures=3, reset_after=0.1, probes=1, successes_to_close=1)
 
 
@@ -47,11 +48,22 @@ class Copy:
         self.cache = SharedCache(self.server, "shop:")
         self.source = Source()
 
+    @property
+    def errors(self) -> int:
+        """The loads without Redis."""
+        return self.cache.counts.errors if self.cache.counts else 0
+
     async def load(self, *, limit: float = LIMIT, not_before: float = 0.0) -> CachedValue:
         return await self.cache.load("page", b"key", limit=limit, compute=self.source.read, not_before=not_before)
 
     async def body(self, **options: float) -> bytes:
         return (await self.load(**options)).body
+
+
+@pytest.fixture(autouse=True)
+def patient_loads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Redis is never too slow, however busy the machine is."""
+    monkeypatch.setattr(cache_server, "_SLICE", 0.5)
 
 
 @pytest.fixture
@@ -70,7 +82,11 @@ def other(redis: Redis) -> Copy:
 async def on_own_redis(own_redis: OwnRedis) -> AsyncIterator[Copy]:
     """A copy on a Redis that the test may kill or freeze."""
     copy = Copy(cache_client(own_redis.url))
-    await copy.load()
+
+    async def is_shared() -> bool:
+        return (await copy.load()).shared
+
+    await until(is_shared)
     yield copy
     await copy.server.close()
 
@@ -233,10 +249,11 @@ async def test_without_redis_each_load_computes() -> None:
 
 
 async def test_killed_redis_fails_no_load_and_is_used_again(on_own_redis: Copy, own_redis: OwnRedis) -> None:
+    before = on_own_redis.errors
     own_redis.kill()
 
     assert {await on_own_redis.body() for _ in range(20)} == {b"old"}
-    assert on_own_redis.cache.counts == CacheCounts(0, 1, 20)
+    assert on_own_redis.errors == before + 20
 
     own_redis.restart()
 
@@ -246,7 +263,10 @@ async def test_killed_redis_fails_no_load_and_is_used_again(on_own_redis: Copy, 
     await until(is_shared)
 
 
-async def test_frozen_redis_delays_few_loads_by_its_timeout(on_own_redis: Copy, own_redis: OwnRedis) -> None:
+async def test_frozen_redis_delays_few_loads_by_its_timeout(
+    on_own_redis: Copy, own_redis: OwnRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache_server, "_SLICE", TIMEOUT / 4)
     own_redis.freeze()
     began = time.monotonic()
 
@@ -264,9 +284,10 @@ async def test_frozen_redis_delays_few_loads_by_its_timeout(on_own_redis: Copy, 
 async def test_full_redis_fails_no_load(on_own_redis: Copy) -> None:
     await on_own_redis.server.client.flushall()
     await on_own_redis.server.client.config_set("maxmemory", 1)
+    before = on_own_redis.errors
 
     assert {await on_own_redis.body() for _ in range(20)} == {b"old"}
-    assert on_own_redis.cache.counts == CacheCounts(0, 1, 20)
+    assert on_own_redis.errors == before + 20
 
 
 async def test_delay_of_the_loop_is_not_charged_to_redis(one: Copy, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -278,5 +299,6 @@ async def test_delay_of_the_loop_is_not_charged_to_redis(one: Copy, monkeypatch:
         return await run(*arguments)
 
     monkeypatch.setattr(cache_server, "_run_bounded", run_in_a_busy_loop)
+    monkeypatch.setattr(cache_server, "_SLICE", TIMEOUT / 4)
 
     assert (await one.load()).shared

@@ -87,6 +87,11 @@ class SharedCache:
             self._get_or_lock, self._store = server.script(_GET_OR_LOCK), server.script(_STORE)
 
     @property
+    def enabled(self) -> bool:
+        """Whether there is a level 2."""
+        return self._server is not None
+
+    @property
     def counts(self) -> CacheCounts | None:
         """The outcomes of the loads in this process; None if there were none."""
         if not self._hits + self._misses + self._errors:
