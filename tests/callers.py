@@ -4,7 +4,7 @@ import time
 from typing import Final
 from uuid import UUID
 
-from nextbuy.contracts.auth import Account
+from nextbuy.contracts.auth import Account, ValidateAdmin, ValidateSeller, ValidateUser
 from nextbuy.contracts.values import Role, new_id
 from nextbuy.kit.http.caller import Caller
 from nextbuy.kit.http.tokens import Identity
@@ -24,4 +24,10 @@ def caller(who: Account | None) -> Caller:
     if who is None:
         return Caller("", None, "127.0.0.1", {})
     identity = Identity(who.id, who.role, new_id(), time.time() + 900)
-    return Caller(f"token-of-{who.id}", identity, "127.0.0.1", {})
+    return Caller(f"token-of-{who.role}-{who.id}", identity, "127.0.0.1", {})
+
+
+def confirm(call: ValidateUser | ValidateSeller | ValidateAdmin) -> Account:
+    """Answer as auth does: return the account that a token of `caller` names."""
+    role, _, account_id = call.token.removeprefix("token-of-").partition("-")
+    return account(Role(role), account_id=UUID(account_id))

@@ -90,9 +90,11 @@ class _Comparison:
 
     def _one(self, old: Json, new: Json, where: str) -> None:
         self._values(old, new, where)
-        for name in _BOUNDS:
+        # Named values have no other bounds.
+        is_named = "enum" in new or "const" in new
+        for name in () if is_named else _BOUNDS:
             self._bound(name, old.get(name), new.get(name), where)
-        if old.get("pattern") != new.get("pattern"):
+        if not is_named and old.get("pattern") != new.get("pattern"):
             self._limit(
                 f"{where} must match {new.get('pattern')}",
                 narrower=new.get("pattern") is not None,

@@ -7,7 +7,7 @@ from nextbuy.contracts.auth import Account, AuthClient, ValidateAdmin
 from nextbuy.contracts.product import ProductClient
 from nextbuy.contracts.seller import SellerClient
 from nextbuy.contracts.values import Role
-from tests.callers import account
+from tests.callers import account, confirm
 from tests.conftest import OpenDatabase
 from tests.doubles import StubCalls
 
@@ -21,7 +21,7 @@ def operator() -> Account:
 @pytest.fixture
 def calls(operator: Account) -> StubCalls:
     """Calls to other services; auth confirms the operator."""
-    return StubCalls({ValidateAdmin: operator})
+    return StubCalls({ValidateAdmin: confirm})
 
 
 @pytest.fixture

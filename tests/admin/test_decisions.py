@@ -20,14 +20,47 @@ from nextbuy.admin.suspend_seller import suspend_seller
 from nextbuy.auth.model import Suspended
 from nextbuy.contracts.auth import Account, SetAccountStatus, ValidateAdmin
 from nextbuy.contracts.errors import Forbidden
-from nextbuy.contracts.product import DecideProduct, ListProducts
-from nextbuy.contracts.seller import DecideSeller, ListSellers
-from nextbuy.contracts.values import Page, PageRequest, new_id
+from nextbuy.contracts.product import DecideProduct, ListProducts, Moderation, Product
+from nextbuy.contracts.seller import DecideSeller, ListSellers, Seller, Shop
+from nextbuy.contracts.values import Page, PageRequest, Price, Role, new_id
+from nextbuy.kit.clock import utc_now
 from nextbuy.kit.http.caller import Caller
-from tests.callers import caller
+from tests.callers import account, caller
 from tests.doubles import StubCalls
 
 ACCOUNT_ID, PRODUCT_ID = new_id(), new_id()
+
+
+def seller(call: DecideSeller) -> Seller:
+    """Answer a decision about a seller."""
+    shop = Shop(new_id(), "Shop", "shop", "", "books", call.decision, call.user_id, 2)
+    return Seller(call.user_id, "Ada", "ada@example.test", shop, utc_now())
+
+
+def product(call: DecideProduct) -> Product:
+    """Answer a decision about a product."""
+    return Product(
+        id=call.product_id,
+        slug="mug",
+        title="Mug",
+        description="",
+        category="books",
+        price=Price(1),
+        stock=1,
+        tags=[],
+        status=call.decision,
+        shop_id=new_id(),
+        picture="/picture",
+        moderation=Moderation(100, call.decision, []),
+        created_at=utc_now(),
+    )
+
+
+REPLIES: dict[type[Any], Callable[[Any], object]] = {
+    DecideSeller: seller,
+    DecideProduct: product,
+    SetAccountStatus: lambda call: account(Role.BUYER, account_id=call.account_id),
+}
 
 
 @dataclass(frozen=True)
@@ -72,7 +105,7 @@ CASES = [
 async def test_decision_is_sent_to_owning_service_with_admins_id(
     deps: Deps, operator: Account, calls: StubCalls, case: Case
 ) -> None:
-    calls.replies[case.call] = operator
+    calls.replies[case.call] = REPLIES[case.call]
 
     await case.use_case(deps, caller(operator), case.request)
 

@@ -11,6 +11,8 @@ from tests.conftest import OpenDatabase
 async def harness(open_database: OpenDatabase) -> ProjectionHarness:
     """Publishing services and analytics, each on its own database."""
     publishers = {name: await open_database("") for name in ("auth", "seller", "product", "order")}
+    for name, database in publishers.items():
+        database.service = name
     return ProjectionHarness(await open_database("analytics"), publishers)
 
 

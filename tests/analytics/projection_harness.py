@@ -30,12 +30,12 @@ from nextbuy.contracts.product import (
 )
 from nextbuy.contracts.registry import EVENTS
 from nextbuy.contracts.seller import ReadSellerEvents, SellerClient, SellerRegistered
-from nextbuy.contracts.values import Money, Role, new_id
+from nextbuy.contracts.values import Money, new_id
 from nextbuy.kit.events.event_log import read_events
 from nextbuy.kit.events.inbound import EventDecoder, InboundEvent
 from nextbuy.kit.events.outbox import publish
 from nextbuy.kit.storage.database import Database
-from tests.callers import account
+from tests.callers import confirm
 from tests.doubles import StubCalls
 from tests.inbound import Delivery
 from tests.outbox import published
@@ -60,7 +60,7 @@ class ProjectionHarness:
     def __init__(self, database: Database, publishers: Mapping[str, Database]) -> None:
         self.database, self.publishers = database, publishers
         calls = {"auth": ReadAuthEvents, "seller": ReadSellerEvents, "product": ReadProductEvents}
-        self.calls = StubCalls({ValidateAdmin: account(Role.ADMIN)})
+        self.calls = StubCalls({ValidateAdmin: confirm})
         for name, call in {**calls, "order": ReadOrderEvents}.items():
             self.calls.replies[call] = self._read_events(publishers[name])
         self.deps = Deps(

@@ -47,6 +47,11 @@ ADDITIONS: Final[dict[str, dict[str, list[str]]]] = {
         "seller": ["read events"],
         "order": ["read events"],
     },
+    # Auth confirms a seller or an admin before they see a product that is hidden from the public.
+    "product": {
+        "auth": ["validate seller authentication", "validate user"],
+        "seller": ["validate shop ownership"],
+    },
     "auth": {},
     # Like any provider, it has operators of its own; here they are the admins.
     "simulator": {"auth": ["validate admin"]},

@@ -87,16 +87,8 @@ OWNED: Final[dict[str, dict[str, int]]] = {
 }
 """The status per account for things of `buyer` or `seller`, if it depends on the owner and not on the role alone."""
 ENDED: Final = {"suspended": 403, "logged_out": 401, "left_seller": 401}
-BY_TOKEN_ALONE: Final = frozenset(
-    {
-        "auth POST logout",
-        "product GET get-product/{key}",
-    }
-)
-"""Routes that accept a token until it expires, even after its session has ended.
-
-An owner sees a product of their own, and a logout succeeds twice.
-"""
+BY_TOKEN_ALONE: Final = frozenset({"auth POST logout"})
+"""Routes that accept a token until it expires, even after its session has ended: a logout succeeds twice."""
 CUSTOMERS: Final = {"seller": ("buyer", "third_buyer"), "other_seller": ("other_buyer", "suspended", "logged_out")}
 """The buyers whose orders and addresses a seller may read."""
 KNOWN_BY_ID: Final = frozenset({"simulator GET pay/{payment_id}", "product GET picture/{product_id}"})

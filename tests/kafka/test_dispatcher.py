@@ -31,6 +31,7 @@ from tests.kit.events.sample import (
     Handler,
     Inbound,
     Measured,
+    Padded,
     applied,
     count,
     count_is,
@@ -52,7 +53,7 @@ def events(numbers: Sequence[int], kind: Callable[..., Event] = Counted) -> list
 
 def large(n: int, size: int) -> BusMessage:
     """Return an event with a body of about `size` bytes."""
-    return message(Counted(about="a", n=n), causation_id="x" * size)
+    return message(Padded(about="a", n=n, padding="x" * size))
 
 
 async def deliver_all(harness: DeliveryHarness) -> SampleDestination:

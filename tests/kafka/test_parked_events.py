@@ -33,7 +33,7 @@ from tests.conftest import OpenDatabase
 from tests.kafka.delivery_harness import SECRET
 from tests.kafka.sample_dead_letters import add_dead_letters, request
 from tests.kafka.sample_deps import sample_deps
-from tests.kit.events.sample import Counted, commit, count
+from tests.kit.events.sample import Counted, Padded, commit, count
 
 PUBLISHER = "order"
 
@@ -55,8 +55,9 @@ class ParkingHarness:
 
     def __init__(self, database: Database, publisher: Database, redis: Redis, journal: Journal) -> None:
         self.database, self.publisher = database, publisher
+        publisher.service = PUBLISHER
         self.bus = PickyBus(redis)
-        self.relay = Relay(publisher, self.bus, journal)
+        self.relay = Relay(self.publisher, self.bus, journal)
         self.available = True
         app = App(
             Service(name=PUBLISHER, deps=object),
@@ -204,7 +205,7 @@ async def test_event_that_is_larger_than_a_reply_is_listed_with_its_beginning_an
     monkeypatch.setattr(parking, "MAX_PART_BYTES", 1_000)
     monkeypatch.setattr(parking, "_SHORTENED", 100)
     harness.bus.odd = frozenset({1, 2})
-    await commit(harness.publisher, Counted(about="a" * 900, n=1))
+    await commit(harness.publisher, Padded(about="a", n=1, padding="a" * 900))
     await harness.publish(2)
 
     await collect_parked_events(harness.deps)

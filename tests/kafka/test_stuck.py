@@ -18,7 +18,7 @@ from nextbuy.kafka.stuck import stuck
 from nextbuy.kit.audit_log import list_entries
 from nextbuy.kit.stuck import GiveUp, Stuck, StuckRef
 from nextbuy.kit.wire import Response, encode
-from tests.callers import account, caller
+from tests.callers import account, caller, confirm
 from tests.doubles import StubCalls
 from tests.kafka.conftest import MakeHarness
 from tests.kafka.delivery_harness import DeliveryHarness, let_pass
@@ -39,7 +39,7 @@ def quick_records(monkeypatch: pytest.MonkeyPatch) -> None:
 def operators(harness: DeliveryHarness) -> Deps:
     """Return the dependencies of the endpoints."""
     deps = harness.deps
-    calls = StubCalls({ValidateAdmin: account(Role.ADMIN)})
+    calls = StubCalls({ValidateAdmin: confirm})
     return sample_deps(harness.database, deps.interactions._redis, calls, deps.bus, deps.destinations)
 
 

@@ -5,11 +5,10 @@ from collections.abc import AsyncIterator
 import pytest
 
 from nextbuy.contracts.auth import AuthClient, ValidateAdmin
-from nextbuy.contracts.values import Role
 from nextbuy.kit.storage.database import Database
 from nextbuy.notification.deps import Deps
 from nextbuy.notification.mailer import StoredMailer
-from tests.callers import account
+from tests.callers import confirm
 from tests.conftest import DatabaseUrl
 from tests.doubles import StubCalls
 
@@ -17,7 +16,7 @@ from tests.doubles import StubCalls
 @pytest.fixture
 def calls() -> StubCalls:
     """The replies of auth."""
-    return StubCalls({ValidateAdmin: account(Role.ADMIN)})
+    return StubCalls({ValidateAdmin: confirm})
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from nextbuy.notification.notify_accounts import notify_accounts
 from nextbuy.notification.send_mails import send_mails
 from nextbuy.notification.service import SERVICE
 from nextbuy.notification.store.mails import claim, mark_superseded
-from tests.callers import account, caller
+from tests.callers import account, caller, confirm
 from tests.doubles import StubCalls
 from tests.inbound import SHOP, Delivery, handle, inbound
 from tests.notification.mail_server import MailServer
@@ -44,7 +44,7 @@ def email_of(account_id: UUID) -> str:
 @pytest.fixture(autouse=True)
 def anyone(calls: StubCalls) -> None:
     """Auth knows every account and believes every token."""
-    calls.replies[ValidateUser] = account(Role.SELLER)
+    calls.replies[ValidateUser] = confirm
     calls.replies[GetAccounts] = lambda call: Accounts(
         [Account(one, email_of(one), "A seller", Role.SELLER) for one in call.account_ids]
     )

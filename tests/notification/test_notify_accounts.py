@@ -18,7 +18,7 @@ from nextbuy.notification.notify_accounts import notify_accounts
 from nextbuy.notification.read_all_notifications import read_all_notifications
 from nextbuy.notification.read_notification import ReadOwnNotification, read_notification
 from nextbuy.notification.service import SERVICE
-from tests.callers import account, caller
+from tests.callers import account, caller, confirm
 from tests.doubles import StubCalls
 from tests.inbound import Delivery, assert_fixed_lock_order, handle, inbound
 from tests.notification.test_drafts import BUYER, SELLER, order_created
@@ -31,7 +31,7 @@ NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 @pytest.fixture(autouse=True)
 def anyone(calls: StubCalls) -> None:
     """Auth believes every token."""
-    calls.replies[ValidateUser] = MAYA
+    calls.replies[ValidateUser] = confirm
 
 
 async def notify(deps: Deps, *events: Event) -> list[InboundEvent]:

@@ -40,7 +40,10 @@ PROCESS = Path(__file__).with_name("mail_process.py")
 def known(calls: StubCalls) -> None:
     """Auth knows the buyer and the seller."""
     people = {who.id: who for who in (MAYA, INES)}
-    calls.replies[GetAccounts] = lambda call: Accounts([people[i] for i in call.account_ids if i in people])
+    calls.replies[GetAccounts] = lambda call: Accounts(
+        [people[one] for one in call.account_ids if one in people],
+        [one for one in call.account_ids if one not in people],
+    )
 
 
 def with_smtp(deps: Deps, smtp: Smtp) -> Deps:

@@ -9,14 +9,14 @@ from nextbuy.contracts.message import Call
 from nextbuy.contracts.product import (
     HoldStock,
     Line,
-    PricedLine,
     ProductsValidated,
+    QuotedLine,
     ReleaseStock,
     StockReleased,
     UpdateStock,
     ValidateProducts,
 )
-from nextbuy.contracts.values import Money, Nothing, new_id
+from nextbuy.contracts.values import Nothing, Price, new_id
 from nextbuy.product.model import ProductNotFound, SessionClosed, SoldOut
 
 
@@ -24,7 +24,7 @@ from nextbuy.product.model import ProductNotFound, SessionClosed, SoldOut
 class FakeProduct:
     """Products with their stock, and the units that sessions hold or have bought."""
 
-    products: dict[UUID, tuple[UUID, Money]] = field(default_factory=dict)
+    products: dict[UUID, tuple[UUID, Price]] = field(default_factory=dict)
     """The shop and the price of each product."""
     stock: dict[UUID, int] = field(default_factory=dict)
     held: dict[UUID, dict[UUID, int]] = field(default_factory=dict)
@@ -44,14 +44,14 @@ class FakeProduct:
     def add(self, shop_id: UUID, *, price: int = 1000, stock: int = 10) -> UUID:
         """Offer a product."""
         product_id = new_id()
-        self.products[product_id] = (shop_id, Money(price))
+        self.products[product_id] = (shop_id, Price(price))
         self.stock[product_id] = stock
         return product_id
 
-    def priced(self, line: Line) -> PricedLine:
+    def priced(self, line: Line) -> QuotedLine:
         """Return a line with its price."""
         shop_id, price = self.products[line.product_id]
-        return PricedLine(line.product_id, shop_id, "Thing", line.quantity, price)
+        return QuotedLine(line.product_id, shop_id, "Thing", line.quantity, price)
 
     def validate_products(self, call: ValidateProducts) -> ProductsValidated:
         """Price all lines, or refuse."""

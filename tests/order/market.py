@@ -35,7 +35,7 @@ from nextbuy.order.payments import SimulatorPayments
 from nextbuy.order.recover_checkouts import recover_checkouts
 from nextbuy.order.refund_unmatched_payments import refund_unmatched_payments
 from nextbuy.order.release_due_holds import release_due_holds
-from tests.callers import GATEWAY, account, caller
+from tests.callers import GATEWAY, account, caller, confirm
 from tests.doubles import StubCalls
 from tests.order.fake_product import FakeProduct
 
@@ -57,8 +57,8 @@ class Market:
         self.before_call: Callable[[Call[Any]], Callable[[], None] | None] = lambda _: None
         """Runs before the effect of each call, and may return what runs after it."""
         replies: dict[type[Call[Any]], Callable[[Any], object]] = {
-            ValidateUser: lambda _: self.buyer,
-            GetShops: lambda call: Shops([self.shops[i] for i in call.shop_ids if i in self.shops]),
+            ValidateUser: confirm,
+            GetShops: lambda call: Shops([self.shops[one] for one in call.shop_ids]),
             OpenPayment: self._open,
             RefundPayment: self._refund,
             **self.products.replies,
@@ -97,10 +97,12 @@ class Market:
 
     def _open(self, call: OpenPayment) -> PaymentOpened:
         payment_id = f"pay_{call.reference.hex}"
-        return self.opened.setdefault(call.reference, PaymentOpened(payment_id, f"http://shop.test/pay/{payment_id}"))
+        return self.opened.setdefault(
+            call.reference, PaymentOpened(payment_id, f"http://shop.test/pay/{payment_id}", call.reference)
+        )
 
     def _refund(self, call: RefundPayment) -> Refund:
-        return Refund(self.refunds.setdefault(call.payment_id, f"re_{len(self.refunds)}"))
+        return Refund(self.refunds.setdefault(call.payment_id, f"re_{len(self.refunds)}"), call.payment_id)
 
     # ── buyers, the provider, and time ──
 

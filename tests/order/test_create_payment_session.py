@@ -10,9 +10,9 @@ import pytest
 
 from nextbuy.auth.model import Suspended
 from nextbuy.contracts.auth import ValidateUser
-from nextbuy.contracts.errors import BadGateway, Conflict, Forbidden, NotFound, Unavailable, Unprocessable
+from nextbuy.contracts.errors import Conflict, Forbidden, NotFound, Unavailable, Unprocessable
 from nextbuy.contracts.message import Call
-from nextbuy.contracts.product import HoldStock, Line, ProductsValidated, ReleaseStock, ValidateProducts
+from nextbuy.contracts.product import HoldStock, ProductsValidated, ReleaseStock, ValidateProducts
 from nextbuy.contracts.simulator import OpenPayment, PaymentOpened
 from nextbuy.contracts.values import Money, ShopStatus, new_id
 from nextbuy.kit.config import Settings
@@ -147,14 +147,6 @@ async def test_payment_before_the_payment_page_is_stored_gets_its_order(market: 
     [(session_id, opened)] = market.opened.items()
     assert await market.status(session_id) == "paid"
     await market.assert_reconciled(payments={opened.payment_id})
-
-
-async def test_prices_of_a_different_basket_are_a_bad_gateway(market: Market) -> None:
-    product = market.product(market.shop())
-    market.calls.replies[ValidateProducts] = lambda _: ProductsValidated([market.products.priced(Line(product, 1))])
-    with pytest.raises(BadGateway):
-        await market.create_payment_session((product, 2))
-    assert not market.held
 
 
 async def test_product_in_two_lines_cannot_exceed_the_limit(market: Market) -> None:

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from nextbuy.contracts.errors import BadGateway, Conflict, Unprocessable
+from nextbuy.contracts.errors import Conflict, Unprocessable
 from nextbuy.contracts.order import Reason, SoldLine, reason_text
-from nextbuy.contracts.product import Line, PricedLine
+from nextbuy.contracts.product import Line, QuotedLine
 from nextbuy.contracts.seller import Shop
-from nextbuy.contracts.values import MAX_QUANTITY, Money, new_id
+from nextbuy.contracts.values import MAX_QUANTITY, Money, Price, new_id
 from nextbuy.order.model import (
     NOT_CLAIMED,
     PUBLIC_STATUS,
@@ -101,16 +101,14 @@ def test_largest_quantity_is_accepted_and_an_empty_basket_stays_empty() -> None:
 
 
 def test_priced_lines_keep_every_field_and_gain_their_seller() -> None:
-    priced = PricedLine(new_id(), new_id(), "Mug", 2, Money(150))
+    priced = QuotedLine(new_id(), new_id(), "Mug", 2, Price(150))
     shop = Shop(priced.shop_id, "S", "s", "", "c", "approved", new_id(), 1)
 
-    assert price_lines([Line(priced.product_id, 2)], [priced], [shop]) == [
+    assert price_lines([priced], [shop]) == [
         SoldLine(priced.product_id, priced.shop_id, "Mug", 2, Money(150), shop.seller_id)
     ]
     with pytest.raises(Conflict, match=r"^The shop that offers “Mug” is closed. Remove the product from your basket.$"):
-        price_lines([Line(priced.product_id, 2)], [priced], [])
-    with pytest.raises(BadGateway, match=r"^The product service priced a different basket. Try again.$"):
-        price_lines([], [priced], [shop])
+        price_lines([priced], [])
 
 
 def test_each_shop_gets_a_numbered_draft_of_its_lines() -> None:
@@ -164,21 +162,14 @@ def test_basket_total_is_the_sum_of_lines_in_one_currency() -> None:
 
 
 def test_shop_that_is_missing_or_not_approved_is_closed() -> None:
-    priced = PricedLine(new_id(), new_id(), "Mug", 1, Money(1))
+    priced = QuotedLine(new_id(), new_id(), "Mug", 1, Price(1))
     shop = Shop(priced.shop_id, "S", "s", "", "c", "approved", new_id(), 1)
     suspended = Shop(priced.shop_id, "S", "s", "", "c", "suspended", new_id(), 1)
-    requested = [Line(priced.product_id, 1)]
-    assert price_lines(requested, [priced], [shop])[0].seller_id == shop.seller_id
+    assert price_lines([priced], [shop])[0].seller_id == shop.seller_id
     for shops in ([], [suspended]):
         with pytest.raises(Conflict) as error:
-            price_lines(requested, [priced], shops)
+            price_lines([priced], shops)
         assert error.value.slug == "shop-closed"
-
-
-def test_prices_of_another_basket_are_refused() -> None:
-    priced = PricedLine(new_id(), new_id(), "Mug", 1, Money(1))
-    with pytest.raises(BadGateway):
-        price_lines([Line(priced.product_id, 2)], [priced], [])
 
 
 def test_payment_description_names_the_first_line_and_counts_the_rest() -> None:

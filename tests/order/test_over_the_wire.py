@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from joserfc.jwk import ECKey
 
-from nextbuy.contracts.auth import Account
+from nextbuy.contracts.auth import Account, ValidateUser
 from nextbuy.contracts.values import Role, new_id
 from nextbuy.kit.http.app import App
 from nextbuy.kit.http.tokens import Identity, TokenVerifier, sign_token
@@ -26,6 +26,8 @@ class HttpClient:
     """A client of the service, with tokens for accounts."""
 
     def __init__(self, market: Market) -> None:
+        self._calls = market.calls
+
         async def load() -> dict[str, str]:
             return {"k": KEY.as_pem(private=False).decode()}
 
@@ -43,6 +45,7 @@ class HttpClient:
         """Send a request; a body of bytes is sent unchanged."""
         headers = {"content-type": "application/json"}
         if by is not None:
+            self._calls.replies[ValidateUser] = by
             identity = Identity(by.id, by.role, new_id(), time.time() + 900)
             headers["authorization"] = f"Bearer {sign_token(identity, kid='k', key=KEY)}"
         if key is not None:

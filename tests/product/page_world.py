@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 from redis.commands.core import AsyncScript
 
 from nextbuy.contracts.product import Moderation, Product
-from nextbuy.contracts.values import Money, new_id
+from nextbuy.contracts.values import Price, new_id
 from nextbuy.kit.rpc.breaker import Breaker, BreakerPolicy
 from nextbuy.kit.storage.cache import SharedCache
 from nextbuy.kit.storage.cache_server import CacheServer
@@ -277,7 +277,7 @@ def _product() -> Product:
         title="Mug",
         description="",
         category="Kitchen",
-        price=Money(1),
+        price=Price(1),
         stock=0,
         tags=[],
         status="active",

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import convert
 from msgspec.structs import replace
 
-from nextbuy.contracts.auth import Account, AuthClient, ValidateSeller
+from nextbuy.contracts.auth import Account, AuthClient, ValidateSeller, ValidateUser
 from nextbuy.contracts.product import HoldStock, Line, Moderation, Product
 from nextbuy.contracts.seller import SellerClient, Shop, ValidateShopOwner
 from nextbuy.contracts.values import Role, ShopStatus, new_id
@@ -24,7 +24,7 @@ from nextbuy.product.hold_stock import hold_stock
 from nextbuy.product.model import ProductReply, shop_state
 from nextbuy.product.product_cache import ProductCache
 from nextbuy.product.store.shops import upsert_shops
-from tests.callers import account, caller
+from tests.callers import account, caller, confirm
 from tests.doubles import StubCalls
 
 Json = dict[str, Any]
@@ -43,10 +43,10 @@ class ServiceHarness:
     def __init__(self, database: Database, *, journal: Journal, calls: StubCalls | None = None) -> None:
         self.calls = calls or StubCalls()
         self.shops: dict[UUID, Shop] = {}
-        self.accounts: dict[str, Account] = {}
         if calls is None:
             self.calls.replies = {
-                ValidateSeller: lambda call: self.accounts[call.token],
+                ValidateSeller: confirm,
+                ValidateUser: confirm,
                 ValidateShopOwner: lambda call: self.shops[call.seller_id],
             }
         self.database = database
@@ -65,7 +65,6 @@ class ServiceHarness:
         who = account(Role.SELLER)
         shop = Shop(new_id(), name, name.lower(), "", "home", status, who.id, 1)
         self.shops[who.id] = shop
-        self.accounts[caller(who).token] = who
         return who
 
     async def set_shop_status(self, who: Account, status: ShopStatus) -> Shop:

@@ -9,7 +9,6 @@ from nextbuy.contracts.errors import Forbidden, NotFound
 from nextbuy.contracts.seller import ValidateShopOwner
 from nextbuy.contracts.values import ShopStatus
 from nextbuy.seller.model import ShopRequired
-from tests.callers import caller
 from tests.outbox import data, published, topics
 from tests.product.service_harness import ServiceHarness, rules
 
@@ -101,15 +100,6 @@ async def test_errors_of_auth_and_seller_are_passed_on(service: ServiceHarness, 
         await service.create_product(seller)
 
     assert refused.value.slug == "shop-required"
-
-
-async def test_owner_is_the_account_that_auth_returns(service: ServiceHarness) -> None:
-    seller, other = await service.seller(), await service.seller(name="Other")
-    service.accounts[caller(seller).token] = other
-
-    kettle = await service.create_product(seller)
-
-    assert kettle.shop_id == service.shops[other.id].id
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import time
 import pytest
 from joserfc.jwk import ECKey
 
-from nextbuy.contracts.auth import Account
+from nextbuy.contracts.auth import Account, ValidateSeller, ValidateUser
 from nextbuy.contracts.product import UpdateStock
 from nextbuy.contracts.values import Role, new_id
 from nextbuy.kit.http.app import App
@@ -55,7 +55,7 @@ class RouteClient:
         if by is not None:
             identity = Identity(by.id, by.role, new_id(), int(time.time()) + 900)
             token = sign_token(identity, kid="k", key=KEY)
-            self.service.accounts[token] = by
+            self.service.calls.replies |= dict.fromkeys((ValidateSeller, ValidateUser), by)
             headers["authorization"] = f"Bearer {token}"
         if key is not None:
             headers["idempotency-key"] = key

@@ -9,7 +9,7 @@ import pytest
 
 from nextbuy.contracts.errors import Unavailable
 from nextbuy.contracts.product import Moderation, Product
-from nextbuy.contracts.values import Money, new_id
+from nextbuy.contracts.values import Price, new_id
 from nextbuy.kit.storage.cache import SharedCache
 from nextbuy.kit.wire import Encoded
 from nextbuy.product.model import ProductReply
@@ -197,12 +197,12 @@ def a_product(product_id: UUID, shop_id: UUID) -> Product:
         title="Kettle “é”",
         description="",
         category="Kitchen",
-        price=Money(1),
+        price=Price(1),
         stock=1,
         tags=[],
         status="active",
         shop_id=shop_id,
-        picture="",
+        picture="/picture",
         moderation=Moderation(0, "active", []),
         created_at=datetime.now(UTC),
     )

@@ -27,7 +27,7 @@ async def two(
     url = await database_url("product")
     databases = [await Database.connect(url, "product") for _ in range(2)]
     here, there = (ServiceHarness(database, journal=journal) for database in databases)
-    there.shops, there.accounts = here.shops, here.accounts
+    there.shops = here.shops
     return here, there, databases
 
 

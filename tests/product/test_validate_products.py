@@ -3,13 +3,13 @@
 import pytest
 
 from nextbuy.contracts.errors import Conflict, NotFound
-from nextbuy.contracts.product import Line, PricedLine, ValidateProducts
+from nextbuy.contracts.product import Line, QuotedLine, ValidateProducts
 from nextbuy.contracts.values import new_id
 from nextbuy.product.validate_products import validate_products
 from tests.product.service_harness import ServiceHarness
 
 
-async def validate(service: ServiceHarness, *lines: Line) -> list[PricedLine]:
+async def validate(service: ServiceHarness, *lines: Line) -> list[QuotedLine]:
     return (await validate_products(service.deps, ValidateProducts(lines=list(lines)))).lines
 
 
@@ -23,8 +23,8 @@ async def test_lines_of_one_product_are_merged_in_order(service: ServiceHarness)
     lines = await validate(service, Line(mug.id, 1), Line(kettle.id, 2), Line(mug.id, 3))
 
     assert lines == [
-        PricedLine(mug.id, mug.shop_id, "Blue mug", 4, mug.price),
-        PricedLine(kettle.id, kettle.shop_id, "Copper kettle", 2, kettle.price),
+        QuotedLine(mug.id, mug.shop_id, "Blue mug", 4, mug.price),
+        QuotedLine(kettle.id, kettle.shop_id, "Copper kettle", 2, kettle.price),
     ]
 
 

@@ -5,7 +5,7 @@ import pytest
 from nextbuy.contracts.auth import Account, AuthClient, ValidateSeller
 from nextbuy.contracts.values import Role
 from nextbuy.seller.deps import Deps
-from tests.callers import account
+from tests.callers import account, confirm
 from tests.conftest import OpenDatabase
 from tests.doubles import StubCalls
 
@@ -19,7 +19,7 @@ def owner() -> Account:
 @pytest.fixture
 def calls(owner: Account) -> StubCalls:
     """Calls to other services; auth confirms the owner."""
-    return StubCalls({ValidateSeller: owner})
+    return StubCalls({ValidateSeller: confirm})
 
 
 @pytest.fixture

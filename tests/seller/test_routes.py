@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from nextbuy.contracts.auth import Account
+from nextbuy.contracts.auth import Account, ValidateSeller
 from nextbuy.contracts.values import new_id
 from nextbuy.kit.http.app import App
 from nextbuy.kit.http.tokens import Identity, TokenVerifier
@@ -14,6 +14,7 @@ from nextbuy.kit.wire import Request
 from nextbuy.seller.deps import Deps
 from nextbuy.seller.service import SERVICE
 from tests.callers import GATEWAY
+from tests.doubles import StubCalls
 
 
 class KnownToken(TokenVerifier):
@@ -31,7 +32,8 @@ class KnownToken(TokenVerifier):
         return Identity(self._who.id, self._who.role, new_id(), time.time() + 60)
 
 
-async def test_shop_is_created_and_read_through_routes(deps: Deps, owner: Account) -> None:
+async def test_shop_is_created_and_read_through_routes(deps: Deps, calls: StubCalls, owner: Account) -> None:
+    calls.replies[ValidateSeller] = owner
     identity = ServiceIdentity(b"a secret of sixteen bytes or more", "seller")
     app = App(SERVICE, deps, identity=identity, verifier=KnownToken(owner), database=deps.database)
     headers = {"authorization": "Bearer the-token", "content-type": "application/json"}

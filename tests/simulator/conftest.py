@@ -9,7 +9,7 @@ from aiohttp import web
 
 from nextbuy.contracts.auth import AuthClient, ValidateAdmin
 from nextbuy.contracts.simulator import OpenPayment
-from nextbuy.contracts.values import Money, Role, new_id
+from nextbuy.contracts.values import Money, new_id
 from nextbuy.kit.clock import utc_now
 from nextbuy.kit.config import Settings
 from nextbuy.kit.http import webhook_signature
@@ -19,7 +19,7 @@ from nextbuy.simulator.deliver_webhooks import deliver_webhooks
 from nextbuy.simulator.deps import Deps
 from nextbuy.simulator.open_payment import open_payment
 from nextbuy.simulator.webhook_dispatcher import WebhookDispatcher
-from tests.callers import account
+from tests.callers import confirm
 from tests.conftest import OpenDatabase
 from tests.doubles import StubCalls
 
@@ -86,7 +86,7 @@ async def deps(open_database: OpenDatabase, shop: Shop, clock: FakeClock) -> Asy
     settings = Settings(secret=b"0123456789abcdef", webhook_secrets=SECRETS, public_url=shop.url)
     dispatcher = WebhookDispatcher(HttpTransport("gateway", shop.url))
     yield Deps(
-        auth=AuthClient(StubCalls({ValidateAdmin: account(Role.ADMIN)})),
+        auth=AuthClient(StubCalls({ValidateAdmin: confirm})),
         database=await open_database("simulator"),
         clock=clock,
         settings=settings,

@@ -8,5 +8,5 @@ from nextbuy.kit.http.caller import Caller
 
 async def approve_seller(deps: Deps, caller: Caller, request: AccountRef) -> Seller:
     """Approve a seller. A repeated request changes nothing."""
-    admin = await deps.auth.validate_admin(caller.token)
+    admin = await deps.auth.validate_admin(caller)
     return await deps.seller.decide_seller(request.user_id, "approved", reason="", by=admin.id)

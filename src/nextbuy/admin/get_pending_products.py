@@ -8,5 +8,5 @@ from nextbuy.kit.http.caller import Caller
 
 async def get_pending_products(deps: Deps, caller: Caller, request: PageRequest) -> Page[Product]:
     """List the products that wait for approval."""
-    await deps.auth.validate_admin(caller.token)
+    await deps.auth.validate_admin(caller)
     return await deps.product.list_products("pending", limit=request.limit, cursor=request.start)

@@ -8,5 +8,5 @@ from nextbuy.kit.http.caller import Caller
 
 async def get_pending_sellers(deps: Deps, caller: Caller, request: PageRequest) -> Page[Seller]:
     """List the sellers who wait for approval."""
-    await deps.auth.validate_admin(caller.token)
+    await deps.auth.validate_admin(caller)
     return await deps.seller.list_sellers("pending", limit=request.limit, cursor=request.start)

@@ -23,7 +23,7 @@ async def read_notification(deps: Deps, caller: Caller, request: ReadNotificatio
     Raises:
         NotificationNotFound: it does not exist.
     """
-    admin = await deps.auth.validate_admin(caller.token)
+    admin = await deps.auth.validate_admin(caller)
     async with deps.database.transaction() as tx:
         notification = await store.mark_read(tx, admin.id, request.notification_id)
         if notification is None:

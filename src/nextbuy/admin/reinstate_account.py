@@ -8,5 +8,5 @@ from nextbuy.kit.http.caller import Caller
 
 async def reinstate_account(deps: Deps, caller: Caller, request: AccountDecision) -> Account:
     """Reinstate an account. A repeated request changes nothing."""
-    admin = await deps.auth.validate_admin(caller.token)
+    admin = await deps.auth.validate_admin(caller)
     return await deps.auth.reinstate_account(request.user_id, reason=request.reason, by=admin.id)

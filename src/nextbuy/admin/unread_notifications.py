@@ -15,5 +15,5 @@ class Unread(Struct, frozen=True):
 
 async def unread_notifications(deps: Deps, caller: Caller) -> Unread:
     """Count the notifications that the caller has not read; new products do not count."""
-    admin = await deps.auth.validate_admin(caller.token)
+    admin = await deps.auth.validate_admin(caller)
     return Unread(await store.count_unread(deps.database, admin.id))

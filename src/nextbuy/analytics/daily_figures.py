@@ -28,6 +28,6 @@ async def daily_figures(deps: Deps, caller: Caller, request: GetDailyFigures) ->
     Raises:
         Unprocessable: the range of days is invalid.
     """
-    await deps.auth.validate_admin(caller.token)
+    await deps.auth.validate_admin(caller)
     first, last = date_range(request.since, request.until)
     return Page(await tables.topic_days(deps.database, first, last, limit=_MAX_ROWS))

@@ -25,7 +25,7 @@ class GetProductFigures(Struct, frozen=True):
 
 async def product_figures(deps: Deps, caller: Caller, request: GetProductFigures) -> Page[ProductHour]:
     """Return the hours with views or sales, newest first; a seller gets only their own products."""
-    account = await deps.auth.validate_user(caller.token)
+    account = await deps.auth.validate_user(caller)
     shops = None if account.role is Role.ADMIN else await tables.shops_of(deps.database, account.id)
     since = utc_now() - timedelta(days=request.days)
     limit = 24 * _MAX_DAYS + 1

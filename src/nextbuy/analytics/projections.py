@@ -48,7 +48,7 @@ def _status(rebuild: Rebuild) -> RebuildStatus:
 
 async def projections(deps: Deps, caller: Caller) -> Page[ProjectionStatus]:
     """List all projections, by name."""
-    await deps.auth.validate_admin(caller.token)
+    await deps.auth.validate_admin(caller)
     latest = await rebuilds.latest(deps.database)
     return Page(
         [

@@ -26,7 +26,7 @@ async def rebuild_projection(deps: Deps, caller: Caller, request: RebuildProject
         NotFound: it does not exist.
         Conflict: it is already being rebuilt.
     """
-    admin = await deps.auth.validate_admin(caller.token)
+    admin = await deps.auth.validate_admin(caller)
     async with deps.database.transaction() as tx:
         await request_rebuild(tx, request.name, requested_by=str(admin.id))
         await caller.store_response(tx, Nothing())

@@ -34,7 +34,7 @@ async def seller_figures(deps: Deps, caller: Caller, request: GetSellerFigures) 
     Raises:
         Unprocessable: the range of days is invalid.
     """
-    account = await deps.auth.validate_user(caller.token)
+    account = await deps.auth.validate_user(caller)
     since, until = date_range(request.since, request.until)
     shops = await tables.shops_of(deps.database, account.id)
     if not shops:

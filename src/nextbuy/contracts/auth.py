@@ -1,34 +1,51 @@
 """The calls that auth answers, and the events that it publishes."""
 
-from typing import Annotated, ClassVar, Literal
+from functools import partial
+from typing import Annotated, ClassVar, Final, Literal, Protocol
 from uuid import UUID
 
 from msgspec import Meta, Struct
 
-from nextbuy.contracts.message import Call, Client, Event, EventsRead
-from nextbuy.contracts.values import AccountId, AdminId, BatchLimit, EmailAddress, PersonName, ReasonText, Role
+from nextbuy.contracts.checks import require_distinct, require_each, require_equal, require_events
+from nextbuy.contracts.message import Call, Check, Client, Event, EventsRead
+from nextbuy.contracts.values import (
+    AccountId,
+    AdminId,
+    BatchLimit,
+    Email,
+    LogPosition,
+    PersonName,
+    ReasonText,
+    Role,
+    Topics,
+)
+
+MAX_ACCOUNTS: Final = 100
+"""Accounts per call."""
+AccessToken = Annotated[str, Meta(max_length=4_096)]
+AccountIds = Annotated[list[UUID], Meta(max_length=MAX_ACCOUNTS)]
 
 
 class Account(Struct, frozen=True):
     """A registered account."""
 
     id: UUID
-    email: EmailAddress
-    name: PersonName
+    email: Email
+    name: Annotated[PersonName, Meta(min_length=1)]
     role: Role
 
 
 class PublicKey(Struct, frozen=True):
     """The public key (PEM) of a signing key, with its id."""
 
-    kid: str
-    pem: str
+    kid: Annotated[str, Meta(min_length=1, max_length=200)]
+    pem: Annotated[str, Meta(min_length=1, max_length=10_000)]
 
 
 class PublicKeys(Struct, frozen=True):
     """All keys that verify access tokens now."""
 
-    keys: list[PublicKey]
+    keys: Annotated[list[PublicKey], Meta(max_length=1_000)]
 
 
 class GetPublicKeys(Call[PublicKeys], to="auth", name="get-public-keys", callers=("gateway",), idempotent=True):
@@ -36,17 +53,21 @@ class GetPublicKeys(Call[PublicKeys], to="auth", name="get-public-keys", callers
 
 
 class ValidateUser(
-    Call[Account], to="auth", name="validate-user", callers=("analytics", "notification", "order"), idempotent=True
+    Call[Account],
+    to="auth",
+    name="validate-user",
+    callers=("analytics", "notification", "order", "product"),
+    idempotent=True,
 ):
     """Return the account of an access token, if its login session is active and the account not suspended."""
 
-    token: str
+    token: AccessToken
 
 
 class ValidateSeller(Call[Account], to="auth", name="validate-seller", callers=("product", "seller"), idempotent=True):
     """Return the account of a seller's access token, under the conditions of `ValidateUser`."""
 
-    token: str
+    token: AccessToken
 
 
 class ValidateAdmin(
@@ -58,19 +79,20 @@ class ValidateAdmin(
 ):
     """Return the account of an admin's access token, under the conditions of `ValidateUser`."""
 
-    token: str
+    token: AccessToken
 
 
 class Accounts(Struct, frozen=True):
-    """The accounts that exist, in no particular order."""
+    """The accounts that exist, in no particular order, and the ids of those that do not."""
 
-    accounts: list[Account]
+    accounts: Annotated[list[Account], Meta(max_length=MAX_ACCOUNTS)]
+    missing: AccountIds = []
 
 
 class GetAccounts(Call[Accounts], to="auth", name="get-accounts", callers=("notification",), idempotent=True):
     """Return up to 100 accounts with their e-mail addresses."""
 
-    account_ids: list[UUID]
+    account_ids: AccountIds
 
 
 class SetAccountStatus(Call[Account], to="auth", name="set-account-status", callers=("admin",), idempotent=True):
@@ -85,9 +107,9 @@ class SetAccountStatus(Call[Account], to="auth", name="set-account-status", call
 class ReadAuthEvents(Call[EventsRead], to="auth", name="read-auth-events", callers=("analytics",), idempotent=True):
     """Read up to 1,000 events of auth's event log after a position, of all topics or those named."""
 
-    after: int
+    after: LogPosition
     limit: BatchLimit
-    topics: list[str] | None = None
+    topics: Topics | None = None
 
 
 class AccountRegistered(Event, topic="account.registered", key="account_id"):
@@ -113,6 +135,26 @@ class AccountReinstated(Event, topic="account.reinstated", key="account_id"):
     by: AdminId
 
 
+class LoggedIn(Protocol):
+    """A caller with an access token whose signature was verified, and the account and role that it names."""
+
+    @property
+    def token(self) -> str: ...  # noqa: D102
+    @property
+    def account_id(self) -> UUID: ...  # noqa: D102
+    @property
+    def role(self) -> Role | None: ...  # noqa: D102
+
+
+def _is_account(account_id: UUID, role: Role | None = None) -> Check[Account]:
+    def check(account: Account) -> None:
+        require_equal("id", account.id, account_id)
+        if role is not None:
+            require_equal("role", account.role, role)
+
+    return check
+
+
 class AuthClient(Client):
     """A client of auth."""
 
@@ -120,37 +162,50 @@ class AuthClient(Client):
 
     async def get_public_keys(self) -> PublicKeys:
         """Return the public keys that verify access tokens."""
-        return await self._send(GetPublicKeys())
 
-    async def validate_user(self, token: str) -> Account:
-        """Return the account of an access token.
+        def check(reply: PublicKeys) -> None:
+            require_distinct("keys[{}].kid", (key.kid for key in reply.keys))
+
+        return await self._send(GetPublicKeys(), check)
+
+    async def validate_user(self, caller: LoggedIn) -> Account:
+        """Return the account of a caller's access token, which is the one that the token names.
 
         Raises:
             Unauthenticated: the token is invalid or its login session has ended.
             Forbidden: the account is suspended.
         """
-        return await self._send(ValidateUser(token=token))
+        return await self._send(ValidateUser(token=caller.token), _is_account(caller.account_id, caller.role))
 
-    async def validate_seller(self, token: str) -> Account:
-        """Return the account of a seller's token, like `validate_user`; `Forbidden` for another role."""
-        return await self._send(ValidateSeller(token=token))
+    async def validate_seller(self, caller: LoggedIn) -> Account:
+        """Return the account of a seller, like `validate_user`; `Forbidden` for another role."""
+        return await self._send(ValidateSeller(token=caller.token), _is_account(caller.account_id, Role.SELLER))
 
-    async def validate_admin(self, token: str) -> Account:
-        """Return the account of an admin's token, like `validate_user`; `Forbidden` for another role."""
-        return await self._send(ValidateAdmin(token=token))
+    async def validate_admin(self, caller: LoggedIn) -> Account:
+        """Return the account of an admin, like `validate_user`; `Forbidden` for another role."""
+        return await self._send(ValidateAdmin(token=caller.token), _is_account(caller.account_id, Role.ADMIN))
 
     async def get_accounts(self, account_ids: list[UUID]) -> list[Account]:
         """Return the accounts that exist, of up to 100 ids."""
-        return (await self._send(GetAccounts(account_ids=account_ids))).accounts
+
+        def check(reply: Accounts) -> None:
+            require_each("accounts[{}].id", [account.id for account in reply.accounts], reply.missing, account_ids)
+
+        return (await self._send(GetAccounts(account_ids=account_ids), check)).accounts
 
     async def suspend_account(self, account_id: UUID, *, reason: str, by: UUID) -> Account:
         """Suspend an account; `NotFound` if it does not exist."""
-        return await self._send(SetAccountStatus(account_id=account_id, status="suspended", reason=reason, by=by))
+        return await self._send(
+            SetAccountStatus(account_id=account_id, status="suspended", reason=reason, by=by), _is_account(account_id)
+        )
 
     async def reinstate_account(self, account_id: UUID, *, reason: str, by: UUID) -> Account:
         """Reinstate an account; `NotFound` if it does not exist."""
-        return await self._send(SetAccountStatus(account_id=account_id, status="active", reason=reason, by=by))
+        return await self._send(
+            SetAccountStatus(account_id=account_id, status="active", reason=reason, by=by), _is_account(account_id)
+        )
 
     async def read_events(self, after: int, *, limit: int, topics: list[str] | None = None) -> EventsRead:
         """Return a part of auth's event log, in order."""
-        return await self._send(ReadAuthEvents(after=after, limit=limit, topics=topics))
+        check = partial(require_events, service=self.service, after=after, limit=limit, topics=topics)
+        return await self._send(ReadAuthEvents(after=after, limit=limit, topics=topics), check)

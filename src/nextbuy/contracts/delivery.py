@@ -7,19 +7,26 @@ from typing import Annotated, Final, cast
 
 from msgspec import Meta, Raw, Struct
 
+from nextbuy.contracts.checks import require
 from nextbuy.contracts.message import Call, CallMeta, Client
+from nextbuy.contracts.values import FailureText, SubscriptionName
 
 MAX_EVENTS: Final = 500
 """Events per call."""
+MAX_SUBSCRIPTIONS: Final = 100
+"""Subscriptions per event."""
 MAX_BYTES: Final = 512 * 1024
 """Bytes of envelopes per call of several events; a single event may be larger."""
 
 
 class EventEntry(Struct, frozen=True, omit_defaults=True):
-    """An event for one or more subscriptions of the destination."""
+    """An event for one or more subscriptions of the destination.
+
+    A wrong position, or a reason that is too long, is judged for this event alone, so neither has a bound here.
+    """
 
     envelope: Annotated[Raw, Meta(description="The envelope as published, as JSON.")]
-    subscriptions: list[str]
+    subscriptions: Annotated[list[SubscriptionName], Meta(max_length=MAX_SUBSCRIPTIONS)]
     position: Annotated[int, Meta(description="Its position in its publisher's event log, counted from 1.")]
     reject: Annotated[str, Meta(description="Why the kafka service gives up; no handler runs.")] = ""
     replay: Annotated[bool, Meta(description="Whether a rejected event is tried again.")] = False
@@ -42,14 +49,16 @@ class Result(Struct, frozen=True, omit_defaults=True):
     """The outcome for one subscription, and the reason of a failure."""
 
     outcome: Outcome
-    reason: str = ""
-    errors: Annotated[list[str], Meta(description="The error and its causes, outermost first.")] = []
+    reason: FailureText = ""
+    errors: Annotated[
+        list[FailureText], Meta(max_length=100, description="The error and its causes, outermost first.")
+    ] = []
 
 
 class EventsReceived(Struct, frozen=True):
     """For each entry, in order: one result per subscription, in the order of the entry."""
 
-    results: list[list[Result]]
+    results: Annotated[list[Annotated[list[Result], Meta(max_length=MAX_SUBSCRIPTIONS)]], Meta(max_length=MAX_EVENTS)]
 
 
 class ReceiveEvents(Call[EventsReceived]):
@@ -82,4 +91,10 @@ class DeliveryClient(Client):
         Raises:
             AppError: the destination refused the call or did not answer; some of the events may be applied.
         """
-        return await self._send(receive_events_of(destination)(entries=list(entries)))
+
+        def check(reply: EventsReceived) -> None:
+            require(len(reply.results) == len(entries), "results", len(reply.results))
+            for index, (results, entry) in enumerate(zip(reply.results, entries, strict=True)):
+                require(len(results) == len(entry.subscriptions), f"results[{index}]", len(results))
+
+        return await self._send(receive_events_of(destination)(entries=list(entries)), check)

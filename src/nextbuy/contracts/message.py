@@ -10,14 +10,16 @@ Path, reply type, retry rule, schema and documentation of a message are derived 
 """
 
 from collections.abc import Callable
-from typing import Annotated, Any, ClassVar, Generic, Protocol, TypeVar, dataclass_transform, get_args
+from typing import Annotated, Any, ClassVar, Final, Generic, Protocol, TypeVar, dataclass_transform, get_args
 from uuid import UUID
 
 from msgspec import Meta, Raw, Struct, StructMeta
 
-from nextbuy.contracts.values import Timestamp
+from nextbuy.contracts.values import EventPosition, LogPosition, Timestamp, Topic
 
 Reply = TypeVar("Reply")
+MAX_EVENTS_READ: Final = 1_000
+"""Events per part of an event log."""
 _ID = "01920000-0000-7000-8000-000000000001"
 
 
@@ -114,29 +116,31 @@ class Envelope(Struct, frozen=True, kw_only=True):
     """A published event with its CloudEvents 1.0 attributes and its trace."""
 
     id: Annotated[UUID, Meta(description="The same in every delivery.")]
-    type: Annotated[str, Meta(description="The topic.")]
-    source: Annotated[str, Meta(description="The service that published it.")]
+    type: Annotated[Topic, Meta(description="The topic.")]
+    source: Annotated[str, Meta(max_length=100, description="The service that published it.")]
     time: Annotated[Timestamp, Meta(description="When it was published, in UTC.")]
-    key: Annotated[str, Meta(description="Events with the same key are delivered in order.")]
-    schema_version: Annotated[int, Meta(description="The version of the event's schema, counted from 1.")]
-    correlation_id: Annotated[str, Meta(description="The request that started the chain of events.")]
-    causation_id: Annotated[str, Meta(description="The event or request that caused this one.")]
-    traceparent: Annotated[str, Meta(description="Its position in the trace (W3C Trace Context).")]
+    key: Annotated[str, Meta(max_length=255, description="Events with the same key are delivered in order.")]
+    schema_version: Annotated[
+        int, Meta(ge=1, le=10_000, description="The version of the event's schema, counted from 1.")
+    ]
+    correlation_id: Annotated[str, Meta(max_length=200, description="The request that started the chain of events.")]
+    causation_id: Annotated[str, Meta(max_length=200, description="The event or request that caused this one.")]
+    traceparent: Annotated[str, Meta(max_length=200, description="Its position in the trace (W3C Trace Context).")]
     data: Annotated[Raw, Meta(description="The event itself, as JSON.", examples=[{"product_id": _ID}])]
 
 
 class LoggedEvent(Struct, frozen=True):
     """An entry of a service's event log, and its position there."""
 
-    position: int
+    position: EventPosition
     envelope: Envelope
 
 
 class EventsRead(Struct, frozen=True):
     """A part of a service's event log, in order; `last` is the position at which the log ends."""
 
-    events: list[LoggedEvent]
-    last: int
+    events: Annotated[list[LoggedEvent], Meta(max_length=MAX_EVENTS_READ)]
+    last: LogPosition
 
 
 class ReplyMismatch(Exception):

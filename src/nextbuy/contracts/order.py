@@ -6,11 +6,13 @@ rows of both from them. They hold no postal address and no name, because nothing
 
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import partial
 from typing import Annotated, ClassVar, Final
 from uuid import UUID
 
 from msgspec import Meta, Struct
 
+from nextbuy.contracts.checks import require_events
 from nextbuy.contracts.message import Call, Client, Event, EventsRead
 from nextbuy.contracts.money import format_money
 from nextbuy.contracts.product import PricedLine
@@ -19,6 +21,7 @@ from nextbuy.contracts.values import (
     MAX_LINES,
     BatchLimit,
     BuyerId,
+    LogPosition,
     Money,
     OrderId,
     OrderNumber,
@@ -30,6 +33,7 @@ from nextbuy.contracts.values import (
     SessionId,
     ShopId,
     Timestamp,
+    Topics,
 )
 
 OwnOrSecondPaymentId = Annotated[
@@ -80,9 +84,9 @@ class Address(Struct, frozen=True):
 class ReadOrderEvents(Call[EventsRead], to="order", name="read-order-events", callers=("analytics",), idempotent=True):
     """Read up to 1,000 events of order's event log after a position, of all topics or those named."""
 
-    after: int
+    after: LogPosition
     limit: BatchLimit
-    topics: list[str] | None = None
+    topics: Topics | None = None
 
 
 class SoldLine(PricedLine, frozen=True):
@@ -266,4 +270,5 @@ class OrderClient(Client):
 
     async def read_events(self, after: int, *, limit: int, topics: list[str] | None = None) -> EventsRead:
         """Return a part of order's event log, in order."""
-        return await self._send(ReadOrderEvents(after=after, limit=limit, topics=topics))
+        check = partial(require_events, service=self.service, after=after, limit=limit, topics=topics)
+        return await self._send(ReadOrderEvents(after=after, limit=limit, topics=topics), check)

@@ -2,29 +2,50 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Annotated, ClassVar, Final, Literal
 from uuid import UUID
 
 from msgspec import Meta, Struct
 
+from nextbuy.contracts.checks import (
+    require,
+    require_distinct,
+    require_equal,
+    require_events,
+    require_in_order,
+    require_page,
+)
 from nextbuy.contracts.message import Call, Client, Event, EventsRead
 from nextbuy.contracts.values import (
+    MAX_LINES,
     MAX_STOCK,
     AdminId,
     BatchLimit,
     CategoryName,
     Count,
+    Cursor,
     Hour,
+    Limit,
+    LocalPath,
+    LogPosition,
+    LongText,
     Money,
     Nothing,
     Page,
+    Price,
     ProductId,
     ProductTitle,
     ReasonText,
     SellerId,
     ShopId,
     ShopName,
+    Slug,
+    StoredStock,
+    Tag,
     Timestamp,
+    Topics,
+    Units,
 )
 
 Decision = Literal["active", "pending", "rejected"]
@@ -49,23 +70,23 @@ class Moderation(Struct, frozen=True):
 
     score: Score
     decision: Decision
-    reasons: list[Finding]
+    reasons: Annotated[list[Finding], Meta(max_length=MAX_FINDINGS)]
 
 
 class Product(Struct, frozen=True, kw_only=True):
     """A product as buyers see it; `stock` is the number of units that can still be bought."""
 
     id: UUID
-    slug: Annotated[str, Meta(examples=["brass-lamp"])]
-    title: ProductTitle
-    description: Annotated[str, Meta(examples=["A lamp of brass, with a shade of linen."])]
+    slug: Annotated[Slug, Meta(examples=["brass-lamp"])]
+    title: Annotated[ProductTitle, Meta(min_length=1)]
+    description: LongText
     category: CategoryName
-    price: Money
-    stock: int
-    tags: Annotated[list[str], Meta(examples=[["brass"]])]
+    price: Price
+    stock: StoredStock
+    tags: Annotated[list[Tag], Meta(max_length=20, examples=[["brass"]])]
     status: Decision
     shop_id: UUID
-    picture: str
+    picture: LocalPath
     moderation: Moderation
     created_at: Timestamp
 
@@ -74,7 +95,10 @@ class Line(Struct, frozen=True):
     """A number of units of one product."""
 
     product_id: UUID
-    quantity: int
+    quantity: Units
+
+
+Basket = Annotated[list[Line], Meta(min_length=1, max_length=MAX_LINES)]
 
 
 def merge_lines(lines: Iterable[Line]) -> list[Line]:
@@ -95,10 +119,17 @@ class PricedLine(Struct, frozen=True):
     unit_price: Annotated[Money, Meta(description="The price of one unit at that time.")]
 
 
-class ProductsValidated(Struct, frozen=True):
-    """The priced lines; all of them can be bought at present."""
+class QuotedLine(PricedLine, frozen=True):
+    """A priced line of a product that is for sale now."""
 
-    lines: list[PricedLine]
+    title: Annotated[ProductTitle, Meta(min_length=1)]
+    unit_price: Annotated[Price, Meta(description="The price of one unit now.")]
+
+
+class ProductsValidated(Struct, frozen=True):
+    """The lines with their prices; all of them can be bought at present."""
+
+    lines: Annotated[list[QuotedLine], Meta(max_length=MAX_LINES)]
 
 
 class ValidateProducts(
@@ -106,14 +137,14 @@ class ValidateProducts(
 ):
     """Price the lines of a basket; an error if any line cannot be bought."""
 
-    lines: list[Line]
+    lines: Basket
 
 
 class HoldStock(Call[Nothing], to="product", name="hold-stock", callers=("order",), idempotent=True):
     """Hold units for a payment session, all of them or none, once per session."""
 
     session_id: UUID
-    lines: list[Line]
+    lines: Basket
     expires_at: Timestamp
 
 
@@ -136,15 +167,15 @@ class UpdateStock(Call[Nothing], to="product", name="update-stock", callers=("or
     """Commit a payment session's hold, once; if it was released, sell the units from stock, or fail."""
 
     session_id: UUID
-    lines: list[Line]
+    lines: Basket
 
 
 class ListProducts(Call[Page[Product]], to="product", name="list-products", callers=("admin",), idempotent=True):
     """List the products in a status, oldest first."""
 
     status: Decision
-    limit: int
-    cursor: str | None = None
+    limit: Limit
+    cursor: Cursor | None = None
 
 
 class DecideProduct(Call[Product], to="product", name="decide-product", callers=("admin",), idempotent=True):
@@ -161,9 +192,9 @@ class ReadProductEvents(
 ):
     """Read up to 1,000 events of product's event log after a position, of all topics or those named."""
 
-    after: int
+    after: LogPosition
     limit: BatchLimit
-    topics: list[str] | None = None
+    topics: Topics | None = None
 
 
 class _ProductEvent(Event):
@@ -272,14 +303,22 @@ class ProductClient(Client):
 
     service: ClassVar[str] = "product"
 
-    async def validate_products(self, lines: list[Line]) -> list[PricedLine]:
+    async def validate_products(self, lines: list[Line]) -> list[QuotedLine]:
         """Price the lines of a basket; lines of the same product are merged.
 
         Raises:
             NotFound: a product does not exist or is not for sale (`product-not-found`).
             Conflict: too few units of a product are left (`sold-out`).
         """
-        return (await self._send(ValidateProducts(lines=lines))).lines
+        requested = merge_lines(lines)
+
+        def check(reply: ProductsValidated) -> None:
+            require(len(reply.lines) == len(requested), "lines", len(reply.lines))
+            for index, (line, asked) in enumerate(zip(reply.lines, requested, strict=True)):
+                require_equal(f"lines[{index}].product_id", line.product_id, asked.product_id)
+                require_equal(f"lines[{index}].quantity", line.quantity, asked.quantity)
+
+        return (await self._send(ValidateProducts(lines=lines), check)).lines
 
     async def hold_stock(self, session_id: UUID, lines: list[Line], expires_at: datetime) -> None:
         """Hold units for a payment session, all of them or none.
@@ -304,7 +343,15 @@ class ProductClient(Client):
 
     async def list_products(self, status: Decision, *, limit: int, cursor: str | None = None) -> Page[Product]:
         """List the products in a status, oldest first."""
-        return await self._send(ListProducts(status=status, limit=limit, cursor=cursor))
+
+        def check(page: Page[Product]) -> None:
+            require_page(page, limit=limit, cursor=cursor)
+            require_distinct("items[{}].id", (product.id for product in page.items))
+            require_in_order("items[{}].created_at", (product.created_at for product in page.items))
+            for index, product in enumerate(page.items):
+                require_equal(f"items[{index}].status", product.status, status)
+
+        return await self._send(ListProducts(status=status, limit=limit, cursor=cursor), check)
 
     async def decide_product(
         self, product_id: UUID, decision: Literal["active", "rejected"], *, reason: str, by: UUID
@@ -314,8 +361,14 @@ class ProductClient(Client):
         Raises:
             NotFound: the product does not exist (`product-not-found`).
         """
-        return await self._send(DecideProduct(product_id=product_id, decision=decision, reason=reason, by=by))
+
+        def check(product: Product) -> None:
+            require_equal("id", product.id, product_id)
+            require_equal("status", product.status, decision)
+
+        return await self._send(DecideProduct(product_id=product_id, decision=decision, reason=reason, by=by), check)
 
     async def read_events(self, after: int, *, limit: int, topics: list[str] | None = None) -> EventsRead:
         """Return a part of product's event log, in order."""
-        return await self._send(ReadProductEvents(after=after, limit=limit, topics=topics))
+        check = partial(require_events, service=self.service, after=after, limit=limit, topics=topics)
+        return await self._send(ReadProductEvents(after=after, limit=limit, topics=topics), check)

@@ -1,16 +1,28 @@
 """The calls that seller answers, and the events that it publishes."""
 
+from functools import partial
 from typing import Annotated, ClassVar, Final, Literal
 from uuid import UUID
 
 from msgspec import Meta, Struct
 
+from nextbuy.contracts.checks import (
+    require_distinct,
+    require_each,
+    require_equal,
+    require_events,
+    require_in_order,
+    require_page,
+)
 from nextbuy.contracts.message import Call, Client, Event, EventsRead
 from nextbuy.contracts.values import (
     BatchLimit,
     CategoryName,
     Count,
-    EmailAddress,
+    Cursor,
+    Email,
+    Limit,
+    LogPosition,
     Page,
     PersonName,
     ReasonText,
@@ -18,9 +30,14 @@ from nextbuy.contracts.values import (
     ShopId,
     ShopName,
     ShopStatus,
+    Slug,
     Timestamp,
+    Topics,
 )
 
+MAX_SHOPS: Final = 100
+"""Shops per call."""
+ShopIds = Annotated[list[UUID], Meta(max_length=MAX_SHOPS)]
 ShopVersion = Annotated[Count, Meta(description="Grows with every change of the shop; an older version is ignored.")]
 
 
@@ -28,9 +45,9 @@ class Shop(Struct, frozen=True):
     """A shop as the public sees it; `status` is that of its seller, and only an approved shop sells."""
 
     id: UUID
-    name: ShopName
-    slug: Annotated[str, Meta(examples=["winter-lamps"])]
-    bio: str
+    name: Annotated[ShopName, Meta(min_length=1)]
+    slug: Annotated[Slug, Meta(examples=["winter-lamps"])]
+    bio: Annotated[str, Meta(max_length=2_000)]
     category: CategoryName
     status: ShopStatus
     seller_id: UUID
@@ -38,17 +55,18 @@ class Shop(Struct, frozen=True):
 
 
 class Shops(Struct, frozen=True):
-    """The requested shops, in any order; unknown ids are left out."""
+    """The requested shops, in any order, and the ids of those that do not exist."""
 
-    shops: list[Shop]
+    shops: Annotated[list[Shop], Meta(max_length=MAX_SHOPS)]
+    missing: ShopIds = []
 
 
 class Seller(Struct, frozen=True):
     """A seller with their shop, as admins see them."""
 
     user_id: UUID
-    name: PersonName
-    email: EmailAddress
+    name: Annotated[PersonName, Meta(min_length=1)]
+    email: Email
     shop: Shop
     submitted_at: Timestamp
 
@@ -65,15 +83,15 @@ class ValidateShopOwner(Call[Shop], to="seller", name="validate-shop-owner", cal
 class GetShops(Call[Shops], to="seller", name="get-shops", callers=("order",), idempotent=True):
     """Get several shops, at most 100."""
 
-    shop_ids: list[UUID]
+    shop_ids: ShopIds
 
 
 class ListSellers(Call[Page[Seller]], to="seller", name="list-sellers", callers=("admin",), idempotent=True):
     """List the sellers in a status, oldest first."""
 
     status: ShopStatus
-    limit: int
-    cursor: str | None = None
+    limit: Limit
+    cursor: Cursor | None = None
 
 
 class DecideSeller(Call[Seller], to="seller", name="decide-seller", callers=("admin",), idempotent=True):
@@ -90,9 +108,9 @@ class ReadSellerEvents(
 ):
     """Read up to 1,000 events of seller's event log after a position, of all topics or those named."""
 
-    after: int
+    after: LogPosition
     limit: BatchLimit
-    topics: list[str] | None = None
+    topics: Topics | None = None
 
 
 class _SellerEvent(Event):
@@ -129,6 +147,12 @@ SHOP_EVENTS: Final[tuple[type[Event], ...]] = (SellerRegistered, SellerApproved,
 """The events that report the state of a shop."""
 
 
+def _check_seller(path: str, seller: Seller, user_id: UUID, status: ShopStatus) -> None:
+    require_equal(f"{path}user_id", seller.user_id, user_id)
+    require_equal(f"{path}shop.seller_id", seller.shop.seller_id, user_id)
+    require_equal(f"{path}shop.status", seller.shop.status, status)
+
+
 class SellerClient(Client):
     """A client of seller."""
 
@@ -140,15 +164,31 @@ class SellerClient(Client):
         Raises:
             Forbidden: the seller has no shop yet (`shop-required`).
         """
-        return await self._send(ValidateShopOwner(seller_id=seller_id))
+
+        def check(shop: Shop) -> None:
+            require_equal("seller_id", shop.seller_id, seller_id)
+
+        return await self._send(ValidateShopOwner(seller_id=seller_id), check)
 
     async def get_shops(self, shop_ids: list[UUID]) -> list[Shop]:
-        """Return the shops with these ids; unknown ids are left out."""
-        return (await self._send(GetShops(shop_ids=shop_ids))).shops
+        """Return the shops that exist, of up to 100 ids."""
+
+        def check(reply: Shops) -> None:
+            require_each("shops[{}].id", [shop.id for shop in reply.shops], reply.missing, shop_ids)
+
+        return (await self._send(GetShops(shop_ids=shop_ids), check)).shops
 
     async def list_sellers(self, status: ShopStatus, *, limit: int, cursor: str | None = None) -> Page[Seller]:
         """List the sellers in a status, oldest first."""
-        return await self._send(ListSellers(status=status, limit=limit, cursor=cursor))
+
+        def check(page: Page[Seller]) -> None:
+            require_page(page, limit=limit, cursor=cursor)
+            require_distinct("items[{}].user_id", (seller.user_id for seller in page.items))
+            require_in_order("items[{}].submitted_at", (seller.submitted_at for seller in page.items))
+            for index, seller in enumerate(page.items):
+                _check_seller(f"items[{index}].", seller, seller.user_id, status)
+
+        return await self._send(ListSellers(status=status, limit=limit, cursor=cursor), check)
 
     async def decide_seller(self, user_id: UUID, decision: SellerDecision, *, reason: str, by: UUID) -> Seller:
         """Approve, reject or suspend a seller.
@@ -157,8 +197,13 @@ class SellerClient(Client):
             NotFound: the seller does not exist (`seller-not-found`).
             Conflict: the decision cannot follow the status (`decision-not-allowed`).
         """
-        return await self._send(DecideSeller(user_id=user_id, decision=decision, reason=reason, by=by))
+
+        def check(seller: Seller) -> None:
+            _check_seller("", seller, user_id, decision)
+
+        return await self._send(DecideSeller(user_id=user_id, decision=decision, reason=reason, by=by), check)
 
     async def read_events(self, after: int, *, limit: int, topics: list[str] | None = None) -> EventsRead:
         """Return a part of seller's event log, in order."""
-        return await self._send(ReadSellerEvents(after=after, limit=limit, topics=topics))
+        check = partial(require_events, service=self.service, after=after, limit=limit, topics=topics)
+        return await self._send(ReadSellerEvents(after=after, limit=limit, topics=topics), check)

@@ -1,18 +1,22 @@
 """The payment simulator's calls: the part of a payment provider's API that the marketplace uses."""
 
+from typing import Annotated
 from uuid import UUID
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from nextbuy.contracts.message import Call
-from nextbuy.contracts.values import Money, ProviderId, Timestamp
+from nextbuy.contracts.values import GivenProviderId, Money, Timestamp
+
+Url = Annotated[str, Meta(max_length=5_000, examples=["http://127.0.0.1:8080/simulator/api/pay/pay_1"])]
 
 
 class PaymentOpened(Struct, frozen=True):
     """A payment, and the absolute public URL of the page on which it can be made."""
 
-    payment_id: ProviderId
-    url: str
+    payment_id: GivenProviderId
+    url: Annotated[Url, Meta(min_length=1)]
+    reference: UUID
 
 
 class OpenPayment(Call[PaymentOpened], to="simulator", name="open-payment", callers=("order",), idempotent=True):
@@ -23,19 +27,20 @@ class OpenPayment(Call[PaymentOpened], to="simulator", name="open-payment", call
 
     reference: UUID
     amount: Money
-    description: str
+    description: Annotated[str, Meta(max_length=1_000)]
     expires_at: Timestamp
-    return_url: str = ""
+    return_url: Url = ""
 
 
 class Refund(Struct, frozen=True):
     """A refund, new or existing."""
 
-    refund_id: ProviderId
+    refund_id: GivenProviderId
+    payment_id: GivenProviderId
 
 
 class RefundPayment(Call[Refund], to="simulator", name="refund-payment", callers=("order",), idempotent=True):
     """Refund a payment in full; the same payment returns the same refund."""
 
-    payment_id: str
-    reason: str
+    payment_id: GivenProviderId
+    reason: Annotated[str, Meta(max_length=1_000)]

@@ -1,27 +1,34 @@
 """The call by which the gateway collects the status of each service, for `GET /health/status`."""
 
 from functools import cache
-from typing import Annotated, Literal, cast
+from typing import Annotated, Final, Literal, cast
 
 from msgspec import Meta, Struct
 
+from nextbuy.contracts.checks import require_distinct
 from nextbuy.contracts.message import Call, CallMeta, Client
-from nextbuy.contracts.values import Count, Timestamp
+from nextbuy.contracts.values import Count, FailureText, Timestamp
+
+_MAX_NAMES: Final = 1_000
+Seconds = Annotated[float, Meta(ge=0, le=1e12)]
+Name = Annotated[str, Meta(min_length=1, max_length=200)]
 
 
 class Backlog(Struct, frozen=True):
     """Events that wait for the same thing."""
 
-    waiting: int
-    oldest_s: Annotated[float | None, Meta(description="The age of the oldest in seconds; null if none waits.")] = None
+    waiting: Count
+    oldest_s: Annotated[Seconds | None, Meta(description="The age of the oldest in seconds; null if none waits.")] = (
+        None
+    )
 
 
 class CacheCounts(Struct, frozen=True):
     """The outcomes of the loads from the shared cache in one process, since it started."""
 
-    hits: int
-    misses: int
-    errors: Annotated[int, Meta(description="Loads without the cache, because it did not answer.")]
+    hits: Count
+    misses: Count
+    errors: Annotated[Count, Meta(description="Loads without the cache, because it did not answer.")]
 
 
 class BreakerStatus(Struct, frozen=True, kw_only=True):
@@ -37,16 +44,23 @@ class BreakerStatus(Struct, frozen=True, kw_only=True):
 class ServiceStatus(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The status of one service; a part that does not apply to it is missing."""
 
-    version: str
+    version: Name
     outbox: Annotated[Backlog | None, Meta(description="Events that wait for the bus.")] = None
-    destinations: Annotated[dict[str, Backlog], Meta(description="Events that wait on the bus, by destination.")] = {}
-    dead_letters: Annotated[int | None, Meta(description="Dead letters that wait for an operator.")] = None
-    stuck: Annotated[dict[str, int], Meta(description="Stuck work, by kind.")] = {}
+    destinations: Annotated[
+        dict[Name, Backlog], Meta(max_length=_MAX_NAMES, description="Events that wait on the bus, by destination.")
+    ] = {}
+    dead_letters: Annotated[Count | None, Meta(description="Dead letters that wait for an operator.")] = None
+    stuck: Annotated[dict[Name, Count], Meta(max_length=_MAX_NAMES, description="Stuck work, by kind.")] = {}
     cache: Annotated[
         CacheCounts | None, Meta(description="The use of the shared cache by the process that answers.")
     ] = None
-    breakers: Annotated[list[BreakerStatus], Meta(description="Breakers of this service that have opened.")] = []
-    problems: Annotated[list[str], Meta(description="Parts of this status that could not be read, and why.")] = []
+    breakers: Annotated[
+        list[BreakerStatus], Meta(max_length=_MAX_NAMES, description="Breakers of this service that have opened.")
+    ] = []
+    problems: Annotated[
+        list[FailureText],
+        Meta(max_length=_MAX_NAMES, description="Parts of this status that could not be read, and why."),
+    ] = []
 
 
 class GetStatus(Call[ServiceStatus]):
@@ -76,4 +90,8 @@ class StatusClient(Client):
         Raises:
             AppError: the service does not answer.
         """
-        return await self._send(get_status_of(service)())
+
+        def check(status: ServiceStatus) -> None:
+            require_distinct("breakers[{}]", ((one.callee, one.background) for one in status.breakers))
+
+        return await self._send(get_status_of(service)(), check)

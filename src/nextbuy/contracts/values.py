@@ -20,6 +20,11 @@ MAX_QUANTITY: Final = 1_000
 MAX_LINES: Final = 50
 MAX_STOCK: Final = 1_000_000
 PAGE_LIMIT: Final = 100
+"""Items per page that a client may request."""
+MAX_PAGE: Final = 10_000
+"""Items of any page; that of a call between services has at most as many as were requested."""
+MAX_TOPICS: Final = 200
+"""Topics that a selection of events can name, and topics per list of a reply: several times as many as exist."""
 MAX_INTEGER: Final = 2**53 - 1
 """The highest count and amount: JSON carries it exactly to every reader, and a `bigint` holds it."""
 
@@ -36,6 +41,7 @@ SessionId = Annotated[UUID, Meta(description="The checkout (payment session).")]
 OrderId = Annotated[UUID, Meta(description="The order: one shop's part of a checkout.")]
 ProviderId = Annotated[str, Meta(max_length=255)]
 """An id of the payment provider, of a payment or a refund."""
+GivenProviderId = Annotated[ProviderId, Meta(min_length=1)]
 PaymentId = Annotated[ProviderId, Meta(description="The provider's payment.")]
 Currency = Annotated[
     str, Meta(pattern="^[A-Z]{3}$", max_length=3, description="Three letters, as in ISO 4217.", examples=["USD"])
@@ -44,7 +50,19 @@ Amount = Annotated[int, Meta(ge=-MAX_INTEGER, le=MAX_INTEGER, description="In mi
 PositiveAmount = Annotated[int, Meta(ge=1, le=MAX_AMOUNT, description="In minor units (cents).", examples=[6_850])]
 Quantity = Annotated[int, Meta(ge=1, le=MAX_QUANTITY)]
 Stock = Annotated[int, Meta(ge=0, le=MAX_STOCK)]
+Units = Annotated[int, Meta(ge=1, le=MAX_STOCK)]
+"""Units of one product in a call; several lines of a basket may name the same product."""
+StoredStock = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+"""Units in stock, which released units may raise above `MAX_STOCK`: what an `integer` holds."""
 Count = Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
+LogPosition = Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
+"""A position in an event log; the first event has 1, and 0 is before it."""
+EventPosition = Annotated[int, Meta(ge=1, le=MAX_INTEGER)]
+Topic = Annotated[str, Meta(min_length=1, max_length=200, examples=["order.created"])]
+Topics = Annotated[list[Topic], Meta(max_length=MAX_TOPICS)]
+SubscriptionName = Annotated[str, Meta(min_length=1, max_length=200, examples=["create-notification"])]
+FailureText = Annotated[str, Meta(max_length=10_000)]
+"""Why something failed, for operators: longer than `kit.events.error_text` makes it."""
 PersonName = Annotated[str, Meta(max_length=200, examples=["Ada Winter"])]
 EmailAddress = Annotated[str, Meta(max_length=254, examples=["ada@example.com"])]
 ShopName = Annotated[str, Meta(max_length=100, description="The shop's name.", examples=["Winter Lamps"])]
@@ -52,6 +70,9 @@ ProductTitle = Annotated[str, Meta(max_length=200, description="The product's ti
 CategoryName = Annotated[str, Meta(max_length=60, examples=["Lighting"])]
 OrderNumber = Annotated[str, Meta(max_length=50, description="The order's number for people.", examples=["NB-1042"])]
 ReasonText = Annotated[str, Meta(max_length=500, examples=["The photographs show another product."])]
+Slug = Annotated[str, Meta(min_length=1, max_length=200)]
+LocalPath = Annotated[str, Meta(max_length=2_000, pattern=r"^/(?![/\\])", examples=["/product/api/picture/1"])]
+"""A path on the marketplace's own origin."""
 TraceId = Annotated[str, Meta(examples=["0af7651916cd43dd8448eb211c80319c"])]
 
 Title = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S", examples=["Brass lamp"])]
@@ -88,7 +109,7 @@ class Money(Struct, frozen=True):
         return Money(self.amount * quantity, self.currency)
 
 
-class Price(Struct, frozen=True):
+class Price(Money, frozen=True):
     """The price of a unit, greater than zero."""
 
     amount: PositiveAmount
@@ -102,8 +123,8 @@ class Price(Struct, frozen=True):
 class Page(Struct, Generic[Item], frozen=True):
     """A page of a list; `next_cursor` requests the next page, and is null on the last."""
 
-    items: list[Item]
-    next_cursor: str | None = None
+    items: Annotated[list[Item], Meta(max_length=MAX_PAGE)]
+    next_cursor: Cursor | None = None
 
 
 class PageRequest(Struct, frozen=True):

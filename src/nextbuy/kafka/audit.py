@@ -8,5 +8,5 @@ from nextbuy.kit.http.caller import Caller
 
 async def audit(deps: Deps, caller: Caller, request: PageRequest) -> Page[AuditEntry]:
     """List operations of admins and operators, newest first."""
-    await deps.auth.validate_admin(caller.token)
+    await deps.auth.validate_admin(caller)
     return await list_entries(deps.database, request.limit, request.start)

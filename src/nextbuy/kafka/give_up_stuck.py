@@ -22,6 +22,6 @@ async def give_up_stuck(deps: Deps, caller: Caller, request: GiveUp) -> Stuck:
         NotFound: the service accepts events, or does not exist (`stuck-not-found`).
         Conflict: the service accepts no events (`destination-not-given-up`).
     """
-    await deps.auth.validate_admin(caller.token)
+    await deps.auth.validate_admin(caller)
     await STUCK.get(deps.database, request.id)
     raise DestinationNotGivenUp

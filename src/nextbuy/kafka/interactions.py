@@ -22,5 +22,5 @@ async def interactions(deps: Deps, caller: Caller, request: TraceRef) -> Page[In
     Raises:
         Unavailable: Redis, which stores them, does not answer.
     """
-    await deps.auth.validate_admin(caller.token)
+    await deps.auth.validate_admin(caller)
     return Page(await deps.interactions.get(request.trace_id))

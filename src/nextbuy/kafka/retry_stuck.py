@@ -12,7 +12,7 @@ async def retry_stuck(deps: Deps, caller: Caller, request: StuckRef) -> Stuck:
     Raises:
         NotFound: the service accepts events, or does not exist (`stuck-not-found`).
     """
-    admin = await deps.auth.validate_admin(caller.token)
+    admin = await deps.auth.validate_admin(caller)
     async with deps.database.transaction() as tx:
         work = await STUCK.retry(tx, str(admin.id), request.id)
         await caller.store_response(tx, work)

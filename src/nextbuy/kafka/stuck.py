@@ -9,5 +9,5 @@ from nextbuy.kit.stuck import Stuck
 
 async def stuck(deps: Deps, caller: Caller, request: PageRequest) -> Page[Stuck]:
     """List the services that have accepted no events for more than ten minutes, oldest first."""
-    await deps.auth.validate_admin(caller.token)
+    await deps.auth.validate_admin(caller)
     return await STUCK.page(deps.database, request)

@@ -15,7 +15,7 @@ async def give_up_stuck(deps: Deps, caller: Caller, request: GiveUp) -> Stuck:
         NotFound: no stuck mail has this id (`stuck-not-found`).
         Conflict: it is being sent right now (`stuck-in-progress`).
     """
-    admin = await deps.auth.validate_admin(caller.token)
+    admin = await deps.auth.validate_admin(caller)
     async with deps.database.transaction() as tx:
         work = await STUCK.give_up(tx, str(admin.id), request)
         await give_up_mail(tx, UUID(work.id), request.reason)

@@ -27,7 +27,7 @@ async def mail(deps: Deps, caller: Caller, request: MailRef) -> MailWithBody:
     Raises:
         NotFound: it does not exist, or was purged (`mail-not-found`).
     """
-    await deps.auth.validate_admin(caller.token)
+    await deps.auth.validate_admin(caller)
     stored = await get_mail(deps.database, request.mail_id)
     if stored is None:
         raise MailNotFound

@@ -18,7 +18,7 @@ class ListMails(PageRequest, frozen=True):
 
 async def mails(deps: Deps, caller: Caller, request: ListMails) -> Page[Mail]:
     """List mails, newest first."""
-    await deps.auth.validate_admin(caller.token)
+    await deps.auth.validate_admin(caller)
     status = None if request.status is UNSET else request.status
     page = await list_mails(deps.database, status, limit=request.limit, cursor=request.start)
     return Page(await add_recipients(deps.auth, page.items), page.next_cursor)

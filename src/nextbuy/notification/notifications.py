@@ -9,5 +9,5 @@ from nextbuy.notification.store.notifications import list_notifications
 
 async def notifications(deps: Deps, caller: Caller, request: PageRequest) -> NotificationPage:
     """List the caller's notifications and count the unread ones."""
-    await deps.auth.validate_user(caller.token)
+    await deps.auth.validate_user(caller)
     return await list_notifications(deps.database, caller.account_id, limit=request.limit, cursor=request.start)

@@ -26,7 +26,7 @@ async def read_notification(deps: Deps, caller: Caller, request: ReadOwnNotifica
     Raises:
         NotFound: it does not exist, or belongs to another account (`notification-not-found`).
     """
-    await deps.auth.validate_user(caller.token)
+    await deps.auth.validate_user(caller)
     async with deps.database.transaction() as tx:
         notification = await mark_read(tx, request.notification_id, caller.account_id)
         if notification is None:

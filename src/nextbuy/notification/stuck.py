@@ -9,5 +9,5 @@ from nextbuy.notification.store.mails import STUCK
 
 async def stuck(deps: Deps, caller: Caller, request: PageRequest) -> Page[Stuck]:
     """List mails that have failed for more than ten minutes, oldest first."""
-    await deps.auth.validate_admin(caller.token)
+    await deps.auth.validate_admin(caller)
     return await STUCK.page(deps.database, request)

@@ -8,5 +8,5 @@ from nextbuy.order.deps import Deps
 
 async def audit(deps: Deps, caller: Caller, request: PageRequest) -> Page[AuditEntry]:
     """List retries of stuck work and decisions to give it up, newest first."""
-    await deps.auth.validate_user(caller.token)
+    await deps.auth.validate_user(caller)
     return await list_entries(deps.database, request.limit, request.start)

@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 
 from nextbuy.contracts.errors import AppError, Conflict
 from nextbuy.contracts.order import Address
-from nextbuy.contracts.product import Line, PricedLine
+from nextbuy.contracts.product import Line, QuotedLine
 from nextbuy.contracts.simulator import PaymentOpened
 from nextbuy.contracts.values import MAX_LINES, Money, Quantity, Timestamp, Title, new_id
 from nextbuy.kit.http.caller import Caller
@@ -63,7 +63,7 @@ class PaymentSessionCreated(Struct, frozen=True, kw_only=True):
     session_id: UUID
     status: PublicStatus
     total: Money
-    lines: list[PricedLine]
+    lines: list[QuotedLine]
     expires_at: Timestamp
     payment_url: str
 
@@ -80,10 +80,10 @@ async def create_payment_session(deps: Deps, caller: Caller, request: CreatePaym
         Unavailable: a needed service does not answer; nothing stays held.
     """
     basket = merge_basket([Line(line.product_id, line.quantity) for line in request.lines])
-    buyer = await deps.auth.validate_user(caller.token)
+    buyer = await deps.auth.validate_user(caller)
     priced = await deps.product.validate_products(basket)
     shops = await deps.seller.get_shops(list({line.shop_id for line in priced}))
-    lines = price_lines(basket, priced, shops)
+    lines = price_lines(priced, shops)
 
     now, span, to = deps.clock(), telemetry.current_span(), request.address
     session = Session(

@@ -26,7 +26,7 @@ async def give_up_stuck(deps: Deps, caller: Caller, request: GiveUp) -> Stuck:
         NotFound: no stuck work has this id (`stuck-not-found`).
         Conflict: it is being tried right now (`stuck-in-progress`).
     """
-    admin = await deps.auth.validate_user(caller.token)
+    admin = await deps.auth.validate_user(caller)
     async with deps.database.transaction() as tx:
         await unmatched_payments.lock_session_of(tx, request.id)
         work = await STUCK.give_up(tx, str(admin.id), request)

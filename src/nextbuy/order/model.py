@@ -12,7 +12,6 @@
     paying, refund-due             ─ given up ──────────────> given-up ─ refunded ─> refunded
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -21,9 +20,9 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from nextbuy.contracts.errors import BadGateway, Conflict, NotFound, Unavailable, Unprocessable
+from nextbuy.contracts.errors import Conflict, NotFound, Unavailable, Unprocessable
 from nextbuy.contracts.order import SoldLine
-from nextbuy.contracts.product import Line, PricedLine, merge_lines
+from nextbuy.contracts.product import Line, PricedLine, QuotedLine, merge_lines
 from nextbuy.contracts.seller import Shop
 from nextbuy.contracts.values import MAX_QUANTITY, Money, total
 
@@ -182,23 +181,20 @@ def merge_basket(lines: Sequence[Line]) -> list[Line]:
     return merged
 
 
-def price_lines(requested: Sequence[Line], priced: Sequence[PricedLine], shops: Sequence[Shop]) -> list[SoldLine]:
+def price_lines(priced: Sequence[QuotedLine], shops: Sequence[Shop]) -> list[SoldLine]:
     """Return the basket with the prices of the product service and the sellers of its shops.
 
     Raises:
         Conflict: a shop is not selling (`shop-closed`).
-        BadGateway: the priced lines are not the requested ones.
     """
-    if Counter((line.product_id, line.quantity) for line in requested) != Counter(
-        (line.product_id, line.quantity) for line in priced
-    ):
-        raise BadGateway("The product service priced a different basket. Try again.")
     sellers = {shop.id: shop.seller_id for shop in shops if shop.status == "approved"}
     for line in priced:
         if line.shop_id not in sellers:
             raise ShopClosed(f"The shop that offers “{line.title}” is closed. Remove the product from your basket.")
     return [
-        SoldLine(line.product_id, line.shop_id, line.title, line.quantity, line.unit_price, sellers[line.shop_id])
+        SoldLine(
+            line.product_id, line.shop_id, line.title, line.quantity, line.unit_price.money(), sellers[line.shop_id]
+        )
         for line in priced
     ]
 

@@ -29,5 +29,5 @@ async def order_details(deps: Deps, caller: Caller, request: OrderRequest) -> Or
     Raises:
         NotFound: the order does not exist, or the caller may not see it (`order-not-found`).
     """
-    await deps.auth.validate_user(caller.token)
+    await deps.auth.validate_user(caller)
     return OrderDetails(require_order_access(caller, await orders.order(deps.database, request.order_id)).order)

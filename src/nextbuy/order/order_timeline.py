@@ -99,7 +99,7 @@ async def order_timeline(deps: Deps, caller: Caller, request: TimelineRequest) -
     Raises:
         NotFound: the order does not exist, or the caller may not see it (`order-not-found`).
     """
-    await deps.auth.validate_user(caller.token)
+    await deps.auth.validate_user(caller)
     access = require_order_access(caller, await order_access(deps.database, request.order_id))
     keys = [str(access.session_id), str(request.order_id)]
     envelopes = await event_log.read_keys(deps.database, keys, limit=_MAX_EVENTS)

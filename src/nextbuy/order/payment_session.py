@@ -32,7 +32,7 @@ async def payment_session(deps: Deps, caller: Caller, request: PaymentSessionReq
     Raises:
         NotFound: the session does not exist or belongs to another buyer (`session-not-found`).
     """
-    await deps.auth.validate_user(caller.token)
+    await deps.auth.validate_user(caller)
     session = await session_of_buyer(deps.database, request.session_id, caller.account_id)
     if session is None:
         raise SessionNotFound

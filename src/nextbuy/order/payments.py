@@ -5,10 +5,12 @@ The two operations exist in Stripe as checkout sessions and refunds. A provider 
 
 from datetime import datetime
 from typing import Protocol
+from urllib.parse import urlsplit
 from uuid import UUID
 
+from nextbuy.contracts.checks import require, require_equal
 from nextbuy.contracts.message import Send
-from nextbuy.contracts.simulator import OpenPayment, PaymentOpened, RefundPayment
+from nextbuy.contracts.simulator import OpenPayment, PaymentOpened, Refund, RefundPayment
 from nextbuy.contracts.values import Money
 
 
@@ -33,7 +35,12 @@ class SimulatorPayments:
         self._public_url = public_url
 
     async def open(self, session_id: UUID, amount: Money, description: str, expires_at: datetime) -> PaymentOpened:
-        """Open a payment page in the simulator."""
+        """Open a payment page in the simulator, whose pages are on the marketplace's own origin."""
+
+        def check(opened: PaymentOpened) -> None:
+            require(_origin(opened.url) == _origin(self._public_url), "url", opened.url)
+            require_equal("reference", opened.reference, session_id)
+
         return await self._send(
             OpenPayment(
                 reference=session_id,
@@ -41,9 +48,25 @@ class SimulatorPayments:
                 description=description,
                 expires_at=expires_at,
                 return_url=f"{self._public_url}/session/{session_id}",
-            )
+            ),
+            check,
         )
 
     async def refund(self, payment_id: str, reason: str) -> str:
         """Refund a payment in the simulator."""
-        return (await self._send(RefundPayment(payment_id=payment_id, reason=reason))).refund_id
+
+        def check(refund: Refund) -> None:
+            require_equal("payment_id", refund.payment_id, payment_id)
+
+        return (await self._send(RefundPayment(payment_id=payment_id, reason=reason), check)).refund_id
+
+
+def _origin(url: str) -> tuple[str, str] | None:
+    """Return the scheme and the host with its port, or None if a browser may read the URL differently."""
+    if not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
+        return None
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return None
+    return (parts.scheme, parts.netloc.lower()) if parts.scheme in {"http", "https"} else None

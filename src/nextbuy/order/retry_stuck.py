@@ -12,7 +12,7 @@ async def retry_stuck(deps: Deps, caller: Caller, request: StuckRef) -> Stuck:
     Raises:
         NotFound: no stuck work has this id (`stuck-not-found`).
     """
-    admin = await deps.auth.validate_user(caller.token)
+    admin = await deps.auth.validate_user(caller)
     async with deps.database.transaction() as tx:
         work = await STUCK.retry(tx, str(admin.id), request.id)
         await caller.store_response(tx, work)

@@ -11,5 +11,5 @@ from nextbuy.order.store.orders import OrderListed, orders_of_seller
 
 async def seller_orders(deps: Deps, caller: Caller, request: PageRequest) -> Page[OrderListed]:
     """Return a page of the orders of the caller's shop, newest first."""
-    await deps.auth.validate_user(caller.token)
+    await deps.auth.validate_user(caller)
     return await orders_of_seller(deps.database, caller.account_id, limit=request.limit, cursor=request.start)

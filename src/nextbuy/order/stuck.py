@@ -9,5 +9,5 @@ from nextbuy.order.store.stuck import STUCK
 
 async def stuck(deps: Deps, caller: Caller, request: PageRequest) -> Page[Stuck]:
     """List paid checkouts, refunds and stock releases that have failed for more than ten minutes, oldest first."""
-    await deps.auth.validate_user(caller.token)
+    await deps.auth.validate_user(caller)
     return await STUCK.page(deps.database, request)

@@ -39,7 +39,7 @@ async def verify_history(deps: Deps, caller: Caller, request: VerifyHistory) -> 
     Raises:
         Conflict: the sessions of the page have too many events (`too-many-events`).
     """
-    await deps.auth.validate_user(caller.token)
+    await deps.auth.validate_user(caller)
     after = session_projection.BEFORE_FIRST_ID if request.cursor is UNSET else decode_cursor(request.cursor, UUID)[0]
     async with deps.database.transaction() as tx:
         await tx.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")

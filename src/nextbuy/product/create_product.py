@@ -53,7 +53,7 @@ async def create_product(deps: Deps, caller: Caller, request: CreateProduct) -> 
     Raises:
         Forbidden: the seller has no shop (`shop-required`), or it was rejected or suspended.
     """
-    account = await deps.auth.validate_seller(caller.token)
+    account = await deps.auth.validate_seller(caller)
     shop = await deps.seller.validate_shop_owner(account.id)
     require_listing_allowed(shop)
     product = _moderated_product(request, shop)
@@ -79,7 +79,7 @@ def _moderated_product(request: CreateProduct, shop: Shop) -> Product:
         title=title,
         description=request.description,
         category=category,
-        price=request.price.money(),
+        price=request.price,
         stock=request.stock,
         tags=tags,
         status=verdict.decision,

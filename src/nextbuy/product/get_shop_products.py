@@ -9,5 +9,5 @@ from nextbuy.product.store.products import OwnProduct
 
 async def get_shop_products(deps: Deps, caller: Caller, request: PageRequest) -> Page[OwnProduct]:
     """List the caller's own products, newest first."""
-    await deps.auth.validate_seller(caller.token)
+    await deps.auth.validate_seller(caller)
     return await list_by_seller(deps.database, caller.account_id, limit=request.limit, cursor=request.start)

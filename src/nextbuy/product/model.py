@@ -15,14 +15,14 @@ from nextbuy.contracts.product import (
     Finding,
     Line,
     Moderation,
-    PricedLine,
     Product,
     ProductPending,
     ProductRejected,
+    QuotedLine,
     merge_lines,
 )
 from nextbuy.contracts.seller import Shop
-from nextbuy.contracts.values import MAX_LINES, MAX_STOCK, Money, ShopStatus
+from nextbuy.contracts.values import MAX_LINES, MAX_STOCK, Price, ShopStatus
 
 MAX_SLUG_TITLE: Final = 60
 """Characters of the title that a slug may contain."""
@@ -61,7 +61,7 @@ class Offer(StockLevel, frozen=True):
 
     product_id: UUID
     shop_id: UUID
-    price: Money
+    price: Price
 
 
 def slug_of(title: str, suffix: str) -> str:
@@ -140,7 +140,7 @@ def check_lines(lines: Sequence[Line]) -> list[Line]:
     return merge_lines(lines)
 
 
-def price_lines(lines: Sequence[Line], offers: Mapping[UUID, Offer]) -> list[PricedLine]:
+def price_lines(lines: Sequence[Line], offers: Mapping[UUID, Offer]) -> list[QuotedLine]:
     """Return merged lines with the titles, shops and prices of their offers.
 
     Raises:
@@ -149,7 +149,7 @@ def price_lines(lines: Sequence[Line], offers: Mapping[UUID, Offer]) -> list[Pri
     """
     require_stock(lines, offers)
     return [
-        PricedLine(line.product_id, offer.shop_id, offer.title, line.quantity, offer.price)
+        QuotedLine(line.product_id, offer.shop_id, offer.title, line.quantity, offer.price)
         for line in lines
         for offer in (offers[line.product_id],)
     ]

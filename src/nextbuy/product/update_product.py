@@ -53,7 +53,7 @@ async def update_product(deps: Deps, caller: Caller, request: UpdateProduct) -> 
         NotFound: the product does not exist, or belongs to another seller.
         Forbidden: the shop was rejected or suspended.
     """
-    account = await deps.auth.validate_seller(caller.token)
+    account = await deps.auth.validate_seller(caller)
     shop = await deps.seller.validate_shop_owner(account.id)
     require_listing_allowed(shop)
 
@@ -83,7 +83,7 @@ async def update_product(deps: Deps, caller: Caller, request: UpdateProduct) -> 
 
 def _requested_fields(request: UpdateProduct) -> dict[str, Any]:
     fields = {name: value for name in _FIELDS if (value := getattr(request, name)) is not UNSET}
-    for name, converted in (("title", tidy), ("category", tidy), ("tags", tidy_tags), ("price", Price.money)):
+    for name, converted in (("title", tidy), ("category", tidy), ("tags", tidy_tags)):
         if name in fields:
             fields[name] = converted(fields[name])
     return fields

@@ -34,7 +34,7 @@ async def create_shop(deps: Deps, caller: Caller, request: CreateShop) -> ShopCr
         ShopExists: the seller already has a shop.
         ShopNameTaken: another shop has this name.
     """
-    account = await deps.auth.validate_seller(caller.token)
+    account = await deps.auth.validate_seller(caller)
     shop_id, name = new_id(), request.name.strip()
     shop = Shop(
         id=shop_id,

@@ -23,7 +23,7 @@ async def my_shop(deps: Deps, caller: Caller) -> MyShop:
     Raises:
         ShopNotFound: the caller has not created one yet.
     """
-    account = await deps.auth.validate_seller(caller.token)
+    account = await deps.auth.validate_seller(caller)
     shop = await store.get_by_seller(deps.database, account.id)
     if shop is None:
         raise ShopNotFound("You do not have a shop yet. Create one first.")

@@ -8,5 +8,5 @@ from nextbuy.simulator.deps import Deps
 
 async def audit(deps: Deps, caller: Caller, request: PageRequest) -> Page[AuditEntry]:
     """List retries of stuck webhooks and decisions to give them up, newest first."""
-    await deps.auth.validate_admin(caller.token)
+    await deps.auth.validate_admin(caller)
     return await list_entries(deps.database, request.limit, request.start)

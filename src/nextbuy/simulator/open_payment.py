@@ -12,4 +12,4 @@ async def open_payment(deps: Deps, call: OpenPayment) -> PaymentOpened:
     """Create a payment with an unguessable id, or return the existing one of the reference."""
     payment_id = f"pay_{secrets.token_hex(16)}"
     payment_id = await store.open_payment(deps.database, payment_id, call, telemetry.current_span())
-    return PaymentOpened(payment_id, f"{deps.settings.public_url}/simulator/api/pay/{payment_id}")
+    return PaymentOpened(payment_id, f"{deps.settings.public_url}/simulator/api/pay/{payment_id}", call.reference)

@@ -24,10 +24,10 @@ async def refund_payment(deps: Deps, call: RefundPayment) -> Refund:
         if payment is None:
             raise PaymentNotFound
         if payment.refund_id is not None:
-            return Refund(payment.refund_id)
+            return Refund(payment.refund_id, payment.id)
         await store.mark_refunded(tx, payment.id, refund_id, call.reason)
         if payment.status == "paid":
             webhook = webhook_for(payment, "refunded", store.new_event_id(), at=deps.clock())
             await store.insert_webhooks(tx, [(payment, webhook)])
     deps.dispatcher.wake()
-    return Refund(refund_id)
+    return Refund(refund_id, call.payment_id)

@@ -35,6 +35,14 @@ class Counted(Event, topic="test.counted", key="about"):
     n: int
 
 
+class Padded(Event, topic="test.counted", key="about"):
+    """The same event with a body of any size; its subscribers ignore the padding."""
+
+    about: str
+    n: int
+    padding: str
+
+
 class Measured(Event, topic="test.measured", key="about"):
     about: str
     n: int

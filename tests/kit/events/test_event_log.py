@@ -6,7 +6,7 @@ import pytest
 from nextbuy.kit.events import event_log
 from nextbuy.kit.observability import telemetry
 from nextbuy.kit.storage.database import Database
-from tests.kit.events.sample import Counted, Measured, commit
+from tests.kit.events.sample import Counted, Measured, Padded, commit
 
 
 async def test_log_is_read_in_parts_and_by_topic(publisher: Database) -> None:
@@ -53,7 +53,7 @@ async def test_last_position_is_that_of_the_last_event(publisher: Database) -> N
 async def test_part_of_log_ends_at_the_byte_limit_and_skips_nothing(
     publisher: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await commit(publisher, *[Counted(about="a" * 200 * (n % 3), n=n) for n in range(12)])
+    await commit(publisher, *[Padded(about="a", n=n, padding="a" * 400 * (n % 3)) for n in range(12)])
     monkeypatch.setattr(event_log, "MAX_PART_BYTES", 1_000)
     for topics in (None, ["test.counted"]):
         read: list[int] = []

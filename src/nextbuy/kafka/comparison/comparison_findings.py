@@ -8,5 +8,5 @@ from nextbuy.kit.http.caller import Caller
 
 async def comparison_findings(deps: Deps, caller: Caller, request: PageRequest) -> Page[StoredFinding]:
     """List what the comparison of event logs with inboxes has found and repaired, newest first."""
-    await deps.auth.validate_admin(caller.token)
+    await deps.auth.validate_admin(caller)
     return await list_findings(deps.database, request.limit, request.start)

@@ -13,5 +13,5 @@ async def dead_letter(deps: Deps, caller: Caller, request: DeadLetterRef) -> Dea
     Raises:
         NotFound: it does not exist, or was purged.
     """
-    await deps.auth.validate_admin(caller.token)
+    await deps.auth.validate_admin(caller)
     return await store.get_dead_letter(deps.database, request.id)

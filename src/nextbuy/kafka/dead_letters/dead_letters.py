@@ -19,7 +19,7 @@ class ListDeadLetters(Filter, frozen=True, kw_only=True, forbid_unknown_fields=F
 
 async def dead_letters(deps: Deps, caller: Caller, request: ListDeadLetters) -> Page[DeadLetter]:
     """List dead letters, newest first."""
-    await deps.auth.validate_admin(caller.token)
+    await deps.auth.validate_admin(caller)
     return await store.list_dead_letters(
         deps.database,
         request.limit,

@@ -25,7 +25,7 @@ async def discard_dead_letter(deps: Deps, caller: Caller, request: DiscardDeadLe
         NotFound: it does not exist.
         Conflict: it was replayed or discarded, or a replay of it is running.
     """
-    admin = await deps.auth.validate_admin(caller.token)
+    admin = await deps.auth.validate_admin(caller)
     async with deps.database.transaction() as tx:
         letter = await operations.discard(tx, str(admin.id), request.id, request.reason)
         await caller.store_response(tx, letter)

@@ -21,5 +21,5 @@ async def replay(deps: Deps, caller: Caller, request: ReplayRef) -> Replay:
     Raises:
         NotFound: it does not exist.
     """
-    await deps.auth.validate_admin(caller.token)
+    await deps.auth.validate_admin(caller)
     return await get_replay(deps.database, request.replay_id)

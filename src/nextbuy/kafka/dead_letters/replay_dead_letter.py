@@ -17,7 +17,7 @@ async def replay_dead_letter(deps: Deps, caller: Caller, request: DeadLetterRef)
         NotFound: it does not exist.
         Conflict: it was replayed or discarded.
     """
-    admin = await deps.auth.validate_admin(caller.token)
+    admin = await deps.auth.validate_admin(caller)
     async with deps.database.transaction() as tx:
         letter = await operations.replay(tx, str(admin.id), request.id)
         await caller.store_response(tx, letter)

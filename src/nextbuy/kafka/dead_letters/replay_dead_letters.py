@@ -15,7 +15,7 @@ async def replay_dead_letters(deps: Deps, caller: Caller, request: Filter) -> Re
 
     An empty filter matches every waiting dead letter.
     """
-    admin = await deps.auth.validate_admin(caller.token)
+    admin = await deps.auth.validate_admin(caller)
     async with deps.database.transaction() as tx:
         run = await operations.replay_matching(tx, str(admin.id), request)
         await caller.store_response(tx, run)

@@ -16,5 +16,5 @@ class ListReplays(Struct, frozen=True):
 
 async def replays(deps: Deps, caller: Caller, request: ListReplays) -> Page[Replay]:
     """List replays by filter, newest first."""
-    await deps.auth.validate_admin(caller.token)
+    await deps.auth.validate_admin(caller)
     return Page(await latest(deps.database, request.limit))

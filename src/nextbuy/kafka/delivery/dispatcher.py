@@ -17,7 +17,7 @@ from typing import Final
 from msgspec import Raw
 
 from nextbuy.contracts.delivery import MAX_BYTES, MAX_EVENTS, DeliveryClient, EventEntry, Outcome, Result
-from nextbuy.contracts.errors import AppError, BadGateway, DeadlinePassed, TooLarge, Unprocessable
+from nextbuy.contracts.errors import AppError, DeadlinePassed, TooLarge, Unprocessable
 from nextbuy.kafka.dead_letters.store import NewDeadLetter, store_dead_letters
 from nextbuy.kafka.delivery.open_batch import Entry, OpenBatch
 from nextbuy.kafka.delivery.outages import Outage
@@ -144,8 +144,6 @@ class Dispatcher:
         ]
         try:
             results = (await self._client.receive_events(self._destination.name, entries)).results
-            if [len(row) for row in results] != [len(entry.subscriptions) for entry in entries]:
-                raise BadGateway(f"The {self._destination.name} service answered for other events.")
         except AppError as error:
             await self._handle_failure(chosen, error)
             return

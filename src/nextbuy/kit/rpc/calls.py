@@ -24,6 +24,7 @@ from nextbuy.kit.observability import telemetry
 from nextbuy.kit.observability.telemetry import Journal, SpanContext
 from nextbuy.kit.rpc.breakers import Breakers
 from nextbuy.kit.rpc.callee import Callee
+from nextbuy.kit.rpc.invalid_replies import invalid_field, shown
 from nextbuy.kit.rpc.retry import ATTEMPT_SHARE, RetryBudget, backoff
 from nextbuy.kit.rpc.transports import Transport
 from nextbuy.kit.service_identity import ServiceIdentity
@@ -165,13 +166,14 @@ def _read(call: Call[Reply], check: Check[Reply] | None, response: Response) -> 
     except ReplyMismatch as mismatch:
         log.warning(
             "reply refused; it does not answer its call",
-            extra={"callee": call.to, "call": call.name, "field": mismatch.field, "value": repr(mismatch.value)[:200]},
+            extra={"callee": call.to, "call": call.name, "field": mismatch.field, "value": shown(mismatch.value)},
         )
         raise BadGateway(f"The {call.to} service sent an invalid answer. Try again later.") from mismatch
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        field, value = invalid_field(error, response.body)
         log.warning(
             "reply refused; it cannot be decoded",
-            extra={"callee": call.to, "call": call.name, "reason": str(error)},
+            extra={"callee": call.to, "call": call.name, "reason": str(error), "field": field, "value": shown(value)},
         )
         raise BadGateway(f"The {call.to} service sent an invalid answer. Try again later.") from error
     retry_after = next((value for name, value in response.headers if name == "retry-after"), "")

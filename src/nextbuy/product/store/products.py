@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from nextbuy.contracts.product import Decision, Moderation, Product
-from nextbuy.contracts.values import Money
+from nextbuy.contracts.values import Price
 from nextbuy.kit.storage.database import Executor, Row, Transaction, from_row
 from nextbuy.product.model import Offer, picture_path
 
@@ -83,7 +83,7 @@ _moderation: Final = msgspec.json.Decoder(Moderation).decode
 def computed_fields(row: Row) -> Mapping[str, Any]:
     """Return the fields of a product that are not columns of the same names."""
     return {
-        "price": Money(row["price_amount"], row["currency"]),
+        "price": Price(row["price_amount"], row["currency"]),
         "picture": picture_path(row["id"]),
         "moderation": _moderation(row["moderation"]),
     }
@@ -143,7 +143,7 @@ async def get_offers(db: Executor, product_ids: list[UUID]) -> dict[UUID, Offer]
     """Return the offers of the products for sale among these ids."""
     rows = await db.fetch(_OFFERS, product_ids)
     return {
-        row["id"]: from_row(Offer, row, product_id=row["id"], price=Money(row["price_amount"], row["currency"]))
+        row["id"]: from_row(Offer, row, product_id=row["id"], price=Price(row["price_amount"], row["currency"]))
         for row in rows
     }
 
