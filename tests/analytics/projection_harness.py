@@ -34,6 +34,7 @@ from nextbuy.contracts.values import Money, new_id
 from nextbuy.kit.events.event_log import read_events
 from nextbuy.kit.events.inbound import EventDecoder, InboundEvent
 from nextbuy.kit.events.outbox import publish
+from nextbuy.kit.storage.cache import SharedCache
 from nextbuy.kit.storage.database import Database
 from tests.callers import confirm
 from tests.doubles import StubCalls
@@ -69,7 +70,7 @@ class ProjectionHarness:
             seller=SellerClient(self.calls),
             order=OrderClient(self.calls),
             database=database,
-            best_sellers=BestSellersCache(),
+            best_sellers=BestSellersCache(SharedCache(None, "")),
         )
         self.shops = [(new_id(), new_id()) for _ in range(3)]
         """Ids of sellers and their shops."""

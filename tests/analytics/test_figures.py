@@ -1,11 +1,14 @@
 """Best sellers, seller figures and product figures, computed from delivered events."""
 
 import random
+import time
 from datetime import timedelta
 
 import pytest
+from redis.asyncio import Redis
 
 from nextbuy.analytics.best_sellers import GetBestSellers, best_sellers
+from nextbuy.analytics.best_sellers_cache import BestSellersCache
 from nextbuy.analytics.product_figures import GetProductFigures, product_figures
 from nextbuy.analytics.seller_figures import GetSellerFigures, seller_figures
 from nextbuy.contracts.auth import ValidateUser
@@ -13,6 +16,9 @@ from nextbuy.contracts.product import ProductViewed
 from nextbuy.contracts.seller import SellerRegistered
 from nextbuy.contracts.values import Role, new_id
 from nextbuy.kit.clock import utc_now
+from nextbuy.kit.rpc.breaker import Breaker
+from nextbuy.kit.storage.cache import SharedCache
+from nextbuy.kit.storage.cache_server import CacheServer
 from tests.analytics.projection_harness import ProjectionHarness, order_of
 from tests.callers import account, caller
 
@@ -33,6 +39,17 @@ async def sold(harness: ProjectionHarness) -> ProjectionHarness:
     random.shuffle(harness.bus)
     await harness.deliver_all()
     return harness
+
+
+async def test_copies_share_the_best_sellers(sold: ProjectionHarness, redis: Redis) -> None:
+    server = CacheServer(redis, Breaker(time.monotonic))
+    one, other = BestSellersCache(SharedCache(server, "shop:")), BestSellersCache(SharedCache(server, "shop:"))
+    items = await one.items(sold.database)
+    await sold.database.execute("DELETE FROM best_sellers")
+
+    assert len(items) == len(sold.products)
+    assert await other.items(sold.database) == items
+    assert [0 < await redis.pttl(key) <= 30_000 async for key in redis.scan_iter("shop:*")] == [True]
 
 
 async def test_best_sellers_are_ordered_by_sold_units(sold: ProjectionHarness) -> None:

@@ -115,6 +115,36 @@ async def test_purchases_succeed_while_redis_is_paused(
         await more_orders(market, 10)
 
 
+async def test_reads_and_purchases_succeed_while_the_cache_is_frozen_and_after_it_was_killed(
+    start_marketplace: StartMarketplace,
+) -> None:
+    market = start_marketplace()
+    async with buyer_load_without_failures(market), JourneyClient.connect(market) as client:
+        admin, cache = await client.admin(), market.redis("cache")
+
+        async def read_lists(number: int) -> None:
+            for n in range(number):
+                page = await client.get(f"/product/api/get-all-products?limit={1 + n % 50}")
+                assert page["items"]
+                await client.get("/analytics/api/best-sellers")
+
+        await read_lists(20)
+        os.kill(cache.pid, signal.SIGSTOP)
+        await read_lists(50)
+        await more_orders(market, 10)
+        os.kill(cache.pid, signal.SIGCONT)
+        cache.kill()
+        await read_lists(50)
+        await more_orders(market, 10)
+
+        async def is_reported() -> bool:
+            status = await client.get("/health/status", admin)
+            return bool(status["engines"]["cache"] == {"state": "degraded", "version": ""})
+
+        await until(is_reported, "the status reports the cache")
+        assert (await client.get("/health/status", admin))["services"]["product"]["cache"]["errors"] > 0
+
+
 async def test_purchases_succeed_while_external_redis_is_killed_and_restarted(
     start_marketplace: StartMarketplace, own_redis: OwnRedis
 ) -> None:

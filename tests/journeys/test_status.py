@@ -29,11 +29,25 @@ async def test_admin_sees_every_service_engine_and_destination(client: JourneyCl
     assert status["carrier"] == carrier_of(client)
     assert set(status["services"]) == set(SERVICES)
     assert {service["version"] for service in status["services"].values()} == {status["version"]}
-    assert {"postgres", "redis"} <= set(status["engines"])
-    assert all(status["engines"][name]["version"] for name in ("postgres", "redis"))
+    assert {"postgres", "redis", "cache"} <= set(status["engines"])
+    assert all(status["engines"][name]["version"] for name in ("postgres", "redis", "cache"))
     assert set(status["destinations"]) == {destination.name for destination in destinations()}
     publishers = {name for name, hosted in SERVICES.items() if hosted.service.publishes}
     assert {name for name, service in status["services"].items() if "outbox" in service} == publishers
+
+
+async def test_admin_sees_hits_misses_and_size_of_the_cache(client: JourneyClient) -> None:
+    admin = await client.admin()
+    await client.new_product()
+    await client.get("/product/api/search-products?q=kettle")
+
+    async def counted() -> bool:
+        status = await client.get("/health/status", admin)
+        return bool(status["services"]["product"].get("cache", {}).get("misses"))
+
+    await until(counted, "the load is counted")
+    memory = (await client.get("/health/status", admin))["engines"]["cache"]["memory"]
+    assert 0 < memory["used_bytes"] < memory["max_bytes"] == 32 * 1024 * 1024
 
 
 async def test_stranger_sees_only_whether_it_is_up(client: JourneyClient) -> None:

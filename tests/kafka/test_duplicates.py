@@ -143,7 +143,7 @@ async def open_services(
             seller=seller,
             order=OrderClient(calls),
             database=databases["analytics"],
-            best_sellers=BestSellersCache(),
+            best_sellers=BestSellersCache(SharedCache(None, "")),
         ),
     }
     destinations = {}

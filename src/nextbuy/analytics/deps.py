@@ -31,5 +31,5 @@ def assemble(context: ServiceContext) -> Deps:
         seller=SellerClient(context.send),
         order=OrderClient(context.send),
         database=context.database,
-        best_sellers=BestSellersCache(),
+        best_sellers=BestSellersCache(context.cache),
     )

@@ -12,7 +12,7 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from nextbuy.contracts.errors import AppError, Unavailable
-from nextbuy.contracts.status import Backlog, BreakerStatus, ServiceStatus
+from nextbuy.contracts.status import Backlog, BreakerStatus, CacheCounts, ServiceStatus
 from nextbuy.contracts.values import Role
 from nextbuy.kit.http.tokens import TokenVerifier, access_token
 from nextbuy.kit.service_identity import ServiceIdentity
@@ -28,8 +28,18 @@ _TIMEOUT: Final = 3.0
 _BUS: Final = "bus"
 """The probe that fails while the bus is at risk; the others are of services and engines."""
 
+CACHE: Final = "cache"
+"""The engine of the shared cache."""
+
 State = Literal["up", "degraded"]
 StatusUnavailable: Final = Unavailable.of("status-unavailable", "The status could not be collected in time. Try again.")
+
+
+class Memory(Struct, frozen=True):
+    """The memory of an engine in bytes; `max_bytes` is 0 without a limit."""
+
+    used_bytes: int
+    max_bytes: int
 
 
 class Collected(Struct, frozen=True, kw_only=True):
@@ -40,6 +50,8 @@ class Collected(Struct, frozen=True, kw_only=True):
     services: Mapping[str, ServiceStatus | AppError]
     engines: Mapping[str, str]
     """The versions of the engines; empty for one that does not answer."""
+    cache_memory: Memory | None = None
+    """The memory of the shared cache; None if it is off or does not answer."""
     risks: Mapping[str, str] = {}
     """The problems of the bus that an operator should solve, by the names of the risks."""
 
@@ -55,15 +67,17 @@ class ServiceReport(Struct, frozen=True, kw_only=True, omit_defaults=True):
     breaker: str
     breakers: list[BreakerStatus] = []
     outbox: Backlog | None = None
+    cache: CacheCounts | None = None
     stuck: Mapping[str, int] = {}
     problems: list[str] = []
 
 
-class EngineReport(Struct, frozen=True):
-    """The state of an engine, and its version."""
+class EngineReport(Struct, frozen=True, omit_defaults=True):
+    """The state of an engine, its version and, of the shared cache, its memory."""
 
     state: str
     version: str
+    memory: Memory | None = None
 
 
 class Status(Struct, frozen=True, kw_only=True):
@@ -86,7 +100,7 @@ def compile_status(collected: Collected, states: Mapping[str, str], breakers: Ma
         name: _service(one, states.get(name, "down"), breakers[name]) for name, one in collected.services.items()
     }
     engines = {
-        name: EngineReport(state, collected.engines.get(name, ""))
+        name: EngineReport(state, collected.engines.get(name, ""), collected.cache_memory if name == CACHE else None)
         for name, state in states.items()
         if name not in services and name != _BUS
     }
@@ -119,6 +133,7 @@ def _service(collected: ServiceStatus | AppError, state: str, breaker: str) -> S
         breaker=breaker,
         breakers=collected.breakers,
         outbox=collected.outbox,
+        cache=collected.cache,
         stuck=collected.stuck,
         problems=collected.problems,
     )

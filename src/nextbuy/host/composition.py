@@ -39,6 +39,7 @@ import nextbuy.simulator.deps
 import nextbuy.simulator.service
 from nextbuy.embedded import Engine, launch_cache, launch_postgres, launch_redis
 from nextbuy.gateway.app import Gateway
+from nextbuy.gateway.status import CACHE
 from nextbuy.host.api_index import events_document
 from nextbuy.host.background import BackgroundTask, periodic, running
 from nextbuy.host.bus_watch import BusWatch
@@ -277,5 +278,5 @@ async def _probes(
     if isinstance(process.bus, KafkaBus):
         probes["apache-kafka"] = probe(partial(process.bus.ping, PROBE_TIMEOUT), failed="degraded")
     if process.cache is not None:
-        probes["cache"] = probe(process.cache.client.ping, failed="degraded")
+        probes[CACHE] = probe(process.cache.client.ping, failed="degraded")
     return probes

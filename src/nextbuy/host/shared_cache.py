@@ -3,11 +3,13 @@
 import asyncio
 from typing import Any, Final
 
+from msgspec import Struct
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from nextbuy.gateway.status import CACHE, Memory
 from nextbuy.kit.config import ConfigError, Settings
-from nextbuy.kit.storage.cache_server import cache_client
+from nextbuy.kit.storage.cache_server import CacheServer, cache_client
 
 _TIMEOUT: Final = 1.0
 """Seconds per reading. The start continues without the cache."""
@@ -44,16 +46,33 @@ async def require_cache(settings: Settings) -> list[str]:
     return []
 
 
+class CacheInfo(Struct, frozen=True):
+    """The version of the cache, under its name, and its memory; "" and None if it does not answer."""
+
+    version: dict[str, str]
+    memory: Memory | None
+
+
+async def cache_info(server: CacheServer) -> CacheInfo:
+    """Return the version and the memory of the Redis of the shared cache."""
+    info = await _info(server.client)
+    if info is None:
+        return CacheInfo({CACHE: ""}, None)
+    return CacheInfo(
+        {CACHE: str(info["redis_version"])}, Memory(int(info["used_memory"]), int(info.get("maxmemory", 0)))
+    )
+
+
 async def _server(url: str) -> dict[str, Any] | None:
     """Return the properties of a server, or None if it does not answer."""
     async with cache_client(url) as client:
-        return await _info(client, "server")
+        return await _info(client)
 
 
-async def _info(client: Redis, section: str) -> dict[str, Any] | None:
+async def _info(client: Redis) -> dict[str, Any] | None:
     try:
         async with asyncio.timeout(_TIMEOUT):
-            info: dict[str, Any] = await client.info(section)
+            info: dict[str, Any] = await client.info()
             return info
     except (RedisError, OSError, TimeoutError):
         return None

@@ -1,7 +1,7 @@
 """The data of `GET /health/status`: the status of every service, by a call, and the version of every engine."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from redis.asyncio import Redis
@@ -13,6 +13,7 @@ from nextbuy.gateway.status import Collected
 from nextbuy.host.bus_watch import BusWatch
 from nextbuy.host.health import PROBE_TIMEOUT, PostgresCheck
 from nextbuy.host.process import Process
+from nextbuy.host.shared_cache import CacheInfo, cache_info
 from nextbuy.kit.deadline import set_deadline
 from nextbuy.kit.observability.telemetry import start_span, use_span
 from nextbuy.kit.storage.migrations import RELEASE
@@ -37,20 +38,25 @@ def status_collector(
     async def collect() -> Collected:
         with use_span(start_span()):
             tasks = [asyncio.create_task(status_of(name)) for name in services]
-            engines = await _engine_versions(process.redis, postgres)
+            engines, cache = await asyncio.gather(_engine_versions(process.redis, postgres), _cache(process))
             statuses = await asyncio.gather(*tasks)
         return Collected(
             version=RELEASE,
             carrier=process.bus.carrier,
             services=dict(zip(services, statuses, strict=True)),
-            engines=engines,
+            engines=engines | cache.version,
+            cache_memory=cache.memory,
             risks={risk.name: risk.problem for risk in watch.risks},
         )
 
     return collect
 
 
-async def _engine_versions(redis: Redis, postgres: PostgresCheck) -> Mapping[str, str]:
+async def _cache(process: Process) -> CacheInfo:
+    return CacheInfo({}, None) if process.cache is None else await cache_info(process.cache)
+
+
+async def _engine_versions(redis: Redis, postgres: PostgresCheck) -> dict[str, str]:
     versions = {"postgres": postgres.version}
     try:
         async with asyncio.timeout(PROBE_TIMEOUT):
