@@ -34,6 +34,7 @@ from nextbuy.notification.mailer import StoredMailer
 from nextbuy.product.activity_buffer import ActivityBuffer
 from nextbuy.product.counters_cache import CountersCache
 from nextbuy.product.product_cache import ProductCache
+from nextbuy.product.store.changes import ChangeFeed
 from tests.conftest import OpenDatabase
 from tests.doubles import StubCalls
 from tests.kafka.bus_probe import BusProbe, MakeProbe
@@ -131,6 +132,7 @@ async def open_services(
             database=databases["product"],
             journal=journal,
             cache=ProductCache(SharedCache(None, "")),
+            feed=ChangeFeed(databases["product"]),
             activity=ActivityBuffer(),
             counters=CountersCache(),
         ),

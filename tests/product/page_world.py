@@ -20,7 +20,7 @@ from nextbuy.kit.rpc.breaker import Breaker, BreakerPolicy
 from nextbuy.kit.storage.cache import SharedCache
 from nextbuy.kit.storage.cache_server import CacheServer
 from nextbuy.product.product_cache import MAX_AGE, ProductCache
-from nextbuy.product.store.changes import Changes
+from nextbuy.product.store.changes import Changes, Snapshot
 from nextbuy.product.store.lists import PageIds
 from nextbuy.product.store.products import OwnedProduct
 
@@ -145,7 +145,7 @@ class Copy:
         await self.world.step()
         changed = {self.world.product.id} if seen > self._seen else set()
         self._seen = seen
-        self.cache.apply_changes(polled_at, Changes("", changed, set(), all=False))
+        self.cache.apply_changes(polled_at, Changes(Snapshot("", datetime.now(UTC)), changed, set(), all=False))
 
     def change(self) -> None:
         """Commit a change as the seller's own copy does."""

@@ -23,6 +23,7 @@ from nextbuy.product.get_product import GetProduct, get_product
 from nextbuy.product.hold_stock import hold_stock
 from nextbuy.product.model import ProductReply, shop_state
 from nextbuy.product.product_cache import ProductCache
+from nextbuy.product.store.changes import ChangeFeed
 from nextbuy.product.store.shops import upsert_shops
 from tests.callers import account, caller, confirm
 from tests.doubles import StubCalls
@@ -56,6 +57,7 @@ class ServiceHarness:
             database=database,
             journal=journal,
             cache=ProductCache(SharedCache(None, "")),
+            feed=ChangeFeed(database),
             activity=ActivityBuffer(),
             counters=CountersCache(),
         )

@@ -67,7 +67,7 @@ async def test_search_and_change_poll_read_their_indexes(
     assert "products_by_words " in found, found
     assert "Seq Scan on products" not in found, found
 
-    snapshot = (await changes.changes_since(crowded, None)).snapshot
+    snapshot = (await changes.changes_since(crowded, None)).snapshot.text
     found = await plan(crowded, changes.CHANGES, "text", f"'{snapshot}'")
 
     assert "products_by_change" in found, found

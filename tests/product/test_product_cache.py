@@ -14,10 +14,12 @@ from nextbuy.kit.storage.cache import SharedCache
 from nextbuy.kit.wire import Encoded
 from nextbuy.product.model import ProductReply
 from nextbuy.product.product_cache import MAX_AGE, CachedProduct, ProductCache
-from nextbuy.product.store.changes import Changes
+from nextbuy.product.store.changes import Changes, Snapshot
 from nextbuy.product.store.lists import PageIds
 from nextbuy.product.store.products import OwnedProduct
 from tests.waiting import until
+
+SNAPSHOT = Snapshot("1:1:", datetime.now(UTC))
 
 
 class Clock:
@@ -43,7 +45,7 @@ class CacheProbe:
         self.poll()
 
     def poll(self, *product_ids: UUID, shop_ids: tuple[UUID, ...] = (), anything: bool = False) -> None:
-        self.cache.apply_changes(self.clock.now, Changes("1:1:", set(product_ids), set(shop_ids), all=anything))
+        self.cache.apply_changes(self.clock.now, Changes(SNAPSHOT, set(product_ids), set(shop_ids), all=anything))
 
     async def read(self) -> CachedProduct | None:
         self.reads += 1

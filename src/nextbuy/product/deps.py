@@ -10,6 +10,7 @@ from nextbuy.kit.storage.database import Database
 from nextbuy.product.activity_buffer import ActivityBuffer
 from nextbuy.product.counters_cache import CountersCache
 from nextbuy.product.product_cache import ProductCache
+from nextbuy.product.store.changes import ChangeFeed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +22,7 @@ class Deps:
     database: Database
     journal: Journal
     cache: ProductCache
+    feed: ChangeFeed
     activity: ActivityBuffer
     counters: CountersCache
 
@@ -33,6 +35,7 @@ def assemble(context: ServiceContext) -> Deps:
         database=context.database,
         journal=context.journal,
         cache=ProductCache(context.cache),
+        feed=ChangeFeed(context.database),
         activity=ActivityBuffer(),
         counters=CountersCache(),
     )

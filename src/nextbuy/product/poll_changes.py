@@ -3,10 +3,9 @@
 import time
 
 from nextbuy.product.deps import Deps
-from nextbuy.product.store.changes import changes_since
 
 
 async def poll_changes(deps: Deps) -> None:
     """Apply the changes committed since the last poll to the product cache of this process."""
     started = time.monotonic()
-    deps.cache.apply_changes(started, await changes_since(deps.database, deps.cache.snapshot))
+    deps.cache.apply_changes(started, await deps.feed.read(deps.cache.snapshot))

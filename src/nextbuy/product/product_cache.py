@@ -26,7 +26,7 @@ from nextbuy.contracts.values import Page
 from nextbuy.kit.storage.cache import CachedValue, SharedCache
 from nextbuy.kit.wire import Encoded, encode
 from nextbuy.product.model import ProductReply
-from nextbuy.product.store.changes import Changes
+from nextbuy.product.store.changes import Changes, Snapshot
 from nextbuy.product.store.lists import PageIds
 from nextbuy.product.store.products import OwnedProduct
 
@@ -121,7 +121,7 @@ class ProductCache:
         self._change_count = 0
         self._own_change_at = float("-inf")
         """The time after the last change by this process that its seller sees in pages at once."""
-        self.snapshot: str | None = None
+        self.snapshot: Snapshot | None = None
         """The database snapshot of the last poll."""
 
     def get(self, key: str) -> CachedProduct | None:

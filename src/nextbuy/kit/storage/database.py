@@ -144,9 +144,11 @@ class Transaction(Executor):
 class Database(Executor):
     """The database of one service; each statement runs in its own transaction."""
 
-    def __init__(self, pool: "asyncpg.Pool[Row]", service: str) -> None:
+    def __init__(self, pool: "asyncpg.Pool[Row]", service: str, url: str = "") -> None:
         super().__init__(_BoundedPool(pool), service)
         self._pool = pool
+        self._url = url
+        self._reserved: list[Database] = []
         self.after_publish: Callable[[], None] = lambda: None
         """Called after each commit that wrote to the outbox."""
 
@@ -171,7 +173,13 @@ class Database(Executor):
                 "timezone": "UTC",
             },
         )
-        return cls(pool, service)
+        return cls(pool, service, url)
+
+    async def reserve_connection(self) -> "Database":
+        """Open a connection that no request uses or waits for; it is closed with this database."""
+        reserved = await Database.connect(self._url, self.service, max_connections=1)
+        self._reserved.append(reserved)
+        return reserved
 
     def mark_published(self) -> None:
         """Wake the relay, because the statement that wrote to the outbox is committed."""
@@ -179,6 +187,8 @@ class Database(Executor):
 
     async def close(self) -> None:
         """Close the pool; connections that are still in use after 3 s are terminated."""
+        for reserved in self._reserved:
+            await reserved.close()
         try:
             await asyncio.wait_for(self._pool.close(), 3)
         except TimeoutError:
