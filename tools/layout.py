@@ -47,7 +47,6 @@ NAMED_ONLY_IN = {
         "kit/events/bus/redis_offsets.py",
         "kit/events/bus/redis_risks.py",
         "kit/events/bus/redis_subscription.py",
-        "kit/observability/interactions.py",
         "kit/storage/cache_server.py",
         "host/",
     ],

@@ -34,7 +34,6 @@ from nextbuy.kit.clock import utc_now
 from nextbuy.kit.config import Settings
 from nextbuy.kit.events.bus.redis import RedisBus
 from nextbuy.kit.http.app import App
-from nextbuy.kit.observability.interactions import Interactions
 from nextbuy.kit.observability.telemetry import Journal
 from nextbuy.kit.rpc.breakers import Breakers
 from nextbuy.kit.rpc.calls import Calls
@@ -133,7 +132,6 @@ async def _run(job: Job) -> Rounds:
             settings=settings,
             journal=journal,
             clock=utc_now,
-            interactions=Interactions(redis),
             database=database,
             cache=SharedCache(None, ""),
             bus=RedisBus(redis),

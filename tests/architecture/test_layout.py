@@ -118,7 +118,7 @@ REDIS_BUS = ", ".join(
             "order/store.py",
             "import redis.asyncio",
             "redis",
-            f"embedded/, {REDIS_BUS}, kit/observability/interactions.py, host/",
+            f"embedded/, {REDIS_BUS}, kit/storage/cache_server.py, host/",
         ),
         ("kit/http/app.py", "import httptools", "httptools", "no file"),
     ],

@@ -55,6 +55,7 @@ from nextbuy.contracts.registry import PUBLISHERS, SERVICES, SUBSCRIBERS
 from nextbuy.contracts.seller import Seller, SellerClient, Shop, Shops
 from nextbuy.contracts.simulator import PaymentOpened, Refund
 from nextbuy.contracts.status import Backlog, BreakerStatus, CacheCounts, ServiceStatus, StatusClient, get_status_of
+from nextbuy.contracts.traces import StoreInteractions, TracesClient
 from nextbuy.contracts.values import Money, Nothing, Page, Price, Role, new_id
 from nextbuy.order.payments import SimulatorPayments
 from tests.callers import account, caller
@@ -209,6 +210,7 @@ def _simulator() -> dict[type[Call[Any]], Pair]:
             lambda send: SimulatorPayments(send, PUBLIC_URL).open(session_id, Money(1_500), "3 x Mug", expires_at),
             opened,
         ),
+        StoreInteractions: Pair(lambda send: TracesClient(send).store_interactions([]), Nothing()),
         simulator.RefundPayment: Pair(
             lambda send: SimulatorPayments(send, PUBLIC_URL).refund("pay_1", "sold-out"), Refund("re_1", "pay_1")
         ),

@@ -3,7 +3,19 @@
 import re
 from typing import Any
 
-from nextbuy.contracts import auth, comparison, delivery, order, parking, product, registry, seller, simulator, status
+from nextbuy.contracts import (
+    auth,
+    comparison,
+    delivery,
+    order,
+    parking,
+    product,
+    registry,
+    seller,
+    simulator,
+    status,
+    traces,
+)
 from nextbuy.contracts.comparison import list_logged_events_of, missing_events_of, read_logged_events_of
 from nextbuy.contracts.delivery import receive_events_of
 from nextbuy.contracts.message import Call, Event
@@ -16,7 +28,7 @@ PARKING = (list_parked_events_of, read_parked_events_of, replay_parked_events_of
 
 
 def test_registry_lists_every_call_and_event() -> None:
-    modules = (auth, comparison, delivery, order, parking, product, seller, simulator, status)
+    modules = (auth, comparison, delivery, order, parking, product, seller, simulator, status, traces)
     declared = [
         word
         for module in modules

@@ -199,9 +199,21 @@ def test_call_between_other_services_is_no_proof() -> None:
 
 
 def test_unknown_fields_of_records_are_ignored() -> None:
-    written = {"at": 2.0, "kind": "publish", "caller": "order", "callee": "kafka", "name": "order.created"}
-    more = {"outcome": "ok", "ms": 1.5, "trace_id": "a" * 32, "correlation_id": "demo", "level": "info"}
+    written = {"kind": "publish", "caller": "order", "callee": "kafka", "name": "order.created"}
+    more = {"outcome": "ok", "took_ms": 1.5, "trace_id": "a" * 32, "correlation_id": "demo", "level": "info"}
+    first, second = {"at": "1970-01-01T00:00:02Z"}, {"at": "1970-01-01T00:00:03Z"}
 
-    late, early = decode_interactions([written | {"at": 3.0}, written | more])[::-1]
+    early, late = decode_interactions([written | second, written | more | first])
 
     assert (early.at, early.ms, late.at, late.attempt) == (2.0, 1.5, 3.0, 1)
+
+
+def test_consumed_event_is_one_interaction_of_all_its_subscriptions() -> None:
+    written = {"at": "1970-01-01T00:00:02Z", "kind": "consume", "caller": "kafka", "callee": "analytics"}
+    event = {"name": "order.created", "ids": {"event": ["e-1"]}}
+    items = [written | event | {"subscription": name, "outcome": "applied"} for name in ("figures", "best-sellers")]
+
+    read, consumed = decode_interactions(items)
+
+    assert (read.kind, consumed.kind) == ("read", "consume")
+    assert consumed.subscriptions == {"figures": "applied", "best-sellers": "applied"}

@@ -1,7 +1,6 @@
 """Every key of a marketplace in Redis begins with its prefix, so that two can share one server."""
 
 import ast
-import asyncio
 import re
 import time
 from pathlib import Path
@@ -15,7 +14,6 @@ from nextbuy.host.bus_watch import BusWatch
 from nextbuy.host.composition import make_bus, published_topics
 from nextbuy.kit.config import Settings
 from nextbuy.kit.http.tokens import TokenVerifier
-from nextbuy.kit.observability.interactions import Interactions
 from nextbuy.kit.rpc.breaker import Breaker
 from nextbuy.kit.storage.cache import CachedValue, SharedCache
 from nextbuy.kit.storage.cache_server import CacheServer
@@ -39,9 +37,6 @@ async def no_keys() -> dict[str, str]:
 
 async def test_every_key_begins_with_the_prefix(redis: Redis) -> None:
     bus = make_bus(NORTH, redis)
-    interactions = Interactions(redis, NORTH.redis_prefix)
-    writing = asyncio.create_task(interactions.run())
-    interactions.record("trace", b"{}")
     await Limiter(redis, TokenVerifier(no_keys), prefix=NORTH.redis_prefix).admit(
         "GET", "/product/api/get-all-products", {}, "10.1.2.3"
     )
@@ -59,11 +54,9 @@ async def test_every_key_begins_with_the_prefix(redis: Redis) -> None:
             return {key.split(":")[1] for key in keys}
 
         async def all_are_there() -> bool:
-            return await kinds() == {"interactions", "rate", "marketplace", "stream", "lease", MARKETPLACE}
+            return await kinds() == {"rate", "marketplace", "stream", "lease", MARKETPLACE}
 
         await until(all_are_there)
-    writing.cancel()
-    await asyncio.gather(writing, return_exceptions=True)
     await bus.close()
 
 

@@ -8,6 +8,7 @@ import asyncio
 import json
 import re
 import time
+import zlib
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,6 +21,7 @@ from msgspec import Struct
 from msgspec.structs import asdict
 from redis.asyncio import Redis
 
+from nextbuy.contracts.traces import trace_key
 from nextbuy.embedded import running_urls
 from nextbuy.host.composition import destinations
 from tests.journeys.marketplace import Marketplace
@@ -79,15 +81,17 @@ class Cost(Struct, frozen=True, kw_only=True):
 class CostMeter:
     """A meter of one marketplace, whose engines it reconfigures."""
 
-    def __init__(self, market: Marketplace, server: Connection, orders: Connection, redis: Redis) -> None:
+    def __init__(
+        self, market: Marketplace, server: Connection, orders: Connection, traces: Connection, redis: Redis
+    ) -> None:
         self._market = market
         self._server = server
         self._orders = orders
+        self._traces = traces
         self._redis = redis
         self._offset = 0
         self._in_transaction: set[bytes] = set()
         self._log = market.data / "nextbuy.log"
-        self._log_begin = 0
         self._last_trace = b""
         self.statements: Counter[str] = Counter()
         """By service."""
@@ -103,15 +107,19 @@ class CostMeter:
         assert postgres is not None
         assert redis_url is not None
         server = await asyncpg.connect(postgres)
-        orders = await asyncpg.connect(urlunsplit(urlsplit(postgres)._replace(path="/nextbuy_order")))
+        orders, traces = [
+            await asyncpg.connect(urlunsplit(urlsplit(postgres)._replace(path=f"/nextbuy_{name}")))
+            for name in ("order", "kafka")
+        ]
         for name, value in _SETTINGS.items():
             await server.execute(f"ALTER SYSTEM SET {name} = {value}")
         await server.execute("SELECT pg_reload_conf()")
         try:
             async with Redis.from_url(redis_url) as redis:
-                yield cls(market, server, orders, redis)
+                yield cls(market, server, orders, traces, redis)
         finally:
             await orders.close()
+            await traces.close()
             await server.close()
 
     async def idle(self, seconds: float) -> Cost:
@@ -152,7 +160,7 @@ class CostMeter:
     async def handled(self) -> AsyncIterator[None]:
         """Wait at the end until all events that the order service logged meanwhile are handled."""
         before = await self._orders.fetchval("SELECT coalesce(max(id), 0) FROM event_log")
-        self._log_begin = begin = self._market.log_size()
+        begin = self._market.log_size()
         yield
         rows = await self._orders.fetch("SELECT event_id::text, topic FROM event_log WHERE id > $1", before)
         expected = sum(_DESTINATIONS[row["topic"]] for row in rows)
@@ -164,23 +172,23 @@ class CostMeter:
             whole = _whole_lines(self._log, begin)
             begin += len(whole)
             for line in whole.splitlines():
-                if b'"kind":"consume"' in line and (event := json.loads(line))["event_id"] in ids:
-                    handled.add((event["event_id"], event["callee"]))
-                    self._last_trace = event["trace_id"].encode()
+                if b'"kind":"consume"' in line and (event := json.loads(line))["ids"]["event"] in ids:
+                    handled.add((event["ids"]["event"], event["to"]))
+                    self._last_trace = event["trace"].encode()
             return len(handled) == expected
 
         await until(all_are, f"{expected} deliveries of {len(rows)} events are logged", timeout=30)
 
     async def wait_until_recorded(self) -> None:
-        """Wait until the interactions of the trace that was handled last are in Redis."""
-        key = b"nextbuy:interactions:" + self._last_trace
+        """Wait until the interactions of the trace that was handled last are stored."""
+        key, marked = trace_key(self._last_trace.decode()), b'"trace":"' + self._last_trace
 
         async def recorded() -> bool:
-            lines = _whole_lines(self._log, self._log_begin).splitlines()
-            interactions = [line for line in lines if self._last_trace in line and b'"kind":' in line]
-            return bool(await self._redis.llen(key) == len(interactions))
+            logged = sum(marked in line for line in _whole_lines(self._log, 0).splitlines())
+            rows = await self._traces.fetch("SELECT lines FROM trace_batches WHERE keys @> ARRAY[$1::bigint]", key)
+            return logged == sum(zlib.decompress(row["lines"]).count(marked) for row in rows)
 
-        await until(recorded, "interactions are recorded")
+        await until(recorded, "interactions are stored")
 
 
 def _whole_lines(path: Path, begin: int) -> bytes:

@@ -21,8 +21,8 @@ IDLE = 3.0
 ATTEMPTS = 3
 PRODUCTS = 10
 """Products of each shop, so that shoppers rarely wait for each other's stock."""
-ONE_SHOPPER = Cost(commits=27, statements=60, request_statements=16.3, redis_commands=56, wal=41_500, log=8_900)
-SIXTEEN_SHOPPERS = Cost(commits=13, statements=20, request_statements=12.5, redis_commands=24, wal=40_000, log=8_900)
+ONE_SHOPPER = Cost(commits=27, statements=60, request_statements=16.3, redis_commands=56, wal=43_500, log=11_500)
+SIXTEEN_SHOPPERS = Cost(commits=13, statements=20, request_statements=12.5, redis_commands=24, wal=42_500, log=11_500)
 """Less than one commit and one statement of requests above what is measured; how events are batched varies more."""
 
 Catalogue = Sequence[Sequence[Json]]

@@ -61,7 +61,7 @@ async def make_harness_on(
                 await destinations[name].start()
             probe = make_probe()
             publishers = [SamplePublisher(await open_database(""), probe.bus, journal)]
-            made.append(DeliveryHarness(await open_database("kafka"), redis, probe, journal, destinations, publishers))
+            made.append(DeliveryHarness(await open_database("kafka"), probe, journal, destinations, publishers))
             return made[-1]
 
         return make

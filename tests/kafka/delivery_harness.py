@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import msgspec
-from redis.asyncio import Redis
 
 from nextbuy.contracts.comparison import missing_events_of
 from nextbuy.contracts.delivery import EventEntry, ReceiveEvents, receive_events_of
@@ -156,7 +155,6 @@ class DeliveryHarness:
     def __init__(
         self,
         database: Database,
-        redis: Redis,
         probe: BusProbe,
         journal: Journal,
         destinations: Mapping[str, SampleDestination],
@@ -174,7 +172,6 @@ class DeliveryHarness:
         )
         self.deps = sample_deps(
             database,
-            redis,
             calls.send,
             self.bus,
             [one.destination for one in destinations.values()],

@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-from redis.asyncio import Redis
-
 from nextbuy.contracts.auth import AuthClient
 from nextbuy.contracts.comparison import ComparisonClient
 from nextbuy.contracts.delivery import DeliveryClient
@@ -11,15 +9,14 @@ from nextbuy.contracts.message import Send
 from nextbuy.contracts.parking import ParkingClient
 from nextbuy.kafka.deps import Deps
 from nextbuy.kafka.late_delivery import LateDelivery
+from nextbuy.kit.config import Settings
 from nextbuy.kit.events.bus.interface import Bus
-from nextbuy.kit.observability.interactions import Interactions
 from nextbuy.kit.service_context import Destination, Publisher
 from nextbuy.kit.storage.database import Database
 
 
 def sample_deps(
     database: Database,
-    redis: Redis,
     send: Send,
     bus: Bus,
     destinations: Sequence[Destination],
@@ -36,5 +33,5 @@ def sample_deps(
         late=LateDelivery(),
         bus=bus,
         database=database,
-        interactions=Interactions(redis),
+        settings=Settings(secret=b"the secret of the sample"),
     )

@@ -121,7 +121,7 @@ async def test_outage_of_admin_dead_letters_nothing_and_events_arrive_soon_after
 
     before, during = admin_events(), admin_events()
     async with calling(admin, log) as calls:
-        deps = sample_deps(database, redis, calls.send, probe.bus, [destination])
+        deps = sample_deps(database, calls.send, probe.bus, [destination])
         delivering = asyncio.create_task(deliver_events(deps))
         await admin.start()
         await until(rows("subscriptions", len(SERVICE.subscriptions)), "the start of admin", timeout=60)

@@ -155,7 +155,7 @@ async def open_services(
             await database.execute("INSERT INTO subscriptions VALUES ($1, '-infinity')", subscription.name)
         destinations[name] = SampleDestination(service, deps[name], database, journal)
         await destinations[name].start()
-    return DeliveryHarness(await open_database("kafka"), redis, probe, journal, destinations)
+    return DeliveryHarness(await open_database("kafka"), probe, journal, destinations)
 
 
 async def deliver(harness: DeliveryHarness, messages: list[BusMessage]) -> dict[str, list[str]]:

@@ -72,7 +72,7 @@ class ParkingHarness:
             journal,
             breakers=Breakers("kafka", [PUBLISHER], asyncio.get_running_loop().time),
         )
-        self.deps = sample_deps(database, redis, self._send, self.bus, [], [Publisher(PUBLISHER, [])])
+        self.deps = sample_deps(database, self._send, self.bus, [], [Publisher(PUBLISHER, [])])
 
     async def _send(self, call: Call[Reply], check: Check[Reply] | None = None) -> Reply:
         if not self.available:

@@ -40,7 +40,7 @@ def operators(harness: DeliveryHarness) -> Deps:
     """Return the dependencies of the endpoints."""
     deps = harness.deps
     calls = StubCalls({ValidateAdmin: confirm})
-    return sample_deps(harness.database, deps.interactions._redis, calls, deps.bus, deps.destinations)
+    return sample_deps(harness.database, calls, deps.bus, deps.destinations)
 
 
 async def listed(harness: DeliveryHarness) -> list[Stuck]:

@@ -10,6 +10,7 @@ import click
 from nextbuy.cli.common import exit_on_error, fail, settings_of, with_data
 from nextbuy.cli.events import events
 from nextbuy.cli.settings import settings
+from nextbuy.cli.trace import trace
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -120,3 +121,4 @@ def api() -> None:
 
 main.add_command(events)
 main.add_command(settings)
+main.add_command(trace)

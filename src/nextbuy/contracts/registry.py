@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from nextbuy.contracts import auth, order, product, seller, simulator
+from nextbuy.contracts import auth, order, product, seller, simulator, traces
 from nextbuy.contracts.comparison import list_logged_events_of, missing_events_of, read_logged_events_of
 from nextbuy.contracts.delivery import receive_events_of
 from nextbuy.contracts.message import Call, Event
@@ -39,6 +39,7 @@ CALLS: Final[tuple[type[Call[Any]], ...]] = (
     order.ReadOrderEvents,
     simulator.OpenPayment,
     simulator.RefundPayment,
+    traces.StoreInteractions,
     *map(receive_events_of, SUBSCRIBERS),
     *map(get_status_of, SERVICES),
     *map(list_parked_events_of, PUBLISHERS),

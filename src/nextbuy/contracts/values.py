@@ -73,7 +73,6 @@ ReasonText = Annotated[str, Meta(max_length=500, examples=["The photographs show
 Slug = Annotated[str, Meta(min_length=1, max_length=200)]
 LocalPath = Annotated[str, Meta(max_length=2_000, pattern=r"^/(?![/\\])", examples=["/product/api/picture/1"])]
 """A path on the marketplace's own origin."""
-TraceId = Annotated[str, Meta(examples=["0af7651916cd43dd8448eb211c80319c"])]
 
 Title = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S", examples=["Brass lamp"])]
 LongText = Annotated[str, Meta(max_length=10_000, examples=["A lamp of brass, with a shade of linen."])]

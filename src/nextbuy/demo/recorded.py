@@ -1,7 +1,8 @@
-"""The interactions that the marketplace recorded for one trace, decoded for the demo."""
+"""The story of one trace as the marketplace tells it, decoded for the demo."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any, Final
 
 _FIRST_ERROR: Final = 400
@@ -41,14 +42,36 @@ class Interaction:
         return self.status < _FIRST_ERROR if self.status else self.outcome == "ok"
 
 
-_FIELDS: Final = tuple(Interaction.__dataclass_fields__)
+_FIELDS: Final = ("kind", "caller", "callee", "name", "outcome", "span_id", "parent_id", "status", "attempt", "carrier")
 
 
 def decode_interactions(items: Iterable[Mapping[str, Any]]) -> list[Interaction]:
     """Return interactions in the order in which they began; unknown fields are ignored.
 
-    A consumed event came from the bus to the kafka service first, which is an interaction of its own here (`read`).
+    A consumed event has an item per subscription, which become one interaction. It came from the bus to the kafka
+    service first, which is an interaction of its own here (`read`).
     """
-    decoded = [Interaction(**{name: item[name] for name in _FIELDS if name in item}) for item in items]
-    reads = [replace(each, kind="read", callee="kafka") for each in decoded if each.kind == "consume"]
-    return sorted([*reads, *decoded], key=lambda interaction: interaction.at)
+    decoded: dict[tuple[object, ...], Interaction] = {}
+    for item in items:
+        if item["kind"] == "serve":  # The callee's own line of a call.
+            continue
+        one = _decode(item)
+        key = (one.at, one.callee, one.event_id) if one.subscriptions else (len(decoded),)
+        same = decoded.get(key, one)
+        outcome = same.outcome if one.outcome == "ok" else one.outcome
+        decoded[key] = replace(one, subscriptions={**same.subscriptions, **one.subscriptions}, outcome=outcome)
+    reads = [replace(each, kind="read", callee="kafka") for each in decoded.values() if each.kind == "consume"]
+    return sorted([*reads, *decoded.values()], key=lambda interaction: interaction.at)
+
+
+def _decode(item: Mapping[str, Any]) -> Interaction:
+    one = Interaction(
+        datetime.fromisoformat(item["at"]).timestamp(),
+        ms=item.get("took_ms", 0.0),
+        event_id=next(iter(item.get("ids", {}).get("event", ())), ""),
+        **{name: item[name] for name in _FIELDS if name in item},
+    )
+    if not item.get("subscription"):
+        return one
+    applied = one.outcome == "applied"
+    return replace(one, subscriptions={item["subscription"]: one.outcome}, outcome="ok" if applied else one.outcome)

@@ -28,8 +28,10 @@ from nextbuy.demo.walkthrough import DemoError, Person, Walkthrough
 
 _RECORD_TIMEOUT: Final = 10.0
 """Seconds after which missing interactions count as not recorded."""
-_POLL_INTERVAL: Final = 0.6
-"""Seconds. Longer than the pause after which each process records further interactions."""
+_POLL_INTERVAL: Final = 1.2
+"""Seconds. Longer than the interval at which each process has its interactions stored."""
+_NOT_FOUND: Final = 404
+"""Nothing of the trace is stored yet."""
 
 
 @dataclass(frozen=True)
@@ -125,17 +127,17 @@ async def _read_interactions(
     demo: Walkthrough, admin: Person, examples: Sequence[Example], trace: Trace
 ) -> list[Interaction]:
     """Return the recorded interactions once they are complete and their number is stable, or at the timeout."""
-    path = f"/kafka/api/interactions/{trace.trace_id}"
+    path = f"/kafka/api/traces/{trace.trace_id}"
     loop = asyncio.get_running_loop()
     deadline = loop.time() + _RECORD_TIMEOUT
     previous_count = -1
     while True:
         response = await demo.request(admin, "GET", path)
-        if not response.ok:
+        if not response.ok and response.status != _NOT_FOUND:
             message = f"Cannot read recorded interactions: GET {path} returned {response.status}: {response.reason}"
             raise DemoError(message)
         page: Any = response.json
-        recorded = decode_interactions(page["items"])
+        recorded = decode_interactions(page["items"]) if response.ok else []
         complete = len(recorded) == previous_count and not any(example.missing(recorded) for example in examples)
         if complete or loop.time() > deadline:
             return recorded

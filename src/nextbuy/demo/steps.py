@@ -188,7 +188,7 @@ async def buy(demo: Walkthrough, accounts: Accounts, basket: tuple[BasketItem, .
     if payment.hostname and payment.hostname.endswith("stripe.com"):
         raise DemoError("This marketplace takes real payments. Run the demo against one with the payment simulator.")
     what = f"pays with the card {CARD[:4]}…{CARD[-4:]}"
-    await demo.do(accounts.user, what, "POST", session["payment_url"], {"card_number": CARD}, trace=trace)
+    await demo.do(accounts.user, what, "POST", session["payment_url"], {"card_number": CARD})
 
     order_ids = await _wait_for_orders(demo, accounts.user, session["session_id"])
     await _show_stock(demo, accounts, basket, before)

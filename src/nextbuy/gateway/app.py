@@ -30,6 +30,7 @@ from nextbuy.kit.http.asgi import (
 )
 from nextbuy.kit.http.tokens import TokenVerifier
 from nextbuy.kit.observability import telemetry
+from nextbuy.kit.observability.redaction import reason_of
 from nextbuy.kit.observability.telemetry import Journal, SpanContext
 from nextbuy.kit.rpc.breakers import Breakers
 from nextbuy.kit.rpc.transports import StreamedResponse, Transport
@@ -102,6 +103,7 @@ class Gateway:
         name = f"{method} (unknown path)"
         span: SpanContext | None = None
         origin: str | None = None
+        reason = ""
         try:
             headers = request_headers(scope["headers"])
             origin = headers.get("origin")
@@ -140,7 +142,7 @@ class Gateway:
             return
         except AppError as error:
             span = span or telemetry.start_span()
-            response = problem_response(error, span.correlation_id)
+            response, reason = problem_response(error, span.correlation_id), reason_of(error)
             if isinstance(error, RateLimited):
                 response.headers.extend(error.headers)
         except Exception:
@@ -150,10 +152,12 @@ class Gateway:
             response = problem_response(_FAILED, span.correlation_id)
 
         status = response.status
-        self._log(name, span, started, status, "ok" if status < 400 else slug_of(response))  # noqa: PLR2004
+        self._log(name, span, started, status, "ok" if status < 400 else slug_of(response), reason)  # noqa: PLR2004
         await _send(send, response, self._response_headers.of(response, span.correlation_id, origin), receive)
 
-    def _log(self, name: str, span: SpanContext | None, started: float, status: int, outcome: str) -> None:
+    def _log(
+        self, name: str, span: SpanContext | None, started: float, status: int, outcome: str, reason: str = ""
+    ) -> None:
         if name:
             self._journal.interaction(
                 "request",
@@ -164,6 +168,7 @@ class Gateway:
                 began=started,
                 outcome=outcome,
                 status=status,
+                reason=reason,
             )
 
 

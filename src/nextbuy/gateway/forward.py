@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from nextbuy.contracts.errors import AppError, BreakerOpen, Unavailable
+from nextbuy.kit.observability.redaction import reason_of
 from nextbuy.kit.observability.telemetry import Journal, SpanContext
 from nextbuy.kit.rpc.breakers import Breakers
 from nextbuy.kit.rpc.callee import Callee
@@ -85,7 +86,7 @@ class Forwarder:
         headers["traceparent"] = span.traceparent
         headers[DEADLINE] = str(int(timeout * 1000))
         request.trace, request.sender = span, self._identity
-        outcome, status = "ok", 0
+        outcome, status, reason = "ok", 0, ""
         try:
             response = await self._callees[service].exchange(request, timeout + _GRACE, _as_it_is)
             status = response.status
@@ -94,6 +95,7 @@ class Forwarder:
             return response
         except BaseException as error:
             outcome, status = (error.slug, error.status) if isinstance(error, AppError) else (type(error).__name__, 0)
+            reason = reason_of(error)
             raise
         finally:
             self._journal.interaction(
@@ -106,6 +108,8 @@ class Forwarder:
                 outcome=outcome,
                 status=status,
                 attempt=attempt,
+                reason=reason,
+                more=True,
             )
 
 

@@ -13,7 +13,6 @@ from nextbuy.host.databases import prepare, service_url
 from nextbuy.kit.clock import utc_now
 from nextbuy.kit.config import Settings
 from nextbuy.kit.events.bus.redis import RedisBus
-from nextbuy.kit.observability.interactions import Interactions
 from nextbuy.kit.observability.telemetry import Journal
 from nextbuy.kit.service_context import ServiceContext
 from nextbuy.kit.storage.cache import SharedCache
@@ -52,7 +51,6 @@ async def store_admin(settings: Settings, email: str, password: str, *, name: st
             settings=settings,
             journal=Journal(),
             clock=utc_now,
-            interactions=Interactions(redis, settings.redis_prefix),
             database=database,
             cache=SharedCache(None, ""),
             bus=RedisBus(redis, settings.redis_prefix),

@@ -56,7 +56,6 @@ from nextbuy.kit.events.inbox import purge_inbox
 from nextbuy.kit.events.relay import Relay
 from nextbuy.kit.http.idempotency import purge_idempotency_keys
 from nextbuy.kit.http.server import serving
-from nextbuy.kit.observability.interactions import Interactions
 from nextbuy.kit.observability.telemetry import Journal
 from nextbuy.kit.rpc.breaker import Breaker, BreakerPolicy
 from nextbuy.kit.rpc.transports import HttpTransport, LocalTransport, Transport
@@ -122,7 +121,6 @@ def make_process(settings: Settings, names: Collection[str], journal: Journal) -
     """Return a process that runs the named services and calls the others at their URLs in the settings."""
     # Each user of Redis sets its own timeout: with `socket_timeout`, redis-py on Python 3.11 loses cancellations.
     redis = Redis.from_url(settings.redis_url, socket_timeout=None, socket_connect_timeout=0.5, max_connections=64)
-    interactions = Interactions(redis, settings.redis_prefix)
     return Process(
         settings,
         [hosted for name, hosted in SERVICES.items() if name in names],
@@ -131,8 +129,6 @@ def make_process(settings: Settings, names: Collection[str], journal: Journal) -
         redis=redis,
         cache=make_cache_server(settings),
         bus=make_bus(settings, redis),
-        interactions=interactions,
-        tasks=[BackgroundTask("interactions", interactions.run)],
         destinations=destinations(),
         publishers=publishers(),
         service_tasks=service_tasks,
@@ -210,7 +206,7 @@ def service_tasks(
     yield periodic(f"{name}.purge-idempotency-keys", purge_idempotency_keys, database, activity, every=_PURGE_INTERVAL)
     yield periodic(f"{name}.purge-inbox", purge_inbox, database, activity, every=_PURGE_INTERVAL)
     if service.publishes:
-        yield BackgroundTask(f"{name}.relay", Relay(database, bus, journal).run)
+        yield BackgroundTask(f"{name}.relay", Relay(database, bus, journal, events=service.publishes).run)
     for task in service.tasks:
         yield BackgroundTask(f"{name}.{task.name}", partial(_run_task, task, deps))
 

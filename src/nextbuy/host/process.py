@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from nextbuy.contracts.auth import AuthClient
 from nextbuy.contracts.comparison import missing_events_of
 from nextbuy.contracts.delivery import receive_events_of
 from nextbuy.contracts.status import get_status_of
+from nextbuy.contracts.traces import TracesClient
 from nextbuy.host.background import BackgroundTask
 from nextbuy.host.databases import service_url
 from nextbuy.kit.activity import Activity
@@ -25,7 +26,7 @@ from nextbuy.kit.events.parking import parking_handlers
 from nextbuy.kit.events.receiver import Receiver
 from nextbuy.kit.http.app import App
 from nextbuy.kit.http.tokens import TokenVerifier
-from nextbuy.kit.observability.interactions import Interactions
+from nextbuy.kit.observability.recorder import SilentJournal, TraceRecorder
 from nextbuy.kit.observability.telemetry import Journal
 from nextbuy.kit.restart import keep_running
 from nextbuy.kit.rpc.breaker import DEFAULT_BREAKER_POLICY, BreakerPolicy
@@ -46,6 +47,8 @@ log: Final = logging.getLogger(__name__)
 _DELIVERY_POLICY: Final = BreakerPolicy(reset_after=0.9, reset_cap=0.9, probes=1, successes_to_close=1)
 _STOP_TIMEOUT: Final = 4.0
 """Seconds for the background tasks to stop, and again for connections to close."""
+_LAST_FLUSH: Final = 1.0
+"""Seconds to store the last interactions."""
 _NEVER_OPENS: Final = BreakerPolicy(min_calls=1_000_000, consecutive_failures=1_000_000)
 
 
@@ -75,13 +78,11 @@ class Process:
         redis: Redis,
         cache: CacheServer | None,
         bus: Bus,
-        interactions: Interactions,
-        tasks: Sequence[BackgroundTask],
         destinations: Sequence[Destination],
         publishers: Sequence[Publisher],
         service_tasks: Callable[[Service, Any, Database, Bus, Journal, Activity], Iterable[BackgroundTask]],
     ) -> None:
-        """Prepare a process; `start` starts `tasks`, then `services` in order, each with its `service_tasks`."""
+        """Prepare a process; `start` starts `services` in order, each with its `service_tasks`."""
         self.settings = settings
         self.names = [hosted.name for hosted in services]
         self.journal = journal
@@ -91,9 +92,7 @@ class Process:
         self.databases: dict[str, Database] = {}
         self._services = services
         self._apps: dict[str, App[Any]] = {}
-        self._tasks = tasks
         self._service_tasks = service_tasks
-        self._interactions = interactions
         self._destinations = destinations
         self._publishers = publishers
         self._breakers: dict[str, Breakers] = {}
@@ -103,7 +102,8 @@ class Process:
         self._keys = AuthClient(self._calls("gateway").send)
         self._running: list[asyncio.Task[None]] = []
         self._stack = AsyncExitStack()
-        journal.recorder = interactions.record
+        self._recorder = TraceRecorder(TracesClient(self._trace_calls().send))
+        journal.recorder = self._recorder.record
 
     def _transport(self, name: str) -> Transport:
         url = self.settings.service_urls.get(name)
@@ -141,6 +141,11 @@ class Process:
     def _identity(self, service: str) -> ServiceIdentity:
         return ServiceIdentity(self.settings.secret, service)
 
+    def _trace_calls(self) -> Calls:
+        caller = self.names[0] if self.names else GATEWAY
+        breakers = self._new_breakers(caller, _NEVER_OPENS, logged=False)
+        return Calls(self._identity(caller), self.transports, SilentJournal(), breakers=breakers)
+
     async def _public_keys(self) -> dict[str, str]:
         return {key.kid: key.pem for key in (await self._keys.get_public_keys()).keys}
 
@@ -152,8 +157,7 @@ class Process:
         self._stack.push_async_callback(self.bus.close)
         for transport in self.transports.values():
             self._stack.push_async_callback(transport.close)
-        for task in self._tasks:
-            self._run(task)
+        self._run(BackgroundTask("record-interactions", self._recorder.run))
         databases = await asyncio.gather(*(self._connect(name) for name in self.names))
         self.databases = dict(zip(self.names, databases, strict=True))
         log.info("events travel over %s", self.bus.carrier)
@@ -177,7 +181,6 @@ class Process:
                 settings=self.settings,
                 journal=self.journal,
                 clock=utc_now,
-                interactions=self._interactions,
                 database=database,
                 cache=cache,
                 bus=self.bus,
@@ -207,6 +210,7 @@ class Process:
             verifier=self.verifier,
             database=database,
             calls=calls,
+            journal=self.journal,
         )
         for task in self._service_tasks(service, deps, database, self.bus, self.journal, app.activity):
             self._run(task)
@@ -216,6 +220,8 @@ class Process:
 
     async def stop(self) -> None:
         """Stop the services and their background tasks, then close databases and connections to engines."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._recorder.flush(), _LAST_FLUSH)
         self._apps.clear()
         for task in self._running:
             task.cancel()

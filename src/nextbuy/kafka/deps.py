@@ -8,15 +8,15 @@ from nextbuy.contracts.comparison import ComparisonClient
 from nextbuy.contracts.delivery import DeliveryClient
 from nextbuy.contracts.parking import ParkingClient
 from nextbuy.kafka.late_delivery import LateDelivery
+from nextbuy.kit.config import Settings
 from nextbuy.kit.events.bus.interface import Bus
-from nextbuy.kit.observability.interactions import Interactions
 from nextbuy.kit.service_context import Destination, Publisher, ServiceContext
 from nextbuy.kit.storage.database import Database
 
 
 @dataclass(frozen=True, kw_only=True)
 class Deps:
-    """The bus, clients of the services that publish or subscribe, and the database of dead letters and findings."""
+    """The bus, clients of the services that publish or subscribe, and the database."""
 
     auth: AuthClient
     delivery: DeliveryClient
@@ -27,7 +27,7 @@ class Deps:
     late: LateDelivery
     bus: Bus
     database: Database
-    interactions: Interactions
+    settings: Settings
 
 
 def assemble(context: ServiceContext) -> Deps:
@@ -42,5 +42,5 @@ def assemble(context: ServiceContext) -> Deps:
         late=LateDelivery(),
         bus=context.bus,
         database=context.database,
-        interactions=context.interactions,
+        settings=context.settings,
     )

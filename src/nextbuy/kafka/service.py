@@ -1,5 +1,6 @@
 """Kafka: delivery of events, their comparison with event logs, dead letters, resends, and the traces of calls."""
 
+from nextbuy.contracts.traces import StoreInteractions
 from nextbuy.contracts.values import Role
 from nextbuy.kafka.audit import audit
 from nextbuy.kafka.comparison.compare_events import compare_events
@@ -21,11 +22,13 @@ from nextbuy.kafka.delivery.delivery_status import delivery_status
 from nextbuy.kafka.delivery.outages import STUCK
 from nextbuy.kafka.deps import Deps
 from nextbuy.kafka.give_up_stuck import give_up_stuck
-from nextbuy.kafka.interactions import interactions
 from nextbuy.kafka.resends.run_resends import run_resends
 from nextbuy.kafka.retry_stuck import retry_stuck
 from nextbuy.kafka.stuck import stuck
-from nextbuy.kit.service import Service, get, job, post, task
+from nextbuy.kafka.traces.purge_traces import purge_traces
+from nextbuy.kafka.traces.store_interactions import store_interactions
+from nextbuy.kafka.traces.traces import traces
+from nextbuy.kit.service import Service, answers, get, job, post, task
 
 _ADMINS = [Role.ADMIN]
 
@@ -45,14 +48,16 @@ SERVICE = Service(
         post("stuck/{id}/retry", retry_stuck, who=_ADMINS, status=202),
         post("stuck/{id}/give-up", give_up_stuck, who=_ADMINS),
         get("audit", audit, who=_ADMINS),
-        get("interactions/{trace_id}", interactions, who=_ADMINS),
+        get("traces/{id}", traces, who=_ADMINS),
     ],
+    calls=[answers(StoreInteractions, store_interactions)],
     jobs=[
         job("run-replays", run_replays, every=1.0, idle=5.0),
         job("collect-parked-events", collect_parked_events, every=30.0),
         job("run-resends", run_resends, every=2.0, idle=5.0),
         job("purge-dead-letters", purge_dead_letters, every=600.0),
         job("purge-findings", purge_findings, every=600.0),
+        job("purge-traces", purge_traces, every=60.0),
     ],
     tasks=[task("deliver-events", deliver_events), task("compare-events", compare_events)],
     status=[delivery_status, dead_letter_status, STUCK.status],

@@ -158,6 +158,12 @@ class Settings(Struct, frozen=True, kw_only=True):
     session_minutes: Annotated[
         float, Setting("SESSION_MINUTES", "Minutes until an unpaid checkout expires and releases its stock.", "`30`")
     ] = 30.0
+    trace_days: Annotated[
+        float, Setting("TRACE_DAYS", "Days for which interactions are stored, for `nextbuy trace`.", "`7`", "Traces")
+    ] = 7.0
+    trace_bytes: Annotated[
+        int, Setting("TRACE_BYTES", "Bytes of traces; beyond, the oldest go first, purchases and failures last.")
+    ] = 2_000_000_000
     log_level: Annotated[str, Setting("LOG_LEVEL", _choices(_LEVELS))] = "info"
     smtp: Smtp = Smtp()
     kafka: Kafka = Kafka()
@@ -237,6 +243,10 @@ def from_environment(environment: Mapping[str, str] = os.environ, *, secret: byt
         ),
         rate_limits=read("RATE_LIMITS", "on").lower() not in {"off", "0", "no", "false"},
         cors_origins=_origins(read("CORS_ORIGINS")),
+        trace_days=_number("TRACE_DAYS", read("TRACE_DAYS"), _DEFAULT.trace_days, minimum=0.01, maximum=3650),
+        trace_bytes=int(
+            _number("TRACE_BYTES", read("TRACE_BYTES"), _DEFAULT.trace_bytes, minimum=1_000_000, maximum=1e15)
+        ),
         log_level=_one_of("LOG_LEVEL", read("LOG_LEVEL", _DEFAULT.log_level).lower(), _LEVELS),
     )
 

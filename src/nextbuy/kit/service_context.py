@@ -9,7 +9,6 @@ from nextbuy.contracts.message import Send
 from nextbuy.kit.clock import Clock
 from nextbuy.kit.config import Settings
 from nextbuy.kit.events.bus.interface import Bus
-from nextbuy.kit.observability.interactions import Interactions
 from nextbuy.kit.observability.telemetry import Journal
 from nextbuy.kit.storage.cache import SharedCache
 from nextbuy.kit.storage.database import Database
@@ -44,7 +43,6 @@ class ServiceContext:
     settings: Settings
     journal: Journal
     clock: Clock
-    interactions: Interactions
     database: Database
     cache: SharedCache
     """Level 2 of the service's caches."""

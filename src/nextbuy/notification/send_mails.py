@@ -12,7 +12,7 @@ from contextlib import aclosing
 from typing import Final
 from uuid import UUID
 
-from nextbuy.kit.observability.telemetry import start_span, use_span
+from nextbuy.kit.observability.telemetry import current_span, start_span, trace_id_of, use_span
 from nextbuy.kit.rpc.retry import backoff
 from nextbuy.notification.deps import Deps
 from nextbuy.notification.mailer import DeliveryResult, OutgoingMail
@@ -39,7 +39,8 @@ async def send_mails(deps: Deps) -> bool:
         unsent, progress = unsent - superseded, bool(superseded)
         current = [mail for mail in claimed.values() if mail.id in unsent]
         account_ids = {mail.account_id for mail in current}
-        accounts = await deps.auth.get_accounts(list(account_ids)) if account_ids else []
+        with use_span(current_span().linked(trace_id_of(mail.traceparent) for mail in current)):
+            accounts = await deps.auth.get_accounts(list(account_ids)) if account_ids else []
         emails = {account.id: account.email for account in accounts}
         async with aclosing(_send(deps, current, emails)) as batches:
             async for results in batches:

@@ -10,6 +10,7 @@ from typing import Final
 from nextbuy.contracts.errors import AppError
 from nextbuy.kit.http import webhook_signature
 from nextbuy.kit.http.caller import Caller
+from nextbuy.kit.observability.ids import note_id
 from nextbuy.kit.wire import Request, Response
 from nextbuy.order.checkout_completion import complete_checkout
 from nextbuy.order.deps import Deps
@@ -34,6 +35,8 @@ async def payment_webhook(deps: Deps, caller: Caller, request: Request) -> Respo
     webhook_signature.verify(header, request.body, secrets, now=deps.clock().timestamp())
 
     event = decode_webhook(request.body)
+    note_id("session", event.session_id)
+    note_id("payment", event.payment_id)
     match event.kind:
         case WebhookKind.PAID:
             await _handle_paid(deps, event)

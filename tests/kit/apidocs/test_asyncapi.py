@@ -27,7 +27,7 @@ Key = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.\-]+$")]
 _SCHEMA: Final = frozenset(
     {"$ref", "title", "description", "type", "format", "enum", "const", "default", "examples", "pattern", "required"}
     | {"properties", "additionalProperties", "items", "anyOf", "minimum", "maximum", "minLength", "maxLength"}
-    | {"minItems", "maxItems", "maxProperties", "propertyNames"}
+    | {"minItems", "maxItems", "maxProperties", "propertyNames", "contentEncoding"}
 )
 
 

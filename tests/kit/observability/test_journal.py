@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from nextbuy.kit.observability.telemetry import InteractionLine, Journal, SpanContext, start_span
+from nextbuy.kit.observability.interaction import InteractionLine, Kind
+from nextbuy.kit.observability.telemetry import Journal, PublishedEvent, SpanContext, start_span
 from tests.log_lines import decode_line
 
 
@@ -20,9 +21,13 @@ class JournalFile:
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT)
         self.journal = Journal(self._fd)
 
+    def lines(self) -> list[bytes]:
+        """Return all lines."""
+        return self._path.read_bytes().splitlines()
+
     def line(self) -> bytes:
         """Return the only line."""
-        [line] = self._path.read_bytes().splitlines()
+        [line] = self.lines()
         return line
 
     def close(self) -> None:
@@ -57,7 +62,7 @@ def test_line_leaves_out_usual_values_and_reads_back_complete(file: JournalFile)
     write(file.journal, root)
 
     assert set(json.loads(file.line())) == {
-        "at", "kind", "caller", "callee", "name", "ms", "trace_id", "span_id", "status"
+        "at", "kind", "from", "to", "name", "ms", "trace", "span"
     }  # fmt: skip
     line = decode_line(file.line())
     assert (line["outcome"], line["attempt"], line["parent_id"]) == ("ok", 1, "0" * 16)
@@ -71,15 +76,47 @@ def test_line_has_the_fields_that_differ_from_the_usual(file: JournalFile) -> No
 
     line = json.loads(file.line())
     assert (line["outcome"], line["status"], line["attempt"]) == ("unavailable", 503, 2)
-    assert (line["correlation_id"], line["parent_id"]) == ("purchase-1", parent.span_id)
+    assert (line["request"], line["parent"]) == ("purchase-1", parent.span_id)
 
 
 def test_published_event_names_its_publisher_only(file: JournalFile) -> None:
     span = start_span()
 
-    file.journal.interactions("publish", "order", "kafka", [("order.paid", span.child())], began=time.perf_counter())
+    event = PublishedEvent("order.paid", {"event": ["e-1"], "order": ["o-1"]}, "", span.child())
+    file.journal.published("order", [event], began=time.perf_counter())
 
-    line = json.loads(file.line())
-    assert "callee" not in line
-    decoded = InteractionLine(**line).complete()
-    assert (decoded.caller, decoded.callee, decoded.parent_id) == ("order", "kafka", span.span_id)
+    assert "to" not in json.loads(file.line())
+    decoded = decode_line(file.line())
+    assert (decoded["caller"], decoded["callee"], decoded["parent_id"]) == ("order", "kafka", span.span_id)
+    assert decoded["ids"] == {"event": ["e-1"], "order": ["o-1"]}
+
+
+@pytest.mark.parametrize("sampled", [True, False])
+def test_recorder_gets_all_of_a_change_and_the_gateways_line_of_a_read(file: JournalFile, *, sampled: bool) -> None:
+    recorded: list[tuple[str, str]] = []
+
+    def record(interaction: InteractionLine, line: bytes, *, sampled: bool) -> None:
+        assert (sampled, line[:1]) == (span.sampled, b"{")
+        recorded.append((interaction.kind, interaction.outcome))
+
+    span = start_span(sampled=sampled)
+    file.journal.recorder = record
+    kinds: list[Kind] = ["request", "forward", "serve", "call"]
+    for kind in kinds:
+        file.journal.interaction(kind, "a", "b", "c", trace=span, began=time.perf_counter())
+        file.journal.interaction(kind, "a", "b", "c", trace=span, began=time.perf_counter(), outcome="unavailable")
+        file.journal.interaction(kind, "a", "b", "c", trace=span, began=time.perf_counter() - 1.1)
+
+    plain = kinds if sampled else kinds[:1]
+    assert recorded == [
+        part for kind in kinds for part in [(kind, "ok")] * (kind in plain) + [(kind, "unavailable"), (kind, "ok")]
+    ]
+
+
+def test_lines_of_one_request_are_written_together_in_order(file: JournalFile) -> None:
+    span = start_span()
+    for name, more in (("serve", True), ("forward", True), ("request", False)):
+        assert file.lines() == []
+        file.journal.interaction("call", "a", "b", name, trace=span, began=time.perf_counter(), more=more)
+
+    assert [json.loads(line)["name"] for line in file.lines()] == ["serve", "forward", "request"]

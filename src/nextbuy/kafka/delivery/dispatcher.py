@@ -108,7 +108,8 @@ class Dispatcher:
             self._open = [one for one in self._open if not one.withdrawn]
             chosen = list(self._choose(time.monotonic()))
             if chosen:
-                with telemetry.use_span(telemetry.start_span()):
+                traces = (entry.trace_id for _, entry in chosen)
+                with telemetry.use_span(telemetry.start_span().linked(traces)):
                     await self._send(chosen)
             await self._acknowledge()
             if not chosen:

@@ -2,15 +2,26 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Final, Self
 from uuid import UUID
 from zlib import crc32
+
+import msgspec
+from msgspec import Struct
 
 from nextbuy.contracts.delivery import Result
 from nextbuy.kafka.dead_letters.store import NewDeadLetter
 from nextbuy.kafka.late_delivery import LateBatch
 from nextbuy.kit.events.bus.interface import Batch, Delivery
 from nextbuy.kit.events.inbound import EventDecoder, UndecodableEvent
+from nextbuy.kit.observability.telemetry import trace_id_of
+
+
+class _Traced(Struct):
+    traceparent: str
+
+
+_decode_traced: Final = msgspec.json.Decoder(_Traced).decode
 
 
 def delivery_key(subscription: str, event_id: UUID) -> str:
@@ -30,6 +41,7 @@ class Entry:
     position: int
     """Its position in its publisher's event log."""
     subscriptions: list[str]
+    trace_id: str = ""
     attempts: int = 1
     reason: str = ""
     """Why the last attempt failed."""
@@ -82,7 +94,15 @@ class OpenBatch:
                 letters.append(_undecodable(delivery, error))
                 continue
             opened.entries.append(
-                Entry(index, envelope.type, envelope.id, delivery.body, delivery.position, list(subscriptions))
+                Entry(
+                    index,
+                    envelope.type,
+                    envelope.id,
+                    delivery.body,
+                    delivery.position,
+                    list(subscriptions),
+                    trace_id_of(envelope.traceparent),
+                )
             )
         return opened, letters
 
@@ -90,7 +110,15 @@ class OpenBatch:
     def read_late(cls, batch: LateBatch) -> Self:
         """Open a batch from an event log."""
         entries = [
-            Entry(index, batch.topic, event.event_id, event.body, event.position, list(event.subscriptions))
+            Entry(
+                index,
+                batch.topic,
+                event.event_id,
+                event.body,
+                event.position,
+                list(event.subscriptions),
+                _trace_id_in(event.body),
+            )
             for index, event in enumerate(batch.events)
         ]
         return cls(batch, entries, late=batch)
@@ -116,6 +144,14 @@ class OpenBatch:
         entry.attempts += 1
         entry.reason = reason
         self.due, self.alone = now + delay, True
+
+
+def _trace_id_in(body: bytes) -> str:
+    """Return the trace id of an envelope from an event log."""
+    try:
+        return trace_id_of(_decode_traced(body).traceparent)
+    except msgspec.MsgspecError:
+        return ""
 
 
 def _undecodable(delivery: Delivery, error: UndecodableEvent) -> NewDeadLetter:

@@ -20,6 +20,7 @@ from nextbuy.contracts.values import new_id
 from nextbuy.kit.clock import utc_now
 from nextbuy.kit.events.inbound import NUL_REASON, InboundEvent, has_nul
 from nextbuy.kit.observability import telemetry
+from nextbuy.kit.observability.ids import note_ids
 from nextbuy.kit.storage.database import Executor, Row, Transaction
 
 BUCKETS: Final = 16
@@ -167,6 +168,7 @@ def _rows(
             message = f"{envelope.type} event too large: {len(body)} bytes, limit {MAX_EVENT_BYTES}"
             raise ValueError(message)
         _require_valid(event, envelope, body)
+        note_ids(event)
     return _Rows(
         parent.span_id,
         [envelope.id for envelope in envelopes],

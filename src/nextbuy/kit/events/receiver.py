@@ -28,6 +28,8 @@ from nextbuy.kit.events.inbound import EventDecoder, InboundEvent, UndecodableEv
 from nextbuy.kit.events.inbox import InboxKey, first_kept_id, record, rejections, update_rejected
 from nextbuy.kit.events.old_events import TOO_OLD, OldEvent, Verdict, judge
 from nextbuy.kit.observability import telemetry
+from nextbuy.kit.observability.ids import Ids, kind_of
+from nextbuy.kit.observability.redaction import redact
 from nextbuy.kit.service import Inbox, Service, Subscription
 from nextbuy.kit.storage.database import Database, Transaction, transient
 
@@ -41,6 +43,8 @@ _MARGIN: Final = 0.25
 """Seconds to store rejections after the last handler, and as many again until the caller's deadline."""
 
 
+_MAX_REASON: Final = 400
+"""Characters of a reason in a log line; the result has all of it."""
 _APPLIED: Final = Result(Outcome.APPLIED)
 _DUPLICATE: Final = Result(Outcome.DUPLICATE)
 _UNKNOWN: Final = Result(Outcome.UNKNOWN)
@@ -181,12 +185,16 @@ def _result(item: _Item) -> Result:
 def _consumed(event_id: UUID, items: Sequence[_Item]) -> telemetry.ConsumedEvent:
     event = next((item.event for item in items if item.event), None)
     span = (
-        telemetry.start_span(event.envelope.traceparent, event.envelope.correlation_id)
+        telemetry.resume_span(event.envelope.traceparent, event.envelope.correlation_id)
         if event
         else telemetry.current_span()
     )
     outcomes: dict[str, str] = {item.subscription: _result(item).outcome for item in items}
-    return telemetry.ConsumedEvent(items[0].topic, event_id, outcomes, span)
+    reason = next((_result(item).reason for item in items if _result(item).reason), "")
+    ids: Ids = {"event": [event_id]}
+    if event and (kind := kind_of(event.event.key)):
+        ids[kind] = [event.envelope.key]
+    return telemetry.ConsumedEvent(items[0].topic, ids, outcomes, redact(reason)[:_MAX_REASON], span)
 
 
 class _Run:

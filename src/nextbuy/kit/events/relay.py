@@ -13,15 +13,16 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
+from uuid import UUID
 
 import msgspec
 from msgspec import Struct
 
+from nextbuy.contracts.message import Event
 from nextbuy.kit.events.bus.interface import (
-    BUS_PARTICIPANT,
     Bus,
     BusMessage,
     BusUnavailable,
@@ -30,7 +31,9 @@ from nextbuy.kit.events.bus.interface import (
 )
 from nextbuy.kit.events.parking import park
 from nextbuy.kit.events.waiting_topics import WaitingTopics
-from nextbuy.kit.observability.telemetry import Journal, SpanContext
+from nextbuy.kit.observability.ids import PURCHASE_KINDS, Ids, kind_of
+from nextbuy.kit.observability.redaction import redact
+from nextbuy.kit.observability.telemetry import Journal, PublishedEvent, SpanContext
 from nextbuy.kit.rpc.retry import backoff
 from nextbuy.kit.storage.database import Database, Row
 from nextbuy.kit.storage.leases import Leases
@@ -89,31 +92,66 @@ _DELETE_PUBLISHED: Final = f"""
 """  # noqa: S608
 
 
+_MAX_REASON: Final = 200
+"""Characters of a reason in the line of an event."""
+
+
+class _Described(Struct):
+    """The number of an order, and the reason why a checkout ended; events without them are accepted too."""
+
+    number: Any = ""
+    reason: Any = ""
+
+
 class _TraceFields(Struct):
     """The fields of an envelope that its log line needs."""
 
+    id: UUID
+    key: str
     traceparent: str
     correlation_id: str
+    data: _Described
 
 
 _decode_trace: Final = msgspec.json.Decoder(_TraceFields).decode
 
 
-def _span_of(envelope: str, parent_span: str) -> SpanContext:
-    fields = _decode_trace(envelope)
+def _published(row: Row, kind: str) -> PublishedEvent:
+    """Return what the log line of an event says; `kind` is that of its key."""
+    fields = _decode_trace(row["envelope"])
     _, trace_id, span_id, flags = fields.traceparent.split("-")
-    return SpanContext(trace_id, span_id, parent_span, flags == "01", fields.correlation_id)
+    ids: Ids = {"event": [fields.id]}
+    reason = ""
+    if kind:
+        ids[kind] = [fields.key]
+    if kind in PURCHASE_KINDS:
+        if isinstance(fields.data.number, str) and fields.data.number:
+            ids["number"] = [fields.data.number]
+        if isinstance(fields.data.reason, str):
+            reason = redact(fields.data.reason[:_MAX_REASON])
+    span = SpanContext(trace_id, span_id, row["parent_span"], flags == "01", fields.correlation_id)
+    return PublishedEvent(row["topic"], ids, reason, span)
 
 
 class Relay:
     """The relay of one database's outbox."""
 
-    def __init__(self, database: Database, bus: Bus, journal: Journal, *, batch_size: int = BATCH_SIZE) -> None:
+    def __init__(
+        self,
+        database: Database,
+        bus: Bus,
+        journal: Journal,
+        *,
+        events: Iterable[type[Event]] = (),
+        batch_size: int = BATCH_SIZE,
+    ) -> None:
+        """Publish to `bus`; log lines name the keys of these `events` with their kind."""
         self._database = database
         self._service = database.service
         self._bus = bus
         self._journal = journal
         self._batch_size = batch_size
+        self._kinds = {event.topic: kind_of(event.key) for event in events}
         self._wakeup = asyncio.Event()
         self._more = True
         """Whether more rows may wait: they did in the leased buckets when the last batch was deleted, or it failed."""
@@ -188,14 +226,8 @@ class Relay:
         self._more = after["more"]
         if after["deleted"] < len(rows):
             log.warning("lease expired during publishing; %d events of %s published twice", len(rows), self._service)
-        self._journal.interactions(
-            "publish",
-            self._service,
-            BUS_PARTICIPANT,
-            [(row["topic"], _span_of(row["envelope"], row["parent_span"])) for row in rows],
-            began=began,
-            carrier=self._bus.carrier,
-        )
+        published = [_published(row, self._kinds.get(row["topic"], "")) for row in rows]
+        self._journal.published(self._service, published, began=began)
         return len(rows)
 
     async def _read(self, retried: str | None) -> list[Row]:

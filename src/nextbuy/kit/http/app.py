@@ -21,8 +21,10 @@ from nextbuy.kit.http.caller import Caller
 from nextbuy.kit.http.decoding import READS, decode_call, decode_request
 from nextbuy.kit.http.idempotency import IdempotentRequest
 from nextbuy.kit.http.routing import RouteTable
+from nextbuy.kit.http.served import QUIET_CALLS, ServedRequest
 from nextbuy.kit.http.tokens import TokenVerifier, token_of
 from nextbuy.kit.observability import telemetry
+from nextbuy.kit.observability.ids import collect_ids, note_id, note_ids, note_into, note_path
 from nextbuy.kit.service import CallHandler, Route, Service
 from nextbuy.kit.service_identity import GATEWAY, ServiceIdentity, ServiceIdentityRequired
 from nextbuy.kit.storage.database import Database, as_app_error
@@ -54,7 +56,7 @@ CallerNotAllowed: Final = Forbidden.of("caller-not-allowed", "This service may n
 class App(Generic[Deps]):
     """The handler of one service's routes and calls."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         service: Service,
         deps: Deps,
@@ -63,16 +65,19 @@ class App(Generic[Deps]):
         verifier: TokenVerifier | None = None,
         database: Database | None = None,
         calls: Sequence[CallHandler] = (),
+        journal: telemetry.Journal | None = None,
     ) -> None:
         """Handle the requests of `service`; it answers `calls` besides the calls of its table of contents.
 
-        Without a `verifier` no caller counts as logged in; without a `database` Idempotency-Keys are ignored.
+        Without a `verifier` no caller counts as logged in; without a `database` Idempotency-Keys are ignored; without a
+        `journal` no request has a line.
         """
         self.service = service
         self.deps = deps
         self._identity = identity
         self._verifier = verifier
         self._database = database
+        self._journal = journal
         self.activity = Activity()
         """The requests that may have had an effect."""
         self._secret = identity.own_secret("idempotency")
@@ -84,29 +89,38 @@ class App(Generic[Deps]):
         """Return the response to a request; every error becomes a problem document."""
         headers = request.headers
         span = request.trace or telemetry.resume_span(headers.get("traceparent"), headers.get(REQUEST_ID))
-        with telemetry.use_span(span):
-            set_background(BACKGROUND in headers)
-            deadline = headers.get(DEADLINE, "")
-            set_deadline(int(deadline) / 1000 if deadline.isdecimal() and len(deadline) < 7 else REQUEST_TIMEOUT)  # noqa: PLR2004
-            try:
-                is_call = request.path.startswith(self._internal)
-                sender = self._sender_of(request, is_call=is_call)
-                return await (self._answer_call(request, sender) if is_call else self._answer_route(request))
-            except AppError as error:
-                return problem_response(error, span.correlation_id)
-            except Exception as error:
-                app_error = as_app_error(error)
-                if app_error is None:
-                    log.exception("request failed; answered with 500: %s %s", request.method, request.path)
-                    app_error = InternalError()
-                else:
-                    log.warning(
-                        "request failed: %s %s: %s: %s", request.method, request.path, type(error).__name__, error
-                    )
-                return problem_response(app_error, span.correlation_id)
-            finally:
-                if request.method != "GET":
-                    self.activity.note()
+        served = ServedRequest(f"{request.method} (unknown path)")
+        response = None
+        try:
+            with telemetry.use_span(span), note_into(served.ids):
+                response = await self._respond(request, served, span.correlation_id)
+            return response
+        finally:
+            if self._journal is not None:
+                served.log(self._journal, self.service.name, span, response, more=request.sender is not None)
+
+    async def _respond(self, request: Request, served: ServedRequest, correlation_id: str) -> Response:
+        set_background(BACKGROUND in request.headers)
+        deadline = request.headers.get(DEADLINE, "")
+        set_deadline(int(deadline) / 1000 if deadline.isdecimal() and len(deadline) < 7 else REQUEST_TIMEOUT)  # noqa: PLR2004
+        try:
+            is_call = request.path.startswith(self._internal)
+            served.caller = self._sender_of(request, is_call=is_call)
+            return await (self._answer_call(request, served) if is_call else self._answer_route(request, served))
+        except AppError as error:
+            served.error = error
+            return problem_response(error, correlation_id)
+        except Exception as error:
+            app_error = as_app_error(error)
+            if app_error is None:
+                log.exception("request failed; answered with 500: %s", served.name)
+                app_error = InternalError()
+            app_error.__cause__ = error
+            served.error = app_error
+            return problem_response(app_error, correlation_id)
+        finally:
+            if request.method != "GET":
+                self.activity.note()
 
     def _sender_of(self, request: Request, *, is_call: bool) -> str:
         """Return the gateway or the service that sent a request; a sender in this process needs no signature."""
@@ -129,18 +143,26 @@ class App(Generic[Deps]):
             raise
         return sender
 
-    async def _answer_call(self, request: Request, caller: str) -> Response:
+    async def _answer_call(self, request: Request, served: ServedRequest) -> Response:
         handler = self._calls.get(request.path)
+        served.name = handler.call.name if handler is not None else "(unknown call)"
         if handler is None:
             raise CallNotFound
         if request.method != "POST":
             raise MethodNotAllowed("Method not allowed. Use POST.")
-        if caller not in handler.call.callers:
-            raise CallerNotAllowed(f"The {caller} service may not make this call.")
-        return Response(200, encode(await handler.act(self.deps, decode_call(request.body, handler))))
+        if served.caller not in handler.call.callers:
+            raise CallerNotAllowed(f"The {served.caller} service may not make this call.")
+        served.quiet = served.name in QUIET_CALLS
+        call = decode_call(request.body, handler)
+        collect_ids(served.ids, call)
+        reply = await handler.act(self.deps, call)
+        collect_ids(served.ids, reply)
+        return Response(200, encode(reply))
 
-    async def _answer_route(self, request: Request) -> Response:
+    async def _answer_route(self, request: Request, served: ServedRequest) -> Response:
         route, captured = self._routes.find(request.method, request.path)
+        served.name = f"{route.method} {route.path}"
+        note_path(captured)
         if len(request.body) > route.body_limit:
             raise TooLarge(f"The request body is too large. Send at most {route.body_limit} bytes.")
         caller = await self._caller(route, request)
@@ -148,10 +170,10 @@ class App(Generic[Deps]):
             response: Response = await route.act(self.deps, caller, request)
             return response
         decoded = decode_request(route, request, captured)
-        key = request.headers.get(idempotency.HEADER)
-        if key is None or request.method in READS or self._database is None:
+        collect_ids(served.ids, decoded)
+        if idempotency.HEADER not in request.headers or request.method in READS or self._database is None:
             return await self._act(route, caller, decoded)
-        return await self._act_once(self._database, route, caller, decoded, request, key)
+        return await self._act_once(self._database, route, caller, decoded, request, served)
 
     async def _caller(self, route: Route, request: Request) -> Caller:
         """Return the caller of a request; an invalid token is an error only if the route needs an account."""
@@ -164,6 +186,7 @@ class App(Generic[Deps]):
             if token is None or self._verifier is None:
                 raise Unauthenticated("Log in first, and send the access token.")
             identity = await self._verifier.verify(token)
+            note_id("account", identity.account_id)
         except (Unauthenticated, Forbidden):
             if route.who is None:
                 return anonymous
@@ -178,14 +201,23 @@ class App(Generic[Deps]):
             return Response(route.status, reply.body)
         if type(reply) is Response:
             return reply
+        note_ids(reply)
         return Response(route.status, b"" if route.status == 204 else encode(reply))  # noqa: PLR2004
 
     async def _act_once(
-        self, database: Database, route: Route, caller: Caller, decoded: object, request: Request, key: str
+        self,
+        database: Database,
+        route: Route,
+        caller: Caller,
+        decoded: object,
+        request: Request,
+        served: ServedRequest,
     ) -> Response:
         scope = str(caller.identity.account_id) if caller.identity else f"anyone@{caller.ip_address}"
         bearer = "" if caller.identity else request.headers.get("cookie", "")
-        idempotent = IdempotentRequest(scope, key, request, secret=self._secret, bearer=bearer, status=route.status)
+        idempotent = IdempotentRequest(
+            scope, request.headers[idempotency.HEADER], request, secret=self._secret, bearer=bearer, status=route.status
+        )
         caller.idempotent_request = idempotent
 
         async def act() -> Response:
@@ -194,6 +226,7 @@ class App(Generic[Deps]):
             except AppError as error:
                 if error.transient or error.status >= 500:  # noqa: PLR2004
                     raise
+                served.error = error
                 return problem_response(error, telemetry.current_span().correlation_id)
 
         return await idempotent.run_once(database, act)

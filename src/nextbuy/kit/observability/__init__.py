@@ -1,1 +1,1 @@
-"""Traces, log lines and stored interactions."""
+"""Traces, log lines, and what they may contain."""

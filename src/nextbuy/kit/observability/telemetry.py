@@ -1,8 +1,8 @@
-"""Traces and logs: one JSON line per request, call and event, with its caller, callee, outcome and duration.
+"""Traces and logs: one JSON line per request, call and event, with its caller, callee, outcome, duration and ids.
 
-Between processes a trace travels as `traceparent` (W3C Trace Context), inside a process as a context variable. The
-interactions of sampled traces also go to a recorder, so that the sequence of a purchase can be shown. No body, query
-string or secret header is ever passed to this module.
+Between processes a trace travels as `traceparent` (W3C Trace Context), inside a process as a context variable. Each
+interaction also goes to a recorder, so that the story of an order can be read over all processes. No body, query
+string or secret header is ever passed to this module, but for the beginning of a response that cannot be decoded.
 """
 
 import logging
@@ -10,20 +10,32 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextvars import ContextVar, Token
 from datetime import UTC, datetime
 from random import getrandbits
-from typing import Any, Final, Literal, NamedTuple
-from uuid import UUID
+from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Struct
+
+from nextbuy.kit.observability.ids import Ids, noted_ids
+from nextbuy.kit.observability.interaction import (
+    APPLIED,
+    BEHIND_THE_GATEWAY,
+    NO_SPAN,
+    SLOW,
+    SUCCESS,
+    USUAL_ENDS,
+    InteractionLine,
+    Kind,
+)
+from nextbuy.kit.observability.redaction import redact
 
 _TRACEPARENT: Final = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-_SECRETS: Final = re.compile(r"eyJ[\w-]{8,}\.[\w-]+\.[\w-]+|(?i:bearer\s+)\S+|v1=[0-9a-f]{16,}|\$argon2\w*\$\S+")
-_NO_SPAN: Final = "0" * 16
+MAX_LINKS: Final = 50
+"""Traces that the work for a batch is linked to."""
 
 
 class SpanContext(Struct, frozen=True):
@@ -34,6 +46,8 @@ class SpanContext(Struct, frozen=True):
     parent_id: str
     sampled: bool
     correlation_id: str
+    links: tuple[str, ...] = ()
+    """The other traces that the work is for, such as the traces of all events in a batch."""
 
     @property
     def traceparent(self) -> str:
@@ -42,7 +56,14 @@ class SpanContext(Struct, frozen=True):
 
     def child(self) -> "SpanContext":
         """Return a new child span."""
-        return SpanContext(self.trace_id, f"{getrandbits(64):016x}", self.span_id, self.sampled, self.correlation_id)
+        span_id = f"{getrandbits(64):016x}"
+        return SpanContext(self.trace_id, span_id, self.span_id, self.sampled, self.correlation_id, self.links)
+
+    def linked(self, trace_ids: Iterable[str]) -> "SpanContext":
+        """Return this span with links to the traces that its work is for, at most `MAX_LINKS`; it is then sampled."""
+        links = tuple(dict.fromkeys(trace_id for trace_id in trace_ids if trace_id))[:MAX_LINKS]
+        sampled = self.sampled or bool(links)
+        return SpanContext(self.trace_id, self.span_id, self.parent_id, sampled, self.correlation_id, links)
 
 
 def start_span(traceparent: str | None = None, request_id: str | None = None, *, sampled: bool = False) -> SpanContext:
@@ -53,7 +74,7 @@ def start_span(traceparent: str | None = None, request_id: str | None = None, *,
     span_id = f"{getrandbits(64):016x}"
     match = _TRACEPARENT.fullmatch(traceparent) if traceparent else None
     if match is None:
-        trace_id, parent_id = f"{getrandbits(128):032x}", _NO_SPAN
+        trace_id, parent_id = f"{getrandbits(128):032x}", NO_SPAN
     else:
         trace_id, parent_id = match[1], match[2]
         sampled = sampled or match[3] == "01"
@@ -64,18 +85,24 @@ def start_span(traceparent: str | None = None, request_id: str | None = None, *,
 def resume_span(traceparent: str | None, request_id: str | None) -> SpanContext:
     """Return the span that a header names. Its sender logs it; spans started here are its children."""
     trace = start_span(traceparent, request_id)
-    if trace.parent_id == _NO_SPAN:
+    if trace.parent_id == NO_SPAN:
         return trace
     return SpanContext(trace.trace_id, trace.parent_id, trace.parent_id, trace.sampled, trace.correlation_id)
 
 
-_NO_TRACE: Final = SpanContext("0" * 32, _NO_SPAN, _NO_SPAN, sampled=False, correlation_id="none")
+_NO_TRACE: Final = SpanContext("0" * 32, NO_SPAN, NO_SPAN, sampled=False, correlation_id="none")
 _current: ContextVar[SpanContext] = ContextVar("trace", default=_NO_TRACE)
 
 
 def current_span() -> SpanContext:
     """Return the span of the running code."""
     return _current.get()
+
+
+def trace_id_of(traceparent: str) -> str:
+    """Return the trace id of a `traceparent`, or an empty string if it is invalid."""
+    match = _TRACEPARENT.fullmatch(traceparent)
+    return match[1] if match else ""
 
 
 class use_span:  # noqa: N801  used as a function
@@ -95,63 +122,36 @@ class use_span:  # noqa: N801  used as a function
         _current.reset(self._token)
 
 
-Kind = Literal["request", "forward", "call", "publish", "consume", "step", "webhook"]
+class PublishedEvent(NamedTuple):
+    """An event that a service published, with the ids and the reason that it reports."""
 
-
-class Interaction(Struct):
-    """A message between client, services or bus; `at` is in seconds since the epoch, `ms` is its duration."""
-
-    at: float
-    kind: Kind
-    caller: str
-    callee: str
-    name: str
-    outcome: str
-    ms: float
-    trace_id: str
-    span_id: str
-    parent_id: str
-    correlation_id: str
-    status: int = 0
-    attempt: int = 1
-    carrier: str | UnsetType = UNSET
-    """Of a published event: the engine that carries it, `Redis Streams` or `Kafka`."""
-    event_id: str | UnsetType = UNSET
-    subscriptions: dict[str, str] | UnsetType = UNSET
-    """Of a consumed event: its outcome for each subscription of the callee."""
-
-
-BUS_PARTICIPANT: Final = "kafka"
-"""Name of the bus in interactions: the specification's diagrams call it Kafka, whichever engine runs."""
-
-
-class InteractionLine(Interaction, kw_only=True, omit_defaults=True):
-    """An interaction as one line of the log, which leaves out every field that has the default value here."""
-
-    caller: str = BUS_PARTICIPANT
-    callee: str = BUS_PARTICIPANT
-    outcome: str = "ok"
-    parent_id: str = _NO_SPAN
-    correlation_id: str = ""
-    """Empty if it equals the trace id, because the client sent no request id."""
-
-    def complete(self) -> Interaction:
-        """Return the interaction with all its fields."""
-        fields = {name: getattr(self, name) for name in Interaction.__struct_fields__}
-        return Interaction(**{**fields, "correlation_id": self.correlation_id or self.trace_id})
+    topic: str
+    ids: Ids
+    reason: str
+    trace: SpanContext
 
 
 class ConsumedEvent(NamedTuple):
     """An event that a service received, with the outcome for each of its subscriptions."""
 
     topic: str
-    event_id: UUID
+    ids: Ids
     outcomes: dict[str, str]
+    reason: str
     trace: SpanContext
 
 
-Recorder = Callable[[str, bytes], None]
-"""Receives a trace id and an `InteractionLine` as JSON; must not block."""
+_NO_ENDS: Final = ("", "")
+_FIRST_ERROR: Final = 400
+
+
+class Recorder(Protocol):
+    """A function that receives an interaction and its line (JSON)."""
+
+    def __call__(self, interaction: InteractionLine, line: bytes, *, sampled: bool) -> None:
+        """Record it; `sampled` is that of its trace. Must not block, nor keep the interaction."""
+        ...
+
 
 _encode: Final = msgspec.json.Encoder().encode
 _PIPE_BUF: Final = 4096
@@ -159,12 +159,17 @@ _PIPE_BUF: Final = 4096
 
 
 class Journal:
-    """The log of one process; `recorder` also receives the interactions of sampled traces."""
+    """The log of one process; `recorder` also receives its interactions.
+
+    It does not receive what is behind the gateway's line of a read that went well and fast: that would cost too much.
+    """
 
     def __init__(self, fd: int | None = None, recorder: Recorder | None = None) -> None:
         """Write to the file descriptor `fd`, standard error by default."""
         self._fd = sys.stderr.fileno() if fd is None else fd
         self.recorder = recorder
+        self._unwritten: list[bytes] = []
+        """Lines that are written with the next one."""
 
     def interaction(  # noqa: PLR0913
         self,
@@ -178,52 +183,52 @@ class Journal:
         outcome: str = "ok",
         status: int = 0,
         attempt: int = 1,
+        ids: Ids | None = None,
+        reason: str = "",
+        more: bool = False,
     ) -> None:
-        """Log an interaction that began at `began` (seconds of `time.perf_counter`) and ends now."""
-        elapsed = time.perf_counter() - began
+        """Log an interaction that began at `began` (seconds of `time.perf_counter`) and ends now.
+
+        With `more`, this process logs its caller's side at once, and both are written together.
+        """
+        elapsed, usual = time.perf_counter() - began, USUAL_ENDS.get(kind, _NO_ENDS)
         line = InteractionLine(
             at=_moment(elapsed),
             kind=kind,
-            caller=caller,
-            callee=callee,
+            caller="" if caller == usual[0] else caller,
+            callee="" if callee == usual[1] else callee,
             name=name,
             outcome=outcome,
-            ms=round(elapsed * 1000, 3),
+            ms=round(elapsed * 1000, 2),
             trace_id=trace.trace_id,
             span_id=trace.span_id,
-            status=status,
+            status=0 if status == SUCCESS and outcome == "ok" else status,
             attempt=attempt,
+            ids=_short(ids) if ids else UNSET,
+            reason=reason,
         )
-        self.write(self._line(line, trace))
+        if more:
+            self._unwritten.append(self._line(line, trace))
+        else:
+            self.write(self._line(line, trace))
 
-    def interactions(
-        self,
-        kind: Kind,
-        caller: str,
-        callee: str,
-        spans: Iterable[tuple[str, SpanContext]],
-        *,
-        began: float,
-        carrier: str | UnsetType = UNSET,
-    ) -> None:
-        """Log a batch of interactions, given as names with spans; all began at `began` and succeeded."""
+    def published(self, service: str, events: Iterable[PublishedEvent], *, began: float) -> None:
+        """Write a line for each event of a batch that a service began to publish at `began`."""
         elapsed = time.perf_counter() - began
-        interaction = InteractionLine(
+        line = InteractionLine(
             at=_moment(elapsed),
-            kind=kind,
-            caller=caller,
-            callee=callee,
+            kind="publish",
+            caller=service,
             name="",
-            ms=round(elapsed * 1000, 3),
+            ms=round(elapsed * 1000, 2),
             trace_id="",
             span_id="",
-            carrier=carrier,
         )
 
         def lines() -> Iterator[bytes]:
-            for interaction.name, trace in spans:
-                interaction.trace_id, interaction.span_id = trace.trace_id, trace.span_id
-                yield self._line(interaction, trace)
+            for line.name, ids, line.reason, trace in events:
+                line.trace_id, line.span_id, line.ids = trace.trace_id, trace.span_id, _short(ids)
+                yield self._line(line, trace)
 
         self._write_joined(lines())
 
@@ -235,17 +240,17 @@ class Journal:
             kind="consume",
             callee=service,
             name="",
-            ms=round(elapsed * 1000, 3),
+            ms=round(elapsed * 1000, 2),
             trace_id="",
-            span_id="",
         )
 
         def lines() -> Iterator[bytes]:
-            for line.name, event_id, outcomes, trace in events:
+            for line.name, ids, outcomes, line.reason, trace in events:
                 values = outcomes.values()
                 line.outcome = next((worst for worst in ("rejected", "retry", "unknown") if worst in values), "ok")
-                line.trace_id, line.span_id = trace.trace_id, trace.span_id
-                line.event_id, line.subscriptions = str(event_id), outcomes
+                line.trace_id = trace.trace_id
+                line.ids = _short(ids)
+                line.subscriptions = list(outcomes) if all(one == APPLIED for one in values) else outcomes
                 yield self._line(line, trace)
 
         self._write_joined(lines())
@@ -264,11 +269,20 @@ class Journal:
         self.write(b"".join(joined))
 
     def _line(self, interaction: InteractionLine, trace: SpanContext) -> bytes:
-        interaction.parent_id = trace.parent_id
+        # The lines of the caller and of the publisher have the parent.
+        interaction.parent_id = NO_SPAN if interaction.kind in {"serve", "consume"} else trace.parent_id
         interaction.correlation_id = "" if trace.correlation_id == trace.trace_id else trace.correlation_id
+        interaction.links = trace.links or UNSET
         line = _encode(interaction)
-        if trace.sampled and self.recorder is not None:
-            self.recorder(trace.trace_id, line)
+        if self.recorder is not None and (
+            trace.sampled
+            or interaction.kind == "request"
+            or interaction.outcome != "ok"
+            or interaction.status >= _FIRST_ERROR
+            or interaction.ms >= SLOW
+            or interaction.kind not in BEHIND_THE_GATEWAY
+        ):
+            self.recorder(interaction, line, sampled=trace.sampled)
         return line + b"\n"
 
     def step(self, service: str, name: str, outcome: str) -> None:
@@ -279,15 +293,27 @@ class Journal:
 
     def write(self, lines: bytes) -> None:
         """Write whole lines; a failure to log (a full disk, a closed pipe) is ignored."""
+        if self._unwritten:
+            unwritten, self._unwritten = self._unwritten, []
+            joined = b"".join((*unwritten, lines))
+            if len(joined) > _PIPE_BUF:
+                self._write_joined((*unwritten, lines))
+                return
+            lines = joined
         try:
             os.write(self._fd, lines)
         except OSError:
             return
 
 
+def _short(ids: Ids) -> dict[str, Any]:
+    """Return ids with a single one of a kind by itself."""
+    return {kind: some[0] if len(some) == 1 else some for kind, some in ids.items()}
+
+
 def _moment(elapsed: float) -> float:
-    """Return the time `elapsed` seconds ago, in seconds rounded to the microseconds of a clock."""
-    return round(time.time() - elapsed, 6)
+    """Return the time `elapsed` seconds ago, in seconds."""
+    return round(time.time() - elapsed, 5)
 
 
 _RECORD_FIELDS: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -302,23 +328,21 @@ class JsonFormatter(logging.Formatter):
         trace = current_span()
         extra = {name: value for name, value in vars(record).items() if name not in _RECORD_FIELDS}
         fields: dict[str, Any] = {
-            **{name: value if isinstance(value, int | float) else _redact(str(value)) for name, value in extra.items()},
+            **{name: value if isinstance(value, int | float) else redact(str(value)) for name, value in extra.items()},
             "at": datetime.fromtimestamp(record.created, UTC),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": _redact(record.getMessage()),
-            "trace_id": trace.trace_id,
+            "message": redact(record.getMessage()),
+            "trace": trace.trace_id,
         }
         if trace.correlation_id != trace.trace_id:
-            fields["correlation_id"] = trace.correlation_id
+            fields["request"] = trace.correlation_id
+        ids = noted_ids()
+        if ids and record.levelno >= logging.WARNING:
+            fields["ids"] = ids
         if record.exc_info:
-            fields["error"] = _redact(self.formatException(record.exc_info))
+            fields["error"] = redact(self.formatException(record.exc_info))
         return _encode(fields).decode()
-
-
-def _redact(text: str) -> str:
-    """Hide apparent secrets in a text, and make it encodable as UTF-8."""
-    return _SECRETS.sub("[hidden]", text.encode(errors="replace").decode())
 
 
 class _JournalHandler(logging.Handler):

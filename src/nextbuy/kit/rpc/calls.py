@@ -21,6 +21,8 @@ from nextbuy.contracts.errors import AppError, BadGateway, BreakerOpen, Deadline
 from nextbuy.contracts.message import Call, Check, ReplyMismatch
 from nextbuy.kit.deadline import time_left
 from nextbuy.kit.observability import telemetry
+from nextbuy.kit.observability.ids import Ids, collect_ids
+from nextbuy.kit.observability.redaction import excerpt, reason_of
 from nextbuy.kit.observability.telemetry import Journal, SpanContext
 from nextbuy.kit.rpc.breakers import Breakers
 from nextbuy.kit.rpc.callee import Callee
@@ -103,7 +105,7 @@ class Calls:
     ) -> Reply:
         span = telemetry.current_span().child()
         started = time.perf_counter()
-        outcome, status = "ok", 0
+        outcome, status, reason = "ok", 0, ""
         try:
             if timeout <= 0:
                 raise DeadlinePassed("The time for this request has run out. Try again.")
@@ -115,13 +117,16 @@ class Calls:
             status = 200
             return answer
         except AppError as error:
-            outcome, status = error.slug, error.status
+            outcome, status, reason = error.slug, error.status, reason_of(error)
             raise
         except asyncio.CancelledError:
             outcome = "cancelled"
             raise
         finally:
             if self._record_success or outcome != "ok":
+                ids: Ids = {}
+                if outcome != "ok":  # Of a call that succeeded, the callee's line names the ids.
+                    collect_ids(ids, call)
                 self._journal.interaction(
                     "call",
                     self._identity.service,
@@ -132,6 +137,8 @@ class Calls:
                     outcome=outcome,
                     status=status,
                     attempt=attempt,
+                    ids=ids,
+                    reason=reason,
                 )
 
     def _request(self, call: Call[Reply], body: bytes, timeout: float, span: SpanContext) -> Request:
@@ -171,10 +178,12 @@ def _read(call: Call[Reply], check: Check[Reply] | None, response: Response) -> 
         raise BadGateway(f"The {call.to} service sent an invalid answer. Try again later.") from mismatch
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         field, value = invalid_field(error, response.body)
+        unreadable = BadGateway(f"The {call.to} service sent an invalid answer. Try again later.")
+        unreadable.add_note(f"status {response.status}, body begins: {excerpt(response.body)}")
         log.warning(
             "reply refused; it cannot be decoded",
             extra={"callee": call.to, "call": call.name, "reason": str(error), "field": field, "value": shown(value)},
         )
-        raise BadGateway(f"The {call.to} service sent an invalid answer. Try again later.") from error
+        raise unreadable from error
     retry_after = next((value for name, value in response.headers if name == "retry-after"), "")
     return from_problem(problem, retry_after=float(retry_after) if retry_after.isdecimal() else None)

@@ -17,9 +17,6 @@ RETENTION_DAYS: Final = 30
 MAX_BATCH_BYTES: Final = 8 * 1024 * 1024
 """Bytes of bodies after which a batch ends: a bound on the memory of a consumer of large messages."""
 
-BUS_PARTICIPANT: Final = "kafka"
-"""Name of the bus in recorded interactions: the specification's diagrams call it Kafka, whichever engine runs."""
-
 MAX_POSITION: Final = 2**63 - 1
 """The highest position in an event log (PostgreSQL's `bigint`)."""
 _MAX_DIGITS: Final = len(str(MAX_POSITION))

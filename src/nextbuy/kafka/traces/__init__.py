@@ -1,0 +1,1 @@
+"""Traces: the interactions of all processes, stored for a time, and found by any id."""

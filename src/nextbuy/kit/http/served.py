@@ -1,0 +1,60 @@
+"""The callee's own line of a request: what it was about, its outcome, and why it failed."""
+
+import time
+from typing import Final
+
+from nextbuy.contracts.errors import AppError
+from nextbuy.kit.observability.ids import Ids
+from nextbuy.kit.observability.redaction import reason_of
+from nextbuy.kit.observability.telemetry import Journal, SpanContext
+from nextbuy.kit.wire import Response
+
+_FIRST_ERROR: Final = 400
+QUIET_CALLS: Final = frozenset({"receive-events", "store-interactions"})
+"""Calls without a line of their own unless they fail: each event that is received has one, and storing lines none."""
+
+
+class ServedRequest:
+    """A request that a service handles. `name` and `caller` are set as soon as they are known."""
+
+    __slots__ = ("_began", "caller", "error", "ids", "name", "quiet")
+
+    def __init__(self, name: str) -> None:
+        self._began = time.perf_counter()
+        self.caller = "gateway"
+        self.error: AppError | None = None
+        """The error that the response reports."""
+        self.ids: Ids = {}
+        self.name = name
+        self.quiet = False
+        """Whether it has a line only if it fails."""
+
+    def log(self, journal: Journal, service: str, span: SpanContext, response: Response | None, *, more: bool) -> None:
+        """Write the line; without a response, the request was cancelled: its caller waits no longer.
+
+        `more` is true if the sender is in this process and logs its side at once. Its line is then the only one of a
+        read about no id that went well: a second one would cost as much as the read from the cache.
+        """
+        status, outcome, reason = 0, "cancelled", ""
+        if response is not None:
+            status, outcome = response.status, "ok"
+            if self.error is not None:
+                outcome, reason = self.error.slug, reason_of(self.error)
+            elif status >= _FIRST_ERROR:
+                # A page, or a stored response that is sent again for the same Idempotency-Key.
+                outcome = "refused" if status < 500 else "failed"  # noqa: PLR2004
+            elif self.quiet or (more and not self.ids and not span.sampled and self.name.startswith("GET ")):
+                return
+        journal.interaction(
+            "serve",
+            self.caller,
+            service,
+            self.name,
+            trace=span,
+            began=self._began,
+            outcome=outcome,
+            status=status,
+            ids=self.ids,
+            reason=reason,
+            more=more,
+        )

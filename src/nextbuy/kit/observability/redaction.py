@@ -1,0 +1,64 @@
+"""Texts that may leave the process in a log line: without secrets, and as short as their reader needs."""
+
+import re
+from typing import Final
+
+from nextbuy.contracts.errors import AppError
+
+_HIDDEN: Final = "[hidden]"
+_SECRETS: Final = re.compile(
+    r"""
+    eyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?                                      # an access token (JWT), also if it was cut
+  | (?i:\b(?:bearer|basic)\s+)[\w.+/=~-]+                                  # the Authorization header
+  | (?i:\bnextbuy_(?:access|refresh|csrf)\s*=\s*)[^\s;,"'\\]+              # cookies of the marketplace
+  | (?i:\b(?:set-)?cookie["']?\s*[:=]\s*)[^\r\n"']+
+  | (?<=://)[^\s/@:]*:[^\s/@]+(?=@)                                        # user and password in a URL
+  | \$argon2\w*\$\S+
+  | v1=[0-9a-f]{16,}                                                       # the signature of a webhook
+  | \b(?:whsec|sk_live|sk_test|rk_live|rk_test)_\w+                        # keys of the payment provider
+  | (?i:["']?\b\w*(?:password|passwd|secret|token|api[_-]?key|card_number)["']?\s*[=:]\s*)
+    (?:"(?:[^"\\]|\\.)*(?:"|$)|'[^']*(?:'|$)|[^\s"',;&})\]]+)              # a field or a parameter with such a name
+  | (?<![\w-])(?:\d[ -]?){15}\d(?![\w-])                                   # the number of a card
+    """,
+    re.VERBOSE,
+)
+_OPAQUE: Final = re.compile(r"(?<![\w-])(?=[\w-]*[A-Z])(?=[\w-]*[a-z])(?=[\w-]*\d)[\w-]{40,}(?![\w-])")
+"""Random letters and digits of the length of a refresh token; no id of the marketplace mixes upper and lower case."""
+_MAX_REASON: Final = 400
+"""Characters of the reason of one interaction."""
+_MAX_CAUSE: Final = 160
+"""Characters of each cause."""
+_MAX_CAUSES: Final = 5
+_MAX_EXCERPT: Final = 120
+"""Bytes of the beginning of a response that cannot be decoded."""
+
+
+def redact(text: str) -> str:
+    """Hide apparent secrets in a text, and make it encodable as UTF-8."""
+    text = text.encode(errors="replace").decode()
+    return _OPAQUE.sub(_HIDDEN, _SECRETS.sub(_HIDDEN, text))
+
+
+def excerpt(body: bytes) -> str:
+    """Return the beginning of a body as text without secrets; a secret that is cut in two is hidden too."""
+    # More than is shown is searched, so that the beginning of a secret at the end is recognised.
+    return redact(body[: 4 * _MAX_EXCERPT].decode(errors="replace"))[:_MAX_EXCERPT]
+
+
+def reason_of(error: BaseException) -> str:
+    """Return why something failed: the error's text, what was noted about it, and each of its causes with its class."""
+    parts = [error.detail if isinstance(error, AppError) else f"{type(error).__name__}: {error}"]
+    parts += getattr(error, "__notes__", ())
+    link = _cause(error)
+    while link is not None and len(parts) <= _MAX_CAUSES:
+        name = link.slug if isinstance(link, AppError) else type(link).__name__
+        parts.append(f"{name}: {link}"[: 4 * _MAX_CAUSE])
+        parts += getattr(link, "__notes__", ())
+        link = _cause(link)
+    return " <- ".join(redact(part)[:_MAX_CAUSE] if index else redact(part) for index, part in enumerate(parts))[
+        :_MAX_REASON
+    ]
+
+
+def _cause(error: BaseException) -> BaseException | None:
+    return error.__cause__ or (None if error.__suppress_context__ else error.__context__)
