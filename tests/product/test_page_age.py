@@ -8,7 +8,7 @@ from itertools import count
 from typing import Final
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
@@ -133,6 +133,12 @@ def steps_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "time", lambda: 86_400.0 * (next(days) % 7 * 1_000))
 
 
+# A page of another copy is kept for a whole limit, and prolonged by polls.
+@example(schedule=[(visit, 0, 0.1, 1), (visit, 1, 1.2, 0), (visit, 1, 1.2, 0)])
+@example(schedule=[(visit, 0, 0.1, 1), *((visit_after_polls, 1, seconds, 0) for seconds in (0.3, 0.9, 0.9))])
+# A request joins one that got an old page; a slow writer stores an old page.
+@example(schedule=[(visit, 0, 0.1, 1), (visit, 2, 1.2, 0), (slow_visit, 1, 0.9, 1)])
+@example(schedule=[(slow_visit, 0, 1.4, 3), (visit, 1, 0.9, 0)])
 @given(schedule=st.lists(ACTS, min_size=15, max_size=40))
 @settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_no_reply_is_older_than_the_promise(engines: Engines, schedule: list[Act]) -> None:
