@@ -2,7 +2,8 @@
 
 import pytest
 
-from nextbuy.contracts.errors import NotFound
+from nextbuy.contracts.auth import ValidateUser
+from nextbuy.contracts.errors import Forbidden, NotFound, Unauthenticated
 from nextbuy.contracts.values import Role
 from nextbuy.product.poll_changes import poll_changes
 from tests.callers import account
@@ -27,6 +28,21 @@ async def test_only_seller_and_admins_see_pending_product(service: ServiceHarnes
             assert missing.value.slug == "product-not-found"
     for who in (seller, account(Role.ADMIN)):
         assert await service.get_product(lamp.id, who) == lamp
+
+
+@pytest.mark.parametrize("refusal", [Unauthenticated(), Forbidden()], ids=["logged-out", "suspended"])
+async def test_seller_whom_auth_refuses_sees_what_anyone_sees(
+    service: ServiceHarness, refusal: Unauthenticated | Forbidden
+) -> None:
+    seller = await service.seller()
+    kettle = await service.create_product(seller)
+    lamp = await service.create_product(seller, "Desk lamp", category="electronics")
+
+    service.calls.replies[ValidateUser] = refusal
+
+    assert await service.get_product(kettle.id, seller) == kettle
+    with pytest.raises(NotFound):
+        await service.get_product(lamp.id, seller)
 
 
 @pytest.mark.parametrize("key", ["01a204df-ff5d-734d-ae03-88a265c7785c", "nothing-here", "0", "☃", "'; --"])
