@@ -33,6 +33,7 @@ def purchase() -> list[Interaction]:
         interaction(1, 28, "forward", ("gateway", "order"), CREATE_SESSION, status=201),
         interaction(2, 3, "call", ("order", "auth"), "validate-user", status=200),
         interaction(6, 4, "call", ("order", "product"), "validate-products", status=200),
+        interaction(7, 2, "serve", ("order", "product"), "validate-products", status=200),
         interaction(100, 50, "request", ("client", "gateway"), PAY, status=200),
         interaction(101, 48, "forward", ("gateway", "simulator"), PAY, status=200),
         interaction(105, 40, "webhook", ("simulator", "gateway"), "payment-webhook", status=200),

@@ -45,7 +45,7 @@ def participants_of(interaction: Interaction, actors: Mapping[str, str]) -> tupl
 
 def sequence_diagram(recorded: Iterable[Interaction], actors: Mapping[str, str]) -> str:
     """Return the diagram as mermaid text, one statement per line."""
-    shown = _without_duplicates(sorted(recorded, key=lambda interaction: interaction.at))
+    shown = _without_duplicates(sorted(recorded, key=lambda interaction: (interaction.at, _depth(interaction))))
     present = {name for interaction in shown for name in participants_of(interaction, actors)}
     known = [name for name in PARTICIPANTS if name in present]
     aliases = {"Kafka": _bus_alias(shown)}
@@ -113,7 +113,8 @@ def _arrow(interaction: Interaction, actors: Mapping[str, str], *, is_end: bool)
 
 
 def _without_duplicates(recorded: Sequence[Interaction]) -> list[Interaction]:
-    """Drop what is the same arrow: the gateway's record of a webhook, and the reads of an event for each service."""
+    """Drop what is the same arrow: the line of a callee, the gateway's of a webhook, and further reads of an event."""
+    recorded = [each for each in recorded if each.kind != "serve"]
     reads = {each.event_id: each for each in recorded if each.kind == "read"}
     recorded = [each for each in recorded if each.kind != "read" or reads[each.event_id] is each]
     has_webhook = any(each.kind == "webhook" for each in recorded)
@@ -150,9 +151,7 @@ def _children(recorded: Sequence[Interaction]) -> dict[int | None, list[int]]:
     A child's caller is its parent's callee, and its time is within the parent's. A parent is longer than its child, or
     as long and of an outer kind, so that the result has no cycle.
     """
-    by_length = sorted(
-        range(len(recorded)), key=lambda index: (-recorded[index].ms, _OUTER_TO_INNER.index(_kind(recorded[index])))
-    )
+    by_length = sorted(range(len(recorded)), key=lambda index: (-recorded[index].ms, _depth(recorded[index])))
     children: dict[int | None, list[int]] = {None: []}
     for rank, index in enumerate(by_length):
         interaction = recorded[index]
@@ -163,8 +162,8 @@ def _children(recorded: Sequence[Interaction]) -> dict[int | None, list[int]]:
     return children
 
 
-def _kind(interaction: Interaction) -> str:
-    return interaction.kind if interaction.kind in _OUTER_TO_INNER else "call"
+def _depth(interaction: Interaction) -> int:
+    return _OUTER_TO_INNER.index(interaction.kind if interaction.kind in _OUTER_TO_INNER else "call")
 
 
 def _encloses(outer: Interaction, inner: Interaction) -> bool:

@@ -48,13 +48,12 @@ _FIELDS: Final = ("kind", "caller", "callee", "name", "outcome", "span_id", "par
 def decode_interactions(items: Iterable[Mapping[str, Any]]) -> list[Interaction]:
     """Return interactions in the order in which they began; unknown fields are ignored.
 
-    A consumed event has an item per subscription, which become one interaction. It came from the bus to the kafka
-    service first, which is an interaction of its own here (`read`).
+    A call has the caller's item and the callee's own (`serve`). A consumed event has an item per subscription, which
+    become one interaction. It came from the bus to the kafka service first, which is an interaction of its own here
+    (`read`).
     """
     decoded: dict[tuple[object, ...], Interaction] = {}
     for item in items:
-        if item["kind"] == "serve":  # The callee's own line of a call.
-            continue
         one = _decode(item)
         key = (one.at, one.callee, one.event_id) if one.subscriptions else (len(decoded),)
         same = decoded.get(key, one)

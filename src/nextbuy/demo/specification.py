@@ -136,8 +136,14 @@ PRODUCT_CREATED: Final = (
 
 ORDER_VALIDATES_PRODUCT: Final = (
     Arrow("Order Service", "Product Client", "", _VALIDATE_PRODUCTS),
-    Arrow("Product Client", "Product Service", "internal API", _VALIDATE_PRODUCTS),
+    Arrow(
+        "Product Client",
+        "Product Service",
+        "internal API",
+        Expectation("serve", "order", "product", "validate-products"),
+    ),
 )
+"""Of one call, the caller's line and the callee's."""
 
 
 @dataclass(frozen=True)
