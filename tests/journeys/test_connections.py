@@ -25,4 +25,5 @@ async def test_concurrent_checkouts_share_the_connections_of_the_setting(start_m
         opened = {row["service"]: row["connections"] for row in await market.rows("order", _OPEN)}
     assert [session.status for session in sessions] == [201] * 16
     assert opened["nextbuy-order"] == 2
+    assert opened.pop("nextbuy-product") == 2 + 1, "its feed of changes has a connection of its own"
     assert max(opened.values()) == 2

@@ -31,7 +31,7 @@ async def test_only_seller_and_admins_see_pending_product(service: ServiceHarnes
 
 
 @pytest.mark.parametrize("refusal", [Unauthenticated(), Forbidden()], ids=["logged-out", "suspended"])
-async def test_seller_whom_auth_refuses_sees_what_anyone_sees(
+async def test_seller_refused_by_auth_sees_what_anyone_sees(
     service: ServiceHarness, refusal: Unauthenticated | Forbidden
 ) -> None:
     seller = await service.seller()

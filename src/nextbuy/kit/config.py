@@ -119,7 +119,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = ""
     postgres_connections: Annotated[
         int,
-        Setting("POSTGRES_CONNECTIONS", "Connections that each copy of a service opens at most, when it is busy."),
+        Setting("POSTGRES_CONNECTIONS", "Connections that each copy of a service opens at most; product one more."),
     ] = 8
     redis_url: Annotated[str, Setting("REDIS_URL", "Redis, for events and rate limits.", "embedded")] = ""
     cache_url: Annotated[
