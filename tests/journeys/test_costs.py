@@ -7,13 +7,16 @@ to each checkout; a figure far below means that the bound can be lowered.
 import asyncio
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from random import choice
+from typing import Final
 
 import pytest
 
 from tests.journeys.cost_meter import Cost, CostMeter
 from tests.journeys.journey_client import JourneyClient, Json, Person, paid_event
 from tests.journeys.marketplace import Marketplace, MarketplaceFactory, marketplace_starter
+from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(120)
 IDLE = 3.0
@@ -24,6 +27,9 @@ PRODUCTS = 10
 ONE_SHOPPER = Cost(commits=27, statements=60, request_statements=16.3, redis_commands=56, wal=43_500, log=11_500)
 SIXTEEN_SHOPPERS = Cost(commits=13, statements=20, request_statements=12.5, redis_commands=24, wal=42_500, log=11_500)
 """Less than one commit and one statement of requests above what is measured; how events are batched varies more."""
+
+LOG_OF_PURCHASE: Final = 12_000
+"""Bytes in the log from the basket through the payment page to the last delivery, ids and callee lines included."""
 
 Catalogue = Sequence[Sequence[Json]]
 """The products of two shops."""
@@ -97,3 +103,26 @@ async def test_checkout_of_a_single_shopper_stays_within_its_cost(client: Journe
 
 async def test_checkout_among_sixteen_shoppers_stays_within_its_cost(client: JourneyClient) -> None:
     assert await excess(client, SIXTEEN_SHOPPERS, shoppers=16, checkouts=20) == []
+
+
+async def orders_exist(client: JourneyClient, session: Json) -> bool:
+    """Return whether a checkout has its orders, without a request that would be logged."""
+    query = "SELECT count(*) AS orders FROM orders WHERE session_id = $1::uuid"
+    [row] = await client.market.rows("order", query, session["session_id"])
+    return bool(row["orders"] == 2)
+
+
+async def test_log_of_a_purchase_stays_within_its_bound(client: JourneyClient) -> None:
+    catalogue = await products_of_two_shops(client, 1)
+    buyer = await client.new_buyer()
+    sizes: list[int] = []
+    async with CostMeter.open(client.market) as meter:
+        for _ in range(ATTEMPTS):
+            async with meter.handled():
+                begin = client.market.log_size()
+                session = await client.open_session(buyer, [(products[0], 1) for products in catalogue])
+                await client.pay(session)
+                await until(partial(orders_exist, client, session), "the payment is reported")
+            sizes.append(client.market.log_size() - begin)
+
+    assert min(sizes) <= LOG_OF_PURCHASE

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.journeys.journey_client import BAD_CARD, JourneyClient, Json, Person
-from tests.journeys.marketplace import environment, nextbuy
+from tests.journeys.marketplace import StartMarketplace, Topology, environment, nextbuy
 from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(120)
@@ -54,7 +54,7 @@ async def whole_story(client: JourneyClient, admin: Person, id_text: str, expect
         return expected <= parts(found)
 
     try:
-        await until(is_complete, timeout=20)
+        await until(is_complete, timeout=40)
     except AssertionError:
         assert expected - parts(found) == set()
     return found
@@ -142,3 +142,32 @@ async def test_id_that_leads_nowhere_is_an_error_in_a_sentence(client: JourneyCl
         printed.stderr
         == "nextbuy: Nothing is known about NB-NOWHERE-1. Check the id; traces are deleted after some days.\n"
     )
+
+
+@pytest.mark.timeout(180)
+async def test_story_survives_an_outage_of_the_store_and_is_read_while_nothing_runs(
+    start_marketplace: StartMarketplace,
+) -> None:
+    market = start_marketplace(Topology.MANY)
+    async with JourneyClient.connect(market) as client:
+        buyer, product = await client.new_buyer(), await client.new_product()
+        market.service("kafka").suspend()
+        session = await client.open_session(buyer, [(product, 1)])
+        await client.pay(session)
+        await client.wait_for_status("paid", buyer, session)
+
+        def is_noticed() -> bool:
+            messages = [line.get("message", "") for line in market.lines()]
+            return any(message.startswith("interactions not stored") for message in messages)
+
+        await until(is_noticed, "a process has noticed the outage", timeout=30)
+        market.service("kafka").resume()
+        [order] = (await client.get("/order/api/user-orders", buyer))["items"]
+        await whole_story(client, await client.admin(), order["number"], PURCHASE)
+        assert market.stop() == 0
+
+        printed = await asyncio.to_thread(run_trace, client, order["number"])
+
+    assert printed.returncode == 0, printed.stderr
+    assert f"Number:   {order['number']}" in printed.stdout
+    assert "event order.created for create-notification" in printed.stdout

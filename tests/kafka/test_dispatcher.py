@@ -20,6 +20,8 @@ from nextbuy.contracts.errors import (
 from nextbuy.contracts.message import Event
 from nextbuy.kafka.delivery import dispatcher
 from nextbuy.kit.events.bus.interface import BusMessage
+from nextbuy.kit.observability.interaction import Interaction, InteractionLine
+from nextbuy.kit.observability.telemetry import Journal, start_span
 from nextbuy.kit.service import subscribe
 from nextbuy.kit.storage.database import Database, Transaction
 from nextbuy.kit.wire import Response, encode
@@ -277,3 +279,36 @@ async def test_successful_deliveries_store_nothing_in_the_kafka_database(make_ha
 
     assert await count(sample.database, "inbox") == 400
     assert await rows_by_table(harness.database) == before
+
+
+async def test_failed_call_is_linked_to_the_trace_of_each_event(
+    make_redis_harness: MakeHarness, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatcher, "RETRY_INTERVAL", 0.02)
+    recorded: list[Interaction] = []
+
+    def record(interaction: InteractionLine, line: bytes, *, sampled: bool) -> None:
+        if interaction.kind == "call":
+            assert sampled
+            recorded.append(msgspec.json.decode(line, type=InteractionLine).complete())
+
+    monkeypatch.setattr(journal, "recorder", record)
+    harness = await make_redis_harness(sample=[RECORD_ALL])
+    sample = harness.destinations["sample"]
+    traces = [start_span() for _ in range(3)]
+    await harness.publish(
+        *(message(Counted(about="a", n=n), traceparent=one.traceparent) for n, one in enumerate(traces))
+    )
+
+    failures = iter([Unavailable("no database")])
+
+    async def fail_once(_entries: Sequence[EventEntry]) -> AppError | None:
+        return next(failures, None)
+
+    sample.intercept = fail_once
+    await deliver_all(harness)
+
+    failed = recorded[0]
+    assert (failed.name, failed.outcome, failed.reason) == ("receive-events", "unavailable", "no database")
+    assert failed.links == [one.trace_id for one in traces]
+    assert failed.trace_id not in failed.links

@@ -15,6 +15,7 @@ from nextbuy.contracts.errors import NotFound, Unavailable, Unprocessable
 from nextbuy.contracts.message import Event
 from nextbuy.contracts.values import Role, new_id
 from nextbuy.kit.config import Smtp
+from nextbuy.kit.observability.telemetry import current_span, start_span, use_span
 from nextbuy.kit.storage.database import Row
 from nextbuy.notification.deps import Deps
 from nextbuy.notification.mail import MailRef, mail
@@ -372,3 +373,21 @@ async def test_due_mails_are_found_by_index(deps: Deps) -> None:
 def test_mailer_depends_on_configured_server() -> None:
     assert isinstance(mailer_for(Smtp()), StoredMailer)
     assert isinstance(mailer_for(Smtp(host="mail.test", sender="a@b.test")), SmtpMailer)
+
+
+async def test_accounts_of_a_batch_are_asked_for_in_a_span_linked_to_each_event(deps: Deps, calls: StubCalls) -> None:
+    await notify(deps, order_created(), payment_refunded())
+    traces = {row["traceparent"].split("-")[1] for row in await rows(deps)}
+    spans = []
+
+    def look(call: GetAccounts) -> Accounts:
+        spans.append(current_span())
+        return Accounts([MAYA, INES][: len(call.account_ids)], [])
+
+    calls.replies[GetAccounts] = look
+    with use_span(start_span()) as job:
+        await send_mails(deps)
+
+    [span] = spans
+    assert len(traces) == 2
+    assert (set(span.links), span.trace_id, span.sampled) == (traces, job.trace_id, True)

@@ -79,8 +79,8 @@ def _summary(story: Sequence[Interaction], rows: Sequence[Row]) -> Iterator[str]
             yield f"{kind.capitalize() + ':':<10}{_plain(', '.join(found[:_MAX_IDS]))}{more}"
     first, last = story[0].at, max(one.at + one.ms / 1000 for one in story)
     began = datetime.fromtimestamp(first, UTC)
-    yield f"{'Began:':<10}{began:%Y-%m-%d %H:%M:%S} UTC; {len(rows)} interactions in {_seconds(last - first)}"
-    published = [f"{one.name}{_because(one)}" for one in story if one.kind == "publish"]
+    yield f"{'Began:':<10}{began:%Y-%m-%d %H:%M:%S} UTC; {_count(rows)} in {_seconds(last - first)}"
+    published = [f"{_plain(one.name)}{_because(one)}" for one in story if one.kind == "publish"]
     if published:
         yield f"{'Events:':<10}{', '.join(dict.fromkeys(published))}"
     failures = [f"{_time(one.at)} {_ends(one)} {_what(one)}: {_failure(one)}" for one, _ in rows if _failed(one)] or [
@@ -91,6 +91,10 @@ def _summary(story: Sequence[Interaction], rows: Sequence[Row]) -> Iterator[str]
     waits = list(_waits(rows)) or [f"never for more than {_WAIT:g} s"]
     yield f"{'Waited:':<10}{waits[0]}"
     yield from (f"{'':10}{wait}" for wait in waits[1:])
+
+
+def _count(rows: Sequence[Row]) -> str:
+    return f"{len(rows)} interaction{'' if len(rows) == 1 else 's'}"
 
 
 def _waits(rows: Sequence[Row]) -> Iterator[str]:

@@ -118,3 +118,4 @@ def test_last_part_of_a_path_may_be_an_id() -> None:
     assert path_id("request", f"GET {order}", 503) == path_id("request", f"POST {order}", 0) == "01a22377-0e8c"
     assert path_id("request", f"GET {order}", 0) == path_id("forward", f"POST {order}", 0) == ""
     assert path_id("request", "POST /order/api/create-payment-session", 0) == ""
+    assert path_id("request", "GET /kafka/api/traces/01a22377-0e8c", 404) == ""

@@ -19,6 +19,7 @@ from nextbuy.contracts.errors import (
     DeadlinePassed,
     Forbidden,
     InternalError,
+    ServiceUnavailable,
     Unauthenticated,
     Unavailable,
 )
@@ -29,13 +30,14 @@ from nextbuy.kit.observability import telemetry
 from nextbuy.kit.observability.telemetry import Journal
 from nextbuy.kit.rpc.breakers import Breakers
 from nextbuy.kit.rpc.calls import CALL_TIMEOUT, Calls
-from nextbuy.kit.rpc.transports import LocalTransport, Transport
+from nextbuy.kit.rpc.transports import HttpTransport, LocalTransport, Transport
 from nextbuy.kit.service import Service, answers
 from nextbuy.kit.service_identity import ServiceIdentity
 from nextbuy.kit.wire import Handler, Request, Response
 from nextbuy.kit.workload import in_background, set_background
 from tests.conftest import OpenDatabase
 from tests.log_lines import decode_line
+from tests.ports import free_port
 
 SECRET = b"a secret of sixteen bytes or more"
 
@@ -105,8 +107,9 @@ def calls_to(
     caller: str = "caller",
     breakers: Breakers | None = None,
     record_success: bool = True,
+    transport: Transport | None = None,
 ) -> Calls:
-    transports: dict[str, Transport] = {"callee": LocalTransport("callee", lambda: handler)}
+    transports: dict[str, Transport] = {"callee": transport or LocalTransport("callee", lambda: handler)}
     return Calls(
         ServiceIdentity(SECRET, caller),
         transports,
@@ -346,6 +349,22 @@ async def test_malformed_reply_is_bad_gateway(log: Lines) -> None:
 
     with pytest.raises(BadGateway):
         await calls_to(babbles, log.journal).send(Spend(word="a"))
+
+    [line] = [line for line in log() if line.get("kind") == "call"]
+    assert (line["outcome"], line["status"]) == (BadGateway.slug, 502)
+    assert "status 200, body begins: <html> <- DecodeError: JSON is malformed" in line["reason"]
+
+
+async def test_connection_that_is_refused_leaves_the_error_of_the_operating_system(log: Lines) -> None:
+    nobody = HttpTransport("callee", f"http://127.0.0.1:{free_port()}")
+
+    with pytest.raises(ServiceUnavailable):
+        await calls_to(None, log.journal, transport=nobody).send(Spend(word="a"))
+
+    [line] = log()
+    assert (line["outcome"], line["status"]) == ("callee-unavailable", 503)
+    assert "Connect call failed" in line["reason"]
+    await nobody.close()
 
 
 async def test_service_outside_callers_is_refused(log: Lines) -> None:

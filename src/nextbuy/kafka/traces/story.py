@@ -136,14 +136,11 @@ class _Story:
             return
         if one.trace_id in self._linked:
             return
-        if one.links:
-            self._linked.add(one.trace_id)
-            return
         kinds = {kind for kind, some in one.ids.items() if self.wanted in some}
         if not kinds.isdisjoint(_FOLLOWED) or (kinds and one.kind == "publish") or self._is_of_purchase(one):
             self._follow_whole(one)
         elif not kinds:
-            # The id is in a path only: a request that reads it, or that never reached its service.
+            # Work for a batch, or a request with the id in its path only, which may have reached no service.
             self._linked.add(one.trace_id)
 
     def _is_of_purchase(self, one: Interaction) -> bool:

@@ -32,6 +32,7 @@ _MAX_PER_CALL: Final = 4_000
 """Interactions of one call: their lines compress to some 200 kB."""
 _PATH_ID: Final = 8
 """Characters of the shortest last part of a path that is indexed as an id."""
+_STORIES: Final = "/kafka/api/traces"
 _LEVEL: Final = 1
 """Of zlib. A higher level costs more than the space is worth."""
 _BUYING: Final = frozenset({"order", "simulator"})
@@ -176,11 +177,13 @@ def _terms(recorded: Iterable[_Recorded]) -> set[str]:
 def path_id(kind: str, name: str, status: int) -> str:
     """Return the last part of a request's path, if it may be an id; otherwise an empty string.
 
-    Reads that went well are left out of stories: pages read an order again and again.
+    Reads that went well are left out of stories: pages read an order again and again. So are searches for a story.
     """
     if kind != "request" or (status < _FIRST_ERROR and name.startswith("GET ")):
         return ""
-    last = name.rpartition("/")[2]
+    before, _, last = name.rpartition("/")
+    if before.endswith(_STORIES):
+        return ""
     return last if _PATH_ID <= len(last) < len(name) and any(map(str.isdigit, last)) else ""
 
 
