@@ -1,9 +1,11 @@
 """Test doubles for calls to other services."""
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from nextbuy.contracts.message import Call, Check, Reply
+from nextbuy.kit.wire import Request, Response
 
 
 class StubCalls:
@@ -35,3 +37,17 @@ class StubCalls:
     def of_type(self, kind: type[Call[Any]]) -> list[Any]:
         """Return the calls of one type, in order."""
         return [call for call in self.made if type(call) is kind]
+
+
+class OneReply:
+    """A transport to a service that answers every request with one reply, in JSON values."""
+
+    def __init__(self, reply: object) -> None:
+        self._body = json.dumps(reply).encode()
+
+    async def deliver(self, _request: Request, _timeout: float) -> Response:
+        """Answer."""
+        return Response(200, self._body)
+
+    async def close(self) -> None:
+        """Do nothing."""

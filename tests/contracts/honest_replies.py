@@ -113,16 +113,16 @@ def a_shop(*, status: Any = "approved", seller_id: UUID | None = None) -> Shop: 
     return Shop(new_id(), "Clay", "clay-1", "Pots.", "ceramics", status, seller_id or new_id(), 3)
 
 
-def a_seller(status: Any, at: datetime = NOW) -> Seller:  # noqa: ANN401  a status
+def a_seller(status: Any, at: datetime = NOW, *, of: UUID | None = None) -> Seller:  # noqa: ANN401  a status
     """Return a seller who submitted their shop `at` a time."""
-    shop = a_shop(status=status)
+    shop = a_shop(status=status, seller_id=of)
     return Seller(shop.seller_id, "Ada Winter", "ada@example.test", shop, at)
 
 
-def a_product(status: Any, at: datetime = NOW) -> Product:  # noqa: ANN401  a status
+def a_product(status: Any, at: datetime = NOW, *, of: UUID | None = None) -> Product:  # noqa: ANN401  a status
     """Return a product that was created `at` a time."""
     return Product(
-        id=new_id(),
+        id=of or new_id(),
         slug="mug-1",
         title="Mug",
         description="Blue.",

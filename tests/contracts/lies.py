@@ -13,6 +13,8 @@ from nextbuy.contracts.message import Envelope
 Json = Any
 _OTHER_ID: Final = str(UUID(int=0x0192_0000_0000_7000_8000_0000_0000_0FFF))
 _FOREIGN: Final = ("http://evil.example/pay", "//evil.example/pay", "/\\evil.example/pay", "javascript:alert(1)")
+_SIGNED: Final = frozenset({"Finding.points"})
+_POSITIVE: Final = frozenset({"Price.amount", "QuotedLine.quantity"})
 _MAX_REPEATED: Final = 60_000
 """Items of the longest list that is built."""
 
@@ -21,17 +23,26 @@ _MAX_REPEATED: Final = 60_000
 class Lie:
     """A reply with one field changed."""
 
-    path: str
-    """The field, such as `lines[0].unit_price.amount`."""
+    steps: tuple[str | int, ...]
+    """The path of the field."""
     owner: str
     """The field as its struct names it, such as `Price.amount`."""
     kind: str
-    reply: Json
+    value: Json
 
     @property
     def is_possible(self) -> bool:
         """Whether the value is within the bounds of its type, so that only the question can refute it."""
         return self.kind in {"other", "shorter", "reversed", "duplicated item", "longer"}
+
+    @property
+    def path(self) -> str:
+        """The field in text, such as `lines[0].unit_price.amount`."""
+        return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in self.steps).removeprefix(".")
+
+    def about(self, honest: Json) -> Json:
+        """Return an honest reply with this change, or unchanged if it does not have the field."""
+        return _replaced(honest, self.steps, self.value)
 
     def __str__(self) -> str:
         return f"{self.path} {self.kind}"
@@ -40,7 +51,7 @@ class Lie:
 def lies(kind: type[Any], honest: Json) -> Iterator[Lie]:
     """Yield the lies about a reply; `honest` is its JSON with every field."""
     for path, owner, change, value in _changes(inspect.type_info(kind), honest, (), kind.__name__):
-        yield Lie(_text(path), owner, change, _replaced(honest, path, value))
+        yield Lie(path, owner, change, value)
 
 
 Path = tuple[str | int, ...]
@@ -63,6 +74,8 @@ def _changes(kind: inspect.Type, value: Json, path: Path, owner: str) -> Iterato
             yield from _of_list(kind, value, path, owner)
         case inspect.DictType():
             yield from _of_dict(kind, value, path, owner)
+        case inspect.IntType() | inspect.FloatType():
+            yield from ((path, owner, change, other) for change, other in _of_number(kind, value, owner))
         case _:
             yield from ((path, owner, change, other) for change, other in _of_value(kind, value))
 
@@ -103,16 +116,20 @@ def _of_dict(kind: inspect.DictType, value: dict[str, Json], path: Path, owner: 
     yield from _changes(kind.value_type, value[first], (*path, first), f"{owner}[]")
 
 
-def _of_value(kind: inspect.Type, value: Json) -> Iterator[tuple[str, Json]]:  # noqa: C901, PLR0912  one case per type
+def _of_number(kind: inspect.IntType | inspect.FloatType, value: Json, owner: str) -> Iterator[tuple[str, Json]]:
+    if kind.ge is not None:
+        yield "too low", kind.ge - 1
+    if kind.le is not None:
+        yield "too high", kind.le + max(1, kind.le // 1_000)
+    yield ("other" if owner in _SIGNED else "sign"), -value or -1
+    if owner in _POSITIVE:
+        yield "zero", 0
+    yield "other", value + 1
+    yield "other", value - 1 if value > 1 else value + 2
+
+
+def _of_value(kind: inspect.Type, value: Json) -> Iterator[tuple[str, Json]]:
     match kind:
-        case inspect.IntType() | inspect.FloatType():
-            if kind.ge is not None:
-                yield "too low", kind.ge - 1
-            if kind.le is not None:
-                yield "too high", kind.le + max(1, kind.le // 1_000)
-            yield ("sign" if (kind.ge or 0) > -value else "other"), -value
-            yield "other", value + 1
-            yield "other", value - 1 if value > (kind.ge or 0) else value + 2
         case inspect.StrType():
             if kind.max_length is not None:
                 yield "too long", "x" * (kind.max_length + 1)
@@ -165,9 +182,8 @@ def _replaced(honest: Json, path: Path, value: Json) -> Json:
     if not path:
         return value
     changed = copy.copy(honest)
-    changed[path[0]] = _replaced(honest[path[0]], path[1:], value)
+    try:
+        changed[path[0]] = _replaced(honest[path[0]], path[1:], value)
+    except (KeyError, IndexError, TypeError):
+        return honest
     return changed
-
-
-def _text(path: Path) -> str:
-    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).removeprefix(".")

@@ -45,6 +45,16 @@ async def test_seller_refused_by_auth_sees_what_anyone_sees(
         await service.get_product(lamp.id, seller)
 
 
+async def test_buyers_see_products_without_a_call(service: ServiceHarness) -> None:
+    kettle = await service.create_product(await service.seller())
+    service.calls.made.clear()
+
+    await service.get_product(kettle.id)
+    await service.get_product(kettle.id, account(Role.BUYER))
+
+    assert service.calls.made == []
+
+
 @pytest.mark.parametrize("key", ["01a204df-ff5d-734d-ae03-88a265c7785c", "nothing-here", "0", "☃", "'; --"])
 async def test_unknown_key_is_not_found(service: ServiceHarness, key: str) -> None:
     for who in (None, account(Role.SELLER), account(Role.ADMIN)):

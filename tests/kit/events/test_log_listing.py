@@ -152,6 +152,8 @@ async def test_selection_is_read_by_topic_key_time_and_id(publisher: Database) -
     assert await read(publisher, topics=topics, since=border) == [3, 4, 5]
     assert await read(publisher, topics=topics, until=border) == [0, 1, 2]
     assert await read(publisher, event_ids=ids) == [1, 4]
+    assert await read(publisher, event_ids=ids, key="nobody") == []
+    assert await read(publisher, event_ids=ids, topics=["test.measured"]) == [4]
     assert await read(publisher, topics=topics, after=4) == [4, 5]
 
 

@@ -100,7 +100,9 @@ _READ_KEY: Final = _SIZED.format(f"""
     ORDER BY id LIMIT $2
 """)  # noqa: S608
 _READ_IDS: Final = _SIZED.format(f"""
-    SELECT id, envelope FROM event_log AS log WHERE event_id = ANY($4::uuid[]) AND id > $1 AND {_PUBLISHED}
+    SELECT id, envelope FROM event_log AS log
+    WHERE event_id = ANY($4::uuid[]) AND id > $1 AND {_PUBLISHED}
+          AND ($5::text[] IS NULL OR topic = ANY($5)) AND ($6::text IS NULL OR key = $6)
     ORDER BY id LIMIT $2
 """)  # noqa: S608
 _CONTINUE_ABOVE: Final = "SELECT setval('event_log_id_seq', $1) FROM event_log_id_seq WHERE last_value < $1"
@@ -174,7 +176,8 @@ async def read_logged_events(deps: _HasLog, call: ReadLoggedEvents) -> LogRead:
     """Return the next selected events, up to `MAX_PART_BYTES`."""
     database, selection = deps.database, call.selection
     if selection.event_ids is not None:
-        rows = await database.fetch(_READ_IDS, call.after, call.limit, MAX_PART_BYTES, selection.event_ids)
+        only = (selection.event_ids, selection.topics, selection.key)
+        rows = await database.fetch(_READ_IDS, call.after, call.limit, MAX_PART_BYTES, *only)
         return LogRead([_logged(row) for row in rows], call.after)
     last = await _last_of(database, selection.until)
     after = max(call.after, await _start_at(database, selection.since)) if selection.since else call.after

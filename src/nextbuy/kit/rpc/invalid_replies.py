@@ -7,7 +7,7 @@ import msgspec
 
 _MAX_SHOWN: Final = 200
 """Characters of a value in the log."""
-_PATH: Final = re.compile(r" - at `(?:key in )?\$?([^`]*)`")
+_PATH: Final = re.compile(r"`\$([^`]*)`$")
 _STEP: Final = re.compile(r"\.([^.\[]+)|\[(\d+)\]")
 
 

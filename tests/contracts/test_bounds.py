@@ -1,4 +1,4 @@
-"""Every field of every event is bounded, so that a subscriber can store whatever it accepts."""
+"""Every field of every event, call and reply is bounded, so that its reader can store whatever it accepts."""
 
 from collections.abc import Iterator
 from typing import Annotated, Any
@@ -7,11 +7,11 @@ import msgspec
 import pytest
 from msgspec import Meta, Struct, inspect
 
-from nextbuy.contracts.message import Event
-from nextbuy.contracts.registry import EVENTS
+from nextbuy.contracts.message import Call, Event
+from nextbuy.contracts.registry import CALLS, EVENTS
 from nextbuy.contracts.values import MAX_INTEGER
 
-_COMPOUND = (inspect.Metadata, inspect.UnionType, inspect.StructType, inspect.ListType)
+_COMPOUND = (inspect.Metadata, inspect.UnionType, inspect.StructType, inspect.ListType, inspect.DictType)
 _UNBOUNDED_IS_FINE = (
     inspect.NoneType,
     inspect.BoolType,
@@ -19,14 +19,17 @@ _UNBOUNDED_IS_FINE = (
     inspect.DateTimeType,
     inspect.EnumType,
     inspect.LiteralType,
+    inspect.RawType,
 )
+_JUDGED_ALONE = frozenset({".entries[].position", ".entries[].reject"})
+"""Fields of `ReceiveEvents` that the receiver checks event by event, since one wrong value must not stop the others."""
 
 
 def unbounded(kind: inspect.Type, path: str) -> Iterator[str]:
     """Yield the path of each part of a type that has no bound, or one beyond what a column holds."""
     if not isinstance(kind, _COMPOUND) and not _is_bounded(kind):
         yield path
-    if isinstance(kind, inspect.ListType) and kind.max_length is None:
+    if isinstance(kind, inspect.ListType | inspect.DictType) and kind.max_length is None:
         yield path
     for part, name in _parts(kind):
         yield from unbounded(part, path + name)
@@ -35,7 +38,7 @@ def unbounded(kind: inspect.Type, path: str) -> Iterator[str]:
 def _is_bounded(kind: inspect.Type) -> bool:
     if isinstance(kind, inspect.StrType):
         return kind.max_length is not None
-    if isinstance(kind, inspect.IntType):
+    if isinstance(kind, inspect.IntType | inspect.FloatType):
         return kind.ge is not None and kind.le is not None and -MAX_INTEGER <= kind.ge <= kind.le <= MAX_INTEGER
     return isinstance(kind, _UNBOUNDED_IS_FINE)
 
@@ -50,12 +53,20 @@ def _parts(kind: inspect.Type) -> list[tuple[inspect.Type, str]]:
             return [(field.type, f".{field.name}") for field in kind.fields]
         case inspect.ListType():
             return [(kind.item_type, "[]")]
+        case inspect.DictType():
+            return [(kind.key_type, "{}"), (kind.value_type, "[]")]
     return []
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.topic)
 def test_every_field_of_event_is_bounded(event: type[Event]) -> None:
     assert list(unbounded(inspect.type_info(event), event.topic)) == []
+
+
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: f"{call.to}.{call.name}")
+def test_every_field_of_call_and_reply_is_bounded(call: type[Call[Any]]) -> None:
+    found = [*unbounded(inspect.type_info(call), ""), *unbounded(inspect.type_info(call.reply), "reply")]
+    assert set(found) - _JUDGED_ALONE == set()
 
 
 class _Part(Struct):
@@ -73,7 +84,7 @@ class _Part(Struct):
         (list[Annotated[str, Meta(max_length=1)]], ["x"]),
         (Annotated[list[str], Meta(max_length=1)], ["x[]"]),
         (Annotated[list[_Part], Meta(max_length=1)], ["x[].name"]),
-        (dict[str, int], ["x"]),
+        (dict[str, int], ["x", "x{}", "x[]"]),
         (float, ["x"]),
         (Annotated[str, Meta(max_length=1)] | None, []),
         (Annotated[int, Meta(ge=-MAX_INTEGER, le=MAX_INTEGER)], []),

@@ -1,0 +1,372 @@
+"""An act for each call of each service: a public route or a job that makes the call, on a real database."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any, Final, cast
+from uuid import UUID
+
+import nextbuy.admin.service
+import nextbuy.analytics.service
+import nextbuy.kafka.service
+import nextbuy.notification.service
+import nextbuy.order.service
+import nextbuy.product.service
+import nextbuy.seller.service
+import nextbuy.simulator.service
+from nextbuy.admin.deps import Deps as AdminDeps
+from nextbuy.analytics import rebuild_requests
+from nextbuy.analytics.rebuild_projections import rebuild_projections
+from nextbuy.contracts.auth import (
+    AccountRegistered,
+    Accounts,
+    AuthClient,
+    GetAccounts,
+    ReadAuthEvents,
+    SetAccountStatus,
+    ValidateAdmin,
+    ValidateSeller,
+    ValidateUser,
+)
+from nextbuy.contracts.errors import AppError
+from nextbuy.contracts.message import Call
+from nextbuy.contracts.order import OrderClient, OrderPaid, ReadOrderEvents
+from nextbuy.contracts.product import (
+    DecideProduct,
+    ListProducts,
+    ProductApproved,
+    ProductClient,
+    ReadProductEvents,
+    ReleaseStock,
+    ValidateProducts,
+)
+from nextbuy.contracts.seller import (
+    DecideSeller,
+    GetShops,
+    ListSellers,
+    ReadSellerEvents,
+    SellerClient,
+    SellerRegistered,
+    ValidateShopOwner,
+)
+from nextbuy.contracts.simulator import OpenPayment, RefundPayment
+from nextbuy.contracts.values import Money, Page, Role, new_id
+from nextbuy.kit.clock import utc_now
+from nextbuy.kit.config import Settings, Smtp
+from nextbuy.kit.observability.telemetry import Journal
+from nextbuy.kit.rpc.transports import HttpTransport
+from nextbuy.notification.deps import Deps as NotificationDeps
+from nextbuy.notification.mailer import SmtpMailer, StoredMailer
+from nextbuy.notification.notify_accounts import notify_accounts
+from nextbuy.notification.send_mails import send_mails
+from nextbuy.order.expire_sessions import expire_sessions
+from nextbuy.order.payments import SimulatorPayments
+from nextbuy.order.recover_checkouts import recover_checkouts
+from nextbuy.order.refund_unmatched_payments import refund_unmatched_payments
+from nextbuy.order.release_due_holds import release_due_holds
+from nextbuy.seller.deps import Deps as SellerDeps
+from nextbuy.simulator.deps import Deps as SimulatorDeps
+from nextbuy.simulator.webhook_dispatcher import WebhookDispatcher
+from tests.analytics.projection_harness import ProjectionHarness
+from tests.callers import account, confirm
+from tests.conftest import OpenDatabase
+from tests.contracts.honest_replies import LATER, a_product, a_seller
+from tests.doubles import StubCalls
+from tests.inbound import handle, inbound
+from tests.kafka.sample_deps import sample_deps
+from tests.lying_callee import Act, LyingCallee, job, request
+from tests.notification.test_drafts import order_created
+from tests.order.market import Market
+from tests.product.service_harness import ServiceHarness
+
+ADMIN: Final = account(Role.ADMIN)
+SELLER: Final = account(Role.SELLER)
+BUYER: Final = account(Role.BUYER)
+
+
+@dataclass
+class World:
+    """The call that is lied about, and the parts that an act needs."""
+
+    open_database: OpenDatabase
+    journal: Journal
+    call: type[Call[Any]]
+
+    def callee(self, replies: StubCalls | dict[type[Call[Any]], object]) -> LyingCallee:
+        """Return the services behind the caller; `replies` are the honest ones."""
+        honest = replies if isinstance(replies, StubCalls) else StubCalls({**_AUTH, **replies})
+        return LyingCallee(honest, self.call, self.journal)
+
+
+_AUTH: Final = {ValidateUser: confirm, ValidateSeller: confirm, ValidateAdmin: confirm}
+
+
+async def _market(world: World) -> tuple[Market, LyingCallee]:
+    market = Market(await world.open_database("order"))
+    callee = world.callee(market.calls)
+    market.deps = replace(
+        market.deps,
+        auth=AuthClient(callee.send),
+        product=ProductClient(callee.send),
+        seller=SellerClient(callee.send),
+        payments=SimulatorPayments(callee.send, "http://shop.test"),
+    )
+    return market, callee
+
+
+async def checkout(world: World) -> Act:
+    """A buyer checks out two products."""
+    market, callee = await _market(world)
+    products = [market.product(market.shop(), stock=1_000_000) for _ in range(2)]
+    body = {"lines": [{"product_id": one, "quantity": 2} for one in products]}
+    run = request(nextbuy.order.service.SERVICE, market.deps, market.buyer, "POST", "create-payment-session", body)
+    return Act(callee=callee, database=market.database, run=run)
+
+
+async def refund(world: World) -> Act:
+    """A job refunds a checkout that was paid with a wrong amount."""
+    market, callee = await _market(world)
+    product = market.product(market.shop(), stock=1_000_000)
+
+    async def pay_too_little() -> None:
+        await market.recover()
+        session = await market.create_payment_session((product, 1))
+        callee.fails, fails = True, callee.fails
+        with suppress(AppError):
+            await market.deliver(market.paid_event(session, amount_total=1))
+        callee.fails = fails
+        await market.expire_claims()
+
+    run = job(lambda: recover_checkouts(market.deps))
+    return Act(callee=callee, database=market.database, run=run, prepare=pay_too_little)
+
+
+async def refund_of_unmatched_payment(world: World) -> Act:
+    """A job refunds a payment that belongs to no checkout."""
+    market, callee = await _market(world)
+
+    async def pay_for_nothing() -> None:
+        await market.recover()
+        event = market.provider_event("checkout.session.completed", new_id(), id=f"pay_{new_id().hex}", amount_total=5)
+        await market.deliver(event)
+        await market.expire_claims()
+
+    run = job(lambda: refund_unmatched_payments(market.deps))
+    return Act(callee=callee, database=market.database, run=run, prepare=pay_for_nothing)
+
+
+async def release(world: World) -> Act:
+    """A job releases the units of a checkout that was not paid in time."""
+    market, callee = await _market(world)
+    product = market.product(market.shop(), stock=1_000_000)
+
+    async def let_expire() -> None:
+        await market.recover()
+        await market.create_payment_session((product, 1))
+        market.now += timedelta(minutes=31)
+        await expire_sessions(market.deps)
+        await market.expire_claims()
+
+    run = job(lambda: release_due_holds(market.deps))
+    return Act(callee=callee, database=market.database, run=run, prepare=let_expire)
+
+
+async def _product(world: World) -> tuple[ServiceHarness, LyingCallee]:
+    service = ServiceHarness(await world.open_database("product"), journal=world.journal)
+    callee = world.callee(service.calls)
+    service.deps = replace(service.deps, auth=AuthClient(callee.send), seller=SellerClient(callee.send))
+    return service, callee
+
+
+async def listing(world: World) -> Act:
+    """A seller lists a product."""
+    service, callee = await _product(world)
+    body = {"title": "Mug", "description": "", "category": "home", "price": {"amount": 900}, "stock": 3}
+    seller = await service.seller()
+    run = request(nextbuy.product.service.SERVICE, service.deps, seller, "POST", "create-product", body)
+    return Act(callee=callee, database=service.database, run=run)
+
+
+async def view_of_hidden_product(world: World) -> Act:
+    """A seller reads a product that buyers do not see."""
+    service, callee = await _product(world)
+    seller = await service.seller()
+    lamp = await service.create_product(seller, "Desk lamp", category="electronics")
+    run = request(nextbuy.product.service.SERVICE, service.deps, seller, "GET", f"get-product/{lamp.id}")
+    return Act(callee=callee, database=service.database, run=run)
+
+
+async def opening_of_shop(world: World) -> Act:
+    """A seller opens a shop."""
+    database, callee = await world.open_database("seller"), world.callee({})
+    deps = SellerDeps(auth=AuthClient(callee.send), database=database)
+    body = {"name": "Clay", "bio": "", "category": "home"}
+    run = request(nextbuy.seller.service.SERVICE, deps, SELLER, "POST", "create-shop", body)
+    return Act(callee=callee, database=database, run=run)
+
+
+def of_admin(method: str, path: str, body: object = None) -> "MakeAct":
+    """Return an act of an admin."""
+
+    async def make(world: World) -> Act:
+        callee = world.callee(
+            {
+                SetAccountStatus: lambda call: account(Role.BUYER, account_id=call.account_id),
+                DecideSeller: lambda call: a_seller(call.decision, of=call.user_id),
+                DecideProduct: lambda call: a_product(call.decision, of=call.product_id),
+                ListSellers: Page([a_seller("pending"), a_seller("pending", LATER)], "the-next"),
+                ListProducts: Page([a_product("pending"), a_product("pending", LATER)], "the-next"),
+            }
+        )
+        database = await world.open_database("admin")
+        deps = AdminDeps(
+            auth=AuthClient(callee.send),
+            product=ProductClient(callee.send),
+            seller=SellerClient(callee.send),
+            database=database,
+        )
+        return Act(
+            callee=callee,
+            database=database,
+            run=request(nextbuy.admin.service.SERVICE, deps, ADMIN, method, path, body),
+        )
+
+    return make
+
+
+async def _notification(world: World) -> tuple[NotificationDeps, LyingCallee]:
+    def accounts(call: GetAccounts) -> Accounts:
+        return Accounts([account(Role.BUYER, account_id=one) for one in call.account_ids])
+
+    callee = world.callee({GetAccounts: accounts})
+    database = await world.open_database("notification")
+    deps = NotificationDeps(
+        auth=AuthClient(callee.send), database=database, mailer=StoredMailer(), public_url="http://shop.test"
+    )
+    return deps, callee
+
+
+async def mail(world: World) -> Act:
+    """A job sends the mails about an order to its buyer and its seller."""
+    deps, callee = await _notification(world)
+    with_server = replace(deps, mailer=SmtpMailer(Smtp(host="mail.test", sender="shop@nextbuy.test")))
+
+    async def notify() -> None:
+        await deps.database.execute("DELETE FROM mails")
+        await handle(notify_accounts, with_server, inbound(order_created()))
+
+    return Act(callee=callee, database=deps.database, run=job(lambda: send_mails(deps)), prepare=notify)
+
+
+def of_notification(who: Any, method: str, path: str) -> "MakeAct":  # noqa: ANN401  an account
+    """Return an act of a reader of notifications or mails."""
+
+    async def make(world: World) -> Act:
+        deps, callee = await _notification(world)
+        run = request(nextbuy.notification.service.SERVICE, deps, who, method, path)
+        return Act(callee=callee, database=deps.database, run=run)
+
+    return make
+
+
+async def _analytics(world: World) -> tuple[ProjectionHarness, LyingCallee]:
+    publishers = {name: await world.open_database("") for name in ("auth", "seller", "product", "order")}
+    for name, database in publishers.items():
+        database.service = name
+    harness = ProjectionHarness(await world.open_database("analytics"), publishers)
+    harness.calls.replies |= _AUTH
+    callee = world.callee(harness.calls)
+    harness.deps = replace(
+        harness.deps,
+        auth=AuthClient(callee.send),
+        product=ProductClient(callee.send),
+        seller=SellerClient(callee.send),
+        order=OrderClient(callee.send),
+    )
+    return harness, callee
+
+
+async def rebuild(world: World) -> Act:
+    """A job rebuilds a projection from the event logs of four services."""
+    harness, callee = await _analytics(world)
+    ids = [new_id() for _ in range(4)]
+    for _ in range(2):
+        await harness.write(
+            AccountRegistered(account_id=ids[0], role=Role.BUYER),
+            SellerRegistered(shop_id=ids[1], user_id=ids[2], shop_name="Clay", status="pending", shop_version=1),
+            ProductApproved(
+                product_id=ids[3], shop_id=ids[1], seller_id=ids[2], title="Mug", status="active", by=ids[0]
+            ),
+            OrderPaid(order_id=new_id(), session_id=new_id(), shop_id=ids[1], total=Money(5)),
+        )
+
+    async def request_rebuild() -> None:
+        while await rebuild_projections(harness.deps):
+            pass
+        async with harness.database.transaction() as tx:
+            await rebuild_requests.request_rebuild(tx, "daily-figures", requested_by="admin")
+
+    run = job(lambda: rebuild_projections(harness.deps))
+    return Act(callee=callee, database=harness.database, run=run, prepare=request_rebuild)
+
+
+def of_analytics(who: Any, method: str, path: str) -> "MakeAct":  # noqa: ANN401  an account
+    """Return an act of a reader of figures."""
+
+    async def make(world: World) -> Act:
+        harness, callee = await _analytics(world)
+        run = request(nextbuy.analytics.service.SERVICE, harness.deps, who, method, path)
+        return Act(callee=callee, database=harness.database, run=run)
+
+    return make
+
+
+async def stuck_webhooks(world: World) -> Act:
+    """An admin lists webhooks that have failed for long."""
+    callee, database = world.callee({}), await world.open_database("simulator")
+    deps = SimulatorDeps(
+        auth=AuthClient(callee.send),
+        database=database,
+        clock=utc_now,
+        settings=Settings(secret=b"0123456789abcdef"),
+        journal=world.journal,
+        dispatcher=WebhookDispatcher(HttpTransport("gateway", "http://shop.test")),
+    )
+    run = request(nextbuy.simulator.service.SERVICE, deps, ADMIN, "GET", "stuck")
+    return Act(callee=callee, database=database, run=run)
+
+
+async def dead_letters(world: World) -> Act:
+    """An admin lists dead letters."""
+    callee, database = world.callee({}), await world.open_database("kafka")
+    deps = sample_deps(database, callee.send, cast("Any", None), [])
+    run = request(nextbuy.kafka.service.SERVICE, deps, ADMIN, "GET", "dead-letters")
+    return Act(callee=callee, database=database, run=run)
+
+
+MakeAct = Callable[[World], Awaitable[Act]]
+_ID: Final = UUID(int=1)
+ACTS: Final[dict[tuple[str, type[Call[Any]]], MakeAct]] = {
+    **{("order", call): checkout for call in (ValidateUser, ValidateProducts, GetShops, OpenPayment)},
+    ("order", RefundPayment): refund,
+    ("order", ReleaseStock): release,
+    **{("product", call): listing for call in (ValidateSeller, ValidateShopOwner)},
+    ("product", ValidateUser): view_of_hidden_product,
+    ("seller", ValidateSeller): opening_of_shop,
+    ("admin", ValidateAdmin): of_admin("POST", "read-all-notifications"),
+    ("admin", SetAccountStatus): of_admin("POST", f"suspend-account/{_ID}", {"reason": "spam"}),
+    ("admin", DecideSeller): of_admin("POST", f"approve-seller/{_ID}"),
+    ("admin", DecideProduct): of_admin("POST", f"reject-product/{_ID}", {"reason": "fake"}),
+    ("admin", ListSellers): of_admin("GET", "get-pending-sellers"),
+    ("admin", ListProducts): of_admin("GET", "get-pending-products"),
+    ("notification", GetAccounts): mail,
+    ("notification", ValidateUser): of_notification(BUYER, "POST", "read-all-notifications"),
+    ("notification", ValidateAdmin): of_notification(ADMIN, "GET", "mails"),
+    **{("analytics", call): rebuild for call in (ReadAuthEvents, ReadSellerEvents, ReadProductEvents, ReadOrderEvents)},
+    ("analytics", ValidateUser): of_analytics(SELLER, "GET", "seller-figures"),
+    ("analytics", ValidateAdmin): of_analytics(ADMIN, "POST", "projections/daily-figures/rebuild"),
+    ("simulator", ValidateAdmin): stuck_webhooks,
+    ("kafka", ValidateAdmin): dead_letters,
+}
+"""The act in which each call of each service is lied about."""
