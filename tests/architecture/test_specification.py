@@ -20,6 +20,7 @@ _ROW: Final = re.compile(r"^\| (\d+) \| (.+?) \| (.+?) \| (.+?) \|$", re.MULTILI
 _NOTE: Final = re.compile(r"^- \*\*(\d+)\*\* (.+?)(?=^- |^$|\Z)", re.MULTILINE | re.DOTALL)
 _HOLDS: Final = re.compile(r"to the letter|same code|\[ADR (\d+)\]\((adr/(\d{4})-[\w-]+\.md)\)")
 _STATEMENT: Final = re.compile(r"^\s*(?:- (?!\*\*Depends on)|\d+\. ).+|^.*-> ?.+|^.*->>.+", re.MULTILINE)
+_DECISION: Final = re.compile(r"ADR (\d+)")
 _CODE: Final = re.compile(r"`((?:\w+/)+\w+\.py)(?:: \w+)?`")
 _TEST: Final = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 
@@ -74,6 +75,9 @@ def _reading(holds: str) -> Iterator[str]:
 
 
 def _evidence(text: str) -> Iterator[str]:
+    for number in _DECISION.findall(text):
+        if not [*(DOCS / "adr").glob(f"{int(number):04}-*.md")]:
+            yield f"no such decision: ADR {number}"
     tests = _TEST.findall(text)
     if not any(not path.startswith("tests/") for path in _CODE.findall(text)):
         yield "names no code"
@@ -121,6 +125,7 @@ def without_row(number: int) -> str:
         (replaced("compute figures from events. | to the letter", "… | partly"), "6: not a way to hold: partly"),
         (replaced("adr/0014-publish-each-step-of-an-order", "adr/0014-gone"), "8: no such decision"),
         (replaced("[ADR 21](", "[ADR 20]("), "28: no such decision"),
+        (replaced("(ADR 18)", "(ADR 98)"), "42: no such decision: ADR 98"),
         (replaced("::test_line_of_a_closed_shop_refuses_the_whole_basket", "::test_gone"), "15: the test"),
         (replaced("`tests/product/test_count_activity.py::", "`tests/product/"), "7: names no test"),
         (replaced("`seller/get_shops.py: get_shops`", "`get_shops`"), "15: names no code"),
