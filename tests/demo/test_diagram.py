@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from nextbuy.demo.diagram import proof, sequence_diagram
-from tests.demo.recorded_examples import ACTORS, PAY, WEBHOOK, failed, interaction, purchase, without
+from tests.demo.recorded_examples import ACTORS, PAY, WEBHOOK, consumed, failed, interaction, purchase, without
 
 STATEMENT = re.compile(
     r"    (participant [A-Za-z0-9]+( as [A-Za-z0-9 ()]+)?|[A-Za-z0-9]+--?>>[A-Za-z0-9]+: (?:[^;#]|#\d+;)+)"
@@ -155,6 +155,18 @@ def test_webhook_without_a_record_of_its_sender_is_the_simulators() -> None:
     drawn = arrows(sequence_diagram(without(purchase(), "webhook", "payment-webhook"), ACTORS))
 
     assert f"PaymentSimulator->>Gateway: {WEBHOOK}" in drawn
+
+
+def test_event_is_drawn_as_read_before_its_first_delivery() -> None:
+    later = [replace(one, at=one.at + 0.001) for one in consumed(140, "order.created", "count-activity")]
+
+    drawn = arrows(sequence_diagram([*consumed(140, "order.created"), *later], ACTORS))
+
+    assert [arrow for arrow in drawn if "->>" in arrow][:3] == [
+        "Kafka->>KafkaService: order.created",
+        "KafkaService->>AdminService: order.created (create-notification)",
+        "KafkaService->>AdminService: order.created (count-activity)",
+    ]
 
 
 def test_step_has_an_outcome_and_no_reply() -> None:

@@ -115,7 +115,7 @@ def _arrow(interaction: Interaction, actors: Mapping[str, str], *, is_end: bool)
 def _without_duplicates(recorded: Sequence[Interaction]) -> list[Interaction]:
     """Drop what is the same arrow: the line of a callee, the gateway's of a webhook, and further reads of an event."""
     recorded = [each for each in recorded if each.kind != "serve"]
-    reads = {each.event_id: each for each in recorded if each.kind == "read"}
+    reads = {each.event_id: each for each in reversed(recorded) if each.kind == "read"}
     recorded = [each for each in recorded if each.kind != "read" or reads[each.event_id] is each]
     has_webhook = any(each.kind == "webhook" for each in recorded)
     return [each for each in recorded if not (has_webhook and each.kind == "request" and each.name.endswith(_WEBHOOK))]

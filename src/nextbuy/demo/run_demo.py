@@ -30,6 +30,8 @@ _RECORD_TIMEOUT: Final = 10.0
 """Seconds after which missing interactions count as not recorded."""
 _POLL_INTERVAL: Final = 1.2
 """Seconds. Longer than the interval at which each process has its interactions stored."""
+_LOOKUP: Final = "traces/"
+"""A part of the name of the demo's own requests, which are about the trace too."""
 _NOT_FOUND: Final = 404
 """Nothing of the trace is stored yet."""
 
@@ -138,6 +140,7 @@ async def _read_interactions(
             raise DemoError(message)
         page: Any = response.json
         recorded = decode_interactions(page["items"]) if response.ok else []
+        recorded = [interaction for interaction in recorded if _LOOKUP not in interaction.name]
         complete = len(recorded) == previous_count and not any(example.missing(recorded) for example in examples)
         if complete or loop.time() > deadline:
             return recorded
