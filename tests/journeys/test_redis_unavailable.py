@@ -156,3 +156,4 @@ async def test_purchases_succeed_while_external_redis_is_killed_and_restarted(
         own_redis.start()
         await more_orders(market, 10)
     assert own_redis.events() > 40
+    assert "The shared cache is off. Set NEXTBUY_CACHE_URL" in market.output()

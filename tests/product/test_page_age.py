@@ -1,7 +1,6 @@
 """No page lacks a change for longer than the promise, however copies are stopped and whatever happens to Redis."""
 
 import asyncio
-import os
 import time
 from collections.abc import Awaitable, Callable
 from itertools import count
@@ -16,7 +15,6 @@ from nextbuy.embedded import Engines
 from nextbuy.kit.storage import cache, cache_server
 from tests.product.page_world import World
 
-EXAMPLES: Final = int(os.environ.get("NEXTBUY_TEST_SCHEDULES", "100"))
 _DATABASE: Final = 3
 
 
@@ -112,6 +110,10 @@ ACTS: Final = st.tuples(
 )
 
 
+SCHEDULES: Final = st.lists(ACTS, min_size=15, max_size=40)
+UNCHECKED: Final = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+
+
 async def run(url: str, schedule: list[Act]) -> None:
     """Run a schedule on an empty Redis."""
     async with Redis.from_url(url, db=_DATABASE, protocol=2) as redis:
@@ -139,7 +141,15 @@ def steps_only(monkeypatch: pytest.MonkeyPatch) -> None:
 # A request joins one that got an old page; a slow writer stores an old page.
 @example(schedule=[(visit, 0, 0.1, 1), (visit, 2, 1.2, 0), (slow_visit, 1, 0.9, 1)])
 @example(schedule=[(slow_visit, 0, 1.4, 3), (visit, 1, 0.9, 0)])
-@given(schedule=st.lists(ACTS, min_size=15, max_size=40))
-@settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(schedule=SCHEDULES)
+@settings(max_examples=100, suppress_health_check=UNCHECKED)
 def test_no_reply_is_older_than_the_promise(engines: Engines, schedule: list[Act]) -> None:
+    asyncio.run(run(engines.redis.url, schedule))
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(600)
+@given(schedule=SCHEDULES)
+@settings(max_examples=3_000, suppress_health_check=UNCHECKED)
+def test_no_reply_is_older_than_the_promise_in_thousands_of_schedules(engines: Engines, schedule: list[Act]) -> None:
     asyncio.run(run(engines.redis.url, schedule))
