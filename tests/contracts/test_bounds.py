@@ -9,6 +9,7 @@ from msgspec import Meta, Struct, inspect
 
 from nextbuy.contracts.message import Call, Event
 from nextbuy.contracts.registry import CALLS, EVENTS
+from nextbuy.contracts.traces import TraceKey
 from nextbuy.contracts.values import MAX_INTEGER
 
 _COMPOUND = (inspect.Metadata, inspect.UnionType, inspect.StructType, inspect.ListType, inspect.DictType)
@@ -21,6 +22,8 @@ _UNBOUNDED_IS_FINE = (
     inspect.LiteralType,
     inspect.RawType,
 )
+_HASH = inspect.type_info(TraceKey)
+"""A hash that only our own code reads."""
 _JUDGED_ALONE = frozenset({".entries[].position", ".entries[].reject"})
 """Fields of `ReceiveEvents` that the receiver checks event by event, since one wrong value must not stop the others."""
 
@@ -36,11 +39,16 @@ def unbounded(kind: inspect.Type, path: str) -> Iterator[str]:
 
 
 def _is_bounded(kind: inspect.Type) -> bool:
-    if isinstance(kind, inspect.StrType):
+    if isinstance(kind, inspect.StrType | inspect.BytesType):
         return kind.max_length is not None
     if isinstance(kind, inspect.IntType | inspect.FloatType):
-        return kind.ge is not None and kind.le is not None and -MAX_INTEGER <= kind.ge <= kind.le <= MAX_INTEGER
+        return kind.ge is not None and kind.le is not None and (kind == _HASH or _is_exact(kind.ge, kind.le))
     return isinstance(kind, _UNBOUNDED_IS_FINE)
+
+
+def _is_exact(lowest: float, highest: float) -> bool:
+    """Return whether JSON carries a range of numbers exactly to every reader."""
+    return -MAX_INTEGER <= lowest <= highest <= MAX_INTEGER
 
 
 def _parts(kind: inspect.Type) -> list[tuple[inspect.Type, str]]:

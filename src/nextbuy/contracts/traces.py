@@ -20,6 +20,8 @@ MAX_LINES_BYTES: Final = 512 * 1024
 _TRACE_ID: Final = 32
 """Hexadecimal digits of a trace id."""
 _HALF: Final = 2**63
+TraceKey = Annotated[int, Meta(ge=-_HALF, le=_HALF - 1)]
+"""A hash that fills a `bigint`."""
 
 
 class Importance(IntEnum):
@@ -36,7 +38,7 @@ class TraceBatch(Struct, frozen=True):
 
     id: Annotated[UUID, Meta(description="A batch that is sent again has the same id.")]
     importance: Importance
-    keys: Annotated[list[int], Meta(max_length=MAX_KEYS, description="The `trace_key` of each id in it.")]
+    keys: Annotated[list[TraceKey], Meta(max_length=MAX_KEYS, description="The `trace_key` of each id in it.")]
     lines: Annotated[bytes, Meta(max_length=MAX_LINES_BYTES, examples=["eAGrrgUAAXUA+Q=="])]
 
 
