@@ -1,7 +1,7 @@
 """Compare the documents with the code: paths, names, links and commands exist, and code samples are current.
 
-A document names code as `path` or `path: name`. CONTRIBUTING.md has, for each "Add a …", a sample below the path of its
-file; the file contains the sample literally.
+A document names code as `path` or `path: name`, and a test as `path::name`. CONTRIBUTING.md has, for each "Add a …", a
+sample below the path of its file; the file contains the sample literally.
 """
 
 import re
@@ -34,7 +34,7 @@ def missing(text: str, root: Path, folder: Path | None = None) -> list[str]:
     """Return the paths, names and links of a document that do not exist; its links start at its own folder."""
     found = []
     for code in _CODE.findall(text):
-        path, _, name = code.partition(": ")
+        path, _, name = code.partition("::" if "::" in code else ": ")
         if not _PATH.fullmatch(path) or path.startswith(("/", "var/", ".venv/")):
             continue
         places = [root / path, root / "src" / path, root / "src" / "nextbuy" / path]

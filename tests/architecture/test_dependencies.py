@@ -12,28 +12,12 @@ from typing import Final
 import pytest
 
 PACKAGE: Final = Path(__file__).parents[2] / "src" / "nextbuy"
-SPECIFICATION: Final = """
-### Order Service
-- **Depends on**:
-  - Auth Service: Validate user
-  - Product Service: Validate products, update stock
-  - Seller Service: Get shop information
-
-### Product Service
-- **Depends on**:
-  - Auth Service: Validate seller
-  - Seller Service: Validate shop ownership
-
-### Seller Service
-- **Depends on**:
-  - Auth Service: Validate seller authentication
-
-### Admin Service
-- **Depends on**:
-  - Auth Service: Validate admin
-  - Product Service: Get products for moderation
-  - Seller Service: Get sellers for verification
-"""
+SPECIFICATION: Final = (
+    (PACKAGE.parents[1] / "docs" / "service-interaction-patterns.md")
+    .read_text(encoding="utf-8")
+    .partition("## Service Dependencies")[2]
+    .partition("\n## ")[0]
+)
 ADDITIONS: Final[dict[str, dict[str, list[str]]]] = {
     # "Service A -> Kafka -> Kafka Service -> Service B": it delivers events to every service that subscribes to some,
     # with one call of `DeliveryClient`. Admins read its dead letters.
@@ -47,11 +31,8 @@ ADDITIONS: Final[dict[str, dict[str, list[str]]]] = {
         "seller": ["read events"],
         "order": ["read events"],
     },
-    # Auth confirms a seller or an admin before they see a product that is hidden from the public.
-    "product": {
-        "auth": ["validate seller authentication", "validate user"],
-        "seller": ["validate shop ownership"],
-    },
+    # Auth confirms a seller or an admin before they see a product that is hidden from the public (ADR 22).
+    "product": {"auth": ["validate user"]},
     "auth": {},
     # Like any provider, it has operators of its own; here they are the admins.
     "simulator": {"auth": ["validate admin"]},
@@ -239,7 +220,18 @@ def problems(package: Path, table: Mapping[str, Mapping[str, list[str]]]) -> lis
     return found
 
 
-TABLE: Final = read_specification(SPECIFICATION) | ADDITIONS
+def with_additions(table: dict[str, dict[str, list[str]]]) -> dict[str, dict[str, list[str]]]:
+    """Return a table with the purposes of `ADDITIONS` after its own."""
+    return {
+        service: {
+            callee: table.get(service, {}).get(callee, []) + ADDITIONS.get(service, {}).get(callee, [])
+            for callee in {**table.get(service, {}), **ADDITIONS.get(service, {})}
+        }
+        for service in {**table, **ADDITIONS}
+    }
+
+
+TABLE: Final = with_additions(read_specification(SPECIFICATION))
 
 
 def test_whole_specification_is_read() -> None:
@@ -250,6 +242,7 @@ def test_whole_specification_is_read() -> None:
         "admin": {"auth", "product", "seller"},
     }
     assert TABLE["order"]["product"] == ["validate products", "update stock"]
+    assert TABLE["product"]["auth"] == ["validate seller", "validate user"]
 
 
 def test_services_call_each_other_as_specified() -> None:

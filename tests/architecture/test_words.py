@@ -41,6 +41,7 @@ def test_planted_unknown_commands_are_found() -> None:
         ("see `kit/rpc/calls.py: Calls` and `kit/rpc/calls.py`", []),
         ("see `kit/gone.py`", ["kit/gone.py does not exist"]),
         ("see `kit/rpc/calls.py: Sent`", ["kit/rpc/calls.py has no Sent"]),
+        ("see `kit/rpc/calls.py::Sent`", ["kit/rpc/calls.py has no Sent"]),
         ("see [it](adr/none.md)", ["adr/none.md does not exist"]),
         ("see [it](../src)", []),
         ("see [it](docs)", ["docs does not exist"]),
