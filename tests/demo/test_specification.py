@@ -193,6 +193,15 @@ def test_event_for_another_subscription_is_no_proof_of_a_notification() -> None:
     assert missing(ORDER, [*without(purchase(), "read", "order.created"), *counted]) == [str(ORDER.arrows[-1])]
 
 
+def test_event_that_its_subscription_rejected_is_no_proof_of_a_notification() -> None:
+    recorded = [
+        replace(one, subscriptions={"count-new-products": "rejected"}) if one.subscriptions else one
+        for one in creation()
+    ]
+
+    assert missing(CREATED, recorded) == ["Kafka->>Kafka Service", "Kafka Service->>Admin Service: notification"]
+
+
 def test_call_between_other_services_is_no_proof() -> None:
     recorded = [replace(one, caller="seller") if one.name == "validate-user" else one for one in purchase()]
 
