@@ -34,8 +34,8 @@ def test_callee_that_answered_too_late_has_a_row_of_its_own() -> None:
         part("serve", "hold-stock", 0.001, ms=3_200, **span),
     ]
 
-    assert "hold-stock (attempt 2)  3000.0 ms  FAILED 504 deadline-passed" in text(story)
-    assert "hold-stock              3200.0 ms  200 ok" in text(story)
+    assert "hold-stock (attempt 2)   3000.0 ms  FAILED 504 deadline-passed" in text(story)
+    assert "hold-stock (in product)  3200.0 ms  200 ok" in text(story)
 
 
 def test_failures_and_waits_are_in_the_summary() -> None:
@@ -51,6 +51,19 @@ def test_failures_and_waits_are_in_the_summary() -> None:
     assert failure in lines
     assert "Waited:   12.4 s between 00:00:00.001 (update-stock) and 00:00:12.400 (order → product," in lines
     assert "… 12.4 s without any interaction …" in lines
+
+
+def test_slow_call_is_a_wait_and_what_waits_for_it_is_none() -> None:
+    story = [
+        part("request", "POST /order/api/payment-webhook", ms=1_520, outcome="order-delayed", status=503),
+        part("forward", "POST /order/api/payment-webhook", 0.005, ms=1_510, callee="order"),
+        part("call", "update-stock", 0.01, ms=1_500, outcome="deadline-passed", caller="order", callee="product"),
+    ]
+
+    lines = text(story)
+
+    assert "Waited:   1.5 s at 00:00:00.010 for order → product update-stock\n" in lines
+    assert lines.count("1.5 s at") == 1
 
 
 def test_story_without_trouble_says_so() -> None:

@@ -98,6 +98,7 @@ def _count(rows: Sequence[Row]) -> str:
 
 
 def _waits(rows: Sequence[Row]) -> Iterator[str]:
+    """Yield the pauses between interactions, then the slow interactions that wait for no other slow one."""
     before, ended = rows[0][0], rows[0][0].at
     for one, _ in rows:
         if one.at - ended > _WAIT:
@@ -107,6 +108,10 @@ def _waits(rows: Sequence[Row]) -> Iterator[str]:
             )
         if one.at + one.ms / 1000 >= ended:
             before, ended = one, one.at + one.ms / 1000
+    slow = [one for one, _ in rows if one.ms >= _WAIT * 1000]
+    for one in slow:
+        if not any(inner.caller == one.callee and one.at <= inner.at <= one.at + one.ms / 1000 for inner in slow):
+            yield f"{_seconds(one.ms / 1000)} at {_time(one.at)} for {_ends(one)} {_what(one)}"
 
 
 def _ends(one: Interaction) -> str:
@@ -123,6 +128,8 @@ def _what(one: Interaction) -> str:
             text = f"{one.name}: {one.outcome}"
         case "webhook":
             text = f"webhook {one.name}"
+        case "serve":
+            text = f"{one.name} (in {one.callee})"
         case _:
             text = one.name
     return _plain(text) + (f" (attempt {one.attempt})" if one.attempt > 1 else "")
