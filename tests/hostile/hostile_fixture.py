@@ -231,7 +231,6 @@ class HostileMarket:
             "id": letter,
             "name": "daily-figures",
             "replay_id": await self._replay(),
-            "trace_id": "0af7651916cd43dd8448eb211c80319c",
             "payment_id": unpaid["payment_id"],
         }
         self.ids_for_sale = {**self.ids, "product_id": bowl["id"], "key": bowl["slug"]}
