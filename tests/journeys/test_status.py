@@ -57,6 +57,17 @@ async def test_stranger_sees_only_whether_it_is_up(client: JourneyClient) -> Non
         assert set(await client.get("/health/status", who)) == {"status"}
 
 
+async def test_log_of_a_published_event_names_the_real_carrier(client: JourneyClient) -> None:
+    since = client.market.log_size()
+    await client.new_product()
+
+    def carriers() -> set[str]:
+        return {line["carrier"] for line in client.market.lines(since) if line.get("kind") == "publish"}
+
+    await until(lambda: bool(carriers()), "an event is published")
+    assert carriers() == {carrier_of(client)}
+
+
 async def test_log_names_the_real_carrier_at_the_start(client: JourneyClient) -> None:
     starts = [line["message"] for line in client.market.lines() if "events travel over" in line.get("message", "")]
     # The data folder is a copy of one on which another marketplace ran before.

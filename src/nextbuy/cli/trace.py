@@ -141,6 +141,8 @@ def _outcome(one: Interaction, served: Interaction | None) -> str:
     took = f"{one.ms:.1f} ms"
     if served is not None:
         took += f" ({served.ms:.1f} in {_plain(one.callee)})"
+    if one.carrier:
+        took += f" over {_plain(one.carrier)}"
     if _failed(one):
         return f"{took}  FAILED {_failure(one)}"
     status = f"{one.status} " if one.status else ""

@@ -83,7 +83,7 @@ def test_published_event_names_its_publisher_only(file: JournalFile) -> None:
     span = start_span()
 
     event = PublishedEvent("order.paid", {"event": ["e-1"], "order": ["o-1"]}, "", span.child())
-    file.journal.published("order", [event], began=time.perf_counter())
+    file.journal.published("order", "Kafka", [event], began=time.perf_counter())
 
     assert "to" not in json.loads(file.line())
     decoded = decode_line(file.line())

@@ -58,10 +58,10 @@ async def traces(deps: Deps, caller: Caller, request: TraceRequest) -> Page[Trac
     story = await find_story(deps.database, request.id)
     if not story:
         raise TraceNotFound
-    return Page([item for one in story for item in _items(one, deps.bus.carrier)])
+    return Page([item for one in story for item in _items(one)])
 
 
-def _items(one: Interaction, carrier: str) -> Iterator[TracedInteraction]:
+def _items(one: Interaction) -> Iterator[TracedInteraction]:
     for subscription, outcome in one.subscriptions.items() or [("", one.outcome)]:
         yield TracedInteraction(
             at=datetime.fromtimestamp(one.at, UTC),
@@ -82,5 +82,5 @@ def _items(one: Interaction, carrier: str) -> Iterator[TracedInteraction]:
             parent_id=one.parent_id,
             correlation_id=one.correlation_id,
             links=one.links,
-            carrier=carrier if one.kind == "publish" else "",
+            carrier=one.carrier,
         )

@@ -227,7 +227,7 @@ class Relay:
         if after["deleted"] < len(rows):
             log.warning("lease expired during publishing; %d events of %s published twice", len(rows), self._service)
         published = [_published(row, self._kinds.get(row["topic"], "")) for row in rows]
-        self._journal.published(self._service, published, began=began)
+        self._journal.published(self._service, self._bus.carrier, published, began=began)
         return len(rows)
 
     async def _read(self, retried: str | None) -> list[Row]:

@@ -36,6 +36,8 @@ class Interaction(Struct, kw_only=True):
     """Other traces that it is part of."""
     subscriptions: dict[str, str]
     """Of a consumed event: its outcome for each subscription of the callee."""
+    carrier: str
+    """Of a published event: the engine of the bus that took it, `Redis Streams` or `Kafka`."""
 
     @property
     def logged_by(self) -> str:
@@ -55,6 +57,7 @@ USUAL_ENDS: Final = {
     "serve": ("gateway", ""),
     "publish": ("", BUS_PARTICIPANT),
     "consume": (BUS_PARTICIPANT, ""),
+    "webhook": ("simulator", "gateway"),
 }
 """Caller and callee that a line of this kind leaves out."""
 BEHIND_THE_GATEWAY: Final = frozenset({"forward", "serve", "call"})
@@ -77,6 +80,7 @@ class InteractionLine(
         "parent_id": "parent",
         "correlation_id": "request",
         "subscriptions": "subs",
+        "carrier": "over",
     },
 ):
     """An interaction as one line of the log: short names, no default values, and single ids without a list."""
@@ -84,7 +88,7 @@ class InteractionLine(
     at: float
     kind: Kind
     name: str
-    ms: float
+    ms: float = 0.0
     trace_id: str
     span_id: str = ""
     """Empty for `consume`: its event names the `publish` whose span it shares."""
@@ -99,6 +103,8 @@ class InteractionLine(
     reason: str = ""
     subscriptions: dict[str, str] | list[str] | UnsetType = UNSET
     """A list of names if all have applied the event."""
+    carrier: str = ""
+    """Of a published event: the engine of the bus."""
     links: tuple[str, ...] | UnsetType = UNSET
     ids: dict[str, Any] | UnsetType = UNSET
 
@@ -127,4 +133,5 @@ class InteractionLine(
             reason=self.reason,
             links=list(self.links or ()),
             subscriptions=subscriptions,
+            carrier=self.carrier,
         )

@@ -199,7 +199,7 @@ class Journal:
             callee="" if callee == usual[1] else callee,
             name=name,
             outcome=outcome,
-            ms=round(elapsed * 1000, 2),
+            ms=round(elapsed * 1000, 1),
             trace_id=trace.trace_id,
             span_id=trace.span_id,
             status=0 if status == SUCCESS and outcome == "ok" else status,
@@ -212,15 +212,16 @@ class Journal:
         else:
             self.write(self._line(line, trace))
 
-    def published(self, service: str, events: Iterable[PublishedEvent], *, began: float) -> None:
-        """Write a line for each event of a batch that a service began to publish at `began`."""
+    def published(self, service: str, carrier: str, events: Iterable[PublishedEvent], *, began: float) -> None:
+        """Write a line for each event of a batch that a service began to publish at `began` over a carrier."""
         elapsed = time.perf_counter() - began
         line = InteractionLine(
             at=_moment(elapsed),
             kind="publish",
             caller=service,
+            carrier=carrier,
             name="",
-            ms=round(elapsed * 1000, 2),
+            ms=round(elapsed * 1000, 1),
             trace_id="",
             span_id="",
         )
@@ -240,7 +241,7 @@ class Journal:
             kind="consume",
             callee=service,
             name="",
-            ms=round(elapsed * 1000, 2),
+            ms=round(elapsed * 1000, 1),
             trace_id="",
         )
 
