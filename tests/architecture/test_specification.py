@@ -123,7 +123,7 @@ def without_row(number: int) -> str:
         (replaced("| Notifications |", "| Announcements |"), "5: not in the specification, or not in this order"),
         (replaced("| 6 | Analytics | ", "| 6 | Notifications | "), "6: not in the specification, or not in this order"),
         (replaced("compute figures from events. | to the letter", "… | partly"), "6: not a way to hold: partly"),
-        (replaced("adr/0014-publish-each-step-of-an-order", "adr/0014-gone"), "8: no such decision"),
+        (replaced("adr/0021-publish-a-product-that-moderation-accepts", "adr/0021-gone"), "28: no such decision"),
         (replaced("[ADR 21](", "[ADR 20]("), "28: no such decision"),
         (replaced("(ADR 18)", "(ADR 98)"), "42: no such decision: ADR 98"),
         (replaced("::test_line_of_a_closed_shop_refuses_the_whole_basket", "::test_gone"), "15: the test"),
