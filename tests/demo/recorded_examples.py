@@ -40,6 +40,7 @@ def purchase() -> list[Interaction]:
         interaction(106, 38, "request", ("client", "gateway"), WEBHOOK, status=200),
         interaction(107, 36, "forward", ("gateway", "order"), WEBHOOK, status=200),
         interaction(108, 5, "call", ("order", "product"), "update-stock", status=200),
+        replace(interaction(134, 0, "step", ("order", "order"), "create-orders"), outcome="1 order"),
         interaction(135, 3, "publish", ("order", "kafka"), "order.created"),
         *consumed(140, "order.created"),
     ]

@@ -80,7 +80,7 @@ def test_chains_are_those_of_the_specification() -> None:
     ("example", "recorded", "lost", "arrows"),
     [
         (USER_ORDER, purchase(), ("call", "validate-products"), ["Order Service->>Product Service: validate"]),
-        (USER_ORDER, purchase(), ("publish", "order.created"), ["Product Service->>Order Service: create"]),
+        (USER_ORDER, purchase(), ("step", "create-orders"), ["Product Service->>Order Service: create"]),
         (CREATED, creation(), ("publish", "product.created"), ["Product Service->>Kafka: product.created"]),
         (CREATED, creation(), ("read", "product.created"), ["Kafka->>Kafka Service"]),
         (CREATED, creation(), ("consume", "product.created"), ["Kafka Service->>Admin Service: notification"]),
@@ -104,7 +104,7 @@ def test_excerpt_draws_only_what_proves_its_arrows() -> None:
         ("request", "POST /order/api/create-payment-session"),
         ("forward", "POST /order/api/create-payment-session"),
         ("call", "validate-products"),
-        ("publish", "order.created"),
+        ("step", "create-orders"),
     ]
     assert [each.kind for each in VALIDATION.drawn(purchase())] == ["call", "serve"]
     assert ORDER.drawn(purchase()) == purchase()

@@ -113,10 +113,8 @@ def _arrow(interaction: Interaction, actors: Mapping[str, str], *, is_end: bool)
 
 
 def _without_duplicates(recorded: Sequence[Interaction]) -> list[Interaction]:
-    """Drop what is the same arrow: the line of a callee, the gateway's of a webhook, and further reads of an event."""
+    """Drop what is the same arrow: the line of a callee, and the gateway's of a webhook."""
     recorded = [each for each in recorded if each.kind != "serve"]
-    reads = {each.event_id: each for each in reversed(recorded) if each.kind == "read"}
-    recorded = [each for each in recorded if each.kind != "read" or reads[each.event_id] is each]
     has_webhook = any(each.kind == "webhook" for each in recorded)
     return [each for each in recorded if not (has_webhook and each.kind == "request" and each.name.endswith(_WEBHOOK))]
 
@@ -167,6 +165,8 @@ def _depth(interaction: Interaction) -> int:
 
 
 def _encloses(outer: Interaction, inner: Interaction) -> bool:
+    if outer.kind == "read" and inner.kind == "consume":
+        return outer.event_id == inner.event_id
     if outer.kind in {"publish", "step"} or inner.kind in _EVENTS:
         return False  # No caller waits for an event.
     return outer.callee == inner.caller and outer.at - _SKEW <= inner.at and inner.ends <= outer.ends + _SKEW

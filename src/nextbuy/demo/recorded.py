@@ -50,7 +50,7 @@ def decode_interactions(items: Iterable[Mapping[str, Any]]) -> list[Interaction]
 
     A call has the caller's item and the callee's own (`serve`). A consumed event has an item per subscription, which
     become one interaction. It came from the bus to the kafka service first, which is an interaction of its own here
-    (`read`).
+    (`read`) and lasts until its last delivery.
     """
     decoded: dict[tuple[object, ...], Interaction] = {}
     for item in items:
@@ -59,8 +59,24 @@ def decode_interactions(items: Iterable[Mapping[str, Any]]) -> list[Interaction]
         same = decoded.get(key, one)
         outcome = same.outcome if one.outcome == "ok" else one.outcome
         decoded[key] = replace(one, subscriptions={**same.subscriptions, **one.subscriptions}, outcome=outcome)
-    reads = [replace(each, kind="read", callee="kafka") for each in decoded.values() if each.kind == "consume"]
-    return sorted([*reads, *decoded.values()], key=lambda interaction: interaction.at)
+    in_order = sorted(decoded.values(), key=lambda interaction: interaction.at)
+    reads: dict[str, Interaction] = {}
+    for each in in_order:
+        if each.kind == "consume":
+            reads[each.event_id] = _read(reads.get(each.event_id, each), each)
+    return sorted([*reads.values(), *in_order], key=lambda interaction: interaction.at)
+
+
+def _read(first: Interaction, delivery: Interaction) -> Interaction:
+    """Return the reading of an event, from its first delivery to this one."""
+    return replace(
+        first,
+        kind="read",
+        callee="kafka",
+        ms=(max(first.ends, delivery.ends) - first.at) * 1000,
+        outcome=first.outcome if first.ok else delivery.outcome,
+        subscriptions={**first.subscriptions, **delivery.subscriptions},
+    )
 
 
 def _decode(item: Mapping[str, Any]) -> Interaction:

@@ -124,9 +124,9 @@ USER_CREATES_ORDER: Final = (
     Arrow("User", "API Gateway", "", _request(CREATE_SESSION)),
     Arrow("API Gateway", "Order Service", "", _forward("order", CREATE_SESSION)),
     Arrow("Order Service", "Product Service", "validate", _VALIDATE_PRODUCTS),
-    Arrow("Product Service", "Order Service", "create", _published("order", "order.created")),
+    Arrow("Product Service", "Order Service", "create", Expectation("step", "order", "order", "create-orders")),
 )
-"""The order is created in the transaction that publishes `order.created`, after its payment."""
+"""The order is created when its payment arrives, as the diagram "Create Order" shows."""
 
 PRODUCT_CREATED: Final = (
     Arrow("Product Service", "Kafka", "product.created", _published("product", "product.created")),

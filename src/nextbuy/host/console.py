@@ -40,7 +40,7 @@ class StartupProgress:
             line("  demo logins  maya@demo.nextbuy.test (buyer), ines@demo.nextbuy.test (seller),")
             line(f"               admin@demo.nextbuy.test (admin); password {PASSWORD}")
             line("  test cards   4242 4242 4242 4242 pays, 4000 0000 0000 0002 is declined")
-            line("  try it       run [cyan]make demo[/cyan] in another terminal")
+            line(f"  try it       run [cyan]make demo PORT={settings.port}[/cyan] in another terminal")
         else:
             line("  first admin  run [cyan]nextbuy create-admin EMAIL[/cyan] in another terminal")
         if not settings.rate_limits:

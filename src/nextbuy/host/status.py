@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Final
 
+import asyncpg
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
@@ -57,6 +59,10 @@ async def _cache(process: Process) -> CacheInfo:
 
 
 async def _engine_versions(redis: Redis, postgres: PostgresCheck) -> dict[str, str]:
+    if not postgres.version:
+        with suppress(asyncpg.PostgresError, OSError, TimeoutError):
+            async with asyncio.timeout(PROBE_TIMEOUT):
+                await postgres()
     versions = {"postgres": postgres.version}
     try:
         async with asyncio.timeout(PROBE_TIMEOUT):

@@ -47,7 +47,7 @@ async def _create_orders(deps: Deps, session: Session) -> None:
     drafts = split_by_shop(session)
     paid = await advance(deps.database, transitions.stock_committed(session, drafts, deps.clock()))
     if paid is not None:
-        deps.journal.step("order", "create-orders", f"{len(drafts)} orders")
+        deps.journal.step("order", "create-orders", "1 order" if len(drafts) == 1 else f"{len(drafts)} orders")
 
 
 async def _mark_refund_due(deps: Deps, session: Session) -> bool:

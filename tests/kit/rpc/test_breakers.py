@@ -61,10 +61,12 @@ def test_breakers_that_have_opened_are_reported_with_their_state(clock: Clock) -
     open_breaker(breakers)
     [opened] = breakers.changed()
     clock.now += 5.1
-    [half_open] = breakers.changed()
+    breakers.of("product").admit().failure()
+    [reopened] = breakers.changed()
 
     assert (opened.callee, opened.background, opened.state, opened.openings) == ("product", False, "open", 1)
-    assert (half_open.state, half_open.openings) == ("half-open", 1)
+    assert (reopened.state, reopened.openings) == ("open", 2)
+    assert reopened.changed_at > opened.changed_at
 
 
 def test_caller_with_its_own_outage_log_logs_no_changes(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:

@@ -6,7 +6,6 @@ a line of the log, and part of the caller's status.
 
 import logging
 from collections.abc import Callable, Iterable
-from datetime import datetime
 from typing import Final
 
 from nextbuy.contracts.status import BreakerStatus
@@ -37,7 +36,7 @@ class Breakers:
         """Start closed; `now` returns monotonic seconds. Changes are not `logged` if the caller logs outages itself."""
         self._caller = caller
         self._logged = logged
-        self._changes: dict[tuple[str, bool], tuple[datetime, int]] = {}
+        self._changes: dict[tuple[str, bool], BreakerStatus] = {}
         self._breakers = {
             (callee, background): Breaker(now, policy, self._recorder(callee, background=background))
             for callee in callees
@@ -49,22 +48,19 @@ class Breakers:
         return self._breakers[callee, background]
 
     def changed(self) -> list[BreakerStatus]:
-        """Return the breakers that have ever opened, with their states now."""
-        return [
-            BreakerStatus(
-                callee=callee,
-                background=background,
-                state=self._breakers[callee, background].state,
-                changed_at=changed_at,
-                openings=openings,
-            )
-            for (callee, background), (changed_at, openings) in self._changes.items()
-        ]
+        """Return the breakers that have ever opened, with their states since their last changes."""
+        return list(self._changes.values())
 
     def _recorder(self, callee: str, *, background: bool) -> Callable[[State], None]:
         def record(state: State) -> None:
-            _, openings = self._changes.get((callee, background), (None, 0))
-            self._changes[callee, background] = (utc_now(), openings + (state == "open"))
+            before = self._changes.get((callee, background))
+            self._changes[callee, background] = BreakerStatus(
+                callee=callee,
+                background=background,
+                state=state,
+                changed_at=utc_now(),
+                openings=(before.openings if before else 0) + (state == "open"),
+            )
             if self._logged:
                 log.log(
                     logging.WARNING if state == "open" else logging.INFO,
