@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
+from nextbuy.cli.story_summary import StoryContext
 from nextbuy.cli.trace import story_lines
 from nextbuy.kit.observability.interaction import Interaction, InteractionLine, Kind
+from nextbuy.kit.service_context import Destination
 
 START = 1_767_225_600.0
 """2026-01-01 00:00:00 UTC."""
@@ -15,8 +17,9 @@ def part(kind: Kind, name: str, at: float = 0.0, ms: float = 1.0, **fields: obje
     return line.complete()
 
 
-def text(story: Sequence[Interaction]) -> str:
-    return "\n".join(story_lines(story))
+def text(story: Sequence[Interaction], *, now: float = 60.0, wanted: str = "", **known: object) -> str:
+    ordered = sorted(story, key=lambda one: one.order)
+    return "\n".join(story_lines(ordered, StoryContext(wanted, now=START + now, **known)))  # type: ignore[arg-type]
 
 
 def test_call_is_one_row_with_the_time_in_its_callee() -> None:
@@ -34,8 +37,8 @@ def test_callee_that_answered_too_late_has_a_row_of_its_own() -> None:
         part("serve", "hold-stock", 0.001, ms=3_200, **span),
     ]
 
-    assert "hold-stock (attempt 2)   3000.0 ms  FAILED 504 deadline-passed" in text(story)
-    assert "hold-stock (in product)  3200.0 ms  200 ok" in text(story)
+    assert "hold-stock (attempt 2)                3000.0 ms  FAILED 504 deadline-passed" in text(story)
+    assert "late answer of attempt 2: hold-stock  3200.0 ms  200 ok" in text(story)
 
 
 def test_failures_and_waits_are_in_the_summary() -> None:
@@ -79,8 +82,153 @@ def test_consumed_event_names_each_subscription_and_what_became_of_it() -> None:
         part("consume", "order.paid", callee="admin", subscriptions={"notify": "rejected"}, outcome="rejected"),
     ]
 
-    assert "kafka → analytics  event order.paid for figures, sellers" in text(story)
+    assert "bus → analytics  event order.paid for figures, sellers" in text(story)
     assert "FAILED notify rejected" in text(story)
+
+
+# ── outcome ──
+
+
+def event(
+    topic: str, event_id: str, at: float = 0.0, ids: dict[str, str] | None = None, **fields: object
+) -> Interaction:
+    every = {"event": event_id, **(ids or {})}
+    return part("publish", topic, at, 1.0, span_id=f"{event_id:0>16}", caller="order", ids=every, **fields)
+
+
+def receipt(topic: str, event_id: str, by: str, at: float = 0.0, outcome: str = "ok") -> Interaction:
+    return part("consume", topic, at, callee=by, outcome=outcome, subscriptions={"x": outcome}, ids={"event": event_id})
+
+
+SESSION = {"session": "s-1"}
+DESTINATIONS = [Destination("admin", {"order.created": ["x"]}), Destination("notification", {"order.created": ["x"]})]
+
+
+def test_state_is_the_first_line_and_the_furthest_that_any_line_reports() -> None:
+    received = [part("call", "hold-stock", ids=SESSION), event("payment.received", "1", ids=SESSION)]
+    # The publisher was killed before its lines were stored.
+    paid = [*received, receipt("order.created", "2", "admin", at=-1.0), receipt("order.created", "3", "admin")]
+    for order_id, one in zip(("o-1", "o-2"), paid[-2:], strict=True):
+        one.ids["order"] = [order_id]
+
+    assert text(received[:1]).startswith("State:    unknown, no event of it is stored\n")
+    assert text(received).startswith("State:    payment received\n")
+    assert text(paid).startswith("State:    paid, 2 orders\n")
+    assert "Events:   order.created, payment.received\n" in text(paid)
+    assert text([*paid, event("payment.refunded", "4")]).startswith("State:    refunded\n")
+
+
+def test_unfinished_purchase_says_how_long_nothing_happened() -> None:
+    opened = [event("payment-session.opened", "1", ids=SESSION)]
+
+    assert "Since then: nothing for 6 min\n" in text(opened, now=360)
+    assert "Since then" not in text([*opened, event("order.paid", "2", 1.0)], now=360)
+
+
+def test_event_that_has_not_reached_a_destination_is_missing() -> None:
+    story = [event("order.created", "1", 1.0), receipt("order.created", "1", "admin", 1.1)]
+    missing = "Missing:  order.created has not reached notification (published 2.7 s ago)\n"
+
+    for waiting in (story, [*story, receipt("order.created", "1", "notification", 1.2, "retry")], story[1:]):
+        found = text(waiting, now=3.7 if waiting[0].kind == "publish" else 3.8, destinations=DESTINATIONS)
+        assert missing in found
+    arrived = receipt("order.created", "1", "notification", 9.0)
+    assert "Missing:" not in text([*story, arrived], destinations=DESTINATIONS)
+
+
+def test_declined_payment_is_a_failure_and_a_refund_is_none() -> None:
+    declined = text([event("payment.failed", "1", reason="Your card was declined.", ids=SESSION)])
+    refunded = text([event("payment.refunded", "1", reason="sold-out", ids=SESSION)])
+
+    assert declined.startswith("State:    declined\n")
+    assert "Failures: 00:00:00.000 payment.failed: Your card was declined.\n" in declined
+    assert "event payment.failed  1.0 ms  DECLINED Your card was declined." in declined
+    assert "Failures: none\n" in refunded
+
+
+# ── failures ──
+
+
+def test_failure_of_several_attempts_is_one_line_at_its_origin() -> None:
+    story = []
+    for attempt in range(1, 5):
+        spans = [f"{attempt}{level}" * 8 for level in range(3)]
+        refused: dict[str, Any] = {"status": 503, "at": float(attempt) / 4}
+        story += [
+            part("webhook", "paid", span_id=spans[0], outcome="refused", attempt=attempt, **refused),
+            part("request", "POST /hook", span_id=spans[1], parent_id=spans[0], outcome="order-unavailable", **refused),
+            part("forward", "POST /hook", span_id=spans[2], parent_id=spans[1], outcome="order-unavailable",
+                 callee="order", reason="connection refused " + "x" * 300, **refused),
+        ]  # fmt: skip
+
+    lines = text(story)
+
+    [failures] = [line for line in lines.split("\n") if line.startswith("Failures:")]
+    assert failures.startswith("Failures: 00:00:00.2 to 01.0 gateway → order POST /hook, 4 attempts: 503")
+    assert failures.endswith("x…")
+    assert len(failures) < 200
+    assert "\nWaited:" in lines.partition(failures)[2], "each failure has one line"
+    assert lines.count("FAILED 503 refused: connection refused") == 4
+    assert "client → gateway" not in lines
+    assert "simulator → gateway  POST /hook" in lines
+
+
+def test_refusal_has_the_reason_of_the_service_in_each_row() -> None:
+    refused: dict[str, Any] = {"outcome": "unprocessable", "status": 422, "callee": "simulator"}
+    story = [
+        part("request", "POST /pay", span_id="a" * 16, outcome="unprocessable", status=422),
+        part("forward", "POST /pay", 0.1, span_id="b" * 16, parent_id="a" * 16, **refused),
+        part("serve", "POST pay", 0.2, span_id="b" * 16, reason="missing required field card_number", **refused),
+    ]
+
+    lines = text(story)
+
+    assert lines.count("FAILED 422 unprocessable: missing required field card_number") == 2
+    assert lines.count("422 unprocessable") == 3, "the summary names it once"
+
+
+# ── waits ──
+
+
+def test_attempts_of_a_call_wait_together() -> None:
+    call: dict[str, Any] = {"caller": "order", "callee": "product", "parent_id": "c" * 16}
+    story = [
+        part("call", "update-stock", 0.0, 900, outcome="deadline-passed", status=504, attempt=1, **call),
+        part("call", "update-stock", 0.95, 900, outcome="deadline-passed", status=504, attempt=2, **call),
+        part("call", "update-stock", 1.9, 100, attempt=3, **call),
+    ]
+
+    wait = "Waited:   2.0 s at 00:00:00.000 for order → product update-stock (3 attempts, the last succeeded)\n"
+    assert wait in text(story)
+
+
+# ── shared ids ──
+
+
+def test_story_of_a_product_lists_its_purchases_and_no_waits() -> None:
+    product = {"product": "p-1"}
+    story = [
+        part("call", "hold-stock", 0.0, caller="order", callee="product", ids=product | SESSION),
+        part("call", "hold-stock", 50.0, caller="order", callee="product", ids=product | {"session": "s-2"}),
+    ]
+    first = [event("order.paid", "1", ids={"number": "NB-1", "order": "o-1"} | SESSION)]
+    second = [event("payment-session.opened", "2", ids={"session": "s-2"})]
+
+    lines = text(story, wanted="p-1", purchases=[second, first], more_purchases=3)
+
+    assert lines.startswith("Product:  p-1\nBegan:")
+    assert "Purchases: s-2: open\n           NB-1: paid, 1 order\n           and 3 earlier\n" in lines
+    assert "nextbuy trace NB-…" in lines
+    assert "Failures: none in the interactions below; a purchase has its own\n" in lines
+    assert "Waited" not in lines
+    assert "without any interaction" not in lines
+
+
+def test_names_say_bus_and_carrier() -> None:
+    lines = text([event("order.paid", "1", carrier="Redis Streams"), receipt("order.paid", "1", "admin", 1.0)])
+
+    assert "order → bus (Redis Streams)  event order.paid" in lines
+    assert "bus → admin" in lines
 
 
 def test_control_characters_never_reach_the_terminal() -> None:
@@ -93,6 +241,6 @@ def test_control_characters_never_reach_the_terminal() -> None:
         part("publish", planted, caller=planted, reason=planted),
     ]  # fmt: skip
 
-    lines = list(story_lines(story))
+    lines = text(story).split("\n")
 
     assert [line for line in lines if not line.isprintable()] == []

@@ -100,6 +100,8 @@ async def test_story_of_a_purchase_is_found_from_each_of_its_ids(client: Journey
     assert f"Number:   {order['number']}" in printed.stdout
     assert "Failures: none" in printed.stdout
     assert "order → product" in printed.stdout
+    assert printed.stdout.startswith("State:    paid, 1 order\n")
+    assert "Missing:" not in printed.stdout
 
 
 async def test_story_of_a_product_has_no_purchase(client: JourneyClient) -> None:
@@ -118,6 +120,11 @@ async def test_story_of_a_product_has_no_purchase(client: JourneyClient) -> None
     items = await whole_story(client, admin, product["id"], own)
 
     assert [item for item in items if item["name"] in {"order.created", "open-payment", "validate-user"}] == []
+    [order] = (await client.get("/order/api/user-orders", buyer))["items"]
+    await whole_story(client, admin, order["number"], PURCHASE)
+    printed = await asyncio.to_thread(run_trace, client, product["id"])
+    assert f"Purchases: {order['number']}: paid, 1 order\n" in printed.stdout
+    assert "Waited" not in printed.stdout
 
 
 async def test_story_of_a_failed_payment_says_why(client: JourneyClient) -> None:
@@ -129,7 +136,9 @@ async def test_story_of_a_failed_payment_says_why(client: JourneyClient) -> None
     await whole_story(client, admin, session["session_id"], {("publish", "order", "payment.failed")})
 
     printed = await asyncio.to_thread(run_trace, client, session["session_id"])
+    assert printed.stdout.startswith("State:    declined\n")
     assert "payment.failed: Your card was declined." in printed.stdout
+    assert "Failures: none" not in printed.stdout
 
 
 async def test_id_that_leads_nowhere_is_an_error_in_a_sentence(client: JourneyClient) -> None:
@@ -138,10 +147,12 @@ async def test_id_that_leads_nowhere_is_an_error_in_a_sentence(client: JourneyCl
 
     assert (response.status, response.json["slug"]) == (404, "trace-not-found")
     assert (printed.returncode, printed.stdout) == (1, "")
-    assert (
-        printed.stderr
-        == "nextbuy: Nothing is known about NB-NOWHERE-1. Check the id; traces are deleted after some days.\n"
+    assert printed.stderr == (
+        "nextbuy: Nothing is known about NB-NOWHERE-1. Check the id; "
+        "traces are deleted after 7 days (NEXTBUY_TRACE_DAYS).\n"
     )
+    empty = await asyncio.to_thread(run_trace, client, " ")
+    assert (empty.returncode, empty.stderr) == (1, "nextbuy: Name an id, such as the number of an order.\n")
 
 
 @pytest.mark.timeout(180)

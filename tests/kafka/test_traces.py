@@ -97,9 +97,20 @@ async def test_story_is_followed_from_order_to_session_to_payment_and_back(deps:
     await store(deps, line("4", "order", at=5, ids={"session": "s-1", "order": ["o-1", "o-2"], "number": "NB-1"}))
     story = ["create", "gateway", "pay", "webhook", "order"]
 
-    for id_text in ("NB-1", "nb-1", "o-2", "s-1", "pay_1", "1" * 32, "2" * 32, "4" * 32):
+    for id_text in ("NB-1", "nb-1", " #NB-1 ", "o-2", "s-1", "pay_1", "1" * 32, "2" * 32, "4" * 32):
         assert await names(deps, id_text) == story, id_text
     assert await names(deps, "pay_9") == ["pay other"]
+
+
+async def test_order_of_equal_times_does_not_depend_on_the_id(deps: Deps) -> None:
+    ids: dict[str, object] = {"session": "s-1"}
+    for event in ("e-2", "e-1"):
+        await store(deps, line(event[-1], event, kind="publish", ids=ids | {"event": event}))
+    await store(deps, line("3", "hold", ids=ids))
+
+    for id_text in ("s-1", "e-1", "e-2", "1" * 32, "2" * 32):
+        assert await names(deps, id_text) == ["hold", "e-1", "e-2"], id_text
+    assert await names(deps, " # ") == []
 
 
 async def test_product_has_its_own_calls_and_events_and_no_purchase(deps: Deps) -> None:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from nextbuy.contracts.errors import BadGateway, ServiceUnavailable
+from nextbuy.contracts.errors import BadGateway, FieldError, ServiceUnavailable, Unprocessable
 from nextbuy.kit.observability.redaction import excerpt, reason_of, redact
 
 TOKEN = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiIwMTkyIn0.c2lnbmF0dXJlLW9mLTY0LWJ5dGVz"
@@ -84,7 +84,18 @@ def test_reason_names_each_cause_and_what_was_noted() -> None:
     assert reason_of(caught.value) == (
         "No answer. <- status 200, body begins: <html>"
         " <- product-unavailable: The product service cannot be reached. Try again in a moment."
-        " <- ConnectionRefusedError: [Errno 111] Connection refused"
+        " <- connection refused"
+    )
+
+
+def test_invalid_field_is_named_and_its_value_is_not() -> None:
+    errors = [FieldError("card_number", "Expected `str`, got `int`"), FieldError("password", "Too short")]
+
+    assert reason_of(Unprocessable(f"card_number: {errors[0].message}", errors=errors[:1])) == (
+        "Expected `str`, got `int` (field card_number)"
+    )
+    assert reason_of(Unprocessable("Two fields are invalid.", errors=errors)) == (
+        "Two fields are invalid.; Expected `str`, got `int` (field card_number); Too short (field password)"
     )
 
 

@@ -41,8 +41,8 @@ _decode: Final = msgspec.json.Decoder(InteractionLine).decode
 
 
 def normalise(wanted: str) -> str:
-    """Return an id as the interactions have it: people type upper and lower case as they like."""
-    wanted = wanted.strip()
+    """Return an id as the interactions have it: people type it in upper or lower case, or with the # of a page."""
+    wanted = wanted.strip().removeprefix("#").strip()
     if _UUID.fullmatch(wanted):
         return wanted.lower()
     return wanted.upper() if _NUMBER.fullmatch(wanted) else wanted
@@ -63,7 +63,7 @@ async def find_story(database: Database, wanted: str) -> list[Interaction]:
         terms = await asyncio.to_thread(story.extend, batches, terms)
         if not terms:
             break
-    return sorted(story.parts.values(), key=lambda one: one.at)[-MAX_INTERACTIONS:]
+    return sorted(story.parts.values(), key=lambda one: one.order)[-MAX_INTERACTIONS:]
 
 
 class _Story:

@@ -57,7 +57,9 @@ async def traces(deps: Deps, caller: Caller, request: TraceRequest) -> Page[Trac
     await deps.auth.validate_admin(caller)
     story = await find_story(deps.database, request.id)
     if not story:
-        raise TraceNotFound
+        raise TraceNotFound(
+            f"Nothing is known about this id. Check it; traces are deleted after {deps.settings.trace_days:g} days."
+        )
     return Page([item for one in story for item in _items(one)])
 
 

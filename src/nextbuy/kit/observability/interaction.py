@@ -3,7 +3,7 @@
 A line has short names and leaves out what is usual for its kind, because a checkout has some fifty of them.
 """
 
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -46,7 +46,14 @@ class Interaction(Struct, kw_only=True):
             return "gateway"
         return self.callee if self.kind in {"serve", "consume"} else self.caller
 
+    @property
+    def order(self) -> tuple[object, ...]:
+        """The key by which a story is sorted: its time, and what tells apart interactions of the same time."""
+        event_id = next(iter(self.ids.get("event", ())), "")
+        return self.at, event_id, _KIND_ORDER[self.kind], self.span_id, self.callee
 
+
+_KIND_ORDER: Final = {kind: index for index, kind in enumerate(get_args(Kind))}
 BUS_PARTICIPANT: Final = "kafka"
 """Name of the bus in interactions: the specification's diagrams call it Kafka, whichever engine runs."""
 APPLIED: Final = "applied"

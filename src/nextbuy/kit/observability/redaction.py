@@ -1,5 +1,7 @@
 """Texts that may leave the process in a log line: without secrets, and as short as their reader needs."""
 
+import errno
+import os
 import re
 from typing import Final
 
@@ -29,6 +31,9 @@ _MAX_REASON: Final = 400
 _MAX_CAUSE: Final = 160
 """Characters of each cause."""
 _MAX_CAUSES: Final = 5
+_CONNECTION_FAILURES: Final = frozenset(
+    {errno.ECONNREFUSED, errno.ECONNRESET, errno.EPIPE, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ETIMEDOUT}
+)
 _MAX_EXCERPT: Final = 120
 """Bytes of the beginning of a response that cannot be decoded."""
 
@@ -47,17 +52,36 @@ def excerpt(body: bytes) -> str:
 
 def reason_of(error: BaseException) -> str:
     """Return why something failed: the error's text, what was noted about it, and each of its causes with its class."""
-    parts = [error.detail if isinstance(error, AppError) else f"{type(error).__name__}: {error}"]
+    parts = [_detail_of(error) if isinstance(error, AppError) else f"{type(error).__name__}: {error}"]
     parts += getattr(error, "__notes__", ())
     link = _cause(error)
     while link is not None and len(parts) <= _MAX_CAUSES:
-        name = link.slug if isinstance(link, AppError) else type(link).__name__
-        parts.append(f"{name}: {link}"[: 4 * _MAX_CAUSE])
+        text = _connection_failure(link)
+        if not text:
+            name = link.slug if isinstance(link, AppError) else type(link).__name__
+            text = f"{name}: {link}"[: 4 * _MAX_CAUSE]
+        if text != parts[-1]:
+            parts.append(text)
         parts += getattr(link, "__notes__", ())
         link = _cause(link)
     return " <- ".join(redact(part)[:_MAX_CAUSE] if index else redact(part) for index, part in enumerate(parts))[
         :_MAX_REASON
     ]
+
+
+def _detail_of(error: AppError) -> str:
+    """Return the detail and the errors of fields, each field after its message, which has no value of the client."""
+    fields = [f"{one.message} (field {one.field})" for one in error.errors or ()]
+    if len(fields) == 1 and error.detail.endswith(error.errors[0].message):  # type: ignore[index]
+        return fields[0]
+    return "; ".join([error.detail, *fields])
+
+
+def _connection_failure(error: BaseException) -> str:
+    """Return the short text of a failed connection, which is the same whichever library reports it."""
+    if isinstance(error, OSError) and error.errno in _CONNECTION_FAILURES:
+        return os.strerror(error.errno).lower()
+    return ""
 
 
 def _cause(error: BaseException) -> BaseException | None:

@@ -1,0 +1,190 @@
+"""The rows of a story: one per interaction, with its ends, what it was, how long it took, and why it failed."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from msgspec import Struct
+
+from nextbuy.kit.observability.interaction import BUS_PARTICIPANT, Interaction
+
+_FIRST_ERROR: Final = 400
+_BUS: Final = "bus"
+_REFUND: Final = "refunded"
+"""End of the topics whose reason explains a refund that was made."""
+_DECLINED: Final = "payment.failed"
+
+
+class StoryRow(Struct):
+    """An interaction, and the callee's own line of it if that has the same outcome."""
+
+    one: Interaction
+    served: Interaction | None
+    ends: str
+    what: str
+    reason: str
+    """Why it failed, as far down as the lines say."""
+    has_cause: bool
+    """Whether the same failure is in the row of an interaction that was made for this one."""
+
+    @property
+    def ended(self) -> float:
+        """When it ended, in seconds since the epoch."""
+        return self.one.at + self.one.ms / 1000
+
+    @property
+    def name(self) -> str:
+        """Its description, without the number of the attempt."""
+        return plain(_name(self.one))
+
+    @property
+    def failure(self) -> str:
+        """Its outcome and reason if it failed, otherwise an empty string."""
+        one = self.one
+        if not _failed(one):
+            return ""
+        if one.kind in {"publish", "step"}:
+            return self.reason
+        status = f"{one.status} " if one.status else ""
+        outcomes = [f"{name} {outcome}" for name, outcome in one.subscriptions.items() if outcome != "applied"]
+        return plain(f"{status}{', '.join(outcomes) or one.outcome}") + _because(self.reason)
+
+    @property
+    def outcome(self) -> str:
+        """How long it took, and its outcome."""
+        one = self.one
+        if one.kind == "step":
+            return f"FAILED {self.failure}" if self.failure else ""
+        took = f"{one.ms:.1f} ms"
+        if self.served is not None:
+            took += f" ({self.served.ms:.1f} in {plain(one.callee)})"
+        if self.failure:
+            return f"{took}  {'DECLINED' if one.name == _DECLINED else 'FAILED'} {self.failure}"
+        status = f"{one.status} " if one.status else ""
+        return f"{took}  {status}{plain(one.outcome)}{_because(self.reason)}"
+
+
+def rows_of(story: Sequence[Interaction]) -> list[StoryRow]:
+    """Return the rows of a story, in its order. A caller's line and its callee's are one row if they agree."""
+    lines = _Lines(story)
+    return [lines.row(one) for one in story if not lines.is_shown_by_sender(one)]
+
+
+class _Lines:
+    """The lines of a story by span, to find the other lines of an interaction."""
+
+    def __init__(self, story: Sequence[Interaction]) -> None:
+        self._sent = {(one.trace_id, one.span_id): one for one in story if one.kind not in {"serve", "consume"}}
+        self._served = {(one.trace_id, one.span_id): one for one in story if one.kind == "serve"}
+        self._made: dict[tuple[str, str], list[Interaction]] = defaultdict(list)
+        for one in story:
+            if one.kind in {"request", "forward"}:
+                self._made[one.trace_id, one.parent_id].append(one)
+
+    def is_shown_by_sender(self, one: Interaction) -> bool:
+        sender = self._sender_of(one)
+        return sender is not None and sender.outcome == one.outcome
+
+    def row(self, one: Interaction) -> StoryRow:
+        served = self._served_of(one)
+        cause = self._cause_of(one)
+        return StoryRow(
+            one=one,
+            served=served if served is not None and served.outcome == one.outcome else None,
+            ends=plain(self._ends_of(one)),
+            what=plain(self._what_of(one)),
+            reason=plain(self._reason_of(one)),
+            has_cause=cause is not None,
+        )
+
+    def _sender_of(self, one: Interaction) -> Interaction | None:
+        sender = self._sent.get((one.trace_id, one.span_id)) if one.kind == "serve" else None
+        return sender if sender is not None and sender.callee == one.callee else None
+
+    def _served_of(self, one: Interaction) -> Interaction | None:
+        served = self._served.get((one.trace_id, one.span_id)) if one.kind in {"forward", "call"} else None
+        return served if served is not None and served.callee == one.callee else None
+
+    def _cause_of(self, one: Interaction) -> Interaction | None:
+        """Return the forward of a failed request, or the request of a failed webhook, that failed in the same way."""
+        if one.kind not in {"request", "webhook"} or not _failed(one):
+            return None
+        below = "forward" if one.kind == "request" else "request"
+        made = self._made[one.trace_id, one.span_id]
+        return next((each for each in reversed(made) if each.kind == below and each.status == one.status), None)
+
+    def _reason_of(self, one: Interaction) -> str:
+        served, cause = self._served_of(one), self._cause_of(one)
+        if one.reason or not _failed(one):
+            return one.reason
+        if served is not None and served.outcome == one.outcome:
+            return served.reason
+        return self._reason_of(cause) if cause is not None else ""
+
+    def _ends_of(self, one: Interaction) -> str:
+        caller, callee = one.caller, one.callee
+        if caller == callee:
+            return caller
+        if one.kind == "publish":
+            return f"{caller} → {_BUS} ({one.carrier})" if one.carrier else f"{caller} → {_BUS}"
+        if one.kind == "consume" and caller == BUS_PARTICIPANT:
+            caller = _BUS
+        parent = self._sent.get((one.trace_id, one.parent_id))
+        if one.kind == "request" and parent is not None and parent.kind == "webhook":
+            caller = parent.caller
+        return f"{caller} → {callee}"
+
+    def _what_of(self, one: Interaction) -> str:
+        sender = self._sender_of(one)
+        if sender is not None:
+            return f"late answer of attempt {sender.attempt}: {one.name}"
+        if one.kind == "serve":
+            return f"{one.name} (in {one.callee})"
+        return _name(one) + (f" (attempt {one.attempt})" if one.attempt > 1 else "")
+
+
+def _name(one: Interaction) -> str:
+    match one.kind:
+        case "publish":
+            return f"event {one.name}"
+        case "consume":
+            return f"event {one.name} for {', '.join(one.subscriptions)}"
+        case "step":
+            return f"{one.name}: {one.outcome}"
+        case "webhook":
+            return f"webhook {one.name}"
+        case _:
+            return one.name
+
+
+def _failed(one: Interaction) -> bool:
+    if one.kind == "publish":
+        return bool(one.reason) and not one.name.endswith(_REFUND)
+    if one.kind == "step":
+        return bool(one.reason)
+    return one.outcome != "ok" or one.status >= _FIRST_ERROR
+
+
+def _because(reason: str) -> str:
+    return f": {reason}" if reason else ""
+
+
+def clock_time(at: float) -> str:
+    """Return a time of day in UTC, to the millisecond."""
+    return f"{datetime.fromtimestamp(at, UTC):%H:%M:%S.%f}"[:12]
+
+
+def duration(seconds: float) -> str:
+    """Return a duration as people say it."""
+    if seconds < 1:
+        return f"{max(0.0, seconds) * 1000:.0f} ms"
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.1f} s"
+
+
+def plain(text: str) -> str:
+    """Return a text without control characters, which could move the cursor or write another line."""
+    return "".join(character if character.isprintable() else " " for character in text)

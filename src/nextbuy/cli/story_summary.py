@@ -1,0 +1,223 @@
+"""The summary above a story: its outcome, its ids, what is missing, what failed, and where it waited."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from msgspec import Struct
+
+from nextbuy.cli.story_rows import StoryRow, clock_time, duration, plain, rows_of
+from nextbuy.kit.observability.interaction import Interaction
+from nextbuy.kit.service_context import Destination
+
+MIN_WAIT: Final = 1.0
+"""Seconds without any interaction that are reported as a wait."""
+_KINDS: Final = ("number", "order", "session", "payment", "account", "product", "shop")
+_SHARED: Final = ("account", "product", "shop")
+"""Kinds of ids that many purchases have in common."""
+_LABEL: Final = 10
+"""Characters of a label, with the space after it."""
+_MAX_IDS: Final = 5
+_MAX_LINES: Final = 10
+"""Failures, waits or missing events that the summary names; all are in the rows below."""
+_MAX_REASON: Final = 100
+"""Characters of a failure in the summary; its row has all of them."""
+_STATES: Final = {
+    "payment.unmatched": "unmatched payment",
+    "payment.unmatched-given-up": "unmatched payment, given up",
+    "payment.unmatched-refunded": "unmatched payment, refunded",
+    "payment-session.created": "open",
+    "payment-session.opened": "open",
+    "payment-session.not-opened": "not opened",
+    "payment.failed": "declined",
+    "payment-session.expired": "expired",
+    "payment.received": "payment received",
+    "payment.refund-due": "refund due",
+    "create-orders": "paid",
+    "payment-session.paid": "paid",
+    "order.created": "paid",
+    "order.paid": "paid",
+    "payment.given-up": "given up",
+    "refund": "refunded",
+    "payment.refunded": "refunded",
+}
+"""The state that each event and step of a purchase reports, in the order in which a purchase can reach them."""
+_UNKNOWN: Final = "unknown, no event of it is stored"
+_UNFINISHED: Final = frozenset({"open", "payment received", "refund due", _UNKNOWN})
+
+
+class StoryContext(Struct, frozen=True):
+    """The facts that a summary needs besides the story."""
+
+    wanted: str
+    """The id that was looked up."""
+    now: float
+    """Seconds since the epoch."""
+    destinations: Sequence[Destination] = ()
+    purchases: Sequence[Sequence[Interaction]] = ()
+    """The stories of the purchases that a shared id is part of."""
+    more_purchases: int = 0
+
+
+def is_shared(story: Sequence[Interaction], wanted: str) -> bool:
+    """Return whether an id is that of an account, a product or a shop, which many purchases have in common."""
+    return any(wanted in one.ids.get(kind, ()) for one in story for kind in _SHARED)
+
+
+def summary(story: Sequence[Interaction], context: StoryContext) -> Iterator[str]:
+    """Yield the lines of the summary."""
+    rows = rows_of(story)
+    shared = is_shared(story, context.wanted)
+    last = max(row.ended for row in rows)
+    state = "" if shared else _state(story)
+    if state:
+        yield f"{'State:':<{_LABEL}}{_with_orders(state, story)}"
+    for kind in _KINDS:
+        found = _ids(story, kind)
+        if shared:
+            found = [one for one in found if one == context.wanted]
+        if found:
+            more = f" and {len(found) - _MAX_IDS} more" if len(found) > _MAX_IDS else ""
+            yield f"{kind.capitalize() + ':':<{_LABEL}}{plain(', '.join(found[:_MAX_IDS]))}{more}"
+    first = story[0].at
+    count = f"{len(rows)} interaction{'' if len(rows) == 1 else 's'}"
+    began = datetime.fromtimestamp(first, UTC)
+    yield f"{'Began:':<{_LABEL}}{began:%Y-%m-%d %H:%M:%S} UTC; {count} in {duration(last - first)}"
+    if state in _UNFINISHED:
+        yield f"Since then: nothing for {duration(context.now - last)}"
+    if context.purchases:
+        yield from _labelled("Purchases:", _purchases(context))
+    events = dict.fromkeys(plain(one.name) for one in story if one.kind in {"publish", "consume"})
+    if events:
+        yield f"{'Events:':<{_LABEL}}{', '.join(events)}"
+    yield from _labelled("Missing:", _limited(_missing(story, context, shared=shared)))
+    none = "none in the interactions below; a purchase has its own" if context.purchases else "none"
+    yield from _labelled("Failures:", _limited(_failures(rows)) or [none])
+    if not shared:
+        yield from _labelled("Waited:", _limited(_waits(rows)) or [f"never for more than {MIN_WAIT:g} s"])
+
+
+def _labelled(label: str, lines: Sequence[str]) -> Iterator[str]:
+    width = max(_LABEL, len(label) + 1)
+    for index, line in enumerate(lines):
+        yield f"{'' if index else label:<{width}}{line}"
+
+
+def _limited(lines: Iterator[str]) -> list[str]:
+    found = list(lines)
+    more = len(found) - _MAX_LINES
+    return [*found[:_MAX_LINES], f"and {more} more, see below"] if more > 0 else found
+
+
+def _ids(story: Sequence[Interaction], kind: str) -> list[str]:
+    return list(dict.fromkeys(some for one in story for some in one.ids.get(kind, ())))
+
+
+def _state(story: Sequence[Interaction]) -> str:
+    names = {one.name for one in story if one.kind in {"publish", "consume", "step"}}
+    state = next((_STATES[name] for name in reversed(_STATES) if name in names), "")
+    return state or (_UNKNOWN if _ids(story, "session") else "")
+
+
+def _with_orders(state: str, story: Sequence[Interaction]) -> str:
+    orders = len(_ids(story, "order"))
+    return f"{state}, {orders} order{'' if orders == 1 else 's'}" if state == "paid" and orders else state
+
+
+def _purchases(context: StoryContext) -> list[str]:
+    lines = []
+    for story in context.purchases:
+        names = _ids(story, "number") or _ids(story, "session")
+        lines.append(f"{plain(', '.join(names[:_MAX_IDS]))}: {_with_orders(_state(story), story)}")
+    if context.more_purchases:
+        lines.append(f"and {context.more_purchases} earlier")
+    return [*lines, "For one of them: nextbuy trace NB-… (or the id of its session)"]
+
+
+def _missing(story: Sequence[Interaction], context: StoryContext, *, shared: bool) -> Iterator[str]:
+    """Yield, for each destination and time, the events that it has not received.
+
+    The story of a shared id has lines of single events of purchases, so that only events published in it count.
+    """
+    events: dict[str, Interaction] = {}
+    reached: set[tuple[str, str]] = set()
+    for one in story:
+        if one.kind not in {"publish", "consume"}:
+            continue
+        for event_id in one.ids.get("event", ()):
+            if not shared or one.kind == "publish":
+                events.setdefault(event_id, one)
+            if one.kind == "consume" and one.outcome != "retry":
+                reached.add((event_id, one.callee))
+    for destination in context.destinations:
+        waiting = [
+            one
+            for event_id, one in events.items()
+            if one.name in destination.topics and (event_id, destination.name) not in reached
+        ]
+        if waiting:
+            names = ", ".join(dict.fromkeys(plain(one.name) for one in waiting))
+            ago = duration(context.now - min(one.at for one in waiting))
+            verb = "has" if len(waiting) == 1 else "have"
+            yield f"{names} {verb} not reached {destination.name} (published {ago} ago)"
+
+
+def _failures(rows: Sequence[StoryRow]) -> Iterator[str]:
+    """Yield one line per distinct failure, with its number of attempts; of a failure that was passed on, its origin."""
+    groups: dict[tuple[str, str, str], list[StoryRow]] = {}
+    for row in rows:
+        if row.failure and not row.has_cause:
+            groups.setdefault((row.ends, row.name, row.failure), []).append(row)
+    for (ends, name, failure), group in groups.items():
+        what = name.removeprefix("event ") if group[0].one.kind == "publish" else f"{ends} {name}"
+        attempts = f", {len(group)} attempts" if len(group) > 1 else ""
+        short = failure if len(failure) <= _MAX_REASON else f"{failure[: _MAX_REASON - 1].rstrip()}…"
+        yield f"{_times(group[0].one.at, group[-1].one.at)} {what}{attempts}: {short}"
+
+
+def _times(first: float, last: float) -> str:
+    begin, end = clock_time(first), clock_time(last)
+    if begin == end:
+        return begin
+    return f"{begin[:10]} to {end[6:10] if begin[:6] == end[:6] else end[:10]}"
+
+
+def _waits(rows: Sequence[StoryRow]) -> Iterator[str]:
+    """Yield the pauses between interactions, then the slow calls that wait for no other slow one."""
+    before, ended = rows[0], rows[0].one.at
+    for row in rows:
+        if row.one.at - ended > MIN_WAIT:
+            yield (
+                f"{duration(row.one.at - ended)} between {clock_time(ended)} ({before.what}) and "
+                f"{clock_time(row.one.at)} ({row.ends}, {row.what})"
+            )
+        if row.ended >= ended:
+            before, ended = row, row.ended
+    slow = [attempts for attempts in _attempts(rows) if _end_of(attempts) - attempts[0].one.at >= MIN_WAIT]
+    for attempts in slow:
+        first, last = attempts[0], attempts[-1]
+        begin, end = first.one.at, _end_of(attempts)
+        if any(inner[0].one.caller == first.one.callee and begin <= inner[0].one.at <= end for inner in slow):
+            continue
+        result = "failed" if last.failure else "succeeded"
+        count = f" ({len(attempts)} attempts, the last {result})" if len(attempts) > 1 else ""
+        yield f"{duration(end - begin)} at {clock_time(begin)} for {first.ends} {first.name}{count}"
+
+
+def _attempts(rows: Sequence[StoryRow]) -> list[list[StoryRow]]:
+    """Return the rows in groups: the attempts of a call together."""
+    groups: list[list[StoryRow]] = []
+    latest: dict[tuple[object, ...], list[StoryRow]] = {}
+    for row in rows:
+        one = row.one
+        key = (one.kind, one.trace_id, one.parent_id, one.caller, one.callee, one.name)
+        group = latest.get(key)
+        if group is None or one.attempt <= group[-1].one.attempt:
+            group = latest[key] = []
+            groups.append(group)
+        group.append(row)
+    return groups
+
+
+def _end_of(attempts: Sequence[StoryRow]) -> float:
+    return max(row.ended for row in attempts)
