@@ -242,7 +242,11 @@ async def _notification(world: World) -> tuple[NotificationDeps, LyingCallee]:
     callee = world.callee({GetAccounts: accounts})
     database = await world.open_database("notification")
     deps = NotificationDeps(
-        auth=AuthClient(callee.send), database=database, mailer=StoredMailer(), public_url="http://shop.test"
+        auth=AuthClient(callee.send),
+        database=database,
+        mailer=StoredMailer(),
+        public_url="http://shop.test",
+        journal=Journal(),
     )
     return deps, callee
 

@@ -137,7 +137,11 @@ async def open_services(
             counters=CountersCache(),
         ),
         "notification": nextbuy.notification.deps.Deps(
-            auth=auth, database=databases["notification"], mailer=StoredMailer(), public_url="http://127.0.0.1"
+            auth=auth,
+            database=databases["notification"],
+            mailer=StoredMailer(),
+            public_url="http://127.0.0.1",
+            journal=journal,
         ),
         "analytics": nextbuy.analytics.deps.Deps(
             auth=auth,

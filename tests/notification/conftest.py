@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from nextbuy.contracts.auth import AuthClient, ValidateAdmin
+from nextbuy.kit.observability.telemetry import Journal
 from nextbuy.kit.storage.database import Database
 from nextbuy.notification.deps import Deps
 from nextbuy.notification.mailer import StoredMailer
@@ -29,5 +30,11 @@ async def notification_url(database_url: DatabaseUrl) -> str:
 async def deps(notification_url: str, calls: StubCalls) -> AsyncIterator[Deps]:
     """The service's dependencies; mails are stored."""
     database = await Database.connect(notification_url, "notification")
-    yield Deps(auth=AuthClient(calls), database=database, mailer=StoredMailer(), public_url="http://127.0.0.1:8080")
+    yield Deps(
+        auth=AuthClient(calls),
+        database=database,
+        mailer=StoredMailer(),
+        public_url="http://127.0.0.1:8080",
+        journal=Journal(),
+    )
     await database.close()

@@ -9,6 +9,7 @@ from nextbuy.contracts.auth import Account, Accounts, AuthClient
 from nextbuy.contracts.message import Call, Check
 from nextbuy.contracts.values import Role
 from nextbuy.kit.config import Smtp
+from nextbuy.kit.observability.telemetry import Journal
 from nextbuy.kit.storage.database import Database
 from nextbuy.notification.deps import Deps
 from nextbuy.notification.mailer import SmtpMailer
@@ -27,6 +28,7 @@ async def main(url: str, port: int, recipient: Account) -> None:
         database=await Database.connect(url, "notification"),
         mailer=SmtpMailer(smtp),
         public_url="",
+        journal=Journal(),
     )
     await send_mails(deps)
 

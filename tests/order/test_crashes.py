@@ -143,6 +143,24 @@ async def test_crash_at_any_step_leaves_payments_orders_and_stock_reconciled(
     pytest.fail(f"the action has more than {MAX_STEPS} steps")
 
 
+@pytest.mark.parametrize(
+    ("fails", "cause"), [(False, "the claim of another process expired"), (True, "after a failure")]
+)
+async def test_recovery_says_why_it_takes_over(market: Market, *, fails: bool, cause: str) -> None:
+    session = await open_session(market)
+    usual = market.calls.replies[UpdateStock]
+    market.calls.replies[UpdateStock] = Unavailable("unavailable") if fails else Crash()
+    with pytest.raises((Unavailable, Crash)):
+        await market.deliver(market.paid_event(session))
+    market.calls.replies[UpdateStock] = usual
+    steps: list[tuple[str, str]] = []
+    market.deps.journal.recorder = lambda one, _line, sampled: steps.append((one.name, one.outcome))  # noqa: ARG005
+
+    await market.recover()
+
+    assert steps == [("resume-checkout", f"attempt 2, {cause}"), ("create-orders", "2 orders")]
+
+
 async def test_concurrent_copies_complete_each_checkout_once(market: Market) -> None:
     payments: set[str] = set()
     for _ in range(12):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from nextbuy.contracts.auth import AuthClient
+from nextbuy.kit.observability.telemetry import Journal
 from nextbuy.kit.service_context import ServiceContext
 from nextbuy.kit.storage.database import Database
 from nextbuy.notification.mailer import Mailer, mailer_for
@@ -16,6 +17,7 @@ class Deps:
     database: Database
     mailer: Mailer
     public_url: str
+    journal: Journal
 
 
 def assemble(context: ServiceContext) -> Deps:
@@ -25,4 +27,5 @@ def assemble(context: ServiceContext) -> Deps:
         database=context.database,
         mailer=mailer_for(context.settings.smtp),
         public_url=context.settings.public_url,
+        journal=context.journal,
     )

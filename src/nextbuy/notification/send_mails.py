@@ -15,6 +15,7 @@ from uuid import UUID
 from nextbuy.kit.observability.telemetry import current_span, start_span, trace_id_of, use_span
 from nextbuy.kit.rpc.retry import backoff
 from nextbuy.notification.deps import Deps
+from nextbuy.notification.mail_steps import log_mail, without_addresses
 from nextbuy.notification.mailer import DeliveryResult, OutgoingMail
 from nextbuy.notification.model import MailStatus
 from nextbuy.notification.store.mails import LEASES, ClaimedMail, Outcome, claim, mark_superseded, record_results
@@ -35,7 +36,7 @@ async def send_mails(deps: Deps) -> bool:
     try:
         superseded = await mark_superseded(deps.database, until, list(claimed))
         for mail_id in superseded:
-            _log(claimed[mail_id], "superseded")
+            _log(deps, claimed[mail_id], "superseded")
         unsent, progress = unsent - superseded, bool(superseded)
         current = [mail for mail in claimed.values() if mail.id in unsent]
         account_ids = {mail.account_id for mail in current}
@@ -44,7 +45,7 @@ async def send_mails(deps: Deps) -> bool:
         emails = {account.id: account.email for account in accounts}
         async with aclosing(_send(deps, current, emails)) as batches:
             async for results in batches:
-                outcomes = [_outcome(claimed[result.mail_id], result, emails) for result in results]
+                outcomes = [_outcome(deps, claimed[result.mail_id], result, emails) for result in results]
                 await record_results(deps.database, until, outcomes)
                 unsent.difference_update(outcome.mail_id for outcome in outcomes)
                 progress |= any(outcome.status != "waiting" for outcome in outcomes)
@@ -77,23 +78,24 @@ async def _send(
                 yield results
 
 
-def _outcome(mail: ClaimedMail, result: DeliveryResult, emails: Mapping[UUID, str]) -> Outcome:
+def _outcome(deps: Deps, mail: ClaimedMail, result: DeliveryResult, emails: Mapping[UUID, str]) -> Outcome:
     status, reason = result.status, result.reason
     if status == "waiting" and mail.is_expired:
         status, reason = "failed", f"no success in {mail.attempts} attempts; the last: {reason}"
-    _log(mail, status, reason)
+    _log(deps, mail, status, reason)
     delay = _MIN_DELAY + backoff(mail.attempts - 1, base=_BASE_DELAY, cap=_MAX_DELAY, random=random.random)
     return Outcome(
         mail_id=mail.id, status=status, reason=reason, recipient=emails.get(mail.account_id, ""), delay=delay
     )
 
 
-def _log(mail: ClaimedMail, status: MailStatus, reason: str = "") -> None:
+def _log(deps: Deps, mail: ClaimedMail, status: MailStatus, reason: str = "") -> None:
     """Log the new status of a mail, in the trace of its event."""
+    if status in {"sent", "stored", "superseded"}:
+        log_mail(deps.journal, mail, status)
+        return
+    log_mail(deps.journal, mail, "failed" if status == "failed" else "not sent", without_addresses(reason))
     with use_span(start_span(mail.traceparent, mail.correlation_id)):
+        event = "mail failed; no retry" if status == "failed" else "mail not sent; retry scheduled"
         fields = {"mail_id": str(mail.id), "notification_kind": mail.kind, "attempt": mail.attempts}
-        if status in {"sent", "stored", "superseded"}:
-            log.info("mail %s", status, extra=fields)
-        else:
-            event = "mail failed; no retry" if status == "failed" else "mail not sent; retry scheduled"
-            log.warning(event, extra={**fields, "reason": reason})
+        log.warning(event, extra={**fields, "reason": reason})

@@ -148,6 +148,8 @@ class Session(Struct, frozen=True, kw_only=True):
     """The end of the claim with which the session was read, and its fencing token."""
     attempts: int = 0
     """The number of times that the claimed work was started."""
+    failure: str | None = None
+    """The last error of the claimed work; None if each earlier claim expired."""
 
     @property
     def units(self) -> list[Line]:

@@ -20,6 +20,9 @@ async def recover_checkouts(deps: Deps) -> bool:
 
 
 async def _complete(deps: Deps, session: Session) -> None:
+    if session.attempts > 1:
+        cause = "after a failure" if session.failure else "the claim of another process expired"
+        deps.journal.step("order", "resume-checkout", f"attempt {session.attempts}, {cause}")
     try:
         await complete_checkout(deps, session)
     except AppError as error:

@@ -286,10 +286,18 @@ class Journal:
             self.recorder(interaction, line, sampled=trace.sampled)
         return line + b"\n"
 
-    def step(self, service: str, name: str, outcome: str) -> None:
-        """Log a step inside one service, from the sequence diagrams of the specification."""
+    def step(self, service: str, name: str, outcome: str, *, ids: Ids | None = None, reason: str = "") -> None:
+        """Log a step inside one service, from the sequence diagrams of the specification; `reason` if it failed."""
         self.interaction(
-            "step", service, service, name, trace=current_span().child(), began=time.perf_counter(), outcome=outcome
+            "step",
+            service,
+            service,
+            name,
+            trace=current_span().child(),
+            began=time.perf_counter(),
+            outcome=outcome,
+            ids=ids,
+            reason=reason,
         )
 
     def write(self, lines: bytes) -> None:

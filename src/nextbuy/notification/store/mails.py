@@ -28,6 +28,7 @@ class ClaimedMail(Struct, frozen=True, kw_only=True):
     id: UUID
     account_id: UUID
     kind: str
+    about: str
     subject: str
     body: str
     traceparent: str
@@ -59,8 +60,8 @@ _CLAIM: Final = LEASES.claim_statement(
                        AND sending.due_at IS DISTINCT FROM sending.delayed_until)
     """,
     returning=f"""
-        claimed.id, claimed.account_id, claimed.kind, claimed.subject, claimed.body, claimed.traceparent,
-        claimed.correlation_id, claimed.attempts, claimed.created_at, claimed.due_at AS until,
+        claimed.id, claimed.account_id, claimed.kind, claimed.about, claimed.subject, claimed.body,
+        claimed.traceparent, claimed.correlation_id, claimed.attempts, claimed.created_at, claimed.due_at AS until,
         claimed.created_at < now() - interval '{_SEND_FOR}' AS is_expired
     """,
 )

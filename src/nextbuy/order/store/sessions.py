@@ -49,6 +49,7 @@ def session_from_row(row: Row, due: str = "completion_due_at", attempts: str = "
         release_due=row["release_due_at"] is not None,
         claimed_until=row[due] or NOT_CLAIMED,
         attempts=row[attempts],
+        failure=row[due.replace("due_at", "failure")],
     )
 
 

@@ -1,0 +1,27 @@
+"""The line of a mail in the log, which makes it part of the story of its event. No line has an e-mail address."""
+
+import re
+from typing import Final
+
+from nextbuy.kit.observability.ids import Ids
+from nextbuy.kit.observability.redaction import redact
+from nextbuy.kit.observability.telemetry import Journal, start_span, use_span
+from nextbuy.notification.store.mails import ClaimedMail
+
+_SESSION: Final = "payment-session"
+_MAX_REASON: Final = 200
+"""Characters of the reason of a failed mail."""
+_ADDRESS: Final = re.compile(r"[^\s<>@]+@[^\s<>@]+")
+
+
+def log_mail(journal: Journal, mail: ClaimedMail, status: str, reason: str = "") -> None:
+    """Log the new status of a mail as a step in the trace of its event."""
+    kind, _, thing = mail.about.partition(":")
+    ids: Ids = {"session" if kind == _SESSION else kind: [thing], "mail": [mail.id]}
+    with use_span(start_span(mail.traceparent, mail.correlation_id)):
+        journal.step("notification", "mail", f"{mail.kind} {status}", ids=ids, reason=reason)
+
+
+def without_addresses(text: str) -> str:
+    """Return the reply of a mail server without the e-mail addresses that it repeats, and without secrets."""
+    return redact(_ADDRESS.sub("[hidden]", text))[:_MAX_REASON]
