@@ -62,7 +62,7 @@ class LyingCallee:
         if type(call) is not self.call:
             return await self._honest(call, check)
         if self.fails:
-            raise BadGateway(f"The {call.to} service sent an invalid answer. Try again later.")
+            raise BadGateway(f"The {call.to} service sent an invalid reply. Try again later.")
         honest = as_json(await self._honest(call))
         self.answered.append(honest)
         reply = honest if self.lie is None else self.lie.about(honest)

@@ -146,7 +146,7 @@ class LoggedIn(Protocol):
     def role(self) -> Role | None: ...  # noqa: D102
 
 
-def _is_account(account_id: UUID, role: Role | None = None) -> Check[Account]:
+def _account_check(account_id: UUID, role: Role | None = None) -> Check[Account]:
     def check(account: Account) -> None:
         require_equal("id", account.id, account_id)
         if role is not None:
@@ -175,15 +175,15 @@ class AuthClient(Client):
             Unauthenticated: the token is invalid or its login session has ended.
             Forbidden: the account is suspended.
         """
-        return await self._send(ValidateUser(token=caller.token), _is_account(caller.account_id, caller.role))
+        return await self._send(ValidateUser(token=caller.token), _account_check(caller.account_id, caller.role))
 
     async def validate_seller(self, caller: LoggedIn) -> Account:
         """Return the account of a seller, like `validate_user`; `Forbidden` for another role."""
-        return await self._send(ValidateSeller(token=caller.token), _is_account(caller.account_id, Role.SELLER))
+        return await self._send(ValidateSeller(token=caller.token), _account_check(caller.account_id, Role.SELLER))
 
     async def validate_admin(self, caller: LoggedIn) -> Account:
         """Return the account of an admin, like `validate_user`; `Forbidden` for another role."""
-        return await self._send(ValidateAdmin(token=caller.token), _is_account(caller.account_id, Role.ADMIN))
+        return await self._send(ValidateAdmin(token=caller.token), _account_check(caller.account_id, Role.ADMIN))
 
     async def get_accounts(self, account_ids: list[UUID]) -> list[Account]:
         """Return the accounts that exist, of up to 100 ids."""
@@ -196,13 +196,14 @@ class AuthClient(Client):
     async def suspend_account(self, account_id: UUID, *, reason: str, by: UUID) -> Account:
         """Suspend an account; `NotFound` if it does not exist."""
         return await self._send(
-            SetAccountStatus(account_id=account_id, status="suspended", reason=reason, by=by), _is_account(account_id)
+            SetAccountStatus(account_id=account_id, status="suspended", reason=reason, by=by),
+            _account_check(account_id),
         )
 
     async def reinstate_account(self, account_id: UUID, *, reason: str, by: UUID) -> Account:
         """Reinstate an account; `NotFound` if it does not exist."""
         return await self._send(
-            SetAccountStatus(account_id=account_id, status="active", reason=reason, by=by), _is_account(account_id)
+            SetAccountStatus(account_id=account_id, status="active", reason=reason, by=by), _account_check(account_id)
         )
 
     async def read_events(self, after: int, *, limit: int, topics: list[str] | None = None) -> EventsRead:

@@ -1,7 +1,7 @@
-"""Checks of replies: what an answer must have to do with its question.
+"""Checks of replies: helpers that compare a reply with its call.
 
-A client method passes its check to `send` beside the call. A reply that fails it is refused as `bad-answer`, which
-counts as a failure of the callee, and is logged with the field and the value. Bounds of single fields are in the types.
+A client method passes its check to `send` with the call. A reply that fails is refused as `bad-answer`, counts as a
+failure of the callee, and is logged with the field and the value. Bounds of single fields are in the types.
 """
 
 from collections.abc import Hashable, Iterable, Sequence
@@ -26,7 +26,7 @@ def require(condition: bool, field: str, value: object) -> None:  # noqa: FBT001
 
 
 def require_equal(field: str, value: object, expected: object) -> None:
-    """Check that a field has the value that the question names."""
+    """Check that a field has the value that the call requires."""
     require(value == expected, field, value)
 
 
@@ -39,20 +39,20 @@ def require_distinct(field: str, values: Iterable[Hashable]) -> None:
 
 
 def require_subset(field: str, values: Iterable[Hashable], allowed: Iterable[Hashable]) -> None:
-    """Check that each value occurs once and is an allowed one; `field` has `{}` for the index."""
+    """Check that each value is allowed and occurs once; `field` has `{}` for the index."""
     remaining = set(allowed)
     for index, value in enumerate(values):
         require(value in remaining, field.format(index), value)
         remaining.remove(value)
 
 
-def require_each(field: str, answered: Sequence[UUID], missing: Sequence[UUID], requested: Iterable[UUID]) -> None:
-    """Check that each requested id is answered or reported as missing, once, and no other is."""
+def require_each(field: str, found: Sequence[UUID], missing: Sequence[UUID], requested: Iterable[UUID]) -> None:
+    """Check that each requested id is either found or missing, once, and that there are no others."""
     wanted = set(requested)
-    require_subset(field, answered, wanted)
-    require_subset("missing[{}]", missing, wanted - set(answered))
-    unanswered = wanted - set(answered) - set(missing)
-    require(not unanswered, "missing", sorted(unanswered))
+    require_subset(field, found, wanted)
+    require_subset("missing[{}]", missing, wanted - set(found))
+    omitted = wanted - set(found) - set(missing)
+    require(not omitted, "missing", sorted(omitted))
 
 
 def require_ascending(field: str, positions: Iterable[int], after: int) -> None:
@@ -69,7 +69,7 @@ def require_in_order(field: str, times: Iterable[datetime]) -> None:
 
 
 def require_page(page: Page[Any], *, limit: int, cursor: str | None) -> None:
-    """Check that a page has at most as many items as requested, and that the next one is another."""
+    """Check that a page has at most `limit` items, and that its next cursor is not its own."""
     require(len(page.items) <= limit, "items", len(page.items))
     require(page.next_cursor is None or page.next_cursor != cursor, "next_cursor", page.next_cursor)
 

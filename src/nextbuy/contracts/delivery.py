@@ -22,7 +22,7 @@ MAX_BYTES: Final = 512 * 1024
 class EventEntry(Struct, frozen=True, omit_defaults=True):
     """An event for one or more subscriptions of the destination.
 
-    A wrong position, or a reason that is too long, is judged for this event alone, so neither has a bound here.
+    Position and reason have no bound here: a wrong one must fail this event alone, not the whole call.
     """
 
     envelope: Annotated[Raw, Meta(description="The envelope as published, as JSON.")]

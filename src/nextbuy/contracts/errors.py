@@ -181,7 +181,7 @@ class ServiceUnavailable(Unavailable):
 
 
 class BadGateway(Unavailable):
-    """A service sent an invalid answer. Try again later."""
+    """A service sent an invalid reply. Try again later."""
 
     status, title, slug = 502, "Bad gateway", "bad-answer"
 

@@ -144,7 +144,7 @@ class EventsRead(Struct, frozen=True):
 
 
 class ReplyMismatch(Exception):
-    """The finding that a reply does not answer its call: the path of a field in the reply, and its value."""
+    """A reply does not fit its call: `field` is the path of the wrong field, `value` its value."""
 
     def __init__(self, field: str, value: object) -> None:
         super().__init__(f"{field} = {value!r}")
@@ -153,7 +153,7 @@ class ReplyMismatch(Exception):
 
 
 Check = Callable[[Reply], None]
-"""A function that raises ReplyMismatch if a reply does not answer its call."""
+"""A function that raises ReplyMismatch if a reply does not fit its call."""
 
 
 class Send(Protocol):
@@ -163,7 +163,7 @@ class Send(Protocol):
         """Send the call and return its reply, which has passed `check`.
 
         Raises:
-            AppError: the callee refused the call, did not answer, or sent an invalid answer (`bad-answer`).
+            AppError: the callee refused the call, did not reply, or sent an invalid reply (`bad-answer`).
         """
         ...
 

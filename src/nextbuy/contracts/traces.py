@@ -1,4 +1,4 @@
-"""Traces: the call with which every process has its interactions stored, so that the story of an order can be read."""
+"""Traces: the call that stores the interactions of a process, from which the story of an order is read."""
 
 import hashlib
 from collections.abc import Sequence
@@ -15,8 +15,6 @@ MAX_KEYS: Final = 100_000
 """Keys of one batch."""
 MAX_LINES_BYTES: Final = 512 * 1024
 """Bytes of the compressed lines of one batch; with base64 and keys, a call stays within what a service accepts."""
-
-
 _TRACE_ID: Final = 32
 """Hexadecimal digits of a trace id."""
 _HALF: Final = 2**63
@@ -66,7 +64,7 @@ class StoreInteractions(
 
 
 class TracesClient(Client):
-    """A client of the traces."""
+    """The kafka service's store of interactions."""
 
     service: ClassVar[str] = "kafka"
 
@@ -78,7 +76,7 @@ class TracesClient(Client):
 def trace_key(id_text: str) -> int:
     """Return the number under which an id is indexed: 64 bits of its hash, as PostgreSQL's `bigint`.
 
-    A trace id is random already, and there is one in each request.
+    A trace id is random already, so that it needs no hash.
     """
     if len(id_text) == _TRACE_ID and id_text.isalnum():
         try:

@@ -1,4 +1,4 @@
-"""The rest of a refused request body."""
+"""Refused request bodies: their rest is received, so that the client can read the response."""
 
 import asyncio
 from contextlib import suppress

@@ -88,7 +88,7 @@ class Forwarder:
         request.trace, request.sender = span, self._identity
         outcome, status, reason = "ok", 0, ""
         try:
-            response = await self._callees[service].exchange(request, timeout + _GRACE, _as_it_is)
+            response = await self._callees[service].exchange(request, timeout + _GRACE, _unchanged)
             status = response.status
             if status >= 400:  # noqa: PLR2004
                 outcome = slug_of(response)
@@ -109,11 +109,11 @@ class Forwarder:
                 status=status,
                 attempt=attempt,
                 reason=reason,
-                more=True,
+                with_next=True,
             )
 
 
-def _as_it_is(response: Response) -> Response:
+def _unchanged(response: Response) -> Response:
     return response
 
 

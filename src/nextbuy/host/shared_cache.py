@@ -13,12 +13,12 @@ from nextbuy.kit.storage.cache_server import CacheServer, cache_client
 
 _TIMEOUT: Final = 1.0
 """Seconds per reading. The start continues without the cache."""
-_OLDEST: Final = (6, 2)
-"""The first version of Redis that sets a value until a given time."""
+_MIN_VERSION: Final = (6, 2)
+"""The first version with `SET … PXAT`."""
 
 
 async def require_cache(settings: Settings) -> list[str]:
-    """Check the Redis of the shared cache, and return sentences for the operator.
+    """Check the Redis of the shared cache, and return warnings for the operator.
 
     Raises:
         ConfigError: its URL is invalid, it is too old, or it is the Redis of the events, which must not evict.
@@ -27,19 +27,19 @@ async def require_cache(settings: Settings) -> list[str]:
         return ["The shared cache is off. Set NEXTBUY_CACHE_URL to a second Redis, so that copies share lists."]
     try:
         cache = await _server(settings.cache_url)
-    except ValueError:  # may quote the password
+    except ValueError:  # the error may quote the password
         message = "NEXTBUY_CACHE_URL is invalid. Use redis://:PASSWORD@HOST:PORT/DB, special characters as %XX."
         raise ConfigError(message) from None
     if cache is None:
         return ["The Redis of the shared cache does not answer; lists are read without it. Check NEXTBUY_CACHE_URL."]
     version = str(cache["redis_version"])
-    if tuple(int(part) for part in version.split(".")[:2]) < _OLDEST:
+    if tuple(int(part) for part in version.split(".")[:2]) < _MIN_VERSION:
         message = f"Redis {version} is too old for the shared cache. Set NEXTBUY_CACHE_URL to Redis 6.2 or newer."
         raise ConfigError(message)
     events = await _server(settings.redis_url)
     if events is not None and events["run_id"] == cache["run_id"]:
         message = (
-            "NEXTBUY_CACHE_URL and NEXTBUY_REDIS_URL name the same server, but that of the events must not evict. "
+            "NEXTBUY_CACHE_URL and NEXTBUY_REDIS_URL name the same server, which may evict events. "
             "Set NEXTBUY_CACHE_URL to another Redis, or unset it."
         )
         raise ConfigError(message)

@@ -119,7 +119,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = ""
     postgres_connections: Annotated[
         int,
-        Setting("POSTGRES_CONNECTIONS", "Connections that each copy of a service opens at most; product one more."),
+        Setting(
+            "POSTGRES_CONNECTIONS",
+            "Most database connections of each copy of a service; a copy of product opens one more.",
+        ),
     ] = 8
     redis_url: Annotated[str, Setting("REDIS_URL", "Redis, for events and rate limits.", "embedded")] = ""
     cache_url: Annotated[
@@ -158,13 +161,17 @@ class Settings(Struct, frozen=True, kw_only=True):
     session_minutes: Annotated[
         float, Setting("SESSION_MINUTES", "Minutes until an unpaid checkout expires and releases its stock.", "`30`")
     ] = 30.0
+    log_level: Annotated[str, Setting("LOG_LEVEL", _choices(_LEVELS))] = "info"
     trace_days: Annotated[
         float, Setting("TRACE_DAYS", "Days for which interactions are stored, for `nextbuy trace`.", "`7`", "Traces")
     ] = 7.0
     trace_bytes: Annotated[
-        int, Setting("TRACE_BYTES", "Bytes of traces; beyond, the oldest go first, purchases and failures last.")
+        int,
+        Setting(
+            "TRACE_BYTES",
+            "Bytes of stored interactions. Beyond, the oldest are deleted first, purchases and failures last.",
+        ),
     ] = 2_000_000_000
-    log_level: Annotated[str, Setting("LOG_LEVEL", _choices(_LEVELS))] = "info"
     smtp: Smtp = Smtp()
     kafka: Kafka = Kafka()
 

@@ -45,7 +45,7 @@ class ServiceContext:
     clock: Clock
     database: Database
     cache: SharedCache
-    """Level 2 of the service's caches."""
+    """The values of this service in the shared cache."""
     bus: Bus
     destinations: Sequence[Destination]
     """All services that subscribe to events; the kafka service delivers to them."""

@@ -1,8 +1,8 @@
-"""Signed requests, by which the gateway and the services authenticate to each other.
+"""Signatures of requests, with which the gateway and the services authenticate to each other.
 
 The signature is an HMAC-SHA-256 (RFC 2104) of the method, the target, the hash of the body, the client's IP address and
-an expiry, under a key that only this caller and this callee share. A request that is recorded on the network can thus
-be repeated for `_LIFETIME` seconds, but not changed, nor sent to another service.
+an expiry, under a key that only this caller and this callee share. An attacker who records a request can repeat it for
+`_LIFETIME` seconds, but cannot change it or send it to another service.
 """
 
 import hashlib
@@ -50,7 +50,7 @@ class ServiceIdentity:
         """Return the service that signed a request to this one.
 
         Raises:
-            ServiceIdentityRequired: none did, or the signature is not valid now.
+            ServiceIdentityRequired: the signature is missing, wrong or expired.
         """
         caller, _, rest = (value or "").partition(".")
         expiry, _, signature = rest.partition(".")

@@ -14,5 +14,5 @@ def in_background() -> bool:
 
 
 def set_background(background: bool) -> None:  # noqa: FBT001  the only argument
-    """Mark the current task, and the tasks that it starts."""
+    """Mark the work of the current task, and of the tasks that it starts, as background work or not."""
     _background.set(background)

@@ -1,4 +1,4 @@
-"""The line of a mail in the log, which makes it part of the story of its event. No line has an e-mail address."""
+"""The log lines of mails, which add them to the story of their event. No line has an e-mail address."""
 
 import re
 from typing import Final

@@ -5,7 +5,7 @@ Changes by this process are invalidated at once (`invalidate`), changes by other
 so a process that cannot poll serves nothing from here.
 
 For a list, the database returns the ids of a page; the products come from the cache, or are read and cached. A page is
-served for `MAX_AGE`, and longer while polls find no change. Pages that all visitors share are also in level 2, the
+served for `MAX_AGE`, and longer while polls find no change. Pages that all visitors share are also in the
 shared cache (`kit/storage/cache.py`); a page from there is served until it expires there, whatever polls find.
 
 A load may have read an old row when that row is invalidated. Each running load therefore records invalidations: a
@@ -78,7 +78,7 @@ class _Page(Struct, frozen=True):
 
     as_of: float
     change_count: int | None
-    """None if the page came from level 2, since this process does not know what changed before."""
+    """None if the page came from the shared cache, since this process does not know what changed before."""
     reply: Encoded[Page[Product]]
 
 
@@ -157,7 +157,7 @@ class ProductCache:
             key: identifies the page in this process.
             page_ids: returns the ids of the page.
             read: returns the products for sale among ids.
-            share: the kind of page and the request that identify it in all copies, if level 2 has it too.
+            share: the kind of page and the request that identify it in all copies, if the shared cache has it too.
         """
         asked = self._now()
         while True:
@@ -168,7 +168,7 @@ class ProductCache:
                 if self._now() < as_of + MAX_AGE:
                     return cached.reply
             page = await self._join_or_start(("page", key), partial(self._load_page, key, page_ids, read, share))
-            # An earlier request may have begun the load, and found a page in level 2 that expired before this one.
+            # An earlier request may have started the load and found a shared page that expired before this one.
             if asked <= page.as_of + MAX_AGE:
                 return page.reply
 
@@ -196,9 +196,9 @@ class ProductCache:
         if share is None:
             value = await compute()
         else:
-            what, request = share
+            kind, request = share
             value = await self._shared.load(
-                what, encode(request), limit=MAX_AGE, compute=compute, not_before=self._own_change_at
+                kind, encode(request), limit=MAX_AGE, compute=compute, not_before=self._own_change_at
             )
         page = _Page(value.as_of, None if value.shared else change_count, Encoded(value.body))
         if not load.stale:
@@ -213,7 +213,7 @@ class ProductCache:
         *,
         whole: bool,
     ) -> tuple[list[bytes], bool]:
-        """Return the encoded items of a page, and whether some are cached ones; with `whole`, all are read."""
+        """Return the encoded items of a page, and whether some came from the cache; with `whole`, all are read."""
         loaded: dict[str, bytes] = {}
         # Repeat if the cache expired during a slow read.
         while missing := self._missing(ids, loaded, whole=whole):

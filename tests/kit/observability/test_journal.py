@@ -115,8 +115,8 @@ def test_recorder_gets_all_of_a_change_and_the_gateways_line_of_a_read(file: Jou
 
 def test_lines_of_one_request_are_written_together_in_order(file: JournalFile) -> None:
     span = start_span()
-    for name, more in (("serve", True), ("forward", True), ("request", False)):
+    for name, with_next in (("serve", True), ("forward", True), ("request", False)):
         assert file.lines() == []
-        file.journal.interaction("call", "a", "b", name, trace=span, began=time.perf_counter(), more=more)
+        file.journal.interaction("call", "a", "b", name, trace=span, began=time.perf_counter(), with_next=with_next)
 
     assert [json.loads(line)["name"] for line in file.lines()] == ["serve", "forward", "request"]

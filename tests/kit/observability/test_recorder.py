@@ -78,7 +78,7 @@ async def test_store_that_does_not_answer_gets_the_same_batch_again(
     }
     assert [one.message for one in caplog.records] == [
         "interactions not stored; retry scheduled, they are in the log",
-        "interactions are stored again",
+        "interactions stored again",
     ]
 
 

@@ -363,7 +363,7 @@ async def test_connection_that_is_refused_leaves_the_error_of_the_operating_syst
 
     [line] = log()
     assert (line["outcome"], line["status"]) == ("callee-unavailable", 503)
-    assert "Connect call failed" in line["reason"]
+    assert line["reason"].endswith(" <- connection refused")
     await nobody.close()
 
 

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from msgspec import Meta, Struct
 
-from nextbuy.kit.rpc.invalid_replies import invalid_field, shown
+from nextbuy.kit.rpc.invalid_replies import invalid_field, shorten
 
 Small = Annotated[int, Meta(le=9)]
 Word = Annotated[str, Meta(min_length=1)]
@@ -42,5 +42,5 @@ def test_field_is_named_with_its_value(body: str, found: tuple[str, object]) -> 
 
 
 def test_value_is_shown_as_one_bounded_line() -> None:
-    assert shown("a\nb") == "'a\\nb'"
-    assert len(shown("x" * 10_000)) == 200
+    assert shorten("a\nb") == "'a\\nb'"
+    assert len(shorten("x" * 10_000)) == 200

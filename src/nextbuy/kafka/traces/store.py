@@ -9,7 +9,7 @@ from nextbuy.contracts.traces import TraceBatch
 from nextbuy.kit.storage.database import Database, Row
 
 _BYTES_PER_KEY: Final = 24
-"""Of a key: 8 in the row, and roughly as many twice over in its index."""
+"""8 in the row, and roughly 16 in the index."""
 _BYTES_PER_ROW: Final = 150
 PURGE_LIMIT: Final = 500
 """Batches per statement."""
@@ -58,8 +58,7 @@ async def find_batches(db: Database, keys: Collection[int], known: Collection[UU
 
 async def purge_old(db: Database, days: float) -> int:
     """Delete up to `PURGE_LIMIT` batches that are older than `days`, and return their number."""
-    return await _deleted(
-        db,
+    rows = await db.fetch(
         """
         WITH old AS (
             SELECT id FROM (VALUES (0), (1), (2)) AS level (importance) CROSS JOIN LATERAL (
@@ -73,6 +72,7 @@ async def purge_old(db: Database, days: float) -> int:
         timedelta(days=days),
         PURGE_LIMIT,
     )
+    return len(rows)
 
 
 async def stored_bytes(db: Database) -> int:
@@ -82,8 +82,7 @@ async def stored_bytes(db: Database) -> int:
 
 async def purge_least_important(db: Database, excess: int) -> int:
     """Delete up to `PURGE_LIMIT` batches, oldest of the least important first, until `excess` bytes are free."""
-    return await _deleted(
-        db,
+    rows = await db.fetch(
         """
         WITH next AS (
             SELECT id, sum(bytes) OVER (ORDER BY importance, stored_at, id) - bytes AS before
@@ -98,7 +97,4 @@ async def purge_least_important(db: Database, excess: int) -> int:
         excess,
         PURGE_LIMIT,
     )
-
-
-async def _deleted(db: Database, sql: str, *values: object) -> int:
-    return len(await db.fetch(sql, *values))
+    return len(rows)

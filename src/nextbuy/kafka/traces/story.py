@@ -1,8 +1,8 @@
 """The story of an id: the interactions that name it, and all interactions of its purchase and of their traces.
 
 Ids are followed in rounds: from an order to its session, then to its payment, to the requests and calls of their
-traces, and to the batches that their events were part of. A product or an account belongs to many purchases, so these
-are not followed: the story of a product has the calls that name it, and the whole traces of its events.
+traces, and to the work for batches of their events. A product or an account is part of many purchases, and these are
+not followed: the story of a product has the calls that name it, and the whole traces of its events.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ _decode: Final = msgspec.json.Decoder(InteractionLine).decode
 
 
 def normalise(wanted: str) -> str:
-    """Return an id as the interactions have it: people type it in upper or lower case, or with the # of a page."""
+    """Return an id as it is written in interactions; people may type it in another case, or with a leading #."""
     wanted = wanted.strip().removeprefix("#").strip()
     if _UUID.fullmatch(wanted):
         return wanted.lower()
@@ -49,7 +49,7 @@ def normalise(wanted: str) -> str:
 
 
 async def find_story(database: Database, wanted: str) -> list[Interaction]:
-    """Return the interactions that tell the story of an id, in order of time; none if nothing is known about it.
+    """Return the interactions that tell the story of an id, in order of time; empty if none is stored.
 
     Of more than `MAX_INTERACTIONS`, the latest are returned.
     """
@@ -59,7 +59,7 @@ async def find_story(database: Database, wanted: str) -> list[Interaction]:
         keys = [trace_key(term) for term in terms]
         rows = await find_batches(database, keys, story.batches.keys(), _MAX_BATCHES)
         batches = {row["id"]: row["lines"] for row in rows}
-        # Thousands of lines are searched, which must not hold up what else the process does.
+        # Searching thousands of lines would block the event loop.
         terms = await asyncio.to_thread(story.extend, batches, terms)
         if not terms:
             break
@@ -67,7 +67,7 @@ async def find_story(database: Database, wanted: str) -> list[Interaction]:
 
 
 class _Story:
-    """The interactions found so far, and what is followed."""
+    """The interactions found so far, and the ids and traces to follow."""
 
     def __init__(self, wanted: str) -> None:
         self.wanted = wanted
@@ -76,7 +76,7 @@ class _Story:
         self.parts: dict[bytes, Interaction] = {}
         self._bytes = 0
         self._candidates: dict[bytes, Interaction] = {}
-        """Lines that contain something that was looked for."""
+        """Lines that contain one of the searched ids."""
         self._traces: set[str] = set()
         self._linked: set[str] = set()
         """Traces of work for a batch; their other ids are not followed."""
@@ -84,7 +84,7 @@ class _Story:
         self._searched = {wanted}
 
     def extend(self, batches: Mapping[UUID, bytes], terms: Collection[str]) -> set[str]:
-        """Add what these batches, and those before, say about the terms; return what is to be looked for next."""
+        """Search new batches for all ids so far, and earlier ones for `terms`; return the ids to search for next."""
         self._search(self.batches.values(), terms)
         new = []
         for batch_id, compressed in batches.items():

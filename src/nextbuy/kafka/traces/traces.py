@@ -25,7 +25,7 @@ class TraceRequest(Struct, frozen=True):
 
 
 class TracedInteraction(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A message between client, services or bus. An event that is consumed has one per subscription."""
+    """A message between client, services or bus. A consumed event has one for each subscription."""
 
     at: Timestamp
     service: Annotated[str, Meta(description="The service that logged it.")]
@@ -49,10 +49,10 @@ class TracedInteraction(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 async def traces(deps: Deps, caller: Caller, request: TraceRequest) -> Page[TracedInteraction]:
-    """Tell the story of an id: everything that was done for it, in order of time.
+    """Show the story of an id: every request, call and event about it, in order of time.
 
     Raises:
-        NotFound: nothing is known about it (`trace-not-found`).
+        NotFound: no interaction with this id is stored (`trace-not-found`).
     """
     await deps.auth.validate_admin(caller)
     story = await find_story(deps.database, request.id)

@@ -97,7 +97,7 @@ class App(Generic[Deps]):
             return response
         finally:
             if self._journal is not None:
-                served.log(self._journal, self.service.name, span, response, more=request.sender is not None)
+                served.log(self._journal, self.service.name, span, response, local=request.sender is not None)
 
     async def _respond(self, request: Request, served: ServedRequest, correlation_id: str) -> Response:
         set_background(BACKGROUND in request.headers)

@@ -1,4 +1,4 @@
-"""The callee's own line of a request: what it was about, its outcome, and why it failed."""
+"""The callee's line of a request: the ids that it is about, its outcome, and why it failed."""
 
 import time
 from typing import Final
@@ -11,7 +11,7 @@ from nextbuy.kit.wire import Response
 
 _FIRST_ERROR: Final = 400
 QUIET_CALLS: Final = frozenset({"receive-events", "store-interactions"})
-"""Calls without a line of their own unless they fail: each event that is received has one, and storing lines none."""
+"""Calls that log a line only if they fail: received events have their own lines, and storing lines adds none."""
 
 
 class ServedRequest:
@@ -27,13 +27,13 @@ class ServedRequest:
         self.ids: Ids = {}
         self.name = name
         self.quiet = False
-        """Whether it has a line only if it fails."""
+        """Whether it logs a line only if it fails."""
 
-    def log(self, journal: Journal, service: str, span: SpanContext, response: Response | None, *, more: bool) -> None:
-        """Write the line; without a response, the request was cancelled: its caller waits no longer.
+    def log(self, journal: Journal, service: str, span: SpanContext, response: Response | None, *, local: bool) -> None:
+        """Log the line; without a response, the request was cancelled because its caller waits no longer.
 
-        `more` is true if the sender is in this process and logs its side at once. Its line is then the only one of a
-        read about no id that went well: a second one would cost as much as the read from the cache.
+        `local` is true if the caller is in this process and logs its line at once. A successful read without ids then
+        has no second line, which would cost as much as the read from the cache.
         """
         status, outcome, reason = 0, "cancelled", ""
         if response is not None:
@@ -43,7 +43,7 @@ class ServedRequest:
             elif status >= _FIRST_ERROR:
                 # A page, or a stored response that is sent again for the same Idempotency-Key.
                 outcome = "refused" if status < 500 else "failed"  # noqa: PLR2004
-            elif self.quiet or (more and not self.ids and not span.sampled and self.name.startswith("GET ")):
+            elif self.quiet or (local and not self.ids and not span.sampled and self.name.startswith("GET ")):
                 return
         journal.interaction(
             "serve",
@@ -56,5 +56,5 @@ class ServedRequest:
             status=status,
             ids=self.ids,
             reason=reason,
-            more=more,
+            with_next=local,
         )

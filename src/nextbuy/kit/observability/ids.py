@@ -15,7 +15,7 @@ Ids = dict[str, list[UUID | str]]
 """Ids by kind: session, order, number, payment, product, account, shop and event."""
 
 MAX_IDS: Final = 10
-"""Ids of one kind that an interaction names; the basket of a larger checkout is cut."""
+"""Ids of one kind in an interaction; the further products of a large basket are left out."""
 PURCHASE_KINDS: Final = frozenset({"session", "order", "number", "payment"})
 """Kinds that each belong to a single purchase, unlike a product or an account."""
 
@@ -37,7 +37,7 @@ _KINDS: Final = {
 }
 _OF_PURCHASE: Final = frozenset({"session", "order", "payment"})
 _OF_LINE: Final = frozenset({"session", "order", "payment", "product"})
-"""Kinds that are taken from the items of a list: a basket repeats its sellers and shops in each line."""
+"""Kinds that are taken from the items of a list. Sellers and shops are not: a basket repeats them in each line."""
 _OWN: Final = {"Account": "account", "User": "account", "Product": "product", "Order": "order", "OrderDraft": "order"}
 """Classes whose `id` is of this kind."""
 _NUMBER: Final = "number"
@@ -162,7 +162,7 @@ def note_id(kind: str, value: UUID | str | None) -> None:
 
 
 def note_path(parameters: Mapping[str, str]) -> None:
-    """Note the parameters of a path that have the form of an id; it may be anything, even a misplaced token."""
+    """Note the parameters of a path that have the form of an id; another may be anything, even a token."""
     for field, value in parameters.items():
         if (kind := _KINDS.get(field)) and len(value) <= _MAX_LENGTH and value == value.lower():
             try:

@@ -1,7 +1,7 @@
 """The recorder sends the interactions of this process to the kafka service, which stores them for `nextbuy trace`.
 
-Recording never blocks or fails a request. Lines wait here for `_INTERVAL`, and longer while the kafka service does not
-answer; beyond `_MAX_WAITING` the oldest are dropped, and remain in the log.
+Recording never blocks or fails a request. Lines wait here for `_INTERVAL`, and longer while the kafka service is
+unavailable. Beyond `_MAX_WAITING` the oldest are dropped; they remain in the log.
 """
 
 import asyncio
@@ -25,17 +25,17 @@ log: Final = logging.getLogger(__name__)
 _INTERVAL: Final = 1.0
 """Seconds between two calls, so that a call carries the interactions of many requests."""
 _MAX_PAUSE: Final = 15.0
-"""Seconds between two attempts while the kafka service does not answer."""
+"""Seconds between two attempts while the kafka service is unavailable."""
 _MAX_WAITING: Final = 20_000
-"""Interactions that wait, some 6 MB."""
+"""Interactions that may wait: some 6 MB."""
 _MAX_PER_CALL: Final = 4_000
 """Interactions of one call: their lines compress to some 200 kB."""
 _PATH_ID: Final = 8
 """Characters of the shortest last part of a path that is indexed as an id."""
-_STORIES: Final = "/kafka/api/traces"
-_LEVEL: Final = 1
-"""Of zlib. A higher level costs more than the space is worth."""
-_BUYING: Final = frozenset({"order", "simulator"})
+_STORY_PATH: Final = "/kafka/api/traces"
+_ZLIB_LEVEL: Final = 1
+"""A higher level costs more processor time than the space is worth."""
+_PURCHASE_SERVICES: Final = frozenset({"order", "simulator"})
 """Services whose part in a trace makes it a purchase."""
 _FIRST_ERROR: Final = 400
 _FIRST_FAILURE: Final = 500
@@ -55,7 +55,7 @@ class _Recorded(Struct, frozen=True, gc=False):
 
 
 class SilentJournal(Journal):
-    """A journal that logs no interaction. To log how interactions are stored would never end."""
+    """A journal for the recorder's own calls, which logs none: each would be recorded and cause another call."""
 
     def interaction(self, *_args: object, **_fields: object) -> None:
         """Discard the interaction."""
@@ -93,7 +93,7 @@ class TraceRecorder:
             self._recorded.set()
 
     async def run(self) -> None:
-        """Send what waits once per `_INTERVAL`, less often after failures, until cancelled."""
+        """Send the waiting interactions once per `_INTERVAL`, less often after failures, until cancelled."""
         pause = _INTERVAL
         while True:
             await self._recorded.wait()
@@ -101,13 +101,13 @@ class TraceRecorder:
             pause = _INTERVAL if await self.flush() else min(2 * pause, _MAX_PAUSE)
 
     async def flush(self) -> bool:
-        """Send what waits; return false if the kafka service did not take it."""
+        """Send the waiting interactions; return false if the kafka service did not store them."""
         async with self._sending:
             return await self._flush()
 
     async def _flush(self) -> bool:
         self._recorded.clear()
-        # Interactions recorded meanwhile wait for the next time, or calls would follow each other under load.
+        # Interactions recorded meanwhile wait for the next flush; otherwise a flush might never end under load.
         left = len(self._waiting)
         while self._unsent or left > 0:
             if not self._unsent:
@@ -127,7 +127,7 @@ class TraceRecorder:
                 return False
             self._unsent = []
         if self._failing:
-            log.info("interactions are stored again", extra={"dropped": self._dropped})
+            log.info("interactions stored again", extra={"dropped": self._dropped})
         self._failing, self._dropped = False, 0
         return True
 
@@ -144,7 +144,7 @@ def batches_of(recorded: Iterable[_Recorded]) -> list[TraceBatch]:
         chosen = [one for one in recorded if by_trace[one.trace_id] is importance]
         if not chosen:
             continue
-        lines = zlib.compress(b"\n".join([one.line for one in chosen]), _LEVEL)
+        lines = zlib.compress(b"\n".join([one.line for one in chosen]), _ZLIB_LEVEL)
         if len(lines) > MAX_LINES_BYTES:
             log.warning("interactions not stored: too many bytes", extra={"count": len(chosen)})
             continue
@@ -177,27 +177,31 @@ def _terms(recorded: Iterable[_Recorded]) -> set[str]:
 def path_id(kind: str, name: str, status: int) -> str:
     """Return the last part of a request's path, if it may be an id; otherwise an empty string.
 
-    Reads that went well are left out of stories: pages read an order again and again. So are searches for a story.
+    Successful reads belong to no story, because pages read an order again and again. Nor do requests for a story.
     """
     if kind != "request" or (status < _FIRST_ERROR and name.startswith("GET ")):
         return ""
     before, _, last = name.rpartition("/")
-    if before.endswith(_STORIES):
+    if before.endswith(_STORY_PATH):
         return ""
     return last if _PATH_ID <= len(last) < len(name) and any(map(str.isdigit, last)) else ""
 
 
 def _importance(one: InteractionLine, *, sampled: bool) -> Importance:
-    """Return how long an interaction is worth its space, by itself.
+    """Return the importance of an interaction by itself.
 
-    Anybody can read, and send requests that are refused; neither may push out what happened to a purchase.
+    Anyone can send reads and requests that are refused, so neither may displace the interactions of a purchase.
     """
     if not sampled and one.status < _FIRST_ERROR and one.outcome == "ok" and one.ms < SLOW:
         return Importance.ROUTINE
     failed = one.status >= _FIRST_ERROR or (one.outcome != "ok" and one.kind != "step")
     if one.kind == "request":
         failed = one.status >= _FIRST_FAILURE
-    is_purchase = one.caller in _BUYING or one.callee in _BUYING or not PURCHASE_KINDS.isdisjoint(one.ids or ())
+    is_purchase = (
+        one.caller in _PURCHASE_SERVICES
+        or one.callee in _PURCHASE_SERVICES
+        or not PURCHASE_KINDS.isdisjoint(one.ids or ())
+    )
     if sampled and is_purchase and (not failed or one.kind not in _REQUESTS):
         return Importance.PURCHASE
     return Importance.FAILURE if failed or one.ms >= SLOW else Importance.ROUTINE

@@ -1,4 +1,4 @@
-"""Texts that may leave the process in a log line: without secrets, and as short as their reader needs."""
+"""Texts for log lines: without apparent secrets, and bounded in length."""
 
 import errno
 import os
@@ -51,7 +51,7 @@ def excerpt(body: bytes) -> str:
 
 
 def reason_of(error: BaseException) -> str:
-    """Return why something failed: the error's text, what was noted about it, and each of its causes with its class."""
+    """Return why something failed: the text of the error, its notes, and each of its causes with its class."""
     parts = [_detail_of(error) if isinstance(error, AppError) else f"{type(error).__name__}: {error}"]
     parts += getattr(error, "__notes__", ())
     link = _cause(error)
@@ -70,7 +70,7 @@ def reason_of(error: BaseException) -> str:
 
 
 def _detail_of(error: AppError) -> str:
-    """Return the detail and the errors of fields, each field after its message, which has no value of the client."""
+    """Return the detail and the messages about fields, which never contain the value that the client sent."""
     fields = [f"{one.message} (field {one.field})" for one in error.errors or ()]
     if len(fields) == 1 and error.detail.endswith(error.errors[0].message):  # type: ignore[index]
         return fields[0]

@@ -1,8 +1,8 @@
 """Traces and logs: one JSON line per request, call and event, with its caller, callee, outcome, duration and ids.
 
 Between processes a trace travels as `traceparent` (W3C Trace Context), inside a process as a context variable. Each
-interaction also goes to a recorder, so that the story of an order can be read over all processes. No body, query
-string or secret header is ever passed to this module, but for the beginning of a response that cannot be decoded.
+interaction also goes to a recorder, so that the story of an order can be read over all processes. This module never
+receives a body, a query string or a secret header, except the beginning of a response that cannot be decoded.
 """
 
 import logging
@@ -149,7 +149,7 @@ class Recorder(Protocol):
     """A function that receives an interaction and its line (JSON)."""
 
     def __call__(self, interaction: InteractionLine, line: bytes, *, sampled: bool) -> None:
-        """Record it; `sampled` is that of its trace. Must not block, nor keep the interaction."""
+        """Record it; `sampled` is the flag of its trace. Must not block, nor keep the interaction."""
         ...
 
 
@@ -161,7 +161,7 @@ _PIPE_BUF: Final = 4096
 class Journal:
     """The log of one process; `recorder` also receives its interactions.
 
-    It does not receive what is behind the gateway's line of a read that went well and fast: that would cost too much.
+    Of a read that succeeds quickly, the recorder receives the gateway's line alone: all lines would cost too much.
     """
 
     def __init__(self, fd: int | None = None, recorder: Recorder | None = None) -> None:
@@ -185,11 +185,11 @@ class Journal:
         attempt: int = 1,
         ids: Ids | None = None,
         reason: str = "",
-        more: bool = False,
+        with_next: bool = False,
     ) -> None:
         """Log an interaction that began at `began` (seconds of `time.perf_counter`) and ends now.
 
-        With `more`, this process logs its caller's side at once, and both are written together.
+        With `with_next`, the line is written together with the next one, which this process logs at once.
         """
         elapsed, usual = time.perf_counter() - began, USUAL_ENDS.get(kind, _NO_ENDS)
         line = InteractionLine(
@@ -207,7 +207,7 @@ class Journal:
             ids=_short(ids) if ids else UNSET,
             reason=reason,
         )
-        if more:
+        if with_next:
             self._unwritten.append(self._line(line, trace))
         else:
             self.write(self._line(line, trace))
@@ -287,7 +287,7 @@ class Journal:
         return line + b"\n"
 
     def step(self, service: str, name: str, outcome: str, *, ids: Ids | None = None, reason: str = "") -> None:
-        """Log a step inside one service, from the sequence diagrams of the specification; `reason` if it failed."""
+        """Log a step inside one service; `reason` says why it failed."""
         self.interaction(
             "step",
             service,
@@ -316,7 +316,7 @@ class Journal:
 
 
 def _short(ids: Ids) -> dict[str, Any]:
-    """Return ids with a single one of a kind by itself."""
+    """Return ids by kind, without a list for a single id."""
     return {kind: some[0] if len(some) == 1 else some for kind, some in ids.items()}
 
 

@@ -1,7 +1,7 @@
 """The breakers of one caller: for each callee one for requests that someone waits for, and one for background work.
 
-Failing background calls thus never stop a checkout, nor does a failing checkout stop a job. Each change of a breaker is
-a line of the log, and part of the caller's status.
+Thus failing background calls never block a checkout, and failing checkouts never block a job. Each change of a breaker
+is logged and reported in the caller's status.
 """
 
 import logging
@@ -33,7 +33,7 @@ class Breakers:
         *,
         logged: bool = True,
     ) -> None:
-        """Start closed; `now` returns monotonic seconds. Changes are not `logged` if the caller logs outages itself."""
+        """Start closed. `now` returns monotonic seconds; `logged` is false for a caller that logs outages itself."""
         self._caller = caller
         self._logged = logged
         self._changes: dict[tuple[str, bool], BreakerStatus] = {}

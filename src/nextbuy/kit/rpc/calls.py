@@ -26,7 +26,7 @@ from nextbuy.kit.observability.redaction import excerpt, reason_of
 from nextbuy.kit.observability.telemetry import Journal, SpanContext
 from nextbuy.kit.rpc.breakers import Breakers
 from nextbuy.kit.rpc.callee import Callee
-from nextbuy.kit.rpc.invalid_replies import invalid_field, shown
+from nextbuy.kit.rpc.invalid_replies import invalid_field, shorten
 from nextbuy.kit.rpc.retry import ATTEMPT_SHARE, RetryBudget, backoff
 from nextbuy.kit.rpc.transports import Transport
 from nextbuy.kit.service_identity import ServiceIdentity
@@ -93,7 +93,7 @@ class Calls:
                 if attempt == _MAX_ATTEMPTS or not _may_be_retried(call, error):
                     raise
                 pause = backoff(attempt, base=_BASE, cap=_CAP, random=random.random)
-                if not isinstance(error, DeadlinePassed):  # after a hang, the wait is over
+                if not isinstance(error, DeadlinePassed):  # a hang has already waited long enough
                     pause = max(pause, error.retry_after or 0.0)
                 if time.monotonic() + pause >= ends or not budget.withdraw():
                     raise
@@ -109,13 +109,13 @@ class Calls:
         try:
             if timeout <= 0:
                 raise DeadlinePassed("The time for this request has run out. Try again.")
-            answer = await self._callees[call.to, in_background()].exchange(
-                self._request(call, body, timeout, span), timeout, partial(_read, call, check)
+            reply = await self._callees[call.to, in_background()].exchange(
+                self._request(call, body, timeout, span), timeout, partial(_decode, call, check)
             )
-            if isinstance(answer, AppError):
-                raise answer
+            if isinstance(reply, AppError):
+                raise reply
             status = 200
-            return answer
+            return reply
         except AppError as error:
             outcome, status, reason = error.slug, error.status, reason_of(error)
             raise
@@ -125,7 +125,7 @@ class Calls:
         finally:
             if self._record_success or outcome != "ok":
                 ids: Ids = {}
-                if outcome != "ok":  # Of a call that succeeded, the callee's line names the ids.
+                if outcome != "ok":  # If the call succeeded, the callee's line has the ids.
                     collect_ids(ids, call)
                 self._journal.interaction(
                     "call",
@@ -157,7 +157,7 @@ def _may_be_retried(call: Call[Reply], error: AppError) -> bool:
     return call.idempotent and error.transient and not isinstance(error, BreakerOpen)
 
 
-def _read(call: Call[Reply], check: Check[Reply] | None, response: Response) -> Reply | AppError:
+def _decode(call: Call[Reply], check: Check[Reply] | None, response: Response) -> Reply | AppError:
     """Return the reply of a response, or the error that its problem document describes.
 
     Raises:
@@ -172,18 +172,18 @@ def _read(call: Call[Reply], check: Check[Reply] | None, response: Response) -> 
         problem = msgspec.json.decode(response.body, type=Problem)
     except ReplyMismatch as mismatch:
         log.warning(
-            "reply refused; it does not answer its call",
-            extra={"callee": call.to, "call": call.name, "field": mismatch.field, "value": shown(mismatch.value)},
+            "reply refused; it does not fit its call",
+            extra={"callee": call.to, "call": call.name, "field": mismatch.field, "value": shorten(mismatch.value)},
         )
-        raise BadGateway(f"The {call.to} service sent an invalid answer. Try again later.") from mismatch
+        raise BadGateway(f"The {call.to} service sent an invalid reply. Try again later.") from mismatch
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         field, value = invalid_field(error, response.body)
-        unreadable = BadGateway(f"The {call.to} service sent an invalid answer. Try again later.")
-        unreadable.add_note(f"status {response.status}, body begins: {excerpt(response.body)}")
+        invalid = BadGateway(f"The {call.to} service sent an invalid reply. Try again later.")
+        invalid.add_note(f"status {response.status}, body begins: {excerpt(response.body)}")
         log.warning(
             "reply refused; it cannot be decoded",
-            extra={"callee": call.to, "call": call.name, "reason": str(error), "field": field, "value": shown(value)},
+            extra={"callee": call.to, "call": call.name, "reason": str(error), "field": field, "value": shorten(value)},
         )
-        raise unreadable from error
+        raise invalid from error
     retry_after = next((value for name, value in response.headers if name == "retry-after"), "")
     return from_problem(problem, retry_after=float(retry_after) if retry_after.isdecimal() else None)

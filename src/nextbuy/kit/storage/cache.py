@@ -1,11 +1,11 @@
-"""Level 2 of the caches: encoded values in a Redis that all copies of a service share.
+"""The shared cache: encoded values in a Redis that all copies of a service use, none older than its limit.
 
-Age decides, on the clock of Redis alone. A load that misses gets the time of Redis before it reads anything; its value
-expires that time plus the limit later, however late it is stored. A hit comes with the time that it has left, and the
+Ages are measured on the clock of Redis alone. A load that misses gets the time of Redis before it reads anything; its
+value expires at that time plus the limit, however late it is stored. A hit comes with its remaining lifetime, and the
 caller keeps it for no longer. Nothing is deleted when data changes.
 
 The first load that misses takes a lock and computes; the loads of other copies wait for its value for a short time, so
-that many copies cost the database what one costs. Correctness never depends on the lock. Without Redis, each load
+that many copies read the database as often as one. Correctness never depends on the lock. Without Redis, each load
 computes for itself.
 """
 
@@ -62,7 +62,7 @@ if redis.call('GET', KEYS[2]) == ARGV[3] then
 end
 return 1
 """
-"""Store a value until ARGV[2], unless that has passed or a newer value is there, and free the own lock ARGV[3]."""
+"""Store a value until ARGV[2], unless that has passed or a newer value is there, and free the lock of token ARGV[3]."""
 
 
 class CachedValue(Struct, frozen=True):
@@ -71,7 +71,7 @@ class CachedValue(Struct, frozen=True):
     body: bytes
     as_of: float
     shared: bool = False
-    """Whether it came from level 2: it may be served until `as_of` plus its limit, and no longer."""
+    """Whether it came from Redis: it may be served until `as_of` plus its limit, and no longer."""
 
 
 class SharedCache:
@@ -88,7 +88,7 @@ class SharedCache:
 
     @property
     def enabled(self) -> bool:
-        """Whether there is a level 2."""
+        """Whether there is a Redis for it."""
         return self._server is not None
 
     @property
@@ -100,7 +100,7 @@ class SharedCache:
 
     async def load(
         self,
-        what: str,
+        kind: str,
         key: bytes,
         *,
         limit: float,
@@ -110,7 +110,7 @@ class SharedCache:
         """Return a value that is at most `limit` seconds old, from Redis or from `compute`, whose errors pass through.
 
         Args:
-            what: the kind of value, a part of the key.
+            kind: the kind of value, a part of the key.
             key: identifies the value; only its digest is stored.
             limit: seconds from the reading of a value until it expires.
             compute: reads the value. Its `as_of` is not before the call, except for parts that were cached.
@@ -119,7 +119,7 @@ class SharedCache:
         server = self._server
         if server is None:
             return await compute()
-        entry = f"{self._prefix}{what}:{hashlib.blake2b(key, digest_size=16).hexdigest()}"
+        entry = f"{self._prefix}{kind}:{hashlib.blake2b(key, digest_size=16).hexdigest()}"
         keys, token, lifetime = [entry, f"{entry}:lock"], os.urandom(8), int(limit * 1000)
         pause, give_up = _FIRST_PAUSE, math.inf
         while True:

@@ -1,6 +1,6 @@
-"""The Redis of the shared cache, as one process sees it: it answers in time, or is skipped.
+"""The connections of one process to the Redis of the shared cache: it replies in time, or is skipped.
 
-Nothing waits longer for Redis than reading the database would take. While it is unavailable, full or slow, a breaker
+No load waits longer for Redis than a read of the database would take. While it is unavailable, full or slow, a breaker
 skips it.
 """
 
@@ -17,10 +17,10 @@ log: Final = logging.getLogger(__name__)
 
 _SLICE: Final = 0.005
 _SLICES: Final = 4
-"""Redis has this many slices of `_SLICE` seconds to answer. A loop that is late delays the end of a slice as much as
-the reply, so its own delay counts as one slice at most."""
+"""Redis has this many slices of `_SLICE` seconds to reply. A busy event loop reads the reply late, but also ends
+a slice late, so that its delay counts as one slice at most."""
 _ABANDONED: Final = 1.0
-"""Seconds until a command is cancelled for which no load waits any more; until then, it may open a connection."""
+"""Seconds after which a command is cancelled. Loads have stopped waiting before; meanwhile it may open a connection."""
 _MAX_PENDING: Final = 64
 """Commands in flight; more are skipped."""
 
@@ -96,9 +96,9 @@ class CacheServer:
         """Log when the breaker opens and closes."""
         is_down = self._breaker.state != "closed"
         if is_down and not self._reported_down:
-            log.warning("cache unavailable; values are read without it", extra={"reason": repr(error)})
+            log.warning("shared cache unavailable; values are read without it", extra={"reason": repr(error)})
         elif self._reported_down and not is_down:
-            log.info("cache available again")
+            log.info("shared cache available again")
         self._reported_down = is_down
 
     def _done(self, task: asyncio.Task[Any]) -> None:
