@@ -1,6 +1,7 @@
 """Signatures of requests between services: their sender, their destination, and their expiry."""
 
 import time
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import pytest
@@ -21,7 +22,7 @@ class Signed(NamedTuple):
     method: str = "POST"
     target: str = "/auth/internal/validate-user?x=1"
     body: bytes = b'{"token":"a"}'
-    client: str = "192.0.2.7"
+    headers: Mapping[str, str] = {"x-nextbuy-client": "192.0.2.7", "authorization": "Bearer a", "accept": "*/*"}
 
 
 REQUEST = Signed()
@@ -42,8 +43,11 @@ def test_signed_request_names_its_sender() -> None:
         REQUEST._replace(target="/auth/internal/validate-user"),
         REQUEST._replace(body=b'{"token":"b"}'),
         REQUEST._replace(body=b""),
-        REQUEST._replace(client="192.0.2.8"),
-        REQUEST._replace(client=""),
+        REQUEST._replace(headers={**REQUEST.headers, "x-nextbuy-client": "192.0.2.8"}),
+        REQUEST._replace(headers={**REQUEST.headers, "authorization": "Bearer b"}),
+        REQUEST._replace(headers={**REQUEST.headers, "cookie": "a=b"}),
+        REQUEST._replace(headers={**REQUEST.headers, "idempotency-key": "another"}),
+        REQUEST._replace(headers={}),
     ],
 )
 def test_signature_covers_the_whole_request(changed: Signed) -> None:

@@ -27,28 +27,31 @@ Its text at `/docs/problems` is this message; the code may raise it with a more 
 """
 
 from collections.abc import Iterable
-from typing import ClassVar, Final, Self
+from typing import Annotated, ClassVar, Final, Self
 
-from msgspec import Struct
+from msgspec import Meta, Struct
+
+_Text = Annotated[str, Meta(max_length=10_000)]
+_ShortText = Annotated[str, Meta(max_length=500)]
 
 
 class FieldError(Struct, frozen=True):
     """An invalid field of a request, and why it is invalid."""
 
-    field: str
-    message: str
+    field: _Text
+    message: _Text
 
 
 class Problem(Struct, frozen=True, omit_defaults=True):
     """A problem document (RFC 9457)."""
 
-    type: str
-    title: str
-    status: int
-    detail: str
-    slug: str
-    correlation_id: str
-    errors: list[FieldError] | None = None
+    type: _ShortText
+    title: _ShortText
+    status: Annotated[int, Meta(ge=400, le=599)]
+    detail: _Text
+    slug: Annotated[str, Meta(max_length=100, pattern=r"^[a-z0-9-]+\Z")]
+    correlation_id: _ShortText
+    errors: Annotated[list[FieldError], Meta(max_length=1_000)] | None = None
 
 
 class AppError(Exception):

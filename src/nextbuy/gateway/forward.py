@@ -60,25 +60,37 @@ class Forwarder:
             return await self._attempt(service, request, span, name, 1, self._timeout)
         budget = self._budgets[service]
         budget.deposit()
+        if not budget.withdraw():
+            return await self._attempt(service, request, span, name, 1, self._timeout)
         ends = time.monotonic() + self._timeout
+        retrying = False
         try:
-            timeout = self._timeout * ATTEMPT_SHARE if budget.has_retry else self._timeout
-            response = await self._attempt(service, request, span, name, 1, timeout)
+            timeout = self._timeout * ATTEMPT_SHARE
+            response = await self._attempt(service, request, span, name, 1, timeout, has_retry=True)
             # A service that sends Retry-After knows better when to retry.
-            if response.status != 503 or any(header == "retry-after" for header, _ in response.headers):  # noqa: PLR2004
+            retrying = response.status == 503 and all(header != "retry-after" for header, _ in response.headers)  # noqa: PLR2004
+            if not retrying:
                 return response
-            if not budget.withdraw():
-                return response
-        except BreakerOpen:
-            raise
-        except Unavailable:
-            if time.monotonic() >= ends or not budget.withdraw():
+        except Unavailable as error:
+            retrying = not isinstance(error, BreakerOpen)
+            if not retrying:
                 raise
+        finally:
+            if not retrying:
+                budget.refund()
         await asyncio.sleep(backoff(0, base=_RETRY_PAUSE, cap=_RETRY_PAUSE, random=random.random))
         return await self._attempt(service, request, span, name, 2, max(0.0, ends - time.monotonic()))
 
-    async def _attempt(
-        self, service: str, request: Request, parent: SpanContext, name: str, attempt: int, timeout: float
+    async def _attempt(  # noqa: PLR0913
+        self,
+        service: str,
+        request: Request,
+        parent: SpanContext,
+        name: str,
+        attempt: int,
+        timeout: float,
+        *,
+        has_retry: bool = False,
     ) -> Response:
         started = time.perf_counter()
         span = parent.child()
@@ -88,7 +100,7 @@ class Forwarder:
         request.trace, request.sender = span, self._identity
         outcome, status, reason = "ok", 0, ""
         try:
-            response = await self._callees[service].exchange(request, timeout + _GRACE, _unchanged)
+            response = await self._callees[service].exchange(request, timeout + _GRACE, _unchanged, has_retry=has_retry)
             status = response.status
             if status >= 400:  # noqa: PLR2004
                 outcome = slug_of(response)

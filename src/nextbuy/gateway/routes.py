@@ -7,6 +7,7 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from nextbuy.contracts.errors import AppError, EndpointNotFound
+from nextbuy.kit.observability.redaction import redact
 from nextbuy.kit.observability.telemetry import SpanContext
 from nextbuy.kit.wire import Request, Response
 
@@ -15,6 +16,8 @@ QUERY_LIMIT: Final = 4_000
 _SEGMENTS: Final = r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~-]+)+"
 """Unreserved characters only (RFC 3986, 2.3): no percent-encoding, no empty segment, no `.` and no `..`."""
 _PAGE: Final = re.compile(rf"{_SEGMENTS}/?|/".encode())
+_MAY_HOLD_SECRET: Final = re.compile(r"[A-Z_]|\d{13}")
+"""What paths of the API do not have, apart from ids of payments."""
 _OTHER_CHARACTERS: Final = re.compile(r"[^!-~]")
 
 Answer = Callable[[Request, SpanContext, str], Awaitable[Response]]
@@ -40,8 +43,8 @@ class Route(Struct, frozen=True):
     def log_name(self, method: str, path: str) -> str:
         """Return the name of a request in the log, or an empty string if it is not logged."""
         if self.log == "path":
-            # A token in a path must not be readable in the log.
-            return f"{method} {path}" if "eyJ" not in path else f"{method} {path[: path.index('/api/') + 5]}[hidden]"
+            # A secret in a path must not be readable in the log.
+            return f"{method} {redact(path) if _MAY_HOLD_SECRET.search(path) else path}"
         return f"{method} (page)" if self.log == "page" else ""
 
 

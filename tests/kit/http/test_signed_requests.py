@@ -82,7 +82,9 @@ async def test_other_senders_are_refused_with_one_line(
 
 @pytest.mark.parametrize("changed", ["method", "path", "query", "body", "client"])
 async def test_request_that_was_changed_after_it_was_signed_is_refused(url: str, changed: str) -> None:
-    signature = ServiceIdentity(SECRET, "gateway").sign("sample", "POST", "/sample/api/nothing?a=1", b"{}", "192.0.2.7")
+    signature = ServiceIdentity(SECRET, "gateway").sign(
+        "sample", "POST", "/sample/api/nothing?a=1", b"{}", {CLIENT: "192.0.2.7"}
+    )
     method = "PUT" if changed == "method" else "POST"
     path = "/sample/api/address" if changed == "path" else "/sample/api/nothing"
     query = "a=2" if changed == "query" else "a=1"

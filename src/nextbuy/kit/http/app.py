@@ -96,7 +96,7 @@ class App(Generic[Deps]):
                 response = await self._respond(request, served, span.correlation_id)
             return response
         finally:
-            if self._journal is not None:
+            if self._journal is not None and not isinstance(served.error, ServiceIdentityRequired):
                 served.log(self._journal, self.service.name, span, response, local=request.sender is not None)
 
     async def _respond(self, request: Request, served: ServedRequest, correlation_id: str) -> Response:
@@ -124,13 +124,12 @@ class App(Generic[Deps]):
 
     def _sender_of(self, request: Request, *, is_call: bool) -> str:
         """Return the gateway or the service that sent a request; a sender in this process needs no signature."""
-        headers = request.headers
         try:
             sender = (
                 request.sender.service
                 if request.sender is not None
                 else self._identity.verify(
-                    headers.get(IDENTITY), request.method, request.target, request.body, headers.get(CLIENT, "")
+                    request.headers.get(IDENTITY), request.method, request.target, request.body, request.headers
                 )
             )
             if sender != GATEWAY and not is_call:

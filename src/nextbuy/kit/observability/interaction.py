@@ -106,7 +106,7 @@ class InteractionLine(
     status: int = 0
     attempt: int = 1
     correlation_id: str = ""
-    """Empty if it equals the trace id, because the client sent no request id."""
+    """The client's request id, in the gateway's line of the request; otherwise empty."""
     reason: str = ""
     subscriptions: dict[str, str] | list[str] | UnsetType = UNSET
     """A list of names if all have applied the event."""

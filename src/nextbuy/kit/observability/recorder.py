@@ -187,6 +187,10 @@ def path_id(kind: str, name: str, status: int) -> str:
     return last if _PATH_ID <= len(last) < len(name) and any(map(str.isdigit, last)) else ""
 
 
+_READS: Final = ("GET ", "get-", "list-", "read-", "validate-")
+"""How the names of reads begin; anybody may ask for any number of them to be sampled."""
+
+
 def _importance(one: InteractionLine, *, sampled: bool) -> Importance:
     """Return the importance of an interaction by itself.
 
@@ -197,7 +201,7 @@ def _importance(one: InteractionLine, *, sampled: bool) -> Importance:
     failed = one.status >= _FIRST_ERROR or (one.outcome != "ok" and one.kind != "step")
     if one.kind == "request":
         failed = one.status >= _FIRST_FAILURE
-    is_purchase = (
+    is_purchase = not one.name.startswith(_READS) and (
         one.caller in _PURCHASE_SERVICES
         or one.callee in _PURCHASE_SERVICES
         or not PURCHASE_KINDS.isdisjoint(one.ids or ())

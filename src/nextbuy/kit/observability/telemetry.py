@@ -272,7 +272,9 @@ class Journal:
     def _line(self, interaction: InteractionLine, trace: SpanContext) -> bytes:
         # The lines of the caller and of the publisher have the parent.
         interaction.parent_id = NO_SPAN if interaction.kind in {"serve", "consume"} else trace.parent_id
-        interaction.correlation_id = "" if trace.correlation_id == trace.trace_id else trace.correlation_id
+        # Once per trace: all lines of a request have its trace id.
+        is_first = interaction.kind == "request" and trace.correlation_id != trace.trace_id
+        interaction.correlation_id = trace.correlation_id if is_first else ""
         interaction.links = trace.links or UNSET
         line = _encode(interaction)
         if self.recorder is not None and (

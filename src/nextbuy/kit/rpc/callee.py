@@ -4,14 +4,23 @@ What counts as a failure of a service is decided here, for the gateway and for i
 """
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Final, TypeVar
 
-from nextbuy.contracts.errors import BreakerOpen
+from nextbuy.contracts.errors import BadGateway, BreakerOpen, DeadlinePassed
 from nextbuy.kit.rpc.breaker import Breaker, BreakerOpenError
 from nextbuy.kit.rpc.transports import Transport
+from nextbuy.kit.service_identity import ServiceIdentityRequired
 from nextbuy.kit.wire import PROBLEM, Request, Response
 
 Result = TypeVar("Result")
+_UNAUTHENTICATED: Final = 401
+_REFUSED_SIGNATURE: Final = f'"{ServiceIdentityRequired.slug}"'.encode()
+
+SignatureRefused: Final = BadGateway.of(
+    "signature-refused",
+    "A service refused the signature of an internal request. Try again later. Operators: all processes need the same "
+    "NEXTBUY_SECRET, and clocks that differ by less than a minute.",
+)
 
 
 class Callee:
@@ -24,10 +33,14 @@ class Callee:
         self.transport = transport
         self.breaker = breaker
 
-    async def exchange(self, request: Request, timeout: float, read: Callable[[Response], Result]) -> Result:
+    async def exchange(
+        self, request: Request, timeout: float, read: Callable[[Response], Result], *, has_retry: bool = False
+    ) -> Result:
         """Deliver a request, return what `read` makes of the response, and report to the breaker.
 
-        `read` raises BadGateway if the response is invalid; see `Transport.deliver` for the other arguments.
+        `read` raises BadGateway if the response is invalid; see `Transport.deliver` for the other arguments. With
+        `has_retry`, the attempt is cut short to leave time for a retry, so a timeout does not show that the service
+        fails: otherwise a pause of a second would open the breaker before the first retry.
 
         Raises:
             BreakerOpen: the breaker refused the request; nothing was sent.
@@ -41,9 +54,11 @@ class Callee:
             ) from None
         try:
             response = await self.transport.deliver(request, timeout)
+            if response.status == _UNAUTHENTICATED and _REFUSED_SIGNATURE in response.body:
+                raise SignatureRefused
             result = read(response)
         except BaseException as error:
-            if isinstance(error, Exception):
+            if isinstance(error, Exception) and not (has_retry and isinstance(error, DeadlinePassed)):
                 permit.failure()
             else:
                 permit.cancel()

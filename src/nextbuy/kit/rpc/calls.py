@@ -41,6 +41,8 @@ Reply = TypeVar("Reply")
 CALL_TIMEOUT: Final = 3.0
 """Seconds for a call with its retries, unless the caller's deadline comes first."""
 _MAX_ATTEMPTS: Final = 3
+_RETRY_AFTER_DIGITS: Final = 5
+"""Digits of the Retry-After of an error, at most; one that is longer than a day is ignored."""
 _BASE, _CAP = 0.02, 0.5
 """Seconds. Bounds of the first and of later pauses between attempts; the callee's Retry-After may be longer."""
 
@@ -84,25 +86,34 @@ class Calls:
         budget.deposit()
         attempt = 1
         while True:
-            remaining = ends - time.monotonic()
-            may_retry = call.idempotent and attempt < _MAX_ATTEMPTS and budget.has_retry
-            timeout = remaining * ATTEMPT_SHARE if may_retry else remaining
+            has_retry = call.idempotent and attempt < _MAX_ATTEMPTS and budget.withdraw()
+            retrying = False
             try:
-                return await self._attempt(call, check, body, timeout, attempt)
+                return await self._attempt(call, check, body, ends - time.monotonic(), attempt, has_retry=has_retry)
             except AppError as error:
-                if attempt == _MAX_ATTEMPTS or not _may_be_retried(call, error):
-                    raise
                 pause = backoff(attempt, base=_BASE, cap=_CAP, random=random.random)
                 if not isinstance(error, DeadlinePassed):  # a hang has already waited long enough
                     pause = max(pause, error.retry_after or 0.0)
-                if time.monotonic() + pause >= ends or not budget.withdraw():
+                retrying = has_retry and _may_be_retried(error) and time.monotonic() + pause < ends
+                if not retrying:
                     raise
+            finally:
+                if has_retry and not retrying:
+                    budget.refund()
             await asyncio.sleep(pause)
             attempt += 1
 
     async def _attempt(
-        self, call: Call[Reply], check: Check[Reply] | None, body: bytes, timeout: float, attempt: int
+        self,
+        call: Call[Reply],
+        check: Check[Reply] | None,
+        body: bytes,
+        remaining: float,
+        attempt: int,
+        *,
+        has_retry: bool,
     ) -> Reply:
+        timeout = remaining * ATTEMPT_SHARE if has_retry else remaining
         span = telemetry.current_span().child()
         started = time.perf_counter()
         outcome, status, reason = "ok", 0, ""
@@ -110,7 +121,7 @@ class Calls:
             if timeout <= 0:
                 raise DeadlinePassed("The time for this request has run out. Try again.")
             reply = await self._callees[call.to, in_background()].exchange(
-                self._request(call, body, timeout, span), timeout, partial(_decode, call, check)
+                self._request(call, body, timeout, span), timeout, partial(_decode, call, check), has_retry=has_retry
             )
             if isinstance(reply, AppError):
                 raise reply
@@ -153,8 +164,8 @@ class Calls:
         return Request("POST", call.path, "", headers, body, sender=self._identity)
 
 
-def _may_be_retried(call: Call[Reply], error: AppError) -> bool:
-    return call.idempotent and error.transient and not isinstance(error, BreakerOpen)
+def _may_be_retried(error: AppError) -> bool:
+    return error.transient and not isinstance(error, BreakerOpen)
 
 
 def _decode(call: Call[Reply], check: Check[Reply] | None, response: Response) -> Reply | AppError:
@@ -186,4 +197,5 @@ def _decode(call: Call[Reply], check: Check[Reply] | None, response: Response) -
         )
         raise invalid from error
     retry_after = next((value for name, value in response.headers if name == "retry-after"), "")
-    return from_problem(problem, retry_after=float(retry_after) if retry_after.isdecimal() else None)
+    is_plausible = retry_after.isascii() and retry_after.isdecimal() and len(retry_after) <= _RETRY_AFTER_DIGITS
+    return from_problem(problem, retry_after=float(retry_after) if is_plausible else None)

@@ -67,14 +67,13 @@ class RetryBudget:
         """Count a first attempt."""
         self._bucket.give(self._share)
 
-    @property
-    def has_retry(self) -> bool:
-        """Whether a retry could be made now."""
-        return self._bucket.available(self._now()) >= 1
-
     def withdraw(self) -> bool:
-        """Spend one retry; return false if none is left and the retry must not be made."""
+        """Reserve one retry; return false if none is left and the retry must not be made."""
         return self._bucket.take(1, self._now()) == 0.0
+
+    def refund(self) -> None:
+        """Return a retry that was reserved and not made."""
+        self._bucket.give(1)
 
 
 def backoff(attempt: int, *, base: float, cap: float, random: Callable[[], float]) -> float:

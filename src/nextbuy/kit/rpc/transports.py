@@ -14,7 +14,7 @@ from yarl import URL
 
 from nextbuy.contracts.errors import BadGateway, DeadlinePassed, ServiceUnavailable
 from nextbuy.kit.time_limit import TimeLimit
-from nextbuy.kit.wire import CLIENT, HOP_BY_HOP, IDENTITY, PROBLEM, Handler, Request, Response
+from nextbuy.kit.wire import HOP_BY_HOP, IDENTITY, PROBLEM, Handler, Request, Response
 
 _RESPONSE_LIMIT: Final = 8 * 1024 * 1024
 """Bytes of a response that is read whole."""
@@ -108,7 +108,7 @@ class HttpTransport:
         headers = CIMultiDict((name, value) for name, value in request.headers.items() if name not in _NOT_SENT)
         if request.sender is not None:
             headers[IDENTITY] = request.sender.sign(
-                self._name, request.method, request.target, request.body, request.headers.get(CLIENT, "")
+                self._name, request.method, request.target, request.body, request.headers
             )
         try:
             with TimeLimit(timeout):
