@@ -128,8 +128,8 @@ async def test_outage_of_admin_dead_letters_nothing_and_events_arrive_soon_after
         await send(probe.bus, *before)
         await until(rows("notifications", len(before)), "notifications before the outage", timeout=60)
 
-        await admin.kill()
         caplog.clear()
+        await admin.kill()
         calls_before = len(log.lines("call"))
         began = time.monotonic()
         while time.monotonic() - began < OUTAGE:

@@ -17,7 +17,7 @@ _SEGMENTS: Final = r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~-]+)+"
 """Unreserved characters only (RFC 3986, 2.3): no percent-encoding, no empty segment, no `.` and no `..`."""
 _PAGE: Final = re.compile(rf"{_SEGMENTS}/?|/".encode())
 _MAY_HOLD_SECRET: Final = re.compile(r"[A-Z_]|\d{13}")
-"""What paths of the API do not have, apart from ids of payments."""
+"""Characters that paths of the API do not have, apart from ids of payments."""
 _OTHER_CHARACTERS: Final = re.compile(r"[^!-~]")
 
 Answer = Callable[[Request, SpanContext, str], Awaitable[Response]]
@@ -44,7 +44,9 @@ class Route(Struct, frozen=True):
         """Return the name of a request in the log, or an empty string if it is not logged."""
         if self.log == "path":
             # A secret in a path must not be readable in the log.
-            return f"{method} {redact(path) if _MAY_HOLD_SECRET.search(path) else path}"
+            if _MAY_HOLD_SECRET.search(path):
+                path = redact(path) if "eyJ" not in path else f"{path[: path.index('/api/') + 5]}[hidden]"
+            return f"{method} {path}"
         return f"{method} (page)" if self.log == "page" else ""
 
 

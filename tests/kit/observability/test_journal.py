@@ -70,13 +70,23 @@ def test_line_leaves_out_usual_values_and_reads_back_complete(file: JournalFile)
 
 
 def test_line_has_the_fields_that_differ_from_the_usual(file: JournalFile) -> None:
-    parent = start_span(request_id="purchase-1")
+    parent = start_span()
 
     write(file.journal, parent.child(), outcome="unavailable", status=503, attempt=2)
 
     line = json.loads(file.line())
     assert (line["outcome"], line["status"], line["attempt"]) == ("unavailable", 503, 2)
-    assert (line["request"], line["parent"]) == ("purchase-1", parent.span_id)
+    assert line["parent"] == parent.span_id
+
+
+def test_request_id_stands_once_in_the_line_of_the_gateway(file: JournalFile) -> None:
+    span = start_span(request_id="purchase-1")
+
+    for kind, name in (("request", "GET /"), ("forward", "GET /"), ("call", "ask")):
+        file.journal.interaction(kind, "a", "b", name, trace=span, began=time.perf_counter())  # type: ignore[arg-type]
+
+    lines = [json.loads(line) for line in file.lines()]
+    assert [line.get("request") for line in lines] == ["purchase-1", None, None]
 
 
 def test_published_event_names_its_publisher_only(file: JournalFile) -> None:

@@ -190,7 +190,7 @@ async def test_hang_of_the_last_attempts_opens_the_breaker(log: Lines) -> None:
     calls = calls_to(app(Callee(lambda _call: never.wait())), log.journal, breakers=breakers)
 
     async def call() -> None:
-        set_deadline(0.2)
+        set_deadline(1.5)
         with pytest.raises(DeadlinePassed):
             await calls.send(Ask(word="a"))
 

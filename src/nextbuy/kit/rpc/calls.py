@@ -40,6 +40,8 @@ Reply = TypeVar("Reply")
 
 CALL_TIMEOUT: Final = 3.0
 """Seconds for a call with its retries, unless the caller's deadline comes first."""
+BACKGROUND_TIMEOUT: Final = 9.0
+"""Seconds for a background call that is retried: each attempt gets as long as a request waits in all."""
 _MAX_ATTEMPTS: Final = 3
 _RETRY_AFTER_DIGITS: Final = 5
 """Digits of the Retry-After of an error, at most; one that is longer than a day is ignored."""
@@ -81,7 +83,8 @@ class Calls:
             message = f"{call.name} must not be called while a transaction is open: call first, then write"
             raise RuntimeError(message)
         body = encode(call)
-        ends = time.monotonic() + time_left(CALL_TIMEOUT)
+        is_patient = call.idempotent and in_background()
+        ends = time.monotonic() + time_left(BACKGROUND_TIMEOUT if is_patient else CALL_TIMEOUT)
         budget = self._budgets[call.to]
         budget.deposit()
         attempt = 1

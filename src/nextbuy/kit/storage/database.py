@@ -26,7 +26,7 @@ STATEMENT_TIMEOUT: Final = 5.0
 """Seconds per statement."""
 TRANSACTION_TIMEOUT: Final = 8.0
 """Seconds per transaction; caches rely on every change being committed within this time."""
-_ACQUIRE_TIMEOUT: Final = 3.0
+_ACQUIRE_TIMEOUT: Final = 10.0
 """Seconds to wait for a connection while all are in use, unless the deadline of the task comes first."""
 
 _in_transaction: ContextVar[bool] = ContextVar("in_transaction", default=False)
