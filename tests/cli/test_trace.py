@@ -30,15 +30,15 @@ def test_call_is_one_row_with_the_time_in_its_callee() -> None:
     assert "1 interaction in 9 ms" in text(story)
 
 
-def test_callee_that_answered_too_late_has_a_row_of_its_own() -> None:
+def test_late_reply_of_a_callee_has_a_row_of_its_own() -> None:
     span: dict[str, Any] = {"span_id": "b" * 16, "caller": "order", "callee": "product"}
     story = [
         part("call", "hold-stock", ms=3_000, outcome="deadline-passed", status=504, attempt=2, **span),
         part("serve", "hold-stock", 0.001, ms=3_200, **span),
     ]
 
-    assert "hold-stock (attempt 2)                3000.0 ms  FAILED 504 deadline-passed" in text(story)
-    assert "late answer of attempt 2: hold-stock  3200.0 ms  200 ok" in text(story)
+    assert "hold-stock (attempt 2)               3000.0 ms  FAILED 504 deadline-passed" in text(story)
+    assert "late reply to attempt 2: hold-stock  3200.0 ms  200 ok" in text(story)
 
 
 def test_failures_and_waits_are_in_the_summary() -> None:
@@ -69,14 +69,14 @@ def test_slow_call_is_a_wait_and_what_waits_for_it_is_none() -> None:
     assert lines.count("1.5 s at") == 1
 
 
-def test_story_without_trouble_says_so() -> None:
+def test_story_without_failures_and_waits_says_so() -> None:
     lines = text([part("publish", "order.created", caller="order", ids={"number": "NB-1", "order": "o-1"})])
 
     assert "Number:   NB-1\nOrder:    o-1\n" in lines
     assert "Failures: none\nWaited:   never for more than 1 s" in lines
 
 
-def test_consumed_event_names_each_subscription_and_what_became_of_it() -> None:
+def test_consumed_event_names_each_subscription_with_its_outcome() -> None:
     story = [
         part("consume", "order.paid", callee="analytics", subscriptions=["figures", "sellers"]),
         part("consume", "order.paid", callee="admin", subscriptions={"notify": "rejected"}, outcome="rejected"),

@@ -1,4 +1,4 @@
-"""The rows of a story: one per interaction, with its ends, what it was, how long it took, and why it failed."""
+"""The rows of a story: one per interaction, with its participants, description, duration, and reason of failure."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -17,31 +17,36 @@ _DECLINED: Final = "payment.failed"
 
 
 class StoryRow(Struct):
-    """An interaction, and the callee's own line of it if that has the same outcome."""
+    """An interaction as its caller logged it, and as its callee did if that line has the same outcome."""
 
-    one: Interaction
+    interaction: Interaction
     served: Interaction | None
-    ends: str
-    what: str
+    participants: str
+    description: str
     reason: str
-    """Why it failed, as far down as the lines say."""
+    """Why it failed, from the innermost line with a reason."""
     has_cause: bool
-    """Whether the same failure is in the row of an interaction that was made for this one."""
+    """Whether another row, of an interaction within this one, has the same failure."""
+
+    @property
+    def began(self) -> float:
+        """When it began, in seconds since the epoch."""
+        return self.interaction.at
 
     @property
     def ended(self) -> float:
         """When it ended, in seconds since the epoch."""
-        return self.one.at + self.one.ms / 1000
+        return self.began + self.interaction.ms / 1000
 
     @property
     def name(self) -> str:
         """Its description, without the number of the attempt."""
-        return plain(_name(self.one))
+        return plain(_name(self.interaction))
 
     @property
     def failure(self) -> str:
         """Its outcome and reason if it failed, otherwise an empty string."""
-        one = self.one
+        one = self.interaction
         if not _failed(one):
             return ""
         if one.kind in {"publish", "step"}:
@@ -52,8 +57,8 @@ class StoryRow(Struct):
 
     @property
     def outcome(self) -> str:
-        """How long it took, and its outcome."""
-        one = self.one
+        """Its duration and its outcome."""
+        one = self.interaction
         if one.kind == "step":
             return f"FAILED {self.failure}" if self.failure else ""
         took = f"{one.ms:.1f} ms"
@@ -66,41 +71,41 @@ class StoryRow(Struct):
 
 
 def rows_of(story: Sequence[Interaction]) -> list[StoryRow]:
-    """Return the rows of a story, in its order. A caller's line and its callee's are one row if they agree."""
+    """Return the rows of a story, in its order. The lines of a caller and of its callee are one row if they agree."""
     lines = _Lines(story)
-    return [lines.row(one) for one in story if not lines.is_shown_by_sender(one)]
+    return [lines.row(one) for one in story if not lines.is_shown_by_caller(one)]
 
 
 class _Lines:
-    """The lines of a story by span, to find the other lines of an interaction."""
+    """The lines of a story by span, of callers in `_sent` and of callees in `_served`."""
 
     def __init__(self, story: Sequence[Interaction]) -> None:
         self._sent = {(one.trace_id, one.span_id): one for one in story if one.kind not in {"serve", "consume"}}
         self._served = {(one.trace_id, one.span_id): one for one in story if one.kind == "serve"}
-        self._made: dict[tuple[str, str], list[Interaction]] = defaultdict(list)
+        self._forwarded: dict[tuple[str, str], list[Interaction]] = defaultdict(list)
         for one in story:
             if one.kind in {"request", "forward"}:
-                self._made[one.trace_id, one.parent_id].append(one)
+                self._forwarded[one.trace_id, one.parent_id].append(one)
 
-    def is_shown_by_sender(self, one: Interaction) -> bool:
-        sender = self._sender_of(one)
-        return sender is not None and sender.outcome == one.outcome
+    def is_shown_by_caller(self, one: Interaction) -> bool:
+        sent = self._sent_of(one)
+        return sent is not None and sent.outcome == one.outcome
 
     def row(self, one: Interaction) -> StoryRow:
         served = self._served_of(one)
         cause = self._cause_of(one)
         return StoryRow(
-            one=one,
+            interaction=one,
             served=served if served is not None and served.outcome == one.outcome else None,
-            ends=plain(self._ends_of(one)),
-            what=plain(self._what_of(one)),
+            participants=plain(self._participants_of(one)),
+            description=plain(self._description_of(one)),
             reason=plain(self._reason_of(one)),
             has_cause=cause is not None,
         )
 
-    def _sender_of(self, one: Interaction) -> Interaction | None:
-        sender = self._sent.get((one.trace_id, one.span_id)) if one.kind == "serve" else None
-        return sender if sender is not None and sender.callee == one.callee else None
+    def _sent_of(self, one: Interaction) -> Interaction | None:
+        sent = self._sent.get((one.trace_id, one.span_id)) if one.kind == "serve" else None
+        return sent if sent is not None and sent.callee == one.callee else None
 
     def _served_of(self, one: Interaction) -> Interaction | None:
         served = self._served.get((one.trace_id, one.span_id)) if one.kind in {"forward", "call"} else None
@@ -111,8 +116,8 @@ class _Lines:
         if one.kind not in {"request", "webhook"} or not _failed(one):
             return None
         below = "forward" if one.kind == "request" else "request"
-        made = self._made[one.trace_id, one.span_id]
-        return next((each for each in reversed(made) if each.kind == below and each.status == one.status), None)
+        inner = self._forwarded[one.trace_id, one.span_id]
+        return next((each for each in reversed(inner) if each.kind == below and each.status == one.status), None)
 
     def _reason_of(self, one: Interaction) -> str:
         served, cause = self._served_of(one), self._cause_of(one)
@@ -122,7 +127,7 @@ class _Lines:
             return served.reason
         return self._reason_of(cause) if cause is not None else ""
 
-    def _ends_of(self, one: Interaction) -> str:
+    def _participants_of(self, one: Interaction) -> str:
         caller, callee = one.caller, one.callee
         if caller == callee:
             return caller
@@ -135,10 +140,10 @@ class _Lines:
             caller = parent.caller
         return f"{caller} → {callee}"
 
-    def _what_of(self, one: Interaction) -> str:
-        sender = self._sender_of(one)
-        if sender is not None:
-            return f"late answer of attempt {sender.attempt}: {one.name}"
+    def _description_of(self, one: Interaction) -> str:
+        sent = self._sent_of(one)
+        if sent is not None:
+            return f"late reply to attempt {sent.attempt}: {one.name}"
         if one.kind == "serve":
             return f"{one.name} (in {one.callee})"
         return _name(one) + (f" (attempt {one.attempt})" if one.attempt > 1 else "")
@@ -176,7 +181,7 @@ def clock_time(at: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a duration as people say it."""
+    """Return a duration with its unit, rounded for people."""
     if seconds < 1:
         return f"{max(0.0, seconds) * 1000:.0f} ms"
     for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):

@@ -1,4 +1,4 @@
-"""The summary above a story: its outcome, its ids, what is missing, what failed, and where it waited."""
+"""The summary above a story: its state, its ids, missing events, failures and waits."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ _MAX_IDS: Final = 5
 _MAX_LINES: Final = 10
 """Failures, waits or missing events that the summary names; all are in the rows below."""
 _MAX_REASON: Final = 100
-"""Characters of a failure in the summary; its row has all of them."""
+"""Characters of a failure in the summary; its row has the whole text."""
 _STATES: Final = {
     "payment.unmatched": "unmatched payment",
     "payment.unmatched-given-up": "unmatched payment, given up",
@@ -55,7 +55,7 @@ class StoryContext(Struct, frozen=True):
     """Seconds since the epoch."""
     destinations: Sequence[Destination] = ()
     purchases: Sequence[Sequence[Interaction]] = ()
-    """The stories of the purchases that a shared id is part of."""
+    """The stories of the latest purchases that a shared id is part of."""
     more_purchases: int = 0
 
 
@@ -163,19 +163,19 @@ def _missing(story: Sequence[Interaction], context: StoryContext, *, shared: boo
 
 
 def _failures(rows: Sequence[StoryRow]) -> Iterator[str]:
-    """Yield one line per distinct failure, with its number of attempts; of a failure that was passed on, its origin."""
+    """Yield one line per distinct failure, with its number of attempts, and leave out the rows that only pass it on."""
     groups: dict[tuple[str, str, str], list[StoryRow]] = {}
     for row in rows:
         if row.failure and not row.has_cause:
-            groups.setdefault((row.ends, row.name, row.failure), []).append(row)
+            groups.setdefault((row.participants, row.name, row.failure), []).append(row)
     for (ends, name, failure), group in groups.items():
-        what = name.removeprefix("event ") if group[0].one.kind == "publish" else f"{ends} {name}"
+        what = name.removeprefix("event ") if group[0].interaction.kind == "publish" else f"{ends} {name}"
         attempts = f", {len(group)} attempts" if len(group) > 1 else ""
         short = failure if len(failure) <= _MAX_REASON else f"{failure[: _MAX_REASON - 1].rstrip()}…"
-        yield f"{_times(group[0].one.at, group[-1].one.at)} {what}{attempts}: {short}"
+        yield f"{_time_range(group[0].began, group[-1].began)} {what}{attempts}: {short}"
 
 
-def _times(first: float, last: float) -> str:
+def _time_range(first: float, last: float) -> str:
     begin, end = clock_time(first), clock_time(last)
     if begin == end:
         return begin
@@ -183,25 +183,26 @@ def _times(first: float, last: float) -> str:
 
 
 def _waits(rows: Sequence[StoryRow]) -> Iterator[str]:
-    """Yield the pauses between interactions, then the slow calls that wait for no other slow one."""
-    before, ended = rows[0], rows[0].one.at
+    """Yield the pauses between interactions, then the slow calls, except those that wait for another slow call."""
+    before, ended = rows[0], rows[0].began
     for row in rows:
-        if row.one.at - ended > MIN_WAIT:
+        if row.began - ended > MIN_WAIT:
             yield (
-                f"{duration(row.one.at - ended)} between {clock_time(ended)} ({before.what}) and "
-                f"{clock_time(row.one.at)} ({row.ends}, {row.what})"
+                f"{duration(row.began - ended)} between {clock_time(ended)} ({before.description}) and "
+                f"{clock_time(row.began)} ({row.participants}, {row.description})"
             )
         if row.ended >= ended:
             before, ended = row, row.ended
-    slow = [attempts for attempts in _attempts(rows) if _end_of(attempts) - attempts[0].one.at >= MIN_WAIT]
+    slow = [attempts for attempts in _attempts(rows) if _end_of(attempts) - attempts[0].began >= MIN_WAIT]
     for attempts in slow:
         first, last = attempts[0], attempts[-1]
-        begin, end = first.one.at, _end_of(attempts)
-        if any(inner[0].one.caller == first.one.callee and begin <= inner[0].one.at <= end for inner in slow):
+        begin, end = first.began, _end_of(attempts)
+        callee = first.interaction.callee
+        if any(inner[0].interaction.caller == callee and begin <= inner[0].began <= end for inner in slow):
             continue
         result = "failed" if last.failure else "succeeded"
         count = f" ({len(attempts)} attempts, the last {result})" if len(attempts) > 1 else ""
-        yield f"{duration(end - begin)} at {clock_time(begin)} for {first.ends} {first.name}{count}"
+        yield f"{duration(end - begin)} at {clock_time(begin)} for {first.participants} {first.name}{count}"
 
 
 def _attempts(rows: Sequence[StoryRow]) -> list[list[StoryRow]]:
@@ -209,10 +210,10 @@ def _attempts(rows: Sequence[StoryRow]) -> list[list[StoryRow]]:
     groups: list[list[StoryRow]] = []
     latest: dict[tuple[object, ...], list[StoryRow]] = {}
     for row in rows:
-        one = row.one
+        one = row.interaction
         key = (one.kind, one.trace_id, one.parent_id, one.caller, one.callee, one.name)
         group = latest.get(key)
-        if group is None or one.attempt <= group[-1].one.attempt:
+        if group is None or one.attempt <= group[-1].interaction.attempt:
             group = latest[key] = []
             groups.append(group)
         group.append(row)

@@ -1,4 +1,4 @@
-"""`nextbuy trace ID`: what happened to an order, a payment, an event or a request, over all services."""
+"""`nextbuy trace ID`: the story of an order, a payment, an event or a request, over all services."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -23,10 +23,10 @@ _MAX_PURCHASES: Final = 10
 @click.argument("id_text", metavar="ID")
 @with_data
 def trace(id_text: str, data: Path | None) -> None:
-    """Tell the story of ID: what happened, in order of time, how long it took, and why it failed.
+    """Show the story of ID: each request, call and event in order of time, its duration, and why it failed.
 
-    ID is the number of an order, or the id of an order, payment session, payment, event, product, account, request
-    (X-Request-ID) or trace. Works whether or not the marketplace runs.
+    ID is the number of an order, or the id of an order, payment session, payment, event, product, shop, account,
+    request (X-Request-ID) or trace. Works whether or not the marketplace runs.
     """
     from nextbuy.host.composition import destinations
     from nextbuy.kafka.traces.story import find_story, normalise
@@ -56,17 +56,16 @@ def trace(id_text: str, data: Path | None) -> None:
 
 
 def story_lines(story: Sequence[Interaction], context: StoryContext) -> Iterator[str]:
-    """Yield the lines that tell a story, which is in order of time."""
+    """Yield the lines of a story, whose interactions are in order of time."""
     rows = rows_of(story)
     yield from summary(story, context)
     yield ""
-    width = max(len(row.ends) for row in rows)
-    named = max(len(row.what) for row in rows)
+    width = max(len(row.participants) for row in rows)
+    wide = max(len(row.description) for row in rows)
     shared = is_shared(story, context.wanted)
-    ended = rows[0].one.at
+    ended = rows[0].began
     for row in rows:
-        at = row.one.at
-        if at - ended > MIN_WAIT and not shared:
-            yield f"{'':12}  … {duration(at - ended)} without any interaction …"
-        yield f"{clock_time(at)}  {row.ends:<{width}}  {row.what:<{named}}  {row.outcome}".rstrip()
+        if row.began - ended > MIN_WAIT and not shared:
+            yield f"{'':12}  … {duration(row.began - ended)} without any interaction …"
+        yield f"{clock_time(row.began)}  {row.participants:<{width}}  {row.description:<{wide}}  {row.outcome}".rstrip()
         ended = max(ended, row.ended)

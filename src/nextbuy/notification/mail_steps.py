@@ -11,17 +11,17 @@ from nextbuy.notification.store.mails import ClaimedMail
 _SESSION: Final = "payment-session"
 _MAX_REASON: Final = 200
 """Characters of the reason of a failed mail."""
-_ADDRESS: Final = re.compile(r"[^\s<>@]+@[^\s<>@]+")
+_EMAIL_ADDRESS: Final = re.compile(r"[^\s<>@]+@[^\s<>@]+")
 
 
 def log_mail(journal: Journal, mail: ClaimedMail, status: str, reason: str = "") -> None:
     """Log the new status of a mail as a step in the trace of its event."""
-    kind, _, thing = mail.about.partition(":")
-    ids: Ids = {"session" if kind == _SESSION else kind: [thing], "mail": [mail.id]}
+    kind, _, thing_id = mail.about.partition(":")
+    ids: Ids = {"session" if kind == _SESSION else kind: [thing_id], "mail": [mail.id]}
     with use_span(start_span(mail.traceparent, mail.correlation_id)):
         journal.step("notification", "mail", f"{mail.kind} {status}", ids=ids, reason=reason)
 
 
-def without_addresses(text: str) -> str:
+def without_email_addresses(text: str) -> str:
     """Return the reply of a mail server without the e-mail addresses that it repeats, and without secrets."""
-    return redact(_ADDRESS.sub("[hidden]", text))[:_MAX_REASON]
+    return redact(_EMAIL_ADDRESS.sub("[hidden]", text))[:_MAX_REASON]
