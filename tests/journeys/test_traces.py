@@ -141,7 +141,7 @@ async def test_story_of_a_failed_payment_says_why(client: JourneyClient) -> None
     assert "Failures: none" not in printed.stdout
 
 
-async def test_id_that_leads_nowhere_is_an_error_in_a_sentence(client: JourneyClient) -> None:
+async def test_unknown_id_is_an_error_with_advice(client: JourneyClient) -> None:
     response = await client.request("GET", "/kafka/api/traces/NB-NOWHERE-1", who=await client.admin())
     printed = await asyncio.to_thread(run_trace, client, "NB-NOWHERE-1")
 
@@ -152,7 +152,10 @@ async def test_id_that_leads_nowhere_is_an_error_in_a_sentence(client: JourneyCl
         "traces are deleted after 7 days (NEXTBUY_TRACE_DAYS).\n"
     )
     empty = await asyncio.to_thread(run_trace, client, " ")
-    assert (empty.returncode, empty.stderr) == (1, "nextbuy: Name an id, such as the number of an order.\n")
+    assert (empty.returncode, empty.stderr) == (
+        1,
+        "nextbuy: The id is empty. Give an id, such as the number of an order.\n",
+    )
 
 
 @pytest.mark.timeout(180)

@@ -375,7 +375,7 @@ def test_mailer_depends_on_configured_server() -> None:
     assert isinstance(mailer_for(Smtp(host="mail.test", sender="a@b.test")), SmtpMailer)
 
 
-async def test_accounts_of_a_batch_are_asked_for_in_a_span_linked_to_each_event(deps: Deps, calls: StubCalls) -> None:
+async def test_accounts_of_a_batch_are_requested_in_a_span_linked_to_each_event(deps: Deps, calls: StubCalls) -> None:
     await notify(deps, order_created(), payment_refunded())
     traces = {row["traceparent"].split("-")[1] for row in await rows(deps)}
     spans = []

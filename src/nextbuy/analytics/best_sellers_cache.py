@@ -18,7 +18,7 @@ MAX_ITEMS: Final = 50
 PERIOD_DAYS: Final = 30
 """Days whose sales count, including today."""
 _MAX_AGE: Final = 30.0
-"""Seconds. A sum of thirty days changes slowly, and with a million sales it takes the database a second."""
+"""Seconds. A sum over thirty days changes slowly, and a million sales take the database a second."""
 _decode: Final = msgspec.json.Decoder(list[BestSeller]).decode
 
 

@@ -12,7 +12,7 @@ from nextbuy.kit.observability.interaction import BUS_PARTICIPANT, Interaction
 _FIRST_ERROR: Final = 400
 _BUS: Final = "bus"
 _REFUND: Final = "refunded"
-"""End of the topics whose reason explains a refund that was made."""
+"""End of the topics about completed refunds: their reason reports no failure."""
 _DECLINED: Final = "payment.failed"
 
 

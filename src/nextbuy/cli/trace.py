@@ -33,7 +33,7 @@ def trace(id_text: str, data: Path | None) -> None:
 
     wanted = normalise(id_text)
     if not wanted:
-        fail("Name an id, such as the number of an order.")
+        fail("The id is empty. Give an id, such as the number of an order.")
     context = StoryContext(wanted, now=time.time(), destinations=destinations())
 
     async def read(database: Database) -> tuple[list[Interaction], StoryContext]:

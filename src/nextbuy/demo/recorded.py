@@ -1,4 +1,4 @@
-"""The story of one trace as the marketplace tells it, decoded for the demo."""
+"""The story of one trace, decoded from the API for the demo."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace

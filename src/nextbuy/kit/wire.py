@@ -42,8 +42,8 @@ encode: Final = msgspec.json.Encoder(enc_hook=None).encode
 class Request(Struct):
     """A request; header names are lower case, `query` is the part after the question mark.
 
-    `trace` is the parsed `traceparent` header, if a sender in this process has parsed it. `sender` is the gateway or
-    service that sends the request; the HTTP transport signs as it, and nothing that arrives over HTTP has one.
+    `trace` is the parsed `traceparent` header, if a sender in this process has parsed it. `sender` is the identity of
+    the gateway or service that sends the request: the HTTP transport signs with it, and a received request has none.
     """
 
     method: str

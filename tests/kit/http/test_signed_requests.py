@@ -50,7 +50,7 @@ def request(sender: ServiceIdentity | None, *, query: str = "") -> Request:
 
 
 @pytest.mark.parametrize("query", ["", "a=b&c=%C3%A9", "a=%23&b=%2F+c", "=&&"])
-async def test_gateway_is_answered(url: str, query: str) -> None:
+async def test_request_of_the_gateway_is_served(url: str, query: str) -> None:
     transport = HttpTransport("sample", url)
 
     response = await transport.deliver(request(ServiceIdentity(SECRET, "gateway"), query=query), 2)

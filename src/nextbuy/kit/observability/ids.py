@@ -53,7 +53,7 @@ def kind_of(field: str) -> str:
 
 
 class _Plan(Struct, frozen=True):
-    """The fields of a class that hold ids, and those that hold structs, or lists of structs, with ids."""
+    """The fields of a class with ids, and the fields with structs, or lists of structs, that have ids."""
 
     fields: tuple[tuple[str, str], ...]
     nested: tuple[tuple[str, "_Plan"], ...]
@@ -110,7 +110,7 @@ def _plan_of(kind: type, *, in_list: bool, depth: int) -> _Plan:
     for info in infos:
         found = own if info.name == "id" else _KINDS.get(info.name, "")
         if found and (not in_list or found in _OF_LINE):
-            # The seller of an order is that of its shop, and its buyer is the account that people ask about.
+            # An order counts as its buyer's only; its seller follows from its shop.
             if info.name != "seller_id" or "buyer_id" not in names:
                 fields.append((info.name, found))
         elif info.name == _NUMBER and (own == "order" or "order_id" in names):
@@ -148,14 +148,14 @@ def noted_ids() -> Ids | None:
 
 
 def note_ids(message: object) -> None:
-    """Add the ids in a message to those that the request being handled is about."""
+    """Add the ids in a message to the ids of the request being handled."""
     ids = _noted.get()
     if ids is not None:
         collect_ids(ids, message)
 
 
 def note_id(kind: str, value: UUID | str | None) -> None:
-    """Add an id to those that the request being handled is about; nothing if it is empty."""
+    """Add an id, unless it is empty, to the ids of the request being handled."""
     ids = _noted.get()
     if ids is not None and value:
         add_id(ids, kind, value)

@@ -1,6 +1,6 @@
 """An interaction between client, services or bus, and the line that stands for it in the log.
 
-A line has short names and leaves out what is usual for its kind, because a checkout has some fifty of them.
+A line has short field names and omits the usual values of its kind, because a checkout has some fifty lines.
 """
 
 from typing import Any, Final, Literal, get_args
@@ -31,13 +31,13 @@ class Interaction(Struct, kw_only=True):
     ids: dict[str, list[str]]
     """The ids that it is about, by kind (`ids.py`)."""
     reason: str
-    """Of a failure: its text and causes. Of a published event: why the checkout ended that it reports."""
+    """For a failure: its text and causes. For a published event: why its checkout ended."""
     links: list[str]
-    """Other traces that it is part of."""
+    """Other traces that it is work for."""
     subscriptions: dict[str, str]
-    """Of a consumed event: its outcome for each subscription of the callee."""
+    """For a consumed event: its outcome for each subscription of the callee."""
     carrier: str
-    """Of a published event: the engine of the bus that took it, `Redis Streams` or `Kafka`."""
+    """For a published event: the engine of the bus that accepted it, `Redis Streams` or `Kafka`."""
 
     @property
     def logged_by(self) -> str:
@@ -48,7 +48,7 @@ class Interaction(Struct, kw_only=True):
 
     @property
     def order(self) -> tuple[object, ...]:
-        """The key by which a story is sorted: its time, and what tells apart interactions of the same time."""
+        """The key by which a story is sorted: the time, then fields that distinguish interactions of the same time."""
         event_id = next(iter(self.ids.get("event", ())), "")
         return self.at, event_id, _KIND_ORDER[self.kind], self.span_id, self.callee
 
@@ -111,7 +111,7 @@ class InteractionLine(
     subscriptions: dict[str, str] | list[str] | UnsetType = UNSET
     """A list of names if all have applied the event."""
     carrier: str = ""
-    """Of a published event: the engine of the bus."""
+    """For a published event: the engine of the bus."""
     links: tuple[str, ...] | UnsetType = UNSET
     ids: dict[str, Any] | UnsetType = UNSET
 

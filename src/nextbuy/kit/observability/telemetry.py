@@ -83,7 +83,7 @@ def start_span(traceparent: str | None = None, request_id: str | None = None, *,
 
 
 def resume_span(traceparent: str | None, request_id: str | None) -> SpanContext:
-    """Return the span that a header names. Its sender logs it; spans started here are its children."""
+    """Return the span that a header names. Its caller logs it; spans started here are its children."""
     trace = start_span(traceparent, request_id)
     if trace.parent_id == NO_SPAN:
         return trace

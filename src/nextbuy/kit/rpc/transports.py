@@ -43,7 +43,7 @@ class Transport(Protocol):
         """Deliver a request and return its response, whatever the status.
 
         Args:
-            request: with its `sender`, or the service refuses it.
+            request: the service refuses it without a `sender`.
             timeout: seconds until the response, or the first chunk of a streamed one.
 
         Raises:
@@ -59,7 +59,7 @@ class Transport(Protocol):
 
 
 class LocalTransport:
-    """A transport to a service in this process, which takes the sender's word for who it is."""
+    """A transport to a service in this process, which trusts the sender without a signature."""
 
     def __init__(self, name: str, handler: Callable[[], Handler | None], *, isolated: bool = True) -> None:
         """Deliver to the result of `handler()`; None means that the service is not running.

@@ -70,7 +70,7 @@ class _PooledConnection:
 
 
 class _BoundedPool:
-    """A pool whose connections are waited for no longer than the task's deadline."""
+    """A pool that waits for a free connection no longer than the deadline of the task."""
 
     def __init__(self, pool: "asyncpg.Pool[Row]") -> None:
         self._pool = pool
@@ -176,7 +176,7 @@ class Database(Executor):
         return cls(pool, service, url)
 
     async def reserve_connection(self) -> "Database":
-        """Open a connection that no request uses or waits for; it is closed with this database."""
+        """Open a connection outside the pool, which is closed with this database."""
         reserved = await Database.connect(self._url, self.service, max_connections=1)
         self._reserved.append(reserved)
         return reserved

@@ -47,7 +47,7 @@ class Changes(Struct, frozen=True):
 
 
 class ChangeFeed:
-    """The changes of products, read over a connection that no request uses, so that a busy pool delays no poll."""
+    """The feed of product changes, read over a connection of its own, so that a busy pool delays no poll."""
 
     def __init__(self, database: Database) -> None:
         """Connect to the same database at the first poll."""
