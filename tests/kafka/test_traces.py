@@ -145,6 +145,38 @@ async def test_request_that_reached_no_service_is_found_by_its_path(deps: Deps) 
     assert await names(deps, "01A22377-0e8c-77b1-ac66-9084a6784c83") == [refused.name]
 
 
+@pytest.mark.parametrize("wanted", ["NB-1", "order-1"])
+async def test_stranger_cannot_hide_the_story_of_an_order(deps: Deps, wanted: str) -> None:
+    """Request ids and paths are the client's choice; thousands of refused requests may name an order in them."""
+    created = line("a", "order.created", kind="publish", ids={"order": ["order-1"], "number": ["NB-1"]})
+    await store(deps, created)
+    for part in range(4):
+        flood = [
+            line(f"{part * 700 + n:x}"[-1], f"GET /order/api/order-details/{wanted}?{n}", kind="request", status=404)
+            for n in range(700)
+        ]
+        for n, one in enumerate(flood):
+            one.at, one.trace_id, one.correlation_id = 2.0 + n, f"{part * 700 + n:032x}", wanted
+        await store(deps, *flood, sampled=False)
+
+    names = [one.name for one in await find_story(deps.database, wanted)]
+
+    assert "order.created" in names
+
+
+@pytest.mark.parametrize("wanted", ["4EBEB56E-0000-4000-8000-00000000000A", "nb-shop-77", "my request"])
+async def test_request_id_is_found_as_the_client_wrote_it(deps: Deps, wanted: str) -> None:
+    request = line("c", "GET /product/api/get-all-products", kind="request", caller="client", callee="gateway")
+    request.correlation_id = wanted
+    await store(deps, request)
+
+    assert [one.name for one in await find_story(deps.database, wanted)] == [request.name]
+
+
+async def test_id_that_is_no_text_is_unknown(deps: Deps) -> None:
+    assert await find_story(deps.database, "\udcff\udcfe") == []
+
+
 async def test_batch_that_is_sent_twice_is_stored_once(deps: Deps) -> None:
     batch = TraceBatch(new_id(), Importance.PURCHASE, [trace_key("s-1"), trace_key("x")], zlib.compress(b"{}"))
     other = TraceBatch(new_id(), Importance.ROUTINE, [trace_key("s-2")], zlib.compress(b"[]"))

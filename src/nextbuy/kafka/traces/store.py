@@ -43,12 +43,12 @@ async def insert_batches(db: Database, batches: Sequence[TraceBatch]) -> None:
 
 
 async def find_batches(db: Database, keys: Collection[int], known: Collection[UUID], limit: int) -> list[Row]:
-    """Return the newest batches that have any of the keys, except the `known` batches."""
+    """Return batches that have any of the keys, except the `known` ones: the most important first, then the newest."""
     return await db.fetch(
         """
         SELECT id, lines FROM trace_batches
         WHERE keys && $1::bigint[] AND id <> ALL ($2::uuid[])
-        ORDER BY stored_at DESC LIMIT $3
+        ORDER BY importance DESC, stored_at DESC LIMIT $3
         """,
         list(keys),
         list(known),

@@ -33,6 +33,7 @@ _MAX_BATCH_BYTES: Final = 16 * 1024 * 1024
 _MAX_BYTES: Final = 128 * 1024 * 1024
 """Bytes of lines that are searched for one story."""
 _MAX_CANDIDATES: Final = 5 * MAX_INTERACTIONS
+_REFUSED: Final = 400
 _FOLLOWED: Final = PURCHASE_KINDS | {"event"}
 """Kinds of ids whose interactions all belong to one story."""
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-fA-F]{32}")
@@ -51,9 +52,18 @@ def normalise(wanted: str) -> str:
 async def find_story(database: Database, wanted: str) -> list[Interaction]:
     """Return the interactions that tell the story of an id, in order of time; empty if none is stored.
 
-    Of more than `MAX_INTERACTIONS`, the latest are returned.
+    A client chooses its request ids, so an id counts as one only if it is nothing else. Of more than
+    `MAX_INTERACTIONS`, requests that name no id of the marketplace are left out first, then the earliest.
     """
-    story = _Story(normalise(wanted))
+    wanted = wanted.encode(errors="replace").decode().strip()
+    return (
+        await _find(database, _Story(normalise(wanted)))
+        or await _find(database, _Story(wanted, is_request_id=True))
+        or await _find(database, _Story(normalise(wanted), is_request_id=True))
+    )
+
+
+async def _find(database: Database, story: "_Story") -> list[Interaction]:
     terms = {story.wanted}
     for _ in range(_MAX_ROUNDS):
         keys = [trace_key(term) for term in terms]
@@ -63,14 +73,23 @@ async def find_story(database: Database, wanted: str) -> list[Interaction]:
         terms = await asyncio.to_thread(story.extend, batches, terms)
         if not terms:
             break
-    return sorted(story.parts.values(), key=lambda one: one.order)[-MAX_INTERACTIONS:]
+    parts = sorted(story.parts.values(), key=lambda one: (_names_no_id(one), -one.at))[:MAX_INTERACTIONS]
+    return sorted(parts, key=lambda one: one.order)
+
+
+def _names_no_id(one: Interaction) -> bool:
+    """Return whether it is a read or a refused request without ids: anyone can send any number of them."""
+    return (
+        one.kind in {"request", "forward", "serve"} and not one.ids and (one.status >= _REFUSED or "GET " in one.name)
+    )
 
 
 class _Story:
     """The interactions found so far, and the ids and traces to follow."""
 
-    def __init__(self, wanted: str) -> None:
+    def __init__(self, wanted: str, *, is_request_id: bool = False) -> None:
         self.wanted = wanted
+        self._is_request_id = is_request_id
         self.batches: dict[UUID, bytes] = {}
         """The lines of all batches that were read; most of them belong to other stories."""
         self.parts: dict[bytes, Interaction] = {}
@@ -126,12 +145,13 @@ class _Story:
             or one.trace_id in self._linked
             or not self._traces.isdisjoint(one.links)
             or not self._purchase.isdisjoint(_purchase_ids(one))
+            or self._is_requested(one)
             or self.wanted in _terms(one)
             or path_id(one.kind, one.name, one.status) in self._purchase
         )
 
     def _follow(self, one: Interaction) -> None:
-        if one.trace_id in self._traces or self.wanted in {one.trace_id, one.correlation_id}:
+        if one.trace_id in self._traces or self.wanted == one.trace_id or self._is_requested(one):
             self._follow_whole(one)
             return
         if one.trace_id in self._linked:
@@ -142,6 +162,9 @@ class _Story:
         elif not kinds:
             # Work for a batch, or a request with the id in its path only, which may have reached no service.
             self._linked.add(one.trace_id)
+
+    def _is_requested(self, one: Interaction) -> bool:
+        return self._is_request_id and self.wanted == one.correlation_id
 
     def _is_of_purchase(self, one: Interaction) -> bool:
         return not self._purchase.isdisjoint(_purchase_ids(one)) and len(one.ids.get("session", ())) <= 1
@@ -160,7 +183,6 @@ def _purchase_ids(one: Interaction) -> Iterator[str]:
 
 def _terms(one: Interaction) -> Iterable[str]:
     yield one.trace_id
-    yield one.correlation_id
     yield from one.links
     for some in one.ids.values():
         yield from some
