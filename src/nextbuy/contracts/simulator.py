@@ -6,7 +6,7 @@ from uuid import UUID
 from msgspec import Meta, Struct
 
 from nextbuy.contracts.message import Call
-from nextbuy.contracts.values import GivenProviderId, Money, Timestamp
+from nextbuy.contracts.values import Money, RequiredProviderId, Timestamp
 
 Url = Annotated[str, Meta(max_length=5_000, examples=["http://127.0.0.1:8080/simulator/api/pay/pay_1"])]
 
@@ -14,7 +14,7 @@ Url = Annotated[str, Meta(max_length=5_000, examples=["http://127.0.0.1:8080/sim
 class PaymentOpened(Struct, frozen=True):
     """A payment, and the absolute public URL of the page on which it can be made."""
 
-    payment_id: GivenProviderId
+    payment_id: RequiredProviderId
     url: Annotated[Url, Meta(min_length=1)]
     reference: UUID
 
@@ -35,12 +35,12 @@ class OpenPayment(Call[PaymentOpened], to="simulator", name="open-payment", call
 class Refund(Struct, frozen=True):
     """A refund, new or existing."""
 
-    refund_id: GivenProviderId
-    payment_id: GivenProviderId
+    refund_id: RequiredProviderId
+    payment_id: RequiredProviderId
 
 
 class RefundPayment(Call[Refund], to="simulator", name="refund-payment", callers=("order",), idempotent=True):
     """Refund a payment in full; the same payment returns the same refund."""
 
-    payment_id: GivenProviderId
+    payment_id: RequiredProviderId
     reason: Annotated[str, Meta(max_length=1_000)]

@@ -22,7 +22,7 @@ MAX_STOCK: Final = 1_000_000
 PAGE_LIMIT: Final = 100
 """Items per page that a client may request."""
 MAX_PAGE: Final = 10_000
-"""Items of any page; that of a call between services has at most as many as were requested."""
+"""Items of any page. Calls between services request a limit of their own, which is checked."""
 MAX_TOPICS: Final = 200
 """Topics that a selection of events can name, and topics per list of a reply: several times as many as exist."""
 MAX_INTEGER: Final = 2**53 - 1
@@ -41,7 +41,7 @@ SessionId = Annotated[UUID, Meta(description="The checkout (payment session).")]
 OrderId = Annotated[UUID, Meta(description="The order: one shop's part of a checkout.")]
 ProviderId = Annotated[str, Meta(max_length=255)]
 """An id of the payment provider, of a payment or a refund."""
-GivenProviderId = Annotated[ProviderId, Meta(min_length=1)]
+RequiredProviderId = Annotated[ProviderId, Meta(min_length=1)]
 PaymentId = Annotated[ProviderId, Meta(description="The provider's payment.")]
 Currency = Annotated[
     str, Meta(pattern="^[A-Z]{3}$", max_length=3, description="Three letters, as in ISO 4217.", examples=["USD"])

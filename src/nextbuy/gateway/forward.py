@@ -77,7 +77,7 @@ class Forwarder:
                 raise
         finally:
             if not retrying:
-                budget.refund()
+                budget.put_back()
         await asyncio.sleep(backoff(0, base=_RETRY_PAUSE, cap=_RETRY_PAUSE, random=random.random))
         return await self._attempt(service, request, span, name, 2, max(0.0, ends - time.monotonic()))
 

@@ -17,7 +17,7 @@ _SEGMENTS: Final = r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~-]+)+"
 """Unreserved characters only (RFC 3986, 2.3): no percent-encoding, no empty segment, no `.` and no `..`."""
 _PAGE: Final = re.compile(rf"{_SEGMENTS}/?|/".encode())
 _MAY_HOLD_SECRET: Final = re.compile(r"[A-Z_]|\d{13}")
-"""Characters that paths of the API do not have, apart from ids of payments."""
+"""Characters that only ids of payments have in paths of the API."""
 _OTHER_CHARACTERS: Final = re.compile(r"[^!-~]")
 
 Answer = Callable[[Request, SpanContext, str], Awaitable[Response]]

@@ -20,7 +20,7 @@ _LIFETIME: Final = 60.0
 
 
 _SIGNED_HEADERS: Final = ("x-nextbuy-client", "authorization", "cookie", "idempotency-key")
-"""The headers that say who sent a request, and whether it is the same one again."""
+"""The headers with the identity of a client, and the key that marks a repeated request."""
 _NO_HEADERS: Final[Mapping[str, str]] = {}
 
 

@@ -176,8 +176,8 @@ async def read_logged_events(deps: _HasLog, call: ReadLoggedEvents) -> LogRead:
     """Return the next selected events, up to `MAX_PART_BYTES`."""
     database, selection = deps.database, call.selection
     if selection.event_ids is not None:
-        only = (selection.event_ids, selection.topics, selection.key)
-        rows = await database.fetch(_READ_IDS, call.after, call.limit, MAX_PART_BYTES, *only)
+        filters = (selection.event_ids, selection.topics, selection.key)
+        rows = await database.fetch(_READ_IDS, call.after, call.limit, MAX_PART_BYTES, *filters)
         return LogRead([_logged(row) for row in rows], call.after)
     last = await _last_of(database, selection.until)
     after = max(call.after, await _start_at(database, selection.since)) if selection.since else call.after

@@ -188,7 +188,7 @@ def path_id(kind: str, name: str, status: int) -> str:
 
 
 _READS: Final = ("GET ", "get-", "list-", "read-", "validate-")
-"""How the names of reads begin; anybody may ask for any number of them to be sampled."""
+"""Prefixes of the names of reads. Anyone can send any number of sampled ones."""
 
 
 def _importance(one: InteractionLine, *, sampled: bool) -> Importance:

@@ -41,7 +41,7 @@ Reply = TypeVar("Reply")
 CALL_TIMEOUT: Final = 3.0
 """Seconds for a call with its retries, unless the caller's deadline comes first."""
 BACKGROUND_TIMEOUT: Final = 9.0
-"""Seconds for a background call that is retried: each attempt gets as long as a request waits in all."""
+"""Seconds for a background call with its retries: each attempt may take as long as a whole `CALL_TIMEOUT`."""
 _MAX_ATTEMPTS: Final = 3
 _RETRY_AFTER_DIGITS: Final = 5
 """Digits of the Retry-After of an error, at most; one that is longer than a day is ignored."""
@@ -102,7 +102,7 @@ class Calls:
                     raise
             finally:
                 if has_retry and not retrying:
-                    budget.refund()
+                    budget.put_back()
             await asyncio.sleep(pause)
             attempt += 1
 

@@ -71,7 +71,7 @@ class RetryBudget:
         """Reserve one retry; return false if none is left and the retry must not be made."""
         return self._bucket.take(1, self._now()) == 0.0
 
-    def refund(self) -> None:
+    def put_back(self) -> None:
         """Return a retry that was reserved and not made."""
         self._bucket.give(1)
 
