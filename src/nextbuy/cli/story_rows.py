@@ -7,9 +7,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from nextbuy.kit.observability.interaction import BUS_PARTICIPANT, Interaction
+from nextbuy.kit.observability.interaction import BUS_PARTICIPANT, FIRST_ERROR, Interaction
 
-_FIRST_ERROR: Final = 400
 _BUS: Final = "bus"
 _REFUND: Final = "refunded"
 """End of the topics about completed refunds: their reason reports no failure."""
@@ -168,7 +167,7 @@ def _failed(one: Interaction) -> bool:
         return bool(one.reason) and not one.name.endswith(_REFUND)
     if one.kind == "step":
         return bool(one.reason)
-    return one.outcome != "ok" or one.status >= _FIRST_ERROR
+    return one.outcome != "ok" or one.status >= FIRST_ERROR
 
 
 def _because(reason: str) -> str:

@@ -21,6 +21,7 @@ from nextbuy.contracts.checks import (
 )
 from nextbuy.contracts.message import Call, CallMeta, Client, Envelope
 from nextbuy.contracts.values import (
+    MAX_SUBSCRIPTIONS,
     EventPosition,
     FailureText,
     LogPosition,
@@ -36,8 +37,6 @@ MAX_READ: Final = 500
 """Envelopes per read."""
 MAX_COMPARED: Final = 5_000
 """Events per comparison with an inbox, over all its topics: well under a second of its database."""
-MAX_SUBSCRIPTIONS: Final = 100
-"""Subscriptions of a service to one topic."""
 _MAX_CURSORS: Final = 1_000
 _MAX_NAMED: Final = MAX_COMPARED * MAX_SUBSCRIPTIONS
 EventIds = Annotated[list[UUID], Meta(max_length=MAX_LISTED)]

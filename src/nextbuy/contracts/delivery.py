@@ -9,12 +9,10 @@ from msgspec import Meta, Raw, Struct
 
 from nextbuy.contracts.checks import require
 from nextbuy.contracts.message import Call, CallMeta, Client
-from nextbuy.contracts.values import FailureText, SubscriptionName
+from nextbuy.contracts.values import MAX_SUBSCRIPTIONS, FailureText, SubscriptionName
 
 MAX_EVENTS: Final = 500
 """Events per call."""
-MAX_SUBSCRIPTIONS: Final = 100
-"""Subscriptions per event."""
 MAX_BYTES: Final = 512 * 1024
 """Bytes of envelopes per call of several events; a single event may be larger."""
 

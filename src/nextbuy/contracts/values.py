@@ -20,6 +20,8 @@ MAX_QUANTITY: Final = 1_000
 MAX_LINES: Final = 50
 MAX_STOCK: Final = 1_000_000
 PAGE_LIMIT: Final = 100
+MAX_SUBSCRIPTIONS: Final = 100
+"""Subscriptions of a service to one topic, and so the results for one event."""
 """Items per page that a client may request."""
 MAX_PAGE: Final = 10_000
 """Items of any page. Calls between services request a limit of their own, which is checked."""

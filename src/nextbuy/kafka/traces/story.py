@@ -17,7 +17,7 @@ import msgspec
 from nextbuy.contracts.traces import trace_key
 from nextbuy.kafka.traces.store import find_batches
 from nextbuy.kit.observability.ids import PURCHASE_KINDS
-from nextbuy.kit.observability.interaction import Interaction, InteractionLine
+from nextbuy.kit.observability.interaction import FIRST_ERROR, Interaction, InteractionLine
 from nextbuy.kit.observability.recorder import path_id
 from nextbuy.kit.storage.database import Database
 
@@ -33,7 +33,6 @@ _MAX_BATCH_BYTES: Final = 16 * 1024 * 1024
 _MAX_BYTES: Final = 128 * 1024 * 1024
 """Bytes of lines that are searched for one story."""
 _MAX_CANDIDATES: Final = 5 * MAX_INTERACTIONS
-_REFUSED: Final = 400
 _FOLLOWED: Final = PURCHASE_KINDS | {"event"}
 """Kinds of ids whose interactions all belong to one story."""
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-fA-F]{32}")
@@ -56,11 +55,10 @@ async def find_story(database: Database, wanted: str) -> list[Interaction]:
     `MAX_INTERACTIONS`, requests that name no id of the marketplace are left out first, then the earliest.
     """
     wanted = wanted.encode(errors="replace").decode().strip()
-    return (
-        await _find(database, _Story(normalise(wanted)))
-        or await _find(database, _Story(wanted, is_request_id=True))
-        or await _find(database, _Story(normalise(wanted), is_request_id=True))
-    )
+    story = await _find(database, _Story(normalise(wanted)))
+    for request_id in dict.fromkeys((wanted, normalise(wanted))):
+        story = story or await _find(database, _Story(request_id, is_request_id=True))
+    return story
 
 
 async def _find(database: Database, story: "_Story") -> list[Interaction]:
@@ -80,7 +78,9 @@ async def _find(database: Database, story: "_Story") -> list[Interaction]:
 def _names_no_id(one: Interaction) -> bool:
     """Return whether it is a read or a refused request without ids: anyone can send any number of them."""
     return (
-        one.kind in {"request", "forward", "serve"} and not one.ids and (one.status >= _REFUSED or "GET " in one.name)
+        one.kind in {"request", "forward", "serve"}
+        and not one.ids
+        and (one.status >= FIRST_ERROR or "GET " in one.name)
     )
 
 

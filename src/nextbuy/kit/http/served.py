@@ -5,11 +5,11 @@ from typing import Final
 
 from nextbuy.contracts.errors import AppError
 from nextbuy.kit.observability.ids import Ids
+from nextbuy.kit.observability.interaction import FIRST_ERROR
 from nextbuy.kit.observability.redaction import reason_of
 from nextbuy.kit.observability.telemetry import Journal, SpanContext
 from nextbuy.kit.wire import Response
 
-_FIRST_ERROR: Final = 400
 QUIET_CALLS: Final = frozenset({"receive-events", "store-interactions"})
 """Calls that log a line only if they fail: received events have their own lines, and storing lines adds none."""
 
@@ -40,7 +40,7 @@ class ServedRequest:
             status, outcome = response.status, "ok"
             if self.error is not None:
                 outcome, reason = self.error.slug, reason_of(self.error)
-            elif status >= _FIRST_ERROR:
+            elif status >= FIRST_ERROR:
                 # A page, or a stored response that is sent again for the same Idempotency-Key.
                 outcome = "refused" if status < 500 else "failed"  # noqa: PLR2004
             elif self.quiet or (local and not self.ids and not span.sampled and self.name.startswith("GET ")):

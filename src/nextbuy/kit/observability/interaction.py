@@ -68,6 +68,8 @@ USUAL_ENDS: Final = {
 }
 """Caller and callee that a line of this kind leaves out."""
 BEHIND_THE_GATEWAY: Final = frozenset({"forward", "serve", "call"})
+FIRST_ERROR: Final = 400
+"""The lowest HTTP status of an error."""
 SLOW: Final = 1_000.0
 """Milliseconds from which an interaction counts as slow."""
 SUCCESS: Final = 200

@@ -17,7 +17,7 @@ from nextbuy.contracts.errors import AppError
 from nextbuy.contracts.traces import MAX_KEYS, MAX_LINES_BYTES, Importance, TraceBatch, TracesClient, trace_key
 from nextbuy.contracts.values import new_id
 from nextbuy.kit.observability.ids import PURCHASE_KINDS
-from nextbuy.kit.observability.interaction import BEHIND_THE_GATEWAY, SLOW, InteractionLine
+from nextbuy.kit.observability.interaction import BEHIND_THE_GATEWAY, FIRST_ERROR, SLOW, InteractionLine
 from nextbuy.kit.observability.telemetry import Journal
 
 log: Final = logging.getLogger(__name__)
@@ -37,7 +37,6 @@ _ZLIB_LEVEL: Final = 1
 """A higher level costs more processor time than the space is worth."""
 _PURCHASE_SERVICES: Final = frozenset({"order", "simulator"})
 """Services whose part in a trace makes it a purchase."""
-_FIRST_ERROR: Final = 400
 _FIRST_FAILURE: Final = 500
 _REQUESTS: Final = BEHIND_THE_GATEWAY | {"request"}
 
@@ -179,7 +178,7 @@ def path_id(kind: str, name: str, status: int) -> str:
 
     Successful reads belong to no story, because pages read an order again and again. Nor do requests for a story.
     """
-    if kind != "request" or (status < _FIRST_ERROR and name.startswith("GET ")):
+    if kind != "request" or (status < FIRST_ERROR and name.startswith("GET ")):
         return ""
     before, _, last = name.rpartition("/")
     if before.endswith(_STORY_PATH):
@@ -196,9 +195,9 @@ def _importance(one: InteractionLine, *, sampled: bool) -> Importance:
 
     Anyone can send reads and requests that are refused, so neither may displace the interactions of a purchase.
     """
-    if not sampled and one.status < _FIRST_ERROR and one.outcome == "ok" and one.ms < SLOW:
+    if not sampled and one.status < FIRST_ERROR and one.outcome == "ok" and one.ms < SLOW:
         return Importance.ROUTINE
-    failed = one.status >= _FIRST_ERROR or (one.outcome != "ok" and one.kind != "step")
+    failed = one.status >= FIRST_ERROR or (one.outcome != "ok" and one.kind != "step")
     if one.kind == "request":
         failed = one.status >= _FIRST_FAILURE
     is_purchase = not one.name.startswith(_READS) and (

@@ -23,6 +23,7 @@ from nextbuy.kit.observability.ids import Ids, noted_ids
 from nextbuy.kit.observability.interaction import (
     APPLIED,
     BEHIND_THE_GATEWAY,
+    FIRST_ERROR,
     NO_SPAN,
     SLOW,
     SUCCESS,
@@ -142,7 +143,6 @@ class ConsumedEvent(NamedTuple):
 
 
 _NO_ENDS: Final = ("", "")
-_FIRST_ERROR: Final = 400
 
 
 class Recorder(Protocol):
@@ -281,7 +281,7 @@ class Journal:
             trace.sampled
             or interaction.kind == "request"
             or interaction.outcome != "ok"
-            or interaction.status >= _FIRST_ERROR
+            or interaction.status >= FIRST_ERROR
             or interaction.ms >= SLOW
             or interaction.kind not in BEHIND_THE_GATEWAY
         ):
