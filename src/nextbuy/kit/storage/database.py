@@ -7,7 +7,7 @@ call. A commit that wrote to the outbox wakes the service's relay, which publish
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import Any, Final, TypeVar
 
@@ -47,7 +47,7 @@ def in_transaction() -> bool:
     return _in_transaction.get()
 
 
-class _PooledConnection(AbstractAsyncContextManager["asyncpg.pool.PoolConnectionProxy[Row]"]):
+class _PooledConnection:
     """A connection of a pool for the length of a block."""
 
     __slots__ = ("_connection", "_pool")
@@ -69,37 +69,53 @@ class _PooledConnection(AbstractAsyncContextManager["asyncpg.pool.PoolConnection
         await self._pool.release(self._connection)
 
 
-class Executor:
-    """Runs the SQL of a service: `Database` or, inside a transaction, `Transaction`."""
+class _BoundedPool:
+    """A pool that waits for a free connection no longer than the deadline of the task."""
 
-    __slots__ = ("service",)
-
-    def __init__(self, service: str) -> None:
-        self.service = service
-
-    def _connected(self) -> "AbstractAsyncContextManager[asyncpg.pool.PoolConnectionProxy[Row]]":
-        """Return the connection of one statement, as a context."""
-        raise NotImplementedError
+    def __init__(self, pool: "asyncpg.Pool[Row]") -> None:
+        self._pool = pool
 
     async def execute(self, sql: str, *values: object) -> str:
-        """Run a statement and return its command tag."""
-        async with self._connected() as connection:
+        async with _PooledConnection(self._pool) as connection:
             return await connection.execute(sql, *values)
 
     async def fetch(self, sql: str, *values: object) -> list[Row]:
-        """Return all rows."""
-        async with self._connected() as connection:
+        async with _PooledConnection(self._pool) as connection:
             return await connection.fetch(sql, *values)
 
     async def fetchrow(self, sql: str, *values: object) -> Row | None:
-        """Return the first row, or None."""
-        async with self._connected() as connection:
+        async with _PooledConnection(self._pool) as connection:
             return await connection.fetchrow(sql, *values)
+
+    async def fetchval(self, sql: str, *values: object) -> Any:  # noqa: ANN401  see Executor
+        async with _PooledConnection(self._pool) as connection:
+            return await connection.fetchval(sql, *values)
+
+
+class Executor:
+    """Runs the SQL of a service: `Database` or, inside a transaction, `Transaction`."""
+
+    __slots__ = ("_runner", "service")
+
+    def __init__(self, runner: "_BoundedPool | asyncpg.pool.PoolConnectionProxy[Row]", service: str) -> None:
+        self._runner = runner
+        self.service = service
+
+    async def execute(self, sql: str, *values: object) -> str:
+        """Run a statement and return its command tag."""
+        return await self._runner.execute(sql, *values)
+
+    async def fetch(self, sql: str, *values: object) -> list[Row]:
+        """Return all rows."""
+        return await self._runner.fetch(sql, *values)
+
+    async def fetchrow(self, sql: str, *values: object) -> Row | None:
+        """Return the first row, or None."""
+        return await self._runner.fetchrow(sql, *values)
 
     async def fetchval(self, sql: str, *values: object) -> Any:  # noqa: ANN401  one cell, of whatever type the column has
         """Return the first cell of the first row, or None."""
-        async with self._connected() as connection:
-            return await connection.fetchval(sql, *values)
+        return await self._runner.fetchval(sql, *values)
 
     def mark_published(self) -> None:
         """Have the relay woken after the commit, because a statement wrote to the outbox."""
@@ -109,15 +125,12 @@ class Executor:
 class Transaction(Executor):
     """An open transaction of a service."""
 
-    __slots__ = ("_context", "published")
+    __slots__ = ("_connection", "published")
 
     def __init__(self, connection: "asyncpg.pool.PoolConnectionProxy[Row]", service: str) -> None:
-        super().__init__(service)
-        self._context = nullcontext(connection)
+        super().__init__(connection, service)
+        self._connection = connection
         self.published = False
-
-    def _connected(self) -> "AbstractAsyncContextManager[asyncpg.pool.PoolConnectionProxy[Row]]":
-        return self._context
 
     def mark_published(self) -> None:
         """Have the relay woken after the commit of this transaction."""
@@ -125,15 +138,14 @@ class Transaction(Executor):
 
     async def executemany(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
         """Run a statement once per row, in one round trip."""
-        async with self._connected() as connection:
-            await connection.executemany(sql, rows)
+        await self._connection.executemany(sql, rows)
 
 
 class Database(Executor):
     """The database of one service; each statement runs in its own transaction."""
 
     def __init__(self, pool: "asyncpg.Pool[Row]", service: str, url: str = "") -> None:
-        super().__init__(service)
+        super().__init__(_BoundedPool(pool), service)
         self._pool = pool
         self._url = url
         self._reserved: list[Database] = []
@@ -169,9 +181,6 @@ class Database(Executor):
         self._reserved.append(reserved)
         return reserved
 
-    def _connected(self) -> "AbstractAsyncContextManager[asyncpg.pool.PoolConnectionProxy[Row]]":
-        return _PooledConnection(self._pool)
-
     def mark_published(self) -> None:
         """Wake the relay, because the statement that wrote to the outbox is committed."""
         self.after_publish()
@@ -188,7 +197,7 @@ class Database(Executor):
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         """Open a transaction: committed at the end of the block, rolled back if it raises."""
-        async with self._connected() as connection:
+        async with _PooledConnection(self._pool) as connection:
             token = _in_transaction.set(True)
             try:
                 async with connection.transaction():
