@@ -4,6 +4,7 @@ In the end two destinations get a copy of their databases from before all losses
 """
 
 import asyncio
+import math
 import os
 import signal
 import subprocess
@@ -136,6 +137,7 @@ class LossRun:
         self, what: str, lose: Callable[[], Awaitable[None]], shoppers: "_Shoppers", *, killed: bool
     ) -> None:
         """Lose events while the kafka service is stopped; it is killed then, or continues with what it remembers."""
+        began = time.time()
         async with self._stopped("kafka", killed=killed):
             await shoppers.buy(LOST)
             await shoppers.change()
@@ -145,6 +147,7 @@ class LossRun:
             await self._all_published()
             await self._note(what, SUBSCRIBERS)
         await self._rest_is_applied()
+        await self._note_received(what, before=began + SETTLING)
         self._log("what the bus still had is applied")
 
     async def _stay_away(self, shoppers: "_Shoppers") -> None:
@@ -193,6 +196,16 @@ class LossRun:
         }
         events = {event for ids in self._lost[what].values() for event in ids}
         self._log(f"{what}: {len(events)} events are lost for {len(self._lost[what])} services and topics")
+
+    async def _note_received(self, what: str, before: float) -> None:
+        """Note that events were not lost which the bus had sent to the stopped service, in answer to its last request.
+
+        They are applied `before` the comparison lists any event of this loss (seconds since the epoch).
+        """
+        missing = await _not_applied(self._stage, before)
+        self._lost[what] = {
+            place: lost for place, ids in self._lost[what].items() if (lost := ids & missing.get(place, set()))
+        }
 
     @asynccontextmanager
     async def _stopped(self, name: str, *, killed: bool) -> AsyncIterator[None]:
@@ -299,8 +312,8 @@ async def _disconnect(postgres: "asyncpg.Connection[asyncpg.Record]", name: str)
     )
 
 
-async def _not_applied(cluster: Cluster) -> NotApplied:
-    """Return the events in the logs that are not in an inbox."""
+async def _not_applied(cluster: Cluster, before: float = math.inf) -> NotApplied:
+    """Return the events in the logs that were not in an inbox at a time (seconds since the epoch), by default now."""
     written, inboxes = await written_events(cluster), await applied_events(cluster)
     missing: NotApplied = defaultdict(set)
     for service in SUBSCRIBERS:
@@ -308,7 +321,7 @@ async def _not_applied(cluster: Cluster) -> NotApplied:
             topics = {event.topic for event in subscription.events}
             applied = inboxes.get(inbox_name(subscription), {})
             for event in written:
-                if event.topic in topics and event.id not in applied:
+                if event.topic in topics and applied.get(event.id, math.inf) >= before:
                     missing[service, event.topic].add(event.id)
     return dict(missing)
 
