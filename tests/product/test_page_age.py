@@ -141,6 +141,13 @@ def steps_only(monkeypatch: pytest.MonkeyPatch) -> None:
 # A request joins one that got an old page; a slow writer stores an old page.
 @example(schedule=[(visit, 0, 0.1, 1), (visit, 2, 1.2, 0), (slow_visit, 1, 0.9, 1)])
 @example(schedule=[(slow_visit, 0, 1.4, 3), (visit, 1, 0.9, 0)])
+# A shared page is computed while its product is cached.
+@example(
+    schedule=[
+        *((visit_after_polls, 0, 0.1, 0), (unshared_visit, 1, 0.1, 0), (own_change, 0, 0.1, 0), (flush, 0, 0.1, 0)),
+        *((visit, 1, 1.2, 0), (visit, 2, 1.2, 0)),
+    ]
+)
 @given(schedule=SCHEDULES)
 @settings(max_examples=100, suppress_health_check=UNCHECKED)
 def test_no_reply_is_older_than_the_promise(engines: Engines, schedule: list[Act]) -> None:
