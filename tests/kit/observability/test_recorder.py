@@ -1,4 +1,4 @@
-"""The recorder never loses a request's time to the store: it waits, sends again, and drops the oldest."""
+"""The recorder never loses a request's time to the store: it waits, sends again, and keeps a bounded number."""
 
 import logging
 from collections.abc import Sequence
@@ -82,7 +82,7 @@ async def test_store_that_does_not_answer_gets_the_same_batch_again(
     ]
 
 
-async def test_oldest_are_dropped_beyond_the_bound(
+async def test_beyond_the_bound_purchases_replace_the_oldest_and_others_are_dropped(
     recorder: TraceRecorder, client: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(module, "_MAX_WAITING", 3)
@@ -92,13 +92,15 @@ async def test_oldest_are_dropped_beyond_the_bound(
     await bounded.flush()
     for number in range(5):
         record(bounded, f"t{number}")
+    record(bounded, "bought", ids={"session": "s-1"})
+    record(bounded, "failed", outcome="unavailable", status=503)
     client.unavailable = False
     with caplog.at_level(logging.INFO):
         await bounded.flush()
 
     kept = {key for batches in client.sent for batch in batches for key in batch.keys}
-    assert kept == {trace_key(trace) for trace in ("sent", "t2", "t3", "t4")}
-    assert caplog.records[-1].dropped == 2  # type: ignore[attr-defined]
+    assert kept == {trace_key(term) for term in ("sent", "t1", "t2", "bought", "s-1")}
+    assert caplog.records[-1].dropped == 4  # type: ignore[attr-defined]
 
 
 async def test_full_call_fits_what_the_kafka_service_accepts(recorder: TraceRecorder, client: Client) -> None:

@@ -1,7 +1,7 @@
 """The recorder sends the interactions of this process to the kafka service, which stores them for `nextbuy trace`.
 
 Recording never blocks or fails a request. Lines wait here for `_INTERVAL`, and longer while the kafka service is
-unavailable. Beyond `_MAX_WAITING` the oldest are dropped; they remain in the log.
+unavailable. Beyond `_MAX_WAITING`, a line of a purchase replaces the oldest, and any other is dropped; the log has all.
 """
 
 import asyncio
@@ -75,8 +75,11 @@ class TraceRecorder:
 
     def record(self, interaction: InteractionLine, line: bytes, *, sampled: bool) -> None:
         """Queue an interaction."""
+        importance = _importance(interaction, sampled=sampled)
         if len(self._waiting) == _MAX_WAITING:
             self._dropped += 1
+            if importance is not Importance.PURCHASE:
+                return
         self._waiting.append(
             _Recorded(
                 line,
@@ -85,7 +88,7 @@ class TraceRecorder:
                 None if interaction.ids is UNSET else interaction.ids,
                 () if interaction.links is UNSET else interaction.links,
                 path_id(interaction.kind, interaction.name, interaction.status),
-                _importance(interaction, sampled=sampled),
+                importance,
             )
         )
         if not self._recorded.is_set():
