@@ -52,7 +52,8 @@ def test_failures_and_waits_are_in_the_summary() -> None:
 
     failure = "Failures: 00:00:00.000 order → product update-stock: 503 product-unavailable: no <- OSError: refused"
     assert failure in lines
-    assert "Waited:   12.4 s between 00:00:00.001 (update-stock) and 00:00:12.400 (order → product," in lines
+    assert f"{failure} (a later attempt succeeded)" in lines
+    assert "Waited:   12.4 s at 00:00:00.000 for order → product update-stock (2 attempts, the last succeeded)" in lines
     assert "… 12.4 s without any interaction …" in lines
 
 
@@ -67,6 +68,57 @@ def test_slow_call_is_a_wait_and_what_waits_for_it_is_none() -> None:
 
     assert "Waited:   1.5 s at 00:00:00.010 for order → product update-stock\n" in lines
     assert lines.count("1.5 s at") == 1
+
+
+def test_waits_at_the_same_time_are_one() -> None:
+    lines = text(
+        [
+            part("publish", "payment-session.opened", ms=1_500, caller="order", carrier="Kafka", ids={"event": "e"}),
+            part("forward", "POST /order/api/pay", 0.01, ms=1_490, callee="order", parent_id="c" * 16),
+            part("request", "GET /order", 61.5, span_id="d" * 16),
+        ]
+    )
+
+    assert (
+        "Waited:   1.5 s at 00:00:00.000 for order → bus (Kafka) event payment-session.opened; gateway → order POST"
+        in lines
+    )
+    assert "60.0 s between 00:00:01.500 (" in lines
+    assert "(client → gateway, GET /order) for the client" in lines
+
+
+def test_event_that_the_bus_did_not_accept_is_a_failure_and_not_published() -> None:
+    refused = part("publish", "order.created", caller="order", outcome="bus-unavailable", reason="no answer",
+                   ids={"event": "e", "order": "o"})  # fmt: skip
+    accepted = part("publish", "order.created", 14.0, caller="order", carrier="Kafka", ids={"event": "e"})
+    product = Destination("product", {"order.created": ["count-activity"]})
+
+    waiting = text([refused], destinations=[product])
+    delivered = text([refused, accepted, receipt("order.created", "e", "product", 0.1)], destinations=[product])
+
+    assert "Missing:  order.created is not published yet (first attempt 60.0 s ago)" in waiting
+    assert "order → bus event order.created: bus-unavailable: no answer" in waiting
+    assert "Missing:" not in delivered
+
+
+def test_events_of_several_orders_have_their_numbers() -> None:
+    story = [
+        part("publish", "order.created", caller="order", ids={"event": f"e{n}", "order": f"o{n}", "number": f"NB-{n}"})
+        for n in (1, 2)
+    ]
+
+    lines = text([*story, receipt("order.paid", "e3", "admin")])
+
+    assert "event order.created of NB-1" in lines
+    assert "event order.created of NB-2" in lines
+
+
+def test_open_session_says_that_the_report_of_its_payment_failed() -> None:
+    opened = part("publish", "payment-session.opened", caller="order", ids={"event": "e", "session": "s"})
+    report = part("request", "POST /order/api/payment-webhook", 1.0, outcome="order-unavailable", status=503)
+
+    assert "State:    open; a payment was reported, which failed" in text([opened, report])
+    assert "Waited:   never for more than 1 s so far" in text([opened])
 
 
 def test_story_without_failures_and_waits_says_so() -> None:
@@ -164,7 +216,7 @@ def test_failure_of_several_attempts_is_one_line_at_its_origin() -> None:
     lines = text(story)
 
     [failures] = [line for line in lines.split("\n") if line.startswith("Failures:")]
-    assert failures.startswith("Failures: 00:00:00.2 to 01.0 gateway → order POST /hook, 4 attempts: 503")
+    assert failures.startswith("Failures: 00:00:00.2 to 01.0 gateway → order POST /hook, 4 times: 503")
     assert failures.endswith("x…")
     assert len(failures) < 200
     assert "\nWaited:" in lines.partition(failures)[2], "each failure has one line"

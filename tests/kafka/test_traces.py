@@ -96,8 +96,10 @@ async def test_story_is_followed_from_order_to_session_to_payment_and_back(deps:
     await store(deps, line("3", "webhook", at=4, ids={"payment": "pay_1", "session": "s-1"}))
     await store(deps, line("4", "order", at=5, ids={"session": "s-1", "order": ["o-1", "o-2"], "number": "NB-1"}))
     story = ["create", "gateway", "pay", "webhook", "order"]
+    await store(deps, line("4", "mail", at=6, kind="step", ids={"session": "s-1", "mail": "m-1"}))
+    story.append("mail")
 
-    for id_text in ("NB-1", "nb-1", " #NB-1 ", "o-2", "s-1", "pay_1", "1" * 32, "2" * 32, "4" * 32):
+    for id_text in ("NB-1", "nb-1", " #NB-1 ", "o-2", "s-1", "pay_1", "m-1", "1" * 32, "2" * 32, "4" * 32):
         assert await names(deps, id_text) == story, id_text
     assert await names(deps, "pay_9") == ["pay other"]
 

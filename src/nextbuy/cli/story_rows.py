@@ -7,12 +7,14 @@ from typing import Final
 
 from msgspec import Struct
 
-from nextbuy.kit.observability.interaction import BUS_PARTICIPANT, FIRST_ERROR, Interaction
+from nextbuy.kit.observability.interaction import BEHIND_THE_GATEWAY, BUS_PARTICIPANT, FIRST_ERROR, Interaction
 
 _BUS: Final = "bus"
 _REFUND: Final = "refunded"
 """End of the topics about completed refunds: their reason reports no failure."""
 _DECLINED: Final = "payment.failed"
+_PASSED_ON: Final = {"webhook": "request", "request": "forward", "forward": "call"}
+"""Kinds whose failure is that of an interaction within it, by the kind of that."""
 
 
 class StoryRow(Struct):
@@ -48,7 +50,7 @@ class StoryRow(Struct):
         one = self.interaction
         if not _failed(one):
             return ""
-        if one.kind in {"publish", "step"}:
+        if one.kind == "step" or is_published(one):
             return self.reason
         status = f"{one.status} " if one.status else ""
         outcomes = [f"{name} {outcome}" for name, outcome in one.subscriptions.items() if outcome != "applied"]
@@ -64,7 +66,7 @@ class StoryRow(Struct):
         if self.served is not None:
             took += f" ({self.served.ms:.1f} in {plain(one.callee)})"
         if self.failure:
-            return f"{took}  {'DECLINED' if one.name == _DECLINED else 'FAILED'} {self.failure}"
+            return f"{took}  {'DECLINED' if one.name == _DECLINED and is_published(one) else 'FAILED'} {self.failure}"
         status = f"{one.status} " if one.status else ""
         return f"{took}  {status}{plain(one.outcome)}{_because(self.reason)}"
 
@@ -81,10 +83,17 @@ class _Lines:
     def __init__(self, story: Sequence[Interaction]) -> None:
         self._sent = {(one.trace_id, one.span_id): one for one in story if one.kind not in {"serve", "consume"}}
         self._served = {(one.trace_id, one.span_id): one for one in story if one.kind == "serve"}
-        self._forwarded: dict[tuple[str, str], list[Interaction]] = defaultdict(list)
+        self._inner: dict[tuple[str, str], list[Interaction]] = defaultdict(list)
+        """The interactions within another, by its trace and span."""
         for one in story:
-            if one.kind in {"request", "forward"}:
-                self._forwarded[one.trace_id, one.parent_id].append(one)
+            if one.kind in BEHIND_THE_GATEWAY | {"request"}:
+                self._inner[one.trace_id, one.parent_id].append(one)
+        self._numbers = {
+            one.ids["order"][0]: one.ids["number"][0]
+            for one in story
+            if len(one.ids.get("order", ())) == len(one.ids.get("number", ())) == 1
+        }
+        """The numbers of orders by their ids."""
 
     def is_shown_by_caller(self, one: Interaction) -> bool:
         sent = self._sent_of(one)
@@ -111,12 +120,14 @@ class _Lines:
         return served if served is not None and served.callee == one.callee else None
 
     def _cause_of(self, one: Interaction) -> Interaction | None:
-        """Return the forward of a failed request, or the request of a failed webhook, that failed in the same way."""
-        if one.kind not in {"request", "webhook"} or not _failed(one):
+        """Return the interaction within a failed one that failed in the same way."""
+        if one.kind not in _PASSED_ON or not _failed(one):
             return None
-        below = "forward" if one.kind == "request" else "request"
-        inner = self._forwarded[one.trace_id, one.span_id]
-        return next((each for each in reversed(inner) if each.kind == below and each.status == one.status), None)
+        for inner in reversed(self._inner[one.trace_id, one.span_id]):
+            same = inner.outcome == one.outcome if inner.kind == "call" else inner.status == one.status
+            if inner.kind == _PASSED_ON[one.kind] and same:
+                return inner
+        return None
 
     def _reason_of(self, one: Interaction) -> str:
         served, cause = self._served_of(one), self._cause_of(one)
@@ -145,15 +156,23 @@ class _Lines:
             return f"late reply to attempt {sent.attempt}: {one.name}"
         if one.kind == "serve":
             return f"{one.name} (in {one.callee})"
-        return _name(one) + (f" (attempt {one.attempt})" if one.attempt > 1 else "")
+        number = self._numbers.get(one.ids["order"][0]) if len(one.ids.get("order", ())) == 1 else None
+        name = _name(one, number if len(self._numbers) > 1 else None)
+        return name + (f" (attempt {one.attempt})" if one.attempt > 1 else "")
 
 
-def _name(one: Interaction) -> str:
+def is_published(one: Interaction) -> bool:
+    """Return whether it is an event that the bus has accepted."""
+    return one.kind == "publish" and one.outcome == "ok"
+
+
+def _name(one: Interaction, number: str | None = None) -> str:
+    of = f" of {number}" if number else ""
     match one.kind:
         case "publish":
-            return f"event {one.name}"
+            return f"event {one.name}{of}"
         case "consume":
-            return f"event {one.name} for {', '.join(one.subscriptions)}"
+            return f"event {one.name}{of} for {', '.join(one.subscriptions)}"
         case "step":
             return f"{one.name}: {one.outcome}"
         case "webhook":
@@ -163,7 +182,7 @@ def _name(one: Interaction) -> str:
 
 
 def _failed(one: Interaction) -> bool:
-    if one.kind == "publish":
+    if is_published(one):
         return bool(one.reason) and not one.name.endswith(_REFUND)
     if one.kind == "step":
         return bool(one.reason)

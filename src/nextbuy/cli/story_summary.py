@@ -1,17 +1,16 @@
 """The summary above a story: its state, its ids, missing events, failures and waits."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
 from msgspec import Struct
 
-from nextbuy.cli.story_rows import StoryRow, clock_time, duration, plain, rows_of
+from nextbuy.cli.story_rows import StoryRow, clock_time, duration, is_published, plain, rows_of
+from nextbuy.cli.story_waits import MIN_WAIT, attempts_of, waits
 from nextbuy.kit.observability.interaction import Interaction
 from nextbuy.kit.service_context import Destination
 
-MIN_WAIT: Final = 1.0
-"""Seconds without any interaction that are reported as a wait."""
 _KINDS: Final = ("number", "order", "session", "payment", "account", "product", "shop")
 _SHARED: Final = ("account", "product", "shop")
 """Kinds of ids that many purchases have in common."""
@@ -19,7 +18,7 @@ _LABEL: Final = 10
 """Characters of a label, with the space after it."""
 _MAX_IDS: Final = 5
 _MAX_LINES: Final = 10
-"""Failures, waits or missing events that the summary names; all are in the rows below."""
+"""Failures, waits or missing events that the summary names."""
 _MAX_REASON: Final = 100
 """Characters of a failure in the summary; its row has the whole text."""
 _STATES: Final = {
@@ -30,7 +29,7 @@ _STATES: Final = {
     "payment-session.opened": "open",
     "payment-session.not-opened": "not opened",
     "payment.failed": "declined",
-    "payment-session.expired": "expired",
+    "payment-session.expired": "expired, not paid",
     "payment.received": "payment received",
     "payment.refund-due": "refund due",
     "create-orders": "paid",
@@ -42,8 +41,10 @@ _STATES: Final = {
     "payment.refunded": "refunded",
 }
 """The state that each event and step of a purchase reports, in the order in which a purchase can reach them."""
+_REPORT: Final = "/payment-webhook"
 _UNKNOWN: Final = "unknown, no event of it is stored"
-_UNFINISHED: Final = frozenset({"open", "payment received", "refund due", _UNKNOWN})
+_OPEN: Final = "open"
+_UNFINISHED: Final = frozenset({_OPEN, "payment received", "refund due", _UNKNOWN})
 
 
 class StoryContext(Struct, frozen=True):
@@ -71,7 +72,8 @@ def summary(story: Sequence[Interaction], context: StoryContext) -> Iterator[str
     last = max(row.ended for row in rows)
     state = "" if shared else _state(story)
     if state:
-        yield f"{'State:':<{_LABEL}}{_with_orders(state, story)}"
+        unreported = "; a payment was reported, which failed" if state == _OPEN and _report_failed(rows) else ""
+        yield f"{'State:':<{_LABEL}}{_with_orders(state, story)}{unreported}"
     for kind in _KINDS:
         found = _ids(story, kind)
         if shared:
@@ -90,11 +92,13 @@ def summary(story: Sequence[Interaction], context: StoryContext) -> Iterator[str
     events = dict.fromkeys(plain(one.name) for one in story if one.kind in {"publish", "consume"})
     if events:
         yield f"{'Events:':<{_LABEL}}{', '.join(events)}"
-    yield from _labelled("Missing:", _limited(_missing(story, context, shared=shared)))
+    missing = _limited(_missing(story, context, shared=shared))
+    yield from _labelled("Missing:", missing)
     none = "none in the interactions below; a purchase has its own" if context.purchases else "none"
     yield from _labelled("Failures:", _limited(_failures(rows)) or [none])
     if not shared:
-        yield from _labelled("Waited:", _limited(_waits(rows)) or [f"never for more than {MIN_WAIT:g} s"])
+        yet = " so far" if missing or state in _UNFINISHED else ""
+        yield from _labelled("Waited:", _limited(waits(rows)) or [f"never for more than {MIN_WAIT:g} s{yet}"])
 
 
 def _labelled(label: str, lines: Sequence[str]) -> Iterator[str]:
@@ -119,6 +123,12 @@ def _state(story: Sequence[Interaction]) -> str:
     return state or (_UNKNOWN if _ids(story, "session") else "")
 
 
+def _report_failed(rows: Sequence[StoryRow]) -> bool:
+    """Return whether the provider reported a payment, and the last report failed."""
+    reports = [row for row in rows if row.name.endswith(_REPORT)]
+    return bool(reports) and bool(reports[-1].failure)
+
+
 def _with_orders(state: str, story: Sequence[Interaction]) -> str:
     orders = len(_ids(story, "order"))
     return f"{state}, {orders} order{'' if orders == 1 else 's'}" if state == "paid" and orders else state
@@ -140,15 +150,19 @@ def _missing(story: Sequence[Interaction], context: StoryContext, *, shared: boo
     The story of a shared id has lines of single events of purchases, so that only events published in it count.
     """
     events: dict[str, Interaction] = {}
+    unpublished: dict[str, Interaction] = {}
     reached: set[tuple[str, str]] = set()
     for one in story:
         if one.kind not in {"publish", "consume"}:
             continue
         for event_id in one.ids.get("event", ()):
-            if not shared or one.kind == "publish":
+            if one.kind == "publish" and not is_published(one):
+                unpublished.setdefault(event_id, one)
+            elif not shared or one.kind == "publish":
                 events.setdefault(event_id, one)
             if one.kind == "consume" and one.outcome != "retry":
                 reached.add((event_id, one.callee))
+    yield from _not_published(unpublished.keys() - events.keys(), unpublished, context.now)
     for destination in context.destinations:
         waiting = [
             one
@@ -162,17 +176,27 @@ def _missing(story: Sequence[Interaction], context: StoryContext, *, shared: boo
             yield f"{names} {verb} not reached {destination.name} (published {ago} ago)"
 
 
+def _not_published(event_ids: Collection[str], events: Mapping[str, Interaction], now: float) -> Iterator[str]:
+    for event_id, one in events.items():
+        if event_id in event_ids:
+            yield f"{plain(one.name)} is not published yet (first attempt {duration(now - one.at)} ago)"
+
+
 def _failures(rows: Sequence[StoryRow]) -> Iterator[str]:
     """Yield one line per distinct failure, with its number of attempts, and leave out the rows that only pass it on."""
     groups: dict[tuple[str, str, str], list[StoryRow]] = {}
     for row in rows:
         if row.failure and not row.has_cause:
             groups.setdefault((row.participants, row.name, row.failure), []).append(row)
+    repaired = {
+        id(row) for attempts in attempts_of(rows) if not attempts[-1].failure for row in attempts if row.failure
+    }
     for (ends, name, failure), group in groups.items():
-        what = name.removeprefix("event ") if group[0].interaction.kind == "publish" else f"{ends} {name}"
-        attempts = f", {len(group)} attempts" if len(group) > 1 else ""
+        what = name.removeprefix("event ") if is_published(group[0].interaction) else f"{ends} {name}"
+        times = f", {len(group)} times" if len(group) > 1 else ""
         short = failure if len(failure) <= _MAX_REASON else f"{failure[: _MAX_REASON - 1].rstrip()}…"
-        yield f"{_time_range(group[0].began, group[-1].began)} {what}{attempts}: {short}"
+        then = " (a later attempt succeeded)" if all(id(row) in repaired for row in group) else ""
+        yield f"{_time_range(group[0].began, group[-1].began)} {what}{times}: {short}{then}"
 
 
 def _time_range(first: float, last: float) -> str:
@@ -180,45 +204,3 @@ def _time_range(first: float, last: float) -> str:
     if begin == end:
         return begin
     return f"{begin[:10]} to {end[6:10] if begin[:6] == end[:6] else end[:10]}"
-
-
-def _waits(rows: Sequence[StoryRow]) -> Iterator[str]:
-    """Yield the pauses between interactions, then the slow calls, except those that wait for another slow call."""
-    before, ended = rows[0], rows[0].began
-    for row in rows:
-        if row.began - ended > MIN_WAIT:
-            yield (
-                f"{duration(row.began - ended)} between {clock_time(ended)} ({before.description}) and "
-                f"{clock_time(row.began)} ({row.participants}, {row.description})"
-            )
-        if row.ended >= ended:
-            before, ended = row, row.ended
-    slow = [attempts for attempts in _attempts(rows) if _end_of(attempts) - attempts[0].began >= MIN_WAIT]
-    for attempts in slow:
-        first, last = attempts[0], attempts[-1]
-        begin, end = first.began, _end_of(attempts)
-        callee = first.interaction.callee
-        if any(inner[0].interaction.caller == callee and begin <= inner[0].began <= end for inner in slow):
-            continue
-        result = "failed" if last.failure else "succeeded"
-        count = f" ({len(attempts)} attempts, the last {result})" if len(attempts) > 1 else ""
-        yield f"{duration(end - begin)} at {clock_time(begin)} for {first.participants} {first.name}{count}"
-
-
-def _attempts(rows: Sequence[StoryRow]) -> list[list[StoryRow]]:
-    """Return the rows in groups: the attempts of a call together."""
-    groups: list[list[StoryRow]] = []
-    latest: dict[tuple[object, ...], list[StoryRow]] = {}
-    for row in rows:
-        one = row.interaction
-        key = (one.kind, one.trace_id, one.parent_id, one.caller, one.callee, one.name)
-        group = latest.get(key)
-        if group is None or one.attempt <= group[-1].interaction.attempt:
-            group = latest[key] = []
-            groups.append(group)
-        group.append(row)
-    return groups
-
-
-def _end_of(attempts: Sequence[StoryRow]) -> float:
-    return max(row.ended for row in attempts)

@@ -10,13 +10,16 @@ from msgspec.structs import replace
 
 from nextbuy.cli.common import fail, settings_of, with_data, with_database
 from nextbuy.cli.story_rows import clock_time, duration, plain, rows_of
-from nextbuy.cli.story_summary import MIN_WAIT, StoryContext, is_shared, summary
-from nextbuy.kit.observability.interaction import Interaction
+from nextbuy.cli.story_summary import StoryContext, is_shared, summary
+from nextbuy.cli.story_waits import MIN_WAIT
+from nextbuy.kit.observability.interaction import FIRST_ERROR, Interaction
 from nextbuy.kit.storage.database import Database
 
 SERVICE: Final = "kafka"
 _MAX_PURCHASES: Final = 10
 """Purchases that the story of an account or a product lists, the latest ones."""
+_MAX_COLUMN: Final = 60
+"""Characters after which a description is not padded."""
 
 
 @click.command()
@@ -37,10 +40,12 @@ def trace(id_text: str, data: Path | None) -> None:
     context = StoryContext(wanted, now=time.time(), destinations=destinations())
 
     async def read(database: Database) -> tuple[list[Interaction], StoryContext]:
-        story = await find_story(database, wanted)
+        story = await find_story(database, id_text)
         if not is_shared(story, wanted):
             return story, context
-        latest = {some: None for one in reversed(story) for some in one.ids.get("session", ())}
+        latest = {
+            some: None for one in reversed(story) if one.status < FIRST_ERROR for some in one.ids.get("session", ())
+        }
         found = [await find_story(database, session) for session in list(latest)[:_MAX_PURCHASES]]
         return story, replace(context, purchases=found, more_purchases=max(0, len(latest) - _MAX_PURCHASES))
 
@@ -48,8 +53,8 @@ def trace(id_text: str, data: Path | None) -> None:
     if not story:
         days = settings_of(data=data).trace_days
         fail(
-            f"Nothing is known about {plain(wanted)}. Check the id; traces are deleted after {days:g} days "
-            "(NEXTBUY_TRACE_DAYS)."
+            f"Nothing is known about {plain(id_text.strip())}. Give the whole id. Interactions are found some seconds "
+            f"after they happen, and are deleted after {days:g} days (NEXTBUY_TRACE_DAYS)."
         )
     for line in story_lines(story, context):
         click.echo(line)
@@ -61,7 +66,7 @@ def story_lines(story: Sequence[Interaction], context: StoryContext) -> Iterator
     yield from summary(story, context)
     yield ""
     width = max(len(row.participants) for row in rows)
-    wide = max(len(row.description) for row in rows)
+    wide = min(_MAX_COLUMN, max(len(row.description) for row in rows))
     shared = is_shared(story, context.wanted)
     ended = rows[0].began
     for row in rows:

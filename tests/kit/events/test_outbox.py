@@ -257,14 +257,28 @@ async def test_relay_that_lost_its_lease_leaves_outbox_and_lease_to_the_holder(
 
 
 async def test_outage_of_the_bus_is_logged_once_and_events_wait(
-    publisher: Database, own_redis: OwnRedis, own_bus: RedisBus, log_file: LogFile, caplog: pytest.LogCaptureFixture
+    publisher: Database,
+    own_redis: OwnRedis,
+    own_bus: RedisBus,
+    log_file: LogFile,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     caplog.set_level(logging.INFO, logger="nextbuy.kit.events.relay")
+    attempts: list[int] = []
+    publish = own_bus.publish
+
+    async def count_attempts(messages: Sequence[BusMessage]) -> None:
+        attempts.append(len(messages))
+        await publish(messages)
+
+    monkeypatch.setattr(own_bus, "publish", count_attempts)
     async with relaying(Relay(publisher, own_bus, log_file.journal)):
         own_redis.kill()
         await commit(publisher, *[Counted(about="a", n=n) for n in range(5)])
         await until(lambda: "stay in the outbox" in caplog.text)
         await commit(publisher, *[Counted(about="a", n=n) for n in range(5, 9)])
+        await until(lambda: len(attempts) >= 3)
         await until(lambda: count_is(publisher, "outbox_leases WHERE leased_until > now()", 0))
         assert await count(publisher, UNPUBLISHED) == 9
         own_redis.restart()
@@ -272,6 +286,13 @@ async def test_outage_of_the_bus_is_logged_once_and_events_wait(
         await until(lambda: "publishing resumed" in caplog.text)
     assert by_key(contents(await arrived(own_bus, 9))) == {"a": list(range(9))}
     assert caplog.text.count("stay in the outbox") == 1
+    lines = log_file.lines("publish")
+    failed = [line["ids"]["event"][0] for line in lines if line["outcome"] == "bus-unavailable" and line["reason"]]
+    published = [line["ids"]["event"][0] for line in lines if line["outcome"] == "ok"]
+    # Only what waited at the start of the outage is logged as failed, and only once.
+    assert 1 <= len(failed) == len(set(failed)) <= 5
+    assert len(published) == len(set(published)) == 9
+    assert set(failed) < set(published)
 
 
 async def test_stopped_relay_releases_its_buckets(publisher: Database, bus: RedisBus, log_file: LogFile) -> None:

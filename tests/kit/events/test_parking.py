@@ -152,6 +152,8 @@ async def test_rejected_event_is_parked_and_all_others_are_published_in_order(
     assert "rejects the message" in one.reason
     assert msgspec.json.decode(one.envelope)["data"]["n"] == 17
     assert [record.levelname for record in caplog.records if "it is parked" in record.getMessage()] == ["ERROR"]
+    [rejected] = [line for line in log_file.lines("publish") if line["outcome"] == "rejected"]
+    assert rejected["ids"]["event"] == [str(one.event_id)]
     assert await count(publisher, "event_log") == 40
 
 

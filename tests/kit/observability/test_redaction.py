@@ -29,7 +29,7 @@ PLANTED = {
     "signed with whsec_0123456789abcdef": "0123456789abcdef",
     "Authorization: Basic bmV4dGJ1eTpzM2NyM3Q=": "bmV4dGJ1eTpzM2NyM3Q=",
     "sk_live_51H8abcdef was refused": "51H8abcdef",
-    "card 4242 4242 4242 4242 declined": "4242 4242",
+    "card 5555 5555 5555 4444 declined": "5555 4444",
     '{"card_number": "4000000000000002"}': "4000000000000002",
     "hash $argon2id$v=19$m=65536,t=3,p=4$c29tZXNhbHQ$aGFzaA": "c29tZXNhbHQ",
 }
@@ -46,6 +46,7 @@ def test_planted_secret_is_hidden(text: str, secret: str) -> None:
     [
         "session 01a22377-0e8c-77b1-ac66-9084a6784c83 of order NB-XWV2-1",
         "pay_fd19e4614611a541ee031103fc862eeb in trace 3f15546eb8fec3391caf252d198165f0",
+        "This is not a test card. Use 4242 4242 4242 4242.",
         'Only 2 of "Oak chopping board" are left. Reduce the quantity.',
         "The access token has expired. Refresh it, or log in again.",
         "ClientConnectorError: Cannot connect to host 127.0.0.1:8080 [Connect call failed ('127.0.0.1', 8080)]",

@@ -33,7 +33,7 @@ _MAX_BATCH_BYTES: Final = 16 * 1024 * 1024
 _MAX_BYTES: Final = 128 * 1024 * 1024
 """Bytes of lines that are searched for one story."""
 _MAX_CANDIDATES: Final = 5 * MAX_INTERACTIONS
-_FOLLOWED: Final = PURCHASE_KINDS | {"event"}
+_FOLLOWED: Final = PURCHASE_KINDS | {"event", "mail"}
 """Kinds of ids whose interactions all belong to one story."""
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-fA-F]{32}")
 _NUMBER: Final = re.compile(r"(?i)nb-[a-z0-9-]+")

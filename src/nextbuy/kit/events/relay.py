@@ -32,7 +32,7 @@ from nextbuy.kit.events.bus.interface import (
 from nextbuy.kit.events.parking import park
 from nextbuy.kit.events.waiting_topics import WaitingTopics
 from nextbuy.kit.observability.ids import PURCHASE_KINDS, Ids, kind_of
-from nextbuy.kit.observability.redaction import redact
+from nextbuy.kit.observability.redaction import reason_of, redact
 from nextbuy.kit.observability.telemetry import Journal, PublishedEvent, SpanContext
 from nextbuy.kit.rpc.retry import backoff
 from nextbuy.kit.storage.database import Database, Row
@@ -215,6 +215,8 @@ class Relay:
             await self._release_leases(buckets, until)
             if self._refuse_topics(error, retried):
                 return 0
+            if isinstance(error, BusUnavailable) and not self._failing:
+                self._log_failure("bus-unavailable", rows, error, began)
             raise
         self._suspects = max(0, self._suspects - len(rows))
         if not rows:
@@ -226,9 +228,16 @@ class Relay:
         self._more = after["more"]
         if after["deleted"] < len(rows):
             log.warning("lease expired during publishing; %d events of %s published twice", len(rows), self._service)
-        published = [_published(row, self._kinds.get(row["topic"], "")) for row in rows]
-        self._journal.published(self._service, self._bus.carrier, published, began=began)
+        self._journal.published(self._service, self._bus.carrier, self._published(rows), began=began)
         return len(rows)
+
+    def _published(self, rows: Sequence[Row]) -> list[PublishedEvent]:
+        return [_published(row, self._kinds.get(row["topic"], "")) for row in rows]
+
+    def _log_failure(self, outcome: str, rows: Sequence[Row], error: Exception, began: float) -> None:
+        """Log events that the bus did not accept, once per outage."""
+        failed = [one._replace(reason=reason_of(error)) for one in self._published(rows)]
+        self._journal.published(self._service, self._bus.carrier, failed, began=began, outcome=outcome)
 
     async def _read(self, retried: str | None) -> list[Row]:
         """Lease buckets, and read the events of the topic that is tried again, else of all topics that do not wait."""
@@ -251,6 +260,7 @@ class Relay:
                 "the bus rejects an event; it is parked, and later events are published",
                 extra={"topic": rows[0]["topic"], "position": rows[0]["id"], "service": self._service, "reason": error},
             )
+            self._log_failure("rejected", rows, error, time.perf_counter())
 
     def _refuse_topics(self, error: BaseException, retried: str | None) -> bool:
         """Have topics wait if an error concerns only them; return whether it does."""

@@ -31,7 +31,7 @@ class Interaction(Struct, kw_only=True):
     ids: dict[str, list[str]]
     """The ids that it is about, by kind (`ids.py`)."""
     reason: str
-    """For a failure: its text and causes. For a published event: why its checkout ended."""
+    """For a failure: its text and causes. For an event on the bus: why its checkout ended."""
     links: list[str]
     """Other traces that it is work for."""
     subscriptions: dict[str, str]

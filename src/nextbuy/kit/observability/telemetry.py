@@ -124,7 +124,7 @@ class use_span:  # noqa: N801  used as a function
 
 
 class PublishedEvent(NamedTuple):
-    """An event that a service published, with the ids and the reason that it reports."""
+    """An event that a service published, with the ids and the reason that it reports, or why it was not published."""
 
     topic: str
     ids: Ids
@@ -212,7 +212,9 @@ class Journal:
         else:
             self.write(self._line(line, trace))
 
-    def published(self, service: str, carrier: str, events: Iterable[PublishedEvent], *, began: float) -> None:
+    def published(
+        self, service: str, carrier: str, events: Iterable[PublishedEvent], *, began: float, outcome: str = "ok"
+    ) -> None:
         """Write a line for each event of a batch that a service began to publish at `began` over a carrier."""
         elapsed = time.perf_counter() - began
         line = InteractionLine(
@@ -221,6 +223,7 @@ class Journal:
             caller=service,
             carrier=carrier,
             name="",
+            outcome=outcome,
             ms=round(elapsed * 1000, 1),
             trace_id="",
             span_id="",
