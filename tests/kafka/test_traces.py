@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 from nextbuy.contracts.auth import ValidateAdmin
 from nextbuy.contracts.errors import NotFound
-from nextbuy.contracts.traces import Importance, StoreInteractions, TraceBatch, trace_key
+from nextbuy.contracts.traces import Importance, StoreInteractions, TraceBatch, request_key, trace_key
 from nextbuy.contracts.values import Role, new_id
 from nextbuy.kafka.deps import Deps
 from nextbuy.kafka.traces.purge_traces import purge_traces
@@ -164,6 +164,37 @@ async def test_stranger_cannot_hide_the_story_of_an_order(deps: Deps, wanted: st
     names = [one.name for one in await find_story(deps.database, wanted)]
 
     assert "order.created" in names
+
+
+async def test_reads_and_refused_requests_belong_to_a_story_and_lead_nowhere(deps: Deps) -> None:
+    await store(
+        deps, line("1", "order.created", kind="publish", ids={"order": "o-1", "number": "NB-1", "event": "e-1"})
+    )
+    await store(
+        deps, line("2", "order.created", kind="publish", ids={"order": "o-2", "number": "NB-2", "event": "e-2"})
+    )
+    for status in (401, 200):
+        asides = [
+            line("3", "GET order-details", kind="serve", caller="", status=status, ids={"order": f"o-{number}"})
+            for number in (1, 2)
+        ]
+        await store(deps, *asides, line("3", "POST shop", kind="request", caller="", callee=""))
+
+    for wanted in ("o-1", "NB-1"):
+        found = await find_story(deps.database, wanted)
+        assert {one.trace_id[0] for one in found} == {"1", "3"}
+        assert {some for one in found for some in one.ids["order"]} == {"o-1"}
+
+
+async def test_request_id_of_a_client_never_counts_as_an_id_of_the_marketplace(deps: Deps) -> None:
+    await store(deps, line("1", "order.created", kind="publish", ids={"order": "o-1", "number": "NB-1"}))
+    marked = line("2", "POST /order/api/create-payment-session", kind="request", caller="", callee="")
+    marked.correlation_id = "NB-1"
+    await store(deps, marked)
+
+    assert await names(deps, "NB-1") == ["order.created"]
+    assert len(await find_batches(deps.database, [request_key("NB-1")], [], 10)) == 1
+    assert len(await find_batches(deps.database, [trace_key("NB-1")], [], 10)) == 1
 
 
 @pytest.mark.parametrize("wanted", ["4EBEB56E-0000-4000-8000-00000000000A", "nb-shop-77", "my request"])

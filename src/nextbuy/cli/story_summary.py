@@ -62,7 +62,7 @@ class StoryContext(Struct, frozen=True):
 
 def is_shared(story: Sequence[Interaction], wanted: str) -> bool:
     """Return whether an id is that of an account, a product or a shop, which many purchases have in common."""
-    return any(wanted in one.ids.get(kind, ()) for one in story for kind in _SHARED)
+    return any(wanted in _ids(story, kind) for kind in _SHARED)
 
 
 def summary(story: Sequence[Interaction], context: StoryContext) -> Iterator[str]:
@@ -114,7 +114,7 @@ def _limited(lines: Iterator[str]) -> list[str]:
 
 
 def _ids(story: Sequence[Interaction], kind: str) -> list[str]:
-    return list(dict.fromkeys(some for one in story for some in one.ids.get(kind, ())))
+    return list(dict.fromkeys(some for one in story if not one.is_aside for some in one.ids.get(kind, ())))
 
 
 def _state(story: Sequence[Interaction]) -> str:

@@ -12,7 +12,7 @@ from nextbuy.cli.common import fail, settings_of, with_data, with_database
 from nextbuy.cli.story_rows import clock_time, duration, plain, rows_of
 from nextbuy.cli.story_summary import StoryContext, is_shared, summary
 from nextbuy.cli.story_waits import MIN_WAIT
-from nextbuy.kit.observability.interaction import FIRST_ERROR, Interaction
+from nextbuy.kit.observability.interaction import Interaction
 from nextbuy.kit.storage.database import Database
 
 SERVICE: Final = "kafka"
@@ -43,9 +43,7 @@ def trace(id_text: str, data: Path | None) -> None:
         story = await find_story(database, id_text)
         if not is_shared(story, wanted):
             return story, context
-        latest = {
-            some: None for one in reversed(story) if one.status < FIRST_ERROR for some in one.ids.get("session", ())
-        }
+        latest = {some: None for one in reversed(story) if not one.is_aside for some in one.ids.get("session", ())}
         found = [await find_story(database, session) for session in list(latest)[:_MAX_PURCHASES]]
         return story, replace(context, purchases=found, more_purchases=max(0, len(latest) - _MAX_PURCHASES))
 

@@ -14,7 +14,8 @@ from nextbuy.contracts.values import Nothing
 MAX_KEYS: Final = 100_000
 """Keys of one batch."""
 MAX_LINES_BYTES: Final = 512 * 1024
-"""Bytes of the compressed lines of one batch; with base64 and keys, a call stays within what a service accepts."""
+"""Bytes of the compressed lines of one batch."""
+_REQUEST: Final = "request:"
 _TRACE_ID: Final = 32
 """Hexadecimal digits of a trace id."""
 _HALF: Final = 2**63
@@ -71,6 +72,11 @@ class TracesClient(Client):
     async def store_interactions(self, batches: Sequence[TraceBatch]) -> None:
         """Store interactions, each batch once."""
         await self._send(StoreInteractions(batches=list(batches)))
+
+
+def request_key(request_id: str) -> int:
+    """Return the number under which a client's request id is indexed, never that of an id of the marketplace."""
+    return trace_key(_REQUEST + request_id)
 
 
 def trace_key(id_text: str) -> int:

@@ -14,10 +14,10 @@ from uuid import UUID
 
 import msgspec
 
-from nextbuy.contracts.traces import trace_key
+from nextbuy.contracts.traces import request_key, trace_key
 from nextbuy.kafka.traces.store import find_batches
 from nextbuy.kit.observability.ids import PURCHASE_KINDS
-from nextbuy.kit.observability.interaction import FIRST_ERROR, Interaction, InteractionLine
+from nextbuy.kit.observability.interaction import Interaction, InteractionLine
 from nextbuy.kit.observability.recorder import path_id
 from nextbuy.kit.storage.database import Database
 
@@ -52,7 +52,7 @@ async def find_story(database: Database, wanted: str) -> list[Interaction]:
     """Return the interactions that tell the story of an id, in order of time; empty if none is stored.
 
     A client chooses its request ids, so an id counts as one only if it is nothing else. Of more than
-    `MAX_INTERACTIONS`, requests that name no id of the marketplace are left out first, then the earliest.
+    `MAX_INTERACTIONS`, reads and refused requests are left out first, then the earliest.
     """
     wanted = wanted.encode(errors="replace").decode().strip()
     story = await _find(database, _Story(normalise(wanted)))
@@ -64,24 +64,15 @@ async def find_story(database: Database, wanted: str) -> list[Interaction]:
 async def _find(database: Database, story: "_Story") -> list[Interaction]:
     terms = {story.wanted}
     for _ in range(_MAX_ROUNDS):
-        keys = [trace_key(term) for term in terms]
+        keys = [story.key_of(term) for term in terms]
         rows = await find_batches(database, keys, story.batches.keys(), _MAX_BATCHES)
         batches = {row["id"]: row["lines"] for row in rows}
         # Searching thousands of lines would block the event loop.
         terms = await asyncio.to_thread(story.extend, batches, terms)
         if not terms:
             break
-    parts = sorted(story.parts.values(), key=lambda one: (_names_no_id(one), -one.at))[:MAX_INTERACTIONS]
+    parts = sorted(story.parts.values(), key=lambda one: (one.is_aside, -one.at))[:MAX_INTERACTIONS]
     return sorted(parts, key=lambda one: one.order)
-
-
-def _names_no_id(one: Interaction) -> bool:
-    """Return whether it is a read or a refused request without ids: anyone can send any number of them."""
-    return (
-        one.kind in {"request", "forward", "serve"}
-        and not one.ids
-        and (one.status >= FIRST_ERROR or "GET " in one.name)
-    )
 
 
 class _Story:
@@ -101,6 +92,10 @@ class _Story:
         """Traces of work for a batch; their other ids are not followed."""
         self._purchase: set[str] = set()
         self._searched = {wanted}
+
+    def key_of(self, term: str) -> int:
+        """Return the key under which a term is stored."""
+        return request_key(term) if self._is_request_id and term == self.wanted else trace_key(term)
 
     def extend(self, batches: Mapping[UUID, bytes], terms: Collection[str]) -> set[str]:
         """Search new batches for all ids so far, and earlier ones for `terms`; return the ids to search for next."""
@@ -151,7 +146,13 @@ class _Story:
         )
 
     def _follow(self, one: Interaction) -> None:
-        if one.trace_id in self._traces or self.wanted == one.trace_id or self._is_requested(one):
+        if self.wanted == one.trace_id or self._is_requested(one):
+            self._follow_whole(one)
+        elif not one.is_aside:
+            self._follow_ids(one)
+
+    def _follow_ids(self, one: Interaction) -> None:
+        if one.trace_id in self._traces:
             self._follow_whole(one)
             return
         if one.trace_id in self._linked:

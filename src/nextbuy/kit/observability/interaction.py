@@ -47,6 +47,13 @@ class Interaction(Struct, kw_only=True):
         return self.callee if self.kind in {"serve", "consume"} else self.caller
 
     @property
+    def is_aside(self) -> bool:
+        """Whether it is a read or a refused request of a client: anyone can send them with any ids, in any trace."""
+        is_of_client = self.kind in {"request", "forward"} or (self.kind == "serve" and self.caller == "gateway")
+        is_refused = FIRST_ERROR <= self.status < _FIRST_FAILURE
+        return is_of_client and (is_refused or any(f"{method} " in self.name for method in _READS))
+
+    @property
     def order(self) -> tuple[object, ...]:
         """The key by which a story is sorted: the time, then fields that distinguish interactions of the same time."""
         event_id = next(iter(self.ids.get("event", ())), "")
@@ -70,6 +77,9 @@ USUAL_ENDS: Final = {
 BEHIND_THE_GATEWAY: Final = frozenset({"forward", "serve", "call"})
 FIRST_ERROR: Final = 400
 """The lowest HTTP status of an error."""
+_FIRST_FAILURE: Final = 500
+"""The lowest HTTP status of a failure of the marketplace."""
+_READS: Final = ("GET", "HEAD", "OPTIONS")
 SLOW: Final = 1_000.0
 """Milliseconds from which an interaction counts as slow."""
 SUCCESS: Final = 200

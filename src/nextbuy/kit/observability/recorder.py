@@ -8,16 +8,16 @@ import asyncio
 import logging
 import zlib
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from msgspec import UNSET, Struct
 
 from nextbuy.contracts.errors import AppError
-from nextbuy.contracts.traces import MAX_KEYS, MAX_LINES_BYTES, Importance, TraceBatch, TracesClient, trace_key
+from nextbuy.contracts.traces import MAX_KEYS, Importance, TraceBatch, TracesClient, request_key, trace_key
 from nextbuy.contracts.values import new_id
 from nextbuy.kit.observability.ids import PURCHASE_KINDS
-from nextbuy.kit.observability.interaction import BEHIND_THE_GATEWAY, FIRST_ERROR, SLOW, InteractionLine
+from nextbuy.kit.observability.interaction import FIRST_ERROR, SLOW, InteractionLine
 from nextbuy.kit.observability.telemetry import Journal
 
 log: Final = logging.getLogger(__name__)
@@ -28,8 +28,8 @@ _MAX_PAUSE: Final = 15.0
 """Seconds between two attempts while the kafka service is unavailable."""
 _MAX_WAITING: Final = 20_000
 """Interactions that may wait: some 6 MB."""
-_MAX_PER_CALL: Final = 4_000
-"""Interactions of one call: their lines compress to some 200 kB."""
+_MAX_CALL_BYTES: Final = 400_000
+"""Bytes of lines in one call. Even if they cannot be compressed, with their keys they fit what a service accepts."""
 _PATH_ID: Final = 8
 """Characters of the shortest last part of a path that is indexed as an id."""
 _STORY_PATH: Final = "/kafka/api/traces"
@@ -38,13 +38,16 @@ _ZLIB_LEVEL: Final = 1
 _PURCHASE_SERVICES: Final = frozenset({"order", "simulator"})
 """Services whose part in a trace makes it a purchase."""
 _FIRST_FAILURE: Final = 500
-_REQUESTS: Final = BEHIND_THE_GATEWAY | {"request"}
+_INVALID: Final = frozenset({400, 413, 415, 422})
+"""The statuses of a call that would be refused each time."""
 
 
 class _Recorded(Struct, frozen=True, gc=False):
     """An interaction that waits to be sent; `ids` are in the line's form."""
 
     line: bytes
+    spans: tuple[str, ...]
+    """The traces and spans that it belongs to: see `_spans_of`."""
     trace_id: str
     correlation_id: str
     ids: dict[str, Any] | None
@@ -67,8 +70,8 @@ class TraceRecorder:
         self._client = client
         self._waiting: deque[_Recorded] = deque(maxlen=_MAX_WAITING)
         self._recorded = asyncio.Event()
-        self._unsent: list[TraceBatch] = []
-        """The batches of a call that failed, which the next one sends again."""
+        self._unsent: list[list[TraceBatch]] = []
+        """The batches of each call that is not sent yet, or failed and will be sent again."""
         self._failing = False
         self._dropped = 0
         self._sending = asyncio.Lock()
@@ -83,6 +86,7 @@ class TraceRecorder:
         self._waiting.append(
             _Recorded(
                 line,
+                _spans_of(interaction),
                 interaction.trace_id,
                 interaction.correlation_id,
                 None if interaction.ids is UNSET else interaction.ids,
@@ -113,12 +117,15 @@ class TraceRecorder:
         left = len(self._waiting)
         while self._unsent or left > 0:
             if not self._unsent:
-                count = min(left, _MAX_PER_CALL)
-                left -= count
-                self._unsent = batches_of([self._waiting.popleft() for _ in range(count)])
+                self._unsent = calls_of([self._waiting.popleft() for _ in range(left)])
+                left = 0
             try:
-                await self._client.store_interactions(self._unsent)
+                await self._client.store_interactions(self._unsent[0])
             except AppError as error:
+                if error.status in _INVALID:
+                    log.warning("interactions refused; not stored", extra={"slug": error.slug, "detail": str(error)})
+                    del self._unsent[0]
+                    continue
                 if not self._failing:
                     log.warning(
                         "interactions not stored; retry scheduled, they are in the log",
@@ -127,42 +134,79 @@ class TraceRecorder:
                 self._failing = True
                 self._recorded.set()
                 return False
-            self._unsent = []
+            del self._unsent[0]
         if self._failing:
             log.info("interactions stored again", extra={"dropped": self._dropped})
         self._failing, self._dropped = False, 0
         return True
 
 
-def batches_of(recorded: Iterable[_Recorded]) -> list[TraceBatch]:
-    """Return interactions as batches, one per importance: a trace is as important as its most important line."""
-    recorded = list(recorded)
-    by_trace: dict[str, Importance] = {}
+def calls_of(recorded: Sequence[_Recorded]) -> list[list[TraceBatch]]:
+    """Return interactions as the batches of calls, each batch of one importance and each call of bounded size."""
+    by_span: dict[str, Importance] = {}
     for one in recorded:
-        if one.importance > by_trace.get(one.trace_id, -1):
-            by_trace[one.trace_id] = one.importance
-    batches = []
-    for importance in Importance:
-        chosen = [one for one in recorded if by_trace[one.trace_id] is importance]
-        if not chosen:
-            continue
-        lines = zlib.compress(b"\n".join([one.line for one in chosen]), _ZLIB_LEVEL)
-        if len(lines) > MAX_LINES_BYTES:
-            log.warning("interactions not stored: too many bytes", extra={"count": len(chosen)})
-            continue
-        keys = [trace_key(term) for term in _terms(chosen)]
-        batches.append(TraceBatch(new_id(), importance, keys[:MAX_KEYS], lines))
-    return batches
+        for span in one.spans:
+            if one.importance > by_span.get(span, -1):
+                by_span[span] = one.importance
+    chosen: dict[Importance, list[_Recorded]] = {importance: [] for importance in Importance}
+    for one in recorded:
+        chosen[max(by_span[span] for span in one.spans)].append(one)
+    calls: list[list[TraceBatch]] = []
+    room = 0
+    for importance, some in chosen.items():
+        for part, size in _parts(some):
+            if size > room or len(calls[-1]) == len(Importance):
+                calls.append([])
+                room = _MAX_CALL_BYTES
+            room -= size
+            calls[-1].append(_batch(importance, part))
+    return calls
+
+
+def _parts(recorded: Iterable[_Recorded]) -> Iterator[tuple[list[_Recorded], int]]:
+    """Yield parts of at most `_MAX_CALL_BYTES`, with their size."""
+    part: list[_Recorded] = []
+    size = 0
+    for one in recorded:
+        if part and size + len(one.line) > _MAX_CALL_BYTES:
+            yield part, size
+            part, size = [], 0
+        part.append(one)
+        size += len(one.line)
+    if part:
+        yield part, size
+
+
+def _batch(importance: Importance, recorded: Sequence[_Recorded]) -> TraceBatch:
+    lines = zlib.compress(b"\n".join([one.line for one in recorded]), _ZLIB_LEVEL)
+    keys = {trace_key(term) for term in _terms(recorded)}
+    keys.update(request_key(one.correlation_id) for one in recorded if one.correlation_id)
+    return TraceBatch(new_id(), importance, list(keys)[:MAX_KEYS], lines)
+
+
+def _spans_of(one: InteractionLine) -> tuple[str, ...]:
+    """Return the spans whose importance an interaction has: the spans of the request that a service handles.
+
+    A whole trace would not do, because a client may send any number of requests in the trace of its purchase.
+    """
+    match one.kind:
+        case "forward":
+            spans: tuple[str, ...] = (one.span_id, one.parent_id)
+        case "request" | "serve" | "webhook":
+            spans = (one.span_id,)
+        case "consume":
+            spans = ("",)
+        case _:
+            spans = (one.parent_id,)
+    return tuple(one.trace_id + span for span in spans)
 
 
 def _terms(recorded: Iterable[_Recorded]) -> set[str]:
-    """Return everything under which these interactions are found."""
+    """Return the ids under which these interactions are found, apart from request ids."""
     terms: set[str] = set()
     ids: set[object] = set()
     for one in recorded:
         terms.add(one.trace_id)
-        if one.correlation_id:
-            terms.add(one.correlation_id)
         terms.update(one.links)
         if one.ids is not None:
             for some in one.ids.values():
@@ -189,7 +233,7 @@ def path_id(kind: str, name: str, status: int) -> str:
     return last if _PATH_ID <= len(last) < len(name) and any(map(str.isdigit, last)) else ""
 
 
-_READS: Final = ("GET ", "get-", "list-", "read-", "validate-")
+_READS: Final = ("GET ", "HEAD ", "OPTIONS ", "get-", "list-", "read-", "validate-")
 """Prefixes of the names of reads. Anyone can send any number of sampled ones."""
 
 
@@ -200,14 +244,21 @@ def _importance(one: InteractionLine, *, sampled: bool) -> Importance:
     """
     if not sampled and one.status < FIRST_ERROR and one.outcome == "ok" and one.ms < SLOW:
         return Importance.ROUTINE
-    failed = one.status >= FIRST_ERROR or (one.outcome != "ok" and one.kind != "step")
-    if one.kind == "request":
-        failed = one.status >= _FIRST_FAILURE
-    is_purchase = not one.name.startswith(_READS) and (
+    is_read = one.name.startswith(_READS)
+    is_refused = FIRST_ERROR <= one.status < _FIRST_FAILURE
+    is_of_client = one.kind in {"request", "forward"} or (one.kind == "serve" and not one.caller)
+    if sampled and not is_read and not (is_refused and is_of_client) and _is_of_purchase(one):
+        return Importance.PURCHASE
+    if is_refused:
+        failed = not is_read and not is_of_client
+    else:
+        failed = one.status >= _FIRST_FAILURE or (one.outcome != "ok" and one.kind != "step")
+    return Importance.FAILURE if failed or one.ms >= SLOW else Importance.ROUTINE
+
+
+def _is_of_purchase(one: InteractionLine) -> bool:
+    return (
         one.caller in _PURCHASE_SERVICES
         or one.callee in _PURCHASE_SERVICES
         or not PURCHASE_KINDS.isdisjoint(one.ids or ())
     )
-    if sampled and is_purchase and (not failed or one.kind not in _REQUESTS):
-        return Importance.PURCHASE
-    return Importance.FAILURE if failed or one.ms >= SLOW else Importance.ROUTINE
