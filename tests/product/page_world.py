@@ -93,7 +93,7 @@ class Copy:
         """Seconds that its monotonic clock is ahead of the others."""
         self.own_version = 0
         self.jumps = 0
-        shared = SharedCache(SteppedServer(world), "shop:", self.now)
+        shared = SharedCache(SteppedServer(world), "shop:", now=self.now)
         self.cache = ProductCache(shared, self.now)
         self._seen = 0
         self._poll: asyncio.Task[None] | None = None

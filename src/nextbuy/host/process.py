@@ -173,7 +173,11 @@ class Process:
 
     async def _start(self, hosted: HostedService, database: Database) -> None:
         service = hosted.service
-        cache = SharedCache(self.cache, self.settings.cache_prefix(RELEASE, hosted.name))
+        cache = SharedCache(
+            self.cache,
+            self.settings.cache_prefix(RELEASE, hosted.name),
+            bytes.fromhex(self.settings.derive(f"cache:{hosted.name}")),
+        )
         deps = hosted.assemble(
             ServiceContext(
                 send=self._calls(hosted.name).send,

@@ -1,6 +1,5 @@
 """The log lines of mails, which add them to the story of their event. No line has an e-mail address."""
 
-import re
 from typing import Final
 
 from nextbuy.kit.observability.ids import Ids
@@ -11,17 +10,11 @@ from nextbuy.notification.store.mails import ClaimedMail
 _SESSION: Final = "payment-session"
 _MAX_REASON: Final = 200
 """Characters of the reason of a failed mail."""
-_EMAIL_ADDRESS: Final = re.compile(r"[^\s<>@]+@[^\s<>@]+")
 
 
 def log_mail(journal: Journal, mail: ClaimedMail, status: str, reason: str = "") -> None:
-    """Log the new status of a mail as a step in the trace of its event."""
+    """Log the new status of a mail as a step in the trace of its event, with the reply of a mail server as `reason`."""
     kind, _, thing_id = mail.about.partition(":")
     ids: Ids = {"session" if kind == _SESSION else kind: [thing_id], "mail": [mail.id]}
     with use_span(start_span(mail.traceparent, mail.correlation_id)):
-        journal.step("notification", "mail", f"{mail.kind} {status}", ids=ids, reason=reason)
-
-
-def without_email_addresses(text: str) -> str:
-    """Return the reply of a mail server without the e-mail addresses that it repeats, and without secrets."""
-    return redact(_EMAIL_ADDRESS.sub("[hidden]", text))[:_MAX_REASON]
+        journal.step("notification", "mail", f"{mail.kind} {status}", ids=ids, reason=redact(reason)[:_MAX_REASON])

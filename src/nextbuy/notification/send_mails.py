@@ -15,7 +15,7 @@ from uuid import UUID
 from nextbuy.kit.observability.telemetry import current_span, start_span, trace_id_of, use_span
 from nextbuy.kit.rpc.retry import backoff
 from nextbuy.notification.deps import Deps
-from nextbuy.notification.mail_steps import log_mail, without_email_addresses
+from nextbuy.notification.mail_steps import log_mail
 from nextbuy.notification.mailer import DeliveryResult, OutgoingMail
 from nextbuy.notification.model import MailStatus
 from nextbuy.notification.store.mails import LEASES, ClaimedMail, Outcome, claim, mark_superseded, record_results
@@ -94,7 +94,7 @@ def _log(deps: Deps, mail: ClaimedMail, status: MailStatus, reason: str = "") ->
     if status in {"sent", "stored", "superseded"}:
         log_mail(deps.journal, mail, status)
         return
-    log_mail(deps.journal, mail, "failed" if status == "failed" else "not sent", without_email_addresses(reason))
+    log_mail(deps.journal, mail, "failed" if status == "failed" else "not sent", reason)
     with use_span(start_span(mail.traceparent, mail.correlation_id)):
         event = "mail failed; no retry" if status == "failed" else "mail not sent; retry scheduled"
         fields = {"mail_id": str(mail.id), "notification_kind": mail.kind, "attempt": mail.attempts}

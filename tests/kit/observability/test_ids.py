@@ -72,6 +72,7 @@ def test_path_names_an_id_once_and_never_a_token() -> None:
 
     with note_into(ids):
         note_path({"order_id": str(order), "session_id": "aB3-Misplaced_Token", "payment_id": "pay_1", "other": "x"})
+        note_path({"shop_id": "5555555555554444", "product_id": "whsec_0123456789"})
         note_id("order", order)
 
     assert ids == {"order": [order], "payment": ["pay_1"]}

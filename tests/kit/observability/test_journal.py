@@ -79,6 +79,22 @@ def test_line_has_the_fields_that_differ_from_the_usual(file: JournalFile) -> No
     assert line["parent"] == parent.span_id
 
 
+@pytest.mark.parametrize(
+    "secret", ["5555-5555-5555-4444", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln", "a" * 20 + "B1" * 15]
+)
+def test_request_id_that_looks_like_a_secret_is_ignored(secret: str) -> None:
+    span = start_span(request_id=secret)
+
+    assert span.correlation_id == span.trace_id
+
+
+def test_name_that_a_client_made_long_is_cut(file: JournalFile) -> None:
+    file.journal.interaction("request", "a", "b", "GET /" + "x" * 25_000, trace=start_span(), began=time.perf_counter())
+
+    [line] = file.lines()
+    assert len(line) < 600
+
+
 def test_request_id_stands_once_in_the_line_of_the_gateway(file: JournalFile) -> None:
     span = start_span(request_id="purchase-1")
 

@@ -30,6 +30,8 @@ PLANTED = {
     "Authorization: Basic bmV4dGJ1eTpzM2NyM3Q=": "bmV4dGJ1eTpzM2NyM3Q=",
     "sk_live_51H8abcdef was refused": "51H8abcdef",
     "card 5555 5555 5555 4444 declined": "5555 4444",
+    '"email":"ada.l+x@bücher.example","name"': "ada.l",
+    "550 <bob@example.com>: no such user": "bob@",
     '{"card_number": "4000000000000002"}': "4000000000000002",
     "hash $argon2id$v=19$m=65536,t=3,p=4$c29tZXNhbHQ$aGFzaA": "c29tZXNhbHQ",
 }

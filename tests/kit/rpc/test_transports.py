@@ -3,12 +3,12 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from contextvars import ContextVar
 
 import pytest
 
-from nextbuy.contracts.errors import DeadlinePassed, Unavailable
+from nextbuy.contracts.errors import BadGateway, DeadlinePassed, ServiceUnavailable, Unavailable
 from nextbuy.kit.http.asgi import service_app
 from nextbuy.kit.http.server import listen, serving
 from nextbuy.kit.rpc import transports
@@ -115,6 +115,47 @@ async def test_large_body_is_transferred(carry: Carry) -> None:
 
     body = b"x" * 900_000
     assert await whole_body(await (await carry(echo)).deliver(asked(body), 5)) == body
+
+
+@asynccontextmanager
+async def sending(head: bytes, part: bytes, pause: float) -> AsyncIterator[HttpTransport]:
+    """Open a streaming transport to a service that sends `part` again and again, with a pause before each."""
+
+    handlers: list[asyncio.Task[None] | None] = []
+
+    async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        handlers.append(asyncio.current_task())
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n" + head + b"\r\n")
+        with suppress(ConnectionError):
+            while not writer.is_closing():
+                await asyncio.sleep(pause)
+                writer.write(b"%x\r\n%b\r\n" % (len(part), part))
+                await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(respond, "127.0.0.1", 0) as server:
+        transport = HttpTransport("callee", f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", streaming=True)
+        yield transport
+        await transport.close()
+        async with asyncio.timeout(10):
+            await asyncio.gather(*(task for task in handlers if task))
+
+
+async def test_endless_problem_document_is_invalid() -> None:
+    head = b"Content-Type: application/problem+json\r\n"
+    async with sending(head, b"x" * 65_536, 0) as transport:
+        with pytest.raises(BadGateway, match="too large"):
+            await transport.deliver(asked(), 20)
+
+
+async def test_stream_ends_when_its_chunks_take_too_long_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transports, "_STREAM_TIMEOUT", 0.2)
+    async with sending(b"Content-Type: text/plain\r\n", b"x", 0.02) as transport:
+        response = await transport.deliver(asked(), 20)
+        with pytest.raises(ServiceUnavailable):
+            async with asyncio.timeout(10):
+                await whole_body(response)
 
 
 async def test_service_that_does_not_accept_connections_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:

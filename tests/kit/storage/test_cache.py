@@ -45,7 +45,7 @@ class Copy:
 
     def __init__(self, redis: Redis) -> None:
         self.server = CacheServer(redis, Breaker(time.monotonic, POLICY))
-        self.cache = SharedCache(self.server, "shop:")
+        self.cache = SharedCache(self.server, "shop:", b"secret")
         self.source = Source()
 
     @property
@@ -228,6 +228,37 @@ async def test_lock_of_another_copy_is_not_freed(one: Copy, other: Copy, redis: 
     one.source.gate.set()
     await slow
     assert not await locked(redis)
+
+
+async def test_value_that_another_wrote_or_moved_is_never_served(one: Copy, other: Copy, redis: Redis) -> None:
+    await one.load()
+    key = await entry(redis)
+    genuine = await redis.get(key)
+    assert isinstance(genuine, bytes)
+    stranger = SharedCache(one.server, "shop:", b"another secret")
+
+    for forged in (b"", b"forged", bytes(16) + b"forged", genuine[:-1] + b"?"):
+        await redis.set(key, forged, px=10_000)
+        assert (await other.load()).body == b"old"
+    await redis.set(key, genuine, px=10_000)
+    assert (await other.load()).shared
+    assert not (await stranger.load("page", b"key", limit=LIMIT, compute=other.source.read)).shared
+    await redis.set(key.replace("page", "search"), genuine, px=10_000)
+    assert not (await other.cache.load("search", b"key", limit=LIMIT, compute=other.source.read)).shared
+    assert other.source.reads == 6
+
+
+async def test_keys_of_another_type_and_locks_without_limit_are_replaced(one: Copy, other: Copy, redis: Redis) -> None:
+    await one.load()
+    key = await entry(redis)
+
+    for lock_type in ("list", "string"):
+        await redis.delete(key)
+        await redis.rpush(key, "not a value")
+        await (redis.rpush if lock_type == "list" else redis.set)(f"{key}:lock", "without limit")
+        assert not (await one.load()).shared
+        assert (await other.load()).shared
+    assert one.errors == other.errors == 0
 
 
 async def test_large_value_is_not_stored(one: Copy, other: Copy) -> None:

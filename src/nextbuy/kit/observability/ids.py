@@ -11,6 +11,8 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Struct
 
+from nextbuy.kit.observability.redaction import redact
+
 Ids = dict[str, list[UUID | str]]
 """Ids by kind: session, order, number, payment, product, account, shop and event."""
 
@@ -168,7 +170,8 @@ def note_path(parameters: Mapping[str, str]) -> None:
             try:
                 note_id(kind, UUID(value))
             except ValueError:
-                note_id(kind, value)
+                if redact(value) == value:
+                    note_id(kind, value)
 
 
 class note_into:  # noqa: N801  used as a function

@@ -14,6 +14,7 @@ _SECRETS: Final = re.compile(
   | (?i:\b(?:bearer|basic)\s+)[\w.+/=~-]+                                  # the Authorization header
   | (?i:\bnextbuy_(?:access|refresh|csrf)\s*=\s*)[^\s;,"'\\]+              # cookies of the marketplace
   | (?i:\b(?:set-)?cookie["']?\s*[:=]\s*)[^\r\n"']+
+  | [\w.!\#$%&'*+/=?^`{|}~-]+@[\w-]+(?:\.[\w-]+)+                         # an e-mail address
   | (?<=://)[^\s/@:]*:[^\s/@]+(?=@)                                        # user and password in a URL
   | \$argon2\w*\$\S+
   | v1=[0-9a-f]{16,}                                                       # the signature of a webhook

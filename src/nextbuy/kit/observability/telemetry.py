@@ -70,7 +70,7 @@ class SpanContext(Struct, frozen=True):
 def start_span(traceparent: str | None = None, request_id: str | None = None, *, sampled: bool = False) -> SpanContext:
     """Return a new span in the trace of a `traceparent` header, or in a new trace.
 
-    An invalid header or request id is ignored: neither may fail a request.
+    An invalid header, or a request id that looks like a secret, is ignored: neither may fail a request.
     """
     span_id = f"{getrandbits(64):016x}"
     match = _TRACEPARENT.fullmatch(traceparent) if traceparent else None
@@ -79,7 +79,8 @@ def start_span(traceparent: str | None = None, request_id: str | None = None, *,
     else:
         trace_id, parent_id = match[1], match[2]
         sampled = sampled or match[3] == "01"
-    correlation_id = request_id if request_id and _REQUEST_ID.fullmatch(request_id) else trace_id
+    is_valid = request_id and _REQUEST_ID.fullmatch(request_id) and redact(request_id) == request_id
+    correlation_id = request_id if request_id and is_valid else trace_id
     return SpanContext(trace_id, span_id, parent_id, sampled, correlation_id)
 
 
@@ -154,6 +155,8 @@ class Recorder(Protocol):
 
 
 _encode: Final = msgspec.json.Encoder().encode
+_MAX_NAME: Final = 300
+"""Characters of a name: a client chooses its path."""
 _PIPE_BUF: Final = 4096
 """Bytes that POSIX writes to a pipe atomically, so that lines of several processes stay whole."""
 
@@ -197,7 +200,7 @@ class Journal:
             kind=kind,
             caller="" if caller == usual[0] else caller,
             callee="" if callee == usual[1] else callee,
-            name=name,
+            name=name if len(name) <= _MAX_NAME else f"{name[:_MAX_NAME]}…",
             outcome=outcome,
             ms=round(elapsed * 1000, 1),
             trace_id=trace.trace_id,

@@ -5,6 +5,8 @@ from typing import Final
 
 import msgspec
 
+from nextbuy.kit.observability.redaction import redact
+
 _MAX_VALUE: Final = 200
 """Characters of a value in the log."""
 _PATH: Final = re.compile(r"`\$([^`]*)`$")
@@ -12,8 +14,8 @@ _STEP: Final = re.compile(r"\.([^.\[]+)|\[(\d+)\]")
 
 
 def shorten(value: object) -> str:
-    """Return a value as one line of at most `_MAX_VALUE` characters."""
-    return repr(value)[:_MAX_VALUE]
+    """Return a value as one line of at most `_MAX_VALUE` characters, without secrets."""
+    return redact(repr(value)[: 4 * _MAX_VALUE])[:_MAX_VALUE]
 
 
 def invalid_field(error: Exception, body: bytes) -> tuple[str, object]:

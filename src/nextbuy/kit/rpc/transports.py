@@ -4,6 +4,7 @@ Internal calls and the gateway use the same transports; one test suite holds bot
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextvars import Context
 from typing import Final, Protocol
@@ -22,8 +23,8 @@ _BUFFERED: Final = 64 * 1024
 """Bytes. A streaming transport reads responses up to this size whole, because that is cheaper."""
 _CONNECT_TIMEOUT: Final = 1.0
 """Seconds until a service that accepts no connection counts as unavailable."""
-_CHUNK_TIMEOUT: Final = 10.0
-"""Seconds between two chunks of a streamed response."""
+_STREAM_TIMEOUT: Final = 10.0
+"""Seconds that a service may take for the chunks of a streamed response, without the time that the client takes."""
 _KEEP_ALIVE: Final = 15
 """Seconds. Shorter than our own server's, so that no request meets a connection that the server is closing."""
 _NOT_SENT: Final = HOP_BY_HOP | {"host", "content-length"}
@@ -163,14 +164,18 @@ class HttpTransport:
             response.release()
             return StreamedResponse(status, b"", content_type, headers, size=size)
         if (size is not None and size <= _BUFFERED) or content_type == PROBLEM:
-            return Response(status, await response.read(), content_type, headers)
+            async with response:
+                return Response(status, await self._read(response), content_type, headers)
         return StreamedResponse(status, b"", content_type, headers, chunks=self._chunks(response), size=size)
 
     async def _chunks(self, response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+        left = _STREAM_TIMEOUT
         try:
             while True:
-                with TimeLimit(_CHUNK_TIMEOUT):
+                asked = time.monotonic()
+                with TimeLimit(left):
                     chunk = await response.content.readany()
+                left -= time.monotonic() - asked
                 if not chunk:
                     return
                 yield chunk

@@ -11,6 +11,7 @@ computes for itself.
 
 import asyncio
 import hashlib
+import hmac
 import math
 import os
 import time
@@ -29,16 +30,26 @@ MAX_BYTES: Final = 512 * 1024
 _FIRST_PAUSE: Final = 0.004
 """Seconds until a load looks for the value of another again; each further pause doubles, up to `_MAX_PAUSE`."""
 _MAX_PAUSE: Final = 0.02
+_MAC_BYTES: Final = 16
+"""Bytes of the message authentication code (RFC 7693, keyed) in front of a value."""
 _LOCK_TIME: Final = 1.0
 """Seconds until the lock of a process that died is free. Longer than `MAX_WAIT`, so that slow loads do not pile up."""
 
 _GET_OR_LOCK: Final = """
-local value = redis.call('GET', KEYS[1])
+local value = redis.pcall('GET', KEYS[1])
+if type(value) == 'table' then
+  redis.call('DEL', KEYS[1])
+  value = false
+end
 if value then
   local rest = redis.call('PTTL', KEYS[1])
   if rest >= tonumber(ARGV[3]) and rest <= tonumber(ARGV[4]) then
     return {value, rest}
   end
+end
+local lock = redis.call('PTTL', KEYS[2])
+if lock == -1 or lock > tonumber(ARGV[2]) then
+  redis.call('DEL', KEYS[2])
 end
 local time = redis.call('TIME')
 local locked = redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2])
@@ -47,6 +58,7 @@ return {false, time[1] * 1000 + math.floor(time[2] / 1000), locked and 1 or 0}
 """Return a value and its remaining milliseconds, or nil, the time in milliseconds, and whether the lock was free.
 
 A value is a miss if it has less left than ARGV[3], or more than its limit ARGV[4]: the clock of Redis was set back.
+A value of another type, or a lock without its limit ARGV[2], is not ours and deleted.
 """
 _STORE: Final = """
 local time = redis.call('TIME')
@@ -57,7 +69,7 @@ if rest > 0 and rest <= limit then
     redis.call('SET', KEYS[1], ARGV[1], 'PXAT', ARGV[2])
   end
 end
-if redis.call('GET', KEYS[2]) == ARGV[3] then
+if redis.pcall('GET', KEYS[2]) == ARGV[3] then
   redis.call('DEL', KEYS[2])
 end
 return 1
@@ -77,10 +89,24 @@ class CachedValue(Struct, frozen=True):
 class SharedCache:
     """The values of one service in Redis. Callers share one load per key in their process."""
 
-    def __init__(self, server: CacheServer | None, prefix: str, now: Callable[[], float] = time.monotonic) -> None:
-        """Store under keys that begin with `prefix`; without a server, each load computes. `now` is monotonic."""
+    def __init__(
+        self,
+        server: CacheServer | None,
+        prefix: str = "",
+        secret: bytes = b"",
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Use a server, or have each load compute.
+
+        Args:
+            server: the Redis, or None.
+            prefix: the beginning of all keys.
+            secret: up to 64 bytes; authenticates values, which other programs then cannot forge or swap.
+            now: monotonic seconds.
+        """
         self._server = server
         self._prefix = prefix
+        self._secret = secret
         self._now = now
         self._hits = self._misses = self._errors = 0
         if server is not None:
@@ -131,8 +157,12 @@ class SharedCache:
                 self._errors += 1
                 return await compute()
             if reply[0] is not None:
+                body = reply[0][_MAC_BYTES:]
+                if not hmac.compare_digest(reply[0][:_MAC_BYTES], self._mac(entry, body)):
+                    self._errors += 1
+                    return await compute()
                 self._hits += 1
-                return CachedValue(reply[0], asked + reply[1] / 1000 - limit, shared=True)
+                return CachedValue(body, asked + reply[1] / 1000 - limit, shared=True)
             answered = self._now()
             if reply[2] or answered >= give_up:
                 break
@@ -140,12 +170,18 @@ class SharedCache:
             await asyncio.sleep(max(0.0, min(pause, give_up - answered)))
             pause = min(2 * pause, _MAX_PAUSE)
         self._misses += 1
-        body, expires_at = b"", 0
+        stored, expires_at = b"", 0
         try:
             value = await compute()
             if len(value.body) <= MAX_BYTES:
                 age = max(0.0, answered - value.as_of)
-                body, expires_at = value.body, reply[1] + lifetime - math.ceil(age * 1000)
+                stored = self._mac(entry, value.body) + value.body
+                expires_at = reply[1] + lifetime - math.ceil(age * 1000)
             return value
         finally:
-            await server.run(self._store, keys, [body, expires_at, token, lifetime])
+            await server.run(self._store, keys, [stored, expires_at, token, lifetime])
+
+    def _mac(self, entry: str, body: bytes) -> bytes:
+        digest = hashlib.blake2b(entry.encode() + b"\0", key=self._secret, digest_size=_MAC_BYTES)
+        digest.update(body)
+        return digest.digest()
