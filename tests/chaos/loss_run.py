@@ -147,7 +147,7 @@ class LossRun:
             await self._all_published()
             await self._note(what, SUBSCRIBERS)
         await self._rest_is_applied()
-        await self._note_received(what, before=began + SETTLING)
+        await self._exclude_received(what, before=began + SETTLING)
         self._log("what the bus still had is applied")
 
     async def _stay_away(self, shoppers: "_Shoppers") -> None:
@@ -197,10 +197,11 @@ class LossRun:
         events = {event for ids in self._lost[what].values() for event in ids}
         self._log(f"{what}: {len(events)} events are lost for {len(self._lost[what])} services and topics")
 
-    async def _note_received(self, what: str, before: float) -> None:
-        """Note that events were not lost which the bus had sent to the stopped service, in answer to its last request.
+    async def _exclude_received(self, what: str, before: float) -> None:
+        """Remove from the losses the events that the stopped service had already received from the bus.
 
-        They are applied `before` the comparison lists any event of this loss (seconds since the epoch).
+        Their inbox rows are older than `before` (seconds since the epoch), when the comparison can first list an event
+        of this loss.
         """
         missing = await _not_applied(self._stage, before)
         self._lost[what] = {

@@ -70,7 +70,7 @@ def test_slow_call_is_a_wait_and_what_waits_for_it_is_none() -> None:
     assert lines.count("1.5 s at") == 1
 
 
-def test_waits_at_the_same_time_are_one() -> None:
+def test_overlapping_waits_are_merged() -> None:
     lines = text(
         [
             part("publish", "payment-session.opened", ms=1_500, caller="order", carrier="Kafka", ids={"event": "e"}),
@@ -83,8 +83,7 @@ def test_waits_at_the_same_time_are_one() -> None:
         "Waited:   1.5 s at 00:00:00.000 for order → bus (Kafka) event payment-session.opened; gateway → order POST"
         in lines
     )
-    assert "60.0 s between 00:00:01.500 (" in lines
-    assert "(client → gateway, GET /order) for the client" in lines
+    assert "60.0 s waiting for the client, between 00:00:01.500 (" in lines
 
 
 def test_event_that_the_bus_did_not_accept_is_a_failure_and_not_published() -> None:
@@ -117,7 +116,9 @@ def test_open_session_says_that_the_report_of_its_payment_failed() -> None:
     opened = part("publish", "payment-session.opened", caller="order", ids={"event": "e", "session": "s"})
     report = part("request", "POST /order/api/payment-webhook", 1.0, outcome="order-unavailable", status=503)
 
-    assert "State:    open; a payment was reported, which failed" in text([opened, report])
+    assert "State:    open\n          The provider reported a payment, but its webhook failed." in text(
+        [opened, report]
+    )
     assert "Waited:   never for more than 1 s so far" in text([opened])
 
 

@@ -148,8 +148,8 @@ async def test_unknown_id_is_an_error_with_advice(client: JourneyClient) -> None
     assert (response.status, response.json["slug"]) == (404, "trace-not-found")
     assert (printed.returncode, printed.stdout) == (1, "")
     assert printed.stderr == (
-        "nextbuy: Nothing is known about NB-NOWHERE-1. Give the whole id. Interactions are found some seconds after "
-        "they happen, and are deleted after 7 days (NEXTBUY_TRACE_DAYS).\n"
+        "nextbuy: No interactions found for NB-NOWHERE-1. Check that the id is complete. Interactions appear a few "
+        "seconds after they happen and are deleted after 7 days (NEXTBUY_TRACE_DAYS).\n"
     )
     empty = await asyncio.to_thread(run_trace, client, " ")
     assert (empty.returncode, empty.stderr) == (

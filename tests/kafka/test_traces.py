@@ -166,7 +166,7 @@ async def test_stranger_cannot_hide_the_story_of_an_order(deps: Deps, wanted: st
     assert "order.created" in names
 
 
-async def test_reads_and_refused_requests_belong_to_a_story_and_lead_nowhere(deps: Deps) -> None:
+async def test_reads_and_refused_requests_are_shown_but_not_followed(deps: Deps) -> None:
     await store(
         deps, line("1", "order.created", kind="publish", ids={"order": "o-1", "number": "NB-1", "event": "e-1"})
     )
@@ -174,11 +174,11 @@ async def test_reads_and_refused_requests_belong_to_a_story_and_lead_nowhere(dep
         deps, line("2", "order.created", kind="publish", ids={"order": "o-2", "number": "NB-2", "event": "e-2"})
     )
     for status in (401, 200):
-        asides = [
+        untrusted = [
             line("3", "GET order-details", kind="serve", caller="", status=status, ids={"order": f"o-{number}"})
             for number in (1, 2)
         ]
-        await store(deps, *asides, line("3", "POST shop", kind="request", caller="", callee=""))
+        await store(deps, *untrusted, line("3", "POST shop", kind="request", caller="", callee=""))
 
     for wanted in ("o-1", "NB-1"):
         found = await find_story(deps.database, wanted)

@@ -13,8 +13,8 @@ _BUS: Final = "bus"
 _REFUND: Final = "refunded"
 """End of the topics about completed refunds: their reason reports no failure."""
 _DECLINED: Final = "payment.failed"
-_PASSED_ON: Final = {"webhook": "request", "request": "forward", "forward": "call"}
-"""Kinds whose failure is that of an interaction within it, by the kind of that."""
+_INNER_KIND: Final = {"webhook": "request", "request": "forward", "forward": "call"}
+"""The kind of the inner interaction from which each kind passes on a failure."""
 
 
 class StoryRow(Struct):
@@ -121,11 +121,11 @@ class _Lines:
 
     def _cause_of(self, one: Interaction) -> Interaction | None:
         """Return the interaction within a failed one that failed in the same way."""
-        if one.kind not in _PASSED_ON or not _failed(one):
+        if one.kind not in _INNER_KIND or not _failed(one):
             return None
         for inner in reversed(self._inner[one.trace_id, one.span_id]):
             same = inner.outcome == one.outcome if inner.kind == "call" else inner.status == one.status
-            if inner.kind == _PASSED_ON[one.kind] and same:
+            if inner.kind == _INNER_KIND[one.kind] and same:
                 return inner
         return None
 

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from nextbuy.cli.story_rows import StoryRow, clock_time, duration, is_published, plain, rows_of
 from nextbuy.cli.story_waits import MIN_WAIT, attempts_of, waits
-from nextbuy.kit.observability.interaction import Interaction
+from nextbuy.kit.observability.interaction import REJECTED, Interaction
 from nextbuy.kit.service_context import Destination
 
 _KINDS: Final = ("number", "order", "session", "payment", "account", "product", "shop")
@@ -41,7 +41,7 @@ _STATES: Final = {
     "payment.refunded": "refunded",
 }
 """The state that each event and step of a purchase reports, in the order in which a purchase can reach them."""
-_REPORT: Final = "/payment-webhook"
+_PAYMENT_WEBHOOK: Final = "/payment-webhook"
 _UNKNOWN: Final = "unknown, no event of it is stored"
 _OPEN: Final = "open"
 _UNFINISHED: Final = frozenset({_OPEN, "payment received", "refund due", _UNKNOWN})
@@ -72,8 +72,9 @@ def summary(story: Sequence[Interaction], context: StoryContext) -> Iterator[str
     last = max(row.ended for row in rows)
     state = "" if shared else _state(story)
     if state:
-        unreported = "; a payment was reported, which failed" if state == _OPEN and _report_failed(rows) else ""
-        yield f"{'State:':<{_LABEL}}{_with_orders(state, story)}{unreported}"
+        yield f"{'State:':<{_LABEL}}{_with_orders(state, story)}"
+        if state == _OPEN and _last_webhook_failed(rows):
+            yield f"{'':<{_LABEL}}The provider reported a payment, but its webhook failed."
     for kind in _KINDS:
         found = _ids(story, kind)
         if shared:
@@ -110,11 +111,11 @@ def _labelled(label: str, lines: Sequence[str]) -> Iterator[str]:
 def _limited(lines: Iterator[str]) -> list[str]:
     found = list(lines)
     more = len(found) - _MAX_LINES
-    return [*found[:_MAX_LINES], f"and {more} more, see below"] if more > 0 else found
+    return [*found[:_MAX_LINES], f"and {more} more"] if more > 0 else found
 
 
 def _ids(story: Sequence[Interaction], kind: str) -> list[str]:
-    return list(dict.fromkeys(some for one in story if not one.is_aside for some in one.ids.get(kind, ())))
+    return list(dict.fromkeys(some for one in story if not one.is_untrusted for some in one.ids.get(kind, ())))
 
 
 def _state(story: Sequence[Interaction]) -> str:
@@ -123,10 +124,9 @@ def _state(story: Sequence[Interaction]) -> str:
     return state or (_UNKNOWN if _ids(story, "session") else "")
 
 
-def _report_failed(rows: Sequence[StoryRow]) -> bool:
-    """Return whether the provider reported a payment, and the last report failed."""
-    reports = [row for row in rows if row.name.endswith(_REPORT)]
-    return bool(reports) and bool(reports[-1].failure)
+def _last_webhook_failed(rows: Sequence[StoryRow]) -> bool:
+    webhooks = [row for row in rows if row.name.endswith(_PAYMENT_WEBHOOK)]
+    return bool(webhooks) and bool(webhooks[-1].failure)
 
 
 def _with_orders(state: str, story: Sequence[Interaction]) -> str:
@@ -179,7 +179,8 @@ def _missing(story: Sequence[Interaction], context: StoryContext, *, shared: boo
 def _not_published(event_ids: Collection[str], events: Mapping[str, Interaction], now: float) -> Iterator[str]:
     for event_id, one in events.items():
         if event_id in event_ids:
-            yield f"{plain(one.name)} is not published yet (first attempt {duration(now - one.at)} ago)"
+            state = "was rejected by the bus and is parked" if one.outcome == REJECTED else "is not published yet"
+            yield f"{plain(one.name)} {state} (first attempt {duration(now - one.at)} ago)"
 
 
 def _failures(rows: Sequence[StoryRow]) -> Iterator[str]:

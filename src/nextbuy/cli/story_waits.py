@@ -8,16 +8,16 @@ from msgspec import Struct
 from nextbuy.cli.story_rows import StoryRow, clock_time, duration
 
 MIN_WAIT: Final = 1.0
-"""Seconds without any interaction that are reported as a wait."""
-_TOUCHING: Final = 0.05
-"""Seconds between two waits that count as a single one."""
-_MAX_NAMES: Final = 3
+"""Seconds. Shorter pauses and calls are not reported as waits."""
+_MAX_GAP: Final = 0.05
+"""Seconds. Waits at most this far apart are reported together."""
+_MAX_CALLS: Final = 3
 """Calls that a wait names."""
 _CLIENT: Final = "client"
 
 
 class _Wait(Struct):
-    """A time without progress (seconds since the epoch): for `calls`, or a pause."""
+    """A period without progress: slow `calls` or a `pause`. Times are in seconds since the epoch."""
 
     began: float
     ended: float
@@ -27,11 +27,11 @@ class _Wait(Struct):
 
 
 def waits(rows: Sequence[StoryRow]) -> Iterator[str]:
-    """Yield the waits in order of time; those at the same time are one."""
+    """Yield the waits in order of time; overlapping ones are merged, except waits for the client."""
     found: list[_Wait] = []
     for wait in sorted([*_pauses(rows), *_slow_calls(rows)], key=lambda one: one.began):
         last = found[-1] if found else None
-        touches = last is not None and wait.began <= last.ended + _TOUCHING
+        touches = last is not None and wait.began <= last.ended + _MAX_GAP
         if last is not None and touches and not (wait.is_for_client or last.is_for_client):
             last.ended = max(last.ended, wait.ended)
             last.calls += wait.calls
@@ -40,15 +40,16 @@ def waits(rows: Sequence[StoryRow]) -> Iterator[str]:
     for wait in found:
         took = duration(wait.ended - wait.began)
         if not wait.calls:
-            yield f"{took} {wait.pause}{' for the client' if wait.is_for_client else ''}"
+            reason = "waiting for the client, " if wait.is_for_client else ""
+            yield f"{took} {reason}{wait.pause}"
             continue
         names = list(dict.fromkeys(wait.calls))
-        more = f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else ""
-        yield f"{took} at {clock_time(wait.began)} for {'; '.join(names[:_MAX_NAMES])}{more}"
+        more = f" and {len(names) - _MAX_CALLS} more" if len(names) > _MAX_CALLS else ""
+        yield f"{took} at {clock_time(wait.began)} for {'; '.join(names[:_MAX_CALLS])}{more}"
 
 
 def attempts_of(rows: Sequence[StoryRow]) -> list[list[StoryRow]]:
-    """Return the rows in groups: the attempts of a call, or to publish or deliver an event, together."""
+    """Return the rows in groups: one for all attempts at a call, or at publishing or delivering an event."""
     groups: list[list[StoryRow]] = []
     latest: dict[tuple[object, ...], list[StoryRow]] = {}
     for row in rows:

@@ -19,7 +19,7 @@ SERVICE: Final = "kafka"
 _MAX_PURCHASES: Final = 10
 """Purchases that the story of an account or a product lists, the latest ones."""
 _MAX_COLUMN: Final = 60
-"""Characters after which a description is not padded."""
+"""Characters. Longer descriptions shift the rest of their row."""
 
 
 @click.command()
@@ -28,7 +28,7 @@ _MAX_COLUMN: Final = 60
 def trace(id_text: str, data: Path | None) -> None:
     """Show the story of ID: each request, call and event in order of time, its duration, and why it failed.
 
-    ID is the number of an order, or the id of an order, payment session, payment, event, product, shop, account,
+    ID is the number of an order, or the id of an order, payment session, payment, event, mail, product, shop, account,
     request (X-Request-ID) or trace. Works whether or not the marketplace runs.
     """
     from nextbuy.host.composition import destinations
@@ -43,7 +43,7 @@ def trace(id_text: str, data: Path | None) -> None:
         story = await find_story(database, id_text)
         if not is_shared(story, wanted):
             return story, context
-        latest = {some: None for one in reversed(story) if not one.is_aside for some in one.ids.get("session", ())}
+        latest = {some: None for one in reversed(story) if not one.is_untrusted for some in one.ids.get("session", ())}
         found = [await find_story(database, session) for session in list(latest)[:_MAX_PURCHASES]]
         return story, replace(context, purchases=found, more_purchases=max(0, len(latest) - _MAX_PURCHASES))
 
@@ -51,8 +51,8 @@ def trace(id_text: str, data: Path | None) -> None:
     if not story:
         days = settings_of(data=data).trace_days
         fail(
-            f"Nothing is known about {plain(id_text.strip())}. Give the whole id. Interactions are found some seconds "
-            f"after they happen, and are deleted after {days:g} days (NEXTBUY_TRACE_DAYS)."
+            f"No interactions found for {plain(id_text.strip())}. Check that the id is complete. Interactions appear a "
+            f"few seconds after they happen and are deleted after {days:g} days (NEXTBUY_TRACE_DAYS)."
         )
     for line in story_lines(story, context):
         click.echo(line)
@@ -63,12 +63,13 @@ def story_lines(story: Sequence[Interaction], context: StoryContext) -> Iterator
     rows = rows_of(story)
     yield from summary(story, context)
     yield ""
-    width = max(len(row.participants) for row in rows)
-    wide = min(_MAX_COLUMN, max(len(row.description) for row in rows))
+    participants_width = max(len(row.participants) for row in rows)
+    description_width = min(_MAX_COLUMN, max(len(row.description) for row in rows))
     shared = is_shared(story, context.wanted)
     ended = rows[0].began
     for row in rows:
         if row.began - ended > MIN_WAIT and not shared:
             yield f"{'':12}  … {duration(row.began - ended)} without any interaction …"
-        yield f"{clock_time(row.began)}  {row.participants:<{width}}  {row.description:<{wide}}  {row.outcome}".rstrip()
+        participants, description = row.participants.ljust(participants_width), row.description.ljust(description_width)
+        yield f"{clock_time(row.began)}  {participants}  {description}  {row.outcome}".rstrip()
         ended = max(ended, row.ended)

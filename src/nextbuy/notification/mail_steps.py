@@ -13,7 +13,7 @@ _MAX_REASON: Final = 200
 
 
 def log_mail(journal: Journal, mail: ClaimedMail, status: str, reason: str = "") -> None:
-    """Log the new status of a mail as a step in the trace of its event, with the reply of a mail server as `reason`."""
+    """Log the new status of a mail as a step in the trace of its event; `reason` is the reply of the mail server."""
     kind, _, thing_id = mail.about.partition(":")
     ids: Ids = {"session" if kind == _SESSION else kind: [thing_id], "mail": [mail.id]}
     with use_span(start_span(mail.traceparent, mail.correlation_id)):

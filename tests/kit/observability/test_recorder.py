@@ -1,4 +1,4 @@
-"""The recorder never loses a request's time to the store: it waits, sends again, and keeps a bounded number."""
+"""Recording never delays a request: lines wait in a bounded queue and are sent again after a failure."""
 
 import logging
 import os

@@ -142,7 +142,7 @@ async def sending(head: bytes, part: bytes, pause: float) -> AsyncIterator[HttpT
             await asyncio.gather(*(task for task in handlers if task))
 
 
-async def test_endless_problem_document_is_invalid() -> None:
+async def test_endless_problem_document_is_a_bad_gateway() -> None:
     head = b"Content-Type: application/problem+json\r\n"
     async with sending(head, b"x" * 65_536, 0) as transport:
         with pytest.raises(BadGateway, match="too large"):

@@ -230,7 +230,7 @@ async def test_lock_of_another_copy_is_not_freed(one: Copy, other: Copy, redis: 
     assert not await locked(redis)
 
 
-async def test_value_that_another_wrote_or_moved_is_never_served(one: Copy, other: Copy, redis: Redis) -> None:
+async def test_forged_or_moved_value_is_never_served(one: Copy, other: Copy, redis: Redis) -> None:
     await one.load()
     key = await entry(redis)
     genuine = await redis.get(key)
@@ -248,14 +248,14 @@ async def test_value_that_another_wrote_or_moved_is_never_served(one: Copy, othe
     assert other.source.reads == 6
 
 
-async def test_keys_of_another_type_and_locks_without_limit_are_replaced(one: Copy, other: Copy, redis: Redis) -> None:
+async def test_keys_of_another_type_and_locks_without_expiry_are_replaced(one: Copy, other: Copy, redis: Redis) -> None:
     await one.load()
     key = await entry(redis)
 
     for lock_type in ("list", "string"):
         await redis.delete(key)
         await redis.rpush(key, "not a value")
-        await (redis.rpush if lock_type == "list" else redis.set)(f"{key}:lock", "without limit")
+        await (redis.rpush if lock_type == "list" else redis.set)(f"{key}:lock", "without expiry")
         assert not (await one.load()).shared
         assert (await other.load()).shared
     assert one.errors == other.errors == 0

@@ -71,7 +71,7 @@ async def _find(database: Database, story: "_Story") -> list[Interaction]:
         terms = await asyncio.to_thread(story.extend, batches, terms)
         if not terms:
             break
-    parts = sorted(story.parts.values(), key=lambda one: (one.is_aside, -one.at))[:MAX_INTERACTIONS]
+    parts = sorted(story.parts.values(), key=lambda one: (one.is_untrusted, -one.at))[:MAX_INTERACTIONS]
     return sorted(parts, key=lambda one: one.order)
 
 
@@ -148,7 +148,7 @@ class _Story:
     def _follow(self, one: Interaction) -> None:
         if self.wanted == one.trace_id or self._is_requested(one):
             self._follow_whole(one)
-        elif not one.is_aside:
+        elif not one.is_untrusted:
             self._follow_ids(one)
 
     def _follow_ids(self, one: Interaction) -> None:

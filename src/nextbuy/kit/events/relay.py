@@ -32,6 +32,7 @@ from nextbuy.kit.events.bus.interface import (
 from nextbuy.kit.events.parking import park
 from nextbuy.kit.events.waiting_topics import WaitingTopics
 from nextbuy.kit.observability.ids import PURCHASE_KINDS, Ids, kind_of
+from nextbuy.kit.observability.interaction import REJECTED
 from nextbuy.kit.observability.redaction import reason_of, redact
 from nextbuy.kit.observability.telemetry import Journal, PublishedEvent, SpanContext
 from nextbuy.kit.rpc.retry import backoff
@@ -216,7 +217,7 @@ class Relay:
             if self._refuse_topics(error, retried):
                 return 0
             if isinstance(error, BusUnavailable) and not self._failing:
-                self._log_failure("bus-unavailable", rows, error, began)
+                self._journal_failure("bus-unavailable", rows, error, began)
             raise
         self._suspects = max(0, self._suspects - len(rows))
         if not rows:
@@ -234,8 +235,8 @@ class Relay:
     def _published(self, rows: Sequence[Row]) -> list[PublishedEvent]:
         return [_published(row, self._kinds.get(row["topic"], "")) for row in rows]
 
-    def _log_failure(self, outcome: str, rows: Sequence[Row], error: Exception, began: float) -> None:
-        """Log events that the bus did not accept, once per outage."""
+    def _journal_failure(self, outcome: str, rows: Sequence[Row], error: Exception, began: float) -> None:
+        """Write a journal line for each event that the bus did not accept."""
         failed = [one._replace(reason=reason_of(error)) for one in self._published(rows)]
         self._journal.published(self._service, self._bus.carrier, failed, began=began, outcome=outcome)
 
@@ -260,7 +261,7 @@ class Relay:
                 "the bus rejects an event; it is parked, and later events are published",
                 extra={"topic": rows[0]["topic"], "position": rows[0]["id"], "service": self._service, "reason": error},
             )
-            self._log_failure("rejected", rows, error, time.perf_counter())
+            self._journal_failure(REJECTED, rows, error, time.perf_counter())
 
     def _refuse_topics(self, error: BaseException, retried: str | None) -> bool:
         """Have topics wait if an error concerns only them; return whether it does."""

@@ -26,8 +26,8 @@ HEADER: Final = "idempotency-key"
 REPLAYED: Final = ("idempotency-replayed", "true")
 _RETENTION: Final = "24 hours"
 _LEASE: Final = "12 seconds"
-"""Longer than any request, which ends after 10 seconds. A process that claimed a key earlier counts as dead, and
-another may claim the key."""
+"""Longer than `REQUEST_TIMEOUT`. After it, the process that claimed the key counts as dead, and another may claim the
+key."""
 _KEY_LENGTH: Final = 255
 _NONCE: Final = bytes(12)
 """Constant, because every encryption key is used once: it is derived from the request and the id of the attempt."""

@@ -47,11 +47,11 @@ class Interaction(Struct, kw_only=True):
         return self.callee if self.kind in {"serve", "consume"} else self.caller
 
     @property
-    def is_aside(self) -> bool:
-        """Whether it is a read or a refused request of a client: anyone can send them with any ids, in any trace."""
+    def is_untrusted(self) -> bool:
+        """Whether a client sent it and it only reads or was refused: anyone can send it, with any ids, in any trace."""
         is_of_client = self.kind in {"request", "forward"} or (self.kind == "serve" and self.caller == "gateway")
-        is_refused = FIRST_ERROR <= self.status < _FIRST_FAILURE
-        return is_of_client and (is_refused or any(f"{method} " in self.name for method in _READS))
+        is_refused = FIRST_ERROR <= self.status < FIRST_FAILURE
+        return is_of_client and (is_refused or any(f"{method} " in self.name for method in _READ_METHODS))
 
     @property
     def order(self) -> tuple[object, ...]:
@@ -77,9 +77,11 @@ USUAL_ENDS: Final = {
 BEHIND_THE_GATEWAY: Final = frozenset({"forward", "serve", "call"})
 FIRST_ERROR: Final = 400
 """The lowest HTTP status of an error."""
-_FIRST_FAILURE: Final = 500
+FIRST_FAILURE: Final = 500
 """The lowest HTTP status of a failure of the marketplace."""
-_READS: Final = ("GET", "HEAD", "OPTIONS")
+REJECTED: Final = "rejected"
+"""The outcome of an event that the bus rejects; it is parked."""
+_READ_METHODS: Final = ("GET", "HEAD", "OPTIONS")
 SLOW: Final = 1_000.0
 """Milliseconds from which an interaction counts as slow."""
 SUCCESS: Final = 200

@@ -17,7 +17,7 @@ from nextbuy.contracts.errors import AppError
 from nextbuy.contracts.traces import MAX_KEYS, Importance, TraceBatch, TracesClient, request_key, trace_key
 from nextbuy.contracts.values import new_id
 from nextbuy.kit.observability.ids import PURCHASE_KINDS
-from nextbuy.kit.observability.interaction import FIRST_ERROR, SLOW, InteractionLine
+from nextbuy.kit.observability.interaction import FIRST_ERROR, FIRST_FAILURE, SLOW, InteractionLine
 from nextbuy.kit.observability.telemetry import Journal
 
 log: Final = logging.getLogger(__name__)
@@ -37,9 +37,8 @@ _ZLIB_LEVEL: Final = 1
 """A higher level costs more processor time than the space is worth."""
 _PURCHASE_SERVICES: Final = frozenset({"order", "simulator"})
 """Services whose part in a trace makes it a purchase."""
-_FIRST_FAILURE: Final = 500
-_INVALID: Final = frozenset({400, 413, 415, 422})
-"""The statuses of a call that would be refused each time."""
+_PERMANENT: Final = frozenset({400, 413, 415, 422})
+"""HTTP statuses after which a retry cannot succeed."""
 
 
 class _Recorded(Struct, frozen=True, gc=False):
@@ -71,7 +70,7 @@ class TraceRecorder:
         self._waiting: deque[_Recorded] = deque(maxlen=_MAX_WAITING)
         self._recorded = asyncio.Event()
         self._unsent: list[list[TraceBatch]] = []
-        """The batches of each call that is not sent yet, or failed and will be sent again."""
+        """Calls, each a list of batches, that are not sent yet or will be retried."""
         self._failing = False
         self._dropped = 0
         self._sending = asyncio.Lock()
@@ -117,13 +116,16 @@ class TraceRecorder:
         left = len(self._waiting)
         while self._unsent or left > 0:
             if not self._unsent:
-                self._unsent = calls_of([self._waiting.popleft() for _ in range(left)])
+                self._unsent = pack_calls([self._waiting.popleft() for _ in range(left)])
                 left = 0
             try:
                 await self._client.store_interactions(self._unsent[0])
             except AppError as error:
-                if error.status in _INVALID:
-                    log.warning("interactions refused; not stored", extra={"slug": error.slug, "detail": str(error)})
+                if error.status in _PERMANENT:
+                    log.warning(
+                        "interactions rejected by the kafka service; no retry, they are in the log",
+                        extra={"slug": error.slug, "detail": str(error)},
+                    )
                     del self._unsent[0]
                     continue
                 if not self._failing:
@@ -141,8 +143,8 @@ class TraceRecorder:
         return True
 
 
-def calls_of(recorded: Sequence[_Recorded]) -> list[list[TraceBatch]]:
-    """Return interactions as the batches of calls, each batch of one importance and each call of bounded size."""
+def pack_calls(recorded: Sequence[_Recorded]) -> list[list[TraceBatch]]:
+    """Pack interactions into calls of bounded size; each batch of a call has one importance."""
     by_span: dict[str, Importance] = {}
     for one in recorded:
         for span in one.spans:
@@ -153,8 +155,8 @@ def calls_of(recorded: Sequence[_Recorded]) -> list[list[TraceBatch]]:
         chosen[max(by_span[span] for span in one.spans)].append(one)
     calls: list[list[TraceBatch]] = []
     room = 0
-    for importance, some in chosen.items():
-        for part, size in _parts(some):
+    for importance, members in chosen.items():
+        for part, size in _parts(members):
             if size > room or len(calls[-1]) == len(Importance):
                 calls.append([])
                 room = _MAX_CALL_BYTES
@@ -185,9 +187,9 @@ def _batch(importance: Importance, recorded: Sequence[_Recorded]) -> TraceBatch:
 
 
 def _spans_of(one: InteractionLine) -> tuple[str, ...]:
-    """Return the spans whose importance an interaction has: the spans of the request that a service handles.
+    """Return the spans that share the importance of an interaction: the spans of its request in one service.
 
-    A whole trace would not do, because a client may send any number of requests in the trace of its purchase.
+    The whole trace does not share it, because a client may send any number of requests in the trace of its purchase.
     """
     match one.kind:
         case "forward":
@@ -195,6 +197,7 @@ def _spans_of(one: InteractionLine) -> tuple[str, ...]:
         case "request" | "serve" | "webhook":
             spans = (one.span_id,)
         case "consume":
+            # Its line has no span; no client can cause one by itself.
             spans = ("",)
         case _:
             spans = (one.parent_id,)
@@ -233,7 +236,7 @@ def path_id(kind: str, name: str, status: int) -> str:
     return last if _PATH_ID <= len(last) < len(name) and any(map(str.isdigit, last)) else ""
 
 
-_READS: Final = ("GET ", "HEAD ", "OPTIONS ", "get-", "list-", "read-", "validate-")
+_READ_PREFIXES: Final = ("GET ", "HEAD ", "OPTIONS ", "get-", "list-", "read-", "validate-")
 """Prefixes of the names of reads. Anyone can send any number of sampled ones."""
 
 
@@ -244,15 +247,15 @@ def _importance(one: InteractionLine, *, sampled: bool) -> Importance:
     """
     if not sampled and one.status < FIRST_ERROR and one.outcome == "ok" and one.ms < SLOW:
         return Importance.ROUTINE
-    is_read = one.name.startswith(_READS)
-    is_refused = FIRST_ERROR <= one.status < _FIRST_FAILURE
+    is_read = one.name.startswith(_READ_PREFIXES)
+    is_refused = FIRST_ERROR <= one.status < FIRST_FAILURE
     is_of_client = one.kind in {"request", "forward"} or (one.kind == "serve" and not one.caller)
     if sampled and not is_read and not (is_refused and is_of_client) and _is_of_purchase(one):
         return Importance.PURCHASE
     if is_refused:
         failed = not is_read and not is_of_client
     else:
-        failed = one.status >= _FIRST_FAILURE or (one.outcome != "ok" and one.kind != "step")
+        failed = one.status >= FIRST_FAILURE or (one.outcome != "ok" and one.kind != "step")
     return Importance.FAILURE if failed or one.ms >= SLOW else Importance.ROUTINE
 
 

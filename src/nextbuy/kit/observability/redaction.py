@@ -21,7 +21,7 @@ _SECRETS: Final = re.compile(
   | \b(?:whsec|sk_live|sk_test|rk_live|rk_test)_\w+                        # keys of the payment provider
   | (?i:["']?\b\w*(?:password|passwd|secret|token|api[_-]?key|card_number)["']?\s*[=:]\s*)
     (?:"(?:[^"\\]|\\.)*(?:"|$)|'[^']*(?:'|$)|[^\s"',;&})\]]+)              # a field or a parameter with such a name
-  | (?<![\w-])(?!4242[ -]?4242|4000[ -]?0000)(?:\d[ -]?){15}\d(?![\w-])     # the number of a card, unless for tests
+  | (?<![\w-])(?!4242[ -]?4242|4000[ -]?0000)(?:\d[ -]?){15}\d(?![\w-])     # a card number, except the test cards
     """,
     re.VERBOSE,
 )
@@ -61,7 +61,7 @@ def reason_of(error: BaseException) -> str:
         if not text:
             name = link.slug if isinstance(link, AppError) else type(link).__name__
             text = f"{name}: {link}"[: 4 * _MAX_CAUSE]
-        # An error that was raised again has the text of its cause.
+        # Skip a cause that only repeats the text of the error.
         if text not in parts and not (isinstance(link, AppError) and str(link) == str(error)):
             parts.append(text)
         parts += getattr(link, "__notes__", ())

@@ -70,7 +70,7 @@ class SpanContext(Struct, frozen=True):
 def start_span(traceparent: str | None = None, request_id: str | None = None, *, sampled: bool = False) -> SpanContext:
     """Return a new span in the trace of a `traceparent` header, or in a new trace.
 
-    An invalid header, or a request id that looks like a secret, is ignored: neither may fail a request.
+    An invalid header or request id is ignored, as is a request id that looks like a secret: none may fail a request.
     """
     span_id = f"{getrandbits(64):016x}"
     match = _TRACEPARENT.fullmatch(traceparent) if traceparent else None
@@ -125,7 +125,7 @@ class use_span:  # noqa: N801  used as a function
 
 
 class PublishedEvent(NamedTuple):
-    """An event that a service published, with the ids and the reason that it reports, or why it was not published."""
+    """An event that a service published or tried to publish: its ids, and a reason to report."""
 
     topic: str
     ids: Ids

@@ -24,7 +24,7 @@ _BUFFERED: Final = 64 * 1024
 _CONNECT_TIMEOUT: Final = 1.0
 """Seconds until a service that accepts no connection counts as unavailable."""
 _STREAM_TIMEOUT: Final = 10.0
-"""Seconds that a service may take for the chunks of a streamed response, without the time that the client takes."""
+"""Seconds that a service may take to send a streamed response, without the time that the client takes to read it."""
 _KEEP_ALIVE: Final = 15
 """Seconds. Shorter than our own server's, so that no request meets a connection that the server is closing."""
 _NOT_SENT: Final = HOP_BY_HOP | {"host", "content-length"}

@@ -58,7 +58,7 @@ return {false, time[1] * 1000 + math.floor(time[2] / 1000), locked and 1 or 0}
 """Return a value and its remaining milliseconds, or nil, the time in milliseconds, and whether the lock was free.
 
 A value is a miss if it has less left than ARGV[3], or more than its limit ARGV[4]: the clock of Redis was set back.
-A value of another type, or a lock without its limit ARGV[2], is not ours and deleted.
+A value of another type, or a lock with no expiry or a longer one than ARGV[2], was not stored by us and is deleted.
 """
 _STORE: Final = """
 local time = redis.call('TIME')
@@ -96,7 +96,7 @@ class SharedCache:
         secret: bytes = b"",
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Use a server, or have each load compute.
+        """Cache values in `server`; without one, every load computes.
 
         Args:
             server: the Redis, or None.
