@@ -4,10 +4,11 @@ from uuid import UUID
 
 import pytest
 
+from nextbuy.auth.create_admin import create_admin
 from nextbuy.contracts.auth import Account, SetAccountStatus, ValidateUser
-from nextbuy.contracts.errors import Forbidden, NotFound, Unauthenticated
+from nextbuy.contracts.errors import AppError, Conflict, Forbidden, NotFound, Unauthenticated
 from nextbuy.contracts.values import new_id
-from tests.auth.service_harness import ServiceHarness
+from tests.auth.service_harness import PASSWORD, ServiceHarness
 from tests.waiting import all_wait_for_a_lock, until
 
 ADMIN = new_id()
@@ -83,3 +84,62 @@ async def test_only_admin_service_may_set_account_status(service: ServiceHarness
         await service.call(
             SetAccountStatus(account_id=user["id"], status="suspended", reason="", by=ADMIN), by="seller"
         )
+
+
+async def new_admin(service: ServiceHarness, name: str) -> UUID:
+    return (await create_admin(service.deps, f"{name}@example.com", PASSWORD)).id
+
+
+async def suspend(service: ServiceHarness, account_id: UUID, *, by: UUID) -> Account:
+    return await service.call(SetAccountStatus(account_id=account_id, status="suspended", reason="fraud", by=by))
+
+
+async def active_admins(service: ServiceHarness) -> int:
+    count: int = await service.deps.database.fetchval(
+        "SELECT count(*) FROM accounts WHERE role = 'admin' AND status = 'active'"
+    )
+    return count
+
+
+async def test_admin_cannot_suspend_themselves(service: ServiceHarness) -> None:
+    first, _ = await new_admin(service, "first"), await new_admin(service, "second")
+    with pytest.raises(Conflict) as caught:
+        await suspend(service, first, by=first)
+    assert caught.value.slug == "own-account"
+    assert (await service.login("first@example.com")).status == 200
+
+
+async def test_last_active_admin_cannot_be_suspended(service: ServiceHarness) -> None:
+    first, second = await new_admin(service, "first"), await new_admin(service, "second")
+    await suspend(service, second, by=first)
+    with pytest.raises(Conflict) as caught:
+        await suspend(service, first, by=ADMIN)
+    assert caught.value.slug == "last-admin"
+    assert await active_admins(service) == 1
+
+
+async def test_suspended_admin_decides_nothing_more(service: ServiceHarness) -> None:
+    first, second, third = [await new_admin(service, name) for name in ("first", "second", "third")]
+    await suspend(service, second, by=first)
+    with pytest.raises(Forbidden) as caught:
+        await suspend(service, third, by=second)
+    assert caught.value.slug == "suspended"
+    await suspend(service, third, by=first)
+
+
+@pytest.mark.parametrize("count", [2, 3, 6])
+async def test_one_of_admins_who_suspend_each_other_at_once_remains(service: ServiceHarness, count: int) -> None:
+    admins = [await new_admin(service, f"admin{n}") for n in range(count)]
+
+    async with service.deps.database.transaction() as tx:
+        # All of them wait for the same rows, so that none sees the suspension of another beforehand.
+        await tx.execute("SELECT FROM accounts ORDER BY id FOR UPDATE")
+        decisions = [
+            asyncio.ensure_future(suspend(service, admins[(n + 1) % count], by=by)) for n, by in enumerate(admins)
+        ]
+        await until(lambda: all_wait_for_a_lock(service.deps.database, count))
+
+    outcomes = await asyncio.gather(*decisions, return_exceptions=True)
+    assert await active_admins(service) >= 1
+    assert {outcome.slug for outcome in outcomes if isinstance(outcome, AppError)} <= {"suspended", "last-admin"}
+    assert await active_admins(service) == count - len([one for one in outcomes if isinstance(one, Account)])

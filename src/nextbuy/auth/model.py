@@ -1,9 +1,11 @@
 """The rules of accounts: valid e-mails, names and passwords, lifetimes of tokens, and the lock after failed logins."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Annotated, Final
 from unicodedata import normalize
+from uuid import UUID
 
 import msgspec
 from msgspec import Meta, Struct
@@ -51,6 +53,8 @@ LoginLocked: Final = TooManyRequests.of("login-locked", "Too many failed logins.
 LoginBusy: Final = TooManyRequests.of("login-busy", "Too many logins at the moment. Wait a second, then try again.")
 AccountChanged: Final = Conflict.of("account-changed", "The account changed during this login. Log in again.")
 Suspended: Final = Forbidden.of("suspended", "This account is suspended. Only an admin can reinstate it.")
+OwnAccount: Final = Conflict.of("own-account", "You cannot suspend your own account. Ask another admin.")
+LastAdmin: Final = Conflict.of("last-admin", "This is the last active admin. Create or reinstate another admin first.")
 AccountNotFound: Final = NotFound.of("account-not-found", "Account not found.")
 SessionEnded: Final = Unauthenticated.of("session-ended", "Your session has ended. Log in again.")
 RefreshTokenInvalid: Final = Unauthenticated.of("refresh-invalid", "Invalid refresh token. Log in again.")
@@ -110,6 +114,21 @@ def check_new_password(password: str, *, email: str) -> None:
         raise PasswordTooCommon(field="password")
     if plain in {email, email.partition("@")[0]}:
         raise PasswordIsEmail(field="password")
+
+
+def check_suspension(account_id: UUID, *, by: UUID, admins: Mapping[UUID, bool]) -> None:
+    """Check that an admin may suspend an account; `admins` maps each admin to whether it is active.
+
+    Raises:
+        Forbidden: the deciding admin has been suspended meanwhile.
+        Conflict: it is their own account (`own-account`), or the last active admin (`last-admin`).
+    """
+    if not admins.get(by, True):
+        raise Suspended
+    if account_id == by:
+        raise OwnAccount
+    if admins.get(account_id) and sum(admins.values()) == 1:
+        raise LastAdmin
 
 
 class Credentials(Struct, frozen=True):

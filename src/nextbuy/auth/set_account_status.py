@@ -1,18 +1,26 @@
 """Call SetAccountStatus: suspend or reinstate an account.
 
-A suspension ends all login sessions and publishes its event in one transaction. A repeated call changes nothing.
+A suspension ends all login sessions and publishes its event in one transaction. A repeated call changes nothing. An
+active admin always remains: suspensions wait for each other at the rows of all admins.
 """
 
 from nextbuy.auth import store
 from nextbuy.auth.deps import Deps
-from nextbuy.auth.model import AccountNotFound
+from nextbuy.auth.model import AccountNotFound, check_suspension
 from nextbuy.contracts.auth import Account, AccountReinstated, AccountSuspended, SetAccountStatus
 from nextbuy.kit.events.outbox import publish
 
 
 async def set_account_status(deps: Deps, call: SetAccountStatus) -> Account:
-    """Suspend or reinstate an account, and return it."""
+    """Suspend or reinstate an account, and return it.
+
+    Raises:
+        AccountNotFound: the account does not exist.
+        Conflict: an admin suspends themselves (`own-account`) or the last active admin (`last-admin`).
+    """
     async with deps.database.transaction() as tx:
+        if call.status == "suspended":
+            check_suspension(call.account_id, by=call.by, admins=await store.lock_admins(tx))
         changed = await store.set_status(tx, call.account_id, call.status)
         if changed is None:
             account = await store.account_by_id(tx, call.account_id)

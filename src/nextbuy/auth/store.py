@@ -65,6 +65,12 @@ async def lock_account(tx: Transaction, email: str) -> Credentials | None:
     return None if row is None else _credentials(row)
 
 
+async def lock_admins(tx: Transaction) -> dict[UUID, bool]:
+    """Return for each admin whether it is active, locked until the transaction ends."""
+    rows = await tx.fetch("SELECT id, status FROM accounts WHERE role = 'admin' ORDER BY id FOR NO KEY UPDATE")
+    return {row["id"]: row["status"] == "active" for row in rows}
+
+
 async def set_status(tx: Transaction, account_id: UUID, status: str) -> Account | None:
     """Change the status of an account and return it; None if it has that status already or does not exist."""
     row = await tx.fetchrow(
