@@ -14,10 +14,12 @@ from hypothesis import HealthCheck, settings
 from redis.asyncio import Redis
 
 from nextbuy.embedded import Engines, start_engines
+from nextbuy.kit.storage import cache_server
 from nextbuy.kit.storage.database import Database
 from nextbuy.kit.storage.migrations import migrate
 from tests.journeys.scheduling import SharedFixtureScheduling
 from tests.kafka_broker import kafka_bus, kafka_servers, own_kafka, own_kafka_bus, patient_kafka
+from tests.machine_stalls import WATCH, rerun_after_stalls
 
 __all__ = ["kafka_bus", "kafka_servers", "own_kafka", "own_kafka_bus", "patient_kafka"]
 
@@ -147,8 +149,24 @@ async def redis(redis_url: str) -> AsyncIterator[Redis]:
         yield client
 
 
+@pytest.fixture
+def patient_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Redis is never too slow for the shared cache, however busy the machine is."""
+    monkeypatch.setattr(cache_server, "_SLICE", 0.5)
+
+
 def _named(url: str, database: str) -> str:
     return urlunsplit(urlsplit(url)._replace(path=f"/{database}"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Rerun a test that failed because the machine stood still."""
+    rerun_after_stalls(items)
+
+
+def pytest_runtest_logstart() -> None:
+    """Note when a test begins."""
+    WATCH.begin_test()
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> SharedFixtureScheduling:

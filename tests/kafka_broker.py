@@ -19,13 +19,15 @@ from uuid import uuid4
 import pytest
 
 from nextbuy.kit.config import Kafka
+from nextbuy.kit.events import relay
 from nextbuy.kit.events.bus import kafka, kafka_connection, kafka_marker
 from nextbuy.kit.events.bus.kafka import KafkaBus
 from tests.ports import free_port
 from tools import kafka as tool
 
 PARTITIONS: Final = 3
-_BUSY_TIMEOUT: Final = 20.0
+BUSY_TIMEOUT: Final = 20.0
+"""Seconds for an answer of a broker on a busy machine."""
 _BUSY_SESSION: Final = "broker.session.timeout.ms=30000\n"
 """The shared broker is never restarted, and a busy machine may delay its heartbeats by seconds."""
 ROOT: Final = tool.ROOT
@@ -179,10 +181,11 @@ def bus_on(servers: str) -> KafkaBus:
 @pytest.fixture
 def patient_kafka(monkeypatch: pytest.MonkeyPatch, kafka_servers: str) -> str:
     """The servers of the shared Kafka, with time for a late answer: no test stops it, but the machine may be busy."""
-    monkeypatch.setattr(kafka, "TIMEOUT", _BUSY_TIMEOUT)
-    monkeypatch.setattr(kafka, "_TOPICS_TIMEOUT", _BUSY_TIMEOUT)
-    monkeypatch.setattr(kafka_connection, "_TOPICS_TIMEOUT", _BUSY_TIMEOUT)
-    monkeypatch.setattr(kafka_marker, "_TIMEOUT", _BUSY_TIMEOUT)
+    monkeypatch.setattr(kafka, "TIMEOUT", BUSY_TIMEOUT)
+    monkeypatch.setattr(kafka, "_TOPICS_TIMEOUT", BUSY_TIMEOUT)
+    monkeypatch.setattr(kafka_connection, "_TOPICS_TIMEOUT", BUSY_TIMEOUT)
+    monkeypatch.setattr(kafka_marker, "_TIMEOUT", BUSY_TIMEOUT)
+    monkeypatch.setattr(relay, "_PUBLISH_TIMEOUT", BUSY_TIMEOUT)
     return kafka_servers
 
 

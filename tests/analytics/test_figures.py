@@ -22,6 +22,8 @@ from nextbuy.kit.storage.cache_server import CacheServer
 from tests.analytics.projection_harness import ProjectionHarness, order_of
 from tests.callers import account, caller
 
+pytestmark = pytest.mark.usefixtures("patient_cache")
+
 
 @pytest.fixture
 async def sold(harness: ProjectionHarness) -> ProjectionHarness:

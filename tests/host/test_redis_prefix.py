@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Final
 
+import pytest
 from msgspec.structs import replace
 from redis.asyncio import Redis
 
@@ -20,6 +21,7 @@ from nextbuy.kit.storage.cache_server import CacheServer
 from tests.kit.events.bus.test_conformance import messages, reading
 from tests.waiting import until
 
+pytestmark = pytest.mark.usefixtures("patient_cache")
 SOURCES: Final = Path(__file__).resolve().parents[2] / "src" / "nextbuy"
 NORTH: Final = Settings(secret=b"the secret of the north", redis_prefix="north:")
 

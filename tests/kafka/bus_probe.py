@@ -13,9 +13,8 @@ from nextbuy.kit.config import Kafka
 from nextbuy.kit.events.bus.interface import Bus
 from nextbuy.kit.events.bus.kafka import KafkaBus
 from nextbuy.kit.events.bus.redis import RedisBus
-from tests.kafka_broker import PARTITIONS, own_prefix
+from tests.kafka_broker import BUSY_TIMEOUT, PARTITIONS, own_prefix
 
-_TIMEOUT: Final = 15.0
 _STARTING: Final = {
     KafkaError.NOT_COORDINATOR,
     KafkaError.COORDINATOR_NOT_AVAILABLE,
@@ -91,7 +90,7 @@ class KafkaProbe:
         self.bus = KafkaBus(Kafka(servers=servers, prefix=self._prefix, partitions=PARTITIONS))
 
     async def lag(self, group: str, topics: Collection[str]) -> int:
-        async with asyncio.timeout(_TIMEOUT):
+        async with asyncio.timeout(BUSY_TIMEOUT):
             while True:
                 try:
                     return await asyncio.to_thread(self._lag, group, topics)
@@ -105,10 +104,10 @@ class KafkaProbe:
         reader = Consumer({"bootstrap.servers": self._servers, "group.id": f"{self._prefix}{group}"})
         try:
             names = {f"{self._prefix}{topic}" for topic in topics}
-            known = reader.list_topics(timeout=_TIMEOUT).topics.items()
+            known = reader.list_topics(timeout=BUSY_TIMEOUT).topics.items()
             own = [(name, at) for name, topic in known if name in names for at in topic.partitions]
-            committed = reader.committed([TopicPartition(*place) for place in own], timeout=_TIMEOUT)
-            ends = reader.offsets_for_times([TopicPartition(*place, OFFSET_END) for place in own], timeout=_TIMEOUT)
+            committed = reader.committed([TopicPartition(*place) for place in own], timeout=BUSY_TIMEOUT)
+            ends = reader.offsets_for_times([TopicPartition(*place, OFFSET_END) for place in own], timeout=BUSY_TIMEOUT)
             return sum(at.offset for at in ends) - sum(max(at.offset, 0) for at in committed)
         finally:
             reader.close()
@@ -123,13 +122,13 @@ class KafkaProbe:
         await asyncio.to_thread(self._delete, [f"{self._prefix}{topic}" for topic in topics])
 
     def _cut(self, name: str) -> None:
-        partitions = self._admin.list_topics(name, timeout=_TIMEOUT).topics[name].partitions
+        partitions = self._admin.list_topics(name, timeout=BUSY_TIMEOUT).topics[name].partitions
         ends = [TopicPartition(name, partition, OFFSET_END) for partition in partitions]
         for result in self._admin.delete_records(ends).values():
-            result.result(_TIMEOUT)
+            result.result(BUSY_TIMEOUT)
 
     def _delete(self, names: list[str]) -> None:
         for result in self._admin.delete_topics(names).values():
-            result.result(_TIMEOUT)
-        while self._admin.list_topics(timeout=_TIMEOUT).topics.keys() & set(names):
+            result.result(BUSY_TIMEOUT)
+        while self._admin.list_topics(timeout=BUSY_TIMEOUT).topics.keys() & set(names):
             time.sleep(0.05)

@@ -12,7 +12,6 @@ import pytest
 from nextbuy.contracts.product import Product
 from nextbuy.kit.observability.telemetry import Journal
 from nextbuy.kit.rpc.breaker import Breaker
-from nextbuy.kit.storage import cache_server
 from nextbuy.kit.storage.cache import SharedCache
 from nextbuy.kit.storage.cache_server import CacheServer, cache_client
 from nextbuy.kit.storage.database import Database
@@ -24,6 +23,7 @@ from nextbuy.product.search_products import SearchProducts, search_products
 from tests.callers import caller
 from tests.product.service_harness import ServiceHarness
 
+pytestmark = pytest.mark.usefixtures("patient_cache")
 OpenCopies = Callable[[int], Awaitable[list["Copy"]]]
 MAX_AGE: Final = 0.5
 """Seconds. A third of the real limit, as are the intervals below, so that the test sees ten pages expire."""
@@ -60,9 +60,8 @@ class Copy:
 
 @pytest.fixture(autouse=True)
 def faster_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pages live for a third of the real time, and Redis is never too slow, however busy the machine is."""
+    """Pages live for a third of the real time."""
     monkeypatch.setattr(product_cache, "MAX_AGE", MAX_AGE)
-    monkeypatch.setattr(cache_server, "_SLICE", 0.5)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from nextbuy.kit.storage.cache_server import CacheServer, cache_client
 from tests.kit.conftest import OwnRedis
 from tests.waiting import until
 
+pytestmark = pytest.mark.usefixtures("patient_cache")
 LIMIT = 30.0
 TIMEOUT = 0.02
 POLICY = BreakerPolicy(consecutive_failures=3, reset_after=0.1, probes=1, successes_to_close=1)
@@ -58,12 +59,6 @@ class Copy:
 
     async def body(self, **options: float) -> bytes:
         return (await self.load(**options)).body
-
-
-@pytest.fixture(autouse=True)
-def patient_loads(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Redis is never too slow, however busy the machine is."""
-    monkeypatch.setattr(cache_server, "_SLICE", 0.5)
 
 
 @pytest.fixture

@@ -14,12 +14,12 @@ import pytest
 from redis.asyncio import Redis
 
 from nextbuy.kit.rpc.breaker import Breaker
-from nextbuy.kit.storage import cache_server
 from nextbuy.kit.storage.cache import CachedValue, SharedCache
 from nextbuy.kit.storage.cache_server import CacheServer
 from tests.kit.conftest import OwnRedis
 from tests.waiting import until
 
+pytestmark = pytest.mark.usefixtures("patient_cache")
 LIMIT = 1.5
 
 
@@ -31,12 +31,6 @@ class Source:
 
     async def read(self) -> CachedValue:
         return CachedValue(self.body, time.monotonic())
-
-
-@pytest.fixture(autouse=True)
-def patient_loads(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Redis is never too slow, however busy the machine is."""
-    monkeypatch.setattr(cache_server, "_SLICE", 0.5)
 
 
 @pytest.fixture

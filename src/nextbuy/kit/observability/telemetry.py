@@ -144,6 +144,8 @@ class ConsumedEvent(NamedTuple):
 
 
 _NO_ENDS: Final = ("", "")
+_TENTHS_BELOW: Final = 0.01
+"""Seconds from which a duration is written without tenths of a millisecond."""
 
 
 class Recorder(Protocol):
@@ -202,7 +204,7 @@ class Journal:
             callee="" if callee == usual[1] else callee,
             name=name if len(name) <= _MAX_NAME else f"{name[:_MAX_NAME]}…",
             outcome=outcome,
-            ms=round(elapsed * 1000, 1),
+            ms=_milliseconds(elapsed),
             trace_id=trace.trace_id,
             span_id=trace.span_id,
             status=0 if status == SUCCESS and outcome == "ok" else status,
@@ -227,7 +229,7 @@ class Journal:
             carrier=carrier,
             name="",
             outcome=outcome,
-            ms=round(elapsed * 1000, 1),
+            ms=_milliseconds(elapsed),
             trace_id="",
             span_id="",
         )
@@ -247,7 +249,7 @@ class Journal:
             kind="consume",
             callee=service,
             name="",
-            ms=round(elapsed * 1000, 1),
+            ms=_milliseconds(elapsed),
             trace_id="",
         )
 
@@ -326,6 +328,11 @@ class Journal:
 def _short(ids: Ids) -> dict[str, Any]:
     """Return ids by kind, without a list for a single id."""
     return {kind: some[0] if len(some) == 1 else some for kind, some in ids.items()}
+
+
+def _milliseconds(seconds: float) -> float:
+    """Return milliseconds to two or three digits, so that the lines of a slow machine are no longer than others."""
+    return round(seconds * 1000, 1 if seconds < _TENTHS_BELOW else None)
 
 
 def _moment(elapsed: float) -> float:
