@@ -17,6 +17,9 @@ async def test_client_that_requests_cookies_gets_cookies_and_tokens(service: Ser
         assert refresh["path"] == "/auth/api/refresh-session"
         assert (csrf["httponly"], csrf["path"]) == ("", "/")
         assert len(csrf.value) > 30
+        device = jar["nextbuy_device"]
+        assert (device["httponly"], device["samesite"], device["path"]) == (True, "Strict", "/auth/api")
+        assert int(device["max-age"]) == 365 * 86_400
         assert not access["secure"]
 
 
@@ -30,7 +33,7 @@ async def test_cookies_are_secure_if_public_url_is_https(database: Database) -> 
     )
     jar = (await service.register(x_nextbuy_cookies="yes")).cookies
     assert all(morsel["secure"] for morsel in jar.values())
-    assert len(jar) == 3
+    assert len(jar) == 4
     service.deps.passwords.close()
 
 

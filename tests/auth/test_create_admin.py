@@ -26,7 +26,7 @@ async def test_create_admin_again_sets_password_and_ends_sessions(service: Servi
     assert len(await service.events()) == 1
 
 
-async def test_create_admin_removes_lock_and_suspension(service: ServiceHarness) -> None:
+async def test_create_admin_forgets_failed_logins_and_removes_suspension(service: ServiceHarness) -> None:
     made = await create_admin(service.deps, "root@example.com", PASSWORD)
     await create_admin(service.deps, "second@example.com", PASSWORD)
     await service.call(SetAccountStatus(account_id=made.id, status="suspended", reason="", by=new_id()), by="admin")

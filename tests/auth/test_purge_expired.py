@@ -13,7 +13,7 @@ async def test_valid_rows_stay(service: ServiceHarness) -> None:
     await service.refresh(mine["refresh_token"])
     await service.login("ada@example.com", "not it")
     await purge_expired(service.deps)
-    assert [await count(service, table) for table in ("refresh_tokens", "sessions", "login_failures")] == [2, 1, 2]
+    assert [await count(service, table) for table in ("refresh_tokens", "sessions", "failed_logins")] == [2, 1, 3]
     await service.call(ValidateUser(token=mine["access_token"]))
 
 
@@ -23,7 +23,7 @@ async def test_expired_rows_are_purged(service: ServiceHarness) -> None:
     service.clock.advance(days=31, hours=1)
     alive = (await service.register()).json
     await purge_expired(service.deps)
-    assert [await count(service, table) for table in ("refresh_tokens", "sessions", "login_failures")] == [1, 1, 0]
+    assert [await count(service, table) for table in ("refresh_tokens", "sessions", "failed_logins")] == [1, 1, 0]
     assert (await service.refresh(alive["refresh_token"])).status == 200
 
 
@@ -39,11 +39,11 @@ async def test_ended_session_is_purged_a_day_later_with_its_tokens(service: Serv
 
 async def test_backlog_of_several_batches_is_purged_in_one_run(service: ServiceHarness) -> None:
     await service.deps.database.execute(
-        """INSERT INTO login_failures (subject, failures, last_at)
-           SELECT sha256(n::text::bytea), 1, now() - interval '1 day' - make_interval(secs => n)
+        """INSERT INTO failed_logins (subject, forgotten_at, slowed)
+           SELECT sha256(n::text::bytea), now() - interval '1 day' - make_interval(secs => n), false
              FROM generate_series(1, 2500) n"""
     )
 
     await purge_expired(service.deps)
 
-    assert await count(service, "login_failures") == 0
+    assert await count(service, "failed_logins") == 0

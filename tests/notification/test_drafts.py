@@ -5,6 +5,7 @@ from uuid import UUID
 
 import pytest
 
+from nextbuy.contracts.auth import LoginsSlowed
 from nextbuy.contracts.message import Event
 from nextbuy.contracts.order import (
     OrderCreated,
@@ -102,6 +103,7 @@ NOTIFIED: dict[str, tuple[Event, UUID, str]] = {
         SELLER,
         "Reason: Blurred!",
     ),
+    "logins-slowed": (LoginsSlowed(account_id=BUYER), BUYER, "wrong passwords were entered"),
 }
 
 

@@ -1,12 +1,11 @@
 """`nextbuy create-admin EMAIL`: the only way to create an admin.
 
-For an existing admin it sets a new password, ends all login sessions, and removes a suspension or lock: an operator who
-can run it controls the installation anyway.
+For an existing admin it sets a new password, ends all login sessions, forgets known clients and failed logins, and
+removes a suspension: an operator who can run it controls the installation anyway.
 """
 
 from nextbuy.auth import store
 from nextbuy.auth.deps import Deps
-from nextbuy.auth.lockout import account_subject
 from nextbuy.auth.model import MAX_PASSWORD, MIN_PASSWORD, EmailTaken, check_new_password, normal_email, normal_name
 from nextbuy.contracts.auth import Account, AccountRegistered, AccountReinstated
 from nextbuy.contracts.errors import Unprocessable
@@ -37,7 +36,7 @@ async def create_admin(deps: Deps, email: str, password: str, name: str = "Admin
             raise EmailTaken("This e-mail belongs to a buyer or seller. Use another e-mail for an admin.")
         await store.set_password(tx, existing.account.id, new=password_hash)
         await store.end_all_sessions(tx, existing.account.id, reason="password-changed", at=now)
-        await store.clear_failures(tx, account_subject(deps, email))
+        await store.purge_known_clients(tx, existing.account.id)
         if await store.set_status(tx, existing.account.id, "active") is not None:
             await publish(
                 tx,

@@ -1,8 +1,8 @@
-"""The rules of accounts: valid e-mails, names and passwords, lifetimes of tokens, and the lock after failed logins."""
+"""The rules of accounts: valid e-mails, names and passwords, lifetimes of tokens, and limits of failed logins."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from enum import Enum
+from enum import Enum, unique
 from typing import Annotated, Final
 from unicodedata import normalize
 from uuid import UUID
@@ -36,12 +36,6 @@ GivenPassword = Annotated[str, Meta(min_length=1, max_length=MAX_PASSWORD, examp
 """A password at login; an earlier rule may have allowed what `Password` does not."""
 GivenToken = Annotated[str, Meta(min_length=1, max_length=200)]
 
-FAILURE_WINDOW: Final = timedelta(minutes=15)
-"""Failures are deleted this long after the last one and its lock."""
-MAX_LOCK: Final = timedelta(minutes=15)
-"""Short, since anyone can lock another person's account."""
-_FIRST_LOCK: Final = timedelta(minutes=1)
-
 
 EmailTaken: Final = Conflict.of("email-taken", "An account with this e-mail exists. Log in, or use another e-mail.")
 PasswordTooCommon: Final = Unprocessable.of("password-common", "This password is easy to guess. Choose another.")
@@ -49,7 +43,7 @@ PasswordIsEmail: Final = Unprocessable.of(
     "password-is-email", "The password must not be your e-mail address, or the part before the @. Choose another."
 )
 WrongLogin: Final = Unauthenticated.of("wrong-login", "Wrong e-mail or password. Check both and try again.")
-LoginLocked: Final = TooManyRequests.of("login-locked", "Too many failed logins. Try again in a few minutes.")
+LoginLocked: Final = TooManyRequests.of("login-locked", "Too many failed logins. Wait two minutes, then try again.")
 LoginBusy: Final = TooManyRequests.of("login-busy", "Too many logins at the moment. Wait a second, then try again.")
 AccountChanged: Final = Conflict.of("account-changed", "The account changed during this login. Log in again.")
 Suspended: Final = Forbidden.of("suspended", "This account is suspended. Only an admin can reinstate it.")
@@ -64,19 +58,25 @@ RefreshTokenReused: Final = Unauthenticated.of(
 )
 
 
+@unique
 class FailureScope(Enum):
-    """A subject whose failed logins are counted; its value is the number of failures that lock it."""
+    """A subject of failed logins: the limit of remembered failures, and how long each is remembered."""
 
-    ACCOUNT = 10
-    IP_ADDRESS = 50
+    CLIENT = (10, timedelta(minutes=2))
+    """An e-mail with a network, or with a known device."""
+    ACCOUNT = (50, timedelta(seconds=20))
+    """An e-mail, from all clients that its account does not know: the bound for guesses from many networks."""
+    NETWORK = (50, timedelta(minutes=1))
+    """A network, for all e-mails whose account does not know it."""
+
+    def __init__(self, limit: int, interval: timedelta) -> None:
+        self.limit = limit
+        self.interval = interval
 
 
-def lock_duration(scope: FailureScope, failures: int) -> timedelta | None:
-    """Return how long this many failures lock a login: 1, 2, 4, 8, then 15 minutes; None if they are too few."""
-    excess = failures - scope.value
-    if excess < 0:
-        return None
-    return min(_FIRST_LOCK * (1 << min(excess, 10)), MAX_LOCK)
+def login_wait(scope: FailureScope, forgotten_at: datetime, now: datetime) -> float:
+    """Return the seconds until another login is allowed; `forgotten_at` is when the last failure is forgotten."""
+    return (forgotten_at - (scope.limit - 1) * scope.interval - now).total_seconds()
 
 
 def normal_email(given: str) -> str:
@@ -137,6 +137,13 @@ class Credentials(Struct, frozen=True):
     account: Account
     suspended: bool
     password_hash: str
+
+
+class KnownClients(Struct, frozen=True):
+    """The devices and networks that an account has logged in from, as keyed hashes."""
+
+    devices: frozenset[bytes]
+    networks: frozenset[bytes]
 
 
 class SessionStatus(Struct, frozen=True):

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from nextbuy.auth import login_throttling as throttling
 from nextbuy.auth import store
 from nextbuy.auth.deps import Deps
 from nextbuy.auth.model import EmailTaken, Password, Suspended, check_new_password, normal_email, normal_name
@@ -44,6 +45,10 @@ async def register(deps: Deps, caller: Caller, request: Register) -> LoggedIn | 
             tx,
             AccountRegistered(account_id=account.id, role=account.role),
         )
-        reply = with_cookies(deps.settings, session, status=201) if wants_cookies(caller) else session
+        cookies = wants_cookies(caller)
+        device = await throttling.remember_client(
+            deps, tx, throttling.client_of(caller), account, known=None, cookies=cookies
+        )
+        reply = with_cookies(deps.settings, session, status=201, device=device) if cookies else session
         await caller.store_response(tx, reply)
     return reply

@@ -15,12 +15,14 @@ from nextbuy.auth.set_account_status import set_account_status
 from nextbuy.auth.validate_admin import validate_admin
 from nextbuy.auth.validate_seller import validate_seller
 from nextbuy.auth.validate_user import validate_user
+from nextbuy.auth.warn_owners import warn_owners
 from nextbuy.contracts.auth import (
     AccountRegistered,
     AccountReinstated,
     AccountSuspended,
     GetAccounts,
     GetPublicKeys,
+    LoginsSlowed,
     ReadAuthEvents,
     SetAccountStatus,
     ValidateAdmin,
@@ -49,8 +51,8 @@ SERVICE: Final = Service(
         answers(SetAccountStatus, set_account_status),
         answers(ReadAuthEvents, read_events),
     ],
-    publishes=[AccountRegistered, AccountSuspended, AccountReinstated],
-    jobs=[job("purge-expired", purge_expired, every=60)],
+    publishes=[AccountRegistered, AccountSuspended, AccountReinstated, LoginsSlowed],
+    jobs=[job("purge-expired", purge_expired, every=60), job("warn-owners", warn_owners, every=60)],
     startup=Deps.start,
     shutdown=Deps.stop,
 )

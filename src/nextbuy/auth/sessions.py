@@ -2,7 +2,7 @@
 
 import hashlib
 import secrets
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from msgspec import Struct
@@ -21,6 +21,10 @@ from nextbuy.kit.wire import JSON, Response, encode
 
 REFRESH_COOKIE: Final = "nextbuy_refresh"
 REFRESH_PATH: Final = "/auth/api/refresh-session"
+DEVICE_COOKIE: Final = "nextbuy_device"
+"""The ids of a browser, one for each account that has logged in there, newest first, joined by dots."""
+_DEVICE_PATH: Final = "/auth/api"
+_DEVICE_LIFE: Final = timedelta(days=365)
 _WANTS_COOKIES: Final = "x-nextbuy-cookies"
 
 
@@ -79,8 +83,11 @@ def wants_cookies(caller: Caller) -> bool:
     return caller.headers.get(_WANTS_COOKIES, "").lower() == "yes"
 
 
-def with_cookies(settings: Settings, reply: LoggedIn, *, status: int) -> Response:
-    """Return a response that sets the cookies; scripts can read only the CSRF token."""
+def with_cookies(settings: Settings, reply: LoggedIn, *, status: int, device: str | None = None) -> Response:
+    """Return a response that sets the cookies, after a login also that of the device.
+
+    Scripts can read only the CSRF token.
+    """
     refresh_life = int(REFRESH_LIFE.total_seconds())
     return Response(
         status,
@@ -91,27 +98,35 @@ def with_cookies(settings: Settings, reply: LoggedIn, *, status: int) -> Respons
             access=(reply.access_token, reply.expires_in),
             refresh=(reply.refresh_token, refresh_life),
             csrf=(secrets.token_urlsafe(32), refresh_life),
+            device=None if device is None else (device, int(_DEVICE_LIFE.total_seconds())),
         ),
     )
 
 
 def without_cookies(settings: Settings) -> Response:
-    """Return an empty response that deletes the cookies."""
+    """Return an empty response that deletes the cookies, but not that of the device: it logs in again."""
     return Response(204, headers=_headers(settings, access=("", 0), refresh=("", 0), csrf=("", 0)))
 
 
 def _headers(
-    settings: Settings, *, access: tuple[str, int], refresh: tuple[str, int], csrf: tuple[str, int]
+    settings: Settings,
+    *,
+    access: tuple[str, int],
+    refresh: tuple[str, int],
+    csrf: tuple[str, int],
+    device: tuple[str, int] | None = None,
 ) -> list[tuple[str, str]]:
     secure = "; Secure" if settings.public_url.startswith("https://") else ""
     return [
         ("cache-control", "no-store"),
         *(
-            ("set-cookie", f"{name}={value}; Path={path}; Max-Age={life}; {rules}{secure}")
-            for name, (value, life), path, rules in (
+            ("set-cookie", f"{name}={cookie[0]}; Path={path}; Max-Age={cookie[1]}; {rules}{secure}")
+            for name, cookie, path, rules in (
                 (ACCESS_COOKIE, access, "/", "HttpOnly; SameSite=Lax"),
                 (REFRESH_COOKIE, refresh, REFRESH_PATH, "HttpOnly; SameSite=Strict"),
                 (CSRF_COOKIE, csrf, "/", "SameSite=Lax"),
+                (DEVICE_COOKIE, device, _DEVICE_PATH, "HttpOnly; SameSite=Strict"),
             )
+            if cookie is not None
         ),
     ]

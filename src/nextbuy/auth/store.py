@@ -1,15 +1,18 @@
 """The SQL of auth. Rows are locked in this order: account, login session, refresh token."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from nextbuy.auth.model import FAILURE_WINDOW, MAX_LOCK, Credentials, SessionStatus
+from nextbuy.auth.model import Credentials, KnownClients, SessionStatus
 from nextbuy.contracts.auth import Account
 from nextbuy.contracts.values import Role
 from nextbuy.kit.storage.database import Database, Executor, Row, Transaction
 from nextbuy.kit.storage.retention import FIRST_MOMENT, purge, purge_statement
+
+Failures = dict[bytes, datetime]
+"""When the last failure of each subject is forgotten."""
 
 SESSION_STATUS: Final = """
     SELECT a.id, a.email, a.name, a.role, a.status, s.ended_at
@@ -199,64 +202,101 @@ async def end_all_sessions(tx: Transaction, account_id: UUID, *, reason: str, at
     )
 
 
-async def account_for_login(
-    db: Executor, email: str, subjects: Sequence[bytes]
-) -> tuple[Credentials | None, datetime | None]:
-    """Return the account of a normalised e-mail, and the end of the latest lock on any of the subjects."""
+async def account_for_login(db: Executor, email: str) -> tuple[Credentials | None, KnownClients | None]:
+    """Return the account of a normalised e-mail, and the clients that it knows."""
     row = await db.fetchrow(
         """
-        SELECT a.*, l.locked_until
-          FROM (SELECT max(locked_until) AS locked_until FROM login_failures WHERE subject = ANY ($2)) l
-          LEFT JOIN accounts a ON a.email = $1
+        SELECT a.*, k.devices, k.networks FROM accounts a LEFT JOIN known_clients k ON k.account_id = a.id
+         WHERE a.email = $1
         """,
         email,
-        subjects,
     )
     if row is None:
         return None, None
-    return (None if row["id"] is None else _credentials(row)), row["locked_until"]
+    known = None if row["devices"] is None else KnownClients(frozenset(row["devices"]), frozenset(row["networks"]))
+    return _credentials(row), known
+
+
+async def remember_client(
+    tx: Transaction, account_id: UUID, *, devices: Sequence[bytes], networks: Sequence[bytes]
+) -> None:
+    """Put a device and a network, each if given, before the others that an account knows; the oldest are dropped."""
+    await tx.execute(
+        """
+        INSERT INTO known_clients AS k (account_id, devices, networks) VALUES ($1, $2, $3)
+        ON CONFLICT (account_id) DO UPDATE SET
+            devices = (excluded.devices || array_remove(k.devices, excluded.devices[1]))[1:20],
+            networks = (excluded.networks || array_remove(k.networks, excluded.networks[1]))[1:20]
+        """,
+        account_id,
+        devices,
+        networks,
+    )
+
+
+async def purge_known_clients(tx: Transaction, account_id: UUID) -> None:
+    """Delete the known clients of an account, and the failures of logins to it."""
+    await tx.execute("DELETE FROM known_clients WHERE account_id = $1", account_id)
+    await tx.execute("DELETE FROM failed_logins WHERE account_id = $1", account_id)
+
+
+async def failures(db: Executor, subjects: Sequence[bytes]) -> Failures:
+    """Return the subjects with failures, and when the last one of each is forgotten."""
+    rows = await db.fetch("SELECT subject, forgotten_at FROM failed_logins WHERE subject = ANY ($1)", subjects)
+    return {row["subject"]: row["forgotten_at"] for row in rows}
 
 
 async def count_failure(
-    tx: Transaction, subjects: Sequence[bytes], *, at: datetime
-) -> dict[bytes, tuple[int, datetime | None]]:
-    """Count a failed login for each subject that is not locked; return the count and the end of the lock of each."""
+    tx: Transaction, subject: bytes, account_id: UUID | None, *, at: datetime, limit: int, interval: timedelta
+) -> bool:
+    """Count a failed login; return False, and count nothing, if as many as the limit are remembered."""
+    return bool(
+        await tx.fetchval(
+            """
+            INSERT INTO failed_logins AS f (subject, account_id, forgotten_at, slowed)
+            VALUES ($1, $2, $3::timestamptz + $4::interval, false)
+            ON CONFLICT (subject) DO UPDATE SET
+                account_id = $2,
+                forgotten_at = greatest(f.forgotten_at, $3) + $4,
+                slowed = greatest(f.forgotten_at, $3) + $4 > $3 + $5::interval
+             WHERE f.forgotten_at <= $3 + $5
+            RETURNING true
+            """,
+            subject,
+            account_id,
+            at,
+            interval,
+            (limit - 1) * interval,
+        )
+    )
+
+
+async def clear_failures(tx: Transaction, subject: bytes) -> Failures:
+    """Delete the failures of a subject; return when the last one would have been forgotten, if there are any."""
+    rows = await tx.fetch("DELETE FROM failed_logins WHERE subject = $1 RETURNING subject, forgotten_at", subject)
+    return {row["subject"]: row["forgotten_at"] for row in rows}
+
+
+async def warn_owners(tx: Transaction, *, at: datetime, interval: timedelta, limit: int) -> list[UUID]:
+    """Return accounts whose logins are slowed and whose owners were not warned during the interval; mark them warned.
+
+    Rows that others have locked wait for the next call.
+    """
     rows = await tx.fetch(
         """
-        INSERT INTO login_failures AS f (subject, failures, last_at)
-        SELECT subject, 1, $2 FROM unnest($1::bytea[]) AS new (subject) ORDER BY subject
-        ON CONFLICT (subject) DO UPDATE SET
-            failures = CASE WHEN f.locked_until > $2 THEN f.failures
-                            WHEN greatest(f.last_at, f.locked_until) < $2 - $3::interval THEN 1
-                            ELSE least(f.failures + 1, 1000000) END,
-            last_at = CASE WHEN f.locked_until > $2 THEN f.last_at ELSE $2 END
-        RETURNING subject, failures, locked_until
+        WITH due AS (
+            SELECT id FROM accounts
+             WHERE id IN (SELECT account_id FROM failed_logins WHERE slowed AND forgotten_at > $1)
+               AND (warned_at IS NULL OR warned_at <= $1 - $2::interval)
+             ORDER BY id LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED
+        )
+        UPDATE accounts a SET warned_at = $1 FROM due WHERE a.id = due.id RETURNING a.id
         """,
-        subjects,
         at,
-        FAILURE_WINDOW,
+        interval,
+        limit,
     )
-    return {row["subject"]: (row["failures"], row["locked_until"]) for row in rows}
-
-
-async def lock_logins(tx: Transaction, until: Mapping[bytes, datetime]) -> None:
-    """Lock subjects that this transaction has counted."""
-    await tx.execute(
-        """
-        UPDATE login_failures f SET locked_until = new.until
-          FROM unnest($1::bytea[], $2::timestamptz[]) AS new (subject, until) WHERE f.subject = new.subject
-        """,
-        list(until),
-        list(until.values()),
-    )
-
-
-async def clear_failures(tx: Transaction, subject: bytes) -> datetime | None:
-    """Delete a subject's failures; return the end of its lock, if any."""
-    until: datetime | None = await tx.fetchval(
-        "DELETE FROM login_failures WHERE subject = $1 RETURNING locked_until", subject
-    )
-    return until
+    return [row["id"] for row in rows]
 
 
 async def signing_keys(db: Executor, *, at: datetime, life: timedelta) -> list[Row]:
@@ -294,7 +334,7 @@ async def retire_signing_keys(tx: Transaction, *, at: datetime) -> None:
 _PURGES: Final = (
     (purge_statement("refresh_tokens", "expires_at", "$2"), timedelta(0)),
     (purge_statement("sessions", "expires_at", "$2"), timedelta(days=1)),
-    (purge_statement("login_failures", "last_at", "$2"), FAILURE_WINDOW + MAX_LOCK),
+    (purge_statement("failed_logins", "forgotten_at", "$2"), timedelta(0)),
 )
 """Purge statements, and how long rows are retained after their time."""
 

@@ -135,6 +135,12 @@ class AccountReinstated(Event, topic="account.reinstated", key="account_id"):
     by: AdminId
 
 
+class LoginsSlowed(Event, topic="account.logins-slowed", key="account_id"):
+    """Logins to an account are slowed down after many wrong passwords; published at most once a day."""
+
+    account_id: AccountId
+
+
 class LoggedIn(Protocol):
     """A caller with an access token whose signature was verified, and the account and role that it names."""
 

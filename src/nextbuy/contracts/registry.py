@@ -54,6 +54,7 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     auth.AccountRegistered,
     auth.AccountSuspended,
     auth.AccountReinstated,
+    auth.LoginsSlowed,
     seller.SellerRegistered,
     seller.SellerApproved,
     seller.SellerRejected,

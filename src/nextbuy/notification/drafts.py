@@ -1,6 +1,7 @@
-"""The texts of notifications and e-mails about events, for the buyer or seller concerned.
+"""The texts of notifications and e-mails about events, for the owner of the account concerned.
 
-Each names the shop, product, order or payment, what happened, why, and what to do. It has no personal data of others.
+Each names the shop, product, order, payment or account, what happened, why, and what to do. It has no personal data of
+others.
 
 Topics are delivered independently of each other, so an older event may come last. Notifications with the same `about`
 concern the same shop, product or payment session. A mail that reports a state (a shop is open, a payment was declined)
@@ -13,6 +14,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from nextbuy.contracts.auth import LoginsSlowed
 from nextbuy.contracts.message import Event
 from nextbuy.contracts.money import format_money
 from nextbuy.contracts.order import (
@@ -40,8 +42,9 @@ ACCOUNT_EVENTS: Final[tuple[type[Event], ...]] = (
     ProductPending,
     ProductApproved,
     ProductRejected,
+    LoginsSlowed,
 )
-"""Events that notify a buyer or a seller."""
+"""Events that notify the owner of an account."""
 _BODY: Final = """\
 Hello,
 
@@ -88,6 +91,8 @@ def account_notifications(event: Event) -> list[NotificationDraft]:
             return [_shop_draft(event)]
         case ProductPending() | ProductApproved() | ProductRejected():
             return [_product_draft(event)]
+        case LoginsSlowed():
+            return [_login_draft(event)]
         case _:
             return []
 
@@ -196,6 +201,22 @@ def _product_draft(event: ProductPending | ProductApproved | ProductRejected) ->
         message=message,
         link=link,
         by_email=not isinstance(event, ProductPending),
+    )
+
+
+def _login_draft(event: LoginsSlowed) -> NotificationDraft:
+    return NotificationDraft(
+        account_id=event.account_id,
+        kind="logins-slowed",
+        about=f"account:{event.account_id}",
+        reports_state=False,
+        title="Wrong passwords for your account",
+        message=(
+            "Many wrong passwords were entered for your account, and none of them was accepted. We slow down such"
+            " attempts. If it was not you, you do not need to do anything. You can still sign in on the devices that"
+            " you have used before; on a new device you may have to wait a few minutes."
+        ),
+        link="/notifications",
     )
 
 
