@@ -8,7 +8,7 @@ from tests.auth.service_harness import PASSWORD, ServiceHarness
 
 
 async def test_create_admin_creates_account_that_can_log_in(service: ServiceHarness) -> None:
-    made = await create_admin(service.deps, "Root@Example.com", PASSWORD)
+    made = await create_admin(service.deps, " Root@Example.com ", PASSWORD)
     assert (made.email, made.role, made.name) == ("root@example.com", Role.ADMIN, "Admin")
     assert (await service.login("root@example.com")).json["user"]["id"] == str(made.id)
     assert [topic for topic, _ in await service.events()] == ["account.registered"]

@@ -22,6 +22,7 @@ def test_url_has_server_and_login() -> None:
     found = smtp("smtp://a%40b:p%3A%2F%40%25@[::1]:25")
     assert found == replace(shop, host="::1", port=25, username="a@b", password="p:/@%")
     assert smtp("smtp://mail.test", "shop@example.com").sender_name == ""
+    assert smtp("smtp://mail.test", "Shop <Shop@b\u00fccher.example>").sender == "shop@xn--bcher-kva.example"
 
 
 @pytest.mark.parametrize(
@@ -43,7 +44,9 @@ def test_invalid_url_is_refused_without_password(url: str) -> None:
     assert "hush" not in str(refused.value)
 
 
-@pytest.mark.parametrize("sender", ["", "Shop", "shop@", "@example.com", "a@b\r\nBcc: c@d.test", "Shop <a b@c.test>"])
+@pytest.mark.parametrize(
+    "sender", ["", "Shop", "shop@", "@example.com", "a@b\r\nBcc: c@d.test", "Shop <a b@c.test>", "Shop <x:a@c.test>"]
+)
 def test_mail_server_needs_sender(sender: str) -> None:
     with pytest.raises(ConfigError, match="NEXTBUY_MAIL_FROM"):
         smtp("smtp://mail.test", sender)

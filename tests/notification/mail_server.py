@@ -63,7 +63,12 @@ class MailServer:
 
     @asynccontextmanager
     async def open(
-        self, *, port: int = 0, context: ssl.SSLContext | None = None, plain_login: bool = False
+        self,
+        *,
+        port: int = 0,
+        context: ssl.SSLContext | None = None,
+        plain_login: bool = False,
+        smtputf8: bool = True,
     ) -> AsyncIterator[Smtp]:
         """Listen while the context is open; yield the settings for a client."""
         loop = asyncio.get_running_loop()
@@ -72,7 +77,7 @@ class MailServer:
             return SMTP(
                 self,
                 hostname="post.test",
-                enable_SMTPUTF8=True,
+                enable_SMTPUTF8=smtputf8,
                 loop=loop,
                 tls_context=context,
                 authenticator=self.login,

@@ -118,17 +118,30 @@ async def test_server_without_smtp_leaves_mail_waiting(server: MailServer) -> No
     assert one.reason
 
 
-async def test_email_address_of_any_script_is_accepted(server: MailServer) -> None:
-    async with server.open() as smtp:
-        [one] = await send(smtp, outgoing(recipient="用户@例え.test"))
+@pytest.mark.parametrize("smtputf8", [True, False])
+@pytest.mark.parametrize("recipient", ["maya@b\u00fccher.example", "maya@xn--bcher-kva.example"])
+async def test_envelope_has_the_domain_as_a_label(server: MailServer, recipient: str, *, smtputf8: bool) -> None:
+    async with server.open(smtputf8=smtputf8) as smtp:
+        [one] = await send(smtp, outgoing(recipient=recipient))
 
-    assert one.status == "sent"
-    assert server.recipients == ["用户@例え.test"]
+    assert (one.status, server.recipients) == ("sent", ["maya@xn--bcher-kva.example"])
+    assert server.mails[0]["To"] == "maya@xn--bcher-kva.example"
+
+
+@pytest.mark.parametrize("recipient", ["o'neil+shop=1!#$%&*/?^_`{|}~-@example.test", "a.b.c@sub.example.test"])
+async def test_envelope_is_the_address_of_the_account(server: MailServer, recipient: str) -> None:
+    async with server.open() as smtp:
+        [one] = await send(smtp, outgoing(recipient=recipient))
+
+    assert (one.status, server.recipients) == ("sent", [recipient])
 
 
 @pytest.mark.parametrize(
     "recipient",
-    ["a\r\nBcc: all@victims.test@example.test", "a b@example.test", "@example.test", "maya", "", "a@b>\r\nDATA"],
+    [
+        *("a\r\nBcc: all@victims.test@example.test", "a b@example.test", "@example.test", "maya", "", "a@b>\r\nDATA"),
+        *("x:victim@example.test", "(x)victim@example.test", "x,victim@example.test", "\u7528\u6237@example.test"),
+    ],
 )
 async def test_invalid_email_address_fails_without_other_recipients(server: MailServer, recipient: str) -> None:
     async with server.open() as smtp:

@@ -6,7 +6,7 @@ removes a suspension: an operator who can run it controls the installation anywa
 
 from nextbuy.auth import store
 from nextbuy.auth.deps import Deps
-from nextbuy.auth.model import MAX_PASSWORD, MIN_PASSWORD, EmailTaken, check_new_password, normal_email, normal_name
+from nextbuy.auth.model import MAX_PASSWORD, MIN_PASSWORD, EmailTaken, check_new_password, normal_name, require_email
 from nextbuy.contracts.auth import Account, AccountRegistered, AccountReinstated
 from nextbuy.contracts.errors import Unprocessable
 from nextbuy.contracts.values import Role, new_id
@@ -20,7 +20,7 @@ async def create_admin(deps: Deps, email: str, password: str, name: str = "Admin
         Unprocessable: the e-mail, password or name is invalid.
         Conflict: the e-mail belongs to a buyer or seller (`email-taken`).
     """
-    email = normal_email(email)
+    email = require_email(email)
     if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
         raise Unprocessable(f"Choose a password of {MIN_PASSWORD} to {MAX_PASSWORD} characters.", field="password")
     check_new_password(password, email=email)

@@ -17,11 +17,11 @@ from nextbuy.auth.model import (
     KnownClients,
     Suspended,
     WrongLogin,
-    normal_email,
+    require_email,
 )
 from nextbuy.auth.passwords import DUMMY_HASH
 from nextbuy.auth.sessions import LoggedIn, open_session, wants_cookies, with_cookies
-from nextbuy.contracts.values import Email
+from nextbuy.contracts.values import GivenEmail
 from nextbuy.kit.http.caller import Caller
 from nextbuy.kit.wire import Response
 
@@ -29,7 +29,7 @@ from nextbuy.kit.wire import Response
 class Login(Struct, frozen=True):
     """The credentials of an account."""
 
-    email: Email
+    email: GivenEmail
     password: GivenPassword
 
 
@@ -41,7 +41,7 @@ async def login(deps: Deps, caller: Caller, request: Login) -> LoggedIn | Respon
         TooManyRequests: too many logins have failed (`login-locked`) or are waiting (`login-busy`).
         Forbidden: the account is suspended.
     """
-    email, client = normal_email(request.email), throttling.client_of(caller)
+    email, client = require_email(request.email), throttling.client_of(caller)
     # Try twice, because the account may change while its password is verified.
     for _ in range(2):
         credentials, known = await store.account_for_login(deps.database, email)

@@ -7,11 +7,11 @@ from typing import Annotated, Final
 from unicodedata import normalize
 from uuid import UUID
 
-import msgspec
 from msgspec import Meta, Struct
 
 from nextbuy.auth.common_passwords import COMMON
 from nextbuy.contracts.auth import Account
+from nextbuy.contracts.email_address import normal_email
 from nextbuy.contracts.errors import (
     Conflict,
     Forbidden,
@@ -21,7 +21,7 @@ from nextbuy.contracts.errors import (
     Unprocessable,
     wrong_role,
 )
-from nextbuy.contracts.values import Email, Role
+from nextbuy.contracts.values import Role
 
 ACCESS_LIFE: Final = timedelta(minutes=15)
 REFRESH_LIFE: Final = timedelta(days=30)
@@ -79,16 +79,12 @@ def login_wait(scope: FailureScope, forgotten_at: datetime, now: datetime) -> fl
     return (forgotten_at - (scope.limit - 1) * scope.interval - now).total_seconds()
 
 
-def normal_email(given: str) -> str:
-    """Return the normalised form of an e-mail address: NFKC, lower case. Raises Unprocessable if it is invalid."""
-    email = normalize("NFKC", normalize("NFKC", given).strip().lower())
+def require_email(given: str) -> str:
+    """Return the normal form of an e-mail address; raise Unprocessable if it is invalid."""
     try:
-        email = msgspec.convert(email, Email)
-    except msgspec.ValidationError:
-        email = ""
-    if not email.isprintable() or not email:
-        raise Unprocessable("Enter a valid e-mail address.", field="email")
-    return email
+        return normal_email(given)
+    except ValueError as error:
+        raise Unprocessable(str(error), field="email") from None
 
 
 def normal_name(given: str) -> str:

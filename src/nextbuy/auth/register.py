@@ -10,10 +10,10 @@ from msgspec import Meta, Struct
 from nextbuy.auth import login_throttling as throttling
 from nextbuy.auth import store
 from nextbuy.auth.deps import Deps
-from nextbuy.auth.model import EmailTaken, Password, Suspended, check_new_password, normal_email, normal_name
+from nextbuy.auth.model import EmailTaken, Password, Suspended, check_new_password, normal_name, require_email
 from nextbuy.auth.sessions import LoggedIn, open_session, wants_cookies, with_cookies
 from nextbuy.contracts.auth import Account, AccountRegistered
-from nextbuy.contracts.values import Email, Role, Title, new_id
+from nextbuy.contracts.values import GivenEmail, Role, Title, new_id
 from nextbuy.kit.events.outbox import publish
 from nextbuy.kit.http.caller import Caller
 from nextbuy.kit.wire import Response
@@ -22,7 +22,7 @@ from nextbuy.kit.wire import Response
 class Register(Struct, frozen=True):
     """A new account."""
 
-    email: Email
+    email: GivenEmail
     password: Password
     name: Annotated[Title, Meta(examples=["Ada Winter"])]
     role: Literal["buyer", "seller"]
@@ -30,7 +30,7 @@ class Register(Struct, frozen=True):
 
 async def register(deps: Deps, caller: Caller, request: Register) -> LoggedIn | Response:
     """Create an account and open its first login session."""
-    email = normal_email(request.email)
+    email = require_email(request.email)
     check_new_password(request.password, email=email)
     account = Account(id=new_id(), email=email, name=normal_name(request.name), role=Role(request.role))
     password_hash = await deps.passwords.hash(request.password)

@@ -82,6 +82,9 @@ ShortText = Annotated[ReasonText, Meta(min_length=1, pattern=r"\S")]
 Tag = Annotated[str, Meta(min_length=1, max_length=50, pattern=r"\S", examples=["brass"])]
 Category = Annotated[CategoryName, Meta(min_length=1, pattern=r"\S")]
 Email = Annotated[EmailAddress, Meta(min_length=3, pattern=r"^[^@\s<>\"]+@[^@\s<>\"]+\.[^@\s<>\".]+$")]
+"""A stored address."""
+GivenEmail = Annotated[EmailAddress, Meta(min_length=1)]
+"""An address as a person types it; `contracts.email_address` has the grammar."""
 Limit = Annotated[int, Meta(ge=1, le=PAGE_LIMIT)]
 BatchLimit = Annotated[int, Meta(ge=1, le=1_000)]
 """Items per call between services."""

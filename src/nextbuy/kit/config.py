@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Annotated, Final, get_type_hints
 from urllib.parse import unquote, urlsplit
 
-from msgspec import MsgspecError, Struct, convert, field
+from msgspec import Struct, field
 from msgspec.structs import fields, replace
 
-from nextbuy.contracts.values import Email
+from nextbuy.contracts.email_address import normal_email
 
 PREFIX: Final = "NEXTBUY_"
 """The beginning of each variable's name."""
@@ -312,10 +312,10 @@ def _smtp(read: Callable[[str, str], str]) -> Smtp:
     configured = read("MAIL_FROM", "")
     name, address = parseaddr(configured)
     try:
-        sender = Address(name, addr_spec=convert(address, Email))
-    except (ValueError, MessageError, MsgspecError):
+        sender = Address(name, addr_spec=normal_email(address))
+    except (ValueError, MessageError):
         sender = Address()
-    if not sender.domain or not address.isascii() or not configured.isprintable():
+    if not sender.domain or not configured.isprintable():
         message = "NEXTBUY_MAIL_FROM is missing or invalid. Use shop@example.com or Shop <shop@example.com>."
         raise ConfigError(message)
     tls = parts.scheme == "smtps"
@@ -325,7 +325,7 @@ def _smtp(read: Callable[[str, str], str]) -> Smtp:
         tls=tls,
         username=unquote(parts.username or ""),
         password=unquote(parts.password or ""),
-        sender=address,
+        sender=sender.addr_spec,
         sender_name=name,
     )
 

@@ -17,9 +17,9 @@ from typing import Final, Protocol
 from uuid import UUID
 
 from aiosmtplib import SMTP, SMTPException, SMTPNotSupported, SMTPRecipientsRefused, SMTPResponseException
-from msgspec import MsgspecError, Struct, convert
+from msgspec import Struct
 
-from nextbuy.contracts.values import Email
+from nextbuy.contracts.email_address import normal_email
 from nextbuy.kit.config import Smtp
 from nextbuy.kit.text import single_line
 from nextbuy.notification.model import MailStatus
@@ -123,14 +123,15 @@ class SmtpMailer:
 
     async def _send_one(self, client: SMTP, mail: OutgoingMail) -> DeliveryResult:
         try:
+            recipient = normal_email(mail.recipient)
             message = message_of(mail, self._sender)
             async with asyncio.timeout(_MAIL_TIMEOUT):
-                await client.send_message(message, sender=self._sender.addr_spec, recipients=[mail.recipient])
+                await client.send_message(message, sender=self._sender.addr_spec, recipients=[recipient])
         except SMTPRecipientsRefused as error:
             return _rejected(mail, error.recipients[0])
         except SMTPResponseException as error:
             return _rejected(mail, error)
-        except (SMTPNotSupported, MessageError, MsgspecError, ValueError) as error:
+        except (SMTPNotSupported, MessageError, ValueError) as error:
             return DeliveryResult(mail.id, "failed", _reason(error))
         except (SMTPException, OSError, TimeoutError) as error:
             # The state of the SMTP dialogue is unknown, so the connection cannot be used for the next mail.
@@ -148,9 +149,9 @@ def message_of(mail: OutgoingMail, sender: Address) -> EmailMessage:
     """Return a mail as a message, the same bytes each time.
 
     Raises:
-        ValueError, MessageError, MsgspecError: the recipient is not a valid e-mail address.
+        ValueError, MessageError: the recipient is not a valid e-mail address.
     """
-    username, _, domain = convert(mail.recipient, Email).rpartition("@")
+    username, _, domain = normal_email(mail.recipient).rpartition("@")
     message = EmailMessage(SMTP_POLICY)
     message["From"] = sender
     message["To"] = Address(username=username, domain=domain)
