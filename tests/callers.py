@@ -19,12 +19,13 @@ def account(role: Role, *, account_id: UUID | None = None) -> Account:
     return Account(account_id or new_id(), f"{role}@example.test", f"A {role}", role)
 
 
-def caller(who: Account | None) -> Caller:
+def caller(who: Account | None, *, if_match: str | None = None) -> Caller:
     """Return the caller of a request: `who` with a valid token, or an anonymous visitor."""
+    headers = {} if if_match is None else {"if-match": if_match}
     if who is None:
-        return Caller("", None, "127.0.0.1", {})
+        return Caller("", None, "127.0.0.1", headers)
     identity = Identity(who.id, who.role, new_id(), time.time() + 900)
-    return Caller(f"token-of-{who.role}-{who.id}", identity, "127.0.0.1", {})
+    return Caller(f"token-of-{who.role}-{who.id}", identity, "127.0.0.1", headers)
 
 
 def confirm(call: ValidateUser | ValidateSeller | ValidateAdmin) -> Account:

@@ -19,8 +19,9 @@ from nextbuy.admin.suspend_account import suspend_account
 from nextbuy.admin.suspend_seller import suspend_seller
 from nextbuy.auth.model import Suspended
 from nextbuy.contracts.auth import Account, SetAccountStatus, ValidateAdmin
-from nextbuy.contracts.errors import Forbidden
+from nextbuy.contracts.errors import BadRequest, Forbidden
 from nextbuy.contracts.product import DecideProduct, ListProducts, Moderation, Product
+from nextbuy.contracts.product_version import ProductVersion
 from nextbuy.contracts.seller import DecideSeller, ListSellers, Seller, Shop
 from nextbuy.contracts.values import Page, PageRequest, Price, Role, new_id
 from nextbuy.kit.clock import utc_now
@@ -41,6 +42,7 @@ def product(call: DecideProduct) -> Product:
     """Answer a decision about a product."""
     return Product(
         id=call.product_id,
+        etag='"1.7"',
         slug="mug",
         title="Mug",
         description="",
@@ -124,6 +126,21 @@ async def test_decision_of_former_admin_is_sent_to_no_service(
         await case.use_case(deps, caller(operator), case.request)
 
     assert calls.of_type(case.call) == []
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.call is DecideProduct], ids=str)
+async def test_version_that_was_read_is_sent_with_the_decision(
+    deps: Deps, operator: Account, calls: StubCalls, case: Case
+) -> None:
+    calls.replies[case.call] = REPLIES[case.call]
+    etags = {'"3.7", "x", W/"4.1", "5.9-gzip"': [ProductVersion(3, 7), ProductVersion(5, 9)], "*": None}
+
+    for etag, seen in etags.items():
+        await case.use_case(deps, caller(operator, if_match=etag), case.request)
+        assert calls.of_type(case.call)[-1].seen == seen
+    with pytest.raises(BadRequest):
+        await case.use_case(deps, caller(operator, if_match="3.7"), case.request)
+    assert len(calls.of_type(case.call)) == len(etags)
 
 
 async def test_pending_lists_come_from_owning_services(deps: Deps, operator: Account, calls: StubCalls) -> None:

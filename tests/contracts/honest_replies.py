@@ -123,6 +123,7 @@ def a_product(status: Any, at: datetime = NOW, *, of: UUID | None = None) -> Pro
     """Return a product that was created `at` a time."""
     return Product(
         id=of or new_id(),
+        etag='"1.7"',
         slug="mug-1",
         title="Mug",
         description="Blue.",

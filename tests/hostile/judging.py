@@ -21,6 +21,7 @@ _STATUSES: Final = {
     404: "Not found",
     405: "Method not allowed",
     409: "Conflict",
+    412: "Precondition failed",
     413: "Body too large",
     414: "URL too long",
     415: "Unsupported media type",
@@ -53,7 +54,7 @@ def fault(answer: Response, *, page: bool = False) -> str | None:
 
 
 def _fault_of_success(answer: Response) -> str | None:
-    if answer.status in {204, 303}:
+    if answer.status in {204, 303, 304}:
         return None if answer.body == b"" else f"a {answer.status} with a body"
     if answer.content_type == "application/json":
         json.loads(answer.body)

@@ -30,7 +30,11 @@ _ODD: Final[dict[str, tuple[str, ...]]] = {
     "x-nextbuy-cookies": ("yes", "\xff"),
     "x-csrf-token": ("\xff",),
     "accept": ("\0", _LONG),
-    "if-none-match": ("\xff", "*"),
+    "if-none-match": ("\xff", "*", '"1.1"', '"', f'"{_LONG}"', "," * 5_000),
+    "if-match": (
+        *("", " ", "*", "*, *", "1.1", '"1.1"', 'W/"1.1"', '"1.1", "1.1"', '"', '""', "\xff", '"\xff"', '"\0"', "\0"),
+        *(f'"{_LONG}"', f'"{"9" * 5_000}.1"', "," * 5_000, '"1.1",' * 800, '"1.1" ' * 800, '"1.-1"', '"\xb3.\xb9"'),
+    ),
     "range": ("bytes=-1",),
     "expect": ("100-continue",),
 }

@@ -273,6 +273,7 @@ class World:
 def _product() -> Product:
     return Product(
         id=new_id(),
+        etag='"1.7"',
         slug="mug",
         title="Mug",
         description="",

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Mapping
 
 import pytest
 from joserfc.jwk import ECKey
@@ -48,10 +49,17 @@ class RouteClient:
         )
 
     async def request(
-        self, method: str, path: str, body: object = None, *, by: Account | None = None, key: str | None = None
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        by: Account | None = None,
+        key: str | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Response:
         """Send a request; bytes are sent unchanged as the body."""
-        headers = {"content-type": "application/json"}
+        headers = {"content-type": "application/json", **(headers or {})}
         if by is not None:
             identity = Identity(by.id, by.role, new_id(), int(time.time()) + 900)
             token = sign_token(identity, kid="k", key=KEY)
@@ -93,7 +101,8 @@ async def test_product_from_creation_to_update(service: ServiceHarness, client: 
     assert own == [{**product, "held": 0, "sold": 0}]
 
     changed = await client.request("PUT", f"update-product/{product['id']}", {"stock": 7}, by=seller)
-    assert (changed.status, decoded(changed.body)["product"]) == (200, {**product, "stock": 7})
+    after = decoded(changed.body)["product"]
+    assert (changed.status, after) == (200, {**product, "stock": 7, "etag": after["etag"]})
 
 
 async def test_request_repeated_with_idempotency_key_creates_one_product(
@@ -107,6 +116,80 @@ async def test_request_repeated_with_idempotency_key_creates_one_product(
     assert (again.status, again.body) == (201, first.body)
     assert ("idempotency-replayed", "true") in again.headers
     assert await service.database.fetchval("SELECT count(*) FROM products") == 1
+
+
+def etag_of(response: Response) -> str:
+    """Return the ETag of a response, which must have exactly one."""
+    [etag] = [value for name, value in response.headers if name == "etag"]
+    return etag
+
+
+async def test_product_has_one_etag_for_all_readers(service: ServiceHarness, client: RouteClient) -> None:
+    seller = await service.seller()
+    created = await client.request("POST", "create-product", PRODUCT, by=seller, key="once")
+    path = f"get-product/{decoded(created.body)['product']['id']}"
+
+    etag = etag_of(created)
+    assert etag == decoded(created.body)["product"]["etag"]
+    assert etag_of(await client.request("POST", "create-product", PRODUCT, by=seller, key="once")) == etag
+    for who in (None, seller, account(Role.BUYER), account(Role.SELLER), account(Role.ADMIN)):
+        assert etag_of(await client.request("GET", path, by=who)) == etag
+        assert etag_of(await client.request("HEAD", path, by=who)) == etag
+    for listing in ("get-all-products", "search-products?q=kettle", "get-shop-products"):
+        [item] = decoded((await client.request("GET", listing, by=seller)).body)["items"]
+        assert item["etag"] == etag
+
+
+async def test_etag_decides_whether_a_change_is_stored(service: ServiceHarness, client: RouteClient) -> None:
+    seller = await service.seller()
+    created = await client.request("POST", "create-product", PRODUCT, by=seller)
+    path = f"update-product/{decoded(created.body)['product']['id']}"
+    old = {"if-match": etag_of(created)}
+
+    changed = await client.request("PUT", path, {"title": "Large kettle"}, by=seller, headers=old, key="1")
+    refused = await client.request("PUT", path, {"title": "Small kettle"}, by=seller, headers=old, key="2")
+    invalid = await client.request("PUT", path, {"title": "Small kettle"}, by=seller, headers={"if-match": "3.1"})
+
+    assert (changed.status, refused.status, invalid.status) == (200, 412, 400)
+    problem = decoded(refused.body)
+    assert problem["slug"] == "stale"
+    assert problem["errors"] == [{"field": "title", "message": "The title is now “Large kettle”."}]
+    assert [decoded(one.body)["product"]["etag"] for one in (changed,)] == [etag_of(changed)]
+
+    current = {"if-match": etag_of(changed)}
+    reused = await client.request("PUT", path, {"title": "Small kettle"}, by=seller, headers=current, key="2")
+    assert decoded(reused.body)["slug"] == "idempotency-key-reused"
+    done = await client.request("PUT", path, {"title": "Small kettle"}, by=seller, headers=current, key="3")
+    again = await client.request("PUT", path, {"title": "Small kettle"}, by=seller, headers=current, key="3")
+    assert (done.status, again.status, again.body) == (200, 200, done.body)
+    assert etag_of(again) == etag_of(done)
+
+
+@pytest.mark.parametrize("form", ["{0}", "W/{0}", '"x", {0}', "*", "{1}"])
+async def test_product_that_is_known_is_not_sent_again(service: ServiceHarness, client: RouteClient, form: str) -> None:
+    seller = await service.seller()
+    kettle = await service.create_product(seller)
+    await poll_changes(service.deps)
+    known = {"if-none-match": form.format(kettle.etag, f'{kettle.etag[:-1]}-gzip"')}
+
+    for who in (None, seller):
+        response = await client.request("GET", f"get-product/{kettle.slug}", by=who, headers=known)
+        assert (response.status, response.body, etag_of(response)) == (304, b"", kettle.etag)
+
+    await service.hold((kettle, 1))
+    if form != "*":
+        assert (await client.request("GET", f"get-product/{kettle.slug}", headers=known)).status == 200
+    assert (await client.request("GET", "get-product/none", headers=known)).status == 404
+    assert (await client.request("GET", "get-all-products", headers=known)).status == 200
+
+
+@pytest.mark.parametrize("known", ['"1.1"', "", "x", '"', "W/"])
+async def test_unknown_etag_gets_the_product(service: ServiceHarness, client: RouteClient, known: str) -> None:
+    kettle = await service.create_product(await service.seller())
+
+    response = await client.request("GET", f"get-product/{kettle.slug}", headers={"if-none-match": known})
+
+    assert response.status == 200
 
 
 @pytest.mark.parametrize(
@@ -144,6 +227,16 @@ async def test_invalid_field_is_refused(
 
     created = decoded((await client.request("POST", "create-product", PRODUCT, by=seller)).body)["product"]
     response = await client.request("PUT", f"update-product/{created['id']}", {field: value}, by=seller)
+
+    assert response.status == 422, response
+
+
+@pytest.mark.parametrize("value", ["3", 1.5, True, None, {}, [1], 1_000_001, -1_000_001, 10**30])
+async def test_invalid_change_of_stock_is_refused(service: ServiceHarness, client: RouteClient, value: object) -> None:
+    seller = await service.seller()
+    kettle = await service.create_product(seller)
+
+    response = await client.request("PUT", f"update-product/{kettle.id}", {"stock_change": value}, by=seller)
 
     assert response.status == 422, response
 

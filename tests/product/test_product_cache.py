@@ -195,6 +195,7 @@ class PageProbe:
 def a_product(product_id: UUID, shop_id: UUID) -> Product:
     return Product(
         id=product_id,
+        etag='"1.7"',
         slug="slug",
         title="Kettle “é”",
         description="",

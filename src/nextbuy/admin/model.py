@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from nextbuy.contracts.errors import NotFound
 from nextbuy.contracts.product import Product
-from nextbuy.contracts.values import ShortText
+from nextbuy.contracts.values import ShortText, Tagged
 
 NotificationNotFound: Final = NotFound.of("notification-not-found", "Notification not found.")
 
@@ -38,7 +38,12 @@ class ProductDecision(Struct, frozen=True):
     reason: ShortText
 
 
-class DecidedProduct(Struct, frozen=True):
+class DecidedProduct(Tagged, frozen=True):
     """The reply to a decision: the product with its new status."""
 
     product: Product
+
+    @property
+    def etag(self) -> str:
+        """The product's version."""
+        return self.product.etag

@@ -9,6 +9,7 @@
     ├── NotFound                  404     not-found                no
     ├── MethodNotAllowed          405     method-not-allowed       no
     ├── Conflict                  409     conflict                 no: the answer is final
+    ├── PreconditionFailed        412     precondition-failed      no: the state is another one
     ├── TooLarge                  413     body-too-large           no
     ├── WrongMediaType            415     unsupported-media-type   no
     ├── Unprocessable             422     unprocessable            no
@@ -138,6 +139,12 @@ class Conflict(AppError):
     status, title, slug = 409, "Conflict", "conflict"
 
 
+class PreconditionFailed(AppError):
+    """The condition of If-Match does not hold. Read the current version, then try again."""
+
+    status, title, slug = 412, "Precondition failed", "precondition-failed"
+
+
 class TooLarge(AppError):
     """The request body is too large. Send a smaller one."""
 
@@ -218,6 +225,7 @@ KINDS: Final[tuple[type[AppError], ...]] = (
     NotFound,
     MethodNotAllowed,
     Conflict,
+    PreconditionFailed,
     TooLarge,
     WrongMediaType,
     Unprocessable,

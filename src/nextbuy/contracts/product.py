@@ -17,6 +17,7 @@ from nextbuy.contracts.checks import (
     require_page,
 )
 from nextbuy.contracts.message import Call, Client, Event, EventsRead
+from nextbuy.contracts.product_version import MAX_VERSIONS, ProductEtag, ProductVersion
 from nextbuy.contracts.values import (
     MAX_LINES,
     MAX_STOCK,
@@ -77,6 +78,7 @@ class Product(Struct, frozen=True, kw_only=True):
     """A product as buyers see it; `stock` is the number of units that can still be bought."""
 
     id: UUID
+    etag: ProductEtag
     slug: Annotated[Slug, Meta(examples=["brass-lamp"])]
     title: Annotated[ProductTitle, Meta(min_length=1)]
     description: LongText
@@ -179,12 +181,16 @@ class ListProducts(Call[Page[Product]], to="product", name="list-products", call
 
 
 class DecideProduct(Call[Product], to="product", name="decide-product", callers=("admin",), idempotent=True):
-    """Approve or reject a product. Repeating a decision changes nothing."""
+    """Approve or reject a product. Repeating a decision changes nothing.
+
+    With `seen`, the admin has read one of these versions. Without it, the decision is about whatever is stored.
+    """
 
     product_id: UUID
     decision: Literal["active", "rejected"]
     reason: ReasonText
     by: UUID
+    seen: Annotated[list[ProductVersion], Meta(max_length=MAX_VERSIONS)] | None = None
 
 
 class ReadProductEvents(
@@ -354,19 +360,29 @@ class ProductClient(Client):
         return await self._send(ListProducts(status=status, limit=limit, cursor=cursor), check)
 
     async def decide_product(
-        self, product_id: UUID, decision: Literal["active", "rejected"], *, reason: str, by: UUID
+        self,
+        product_id: UUID,
+        decision: Literal["active", "rejected"],
+        *,
+        reason: str,
+        by: UUID,
+        seen: list[ProductVersion] | None = None,
     ) -> Product:
-        """Approve or reject a product.
+        """Approve or reject a product, if its content is that of a version in `seen`.
 
         Raises:
             NotFound: the product does not exist (`product-not-found`).
+            PreconditionFailed: its content has changed since (`stale`).
+            Conflict: an admin has decided otherwise (`already-decided`).
         """
 
         def check(product: Product) -> None:
             require_equal("id", product.id, product_id)
             require_equal("status", product.status, decision)
 
-        return await self._send(DecideProduct(product_id=product_id, decision=decision, reason=reason, by=by), check)
+        return await self._send(
+            DecideProduct(product_id=product_id, decision=decision, reason=reason, by=by, seen=seen), check
+        )
 
     async def read_events(self, after: int, *, limit: int, topics: list[str] | None = None) -> EventsRead:
         """Return a part of product's event log, in order."""

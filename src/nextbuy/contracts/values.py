@@ -165,6 +165,15 @@ class AllRead(Struct, frozen=True):
     read: int
 
 
+class Tagged(Struct, frozen=True):
+    """A reply with a version, which its ETag header names."""
+
+    @property
+    def etag(self) -> str:
+        """The entity tag, in its quotes (RFC 9110, 8.8.3)."""
+        raise NotImplementedError
+
+
 class Nothing(Struct, frozen=True):
     """An empty request or reply."""
 

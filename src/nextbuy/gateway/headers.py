@@ -15,13 +15,17 @@ _DROPPED: Final = (HOP_BY_HOP - {"transfer-encoding"}) | INTERNAL_HEADERS | {"ex
 """Not forwarded. Transfer-encoding is not among them, because it shows whether a body follows."""
 _SET_BY_SERVER: Final = HOP_BY_HOP | {"date", "server", "content-length", "content-type"}
 """Set by the HTTP server, or from the fields of `Response`."""
+_REQUEST_HEADERS: Final = (
+    "authorization, content-type, idempotency-key, if-match, if-none-match, traceparent, x-csrf-token, x-request-id"
+)
+"""Headers that pages of other origins may send."""
 _KNOWN: Final = {
     name.encode(): name
     for name in (
         "accept", "accept-encoding", "accept-language", "authorization", "cache-control", "content-length",
-        "content-type", "cookie", "host", "idempotency-key", "if-none-match", "origin", "referer", "sec-fetch-dest",
-        "sec-fetch-mode", "sec-fetch-site", "stripe-signature", "traceparent", "transfer-encoding", "user-agent",
-        "x-csrf-token", "x-request-id",
+        "content-type", "cookie", "host", "idempotency-key", "if-match", "if-none-match", "origin", "referer",
+        "sec-fetch-dest", "sec-fetch-mode", "sec-fetch-site", "stripe-signature", "traceparent", "transfer-encoding",
+        "user-agent", "x-csrf-token", "x-request-id",
     )
 }  # fmt: skip
 """Common headers, which need no decoding and are never dropped."""
@@ -109,7 +113,7 @@ class ResponseHeaders:
             headers.append(
                 (
                     b"access-control-expose-headers",
-                    b"X-Request-ID, Retry-After, Idempotency-Replayed, RateLimit, RateLimit-Policy",
+                    b"ETag, X-Request-ID, Retry-After, Idempotency-Replayed, RateLimit, RateLimit-Policy",
                 )
             )
 
@@ -124,7 +128,7 @@ class ResponseHeaders:
                 ("access-control-allow-methods", "GET, HEAD, POST, PUT, DELETE"),
                 (
                     "access-control-allow-headers",
-                    "authorization, content-type, idempotency-key, traceparent, x-csrf-token, x-request-id",
+                    _REQUEST_HEADERS,
                 ),
                 ("access-control-max-age", "600"),
             ],

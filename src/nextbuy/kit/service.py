@@ -42,6 +42,8 @@ class Route(Struct, frozen=True, kw_only=True):
     body_limit: int
     summary: str
     idempotent: bool
+    takes_if_match: bool
+    """Whether the act checks the condition of an If-Match header (`Caller.if_match`)."""
 
     def operation_id(self, service: str) -> str:
         """Return the OpenAPI operation id, `post_order_create_payment_session` for example."""
@@ -116,10 +118,10 @@ class Service(Struct, frozen=True, kw_only=True):
 
 def get(path: str, act: Act, *, who: Sequence[Role] | None = None, raw: bool = False) -> Route:
     """Declare `GET /<service>/api/<path>`, answered by `act(deps, caller[, request])`; `who` is None for anyone."""
-    return _route("GET", path, act, who, status=200, raw=raw, body_limit=0, idempotent=True)
+    return _route("GET", path, act, who, status=200, raw=raw, body_limit=0, idempotent=True, takes_if_match=False)
 
 
-def post(
+def post(  # noqa: PLR0913
     path: str,
     act: Act,
     *,
@@ -127,14 +129,24 @@ def post(
     status: int = 200,
     raw: bool = False,
     body_limit: int = BODY_LIMIT,
+    if_match: bool = False,
 ) -> Route:
-    """Declare `POST /<service>/api/<path>`; `status` is that of success, `body_limit` in bytes."""
-    return _route("POST", path, act, who, status=status, raw=raw, body_limit=body_limit, idempotent=False)
+    """Declare `POST /<service>/api/<path>`; `status` is that of success, `body_limit` in bytes.
+
+    With `if_match`, the act checks the header If-Match.
+    """
+    return _route(
+        "POST", path, act, who, status=status, raw=raw, body_limit=body_limit, idempotent=False, takes_if_match=if_match
+    )
 
 
-def put(path: str, act: Act, *, who: Sequence[Role] | None = None, body_limit: int = BODY_LIMIT) -> Route:
-    """Declare `PUT /<service>/api/<path>`; `body_limit` is in bytes."""
-    return _route("PUT", path, act, who, status=200, raw=False, body_limit=body_limit, idempotent=False)
+def put(
+    path: str, act: Act, *, who: Sequence[Role] | None = None, body_limit: int = BODY_LIMIT, if_match: bool = False
+) -> Route:
+    """Declare `PUT /<service>/api/<path>`; `body_limit` is in bytes. With `if_match`, the act checks If-Match."""
+    return _route(
+        "PUT", path, act, who, status=200, raw=False, body_limit=body_limit, idempotent=False, takes_if_match=if_match
+    )
 
 
 def answers(call: type[Call[Any]], act: Act) -> CallHandler:
@@ -172,6 +184,7 @@ def _route(  # noqa: PLR0913
     raw: bool,
     body_limit: int,
     idempotent: bool,
+    takes_if_match: bool,
 ) -> Route:
     hints = typing.get_type_hints(act)
     parameters = list(inspect.signature(act).parameters)
@@ -189,6 +202,7 @@ def _route(  # noqa: PLR0913
         body_limit=body_limit,
         summary=_summary(act),
         idempotent=idempotent,
+        takes_if_match=takes_if_match,
     )
 
 

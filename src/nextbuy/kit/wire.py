@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from nextbuy.contracts.errors import AppError
+from nextbuy.contracts.values import Tagged
 from nextbuy.kit.observability.telemetry import SpanContext
 from nextbuy.kit.service_identity import ServiceIdentity
 
@@ -70,12 +71,28 @@ class Response(Struct):
 
 
 class Encoded(Struct, Generic[Reply]):
-    """A `Reply` that its use case has already encoded as JSON."""
+    """A `Reply` that its use case has already encoded as JSON, with its entity tag, if it has one."""
 
     body: bytes
+    etag: str = ""
 
 
 Handler = Callable[[Request], Awaitable[Response]]
+
+
+def etag_of(reply: object) -> str:
+    """Return the entity tag of a reply, or "" if it has none."""
+    return reply.etag if isinstance(reply, Encoded | Tagged) else ""
+
+
+def reply_response(status: int, reply: object) -> Response:
+    """Return the reply of a use case as a response, with an ETag if it has one; a response is returned unchanged."""
+    if isinstance(reply, Response):
+        return reply
+    etag = etag_of(reply)
+    headers = [("etag", etag)] if etag else []
+    body = reply.body if isinstance(reply, Encoded) else b"" if status == 204 else encode(reply)  # noqa: PLR2004
+    return Response(status, body, headers=headers)
 
 
 def problem_response(error: AppError, correlation_id: str) -> Response:

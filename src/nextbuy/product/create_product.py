@@ -75,6 +75,7 @@ def _moderated_product(request: CreateProduct, shop: Shop) -> Product:
     product_id = new_id()
     return Product(
         id=product_id,
+        etag="",
         slug="",
         title=title,
         description=request.description,

@@ -7,25 +7,35 @@ from nextbuy.kit.events.outbox import publish
 from nextbuy.product.deps import Deps
 from nextbuy.product.model import ProductNotFound, with_admin_reason
 from nextbuy.product.store.products import LockedProduct, lock, set_decision
+from nextbuy.product.versions import require_undecided
 
 
 async def decide_product(deps: Deps, call: DecideProduct) -> Product:
     """Store a decision and publish its event. A repeated decision changes nothing.
 
     The admin's reason is added to the moderation that the seller sees.
+
+    Raises:
+        NotFound: the product does not exist.
+        PreconditionFailed: the admin has read another version of its content (`stale`).
+        Conflict: an admin has decided otherwise (`already-decided`).
     """
     async with deps.database.transaction() as tx:
         before = await lock(tx, call.product_id)
         if before is None:
             raise ProductNotFound
+        require_undecided(
+            call.seen, before.versions, before.product, call.decision, decided_by=before.decided_by, by=call.by
+        )
         if before.product.status == call.decision:
             return before.product
         moderation = with_admin_reason(before.product.moderation, call.reason)
-        await set_decision(tx, call.product_id, call.decision, moderation, call.by)
+        decided = replace(before.product, status=call.decision, moderation=moderation)
+        decided = await set_decision(tx, decided, before.versions.after_change(["status"]), by=call.by)
         await publish(tx, _event(before, call))
     deps.cache.invalidate([call.product_id])
     deps.cache.invalidate_pages()
-    return replace(before.product, status=call.decision, moderation=moderation)
+    return decided
 
 
 def _event(before: LockedProduct, call: DecideProduct) -> ProductApproved | ProductRejected:

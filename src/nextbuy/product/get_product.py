@@ -57,7 +57,7 @@ async def get_product(deps: Deps, caller: Caller, request: GetProduct) -> Encode
         if cached is None:
             raise ProductNotFound from None
         return cached.reply
-    return Encoded(encode(ProductReply(owned.product)))
+    return Encoded(encode(ProductReply(owned.product)), owned.product.etag)
 
 
 async def _read_public(database: Database, key: UUID | str) -> CachedProduct | None:

@@ -22,7 +22,7 @@ from nextbuy.contracts.product import (
     merge_lines,
 )
 from nextbuy.contracts.seller import Shop
-from nextbuy.contracts.values import MAX_LINES, MAX_STOCK, Price, ShopStatus
+from nextbuy.contracts.values import MAX_LINES, MAX_STOCK, Price, ShopStatus, Tagged
 
 MAX_SLUG_TITLE: Final = 60
 """Characters of the title that a slug may contain."""
@@ -38,15 +38,24 @@ ShopNotAllowed: Final = Forbidden.of("shop-not-allowed", "Your shop is rejected 
 InvalidLines: Final = Unprocessable.of("invalid-lines", "Invalid basket. Send fewer lines, but at least one.")
 InvalidQuantity: Final = Unprocessable.of("invalid-quantity", "Invalid quantity. Send fewer units, but at least one.")
 SoldOut: Final = Conflict.of("sold-out", "Too few units are left. Reduce the quantity.")
+StockTwice: Final = Unprocessable.of(
+    "stock-twice", "Send either stock, to set the units in stock, or stock_change, to add to them."
+)
+StockOutOfRange: Final = Conflict.of("stock-out-of-range", "The stock would be below 0 or too high. Change it by less.")
 ProductNotFound: Final = NotFound.of("product-not-found", "Product not found, or not for sale.")
 SessionClosed: Final = Conflict.of("session-closed", "This checkout has expired. Start a new one.")
 InvalidIds: Final = Unprocessable.of("invalid-ids", "Invalid ids. Send product ids, separated by commas.")
 
 
-class ProductReply(Struct, frozen=True):
+class ProductReply(Tagged, frozen=True):
     """The requested or changed product."""
 
     product: Product
+
+    @property
+    def etag(self) -> str:
+        """The product's version."""
+        return self.product.etag
 
 
 class StockLevel(Struct, frozen=True):
@@ -178,6 +187,26 @@ def sold_out(title: str, stock: int) -> Conflict:
     else:
         message = f"Only {stock} of “{title}” {'is' if stock == 1 else 'are'} left. Reduce the quantity."
     return SoldOut(message)
+
+
+def changed_stock(product: Product, change: int) -> int:
+    """Return a product's stock after a change by a number of units.
+
+    Raises:
+        Conflict: fewer units are in stock, or they would become more than `MAX_STOCK` (`stock-out-of-range`).
+    """
+    stock = product.stock + change
+    if stock < 0:
+        raise StockOutOfRange(
+            f"Only {product.stock} of “{product.title}” {'is' if product.stock == 1 else 'are'} in stock. Take fewer.",
+            field="stock_change",
+        )
+    if change > 0 and stock > MAX_STOCK:
+        raise StockOutOfRange(
+            f"“{product.title}” would have {stock:,} units in stock. Add fewer: {MAX_STOCK:,} are the most.",
+            field="stock_change",
+        )
+    return stock
 
 
 def require_admin_review(verdict: Moderation, reason: str) -> Moderation:

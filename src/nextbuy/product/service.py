@@ -51,7 +51,7 @@ SERVICE: Final = Service(
     deps=Deps,
     routes=[
         post("create-product", create_product, who=[Role.SELLER], status=201),
-        put("update-product/{product_id}", update_product, who=[Role.SELLER]),
+        put("update-product/{product_id}", update_product, who=[Role.SELLER], if_match=True),
         get("get-product/{key}", get_product),
         get("get-activity/{product_id}", get_activity),
         get("get-products", get_products),

@@ -1,7 +1,8 @@
 """PUT /product/api/update-product/{product_id}: change a product, and moderate it again if its text or price changed.
 
-`stock` sets the units that can still be bought; held units are not affected. Omitted fields keep their values, and a
-request that changes nothing writes and publishes nothing.
+`stock` sets the units that can still be bought, and `stock_change` adds to them; held units are not affected. Omitted
+fields keep their values, and a request that changes nothing writes and publishes nothing. With If-Match, no change that
+the seller has not read is overwritten (`versions.py`).
 """
 
 from typing import Annotated, Any, Final
@@ -12,7 +13,8 @@ from msgspec.structs import replace
 
 from nextbuy.contracts.message import Event
 from nextbuy.contracts.product import Moderation, Product, ProductUpdated
-from nextbuy.contracts.values import Category, LongText, Price, Stock, Tag, Title
+from nextbuy.contracts.product_version import versions_of
+from nextbuy.contracts.values import MAX_STOCK, Category, LongText, Price, Stock, Tag, Title
 from nextbuy.kit.events.outbox import publish
 from nextbuy.kit.http.caller import Caller
 from nextbuy.product import moderation
@@ -20,7 +22,9 @@ from nextbuy.product.deps import Deps
 from nextbuy.product.model import (
     ProductNotFound,
     ProductReply,
+    StockTwice,
     admin_reason,
+    changed_stock,
     moderation_events,
     require_admin_review,
     require_listing_allowed,
@@ -30,8 +34,12 @@ from nextbuy.product.model import (
 )
 from nextbuy.product.store.products import LockedProduct, lock, update
 from nextbuy.product.store.shops import upsert_shops
+from nextbuy.product.versions import CONTENT, require_seen
 
 _FIELDS: Final = ("title", "description", "category", "price", "stock", "tags")
+StockChange = Annotated[
+    int, Meta(ge=-MAX_STOCK, le=MAX_STOCK, description="Units to add to the stock, or to take from it.", examples=[-3])
+]
 
 
 class UpdateProduct(Struct, frozen=True, kw_only=True):
@@ -43,16 +51,24 @@ class UpdateProduct(Struct, frozen=True, kw_only=True):
     category: Category | UnsetType = UNSET
     price: Price | UnsetType = UNSET
     stock: Stock | UnsetType = UNSET
+    stock_change: StockChange | UnsetType = UNSET
     tags: Annotated[list[Tag], Meta(max_length=20)] | UnsetType = UNSET
 
 
 async def update_product(deps: Deps, caller: Caller, request: UpdateProduct) -> ProductReply:
-    """Change one of the caller's own products.
+    """Change one of the caller's own products, if it is still the version that If-Match names.
 
     Raises:
+        BadRequest: If-Match is invalid.
+        Unprocessable: the request both sets and changes the stock (`stock-twice`).
         NotFound: the product does not exist, or belongs to another seller.
         Forbidden: the shop was rejected or suspended.
+        PreconditionFailed: the product has changed since (`stale`).
+        Conflict: `stock_change` takes more than there is, or adds too much (`stock-out-of-range`).
     """
+    seen = versions_of(caller.if_match())
+    if request.stock is not UNSET and request.stock_change is not UNSET:
+        raise StockTwice(field="stock_change")
     account = await deps.auth.validate_seller(caller)
     shop = await deps.seller.validate_shop_owner(account.id)
     require_listing_allowed(shop)
@@ -62,14 +78,17 @@ async def update_product(deps: Deps, caller: Caller, request: UpdateProduct) -> 
         before = await lock(tx, request.product_id)
         if before is None or before.seller_id != account.id:
             raise ProductNotFound
+        require_seen(seen, before.versions, before.product, sets_stock=request.stock is not UNSET)
         after = replace(before.product, **_requested_fields(request))
+        if request.stock_change is not UNSET:
+            after = replace(after, stock=changed_stock(before.product, request.stock_change))
         changed = [name for name in _FIELDS if getattr(after, name) != getattr(before.product, name)]
         if changed:
             verdict = _review(before, after) if changed != ["stock"] else None
             if verdict is not None:
                 deps.journal.step("product", "auto-moderation", verdict.decision)
                 after = replace(after, status=verdict.decision, moderation=verdict)
-            await update(tx, after)
+            after = await update(tx, after, before.versions.after_change(_content_changes(before.product, after)))
             events: list[Event] = [_updated_event(after, account.id, changed)]
             if verdict is not None and (verdict, after.status) != (before.product.moderation, before.product.status):
                 events += moderation_events(after, account.id)
@@ -87,6 +106,10 @@ def _requested_fields(request: UpdateProduct) -> dict[str, Any]:
         if name in fields:
             fields[name] = converted(fields[name])
     return fields
+
+
+def _content_changes(before: Product, after: Product) -> list[str]:
+    return [name for name in CONTENT if getattr(after, name) != getattr(before, name)]
 
 
 def _review(before: LockedProduct, after: Product) -> Moderation | None:

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from nextbuy.contracts.errors import MethodNotAllowed
+from nextbuy.kit.http.conditional import none_match
 from nextbuy.kit.wire import REQUEST_ID, Handler, Request, Response, problem_response
 from nextbuy.web.assets import PREFIX, TYPES, Asset, hash_assets, read_folder
 from nextbuy.web.demo_logins import DEMO_LOGINS
@@ -119,15 +120,9 @@ def _respond(prepared: _Prepared, request: Request) -> Response:
         response = problem_response(error, request.headers.get(REQUEST_ID, ""))
         response.headers.extend([*_SECURITY, ("allow", "GET, HEAD")])
         return response
-    if prepared.plain.status == 200 and matches(request.headers.get("if-none-match", ""), prepared.etag):  # noqa: PLR2004
+    if prepared.plain.status == 200 and none_match(request.headers, prepared.etag):  # noqa: PLR2004
         return prepared.not_modified
     return prepared.compressed if accepts_gzip(request.headers.get("accept-encoding", "")) else prepared.plain
-
-
-def matches(if_none_match: str, etag: str) -> bool:
-    """Return whether If-None-Match names this version (RFC 9110, 13.1.2; compared weakly)."""
-    tags = {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}
-    return "*" in tags or etag.removeprefix("W/") in tags
 
 
 def accepts_gzip(accept_encoding: str) -> bool:

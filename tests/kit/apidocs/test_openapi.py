@@ -12,7 +12,7 @@ from msgspec import Struct
 
 import nextbuy.host.composition  # noqa: F401  imports every error class
 from nextbuy.contracts.errors import AppError
-from nextbuy.contracts.values import Nothing, Page, PageRequest, Role, Title
+from nextbuy.contracts.values import Nothing, Page, PageRequest, Role, Tagged, Title
 from nextbuy.kit.apidocs.openapi import openapi, problems
 from nextbuy.kit.service import Service, get, post, put
 from nextbuy.kit.wire import Encoded, Request, Response
@@ -23,6 +23,16 @@ class Lamp(Struct, frozen=True):
 
     id: UUID
     title: Title
+
+
+class Shade(Tagged, frozen=True):
+    """A shade."""
+
+    colour: str
+
+    @property
+    def etag(self) -> str:
+        return f'"{self.colour}"'
 
 
 class Rename(Struct, frozen=True, kw_only=True):
@@ -39,6 +49,16 @@ async def list_lamps(_deps: object, _caller: object, _request: PageRequest) -> E
 async def rename_lamp(_deps: object, _caller: object, request: Rename) -> Lamp:
     """Rename a lamp."""
     return Lamp(request.lamp_id, request.title)
+
+
+async def get_shade(_deps: object, _caller: object) -> Encoded[Shade]:
+    """Show the shade."""
+    return Encoded(b'{"colour":"red"}', '"red"')
+
+
+async def paint_shade(_deps: object, _caller: object, request: Shade) -> Shade:
+    """Paint the shade."""
+    return request
 
 
 async def drop_lamps(_deps: object, _caller: object, _request: Nothing) -> None:
@@ -58,6 +78,8 @@ SERVICES = [
             get("list-lamps", list_lamps),
             put("rename-lamp/{lamp_id}", rename_lamp, who=(Role.SELLER, Role.ADMIN)),
             post("drop-lamps", drop_lamps, who=(Role.ADMIN,), status=204),
+            get("get-shade", get_shade),
+            put("paint-shade", paint_shade, if_match=True),
             post("webhook", webhook, raw=True),
         ],
     ),
@@ -106,6 +128,19 @@ def test_mutation_has_path_body_key_and_roles() -> None:
     assert rename["x-who"] == ["admin", "seller"]
     assert rename["security"] == [{"bearer": []}, {"cookie": []}]
     assert {"401", "403", "404", "409", "422", "429"} <= set(rename["responses"])
+
+
+def test_version_has_headers_and_statuses() -> None:
+    paths = json.loads(openapi(SERVICES, version="1"))["paths"]
+    read, change = paths["/lamp/api/get-shade"]["get"], paths["/lamp/api/paint-shade"]["put"]
+
+    assert [one["name"] for one in read["parameters"]] == ["if-none-match"]
+    assert [one["name"] for one in change["parameters"]] == ["idempotency-key", "if-match"]
+    for operation in (read, change):
+        assert list(operation["responses"]["200"]["headers"]) == ["etag"]
+    assert "content" not in read["responses"]["304"]
+    assert {"400", "412"} <= set(change["responses"])
+    assert "412" not in paths["/lamp/api/rename-lamp/{lamp_id}"]["put"]["responses"]
 
 
 def test_route_without_body_and_reply_has_none() -> None:

@@ -10,8 +10,9 @@ from typing import Any, Final
 import msgspec
 
 from nextbuy.contracts.errors import KINDS, AppError, Problem, ServiceUnavailable
-from nextbuy.contracts.values import Nothing
+from nextbuy.contracts.values import Nothing, Tagged
 from nextbuy.kit.apidocs.examples import example
+from nextbuy.kit.http.conditional import IF_MATCH, IF_NONE_MATCH
 from nextbuy.kit.http.idempotency import HEADER as IDEMPOTENCY
 from nextbuy.kit.http.tokens import ACCESS_COOKIE, CSRF_COOKIE, CSRF_HEADER
 from nextbuy.kit.service import Route, Service
@@ -23,7 +24,8 @@ _READS: Final = frozenset({"GET", "HEAD"})
 _ABOUT: Final = (
     "Send all requests to the gateway. Money is in integer minor units with a currency; ids are UUIDv7; times are "
     "RFC 3339 in UTC; lists are paged by cursor. Errors are problem documents (RFC 9457). Send an Idempotency-Key with "
-    "a mutation: the same key gets the same response again."
+    "a mutation: the same key gets the same response again. Products have an ETag: send it as If-Match with a "
+    "change, and no version that you have not read is overwritten."
 )
 _SECURITY: Final[Json] = {
     "bearer": {
@@ -143,10 +145,14 @@ def _operation(service: str, route: Route, schemas: Schemas) -> Json:
             {"name": name, "in": "query", "required": name in required, "schema": schema}
             for name, schema in rest.items()
         ]
+        if _has_etag(route):
+            parameters.append(_IF_NONE_MATCH)
     else:
         # A raw route handles duplicates itself.
         if not route.raw:
             parameters.append(_KEY)
+        if route.takes_if_match:
+            parameters.append(_IF_MATCH)
         if rest:
             operation["requestBody"] = _body(
                 route, schemas, rest, [name for name in required if name in rest], captured
@@ -166,6 +172,28 @@ _KEY: Final[Json] = {
 }
 
 
+_IF_MATCH: Final[Json] = {
+    "name": IF_MATCH,
+    "in": "header",
+    "required": False,
+    "description": "The ETag that was read: nothing is changed if there is a newer version (412).",
+    "schema": {"type": "string", "examples": ['"3.1005"']},
+}
+_IF_NONE_MATCH: Final[Json] = {
+    "name": IF_NONE_MATCH,
+    "in": "header",
+    "required": False,
+    "description": "The ETag of the version that the client has: it is not sent again (304).",
+    "schema": {"type": "string"},
+}
+_ETAG: Final[Json] = {"etag": {"description": "The version, for If-Match.", "schema": {"type": "string"}}}
+
+
+def _has_etag(route: Route) -> bool:
+    reply = reply_of(route)
+    return isinstance(reply, type) and issubclass(reply, Tagged)
+
+
 def _body(route: Route, schemas: Schemas, rest: Json, required: list[str], captured: list[str]) -> Json:
     schema = schemas.of(route.request) if not captured else {"type": "object", "properties": rest, "required": required}
     return {"required": bool(required), "content": _json(schema, schemas)}
@@ -176,16 +204,21 @@ def _responses(route: Route, schemas: Schemas) -> Json:
     success: Json = {"description": "Done."}
     if reply is not None:
         success["content"] = _json(schemas.of(reply), schemas)
+    successes = {str(route.status): success}
+    if _has_etag(route):
+        success["headers"] = _ETAG
+        if route.method in _READS:
+            successes["304"] = {"description": "The client has this version.", "headers": _ETAG}
     statuses = ["422", "429", "503"]
+    if route.takes_if_match:
+        statuses += ["400", "412"]
     if route.who is not None:
         statuses += ["401", "403"]
     if "{" in route.path:
         statuses.append("404")
     if route.method not in _READS:
         statuses += ["409", "413"]
-    return {str(route.status): success} | {
-        status: {"$ref": f"#/components/responses/{status}"} for status in sorted(statuses)
-    }
+    return successes | {status: {"$ref": f"#/components/responses/{status}"} for status in sorted(statuses)}
 
 
 def _json(schema: Json, schemas: Schemas) -> Json:
@@ -195,7 +228,7 @@ def _json(schema: Json, schemas: Schemas) -> Json:
 def _error_responses() -> Json:
     content = {"application/problem+json": {"schema": {"$ref": REFERENCE.format(name="Problem")}}}
     responses = {str(kind.status): {"description": first_line(kind), "content": content} for kind in KINDS}
-    return {status: responses[status] for status in ("401", "403", "404", "409", "413", "422", "429", "503")}
+    return {status: responses[status] for status in sorted(responses.keys() - {"405", "415", "500", "502", "504"})}
 
 
 def problems(services: Sequence[str]) -> list[Json]:

@@ -18,6 +18,7 @@ from nextbuy.kit.activity import Activity
 from nextbuy.kit.deadline import set_deadline
 from nextbuy.kit.http import idempotency
 from nextbuy.kit.http.caller import Caller
+from nextbuy.kit.http.conditional import none_match
 from nextbuy.kit.http.decoding import READS, decode_call, decode_request
 from nextbuy.kit.http.idempotency import IdempotentRequest
 from nextbuy.kit.http.routing import RouteTable
@@ -38,7 +39,9 @@ from nextbuy.kit.wire import (
     Request,
     Response,
     encode,
+    etag_of,
     problem_response,
+    reply_response,
 )
 from nextbuy.kit.workload import set_background
 
@@ -196,12 +199,13 @@ class App(Generic[Deps]):
 
     async def _act(self, route: Route, caller: Caller, decoded: object) -> Response:
         reply = await (route.act(self.deps, caller, decoded) if route.takes_request else route.act(self.deps, caller))
-        if type(reply) is Encoded:
-            return Response(route.status, reply.body)
-        if type(reply) is Response:
-            return reply
-        note_ids(reply)
-        return Response(route.status, b"" if route.status == 204 else encode(reply))  # noqa: PLR2004
+        if type(reply) not in {Encoded, Response}:
+            note_ids(reply)
+        response = reply_response(route.status, reply)
+        etag = etag_of(reply)
+        if etag and route.method in READS and none_match(caller.headers, etag):
+            return Response(304, content_type="", headers=response.headers)
+        return response
 
     async def _act_once(
         self,

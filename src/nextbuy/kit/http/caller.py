@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from nextbuy.contracts.errors import Unauthenticated
 from nextbuy.contracts.values import Role
+from nextbuy.kit.http.conditional import if_match
 from nextbuy.kit.http.idempotency import IdempotentRequest
 from nextbuy.kit.http.tokens import Identity
 from nextbuy.kit.storage.database import Transaction
@@ -32,6 +33,14 @@ class Caller(Struct):
     def role(self) -> Role | None:
         """The role of the account, or None."""
         return None if self.identity is None else self.identity.role
+
+    def if_match(self) -> list[str] | None:
+        """Return the entity tags of If-Match, or None without a condition (`conditional.if_match`).
+
+        Raises:
+            BadRequest: If-Match is invalid.
+        """
+        return if_match(self.headers)
 
     async def store_response(self, tx: Transaction, reply: object) -> None:
         """Store the response in the use case's transaction, so that the same Idempotency-Key gets it again.

@@ -18,9 +18,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from nextbuy.contracts.errors import Conflict, Unprocessable
 from nextbuy.contracts.values import new_id
+from nextbuy.kit.http.conditional import IF_MATCH
 from nextbuy.kit.storage.database import Database, Transaction
 from nextbuy.kit.storage.retention import FIRST_MOMENT, purge, purge_statement
-from nextbuy.kit.wire import Request, Response, encode
+from nextbuy.kit.wire import Request, Response, encode, reply_response
 
 HEADER: Final = "idempotency-key"
 REPLAYED: Final = ("idempotency-replayed", "true")
@@ -83,7 +84,8 @@ class IdempotentRequest:
             raise InvalidIdempotencyKey
         self._scope = scope
         self._key = key
-        parts = (scope, key, request.method, request.path, request.query, bearer)
+        condition = request.headers.get(IF_MATCH, "")
+        parts = (scope, key, request.method, request.path, request.query, bearer, condition)
         content = repr(parts).encode() + b"\0" + request.body
         self._fingerprint = hmac.digest(secret, b"fingerprint\0" + content, "sha256")
         self._encryption_root = hmac.digest(secret, b"seal\0" + content, "sha256")
@@ -97,7 +99,7 @@ class IdempotentRequest:
         Raises:
             RequestInProgress: the lease has expired and another process works on the request; roll back.
         """
-        response = reply if isinstance(reply, Response) else Response(self._status, encode(reply))
+        response = reply_response(self._status, reply)
         if await tx.execute(_STORE, self._scope, self._key, self._attempt, self._encrypt(response)) == "UPDATE 0":
             raise RequestInProgress(retry_after=1)
         self._stored = True

@@ -6,15 +6,19 @@ from uuid import UUID
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
-from nextbuy.contracts.product import Decision, Moderation, Product
+from nextbuy.contracts.product import Moderation, Product
+from nextbuy.contracts.product_version import ProductVersion
 from nextbuy.contracts.values import Price
 from nextbuy.kit.storage.database import Executor, Row, Transaction, from_row
 from nextbuy.product.model import Offer, picture_path
+from nextbuy.product.versions import Versions
 
 COLUMNS: Final = (
     "p.id, p.slug, p.title, p.description, p.category, p.price_amount, p.currency, p.stock, p.tags, p.status,"
-    " p.shop_id, p.moderation, p.created_at, p.seller_id, p.held, p.sold"
+    " p.shop_id, p.moderation, p.created_at, p.seller_id, p.held, p.sold,"
+    " p.content_version, p.xmin"
 )
 FOR_SALE: Final = "products p JOIN shops s ON s.shop_id = p.shop_id AND s.approved AND p.status = 'active'"
 SEARCH_VECTOR: Final = (
@@ -29,21 +33,26 @@ INSERT INTO products (id, shop_id, seller_id, slug, title, description, category
 VALUES ($1, $2, $3, $4, $5::text, $6::text, $7::text, $8, $9, $10, $11::text[], $12, $13, $8,
         {SEARCH_VECTOR.format(title="$5::text", tags="$11::text[]", category="$7::text", description="$6::text")})
 ON CONFLICT (slug) DO NOTHING
-RETURNING created_at
+RETURNING created_at, content_version, xmin
 """  # noqa: S608  made of constants, as all below
 _UPDATE: Final = f"""
 UPDATE products
    SET title = $2::text, description = $3::text, category = $4::text, price_amount = $5, currency = $6, stock = $7,
        tags = $8::text[], status = $9, moderation = $10, changed_in = pg_current_xact_id(),
+       content_version = $11, field_versions = $12,
+       decided_by = CASE WHEN content_version = $11 THEN decided_by END,
        search = {SEARCH_VECTOR.format(title="$2::text", tags="$8::text[]", category="$4::text", description="$3::text")}
  WHERE id = $1
+RETURNING content_version, xmin
 """  # noqa: S608  made of constants
 _DECIDE: Final = """
 UPDATE products
-   SET status = $2, moderation = $3, rejected_by = CASE WHEN $2 = 'rejected' THEN $4::uuid END,
+   SET status = $2, moderation = $3, decided_by = $4, rejected_by = CASE WHEN $2 = 'rejected' THEN $4::uuid END,
+       content_version = $5, field_versions = $6,
        accepted_amount = CASE WHEN $2 = 'active' THEN price_amount ELSE accepted_amount END,
        changed_in = pg_current_xact_id()
  WHERE id = $1
+RETURNING content_version, xmin
 """
 _OFFERS: Final = (
     f"SELECT p.id, p.shop_id, p.title, p.price_amount, p.currency, p.stock FROM {FOR_SALE} WHERE p.id = ANY($1)"  # noqa: S608
@@ -51,7 +60,10 @@ _OFFERS: Final = (
 _PUBLIC: Final = f"SELECT {COLUMNS} FROM {FOR_SALE} WHERE p."  # noqa: S608
 _PUBLIC_BY_IDS: Final = f"{_PUBLIC}id = ANY($1)"
 _ANY: Final = f"SELECT {COLUMNS} FROM products p WHERE p."  # noqa: S608
-_LOCK: Final = f"SELECT {COLUMNS}, p.accepted_amount, p.rejected_by FROM products p WHERE p.id = $1 FOR NO KEY UPDATE"  # noqa: S608
+_LOCK: Final = (
+    f"SELECT {COLUMNS}, p.accepted_amount, p.rejected_by, p.field_versions, p.decided_by"  # noqa: S608
+    " FROM products p WHERE p.id = $1 FOR NO KEY UPDATE"
+)
 
 
 class OwnedProduct(Struct, frozen=True):
@@ -68,6 +80,8 @@ class LockedProduct(Struct, frozen=True):
     seller_id: UUID
     accepted_amount: int
     rejected_by: UUID | None
+    decided_by: UUID | None
+    versions: Versions
 
 
 class OwnProduct(Product, frozen=True, kw_only=True):
@@ -78,15 +92,21 @@ class OwnProduct(Product, frozen=True, kw_only=True):
 
 
 _moderation: Final = msgspec.json.Decoder(Moderation).decode
+_field_versions: Final = msgspec.json.Decoder(dict[str, int]).decode
 
 
 def computed_fields(row: Row) -> Mapping[str, Any]:
     """Return the fields of a product that are not columns of the same names."""
     return {
+        "etag": _version(row).etag,
         "price": Price(row["price_amount"], row["currency"]),
         "picture": picture_path(row["id"]),
         "moderation": _moderation(row["moderation"]),
     }
+
+
+def _version(row: Row) -> ProductVersion:
+    return ProductVersion(row["content_version"], row["xmin"])
 
 
 def product_from_row(row: Row) -> Product:
@@ -104,25 +124,35 @@ def _columns(product: Product) -> tuple[object, ...]:
 
 
 async def insert(tx: Transaction, product: Product, seller_id: UUID) -> Product | None:
-    """Insert a product and return it with its time of creation, or return None if its slug is taken."""
-    created_at = await tx.fetchval(_INSERT, product.id, product.shop_id, seller_id, product.slug, *_columns(product))
-    return None if created_at is None else msgspec.structs.replace(product, created_at=created_at)
+    """Insert a product and return it with its version and time of creation, or return None if its slug is taken."""
+    row = await tx.fetchrow(_INSERT, product.id, product.shop_id, seller_id, product.slug, *_columns(product))
+    return None if row is None else replace(product, etag=_version(row).etag, created_at=row["created_at"])
 
 
 async def lock(tx: Transaction, product_id: UUID) -> LockedProduct | None:
     """Return a product and lock it until the transaction ends, or return None."""
     row = await tx.fetchrow(_LOCK, product_id)
-    return None if row is None else from_row(LockedProduct, row, product=product_from_row(row))
+    if row is None:
+        return None
+    versions = Versions(_version(row), _field_versions(row["field_versions"]))
+    return from_row(LockedProduct, row, product=product_from_row(row), versions=versions)
 
 
-async def update(tx: Transaction, product: Product) -> None:
-    """Store a seller's changes of a locked product."""
-    await tx.execute(_UPDATE, product.id, *_columns(product))
+async def update(tx: Transaction, product: Product, versions: Versions) -> Product:
+    """Store a seller's changes of a locked product, and return it with its new version."""
+    [row] = await tx.fetch(_UPDATE, product.id, *_columns(product), *_version_columns(versions))
+    return replace(product, etag=_version(row).etag)
 
 
-async def set_decision(tx: Transaction, product_id: UUID, decision: Decision, moderation: Moderation, by: UUID) -> None:
-    """Store an admin's decision about a locked product."""
-    await tx.execute(_DECIDE, product_id, decision, msgspec.json.encode(moderation).decode(), by)
+async def set_decision(tx: Transaction, product: Product, versions: Versions, *, by: UUID) -> Product:
+    """Store an admin's decision about a locked product, and return it with its new version."""
+    moderation = msgspec.json.encode(product.moderation).decode()
+    [row] = await tx.fetch(_DECIDE, product.id, product.status, moderation, by, *_version_columns(versions))
+    return replace(product, etag=_version(row).etag)
+
+
+def _version_columns(versions: Versions) -> tuple[int, str]:
+    return versions.current.content, msgspec.json.encode(versions.fields).decode()
 
 
 async def read(db: Executor, key: UUID | str, *, public: bool) -> OwnedProduct | None:
