@@ -7,7 +7,7 @@ import pytest
 
 from nextbuy.admin.drafts import ADMIN_EVENTS, NotificationDraft, draft_of
 from nextbuy.contracts.message import Event
-from nextbuy.contracts.order import OrderPaid, PaymentRefunded
+from nextbuy.contracts.order import OrderPaid, PaymentRefunded, RefundReported, UnmatchedRefundReported
 from nextbuy.contracts.product import Finding, ProductPending, ProductRejected
 from nextbuy.contracts.seller import SellerRegistered
 from nextbuy.contracts.values import Money, new_id
@@ -33,6 +33,13 @@ NOTIFIED: dict[str, tuple[Event, str]] = {
             session_id=new_id(), buyer_id=new_id(), payment_id="pay_1", total=Money(1_050), reason="sold-out"
         ),
         "Payment pay_1 ($10.50) was refunded: The products are sold out. No action is needed.",
+    ),
+    "refund-reported": (
+        RefundReported(session_id=new_id(), buyer_id=new_id(), payment_id="pay_1", total=Money(1)),
+        (
+            "The payment provider refunded $0.01 of payment pay_1. This is not the full refund of a recorded payment, "
+            "so its checkout and orders stay as they are. Check the payment at the provider."
+        ),
     ),
     "product-pending": (
         product_event(ProductPending, title="Dynamo light", score=80, rules=["sensitive-category"]),
@@ -78,14 +85,20 @@ def test_admins_are_notified_of_the_event_and_its_reason(kind: str) -> None:
 
 def test_every_admin_event_has_a_notification() -> None:
     """An event that is added to the list but not to the texts would notify no admin."""
-    assert {type(event) for event, _ in NOTIFIED.values()} == set(ADMIN_EVENTS)
+    assert {type(event) for event, _ in NOTIFIED.values()} | {UnmatchedRefundReported} == set(ADMIN_EVENTS)
+
+
+def test_refund_of_a_payment_without_a_checkout_has_the_same_words() -> None:
+    event = UnmatchedRefundReported(payment_id="pay_1", session_id=None, total=Money(1), reason="unmatched")
+
+    assert draft(event).message == NOTIFIED["refund-reported"][1]
 
 
 def test_every_link_is_a_page() -> None:
     links = {kind: draft(event).link for kind, (event, _) in NOTIFIED.items()}
 
     assert [link for link in links.values() if link and page_of(link.partition("#")[0]) not in PAGES] == []
-    assert [kind for kind, link in links.items() if not link] == ["payment-refunded"]
+    assert [kind for kind, link in links.items() if not link] == ["payment-refunded", "refund-reported"]
 
 
 def test_links_lead_to_the_order_and_to_the_product() -> None:

@@ -3,12 +3,14 @@
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 
 from nextbuy.contracts.auth import LoginsSlowed
 from nextbuy.contracts.message import Event
 from nextbuy.contracts.order import (
     OrderCreated,
+    OrderRefunded,
     PaymentFailed,
     PaymentGivenUp,
     PaymentRefunded,
@@ -36,6 +38,19 @@ def order_created() -> OrderCreated:
         total=Money(5_600),
         lines=[PricedLine(PRODUCT, SHOP, "Speckled bowl", 2, Money(2_800))],
         seller_id=SELLER,
+    )
+
+
+def order_refunded() -> OrderRefunded:
+    return OrderRefunded(
+        order_id=new_id(),
+        number="NB-7K2-1",
+        session_id=SESSION,
+        buyer_id=BUYER,
+        shop_id=SHOP,
+        seller_id=SELLER,
+        total=Money(5_600),
+        reason=Reason.REFUNDED_LATE,
     )
 
 
@@ -128,12 +143,27 @@ def test_order_notifies_its_buyer_and_its_seller() -> None:
     assert "NB-7K2-1: 2 items, $56.00" in sellers.message
 
 
+def test_refunded_order_notifies_its_buyer_and_tells_its_seller_not_to_ship() -> None:
+    event = order_refunded()
+
+    buyers, sellers = account_notifications(event)
+
+    assert (buyers.kind, buyers.account_id) == ("order-refunded", BUYER)
+    assert (sellers.kind, sellers.account_id) == ("order-refunded", SELLER)
+    assert (buyers.title, sellers.title) == ("Your order NB-7K2-1 was refunded", "Do not ship order NB-7K2-1")
+    assert "$56.00 refunded: The payment provider refunded the payment after the order was placed." in buyers.message
+    assert "Do not ship it." in sellers.message
+    assert buyers.link == sellers.link == f"/order/{event.order_id}"
+    assert {buyers.reports_state, sellers.reports_state} == {False}
+    assert account_notifications(msgspec.structs.replace(payment_refunded(), reason=Reason.REFUNDED_LATE)) == []
+
+
 def test_every_link_is_a_page() -> None:
-    events = [order_created(), *(event for event, _, _ in NOTIFIED.values())]
+    events = [order_created(), order_refunded(), *(event for event, _, _ in NOTIFIED.values())]
 
     links = [draft.link for event in events for draft in account_notifications(event)]
 
-    assert len(links) == len(NOTIFIED) + 2
+    assert len(links) == len(NOTIFIED) + 4
     assert [link for link in links if page_of(link) not in PAGES] == []
 
 
@@ -170,7 +200,7 @@ def test_every_finding_of_moderation_has_a_sentence() -> None:
 
 def test_every_event_of_the_lists_has_a_notification() -> None:
     """An event that is added to a list but not to the texts would notify no account."""
-    events = [order_created(), *(event for event, _, _ in NOTIFIED.values())]
+    events = [order_created(), order_refunded(), *(event for event, _, _ in NOTIFIED.values())]
 
     assert {type(event) for event in events} == set(ACCOUNT_EVENTS)
 

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from nextbuy.contracts.auth import Account, AuthClient, ValidateUser
 from nextbuy.contracts.message import Call
+from nextbuy.contracts.order import Reason
 from nextbuy.contracts.product import ProductClient
 from nextbuy.contracts.seller import GetShops, SellerClient, Shop, Shops
 from nextbuy.contracts.simulator import OpenPayment, PaymentOpened, Refund, RefundPayment
@@ -198,22 +199,27 @@ class Market:
         statuses = {row["id"]: row["status"] for row in rows}
         for session_id in self.held:
             assert statuses.get(session_id) in {"opening", "open", "paying"}, "stock is held for no live session"
+        # Orders that the provider refunded stay, and so do their sold units.
+        ordered = {row["id"] for row in rows if row["status"] == "paid" or row["reason"] == Reason.REFUNDED_LATE}
         for session_id in self.sold:
-            assert statuses.get(session_id) == "paid", f"stock is sold to a session in {statuses.get(session_id)}"
+            assert session_id in ordered, f"stock is sold to a session in {statuses.get(session_id)}"
         for row in rows:
             assert row["status"] in {"open", "paid", "refunded", "failed", "expired"}, row["status"]
-            assert (row["id"] in self.sold) == (row["status"] == "paid")
-        kept = {row["payment_id"] for row in rows if row["status"] == "paid"}
-        assert kept | set(self.refunds) == payments, "a payment without orders or a refund"
+            assert (row["id"] in self.sold) == (row["id"] in ordered)
+        kept = {row["payment_id"] for row in rows if row["id"] in ordered}
+        early = {row["payment_id"] for row in rows if row["reason"] == Reason.REFUNDED_EARLY}
+        assert kept | early | set(self.refunds) == payments, "a payment without orders or a refund"
         assert not kept & set(self.refunds), "a payment with both orders and a refund"
         orders = await self.database.fetch("SELECT id, session_id, shop_id FROM orders")
-        assert {row["session_id"] for row in orders} == {i for i, status in statuses.items() if status == "paid"}
+        assert {row["session_id"] for row in orders} == ordered
         events: dict[str, list[str]] = defaultdict(list)
         for row in await self.database.fetch("SELECT topic, key FROM event_log"):
             events[row["topic"]].append(row["key"])
         ids = sorted(str(row["id"]) for row in orders)
         assert sorted(events["order.created"]) == ids
         assert sorted(events["order.paid"]) == ids
+        refunded = [str(row["id"]) for row in orders if statuses[row["session_id"]] == "refunded"]
+        assert sorted(events["order.refunded"]) == sorted(refunded)
         for product_id in self.stock:
             taken = sum(units.get(product_id, 0) for part in (self.held, self.sold) for units in part.values())
             assert self.stock[product_id] + taken == 10, "units appeared or disappeared"

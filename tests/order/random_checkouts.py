@@ -36,10 +36,13 @@ EVENT_TYPES: Final = {
     "declined": "payment_intent.payment_failed",
     "provider expires": "checkout.session.expired",
     "provider refunds": "charge.refunded",
+    "provider refunds a part": "charge.refunded",
 }
 EVENT_FIELDS: Final[dict[str, dict[str, object]]] = {
     "wrong amount": {"amount_total": 7},
     "wrong currency": {"currency": "eur"},
+    "provider refunds": {"refunded": True},
+    "provider refunds a part": {"amount_refunded": 1},
 }
 WEIGHTS: Final = {"paid": 6, "declined": 2, "expire": 2, "recover": 3, "give up": 4}
 """The relative frequency of an action; 1 for the others."""
@@ -190,7 +193,9 @@ class RandomCheckouts:
                     await self._suppress_errors(give_up_stuck(self.market.deps, admin, request))
         if session_id.int % 2:
             # The operator makes the refund by hand.
-            await self._suppress_errors(self.market.deliver(self.market.provider_event("charge.refunded", session_id)))
+            await self._suppress_errors(
+                self.market.deliver(self.market.provider_event("charge.refunded", session_id, refunded=True))
+            )
 
     async def _suppress_errors(self, action: Awaitable[object]) -> None:
         with suppress(AppError):

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -14,13 +13,14 @@ from nextbuy.contracts.order import (
     HoldReleased,
     OrderCreated,
     OrderPaid,
+    OrderRefunded,
     PaymentFailed,
     PaymentGivenUp,
     PaymentReceived,
     PaymentRefunded,
-    PaymentUnmatched,
     Reason,
     RefundDue,
+    RefundReported,
     ReleaseGivenUp,
     SessionCreated,
     SessionExpired,
@@ -28,8 +28,6 @@ from nextbuy.contracts.order import (
     SessionOpened,
     SessionPaid,
     SoldLine,
-    UnmatchedPaymentGivenUp,
-    UnmatchedPaymentRefunded,
 )
 from nextbuy.contracts.product import PricedLine, ProductApproved
 from nextbuy.contracts.values import MAX_LINES, Money, new_id
@@ -37,19 +35,16 @@ from nextbuy.kit.events.outbox import MAX_EVENT_BYTES, make_envelope
 from nextbuy.kit.observability import telemetry
 from nextbuy.order.history import (
     EVENTS_BY_TRANSITION,
-    Origin,
     SessionProjection,
-    UnmatchedPaymentProjection,
     decode_event,
     events_for,
     evolve,
-    evolve_unmatched,
     fold,
 )
 from nextbuy.order.model import TRANSITIONS, OrderDraft, Session, State, Transition, source_states, split_by_shop
+from nextbuy.order.unmatched_history import Origin
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
-LATER = datetime(2026, 5, 2, tzinfo=UTC)
 ORIGIN = Origin(NOW, "00-trace-span-00", "my-purchase")
 
 
@@ -88,12 +83,20 @@ PATHS = {
 """Transitions that lead to each state."""
 
 
+REASONS = {Transition.REFUNDED_EARLY: Reason.REFUNDED_EARLY, Transition.REFUNDED_LATE: Reason.REFUNDED_LATE}
+ORDERS = [(new_id(), draft) for draft in split_by_shop(SESSION)]
+
+
 def step(transition: Transition) -> list[Event]:
-    return events_for(transition, SESSION, [(new_id(), draft) for draft in split_by_shop(SESSION)])
+    return events_for(transition, replace(SESSION, reason=REASONS.get(transition, SESSION.reason)), ORDERS)
+
+
+def session_events(state: State) -> list[Event]:
+    return [event for transition in PATHS[state] for event in step(transition)]
 
 
 def session_in(state: State) -> SessionProjection:
-    session = fold([(event, ORIGIN) for transition in PATHS[state] for event in step(transition)])
+    session = fold([(event, ORIGIN) for event in session_events(state)])
     assert session is not None
     assert (session.status, session.violations) == (state, ())
     return session
@@ -137,6 +140,18 @@ def test_every_field_of_an_event_comes_from_its_session() -> None:
     def paid(order_id: UUID, draft: OrderDraft) -> OrderPaid:
         return OrderPaid(order_id=order_id, session_id=SESSION.id, shop_id=draft.shop_id, total=Money(300))
 
+    def refunded(order_id: UUID, draft: OrderDraft) -> OrderRefunded:
+        return OrderRefunded(
+            order_id=order_id,
+            number=draft.number,
+            session_id=SESSION.id,
+            buyer_id=SESSION.buyer_id,
+            shop_id=draft.shop_id,
+            seller_id=draft.seller_id,
+            total=Money(300),
+            reason="because",
+        )
+
     expected: dict[Transition, list[Event]] = {
         Transition.CREATED: [SessionCreated(**ids, total=Money(600), lines=SESSION.lines, expires_at=NOW)],
         Transition.OPENED: [SessionOpened(**ids, payment_id="pay_1", payment_url="http://shop.test/pay/pay_1")],
@@ -151,6 +166,16 @@ def test_every_field_of_an_event_comes_from_its_session() -> None:
         ],
         Transition.REFUNDED: [
             PaymentRefunded(**ids, total=Money(590), reason="because", payment_id="pay_1", refund_id="re_1")
+        ],
+        Transition.REFUNDED_EARLY: [
+            received,
+            due,
+            PaymentRefunded(**ids, total=Money(590), reason="because", payment_id="pay_1", refund_id="re_1"),
+        ],
+        Transition.REFUNDED_LATE: [
+            PaymentRefunded(**ids, total=Money(590), reason="because", payment_id="pay_1", refund_id="re_1"),
+            refunded(order_ids[0], first),
+            refunded(order_ids[1], second),
         ],
         Transition.STOCK_COMMITTED: [
             SessionPaid(**ids, total=Money(600), order_ids=order_ids),
@@ -294,10 +319,47 @@ def test_second_payment_does_not_move_the_session() -> None:
     given_up = PaymentGivenUp(**ids, payment_id="pay_2", total=Money(5), reason=Reason.UNMATCHED, note="By hand.")
     ended = apply(paid, [due, given_up]).unmatched_payments["pay_2"]
     assert (ended.give_up_note, ended.refund_id) == ("By hand.", None)
+    by_hand = apply(paid, [due, given_up, refunded])
+    assert by_hand.violations == ()
+    assert by_hand.unmatched_payments["pay_2"] == replace(ended, refund_id="re_2")
     sequences: list[list[Event]] = [[refunded], [given_up], [due, due], [due, refunded, refunded]]
-    sequences += [[due, given_up, refunded], [due, refunded, given_up]]
+    sequences += [[due, refunded, given_up]]
     for events in sequences:
         assert len(apply(paid, events).violations) == 1
+
+
+def test_orders_of_a_session_that_is_refunded_late_are_refunded_once() -> None:
+    paid, refunds = session_in(State.PAID), step(Transition.REFUNDED_LATE)
+
+    session = apply(paid, refunds)
+
+    assert (session.status, session.reason) == (State.REFUNDED, Reason.REFUNDED_LATE)
+    assert {order.status for order in session.orders.values()} == {"refunded"}
+    assert len(apply(session, refunds[1:]).violations) == len(ORDERS)
+    # The events of orders are read after all events of their session.
+    created = step(Transition.STOCK_COMMITTED)
+    before = [*session_events(State.PAYING), created[0], refunds[0], *created[1:], *refunds[1:]]
+    assert fold([(event, ORIGIN) for event in before]) == session
+
+
+def test_session_that_is_refunded_early_releases_its_units() -> None:
+    session = apply(session_in(State.OPEN), step(Transition.REFUNDED_EARLY))
+
+    assert (session.status, session.reason) == (State.REFUNDED, Reason.REFUNDED_EARLY)
+    assert session.release_due
+    assert not session_in(State.REFUND_DUE).release_due
+
+
+def test_reported_refund_is_remembered_and_moves_nothing() -> None:
+    ids = {"session_id": SESSION.id, "buyer_id": SESSION.buyer_id}
+    first = RefundReported(**ids, payment_id="pay_1", total=Money(5))
+    second, other = replace(first, total=Money(9)), replace(first, payment_id="pay_2")
+    for state in State:
+        before = session_in(state)
+        after = apply(before, [first, other, second])
+        assert after.reported_refunds == {"pay_1": Money(9), "pay_2": Money(5)}
+        assert replace(after, reported_refunds={}) == before
+        assert len(apply(after, [first, second]).violations) == 2, "the amount of a payment only grows"
 
 
 def test_unknown_events_change_nothing_and_no_session_exists_before_its_creation() -> None:
@@ -316,35 +378,6 @@ def test_orders_of_a_session_are_created_and_paid_once() -> None:
     early = [event for event in step(Transition.STOCK_COMMITTED) if not isinstance(event, SessionPaid)]
     for before, events in ((session, [again]), (session, [unknown]), (session_in(State.OPEN), early)):
         assert len(apply(before, events).violations) == len(events)
-
-
-def test_payment_of_an_unknown_session_is_received_once_then_refunded_once() -> None:
-    facts: dict[str, Any] = {"payment_id": "pay_3", "session_id": None, "total": Money(5), "reason": Reason.UNMATCHED}
-    received = PaymentUnmatched(**facts)
-    refunded = UnmatchedPaymentRefunded(**facts, refund_id="re_3")
-
-    payment = evolve_unmatched(None, received, ORIGIN)
-    after = evolve_unmatched(payment, refunded, replace(ORIGIN, at=LATER))
-
-    assert payment == UnmatchedPaymentProjection(
-        session_id=None,
-        buyer_id=None,
-        total=Money(5),
-        reason=Reason.UNMATCHED,
-        traceparent=ORIGIN.traceparent,
-        correlation_id=ORIGIN.correlation_id,
-        received_at=NOW,
-    )
-    assert after == replace(payment, refund_id="re_3")
-    assert evolve_unmatched(payment, received, ORIGIN) is None
-    assert evolve_unmatched(after, refunded, ORIGIN) is None
-    assert evolve_unmatched(None, refunded, ORIGIN) is None
-
-    given_up = UnmatchedPaymentGivenUp(**facts, note="By hand.")
-    ended = evolve_unmatched(payment, given_up, ORIGIN)
-    assert ended == replace(payment, give_up_note="By hand.")
-    assert evolve_unmatched(ended, refunded, ORIGIN) is None
-    assert evolve_unmatched(after, given_up, ORIGIN) is None
 
 
 def test_largest_basket_is_far_below_the_limit_of_an_event() -> None:

@@ -234,7 +234,7 @@ async def test_payment_after_expiry_is_refunded_once_if_the_stock_is_sold(market
     refund = (await published(market.database))[-1]
     assert (refund.type, data(refund)["reason"]) == ("payment.refunded", Reason.SOLD_OUT)
     await market.assert_reconciled(payments={market.payment_id(late), market.payment_id(quick)})
-    await market.deliver(market.provider_event("charge.refunded", late.session_id))
+    await market.deliver(market.provider_event("charge.refunded", late.session_id, refunded=True))
     assert (await topics(market.database)).count("payment.refunded") == 1
 
 

@@ -20,7 +20,7 @@ STATEMENTS = {"store/transitions.py", "store/unmatched_payments.py"}
 """The files with statements that change a state."""
 RESTORATION = "store/missing_rows.py"
 """The file with statements that insert rows whose events are in the log already."""
-RESERVED = {"sql", "insert", "mark_refunded", "mark_released"}
+RESERVED = {"sql", "insert", "mark_refunded", "mark_refunded_by_provider", "mark_released"}
 """The attributes by which such a statement is run. Only `state_changes.py` may use them."""
 RESTORING = {"insert_missing", "insert_missing_payments"}
 """The functions of a restore. Only `restoration.py` may use them."""

@@ -157,7 +157,7 @@ async def test_payment_refunded_by_hand_ends_a_given_up_checkout(market: Market)
     request = PaymentSessionRequest(session.session_id)
     assert (await payment_session(market.deps, buyer, request)).status == "open"
 
-    await market.deliver(market.provider_event("charge.refunded", session.session_id))
+    await market.deliver(market.provider_event("charge.refunded", session.session_id, refunded=True))
 
     assert (await payment_session(market.deps, buyer, request)).status == "refunded"
     await assert_history_agrees(market)

@@ -8,7 +8,14 @@ from msgspec import Struct
 
 from nextbuy.contracts.message import Event
 from nextbuy.contracts.money import format_money
-from nextbuy.contracts.order import OrderCreated, PaymentRefunded, order_summary, reason_text
+from nextbuy.contracts.order import (
+    OrderCreated,
+    PaymentRefunded,
+    RefundReported,
+    UnmatchedRefundReported,
+    order_summary,
+    reason_text,
+)
 from nextbuy.contracts.product import ProductPending, ProductRejected, findings_text
 from nextbuy.contracts.seller import SellerRegistered
 from nextbuy.kit.events.inbound import InboundEvent
@@ -20,6 +27,8 @@ ADMIN_EVENTS: Final[tuple[type[Event], ...]] = (
     SellerRegistered,
     OrderCreated,
     PaymentRefunded,
+    RefundReported,
+    UnmatchedRefundReported,
 )
 """Events that may notify the admins."""
 NEW_PRODUCTS: Final = "new-products"
@@ -64,6 +73,13 @@ def draft_of(inbound: InboundEvent) -> NotificationDraft | None:
             kind, title, link = "payment-refunded", "Payment refunded", ""
             payment = f"Payment {single_line(event.payment_id)} ({format_money(event.total)})"
             message = f"{payment} was refunded: {as_sentence(reason_text(event.reason))} No action is needed."
+        case RefundReported() | UnmatchedRefundReported():
+            kind, title, link = "refund-reported", "Refund to check", ""
+            message = (
+                f"The payment provider refunded {format_money(event.total)} of payment {single_line(event.payment_id)}."
+                " This is not the full refund of a recorded payment, so its checkout and orders stay as they are."
+                " Check the payment at the provider."
+            )
         case _:
             return None
     return NotificationDraft(

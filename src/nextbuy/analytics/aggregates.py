@@ -6,7 +6,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from nextbuy.contracts.order import OrderCreated
+from nextbuy.contracts.order import OrderCreated, OrderRefunded
 from nextbuy.contracts.product import ProductAddedToBasket, ProductViewed
 from nextbuy.contracts.seller import SellerRegistered
 from nextbuy.contracts.values import Amount, Timestamp
@@ -18,7 +18,8 @@ Events = Sequence[InboundEvent]
 class TopicDay(Struct, frozen=True):
     """The events of a topic on a day (UTC) in one shop, or in no shop (null).
 
-    `units` are the sold units of orders, or the views or basket additions that the events report.
+    `units` are the sold units of orders, or the views or basket additions that the events report. `amount` is that of
+    orders when they are placed, or when they are refunded; a refund does not lower the sums of placed orders.
     """
 
     day: date
@@ -98,6 +99,8 @@ def topic_days(events: Events) -> list[TopicDay]:
         counts[0] += 1
         if isinstance(event, OrderCreated):
             counts[1] += sum(line.quantity for line in event.lines)
+            counts[2] += event.total.amount
+        elif isinstance(event, OrderRefunded):
             counts[2] += event.total.amount
         elif isinstance(event, ProductViewed):
             counts[1] += event.views

@@ -39,6 +39,7 @@ _STATES: Final = {
     "payment.given-up": "given up",
     "refund": "refunded",
     "payment.refunded": "refunded",
+    "order.refunded": "refunded",
 }
 """The state that each event and step of a purchase reports, in the order in which a purchase can reach them."""
 _PAYMENT_WEBHOOK: Final = "/payment-webhook"

@@ -51,6 +51,10 @@ class Reason(StrEnum):
     DECLINED = "declined"
     LATE = "late"
     NOT_COMPLETED = "not-completed"
+    REFUNDED_EARLY = "refunded-by-provider"
+    """The provider reported the refund before the payment."""
+    REFUNDED_LATE = "order-refunded"
+    """The provider reported the refund after the orders were created."""
     SOLD_OUT = "sold-out"
     UNMATCHED = "unmatched"
     WRONG_AMOUNT = "wrong-amount"
@@ -60,6 +64,8 @@ _REASON_TEXTS: Final[Mapping[str, str]] = {
     Reason.DECLINED: "The card was declined.",
     Reason.LATE: "The payment was not made in time.",
     Reason.NOT_COMPLETED: "The order could not be completed.",
+    Reason.REFUNDED_EARLY: "The payment provider refunded the payment before the order was placed.",
+    Reason.REFUNDED_LATE: "The payment provider refunded the payment after the order was placed.",
     Reason.SOLD_OUT: "The products are sold out.",
     Reason.UNMATCHED: "No open checkout matches this payment.",
     Reason.WRONG_AMOUNT: "The amount paid is not the total of the checkout.",
@@ -173,6 +179,19 @@ class OrderPaid(Event, topic="order.paid", key="order_id"):
     total: Annotated[Money, Meta(description="The amount paid for this order.")]
 
 
+class OrderRefunded(Event, topic="order.refunded", key="order_id"):
+    """The payment of a paid order was refunded in full; the order must not be shipped."""
+
+    order_id: OrderId
+    number: OrderNumber
+    session_id: SessionId
+    buyer_id: BuyerId
+    shop_id: ShopId
+    seller_id: SellerId
+    total: Annotated[Money, Meta(description="The amount refunded of this order, which is all of it.")]
+    reason: RefundReason
+
+
 class PaymentReceived(_SessionEvent, topic="payment.received", key="session_id"):
     """The payment of a checkout arrived; orders or a refund will follow."""
 
@@ -218,6 +237,13 @@ class PaymentRefunded(_SessionEvent, topic="payment.refunded", key="session_id")
     ] = None
 
 
+class RefundReported(_SessionEvent, topic="payment.refund-reported", key="session_id"):
+    """The provider refunded a part of a payment, or a payment that it has not reported yet; nothing ends by that."""
+
+    payment_id: OwnOrSecondPaymentId
+    total: Annotated[Money, Meta(description="The amount refunded of this payment so far.")]
+
+
 class SessionExpired(_SessionEvent, topic="payment-session.expired", key="session_id"):
     """A checkout was not paid in time; its units become available again."""
 
@@ -251,10 +277,16 @@ class UnmatchedPaymentGivenUp(_UnmatchedPaymentEvent, topic="payment.unmatched-g
     note: GiveUpNote
 
 
+class UnmatchedRefundReported(_UnmatchedPaymentEvent, topic="payment.unmatched-refund-reported", key="payment_id"):
+    """The provider refunded a part of a payment that names no known checkout; nothing ends by that."""
+
+
 class UnmatchedPaymentRefunded(_UnmatchedPaymentEvent, topic="payment.unmatched-refunded", key="payment_id"):
     """A payment that names no known checkout was refunded in full."""
 
-    refund_id: Annotated[ProviderId, Meta(description="The provider's refund.")]
+    refund_id: Annotated[
+        ProviderId, Meta(description="The provider's refund, or the event in which it reported its own.")
+    ]
 
 
 def order_summary(event: OrderCreated) -> str:

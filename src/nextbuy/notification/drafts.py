@@ -19,9 +19,11 @@ from nextbuy.contracts.message import Event
 from nextbuy.contracts.money import format_money
 from nextbuy.contracts.order import (
     OrderCreated,
+    OrderRefunded,
     PaymentFailed,
     PaymentGivenUp,
     PaymentRefunded,
+    Reason,
     SessionExpired,
     order_summary,
     reason_text,
@@ -32,6 +34,7 @@ from nextbuy.kit.text import as_sentence, quoted, single_line
 
 ACCOUNT_EVENTS: Final[tuple[type[Event], ...]] = (
     OrderCreated,
+    OrderRefunded,
     PaymentFailed,
     PaymentGivenUp,
     PaymentRefunded,
@@ -85,6 +88,11 @@ def account_notifications(event: Event) -> list[NotificationDraft]:
     match event:
         case OrderCreated():
             return _order_drafts(event)
+        case OrderRefunded():
+            return _refund_drafts(event)
+        case PaymentRefunded(reason=Reason.REFUNDED_LATE):
+            # Each order of the payment has an event of its own.
+            return []
         case PaymentFailed() | PaymentGivenUp() | PaymentRefunded() | SessionExpired():
             return [_payment_draft(event)]
         case SellerApproved() | SellerRejected() | SellerSuspended():
@@ -114,6 +122,35 @@ def _order_drafts(event: OrderCreated) -> list[NotificationDraft]:
         reports_state=False,
         title=f"New order {event.number}",
         message=f"A buyer placed and paid for order {order_summary(event)}. Open it to see what to ship.",
+        link=f"/order/{event.order_id}",
+    )
+    return [to_buyer, to_seller]
+
+
+def _refund_drafts(event: OrderRefunded) -> list[NotificationDraft]:
+    amount, reason = format_money(event.total), as_sentence(reason_text(event.reason))
+    to_buyer = NotificationDraft(
+        account_id=event.buyer_id,
+        kind="order-refunded",
+        about=_session(event.session_id),
+        reports_state=False,
+        title=f"Your order {event.number} was refunded",
+        message=(
+            f"{amount} refunded: {reason} We have asked the seller not to ship the order. Your bank may take a few days"
+            " to show the refund. You do not need to do anything."
+        ),
+        link=f"/order/{event.order_id}",
+    )
+    to_seller = NotificationDraft(
+        account_id=event.seller_id,
+        kind="order-refunded",
+        about=_session(event.session_id),
+        reports_state=False,
+        title=f"Do not ship order {event.number}",
+        message=(
+            f"Order {event.number} ({amount}) was refunded: {reason} Do not ship it. Its items are not back in stock,"
+            " because they may be on their way. If you still have them, add them to the stock of your products."
+        ),
         link=f"/order/{event.order_id}",
     )
     return [to_buyer, to_seller]

@@ -7,7 +7,7 @@ session with its orders and unmatched payments, with all columns of their rows e
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Final, TypeGuard
+from typing import Final
 from uuid import UUID
 
 import msgspec
@@ -19,13 +19,14 @@ from nextbuy.contracts.order import (
     HoldReleased,
     OrderCreated,
     OrderPaid,
+    OrderRefunded,
     PaymentFailed,
     PaymentGivenUp,
     PaymentReceived,
     PaymentRefunded,
-    PaymentUnmatched,
     Reason,
     RefundDue,
+    RefundReported,
     ReleaseGivenUp,
     SessionCreated,
     SessionExpired,
@@ -33,12 +34,17 @@ from nextbuy.contracts.order import (
     SessionOpened,
     SessionPaid,
     SoldLine,
-    UnmatchedPaymentGivenUp,
-    UnmatchedPaymentRefunded,
 )
 from nextbuy.contracts.product import PricedLine
 from nextbuy.contracts.values import Money
-from nextbuy.order.model import OrderDraft, Session, State, Transition, source_states, target_state
+from nextbuy.order.model import OrderDraft, Session, State, Transition, is_news, source_states, target_state
+from nextbuy.order.unmatched_history import (
+    UNMATCHED_EVENTS,
+    Origin,
+    TracedEvent,
+    UnmatchedPaymentProjection,
+    evolve_unmatched,
+)
 
 EVENTS_BY_TRANSITION: Final[Mapping[Transition, tuple[type[Event], ...]]] = {
     Transition.CREATED: (SessionCreated,),
@@ -52,26 +58,23 @@ EVENTS_BY_TRANSITION: Final[Mapping[Transition, tuple[type[Event], ...]]] = {
     Transition.SOLD_OUT: (RefundDue,),
     Transition.GIVEN_UP: (PaymentGivenUp,),
     Transition.REFUNDED: (PaymentRefunded,),
+    Transition.REFUNDED_EARLY: (PaymentReceived, RefundDue, PaymentRefunded),
+    Transition.REFUNDED_LATE: (PaymentRefunded, OrderRefunded),
 }
 """The types of events that each transition publishes."""
 EVENTS: Final[tuple[type[Event], ...]] = (
     *dict.fromkeys(event for events in EVENTS_BY_TRANSITION.values() for event in events),
     HoldReleased,
     ReleaseGivenUp,
+    RefundReported,
 )
 """All events of a session and of its orders."""
-UNMATCHED_EVENTS: Final[tuple[type[Event], ...]] = (
-    PaymentUnmatched,
-    UnmatchedPaymentGivenUp,
-    UnmatchedPaymentRefunded,
-)
-"""The events of an unmatched payment of an unknown session; one of a known session is in the events of its session."""
 
 
 # ── from a transition to events ──
 
 
-def events_for(  # noqa: C901  one case per transition
+def events_for(  # noqa: C901, PLR0912  one case per transition
     transition: Transition, session: Session, orders: Sequence[tuple[UUID, OrderDraft]] = ()
 ) -> list[Event]:
     """Return the events of a transition; `session` is the session after it, `orders` are the orders it created."""
@@ -80,6 +83,7 @@ def events_for(  # noqa: C901  one case per transition
     money = session.received or session.total
     received = PaymentReceived(**ids, payment_id=payment_id, total=money, serial=session.serial or None)
     refund_due = RefundDue(**ids, payment_id=payment_id, total=money, reason=reason)
+    refunded = PaymentRefunded(**ids, total=money, reason=reason, payment_id=payment_id, refund_id=session.refund_id)
     match transition:
         case Transition.CREATED:
             return [SessionCreated(**ids, total=session.total, lines=session.lines, expires_at=session.expires_at)]
@@ -103,8 +107,11 @@ def events_for(  # noqa: C901  one case per transition
             note = session.give_up_note or ""
             return [PaymentGivenUp(**ids, payment_id=payment_id, total=money, reason=reason, note=note)]
         case Transition.REFUNDED:
-            refund_id = session.refund_id
-            return [PaymentRefunded(**ids, total=money, reason=reason, payment_id=payment_id, refund_id=refund_id)]
+            return [refunded]
+        case Transition.REFUNDED_EARLY:
+            return [received, refund_due, refunded]
+        case Transition.REFUNDED_LATE:
+            return [refunded, *_refunds_of_orders(session, orders)]
 
 
 def _order_events(session: Session, orders: Sequence[tuple[UUID, OrderDraft]]) -> list[Event]:
@@ -138,19 +145,23 @@ def _order_events(session: Session, orders: Sequence[tuple[UUID, OrderDraft]]) -
     ]
 
 
+def _refunds_of_orders(session: Session, orders: Sequence[tuple[UUID, OrderDraft]]) -> list[Event]:
+    return [
+        OrderRefunded(
+            order_id=order_id,
+            number=draft.number,
+            session_id=session.id,
+            buyer_id=session.buyer_id,
+            shop_id=draft.shop_id,
+            seller_id=draft.seller_id,
+            total=draft.total,
+            reason=session.reason or "",
+        )
+        for order_id, draft in orders
+    ]
+
+
 # ── from events to a projection ──
-
-
-class Origin(Struct, frozen=True):
-    """The time at which an event was published, and the span that published it."""
-
-    at: datetime
-    traceparent: str
-    correlation_id: str
-
-
-TracedEvent = tuple[Event, Origin]
-"""An event of the log, with its origin."""
 
 
 class OrderProjection(Struct, frozen=True, kw_only=True):
@@ -164,21 +175,6 @@ class OrderProjection(Struct, frozen=True, kw_only=True):
     total: Money
     lines: list[PricedLine]
     created_at: datetime
-
-
-class UnmatchedPaymentProjection(Struct, frozen=True, kw_only=True):
-    """A payment that no checkout can use; it is refunded, or given up."""
-
-    session_id: UUID | None
-    buyer_id: UUID | None
-    """None if the session is unknown."""
-    total: Money
-    reason: str
-    refund_id: str | None = None
-    give_up_note: str | None = None
-    traceparent: str
-    correlation_id: str
-    received_at: datetime
 
 
 class SessionProjection(Struct, frozen=True, kw_only=True):
@@ -200,6 +196,8 @@ class SessionProjection(Struct, frozen=True, kw_only=True):
     paid_at: datetime | None = None
     reason: str | None = None
     refund_id: str | None = None
+    reported_refunds: dict[str, Money] = {}
+    """The provider's refunds that ended nothing, by payment."""
     give_up_note: str | None = None
     release_due: bool = False
     """Whether its units may be held, and are to be released."""
@@ -219,12 +217,16 @@ def evolve(session: SessionProjection | None, event: Event, origin: Origin) -> S
     if session is None:
         return None
     match event:
-        case OrderCreated() | OrderPaid():
+        case OrderCreated() | OrderPaid() | OrderRefunded():
             return _with_order(session, event, origin)
         case RefundDue() | PaymentGivenUp() | PaymentRefunded() if (
             session.received and event.payment_id != session.payment_id
         ):
             return _with_unmatched_payment(session, event, origin)
+        case RefundReported() if not is_news(event.total, session.reported_refunds.get(event.payment_id)):
+            return _violated(session, event)
+        case RefundReported():
+            return replace(session, reported_refunds={**session.reported_refunds, event.payment_id: event.total})
         case HoldReleased() | ReleaseGivenUp():
             return replace(session, release_due=False) if session.release_due else _violated(session, event)
     change = _transition_of(session, event, origin)
@@ -236,7 +238,7 @@ def evolve(session: SessionProjection | None, event: Event, origin: Origin) -> S
     return replace(session, status=target_state(transition), **fields)
 
 
-def _transition_of(
+def _transition_of(  # noqa: C901  one case per event
     session: SessionProjection, event: Event, origin: Origin
 ) -> tuple[Transition, dict[str, object]] | None:
     """Return the transition that an event publishes, and the fields that it changes besides the status."""
@@ -262,7 +264,8 @@ def _transition_of(
         case SessionPaid():
             return Transition.STOCK_COMMITTED, {}
         case RefundDue():
-            return Transition.SOLD_OUT, {"reason": event.reason}
+            early = event.reason == Reason.REFUNDED_EARLY
+            return Transition.SOLD_OUT, {"reason": event.reason, "release_due": session.release_due or early}
         case PaymentGivenUp():
             changes = {
                 "reason": event.reason,
@@ -270,6 +273,8 @@ def _transition_of(
                 "release_due": session.release_due or session.status is State.PAYING,
             }
             return Transition.GIVEN_UP, changes
+        case PaymentRefunded(reason=Reason.REFUNDED_LATE):
+            return Transition.REFUNDED_LATE, {"reason": event.reason}
         case PaymentRefunded():
             return Transition.REFUNDED, {"refund_id": event.refund_id}
     return None
@@ -293,13 +298,17 @@ def _violated(session: SessionProjection, event: Event) -> SessionProjection:
     return replace(session, violations=(*session.violations, f"{event.topic} in state {session.status}"))
 
 
-def _with_order(session: SessionProjection, event: OrderCreated | OrderPaid, origin: Origin) -> SessionProjection:
+def _with_order(
+    session: SessionProjection, event: OrderCreated | OrderPaid | OrderRefunded, origin: Origin
+) -> SessionProjection:
     known = session.orders.get(event.order_id)
-    if isinstance(event, OrderPaid):
-        if known is None or known.status != "created":
+    if not isinstance(event, OrderCreated):
+        before, after = ("created", "paid") if isinstance(event, OrderPaid) else ("paid", "refunded")
+        if known is None or known.status != before:
             return _violated(session, event)
-        return replace(session, orders={**session.orders, event.order_id: replace(known, status="paid")})
-    if known is not None or session.status is not State.PAID:
+        return replace(session, orders={**session.orders, event.order_id: replace(known, status=after)})
+    # The events of orders are applied after all others of the session, which may be refunded by then.
+    if known is not None or not (session.status is State.PAID or session.reason == Reason.REFUNDED_LATE):
         return _violated(session, event)
     order = OrderProjection(
         number=event.number,
@@ -329,33 +338,6 @@ def fold(events: Iterable[TracedEvent]) -> SessionProjection | None:
     for event, origin in events:
         session = evolve(session, event, origin)
     return session
-
-
-def evolve_unmatched(
-    payment: UnmatchedPaymentProjection | None, event: Event, origin: Origin
-) -> UnmatchedPaymentProjection | None:
-    """Apply one event to an unmatched payment; return None if its state does not allow the event."""
-    match event:
-        case RefundDue() | PaymentUnmatched() if payment is None:
-            return UnmatchedPaymentProjection(
-                session_id=event.session_id,
-                buyer_id=event.buyer_id if isinstance(event, RefundDue) else None,
-                total=event.total,
-                reason=event.reason,
-                traceparent=origin.traceparent,
-                correlation_id=origin.correlation_id,
-                received_at=origin.at,
-            )
-        case PaymentRefunded() | UnmatchedPaymentRefunded() if is_refund_due(payment):
-            return replace(payment, refund_id=event.refund_id)
-        case PaymentGivenUp() | UnmatchedPaymentGivenUp() if is_refund_due(payment):
-            return replace(payment, give_up_note=event.note)
-    return None
-
-
-def is_refund_due(payment: UnmatchedPaymentProjection | None) -> TypeGuard[UnmatchedPaymentProjection]:
-    """Return whether an unmatched payment exists that is neither refunded nor given up."""
-    return payment is not None and payment.refund_id is None and payment.give_up_note is None
 
 
 _DECODERS: Final = {event.topic: msgspec.json.Decoder(event).decode for event in (*EVENTS, *UNMATCHED_EVENTS)}

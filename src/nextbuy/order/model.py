@@ -8,6 +8,8 @@
     opening, open                  ─ expired ───────────────> expired
     opening, open, failed, expired ─ payment received ──────> paying ─ stock committed ─> paid
     opening, open, failed, expired ─ wrong amount received ─> refund-due ─ refunded ─> refunded
+    opening, open, failed, expired ─ refunded early ────────> refunded
+    paid                           ─ refunded late ─────────> refunded
     paying                         ─ sold out ──────────────> refund-due
     paying, refund-due             ─ given up ──────────────> given-up ─ refunded ─> refunded
 """
@@ -40,6 +42,9 @@ CheckoutExpired: Final = Conflict.of(
 )
 OrderDelayed: Final = Unavailable.of(
     "order-delayed", "The payment is recorded. Its order follows when a needed service is available again."
+)
+RefundDelayed: Final = Unavailable.of(
+    "refund-delayed", "The checkout of this payment is being completed. Send the event again later."
 )
 TooManyEvents: Final = Conflict.of("too-many-events", "These sessions have too many events. Request a smaller page.")
 RestoreRunning: Final = Conflict.of("restore-running", "Another restore is running. Wait until it ends.")
@@ -76,6 +81,10 @@ class Transition(StrEnum):
     SOLD_OUT = "sold out"
     GIVEN_UP = "given up"
     REFUNDED = "refunded"
+    REFUNDED_EARLY = "refunded early"
+    """A payment arrived that the provider had refunded before."""
+    REFUNDED_LATE = "refunded late"
+    """The provider refunded a payment that has orders."""
 
 
 _UNPAID: Final = (State.OPENING, State.OPEN, State.FAILED, State.EXPIRED)
@@ -91,6 +100,8 @@ TRANSITIONS: Final[Mapping[Transition, tuple[tuple[State, ...], State]]] = {
     Transition.SOLD_OUT: ((State.PAYING,), State.REFUND_DUE),
     Transition.GIVEN_UP: ((State.PAYING, State.REFUND_DUE), State.GIVEN_UP),
     Transition.REFUNDED: ((State.REFUND_DUE, State.GIVEN_UP), State.REFUNDED),
+    Transition.REFUNDED_EARLY: (_UNPAID, State.REFUNDED),
+    Transition.REFUNDED_LATE: ((State.PAID,), State.REFUNDED),
 }
 """Allowed source states and the resulting state. Anything else changes nothing."""
 
@@ -141,6 +152,8 @@ class Session(Struct, frozen=True, kw_only=True):
     received: Money | None = None
     reason: str | None = None
     refund_id: str | None = None
+    reported_refunds: Mapping[str, Money] = {}
+    """The provider's refunds that ended nothing, by payment: of a part, or before the payment was reported."""
     give_up_note: str | None = None
     release_due: bool = False
     """Whether its units may be held, and are to be released."""
@@ -155,6 +168,20 @@ class Session(Struct, frozen=True, kw_only=True):
     def units(self) -> list[Line]:
         """The basket without prices."""
         return [Line(line.product_id, line.quantity) for line in self.lines]
+
+    def has_refund_of(self, payment_id: str, money: Money) -> bool:
+        """Return whether the provider has reported the full refund of a payment of this session."""
+        return covers(self.reported_refunds.get(payment_id), money)
+
+
+def is_news(refunded: Money, known: Money | None) -> bool:
+    """Return whether a refund is more than what is known to be refunded of its payment."""
+    return refunded.amount > (known.amount if known is not None and known.currency == refunded.currency else 0)
+
+
+def covers(refunded: Money | None, payment: Money) -> bool:
+    """Return whether a refund is of the whole payment."""
+    return refunded is not None and refunded.currency == payment.currency and refunded.amount >= payment.amount
 
 
 class OrderDraft(Struct, frozen=True):

@@ -15,11 +15,13 @@ from nextbuy.contracts.order import (
     HoldReleased,
     OrderCreated,
     OrderPaid,
+    OrderRefunded,
     PaymentFailed,
     PaymentGivenUp,
     PaymentReceived,
     PaymentRefunded,
     RefundDue,
+    RefundReported,
     ReleaseGivenUp,
     SessionCreated,
     SessionExpired,
@@ -55,8 +57,10 @@ TITLES: Final[dict[type[Event], str]] = {
     RefundDue: "Refund due",
     PaymentGivenUp: "Refund by hand",
     PaymentRefunded: "Payment refunded",
+    RefundReported: "Refund reported by the payment provider",
+    OrderRefunded: "Order refunded",
 }
-_SELLER_EVENTS: Final = (SessionCreated, PaymentReceived, SessionPaid, OrderCreated, OrderPaid)
+_SELLER_EVENTS: Final = (SessionCreated, PaymentReceived, SessionPaid, OrderCreated, OrderPaid, OrderRefunded)
 
 
 class TimelineRequest(Struct, frozen=True):
@@ -131,9 +135,9 @@ def _details(event: Event) -> Details:
             return Details(total=event.total, lines=_lines(event.lines), pay_until=event.expires_at)
         case OrderCreated():
             return Details(total=event.total, lines=_lines(event.lines))
-        case PaymentReceived() | SessionPaid() | OrderPaid():
+        case PaymentReceived() | SessionPaid() | OrderPaid() | RefundReported():
             return Details(total=event.total)
-        case RefundDue() | PaymentGivenUp() | PaymentRefunded():
+        case OrderRefunded() | RefundDue() | PaymentGivenUp() | PaymentRefunded():
             return Details(total=event.total, reason=reason_text(event.reason))
         case PaymentFailed() | SessionNotOpened():
             return Details(reason=reason_text(event.reason))

@@ -15,7 +15,8 @@ from nextbuy.kit.wire import Request, Response
 from nextbuy.order.checkout_completion import complete_checkout
 from nextbuy.order.deps import Deps
 from nextbuy.order.hold_release import release_hold
-from nextbuy.order.model import OrderDelayed
+from nextbuy.order.model import OrderDelayed, Session, State
+from nextbuy.order.provider_refunds import act_on_refund
 from nextbuy.order.provider_webhook import WebhookEvent, WebhookKind, decode_webhook
 from nextbuy.order.state_changes import advance, record_unmatched_payment
 from nextbuy.order.store import sessions, transitions
@@ -28,7 +29,8 @@ async def payment_webhook(deps: Deps, caller: Caller, request: Request) -> Respo
 
     Raises:
         BadRequest: the signature (`invalid-signature`) or the event (`invalid-event`) is invalid.
-        Unavailable: the payment is recorded, but its order has to wait for another service (`order-delayed`).
+        Unavailable: the payment is recorded, but its order has to wait for another service (`order-delayed`), or its
+            refund has to wait for the order (`refund-delayed`).
     """
     secrets = deps.settings.signing_secrets()
     header = request.headers.get(webhook_signature.HEADER)
@@ -53,7 +55,7 @@ async def _handle_paid(deps: Deps, event: WebhookEvent) -> None:
     if event.session_id is None:
         await _store_unmatched_payment(deps, event)
         return
-    session = await sessions.read_for_payment(deps.database, event.session_id)
+    session = await sessions.read_for_payment(deps.database, event.session_id, event.payment_id)
     if session is not None:
         session = await advance(deps.database, transitions.payment_received(session, event, deps.clock()))
 
@@ -64,6 +66,9 @@ async def _handle_paid(deps: Deps, event: WebhookEvent) -> None:
         # Duplicate webhook: complete the checkout if a crash interrupted it.
         session = await sessions.claim_paid_session(deps.database, event.session_id)
     if session is None:
+        return
+    if session.status is State.REFUNDED:
+        await _release_hold(deps, session)
         return
     try:
         await complete_checkout(deps, session)
@@ -84,11 +89,14 @@ async def _handle_unpaid(deps: Deps, event: WebhookEvent) -> None:
             step = transitions.declined(session_id, event.reason) if declined else transitions.expired(session_id)
             session = await advance(tx, step)
     if session is not None:
-        for claimed in await sessions.claim_releases(deps.database, 1, session_id=session.id):
-            await release_hold(deps, claimed)
+        await _release_hold(deps, session)
+
+
+async def _release_hold(deps: Deps, session: Session) -> None:
+    for claimed in await sessions.claim_releases(deps.database, 1, session_id=session.id):
+        await release_hold(deps, claimed)
 
 
 async def _handle_refunded(deps: Deps, event: WebhookEvent) -> None:
     async with deps.database.transaction() as tx:
-        if await sessions.insert_webhook_event(tx, event) and event.session_id is not None:
-            await advance(tx, transitions.refunded(event.session_id, refund_id=None))
+        await act_on_refund(tx, event, deps.clock())

@@ -39,6 +39,21 @@ KINDS: Final = {
 }
 
 
+class ReportedRefund(Struct, frozen=True):
+    """The amount that a refund event reports, in all refunds of the payment so far."""
+
+    amount: int | None = None
+    """None if the event does not say."""
+    currency: str | None = None
+    whole: bool = False
+    """Whether the provider says that the whole charge is refunded."""
+
+    def of(self, payment: Money) -> Money:
+        """Return what is refunded of a payment; its amount if the event says "all" without an amount."""
+        amount = (payment.amount if self.whole else 0) if self.amount is None else self.amount
+        return Money(amount, self.currency or payment.currency)
+
+
 class WebhookEvent(Struct, frozen=True, kw_only=True):
     """One event of the provider."""
 
@@ -46,10 +61,15 @@ class WebhookEvent(Struct, frozen=True, kw_only=True):
     type: str
     kind: WebhookKind
     payment_id: str = ""
+    """Of a refund, the payment of its charge, or the charge if the event names no payment."""
+    charge_id: str = ""
+    """Of a refund, the provider's charge."""
     session_id: UUID | None = None
     """None if the event has no session id, or a malformed one."""
     money: Money = Money(0)
     """The amount paid; zero unless `kind` is `PAID`."""
+    refund: ReportedRefund = ReportedRefund()
+    """Nothing unless `kind` is `REFUNDED`."""
     reason: str = ""
     """Why a payment was declined: `declined`, or the provider's own words."""
 
@@ -82,6 +102,26 @@ class _Object(Struct):
     last_payment_error: _Failure | None = None
 
 
+class _Reference(Struct):
+    id: _Id
+
+
+class _Charge(_Object):
+    amount: _Amount | None = None
+    amount_refunded: _Amount | None = None
+    refunded: bool | None = None
+    payment_intent: _Id | _Reference | None = None
+
+    def payment_id(self) -> str:
+        payment = self.payment_intent
+        return (payment.id if isinstance(payment, _Reference) else payment) or self.id
+
+    def refund(self) -> ReportedRefund:
+        whole = self.refunded is True
+        amount = self.amount if whole and self.amount_refunded is None else self.amount_refunded
+        return ReportedRefund(amount, self.currency.upper() if self.currency else None, whole)
+
+
 def decode_webhook(body: bytes) -> WebhookEvent:
     """Decode the body of a webhook; of an event type without a handler, only id and type.
 
@@ -93,7 +133,7 @@ def decode_webhook(body: bytes) -> WebhookEvent:
         kind = KINDS.get(event.type, WebhookKind.IGNORED)
         if kind is WebhookKind.IGNORED:
             return WebhookEvent(event_id=event.id, type=event.type, kind=kind)
-        data = msgspec.json.decode(event.data.object, type=_Object)
+        data = msgspec.json.decode(event.data.object, type=_Charge if kind is WebhookKind.REFUNDED else _Object)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise InvalidWebhookEvent(f"Invalid event: {error}. Send an event in Stripe's format.") from None
     if kind is WebhookKind.PAID and data.payment_status != "paid":
@@ -103,9 +143,11 @@ def decode_webhook(body: bytes) -> WebhookEvent:
         event_id=event.id,
         type=event.type,
         kind=kind,
-        payment_id=data.id,
+        payment_id=data.payment_id() if isinstance(data, _Charge) else data.id,
+        charge_id=data.id if isinstance(data, _Charge) else "",
         session_id=_session_id(data),
         money=_money(data) if kind is WebhookKind.PAID else Money(0),
+        refund=data.refund() if isinstance(data, _Charge) else ReportedRefund(),
         reason=_reason(data),
     )
 

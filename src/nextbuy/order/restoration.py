@@ -19,9 +19,10 @@ from nextbuy.kit import audit_log
 from nextbuy.kit.events import event_log
 from nextbuy.kit.storage.database import Database, Transaction, transient
 from nextbuy.order.differences import field_differences, session_differences
-from nextbuy.order.history import UnmatchedPaymentProjection, evolve_unmatched, fold
+from nextbuy.order.history import fold
 from nextbuy.order.model import RestoreRunning, TooManyEvents
 from nextbuy.order.store import missing_rows, session_projection
+from nextbuy.order.unmatched_history import UnmatchedPaymentProjection, evolve_unmatched
 
 _PAGE: Final = 100
 """Sessions or payments per transaction: few enough for its time limit and for the memory of their events."""

@@ -1,6 +1,6 @@
 """Order: checkouts, payments, and the orders of buyers and shops."""
 
-from nextbuy.contracts.order import ReadOrderEvents
+from nextbuy.contracts.order import ReadOrderEvents, UnmatchedRefundReported
 from nextbuy.contracts.values import Role
 from nextbuy.kit.events.event_log import read_events
 from nextbuy.kit.service import ANYONE_LOGGED_IN, Service, answers, get, job, post
@@ -9,7 +9,7 @@ from nextbuy.order.create_payment_session import create_payment_session
 from nextbuy.order.deps import Deps
 from nextbuy.order.expire_sessions import expire_sessions
 from nextbuy.order.give_up_stuck import give_up_stuck
-from nextbuy.order.history import EVENTS, UNMATCHED_EVENTS
+from nextbuy.order.history import EVENTS
 from nextbuy.order.order_details import order_details
 from nextbuy.order.order_timeline import order_timeline
 from nextbuy.order.payment_session import payment_session
@@ -22,6 +22,7 @@ from nextbuy.order.seller_orders import seller_orders
 from nextbuy.order.store.sessions import purge_webhook_events
 from nextbuy.order.store.stuck import STUCK
 from nextbuy.order.stuck import stuck
+from nextbuy.order.unmatched_history import UNMATCHED_EVENTS
 from nextbuy.order.user_orders import user_orders
 from nextbuy.order.verify_history import verify_history
 
@@ -43,7 +44,7 @@ SERVICE = Service(
         get("audit", audit, who=[Role.ADMIN]),
     ],
     calls=[answers(ReadOrderEvents, read_events)],
-    publishes=[*EVENTS, *UNMATCHED_EVENTS],
+    publishes=[*EVENTS, *UNMATCHED_EVENTS, UnmatchedRefundReported],
     jobs=[
         job("expire-sessions", expire_sessions, every=1.0, idle=5.0),
         job("release-due-holds", release_due_holds, every=1.0, idle=5.0),

@@ -17,15 +17,18 @@ from nextbuy.contracts.order import (
     PaymentUnmatched,
     Reason,
     RefundDue,
+    RefundReported,
     ReleaseGivenUp,
     UnmatchedPaymentGivenUp,
     UnmatchedPaymentRefunded,
+    UnmatchedRefundReported,
 )
+from nextbuy.contracts.values import Money
 from nextbuy.kit.events.outbox import publish, publish_change
 from nextbuy.kit.observability.telemetry import current_span, start_span, use_span
 from nextbuy.kit.storage.database import Executor, Transaction
 from nextbuy.order.history import events_for
-from nextbuy.order.model import NOT_CLAIMED, Session
+from nextbuy.order.model import NOT_CLAIMED, OrderDelayed, Session, Transition, is_news, source_states
 from nextbuy.order.provider_webhook import WebhookEvent
 from nextbuy.order.store import sessions, unmatched_payments
 from nextbuy.order.store.sessions import session_from_row
@@ -82,34 +85,86 @@ async def record_release_given_up(tx: Transaction, session_id: UUID, note: str) 
 
 
 async def record_unmatched_payment(tx: Transaction, event: WebhookEvent, now: datetime) -> None:
-    """Mark a webhook event as seen, store its payment once for a refund, and publish that the refund is due."""
-    span = current_span()
+    """Mark a webhook event as seen, store its payment once for a refund, and publish that the refund is due.
+
+    Raises:
+        Unavailable: the refund of the payment was recorded while it was matched (`order-delayed`).
+    """
     # The session is locked first, as the transition of a matching payment does before it marks the event as seen.
-    buyer_id = await unmatched_payments.lock_session(tx, event.session_id)
-    if not await sessions.insert_webhook_event(tx, event):
-        return
+    session = await sessions.lock(tx, event.session_id)
+    refunded = session if session is not None and session.has_refund_of(event.payment_id, event.money) else None
+    if refunded is not None and refunded.status in source_states(Transition.REFUNDED_EARLY):
+        raise OrderDelayed(retry_after=1)
+    if await sessions.insert_webhook_event(tx, event):
+        await _store_payment(tx, event, event.money, session, now, refunded=refunded is not None)
+
+
+async def record_unknown_refund(tx: Transaction, event: WebhookEvent, money: Money, now: datetime) -> None:
+    """Store a payment that the provider has refunded in full, and that no session knows, and publish both."""
+    await _store_payment(tx, event, money, None, now, refunded=True)
+
+
+async def _store_payment(
+    tx: Transaction, event: WebhookEvent, money: Money, session: Session | None, now: datetime, *, refunded: bool
+) -> None:
+    span = current_span()
     payment = UnmatchedPayment(
         payment_id=event.payment_id,
         session_id=event.session_id,
-        buyer_id=buyer_id,
-        money=event.money,
+        buyer_id=None if session is None else session.buyer_id,
+        money=money,
         reason=Reason.UNMATCHED,
+        refund_id=event.event_id if refunded else None,
         traceparent=span.traceparent,
         correlation_id=span.correlation_id,
     )
     if await unmatched_payments.insert(tx, payment, now):
-        due = PaymentUnmatched if buyer_id is None else RefundDue
+        due = PaymentUnmatched if session is None else RefundDue
         await publish(tx, due(**_fields(payment)), at=now)
+        if payment.refund_id is not None:
+            await _publish_refund(tx, payment, payment.refund_id)
 
 
 async def record_unmatched_refund(tx: Transaction, payment: UnmatchedPayment, refund_id: str) -> bool:
     """Record the refund of a claimed payment and publish it; return false if the claim was lost."""
-    await unmatched_payments.lock_session(tx, payment.session_id)
+    await sessions.lock(tx, payment.session_id)
     recorded = await unmatched_payments.mark_refunded(tx, payment, refund_id)
     if recorded:
-        refunded = UnmatchedPaymentRefunded if payment.buyer_id is None else PaymentRefunded
-        await publish(tx, refunded(**_fields(payment), refund_id=refund_id))
+        await _publish_refund(tx, payment, refund_id)
     return recorded
+
+
+async def record_provider_refund(tx: Transaction, payment: UnmatchedPayment, refund_id: str) -> None:
+    """Record the full refund by the provider of a payment, whose session the caller has locked, and publish it."""
+    if await unmatched_payments.mark_refunded_by_provider(tx, payment, refund_id):
+        await _publish_refund(tx, payment, refund_id)
+
+
+async def _publish_refund(tx: Transaction, payment: UnmatchedPayment, refund_id: str) -> None:
+    refunded = UnmatchedPaymentRefunded if payment.buyer_id is None else PaymentRefunded
+    await publish(tx, refunded(**_fields(payment), refund_id=refund_id))
+
+
+async def record_reported_refund(tx: Transaction, session: Session, payment_id: str, refunded: Money) -> None:
+    """Store a refund that ends nothing with its session, which the caller has locked, and publish it.
+
+    An amount that is not greater than the last one of the payment is a repetition.
+    """
+    if not is_news(refunded, session.reported_refunds.get(payment_id)):
+        return
+    await sessions.store_reported_refund(tx, session.id, payment_id, refunded)
+    await publish(
+        tx,
+        RefundReported(session_id=session.id, buyer_id=session.buyer_id, payment_id=payment_id, total=refunded),
+    )
+
+
+async def publish_reported_refund(tx: Transaction, event: WebhookEvent, refunded: Money) -> None:
+    """Publish a refund that ends nothing, of a payment that no session knows."""
+    reported = UnmatchedRefundReported(
+        payment_id=event.payment_id, session_id=event.session_id, total=refunded, reason=Reason.UNMATCHED
+    )
+    await publish(tx, reported)
 
 
 async def record_unmatched_given_up(tx: Transaction, payment_id: str, note: str) -> None:

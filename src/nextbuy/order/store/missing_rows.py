@@ -13,8 +13,9 @@ import msgspec
 
 from nextbuy.contracts.order import PaymentReceived
 from nextbuy.kit.storage.database import Executor, Transaction
-from nextbuy.order.history import OrderProjection, SessionProjection, UnmatchedPaymentProjection, is_refund_due
+from nextbuy.order.history import OrderProjection, SessionProjection
 from nextbuy.order.model import State
+from nextbuy.order.unmatched_history import UnmatchedPaymentProjection, is_refund_due
 
 _ADVISORY_LOCK: Final = 0x4E42_5245_5354_4F52
 _LAST_PAYMENTS: Final = 1_000
@@ -131,6 +132,7 @@ def _session_row(session: SessionProjection) -> dict[str, Any]:
         "paid_at": session.paid_at,
         "reason": session.reason,
         "refund_id": session.refund_id,
+        "reported_refunds": session.reported_refunds or None,
         "give_up_note": session.give_up_note,
         "traceparent": session.traceparent,
         "correlation_id": session.correlation_id,

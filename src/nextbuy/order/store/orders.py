@@ -104,6 +104,12 @@ async def order(db: Executor, order_id: UUID) -> StoredOrder | None:
     return StoredOrder(details, row["buyer_id"], row["seller_id"])
 
 
+async def order_ids_by_number(db: Executor, session_id: UUID) -> dict[str, UUID]:
+    """Return the orders of a session, by their numbers."""
+    rows = await db.fetch("SELECT number, id FROM orders WHERE session_id = $1", session_id)
+    return {row["number"]: row["id"] for row in rows}
+
+
 class OrderAccess(Struct, frozen=True):
     """The accounts that may see an order, with its session and total."""
 

@@ -15,13 +15,12 @@ from nextbuy.kit.events.event_log import PublishedEvent
 from nextbuy.kit.storage.database import Row, Transaction, from_row
 from nextbuy.order.history import (
     OrderProjection,
-    Origin,
     SessionProjection,
-    TracedEvent,
-    UnmatchedPaymentProjection,
     decode_event,
 )
 from nextbuy.order.model import State, TooManyEvents
+from nextbuy.order.store.sessions import reported_refunds
+from nextbuy.order.unmatched_history import Origin, TracedEvent, UnmatchedPaymentProjection
 
 MAX_EVENTS: Final = 20_000
 """Events per read, at most: twice as many as a full page of sessions has with `MAX_LINES` shops each."""
@@ -90,6 +89,7 @@ def _session(
         total=Money(row["total"], row["currency"]),
         lines=_sold_lines(row["lines"]),
         received=None if row["received"] is None else Money(row["received"], row["received_currency"]),
+        reported_refunds=reported_refunds(row),
         orders=orders,
         release_due=row["release_due_at"] is not None,
         unmatched_payments=unmatched_payments,

@@ -3,6 +3,7 @@
 Work that a crash may interrupt is claimed for a limited time (`kit/storage/leases.py`); a lost claim allows no change.
 """
 
+from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from nextbuy.contracts.values import Money
 from nextbuy.kit.storage.database import Database, Executor, Row, Transaction, from_row
 from nextbuy.kit.storage.leases import Leases
 from nextbuy.kit.storage.retention import FIRST_MOMENT, purge, purge_statement
+from nextbuy.kit.wire import encode
 from nextbuy.order.model import NOT_CLAIMED, Session, State
 from nextbuy.order.provider_webhook import WebhookEvent
 
@@ -33,6 +35,7 @@ RELEASE: Final = Leases(
 )
 
 _lines: Final = msgspec.json.Decoder(list[SoldLine]).decode
+_refunds: Final = msgspec.json.Decoder(dict[str, Money]).decode
 
 
 def session_from_row(row: Row, due: str = "completion_due_at", attempts: str = "completion_attempts") -> Session:
@@ -46,6 +49,7 @@ def session_from_row(row: Row, due: str = "completion_due_at", attempts: str = "
         total=Money(row["total"], row["currency"]),
         lines=_lines(row["lines"]),
         received=None if received is None else Money(received, row["received_currency"]),
+        reported_refunds=reported_refunds(row),
         release_due=row["release_due_at"] is not None,
         claimed_until=row[due] or NOT_CLAIMED,
         attempts=row[attempts],
@@ -53,15 +57,59 @@ def session_from_row(row: Row, due: str = "completion_due_at", attempts: str = "
     )
 
 
-async def read_for_payment(db: Executor, session_id: UUID) -> Session | None:
-    """Return a session with the serial number for its orders, or None if it does not exist.
+def reported_refunds(row: Row) -> dict[str, Money]:
+    """Return the refunds in the row of a session that ended nothing, by payment."""
+    stored = row["reported_refunds"]
+    return {} if stored is None else _refunds(stored)
 
-    A number that no payment then uses is skipped.
+
+async def read_for_payment(db: Executor, session_id: UUID, payment_id: str) -> Session | None:
+    """Return a session with the serial number for its orders, if it exists and may use a payment.
+
+    An unmatched payment stays one. A number that no payment then uses is skipped.
     """
     row = await db.fetchrow(
-        "SELECT *, coalesce(serial, nextval('checkout_serials')) AS next_serial FROM sessions WHERE id = $1", session_id
+        """
+        SELECT *, coalesce(serial, nextval('checkout_serials')) AS next_serial FROM sessions
+         WHERE id = $1 AND NOT EXISTS (SELECT FROM unmatched_payments WHERE payment_id = $2)
+        """,
+        session_id,
+        payment_id,
     )
     return None if row is None else replace(session_from_row(row), serial=row["next_serial"])
+
+
+async def lock(tx: Transaction, session_id: UUID | None) -> Session | None:
+    """Lock a session, so that its events are in commit order, and return it; None if it does not exist."""
+    row = await tx.fetchrow("SELECT * FROM sessions WHERE id = $1 FOR NO KEY UPDATE", session_id)
+    return None if row is None else session_from_row(row)
+
+
+async def lock_for_refund(tx: Transaction, payment_ids: Sequence[str], session_id: UUID | None) -> Session | None:
+    """Lock the session of a refunded payment, which one of these ids names, or else the session of this id."""
+    row = await tx.fetchrow(
+        """
+        SELECT * FROM sessions
+         WHERE id = coalesce(
+                   (SELECT id FROM sessions WHERE payment_id = ANY($1::text[]) ORDER BY paid_at LIMIT 1),
+                   (SELECT session_id FROM unmatched_payments WHERE payment_id = ANY($1::text[]) LIMIT 1),
+                   $2
+               )
+           FOR NO KEY UPDATE
+        """,
+        payment_ids,
+        session_id,
+    )
+    return None if row is None else session_from_row(row)
+
+
+async def store_reported_refund(tx: Transaction, session_id: UUID, payment_id: str, refunded: Money) -> None:
+    """Store with a session what is refunded of one of its payments so far."""
+    await tx.execute(
+        "UPDATE sessions SET reported_refunds = coalesce(reported_refunds, '{}') || $2::jsonb WHERE id = $1",
+        session_id,
+        encode({payment_id: refunded}).decode(),
+    )
 
 
 # ── completion of paid checkouts ──

@@ -152,12 +152,25 @@ def overdue(now: datetime, limit: int) -> Step:
     )
 
 
+_REFUNDED_BEFORE: Final = """
+    coalesce(
+        (reported_refunds -> $4::text ->> 'amount')::bigint >= $5 AND reported_refunds -> $4::text ->> 'currency' = $6,
+        false
+    )
+"""
 _RECEIVE_PAYMENT: Final = f"""
     UPDATE sessions
        SET status = $1, payment_id = $4, received = $5, received_currency = $6, reason = $7,
            release_due_at = CASE WHEN $8 THEN now() END, serial = $11, paid_at = $12, expiry_due_at = NULL,
            completion_due_at = {COMPLETION.until}, completion_attempts = 1
-     WHERE id = $3 AND status = ANY($2)
+     WHERE id = $3 AND status = ANY($2) AND NOT {_REFUNDED_BEFORE}
+    {_RETURNING}
+"""  # noqa: S608
+_REFUND_EARLY: Final = f"""
+    UPDATE sessions
+       SET status = $1, payment_id = $4, received = $5, received_currency = $6, reason = $7, paid_at = $8,
+           release_due_at = now(), expiry_due_at = NULL
+     WHERE id = $3 AND status = ANY($2) AND {_REFUNDED_BEFORE}
     {_RETURNING}
 """  # noqa: S608
 _MARK_SEEN: Final = """
@@ -169,8 +182,10 @@ def payment_received(session: Session, event: WebhookEvent, now: datetime) -> Kn
     """Record the payment of a session and the webhook event that reports it, and claim the completion of the checkout.
 
     Once committed, the payment leads to orders or a refund. A refund is due if it is not the session's total, which
-    never changes.
+    never changes. A payment that the provider has refunded before ends the session.
     """
+    if session.has_refund_of(event.payment_id, event.money):
+        return _refunded_early(session, event, now)
     correct = event.money == session.total
     transition = Transition.PAYMENT_RECEIVED if correct else Transition.WRONG_AMOUNT_RECEIVED
     paid = replace(
@@ -201,6 +216,38 @@ def payment_received(session: Session, event: WebhookEvent, now: datetime) -> Kn
             now,
         ),
         session=paid,
+        follow_up=_MARK_SEEN,
+        at=now,
+    )
+
+
+def _refunded_early(session: Session, event: WebhookEvent, now: datetime) -> KnownStep:
+    transition = Transition.REFUNDED_EARLY
+    ended = replace(
+        session,
+        status=target_state(transition),
+        serial=0,
+        payment_id=event.payment_id,
+        received=event.money,
+        reason=Reason.REFUNDED_EARLY,
+        release_due=True,
+    )
+    return KnownStep(
+        transition,
+        _REFUND_EARLY,
+        (
+            ended.status,
+            source_states(transition),
+            session.id,
+            event.payment_id,
+            event.money.amount,
+            event.money.currency,
+            ended.reason,
+            now,
+            event.event_id,
+            event.type,
+        ),
+        session=ended,
         follow_up=_MARK_SEEN,
         at=now,
     )
@@ -299,4 +346,22 @@ def refunded(session_id: UUID, refund_id: str | None) -> Step:
         """,
         session_id,
         refund_id,
+    )
+
+
+def refunded_late(session: Session, orders: Sequence[tuple[UUID, OrderDraft]]) -> KnownStep:
+    """End a paid session, which the caller has locked, and its orders as refunded by the provider."""
+    transition = Transition.REFUNDED_LATE
+    ended = replace(session, status=target_state(transition), reason=Reason.REFUNDED_LATE)
+    return KnownStep(
+        transition,
+        f"UPDATE sessions SET status = $1, reason = $4 WHERE id = $3 AND status = ANY($2) {_RETURNING}",  # noqa: S608
+        (ended.status, source_states(transition), session.id, ended.reason),
+        session=ended,
+        orders=orders,
+        follow_up="""
+            refunded_orders AS (
+                UPDATE orders SET status = 'refunded' FROM changed WHERE orders.session_id = changed.id
+            )
+        """,
     )

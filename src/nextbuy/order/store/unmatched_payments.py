@@ -1,5 +1,6 @@
 """The SQL of unmatched payments: no checkout can use them, so each is refunded."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -32,6 +33,7 @@ class UnmatchedPayment(Struct, frozen=True, kw_only=True):
     """The buyer of the session, if the session exists."""
     money: Money
     reason: str
+    refund_id: str | None = None
     traceparent: str
     correlation_id: str
     claimed_until: datetime = NOT_CLAIMED
@@ -49,14 +51,6 @@ def _payment(row: Row) -> UnmatchedPayment:
     )
 
 
-async def lock_session(tx: Transaction, session_id: UUID | None) -> UUID | None:
-    """Lock a payment's session, so that its events are in commit order, and return its buyer."""
-    buyer_id: UUID | None = await tx.fetchval(
-        "SELECT buyer_id FROM sessions WHERE id = $1 FOR NO KEY UPDATE", session_id
-    )
-    return buyer_id
-
-
 async def lock_session_of(tx: Transaction, payment_id: str) -> None:
     """Lock the session of a payment, if both exist; every change of an unmatched payment takes this lock first."""
     await tx.execute(
@@ -69,13 +63,13 @@ async def lock_session_of(tx: Transaction, payment_id: str) -> None:
 
 
 async def insert(tx: Transaction, payment: UnmatchedPayment, now: datetime) -> bool:
-    """Store a payment whose refund is due at once; return false if it was stored before."""
+    """Store a payment, whose refund is due at once unless it was made; return false if it was stored before."""
     return bool(
         await tx.fetchval(
             """
             INSERT INTO unmatched_payments (payment_id, session_id, buyer_id, amount, currency, reason, traceparent,
-                                            correlation_id, received_at, refund_due_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, now())
+                                            correlation_id, received_at, refund_id, refund_due_at)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, CASE WHEN $10::text IS NULL THEN now() END)
             ON CONFLICT DO NOTHING RETURNING true
             """,
             payment.payment_id,
@@ -87,6 +81,7 @@ async def insert(tx: Transaction, payment: UnmatchedPayment, now: datetime) -> b
             payment.traceparent,
             payment.correlation_id,
             now,
+            payment.refund_id,
         )
     )
 
@@ -105,6 +100,27 @@ async def mark_refunded(tx: Transaction, payment: UnmatchedPayment, refund_id: s
             """,  # noqa: S608
             [payment.payment_id],
             payment.claimed_until,
+            refund_id,
+        )
+    )
+
+
+async def find(tx: Transaction, payment_ids: Sequence[str]) -> UnmatchedPayment | None:
+    """Return the payment that one of these ids names, or None."""
+    row = await tx.fetchrow("SELECT * FROM unmatched_payments WHERE payment_id = ANY($1::text[])", payment_ids)
+    return None if row is None else _payment(row)
+
+
+async def mark_refunded_by_provider(tx: Transaction, payment: UnmatchedPayment, refund_id: str) -> bool:
+    """Record a refund that was made without our request; return false if a refund is recorded already."""
+    return bool(
+        await tx.fetchval(
+            """
+            UPDATE unmatched_payments SET refund_id = $2, refund_due_at = NULL
+             WHERE payment_id = $1 AND refund_id IS NULL
+            RETURNING true
+            """,
+            payment.payment_id,
             refund_id,
         )
     )

@@ -41,6 +41,10 @@ async function show(main) {
   }
   if (mine) endCheckout({ bought: session.status === "paid" });
   if (session.status === "paid") return thanks(main, session);
+  if (session.status === "refunded" && session.order_ids.length) {
+    title("The payment was refunded");
+    return singleMessage(main, "The payment was refunded", "Your order was refunded", "You get the full amount back, and nothing is shipped.", linkButton("/orders", "Your orders"));
+  }
   const [heading, text] = ENDS[session.status] ?? ["The payment has ended", "Nothing was bought."];
   announce(heading);
   title(heading);
@@ -50,7 +54,7 @@ async function show(main) {
 const ENDS = {
   failed: ["The payment was declined", "No money was taken, and the basket is unchanged. Try again, perhaps with another card."],
   expired: ["The time to pay is over", "No money was taken, and your items are no longer reserved. The basket is unchanged."],
-  refunded: ["The payment was refunded", "It arrived too late, and a product had been sold meanwhile. You get the full amount back."],
+  refunded: ["The payment was refunded", "Your order could not be completed. You get the full amount back."],
 };
 
 async function thanks(main, session) {
