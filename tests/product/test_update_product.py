@@ -5,9 +5,10 @@ from msgspec import convert
 
 from nextbuy.contracts.auth import Account
 from nextbuy.contracts.errors import Forbidden, NotFound
-from nextbuy.contracts.product import DecideProduct, Product
+from nextbuy.contracts.product import DecideProduct, Product, ReleaseStock
 from nextbuy.contracts.values import new_id
 from nextbuy.product.decide_product import decide_product
+from nextbuy.product.release_stock import release_stock
 from nextbuy.product.update_product import UpdateProduct, update_product
 from tests.callers import caller
 from tests.outbox import data, published, topics
@@ -45,6 +46,23 @@ async def test_setting_stock_leaves_held_units_unchanged(service: ServiceHarness
     await change(service, seller, kettle, stock=100)
 
     assert await service.stock_levels(kettle) == (100, 4, 0)
+
+
+@pytest.mark.parametrize("fields", [{"stock": 0}, {"stock_change": -2}, {"title": "Other kettle"}, {}])
+async def test_reply_has_the_held_units_that_may_come_back(service: ServiceHarness, fields: dict[str, object]) -> None:
+    seller = await service.seller()
+    kettle = await service.create_product(seller, stock=5)
+    session = await service.hold((kettle, 3))
+
+    reply = await update_product(
+        service.deps, caller(seller), convert({"product_id": kettle.id, **fields}, UpdateProduct)
+    )
+
+    left = 0 if "stock" in str(fields) else 2
+    assert (reply.product.stock, reply.held) == (left, 3)
+    await release_stock(service.deps, ReleaseStock(session_id=session))
+    again = await update_product(service.deps, caller(seller), UpdateProduct(product_id=kettle.id))
+    assert (again.product.stock, again.held) == (left + 3, 0)
 
 
 async def test_request_without_effect_publishes_nothing(service: ServiceHarness) -> None:

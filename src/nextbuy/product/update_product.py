@@ -1,8 +1,9 @@
 """PUT /product/api/update-product/{product_id}: change a product, and moderate it again if its text or price changed.
 
-`stock` sets the units that can still be bought, and `stock_change` adds to them; held units are not affected. Omitted
-fields keep their values, and a request that changes nothing writes and publishes nothing. With If-Match, no change that
-the seller has not read is overwritten (`versions.py`).
+`stock` sets the units that can still be bought, and `stock_change` adds to them. Held units are not affected; the reply
+has their number, because they come back to the stock if they are not paid. Omitted fields keep their values, and a
+request that changes nothing writes and publishes nothing. With If-Match, no change that the seller has not read is
+overwritten (`versions.py`).
 """
 
 from typing import Annotated, Any, Final
@@ -55,7 +56,15 @@ class UpdateProduct(Struct, frozen=True, kw_only=True):
     tags: Annotated[list[Tag], Meta(max_length=20)] | UnsetType = UNSET
 
 
-async def update_product(deps: Deps, caller: Caller, request: UpdateProduct) -> ProductReply:
+class ProductChanged(ProductReply, frozen=True):
+    """The changed product, and the units of it that unpaid checkouts hold."""
+
+    held: Annotated[
+        int, Meta(ge=0, description="Units in unpaid checkouts; those that are not paid come back to stock.")
+    ]
+
+
+async def update_product(deps: Deps, caller: Caller, request: UpdateProduct) -> ProductChanged:
     """Change one of the caller's own products, if it is still the version that If-Match names.
 
     Raises:
@@ -93,7 +102,7 @@ async def update_product(deps: Deps, caller: Caller, request: UpdateProduct) -> 
             if verdict is not None and (verdict, after.status) != (before.product.moderation, before.product.status):
                 events += moderation_events(after, account.id)
             await publish(tx, *events)
-        reply = ProductReply(after)
+        reply = ProductChanged(after, before.held)
         await caller.store_response(tx, reply)
     deps.cache.invalidate([after.id])
     deps.cache.invalidate_pages()

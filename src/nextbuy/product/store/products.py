@@ -81,6 +81,7 @@ class LockedProduct(Struct, frozen=True):
     accepted_amount: int
     rejected_by: UUID | None
     decided_by: UUID | None
+    held: int
     versions: Versions
 
 

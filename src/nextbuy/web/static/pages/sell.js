@@ -104,6 +104,9 @@ function verdict(product) {
 
 const why = (reasons) => reasons.length > 0 && el("ul", { class: "why" }, reasons.map((reason) => el("li", {}, reason)));
 
+/** A sentence about the units that unpaid checkouts hold. */
+const reserved = (units) => `${units} more in unpaid checkouts. They come back on sale if they are not paid.`;
+
 function row(product) {
   const node = el("li", { class: "own" });
   const draw = (now, open = false) => {
@@ -115,6 +118,7 @@ function row(product) {
         { class: "what" },
         el("a", { href: `/product/${now.slug}` }, now.title),
         el("p", { class: "soft" }, `${money(now.price)} · ${now.stock} in stock`),
+        now.held > 0 && el("p", { class: "soft" }, reserved(now.held)),
         el("p", {}, badge(now.status)),
         now.status !== "active" && why(reasonsOf(now.moderation)),
         editing(now, open, (after) => draw(after)),
@@ -140,12 +144,12 @@ function editing(product, open, changed) {
         const same = (name) => JSON.stringify(after[name]) === JSON.stringify(name === "price" ? { amount: product.price.amount, currency: product.price.currency } : product[name]);
         return Object.fromEntries(Object.entries(after).filter(([name]) => !same(name)));
       },
-      act: (body, key) => (Object.keys(body).length ? send("PUT", `/product/api/update-product/${product.id}`, body, key) : { product }),
-      done: ({ product: after }) => {
+      act: (body, key) => (Object.keys(body).length ? send("PUT", `/product/api/update-product/${product.id}`, body, key) : { product, held: product.held }),
+      done: ({ product: after, held }) => {
         const item = details.closest("li");
-        changed(after);
+        changed({ ...after, held });
         item.querySelector("summary").focus();
-        announce(`Saved. ${after.title} ${VERDICTS[after.status]}`);
+        announce(`Saved. ${after.title} ${VERDICTS[after.status]} ${held > 0 ? reserved(held) : ""}`);
       },
     }),
   );
