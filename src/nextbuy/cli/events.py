@@ -27,6 +27,7 @@ from nextbuy.contracts.values import PAGE_LIMIT
 from nextbuy.kafka.dead_letters.replay_requests import LEASES, Replay, get_replay
 from nextbuy.kafka.dead_letters.store import DeadLetter, Filter, Status, get_dead_letter, list_dead_letters
 from nextbuy.kit.clock import utc_now
+from nextbuy.kit.field_messages import field_error
 from nextbuy.kit.storage.database import Database
 
 SERVICE: Final = "kafka"
@@ -63,7 +64,8 @@ def _filter_of(options: dict[str, Any]) -> Filter:
     try:
         return msgspec.convert(fields, Filter)
     except msgspec.ValidationError as error:
-        fail(str(error))
+        invalid = field_error(error, Filter)
+        fail(f"{invalid.field}: {invalid.message}")
 
 
 @click.group()

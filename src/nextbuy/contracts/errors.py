@@ -50,7 +50,9 @@ class Problem(Struct, frozen=True, omit_defaults=True):
     title: _ShortText
     status: Annotated[int, Meta(ge=400, le=599)]
     detail: _Text
-    slug: Annotated[str, Meta(max_length=100, pattern=r"^[a-z0-9-]+\Z")]
+    slug: Annotated[
+        str, Meta(max_length=100, pattern=r"^[a-z0-9-]+\Z", extra={"invalid": "Not a slug. Use a-z, 0-9 and hyphens."})
+    ]
     correlation_id: _ShortText
     errors: Annotated[list[FieldError], Meta(max_length=1_000)] | None = None
 

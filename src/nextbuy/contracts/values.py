@@ -46,7 +46,14 @@ ProviderId = Annotated[str, Meta(max_length=255)]
 RequiredProviderId = Annotated[ProviderId, Meta(min_length=1)]
 PaymentId = Annotated[ProviderId, Meta(description="The provider's payment.")]
 Currency = Annotated[
-    str, Meta(pattern="^[A-Z]{3}$", max_length=3, description="Three letters, as in ISO 4217.", examples=["USD"])
+    str,
+    Meta(
+        pattern="^[A-Z]{3}$",
+        max_length=3,
+        description="Three letters, as in ISO 4217.",
+        examples=["USD"],
+        extra={"invalid": "Not a currency. Send three capital letters, such as USD."},
+    ),
 ]
 Amount = Annotated[int, Meta(ge=-MAX_INTEGER, le=MAX_INTEGER, description="In minor units (cents).", examples=[6_850])]
 PositiveAmount = Annotated[int, Meta(ge=1, le=MAX_AMOUNT, description="In minor units (cents).", examples=[6_850])]
@@ -73,15 +80,31 @@ CategoryName = Annotated[str, Meta(max_length=60, examples=["Lighting"])]
 OrderNumber = Annotated[str, Meta(max_length=50, description="The order's number for people.", examples=["NB-1042"])]
 ReasonText = Annotated[str, Meta(max_length=500, examples=["The photographs show another product."])]
 Slug = Annotated[str, Meta(min_length=1, max_length=200)]
-LocalPath = Annotated[str, Meta(max_length=2_000, pattern=r"^/(?![/\\])", examples=["/product/api/picture/1"])]
+LocalPath = Annotated[
+    str,
+    Meta(
+        max_length=2_000,
+        pattern=r"^/(?![/\\])",
+        examples=["/product/api/picture/1"],
+        extra={"invalid": "Not a path of this site. Send one that begins with one slash."},
+    ),
+]
 """A path on the marketplace's own origin."""
 
-Title = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S", examples=["Brass lamp"])]
+NOT_BLANK: Final = Meta(pattern=r"\S", extra={"invalid": "Blank. Enter a text."})
+Title = Annotated[str, Meta(min_length=1, max_length=200, examples=["Brass lamp"]), NOT_BLANK]
 LongText = Annotated[str, Meta(max_length=10_000, examples=["A lamp of brass, with a shade of linen."])]
-ShortText = Annotated[ReasonText, Meta(min_length=1, pattern=r"\S")]
-Tag = Annotated[str, Meta(min_length=1, max_length=50, pattern=r"\S", examples=["brass"])]
-Category = Annotated[CategoryName, Meta(min_length=1, pattern=r"\S")]
-Email = Annotated[EmailAddress, Meta(min_length=3, pattern=r"^[^@\s<>\"]+@[^@\s<>\"]+\.[^@\s<>\".]+$")]
+ShortText = Annotated[ReasonText, Meta(min_length=1), NOT_BLANK]
+Tag = Annotated[str, Meta(min_length=1, max_length=50, examples=["brass"]), NOT_BLANK]
+Category = Annotated[CategoryName, Meta(min_length=1), NOT_BLANK]
+Email = Annotated[
+    EmailAddress,
+    Meta(
+        min_length=3,
+        pattern=r"^[^@\s<>\"]+@[^@\s<>\"]+\.[^@\s<>\".]+$",
+        extra={"invalid": "Not an e-mail address. Enter one such as ada@example.com."},
+    ),
+]
 """A stored address."""
 GivenEmail = Annotated[EmailAddress, Meta(min_length=1)]
 """An address as a person types it; `contracts.email_address` has the grammar."""

@@ -22,7 +22,14 @@ _MAX_COUNTED: Final = 10_000
 """Rows of one kind that are counted, so that a count is quick in an outage too."""
 
 StuckId = Annotated[
-    str, Meta(min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+\Z", description="The `id` in the list.")
+    str,
+    Meta(
+        min_length=1,
+        max_length=255,
+        pattern=r"^[\x21-\x7e]+\Z",
+        description="The `id` in the list.",
+        extra={"invalid": "Not an id. Send the `id` from the list."},
+    ),
 ]
 StuckNotFound: Final = NotFound.of(
     "stuck-not-found", "No stuck work has this id. It may have succeeded; request the list again."

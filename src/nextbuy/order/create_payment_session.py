@@ -10,7 +10,7 @@ from nextbuy.contracts.errors import AppError, Conflict
 from nextbuy.contracts.order import Address
 from nextbuy.contracts.product import Line, QuotedLine
 from nextbuy.contracts.simulator import PaymentOpened
-from nextbuy.contracts.values import MAX_LINES, Money, Quantity, Timestamp, Title, new_id
+from nextbuy.contracts.values import MAX_LINES, NOT_BLANK, Money, Quantity, Timestamp, Title, new_id
 from nextbuy.kit.http.caller import Caller
 from nextbuy.kit.observability import telemetry
 from nextbuy.order.deps import Deps
@@ -46,7 +46,7 @@ class DeliveryAddress(Struct, frozen=True):
     full_name: Annotated[Title, Meta(examples=["Ada Winter"])]
     line1: Annotated[Title, Meta(examples=["12 Harbour Street"])]
     city: Annotated[Title, Meta(examples=["Portland"])]
-    postal_code: Annotated[str, Meta(min_length=1, max_length=20, pattern=r"\S", examples=["97201"])]
+    postal_code: Annotated[str, Meta(min_length=1, max_length=20, examples=["97201"]), NOT_BLANK]
     country: Annotated[Title, Meta(examples=["US"])]
 
 

@@ -1,19 +1,33 @@
 """The payment provider's webhook events, in Stripe's format, decoded to the fields that a checkout needs."""
 
 from enum import StrEnum
-from typing import Annotated, Final
+from typing import Annotated, Any, Final, TypeVar
 from uuid import UUID
 
 import msgspec
-from msgspec import Meta, Raw, Struct
+from msgspec import Meta, Struct
 
 from nextbuy.contracts.errors import BadRequest
 from nextbuy.contracts.order import Reason
 from nextbuy.contracts.values import MAX_INTEGER, Money
+from nextbuy.kit.field_messages import field_error
+from nextbuy.kit.strict_json import DECODE_ERRORS, decode_read_fields
 
-_Id = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$")]
+Read = TypeVar("Read")
+_Id = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=255,
+        pattern=r"^[\x21-\x7e]+$",
+        extra={"invalid": "Not an id. Send printable ASCII characters without spaces."},
+    ),
+]
 _Amount = Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
-_Currency = Annotated[str, Meta(pattern="^[A-Za-z]{3}$", max_length=3)]
+_Currency = Annotated[
+    str,
+    Meta(pattern="^[A-Za-z]{3}$", max_length=3, extra={"invalid": "Not a currency. Send three letters, such as usd."}),
+]
 
 
 InvalidWebhookEvent: Final = BadRequest.of("invalid-event", "Invalid webhook event. Send an event in Stripe's format.")
@@ -75,7 +89,7 @@ class WebhookEvent(Struct, frozen=True, kw_only=True):
 
 
 class _Data(Struct):
-    object: Raw
+    object: Any
 
 
 class _Event(Struct):
@@ -129,13 +143,14 @@ def decode_webhook(body: bytes) -> WebhookEvent:
         BadRequest: the body is not an event (`invalid-event`).
     """
     try:
-        event = msgspec.json.decode(body, type=_Event)
-        kind = KINDS.get(event.type, WebhookKind.IGNORED)
-        if kind is WebhookKind.IGNORED:
-            return WebhookEvent(event_id=event.id, type=event.type, kind=kind)
-        data = msgspec.json.decode(event.data.object, type=_Charge if kind is WebhookKind.REFUNDED else _Object)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        raise InvalidWebhookEvent(f"Invalid event: {error}. Send an event in Stripe's format.") from None
+        value = decode_read_fields(body)
+    except DECODE_ERRORS:
+        raise InvalidWebhookEvent from None
+    event = _convert(value, _Event)
+    kind = KINDS.get(event.type, WebhookKind.IGNORED)
+    if kind is WebhookKind.IGNORED:
+        return WebhookEvent(event_id=event.id, type=event.type, kind=kind)
+    data = _convert(event.data.object, _Charge if kind is WebhookKind.REFUNDED else _Object)
     if kind is WebhookKind.PAID and data.payment_status != "paid":
         # With a slow payment method, a later event reports the payment.
         kind = WebhookKind.IGNORED
@@ -150,6 +165,14 @@ def decode_webhook(body: bytes) -> WebhookEvent:
         refund=data.refund() if isinstance(data, _Charge) else ReportedRefund(),
         reason=_reason(data),
     )
+
+
+def _convert(value: object, kind: type[Read]) -> Read:
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        invalid = field_error(error, kind)
+        raise InvalidWebhookEvent(f"Invalid event: {invalid.field}: {invalid.message}") from None
 
 
 def _money(data: _Object) -> Money:

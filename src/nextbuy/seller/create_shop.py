@@ -5,7 +5,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from nextbuy.contracts.seller import SellerRegistered, Shop
-from nextbuy.contracts.values import Category, new_id
+from nextbuy.contracts.values import NOT_BLANK, Category, new_id
 from nextbuy.kit.events.outbox import publish
 from nextbuy.kit.http.caller import Caller
 from nextbuy.seller import store
@@ -16,7 +16,7 @@ from nextbuy.seller.model import ShopExists, ShopNameTaken, slug_of
 class CreateShop(Struct, frozen=True):
     """The name, description and category of a new shop."""
 
-    name: Annotated[str, Meta(min_length=2, max_length=100, pattern=r"\S", examples=["Winter Lamps"])]
+    name: Annotated[str, Meta(min_length=2, max_length=100, examples=["Winter Lamps"]), NOT_BLANK]
     bio: Annotated[str, Meta(max_length=2_000)]
     category: Category
 

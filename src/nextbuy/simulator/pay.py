@@ -10,7 +10,9 @@ import msgspec
 from msgspec import Struct
 
 from nextbuy.contracts.errors import AppError, Unprocessable, WrongMediaType
+from nextbuy.kit.field_messages import field_error
 from nextbuy.kit.http.caller import Caller
+from nextbuy.kit.strict_json import DECODE_ERRORS, decode_json
 from nextbuy.kit.wire import Request, Response, encode
 from nextbuy.simulator import store
 from nextbuy.simulator.deps import Deps
@@ -93,6 +95,9 @@ def _json_card(request: Request) -> str:
     if media_type != "application/json":
         raise WrongMediaType("Unsupported media type. Send a form or JSON.")
     try:
-        return msgspec.json.decode(request.body, type=Card).card_number
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        raise Unprocessable(f'Invalid card: {error}. Send {{"card_number": "4242 4242 4242 4242"}}.') from None
+        return msgspec.convert(decode_json(request.body), type=Card).card_number
+    except msgspec.ValidationError as error:
+        invalid = field_error(error, Card)
+        raise Unprocessable(f"{invalid.field}: {invalid.message}", errors=[invalid]) from None
+    except DECODE_ERRORS:
+        raise Unprocessable('The card cannot be read. Send {"card_number": "4242 4242 4242 4242"}.') from None

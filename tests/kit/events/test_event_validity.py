@@ -65,9 +65,9 @@ async def test_escaped_escape_is_no_nul(harness: ReceiverHarness) -> None:
 @pytest.mark.parametrize(
     ("invalid", "reason"),
     [
-        (Named(about="x" * 10, n=1, nicknames=[]), "length <= 9 - at `$.about`"),
-        (Named(about="a", n=10, nicknames=[]), "<= 9 - at `$.n`"),
-        (Named(about="a", n=1, nicknames=["b"] * 3), "length <= 2 - at `$.nicknames`"),
+        (Named(about="x" * 10, n=1, nicknames=[]), "about: Too long. Use at most 9 characters."),
+        (Named(about="a", n=10, nicknames=[]), "n: Too large. Send 9 or less."),
+        (Named(about="a", n=1, nicknames=["b"] * 3), "nicknames: Too many entries. Send at most 2."),
     ],
     ids=["text", "number", "list"],
 )

@@ -240,7 +240,7 @@ async def test_nul_in_an_event_is_a_reason_and_never_an_unforeseen_error(harness
 
     assert outcomes(results) == ["applied", "rejected", "rejected", "rejected"]
     reasons = [result.reason for [result] in results[1:]]
-    assert reasons[1] == "Invalid data for the type: Invalid enum value '\\x00' - at `$.tone`"
+    assert reasons[1] == "Invalid data for the type: tone: Unknown value. Send one of: warm."
     assert reasons[2].startswith("given up: \\0 x")
     assert len(reasons[2]) == 2_000
     assert await rejections_in(harness.database) == reasons

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from nextbuy.contracts.message import Envelope, Event
 from nextbuy.kit.events.bus.interface import MAX_POSITION
+from nextbuy.kit.field_messages import explain
 
 _DECODE_ERRORS: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 NUL_REASON: Final = "a text contains the NUL character"
@@ -100,7 +101,8 @@ class EventDecoder:
             if has_nul(body):
                 raise ValueError(NUL_REASON)
         except _DECODE_ERRORS as error:
-            raise UndecodableEvent(f"Invalid data for the type: {error}", envelope.id, envelope.type) from error
+            reason = f"Invalid data for the type: {explain(error, decoder.type)}"
+            raise UndecodableEvent(reason, envelope.id, envelope.type) from error
         return InboundEvent(event, envelope, body, position)
 
 
@@ -108,7 +110,7 @@ def _read_envelope(body: bytes, position: int) -> Envelope:
     try:
         envelope = _cached_envelope(body) if len(body) <= _CACHED_SIZE else _decode_envelope(body)
     except _DECODE_ERRORS as error:
-        raise UndecodableEvent(f"Invalid envelope: {error}") from error
+        raise UndecodableEvent(f"Invalid envelope: {explain(error, Envelope)}") from error
     if not 1 <= position <= MAX_POSITION:
         raise UndecodableEvent("No valid position in its publisher's event log.", envelope.id, envelope.type)
     return envelope

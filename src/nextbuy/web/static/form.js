@@ -73,27 +73,17 @@ function show(node, message, error) {
     }
     control.setAttribute("aria-invalid", "true");
     const place = control.closest(".field").querySelector(".wrong");
-    fill(place, readable(one.message)).hidden = false;
+    fill(place, one.message).hidden = false;
   }
   const first = node.querySelector("[aria-invalid]");
   if (first) first.focus();
-  if (!first || unplaced.length) fill(message, unplaced.length ? readable(unplaced.join(" ")) : error.message).hidden = false;
+  if (!first || unplaced.length) fill(message, unplaced.length ? unplaced.join(" ") : error.message).hidden = false;
   if (!("errors" in error)) console.error(error);
 }
 
 function controlOf(node, name) {
   const exact = node.elements.namedItem(name);
   return exact ?? node.elements.namedItem(name.split(/[.[]/)[0]);
-}
-
-/** A message of the server's validation in plain English. */
-export function readable(message) {
-  const length = /^Expected `str` of length ([<>]=) (\d+)$/.exec(message);
-  if (length) return length[1] === ">=" ? `Use at least ${length[2]} characters.` : `Use at most ${length[2]} characters.`;
-  const bound = /^Expected `int` ([<>]=) (\d+)$/.exec(message);
-  if (bound) return bound[1] === ">=" ? `It must be at least ${bound[2]}.` : `It may be at most ${bound[2]}.`;
-  if (message.startsWith("Expected `str` matching regex")) return "This does not look right; check it.";
-  return message;
 }
 
 /** A button that calls `act(key)`; an error appears in the element `status`. */
