@@ -15,6 +15,7 @@ ProductEtag = Annotated[
     Meta(
         max_length=40,
         pattern=r'^"[0-9]+\.[0-9]+"\Z',
+        extra={"invalid": "Not an ETag of a product. Send one that this API returned."},
         description="The ETag of get-product, for If-Match.",
         examples=['"3.1005"'],
     ),
