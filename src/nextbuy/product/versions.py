@@ -19,7 +19,7 @@ CONTENT: Final = ("title", "description", "category", "price", "tags", "status")
 """The fields whose changes raise the content version, in the order in which a refusal names them."""
 
 Stale: Final = PreconditionFailed.of(
-    "stale", "This product has changed since you read it. Read it again, then repeat your change if it still fits."
+    "stale", "This product has changed since you read it, so nothing was saved. Read it again first."
 )
 AlreadyDecided: Final = Conflict.of(
     "already-decided", "An admin has already decided about this product. Read it again, and send its ETag as If-Match."
@@ -111,8 +111,7 @@ def _stale(fields: list[str], product: Product) -> PreconditionFailed:
 
 def _already_decided(product: Product) -> Conflict:
     return AlreadyDecided(
-        f"An admin has already {_DECIDED[product.status]} “{product.title}”. Read it again; to change that decision, "
-        "send the new ETag as If-Match."
+        f"An admin has already {_DECIDED[product.status]} “{product.title}”. Read it again before you decide otherwise."
     )
 
 

@@ -28,8 +28,8 @@ export function get(path, query = {}, options = {}) {
   return request("GET", pairs.length ? `${path}?${new URLSearchParams(pairs)}` : path, undefined, options);
 }
 
-/** Send a request that changes something, at most once per `key` (an idempotency key). */
-export const send = (method, path, body, key) => request(method, path, body, { key });
+/** Send a request that changes something, at most once per `key` (an idempotency key); with `etag`, only that version. */
+export const send = (method, path, body, key, etag) => request(method, path, body, { key, etag });
 
 /** The reply, or null if it is 404: missing, or not visible to this account. */
 export const orNull = (reply) =>
@@ -50,11 +50,12 @@ async function request(method, path, body, options) {
   }
 }
 
-async function fetchOnce(method, path, body, { key, signal, quiet } = {}) {
+async function fetchOnce(method, path, body, { key, etag, signal, quiet } = {}) {
   const headers = { accept: "application/json" };
   if (body !== undefined) headers["content-type"] = "application/json";
   if (method !== "GET") Object.assign(headers, { "x-csrf-token": csrf(), "x-nextbuy-cookies": "yes" });
   if (key) headers["idempotency-key"] = key;
+  if (etag) headers["if-match"] = etag;
   const finished = quiet ? () => {} : busy();
   // A request without a body is short and may outlive its page.
   const keepalive = method !== "GET" && body === undefined;

@@ -1,10 +1,10 @@
 /** `/admin`: products and shops that wait for a decision, dead letters, and projections. */
 
-import { send } from "../api.js";
+import { get, send } from "../api.js";
 import { announce, el, fill, title } from "../dom.js";
 import { action, field, form } from "../form.js";
 import { empty, notice, paged, requireRole, start } from "../layout.js";
-import { picture, shopName } from "../product_views.js";
+import { badge, picture, shopName } from "../product_views.js";
 import { projection } from "../projections.js";
 import { money, reasonsOf, when } from "../format.js";
 
@@ -15,15 +15,29 @@ async function section([id, heading, list, more]) {
   return el("section", { id, "aria-labelledby": `${id}-heading` }, el("h2", { id: `${id}-heading` }, heading), more, place);
 }
 
+const OUTDATED = ["stale", "already-decided"];
+
 const reasonOf = (values) => ({ reason: values.reason.trim() });
 
-/** The two buttons of a decision, replaced by its outcome. */
-function decision({ name, approve, reject, approved = "Approved", rejected = "Refused" }) {
+/** The two buttons of a decision, replaced by its outcome; `current` replaces a product that is no longer as it was read. */
+function decision({ name, approve, reject, etag, current, approved = "Approved", rejected = "Refused" }) {
   const place = el("div", { class: "decision" });
   const status = el("p", {});
   const finish = (text) => {
     fill(place, el("p", { class: "done", tabindex: -1 }, text)).firstChild.focus();
     announce(`${name}: ${text}`);
+  };
+  const decide = (path, body, key) =>
+    send("POST", path, body, key, etag).catch((problem) => {
+      if (current && OUTDATED.includes(problem.slug)) outdated(problem);
+      throw problem;
+    });
+  const outdated = (problem) => {
+    const failure = el("div", { role: "status" });
+    const changes = problem.errors.length > 0 && el("ul", { class: "why" }, problem.errors.map((one) => el("li", {}, one.message)));
+    const again = action({ label: "Show it as it is now", ...current, status: failure });
+    fill(place, el("div", { class: "notice bad", role: "alert" }, el("div", {}, el("p", {}, problem.message), changes), again, failure));
+    again.focus();
   };
   const ask = () => {
     const cancel = el("button", { type: "button", class: "link", onclick: () => choose().querySelector("button").focus() }, "Cancel");
@@ -31,7 +45,7 @@ function decision({ name, approve, reject, approved = "Approved", rejected = "Re
       fields: [field({ name: "reason", label: `Why is ${name} refused?`, hint: "The seller reads this.", maxlength: 500, autocomplete: "off" })],
       button: "Refuse",
       read: reasonOf,
-      act: (body, key) => send("POST", reject, body, key),
+      act: (body, key) => decide(reject, body, key),
       done: () => finish(rejected),
     });
     why.querySelector(".row").append(cancel);
@@ -39,13 +53,22 @@ function decision({ name, approve, reject, approved = "Approved", rejected = "Re
     why.querySelector("input").focus();
   };
   const choose = () =>
-    fill(place, el("div", { class: "row" }, action({ label: "Approve", class: "main", act: (key) => send("POST", approve, {}, key), done: () => finish(approved), status, "aria-label": `Approve ${name}` }), el("button", { type: "button", onclick: ask, "aria-label": `Refuse ${name}` }, "Refuse…")), status);
+    fill(place, el("div", { class: "row" }, action({ label: "Approve", class: "main", act: (key) => decide(approve, {}, key), done: () => finish(approved), status, "aria-label": `Approve ${name}` }), el("button", { type: "button", onclick: ask, "aria-label": `Refuse ${name}` }, "Refuse…")), status);
   return choose();
 }
 
 function product(one) {
   const reasons = reasonsOf(one.moderation);
-  return el(
+  const current = {
+    act: () => get(`/product/api/get-product/${one.id}`),
+    done: ({ product: now }) => {
+      const replaced = product(now);
+      row.replaceWith(replaced);
+      replaced.querySelector("a").focus();
+      announce(`Now shown: “${now.title}” as it is.`);
+    },
+  };
+  const row = el(
     "li",
     { class: "own" },
     el("div", { class: "frame" }, picture(one)),
@@ -57,9 +80,11 @@ function product(one) {
       el("p", { class: "text small" }, one.description),
       el("p", { class: "soft" }, `Moderation gave it ${one.moderation.score} of 100 points:`),
       el("ul", { class: "why" }, reasons.map((reason) => el("li", {}, reason))),
-      decision({ name: `“${one.title}”`, approve: `/admin/api/approve-product/${one.id}`, reject: `/admin/api/reject-product/${one.id}` }),
+      one.status !== "pending" && el("p", {}, badge(one.status)),
+      decision({ name: `“${one.title}”`, approve: `/admin/api/approve-product/${one.id}`, reject: `/admin/api/reject-product/${one.id}`, etag: one.etag, current }),
     ),
   );
+  return row;
 }
 
 function seller(one) {

@@ -108,51 +108,76 @@ const why = (reasons) => reasons.length > 0 && el("ul", { class: "why" }, reason
 const reserved = (units) => `${units} more in unpaid checkouts. They come back on sale if they are not paid.`;
 
 function row(product) {
-  const node = el("li", { class: "own" });
-  const draw = (now, open = false) => {
+  const frame = el("div", { class: "frame" });
+  const what = el("div", { class: "what" });
+  const describe = (now, editor) => {
+    fill(frame, picture(now));
     fill(
-      node,
-      el("div", { class: "frame" }, picture(now)),
-      el(
-        "div",
-        { class: "what" },
-        el("a", { href: `/product/${now.slug}` }, now.title),
-        el("p", { class: "soft" }, `${money(now.price)} · ${now.stock} in stock`),
-        now.held > 0 && el("p", { class: "soft" }, reserved(now.held)),
-        el("p", {}, badge(now.status)),
-        now.status !== "active" && why(reasonsOf(now.moderation)),
-        editing(now, open, (after) => draw(after)),
-      ),
+      what,
+      el("a", { href: `/product/${now.slug}` }, now.title),
+      el("p", { class: "soft" }, `${money(now.price)} · ${now.stock} in stock`),
+      now.held > 0 && el("p", { class: "soft" }, reserved(now.held)),
+      el("p", {}, badge(now.status)),
+      now.status !== "active" && why(reasonsOf(now.moderation)),
+      editor,
     );
   };
+  const draw = (now) => describe(now, editing(now, describe, draw));
   draw(product);
-  return node;
+  return el("li", { class: "own" }, frame, what);
 }
 
-function editing(product, open, changed) {
-  const details = el("details", { open }, el("summary", {}, "Change"));
-  details.append(
-    form({
-      fields: [
-        field({ name: "title", label: "Title", value: product.title, maxlength: 200 }),
-        field({ name: "description", label: "Description", tag: "textarea", rows: 4, maxlength: 10_000, value: product.description }),
-        el("div", { class: "pair" }, priceField({ value: plainAmount(product.price) }), stockField({ value: product.stock })),
-      ],
-      button: "Save",
-      read: (values) => {
-        const after = { title: values.title, description: values.description, price: price(values.price), stock: Number(values.stock) };
-        const same = (name) => JSON.stringify(after[name]) === JSON.stringify(name === "price" ? { amount: product.price.amount, currency: product.price.currency } : product[name]);
-        return Object.fromEntries(Object.entries(after).filter(([name]) => !same(name)));
-      },
-      act: (body, key) => (Object.keys(body).length ? send("PUT", `/product/api/update-product/${product.id}`, body, key) : { product, held: product.held }),
-      done: ({ product: after, held }) => {
-        const item = details.closest("li");
-        changed({ ...after, held });
-        item.querySelector("summary").focus();
-        announce(`Saved. ${after.title} ${VERDICTS[after.status]} ${held > 0 ? reserved(held) : ""}`);
-      },
-    }),
-  );
+/** The values of a product as its form shows them. */
+const entries = (product) => ({ title: product.title, description: product.description, price: plainAmount(product.price), stock: String(product.stock) });
+
+/** A form that changes a product; `describe(now, editor)` shows another version around it, `changed(after)` the saved one. */
+function editing(product, describe, changed) {
+  const details = el("details", {}, el("summary", {}, "Change"));
+  let base = product;
+  const save = async (body, key) => {
+    if (Object.keys(body).length === 0) return { product: base, held: base.held };
+    try {
+      return await send("PUT", `/product/api/update-product/${base.id}`, body, key, base.etag);
+    } catch (problem) {
+      if (problem.slug === "stale") await rebase(problem);
+      throw problem;
+    }
+  };
+  /** Continue with the current version: entries that were not edited follow it, the others stay. */
+  const rebase = async (problem) => {
+    const { product: now } = await get(`/product/api/get-product/${base.id}`);
+    for (const [name, value] of Object.entries(entries(now))) {
+      const control = node.elements.namedItem(name);
+      if (control.value === unedited[name]) control.value = value;
+      // The control may write line breaks and numbers in another way.
+      unedited[name] = Object.assign(control.cloneNode(), { value }).value;
+    }
+    base = now;
+    describe(now, details);
+    problem.errors.unshift({ field: "", message: "This product has changed since you opened it. Nothing is saved yet: check the fields, then save again." });
+  };
+  const node = form({
+    fields: [
+      field({ name: "title", label: "Title", value: product.title, maxlength: 200 }),
+      field({ name: "description", label: "Description", tag: "textarea", rows: 4, maxlength: 10_000, value: product.description }),
+      el("div", { class: "pair" }, priceField({ value: plainAmount(product.price) }), stockField({ value: product.stock })),
+    ],
+    button: "Save",
+    read: (values) => {
+      const after = { title: values.title, description: values.description, price: price(values.price), stock: Number(values.stock) };
+      const same = (name) => JSON.stringify(after[name]) === JSON.stringify(name === "price" ? { amount: base.price.amount, currency: base.price.currency } : base[name]);
+      return Object.fromEntries(Object.entries(after).filter(([name]) => !same(name)));
+    },
+    act: save,
+    done: ({ product: after, held }) => {
+      const item = details.closest("li");
+      changed({ ...after, held });
+      item.querySelector("summary").focus();
+      announce(`Saved. ${after.title} ${VERDICTS[after.status]} ${held > 0 ? reserved(held) : ""}`);
+    },
+  });
+  const unedited = Object.fromEntries(Object.keys(entries(product)).map((name) => [name, node.elements.namedItem(name).value]));
+  details.append(node);
   return details;
 }
 
