@@ -34,7 +34,7 @@ NAMED_ONLY_IN = {
         "kit/events/bus/kafka_offsets.py",
         "kit/events/bus/kafka_subscription.py",
     ],
-    "httptools": [],
+    "httptools": ["kit/http/protocol.py"],
     "jinja2": ["web/", "simulator/"],
     "joserfc": ["auth/", "kit/http/tokens.py"],
     "psutil": ["embedded/"],
@@ -52,7 +52,7 @@ NAMED_ONLY_IN = {
     ],
     "rich": ["cli/", "demo/", "host/"],
     "stripe": ["order/"],
-    "uvicorn": ["kit/http/server.py"],
+    "uvicorn": ["kit/http/protocol.py", "kit/http/server.py"],
     "uvloop": ["host/"],
 }
 

@@ -112,7 +112,7 @@ REDIS_BUS = ", ".join(
 @pytest.mark.parametrize(
     ("place", "line", "library", "allowed"),
     [
-        ("order/service.py", "from uvicorn import Config", "uvicorn", "kit/http/server.py"),
+        ("order/service.py", "from uvicorn import Config", "uvicorn", "kit/http/protocol.py, kit/http/server.py"),
         ("order/store.py", "import asyncpg", "asyncpg", "kit/storage/, host/"),
         (
             "order/store.py",
@@ -120,7 +120,7 @@ REDIS_BUS = ", ".join(
             "redis",
             f"embedded/, {REDIS_BUS}, kit/storage/cache_server.py, host/",
         ),
-        ("kit/http/app.py", "import httptools", "httptools", "no file"),
+        ("kit/http/app.py", "import httptools", "httptools", "kit/http/protocol.py"),
     ],
 )
 def test_library_is_imported_in_its_places_only(tree: Path, place: str, line: str, library: str, allowed: str) -> None:

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from nextbuy.contracts.errors import ServiceUnavailable, Unavailable
+from nextbuy.contracts.errors import MethodNotAllowed, ServiceUnavailable, Unavailable
 from nextbuy.kit.http.server import listen
 from nextbuy.kit.rpc.transports import HttpTransport, LocalTransport
 from nextbuy.kit.wire import PROBLEM, Request, Response, problem_response
@@ -241,8 +241,13 @@ async def test_large_response_is_forwarded(open_shop: OpenShop, over_http: bool)
         assert response.headers["content-length"] == str(len(picture))
 
 
-async def test_unknown_method_is_refused(open_shop: OpenShop) -> None:
-    shop = await open_shop()
-    async with shop.session.request("TRACE", "/product/api/x") as response:
-        assert response.status == 405
-    assert shop.requests == []
+@BOTH_TRANSPORTS
+@pytest.mark.parametrize("method", ["TRACE", "PROPFIND", "OPTIONS", "PATCH"])
+async def test_service_refuses_other_methods_itself(open_shop: OpenShop, method: str, over_http: bool) -> None:  # noqa: FBT001
+    async def handle(request: Request) -> Response:
+        return problem_response(MethodNotAllowed.only("POST"), "x") if request.method == method else Response(500)
+
+    shop = await open_shop(handle, over_http=over_http)
+
+    async with shop.session.request(method, "/product/api/x") as response:
+        assert (response.status, response.headers["allow"]) == (405, "POST")

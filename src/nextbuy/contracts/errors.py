@@ -133,6 +133,15 @@ class MethodNotAllowed(AppError):
     """The endpoint does not support this method."""
 
     status, title, slug = 405, "Method not allowed", "method-not-allowed"
+    allow: tuple[str, ...] = ()
+    """The methods that the endpoint supports."""
+
+    @classmethod
+    def only(cls, *methods: str) -> Self:
+        """Return the error of an endpoint that supports these methods only; HEAD comes with GET."""
+        error = cls(f"Method not allowed. Use {' or '.join(method for method in methods if method != 'HEAD')}.")
+        error.allow = methods
+        return error
 
 
 class Conflict(AppError):

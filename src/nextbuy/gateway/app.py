@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Final
 
-from nextbuy.contracts.errors import AppError, InternalError, MethodNotAllowed
+from nextbuy.contracts.errors import AppError, InternalError
 from nextbuy.gateway.bodies import discard_rest
 from nextbuy.gateway.endpoints import GatewayEndpoints, no_pages
 from nextbuy.gateway.forward import TIMEOUT, Forwarder, slug_of
@@ -26,6 +26,7 @@ from nextbuy.kit.http.asgi import (
     Scope,
     Send,
     announced_length,
+    raise_refusal,
     read_body,
 )
 from nextbuy.kit.http.tokens import TokenVerifier
@@ -41,7 +42,6 @@ log: Final = logging.getLogger(__name__)
 
 BODY_LIMIT: Final = 1024 * 1024
 """Bytes of a request body; a service's route may allow less."""
-_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _CLIENT_CLOSED_REQUEST: Final = 499
 """Logged status of a request whose client disconnected, as in nginx."""
 _FAILED: Final = InternalError()
@@ -100,7 +100,7 @@ class Gateway:
         """Answer one HTTP request: head, path, limits, identity, body, forward, log, headers."""
         started = time.perf_counter()
         method: str = scope["method"]
-        name = f"{method} (unknown path)"
+        name = f"{method} (unknown path)" if method else "(malformed request)"
         span: SpanContext | None = None
         origin: str | None = None
         reason = ""
@@ -111,9 +111,9 @@ class Gateway:
                 headers.get("traceparent"), headers.get(REQUEST_ID), sampled=method not in NO_BODY
             )
 
-            raw_path: bytes = scope["raw_path"]
-            route = self._routes.find(raw_path)
-            path = raw_path.decode()
+            raise_refusal(scope)
+
+            route, path = self._routes.find(scope["raw_path"], headers.get("accept", ""))
             name = route.log_name(method, path)
             if route.takes_identity and (identity := identity_header(scope["headers"])):
                 headers[IDENTITY] = identity
@@ -122,8 +122,6 @@ class Gateway:
             if method == "OPTIONS" and "access-control-request-method" in headers:
                 response = self._response_headers.preflight(origin)
             else:
-                if method not in _METHODS:
-                    raise MethodNotAllowed(f"{method} is not supported.")
                 query = decode_query(scope["query_string"]) if scope["query_string"] else ""
                 if route.rate_limited and self._limiter is not None:
                     await self._limiter.admit(method, path, headers, client)
@@ -132,6 +130,7 @@ class Gateway:
                 headers[REQUEST_ID] = span.correlation_id
                 request = Request(method, path, query, headers)
                 request.body = await _read_body(method, headers, receive)
+                raise_refusal(scope)
 
                 response = await route.answer(request, span, name)
         except asyncio.CancelledError:

@@ -11,7 +11,7 @@ from typing import Final
 from nextbuy.contracts.errors import EndpointNotFound, MethodNotAllowed
 from nextbuy.gateway.routes import Route
 from nextbuy.gateway.status import StatusEndpoint
-from nextbuy.kit.http.asgi import Ready, readiness
+from nextbuy.kit.http.asgi import LIVE, SAFE, Ready, readiness
 from nextbuy.kit.observability.telemetry import SpanContext
 from nextbuy.kit.rpc.breaker import Breaker
 from nextbuy.kit.wire import JSON, Request, Response
@@ -19,9 +19,7 @@ from nextbuy.kit.wire import JSON, Request, Response
 _READINESS_AGE: Final = 0.5
 """Seconds for which a readiness response is reused for all clients."""
 _READINESS_TIMEOUT: Final = 3.0
-_SAFE: Final = frozenset({"GET", "HEAD"})
 _HTML: Final = "text/html; charset=utf-8"
-_LIVE: Final = Response(200, b'{"status":"live"}')
 _BROWSER: Final = {"/docs": "docs", "/docs/problems": "docs", "/docs/events": "events"}
 """The pages of the API browser, by path."""
 
@@ -54,10 +52,10 @@ class GatewayEndpoints:
 
     async def _answer(self, request: Request, _span: SpanContext, _name: str) -> Response:
         path = request.path
-        if request.method not in _SAFE:
-            raise MethodNotAllowed("Method not allowed. Use GET.")
+        if request.method not in SAFE:
+            raise MethodNotAllowed.only(*SAFE)
         if path == "/health/live":
-            return _LIVE
+            return LIVE
         if path == "/health/ready":
             return await self._current_readiness()
         if path == "/health/status":

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Final
 
-from nextbuy.contracts.errors import AppError
 from nextbuy.kit.config import Settings
+from nextbuy.kit.http.asgi import HeadersTooLarge
 from nextbuy.kit.wire import HOP_BY_HOP, IDENTITY, INTERNAL_HEADERS, Response
 
 Pair = tuple[bytes, bytes]
@@ -29,12 +29,6 @@ _KNOWN: Final = {
     )
 }  # fmt: skip
 """Common headers, which need no decoding and are never dropped."""
-
-
-class HeadersTooLarge(AppError):
-    """The request has too many headers, or too long ones."""
-
-    status, title, slug = 431, "Headers too large", "headers-too-large"
 
 
 def request_headers(raw: Sequence[Pair]) -> dict[str, str]:

@@ -3,10 +3,11 @@
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, Literal
+from urllib.parse import unquote_to_bytes
 
 from msgspec import Struct
 
-from nextbuy.contracts.errors import AppError, EndpointNotFound
+from nextbuy.contracts.errors import AppError, EndpointNotFound, Unprocessable
 from nextbuy.kit.observability.redaction import redact
 from nextbuy.kit.observability.telemetry import SpanContext
 from nextbuy.kit.wire import Request, Response
@@ -18,7 +19,10 @@ _SEGMENTS: Final = r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~-]+)+"
 _PAGE: Final = re.compile(rf"{_SEGMENTS}/?|/".encode())
 _MAY_HOLD_SECRET: Final = re.compile(r"[A-Z_]|\d{13}")
 """Characters that only ids of payments have in paths of the API."""
-_OTHER_CHARACTERS: Final = re.compile(r"[^!-~]")
+_ENCODED: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
+_UNRESERVED: Final = re.compile(rb"[A-Za-z0-9._~-]")
+_OF_A_PROGRAM: Final = re.compile(rb"/health(/.*)?|(.*/)?api(/.*)?", re.IGNORECASE)
+"""Paths in the manner of the API and of health, which programs request rather than people."""
 
 Answer = Callable[[Request, SpanContext, str], Awaitable[Response]]
 """A function of a request, the gateway's span, and the request's name in the log."""
@@ -28,6 +32,9 @@ class UrlTooLong(AppError):
     """The URL is too long."""
 
     status, title, slug = 414, "URL too long", "url-too-long"
+
+
+InvalidQuery: Final = Unprocessable.of("query-not-utf-8", "The query is not UTF-8. Percent-encode text as UTF-8.")
 
 
 class Route(Struct, frozen=True):
@@ -62,8 +69,10 @@ class Routes:
         self._endpoints = endpoints
         self._pages = pages
 
-    def find(self, raw_path: bytes) -> Route:
-        """Return the route of a path, which is then known to be ASCII.
+    def find(self, raw_path: bytes, accept: str = "") -> tuple[Route, str]:
+        """Return the route of a path, and the path in its one spelling.
+
+        An unknown path in the manner of the API is a page only if `accept` names HTML.
 
         Raises:
             UrlTooLong: the path has more than `PATH_LIMIT` bytes.
@@ -71,25 +80,48 @@ class Routes:
         """
         if len(raw_path) > PATH_LIMIT:
             raise UrlTooLong(f"The path is too long. Use at most {PATH_LIMIT} characters.")
-        match = self._api.fullmatch(raw_path)
+        path = _ENCODED.sub(_plain, raw_path) if b"%" in raw_path else raw_path
+        match = self._api.fullmatch(path)
         if match is not None:
-            return self._services[match[1]]
-        endpoint = self._endpoints.get(raw_path)
+            return self._services[match[1]], path.decode()
+        endpoint = self._endpoints.get(path)
         if endpoint is not None:
-            return endpoint
-        if self._may_be_page(raw_path):
-            return self._pages
+            return endpoint, path.decode()
+        if self._may_be_page(path) and (_OF_A_PROGRAM.fullmatch(path) is None or names_html(accept)):
+            return self._pages, path.decode()
         raise EndpointNotFound
 
-    def _may_be_page(self, raw_path: bytes) -> bool:
-        return _PAGE.fullmatch(raw_path) is not None and self._reserved.fullmatch(raw_path) is None
+    def _may_be_page(self, path: bytes) -> bool:
+        return _PAGE.fullmatch(path) is not None and self._reserved.fullmatch(path) is None
+
+
+def _plain(match: re.Match[bytes]) -> bytes:
+    """Return an encoded character as it is if it is unreserved: both spellings are equal (RFC 3986, 6.2.2.2)."""
+    character = bytes.fromhex(match[1].decode())
+    return character if _UNRESERVED.fullmatch(character) else match[0]
+
+
+def names_html(accept: str) -> bool:
+    """Return whether an Accept header names HTML, as that of every browser does; `*/*` does not."""
+    for entry in accept.lower().split(","):
+        kind, _, parameters = entry.replace(" ", "").partition(";")
+        if kind == "text/html":
+            return re.search(r"(^|;)q=0(\.0*)?(;|$)", parameters) is None
+    return False
 
 
 def decode_query(raw: bytes) -> str:
-    """Return a query as text; bare UTF-8 is percent-encoded, as the client should have done."""
+    """Return a query as text.
+
+    Raises:
+        UrlTooLong: it has more than `QUERY_LIMIT` characters.
+        InvalidQuery: what it encodes is not UTF-8.
+    """
     if len(raw) > QUERY_LIMIT:
         raise UrlTooLong(f"The query is too long. Use at most {QUERY_LIMIT} characters.")
-    query = raw.decode("latin-1")
-    if query.isascii():
-        return query
-    return _OTHER_CHARACTERS.sub(lambda match: f"%{ord(match[0]):02X}", query)
+    if b"%" in raw:
+        try:
+            unquote_to_bytes(raw).decode()
+        except UnicodeDecodeError:
+            raise InvalidQuery from None
+    return raw.decode("ascii")

@@ -10,7 +10,7 @@ from typing import Final, Generic, TypeVar
 import msgspec
 from msgspec import Struct
 
-from nextbuy.contracts.errors import AppError
+from nextbuy.contracts.errors import AppError, MethodNotAllowed
 from nextbuy.contracts.values import Tagged
 from nextbuy.kit.observability.telemetry import SpanContext
 from nextbuy.kit.service_identity import ServiceIdentity
@@ -31,8 +31,8 @@ BACKGROUND: Final = "x-nextbuy-background"
 INTERNAL_HEADERS: Final = frozenset({DEADLINE, IDENTITY, CLIENT, BACKGROUND})
 HOP_BY_HOP: Final = frozenset(
     {
-        "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer",
-        "transfer-encoding", "upgrade",
+        "connection", "http2-settings", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection",
+        "te", "trailer", "transfer-encoding", "upgrade",
     }
 )  # fmt: skip
 """Headers that concern one connection and are not forwarded (RFC 9110, 7.6.1)."""
@@ -96,10 +96,12 @@ def reply_response(status: int, reply: object) -> Response:
 
 
 def problem_response(error: AppError, correlation_id: str) -> Response:
-    """Return an error as a problem document (RFC 9457), with Retry-After if the error states one."""
+    """Return an error as a problem document (RFC 9457), with the headers that its status requires."""
     headers: list[tuple[str, str]] = []
     if error.retry_after is not None:
         headers.append(("retry-after", str(max(1, round(error.retry_after + 0.499)))))
     if error.status == 401:  # noqa: PLR2004
         headers.append(("www-authenticate", 'Bearer realm="nextbuy"'))
+    if isinstance(error, MethodNotAllowed) and error.allow:
+        headers.append(("allow", ", ".join(error.allow)))
     return Response(error.status, encode(error.problem(correlation_id)), PROBLEM, headers)

@@ -117,8 +117,9 @@ def _respond(prepared: _Prepared, request: Request) -> Response:
     if request.method not in {"GET", "HEAD"}:
         # Usually a program with a misspelt path of the API, so it gets a problem document.
         error = MethodNotAllowed("Pages support GET only. The API is under /<service>/api/; see /docs.")
+        error.allow = ("GET", "HEAD")
         response = problem_response(error, request.headers.get(REQUEST_ID, ""))
-        response.headers.extend([*_SECURITY, ("allow", "GET, HEAD")])
+        response.headers.extend(_SECURITY)
         return response
     if prepared.plain.status == 200 and none_match(request.headers, prepared.etag):  # noqa: PLR2004
         return prepared.not_modified

@@ -68,6 +68,18 @@ async def test_readiness_has_state_of_dependency(state: str, status: int) -> Non
             assert (await answer.json())["checks"] == {"database": state}
 
 
+async def test_health_of_a_service_names_its_methods() -> None:
+    listener = listen("127.0.0.1", 0)
+    port = listener.getsockname()[1]
+    async with (
+        serving(service_app(echo, body_limit=1), listener),
+        aiohttp.ClientSession(f"http://127.0.0.1:{port}") as client,
+    ):
+        for path in ("/health/live", "/health/ready"):
+            async with client.post(path) as answer:
+                assert (answer.status, answer.headers["allow"], answer.content_type) == (405, "GET, HEAD", PROBLEM)
+
+
 def test_port_in_use_is_an_error_before_start() -> None:
     with listen("127.0.0.1", 0) as taken, pytest.raises(OSError, match="in use"):
         listen("127.0.0.1", taken.getsockname()[1])

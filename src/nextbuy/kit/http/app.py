@@ -151,7 +151,7 @@ class App(Generic[Deps]):
         if handler is None:
             raise CallNotFound
         if request.method != "POST":
-            raise MethodNotAllowed("Method not allowed. Use POST.")
+            raise MethodNotAllowed.only("POST")
         if served.caller not in handler.call.callers:
             raise CallerNotAllowed(f"The {served.caller} service may not make this call.")
         served.quiet = served.name in QUIET_CALLS

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from nextbuy.contracts.errors import AppError, BadRequest, TooLarge
+from nextbuy.contracts.errors import AppError, BadRequest, MethodNotAllowed, TooLarge
 from nextbuy.kit.observability import telemetry
 from nextbuy.kit.time_limit import TimeLimit
 from nextbuy.kit.wire import JSON, REQUEST_ID, Handler, Request, Response, problem_response
@@ -25,7 +25,13 @@ Ready = Callable[[], Awaitable[Mapping[str, str]]]
 BODY_TIMEOUT: Final = 10.0
 """Seconds for a client to send a body."""
 NO_BODY: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+SAFE: Final = ("GET", "HEAD")
+"""The methods of endpoints that can only be read."""
+LIVE: Final = Response(200, b'{"status":"live"}')
+_HEALTH: Final = frozenset({"/health/live", "/health/ready"})
 NO_CONTENT: Final = frozenset({204, 304})
+REFUSAL: Final = "refusal"
+"""The key in the state of a scope under which the server passes on why it refuses the request (an AppError)."""
 
 encode_json: Final = msgspec.json.Encoder().encode
 
@@ -40,6 +46,12 @@ class BodyTimeout(AppError):
     status, title, slug = 408, "Request timeout", "request-timeout"
 
 
+class HeadersTooLarge(AppError):
+    """The request has too many headers, or too long ones."""
+
+    status, title, slug = 431, "Headers too large", "headers-too-large"
+
+
 def headers_of(raw: RawHeaders) -> dict[str, str]:
     """Return headers by lower-case name; repeated ones are joined as in RFC 9110 (cookies: RFC 6265)."""
     headers: dict[str, str] = {}
@@ -50,6 +62,12 @@ def headers_of(raw: RawHeaders) -> dict[str, str]:
             value = f"{headers[name]}{separator}{value}"
         headers[name] = value
     return headers
+
+
+def raise_refusal(scope: Scope) -> None:
+    """Raise the error for which the server refuses a request, if it does; a body can be found invalid at its end."""
+    if scope["state"]:
+        raise scope["state"][REFUSAL]
 
 
 def announced_length(headers: Mapping[str, str], limit: int) -> int | None:
@@ -120,20 +138,25 @@ async def readiness(ready: Ready | None) -> Response:
     return Response(200 if is_ready else 503, body, JSON, [] if is_ready else [("retry-after", "1")])
 
 
+async def _health(method: str, path: str, ready: Ready | None) -> Response:
+    if method not in SAFE:
+        raise MethodNotAllowed.only(*SAFE)
+    return LIVE if path == "/health/live" else await readiness(ready)
+
+
 def service_app(handle: Handler, *, body_limit: int, ready: Ready | None = None) -> App:
     """Return the ASGI application of one service: `handle`, plus `/health/live` and `/health/ready`."""
 
     async def respond(scope: Scope, receive: Receive) -> Response:
-        path = scope["raw_path"].decode("latin-1")
-        if path == "/health/live":
-            return Response(200, b'{"status":"live"}')
-        if path == "/health/ready":
-            return await readiness(ready)
         headers = headers_of(scope["headers"])
-        method = scope["method"]
+        method, path = scope["method"], scope["raw_path"].decode("latin-1")
         try:
+            raise_refusal(scope)
+            if path in _HEALTH:
+                return await _health(method, path, ready)
             has_body = method not in NO_BODY and announced_length(headers, body_limit) != 0
             body = await read_body(receive, body_limit) if has_body else b""
+            raise_refusal(scope)
         except AppError as error:
             trace = telemetry.start_span(headers.get("traceparent"), headers.get(REQUEST_ID))
             refusal = problem_response(error, trace.correlation_id)

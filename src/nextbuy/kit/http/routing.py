@@ -1,5 +1,7 @@
 """The route table of a service."""
 
+from collections.abc import Iterable
+
 from nextbuy.contracts.errors import EndpointNotFound, MethodNotAllowed
 from nextbuy.kit.service import Route, Service
 
@@ -10,6 +12,7 @@ class RouteTable:
     def __init__(self, service: Service) -> None:
         """Index the routes for `find`: by whole path, by all parts but the last (the prefix), or part by part."""
         self._fixed: dict[tuple[str, str], Route] = {}
+        self._fixed_paths: set[str] = set()
         self._by_prefix: dict[tuple[str, str], tuple[str, Route]] = {}
         """Parameter and route by method and prefix, for the many routes whose only parameter comes last."""
         self._patterns: dict[tuple[str, int], list[tuple[list[str], Route]]] = {}
@@ -27,6 +30,7 @@ class RouteTable:
                 self._patterns.setdefault((route.method, len(parts)), []).append((parts, route))
             else:
                 self._fixed[route.method, path] = route
+                self._fixed_paths.add(path)
 
     def find(self, method: str, path: str) -> tuple[Route, dict[str, str]]:
         """Return the route of a request, and the values of the parameters in its path.
@@ -40,6 +44,9 @@ class RouteTable:
         fixed = self._fixed.get((method, path))
         if fixed is not None:
             return fixed, {}
+        if path in self._fixed_paths:
+            # A route without parameters is the better match, even if it has another method.
+            raise _not_allowed(supported for supported, fixed in self._fixed if fixed == path)
         prefix, _, last = path.rpartition("/")
         indexed = self._by_prefix.get((method, prefix))
         if indexed is not None and last:
@@ -53,8 +60,13 @@ class RouteTable:
             supported for pattern, supported in self._methods.get(len(parts), ()) if _match(pattern, parts) is not None
         }
         if methods:
-            raise MethodNotAllowed(f"Method not allowed. Use {' or '.join(sorted(methods))}.")
+            raise _not_allowed(methods)
         raise EndpointNotFound
+
+
+def _not_allowed(methods: Iterable[str]) -> MethodNotAllowed:
+    supported = set(methods)
+    return MethodNotAllowed.only(*sorted(supported | {"HEAD"} if "GET" in supported else supported))
 
 
 def _match(pattern: list[str], parts: list[str]) -> dict[str, str] | None:

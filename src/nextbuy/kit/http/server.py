@@ -1,34 +1,25 @@
-"""The HTTP server: uvicorn in the running event loop, on a socket that listens already.
-
-uvicorn does not limit the size of a request's head, nor the time that it may take to arrive; this module does.
-"""
+"""The HTTP server: uvicorn in the running event loop, on a socket that listens already."""
 
 import asyncio
-import contextlib
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final, cast
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from nextbuy.kit.http.asgi import App
+from nextbuy.kit.http.protocol import HttpProtocol
 
-HEAD_LIMIT: Final = 32 * 1024
-"""Bytes of a request line and its headers."""
 HEAD_TIMEOUT: Final = 10.0
 """Seconds from a connection, or the first byte of a request, to the end of its headers."""
 STOP_TIMEOUT: Final = 3
 """Seconds in which requests may finish when the server stops."""
 _KEEP_ALIVE: Final = 20
 """Seconds that an idle connection stays open: longer than in our own clients, so that the client closes it first."""
-_CONCURRENCY: Final = 1_000
-"""Connections, or requests on them, above which the server answers 503."""
 _BACKLOG: Final = 1024
 _SWEEP_INTERVAL: Final = 1.0
 """Seconds between two checks for request heads that take too long."""
-_TOO_LARGE: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
 def listen(host: str, port: int, *, reuse_port: bool = False) -> socket.socket:
@@ -57,12 +48,12 @@ async def serving(app: App, listener: socket.socket) -> AsyncIterator[None]:
     """Serve `app` on a listening socket until the context ends. Signals are left to the host.
 
     At the end no new connection is accepted; requests have `STOP_TIMEOUT` to finish, and are cancelled then. More than
-    `_CONCURRENCY` connections or requests are answered with 503.
+    `protocol.MAX_CONCURRENT` connections or requests are answered with 503.
     """
     config = uvicorn.Config(
         cast("Any", app),
         loop="none",
-        http=_Protocol,
+        http=HttpProtocol,
         ws="none",
         lifespan="off",
         interface="asgi3",
@@ -70,7 +61,6 @@ async def serving(app: App, listener: socket.socket) -> AsyncIterator[None]:
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        limit_concurrency=_CONCURRENCY,
         backlog=_BACKLOG,
         timeout_keep_alive=_KEEP_ALIVE,
         timeout_graceful_shutdown=STOP_TIMEOUT,
@@ -105,7 +95,7 @@ async def _sweep(server: uvicorn.Server) -> None:
         await asyncio.sleep(_SWEEP_INTERVAL)
         oldest = loop.time() - HEAD_TIMEOUT
         for connection in list(server.server_state.connections):
-            if isinstance(connection, _Protocol):
+            if isinstance(connection, HttpProtocol):
                 connection.close_if_waiting_since(oldest)
 
 
@@ -116,46 +106,3 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Leave signals to the host."""
         yield
-
-
-class _Protocol(HttpToolsProtocol):
-    """uvicorn's protocol, with limits on the head of a request."""
-
-    _head_since: float | None = None
-    """The loop time at which the current head began; None between heads."""
-    _head_size = 0
-    _head_just_began = False
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        self._head_since = self.loop.time()
-        super().connection_made(transport)
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        # An incomplete head is in the parser, which has no limit. The chunk in which a head begins is not counted: it
-        # may contain earlier requests. Chunks are small, and the application limits complete heads.
-        if self._head_since is None:
-            return
-        if self._head_just_began:
-            self._head_just_began = False
-            return
-        self._head_size += len(data)
-        if self._head_size > HEAD_LIMIT and not self.transport.is_closing():
-            self.transport.write(_TOO_LARGE)
-            self.transport.close()
-
-    def on_message_begin(self) -> None:
-        self._head_since = self.loop.time()
-        self._head_size = 0
-        self._head_just_began = True
-        super().on_message_begin()
-
-    def on_headers_complete(self) -> None:
-        self._head_since = None
-        super().on_headers_complete()
-
-    def close_if_waiting_since(self, oldest: float) -> None:
-        """Close the connection if its request head began before `oldest`."""
-        if self._head_since is not None and self._head_since < oldest:
-            with contextlib.suppress(OSError):
-                self.transport.close()
