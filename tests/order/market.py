@@ -136,7 +136,10 @@ class Market:
 
     def signed_request(self, event: object, *, secret: str = SECRET, at: datetime | None = None) -> Request:
         """Return a webhook request with a signed event."""
-        body = json.dumps(event).encode()
+        return self.signed_body(json.dumps(event).encode(), secret=secret, at=at)
+
+    def signed_body(self, body: bytes, *, secret: str = SECRET, at: datetime | None = None) -> Request:
+        """Return a webhook request with a signed body."""
         header = webhook_signature.sign(body, [secret], at=int((at or self.now).timestamp()))
         return Request("POST", "/order/api/payment-webhook", "", {"stripe-signature": header}, body, sender=GATEWAY)
 

@@ -181,7 +181,10 @@ async def test_invalid_or_old_signature_changes_nothing(market: Market, fault: s
     assert await market.status(session.session_id) == "open"
 
 
-@pytest.mark.parametrize("event", [{}, [], {"id": "e", "type": "t"}, {"id": "e", "type": "charge.refunded", "data": 1}])
+@pytest.mark.parametrize(
+    "event",
+    [{}, [], {"id": "e"}, {"type": "t"}, {"id": "e", "type": 1}, {"id": "e", "type": "charge.refunded", "data": 1}],
+)
 async def test_signed_body_that_is_no_event_is_a_bad_request(market: Market, event: object) -> None:
     with pytest.raises(BadRequest) as error:
         await market.deliver(event)
@@ -200,9 +203,22 @@ async def test_payment_without_amount_or_currency_is_a_bad_request(market: Marke
     assert await market.status(session.session_id) == "open"
 
 
+OTHER_DATA: tuple[object, ...] = (None, [], "x", {"object": None})
+
+
 async def test_events_that_the_shop_does_not_handle_are_accepted_and_ignored(market: Market) -> None:
-    event = {"id": "evt_1", "type": "customer.created", "data": {"object": ["anything"]}}
-    assert (await market.deliver(event)).status == 200
+    for event in (
+        {"id": "evt_1", "type": "customer.created", "data": {"object": ["anything"]}},
+        {
+            "id": "evt_1",
+            "object": "v2.core.event",
+            "type": "v2.core.account.updated",
+            "related_object": {"id": "acct_1"},
+        },
+        *({"id": "evt_1", "type": "v2.core.account.updated", "data": other} for other in OTHER_DATA),
+        {"id": "evt_1" * 100, "type": "é" * 1_000, "data": {}},
+    ):
+        assert (await market.deliver(event)).status == 200
     session = await market.create_payment_session((market.product(market.shop()), 3))
 
     await market.deliver(market.paid_event(session, payment_status="unpaid"))

@@ -39,7 +39,9 @@ from nextbuy.contracts.values import (
 OwnOrSecondPaymentId = Annotated[
     ProviderId, Meta(description="The provider's payment: the checkout's own, or a second one for it.")
 ]
-ProviderText = Annotated[str, Meta(max_length=1_000)]
+MAX_PROVIDER_TEXT: Final = 1_000
+"""Characters of a text of the payment provider; a longer one is cut."""
+ProviderText = Annotated[str, Meta(max_length=MAX_PROVIDER_TEXT)]
 """A reason as a code, or in the payment provider's own words."""
 GiveUpNote = Annotated[ReasonText, Meta(description="Why, in the admin's words.")]
 RefundReason = Annotated[ProviderText, Meta(description="The code of the reason.", examples=["sold-out"])]

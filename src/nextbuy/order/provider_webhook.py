@@ -1,5 +1,9 @@
-"""The payment provider's webhook events, in Stripe's format, decoded to the fields that a checkout needs."""
+"""The payment provider's webhook events, in Stripe's format, decoded to the fields that a checkout needs.
 
+A field that is not needed may have any value, and so may a text for people: neither decides whether an event is valid.
+"""
+
+import re
 from enum import StrEnum
 from typing import Annotated, Any, Final, TypeVar
 from uuid import UUID
@@ -8,7 +12,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from nextbuy.contracts.errors import BadRequest
-from nextbuy.contracts.order import Reason
+from nextbuy.contracts.order import MAX_PROVIDER_TEXT, Reason
 from nextbuy.contracts.values import MAX_INTEGER, Money
 from nextbuy.kit.field_messages import field_error
 from nextbuy.kit.strict_json import DECODE_ERRORS, decode_read_fields
@@ -31,6 +35,13 @@ _Currency = Annotated[
 
 
 InvalidWebhookEvent: Final = BadRequest.of("invalid-event", "Invalid webhook event. Send an event in Stripe's format.")
+
+
+_ESCAPES: Final = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
+"""The escapes of a JSON text: whole characters of two, halves, and all others."""
 
 
 class WebhookKind(StrEnum):
@@ -92,18 +103,18 @@ class _Data(Struct):
     object: Any
 
 
+class _Head(Struct):
+    id: str
+    type: str
+
+
 class _Event(Struct):
     id: _Id
-    type: _Id
     data: _Data
 
 
 class _Metadata(Struct):
     session_id: str | None = None
-
-
-class _Failure(Struct):
-    message: Annotated[str, Meta(max_length=1_000)] | None = None
 
 
 class _Object(Struct):
@@ -113,7 +124,7 @@ class _Object(Struct):
     amount_total: _Amount | None = None
     currency: _Currency | None = None
     payment_status: str | None = None
-    last_payment_error: _Failure | None = None
+    last_payment_error: Any = None
 
 
 class _Reference(Struct):
@@ -143,20 +154,21 @@ def decode_webhook(body: bytes) -> WebhookEvent:
         BadRequest: the body is not an event (`invalid-event`).
     """
     try:
-        value = decode_read_fields(body)
+        value = decode_read_fields(_with_whole_characters(body))
     except DECODE_ERRORS:
         raise InvalidWebhookEvent from None
-    event = _convert(value, _Event)
-    kind = KINDS.get(event.type, WebhookKind.IGNORED)
+    head = _convert(value, _Head)
+    kind = KINDS.get(head.type, WebhookKind.IGNORED)
     if kind is WebhookKind.IGNORED:
-        return WebhookEvent(event_id=event.id, type=event.type, kind=kind)
+        return WebhookEvent(event_id=head.id, type=head.type, kind=kind)
+    event = _convert(value, _Event)
     data = _convert(event.data.object, _Charge if kind is WebhookKind.REFUNDED else _Object)
     if kind is WebhookKind.PAID and data.payment_status != "paid":
         # With a slow payment method, a later event reports the payment.
         kind = WebhookKind.IGNORED
     return WebhookEvent(
         event_id=event.id,
-        type=event.type,
+        type=head.type,
         kind=kind,
         payment_id=data.payment_id() if isinstance(data, _Charge) else data.id,
         charge_id=data.id if isinstance(data, _Charge) else "",
@@ -190,6 +202,14 @@ def _session_id(data: _Object) -> UUID | None:
 
 
 def _reason(data: _Object) -> str:
-    message = data.last_payment_error.message if data.last_payment_error else None
+    failure = data.last_payment_error
+    message = failure.get("message") if isinstance(failure, dict) else None
+    text = message if isinstance(message, str) else ""
     # PostgreSQL's text cannot hold NUL.
-    return (message or "").replace("\0", "") or Reason.DECLINED
+    return text.replace("\0", "").strip()[:MAX_PROVIDER_TEXT] or Reason.DECLINED
+
+
+def _with_whole_characters(body: bytes) -> bytes:
+    """Return a JSON text in which half a character, the rest of a text that the provider cut, is replaced."""
+    whole = body if body.isascii() else body.decode(errors="replace").encode()
+    return _ESCAPES.sub(lambda escape: b"\\ufffd" if escape["half"] else escape[0], whole)
