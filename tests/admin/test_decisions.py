@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -18,18 +18,19 @@ from nextbuy.admin.reject_seller import reject_seller
 from nextbuy.admin.suspend_account import suspend_account
 from nextbuy.admin.suspend_seller import suspend_seller
 from nextbuy.auth.model import Suspended
-from nextbuy.contracts.auth import Account, SetAccountStatus, ValidateAdmin
-from nextbuy.contracts.errors import BadRequest, Forbidden
-from nextbuy.contracts.product import DecideProduct, ListProducts, Moderation, Product
+from nextbuy.contracts.auth import Account, ChangedAccount, SetAccountStatus, ValidateAdmin
+from nextbuy.contracts.errors import BadRequest, Forbidden, Unavailable
+from nextbuy.contracts.product import CopyShop, DecideProduct, ListProducts, Moderation, Product
 from nextbuy.contracts.product_version import ProductVersion
-from nextbuy.contracts.seller import DecideSeller, ListSellers, Seller, Shop
-from nextbuy.contracts.values import Page, PageRequest, Price, Role, new_id
+from nextbuy.contracts.seller import AccountStatusApplied, ApplyAccountStatus, DecideSeller, ListSellers, Seller, Shop
+from nextbuy.contracts.values import Nothing, Page, PageRequest, Price, Role, new_id
 from nextbuy.kit.clock import utc_now
 from nextbuy.kit.http.caller import Caller
-from tests.callers import account, caller
+from tests.callers import caller
 from tests.doubles import StubCalls
 
 ACCOUNT_ID, PRODUCT_ID = new_id(), new_id()
+SHOP = Shop(new_id(), "Kiln", "kiln", "", "books", "suspended", ACCOUNT_ID, 3)
 
 
 def seller(call: DecideSeller) -> Seller:
@@ -58,10 +59,12 @@ def product(call: DecideProduct) -> Product:
     )
 
 
-REPLIES: dict[type[Any], Callable[[Any], object]] = {
+REPLIES: dict[type[Any], object] = {
     DecideSeller: seller,
     DecideProduct: product,
-    SetAccountStatus: lambda call: account(Role.BUYER, account_id=call.account_id),
+    SetAccountStatus: lambda call: ChangedAccount(call.account_id, "ada@example.test", "Ada", Role.BUYER, 7),
+    ApplyAccountStatus: AccountStatusApplied(SHOP),
+    CopyShop: Nothing(),
 }
 
 
@@ -107,7 +110,7 @@ CASES = [
 async def test_decision_is_sent_to_owning_service_with_admins_id(
     deps: Deps, operator: Account, calls: StubCalls, case: Case
 ) -> None:
-    calls.replies[case.call] = REPLIES[case.call]
+    calls.replies |= REPLIES
 
     await case.use_case(deps, caller(operator), case.request)
 
@@ -151,3 +154,29 @@ async def test_pending_lists_come_from_owning_services(deps: Deps, operator: Acc
 
     assert calls.of_type(ListProducts) == [ListProducts(status="pending", limit=7, cursor=None)]
     assert calls.of_type(ListSellers) == [ListSellers(status="pending", limit=7, cursor="abc")]
+
+
+@pytest.mark.parametrize("status", ["suspended", "active"])
+async def test_status_of_an_account_is_applied_to_its_shop_and_products_at_once(
+    deps: Deps, operator: Account, calls: StubCalls, status: Literal["active", "suspended"]
+) -> None:
+    calls.replies |= REPLIES
+
+    use_case = suspend_account if status == "suspended" else reinstate_account
+    decided = await use_case(deps, caller(operator), AccountDecision(ACCOUNT_ID, "spam"))
+
+    assert type(decided) is Account
+    assert calls.of_type(ApplyAccountStatus) == [
+        ApplyAccountStatus(account_id=ACCOUNT_ID, status=status, reason="spam", position=7)
+    ]
+    assert calls.of_type(CopyShop) == [CopyShop(shop=SHOP)]
+
+
+@pytest.mark.parametrize("call", [ApplyAccountStatus, CopyShop])
+async def test_decision_counts_if_it_cannot_be_applied_at_once(
+    deps: Deps, operator: Account, calls: StubCalls, call: type[Any]
+) -> None:
+    calls.replies |= {**REPLIES, call: Unavailable()}
+
+    assert (await suspend_account(deps, caller(operator), AccountDecision(ACCOUNT_ID, "spam"))).id == ACCOUNT_ID
+    assert (await suspend_seller(deps, caller(operator), AccountDecision(ACCOUNT_ID, "spam"))).user_id == ACCOUNT_ID

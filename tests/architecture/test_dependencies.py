@@ -285,6 +285,7 @@ def replace(path: Path, old: str, new: str) -> None:
             [
                 "admin: deps.py has no client of seller",
                 "admin: does not call seller to get sellers for verification",
+                "ApplyAccountStatus: admin is an allowed caller and never makes it",
                 "DecideSeller: admin is an allowed caller and never makes it",
                 "ListSellers: admin is an allowed caller and never makes it",
             ],

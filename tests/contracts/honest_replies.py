@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from nextbuy.contracts import auth, delivery, order, product, seller, simulator
-from nextbuy.contracts.auth import Accounts, AuthClient, PublicKey, PublicKeys
+from nextbuy.contracts.auth import Accounts, AuthClient, ChangedAccount, PublicKey, PublicKeys
 from nextbuy.contracts.comparison import (
     ComparedEvents,
     ComparisonClient,
@@ -52,7 +52,7 @@ from nextbuy.contracts.product import (
     StockReleased,
 )
 from nextbuy.contracts.registry import PUBLISHERS, SERVICES, SUBSCRIBERS
-from nextbuy.contracts.seller import Seller, SellerClient, Shop, Shops
+from nextbuy.contracts.seller import AccountStatusApplied, Seller, SellerClient, Shop, Shops
 from nextbuy.contracts.simulator import PaymentOpened, Refund
 from nextbuy.contracts.status import Backlog, BreakerStatus, CacheCounts, ServiceStatus, StatusClient, get_status_of
 from nextbuy.contracts.traces import StoreInteractions, TracesClient
@@ -142,7 +142,7 @@ def a_product(status: Any, at: datetime = NOW, *, of: UUID | None = None) -> Pro
 def _auth() -> dict[type[Call[Any]], Pair]:
     buyer, shopkeeper, admin = account(Role.BUYER), account(Role.SELLER), account(Role.ADMIN)
     ids = [new_id() for _ in range(4)]
-    suspended = account(Role.BUYER)
+    suspended = ChangedAccount(new_id(), "ada@example.test", "Ada", Role.BUYER, 7)
     return {
         auth.GetPublicKeys: Pair(
             lambda send: AuthClient(send).get_public_keys(),
@@ -175,6 +175,10 @@ def _seller() -> dict[type[Call[Any]], Pair]:
         seller.DecideSeller: Pair(
             lambda send: SellerClient(send).decide_seller(decided.user_id, "approved", reason="", by=new_id()), decided
         ),
+        seller.ApplyAccountStatus: Pair(
+            lambda send: SellerClient(send).apply_account_status(own.seller_id, "active", reason="", position=3),
+            AccountStatusApplied(own),
+        ),
     }
 
 
@@ -196,6 +200,7 @@ def _product() -> dict[type[Call[Any]], Pair]:
             lambda send: ProductClient(send).list_products("pending", limit=2, cursor="the-first"),
             Page([a_product("pending"), a_product("pending", LATER)], "the-next"),
         ),
+        product.CopyShop: Pair(lambda send: ProductClient(send).copy_shop(a_shop()), Nothing()),
         product.DecideProduct: Pair(
             lambda send: ProductClient(send).decide_product(decided.id, "rejected", reason="fake", by=new_id()), decided
         ),

@@ -11,7 +11,8 @@ from tests.contracts.lies import Lie
 
 _POSSIBLE_BECAUSE: Final = {
     "only auth knows a person, and an account is known by its id": """
-        Account.email Account.name GetAccounts:Account.role SetAccountStatus:Account.role
+        Account.email Account.name GetAccounts:Account.role SetAccountStatus:ChangedAccount.role
+        ChangedAccount.email ChangedAccount.name ChangedAccount.position
         """,
     "only auth knows its keys; a token signed with another one is refused": """
         PublicKeys.keys/shorter PublicKeys.keys/reversed PublicKey.kid PublicKey.pem
@@ -19,7 +20,8 @@ _POSSIBLE_BECAUSE: Final = {
     "only seller knows its shops; the question names the shop or its seller, and never both": """
         Shop.name Shop.slug Shop.bio Shop.category Shop.version Seller.name Seller.email Seller.submitted_at
         ValidateShopOwner:Shop.id ValidateShopOwner:Shop.status DecideSeller:Shop.id ListSellers:Shop.id
-        GetShops:Shop.status GetShops:Shop.seller_id
+        GetShops:Shop.status GetShops:Shop.seller_id ListSellers:Seller.account_suspended ApplyAccountStatus:Shop.id
+        ApplyAccountStatus:Shop.status AccountStatusApplied.shop
         """,
     "only product knows its products, and the question names no more than an id or a status": """
         Product.slug Product.title Product.description Product.category Product.stock Product.shop_id Product.picture

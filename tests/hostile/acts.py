@@ -22,6 +22,7 @@ from nextbuy.contracts.auth import (
     AccountRegistered,
     Accounts,
     AuthClient,
+    ChangedAccount,
     GetAccounts,
     ReadAuthEvents,
     SetAccountStatus,
@@ -33,6 +34,7 @@ from nextbuy.contracts.errors import AppError
 from nextbuy.contracts.message import Call
 from nextbuy.contracts.order import OrderClient, OrderPaid, ReadOrderEvents
 from nextbuy.contracts.product import (
+    CopyShop,
     DecideProduct,
     ListProducts,
     ProductApproved,
@@ -42,6 +44,8 @@ from nextbuy.contracts.product import (
     ValidateProducts,
 )
 from nextbuy.contracts.seller import (
+    AccountStatusApplied,
+    ApplyAccountStatus,
     DecideSeller,
     GetShops,
     ListSellers,
@@ -51,7 +55,7 @@ from nextbuy.contracts.seller import (
     ValidateShopOwner,
 )
 from nextbuy.contracts.simulator import OpenPayment, RefundPayment
-from nextbuy.contracts.values import Money, Page, Role, new_id
+from nextbuy.contracts.values import Money, Nothing, Page, Role, new_id
 from nextbuy.kit.clock import utc_now
 from nextbuy.kit.config import Settings, Smtp
 from nextbuy.kit.observability.telemetry import Journal
@@ -71,7 +75,7 @@ from nextbuy.simulator.webhook_dispatcher import WebhookDispatcher
 from tests.analytics.projection_harness import ProjectionHarness
 from tests.callers import account, confirm
 from tests.conftest import OpenDatabase
-from tests.contracts.honest_replies import LATER, a_product, a_seller
+from tests.contracts.honest_replies import LATER, a_product, a_seller, a_shop
 from tests.doubles import StubCalls
 from tests.inbound import handle, inbound
 from tests.kafka.sample_deps import sample_deps
@@ -212,7 +216,9 @@ def of_admin(method: str, path: str, body: object = None) -> "MakeAct":
     async def make(world: World) -> Act:
         callee = world.callee(
             {
-                SetAccountStatus: lambda call: account(Role.BUYER, account_id=call.account_id),
+                SetAccountStatus: lambda call: ChangedAccount(call.account_id, "a@example.test", "Ada", Role.BUYER, 7),
+                ApplyAccountStatus: lambda call: AccountStatusApplied(a_shop(seller_id=call.account_id)),
+                CopyShop: Nothing(),
                 DecideSeller: lambda call: a_seller(call.decision, of=call.user_id),
                 DecideProduct: lambda call: a_product(call.decision, of=call.product_id),
                 ListSellers: Page([a_seller("pending"), a_seller("pending", LATER)], "the-next"),
@@ -360,6 +366,7 @@ ACTS: Final[dict[tuple[str, type[Call[Any]]], MakeAct]] = {
     ("seller", ValidateSeller): opening_of_shop,
     ("admin", ValidateAdmin): of_admin("POST", "read-all-notifications"),
     ("admin", SetAccountStatus): of_admin("POST", f"suspend-account/{_ID}", {"reason": "spam"}),
+    ("admin", ApplyAccountStatus): of_admin("POST", f"suspend-account/{_ID}", {"reason": "spam"}),
     ("admin", DecideSeller): of_admin("POST", f"approve-seller/{_ID}"),
     ("admin", DecideProduct): of_admin("POST", f"reject-product/{_ID}", {"reason": "fake"}),
     ("admin", ListSellers): of_admin("GET", "get-pending-sellers"),

@@ -1,6 +1,7 @@
 """The state of shops, copied from seller's events, decides which products are for sale."""
 
 import itertools
+from functools import partial
 from typing import Any
 
 import pytest
@@ -8,12 +9,17 @@ from msgspec.structs import replace
 
 from nextbuy.contracts.errors import NotFound
 from nextbuy.contracts.message import Event
+from nextbuy.contracts.product import CopyShop
 from nextbuy.contracts.seller import SellerApproved, SellerRegistered, SellerRejected, SellerSuspended, Shop
 from nextbuy.contracts.values import ShopStatus
 from nextbuy.kit.events.inbound import InboundEvent
+from nextbuy.product.copy_shop import copy_shop
 from nextbuy.product.copy_shops import copy_shops
+from nextbuy.product.get_all_products import GetAllProducts, get_all_products
+from nextbuy.product.poll_changes import poll_changes
 from nextbuy.product.service import SERVICE
 from nextbuy.product.store.changes import changes_since
+from tests.callers import caller
 from tests.inbound import Delivery, assert_fixed_lock_order, handle, inbound
 from tests.product.service_harness import ServiceHarness
 
@@ -61,6 +67,24 @@ async def test_late_and_repeated_updates_keep_latest_version(service: ServiceHar
     await apply(service, update("rejected", replace(shop, name="Other"), 2))
 
     assert (await service.get_product(kettle.id)).id == kettle.id
+
+
+async def test_call_hides_products_at_once_and_its_event_changes_nothing(service: ServiceHarness) -> None:
+    seller = await service.seller()
+    kettle, shop = await service.create_product(seller), service.shops[seller.id]
+    await poll_changes(service.deps)
+    listed = partial(get_all_products, service.deps, caller(None), GetAllProducts())
+    assert str(kettle.id).encode() in (await listed()).body
+    await service.get_product(kettle.id)
+
+    await copy_shop(service.deps, CopyShop(shop=replace(shop, status="suspended", version=shop.version + 1)))
+
+    assert str(kettle.id).encode() not in (await listed()).body
+    with pytest.raises(NotFound):
+        await service.get_product(kettle.id)
+    await apply(service, update("suspended", shop, shop.version + 1), update("approved", shop, shop.version))
+    with pytest.raises(NotFound):
+        await service.get_product(kettle.id)
 
 
 async def test_repeated_update_is_no_change(service: ServiceHarness) -> None:

@@ -1,6 +1,7 @@
 """POST /admin/api/reinstate-account/{user_id}: end the suspension of an account."""
 
 from nextbuy.admin.deps import Deps
+from nextbuy.admin.immediate_effect import apply_to_shop
 from nextbuy.admin.model import AccountDecision
 from nextbuy.contracts.auth import Account
 from nextbuy.kit.http.caller import Caller
@@ -9,4 +10,5 @@ from nextbuy.kit.http.caller import Caller
 async def reinstate_account(deps: Deps, caller: Caller, request: AccountDecision) -> Account:
     """Reinstate an account. A repeated request changes nothing."""
     admin = await deps.auth.validate_admin(caller)
-    return await deps.auth.reinstate_account(request.user_id, reason=request.reason, by=admin.id)
+    account = await deps.auth.reinstate_account(request.user_id, reason=request.reason, by=admin.id)
+    return await apply_to_shop(deps, account, "active", reason=request.reason)

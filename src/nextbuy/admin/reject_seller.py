@@ -1,6 +1,7 @@
 """POST /admin/api/reject-seller/{user_id}: reject a new seller, with a reason."""
 
 from nextbuy.admin.deps import Deps
+from nextbuy.admin.immediate_effect import apply_to_products
 from nextbuy.admin.model import AccountDecision
 from nextbuy.contracts.seller import Seller
 from nextbuy.kit.http.caller import Caller
@@ -9,4 +10,5 @@ from nextbuy.kit.http.caller import Caller
 async def reject_seller(deps: Deps, caller: Caller, request: AccountDecision) -> Seller:
     """Reject a seller. A repeated request changes nothing."""
     admin = await deps.auth.validate_admin(caller)
-    return await deps.seller.decide_seller(request.user_id, "rejected", reason=request.reason, by=admin.id)
+    seller = await deps.seller.decide_seller(request.user_id, "rejected", reason=request.reason, by=admin.id)
+    return await apply_to_products(deps, seller)

@@ -7,11 +7,11 @@ active admin always remains: suspensions wait for each other at the rows of all 
 from nextbuy.auth import store
 from nextbuy.auth.deps import Deps
 from nextbuy.auth.model import AccountNotFound, check_suspension
-from nextbuy.contracts.auth import Account, AccountReinstated, AccountSuspended, SetAccountStatus
+from nextbuy.contracts.auth import AccountReinstated, AccountSuspended, ChangedAccount, SetAccountStatus
 from nextbuy.kit.events.outbox import publish
 
 
-async def set_account_status(deps: Deps, call: SetAccountStatus) -> Account:
+async def set_account_status(deps: Deps, call: SetAccountStatus) -> ChangedAccount:
     """Suspend or reinstate an account, and return it.
 
     Raises:
@@ -22,14 +22,13 @@ async def set_account_status(deps: Deps, call: SetAccountStatus) -> Account:
         if call.status == "suspended":
             check_suspension(call.account_id, by=call.by, admins=await store.lock_admins(tx))
         changed = await store.set_status(tx, call.account_id, call.status)
-        if changed is None:
-            account = await store.account_by_id(tx, call.account_id)
-            if account is None:
-                raise AccountNotFound
-            return account
-        if call.status == "suspended":
+        account = changed or await store.account_by_id(tx, call.account_id)
+        if account is None:
+            raise AccountNotFound
+        if changed is not None and call.status == "suspended":
             await store.end_all_sessions(tx, changed.id, reason="suspended", at=deps.clock())
             await publish(tx, AccountSuspended(account_id=changed.id, reason=call.reason, by=call.by))
-        else:
+        elif changed is not None:
             await publish(tx, AccountReinstated(account_id=changed.id, reason=call.reason, by=call.by))
-    return changed
+        position = await store.status_position(tx, account.id)
+    return ChangedAccount(account.id, account.email, account.name, account.role, position)

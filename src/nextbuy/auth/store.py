@@ -6,7 +6,7 @@ from typing import Final
 from uuid import UUID
 
 from nextbuy.auth.model import Credentials, KnownClients, SessionStatus
-from nextbuy.contracts.auth import Account
+from nextbuy.contracts.auth import Account, AccountReinstated, AccountSuspended
 from nextbuy.contracts.values import Role
 from nextbuy.kit.storage.database import Database, Executor, Row, Transaction
 from nextbuy.kit.storage.retention import FIRST_MOMENT, purge, purge_statement
@@ -82,6 +82,16 @@ async def set_status(tx: Transaction, account_id: UUID, status: str) -> Account 
         status,
     )
     return None if row is None else _account(row)
+
+
+async def status_position(tx: Transaction, account_id: UUID) -> int:
+    """Return the position of an account's last suspension or reinstatement in the event log, 0 without one."""
+    position: int | None = await tx.fetchval(
+        "SELECT max(id) FROM event_log WHERE key = $1 AND topic = ANY ($2)",
+        str(account_id),
+        [AccountSuspended.topic, AccountReinstated.topic],
+    )
+    return position or 0
 
 
 async def set_password(tx: Transaction, account_id: UUID, *, new: str, old: str | None = None) -> bool:

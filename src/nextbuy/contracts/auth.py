@@ -95,7 +95,13 @@ class GetAccounts(Call[Accounts], to="auth", name="get-accounts", callers=("noti
     account_ids: AccountIds
 
 
-class SetAccountStatus(Call[Account], to="auth", name="set-account-status", callers=("admin",), idempotent=True):
+class ChangedAccount(Account, frozen=True):
+    """An account, and the position of its last suspension or reinstatement in auth's event log, 0 without one."""
+
+    position: LogPosition = 0
+
+
+class SetAccountStatus(Call[ChangedAccount], to="auth", name="set-account-status", callers=("admin",), idempotent=True):
     """Suspend an account, which ends all its login sessions, or reinstate it."""
 
     account_id: UUID
@@ -199,14 +205,14 @@ class AuthClient(Client):
 
         return (await self._send(GetAccounts(account_ids=account_ids), check)).accounts
 
-    async def suspend_account(self, account_id: UUID, *, reason: str, by: UUID) -> Account:
+    async def suspend_account(self, account_id: UUID, *, reason: str, by: UUID) -> ChangedAccount:
         """Suspend an account; `NotFound` if it does not exist."""
         return await self._send(
             SetAccountStatus(account_id=account_id, status="suspended", reason=reason, by=by),
             _account_check(account_id),
         )
 
-    async def reinstate_account(self, account_id: UUID, *, reason: str, by: UUID) -> Account:
+    async def reinstate_account(self, account_id: UUID, *, reason: str, by: UUID) -> ChangedAccount:
         """Reinstate an account; `NotFound` if it does not exist."""
         return await self._send(
             SetAccountStatus(account_id=account_id, status="active", reason=reason, by=by), _account_check(account_id)

@@ -18,6 +18,7 @@ from nextbuy.contracts.checks import (
 )
 from nextbuy.contracts.message import Call, Client, Event, EventsRead
 from nextbuy.contracts.product_version import MAX_VERSIONS, ProductEtag, ProductVersion
+from nextbuy.contracts.seller import Shop
 from nextbuy.contracts.values import (
     MAX_LINES,
     MAX_STOCK,
@@ -193,6 +194,12 @@ class DecideProduct(Call[Product], to="product", name="decide-product", callers=
     seen: Annotated[list[ProductVersion], Meta(max_length=MAX_VERSIONS)] | None = None
 
 
+class CopyShop(Call[Nothing], to="product", name="copy-shop", callers=("admin",), idempotent=True):
+    """Store the status of a shop at once, unless a later version is stored."""
+
+    shop: Shop
+
+
 class ReadProductEvents(
     Call[EventsRead], to="product", name="read-product-events", callers=("analytics",), idempotent=True
 ):
@@ -296,10 +303,8 @@ _FINDING_TEXTS: Final[Mapping[str, str]] = {
 def findings_text(findings: list[Finding]) -> str:
     """Return the findings of moderation as sentences for people, each once."""
     texts = [
-        _FINDING_TEXTS.get(finding.rule, "{rule}: “{excerpt}”.").format(
-            rule=finding.rule, field=finding.field, excerpt=finding.excerpt
-        )
-        for finding in findings
+        _FINDING_TEXTS.get(one.rule, "{rule}: “{excerpt}”.").format(rule=one.rule, field=one.field, excerpt=one.excerpt)
+        for one in findings
     ]
     return " ".join(dict.fromkeys(texts))
 
@@ -325,6 +330,10 @@ class ProductClient(Client):
                 require_equal(f"lines[{index}].quantity", line.quantity, asked.quantity)
 
         return (await self._send(ValidateProducts(lines=lines), check)).lines
+
+    async def copy_shop(self, shop: Shop) -> None:
+        """Store the status of a shop at once; its event does so too, later."""
+        await self._send(CopyShop(shop=shop))
 
     async def hold_stock(self, session_id: UUID, lines: list[Line], expires_at: datetime) -> None:
         """Hold units for a payment session, all of them or none.

@@ -9,7 +9,7 @@ from nextbuy.contracts.message import Call, Event
 from nextbuy.contracts.parking import list_parked_events_of, read_parked_events_of, replay_parked_events_of
 from nextbuy.contracts.status import get_status_of
 
-SUBSCRIBERS: Final = ("admin", "analytics", "notification", "product")
+SUBSCRIBERS: Final = ("admin", "analytics", "notification", "product", "seller")
 """The services that subscribe to events."""
 PUBLISHERS: Final = ("auth", "order", "product", "seller")
 """The services that publish events."""
@@ -28,6 +28,7 @@ CALLS: Final[tuple[type[Call[Any]], ...]] = (
     seller.GetShops,
     seller.ListSellers,
     seller.DecideSeller,
+    seller.ApplyAccountStatus,
     seller.ReadSellerEvents,
     product.ValidateProducts,
     product.HoldStock,
@@ -35,6 +36,7 @@ CALLS: Final[tuple[type[Call[Any]], ...]] = (
     product.UpdateStock,
     product.ListProducts,
     product.DecideProduct,
+    product.CopyShop,
     product.ReadProductEvents,
     order.ReadOrderEvents,
     simulator.OpenPayment,

@@ -69,6 +69,9 @@ class Seller(Struct, frozen=True):
     email: Email
     shop: Shop
     submitted_at: Timestamp
+    account_suspended: Annotated[
+        bool, Meta(description="Whether the account is suspended, which closes the shop even if it is approved.")
+    ] = False
 
 
 SellerDecision = Literal["approved", "rejected", "suspended"]
@@ -101,6 +104,23 @@ class DecideSeller(Call[Seller], to="seller", name="decide-seller", callers=("ad
     decision: SellerDecision
     reason: ReasonText
     by: UUID
+
+
+class AccountStatusApplied(Struct, frozen=True):
+    """The shop of the account, if it has one."""
+
+    shop: Shop | None
+
+
+class ApplyAccountStatus(
+    Call[AccountStatusApplied], to="seller", name="apply-account-status", callers=("admin",), idempotent=True
+):
+    """Apply the status of an account to its shop at once; `position` is that of the status in auth's event log."""
+
+    account_id: UUID
+    status: Literal["active", "suspended"]
+    reason: ReasonText
+    position: LogPosition
 
 
 class ReadSellerEvents(
@@ -148,6 +168,8 @@ SHOP_EVENTS: Final[tuple[type[Event], ...]] = (SellerRegistered, SellerApproved,
 
 
 def _check_seller(path: str, seller: Seller, user_id: UUID, status: ShopStatus) -> None:
+    if seller.account_suspended and status == "approved":
+        status = "suspended"
     require_equal(f"{path}user_id", seller.user_id, user_id)
     require_equal(f"{path}shop.seller_id", seller.shop.seller_id, user_id)
     require_equal(f"{path}shop.status", seller.shop.status, status)
@@ -202,6 +224,21 @@ class SellerClient(Client):
             _check_seller("", seller, user_id, decision)
 
         return await self._send(DecideSeller(user_id=user_id, decision=decision, reason=reason, by=by), check)
+
+    async def apply_account_status(
+        self, account_id: UUID, status: Literal["active", "suspended"], *, reason: str, position: int
+    ) -> Shop | None:
+        """Apply the status of an account to its shop, and return the shop, if the account has one."""
+
+        def check(reply: AccountStatusApplied) -> None:
+            if reply.shop is not None:
+                require_equal("shop.seller_id", reply.shop.seller_id, account_id)
+
+        return (
+            await self._send(
+                ApplyAccountStatus(account_id=account_id, status=status, reason=reason, position=position), check
+            )
+        ).shop
 
     async def read_events(self, after: int, *, limit: int, topics: list[str] | None = None) -> EventsRead:
         """Return a part of seller's event log, in order."""

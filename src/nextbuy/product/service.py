@@ -4,6 +4,7 @@ from typing import Final
 
 from nextbuy.contracts.order import OrderCreated
 from nextbuy.contracts.product import (
+    CopyShop,
     DecideProduct,
     HoldStock,
     ListProducts,
@@ -23,6 +24,7 @@ from nextbuy.contracts.seller import SHOP_EVENTS
 from nextbuy.contracts.values import Role
 from nextbuy.kit.events.event_log import read_events
 from nextbuy.kit.service import Service, answers, get, job, post, put, subscribe
+from nextbuy.product.copy_shop import copy_shop
 from nextbuy.product.copy_shops import copy_shops
 from nextbuy.product.count_activity import count_activity
 from nextbuy.product.create_product import create_product
@@ -68,6 +70,7 @@ SERVICE: Final = Service(
         answers(UpdateStock, update_stock),
         answers(ListProducts, list_products),
         answers(DecideProduct, decide_product),
+        answers(CopyShop, copy_shop),
         answers(ReadProductEvents, read_events),
     ],
     publishes=[

@@ -16,14 +16,17 @@ async def decide_seller(deps: Deps, call: DecideSeller) -> Seller:
         DecisionNotAllowed: the seller's status does not allow the decision.
     """
     async with deps.database.transaction() as tx:
-        seller = await store.lock_seller(tx, call.user_id)
-        if seller is None:
+        locked = await store.lock_seller(tx, call.user_id)
+        if locked is None:
             raise SellerNotFound
-        if seller.shop.status == call.decision:
+        seller, decision = locked
+        if decision == call.decision:
             return seller
-        check_decision(seller.shop.status, call.decision)
+        check_decision(decision, call.decision)
         decided = await store.set_status(tx, seller.shop.id, call.decision, reason=call.reason, by=call.by)
-        await publish(tx, _event(decided, call))
+        # An approved shop of a suspended account stays closed; its approval is published with the reinstatement.
+        if decided.shop.status == call.decision:
+            await publish(tx, _event(decided, call))
     return decided
 
 

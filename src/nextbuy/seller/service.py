@@ -1,6 +1,8 @@
 """Seller: shops, their status, and the decisions of admins about their sellers."""
 
+from nextbuy.contracts.auth import AccountReinstated, AccountSuspended
 from nextbuy.contracts.seller import (
+    ApplyAccountStatus,
     DecideSeller,
     GetShops,
     ListSellers,
@@ -13,10 +15,12 @@ from nextbuy.contracts.seller import (
 )
 from nextbuy.contracts.values import Role
 from nextbuy.kit.events.event_log import read_events
-from nextbuy.kit.service import Service, answers, get, post
+from nextbuy.kit.service import Service, answers, get, post, subscribe
+from nextbuy.seller.apply_account_status import apply_account_status
 from nextbuy.seller.create_shop import create_shop
 from nextbuy.seller.decide_seller import decide_seller
 from nextbuy.seller.deps import Deps
+from nextbuy.seller.follow_accounts import follow_accounts
 from nextbuy.seller.get_shop import get_shop
 from nextbuy.seller.get_shops import get_shops
 from nextbuy.seller.list_sellers import list_sellers
@@ -36,7 +40,11 @@ SERVICE = Service(
         answers(GetShops, get_shops),
         answers(ListSellers, list_sellers),
         answers(DecideSeller, decide_seller),
+        answers(ApplyAccountStatus, apply_account_status),
         answers(ReadSellerEvents, read_events),
     ],
     publishes=[SellerRegistered, SellerApproved, SellerRejected, SellerSuspended],
+    subscriptions=[
+        subscribe("follow-accounts", [AccountSuspended, AccountReinstated], follow_accounts, from_start=True),
+    ],
 )

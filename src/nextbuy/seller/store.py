@@ -9,23 +9,37 @@ from nextbuy.contracts.values import Page, ShopStatus
 from nextbuy.kit.http.paging import decode_cursor, encode_cursor
 from nextbuy.kit.storage.database import Executor, Row, Transaction, from_row
 
-_SHOP: Final = "id, name, slug, bio, category, status, seller_id, version"
-_SELLER: Final = f"{_SHOP}, seller_name, seller_email, submitted_at"
+_SHOP: Final = "id, name, slug, bio, category, public_status AS status, seller_id, version"
+_SELLER: Final = f"{_SHOP}, seller_name, seller_email, submitted_at, account_suspended"
 
 
 def _seller(row: Row) -> Seller:
     shop = from_row(Shop, row)
-    return Seller(shop.seller_id, row["seller_name"], row["seller_email"], shop, row["submitted_at"])
+    return Seller(
+        shop.seller_id,
+        row["seller_name"],
+        row["seller_email"],
+        shop,
+        row["submitted_at"],
+        account_suspended=row["account_suspended"],
+    )
 
 
 async def insert_shop(
     tx: Transaction, shop: Shop, *, seller_name: str, seller_email: str
 ) -> Literal["seller", "name"] | None:
-    """Insert a shop; if its seller already has one or its name is taken, return which of the two, else None."""
+    """Insert a shop; if its seller already has one or its name is taken, return which of the two, else None.
+
+    The row of the seller's account status is locked, so that a concurrent suspension is not missed.
+    """
     row = await tx.fetchrow(
         """
-        INSERT INTO shops (id, seller_id, seller_name, seller_email, name, slug, bio, category)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING RETURNING id
+        WITH account AS (
+            INSERT INTO account_statuses AS a (account_id, suspended, position) VALUES ($2, false, 0)
+            ON CONFLICT (account_id) DO UPDATE SET position = a.position RETURNING suspended
+        )
+        INSERT INTO shops (id, seller_id, seller_name, seller_email, name, slug, bio, category, account_suspended)
+        SELECT $1, $2, $3, $4, $5, $6, $7, $8, suspended FROM account ON CONFLICT DO NOTHING RETURNING id
         """,
         shop.id,
         shop.seller_id,
@@ -53,10 +67,46 @@ async def get_shops(db: Executor, shop_ids: list[UUID]) -> list[Shop]:
     return [Shop(**row) for row in rows]
 
 
-async def lock_seller(tx: Transaction, seller_id: UUID) -> Seller | None:
-    """Return a seller and lock the row until the transaction ends, or return None."""
-    row = await tx.fetchrow(f"SELECT {_SELLER} FROM shops WHERE seller_id = $1 FOR UPDATE", seller_id)  # noqa: S608
-    return None if row is None else _seller(row)
+async def lock_seller(tx: Transaction, seller_id: UUID) -> tuple[Seller, ShopStatus] | None:
+    """Return a seller and the last decision, locked until the transaction ends, or None.
+
+    The decision differs from the status of the shop while the account is suspended.
+    """
+    row = await tx.fetchrow(
+        f"SELECT {_SELLER}, shops.status AS decision FROM shops WHERE seller_id = $1 FOR UPDATE",  # noqa: S608
+        seller_id,
+    )
+    return None if row is None else (_seller(row), row["decision"])
+
+
+async def store_account_status(tx: Transaction, account_id: UUID, *, suspended: bool, position: int) -> bool:
+    """Store the status of an account; return False if the same or a later position is stored."""
+    return bool(
+        await tx.fetchval(
+            """
+            INSERT INTO account_statuses AS a (account_id, suspended, position) VALUES ($1, $2, $3)
+            ON CONFLICT (account_id) DO UPDATE SET suspended = excluded.suspended, position = excluded.position
+             WHERE a.position < excluded.position
+            RETURNING true
+            """,
+            account_id,
+            suspended,
+            position,
+        )
+    )
+
+
+async def set_account_suspended(tx: Transaction, account_id: UUID, *, suspended: bool) -> Seller | None:
+    """Store in its shop whether an account is suspended; return the seller if the status of the shop has changed."""
+    row = await tx.fetchrow(
+        f"""
+        UPDATE shops SET account_suspended = $2, version = version + CASE WHEN status = 'approved' THEN 1 ELSE 0 END
+         WHERE seller_id = $1 AND account_suspended <> $2 RETURNING {_SELLER}, shops.status AS decision
+        """,  # noqa: S608  constant columns
+        account_id,
+        suspended,
+    )
+    return _seller(row) if row is not None and row["decision"] == "approved" else None
 
 
 async def set_status(tx: Transaction, shop_id: UUID, status: ShopStatus, *, reason: str, by: UUID) -> Seller:
@@ -82,7 +132,7 @@ async def list_sellers(db: Executor, status: ShopStatus, *, limit: int, cursor: 
     rows = await db.fetch(
         f"""
         SELECT {_SELLER} FROM shops
-         WHERE status = $1 AND ($2::timestamptz IS NULL OR (submitted_at, id) > ($2, $3::uuid))
+         WHERE public_status = $1 AND ($2::timestamptz IS NULL OR (submitted_at, id) > ($2, $3::uuid))
          ORDER BY submitted_at, id LIMIT $4
         """,  # noqa: S608  constant columns
         status,
