@@ -18,7 +18,7 @@
   const csrf = () => (document.cookie.match(/(?:^|; )nextbuy_csrf=([^;]*)/) || [])[1];
 
   const tryIt = (verb, path, operation, id) => {
-    const parameters = (operation.parameters || []).filter((one) => one.in !== "header");
+    const parameters = (operation.parameters || []).filter((one) => one.name !== "idempotency-key");
     const body = operation.requestBody?.content?.["application/json"];
     const form = make("form", { class: "try" }, make("h3", {}, "Try it"));
     const inputs = parameters.map((one) => {
@@ -40,11 +40,13 @@
       event.preventDefault();
       let url = path;
       const query = new URLSearchParams();
+      const headers = {};
       for (const [one, input] of inputs) {
         if (one.in === "path") url = url.replace(`{${one.name}}`, encodeURIComponent(input.value));
-        else if (input.value !== "") query.set(one.name, input.value);
+        else if (input.value === "") continue;
+        else if (one.in === "header") headers[one.name] = input.value;
+        else query.set(one.name, input.value);
       }
-      const headers = {};
       if (token.value) headers.authorization = `Bearer ${token.value}`;
       if (text) headers["content-type"] = "application/json";
       if (verb !== "get") {
