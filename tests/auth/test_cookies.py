@@ -60,3 +60,44 @@ async def test_logout_deletes_cookies(service: ServiceHarness, header: str) -> N
         ("nextbuy_csrf", "", "0"),
     }
     assert response.cookies["nextbuy_refresh"]["path"] == "/auth/api/refresh-session"
+
+
+@pytest.mark.parametrize("scheme", ["Basic dXNlcjpwYXNz", "Negotiate x", "Digest a=b"])
+async def test_other_scheme_beside_the_cookie_says_nothing(service: ServiceHarness, scheme: str) -> None:
+    jar = (await service.register(x_nextbuy_cookies="yes")).cookies
+    csrf = jar["nextbuy_csrf"].value
+    cookie = f"nextbuy_access={jar['nextbuy_access'].value}; nextbuy_csrf={csrf}"
+
+    assert (await service.request("GET", "me", cookie=cookie, authorization=scheme)).status == 200
+    assert (await service.request("POST", "logout", cookie=cookie, authorization=scheme)).json["slug"] == "csrf"
+    response = await service.request("POST", "logout", cookie=cookie, authorization=scheme, x_csrf_token=csrf)
+    assert response.status == 204
+
+
+async def test_invalid_cookie_before_the_valid_one_is_passed_over_and_deleted(service: ServiceHarness) -> None:
+    good = (await service.register(x_nextbuy_cookies="yes")).cookies["nextbuy_access"].value
+
+    response = await service.request("GET", "me", cookie=f"nextbuy_access=old; a=b; nextbuy_access={good}")
+
+    assert response.status == 200
+    assert [value for name, value in response.headers if name == "set-cookie"] == [
+        f"nextbuy_access=; Path={path}; Max-Age=0; HttpOnly; SameSite=Lax"
+        for path in ("/auth", "/auth/api", "/auth/api/me")
+    ]
+
+
+async def test_invalid_cookie_alone_is_deleted(service: ServiceHarness) -> None:
+    response = await service.request("GET", "me", cookie="nextbuy_access=old")
+
+    assert (response.status, response.json["slug"]) == (401, "token-invalid")
+    assert "nextbuy_access=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax" in dict.fromkeys(
+        value for name, value in response.headers if name == "set-cookie"
+    )
+
+
+async def test_valid_cookie_alone_and_invalid_header_delete_nothing(service: ServiceHarness) -> None:
+    good = (await service.register(x_nextbuy_cookies="yes")).cookies["nextbuy_access"].value
+
+    for headers in ({"cookie": f"nextbuy_access={good}"}, {"authorization": "Bearer old"}, {}):
+        response = await service.request("GET", "me", **headers)
+        assert not response.cookies

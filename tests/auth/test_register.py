@@ -1,4 +1,5 @@
 import asyncio
+import gzip
 
 import pytest
 
@@ -149,3 +150,27 @@ async def test_registration_with_same_idempotency_key_creates_one_account(servic
     assert again.header("idempotency-replayed") == "true"
     assert again.cookies.output() == first.cookies.output() != ""
     assert await service.deps.database.fetchval("SELECT count(*) FROM sessions") == 1
+
+
+async def test_people_behind_one_address_may_choose_the_same_idempotency_key(service: ServiceHarness) -> None:
+    ada = await service.register("ada@example.com", idempotency_key="1")
+    bob = await service.register("bob@example.com", idempotency_key="1")
+
+    assert (ada.status, bob.status) == (201, 201)
+    assert bob.json["user"]["email"] == "bob@example.com"
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br", "zstd", "GZIP, identity"])
+async def test_compressed_body_is_refused_with_the_coding_that_is_accepted(
+    service: ServiceHarness, coding: str
+) -> None:
+    body = gzip.compress(b"{}")
+
+    response = await service.request("POST", "login", body, content_encoding=coding)
+
+    assert (response.status, response.json["slug"]) == (415, "unsupported-content-encoding")
+    assert response.header("accept-encoding") == "identity"
+
+
+async def test_body_with_the_coding_identity_is_accepted(service: ServiceHarness) -> None:
+    assert (await service.register(content_encoding="identity")).status == 201

@@ -211,3 +211,15 @@ async def test_concurrent_requests_share_one_readiness_check(open_shop: OpenShop
     assert shop.readiness_checks == 1
     for response in responses:
         response.release()
+
+
+@pytest.mark.parametrize("keys", [("k", "k"), ("k", "l"), ("k", "")])
+async def test_two_idempotency_keys_are_refused(open_shop: OpenShop, keys: tuple[str, str]) -> None:
+    shop = await open_shop()
+    headers = [("Idempotency-Key", key) for key in keys]
+
+    async with shop.session.post("/order/api/x", headers=headers, json={}) as response:
+        assert response.status == 422
+        assert (await response.json(content_type=PROBLEM))["slug"] == "idempotency-key-invalid"
+
+    assert shop.requests == []

@@ -23,7 +23,7 @@ from nextbuy.contracts.auth import Account
 from nextbuy.contracts.errors import TooManyRequests
 from nextbuy.kit.http.caller import Caller
 from nextbuy.kit.http.client_network import client_network
-from nextbuy.kit.http.tokens import cookie_of
+from nextbuy.kit.http.tokens import cookies_of
 from nextbuy.kit.storage.database import Transaction
 
 _MAX_DEVICE_IDS: Final = 5
@@ -42,7 +42,7 @@ class Client(Struct, frozen=True):
 
 def client_of(caller: Caller) -> Client:
     """Return the client of a request."""
-    ids = (cookie_of(caller.headers, DEVICE_COOKIE) or "").split(".", _MAX_DEVICE_IDS)[:_MAX_DEVICE_IDS]
+    ids = ".".join(cookies_of(caller.headers, DEVICE_COOKIE)).split(".", _MAX_DEVICE_IDS)[:_MAX_DEVICE_IDS]
     return Client([one for one in ids if _DEVICE_ID.fullmatch(one)], client_network(caller.ip_address))
 
 

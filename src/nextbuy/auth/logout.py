@@ -6,7 +6,7 @@ from nextbuy.auth.sessions import wants_cookies, without_cookies
 from nextbuy.contracts.errors import Unauthenticated
 from nextbuy.contracts.values import Nothing
 from nextbuy.kit.http.caller import Caller
-from nextbuy.kit.http.tokens import ACCESS_COOKIE, cookie_of
+from nextbuy.kit.http.tokens import ACCESS_COOKIE, cookies_of
 from nextbuy.kit.wire import Response
 
 
@@ -15,5 +15,5 @@ async def logout(deps: Deps, caller: Caller, _request: Nothing) -> Nothing | Res
     if caller.identity is None:
         raise Unauthenticated
     await store.end_session(deps.database, caller.identity.session_id, reason="logout", at=deps.clock())
-    by_cookie = wants_cookies(caller) or cookie_of(caller.headers, ACCESS_COOKIE) is not None
+    by_cookie = wants_cookies(caller) or bool(cookies_of(caller.headers, ACCESS_COOKIE))
     return without_cookies(deps.settings) if by_cookie else Nothing()

@@ -16,7 +16,7 @@ from nextbuy.auth.model import GivenToken, RefreshTokenExpired, RefreshTokenInva
 from nextbuy.auth.sessions import REFRESH_COOKIE, LoggedIn, hash_token, new_refresh_token, wants_cookies, with_cookies
 from nextbuy.contracts.errors import AppError, Unprocessable
 from nextbuy.kit.http.caller import Caller
-from nextbuy.kit.http.tokens import cookie_of
+from nextbuy.kit.http.tokens import cookies_of
 from nextbuy.kit.storage.database import Transaction
 from nextbuy.kit.wire import Response
 
@@ -36,14 +36,16 @@ async def refresh_session(deps: Deps, caller: Caller, request: RefreshSession) -
         Unauthenticated: `refresh-invalid`, `refresh-expired`, or `refresh-reused`.
         Forbidden: the account is suspended.
     """
-    token, by_cookie = request.refresh_token, False
-    if token is UNSET:
-        token, by_cookie = cookie_of(caller.headers, REFRESH_COOKIE) or UNSET, True
-    if token is UNSET:
+    by_cookie = request.refresh_token is UNSET
+    tokens = cookies_of(caller.headers, REFRESH_COOKIE) if request.refresh_token is UNSET else [request.refresh_token]
+    if not tokens:
         raise Unprocessable("Send the refresh token.", field="refresh_token")
+    hashes = [hash_token(token) for token in tokens]
     sign = await deps.keys.signer()
     async with deps.database.transaction() as tx:
-        outcome = await _rotate(deps, tx, sign, hash_token(token))
+        # A browser may send an old cookie before the current one; that alone shows no theft.
+        current = await store.current_refresh_token(tx, hashes, at=deps.clock()) if len(hashes) > 1 else None
+        outcome = await _rotate(deps, tx, sign, current or hashes[0])
         if isinstance(outcome, LoggedIn):
             cookies = by_cookie or wants_cookies(caller)
             reply = with_cookies(deps.settings, outcome, status=200) if cookies else outcome

@@ -162,6 +162,20 @@ async def lock_session(tx: Transaction, token_hash: bytes) -> tuple[UUID, Sessio
     return row["session_id"], _session_status(row)
 
 
+async def current_refresh_token(tx: Transaction, hashes: Sequence[bytes], *, at: datetime) -> bytes | None:
+    """Return the first of some refresh tokens that a login session can use, or None."""
+    found: bytes | None = await tx.fetchval(
+        """
+        SELECT r.hash FROM refresh_tokens r JOIN sessions s ON s.id = r.session_id
+         WHERE r.hash = ANY ($1) AND r.spent_at IS NULL AND r.expires_at > $2 AND s.ended_at IS NULL
+         ORDER BY array_position($1, r.hash) LIMIT 1
+        """,
+        hashes,
+        at,
+    )
+    return found
+
+
 async def was_used(tx: Transaction, token_hash: bytes) -> bool:
     """Return whether a refresh token was used before; call it under `lock_session`."""
     return bool(await tx.fetchval("SELECT spent_at IS NOT NULL FROM refresh_tokens WHERE hash = $1", token_hash))

@@ -27,7 +27,7 @@ An error with its own slug and message is defined in the module that raises it, 
 Its text at `/docs/problems` is this message; the code may raise it with a more specific one.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated, ClassVar, Final, Self
 
 from msgspec import Meta, Struct
@@ -65,6 +65,8 @@ class AppError(Exception):
     transient: ClassVar[bool] = False
     """Whether the same request may succeed later; calls and consumers then retry."""
     slug: str = "internal-error"
+    headers: Sequence[tuple[str, str]] = ()
+    """Headers that the response to the client has besides, such as Allow."""
 
     @classmethod
     def of(cls, slug: str, message: str) -> type[Self]:
@@ -133,14 +135,12 @@ class MethodNotAllowed(AppError):
     """The endpoint does not support this method."""
 
     status, title, slug = 405, "Method not allowed", "method-not-allowed"
-    allow: tuple[str, ...] = ()
-    """The methods that the endpoint supports."""
 
     @classmethod
     def only(cls, *methods: str) -> Self:
         """Return the error of an endpoint that supports these methods only; HEAD comes with GET."""
         error = cls(f"Method not allowed. Use {' or '.join(method for method in methods if method != 'HEAD')}.")
-        error.allow = methods
+        error.headers = [("allow", ", ".join(methods))]
         return error
 
 

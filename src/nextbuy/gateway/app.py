@@ -12,7 +12,7 @@ from nextbuy.gateway.bodies import discard_rest
 from nextbuy.gateway.endpoints import GatewayEndpoints, no_pages
 from nextbuy.gateway.forward import TIMEOUT, Forwarder, slug_of
 from nextbuy.gateway.headers import ResponseHeaders, identity_header, request_headers
-from nextbuy.gateway.limiter import Limiter, RateLimited, Store
+from nextbuy.gateway.limiter import Limiter, Store
 from nextbuy.gateway.routes import Route, Routes, decode_query
 from nextbuy.gateway.status import Collected, StatusEndpoint
 from nextbuy.kit.config import Settings
@@ -142,8 +142,6 @@ class Gateway:
         except AppError as error:
             span = span or telemetry.start_span()
             response, reason = problem_response(error, span.correlation_id), reason_of(error)
-            if isinstance(error, RateLimited):
-                response.headers.extend(error.headers)
         except Exception:
             span = span or telemetry.start_span()
             with telemetry.use_span(span):

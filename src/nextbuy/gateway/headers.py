@@ -5,6 +5,8 @@ from typing import Final
 
 from nextbuy.kit.config import Settings
 from nextbuy.kit.http.asgi import HeadersTooLarge
+from nextbuy.kit.http.idempotency import HEADER as IDEMPOTENCY_KEY
+from nextbuy.kit.http.idempotency import InvalidIdempotencyKey
 from nextbuy.kit.wire import HOP_BY_HOP, IDENTITY, INTERNAL_HEADERS, Response
 
 Pair = tuple[bytes, bytes]
@@ -35,6 +37,7 @@ def request_headers(raw: Sequence[Pair]) -> dict[str, str]:
     """Return a client's headers by lower-case name, without those that only the gateway may set.
 
     Raises:
+        InvalidIdempotencyKey: there are two.
         HeadersTooLarge: more than `COUNT_LIMIT` headers, or more than `SIZE_LIMIT` bytes.
     """
     if len(raw) > COUNT_LIMIT:
@@ -51,6 +54,8 @@ def request_headers(raw: Sequence[Pair]) -> dict[str, str]:
                 continue
         value = raw_value.decode("latin-1")
         if name in headers:
+            if name == IDEMPOTENCY_KEY:
+                raise InvalidIdempotencyKey("The request has two Idempotency-Keys. Send one.")
             value = f"{headers[name]}{'; ' if name == 'cookie' else ', '}{value}"
         headers[name] = value
     if size > SIZE_LIMIT:

@@ -8,14 +8,14 @@ one script on the clock of Redis.
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from nextbuy.contracts.errors import AppError, TooManyRequests
 from nextbuy.gateway.limits import Limit, Tokens, limit_for
 from nextbuy.kit.config import REDIS_PREFIX
 from nextbuy.kit.http.client_network import client_network
-from nextbuy.kit.http.tokens import TokenVerifier, access_token
+from nextbuy.kit.http.tokens import TokenVerifier, access_tokens
 from nextbuy.kit.rpc.breaker import Breaker, BreakerOpenError, BreakerPolicy
 
 MAX_CLIENTS: Final = 50_000
@@ -83,8 +83,8 @@ class Limiter:
         limit = limit_for(method, path)
         if limit is None:
             return
-        token = None if limit.by_ip else access_token(headers)
-        key = (limit.name, client_network(ip) if token is None else await self._client(token, ip))
+        tokens_sent = [] if limit.by_ip else access_tokens(headers)
+        key = (limit.name, await self._client(tokens_sent, ip) if tokens_sent else client_network(ip))
         tokens = self._tokens.get(key)
         if tokens is None:
             tokens = self._tokens[key] = Tokens(limit)
@@ -101,11 +101,12 @@ class Limiter:
             task.cancel()
         await asyncio.gather(*self._refills.values(), return_exceptions=True)
 
-    async def _client(self, token: str, ip: str) -> str:
+    async def _client(self, tokens: Sequence[str], ip: str) -> str:
         try:
-            return str((await self._verifier.verify(token)).account_id)
+            _, identity = await self._verifier.verify_first(tokens)
+            return str(identity.account_id)
         except AppError:
-            # The token is invalid, or auth is unavailable. The IP address is known in any case.
+            # No token is valid, or auth is unavailable. The IP address is known in any case.
             return client_network(ip)
 
     async def _refill(self, limit: Limit, key: tuple[str, str], tokens: Tokens) -> None:

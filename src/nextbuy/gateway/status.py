@@ -14,7 +14,7 @@ from msgspec import Struct
 from nextbuy.contracts.errors import AppError, Unavailable
 from nextbuy.contracts.status import Backlog, BreakerStatus, CacheCounts, ServiceStatus
 from nextbuy.contracts.values import Role
-from nextbuy.kit.http.tokens import TokenVerifier, access_token
+from nextbuy.kit.http.tokens import TokenVerifier, access_tokens
 from nextbuy.kit.service_identity import ServiceIdentity
 from nextbuy.kit.wire import IDENTITY, Request, Response, encode
 
@@ -176,7 +176,7 @@ class StatusEndpoint:
             if IDENTITY in request.headers:
                 self._identity.verify(request.headers[IDENTITY], request.method, request.target, b"")
                 return True
-            token = access_token(request.headers)
-            return token is not None and (await self._verifier.verify(token)).role is Role.ADMIN
+            _, identity = await self._verifier.verify_first(access_tokens(request.headers))
+            return identity.role is Role.ADMIN
         except AppError:
             return False

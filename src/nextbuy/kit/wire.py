@@ -10,7 +10,7 @@ from typing import Final, Generic, TypeVar
 import msgspec
 from msgspec import Struct
 
-from nextbuy.contracts.errors import AppError, MethodNotAllowed
+from nextbuy.contracts.errors import AppError
 from nextbuy.contracts.values import Tagged
 from nextbuy.kit.observability.telemetry import SpanContext
 from nextbuy.kit.service_identity import ServiceIdentity
@@ -102,6 +102,5 @@ def problem_response(error: AppError, correlation_id: str) -> Response:
         headers.append(("retry-after", str(max(1, round(error.retry_after + 0.499)))))
     if error.status == 401:  # noqa: PLR2004
         headers.append(("www-authenticate", 'Bearer realm="nextbuy"'))
-    if isinstance(error, MethodNotAllowed) and error.allow:
-        headers.append(("allow", ", ".join(error.allow)))
+    headers.extend(error.headers)
     return Response(error.status, encode(error.problem(correlation_id)), PROBLEM, headers)

@@ -117,7 +117,7 @@ def _respond(prepared: _Prepared, request: Request) -> Response:
     if request.method not in {"GET", "HEAD"}:
         # Usually a program with a misspelt path of the API, so it gets a problem document.
         error = MethodNotAllowed("Pages support GET only. The API is under /<service>/api/; see /docs.")
-        error.allow = ("GET", "HEAD")
+        error.headers = [("allow", "GET, HEAD")]
         response = problem_response(error, request.headers.get(REQUEST_ID, ""))
         response.headers.extend(_SECURITY)
         return response

@@ -12,7 +12,15 @@ from joserfc.jwk import ECKey
 
 from nextbuy.contracts.errors import Forbidden, Unauthenticated, Unavailable
 from nextbuy.contracts.values import Role, new_id
-from nextbuy.kit.http.tokens import Identity, TokenVerifier, access_token, cookie_of, read_token, sign_token, token_of
+from nextbuy.kit.http.tokens import (
+    Identity,
+    TokenVerifier,
+    access_tokens,
+    cookies_of,
+    read_token,
+    sign_token,
+    tokens_of,
+)
 
 KEY = ECKey.generate_key("P-256")
 OTHER = ECKey.generate_key("P-256")
@@ -203,24 +211,32 @@ async def test_failed_load_of_keys_is_unavailable_not_unauthenticated() -> None:
 
 
 @pytest.mark.parametrize(
-    ("headers", "token"),
+    ("headers", "tokens"),
     [
-        ({}, None),
-        ({"authorization": "Bearer abc"}, "abc"),
-        ({"authorization": "bearer  abc "}, "abc"),
-        ({"authorization": "Bearer "}, None),
-        ({"authorization": "Basic abc"}, None),
-        ({"authorization": "Basic abc", "cookie": "nextbuy_access=c"}, None),
-        ({"cookie": "nextbuy_access=c"}, "c"),
-        ({"cookie": "a=1; nextbuy_access=abc; b=2"}, "abc"),
-        ({"cookie": 'a={"b"}; x; =; nextbuy_access=c; d=[]'}, "c"),
-        ({"cookie": "not_nextbuy_access=c"}, None),
-        ({"cookie": "nextbuy_access="}, None),
-        ({"cookie": SURROGATE}, None),
+        ({}, []),
+        ({"authorization": "Bearer abc"}, ["abc"]),
+        ({"authorization": "bearer  abc "}, ["abc"]),
+        ({"authorization": "Bearer "}, []),
+        ({"authorization": "Bearer"}, []),
+        ({"authorization": ""}, []),
+        ({"authorization": "Bearer abc", "cookie": "nextbuy_access=c"}, ["abc"]),
+        ({"authorization": "Bearer ", "cookie": "nextbuy_access=c"}, []),
+        ({"authorization": "Basic abc"}, []),
+        ({"authorization": "Basic abc", "cookie": "nextbuy_access=c"}, ["c"]),
+        ({"authorization": "Negotiate", "cookie": "nextbuy_access=c"}, ["c"]),
+        ({"authorization": "Bearerx abc", "cookie": "nextbuy_access=c"}, ["c"]),
+        ({"cookie": "nextbuy_access=c"}, ["c"]),
+        ({"cookie": "a=1; nextbuy_access=abc; b=2"}, ["abc"]),
+        ({"cookie": 'a={"b"}; x; =; nextbuy_access=c; d=[]'}, ["c"]),
+        ({"cookie": "nextbuy_access=a; b=1;nextbuy_access=; nextbuy_access = c"}, ["a", "c"]),
+        ({"cookie": ";".join(f"nextbuy_access={n}" for n in range(9))}, ["0", "1", "2", "3"]),
+        ({"cookie": "not_nextbuy_access=c"}, []),
+        ({"cookie": "nextbuy_access="}, []),
+        ({"cookie": SURROGATE}, []),
     ],
 )
-def test_token_is_read_from_header_or_cookie(headers: dict[str, str], token: str | None) -> None:
-    assert token_of("GET", headers) == access_token(headers) == token
+def test_tokens_are_read_from_header_or_cookies(headers: dict[str, str], tokens: list[str]) -> None:
+    assert tokens_of("GET", headers) == access_tokens(headers) == tokens
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
@@ -231,19 +247,37 @@ def test_token_is_read_from_header_or_cookie(headers: dict[str, str], token: str
 def test_mutation_by_cookie_without_csrf_token_is_refused(method: str, cookie: str, given_token: str | None) -> None:
     headers = {"cookie": f"nextbuy_access=c; {cookie}"} | ({} if given_token is None else {"x-csrf-token": given_token})
     with pytest.raises(Forbidden) as caught:
-        token_of(method, headers)
+        tokens_of(method, headers)
     assert caught.value.slug == "csrf"
+    with pytest.raises(Forbidden):
+        tokens_of(method, {**headers, "authorization": "Basic abc"})
 
 
 def test_mutation_by_cookie_with_csrf_token_is_accepted() -> None:
-    assert token_of("POST", {"cookie": "nextbuy_access=c;nextbuy_csrf=s", "x-csrf-token": "s"}) == "c"
+    for cookie in ("nextbuy_access=c;nextbuy_csrf=s", "nextbuy_csrf=old; nextbuy_access=c; nextbuy_csrf=s"):
+        for other in ({}, {"authorization": "Basic dXNlcjpwYXNz"}):
+            assert tokens_of("POST", {"cookie": cookie, "x-csrf-token": "s", **other}) == ["c"]
+
+
+async def test_first_valid_token_is_used() -> None:
+    verifier = TokenVerifier(Loader())
+    identity = identity_until(expires=int(time.time()) + 60)
+    good = sign_token(identity, kid="k1", key=KEY)
+    old = sign_token(identity_until(expires=time.time() - 60), kid="k1", key=KEY)
+
+    for tokens in ([good], ["x", good], [old, good, "x"]):
+        assert await verifier.verify_first(tokens) == (good, identity)
+    for tokens, slug in (([], "unauthenticated"), (["x", old], "token-expired"), ([old, "x"], "token-invalid")):
+        with pytest.raises(Unauthenticated) as caught:
+            await verifier.verify_first(tokens)
+        assert caught.value.slug == slug
 
 
 @given(ANY_TEXT, ANY_TEXT, st.sampled_from(["GET", "POST"]))
 def test_random_cookies_and_headers_raise_no_other_error(cookie: str, header: str, method: str) -> None:
     headers = {"cookie": f"{cookie};nextbuy_access=c;nextbuy_csrf={cookie}", "x-csrf-token": header}
-    assert cookie_of(headers, "nextbuy_access") is not None
+    assert cookies_of(headers, "nextbuy_access")
     try:
-        token_of(method, headers)
+        tokens_of(method, headers)
     except Forbidden:
         assert method == "POST"

@@ -32,10 +32,12 @@ def idempotent_request(  # noqa: PLR0913
     path: str = "/order/api/buy",
     query: str = "",
     body: bytes = b'{"n":1}',
-    bearer: str = "",
+    cookie: str = "",
+    anonymous: bool = False,
     secret: bytes = SECRET,
 ) -> IdempotentRequest:
-    return IdempotentRequest(scope, key, Request(method, path, query, {}, body), secret=secret, bearer=bearer)
+    request = Request(method, path, query, {"cookie": cookie}, body)
+    return IdempotentRequest(scope, key, request, msgspec.json.decode(body), secret=secret, anonymous=anonymous)
 
 
 def act(
@@ -83,7 +85,7 @@ async def test_stored_response_keeps_headers(database: Database) -> None:
 
 @pytest.mark.parametrize(
     "other",
-    [{"body": b'{"n":2}'}, {"path": "/order/api/sell"}, {"query": "n=1"}, {"method": "PUT"}, {"bearer": "another"}],
+    [{"body": b'{"n":2}'}, {"path": "/order/api/sell"}, {"query": "n=1"}, {"method": "PUT"}],
 )
 @pytest.mark.parametrize("answered", [True, False])
 async def test_key_of_different_request_is_refused(
@@ -100,6 +102,25 @@ async def test_key_of_different_request_is_refused(
     await idempotent_request().run_once(database, use_case)
     if answered:
         await use_case()
+
+
+@pytest.mark.parametrize("body", [b'{"b": [1, 2], "a":  {"d":"\\u0061", "c":1}}', b'{"a":{"c":1,"d":"a"},"b":[1,2]}'])
+async def test_members_in_another_order_are_the_same_request(database: Database, body: bytes) -> None:
+    first = idempotent_request(body=b'{"a":{"c":1,"d":"a"},"b":[1,2]}')
+    await first.run_once(database, act(database, first))
+
+    assert (await idempotent_request(body=body).run_once(database, never)).headers == [REPLAYED]
+
+
+async def test_key_of_anonymous_clients_belongs_to_the_request(database: Database) -> None:
+    ada, bob = (idempotent_request(scope="anyone@192.0.2.1", anonymous=True, body=body) for body in (b"1", b"2"))
+
+    for who in (ada, bob):
+        assert (await who.run_once(database, act(database, who))).headers == []
+    again = idempotent_request(scope="anyone@192.0.2.1", anonymous=True, body=b"2")
+
+    assert (await again.run_once(database, never)).headers == [REPLAYED]
+    assert await done(database) == 2
 
 
 @pytest.mark.parametrize("other", [{"scope": "bob"}, {"key": "k2"}])
@@ -271,7 +292,7 @@ async def test_abandoned_key_refuses_different_request(database: Database) -> No
     async def use_case() -> Response:
         await cancel(database)
         with pytest.raises(Unprocessable):
-            await idempotent_request(body=b"other").run_once(database, never)
+            await idempotent_request(body=b'"other"').run_once(database, never)
         return Response(200)
 
     await idempotent_request().run_once(database, use_case)
@@ -298,7 +319,7 @@ async def test_stored_response_is_encrypted_with_request_and_secret(database: Da
     )
     for wrong in (
         idempotent_request(body=b'{"password":"correct horsf"}'),
-        idempotent_request(body=b'{"password":"correct horse"}', bearer="x"),
+        idempotent_request(body=b'{"password":"correct horse"}', anonymous=True, cookie="x"),
         idempotent_request(body=b'{"password":"correct horse"}', secret=b"another"),
         idempotent_request(body=b'{"password":"correct horse"}', scope="bob"),
     ):
@@ -325,7 +346,7 @@ async def test_responses_are_purged_after_a_day(database: Database) -> None:
     for who in (first, second):
         await who.run_once(database, act(database, who))
     await database.execute("UPDATE idempotency_keys SET created_at = now() - interval '25 hours' WHERE key = 'k1'")
-    other = idempotent_request(body=b"another")
+    other = idempotent_request(body=b'"another"')
     await other.run_once(database, act(database, other))
     await database.execute("UPDATE idempotency_keys SET created_at = now() - interval '25 hours' WHERE key = 'k1'")
     await purge_idempotency_keys(database)

@@ -25,11 +25,11 @@ def test_path_of_a_route_is_allowed_or_names_its_methods(service: str, route: Ro
             TABLES[service].find(method, path)
             allowed.add(method)
         except MethodNotAllowed as error:
-            refusals.add(error.allow)
+            refusals.add(dict(error.headers)["allow"])
 
     assert route.method in allowed
     assert ("GET" in allowed) == ("HEAD" in allowed)
-    assert {frozenset(allow) for allow in refusals} == {frozenset(allowed)}
+    assert {frozenset(allow.split(", ")) for allow in refusals} == {frozenset(allowed)}
 
 
 def test_path_without_parameters_precedes_one_with() -> None:
@@ -39,7 +39,7 @@ def test_path_without_parameters_precedes_one_with() -> None:
     for method in ("GET", "PUT"):
         with pytest.raises(MethodNotAllowed) as caught:
             TABLES["kafka"].find(method, "/kafka/api/dead-letters/replay")
-        assert caught.value.allow == ("POST",)
+        assert caught.value.headers == [("allow", "POST")]
 
 
 @pytest.mark.parametrize("path", ["", "x", "dead-letters/", "dead-letters/a/b", "stuck/a"])

@@ -4,6 +4,8 @@ import logging
 from collections.abc import Sequence
 from typing import Final, Generic, TypeVar
 
+from msgspec.structs import replace
+
 from nextbuy.contracts.errors import (
     AppError,
     Forbidden,
@@ -19,11 +21,18 @@ from nextbuy.kit.deadline import set_deadline
 from nextbuy.kit.http import idempotency
 from nextbuy.kit.http.caller import Caller
 from nextbuy.kit.http.conditional import none_match
-from nextbuy.kit.http.decoding import READS, decode_call, decode_request
+from nextbuy.kit.http.decoding import READS, decode_call, decode_request, refuse_encoded
 from nextbuy.kit.http.idempotency import IdempotentRequest
 from nextbuy.kit.http.routing import RouteTable
 from nextbuy.kit.http.served import QUIET_CALLS, ServedRequest
-from nextbuy.kit.http.tokens import TokenVerifier, token_of
+from nextbuy.kit.http.tokens import (
+    ACCESS_COOKIE,
+    InvalidToken,
+    TokenVerifier,
+    cookies_of,
+    expired_cookies,
+    tokens_of,
+)
 from nextbuy.kit.observability import telemetry
 from nextbuy.kit.observability.ids import collect_ids, note_id, note_ids, note_into, note_path
 from nextbuy.kit.service import CallHandler, Route, Service
@@ -97,6 +106,8 @@ class App(Generic[Deps]):
         try:
             with telemetry.use_span(span), note_into(served.ids):
                 response = await self._respond(request, served, span.correlation_id)
+            if served.headers:
+                response = replace(response, headers=[*response.headers, *served.headers])
             return response
         finally:
             if self._journal is not None and not isinstance(served.error, ServiceIdentityRequired):
@@ -167,7 +178,8 @@ class App(Generic[Deps]):
         note_path(captured)
         if len(request.body) > route.body_limit:
             raise TooLarge(f"The request body is too large. Send at most {route.body_limit} bytes.")
-        caller = await self._caller(route, request)
+        refuse_encoded(request)
+        caller = await self._caller(route, request, served)
         if route.raw:
             response: Response = await route.act(self.deps, caller, request)
             return response
@@ -177,22 +189,30 @@ class App(Generic[Deps]):
             return await self._act(route, caller, decoded)
         return await self._act_once(self._database, route, caller, decoded, request, served)
 
-    async def _caller(self, route: Route, request: Request) -> Caller:
-        """Return the caller of a request; an invalid token is an error only if the route needs an account."""
+    async def _caller(self, route: Route, request: Request, served: ServedRequest) -> Caller:
+        """Return the caller of a request; an invalid token is an error only if the route needs an account.
+
+        The response then deletes a cookie with an invalid token, unless another one of that name is valid.
+        """
         headers = request.headers
         anonymous = Caller("", None, headers.get(CLIENT, ""), headers)
         if route.who is None and "authorization" not in headers and "cookie" not in headers:
             return anonymous
+        tokens: list[str] = []
         try:
-            token = token_of(request.method, headers)
-            if token is None or self._verifier is None:
+            tokens = tokens_of(request.method, headers)
+            if self._verifier is None:
                 raise Unauthenticated("Log in first, and send the access token.")
-            identity = await self._verifier.verify(token)
+            token, identity = await self._verifier.verify_first(tokens)
             note_id("account", identity.account_id)
-        except (Unauthenticated, Forbidden):
+        except (Unauthenticated, Forbidden) as error:
             if route.who is None:
                 return anonymous
+            if isinstance(error, InvalidToken) and tokens == cookies_of(headers, ACCESS_COOKIE):
+                served.headers = expired_cookies(ACCESS_COOKIE, request.path, ours=True)
             raise
+        if token != tokens[0] and route.who is not None:
+            served.headers = expired_cookies(ACCESS_COOKIE, request.path, ours=False)
         if route.who is not None and identity.role not in route.who:
             raise wrong_role(route.who)
         return Caller(token, identity, headers.get(CLIENT, ""), headers)
@@ -216,10 +236,15 @@ class App(Generic[Deps]):
         request: Request,
         served: ServedRequest,
     ) -> Response:
-        scope = str(caller.identity.account_id) if caller.identity else f"anyone@{caller.ip_address}"
-        bearer = "" if caller.identity else request.headers.get("cookie", "")
+        account = caller.identity and str(caller.identity.account_id)
         idempotent = IdempotentRequest(
-            scope, request.headers[idempotency.HEADER], request, secret=self._secret, bearer=bearer, status=route.status
+            account or f"anyone@{caller.ip_address}",
+            request.headers[idempotency.HEADER],
+            request,
+            decoded,
+            secret=self._secret,
+            anonymous=account is None,
+            status=route.status,
         )
         caller.idempotent_request = idempotent
 

@@ -19,6 +19,18 @@ _MAX_PARAMETERS: Final = 20
 DuplicateParameter: Final = Unprocessable.of("duplicate-parameter", "A parameter occurs twice. Send it once.")
 
 
+class EncodedBody(WrongMediaType):
+    """The request body is compressed. Send it without Content-Encoding."""
+
+    slug, headers = "unsupported-content-encoding", (("accept-encoding", "identity"),)
+
+
+def refuse_encoded(request: Request) -> None:
+    """Raise EncodedBody if the body has a content coding (RFC 9110, 8.4), such as gzip."""
+    if request.body and request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise EncodedBody
+
+
 def decode_request(route: Route, request: Request, captured: dict[str, str]) -> object:
     """Return the route's request, from the query or the body and the parameters of the path.
 

@@ -4,6 +4,11 @@ The response is stored in the transaction of the use case (`Caller.store_respons
 a use case that stores none has its response stored right after. Responses are encrypted (AES-GCM) under a key
 derived from the request, so that the table reveals them, and the tokens in them, only to the sender of that request.
 
+Requests are equal if they are equal after decoding: neither blanks nor the order of members count. A key belongs to an
+account, and another request with the same key is refused. Clients who are not logged in have no identity: many may
+share an IP address and choose the same key. The scope of such a key therefore includes the request, so that another
+request with the same key runs.
+
 Source: draft-ietf-httpapi-idempotency-key-header.
 """
 
@@ -64,8 +69,16 @@ RequestInProgress: Final = Conflict.of(
 class IdempotentRequest:
     """A request with an Idempotency-Key, whose use case runs once."""
 
-    def __init__(
-        self, scope: str, key: str, request: Request, *, secret: bytes, bearer: str = "", status: int = 200
+    def __init__(  # noqa: PLR0913
+        self,
+        scope: str,
+        key: str,
+        request: Request,
+        decoded: object,
+        *,
+        secret: bytes,
+        anonymous: bool = False,
+        status: int = 200,
     ) -> None:
         """Identify a request.
 
@@ -73,8 +86,9 @@ class IdempotentRequest:
             scope: the caller; equal keys of different callers do not collide.
             key: the Idempotency-Key.
             request: the request.
+            decoded: the request as its use case receives it.
             secret: stored outside of the database, so that its rows cannot confirm a guessed request (a password).
-            bearer: what else the response depends on, such as a refresh token in a cookie.
+            anonymous: whether `scope` may be many people. The response may then depend on cookies (a refresh token).
             status: the status of a stored reply.
 
         Raises:
@@ -82,12 +96,13 @@ class IdempotentRequest:
         """
         if not 0 < len(key) <= _KEY_LENGTH or not key.isascii() or not key.isprintable():
             raise InvalidIdempotencyKey
-        self._scope = scope
         self._key = key
+        cookies = request.headers.get("cookie", "") if anonymous else ""
         condition = request.headers.get(IF_MATCH, "")
-        parts = (scope, key, request.method, request.path, request.query, bearer, condition)
-        content = repr(parts).encode() + b"\0" + request.body
+        parts = (scope, key, request.method, request.path, request.query, cookies, condition)
+        content = repr(parts).encode() + b"\0" + msgspec.json.encode(decoded, order="deterministic")
         self._fingerprint = hmac.digest(secret, b"fingerprint\0" + content, "sha256")
+        self._scope = f"{scope}#{self._fingerprint.hex()}" if anonymous else scope
         self._encryption_root = hmac.digest(secret, b"seal\0" + content, "sha256")
         self._attempt: UUID = new_id()
         self._status = status

@@ -17,13 +17,15 @@ QUIET_CALLS: Final = frozenset({"receive-events", "store-interactions"})
 class ServedRequest:
     """A request that a service handles. `name` and `caller` are set as soon as they are known."""
 
-    __slots__ = ("_began", "caller", "error", "ids", "name", "quiet")
+    __slots__ = ("_began", "caller", "error", "headers", "ids", "name", "quiet")
 
     def __init__(self, name: str) -> None:
         self._began = time.perf_counter()
         self.caller = "gateway"
         self.error: AppError | None = None
         """The error that the response reports."""
+        self.headers: list[tuple[str, str]] = []
+        """Headers that the response has besides."""
         self.ids: Ids = {}
         self.name = name
         self.quiet = False

@@ -6,7 +6,7 @@ the login session has ended since, only auth knows (`ValidateUser`).
 
 import hmac
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -24,6 +24,8 @@ ACCESS_COOKIE: Final = "nextbuy_access"
 CSRF_COOKIE: Final = "nextbuy_csrf"
 CSRF_HEADER: Final = "x-csrf-token"
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_MAX_COOKIES: Final = 4
+"""Cookies of one name that are read; each may cost the verification of a signature."""
 _CACHE_SIZE: Final = 20_000
 _TOKEN_LIMIT: Final = 2_048
 _RELOAD_INTERVAL: Final = 5.0
@@ -95,6 +97,22 @@ class TokenVerifier:
         self._loaded_at = -_RELOAD_INTERVAL
         self._verified: dict[str, Identity] = {}
 
+    async def verify_first(self, tokens: Sequence[str]) -> tuple[str, Identity]:
+        """Return the first valid one of the tokens, with its claims.
+
+        Raises:
+            InvalidToken, ExpiredToken: all are invalid; this is the error of the last.
+            Unauthenticated: the list is empty.
+            Unavailable: the keys cannot be loaded now.
+        """
+        refusal = Unauthenticated("Log in first, and send the access token.")
+        for token in tokens:
+            try:
+                return token, await self.verify(token)
+            except Unauthenticated as error:
+                refusal = error
+        raise refusal
+
     async def verify(self, token: str) -> Identity:
         """Verify a token and return its claims.
 
@@ -125,17 +143,22 @@ class TokenVerifier:
         return identity
 
 
-def access_token(headers: Mapping[str, str]) -> str | None:
-    """Return the access token of the Authorization header or, without one, of the cookie. Nothing is verified."""
-    authorization = headers.get("authorization")
-    if authorization is not None:
-        scheme, _, token = authorization.partition(" ")
-        return token.strip() if scheme.lower() == "bearer" and token else None
-    return cookie_of(headers, ACCESS_COOKIE)
+def _bearer_token(headers: Mapping[str, str]) -> str | None:
+    """Return the token of `Authorization: Bearer`; None with another scheme, which is for a proxy in front of us."""
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
 
 
-def token_of(method: str, headers: Mapping[str, str]) -> str | None:
-    """Return the access token of a request, or None.
+def access_tokens(headers: Mapping[str, str]) -> list[str]:
+    """Return the access token of the Authorization header or, without one, the tokens in cookies. Verifies nothing."""
+    bearer = _bearer_token(headers)
+    if bearer is None:
+        return cookies_of(headers, ACCESS_COOKIE)
+    return [bearer] if bearer else []
+
+
+def tokens_of(method: str, headers: Mapping[str, str]) -> list[str]:
+    """Return the access tokens of a request.
 
     For a mutation, a token in the cookie counts only with the CSRF token beside it (double submit): a page of another
     origin can send the cookie but cannot read it.
@@ -143,24 +166,34 @@ def token_of(method: str, headers: Mapping[str, str]) -> str | None:
     Raises:
         CsrfTokenRequired: a mutation by cookie without the right CSRF token.
     """
-    token = access_token(headers)
-    if token is not None and "authorization" not in headers and method not in _SAFE:
-        expected = cookie_of(headers, CSRF_COOKIE)
-        if expected is None or not hmac.compare_digest(_bytes(expected), _bytes(headers.get(CSRF_HEADER, ""))):
+    tokens = access_tokens(headers)
+    if tokens and method not in _SAFE and _bearer_token(headers) is None:
+        sent = _bytes(headers.get(CSRF_HEADER, ""))
+        if not any(hmac.compare_digest(_bytes(expected), sent) for expected in cookies_of(headers, CSRF_COOKIE)):
             raise CsrfTokenRequired(f"Send the value of the {CSRF_COOKIE} cookie in the {CSRF_HEADER} header.")
-    return token
+    return tokens
 
 
-def cookie_of(headers: Mapping[str, str], name: str) -> str | None:
-    """Return the value of a cookie, or None; malformed cookies in the same header are skipped."""
+def cookies_of(headers: Mapping[str, str], name: str) -> list[str]:
+    """Return the values of a cookie, at most `_MAX_COOKIES`; malformed cookies in the same header are skipped.
+
+    A browser sends several if they were set for several paths or domains (RFC 6265, 5.4), the longest path first.
+    """
     cookies = headers.get("cookie")
     if cookies is None or name not in cookies:
-        return None
-    for pair in cookies.split(";"):
-        cookie, _, value = pair.partition("=")
-        if cookie.strip() == name:
-            return value.strip() or None
-    return None
+        return []
+    pairs = (pair.partition("=") for pair in cookies.split(";"))
+    values = [value.strip() for cookie, _, value in pairs if cookie.strip() == name]
+    return [value for value in values if value][:_MAX_COOKIES]
+
+
+def expired_cookies(name: str, path: str, *, ours: bool) -> list[tuple[str, str]]:
+    """Return headers that delete a cookie at `path` and above, but at `/`, where `ours` is set, only on demand."""
+    parts = path.split("/")
+    paths = ["/".join(parts[:length]) for length in range(2, len(parts) + 1)]
+    if ours:
+        paths.append("/")
+    return [("set-cookie", f"{name}=; Path={one}; Max-Age=0; HttpOnly; SameSite=Lax") for one in paths]
 
 
 def _bytes(text: str) -> bytes:
