@@ -281,6 +281,20 @@ def declined_event(session: Json) -> Json:
     return _event("payment_intent.payment_failed", about)
 
 
+def refunded_event(session: Json, amount: int) -> Json:
+    """Return the provider event of a refund of an amount, by the provider itself."""
+    charge = {
+        "id": f"ch_{payment_of(session)}",
+        "object": "charge",
+        "payment_intent": payment_of(session),
+        "amount": session["total"]["amount"],
+        "amount_refunded": amount,
+        "currency": "usd",
+        "refunded": amount == session["total"]["amount"],
+    }
+    return _event("charge.refunded", charge)
+
+
 def expired_event(session: Json) -> Json:
     """Return the provider event of an expired checkout."""
     about = {"id": payment_of(session), "object": "checkout.session", "client_reference_id": session["session_id"]}

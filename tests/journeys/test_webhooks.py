@@ -16,6 +16,7 @@ from tests.journeys.journey_client import (
     expired_event,
     paid_event,
     payment_of,
+    refunded_event,
     trace_headers,
 )
 from tests.waiting import until
@@ -113,6 +114,42 @@ async def test_webhooks_out_of_order_follow_the_money(client: JourneyClient) -> 
     assert (await client.webhook(paid_event(session))).status == 200
     await client.wait_for_status("paid", buyer, session)
     assert await units(client, product) == (3, 0, 2)
+
+
+async def test_refund_by_the_provider_ends_an_order_only_in_full_and_people_are_notified(client: JourneyClient) -> None:
+    seller, buyer = await client.new_seller(), await client.new_buyer()
+    product = await client.new_product(seller, stock=5)
+    session = await client.open_session(buyer, [(product, 2)])
+    assert (await client.webhook(paid_event(session))).status == 200
+    [order_id] = (await client.wait_for_status("paid", buyer, session))["order_ids"]
+
+    assert (await client.webhook(refunded_event(session, 1))).status == 200
+    order = (await client.get(f"/order/api/order-details/{order_id}", buyer))["order"]
+    assert ((await client.get_session(buyer, session))["status"], order["status"]) == ("paid", "paid")
+    assert (await client.webhook(refunded_event(session, session["total"]["amount"]))).status == 200
+    order = (await client.get(f"/order/api/order-details/{order_id}", seller))["order"]
+    assert ((await client.get_session(buyer, session))["status"], order["status"]) == ("refunded", "refunded")
+    assert await units(client, product) == (3, 0, 2)
+
+    async def all_are_notified() -> bool:
+        kinds = {
+            (who, note["kind"])
+            for who, path, person in (
+                ("buyer", "notification", buyer),
+                ("seller", "notification", seller),
+                ("admin", "admin", await client.admin()),
+            )
+            for note in (await client.get(f"/{path}/api/notifications", person))["items"]
+            if order["number"] in note["title"] or payment_of(session) in note["message"]
+        }
+        return kinds >= {
+            ("buyer", "order-refunded"),
+            ("seller", "order-refunded"),
+            ("admin", "refund-reported"),
+            ("admin", "payment-refunded"),
+        }
+
+    await until(all_are_notified, "notifications of the refunds")
 
 
 async def test_old_webhook_changes_nothing(client: JourneyClient) -> None:
