@@ -77,6 +77,7 @@ async def open_shop(tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[Sho
             pages: Handler = no_pages,
             transports: Mapping[str, Transport] | None = None,
             timeout: float = 10.0,
+            documents: Mapping[str, Callable[[], bytes]] | None = None,
         ) -> Shop:
             requests: list[Request] = []
 
@@ -117,7 +118,7 @@ async def open_shop(tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[Sho
                 verifier=verifier or TokenVerifier(no_keys),
                 ready=ready,
                 collect_status=collect_status,
-                documents={"/openapi.json": lambda: b'{"openapi":"3.1.0"}'},
+                documents=documents or {"/openapi.json": lambda: b'{"openapi":"3.1.0"}'},
                 pages=pages,
                 timeout=timeout,
             )

@@ -39,7 +39,8 @@ class GatewayEndpoints:
         self._status = status
         self._breakers = breakers
         self._documents = documents
-        self._cache: dict[str, Response] = {}
+        self._built: dict[str, asyncio.Task[Response]] = {}
+        """The build of each document, under way or done, by path. All clients share it."""
         self._readiness: asyncio.Task[Response] | None = None
         self._readiness_until = 0.0
 
@@ -61,9 +62,11 @@ class GatewayEndpoints:
         if path == "/health/status":
             breakers = {name: breaker.state for name, breaker in self._breakers.items()}
             return await self._status.answer(request, self._states, breakers)
-        if path not in self._cache:
-            self._cache[path] = await asyncio.to_thread(self._document, path)
-        return self._cache[path]
+        build = self._built.get(path)
+        if build is None or (build.done() and build.exception() is not None):
+            # In a thread, since it takes most of a second, in which the event loop serves others.
+            build = self._built[path] = asyncio.create_task(asyncio.to_thread(self._document, path))
+        return await asyncio.shield(build)
 
     async def _current_readiness(self) -> Response:
         if self._readiness is None or (self._readiness.done() and time.monotonic() >= self._readiness_until):
