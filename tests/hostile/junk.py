@@ -105,6 +105,8 @@ TEXTS: Final = (
 )
 """Values for ids, slugs, numbers, and words."""
 
+ORDERS: Final = ("orders", "buyer_id")
+"""The list of most cursors below."""
 CURSORS: Final = (
     "e30",
     "bnVsbA",
@@ -116,22 +118,22 @@ CURSORS: Final = (
     "WyJhIl0",
     "x" * 400,
     "x" * 401,
-    encode_cursor("a"),
-    encode_cursor(0),
-    encode_cursor(-(2**63)),
-    encode_cursor(2**63 - 1),
-    encode_cursor(2**200),
-    encode_cursor(2**63, new_id()),
-    encode_cursor(new_id()),
-    encode_cursor(new_id(), new_id()),
-    encode_cursor("2025-01-01T00:00:00Z", new_id()),
-    encode_cursor("9999-12-31T23:59:59.999999Z", new_id()),
-    encode_cursor("0001-01-01T00:00:00Z", new_id()),
-    encode_cursor("-infinity", "a"),
-    encode_cursor(1, "a\0b"),
-    encode_cursor(1, 1, 1, new_id()),
-    encode_cursor("NaN", "NaN", "NaN"),
-    encode_cursor(*range(60)),
+    encode_cursor(ORDERS, "a"),
+    encode_cursor(ORDERS, 0),
+    encode_cursor(ORDERS, -(2**63)),
+    encode_cursor(ORDERS, 2**63 - 1),
+    encode_cursor(ORDERS, 2**200),
+    encode_cursor(ORDERS, 2**63, new_id()),
+    encode_cursor(ORDERS, new_id()),
+    encode_cursor(ORDERS, new_id(), new_id()),
+    encode_cursor(ORDERS, "2025-01-01T00:00:00Z", new_id()),
+    encode_cursor(ORDERS, "9999-12-31T23:59:59.999999Z", new_id()),
+    encode_cursor(ORDERS, "0001-01-01T00:00:00Z", new_id()),
+    encode_cursor(ORDERS, "-infinity", "a"),
+    encode_cursor(ORDERS, 1, "a\0b"),
+    encode_cursor(ORDERS, 1, 1, 1, new_id()),
+    encode_cursor(ORDERS, "NaN", "NaN", "NaN"),
+    encode_cursor(ORDERS, *range(60)),
 )
 """Invalid cursors, and cursors of other lists."""
 

@@ -206,10 +206,13 @@ async def test_account_reads_and_changes_only_its_own(market: HostileMarket, whe
 async def test_cursor_of_other_account_pages_through_own_list(market: HostileMarket) -> None:
     future = datetime(2999, 1, 1, tzinfo=UTC)
     ids = [UUID(int=2**128 - 1), UUID(market.orders["buyer"]["id"])]
-    of_orders, of_notifications = [encode_cursor(one) for one in ids], [encode_cursor(future, 1, one) for one in ids]
+    of_buyer, of_seller = (
+        [encode_cursor(("orders", column), one) for one in ids] for column in ("buyer_id", "seller_id")
+    )
+    of_notifications = [encode_cursor(("notifications",), future, 1, one) for one in ids]
     for path, who, others, cursors in (
-        ("/order/api/user-orders", "other_buyer", "buyer", of_orders),
-        ("/order/api/seller-orders", "other_seller", "buyer", of_orders),
+        ("/order/api/user-orders", "other_buyer", "buyer", of_buyer),
+        ("/order/api/seller-orders", "other_seller", "buyer", of_seller),
         ("/notification/api/notifications", "other_buyer", "buyer", of_notifications),
     ):
         for cursor in cursors:

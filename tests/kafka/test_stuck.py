@@ -156,7 +156,7 @@ async def test_retry_is_recorded_and_giving_up_is_refused(make_redis_harness: Ma
             await give_up_stuck(deps, ADMIN, GiveUp("unknown", "enough"))
 
     assert error.value.slug == "destination-not-given-up"
-    [entry] = (await list_entries(harness.database, 10)).items
+    [entry] = (await list_entries(harness.database, "kafka", 10)).items
     assert (entry.action, entry.subject) == ("retry-stuck", "sample")
 
 

@@ -148,7 +148,7 @@ async def test_retry_makes_work_due_and_is_recorded(errands: Database) -> None:
         await STUCK.retry(tx, "ada", "1")
 
     assert await errands.fetchval("SELECT due_at <= now() FROM errands WHERE id = 1")
-    [entry] = (await list_entries(errands, 10)).items
+    [entry] = (await list_entries(errands, "errands", 10)).items
     assert (entry.actor, entry.action, entry.subject) == ("ada", "retry-stuck", "1")
     assert entry.details == {"kind": "errand", "failure": "failure 2"}
 
@@ -172,7 +172,7 @@ async def test_giving_up_locks_work_and_is_recorded(errands: Database) -> None:
             assert await other.fetch("SELECT FROM errands WHERE id = 1 FOR UPDATE SKIP LOCKED") == []
 
     assert given_up.id == "1"
-    [entry] = (await list_entries(errands, 10)).items
+    [entry] = (await list_entries(errands, "errands", 10)).items
     assert (entry.actor, entry.action, entry.subject) == ("ada", "give-up-stuck", "1")
     assert entry.details == {"kind": "errand", "failure": "failure 2", "reason": "no longer needed"}
 
@@ -186,7 +186,7 @@ async def test_running_work_cannot_be_given_up(errands: Database) -> None:
             await STUCK.give_up(tx, "ada", GiveUp("1", "too slow"))
 
     assert error.value.slug == "stuck-in-progress"
-    assert (await list_entries(errands, 10)).items == []
+    assert (await list_entries(errands, "errands", 10)).items == []
 
 
 async def test_work_that_is_not_stuck_is_not_found(errands: Database) -> None:

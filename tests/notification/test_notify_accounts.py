@@ -139,7 +139,11 @@ async def test_notification_that_arrives_between_two_pages_moves_no_other(deps: 
 
 
 async def test_invalid_cursor_is_refused(deps: Deps) -> None:
-    for cursor in ("nonsense", encode_cursor(new_id()), encode_cursor(NOON, "1", new_id())):
+    for cursor in (
+        "nonsense",
+        encode_cursor(("notifications",), new_id()),
+        encode_cursor(("notifications",), NOON, "1", new_id()),
+    ):
         with pytest.raises(Unprocessable):
             await notifications(deps, caller(MAYA), PageRequest(cursor=cursor))
 

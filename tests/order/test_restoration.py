@@ -349,6 +349,6 @@ async def test_restore_is_in_the_audit_log(market: Market) -> None:
 
     await restored(market)
 
-    [entry] = (await list_entries(market.database, 10)).items
+    [entry] = (await list_entries(market.database, "order", 10)).items
     assert (entry.actor, entry.action, entry.subject) == ("terminal:ada", "restore", "order")
     assert entry.details == {"compared": 1, "added": {"sessions": 1}, "differences": 0}

@@ -13,6 +13,7 @@ from nextbuy.kit.http.paging import decode_cursor, encode_cursor
 from nextbuy.kit.storage.database import Executor, Row, Transaction
 from nextbuy.kit.storage.retention import purge_statement
 
+_LIST: Final = ("admin-notifications",)
 _MAX_UNREAD: Final = 1_000
 """The highest number of unread notifications that is counted."""
 _MAX_MARKED: Final = 10_000
@@ -99,7 +100,7 @@ async def count_products(tx: Transaction, new: Sequence[NewProducts]) -> None:
 
 async def list_notifications(db: Executor, account_id: UUID, *, limit: int, cursor: str | None) -> Page[Notification]:
     """List notifications with the read marks of one admin, the newest event first."""
-    before = decode_cursor(cursor, datetime, int, UUID) if cursor else (None, None, None)
+    before = decode_cursor(_LIST, cursor, datetime, int, UUID) if cursor else (None, None, None)
     rows = await db.fetch(
         f"""
         SELECT {_NOTIFICATION}, products, day, position FROM notifications AS n
@@ -113,7 +114,7 @@ async def list_notifications(db: Executor, account_id: UUID, *, limit: int, curs
     page = [_notification(row) for row in rows[:limit]]
     if len(rows) <= limit:
         return Page(page, None)
-    return Page(page, encode_cursor(page[-1].created_at, rows[limit - 1]["position"], page[-1].id))
+    return Page(page, encode_cursor(_LIST, page[-1].created_at, rows[limit - 1]["position"], page[-1].id))
 
 
 async def mark_read(tx: Transaction, account_id: UUID, notification_id: UUID) -> Notification | None:

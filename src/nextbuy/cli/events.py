@@ -176,7 +176,7 @@ def audit(data: Path | None, service: str, limit: int, cursor: str | None) -> No
     """
     from nextbuy.kit.audit_log import list_entries
 
-    page = with_database(data, service, lambda database: list_entries(database, limit, cursor))
+    page = with_database(data, service, lambda database: list_entries(database, service, limit, cursor))
     for entry in page.items:
         details = msgspec.json.encode(entry.details).decode()
         click.echo(f"{entry.at:%Y-%m-%d %H:%M:%S}  {entry.actor}  {entry.action}  {entry.subject}  {details}")

@@ -45,12 +45,13 @@ async def record(tx: Transaction, actor: str, action: str, subject: str, **detai
     )
 
 
-async def list_entries(db: Executor, limit: int, cursor: str | None = None) -> Page[AuditEntry]:
-    """Return a page of the audit log, newest first.
+async def list_entries(db: Executor, service: str, limit: int, cursor: str | None = None) -> Page[AuditEntry]:
+    """Return a page of the audit log of a service, newest first.
 
     Raises:
         Unprocessable: the cursor is invalid.
     """
-    rows = await db.fetch(_PAGE, decode_cursor(cursor, UUID)[0] if cursor else None, limit + 1)
+    listed = ("audit", service)
+    rows = await db.fetch(_PAGE, decode_cursor(listed, cursor, UUID)[0] if cursor else None, limit + 1)
     entries = [AuditEntry(**dict(row, details=msgspec.json.decode(row["details"]))) for row in rows[:limit]]
-    return Page(entries, encode_cursor(entries[-1].id) if len(rows) > limit else None)
+    return Page(entries, encode_cursor(listed, entries[-1].id) if len(rows) > limit else None)

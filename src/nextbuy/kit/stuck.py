@@ -120,11 +120,12 @@ class StuckWork:
 
     async def page(self, db: Executor, request: PageRequest) -> Page[Stuck]:
         """Return a page of stuck work, longest stuck first; an invalid cursor is `Unprocessable`."""
-        since, last = decode_cursor(request.start, datetime, str) if request.start else (None, None)
+        listed = ("stuck", *self._kinds)
+        since, last = decode_cursor(listed, request.start, datetime, str) if request.start else (None, None)
         rows = await db.fetch(self._page, since, last, request.limit + 1)
         items = [Stuck(**row) for row in rows[: request.limit]]
         more = len(rows) > request.limit
-        return Page(items, encode_cursor(items[-1].since, items[-1].id) if more else None)
+        return Page(items, encode_cursor(listed, items[-1].since, items[-1].id) if more else None)
 
     async def status(self, deps: _HasDatabase) -> dict[str, object]:
         """Return the amount of stuck work by kind, as a part of the service's status."""

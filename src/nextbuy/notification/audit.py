@@ -9,4 +9,4 @@ from nextbuy.notification.deps import Deps
 async def audit(deps: Deps, caller: Caller, request: PageRequest) -> Page[AuditEntry]:
     """List retries of stuck mails and decisions to give them up, newest first."""
     await deps.auth.validate_admin(caller)
-    return await list_entries(deps.database, request.limit, request.start)
+    return await list_entries(deps.database, "notification", request.limit, request.start)

@@ -9,4 +9,4 @@ from nextbuy.order.deps import Deps
 async def audit(deps: Deps, caller: Caller, request: PageRequest) -> Page[AuditEntry]:
     """List retries of stuck work and decisions to give it up, newest first."""
     await deps.auth.validate_user(caller)
-    return await list_entries(deps.database, request.limit, request.start)
+    return await list_entries(deps.database, "order", request.limit, request.start)

@@ -4,7 +4,7 @@ A page covers sessions in the order of their ids, including sessions that are on
 events and compared field by field. A page is read in one snapshot, so that new checkouts cause no differences.
 """
 
-from typing import Annotated
+from typing import Annotated, Final
 from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -16,6 +16,8 @@ from nextbuy.order.deps import Deps
 from nextbuy.order.differences import Difference, session_differences
 from nextbuy.order.history import fold
 from nextbuy.order.store import session_projection
+
+_LIST: Final = ("verify-history",)
 
 
 class VerifyHistory(Struct, frozen=True):
@@ -40,7 +42,9 @@ async def verify_history(deps: Deps, caller: Caller, request: VerifyHistory) -> 
         Conflict: the sessions of the page have too many events (`too-many-events`).
     """
     await deps.auth.validate_user(caller)
-    after = session_projection.BEFORE_FIRST_ID if request.cursor is UNSET else decode_cursor(request.cursor, UUID)[0]
+    after = session_projection.BEFORE_FIRST_ID
+    if request.cursor is not UNSET:
+        after = decode_cursor(_LIST, request.cursor, UUID)[0]
     async with deps.database.transaction() as tx:
         await tx.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         ids = await session_projection.session_ids(tx, after, limit=request.limit)
@@ -52,4 +56,4 @@ async def verify_history(deps: Deps, caller: Caller, request: VerifyHistory) -> 
         for difference in session_differences(session_id, stored.get(session_id), fold(logged.get(session_id, [])))
     ]
     more = len(ids) == request.limit
-    return HistoryVerified(verified=len(ids), items=items, next_cursor=encode_cursor(ids[-1]) if more else None)
+    return HistoryVerified(verified=len(ids), items=items, next_cursor=encode_cursor(_LIST, ids[-1]) if more else None)

@@ -128,7 +128,8 @@ async def set_status(tx: Transaction, shop_id: UUID, status: ShopStatus, *, reas
 
 async def list_sellers(db: Executor, status: ShopStatus, *, limit: int, cursor: str | None) -> Page[Seller]:
     """List the sellers in a status, oldest first."""
-    after = decode_cursor(cursor, datetime, UUID) if cursor else (None, None)
+    listed = ("sellers", status)
+    after = decode_cursor(listed, cursor, datetime, UUID) if cursor else (None, None)
     rows = await db.fetch(
         f"""
         SELECT {_SELLER} FROM shops
@@ -141,4 +142,4 @@ async def list_sellers(db: Executor, status: ShopStatus, *, limit: int, cursor: 
     )
     sellers = [_seller(row) for row in rows[:limit]]
     has_next = len(rows) > limit
-    return Page(sellers, encode_cursor(sellers[-1].submitted_at, sellers[-1].shop.id) if has_next else None)
+    return Page(sellers, encode_cursor(listed, sellers[-1].submitted_at, sellers[-1].shop.id) if has_next else None)

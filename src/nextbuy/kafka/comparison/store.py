@@ -13,6 +13,7 @@ from nextbuy.kit.storage.database import Database, Executor, from_row
 from nextbuy.kit.storage.leases import Leases
 from nextbuy.kit.storage.retention import FIRST_MOMENT, purge, purge_statement
 
+_LIST: Final = ("comparison-findings",)
 _LEASES: Final = Leases("comparison_leases", seconds=60, key="name")
 """Longer than a round. If the lease ends early, two copies compare at the same time, which does no harm."""
 _NAME: Final = "comparison"
@@ -112,10 +113,10 @@ async def list_findings(db: Executor, limit: int, cursor: str | None = None) -> 
     Raises:
         Unprocessable: the cursor is invalid.
     """
-    below = decode_cursor(cursor, UUID)[0] if cursor else None
+    below = decode_cursor(_LIST, cursor, UUID)[0] if cursor else None
     rows = await db.fetch(_PAGE, below, limit + 1)
     findings = [from_row(StoredFinding, row) for row in rows[:limit]]
-    return Page(findings, encode_cursor(findings[-1].id) if len(rows) > limit else None)
+    return Page(findings, encode_cursor(_LIST, findings[-1].id) if len(rows) > limit else None)
 
 
 async def purge_findings(database: Database) -> None:

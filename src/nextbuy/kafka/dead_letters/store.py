@@ -206,10 +206,11 @@ async def list_dead_letters(
     Raises:
         Unprocessable: the cursor is invalid, or a time is out of range.
     """
-    below = decode_cursor(cursor, UUID)[0] if cursor else None
+    listed = ("dead-letters", *only.values(), status)
+    below = decode_cursor(listed, cursor, UUID)[0] if cursor else None
     rows = await db.fetch(_PAGE, *only.values(), status, below, limit + 1)
     letters = [from_row(row) for row in rows[:limit]]
-    return Page(letters, encode_cursor(letters[-1].id) if len(rows) > limit else None)
+    return Page(letters, encode_cursor(listed, letters[-1].id) if len(rows) > limit else None)
 
 
 async def count_waiting(db: Executor) -> int:

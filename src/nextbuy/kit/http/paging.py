@@ -1,7 +1,12 @@
-"""Cursors: the position of a page in a list, as opaque text."""
+"""Cursors: the position of a page in one list, as opaque text.
+
+A list is its name with all that decides which items it has and in which order; a cursor of another list is refused.
+"""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
 from datetime import datetime
+from hashlib import blake2s
 from typing import Any, Final
 from uuid import UUID
 
@@ -17,21 +22,32 @@ _FIRST_YEAR, _LAST_YEAR = 1970, 9998
 InvalidCursor: Final = Unprocessable.of("invalid-cursor", "Invalid cursor. Request the first page again.")
 
 
-def encode_cursor(*parts: Part) -> str:
-    """Return the cursor of the page after an item, from the item's sort key."""
-    return urlsafe_b64encode(msgspec.json.encode(parts)).rstrip(b"=").decode()
+def encode_cursor(of: Sequence[object], *parts: Part) -> str:
+    """Return the cursor of the page after an item, from the item's sort key.
+
+    `of` is the list: its name, order, filters and words, which JSON can hold.
+    """
+    return urlsafe_b64encode(msgspec.json.encode((_fingerprint(of), *parts))).rstrip(b"=").decode()
 
 
-def decode_cursor(cursor: str, *types: type[Part]) -> tuple[Any, ...]:
-    """Return the sort key in a cursor, if its parts have these types; raise InvalidCursor if they do not."""
+def decode_cursor(of: Sequence[object], cursor: str, *types: type[Part]) -> tuple[Any, ...]:
+    """Return the sort key in a cursor of the list `of`, whose parts have these types.
+
+    Raises:
+        InvalidCursor: it belongs to another list, or is no cursor.
+    """
     try:
         raw = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-        parts: tuple[Any, ...] = msgspec.json.decode(raw, type=tuple[types])  # type: ignore[valid-type]
+        fingerprint, *parts = msgspec.json.decode(raw, type=tuple[str, *types])  # type: ignore[valid-type]
     except (ValueError, msgspec.MsgspecError, RecursionError) as error:
         raise InvalidCursor from error
-    if not all(map(_storable, parts)):
+    if fingerprint != _fingerprint(of) or not all(map(_storable, parts)):
         raise InvalidCursor
-    return parts
+    return tuple(parts)
+
+
+def _fingerprint(of: Sequence[object]) -> str:
+    return blake2s(msgspec.json.encode(of), digest_size=6).hexdigest()
 
 
 def _storable(part: Part) -> bool:

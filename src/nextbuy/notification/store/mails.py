@@ -130,7 +130,8 @@ _MAIL: Final = "id, account_id, kind, recipient, subject, status, reason, attemp
 
 async def list_mails(db: Executor, status: MailStatus | None, *, limit: int, cursor: str | None) -> Page[Mail]:
     """List mails in a status, or in any, newest first."""
-    last = None if cursor is None else decode_cursor(cursor, UUID)[0]
+    listed = ("mails", status)
+    last = None if cursor is None else decode_cursor(listed, cursor, UUID)[0]
     rows = await db.fetch(
         f"""
         SELECT {_MAIL} FROM mails WHERE {"true" if status is None else "status = $3"} AND ($1::uuid IS NULL OR id < $1)
@@ -141,7 +142,7 @@ async def list_mails(db: Executor, status: MailStatus | None, *, limit: int, cur
         *([] if status is None else [status]),
     )
     items = [Mail(**row) for row in rows[:limit]]
-    return Page(items, encode_cursor(items[-1].id) if len(rows) > limit else None)
+    return Page(items, encode_cursor(listed, items[-1].id) if len(rows) > limit else None)
 
 
 async def get_mail(db: Executor, mail_id: UUID) -> MailWithBody | None:

@@ -1,6 +1,6 @@
 """The SQL that reads orders, and sessions as their buyers see them."""
 
-from typing import Final
+from typing import Final, Literal
 from uuid import UUID
 
 import msgspec
@@ -132,25 +132,27 @@ _LIST: Final = """
     SELECT id, number, shop_id, status, total, currency, created_at FROM orders
      WHERE {owner} = $1 AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3
 """
-_OF_BUYER: Final = _LIST.format(owner="buyer_id")
-_OF_SELLER: Final = _LIST.format(owner="seller_id")
+_LISTS: Final = {column: _LIST.format(owner=column) for column in ("buyer_id", "seller_id")}
 
 
 async def orders_of_buyer(db: Executor, buyer_id: UUID, *, limit: int, cursor: str | None) -> Page[OrderListed]:
     """Return a page of a buyer's orders, newest first; an invalid cursor is `Unprocessable`."""
-    return await _page(db, _OF_BUYER, buyer_id, limit, cursor)
+    return await _page(db, "buyer_id", buyer_id, limit, cursor)
 
 
 async def orders_of_seller(db: Executor, seller_id: UUID, *, limit: int, cursor: str | None) -> Page[OrderListed]:
     """Return a page of the orders of a seller's shop, newest first; an invalid cursor is `Unprocessable`."""
-    return await _page(db, _OF_SELLER, seller_id, limit, cursor)
+    return await _page(db, "seller_id", seller_id, limit, cursor)
 
 
-async def _page(db: Executor, sql: str, owner: UUID, limit: int, cursor: str | None) -> Page[OrderListed]:
-    last = None if cursor is None else decode_cursor(cursor, UUID)[0]
-    rows = await db.fetch(sql, owner, last, limit + 1)
+async def _page(
+    db: Executor, column: Literal["buyer_id", "seller_id"], owner: UUID, limit: int, cursor: str | None
+) -> Page[OrderListed]:
+    listed = ("orders", column)
+    last = None if cursor is None else decode_cursor(listed, cursor, UUID)[0]
+    rows = await db.fetch(_LISTS[column], owner, last, limit + 1)
     items = [from_row(OrderListed, row, total=_total(row)) for row in rows[:limit]]
-    return Page(items, encode_cursor(items[-1].id) if len(rows) > limit else None)
+    return Page(items, encode_cursor(listed, items[-1].id) if len(rows) > limit else None)
 
 
 def _total(row: Row) -> Money:

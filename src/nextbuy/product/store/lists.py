@@ -93,43 +93,47 @@ class PageIds(Struct, frozen=True):
     next_cursor: str | None
 
 
-def _next_cursor(rows: list[Row], limit: int, column: str) -> str | None:
+def _next_cursor(listed: tuple[object, ...], rows: list[Row], limit: int, column: str) -> str | None:
     """Return the cursor of the next page, if `rows` has one row more than the page."""
     if len(rows) <= limit:
         return None
     last = rows[limit - 1]
-    return encode_cursor(last[column], last["id"])
+    return encode_cursor(listed, last[column], last["id"])
 
 
 async def list_for_sale(db: Executor, sort: Sort, category: str | None, *, limit: int, cursor: str | None) -> PageIds:
     """List products for sale, sold-out ones included."""
     column = _ORDERS[sort][0]
+    listed = ("for-sale", sort, category and category.lower())
     after: tuple[object, ...] = ()
     if cursor is not None:
-        after = decode_cursor(cursor, datetime if column == "created_at" else int, UUID)
+        after = decode_cursor(listed, cursor, datetime if column == "created_at" else int, UUID)
     filters = () if category is None else (category,)
     sql = FOR_SALE_QUERIES[sort, category is not None, cursor is not None]
     rows = await db.fetch(sql, limit + 1, *filters, *after)
-    return PageIds([row["id"] for row in rows[:limit]], _next_cursor(rows, limit, column))
+    return PageIds([row["id"] for row in rows[:limit]], _next_cursor(listed, rows, limit, column))
 
 
 async def search(db: Executor, words: str, prefix: str, *, limit: int, cursor: str | None) -> PageIds:
     """Find products for sale by words and the prefix of one more word; in stock first, then the best match."""
-    rank, product_id = (None, None) if cursor is None else decode_cursor(cursor, int, UUID)
+    listed = ("search", words, prefix)
+    rank, product_id = (None, None) if cursor is None else decode_cursor(listed, cursor, int, UUID)
     rows = await db.fetch(SEARCH, words, f"{prefix}:*" if prefix else "", limit + 1, rank, product_id)
-    return PageIds([row["id"] for row in rows[:limit]], _next_cursor(rows, limit, "rank"))
+    return PageIds([row["id"] for row in rows[:limit]], _next_cursor(listed, rows, limit, "rank"))
 
 
 async def list_by_status(db: Executor, status: Decision, *, limit: int, cursor: str | None) -> Page[Product]:
     """List the products in a status, oldest first."""
-    after = (None, None) if cursor is None else decode_cursor(cursor, datetime, UUID)
+    listed = ("products", status)
+    after = (None, None) if cursor is None else decode_cursor(listed, cursor, datetime, UUID)
     rows = await db.fetch(_BY_STATUS, status, limit + 1, *after)
-    return Page([product_from_row(row) for row in rows[:limit]], _next_cursor(rows, limit, "created_at"))
+    return Page([product_from_row(row) for row in rows[:limit]], _next_cursor(listed, rows, limit, "created_at"))
 
 
 async def list_by_seller(db: Executor, seller_id: UUID, *, limit: int, cursor: str | None) -> Page[OwnProduct]:
     """List a seller's products in any status, newest first."""
-    before = (None, None) if cursor is None else decode_cursor(cursor, datetime, UUID)
+    listed = ("shop-products",)
+    before = (None, None) if cursor is None else decode_cursor(listed, cursor, datetime, UUID)
     rows = await db.fetch(_BY_SELLER, seller_id, limit + 1, *before)
     items = [from_row(OwnProduct, row, **computed_fields(row)) for row in rows[:limit]]
-    return Page(items, _next_cursor(rows, limit, "created_at"))
+    return Page(items, _next_cursor(listed, rows, limit, "created_at"))
