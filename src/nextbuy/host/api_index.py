@@ -8,17 +8,25 @@ import msgspec
 
 from nextbuy.contracts.registry import CALLS, EVENTS
 from nextbuy.kit.apidocs.asyncapi import asyncapi
+from nextbuy.kit.config import REDIS_PREFIX, Kafka
 from nextbuy.kit.service import Service
 
 
-def events_document(services: Sequence[Service]) -> bytes:
-    """Return the AsyncAPI document of all events and calls, with the accepted history of both."""
+def events_document(
+    services: Sequence[Service], *, kafka: Kafka | None = None, redis_prefix: str = REDIS_PREFIX
+) -> bytes:
+    """Return the AsyncAPI document of all events and calls, with the accepted history of both.
+
+    `kafka` and `redis_prefix` are the settings of the bus.
+    """
     accepted = (resources.files("nextbuy.contracts") / "history.json").read_bytes()
     return asyncapi(
         services,
         EVENTS,
         CALLS,
         version=metadata.version("nextbuy"),
+        kafka=kafka,
+        redis_prefix=redis_prefix,
         history=msgspec.json.decode(accepted, type=dict[str, Any]),
     )
 

@@ -243,7 +243,9 @@ async def serving_gateway(settings: Settings, process: Process, listener: socket
             documents={
                 "/health/version": lambda: encode({"version": version}),
                 "/openapi.json": lambda: openapi(services, version=version),
-                "/asyncapi.json": lambda: events_document(services),
+                "/asyncapi.json": lambda: events_document(
+                    services, kafka=settings.kafka, redis_prefix=settings.redis_prefix
+                ),
             },
             collect_status=status_collector(process, list(SERVICES), postgres, watch),
             pages=pages(demo=demo),

@@ -15,7 +15,7 @@ from nextbuy.contracts.registry import CALLS, EVENTS
 from nextbuy.contracts.values import Money, Timestamp
 from nextbuy.host.api_index import events_document, index_lines
 from nextbuy.host.composition import SERVICES as HOSTED
-from nextbuy.kit.apidocs.asyncapi import ON_KAFKA, asyncapi
+from nextbuy.kit.apidocs.asyncapi import asyncapi
 from nextbuy.kit.apidocs.examples import example
 from nextbuy.kit.apidocs.openapi import Schemas
 from nextbuy.kit.config import Kafka
@@ -54,6 +54,18 @@ class Channel(Object):
 
 class Named(Object):
     name: str
+
+
+class Variable(Object):
+    description: str
+    default: str
+
+
+class Server(Object):
+    host: str
+    protocol: Literal["kafka", "kafka-secure", "redis"]
+    description: str
+    variables: dict[Key, Variable]
 
 
 class Operation(Object):
@@ -95,6 +107,7 @@ class Document(Object):
     asyncapi: Literal["3.0.0"]
     info: Info
     defaultContentType: str  # noqa: N815
+    servers: dict[Key, Server]
     channels: dict[Key, Channel]
     operations: dict[Key, Operation]
     components: Components
@@ -259,8 +272,29 @@ def test_command_line_lists_the_same() -> None:
     assert [line for line in lines if event.search(line)]
 
 
-def test_topics_have_the_prefix_of_kafka() -> None:
-    assert Kafka().prefix == ON_KAFKA
+def test_server_and_channels_are_those_of_the_configured_kafka() -> None:
+    kafka = Kafka(servers="broker.internal:9093", security_protocol="SASL_SSL", prefix="shop.", password="hush")
+    text = asyncapi(SERVICES, [Lit], version="1", kafka=kafka)
+    document = json.loads(text)
+    assert document["servers"]["kafka"]["protocol"] == "kafka-secure"
+    channel = document["channels"]["lamp.lit"]
+    assert channel["address"] == channel["bindings"]["kafka"]["topic"] == "shop.lamp.lit"
+    assert b"broker.internal" not in text
+    assert b"hush" not in text
+
+
+def test_server_and_channels_are_those_of_the_configured_redis() -> None:
+    document = json.loads(asyncapi(SERVICES, [Lit], version="1", redis_prefix="shop:"))
+    assert document["servers"].keys() == {"redis"}
+    assert document["servers"]["redis"]["protocol"] == "redis"
+    assert document["channels"]["lamp.lit"]["address"] == "shop:stream:lamp.lit"
+    assert document["channels"]["lamp.lit"]["bindings"]["kafka"]["topic"] == "nextbuy.lamp.lit"
+
+
+def test_published_document_follows_the_settings() -> None:
+    kafka = Kafka(servers="b:9092", prefix="shop.")
+    document = json.loads(events_document([hosted.service for hosted in HOSTED.values()], kafka=kafka))
+    assert {channel["address"].partition(".")[0] for channel in document["channels"].values()} == {"shop"}
 
 
 def test_document_is_deterministic() -> None:

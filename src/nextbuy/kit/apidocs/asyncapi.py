@@ -14,11 +14,20 @@ import msgspec
 from nextbuy.contracts.message import Call, Envelope, Event
 from nextbuy.kit.apidocs.examples import example
 from nextbuy.kit.apidocs.openapi import Json, Schemas, document, first_line
-from nextbuy.kit.events.bus.cloud_event import NAMES, POSITION, SAME_FOR_ALL, position_header, to_binary
+from nextbuy.kit.config import REDIS_PREFIX, Kafka
+from nextbuy.kit.events.bus.cloud_event import (
+    DATA_SCHEMA,
+    NAMES,
+    POSITION,
+    SAME_FOR_ALL,
+    SCHEMA_PREFIX,
+    SOURCE_PREFIX,
+    position_header,
+    to_binary,
+)
+from nextbuy.kit.events.bus.redis_connection import stream_of
 from nextbuy.kit.service import Service
 
-ON_KAFKA: Final = "nextbuy."
-"""The prefix of topic names on Kafka."""
 _ABOUT: Final = (
     "Events are published through the outbox of their service, delivered at least once and in order per key, and "
     "applied once. On Kafka an event is a CloudEvent 1.0 in binary mode: the headers are its envelope, the value is "
@@ -27,15 +36,21 @@ _ABOUT: Final = (
 _TRACEPARENT: Final = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
-def asyncapi(
+def asyncapi(  # noqa: PLR0913
     services: Sequence[Service],
     events: Sequence[type[Event]],
     calls: Sequence[type[Call[Any]]] = (),
     *,
     version: str,
     history: Mapping[str, Json] | None = None,
+    kafka: Kafka | None = None,
+    redis_prefix: str = REDIS_PREFIX,
 ) -> bytes:
-    """Return the document of `events` and `calls`, with their versions from `history` (by kind and name)."""
+    """Return the document of `events` and `calls`, with their versions from `history` (by kind and name).
+
+    `kafka` and `redis_prefix` are the settings of the bus: with servers of Kafka, it is Kafka.
+    """
+    bus = _Bus(kafka or Kafka(), redis_prefix)
     schemas = Schemas()
     for kind in [*events, *calls, *(call.reply for call in calls)]:
         schemas.add(kind)
@@ -58,7 +73,8 @@ def asyncapi(
             "asyncapi": "3.0.0",
             "info": {"title": "NextBuy events", "version": version, "description": _ABOUT},
             "defaultContentType": "application/json",
-            "channels": {event.topic: _channel(event, services) for event in ordered},
+            "servers": bus.servers(),
+            "channels": {event.topic: _channel(event, services, bus) for event in ordered},
             "operations": dict(sorted(operations.items())),
             "components": {
                 "messages": {event.__name__: _message(event, services, schemas, versions) for event in ordered},
@@ -70,12 +86,40 @@ def asyncapi(
     )
 
 
-def _channel(event: type[Event], services: Sequence[Service]) -> Json:
+class _Bus:
+    """The names on the bus. Hosts are not published: the document is public, and brokers are not."""
+
+    def __init__(self, kafka: Kafka, redis_prefix: str) -> None:
+        self._kafka = kafka
+        self._redis_prefix = redis_prefix
+
+    def servers(self) -> Json:
+        """Return the server object of the bus."""
+        if not self._kafka.servers:
+            return {"redis": _server("redis", "Redis Streams", "localhost:6379", "NEXTBUY_REDIS_URL")}
+        protocol = "kafka-secure" if "SSL" in self._kafka.security_protocol else "kafka"
+        return {"kafka": _server(protocol, "Apache Kafka", "localhost:9092", "NEXTBUY_KAFKA_SERVERS")}
+
+    def topic(self, event: type[Event]) -> str:
+        """Return the name of an event's topic on Kafka."""
+        return self._kafka.prefix + event.topic
+
+    def address(self, event: type[Event]) -> str:
+        """Return the topic on Kafka, or the stream on Redis."""
+        return self.topic(event) if self._kafka.servers else stream_of(self._redis_prefix, event.topic)
+
+
+def _server(protocol: str, description: str, example_host: str, setting: str) -> Json:
+    variable = {"description": f"HOST:PORT, as in the setting {setting}.", "default": example_host}
+    return {"host": "{host}", "protocol": protocol, "description": description, "variables": {"host": variable}}
+
+
+def _channel(event: type[Event], services: Sequence[Service], bus: _Bus) -> Json:
     return {
-        "address": event.topic,
+        "address": bus.address(event),
         "description": first_line(event),
         "messages": {event.__name__: {"$ref": f"#/components/messages/{event.__name__}"}},
-        "bindings": {"kafka": {"topic": ON_KAFKA + event.topic, "bindingVersion": "0.5.0"}},
+        "bindings": {"kafka": {"topic": bus.topic(event), "bindingVersion": "0.5.0"}},
         "x-publishers": _publishers(event, services),
         "x-subscribers": sorted(
             {service.name for service in services for one in service.subscriptions if event in one.events}
@@ -136,6 +180,14 @@ def _headers() -> Json:
         "type": "string",
         "description": "Its position in its publisher's event log (the `sequence` extension).",
         "pattern": "^[0-9]{19}$",
+    }
+    named[NAMES["source"]]["format"] = "uri"
+    named[NAMES["source"]]["pattern"] = f"^{SOURCE_PREFIX}[a-z]+$"
+    named[DATA_SCHEMA] = {
+        "type": "string",
+        "description": "The topic and the version of the event's schema, as a URI.",
+        "format": "uri",
+        "pattern": f"^{SCHEMA_PREFIX}[a-z.-]+:[0-9]+$",
     }
     fixed = {header: {"type": "string", "const": value.decode()} for header, value in SAME_FOR_ALL}
     return {"type": "object", "required": [*fixed, *named], "properties": fixed | named}

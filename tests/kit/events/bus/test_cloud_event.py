@@ -1,14 +1,16 @@
 """Envelopes convert to CloudEvents and back without loss."""
 
+import re
 from datetime import UTC, datetime
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec import Raw
+from msgspec import Raw, structs
 
-from nextbuy.contracts.message import Envelope
+from nextbuy.contracts.message import Envelope, Event
+from nextbuy.contracts.registry import EVENTS
 from nextbuy.contracts.values import new_id
 from nextbuy.kit.events.bus.cloud_event import Header, from_binary, position_header, position_in, to_binary
 from nextbuy.kit.events.bus.interface import MAX_POSITION
@@ -36,7 +38,8 @@ def test_envelope_becomes_headers_and_event_becomes_value() -> None:
         "content-type": b"application/json",
         "ce_id": str(ENVELOPE.id).encode(),
         "ce_type": b"order.created",
-        "ce_source": b"order",
+        "ce_dataschema": b"urn:nextbuy:event:order.created:3",
+        "ce_source": b"urn:nextbuy:service:order",
         "ce_time": b"2026-11-22T20:00:00Z",
         "ce_partitionkey": "снег ☃".encode(),
         "ce_schemaversion": b"3",
@@ -110,3 +113,20 @@ def test_cloud_event_of_another_system_is_converted_field_by_field() -> None:
     ]
     read = msgspec.json.decode(from_binary(headers, b""))
     assert read == {"id": "text", "tenant": "�", "time": "", "data": None}
+
+
+def test_source_without_the_prefix_is_read_as_it_is() -> None:
+    headers, value = to_binary(BODY)
+    older = [(name, b"order" if name == "ce_source" else content) for name, content in headers]
+    assert msgspec.json.decode(from_binary(older, value), type=Envelope) == ENVELOPE
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.topic)
+def test_source_and_schema_are_absolute_uris(event: type[Event]) -> None:
+    envelope = structs.replace(ENVELOPE, type=event.topic, schema_version=event.schema_version)
+    headers = dict(to_binary(msgspec.json.encode(envelope))[0])
+    assert headers["ce_dataschema"] == f"urn:nextbuy:event:{event.topic}:{event.schema_version}".encode()
+    for name in ("ce_source", "ce_dataschema"):
+        content = headers[name]
+        assert isinstance(content, bytes)
+        assert re.fullmatch(rb"urn:[a-z0-9][a-z0-9-]{1,31}:[A-Za-z0-9.:_-]+", content)

@@ -6,6 +6,7 @@ unchanged. The event's position in its publisher's log, which is beside the enve
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -29,8 +30,16 @@ NAMES: Final = {
 """Header of each attribute. CloudEvents names have no `_`; tracing tools expect `traceparent` without a prefix."""
 POSITION: Final = "ce_sequence"
 """Header of the position in the publisher's event log."""
+DATA_SCHEMA: Final = "ce_dataschema"
+"""Header of the schema's URI, which is made of type and version, and so is no attribute of the envelope."""
+SOURCE_PREFIX: Final = "urn:nextbuy:service:"
+"""Beginning of the URI of a source, before the name of the service."""
+SCHEMA_PREFIX: Final = "urn:nextbuy:event:"
+"""Beginning of the URI of a schema, before topic and version: `urn:nextbuy:event:order.created:1`."""
+_SOURCE: Final = SOURCE_PREFIX.encode()
 _POSITION_DIGITS: Final = len(str(MAX_POSITION))
 """Zero-padded, because the extension requires values that sort as text."""
+_DERIVED: Final = frozenset({POSITION, DATA_SCHEMA})
 _ATTRIBUTES: Final = {header: name for name, header in NAMES.items()}
 _DATA: Final = "data"
 _REQUIRED: Final = frozenset({*NAMES, _DATA})
@@ -73,7 +82,8 @@ def to_binary(body: bytes) -> tuple[list[Header], bytes]:
         *SAME_FOR_ALL,
         (NAMES["id"], known.id.encode()),
         (NAMES["type"], known.type.encode()),
-        (NAMES["source"], known.source.encode()),
+        _schema_header(known.type, known.schema_version),
+        (NAMES["source"], _SOURCE + known.source.encode()),
         (NAMES["time"], known.time.encode()),
         (NAMES["key"], known.key.encode()),
         (NAMES["schema_version"], b"%d" % known.schema_version),
@@ -98,10 +108,17 @@ def _convert_unknown(body: bytes) -> tuple[list[Header], bytes]:
             elif name in _NUMBERS:
                 headers.append((header, b"%d" % int(bytes(raw))))
             else:
-                headers.append((header, _decode_text(raw).encode()))
+                prefix = _SOURCE if name == "source" else b""
+                headers.append((header, prefix + _decode_text(raw).encode()))
+        headers.append(_schema_header(_decode_text(fields["type"]), int(bytes(fields["schema_version"]))))
     except _DECODE_ERRORS:
         return [], body
     return headers, value
+
+
+@lru_cache(1_024)
+def _schema_header(topic: str, version: int) -> Header:
+    return DATA_SCHEMA, f"{SCHEMA_PREFIX}{topic}:{version}".encode()
 
 
 def position_header(position: int) -> Header:
@@ -121,12 +138,14 @@ def from_binary(headers: Iterable[Header], value: bytes) -> bytes:
     is_event = False
     for header, content in headers:
         raw = content.encode() if isinstance(content, str) else content or b""
-        if header == POSITION:
+        if header in _DERIVED:
             continue
         if header == _SPEC:
             is_event = True
         elif (name := _ATTRIBUTES.get(header)) is not None:
             fields[name] = Raw(raw) if name in _NUMBERS and raw.isdigit() else raw.decode(errors="replace")
+            if name == "source":
+                fields[name] = raw.removeprefix(_SOURCE).decode(errors="replace")
         elif header.startswith(_UNKNOWN):
             fields[header.removeprefix(_UNKNOWN)] = Raw(raw)
         elif header.startswith(_EXTENSION):
