@@ -1,6 +1,6 @@
 """Cursors: the position of a page in one list, as opaque text.
 
-A list is its name with all that decides which items it has and in which order; a cursor of another list is refused.
+A list is its name, order, filters and words; a cursor of another list is refused.
 """
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -34,7 +34,7 @@ def decode_cursor(of: Sequence[object], cursor: str, *types: type[Part]) -> tupl
     """Return the sort key in a cursor of the list `of`, whose parts have these types.
 
     Raises:
-        InvalidCursor: it belongs to another list, or is no cursor.
+        InvalidCursor: it belongs to another list, or is malformed.
     """
     try:
         raw = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))

@@ -31,7 +31,7 @@ NAMES: Final = {
 POSITION: Final = "ce_sequence"
 """Header of the position in the publisher's event log."""
 DATA_SCHEMA: Final = "ce_dataschema"
-"""Header of the schema's URI, which is made of type and version, and so is no attribute of the envelope."""
+"""Header of the schema's URI, which is made of type and version; the envelope does not have it."""
 SOURCE_PREFIX: Final = "urn:nextbuy:service:"
 """Beginning of the URI of a source, before the name of the service."""
 SCHEMA_PREFIX: Final = "urn:nextbuy:event:"
