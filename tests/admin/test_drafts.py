@@ -62,7 +62,7 @@ NOTIFIED: dict[str, tuple[Event, str]] = {
     ),
     "seller-registered": (
         SellerRegistered(shop_id=SHOP, user_id=new_id(), shop_name="Kiln", status="pending", shop_version=1),
-        "“Kiln” is a new shop and cannot sell yet. Approve or reject it.",
+        "“Kiln” waits for approval and cannot sell yet. Approve or reject it.",
     ),
 }
 

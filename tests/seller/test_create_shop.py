@@ -7,14 +7,18 @@ import pytest
 from nextbuy.auth.model import Suspended
 from nextbuy.contracts.auth import Account, ValidateSeller
 from nextbuy.contracts.errors import Forbidden
+from nextbuy.contracts.seller import ListSellers, SellerDecision, Shop
 from nextbuy.contracts.values import Role
 from nextbuy.seller.create_shop import CreateShop, create_shop
+from nextbuy.seller.decide_seller import decide_seller
 from nextbuy.seller.deps import Deps
+from nextbuy.seller.list_sellers import list_sellers
 from nextbuy.seller.model import ShopExists, ShopNameTaken
 from nextbuy.seller.my_shop import my_shop
 from tests.callers import account, caller
 from tests.doubles import StubCalls
 from tests.outbox import data, published
+from tests.seller.test_decide_seller import decision, open_shop
 
 POTTERY = CreateShop(name="Kiln & Clay", bio="Mugs.", category="ceramics")
 
@@ -48,6 +52,63 @@ async def test_second_shop_of_seller_is_refused(deps: Deps, owner: Account) -> N
         await create_shop(deps, caller(owner), CreateShop(name="Another", bio="", category="books"))
 
     assert len(await published(deps.database)) == 1
+
+
+async def rejected_shop(deps: Deps, owner: Account) -> Shop:
+    shop = (await create_shop(deps, caller(owner), POTTERY)).shop
+    await decide_seller(deps, decision(owner.id, "rejected", "Say more."))
+    return shop
+
+
+async def test_rejected_seller_applies_again(deps: Deps, owner: Account) -> None:
+    first = await rejected_shop(deps, owner)
+    other = (await create_shop(deps, caller(owner), CreateShop(name="Kiln", bio="Mugs of clay.", category="home"))).shop
+
+    assert (other.id, other.status, other.version) == (first.id, "pending", 3)
+    assert (other.name, other.bio, other.category) == ("Kiln", "Mugs of clay.", "home")
+    assert other.slug.startswith("kiln-")
+    assert (await my_shop(deps, caller(owner))).shop == other
+    last = (await published(deps.database))[-1]
+    assert (last.type, data(last)["status"], data(last)["shop_version"]) == ("seller.registered", "pending", 3)
+    assert [one.shop for one in (await list_sellers(deps, ListSellers(status="pending", limit=5))).items] == [other]
+    await decide_seller(deps, decision(owner.id, "approved"))
+    assert (await my_shop(deps, caller(owner))).seller_status == "approved"
+
+
+async def test_rejected_seller_may_keep_the_name(deps: Deps, owner: Account) -> None:
+    await rejected_shop(deps, owner)
+    assert (await create_shop(deps, caller(owner), POTTERY)).shop.name == POTTERY.name
+
+
+async def test_rejected_seller_cannot_take_the_name_of_another(deps: Deps, owner: Account, calls: StubCalls) -> None:
+    await rejected_shop(deps, owner)
+    await open_shop(deps, calls, "Loom")
+    calls.replies[ValidateSeller] = owner
+
+    with pytest.raises(ShopNameTaken):
+        await create_shop(deps, caller(owner), CreateShop(name="LOOM", bio="", category="home"))
+
+    assert (await my_shop(deps, caller(owner))).seller_status == "rejected"
+
+
+async def test_one_of_concurrent_applications_of_a_rejected_seller_counts(deps: Deps, owner: Account) -> None:
+    await rejected_shop(deps, owner)
+    results = await asyncio.gather(
+        *(create_shop(deps, caller(owner), POTTERY) for _ in range(5)), return_exceptions=True
+    )
+    assert [isinstance(one, ShopExists) for one in results].count(True) == 4
+    assert len(await published(deps.database)) == 3
+
+
+@pytest.mark.parametrize("decisions", [["approved"], ["approved", "suspended"]])
+async def test_seller_who_is_not_rejected_cannot_apply_again(
+    deps: Deps, owner: Account, decisions: list[SellerDecision]
+) -> None:
+    await create_shop(deps, caller(owner), POTTERY)
+    for one in decisions:
+        await decide_seller(deps, decision(owner.id, one, "x"))
+    with pytest.raises(ShopExists):
+        await create_shop(deps, caller(owner), POTTERY)
 
 
 async def test_shop_name_is_unique_ignoring_case(deps: Deps, owner: Account, calls: StubCalls) -> None:

@@ -63,7 +63,7 @@ def draft_of(inbound: InboundEvent) -> NotificationDraft | None:
             link = f"/product/{event.product_id}"
         case SellerRegistered():
             kind, title = "seller-registered", "Seller waiting for approval"
-            message = f"{quoted(event.shop_name)} is a new shop and cannot sell yet. Approve or reject it."
+            message = f"{quoted(event.shop_name)} waits for approval and cannot sell yet. Approve or reject it."
             link = "/admin#sellers"
         case OrderCreated():
             kind, title = "order-created", "New order"

@@ -144,7 +144,7 @@ class _SellerEvent(Event):
 
 
 class SellerRegistered(_SellerEvent, topic="seller.registered", key="shop_id"):
-    """A seller has opened a shop, which waits for approval."""
+    """A seller has opened a shop, or has applied again after a rejection; the shop waits for approval."""
 
 
 class SellerApproved(_SellerEvent, topic="seller.approved", key="shop_id"):

@@ -201,7 +201,7 @@ def _shop_draft(event: SellerApproved | SellerRejected | SellerSuspended) -> Not
             message = f"{name} is approved. Buyers can find and buy its approved products. Add products at any time."
         case SellerRejected():
             kind, title = "shop-rejected", "Your shop was not approved"
-            message = f"{name} cannot sell. Reason: {as_sentence(event.reason)} We notify you if this changes."
+            message = f"{name} cannot sell. Reason: {as_sentence(event.reason)} Change what is needed, and apply again."
         case _:  # SellerSuspended
             kind, title = "shop-suspended", "Your shop is suspended"
             message = f"{name} cannot sell for now. Reason: {as_sentence(event.reason)} You can still open its orders."

@@ -1,4 +1,7 @@
-"""POST /seller/api/create-shop: create a shop, which then waits for approval by an admin."""
+"""POST /seller/api/create-shop: create a shop, which then waits for approval by an admin.
+
+The shop of a rejected seller gets the new name, description and category, and waits again.
+"""
 
 from typing import Annotated
 
@@ -8,6 +11,7 @@ from nextbuy.contracts.seller import SellerRegistered, Shop
 from nextbuy.contracts.values import NOT_BLANK, Category, new_id
 from nextbuy.kit.events.outbox import publish
 from nextbuy.kit.http.caller import Caller
+from nextbuy.kit.storage.database import Transaction, refuse_duplicate
 from nextbuy.seller import store
 from nextbuy.seller.deps import Deps
 from nextbuy.seller.model import ShopExists, ShopNameTaken, slug_of
@@ -28,10 +32,10 @@ class ShopCreated(Struct, frozen=True):
 
 
 async def create_shop(deps: Deps, caller: Caller, request: CreateShop) -> ShopCreated:
-    """Create a shop; it can sell once an admin has approved it.
+    """Create a shop, which can sell once an admin has approved it; a rejected seller applies again.
 
     Raises:
-        ShopExists: the seller already has a shop.
+        ShopExists: the seller already has a shop that is not rejected.
         ShopNameTaken: another shop has this name.
     """
     account = await deps.auth.validate_seller(caller)
@@ -46,18 +50,30 @@ async def create_shop(deps: Deps, caller: Caller, request: CreateShop) -> ShopCr
         seller_id=account.id,
         version=1,
     )
-    reply = ShopCreated(shop)
     async with deps.database.transaction() as tx:
         conflict = await store.insert_shop(tx, shop, seller_name=account.name, seller_email=account.email)
-        if conflict == "seller":
-            raise ShopExists
         if conflict == "name":
             raise ShopNameTaken
+        if conflict == "seller":
+            shop = await _apply_again(tx, shop)
         await publish(
             tx,
             SellerRegistered(
-                shop_id=shop.id, user_id=account.id, shop_name=shop.name, status="pending", shop_version=1
+                shop_id=shop.id,
+                user_id=account.id,
+                shop_name=shop.name,
+                status="pending",
+                shop_version=shop.version,
             ),
         )
+        reply = ShopCreated(shop)
         await caller.store_response(tx, reply)
     return reply
+
+
+async def _apply_again(tx: Transaction, shop: Shop) -> Shop:
+    with refuse_duplicate(ShopNameTaken()):
+        pending = await store.apply_again(tx, shop)
+    if pending is None:
+        raise ShopExists
+    return pending

@@ -55,6 +55,26 @@ async def insert_shop(
     return "seller" if await get_by_seller(tx, shop.seller_id) else "name"
 
 
+async def apply_again(tx: Transaction, shop: Shop) -> Shop | None:
+    """Give the rejected shop of a seller the texts of `shop`, pending again; None if the shop is not rejected.
+
+    Violates a unique index if another shop has the name.
+    """
+    row = await tx.fetchrow(
+        f"""
+        UPDATE shops SET name = $2, slug = $3, bio = $4, category = $5, status = 'pending', submitted_at = now(),
+                         version = version + 1
+         WHERE seller_id = $1 AND status = 'rejected' RETURNING {_SHOP}
+        """,  # noqa: S608  constant columns
+        shop.seller_id,
+        shop.name,
+        shop.slug,
+        shop.bio,
+        shop.category,
+    )
+    return None if row is None else Shop(**row)
+
+
 async def get_by_seller(db: Executor, seller_id: UUID) -> Shop | None:
     """Return a seller's shop, or None."""
     row = await db.fetchrow(f"SELECT {_SHOP} FROM shops WHERE seller_id = $1", seller_id)  # noqa: S608  constant columns

@@ -6,8 +6,8 @@ call. A commit that wrote to the outbox wakes the service's relay, which publish
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from typing import Any, Final, TypeVar
 
@@ -211,6 +211,15 @@ class Database(Executor):
 
 async def _skip_reset(_connection: "asyncpg.Connection[Row]") -> None:
     """Skip the reset of a released connection: no state of a connection is ever set, and a reset costs a round trip."""
+
+
+@contextmanager
+def refuse_duplicate(refusal: AppError) -> Iterator[None]:
+    """Raise `refusal` if a statement in the block violates a unique index; the transaction then ends."""
+    try:
+        yield
+    except asyncpg.UniqueViolationError:
+        raise refusal from None
 
 
 def as_app_error(error: BaseException) -> AppError | None:

@@ -9,7 +9,7 @@ import { money, parseAmount, plainAmount, reasonsOf } from "../format.js";
 
 const STANDING = {
   pending: "An admin reviews your shop before it opens. You can already offer products; buyers see them once the shop is approved.",
-  rejected: "An admin has refused this shop, so it cannot sell.",
+  rejected: "An admin has refused this shop, so it cannot sell. Your notifications have the reason. Change what is needed, and apply again.",
   suspended: "This shop is suspended, so it cannot sell.",
 };
 
@@ -30,7 +30,7 @@ async function show(main) {
     STANDING[standing] && el("p", { class: `notice ${standing === "pending" ? "" : "bad"}`, role: "status" }, STANDING[standing]),
     shop.bio && el("p", { class: "soft" }, shop.bio),
     el("p", { class: "row" }, linkButton("/figures", "Figures of your shop", "quiet"), offers && el("a", { class: "jump", href: "#offer" }, "Offer a product")),
-    el("div", { class: "desk" }, el("section", {}, el("h2", {}, "Your products"), products), el("div", {}, offers && offering(shop, list), el("section", {}, el("h2", {}, "Orders"), orders))),
+    el("div", { class: "desk" }, el("section", {}, el("h2", {}, "Your products"), products), el("div", {}, offers && offering(shop, list), standing === "rejected" && applying(main, shop, "Apply again"), el("section", {}, el("h2", {}, "Orders"), orders))),
   );
 }
 
@@ -39,24 +39,29 @@ function opening(main) {
     main,
     el("h1", {}, "Open your shop"),
     el("p", { class: "lead" }, "Tell buyers who you are. An admin reviews it before it opens."),
-    el(
-      "section",
-      { class: "panel narrow" },
-      form({
-        fields: [
-          field({ name: "name", label: "Name of the shop", minlength: 2, maxlength: 100, autocomplete: "organization" }),
-          field({ name: "category", label: "What you sell", hint: "In a word or two, such as “ceramics” or “garden”.", maxlength: 60 }),
-          field({ name: "bio", label: "About the shop", tag: "textarea", rows: 4, maxlength: 2000, hint: "Two sentences are enough." }),
-        ],
-        button: "Open the shop",
-        act: (body, key) => send("POST", "/seller/api/create-shop", body, key),
-        done: async () => {
-          await show(main);
-          announce("Your shop waits for approval.");
-        },
-      }),
-    ),
+    el("section", { class: "panel narrow" }, application(main, {}, "Open the shop")),
   );
+}
+
+/** The form of a rejected seller, with the texts of the refused shop. */
+function applying(main, shop, button) {
+  return el("section", { class: "panel", id: "apply" }, el("h2", {}, button), application(main, shop, button));
+}
+
+function application(main, shop, button) {
+  return form({
+    fields: [
+      field({ name: "name", label: "Name of the shop", minlength: 2, maxlength: 100, autocomplete: "organization", value: shop.name }),
+      field({ name: "category", label: "What you sell", hint: "In a word or two, such as “ceramics” or “garden”.", maxlength: 60, value: shop.category }),
+      field({ name: "bio", label: "About the shop", tag: "textarea", rows: 4, maxlength: 2000, hint: "Two sentences are enough.", value: shop.bio }),
+    ],
+    button,
+    act: (body, key) => send("POST", "/seller/api/create-shop", body, key),
+    done: async () => {
+      await show(main);
+      announce("Your shop waits for approval.");
+    },
+  });
 }
 
 const price = (text) => {
