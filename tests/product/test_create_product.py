@@ -104,7 +104,13 @@ async def test_errors_of_auth_and_seller_are_passed_on(service: ServiceHarness, 
 
 @pytest.mark.parametrize(
     ("title", "begins"),
-    [("Crème Brûlée  Set!", "creme-brulee-set-"), ("日本の茶碗", ""), ("--", ""), ("x" * 200, "x" * 60 + "-")],
+    [
+        ("Crème Brûlée  Set!", "creme-brulee-set-"),
+        ("日本の茶碗", "ribennochawan-"),
+        ("Łopata ogrodowa", "lopata-ogrodowa-"),
+        ("--", ""),
+        ("x" * 200, "x" * 60 + "-"),
+    ],
 )
 async def test_slug_is_derived_from_title_and_never_empty(service: ServiceHarness, title: str, begins: str) -> None:
     product = await service.create_product(await service.seller(), title)

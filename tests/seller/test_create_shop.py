@@ -86,7 +86,7 @@ async def test_rejected_seller_cannot_take_the_name_of_another(deps: Deps, owner
     calls.replies[ValidateSeller] = owner
 
     with pytest.raises(ShopNameTaken):
-        await create_shop(deps, caller(owner), CreateShop(name="LOOM", bio="", category="home"))
+        await create_shop(deps, caller(owner), CreateShop(name="L\u200bOOM", bio="", category="home"))
 
     assert (await my_shop(deps, caller(owner))).seller_status == "rejected"
 
@@ -111,13 +111,33 @@ async def test_seller_who_is_not_rejected_cannot_apply_again(
         await create_shop(deps, caller(owner), POTTERY)
 
 
-async def test_shop_name_is_unique_ignoring_case(deps: Deps, owner: Account, calls: StubCalls) -> None:
-    await create_shop(deps, caller(owner), POTTERY)
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("CAF\u00c9 & CLAY", "Caf\u00e9  &  Clay", " Caf\u00e9 & Clay ", "Caf\u00e9\u00a0&\u3000Clay"),
+        *("Cafe\u0301 & Clay", "Caf\u00e9 & \uff23\uff4c\uff41\uff59", "Caf\u00e9 \ufe60 \U0001d402lay"),
+        *("Caf\u00e9 & C\u200blay", "Caf\u00e9 & Cl\u200cay", "\ufeffC\u200da\u00adf\u00e9 & \u200eClay\u2060"),
+        *("Caf\u00e9 & Cla\ufe0fy", "Caf\u00e9\u3164& Clay", "Caf\u00e9 &\u2800Clay", "\u2068Caf\u00e9\u2069 & Clay"),
+    ],
+)
+async def test_name_that_looks_like_that_of_another_shop_is_taken(
+    deps: Deps, owner: Account, calls: StubCalls, name: str
+) -> None:
+    await create_shop(deps, caller(owner), CreateShop(name="Caf\u00e9 & Clay", bio="", category="books"))
     other = account(Role.SELLER)
     calls.replies[ValidateSeller] = other
 
     with pytest.raises(ShopNameTaken):
-        await create_shop(deps, caller(other), CreateShop(name="KILN & CLAY", bio="", category="books"))
+        await create_shop(deps, caller(other), CreateShop(name=name, bio="", category="books"))
+
+
+@pytest.mark.parametrize("name", ["Cafe & Clay", "Caf\u00e9 Clay", "Caf\u00e9 & Clays"])
+async def test_name_that_looks_different_is_free(deps: Deps, owner: Account, calls: StubCalls, name: str) -> None:
+    await create_shop(deps, caller(owner), CreateShop(name="Caf\u00e9 & Clay", bio="", category="books"))
+    other = account(Role.SELLER)
+    calls.replies[ValidateSeller] = other
+
+    assert (await create_shop(deps, caller(other), CreateShop(name=name, bio="", category="books"))).shop.name == name
 
 
 async def test_ten_concurrent_requests_open_one_shop(deps: Deps, owner: Account) -> None:
@@ -139,6 +159,7 @@ async def test_seller_refused_by_auth_opens_no_shop(deps: Deps, owner: Account, 
     assert await published(deps.database) == []
 
 
-async def test_name_without_ascii_letters_gets_a_slug(deps: Deps, owner: Account) -> None:
-    shop = (await create_shop(deps, caller(owner), CreateShop(name="茶道具", bio="", category="tea"))).shop
-    assert shop.slug.startswith("shop-")
+@pytest.mark.parametrize(("name", "slug"), [("Łódź Øre", "lodz-ore-"), ("茶道具", "chadaoju-"), ("★ ★", "shop-")])
+async def test_slug_is_the_name_in_latin_letters(deps: Deps, owner: Account, name: str, slug: str) -> None:
+    shop = (await create_shop(deps, caller(owner), CreateShop(name=name, bio="", category="tea"))).shop
+    assert shop.slug.startswith(slug)

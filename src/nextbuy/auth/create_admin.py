@@ -9,6 +9,7 @@ from nextbuy.auth.deps import Deps
 from nextbuy.auth.model import MAX_PASSWORD, MIN_PASSWORD, EmailTaken, check_new_password, normal_name, require_email
 from nextbuy.contracts.auth import Account, AccountRegistered, AccountReinstated
 from nextbuy.contracts.errors import Unprocessable
+from nextbuy.contracts.text import normal_secret
 from nextbuy.contracts.values import Role, new_id
 from nextbuy.kit.events.outbox import publish
 
@@ -20,7 +21,7 @@ async def create_admin(deps: Deps, email: str, password: str, name: str = "Admin
         Unprocessable: the e-mail, password or name is invalid.
         Conflict: the e-mail belongs to a buyer or seller (`email-taken`).
     """
-    email = require_email(email)
+    email, password = require_email(email), normal_secret(password)
     if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
         raise Unprocessable(f"Choose a password of {MIN_PASSWORD} to {MAX_PASSWORD} characters.", field="password")
     check_new_password(password, email=email)

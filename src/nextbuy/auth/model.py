@@ -21,7 +21,8 @@ from nextbuy.contracts.errors import (
     Unprocessable,
     wrong_role,
 )
-from nextbuy.contracts.values import Role
+from nextbuy.contracts.text import clean_line
+from nextbuy.contracts.values import OPAQUE, Role
 
 ACCESS_LIFE: Final = timedelta(minutes=15)
 REFRESH_LIFE: Final = timedelta(days=30)
@@ -31,10 +32,10 @@ _MIN_DIFFERENT: Final = 3
 """Different characters of a password."""
 _MAX_NAME: Final = 200
 _EXAMPLES: Final = ["correct horse battery staple"]
-Password = Annotated[str, Meta(min_length=MIN_PASSWORD, max_length=MAX_PASSWORD, examples=_EXAMPLES)]
-GivenPassword = Annotated[str, Meta(min_length=1, max_length=MAX_PASSWORD, examples=_EXAMPLES)]
+Password = Annotated[str, Meta(min_length=MIN_PASSWORD, max_length=MAX_PASSWORD, examples=_EXAMPLES), OPAQUE]
+GivenPassword = Annotated[str, Meta(min_length=1, max_length=MAX_PASSWORD, examples=_EXAMPLES), OPAQUE]
 """A password at login; an earlier rule may have allowed what `Password` does not."""
-GivenToken = Annotated[str, Meta(min_length=1, max_length=200)]
+GivenToken = Annotated[str, Meta(min_length=1, max_length=200), OPAQUE]
 
 
 EmailTaken: Final = Conflict.of("email-taken", "An account with this e-mail exists. Log in, or use another e-mail.")
@@ -88,12 +89,11 @@ def require_email(given: str) -> str:
 
 
 def normal_name(given: str) -> str:
-    """Return a name in NFC and one line, without invisible characters.
-
-    Raises:
-        Unprocessable: the name is too long, or has no visible character.
-    """
-    name = " ".join("".join(char if char.isprintable() else " " for char in normalize("NFC", given)).split())
+    """Return a name as one line of text; raise Unprocessable if it is too long, or if nothing of it is visible."""
+    try:
+        name = clean_line(given)
+    except ValueError as error:
+        raise Unprocessable(str(error), field="name") from None
     if not name or len(name) > _MAX_NAME:
         raise Unprocessable(f"Enter a name of 1 to {_MAX_NAME} characters.", field="name")
     return name

@@ -23,6 +23,7 @@ from nextbuy.cli.projections import SERVICE as ANALYTICS
 from nextbuy.cli.projections import projections, rebuild
 from nextbuy.cli.resend import resend
 from nextbuy.cli.restore import restore
+from nextbuy.contracts.text import clean_lines
 from nextbuy.contracts.values import PAGE_LIMIT
 from nextbuy.kafka.dead_letters.replay_requests import LEASES, Replay, get_replay
 from nextbuy.kafka.dead_letters.store import DeadLetter, Filter, Status, get_dead_letter, list_dead_letters
@@ -147,8 +148,11 @@ def discard(data: Path | None, letter_id: UUID, reason: str) -> None:
     from nextbuy.kafka.dead_letters import operations
     from nextbuy.kit.audit_log import terminal_actor
 
-    reason = reason.strip()
-    if not 1 <= len(reason) <= MAX_REASON or "\0" in reason:
+    try:
+        reason = clean_lines(reason)
+    except ValueError as error:
+        fail(str(error))
+    if not 1 <= len(reason) <= MAX_REASON:
         fail(f"The reason must have 1 to {MAX_REASON} characters.")
 
     async def act(database: Database) -> DeadLetter:

@@ -1,13 +1,121 @@
-"""The rules of texts that people type."""
+"""The rules of texts that people type: one form of each text, nothing that cannot be seen, and keys to compare by."""
 
+import re
 from typing import Final
+from unicodedata import category, combining, normalize
 
-_UNSEEN: Final = "\u00ad\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u2060\u2066\u2067\u2068\u2069\ufeff"
-"""Characters without an appearance of their own, which copying text from a page often adds at its ends."""
+from anyascii import anyascii
+
+_MAX_MARKS: Final = 30
+"""Marks on one letter: as in the Stream-Safe Text Format (UAX #15), which no word of a language exceeds."""
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+"""Control characters besides tab and line breaks; surrogates and noncharacters, which XML and mail cannot carry."""
+_LINE_BREAK: Final = re.compile("\r\n?|[\u2028\u2029]")
+_OVERRIDE: Final = re.compile("[\u202d\u202e]")
+_UNNEEDED: Final = re.compile(
+    # A flag, such as Scotland's, contains tags; elsewhere they are invisible.
+    "(\U0001f3f4[\U000e0020-\U000e007e]+\U000e007f)|"
+    "[\u00ad\u034f\u180e\u200b\u202a-\u202c\u2060-\u2064\u206a-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
+"""Invisible characters without a meaning in the text of a page, such as zero-width spaces and soft hyphens."""
+_JOINER_AT_END: Final = re.compile(r"(?<!\S)[\u200c\u200d]+|(?<![\u200c\u200d])[\u200c\u200d]+(?!\S)")
+"""A joiner that joins nothing. Inside words, Persian, Indic scripts and emoji need it."""
+_OPEN_ISOLATES, _CLOSE_ISOLATE = "\u2066\u2067\u2068", "\u2069"
+_ISOLATE: Final = re.compile(f"[{_OPEN_ISOLATES}{_CLOSE_ISOLATE}]")
+_ISOLATES: Final = str.maketrans("", "", _OPEN_ISOLATES + _CLOSE_ISOLATE)
+_EDGES: Final = "\u061c\u200b\u200c\u200d\u200e\u200f\u2060\u00ad\ufeff"
+_BLANKS: Final = str.maketrans(dict.fromkeys("\u115f\u1160\u2800\u3164\uffa0", " "))
+"""Letters and signs that look like a blank: Hangul fillers and the empty Braille pattern."""
+_NOT_IN_SLUG: Final = re.compile(r"[^a-z0-9]+")
+
+
+def clean_line(text: str) -> str:
+    """Return a text of one line in NFC, without invisible characters, and with single blanks; "" if nothing is visible.
+
+    Raises:
+        ValueError: it contains a control character or a line break, or is not readable in its direction.
+    """
+    if not (text.isascii() and text.isprintable()):
+        text = trim(_cleaned(text))
+        if "\n" in text or "\t" in text:
+            raise ValueError("Write this text in one line. Remove line breaks and tabs.")
+    return " ".join(text.split())
+
+
+def clean_lines(text: str) -> str:
+    """Return a text that may have several lines, in the form of `clean_line` except for its blanks.
+
+    Raises:
+        ValueError: as `clean_line`, but line breaks and tabs are allowed.
+    """
+    return trim(_cleaned(text)) if not (text.isascii() and text.isprintable()) else text.strip()
+
+
+def normal_secret(text: str) -> str:
+    """Return a password in NFC, so that every keyboard writes the same one."""
+    return normalize("NFC", text) if _has_few_marks(text) else text
 
 
 def trim(text: str) -> str:
     """Remove white space and invisible characters from the ends of a text."""
-    while (trimmed := text.strip().strip(_UNSEEN)) != text:
+    while (trimmed := text.strip().strip(_EDGES)) != text:
         text = trimmed
     return text
+
+
+def look_alike_key(name: str) -> str:
+    """Return a key that is equal for names that look the same: NFKC, no case, single blanks, nothing invisible."""
+    folded = normalize("NFKC", normalize("NFKC", name).casefold()).translate(_BLANKS)
+    return " ".join("".join(char for char in folded if not _is_ignorable(char)).split())
+
+
+def slug_words(text: str, limit: int) -> str:
+    """Return the words of a text in ASCII, at most `limit` characters, joined by hyphens; "" without letters."""
+    words = "".join(" " if category(char)[0] in "CPSZ" else char for char in normalize("NFKC", text))
+    return _NOT_IN_SLUG.sub("-", anyascii(words).lower()).strip("-")[:limit].strip("-")
+
+
+def _cleaned(text: str) -> str:
+    if control := _CONTROL.search(text):
+        raise ValueError(f"This text contains the control character U+{ord(control[0]):04X}. Remove it.")
+    if _OVERRIDE.search(text):
+        raise ValueError("This text contains a character that reverses its direction. Remove it.")
+    text = _JOINER_AT_END.sub("", _UNNEEDED.sub(r"\1", _LINE_BREAK.sub("\n", text)))
+    if _ISOLATE.search(text):
+        text = "\n".join(map(_isolated, text.split("\n")))
+    if not _has_few_marks(text):
+        raise ValueError("This text has too many accents on one letter. Remove some.")
+    text = normalize("NFC", text)
+    return text if any(_is_visible(char) for char in text.translate(_BLANKS)) else ""
+
+
+def _is_visible(char: str) -> bool:
+    # Letters that are newer than our tables are unassigned in them.
+    return category(char)[0] in "LNPS" or category(char) in ("Cn", "Co")
+
+
+def _has_few_marks(text: str) -> bool:
+    """Return whether no letter has more marks than a word needs; ordering many marks takes quadratic time."""
+    marks = 0
+    for char in text:
+        marks = marks + 1 if char >= "\u0300" and combining(char) else 0
+        if marks > _MAX_MARKS:
+            return False
+    return True
+
+
+def _isolated(line: str) -> str:
+    """Remove isolates (UAX #9) unless each is closed in its line, so that none reaches beyond the text."""
+    depth = 0
+    for char in line:
+        if char in _OPEN_ISOLATES:
+            depth += 1
+        elif char == _CLOSE_ISOLATE:
+            depth -= 1
+        if depth < 0:
+            break
+    return line if depth == 0 else line.translate(_ISOLATES)
+
+
+def _is_ignorable(char: str) -> bool:
+    return category(char) == "Cf" or char == "\u034f" or "\ufe00" <= char <= "\ufe0f"

@@ -30,6 +30,20 @@ MAX_TOPICS: Final = 200
 MAX_INTEGER: Final = 2**53 - 1
 """The highest count and amount: JSON carries it exactly to every reader, and a `bigint` holds it."""
 
+
+class TextForm(StrEnum):
+    """The form of a text that a person types; `contracts/text.py` has the rules."""
+
+    LINE = "line"
+    LINES = "lines"
+    OPAQUE = "opaque"
+
+
+TEXT: Final = "text"
+"""The key of a text's form in the `extra` of its `Meta`; without it, a text of a public request is one line."""
+LINES: Final = Meta(extra={TEXT: TextForm.LINES})
+OPAQUE: Final = Meta(extra={TEXT: TextForm.OPAQUE})
+
 Timestamp = Annotated[datetime, Meta(tz=True)]
 """A time as in RFC 3339, with an offset; UTC in all responses and events."""
 Hour = Annotated[Timestamp, Meta(description="The beginning of the hour, in UTC.")]
@@ -93,8 +107,8 @@ LocalPath = Annotated[
 
 NOT_BLANK: Final = Meta(pattern=r"\S", extra={"invalid": "Blank. Enter a text."})
 Title = Annotated[str, Meta(min_length=1, max_length=200, examples=["Brass lamp"]), NOT_BLANK]
-LongText = Annotated[str, Meta(max_length=10_000, examples=["A lamp of brass, with a shade of linen."])]
-ShortText = Annotated[ReasonText, Meta(min_length=1), NOT_BLANK]
+LongText = Annotated[str, Meta(max_length=10_000, examples=["A lamp of brass, with a shade of linen."]), LINES]
+ShortText = Annotated[ReasonText, Meta(min_length=1), NOT_BLANK, LINES]
 Tag = Annotated[str, Meta(min_length=1, max_length=50, examples=["brass"]), NOT_BLANK]
 Category = Annotated[CategoryName, Meta(min_length=1), NOT_BLANK]
 Email = Annotated[
@@ -106,7 +120,7 @@ Email = Annotated[
     ),
 ]
 """A stored address."""
-GivenEmail = Annotated[EmailAddress, Meta(min_length=1)]
+GivenEmail = Annotated[EmailAddress, Meta(min_length=1), OPAQUE]
 """An address as a person types it; `contracts.email_address` has the grammar."""
 Limit = Annotated[int, Meta(ge=1, le=PAGE_LIMIT)]
 BatchLimit = Annotated[int, Meta(ge=1, le=1_000)]

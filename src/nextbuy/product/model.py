@@ -1,7 +1,6 @@
 """The rules of products: slugs, search terms, basket lines, and the effects of moderation and admin decisions."""
 
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Final
 from uuid import UUID
@@ -22,13 +21,13 @@ from nextbuy.contracts.product import (
     merge_lines,
 )
 from nextbuy.contracts.seller import Shop
+from nextbuy.contracts.text import slug_words
 from nextbuy.contracts.values import MAX_LINES, MAX_STOCK, Price, ShopStatus, Tagged
 
 MAX_SLUG_TITLE: Final = 60
 """Characters of the title that a slug may contain."""
 ADMIN_RULE: Final = "admin-decision"
 REJECTED_RULE: Final = "rejected-before"
-_NOT_IN_SLUG: Final = re.compile(r"[^a-z0-9]+")
 _UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 _OPERATORS: Final = re.compile(r'"|\bor\b|(?:^|\s)-', re.IGNORECASE)
 _LAST_WORD: Final = re.compile(r"(.*?)(?<!\S)(\w{2,})", re.DOTALL)
@@ -75,8 +74,7 @@ class Offer(StockLevel, frozen=True):
 
 def slug_of(title: str, suffix: str) -> str:
     """Return a product's slug: the title in ASCII, and a suffix that makes it unique and not empty."""
-    ascii_only = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
-    words = _NOT_IN_SLUG.sub("-", ascii_only)[:MAX_SLUG_TITLE].strip("-")
+    words = slug_words(title, MAX_SLUG_TITLE)
     return f"{words}-{suffix}" if words else suffix
 
 

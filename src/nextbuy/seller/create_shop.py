@@ -8,7 +8,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from nextbuy.contracts.seller import SellerRegistered, Shop
-from nextbuy.contracts.values import NOT_BLANK, Category, new_id
+from nextbuy.contracts.values import LINES, NOT_BLANK, Category, new_id
 from nextbuy.kit.events.outbox import publish
 from nextbuy.kit.http.caller import Caller
 from nextbuy.kit.storage.database import Transaction, refuse_duplicate
@@ -21,7 +21,7 @@ class CreateShop(Struct, frozen=True):
     """The name, description and category of a new shop."""
 
     name: Annotated[str, Meta(min_length=2, max_length=100, examples=["Winter Lamps"]), NOT_BLANK]
-    bio: Annotated[str, Meta(max_length=2_000)]
+    bio: Annotated[str, Meta(max_length=2_000), LINES]
     category: Category
 
 
@@ -39,13 +39,13 @@ async def create_shop(deps: Deps, caller: Caller, request: CreateShop) -> ShopCr
         ShopNameTaken: another shop has this name.
     """
     account = await deps.auth.validate_seller(caller)
-    shop_id, name = new_id(), request.name.strip()
+    shop_id = new_id()
     shop = Shop(
         id=shop_id,
-        name=name,
-        slug=slug_of(name, shop_id),
-        bio=request.bio.strip(),
-        category=request.category.strip(),
+        name=request.name,
+        slug=slug_of(request.name, shop_id),
+        bio=request.bio,
+        category=request.category,
         status="pending",
         seller_id=account.id,
         version=1,

@@ -1,15 +1,15 @@
 """The rules of shops: their slugs, and the decisions that may follow each status."""
 
-import re
-import unicodedata
 from typing import Final
 from uuid import UUID
 
 from nextbuy.contracts.errors import Conflict, Forbidden, NotFound
 from nextbuy.contracts.seller import SellerDecision
+from nextbuy.contracts.text import slug_words
 from nextbuy.contracts.values import ShopStatus
 
-_NOT_IN_SLUG: Final = re.compile(r"[^a-z0-9]+")
+_MAX_SLUG_NAME: Final = 60
+"""Characters of the name that a slug may contain."""
 
 ALLOWED_DECISIONS: Final[dict[ShopStatus, frozenset[SellerDecision]]] = {
     "pending": frozenset({"approved", "rejected"}),
@@ -31,9 +31,7 @@ DecisionNotAllowed: Final = Conflict.of(
 
 def slug_of(name: str, shop_id: UUID) -> str:
     """Return a shop's slug: its name in ASCII, and the end of its id to make it unique."""
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
-    words = _NOT_IN_SLUG.sub("-", plain).strip("-")[:60].strip("-") or "shop"
-    return f"{words}-{shop_id.hex[-6:]}"
+    return f"{slug_words(name, _MAX_SLUG_NAME) or 'shop'}-{shop_id.hex[-6:]}"
 
 
 def check_decision(status: ShopStatus, decision: SellerDecision) -> None:

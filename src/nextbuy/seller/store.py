@@ -5,6 +5,7 @@ from typing import Final, Literal
 from uuid import UUID
 
 from nextbuy.contracts.seller import Seller, Shop
+from nextbuy.contracts.text import look_alike_key
 from nextbuy.contracts.values import Page, ShopStatus
 from nextbuy.kit.http.paging import decode_cursor, encode_cursor
 from nextbuy.kit.storage.database import Executor, Row, Transaction, from_row
@@ -38,14 +39,17 @@ async def insert_shop(
             INSERT INTO account_statuses AS a (account_id, suspended, position) VALUES ($2, false, 0)
             ON CONFLICT (account_id) DO UPDATE SET position = a.position RETURNING suspended
         )
-        INSERT INTO shops (id, seller_id, seller_name, seller_email, name, slug, bio, category, account_suspended)
-        SELECT $1, $2, $3, $4, $5, $6, $7, $8, suspended FROM account ON CONFLICT DO NOTHING RETURNING id
+        INSERT INTO shops (
+            id, seller_id, seller_name, seller_email, name, name_key, slug, bio, category, account_suspended
+        )
+        SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, suspended FROM account ON CONFLICT DO NOTHING RETURNING id
         """,
         shop.id,
         shop.seller_id,
         seller_name,
         seller_email,
         shop.name,
+        look_alike_key(shop.name),
         shop.slug,
         shop.bio,
         shop.category,
@@ -62,8 +66,8 @@ async def apply_again(tx: Transaction, shop: Shop) -> Shop | None:
     """
     row = await tx.fetchrow(
         f"""
-        UPDATE shops SET name = $2, slug = $3, bio = $4, category = $5, status = 'pending', submitted_at = now(),
-                         version = version + 1
+        UPDATE shops SET name = $2, slug = $3, bio = $4, category = $5, name_key = $6, status = 'pending',
+                         submitted_at = now(), version = version + 1
          WHERE seller_id = $1 AND status = 'rejected' RETURNING {_SHOP}
         """,  # noqa: S608  constant columns
         shop.seller_id,
@@ -71,6 +75,7 @@ async def apply_again(tx: Transaction, shop: Shop) -> Shop | None:
         shop.slug,
         shop.bio,
         shop.category,
+        look_alike_key(shop.name),
     )
     return None if row is None else Shop(**row)
 

@@ -11,7 +11,7 @@ import pytest
 from msgspec import Meta, Struct
 
 from nextbuy.contracts.errors import Conflict, Unavailable
-from nextbuy.contracts.values import Nothing, new_id
+from nextbuy.contracts.values import LINES, Nothing, new_id
 from nextbuy.kit.http.app import App
 from nextbuy.kit.http.caller import Caller
 from nextbuy.kit.observability.telemetry import Journal, start_span
@@ -28,7 +28,7 @@ class Reserve(Struct, frozen=True):
     """A request for units."""
 
     product_id: UUID
-    text: Annotated[str, Meta(max_length=500)] = ""
+    text: Annotated[str, Meta(max_length=500), LINES] = ""
 
 
 class Deps:

@@ -9,6 +9,7 @@ from msgspec import inspect
 
 from nextbuy.contracts.errors import AppError, EndpointNotFound, FieldError, Unprocessable, WrongMediaType
 from nextbuy.kit.field_messages import field_error
+from nextbuy.kit.http.texts import clean_texts
 from nextbuy.kit.service import CallHandler, Route
 from nextbuy.kit.strict_json import DECODE_ERRORS, NulCharacter, decode_json
 from nextbuy.kit.wire import Request
@@ -71,6 +72,7 @@ def _from_query(route: Route, request: Request, captured: dict[str, str]) -> obj
             _refuse_duplicates(pairs, route)
     if "%00" in query or "\0" in query or "\0" in request.path:
         _refuse_nul(fields)
+    fields = {**clean_texts(fields, route.request), **captured}
     kind: Any = route.request
     for name in _number_fields(kind) & fields.keys():
         fields[name] = _number(fields[name])
@@ -81,7 +83,7 @@ def _from_body(route: Route, request: Request, captured: dict[str, str]) -> obje
     body = request.body
     if body:
         _require_json(request)
-    value = decode_json(body or b"{}")
+    value = clean_texts(decode_json(body or b"{}"), route.request)
     if captured:
         value = {**msgspec.convert(value, dict[str, Any]), **captured}
     return msgspec.convert(value, type=route.request)
