@@ -17,7 +17,7 @@ from typing import Final
 import aiohttp
 
 from nextbuy.embedded.parent_watch import watch_parent
-from nextbuy.kit.config import Settings
+from nextbuy.kit.config import Settings, url_of
 from nextbuy.kit.restart import RestartDelay
 
 log: Final = logging.getLogger(__name__)
@@ -64,10 +64,10 @@ class Supervisor:
         self._processes: dict[str, asyncio.subprocess.Process] = {}
         self._watchers: list[asyncio.Task[None]] = []
 
-    def _port(self, name: str) -> int:
+    def _url(self, name: str) -> str:
         if name == "gateway":
-            return self._settings.port
-        return int(self._settings.service_urls[name].rpartition(":")[2])
+            return url_of(self._settings.host, self._settings.port)
+        return self._settings.service_urls[name]
 
     async def start(self, names: Collection[str]) -> None:
         """Start processes and wait until each answers; raise TimeoutError if one does not."""
@@ -76,12 +76,12 @@ class Supervisor:
             self._watchers.append(asyncio.create_task(self._watch(name)))
         async with asyncio.timeout(_START_TIMEOUT), aiohttp.ClientSession() as session:
             for name in names:
-                await _wait_until_live(session, f"http://127.0.0.1:{self._port(name)}/health/live")
+                await _wait_until_live(session, f"{self._url(name)}/health/live")
 
     async def _spawn(self, name: str) -> None:
         environment = _environment(self._settings) | {
             "NEXTBUY_HOST": self._settings.host if name == "gateway" else "127.0.0.1",
-            "NEXTBUY_PORT": str(self._port(name)),
+            "NEXTBUY_PORT": self._url(name).rpartition(":")[2],
             "NEXTBUY_DEMO": "1" if self._demo else "",
             "NEXTBUY_REUSE_PORT": "" if name == "gateway" else "1",
         }

@@ -189,6 +189,14 @@ class Settings(Struct, frozen=True, kw_only=True):
 
 
 _DEFAULT: Final = Settings(secret=b"")
+_LOOPBACK: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  not bound here
+"""The address under which this machine reaches a server that listens on all addresses."""
+
+
+def url_of(host: str, port: int) -> str:
+    """Return the URL under which this machine reaches a server; an IPv6 address is in brackets (RFC 3986, 3.2.2)."""
+    host = _LOOPBACK.get(host, host)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def documented_settings(kind: type[Struct] = Settings) -> Iterator[Setting]:
@@ -211,7 +219,7 @@ def from_environment(environment: Mapping[str, str] = os.environ, *, secret: byt
     if read("STRIPE_KEY"):
         message = "NEXTBUY_STRIPE_KEY is set, but this version pays through the simulator only. Unset it."
         raise ConfigError(message)
-    host = read("HOST", _DEFAULT.host)
+    host = read("HOST", _DEFAULT.host).strip("[]")
     port = int(_number("PORT", read("PORT"), _DEFAULT.port, minimum=1, maximum=65535))
     configured = read("SECRET").encode()
     if configured and len(configured) < _MIN_SECRET:
@@ -240,7 +248,7 @@ def from_environment(environment: Mapping[str, str] = os.environ, *, secret: byt
             for name in (*SERVICES, "simulator")
             if (url := _url(f"{name.upper()}_URL", read(f"{name.upper()}_URL"), {"http", "https"}))
         },
-        public_url=_url("PUBLIC_URL", read("PUBLIC_URL", f"http://{host}:{port}"), {"http", "https"}).rstrip("/"),
+        public_url=_url("PUBLIC_URL", read("PUBLIC_URL", url_of(host, port)), {"http", "https"}).rstrip("/"),
         host=host,
         port=port,
         data=Path(read("DATA", str(_DEFAULT.data))),
