@@ -51,12 +51,12 @@ NOTIFIED: dict[str, tuple[Event, str]] = {
             by=None,
             reason="",
             findings=[
-                Finding("banned-word", -80, "title", "A replica bowl"),
+                Finding("banned-word", -80, "title", "A pirated bowl", "pirated"),
                 Finding("incomplete-title", -10, "title", "Bowl"),
             ],
         ),
         (
-            "“Blue bowl” was rejected. A word in the title is not allowed: “A replica bowl”. The title is too short. "
+            "“Blue bowl” was rejected. A word in the title is not allowed: “pirated”. The title is too short. "
             "Its seller can change it."
         ),
     ),

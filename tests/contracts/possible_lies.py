@@ -30,7 +30,7 @@ _POSSIBLE_BECAUSE: Final = {
         """,
     "only product knows its rules of moderation": """
         Moderation.score Moderation.decision Moderation.reasons/shorter Moderation.reasons/reversed
-        Moderation.reasons/duplicated-item Finding.rule Finding.points Finding.field Finding.excerpt
+        Moderation.reasons/duplicated-item Finding.rule Finding.points Finding.field Finding.excerpt Finding.word
         """,
     "only product knows whether units were sold": "StockReleased.outcome",
     "only the provider knows its ids and the paths of its pages, which are on the marketplace's origin": """

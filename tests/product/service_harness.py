@@ -21,7 +21,7 @@ from nextbuy.product.create_product import CreateProduct, create_product
 from nextbuy.product.deps import Deps
 from nextbuy.product.get_product import GetProduct, get_product
 from nextbuy.product.hold_stock import hold_stock
-from nextbuy.product.model import ProductReply, shop_state
+from nextbuy.product.model import ProductShown, ShownProduct, shop_state, shown_product
 from nextbuy.product.product_cache import ProductCache
 from nextbuy.product.store.changes import ChangeFeed
 from nextbuy.product.store.shops import upsert_shops
@@ -36,6 +36,11 @@ def decoded(body: bytes) -> Json:
     """Decode a JSON body."""
     read: Json = msgspec.json.decode(body)
     return read
+
+
+def shown(product: Product, *, to_owner: bool = False) -> ShownProduct:
+    """Return a product as get-product shows it to anybody, or to its owner."""
+    return shown_product(product, moderation=to_owner).product
 
 
 class ServiceHarness:
@@ -88,10 +93,10 @@ class ServiceHarness:
         }
         return (await create_product(self.deps, caller(who), convert(fields, CreateProduct))).product
 
-    async def get_product(self, key: object, who: Account | None = None) -> Product:
+    async def get_product(self, key: object, who: Account | None = None) -> ShownProduct:
         """Return a product as `who`, or an anonymous visitor, sees it."""
         reply = await get_product(self.deps, caller(who), GetProduct(str(key)))
-        return convert(decoded(reply.body), ProductReply).product
+        return convert(decoded(reply.body), ProductShown).product
 
     async def hold(self, *lines: tuple[Product, int], session: UUID | None = None) -> UUID:
         """Hold units for a session."""

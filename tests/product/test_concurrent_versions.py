@@ -8,7 +8,7 @@ import pytest
 
 from nextbuy.contracts.auth import Account
 from nextbuy.contracts.errors import AppError
-from nextbuy.contracts.product import DecideProduct, Product, ReleaseStock
+from nextbuy.contracts.product import DecideProduct, Product, PublicProduct, ReleaseStock
 from nextbuy.contracts.product_version import ProductVersion, versions_of
 from nextbuy.contracts.values import new_id
 from nextbuy.product.decide_product import decide_product
@@ -23,7 +23,7 @@ ACTORS = 3
 """Of each kind."""
 
 
-def version(product: Product) -> ProductVersion:
+def version(product: PublicProduct) -> ProductVersion:
     [found] = versions_of([product.etag]) or []
     return found
 
@@ -44,7 +44,7 @@ class Run:
     """The version that was read, and the one that was made of it, for each change of the content."""
     refusals: list[str] = field(default_factory=list)
 
-    async def read(self) -> tuple[ServiceHarness, Product]:
+    async def read(self) -> tuple[ServiceHarness, PublicProduct]:
         """Read the product as its seller or from the cache of a process, and wait for a moment."""
         process = self.random.choice(self.processes)
         try:

@@ -21,7 +21,7 @@ from nextbuy.product.service import SERVICE
 from nextbuy.product.store.changes import changes_since
 from tests.callers import caller
 from tests.inbound import Delivery, assert_fixed_lock_order, handle, inbound
-from tests.product.service_harness import ServiceHarness
+from tests.product.service_harness import ServiceHarness, shown
 
 EVENT_OF: dict[ShopStatus, type[Any]] = {
     "pending": SellerRegistered,
@@ -115,7 +115,7 @@ async def test_approval_before_first_product_is_kept(service: ServiceHarness) ->
     # The stubbed reply to `validate_shop_owner` is older than the approval.
     kettle = await service.create_product(seller)
 
-    assert await service.get_product(kettle.id) == kettle
+    assert await service.get_product(kettle.id) == shown(kettle)
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))), ids=str)

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from nextbuy.contracts.errors import NotFound, Unprocessable
 from nextbuy.contracts.order import OrderCreated
-from nextbuy.contracts.product import PricedLine, Product, ProductViewed
+from nextbuy.contracts.product import PricedLine, Product, ProductViewed, PublicProduct
 from nextbuy.contracts.values import Page, new_id
 from nextbuy.product.count_activity import count_activity
 from nextbuy.product.get_activity import GetActivity, get_activity
@@ -112,7 +112,9 @@ async def test_several_products_are_read_in_requested_order(service: ServiceHarn
     named = [products[2], products[0], hidden, products[3], products[2]]
     ids = ",".join([str(one.id) for one in named] + [str(new_id())])
 
-    page = convert(decoded((await get_products(service.deps, caller(None), GetProducts(ids))).body), Page[Product])
+    page = convert(
+        decoded((await get_products(service.deps, caller(None), GetProducts(ids))).body), Page[PublicProduct]
+    )
 
     assert [one.id for one in page.items] == [products[n].id for n in (2, 0, 3)]
 

@@ -10,7 +10,7 @@ from nextbuy.contracts.seller import ValidateShopOwner
 from nextbuy.contracts.values import ShopStatus
 from nextbuy.seller.model import ShopRequired
 from tests.outbox import data, published, topics
-from tests.product.service_harness import ServiceHarness, rules
+from tests.product.service_harness import ServiceHarness, rules, shown
 
 
 async def test_accepted_product_is_for_sale_at_once(service: ServiceHarness) -> None:
@@ -20,7 +20,7 @@ async def test_accepted_product_is_for_sale_at_once(service: ServiceHarness) -> 
     assert (kettle.status, kettle.moderation.score, kettle.stock) == ("active", 100, 10)
     assert kettle.tags == ["copper", "tea"]
     assert kettle.shop_id == service.shops[seller.id].id
-    assert await service.get_product(kettle.id) == kettle
+    assert await service.get_product(kettle.id) == shown(kettle)
     assert await topics(service.database) == ["product.created"]
 
     event = data((await published(service.database))[0])
@@ -39,15 +39,15 @@ async def test_sensitive_category_leaves_product_pending_with_reason(service: Se
 
 
 async def test_banned_word_rejects_product_and_is_named_with_its_field(service: ServiceHarness) -> None:
-    toy = await service.create_product(await service.seller(), "A toy gun")
+    toy = await service.create_product(await service.seller(), "A old gun")
 
     assert toy.status == "rejected"
-    assert [(r.rule, r.field, r.excerpt) for r in toy.moderation.reasons] == [("banned-word", "title", "A toy gun")]
+    assert [(r.rule, r.field, r.excerpt) for r in toy.moderation.reasons] == [("banned-word", "title", "A old gun")]
     assert await topics(service.database) == ["product.created", "product.rejected"]
 
     event = data((await published(service.database))[1])
     assert (event["by"], event["reason"]) == (None, "")
-    assert [finding["excerpt"] for finding in event["findings"]] == ["A toy gun"]
+    assert [finding["excerpt"] for finding in event["findings"]] == ["A old gun"]
 
 
 async def test_longest_text_with_growing_excerpts_is_published(service: ServiceHarness) -> None:

@@ -11,7 +11,7 @@ from nextbuy.contracts.values import new_id
 from nextbuy.product.decide_product import decide_product
 from nextbuy.product.list_products import list_products
 from tests.outbox import data, published, topics
-from tests.product.service_harness import ServiceHarness
+from tests.product.service_harness import ServiceHarness, shown
 from tests.waiting import all_wait_for_a_lock, until
 
 ADMIN = new_id()
@@ -29,7 +29,8 @@ async def test_approved_product_is_for_sale_and_published_once(service: ServiceH
     lamp = await service.create_product(await service.seller(), "Desk lamp", category="electronics")
     first = await decide(service, lamp, "active")
 
-    assert await decide(service, lamp, "active") == first == await service.get_product(lamp.id)
+    assert await decide(service, lamp, "active") == first
+    assert await service.get_product(lamp.id) == shown(first)
     assert first.status == "active"
     assert (await topics(service.database))[2:] == ["product.approved"]
     assert data((await published(service.database))[2])["by"] == str(ADMIN)
@@ -58,6 +59,7 @@ async def test_rejected_product_is_hidden_and_shows_reason_to_seller(service: Se
 
     seen = await service.get_product(kettle.id, seller)
     assert seen.status == "rejected"
+    assert seen.moderation
     assert [reason.excerpt for reason in seen.moderation.reasons] == ["Not yours to sell."]
     assert data((await published(service.database))[1])["reason"] == "Not yours to sell."
 

@@ -1,21 +1,24 @@
 """Access to single products, by role and status."""
 
 import pytest
+from msgspec import UNSET
 
 from nextbuy.contracts.auth import ValidateUser
 from nextbuy.contracts.errors import Forbidden, NotFound, Unauthenticated
 from nextbuy.contracts.values import Role
+from nextbuy.product.get_all_products import GetAllProducts, get_all_products
+from nextbuy.product.get_products import GetProducts, get_products
 from nextbuy.product.poll_changes import poll_changes
-from tests.callers import account
-from tests.product.service_harness import ServiceHarness
+from nextbuy.product.search_products import SearchProducts, search_products
+from tests.callers import account, caller
+from tests.product.service_harness import ServiceHarness, decoded
 
 
 async def test_anyone_sees_active_product_by_id_and_slug(service: ServiceHarness) -> None:
     kettle = await service.create_product(await service.seller())
     for who in (None, account(Role.BUYER), account(Role.SELLER), account(Role.ADMIN)):
-        assert await service.get_product(kettle.id, who) == kettle
-        assert await service.get_product(kettle.slug, who) == kettle
-        assert await service.get_product(str(kettle.id).upper(), who) == kettle
+        for key in (kettle.id, kettle.slug, str(kettle.id).upper()):
+            assert (await service.get_product(key, who)).id == kettle.id
 
 
 async def test_only_seller_and_admins_see_pending_product(service: ServiceHarness) -> None:
@@ -27,7 +30,31 @@ async def test_only_seller_and_admins_see_pending_product(service: ServiceHarnes
                 await service.get_product(key, who)
             assert missing.value.slug == "product-not-found"
     for who in (seller, account(Role.ADMIN)):
-        assert await service.get_product(lamp.id, who) == lamp
+        assert (await service.get_product(lamp.id, who)).id == lamp.id
+
+
+async def test_only_seller_and_admins_see_moderation(service: ServiceHarness) -> None:
+    seller = await service.seller()
+    kettle = await service.create_product(seller, tags=["copper"])
+
+    for who in (None, account(Role.BUYER), account(Role.SELLER)):
+        assert (await service.get_product(kettle.id, who)).moderation is UNSET
+    for who in (seller, account(Role.ADMIN)):
+        assert (await service.get_product(kettle.id, who)).moderation == kettle.moderation
+
+
+async def test_no_list_of_products_has_moderation(service: ServiceHarness) -> None:
+    kettle = await service.create_product(await service.seller(), tags=["copper"])
+    pages = [
+        await get_all_products(service.deps, caller(None), GetAllProducts()),
+        await get_products(service.deps, caller(None), GetProducts(str(kettle.id))),
+        await search_products(service.deps, caller(None), SearchProducts(q="kettle")),
+    ]
+
+    for page in pages:
+        [item] = decoded(page.body)["items"]
+        assert item["id"] == str(kettle.id)
+        assert "moderation" not in item
 
 
 @pytest.mark.parametrize("refusal", [Unauthenticated(), Forbidden()], ids=["logged-out", "suspended"])
@@ -40,7 +67,7 @@ async def test_seller_refused_by_auth_sees_what_anyone_sees(
 
     service.calls.replies[ValidateUser] = refusal
 
-    assert await service.get_product(kettle.id, seller) == kettle
+    assert await service.get_product(kettle.id, seller) == await service.get_product(kettle.id)
     with pytest.raises(NotFound):
         await service.get_product(lamp.id, seller)
 

@@ -10,13 +10,13 @@ async def test_seller_lists_own_products_in_any_status_with_held_and_sold_units(
     seller = await service.seller("pending")
     await service.create_product(await service.seller(name="Other"), "Another's kettle")
     kettle = await service.create_product(seller, "My kettle")
-    await service.create_product(seller, "My toy gun")
+    await service.create_product(seller, "My old gun")
     await service.hold((kettle, 3))
 
     own = await get_shop_products(service.deps, caller(seller), PageRequest())
 
     assert [(p.title, p.status, p.stock, p.held, p.sold) for p in own.items] == [
-        ("My toy gun", "rejected", 10, 0, 0),
+        ("My old gun", "rejected", 10, 0, 0),
         ("My kettle", "active", 7, 3, 0),
     ]
 

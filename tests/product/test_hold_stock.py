@@ -151,7 +151,7 @@ async def test_unknown_product_refuses_whole_basket(service: ServiceHarness) -> 
 
 
 async def test_product_not_for_sale_cannot_be_held(service: ServiceHarness) -> None:
-    toy = await service.create_product(await service.seller(), "A toy gun")
+    toy = await service.create_product(await service.seller(), "A old gun")
     with pytest.raises(NotFound):
         await service.hold((toy, 1))
 

@@ -1,6 +1,5 @@
-"""Automatic moderation: banned words in any spelling, scores, decisions, and reasons."""
+"""Automatic moderation: scores, decisions, and reasons."""
 
-import unicodedata
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -9,146 +8,36 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nextbuy.contracts.product import Finding, Moderation
-from nextbuy.product import moderation
-from nextbuy.product.moderation import DEFAULT_POLICY, Listing, Policy, review, review_update
-
-MUG = Listing("Burgundy mug", "Thrown by hand, glazed in burgundy.", "ceramics", ("mug",), 2_000)
-
-
-def judged(
-    title: str = MUG.title,
-    description: str = MUG.description,
-    category: str = MUG.category,
-    tags: tuple[str, ...] = (),
-    policy: Policy = DEFAULT_POLICY,
-) -> Moderation:
-    return review(title, description, category, tags, policy=policy)
-
-
-def judged_with(field: str, text: str) -> Moderation:
-    texts = {"title": MUG.title, "description": MUG.description, "category": MUG.category, field: text}
-    return judged(texts["title"], texts["description"], texts["category"], (text,) if field == "tags" else ())
+from nextbuy.product.moderation import DEFAULT_POLICY, Listing, review, review_update
+from tests.product.moderation_harness import MUG, judged, judged_with, listing, rules
 
 
 def in_full_width(word: str) -> str:
     return "".join(chr(ord(letter) + 0xFEE0) for letter in word)
 
 
-def rules(verdict: Moderation) -> list[tuple[str, int, str]]:
-    return [(reason.rule, reason.points, reason.field) for reason in verdict.reasons]
-
-
 def test_harmless_product_is_active_with_full_score() -> None:
     assert judged() == Moderation(100, "active", [])
 
 
-@pytest.mark.parametrize("word", sorted(DEFAULT_POLICY.banned))
+@pytest.mark.parametrize("word", ["cocaine", "counterfeit", "firearm", "gun", "porn", "switchblade"])
 @pytest.mark.parametrize("field", ["title", "description", "category"])
 def test_banned_word_in_any_field_rejects_product(word: str, field: str) -> None:
     verdict = judged_with(field, f"A {word} for everyone")
-    assert verdict == Moderation(20, "rejected", [Finding("banned-word", -80, field, f"A {word} for everyone")])
+    assert verdict == Moderation(20, "rejected", [Finding("banned-word", -80, field, f"A {word} for everyone", word)])
 
 
-@pytest.mark.parametrize(
-    "word",
-    [
-        "GUN",
-        "Gun",
-        "\uff27\uff55\uff4e",
-        "\uff27\uff35\uff2e",
-        "\U0001d420\U0001d42e\U0001d427",
-        "ⓖⓤⓝ",
-        "gun-shaped",
-        "toy_gun",
-        "#gun",
-        "gun.",
-        "(gun)",
-        "gun's",
-        "gun/rifle",
-    ],
-)
-def test_banned_word_is_found_in_any_spelling(word: str) -> None:
-    assert judged(title=f"Lovely {word} here").decision == "rejected"
+def test_restricted_word_is_pending_in_any_field_but_description() -> None:
+    verdict = judged(title="Vintage wine")
+
+    assert verdict == Moderation(80, "pending", [Finding("restricted-word", -20, "title", "Vintage wine", "wine")])
+    assert judged(category="wine").decision == judged(tags=("wine",)).decision == "pending"
+    assert judged(description="Goes well with wine.").decision == "active"
 
 
-@pytest.mark.parametrize(
-    "hidden",
-    [
-        "g\u200bun",
-        "\u2060gun\ufeff",
-        "gu\u00adn",
-        "g\u200d\u200cu\u180en",
-        "gun\ufe0f",
-        "g\u034fun",
-        "g\x08un",
-        "\u202egun\u202c",
-    ],
-)
-def test_invisible_characters_do_not_hide_banned_word(hidden: str) -> None:
-    verdict = judged(title=f"Lovely {hidden} here")
-    assert [reason.excerpt for reason in verdict.reasons] == ["Lovely gun here"]
-
-
-@pytest.mark.parametrize("blank", ["\u00a0", "\u3000", "\u3164", "\u1160", "\uffa0", "\u2800", "\u2028", "\n", "\t"])
-def test_banned_word_ends_at_any_blank(blank: str) -> None:
-    assert judged(title=f"Lovely{blank}gun{blank}here").decision == "rejected"
-
-
-@pytest.mark.parametrize(
-    "word",
-    ["burgundy", "Gunnar", "drugstore", "replicate", "penknifes", "gunmetal", "adulthood", "gun2", "2gun"],
-)
-def test_longer_word_containing_banned_word_passes(word: str) -> None:
-    assert judged(title=f"Lovely {word} here").decision == "active"
-
-
-@pytest.mark.parametrize("word", ["gún", "gu\u0301n", "gun\u0308", "g\u0324un", "x\u0331gun"])
-def test_accent_makes_a_different_word(word: str) -> None:
-    assert judged(title=f"Lovely {word} here").decision == "active"
-
-
-def test_mark_without_letter_hides_nothing() -> None:
-    assert judged(title="Lovely \u0331gun here").decision == "rejected"
-
-
-def test_many_marks_do_not_hide_next_word() -> None:
-    verdict = judged(description="a" + "\u0301\u0316" * 4_999 + " gun")
-    assert rules(verdict) == [("banned-word", -80, "description")]
-
-
-@pytest.mark.parametrize(
-    ("marks", "kept"), [(30, 30), (31, 30), (60, 30)], ids=["at the limit", "one above", "far above"]
-)
-def test_marks_in_a_row_are_limited(marks: int, kept: int) -> None:
-    sign, mark = "\u2500", "\u0316"
-
-    assert moderation._readable(sign * 40 + mark * marks + sign + mark * 5) == (
-        sign * 40 + mark * kept + sign + mark * 5
-    )
-    assert moderation._readable("a" + mark * 60) == "a" + mark * 30
-
-
-def test_long_run_of_signs_is_unchanged() -> None:
-    assert judged(description="\u2500" * 40 + " gun").reasons[0].excerpt == "\u2500" * 19 + " gun"
-
-
-def test_plurals_match_only_if_listed() -> None:
-    assert judged(title="Two guns here").decision == "rejected"
-    assert judged(title="Two replicas here").decision == "active"
-
-
-def test_vowel_signs_are_part_of_the_word() -> None:
-    policy = Policy(frozenset({"हिन्दी"}), frozenset())
-
-    assert judged(title="यह हिन्दी है", policy=policy).decision == "rejected"
-    assert judged(title="यह हिन्दु है", policy=policy).decision == "active"
-
-
-def test_case_folding_follows_unicode() -> None:
-    policy = Policy(frozenset({"STRASSE", "ΰ"}), frozenset())
-
-    assert judged(title="Lange Straße", policy=policy).decision == "rejected"
-    assert judged(title="Just \u03ab\u0301 here", policy=policy).decision == "rejected"
+def test_description_may_mention_what_a_thing_is_for() -> None:
+    assert judged(description="Keeps insulin cool on long ways.").decision == "pending"
+    assert judged(title="Insulin, cool").decision == "rejected"
 
 
 def test_excerpt_has_twenty_characters_on_either_side() -> None:
@@ -156,8 +45,11 @@ def test_excerpt_has_twenty_characters_on_either_side() -> None:
     assert [reason.excerpt for reason in verdict.reasons] == ["abcdefghijklmnopqr gun stuvwxyzabcdefghijk"]
 
 
-def test_excerpt_keeps_original_case() -> None:
-    assert judged(title=f"My {in_full_width('Lovely')} GUN").reasons[0].excerpt == "My Lovely GUN"
+def test_excerpt_and_word_are_as_the_seller_wrote_them() -> None:
+    written = f"My {in_full_width('Lovely')} G\u200bU\u041d"
+    reason = judged(title=written.replace("\u041d", "N")).reasons[0]
+
+    assert (reason.excerpt, reason.word) == (written.replace("\u041d", "N"), "G\u200bUN")
 
 
 def test_banned_word_counts_once_per_field() -> None:
@@ -173,10 +65,10 @@ def test_banned_word_counts_once_per_field() -> None:
 
 
 def test_each_banned_word_has_a_reason_at_its_first_match() -> None:
-    verdict = judged(description="A stolen knife. " + "Lots and lots of other words. " * 3 + "A knife again.")
+    verdict = judged(description="A pirated pistol. " + "Lots and lots of other words. " * 3 + "A pistol again.")
     assert [reason.excerpt for reason in verdict.reasons] == [
-        "A stolen knife. Lots and lot",
-        "A stolen knife. Lots and lots of o",
+        "A pirated pistol. Lots and lo",
+        "A pirated pistol. Lots and lots of o",
     ]
 
 
@@ -186,28 +78,13 @@ def test_repeated_banned_word_adds_no_reason() -> None:
 
 
 def test_phrase_does_not_match_across_tags() -> None:
-    policy = Policy(frozenset({"rhino horn"}), frozenset())
+    policy = listing("rhino horn")
 
     assert judged(tags=("rhino", "horn"), policy=policy).decision == "active"
     assert judged(tags=("rhino horn",), policy=policy).decision == "rejected"
 
 
-@pytest.mark.parametrize("written", ["Rhino Horn", "rhino-horn", "rhino_horn", "rhino   horn"])
-def test_banned_phrase_matches_with_any_separator(written: str) -> None:
-    policy = Policy(frozenset({"rhino horn", "rhino tusk"}), frozenset())
-    verdict = judged(description=f"Fine {written} cup", policy=policy)
-
-    assert verdict.reasons == [Finding("banned-word", -80, "description", f"Fine {written} cup")]
-    assert judged(description="A rhino with a horn", policy=policy).decision == "active"
-
-
-def test_entry_without_words_bans_nothing() -> None:
-    assert judged(policy=Policy(frozenset({"", "!!!", "\u200b"}), frozenset({"", " "}))).decision == "active"
-
-
-@pytest.mark.parametrize(
-    "category", ["electronics", "Electronics", " ELECTRONICS ", "Luxury-Goods", "health  supplements"]
-)
+@pytest.mark.parametrize("category", ["electronics", "Electronics", " ELECTRONICS ", "Luxury-Goods", "luxury  goods"])
 def test_sensitive_category_is_pending(category: str) -> None:
     assert judged(category=category) == Moderation(
         80, "pending", [Finding("sensitive-category", -20, "category", category.strip())]
@@ -301,7 +178,7 @@ def test_price_change_does_not_lift_rejection() -> None:
 
 
 def test_change_is_reviewed_by_current_policy() -> None:
-    verdict = review_update(MUG, replace(MUG, title="Green mug"), policy=Policy(frozenset({"green"}), frozenset()))
+    verdict = review_update(MUG, replace(MUG, title="Green mug"), policy=listing("green"))
 
     assert verdict is not None
     assert verdict.decision == "rejected"
@@ -309,10 +186,10 @@ def test_change_is_reviewed_by_current_policy() -> None:
 
 anything = st.text(max_size=200)
 separators = st.sampled_from([" ", ", ", "-", "_", "\n", ". ", "/", "\u3000", "\u200b \u200b"])
-banned_words = st.sampled_from(sorted(DEFAULT_POLICY.banned))
-harmless_words = st.text(st.characters(categories=["L", "Nd"]), min_size=1, max_size=12).filter(
-    lambda word: unicodedata.normalize("NFKC", word).casefold() not in DEFAULT_POLICY.banned
-) | banned_words.flatmap(lambda word: st.sampled_from([f"z{word}", f"{word}z", f"9{word}"]))
+banned_words = st.sampled_from(["cocaine", "counterfeit", "firearm", "gun", "porn", "switchblade"])
+harmless_words = banned_words.flatmap(
+    lambda word: st.sampled_from([f"z{word}", f"{word}q", f"9{word}", f"{word}{word}"])
+)
 harmless_texts = st.lists(harmless_words, max_size=30).flatmap(
     lambda words: separators.map(lambda separator: separator.join(words))
 )
@@ -340,8 +217,8 @@ def test_banned_word_anywhere_is_found_and_shown(
     assert verdict.decision == "rejected"
 
     shown = [reason.excerpt for reason in verdict.reasons if reason.rule == "banned-word" and reason.field == field]
-    assert any(word in excerpt.casefold() for excerpt in shown)
-    assert all(len(excerpt) <= 2 * 20 + len(max(DEFAULT_POLICY.banned, key=len)) for excerpt in shown)
+    assert any(dress(word) in excerpt for excerpt in shown)
+    assert all(len(excerpt) <= 200 for excerpt in shown)
 
 
 @given(anything, anything, anything, st.lists(anything, max_size=5))
@@ -353,7 +230,7 @@ def test_reasons_explain_score_and_decision(title: str, description: str, catego
     found = {reason.rule for reason in verdict.reasons}
     if "banned-word" in found:
         assert verdict.decision == "rejected"
-    elif "sensitive-category" in found or verdict.score < 90:
+    elif {"sensitive-category", "restricted-word"} & found or verdict.score < 90:
         assert verdict.decision == "pending"
     else:
         assert verdict.decision == "active"

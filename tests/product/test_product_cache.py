@@ -12,7 +12,7 @@ from nextbuy.contracts.product import Moderation, Product
 from nextbuy.contracts.values import Price, new_id
 from nextbuy.kit.storage.cache import SharedCache
 from nextbuy.kit.wire import Encoded
-from nextbuy.product.model import ProductReply
+from nextbuy.product.model import ProductShown
 from nextbuy.product.product_cache import MAX_AGE, CachedProduct, ProductCache
 from nextbuy.product.store.changes import Changes, Snapshot
 from nextbuy.product.store.lists import PageIds
@@ -217,7 +217,7 @@ async def test_page_consists_of_encoded_products() -> None:
     cached = pages.probe.cache.get("slug")
     assert cached is not None
 
-    item = msgspec.json.encode(msgspec.json.decode(cached.reply.body, type=ProductReply).product)
+    item = msgspec.json.encode(msgspec.json.decode(cached.reply.body, type=ProductShown).product)
     assert await pages.page() == b'{"items":[%b],"next_cursor":null}' % item
 
 

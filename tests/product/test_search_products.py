@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import convert
 
-from nextbuy.contracts.product import Product
+from nextbuy.contracts.product import PublicProduct
 from nextbuy.contracts.values import Page
 from nextbuy.product.model import search_terms
 from nextbuy.product.search_products import SearchProducts, search_products
@@ -14,9 +14,9 @@ from tests.callers import caller
 from tests.product.service_harness import ServiceHarness, decoded
 
 
-async def search(service: ServiceHarness, q: str, **filters: object) -> Page[Product]:
+async def search(service: ServiceHarness, q: str, **filters: object) -> Page[PublicProduct]:
     response = await search_products(service.deps, caller(None), convert({"q": q, **filters}, SearchProducts))
-    return convert(decoded(response.body), Page[Product])
+    return convert(decoded(response.body), Page[PublicProduct])
 
 
 async def titles(service: ServiceHarness, q: str) -> list[str]:

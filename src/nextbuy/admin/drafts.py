@@ -6,6 +6,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from nextbuy.contracts.findings import findings_text
 from nextbuy.contracts.message import Event
 from nextbuy.contracts.money import format_money
 from nextbuy.contracts.order import (
@@ -16,7 +17,7 @@ from nextbuy.contracts.order import (
     order_summary,
     reason_text,
 )
-from nextbuy.contracts.product import ProductPending, ProductRejected, findings_text
+from nextbuy.contracts.product import ProductPending, ProductRejected
 from nextbuy.contracts.seller import SellerRegistered
 from nextbuy.kit.events.inbound import InboundEvent
 from nextbuy.kit.text import as_sentence, quoted, single_line

@@ -1,6 +1,6 @@
 """The calls that product answers, and the events that it publishes."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
 from functools import partial
 from typing import Annotated, ClassVar, Final, Literal
@@ -59,12 +59,13 @@ Score = Annotated[int, Meta(ge=0, le=100, description="The moderation score, 0 t
 
 
 class Finding(Struct, frozen=True):
-    """One finding of moderation: the rule, its points, the field, and the text that matched."""
+    """One finding of moderation: the rule, its points, the field, the text around it, and the word, if any."""
 
     rule: RuleName
     points: Annotated[int, Meta(ge=-1_000, le=1_000)]
     field: Annotated[FieldName, Meta(examples=["title"])]
-    excerpt: Annotated[str, Meta(max_length=4_000, examples=["miracle cure"])]
+    excerpt: Annotated[str, Meta(max_length=4_000, examples=["A miracle cure for all"])]
+    word: Annotated[str, Meta(max_length=4_000, examples=["miracle cure"])] = ""
 
 
 class Moderation(Struct, frozen=True):
@@ -75,7 +76,7 @@ class Moderation(Struct, frozen=True):
     reasons: Annotated[list[Finding], Meta(max_length=MAX_FINDINGS)]
 
 
-class Product(Struct, frozen=True, kw_only=True):
+class PublicProduct(Struct, frozen=True, kw_only=True):
     """A product as buyers see it; `stock` is the number of units that can still be bought."""
 
     id: UUID
@@ -90,8 +91,13 @@ class Product(Struct, frozen=True, kw_only=True):
     status: Decision
     shop_id: UUID
     picture: LocalPath
-    moderation: Moderation
     created_at: Timestamp
+
+
+class Product(PublicProduct, frozen=True, kw_only=True):
+    """A product as its seller and admins see it, with the verdict of moderation."""
+
+    moderation: Moderation
 
 
 class Line(Struct, frozen=True):
@@ -257,7 +263,7 @@ class ProductApproved(_ProductEvent, topic="product.approved", key="product_id")
     by: AdminId
 
 
-class ProductRejected(_ProductEvent, topic="product.rejected", key="product_id"):
+class ProductRejected(_ProductEvent, topic="product.rejected", key="product_id", schema_version=2):
     """Automatic moderation (`by` is null) or an admin has rejected a product."""
 
     reason: Annotated[ReasonText, Meta(description="The admin's reason; empty for automatic moderation.")]
@@ -289,24 +295,6 @@ class ProductAddedToBasket(Event, topic="product.added-to-basket", key="product_
     seller_id: SellerId
     times: Annotated[Count, Meta(description="The number of additions.")]
     hour: Hour
-
-
-_FINDING_TEXTS: Final[Mapping[str, str]] = {
-    "banned-word": "A word in the {field} is not allowed: “{excerpt}”.",
-    "sensitive-category": "Products in the category “{excerpt}” need approval by an admin.",
-    "incomplete-title": "The title is too short.",
-    "incomplete-description": "The description is too short.",
-}
-"""Sentences for the rules of moderation that cost points."""
-
-
-def findings_text(findings: list[Finding]) -> str:
-    """Return the findings of moderation as sentences for people, each once."""
-    texts = [
-        _FINDING_TEXTS.get(one.rule, "{rule}: “{excerpt}”.").format(rule=one.rule, field=one.field, excerpt=one.excerpt)
-        for one in findings
-    ]
-    return " ".join(dict.fromkeys(texts))
 
 
 class ProductClient(Client):

@@ -113,8 +113,8 @@ async def offer_products(demo: Walkthrough, accounts: Accounts) -> ModerationRes
     created, trace = Trace(f"demo-{run}-created"), Trace(f"demo-{run}-moderation")
     bowl = await _offer(demo, first, _product(f"Speckled bowl {run}", "ceramics", 2_800, 12), "active", created)
     lamp = await _offer(demo, first, _product(f"Desk lamp {run}", "electronics", 6_450, 5), "pending", trace)
-    replica = _product(f"Vase {run}", "ceramics", 9_900, 3) | {"description": "A replica of a famous museum vase."}
-    await _offer(demo, first, replica, "rejected")
+    forgery = _product(f"Vase {run}", "ceramics", 9_900, 3) | {"description": "A counterfeit of a famous museum vase."}
+    await _offer(demo, first, forgery, "rejected")
     book = await _offer(demo, second, _product(f"Night walks {run}", "books", 1_995, 8), "active")
 
     async def find_notification() -> str | None:

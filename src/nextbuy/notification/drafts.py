@@ -15,6 +15,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from nextbuy.contracts.auth import LoginsSlowed
+from nextbuy.contracts.findings import findings_text
 from nextbuy.contracts.message import Event
 from nextbuy.contracts.money import format_money
 from nextbuy.contracts.order import (
@@ -28,7 +29,7 @@ from nextbuy.contracts.order import (
     order_summary,
     reason_text,
 )
-from nextbuy.contracts.product import ProductApproved, ProductPending, ProductRejected, findings_text
+from nextbuy.contracts.product import ProductApproved, ProductPending, ProductRejected
 from nextbuy.contracts.seller import SellerApproved, SellerRejected, SellerSuspended
 from nextbuy.kit.text import as_sentence, quoted, single_line
 

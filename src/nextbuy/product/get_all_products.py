@@ -4,7 +4,7 @@ from functools import partial
 
 from msgspec import UNSET, UnsetType
 
-from nextbuy.contracts.product import Product
+from nextbuy.contracts.product import PublicProduct
 from nextbuy.contracts.values import Category, Page, PageRequest
 from nextbuy.kit.http.caller import Caller
 from nextbuy.kit.wire import Encoded
@@ -21,7 +21,7 @@ class GetAllProducts(PageRequest, frozen=True):
     sort: Sort = "latest"
 
 
-async def get_all_products(deps: Deps, _caller: Caller, request: GetAllProducts) -> Encoded[Page[Product]]:
+async def get_all_products(deps: Deps, _caller: Caller, request: GetAllProducts) -> Encoded[Page[PublicProduct]]:
     """List products for sale."""
     return await deps.cache.load_page(
         request, partial(_page_ids, deps, request), partial(read_public, deps.database), share=("list", request)

@@ -16,7 +16,7 @@ from nextbuy.kit.http.caller import Caller
 from nextbuy.kit.storage.database import Database
 from nextbuy.kit.wire import Encoded, encode
 from nextbuy.product.deps import Deps
-from nextbuy.product.model import ProductNotFound, ProductReply, parse_id
+from nextbuy.product.model import ProductNotFound, ProductShown, parse_id, shown_product
 from nextbuy.product.product_cache import CachedProduct, cached_product
 from nextbuy.product.store.products import read
 
@@ -27,8 +27,8 @@ class GetProduct(Struct, frozen=True):
     key: Annotated[str, Meta(min_length=1, max_length=100)]
 
 
-async def get_product(deps: Deps, caller: Caller, request: GetProduct) -> Encoded[ProductReply]:
-    """Show a product; the seller and admins see it in any status.
+async def get_product(deps: Deps, caller: Caller, request: GetProduct) -> Encoded[ProductShown]:
+    """Show a product; the seller and admins see it in any status, and why moderation decided so.
 
     Raises:
         ProductNotFound: it does not exist, or the caller may not see it.
@@ -42,7 +42,7 @@ async def get_product(deps: Deps, caller: Caller, request: GetProduct) -> Encode
     if (
         identity is None
         or identity.role is Role.BUYER
-        or (cached is not None and cached.seller_id != identity.account_id)
+        or (identity.role is Role.SELLER and cached is not None and cached.seller_id != identity.account_id)
     ):
         if cached is None:
             raise ProductNotFound
@@ -57,7 +57,7 @@ async def get_product(deps: Deps, caller: Caller, request: GetProduct) -> Encode
         if cached is None:
             raise ProductNotFound from None
         return cached.reply
-    return Encoded(encode(ProductReply(owned.product)), owned.product.etag)
+    return Encoded(encode(shown_product(owned.product, moderation=True)), owned.product.etag)
 
 
 async def _read_public(database: Database, key: UUID | str) -> CachedProduct | None:

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
-from nextbuy.contracts.product import Product
+from nextbuy.contracts.product import PublicProduct
 from nextbuy.contracts.values import Page
 from nextbuy.kit.http.caller import Caller
 from nextbuy.kit.wire import Encoded
@@ -23,7 +23,7 @@ class GetProducts(Struct, frozen=True):
     ids: Annotated[str, Meta(min_length=36, max_length=_MAX_IDS * 37)]
 
 
-async def get_products(deps: Deps, _caller: Caller, request: GetProducts) -> Encoded[Page[Product]]:
+async def get_products(deps: Deps, _caller: Caller, request: GetProducts) -> Encoded[Page[PublicProduct]]:
     """Show several products; products that are not for sale are left out."""
     parsed = [parse_id(item) for item in request.ids.split(",")]
     ids = list(dict.fromkeys(str(product_id) for product_id in parsed if product_id is not None))

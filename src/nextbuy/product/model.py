@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
 from nextbuy.contracts.errors import Conflict, Forbidden, NotFound, Unprocessable
@@ -17,6 +17,7 @@ from nextbuy.contracts.product import (
     Product,
     ProductPending,
     ProductRejected,
+    PublicProduct,
     QuotedLine,
     merge_lines,
 )
@@ -47,9 +48,26 @@ InvalidIds: Final = Unprocessable.of("invalid-ids", "Invalid ids. Send product i
 
 
 class ProductReply(Tagged, frozen=True):
-    """The requested or changed product."""
+    """The new or changed product."""
 
     product: Product
+
+    @property
+    def etag(self) -> str:
+        """The product's version."""
+        return self.product.etag
+
+
+class ShownProduct(PublicProduct, frozen=True, kw_only=True):
+    """A product, with the verdict of moderation if its seller or an admin asks."""
+
+    moderation: Moderation | UnsetType = UNSET
+
+
+class ProductShown(Tagged, frozen=True):
+    """The requested product."""
+
+    product: ShownProduct
 
     @property
     def etag(self) -> str:
@@ -70,6 +88,12 @@ class Offer(StockLevel, frozen=True):
     product_id: UUID
     shop_id: UUID
     price: Price
+
+
+def shown_product(product: Product, *, moderation: bool) -> ProductShown:
+    """Return a reply with a product, with or without the verdict of moderation."""
+    fields = {name: getattr(product, name) for name in PublicProduct.__struct_fields__}
+    return ProductShown(ShownProduct(**fields, moderation=product.moderation if moderation else UNSET))
 
 
 def slug_of(title: str, suffix: str) -> str:

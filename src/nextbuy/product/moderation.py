@@ -1,28 +1,24 @@
 """Automatic moderation: accept a product, reject it, or leave it to an admin, with the reasons for its score.
 
-Whole words are compared as a reader sees them: in Unicode's compatibility form (full-width letters are ordinary ones),
-ignoring case and invisible characters. "GUN", "gun-shaped" and a "gun" with a zero-width space contain the word "gun";
-"burgundy" does not, nor does "gún", because an accent makes a different word. In scripts without spaces, a run of
-letters counts as one word, so a banned word inside it is not found.
-
-Each reason names the rule, the field and the text, so that a seller knows what to change. The time is linear in the
-length of the text and hardly depends on the number of banned words.
+Each reason names the rule, the field and the text as the seller wrote it, so that a seller knows what to change. The
+policy is docs/moderation.md.
 """
 
-import re
-import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-from itertools import takewhile
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
 
 from msgspec.structs import replace
 
 from nextbuy.contracts.product import Decision, Finding, Moderation
+from nextbuy.product.lexicon import Effect, Lexicon, default_lexicon
+from nextbuy.product.readable import Readable, read, skeleton, words
 
+BANNED_RULE: Final = "banned-word"
+RESTRICTED_RULE: Final = "restricted-word"
 FULL_SCORE: Final = 100
 BANNED_POINTS: Final = -80
+RESTRICTED_POINTS: Final = -20
 SENSITIVE_POINTS: Final = -20
 INCOMPLETE_POINTS: Final = -10
 TAGS_POINTS: Final = 5
@@ -30,43 +26,29 @@ SHORT_TITLE: Final = 5
 SHORT_DESCRIPTION: Final = 10
 PRICE_MOVE_PERCENT: Final = 20
 EXCERPT_CONTEXT: Final = 20
+MAX_EXCERPT: Final = 200
+"""Characters of an excerpt. Only a word that is padded with invisible characters is longer."""
+MAX_WORDS: Final = 20
+"""Findings about words of one field; the worst come first, and more would tell the seller nothing new."""
 
-_LETTERS_OR_SIGNS: Final = re.compile(r"[^\W_]+|[^\w\s\x00-\x7f]+")
+_RULES: Final[dict[Effect, tuple[str, int]]] = {
+    "refused": (BANNED_RULE, BANNED_POINTS),
+    "pending": (RESTRICTED_RULE, RESTRICTED_POINTS),
+}
 
-# Normalising sorts a run of marks in quadratic time; Unicode's stream-safe format (UAX #15) allows runs of thirty.
-_MAX_MARKS_IN_A_RUN: Final = 30
-_LONG_RUN_OF_SIGNS: Final = re.compile(r"[^\w\s\x00-\x7f]{31,}")
-
-# Unicode's default-ignorable characters, and the controls that are not white space: they must not hide a word.
-_INVISIBLE: Final = re.compile(
-    r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u034f\u061c\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
-    r"\u2060-\u206f\ufe00-\ufe0f\ufeff\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
-)
-
-# Unicode calls these letters, but they look blank: a word ends there.
-_HANGUL_FILLERS: Final = re.compile(r"[\u115f\u1160\u3164\uffa0]")
+_SENSITIVE: Final = "cosmetics, electronics, food, health supplements, jewelry, luxury goods, pharmaceuticals"
 
 
 @dataclass(frozen=True)
 class Policy:
-    """Banned words, and what needs an admin otherwise: a sensitive category, or a score below the threshold.
+    """Refused and restricted words; sensitive categories and scores below the threshold, which need an admin too."""
 
-    A banned entry of several words matches them in a row, with any separators. Plurals match only if they are listed.
-    """
-
-    banned: frozenset[str]
-    sensitive_categories: frozenset[str]
+    lexicon: Lexicon = field(default_factory=default_lexicon)
+    sensitive_categories: frozenset[str] = frozenset(_SENSITIVE.split(", "))
     threshold: int = 90
 
 
-_BANNED: Final = """
-    adult cocaine counterfeit drug drugs endangered fake gun guns hacked heroin illegal ivory knife knives marijuana
-    porn pornography replica stolen weapon weapons wildlife xxx
-"""
-_SENSITIVE: Final = "cosmetics, electronics, food, health supplements, jewelry, luxury goods, pharmaceuticals"
-DEFAULT_POLICY: Final = Policy(
-    banned=frozenset(_BANNED.split()), sensitive_categories=frozenset(_SENSITIVE.split(", "))
-)
+DEFAULT_POLICY: Final = Policy()
 
 
 @dataclass(frozen=True)
@@ -85,29 +67,37 @@ def review(
 ) -> Moderation:
     """Review the text of a product.
 
-    The score is 100 plus the points of all reasons, limited to 0 to 100. A banned word counts once per field and
-    rejects the product. Otherwise a sensitive category or a score below the threshold leaves it to an admin.
+    The score is 100 plus the points of all reasons, limited to 0 to 100. A refused word counts once per field and
+    rejects the product. Otherwise a restricted word, a sensitive category or a score below the threshold leaves it to
+    an admin.
     """
-    title, description, category = (_readable(text).strip() for text in (title, description, category))
-    tags = [readable for tag in tags if (readable := _readable(tag).strip())]
-    banned = [
-        *_banned("title", [title], policy),
-        *_banned("description", [description], policy),
-        *_banned("category", [category], policy),
-        *_banned("tags", tags, policy),
-    ]
-    sensitive = _folded(category) in _entries(policy.sensitive_categories)
-    reasons = list(banned)
+    fields = {
+        "title": [read(title)],
+        "description": [read(description)],
+        "category": [read(category)],
+        "tags": [read(tag) for tag in tags],
+    }
+    reasons = [reason for name, texts in fields.items() for reason in _word_reasons(name, texts, policy)]
+    banned = any(reason.rule == BANNED_RULE for reason in reasons)
+    restricted = any(reason.rule == RESTRICTED_RULE for reason in reasons)
+
+    title, description, category = (fields[name][0].text.strip() for name in ("title", "description", "category"))
+    visible_tags = [tag for text in fields["tags"] if (tag := text.text.strip())]
+    sensitive = _skeleton(category) in {_skeleton(listed) for listed in policy.sensitive_categories}
     if sensitive:
         reasons.append(Finding("sensitive-category", SENSITIVE_POINTS, "category", category))
     if len(title) <= SHORT_TITLE:
         reasons.append(Finding("incomplete-title", INCOMPLETE_POINTS, "title", title))
     if len(description) <= SHORT_DESCRIPTION:
         reasons.append(Finding("incomplete-description", INCOMPLETE_POINTS, "description", description))
-    if tags:
-        reasons.append(Finding("has-tags", TAGS_POINTS, "tags", tags[0]))
+    if visible_tags:
+        reasons.append(Finding("has-tags", TAGS_POINTS, "tags", visible_tags[0]))
     score = max(0, min(FULL_SCORE, FULL_SCORE + sum(reason.points for reason in reasons)))
-    decision: Decision = "rejected" if banned else "pending" if sensitive or score < policy.threshold else "active"
+    decision: Decision = "active"
+    if banned:
+        decision = "rejected"
+    elif restricted or sensitive or score < policy.threshold:
+        decision = "pending"
     return Moderation(score, decision, reasons)
 
 
@@ -138,84 +128,19 @@ def _price_moved(before: int, after: int) -> bool:
     return abs(after - before) * 100 > before * PRICE_MOVE_PERCENT
 
 
-class _Word(NamedTuple):
-    folded: str
-    start: int
-    end: int
+def _skeleton(text: str) -> tuple[str, ...]:
+    return tuple(skeleton(span.word) for span in words(text))
 
 
-_Entry = tuple[str, ...]
-
-
-def _readable(text: str) -> str:
-    """Return a text as a reader sees it, so that an excerpt shows exactly what was matched."""
-    visible = _HANGUL_FILLERS.sub(" ", _INVISIBLE.sub("", text))
-    return unicodedata.normalize("NFKC", _LONG_RUN_OF_SIGNS.sub(_limit_marks, visible))
-
-
-def _limit_marks(signs: re.Match[str]) -> str:
-    allowed = []
-    marks = 0
-    for sign in signs[0]:
-        marks = marks + 1 if unicodedata.combining(sign) else 0
-        if marks <= _MAX_MARKS_IN_A_RUN:
-            allowed.append(sign)
-    return "".join(allowed)
-
-
-def _words(readable: str) -> list[_Word]:
-    spans: list[tuple[int, int]] = []
-    for piece in _LETTERS_OR_SIGNS.finditer(readable):
-        start, end = piece.span()
-        follows = bool(spans) and spans[-1][1] == start
-        if not piece[0][0].isalnum():
-            if not follows:
-                continue
-            end = start + sum(1 for _ in takewhile(_is_mark, piece[0]))
-        if follows:
-            spans[-1] = spans[-1][0], end
-        else:
-            spans.append((start, end))
-    # Case folding can undo the normal form, so each word is normalised afterwards.
-    return [_Word(unicodedata.normalize("NFKC", readable[start:end].casefold()), start, end) for start, end in spans]
-
-
-def _is_mark(sign: str) -> bool:
-    return unicodedata.category(sign).startswith("M")
-
-
-def _folded(readable: str) -> _Entry:
-    return tuple(word.folded for word in _words(readable))
-
-
-@lru_cache(maxsize=8)
-def _entries(listed: frozenset[str]) -> frozenset[_Entry]:
-    return frozenset(entry for text in listed if (entry := _folded(_readable(text))))
-
-
-@lru_cache(maxsize=8)
-def _entries_by_first_word(listed: frozenset[str]) -> dict[str, list[_Entry]]:
-    by_first: dict[str, list[_Entry]] = {}
-    for entry in sorted(_entries(listed)):
-        by_first.setdefault(entry[0], []).append(entry)
-    return by_first
-
-
-def _banned(field: str, texts: Iterable[str], policy: Policy) -> list[Finding]:
-    """Return one reason for each banned entry in a field, with an excerpt around its first match."""
-    findings: dict[_Entry, Finding] = {}
+def _word_reasons(name: str, texts: Iterable[Readable], policy: Policy) -> list[Finding]:
+    """Return one reason for each refused or restricted entry in a field, at its first match."""
+    reasons: dict[str, Finding] = {}
     for text in texts:
-        for entry, start, end in _matches(text, _entries_by_first_word(policy.banned)):
-            if entry not in findings:
-                excerpt = text[max(0, start - EXCERPT_CONTEXT) : end + EXCERPT_CONTEXT].strip()
-                findings[entry] = Finding("banned-word", BANNED_POINTS, field, excerpt)
-    return list(findings.values())
-
-
-def _matches(text: str, by_first: dict[str, list[_Entry]]) -> Iterator[tuple[_Entry, int, int]]:
-    words = _words(text)
-    for index, word in enumerate(words):
-        for entry in by_first.get(word.folded, ()):
-            phrase = words[index : index + len(entry)]
-            if tuple(part.folded for part in phrase) == entry:
-                yield entry, word.start, phrase[-1].end
+        for match in policy.lexicon.find(text):
+            effect = match.in_description if name == "description" else match.effect
+            if effect is None or match.entry in reasons:
+                continue
+            rule, points = _RULES[effect]
+            word, excerpt = (text.written(match.start, match.end, context) for context in (0, EXCERPT_CONTEXT))
+            reasons[match.entry] = Finding(rule, points, name, excerpt[:MAX_EXCERPT], word[:MAX_EXCERPT])
+    return sorted(reasons.values(), key=lambda reason: reason.points)[:MAX_WORDS]

@@ -21,11 +21,11 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from nextbuy.contracts.product import Product
+from nextbuy.contracts.product import PublicProduct
 from nextbuy.contracts.values import Page
 from nextbuy.kit.storage.cache import CachedValue, SharedCache
 from nextbuy.kit.wire import Encoded, encode
-from nextbuy.product.model import ProductReply
+from nextbuy.product.model import ProductShown, shown_product
 from nextbuy.product.store.changes import Changes, Snapshot
 from nextbuy.product.store.lists import PageIds
 from nextbuy.product.store.products import OwnedProduct
@@ -42,13 +42,13 @@ Value = TypeVar("Value")
 
 
 class CachedProduct(Struct, frozen=True):
-    """A product for sale and its encoded reply."""
+    """A product for sale and its encoded reply, as anybody may see it."""
 
     product_id: UUID
     slug: str
     shop_id: UUID
     seller_id: UUID
-    reply: Encoded[ProductReply]
+    reply: Encoded[ProductShown]
 
     @property
     def item(self) -> bytes:
@@ -69,7 +69,7 @@ def cached_product(owned: OwnedProduct) -> CachedProduct:
         slug=product.slug,
         shop_id=product.shop_id,
         seller_id=owned.seller_id,
-        reply=Encoded(encode(ProductReply(product)), product.etag),
+        reply=Encoded(encode(shown_product(product, moderation=False)), product.etag),
     )
 
 
@@ -79,7 +79,7 @@ class _Page(Struct, frozen=True):
     as_of: float
     change_count: int | None
     """None if the page came from the shared cache, since this process does not know what changed before."""
-    reply: Encoded[Page[Product]]
+    reply: Encoded[Page[PublicProduct]]
 
 
 class _Load(Struct, eq=False):
@@ -150,7 +150,7 @@ class ProductCache:
         read: Callable[[list[str]], Awaitable[list[OwnedProduct]]],
         *,
         share: tuple[str, Struct] | None = None,
-    ) -> Encoded[Page[Product]]:
+    ) -> Encoded[Page[PublicProduct]]:
         """Return a page of a list, from a cache if it is fresh.
 
         Args:

@@ -11,7 +11,7 @@ from typing import Annotated, Final
 
 from msgspec import Meta
 
-from nextbuy.contracts.product import Product
+from nextbuy.contracts.product import PublicProduct
 from nextbuy.contracts.values import Page, PageRequest
 from nextbuy.kit.http.caller import Caller
 from nextbuy.kit.wire import Encoded
@@ -30,7 +30,7 @@ class SearchProducts(PageRequest, frozen=True, kw_only=True):
     q: Annotated[str, Meta(min_length=1, max_length=200)]
 
 
-async def search_products(deps: Deps, _caller: Caller, request: SearchProducts) -> Encoded[Page[Product]]:
+async def search_products(deps: Deps, _caller: Caller, request: SearchProducts) -> Encoded[Page[PublicProduct]]:
     """Search products for sale."""
     # Popularity changes without a change of any product, so the cache key expires by time.
     key = (request, int(time.monotonic() / _MAX_RANKING_AGE))

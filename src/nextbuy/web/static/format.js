@@ -59,7 +59,8 @@ export const stateOf = (status) => STATES[status] ?? [capital(String(status).rep
 const FIELDS = { title: "the title", description: "the description", category: "the category", tags: "the tags" };
 
 const RULES = {
-  "banned-word": (reason) => `A word in ${FIELDS[reason.field] ?? reason.field} is not allowed here: “${reason.excerpt}”.`,
+  "banned-word": (reason) => `A word in ${FIELDS[reason.field] ?? reason.field} is not allowed here: “${reason.word || reason.excerpt}”.`,
+  "restricted-word": (reason) => `“${reason.word || reason.excerpt}” in ${FIELDS[reason.field] ?? reason.field} is always reviewed by an admin.`,
   "sensitive-category": (reason) => `Products in “${reason.excerpt}” are always reviewed by an admin.`,
   "incomplete-title": () => "The title is too short to tell what it is.",
   "incomplete-description": () => "The description is too short: say in a sentence or two what a buyer gets.",
