@@ -33,6 +33,8 @@ ADDITIONS: Final[dict[str, dict[str, list[str]]]] = {
     },
     # Auth confirms a seller or an admin before they see a product that is hidden from the public (ADR 22).
     "product": {"auth": ["validate user"]},
+    # The same for a shop that is not approved.
+    "seller": {"auth": ["validate user"]},
     "auth": {},
     # Like any provider, it has operators of its own; here they are the admins.
     "simulator": {"auth": ["validate admin"]},

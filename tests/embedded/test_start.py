@@ -76,6 +76,21 @@ def test_sockets_are_private(used: Path) -> None:
     assert stat.S_IMODE((used / "run").stat().st_mode) == 0o700
 
 
+def test_files_of_engines_are_private_also_those_from_before(used: Path) -> None:
+    for log in ("postgres.log", "redis.log"):
+        (used / log).touch()
+        (used / log).chmod(0o644)
+    engines = start_engines(used, fast_and_unsafe=True)
+    with redis.Redis.from_url(engines.redis.url) as client:
+        client.set("key", "value")
+    engines.stop()
+
+    files = [used / "postgres.log", used / "redis.log", *(used / "redis").rglob("*")]
+    readable = [str(path) for path in files if path.is_file() and path.stat().st_mode & 0o077]
+    assert len(files) > 2
+    assert readable == []
+
+
 def test_data_folder_may_have_a_long_path(deep: Path) -> None:
     engines = start_engines(deep, fast_and_unsafe=True)
     try:

@@ -70,6 +70,7 @@ from nextbuy.order.recover_checkouts import recover_checkouts
 from nextbuy.order.refund_unmatched_payments import refund_unmatched_payments
 from nextbuy.order.release_due_holds import release_due_holds
 from nextbuy.seller.deps import Deps as SellerDeps
+from nextbuy.seller.store import insert_shop
 from nextbuy.simulator.deps import Deps as SimulatorDeps
 from nextbuy.simulator.webhook_dispatcher import WebhookDispatcher
 from tests.analytics.projection_harness import ProjectionHarness
@@ -207,6 +208,17 @@ async def opening_of_shop(world: World) -> Act:
     deps = SellerDeps(auth=AuthClient(callee.send), database=database)
     body = {"name": "Clay", "bio": "", "category": "home"}
     run = request(nextbuy.seller.service.SERVICE, deps, SELLER, "POST", "create-shop", body)
+    return Act(callee=callee, database=database, run=run)
+
+
+async def view_of_hidden_shop(world: World) -> Act:
+    """A seller reads a shop that is not approved."""
+    database, callee = await world.open_database("seller"), world.callee({})
+    deps = SellerDeps(auth=AuthClient(callee.send), database=database)
+    shop = a_shop(status="pending", seller_id=SELLER.id)
+    async with database.transaction() as tx:
+        await insert_shop(tx, shop, seller_name="Ada", seller_email="ada@example.test")
+    run = request(nextbuy.seller.service.SERVICE, deps, SELLER, "GET", f"get-shop/{shop.id}")
     return Act(callee=callee, database=database, run=run)
 
 
@@ -364,6 +376,7 @@ ACTS: Final[dict[tuple[str, type[Call[Any]]], MakeAct]] = {
     **{("product", call): listing for call in (ValidateSeller, ValidateShopOwner)},
     ("product", ValidateUser): view_of_hidden_product,
     ("seller", ValidateSeller): opening_of_shop,
+    ("seller", ValidateUser): view_of_hidden_shop,
     ("admin", ValidateAdmin): of_admin("POST", "read-all-notifications"),
     ("admin", SetAccountStatus): of_admin("POST", f"suspend-account/{_ID}", {"reason": "spam"}),
     ("admin", ApplyAccountStatus): of_admin("POST", f"suspend-account/{_ID}", {"reason": "spam"}),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nextbuy.contracts.auth import Account, AuthClient, ValidateSeller
+from nextbuy.contracts.auth import Account, AuthClient, ValidateSeller, ValidateUser
 from nextbuy.contracts.values import Role
 from nextbuy.seller.deps import Deps
 from tests.callers import account, confirm
@@ -19,7 +19,7 @@ def owner() -> Account:
 @pytest.fixture
 def calls(owner: Account) -> StubCalls:
     """Calls to other services; auth confirms the owner."""
-    return StubCalls({ValidateSeller: confirm})
+    return StubCalls({ValidateSeller: confirm, ValidateUser: confirm})
 
 
 @pytest.fixture

@@ -5,17 +5,19 @@ import asyncio
 import pytest
 
 from nextbuy.auth.model import Suspended
-from nextbuy.contracts.auth import Account, ValidateSeller
+from nextbuy.contracts.auth import Account, ValidateSeller, ValidateUser
 from nextbuy.contracts.errors import Forbidden
-from nextbuy.contracts.seller import ListSellers, SellerDecision, Shop
+from nextbuy.contracts.seller import ApplyAccountStatus, ListSellers, SellerDecision, Shop
 from nextbuy.contracts.values import Role
+from nextbuy.seller.apply_account_status import apply_account_status
 from nextbuy.seller.create_shop import CreateShop, create_shop
 from nextbuy.seller.decide_seller import decide_seller
 from nextbuy.seller.deps import Deps
+from nextbuy.seller.get_shop import GetShop, get_shop
 from nextbuy.seller.list_sellers import list_sellers
-from nextbuy.seller.model import ShopExists, ShopNameTaken
+from nextbuy.seller.model import ShopExists, ShopNameTaken, ShopNotFound
 from nextbuy.seller.my_shop import my_shop
-from tests.callers import account, caller
+from tests.callers import account, caller, confirm
 from tests.doubles import StubCalls
 from tests.outbox import data, published
 from tests.seller.test_decide_seller import decision, open_shop
@@ -35,6 +37,38 @@ async def test_new_shop_is_pending_and_published_as_registered(deps: Deps, owner
 
     mine = await my_shop(deps, caller(owner))
     assert (mine.shop, mine.seller_status) == (shop, "pending")
+
+
+@pytest.mark.parametrize("status", ["pending", "rejected", "suspended", "account suspended"])
+async def test_only_an_approved_shop_is_public(deps: Deps, owner: Account, calls: StubCalls, status: str) -> None:
+    shop = (await create_shop(deps, caller(owner), POTTERY)).shop
+    if status == "rejected":
+        await decide_seller(deps, decision(owner.id, "rejected"))
+    elif status != "pending":
+        await decide_seller(deps, decision(owner.id, "approved"))
+        assert (await get_shop(deps, caller(None), GetShop(shop.id))).shop.status == "approved"
+    if status == "suspended":
+        await decide_seller(deps, decision(owner.id, "suspended"))
+    elif status == "account suspended":
+        call = ApplyAccountStatus(account_id=owner.id, status="suspended", reason="", position=1)
+        await apply_account_status(deps, call)
+
+    for stranger in (None, account(Role.BUYER), account(Role.SELLER)):
+        with pytest.raises(ShopNotFound):
+            await get_shop(deps, caller(stranger), GetShop(shop.id))
+    for who in (owner, account(Role.ADMIN)):
+        assert (await get_shop(deps, caller(who), GetShop(shop.id))).shop.id == shop.id
+        calls.replies[ValidateUser] = Suspended()
+        with pytest.raises(ShopNotFound):
+            await get_shop(deps, caller(who), GetShop(shop.id))
+        calls.replies[ValidateUser] = confirm
+
+
+async def test_approved_shop_is_shown_without_asking_auth(deps: Deps, owner: Account, calls: StubCalls) -> None:
+    shop = (await create_shop(deps, caller(owner), POTTERY)).shop
+    await decide_seller(deps, decision(owner.id, "approved"))
+    del calls.replies[ValidateUser]
+    assert (await get_shop(deps, caller(owner), GetShop(shop.id))).shop.id == shop.id
 
 
 async def test_longest_name_is_published(deps: Deps, owner: Account) -> None:

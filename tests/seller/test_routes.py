@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from nextbuy.contracts.auth import Account, ValidateSeller
+from nextbuy.contracts.auth import Account, ValidateSeller, ValidateUser
 from nextbuy.contracts.values import new_id
 from nextbuy.kit.http.app import App
 from nextbuy.kit.http.tokens import Identity, TokenVerifier
@@ -33,7 +33,7 @@ class KnownToken(TokenVerifier):
 
 
 async def test_shop_is_created_and_read_through_routes(deps: Deps, calls: StubCalls, owner: Account) -> None:
-    calls.replies[ValidateSeller] = owner
+    calls.replies[ValidateSeller] = calls.replies[ValidateUser] = owner
     identity = ServiceIdentity(b"a secret of sixteen bytes or more", "seller")
     app = App(SERVICE, deps, identity=identity, verifier=KnownToken(owner), database=deps.database)
     headers = {"authorization": "Bearer the-token", "content-type": "application/json"}
@@ -47,6 +47,6 @@ async def test_shop_is_created_and_read_through_routes(deps: Deps, calls: StubCa
     assert (mine.status, msgspec.json.decode(mine.body)["seller_status"]) == (200, "pending")
 
     shop = msgspec.json.decode(made.body)["shop"]
-    found = await app.handle(Request("GET", f"/seller/api/get-shop/{shop['id']}", "", {}, sender=GATEWAY))
+    found = await app.handle(Request("GET", f"/seller/api/get-shop/{shop['id']}", "", headers, sender=GATEWAY))
 
     assert msgspec.json.decode(found.body) == {"shop": shop}

@@ -1,6 +1,8 @@
 """POST /auth/api/register: create the account of a buyer or seller, and open its first login session.
 
-Of two concurrent registrations with one e-mail, one is refused. Only `nextbuy create-admin` creates admins.
+Of two concurrent registrations with one e-mail, one is refused. The refusal (409 `email-taken`) shows that an e-mail
+has an account: a person must learn why they cannot register, and the API promises it. The gateway's limit of logins and
+registrations per network bounds how many e-mails can be tried. Only `nextbuy create-admin` creates admins.
 """
 
 from typing import Annotated, Literal

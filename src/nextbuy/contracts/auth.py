@@ -56,7 +56,7 @@ class ValidateUser(
     Call[Account],
     to="auth",
     name="validate-user",
-    callers=("analytics", "notification", "order", "product"),
+    callers=("analytics", "notification", "order", "product", "seller"),
     idempotent=True,
 ):
     """Return the account of an access token, if its login session is active and the account not suspended."""

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO, TextIO
 
 import psutil
 
@@ -121,7 +121,7 @@ def spawn(
     # The user's PGDATA, PGPORT, PGOPTIONS … are meant for other servers.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
     try:
-        with log.open("ab") as output:
+        with _open_log(log) as output:
             return subprocess.Popen(  # noqa: S603  no input from outside
                 watched,
                 cwd="/",
@@ -130,9 +130,19 @@ def spawn(
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
+                # PostgreSQL restricts its files by itself; Redis would have them readable by everyone.
+                umask=0o077,
             )
     except OSError as error:
         raise cannot_use(log, error) from error
+
+
+def _open_log(log: Path) -> BinaryIO:
+    """Open a log that only this user can read, also one that a former release has created for everyone."""
+    file = os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
+    with contextlib.suppress(PermissionError):
+        os.fchmod(file.fileno(), 0o600)
+    return file
 
 
 def stop_orphans(home: Path, program: str, stop_signal: signal.Signals) -> None:

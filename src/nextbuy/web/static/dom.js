@@ -47,11 +47,14 @@ export function title(text) {
   document.title = text === "NextBuy" ? text : `${text} · NextBuy`;
 }
 
-/** `path` if it is on this site, else `otherwise`: a query parameter must not redirect to another site. */
+/**
+ * The URL of `path` if it is on this site, else `otherwise`: a query parameter must not redirect to another site. A path alone would not
+ * do: `/..//host/` is on this site, and its path, `//host/`, is not.
+ */
 export function localPath(path, otherwise) {
   try {
     const url = new URL(path, location.origin);
-    return url.origin === location.origin ? url.pathname + url.search + url.hash : otherwise;
+    return url.origin === location.origin && url.protocol === location.protocol ? url.href : otherwise;
   } catch {
     return otherwise;
   }
