@@ -146,6 +146,19 @@ async def test_version_that_was_read_is_sent_with_the_decision(
     assert len(calls.of_type(case.call)) == len(etags)
 
 
+@pytest.mark.parametrize("case", [case for case in CASES if case.call is DecideSeller], ids=str)
+async def test_version_of_the_shop_is_sent_with_the_decision(
+    deps: Deps, operator: Account, calls: StubCalls, case: Case
+) -> None:
+    calls.replies |= REPLIES
+
+    for etag, seen in {'"3", W/"4", "x", "5-gzip"': [3, 5], '"3.1"': [], "*": None}.items():
+        await case.use_case(deps, caller(operator, if_match=etag), case.request)
+        assert calls.of_type(case.call)[-1].seen == seen
+    with pytest.raises(BadRequest):
+        await case.use_case(deps, caller(operator, if_match="3"), case.request)
+
+
 async def test_pending_lists_come_from_owning_services(deps: Deps, operator: Account, calls: StubCalls) -> None:
     calls.replies |= {ListProducts: Page([]), ListSellers: Page([])}
 

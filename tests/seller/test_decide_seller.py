@@ -4,8 +4,10 @@ import asyncio
 from uuid import UUID
 
 import pytest
+from msgspec.structs import replace
 
 from nextbuy.contracts.auth import Account, ValidateSeller
+from nextbuy.contracts.errors import Conflict, PreconditionFailed
 from nextbuy.contracts.seller import DecideSeller, GetShops, ListSellers, SellerDecision, ValidateShopOwner
 from nextbuy.contracts.values import Role, new_id
 from nextbuy.seller.create_shop import CreateShop, create_shop
@@ -120,3 +122,25 @@ async def test_unknown_shops_are_left_out(deps: Deps, calls: StubCalls) -> None:
     found = await get_shops(deps, GetShops(shop_ids=[shop.id, new_id()]))
 
     assert found.shops == [shop]
+
+
+async def test_decision_of_another_admin_is_not_reversed_unseen(deps: Deps, calls: StubCalls) -> None:
+    user = await open_shop(deps, calls, "Foxglove Books")
+    rejected = await decide_seller(deps, replace(decision(user, "rejected"), seen=[1]))
+
+    with pytest.raises(Conflict, match="“Foxglove Books” is rejected already") as error:
+        await decide_seller(deps, replace(decision(user, "approved"), seen=[1]))
+
+    assert error.value.slug == "already-decided"
+    assert await decide_seller(deps, replace(decision(user, "rejected"), seen=[1])) == rejected
+    assert (await decide_seller(deps, replace(decision(user, "approved"), seen=[2]))).shop.status == "approved"
+
+
+async def test_shop_that_changed_while_it_waited_is_not_approved_unseen(deps: Deps, calls: StubCalls) -> None:
+    user = await open_shop(deps, calls, "Foxglove Books")
+    await deps.database.execute("UPDATE shops SET bio = 'Fakes.', version = version + 1")
+
+    with pytest.raises(PreconditionFailed) as error:
+        await decide_seller(deps, replace(decision(user, "approved"), seen=[1]))
+
+    assert error.value.slug == "stale"

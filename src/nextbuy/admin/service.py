@@ -29,9 +29,9 @@ SERVICE = Service(
     deps=Deps,
     routes=[
         get("get-pending-sellers", get_pending_sellers, who=_ADMINS),
-        post("approve-seller/{user_id}", approve_seller, who=_ADMINS),
-        post("reject-seller/{user_id}", reject_seller, who=_ADMINS),
-        post("suspend-seller/{user_id}", suspend_seller, who=_ADMINS),
+        post("approve-seller/{user_id}", approve_seller, who=_ADMINS, if_match=True),
+        post("reject-seller/{user_id}", reject_seller, who=_ADMINS, if_match=True),
+        post("suspend-seller/{user_id}", suspend_seller, who=_ADMINS, if_match=True),
         get("get-pending-products", get_pending_products, who=_ADMINS),
         post("approve-product/{product_id}", approve_product, who=_ADMINS, if_match=True),
         post("reject-product/{product_id}", reject_product, who=_ADMINS, if_match=True),

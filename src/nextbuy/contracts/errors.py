@@ -227,6 +227,12 @@ def wrong_role(roles: Iterable[str]) -> Forbidden:
     return WrongRole(f"This needs the role {' or '.join(sorted(roles))}. Log in with another account.")
 
 
+Stale: Final = PreconditionFailed.of(
+    "stale", "This has changed since you read it, so nothing was saved. Read it again, and send its ETag as If-Match."
+)
+AlreadyDecided: Final = Conflict.of(
+    "already-decided", "An admin has already decided about this. Read it again, and send its ETag as If-Match."
+)
 EndpointNotFound: Final = NotFound.of("endpoint-not-found", "There is no such endpoint. See /docs for all endpoints.")
 
 KINDS: Final[tuple[type[AppError], ...]] = (

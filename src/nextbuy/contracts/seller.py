@@ -1,5 +1,7 @@
 """The calls that seller answers, and the events that it publishes."""
 
+import re
+from collections.abc import Iterable
 from functools import partial
 from typing import Annotated, ClassVar, Final, Literal
 from uuid import UUID
@@ -31,6 +33,7 @@ from nextbuy.contracts.values import (
     ShopName,
     ShopStatus,
     Slug,
+    Tagged,
     Timestamp,
     Topics,
 )
@@ -39,6 +42,9 @@ MAX_SHOPS: Final = 100
 """Shops per call."""
 ShopIds = Annotated[list[UUID], Meta(max_length=MAX_SHOPS)]
 ShopVersion = Annotated[Count, Meta(description="Grows with every change of the shop; an older version is ignored.")]
+
+
+_ETAG: Final = re.compile(r'"([0-9]{1,15})"')
 
 
 class Shop(Struct, frozen=True):
@@ -61,8 +67,8 @@ class Shops(Struct, frozen=True):
     missing: ShopIds = []
 
 
-class Seller(Struct, frozen=True):
-    """A seller with their shop, as admins see them."""
+class Seller(Tagged, frozen=True):
+    """A seller with their shop, as admins see them; the ETag is the shop's version in quotes."""
 
     user_id: UUID
     name: Annotated[PersonName, Meta(min_length=1)]
@@ -72,6 +78,11 @@ class Seller(Struct, frozen=True):
     account_suspended: Annotated[
         bool, Meta(description="Whether the account is suspended, which closes the shop even if it is approved.")
     ] = False
+
+    @property
+    def etag(self) -> str:
+        """The version of the shop."""
+        return f'"{self.shop.version}"'
 
 
 SellerDecision = Literal["approved", "rejected", "suspended"]
@@ -97,13 +108,25 @@ class ListSellers(Call[Page[Seller]], to="seller", name="list-sellers", callers=
     cursor: Cursor | None = None
 
 
+def shop_versions_of(etags: Iterable[str] | None) -> list[int] | None:
+    """Return the versions that entity tags name, without tags of another form; None stays None."""
+    if etags is None:
+        return None
+    return [int(found[1]) for etag in etags if (found := _ETAG.fullmatch(etag))]
+
+
 class DecideSeller(Call[Seller], to="seller", name="decide-seller", callers=("admin",), idempotent=True):
-    """Approve, reject or suspend a seller. Repeating a decision changes nothing."""
+    """Approve, reject or suspend a seller. Repeating a decision changes nothing.
+
+    With `seen`, the admin has read one of these versions of the shop. Without it, the decision is about whatever is
+    stored.
+    """
 
     user_id: UUID
     decision: SellerDecision
     reason: ReasonText
     by: UUID
+    seen: Annotated[list[ShopVersion], Meta(max_length=20)] | None = None
 
 
 class AccountStatusApplied(Struct, frozen=True):
@@ -212,18 +235,24 @@ class SellerClient(Client):
 
         return await self._send(ListSellers(status=status, limit=limit, cursor=cursor), check)
 
-    async def decide_seller(self, user_id: UUID, decision: SellerDecision, *, reason: str, by: UUID) -> Seller:
-        """Approve, reject or suspend a seller.
+    async def decide_seller(
+        self, user_id: UUID, decision: SellerDecision, *, reason: str, by: UUID, seen: list[int] | None = None
+    ) -> Seller:
+        """Approve, reject or suspend a seller, if the shop has a version in `seen`.
 
         Raises:
             NotFound: the seller does not exist (`seller-not-found`).
-            Conflict: the decision cannot follow the status (`decision-not-allowed`).
+            Conflict: the decision cannot follow the status (`decision-not-allowed`), or another admin has decided
+                otherwise (`already-decided`).
+            PreconditionFailed: the shop has changed since (`stale`).
         """
 
         def check(seller: Seller) -> None:
             _check_seller("", seller, user_id, decision)
 
-        return await self._send(DecideSeller(user_id=user_id, decision=decision, reason=reason, by=by), check)
+        return await self._send(
+            DecideSeller(user_id=user_id, decision=decision, reason=reason, by=by, seen=seen), check
+        )
 
     async def apply_account_status(
         self, account_id: UUID, status: Literal["active", "suspended"], *, reason: str, position: int

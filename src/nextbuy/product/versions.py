@@ -10,7 +10,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from nextbuy.contracts.errors import Conflict, FieldError, PreconditionFailed
+from nextbuy.contracts.errors import AlreadyDecided, Conflict, FieldError, PreconditionFailed, Stale
 from nextbuy.contracts.money import format_money
 from nextbuy.contracts.product import Decision, Product
 from nextbuy.contracts.product_version import ProductVersion
@@ -18,12 +18,7 @@ from nextbuy.contracts.product_version import ProductVersion
 CONTENT: Final = ("title", "description", "category", "price", "tags", "status")
 """The fields whose changes raise the content version, in the order in which a refusal names them."""
 
-Stale: Final = PreconditionFailed.of(
-    "stale", "This product has changed since you read it, so nothing was saved. Read it again first."
-)
-AlreadyDecided: Final = Conflict.of(
-    "already-decided", "An admin has already decided about this product. Read it again, and send its ETag as If-Match."
-)
+_CHANGED: Final = "This product has changed since you read it, so nothing was saved. Read it again first."
 _UNKNOWN: Final = "If-Match names no version of this product. Read it again, and send its ETag as it is."
 _DECIDED: Final[Mapping[Decision, str]] = {"active": "approved", "pending": "put under review", "rejected": "rejected"}
 
@@ -106,7 +101,7 @@ def require_undecided(
 def _stale(fields: list[str], product: Product) -> PreconditionFailed:
     if not fields:
         return Stale(_UNKNOWN)
-    return Stale(errors=[FieldError(field, _now(field, product)) for field in fields])
+    return Stale(_CHANGED, errors=[FieldError(field, _now(field, product)) for field in fields])
 
 
 def _already_decided(product: Product) -> Conflict:

@@ -5,7 +5,7 @@ from nextbuy.contracts.seller import DecideSeller, Seller, SellerApproved, Selle
 from nextbuy.kit.events.outbox import publish
 from nextbuy.seller import store
 from nextbuy.seller.deps import Deps
-from nextbuy.seller.model import SellerNotFound, check_decision
+from nextbuy.seller.model import SellerNotFound, check_decision, require_seen
 
 
 async def decide_seller(deps: Deps, call: DecideSeller) -> Seller:
@@ -14,6 +14,8 @@ async def decide_seller(deps: Deps, call: DecideSeller) -> Seller:
     Raises:
         SellerNotFound: the account has no shop.
         DecisionNotAllowed: the seller's status does not allow the decision.
+        Stale: the admin has not read this version of a shop that waits.
+        AlreadyDecided: the admin has not read the decision of another admin.
     """
     async with deps.database.transaction() as tx:
         locked = await store.lock_seller(tx, call.user_id)
@@ -22,6 +24,7 @@ async def decide_seller(deps: Deps, call: DecideSeller) -> Seller:
         seller, decision = locked
         if decision == call.decision:
             return seller
+        require_seen(call.seen, seller.shop)
         check_decision(decision, call.decision)
         decided = await store.set_status(tx, seller.shop.id, call.decision, reason=call.reason, by=call.by)
         # An approved shop of a suspended account stays closed; its approval is published with the reinstatement.

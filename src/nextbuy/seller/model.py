@@ -1,10 +1,11 @@
 """The rules of shops: their slugs, and the decisions that may follow each status."""
 
+from collections.abc import Collection
 from typing import Final
 from uuid import UUID
 
-from nextbuy.contracts.errors import Conflict, Forbidden, NotFound
-from nextbuy.contracts.seller import SellerDecision
+from nextbuy.contracts.errors import AlreadyDecided, Conflict, Forbidden, NotFound, Stale
+from nextbuy.contracts.seller import SellerDecision, Shop
 from nextbuy.contracts.text import slug_words
 from nextbuy.contracts.values import ShopStatus
 
@@ -39,3 +40,17 @@ def check_decision(status: ShopStatus, decision: SellerDecision) -> None:
     allowed = ALLOWED_DECISIONS[status]
     if decision not in allowed:
         raise DecisionNotAllowed(f"A {status} seller cannot be {decision}, only {' or '.join(sorted(allowed))}.")
+
+
+def require_seen(seen: Collection[int] | None, shop: Shop) -> None:
+    """Check that an admin has read the current version of a shop; `seen` is None for a decision without a condition.
+
+    Raises:
+        Stale: the shop waits for a decision, and has changed since.
+        AlreadyDecided: an admin has decided since.
+    """
+    if seen is None or shop.version in seen:
+        return
+    if shop.status == "pending":
+        raise Stale(f"“{shop.name}” has changed since you read it. Read it again before you decide.")
+    raise AlreadyDecided(f"“{shop.name}” is {shop.status} already. Read it again before you decide otherwise.")

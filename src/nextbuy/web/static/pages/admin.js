@@ -19,7 +19,7 @@ const OUTDATED = ["stale", "already-decided"];
 
 const reasonOf = (values) => ({ reason: values.reason.trim() });
 
-/** The two buttons of a decision, replaced by its outcome; `current` replaces a product that is no longer as it was read. */
+/** The two buttons of a decision, replaced by its outcome; `current` shows what has changed since it was read. */
 function decision({ name, approve, reject, etag, current, approved = "Approved", rejected = "Refused" }) {
   const place = el("div", { class: "decision" });
   const status = el("p", {});
@@ -88,7 +88,16 @@ function product(one) {
 }
 
 function seller(one) {
-  return el(
+  const current = {
+    act: () => get(`/seller/api/get-shop/${one.shop.id}`),
+    done: ({ shop }) => {
+      const replaced = seller({ ...one, shop });
+      row.replaceWith(replaced);
+      replaced.querySelector("button").focus();
+      announce(`Now shown: ${shop.name} as it is.`);
+    },
+  };
+  const row = el(
     "li",
     { class: "own" },
     el(
@@ -97,9 +106,11 @@ function seller(one) {
       el("strong", {}, one.shop.name),
       el("p", { class: "soft" }, `${one.name}, ${one.email} · ${one.shop.category} · since ${when(one.submitted_at)}`),
       el("p", { class: "text small" }, one.shop.bio),
-      decision({ name: one.shop.name, approve: `/admin/api/approve-seller/${one.user_id}`, reject: `/admin/api/reject-seller/${one.user_id}` }),
+      one.shop.status !== "pending" && el("p", {}, badge(one.shop.status)),
+      decision({ name: one.shop.name, approve: `/admin/api/approve-seller/${one.user_id}`, reject: `/admin/api/reject-seller/${one.user_id}`, etag: `"${one.shop.version}"`, current }),
     ),
   );
+  return row;
 }
 
 const deadLetter = (one) => el("li", { class: "note" }, el("p", {}, el("strong", {}, one.event_type || one.topic), " ", el("time", { class: "soft", datetime: one.failed_at }, when(one.failed_at))), el("p", { class: "soft" }, one.reason));
