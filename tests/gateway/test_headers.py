@@ -223,3 +223,40 @@ async def test_two_idempotency_keys_are_refused(open_shop: OpenShop, keys: tuple
         assert (await response.json(content_type=PROBLEM))["slug"] == "idempotency-key-invalid"
 
     assert shop.requests == []
+
+
+@pytest.mark.parametrize(
+    ("host", "origin"),
+    [
+        ("localhost:8080", "http://localhost:8080"),
+        ("LocalHost:8080", "http://localhost:8080"),
+        ("127.0.0.1:8080", "http://127.0.0.1:8080"),
+        ("[::1]:8080", "http://[::1]:8080"),
+        ("localhost", None),
+        ("localhost:8081", None),
+        ("localhost.:8080", None),
+        ("evil.test:8080", None),
+        ("127.0.0.2:8080", None),
+    ],
+)
+async def test_only_loopback_names_at_the_own_port_are_followed(
+    open_shop: OpenShop, host: str, origin: str | None
+) -> None:
+    shop = await open_shop(settings=from_environment({"NEXTBUY_RATE_LIMITS": "off"}, secret=b"s" * 16))
+    headers = {"Host": host, "X-Nextbuy-Origin": "http://evil.test"}
+
+    async with shop.session.get("/order/api/x", headers=headers) as response:
+        assert response.status == 200
+
+    assert shop.requests[0].headers.get("x-nextbuy-origin") == origin
+
+
+@pytest.mark.parametrize("url", ["https://shop.example", "http://127.0.0.1:8080"])
+async def test_no_host_is_followed_if_there_is_a_public_url(open_shop: OpenShop, url: str) -> None:
+    environment = {"NEXTBUY_RATE_LIMITS": "off", "NEXTBUY_PUBLIC_URL": url}
+    shop = await open_shop(settings=from_environment(environment, secret=b"s" * 16))
+
+    async with shop.session.get("/order/api/x", headers={"Host": "localhost:8080"}) as response:
+        assert response.status == 200
+
+    assert "x-nextbuy-origin" not in shop.requests[0].headers

@@ -30,13 +30,14 @@ from nextbuy.kit.http.asgi import (
     read_body,
 )
 from nextbuy.kit.http.tokens import TokenVerifier
+from nextbuy.kit.local_urls import loopback_origins
 from nextbuy.kit.observability import telemetry
 from nextbuy.kit.observability.redaction import reason_of
 from nextbuy.kit.observability.telemetry import Journal, SpanContext
 from nextbuy.kit.rpc.breakers import Breakers
 from nextbuy.kit.rpc.transports import StreamedResponse, Transport
 from nextbuy.kit.service_identity import GATEWAY, ServiceIdentity
-from nextbuy.kit.wire import CLIENT, IDENTITY, REQUEST_ID, Handler, Request, Response, problem_response
+from nextbuy.kit.wire import CLIENT, IDENTITY, ORIGIN, REQUEST_ID, Handler, Request, Response, problem_response
 
 log: Final = logging.getLogger(__name__)
 
@@ -75,6 +76,7 @@ class Gateway:
         identity = ServiceIdentity(settings.secret, GATEWAY)
         self._transports = transports
         self._journal = journal
+        self._loopback_origins = loopback_origins(settings.port) if settings.follow_loopback else {}
         self._response_headers = ResponseHeaders(settings)
         self._limiter = Limiter(redis, verifier, prefix=settings.redis_prefix) if settings.rate_limits else None
         forwarder = Forwarder(transports, breakers, identity, journal, timeout=timeout)
@@ -127,6 +129,8 @@ class Gateway:
                     await self._limiter.admit(method, path, headers, client)
 
                 headers[CLIENT] = client
+                if host := self._loopback_origins.get(headers.get("host", "").lower()):
+                    headers[ORIGIN] = host
                 headers[REQUEST_ID] = span.correlation_id
                 request = Request(method, path, query, headers)
                 request.body = await _read_body(method, headers, receive)

@@ -17,7 +17,8 @@ from typing import Final
 import aiohttp
 
 from nextbuy.embedded.parent_watch import watch_parent
-from nextbuy.kit.config import Settings, url_of
+from nextbuy.kit.config import Settings
+from nextbuy.kit.local_urls import url_of
 from nextbuy.kit.restart import RestartDelay
 
 log: Final = logging.getLogger(__name__)
@@ -85,6 +86,8 @@ class Supervisor:
             "NEXTBUY_DEMO": "1" if self._demo else "",
             "NEXTBUY_REUSE_PORT": "" if name == "gateway" else "1",
         }
+        if name == "gateway" and self._settings.follow_loopback:
+            environment["NEXTBUY_PUBLIC_URL"] = ""
         command = (sys.executable, "-m", "nextbuy", "serve", name, "--log", "file")
         self._processes[name] = await asyncio.create_subprocess_exec(
             *watch_parent(signal.SIGTERM),

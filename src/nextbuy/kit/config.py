@@ -19,6 +19,7 @@ from msgspec import Struct, field
 from msgspec.structs import fields, replace
 
 from nextbuy.contracts.email_address import normal_email
+from nextbuy.kit.local_urls import url_of
 
 PREFIX: Final = "NEXTBUY_"
 """The beginning of each variable's name."""
@@ -110,6 +111,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     public_url: Annotated[
         str, Setting("PUBLIC_URL", "Public base URL of the gateway, for links and redirects.", "`http://HOST:PORT`")
     ] = "http://127.0.0.1:8080"
+    follow_loopback: bool = False
+    """Whether links keep the loopback name that a client uses: only without a public URL."""
     cors_origins: Annotated[
         tuple[str, ...], Setting("CORS_ORIGINS", "Other origins whose pages may use the API, comma-separated.", "none")
     ] = ()
@@ -189,14 +192,6 @@ class Settings(Struct, frozen=True, kw_only=True):
 
 
 _DEFAULT: Final = Settings(secret=b"")
-_LOOPBACK: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  not bound here
-"""The address under which this machine reaches a server that listens on all addresses."""
-
-
-def url_of(host: str, port: int) -> str:
-    """Return the URL under which this machine reaches a server; an IPv6 address is in brackets (RFC 3986, 3.2.2)."""
-    host = _LOOPBACK.get(host, host)
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def documented_settings(kind: type[Struct] = Settings) -> Iterator[Setting]:
@@ -249,6 +244,7 @@ def from_environment(environment: Mapping[str, str] = os.environ, *, secret: byt
             if (url := _url(f"{name.upper()}_URL", read(f"{name.upper()}_URL"), {"http", "https"}))
         },
         public_url=_url("PUBLIC_URL", read("PUBLIC_URL", url_of(host, port)), {"http", "https"}).rstrip("/"),
+        follow_loopback=not read("PUBLIC_URL"),
         host=host,
         port=port,
         data=Path(read("DATA", str(_DEFAULT.data))),

@@ -19,7 +19,7 @@ _LIFETIME: Final = 60.0
 """Seconds for which a signature is valid: longer than two clocks differ."""
 
 
-_SIGNED_HEADERS: Final = ("x-nextbuy-client", "authorization", "cookie", "idempotency-key")
+_SIGNED_HEADERS: Final = ("x-nextbuy-client", "x-nextbuy-origin", "authorization", "cookie", "idempotency-key")
 """The headers with the identity of a client, and the key that marks a repeated request."""
 _NO_HEADERS: Final[Mapping[str, str]] = {}
 

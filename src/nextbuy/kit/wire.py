@@ -26,9 +26,11 @@ IDENTITY: Final = "x-nextbuy-service"
 """The signature of the gateway or service that sends the request (`ServiceIdentity`)."""
 CLIENT: Final = "x-nextbuy-client"
 """The client's IP address. The gateway sets it, and removes it from requests that arrive with it."""
+ORIGIN: Final = "x-nextbuy-origin"
+"""The origin at which the client reached the gateway, if that is not the public URL. The gateway sets it."""
 BACKGROUND: Final = "x-nextbuy-background"
 """Present on a call for background work (`kit/workload.py`)."""
-INTERNAL_HEADERS: Final = frozenset({DEADLINE, IDENTITY, CLIENT, BACKGROUND})
+INTERNAL_HEADERS: Final = frozenset({DEADLINE, IDENTITY, CLIENT, ORIGIN, BACKGROUND})
 HOP_BY_HOP: Final = frozenset(
     {
         "connection", "http2-settings", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection",

@@ -107,7 +107,7 @@ async def create_payment_session(deps: Deps, caller: Caller, request: CreatePaym
         total=session.total,
         lines=priced,
         expires_at=session.expires_at,
-        payment_url=payment.url,
+        payment_url=caller.link(payment.url, deps.settings.public_url),
     )
     if not await _store_opened(deps, caller, transitions.opened(session, payment), reply):
         raise CheckoutExpired

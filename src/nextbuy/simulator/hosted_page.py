@@ -30,7 +30,10 @@ _environment: Final = Environment(
 def page(
     payment: Payment | None, status: Status | None, *, home: str, code: int = 200, error: str = "", typed: str = ""
 ) -> Response:
-    """Return the page of a payment, or for None the page “Payment not found”; `typed` refills the card field."""
+    """Return the page of a payment, or for None the page “Payment not found”.
+
+    `home` is the URL of the way back, and `typed` refills the card field.
+    """
     cards = [(" ".join(number[i : i + 4] for i in range(0, 16, 4)), outcome) for number, outcome in CARDS.items()]
     html = _environment.get_template("payment.html").render(
         payment=payment,
@@ -38,7 +41,7 @@ def page(
         amount="" if payment is None else format_money(payment.amount),
         until="" if payment is None else f"{payment.expires_at:%H:%M} UTC",
         cards=cards,
-        home=home if payment is None else payment.return_url or home,
+        home=home,
         error=error,
         typed=typed,
     )

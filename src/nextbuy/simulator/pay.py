@@ -44,7 +44,7 @@ class Paid(Struct, frozen=True):
     payment_id: str
 
 
-async def pay(deps: Deps, caller: Caller, request: Request) -> Response:  # noqa: ARG001
+async def pay(deps: Deps, caller: Caller, request: Request) -> Response:
     """Pay with a test card; a form is answered with a page, JSON with JSON.
 
     Raises:
@@ -52,7 +52,8 @@ async def pay(deps: Deps, caller: Caller, request: Request) -> Response:  # noqa
         Unprocessable: it is not a test card (`not-a-test-card`).
         Conflict: the payment has expired or was refunded (`payment-expired`, `payment-refunded`).
     """
-    home = f"{deps.settings.public_url}/"
+    public_url = deps.settings.public_url
+    home = f"{public_url}/"
     from_form = request.headers.get("content-type", "").partition(";")[0].strip().lower() == _FORM
     payment, card = None, ""
     try:
@@ -65,9 +66,10 @@ async def pay(deps: Deps, caller: Caller, request: Request) -> Response:  # noqa
         if not from_form or error.transient:
             raise
         status = None if payment is None else payment.status_at(deps.clock())
-        return page(payment, status, home=home, code=error.status, error=error.detail, typed=card[:30])
+        back = caller.link((payment and payment.return_url) or home, public_url)
+        return page(payment, status, home=back, code=error.status, error=error.detail, typed=card[:30])
     if from_form:
-        return Response(303, headers=[("location", f"{deps.settings.public_url}{request.path}")])
+        return Response(303, headers=[("location", caller.link(f"{public_url}{request.path}", public_url))])
     return Response(200, encode(Paid(outcome, payment.id)))
 
 

@@ -9,9 +9,9 @@ from nextbuy.simulator.hosted_page import page
 from nextbuy.simulator.model import parse_payment_id
 
 
-async def payment_page(deps: Deps, caller: Caller, request: Request) -> Response:  # noqa: ARG001
+async def payment_page(deps: Deps, caller: Caller, request: Request) -> Response:
     """Return the page of a payment to anyone who knows its id."""
-    home = f"{deps.settings.public_url}/"
+    home = caller.link(f"{deps.settings.public_url}/", deps.settings.public_url)
     try:
         payment_id = parse_payment_id(request.path.rpartition("/")[2])
     except NotFound:
@@ -19,4 +19,5 @@ async def payment_page(deps: Deps, caller: Caller, request: Request) -> Response
     payment = await store.payment(deps.database, payment_id)
     if payment is None:
         return page(None, None, home=home, code=404)
-    return page(payment, payment.status_at(deps.clock()), home=home)
+    back = caller.link(payment.return_url or home, deps.settings.public_url)
+    return page(payment, payment.status_at(deps.clock()), home=back)

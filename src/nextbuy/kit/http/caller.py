@@ -11,6 +11,7 @@ from nextbuy.kit.http.conditional import if_match
 from nextbuy.kit.http.idempotency import IdempotentRequest
 from nextbuy.kit.http.tokens import Identity
 from nextbuy.kit.storage.database import Transaction
+from nextbuy.kit.wire import ORIGIN
 
 
 class Caller(Struct):
@@ -33,6 +34,13 @@ class Caller(Struct):
     def role(self) -> Role | None:
         """The role of the account, or None."""
         return None if self.identity is None else self.identity.role
+
+    def link(self, url: str, public_url: str) -> str:
+        """Return a URL of the marketplace, at `public_url`, with the origin that the client uses."""
+        origin = self.headers.get(ORIGIN)
+        if origin is None or not url.startswith(f"{public_url}/"):
+            return url
+        return f"{origin}{url.removeprefix(public_url)}"
 
     def if_match(self) -> list[str] | None:
         """Return the entity tags of If-Match, or None without a condition (`conditional.if_match`).
