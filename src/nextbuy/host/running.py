@@ -62,6 +62,9 @@ def user_facing_errors() -> Iterator[None]:
     except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError) as error:
         message = f"PostgreSQL refuses the login: {error}. Check NEXTBUY_POSTGRES_URL."
         raise CannotRun(message) from error
+    except asyncpg.InsufficientResourcesError as error:
+        message = f"PostgreSQL lacks resources: {error}. Free disk space, memory or connections, and start again."
+        raise CannotRun(message) from error
     except (
         asyncpg.PostgresConnectionError,
         asyncpg.CannotConnectNowError,

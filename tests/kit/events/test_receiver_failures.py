@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
+from asyncpg import DiskFullError
 
 from nextbuy.contracts.errors import Conflict, Unavailable
 from nextbuy.contracts.message import Event
@@ -61,6 +62,16 @@ async def test_transient_failure_stores_nothing_and_holds_back_its_topic_only(ha
 
     assert outcomes(results) == [*["applied duplicate", "duplicate"] * 3]
     assert await applied(harness.database, "record_effects") == [1, 3, 5, 0, 2, 4]
+
+
+async def test_event_waits_for_a_full_disk_and_becomes_no_dead_letter(harness: ReceiverHarness) -> None:
+    full = {0}
+    receiver = await harness.receiver(subscribe("act", Counted, refusing(full, lambda: DiskFullError("no space"), [])))
+
+    for _ in range(8):
+        assert outcomes(await deliver(receiver, entry(Counted(about="a", n=0), "act"))) == ["retry"]
+    full.clear()
+    assert outcomes(await deliver(receiver, entry(Counted(about="a", n=0), "act"))) == ["applied"]
 
 
 @pytest.mark.parametrize("unavailable", [1, 2, 5])

@@ -3,11 +3,12 @@
 import asyncio
 import time
 
+import asyncpg
 import pytest
 
 from nextbuy.kit.deadline import set_deadline
 from nextbuy.kit.storage import database as module
-from nextbuy.kit.storage.database import Database, DatabaseBusy
+from nextbuy.kit.storage.database import Database, DatabaseBusy, as_app_error, transient
 from tests.conftest import DatabaseUrl
 from tests.waiting import until
 
@@ -83,3 +84,39 @@ async def test_no_connection_is_lost_when_waiting_tasks_give_up(busy: Database) 
 
     await until(lambda: busy.fetchval("SELECT true"), "the connection is free")
     await busy.close()
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "53000",  # insufficient resources
+        "53100",  # disk full
+        "53200",  # out of memory
+        "53300",  # too many connections
+        "53400",  # configuration limit exceeded
+        "53999",  # a code that this driver does not know
+        "58030",  # input or output error
+        "57P01",  # admin shutdown
+        "57P04",  # database dropped
+    ],
+)
+async def test_failure_of_the_machine_is_unavailable(database_url: DatabaseUrl, code: str) -> None:
+    database = await Database.connect(await database_url(""), "sample")
+    with pytest.raises(asyncpg.PostgresError) as raised:
+        await database.execute(f"DO $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '{code}'; END $$")
+    await database.close()
+
+    for error in (as_app_error(raised.value), transient(raised.value)):
+        assert error is not None
+        assert (error.status, error.slug, error.transient) == (503, "database-unavailable", True)
+        assert error.retry_after
+
+
+@pytest.mark.parametrize("code", ["22012", "23505", "42P01", "58P01", "XX000", "P0001"])
+async def test_failure_of_a_statement_is_a_bug(database_url: DatabaseUrl, code: str) -> None:
+    database = await Database.connect(await database_url(""), "sample")
+    with pytest.raises(asyncpg.PostgresError) as raised:
+        await database.execute(f"DO $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '{code}'; END $$")
+    await database.close()
+
+    assert as_app_error(raised.value) is None

@@ -29,6 +29,12 @@ TRANSACTION_TIMEOUT: Final = 8.0
 _ACQUIRE_TIMEOUT: Final = 10.0
 """Seconds to wait for a connection while all are in use, unless the deadline of the task comes first."""
 
+_SERVER_FAILURES: Final = ("08", "53", "57P", "58030")
+"""Beginnings of SQLSTATEs: connection, resources (disk, memory, connections), shutdown, input or output.
+
+They are failures of the server, not of the statement.
+"""
+
 _in_transaction: ContextVar[bool] = ContextVar("in_transaction", default=False)
 
 
@@ -227,11 +233,6 @@ def as_app_error(error: BaseException) -> AppError | None:
     if isinstance(error, asyncpg.QueryCanceledError):
         return DatabaseTimeout()
     unavailable = (
-        asyncpg.PostgresConnectionError,
-        asyncpg.CannotConnectNowError,
-        asyncpg.TooManyConnectionsError,
-        asyncpg.AdminShutdownError,
-        asyncpg.CrashShutdownError,
         asyncpg.DeadlockDetectedError,
         asyncpg.SerializationError,
         asyncpg.LockNotAvailableError,
@@ -240,7 +241,11 @@ def as_app_error(error: BaseException) -> AppError | None:
         ConnectionError,
         TimeoutError,
     )
-    if isinstance(error, unavailable) or (isinstance(error, asyncpg.InterfaceError) and "closed" in str(error)):
+    if (
+        isinstance(error, unavailable)
+        or (isinstance(error, asyncpg.InterfaceError) and "closed" in str(error))
+        or (isinstance(error, asyncpg.PostgresError) and (error.sqlstate or "").startswith(_SERVER_FAILURES))
+    ):
         return DatabaseUnavailable(retry_after=1)
     return None
 
