@@ -70,6 +70,7 @@ OWNED: Final[dict[str, dict[str, int]]] = {
         "seller": 200,
         "admin": 200,
     },
+    "product GET picture/{product_id}": {**dict.fromkeys(ROLES, 404), "seller": 200, "admin": 200},
     # A pending product, which has no public activity.
     "product GET get-activity/{product_id}": dict.fromkeys(ROLES, 404),
     "seller POST create-shop": {"seller": 409, "other_seller": 409, "pending_seller": 409},
@@ -91,8 +92,8 @@ BY_TOKEN_ALONE: Final = frozenset({"auth POST logout"})
 """Routes that accept a token until it expires, even after its session has ended: a logout succeeds twice."""
 CUSTOMERS: Final = {"seller": ("buyer", "third_buyer"), "other_seller": ("other_buyer", "suspended", "logged_out")}
 """The buyers whose orders and addresses a seller may read."""
-KNOWN_BY_ID: Final = frozenset({"simulator GET pay/{payment_id}", "product GET picture/{product_id}"})
-"""Shown to anyone with an id that cannot be guessed: the page of a payment, and a picture with a product's title."""
+KNOWN_BY_ID: Final = frozenset({"simulator GET pay/{payment_id}"})
+"""Shown to anyone with an id that cannot be guessed: the page of a payment."""
 BODIES: Final[dict[str, object]] = {
     "auth POST register": {"email": email_of("buyer"), "password": PASSWORD, "name": "B", "role": "buyer"},
     "auth POST login": {"email": email_of("buyer"), "password": "not-the-password"},

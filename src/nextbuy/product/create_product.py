@@ -85,7 +85,7 @@ def _moderated_product(request: CreateProduct, shop: Shop) -> Product:
         tags=tags,
         status=verdict.decision,
         shop_id=shop.id,
-        picture=picture_path(product_id),
+        picture=picture_path(product_id, title, category),
         moderation=verdict,
         created_at=_NOT_STORED_YET,
     )

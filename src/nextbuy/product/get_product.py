@@ -10,11 +10,11 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
-from nextbuy.contracts.errors import Forbidden, Unauthenticated
 from nextbuy.contracts.values import Role
 from nextbuy.kit.http.caller import Caller
 from nextbuy.kit.storage.database import Database
 from nextbuy.kit.wire import Encoded, encode
+from nextbuy.product.access import may_see_hidden
 from nextbuy.product.deps import Deps
 from nextbuy.product.model import ProductNotFound, ProductShown, parse_id, shown_product
 from nextbuy.product.product_cache import CachedProduct, cached_product
@@ -50,12 +50,9 @@ async def get_product(deps: Deps, caller: Caller, request: GetProduct) -> Encode
     owned = await read(deps.database, parse_id(request.key) or request.key, public=False)
     if owned is None or (identity.role is Role.SELLER and owned.seller_id != identity.account_id):
         raise ProductNotFound
-    try:
-        await deps.auth.validate_user(caller)
-    except (Unauthenticated, Forbidden):
-        # A token stays valid for some minutes after its login session; its holder then sees what anyone sees.
+    if not await may_see_hidden(deps, caller, owned.seller_id):
         if cached is None:
-            raise ProductNotFound from None
+            raise ProductNotFound
         return cached.reply
     return Encoded(encode(shown_product(owned.product, moderation=True)), owned.product.etag)
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from hashlib import blake2b
 from typing import Final
 from uuid import UUID
 
@@ -102,9 +103,10 @@ def slug_of(title: str, suffix: str) -> str:
     return f"{words}-{suffix}" if words else suffix
 
 
-def picture_path(product_id: UUID) -> str:
-    """Return the path of a product's picture."""
-    return f"/product/api/picture/{product_id}"
+def picture_path(product_id: UUID, title: str, category: str) -> str:
+    """Return the path of a product's picture, which changes with the picture: it is drawn from title and category."""
+    version = blake2b(f"{title}\0{category}".encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
+    return f"/product/api/picture/{product_id}?v={version}"
 
 
 def parse_id(key: str) -> UUID | None:

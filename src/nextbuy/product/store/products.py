@@ -65,6 +65,20 @@ _LOCK: Final = (
     " FROM products p WHERE p.id = $1 FOR NO KEY UPDATE"
 )
 
+_PICTURE_SUBJECT: Final = """
+SELECT p.title, p.category, p.seller_id, s.approved AND p.status = 'active' AS public
+  FROM products p JOIN shops s ON s.shop_id = p.shop_id WHERE p.id = $1
+"""
+
+
+class PictureSubject(Struct, frozen=True):
+    """The fields from which a picture is drawn, and who may see it: anybody, if the product is public."""
+
+    title: str
+    category: str
+    seller_id: UUID
+    public: bool
+
 
 class OwnedProduct(Struct, frozen=True):
     """A product and its seller."""
@@ -101,7 +115,7 @@ def computed_fields(row: Row) -> Mapping[str, Any]:
     return {
         "etag": _version(row).etag,
         "price": Price(row["price_amount"], row["currency"]),
-        "picture": picture_path(row["id"]),
+        "picture": picture_path(row["id"], row["title"], row["category"]),
         "moderation": _moderation(row["moderation"]),
     }
 
@@ -140,9 +154,10 @@ async def lock(tx: Transaction, product_id: UUID) -> LockedProduct | None:
 
 
 async def update(tx: Transaction, product: Product, versions: Versions) -> Product:
-    """Store a seller's changes of a locked product, and return it with its new version."""
+    """Store a seller's changes of a locked product, and return it with its new version and picture."""
     [row] = await tx.fetch(_UPDATE, product.id, *_columns(product), *_version_columns(versions))
-    return replace(product, etag=_version(row).etag)
+    picture = picture_path(product.id, product.title, product.category)
+    return replace(product, etag=_version(row).etag, picture=picture)
 
 
 async def set_decision(tx: Transaction, product: Product, versions: Versions, *, by: UUID) -> Product:
@@ -179,7 +194,7 @@ async def get_offers(db: Executor, product_ids: list[UUID]) -> dict[UUID, Offer]
     }
 
 
-async def title_and_category(db: Executor, product_id: UUID) -> tuple[str, str] | None:
-    """Return the title and category of a product, or None."""
-    row = await db.fetchrow("SELECT title, category FROM products WHERE id = $1", product_id)
-    return None if row is None else (row["title"], row["category"])
+async def read_picture_subject(db: Executor, product_id: UUID) -> PictureSubject | None:
+    """Return what the picture of a product is drawn from, or None."""
+    row = await db.fetchrow(_PICTURE_SUBJECT, product_id)
+    return None if row is None else from_row(PictureSubject, row)
