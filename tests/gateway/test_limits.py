@@ -13,10 +13,10 @@ from redis.backoff import NoBackoff
 
 from nextbuy.contracts.values import Role
 from nextbuy.gateway.limiter import Limiter, RateLimited
-from nextbuy.gateway.limits import DEFAULT, STRICT, limit_for
+from nextbuy.gateway.limits import DEFAULT, PAGE, PAYMENT, STRICT, Limit, limit_for
 from nextbuy.kit.http.server import listen
 from nextbuy.kit.http.tokens import Identity, KeyLoader, TokenVerifier, sign_token
-from nextbuy.kit.wire import PROBLEM
+from nextbuy.kit.wire import PROBLEM, Request, Response
 from tests.gateway.conftest import OpenShop, no_keys
 
 LOGIN = ("POST", "/auth/api/login")
@@ -155,12 +155,53 @@ async def test_limits_can_be_disabled(open_shop: OpenShop) -> None:
         ("POST", "/order/api/create-payment-session", DEFAULT),
         ("POST", "/order/api/payment-webhook", None),
         ("POST", "/order/api/payment-webhooks", DEFAULT),
-        ("GET", "/simulator/api/pay/abc", None),
+        ("GET", "/simulator/api/pay/abc", PAYMENT),
+        ("POST", "/simulator/api/pay/abc", PAYMENT),
         ("GET", "/simulator/api/payments", DEFAULT),
+        ("GET", "/", PAGE),
+        ("GET", "/product/api", PAGE),
+        ("GET", "/openapi.json", PAGE),
     ],
 )
 def test_path_has_its_limit(method: str, path: str, limit: object) -> None:
     assert limit_for(method, path) is limit
+
+
+@pytest.mark.parametrize(
+    ("path", "limited"),
+    [
+        ("/", True),
+        ("/basket", True),
+        ("/docs", True),
+        ("/openapi.json", True),
+        ("/simulator/api/pay/pay_1", True),
+        ("/health/live", False),
+        ("/health/ready", False),
+        ("/health/status", False),
+        ("/order/api/payment-webhook", False),
+    ],
+)
+async def test_expensive_public_path_is_limited_by_ip(
+    open_shop: OpenShop,
+    redis: Redis,
+    monkeypatch: pytest.MonkeyPatch,
+    path: str,
+    limited: bool,  # noqa: FBT001
+) -> None:
+    small = Limit("small", burst=3, rate=0.01, batch=1, by_ip=True)
+    for name in ("PAYMENT", "PAGE"):
+        monkeypatch.setattr(f"nextbuy.gateway.limits.{name}", small)
+
+    async def page(_: Request) -> Response:
+        return Response(200, b"<p>", "text/html")
+
+    shop = await open_shop(redis=redis, pages=page)
+    statuses = []
+    for _ in range(5):
+        async with shop.session.get(path) as response:
+            statuses.append(response.status)
+
+    assert statuses == ([200, 200, 200, 429, 429] if limited else [200] * 5)
 
 
 def _token(account: UUID, key: ECKey) -> str:

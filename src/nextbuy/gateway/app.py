@@ -86,7 +86,7 @@ class Gateway:
             endpoints=GatewayEndpoints(
                 ready, {name: breakers.of(name) for name in transports}, documents, status
             ).routes(),
-            pages=Route(lambda request, *_: pages(request), log="page"),
+            pages=Route(lambda request, *_: pages(request), log="page", rate_limited=True),
         )
         if not settings.rate_limits:
             log.warning("rate limits are off (NEXTBUY_RATE_LIMITS); unset it outside of load tests")

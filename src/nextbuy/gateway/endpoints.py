@@ -46,10 +46,12 @@ class GatewayEndpoints:
 
     def routes(self) -> dict[bytes, Route]:
         """Return the routes by path."""
-        route = Route(self._answer, log="nothing")
-        paths = ["/health/live", "/health/ready", *_BROWSER, *self._documents]
+        health = Route(self._answer, log="nothing")
+        document = Route(self._answer, log="nothing", rate_limited=True)
         status = Route(self._answer, log="nothing", takes_identity=True)
-        return {path.encode(): route for path in paths} | {b"/health/status": status}
+        routes = {path: health if path.startswith("/health/") else document for path in (*_BROWSER, *self._documents)}
+        routes |= {"/health/live": health, "/health/ready": health, "/health/status": status}
+        return {path.encode(): route for path, route in routes.items()}
 
     async def _answer(self, request: Request, _span: SpanContext, _name: str) -> Response:
         path = request.path

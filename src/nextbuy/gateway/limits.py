@@ -34,14 +34,27 @@ DEFAULT: Final = Limit("default", burst=120, rate=40.0, batch=10)
 STRICT: Final = Limit("login", burst=10, rate=10 / 60, batch=1, by_ip=True)
 """For requests that try a password. No batches: a batch of ten would allow nine more attempts."""
 _STRICT: Final = frozenset({("POST", "/auth/api/register"), ("POST", "/auth/api/login")})
-_EXEMPT: Final = frozenset({"/order/api/payment-webhook", "/simulator/api/pay"})
-_EXEMPT_PREFIX: Final = "/simulator/api/pay/"
+PAYMENT: Final = Limit("payment", burst=120, rate=40.0, batch=10, by_ip=True)
+"""For the hosted payment page, which reads the database for anyone. Buyers do not spend their other tokens there."""
+PAGE: Final = Limit("page", burst=1_200, rate=200.0, batch=100, by_ip=True)
+"""For pages and documents, which are prepared. One page loads some 20 files, and an office has one IP address."""
+_WEBHOOK: Final = "/order/api/payment-webhook"
+_PAYMENT_PREFIX: Final = "/simulator/api/pay/"
 
 
 def limit_for(method: str, path: str) -> Limit | None:
-    """Return the limit of a request; None for webhooks and the hosted payment page."""
-    if path in _EXEMPT or path.startswith(_EXEMPT_PREFIX):
+    """Return the limit of a request.
+
+    None for webhooks: the provider sends as many as there are payments, and one without a valid signature reads no
+    database. Health is not limited either (`Route.rate_limited`): operators must see it under load, and all clients
+    share one check at a time.
+    """
+    if path == _WEBHOOK:
         return None
+    if path.startswith(_PAYMENT_PREFIX):
+        return PAYMENT
+    if "/api/" not in path:
+        return PAGE
     return STRICT if (method, path) in _STRICT else DEFAULT
 
 
