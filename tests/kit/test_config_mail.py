@@ -1,5 +1,7 @@
 """Mail settings are read from the environment, and no error message repeats a password."""
 
+from pathlib import Path
+
 import pytest
 from msgspec.structs import replace
 
@@ -42,6 +44,15 @@ def test_invalid_url_is_refused_without_password(url: str) -> None:
     with pytest.raises(ConfigError, match="NEXTBUY_SMTP_URL") as refused:
         smtp(url)
     assert "hush" not in str(refused.value)
+
+
+def test_authority_is_a_file_of_certificates(tmp_path: Path) -> None:
+    file = tmp_path / "ca.pem"
+    file.write_text("not a certificate")
+    for wrong in (tmp_path / "missing.pem", tmp_path, file):
+        settings = {"SMTP_URL": "smtp://mail.test", "MAIL_FROM": "shop@example.com", "SMTP_CA": str(wrong)}
+        with pytest.raises(ConfigError, match="NEXTBUY_SMTP_CA"):
+            from_environment({f"NEXTBUY_{name}": value for name, value in settings.items()})
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,10 @@ async def count_letters(deps: Deps) -> dict[str, object]:
     return {"dead_letters": deps.letters}
 
 
+async def warn(_deps: Deps) -> dict[str, object]:
+    return {"problems": ["The mail server does not answer."]}
+
+
 async def fail(_deps: Deps) -> dict[str, object]:
     raise Unavailable("The bus does not answer.")
 
@@ -54,6 +58,13 @@ async def report(database: Database, *parts: object, publishes: bool = False) ->
 
 async def test_status_has_the_version_and_all_parts(database: Database) -> None:
     assert await report(database, count_letters) == ServiceStatus(version=RELEASE, dead_letters=3)
+
+
+async def test_part_may_report_a_problem(database: Database) -> None:
+    found = await report(database, warn, count_letters, fail)
+    assert found.dead_letters == 3
+    assert "The mail server does not answer." in found.problems
+    assert len(found.problems) == 2
 
 
 async def test_publisher_reports_its_outbox(database: Database) -> None:

@@ -1,5 +1,6 @@
 """The SMTP mailer: TLS before a password, and no injected headers."""
 
+import dataclasses
 import ssl
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
@@ -17,7 +18,10 @@ from msgspec.structs import replace
 
 from nextbuy.contracts.values import new_id
 from nextbuy.kit.config import Smtp
+from nextbuy.notification.deps import Deps
+from nextbuy.notification.mail_problems import mail_problems
 from nextbuy.notification.mailer import DeliveryResult, OutgoingMail, SmtpMailer, message_of
+from nextbuy.notification.service import SERVICE
 from tests.notification.mail_server import MailServer
 
 SENDER = Address("NextBuy", addr_spec="shop@nextbuy.test")
@@ -54,7 +58,10 @@ def certified(folder: Path) -> tuple[ssl.SSLContext, Path]:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ip_address(ip)) for ip in ("127.0.0.1", ELSEWHERE)]),
+            critical=False,
+        )
         .sign(key, hashes.SHA256())
     )
     certificate, private = folder / "cert.pem", folder / "key.pem"
@@ -102,10 +109,67 @@ async def test_password_is_not_sent_without_tls(server: MailServer) -> None:
     assert "no TLS" in one.reason
 
 
-async def test_untrusted_certificate_leaves_mail_waiting(server: MailServer, tmp_path: Path) -> None:
+async def test_certificate_of_a_server_on_this_machine_needs_no_authority(server: MailServer, tmp_path: Path) -> None:
     context, _ = certified(tmp_path)
     async with server.open(context=context) as smtp:
-        [one] = await send(smtp, outgoing())
+        [one] = await send(replace(smtp, username="shop", password=PASSWORD), outgoing())
+
+    assert (one.status, server.used_tls) == ("sent", [True])
+
+
+# The system connects to this machine, but this is not a loopback address.
+ELSEWHERE = "0.0.0.0"  # noqa: S104
+
+
+async def test_untrusted_certificate_leaves_mail_waiting_and_is_reported(
+    server: MailServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    context, _ = certified(tmp_path)
+    async with server.open(context=context) as smtp:
+        mailer = SmtpMailer(replace(smtp, host=ELSEWHERE))
+        for _ in range(2):
+            [[one]] = [results async for results in mailer.send([outgoing()])]
+            assert one.status == "waiting"
+
+    assert server.accepted == []
+    assert "certificate" in mailer.problem
+    assert "NEXTBUY_SMTP_CA" in mailer.problem
+    [line] = [record.getMessage() for record in caplog.records if record.name == "nextbuy.notification.mailer"]
+    assert "certificate" in line
+
+
+async def test_status_has_the_problem_until_a_mail_is_sent(server: MailServer, deps: Deps) -> None:
+    async with server.open() as smtp:
+        mailer = SmtpMailer(smtp)
+    [[one]] = [results async for results in mailer.send([outgoing()])]
+    assert one.status == "waiting"
+    [problem] = (await mail_problems(dataclasses.replace(deps, mailer=mailer)))["problems"]
+    assert problem.startswith("Mails wait, because the mail server cannot be used: ")
+    assert mail_problems in SERVICE.status
+
+    async with server.open(port=smtp.port):
+        [[one]] = [results async for results in mailer.send([outgoing()])]
+    assert one.status == "sent"
+    assert await mail_problems(dataclasses.replace(deps, mailer=mailer)) == {"problems": []}
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", ELSEWHERE])
+async def test_own_authority_is_the_only_one_trusted(server: MailServer, tmp_path: Path, host: str) -> None:
+    for name in ("own", "other"):
+        (tmp_path / name).mkdir()
+    context, certificate = certified(tmp_path / "own")
+    _, other = certified(tmp_path / "other")
+    async with server.open(context=context) as smtp:
+        [refused] = await send(replace(smtp, host=host, ca=str(other)), outgoing())
+        [sent] = await send(replace(smtp, host=host, ca=str(certificate)), outgoing())
+
+    assert (refused.status, sent.status, server.used_tls) == ("waiting", "sent", [True])
+
+
+async def test_own_authority_requires_tls(server: MailServer, tmp_path: Path) -> None:
+    _, certificate = certified(tmp_path)
+    async with server.open() as smtp:
+        [one] = await send(replace(smtp, ca=str(certificate)), outgoing())
 
     assert (one.status, server.accepted) == ("waiting", [])
 

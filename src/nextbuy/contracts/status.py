@@ -59,7 +59,10 @@ class ServiceStatus(Struct, frozen=True, kw_only=True, omit_defaults=True):
     ] = []
     problems: Annotated[
         list[FailureText],
-        Meta(max_length=_MAX_NAMES, description="Parts of this status that could not be read, and why."),
+        Meta(
+            max_length=_MAX_NAMES,
+            description="What the service cannot do, and parts of this status that could not be read.",
+        ),
     ] = []
 
 

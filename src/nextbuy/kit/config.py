@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import os
 import re
+import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from email.errors import MessageError
 from email.headerregistry import Address
@@ -101,6 +102,7 @@ class Smtp(Struct, frozen=True, kw_only=True):
         str, Setting("MAIL_FROM", "Sender, like `Shop <shop@example.com>`; required with SMTP.", "none")
     ] = ""
     sender_name: str = ""
+    ca: Annotated[str, Setting("SMTP_CA", "File of authorities for mail; requires TLS.", "the system's")] = ""
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -279,17 +281,13 @@ def _kafka(read: Callable[[str, str], str]) -> Kafka:
     if username and not protocol.startswith("SASL"):
         message = f"NEXTBUY_KAFKA_SECURITY_PROTOCOL {protocol} has no users. Unset NEXTBUY_KAFKA_USERNAME, or use SASL."
         raise ConfigError(message)
-    ca = read("KAFKA_CA", "")
-    if ca and not Path(ca).is_file():
-        message = f"NEXTBUY_KAFKA_CA: file not found: {ca}. Correct the path."
-        raise ConfigError(message)
     return Kafka(
         servers=_servers(read("KAFKA_SERVERS", "")),
         security_protocol=protocol,
         sasl_mechanism=mechanism,
         username=username,
         password=read("KAFKA_PASSWORD", ""),
-        ca=ca,
+        ca=_authorities("KAFKA_CA", read("KAFKA_CA", "")),
         prefix=_prefix("KAFKA_PREFIX", read("KAFKA_PREFIX", default.prefix)),
         partitions=int(
             _number("KAFKA_PARTITIONS", read("KAFKA_PARTITIONS", ""), default.partitions, minimum=1, maximum=10_000)
@@ -302,8 +300,7 @@ def _kafka(read: Callable[[str, str], str]) -> Kafka:
 
 def _smtp(read: Callable[[str, str], str]) -> Smtp:
     """Read the mail settings. Error messages never repeat the URL, which may contain a password."""
-    url = read("SMTP_URL", "")
-    if not url:
+    if not (url := read("SMTP_URL", "")):
         return Smtp()
     try:
         parts = urlsplit(url)
@@ -331,7 +328,18 @@ def _smtp(read: Callable[[str, str], str]) -> Smtp:
         password=unquote(parts.password or ""),
         sender=sender.addr_spec,
         sender_name=name,
+        ca=_authorities("SMTP_CA", read("SMTP_CA", "")),
     )
+
+
+def _authorities(name: str, path: str) -> str:
+    try:
+        if path:
+            ssl.create_default_context(cafile=path)
+    except OSError:
+        message = f"NEXTBUY_{name}: no readable certificates in {path}. Use a file of certificates in PEM."
+        raise ConfigError(message) from None
+    return path
 
 
 def _servers(value: str) -> str:

@@ -45,7 +45,8 @@ class StatusReporter:
             if isinstance(result, str):
                 problems.append(result)
             else:
-                fields |= result
+                problems += result.get("problems", [])
+                fields |= {name: value for name, value in result.items() if name != "problems"}
         return ServiceStatus(
             version=RELEASE, cache=self._cache.counts, breakers=self._breakers.changed(), problems=problems, **fields
         )

@@ -5,6 +5,8 @@ the same bytes, including its `Message-ID`, so that a mailbox can recognise the 
 """
 
 import asyncio
+import logging
+import ssl
 import time
 from collections.abc import AsyncGenerator, Sequence
 from datetime import datetime
@@ -13,6 +15,7 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
 from email.utils import format_datetime
+from ipaddress import ip_address
 from typing import Final, Protocol
 from uuid import UUID
 
@@ -34,6 +37,12 @@ MAX_DURATION: Final = _SEND_WINDOW + _MAIL_TIMEOUT
 """Seconds that a mailer may take for all mails of one call."""
 _PERMANENT: Final = 500
 """SMTP reply codes from here on are final (RFC 5321)."""
+
+
+_CERTIFICATE_ADVICE: Final = (
+    ". Set NEXTBUY_SMTP_CA to the file of its authority, and use a name in NEXTBUY_SMTP_URL that its certificate has."
+)
+log: Final = logging.getLogger(__name__)
 
 
 class OutgoingMail(Struct, frozen=True, kw_only=True):
@@ -59,6 +68,8 @@ class Mailer(Protocol):
 
     sends: bool
     """Whether there is a server to send mails to."""
+    problem: str
+    """Why the server could not be used at the last attempt, and the remedy; empty if it could."""
 
     def send(self, mails: Sequence[OutgoingMail]) -> AsyncGenerator[list[DeliveryResult], None]:
         """Send mails and yield their results, one or several at a time; mails without a result were not sent.
@@ -72,6 +83,7 @@ class StoredMailer:
     """A mailer without a server: admins read the mails on a page. Only mails that report a state pass through it."""
 
     sends = False
+    problem = ""
 
     async def send(self, mails: Sequence[OutgoingMail]) -> AsyncGenerator[list[DeliveryResult], None]:
         """Yield the result `stored` for all mails."""
@@ -79,7 +91,11 @@ class StoredMailer:
 
 
 class SmtpMailer:
-    """A mailer that uses one SMTP connection per call, with TLS if the server offers it."""
+    """A mailer that uses one SMTP connection per call, with TLS if the server offers it.
+
+    A server on a loopback address may have any certificate, since no other machine can answer there. TLS is required if
+    the settings name an authority, or if they ask for TLS from the start.
+    """
 
     sends = True
 
@@ -87,6 +103,8 @@ class SmtpMailer:
         """Use a server and its configured sender."""
         self._smtp = smtp
         self._sender = Address(smtp.sender_name, addr_spec=smtp.sender)
+        self._tls = _tls_context(smtp)
+        self.problem = ""
 
     async def send(self, mails: Sequence[OutgoingMail]) -> AsyncGenerator[list[DeliveryResult], None]:
         """Send mails one after another until the time is up or the server disconnects."""
@@ -95,7 +113,8 @@ class SmtpMailer:
             hostname=self._smtp.host,
             port=self._smtp.port,
             use_tls=self._smtp.tls,
-            start_tls=False if self._smtp.tls else None,
+            start_tls=False if self._smtp.tls else True if self._smtp.ca else None,
+            tls_context=self._tls,
             timeout=_REPLY_TIMEOUT,
             local_hostname=self._sender.domain,
         )
@@ -103,8 +122,10 @@ class SmtpMailer:
             try:
                 await self._connect(client)
             except (SMTPException, OSError, TimeoutError) as error:
+                self._note(_reason(error))
                 yield [DeliveryResult(mail.id, "waiting", _reason(error)) for mail in mails]
                 return
+            self._note("")
             for mail in mails:
                 if time.monotonic() > until or not client.is_connected:
                     return
@@ -112,6 +133,16 @@ class SmtpMailer:
             await _quit(client)
         finally:
             client.close()
+
+    def _note(self, reason: str) -> None:
+        """Store why the server cannot be used, "" if it can, and log a change."""
+        advice = _CERTIFICATE_ADVICE if "CERTIFICATE_VERIFY_FAILED" in reason else ""
+        problem = f"Mails wait, because the mail server cannot be used: {reason}{advice}" if reason else ""
+        if problem and not self.problem:
+            log.warning("mail server cannot be used; mails wait: %s%s", reason, advice)
+        elif self.problem and not problem:
+            log.info("mail server can be used again")
+        self.problem = problem
 
     async def _connect(self, client: SMTP) -> None:
         async with asyncio.timeout(_MAIL_TIMEOUT):
@@ -161,6 +192,21 @@ def message_of(mail: OutgoingMail, sender: Address) -> EmailMessage:
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(mail.body)
     return message
+
+
+def _tls_context(smtp: Smtp) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=smtp.ca or None)
+    if not smtp.ca and _is_loopback(smtp.host):
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
 
 
 def _rejected(mail: OutgoingMail, error: SMTPResponseException) -> DeliveryResult:

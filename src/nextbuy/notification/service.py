@@ -7,6 +7,7 @@ from nextbuy.notification.deps import Deps
 from nextbuy.notification.drafts import ACCOUNT_EVENTS
 from nextbuy.notification.give_up_stuck import give_up_stuck
 from nextbuy.notification.mail import mail
+from nextbuy.notification.mail_problems import mail_problems
 from nextbuy.notification.mails import mails
 from nextbuy.notification.notifications import notifications
 from nextbuy.notification.notify_accounts import notify_accounts
@@ -39,5 +40,5 @@ SERVICE = Service(
         job("send-mails", send_mails, every=1.0, idle=5.0),
         job("purge-mails", purge_mails, every=600.0),
     ],
-    status=[STUCK.status],
+    status=[STUCK.status, mail_problems],
 )
