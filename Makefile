@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help up demo kafka test test-chaos smoke mutants check contracts docs bench lock clean format
+.PHONY: help up demo kafka test test-api test-chaos smoke mutants check contracts docs bench lock clean format
 
 # The port and the data folder of `make up` and `make demo`: make up PORT=8081 DATA=/srv/nextbuy
 PORT ?= 8080
@@ -31,6 +31,9 @@ test: .venv/.dev ## run the tests, those on Kafka if Java is installed (ONLY=tes
 
 test-chaos: .venv/.dev ## run the long tests: kills during 5,000 orders on each bus, an outage of two minutes, growth
 	@NEXTBUY_TEST_CHAOS_ORDERS=5000 NEXTBUY_TEST_OUTAGE=120 NEXTBUY_TEST_CHECKOUTS=3000 NEXTBUY_TEST_SLACK=20 NEXTBUY_TEST_EVENTS=10000 $(PY) -m pytest -m "chaos or scaled" $(ONLY)
+
+test-api: .venv/.dev ## send generated requests for minutes, and lint the API document (NEXTBUY_TEST_API_SECONDS=240)
+	@$(PY) -m pytest -m api -n 0 -p no:randomly -rA tests/api
 
 smoke: .venv/.dev ## install and start the marketplace on the other supported Pythons that are found
 	@$(PY) -m pytest -m smoke -n 0 tests/smoke

@@ -17,6 +17,7 @@ from nextbuy.kit.service import Route
 from nextbuy.kit.service_identity import ServiceIdentity
 from nextbuy.kit.wire import CLIENT, Request, Response
 from tests.callers import GATEWAY
+from tests.contracts.test_documents import openapi_document
 from tests.hostile import junk
 from tests.hostile.hostile_fixture import HostileMarket
 from tests.hostile.judging import fault
@@ -33,6 +34,11 @@ HASHING: Final = frozenset({"auth POST register", "auth POST login"})
 LIMIT: Final = 8.0
 """Seconds for one response, on a busy machine."""
 NEARLY_VALID: Final = {where: junk.nearly_valid(route) for where, (_, route) in ROUTES.items()}
+DOCUMENTED: Final = {
+    where: openapi_document()["paths"][f"/{name}/api/{route.path}"][route.method.lower()]["responses"].keys()
+    for where, (name, route) in ROUTES.items()
+}
+"""The statuses of each route in the OpenAPI document."""
 every_route = pytest.mark.parametrize("where", ROUTES)
 
 
@@ -41,6 +47,7 @@ class Attacker:
 
     def __init__(self, market: HostileMarket, where: str) -> None:
         self.market = market
+        self.where = where
         self.service, self.route = ROUTES[where]
         self.who = _user_of(self.route)
         self.page = self.service == "simulator"
@@ -93,6 +100,9 @@ class Attacker:
             self.faults.append(f"{shown}\n    {wrong}")
         if answer is not None:
             self.statuses.add(answer.status)
+            is_own = request.method == self.route.method and path is None
+            if is_own and str(answer.status) not in DOCUMENTED[self.where]:
+                self.faults.append(f"{shown}\n    {answer.status} is not documented")
             if answer.status == 204 and self.who:
                 await self.market.restore_session(self.who)
         return answer

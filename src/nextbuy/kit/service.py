@@ -22,6 +22,18 @@ BODY_LIMIT: Final = 256 * 1024
 """Bytes. The largest request body, unless the route sets its own limit."""
 
 
+class RawContent(Struct, frozen=True):
+    """The bodies of a raw route, for the API document: media types, and the struct that a body in JSON has."""
+
+    produces: tuple[str, ...] = ()
+    """Media types of responses. One of HTML answers errors of the use case with a page too."""
+    accepts: tuple[str, ...] = ()
+    body: type[Any] | None = None
+    reply: type[Any] | None = None
+    redirects: bool = False
+    """Whether success may be a redirect (303)."""
+
+
 class Route(Struct, frozen=True, kw_only=True):
     """A public endpoint: its path, who may use it, and the types of its request and reply.
 
@@ -38,7 +50,7 @@ class Route(Struct, frozen=True, kw_only=True):
     takes_request: bool
     """Whether the act has a `request` parameter after the caller."""
     reply: Any
-    raw: bool
+    raw: RawContent | None
     body_limit: int
     summary: str
     idempotent: bool
@@ -116,7 +128,7 @@ class Service(Struct, frozen=True, kw_only=True):
     """`shutdown(deps)` is awaited when the process stops."""
 
 
-def get(path: str, act: Act, *, who: Sequence[Role] | None = None, raw: bool = False) -> Route:
+def get(path: str, act: Act, *, who: Sequence[Role] | None = None, raw: RawContent | None = None) -> Route:
     """Declare `GET /<service>/api/<path>`, answered by `act(deps, caller[, request])`; `who` is None for anyone."""
     return _route("GET", path, act, who, status=200, raw=raw, body_limit=0, idempotent=True, takes_if_match=False)
 
@@ -127,7 +139,7 @@ def post(  # noqa: PLR0913
     *,
     who: Sequence[Role] | None = None,
     status: int = 200,
-    raw: bool = False,
+    raw: RawContent | None = None,
     body_limit: int = BODY_LIMIT,
     if_match: bool = False,
 ) -> Route:
@@ -145,7 +157,7 @@ def put(
 ) -> Route:
     """Declare `PUT /<service>/api/<path>`; `body_limit` is in bytes. With `if_match`, the act checks If-Match."""
     return _route(
-        "PUT", path, act, who, status=200, raw=False, body_limit=body_limit, idempotent=False, takes_if_match=if_match
+        "PUT", path, act, who, status=200, raw=None, body_limit=body_limit, idempotent=False, takes_if_match=if_match
     )
 
 
@@ -181,14 +193,14 @@ def _route(  # noqa: PLR0913
     who: Sequence[Role] | None,
     *,
     status: int,
-    raw: bool,
+    raw: RawContent | None,
     body_limit: int,
     idempotent: bool,
     takes_if_match: bool,
 ) -> Route:
     hints = typing.get_type_hints(act)
     parameters = list(inspect.signature(act).parameters)
-    takes_request = len(parameters) > 2 and not raw  # noqa: PLR2004
+    takes_request = len(parameters) > 2 and raw is None  # noqa: PLR2004
     return Route(
         method=method,
         path=path,
@@ -197,7 +209,7 @@ def _route(  # noqa: PLR0913
         status=status,
         request=hints[parameters[2]] if takes_request else Nothing,
         takes_request=takes_request,
-        reply=None if raw else _reply_type(hints["return"]),
+        reply=None if raw is not None else _reply_type(hints["return"]),
         raw=raw,
         body_limit=body_limit,
         summary=_summary(act),

@@ -3,7 +3,7 @@
 from nextbuy.contracts.order import ReadOrderEvents, UnmatchedRefundReported
 from nextbuy.contracts.values import Role
 from nextbuy.kit.events.event_log import read_events
-from nextbuy.kit.service import ANYONE_LOGGED_IN, Service, answers, get, job, post
+from nextbuy.kit.service import ANYONE_LOGGED_IN, RawContent, Service, answers, get, job, post
 from nextbuy.order.audit import audit
 from nextbuy.order.create_payment_session import create_payment_session
 from nextbuy.order.deps import Deps
@@ -32,7 +32,7 @@ SERVICE = Service(
     routes=[
         post("create-payment-session", create_payment_session, who=[Role.BUYER], status=201),
         get("payment-session/{session_id}", payment_session, who=[Role.BUYER]),
-        post("payment-webhook", payment_webhook, raw=True),
+        post("payment-webhook", payment_webhook, raw=RawContent(("application/json",), ("application/json",))),
         get("user-orders", user_orders, who=[Role.BUYER]),
         get("order-details/{order_id}", order_details, who=ANYONE_LOGGED_IN),
         get("order-timeline/{order_id}", order_timeline, who=ANYONE_LOGGED_IN),

@@ -23,7 +23,7 @@ from nextbuy.contracts.product import (
 from nextbuy.contracts.seller import SHOP_EVENTS
 from nextbuy.contracts.values import Role
 from nextbuy.kit.events.event_log import read_events
-from nextbuy.kit.service import Service, answers, get, job, post, put, subscribe
+from nextbuy.kit.service import RawContent, Service, answers, get, job, post, put, subscribe
 from nextbuy.product.copy_shop import copy_shop
 from nextbuy.product.copy_shops import copy_shops
 from nextbuy.product.count_activity import count_activity
@@ -61,7 +61,7 @@ SERVICE: Final = Service(
         get("search-products", search_products),
         get("get-shop-products", get_shop_products, who=[Role.SELLER]),
         post("report-activity", report_activity, status=202, body_limit=16 * 1024),
-        get("picture/{product_id}", show_picture, raw=True),
+        get("picture/{product_id}", show_picture, raw=RawContent(produces=("image/svg+xml",))),
     ],
     calls=[
         answers(ValidateProducts, validate_products),

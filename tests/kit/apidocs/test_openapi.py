@@ -1,6 +1,7 @@
 """The OpenAPI document of the public endpoints, and its list of problems."""
 
 import json
+import re
 import subprocess
 import sys
 from collections import defaultdict
@@ -8,13 +9,15 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
+import pytest
 from msgspec import Struct
 
-import nextbuy.host.composition  # noqa: F401  imports every error class
 from nextbuy.contracts.errors import AppError
 from nextbuy.contracts.values import Nothing, Page, PageRequest, Role, Tagged, Title
+from nextbuy.host.composition import SERVICES as HOSTED
+from nextbuy.kit.apidocs.errors import raised_by
 from nextbuy.kit.apidocs.openapi import openapi, problems
-from nextbuy.kit.service import Service, get, post, put
+from nextbuy.kit.service import RawContent, Service, get, post, put
 from nextbuy.kit.wire import Encoded, Request, Response
 
 
@@ -80,7 +83,7 @@ SERVICES = [
             post("drop-lamps", drop_lamps, who=(Role.ADMIN,), status=204),
             get("get-shade", get_shade),
             put("paint-shade", paint_shade, if_match=True),
-            post("webhook", webhook, raw=True),
+            post("webhook", webhook, raw=RawContent()),
         ],
     ),
 ]
@@ -113,7 +116,7 @@ def test_list_has_query_parameters_and_page_schema() -> None:
     page = resolve(document, listing["responses"]["200"]["content"]["application/json"]["schema"]["$ref"])
     assert resolve(document, page["properties"]["items"]["items"]["$ref"])["description"] == "A lamp."
     assert listing["x-who"] == "anyone"
-    assert "security" not in listing
+    assert listing["security"] == []
 
 
 def test_mutation_has_path_body_key_and_roles() -> None:
@@ -198,3 +201,73 @@ def test_slugs_are_unique() -> None:
         "internal-error",
         "too-many-requests",
     }
+
+
+WHOLE = json.loads(openapi([hosted.service for hosted in HOSTED.values()], version="1"))
+OPERATIONS = {
+    f"{method} {path}": operation for path, methods in WHOLE["paths"].items() for method, operation in methods.items()
+}
+OF_THE_GATEWAY = {"400", "405", "408", "413", "414", "422", "429", "431"}
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_operation_has_the_statuses_that_it_can_answer_with(name: str) -> None:
+    operation = OPERATIONS[name]
+    expected = set(OF_THE_GATEWAY)
+    if "/api/" in name:
+        expected |= {"502", "503", "504"}
+    if operation["x-who"] != "anyone":
+        expected |= {"401", "403"}
+    if "{" in name:
+        expected |= {"404"}
+    if not name.startswith("get "):
+        expected |= {"409", "415"}
+    assert expected <= operation["responses"].keys()
+
+
+@pytest.mark.parametrize(
+    ("name", "statuses"),
+    [
+        ("post /auth/api/login", {"401"}),
+        ("post /auth/api/refresh-session", {"401"}),
+        ("post /order/api/payment-webhook", {"400"}),
+        ("post /order/api/create-payment-session", {"404"}),
+    ],
+)
+def test_errors_that_a_use_case_raises_are_listed(name: str, statuses: set[str]) -> None:
+    assert statuses <= OPERATIONS[name]["responses"].keys()
+
+
+def test_every_listed_error_is_an_error_class() -> None:
+    for hosted in HOSTED.values():
+        for route in hosted.service.routes:
+            assert all(issubclass(kind, AppError) for kind in raised_by(route.act))
+
+
+def test_public_operations_need_no_security_and_others_do() -> None:
+    for operation in OPERATIONS.values():
+        assert (operation["security"] == []) == (operation["x-who"] == "anyone")
+
+
+def test_every_operation_has_its_own_id() -> None:
+    ids = [operation["operationId"] for operation in OPERATIONS.values()]
+    assert len(ids) == len(set(ids))
+
+
+def test_every_component_is_used() -> None:
+    used = set(references(WHOLE))
+    for kind in ("schemas", "responses"):
+        assert {f"#/components/{kind}/{name}" for name in WHOLE["components"][kind]} - used == set()
+
+
+def test_patterns_are_those_of_json_schema() -> None:
+    patterns = re.findall(r'"pattern": "(.*)"', json.dumps(WHOLE, indent=1))
+    assert patterns
+    assert [one for one in patterns if re.search(r"\\\\[ZA]|\(\?P|\(\?[aiLmsux]", one)] == []
+
+
+def test_payment_page_documents_its_bodies() -> None:
+    pay, page = (OPERATIONS[f"{method} /simulator/api/pay/{{payment_id}}"] for method in ("post", "get"))
+    assert pay["requestBody"]["content"].keys() == {"application/json", "application/x-www-form-urlencoded"}
+    assert "303" in pay["responses"]
+    assert page["responses"]["404"]["content"].keys() == {"text/html", "application/problem+json"}

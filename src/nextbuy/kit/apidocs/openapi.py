@@ -9,8 +9,9 @@ from typing import Any, Final
 
 import msgspec
 
-from nextbuy.contracts.errors import KINDS, AppError, Problem, ServiceUnavailable
+from nextbuy.contracts.errors import AppError, Problem, ServiceUnavailable
 from nextbuy.contracts.values import Nothing, Tagged
+from nextbuy.kit.apidocs.errors import PROBLEM, error_responses, gateway_statuses, statuses_of
 from nextbuy.kit.apidocs.examples import example
 from nextbuy.kit.http.conditional import IF_MATCH, IF_NONE_MATCH
 from nextbuy.kit.http.idempotency import HEADER as IDEMPOTENCY
@@ -27,6 +28,7 @@ _ABOUT: Final = (
     "a mutation: the same key gets the same response again. Products have an ETag: send it as If-Match with a "
     "change, and no version that you have not read is overwritten."
 )
+_LICENSE: Final[Json] = {"name": "Apache License 2.0", "identifier": "Apache-2.0"}
 _SECURITY: Final[Json] = {
     "bearer": {
         "type": "http",
@@ -48,9 +50,12 @@ def openapi(services: Sequence[Service], *, version: str) -> bytes:
     schemas = Schemas()
     for service in services:
         for route in service.routes:
-            if not route.raw:
+            if route.raw is None:
                 schemas.add(route.request)
                 schemas.add(reply_of(route))
+            else:
+                schemas.add(route.raw.body)
+                schemas.add(route.raw.reply)
     schemas.add(Problem)
     schemas.generate()
     paths: Json = {}
@@ -59,21 +64,44 @@ def openapi(services: Sequence[Service], *, version: str) -> bytes:
             path = f"/{service.name}/api/{route.path}"
             paths.setdefault(path, {})[route.method.lower()] = _operation(service.name, route, schemas)
     paths.update(_GATEWAY_ENDPOINTS)
+    responses = error_responses(_referred(paths, "responses"))
     return document(
         {
             "openapi": "3.1.0",
-            "info": {"title": "NextBuy", "version": version, "description": _ABOUT},
+            "info": {"title": "NextBuy", "version": version, "description": _ABOUT, "license": _LICENSE},
             "servers": [{"url": "/"}],
             "tags": [{"name": service.name} for service in services if service.routes] + [{"name": "gateway"}],
             "paths": paths,
             "components": {
-                "schemas": schemas.components,
+                "schemas": _used(schemas.components, [paths, responses]),
                 "securitySchemes": _SECURITY,
-                "responses": _error_responses(),
+                "responses": responses,
             },
             "x-problems": problems([service.name for service in services]),
         }
     )
+
+
+def _referred(node: object, kind: str) -> Iterator[str]:
+    """Yield the names of the components of a kind that a part of the document refers to."""
+    if isinstance(node, dict):
+        for name, value in node.items():
+            if name == "$ref" and value.startswith(f"#/components/{kind}/"):
+                yield value.rpartition("/")[2]
+            yield from _referred(value, kind)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _referred(value, kind)
+
+
+def _used(schemas: Json, parts: list[Json]) -> Json:
+    """Return the schemas that parts of the document refer to, themselves or through other schemas."""
+    used: set[str] = set()
+    found = {name for part in parts for name in _referred(part, "schemas")}
+    while found:
+        used |= found
+        found = {inner for name in found for inner in _referred(schemas[name], "schemas")} - used
+    return {name: schema for name, schema in schemas.items() if name in used}
 
 
 class Schemas:
@@ -105,14 +133,26 @@ class Schemas:
         return schema if reference is None else typing.cast("Json", self.components[reference.rpartition("/")[2]])
 
 
+def _with_ecma_patterns(schema: Any) -> Any:  # noqa: ANN401
+    """Return a schema with patterns as in JSON Schema (ECMA 262), where `$` is the end of the text alone."""
+    if isinstance(schema, list):
+        return [_with_ecma_patterns(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    changed = {name: _with_ecma_patterns(value) for name, value in schema.items()}
+    if isinstance(changed.get("pattern"), str):
+        changed["pattern"] = changed["pattern"].replace(r"\Z", "$").replace(r"\"", '"')
+    return changed
+
+
 def first_line(documented: Any) -> str:  # noqa: ANN401  a class or a function
     """Return the first line of a docstring."""
     return (documented.__doc__ or "").split("\n", 1)[0]
 
 
 def document(content: Json) -> bytes:
-    """Return a document as indented JSON."""
-    return msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n"
+    """Return a document as indented JSON, with patterns as in JSON Schema."""
+    return msgspec.json.format(msgspec.json.encode(_with_ecma_patterns(content)), indent=1) + b"\n"
 
 
 def reply_of(route: Route) -> Any:  # noqa: ANN401
@@ -131,8 +171,7 @@ def _operation(service: str, route: Route, schemas: Schemas) -> Json:
         "summary": route.summary,
         "x-who": "anyone" if route.who is None else sorted(role.value for role in route.who),
     }
-    if route.who is not None:
-        operation["security"] = [{"bearer": []}, {"cookie": []}]
+    operation["security"] = [] if route.who is None else [{"bearer": []}, {"cookie": []}]
     fields: Json = {} if route.raw else schemas.whole(route.request).get("properties", {})
     required = [] if route.raw else schemas.whole(route.request).get("required", [])
     parameters: list[Json] = [
@@ -157,6 +196,9 @@ def _operation(service: str, route: Route, schemas: Schemas) -> Json:
             operation["requestBody"] = _body(
                 route, schemas, rest, [name for name in required if name in rest], captured
             )
+    if route.raw is not None and route.raw.accepts:
+        body = {} if route.raw.body is None else {"schema": schemas.of(route.raw.body)}
+        operation["requestBody"] = {"required": True, "content": dict.fromkeys(route.raw.accepts, body)}
     if parameters:
         operation["parameters"] = parameters
     operation["responses"] = _responses(route, schemas)
@@ -209,26 +251,26 @@ def _responses(route: Route, schemas: Schemas) -> Json:
         success["headers"] = _ETAG
         if route.method in _READS:
             successes["304"] = {"description": "The client has this version.", "headers": _ETAG}
-    statuses = ["422", "429", "503"]
-    if route.takes_if_match:
-        statuses += ["400", "412"]
-    if route.who is not None:
-        statuses += ["401", "403"]
-    if "{" in route.path:
-        statuses.append("404")
-    if route.method not in _READS:
-        statuses += ["409", "413"]
-    return successes | {status: {"$ref": f"#/components/responses/{status}"} for status in sorted(statuses)}
+    if route.raw is not None:
+        described = {} if route.raw.reply is None else {"schema": schemas.of(route.raw.reply)}
+        success["content"] = {media: described if media == _JSON else {} for media in route.raw.produces}
+        if route.raw.redirects:
+            successes["303"] = {"description": "Done, see the page."}
+    refused = {str(status): {"$ref": f"#/components/responses/{status}"} for status in statuses_of(route)}
+    if route.raw is not None and _HTML in route.raw.produces:
+        refused |= dict.fromkeys(("404", "409", "422"), _PAGE)
+    return successes | refused
+
+
+_HTML: Final = "text/html"
+_PAGE: Final[Json] = {
+    "description": "Refused, as a page or as a problem document.",
+    "content": {_HTML: {}, PROBLEM: {"schema": {"$ref": REFERENCE.format(name="Problem")}}},
+}
 
 
 def _json(schema: Json, schemas: Schemas) -> Json:
     return {_JSON: {"schema": schema, "example": example(schema, schemas.components)}}
-
-
-def _error_responses() -> Json:
-    content = {"application/problem+json": {"schema": {"$ref": REFERENCE.format(name="Problem")}}}
-    responses = {str(kind.status): {"description": first_line(kind), "content": content} for kind in KINDS}
-    return {status: responses[status] for status in sorted(responses.keys() - {"405", "415", "500", "502", "504"})}
 
 
 def problems(services: Sequence[str]) -> list[Json]:
@@ -247,26 +289,41 @@ def _subclasses(kind: type[AppError]) -> Iterator[type[AppError]]:
         yield from _subclasses(subclass)
 
 
-def _gateway_endpoint(summary: str, kind: str, *, unready: bool = False) -> Json:
+def _gateway_endpoint(path: str, summary: str, kind: str) -> Json:
     responses: Json = {"200": {"description": "Done.", "content": {kind: {"schema": {}}}}}
-    if unready:
+    responses |= {str(status): {"$ref": f"#/components/responses/{status}"} for status in gateway_statuses()}
+    if path == "/health/ready":
         responses["503"] = {
             "description": "A required service or engine is unavailable.",
             "content": {kind: {"schema": {}}},
         }
-    return {"get": {"tags": ["gateway"], "summary": summary, "x-who": "anyone", "responses": responses}}
+    return {
+        "get": {
+            "tags": ["gateway"],
+            "operationId": "get" + path.replace("/", "_").replace(".", "_"),
+            "summary": summary,
+            "x-who": "anyone",
+            "security": [],
+            "responses": responses,
+        }
+    }
 
 
 _JSON: Final = "application/json"
 _GATEWAY_ENDPOINTS: Final[Json] = {
-    "/health/live": _gateway_endpoint("Report that the process runs.", _JSON),
-    "/health/ready": _gateway_endpoint("Report the state of each service and engine.", _JSON, unready=True),
-    "/health/status": _gateway_endpoint(
-        "Report whether the marketplace is up or degraded; admins also see services, backlogs and stuck work.", _JSON
-    ),
-    "/health/version": _gateway_endpoint("Return the version of NextBuy.", _JSON),
-    "/openapi.json": _gateway_endpoint("Return this document.", _JSON),
-    "/asyncapi.json": _gateway_endpoint("Return the events and calls as an AsyncAPI 3.0 document.", _JSON),
-    "/docs": _gateway_endpoint("Show the API browser.", "text/html"),
-    "/docs/events": _gateway_endpoint("Show the index of events and calls.", "text/html"),
+    path: _gateway_endpoint(path, summary, kind)
+    for path, summary, kind in (
+        ("/health/live", "Report that the process runs.", _JSON),
+        ("/health/ready", "Report the state of each service and engine.", _JSON),
+        (
+            "/health/status",
+            "Report whether the marketplace is up or degraded; admins also see services, backlogs and stuck work.",
+            _JSON,
+        ),
+        ("/health/version", "Return the version of NextBuy.", _JSON),
+        ("/openapi.json", "Return this document.", _JSON),
+        ("/asyncapi.json", "Return the events and calls as an AsyncAPI 3.0 document.", _JSON),
+        ("/docs", "Show the API browser.", _HTML),
+        ("/docs/events", "Show the index of events and calls.", _HTML),
+    )
 }
