@@ -16,7 +16,7 @@ SELECT p.id, p.shop_id, p.title, p.price_amount, p.currency, p.stock
  WHERE p.id = ANY(ARRAY[{a}, {b}]);
 
 -- seller: GetShops
-SELECT id, name, slug, bio, category, status, seller_id, version FROM seller.shops WHERE id = ANY(ARRAY[{shop_a}, {shop_b}]);
+SELECT id, name, slug, bio, category, public_status AS status, seller_id, version FROM seller.shops WHERE id = ANY(ARRAY[{shop_a}, {shop_b}]);
 
 -- order: insert the session and publish its event
 BEGIN;
@@ -95,6 +95,8 @@ WITH moved AS (
            payment_id = :pay, received = 12345, received_currency = 'USD', paid_at = now(), expiry_due_at = NULL,
            completion_due_at = now() + interval '6 seconds', completion_attempts = 1
      WHERE id = :sid::uuid AND status = ANY('{{opening,open,failed,expired}}')
+       AND NOT coalesce((reported_refunds -> :pay::text ->> 'amount')::bigint >= 12345
+                        AND reported_refunds -> :pay::text ->> 'currency' = 'USD', false)
     RETURNING *
 ), seen AS (
     INSERT INTO orders.webhook_events (id, type, session_id)

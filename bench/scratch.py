@@ -38,8 +38,10 @@ SELECT id, id, now(), now() + interval '30 days' FROM auth.accounts;
 INSERT INTO product.shops (shop_id, seller_id, name, status, version)
 SELECT {_NUMBERED.format("n")}, {_NUMBERED.format("n")}, 'Shop ' || n, 'approved', 2
   FROM generate_series(0, {SHOPS - 1}) AS n;
-INSERT INTO seller.shops (id, seller_id, seller_name, seller_email, name, slug, bio, category, status, version)
-SELECT shop_id, seller_id, 'Seller', 'seller@bench.test', name, name, 'Sells what words make.', 'Home', status, version
+INSERT INTO seller.shops (id, seller_id, seller_name, seller_email, name, name_key, slug, bio, category, status,
+                          version)
+SELECT shop_id, seller_id, 'Seller', 'seller@bench.test', name, lower(name), name, 'Sells what words make.', 'Home',
+       status, version
   FROM product.shops;
 ANALYZE;
 """  # noqa: S608  made of constants

@@ -32,7 +32,7 @@ ADDRESS: Final = {
     "full_name": "Ottilie Verschwiegen",
     "line1": "Hinterhof 13",
     "city": "Kleinhausen",
-    "postal_code": "98765",
+    "postal_code": "XK-98765-Q",
     "country": "Germany",
 }
 Json = dict[str, Any]

@@ -9,7 +9,7 @@ from unicodedata import normalize
 
 import email_validator
 
-from nextbuy.contracts.text import trim
+from nextbuy.contracts.text import ISOLATES, trim
 
 # Whether a domain receives mail is not a question of grammar: `.test` and `.local` do on private networks.
 email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
@@ -25,7 +25,7 @@ def normal_email(given: str) -> str:
     """
     try:
         valid = email_validator.validate_email(
-            trim(normalize("NFKC", given)), check_deliverability=False, allow_smtputf8=False, strict=True
+            trim(normalize("NFKC", given), ISOLATES), check_deliverability=False, allow_smtputf8=False, strict=True
         )
     except ValueError:
         raise ValueError(_INVALID) from None

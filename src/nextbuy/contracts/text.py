@@ -21,8 +21,10 @@ _UNNEEDED: Final = re.compile(
 _JOINER_AT_END: Final = re.compile(r"(?<!\S)[\u200c\u200d]+|(?<![\u200c\u200d])[\u200c\u200d]+(?!\S)")
 """A joiner that joins nothing. Inside words, Persian, Indic scripts and emoji need it."""
 _OPEN_ISOLATES, _CLOSE_ISOLATE = "\u2066\u2067\u2068", "\u2069"
-_ISOLATE: Final = re.compile(f"[{_OPEN_ISOLATES}{_CLOSE_ISOLATE}]")
-_ISOLATES: Final = str.maketrans("", "", _OPEN_ISOLATES + _CLOSE_ISOLATE)
+ISOLATES: Final = _OPEN_ISOLATES + _CLOSE_ISOLATE
+"""Invisible characters around a part of a text that has a direction of its own."""
+_ISOLATE: Final = re.compile(f"[{ISOLATES}]")
+_WITHOUT_ISOLATES: Final = str.maketrans("", "", ISOLATES)
 _EDGES: Final = "\u061c\u200b\u200c\u200d\u200e\u200f\u2060\u00ad\ufeff"
 _BLANKS: Final = str.maketrans(dict.fromkeys("\u115f\u1160\u2800\u3164\uffa0", " "))
 """Letters and signs that look like a blank: Hangul fillers and the empty Braille pattern."""
@@ -56,9 +58,9 @@ def normal_secret(text: str) -> str:
     return normalize("NFC", text) if _has_few_marks(text) else text
 
 
-def trim(text: str) -> str:
-    """Remove white space and invisible characters from the ends of a text."""
-    while (trimmed := text.strip().strip(_EDGES)) != text:
+def trim(text: str, also: str = "") -> str:
+    """Remove white space, invisible characters, and the characters of `also` from the ends of a text."""
+    while (trimmed := text.strip().strip(_EDGES + also)) != text:
         text = trimmed
     return text
 
@@ -114,7 +116,7 @@ def _isolated(line: str) -> str:
             depth -= 1
         if depth < 0:
             break
-    return line if depth == 0 else line.translate(_ISOLATES)
+    return line if depth == 0 else line.translate(_WITHOUT_ISOLATES)
 
 
 def _is_ignorable(char: str) -> bool:
