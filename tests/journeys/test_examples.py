@@ -9,6 +9,7 @@ from tests.journeys.assertions import (
     assert_listed_order,
     assert_problem,
     assert_product,
+    assert_public_product,
     assert_shop,
     is_id,
     is_money,
@@ -288,7 +289,8 @@ async def test_lists_are_paged_and_search_ranks_results(client: JourneyClient) -
     hits = await client.list_all(f"/product/api/search-products?q={word}")
     assert {product["id"] for product in hits} == {product["id"] for product in made}
     for product in hits:
-        assert_product(product, "active")
+        assert_public_product(product, "active")
+        assert "moderation" not in product
         assert is_money(product["price"])
     assert_problem(await client.request("GET", "/product/api/get-all-products?cursor=nonsense"), 422, "invalid-cursor")
     assert_problem(await client.request("GET", "/product/api/get-all-products?limit=0"), 422)

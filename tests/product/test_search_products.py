@@ -79,6 +79,12 @@ async def test_paging_returns_each_match_once(full: ServiceHarness) -> None:
 
 async def test_any_text_is_a_valid_search(full: ServiceHarness) -> None:
     for q in (
+        "-" * 90,
+        "- " * 45,
+        '-"' * 45,
+        '-"" ' * 22,
+        "-(" * 45,
+        "mug " + "-" * 60,
         "a:*",
         "'kettle",
         "kettle'",

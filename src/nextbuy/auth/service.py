@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from nextbuy.auth.convert_emails import convert_emails
 from nextbuy.auth.deps import Deps
 from nextbuy.auth.get_accounts import get_accounts
 from nextbuy.auth.get_public_keys import get_public_keys
@@ -52,7 +53,11 @@ SERVICE: Final = Service(
         answers(ReadAuthEvents, read_events),
     ],
     publishes=[AccountRegistered, AccountSuspended, AccountReinstated, LoginsSlowed],
-    jobs=[job("purge-expired", purge_expired, every=60), job("warn-owners", warn_owners, every=60)],
+    jobs=[
+        job("convert-emails", convert_emails, every=86_400),
+        job("purge-expired", purge_expired, every=60),
+        job("warn-owners", warn_owners, every=60),
+    ],
     startup=Deps.start,
     shutdown=Deps.stop,
 )

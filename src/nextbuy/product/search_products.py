@@ -16,7 +16,7 @@ from nextbuy.contracts.values import Page, PageRequest
 from nextbuy.kit.http.caller import Caller
 from nextbuy.kit.wire import Encoded
 from nextbuy.product.deps import Deps
-from nextbuy.product.model import search_terms
+from nextbuy.product.model import search_terms, without_idle_minus
 from nextbuy.product.store.lists import PageIds, search
 from nextbuy.product.store.products import read_public
 
@@ -40,5 +40,5 @@ async def search_products(deps: Deps, _caller: Caller, request: SearchProducts) 
 
 
 async def _page_ids(deps: Deps, request: SearchProducts) -> PageIds:
-    words, prefix = search_terms(request.q)
+    words, prefix = search_terms(without_idle_minus(request.q))
     return await search(deps.database, words, prefix, limit=request.limit, cursor=request.start)
