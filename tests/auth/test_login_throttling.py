@@ -21,7 +21,7 @@ from tests.waiting import all_wait_for_a_lock, until
 ADA = "ada@example.com"
 ATTACKER = "203.0.113.9"
 AWAY = "198.51.100.1"
-"""An address from which Ada has never logged in."""
+"""An IP address from which Ada has never logged in."""
 
 
 @pytest.fixture(autouse=True)

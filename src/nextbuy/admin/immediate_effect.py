@@ -1,6 +1,6 @@
 """The immediate effect of decisions about accounts and sellers, before their events arrive.
 
-Without it, a decision would hold after the time that two events need. If a service is unavailable, the events suffice.
+Without it, a decision would take effect only after two events. If a service is unavailable, the events suffice.
 """
 
 import logging

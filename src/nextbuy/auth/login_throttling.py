@@ -49,7 +49,7 @@ def client_of(caller: Caller) -> Client:
 def failure_subjects(
     deps: Deps, client: Client, email: str, account: Account | None, known: KnownClients | None
 ) -> Subjects:
-    """Return the subjects of a login: of a known client, only the client itself."""
+    """Return the subjects of a login; a known client has only one, the client itself."""
     if account is not None and known is not None:
         device_id = _known_device(deps, client, account, known)
         if device_id is not None:

@@ -66,7 +66,7 @@ class AppError(Exception):
     """Whether the same request may succeed later; calls and consumers then retry."""
     slug: str = "internal-error"
     headers: Sequence[tuple[str, str]] = ()
-    """Headers that the response to the client has besides, such as Allow."""
+    """More headers of the response to the client, such as Allow."""
 
     @classmethod
     def of(cls, slug: str, message: str) -> type[Self]:

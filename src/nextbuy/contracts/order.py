@@ -240,7 +240,7 @@ class PaymentRefunded(_SessionEvent, topic="payment.refunded", key="session_id")
 
 
 class RefundReported(_SessionEvent, topic="payment.refund-reported", key="session_id"):
-    """The provider refunded a part of a payment, or a payment that it has not reported yet; nothing ends by that."""
+    """The provider refunded a part of a payment, or a payment that it has not reported yet; no order changes."""
 
     payment_id: OwnOrSecondPaymentId
     total: Annotated[Money, Meta(description="The amount refunded of this payment so far.")]
@@ -280,7 +280,7 @@ class UnmatchedPaymentGivenUp(_UnmatchedPaymentEvent, topic="payment.unmatched-g
 
 
 class UnmatchedRefundReported(_UnmatchedPaymentEvent, topic="payment.unmatched-refund-reported", key="payment_id"):
-    """The provider refunded a part of a payment that names no known checkout; nothing ends by that."""
+    """The provider refunded a part of a payment that names no known checkout; no order changes."""
 
 
 class UnmatchedPaymentRefunded(_UnmatchedPaymentEvent, topic="payment.unmatched-refunded", key="payment_id"):

@@ -190,7 +190,7 @@ class ListProducts(Call[Page[Product]], to="product", name="list-products", call
 class DecideProduct(Call[Product], to="product", name="decide-product", callers=("admin",), idempotent=True):
     """Approve or reject a product. Repeating a decision changes nothing.
 
-    With `seen`, the admin has read one of these versions. Without it, the decision is about whatever is stored.
+    With `seen`, the admin has read one of these versions. Without it, the decision is about the stored version.
     """
 
     product_id: UUID

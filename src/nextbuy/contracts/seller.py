@@ -118,8 +118,8 @@ def shop_versions_of(etags: Iterable[str] | None) -> list[int] | None:
 class DecideSeller(Call[Seller], to="seller", name="decide-seller", callers=("admin",), idempotent=True):
     """Approve, reject or suspend a seller. Repeating a decision changes nothing.
 
-    With `seen`, the admin has read one of these versions of the shop. Without it, the decision is about whatever is
-    stored.
+    With `seen`, the admin has read one of these versions of the shop. Without it, the decision is about the stored
+    version.
     """
 
     user_id: UUID

@@ -35,7 +35,7 @@ def clean_line(text: str) -> str:
     """Return a text of one line in NFC, without invisible characters, and with single blanks; "" if nothing is visible.
 
     Raises:
-        ValueError: it contains a control character or a line break, or is not readable in its direction.
+        ValueError: it contains a control character, a line break, or a character that reverses its direction.
     """
     if not (text.isascii() and text.isprintable()):
         text = trim(_cleaned(text))
@@ -58,9 +58,9 @@ def normal_secret(text: str) -> str:
     return normalize("NFC", text) if _has_few_marks(text) else text
 
 
-def trim(text: str, also: str = "") -> str:
-    """Remove white space, invisible characters, and the characters of `also` from the ends of a text."""
-    while (trimmed := text.strip().strip(_EDGES + also)) != text:
+def trim(text: str, more: str = "") -> str:
+    """Remove white space, invisible characters, and the characters of `more` from the ends of a text."""
+    while (trimmed := text.strip().strip(_EDGES + more)) != text:
         text = trimmed
     return text
 

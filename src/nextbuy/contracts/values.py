@@ -119,9 +119,9 @@ Email = Annotated[
         extra={"invalid": "Not an e-mail address. Enter one such as ada@example.com."},
     ),
 ]
-"""A stored address."""
+"""A stored e-mail address."""
 GivenEmail = Annotated[EmailAddress, Meta(min_length=1), OPAQUE]
-"""An address as a person types it; `contracts.email_address` has the grammar."""
+"""An e-mail address as a person types it; `contracts.email_address` has the grammar."""
 Limit = Annotated[int, Meta(ge=1, le=PAGE_LIMIT)]
 BatchLimit = Annotated[int, Meta(ge=1, le=1_000)]
 """Items per call between services."""

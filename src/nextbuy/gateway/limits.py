@@ -35,9 +35,9 @@ STRICT: Final = Limit("login", burst=10, rate=10 / 60, batch=1, by_ip=True)
 """For requests that try a password. No batches: a batch of ten would allow nine more attempts."""
 _STRICT: Final = frozenset({("POST", "/auth/api/register"), ("POST", "/auth/api/login")})
 PAYMENT: Final = Limit("payment", burst=120, rate=40.0, batch=10, by_ip=True)
-"""For the hosted payment page, which reads the database for anyone. Buyers do not spend their other tokens there."""
+"""For the hosted payment page, which reads the database for anyone. It takes no tokens of other limits."""
 PAGE: Final = Limit("page", burst=1_200, rate=200.0, batch=100, by_ip=True)
-"""For pages and documents, which are prepared. One page loads some 20 files, and an office has one IP address."""
+"""For pages and documents, which are built once. One page loads some 20 files, and an office has one IP address."""
 _WEBHOOK: Final = "/order/api/payment-webhook"
 _PAYMENT_PREFIX: Final = "/simulator/api/pay/"
 

@@ -21,8 +21,8 @@ _MAY_HOLD_SECRET: Final = re.compile(r"[A-Z_]|\d{13}")
 """Characters that only ids of payments have in paths of the API."""
 _ENCODED: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
 _UNRESERVED: Final = re.compile(rb"[A-Za-z0-9._~-]")
-_OF_A_PROGRAM: Final = re.compile(rb"/health(/.*)?|(.*/)?api(/.*)?", re.IGNORECASE)
-"""Paths in the manner of the API and of health, which programs request rather than people."""
+_PROGRAM_PATH: Final = re.compile(rb"/health(/.*)?|(.*/)?api(/.*)?", re.IGNORECASE)
+"""Paths in the style of the API and of health checks, which programs request rather than people."""
 
 Answer = Callable[[Request, SpanContext, str], Awaitable[Response]]
 """A function of a request, the gateway's span, and the request's name in the log."""
@@ -70,9 +70,9 @@ class Routes:
         self._pages = pages
 
     def find(self, raw_path: bytes, accept: str = "") -> tuple[Route, str]:
-        """Return the route of a path, and the path in its one spelling.
+        """Return the route of a path, and the path in its normal form.
 
-        An unknown path in the manner of the API is a page only if `accept` names HTML.
+        An unknown path like one of the API is a page only if `accept` names HTML.
 
         Raises:
             UrlTooLong: the path has more than `PATH_LIMIT` bytes.
@@ -87,7 +87,7 @@ class Routes:
         endpoint = self._endpoints.get(path)
         if endpoint is not None:
             return endpoint, path.decode()
-        if self._may_be_page(path) and (_OF_A_PROGRAM.fullmatch(path) is None or names_html(accept)):
+        if self._may_be_page(path) and (_PROGRAM_PATH.fullmatch(path) is None or names_html(accept)):
             return self._pages, path.decode()
         raise EndpointNotFound
 
@@ -96,7 +96,7 @@ class Routes:
 
 
 def _plain(match: re.Match[bytes]) -> bytes:
-    """Return an encoded character as it is if it is unreserved: both spellings are equal (RFC 3986, 6.2.2.2)."""
+    """Decode an encoded character if it is unreserved: both spellings are equal (RFC 3986, 6.2.2.2)."""
     character = bytes.fromhex(match[1].decode())
     return character if _UNRESERVED.fullmatch(character) else match[0]
 
@@ -115,7 +115,7 @@ def decode_query(raw: bytes) -> str:
 
     Raises:
         UrlTooLong: it has more than `QUERY_LIMIT` characters.
-        InvalidQuery: what it encodes is not UTF-8.
+        InvalidQuery: its percent-encoded bytes are not UTF-8.
     """
     if len(raw) > QUERY_LIMIT:
         raise UrlTooLong(f"The query is too long. Use at most {QUERY_LIMIT} characters.")

@@ -102,7 +102,7 @@ class Smtp(Struct, frozen=True, kw_only=True):
         str, Setting("MAIL_FROM", "Sender, like `Shop <shop@example.com>`; required with SMTP.", "none")
     ] = ""
     sender_name: str = ""
-    ca: Annotated[str, Setting("SMTP_CA", "File of authorities for mail; requires TLS.", "the system's")] = ""
+    ca: Annotated[str, Setting("SMTP_CA", "File of trusted authorities for mail; requires TLS.", "the system's")] = ""
 
 
 class Settings(Struct, frozen=True, kw_only=True):

@@ -3,7 +3,7 @@
 from typing import Final
 
 _LOOPBACK: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  not bound here
-"""The address under which this machine reaches a server that listens on all addresses."""
+"""The IP address at which this machine reaches a server that listens on all IP addresses."""
 _HTTP_PORT: Final = 80
 
 

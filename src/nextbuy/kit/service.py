@@ -26,7 +26,7 @@ class RawContent(Struct, frozen=True):
     """The bodies of a raw route, for the API document: media types, and the struct that a body in JSON has."""
 
     produces: tuple[str, ...] = ()
-    """Media types of responses. One of HTML answers errors of the use case with a page too."""
+    """Media types of responses. A route that produces HTML also answers errors with a page."""
     accepts: tuple[str, ...] = ()
     body: type[Any] | None = None
     reply: type[Any] | None = None

@@ -30,7 +30,7 @@ NulCharacter: Final = Unprocessable.of("nul-character", "Texts must not contain 
 
 
 class Unusable(Struct, frozen=True):
-    """The place of a value that is refused; it fits no type."""
+    """A marker in the place of a refused value; it fits no type."""
 
     error: type[Unprocessable]
     message: str

@@ -40,7 +40,7 @@ _PERMANENT: Final = 500
 
 
 _CERTIFICATE_ADVICE: Final = (
-    ". Set NEXTBUY_SMTP_CA to the file of its authority, and use a name in NEXTBUY_SMTP_URL that its certificate has."
+    ". Set NEXTBUY_SMTP_CA to the file of its authority, and use a host name from its certificate in NEXTBUY_SMTP_URL."
 )
 log: Final = logging.getLogger(__name__)
 
@@ -135,13 +135,13 @@ class SmtpMailer:
             client.close()
 
     def _note(self, reason: str) -> None:
-        """Store why the server cannot be used, "" if it can, and log a change."""
+        """Store why the server is unavailable, "" if it is not, and log a change."""
         advice = _CERTIFICATE_ADVICE if "CERTIFICATE_VERIFY_FAILED" in reason else ""
         problem = f"Mails wait, because the mail server cannot be used: {reason}{advice}" if reason else ""
         if problem and not self.problem:
-            log.warning("mail server cannot be used; mails wait: %s%s", reason, advice)
+            log.warning("mail server unavailable; mails wait: %s%s", reason, advice)
         elif self.problem and not problem:
-            log.info("mail server can be used again")
+            log.info("mail server available again")
         self.problem = problem
 
     async def _connect(self, client: SMTP) -> None:

@@ -37,7 +37,7 @@ from nextbuy.contracts.order import (
 )
 from nextbuy.contracts.product import PricedLine
 from nextbuy.contracts.values import Money
-from nextbuy.order.model import OrderDraft, Session, State, Transition, is_news, source_states, target_state
+from nextbuy.order.model import OrderDraft, Session, State, Transition, exceeds, source_states, target_state
 from nextbuy.order.unmatched_history import (
     UNMATCHED_EVENTS,
     Origin,
@@ -197,7 +197,7 @@ class SessionProjection(Struct, frozen=True, kw_only=True):
     reason: str | None = None
     refund_id: str | None = None
     reported_refunds: dict[str, Money] = {}
-    """The provider's refunds that ended nothing, by payment."""
+    """The provider's refunds that changed no state, by payment."""
     give_up_note: str | None = None
     release_due: bool = False
     """Whether its units may be held, and are to be released."""
@@ -223,7 +223,7 @@ def evolve(session: SessionProjection | None, event: Event, origin: Origin) -> S
             session.received and event.payment_id != session.payment_id
         ):
             return _with_unmatched_payment(session, event, origin)
-        case RefundReported() if not is_news(event.total, session.reported_refunds.get(event.payment_id)):
+        case RefundReported() if not exceeds(event.total, session.reported_refunds.get(event.payment_id)):
             return _violated(session, event)
         case RefundReported():
             return replace(session, reported_refunds={**session.reported_refunds, event.payment_id: event.total})

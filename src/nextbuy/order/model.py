@@ -153,7 +153,7 @@ class Session(Struct, frozen=True, kw_only=True):
     reason: str | None = None
     refund_id: str | None = None
     reported_refunds: Mapping[str, Money] = {}
-    """The provider's refunds that ended nothing, by payment: of a part, or before the payment was reported."""
+    """The provider's refunds by payment, if they changed no state: of a part, or before the payment was reported."""
     give_up_note: str | None = None
     release_due: bool = False
     """Whether its units may be held, and are to be released."""
@@ -174,8 +174,8 @@ class Session(Struct, frozen=True, kw_only=True):
         return covers(self.reported_refunds.get(payment_id), money)
 
 
-def is_news(refunded: Money, known: Money | None) -> bool:
-    """Return whether a refund is more than what is known to be refunded of its payment."""
+def exceeds(refunded: Money, known: Money | None) -> bool:
+    """Return whether a refund exceeds the amount that is known to be refunded of its payment."""
     return refunded.amount > (known.amount if known is not None and known.currency == refunded.currency else 0)
 
 

@@ -1,8 +1,8 @@
 """Refunds that the payment provider reports, at our request or at its own.
 
-Only the full refund of a payment ends what is due or paid for it. Any other refund ends nothing: it is stored with its
-session and published, so that admins see it. If its payment is reported afterwards, it makes no order if the refund is
-of the whole payment. The units of a refunded order stay sold, because they may be on their way.
+Only the full refund of a payment ends its session and orders. Any other refund changes no state: it is stored with
+its session and published, so that admins see it. A payment that is reported after its full refund makes no order. The
+units of a refunded order stay sold, because they may be on their way.
 """
 
 from datetime import datetime

@@ -41,7 +41,7 @@ _ESCAPES: Final = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
     re.DOTALL,
 )
-"""The escapes of a JSON text: whole characters of two, halves, and all others."""
+"""The escapes of a JSON text: surrogate pairs, half a pair (`half`), and all others."""
 
 
 class WebhookKind(StrEnum):
@@ -189,7 +189,7 @@ def _convert(value: object, kind: type[Read]) -> Read:
 
 def _money(data: _Object) -> Money:
     if data.amount_total is None or data.currency is None:
-        raise InvalidWebhookEvent("Invalid event: a payment needs `amount_total` and `currency`.")
+        raise InvalidWebhookEvent("Invalid event: a payment needs `amount_total` and `currency`. Send both.")
     return Money(data.amount_total, data.currency.upper())
 
 
@@ -210,6 +210,6 @@ def _reason(data: _Object) -> str:
 
 
 def _with_whole_characters(body: bytes) -> bytes:
-    """Return a JSON text in which half a character, the rest of a text that the provider cut, is replaced."""
+    """Replace half a surrogate pair in a JSON text: the provider may have cut a text inside a character."""
     whole = body if body.isascii() else body.decode(errors="replace").encode()
     return _ESCAPES.sub(lambda escape: b"\\ufffd" if escape["half"] else escape[0], whole)

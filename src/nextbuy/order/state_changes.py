@@ -28,7 +28,7 @@ from nextbuy.kit.events.outbox import publish, publish_change
 from nextbuy.kit.observability.telemetry import current_span, start_span, use_span
 from nextbuy.kit.storage.database import Executor, Transaction
 from nextbuy.order.history import events_for
-from nextbuy.order.model import NOT_CLAIMED, OrderDelayed, Session, Transition, is_news, source_states
+from nextbuy.order.model import NOT_CLAIMED, OrderDelayed, Session, Transition, exceeds, source_states
 from nextbuy.order.provider_webhook import WebhookEvent
 from nextbuy.order.store import sessions, unmatched_payments
 from nextbuy.order.store.sessions import session_from_row
@@ -146,11 +146,11 @@ async def _publish_refund(tx: Transaction, payment: UnmatchedPayment, refund_id:
 
 
 async def record_reported_refund(tx: Transaction, session: Session, payment_id: str, refunded: Money) -> None:
-    """Store a refund that ends nothing with its session, which the caller has locked, and publish it.
+    """Store a refund that changes no state with its session, which the caller has locked, and publish it.
 
     An amount that is not greater than the last one of the payment is a repetition.
     """
-    if not is_news(refunded, session.reported_refunds.get(payment_id)):
+    if not exceeds(refunded, session.reported_refunds.get(payment_id)):
         return
     await sessions.store_reported_refund(tx, session.id, payment_id, refunded)
     await publish(
@@ -160,7 +160,7 @@ async def record_reported_refund(tx: Transaction, session: Session, payment_id: 
 
 
 async def publish_reported_refund(tx: Transaction, event: WebhookEvent, refunded: Money) -> None:
-    """Publish a refund that ends nothing, of a payment that no session knows."""
+    """Publish a refund that changes no state, of a payment that no session knows."""
     reported = UnmatchedRefundReported(
         payment_id=event.payment_id, session_id=event.session_id, total=refunded, reason=Reason.UNMATCHED
     )

@@ -9,7 +9,7 @@ from nextbuy.product.deps import Deps
 
 
 async def may_see_hidden(deps: Deps, caller: Caller, seller_id: UUID) -> bool:
-    """Tell whether the caller is the seller of a product or an admin, and auth confirms the login session.
+    """Return whether the caller is the seller of a product or an admin, and auth confirms the login session.
 
     A token stays valid for some minutes after its login session; its holder then sees what anyone sees.
     """

@@ -28,7 +28,7 @@ class GetProduct(Struct, frozen=True):
 
 
 async def get_product(deps: Deps, caller: Caller, request: GetProduct) -> Encoded[ProductShown]:
-    """Show a product; the seller and admins see it in any status, and why moderation decided so.
+    """Show a product; the seller and admins see it in any status, with the verdict of moderation.
 
     Raises:
         ProductNotFound: it does not exist, or the caller may not see it.

@@ -18,13 +18,14 @@ from nextbuy.product.readable import Readable, Span, fold, has_accent, skeleton,
 
 Effect = Literal["refused", "pending", "allowed"]
 EFFECTS: Final[tuple[Effect, ...]] = ("refused", "pending", "allowed")
+"""Of an entry that is listed twice, the later of these effects counts."""
 
 NEAR: Final = 4
-"""Words between which a word still belongs to another."""
+"""The highest number of words between two that belong together."""
 _SHORT: Final = 3
-"""Letters from which a word has a plural, and is recognised if it is split or spelled out."""
+"""The fewest letters of a word that has a plural, and that is recognised if it is split or spelled out."""
 _LONG: Final = 5
-"""Letters from which a word is recognised without its accents, and spelled out among other single letters."""
+"""The fewest letters of a word that is recognised without its accents, or spelled out among other single letters."""
 _GROUP: Final = re.compile(r"\(([^()]*)\)|(\S+)")
 
 
@@ -45,13 +46,13 @@ class _Branch(dict[str, "_Branch"]):
 
 
 class Rule(NamedTuple):
-    """The effect of an entry, and what leaves a refused one to an admin."""
+    """The effect of an entry, and the conditions under which a refused one is left to an admin."""
 
     effect: Effect
     softened: bool = True
-    """Whether a softening word nearby does."""
+    """Whether a softening word nearby is such a condition."""
     mentions: bool = False
-    """Whether being in a description does."""
+    """Whether a place in the description is such a condition."""
 
 
 class _Token(NamedTuple):
@@ -62,7 +63,7 @@ class _Token(NamedTuple):
 
 
 class _Place(NamedTuple):
-    """An entry, and the tokens that make it up: from `first` up to, but without, `last`."""
+    """An entry, and the tokens that make it up: from `first` up to `last`, which is excluded."""
 
     entry: tuple[str, ...]
     first: int
@@ -215,7 +216,10 @@ def default_lexicon() -> Lexicon:
 
 
 def _may_disguise(word: str, form: str) -> bool:
-    """Tell whether a word that looks like a form is one: half of it letters; if short, not by its accents alone."""
+    """Return whether a word that looks like a form may be one.
+
+    Half of it must be letters; a short one must differ by more than accents.
+    """
     letters = sum(char.isalpha() for char in word)
     if 2 * letters < max(len(word), _SHORT):
         return False
@@ -226,7 +230,7 @@ def _may_disguise(word: str, form: str) -> bool:
 
 
 def _is_near(positions: Sequence[int], place: _Place) -> bool:
-    """Tell whether one of these positions, in order, is at most `NEAR` words from a place."""
+    """Return whether one of these positions, in order, is at most `NEAR` words from a place."""
     index = bisect_left(positions, place.first - NEAR)
     return index < len(positions) and positions[index] < place.last + NEAR
 

@@ -233,7 +233,7 @@ def changed_stock(product: Product, change: int) -> int:
         )
     if change > 0 and stock > MAX_STOCK:
         raise StockOutOfRange(
-            f"“{product.title}” would have {stock:,} units in stock. Add fewer: {MAX_STOCK:,} are the most.",
+            f"“{product.title}” would have {stock:,} units in stock. Add fewer; the limit is {MAX_STOCK:,}.",
             field="stock_change",
         )
     return stock

@@ -19,6 +19,9 @@ _MAX_CLUSTER: Final = 31
 _MAX_GROWTH: Final = 3
 """Characters that a normal form may add. What becomes longer is a phrase in Arabic, up to eighteen times as long."""
 
+MAX_SPLIT_WORD: Final = 60
+"""Characters of a word with signs inside; a longer one is read as several words only."""
+
 _LETTERS_OR_SIGNS: Final = re.compile(r"[^\W_]+|[^\w\s\x00-\x7f]+")
 _CHUNK: Final = re.compile(r"\S+")
 _REPEATS: Final = re.compile(r"(.)\1\1+")
@@ -130,10 +133,6 @@ def split_words(text: str) -> list[tuple[Span, ...]]:
     return found
 
 
-MAX_SPLIT_WORD: Final = 60
-"""Characters of a word with signs inside; a longer one is read as several words only."""
-
-
 def fold(word: str) -> str:
     """Return a word of a readable text without the difference of upper and lower case."""
     if word.isascii():
@@ -157,7 +156,7 @@ def skeleton(word: str) -> str:
 
 
 def has_accent(word: str) -> bool:
-    """Tell whether a word has an accent."""
+    """Return whether a word has an accent."""
     return not word.isascii() and any(_is_accent(char) for char in unicodedata.normalize("NFD", word))
 
 
@@ -166,7 +165,7 @@ def _alphanumeric(text: str) -> str:
 
 
 def _is_accent(char: str) -> bool:
-    """Tell whether a mark stands above, below or across a letter, unlike the vowel signs of other scripts."""
+    """Return whether a mark stands above, below or across a letter, unlike the vowel signs of other scripts."""
     return unicodedata.combining(char) in _ACCENTS
 
 

@@ -1,7 +1,7 @@
 """GET /product/api/picture/{product_id}: a product's picture as SVG, drawn from its title and category.
 
-Who may see a product may see its picture; others get 404, because the picture shows the title. The address that a
-product names changes with the picture.
+Who may see a product may see its picture; others get 404, because the picture shows the title. The URL of the
+picture, a field of the product, changes with the picture.
 """
 
 from typing import Final

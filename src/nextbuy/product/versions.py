@@ -19,7 +19,7 @@ CONTENT: Final = ("title", "description", "category", "price", "tags", "status")
 """The fields whose changes raise the content version, in the order in which a refusal names them."""
 
 _CHANGED: Final = "This product has changed since you read it, so nothing was saved. Read it again first."
-_UNKNOWN: Final = "If-Match names no version of this product. Read it again, and send its ETag as it is."
+_UNKNOWN: Final = "If-Match does not name a version of this product. Read it again, and send its ETag unchanged."
 _DECIDED: Final[Mapping[Decision, str]] = {"active": "approved", "pending": "put under review", "rejected": "rejected"}
 
 

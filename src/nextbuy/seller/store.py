@@ -62,7 +62,7 @@ async def insert_shop(
 async def apply_again(tx: Transaction, shop: Shop) -> Shop | None:
     """Give the rejected shop of a seller the texts of `shop`, pending again; None if the shop is not rejected.
 
-    Violates a unique index if another shop has the name.
+    The statement violates a unique index if another shop has the name (`refuse_duplicate`).
     """
     row = await tx.fetchrow(
         f"""

@@ -48,7 +48,7 @@ def asyncapi(  # noqa: PLR0913
 ) -> bytes:
     """Return the document of `events` and `calls`, with their versions from `history` (by kind and name).
 
-    `kafka` and `redis_prefix` are the settings of the bus: with servers of Kafka, it is Kafka.
+    `kafka` and `redis_prefix` are the settings of the bus, which is Kafka if `kafka` has servers.
     """
     bus = _Bus(kafka or Kafka(), redis_prefix)
     schemas = Schemas()

@@ -26,7 +26,7 @@ _ABOUT: Final = (
     "Send all requests to the gateway. Money is in integer minor units with a currency; ids are UUIDv7; times are "
     "RFC 3339 in UTC; lists are paged by cursor. Errors are problem documents (RFC 9457). Send an Idempotency-Key with "
     "a mutation: the same key gets the same response again. Products have an ETag: send it as If-Match with a "
-    "change, and no version that you have not read is overwritten."
+    "change, so that you do not overwrite a change that you have not read."
 )
 _LICENSE: Final[Json] = {"name": "Apache License 2.0", "identifier": "Apache-2.0"}
 _SECURITY: Final[Json] = {
@@ -225,7 +225,7 @@ _IF_NONE_MATCH: Final[Json] = {
     "name": IF_NONE_MATCH,
     "in": "header",
     "required": False,
-    "description": "The ETag of the version that the client has: it is not sent again (304).",
+    "description": "The ETag of the client's copy: if it is current, it is not sent again (304).",
     "schema": {"type": "string"},
 }
 _ETAG: Final[Json] = {"etag": {"description": "The version, for If-Match.", "schema": {"type": "string"}}}
@@ -255,7 +255,7 @@ def _responses(route: Route, schemas: Schemas) -> Json:
         described = {} if route.raw.reply is None else {"schema": schemas.of(route.raw.reply)}
         success["content"] = {media: described if media == _JSON else {} for media in route.raw.produces}
         if route.raw.redirects:
-            successes["303"] = {"description": "Done, see the page."}
+            successes["303"] = {"description": "Done. The page is at Location."}
     refused = {str(status): {"$ref": f"#/components/responses/{status}"} for status in statuses_of(route)}
     if route.raw is not None and _HTML in route.raw.produces:
         refused |= dict.fromkeys(("404", "409", "422"), _PAGE)

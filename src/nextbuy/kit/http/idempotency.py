@@ -88,7 +88,7 @@ class IdempotentRequest:
             request: the request.
             decoded: the request as its use case receives it.
             secret: stored outside of the database, so that its rows cannot confirm a guessed request (a password).
-            anonymous: whether `scope` may be many people. The response may then depend on cookies (a refresh token).
+            anonymous: whether many people may share `scope`. The response may then depend on cookies (a refresh token).
             status: the status of a stored reply.
 
         Raises:

@@ -22,16 +22,16 @@ _FIRST_YEAR, _LAST_YEAR = 1970, 9998
 InvalidCursor: Final = Unprocessable.of("invalid-cursor", "Invalid cursor. Request the first page again.")
 
 
-def encode_cursor(of: Sequence[object], *parts: Part) -> str:
+def encode_cursor(listed: Sequence[object], *parts: Part) -> str:
     """Return the cursor of the page after an item, from the item's sort key.
 
-    `of` is the list: its name, order, filters and words, which JSON can hold.
+    `listed` identifies the list: its name, order, filters and words, as values that JSON can hold.
     """
-    return urlsafe_b64encode(msgspec.json.encode((_fingerprint(of), *parts))).rstrip(b"=").decode()
+    return urlsafe_b64encode(msgspec.json.encode((_fingerprint(listed), *parts))).rstrip(b"=").decode()
 
 
-def decode_cursor(of: Sequence[object], cursor: str, *types: type[Part]) -> tuple[Any, ...]:
-    """Return the sort key in a cursor of the list `of`, whose parts have these types.
+def decode_cursor(listed: Sequence[object], cursor: str, *types: type[Part]) -> tuple[Any, ...]:
+    """Return the sort key in a cursor of the list `listed`; its parts have these types.
 
     Raises:
         InvalidCursor: it belongs to another list, or is malformed.
@@ -41,13 +41,13 @@ def decode_cursor(of: Sequence[object], cursor: str, *types: type[Part]) -> tupl
         fingerprint, *parts = msgspec.json.decode(raw, type=tuple[str, *types])  # type: ignore[valid-type]
     except (ValueError, msgspec.MsgspecError, RecursionError) as error:
         raise InvalidCursor from error
-    if fingerprint != _fingerprint(of) or not all(map(_storable, parts)):
+    if fingerprint != _fingerprint(listed) or not all(map(_storable, parts)):
         raise InvalidCursor
     return tuple(parts)
 
 
-def _fingerprint(of: Sequence[object]) -> str:
-    return blake2s(msgspec.json.encode(of), digest_size=6).hexdigest()
+def _fingerprint(listed: Sequence[object]) -> str:
+    return blake2s(msgspec.json.encode(listed), digest_size=6).hexdigest()
 
 
 def _storable(part: Part) -> bool:

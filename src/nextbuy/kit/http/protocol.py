@@ -1,7 +1,7 @@
 """The HTTP/1.1 protocol of the server: uvicorn's, with limits on request heads and the checks that RFC 9112 demands.
 
-A request that is not valid HTTP reaches the application too, with the error in its scope (`asgi.refusal_of`). It is
-then answered and logged like any other error, and the connection is closed.
+A request that is not valid HTTP reaches the application too, with the error in its scope (`asgi.raise_refusal`). It
+is then answered and logged like any other error, and the connection is closed.
 """
 
 import asyncio
@@ -87,7 +87,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._head_since = None
 
     def on_message_complete(self) -> None:
-        """End the body, unless the parser has skipped it because of an offer."""
+        """End the body, unless the parser has skipped it because of an offer of another protocol."""
         if not self.parser.should_upgrade():
             super().on_message_complete()
 

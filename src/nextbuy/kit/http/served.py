@@ -25,7 +25,7 @@ class ServedRequest:
         self.error: AppError | None = None
         """The error that the response reports."""
         self.headers: list[tuple[str, str]] = []
-        """Headers that the response has besides."""
+        """More headers of the response."""
         self.ids: Ids = {}
         self.name = name
         self.quiet = False

@@ -188,7 +188,7 @@ def cookies_of(headers: Mapping[str, str], name: str) -> list[str]:
 
 
 def expired_cookies(name: str, path: str, *, ours: bool) -> list[tuple[str, str]]:
-    """Return headers that delete a cookie at `path` and above, but at `/`, where `ours` is set, only on demand."""
+    """Return headers that delete a cookie at `path` and the paths above it; at `/`, its own path, only if `ours`."""
     parts = path.split("/")
     paths = ["/".join(parts[:length]) for length in range(2, len(parts) + 1)]
     if ours:

@@ -58,7 +58,7 @@ def session_from_row(row: Row, due: str = "completion_due_at", attempts: str = "
 
 
 def reported_refunds(row: Row) -> dict[str, Money]:
-    """Return the refunds in the row of a session that ended nothing, by payment."""
+    """Return the refunds in the row of a session that changed no state, by payment."""
     stored = row["reported_refunds"]
     return {} if stored is None else _refunds(stored)
 

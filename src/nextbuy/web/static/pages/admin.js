@@ -35,7 +35,7 @@ function decision({ name, approve, reject, etag, current, approved = "Approved",
   const outdated = (problem) => {
     const failure = el("div", { role: "status" });
     const changes = problem.errors.length > 0 && el("ul", { class: "why" }, problem.errors.map((one) => el("li", {}, one.message)));
-    const again = action({ label: "Show it as it is now", ...current, status: failure });
+    const again = action({ label: "Show the current version", ...current, status: failure });
     fill(place, el("div", { class: "notice bad", role: "alert" }, el("div", {}, el("p", {}, problem.message), changes), again, failure));
     again.focus();
   };
@@ -65,7 +65,7 @@ function product(one) {
       const replaced = product(now);
       row.replaceWith(replaced);
       replaced.querySelector("a").focus();
-      announce(`Now shown: “${now.title}” as it is.`);
+      announce(`This is the current version of “${now.title}”.`);
     },
   };
   const row = el(
@@ -94,7 +94,7 @@ function seller(one) {
       const replaced = seller({ ...one, shop });
       row.replaceWith(replaced);
       replaced.querySelector("button").focus();
-      announce(`Now shown: ${shop.name} as it is.`);
+      announce(`This is the current version of ${shop.name}.`);
     },
   };
   const row = el(

@@ -110,7 +110,7 @@ function verdict(product) {
 const why = (reasons) => reasons.length > 0 && el("ul", { class: "why" }, reasons.map((reason) => el("li", {}, reason)));
 
 /** A sentence about the units that unpaid checkouts hold. */
-const reserved = (units) => `${units} more in unpaid checkouts. They come back on sale if they are not paid.`;
+const reserved = (units) => `${units} more are reserved in unpaid checkouts. They return to your stock if they are not paid.`;
 
 function row(product) {
   const frame = el("div", { class: "frame" });
