@@ -351,3 +351,29 @@ async def test_refund_of_any_amount_is_accepted(market: Market, amount: int) -> 
     assert (await market.deliver(refunded_event(market, session, amount_refunded=amount, refunded=False))).status == 200
     assert (await verified(market))[1] == []
     assert all(Money(**one["total"]).amount == amount for one in await reported(market))
+
+
+@pytest.mark.parametrize("early", [False, True])
+async def test_checkout_that_names_its_payment_is_ended_by_the_refund_of_that_payment(
+    market: Market, *, early: bool
+) -> None:
+    session = await a_session(market)
+    events = [
+        market.paid_event(session, id="cs_1", payment_intent="pi_1"),
+        refunded_event(market, session, id="ch_1", payment_intent="pi_1"),
+    ]
+
+    for event in reversed(events) if early else events:
+        await market.deliver(event)
+
+    assert await market.status(session.session_id) == "refunded"
+
+
+async def test_later_report_in_another_currency_does_not_replace_a_full_refund(market: Market) -> None:
+    session = await a_session(market)
+
+    await market.deliver(refunded_event(market, session))
+    await market.deliver(refunded_event(market, session, amount_refunded=1, refunded=False, currency="eur"))
+    await market.deliver(market.paid_event(session))
+
+    assert await market.status(session.session_id) == "refunded"

@@ -175,8 +175,10 @@ class Session(Struct, frozen=True, kw_only=True):
 
 
 def exceeds(refunded: Money, known: Money | None) -> bool:
-    """Return whether a refund exceeds the amount that is known to be refunded of its payment."""
-    return refunded.amount > (known.amount if known is not None and known.currency == refunded.currency else 0)
+    """Return whether a refund exceeds what is known to be refunded of its payment; false in another currency."""
+    if known is None:
+        return refunded.amount > 0
+    return refunded.currency == known.currency and refunded.amount > known.amount
 
 
 def covers(refunded: Money | None, payment: Money) -> bool:

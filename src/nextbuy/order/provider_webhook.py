@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 
 from nextbuy.contracts.errors import BadRequest
 from nextbuy.contracts.order import MAX_PROVIDER_TEXT, Reason
+from nextbuy.contracts.text import clean_line
 from nextbuy.contracts.values import MAX_INTEGER, Money
 from nextbuy.kit.field_messages import field_error
 from nextbuy.kit.strict_json import DECODE_ERRORS, decode_read_fields
@@ -113,38 +114,45 @@ class _Event(Struct):
     data: _Data
 
 
-class _Metadata(Struct):
-    session_id: str | None = None
-
-
 class _Object(Struct):
+    """The object of an event. Only its id must be valid."""
+
     id: _Id
-    client_reference_id: str | None = None
-    metadata: _Metadata | None = None
+    payment_intent: Any = None
+    """The id of a payment, or the payment itself."""
+    client_reference_id: Any = None
+    metadata: Any = None
+    last_payment_error: Any = None
+
+    def payment_id(self) -> str:
+        """Return the id of the payment: a checkout or a charge may name one."""
+        payment = self.payment_intent
+        try:
+            return msgspec.convert(payment.get("id") if isinstance(payment, dict) else payment, _Id)
+        except msgspec.ValidationError:
+            return self.id
+
+
+class _Payment(_Object):
     amount_total: _Amount | None = None
     currency: _Currency | None = None
     payment_status: str | None = None
-    last_payment_error: Any = None
-
-
-class _Reference(Struct):
-    id: _Id
 
 
 class _Charge(_Object):
     amount: _Amount | None = None
     amount_refunded: _Amount | None = None
+    currency: _Currency | None = None
     refunded: bool | None = None
-    payment_intent: _Id | _Reference | None = None
-
-    def payment_id(self) -> str:
-        payment = self.payment_intent
-        return (payment.id if isinstance(payment, _Reference) else payment) or self.id
 
     def refund(self) -> ReportedRefund:
-        whole = self.refunded is True
+        whole = self.refunded is True or (self.amount is not None and self.amount == self.amount_refunded)
         amount = self.amount if whole and self.amount_refunded is None else self.amount_refunded
         return ReportedRefund(amount, self.currency.upper() if self.currency else None, whole)
+
+
+_OBJECTS: Final[dict[WebhookKind, type[_Object]]] = {WebhookKind.PAID: _Payment, WebhookKind.REFUNDED: _Charge}
+"""The fields that an event needs, by its kind; others need the id of their object only."""
 
 
 def decode_webhook(body: bytes) -> WebhookEvent:
@@ -162,18 +170,18 @@ def decode_webhook(body: bytes) -> WebhookEvent:
     if kind is WebhookKind.IGNORED:
         return WebhookEvent(event_id=head.id, type=head.type, kind=kind)
     event = _convert(value, _Event)
-    data = _convert(event.data.object, _Charge if kind is WebhookKind.REFUNDED else _Object)
-    if kind is WebhookKind.PAID and data.payment_status != "paid":
+    data = _convert(event.data.object, _OBJECTS.get(kind, _Object))
+    if isinstance(data, _Payment) and data.payment_status != "paid":
         # With a slow payment method, a later event reports the payment.
         kind = WebhookKind.IGNORED
     return WebhookEvent(
         event_id=event.id,
         type=head.type,
         kind=kind,
-        payment_id=data.payment_id() if isinstance(data, _Charge) else data.id,
+        payment_id=data.payment_id(),
         charge_id=data.id if isinstance(data, _Charge) else "",
         session_id=_session_id(data),
-        money=_money(data) if kind is WebhookKind.PAID else Money(0),
+        money=_money(data) if isinstance(data, _Payment) and kind is WebhookKind.PAID else Money(0),
         refund=data.refund() if isinstance(data, _Charge) else ReportedRefund(),
         reason=_reason(data),
     )
@@ -187,16 +195,17 @@ def _convert(value: object, kind: type[Read]) -> Read:
         raise InvalidWebhookEvent(f"Invalid event: {invalid.field}: {invalid.message}") from None
 
 
-def _money(data: _Object) -> Money:
+def _money(data: _Payment) -> Money:
     if data.amount_total is None or data.currency is None:
         raise InvalidWebhookEvent("Invalid event: a payment needs `amount_total` and `currency`. Send both.")
     return Money(data.amount_total, data.currency.upper())
 
 
 def _session_id(data: _Object) -> UUID | None:
-    reference = data.client_reference_id or (data.metadata.session_id if data.metadata else None)
+    metadata = data.metadata if isinstance(data.metadata, dict) else {}
+    reference = data.client_reference_id or metadata.get("session_id")
     try:
-        return UUID(reference) if reference else None
+        return UUID(reference) if isinstance(reference, str) else None
     except ValueError:
         return None
 
@@ -204,9 +213,12 @@ def _session_id(data: _Object) -> UUID | None:
 def _reason(data: _Object) -> str:
     failure = data.last_payment_error
     message = failure.get("message") if isinstance(failure, dict) else None
-    text = message if isinstance(message, str) else ""
-    # PostgreSQL's text cannot hold NUL.
-    return text.replace("\0", "").strip()[:MAX_PROVIDER_TEXT] or Reason.DECLINED
+    text = message[:MAX_PROVIDER_TEXT] if isinstance(message, str) else ""
+    try:
+        # Control characters are not shown to people.
+        return clean_line("".join(char if char.isprintable() else " " for char in text)) or Reason.DECLINED
+    except ValueError:
+        return Reason.DECLINED
 
 
 def _with_whole_characters(body: bytes) -> bytes:
