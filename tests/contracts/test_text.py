@@ -121,3 +121,15 @@ def test_cleaning_is_idempotent_and_canonical(text: str) -> None:
 )
 def test_slug_is_latin(text: str, slug: str) -> None:
     assert slug_words(text, 60) == slug
+
+
+@pytest.mark.parametrize("char", ["\u2065", "\ufff0", "\U000e0fff", "\u180f", "\U00016fe4", "\U0001d159", "\u17b4"])
+def test_characters_without_an_image_are_not_visible(char: str) -> None:
+    assert clean_line(char) == ""
+    assert look_alike_key(f"Ki{char}ln") == look_alike_key("Kiln")
+
+
+@pytest.mark.parametrize("char", ["\ufffe", "\U0001fffe", "\U0010ffff"])
+def test_noncharacter_is_refused(char: str) -> None:
+    with pytest.raises(ValueError, match="Remove it"):
+        clean_line(f"lamp{char}")

@@ -114,7 +114,9 @@ async def test_missing_doubled_or_invalid_host_is_refused(open_shop: OpenShop, h
     assert problem["slug"] in {"invalid-host", "malformed-request"}
 
 
-@pytest.mark.parametrize("host", [b"a", b"shop_1.test:8080", b"127.0.0.1:1", b"[::1]", b"[::1]:8080", b"a%2Db", b"a:"])
+@pytest.mark.parametrize(
+    "host", [b"a", b"shop_1.test:8080", b"127.0.0.1:1", b"[::1]", b"[::1]:8080", b"a%2Db", b"a:", b"a \t"]
+)
 async def test_valid_host_is_accepted(open_shop: OpenShop, host: bytes) -> None:
     shop = await open_shop()
 

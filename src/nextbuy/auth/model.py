@@ -44,7 +44,9 @@ PasswordIsEmail: Final = Unprocessable.of(
     "password-is-email", "The password must not be your e-mail address, or the part before the @. Choose another."
 )
 WrongLogin: Final = Unauthenticated.of("wrong-login", "Wrong e-mail or password. Check both and try again.")
-LoginLocked: Final = TooManyRequests.of("login-locked", "Too many failed logins. Wait two minutes, then try again.")
+LoginLocked: Final = TooManyRequests.of(
+    "login-locked", "Too many failed logins. Wait up to two minutes, then try again."
+)
 LoginBusy: Final = TooManyRequests.of("login-busy", "Too many logins at the moment. Wait a second, then try again.")
 AccountChanged: Final = Conflict.of("account-changed", "The account changed during this login. Log in again.")
 Suspended: Final = Forbidden.of("suspended", "This account is suspended. Only an admin can reinstate it.")

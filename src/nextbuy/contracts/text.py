@@ -8,14 +8,18 @@ from anyascii import anyascii
 
 _MAX_MARKS: Final = 30
 """Marks on one letter: as in the Stream-Safe Text Format (UAX #15), which no word of a language exceeds."""
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+_CONTROL: Final = re.compile(
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef"
+    + "".join(f"{chr(plane + 0xFFFE)}{chr(plane + 0xFFFF)}" for plane in range(0, 0x110000, 0x10000))
+    + "]"
+)
 """Control characters besides tab and line breaks; surrogates and noncharacters, which XML and mail cannot carry."""
 _LINE_BREAK: Final = re.compile("\r\n?|[\u2028\u2029]")
 _OVERRIDE: Final = re.compile("[\u202d\u202e]")
 _UNNEEDED: Final = re.compile(
     # A flag, such as Scotland's, contains tags; elsewhere they are invisible.
     "(\U0001f3f4[\U000e0020-\U000e007e]+\U000e007f)|"
-    "[\u00ad\u034f\u180e\u200b\u202a-\u202c\u2060-\u2064\u206a-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+    "[\u00ad\u034f\u180e\u200b\u202a-\u202c\u2060-\u2065\u206a-\u206f\ufeff\ufff0-\ufffb\U000e0000-\U000e00ff\U000e01f0-\U000e0fff]"
 )
 """Invisible characters without a meaning in the text of a page, such as zero-width spaces and soft hyphens."""
 _JOINER_AT_END: Final = re.compile(r"(?<!\S)[\u200c\u200d]+|(?<![\u200c\u200d])[\u200c\u200d]+(?!\S)")
@@ -28,6 +32,11 @@ _WITHOUT_ISOLATES: Final = str.maketrans("", "", ISOLATES)
 _EDGES: Final = "\u061c\u200b\u200c\u200d\u200e\u200f\u2060\u00ad\ufeff"
 _BLANKS: Final = str.maketrans(dict.fromkeys("\u115f\u1160\u2800\u3164\uffa0", " "))
 """Letters and signs that look like a blank: Hangul fillers and the empty Braille pattern."""
+_IGNORABLE: Final = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff"
+    "\uffa0\ufff0-\ufff8\U00016fe4\U0001bca0-\U0001bca3\U0001d159\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+"""Characters without an image: Unicode's Default_Ignorable_Code_Point, and two fillers that are not in it."""
 _NOT_IN_SLUG: Final = re.compile(r"[^a-z0-9]+")
 
 
@@ -93,7 +102,7 @@ def _cleaned(text: str) -> str:
 
 def _is_visible(char: str) -> bool:
     # Letters that are newer than our tables are unassigned in them.
-    return category(char)[0] in "LNPS" or category(char) in ("Cn", "Co")
+    return (category(char)[0] in "LNPS" or category(char) in ("Cn", "Co")) and not _IGNORABLE.match(char)
 
 
 def _has_few_marks(text: str) -> bool:
@@ -120,4 +129,4 @@ def _isolated(line: str) -> str:
 
 
 def _is_ignorable(char: str) -> bool:
-    return category(char) == "Cf" or char == "\u034f" or "\ufe00" <= char <= "\ufe0f"
+    return category(char) == "Cf" or _IGNORABLE.match(char) is not None

@@ -39,7 +39,9 @@ def check_decision(status: ShopStatus, decision: SellerDecision) -> None:
     """Raise DecisionNotAllowed unless a shop's status allows the decision."""
     allowed = ALLOWED_DECISIONS[status]
     if decision not in allowed:
-        raise DecisionNotAllowed(f"A {status} seller cannot be {decision}, only {' or '.join(sorted(allowed))}.")
+        raise DecisionNotAllowed(
+            f"This seller is {status}, and cannot be {decision}, only {' or '.join(sorted(allowed))}."
+        )
 
 
 def require_seen(seen: Collection[int] | None, shop: Shop) -> None:

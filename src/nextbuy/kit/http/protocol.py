@@ -73,6 +73,10 @@ class HttpProtocol(HttpToolsProtocol):
         self._head_just_began = True
         super().on_message_begin()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Add a header; white space behind its value is ignored (RFC 9112, 5.1)."""
+        super().on_header(name, value.rstrip(b" \t"))
+
     def on_headers_complete(self) -> None:
         """Check a complete head, and start the application."""
         method = self.scope["method"] = self.parser.get_method().decode("ascii")
