@@ -13,6 +13,7 @@ from functools import cache
 from importlib.resources import files
 from itertools import product
 from typing import Any, Final, Literal, NamedTuple, Self
+from unicodedata import combining
 
 from nextbuy.product.readable import Readable, Span, fold, has_accent, skeleton, split_words, unmask, words
 
@@ -221,7 +222,7 @@ def _may_disguise(word: str, form: str) -> bool:
     Half of it must be letters; a short one must differ by more than accents.
     """
     letters = sum(char.isalpha() for char in word)
-    if 2 * letters < max(len(word), _SHORT):
+    if 2 * letters < max(sum(not combining(char) for char in word), _SHORT):
         return False
     if len(form) >= _LONG:
         return True

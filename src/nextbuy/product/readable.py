@@ -29,7 +29,7 @@ _REPEATS: Final = re.compile(r"(.)\1\1+")
 # Unicode's default-ignorable characters, and the controls that are not white space: they must not hide a word.
 _INVISIBLE: Final = re.compile(
     r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u034f\u061c\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
-    r"\u2060-\u206f\ufe00-\ufe0f\ufeff\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+    r"\u2060-\u206f\ufe00-\ufe0f\ufeff\ufff0-\ufffb\U00016fe4\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
 
 # Unicode calls these letters, but they look blank: a word ends there.
@@ -41,6 +41,9 @@ _ACCENTS: Final = frozenset({1, *range(200, 241)})
 _SYMBOLS: Final = str.maketrans("@$!|€£+", "asilelt")
 _DIGITS: Final = str.maketrans("i0134567890", "loleasgtbgo")
 """Letters that digits stand for; `i` becomes `l`, because `1` stands for both."""
+
+_EMBLEMS: Final = {first + place: chr(ord("A") + place) for first in (0x1F150, 0x1F170, 0x1F1E6) for place in range(26)}
+"""White letters in circles and squares, and the letters of flags, which have no compatibility form."""
 
 _LOOK_ALIKES: Final = {
     ord(look_alike): letter
@@ -81,7 +84,7 @@ def read(original: str) -> Readable:
     starts: list[int] = []
     ends: list[int] = []
     for cluster, start, end in _clusters(original):
-        part = unicodedata.normalize("NFKC", cluster)
+        part = unicodedata.normalize("NFKC", cluster.translate(_EMBLEMS))
         if len(part) > len(cluster) + _MAX_GROWTH:
             part = cluster
         parts.append(part)
