@@ -37,7 +37,9 @@ async def test_stock_that_was_read_before_a_sale_is_not_restored(service: Servic
         await change(service, seller, kettle, kettle.etag, title="Copper kettle, large", stock=10)
 
     assert (error.value.slug, error.value.status) == ("stale", 412)
-    assert [(one.field, one.message) for one in error.value.errors or []] == [("stock", "7 units are in stock now.")]
+    assert [(one.field, one.message) for one in error.value.errors or []] == [
+        ("stock", "Units were sold or reserved since. In stock now: 7.")
+    ]
     assert await service.stock_levels(kettle) == (7, 3, 0)
     assert (await service.get_product(kettle.id)).title == "Copper kettle"
 

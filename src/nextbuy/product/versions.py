@@ -118,7 +118,8 @@ def _now(field: str, product: Product) -> str:
         case "price":
             return f"The price is now {format_money(product.price)}."
         case "stock":
-            return f"{product.stock} {'unit is' if product.stock == 1 else 'units are'} in stock now."
+            # A sale of reserved units changes the version of the stock, and not what can be bought.
+            return f"Units were sold or reserved since. In stock now: {product.stock}."
         case "status":
             return f"It was {_DECIDED[product.status]}."
         case "tags":
