@@ -42,7 +42,7 @@ async def keys() -> Mapping[str, str]:
 
 def token(role: Role, *, key: ECKey = KEY) -> str:
     """Return the access token of an account with a role."""
-    return sign_token(Identity(new_id(), role, new_id(), time.time() + 900), kid="first", key=key)
+    return sign_token(Identity(new_id(), role, new_id(), time.time() + 86_400), kid="first", key=key)
 
 
 def collected(order: ServiceStatus | AppError = ORDER, kafka: ServiceStatus | AppError = KAFKA) -> Collected:

@@ -95,7 +95,9 @@ async def record_unmatched_payment(tx: Transaction, event: WebhookEvent, now: da
     refunded = session if session is not None and session.has_refund_of(event.payment_id, event.money) else None
     if refunded is not None and refunded.status in source_states(Transition.REFUNDED_EARLY):
         raise OrderDelayed(retry_after=1)
-    if await sessions.insert_webhook_event(tx, event):
+    # Another event may have reported it meanwhile, with another amount: then it is the payment of its session.
+    is_own = session is not None and session.received is not None and session.payment_id == event.payment_id
+    if await sessions.insert_webhook_event(tx, event) and not is_own:
         await _store_payment(tx, event, event.money, session, now, refunded=refunded is not None)
 
 
