@@ -20,7 +20,6 @@ from nextbuy.auth.deps import Deps
 from nextbuy.auth.model import FailureScope, KnownClients, LoginLocked, login_wait
 from nextbuy.auth.sessions import DEVICE_COOKIE
 from nextbuy.contracts.auth import Account
-from nextbuy.contracts.errors import TooManyRequests
 from nextbuy.kit.http.caller import Caller
 from nextbuy.kit.http.client_network import client_network
 from nextbuy.kit.http.tokens import cookies_of
@@ -77,7 +76,7 @@ async def count_failure(deps: Deps, subjects: Subjects, account: Account | None)
         for scope, subject in subjects.items():
             owner = None if scope is FailureScope.NETWORK else account_id
             if not await store.count_failure(tx, subject, owner, at=now, limit=scope.limit, interval=scope.interval):
-                raise _login_locked(scope.interval.total_seconds())
+                raise LoginLocked(retry_after=scope.interval.total_seconds())
 
 
 async def clear_failures(deps: Deps, tx: Transaction, subjects: Subjects) -> None:
@@ -130,11 +129,7 @@ def _require_attempt(deps: Deps, subjects: Subjects, remembered: store.Failures)
         login_wait(scope, remembered[subject], now) for scope, subject in subjects.items() if subject in remembered
     ]
     if (wait := max(waits, default=0.0)) > 0:
-        raise _login_locked(wait)
-
-
-def _login_locked(seconds: float) -> TooManyRequests:
-    return LoginLocked(retry_after=seconds)
+        raise LoginLocked(retry_after=wait)
 
 
 def _hash(deps: Deps, *parts: str) -> bytes:

@@ -6,7 +6,7 @@ from unicodedata import category, combining, normalize
 
 from anyascii import anyascii
 
-_MAX_MARKS: Final = 30
+MAX_MARKS: Final = 30
 """Marks on one letter: as in the Stream-Safe Text Format (UAX #15), which no word of a language exceeds."""
 _CONTROL: Final = re.compile(
     r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef"
@@ -30,13 +30,19 @@ ISOLATES: Final = _OPEN_ISOLATES + _CLOSE_ISOLATE
 _ISOLATE: Final = re.compile(f"[{ISOLATES}]")
 _WITHOUT_ISOLATES: Final = str.maketrans("", "", ISOLATES)
 _EDGES: Final = "\u061c\u200b\u200c\u200d\u200e\u200f\u2060\u00ad\ufeff"
-_BLANKS: Final = str.maketrans(dict.fromkeys("\u115f\u1160\u2800\u3164\uffa0", " "))
-"""Letters and signs that look like a blank: Hangul fillers and the empty Braille pattern."""
-_IGNORABLE: Final = re.compile(
-    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff"
-    "\uffa0\ufff0-\ufff8\U00016fe4\U0001bca0-\U0001bca3\U0001d159\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+HANGUL_FILLERS: Final = "\u115f\u1160\u3164\uffa0"
+"""Letters in Unicode that look blank."""
+_BLANKS: Final = str.maketrans(dict.fromkeys(f"{HANGUL_FILLERS}\u2800", " "))
+"""Characters that look like a blank: also the empty Braille pattern."""
+INVISIBLE: Final = (
+    "\u00ad\u034f\u061c\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\ufff0-\ufff8"
+    "\U00016fe4\U0001bca0-\U0001bca3\U0001d159\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
-"""Characters without an image: Unicode's Default_Ignorable_Code_Point, and two fillers that are not in it."""
+"""Ranges of characters without an image: Unicode's Default_Ignorable_Code_Point, and two that are not in it.
+
+The fillers of Hangul, which belong to it, are not here: they take the space of a letter.
+"""
+_IGNORABLE: Final = re.compile(f"[{INVISIBLE}{HANGUL_FILLERS}]")
 _NOT_IN_SLUG: Final = re.compile(r"[^a-z0-9]+")
 
 
@@ -110,7 +116,7 @@ def _has_few_marks(text: str) -> bool:
     marks = 0
     for char in text:
         marks = marks + 1 if char >= "\u0300" and combining(char) else 0
-        if marks > _MAX_MARKS:
+        if marks > MAX_MARKS:
             return False
     return True
 

@@ -11,10 +11,10 @@ from typing import Final
 from nextbuy.contracts.errors import EndpointNotFound, MethodNotAllowed
 from nextbuy.gateway.routes import Route
 from nextbuy.gateway.status import StatusEndpoint
-from nextbuy.kit.http.asgi import LIVE, SAFE, Ready, readiness
+from nextbuy.kit.http.asgi import LIVE, Ready, readiness
 from nextbuy.kit.observability.telemetry import SpanContext
 from nextbuy.kit.rpc.breaker import Breaker
-from nextbuy.kit.wire import JSON, Request, Response
+from nextbuy.kit.wire import JSON, READS, Request, Response
 
 _READINESS_AGE: Final = 0.5
 """Seconds for which a readiness response is reused for all clients."""
@@ -55,8 +55,8 @@ class GatewayEndpoints:
 
     async def _answer(self, request: Request, _span: SpanContext, _name: str) -> Response:
         path = request.path
-        if request.method not in SAFE:
-            raise MethodNotAllowed.only(*SAFE)
+        if request.method not in READS:
+            raise MethodNotAllowed.only(*READS)
         if path == "/health/live":
             return LIVE
         if path == "/health/ready":

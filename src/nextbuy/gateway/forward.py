@@ -17,7 +17,7 @@ from nextbuy.kit.rpc.callee import Callee
 from nextbuy.kit.rpc.retry import ATTEMPT_SHARE, RetryBudget, backoff
 from nextbuy.kit.rpc.transports import Transport
 from nextbuy.kit.service_identity import ServiceIdentity
-from nextbuy.kit.wire import DEADLINE, PROBLEM, Request, Response
+from nextbuy.kit.wire import DEADLINE, PROBLEM, READS, Request, Response
 
 TIMEOUT: Final = 10.0
 """Seconds within which a service must respond."""
@@ -25,7 +25,6 @@ _GRACE: Final = 0.25
 """Extra seconds before the gateway gives up, so that a service that runs out of time can report the cause itself."""
 _RETRY_PAUSE: Final = 0.05
 """Seconds; the longest pause before the retry."""
-_SAFE: Final = frozenset({"GET", "HEAD"})
 
 
 class _Slug(Struct):
@@ -56,7 +55,7 @@ class Forwarder:
 
         Changes the request's headers. Each attempt is a child of `span`; `name` identifies the request in the log.
         """
-        if request.method not in _SAFE:
+        if request.method not in READS:
             return await self._attempt(service, request, span, name, 1, self._timeout)
         budget = self._budgets[service]
         budget.deposit()

@@ -4,9 +4,9 @@ msgspec's own messages name Python types and regular expressions. A type with a 
 `Meta(extra={"invalid": …})`; `tests/contracts/test_field_messages.py` holds every contract to this.
 """
 
-import functools
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import Any, Final
 
 import msgspec
@@ -14,6 +14,8 @@ from msgspec import inspect
 
 from nextbuy.contracts.errors import FieldError
 
+type_info: Final[Callable[[Any], inspect.Type]] = cache(inspect.type_info)
+"""Describe a type once; later calls return the same description."""
 BODY: Final = "body"
 """The name of the whole request, if no field of it is to blame."""
 _KINDS: Final = {
@@ -134,14 +136,9 @@ def _rule_of(kind: inspect.Type) -> str:
     return str((extra or {}).get("invalid", "Wrong format. See the format in /docs."))
 
 
-@functools.cache
-def _type_info(kind: Any) -> inspect.Type:  # noqa: ANN401
-    return inspect.type_info(kind)
-
-
 def _type_at(kind: Any, path: str) -> inspect.Type:  # noqa: ANN401
     """Return the type of the field at a path, with its metadata."""
-    found = _type_info(kind)
+    found = type_info(kind)
     for name, _index in _STEP.findall(path):
         found = next(filter(None, (_part(one, name) for one in _variants(found))), inspect.AnyType())
     return found

@@ -19,6 +19,8 @@ Reply = TypeVar("Reply")
 
 JSON: Final = "application/json"
 PROBLEM: Final = "application/problem+json"
+READS: Final = ("GET", "HEAD")
+"""The methods that change nothing. The fields of their requests are in the query; all others have a JSON body."""
 REQUEST_ID: Final = "x-request-id"
 DEADLINE: Final = "x-nextbuy-deadline-ms"
 """Milliseconds that the caller waits for a response."""

@@ -107,54 +107,58 @@ def account_notifications(event: Event) -> list[NotificationDraft]:
 
 
 def _order_drafts(event: OrderCreated) -> list[NotificationDraft]:
-    to_buyer = NotificationDraft(
-        account_id=event.buyer_id,
-        kind="order-placed",
-        about=_session(event.session_id),
-        reports_state=False,
-        title=f"Your order {event.number}",
-        message=f"Thank you! We have received your payment for order {order_summary(event)}. Follow it on its page.",
-        link=f"/order/{event.order_id}",
-    )
-    to_seller = NotificationDraft(
-        account_id=event.seller_id,
-        kind="order-received",
-        about=_session(event.session_id),
-        reports_state=False,
-        title=f"New order {event.number}",
-        message=f"A buyer placed and paid for order {order_summary(event)}. Open it to see what to ship.",
-        link=f"/order/{event.order_id}",
-    )
-    return [to_buyer, to_seller]
+    return [
+        _order_draft(
+            event,
+            event.buyer_id,
+            "order-placed",
+            f"Your order {event.number}",
+            f"Thank you! We have received your payment for order {order_summary(event)}. Follow it on its page.",
+        ),
+        _order_draft(
+            event,
+            event.seller_id,
+            "order-received",
+            f"New order {event.number}",
+            f"A buyer placed and paid for order {order_summary(event)}. Open it to see what to ship.",
+        ),
+    ]
 
 
 def _refund_drafts(event: OrderRefunded) -> list[NotificationDraft]:
     amount, reason = format_money(event.total), as_sentence(reason_text(event.reason))
-    to_buyer = NotificationDraft(
-        account_id=event.buyer_id,
-        kind="order-refunded",
-        about=_session(event.session_id),
-        reports_state=False,
-        title=f"Your order {event.number} was refunded",
-        message=(
+    return [
+        _order_draft(
+            event,
+            event.buyer_id,
+            "order-refunded",
+            f"Your order {event.number} was refunded",
             f"{amount} refunded: {reason} We have asked the seller not to ship the order. Your bank may take a few days"
-            " to show the refund. You do not need to do anything."
+            " to show the refund. You do not need to do anything.",
         ),
-        link=f"/order/{event.order_id}",
-    )
-    to_seller = NotificationDraft(
-        account_id=event.seller_id,
-        kind="order-refunded",
+        _order_draft(
+            event,
+            event.seller_id,
+            "order-refunded",
+            f"Do not ship order {event.number}",
+            f"Order {event.number} ({amount}) was refunded: {reason} Do not ship it. Its items are not back in stock,"
+            " because they may be on their way. If you still have them, add them to the stock of your products.",
+        ),
+    ]
+
+
+def _order_draft(
+    event: OrderCreated | OrderRefunded, account_id: UUID, kind: str, title: str, message: str
+) -> NotificationDraft:
+    return NotificationDraft(
+        account_id=account_id,
+        kind=kind,
         about=_session(event.session_id),
         reports_state=False,
-        title=f"Do not ship order {event.number}",
-        message=(
-            f"Order {event.number} ({amount}) was refunded: {reason} Do not ship it. Its items are not back in stock,"
-            " because they may be on their way. If you still have them, add them to the stock of your products."
-        ),
+        title=title,
+        message=message,
         link=f"/order/{event.order_id}",
     )
-    return [to_buyer, to_seller]
 
 
 def _payment_draft(event: PaymentFailed | PaymentGivenUp | PaymentRefunded | SessionExpired) -> NotificationDraft:

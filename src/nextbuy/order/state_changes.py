@@ -92,13 +92,14 @@ async def record_unmatched_payment(tx: Transaction, event: WebhookEvent, now: da
     """
     # The session is locked first, as the transition of a matching payment does before it marks the event as seen.
     session = await sessions.lock(tx, event.session_id)
-    refunded = session if session is not None and session.has_refund_of(event.payment_id, event.money) else None
-    if refunded is not None and refunded.status in source_states(Transition.REFUNDED_EARLY):
+    refunded = session is not None and session.has_refund_of(event.payment_id, event.money)
+    if session is not None and refunded and session.status in source_states(Transition.REFUNDED_EARLY):
         raise OrderDelayed(retry_after=1)
+    if not await sessions.insert_webhook_event(tx, event):
+        return
     # Another event may have reported it meanwhile, with another amount: then it is the payment of its session.
-    is_own = session is not None and session.received is not None and session.payment_id == event.payment_id
-    if await sessions.insert_webhook_event(tx, event) and not is_own:
-        await _store_payment(tx, event, event.money, session, now, refunded=refunded is not None)
+    if session is None or session.received is None or session.payment_id != event.payment_id:
+        await _store_payment(tx, event, event.money, session, now, refunded=refunded)
 
 
 async def record_unknown_refund(tx: Transaction, event: WebhookEvent, money: Money, now: datetime) -> None:

@@ -13,8 +13,10 @@ from importlib.resources import files
 from itertools import takewhile
 from typing import Final, NamedTuple
 
-_MAX_CLUSTER: Final = 31
-"""Characters of a letter and its marks. Normalising sorts marks in quadratic time; UAX #15 allows runs of thirty."""
+from nextbuy.contracts.text import HANGUL_FILLERS, INVISIBLE, MAX_MARKS
+
+_MAX_CLUSTER: Final = 1 + MAX_MARKS
+"""Characters of a letter and its marks. Normalising sorts marks in quadratic time."""
 
 _MAX_GROWTH: Final = 3
 """Characters that a normal form may add. What becomes longer is a phrase in Arabic, up to eighteen times as long."""
@@ -26,14 +28,8 @@ _LETTERS_OR_SIGNS: Final = re.compile(r"[^\W_]+|[^\w\s\x00-\x7f]+")
 _CHUNK: Final = re.compile(r"\S+")
 _REPEATS: Final = re.compile(r"(.)\1\1+")
 
-# Unicode's default-ignorable characters, and the controls that are not white space: they must not hide a word.
-_INVISIBLE: Final = re.compile(
-    r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u034f\u061c\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
-    r"\u2060-\u206f\ufe00-\ufe0f\ufeff\ufff0-\ufffb\U00016fe4\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
-)
-
-# Unicode calls these letters, but they look blank: a word ends there.
-_HANGUL_FILLERS: Final = "\u115f\u1160\u3164\uffa0"
+# The controls that are not white space, and annotations, must not hide a word either.
+_INVISIBLE: Final = re.compile(rf"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f{INVISIBLE}\ufff9-\ufffb]")
 
 _ACCENTS: Final = frozenset({1, *range(200, 241)})
 """Canonical combining classes."""
@@ -103,7 +99,7 @@ def _clusters(text: str) -> list[tuple[str, int, int]]:
             cluster, start, _ = clusters[-1]
             clusters[-1] = cluster + char if len(cluster) < _MAX_CLUSTER else cluster, start, index + 1
         else:
-            clusters.append((" " if char in _HANGUL_FILLERS else char, index, index + 1))
+            clusters.append((" " if char in HANGUL_FILLERS else char, index, index + 1))
     return clusters
 
 

@@ -11,12 +11,11 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from nextbuy.contracts.message import Event
-from nextbuy.contracts.seller import Seller, SellerApproved, SellerSuspended
 from nextbuy.kit.events.inbound import InboundEvent
 from nextbuy.kit.events.outbox import publish
 from nextbuy.kit.storage.database import Transaction
 from nextbuy.seller import store
+from nextbuy.seller.model import status_event
 
 
 class AccountStatus(Struct, frozen=True):
@@ -38,24 +37,4 @@ async def apply_statuses(tx: Transaction, statuses: Iterable[AccountStatus]) -> 
             continue
         changed = await store.set_account_suspended(tx, status.account_id, suspended=suspended)
         if changed is not None:
-            await publish(tx, _event(changed, status), cause=status.cause)
-
-
-def _event(seller: Seller, status: AccountStatus) -> Event:
-    shop = seller.shop
-    if shop.status == "approved":
-        return SellerApproved(
-            shop_id=shop.id,
-            user_id=seller.user_id,
-            shop_name=shop.name,
-            status=shop.status,
-            shop_version=shop.version,
-        )
-    return SellerSuspended(
-        shop_id=shop.id,
-        user_id=seller.user_id,
-        shop_name=shop.name,
-        status=shop.status,
-        shop_version=shop.version,
-        reason=status.reason,
-    )
+            await publish(tx, status_event(changed, status.reason), cause=status.cause)

@@ -1,11 +1,10 @@
 """Call DecideSeller: store an admin's decision to approve, reject or suspend a seller."""
 
-from nextbuy.contracts.message import Event
-from nextbuy.contracts.seller import DecideSeller, Seller, SellerApproved, SellerRejected, SellerSuspended
+from nextbuy.contracts.seller import DecideSeller, Seller
 from nextbuy.kit.events.outbox import publish
 from nextbuy.seller import store
 from nextbuy.seller.deps import Deps
-from nextbuy.seller.model import SellerNotFound, check_decision, require_seen
+from nextbuy.seller.model import SellerNotFound, check_decision, require_seen, status_event
 
 
 async def decide_seller(deps: Deps, call: DecideSeller) -> Seller:
@@ -29,26 +28,5 @@ async def decide_seller(deps: Deps, call: DecideSeller) -> Seller:
         decided = await store.set_status(tx, seller.shop.id, call.decision, reason=call.reason, by=call.by)
         # An approved shop of a suspended account stays closed; its approval is published with the reinstatement.
         if decided.shop.status == call.decision:
-            await publish(tx, _event(decided, call))
+            await publish(tx, status_event(decided, call.reason))
     return decided
-
-
-def _event(decided: Seller, call: DecideSeller) -> Event:
-    shop = decided.shop
-    if call.decision == "approved":
-        return SellerApproved(
-            shop_id=shop.id,
-            user_id=decided.user_id,
-            shop_name=shop.name,
-            status=shop.status,
-            shop_version=shop.version,
-        )
-    event_type = SellerRejected if call.decision == "rejected" else SellerSuspended
-    return event_type(
-        shop_id=shop.id,
-        user_id=decided.user_id,
-        shop_name=shop.name,
-        status=shop.status,
-        shop_version=shop.version,
-        reason=call.reason,
-    )

@@ -1,11 +1,12 @@
-"""The rules of shops: their slugs, and the decisions that may follow each status."""
+"""The rules of shops: their slugs, the decisions that may follow each status, and the events of statuses."""
 
 from collections.abc import Collection
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from nextbuy.contracts.errors import AlreadyDecided, Conflict, Forbidden, NotFound, Stale
-from nextbuy.contracts.seller import SellerDecision, Shop
+from nextbuy.contracts.message import Event
+from nextbuy.contracts.seller import Seller, SellerApproved, SellerDecision, SellerRejected, SellerSuspended, Shop
 from nextbuy.contracts.text import slug_words
 from nextbuy.contracts.values import ShopStatus
 
@@ -56,3 +57,18 @@ def require_seen(seen: Collection[int] | None, shop: Shop) -> None:
     if shop.status == "pending":
         raise Stale(f"“{shop.name}” has changed since you read it. Read it again before you decide.")
     raise AlreadyDecided(f"“{shop.name}” is {shop.status} already. Read it again before you decide otherwise.")
+
+
+def status_event(seller: Seller, reason: str) -> Event:
+    """Return the event that publishes the status of a shop that was decided: approved, rejected or suspended."""
+    shop = seller.shop
+    fields: dict[str, Any] = {
+        "shop_id": shop.id,
+        "user_id": seller.user_id,
+        "shop_name": shop.name,
+        "status": shop.status,
+        "shop_version": shop.version,
+    }
+    if shop.status == "approved":
+        return SellerApproved(**fields)
+    return (SellerRejected if shop.status == "rejected" else SellerSuspended)(**fields, reason=reason)

@@ -15,7 +15,7 @@ import msgspec
 
 from nextbuy.contracts.errors import MethodNotAllowed
 from nextbuy.kit.http.conditional import none_match
-from nextbuy.kit.wire import REQUEST_ID, Handler, Request, Response, problem_response
+from nextbuy.kit.wire import READS, REQUEST_ID, Handler, Request, Response, problem_response
 from nextbuy.web.assets import PREFIX, TYPES, Asset, hash_assets, read_folder
 from nextbuy.web.demo_logins import DEMO_LOGINS
 
@@ -114,10 +114,10 @@ def _prepare(status: int, body: bytes, media_type: str, caching: str) -> _Prepar
 
 
 def _respond(prepared: _Prepared, request: Request) -> Response:
-    if request.method not in {"GET", "HEAD"}:
+    if request.method not in READS:
         # Usually a program with a misspelt path of the API, so it gets a problem document.
         error = MethodNotAllowed("Pages support GET only. The API is under /<service>/api/; see /docs.")
-        error.headers = [("allow", "GET, HEAD")]
+        error.headers = [("allow", ", ".join(READS))]
         response = problem_response(error, request.headers.get(REQUEST_ID, ""))
         response.headers.extend(_SECURITY)
         return response

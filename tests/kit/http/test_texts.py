@@ -15,9 +15,9 @@ from nextbuy.contracts.errors import Unprocessable
 from nextbuy.host.composition import SERVICES
 from nextbuy.kit.apidocs.examples import example
 from nextbuy.kit.apidocs.openapi import Schemas
-from nextbuy.kit.http.decoding import READS, decode_request
+from nextbuy.kit.http.decoding import decode_request
 from nextbuy.kit.service import Route
-from nextbuy.kit.wire import Request
+from nextbuy.kit.wire import READS, Request
 
 Path = tuple[str | int, ...]
 ROUTES = [route for hosted in SERVICES.values() for route in hosted.service.routes if not route.raw]

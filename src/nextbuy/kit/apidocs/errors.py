@@ -9,10 +9,9 @@ from typing import Any, Final
 from nextbuy.contracts import errors
 from nextbuy.contracts.errors import KINDS, AppError
 from nextbuy.kit.service import Act, Route
+from nextbuy.kit.wire import PROBLEM, READS
 
 Json = dict[str, Any]
-PROBLEM: Final = "application/problem+json"
-_READS: Final = frozenset({"GET", "HEAD"})
 _GATEWAY: Final = frozenset({400, 405, 408, 413, 414, 422, 429, 431})
 """Statuses with which the gateway refuses any request: malformed, too large, too slow or too frequent."""
 _SERVICE: Final = frozenset({502, 503, 504})
@@ -33,7 +32,7 @@ def statuses_of(route: Route) -> list[int]:
         found |= {401, 403}
     if "{" in route.path:
         found.add(404)
-    if route.method not in _READS:
+    if route.method not in READS:
         found |= {409, 415}
     if route.takes_if_match:
         found.add(412)

@@ -11,17 +11,16 @@ import msgspec
 
 from nextbuy.contracts.errors import AppError, Problem, ServiceUnavailable
 from nextbuy.contracts.values import Nothing, Tagged
-from nextbuy.kit.apidocs.errors import PROBLEM, error_responses, gateway_statuses, statuses_of
+from nextbuy.kit.apidocs.errors import error_responses, gateway_statuses, statuses_of
 from nextbuy.kit.apidocs.examples import example
 from nextbuy.kit.http.conditional import IF_MATCH, IF_NONE_MATCH
 from nextbuy.kit.http.idempotency import HEADER as IDEMPOTENCY
 from nextbuy.kit.http.tokens import ACCESS_COOKIE, CSRF_COOKIE, CSRF_HEADER
 from nextbuy.kit.service import Route, Service
-from nextbuy.kit.wire import Encoded, Response
+from nextbuy.kit.wire import PROBLEM, READS, Encoded, Response
 
 Json = dict[str, Any]
 REFERENCE: Final = "#/components/schemas/{name}"
-_READS: Final = frozenset({"GET", "HEAD"})
 _ABOUT: Final = (
     "Send all requests to the gateway. Money is in integer minor units with a currency; ids are UUIDv7; times are "
     "RFC 3339 in UTC; lists are paged by cursor. Errors are problem documents (RFC 9457). Send an Idempotency-Key with "
@@ -179,7 +178,7 @@ def _operation(service: str, route: Route, schemas: Schemas) -> Json:
         for name in captured
     ]
     rest = {name: schema for name, schema in fields.items() if name not in captured}
-    if route.method in _READS:
+    if route.method in READS:
         parameters += [
             {"name": name, "in": "query", "required": name in required, "schema": schema}
             for name, schema in rest.items()
@@ -249,7 +248,7 @@ def _responses(route: Route, schemas: Schemas) -> Json:
     successes = {str(route.status): success}
     if _has_etag(route):
         success["headers"] = _ETAG
-        if route.method in _READS:
+        if route.method in READS:
             successes["304"] = {"description": "The client has this version.", "headers": _ETAG}
     if route.raw is not None:
         described = {} if route.raw.reply is None else {"schema": schemas.of(route.raw.reply)}

@@ -21,7 +21,7 @@ from nextbuy.kit.deadline import set_deadline
 from nextbuy.kit.http import idempotency
 from nextbuy.kit.http.caller import Caller
 from nextbuy.kit.http.conditional import none_match
-from nextbuy.kit.http.decoding import READS, decode_call, decode_request, refuse_encoded
+from nextbuy.kit.http.decoding import decode_call, decode_request, refuse_encoded
 from nextbuy.kit.http.idempotency import IdempotentRequest
 from nextbuy.kit.http.routing import RouteTable
 from nextbuy.kit.http.served import QUIET_CALLS, ServedRequest
@@ -43,6 +43,7 @@ from nextbuy.kit.wire import (
     CLIENT,
     DEADLINE,
     IDENTITY,
+    READS,
     REQUEST_ID,
     Encoded,
     Request,

@@ -11,7 +11,7 @@ import msgspec
 from nextbuy.contracts.errors import AppError, BadRequest, MethodNotAllowed, TooLarge
 from nextbuy.kit.observability import telemetry
 from nextbuy.kit.time_limit import TimeLimit
-from nextbuy.kit.wire import JSON, REQUEST_ID, Handler, Request, Response, problem_response
+from nextbuy.kit.wire import JSON, READS, REQUEST_ID, Handler, Request, Response, problem_response
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -25,8 +25,6 @@ Ready = Callable[[], Awaitable[Mapping[str, str]]]
 BODY_TIMEOUT: Final = 10.0
 """Seconds for a client to send a body."""
 NO_BODY: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-SAFE: Final = ("GET", "HEAD")
-"""The methods of endpoints that can only be read."""
 LIVE: Final = Response(200, b'{"status":"live"}')
 _HEALTH: Final = frozenset({"/health/live", "/health/ready"})
 NO_CONTENT: Final = frozenset({204, 304})
@@ -139,8 +137,8 @@ async def readiness(ready: Ready | None) -> Response:
 
 
 async def _health(method: str, path: str, ready: Ready | None) -> Response:
-    if method not in SAFE:
-        raise MethodNotAllowed.only(*SAFE)
+    if method not in READS:
+        raise MethodNotAllowed.only(*READS)
     return LIVE if path == "/health/live" else await readiness(ready)
 
 

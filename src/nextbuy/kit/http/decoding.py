@@ -8,14 +8,12 @@ import msgspec
 from msgspec import inspect
 
 from nextbuy.contracts.errors import AppError, EndpointNotFound, FieldError, Unprocessable, WrongMediaType
-from nextbuy.kit.field_messages import field_error
+from nextbuy.kit.field_messages import field_error, type_info
 from nextbuy.kit.http.texts import clean_texts
 from nextbuy.kit.service import CallHandler, Route
 from nextbuy.kit.strict_json import DECODE_ERRORS, NulCharacter, decode_json
-from nextbuy.kit.wire import Request
+from nextbuy.kit.wire import READS, Request
 
-READS: Final = frozenset({"GET", "HEAD"})
-"""Methods whose fields are in the query; all others have a JSON body."""
 _MAX_PARAMETERS: Final = 20
 DuplicateParameter: Final = Unprocessable.of("duplicate-parameter", "A parameter occurs twice. Send it once.")
 
@@ -119,7 +117,7 @@ def _refuse_nul(fields: dict[str, Any]) -> None:
 @functools.cache
 def _number_fields(kind: Any) -> frozenset[str]:  # noqa: ANN401  types are of any type
     """Return the fields of a struct that are numbers, which a query has as text."""
-    info = inspect.type_info(kind)
+    info = type_info(kind)
     fields = info.fields if isinstance(info, inspect.StructType) else ()
     return frozenset(field.encode_name for field in fields if _is_number(field.type))
 

@@ -165,10 +165,10 @@ def _check_head(headers: list[tuple[bytes, bytes]], version: str) -> None:
         InvalidHost: Host is repeated, invalid, or missing in HTTP/1.1.
         InvalidTransferEncoding: the body is not sent in chunks alone, or HTTP/1.0 has no chunks.
     """
-    hosts = [value.strip() for name, value in headers if name == b"host"]
+    hosts = [value for name, value in headers if name == b"host"]
     if (hosts or version != "1.0") and (len(hosts) != 1 or not _is_valid_host(hosts[0])):
         raise InvalidHost
-    encodings = [value.strip().lower() for name, value in headers if name == b"transfer-encoding"]
+    encodings = [value.lower() for name, value in headers if name == b"transfer-encoding"]
     if encodings and (encodings != [b"chunked"] or version == "1.0"):
         raise InvalidTransferEncoding
 

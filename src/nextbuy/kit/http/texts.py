@@ -4,7 +4,6 @@ Every text of a public request is one line, unless its type is marked otherwise 
 """
 
 from collections.abc import Callable, Mapping
-from functools import cache
 from typing import Any, Final
 
 from msgspec import inspect
@@ -12,6 +11,7 @@ from msgspec import inspect
 from nextbuy.contracts.errors import FieldError, Unprocessable
 from nextbuy.contracts.text import clean_line, clean_lines, normal_secret
 from nextbuy.contracts.values import TEXT, TextForm
+from nextbuy.kit.field_messages import type_info
 
 _CLEAN: Final[Mapping[TextForm, Callable[[str], str]]] = {
     TextForm.LINE: clean_line,
@@ -28,10 +28,7 @@ def clean_texts(value: object, kind: Any) -> Any:  # noqa: ANN401  decoded JSON 
     Raises:
         Unprocessable: a text contains what no text may; `errors` names the field.
     """
-    return _clean(value, _type_info(kind), "", TextForm.LINE)
-
-
-_type_info = cache(inspect.type_info)
+    return _clean(value, type_info(kind), "", TextForm.LINE)
 
 
 def _clean(value: object, kind: inspect.Type, path: str, form: TextForm) -> object:
