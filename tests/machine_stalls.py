@@ -15,8 +15,8 @@ import pytest
 
 _INTERVAL: Final = 0.25
 """Seconds between two looks at the clock."""
-_STALL: Final = 1.0
-"""Seconds that a look may be late: tests wait longer for what takes milliseconds."""
+_STALL: Final = 0.3
+"""Seconds that a look may be late: tests allow more for what takes milliseconds."""
 
 
 class StallWatch(threading.Thread):
