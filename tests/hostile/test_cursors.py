@@ -1,8 +1,8 @@
-"""A cursor belongs to one list, with its order, filters and words: every other list refuses it."""
+"""A cursor belongs to one list, with its order, filters, words and account: every other list refuses it."""
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Final
 from urllib.parse import urlencode
@@ -10,9 +10,11 @@ from urllib.parse import urlencode
 import pytest
 from msgspec import inspect
 
+from nextbuy.contracts.values import Role
 from nextbuy.host.composition import SERVICES
 from nextbuy.kit.service import Route
 from tests.hostile.hostile_fixture import HostileMarket
+from tests.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -44,6 +46,15 @@ def listings() -> Iterator[Listing]:
         for route in entry.service.routes:
             if route.method == "GET" and "cursor" in route.request.__struct_fields__:
                 yield from (Listing(f"/{name}/api/{route.path}", _user_of(route), one) for one in _filters(route))
+
+
+def personal_lists() -> Iterator[Listing]:
+    """Yield the lists of buyers and sellers that need a login, without filters; admins share their lists."""
+    for name, entry in SERVICES.items():
+        for route in entry.service.routes:
+            if route.method == "GET" and "cursor" in route.request.__struct_fields__:
+                roles = sorted((route.who or frozenset()) - {Role.ADMIN})
+                yield from (Listing(f"/{name}/api/{route.path}", role.value, ()) for role in roles)
 
 
 def _filters(route: Route) -> Iterator[tuple[tuple[str, str], ...]]:
@@ -92,3 +103,25 @@ async def test_cursor_is_refused_by_every_other_list(market: HostileMarket) -> N
             if (status, page.get("slug")) != (422, "invalid-cursor"):
                 accepted.append((source, listing, status))
     assert accepted == []
+
+
+PERSONAL = list(personal_lists())
+
+
+@pytest.mark.parametrize("listing", PERSONAL, ids=[f"{listing.who} {listing.path}" for listing in PERSONAL])
+async def test_cursor_of_a_personal_list_is_refused_from_another_account(
+    market: HostileMarket, listing: Listing
+) -> None:
+    async def has_next_page() -> bool:
+        return (await listing.get(market, limit="1"))[1]["next_cursor"] is not None
+
+    if listing.who == "buyer" and not await has_next_page():
+        await market.order("buyer", {"id": market.ids_for_sale["product_id"]})
+    await until(has_next_page, "the list has two pages")
+    cursor = str((await listing.get(market, limit="1"))[1]["next_cursor"])
+    other = replace(listing, who=f"other_{listing.who}")
+
+    status, problem = await other.get(market, cursor=cursor)
+
+    assert (await listing.get(market, cursor=cursor))[0] == 200
+    assert (status, problem.get("slug")) == (422, "invalid-cursor")

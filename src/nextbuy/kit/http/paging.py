@@ -1,6 +1,6 @@
 """Cursors: the position of a page in one list, as opaque text.
 
-A list is its name, order, filters and words; a cursor of another list is refused.
+A list is its name, order, filters, words and, if it is personal, its account; a cursor of another list is refused.
 """
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -25,7 +25,7 @@ InvalidCursor: Final = Unprocessable.of("invalid-cursor", "Invalid cursor. Reque
 def encode_cursor(listed: Sequence[object], *parts: Part) -> str:
     """Return the cursor of the page after an item, from the item's sort key.
 
-    `listed` identifies the list: its name, order, filters and words, as values that JSON can hold.
+    `listed` identifies the list: its name, order, filters, words and account, as values that JSON can hold.
     """
     return urlsafe_b64encode(msgspec.json.encode((_fingerprint(listed), *parts))).rstrip(b"=").decode()
 

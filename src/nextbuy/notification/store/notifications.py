@@ -14,7 +14,6 @@ from nextbuy.kit.storage.database import Executor, Row, Transaction
 from nextbuy.notification.drafts import EmailText, NotificationDraft
 from nextbuy.notification.model import NotificationPage
 
-_LIST: Final = ("notifications",)
 _MAX_UNREAD: Final = 1_000
 """The highest number of unread notifications that is counted."""
 _MAX_MARKED: Final = 10_000
@@ -89,7 +88,8 @@ async def insert_notifications(
 
 async def list_notifications(db: Executor, account_id: UUID, *, limit: int, cursor: str | None) -> NotificationPage:
     """List an account's notifications, the newest event first, and count the unread ones up to `_MAX_UNREAD`."""
-    last = decode_cursor(_LIST, cursor, datetime, int, UUID) if cursor else (None, None, None)
+    listed = ("notifications", account_id)
+    last = decode_cursor(listed, cursor, datetime, int, UUID) if cursor else (None, None, None)
     rows = await db.fetch(
         f"""
         SELECT {_NOTIFICATION}, position FROM notifications
@@ -103,7 +103,7 @@ async def list_notifications(db: Executor, account_id: UUID, *, limit: int, curs
     items = [_notification(row) for row in rows[:limit]]
     more = None
     if len(rows) > limit:
-        more = encode_cursor(_LIST, items[-1].created_at, rows[limit - 1]["position"], items[-1].id)
+        more = encode_cursor(listed, items[-1].created_at, rows[limit - 1]["position"], items[-1].id)
     unread = await db.fetchval(
         "SELECT count(*) FROM (SELECT FROM notifications WHERE account_id = $1 AND NOT read LIMIT $2) AS unread",
         account_id,

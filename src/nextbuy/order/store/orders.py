@@ -148,7 +148,7 @@ async def orders_of_seller(db: Executor, seller_id: UUID, *, limit: int, cursor:
 async def _page(
     db: Executor, column: Literal["buyer_id", "seller_id"], owner: UUID, limit: int, cursor: str | None
 ) -> Page[OrderListed]:
-    listed = ("orders", column)
+    listed = ("orders", column, owner)
     last = None if cursor is None else decode_cursor(listed, cursor, UUID)[0]
     rows = await db.fetch(_LISTS[column], owner, last, limit + 1)
     items = [from_row(OrderListed, row, total=_total(row)) for row in rows[:limit]]

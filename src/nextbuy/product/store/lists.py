@@ -132,7 +132,7 @@ async def list_by_status(db: Executor, status: Decision, *, limit: int, cursor: 
 
 async def list_by_seller(db: Executor, seller_id: UUID, *, limit: int, cursor: str | None) -> Page[OwnProduct]:
     """List a seller's products in any status, newest first."""
-    listed = ("shop-products",)
+    listed = ("shop-products", seller_id)
     before = (None, None) if cursor is None else decode_cursor(listed, cursor, datetime, UUID)
     rows = await db.fetch(_BY_SELLER, seller_id, limit + 1, *before)
     items = [from_row(OwnProduct, row, **computed_fields(row)) for row in rows[:limit]]
