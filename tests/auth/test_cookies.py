@@ -101,3 +101,56 @@ async def test_valid_cookie_alone_and_invalid_header_delete_nothing(service: Ser
     for headers in ({"cookie": f"nextbuy_access={good}"}, {"authorization": "Bearer old"}, {}):
         response = await service.request("GET", "me", **headers)
         assert not response.cookies
+
+
+def forged_tokens(token: str, count: int) -> list[str]:
+    """Return tokens like a valid one, which only a verification of their signatures can refuse."""
+    signed, _, signature = token.rpartition(".")
+    return [f"{signed}.{n:04}{signature[4:]}" for n in range(count)]
+
+
+@pytest.mark.parametrize("kind", ["junk", "forged", "ended session", "another account", "between"])
+async def test_planted_access_cookies_neither_hide_nor_delete_the_good_one(service: ServiceHarness, kind: str) -> None:
+    ada = await service.register("ada@example.com", x_nextbuy_cookies="yes")
+    good = ada.cookies["nextbuy_access"].value
+    other = (await service.register("eve@example.com")).json["access_token"]
+    if kind == "ended session":
+        assert (await service.request("POST", "logout", token=other)).status == 204
+    junk = [f"junk{n}" for n in range(500)]
+    before, after = {
+        "junk": (junk, junk),
+        "forged": (forged_tokens(good, 50), []),
+        "between": (forged_tokens(good, 20), [*forged_tokens(other, 3), "x"]),
+    }.get(kind, ([other], []))
+
+    cookie = "; ".join(f"nextbuy_access={token}" for token in [*before, good, *after])
+    response = await service.request("GET", "me", cookie=cookie)
+
+    assert (response.status, response.json["user"]["email"]) == (200, "ada@example.com")
+    deleted = [value for name, value in response.headers if name == "set-cookie"]
+    assert len(deleted) == 3
+    assert not [value for value in deleted if "Path=/;" in value]
+
+
+async def test_good_cookie_that_was_not_verified_is_not_deleted(service: ServiceHarness) -> None:
+    good = (await service.register()).json["access_token"]
+
+    cookie = "; ".join(f"nextbuy_access={token}" for token in [good, *forged_tokens(good, 60)])
+    response = await service.request("GET", "me", cookie=cookie)
+
+    assert response.status == 401
+    assert not response.cookies
+
+
+async def test_planted_csrf_and_refresh_cookies_do_not_hide_the_good_ones(service: ServiceHarness) -> None:
+    jar = (await service.register(x_nextbuy_cookies="yes")).cookies
+    access, refresh, csrf = (jar[f"nextbuy_{name}"].value for name in ("access", "refresh", "csrf"))
+    planted = [f"{n:043}" for n in range(100)]
+
+    for good, name in ((refresh, "refresh"), (csrf, "csrf")):
+        cookie = "; ".join(f"nextbuy_{name}={value}" for value in [*planted, good, *planted])
+        path = "refresh-session" if name == "refresh" else "logout"
+        if name == "csrf":
+            cookie += f"; nextbuy_access={access}"
+        response = await service.request("POST", path, cookie=cookie, x_csrf_token=csrf)
+        assert response.status == (200 if name == "refresh" else 204)

@@ -160,6 +160,38 @@ async def test_browser_stays_known_to_each_account_that_uses_it(service: Service
         assert (await service.login(email, address="192.0.2.200", cookie=device_of(login))).status == 200
 
 
+def planted_ids(count: int) -> str:
+    return ".".join(f"{n:022}" for n in range(count))
+
+
+@pytest.mark.parametrize("planted", [[planted_ids(5)], [planted_ids(170)] * 3, [f"{n:022}" for n in range(100)]])
+async def test_planted_device_cookies_do_not_hide_the_known_device(service: ServiceHarness, planted: list[str]) -> None:
+    device = device_of(await service.register(ADA, x_nextbuy_cookies="yes"))
+    others = [f"nextbuy_device={value}" for value in planted]
+    await use_up_the_limit_of_the_account(service, ADA)
+    for cookies in ([*others, device], [device, *others]):
+        assert (await service.login(ADA, address=AWAY, cookie="; ".join(cookies))).status == 200
+        service.clock.advance(hours=1)
+        await use_up_the_limit_of_the_account(service, ADA)
+        await service.deps.database.execute("UPDATE known_clients SET networks = '{}'")
+
+
+@pytest.mark.parametrize("first", [True, False])
+async def test_planted_device_ids_do_not_push_known_ones_out_of_the_cookie(
+    service: ServiceHarness,
+    first: bool,  # noqa: FBT001
+) -> None:
+    own = device_of(await service.register(ADA, x_nextbuy_cookies="yes"))
+    planted = f"nextbuy_device={planted_ids(170)}"
+    cookie = "; ".join([planted, own] if first else [own, planted])
+
+    bob = await service.register("bob@example.com", x_nextbuy_cookies="yes", cookie=cookie)
+
+    ids = device_of(bob).partition("=")[2].split(".")
+    assert own.partition("=")[2] in ids
+    assert len(ids) <= 20
+
+
 @pytest.mark.parametrize("value", ["", ".", "." * 4000, "x" * 4000, "a.b.c.d.e.f.g", "\udcff", "%00", "a,b"])
 async def test_any_device_cookie_is_accepted(service: ServiceHarness, value: str) -> None:
     await service.register(ADA)

@@ -14,6 +14,7 @@ from nextbuy.contracts.errors import Forbidden, Unauthenticated, Unavailable
 from nextbuy.contracts.values import Role, new_id
 from nextbuy.kit.http.tokens import (
     Identity,
+    InvalidToken,
     TokenVerifier,
     access_tokens,
     cookies_of,
@@ -228,8 +229,9 @@ async def test_failed_load_of_keys_is_unavailable_not_unauthenticated() -> None:
         ({"cookie": "nextbuy_access=c"}, ["c"]),
         ({"cookie": "a=1; nextbuy_access=abc; b=2"}, ["abc"]),
         ({"cookie": 'a={"b"}; x; =; nextbuy_access=c; d=[]'}, ["c"]),
-        ({"cookie": "nextbuy_access=a; b=1;nextbuy_access=; nextbuy_access = c"}, ["a", "c"]),
-        ({"cookie": ";".join(f"nextbuy_access={n}" for n in range(9))}, ["0", "1", "2", "3"]),
+        ({"cookie": "nextbuy_access=a; b=1;nextbuy_access=; nextbuy_access = c"}, ["c", "a"]),
+        ({"cookie": "nextbuy_access=a; nextbuy_access=c; nextbuy_access=a"}, ["c", "a"]),
+        ({"cookie": ";".join(f"nextbuy_access={n}" for n in range(9))}, list("876543210")),
         ({"cookie": "not_nextbuy_access=c"}, []),
         ({"cookie": "nextbuy_access="}, []),
         ({"cookie": SURROGATE}, []),
@@ -265,12 +267,41 @@ async def test_first_valid_token_is_used() -> None:
     good = sign_token(identity, kid="k1", key=KEY)
     old = sign_token(identity_until(expires=time.time() - 60), kid="k1", key=KEY)
 
-    for tokens in ([good], ["x", good], [old, good, "x"]):
+    for tokens in ([good], ["x", good], [old, good, "x"], [*["x"] * 500, good]):
         assert await verifier.verify_first(tokens) == (good, identity)
-    for tokens, slug in (([], "unauthenticated"), (["x", old], "token-expired"), ([old, "x"], "token-invalid")):
+    for tokens, slug in (
+        ([], "unauthenticated"),
+        (["x"], "token-invalid"),
+        (["x", old], "token-expired"),
+        ([old, "x"], "token-expired"),
+    ):
         with pytest.raises(Unauthenticated) as caught:
             await verifier.verify_first(tokens)
         assert caught.value.slug == slug
+
+
+async def test_verified_signatures_of_a_request_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    forged = [sign_token(identity_until(expires=time.time() + 60), kid="k1", key=OTHER) for _ in range(40)]
+    verified: list[str] = []
+
+    async def verify(_verifier: TokenVerifier, token: str) -> Identity:
+        verified.append(token)
+        raise InvalidToken
+
+    monkeypatch.setattr(TokenVerifier, "verify", verify)
+    for tokens, slug in ((forged[:16], "token-invalid"), (forged, "unauthenticated")):
+        verified.clear()
+        with pytest.raises(Unauthenticated) as caught:
+            await TokenVerifier(Loader()).verify_first(["x", *tokens])
+        assert (verified, caught.value.slug) == (forged[:16], slug)
+
+
+async def test_malformed_token_loads_no_keys() -> None:
+    load = Loader()
+    for token in ("", "x", "a.b.c", "a" * 3_000):
+        with pytest.raises(Unauthenticated):
+            await TokenVerifier(load).verify(token)
+    assert load.loads == 0
 
 
 @given(ANY_TEXT, ANY_TEXT, st.sampled_from(["GET", "POST"]))

@@ -29,8 +29,8 @@ from nextbuy.kit.http.tokens import (
     ACCESS_COOKIE,
     InvalidToken,
     TokenVerifier,
-    cookies_of,
     expired_cookies,
+    sent_by_cookie,
     tokens_of,
 )
 from nextbuy.kit.observability import telemetry
@@ -193,7 +193,8 @@ class App(Generic[Deps]):
     async def _caller(self, route: Route, request: Request, served: ServedRequest) -> Caller:
         """Return the caller of a request; an invalid token is an error only if the route needs an account.
 
-        The response then deletes a cookie with an invalid token, unless another one of that name is valid.
+        The response then deletes a cookie with an invalid token. If several were sent, it deletes cookies of other
+        paths than ours, and ours only if all are invalid.
         """
         headers = request.headers
         anonymous = Caller("", None, headers.get(CLIENT, ""), headers)
@@ -209,10 +210,10 @@ class App(Generic[Deps]):
         except (Unauthenticated, Forbidden) as error:
             if route.who is None:
                 return anonymous
-            if isinstance(error, InvalidToken) and tokens == cookies_of(headers, ACCESS_COOKIE):
+            if isinstance(error, InvalidToken) and sent_by_cookie(headers):
                 served.headers = expired_cookies(ACCESS_COOKIE, request.path, ours=True)
             raise
-        if token != tokens[0] and route.who is not None:
+        if len(tokens) > 1 and route.who is not None:
             served.headers = expired_cookies(ACCESS_COOKIE, request.path, ours=False)
         if route.who is not None and identity.role not in route.who:
             raise wrong_role(route.who)

@@ -5,6 +5,7 @@ the login session has ended since, only auth knows (`ValidateUser`).
 """
 
 import hmac
+import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
@@ -24,10 +25,12 @@ ACCESS_COOKIE: Final = "nextbuy_access"
 CSRF_COOKIE: Final = "nextbuy_csrf"
 CSRF_HEADER: Final = "x-csrf-token"
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-_MAX_COOKIES: Final = 4
-"""Cookies of one name that are read; each may cost the verification of a signature."""
+_MAX_VERIFIED: Final = 16
+"""Tokens of one request whose signatures are verified; a browser sends at most one per parent domain before ours."""
 _CACHE_SIZE: Final = 20_000
 _TOKEN_LIMIT: Final = 2_048
+_TOKEN: Final = re.compile(r"[\w-]+\.[\w-]+\.[\w-]{86}", re.ASCII)
+"""The form of a token; a signature of ES256 has 64 bytes."""
 _RELOAD_INTERVAL: Final = 5.0
 """Seconds between two requests for the public keys, so that forged key ids cause no request each."""
 
@@ -101,16 +104,24 @@ class TokenVerifier:
         """Return the first valid one of the tokens, with its claims.
 
         Raises:
-            InvalidToken, ExpiredToken: all are invalid; this is the error of the last.
-            Unauthenticated: the list is empty.
+            InvalidToken: all are invalid.
+            ExpiredToken: none is valid, and one has expired.
+            Unauthenticated: the list is empty, or so long that some tokens were not verified.
             Unavailable: the keys cannot be loaded now.
         """
-        refusal = Unauthenticated("Log in first, and send the access token.")
-        for token in tokens:
+        if not tokens:
+            raise Unauthenticated("Log in first, and send the access token.")
+        candidates = [token for token in tokens if _is_well_formed(token)]
+        refusal: Unauthenticated = InvalidToken()
+        if len(candidates) > _MAX_VERIFIED:
+            refusal = Unauthenticated("Too many access tokens. Delete the cookies of this site, and log in again.")
+        for token in candidates[:_MAX_VERIFIED]:
             try:
                 return token, await self.verify(token)
-            except Unauthenticated as error:
+            except ExpiredToken as error:
                 refusal = error
+            except InvalidToken:
+                continue
         raise refusal
 
     async def verify(self, token: str) -> Identity:
@@ -126,7 +137,7 @@ class TokenVerifier:
             if cached.expires > now:
                 return cached
             del self._verified[token]
-        if len(token) > _TOKEN_LIMIT:
+        if not _is_well_formed(token):
             raise InvalidToken
         try:
             identity = read_token(token, self._keys, now=now)
@@ -143,6 +154,10 @@ class TokenVerifier:
         return identity
 
 
+def _is_well_formed(token: str) -> bool:
+    return len(token) <= _TOKEN_LIMIT and _TOKEN.fullmatch(token) is not None
+
+
 def _bearer_token(headers: Mapping[str, str]) -> str | None:
     """Return the token of `Authorization: Bearer`; None with another scheme, which is for a proxy in front of us."""
     scheme, _, token = headers.get("authorization", "").partition(" ")
@@ -150,10 +165,13 @@ def _bearer_token(headers: Mapping[str, str]) -> str | None:
 
 
 def access_tokens(headers: Mapping[str, str]) -> list[str]:
-    """Return the access token of the Authorization header or, without one, the tokens in cookies. Verifies nothing."""
+    """Return the access token of the Authorization header or, without one, the tokens in cookies. Verifies nothing.
+
+    Our cookie has the path `/`, so that a browser sends it behind those that were planted for other paths: last first.
+    """
     bearer = _bearer_token(headers)
     if bearer is None:
-        return cookies_of(headers, ACCESS_COOKIE)
+        return cookies_of(headers, ACCESS_COOKIE)[::-1]
     return [bearer] if bearer else []
 
 
@@ -167,7 +185,7 @@ def tokens_of(method: str, headers: Mapping[str, str]) -> list[str]:
         CsrfTokenRequired: a mutation by cookie without the right CSRF token.
     """
     tokens = access_tokens(headers)
-    if tokens and method not in _SAFE and _bearer_token(headers) is None:
+    if tokens and method not in _SAFE and sent_by_cookie(headers):
         sent = _bytes(headers.get(CSRF_HEADER, ""))
         if not any(hmac.compare_digest(_bytes(expected), sent) for expected in cookies_of(headers, CSRF_COOKIE)):
             raise CsrfTokenRequired(f"Send the value of the {CSRF_COOKIE} cookie in the {CSRF_HEADER} header.")
@@ -175,7 +193,7 @@ def tokens_of(method: str, headers: Mapping[str, str]) -> list[str]:
 
 
 def cookies_of(headers: Mapping[str, str], name: str) -> list[str]:
-    """Return the values of a cookie, at most `_MAX_COOKIES`; malformed cookies in the same header are skipped.
+    """Return the different values of a cookie; malformed cookies in the same header are skipped.
 
     A browser sends several if they were set for several paths or domains (RFC 6265, 5.4), the longest path first.
     """
@@ -183,8 +201,13 @@ def cookies_of(headers: Mapping[str, str], name: str) -> list[str]:
     if cookies is None or name not in cookies:
         return []
     pairs = (pair.partition("=") for pair in cookies.split(";"))
-    values = [value.strip() for cookie, _, value in pairs if cookie.strip() == name]
-    return [value for value in values if value][:_MAX_COOKIES]
+    values = (value.strip() for cookie, _, value in pairs if cookie.strip() == name)
+    return list(dict.fromkeys(value for value in values if value))
+
+
+def sent_by_cookie(headers: Mapping[str, str]) -> bool:
+    """Return whether cookies carry the access tokens of a request."""
+    return _bearer_token(headers) is None
 
 
 def expired_cookies(name: str, path: str, *, ours: bool) -> list[tuple[str, str]]:
