@@ -31,8 +31,9 @@ ADDITIONS: Final[dict[str, dict[str, list[str]]]] = {
         "seller": ["read events"],
         "order": ["read events"],
     },
-    # Auth confirms a seller or an admin before they see a product that is hidden from the public (ADR 22).
-    "product": {"auth": ["validate user"]},
+    # Auth confirms a seller or an admin before they see a product that is hidden from the public (ADR 22). Seller knows
+    # the slugs of shops, which events of 0.2.0 do not have.
+    "product": {"auth": ["validate user"], "seller": ["get shops"]},
     # The same for a shop that is not approved.
     "seller": {"auth": ["validate user"]},
     "auth": {},

@@ -25,8 +25,9 @@ _POSSIBLE_BECAUSE: Final = {
         """,
     "only product knows its products, and the question names no more than an id or a status": """
         Product.slug Product.title Product.description Product.category Product.stock Product.shop_id Product.picture
-        Product.created_at Product.tags[] Product.tags/shorter Product.tags/reversed Product.tags/duplicated-item
-        ListProducts:Product.id QuotedLine.title QuotedLine.shop_id Price.amount
+        Product.created_at Product.shop_name Product.shop_slug Product.tags[]
+        Product.tags/shorter Product.tags/reversed Product.tags/duplicated-item ListProducts:Product.id
+        QuotedLine.title QuotedLine.shop_id Price.amount
         """,
     "only product knows its rules of moderation": """
         Moderation.score Moderation.decision Moderation.reasons/shorter Moderation.reasons/reversed

@@ -1,8 +1,7 @@
 """An act for each call of each service: a public route or a job that makes the call, on a real database."""
 
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final, cast
 from uuid import UUID
@@ -12,8 +11,6 @@ import nextbuy.analytics.service
 import nextbuy.kafka.service
 import nextbuy.notification.service
 import nextbuy.order.service
-import nextbuy.product.service
-import nextbuy.seller.service
 import nextbuy.simulator.service
 from nextbuy.admin.deps import Deps as AdminDeps
 from nextbuy.analytics import rebuild_requests
@@ -69,42 +66,24 @@ from nextbuy.order.payments import SimulatorPayments
 from nextbuy.order.recover_checkouts import recover_checkouts
 from nextbuy.order.refund_unmatched_payments import refund_unmatched_payments
 from nextbuy.order.release_due_holds import release_due_holds
-from nextbuy.seller.deps import Deps as SellerDeps
-from nextbuy.seller.store import insert_shop
 from nextbuy.simulator.deps import Deps as SimulatorDeps
 from nextbuy.simulator.webhook_dispatcher import WebhookDispatcher
 from tests.analytics.projection_harness import ProjectionHarness
-from tests.callers import account, confirm
-from tests.conftest import OpenDatabase
+from tests.callers import account
 from tests.contracts.honest_replies import LATER, a_product, a_seller, a_shop
-from tests.doubles import StubCalls
+from tests.hostile.act_world import ADMIN, BUYER, CONFIRMED, SELLER, MakeAct, World
+from tests.hostile.listing_acts import (
+    listing,
+    opening_of_shop,
+    slugs_of_shops,
+    view_of_hidden_product,
+    view_of_hidden_shop,
+)
 from tests.inbound import handle, inbound
 from tests.kafka.sample_deps import sample_deps
 from tests.lying_callee import Act, LyingCallee, job, request
 from tests.notification.test_drafts import order_created
 from tests.order.market import Market
-from tests.product.service_harness import ServiceHarness
-
-ADMIN: Final = account(Role.ADMIN)
-SELLER: Final = account(Role.SELLER)
-BUYER: Final = account(Role.BUYER)
-
-
-@dataclass
-class World:
-    """The call that is lied about, and the parts that an act needs."""
-
-    open_database: OpenDatabase
-    journal: Journal
-    call: type[Call[Any]]
-
-    def callee(self, replies: StubCalls | dict[type[Call[Any]], object]) -> LyingCallee:
-        """Return the services behind the caller; `replies` are the honest ones."""
-        honest = replies if isinstance(replies, StubCalls) else StubCalls({**_AUTH, **replies})
-        return LyingCallee(honest, self.call, self.journal)
-
-
-_AUTH: Final = {ValidateUser: confirm, ValidateSeller: confirm, ValidateAdmin: confirm}
 
 
 async def _market(world: World) -> tuple[Market, LyingCallee]:
@@ -177,52 +156,7 @@ async def release(world: World) -> Act:
     return Act(callee=callee, database=market.database, run=run, prepare=let_expire)
 
 
-async def _product(world: World) -> tuple[ServiceHarness, LyingCallee]:
-    service = ServiceHarness(await world.open_database("product"), journal=world.journal)
-    callee = world.callee(service.calls)
-    service.deps = replace(service.deps, auth=AuthClient(callee.send), seller=SellerClient(callee.send))
-    return service, callee
-
-
-async def listing(world: World) -> Act:
-    """A seller lists a product."""
-    service, callee = await _product(world)
-    body = {"title": "Mug", "description": "", "category": "home", "price": {"amount": 900}, "stock": 3}
-    seller = await service.seller()
-    run = request(nextbuy.product.service.SERVICE, service.deps, seller, "POST", "create-product", body)
-    return Act(callee=callee, database=service.database, run=run)
-
-
-async def view_of_hidden_product(world: World) -> Act:
-    """A seller reads a product that buyers do not see."""
-    service, callee = await _product(world)
-    seller = await service.seller()
-    lamp = await service.create_product(seller, "Desk lamp", category="electronics")
-    run = request(nextbuy.product.service.SERVICE, service.deps, seller, "GET", f"get-product/{lamp.id}")
-    return Act(callee=callee, database=service.database, run=run)
-
-
-async def opening_of_shop(world: World) -> Act:
-    """A seller opens a shop."""
-    database, callee = await world.open_database("seller"), world.callee({})
-    deps = SellerDeps(auth=AuthClient(callee.send), database=database)
-    body = {"name": "Clay", "bio": "", "category": "home"}
-    run = request(nextbuy.seller.service.SERVICE, deps, SELLER, "POST", "create-shop", body)
-    return Act(callee=callee, database=database, run=run)
-
-
-async def view_of_hidden_shop(world: World) -> Act:
-    """A seller reads a shop that is not approved."""
-    database, callee = await world.open_database("seller"), world.callee({})
-    deps = SellerDeps(auth=AuthClient(callee.send), database=database)
-    shop = a_shop(status="pending", seller_id=SELLER.id)
-    async with database.transaction() as tx:
-        await insert_shop(tx, shop, seller_name="Ada", seller_email="ada@example.test")
-    run = request(nextbuy.seller.service.SERVICE, deps, SELLER, "GET", f"get-shop/{shop.id}")
-    return Act(callee=callee, database=database, run=run)
-
-
-def of_admin(method: str, path: str, body: object = None) -> "MakeAct":
+def of_admin(method: str, path: str, body: object = None) -> MakeAct:
     """Return an act of an admin."""
 
     async def make(world: World) -> Act:
@@ -281,7 +215,7 @@ async def mail(world: World) -> Act:
     return Act(callee=callee, database=deps.database, run=job(lambda: send_mails(deps)), prepare=notify)
 
 
-def of_notification(who: Any, method: str, path: str) -> "MakeAct":  # noqa: ANN401  an account
+def of_notification(who: Any, method: str, path: str) -> MakeAct:  # noqa: ANN401  an account
     """Return an act of a reader of notifications or mails."""
 
     async def make(world: World) -> Act:
@@ -297,7 +231,7 @@ async def _analytics(world: World) -> tuple[ProjectionHarness, LyingCallee]:
     for name, database in publishers.items():
         database.service = name
     harness = ProjectionHarness(await world.open_database("analytics"), publishers)
-    harness.calls.replies |= _AUTH
+    harness.calls.replies |= CONFIRMED
     callee = world.callee(harness.calls)
     harness.deps = replace(
         harness.deps,
@@ -333,7 +267,7 @@ async def rebuild(world: World) -> Act:
     return Act(callee=callee, database=harness.database, run=run, prepare=request_rebuild)
 
 
-def of_analytics(who: Any, method: str, path: str) -> "MakeAct":  # noqa: ANN401  an account
+def of_analytics(who: Any, method: str, path: str) -> MakeAct:  # noqa: ANN401  an account
     """Return an act of a reader of figures."""
 
     async def make(world: World) -> Act:
@@ -367,13 +301,13 @@ async def dead_letters(world: World) -> Act:
     return Act(callee=callee, database=database, run=run)
 
 
-MakeAct = Callable[[World], Awaitable[Act]]
 _ID: Final = UUID(int=1)
 ACTS: Final[dict[tuple[str, type[Call[Any]]], MakeAct]] = {
     **{("order", call): checkout for call in (ValidateUser, ValidateProducts, GetShops, OpenPayment)},
     ("order", RefundPayment): refund,
     ("order", ReleaseStock): release,
     **{("product", call): listing for call in (ValidateSeller, ValidateShopOwner)},
+    ("product", GetShops): slugs_of_shops,
     ("product", ValidateUser): view_of_hidden_product,
     ("seller", ValidateSeller): opening_of_shop,
     ("seller", ValidateUser): view_of_hidden_shop,

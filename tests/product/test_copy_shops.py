@@ -34,7 +34,13 @@ EVENT_OF: dict[ShopStatus, type[Any]] = {
 def update(status: ShopStatus, shop: Shop, version: int) -> InboundEvent:
     fields: dict[str, Any] = {"reason": "No papers"} if status in {"rejected", "suspended"} else {}
     event: Event = EVENT_OF[status](
-        shop_id=shop.id, user_id=shop.seller_id, shop_name=shop.name, status=status, shop_version=version, **fields
+        shop_id=shop.id,
+        user_id=shop.seller_id,
+        shop_name=shop.name,
+        shop_slug=shop.slug,
+        status=status,
+        shop_version=version,
+        **fields,
     )
     return inbound(event)
 

@@ -96,7 +96,7 @@ class _EventMeta(StructMeta):
         schema_version: int = 1,
         **options: Any,  # noqa: ANN401
     ) -> "_EventMeta":
-        cls = super().__new__(mcls, name, bases, namespace, frozen=True, kw_only=True, **options)
+        cls = super().__new__(mcls, name, bases, namespace, frozen=True, **{"kw_only": True, **options})
         if topic:
             cls.topic = topic
             cls.key = key

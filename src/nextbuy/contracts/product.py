@@ -42,6 +42,7 @@ from nextbuy.contracts.values import (
     SellerId,
     ShopId,
     ShopName,
+    ShopSlug,
     Slug,
     StoredStock,
     Tag,
@@ -92,6 +93,8 @@ class PublicProduct(Struct, frozen=True, kw_only=True):
     shop_id: UUID
     picture: LocalPath
     created_at: Timestamp
+    shop_name: ShopName = ""
+    shop_slug: ShopSlug = ""
 
 
 class Product(PublicProduct, frozen=True, kw_only=True):

@@ -31,6 +31,7 @@ from nextbuy.contracts.values import (
     SellerId,
     ShopId,
     ShopName,
+    ShopSlug,
     ShopStatus,
     Slug,
     Tagged,
@@ -94,7 +95,7 @@ class ValidateShopOwner(Call[Shop], to="seller", name="validate-shop-owner", cal
     seller_id: UUID
 
 
-class GetShops(Call[Shops], to="seller", name="get-shops", callers=("order",), idempotent=True):
+class GetShops(Call[Shops], to="seller", name="get-shops", callers=("order", "product"), idempotent=True):
     """Get several shops, at most 100."""
 
     shop_ids: ShopIds
@@ -156,7 +157,7 @@ class ReadSellerEvents(
     topics: Topics | None = None
 
 
-class _SellerEvent(Event):
+class _SellerEvent(Event, kw_only=True):
     """The fields that every event about a seller has."""
 
     shop_id: ShopId
@@ -164,23 +165,25 @@ class _SellerEvent(Event):
     shop_name: ShopName
     status: Annotated[ShopStatus, Meta(description="The shop's new status; only an approved shop sells.")]
     shop_version: ShopVersion
+    shop_slug: ShopSlug = ""
+    """Empty in events of schema version 1."""
 
 
-class SellerRegistered(_SellerEvent, topic="seller.registered", key="shop_id"):
+class SellerRegistered(_SellerEvent, topic="seller.registered", key="shop_id", schema_version=2):
     """A seller has opened a shop, or has applied again after a rejection; the shop waits for approval."""
 
 
-class SellerApproved(_SellerEvent, topic="seller.approved", key="shop_id"):
+class SellerApproved(_SellerEvent, topic="seller.approved", key="shop_id", schema_version=2):
     """An admin has approved a seller."""
 
 
-class SellerRejected(_SellerEvent, topic="seller.rejected", key="shop_id"):
+class SellerRejected(_SellerEvent, topic="seller.rejected", key="shop_id", schema_version=2):
     """An admin has rejected a seller."""
 
     reason: Annotated[ReasonText, Meta(description="The reason, in the admin's words.")]
 
 
-class SellerSuspended(_SellerEvent, topic="seller.suspended", key="shop_id"):
+class SellerSuspended(_SellerEvent, topic="seller.suspended", key="shop_id", schema_version=2):
     """An admin has suspended a seller."""
 
     reason: Annotated[ReasonText, Meta(description="The reason, in the admin's words.")]

@@ -89,6 +89,9 @@ FailureText = Annotated[str, Meta(max_length=10_000)]
 PersonName = Annotated[str, Meta(max_length=200, examples=["Ada Winter"])]
 EmailAddress = Annotated[str, Meta(max_length=254, examples=["ada@example.com"])]
 ShopName = Annotated[str, Meta(max_length=100, description="The shop's name.", examples=["Winter Lamps"])]
+ShopSlug = Annotated[
+    str, Meta(max_length=200, description="The shop's name in URLs; get-shop takes it.", examples=["winter-lamps"])
+]
 ProductTitle = Annotated[str, Meta(max_length=200, description="The product's title.", examples=["Brass lamp"])]
 CategoryName = Annotated[str, Meta(max_length=60, examples=["Lighting"])]
 OrderNumber = Annotated[str, Meta(max_length=50, description="The order's number for people.", examples=["NB-1042"])]

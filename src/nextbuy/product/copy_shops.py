@@ -17,7 +17,7 @@ from nextbuy.product.store.shops import upsert_shops
 async def copy_shops(_deps: Deps, tx: Transaction, events: Sequence[InboundEvent]) -> None:
     """Store the latest state of each shop; a version older than the stored one changes nothing."""
     states = [
-        ShopState(shop.shop_id, shop.user_id, shop.shop_name, shop.status, shop.shop_version)
+        ShopState(shop.shop_id, shop.user_id, shop.shop_name, shop.shop_slug, shop.status, shop.shop_version)
         for shop in (event.event for event in events)
         if isinstance(shop, SellerRegistered | SellerApproved | SellerRejected | SellerSuspended)
     ]

@@ -85,6 +85,8 @@ def _moderated_product(request: CreateProduct, shop: Shop) -> Product:
         tags=tags,
         status=verdict.decision,
         shop_id=shop.id,
+        shop_name=shop.name,
+        shop_slug=shop.slug,
         picture=picture_path(product_id, title, category),
         moderation=verdict,
         created_at=_NOT_STORED_YET,

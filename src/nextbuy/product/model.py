@@ -141,18 +141,20 @@ def search_terms(text: str) -> tuple[str, str]:
 
 
 class ShopState(Struct, frozen=True):
-    """The part of a shop that product stores, to know which products are for sale; a later version replaces it."""
+    """The part of a shop that product stores: what its products show, and whether they are for sale."""
 
     shop_id: UUID
     seller_id: UUID
     name: str
+    slug: str
+    """Empty if it is not known."""
     status: ShopStatus
     version: int
 
 
 def shop_state(shop: Shop) -> ShopState:
     """Return the part of a shop that product stores."""
-    return ShopState(shop.id, shop.seller_id, shop.name, shop.status, shop.version)
+    return ShopState(shop.id, shop.seller_id, shop.name, shop.slug, shop.status, shop.version)
 
 
 def require_listing_allowed(shop: Shop) -> None:

@@ -30,6 +30,7 @@ from nextbuy.product.count_activity import count_activity
 from nextbuy.product.create_product import create_product
 from nextbuy.product.decide_product import decide_product
 from nextbuy.product.deps import Deps
+from nextbuy.product.fill_shop_slugs import fill_shop_slugs
 from nextbuy.product.flush_activity import flush_activity
 from nextbuy.product.get_activity import get_activity
 from nextbuy.product.get_all_products import get_all_products
@@ -89,6 +90,7 @@ SERVICE: Final = Service(
     jobs=[
         job("poll-changes", poll_changes, every=0.5),
         job("release-expired-holds", release_expired, every=10.0),
+        job("fill-shop-slugs", fill_shop_slugs, every=10.0),
         job("flush-activity", flush_activity, every=1.0),
     ],
     startup=poll_changes,

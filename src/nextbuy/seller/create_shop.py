@@ -64,6 +64,7 @@ async def create_shop(deps: Deps, caller: Caller, request: CreateShop) -> ShopCr
                 shop_name=shop.name,
                 status="pending",
                 shop_version=shop.version,
+                shop_slug=shop.slug,
             ),
         )
         reply = ShopCreated(shop)

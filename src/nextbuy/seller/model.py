@@ -68,6 +68,7 @@ def status_event(seller: Seller, reason: str) -> Event:
         "shop_name": shop.name,
         "status": shop.status,
         "shop_version": shop.version,
+        "shop_slug": shop.slug,
     }
     if shop.status == "approved":
         return SellerApproved(**fields)

@@ -13,7 +13,7 @@ from nextbuy.contracts.product import Decision, Product
 from nextbuy.contracts.values import Page
 from nextbuy.kit.http.paging import decode_cursor, encode_cursor
 from nextbuy.kit.storage.database import Executor, Row, from_row
-from nextbuy.product.store.products import COLUMNS, FOR_SALE, OwnProduct, computed_fields, product_from_row
+from nextbuy.product.store.products import COLUMNS, FOR_SALE, OF_SHOPS, OwnProduct, computed_fields, product_from_row
 
 Sort = Literal["latest", "price-low", "price-high"]
 
@@ -30,12 +30,12 @@ _ORDERS: Final[dict[Sort, tuple[str, str, str]]] = {
     "price-high": ("price_amount", "<", "DESC"),
 }
 _BY_STATUS: Final = f"""
-SELECT {COLUMNS} FROM products p
+SELECT {COLUMNS} FROM {OF_SHOPS}
  WHERE p.status = $1 AND ($3::timestamptz IS NULL OR (p.created_at, p.id) > ($3, $4::uuid))
  ORDER BY p.created_at, p.id LIMIT $2
 """  # noqa: S608  made of constants, as all below
 _BY_SELLER: Final = f"""
-SELECT {COLUMNS} FROM products p
+SELECT {COLUMNS} FROM {OF_SHOPS}
  WHERE p.seller_id = $1 AND ($3::timestamptz IS NULL OR (p.created_at, p.id) < ($3, $4::uuid))
  ORDER BY p.created_at DESC, p.id DESC LIMIT $2
 """  # noqa: S608

@@ -18,13 +18,19 @@ from nextbuy.product.versions import Versions
 COLUMNS: Final = (
     "p.id, p.slug, p.title, p.description, p.category, p.price_amount, p.currency, p.stock, p.tags, p.status,"
     " p.shop_id, p.moderation, p.created_at, p.seller_id, p.held, p.sold,"
-    " p.content_version, p.xmin"
+    " p.content_version, p.xmin,"
+    " s.name AS shop_name, coalesce(s.slug, s.shop_id::text) AS shop_slug, s.version AS shop_version"
 )
-FOR_SALE: Final = "products p JOIN shops s ON s.shop_id = p.shop_id AND s.approved AND p.status = 'active'"
+OF_SHOPS: Final = "products p JOIN shops s ON s.shop_id = p.shop_id"
+FOR_SALE: Final = f"{OF_SHOPS} AND s.approved AND p.status = 'active'"
 SEARCH_VECTOR: Final = (
     "setweight(to_tsvector('english', {title}), 'A')"
     " || setweight(to_tsvector('english', array_to_string({tags}, ' ') || ' ' || {category}), 'B')"
     " || setweight(to_tsvector('english', {description}), 'C')"
+)
+
+_VERSION: Final = (
+    "content_version, xmin, (SELECT version FROM shops s WHERE s.shop_id = products.shop_id) AS shop_version"
 )
 
 _INSERT: Final = f"""
@@ -33,7 +39,7 @@ INSERT INTO products (id, shop_id, seller_id, slug, title, description, category
 VALUES ($1, $2, $3, $4, $5::text, $6::text, $7::text, $8, $9, $10, $11::text[], $12, $13, $8,
         {SEARCH_VECTOR.format(title="$5::text", tags="$11::text[]", category="$7::text", description="$6::text")})
 ON CONFLICT (slug) DO NOTHING
-RETURNING created_at, content_version, xmin
+RETURNING created_at, {_VERSION}
 """  # noqa: S608  made of constants, as all below
 _UPDATE: Final = f"""
 UPDATE products
@@ -43,32 +49,32 @@ UPDATE products
        decided_by = CASE WHEN content_version = $11 THEN decided_by END,
        search = {SEARCH_VECTOR.format(title="$2::text", tags="$8::text[]", category="$4::text", description="$3::text")}
  WHERE id = $1
-RETURNING content_version, xmin
+RETURNING {_VERSION}
 """  # noqa: S608  made of constants
-_DECIDE: Final = """
+_DECIDE: Final = f"""
 UPDATE products
    SET status = $2, moderation = $3, decided_by = $4, rejected_by = CASE WHEN $2 = 'rejected' THEN $4::uuid END,
        content_version = $5, field_versions = $6,
        accepted_amount = CASE WHEN $2 = 'active' THEN price_amount ELSE accepted_amount END,
        changed_in = pg_current_xact_id()
  WHERE id = $1
-RETURNING content_version, xmin
-"""
+RETURNING {_VERSION}
+"""  # noqa: S608  made of constants
 _OFFERS: Final = (
     f"SELECT p.id, p.shop_id, p.title, p.price_amount, p.currency, p.stock FROM {FOR_SALE} WHERE p.id = ANY($1)"  # noqa: S608
 )
 _PUBLIC: Final = f"SELECT {COLUMNS} FROM {FOR_SALE} WHERE p."  # noqa: S608
 _PUBLIC_BY_IDS: Final = f"{_PUBLIC}id = ANY($1)"
-_ANY: Final = f"SELECT {COLUMNS} FROM products p WHERE p."  # noqa: S608
+_ANY: Final = f"SELECT {COLUMNS} FROM {OF_SHOPS} WHERE p."  # noqa: S608
 _LOCK: Final = (
     f"SELECT {COLUMNS}, p.accepted_amount, p.rejected_by, p.field_versions, p.decided_by"  # noqa: S608
-    " FROM products p WHERE p.id = $1 FOR NO KEY UPDATE"
+    f" FROM {OF_SHOPS} WHERE p.id = $1 FOR NO KEY UPDATE OF p"
 )
 
-_PICTURE_SUBJECT: Final = """
-SELECT p.title, p.category, p.seller_id, s.approved AND p.status = 'active' AS public
-  FROM products p JOIN shops s ON s.shop_id = p.shop_id WHERE p.id = $1
-"""
+_PICTURE_SUBJECT: Final = (
+    "SELECT p.title, p.category, p.seller_id, s.approved AND p.status = 'active' AS public"  # noqa: S608
+    f" FROM {OF_SHOPS} WHERE p.id = $1"
+)
 
 
 class PictureSubject(Struct, frozen=True):
@@ -121,7 +127,7 @@ def computed_fields(row: Row) -> Mapping[str, Any]:
 
 
 def _version(row: Row) -> ProductVersion:
-    return ProductVersion(row["content_version"], row["xmin"])
+    return ProductVersion(row["content_version"], row["xmin"], row["shop_version"])
 
 
 def product_from_row(row: Row) -> Product:
