@@ -4,13 +4,13 @@ import copy
 import json
 import re
 from collections.abc import Iterator
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_origin, get_type_hints
 from urllib.parse import urlencode
 from uuid import UUID
 
 import msgspec
 import pytest
-from msgspec import Meta, Struct, inspect
+from msgspec import Meta, Struct, defstruct, inspect
 
 from nextbuy.contracts.errors import FieldError, Unprocessable
 from nextbuy.contracts.message import Call, Event
@@ -22,6 +22,7 @@ from nextbuy.kit.field_messages import field_error
 from nextbuy.kit.http.decoding import decode_call, decode_request
 from nextbuy.kit.service import CallHandler, Route
 from nextbuy.kit.wire import Request
+from nextbuy.order.provider_webhook import WEBHOOK_TYPES
 
 Json = Any
 Path = tuple[str | int, ...]
@@ -187,6 +188,73 @@ def test_every_pattern_has_a_sentence() -> None:
     assert {pattern for pattern, sentence in found if not sentence} == set()
 
 
+def structs(kind: inspect.Type) -> Iterator[type[Any]]:
+    """Yield the structs in a type."""
+    match kind:
+        case inspect.Metadata():
+            yield from structs(kind.type)
+        case inspect.UnionType():
+            for one in kind.types:
+                yield from structs(one)
+        case inspect.ListType():
+            yield from structs(kind.item_type)
+        case inspect.DictType():
+            yield from structs(kind.value_type)
+        case inspect.StructType():
+            yield get_origin(kind.cls) or kind.cls
+            for field in kind.fields:
+                yield from structs(field.type)
+
+
+def alternatives(kind: inspect.Type) -> Iterator[inspect.Type]:
+    """Yield the types that a value may have; the type of a text has its metadata."""
+    match kind:
+        case inspect.UnionType():
+            for one in kind.types:
+                yield from alternatives(one)
+        case inspect.Metadata(type=inspect.UnionType()):
+            yield from alternatives(kind.type)
+        case _:
+            yield kind
+
+
+def optional_texts() -> Iterator[tuple[str, Any, object]]:
+    """Yield the name, type and sentence of each optional text with a pattern in contracts and the webhook."""
+    kinds = [*(route.request for route in ROUTES.values()), *CALLS, *(call.reply for call in CALLS), *EVENTS]
+    for struct in dict.fromkeys(one for kind in [*kinds, *WEBHOOK_TYPES] for one in structs(inspect.type_info(kind))):
+        for name, hint in get_type_hints(struct, include_extras=True).items():
+            found = list(alternatives(inspect.type_info(hint))) if name in struct.__struct_fields__ else []
+            if len(found) > 1:
+                yield from ((name, hint, sentence) for one in found for _, sentence in patterns_of_text(one))
+
+
+def patterns_of_text(kind: inspect.Type) -> Iterator[tuple[str, object]]:
+    """Yield the pattern of a text, with its sentence."""
+    if isinstance(kind, inspect.Metadata) and isinstance(kind.type, inspect.StrType):
+        yield from patterns(kind)
+
+
+def test_optional_text_of_a_wrong_format_has_its_own_sentence() -> None:
+    judged = set()
+    for name, hint, sentence in optional_texts():
+        alone = defstruct("Alone", [(name, hint)])
+        wrong = next(text for size in range(1, 200) if mismatches(text := "\x01" * size, alone, name))
+        with pytest.raises(msgspec.ValidationError) as error:
+            msgspec.convert({name: wrong}, alone)
+        assert field_error(error.value, alone).message == sentence, name
+        judged.add(name)
+    assert "currency" in judged
+
+
+def mismatches(text: str, kind: type[Any], name: str) -> bool:
+    """Return whether a text has an allowed length, but not the format."""
+    try:
+        msgspec.convert({name: text}, kind)
+    except msgspec.ValidationError as error:
+        return "matching regex" in str(error)
+    return False
+
+
 class Part(Struct):
     count: Annotated[int, Meta(ge=1, le=2_000)] = 1
 
@@ -201,6 +269,11 @@ class Everything(Struct, kw_only=True, forbid_unknown_fields=True):
     at: Timestamp | None = None
     id: UUID | None = None
     sort: Literal["new", "old"] = "new"
+    code: Annotated[Annotated[str, Meta(pattern="^a", extra={"invalid": "Begin with an a."})] | int | None, Meta()] = 1
+    codes: list[Annotated[str, Meta(pattern="^a", extra={"invalid": "Begin with an a."})] | None] = []
+    coded: dict[Annotated[str, Meta(pattern="^a", extra={"invalid": "Begin with an a."})], int | None] = {}
+    order: Literal["up", "down"] | None = None
+    second: Role | int | None = None
     role: Role = Role.BUYER
     raw: bytes = b""
     parts: Annotated[list[Part], Meta(min_length=1, max_length=2)] = msgspec.field(default_factory=lambda: [Part()])
@@ -225,6 +298,11 @@ class Everything(Struct, kw_only=True, forbid_unknown_fields=True):
         ({"id": "x"}, "id", "Not an id. Send a UUID, as this API returns them."),
         ({"id": 5}, "id", "Wrong kind of value. Send an id (UUID) or null."),
         ({"sort": "best"}, "sort", "Unknown value. Send one of: new, old."),
+        ({"code": "b"}, "code", "Begin with an a."),
+        ({"codes": [None, "b"]}, "codes[1]", "Begin with an a."),
+        ({"coded": {"b": 1}}, "coded", "Begin with an a."),
+        ({"order": "best"}, "order", "Unknown value. Send one of: down, up."),
+        ({"second": "king"}, "second", "Unknown value. Send one of: admin, buyer, seller."),
         ({"role": "king"}, "role", "Unknown value. Send one of: admin, buyer, seller."),
         ({"raw": "?"}, "raw", "Not base64. Encode the data in base64."),
         ({"parts": []}, "parts", "Too few entries. Send at least 1."),

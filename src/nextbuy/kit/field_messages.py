@@ -31,7 +31,7 @@ _KINDS: Final = {
     "date": "a date such as 2026-01-31",
     "null": "null",
 }
-_LOCATION: Final = re.compile(r" - at (?:`key` in )?`\$([^`]*)`$")
+_LOCATION: Final = re.compile(r" - at (`key` in )?`\$([^`]*)`$")
 _STEP: Final = re.compile(r"\.([^.\[]+)|\[([^\]]*)\]")
 
 
@@ -39,16 +39,16 @@ def field_error(error: msgspec.ValidationError, kind: Any) -> FieldError:  # noq
     """Return the field of a value of type `kind` that does not fit, and the sentence about it."""
     text = str(error)
     located = _LOCATION.search(text)
-    path = located[1] if located else ""
+    path = located[2] if located else ""
     message = text[: located.start()] if located else text
     named = re.fullmatch(r"Object (missing required|contains unknown) field `(.*)`", message, re.DOTALL)
     if named:
         path = f"{path}.{named[2]}"
         message = "Missing. Send a value." if named[1] == "missing required" else "Unknown field. Remove it."
     elif message.startswith("Invalid enum value"):
-        message = f"Unknown value. Send {_choices(_type_at(kind, path))}."
+        message = f"Unknown value. Send {_choices(_types_at(kind, path, key=_is_key(located)))}."
     elif "matching regex" in message:
-        message = _rule_of(_type_at(kind, path))
+        message = _rule_of(_types_at(kind, path, key=_is_key(located)))
     else:
         message = _sentence(message)
     return FieldError(path.removeprefix(".") or BODY, message)
@@ -120,34 +120,44 @@ _SENTENCES: Final[tuple[tuple[re.Pattern[str], Callable[..., str]], ...]] = tupl
 )
 
 
-def _choices(kind: inspect.Type) -> str:
-    match kind:
-        case inspect.LiteralType():
-            values = [str(value) for value in kind.values]
-        case inspect.EnumType():
-            values = [str(one.value) for one in kind.cls]
-        case _:
-            values = []
+def _is_key(located: re.Match[str] | None) -> bool:
+    return located is not None and located[1] is not None
+
+
+def _choices(kinds: list[inspect.Type]) -> str:
+    values: set[str] = set()
+    for kind in kinds:
+        match kind:
+            case inspect.LiteralType():
+                values.update(map(str, kind.values))
+            case inspect.EnumType():
+                values.update(str(one.value) for one in kind.cls)
     return f"one of: {', '.join(sorted(values))}" if values else "a value as in /docs"
 
 
-def _rule_of(kind: inspect.Type) -> str:
-    extra = kind.extra if isinstance(kind, inspect.Metadata) else None
-    return str((extra or {}).get("invalid", "Wrong format. See the format in /docs."))
+def _rule_of(kinds: list[inspect.Type]) -> str:
+    rules = (kind.extra.get("invalid") for kind in kinds if isinstance(kind, inspect.Metadata) and kind.extra)
+    return str(next(filter(None, rules), "Wrong format. See the format in /docs."))
 
 
-def _type_at(kind: Any, path: str) -> inspect.Type:  # noqa: ANN401
-    """Return the type of the field at a path, with its metadata."""
-    found = type_info(kind)
+def _types_at(kind: Any, path: str, *, key: bool) -> list[inspect.Type]:  # noqa: ANN401
+    """Return the types that the field at a path may have, after their metadata; with `key`, the types of its keys."""
+    found = _variants(type_info(kind))
     for name, _index in _STEP.findall(path):
-        found = next(filter(None, (_part(one, name) for one in _variants(found))), inspect.AnyType())
+        part = next(filter(None, (_part(one, name) for one in found)), inspect.AnyType())
+        found = _variants(part)
+    if key:
+        return [part for one in found if isinstance(one, inspect.DictType) for part in _variants(one.key_type)]
     return found
 
 
 def _variants(kind: inspect.Type) -> list[inspect.Type]:
-    if isinstance(kind, inspect.Metadata):
-        return _variants(kind.type)
-    return [one for part in kind.types for one in _variants(part)] if isinstance(kind, inspect.UnionType) else [kind]
+    match kind:
+        case inspect.Metadata():
+            return [kind, *_variants(kind.type)]
+        case inspect.UnionType():
+            return [one for part in kind.types for one in _variants(part)]
+    return [kind]
 
 
 def _part(kind: inspect.Type, name: str) -> inspect.Type | None:

@@ -153,6 +153,8 @@ class _Charge(_Object):
 
 _OBJECTS: Final[dict[WebhookKind, type[_Object]]] = {WebhookKind.PAID: _Payment, WebhookKind.REFUNDED: _Charge}
 """The fields that an event needs, by its kind; others need the id of their object only."""
+WEBHOOK_TYPES: Final = (_Head, _Event, *_OBJECTS.values())
+"""The types that an event is decoded to."""
 
 
 def decode_webhook(body: bytes) -> WebhookEvent:
