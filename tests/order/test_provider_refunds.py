@@ -319,31 +319,6 @@ async def test_full_refund_of_an_unmatched_payment_closes_it_and_a_part_does_not
     assert (await verified(market))[1] == []
 
 
-@pytest.mark.parametrize("reference", [None, STRANGER])
-async def test_refund_of_a_payment_that_nobody_knows_is_remembered(market: Market, reference: str | None) -> None:
-    payment = {"client_reference_id": reference, "id": "pay_3", "amount_total": 500, "refunded": True}
-
-    await market.deliver(market.provider_event("charge.refunded", None, **payment))
-    await market.deliver(market.provider_event("checkout.session.completed", None, **payment))
-    await market.recover()
-
-    assert market.refunds == {}
-    assert await topics(market.database) == ["payment.unmatched", "payment.unmatched-refunded"]
-
-
-async def test_payment_that_was_refunded_when_nobody_knew_it_makes_no_order(market: Market) -> None:
-    session = await a_session(market)
-    refund = {"client_reference_id": None, "id": "pay_3", "amount_refunded": WHOLE, "refunded": True}
-
-    await market.deliver(market.provider_event("charge.refunded", None, **refund))
-    assert (await market.deliver(market.paid_event(session, id="pay_3"))).status == 200
-    await market.recover()
-
-    assert await market.status(session.session_id) == "open"
-    assert (await topics(market.database)).count("order.created") == 0
-    assert market.refunds == {}
-
-
 @pytest.mark.parametrize("amount", [0, 1, MAX_INTEGER])
 async def test_refund_of_any_amount_is_accepted(market: Market, amount: int) -> None:
     session = await paid(market)

@@ -18,7 +18,7 @@ from nextbuy.order.hold_release import release_hold
 from nextbuy.order.model import OrderDelayed, Session, State
 from nextbuy.order.provider_refunds import act_on_refund
 from nextbuy.order.provider_webhook import WebhookEvent, WebhookKind, decode_webhook
-from nextbuy.order.state_changes import advance, record_unmatched_payment
+from nextbuy.order.state_changes import adopt_early_refund, advance, record_unmatched_payment
 from nextbuy.order.store import sessions, transitions
 
 _RECEIVED: Final = Response(200, b'{"received":true}')
@@ -61,7 +61,10 @@ async def _handle_paid(deps: Deps, event: WebhookEvent) -> None:
 
     if session is None:
         if not await sessions.has_payment(deps.database, event.session_id, event.payment_id):
-            await _store_unmatched_payment(deps, event)
+            if await _has_early_refund(deps, event):
+                await _handle_paid(deps, event)
+            else:
+                await _store_unmatched_payment(deps, event)
             return
         # Duplicate webhook: complete the checkout if a crash interrupted it.
         session = await sessions.claim_paid_session(deps.database, event.session_id)
@@ -74,6 +77,11 @@ async def _handle_paid(deps: Deps, event: WebhookEvent) -> None:
         await complete_checkout(deps, session)
     except AppError as error:
         raise OrderDelayed(retry_after=1) from error
+
+
+async def _has_early_refund(deps: Deps, event: WebhookEvent) -> bool:
+    async with deps.database.transaction() as tx:
+        return await adopt_early_refund(tx, event)
 
 
 async def _store_unmatched_payment(deps: Deps, event: WebhookEvent) -> None:
@@ -99,4 +107,4 @@ async def _release_hold(deps: Deps, session: Session) -> None:
 
 async def _handle_refunded(deps: Deps, event: WebhookEvent) -> None:
     async with deps.database.transaction() as tx:
-        await act_on_refund(tx, event, deps.clock())
+        await act_on_refund(tx, event)

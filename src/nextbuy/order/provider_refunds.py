@@ -1,11 +1,9 @@
 """Refunds that the payment provider reports, at our request or at its own.
 
 Only the full refund of a payment ends its session and orders. Any other refund changes no state: it is stored with
-its session and published, so that admins see it. A payment that is reported after its full refund makes no order. The
-units of a refunded order stay sold, because they may be on their way.
+its session and published, so that admins see it. A payment that is reported after its full refund makes no order, even
+if the refund did not name its session. The units of a refunded order stay sold, because they may be on their way.
 """
-
-from datetime import datetime
 
 from nextbuy.contracts.values import Money
 from nextbuy.kit.storage.database import Transaction
@@ -16,17 +14,16 @@ from nextbuy.order.state_changes import (
     publish_reported_refund,
     record_provider_refund,
     record_reported_refund,
-    record_unknown_refund,
 )
-from nextbuy.order.store import orders, sessions, transitions, unmatched_payments
+from nextbuy.order.store import early_refunds, orders, sessions, transitions, unmatched_payments
 from nextbuy.order.store.unmatched_payments import UnmatchedPayment
 
 
-async def act_on_refund(tx: Transaction, event: WebhookEvent, now: datetime) -> None:
+async def act_on_refund(tx: Transaction, event: WebhookEvent) -> None:
     """Mark a refund event as seen, and end what it refunds in full.
 
     Raises:
-        Unavailable: the checkout of the payment is being completed (`refund-delayed`).
+        Unavailable: the payment is being recorded, or its checkout completed (`refund-delayed`).
     """
     ids = [event.payment_id, event.charge_id]
     session = await sessions.lock_for_refund(tx, ids, event.session_id)
@@ -36,7 +33,7 @@ async def act_on_refund(tx: Transaction, event: WebhookEvent, now: datetime) -> 
     if payment is not None:
         await _refund_unmatched(tx, event, payment, session)
     elif session is None:
-        await _refund_unknown(tx, event, now)
+        await _refund_unknown(tx, event, ids)
     elif session.payment_id in ids and session.received is not None:
         await _refund_session(tx, session, session.received, event.refund)
     else:
@@ -72,9 +69,11 @@ async def _refund_unmatched(
         await publish_reported_refund(tx, event, refunded)
 
 
-async def _refund_unknown(tx: Transaction, event: WebhookEvent, now: datetime) -> None:
+async def _refund_unknown(tx: Transaction, event: WebhookEvent, ids: list[str]) -> None:
     refunded = event.refund.of(Money(0))
-    if event.refund.whole:
-        await record_unknown_refund(tx, event, refunded, now)
-    elif refunded.amount:
-        await publish_reported_refund(tx, event, refunded)
+    if not event.refund.whole and not refunded.amount:
+        return
+    if await early_refunds.lock_against_payments(tx, ids):
+        raise RefundDelayed(retry_after=1)
+    await early_refunds.store(tx, ids, event.refund)
+    await publish_reported_refund(tx, event, refunded)

@@ -19,6 +19,7 @@ from nextbuy.order.refund_unmatched_payments import refund_unmatched_payments
 from nextbuy.order.release_due_holds import release_due_holds
 from nextbuy.order.retry_stuck import retry_stuck
 from nextbuy.order.seller_orders import seller_orders
+from nextbuy.order.store.early_refunds import purge_early_refunds
 from nextbuy.order.store.sessions import purge_webhook_events
 from nextbuy.order.store.stuck import STUCK
 from nextbuy.order.stuck import stuck
@@ -50,6 +51,7 @@ SERVICE = Service(
         job("release-due-holds", release_due_holds, every=1.0, idle=5.0),
         job("recover-checkouts", recover_checkouts, every=1.0, idle=5.0),
         job("refund-unmatched-payments", refund_unmatched_payments, every=1.0, idle=5.0),
+        job("purge-early-refunds", lambda deps: purge_early_refunds(deps.database), every=600.0),
         job("purge-webhook-events", lambda deps: purge_webhook_events(deps.database), every=600.0),
     ],
     status=[STUCK.status],

@@ -28,9 +28,9 @@ from nextbuy.kit.events.outbox import publish, publish_change
 from nextbuy.kit.observability.telemetry import current_span, start_span, use_span
 from nextbuy.kit.storage.database import Executor, Transaction
 from nextbuy.order.history import events_for
-from nextbuy.order.model import NOT_CLAIMED, OrderDelayed, Session, Transition, exceeds, source_states
+from nextbuy.order.model import NOT_CLAIMED, OrderDelayed, Session, Transition, covers, exceeds, source_states
 from nextbuy.order.provider_webhook import WebhookEvent
-from nextbuy.order.store import sessions, unmatched_payments
+from nextbuy.order.store import early_refunds, sessions, unmatched_payments
 from nextbuy.order.store.sessions import session_from_row
 from nextbuy.order.store.transitions import KnownStep, Step
 from nextbuy.order.store.unmatched_payments import UnmatchedPayment
@@ -97,25 +97,22 @@ async def record_unmatched_payment(tx: Transaction, event: WebhookEvent, now: da
         raise OrderDelayed(retry_after=1)
     if not await sessions.insert_webhook_event(tx, event):
         return
+    early = await early_refunds.take(tx, event.payment_id)
+    refunded = refunded or (early is not None and covers(early.of(event.money), event.money))
     # Another event may have reported it meanwhile, with another amount: then it is the payment of its session.
     if session is None or session.received is None or session.payment_id != event.payment_id:
-        await _store_payment(tx, event, event.money, session, now, refunded=refunded)
-
-
-async def record_unknown_refund(tx: Transaction, event: WebhookEvent, money: Money, now: datetime) -> None:
-    """Store a payment that the provider has refunded in full, and that no session knows, and publish both."""
-    await _store_payment(tx, event, money, None, now, refunded=True)
+        await _store_payment(tx, event, session, now, refunded=refunded)
 
 
 async def _store_payment(
-    tx: Transaction, event: WebhookEvent, money: Money, session: Session | None, now: datetime, *, refunded: bool
+    tx: Transaction, event: WebhookEvent, session: Session | None, now: datetime, *, refunded: bool
 ) -> None:
     span = current_span()
     payment = UnmatchedPayment(
         payment_id=event.payment_id,
         session_id=event.session_id,
         buyer_id=None if session is None else session.buyer_id,
-        money=money,
+        money=event.money,
         reason=Reason.UNMATCHED,
         refund_id=event.event_id if refunded else None,
         traceparent=span.traceparent,
@@ -160,6 +157,19 @@ async def record_reported_refund(tx: Transaction, session: Session, payment_id: 
         tx,
         RefundReported(session_id=session.id, buyer_id=session.buyer_id, payment_id=payment_id, total=refunded),
     )
+
+
+async def adopt_early_refund(tx: Transaction, event: WebhookEvent) -> bool:
+    """Move a refund that was reported before its payment to the session that the payment names, and publish it.
+
+    Return false if the session is unknown, or there is no such refund.
+    """
+    session = await sessions.lock(tx, event.session_id)
+    early = None if session is None else await early_refunds.take(tx, event.payment_id)
+    if session is None or early is None:
+        return False
+    await record_reported_refund(tx, session, event.payment_id, early.of(event.money))
+    return True
 
 
 async def publish_reported_refund(tx: Transaction, event: WebhookEvent, refunded: Money) -> None:

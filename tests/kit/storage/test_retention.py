@@ -18,6 +18,7 @@ from nextbuy.kit.storage import retention
 from nextbuy.kit.storage.database import Database
 from nextbuy.kit.storage.retention import purge, purge_statement
 from nextbuy.order.store import sessions
+from nextbuy.order.store.early_refunds import purge_early_refunds
 from tests.conftest import DatabaseUrl, OpenDatabase
 from tests.kit.events.sample import Counted, count, send
 from tests.waiting import until
@@ -72,6 +73,16 @@ async def test_webhook_events_are_purged_after_forty_days(open_database: OpenDat
     )
     await sessions.purge_webhook_events(order)
     assert await count(order, "webhook_events") == 10
+
+
+async def test_early_refunds_are_purged_after_forty_days(open_database: OpenDatabase) -> None:
+    order = await open_database("order")
+    await order.execute(
+        "INSERT INTO early_refunds (payment_id, whole, reported_at)"
+        " SELECT 'pay_' || n, true, now() - make_interval(days => n) FROM generate_series(30, 50) AS n"
+    )
+    await purge_early_refunds(order)
+    assert await count(order, "early_refunds") == 10
 
 
 async def test_only_rows_below_the_limit_are_deleted(publisher: Database) -> None:

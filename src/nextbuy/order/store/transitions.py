@@ -164,6 +164,7 @@ _RECEIVE_PAYMENT: Final = f"""
            release_due_at = CASE WHEN $8 THEN now() END, serial = $11, paid_at = $12, expiry_due_at = NULL,
            completion_due_at = {COMPLETION.until}, completion_attempts = 1
      WHERE id = $3 AND status = ANY($2) AND NOT {_REFUNDED_BEFORE}
+       AND NOT EXISTS (SELECT FROM early_refunds WHERE payment_id = $4::text)
     {_RETURNING}
 """  # noqa: S608
 _REFUND_EARLY: Final = f"""
