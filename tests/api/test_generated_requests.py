@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -39,9 +40,14 @@ pytestmark = [pytest.mark.api, pytest.mark.timeout(SECONDS + 600)]
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def url() -> Iterator[str]:
     """Run a marketplace with its demo accounts, without rate limits, and return its URL."""
-    folder = tmp_path_factory.mktemp("marketplace")
+    # Another run of pytest changes the permissions of the folder that both share, which PostgreSQL does not survive.
+    with tempfile.TemporaryDirectory(prefix="nba-", ignore_cleanup_errors=True) as folder:
+        yield from _run_marketplace(Path(folder))
+
+
+def _run_marketplace(folder: Path) -> Iterator[str]:
     port = str(free_port())
     command = [sys.executable, "-m", "nextbuy", "up", "--port", port, "--data", str(folder / "data")]
     settings = {**os.environ, "NEXTBUY_RATE_LIMITS": "off"}
