@@ -160,6 +160,20 @@ async def test_people_behind_one_address_may_choose_the_same_idempotency_key(ser
     assert bob.json["user"]["email"] == "bob@example.com"
 
 
+@pytest.mark.parametrize(
+    "spelling",
+    [" ada@b\u00fccher.example", "ada@b\u00fccher.example\n", "ADA@B\u00fccher.Example", "ada@xn--bcher-kva.example"],
+)
+async def test_registration_repeated_with_another_spelling_of_the_email_is_the_same(
+    service: ServiceHarness, spelling: str
+) -> None:
+    first = await service.register("ada@b\u00fccher.example", idempotency_key="k1")
+    again = await service.register(spelling, idempotency_key="k1")
+
+    assert (first.status, again.status, again.text) == (201, 201, first.text)
+    assert again.header("idempotency-replayed") == "true"
+
+
 @pytest.mark.parametrize("coding", ["gzip", "br", "zstd", "GZIP, identity"])
 async def test_compressed_body_is_refused_with_the_coding_that_is_accepted(
     service: ServiceHarness, coding: str

@@ -167,6 +167,27 @@ async def test_etag_decides_whether_a_change_is_stored(service: ServiceHarness, 
     assert etag_of(again) == etag_of(done)
 
 
+@pytest.mark.parametrize("condition", ["{0}", "{0}, {0},", '{0}, W/"x"', "\t{1}"])
+async def test_update_repeated_in_another_spelling_is_the_same(
+    service: ServiceHarness, client: RouteClient, condition: str
+) -> None:
+    seller = await service.seller()
+    created = await client.request("POST", "create-product", PRODUCT, by=seller)
+    product_id, etag = decoded(created.body)["product"]["id"], etag_of(created)
+    current = {"if-match": etag}
+    again = {"if-match": condition.format(etag, f'{etag[:-1]}-gzip"')}
+    changes = {"title": "Caf\u00e9 kettle", "stock": 7}
+    spelling = b'{"stock": 7.0, "unknown": 1, "title": " Cafe\\u0301   kettle\\u200b "}'
+
+    done = await client.request("PUT", f"update-product/{product_id}", changes, by=seller, headers=current, key="1")
+    same = await client.request(
+        "PUT", f"update-product/{product_id.upper()}", spelling, by=seller, headers=again, key="1"
+    )
+
+    assert (done.status, same.status, same.body) == (200, 200, done.body)
+    assert ("idempotency-replayed", "true") in same.headers
+
+
 @pytest.mark.parametrize("form", ["{0}", "W/{0}", '"x", {0}', "*", "{1}"])
 async def test_product_that_is_known_is_not_sent_again(service: ServiceHarness, client: RouteClient, form: str) -> None:
     seller = await service.seller()

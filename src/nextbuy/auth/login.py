@@ -17,7 +17,6 @@ from nextbuy.auth.model import (
     KnownClients,
     Suspended,
     WrongLogin,
-    require_email,
 )
 from nextbuy.auth.passwords import DUMMY_HASH
 from nextbuy.auth.sessions import LoggedIn, open_session, wants_cookies, with_cookies
@@ -41,7 +40,7 @@ async def login(deps: Deps, caller: Caller, request: Login) -> LoggedIn | Respon
         TooManyRequests: too many logins have failed (`login-locked`) or are waiting (`login-busy`).
         Forbidden: the account is suspended.
     """
-    email, client = require_email(request.email), throttling.client_of(caller)
+    email, client = request.email, throttling.client_of(caller)
     # Try twice, because the account may change while its password is verified.
     for _ in range(2):
         credentials, known = await store.account_for_login(deps.database, email)

@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 from nextbuy.auth import login_throttling as throttling
 from nextbuy.auth import store
 from nextbuy.auth.deps import Deps
-from nextbuy.auth.model import EmailTaken, Password, Suspended, check_new_password, normal_name, require_email
+from nextbuy.auth.model import EmailTaken, Password, Suspended, check_new_password, normal_name
 from nextbuy.auth.sessions import LoggedIn, open_session, wants_cookies, with_cookies
 from nextbuy.contracts.auth import Account, AccountRegistered
 from nextbuy.contracts.values import GivenEmail, Role, Title, new_id
@@ -32,9 +32,8 @@ class Register(Struct, frozen=True):
 
 async def register(deps: Deps, caller: Caller, request: Register) -> LoggedIn | Response:
     """Create an account and open its first login session."""
-    email = require_email(request.email)
-    check_new_password(request.password, email=email)
-    account = Account(id=new_id(), email=email, name=normal_name(request.name), role=Role(request.role))
+    check_new_password(request.password, email=request.email)
+    account = Account(id=new_id(), email=request.email, name=normal_name(request.name), role=Role(request.role))
     password_hash = await deps.passwords.hash(request.password)
     sign = await deps.keys.signer()
     async with deps.database.transaction() as tx:

@@ -37,6 +37,7 @@ class TextForm(StrEnum):
     LINE = "line"
     LINES = "lines"
     OPAQUE = "opaque"
+    EMAIL = "email"
 
 
 TEXT: Final = "text"
@@ -123,8 +124,8 @@ Email = Annotated[
     ),
 ]
 """A stored e-mail address."""
-GivenEmail = Annotated[EmailAddress, Meta(min_length=1), OPAQUE]
-"""An e-mail address as a person types it; `contracts.email_address` has the grammar."""
+GivenEmail = Annotated[EmailAddress, Meta(min_length=1, extra={TEXT: TextForm.EMAIL})]
+"""An e-mail address that a person types; a request has it in the form of `contracts.email_address`."""
 Limit = Annotated[int, Meta(ge=1, le=PAGE_LIMIT)]
 BatchLimit = Annotated[int, Meta(ge=1, le=1_000)]
 """Items per call between services."""

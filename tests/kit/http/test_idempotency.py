@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from cryptography.exceptions import InvalidTag
 from nextbuy.contracts.errors import AppError, Conflict, TooManyRequests, Unavailable, Unprocessable
 from nextbuy.kit.http.idempotency import REPLAYED, IdempotentRequest, purge_idempotency_keys
 from nextbuy.kit.storage.database import Database
-from nextbuy.kit.wire import Request, Response
+from nextbuy.kit.wire import Response
 from tests.conftest import OpenDatabase
 
 SECRET = b"of the service"
@@ -28,16 +29,14 @@ def idempotent_request(  # noqa: PLR0913
     *,
     scope: str = "ada",
     key: str = "k1",
-    method: str = "POST",
-    path: str = "/order/api/buy",
-    query: str = "",
+    operation: str = "POST buy",
     body: bytes = b'{"n":1}',
-    cookie: str = "",
-    anonymous: bool = False,
+    condition: list[str] | None = None,
+    cookies: str | None = None,
     secret: bytes = SECRET,
 ) -> IdempotentRequest:
-    request = Request(method, path, query, {"cookie": cookie}, body)
-    return IdempotentRequest(scope, key, request, msgspec.json.decode(body), secret=secret, anonymous=anonymous)
+    decoded = msgspec.json.decode(body)
+    return IdempotentRequest(scope, key, operation, decoded, secret=secret, condition=condition, cookies=cookies)
 
 
 def act(
@@ -85,7 +84,7 @@ async def test_stored_response_keeps_headers(database: Database) -> None:
 
 @pytest.mark.parametrize(
     "other",
-    [{"body": b'{"n":2}'}, {"path": "/order/api/sell"}, {"query": "n=1"}, {"method": "PUT"}],
+    [{"body": b'{"n":2}'}, {"operation": "POST sell"}, {"operation": "PUT buy"}, {"condition": ['"1"']}],
 )
 @pytest.mark.parametrize("answered", [True, False])
 async def test_key_of_different_request_is_refused(
@@ -112,12 +111,31 @@ async def test_members_in_another_order_are_the_same_request(database: Database,
     assert (await idempotent_request(body=body).run_once(database, never)).headers == [REPLAYED]
 
 
+class Filter(msgspec.Struct):
+    """A request with values of several spellings."""
+
+    id: UUID
+    since: list[datetime]
+
+
+def test_spellings_of_equal_values_are_the_same_request() -> None:
+    spellings = [
+        b'{"id":"01890000-0000-7000-8000-00000000000a","since":["2026-01-01T00:00:00Z"]}',
+        b'{"since":["2026-01-01T02:00:00.000+02:00"],"id":"01890000-0000-7000-8000-00000000000A"}',
+    ]
+    prints = {
+        IdempotentRequest("ada", "1", "POST x", msgspec.json.decode(one, type=Filter), secret=SECRET)._fingerprint
+        for one in spellings
+    }
+    assert len(prints) == 1
+
+
 async def test_key_of_anonymous_clients_belongs_to_the_request(database: Database) -> None:
-    ada, bob = (idempotent_request(scope="anyone@192.0.2.1", anonymous=True, body=body) for body in (b"1", b"2"))
+    ada, bob = (idempotent_request(scope="anyone@192.0.2.1", cookies="", body=body) for body in (b"1", b"2"))
 
     for who in (ada, bob):
         assert (await who.run_once(database, act(database, who))).headers == []
-    again = idempotent_request(scope="anyone@192.0.2.1", anonymous=True, body=b"2")
+    again = idempotent_request(scope="anyone@192.0.2.1", cookies="", body=b"2")
 
     assert (await again.run_once(database, never)).headers == [REPLAYED]
     assert await done(database) == 2
@@ -319,7 +337,7 @@ async def test_stored_response_is_encrypted_with_request_and_secret(database: Da
     )
     for wrong in (
         idempotent_request(body=b'{"password":"correct horsf"}'),
-        idempotent_request(body=b'{"password":"correct horse"}', anonymous=True, cookie="x"),
+        idempotent_request(body=b'{"password":"correct horse"}', cookies="x"),
         idempotent_request(body=b'{"password":"correct horse"}', secret=b"another"),
         idempotent_request(body=b'{"password":"correct horse"}', scope="bob"),
     ):
@@ -337,7 +355,7 @@ def test_invalid_key_is_refused(key: str) -> None:
 
 def test_fingerprints_of_requests_differ() -> None:
     texts = ["", "a", "\ud800", "\x00", "', '"]
-    prints = [idempotent_request(path=path, query=query)._fingerprint for path in texts for query in texts]
+    prints = [idempotent_request(operation=one, cookies=other)._fingerprint for one in texts for other in texts]
     assert len(set(prints)) == len(texts) ** 2
 
 

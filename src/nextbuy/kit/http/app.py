@@ -188,7 +188,7 @@ class App(Generic[Deps]):
         collect_ids(served.ids, decoded)
         if idempotency.HEADER not in request.headers or request.method in READS or self._database is None:
             return await self._act(route, caller, decoded)
-        return await self._act_once(self._database, route, caller, decoded, request, served)
+        return await self._act_once(self._database, route, caller, decoded, served)
 
     async def _caller(self, route: Route, request: Request, served: ServedRequest) -> Caller:
         """Return the caller of a request; an invalid token is an error only if the route needs an account.
@@ -235,17 +235,17 @@ class App(Generic[Deps]):
         route: Route,
         caller: Caller,
         decoded: object,
-        request: Request,
         served: ServedRequest,
     ) -> Response:
         account = caller.identity and str(caller.identity.account_id)
         idempotent = IdempotentRequest(
             account or f"anyone@{caller.ip_address}",
-            request.headers[idempotency.HEADER],
-            request,
+            caller.headers[idempotency.HEADER],
+            f"{route.method} {route.path}",
             decoded,
             secret=self._secret,
-            anonymous=account is None,
+            condition=caller.if_match() if route.takes_if_match else None,
+            cookies=caller.headers.get("cookie", "") if account is None else None,
             status=route.status,
         )
         caller.idempotent_request = idempotent

@@ -4,17 +4,18 @@ The response is stored in the transaction of the use case (`Caller.store_respons
 a use case that stores none has its response stored right after. Responses are encrypted (AES-GCM) under a key
 derived from the request, so that the table reveals them, and the tokens in them, only to the sender of that request.
 
-Requests are equal if they are equal after decoding: neither blanks nor the order of members count. A key belongs to an
-account, and another request with the same key is refused. Clients who are not logged in have no identity: many may
-share an IP address and choose the same key. The scope of such a key therefore includes the request, so that another
-request with the same key runs.
+Requests are equal if their routes are equal and, after decoding, their parameters, bodies and conditions: neither the
+case of an id nor blanks nor the order of members count. A key belongs to an account, and another request with the same
+key is refused. Clients who are not logged in have no identity: many may share an IP address and choose the same key.
+Its scope therefore includes the request, so that another request with the same key runs.
 
 Source: draft-ietf-httpapi-idempotency-key-header.
 """
 
 import hashlib
 import hmac
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
@@ -23,10 +24,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from nextbuy.contracts.errors import Conflict, Unprocessable
 from nextbuy.contracts.values import new_id
-from nextbuy.kit.http.conditional import IF_MATCH
 from nextbuy.kit.storage.database import Database, Transaction
 from nextbuy.kit.storage.retention import FIRST_MOMENT, purge, purge_statement
-from nextbuy.kit.wire import Request, Response, encode, reply_response
+from nextbuy.kit.wire import Response, encode, reply_response
 
 HEADER: Final = "idempotency-key"
 REPLAYED: Final = ("idempotency-replayed", "true")
@@ -73,11 +73,12 @@ class IdempotentRequest:
         self,
         scope: str,
         key: str,
-        request: Request,
+        operation: str,
         decoded: object,
         *,
         secret: bytes,
-        anonymous: bool = False,
+        condition: Sequence[str] | None = None,
+        cookies: str | None = None,
         status: int = 200,
     ) -> None:
         """Identify a request.
@@ -85,10 +86,12 @@ class IdempotentRequest:
         Args:
             scope: the caller; equal keys of different callers do not collide.
             key: the Idempotency-Key.
-            request: the request.
-            decoded: the request as its use case receives it.
+            operation: the method and the path of the route.
+            decoded: the request as its use case receives it, with the parameters of its path.
             secret: stored outside of the database, so that its rows cannot confirm a guessed request (a password).
-            anonymous: whether many people may share `scope`. The response may then depend on cookies (a refresh token).
+            condition: the entity tags of If-Match, if the use case checks them.
+            cookies: the cookies of a request without a login, or None. Many people may then share `scope`, and the
+                response may depend on the cookies (a refresh token).
             status: the status of a stored reply.
 
         Raises:
@@ -97,12 +100,11 @@ class IdempotentRequest:
         if not 0 < len(key) <= _KEY_LENGTH or not key.isascii() or not key.isprintable():
             raise InvalidIdempotencyKey
         self._key = key
-        cookies = request.headers.get("cookie", "") if anonymous else ""
-        condition = request.headers.get(IF_MATCH, "")
-        parts = (scope, key, request.method, request.path, request.query, cookies, condition)
-        content = repr(parts).encode() + b"\0" + msgspec.json.encode(decoded, order="deterministic")
+        tags = None if condition is None else sorted(set(condition))
+        values = _in_utc(msgspec.to_builtins(decoded, builtin_types=(datetime,), order="deterministic"))
+        content = repr((scope, key, operation, cookies, tags, values)).encode()
         self._fingerprint = hmac.digest(secret, b"fingerprint\0" + content, "sha256")
-        self._scope = f"{scope}#{self._fingerprint.hex()}" if anonymous else scope
+        self._scope = f"{scope}#{self._fingerprint.hex()}" if cookies is not None else scope
         self._encryption_root = hmac.digest(secret, b"seal\0" + content, "sha256")
         self._attempt: UUID = new_id()
         self._status = status
@@ -164,6 +166,19 @@ class IdempotentRequest:
 
     def _cipher(self, attempt: UUID) -> AESGCM:
         return AESGCM(hashlib.sha256(self._encryption_root + attempt.bytes).digest())
+
+
+def _in_utc(value: object) -> object:
+    """Return built-in values with their times in UTC, so that equal times have equal representations."""
+    match value:
+        case datetime():
+            return value.astimezone(UTC)
+        case dict():
+            return {name: _in_utc(item) for name, item in value.items()}
+        case list():
+            return [_in_utc(item) for item in value]
+        case _:
+            return value
 
 
 async def purge_idempotency_keys(database: Database) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from msgspec import inspect
 
+from nextbuy.contracts.email_address import normal_email
 from nextbuy.contracts.errors import FieldError, Unprocessable
 from nextbuy.contracts.text import clean_line, clean_lines, normal_secret
 from nextbuy.contracts.values import TEXT, TextForm
@@ -17,6 +18,7 @@ _CLEAN: Final[Mapping[TextForm, Callable[[str], str]]] = {
     TextForm.LINE: clean_line,
     TextForm.LINES: clean_lines,
     TextForm.OPAQUE: normal_secret,
+    TextForm.EMAIL: normal_email,
 }
 _MAX_SHRINKAGE: Final = 4
 """The characters that NFC combines into one at most; a text that is longer than that is too long in any form."""
