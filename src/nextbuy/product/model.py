@@ -3,10 +3,10 @@
 import re
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
-from typing import Final
-from uuid import UUID
+from typing import Annotated, Final
+from uuid import NAMESPACE_URL, UUID, uuid5
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import replace
 
 from nextbuy.contracts.errors import Conflict, Forbidden, NotFound, Unprocessable
@@ -24,7 +24,7 @@ from nextbuy.contracts.product import (
 )
 from nextbuy.contracts.seller import Shop
 from nextbuy.contracts.text import slug_words
-from nextbuy.contracts.values import MAX_LINES, MAX_STOCK, Price, ShopStatus, Tagged
+from nextbuy.contracts.values import MAX_LINES, MAX_STOCK, CategoryName, Count, Price, ShopStatus, Slug, Tagged
 
 MAX_SLUG_TITLE: Final = 60
 """Characters of the title that a slug may contain."""
@@ -96,6 +96,28 @@ def shown_product(product: Product, *, moderation: bool) -> ProductShown:
     """Return a reply with a product, with or without the verdict of moderation."""
     fields = {name: getattr(product, name) for name in PublicProduct.__struct_fields__}
     return ProductShown(ShownProduct(**fields, moderation=product.moderation if moderation else UNSET))
+
+
+class CategoryCount(Struct, frozen=True):
+    """A category and its number of products for sale; its id and slug follow from its name, whatever the case."""
+
+    id: UUID
+    slug: Annotated[Slug, Meta(examples=["lighting"])]
+    name: CategoryName
+    parent_id: Annotated[UUID | None, Meta(description="Null: categories have no parents yet.")]
+    products: Count
+
+
+def category_of(key: str, name: str, products: int) -> CategoryCount:
+    """Return a category: `key` is its name in lower case.
+
+    The slug of a name of other than plain words ends with a part of the id: "home & garden" and "home garden" differ.
+    """
+    category_id = uuid5(NAMESPACE_URL, f"nextbuy:category:{key}")
+    words = slug_words(key, MAX_SLUG_TITLE)
+    is_plain = words.replace("-", " ") == key
+    slug = words if is_plain else f"{words}-{category_id.hex[:6]}".strip("-")
+    return CategoryCount(category_id, slug, name, None, products)
 
 
 def slug_of(title: str, suffix: str) -> str:

@@ -79,7 +79,7 @@ class _Page(Struct, frozen=True):
     as_of: float
     change_count: int | None
     """None if the page came from the shared cache, since this process does not know what changed before."""
-    reply: Encoded[Page[PublicProduct]]
+    reply: Encoded[Any]
 
 
 class _Load(Struct, eq=False):
@@ -159,6 +159,39 @@ class ProductCache:
             read: returns the products for sale among ids.
             share: the kind of page and the request that identify it in all copies, if the shared cache has it too.
         """
+
+        async def compose(load: _Load) -> tuple[bytes, bool]:
+            ids = await page_ids()
+            # Cached products would shorten the life of a page that other copies use.
+            whole = share is not None and self._shared.enabled
+            items, from_cache = await self._load_items(load, ids.ids, read, whole=whole)
+            return b'{"items":[%b],"next_cursor":%b}' % (b",".join(items), encode(ids.next_cursor)), from_cache
+
+        return await self._load_composed(key, compose, share)
+
+    async def load_reply(
+        self, key: Hashable, read: Callable[[], Awaitable[bytes]], *, share: tuple[str, Struct]
+    ) -> Encoded[Any]:
+        """Return another encoded reply about products, from a cache if it is fresh, as long as a page of a list.
+
+        Args:
+            key: identifies the reply in this process.
+            read: reads the reply from the database.
+            share: the kind of reply and the request that identify it in all copies.
+        """
+
+        async def compose(_load: _Load) -> tuple[bytes, bool]:
+            return await read(), False
+
+        return await self._load_composed(key, compose, share)
+
+    async def _load_composed(
+        self,
+        key: Hashable,
+        compose: Callable[[_Load], Awaitable[tuple[bytes, bool]]],
+        share: tuple[str, Struct] | None,
+    ) -> Encoded[Any]:
+        """Return a reply, from a cache if it is fresh; `compose` also returns whether a part came from the cache."""
         asked = self._now()
         while True:
             cached = self._pages.get(key)
@@ -167,7 +200,7 @@ class ProductCache:
                 as_of = max(cached.as_of, self._polled_at) if unchanged else cached.as_of
                 if self._now() < as_of + MAX_AGE:
                     return cached.reply
-            page = await self._join_or_start(("page", key), partial(self._load_page, key, page_ids, read, share))
+            page = await self._join_or_start(("page", key), partial(self._load_page, key, compose, share))
             # An earlier request may have started the load and found a shared page that expired before this one.
             if asked <= page.as_of + MAX_AGE:
                 return page.reply
@@ -175,8 +208,7 @@ class ProductCache:
     async def _load_page(
         self,
         key: Hashable,
-        page_ids: Callable[[], Awaitable[PageIds]],
-        read: Callable[[list[str]], Awaitable[list[OwnedProduct]]],
+        compose: Callable[[_Load], Awaitable[tuple[bytes, bool]]],
         share: tuple[str, Struct] | None,
         load: _Load,
     ) -> _Page:
@@ -185,12 +217,7 @@ class ProductCache:
         async def compute() -> CachedValue:
             nonlocal change_count
             began, change_count = self._now(), self._change_count
-            ids = await page_ids()
-            # Cached products would shorten the life of a page that other copies use.
-            items, from_cache = await self._load_items(
-                load, ids.ids, read, whole=share is not None and self._shared.enabled
-            )
-            body = b'{"items":[%b],"next_cursor":%b}' % (b",".join(items), encode(ids.next_cursor))
+            body, from_cache = await compose(load)
             return CachedValue(body, min(began, self._polled_at) if from_cache else began)
 
         if share is None:

@@ -34,6 +34,7 @@ from nextbuy.product.fill_shop_slugs import fill_shop_slugs
 from nextbuy.product.flush_activity import flush_activity
 from nextbuy.product.get_activity import get_activity
 from nextbuy.product.get_all_products import get_all_products
+from nextbuy.product.get_categories import get_categories
 from nextbuy.product.get_product import get_product
 from nextbuy.product.get_products import get_products
 from nextbuy.product.get_shop_products import get_shop_products
@@ -59,6 +60,7 @@ SERVICE: Final = Service(
         get("get-activity/{product_id}", get_activity),
         get("get-products", get_products),
         get("get-all-products", get_all_products),
+        get("get-categories", get_categories),
         get("search-products", search_products),
         get("get-shop-products", get_shop_products, who=[Role.SELLER]),
         post("report-activity", report_activity, status=202, body_limit=16 * 1024),
