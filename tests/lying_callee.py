@@ -4,7 +4,7 @@ import logging
 import re
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -98,9 +98,9 @@ class _Verifier(TokenVerifier):
     async def _no_keys(self) -> dict[str, str]:
         return {}
 
-    async def verify(self, token: str) -> Identity:
-        assert token == caller(self._who).token
-        return Identity(self._who.id, self._who.role, self._who.id, time.time() + 60)
+    async def verify_first(self, tokens: Sequence[str]) -> tuple[str, Identity]:
+        assert tokens == [caller(self._who).token]
+        return tokens[0], Identity(self._who.id, self._who.role, self._who.id, time.time() + 60)
 
 
 class _HasDatabase(Protocol):
@@ -205,6 +205,9 @@ async def assert_no_lie_has_an_effect(act: Act, caplog: pytest.LogCaptureFixture
 def _assert_same_answer(lie: Lie, result: object, refused: object) -> None:
     if isinstance(refused, Response):
         assert isinstance(result, Response)
+        if refused.status == 200:
+            assert (result.status, _alike(Counter([str(result.body)]))) == (200, _alike(Counter([str(refused.body)])))
+            return
         assert (result.status, result.content_type) == (502, PROBLEM), f"{lie}: {result.body!r}"
         assert msgspec.json.decode(result.body, type=Problem).slug == "bad-answer"
     else:

@@ -51,6 +51,7 @@ from nextbuy.contracts.product import (
     QuotedLine,
     StockReleased,
 )
+from nextbuy.contracts.product_offers import GetOffers, Offers, ProductOffer
 from nextbuy.contracts.registry import PUBLISHERS, SERVICES, SUBSCRIBERS
 from nextbuy.contracts.seller import AccountStatusApplied, Seller, SellerClient, Shop, Shops
 from nextbuy.contracts.simulator import PaymentOpened, Refund
@@ -139,6 +140,21 @@ def a_product(status: Any, at: datetime = NOW, *, of: UUID | None = None) -> Pro
     )
 
 
+def an_offer(of: UUID) -> ProductOffer:
+    """Return a product that is for sale, as a basket shows it."""
+    return ProductOffer(
+        product_id=of,
+        shop_id=new_id(),
+        shop_name="Clay",
+        shop_slug="clay",
+        slug="mug-1",
+        title="Mug",
+        unit_price=Price(1_500),
+        stock=4,
+        picture="/product/api/picture/1",
+    )
+
+
 def _auth() -> dict[type[Call[Any]], Pair]:
     buyer, shopkeeper, admin = account(Role.BUYER), account(Role.SELLER), account(Role.ADMIN)
     ids = [new_id() for _ in range(4)]
@@ -186,10 +202,14 @@ def _product() -> dict[type[Call[Any]], Pair]:
     mug, bowl, session_id = new_id(), new_id(), new_id()
     quoted = [QuotedLine(one, new_id(), "Mug", units, Price(1_500)) for one, units in ((mug, 3), (bowl, 2))]
     basket = [Line(mug, 1), Line(bowl, 2), Line(mug, 2)]
+    offers = [an_offer(mug), an_offer(bowl)]
     decided = a_product("rejected")
     return {
         product.ValidateProducts: Pair(
             lambda send: ProductClient(send).validate_products(basket), ProductsValidated(quoted)
+        ),
+        GetOffers: Pair(
+            lambda send: ProductClient(send).get_offers([mug, bowl, session_id]), Offers(offers, [session_id])
         ),
         product.HoldStock: Pair(lambda send: ProductClient(send).hold_stock(session_id, basket, NOW), Nothing()),
         product.ReleaseStock: Pair(

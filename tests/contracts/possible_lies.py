@@ -27,7 +27,8 @@ _POSSIBLE_BECAUSE: Final = {
         Product.slug Product.title Product.description Product.category Product.stock Product.shop_id Product.picture
         Product.created_at Product.shop_name Product.shop_slug Product.tags[]
         Product.tags/shorter Product.tags/reversed Product.tags/duplicated-item ListProducts:Product.id
-        QuotedLine.title QuotedLine.shop_id Price.amount
+        QuotedLine.title QuotedLine.shop_id Price.amount ProductOffer.shop_id ProductOffer.shop_name
+        ProductOffer.shop_slug ProductOffer.slug ProductOffer.title ProductOffer.stock ProductOffer.picture
         """,
     "only product knows its rules of moderation": """
         Moderation.score Moderation.decision Moderation.reasons/shorter Moderation.reasons/reversed
@@ -40,7 +41,7 @@ _POSSIBLE_BECAUSE: Final = {
     "a list in no particular order": """
         Accounts.accounts/reversed Accounts.missing/reversed Shops.shops/reversed Shops.missing/reversed
         EventsCompared.positions/reversed EventsCompared.gaps[]/reversed Gap.missing/reversed Gap.rejected/reversed
-        LogListed.lost/reversed
+        LogListed.lost/reversed Offers.offers/reversed Offers.missing/reversed
         """,
     "a page or a part may be shorter than its limit, and its cursor is opaque": """
         Page.items/shorter Page.next_cursor EventsRead.events/shorter LogRead.events/shorter

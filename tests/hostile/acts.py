@@ -1,8 +1,6 @@
 """An act for each call of each service: a public route or a job that makes the call, on a real database."""
 
-from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any, Final, cast
 from uuid import UUID
 
@@ -27,7 +25,6 @@ from nextbuy.contracts.auth import (
     ValidateSeller,
     ValidateUser,
 )
-from nextbuy.contracts.errors import AppError
 from nextbuy.contracts.message import Call
 from nextbuy.contracts.order import OrderClient, OrderPaid, ReadOrderEvents
 from nextbuy.contracts.product import (
@@ -40,6 +37,7 @@ from nextbuy.contracts.product import (
     ReleaseStock,
     ValidateProducts,
 )
+from nextbuy.contracts.product_offers import GetOffers
 from nextbuy.contracts.seller import (
     AccountStatusApplied,
     ApplyAccountStatus,
@@ -61,11 +59,6 @@ from nextbuy.notification.deps import Deps as NotificationDeps
 from nextbuy.notification.mailer import SmtpMailer, StoredMailer
 from nextbuy.notification.notify_accounts import notify_accounts
 from nextbuy.notification.send_mails import send_mails
-from nextbuy.order.expire_sessions import expire_sessions
-from nextbuy.order.payments import SimulatorPayments
-from nextbuy.order.recover_checkouts import recover_checkouts
-from nextbuy.order.refund_unmatched_payments import refund_unmatched_payments
-from nextbuy.order.release_due_holds import release_due_holds
 from nextbuy.simulator.deps import Deps as SimulatorDeps
 from nextbuy.simulator.webhook_dispatcher import WebhookDispatcher
 from tests.analytics.projection_harness import ProjectionHarness
@@ -79,81 +72,11 @@ from tests.hostile.listing_acts import (
     view_of_hidden_product,
     view_of_hidden_shop,
 )
+from tests.hostile.order_acts import addition_to_basket, checkout, refund, release
 from tests.inbound import handle, inbound
 from tests.kafka.sample_deps import sample_deps
 from tests.lying_callee import Act, LyingCallee, job, request
 from tests.notification.test_drafts import order_created
-from tests.order.market import Market
-
-
-async def _market(world: World) -> tuple[Market, LyingCallee]:
-    market = Market(await world.open_database("order"))
-    callee = world.callee(market.calls)
-    market.deps = replace(
-        market.deps,
-        auth=AuthClient(callee.send),
-        product=ProductClient(callee.send),
-        seller=SellerClient(callee.send),
-        payments=SimulatorPayments(callee.send, "http://shop.test"),
-    )
-    return market, callee
-
-
-async def checkout(world: World) -> Act:
-    """A buyer checks out two products."""
-    market, callee = await _market(world)
-    products = [market.product(market.shop(), stock=1_000_000) for _ in range(2)]
-    body = {"lines": [{"product_id": one, "quantity": 2} for one in products]}
-    run = request(nextbuy.order.service.SERVICE, market.deps, market.buyer, "POST", "create-payment-session", body)
-    return Act(callee=callee, database=market.database, run=run)
-
-
-async def refund(world: World) -> Act:
-    """A job refunds a checkout that was paid with a wrong amount."""
-    market, callee = await _market(world)
-    product = market.product(market.shop(), stock=1_000_000)
-
-    async def pay_too_little() -> None:
-        await market.recover()
-        session = await market.create_payment_session((product, 1))
-        callee.fails, fails = True, callee.fails
-        with suppress(AppError):
-            await market.deliver(market.paid_event(session, amount_total=1))
-        callee.fails = fails
-        await market.expire_claims()
-
-    run = job(lambda: recover_checkouts(market.deps))
-    return Act(callee=callee, database=market.database, run=run, prepare=pay_too_little)
-
-
-async def refund_of_unmatched_payment(world: World) -> Act:
-    """A job refunds a payment that belongs to no checkout."""
-    market, callee = await _market(world)
-
-    async def pay_for_nothing() -> None:
-        await market.recover()
-        event = market.provider_event("checkout.session.completed", new_id(), id=f"pay_{new_id().hex}", amount_total=5)
-        await market.deliver(event)
-        await market.expire_claims()
-
-    run = job(lambda: refund_unmatched_payments(market.deps))
-    return Act(callee=callee, database=market.database, run=run, prepare=pay_for_nothing)
-
-
-async def release(world: World) -> Act:
-    """A job releases the units of a checkout that was not paid in time."""
-    market, callee = await _market(world)
-    product = market.product(market.shop(), stock=1_000_000)
-
-    async def let_expire() -> None:
-        await market.recover()
-        await market.create_payment_session((product, 1))
-        market.now += timedelta(minutes=31)
-        await expire_sessions(market.deps)
-        await market.expire_claims()
-
-    run = job(lambda: release_due_holds(market.deps))
-    return Act(callee=callee, database=market.database, run=run, prepare=let_expire)
 
 
 def of_admin(method: str, path: str, body: object = None) -> MakeAct:
@@ -304,6 +227,7 @@ async def dead_letters(world: World) -> Act:
 _ID: Final = UUID(int=1)
 ACTS: Final[dict[tuple[str, type[Call[Any]]], MakeAct]] = {
     **{("order", call): checkout for call in (ValidateUser, ValidateProducts, GetShops, OpenPayment)},
+    ("order", GetOffers): addition_to_basket,
     ("order", RefundPayment): refund,
     ("order", ReleaseStock): release,
     **{("product", call): listing for call in (ValidateSeller, ValidateShopOwner)},

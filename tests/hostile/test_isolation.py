@@ -79,6 +79,11 @@ OWNED: Final[dict[str, dict[str, int]]] = {
     "auth POST refresh-session": dict.fromkeys(ROLES, 401),
     "order POST payment-webhook": dict.fromkeys(ROLES, 400),
     "simulator POST pay/{payment_id}": dict.fromkeys(ROLES, 422),
+    # Anyone has a basket, but a buyer's own needs a login that has not ended.
+    **{
+        f"order {where}": {**dict.fromkeys(ROLES, status), "suspended": 403, "logged_out": 401}
+        for where, status in (("GET basket", 200), ("PUT basket", 200), ("POST add-to-basket", 404))
+    },
     # Nothing is stuck there.
     **{
         f"{service} POST stuck/{{id}}/{action}": {"admin": 404}
@@ -107,6 +112,8 @@ BODIES: Final[dict[str, object]] = {
         "price": {"amount": 100},
         "stock": 1,
     },
+    "order PUT basket": {"lines": []},
+    "order POST add-to-basket": {"product_id": str(new_id()), "quantity": 1},
     "product POST report-activity": {"items": [{"product_id": str(new_id()), "action": "viewed"}]},
     "simulator POST pay/{payment_id}": {"card_number": "1"},
 }

@@ -19,7 +19,8 @@ from tests.contracts.honest_replies import as_json, honest_pairs
 from tests.contracts.lies import lies
 from tests.contracts.possible_lies import entries
 from tests.hostile.act_world import MakeAct, World
-from tests.hostile.acts import ACTS, refund_of_unmatched_payment
+from tests.hostile.acts import ACTS
+from tests.hostile.order_acts import refund_of_unmatched_payment
 from tests.lying_callee import assert_no_lie_has_an_effect
 
 

@@ -16,6 +16,7 @@ from nextbuy.contracts.product import (
     UpdateStock,
     ValidateProducts,
 )
+from nextbuy.contracts.product_offers import GetOffers, Offers, ProductOffer
 from nextbuy.contracts.values import Nothing, Price, new_id
 from nextbuy.product.model import ProductNotFound, SessionClosed, SoldOut
 
@@ -36,6 +37,7 @@ class FakeProduct:
         """A reply for each call that the order service makes."""
         return {
             ValidateProducts: self.validate_products,
+            GetOffers: self.get_offers,
             HoldStock: self.hold_stock,
             ReleaseStock: self.release_stock,
             UpdateStock: self.update_stock,
@@ -57,6 +59,26 @@ class FakeProduct:
         """Price all lines, or refuse."""
         self._require(call.lines)
         return ProductsValidated([self.priced(line) for line in call.lines])
+
+    def get_offers(self, call: GetOffers) -> Offers:
+        """Return the products that exist, and the ids of the others."""
+        found = [one for one in dict.fromkeys(call.product_ids) if one in self.products]
+        return Offers([self.offer(one) for one in found], list(set(call.product_ids) - set(found)))
+
+    def offer(self, product_id: UUID) -> ProductOffer:
+        """Return a product as a basket shows it."""
+        shop_id, price = self.products[product_id]
+        return ProductOffer(
+            product_id=product_id,
+            shop_id=shop_id,
+            shop_name="Shop",
+            shop_slug="shop",
+            slug="thing",
+            title="Thing",
+            unit_price=price,
+            stock=self.stock[product_id],
+            picture="/product/api/picture/thing",
+        )
 
     def hold_stock(self, call: HoldStock) -> Nothing:
         """Hold all lines once, unless the session was released."""

@@ -22,7 +22,6 @@ from nextbuy.kit.storage.database import Database
 from nextbuy.kit.stuck import GiveUp
 from nextbuy.kit.wire import Request, Response
 from nextbuy.order.create_payment_session import (
-    BasketLine,
     CreatePaymentSession,
     DeliveryAddress,
     PaymentSessionCreated,
@@ -31,6 +30,7 @@ from nextbuy.order.create_payment_session import (
 from nextbuy.order.deps import Deps
 from nextbuy.order.expire_sessions import expire_sessions
 from nextbuy.order.give_up_stuck import give_up_stuck
+from nextbuy.order.model import BasketLine
 from nextbuy.order.payment_webhook import payment_webhook
 from nextbuy.order.payments import SimulatorPayments
 from nextbuy.order.recover_checkouts import recover_checkouts

@@ -2,57 +2,15 @@
 
 import asyncio
 import json
-import time
 from typing import Any
 
 import pytest
-from joserfc.jwk import ECKey
 
-from nextbuy.contracts.auth import Account, ValidateUser
-from nextbuy.contracts.values import Role, new_id
-from nextbuy.kit.http.app import App
-from nextbuy.kit.http.tokens import Identity, TokenVerifier, sign_token
-from nextbuy.kit.service_identity import ServiceIdentity
-from nextbuy.kit.wire import Request, Response
-from nextbuy.order.deps import Deps
-from nextbuy.order.service import SERVICE
+from nextbuy.contracts.values import Role
+from nextbuy.kit.wire import Request
 from tests.callers import GATEWAY, account
+from tests.order.http_client import HttpClient
 from tests.order.market import Market
-
-KEY = ECKey.generate_key("P-256")
-
-
-class HttpClient:
-    """A client of the service, with tokens for accounts."""
-
-    def __init__(self, market: Market) -> None:
-        self._calls = market.calls
-
-        async def load() -> dict[str, str]:
-            return {"k": KEY.as_pem(private=False).decode()}
-
-        self.app: App[Deps] = App(
-            SERVICE,
-            market.deps,
-            identity=ServiceIdentity(b"0123456789abcdef", "order"),
-            verifier=TokenVerifier(load),
-            database=market.database,
-        )
-
-    async def request(
-        self, method: str, path: str, body: object = None, *, by: Account | None = None, key: str | None = None
-    ) -> Response:
-        """Send a request; a body of bytes is sent unchanged."""
-        headers = {"content-type": "application/json"}
-        if by is not None:
-            self._calls.replies[ValidateUser] = by
-            identity = Identity(by.id, by.role, new_id(), time.time() + 900)
-            headers["authorization"] = f"Bearer {sign_token(identity, kid='k', key=KEY)}"
-        if key is not None:
-            headers["idempotency-key"] = key
-        raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
-        path, _, query = path.partition("?")
-        return await self.app.handle(Request(method, f"/order/api/{path}", query, headers, raw, sender=GATEWAY))
 
 
 @pytest.fixture

@@ -11,9 +11,11 @@ from nextbuy.contracts.auth import Account
 from nextbuy.contracts.errors import Conflict, NotFound
 from nextbuy.contracts.message import Call
 from nextbuy.contracts.product import HoldStock, Line, ProductClient, ReleaseStock, UpdateStock, ValidateProducts
+from nextbuy.contracts.product_offers import GetOffers
 from nextbuy.contracts.values import new_id
 from nextbuy.kit.clock import utc_now
 from nextbuy.kit.observability.telemetry import Journal
+from nextbuy.product.get_offers import get_offers
 from nextbuy.product.hold_stock import hold_stock
 from nextbuy.product.release_stock import release_stock
 from nextbuy.product.update_stock import update_stock
@@ -80,6 +82,7 @@ async def _real(open_database: OpenDatabase) -> ProductUnderTest:
 
     replies: dict[type[Call[Any]], object] = {
         ValidateProducts: lambda call: validate_products(harness.deps, call),
+        GetOffers: lambda call: get_offers(harness.deps, call),
         HoldStock: lambda call: hold_stock(harness.deps, call),
         ReleaseStock: lambda call: release_stock(harness.deps, call),
         UpdateStock: lambda call: update_stock(harness.deps, call),
@@ -100,6 +103,14 @@ async def test_validated_lines_have_the_price_of_the_product(products: ProductUn
 
     assert (line.product_id, line.quantity, line.unit_price.amount) == (kettle, 3, 2_500)
     assert await products.stock(kettle) == 3
+
+
+async def test_offers_are_the_products_that_exist(products: ProductUnderTest) -> None:
+    kettle = await products.add(3)
+
+    offers = await products.client.get_offers([new_id(), kettle])
+
+    assert {one: (offer.unit_price.amount, offer.stock) for one, offer in offers.items()} == {kettle: (2_500, 3)}
 
 
 async def test_lines_beyond_the_stock_and_unknown_products_are_not_validated(products: ProductUnderTest) -> None:

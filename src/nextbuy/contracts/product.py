@@ -17,6 +17,7 @@ from nextbuy.contracts.checks import (
     require_page,
 )
 from nextbuy.contracts.message import Call, Client, Event, EventsRead
+from nextbuy.contracts.product_offers import GetOffers, ProductOffer, require_offers
 from nextbuy.contracts.product_version import MAX_VERSIONS, ProductEtag, ProductVersion
 from nextbuy.contracts.seller import Shop
 from nextbuy.contracts.values import (
@@ -321,6 +322,11 @@ class ProductClient(Client):
                 require_equal(f"lines[{index}].quantity", line.quantity, asked.quantity)
 
         return (await self._send(ValidateProducts(lines=lines), check)).lines
+
+    async def get_offers(self, product_ids: list[UUID]) -> dict[UUID, ProductOffer]:
+        """Return the products for sale among these, by their ids."""
+        reply = await self._send(GetOffers(product_ids=product_ids), partial(require_offers, product_ids))
+        return {offer.product_id: offer for offer in reply.offers}
 
     async def copy_shop(self, shop: Shop) -> None:
         """Store the status of a shop at once; its event does so too, later."""

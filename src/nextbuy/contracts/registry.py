@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from nextbuy.contracts import auth, order, product, seller, simulator, traces
+from nextbuy.contracts import auth, order, product, product_offers, seller, simulator, traces
 from nextbuy.contracts.comparison import list_logged_events_of, missing_events_of, read_logged_events_of
 from nextbuy.contracts.delivery import receive_events_of
 from nextbuy.contracts.message import Call, Event
@@ -31,6 +31,7 @@ CALLS: Final[tuple[type[Call[Any]], ...]] = (
     seller.ApplyAccountStatus,
     seller.ReadSellerEvents,
     product.ValidateProducts,
+    product_offers.GetOffers,
     product.HoldStock,
     product.ReleaseStock,
     product.UpdateStock,

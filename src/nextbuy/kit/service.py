@@ -56,6 +56,8 @@ class Route(Struct, frozen=True, kw_only=True):
     idempotent: bool
     takes_if_match: bool
     """Whether the act checks the condition of an If-Match header (`Caller.if_match`)."""
+    checks_token: bool
+    """Whether an access token must be valid if there is one, although anyone may use the route without."""
 
     def operation_id(self, service: str) -> str:
         """Return the OpenAPI operation id, `post_order_create_payment_session` for example."""
@@ -128,9 +130,27 @@ class Service(Struct, frozen=True, kw_only=True):
     """`shutdown(deps)` is awaited when the process stops."""
 
 
-def get(path: str, act: Act, *, who: Sequence[Role] | None = None, raw: RawContent | None = None) -> Route:
+def get(
+    path: str,
+    act: Act,
+    *,
+    who: Sequence[Role] | None = None,
+    raw: RawContent | None = None,
+    checks_token: bool = False,
+) -> Route:
     """Declare `GET /<service>/api/<path>`, answered by `act(deps, caller[, request])`; `who` is None for anyone."""
-    return _route("GET", path, act, who, status=200, raw=raw, body_limit=0, idempotent=True, takes_if_match=False)
+    return _route(
+        "GET",
+        path,
+        act,
+        who,
+        status=200,
+        raw=raw,
+        body_limit=0,
+        idempotent=True,
+        takes_if_match=False,
+        checks_token=checks_token,
+    )
 
 
 def post(  # noqa: PLR0913
@@ -142,22 +162,47 @@ def post(  # noqa: PLR0913
     raw: RawContent | None = None,
     body_limit: int = BODY_LIMIT,
     if_match: bool = False,
+    checks_token: bool = False,
 ) -> Route:
     """Declare `POST /<service>/api/<path>`; `status` is that of success, `body_limit` in bytes.
 
     With `if_match`, the act checks the header If-Match.
     """
     return _route(
-        "POST", path, act, who, status=status, raw=raw, body_limit=body_limit, idempotent=False, takes_if_match=if_match
+        "POST",
+        path,
+        act,
+        who,
+        status=status,
+        raw=raw,
+        body_limit=body_limit,
+        idempotent=False,
+        takes_if_match=if_match,
+        checks_token=checks_token,
     )
 
 
 def put(
-    path: str, act: Act, *, who: Sequence[Role] | None = None, body_limit: int = BODY_LIMIT, if_match: bool = False
+    path: str,
+    act: Act,
+    *,
+    who: Sequence[Role] | None = None,
+    body_limit: int = BODY_LIMIT,
+    if_match: bool = False,
+    checks_token: bool = False,
 ) -> Route:
     """Declare `PUT /<service>/api/<path>`; `body_limit` is in bytes. With `if_match`, the act checks If-Match."""
     return _route(
-        "PUT", path, act, who, status=200, raw=None, body_limit=body_limit, idempotent=False, takes_if_match=if_match
+        "PUT",
+        path,
+        act,
+        who,
+        status=200,
+        raw=None,
+        body_limit=body_limit,
+        idempotent=False,
+        takes_if_match=if_match,
+        checks_token=checks_token,
     )
 
 
@@ -197,6 +242,7 @@ def _route(  # noqa: PLR0913
     body_limit: int,
     idempotent: bool,
     takes_if_match: bool,
+    checks_token: bool,
 ) -> Route:
     hints = typing.get_type_hints(act)
     parameters = list(inspect.signature(act).parameters)
@@ -215,6 +261,7 @@ def _route(  # noqa: PLR0913
         summary=_summary(act),
         idempotent=idempotent,
         takes_if_match=takes_if_match,
+        checks_token=checks_token,
     )
 
 

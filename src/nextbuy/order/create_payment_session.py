@@ -10,12 +10,13 @@ from nextbuy.contracts.errors import AppError, Conflict
 from nextbuy.contracts.order import Address
 from nextbuy.contracts.product import Line, QuotedLine
 from nextbuy.contracts.simulator import PaymentOpened
-from nextbuy.contracts.values import MAX_LINES, NOT_BLANK, Money, Quantity, Timestamp, Title, new_id
+from nextbuy.contracts.values import MAX_LINES, NOT_BLANK, Money, Timestamp, Title, new_id
 from nextbuy.kit.http.caller import Caller
 from nextbuy.kit.observability import telemetry
 from nextbuy.order.deps import Deps
 from nextbuy.order.model import (
     PUBLIC_STATUS,
+    BasketLine,
     CheckoutExpired,
     PublicStatus,
     Session,
@@ -31,13 +32,6 @@ from nextbuy.order.store.transitions import KnownStep
 
 _OPENING_TIMEOUT: Final = timedelta(minutes=1)
 """After this time, a session without a payment page was interrupted by a crash, and expires."""
-
-
-class BasketLine(Struct, frozen=True):
-    """A product and its quantity."""
-
-    product_id: UUID
-    quantity: Quantity
 
 
 class DeliveryAddress(Struct, frozen=True):

@@ -26,7 +26,7 @@ from nextbuy.contracts.errors import Conflict, NotFound, Unavailable, Unprocessa
 from nextbuy.contracts.order import SoldLine
 from nextbuy.contracts.product import Line, PricedLine, QuotedLine, merge_lines
 from nextbuy.contracts.seller import Shop
-from nextbuy.contracts.values import MAX_QUANTITY, Money, total
+from nextbuy.contracts.values import MAX_QUANTITY, Money, Quantity, total
 
 TooManyUnits: Final = Unprocessable.of(
     "too-many-units", "Too many units of one product. Order at most 1,000 at a time."
@@ -198,6 +198,13 @@ class OrderDraft(Struct, frozen=True):
     def total(self) -> Money:
         """The sum of the lines."""
         return total([line.total for line in self.lines])
+
+
+class BasketLine(Struct, frozen=True):
+    """A product and its quantity."""
+
+    product_id: UUID
+    quantity: Quantity
 
 
 def merge_basket(lines: Sequence[Line]) -> list[Line]:

@@ -3,8 +3,10 @@
 from nextbuy.contracts.order import ReadOrderEvents, UnmatchedRefundReported
 from nextbuy.contracts.values import Role
 from nextbuy.kit.events.event_log import read_events
-from nextbuy.kit.service import ANYONE_LOGGED_IN, RawContent, Service, answers, get, job, post
+from nextbuy.kit.service import ANYONE_LOGGED_IN, RawContent, Service, answers, get, job, post, put
+from nextbuy.order.add_to_basket import add_to_basket
 from nextbuy.order.audit import audit
+from nextbuy.order.basket import basket
 from nextbuy.order.create_payment_session import create_payment_session
 from nextbuy.order.deps import Deps
 from nextbuy.order.expire_sessions import expire_sessions
@@ -17,8 +19,10 @@ from nextbuy.order.payment_webhook import payment_webhook
 from nextbuy.order.recover_checkouts import recover_checkouts
 from nextbuy.order.refund_unmatched_payments import refund_unmatched_payments
 from nextbuy.order.release_due_holds import release_due_holds
+from nextbuy.order.replace_basket import replace_basket
 from nextbuy.order.retry_stuck import retry_stuck
 from nextbuy.order.seller_orders import seller_orders
+from nextbuy.order.store.baskets import purge_guest_baskets
 from nextbuy.order.store.early_refunds import purge_early_refunds
 from nextbuy.order.store.sessions import purge_webhook_events
 from nextbuy.order.store.stuck import STUCK
@@ -31,6 +35,9 @@ SERVICE = Service(
     name="order",
     deps=Deps,
     routes=[
+        get("basket", basket, checks_token=True),
+        put("basket", replace_basket, if_match=True, checks_token=True),
+        post("add-to-basket", add_to_basket, checks_token=True),
         post("create-payment-session", create_payment_session, who=[Role.BUYER], status=201),
         get("payment-session/{session_id}", payment_session, who=[Role.BUYER]),
         post("payment-webhook", payment_webhook, raw=RawContent(("application/json",), ("application/json",))),
@@ -53,6 +60,7 @@ SERVICE = Service(
         job("refund-unmatched-payments", refund_unmatched_payments, every=1.0, idle=5.0),
         job("purge-early-refunds", lambda deps: purge_early_refunds(deps.database), every=600.0),
         job("purge-webhook-events", lambda deps: purge_webhook_events(deps.database), every=600.0),
+        job("purge-guest-baskets", lambda deps: purge_guest_baskets(deps.database), every=600.0),
     ],
     status=[STUCK.status],
 )

@@ -20,6 +20,7 @@ from nextbuy.contracts.product import (
     UpdateStock,
     ValidateProducts,
 )
+from nextbuy.contracts.product_offers import GetOffers
 from nextbuy.contracts.seller import SHOP_EVENTS
 from nextbuy.contracts.values import Role
 from nextbuy.kit.events.event_log import read_events
@@ -35,6 +36,7 @@ from nextbuy.product.flush_activity import flush_activity
 from nextbuy.product.get_activity import get_activity
 from nextbuy.product.get_all_products import get_all_products
 from nextbuy.product.get_categories import get_categories
+from nextbuy.product.get_offers import get_offers
 from nextbuy.product.get_product import get_product
 from nextbuy.product.get_products import get_products
 from nextbuy.product.get_shop_products import get_shop_products
@@ -68,6 +70,7 @@ SERVICE: Final = Service(
     ],
     calls=[
         answers(ValidateProducts, validate_products),
+        answers(GetOffers, get_offers),
         answers(HoldStock, hold_stock),
         answers(ReleaseStock, release_stock),
         answers(UpdateStock, update_stock),

@@ -28,7 +28,7 @@ _HEADERS: Final[dict[int, Json]] = {
 def statuses_of(route: Route) -> list[int]:
     """Return the statuses of the errors that a route can answer with."""
     found = {*_GATEWAY, *_SERVICE, *(kind.status for kind in raised_by(route.act))}
-    if route.who is not None:
+    if route.who is not None or route.checks_token:
         found |= {401, 403}
     if "{" in route.path:
         found.add(404)

@@ -171,6 +171,8 @@ def _operation(service: str, route: Route, schemas: Schemas) -> Json:
         "x-who": "anyone" if route.who is None else sorted(role.value for role in route.who),
     }
     operation["security"] = [] if route.who is None else [{"bearer": []}, {"cookie": []}]
+    if route.checks_token:
+        operation["security"] = [{}, {"bearer": []}, {"cookie": []}]
     fields: Json = {} if route.raw else schemas.whole(route.request).get("properties", {})
     required = [] if route.raw else schemas.whole(route.request).get("required", [])
     parameters: list[Json] = [

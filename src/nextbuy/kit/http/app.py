@@ -29,6 +29,7 @@ from nextbuy.kit.http.tokens import (
     ACCESS_COOKIE,
     InvalidToken,
     TokenVerifier,
+    access_tokens,
     expired_cookies,
     sent_by_cookie,
     tokens_of,
@@ -191,7 +192,7 @@ class App(Generic[Deps]):
         return await self._act_once(self._database, route, caller, decoded, served)
 
     async def _caller(self, route: Route, request: Request, served: ServedRequest) -> Caller:
-        """Return the caller of a request; an invalid token is an error only if the route needs an account.
+        """Return the caller of a request; an invalid token is an error only if the route needs or checks it.
 
         The response then deletes a cookie with an invalid token. If several were sent, it deletes cookies of other
         paths than ours, and ours only if all are invalid.
@@ -208,7 +209,7 @@ class App(Generic[Deps]):
             token, identity = await self._verifier.verify_first(tokens)
             note_id("account", identity.account_id)
         except (Unauthenticated, Forbidden) as error:
-            if route.who is None:
+            if route.who is None and not (route.checks_token and access_tokens(headers)):
                 return anonymous
             if isinstance(error, InvalidToken) and sent_by_cookie(headers):
                 served.headers = expired_cookies(ACCESS_COOKIE, request.path, ours=True)

@@ -23,6 +23,8 @@ ISSUER: Final = "nextbuy"
 ALGORITHM: Final = "ES256"
 ACCESS_COOKIE: Final = "nextbuy_access"
 CSRF_COOKIE: Final = "nextbuy_csrf"
+BASKET_COOKIE: Final = "nextbuy_basket"
+"""The token of a guest's basket."""
 CSRF_HEADER: Final = "x-csrf-token"
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _MAX_VERIFIED: Final = 16
@@ -208,6 +210,12 @@ def cookies_of(headers: Mapping[str, str], name: str) -> list[str]:
 def sent_by_cookie(headers: Mapping[str, str]) -> bool:
     """Return whether cookies carry the access tokens of a request."""
     return _bearer_token(headers) is None
+
+
+def basket_cookie(public_url: str, value: str, max_age: int) -> str:
+    """Return the Set-Cookie header of a guest's basket, which lives `max_age` seconds; 0 deletes it."""
+    secure = "; Secure" if public_url.startswith("https://") else ""
+    return f"{BASKET_COOKIE}={value}; Path=/; Max-Age={max_age}; HttpOnly; SameSite=Lax{secure}"
 
 
 def expired_cookies(name: str, path: str, *, ours: bool) -> list[tuple[str, str]]:

@@ -12,7 +12,7 @@ _SECRETS: Final = re.compile(
     r"""
     eyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?                                      # an access token (JWT), also if it was cut
   | (?i:\b(?:bearer|basic)\s+)[\w.+/=~-]+                                  # the Authorization header
-  | (?i:\bnextbuy_(?:access|refresh|csrf)\s*=\s*)[^\s;,"'\\]+              # cookies of the marketplace
+  | (?i:\bnextbuy_(?:access|refresh|csrf|basket)\s*=\s*)[^\s;,"'\\]+       # cookies of the marketplace
   | (?i:\b(?:set-)?cookie["']?\s*[:=]\s*)[^\r\n"']+
   | [\w.!\#$%&'*+/=?^`{|}~-]+@[\w-]+(?:\.[\w-]+)+                         # an e-mail address
   | (?<=://)[^\s/@:]*:[^\s/@]+(?=@)                                        # user and password in a URL

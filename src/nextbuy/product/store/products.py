@@ -9,6 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from nextbuy.contracts.product import Moderation, Product
+from nextbuy.contracts.product_offers import ProductOffer
 from nextbuy.contracts.product_version import ProductVersion
 from nextbuy.contracts.values import Price
 from nextbuy.kit.storage.database import Executor, Row, Transaction, from_row
@@ -63,6 +64,11 @@ RETURNING {_VERSION}
 _OFFERS: Final = (
     f"SELECT p.id, p.shop_id, p.title, p.price_amount, p.currency, p.stock FROM {FOR_SALE} WHERE p.id = ANY($1)"  # noqa: S608
 )
+_SHOWN_OFFERS: Final = f"""
+SELECT p.id, p.shop_id, p.slug, p.title, p.category, p.price_amount, p.currency, p.stock, s.name AS shop_name,
+       coalesce(s.slug, s.shop_id::text) AS shop_slug
+  FROM {FOR_SALE} WHERE p.id = ANY($1)
+"""  # noqa: S608
 _PUBLIC: Final = f"SELECT {COLUMNS} FROM {FOR_SALE} WHERE p."  # noqa: S608
 _PUBLIC_BY_IDS: Final = f"{_PUBLIC}id = ANY($1)"
 _ANY: Final = f"SELECT {COLUMNS} FROM {OF_SHOPS} WHERE p."  # noqa: S608
@@ -198,6 +204,20 @@ async def get_offers(db: Executor, product_ids: list[UUID]) -> dict[UUID, Offer]
         row["id"]: from_row(Offer, row, product_id=row["id"], price=Price(row["price_amount"], row["currency"]))
         for row in rows
     }
+
+
+async def get_shown_offers(db: Executor, product_ids: list[UUID]) -> list[ProductOffer]:
+    """Return the products for sale among these ids, as a basket shows them."""
+    return [
+        from_row(
+            ProductOffer,
+            row,
+            product_id=row["id"],
+            unit_price=Price(row["price_amount"], row["currency"]),
+            picture=picture_path(row["id"], row["title"], row["category"]),
+        )
+        for row in await db.fetch(_SHOWN_OFFERS, product_ids)
+    ]
 
 
 async def read_picture_subject(db: Executor, product_id: UUID) -> PictureSubject | None:
