@@ -198,6 +198,19 @@ async def test_endless_head_is_refused_as_a_logged_problem(open_shop: OpenShop) 
     assert assert_refused(shop, found, 431)["slug"] == "headers-too-large"
 
 
+@pytest.mark.parametrize("size", [40_000, 65_535, 65_536, 200_000])
+@pytest.mark.parametrize("url", ["/product/api/{}", "/product/api/x?q={}"], ids=["path", "query"])
+@pytest.mark.parametrize("in_parts", [False, True], ids=["at once", "in parts"])
+async def test_longest_url_is_refused_as_too_long(open_shop: OpenShop, url: str, size: int, *, in_parts: bool) -> None:
+    shop = await open_shop()
+    sent = f"GET {url.format('a' * size)} HTTP/1.1\r\nhost: x\r\n\r\n".encode()
+    step = len(sent) // 3 + 1 if in_parts else len(sent)
+
+    found = await exchange(shop, *(sent[at : at + step] for at in range(0, len(sent), step)))
+
+    assert assert_refused(shop, found, 414)["slug"] == "url-too-long"
+
+
 async def test_requests_before_a_malformed_one_are_answered_first(open_shop: OpenShop) -> None:
     async def slow(_: Request) -> Response:
         await asyncio.sleep(0.05)

@@ -7,7 +7,8 @@ from urllib.parse import unquote_to_bytes
 
 from msgspec import Struct
 
-from nextbuy.contracts.errors import AppError, EndpointNotFound, Unprocessable
+from nextbuy.contracts.errors import EndpointNotFound, Unprocessable
+from nextbuy.kit.http.asgi import UrlTooLong
 from nextbuy.kit.observability.redaction import redact
 from nextbuy.kit.observability.telemetry import SpanContext
 from nextbuy.kit.wire import Request, Response
@@ -26,12 +27,6 @@ _PROGRAM_PATH: Final = re.compile(rb"/health(/.*)?|(.*/)?api(/.*)?", re.IGNORECA
 
 Answer = Callable[[Request, SpanContext, str], Awaitable[Response]]
 """A function of a request, the gateway's span, and the request's name in the log."""
-
-
-class UrlTooLong(AppError):
-    """The URL is too long."""
-
-    status, title, slug = 414, "URL too long", "url-too-long"
 
 
 InvalidQuery: Final = Unprocessable.of("query-not-utf-8", "The query is not UTF-8. Percent-encode text as UTF-8.")

@@ -44,6 +44,12 @@ class BodyTimeout(AppError):
     status, title, slug = 408, "Request timeout", "request-timeout"
 
 
+class UrlTooLong(AppError):
+    """The URL is too long."""
+
+    status, title, slug = 414, "URL too long", "url-too-long"
+
+
 class HeadersTooLarge(AppError):
     """The request has too many headers, or too long ones."""
 

@@ -14,10 +14,12 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from nextbuy.contracts.errors import AppError, BadRequest, MethodNotAllowed, Unavailable
-from nextbuy.kit.http.asgi import REFUSAL, HeadersTooLarge
+from nextbuy.kit.http.asgi import REFUSAL, HeadersTooLarge, UrlTooLong
 
 HEAD_LIMIT: Final = 32 * 1024
 """Bytes of a request line and its headers."""
+_HEADERS_TOO_LARGE: Final = f"The headers are too long. Send at most {HEAD_LIMIT} bytes."
+_URL_TOO_LONG: Final = f"The URL is too long. Send at most {HEAD_LIMIT} bytes."
 MAX_CONCURRENT: Final = 1_000
 """Connections, or requests on them, above which requests are refused."""
 _HOST: Final = re.compile(rb"(?:\[([0-9A-Fa-f:.]+)\]|(?:[A-Za-z0-9._~-]|%[0-9A-Fa-f]{2})+)(?::[0-9]{0,5})?")
@@ -64,7 +66,8 @@ class HttpProtocol(HttpToolsProtocol):
             return
         self._head_size += len(data)
         if self._head_size > HEAD_LIMIT and not self.transport.is_closing():
-            self._refuse(HeadersTooLarge(f"The headers are too long. Send at most {HEAD_LIMIT} bytes."))
+            # Headers follow the URL, so that without one the URL is what is too long.
+            self._refuse(HeadersTooLarge(_HEADERS_TOO_LARGE) if self.headers else UrlTooLong(_URL_TOO_LONG))
 
     def on_message_begin(self) -> None:
         """Begin a head."""
@@ -84,6 +87,9 @@ class HttpProtocol(HttpToolsProtocol):
             raise MethodNotAllowed.only("GET", "HEAD", "POST", "PUT", "DELETE")
         if self.parser.should_upgrade():
             return
+        if len(self.url) > HEAD_LIMIT:
+            # Beyond 65,535 bytes the parser refuses a URL as invalid.
+            raise UrlTooLong(_URL_TOO_LONG)
         _check_head(self.headers, self.parser.get_http_version())
         if max(len(self.connections), len(self.tasks)) >= MAX_CONCURRENT:
             raise Overloaded(retry_after=1)
