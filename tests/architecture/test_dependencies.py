@@ -23,7 +23,7 @@ ADDITIONS: Final[dict[str, dict[str, list[str]]]] = {
     # with one call of `DeliveryClient`. Admins read its dead letters.
     "kafka": {"auth": ["validate admin"]},
     # Notifications are read by the account that they are for, mails by admins.
-    "notification": {"auth": ["validate admin", "validate user", "get accounts"]},
+    "notification": {"auth": ["validate admin", "validate user", "get accounts", "issue links"]},
     # Projections are rebuilt from the event logs.
     "analytics": {
         "auth": ["validate admin", "validate user", "read events"],

@@ -9,7 +9,15 @@ import msgspec
 from msgspec import Raw, Struct
 
 from nextbuy.contracts import auth, delivery, order, product, seller, simulator
-from nextbuy.contracts.auth import Accounts, AuthClient, ChangedAccount, PublicKey, PublicKeys
+from nextbuy.contracts.auth import (
+    Accounts,
+    AuthClient,
+    ChangedAccount,
+    IssuedLink,
+    IssuedLinks,
+    PublicKey,
+    PublicKeys,
+)
 from nextbuy.contracts.comparison import (
     ComparedEvents,
     ComparisonClient,
@@ -155,6 +163,11 @@ def an_offer(of: UUID) -> ProductOffer:
     )
 
 
+def a_link(link_id: UUID) -> IssuedLink:
+    """Return a link with a token."""
+    return IssuedLink(link_id, "ada@example.test", f"{link_id.hex:-<43}")
+
+
 def _auth() -> dict[type[Call[Any]], Pair]:
     buyer, shopkeeper, admin = account(Role.BUYER), account(Role.SELLER), account(Role.ADMIN)
     ids = [new_id() for _ in range(4)]
@@ -173,6 +186,10 @@ def _auth() -> dict[type[Call[Any]], Pair]:
         ),
         auth.SetAccountStatus: Pair(
             lambda send: AuthClient(send).suspend_account(suspended.id, reason="spam", by=admin.id), suspended
+        ),
+        auth.IssueLinks: Pair(
+            lambda send: AuthClient(send).issue_links(ids),
+            IssuedLinks([a_link(one) for one in ids[:2]], ids[2:]),
         ),
     }
 

@@ -12,11 +12,12 @@ from tests.contracts.lies import Lie
 _POSSIBLE_BECAUSE: Final = {
     "only auth knows a person, and an account is known by its id": """
         Account.email Account.name GetAccounts:Account.role SetAccountStatus:ChangedAccount.role
-        ChangedAccount.email ChangedAccount.name ChangedAccount.position
+        ChangedAccount.email ChangedAccount.name ChangedAccount.position IssuedLink.email
         """,
     "only auth knows its keys; a token signed with another one is refused": """
         PublicKeys.keys/shorter PublicKeys.keys/reversed PublicKey.kid PublicKey.pem
         """,
+    "a token is random": "IssuedLink.token",
     "only seller knows its shops; the question names the shop or its seller, and never both": """
         Shop.name Shop.slug Shop.bio Shop.category Shop.version Seller.name Seller.email Seller.submitted_at
         ValidateShopOwner:Shop.id ValidateShopOwner:Shop.status DecideSeller:Shop.id ListSellers:Shop.id
@@ -39,7 +40,8 @@ _POSSIBLE_BECAUSE: Final = {
         PaymentOpened.payment_id PaymentOpened.url Refund.refund_id
         """,
     "a list in no particular order": """
-        Accounts.accounts/reversed Accounts.missing/reversed Shops.shops/reversed Shops.missing/reversed
+        Accounts.accounts/reversed Accounts.missing/reversed IssuedLinks.links/reversed IssuedLinks.missing/reversed
+        Shops.shops/reversed Shops.missing/reversed
         EventsCompared.positions/reversed EventsCompared.gaps[]/reversed Gap.missing/reversed Gap.rejected/reversed
         LogListed.lost/reversed Offers.offers/reversed Offers.missing/reversed
         """,

@@ -19,6 +19,8 @@ from nextbuy.contracts.auth import (
     AuthClient,
     ChangedAccount,
     GetAccounts,
+    IssuedLinks,
+    IssueLinks,
     ReadAuthEvents,
     SetAccountStatus,
     ValidateAdmin,
@@ -63,7 +65,7 @@ from nextbuy.simulator.deps import Deps as SimulatorDeps
 from nextbuy.simulator.webhook_dispatcher import WebhookDispatcher
 from tests.analytics.projection_harness import ProjectionHarness
 from tests.callers import account
-from tests.contracts.honest_replies import LATER, a_product, a_seller, a_shop
+from tests.contracts.honest_replies import LATER, a_link, a_product, a_seller, a_shop
 from tests.hostile.act_world import ADMIN, BUYER, CONFIRMED, SELLER, MakeAct, World
 from tests.hostile.listing_acts import (
     listing,
@@ -76,7 +78,7 @@ from tests.hostile.order_acts import addition_to_basket, checkout, refund, relea
 from tests.inbound import handle, inbound
 from tests.kafka.sample_deps import sample_deps
 from tests.lying_callee import Act, LyingCallee, job, request
-from tests.notification.test_drafts import order_created
+from tests.notification.test_drafts import order_created, reset_requested
 
 
 def of_admin(method: str, path: str, body: object = None) -> MakeAct:
@@ -111,14 +113,15 @@ def of_admin(method: str, path: str, body: object = None) -> MakeAct:
 
 
 async def _notification(world: World) -> tuple[NotificationDeps, LyingCallee]:
-    def accounts(call: GetAccounts) -> Accounts:
-        return Accounts([account(Role.BUYER, account_id=one) for one in call.account_ids])
-
-    callee = world.callee({GetAccounts: accounts})
-    database = await world.open_database("notification")
+    callee = world.callee(
+        {
+            GetAccounts: lambda call: Accounts([account(Role.BUYER, account_id=one) for one in call.account_ids]),
+            IssueLinks: lambda call: IssuedLinks([a_link(one) for one in call.link_ids]),
+        }
+    )
     deps = NotificationDeps(
         auth=AuthClient(callee.send),
-        database=database,
+        database=await world.open_database("notification"),
         mailer=StoredMailer(),
         public_url="http://shop.test",
         journal=Journal(),
@@ -127,13 +130,13 @@ async def _notification(world: World) -> tuple[NotificationDeps, LyingCallee]:
 
 
 async def mail(world: World) -> Act:
-    """A job sends the mails about an order to its buyer and its seller."""
+    """A job sends the mails about an order to its buyer and its seller, and a mail with a link."""
     deps, callee = await _notification(world)
     with_server = replace(deps, mailer=SmtpMailer(Smtp(host="mail.test", sender="shop@nextbuy.test")))
 
     async def notify() -> None:
         await deps.database.execute("DELETE FROM mails")
-        await handle(notify_accounts, with_server, inbound(order_created()))
+        await handle(notify_accounts, with_server, inbound(order_created()), inbound(reset_requested()))
 
     return Act(callee=callee, database=deps.database, run=job(lambda: send_mails(deps)), prepare=notify)
 
@@ -243,6 +246,7 @@ ACTS: Final[dict[tuple[str, type[Call[Any]]], MakeAct]] = {
     ("admin", ListSellers): of_admin("GET", "get-pending-sellers"),
     ("admin", ListProducts): of_admin("GET", "get-pending-products"),
     ("notification", GetAccounts): mail,
+    ("notification", IssueLinks): mail,
     ("notification", ValidateUser): of_notification(BUYER, "POST", "read-all-notifications"),
     ("notification", ValidateAdmin): of_notification(ADMIN, "GET", "mails"),
     **{("analytics", call): rebuild for call in (ReadAuthEvents, ReadSellerEvents, ReadProductEvents, ReadOrderEvents)},

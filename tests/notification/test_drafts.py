@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from nextbuy.contracts.auth import LoginsSlowed
+from nextbuy.contracts.auth import LoginsSlowed, PasswordChanged, PasswordResetRequested
 from nextbuy.contracts.message import Event
 from nextbuy.contracts.order import (
     OrderCreated,
@@ -84,6 +84,10 @@ def product_event(kind: type[Any], **more: object) -> Event:
     return event
 
 
+def reset_requested() -> PasswordResetRequested:
+    return PasswordResetRequested(account_id=BUYER, link_id=new_id())
+
+
 NOTIFIED: dict[str, tuple[Event, UUID, str]] = {
     "payment-failed": (
         PaymentFailed(session_id=SESSION, buyer_id=BUYER, reason="card expired"),
@@ -119,6 +123,12 @@ NOTIFIED: dict[str, tuple[Event, UUID, str]] = {
         "Reason: Blurred!",
     ),
     "logins-slowed": (LoginsSlowed(account_id=BUYER), BUYER, "wrong passwords were entered"),
+    "password-reset": (
+        reset_requested(),
+        BUYER,
+        "It is valid for 30 minutes, and works once.",
+    ),
+    "password-changed": (PasswordChanged(account_id=BUYER, how="reset"), BUYER, "All devices were signed out."),
 }
 
 

@@ -1,4 +1,4 @@
-"""Throttling of failed logins, per client and e-mail, per e-mail, and per network.
+"""Throttling of failed logins, per client and e-mail, per e-mail, and per network, and of other attempts per network.
 
 Failures are forgotten one after another at a fixed rate; a login is refused while as many as the limit of its scope are
 remembered. A refused login does not count, so that the wait never exceeds one interval, and no guess renews it.
@@ -21,6 +21,7 @@ from nextbuy.auth.deps import Deps
 from nextbuy.auth.model import FailureScope, KnownClients, LoginLocked, login_wait
 from nextbuy.auth.sessions import DEVICE_COOKIE
 from nextbuy.contracts.auth import Account
+from nextbuy.contracts.errors import TooManyRequests
 from nextbuy.kit.http.caller import Caller
 from nextbuy.kit.http.client_network import client_network
 from nextbuy.kit.http.tokens import cookies_of
@@ -72,19 +73,36 @@ def failure_subjects(
     return subjects
 
 
-async def require_attempt(deps: Deps, subjects: Subjects) -> None:
-    """Raise TooManyRequests if too many failures are remembered."""
-    _require_attempt(deps, subjects, await store.failures(deps.database, list(subjects.values())))
+def network_subjects(deps: Deps, scope: FailureScope, caller: Caller) -> Subjects:
+    """Return the subject of attempts of another kind, by the network of their client; none if it has no limits."""
+    network = client_network(caller.ip_address)
+    if not network or not deps.settings.rate_limits:
+        return {}
+    return {scope: _hash(deps, f"network-{scope.name.lower()}", network)}
 
 
-async def count_failure(deps: Deps, subjects: Subjects, account: Account | None) -> None:
-    """Count a failed login; raise TooManyRequests, and count nothing, if others have reached a limit meanwhile."""
-    now, account_id = deps.clock(), None if account is None else account.id
+async def require_attempt(deps: Deps, subjects: Subjects, *, refusal: type[TooManyRequests] = LoginLocked) -> None:
+    """Raise `refusal` if too many failures are remembered."""
+    _require_attempt(deps, subjects, await store.failures(deps.database, list(subjects.values())), refusal)
+
+
+async def count_failure(
+    deps: Deps, subjects: Subjects, account: Account | None, *, refusal: type[TooManyRequests] = LoginLocked
+) -> None:
+    """Count a failed attempt; raise `refusal`, and count nothing, if others have reached a limit meanwhile."""
     async with deps.database.transaction() as tx:
-        for scope, subject in subjects.items():
-            owner = None if scope is FailureScope.NETWORK else account_id
-            if not await store.count_failure(tx, subject, owner, at=now, limit=scope.limit, interval=scope.interval):
-                raise LoginLocked(retry_after=scope.interval.total_seconds())
+        await count_attempt(deps, tx, subjects, account, refusal=refusal)
+
+
+async def count_attempt(
+    deps: Deps, tx: Transaction, subjects: Subjects, account: Account | None, *, refusal: type[TooManyRequests]
+) -> None:
+    """Count an attempt in a transaction; raise `refusal` if a limit is reached."""
+    now, account_id = deps.clock(), None if account is None else account.id
+    for scope, subject in subjects.items():
+        owner = None if scope is FailureScope.NETWORK else account_id
+        if not await store.count_failure(tx, subject, owner, at=now, limit=scope.limit, interval=scope.interval):
+            raise refusal(retry_after=scope.interval.total_seconds())
 
 
 async def clear_failures(deps: Deps, tx: Transaction, subjects: Subjects) -> None:
@@ -131,13 +149,15 @@ def _network(deps: Deps, client: Client, account: Account) -> bytes:
     return _hash(deps, "known-network", str(account.id), client.network)
 
 
-def _require_attempt(deps: Deps, subjects: Subjects, remembered: store.Failures) -> None:
+def _require_attempt(
+    deps: Deps, subjects: Subjects, remembered: store.Failures, refusal: type[TooManyRequests] = LoginLocked
+) -> None:
     now = deps.clock()
     waits = [
         login_wait(scope, remembered[subject], now) for scope, subject in subjects.items() if subject in remembered
     ]
     if (wait := max(waits, default=0.0)) > 0:
-        raise LoginLocked(retry_after=wait)
+        raise refusal(retry_after=wait)
 
 
 def _hash(deps: Deps, *parts: str) -> bytes:

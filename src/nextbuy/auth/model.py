@@ -1,8 +1,8 @@
-"""The rules of accounts: valid e-mails, names and passwords, lifetimes of tokens, and limits of failed logins."""
+"""The rules of accounts: valid e-mails, names and passwords, lifetimes of tokens and links, and limits of attempts."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from enum import Enum, unique
+from enum import Enum, StrEnum, unique
 from typing import Annotated, Final
 from unicodedata import normalize
 from uuid import UUID
@@ -48,6 +48,15 @@ LoginLocked: Final = TooManyRequests.of(
     "login-locked", "Too many failed logins. Wait up to two minutes, then try again."
 )
 LoginBusy: Final = TooManyRequests.of("login-busy", "Too many logins at the moment. Wait a second, then try again.")
+TooManyAttempts: Final = TooManyRequests.of(
+    "too-many-attempts", "Too many failed attempts. Wait up to two minutes, then try again."
+)
+MailLimit: Final = TooManyRequests.of(
+    "mail-limit", "Too many mails were requested from your network. Wait ten minutes, then try again."
+)
+LinkInvalid: Final = Conflict.of(
+    "link-invalid", "This link has expired or was used before. Request a new one, and use the link in the latest mail."
+)
 AccountChanged: Final = Conflict.of("account-changed", "The account changed during this login. Log in again.")
 Suspended: Final = Forbidden.of("suspended", "This account is suspended. Only an admin can reinstate it.")
 OwnAccount: Final = Conflict.of("own-account", "You cannot suspend your own account. Ask another admin.")
@@ -63,7 +72,7 @@ RefreshTokenReused: Final = Unauthenticated.of(
 
 @unique
 class FailureScope(Enum):
-    """A subject of failed logins: the limit of remembered failures, and how long each is remembered."""
+    """A subject of failed attempts: the limit of remembered failures, and how long each is remembered."""
 
     CLIENT = (10, timedelta(minutes=2))
     """An e-mail with a network, or with a known device."""
@@ -71,6 +80,10 @@ class FailureScope(Enum):
     """An e-mail, from all clients that its account does not know: the bound for guesses from many networks."""
     NETWORK = (50, timedelta(minutes=1))
     """A network, for all e-mails whose account does not know it."""
+    TOKEN = (30, timedelta(minutes=2))
+    """A network, for tokens of links; they have 256 random bits, so that no guess is ever right."""
+    MAIL = (20, timedelta(minutes=10))
+    """A network, for requests of mails by a visitor; each counts as a failure."""
 
     def __init__(self, limit: int, interval: timedelta) -> None:
         self.limit = limit
@@ -135,6 +148,28 @@ class Credentials(Struct, frozen=True):
     account: Account
     suspended: bool
     password_hash: str
+
+
+class LinkPurpose(StrEnum):
+    """The purpose of a link that is sent by mail."""
+
+    RESET_PASSWORD = "reset-password"  # noqa: S105  not a password
+
+
+LINK_LIFE: Final = {LinkPurpose.RESET_PASSWORD: timedelta(minutes=30)}
+"""How long a link is valid after it was requested."""
+MAX_MAILS: Final = 5
+"""Mails of one purpose that an account gets in `MAIL_INTERVAL`."""
+MAIL_INTERVAL: Final = timedelta(days=1)
+
+
+class Link(Struct, frozen=True):
+    """A valid link, with its account and the account's e-mail address."""
+
+    id: UUID
+    purpose: LinkPurpose
+    account_id: UUID
+    email: str
 
 
 class KnownClients(Struct, frozen=True):

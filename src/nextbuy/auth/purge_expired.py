@@ -1,4 +1,4 @@
-"""Job: purge expired refresh tokens, ended login sessions and old login failures."""
+"""Job: purge expired refresh tokens and links, ended login sessions and old failures."""
 
 from nextbuy.auth import store
 from nextbuy.auth.deps import Deps

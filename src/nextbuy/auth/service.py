@@ -6,13 +6,17 @@ from nextbuy.auth.convert_emails import convert_emails
 from nextbuy.auth.deps import Deps
 from nextbuy.auth.get_accounts import get_accounts
 from nextbuy.auth.get_public_keys import get_public_keys
+from nextbuy.auth.issue_links import issue_links
 from nextbuy.auth.login import login
 from nextbuy.auth.logout import logout
 from nextbuy.auth.me import me
 from nextbuy.auth.purge_expired import purge_expired
 from nextbuy.auth.refresh_session import refresh_session
 from nextbuy.auth.register import register
+from nextbuy.auth.request_password_reset import request_password_reset
+from nextbuy.auth.reset_password import reset_password
 from nextbuy.auth.set_account_status import set_account_status
+from nextbuy.auth.start_password_resets import start_password_resets
 from nextbuy.auth.validate_admin import validate_admin
 from nextbuy.auth.validate_seller import validate_seller
 from nextbuy.auth.validate_user import validate_user
@@ -23,7 +27,10 @@ from nextbuy.contracts.auth import (
     AccountSuspended,
     GetAccounts,
     GetPublicKeys,
+    IssueLinks,
     LoginsSlowed,
+    PasswordChanged,
+    PasswordResetRequested,
     ReadAuthEvents,
     SetAccountStatus,
     ValidateAdmin,
@@ -42,6 +49,8 @@ SERVICE: Final = Service(
         post("refresh-session", refresh_session),
         post("logout", logout, who=ANYONE_LOGGED_IN, status=204),
         get("me", me, who=ANYONE_LOGGED_IN),
+        post("request-password-reset", request_password_reset, status=202),
+        post("reset-password", reset_password, status=204),
     ],
     calls=[
         answers(GetPublicKeys, get_public_keys),
@@ -50,12 +59,21 @@ SERVICE: Final = Service(
         answers(ValidateAdmin, validate_admin),
         answers(GetAccounts, get_accounts),
         answers(SetAccountStatus, set_account_status),
+        answers(IssueLinks, issue_links),
         answers(ReadAuthEvents, read_events),
     ],
-    publishes=[AccountRegistered, AccountSuspended, AccountReinstated, LoginsSlowed],
+    publishes=[
+        AccountRegistered,
+        AccountSuspended,
+        AccountReinstated,
+        LoginsSlowed,
+        PasswordResetRequested,
+        PasswordChanged,
+    ],
     jobs=[
         job("convert-emails", convert_emails, every=86_400),
         job("purge-expired", purge_expired, every=60),
+        job("start-password-resets", start_password_resets, every=1.0, idle=5.0),
         job("warn-owners", warn_owners, every=60),
     ],
     startup=Deps.start,

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from nextbuy.auth.model import Credentials, KnownClients, SessionStatus
+from nextbuy.auth.model import MAIL_INTERVAL, Credentials, KnownClients, SessionStatus
 from nextbuy.contracts.auth import Account, AccountReinstated, AccountSuspended
 from nextbuy.contracts.values import Role
 from nextbuy.kit.storage.database import Database, Executor, Row, Transaction
@@ -359,11 +359,12 @@ _PURGES: Final = (
     (purge_statement("refresh_tokens", "expires_at", "$2"), timedelta(0)),
     (purge_statement("sessions", "expires_at", "$2"), timedelta(days=1)),
     (purge_statement("failed_logins", "forgotten_at", "$2"), timedelta(0)),
+    (purge_statement("mail_links", "expires_at", "$2"), MAIL_INTERVAL),
 )
 """Purge statements, and how long rows are retained after their time."""
 
 
 async def purge_expired(database: Database, *, at: datetime) -> None:
-    """Purge refresh tokens, login sessions and login failures that no longer have an effect."""
+    """Purge refresh tokens, login sessions, failed attempts and links that no longer have an effect."""
     for statement, retention in _PURGES:
         await purge(database, statement, FIRST_MOMENT, at - retention)

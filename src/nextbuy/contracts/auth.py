@@ -24,6 +24,10 @@ MAX_ACCOUNTS: Final = 100
 """Accounts per call."""
 AccessToken = Annotated[str, Meta(max_length=4_096)]
 AccountIds = Annotated[list[UUID], Meta(max_length=MAX_ACCOUNTS)]
+MAX_LINKS: Final = 100
+"""Links per call."""
+LinkIds = Annotated[list[UUID], Meta(max_length=MAX_LINKS)]
+LinkId = Annotated[UUID, Meta(description="The link that the mail carries; only its mail has the token.")]
 
 
 class Account(Struct, frozen=True):
@@ -118,6 +122,30 @@ class ReadAuthEvents(Call[EventsRead], to="auth", name="read-auth-events", calle
     topics: Topics | None = None
 
 
+class IssuedLink(Struct, frozen=True):
+    """A link for one mail: the recipient, and a new token; auth stores only its hash."""
+
+    id: UUID
+    email: Email
+    token: Annotated[str, Meta(min_length=43, max_length=43)]
+
+
+class IssuedLinks(Struct, frozen=True):
+    """The links that are valid now, in no particular order, and the ids of the others."""
+
+    links: Annotated[list[IssuedLink], Meta(max_length=MAX_LINKS)]
+    missing: LinkIds = []
+
+
+class IssueLinks(Call[IssuedLinks], to="auth", name="issue-links", callers=("notification",), idempotent=False):
+    """Create a token for each of up to 100 links that mails are about to carry.
+
+    A link is missing if it has expired or was used, or if its account is suspended.
+    """
+
+    link_ids: LinkIds
+
+
 class AccountRegistered(Event, topic="account.registered", key="account_id"):
     """An account was registered."""
 
@@ -145,6 +173,23 @@ class LoginsSlowed(Event, topic="account.logins-slowed", key="account_id"):
     """Logins to an account are slowed down after many wrong passwords; published at most once a day."""
 
     account_id: AccountId
+
+
+class PasswordResetRequested(Event, topic="password-reset.requested", key="account_id"):
+    """A link to set a new password was requested for an account; the token of the link is in no event."""
+
+    account_id: AccountId
+    link_id: LinkId
+
+
+class PasswordChanged(Event, topic="account.password-changed", key="account_id"):
+    """An account has a new password."""
+
+    account_id: AccountId
+    how: Annotated[
+        Literal["reset", "changed"],
+        Meta(description="By a link that was sent by mail, or by its owner with the old password."),
+    ]
 
 
 class LoggedIn(Protocol):
@@ -204,6 +249,15 @@ class AuthClient(Client):
             require_each("accounts[{}].id", [account.id for account in reply.accounts], reply.missing, account_ids)
 
         return (await self._send(GetAccounts(account_ids=account_ids), check)).accounts
+
+    async def issue_links(self, link_ids: list[UUID]) -> list[IssuedLink]:
+        """Return a new token for each of up to 100 links that are still valid."""
+
+        def check(reply: IssuedLinks) -> None:
+            require_each("links[{}].id", [link.id for link in reply.links], reply.missing, link_ids)
+            require_distinct("links[{}].token", (link.token for link in reply.links))
+
+        return (await self._send(IssueLinks(link_ids=link_ids), check)).links
 
     async def suspend_account(self, account_id: UUID, *, reason: str, by: UUID) -> ChangedAccount:
         """Suspend an account; `NotFound` if it does not exist."""

@@ -32,8 +32,10 @@ class Limit(Struct, frozen=True):
 
 DEFAULT: Final = Limit("default", burst=120, rate=40.0, batch=10)
 STRICT: Final = Limit("login", burst=10, rate=10 / 60, batch=1, by_ip=True)
-"""For requests that try a password. No batches: a batch of ten would allow nine more attempts."""
-_STRICT: Final = frozenset({("POST", "/auth/api/register"), ("POST", "/auth/api/login")})
+"""For requests that try a password or a token, or send a mail. No batches: a batch of ten would allow nine more."""
+_STRICT: Final = frozenset(
+    ("POST", f"/auth/api/{name}") for name in ("register", "login", "request-password-reset", "reset-password")
+)
 PAYMENT: Final = Limit("payment", burst=120, rate=40.0, batch=10, by_ip=True)
 """For the hosted payment page, which reads the database for anyone. It takes no tokens of other limits."""
 PAGE: Final = Limit("page", burst=1_200, rate=200.0, batch=100, by_ip=True)

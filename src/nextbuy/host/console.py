@@ -43,6 +43,8 @@ class StartupProgress:
             line(f"  try it       run [cyan]make demo PORT={settings.port}[/cyan] in another terminal")
         else:
             line("  first admin  run [cyan]nextbuy create-admin EMAIL[/cyan] in another terminal")
+        if not settings.smtp.host:
+            line(f"  mails        not sent; admins read them, with their links, at [cyan]{url}/mails[/cyan]")
         if not settings.rate_limits:
             line("  [yellow]warning      rate limits are off (NEXTBUY_RATE_LIMITS)[/yellow]")
         line(f"  log          {settings.data}/nextbuy.log")

@@ -1,6 +1,6 @@
 """Notifications and mails as the API returns them."""
 
-from typing import Literal
+from typing import Final, Literal
 from uuid import UUID
 
 from msgspec import Struct
@@ -16,6 +16,8 @@ class NotificationPage(Struct, frozen=True):
     unread: int
 
 
+HIDDEN_TOKEN: Final = "[hidden]"  # noqa: S105  the absence of a secret
+"""The text in a stored mail that stands for the token of its link."""
 MailStatus = Literal["waiting", "sent", "stored", "failed", "superseded"]
 """`stored`: no mail server is configured. `superseded`: not sent, because a newer event has made it wrong."""
 

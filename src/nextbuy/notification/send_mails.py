@@ -3,11 +3,14 @@
 A mail that reports a state is superseded, and not sent, if its account has a newer notification with the same `about`.
 A mail is sent at least once: a crash after the mail server has accepted it and before the result is stored sends it
 again.
+
+The token of a link is requested from auth for each attempt, and exists in the mail alone. Without a mail server, the
+stored mail has it, because it is the only copy.
 """
 
 import logging
 import random
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Final
 from uuid import UUID
@@ -17,7 +20,7 @@ from nextbuy.kit.rpc.retry import backoff
 from nextbuy.notification.deps import Deps
 from nextbuy.notification.mail_steps import log_mail
 from nextbuy.notification.mailer import DeliveryResult, OutgoingMail
-from nextbuy.notification.model import MailStatus
+from nextbuy.notification.model import HIDDEN_TOKEN, MailStatus
 from nextbuy.notification.store.mails import LEASES, ClaimedMail, Outcome, claim, mark_superseded, record_results
 
 log: Final = logging.getLogger(__name__)
@@ -39,13 +42,13 @@ async def send_mails(deps: Deps) -> bool:
             _log(deps, claimed[mail_id], "superseded")
         unsent, progress = unsent - superseded, bool(superseded)
         current = [mail for mail in claimed.values() if mail.id in unsent]
-        account_ids = {mail.account_id for mail in current}
         with use_span(current_span().linked(trace_id_of(mail.traceparent) for mail in current)):
-            accounts = await deps.auth.get_accounts(list(account_ids)) if account_ids else []
-        emails = {account.id: account.email for account in accounts}
-        async with aclosing(_send(deps, current, emails)) as batches:
+            addressed = await _address(deps, current)
+        async with aclosing(_send(deps, current, addressed)) as batches:
             async for results in batches:
-                outcomes = [_outcome(deps, claimed[result.mail_id], result, emails) for result in results]
+                outcomes = [
+                    _outcome(deps, claimed[result.mail_id], result, addressed.get(result.mail_id)) for result in results
+                ]
                 await record_results(deps.database, until, outcomes)
                 unsent.difference_update(outcome.mail_id for outcome in outcomes)
                 progress |= any(outcome.status != "waiting" for outcome in outcomes)
@@ -55,37 +58,55 @@ async def send_mails(deps: Deps) -> bool:
     return len(claimed) == BATCH and progress
 
 
+async def _address(deps: Deps, mails: Sequence[ClaimedMail]) -> dict[UUID, OutgoingMail]:
+    """Return mails with their recipients, and with new tokens in their links; others cannot be sent."""
+    account_ids = {mail.account_id for mail in mails if mail.link_id is None}
+    link_ids = {mail.link_id for mail in mails if mail.link_id is not None}
+    accounts = await deps.auth.get_accounts(list(account_ids)) if account_ids else []
+    links = await deps.auth.issue_links(list(link_ids)) if link_ids else []
+    emails = {account.id: account.email for account in accounts} | {link.id: link.email for link in links}
+    tokens = {link.id: link.token for link in links}
+    addressed = {}
+    for mail in mails:
+        recipient = emails.get(mail.link_id or mail.account_id)
+        if recipient is not None:
+            body = mail.body if mail.link_id is None else mail.body.replace(HIDDEN_TOKEN, tokens[mail.link_id])
+            addressed[mail.id] = OutgoingMail(
+                id=mail.id, recipient=recipient, subject=mail.subject, body=body, written_at=mail.created_at
+            )
+    return addressed
+
+
 async def _send(
-    deps: Deps, claimed: list[ClaimedMail], emails: Mapping[UUID, str]
+    deps: Deps, claimed: list[ClaimedMail], addressed: Mapping[UUID, OutgoingMail]
 ) -> AsyncGenerator[list[DeliveryResult], None]:
-    """Send mails and yield their results; mails to deleted accounts fail."""
-    if orphaned := [mail.id for mail in claimed if mail.account_id not in emails]:
-        yield [DeliveryResult(mail_id, "failed", "the account no longer exists") for mail_id in orphaned]
-    outgoing = [
-        OutgoingMail(
-            id=mail.id,
-            recipient=emails[mail.account_id],
-            subject=mail.subject,
-            body=mail.body,
-            written_at=mail.created_at,
-        )
-        for mail in claimed
-        if mail.account_id in emails
-    ]
-    if outgoing:
-        async with aclosing(deps.mailer.send(outgoing)) as batches:
+    """Send mails and yield their results; mails without a recipient fail."""
+    if orphaned := [mail for mail in claimed if mail.id not in addressed]:
+        yield [
+            DeliveryResult(
+                mail.id, "failed", "the link is no longer valid" if mail.link_id else "the account no longer exists"
+            )
+            for mail in orphaned
+        ]
+    if addressed:
+        async with aclosing(deps.mailer.send(list(addressed.values()))) as batches:
             async for results in batches:
                 yield results
 
 
-def _outcome(deps: Deps, mail: ClaimedMail, result: DeliveryResult, emails: Mapping[UUID, str]) -> Outcome:
+def _outcome(deps: Deps, mail: ClaimedMail, result: DeliveryResult, sent: OutgoingMail | None) -> Outcome:
     status, reason = result.status, result.reason
     if status == "waiting" and mail.is_expired:
         status, reason = "failed", f"no success in {mail.attempts} attempts; the last: {reason}"
     _log(deps, mail, status, reason)
     delay = _MIN_DELAY + backoff(mail.attempts - 1, base=_BASE_DELAY, cap=_MAX_DELAY, random=random.random)
     return Outcome(
-        mail_id=mail.id, status=status, reason=reason, recipient=emails.get(mail.account_id, ""), delay=delay
+        mail_id=mail.id,
+        status=status,
+        reason=reason,
+        recipient=sent.recipient if sent else "",
+        delay=delay,
+        body=sent.body if sent and status == "stored" else None,
     )
 
 

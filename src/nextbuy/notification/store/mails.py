@@ -31,6 +31,7 @@ class ClaimedMail(Struct, frozen=True, kw_only=True):
     about: str
     subject: str
     body: str
+    link_id: UUID | None
     traceparent: str
     correlation_id: str
     attempts: int
@@ -40,13 +41,14 @@ class ClaimedMail(Struct, frozen=True, kw_only=True):
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
-    """The new state of a mail; `delay` is in seconds, for a mail that is retried."""
+    """The new state of a mail; `delay` is in seconds, for a mail that is retried. `body` replaces the stored one."""
 
     mail_id: UUID
     status: MailStatus
     reason: str
     recipient: str
     delay: float
+    body: str | None = None
 
 
 PURGE: Final = purge_statement("mails", "created_at", "now() - interval '90 days'")
@@ -61,7 +63,8 @@ _CLAIM: Final = LEASES.claim_statement(
     """,
     returning=f"""
         claimed.id, claimed.account_id, claimed.kind, claimed.about, claimed.subject, claimed.body,
-        claimed.traceparent, claimed.correlation_id, claimed.attempts, claimed.created_at, claimed.due_at AS until,
+        claimed.link_id, claimed.traceparent, claimed.correlation_id, claimed.attempts, claimed.created_at,
+        claimed.due_at AS until,
         claimed.created_at < now() - interval '{_SEND_FOR}' AS is_expired
     """,
 )
@@ -99,12 +102,14 @@ async def record_results(db: Database, until: datetime, outcomes: Sequence[Outco
         """
         UPDATE mails AS m
            SET status = outcome.status, reason = outcome.reason, recipient = outcome.recipient,
+               body = coalesce(outcome.body, m.body),
                due_at = CASE WHEN outcome.status = 'waiting' THEN now() + make_interval(secs => outcome.delay) END,
                delayed_until = CASE WHEN outcome.status = 'waiting'
                                     THEN now() + make_interval(secs => outcome.delay) END,
                done_at = CASE WHEN outcome.status <> 'waiting' THEN now() END
-          FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::float8[])
-               AS outcome (id, status, reason, recipient, delay)
+          FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::float8[],
+                      $7::text[])
+               AS outcome (id, status, reason, recipient, delay, body)
          WHERE m.id = outcome.id AND m.due_at = $1
         """,
         until,
@@ -113,6 +118,7 @@ async def record_results(db: Database, until: datetime, outcomes: Sequence[Outco
         [outcome.reason for outcome in outcomes],
         [outcome.recipient for outcome in outcomes],
         [outcome.delay for outcome in outcomes],
+        [outcome.body for outcome in outcomes],
     )
 
 

@@ -28,15 +28,15 @@ _INSERT: Final = """
         ON CONFLICT DO NOTHING RETURNING id, account_id, source_event_id, kind, about
     )
     INSERT INTO mails (id, account_id, source_event_id, kind, about, reports_state, subject, body, traceparent,
-                       correlation_id, status, due_at, done_at)
+                       correlation_id, link_id, status, due_at, done_at)
     SELECT mail.id, account_id, source_event_id, kind, about, reports_state, subject, body, traceparent,
-           correlation_id, CASE WHEN waits THEN 'waiting' ELSE 'stored' END, CASE WHEN waits THEN now() END,
+           correlation_id, link_id, CASE WHEN waits THEN 'waiting' ELSE 'stored' END, CASE WHEN waits THEN now() END,
            CASE WHEN NOT waits THEN now() END
       FROM inserted JOIN unnest($12::uuid[], $13::uuid[], $14::boolean[], $15::text[], $16::text[], $17::text[],
-                                $18::text[])
-           AS mail (id, notification_id, reports_state, subject, body, traceparent, correlation_id)
+                                $18::text[], $19::uuid[])
+           AS mail (id, notification_id, reports_state, subject, body, traceparent, correlation_id, link_id)
         ON mail.notification_id = inserted.id
-     CROSS JOIN LATERAL (SELECT $19 OR reports_state AS waits) AS sending
+     CROSS JOIN LATERAL (SELECT $20 OR reports_state OR link_id IS NOT NULL AS waits) AS sending
     ON CONFLICT DO NOTHING
 """
 _NOTIFICATION: Final = "id, kind, title, message, link, source_event_id, read, occurred_at"
@@ -55,8 +55,9 @@ async def insert_notifications(
 ) -> None:
     """Insert notifications and their mails, each once for its event, account and kind.
 
-    Without a mail server, mails are only stored. One that reports a state still waits for the job `send-mails`, which
-    marks it as superseded if there is a newer notification with the same `about`.
+    Without a mail server, mails are only stored. Two kinds still wait for the job `send-mails`: one that reports a
+    state, which it marks as superseded if there is a newer notification with the same `about`, and one with a link,
+    for which it requests a token.
     """
     # In a fixed order, so that concurrent transactions cannot deadlock.
     ordered = sorted(notifications, key=lambda new: (new.event.id, new.draft.account_id, new.draft.kind))
@@ -82,6 +83,7 @@ async def insert_notifications(
         [email.body for _, _, email in mails],
         [new.event.envelope.traceparent for _, new, _ in mails],
         [new.event.envelope.correlation_id for _, new, _ in mails],
+        [new.draft.mail_link.id if new.draft.mail_link else None for _, new, _ in mails],
         mails_are_sent,
     )
 
