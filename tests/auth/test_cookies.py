@@ -58,6 +58,7 @@ async def test_logout_deletes_cookies(service: ServiceHarness, header: str) -> N
         ("nextbuy_access", "", "0"),
         ("nextbuy_refresh", "", "0"),
         ("nextbuy_csrf", "", "0"),
+        ("nextbuy_basket", "", "0"),
     }
     assert response.cookies["nextbuy_refresh"]["path"] == "/auth/api/refresh-session"
 

@@ -15,7 +15,7 @@ from nextbuy.contracts.auth import Account
 from nextbuy.contracts.values import new_id
 from nextbuy.kit.config import Settings
 from nextbuy.kit.http.caller import Caller
-from nextbuy.kit.http.tokens import ACCESS_COOKIE, CSRF_COOKIE
+from nextbuy.kit.http.tokens import ACCESS_COOKIE, CSRF_COOKIE, basket_cookie
 from nextbuy.kit.storage.database import Transaction
 from nextbuy.kit.wire import JSON, Response, encode
 
@@ -109,8 +109,9 @@ def with_cookies(settings: Settings, reply: LoggedIn, *, status: int, device: st
 
 
 def without_cookies(settings: Settings) -> Response:
-    """Return an empty response that deletes the cookies, but not that of the device: it logs in again."""
-    return Response(204, headers=_headers(settings, access=("", 0), refresh=("", 0), csrf=("", 0)))
+    """Return an empty response that deletes the cookies, also of a basket, but not of the device: it logs in again."""
+    headers = _headers(settings, access=("", 0), refresh=("", 0), csrf=("", 0))
+    return Response(204, headers=[*headers, ("set-cookie", basket_cookie(settings.public_url, "", 0))])
 
 
 def _headers(

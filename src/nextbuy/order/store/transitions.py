@@ -272,10 +272,29 @@ _CREATE_ORDERS: Final = """
                AS new (order_id, position, product_id, title, quantity, unit_price)
     )
 """
+_REDUCE_BASKET: Final = """
+    reduced AS (
+        UPDATE baskets
+           SET version = gen_random_uuid(), changed_at = now(), lines = coalesce((
+                   SELECT jsonb_agg(
+                              line || jsonb_build_object(
+                                  'quantity', (line ->> 'quantity')::int - coalesce(bought.quantity, 0))
+                              ORDER BY stored.position)
+                     FROM jsonb_array_elements(baskets.lines) WITH ORDINALITY AS stored (line, position)
+                     LEFT JOIN unnest($12::uuid[], $14::int[]) AS bought (product_id, quantity)
+                            ON bought.product_id = (line ->> 'product_id')::uuid
+                    WHERE (line ->> 'quantity')::int > coalesce(bought.quantity, 0)), '[]')
+          FROM changed
+         WHERE baskets.account_id = changed.buyer_id
+           AND EXISTS (SELECT FROM jsonb_array_elements(baskets.lines) AS line
+                        WHERE (line ->> 'product_id')::uuid = ANY($12::uuid[]))
+    )
+"""
+"""Takes what was bought out of the buyer's basket, as it is once no other statement changes it."""
 
 
 def stock_committed(session: Session, drafts: Sequence[OrderDraft], now: datetime) -> KnownStep:
-    """End a claimed session as paid, with its orders."""
+    """End a claimed session as paid, with its orders, and take what was bought out of the buyer's basket."""
     ids = [new_id() for _ in drafts]
     lines = [
         (order_id, position, line)
@@ -304,7 +323,7 @@ def stock_committed(session: Session, drafts: Sequence[OrderDraft], now: datetim
         values,
         session=replace(session, status=target_state(Transition.STOCK_COMMITTED)),
         orders=list(zip(ids, drafts, strict=True)),
-        follow_up=_CREATE_ORDERS,
+        follow_up=f"{_CREATE_ORDERS}, {_REDUCE_BASKET}",
         at=now,
     )
 
