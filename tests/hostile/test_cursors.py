@@ -18,7 +18,13 @@ from tests.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-TEXTS: Final = {"q": ("thrown", "fired", "hand thrown"), "category": (None, "ceramics", "glass")}
+TEXTS: Final = {
+    "q": ("thrown", "fired", "hand thrown"),
+    "category": (None, "ceramics", "glass"),
+    "price_min": (None, "1"),
+    "price_max": (None, "99999999"),
+    "shop_id": (None, "01a204df-ff5d-734d-ae03-88a265c7785c"),
+}
 TIMES: Final = (None, "2020-01-01T00:00:00Z")
 WORDS: Final = (None, "none.such")
 WITH_PAGES: Final = 7
@@ -75,9 +81,10 @@ def _values(field: inspect.Field) -> tuple[str | None, ...]:
 
 
 def _one_at_a_time(fields: dict[str, tuple[str | None, ...]]) -> Iterator[tuple[str | None, ...]]:
-    yield (None,) * len(fields)
+    usual = tuple(values[0] for values in fields.values())
+    yield usual
     for place, values in enumerate(fields.values()):
-        yield from ((*[None] * place, value, *[None] * (len(fields) - place - 1)) for value in values if value)
+        yield from ((*usual[:place], value, *usual[place + 1 :]) for value in values[1:])
 
 
 def _user_of(route: Route) -> str | None:

@@ -8,6 +8,7 @@ from nextbuy.contracts.product import PublicProduct
 from nextbuy.contracts.values import Page
 from nextbuy.kit.http.paging import encode_cursor
 from nextbuy.product.get_all_products import GetAllProducts, get_all_products
+from nextbuy.product.model import Filters
 from tests.callers import caller
 from tests.product.service_harness import ServiceHarness, decoded
 
@@ -82,10 +83,10 @@ async def test_new_product_does_not_shift_next_page(full: ServiceHarness) -> Non
         "x",
         "e30",
         "WzFd",
-        encode_cursor(("for-sale", "latest", None), 10**30, "x"),
-        encode_cursor(("for-sale", "latest", None), "0001-01-01T00:00:00+14:00", SOME_ID),
-        encode_cursor(("for-sale", "latest", None), "2026-01-01T00:00:00", SOME_ID),
-        encode_cursor(("for-sale", "latest", None), 10**30, SOME_ID),
+        encode_cursor(("for-sale", "latest", *Filters().identity), 10**30, "x"),
+        encode_cursor(("for-sale", "latest", *Filters().identity), "0001-01-01T00:00:00+14:00", SOME_ID),
+        encode_cursor(("for-sale", "latest", *Filters().identity), "2026-01-01T00:00:00", SOME_ID),
+        encode_cursor(("for-sale", "latest", *Filters().identity), 10**30, SOME_ID),
         "☃",
     ],
 )

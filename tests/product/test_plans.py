@@ -1,11 +1,13 @@
 """With ten thousand products, every list, search and change poll reads an index."""
 
+import itertools
 from collections.abc import Awaitable, Callable
 
 import pytest
 
 from nextbuy.kit.storage.database import Database
-from nextbuy.product.store import categories, changes, lists, products
+from nextbuy.product.model import Filters
+from nextbuy.product.store import categories, changes, lists, products, search
 from tests.waiting import until
 
 SQL_OF_1_000 = f"""
@@ -47,26 +49,58 @@ async def plan(database: Database, sql: str, types: str, values: str) -> str:
     return "\n".join(row[0] for row in rows)
 
 
+TYPES = {
+    "words": ("text", "'copper'"),
+    "prefix": ("text", "'kett:*'"),
+    "limit": ("int", "21"),
+    "category": ("text", "'kitchen'"),
+    "shop_id": ("uuid", "uuidv7()"),
+    "price_min": ("bigint", "200"),
+    "price_max": ("bigint", "90000"),
+    "in_stock": ("boolean", "true"),
+    "after_id": ("uuid", "uuidv7()"),
+    "position_id": ("uuid", "uuidv7()"),
+}
+"""The types and values of the parameters of lists and searches."""
+
+
+async def plan_of(database: Database, sql: str, names: tuple[str, ...], at: tuple[str, str]) -> str:
+    """Return the plan of a query whose cursor is a pair of type and value."""
+    parameters = [TYPES.get(name, at) for name in names]
+    return await plan(database, sql, ", ".join(one[0] for one in parameters), ", ".join(one[1] for one in parameters))
+
+
 async def test_every_list_reads_its_index_without_sorting(crowded: Database) -> None:
-    for (sort, by_category, with_cursor), sql in lists.FOR_SALE_QUERIES.items():
-        after = ("timestamptz", "now()") if sort == "latest" else ("bigint", "50000")
-        types = ["int", *(["text"] if by_category else []), *([after[0], "uuid"] if with_cursor else [])]
-        values = ["21", *(["'kitchen'"] if by_category else []), *([after[1], "uuidv7()"] if with_cursor else [])]
-        found = await plan(crowded, sql, ", ".join(types), ", ".join(values))
-        index = "latest" if sort == "latest" else "by_price"
-        assert f"products_{index}{'_of_category' if by_category else ''} " in found, found
-        assert "Seq Scan on products" not in found, found
-        assert "Sort" not in found, found
+    suffixes: dict[lists.IndexedBy, str] = {"": "", "category": "_of_category", "shop_id": "_of_shop"}
+    for sort in lists.ORDERS:
+        at = ("timestamptz", "now()") if sort == "latest" else ("bigint", "50000")
+        for by, need_rows, with_cursor in itertools.product(suffixes, (False, True), (False, True)):
+            sql, names = lists.for_sale_query(sort, by, need_rows=need_rows, with_cursor=with_cursor)
+            found = await plan_of(crowded, sql, names, at)
+            index = "latest" if sort == "latest" else "by_price"
+            assert f"products_{index}{suffixes[by]} " in found, found
+            assert "Seq Scan on products" not in found, found
+            assert "Sort" not in found, found
+
+
+async def test_every_search_reads_indexes(crowded: Database) -> None:
+    sorts: tuple[search.SearchSort, ...] = ("relevance", *lists.ORDERS)
+    for sort in sorts:
+        at = ("timestamptz", "now()") if sort == "latest" else ("bigint", "50000")
+        for by_category, by_shop, need_rows in itertools.product((False, True), repeat=3):
+            sql, names = search.search_query(sort, by_category=by_category, by_shop=by_shop, need_rows=need_rows)
+            found = await plan_of(crowded, sql, ("words", "prefix", "limit", *names), at)
+            assert "Seq Scan on products" not in found, found
 
 
 async def test_search_and_change_poll_read_their_indexes(
     crowded: Database,
 ) -> None:
-    found = await plan(crowded, lists.SEARCH, "text, text, int, bigint, uuid", "'copper', 'kett:*', 21, NULL, NULL")
+    sql, names = search.search_query("relevance", by_category=False, by_shop=False, need_rows=False)
+    found = await plan_of(crowded, sql, ("words", "prefix", "limit", *names), ("bigint", "NULL"))
 
     assert "products_by_words_of_title" in found
     assert "products_by_words " in found, found
-    assert "Seq Scan on products" not in found, found
 
     snapshot = (await changes.changes_since(crowded, None)).snapshot.text
     found = await plan(crowded, changes.CHANGES, "text", f"'{snapshot}'")
@@ -88,16 +122,43 @@ async def test_count_of_categories_reads_an_index_alone(crowded: Database) -> No
 
 
 async def test_page_is_full_and_search_ranks_bounded_number(crowded: Database) -> None:
-    first = await lists.list_for_sale(crowded, "latest", None, limit=20, cursor=None)
+    first = await lists.list_for_sale(crowded, "latest", Filters(), limit=20, cursor=None)
 
     assert len(first.ids) == 20
+    assert 0 < len(await all_found(crowded, "relevance", Filters())) <= search.CANDIDATES
 
-    count, cursor = 0, None
+
+async def all_found(database: Database, sort: search.SearchSort, filters: Filters) -> list[str]:
+    """Return the ids of all products that a search finds."""
+    ids: list[str] = []
+    cursor = None
     while True:
-        page = await lists.search(crowded, "", "copp", limit=100, cursor=cursor)
-        count += len(page.ids)
+        page = await search.search(database, ("", "copp"), sort, filters, limit=100, cursor=cursor)
+        ids += page.ids
+        cursor = page.next_cursor
+        if cursor is None:
+            return ids
+
+
+async def test_sorted_search_takes_all_matches_into_account_up_to_its_bound(crowded: Database) -> None:
+    expected = await crowded.fetch(
+        "SELECT id::text FROM products WHERE title LIKE '%copper%' AND price_amount <= 50000 ORDER BY price_amount, id"
+    )
+    assert search.CANDIDATES < len(expected) < search.MAX_MATCHES
+
+    assert await all_found(crowded, "price-low", Filters(price_max=50_000)) == [row[0] for row in expected]
+
+
+async def test_page_examines_bounded_number_and_its_cursor_continues_behind_them(crowded: Database) -> None:
+    await crowded.execute("UPDATE products SET stock = 0")
+    await crowded.execute("UPDATE products SET stock = 1 WHERE created_at = (SELECT min(created_at) FROM products)")
+    sizes, cursor = [], None
+
+    while True:
+        page = await lists.list_for_sale(crowded, "latest", Filters(in_stock=True), limit=20, cursor=cursor)
+        sizes.append(len(page.ids))
         cursor = page.next_cursor
         if cursor is None:
             break
 
-    assert 0 < count <= lists.CANDIDATES
+    assert sizes == [*[0] * (10_000 // lists.MAX_SCANNED - 1), 1, 0]

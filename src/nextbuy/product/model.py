@@ -24,7 +24,17 @@ from nextbuy.contracts.product import (
 )
 from nextbuy.contracts.seller import Shop
 from nextbuy.contracts.text import slug_words
-from nextbuy.contracts.values import MAX_LINES, MAX_STOCK, CategoryName, Count, Price, ShopStatus, Slug, Tagged
+from nextbuy.contracts.values import (
+    MAX_AMOUNT,
+    MAX_LINES,
+    MAX_STOCK,
+    CategoryName,
+    Count,
+    Price,
+    ShopStatus,
+    Slug,
+    Tagged,
+)
 
 MAX_SLUG_TITLE: Final = 60
 """Characters of the title that a slug may contain."""
@@ -46,6 +56,9 @@ StockTwice: Final = Unprocessable.of(
 StockOutOfRange: Final = Conflict.of("stock-out-of-range", "The stock would be below 0 or too high. Change it by less.")
 ProductNotFound: Final = NotFound.of("product-not-found", "Product not found, or not for sale.")
 SessionClosed: Final = Conflict.of("session-closed", "This checkout has expired. Start a new one.")
+InvalidPriceRange: Final = Unprocessable.of(
+    "price-range-invalid", "The lowest price is above the highest. Swap price_min and price_max."
+)
 InvalidIds: Final = Unprocessable.of("invalid-ids", "Invalid ids. Send product ids, separated by commas.")
 
 
@@ -96,6 +109,27 @@ def shown_product(product: Product, *, moderation: bool) -> ProductShown:
     """Return a reply with a product, with or without the verdict of moderation."""
     fields = {name: getattr(product, name) for name in PublicProduct.__struct_fields__}
     return ProductShown(ShownProduct(**fields, moderation=product.moderation if moderation else UNSET))
+
+
+class Filters(Struct, frozen=True, kw_only=True):
+    """The filters of a list or a search; the bounds of the price are included."""
+
+    category: str | None = None
+    shop_id: UUID | None = None
+    price_min: int = 0
+    price_max: int = MAX_AMOUNT
+    in_stock: bool = False
+
+    @property
+    def need_rows(self) -> bool:
+        """Whether they depend on more than the indexes of lists have."""
+        return self.in_stock or self.price_min > 0 or self.price_max < MAX_AMOUNT
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """The filters as a cursor names them."""
+        category = self.category and self.category.lower()
+        return category, self.shop_id, self.price_min, self.price_max, self.in_stock
 
 
 class CategoryCount(Struct, frozen=True):
