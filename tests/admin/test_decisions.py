@@ -62,7 +62,7 @@ def product(call: DecideProduct) -> Product:
 REPLIES: dict[type[Any], object] = {
     DecideSeller: seller,
     DecideProduct: product,
-    SetAccountStatus: lambda call: ChangedAccount(call.account_id, "ada@example.test", "Ada", Role.BUYER, 7),
+    SetAccountStatus: lambda call: ChangedAccount(call.account_id, "ada@example.test", "Ada", Role.BUYER, position=7),
     ApplyAccountStatus: AccountStatusApplied(SHOP),
     CopyShop: Nothing(),
 }

@@ -17,6 +17,7 @@ async def test_register_opens_session(service: ServiceHarness) -> None:
         "email": "ada@example.com",
         "name": "Ada Lovelace",
         "role": "buyer",
+        "email_confirmed": False,
     }
     account = await service.call(ValidateUser(token=response.json["access_token"]))
     assert str(account.id) == response.json["user"]["id"]
@@ -24,7 +25,9 @@ async def test_register_opens_session(service: ServiceHarness) -> None:
 
 async def test_register_publishes_event(service: ServiceHarness) -> None:
     user = (await service.register(role="seller")).json["user"]
-    assert await service.events() == [("account.registered", {"account_id": user["id"], "role": "seller"})]
+    [(topic, data)] = await service.events()
+    assert topic == "account.registered"
+    assert {"account_id": user["id"], "role": "seller", "link_id": data["link_id"]} == data
 
 
 async def test_longest_name_and_email_are_published(service: ServiceHarness) -> None:

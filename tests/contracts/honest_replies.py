@@ -171,7 +171,7 @@ def a_link(link_id: UUID) -> IssuedLink:
 def _auth() -> dict[type[Call[Any]], Pair]:
     buyer, shopkeeper, admin = account(Role.BUYER), account(Role.SELLER), account(Role.ADMIN)
     ids = [new_id() for _ in range(4)]
-    suspended = ChangedAccount(new_id(), "ada@example.test", "Ada", Role.BUYER, 7)
+    suspended = ChangedAccount(new_id(), "ada@example.test", "Ada", Role.BUYER, position=7)
     return {
         auth.GetPublicKeys: Pair(
             lambda send: AuthClient(send).get_public_keys(),

@@ -11,8 +11,8 @@ from tests.contracts.lies import Lie
 
 _POSSIBLE_BECAUSE: Final = {
     "only auth knows a person, and an account is known by its id": """
-        Account.email Account.name GetAccounts:Account.role SetAccountStatus:ChangedAccount.role
-        ChangedAccount.email ChangedAccount.name ChangedAccount.position IssuedLink.email
+        Account.email Account.name Account.email_confirmed GetAccounts:Account.role SetAccountStatus:ChangedAccount.role
+        ChangedAccount.email ChangedAccount.email_confirmed ChangedAccount.name ChangedAccount.position IssuedLink.email
         """,
     "only auth knows its keys; a token signed with another one is refused": """
         PublicKeys.keys/shorter PublicKeys.keys/reversed PublicKey.kid PublicKey.pem

@@ -87,7 +87,9 @@ def of_admin(method: str, path: str, body: object = None) -> MakeAct:
     async def make(world: World) -> Act:
         callee = world.callee(
             {
-                SetAccountStatus: lambda call: ChangedAccount(call.account_id, "a@example.test", "Ada", Role.BUYER, 7),
+                SetAccountStatus: lambda call: ChangedAccount(
+                    call.account_id, "a@example.test", "Ada", Role.BUYER, position=7
+                ),
                 ApplyAccountStatus: lambda call: AccountStatusApplied(a_shop(seller_id=call.account_id)),
                 CopyShop: Nothing(),
                 DecideSeller: lambda call: a_seller(call.decision, of=call.user_id),

@@ -271,7 +271,8 @@ class HostileMarket:
         """Return a notification of an account, which no other account may read."""
 
         async def arrived() -> bool:
-            return bool((await self.call("GET", "/notification/api/notifications", who=name))["items"])
+            notes = (await self.call("GET", "/notification/api/notifications", who=name))["items"]
+            return bool(notes) and notes[0]["kind"] == "order-placed"
 
         await until(arrived, f"{name} is notified")
         note = (await self.call("GET", "/notification/api/notifications", who=name))["items"][0]

@@ -78,6 +78,7 @@ OWNED: Final[dict[str, dict[str, int]]] = {
     "auth POST login": dict.fromkeys(ROLES, 401),
     "auth POST refresh-session": dict.fromkeys(ROLES, 401),
     "auth POST reset-password": dict.fromkeys(ROLES, 409),
+    "auth POST confirm-email": dict.fromkeys(ROLES, 409),
     "order POST payment-webhook": dict.fromkeys(ROLES, 400),
     "simulator POST pay/{payment_id}": dict.fromkeys(ROLES, 422),
     # Anyone has a basket, but a buyer's own needs a login that has not ended.
@@ -105,6 +106,8 @@ BODIES: Final[dict[str, object]] = {
     "auth POST login": {"email": email_of("buyer"), "password": "not-the-password"},
     "auth POST refresh-session": {"refresh_token": "x" * 43},
     "auth POST request-password-reset": {"email": email_of("buyer")},
+    "auth POST confirm-email": {"token": "x" * 43},
+    "auth POST send-confirmation": {},
     "auth POST reset-password": {"token": "x" * 43, "password": PASSWORD},
     "seller POST create-shop": {"name": "A second stall", "bio": "", "category": "ceramics"},
     "product PUT update-product/{product_id}": {"stock": 900},

@@ -6,7 +6,13 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from nextbuy.contracts.auth import LoginsSlowed, PasswordChanged, PasswordResetRequested
+from nextbuy.contracts.auth import (
+    AccountRegistered,
+    EmailConfirmationRequested,
+    LoginsSlowed,
+    PasswordChanged,
+    PasswordResetRequested,
+)
 from nextbuy.contracts.message import Event
 from nextbuy.contracts.order import (
     OrderCreated,
@@ -19,7 +25,7 @@ from nextbuy.contracts.order import (
 )
 from nextbuy.contracts.product import Finding, PricedLine, ProductApproved, ProductPending, ProductRejected
 from nextbuy.contracts.seller import SellerApproved, SellerRejected, SellerSuspended
-from nextbuy.contracts.values import Money, new_id
+from nextbuy.contracts.values import Money, Role, new_id
 from nextbuy.notification.drafts import ACCOUNT_EVENTS, account_notifications, email_for
 from nextbuy.product import moderation
 from nextbuy.web.app import PAGES, page_of
@@ -84,6 +90,10 @@ def product_event(kind: type[Any], **more: object) -> Event:
     return event
 
 
+def registered(link_id: UUID | None = None) -> AccountRegistered:
+    return AccountRegistered(account_id=BUYER, role=Role.BUYER, link_id=link_id)
+
+
 def reset_requested() -> PasswordResetRequested:
     return PasswordResetRequested(account_id=BUYER, link_id=new_id())
 
@@ -123,6 +133,11 @@ NOTIFIED: dict[str, tuple[Event, UUID, str]] = {
         "Reason: Blurred!",
     ),
     "logins-slowed": (LoginsSlowed(account_id=BUYER), BUYER, "wrong passwords were entered"),
+    "confirm-email": (
+        EmailConfirmationRequested(account_id=BUYER, link_id=new_id()),
+        BUYER,
+        "Please confirm that this e-mail address is yours",
+    ),
     "password-reset": (
         reset_requested(),
         BUYER,
@@ -140,6 +155,13 @@ def test_account_is_notified_of_the_event_and_its_reason(kind: str) -> None:
 
     assert (draft.kind, draft.account_id) == (kind, account_id)
     assert words in draft.message
+
+
+def test_registration_asks_to_confirm_the_address_unless_an_operator_vouches_for_it() -> None:
+    [draft] = account_notifications(registered(new_id()))
+
+    assert (draft.kind, draft.account_id) == ("confirm-email", BUYER)
+    assert account_notifications(registered()) == []
 
 
 def test_order_notifies_its_buyer_and_its_seller() -> None:
@@ -210,7 +232,7 @@ def test_every_finding_of_moderation_has_a_sentence() -> None:
 
 def test_every_event_of_the_lists_has_a_notification() -> None:
     """An event that is added to a list but not to the texts would notify no account."""
-    events = [order_created(), order_refunded(), *(event for event, _, _ in NOTIFIED.values())]
+    events = [order_created(), order_refunded(), registered(), *(event for event, _, _ in NOTIFIED.values())]
 
     assert {type(event) for event in events} == set(ACCOUNT_EVENTS)
 

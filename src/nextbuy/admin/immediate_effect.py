@@ -24,7 +24,7 @@ async def apply_to_shop(
             await deps.product.copy_shop(shop)
     except Unavailable as error:
         _log_postponed(error)
-    return Account(account.id, account.email, account.name, account.role)
+    return Account(account.id, account.email, account.name, account.role, account.email_confirmed)
 
 
 async def apply_to_products(deps: Deps, seller: Seller) -> Seller:

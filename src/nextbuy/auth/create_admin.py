@@ -25,7 +25,7 @@ async def create_admin(deps: Deps, email: str, password: str, name: str = "Admin
     if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
         raise Unprocessable(f"Choose a password of {MIN_PASSWORD} to {MAX_PASSWORD} characters.", field="password")
     check_new_password(password, email=email)
-    account = Account(id=new_id(), email=email, name=normal_name(name), role=Role.ADMIN)
+    account = Account(id=new_id(), email=email, name=normal_name(name), role=Role.ADMIN, email_confirmed=True)
     password_hash = await deps.passwords.hash(password)
     now = deps.clock()
     async with deps.database.transaction() as tx:
@@ -36,6 +36,7 @@ async def create_admin(deps: Deps, email: str, password: str, name: str = "Admin
         if existing is None or existing.account.role is not Role.ADMIN:
             raise EmailTaken("This e-mail belongs to a buyer or seller. Use another e-mail for an admin.")
         await store.set_password(tx, existing.account.id, new=password_hash)
+        await store.confirm_email(tx, existing.account.id, at=now)
         await store.end_all_sessions(tx, existing.account.id, reason="password-changed", at=now)
         await store.purge_known_clients(tx, existing.account.id)
         if await store.set_status(tx, existing.account.id, "active") is not None:

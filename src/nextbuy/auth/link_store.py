@@ -41,6 +41,11 @@ async def take_reset_requests(tx: Transaction, *, limit: int) -> list[Row]:
     )
 
 
+async def lock_account(tx: Transaction, account_id: UUID) -> None:
+    """Lock an account until the transaction ends."""
+    await tx.execute("SELECT FROM accounts WHERE id = $1 FOR NO KEY UPDATE", account_id)
+
+
 async def lock_active_accounts(tx: Transaction, emails: Sequence[str]) -> dict[str, UUID]:
     """Return the active accounts of some e-mails, locked until the transaction ends."""
     rows = await tx.fetch(
@@ -116,7 +121,7 @@ async def use_link(tx: Transaction, link: Link, *, at: datetime) -> bool:
 
     The row of its account is locked until the transaction ends.
     """
-    await tx.execute("SELECT FROM accounts WHERE id = $1 FOR NO KEY UPDATE", link.account_id)
+    await lock_account(tx, link.account_id)
     rows = await tx.fetch(
         f"""
         UPDATE mail_links AS l SET used_at = $3 FROM accounts AS a

@@ -2,11 +2,9 @@
 
 from msgspec import Struct
 
-from nextbuy.auth import store
 from nextbuy.auth.deps import Deps
-from nextbuy.auth.model import require_active
+from nextbuy.auth.tokens import require_account
 from nextbuy.contracts.auth import Account
-from nextbuy.contracts.errors import Unauthenticated
 from nextbuy.contracts.values import Nothing
 from nextbuy.kit.http.caller import Caller
 
@@ -19,6 +17,4 @@ class Me(Struct, frozen=True):
 
 async def me(deps: Deps, caller: Caller, _request: Nothing) -> Me:
     """Return the caller's account, unless its login session has ended or it is suspended."""
-    if caller.identity is None:
-        raise Unauthenticated
-    return Me(require_active(await store.session_status(deps.database, caller.identity.session_id)))
+    return Me(await require_account(deps, caller))

@@ -54,6 +54,9 @@ TooManyAttempts: Final = TooManyRequests.of(
 MailLimit: Final = TooManyRequests.of(
     "mail-limit", "Too many mails were requested from your network. Wait ten minutes, then try again."
 )
+TooManyMails: Final = TooManyRequests.of(
+    "mail-limit", "You have requested five of these mails today. Use the link in the latest one, or try again tomorrow."
+)
 LinkInvalid: Final = Conflict.of(
     "link-invalid", "This link has expired or was used before. Request a new one, and use the link in the latest mail."
 )
@@ -154,9 +157,10 @@ class LinkPurpose(StrEnum):
     """The purpose of a link that is sent by mail."""
 
     RESET_PASSWORD = "reset-password"  # noqa: S105  not a password
+    CONFIRM_EMAIL = "confirm-email"
 
 
-LINK_LIFE: Final = {LinkPurpose.RESET_PASSWORD: timedelta(minutes=30)}
+LINK_LIFE: Final = {LinkPurpose.RESET_PASSWORD: timedelta(minutes=30), LinkPurpose.CONFIRM_EMAIL: timedelta(days=7)}
 """How long a link is valid after it was requested."""
 MAX_MAILS: Final = 5
 """Mails of one purpose that an account gets in `MAIL_INTERVAL`."""

@@ -9,10 +9,10 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from nextbuy.auth import link_store, store
 from nextbuy.auth import login_throttling as throttling
-from nextbuy.auth import store
 from nextbuy.auth.deps import Deps
-from nextbuy.auth.model import EmailTaken, Password, Suspended, check_new_password, normal_name
+from nextbuy.auth.model import EmailTaken, LinkPurpose, Password, Suspended, check_new_password, normal_name
 from nextbuy.auth.sessions import LoggedIn, open_session, wants_cookies, with_cookies
 from nextbuy.contracts.auth import Account, AccountRegistered
 from nextbuy.contracts.values import GivenEmail, Role, Title, new_id
@@ -42,10 +42,8 @@ async def register(deps: Deps, caller: Caller, request: Register) -> LoggedIn | 
         session = await open_session(deps, tx, account, password_hash, sign)
         if session is None:
             raise Suspended
-        await publish(
-            tx,
-            AccountRegistered(account_id=account.id, role=account.role),
-        )
+        links = await link_store.insert_links(tx, LinkPurpose.CONFIRM_EMAIL, [account.id], at=deps.clock())
+        await publish(tx, AccountRegistered(account_id=account.id, role=account.role, link_id=links[account.id]))
         cookies = wants_cookies(caller)
         device = await throttling.remember_client(
             deps, tx, throttling.client_of(caller), account, known=None, cookies=cookies

@@ -9,7 +9,7 @@ from msgspec import Struct
 from nextbuy.auth import link_store
 from nextbuy.auth import login_throttling as throttling
 from nextbuy.auth.deps import Deps
-from nextbuy.auth.model import FailureScope, MailLimit, require_email
+from nextbuy.auth.model import FailureScope, MailLimit
 from nextbuy.contracts.values import GivenEmail, Nothing
 from nextbuy.kit.http.caller import Caller
 from nextbuy.kit.observability.telemetry import current_span
@@ -29,12 +29,12 @@ async def request_password_reset(deps: Deps, caller: Caller, request: RequestPas
     Raises:
         TooManyRequests: too many mails were requested from this network (`mail-limit`).
     """
-    email, span = require_email(request.email), current_span()
+    span = current_span()
     subjects = throttling.network_subjects(deps, FailureScope.MAIL, caller)
     async with deps.database.transaction() as tx:
         await throttling.count_attempt(deps, tx, subjects, None, refusal=MailLimit)
         await link_store.insert_reset_request(
-            tx, email, at=deps.clock(), traceparent=span.traceparent, correlation_id=span.correlation_id
+            tx, request.email, at=deps.clock(), traceparent=span.traceparent, correlation_id=span.correlation_id
         )
         reply = Nothing()
         await caller.store_response(tx, reply)

@@ -23,7 +23,7 @@ class ResetPassword(Struct, frozen=True):
 
 
 async def reset_password(deps: Deps, caller: Caller, request: ResetPassword) -> Nothing:
-    """Set a new password, and end all login sessions of the account.
+    """Set a new password, and end all login sessions of the account; the link also confirms its e-mail address.
 
     Raises:
         Conflict: the link is unknown, has expired, or was used (`link-invalid`).
@@ -37,6 +37,7 @@ async def reset_password(deps: Deps, caller: Caller, request: ResetPassword) -> 
         if not await link_store.use_link(tx, link, at=now):
             raise LinkInvalid
         await store.set_password(tx, link.account_id, new=password_hash)
+        await store.confirm_email(tx, link.account_id, at=now)
         await store.end_all_sessions(tx, link.account_id, reason="password-reset", at=now)
         await store.purge_known_clients(tx, link.account_id)
         await publish(tx, PasswordChanged(account_id=link.account_id, how="reset"))

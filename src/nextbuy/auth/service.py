@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from nextbuy.auth.confirm_email import confirm_email
 from nextbuy.auth.convert_emails import convert_emails
 from nextbuy.auth.deps import Deps
 from nextbuy.auth.get_accounts import get_accounts
@@ -15,6 +16,7 @@ from nextbuy.auth.refresh_session import refresh_session
 from nextbuy.auth.register import register
 from nextbuy.auth.request_password_reset import request_password_reset
 from nextbuy.auth.reset_password import reset_password
+from nextbuy.auth.send_confirmation import send_confirmation
 from nextbuy.auth.set_account_status import set_account_status
 from nextbuy.auth.start_password_resets import start_password_resets
 from nextbuy.auth.validate_admin import validate_admin
@@ -25,6 +27,7 @@ from nextbuy.contracts.auth import (
     AccountRegistered,
     AccountReinstated,
     AccountSuspended,
+    EmailConfirmationRequested,
     GetAccounts,
     GetPublicKeys,
     IssueLinks,
@@ -51,6 +54,8 @@ SERVICE: Final = Service(
         get("me", me, who=ANYONE_LOGGED_IN),
         post("request-password-reset", request_password_reset, status=202),
         post("reset-password", reset_password, status=204),
+        post("confirm-email", confirm_email, status=204),
+        post("send-confirmation", send_confirmation, who=ANYONE_LOGGED_IN, status=202),
     ],
     calls=[
         answers(GetPublicKeys, get_public_keys),
@@ -67,6 +72,7 @@ SERVICE: Final = Service(
         AccountSuspended,
         AccountReinstated,
         LoginsSlowed,
+        EmailConfirmationRequested,
         PasswordResetRequested,
         PasswordChanged,
     ],

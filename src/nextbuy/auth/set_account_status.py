@@ -4,6 +4,8 @@ A suspension ends all login sessions and publishes its event in one transaction.
 active admin always remains: suspensions wait for each other at the rows of all admins.
 """
 
+from msgspec.structs import asdict
+
 from nextbuy.auth import store
 from nextbuy.auth.deps import Deps
 from nextbuy.auth.model import AccountNotFound, check_suspension
@@ -31,4 +33,4 @@ async def set_account_status(deps: Deps, call: SetAccountStatus) -> ChangedAccou
         elif changed is not None:
             await publish(tx, AccountReinstated(account_id=changed.id, reason=call.reason, by=call.by))
         position = await store.status_position(tx, account.id)
-    return ChangedAccount(account.id, account.email, account.name, account.role, position)
+    return ChangedAccount(**asdict(account), position=position)

@@ -14,8 +14,9 @@ from nextbuy.kit.storage.retention import FIRST_MOMENT, purge, purge_statement
 Failures = dict[bytes, datetime]
 """When the last failure of each subject is forgotten."""
 
+_ACCOUNT: Final = "id, email, name, role, email_confirmed_at"
 SESSION_STATUS: Final = """
-    SELECT a.id, a.email, a.name, a.role, a.status, s.ended_at
+    SELECT a.id, a.email, a.name, a.role, a.email_confirmed_at, a.status, s.ended_at
       FROM sessions s JOIN accounts a ON a.id = s.account_id WHERE s.id = $1
 """
 
@@ -25,7 +26,13 @@ def _session_status(row: Row) -> SessionStatus:
 
 
 def _account(row: Row) -> Account:
-    return Account(id=row["id"], email=row["email"], name=row["name"], role=Role(row["role"]))
+    return Account(
+        id=row["id"],
+        email=row["email"],
+        name=row["name"],
+        role=Role(row["role"]),
+        email_confirmed=row["email_confirmed_at"] is not None,
+    )
 
 
 def _credentials(row: Row) -> Credentials:
@@ -37,7 +44,8 @@ async def insert_account(tx: Transaction, account: Account, *, password_hash: st
     return bool(
         await tx.fetchval(
             """
-            INSERT INTO accounts (id, email, name, role, password_hash, created_at) VALUES ($1, $2, $3, $4, $5, $6)
+            INSERT INTO accounts (id, email, name, role, password_hash, created_at, email_confirmed_at)
+            VALUES ($1, $2, $3, $4, $5, $6, CASE WHEN $7 THEN $6::timestamptz END)
             ON CONFLICT (email) DO NOTHING RETURNING true
             """,
             account.id,
@@ -46,19 +54,20 @@ async def insert_account(tx: Transaction, account: Account, *, password_hash: st
             account.role.value,
             password_hash,
             at,
+            account.email_confirmed,
         )
     )
 
 
 async def account_by_id(db: Executor, account_id: UUID) -> Account | None:
     """Return an account, or None."""
-    row = await db.fetchrow("SELECT id, email, name, role FROM accounts WHERE id = $1", account_id)
+    row = await db.fetchrow(f"SELECT {_ACCOUNT} FROM accounts WHERE id = $1", account_id)  # noqa: S608
     return None if row is None else _account(row)
 
 
 async def accounts_by_id(db: Executor, account_ids: Sequence[UUID]) -> list[Account]:
     """Return the accounts that exist, in no particular order."""
-    rows = await db.fetch("SELECT id, email, name, role FROM accounts WHERE id = ANY($1::uuid[])", account_ids)
+    rows = await db.fetch(f"SELECT {_ACCOUNT} FROM accounts WHERE id = ANY($1::uuid[])", account_ids)  # noqa: S608
     return [_account(row) for row in rows]
 
 
@@ -77,7 +86,7 @@ async def lock_admins(tx: Transaction) -> dict[UUID, bool]:
 async def set_status(tx: Transaction, account_id: UUID, status: str) -> Account | None:
     """Change the status of an account and return it; None if it has that status already or does not exist."""
     row = await tx.fetchrow(
-        "UPDATE accounts SET status = $2 WHERE id = $1 AND status <> $2 RETURNING id, email, name, role",
+        f"UPDATE accounts SET status = $2 WHERE id = $1 AND status <> $2 RETURNING {_ACCOUNT}",  # noqa: S608
         account_id,
         status,
     )
@@ -103,6 +112,13 @@ async def set_password(tx: Transaction, account_id: UUID, *, new: str, old: str 
         old,
     )
     return tag != "UPDATE 0"
+
+
+async def confirm_email(tx: Transaction, account_id: UUID, *, at: datetime) -> None:
+    """Mark the e-mail address of an account as confirmed."""
+    await tx.execute(
+        "UPDATE accounts SET email_confirmed_at = coalesce(email_confirmed_at, $2) WHERE id = $1", account_id, at
+    )
 
 
 async def open_session(  # noqa: PLR0913
@@ -151,7 +167,7 @@ async def lock_session(tx: Transaction, token_hash: bytes) -> tuple[UUID, Sessio
     """Return the login session of a refresh token, locked until the transaction ends."""
     row = await tx.fetchrow(
         """
-        SELECT s.id AS session_id, s.ended_at, a.id, a.email, a.name, a.role, a.status
+        SELECT s.id AS session_id, s.ended_at, a.id, a.email, a.name, a.role, a.email_confirmed_at, a.status
           FROM refresh_tokens r JOIN sessions s ON s.id = r.session_id JOIN accounts a ON a.id = s.account_id
          WHERE r.hash = $1 FOR UPDATE OF s
         """,

@@ -31,12 +31,13 @@ LinkId = Annotated[UUID, Meta(description="The link that the mail carries; only 
 
 
 class Account(Struct, frozen=True):
-    """A registered account."""
+    """A registered account; its e-mail address is confirmed once its owner has used a link that was sent there."""
 
     id: UUID
     email: Email
     name: Annotated[PersonName, Meta(min_length=1)]
     role: Role
+    email_confirmed: bool = False
 
 
 class PublicKey(Struct, frozen=True):
@@ -146,11 +147,14 @@ class IssueLinks(Call[IssuedLinks], to="auth", name="issue-links", callers=("not
     link_ids: LinkIds
 
 
-class AccountRegistered(Event, topic="account.registered", key="account_id"):
+class AccountRegistered(Event, topic="account.registered", key="account_id", schema_version=2):
     """An account was registered."""
 
     account_id: AccountId
     role: Annotated[Role, Meta(description="The role.")]
+    link_id: Annotated[
+        UUID | None, Meta(description="The link that confirms the e-mail address; null if an operator vouches for it.")
+    ] = None
 
 
 class AccountSuspended(Event, topic="account.suspended", key="account_id"):
@@ -173,6 +177,13 @@ class LoginsSlowed(Event, topic="account.logins-slowed", key="account_id"):
     """Logins to an account are slowed down after many wrong passwords; published at most once a day."""
 
     account_id: AccountId
+
+
+class EmailConfirmationRequested(Event, topic="email-confirmation.requested", key="account_id"):
+    """The owner of an account has requested another link that confirms its e-mail address."""
+
+    account_id: AccountId
+    link_id: LinkId
 
 
 class PasswordResetRequested(Event, topic="password-reset.requested", key="account_id"):

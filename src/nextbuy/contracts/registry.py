@@ -59,6 +59,7 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     auth.AccountSuspended,
     auth.AccountReinstated,
     auth.LoginsSlowed,
+    auth.EmailConfirmationRequested,
     auth.PasswordResetRequested,
     auth.PasswordChanged,
     seller.SellerRegistered,

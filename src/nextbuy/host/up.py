@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from nextbuy.demo.catalogue import PASSWORD
 from nextbuy.host import demo_data
-from nextbuy.host.accounts import store_admin
+from nextbuy.host.accounts import store_admin, store_demo_accounts
 from nextbuy.host.composition import (
     SERVICES,
     make_process,
@@ -72,6 +72,7 @@ async def _serve(
         progress.done(f"{len(SERVICES)} services are running, {place}")
         if choice is None and demo:
             await store_admin(settings, demo_data.ADMIN, PASSWORD, name="Noor")
+            await store_demo_accounts(settings, PASSWORD)
             await demo_data.create(transports, settings.secret, PASSWORD)
             progress.done("demo market: shops, products and accounts are ready")
         demo_data.store_choice(settings.data, demo=demo)

@@ -12,9 +12,6 @@ is always sent.
 from typing import Final
 from uuid import UUID
 
-from msgspec import Struct
-
-from nextbuy.contracts.auth import LoginsSlowed, PasswordChanged, PasswordResetRequested
 from nextbuy.contracts.findings import findings_text
 from nextbuy.contracts.message import Event
 from nextbuy.contracts.money import format_money
@@ -32,7 +29,8 @@ from nextbuy.contracts.order import (
 from nextbuy.contracts.product import ProductApproved, ProductPending, ProductRejected
 from nextbuy.contracts.seller import SellerApproved, SellerRejected, SellerSuspended
 from nextbuy.kit.text import as_sentence, quoted, single_line
-from nextbuy.notification.model import HIDDEN_TOKEN
+from nextbuy.notification.account_drafts import ABOUT_ACCOUNTS, about_account
+from nextbuy.notification.model import HIDDEN_TOKEN, EmailText, NotificationDraft
 
 ACCOUNT_EVENTS: Final[tuple[type[Event], ...]] = (
     OrderCreated,
@@ -47,9 +45,7 @@ ACCOUNT_EVENTS: Final[tuple[type[Event], ...]] = (
     ProductPending,
     ProductApproved,
     ProductRejected,
-    LoginsSlowed,
-    PasswordResetRequested,
-    PasswordChanged,
+    *ABOUT_ACCOUNTS,
 )
 """Events that notify the owner of an account."""
 _BODY: Final = """\
@@ -63,38 +59,6 @@ All your notifications: {all}
 
 You are receiving this e-mail because it concerns your NextBuy account. Please do not reply; replies are not read.
 """
-
-
-class MailLink(Struct, frozen=True):
-    """A link with a token, which only the mail has: its id at auth, the path of its page, and what it does."""
-
-    id: UUID
-    page: str
-    label: str
-
-
-class NotificationDraft(Struct, frozen=True, kw_only=True):
-    """A notification for one account; `link` is the path of a page, and `by_email` sends it as an e-mail too."""
-
-    account_id: UUID
-    kind: str
-    about: str
-    """The shop, product or payment session that it concerns, such as `shop:<id>`."""
-    reports_state: bool
-    """Whether a newer notification with the same `about` makes it wrong."""
-    title: str
-    message: str
-    link: str
-    by_email: bool = True
-    mail_link: MailLink | None = None
-    """The link of the mail, instead of `link`."""
-
-
-class EmailText(Struct, frozen=True):
-    """The text of an e-mail, with `HIDDEN_TOKEN` for the token of a link."""
-
-    subject: str
-    body: str
 
 
 def account_notifications(event: Event) -> list[NotificationDraft]:
@@ -113,14 +77,8 @@ def account_notifications(event: Event) -> list[NotificationDraft]:
             return [_shop_draft(event)]
         case ProductPending() | ProductApproved() | ProductRejected():
             return [_product_draft(event)]
-        case LoginsSlowed():
-            return [_login_draft(event)]
-        case PasswordResetRequested():
-            return [_reset_draft(event)]
-        case PasswordChanged():
-            return [_password_draft(event)]
         case _:
-            return []
+            return about_account(event)
 
 
 def _order_drafts(event: OrderCreated) -> list[NotificationDraft]:
@@ -260,54 +218,6 @@ def _product_draft(event: ProductPending | ProductApproved | ProductRejected) ->
         message=message,
         link=link,
         by_email=not isinstance(event, ProductPending),
-    )
-
-
-def _login_draft(event: LoginsSlowed) -> NotificationDraft:
-    return _account_draft(
-        event.account_id,
-        "logins-slowed",
-        "Wrong passwords for your account",
-        "Many wrong passwords were entered for your account, and none of them was accepted. We slow down such"
-        " attempts. If it was not you, you do not need to do anything. You can still sign in on the devices that"
-        " you have used before; on a new device you may have to wait a few minutes.",
-    )
-
-
-def _reset_draft(event: PasswordResetRequested) -> NotificationDraft:
-    return _account_draft(
-        event.account_id,
-        "password-reset",
-        "Set a new password",
-        "A new password was requested for your account. The link in our e-mail sets it. It is valid for 30 minutes, and"
-        " works once. If it was not you, ignore the e-mail: your password stays as it is.",
-        MailLink(event.link_id, "/reset-password", "Set a new password"),
-    )
-
-
-def _password_draft(event: PasswordChanged) -> NotificationDraft:
-    signed_out = "All devices were signed out." if event.how == "reset" else "All other devices were signed out."
-    return _account_draft(
-        event.account_id,
-        "password-changed",
-        "Your password was changed",
-        f"Your account has a new password. {signed_out} If it was not you, request a new password at once: choose"
-        " “Forgot your password?” where you sign in.",
-    )
-
-
-def _account_draft(
-    account_id: UUID, kind: str, title: str, message: str, mail_link: MailLink | None = None
-) -> NotificationDraft:
-    return NotificationDraft(
-        account_id=account_id,
-        kind=kind,
-        about=f"account:{account_id}",
-        reports_state=False,
-        title=title,
-        message=message,
-        link="/notifications",
-        mail_link=mail_link,
     )
 
 

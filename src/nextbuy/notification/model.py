@@ -44,3 +44,35 @@ class MailWithBody(Mail, frozen=True, kw_only=True):
     """A mail with its body."""
 
     body: str
+
+
+class MailLink(Struct, frozen=True):
+    """A link with a token, which only the mail has: its id at auth, the path of its page, and what it does."""
+
+    id: UUID
+    page: str
+    label: str
+
+
+class NotificationDraft(Struct, frozen=True, kw_only=True):
+    """A notification for one account; `link` is the path of a page, and `by_email` sends it as an e-mail too."""
+
+    account_id: UUID
+    kind: str
+    about: str
+    """The shop, product or payment session that it concerns, such as `shop:<id>`."""
+    reports_state: bool
+    """Whether a newer notification with the same `about` makes it wrong."""
+    title: str
+    message: str
+    link: str
+    by_email: bool = True
+    mail_link: MailLink | None = None
+    """The link of the mail, instead of `link`."""
+
+
+class EmailText(Struct, frozen=True):
+    """The text of an e-mail, with `HIDDEN_TOKEN` for the token of a link."""
+
+    subject: str
+    body: str

@@ -11,8 +11,7 @@ from nextbuy.contracts.values import Notification, new_id
 from nextbuy.kit.events.inbound import InboundEvent
 from nextbuy.kit.http.paging import decode_cursor, encode_cursor
 from nextbuy.kit.storage.database import Executor, Row, Transaction
-from nextbuy.notification.drafts import EmailText, NotificationDraft
-from nextbuy.notification.model import NotificationPage
+from nextbuy.notification.model import EmailText, NotificationDraft, NotificationPage
 
 _MAX_UNREAD: Final = 1_000
 """The highest number of unread notifications that is counted."""
