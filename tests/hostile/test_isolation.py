@@ -79,6 +79,9 @@ OWNED: Final[dict[str, dict[str, int]]] = {
     "auth POST refresh-session": dict.fromkeys(ROLES, 401),
     "auth POST reset-password": dict.fromkeys(ROLES, 409),
     "auth POST confirm-email": dict.fromkeys(ROLES, 409),
+    "auth POST change-password": dict.fromkeys(ROLES, 403),
+    # The addresses of admins are confirmed; the password is wrong.
+    "auth POST change-email": {**dict.fromkeys(ROLES, 409), "admin": 403},
     "order POST payment-webhook": dict.fromkeys(ROLES, 400),
     "simulator POST pay/{payment_id}": dict.fromkeys(ROLES, 422),
     # Anyone has a basket, but a buyer's own needs a login that has not ended.
@@ -108,6 +111,9 @@ BODIES: Final[dict[str, object]] = {
     "auth POST request-password-reset": {"email": email_of("buyer")},
     "auth POST confirm-email": {"token": "x" * 43},
     "auth POST send-confirmation": {},
+    "auth PUT me": {"name": "A person"},
+    "auth POST change-password": {"current_password": "not-the-password", "password": PASSWORD},
+    "auth POST change-email": {"current_password": "not-the-password", "email": "another@hidden.test"},
     "auth POST reset-password": {"token": "x" * 43, "password": PASSWORD},
     "seller POST create-shop": {"name": "A second stall", "bio": "", "category": "ceramics"},
     "product PUT update-product/{product_id}": {"stock": 900},

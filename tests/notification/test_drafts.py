@@ -8,6 +8,8 @@ import pytest
 
 from nextbuy.contracts.auth import (
     AccountRegistered,
+    EmailChanged,
+    EmailChangeRequested,
     EmailConfirmationRequested,
     LoginsSlowed,
     PasswordChanged,
@@ -94,6 +96,10 @@ def registered(link_id: UUID | None = None) -> AccountRegistered:
     return AccountRegistered(account_id=BUYER, role=Role.BUYER, link_id=link_id)
 
 
+def change_requested() -> EmailChangeRequested:
+    return EmailChangeRequested(account_id=BUYER, old_link_id=new_id(), new_link_id=new_id())
+
+
 def reset_requested() -> PasswordResetRequested:
     return PasswordResetRequested(account_id=BUYER, link_id=new_id())
 
@@ -138,6 +144,7 @@ NOTIFIED: dict[str, tuple[Event, UUID, str]] = {
         BUYER,
         "Please confirm that this e-mail address is yours",
     ),
+    "email-changed": (EmailChanged(account_id=BUYER), BUYER, "Sign in with this e-mail address"),
     "password-reset": (
         reset_requested(),
         BUYER,
@@ -162,6 +169,15 @@ def test_registration_asks_to_confirm_the_address_unless_an_operator_vouches_for
 
     assert (draft.kind, draft.account_id) == ("confirm-email", BUYER)
     assert account_notifications(registered()) == []
+
+
+def test_change_of_an_address_sends_a_link_to_the_old_and_to_the_new_one() -> None:
+    event = change_requested()
+
+    drafts = account_notifications(event)
+
+    links = [(draft.kind, draft.mail_link.id) for draft in drafts if draft.mail_link]
+    assert links == [("change-email-old", event.old_link_id), ("change-email-new", event.new_link_id)]
 
 
 def test_order_notifies_its_buyer_and_its_seller() -> None:
@@ -232,7 +248,13 @@ def test_every_finding_of_moderation_has_a_sentence() -> None:
 
 def test_every_event_of_the_lists_has_a_notification() -> None:
     """An event that is added to a list but not to the texts would notify no account."""
-    events = [order_created(), order_refunded(), registered(), *(event for event, _, _ in NOTIFIED.values())]
+    events = [
+        order_created(),
+        order_refunded(),
+        registered(),
+        change_requested(),
+        *(event for event, _, _ in NOTIFIED.values()),
+    ]
 
     assert {type(event) for event in events} == set(ACCOUNT_EVENTS)
 

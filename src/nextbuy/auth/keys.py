@@ -13,7 +13,7 @@ from uuid import UUID
 
 from joserfc.jwk import ECKey
 
-from nextbuy.auth import store
+from nextbuy.auth import key_store
 from nextbuy.auth.model import ACCESS_LIFE
 from nextbuy.contracts.auth import Account
 from nextbuy.contracts.values import new_id
@@ -59,7 +59,7 @@ class Keys:
         """Create a new key that signs from now on; retire the others when every process has loaded it."""
         async with self._database.transaction() as tx:
             await tx.execute("SELECT pg_advisory_xact_lock($1)", _ADVISORY_LOCK)
-            await store.retire_signing_keys(tx, at=self._clock() + _RETIREMENT_DELAY)
+            await key_store.retire_signing_keys(tx, at=self._clock() + _RETIREMENT_DELAY)
             await self._create(tx)
 
     async def public(self) -> dict[str, str]:
@@ -80,7 +80,7 @@ class Keys:
         )
 
     async def _rows(self, db: Executor) -> list[Row]:
-        return await store.signing_keys(db, at=self._clock(), life=ACCESS_LIFE + _CLOCK_SKEW)
+        return await key_store.signing_keys(db, at=self._clock(), life=ACCESS_LIFE + _CLOCK_SKEW)
 
     async def _reload(self) -> None:
         self._signing = self._first_usable(await self._rows(self._database)) or self._signing
@@ -101,6 +101,6 @@ class Keys:
     async def _create(self, tx: Transaction) -> None:
         key = ECKey.generate_key("P-256")
         private, public = key.as_pem(private=True, password=self._passphrase), key.as_pem(private=False)
-        await store.insert_signing_key(
+        await key_store.insert_signing_key(
             tx, str(new_id()), private_pem=private.decode(), public_pem=public.decode(), at=self._clock()
         )

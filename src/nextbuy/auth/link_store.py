@@ -87,7 +87,9 @@ async def insert_tokens(tx: Transaction, hashes: Mapping[UUID, bytes], *, at: da
     rows = await tx.fetch(
         f"""
         WITH valid AS (
-            SELECT l.id, a.email FROM mail_links l JOIN accounts a ON a.id = l.account_id
+            SELECT l.id, coalesce(c.email, a.email) AS email
+              FROM mail_links l JOIN accounts a ON a.id = l.account_id
+              LEFT JOIN email_changes c ON c.account_id = l.account_id AND l.purpose = 'change-email-new'
              WHERE l.id = ANY ($1) AND {_VALID} $3
         ), stored AS (
             INSERT INTO link_tokens (hash, link_id)
@@ -133,3 +135,46 @@ async def use_link(tx: Transaction, link: Link, *, at: datetime) -> bool:
         at,
     )
     return link.id in {row["id"] for row in rows}
+
+
+async def expire_links(tx: Transaction, account_id: UUID, purposes: Sequence[LinkPurpose], *, at: datetime) -> None:
+    """Invalidate the links of an account for some purposes."""
+    await tx.execute(
+        "UPDATE mail_links SET used_at = $3 WHERE account_id = $1 AND purpose = ANY ($2) AND used_at IS NULL",
+        account_id,
+        [purpose.value for purpose in purposes],
+        at,
+    )
+
+
+async def insert_email_change(tx: Transaction, account_id: UUID, email: str, *, at: datetime) -> None:
+    """Insert the e-mail address that an account is to have, instead of an earlier one."""
+    await tx.execute(
+        """
+        INSERT INTO email_changes (account_id, email, requested_at) VALUES ($1, $2, $3)
+        ON CONFLICT (account_id) DO UPDATE
+           SET email = $2, requested_at = $3, old_confirmed = false, new_confirmed = false
+        """,
+        account_id,
+        email,
+        at,
+    )
+
+
+async def confirm_email_change(tx: Transaction, link: Link) -> str | None:
+    """Mark a change of an e-mail address as confirmed at one address; return the new one once both are confirmed."""
+    row = await tx.fetchrow(
+        """
+        UPDATE email_changes
+           SET old_confirmed = old_confirmed OR $2 = 'change-email-old',
+               new_confirmed = new_confirmed OR $2 = 'change-email-new'
+         WHERE account_id = $1 RETURNING email, old_confirmed AND new_confirmed AS is_complete
+        """,
+        link.account_id,
+        link.purpose.value,
+    )
+    if row is None or not row["is_complete"]:
+        return None
+    await tx.execute("DELETE FROM email_changes WHERE account_id = $1", link.account_id)
+    email: str = row["email"]
+    return email

@@ -81,6 +81,11 @@ def network_subjects(deps: Deps, scope: FailureScope, caller: Caller) -> Subject
     return {scope: _hash(deps, f"network-{scope.name.lower()}", network)}
 
 
+def password_subjects(deps: Deps, account: Account) -> Subjects:
+    """Return the subject of guesses of the current password by callers who are logged in."""
+    return {FailureScope.CLIENT: _hash(deps, "current-password", str(account.id))}
+
+
 async def require_attempt(deps: Deps, subjects: Subjects, *, refusal: type[TooManyRequests] = LoginLocked) -> None:
     """Raise `refusal` if too many failures are remembered."""
     _require_attempt(deps, subjects, await store.failures(deps.database, list(subjects.values())), refusal)

@@ -54,6 +54,11 @@ TooManyAttempts: Final = TooManyRequests.of(
 MailLimit: Final = TooManyRequests.of(
     "mail-limit", "Too many mails were requested from your network. Wait ten minutes, then try again."
 )
+WrongPassword: Final = Forbidden.of("wrong-password", "This is not your current password. Check it and try again.")
+EmailUnconfirmed: Final = Conflict.of(
+    "email-unconfirmed", "Your e-mail address is not confirmed. Use the link in our mail first, or request another one."
+)
+EmailUnchanged: Final = Unprocessable.of("email-unchanged", "This is your e-mail address already. Enter another one.")
 TooManyMails: Final = TooManyRequests.of(
     "mail-limit", "You have requested five of these mails today. Use the link in the latest one, or try again tomorrow."
 )
@@ -158,9 +163,17 @@ class LinkPurpose(StrEnum):
 
     RESET_PASSWORD = "reset-password"  # noqa: S105  not a password
     CONFIRM_EMAIL = "confirm-email"
+    CHANGE_EMAIL_OLD = "change-email-old"
+    CHANGE_EMAIL_NEW = "change-email-new"
 
 
-LINK_LIFE: Final = {LinkPurpose.RESET_PASSWORD: timedelta(minutes=30), LinkPurpose.CONFIRM_EMAIL: timedelta(days=7)}
+EMAIL_CHANGE: Final = (LinkPurpose.CHANGE_EMAIL_OLD, LinkPurpose.CHANGE_EMAIL_NEW)
+LINK_LIFE: Final = {
+    LinkPurpose.RESET_PASSWORD: timedelta(minutes=30),
+    LinkPurpose.CONFIRM_EMAIL: timedelta(days=7),
+    LinkPurpose.CHANGE_EMAIL_OLD: timedelta(days=1),
+    LinkPurpose.CHANGE_EMAIL_NEW: timedelta(days=1),
+}
 """How long a link is valid after it was requested."""
 MAX_MAILS: Final = 5
 """Mails of one purpose that an account gets in `MAIL_INTERVAL`."""
@@ -174,6 +187,12 @@ class Link(Struct, frozen=True):
     purpose: LinkPurpose
     account_id: UUID
     email: str
+
+
+class Me(Struct, frozen=True):
+    """The account of the caller."""
+
+    user: Account
 
 
 class KnownClients(Struct, frozen=True):

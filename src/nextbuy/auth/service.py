@@ -2,6 +2,9 @@
 
 from typing import Final
 
+from nextbuy.auth.change_email import change_email
+from nextbuy.auth.change_name import change_name
+from nextbuy.auth.change_password import change_password
 from nextbuy.auth.confirm_email import confirm_email
 from nextbuy.auth.convert_emails import convert_emails
 from nextbuy.auth.deps import Deps
@@ -27,6 +30,8 @@ from nextbuy.contracts.auth import (
     AccountRegistered,
     AccountReinstated,
     AccountSuspended,
+    EmailChanged,
+    EmailChangeRequested,
     EmailConfirmationRequested,
     GetAccounts,
     GetPublicKeys,
@@ -41,7 +46,7 @@ from nextbuy.contracts.auth import (
     ValidateUser,
 )
 from nextbuy.kit.events.event_log import read_events
-from nextbuy.kit.service import ANYONE_LOGGED_IN, Service, answers, get, job, post
+from nextbuy.kit.service import ANYONE_LOGGED_IN, Service, answers, get, job, post, put
 
 SERVICE: Final = Service(
     name="auth",
@@ -52,6 +57,9 @@ SERVICE: Final = Service(
         post("refresh-session", refresh_session),
         post("logout", logout, who=ANYONE_LOGGED_IN, status=204),
         get("me", me, who=ANYONE_LOGGED_IN),
+        put("me", change_name, who=ANYONE_LOGGED_IN),
+        post("change-password", change_password, who=ANYONE_LOGGED_IN, status=204),
+        post("change-email", change_email, who=ANYONE_LOGGED_IN, status=202),
         post("request-password-reset", request_password_reset, status=202),
         post("reset-password", reset_password, status=204),
         post("confirm-email", confirm_email, status=204),
@@ -73,6 +81,8 @@ SERVICE: Final = Service(
         AccountReinstated,
         LoginsSlowed,
         EmailConfirmationRequested,
+        EmailChangeRequested,
+        EmailChanged,
         PasswordResetRequested,
         PasswordChanged,
     ],

@@ -5,10 +5,18 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from nextbuy.auth.model import MAIL_INTERVAL, Credentials, KnownClients, SessionStatus
+from nextbuy.auth.model import (
+    LINK_LIFE,
+    MAIL_INTERVAL,
+    Credentials,
+    EmailTaken,
+    KnownClients,
+    LinkPurpose,
+    SessionStatus,
+)
 from nextbuy.contracts.auth import Account, AccountReinstated, AccountSuspended
 from nextbuy.contracts.values import Role
-from nextbuy.kit.storage.database import Database, Executor, Row, Transaction
+from nextbuy.kit.storage.database import Database, Executor, Row, Transaction, refuse_duplicate
 from nextbuy.kit.storage.retention import FIRST_MOMENT, purge, purge_statement
 
 Failures = dict[bytes, datetime]
@@ -112,6 +120,23 @@ async def set_password(tx: Transaction, account_id: UUID, *, new: str, old: str 
         old,
     )
     return tag != "UPDATE 0"
+
+
+async def password_hash(db: Executor, account_id: UUID) -> str | None:
+    """Return the hash of an account's password."""
+    stored: str | None = await db.fetchval("SELECT password_hash FROM accounts WHERE id = $1", account_id)
+    return stored
+
+
+async def set_name(tx: Transaction, account_id: UUID, name: str) -> None:
+    """Change the name of an account."""
+    await tx.execute("UPDATE accounts SET name = $2 WHERE id = $1", account_id, name)
+
+
+async def set_email(tx: Transaction, account_id: UUID, email: str, *, at: datetime) -> None:
+    """Change the e-mail address of an account to a confirmed one; raise EmailTaken if another account has it."""
+    with refuse_duplicate(EmailTaken()):
+        await tx.execute("UPDATE accounts SET email = $2, email_confirmed_at = $3 WHERE id = $1", account_id, email, at)
 
 
 async def confirm_email(tx: Transaction, account_id: UUID, *, at: datetime) -> None:
@@ -232,13 +257,19 @@ async def end_session(db: Executor, session_id: UUID, *, reason: str, at: dateti
     )
 
 
-async def end_all_sessions(tx: Transaction, account_id: UUID, *, reason: str, at: datetime) -> None:
-    """End every login session of an account."""
+async def end_all_sessions(
+    tx: Transaction, account_id: UUID, *, reason: str, at: datetime, except_id: UUID | None = None
+) -> None:
+    """End every login session of an account, except one if it is given."""
     await tx.execute(
-        "UPDATE sessions SET ended_at = $2, expires_at = $2, reason = $3 WHERE account_id = $1 AND ended_at IS NULL",
+        """
+        UPDATE sessions SET ended_at = $2, expires_at = $2, reason = $3 WHERE account_id = $1 AND ended_at IS NULL
+           AND id IS DISTINCT FROM $4
+        """,
         account_id,
         at,
         reason,
+        except_id,
     )
 
 
@@ -339,43 +370,12 @@ async def warn_owners(tx: Transaction, *, at: datetime, interval: timedelta, lim
     return [row["id"] for row in rows]
 
 
-async def signing_keys(db: Executor, *, at: datetime, life: timedelta) -> list[Row]:
-    """Return the keys of tokens that are still valid, the signing one first.
-
-    The newest signs, after ten seconds if there is another one: by then every verifier can load it.
-    """
-    return await db.fetch(
-        """
-        SELECT kid, private_pem, public_pem, coalesce(retired_at <= $1, false) AS is_retired
-          FROM signing_keys WHERE coalesce(retired_at > $1 - $2::interval, true)
-         ORDER BY is_retired, created_at > $1 - interval '10 seconds', created_at DESC, kid
-        """,
-        at,
-        life,
-    )
-
-
-async def insert_signing_key(tx: Transaction, kid: str, *, private_pem: str, public_pem: str, at: datetime) -> None:
-    """Insert a signing key."""
-    await tx.execute(
-        "INSERT INTO signing_keys (kid, private_pem, public_pem, created_at) VALUES ($1, $2, $3, $4)",
-        kid,
-        private_pem,
-        public_pem,
-        at,
-    )
-
-
-async def retire_signing_keys(tx: Transaction, *, at: datetime) -> None:
-    """Retire all current keys at the time `at`."""
-    await tx.execute("UPDATE signing_keys SET retired_at = $1 WHERE retired_at IS NULL", at)
-
-
 _PURGES: Final = (
     (purge_statement("refresh_tokens", "expires_at", "$2"), timedelta(0)),
     (purge_statement("sessions", "expires_at", "$2"), timedelta(days=1)),
     (purge_statement("failed_logins", "forgotten_at", "$2"), timedelta(0)),
     (purge_statement("mail_links", "expires_at", "$2"), MAIL_INTERVAL),
+    (purge_statement("email_changes", "requested_at", "$2"), LINK_LIFE[LinkPurpose.CHANGE_EMAIL_OLD]),
 )
 """Purge statements, and how long rows are retained after their time."""
 

@@ -186,6 +186,20 @@ class EmailConfirmationRequested(Event, topic="email-confirmation.requested", ke
     link_id: LinkId
 
 
+class EmailChangeRequested(Event, topic="email-change.requested", key="account_id"):
+    """Another e-mail address was requested for an account; a link goes to the old one, and one to the new one."""
+
+    account_id: AccountId
+    old_link_id: Annotated[UUID, Meta(description="The link for the old address; only its mail has the token.")]
+    new_link_id: Annotated[UUID, Meta(description="The link for the new address; only its mail has the token.")]
+
+
+class EmailChanged(Event, topic="account.email-changed", key="account_id"):
+    """An account has a new e-mail address, confirmed at both addresses."""
+
+    account_id: AccountId
+
+
 class PasswordResetRequested(Event, topic="password-reset.requested", key="account_id"):
     """A link to set a new password was requested for an account; the token of the link is in no event."""
 

@@ -60,6 +60,8 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     auth.AccountReinstated,
     auth.LoginsSlowed,
     auth.EmailConfirmationRequested,
+    auth.EmailChangeRequested,
+    auth.EmailChanged,
     auth.PasswordResetRequested,
     auth.PasswordChanged,
     seller.SellerRegistered,

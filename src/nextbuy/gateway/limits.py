@@ -35,7 +35,10 @@ STRICT: Final = Limit("login", burst=10, rate=10 / 60, batch=1, by_ip=True)
 """For requests that try a password or a token, or send a mail. No batches: a batch of ten would allow nine more."""
 _STRICT: Final = frozenset(
     ("POST", f"/auth/api/{name}")
-    for name in ("register", "login", "request-password-reset", "reset-password", "confirm-email")
+    for name in (
+        *("register", "login", "request-password-reset", "reset-password", "confirm-email"),
+        *("change-password", "change-email"),
+    )
 )
 PAYMENT: Final = Limit("payment", burst=120, rate=40.0, batch=10, by_ip=True)
 """For the hosted payment page, which reads the database for anyone. It takes no tokens of other limits."""

@@ -5,6 +5,8 @@ from uuid import UUID
 
 from nextbuy.contracts.auth import (
     AccountRegistered,
+    EmailChanged,
+    EmailChangeRequested,
     EmailConfirmationRequested,
     LoginsSlowed,
     PasswordChanged,
@@ -17,6 +19,8 @@ ABOUT_ACCOUNTS: Final[tuple[type[Event], ...]] = (
     LoginsSlowed,
     AccountRegistered,
     EmailConfirmationRequested,
+    EmailChangeRequested,
+    EmailChanged,
     PasswordResetRequested,
     PasswordChanged,
 )
@@ -30,6 +34,10 @@ def about_account(event: Event) -> list[NotificationDraft]:
             return [_login_draft(event)]
         case AccountRegistered(link_id=UUID() as link_id) | EmailConfirmationRequested(link_id=link_id):
             return [_confirmation_draft(event.account_id, link_id)]
+        case EmailChangeRequested():
+            return _change_drafts(event)
+        case EmailChanged():
+            return [_email_draft(event)]
         case PasswordResetRequested():
             return [_reset_draft(event)]
         case PasswordChanged():
@@ -58,6 +66,38 @@ def _confirmation_draft(account_id: UUID, link_id: UUID) -> NotificationDraft:
         " your password. Use the link in our e-mail; it is valid for a week. If you have no account here, ignore the"
         " e-mail.",
         MailLink(link_id, "/confirm-email", "Confirm your e-mail address"),
+    )
+
+
+def _change_drafts(event: EmailChangeRequested) -> list[NotificationDraft]:
+    return [
+        _account_draft(
+            event.account_id,
+            "change-email-old",
+            "Confirm the change of your e-mail address",
+            "Another e-mail address was requested for your account. It changes once you have used the links in two"
+            " e-mails: this one, and the one that we sent to the new address. They are valid for a day. If it was not"
+            " you, ignore this e-mail and change your password: the person who requested it knows it.",
+            MailLink(event.old_link_id, "/confirm-email", "Confirm the change"),
+        ),
+        _account_draft(
+            event.account_id,
+            "change-email-new",
+            "Confirm your new e-mail address",
+            "This e-mail address was entered as the new one of a NextBuy account. It changes once the links in two"
+            " e-mails are used: this one, and the one that we sent to the old address. They are valid for a day. If you"
+            " have no account here, ignore this e-mail.",
+            MailLink(event.new_link_id, "/confirm-email", "Confirm this address"),
+        ),
+    ]
+
+
+def _email_draft(event: EmailChanged) -> NotificationDraft:
+    return _account_draft(
+        event.account_id,
+        "email-changed",
+        "Your e-mail address was changed",
+        "Sign in with this e-mail address from now on. Our e-mails go here.",
     )
 
 
