@@ -130,6 +130,7 @@ BODIES: Final[dict[str, object]] = {
     "simulator POST pay/{payment_id}": {"card_number": "1"},
 }
 QUERIES: Final = {
+    "seller GET get-shops": f"ids={new_id()}",
     "analytics GET best-sellers": "limit=50",
     "product GET get-products": f"ids={new_id()}",
     "product GET search-products": "q=bowl&limit=100",

@@ -46,7 +46,7 @@ async def test_only_an_approved_shop_is_public(deps: Deps, owner: Account, calls
         await decide_seller(deps, decision(owner.id, "rejected"))
     elif status != "pending":
         await decide_seller(deps, decision(owner.id, "approved"))
-        assert (await get_shop(deps, caller(None), GetShop(shop.id))).shop.status == "approved"
+        assert (await get_shop(deps, caller(None), GetShop(str(shop.id)))).shop.status == "approved"
     if status == "suspended":
         await decide_seller(deps, decision(owner.id, "suspended"))
     elif status == "account suspended":
@@ -55,12 +55,12 @@ async def test_only_an_approved_shop_is_public(deps: Deps, owner: Account, calls
 
     for stranger in (None, account(Role.BUYER), account(Role.SELLER)):
         with pytest.raises(ShopNotFound):
-            await get_shop(deps, caller(stranger), GetShop(shop.id))
+            await get_shop(deps, caller(stranger), GetShop(str(shop.id)))
     for who in (owner, account(Role.ADMIN)):
-        assert (await get_shop(deps, caller(who), GetShop(shop.id))).shop.id == shop.id
+        assert (await get_shop(deps, caller(who), GetShop(str(shop.id)))).shop.id == shop.id
         calls.replies[ValidateUser] = Suspended()
         with pytest.raises(ShopNotFound):
-            await get_shop(deps, caller(who), GetShop(shop.id))
+            await get_shop(deps, caller(who), GetShop(str(shop.id)))
         calls.replies[ValidateUser] = confirm
 
 
@@ -68,7 +68,7 @@ async def test_approved_shop_is_shown_without_asking_auth(deps: Deps, owner: Acc
     shop = (await create_shop(deps, caller(owner), POTTERY)).shop
     await decide_seller(deps, decision(owner.id, "approved"))
     del calls.replies[ValidateUser]
-    assert (await get_shop(deps, caller(owner), GetShop(shop.id))).shop.id == shop.id
+    assert (await get_shop(deps, caller(owner), GetShop(str(shop.id)))).shop.id == shop.id
 
 
 async def test_longest_name_is_published(deps: Deps, owner: Account) -> None:

@@ -3,6 +3,7 @@
 Their descriptions and examples appear in the API documents.
 """
 
+import re
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Final, Generic, Literal, TypeVar
@@ -217,6 +218,14 @@ class Tagged(Struct, frozen=True):
 
 class Nothing(Struct, frozen=True):
     """An empty request or reply."""
+
+
+_UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
+
+
+def parse_uuid(key: str) -> UUID | None:
+    """Return a key of a path as an id, or None if it is a slug; the suffix of a slug is too short for an id."""
+    return UUID(key) if _UUID.fullmatch(key) else None
 
 
 def new_id() -> UUID:

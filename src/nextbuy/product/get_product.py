@@ -10,13 +10,13 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
-from nextbuy.contracts.values import Role
+from nextbuy.contracts.values import Role, parse_uuid
 from nextbuy.kit.http.caller import Caller
 from nextbuy.kit.storage.database import Database
 from nextbuy.kit.wire import Encoded, encode
 from nextbuy.product.access import may_see_hidden
 from nextbuy.product.deps import Deps
-from nextbuy.product.model import ProductNotFound, ProductShown, parse_id, shown_product
+from nextbuy.product.model import ProductNotFound, ProductShown, shown_product
 from nextbuy.product.product_cache import CachedProduct, cached_product
 from nextbuy.product.store.products import read
 
@@ -35,7 +35,7 @@ async def get_product(deps: Deps, caller: Caller, request: GetProduct) -> Encode
     """
     cached = deps.cache.get(request.key)
     if cached is None:
-        key: UUID | str = parse_id(request.key) or request.key
+        key: UUID | str = parse_uuid(request.key) or request.key
         name = str(key)
         cached = deps.cache.get(name) or await deps.cache.load(name, partial(_read_public, deps.database, key))
     identity = caller.identity
@@ -47,7 +47,7 @@ async def get_product(deps: Deps, caller: Caller, request: GetProduct) -> Encode
         if cached is None:
             raise ProductNotFound
         return cached.reply
-    owned = await read(deps.database, parse_id(request.key) or request.key, public=False)
+    owned = await read(deps.database, parse_uuid(request.key) or request.key, public=False)
     if owned is None or (identity.role is Role.SELLER and owned.seller_id != identity.account_id):
         raise ProductNotFound
     if not await may_see_hidden(deps, caller, owned.seller_id):

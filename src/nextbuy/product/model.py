@@ -40,7 +40,6 @@ MAX_SLUG_TITLE: Final = 60
 """Characters of the title that a slug may contain."""
 ADMIN_RULE: Final = "admin-decision"
 REJECTED_RULE: Final = "rejected-before"
-_UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 _IDLE_MINUS: Final = re.compile(r'-(?![\w"])|-"[\s-]*"')
 _OPERATORS: Final = re.compile(r'"|\bor\b|(?:^|\s)-', re.IGNORECASE)
 _LAST_WORD: Final = re.compile(r"(.*?)(?<!\S)(\w{2,})", re.DOTALL)
@@ -164,11 +163,6 @@ def picture_path(product_id: UUID, title: str, category: str) -> str:
     """Return the path of a product's picture, which changes with the picture: it is drawn from title and category."""
     version = blake2b(f"{title}\0{category}".encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
     return f"/product/api/picture/{product_id}?v={version}"
-
-
-def parse_id(key: str) -> UUID | None:
-    """Return a key as a product id, or None if it is a slug; the suffix of a slug is too short for an id."""
-    return UUID(key) if _UUID.fullmatch(key) else None
 
 
 def tidy(text: str) -> str:

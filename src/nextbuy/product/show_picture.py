@@ -6,12 +6,13 @@ picture, a field of the product, changes with the picture.
 
 from typing import Final
 
+from nextbuy.contracts.values import parse_uuid
 from nextbuy.kit.http.caller import Caller
 from nextbuy.kit.http.conditional import none_match
 from nextbuy.kit.wire import Request, Response
 from nextbuy.product.access import may_see_hidden
 from nextbuy.product.deps import Deps
-from nextbuy.product.model import ProductNotFound, parse_id, picture_path
+from nextbuy.product.model import ProductNotFound, picture_path
 from nextbuy.product.picture import draw
 from nextbuy.product.store.products import read_picture_subject
 
@@ -24,7 +25,7 @@ _SAFE: Final = ("content-security-policy", "default-src 'none'; style-src 'unsaf
 
 async def show_picture(deps: Deps, caller: Caller, request: Request) -> Response:
     """Draw the picture of a product."""
-    product_id = parse_id(request.path.rpartition("/")[2])
+    product_id = parse_uuid(request.path.rpartition("/")[2])
     subject = None if product_id is None else await read_picture_subject(deps.database, product_id)
     if product_id is None or subject is None:
         raise ProductNotFound

@@ -1,31 +1,31 @@
-"""GET /seller/api/get-shop/{shop_id}: an approved shop, for anyone.
+"""GET /seller/api/get-shop/{shop_id}: an approved shop, by its id or slug, for anyone.
 
 Its seller and admins see it in any status, once auth has confirmed that their login session is active.
 """
 
-from uuid import UUID
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from nextbuy.contracts.errors import Forbidden, Unauthenticated
 from nextbuy.contracts.seller import Shop
-from nextbuy.contracts.values import Role
+from nextbuy.contracts.values import Role, parse_uuid
 from nextbuy.kit.http.caller import Caller
 from nextbuy.seller import store
 from nextbuy.seller.deps import Deps
-from nextbuy.seller.model import ShopNotFound
+from nextbuy.seller.model import PublicShop, ShopNotFound
 
 
 class GetShop(Struct, frozen=True):
-    """The id of a shop."""
+    """The id or the slug of a shop."""
 
-    shop_id: UUID
+    shop_id: Annotated[str, Meta(min_length=1, max_length=100)]
 
 
 class ShopFound(Struct, frozen=True):
     """The requested shop."""
 
-    shop: Shop
+    shop: PublicShop
 
 
 async def get_shop(deps: Deps, caller: Caller, request: GetShop) -> ShopFound:
@@ -34,10 +34,10 @@ async def get_shop(deps: Deps, caller: Caller, request: GetShop) -> ShopFound:
     Raises:
         ShopNotFound: it does not exist, or the caller may not see it.
     """
-    shops = await store.get_shops(deps.database, [request.shop_id])
-    if not shops or not (shops[0].status == "approved" or await _may_see_hidden(deps, caller, shops[0])):
+    shop = await store.get_public_shop(deps.database, parse_uuid(request.shop_id) or request.shop_id)
+    if shop is None or not (shop.status == "approved" or await _may_see_hidden(deps, caller, shop)):
         raise ShopNotFound
-    return ShopFound(shops[0])
+    return ShopFound(shop)
 
 
 async def _may_see_hidden(deps: Deps, caller: Caller, shop: Shop) -> bool:

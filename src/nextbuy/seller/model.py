@@ -1,14 +1,16 @@
 """The rules of shops: their slugs, the decisions that may follow each status, and the events of statuses."""
 
 from collections.abc import Collection
-from typing import Any, Final
+from typing import Annotated, Any, Final
 from uuid import UUID
 
-from nextbuy.contracts.errors import AlreadyDecided, Conflict, Forbidden, NotFound, Stale
+from msgspec import Meta
+
+from nextbuy.contracts.errors import AlreadyDecided, Conflict, Forbidden, NotFound, Stale, Unprocessable
 from nextbuy.contracts.message import Event
 from nextbuy.contracts.seller import Seller, SellerApproved, SellerDecision, SellerRejected, SellerSuspended, Shop
 from nextbuy.contracts.text import slug_words
-from nextbuy.contracts.values import ShopStatus
+from nextbuy.contracts.values import ShopStatus, Timestamp
 
 _MAX_SLUG_NAME: Final = 60
 """Characters of the name that a slug may contain."""
@@ -25,10 +27,17 @@ ShopNameTaken: Final = Conflict.of("shop-name-taken", "Another shop has this nam
 ShopExists: Final = Conflict.of("shop-exists", "You already have a shop. Use it; each seller can have only one.")
 ShopRequired: Final = Forbidden.of("shop-required", "You do not have a shop yet. Create one first.")
 ShopNotFound: Final = NotFound.of("shop-not-found", "Shop not found.")
+InvalidShopIds: Final = Unprocessable.of("invalid-ids", "Invalid ids. Send shop ids, separated by commas.")
 SellerNotFound: Final = NotFound.of("seller-not-found", "Seller not found.")
 DecisionNotAllowed: Final = Conflict.of(
     "decision-not-allowed", "The seller's status does not allow this decision. Choose another."
 )
+
+
+class PublicShop(Shop, frozen=True, kw_only=True):
+    """A shop as anyone sees it, with the time at which it was opened."""
+
+    created_at: Annotated[Timestamp, Meta(description="When the shop was opened.")]
 
 
 def slug_of(name: str, shop_id: UUID) -> str:

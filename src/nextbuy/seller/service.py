@@ -21,6 +21,7 @@ from nextbuy.seller.create_shop import create_shop
 from nextbuy.seller.decide_seller import decide_seller
 from nextbuy.seller.deps import Deps
 from nextbuy.seller.follow_accounts import follow_accounts
+from nextbuy.seller.get_public_shops import get_public_shops
 from nextbuy.seller.get_shop import get_shop
 from nextbuy.seller.get_shops import get_shops
 from nextbuy.seller.list_sellers import list_sellers
@@ -34,6 +35,7 @@ SERVICE = Service(
         post("create-shop", create_shop, who=[Role.SELLER], status=201),
         get("my-shop", my_shop, who=[Role.SELLER]),
         get("get-shop/{shop_id}", get_shop),
+        get("get-shops", get_public_shops),
     ],
     calls=[
         answers(ValidateShopOwner, validate_shop_owner),

@@ -9,8 +9,10 @@ from nextbuy.contracts.text import look_alike_key
 from nextbuy.contracts.values import Page, ShopStatus
 from nextbuy.kit.http.paging import decode_cursor, encode_cursor
 from nextbuy.kit.storage.database import Executor, Row, Transaction, from_row
+from nextbuy.seller.model import PublicShop
 
 _SHOP: Final = "id, name, slug, bio, category, public_status AS status, seller_id, version"
+_PUBLIC_SHOP: Final = f"{_SHOP}, created_at"
 _SELLER: Final = f"{_SHOP}, seller_name, seller_email, submitted_at, account_suspended"
 
 
@@ -84,6 +86,19 @@ async def get_by_seller(db: Executor, seller_id: UUID) -> Shop | None:
     """Return a seller's shop, or None."""
     row = await db.fetchrow(f"SELECT {_SHOP} FROM shops WHERE seller_id = $1", seller_id)  # noqa: S608  constant columns
     return None if row is None else Shop(**row)
+
+
+async def get_public_shop(db: Executor, key: UUID | str) -> PublicShop | None:
+    """Return a shop in any status by its id or slug, as the public sees it, or None."""
+    column = "id" if isinstance(key, UUID) else "slug"
+    row = await db.fetchrow(f"SELECT {_PUBLIC_SHOP} FROM shops WHERE {column} = $1", key)  # noqa: S608  constants
+    return None if row is None else PublicShop(**row)
+
+
+async def get_approved_shops(db: Executor, shop_ids: list[UUID]) -> dict[UUID, PublicShop]:
+    """Return the approved shops among these ids."""
+    sql = f"SELECT {_PUBLIC_SHOP} FROM shops WHERE id = ANY($1) AND public_status = 'approved'"  # noqa: S608  constants
+    return {row["id"]: PublicShop(**row) for row in await db.fetch(sql, shop_ids)}
 
 
 async def get_shops(db: Executor, shop_ids: list[UUID]) -> list[Shop]:
