@@ -55,6 +55,7 @@ async def test_paused_or_killed_product_service_fails_fast_and_recovers(market_o
             return response.status == 201
 
         await until(can_be_bought)
+        await client.post("/order/api/add-to-basket", {"product_id": goods["id"], "quantity": 2}, buyer, status=200)
         product = market.service("product")
         os.kill(product.pid, signal.SIGSTOP)
         try:
@@ -66,6 +67,8 @@ async def test_paused_or_killed_product_service_fails_fast_and_recovers(market_o
             at_once = await client.checkout(buyer, [(goods, 1)])
             assert_retry_later(at_once, 1.0)
             assert at_once.slug == "breaker-open"
+            [line] = (await client.get("/order/api/basket", buyer))["lines"]
+            assert (line["title"], line["quantity"], line["unit_price"]) == (goods["title"], 2, None)
             await going_on
             assert_retry_later(await showing, GATEWAY_LIMIT + SLACK)
             await use_everything_else(client)

@@ -88,7 +88,7 @@ async def _merge(deps: Deps, buyer_id: UUID, token_hashes: list[bytes]) -> tuple
         guests = await baskets.lock_guests(tx, token_hashes)
         own = await baskets.lock_own(tx, buyer_id)
         if own.id is None and any(guest.lines for guest in guests):
-            own, _ = await baskets.insert(tx, [], buyer_id=buyer_id, token_hash=None)
+            own, _ = await baskets.create(tx, [], buyer_id=buyer_id, token_hash=None)
         lines, kept = list(own.lines), []
         for guest in guests:
             lines, waiting = merge_baskets(lines, guest.lines)
@@ -127,7 +127,7 @@ async def change_basket(
         stored, shown = change(basket, offers)
         if basket.id is None and stored:
             token_hash = _hash(token) if opened.buyer_id is None else None
-            basket, is_new = await baskets.insert(tx, stored, buyer_id=opened.buyer_id, token_hash=token_hash)
+            basket, is_new = await baskets.create(tx, stored, buyer_id=opened.buyer_id, token_hash=token_hash)
             if not is_new:
                 stored, shown = change(basket, offers)
         if stored != list(basket.lines):

@@ -67,10 +67,10 @@ async def lock_guests(tx: Transaction, token_hashes: Sequence[bytes]) -> list[Ba
     return [_from_row(row) for row in rows]
 
 
-async def insert(
+async def create(
     tx: Transaction, lines: Sequence[StoredLine], *, buyer_id: UUID | None, token_hash: bytes | None
 ) -> tuple[Basket, bool]:
-    """Insert a basket and return it, and whether it is new: a buyer may have one already, which is then locked."""
+    """Create a basket and return it, and whether it is new: a buyer may have one already, which is then locked."""
     basket_id = new_id()
     row = await tx.fetchrow(
         f"""
