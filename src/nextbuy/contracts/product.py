@@ -148,17 +148,25 @@ class ProductsValidated(Struct, frozen=True):
 class ValidateProducts(
     Call[ProductsValidated], to="product", name="validate-products", callers=("order",), idempotent=True
 ):
-    """Price the lines of a basket; an error if any line cannot be bought."""
+    """Price the lines of a basket; an error if any line cannot be bought.
+
+    Units that the session `replaces` holds count as available.
+    """
 
     lines: Basket
+    replaces: UUID | None = None
 
 
 class HoldStock(Call[Nothing], to="product", name="hold-stock", callers=("order",), idempotent=True):
-    """Hold units for a payment session, all of them or none, once per session."""
+    """Hold units for a payment session, all of them or none, once per session.
+
+    The units of the session that it `replaces` are released in the same step, and are available to it first.
+    """
 
     session_id: UUID
     lines: Basket
     expires_at: Timestamp
+    replaces: UUID | None = None
 
 
 class StockReleased(Struct, frozen=True):
@@ -306,8 +314,8 @@ class ProductClient(Client):
 
     service: ClassVar[str] = "product"
 
-    async def validate_products(self, lines: list[Line]) -> list[QuotedLine]:
-        """Price the lines of a basket; lines of the same product are merged.
+    async def validate_products(self, lines: list[Line], *, replaces: UUID | None = None) -> list[QuotedLine]:
+        """Price the lines of a basket, merged by product; units that `replaces` holds count as available.
 
         Raises:
             NotFound: a product does not exist or is not for sale (`product-not-found`).
@@ -321,7 +329,7 @@ class ProductClient(Client):
                 require_equal(f"lines[{index}].product_id", line.product_id, asked.product_id)
                 require_equal(f"lines[{index}].quantity", line.quantity, asked.quantity)
 
-        return (await self._send(ValidateProducts(lines=lines), check)).lines
+        return (await self._send(ValidateProducts(lines=lines, replaces=replaces), check)).lines
 
     async def get_offers(self, product_ids: list[UUID]) -> dict[UUID, ProductOffer]:
         """Return the products for sale among these, by their ids."""
@@ -332,14 +340,16 @@ class ProductClient(Client):
         """Store the status of a shop at once; its event does so too, later."""
         await self._send(CopyShop(shop=shop))
 
-    async def hold_stock(self, session_id: UUID, lines: list[Line], expires_at: datetime) -> None:
-        """Hold units for a payment session, all of them or none.
+    async def hold_stock(
+        self, session_id: UUID, lines: list[Line], expires_at: datetime, *, replaces: UUID | None = None
+    ) -> None:
+        """Hold units for a payment session, all of them or none; the session that it `replaces` is released.
 
         Raises:
             NotFound: a product does not exist or is not for sale (`product-not-found`).
             Conflict: too few units are left (`sold-out`), or the session was released before (`session-closed`).
         """
-        await self._send(HoldStock(session_id=session_id, lines=lines, expires_at=expires_at))
+        await self._send(HoldStock(session_id=session_id, lines=lines, expires_at=expires_at, replaces=replaces))
 
     async def release_stock(self, session_id: UUID) -> StockReleased:
         """Release the units that a payment session holds."""
