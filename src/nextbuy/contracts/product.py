@@ -148,20 +148,14 @@ class ProductsValidated(Struct, frozen=True):
 class ValidateProducts(
     Call[ProductsValidated], to="product", name="validate-products", callers=("order",), idempotent=True
 ):
-    """Price the lines of a basket; an error if any line cannot be bought.
-
-    Units that the session `replaces` holds count as available.
-    """
+    """Price the lines of a basket, or refuse all; units that the session `replaces` holds count as available."""
 
     lines: Basket
     replaces: UUID | None = None
 
 
 class HoldStock(Call[Nothing], to="product", name="hold-stock", callers=("order",), idempotent=True):
-    """Hold units for a payment session, all of them or none, once per session.
-
-    The units of the session that it `replaces` are released in the same step, and are available to it first.
-    """
+    """Hold units for a session, all of them or none, once; the session that it `replaces` is released first."""
 
     session_id: UUID
     lines: Basket

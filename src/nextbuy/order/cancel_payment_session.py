@@ -8,7 +8,7 @@ from nextbuy.order.model import SessionNotFound, State
 from nextbuy.order.open_checkout import already_paid, checkout_in_progress, close_payment
 from nextbuy.order.shown_session import PaymentSession, PaymentSessionRequest, show_session
 from nextbuy.order.state_changes import advance
-from nextbuy.order.store import transitions
+from nextbuy.order.store import cancellation
 from nextbuy.order.store.sessions import session_of
 
 
@@ -30,7 +30,7 @@ async def cancel_payment_session(deps: Deps, caller: Caller, request: PaymentSes
         raise await already_paid(deps, session)
     if session.status in {State.OPENING, State.OPEN}:
         await close_payment(deps, session)
-        cancelled = await advance(deps.database, transitions.cancelled(session, Reason.CANCELLED))
+        cancelled = await advance(deps.database, cancellation.cancelled(session, Reason.CANCELLED))
         if cancelled is None:
             raise checkout_in_progress()
         await release_hold(deps, cancelled)

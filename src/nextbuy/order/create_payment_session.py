@@ -29,12 +29,13 @@ from nextbuy.order.model import (
 )
 from nextbuy.order.open_checkout import checkout_in_progress, close_payment
 from nextbuy.order.state_changes import advance
-from nextbuy.order.store import transitions
+from nextbuy.order.store import cancellation, transitions
 from nextbuy.order.store.sessions import open_session
 from nextbuy.order.store.transitions import KnownStep
 
-_OPENING_TIMEOUT: Final = timedelta(minutes=1)
-"""After this time, a session without a payment page was interrupted by a crash, and expires."""
+_OPENING_TIMEOUT: Final = timedelta(seconds=15)
+"""After this time, longer than a request may take, a session without a payment page was interrupted by a crash, and
+expires. Until then, it blocks other checkouts of its buyer."""
 
 
 class DeliveryAddress(Struct, frozen=True):
@@ -113,7 +114,7 @@ async def _replace(deps: Deps, replaced: Session, created: KnownStep) -> Session
     """Cancel the buyer's open session and store the new one, in one transaction; return the cancelled session."""
     await close_payment(deps, replaced)
     async with deps.database.transaction() as tx:
-        cancelled = await advance(tx, transitions.cancelled(replaced, Reason.REPLACED))
+        cancelled = await advance(tx, cancellation.cancelled(replaced, Reason.REPLACED))
         if cancelled is None or await advance(tx, created) is None:
             raise checkout_in_progress()
     return cancelled

@@ -18,7 +18,7 @@ from nextbuy.contracts.values import new_id
 from nextbuy.kit.wire import encode
 from nextbuy.order.model import OrderDraft, Session, State, Transition, source_states, target_state
 from nextbuy.order.provider_webhook import WebhookEvent
-from nextbuy.order.store.sessions import COMPLETION, RELEASE
+from nextbuy.order.store.sessions import COMPLETION
 
 
 class Step(Struct, frozen=True):
@@ -117,22 +117,6 @@ def declined(session_id: UUID, reason: str) -> Step:
 def expired(session_id: UUID) -> Step:
     """End a session that was not paid in time; the release of its stock is due."""
     return _closed(Transition.EXPIRED, session_id, Reason.LATE)
-
-
-def cancelled(session: Session, reason: Reason) -> KnownStep:
-    """Cancel an open session, and claim the release of its stock."""
-    status = target_state(Transition.CANCELLED)
-    return KnownStep(
-        Transition.CANCELLED,
-        f"""
-        UPDATE sessions
-           SET status = $1, reason = $4, expiry_due_at = NULL, release_due_at = {RELEASE.until}, release_attempts = 1
-         WHERE id = $3 AND status = ANY($2)
-        RETURNING id, release_due_at AS claimed_until
-        """,  # noqa: S608
-        (status, source_states(Transition.CANCELLED), session.id, reason),
-        session=replace(session, status=status, reason=reason, release_due=True, attempts=1),
-    )
 
 
 def _closed(transition: Transition, session_id: UUID, reason: str, *, release: bool = True) -> Step:
