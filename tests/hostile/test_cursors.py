@@ -21,6 +21,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 TEXTS: Final = {
     "q": ("thrown", "fired", "hand thrown"),
     "category": (None, "ceramics", "glass"),
+    "stock_max": (None, "5"),
     "price_min": (None, "1"),
     "price_max": (None, "99999999"),
     "shop_id": (None, "01a204df-ff5d-734d-ae03-88a265c7785c"),
@@ -77,7 +78,8 @@ def _values(field: inspect.Field) -> tuple[str | None, ...]:
     if isinstance(kind, inspect.LiteralType):
         given = tuple(str(value) for value in kind.values)
         return given if field.default in kind.values else (None, *given)
-    return TIMES if isinstance(kind, inspect.DateTimeType) else TEXTS.get(field.name, WORDS)
+    texts = TIMES if isinstance(kind, inspect.DateTimeType) else TEXTS.get(field.name, WORDS)
+    return texts if field.required or texts[0] is None else (None, *texts)
 
 
 def _one_at_a_time(fields: dict[str, tuple[str | None, ...]]) -> Iterator[tuple[str | None, ...]]:

@@ -5,13 +5,13 @@ from msgspec.structs import replace
 
 from nextbuy.contracts.product import PublicProduct
 from nextbuy.contracts.seller import GetShops, SellerApproved, Shop, Shops
-from nextbuy.contracts.values import Page, PageRequest
+from nextbuy.contracts.values import Page
 from nextbuy.kit.events.inbound import InboundEvent
 from nextbuy.product.copy_shops import copy_shops
 from nextbuy.product.fill_shop_slugs import fill_shop_slugs
 from nextbuy.product.get_all_products import GetAllProducts, get_all_products
 from nextbuy.product.get_product import GetProduct, get_product
-from nextbuy.product.get_shop_products import get_shop_products
+from nextbuy.product.get_shop_products import GetShopProducts, get_shop_products
 from nextbuy.product.poll_changes import poll_changes
 from nextbuy.product.search_products import SearchProducts, search_products
 from nextbuy.product.update_product import UpdateProduct, update_product
@@ -48,7 +48,7 @@ async def test_every_reply_has_the_name_and_slug_of_the_shop(service: ServiceHar
     created = await service.create_product(seller)
 
     found = await search_products(service.deps, caller(None), SearchProducts(q="kettle"))
-    own = await get_shop_products(service.deps, caller(seller), PageRequest())
+    own = await get_shop_products(service.deps, caller(seller), GetShopProducts())
     changed = await update_product(service.deps, caller(seller), UpdateProduct(product_id=created.id, stock=3))
 
     shops = [

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from nextbuy.contracts.errors import Conflict, Forbidden, NotFound, Unprocessable
 from nextbuy.contracts.message import Event
 from nextbuy.contracts.product import (
+    Decision,
     Finding,
     Line,
     Moderation,
@@ -129,6 +130,14 @@ class Filters(Struct, frozen=True, kw_only=True):
         """The filters as a cursor names them."""
         category = self.category and self.category.lower()
         return category, self.shop_id, self.price_min, self.price_max, self.in_stock
+
+
+class OwnFilters(Struct, frozen=True, kw_only=True):
+    """The filters of a seller's own products: a part of the title ("" for any), a status, and the highest stock."""
+
+    title: str
+    status: Decision | None
+    stock_max: int
 
 
 class CategoryCount(Struct, frozen=True):

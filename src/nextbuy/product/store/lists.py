@@ -15,7 +15,7 @@ from nextbuy.contracts.product import Decision, Product
 from nextbuy.contracts.values import Page
 from nextbuy.kit.http.paging import decode_cursor, encode_cursor
 from nextbuy.kit.storage.database import Executor, Row, from_row
-from nextbuy.product.model import Filters
+from nextbuy.product.model import Filters, OwnFilters
 from nextbuy.product.store.products import COLUMNS, OF_SHOPS, OwnProduct, computed_fields, product_from_row
 
 Sort = Literal["latest", "price-low", "price-high"]
@@ -36,9 +36,13 @@ SELECT {COLUMNS} FROM {OF_SHOPS}
  ORDER BY p.created_at, p.id LIMIT $2
 """  # noqa: S608  made of constants, as all below
 _BY_SELLER: Final = f"""
-SELECT {COLUMNS} FROM {OF_SHOPS}
- WHERE p.seller_id = $1 AND ($3::timestamptz IS NULL OR (p.created_at, p.id) < ($3, $4::uuid))
- ORDER BY p.created_at DESC, p.id DESC LIMIT $2
+SELECT * FROM (
+    SELECT {COLUMNS}, row_number() OVER (ORDER BY p.created_at DESC, p.id DESC) AS number,
+           strpos(lower(p.title), lower($5)) > 0 AND p.stock <= $7 AND ($6::text IS NULL OR p.status = $6) AS passes
+      FROM {OF_SHOPS}
+     WHERE p.seller_id = $1 AND ($3::timestamptz IS NULL OR (p.created_at, p.id) < ($3, $4::uuid))
+     ORDER BY p.created_at DESC, p.id DESC LIMIT {MAX_SCANNED}
+) AS p WHERE passes OR number = {MAX_SCANNED} ORDER BY created_at DESC, id DESC LIMIT $2
 """  # noqa: S608
 
 
@@ -104,6 +108,14 @@ def next_cursor_of(listed: tuple[object, ...], rows: list[Row], limit: int, colu
     return encode_cursor(listed, last[column], last["id"])
 
 
+def _next_scanned(listed: tuple[object, ...], rows: list[Row], limit: int, column: str) -> str | None:
+    """Return the cursor of the next page: after the last item, or after the last of `MAX_SCANNED` examined products."""
+    next_cursor = next_cursor_of(listed, [row for row in rows if row["passes"]], limit, column)
+    if next_cursor is None and rows and rows[-1]["number"] == MAX_SCANNED:
+        return encode_cursor(listed, rows[-1][column], rows[-1]["id"])
+    return next_cursor
+
+
 async def list_for_sale(db: Executor, sort: Sort, filters: Filters, *, limit: int, cursor: str | None) -> PageIds:
     """List products for sale; with filters, a page may be short and still have a cursor."""
     column = ORDERS[sort][0]
@@ -115,11 +127,8 @@ async def list_for_sale(db: Executor, sort: Sort, filters: Filters, *, limit: in
     sql, names = for_sale_query(sort, by, need_rows=filters.need_rows, with_cursor=cursor is not None)
     values = {**asdict(filters), "limit": limit + 1, "after": after, "after_id": after_id}
     rows = await db.fetch(sql, *(values[name] for name in names))
-    passing = [row for row in rows if row["passes"]]
-    next_cursor = next_cursor_of(listed, passing, limit, column)
-    if next_cursor is None and rows and rows[-1]["number"] == MAX_SCANNED:
-        next_cursor = encode_cursor(listed, rows[-1][column], UUID(rows[-1]["id"]))
-    return PageIds([row["id"] for row in passing[:limit]], next_cursor)
+    passing = [row["id"] for row in rows if row["passes"]]
+    return PageIds(passing[:limit], _next_scanned(listed, rows, limit, column))
 
 
 async def list_by_status(db: Executor, status: Decision, *, limit: int, cursor: str | None) -> Page[Product]:
@@ -130,10 +139,13 @@ async def list_by_status(db: Executor, status: Decision, *, limit: int, cursor: 
     return Page([product_from_row(row) for row in rows[:limit]], next_cursor_of(listed, rows, limit, "created_at"))
 
 
-async def list_by_seller(db: Executor, seller_id: UUID, *, limit: int, cursor: str | None) -> Page[OwnProduct]:
-    """List a seller's products in any status, newest first."""
-    listed = ("shop-products", seller_id)
+async def list_by_seller(
+    db: Executor, seller_id: UUID, filters: OwnFilters, *, limit: int, cursor: str | None
+) -> Page[OwnProduct]:
+    """List a seller's products, newest first; a page may be short and still have a cursor, as of `list_for_sale`."""
+    listed = ("shop-products", seller_id, filters.title.lower(), filters.status, filters.stock_max)
     before = (None, None) if cursor is None else decode_cursor(listed, cursor, datetime, UUID)
-    rows = await db.fetch(_BY_SELLER, seller_id, limit + 1, *before)
-    items = [from_row(OwnProduct, row, **computed_fields(row)) for row in rows[:limit]]
-    return Page(items, next_cursor_of(listed, rows, limit, "created_at"))
+    rows = await db.fetch(_BY_SELLER, seller_id, limit + 1, *before, filters.title, filters.status, filters.stock_max)
+    passing = [row for row in rows if row["passes"]]
+    items = [from_row(OwnProduct, row, **computed_fields(row)) for row in passing[:limit]]
+    return Page(items, _next_scanned(listed, rows, limit, "created_at"))
