@@ -81,6 +81,9 @@ OWNED: Final[dict[str, dict[str, int]]] = {
     "auth POST refresh-session": dict.fromkeys(ROLES, 401),
     "auth POST reset-password": dict.fromkeys(ROLES, 409),
     "auth POST confirm-email": dict.fromkeys(ROLES, 409),
+    # The id is that of nothing of the caller; tests/auth has ids of other accounts.
+    "auth DELETE sessions/{id}": dict.fromkeys(ROLES, 404),
+    "auth DELETE addresses/{id}": dict.fromkeys(ROLES, 404),
     "auth POST change-password": dict.fromkeys(ROLES, 403),
     # The addresses of admins are confirmed; the password is wrong.
     "auth POST change-email": {**dict.fromkeys(ROLES, 409), "admin": 403},
@@ -113,6 +116,7 @@ BODIES: Final[dict[str, object]] = {
     "auth POST request-password-reset": {"email": email_of("buyer")},
     "auth POST confirm-email": {"token": "x" * 43},
     "auth POST send-confirmation": {},
+    "auth POST addresses": dict.fromkeys(ADDRESS, "Anywhere"),
     "auth PUT me": {"name": "A person"},
     "auth POST change-password": {"current_password": "not-the-password", "password": PASSWORD},
     "auth POST change-email": {"current_password": "not-the-password", "email": "another@hidden.test"},

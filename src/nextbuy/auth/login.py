@@ -76,7 +76,7 @@ async def _open_session(
     async with deps.database.transaction() as tx:
         if password_hash != credentials.password_hash:
             await store.set_password(tx, account.id, new=password_hash, old=credentials.password_hash)
-        session = await open_session(deps, tx, account, password_hash, sign)
+        session = await open_session(deps, tx, caller, account, password_hash, sign)
         if session is None:
             return None
         await throttling.clear_failures(deps, tx, subjects)

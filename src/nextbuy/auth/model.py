@@ -22,7 +22,7 @@ from nextbuy.contracts.errors import (
     wrong_role,
 )
 from nextbuy.contracts.text import clean_line
-from nextbuy.contracts.values import OPAQUE, Role
+from nextbuy.contracts.values import OPAQUE, Role, Timestamp
 
 ACCESS_LIFE: Final = timedelta(minutes=15)
 REFRESH_LIFE: Final = timedelta(days=30)
@@ -54,6 +54,9 @@ TooManyAttempts: Final = TooManyRequests.of(
 MailLimit: Final = TooManyRequests.of(
     "mail-limit", "Too many mails were requested from your network. Wait ten minutes, then try again."
 )
+SessionNotFound: Final = NotFound.of("session-not-found", "Session not found. It may have ended; load the list again.")
+AddressNotFound: Final = NotFound.of("address-not-found", "Address not found. It may be deleted; load the list again.")
+TooManyAddresses: Final = Conflict.of("too-many-addresses", "You have saved 20 addresses. Delete one first.")
 WrongPassword: Final = Forbidden.of("wrong-password", "This is not your current password. Check it and try again.")
 EmailUnconfirmed: Final = Conflict.of(
     "email-unconfirmed", "Your e-mail address is not confirmed. Use the link in our mail first, or request another one."
@@ -193,6 +196,36 @@ class Me(Struct, frozen=True):
     """The account of the caller."""
 
     user: Account
+
+
+class LoginSession(Struct, frozen=True, kw_only=True):
+    """A login session as its owner sees it; `used_at` is when its tokens were last renewed, every 15 minutes in use.
+
+    The device is in plain words, and the network an IPv4 address or the /64 network of an IPv6 address. Both are empty
+    for sessions from before they were recorded.
+    """
+
+    id: UUID
+    device: Annotated[str, Meta(examples=["Firefox on Windows"])]
+    network: Annotated[str, Meta(examples=["203.0.113.7"])]
+    created_at: Timestamp
+    used_at: Timestamp
+    current: bool
+
+
+MAX_ADDRESSES: Final = 20
+"""Saved postal addresses of an account."""
+
+
+class SavedAddress(Struct, frozen=True, kw_only=True):
+    """A saved postal address."""
+
+    id: UUID
+    full_name: str
+    line1: str
+    city: str
+    postal_code: str
+    country: str
 
 
 class KnownClients(Struct, frozen=True):

@@ -39,7 +39,7 @@ async def register(deps: Deps, caller: Caller, request: Register) -> LoggedIn | 
     async with deps.database.transaction() as tx:
         if not await store.insert_account(tx, account, password_hash=password_hash, at=deps.clock()):
             raise EmailTaken
-        session = await open_session(deps, tx, account, password_hash, sign)
+        session = await open_session(deps, tx, caller, account, password_hash, sign)
         if session is None:
             raise Suspended
         links = await link_store.insert_links(tx, LinkPurpose.CONFIRM_EMAIL, [account.id], at=deps.clock())

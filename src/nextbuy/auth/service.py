@@ -7,10 +7,14 @@ from nextbuy.auth.change_name import change_name
 from nextbuy.auth.change_password import change_password
 from nextbuy.auth.confirm_email import confirm_email
 from nextbuy.auth.convert_emails import convert_emails
+from nextbuy.auth.delete_address import delete_address
 from nextbuy.auth.deps import Deps
+from nextbuy.auth.end_session import end_session
 from nextbuy.auth.get_accounts import get_accounts
 from nextbuy.auth.get_public_keys import get_public_keys
 from nextbuy.auth.issue_links import issue_links
+from nextbuy.auth.list_addresses import list_addresses
+from nextbuy.auth.list_sessions import list_sessions
 from nextbuy.auth.login import login
 from nextbuy.auth.logout import logout
 from nextbuy.auth.me import me
@@ -19,6 +23,7 @@ from nextbuy.auth.refresh_session import refresh_session
 from nextbuy.auth.register import register
 from nextbuy.auth.request_password_reset import request_password_reset
 from nextbuy.auth.reset_password import reset_password
+from nextbuy.auth.save_address import save_address
 from nextbuy.auth.send_confirmation import send_confirmation
 from nextbuy.auth.set_account_status import set_account_status
 from nextbuy.auth.start_password_resets import start_password_resets
@@ -46,7 +51,7 @@ from nextbuy.contracts.auth import (
     ValidateUser,
 )
 from nextbuy.kit.events.event_log import read_events
-from nextbuy.kit.service import ANYONE_LOGGED_IN, Service, answers, get, job, post, put
+from nextbuy.kit.service import ANYONE_LOGGED_IN, Service, answers, delete, get, job, post, put
 
 SERVICE: Final = Service(
     name="auth",
@@ -58,6 +63,11 @@ SERVICE: Final = Service(
         post("logout", logout, who=ANYONE_LOGGED_IN, status=204),
         get("me", me, who=ANYONE_LOGGED_IN),
         put("me", change_name, who=ANYONE_LOGGED_IN),
+        get("sessions", list_sessions, who=ANYONE_LOGGED_IN),
+        delete("sessions/{id}", end_session, who=ANYONE_LOGGED_IN),
+        get("addresses", list_addresses, who=ANYONE_LOGGED_IN),
+        post("addresses", save_address, who=ANYONE_LOGGED_IN, status=201),
+        delete("addresses/{id}", delete_address, who=ANYONE_LOGGED_IN),
         post("change-password", change_password, who=ANYONE_LOGGED_IN, status=204),
         post("change-email", change_email, who=ANYONE_LOGGED_IN, status=202),
         post("request-password-reset", request_password_reset, status=202),

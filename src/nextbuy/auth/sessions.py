@@ -9,12 +9,14 @@ from msgspec import Struct
 
 from nextbuy.auth import store
 from nextbuy.auth.deps import Deps
+from nextbuy.auth.devices import device_name
 from nextbuy.auth.keys import Signer
 from nextbuy.auth.model import ACCESS_LIFE, REFRESH_LIFE
 from nextbuy.contracts.auth import Account
 from nextbuy.contracts.values import new_id
 from nextbuy.kit.config import Settings
 from nextbuy.kit.http.caller import Caller
+from nextbuy.kit.http.client_network import client_network
 from nextbuy.kit.http.tokens import ACCESS_COOKIE, CSRF_COOKIE, basket_cookie
 from nextbuy.kit.storage.database import Transaction
 from nextbuy.kit.wire import JSON, Response, encode
@@ -64,9 +66,9 @@ def hash_token(token: str) -> bytes:
 
 
 async def open_session(
-    deps: Deps, tx: Transaction, account: Account, password_hash: str, sign: Signer
+    deps: Deps, tx: Transaction, caller: Caller, account: Account, password_hash: str, sign: Signer
 ) -> LoggedIn | None:
-    """Open a login session after the password was verified against `password_hash`.
+    """Open a login session of a caller after the password was verified against `password_hash`.
 
     Return None if the password or the status of the account has changed since.
     """
@@ -79,6 +81,8 @@ async def open_session(
         token_hash=token.hash,
         at=token.at,
         until=token.until,
+        device=device_name(caller.headers.get("user-agent", "")),
+        network=client_network(caller.ip_address),
     )
     return LoggedIn(account, sign(account, session_id), token.text) if opened else None
 

@@ -155,6 +155,8 @@ async def open_session(  # noqa: PLR0913
     token_hash: bytes,
     at: datetime,
     until: datetime,
+    device: str,
+    network: str,
 ) -> bool:
     """Insert a login session with its first refresh token; return False if the account has changed.
 
@@ -166,8 +168,8 @@ async def open_session(  # noqa: PLR0913
             WITH owner AS (
                 SELECT id FROM accounts WHERE id = $2 AND password_hash = $3 AND status = 'active' FOR SHARE
             ), session AS (
-                INSERT INTO sessions (id, account_id, created_at, expires_at) SELECT $1, id, $5, $6 FROM owner
-                RETURNING id
+                INSERT INTO sessions (id, account_id, created_at, expires_at, device, network)
+                SELECT $1, id, $5, $6, $7, $8 FROM owner RETURNING id
             )
             INSERT INTO refresh_tokens (hash, session_id, issued_at, expires_at) SELECT $4, id, $5, $6 FROM session
             RETURNING true
@@ -178,6 +180,8 @@ async def open_session(  # noqa: PLR0913
             token_hash,
             at,
             until,
+            device,
+            network,
         )
     )
 

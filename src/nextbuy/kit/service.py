@@ -206,6 +206,22 @@ def put(
     )
 
 
+def delete(path: str, act: Act, *, who: Sequence[Role]) -> Route:
+    """Declare `DELETE /<service>/api/<path>`, answered with 204."""
+    return _route(
+        "DELETE",
+        path,
+        act,
+        who,
+        status=204,
+        raw=None,
+        body_limit=BODY_LIMIT,
+        idempotent=False,
+        takes_if_match=False,
+        checks_token=False,
+    )
+
+
 def answers(call: type[Call[Any]], act: Act) -> CallHandler:
     """Declare that `act(deps, call)` answers a call of other services and returns its reply."""
     return CallHandler(call, act)
