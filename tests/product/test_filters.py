@@ -10,7 +10,9 @@ from nextbuy.contracts.errors import Unprocessable
 from nextbuy.contracts.product import PublicProduct
 from nextbuy.contracts.values import Page
 from nextbuy.product.get_all_products import GetAllProducts, get_all_products
+from nextbuy.product.model import Filters
 from nextbuy.product.search_products import SearchProducts, search_products
+from nextbuy.product.store.lists import list_for_sale
 from tests.callers import caller
 from tests.product.service_harness import ServiceHarness, decoded
 
@@ -86,6 +88,8 @@ async def test_list_and_search_of_one_shop(
     await service.set_shop_status(sellers[1], "suspended")
     service.deps.cache.invalidate_pages()
     assert await titles(service, route, sort="latest", shop_id=loom) == []
+    # The query itself leaves them out, so that they take no place on a page.
+    assert (await list_for_sale(service.database, "latest", Filters(shop_id=loom), limit=9, cursor=None)).ids == []
 
 
 @pytest.mark.usefixtures("sellers")
