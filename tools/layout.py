@@ -35,7 +35,7 @@ NAMED_ONLY_IN = {
         "kit/events/bus/kafka_subscription.py",
     ],
     "httptools": ["kit/http/protocol.py"],
-    "jinja2": ["web/", "simulator/"],
+    "jinja2": ["web/", "simulator/", "notification/mail_text.py"],
     "joserfc": ["auth/", "kit/http/tokens.py"],
     "psutil": ["embedded/"],
     "redis": [

@@ -6,7 +6,7 @@ import pytest
 
 from tests.journeys.journey_client import JourneyClient, Person
 from tests.journeys.marketplace import TOPOLOGIES, StartMarketplace, Topology
-from tests.notification.mail_server import MailServer
+from tests.notification.mail_server import MailServer, text_of
 from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(120)
@@ -41,7 +41,7 @@ async def test_buyer_and_seller_get_one_notification_and_one_mail_each(
             for who, kind in ((buyer, "order-placed"), (seller, "order-received")):
                 [note] = await _notifications(client, who, kind)
                 assert note["link"] == f"/order/{order_id}"
-                mails = [mail for mail in server.mails if mail["To"] == who.email and order_id in mail.get_content()]
+                mails = [mail for mail in server.mails if mail["To"] == who.email and order_id in text_of(mail)]
                 assert len(mails) == 1
             sent = await client.list_all("/notification/api/mails?status=sent", await client.admin())
             assert {(one["recipient"], one["kind"]) for one in sent} >= {

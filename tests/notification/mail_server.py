@@ -14,6 +14,14 @@ from nextbuy.kit.config import Smtp
 OK = "250 accepted"
 
 
+def text_of(mail: EmailMessage) -> str:
+    """Return the plain text of a mail."""
+    part = mail.get_body(("plain",))
+    assert part is not None
+    text: str = part.get_content()
+    return text
+
+
 class MailServer:
     """A mail server that records what it accepts.
 

@@ -29,7 +29,8 @@ from nextbuy.contracts.order import (
 from nextbuy.contracts.product import Finding, PricedLine, ProductApproved, ProductPending, ProductRejected
 from nextbuy.contracts.seller import SellerApproved, SellerRejected, SellerSuspended
 from nextbuy.contracts.values import Money, Role, new_id
-from nextbuy.notification.drafts import ACCOUNT_EVENTS, account_notifications, email_for
+from nextbuy.notification.drafts import ACCOUNT_EVENTS, account_notifications
+from nextbuy.notification.mail_text import email_for
 from nextbuy.product import moderation
 from nextbuy.web.app import PAGES, page_of
 from tests.inbound import SHOP
@@ -274,6 +275,27 @@ def test_email_contains_message_and_link() -> None:
     assert draft.message in email.body
     assert f": https://shop.example{draft.link}\n" in email.body
     assert str(BUYER) not in email.body
+
+
+def test_text_and_html_of_a_mail_have_the_same_words_and_links() -> None:
+    [draft] = account_notifications(reset_requested())
+
+    email = email_for(draft, "https://shop.example")
+
+    words = [draft.message, "Set a new password", "https://shop.example/reset-password?token=[hidden]", "are not read."]
+    assert [one for one in words if one not in email.body or one not in email.html] == []
+    assert "<" not in email.body
+
+
+def test_markup_in_a_title_is_text_in_both_forms_of_a_mail() -> None:
+    evil = "<script>alert(1)</script>&amp;"
+
+    [draft] = account_notifications(product_event(ProductApproved, title=evil, by=new_id()))
+    email = email_for(draft, "https://shop.example")
+
+    assert evil in email.body
+    assert "<script" not in email.html
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;&amp;amp;" in email.html
 
 
 def test_title_cannot_start_a_line_or_a_header() -> None:

@@ -15,7 +15,7 @@ from nextbuy.notification.mailer import SmtpMailer
 from nextbuy.notification.send_mails import send_mails
 from tests.callers import account, caller
 from tests.doubles import StubCalls
-from tests.notification.mail_server import MailServer
+from tests.notification.mail_server import MailServer, text_of
 from tests.notification.test_drafts import BUYER
 from tests.notification.test_notify_accounts import notify
 from tests.notification.test_send_mails import due_now, rows
@@ -49,10 +49,11 @@ async def test_sent_mail_has_link_and_stored_copy_hides_it(
 
     [sent] = server.mails
     assert sent["To"] == "buyer@example.test"
-    assert f"{URL}{TOKEN}" in sent.get_content().splitlines()[4]
+    assert f"{URL}{TOKEN}" in text_of(sent).splitlines()[4]
     [row] = await rows(deps)
     assert (row["status"], row["recipient"]) == ("sent", "buyer@example.test")
     assert f"{URL}[hidden]\n" in row["body"]
+    assert f'href="{URL}[hidden]"' in row["html"]
     assert TOKEN not in f"{row} {caplog.text}"
 
 
@@ -65,6 +66,7 @@ async def test_without_mail_server_the_stored_mail_is_the_mailbox(deps: Deps) ->
 
     assert (read.status, read.recipient) == ("stored", "buyer@example.test")
     assert f"{URL}{TOKEN}\n" in read.body
+    assert f'href="{URL}{TOKEN}"' in read.html
 
 
 async def test_each_attempt_has_a_token_of_its_own(deps: Deps, calls: StubCalls) -> None:
@@ -80,7 +82,7 @@ async def test_each_attempt_has_a_token_of_its_own(deps: Deps, calls: StubCalls)
         await due_now(deps)
         await send_mails(with_server)
 
-    assert [f"{1:043}" in sent.get_content() for sent in server.mails] == [True]
+    assert [f"{1:043}" in text_of(sent) for sent in server.mails] == [True]
 
 
 async def test_mail_with_invalid_link_is_not_sent(deps: Deps, calls: StubCalls) -> None:

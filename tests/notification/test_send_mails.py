@@ -200,8 +200,9 @@ async def test_sent_mail_has_expected_headers_and_body(deps: Deps) -> None:
     assert got["Subject"] == "Your payment was refunded · NextBuy"
     assert got["Message-ID"] == f"<{row['id']}@nextbuy.test>"
     assert got["Auto-Submitted"] == "auto-generated"
-    assert got.get_content_type() == "text/plain"
-    assert got.get_content().replace("\r\n", "\n") == row["body"]
+    assert [part.get_content_type() for part in got.iter_parts()] == ["text/plain", "text/html"]
+    parts = [part.get_content().replace("\r\n", "\n") for part in got.iter_parts()]
+    assert parts == [row["body"], row["html"]]
 
 
 async def test_temporary_rejection_is_retried(deps: Deps) -> None:

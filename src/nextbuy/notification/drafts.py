@@ -31,7 +31,7 @@ from nextbuy.contracts.product import ProductApproved, ProductPending, ProductRe
 from nextbuy.contracts.seller import SellerApproved, SellerRejected, SellerSuspended
 from nextbuy.kit.text import as_sentence, quoted, single_line
 from nextbuy.notification.account_drafts import ABOUT_ACCOUNTS, about_account
-from nextbuy.notification.model import HIDDEN_TOKEN, EmailText, NotificationDraft
+from nextbuy.notification.model import NotificationDraft
 
 ACCOUNT_EVENTS: Final[tuple[type[Event], ...]] = (
     OrderCreated,
@@ -50,17 +50,6 @@ ACCOUNT_EVENTS: Final[tuple[type[Event], ...]] = (
     *ABOUT_ACCOUNTS,
 )
 """Events that notify the owner of an account."""
-_BODY: Final = """\
-Hello,
-
-{message}
-
-{action}
-
-All your notifications: {all}
-
-You are receiving this e-mail because it concerns your NextBuy account. Please do not reply; replies are not read.
-"""
 
 
 def account_notifications(event: Event) -> list[NotificationDraft]:
@@ -232,14 +221,3 @@ def _product_draft(event: ProductPending | ProductApproved | ProductRejected) ->
 
 def _session(session_id: UUID) -> str:
     return f"payment-session:{session_id}"
-
-
-def email_for(draft: NotificationDraft, public_url: str) -> EmailText:
-    """Return the e-mail of a notification; `public_url` is the public base URL of the gateway."""
-    action = f"View the details: {public_url}{draft.link}"
-    if (link := draft.mail_link) is not None:
-        action = f"{link.label}: {public_url}{link.page}?token={HIDDEN_TOKEN}"
-    return EmailText(
-        subject=single_line(f"{draft.title} · NextBuy"),
-        body=_BODY.format(message=draft.message, action=action, all=f"{public_url}/notifications"),
-    )

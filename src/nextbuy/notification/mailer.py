@@ -52,6 +52,7 @@ class OutgoingMail(Struct, frozen=True, kw_only=True):
     recipient: str
     subject: str
     body: str
+    html: str = ""
     written_at: datetime
 
 
@@ -191,6 +192,10 @@ def message_of(mail: OutgoingMail, sender: Address) -> EmailMessage:
     message["Message-ID"] = f"<{mail.id}@{sender.domain}>"
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(mail.body)
+    if mail.html:
+        message.add_alternative(mail.html, subtype="html")
+        # A random one would change the bytes of a repeated mail.
+        message.set_boundary(f"nextbuy-{mail.id.hex}")
     return message
 
 

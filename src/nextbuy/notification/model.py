@@ -41,9 +41,10 @@ class Mail(Struct, frozen=True, kw_only=True):
 
 
 class MailWithBody(Mail, frozen=True, kw_only=True):
-    """A mail with its body."""
+    """A mail with its body as plain text, and as HTML, which is empty for mails of earlier releases."""
 
     body: str
+    html: str
 
 
 class MailLink(Struct, frozen=True):
@@ -76,3 +77,4 @@ class EmailText(Struct, frozen=True):
 
     subject: str
     body: str
+    html: str

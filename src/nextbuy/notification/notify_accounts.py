@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from nextbuy.kit.events.inbound import InboundEvent
 from nextbuy.kit.storage.database import Transaction
 from nextbuy.notification.deps import Deps
-from nextbuy.notification.drafts import account_notifications, email_for
+from nextbuy.notification.drafts import account_notifications
+from nextbuy.notification.mail_text import email_for
 from nextbuy.notification.store.notifications import NewNotification, insert_notifications
 
 

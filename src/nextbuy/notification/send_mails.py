@@ -70,9 +70,14 @@ async def _address(deps: Deps, mails: Sequence[ClaimedMail]) -> dict[UUID, Outgo
     for mail in mails:
         recipient = emails.get(mail.link_id or mail.account_id)
         if recipient is not None:
-            body = mail.body if mail.link_id is None else mail.body.replace(HIDDEN_TOKEN, tokens[mail.link_id])
+            token = HIDDEN_TOKEN if mail.link_id is None else tokens[mail.link_id]
             addressed[mail.id] = OutgoingMail(
-                id=mail.id, recipient=recipient, subject=mail.subject, body=body, written_at=mail.created_at
+                id=mail.id,
+                recipient=recipient,
+                subject=mail.subject,
+                body=mail.body.replace(HIDDEN_TOKEN, token),
+                html=mail.html.replace(HIDDEN_TOKEN, token),
+                written_at=mail.created_at,
             )
     return addressed
 
@@ -100,13 +105,15 @@ def _outcome(deps: Deps, mail: ClaimedMail, result: DeliveryResult, sent: Outgoi
         status, reason = "failed", f"no success in {mail.attempts} attempts; the last: {reason}"
     _log(deps, mail, status, reason)
     delay = _MIN_DELAY + backoff(mail.attempts - 1, base=_BASE_DELAY, cap=_MAX_DELAY, random=random.random)
+    copy = sent if sent and status == "stored" else None
     return Outcome(
         mail_id=mail.id,
         status=status,
         reason=reason,
         recipient=sent.recipient if sent else "",
         delay=delay,
-        body=sent.body if sent and status == "stored" else None,
+        body=copy.body if copy else None,
+        html=copy.html if copy else None,
     )
 
 

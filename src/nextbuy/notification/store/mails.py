@@ -31,6 +31,7 @@ class ClaimedMail(Struct, frozen=True, kw_only=True):
     about: str
     subject: str
     body: str
+    html: str
     link_id: UUID | None
     traceparent: str
     correlation_id: str
@@ -41,7 +42,10 @@ class ClaimedMail(Struct, frozen=True, kw_only=True):
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
-    """The new state of a mail; `delay` is in seconds, for a mail that is retried. `body` replaces the stored one."""
+    """The new state of a mail; `delay` is in seconds, for a mail that is retried.
+
+    `body` and `html` replace the stored ones, unless they are None.
+    """
 
     mail_id: UUID
     status: MailStatus
@@ -49,6 +53,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
     recipient: str
     delay: float
     body: str | None = None
+    html: str | None = None
 
 
 PURGE: Final = purge_statement("mails", "created_at", "now() - interval '90 days'")
@@ -63,8 +68,8 @@ _CLAIM: Final = LEASES.claim_statement(
     """,
     returning=f"""
         claimed.id, claimed.account_id, claimed.kind, claimed.about, claimed.subject, claimed.body,
-        claimed.link_id, claimed.traceparent, claimed.correlation_id, claimed.attempts, claimed.created_at,
-        claimed.due_at AS until,
+        claimed.html, claimed.link_id, claimed.traceparent, claimed.correlation_id, claimed.attempts,
+        claimed.created_at, claimed.due_at AS until,
         claimed.created_at < now() - interval '{_SEND_FOR}' AS is_expired
     """,
 )
@@ -102,14 +107,14 @@ async def record_results(db: Database, until: datetime, outcomes: Sequence[Outco
         """
         UPDATE mails AS m
            SET status = outcome.status, reason = outcome.reason, recipient = outcome.recipient,
-               body = coalesce(outcome.body, m.body),
+               body = coalesce(outcome.body, m.body), html = coalesce(outcome.html, m.html),
                due_at = CASE WHEN outcome.status = 'waiting' THEN now() + make_interval(secs => outcome.delay) END,
                delayed_until = CASE WHEN outcome.status = 'waiting'
                                     THEN now() + make_interval(secs => outcome.delay) END,
                done_at = CASE WHEN outcome.status <> 'waiting' THEN now() END
           FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::float8[],
-                      $7::text[])
-               AS outcome (id, status, reason, recipient, delay, body)
+                      $7::text[], $8::text[])
+               AS outcome (id, status, reason, recipient, delay, body, html)
          WHERE m.id = outcome.id AND m.due_at = $1
         """,
         until,
@@ -119,6 +124,7 @@ async def record_results(db: Database, until: datetime, outcomes: Sequence[Outco
         [outcome.recipient for outcome in outcomes],
         [outcome.delay for outcome in outcomes],
         [outcome.body for outcome in outcomes],
+        [outcome.html for outcome in outcomes],
     )
 
 
@@ -153,5 +159,5 @@ async def list_mails(db: Executor, status: MailStatus | None, *, limit: int, cur
 
 async def get_mail(db: Executor, mail_id: UUID) -> MailWithBody | None:
     """Return a mail with its body, or None."""
-    row: Row | None = await db.fetchrow(f"SELECT {_MAIL}, body FROM mails WHERE id = $1", mail_id)  # noqa: S608
+    row: Row | None = await db.fetchrow(f"SELECT {_MAIL}, body, html FROM mails WHERE id = $1", mail_id)  # noqa: S608
     return None if row is None else MailWithBody(**row)

@@ -27,15 +27,17 @@ _INSERT: Final = """
         ON CONFLICT DO NOTHING RETURNING id, account_id, source_event_id, kind, about
     )
     INSERT INTO mails (id, account_id, source_event_id, kind, about, reports_state, subject, body, traceparent,
-                       correlation_id, link_id, status, due_at, done_at)
+                       correlation_id, link_id, html, status, due_at, done_at)
     SELECT mail.id, account_id, source_event_id, kind, about, reports_state, subject, body, traceparent,
-           correlation_id, link_id, CASE WHEN waits THEN 'waiting' ELSE 'stored' END, CASE WHEN waits THEN now() END,
+           correlation_id, link_id, html, CASE WHEN waits THEN 'waiting' ELSE 'stored' END,
+           CASE WHEN waits THEN now() END,
            CASE WHEN NOT waits THEN now() END
       FROM inserted JOIN unnest($12::uuid[], $13::uuid[], $14::boolean[], $15::text[], $16::text[], $17::text[],
-                                $18::text[], $19::uuid[])
-           AS mail (id, notification_id, reports_state, subject, body, traceparent, correlation_id, link_id)
+                                $18::text[], $19::uuid[], $20::text[])
+           AS mail (id, notification_id, reports_state, subject, body, traceparent, correlation_id, link_id,
+                    html)
         ON mail.notification_id = inserted.id
-     CROSS JOIN LATERAL (SELECT $20 OR reports_state OR link_id IS NOT NULL AS waits) AS sending
+     CROSS JOIN LATERAL (SELECT $21 OR reports_state OR link_id IS NOT NULL AS waits) AS sending
     ON CONFLICT DO NOTHING
 """
 _NOTIFICATION: Final = "id, kind, title, message, link, source_event_id, read, occurred_at"
@@ -83,6 +85,7 @@ async def insert_notifications(
         [new.event.envelope.traceparent for _, new, _ in mails],
         [new.event.envelope.correlation_id for _, new, _ in mails],
         [new.draft.mail_link.id if new.draft.mail_link else None for _, new, _ in mails],
+        [email.html for _, _, email in mails],
         mails_are_sent,
     )
 
