@@ -344,8 +344,8 @@ def replace(path: Path, old: str, new: str) -> None:
         ),
         pytest.param(
             "auth/me.py",
-            "    if caller.identity is None:\n",
-            "    await auth._send(GetShops())\n    if caller.identity is None:\n",
+            "    return Me(await require_account(deps, caller))\n",
+            "    await auth._send(GetShops())\n    return Me(await require_account(deps, caller))\n",
             ["GetShops: auth makes it and is not allowed to", "a cycle of services"],
             id="a cycle",
         ),

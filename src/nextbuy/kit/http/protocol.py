@@ -66,8 +66,8 @@ class HttpProtocol(HttpToolsProtocol):
             return
         self._head_size += len(data)
         if self._head_size > HEAD_LIMIT and not self.transport.is_closing():
-            # Headers follow the URL, so that without one the URL is what is too long.
-            self._refuse(HeadersTooLarge(_HEADERS_TOO_LARGE) if self.headers else UrlTooLong(_URL_TOO_LONG))
+            is_url = len(self.url) > HEAD_LIMIT
+            self._refuse(UrlTooLong(_URL_TOO_LONG) if is_url else HeadersTooLarge(_HEADERS_TOO_LARGE))
 
     def on_message_begin(self) -> None:
         """Begin a head."""
