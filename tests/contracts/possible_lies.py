@@ -17,7 +17,6 @@ _POSSIBLE_BECAUSE: Final = {
     "only auth knows its keys; a token signed with another one is refused": """
         PublicKeys.keys/shorter PublicKeys.keys/reversed PublicKey.kid PublicKey.pem
         """,
-    "a token is random": "IssuedLink.token",
     "only seller knows its shops; the question names the shop or its seller, and never both": """
         Shop.name Shop.slug Shop.bio Shop.category Shop.version Seller.name Seller.email Seller.submitted_at
         ValidateShopOwner:Shop.id ValidateShopOwner:Shop.status DecideSeller:Shop.id ListSellers:Shop.id

@@ -36,7 +36,7 @@ async def everything_stored(market: HostileMarket) -> dict[str, str]:
     for service, database in market.process.databases.items():
         for row in await database.fetch("SELECT relname FROM pg_stat_user_tables"):
             table = row["relname"]
-            column = "to_jsonb(t) - 'body'" if table == "mails" else "to_jsonb(t)"
+            column = "to_jsonb(t) - 'body' - 'html'" if table == "mails" else "to_jsonb(t)"
             rows = await database.fetch(f"SELECT ({column})::text AS line FROM {table} t")
             places[f"{service}.{table}"] = "\n".join(one["line"] for one in rows)
     batches = await market.process.databases["kafka"].fetch("SELECT lines FROM trace_batches")

@@ -35,7 +35,8 @@ async def test_buyer_and_seller_get_one_notification_and_one_mail_each(
                     await _notifications(client, buyer, "order-placed"),
                     await _notifications(client, seller, "order-received"),
                 )
-                return all(both) and {buyer.email, seller.email} <= set(server.recipients)
+                reached = {mail["To"] for mail in server.mails if order_id in text_of(mail)}
+                return all(both) and reached == {buyer.email, seller.email}
 
             await until(arrived, "both have a notification and a mail", timeout=30)
             for who, kind in ((buyer, "order-placed"), (seller, "order-received")):
