@@ -65,8 +65,6 @@ async def test_renamed_shop_is_shown_after_the_next_poll(service: ServiceHarness
     seller = await service.seller(name="Kiln")
     kettle, shop = await service.create_product(seller), service.shops[seller.id]
     await poll_changes(service.deps)
-    request = GetProduct(str(kettle.id))
-    before = await get_product(service.deps, caller(None), request)
     assert await listed(service) == [("Kiln", "kiln")]
 
     await handle(copy_shops, service.deps, approved(replace(shop, name="Loom", version=2), "loom"))
@@ -74,8 +72,6 @@ async def test_renamed_shop_is_shown_after_the_next_poll(service: ServiceHarness
 
     assert of_shop(await service.get_product(kettle.id)) == ("Loom", "loom")
     assert await listed(service) == [("Loom", "loom")]
-    after = await get_product(service.deps, caller(None), request)
-    assert before.etag != after.etag  # else If-None-Match would keep the old name
 
 
 async def test_version_in_an_etag_of_a_read_is_that_of_the_product(service: ServiceHarness) -> None:

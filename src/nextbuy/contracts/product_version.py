@@ -14,34 +14,29 @@ ProductEtag = Annotated[
     str,
     Meta(
         max_length=40,
-        pattern=r'^"[0-9]+\.[0-9]+(\.[0-9]+)?"\Z',
+        pattern=r'^"[0-9]+\.[0-9]+"\Z',
         extra={"invalid": "Not an ETag of a product. Send one that this API returned."},
         description="The ETag of get-product, for If-Match.",
-        examples=['"3.1005.2"'],
+        examples=['"3.1005"'],
     ),
 ]
-_ETAG: Final = re.compile(r'"([1-9][0-9]{0,14})\.([0-9]{1,15})(?:\.([0-9]{1,15}))?"')
+_ETAG: Final = re.compile(r'"([1-9][0-9]{0,14})\.([0-9]{1,15})"')
 
 
 class ProductVersion(Struct, frozen=True):
-    """A version of a product: of its content, which counts from 1, of its stock, and of the shop that it shows."""
+    """A version of a product: of its content, which counts from 1, and of its stock."""
 
     content: Annotated[int, Meta(ge=1, le=MAX_INTEGER)]
     stock: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
-    shop: Annotated[int, Meta(ge=0, le=MAX_INTEGER)] = 0
 
     @property
     def etag(self) -> str:
         """The version as an entity tag (RFC 9110, 8.8.3)."""
-        return f'"{self.content}.{self.stock}.{self.shop}"'
+        return f'"{self.content}.{self.stock}"'
 
 
 def versions_of(etags: Iterable[str] | None) -> list[ProductVersion] | None:
     """Return the versions that entity tags name, without tags of another form; None stays None."""
     if etags is None:
         return None
-    return [
-        ProductVersion(int(found[1]), int(found[2]), int(found[3] or 0))
-        for etag in etags
-        if (found := _ETAG.fullmatch(etag))
-    ]
+    return [ProductVersion(int(found[1]), int(found[2])) for etag in etags if (found := _ETAG.fullmatch(etag))]

@@ -20,7 +20,7 @@ COLUMNS: Final = (
     "p.id, p.slug, p.title, p.description, p.category, p.price_amount, p.currency, p.stock, p.tags, p.status,"
     " p.shop_id, p.moderation, p.created_at, p.seller_id, p.held, p.sold,"
     " p.content_version, p.xmin,"
-    " s.name AS shop_name, coalesce(s.slug, s.shop_id::text) AS shop_slug, s.version AS shop_version"
+    " s.name AS shop_name, coalesce(s.slug, s.shop_id::text) AS shop_slug"
 )
 OF_SHOPS: Final = "products p JOIN shops s ON s.shop_id = p.shop_id"
 FOR_SALE: Final = f"{OF_SHOPS} AND s.approved AND p.status = 'active'"
@@ -30,9 +30,7 @@ SEARCH_VECTOR: Final = (
     " || setweight(to_tsvector('english', {description}), 'C')"
 )
 
-_VERSION: Final = (
-    "content_version, xmin, (SELECT version FROM shops s WHERE s.shop_id = products.shop_id) AS shop_version"
-)
+_VERSION: Final = "content_version, xmin"
 
 _INSERT: Final = f"""
 INSERT INTO products (id, shop_id, seller_id, slug, title, description, category, price_amount, currency, stock, tags,
@@ -133,7 +131,7 @@ def computed_fields(row: Row) -> Mapping[str, Any]:
 
 
 def _version(row: Row) -> ProductVersion:
-    return ProductVersion(row["content_version"], row["xmin"], row["shop_version"])
+    return ProductVersion(row["content_version"], row["xmin"])
 
 
 def product_from_row(row: Row) -> Product:
