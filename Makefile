@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help up demo kafka test test-api test-chaos smoke mutants check contracts docs bench lock clean format
+.PHONY: help up demo kafka test test-api test-browser test-chaos smoke mutants check contracts docs bench lock clean format
 
 # The port and the data folder of `make up` and `make demo`: make up PORT=8081 DATA=/srv/nextbuy
 PORT ?= 8080
@@ -35,6 +35,9 @@ test-chaos: .venv/.dev ## run the long tests: kills during 5,000 orders on each 
 test-api: .venv/.dev ## send generated requests for minutes, and lint the API document (NEXTBUY_TEST_API_SECONDS=240)
 	@$(PY) -m pytest -m api -n 0 -p no:randomly -rA tests/api
 
+test-browser: .venv/.dev ## run all journeys in a real browser; needs Chromium (ONLY=tests/browser/test_smoke.py)
+	@$(PY) -m pytest -n 0 -m "browser or not browser" $(if $(ONLY),$(ONLY),tests/browser)
+
 smoke: .venv/.dev ## install and start the marketplace on the other supported Pythons that are found
 	@$(PY) -m pytest -m smoke -n 0 tests/smoke
 
@@ -47,8 +50,9 @@ check: .venv/.dev ## check format, lint, types, imports, dead and duplicate code
 contracts: .venv/.dev ## accept additive contract changes into history.json
 	@$(PY) -m tools.contracts --accept
 
-docs: .venv/.dev ## generate docs/settings.md
+docs: .venv/.dev ## generate docs/settings.md, and the texts of the pages for translators
 	@$(PY) -m tools.settings --write
+	@$(PY) -m tools.messages --write
 
 format: .venv/.dev ## format the code
 	@$(PY) -m ruff format --quiet .

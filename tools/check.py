@@ -24,6 +24,7 @@ CHECKS: dict[str, list[str]] = {
     "spelling": ["codespell", ".", ".ci", ".importlinter"],
     "documents": ["python", "-m", "tools.documents"],
     "settings": ["python", "-m", "tools.settings"],
+    "messages": ["python", "-m", "tools.messages"],
     "contracts": ["python", "-m", "tools.contracts"],
     "faults": ["python", "-m", "tools.faults"],
 }

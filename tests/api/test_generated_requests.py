@@ -11,8 +11,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
-import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +19,7 @@ from typing import Final
 import pytest
 
 from nextbuy.demo.catalogue import PASSWORD
-from tests.ports import free_port
+from tests.demo_marketplace import demo_marketplace
 
 SECONDS: Final = int(os.environ.get("NEXTBUY_TEST_API_SECONDS", "240"))
 ROLES: Final = {
@@ -32,7 +30,6 @@ ROLES: Final = {
 }
 SEED: Final = "21"
 """With one worker: `ast`, with which Hypothesis describes strategies, is not safe in threads on Python 3.11."""
-START_TIMEOUT: Final = 120.0
 _LOGOUT: Final = "/auth/api/logout"
 """Ends the session of the run, and is called by no role."""
 
@@ -41,38 +38,9 @@ pytestmark = [pytest.mark.api, pytest.mark.timeout(SECONDS + 600)]
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    """Run a marketplace with its demo accounts, without rate limits, and return its URL."""
-    # Another run of pytest changes the permissions of the folder that both share, which PostgreSQL does not survive.
-    with tempfile.TemporaryDirectory(prefix="nba-", ignore_cleanup_errors=True) as folder:
-        yield from _run_marketplace(Path(folder))
-
-
-def _run_marketplace(folder: Path) -> Iterator[str]:
-    port = str(free_port())
-    command = [sys.executable, "-m", "nextbuy", "up", "--port", port, "--data", str(folder / "data")]
-    settings = {**os.environ, "NEXTBUY_RATE_LIMITS": "off"}
-    with (folder / "output").open("wb") as output:
-        process = subprocess.Popen(command, env=settings, stdout=output, stderr=subprocess.STDOUT)
-        try:
-            _wait_until_ready(f"http://127.0.0.1:{port}", process, folder / "output")
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
-            process.wait(60)
-
-
-def _wait_until_ready(url: str, process: "subprocess.Popen[bytes]", output: Path) -> None:
-    deadline = time.monotonic() + START_TIMEOUT
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            with urllib.request.urlopen(f"{url}/health/ready", timeout=2):  # noqa: S310
-                pass
-            if b"NextBuy is ready" in output.read_bytes():
-                return
-        except OSError:
-            pass
-        time.sleep(0.5)
-    pytest.fail(output.read_text())
+    """Run a marketplace with its demo accounts, and return its URL."""
+    with demo_marketplace() as url:
+        yield url
 
 
 def _token(url: str, email: str) -> str:

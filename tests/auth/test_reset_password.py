@@ -194,7 +194,7 @@ async def test_network_is_limited_with_or_without_accounts(service: ServiceHarne
 
     assert statuses == [202] * 20 + [429] * 2
     response = await ask(service, "other@example.com")
-    assert response.json["slug"] == "mail-limit"
+    assert response.json["slug"] == "network-mail-limit"
     assert response.header("retry-after") == "600"
     assert (await ask(service, address="198.51.100.7")).status == 202
 

@@ -10,6 +10,7 @@ from nextbuy.contracts import (
     order,
     parking,
     product,
+    product_offers,
     registry,
     seller,
     simulator,
@@ -28,7 +29,7 @@ PARKING = (list_parked_events_of, read_parked_events_of, replay_parked_events_of
 
 
 def test_registry_lists_every_call_and_event() -> None:
-    modules = (auth, comparison, delivery, order, parking, product, seller, simulator, status, traces)
+    modules = (auth, comparison, delivery, order, parking, product, product_offers, seller, simulator, status, traces)
     declared = [
         word
         for module in modules

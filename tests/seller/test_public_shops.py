@@ -59,7 +59,7 @@ async def test_several_shops_are_those_that_are_public_in_the_order_asked_for(de
 async def test_ids_that_are_not_a_list_of_at_most_100_are_refused(deps: Deps, ids: str) -> None:
     with pytest.raises(Unprocessable) as refused:
         await get_public_shops(deps, caller(None), GetPublicShops(ids=ids))
-    assert refused.value.slug == "invalid-ids"
+    assert refused.value.slug == "invalid-shop-ids"
 
 
 async def test_shop_of_an_earlier_release_was_opened_when_its_id_was_made(deps: Deps) -> None:

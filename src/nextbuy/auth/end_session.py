@@ -22,7 +22,7 @@ async def end_session(deps: Deps, caller: Caller, request: EndSession) -> Nothin
     """End a login session; its device has to log in again.
 
     Raises:
-        NotFound: it has ended, or belongs to another account (`session-not-found`).
+        NotFound: it has ended, or belongs to another account (`login-session-not-found`).
     """
     account = await require_account(deps, caller)
     async with deps.database.transaction() as tx:

@@ -52,9 +52,11 @@ TooManyAttempts: Final = TooManyRequests.of(
     "too-many-attempts", "Too many failed attempts. Wait up to two minutes, then try again."
 )
 MailLimit: Final = TooManyRequests.of(
-    "mail-limit", "Too many mails were requested from your network. Wait ten minutes, then try again."
+    "network-mail-limit", "Too many mails were requested from your network. Wait ten minutes, then try again."
 )
-SessionNotFound: Final = NotFound.of("session-not-found", "Session not found. It may have ended; load the list again.")
+SessionNotFound: Final = NotFound.of(
+    "login-session-not-found", "Session not found. It may have ended; load the list again."
+)
 AddressNotFound: Final = NotFound.of("address-not-found", "Address not found. It may be deleted; load the list again.")
 TooManyAddresses: Final = Conflict.of("too-many-addresses", "You have saved 20 addresses. Delete one first.")
 WrongPassword: Final = Forbidden.of("wrong-password", "This is not your current password. Check it and try again.")

@@ -1,7 +1,8 @@
 """POST /auth/api/refresh-session: exchange a refresh token for a new access and refresh token.
 
 A refresh token is valid once. A second use means that it was copied, so the login session ends for the thief and the
-owner. A browser sends its token in a cookie with this path and `SameSite=Strict`.
+owner. A browser sends its token in a cookie; its pages send it in the body, with a key that is the same for requests at
+once, so that all of them get the same tokens.
 """
 
 import logging
@@ -13,10 +14,10 @@ from nextbuy.auth import store
 from nextbuy.auth.deps import Deps
 from nextbuy.auth.keys import Signer
 from nextbuy.auth.model import GivenToken, RefreshTokenExpired, RefreshTokenInvalid, RefreshTokenReused, require_active
-from nextbuy.auth.sessions import REFRESH_COOKIE, LoggedIn, hash_token, new_refresh_token, wants_cookies, with_cookies
+from nextbuy.auth.sessions import LoggedIn, hash_token, new_refresh_token, wants_cookies, with_cookies
 from nextbuy.contracts.errors import AppError, Unprocessable
 from nextbuy.kit.http.caller import Caller
-from nextbuy.kit.http.tokens import cookies_of
+from nextbuy.kit.http.tokens import REFRESH_COOKIE, cookies_of
 from nextbuy.kit.storage.database import Transaction
 from nextbuy.kit.wire import Response
 

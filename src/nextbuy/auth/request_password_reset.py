@@ -27,7 +27,7 @@ async def request_password_reset(deps: Deps, caller: Caller, request: RequestPas
     The link is valid for 30 minutes, and once. An account gets at most five a day.
 
     Raises:
-        TooManyRequests: too many mails were requested from this network (`mail-limit`).
+        TooManyRequests: too many mails were requested from this network (`network-mail-limit`).
     """
     span = current_span()
     subjects = throttling.network_subjects(deps, FailureScope.MAIL, caller)

@@ -17,15 +17,12 @@ from nextbuy.contracts.values import new_id
 from nextbuy.kit.config import Settings
 from nextbuy.kit.http.caller import Caller
 from nextbuy.kit.http.client_network import client_network
-from nextbuy.kit.http.tokens import ACCESS_COOKIE, CSRF_COOKIE, basket_cookie
+from nextbuy.kit.http.tokens import ACCESS_COOKIE, CSRF_COOKIE, REFRESH_COOKIE, basket_cookie
 from nextbuy.kit.storage.database import Transaction
 from nextbuy.kit.wire import JSON, Response, encode
 
-REFRESH_COOKIE: Final = "nextbuy_refresh"
-REFRESH_PATH: Final = "/auth/api/refresh-session"
 DEVICE_COOKIE: Final = "nextbuy_device"
 """The ids of a browser, one for each account that has logged in there, newest first, joined by dots."""
-_DEVICE_PATH: Final = "/auth/api"
 _DEVICE_LIFE: Final = timedelta(days=365)
 _WANTS_COOKIES: Final = "x-nextbuy-cookies"
 
@@ -130,12 +127,12 @@ def _headers(
     return [
         ("cache-control", "no-store"),
         *(
-            ("set-cookie", f"{name}={cookie[0]}; Path={path}; Max-Age={cookie[1]}; {rules}{secure}")
-            for name, cookie, path, rules in (
-                (ACCESS_COOKIE, access, "/", "HttpOnly; SameSite=Lax"),
-                (REFRESH_COOKIE, refresh, REFRESH_PATH, "HttpOnly; SameSite=Strict"),
-                (CSRF_COOKIE, csrf, "/", "SameSite=Lax"),
-                (DEVICE_COOKIE, device, _DEVICE_PATH, "HttpOnly; SameSite=Strict"),
+            ("set-cookie", f"{name}={cookie[0]}; Path=/; Max-Age={cookie[1]}; {rules}SameSite=Lax{secure}")
+            for name, cookie, rules in (
+                (ACCESS_COOKIE, access, "HttpOnly; "),
+                (REFRESH_COOKIE, refresh, "HttpOnly; "),
+                (CSRF_COOKIE, csrf, ""),
+                (DEVICE_COOKIE, device, "HttpOnly; "),
             )
             if cookie is not None
         ),

@@ -13,6 +13,7 @@ from nextbuy.gateway.endpoints import GatewayEndpoints, no_pages
 from nextbuy.gateway.forward import TIMEOUT, Forwarder, slug_of
 from nextbuy.gateway.headers import ResponseHeaders, identity_header, request_headers
 from nextbuy.gateway.limiter import Limiter, Store
+from nextbuy.gateway.page_requests import PageRequests
 from nextbuy.gateway.routes import Route, Routes, decode_query
 from nextbuy.gateway.status import Collected, StatusEndpoint
 from nextbuy.kit.config import Settings
@@ -62,15 +63,16 @@ class Gateway:
         ready: Ready,
         documents: Mapping[str, Callable[[], bytes]],
         collect_status: Callable[[], Awaitable[Collected]],
-        pages: Handler = no_pages,
+        pages: Callable[[Handler], Handler] = no_pages,
         timeout: float = TIMEOUT,
     ) -> None:
         """Serve the API of the services in `transports`, by name.
 
         Rate limits are stored in `redis` and apply per account, which `verifier` reads from the token. `ready` returns
         the states of all services, PostgreSQL, Redis and Kafka. `documents` maps paths to functions that build a
-        document at its first request. `collect_status` returns the details of `/health/status`. A service must respond
-        within `timeout` seconds.
+        document at its first request. `collect_status` returns the details of `/health/status`. `pages` returns the
+        handler of the pages, which send requests to the API through its argument. A service must respond within
+        `timeout` seconds.
         """
         breakers = Breakers(GATEWAY, transports, time.monotonic)
         identity = ServiceIdentity(settings.secret, GATEWAY)
@@ -81,12 +83,14 @@ class Gateway:
         self._limiter = Limiter(redis, verifier, prefix=settings.redis_prefix) if settings.rate_limits else None
         forwarder = Forwarder(transports, breakers, identity, journal, timeout=timeout)
         status = StatusEndpoint(collect_status, verifier, identity)
-        self._routes = Routes(
+        page_requests = PageRequests()
+        self._pages = pages(page_requests.answer)
+        self._routes = page_requests.routes = Routes(
             services={name: Route(partial(forwarder.forward, name), "path", rate_limited=True) for name in transports},
             endpoints=GatewayEndpoints(
                 ready, {name: breakers.of(name) for name in transports}, documents, status
             ).routes(),
-            pages=Route(lambda request, *_: pages(request), log="page", rate_limited=True),
+            pages=Route(self._answer_page, log="page", rate_limited=True),
         )
         if not settings.rate_limits:
             log.warning("rate limits are off (NEXTBUY_RATE_LIMITS); unset it outside of load tests")
@@ -155,6 +159,10 @@ class Gateway:
         status = response.status
         self._log(name, span, started, status, "ok" if status < 400 else slug_of(response), reason)  # noqa: PLR2004
         await _send(send, response, self._response_headers.of(response, span.correlation_id, origin), receive)
+
+    async def _answer_page(self, request: Request, span: SpanContext, _name: str) -> Response:
+        request.trace = span
+        return await self._pages(request)
 
     def _log(
         self, name: str, span: SpanContext | None, started: float, status: int, outcome: str, reason: str = ""

@@ -14,7 +14,7 @@ from nextbuy.gateway.status import StatusEndpoint
 from nextbuy.kit.http.asgi import LIVE, Ready, readiness
 from nextbuy.kit.observability.telemetry import SpanContext
 from nextbuy.kit.rpc.breaker import Breaker
-from nextbuy.kit.wire import JSON, READS, Request, Response
+from nextbuy.kit.wire import JSON, READS, Handler, Request, Response
 
 _READINESS_AGE: Final = 0.5
 """Seconds for which a readiness response is reused for all clients."""
@@ -98,11 +98,15 @@ class GatewayEndpoints:
         return Response(200, self._documents[path](), JSON, [("cache-control", "no-cache")])
 
 
-async def no_pages(request: Request) -> Response:
-    """Redirect `/` to the API browser, in a gateway without pages."""
-    if request.path != "/":
-        raise EndpointNotFound
-    return Response(307, content_type="", headers=[("location", "/docs")])
+def no_pages(_api: Handler) -> Handler:
+    """Return the handler of a gateway without pages, which redirects `/` to the API browser."""
+
+    async def redirect(request: Request) -> Response:
+        if request.path != "/":
+            raise EndpointNotFound
+        return Response(307, content_type="", headers=[("location", "/docs")])
+
+    return redirect
 
 
 def browser_page(name: str) -> Response:

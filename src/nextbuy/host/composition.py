@@ -248,7 +248,7 @@ async def serving_gateway(settings: Settings, process: Process, listener: socket
                 ),
             },
             collect_status=status_collector(process, list(SERVICES), postgres, watch),
-            pages=pages(demo=demo),
+            pages=partial(pages, settings=settings, demo=demo),
         )
         stack.push_async_callback(gateway.close)
         async with serving(gateway, listener):

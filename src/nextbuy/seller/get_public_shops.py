@@ -22,7 +22,7 @@ async def get_public_shops(deps: Deps, _caller: Caller, request: GetPublicShops)
     """Show several approved shops, in the order of their ids; others are left out.
 
     Raises:
-        Unprocessable: the ids are not 1 to 100 ids, separated by commas (`invalid-ids`).
+        Unprocessable: the ids are not 1 to 100 ids, separated by commas (`invalid-shop-ids`).
     """
     parsed = [parse_uuid(item) for item in request.ids.split(",")]
     ids = list(dict.fromkeys(shop_id for shop_id in parsed if shop_id is not None))

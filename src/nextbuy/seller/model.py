@@ -27,7 +27,7 @@ ShopNameTaken: Final = Conflict.of("shop-name-taken", "Another shop has this nam
 ShopExists: Final = Conflict.of("shop-exists", "You already have a shop. Use it; each seller can have only one.")
 ShopRequired: Final = Forbidden.of("shop-required", "You do not have a shop yet. Create one first.")
 ShopNotFound: Final = NotFound.of("shop-not-found", "Shop not found.")
-InvalidShopIds: Final = Unprocessable.of("invalid-ids", "Invalid ids. Send shop ids, separated by commas.")
+InvalidShopIds: Final = Unprocessable.of("invalid-shop-ids", "Invalid ids. Send shop ids, separated by commas.")
 SellerNotFound: Final = NotFound.of("seller-not-found", "Seller not found.")
 DecisionNotAllowed: Final = Conflict.of(
     "decision-not-allowed", "The seller's status does not allow this decision. Choose another."

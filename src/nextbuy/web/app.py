@@ -1,129 +1,159 @@
-"""The web pages of the marketplace, prepared as responses at the start.
-
-A page's script loads its data from the gateway's public API, so a page is the same bytes for every visitor and cannot
-show one account's data to another.
-"""
+"""The pages: a Starlette application that calls the public API with the rights of its visitor."""
 
 import gzip
-from hashlib import sha256
-from html import escape
-from importlib import resources
-from string import Template
-from typing import Final, NamedTuple
+import logging
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Final
 
-import msgspec
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
-from nextbuy.contracts.errors import MethodNotAllowed
-from nextbuy.kit.http.conditional import none_match
-from nextbuy.kit.wire import READS, REQUEST_ID, Handler, Request, Response, problem_response
-from nextbuy.web.assets import PREFIX, TYPES, Asset, hash_assets, read_folder
-from nextbuy.web.demo_logins import DEMO_LOGINS
+from nextbuy.contracts.errors import AppError, InternalError, MethodNotAllowed, NotFound, Unauthenticated
+from nextbuy.kit.config import Settings
+from nextbuy.kit.http.asgi import encode_json
+from nextbuy.kit.http.cross_site import refuse_cross_site
+from nextbuy.kit.wire import PROBLEM, REQUEST_ID, Handler
+from nextbuy.web.asgi import handler_of
+from nextbuy.web.assets import PREFIX, TYPES, Asset
+from nextbuy.web.pages.basket import add_to_basket, basket, change_basket, check_out
+from nextbuy.web.pages.category import category
+from nextbuy.web.pages.document import DOCUMENTS, document
+from nextbuy.web.pages.error import error_page
+from nextbuy.web.pages.home import home
+from nextbuy.web.pages.links import (
+    accept_email,
+    confirm_email,
+    forgot_password,
+    request_password,
+    reset_password,
+    set_password,
+)
+from nextbuy.web.pages.notifications import notifications, open_notification, read_all_notifications
+from nextbuy.web.pages.orders import order, orders
+from nextbuy.web.pages.payment import payment
+from nextbuy.web.pages.product import product
+from nextbuy.web.pages.robots import robots
+from nextbuy.web.pages.script import MODULES, script_page
+from nextbuy.web.pages.search import search
+from nextbuy.web.pages.shop import shop
+from nextbuy.web.pages.sign_in import enter, sign_in, sign_out, sign_up
+from nextbuy.web.pages.trace import trace
+from nextbuy.web.site import Site
+from nextbuy.web.visit import SECURITY, Visit
 
-PAGES: Final = {
-    "/": ("shop", "NextBuy"),
-    "/product/*": ("product", "Product · NextBuy"),
-    "/basket": ("basket", "Basket · NextBuy"),
-    "/sign-in": ("sign-in", "Sign in · NextBuy"),
-    "/session/*": ("session", "Payment · NextBuy"),
-    "/orders": ("orders", "Your orders · NextBuy"),
-    "/order/*": ("order", "Order · NextBuy"),
-    "/notifications": ("notifications", "Notifications · NextBuy"),
-    "/sell": ("sell", "Your shop · NextBuy"),
-    "/figures": ("figures", "Figures · NextBuy"),
-    "/admin": ("admin", "Admin · NextBuy"),
-    "/mails": ("mails", "Mail · NextBuy"),
-    "/dead-letters": ("dead-letters", "Dead letters · NextBuy"),
+log: Final = logging.getLogger(__name__)
+
+Page = Callable[[Visit], Awaitable[Response]]
+Visiting = Callable[[Page, Request], Awaitable[Response]]
+
+PAGES: Final[dict[str, Page]] = {
+    "/": home,
+    "/category/{slug}": category,
+    "/search": search,
+    "/shop/{key}": shop,
+    "/product/{key}": product,
+    "/basket": basket,
+    "/orders": orders,
+    "/order/{order_id}": order,
+    "/session/{session_id}": payment,
+    "/notifications": notifications,
+    "/sign-in": sign_in,
+    "/forgot-password": forgot_password,
+    "/reset-password": reset_password,
+    "/confirm-email": confirm_email,
+    "/trace": trace,
+    "/robots.txt": robots,
+    **dict.fromkeys(MODULES, script_page),
+    **{f"/{name}": document for name in DOCUMENTS},
 }
-"""Path (`*` is one segment), the module under `static/pages/` that renders the page, and the initial title."""
+"""The pages that are read."""
+FORMS: Final[dict[str, Page]] = {
+    "/basket/add": add_to_basket,
+    "/basket/change": change_basket,
+    "/check-out": check_out,
+    "/notifications/open": open_notification,
+    "/notifications/read-all": read_all_notifications,
+    "/sign-in": enter,
+    "/forgot-password": request_password,
+    "/reset-password": set_password,
+    "/confirm-email": accept_email,
+    "/sign-up": sign_up,
+    "/sign-out": sign_out,
+}
+"""The pages that a form posts to; each answers with a redirect, or with the form and what is wrong with it."""
 
-_NOT_FOUND: Final = ("not-found", "Not found · NextBuy")
-_SECURITY: Final = [
-    (
-        "content-security-policy",
-        "default-src 'self'; base-uri 'none'; object-src 'none'; form-action 'self'; frame-ancestors 'none'",
-    ),
-    ("x-content-type-options", "nosniff"),
-    ("referrer-policy", "same-origin"),
-]
 _IMMUTABLE: Final = "public, max-age=31536000, immutable"
-_REVALIDATE: Final = "no-cache"
 
 
-class _Prepared(NamedTuple):
-    """All responses of one path: whole, compressed, and for a browser that has it."""
-
-    etag: str
-    plain: Response
-    compressed: Response
-    not_modified: Response
-
-
-def pages(*, demo: bool) -> Handler:
-    """Return the handler that serves the pages; with `demo`, the sign-in page has buttons for the demo logins."""
-    folder = resources.files(__package__)
-    assets = hash_assets(read_folder(folder / "static"))
-    shell = Template((folder / "shell.html").read_text(encoding="utf-8"))
-    logins = msgspec.json.encode(DEMO_LOGINS).decode() if demo else ""
-
-    def document(module: str, title: str, status: int = 200) -> _Prepared:
-        html = _render(shell, assets, module, title, logins)
-        return _prepare(status, html.encode(), "text/html", _REVALIDATE)
-
-    responses = {pattern: document(*page) for pattern, page in PAGES.items()}
-    for asset in assets.values():
-        responses[asset.path] = _prepare(200, asset.body, TYPES[asset.name.rpartition(".")[2]], _IMMUTABLE)
-    not_found = document(*_NOT_FOUND, status=404)
-
-    async def handle(request: Request) -> Response:
-        return _respond(responses.get(page_of(request.path), not_found), request)
-
-    return handle
+def pages(send: Handler, *, settings: Settings, demo: bool) -> Handler:
+    """Return the handler of the pages, which send their requests to the API through `send`."""
+    site = Site(settings, demo=demo)
+    visit = partial(_visit, site, send)
+    routes = [Route(path, partial(visit, page), methods=["GET"]) for path, page in PAGES.items()]
+    routes += [Route(path, partial(visit, form), methods=["POST"]) for path, form in FORMS.items()]
+    files = {asset.path: _file(asset) for asset in site.assets.values()}
+    routes.append(Route(f"{PREFIX}{{name:path}}", partial(_send_file, files)))
+    app = Starlette(routes=routes, exception_handlers={HTTPException: partial(_no_page, visit)})
+    app.router.redirect_slashes = False
+    return handler_of(app)
 
 
-def page_of(path: str) -> str:
-    """Return the pattern in `PAGES` that a path matches, or the path itself."""
-    first, _, name = path[1:].partition("/")
-    return f"/{first}/*" if name and "/" not in name and not path.startswith(PREFIX) else path
+async def _visit(site: Site, send: Handler, page: Page, request: Request) -> Response:
+    visit = Visit(request, site, send)
+    try:
+        if request.method == "POST":
+            refuse_cross_site(request.headers, site.settings)
+        response = await page(visit)
+    except Unauthenticated:
+        response = visit.sign_in()
+    except AppError as error:
+        response = await error_page(visit, error)
+    except Exception:
+        log.exception("page failed; answered with status 500: %s", request.scope["path"])
+        response = await error_page(visit, InternalError())
+    visit.close(response)
+    return response
 
 
-def _render(shell: Template, assets: dict[str, Asset], module: str, title: str, logins: str) -> str:
-    script = assets[f"pages/{module}.js"]
-    preloads = "".join(f'<link rel="modulepreload" href="{assets[name].path}">' for name in script.imports)
-    return shell.substitute(
-        title=escape(title),
-        icon=assets["icon.svg"].path,
-        style=assets["shop.css"].path,
-        script=script.path,
-        preloads=preloads,
-        page=module,
-        demo=f' data-demo="{escape(logins)}"' if logins else "",
-    )
-
-
-def _prepare(status: int, body: bytes, media_type: str, caching: str) -> _Prepared:
-    etag = f'W/"{sha256(body).hexdigest()[:16]}"'
-    content_type = f"{media_type}; charset=utf-8"
-    headers = [*_SECURITY, ("cache-control", caching), ("etag", etag), ("vary", "accept-encoding")]
-    compressed = gzip.compress(body, mtime=0)
-    return _Prepared(
-        etag,
-        plain=Response(status, body, content_type, headers),
-        compressed=Response(status, compressed, content_type, [*headers, ("content-encoding", "gzip")]),
-        not_modified=Response(304, b"", "", headers),
-    )
-
-
-def _respond(prepared: _Prepared, request: Request) -> Response:
-    if request.method not in READS:
+async def _no_page(visit: Visiting, request: Request, error: Exception) -> Response:
+    """Answer for a path or a method that no page has."""
+    if isinstance(error, HTTPException) and error.status_code == MethodNotAllowed.status:
         # Usually a program with a misspelt path of the API, so it gets a problem document.
-        error = MethodNotAllowed("Pages support GET only. The API is under /<service>/api/; see /docs.")
-        error.headers = [("allow", ", ".join(READS))]
-        response = problem_response(error, request.headers.get(REQUEST_ID, ""))
-        response.headers.extend(_SECURITY)
-        return response
-    if prepared.plain.status == 200 and none_match(request.headers, prepared.etag):  # noqa: PLR2004
-        return prepared.not_modified
-    return prepared.compressed if accepts_gzip(request.headers.get("accept-encoding", "")) else prepared.plain
+        refusal = MethodNotAllowed("This page does not take this method. The API is under /<service>/api/; see /docs.")
+        body = encode_json(refusal.problem(request.headers.get(REQUEST_ID, "")))
+        allow = ", ".join(sorted((error.headers or {}).get("Allow", "").split(", ")))
+        return Response(body, refusal.status, {**SECURITY, "allow": allow}, PROBLEM)
+
+    async def missing(_visit: Visit) -> Response:
+        raise NotFound
+
+    return await visit(missing, request)
+
+
+class _File:
+    """An asset as it is served: whole and compressed."""
+
+    def __init__(self, asset: Asset) -> None:
+        kind = TYPES[asset.name.rpartition(".")[2]]
+        headers = {**SECURITY, "cache-control": _IMMUTABLE, "vary": "accept-encoding"}
+        self.plain = partial(Response, asset.body, 200, headers, kind)
+        compressed = gzip.compress(asset.body, mtime=0)
+        self.compressed = partial(Response, compressed, 200, {**headers, "content-encoding": "gzip"}, kind)
+
+
+def _file(asset: Asset) -> _File:
+    return _File(asset)
+
+
+async def _send_file(files: dict[str, _File], request: Request) -> Response:
+    file = files.get(request.scope["path"])
+    if file is None:
+        raise HTTPException(404)
+    return file.compressed() if accepts_gzip(request.headers.get("accept-encoding", "")) else file.plain()
 
 
 def accepts_gzip(accept_encoding: str) -> bool:

@@ -22,6 +22,7 @@ from nextbuy.contracts.values import Role
 ISSUER: Final = "nextbuy"
 ALGORITHM: Final = "ES256"
 ACCESS_COOKIE: Final = "nextbuy_access"
+REFRESH_COOKIE: Final = "nextbuy_refresh"
 CSRF_COOKIE: Final = "nextbuy_csrf"
 BASKET_COOKIE: Final = "nextbuy_basket"
 """The token of a guest's basket."""

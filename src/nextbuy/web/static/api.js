@@ -1,6 +1,6 @@
 /** The gateway's public API: `get`, `send`, and the `Problem` that both throw. */
 
-import { csrf, clearAccount, freshUntil, isStale, storeAccount } from "./session.js";
+import { csrf, clearAccount, freshUntil, storeAccount } from "./session.js";
 
 /** An error reply or a failed request; `errors` belong to single fields: `[{field, message}]`. */
 export class Problem extends Error {
@@ -40,7 +40,6 @@ export const orNull = (reply) =>
 
 async function request(method, path, body, options) {
   const wasSignedIn = csrf() !== "";
-  if (isStale()) await refresh();
   try {
     return await fetchOnce(method, path, body, options);
   } catch (problem) {

@@ -1,19 +1,13 @@
-/** Parts that every page has: the navigation with account and basket, errors, and paged lists. */
+/** Parts of pages that a script draws: errors, and paged lists. */
 
-import { get, send } from "./api.js";
-import { checkoutInProgress, units, watch } from "./basket.js";
-import { announce, el, fill, icon } from "./dom.js";
-import { watchUnread } from "./notifications.js";
+import { get } from "./api.js";
+import { announce, el, fill } from "./dom.js";
 import { account, csrf, clearAccount, storeAccount } from "./session.js";
 
 /** Run a page: `render(main)` fills it; an error is shown with a button to try again. */
 export async function start(render) {
   const main = document.getElementById("main");
-  drawNav();
-  watch(drawNav);
-  addEventListener("signed-out", drawNav);
-  addEventListener("pageshow", (event) => event.persisted && resumeCheckout());
-  if (csrf() && !account()) await loadAccount();
+  await loadAccount();
   const run = async (again) => {
     try {
       await render(main);
@@ -24,71 +18,18 @@ export async function start(render) {
       if (!("slug" in error)) console.error(error);
     }
   };
-  watchUnread((count) => {
-    if (count === unread) return;
-    unread = count;
-    drawNav();
-  });
-  await Promise.all([run(), resumeCheckout()]);
+  await run();
 }
 
-/** Show the outcome of a checkout of this tab, on whichever page its buyer returns to. */
-async function resumeCheckout() {
-  const checkout = checkoutInProgress();
-  const page = checkout && `/session/${checkout.session_id}`;
-  if (!page || location.pathname === page || account()?.role !== "buyer") return;
-  const session = await get(`/order/api/payment-session/${checkout.session_id}`).catch(() => null);
-  if (session && session.status !== "open") location.replace(page);
-}
-
-/** Load the account of a session that this browser has cookies for but no stored name. */
+/** Load the account that this browser has cookies for; another tab may have signed in with another one. */
 async function loadAccount() {
+  if (!csrf()) return clearAccount();
   try {
     const { user } = await get("/auth/api/me");
-    if (!account()) storeAccount({ user, expires_in: 60 });
+    storeAccount({ user, expires_in: 60 });
   } catch (problem) {
     if (problem.status === 401) clearAccount();
   }
-  drawNav();
-}
-
-const PLACES = { buyer: [["/orders", "Orders"]], seller: [["/sell", "Your shop"]], admin: [["/admin", "Admin"]] };
-
-const BELL = "M6 16V11a6 6 0 0 1 12 0v5l1.5 2h-15zM10 20.5a2.2 2.2 0 0 0 4 0";
-let unread = 0;
-
-function bell(link) {
-  const node = link("/notifications", icon(BELL), unread > 0 && el("span", { class: "count" }, unread > 99 ? "99+" : unread));
-  node.className = "bell";
-  node.setAttribute("aria-label", unread ? `Notifications, ${unread} unread` : "Notifications");
-  return node;
-}
-
-function drawNav() {
-  const who = account();
-  const held = units();
-  const link = (href, ...text) => el("a", { href, "aria-current": location.pathname === href && "page" }, text);
-  const back = encodeURIComponent(location.pathname + location.search);
-  const hello = who
-    ? el("button", { class: "link", type: "button", onclick: signOut, title: `Signed in as ${who.name}` }, "Sign out")
-    : link(location.pathname === "/sign-in" ? "/sign-in" : `/sign-in?next=${back}`, "Sign in");
-  fill(
-    document.getElementById("nav"),
-    (PLACES[who?.role] ?? []).map(([href, text]) => link(href, text)),
-    who && bell(link),
-    hello,
-    link("/basket", "Basket", el("span", { class: "count", "aria-label": `${held} in it` }, held)),
-  );
-}
-
-async function signOut() {
-  try {
-    await send("POST", "/auth/api/logout");
-  } catch (problem) {
-    if (problem.transient) return document.getElementById("main").prepend(notice(problem));
-  }
-  clearAccount();
-  location.assign("/");
 }
 
 /** An error message, with a button if trying again may help. */

@@ -25,9 +25,6 @@ export const account = () => (csrf() ? (stored()?.user ?? null) : null);
 /** Expiry of the access token in milliseconds, 0 if unknown. */
 export const freshUntil = () => stored()?.until ?? 0;
 
-/** Whether the access token has expired or is about to. */
-export const isStale = () => csrf() !== "" && freshUntil() < Date.now();
-
 /** Store the reply of a login, a registration or a refresh. */
 export function storeAccount({ user, expires_in }) {
   localStorage.setItem(STORAGE_KEY, JSON.stringify({ user, until: Date.now() + expires_in * 1000 - MARGIN }));

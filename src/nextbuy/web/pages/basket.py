@@ -1,0 +1,166 @@
+"""`/basket`: what a visitor wants to buy, grouped by shop; and the checkout."""
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Final
+from uuid import UUID
+
+from msgspec import Struct, field
+from starlette.responses import Response
+
+from nextbuy.contracts.errors import AppError
+from nextbuy.contracts.values import MAX_QUANTITY, Money
+from nextbuy.web.api import Ignored
+from nextbuy.web.visit import View, Visit
+
+ADDRESS: Final = ("full_name", "line1", "city", "postal_code", "country")
+
+
+class Line(Struct):
+    """A line of the basket, with what product says about it; `problem` is why it cannot be bought as it is."""
+
+    product_id: UUID
+    quantity: int
+    title: str | None = None
+    slug: str | None = None
+    unit_price: Money | None = None
+    picture: str | None = None
+    shop_name: str | None = None
+    shop_slug: str | None = None
+    stock: int | None = None
+    problem: str | None = None
+
+    @property
+    def amount(self) -> int:
+        """The price of all units, in minor units."""
+        return 0 if self.unit_price is None else self.unit_price.amount * self.quantity
+
+    @property
+    def limit(self) -> int:
+        """The highest quantity that can be chosen."""
+        return max(1, min(self.stock or 0, MAX_QUANTITY))
+
+
+class Change(Struct):
+    """A change of a product since it was put in."""
+
+    code: str
+    title: str | None = None
+    old_price: Money | None = None
+
+
+class Basket(Struct):
+    """The basket of a reply."""
+
+    lines: list[Line]
+    changes: list[Change]
+
+
+class ShopPart(Struct):
+    """The lines of one shop, with their sum."""
+
+    name: str
+    slug: str
+    lines: list[Line]
+    subtotal: Money
+
+
+class BasketView(View):
+    """The content of the basket page; `typed` and `error` belong to a checkout that did not work."""
+
+    parts: list[ShopPart]
+    total: Money | None
+    units_in_basket: int
+    blocked: bool
+    changes: list[Change]
+    typed: dict[str, str] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
+    error: str = ""
+
+
+class _Opened(Struct):
+    payment_url: str
+
+
+async def basket(visit: Visit) -> Response:
+    """Show the basket."""
+    return await visit.page("basket", await _view(visit))
+
+
+async def add_to_basket(visit: Visit) -> Response:
+    """Add units of a product."""
+    form = await visit.form()
+    line = {"product_id": form.get("product_id", ""), "quantity": _quantity(form)}
+    await visit.api.send("POST", "/order/api/add-to-basket", line, Ignored)
+    return visit.redirect("/basket")
+
+
+async def change_basket(visit: Visit) -> Response:
+    """Set the quantity of one product; 0 removes it."""
+    form = await visit.form()
+    changed, quantity = form.get("product_id", ""), 0 if "remove" in form else _quantity(form)
+    lines = (await visit.api.get("/order/api/basket", Basket)).lines
+    kept = [
+        {"product_id": line.product_id, "quantity": quantity if str(line.product_id) == changed else line.quantity}
+        for line in lines
+    ]
+    body = {"lines": [line for line in kept if line["quantity"]]}
+    await visit.api.send("PUT", "/order/api/basket", body, Ignored)
+    return visit.redirect("/basket")
+
+
+async def check_out(visit: Visit) -> Response:
+    """Open a checkout for the basket, and send the buyer to the payment page."""
+    await visit.require_account()
+    form = await visit.form()
+    typed = {name: form.get(name, "").strip() for name in ADDRESS}
+    lines = (await visit.api.get("/order/api/basket", Basket)).lines
+    body = {
+        "lines": [{"product_id": line.product_id, "quantity": line.quantity} for line in lines],
+        "address": typed if any(typed.values()) else None,
+    }
+    try:
+        opened = await visit.api.send(
+            "POST", "/order/api/create-payment-session", body, _Opened, key=form.get("key", "")
+        )
+    except AppError as error:
+        view = await _view(visit)
+        view.typed = typed
+        view.errors = {one.field.removeprefix("address."): one.message for one in error.errors or []}
+        view.error = "" if view.errors else error.detail
+        return await visit.page("basket", view, status=error.status)
+    return visit.redirect(opened.payment_url)
+
+
+async def _view(visit: Visit) -> BasketView:
+    found = await visit.api.get("/order/api/basket", Basket)
+    lines = found.lines
+    parts = [_part(list(group)) for _, group in groupby(sorted(lines, key=_shop), key=_shop)]
+    return BasketView(
+        parts,
+        _sum(lines),
+        sum(line.quantity for line in lines),
+        any(line.problem for line in lines),
+        found.changes,
+    )
+
+
+def _shop(line: Line) -> tuple[str, str]:
+    return line.shop_name or "", line.shop_slug or ""
+
+
+def _part(lines: list[Line]) -> ShopPart:
+    return ShopPart(*_shop(lines[0]), lines, _sum(lines) or Money(0))
+
+
+def _sum(lines: Sequence[Line]) -> Money | None:
+    """Return the price of all lines that can be bought; None without such a line."""
+    good = [line for line in lines if not line.problem and line.unit_price is not None]
+    if not good or good[0].unit_price is None:
+        return None
+    return Money(sum(line.amount for line in good), good[0].unit_price.currency)
+
+
+def _quantity(form: dict[str, str]) -> int:
+    text = form.get("quantity", "")
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 4 else 0  # noqa: PLR2004

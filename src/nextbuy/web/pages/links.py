@@ -1,0 +1,88 @@
+"""`/forgot-password`, `/reset-password` and `/confirm-email`: what the links in mails of an account lead to.
+
+The token of a link is in the query, since the pages work without script. A page with a token sends no Referer and is
+never logged with its query; opening it changes nothing, because programs that check mails open links too.
+"""
+
+from msgspec import Struct, field
+from starlette.responses import Response
+
+from nextbuy.contracts.errors import AppError
+from nextbuy.web.api import Ignored
+from nextbuy.web.visit import View, Visit
+
+
+class LinkView(View):
+    """The content of these pages; `done` is whether the form was sent and accepted."""
+
+    token: str = ""
+    email: str = ""
+    done: bool = False
+    error: str = ""
+    errors: dict[str, str] = field(default_factory=dict)
+
+
+class _Sent(Struct):
+    """The fields of a form as the API takes them."""
+
+    path: str
+    body: dict[str, str]
+
+
+async def forgot_password(visit: Visit) -> Response:
+    """Show the form that requests a link for a new password."""
+    return await visit.page("forgot_password", LinkView())
+
+
+async def request_password(visit: Visit) -> Response:
+    """Request a link for a new password; the answer is the same for every e-mail address."""
+    email = (await visit.form()).get("email", "").strip()
+    sent = _Sent("/auth/api/request-password-reset", {"email": email})
+    return await _answer(visit, "forgot_password", sent, LinkView(email=email))
+
+
+async def reset_password(visit: Visit) -> Response:
+    """Show the form for a new password."""
+    return await _page(visit, "reset_password", LinkView(_token(visit)))
+
+
+async def set_password(visit: Visit) -> Response:
+    """Set a new password by the token of a link."""
+    form = await visit.form()
+    token = form.get("token", "")
+    sent = _Sent("/auth/api/reset-password", {"token": token, "password": form.get("password", "")})
+    return await _answer(visit, "reset_password", sent, LinkView(token))
+
+
+async def confirm_email(visit: Visit) -> Response:
+    """Show the button that confirms an e-mail address."""
+    return await _page(visit, "confirm_email", LinkView(_token(visit)))
+
+
+async def accept_email(visit: Visit) -> Response:
+    """Confirm an e-mail address by the token of a link."""
+    token = (await visit.form()).get("token", "")
+    return await _answer(visit, "confirm_email", _Sent("/auth/api/confirm-email", {"token": token}), LinkView(token))
+
+
+async def _answer(visit: Visit, name: str, sent: _Sent, view: LinkView) -> Response:
+    try:
+        await visit.api.send("POST", sent.path, sent.body, Ignored)
+    except AppError as error:
+        if error.transient and error.status != 429:  # noqa: PLR2004
+            raise
+        view.errors = {one.field: one.message for one in error.errors or []}
+        view.error = "" if view.errors else error.detail
+        return await _page(visit, name, view, status=error.status)
+    view.done = True
+    return await _page(visit, name, view)
+
+
+async def _page(visit: Visit, name: str, view: LinkView, *, status: int = 200) -> Response:
+    response = await visit.page(name, view, status=status)
+    response.headers["referrer-policy"] = "no-referrer"
+    return response
+
+
+def _token(visit: Visit) -> str:
+    return visit.request.query_params.get("token", "")[:200]

@@ -1,0 +1,78 @@
+"""Lists of products: what home, category, search and shop pages have in common."""
+
+from typing import Final, Literal, get_args
+from urllib.parse import urlencode
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+
+from nextbuy.contracts.product import PublicProduct
+from nextbuy.contracts.values import Page
+from nextbuy.web.api import Api
+
+LIMIT: Final = 24
+"""Products per page: whole rows of 2, 3, 4 and 6."""
+
+Sort = Literal["", "latest", "price-low", "price-high", "relevance"]
+
+
+class Filters(Struct, frozen=True, omit_defaults=True):
+    """The choices of a visitor, as in the URL; an empty text stands for all."""
+
+    q: str = ""
+    sort: Sort = ""
+    price_min: str = ""
+    price_max: str = ""
+    in_stock: str = ""
+    cursor: str = ""
+
+    def url(self, path: str, **changes: str) -> str:
+        """Return the URL of this list with other choices; a change other than of the page leads to the first page."""
+        chosen = {**msgspec.to_builtins(self), "cursor": "", **changes}
+        pairs = {name: value for name, value in chosen.items() if value}
+        return f"{path}?{urlencode(pairs)}" if pairs else path
+
+
+def filters_of(query: dict[str, str]) -> Filters:
+    """Return the filters in a URL; unknown names and impossible values are ignored, as a shared link may be old."""
+    known = {name: value.strip()[:200] for name, value in query.items() if name in Filters.__struct_fields__}
+    if known.get("sort", "") not in get_args(Sort):
+        del known["sort"]
+    for name in ("price_min", "price_max"):
+        if _cents(known.get(name, "")) is None:
+            known.pop(name, None)
+    return msgspec.convert(known, Filters)
+
+
+async def read_products(
+    api: Api, filters: Filters, *, category: str = "", shop_id: UUID | None = None
+) -> Page[PublicProduct]:
+    """Read one page of a list.
+
+    Raises:
+        AppError: the error of the API; 422 for a cursor of another list.
+    """
+    words = {"q": filters.q} if filters.q else {}
+    return await api.get(
+        "/product/api/search-products" if words else "/product/api/get-all-products",
+        Page[PublicProduct],
+        **words,
+        category=category,
+        shop_id=None if shop_id is None else str(shop_id),
+        sort=filters.sort,
+        price_min=_cents(filters.price_min),
+        price_max=_cents(filters.price_max),
+        in_stock="true" if filters.in_stock else "",
+        limit=LIMIT,
+        cursor=filters.cursor,
+    )
+
+
+def _cents(text: str) -> int | None:
+    """Return a typed price in minor units; None if it is empty or not a price."""
+    try:
+        amount = round(float(text) * 100)
+    except (ValueError, OverflowError):
+        return None
+    return amount if 0 <= amount <= 10**12 else None

@@ -1,0 +1,60 @@
+"""`/product/{slug}`: a product, and the form that adds it to the basket."""
+
+import asyncio
+
+from msgspec import Struct
+from starlette.responses import Response
+
+from nextbuy.contracts.product import PublicProduct
+from nextbuy.contracts.values import MAX_QUANTITY
+from nextbuy.web.api import secondary
+from nextbuy.web.pages.shop import Shop, ShopFound
+from nextbuy.web.structured_data import JsonLd, breadcrumbs, product_data
+from nextbuy.web.visit import View, Visit
+
+
+class ProductFound(Struct):
+    """The product of a reply."""
+
+    product: PublicProduct
+
+
+class Activity(Struct):
+    """How often a product was sold."""
+
+    sold: int = 0
+
+
+class ProductView(View):
+    """The content of the page of a product; `shop` and `sold` may be unavailable."""
+
+    product: PublicProduct
+    shop: Shop | None
+    sold: int
+    limit: int
+    """The highest quantity that the form takes."""
+    structured_data: list[JsonLd]
+
+
+async def product(visit: Visit) -> Response:
+    """Show a product; an id leads to its slug."""
+    key = visit.request.path_params["key"]
+    found = (await visit.api.get(f"/product/api/get-product/{key}", ProductFound)).product
+    if key != found.slug:
+        return visit.redirect(f"/product/{found.slug}", status=308)
+    shop, activity = await asyncio.gather(
+        secondary(visit.api.get(f"/seller/api/get-shop/{found.shop_id}", ShopFound)),
+        secondary(visit.api.get(f"/product/api/get-activity/{found.id}", Activity)),
+    )
+    base_url = visit.site.settings.public_url
+    view = ProductView(
+        found,
+        shop.shop if shop is not None else None,
+        activity.sold if activity is not None else 0,
+        min(found.stock, MAX_QUANTITY),
+        [
+            product_data(found, base_url),
+            breadcrumbs(base_url, [("/", "NextBuy"), (f"/product/{found.slug}", found.title)]),
+        ],
+    )
+    return await visit.page("product", view)

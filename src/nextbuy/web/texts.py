@@ -1,0 +1,78 @@
+"""Texts for people in one language: messages of the catalogue, amounts, numbers and times (CLDR, by Babel)."""
+
+from datetime import datetime
+from gettext import NullTranslations
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from babel import Locale
+from babel.dates import format_date, format_time
+from babel.numbers import format_currency, format_decimal, get_currency_precision
+from jinja2 import Environment
+from markupsafe import Markup
+
+from nextbuy.contracts.values import Money
+
+ENGLISH: Final = Locale("en", "US")
+_SECOND: Final = 1000.0
+"""Milliseconds of a second."""
+
+
+class Texts:
+    """The texts of one language and time zone."""
+
+    def __init__(self, translations: NullTranslations, locale: Locale, zone: ZoneInfo) -> None:
+        """Translate the messages of the templates, which are English, and show times in `zone`."""
+        self._translations = translations
+        self._locale = locale
+        self._zone = zone
+
+    def install(self, environment: Environment) -> None:
+        """Make the texts available to the templates of an environment with the extension `i18n`."""
+        extended: Any = environment
+        extended.install_gettext_translations(self._translations, newstyle=True)
+        environment.globals["language"] = self._locale.language
+        environment.filters |= {
+            "money": self.money,
+            "number": self.number,
+            "when": self.when,
+            "day": self.day,
+            "capitalise": _capitalise,
+            "duration": self.duration,
+        }
+
+    def money(self, amount: Money) -> str:
+        """Return an amount with its currency, such as `$28.00`."""
+        digits = get_currency_precision(amount.currency)
+        return format_currency(amount.amount / 10**digits, amount.currency, locale=self._locale)
+
+    def number(self, value: int) -> str:
+        """Return a number with separators, such as `1,234`."""
+        return format_decimal(value, locale=self._locale)
+
+    def duration(self, milliseconds: float) -> str:
+        """Return a duration in the unit that fits: `0.8 ms`, `2.4 s`, `3 min`."""
+        if milliseconds < _SECOND:
+            return f"{format_decimal(milliseconds, '0.#' if milliseconds < 10 else '0', locale=self._locale)} ms"  # noqa: PLR2004
+        if milliseconds < 60 * _SECOND:
+            return f"{format_decimal(milliseconds / _SECOND, '0.#', locale=self._locale)} s"
+        return f"{format_decimal(milliseconds / (60 * _SECOND), '0', locale=self._locale)} min"
+
+    def when(self, moment: datetime) -> Markup:
+        """Return a date and time as an element; a script may show it in the reader's own zone."""
+        local = moment.astimezone(self._zone)
+        day = format_date(local, "medium", locale=self._locale)
+        time = format_time(local, "short", tzinfo=self._zone, locale=self._locale)
+        return _element(moment, f"{day}, {time} {local.tzname()}")
+
+    def day(self, moment: datetime) -> Markup:
+        """Return a date as an element."""
+        return _element(moment, format_date(moment.astimezone(self._zone), "medium", locale=self._locale))
+
+
+def _capitalise(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _element(moment: datetime, text: str) -> Markup:
+    return Markup('<time datetime="{}">{}</time>').format(moment.isoformat(), text)

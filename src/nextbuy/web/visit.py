@@ -1,0 +1,139 @@
+"""A visit: one request for a page, its visitor, and the response."""
+
+import asyncio
+from typing import Final
+from urllib.parse import quote
+
+from msgspec import Struct
+from msgspec.structs import fields
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from nextbuy.contracts.auth import Account
+from nextbuy.contracts.errors import Unauthenticated
+from nextbuy.contracts.values import Role
+from nextbuy.kit.http.tokens import BASKET_COOKIE
+from nextbuy.kit.wire import Handler
+from nextbuy.web.api import Api, secondary
+from nextbuy.web.asgi import WIRE_REQUEST
+from nextbuy.web.site import Site
+
+SECURITY: Final = {
+    "content-security-policy": (
+        "default-src 'self'; base-uri 'none'; object-src 'none'; form-action 'self'; frame-ancestors 'none'"
+    ),
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+}
+_PRIVATE: Final = "private, no-cache"
+_MAX_FIELDS: Final = 200
+
+
+class Me(Struct):
+    """The account that is signed in."""
+
+    user: Account
+
+
+class Unread(Struct):
+    """The number of unread notifications."""
+
+    unread: int
+
+
+class _Line(Struct):
+    quantity: int
+
+
+class _Basket(Struct):
+    lines: list[_Line]
+
+
+class View(Struct):
+    """The content of the template of a page, besides the layout."""
+
+
+class Visit:
+    """One request of a visitor."""
+
+    def __init__(self, request: Request, site: Site, send: Handler) -> None:
+        """Answer `request`, with the API behind `send`."""
+        self.request = request
+        self.site = site
+        self.api = Api(send, request.scope[WIRE_REQUEST])
+        self._account: asyncio.Task[Account | None] = asyncio.create_task(self._load_account())
+
+    @property
+    def here(self) -> str:
+        """The path of this page with its query."""
+        query = self.request.url.query
+        return f"{self.request.url.path}?{query}" if query else self.request.url.path
+
+    async def account(self) -> Account | None:
+        """Return the account that is signed in, or None."""
+        return await asyncio.shield(self._account)
+
+    async def require_account(self) -> Account:
+        """Return the account that is signed in; raises Unauthenticated if none is."""
+        account = await self.account()
+        if account is None:
+            raise Unauthenticated
+        return account
+
+    async def form(self) -> dict[str, str]:
+        """Return the fields of the form that was sent; files and repeated names are left out."""
+        form = await self.request.form(max_files=0, max_fields=_MAX_FIELDS)
+        return {name: value for name, value in form.items() if isinstance(value, str)}
+
+    async def page(self, name: str, view: View, *, status: int = 200) -> Response:
+        """Return a page: the template `pages/{name}.html` with the fields of `view`, in the layout."""
+        account = await self.account()
+        unread, units = await asyncio.gather(self._unread(account), self._units(account))
+        context = {field.name: getattr(view, field.name) for field in fields(view)}
+        context |= {"account": account, "unread": unread, "units": units, "here": self.here, "demo": self.site.demo}
+        html = self.site.render(f"pages/{name}.html", context)
+        return HTMLResponse(html, status, headers={"cache-control": _PRIVATE, **SECURITY})
+
+    def redirect(self, path: str, *, status: int = 303) -> Response:
+        """Send the browser to another page of this site."""
+        return RedirectResponse(path, status)
+
+    def sign_in(self) -> Response:
+        """Send the browser to the sign-in page, and back here afterwards."""
+        return self.redirect(f"/sign-in?next={quote(self.here, safe='')}")
+
+    def close(self, response: Response) -> None:
+        """Pass the cookies that the API has set on to the browser."""
+        self._account.cancel()
+        for name, value in self.api.cookies.changes:
+            response.headers.append(name, value)
+
+    async def _load_account(self) -> Account | None:
+        if not self.api.has_session:
+            return None
+        try:
+            return (await self.api.get("/auth/api/me", Me)).user
+        except Unauthenticated:
+            return None
+
+    async def _unread(self, account: Account | None) -> int:
+        if account is None:
+            return 0
+        if account.role is Role.ADMIN:
+            found = await secondary(self.api.get("/admin/api/unread-notifications", Unread))
+        else:
+            found = await secondary(self.api.get("/notification/api/notifications", Unread, limit=1))
+        return 0 if found is None else found.unread
+
+    async def _units(self, account: Account | None) -> int:
+        if account is None and not self.api.cookies.get(BASKET_COOKIE):
+            return 0
+        found = await secondary(self.api.get("/order/api/basket", _Basket))
+        return 0 if found is None else sum(line.quantity for line in found.lines)
+
+
+def local_path(path: str, default: str) -> str:
+    """Return `path` if it is a page of this site, else `default`: a link must not lead to another site."""
+    place = path.partition("?")[0].partition("#")[0]
+    own = place.startswith("/") and "//" not in place and path.isprintable() and not {"\\", " "} & set(path)
+    return path if own else default

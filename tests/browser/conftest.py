@@ -1,0 +1,72 @@
+"""A real browser (Debian's Chromium, by Playwright) and a marketplace with demo data.
+
+`make test` runs the smoke journey only, and skips it if there is no browser; `make test-browser` runs all.
+"""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Final
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.demo_marketplace import demo_marketplace
+
+_NAMES: Final = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM: Final = next((path for name in _NAMES if (path := shutil.which(name))), None)
+VIEWPORTS: Final = {"phone": {"width": 390, "height": 844}, "desktop": {"width": 1280, "height": 900}}
+
+OpenPage = Callable[..., Page]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give browser tests time for a start, and skip them without a browser, except in CI."""
+    for item in items:
+        if "browser" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.timeout(180))
+            item.add_marker(pytest.mark.xdist_group("browser"))
+            if CHROMIUM is None and not os.environ.get("CI"):
+                item.add_marker(pytest.mark.skip(reason="no Chromium on this machine; on Debian: apt install chromium"))
+
+
+@pytest.fixture(scope="session")
+def shop_url() -> Iterator[str]:
+    """The URL of a marketplace with demo data."""
+    with demo_marketplace() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A browser without a window."""
+    with sync_playwright() as playwright:
+        assert CHROMIUM is not None, "CI needs Chromium"
+        # Chromium refuses to run as root inside its sandbox, as CI does.
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser, shop_url: str) -> Iterator[OpenPage]:
+    """A function that opens a tab of a new visitor; no tab may log to the console or fail."""
+    complaints: list[str] = []
+    with ExitStack() as stack:
+
+        def open_tab(*, viewport: str = "desktop", dark: bool = False, script: bool = True) -> Page:
+            context = browser.new_context(
+                base_url=shop_url,
+                viewport=VIEWPORTS[viewport],  # type: ignore[arg-type]
+                color_scheme="dark" if dark else "light",
+                java_script_enabled=script,
+            )
+            stack.callback(context.close)
+            page = context.new_page()
+            page.on("console", lambda message: complaints.append(f"{page.url}: {message.text}"))
+            page.on("pageerror", lambda error: complaints.append(f"{page.url}: {error}"))
+            return page
+
+        yield open_tab
+    assert complaints == []

@@ -1,0 +1,48 @@
+"""axe-core on every page, as each role sees it: no finding of any severity but "minor"."""
+
+from importlib import resources
+from typing import Final
+
+import pytest
+
+from tests.browser.conftest import OpenPage
+
+pytestmark = pytest.mark.browser
+
+AXE: Final = (resources.files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
+PAGES: Final = {
+    "": [
+        "/",
+        "/category/ceramics",
+        "/search?q=mug",
+        "/search?q=nothing-like-this",
+        "/basket",
+        "/sign-in",
+        "/terms",
+        "/nothing",
+    ],
+    "Maya": ["/orders", "/notifications", "/basket"],
+    "Ines": ["/sell", "/figures", "/notifications"],
+    "Noor": ["/admin", "/mails", "/dead-letters", "/trace", "/notifications"],
+}
+"""The paths that each demo account opens; a stranger has no name."""
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("viewport", ["phone", "desktop"])
+@pytest.mark.parametrize("name", PAGES)
+def test_no_page_has_a_finding(open_page: OpenPage, name: str, viewport: str, *, dark: bool) -> None:
+    page = open_page(viewport=viewport, dark=dark)
+    if name:
+        page.goto("/sign-in")
+        page.get_by_role("button", name=f"Continue as {name}").click()
+    found = {}
+    for path in PAGES[name]:
+        page.goto(path, wait_until="networkidle")
+        page.evaluate(AXE)
+        violations = page.evaluate("axe.run()")["violations"]
+        serious = [f"{one['id']}: {one['nodes'][0]['html']}" for one in violations if one["impact"] != "minor"]
+        if serious:
+            found[path] = serious
+
+    assert found == {}

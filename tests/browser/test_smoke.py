@@ -1,0 +1,24 @@
+"""One purchase in a real browser, with script and without."""
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import OpenPage
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["with script", "without script"])
+def test_stranger_buys_from_two_shops(open_page: OpenPage, *, script: bool) -> None:
+    page = open_page(viewport="phone", script=script)
+    for category in ("ceramics", "garden"):
+        page.goto(f"/category/{category}?in_stock=yes")
+        page.locator(".card a").first.click()
+        page.get_by_role("button", name="Add to basket").click()
+    expect(page.get_by_role("heading", name="Basket")).to_be_visible()
+    page.get_by_role("link", name="Sign in to check out").click()
+    page.get_by_role("button", name="Continue as Maya").click()
+    page.get_by_role("button", name="Check out").click()
+    page.get_by_label("Card number").fill("4242424242424242")
+    page.get_by_role("button", name="Pay").first.click()
+    page.get_by_role("link", name="Back to the marketplace").click()
+    expect(page.get_by_role("heading", name="Thank you!")).to_be_visible()
+    assert page.locator("section.panel").count() == 2

@@ -1,0 +1,139 @@
+"""The pages without a marketplace behind them: assets, documents, security headers, and an API that is unavailable."""
+
+import gzip
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from nextbuy.contracts.errors import ServiceUnavailable
+from nextbuy.demo import catalogue
+from nextbuy.kit.config import Settings
+from nextbuy.kit.wire import PROBLEM, Handler, Request, Response, problem_response
+from nextbuy.web.app import accepts_gzip, pages
+from nextbuy.web.demo_logins import DEMO_LOGINS
+
+
+class Got(NamedTuple):
+    status: int
+    headers: dict[str, str]
+    content_type: str
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        return self.body.decode()
+
+
+async def unavailable(_request: Request) -> Response:
+    """Answer as a gateway whose services are down."""
+    return problem_response(ServiceUnavailable("product"), "request-1")
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Handler:
+    """The pages of a marketplace with demo data."""
+    return pages(unavailable, settings=Settings(secret=b"s" * 16, data=tmp_path), demo=True)
+
+
+async def get(site: Handler, path: str, *, method: str = "GET", **headers: str) -> Got:
+    sent = {name.replace("_", "-"): value for name, value in headers.items()}
+    response = await site(Request(method, path, "", sent))
+    return Got(response.status, dict(response.headers), response.content_type, response.body)
+
+
+async def test_assets_of_a_page_are_immutable(site: Handler) -> None:
+    paths = re.findall(r'(?:href|src)="(/assets/[^"]+)"', (await get(site, "/terms")).text)
+
+    assert len(paths) > 2
+    for path in paths:
+        asset = await get(site, path)
+        assert (asset.status, asset.headers["cache-control"]) == (200, "public, max-age=31536000, immutable")
+
+
+async def test_asset_is_compressed_for_clients_that_accept_gzip(site: Handler) -> None:
+    [path] = re.findall(r'href="(/assets/[^"]+\.css)"', (await get(site, "/terms")).text)
+
+    plain, compressed = await get(site, path), await get(site, path, accept_encoding="br, gzip")
+
+    assert compressed.headers["content-encoding"] == "gzip"
+    assert gzip.decompress(compressed.body) == plain.body
+    assert plain.headers["vary"] == compressed.headers["vary"] == "accept-encoding"
+
+
+@pytest.mark.parametrize("path", ["/terms", "/sign-in", "/nothing"])
+async def test_page_has_no_inline_script_or_style(site: Handler, path: str) -> None:
+    page = await get(site, path)
+
+    assert "default-src 'self'" in page.headers["content-security-policy"]
+    assert "unsafe" not in page.headers["content-security-policy"]
+    assert not re.search(r"<style|\sstyle=|\son\w+=|<script[^>]*>[^<]", page.text)
+
+
+async def test_page_is_private(site: Handler) -> None:
+    assert (await get(site, "/sign-in")).headers["cache-control"] == "private, no-cache"
+
+
+async def test_head_is_handled_as_get(site: Handler) -> None:
+    assert (await get(site, "/terms", method="HEAD")).status == 200
+
+
+@pytest.mark.parametrize("method", ["POST", "DELETE"])
+async def test_method_that_a_page_does_not_take_is_refused_as_a_problem(site: Handler, method: str) -> None:
+    refused = await get(site, "/terms", method=method)
+
+    assert (refused.status, refused.content_type, refused.headers["allow"]) == (405, PROBLEM, "GET, HEAD")
+
+
+async def test_page_without_its_service_says_so_and_when_to_try_again(site: Handler) -> None:
+    page = await get(site, "/")
+
+    assert (page.status, page.headers["retry-after"]) == (503, "1")
+    assert "The shop cannot answer right now" in page.text
+
+
+@pytest.mark.parametrize("name", ["terms", "privacy", "returns", "contact"])
+async def test_operator_replaces_a_document_while_the_marketplace_runs(
+    site: Handler, tmp_path: Path, name: str
+) -> None:
+    assert (await get(site, f"/{name}")).status == 200
+
+    (tmp_path / "pages").mkdir()
+    (tmp_path / "pages" / f"{name}.md").write_text("# Our rules\n\n<script>alert(1)</script> *Read* them.")
+    page = await get(site, f"/{name}")
+
+    assert "<title>Our rules · NextBuy</title>" in page.text
+    assert "<em>Read</em>" in page.text
+    assert "<script>alert" not in page.text
+
+
+async def test_demo_logins_are_offered_with_demo_data_only(site: Handler, tmp_path: Path) -> None:
+    own = pages(unavailable, settings=Settings(secret=b"s" * 16, data=tmp_path), demo=False)
+
+    offered, not_offered = (await get(site, "/sign-in")).text, (await get(own, "/sign-in")).text
+    assert all(login.email in offered for login in DEMO_LOGINS)
+    assert not any(login.email in not_offered for login in DEMO_LOGINS)
+
+
+def test_demo_logins_are_accounts_of_the_demo_market() -> None:
+    accounts = {(account.email, account.name, account.role.value) for account in catalogue.load().accounts}
+    assert {(login.email, login.name, login.role) for login in DEMO_LOGINS} <= accounts
+    assert {login.password for login in DEMO_LOGINS} == {catalogue.PASSWORD}
+    assert {login.role for login in DEMO_LOGINS} == {"buyer", "seller", "admin"}
+
+
+@pytest.mark.parametrize(
+    ("sent", "accepted"),
+    [
+        ("", False),
+        ("gzip", True),
+        ("br, GZIP;q=0.5", True),
+        ("gzip;q=0", False),
+        ("gzip; q=0.000", False),
+        ("gzip;q=0.001", True),
+        ("identity", False),
+    ],
+)
+def test_accept_encoding_is_read_with_its_weights(sent: str, *, accepted: bool) -> None:
+    assert accepts_gzip(sent) is accepted

@@ -1,0 +1,40 @@
+"""Amounts, times and durations for people."""
+
+from datetime import UTC, datetime
+from gettext import NullTranslations
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from nextbuy.contracts.values import Money
+from nextbuy.web.texts import ENGLISH, Texts
+
+TEXTS = Texts(NullTranslations(), ENGLISH, ZoneInfo("America/New_York"))
+
+
+@pytest.mark.parametrize(
+    ("money", "text"),
+    [
+        (Money(123_450), "$1,234.50"),
+        (Money(0), "$0.00"),
+        (Money(-500), "-$5.00"),
+        (Money(500, "JPY"), "¥500"),
+        (Money(1234, "KWD"), "KWD1.234"),
+    ],
+)
+def test_amount_has_the_digits_of_its_currency(money: Money, text: str) -> None:
+    assert TEXTS.money(money) == text
+
+
+def test_time_is_in_the_zone_of_the_marketplace_and_names_it() -> None:
+    text = TEXTS.when(datetime(2026, 11, 29, 3, 4, 5, tzinfo=UTC))
+
+    assert text == '<time datetime="2026-11-29T03:04:05+00:00">Nov 28, 2026, 10:04\u202fPM EST</time>'
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "text"),
+    [(0.84, "0.8 ms"), (43.2, "43 ms"), (2_400, "2.4 s"), (59_960, "60 s"), (180_000, "3 min")],
+)
+def test_duration_is_in_the_unit_that_fits(milliseconds: float, text: str) -> None:
+    assert TEXTS.duration(milliseconds) == text
