@@ -151,6 +151,9 @@ async def test_limits_can_be_disabled(open_shop: OpenShop) -> None:
     [
         ("POST", "/auth/api/login", STRICT),
         ("POST", "/auth/api/register", STRICT),
+        ("POST", "/sign-in", STRICT),
+        ("GET", "/sign-in", PAGE),
+        ("POST", "/forgot-password", STRICT),
         ("GET", "/auth/api/login", DEFAULT),
         ("POST", "/order/api/create-payment-session", DEFAULT),
         ("POST", "/order/api/payment-webhook", None),

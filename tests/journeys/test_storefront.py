@@ -106,6 +106,20 @@ async def test_quantity_is_changed_and_a_line_is_removed(browser: PageClient, cl
     assert "Your basket is empty" in page.text
 
 
+async def test_basket_that_changed_in_another_tab_is_not_overwritten(
+    browser: PageClient, client: JourneyClient
+) -> None:
+    product = await client.new_product(stock=5)
+    page = await browser.get(f"/product/{product['slug']}")
+    here = await browser.submit(page, "/basket/add", quantity="1")
+    await browser.submit(here, "/basket/change", quantity="4")
+
+    refused = await browser.submit(here, "/basket/change", quantity="2")
+
+    assert (refused.status, "another window" in refused.text) == (412, True)
+    assert "$112.00" in (await browser.get("/basket")).text
+
+
 async def test_wrong_password_is_explained_and_what_was_typed_stays(browser: PageClient) -> None:
     page = await browser.get("/sign-in")
 
@@ -171,7 +185,7 @@ async def test_lost_password_is_replaced_by_the_link_in_a_mail(browser: PageClie
     buyer, admin = await client.new_buyer(), await client.admin()
     page = await browser.get("/forgot-password")
     page = await browser.submit(page, "/forgot-password", email=buyer.email)
-    assert "Check your mail" in page.text
+    assert "Check your e-mail" in page.text
     links: list[str] = []
 
     async def has_arrived() -> bool:

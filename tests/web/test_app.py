@@ -90,7 +90,7 @@ async def test_page_without_its_service_says_so_and_when_to_try_again(site: Hand
     page = await get(site, "/")
 
     assert (page.status, page.headers["retry-after"]) == (503, "1")
-    assert "The shop cannot answer right now" in page.text
+    assert "NextBuy is unavailable right now" in page.text
 
 
 @pytest.mark.parametrize("name", ["terms", "privacy", "returns", "contact"])

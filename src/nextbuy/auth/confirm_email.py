@@ -19,7 +19,7 @@ class ConfirmEmail(Struct, frozen=True):
 
 
 async def confirm_email(deps: Deps, caller: Caller, request: ConfirmEmail) -> Nothing:
-    """Confirm that the owner of an account reads the mails to its e-mail address, or to the one that it is to have.
+    """Confirm an e-mail address, or a requested change of it, with the token of a link.
 
     Raises:
         Conflict: the link is unknown, has expired, or was used (`link-invalid`), or another account has the new address

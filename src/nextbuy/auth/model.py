@@ -55,17 +55,22 @@ MailLimit: Final = TooManyRequests.of(
     "network-mail-limit", "Too many mails were requested from your network. Wait ten minutes, then try again."
 )
 SessionNotFound: Final = NotFound.of(
-    "login-session-not-found", "Session not found. It may have ended; load the list again."
+    "login-session-not-found", "Login session not found. It may have ended; load the list again."
 )
-AddressNotFound: Final = NotFound.of("address-not-found", "Address not found. It may be deleted; load the list again.")
-TooManyAddresses: Final = Conflict.of("too-many-addresses", "You have saved 20 addresses. Delete one first.")
+AddressNotFound: Final = NotFound.of(
+    "address-not-found", "Saved address not found. It may have been deleted; load the list again."
+)
+TooManyAddresses: Final = Conflict.of(
+    "too-many-addresses", "You have saved 20 postal addresses, the most possible. Delete one first."
+)
 WrongPassword: Final = Forbidden.of("wrong-password", "This is not your current password. Check it and try again.")
 EmailUnconfirmed: Final = Conflict.of(
     "email-unconfirmed", "Your e-mail address is not confirmed. Use the link in our mail first, or request another one."
 )
 EmailUnchanged: Final = Unprocessable.of("email-unchanged", "This is your e-mail address already. Enter another one.")
 TooManyMails: Final = TooManyRequests.of(
-    "mail-limit", "You have requested five of these mails today. Use the link in the latest one, or try again tomorrow."
+    "mail-limit",
+    "You have requested five of these e-mails in 24 hours. Use the link in the latest one, or try again later.",
 )
 LinkInvalid: Final = Conflict.of(
     "link-invalid", "This link has expired or was used before. Request a new one, and use the link in the latest mail."

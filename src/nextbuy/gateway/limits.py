@@ -34,16 +34,23 @@ DEFAULT: Final = Limit("default", burst=120, rate=40.0, batch=10)
 STRICT: Final = Limit("login", burst=10, rate=10 / 60, batch=1, by_ip=True)
 """For requests that try a password or a token, or send a mail. No batches: a batch of ten would allow nine more."""
 _STRICT: Final = frozenset(
-    ("POST", f"/auth/api/{name}")
-    for name in (
-        *("register", "login", "request-password-reset", "reset-password", "confirm-email"),
-        *("change-password", "change-email"),
+    ("POST", path)
+    for path in (
+        *("/sign-in", "/sign-up", "/forgot-password", "/reset-password", "/confirm-email"),
+        *(
+            f"/auth/api/{name}"
+            for name in (
+                *("register", "login", "request-password-reset", "reset-password", "confirm-email"),
+                *("change-password", "change-email", "send-confirmation"),
+            )
+        ),
     )
 )
+"""The routes, and the forms of pages that use them."""
 PAYMENT: Final = Limit("payment", burst=120, rate=40.0, batch=10, by_ip=True)
 """For the hosted payment page, which reads the database for anyone. It takes no tokens of other limits."""
 PAGE: Final = Limit("page", burst=1_200, rate=200.0, batch=100, by_ip=True)
-"""For pages and documents, which are built once. One page loads some 20 files, and an office has one IP address."""
+"""For pages, their files, and documents. An office has one IP address."""
 _WEBHOOK: Final = "/order/api/payment-webhook"
 _PAYMENT_PREFIX: Final = "/simulator/api/pay/"
 
@@ -59,9 +66,9 @@ def limit_for(method: str, path: str) -> Limit | None:
         return None
     if path.startswith(_PAYMENT_PREFIX):
         return PAYMENT
-    if "/api/" not in path:
-        return PAGE
-    return STRICT if (method, path) in _STRICT else DEFAULT
+    if (method, path) in _STRICT:
+        return STRICT
+    return DEFAULT if "/api/" in path else PAGE
 
 
 class Tokens:

@@ -20,7 +20,7 @@ class PageRequests:
     """Answers the requests that pages in the gateway's process send to the API."""
 
     def __init__(self) -> None:
-        """Answer nothing until `routes` is set: pages are one of the routes."""
+        """Wait for `routes`, which the gateway sets once the pages exist: they are one of its routes."""
         self.routes: Routes
 
     async def answer(self, request: Request) -> Response:

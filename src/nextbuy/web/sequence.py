@@ -40,7 +40,7 @@ class Interaction(Struct):
 
     @property
     def failed(self) -> bool:
-        """Whether it did not do what it was meant to."""
+        """Whether the interaction failed."""
         return self.outcome not in _GOOD and self.kind not in {"step", "mail"}
 
     @property

@@ -1,6 +1,6 @@
-"""Refusal of requests that a page of another site makes a browser send.
+"""Refuse requests that a page of another site makes a browser send.
 
-For cookies without a login, such as the cookie of a guest's basket: they have no session to bind a CSRF token to. A
+For the forms of pages, and for the cookie of a guest's basket, which has no session to bind a CSRF token to. A
 browser names the origin of a request in Sec-Fetch-Site (Fetch Metadata) and in Origin (RFC 6454), and no script can
 change either. A client that sends neither cannot be directed by a page.
 """

@@ -291,7 +291,7 @@ _REDUCE_BASKET: Final = """
                         WHERE (line ->> 'product_id')::uuid = ANY($12::uuid[]))
     )
 """
-"""Takes what was bought out of the buyer's basket, as it is once no other statement changes it."""
+"""Subtracts the bought units from the buyer's basket; waits for concurrent changes, and reads their result."""
 
 
 def stock_committed(session: Session, drafts: Sequence[OrderDraft], now: datetime) -> KnownStep:

@@ -8,7 +8,7 @@ from uuid import UUID
 from msgspec import Struct, field
 from starlette.responses import Response
 
-from nextbuy.contracts.errors import AppError
+from nextbuy.contracts.errors import AppError, PreconditionFailed
 from nextbuy.contracts.values import MAX_QUANTITY, Money
 from nextbuy.web.api import Ignored
 from nextbuy.web.visit import View, Visit
@@ -54,6 +54,7 @@ class Basket(Struct):
 
     lines: list[Line]
     changes: list[Change]
+    version: str
 
 
 class ShopPart(Struct):
@@ -73,9 +74,11 @@ class BasketView(View):
     units_in_basket: int
     blocked: bool
     changes: list[Change]
+    version: str
     typed: dict[str, str] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
     error: str = ""
+    stale: bool = False
 
 
 class _Opened(Struct):
@@ -105,7 +108,13 @@ async def change_basket(visit: Visit) -> Response:
         for line in lines
     ]
     body = {"lines": [line for line in kept if line["quantity"]]}
-    await visit.api.send("PUT", "/order/api/basket", body, Ignored)
+    try:
+        # Only the basket that the visitor has seen is changed.
+        await visit.api.send("PUT", "/order/api/basket", body, Ignored, etag=f'"{form.get("version", "")}"')
+    except PreconditionFailed:
+        view = await _view(visit)
+        view.stale = True
+        return await visit.page("basket", view, status=PreconditionFailed.status)
     return visit.redirect("/basket")
 
 
@@ -142,6 +151,7 @@ async def _view(visit: Visit) -> BasketView:
         sum(line.quantity for line in lines),
         any(line.problem for line in lines),
         found.changes,
+        found.version,
     )
 
 
