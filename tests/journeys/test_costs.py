@@ -24,10 +24,9 @@ IDLE = 3.0
 ATTEMPTS = 3
 PRODUCTS = 10
 """Products of each shop, so that shoppers rarely wait for each other's stock."""
-ONE_SHOPPER = Cost(commits=28, statements=61, request_statements=16.3, redis_commands=56, wal=46_500, log=11_500)
-SIXTEEN_SHOPPERS = Cost(commits=14, statements=21, request_statements=13.5, redis_commands=24, wal=45_500, log=11_500)
+ONE_SHOPPER = Cost(commits=27, statements=60, request_statements=16.3, redis_commands=56, wal=46_500, log=11_500)
+SIXTEEN_SHOPPERS = Cost(commits=13, statements=20, request_statements=12.5, redis_commands=24, wal=45_500, log=11_500)
 """Less than one commit and one statement of requests above what is measured; how events are batched varies more.
-One commit and statement of each checkout looks for an open one of its buyer.
 
 The WAL of a checkout depends on how many pages of its indexes are split, and on how the lines of its trace are batched.
 """
@@ -63,9 +62,9 @@ async def check_out(client: JourneyClient, buyer: Person, catalogue: Catalogue) 
 async def measure_once(client: JourneyClient, meter: CostMeter, *, shoppers: int, checkouts: int) -> Cost:
     """Return the cost of one checkout if each shopper makes several; a single one waits until each is handled."""
     catalogue = await products_of_two_shops(client, PRODUCTS if shoppers > 1 else 1)
-    buyers = [await client.new_buyer() for _ in range(shoppers)]
+    buyer = await client.new_buyer()
 
-    async def shop(buyer: Person, number: int) -> None:
+    async def shop(number: int) -> None:
         for _ in range(number):
             if shoppers == 1:
                 async with meter.handled():
@@ -75,13 +74,13 @@ async def measure_once(client: JourneyClient, meter: CostMeter, *, shoppers: int
 
     # Opens connections and prepares statements.
     async with meter.handled():
-        await asyncio.gather(*(shop(buyer, 1) for buyer in buyers))
+        await asyncio.gather(*(shop(1) for _ in range(shoppers)))
     await meter.wait_until_recorded()
     idle = await meter.idle(IDLE)
 
     begin, began = await meter.read(), time.monotonic()
     async with meter.handled():
-        await asyncio.gather(*(shop(buyer, checkouts) for buyer in buyers))
+        await asyncio.gather(*(shop(checkouts) for _ in range(shoppers)))
     await meter.wait_until_recorded()
     seconds = time.monotonic() - began
     cost = (await meter.read() - begin).combine(idle, -seconds) / (shoppers * checkouts)

@@ -195,7 +195,7 @@ async def test_wrong_amount_is_refunded(client: JourneyClient, less: int) -> Non
 
 async def test_second_payment_for_session_is_refunded(client: JourneyClient) -> None:
     buyer, product, session = await new_session(client)
-    other = await client.open_session(await client.new_buyer(), [(product, 1)])
+    other = await client.open_session(buyer, [(product, 1)])
     assert (await client.pay(session)).json["status"] == "paid"
     await client.wait_for_status("paid", buyer, session)
     twice = paid_event(session, payment_id=payment_of(other))

@@ -22,7 +22,6 @@ from nextbuy.contracts.order import (
     RefundDue,
     RefundReported,
     ReleaseGivenUp,
-    SessionCancelled,
     SessionCreated,
     SessionExpired,
     SessionNotOpened,
@@ -75,7 +74,6 @@ PATHS = {
     State.OPEN: [Transition.CREATED, Transition.OPENED],
     State.FAILED: [Transition.CREATED, Transition.NOT_OPENED],
     State.EXPIRED: [Transition.CREATED, Transition.EXPIRED],
-    State.CANCELLED: [Transition.CREATED, Transition.OPENED, Transition.CANCELLED],
     State.PAYING: [Transition.CREATED, Transition.PAYMENT_RECEIVED],
     State.PAID: [Transition.CREATED, Transition.PAYMENT_RECEIVED, Transition.STOCK_COMMITTED],
     State.REFUND_DUE: [Transition.CREATED, Transition.PAYMENT_RECEIVED, Transition.SOLD_OUT],
@@ -160,7 +158,6 @@ def test_every_field_of_an_event_comes_from_its_session() -> None:
         Transition.NOT_OPENED: [SessionNotOpened(**ids, reason="because", release_due=False)],
         Transition.DECLINED: [PaymentFailed(**ids, reason="because")],
         Transition.EXPIRED: [SessionExpired(**ids)],
-        Transition.CANCELLED: [SessionCancelled(**ids, reason="because")],
         Transition.PAYMENT_RECEIVED: [received],
         Transition.WRONG_AMOUNT_RECEIVED: [received, due],
         Transition.SOLD_OUT: [due],
@@ -280,8 +277,6 @@ def test_envelope_is_decoded_by_its_type() -> None:
 def test_events_of_a_transition_lead_to_its_target_and_violate_a_rule_in_other_states() -> None:
     for transition, (sources, target) in TRANSITIONS.items():
         for state in State:
-            if (transition, state) == (Transition.SOLD_OUT, State.CANCELLED):
-                continue  # its event makes a payment unmatched
             after = apply(session_in(state), step(transition))
             if state in sources:
                 assert (after.status, after.violations) == (target, ()), (transition, state)

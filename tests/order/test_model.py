@@ -36,7 +36,6 @@ SENTENCES = """
     not opened: opening becomes failed
     declined: opening, open become failed
     expired: opening, open become expired
-    cancelled: open becomes cancelled
     payment received: opening, open, failed, expired become paying
     wrong amount received: opening, open, failed, expired become refund-due
     stock committed: paying becomes paid

@@ -13,9 +13,8 @@ from nextbuy.kit.clock import utc_now
 from nextbuy.order.history import EVENTS
 from nextbuy.order.order_details import OrderRequest, order_details
 from nextbuy.order.order_timeline import TITLES, TimelineRequest, order_timeline
-from nextbuy.order.payment_session import payment_session
+from nextbuy.order.payment_session import PaymentSessionRequest, payment_session
 from nextbuy.order.seller_orders import seller_orders
-from nextbuy.order.shown_session import PaymentSessionRequest
 from nextbuy.order.user_orders import user_orders
 from tests.callers import account, caller
 from tests.order.market import Market
@@ -65,8 +64,7 @@ async def test_order_is_visible_to_its_buyer_its_seller_and_admins_only(market: 
 async def test_order_lists_are_paged_newest_first_and_hold_own_orders_only(market: Market) -> None:
     shop = market.shop()
     for _ in range(5):
-        session = await market.create_payment_session((market.product(shop), 1), by=market.buyer)
-        await market.deliver(market.paid_event(session))
+        await market.deliver(market.paid_event(await market.create_payment_session((market.product(shop), 1))))
     for who, listed in ((market.buyer, user_orders), (seller_of(market, shop), seller_orders)):
         page = await listed(market.deps, caller(who), PageRequest(limit=2))
         items = list(page.items)

@@ -98,16 +98,12 @@ class ServiceHarness:
         reply = await get_product(self.deps, caller(who), GetProduct(str(key)))
         return convert(decoded(reply.body), ProductShown).product
 
-    async def hold(
-        self, *lines: tuple[Product, int], session: UUID | None = None, replaces: UUID | None = None
-    ) -> UUID:
-        """Hold units for a session, which may replace another."""
+    async def hold(self, *lines: tuple[Product, int], session: UUID | None = None) -> UUID:
+        """Hold units for a session."""
         session = session or new_id()
         await hold_stock(
             self.deps,
-            HoldStock(
-                session_id=session, lines=[Line(p.id, n) for p, n in lines], expires_at=soon(), replaces=replaces
-            ),
+            HoldStock(session_id=session, lines=[Line(p.id, n) for p, n in lines], expires_at=soon()),
         )
         return session
 

@@ -8,9 +8,8 @@ from urllib.parse import urlencode
 import pytest
 
 from nextbuy.contracts.errors import Conflict, NotFound, Unprocessable, WrongMediaType
-from nextbuy.contracts.simulator import ClosePayment, PaymentClosed, RefundPayment
+from nextbuy.contracts.simulator import RefundPayment
 from nextbuy.kit.wire import Request, Response
-from nextbuy.simulator.close_payment import close_payment
 from nextbuy.simulator.deps import Deps
 from nextbuy.simulator.expire_payments import expire_payments
 from nextbuy.simulator.pay import pay
@@ -138,35 +137,6 @@ async def test_cancelled_payment_cannot_be_paid(deps: Deps, payment_id: str) -> 
         await by_json(deps, payment_id, GOOD)
     assert error.value.slug == "payment-refunded"
     assert await webhook_types(deps) == []
-
-
-async def test_closed_payment_cannot_be_paid_and_is_not_reported(deps: Deps, payment_id: str) -> None:
-    for _ in range(2):
-        assert await close_payment(deps, ClosePayment(payment_id=payment_id)) == PaymentClosed(payment_id, paid=False)
-    with pytest.raises(Conflict) as error:
-        await by_json(deps, payment_id, GOOD)
-    assert error.value.slug == "payment-cancelled"
-    assert (await by_form(deps, payment_id, GOOD)).status == 409
-    assert "Cancelled" in (await get_page(deps, payment_id))[1]
-    assert await webhook_types(deps) == []
-
-
-async def test_payment_is_either_paid_or_closed(deps: Deps, payment_id: str) -> None:
-    closed, paid = await asyncio.gather(
-        close_payment(deps, ClosePayment(payment_id=payment_id)),
-        by_json(deps, payment_id, GOOD),
-        return_exceptions=True,
-    )
-    assert isinstance(closed, PaymentClosed)
-    assert closed.paid != isinstance(paid, Conflict)
-
-
-async def test_paid_payment_stays_paid_when_it_is_closed(deps: Deps, payment_id: str) -> None:
-    await by_json(deps, payment_id, GOOD)
-    assert (await close_payment(deps, ClosePayment(payment_id=payment_id))).paid
-    assert await webhook_types(deps) == ["checkout.session.completed"]
-    with pytest.raises(NotFound):
-        await close_payment(deps, ClosePayment(payment_id="pay_unknown"))
 
 
 async def test_page_links_to_the_return_url_or_to_the_shop(deps: Deps, payment_id: str) -> None:

@@ -30,7 +30,6 @@ _STATES: Final = {
     "payment-session.not-opened": "not opened",
     "payment.failed": "declined",
     "payment-session.expired": "expired, not paid",
-    "payment-session.cancelled": "cancelled, not paid",
     "payment.received": "payment received",
     "payment.refund-due": "refund due",
     "create-orders": "paid",

@@ -44,23 +44,12 @@ MAX_PROVIDER_TEXT: Final = 1_000
 ProviderText = Annotated[str, Meta(max_length=MAX_PROVIDER_TEXT)]
 """A reason as a code, or in the payment provider's own words."""
 GiveUpNote = Annotated[ReasonText, Meta(description="Why, in the admin's words.")]
-DeclineCode = Annotated[
-    str,
-    Meta(
-        max_length=100,
-        pattern=r"^[a-z0-9_-]+\Z",
-        description="The provider's code.",
-        examples=["card_declined"],
-        extra={"invalid": "Not a code. Use a-z, 0-9, _ and -."},
-    ),
-]
 RefundReason = Annotated[ProviderText, Meta(description="The code of the reason.", examples=["sold-out"])]
 
 
 class Reason(StrEnum):
     """Codes for why a checkout ended without orders, or why a payment is refunded."""
 
-    CANCELLED = "cancelled"
     DECLINED = "declined"
     LATE = "late"
     NOT_COMPLETED = "not-completed"
@@ -68,21 +57,17 @@ class Reason(StrEnum):
     """The provider reported the refund before the payment."""
     REFUNDED_LATE = "order-refunded"
     """The provider reported the refund after the orders were created."""
-    REPLACED = "replaced"
-    """The buyer has started another checkout."""
     SOLD_OUT = "sold-out"
     UNMATCHED = "unmatched"
     WRONG_AMOUNT = "wrong-amount"
 
 
 _REASON_TEXTS: Final[Mapping[str, str]] = {
-    Reason.CANCELLED: "The checkout was cancelled.",
     Reason.DECLINED: "The card was declined.",
     Reason.LATE: "The payment was not made in time.",
     Reason.NOT_COMPLETED: "The order could not be completed.",
     Reason.REFUNDED_EARLY: "The payment provider refunded the payment before the order was placed.",
     Reason.REFUNDED_LATE: "The payment provider refunded the payment after the order was placed.",
-    Reason.REPLACED: "The checkout was replaced by a newer one.",
     Reason.SOLD_OUT: "The products are sold out.",
     Reason.UNMATCHED: "No open checkout matches this payment.",
     Reason.WRONG_AMOUNT: "The amount paid is not the total of the checkout.",
@@ -92,13 +77,6 @@ _REASON_TEXTS: Final[Mapping[str, str]] = {
 def reason_text(reason: str) -> str:
     """Return a reason as a sentence for people; the payment provider's own words are returned unchanged."""
     return _REASON_TEXTS.get(reason, reason)
-
-
-class LastDecline(Struct, frozen=True):
-    """The last declined card of a checkout: a code, such as `card_declined`, and when."""
-
-    code: DeclineCode
-    at: Timestamp
 
 
 class Address(Struct, frozen=True):
@@ -123,10 +101,6 @@ class SoldLine(PricedLine, frozen=True):
     """A priced line with the seller of its shop."""
 
     seller_id: UUID
-
-    def priced(self) -> PricedLine:
-        """Return the line without its seller."""
-        return PricedLine(self.product_id, self.shop_id, self.title, self.quantity, self.unit_price)
 
     @property
     def total(self) -> Money:
@@ -274,12 +248,6 @@ class RefundReported(_SessionEvent, topic="payment.refund-reported", key="sessio
 
 class SessionExpired(_SessionEvent, topic="payment-session.expired", key="session_id"):
     """A checkout was not paid in time; its units become available again."""
-
-
-class SessionCancelled(_SessionEvent, topic="payment-session.cancelled", key="session_id"):
-    """A buyer cancelled a checkout or replaced it by another; its units become available again, or are in the other."""
-
-    reason: Annotated[str, Meta(max_length=100, description="`cancelled` or `replaced`.", examples=["cancelled"])]
 
 
 class HoldReleased(_SessionEvent, topic="payment-session.hold-released", key="session_id"):

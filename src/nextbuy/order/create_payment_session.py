@@ -7,14 +7,13 @@ from uuid import UUID
 from msgspec import Meta, Struct
 
 from nextbuy.contracts.errors import AppError, Conflict
-from nextbuy.contracts.order import Address, Reason
+from nextbuy.contracts.order import Address
 from nextbuy.contracts.product import Line, QuotedLine
 from nextbuy.contracts.simulator import PaymentOpened
 from nextbuy.contracts.values import MAX_LINES, NOT_BLANK, Money, Timestamp, Title, new_id
 from nextbuy.kit.http.caller import Caller
 from nextbuy.kit.observability import telemetry
 from nextbuy.order.deps import Deps
-from nextbuy.order.hold_release import release_hold
 from nextbuy.order.model import (
     PUBLIC_STATUS,
     BasketLine,
@@ -27,15 +26,12 @@ from nextbuy.order.model import (
     payment_description,
     price_lines,
 )
-from nextbuy.order.open_checkout import checkout_in_progress, close_payment
 from nextbuy.order.state_changes import advance
-from nextbuy.order.store import cancellation, transitions
-from nextbuy.order.store.sessions import open_session
+from nextbuy.order.store import transitions
 from nextbuy.order.store.transitions import KnownStep
 
-_OPENING_TIMEOUT: Final = timedelta(seconds=15)
-"""After this time, longer than a request may take, a session without a payment page was interrupted by a crash, and
-expires. Until then, it blocks other checkouts of its buyer."""
+_OPENING_TIMEOUT: Final = timedelta(minutes=1)
+"""After this time, a session without a payment page was interrupted by a crash, and expires."""
 
 
 class DeliveryAddress(Struct, frozen=True):
@@ -70,18 +66,16 @@ async def create_payment_session(deps: Deps, caller: Caller, request: CreatePaym
     """Hold the basket's stock until the checkout expires, and return a page on which to pay for it.
 
     The session is stored before any stock is held, so a crash in between leaves a session that expires, never stock
-    that belongs to no session. An open checkout of the buyer is cancelled, and its units go to the new one.
+    that belongs to no session.
 
     Raises:
         NotFound: a product does not exist or is not for sale.
-        Conflict: too few units are left (`sold-out`), a shop is closed (`shop-closed`), the open checkout was paid
-            already (`already-paid`, with its orders in `errors`), or another start is in progress (`in-progress`).
+        Conflict: too few units are left (`sold-out`), or a shop is closed (`shop-closed`).
         Unavailable: a needed service does not answer; nothing stays held.
     """
     basket = merge_basket([Line(line.product_id, line.quantity) for line in request.lines])
     buyer = await deps.auth.validate_user(caller)
-    replaced = await open_session(deps.database, buyer.id)
-    priced = await deps.product.validate_products(basket, replaces=None if replaced is None else replaced.id)
+    priced = await deps.product.validate_products(basket)
     shops = await deps.seller.get_shops(list({line.shop_id for line in priced}))
     lines = price_lines(priced, shops)
 
@@ -98,32 +92,9 @@ async def create_payment_session(deps: Deps, caller: Caller, request: CreatePaym
     )
     address = None if to is None else Address(to.full_name, to.line1, to.city, to.postal_code, to.country)
     expiry_due_at = min(session.expires_at, now + _OPENING_TIMEOUT)
-    created = transitions.created(session, address, expiry_due_at, now)
-    if replaced is None:
-        if await advance(deps.database, created) is None:
-            raise checkout_in_progress()
-        return await _open(deps, caller, session, priced)
-    replaced = await _replace(deps, replaced, created)
-    try:
-        return await _open(deps, caller, session, priced, replaces=replaced.id)
-    finally:
-        await release_hold(deps, replaced)
+    await advance(deps.database, transitions.created(session, address, expiry_due_at, now))
 
-
-async def _replace(deps: Deps, replaced: Session, created: KnownStep) -> Session:
-    """Cancel the buyer's open session and store the new one, in one transaction; return the cancelled session."""
-    await close_payment(deps, replaced)
-    async with deps.database.transaction() as tx:
-        cancelled = await advance(tx, cancellation.cancelled(replaced, Reason.REPLACED))
-        if cancelled is None or await advance(tx, created) is None:
-            raise checkout_in_progress()
-    return cancelled
-
-
-async def _open(
-    deps: Deps, caller: Caller, session: Session, priced: list[QuotedLine], *, replaces: UUID | None = None
-) -> PaymentSessionCreated:
-    payment = await _hold_and_open(deps, session, replaces)
+    payment = await _hold_and_open(deps, session)
     reply = PaymentSessionCreated(
         session_id=session.id,
         status=PUBLIC_STATUS[State.OPEN],
@@ -148,10 +119,10 @@ async def _store_opened(deps: Deps, caller: Caller, step: KnownStep, reply: Paym
     return opened
 
 
-async def _hold_and_open(deps: Deps, session: Session, replaces: UUID | None) -> PaymentOpened:
+async def _hold_and_open(deps: Deps, session: Session) -> PaymentOpened:
     held = False
     try:
-        await deps.product.hold_stock(session.id, session.units, session.expires_at, replaces=replaces)
+        await deps.product.hold_stock(session.id, session.units, session.expires_at)
         held = True
         return await deps.payments.open(
             session.id, session.total, payment_description(session.lines), session.expires_at

@@ -28,7 +28,6 @@ from nextbuy.contracts.order import (
     RefundDue,
     RefundReported,
     ReleaseGivenUp,
-    SessionCancelled,
     SessionCreated,
     SessionExpired,
     SessionNotOpened,
@@ -53,7 +52,6 @@ EVENTS_BY_TRANSITION: Final[Mapping[Transition, tuple[type[Event], ...]]] = {
     Transition.NOT_OPENED: (SessionNotOpened,),
     Transition.DECLINED: (PaymentFailed,),
     Transition.EXPIRED: (SessionExpired,),
-    Transition.CANCELLED: (SessionCancelled,),
     Transition.PAYMENT_RECEIVED: (PaymentReceived,),
     Transition.WRONG_AMOUNT_RECEIVED: (PaymentReceived, RefundDue),
     Transition.STOCK_COMMITTED: (SessionPaid, OrderCreated, OrderPaid),
@@ -97,8 +95,6 @@ def events_for(  # noqa: C901, PLR0912  one case per transition
             return [PaymentFailed(**ids, reason=reason)]
         case Transition.EXPIRED:
             return [SessionExpired(**ids)]
-        case Transition.CANCELLED:
-            return [SessionCancelled(**ids, reason=reason)]
         case Transition.PAYMENT_RECEIVED:
             return [received]
         case Transition.WRONG_AMOUNT_RECEIVED:
@@ -134,7 +130,10 @@ def _order_events(session: Session, orders: Sequence[tuple[UUID, OrderDraft]]) -
                 buyer_id=session.buyer_id,
                 shop_id=draft.shop_id,
                 total=draft.total,
-                lines=[line.priced() for line in draft.lines],
+                lines=[
+                    PricedLine(line.product_id, line.shop_id, line.title, line.quantity, line.unit_price)
+                    for line in draft.lines
+                ],
                 seller_id=draft.seller_id,
             )
             for order_id, draft in orders
@@ -220,7 +219,7 @@ def evolve(session: SessionProjection | None, event: Event, origin: Origin) -> S
     match event:
         case OrderCreated() | OrderPaid() | OrderRefunded():
             return _with_order(session, event, origin)
-        case RefundDue() | PaymentGivenUp() | PaymentRefunded() if session.status is State.CANCELLED or (
+        case RefundDue() | PaymentGivenUp() | PaymentRefunded() if (
             session.received and event.payment_id != session.payment_id
         ):
             return _with_unmatched_payment(session, event, origin)
@@ -252,8 +251,6 @@ def _transition_of(  # noqa: C901  one case per event
             return Transition.DECLINED, {"reason": event.reason, "release_due": True}
         case SessionExpired():
             return Transition.EXPIRED, {"reason": Reason.LATE, "release_due": True}
-        case SessionCancelled():
-            return Transition.CANCELLED, {"reason": event.reason, "release_due": True}
         case PaymentReceived():
             changes = {
                 "payment_id": event.payment_id,

@@ -23,7 +23,6 @@ from nextbuy.contracts.order import (
     RefundDue,
     RefundReported,
     ReleaseGivenUp,
-    SessionCancelled,
     SessionCreated,
     SessionExpired,
     SessionNotOpened,
@@ -49,7 +48,6 @@ TITLES: Final[dict[type[Event], str]] = {
     SessionNotOpened: "Payment page could not be opened",
     PaymentFailed: "Payment declined",
     SessionExpired: "Checkout expired",
-    SessionCancelled: "Checkout cancelled",
     HoldReleased: "Units released",
     ReleaseGivenUp: "Units released by hand",
     PaymentReceived: "Payment received",
@@ -141,7 +139,7 @@ def _details(event: Event) -> Details:
             return Details(total=event.total)
         case OrderRefunded() | RefundDue() | PaymentGivenUp() | PaymentRefunded():
             return Details(total=event.total, reason=reason_text(event.reason))
-        case PaymentFailed() | SessionNotOpened() | SessionCancelled():
+        case PaymentFailed() | SessionNotOpened():
             return Details(reason=reason_text(event.reason))
         case _:
             return Details()

@@ -13,7 +13,7 @@ from nextbuy.contracts.values import Money
 
 Outcome = Literal["paid", "declined"]
 Reported = Literal["paid", "declined", "expired", "refunded"]
-Status = Literal["open", "paid", "declined", "expired", "cancelled", "refunded"]
+Status = Literal["open", "paid", "declined", "expired", "refunded"]
 
 CARDS: Final[Mapping[str, Outcome]] = {"4242424242424242": "paid", "4000000000000002": "declined"}
 """The test cards, with the outcome of each."""
@@ -34,9 +34,6 @@ PaymentNotFound: Final = NotFound.of(
 NotATestCard: Final = Unprocessable.of("not-a-test-card", "This is not a test card. Use 4242 4242 4242 4242.")
 AlreadyRefunded: Final = Conflict.of("payment-refunded", "This payment was refunded. Place a new order.")
 PaymentExpired: Final = Conflict.of("payment-expired", "This payment has expired. Place a new order.")
-PaymentCancelled: Final = Conflict.of(
-    "payment-cancelled", "This checkout was cancelled. Return to the marketplace and start a new one."
-)
 
 
 class Payment(Struct, frozen=True, kw_only=True):
@@ -93,15 +90,12 @@ def decided_outcome(status: Status) -> Outcome:
     """Return the outcome of a payment that is no longer open.
 
     Raises:
-        Conflict: it has expired, or was cancelled or refunded (`payment-expired`, `payment-cancelled`,
-            `payment-refunded`).
+        Conflict: it has expired or was refunded (`payment-expired`, `payment-refunded`).
     """
     if status in {"paid", "declined"}:
         return status
     if status == "refunded":
         raise AlreadyRefunded
-    if status == "cancelled":
-        raise PaymentCancelled
     raise PaymentExpired
 
 

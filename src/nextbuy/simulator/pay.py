@@ -50,8 +50,7 @@ async def pay(deps: Deps, caller: Caller, request: Request) -> Response:
     Raises:
         NotFound: the payment does not exist (`payment-not-found`).
         Unprocessable: it is not a test card (`not-a-test-card`).
-        Conflict: the payment has expired, or was cancelled or refunded (`payment-expired`, `payment-cancelled`,
-            `payment-refunded`).
+        Conflict: the payment has expired or was refunded (`payment-expired`, `payment-refunded`).
     """
     public_url = deps.settings.public_url
     home = f"{public_url}/"

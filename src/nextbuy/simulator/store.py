@@ -14,7 +14,7 @@ from nextbuy.kit.storage.database import Database, Executor, Row, Transaction, f
 from nextbuy.kit.storage.leases import Leases
 from nextbuy.kit.stuck import StuckWork, leased_kind
 from nextbuy.kit.wire import encode
-from nextbuy.simulator.model import Outcome, Payment, Status, Webhook
+from nextbuy.simulator.model import Outcome, Payment, Webhook
 
 _WEBHOOKS: Final = Leases("webhooks", seconds=15, key="event_id", attempts="attempts", failures="")
 """Claims of webhooks; longer than the `_TIMEOUT` of a delivery."""
@@ -94,18 +94,6 @@ async def decide(db: Executor, payment: Payment, outcome: Outcome, webhook: Webh
             encode(webhook.body).decode(),
         )
     )
-
-
-async def close(db: Executor, payment_id: str) -> Status | None:
-    """Cancel a payment that is still open, and return its status now; None if it does not exist."""
-    status: Status | None = await db.fetchval(
-        """
-        UPDATE payments SET status = CASE status WHEN 'open' THEN 'cancelled' ELSE status END WHERE id = $1
-        RETURNING status
-        """,
-        payment_id,
-    )
-    return status
 
 
 async def mark_refunded(tx: Transaction, payment_id: str, refund_id: str, reason: str) -> None:

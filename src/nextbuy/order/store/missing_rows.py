@@ -67,7 +67,7 @@ async def insert_missing(
 ) -> Counter[str]:
     """Insert the rows of logged sessions that are not stored, and return the number of new rows by table.
 
-    A row is left out if a stored row has the same order number, or is another open session of the same buyer.
+    A row is left out if a stored row has the same order number.
     """
     rows: dict[str, list[dict[str, Any]]] = {table: [] for table in _STATEMENTS}
     for session in logged:
@@ -114,7 +114,6 @@ def _session_row(session: SessionProjection) -> dict[str, Any]:
         "release_attempts": 0,
         "completion_due_at": session.paid_at if session.status in {State.PAYING, State.REFUND_DUE} else None,
         "completion_attempts": 0,
-        "exclusive": True,
     }
     received = session.received
     return due | {

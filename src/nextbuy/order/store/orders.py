@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
-from nextbuy.contracts.order import Address, LastDecline
+from nextbuy.contracts.order import Address
 from nextbuy.contracts.values import Money, OrderNumber, Page, ProductTitle, Timestamp
 from nextbuy.kit.http.paging import decode_cursor, encode_cursor
 from nextbuy.kit.storage.database import Executor, Row, from_row
@@ -61,7 +61,6 @@ class SessionSummary(Struct, frozen=True):
     status: State
     total: Money
     order_ids: list[UUID]
-    last_decline: LastDecline | None
 
 
 _lines: Final = msgspec.json.Decoder(list[OrderLine]).decode
@@ -72,7 +71,7 @@ async def session_of_buyer(db: Executor, session_id: UUID, buyer_id: UUID) -> Se
     """Return a session of a buyer, or None if the buyer has no such session."""
     row = await db.fetchrow(
         """
-        SELECT s.status, s.total, s.currency, s.decline_code, s.declined_at,
+        SELECT s.status, s.total, s.currency,
                ARRAY(SELECT o.id FROM orders AS o WHERE o.session_id = s.id ORDER BY o.id) AS order_ids
           FROM sessions AS s WHERE s.id = $1 AND s.buyer_id = $2
         """,
@@ -81,12 +80,7 @@ async def session_of_buyer(db: Executor, session_id: UUID, buyer_id: UUID) -> Se
     )
     if row is None:
         return None
-    return SessionSummary(State(row["status"]), _total(row), row["order_ids"], last_decline(row))
-
-
-def last_decline(row: Row) -> LastDecline | None:
-    """Return the last declined card of a session in its row, or None."""
-    return None if row["decline_code"] is None else LastDecline(row["decline_code"], row["declined_at"])
+    return SessionSummary(State(row["status"]), _total(row), row["order_ids"])
 
 
 async def order(db: Executor, order_id: UUID) -> StoredOrder | None:

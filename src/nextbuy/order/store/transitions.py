@@ -54,14 +54,13 @@ def _claimed_values(transition: Transition, session: Session, *values: object) -
 
 
 def created(session: Session, address: Address | None, expiry_due_at: datetime, now: datetime) -> KnownStep:
-    """Store a new session, unless its buyer has an open one; it expires at `expiry_due_at` without a payment page."""
+    """Store a new session, which expires at `expiry_due_at` unless its payment page is open by then."""
     return KnownStep(
         Transition.CREATED,
         f"""
         INSERT INTO sessions (id, buyer_id, status, total, currency, lines, expires_at, expiry_due_at, traceparent,
-                              correlation_id, created_at, exclusive)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, true)
-        ON CONFLICT (buyer_id) WHERE exclusive AND status IN ('opening', 'open') DO NOTHING
+                              correlation_id, created_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
         {_RETURNING}
         """,  # noqa: S608  a constant, as below
         (
