@@ -155,7 +155,7 @@ def category_of(key: str, name: str, products: int) -> CategoryCount:
 
     The slug of a name of other than plain words ends with a part of the id: "home & garden" and "home garden" differ.
     """
-    category_id = uuid5(NAMESPACE_URL, f"nextbuy:category:{key}")
+    category_id = uuid5(NAMESPACE_URL, f"urn:nextbuy:category:{key}")
     words = slug_words(key, MAX_SLUG_TITLE)
     is_plain = words.replace("-", " ") == key
     slug = words if is_plain else f"{words}-{category_id.hex[:6]}".strip("-")
