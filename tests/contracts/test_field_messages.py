@@ -156,7 +156,7 @@ def test_messages_of_event_are_sentences(event: type[Event]) -> None:
             msgspec.convert(value, event)
         except msgspec.ValidationError as error:
             invalid = field_error(error, event)
-            judge(Unprocessable(invalid.message, errors=[invalid]))
+            judge(Unprocessable(f"{invalid.field}: {invalid.message}", errors=[invalid]))
 
 
 def patterns(kind: inspect.Type) -> Iterator[tuple[str, object]]:
