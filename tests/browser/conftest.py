@@ -38,9 +38,9 @@ def shop_url() -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def browser() -> Iterator[Browser]:
-    """A browser without a window."""
+    """A browser without a window, for one test: while it is open, its event loop runs in this thread."""
     with sync_playwright() as playwright:
         assert CHROMIUM is not None, "CI needs Chromium"
         # Chromium refuses to run as root inside its sandbox, as CI does.
