@@ -111,7 +111,7 @@ start(async (main) => {
   let status = asked.status ?? "waiting";
   let filter = named(asked);
   const list = el("div", {});
-  const runs = el("div", { "aria-label": "Replays" });
+  const runs = el("div", { role: "group", "aria-label": "Replays" });
   const feedback = el("p", {});
 
   const load = async () => {
