@@ -1,26 +1,18 @@
 """POST /auth/api/addresses: save a postal address for the caller's next orders."""
 
-from typing import Annotated
-
-from msgspec import Meta, Struct
+from msgspec import Struct
 from msgspec.structs import asdict
 
 from nextbuy.auth import address_store, link_store
 from nextbuy.auth.deps import Deps
 from nextbuy.auth.model import SavedAddress, TooManyAddresses
 from nextbuy.auth.tokens import require_account
-from nextbuy.contracts.values import NOT_BLANK, Title, new_id
+from nextbuy.contracts.values import PostalAddress, new_id
 from nextbuy.kit.http.caller import Caller
 
 
-class SaveAddress(Struct, frozen=True):
+class SaveAddress(PostalAddress, frozen=True):
     """A postal address, with the fields of a checkout."""
-
-    full_name: Annotated[Title, Meta(examples=["Ada Winter"])]
-    line1: Annotated[Title, Meta(examples=["12 Harbour Street"])]
-    city: Annotated[Title, Meta(examples=["Portland"])]
-    postal_code: Annotated[str, Meta(min_length=1, max_length=20, examples=["97201"]), NOT_BLANK]
-    country: Annotated[Title, Meta(examples=["US"])]
 
 
 class AddressSaved(Struct, frozen=True):

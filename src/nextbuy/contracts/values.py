@@ -207,6 +207,16 @@ class AllRead(Struct, frozen=True):
     read: int
 
 
+class PostalAddress(Struct, frozen=True):
+    """A postal address, as a person enters it."""
+
+    full_name: Annotated[Title, Meta(examples=["Ada Winter"])]
+    line1: Annotated[Title, Meta(examples=["12 Harbour Street"])]
+    city: Annotated[Title, Meta(examples=["Portland"])]
+    postal_code: Annotated[str, Meta(min_length=1, max_length=20, examples=["97201"]), NOT_BLANK]
+    country: Annotated[Title, Meta(examples=["US"])]
+
+
 class Tagged(Struct, frozen=True):
     """A reply with a version, which its ETag header names."""
 

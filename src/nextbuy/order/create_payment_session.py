@@ -10,7 +10,7 @@ from nextbuy.contracts.errors import AppError, Conflict
 from nextbuy.contracts.order import Address
 from nextbuy.contracts.product import Line, QuotedLine
 from nextbuy.contracts.simulator import PaymentOpened
-from nextbuy.contracts.values import MAX_LINES, NOT_BLANK, Money, Timestamp, Title, new_id
+from nextbuy.contracts.values import MAX_LINES, Money, PostalAddress, Timestamp, new_id
 from nextbuy.kit.http.caller import Caller
 from nextbuy.kit.observability import telemetry
 from nextbuy.order.deps import Deps
@@ -34,14 +34,8 @@ _OPENING_TIMEOUT: Final = timedelta(minutes=1)
 """After this time, a session without a payment page was interrupted by a crash, and expires."""
 
 
-class DeliveryAddress(Struct, frozen=True):
+class DeliveryAddress(PostalAddress, frozen=True):
     """A postal address to ship to."""
-
-    full_name: Annotated[Title, Meta(examples=["Ada Winter"])]
-    line1: Annotated[Title, Meta(examples=["12 Harbour Street"])]
-    city: Annotated[Title, Meta(examples=["Portland"])]
-    postal_code: Annotated[str, Meta(min_length=1, max_length=20, examples=["97201"]), NOT_BLANK]
-    country: Annotated[Title, Meta(examples=["US"])]
 
 
 class CreatePaymentSession(Struct, frozen=True):

@@ -95,7 +95,7 @@ def pages(send: Handler, *, settings: Settings, demo: bool) -> Handler:
     visit = partial(_visit, site, send)
     routes = [Route(path, partial(visit, page), methods=["GET"]) for path, page in PAGES.items()]
     routes += [Route(path, partial(visit, form), methods=["POST"]) for path, form in FORMS.items()]
-    files = {asset.path: _file(asset) for asset in site.assets.values()}
+    files = {asset.path: _File(asset) for asset in site.assets.values()}
     routes.append(Route(f"{PREFIX}{{name:path}}", partial(_send_file, files)))
     app = Starlette(routes=routes, exception_handlers={HTTPException: partial(_no_page, visit)})
     app.router.redirect_slashes = False
@@ -143,10 +143,6 @@ class _File:
         self.plain = partial(Response, asset.body, 200, headers, kind)
         compressed = gzip.compress(asset.body, mtime=0)
         self.compressed = partial(Response, compressed, 200, {**headers, "content-encoding": "gzip"}, kind)
-
-
-def _file(asset: Asset) -> _File:
-    return _File(asset)
 
 
 async def _send_file(files: dict[str, _File], request: Request) -> Response:

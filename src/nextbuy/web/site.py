@@ -46,7 +46,7 @@ class Site:
         return self._templates.get_template(template).render(context)
 
     def components(self) -> list[str]:
-        """Return the names of the components, each a template with macros, their style, and an example."""
+        """Return the names of the components, each a template with macros and their style."""
         return [name for name in self._templates.list_templates(["html"]) if name.startswith(_COMPONENTS)]
 
     def _component_styles(self) -> str:

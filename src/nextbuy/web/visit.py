@@ -61,6 +61,8 @@ class Visit:
         self.request = request
         self.site = site
         self.api = Api(send, request.scope[WIRE_REQUEST])
+        self.units: int | None = None
+        """Units in the basket, for the layout; a page that has read the basket sets it."""
         self._account: asyncio.Task[Account | None] = asyncio.create_task(self._load_account())
 
     @property
@@ -126,6 +128,8 @@ class Visit:
         return 0 if found is None else found.unread
 
     async def _units(self, account: Account | None) -> int:
+        if self.units is not None:
+            return self.units
         if account is None and not self.api.cookies.get(BASKET_COOKIE):
             return 0
         found = await secondary(self.api.get("/order/api/basket", _Basket))

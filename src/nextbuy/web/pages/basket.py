@@ -71,7 +71,6 @@ class BasketView(View):
 
     parts: list[ShopPart]
     total: Money | None
-    units_in_basket: int
     blocked: bool
     changes: list[Change]
     version: str
@@ -144,11 +143,11 @@ async def check_out(visit: Visit) -> Response:
 async def _view(visit: Visit) -> BasketView:
     found = await visit.api.get("/order/api/basket", Basket)
     lines = found.lines
+    visit.units = sum(line.quantity for line in lines)
     parts = [_part(list(group)) for _, group in groupby(sorted(lines, key=_shop), key=_shop)]
     return BasketView(
         parts,
         _sum(lines),
-        sum(line.quantity for line in lines),
         any(line.problem for line in lines),
         found.changes,
         found.version,

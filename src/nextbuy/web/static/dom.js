@@ -12,19 +12,6 @@ export function el(tag, properties = {}, ...children) {
   return node;
 }
 
-/** An SVG icon of one path, on a grid of 24 by 24. */
-export function icon(path) {
-  const drawing = (tag, name, value) => {
-    const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
-    node.setAttribute(name, value);
-    return node;
-  };
-  const svg = drawing("svg", "viewBox", "0 0 24 24");
-  svg.setAttribute("aria-hidden", "true");
-  svg.append(drawing("path", "d", path));
-  return svg;
-}
-
 /** Replace the children of `node`. */
 export function fill(node, ...children) {
   node.replaceChildren(...present(children));
@@ -45,17 +32,4 @@ export function announce(text) {
 /** Set the title of the page. */
 export function title(text) {
   document.title = text === "NextBuy" ? text : `${text} · NextBuy`;
-}
-
-/**
- * The URL of `path` if it is on this site, else `otherwise`: a query parameter must not redirect to another site. A path alone would not
- * do: `/..//host/` is on this site, and its path, `//host/`, is not.
- */
-export function localPath(path, otherwise) {
-  try {
-    const url = new URL(path, location.origin);
-    return url.origin === location.origin && url.protocol === location.protocol ? url.href : otherwise;
-  } catch {
-    return otherwise;
-  }
 }

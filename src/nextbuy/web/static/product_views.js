@@ -22,28 +22,6 @@ export function shopName(id) {
 /** A product's picture; decorative, because its title is always beside it. */
 export const picture = (product, own = {}) => el("img", { src: product.picture, width: 400, height: 400, alt: "", loading: "lazy", decoding: "async", ...own });
 
-/** A warning about low stock; "" if there is plenty. */
-export function scarcity(product) {
-  if (product.stock === 0) return "Sold out";
-  return product.stock <= 5 ? `Only ${product.stock} left` : "";
-}
-
-/** A product in a grid. */
-export function card(product) {
-  const scarce = scarcity(product);
-  return el(
-    "li",
-    { class: `card${product.stock ? "" : " gone"}` },
-    el("div", { class: "frame" }, picture(product), scarce && el("span", { class: product.stock ? "badge wait" : "badge bad" }, scarce)),
-    el("h2", {}, el("a", { href: `/product/${product.slug}` }, product.title)),
-    shopName(product.shop_id),
-    el("p", { class: "price" }, money(product.price)),
-  );
-}
-
-/** A placeholder of a card that is loading. */
-export const blank = () => el("li", { class: "card blank", "aria-hidden": "true" }, el("div", { class: "frame" }), el("h2", {}, el("span", { class: "bar" })), el("span", { class: "shop-name" }, "\u00a0"), el("p", { class: "price" }, "\u00a0"));
-
 /** A status as a badge. */
 export function badge(status) {
   const [text, look] = stateOf(status);
@@ -53,19 +31,3 @@ export function badge(status) {
 /** An order in a list, with `from` (its shop) if given. */
 export const orderRow = (order, from) =>
   el("li", { class: "line order" }, el("a", { href: `/order/${order.id}` }, order.number), from, el("time", { class: "soft", datetime: order.created_at }, when(order.created_at)), badge(order.status), el("strong", {}, money(order.total)));
-
-/** Lines of an order or a checkout, with quantities and prices. */
-export const bought = (lines) =>
-  el(
-    "ul",
-    { class: "rows" },
-    lines.map((line) =>
-      el(
-        "li",
-        { class: "line" },
-        el("a", { href: `/product/${line.product_id}` }, line.title),
-        el("span", { class: "soft" }, `${line.quantity} × ${money(line.unit_price)}`),
-        el("strong", {}, money({ ...line.unit_price, amount: line.unit_price.amount * line.quantity })),
-      ),
-    ),
-  );
