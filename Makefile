@@ -11,8 +11,8 @@ DATA ?= var
 KAFKA_PORT ?= 9092
 
 PY := .venv/bin/python
-# The environment of the project ignores your own settings of Python.
-unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
+# The environment of the project ignores your own settings of Python. Without compiled files, each start compiles all code.
+unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE VIRTUAL_ENV
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile

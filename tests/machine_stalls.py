@@ -35,14 +35,20 @@ class StallWatch(threading.Thread):
                 os.pwrite(file.fileno(), b".", 0)
                 os.fsync(file.fileno())
                 if time.monotonic() - began > _INTERVAL + _STALL:
-                    self._stalled_at = time.monotonic()
+                    self.note_stall()
+
+    def note_stall(self) -> None:
+        """Note that the machine stood still until now."""
+        self._stalled_at = time.monotonic()
 
     def begin_test(self) -> None:
         """Note that a test begins."""
         self._test_began = time.monotonic()
 
-    def has_stalled(self) -> bool:
-        """Return whether the machine stood still since the test began."""
+    def explains(self, error: BaseException | None) -> bool:
+        """Return whether a test failed and the machine stood still since it began; `error` is None if it passed."""
+        if error is None:
+            return False
         # A look that is late now has not ended yet.
         time.sleep(2 * _INTERVAL)
         return self._stalled_at > self._test_began
@@ -55,4 +61,4 @@ def rerun_after_stalls(items: Iterable[pytest.Item]) -> None:
     """Have each test run again once if it fails and the machine stood still."""
     WATCH.start()
     for item in items:
-        item.add_marker(pytest.mark.flaky(reruns=1, condition=WATCH.has_stalled))
+        item.add_marker(pytest.mark.flaky(reruns=1, condition=WATCH.explains))

@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import cache
 from typing import Any, Final, cast
 
 import pytest
@@ -81,6 +82,7 @@ TOPICS: Final = frozenset(
 )
 
 
+@cache
 def openapi_document() -> dict[str, Any]:
     """Return the document of the whole gateway."""
     return cast("dict[str, Any]", json.loads(openapi([entry.service for entry in SERVICES.values()], version="0")))

@@ -32,6 +32,8 @@ class RawContent(Struct, frozen=True):
     reply: type[Any] | None = None
     redirects: bool = False
     """Whether success may be a redirect (303)."""
+    has_etag: bool = False
+    """Whether responses carry an ETag, so that a client's current copy is not sent again (304)."""
 
 
 class Route(Struct, frozen=True, kw_only=True):

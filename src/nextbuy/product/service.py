@@ -66,7 +66,7 @@ SERVICE: Final = Service(
         get("search-products", search_products),
         get("get-shop-products", get_shop_products, who=[Role.SELLER]),
         post("report-activity", report_activity, status=202, body_limit=16 * 1024),
-        get("picture/{product_id}", show_picture, raw=RawContent(produces=("image/svg+xml",))),
+        get("picture/{product_id}", show_picture, raw=RawContent(produces=("image/svg+xml",), has_etag=True)),
     ],
     calls=[
         answers(ValidateProducts, validate_products),

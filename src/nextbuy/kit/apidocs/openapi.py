@@ -233,6 +233,8 @@ _ETAG: Final[Json] = {"etag": {"description": "The version, for If-Match.", "sch
 
 
 def _has_etag(route: Route) -> bool:
+    if route.raw is not None:
+        return route.raw.has_etag
     reply = reply_of(route)
     return isinstance(reply, type) and issubclass(reply, Tagged)
 
