@@ -17,7 +17,7 @@ from nextbuy.embedded import Engines, start_engines
 from nextbuy.kit.storage import cache_server
 from nextbuy.kit.storage.database import Database
 from nextbuy.kit.storage.migrations import migrate
-from tests.journeys.scheduling import SharedFixtureScheduling
+from tests.journeys.scheduling import SharedFixtureScheduling, end_unused_marketplace
 from tests.kafka_broker import kafka_bus, kafka_servers, own_kafka, own_kafka_bus, patient_kafka
 from tests.machine_stalls import WATCH, rerun_after_stalls
 
@@ -167,6 +167,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_logstart() -> None:
     """Note when a test begins."""
     WATCH.begin_test()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """End a marketplace after the last test in a row that uses it."""
+    end_unused_marketplace(item, nextitem)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> SharedFixtureScheduling:

@@ -21,7 +21,7 @@ PAGES: Final = {
         "/terms",
         "/nothing",
     ],
-    "Maya": ["/orders", "/notifications", "/basket"],
+    "Maya": ["/orders", "/account", "/notifications", "/basket"],
     "Ines": ["/sell", "/figures", "/notifications"],
     "Noor": ["/admin", "/mails", "/dead-letters", "/trace", "/notifications"],
 }

@@ -19,6 +19,7 @@ from nextbuy.kit.http.cross_site import refuse_cross_site
 from nextbuy.kit.wire import PROBLEM, REQUEST_ID, Handler
 from nextbuy.web.asgi import handler_of
 from nextbuy.web.assets import PREFIX, TYPES, Asset
+from nextbuy.web.pages.account import CHANGES, account
 from nextbuy.web.pages.basket import add_to_basket, basket, change_basket, check_out
 from nextbuy.web.pages.category import category
 from nextbuy.web.pages.document import DOCUMENTS, document
@@ -57,6 +58,7 @@ PAGES: Final[dict[str, Page]] = {
     "/shop/{key}": shop,
     "/product/{key}": product,
     "/basket": basket,
+    "/account": account,
     "/orders": orders,
     "/order/{order_id}": order,
     "/session/{session_id}": payment,
@@ -83,6 +85,7 @@ FORMS: Final[dict[str, Page]] = {
     "/confirm-email": accept_email,
     "/sign-up": sign_up,
     "/sign-out": sign_out,
+    **CHANGES,
 }
 """The pages that a form posts to; each answers with a redirect, or with the form and what is wrong with it."""
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from msgspec import Struct
 from msgspec.structs import fields
@@ -101,8 +101,10 @@ class Visit:
         return RedirectResponse(path, status)
 
     def sign_in(self) -> Response:
-        """Send the browser to the sign-in page, and back here afterwards."""
-        return self.redirect(f"/sign-in?next={quote(self.here, safe='')}")
+        """Send the browser to the sign-in page, and back here afterwards; from a form, back to its page."""
+        form = self.request.method == "POST"
+        page = urlsplit(self.request.headers.get("referer", "")).path if form else self.here
+        return self.redirect(f"/sign-in?next={quote(page, safe='')}")
 
     def close(self, response: Response) -> None:
         """Pass the cookies that the API has set on to the browser."""

@@ -1,8 +1,8 @@
 """`/basket`: what a visitor wants to buy, grouped by shop; and the checkout."""
 
+import asyncio
 from collections.abc import Sequence
 from itertools import groupby
-from typing import Final
 from uuid import UUID
 
 from msgspec import Struct, field
@@ -11,9 +11,8 @@ from starlette.responses import Response
 from nextbuy.contracts.errors import AppError, PreconditionFailed
 from nextbuy.contracts.values import MAX_QUANTITY, Money
 from nextbuy.web.api import Ignored
+from nextbuy.web.pages.addresses import FIELDS, SavedAddress, saved_addresses
 from nextbuy.web.visit import View, Visit
-
-ADDRESS: Final = ("full_name", "line1", "city", "postal_code", "country")
 
 
 class Line(Struct):
@@ -67,13 +66,18 @@ class ShopPart(Struct):
 
 
 class BasketView(View):
-    """The content of the basket page; `typed` and `error` belong to a checkout that did not work."""
+    """The content of the basket page; `chosen`, `typed` and `error` belong to a checkout that did not work.
+
+    A buyer chooses one of the saved addresses by its id, or types another, or gives none.
+    """
 
     parts: list[ShopPart]
     total: Money | None
     blocked: bool
     changes: list[Change]
     version: str
+    addresses: list[SavedAddress]
+    chosen: str = ""
     typed: dict[str, str] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
     error: str = ""
@@ -121,11 +125,13 @@ async def check_out(visit: Visit) -> Response:
     """Open a checkout for the basket, and send the buyer to the payment page."""
     await visit.require_account()
     form = await visit.form()
-    typed = {name: form.get(name, "").strip() for name in ADDRESS}
-    lines = (await visit.api.get("/order/api/basket", Basket)).lines
+    typed = {name: form.get(name, "").strip() for name in FIELDS}
+    found, addresses = await asyncio.gather(visit.api.get("/order/api/basket", Basket), saved_addresses(visit))
+    chosen = next((one for one in addresses or [] if str(one.id) == form.get("saved")), None)
+    address = typed if chosen is None else chosen.fields()
     body = {
-        "lines": [{"product_id": line.product_id, "quantity": line.quantity} for line in lines],
-        "address": typed if any(typed.values()) else None,
+        "lines": [{"product_id": line.product_id, "quantity": line.quantity} for line in found.lines],
+        "address": address if any(address.values()) else None,
     }
     try:
         opened = await visit.api.send(
@@ -133,7 +139,7 @@ async def check_out(visit: Visit) -> Response:
         )
     except AppError as error:
         view = await _view(visit)
-        view.typed = typed
+        view.chosen, view.typed = form.get("saved", ""), typed
         view.errors = {one.field.removeprefix("address."): one.message for one in error.errors or []}
         view.error = "" if view.errors else error.detail
         return await visit.page("basket", view, status=error.status)
@@ -141,7 +147,7 @@ async def check_out(visit: Visit) -> Response:
 
 
 async def _view(visit: Visit) -> BasketView:
-    found = await visit.api.get("/order/api/basket", Basket)
+    found, addresses = await asyncio.gather(visit.api.get("/order/api/basket", Basket), saved_addresses(visit))
     lines = found.lines
     visit.units = sum(line.quantity for line in lines)
     parts = [_part(list(group)) for _, group in groupby(sorted(lines, key=_shop), key=_shop)]
@@ -151,6 +157,8 @@ async def _view(visit: Visit) -> BasketView:
         any(line.problem for line in lines),
         found.changes,
         found.version,
+        addresses or [],
+        str(addresses[0].id) if addresses else "",
     )
 
 

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from nextbuy.contracts.errors import AppError
 from nextbuy.web.api import Ignored
+from nextbuy.web.forms import Failure, failure_of
 from nextbuy.web.visit import View, Visit
 
 
@@ -18,8 +19,7 @@ class LinkView(View):
     token: str = ""
     email: str = ""
     done: bool = False
-    error: str = ""
-    errors: dict[str, str] = field(default_factory=dict)
+    failure: Failure = field(default_factory=Failure)
 
 
 class _Sent(Struct):
@@ -69,10 +69,7 @@ async def _answer(visit: Visit, name: str, sent: _Sent, view: LinkView) -> Respo
     try:
         await visit.api.send("POST", sent.path, sent.body, Ignored)
     except AppError as error:
-        if error.transient and error.status != 429:  # noqa: PLR2004
-            raise
-        view.errors = {one.field: one.message for one in error.errors or []}
-        view.error = "" if view.errors else error.detail
+        view.failure = failure_of(error, name, {})
         return await _page(visit, name, view, status=error.status)
     view.done = True
     return await _page(visit, name, view)

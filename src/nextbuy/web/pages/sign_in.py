@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from msgspec import Struct, field
+from msgspec import Struct
 from starlette.responses import Response
 
 from nextbuy.contracts.auth import Account
@@ -10,18 +10,10 @@ from nextbuy.contracts.errors import AppError
 from nextbuy.contracts.values import Role
 from nextbuy.web.api import Ignored
 from nextbuy.web.demo_logins import DEMO_LOGINS, DemoLogin
+from nextbuy.web.forms import Failure, failure_of
 from nextbuy.web.visit import View, Visit, local_path
 
 _HOMES: Final = {Role.BUYER: "/", Role.SELLER: "/sell", Role.ADMIN: "/admin"}
-
-
-class Failure(Struct):
-    """A form that did not work: what was typed, and what is wrong with it, as a whole or in single fields."""
-
-    form: str = ""
-    typed: dict[str, str] = field(default_factory=dict)
-    error: str = ""
-    errors: dict[str, str] = field(default_factory=dict)
 
 
 class SignInView(View):
@@ -71,11 +63,8 @@ async def _enter(visit: Visit, name: str, path: str, body: dict[str, str], form:
     try:
         account = (await visit.api.send("POST", path, body, _Entered)).user
     except AppError as error:
-        if error.transient and error.status != 429:  # noqa: PLR2004
-            raise
-        errors = {one.field: one.message for one in error.errors or []}
-        message = "" if errors else error.detail
-        view = _view(visit, wanted, form.get("role", ""), Failure(name, {**body, "password": ""}, message, errors))
+        failure = failure_of(error, name, {**body, "password": ""})
+        view = _view(visit, wanted, form.get("role", ""), failure)
         return await visit.page("sign_in", view, status=error.status)
     home = _HOMES[account.role]
     return visit.redirect(local_path(wanted, home) if wanted else home)

@@ -1,0 +1,32 @@
+"""Forms that did not work: what was typed, and what is wrong with it."""
+
+from collections.abc import Mapping
+
+from msgspec import Struct, field
+
+from nextbuy.contracts.errors import AppError, TooManyRequests
+
+
+class Failure(Struct):
+    """A form that did not work: what was typed, and what is wrong with it, as a whole or in single fields."""
+
+    form: str = ""
+    typed: dict[str, str] = field(default_factory=dict)
+    error: str = ""
+    errors: dict[str, str] = field(default_factory=dict)
+
+    def of(self, form: str) -> "Failure":
+        """Return this failure if it is of a form, else one without content."""
+        return self if self.form == form else Failure()
+
+
+def failure_of(error: AppError, form: str, typed: Mapping[str, str]) -> Failure:
+    """Return the failure of a form that the API has refused.
+
+    Raises:
+        AppError: the API is unavailable, which the visitor cannot correct.
+    """
+    if error.transient and error.status != TooManyRequests.status:
+        raise error
+    errors = {one.field: one.message for one in error.errors or []}
+    return Failure(form, dict(typed), "" if errors else error.detail, errors)

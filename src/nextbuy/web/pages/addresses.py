@@ -1,0 +1,29 @@
+"""Postal addresses: what forms send, and what an account has saved."""
+
+from typing import Final
+from uuid import UUID
+
+from nextbuy.contracts.values import Page, PostalAddress
+from nextbuy.web.api import secondary
+from nextbuy.web.visit import Visit
+
+FIELDS: Final = PostalAddress.__struct_fields__
+"""The fields of a postal address, as forms name them."""
+
+
+class SavedAddress(PostalAddress, frozen=True, kw_only=True):
+    """A saved postal address."""
+
+    id: UUID
+
+    def fields(self) -> dict[str, str]:
+        """Return the fields as a form sends them."""
+        return {name: getattr(self, name) for name in FIELDS}
+
+
+async def saved_addresses(visit: Visit) -> list[SavedAddress] | None:
+    """Return the visitor's saved addresses, newest first; none of a stranger, None if they are unavailable."""
+    if await visit.account() is None:
+        return []
+    found = await secondary(visit.api.get("/auth/api/addresses", Page[SavedAddress]))
+    return None if found is None else found.items
