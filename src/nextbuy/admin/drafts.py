@@ -56,7 +56,7 @@ def draft_of(inbound: InboundEvent) -> NotificationDraft | None:
             kind, title = "product-pending", "Product waiting for approval"
             rules = f": {', '.join(rule.replace('-', ' ') for rule in event.rules)}" if event.rules else ""
             message = f"{quoted(event.title)} scored {event.score} of 100 in moderation{rules}. Approve or reject it."
-            link = "/admin#products"
+            link = "/admin/queue"
         case ProductRejected(by=None):
             kind, title = "product-rejected", "Product rejected by moderation"
             findings = single_line(findings_text(event.findings))
@@ -65,7 +65,7 @@ def draft_of(inbound: InboundEvent) -> NotificationDraft | None:
         case SellerRegistered():
             kind, title = "seller-registered", "Seller waiting for approval"
             message = f"{quoted(event.shop_name)} waits for approval and cannot sell yet. Approve or reject it."
-            link = "/admin#sellers"
+            link = "/admin/queue?kind=shops"
         case OrderCreated():
             kind, title = "order-created", "New order"
             message = f"A buyer placed and paid for order {order_summary(event)}. No action is needed."

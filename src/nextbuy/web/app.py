@@ -20,6 +20,7 @@ from nextbuy.kit.wire import PROBLEM, REQUEST_ID, Handler
 from nextbuy.web.asgi import handler_of
 from nextbuy.web.assets import PREFIX, TYPES, Asset
 from nextbuy.web.pages.account import CHANGES, account
+from nextbuy.web.pages.admin import admin, rebuild_projection
 from nextbuy.web.pages.basket import add_to_basket, basket, change_basket, check_out
 from nextbuy.web.pages.category import category
 from nextbuy.web.pages.document import DOCUMENTS, document
@@ -37,6 +38,7 @@ from nextbuy.web.pages.notifications import notifications, open_notification, re
 from nextbuy.web.pages.orders import order, orders
 from nextbuy.web.pages.payment import payment
 from nextbuy.web.pages.product import product
+from nextbuy.web.pages.queue import DECISIONS, queue
 from nextbuy.web.pages.robots import robots
 from nextbuy.web.pages.script import MODULES, script_page
 from nextbuy.web.pages.search import search
@@ -67,6 +69,8 @@ PAGES: Final[dict[str, Page]] = {
     "/forgot-password": forgot_password,
     "/reset-password": reset_password,
     "/confirm-email": confirm_email,
+    "/admin": admin,
+    "/admin/queue": queue,
     "/trace": trace,
     "/robots.txt": robots,
     **dict.fromkeys(MODULES, script_page),
@@ -86,6 +90,8 @@ FORMS: Final[dict[str, Page]] = {
     "/sign-up": sign_up,
     "/sign-out": sign_out,
     **CHANGES,
+    "/admin/rebuild": rebuild_projection,
+    **DECISIONS,
 }
 """The pages that a form posts to; each answers with a redirect, or with the form and what is wrong with it."""
 

@@ -1,6 +1,7 @@
 """Forms that did not work: what was typed, and what is wrong with it."""
 
 from collections.abc import Mapping
+from uuid import UUID
 
 from msgspec import Struct, field
 
@@ -30,3 +31,11 @@ def failure_of(error: AppError, form: str, typed: Mapping[str, str]) -> Failure:
         raise error
     errors = {one.field: one.message for one in error.errors or []}
     return Failure(form, dict(typed), "" if errors else error.detail, errors)
+
+
+def hidden_id(form: Mapping[str, str]) -> str:
+    """Return the id in a hidden field; anything else becomes an id of nothing."""
+    try:
+        return str(UUID(form.get("id", "")))
+    except ValueError:
+        return str(UUID(int=0))

@@ -35,11 +35,12 @@ class Site:
             lstrip_blocks=True,
         )
         Texts(translations or NullTranslations(), ENGLISH, ZoneInfo("UTC")).install(self._templates)
+        # Before the components are loaded, because a component that another imports keeps the globals of that moment.
+        self._templates.globals |= {"asset": self._asset_path, "new_key": partial(token_urlsafe, 16)}
+        self._templates.globals["base_url"] = settings.public_url
         texts = read_folder(resources.files(__package__) / "static")
         texts[STYLE] = texts.pop(_BASE) + self._component_styles()
         self.assets = hash_assets(texts)
-        self._templates.globals |= {"asset": self._asset_path, "new_key": partial(token_urlsafe, 16)}
-        self._templates.globals["base_url"] = settings.public_url
 
     def render(self, template: str, context: Mapping[str, Any]) -> str:
         """Return a page as HTML."""

@@ -1,6 +1,6 @@
 """Texts for people in one language: messages of the catalogue, amounts, numbers and times (CLDR, by Babel)."""
 
-from datetime import datetime
+from datetime import date, datetime
 from gettext import NullTranslations
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -65,14 +65,15 @@ class Texts:
         time = format_time(local, "short", tzinfo=self._zone, locale=self._locale)
         return _element(moment, f"{day}, {time} {local.tzname()}")
 
-    def day(self, moment: datetime) -> Markup:
-        """Return a date as an element."""
-        return _element(moment, format_date(moment.astimezone(self._zone), "medium", locale=self._locale))
+    def day(self, moment: date) -> Markup:
+        """Return a date, or that of a time, as an element."""
+        local = moment.astimezone(self._zone) if isinstance(moment, datetime) else moment
+        return _element(moment, format_date(local, "medium", locale=self._locale))
 
 
 def _capitalise(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _element(moment: datetime, text: str) -> Markup:
+def _element(moment: date, text: str) -> Markup:
     return Markup('<time datetime="{}">{}</time>').format(moment.isoformat(), text)

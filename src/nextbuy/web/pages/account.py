@@ -13,7 +13,7 @@ from nextbuy.contracts.auth import Account
 from nextbuy.contracts.errors import AppError
 from nextbuy.contracts.values import Page
 from nextbuy.web.api import Ignored, secondary
-from nextbuy.web.forms import Failure, failure_of
+from nextbuy.web.forms import Failure, failure_of, hidden_id
 from nextbuy.web.pages.addresses import FIELDS, SavedAddress, saved_addresses
 from nextbuy.web.visit import View, Visit
 
@@ -75,7 +75,7 @@ async def _change(name: str, visit: Visit) -> Response:
     body = {field: form.get(field, "") for field in act.fields}
     body = {field: text if field in _SECRET else text.strip() for field, text in body.items()}
     try:
-        await visit.api.send(act.method, act.path.format(id=_id(form)), body, Ignored)
+        await visit.api.send(act.method, act.path.format(id=hidden_id(form)), body, Ignored)
     except AppError as error:
         failure = failure_of(error, name, {field: text for field, text in body.items() if field not in _SECRET})
         return await _page(visit, failure, status=error.status)
@@ -100,11 +100,3 @@ async def _page(visit: Visit, failure: Failure, *, done: str = "", status: int =
         failure,
     )
     return await visit.page("account", view, status=status)
-
-
-def _id(form: dict[str, str]) -> str:
-    """Return the id in a hidden field; anything else becomes an id of nothing."""
-    try:
-        return str(UUID(form.get("id", "")))
-    except ValueError:
-        return str(UUID(int=0))

@@ -15,6 +15,8 @@ _PRIVATE: Final = (
     "/sell",
     "/admin",
     "/trace",
+    "/dead-letters",
+    "/mails",
     "/search",
 )
 

@@ -9,7 +9,6 @@ from nextbuy.web.visit import View, Visit
 MODULES: Final = {
     "/sell": "sell",
     "/figures": "figures",
-    "/admin": "admin",
     "/mails": "mails",
     "/dead-letters": "dead-letters",
 }

@@ -21,6 +21,3 @@ export function columns(points, label) {
   const ends = el("p", { class: "soft ends", "aria-hidden": "true" }, el("span", {}, points[0]?.[0]), el("span", {}, points.at(-1)?.[0]));
   return el("figure", { class: "chart" }, el("figcaption", { class: "soft" }, label), node, ends);
 }
-
-/** A progress bar. */
-export const progress = (done, all) => el("progress", { max: all || 1, value: all ? done : undefined });
