@@ -23,7 +23,15 @@ PAGES: Final = {
     ],
     "Maya": ["/orders", "/account", "/notifications", "/basket"],
     "Ines": ["/sell", "/figures", "/notifications"],
-    "Noor": ["/admin", "/mails", "/dead-letters", "/trace", "/notifications"],
+    "Noor": [
+        "/admin",
+        "/admin/queue",
+        "/admin/queue?kind=shops",
+        "/mails",
+        "/dead-letters",
+        "/trace",
+        "/notifications",
+    ],
 }
 """The paths that each demo account opens; a stranger has no name."""
 

@@ -1,4 +1,4 @@
-"""The pages of operators in a browser without script: the overview, and decisions about products and shops."""
+"""The pages of operators in a browser without script: the overview, decisions about products and shops, and mails."""
 
 from collections.abc import AsyncIterator
 from secrets import token_hex
@@ -132,13 +132,27 @@ async def test_two_operators_cannot_decide_differently_about_a_shop(browser: Pag
     assert (await client.get("/seller/api/my-shop", seller))["shop"]["status"] == "approved"
 
 
+async def test_operator_reads_a_mail(browser: PageClient, client: JourneyClient) -> None:
+    seller = await client.new_seller()
+
+    async def is_stored() -> bool:
+        return seller.email in (await browser.get("/mails?status=stored")).text
+
+    await until(is_stored, "the mail to the seller is stored")
+    page = await browser.get("/mails?status=stored")
+    [(href, subject), *_] = [(href, text) for href, text in page.links if href.startswith("/mails/")]
+    mail = await browser.get(href)
+    assert (mail.status, subject in mail.title) == (200, True)
+    assert (await browser.get("/mails/nothing")).status == 404
+
+
 async def test_pages_of_operators_are_refused_to_others(browser: PageClient, client: JourneyClient) -> None:
     seller = await client.new_seller()
     product = await product_to_review(client, seller)
     await sign_in(browser, seller.email)
 
-    pages = [await browser.get(path) for path in ("/admin", "/admin/queue")]
-    assert [page.status for page in pages] == [403] * 2
+    pages = [await browser.get(path) for path in ("/admin", "/admin/queue", "/dead-letters", "/mails")]
+    assert [page.status for page in pages] == [403] * 4
     assert all("Sign in with an operator" in page.text for page in pages)
     refused = await browser.post("/admin/queue/approve-product", {"id": product["id"]})
     assert refused.status == 403

@@ -23,6 +23,7 @@ from nextbuy.web.pages.account import CHANGES, account
 from nextbuy.web.pages.admin import admin, rebuild_projection
 from nextbuy.web.pages.basket import add_to_basket, basket, change_basket, check_out
 from nextbuy.web.pages.category import category
+from nextbuy.web.pages.dead_letters import ACTS, dead_letters
 from nextbuy.web.pages.document import DOCUMENTS, document
 from nextbuy.web.pages.error import error_page
 from nextbuy.web.pages.home import home
@@ -34,6 +35,7 @@ from nextbuy.web.pages.links import (
     reset_password,
     set_password,
 )
+from nextbuy.web.pages.mails import mail, mails
 from nextbuy.web.pages.notifications import notifications, open_notification, read_all_notifications
 from nextbuy.web.pages.orders import order, orders
 from nextbuy.web.pages.payment import payment
@@ -71,6 +73,9 @@ PAGES: Final[dict[str, Page]] = {
     "/confirm-email": confirm_email,
     "/admin": admin,
     "/admin/queue": queue,
+    "/dead-letters": dead_letters,
+    "/mails": mails,
+    "/mails/{mail_id}": mail,
     "/trace": trace,
     "/robots.txt": robots,
     **dict.fromkeys(MODULES, script_page),
@@ -92,6 +97,7 @@ FORMS: Final[dict[str, Page]] = {
     **CHANGES,
     "/admin/rebuild": rebuild_projection,
     **DECISIONS,
+    **ACTS,
 }
 """The pages that a form posts to; each answers with a redirect, or with the form and what is wrong with it."""
 

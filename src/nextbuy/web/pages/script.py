@@ -9,8 +9,6 @@ from nextbuy.web.visit import View, Visit
 MODULES: Final = {
     "/sell": "sell",
     "/figures": "figures",
-    "/mails": "mails",
-    "/dead-letters": "dead-letters",
 }
 """The module under `static/pages/` that draws each page, by path."""
 
