@@ -26,6 +26,8 @@ __all__ = ["kafka_bus", "kafka_servers", "own_kafka", "own_kafka_bus", "patient_
 DatabaseUrl = Callable[[str], Awaitable[str]]
 OpenDatabase = Callable[[str], Awaitable[Database]]
 _TEST_DB = 1
+_LONG_TEST = 600
+"""Seconds. A long test shares the machine with three others that take all of it."""
 # How long an example takes depends on the other work of the machine.
 settings.register_profile("nextbuy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("nextbuy")
@@ -160,8 +162,12 @@ def _named(url: str, database: str) -> str:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Rerun a test that failed because the machine stood still."""
+    """Rerun a test that failed because the machine stood still, and give long tests time."""
     rerun_after_stalls(items)
+    for item in items:
+        long = item.get_closest_marker("chaos") or item.get_closest_marker("scaled")
+        if long and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(_LONG_TEST))
 
 
 def pytest_runtest_logstart() -> None:

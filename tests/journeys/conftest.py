@@ -22,8 +22,11 @@ START_LIMIT = 180
 """Seconds. The first journey waits until its marketplace, and perhaps Kafka, has started."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give journeys on a shared marketplace enough time for its start."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Give journeys on a shared marketplace enough time for its start, and pages two deployments."""
+    many = {item for item in items if item.get_closest_marker("pages") and item.get_closest_marker("chaos")}
+    config.hook.pytest_deselected(items=list(many))
+    items[:] = [item for item in items if item not in many]
     for item in items:
         if "market" in getattr(item, "fixturenames", ()) and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(START_LIMIT))

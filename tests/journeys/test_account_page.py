@@ -9,6 +9,8 @@ from tests.journeys.journey_client import JourneyClient
 from tests.journeys.marketplace import PASSWORD, Marketplace
 from tests.web.page_client import Page, PageClient
 
+pytestmark = pytest.mark.pages
+
 ADDRESS = {
     "full_name": "Ada Winter",
     "line1": "12 Harbour Street",
