@@ -22,7 +22,7 @@ PAGES: Final = {
         "/nothing",
     ],
     "Maya": ["/orders", "/account", "/notifications", "/basket"],
-    "Ines": ["/sell", "/figures", "/notifications"],
+    "Ines": ["/sell", "/sell/products", "/sell/product/new", "/sell/orders", "/figures", "/notifications"],
     "Noor": [
         "/admin",
         "/admin/queue",

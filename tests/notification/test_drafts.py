@@ -227,7 +227,7 @@ def test_rejection_by_moderation_notifies_seller_with_findings() -> None:
 
     words = "A word in the title is not allowed: “pirated”. The title is too short."
     assert words in draft.message
-    assert draft.link == "/sell"
+    assert draft.link == f"/sell/product/{PRODUCT}"
 
 
 def test_every_finding_of_moderation_has_a_sentence() -> None:

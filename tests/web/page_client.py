@@ -27,6 +27,7 @@ class _Reader(HTMLParser):
         self.links: list[tuple[str, str]] = []
         self.texts: list[str] = []
         self.title = ""
+        self._area = ""
         self._inside: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -41,6 +42,9 @@ class _Reader(HTMLParser):
             chosen = attributes.get("type") not in {"radio", "checkbox"} or "checked" in attributes
             if chosen:
                 self.forms[-1].fields[attributes["name"]] = attributes.get("value", "")
+        elif tag == "textarea" and self.forms:
+            self._area = attributes.get("name", "")
+            self.forms[-1].fields[self._area] = ""
 
     def handle_endtag(self, tag: str) -> None:
         if tag in self._inside:
@@ -50,6 +54,10 @@ class _Reader(HTMLParser):
     def handle_data(self, data: str) -> None:
         if "title" in self._inside and "svg" not in self._inside:
             self.title += data
+        elif self._inside[-1:] == ["textarea"]:
+            # The first line break of the content belongs to the markup.
+            fields = self.forms[-1].fields
+            fields[self._area] += data if fields[self._area] else data.removeprefix("\n")
         elif not {"script", "style"} & set(self._inside):
             self.texts.append(data)
         if self.links and self._inside[-1:] == ["a"]:

@@ -186,7 +186,7 @@ def _shop_draft(event: SellerApproved | SellerRejected | SellerSuspended) -> Not
 
 
 def _product_draft(event: ProductPending | ProductApproved | ProductRejected) -> NotificationDraft:
-    name, link = quoted(event.title), "/sell"
+    name, link = quoted(event.title), f"/sell/product/{event.product_id}"
     match event:
         case ProductPending():
             kind, title = "product-pending", "Your product is under review"

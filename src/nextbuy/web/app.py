@@ -26,6 +26,7 @@ from nextbuy.web.pages.category import category
 from nextbuy.web.pages.dead_letters import ACTS, dead_letters
 from nextbuy.web.pages.document import DOCUMENTS, document
 from nextbuy.web.pages.error import error_page
+from nextbuy.web.pages.figures import figures
 from nextbuy.web.pages.home import home
 from nextbuy.web.pages.links import (
     accept_email,
@@ -42,8 +43,11 @@ from nextbuy.web.pages.payment import payment
 from nextbuy.web.pages.product import product
 from nextbuy.web.pages.queue import DECISIONS, queue
 from nextbuy.web.pages.robots import robots
-from nextbuy.web.pages.script import MODULES, script_page
 from nextbuy.web.pages.search import search
+from nextbuy.web.pages.sell import open_shop, sell
+from nextbuy.web.pages.sell_orders import sell_orders
+from nextbuy.web.pages.sell_product import add_product, change_product, edit_product, new_product
+from nextbuy.web.pages.sell_products import sell_products
 from nextbuy.web.pages.shop import shop
 from nextbuy.web.pages.sign_in import enter, sign_in, sign_out, sign_up
 from nextbuy.web.pages.trace import trace
@@ -67,6 +71,12 @@ PAGES: Final[dict[str, Page]] = {
     "/order/{order_id}": order,
     "/session/{session_id}": payment,
     "/notifications": notifications,
+    "/sell": sell,
+    "/sell/products": sell_products,
+    "/sell/product/new": new_product,
+    "/sell/product/{product_id:uuid}": edit_product,
+    "/sell/orders": sell_orders,
+    "/figures": figures,
     "/sign-in": sign_in,
     "/forgot-password": forgot_password,
     "/reset-password": reset_password,
@@ -78,7 +88,6 @@ PAGES: Final[dict[str, Page]] = {
     "/mails/{mail_id}": mail,
     "/trace": trace,
     "/robots.txt": robots,
-    **dict.fromkeys(MODULES, script_page),
     **{f"/{name}": document for name in DOCUMENTS},
 }
 """The pages that are read."""
@@ -88,6 +97,9 @@ FORMS: Final[dict[str, Page]] = {
     "/check-out": check_out,
     "/notifications/open": open_notification,
     "/notifications/read-all": read_all_notifications,
+    "/sell/open": open_shop,
+    "/sell/product/new": add_product,
+    "/sell/product/{product_id:uuid}": change_product,
     "/sign-in": enter,
     "/forgot-password": request_password,
     "/reset-password": set_password,

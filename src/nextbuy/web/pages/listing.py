@@ -17,14 +17,9 @@ LIMIT: Final = 24
 Sort = Literal["", "latest", "price-low", "price-high", "relevance"]
 
 
-class Filters(Struct, frozen=True, omit_defaults=True):
-    """The choices of a visitor, as in the URL; an empty text stands for all."""
+class Choices(Struct, frozen=True, omit_defaults=True):
+    """The choices of a visitor in a list, as in its URL; an empty text stands for all."""
 
-    q: str = ""
-    sort: Sort = ""
-    price_min: str = ""
-    price_max: str = ""
-    in_stock: str = ""
     cursor: str = ""
 
     def url(self, path: str, **changes: str) -> str:
@@ -32,6 +27,16 @@ class Filters(Struct, frozen=True, omit_defaults=True):
         chosen = {**msgspec.to_builtins(self), "cursor": "", **changes}
         pairs = {name: value for name, value in chosen.items() if value}
         return f"{path}?{urlencode(pairs)}" if pairs else path
+
+
+class Filters(Choices, frozen=True, omit_defaults=True):
+    """The choices of a visitor in a list of products."""
+
+    q: str = ""
+    sort: Sort = ""
+    price_min: str = ""
+    price_max: str = ""
+    in_stock: str = ""
 
 
 def filters_of(query: dict[str, str]) -> Filters:

@@ -1,0 +1,57 @@
+"""`/sell/products`: all products of a seller, with search and filters."""
+
+from typing import Final, Literal, get_args
+
+import msgspec
+from starlette.responses import Response
+
+from nextbuy.contracts.product import Decision
+from nextbuy.contracts.values import Page
+from nextbuy.web.pages.listing import Choices
+from nextbuy.web.pages.own_shop import OwnProduct
+from nextbuy.web.pages.sell import LOW_STOCK
+from nextbuy.web.visit import View, Visit
+
+_LIMIT: Final = 20
+_STOCK: Final = {"low": LOW_STOCK, "none": 0}
+"""The highest number of units by choice."""
+
+
+class OwnFilters(Choices, frozen=True, omit_defaults=True):
+    """The choices of a seller in the list of products."""
+
+    q: str = ""
+    status: Literal["", "active", "pending", "rejected"] = ""
+    stock: Literal["", "low", "none"] = ""
+
+
+class SellProductsView(View):
+    """The content of the list of products."""
+
+    products: Page[OwnProduct]
+    filters: OwnFilters
+
+
+async def sell_products(visit: Visit) -> Response:
+    """Show the products that match the filters."""
+    await visit.require_account()
+    filters = _filters(dict(visit.request.query_params))
+    listed = await visit.api.get(
+        "/product/api/get-shop-products",
+        Page[OwnProduct],
+        q=filters.q,
+        status=filters.status,
+        stock_max=_STOCK.get(filters.stock),
+        limit=_LIMIT,
+        cursor=filters.cursor,
+    )
+    return await visit.page("sell_products", SellProductsView(listed, filters))
+
+
+def _filters(query: dict[str, str]) -> OwnFilters:
+    """Return the filters in a URL; impossible values are ignored."""
+    known = {name: value.strip()[:200] for name, value in query.items() if name in OwnFilters.__struct_fields__}
+    for name, choices in (("status", get_args(Decision)), ("stock", tuple(_STOCK))):
+        if known.get(name) not in choices:
+            known.pop(name, None)
+    return msgspec.convert(known, OwnFilters)
