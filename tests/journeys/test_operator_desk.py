@@ -10,6 +10,8 @@ from tests.journeys.marketplace import ADMIN, PASSWORD, Marketplace
 from tests.waiting import until
 from tests.web.page_client import Page, PageClient
 
+pytestmark = pytest.mark.pages
+
 
 @pytest.fixture
 async def browser(market: Marketplace) -> AsyncIterator[PageClient]:

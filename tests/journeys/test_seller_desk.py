@@ -10,6 +10,8 @@ from tests.journeys.marketplace import PASSWORD, Marketplace
 from tests.waiting import until
 from tests.web.page_client import PageClient
 
+pytestmark = pytest.mark.pages
+
 NEW = "/sell/product/new"
 DESCRIPTION = "Made by hand in small numbers, each a little different from the other."
 
