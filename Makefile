@@ -9,6 +9,8 @@ PORT ?= 8080
 DATA ?= var
 # With KAFKA=1, the port of the Kafka beside `make up`.
 KAFKA_PORT ?= 9092
+# The orders of `make test-chaos` on each bus.
+ORDERS ?= 5000
 
 PY := .venv/bin/python
 # The environment of the project ignores your own settings of Python. Without compiled files, each start compiles all code.
@@ -29,8 +31,8 @@ kafka: ## run an Apache Kafka for the marketplace; needs Java (PORT=9092)
 test: .venv/.dev ## run the tests, those on Kafka if Java is installed (ONLY=tests/order COVERAGE=1)
 	@$(PY) -m pytest $(if $(COVERAGE),-p tests.coverage_floors --cov --cov-report=term --cov-report=json) $(ONLY)
 
-test-chaos: .venv/.dev ## run the long tests: kills during 5,000 orders on each bus, an outage of two minutes, growth
-	@NEXTBUY_TEST_CHAOS_ORDERS=5000 NEXTBUY_TEST_OUTAGE=120 NEXTBUY_TEST_CHECKOUTS=3000 NEXTBUY_TEST_SLACK=20 NEXTBUY_TEST_EVENTS=10000 $(PY) -m pytest -m "chaos or scaled" $(ONLY)
+test-chaos: .venv/.dev ## run the long tests: kills during thousands of orders on each bus, an outage, growth (ORDERS=5000)
+	@NEXTBUY_TEST_CHAOS_ORDERS=$(ORDERS) NEXTBUY_TEST_OUTAGE=120 NEXTBUY_TEST_CHECKOUTS=3000 NEXTBUY_TEST_SLACK=20 NEXTBUY_TEST_EVENTS=10000 $(PY) -m pytest -n 3 -m "chaos or scaled" $(ONLY)
 
 test-api: .venv/.dev ## send generated requests for minutes, and lint the API document (NEXTBUY_TEST_API_SECONDS=240)
 	@$(PY) -m pytest -m api -n 0 -p no:randomly -rA tests/api

@@ -26,7 +26,7 @@ from tests.journeys.marketplace import Bus, Marketplace, StartMarketplace, Topol
 from tests.journeys.test_events import CommandResult, events
 from tests.waiting import until
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(600)
 PAST = 10_000
 """Views that are only in product's event log; the projections lack them until they are rebuilt."""
 KILLED_AFTER = 2_000
