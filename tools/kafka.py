@@ -33,7 +33,7 @@ PARENT_WATCH = ROOT / "src" / "nextbuy" / "embedded" / "parent_watch.py"
 HOST = "127.0.0.1"
 OLDEST_JAVA = 17
 INSTALL = "On Debian or Ubuntu: sudo apt-get install"
-START_TIMEOUT = 60.0
+START_TIMEOUT = 120.0
 _PORT_TIMEOUT = 3.0
 """Seconds until the port of a broker that was just killed must be free."""
 # Small and quick to start, at the cost of throughput: it serves one machine.

@@ -18,7 +18,7 @@ from tests.journeys.marketplace import (
     on_kafka,
 )
 
-START_LIMIT = 180
+START_LIMIT = 300
 """Seconds. The first journey waits until its marketplace, and perhaps Kafka, has started."""
 
 

@@ -30,7 +30,7 @@ from tests.ports import free_port
 ADMIN: Final = "noor@journeys.nextbuy.test"
 PASSWORD: Final = "swordfish-of-every-journey"
 """The password of every account, so that logs can be searched for it."""
-READY_WITHIN: Final = 60.0
+READY_WITHIN: Final = 120.0
 Line = dict[str, Any]
 
 

@@ -13,7 +13,7 @@ SELECT application_name AS service, count(*) AS connections
 """
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 async def test_concurrent_checkouts_share_the_connections_of_the_setting(start_marketplace: StartMarketplace) -> None:
     market = start_marketplace(NEXTBUY_POSTGRES_CONNECTIONS="2")
     async with JourneyClient.connect(market) as client:

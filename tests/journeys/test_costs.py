@@ -18,7 +18,7 @@ from tests.journeys.journey_client import JourneyClient, Json, Person, paid_even
 from tests.journeys.marketplace import Marketplace, MarketplaceFactory, marketplace_starter
 from tests.waiting import until
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 IDLE = 3.0
 """Seconds of the idle marketplace that are measured."""
 ATTEMPTS = 3

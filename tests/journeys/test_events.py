@@ -27,7 +27,7 @@ from tests.journeys.marketplace import (
 from tests.kit.events.sample import message
 from tests.waiting import until
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 LETTERS = "/kafka/api/dead-letters"
 
 

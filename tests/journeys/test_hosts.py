@@ -7,7 +7,7 @@ import pytest
 from tests.journeys.journey_client import JourneyClient
 from tests.journeys.marketplace import TOPOLOGIES, StartMarketplace, Topology
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.mark.parametrize("topology", TOPOLOGIES)

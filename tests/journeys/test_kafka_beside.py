@@ -17,7 +17,7 @@ from tests.ports import free_port
 from tests.waiting import until
 from tools.kafka import is_free
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(300)
 TOOL = ROOT / "tools" / "kafka.py"
 
 

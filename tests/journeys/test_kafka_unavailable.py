@@ -10,7 +10,7 @@ from tests.journeys.test_redis_unavailable import buyer_load_without_failures, m
 from tests.kafka_broker import KafkaBroker
 from tests.waiting import until
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(300)
 NAME = "apache-kafka"
 
 

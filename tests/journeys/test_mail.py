@@ -9,7 +9,7 @@ from tests.journeys.marketplace import TOPOLOGIES, StartMarketplace, Topology
 from tests.notification.mail_server import MailServer, text_of
 from tests.waiting import until
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 
 async def _notifications(client: JourneyClient, who: Person, kind: str) -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ from tests.journeys.snapshot import snapshot_at_rest
 from tests.ports import free_port
 from tests.waiting import until
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 AWAY = 5.0
 
 

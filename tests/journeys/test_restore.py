@@ -8,7 +8,7 @@ from tests.journeys.journey_client import JourneyClient
 from tests.journeys.marketplace import Marketplace, StartMarketplace, Topology
 from tests.journeys.test_events import events
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 
 async def lose_orders(market: Marketplace) -> None:

@@ -13,7 +13,7 @@ from tests.journeys.marketplace import Marketplace, MarketplaceFactory, Topology
 from tests.journeys.snapshot import snapshot_at_rest
 from tests.waiting import until
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(300)
 CALL_LIMIT = 3.0
 """Seconds that a call between services may take."""
 GATEWAY_LIMIT = 10.25

@@ -20,7 +20,7 @@ from tests.journeys.marketplace import (
     nextbuy,
 )
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 
 def alive(tree: list[psutil.Process]) -> list[psutil.Process]:

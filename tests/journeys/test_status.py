@@ -74,7 +74,7 @@ async def test_log_names_the_real_carrier_at_the_start(client: JourneyClient) ->
     assert starts[-1] == f"events travel over {carrier_of(client)}"
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 async def test_backlog_of_a_stopped_service_is_counted(start_marketplace: StartMarketplace) -> None:
     market = start_marketplace(Topology.MANY)
     async with JourneyClient.connect(market) as client:

@@ -10,7 +10,7 @@ from tests.journeys.journey_client import BAD_CARD, JourneyClient, Json, Person
 from tests.journeys.marketplace import StartMarketplace, Topology, environment, nextbuy
 from tests.waiting import until
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 PURCHASE = {
     ("request", "gateway", "POST /order/api/create-payment-session"),
     ("forward", "gateway", "POST /order/api/create-payment-session"),
@@ -158,7 +158,7 @@ async def test_unknown_id_is_an_error_with_advice(client: JourneyClient) -> None
     )
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 async def test_story_survives_an_outage_of_the_store_and_is_read_while_nothing_runs(
     start_marketplace: StartMarketplace,
 ) -> None:

@@ -43,7 +43,7 @@ from tests.kafka.sample_events import EVENTS_IN_LARGE_TESTS
 from tests.kit.events.sample import message
 from tests.waiting import until
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(600)
 EVENTS_OF_EACH = EVENTS_IN_LARGE_TESTS // 200
 """50 of every kind in `make test-chaos`."""
 OWN = {"inbox", "subscriptions", "audit", "migrations", "outbox", "outbox_leases", "event_log", "idempotency_keys"}
