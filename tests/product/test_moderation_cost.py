@@ -10,6 +10,7 @@ import pytest
 from nextbuy.product.lexicon import default_lexicon
 from nextbuy.product.moderation import review
 
+pytestmark = pytest.mark.no_cover
 TITLE: Final = 200
 TEXT: Final = 10_000
 HOSTILE: Final = {
