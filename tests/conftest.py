@@ -27,7 +27,7 @@ DatabaseUrl = Callable[[str], Awaitable[str]]
 OpenDatabase = Callable[[str], Awaitable[Database]]
 _TEST_DB = 1
 _LONG_TEST = 600
-"""Seconds. A long test shares the machine with three others that take all of it."""
+"""Seconds. A long test shares the machine with others that take all of it."""
 # How long an example takes depends on the other work of the machine.
 settings.register_profile("nextbuy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("nextbuy")

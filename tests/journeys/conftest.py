@@ -17,6 +17,7 @@ from tests.journeys.marketplace import (
     marketplace_starter,
     on_kafka,
 )
+from tests.web.page_client import PageClient
 
 START_LIMIT = 300
 """Seconds. The first journey waits until its marketplace, and perhaps Kafka, has started."""
@@ -57,6 +58,13 @@ async def client(market: Marketplace) -> AsyncIterator[JourneyClient]:
     """An HTTP client of the marketplace."""
     async with JourneyClient.connect(market) as client:
         yield client
+
+
+@pytest.fixture
+async def browser(market: Marketplace) -> AsyncIterator[PageClient]:
+    """A browser of a stranger."""
+    async with PageClient.connect(market.url) as browser:
+        yield browser
 
 
 @pytest.fixture

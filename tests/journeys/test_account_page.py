@@ -1,13 +1,12 @@
 """The account page in a browser without script."""
 
-from collections.abc import AsyncIterator
 from uuid import uuid4
 
 import pytest
 
 from tests.journeys.journey_client import JourneyClient
 from tests.journeys.marketplace import PASSWORD, Marketplace
-from tests.web.page_client import Page, PageClient
+from tests.web.page_client import PageClient
 
 pytestmark = pytest.mark.pages
 
@@ -21,32 +20,13 @@ ADDRESS = {
 
 
 @pytest.fixture
-async def browser(market: Marketplace) -> AsyncIterator[PageClient]:
-    """A browser of a stranger."""
-    async with PageClient.connect(market.url) as browser:
-        yield browser
-
-
-@pytest.fixture
 def email() -> str:
     """The e-mail address of a new buyer."""
     return f"ada-{uuid4()}@journeys.nextbuy.test"
 
 
-async def sign_up(browser: PageClient, email: str, *, wanted: str = "/account") -> Page:
-    """Open a buyer's account in the browser."""
-    page = await browser.get(f"/sign-in?next={wanted}")
-    return await browser.submit(page, "/sign-up", name="Ada", email=email, role="buyer", password=PASSWORD)
-
-
-async def sign_in(browser: PageClient, email: str, password: str) -> Page:
-    """Sign in with an account that exists."""
-    page = await browser.get("/sign-in?next=/account")
-    return await browser.submit(page, "/sign-in", email=email, password=password)
-
-
 async def test_name_is_changed_and_a_wrong_one_is_explained(browser: PageClient, email: str) -> None:
-    page = await sign_up(browser, email)
+    page = await browser.sign_up(email, PASSWORD, wanted="/account")
 
     changed = await browser.submit(page, "/account/name", name="Ada Winter")
     refused = await browser.submit(changed, "/account/name", name=" ")
@@ -60,9 +40,9 @@ async def test_name_is_changed_and_a_wrong_one_is_explained(browser: PageClient,
 
 
 async def test_new_password_signs_all_other_browsers_out(browser: PageClient, market: Marketplace, email: str) -> None:
-    page = await sign_up(browser, email)
+    page = await browser.sign_up(email, PASSWORD, wanted="/account")
     async with PageClient.connect(market.url) as other:
-        assert (await sign_in(other, email, PASSWORD)).path == "/account"
+        assert (await other.sign_in(email, PASSWORD, wanted="/account")).path == "/account"
 
         refused = await browser.submit(page, "/account/password", current_password="wrong", password="new-secret-2026")
         changed = await browser.submit(page, "/account/password", current_password=PASSWORD, password="new-secret-2026")
@@ -70,13 +50,13 @@ async def test_new_password_signs_all_other_browsers_out(browser: PageClient, ma
         assert (refused.status, "This is not your current password." in refused.text) == (403, True)
         assert "Your password is changed." in changed.text
         assert (await other.get("/account")).path == "/sign-in"
-        assert (await sign_in(other, email, "new-secret-2026")).path == "/account"
+        assert (await other.sign_in(email, "new-secret-2026", wanted="/account")).path == "/account"
 
 
 async def test_browser_is_signed_out_from_another(browser: PageClient, market: Marketplace, email: str) -> None:
-    await sign_up(browser, email)
+    await browser.sign_up(email, PASSWORD, wanted="/account")
     async with PageClient.connect(market.url) as other:
-        await sign_in(other, email, PASSWORD)
+        await other.sign_in(email, PASSWORD, wanted="/account")
         page = await browser.get("/account")
 
         ended = await browser.submit(page, "/account/end-session")
@@ -88,7 +68,7 @@ async def test_browser_is_signed_out_from_another(browser: PageClient, market: M
 
 
 async def test_saved_address_is_used_by_a_checkout(browser: PageClient, client: JourneyClient, email: str) -> None:
-    await sign_up(browser, email)
+    await browser.sign_up(email, PASSWORD, wanted="/account")
     refused = await browser.post("/account/address", ADDRESS | {"city": ""})
     saved = await browser.post("/account/address", ADDRESS)
     assert (refused.status, refused.form("/account/address").fields["line1"]) == (422, "12 Harbour Street")
@@ -106,7 +86,7 @@ async def test_saved_address_is_used_by_a_checkout(browser: PageClient, client: 
 
 
 async def test_unconfirmed_account_is_asked_on_each_page_and_gets_another_link(browser: PageClient, email: str) -> None:
-    await sign_up(browser, email)
+    await browser.sign_up(email, PASSWORD, wanted="/account")
     page = await browser.get("/terms")
 
     sent = await browser.submit(page, "/account/confirm")
@@ -117,7 +97,7 @@ async def test_unconfirmed_account_is_asked_on_each_page_and_gets_another_link(b
 
 
 async def test_form_of_a_lost_session_leads_back_to_its_page(browser: PageClient, email: str) -> None:
-    page = await sign_up(browser, email)
+    page = await browser.sign_up(email, PASSWORD, wanted="/account")
     for cookie in ("nextbuy_access", "nextbuy_refresh"):
         browser.drop_cookie(cookie)
 

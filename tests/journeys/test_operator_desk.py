@@ -1,12 +1,11 @@
 """The pages of operators in a browser without script: the overview, decisions about products and shops, and mails."""
 
-from collections.abc import AsyncIterator
 from secrets import token_hex
 
 import pytest
 
 from tests.journeys.journey_client import JourneyClient, Json, Person, Seller
-from tests.journeys.marketplace import ADMIN, PASSWORD, Marketplace
+from tests.journeys.marketplace import ADMIN, PASSWORD
 from tests.waiting import until
 from tests.web.page_client import Page, PageClient
 
@@ -14,16 +13,10 @@ pytestmark = pytest.mark.pages
 
 
 @pytest.fixture
-async def browser(market: Marketplace) -> AsyncIterator[PageClient]:
+async def browser(browser: PageClient) -> PageClient:
     """A browser in which the operator is signed in."""
-    async with PageClient.connect(market.url) as browser:
-        await sign_in(browser, ADMIN)
-        yield browser
-
-
-async def sign_in(browser: PageClient, email: str) -> None:
-    page = await browser.get("/sign-in")
-    await browser.submit(page, "/sign-in", email=email, password=PASSWORD)
+    await browser.sign_in(ADMIN, PASSWORD)
+    return browser
 
 
 async def product_to_review(client: JourneyClient, seller: Seller) -> Json:
@@ -151,7 +144,7 @@ async def test_operator_reads_a_mail(browser: PageClient, client: JourneyClient)
 async def test_pages_of_operators_are_refused_to_others(browser: PageClient, client: JourneyClient) -> None:
     seller = await client.new_seller()
     product = await product_to_review(client, seller)
-    await sign_in(browser, seller.email)
+    await browser.sign_in(seller.email, PASSWORD)
 
     pages = [await browser.get(path) for path in ("/admin", "/admin/queue", "/dead-letters", "/mails")]
     assert [page.status for page in pages] == [403] * 4

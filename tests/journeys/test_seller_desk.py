@@ -1,12 +1,11 @@
 """The seller desk in a browser without script."""
 
-from collections.abc import AsyncIterator
 from secrets import token_hex
 
 import pytest
 
-from tests.journeys.journey_client import JourneyClient, Person
-from tests.journeys.marketplace import PASSWORD, Marketplace
+from tests.journeys.journey_client import JourneyClient
+from tests.journeys.marketplace import PASSWORD
 from tests.waiting import until
 from tests.web.page_client import PageClient
 
@@ -14,19 +13,6 @@ pytestmark = pytest.mark.pages
 
 NEW = "/sell/product/new"
 DESCRIPTION = "Made by hand in small numbers, each a little different from the other."
-
-
-@pytest.fixture
-async def browser(market: Marketplace) -> AsyncIterator[PageClient]:
-    """A browser of a stranger."""
-    async with PageClient.connect(market.url) as browser:
-        yield browser
-
-
-async def sign_in(browser: PageClient, person: Person) -> None:
-    """Sign in with an account that exists."""
-    page = await browser.get("/sign-in")
-    await browser.submit(page, "/sign-in", email=person.email, password=PASSWORD)
 
 
 async def test_seller_opens_a_shop_and_adds_a_product_while_it_is_reviewed(browser: PageClient) -> None:
@@ -51,7 +37,7 @@ async def test_seller_opens_a_shop_and_adds_a_product_while_it_is_reviewed(brows
 async def test_rejected_product_names_the_word_and_is_for_sale_without_it(
     browser: PageClient, client: JourneyClient
 ) -> None:
-    await sign_in(browser, await client.new_seller())
+    await browser.sign_in((await client.new_seller()).email, PASSWORD)
 
     page = await browser.submit(
         await browser.get(NEW), NEW, title="Pirated film", description=DESCRIPTION, price="12.50", stock="40"
@@ -71,7 +57,7 @@ async def test_wrong_price_and_stock_are_marked_and_what_was_typed_stays(
 ) -> None:
     seller = await client.new_seller()
     product = await client.new_product(seller)
-    await sign_in(browser, seller)
+    await browser.sign_in(seller.email, PASSWORD)
     path = f"/sell/product/{product['id']}"
 
     refused = await browser.submit(await browser.get(path), path, title="A taller bowl", price="cheap", stock="-1")
@@ -87,7 +73,7 @@ async def test_change_in_another_window_is_shown_and_not_overwritten(
 ) -> None:
     seller = await client.new_seller()
     product = await client.new_product(seller)
-    await sign_in(browser, seller)
+    await browser.sign_in(seller.email, PASSWORD)
     path = f"/sell/product/{product['id']}"
     here = await browser.get(path)
     await browser.submit(here, path, price="29.00", tags="blue")
@@ -104,7 +90,7 @@ async def test_change_in_another_window_is_shown_and_not_overwritten(
 async def test_sale_does_not_stand_in_the_way_of_another_title(browser: PageClient, client: JourneyClient) -> None:
     seller = await client.new_seller()
     product = await client.new_product(seller, stock=10)
-    await sign_in(browser, seller)
+    await browser.sign_in(seller.email, PASSWORD)
     path = f"/sell/product/{product['id']}"
     here = await browser.get(path)
     [order] = await client.buy(await client.new_buyer(), [(product, 7)])
@@ -128,10 +114,10 @@ async def test_sale_does_not_stand_in_the_way_of_another_title(browser: PageClie
 async def test_desk_of_another_seller_is_closed(browser: PageClient, client: JourneyClient) -> None:
     product = await client.new_product()
     path = f"/sell/product/{product['id']}"
-    await sign_in(browser, await client.new_seller())
+    await browser.sign_in((await client.new_seller()).email, PASSWORD)
     assert [(await browser.get(path)).status, (await browser.post(path, {"title": "Mine"})).status] == [404, 404]
 
-    await sign_in(browser, await client.new_buyer())
+    await browser.sign_in((await client.new_buyer()).email, PASSWORD)
 
     assert "This account cannot sell" in (await browser.get("/sell")).text
     assert [(await browser.get(f"/sell/{name}")).status for name in ("products", "product/new", "orders")] == [403] * 3

@@ -1,29 +1,15 @@
 """The storefront in a browser without script: all of it works by links and forms."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
 from tests.journeys.journey_client import GOOD_CARD, JourneyClient
-from tests.journeys.marketplace import PASSWORD, Marketplace
+from tests.journeys.marketplace import PASSWORD
 from tests.waiting import until
-from tests.web.page_client import Page, PageClient
+from tests.web.page_client import PageClient
 
 pytestmark = pytest.mark.pages
-
-
-@pytest.fixture
-async def browser(market: Marketplace) -> AsyncIterator[PageClient]:
-    """A browser of a stranger."""
-    async with PageClient.connect(market.url) as browser:
-        yield browser
-
-
-async def sign_up(browser: PageClient, email: str, *, wanted: str = "/") -> Page:
-    """Open a buyer's account in the browser."""
-    page = await browser.get(f"/sign-in?next={wanted}")
-    return await browser.submit(page, "/sign-up", name="Ada", email=email, role="buyer", password=PASSWORD)
 
 
 async def test_stranger_reads_every_public_page(browser: PageClient, client: JourneyClient) -> None:
@@ -74,7 +60,7 @@ async def test_guest_buys_from_two_shops(browser: PageClient, client: JourneyCli
     assert all(product["title"] in page.text for product in products)
     assert "$112.00" in page.text
 
-    page = await sign_up(browser, f"guest-{products[0]['id']}@journeys.nextbuy.test", wanted="/basket")
+    page = await browser.sign_up(f"guest-{products[0]['id']}@journeys.nextbuy.test", PASSWORD, wanted="/basket")
 
     assert page.path == "/basket"
     assert all(product["title"] in page.text for product in products)
@@ -173,7 +159,7 @@ async def test_twenty_pages_at_once_renew_an_expired_session_once(browser: PageC
 
 async def test_signing_out_leaves_nothing_in_the_browser(browser: PageClient, client: JourneyClient) -> None:
     product = await client.new_product()
-    page = await sign_up(browser, f"leaves-{product['id']}@journeys.nextbuy.test")
+    page = await browser.sign_up(f"leaves-{product['id']}@journeys.nextbuy.test", PASSWORD, wanted="/")
     page = await browser.get(f"/product/{product['slug']}")
     page = await browser.submit(page, "/basket/add", quantity="1")
 

@@ -104,6 +104,16 @@ class PageClient:
         async with aiohttp.ClientSession(cookie_jar=jar, timeout=aiohttp.ClientTimeout(total=30)) as session:
             yield cls(url, session)
 
+    async def sign_up(self, email: str, password: str, *, wanted: str) -> Page:
+        """Open a buyer's account, and go to a page."""
+        page = await self.get(f"/sign-in?next={wanted}")
+        return await self.submit(page, "/sign-up", name="Ada", email=email, role="buyer", password=password)
+
+    async def sign_in(self, email: str, password: str, *, wanted: str = "") -> Page:
+        """Sign in with an account that exists, and go to a page."""
+        page = await self.get(f"/sign-in?next={wanted}" if wanted else "/sign-in")
+        return await self.submit(page, "/sign-in", email=email, password=password)
+
     @property
     def cookies(self) -> dict[str, str]:
         """The cookies by name."""

@@ -17,8 +17,6 @@ from nextbuy.web.forms import Failure, failure_of, hidden_id
 from nextbuy.web.pages.addresses import FIELDS, SavedAddress, saved_addresses
 from nextbuy.web.visit import View, Visit
 
-DONE: Final = frozenset({"name", "password", "email", "confirm", "address", "address-deleted", "session"})
-"""Results of the forms, as the query of the next page names them."""
 _SECRET: Final = frozenset({"password", "current_password"})
 
 
@@ -43,12 +41,11 @@ class AccountView(View):
 
 
 class _Act(Struct):
-    """The request of a form, the fields of its body, and the name of its result if the form has another name."""
+    """The request of a form, and the fields of its body."""
 
     method: str
     path: str
     fields: tuple[str, ...] = ()
-    done: str = ""
 
 
 _ACTS: Final = {
@@ -57,15 +54,15 @@ _ACTS: Final = {
     "email": _Act("POST", "/auth/api/change-email", ("current_password", "email")),
     "confirm": _Act("POST", "/auth/api/send-confirmation"),
     "address": _Act("POST", "/auth/api/addresses", FIELDS),
-    "delete-address": _Act("DELETE", "/auth/api/addresses/{id}", done="address-deleted"),
-    "end-session": _Act("DELETE", "/auth/api/sessions/{id}", done="session"),
+    "delete-address": _Act("DELETE", "/auth/api/addresses/{id}"),
+    "end-session": _Act("DELETE", "/auth/api/sessions/{id}"),
 }
 
 
 async def account(visit: Visit) -> Response:
     """Show the account."""
     done = visit.request.query_params.get("done", "")
-    return await _page(visit, Failure(), done=done if done in DONE else "")
+    return await _page(visit, Failure(), done=done if done in _ACTS else "")
 
 
 async def _change(name: str, visit: Visit) -> Response:
@@ -79,7 +76,7 @@ async def _change(name: str, visit: Visit) -> Response:
     except AppError as error:
         failure = failure_of(error, name, {field: text for field, text in body.items() if field not in _SECRET})
         return await _page(visit, failure, status=error.status)
-    return visit.redirect(f"/account?done={act.done or name}#{name}")
+    return visit.redirect(f"/account?done={name}#{name}")
 
 
 CHANGES: Final = {f"/account/{name}": partial(_change, name) for name in _ACTS}

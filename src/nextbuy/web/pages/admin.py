@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
-from datetime import date, timedelta
+from datetime import date
 from typing import Final
 
 from msgspec import Struct
@@ -11,8 +11,8 @@ from starlette.responses import Response
 from nextbuy.contracts.auth import Account
 from nextbuy.contracts.errors import AppError, Forbidden
 from nextbuy.contracts.values import Money, Page, Role, total
-from nextbuy.kit.clock import utc_now
 from nextbuy.web.api import Api, Ignored, secondary
+from nextbuy.web.days import last_days
 from nextbuy.web.visit import View, Visit
 
 DAYS: Final = 14
@@ -122,14 +122,13 @@ async def rebuild_projection(visit: Visit) -> Response:
 
 async def _page(visit: Visit, *, done: str = "", error: str = "", status: int = 200) -> Response:
     await require_admin(visit)
-    api, today = visit.api, utc_now().date()
-    since = today - timedelta(days=DAYS - 1)
+    api, days = visit.api, last_days(DAYS)
     products, shops, dead_letters, stuck, figures, projections = await asyncio.gather(
         _count(api, "/admin/api/get-pending-products"),
         _count(api, "/admin/api/get-pending-sellers"),
         _count(api, "/kafka/api/dead-letters", status="waiting"),
         asyncio.gather(*(_count(api, f"/{service}/api/stuck") for service in STUCK_SERVICES)),
-        secondary(api.get("/analytics/api/daily-figures", Page[_TopicDay], since=str(since), until=str(today))),
+        secondary(api.get("/analytics/api/daily-figures", Page[_TopicDay], since=str(days[0]), until=str(days[-1]))),
         secondary(api.get("/analytics/api/projections", Page[Projection])),
     )
     view = AdminView(
@@ -137,7 +136,7 @@ async def _page(visit: Visit, *, done: str = "", error: str = "", status: int = 
         shops,
         dead_letters,
         _sum(stuck),
-        None if figures is None else _days(since, figures.items),
+        None if figures is None else _by_day(days, figures.items),
         None if projections is None else projections.items,
         done,
         error,
@@ -160,11 +159,11 @@ def _sum(counts: Iterable[Waiting | None]) -> Waiting | None:
     return found
 
 
-def _days(since: date, rows: Iterable[_TopicDay]) -> list[Day]:
-    """Return the sums of each day since one, the oldest first, with the days on which nothing happened."""
-    days = {one: Day(one) for one in (since + timedelta(days=number) for number in range(DAYS))}
+def _by_day(days: Iterable[date], rows: Iterable[_TopicDay]) -> list[Day]:
+    """Return the sums of each day, also of days on which nothing happened."""
+    sums = {day: Day(day) for day in days}
     for row in rows:
-        day = days[row.day]
+        day = sums[row.day]
         match row.topic:
             case "order.created":
                 day.orders += row.events
@@ -174,4 +173,4 @@ def _days(since: date, rows: Iterable[_TopicDay]) -> list[Day]:
                 day.refunds = total([day.refunds, Money(row.amount)])
             case "product.viewed":
                 day.views += row.units
-    return list(days.values())
+    return list(sums.values())

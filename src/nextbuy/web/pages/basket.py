@@ -126,8 +126,9 @@ async def check_out(visit: Visit) -> Response:
     await visit.require_account()
     form = await visit.form()
     typed = {name: form.get(name, "").strip() for name in FIELDS}
-    found, addresses = await asyncio.gather(visit.api.get("/order/api/basket", Basket), saved_addresses(visit))
-    chosen = next((one for one in addresses or [] if str(one.id) == form.get("saved")), None)
+    found = await visit.api.get("/order/api/basket", Basket)
+    addresses = await saved_addresses(visit) if form.get("saved") else None
+    chosen = next((one for one in addresses or [] if str(one.id) == form["saved"]), None)
     address = typed if chosen is None else chosen.fields()
     body = {
         "lines": [{"product_id": line.product_id, "quantity": line.quantity} for line in found.lines],

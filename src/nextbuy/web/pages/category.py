@@ -22,7 +22,7 @@ class CategoryView(View):
 async def category(visit: Visit) -> Response:
     """Show the products of a category; 404 if no product for sale is in it."""
     slug = visit.request.path_params["slug"]
-    filters = filters_of(dict(visit.request.query_params))
+    filters = filters_of(visit.request.query_params)
     categories = await read_categories(visit.api)
     found = next((one for one in categories if slug in {one.slug, one.name}), None)
     if found is None:

@@ -4,8 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import partial
-from typing import Final, Literal, get_args
-from urllib.parse import urlencode
+from typing import Final, Literal
 from uuid import UUID
 
 import msgspec
@@ -15,6 +14,7 @@ from starlette.responses import Response
 from nextbuy.contracts.errors import AppError, NotFound
 from nextbuy.contracts.values import Page
 from nextbuy.web.api import Ignored, secondary
+from nextbuy.web.choices import Choices, choices_of
 from nextbuy.web.forms import Failure, failure_of, hidden_id
 from nextbuy.web.pages.admin import STUCK_SERVICES, require_admin
 from nextbuy.web.visit import View, Visit
@@ -23,25 +23,20 @@ PATH: Final = "/dead-letters"
 _LETTERS: Final = "/kafka/api/dead-letters"
 _LIMIT: Final = 20
 _REPLAYS: Final = 5
+_MAX_TEXT: Final = 400
+"""Characters of a choice: a cursor of this list is longer than others."""
 
 Status = Literal["waiting", "replaying", "replayed", "discarded", "all"]
 
 
-class LetterFilter(Struct, frozen=True, omit_defaults=True):
-    """The choices of an operator, as in the URL; an empty text stands for any."""
+class LetterFilter(Choices, frozen=True, omit_defaults=True):
+    """The choices of an operator; the first page has the waiting letters."""
 
     status: Status = "waiting"
     topic: str = ""
     subscription: str = ""
     event_type: str = ""
     reason: str = ""
-    cursor: str = ""
-
-    def url(self, path: str, **changes: str) -> str:
-        """Return the URL of a page or a form with these choices, of the first page of the list."""
-        chosen = {**msgspec.to_builtins(self), "cursor": "", **changes}
-        pairs = {name: value for name, value in chosen.items() if value}
-        return f"{path}?{urlencode(pairs)}" if pairs else path
 
     @property
     def criteria(self) -> dict[str, str]:
@@ -198,12 +193,7 @@ async def _page(visit: Visit, failure: Failure, *, done: str = "", status: int =
 
 
 def _filter_of(visit: Visit) -> LetterFilter:
-    """Return the filter in the URL; unknown names and impossible values are ignored, as a shared link may be old."""
-    query = visit.request.query_params
-    known = {name: value.strip()[:400] for name, value in query.items() if name in LetterFilter.__struct_fields__}
-    if known.get("status", "") not in get_args(Status):
-        known.pop("status", None)
-    return msgspec.convert(known, LetterFilter)
+    return choices_of(LetterFilter, visit.request.query_params, max_text=_MAX_TEXT)
 
 
 def _event(envelope: msgspec.Raw) -> str:

@@ -1,7 +1,7 @@
 """`/figures`: sales and views of a seller's shop in the last days, by day and by product."""
 
 from collections.abc import Iterable, Sequence
-from datetime import date, timedelta
+from datetime import date
 from typing import Final
 from uuid import UUID
 
@@ -10,8 +10,8 @@ from starlette.responses import Response
 
 from nextbuy.contracts.product import PublicProduct
 from nextbuy.contracts.values import Money, Page
-from nextbuy.kit.clock import utc_now
 from nextbuy.web.api import secondary
+from nextbuy.web.days import last_days
 from nextbuy.web.visit import View, Visit
 
 _DAYS: Final = 30
@@ -78,9 +78,9 @@ class _Figures(Struct):
 async def figures(visit: Visit) -> Response:
     """Show the figures."""
     await visit.require_account()
-    today = utc_now().date()
-    first = today - timedelta(days=_DAYS - 1)
-    found = await visit.api.get("/analytics/api/seller-figures", _Figures, since=str(first), until=str(today))
+    period = last_days(_DAYS)
+    since, until = str(period[0]), str(period[-1])
+    found = await visit.api.get("/analytics/api/seller-figures", _Figures, since=since, until=until)
     rows = found.products[:_PRODUCTS]
     titles = await _titles(visit, rows)
     products = [
@@ -89,13 +89,13 @@ async def figures(visit: Visit) -> Response:
         )
         for row in rows
     ]
-    days, total = _every_day(first, found.days)
+    days, total = _every_day(period, found.days)
     return await visit.page("figures", FiguresView(days, total, products, titles is not None))
 
 
-def _every_day(first: date, rows: Iterable[_Row]) -> tuple[list[Day], Sums]:
-    """Return the sums of each day, the oldest first, also of days on which nothing happened; and the total."""
-    days = {day: Day(day=day) for day in (first + timedelta(days=number) for number in range(_DAYS))}
+def _every_day(period: Iterable[date], rows: Iterable[_Row]) -> tuple[list[Day], Sums]:
+    """Return the sums of each day, also of days on which nothing happened; and the total."""
+    days = {day: Day(day=day) for day in period}
     total = Sums()
     for row in rows:
         for sums in (days[row.day], total):

@@ -33,7 +33,7 @@ class _BestSeller(Struct):
 
 async def home(visit: Visit) -> Response:
     """Show the home page."""
-    filters = filters_of(dict(visit.request.query_params))
+    filters = filters_of(visit.request.query_params)
     first = not filters.cursor
     products, categories, best_sellers = await asyncio.gather(
         read_products(visit.api, filters),

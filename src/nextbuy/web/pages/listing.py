@@ -1,32 +1,18 @@
 """Lists of products: what home, category, search and shop pages have in common."""
 
-from typing import Final, Literal, get_args
-from urllib.parse import urlencode
+from collections.abc import Mapping
+from typing import Final, Literal
 from uuid import UUID
-
-import msgspec
-from msgspec import Struct
 
 from nextbuy.contracts.product import PublicProduct
 from nextbuy.contracts.values import Page
 from nextbuy.web.api import Api
+from nextbuy.web.choices import Choices, choices_of
 
 LIMIT: Final = 24
 """Products per page: whole rows of 2, 3, 4 and 6."""
 
 Sort = Literal["", "latest", "price-low", "price-high", "relevance"]
-
-
-class Choices(Struct, frozen=True, omit_defaults=True):
-    """The choices of a visitor in a list, as in its URL; an empty text stands for all."""
-
-    cursor: str = ""
-
-    def url(self, path: str, **changes: str) -> str:
-        """Return the URL of this list with other choices; a change other than of the page leads to the first page."""
-        chosen = {**msgspec.to_builtins(self), "cursor": "", **changes}
-        pairs = {name: value for name, value in chosen.items() if value}
-        return f"{path}?{urlencode(pairs)}" if pairs else path
 
 
 class Filters(Choices, frozen=True, omit_defaults=True):
@@ -39,15 +25,12 @@ class Filters(Choices, frozen=True, omit_defaults=True):
     in_stock: str = ""
 
 
-def filters_of(query: dict[str, str]) -> Filters:
-    """Return the filters in a URL; unknown names and impossible values are ignored, as a shared link may be old."""
-    known = {name: value.strip()[:200] for name, value in query.items() if name in Filters.__struct_fields__}
-    if known.get("sort", "") not in get_args(Sort):
-        del known["sort"]
-    for name in ("price_min", "price_max"):
-        if _cents(known.get(name, "")) is None:
-            known.pop(name, None)
-    return msgspec.convert(known, Filters)
+def filters_of(query: Mapping[str, str]) -> Filters:
+    """Return the filters in a URL; an invalid price is ignored too."""
+    prices = ("price_min", "price_max")
+    return choices_of(
+        Filters, {name: value for name, value in query.items() if name not in prices or _cents(value) is not None}
+    )
 
 
 async def read_products(

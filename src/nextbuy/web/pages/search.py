@@ -22,7 +22,7 @@ class SearchView(View):
 
 async def search(visit: Visit) -> Response:
     """Show search results; without words, the home page."""
-    filters = filters_of(dict(visit.request.query_params))
+    filters = filters_of(visit.request.query_params)
     if not filters.q:
         return visit.redirect("/")
     categories, products = await asyncio.gather(

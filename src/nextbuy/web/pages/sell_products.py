@@ -1,13 +1,11 @@
 """`/sell/products`: all products of a seller, with search and filters."""
 
-from typing import Final, Literal, get_args
+from typing import Final, Literal
 
-import msgspec
 from starlette.responses import Response
 
-from nextbuy.contracts.product import Decision
 from nextbuy.contracts.values import Page
-from nextbuy.web.pages.listing import Choices
+from nextbuy.web.choices import Choices, choices_of
 from nextbuy.web.pages.own_shop import OwnProduct
 from nextbuy.web.pages.sell import LOW_STOCK
 from nextbuy.web.visit import View, Visit
@@ -35,7 +33,7 @@ class SellProductsView(View):
 async def sell_products(visit: Visit) -> Response:
     """Show the products that match the filters."""
     await visit.require_account()
-    filters = _filters(dict(visit.request.query_params))
+    filters = choices_of(OwnFilters, visit.request.query_params)
     listed = await visit.api.get(
         "/product/api/get-shop-products",
         Page[OwnProduct],
@@ -46,12 +44,3 @@ async def sell_products(visit: Visit) -> Response:
         cursor=filters.cursor,
     )
     return await visit.page("sell_products", SellProductsView(listed, filters))
-
-
-def _filters(query: dict[str, str]) -> OwnFilters:
-    """Return the filters in a URL; impossible values are ignored."""
-    known = {name: value.strip()[:200] for name, value in query.items() if name in OwnFilters.__struct_fields__}
-    for name, choices in (("status", get_args(Decision)), ("stock", tuple(_STOCK))):
-        if known.get(name) not in choices:
-            known.pop(name, None)
-    return msgspec.convert(known, OwnFilters)

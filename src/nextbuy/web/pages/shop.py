@@ -41,7 +41,7 @@ class ShopView(View):
 async def shop(visit: Visit) -> Response:
     """Show a shop; an id leads to its slug."""
     key = visit.request.path_params["key"]
-    filters = filters_of(dict(visit.request.query_params))
+    filters = filters_of(visit.request.query_params)
     found = (await visit.api.get(f"/seller/api/get-shop/{key}", ShopFound)).shop
     if key != found.slug:
         return visit.redirect(f"/shop/{found.slug}", status=308)
