@@ -59,6 +59,7 @@ docs: .venv/.dev ## generate docs/settings.md, and the texts of the pages for tr
 format: .venv/.dev ## format the code
 	@$(PY) -m ruff format --quiet .
 	@$(PY) -m ruff check --quiet --fix .
+	@$(PY) -m tools.scripts --write
 
 bench: .venv/.dev ## measure the figures of docs/benchmarks.md on this machine
 	@$(PY) -m bench

@@ -21,6 +21,7 @@ CHECKS: dict[str, list[str]] = {
     "layout": ["python", "tools/layout.py"],
     "names": ["python", "-m", "tools.names"],
     "prose": ["python", "-m", "tools.prose"],
+    "scripts": ["python", "-m", "tools.scripts"],
     "spelling": ["codespell", ".", ".ci", ".importlinter"],
     "documents": ["python", "-m", "tools.documents"],
     "settings": ["python", "-m", "tools.settings"],

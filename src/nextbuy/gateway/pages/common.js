@@ -1,6 +1,6 @@
 "use strict";
 // Shared by the pages of the API browser: each loads one document, and lists, filters and opens its entries.
-const page = (() => {
+globalThis.page = (() => {
   const main = document.getElementById("content");
   const contents = document.getElementById("contents");
   const state = document.getElementById("state");
@@ -17,9 +17,11 @@ const page = (() => {
   };
 
   // A text in which parts in backticks are code.
-  const prose = (text) => text && make("span", {}, ...text.split("`").map((part, at) => (at % 2 ? make("code", {}, part) : part)));
+  const prose = (text) =>
+    text && make("span", {}, ...text.split("`").map((part, at) => (at % 2 ? make("code", {}, part) : part)));
 
-  const resolve = (schema) => (schema && schema.$ref ? schema.$ref.slice(2).split("/").reduce((part, name) => part[name], loaded) : schema) || {};
+  const resolve = (schema) =>
+    (schema && schema.$ref ? schema.$ref.slice(2).split("/").reduce((part, name) => part[name], loaded) : schema) || {};
   const named = (schema) => (schema.$ref ? schema.$ref.split("/").pop() : "");
 
   const kind = (given) => {
@@ -30,17 +32,31 @@ const page = (() => {
     if (choices) return choices.map(kind).join(" | ");
     if (schema.type === "array") return `list of ${kind(schema.items || {})}`;
     const bounds = [
-      [schema.minimum, "≥"], [schema.maximum, "≤"], [schema.minLength, "length ≥"], [schema.maxLength, "length ≤"],
+      [schema.minimum, "≥"],
+      [schema.maximum, "≤"],
+      [schema.minLength, "length ≥"],
+      [schema.maxLength, "length ≤"],
     ].filter(([value]) => value !== undefined).map(([value, sign]) => `${sign} ${value}`);
     return [schema.format || schema.type || "anything", ...bounds].join(", ");
   };
 
   // On a narrow screen each cell is a line of its own, labelled with its column.
   const table = (heads, rows) => {
-    for (const line of rows) [...line.cells].forEach((cell, at) => { cell.dataset.head = at && heads[at] ? `${heads[at]}: ` : ""; });
-    return make("div", { class: "scroll", tabindex: "0" }, make("table", {},
-      make("thead", {}, make("tr", {}, ...heads.map((head) => make("th", { scope: "col" }, head)))),
-      make("tbody", {}, ...rows)));
+    for (const line of rows) {
+      [...line.cells].forEach((cell, at) => {
+        cell.dataset.head = at && heads[at] ? `${heads[at]}: ` : "";
+      });
+    }
+    return make(
+      "div",
+      { class: "scroll", tabindex: "0" },
+      make(
+        "table",
+        {},
+        make("thead", {}, make("tr", {}, ...heads.map((head) => make("th", { scope: "col" }, head)))),
+        make("tbody", {}, ...rows),
+      ),
+    );
   };
   const row = (...cells) => make("tr", {}, ...cells.map((cell) => make("td", {}, cell)));
   const json = (value) => make("pre", { tabindex: "0" }, JSON.stringify(value, null, 2));
@@ -50,7 +66,9 @@ const page = (() => {
     const details = make("details", { id }, make("summary", {}, ...summary));
     const inside = make("div", { class: "inside" });
     details.append(inside);
-    details.addEventListener("toggle", () => { if (details.open && !inside.childNodes.length) fill(inside); });
+    details.addEventListener("toggle", () => {
+      if (details.open && !inside.childNodes.length) fill(inside);
+    });
     details.dataset.words = words.toLowerCase();
     return details;
   };
@@ -59,8 +77,10 @@ const page = (() => {
   const section = (name, entries, short) => {
     if (!entries.length) return;
     main.append(make("section", {}, make("h2", { id: name }, name), ...entries));
-    contents.append(make("h2", {}, make("a", { href: `#${name}` }, name)), ...entries.map((one) =>
-      make("a", { href: `#${one.id}` }, short(one))));
+    contents.append(
+      make("h2", {}, make("a", { href: `#${name}` }, name)),
+      ...entries.map((one) => make("a", { href: `#${one.id}` }, short(one))),
+    );
   };
 
   const open = () => {
@@ -92,7 +112,10 @@ const page = (() => {
   document.getElementById("search").addEventListener("submit", (event) => {
     event.preventDefault();
     const first = main.querySelector("details[data-words]:not([hidden])");
-    if (first) { first.open = true; first.querySelector("summary").focus(); }
+    if (first) {
+      first.open = true;
+      first.querySelector("summary").focus();
+    }
   });
   find.addEventListener("input", filter);
   document.addEventListener("keydown", (event) => {
@@ -103,20 +126,24 @@ const page = (() => {
   });
   addEventListener("hashchange", open);
   // A link to the current fragment fires no hashchange.
-  document.addEventListener("click", (event) => event.target.closest("a")?.getAttribute("href") === location.hash && open());
+  document.addEventListener(
+    "click",
+    (event) => event.target.closest("a")?.getAttribute("href") === location.hash && open(),
+  );
 
   // Load a document and show it.
-  const load = (url, show) => fetch(url).then((response) => response.json()).then((document_) => {
-    loaded = document_;
-    document.getElementById("version").textContent = loaded.info.version;
-    main.replaceChildren();
-    show(loaded);
-    filter();
-    open();
-  }).catch((error) => {
-    state.textContent = `The document could not be loaded (${error.message}). Reload the page.`;
-    main.replaceChildren(state);
-  });
+  const load = (url, show) =>
+    fetch(url).then((response) => response.json()).then((document_) => {
+      loaded = document_;
+      document.getElementById("version").textContent = loaded.info.version;
+      main.replaceChildren();
+      show(loaded);
+      filter();
+      open();
+    }).catch((error) => {
+      state.textContent = `The document could not be loaded (${error.message}). Reload the page.`;
+      main.replaceChildren(state);
+    });
 
   return { main, contents, make, prose, resolve, kind, table, row, json, entry, section, load };
 })();

@@ -8,9 +8,17 @@
     const whole = resolve(schema);
     const given = Object.entries(whole.properties || {});
     const described = given.some(([, value]) => value.description);
-    const rows = given.map(([name, value]) => row(make("code", {}, name), kind(value),
-      (whole.required || []).includes(name) ? "required" : "", ...(described ? [prose(value.description || "")] : [])));
-    return rows.length ? table(["Field", "Type", "", ...(described ? ["Meaning"] : [])], rows) : make("p", { class: "dim" }, kind(schema));
+    const rows = given.map(([name, value]) =>
+      row(
+        make("code", {}, name),
+        kind(value),
+        (whole.required || []).includes(name) ? "required" : "",
+        ...(described ? [prose(value.description || "")] : []),
+      )
+    );
+    return rows.length
+      ? table(["Field", "Type", "", ...(described ? ["Meaning"] : [])], rows)
+      : make("p", { class: "dim" }, kind(schema));
   };
 
   const shape = (heading, content) => [make("h3", {}, heading), fields(content.schema), json(content.example)];
@@ -56,7 +64,11 @@
       button.disabled = true;
       const began = performance.now();
       try {
-        const response = await fetch(url + (query.size ? `?${query}` : ""), { method: verb.toUpperCase(), headers, body: text?.value });
+        const response = await fetch(url + (query.size ? `?${query}` : ""), {
+          method: verb.toUpperCase(),
+          headers,
+          body: text?.value,
+        });
         const raw = await response.text();
         let shown = raw;
         try {
@@ -65,8 +77,16 @@
           if (read && read.access_token) token.value = read.access_token;
         } catch { /* not JSON: shown as text */ }
         result.replaceChildren(
-          make("p", {}, make("strong", {}, `${response.status} ${response.statusText}`), ` in ${Math.round(performance.now() - began)} ms · X-Request-ID ${response.headers.get("x-request-id") || "none"}`),
-          make("pre", { tabindex: "0" }, shown || "(no body)"));
+          make(
+            "p",
+            {},
+            make("strong", {}, `${response.status} ${response.statusText}`),
+            ` in ${Math.round(performance.now() - began)} ms · X-Request-ID ${
+              response.headers.get("x-request-id") || "none"
+            }`,
+          ),
+          make("pre", { tabindex: "0" }, shown || "(no body)"),
+        );
       } catch (error) {
         result.replaceChildren(make("p", {}, `No response: ${error.message}`));
       } finally {
@@ -85,8 +105,20 @@
     const parameters = operation.parameters || [];
     if (operation.description) inside.append(make("p", {}, operation.description));
     if (parameters.length) {
-      inside.append(make("h3", {}, "Parameters"), table(["Name", "In", "Type", ""],
-        parameters.map((one) => row(make("code", {}, one.name), one.in, one.description || kind(one.schema || {}), one.required ? "required" : ""))));
+      inside.append(
+        make("h3", {}, "Parameters"),
+        table(
+          ["Name", "In", "Type", ""],
+          parameters.map((one) =>
+            row(
+              make("code", {}, one.name),
+              one.in,
+              one.description || kind(one.schema || {}),
+              one.required ? "required" : "",
+            )
+          ),
+        ),
+      );
     }
     const body = operation.requestBody?.content?.["application/json"];
     if (body) inside.append(...shape("Request", body));
@@ -104,21 +136,38 @@
 
   const route = (verb, path, operation) => {
     const id = `${verb}-${path.replace(/[^a-z0-9-]+/gi, "-").replace(/^-|-$/g, "")}`;
-    return entry(id, [
-      make("span", { class: `verb ${verb}` }, verb.toUpperCase()), make("code", {}, path), make("span", { class: "who" }, who(operation)),
-      make("span", { class: "dim" }, prose((operation.summary || "").replace(/^[A-Z]+ \/\S+: /, ""))),
-    ], `${verb} ${path} ${operation.summary || ""} ${who(operation)}`, (inside) => fill(inside, verb, path, operation, id));
+    return entry(
+      id,
+      [
+        make("span", { class: `verb ${verb}` }, verb.toUpperCase()),
+        make("code", {}, path),
+        make("span", { class: "who" }, who(operation)),
+        make("span", { class: "dim" }, prose((operation.summary || "").replace(/^[A-Z]+ \/\S+: /, ""))),
+      ],
+      `${verb} ${path} ${operation.summary || ""} ${who(operation)}`,
+      (inside) => fill(inside, verb, path, operation, id),
+    );
   };
 
   const problems = () => {
     const known = api["x-problems"] || [];
-    return [make("h2", { id: "problems" }, "Problems"),
+    return [
+      make("h2", { id: "problems" }, "Problems"),
       make("p", {}, "The types of errors. The detail of a response explains what to do."),
-      table(["Slug", "Status", "Meaning", "Retry"], known.map((one) => {
-        const line = row(make("code", {}, one.slug), `${one.status} ${one.title}`, prose(one.detail), one.transient ? "yes" : "no");
-        line.id = one.slug;
-        return line;
-      }))];
+      table(
+        ["Slug", "Status", "Meaning", "Retry"],
+        known.map((one) => {
+          const line = row(
+            make("code", {}, one.slug),
+            `${one.status} ${one.title}`,
+            prose(one.detail),
+            one.transient ? "yes" : "no",
+          );
+          line.id = one.slug;
+          return line;
+        }),
+      ),
+    ];
   };
 
   document.getElementById("login").addEventListener("submit", (event) => event.preventDefault());
@@ -133,9 +182,21 @@
         groups.get(tag).push(route(verb, path, item[verb]));
       }
     }
-    main.append(make("p", {}, api.info.description || ""), make("p", {},
-      make("a", { href: "/openapi.json" }, "openapi.json"), " · ", make("a", { href: "/docs/events" }, "events and calls"), " · ", make("a", { href: "#problems" }, "problems")));
-    for (const [name, entries] of groups) section(name, entries, (one) => one.querySelector("code").textContent.replace(/^\/\w+\/api\//, ""));
+    main.append(
+      make("p", {}, api.info.description || ""),
+      make(
+        "p",
+        {},
+        make("a", { href: "/openapi.json" }, "openapi.json"),
+        " · ",
+        make("a", { href: "/docs/events" }, "events and calls"),
+        " · ",
+        make("a", { href: "#problems" }, "problems"),
+      ),
+    );
+    for (const [name, entries] of groups) {
+      section(name, entries, (one) => one.querySelector("code").textContent.replace(/^\/\w+\/api\//, ""));
+    }
     contents.append(make("h2", {}, make("a", { href: "#problems" }, "problems")));
     main.append(make("section", {}, ...problems()));
   });
