@@ -210,3 +210,32 @@ async def test_operator_finds_why_a_payment_failed(browser: PageClient, client: 
 
     await until(is_explained, "the trace names the reason")
     assert "<svg" in (await browser.get(f"/trace?id={session['session_id']}")).html
+
+
+async def test_tab_of_another_account_checks_nothing_out(browser: PageClient, client: JourneyClient) -> None:
+    product, ann, bob = await client.new_product(), await client.new_buyer(), await client.new_buyer()
+    await browser.sign_in(ann.email, PASSWORD, wanted="/")
+    page = await browser.get(f"/product/{product['slug']}")
+    tab = await browser.submit(page, "/basket/add", quantity="1")
+    page = await browser.sign_in(bob.email, PASSWORD, wanted=f"/product/{product['slug']}")
+    await browser.submit(page, "/basket/add", quantity="1")
+
+    refused = await browser.submit(tab, "/check-out")
+
+    assert refused.status == 409
+    assert "Another account is signed in" in refused.text
+    assert bob.name in refused.text
+    assert (await client.get("/order/api/user-orders", bob))["items"] == []
+    page = await browser.submit(await browser.get("/basket"), "/check-out")
+    assert any("card_number" in form.fields for form in page.forms)
+
+
+async def test_page_explains_that_a_browser_keeps_no_cookies(client: JourneyClient) -> None:
+    product, buyer = await client.new_product(), await client.new_buyer()
+    async with PageClient.connect(client.market.url, keeps_cookies=False) as browser:
+        page = await browser.sign_in(buyer.email, PASSWORD, wanted="/orders")
+        assert (page.path, "your browser blocks cookies" in page.text) == ("/sign-in", True)
+        assert page.form("/sign-in").fields["next"] == "/orders"
+
+        page = await browser.submit(await browser.get(f"/product/{product['slug']}"), "/basket/add", quantity="1")
+        assert (page.path, "your browser blocks cookies" in page.text) == ("/basket", True)

@@ -98,9 +98,9 @@ class PageClient:
 
     @classmethod
     @asynccontextmanager
-    async def connect(cls, url: str) -> AsyncIterator[Self]:
-        """Open a browser without cookies for the duration of the context."""
-        jar = aiohttp.CookieJar(unsafe=True)
+    async def connect(cls, url: str, *, keeps_cookies: bool = True) -> AsyncIterator[Self]:
+        """Open a new browser for the duration of the context; its visitor may have switched cookies off."""
+        jar = aiohttp.CookieJar(unsafe=True) if keeps_cookies else aiohttp.DummyCookieJar()
         async with aiohttp.ClientSession(cookie_jar=jar, timeout=aiohttp.ClientTimeout(total=30)) as session:
             yield cls(url, session)
 

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from nextbuy.contracts.errors import AppError, InternalError, MethodNotAllowed, NotFound, Unauthenticated
+from nextbuy.contracts.errors import AppError, BadRequest, InternalError, MethodNotAllowed, NotFound, Unauthenticated
 from nextbuy.kit.config import Settings
 from nextbuy.kit.http.asgi import encode_json
 from nextbuy.kit.http.cross_site import refuse_cross_site
@@ -113,6 +113,9 @@ FORMS: Final[dict[str, Page]] = {
 }
 """The pages that a form posts to; each answers with a redirect, or with the form and what is wrong with it."""
 
+OPEN_FORMS: Final = frozenset({"/sign-in", "/sign-up", "/forgot-password", "/reset-password", "/confirm-email"})
+"""The forms that work for anyone, whatever account their page shows: they say themselves which account is meant."""
+
 _IMMUTABLE: Final = "public, max-age=31536000, immutable"
 
 
@@ -134,9 +137,13 @@ async def _visit(site: Site, send: Handler, page: Page, request: Request) -> Res
     try:
         if request.method == "POST":
             refuse_cross_site(request.headers, site.settings)
+            if request.scope["path"] not in OPEN_FORMS:
+                await visit.require_shown_account()
         response = await page(visit)
     except Unauthenticated:
         response = visit.sign_in()
+    except HTTPException:
+        response = await error_page(visit, BadRequest("The form could not be read. Open its page again."))
     except AppError as error:
         response = await error_page(visit, error)
     except Exception:

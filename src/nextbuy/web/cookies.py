@@ -1,11 +1,12 @@
 """The cookies of a visitor: those that the browser sent, and those that the API has set since."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
-from nextbuy.kit.http.tokens import ACCESS_COOKIE, CSRF_COOKIE, REFRESH_COOKIE
+from nextbuy.kit.http.tokens import ACCESS_COOKIE, BASKET_COOKIE, CSRF_COOKIE, REFRESH_COOKIE
 
 _SESSION: Final = {ACCESS_COOKIE: "HttpOnly; ", REFRESH_COOKIE: "HttpOnly; ", CSRF_COOKIE: ""}
+_PERSONAL: Final = _SESSION | {BASKET_COOKIE: "HttpOnly; "}
 
 
 class Cookies:
@@ -31,7 +32,14 @@ class Cookies:
 
     def end_session(self) -> None:
         """Delete the cookies of a login session that has ended."""
-        self.apply(("set-cookie", f"{name}=; Path=/; Max-Age=0; {rule}SameSite=Lax") for name, rule in _SESSION.items())
+        self._delete(_SESSION)
+
+    def leave_browser(self) -> None:
+        """Delete all cookies of a person, also that of the basket: another person may use this browser next."""
+        self._delete(_PERSONAL)
+
+    def _delete(self, names: Mapping[str, str]) -> None:
+        self.apply(("set-cookie", f"{name}=; Path=/; Max-Age=0; {rule}SameSite=Lax") for name, rule in names.items())
 
     def _pairs(self) -> list[tuple[str, str]]:
         pairs = (pair.partition("=") for pair in self.header.split(";"))

@@ -1,6 +1,7 @@
 """A visit: one request for a page, its visitor, and the response."""
 
 import asyncio
+import re
 from typing import Final
 from urllib.parse import quote, urlsplit
 
@@ -8,9 +9,10 @@ from msgspec import Struct
 from msgspec.structs import fields
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Match
 
 from nextbuy.contracts.auth import Account
-from nextbuy.contracts.errors import Unauthenticated
+from nextbuy.contracts.errors import Conflict, Unauthenticated
 from nextbuy.contracts.values import Role
 from nextbuy.kit.http.tokens import BASKET_COOKIE
 from nextbuy.kit.wire import Handler
@@ -25,6 +27,12 @@ SECURITY: Final = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "same-origin",
 }
+ACCOUNT_FIELD: Final = "account"
+"""The hidden field of each form that names the account that its page shows."""
+AccountChanged: Final = Conflict.of(
+    "account-changed", "Another account has signed in since this page was opened. Open the page again."
+)
+_FORM: Final = re.compile(r'<form [^>]*method="post"[^>]*>')
 _PRIVATE: Final = "private, no-cache"
 _MAX_FIELDS: Final = 200
 
@@ -67,9 +75,15 @@ class Visit:
 
     @property
     def here(self) -> str:
-        """The path of this page with its query."""
-        query = self.request.url.query
-        return f"{self.request.url.path}?{query}" if query else self.request.url.path
+        """The path of this page with its query; for a form, the path of its page."""
+        if self.request.method != "POST":
+            query = self.request.url.query
+            return f"{self.request.url.path}?{query}" if query else self.request.url.path
+        path = urlsplit(self.request.headers.get("referer", "")).path or "/"
+        # A page that shows what is wrong with its form has the path of the form, below that of the page.
+        while not self._is_page(path):
+            path = path.rpartition("/")[0] or "/"
+        return path
 
     async def account(self) -> Account | None:
         """Return the account that is signed in, or None."""
@@ -82,6 +96,16 @@ class Visit:
             raise Unauthenticated
         return account
 
+    async def require_shown_account(self) -> None:
+        """Refuse a form whose page shows another account than the one that is signed in now.
+
+        Raises:
+            AccountChanged: another tab has signed in with another account.
+        """
+        account, shown = await self.account(), (await self.form()).get(ACCOUNT_FIELD)
+        if account is not None and shown not in {None, str(account.id)}:
+            raise AccountChanged
+
     async def form(self) -> dict[str, str]:
         """Return the fields of the form that was sent; files and repeated names are left out."""
         form = await self.request.form(max_files=0, max_fields=_MAX_FIELDS)
@@ -89,11 +113,13 @@ class Visit:
 
     async def page(self, name: str, view: View, *, status: int = 200) -> Response:
         """Return a page: the template `pages/{name}.html` with the fields of `view`, in the layout."""
-        account = await self.account()
+        account = await secondary(self.account())
         unread, units = await asyncio.gather(self._unread(account), self._units(account))
         context = {field.name: getattr(view, field.name) for field in fields(view)}
         context |= {"account": account, "unread": unread, "units": units, "here": self.here, "demo": self.site.demo}
         html = self.site.render(f"pages/{name}.html", context)
+        if account is not None:
+            html = _FORM.sub(rf'\g<0><input type="hidden" name="{ACCOUNT_FIELD}" value="{account.id}">', html)
         return HTMLResponse(html, status, headers={"cache-control": _PRIVATE, **SECURITY})
 
     def redirect(self, path: str, *, status: int = 303) -> Response:
@@ -102,15 +128,18 @@ class Visit:
 
     def sign_in(self) -> Response:
         """Send the browser to the sign-in page, and back here afterwards; from a form, back to its page."""
-        form = self.request.method == "POST"
-        page = urlsplit(self.request.headers.get("referer", "")).path if form else self.here
-        return self.redirect(f"/sign-in?next={quote(page, safe='')}")
+        return self.redirect(f"/sign-in?next={quote(self.here, safe='')}")
 
     def close(self, response: Response) -> None:
         """Pass the cookies that the API has set on to the browser."""
         self._account.cancel()
         for name, value in self.api.cookies.changes:
             response.headers.append(name, value)
+
+    def _is_page(self, path: str) -> bool:
+        scope = {"type": "http", "method": "GET", "path": path, "root_path": ""}
+        routes = self.request.app.routes
+        return path == "/" or any(route.matches(scope)[0] is Match.FULL for route in routes)
 
     async def _load_account(self) -> Account | None:
         if not self.api.has_session:

@@ -6,6 +6,7 @@ from itertools import groupby
 from uuid import UUID
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 from starlette.responses import Response
 
 from nextbuy.contracts.errors import AppError, PreconditionFailed
@@ -82,6 +83,7 @@ class BasketView(View):
     errors: dict[str, str] = field(default_factory=dict)
     error: str = ""
     stale: bool = False
+    cookies_blocked: bool = False
 
 
 class _Opened(Struct):
@@ -89,8 +91,9 @@ class _Opened(Struct):
 
 
 async def basket(visit: Visit) -> Response:
-    """Show the basket."""
-    return await visit.page("basket", await _view(visit))
+    """Show the basket; after an addition it is empty only if the browser has not kept its cookie."""
+    blocked = visit.request.query_params.get("done") == "added" and not visit.api.cookies.header
+    return await visit.page("basket", replace(await _view(visit), cookies_blocked=blocked))
 
 
 async def add_to_basket(visit: Visit) -> Response:
@@ -98,7 +101,7 @@ async def add_to_basket(visit: Visit) -> Response:
     form = await visit.form()
     line = {"product_id": form.get("product_id", ""), "quantity": _quantity(form)}
     await visit.api.send("POST", "/order/api/add-to-basket", line, Ignored)
-    return visit.redirect("/basket")
+    return visit.redirect("/basket?done=added")
 
 
 async def change_basket(visit: Visit) -> Response:

@@ -1,11 +1,11 @@
 """`/sign-in`: sign in, or open an account; `next` is the page to go to afterwards."""
 
 from typing import Final
+from urllib.parse import quote
 
-from msgspec import Struct
+from msgspec.structs import replace
 from starlette.responses import Response
 
-from nextbuy.contracts.auth import Account
 from nextbuy.contracts.errors import AppError
 from nextbuy.contracts.values import Role
 from nextbuy.web.api import Ignored
@@ -17,22 +17,25 @@ _HOMES: Final = {Role.BUYER: "/", Role.SELLER: "/sell", Role.ADMIN: "/admin"}
 
 
 class SignInView(View):
-    """The content of the sign-in page."""
+    """The content of the sign-in page; `cookies_blocked` if the browser has not kept the session that it was given."""
 
     next: str
     role: str
     demo_logins: tuple[DemoLogin, ...]
     failure: Failure
-
-
-class _Entered(Struct):
-    user: Account
+    cookies_blocked: bool = False
 
 
 async def sign_in(visit: Visit) -> Response:
-    """Show the forms."""
+    """Show the forms; after a sign-in (`done`), redirect to the next page if the browser has kept the cookies."""
     query = visit.request.query_params
-    return await visit.page("sign_in", _view(visit, query.get("next", ""), query.get("as", "")))
+    view = _view(visit, query.get("next", ""), query.get("as", ""))
+    if "done" in query:
+        account = await visit.account()
+        if account is not None:
+            return visit.redirect(view.next or _HOMES[account.role])
+        view = replace(view, cookies_blocked=True)
+    return await visit.page("sign_in", view)
 
 
 async def enter(visit: Visit) -> Response:
@@ -51,23 +54,22 @@ async def sign_up(visit: Visit) -> Response:
 
 
 async def sign_out(visit: Visit) -> Response:
-    """End the session."""
-    if visit.api.has_session:
+    """End the session, and leave nothing of this person in the browser."""
+    if await visit.account() is not None:
         await visit.api.send("POST", "/auth/api/logout", {}, Ignored)
-        visit.api.cookies.end_session()
+    visit.api.cookies.leave_browser()
     return visit.redirect("/")
 
 
 async def _enter(visit: Visit, name: str, path: str, body: dict[str, str], form: dict[str, str]) -> Response:
     wanted = form.get("next", "")
     try:
-        account = (await visit.api.send("POST", path, body, _Entered)).user
+        await visit.api.send("POST", path, body, Ignored)
     except AppError as error:
         failure = failure_of(error, name, {**body, "password": ""})
         view = _view(visit, wanted, form.get("role", ""), failure)
         return await visit.page("sign_in", view, status=error.status)
-    home = _HOMES[account.role]
-    return visit.redirect(local_path(wanted, home) if wanted else home)
+    return visit.redirect(f"/sign-in?done=yes&next={quote(local_path(wanted, ''), safe='')}")
 
 
 def _view(visit: Visit, wanted: str, role: str, failure: Failure | None = None) -> SignInView:
