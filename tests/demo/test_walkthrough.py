@@ -148,11 +148,11 @@ async def test_server_that_is_not_a_marketplace_is_reported_in_one_sentence(
 async def test_failed_login_of_the_admin_explains_what_to_do(
     server: FakeServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    server.responses = [(200, {}, {}), (401, {"detail": "Wrong e-mail or password."}, {})]
+    server.responses = [(200, {}, {}), (401, {"detail": "Wrong e-mail address or password."}, {})]
 
     assert await run_demo(server.url, "noor@b.test", "x") == 1
     output = " ".join(capsys.readouterr().out.split())
-    assert "cannot log in as the admin noor@b.test: Wrong e-mail or password." in output
+    assert "cannot sign in as the admin noor@b.test: Wrong e-mail address or password." in output
     assert "nextbuy create-admin EMAIL" in output
 
 

@@ -16,9 +16,9 @@ _CONVERT: Final = """
 
 
 async def convert_emails(deps: Deps) -> None:
-    """Convert each address that is not ASCII; any number of processes may do so at once, and again.
+    """Convert each e-mail address that is not ASCII; any number of processes may do so at once, and again.
 
-    An account keeps its address, and cannot log in, if the address is invalid or belongs to another account now. It is
+    An account keeps its address, and cannot sign in, if the address is invalid or belongs to another account now. It is
     logged each time.
     """
     for row in await deps.database.fetch(_UNCONVERTED):
@@ -27,4 +27,6 @@ async def convert_emails(deps: Deps) -> None:
         except ValueError:
             converted = False
         if not converted:
-            log.warning("e-mail address not converted; its account cannot log in", extra={"account_id": str(row["id"])})
+            log.warning(
+                "e-mail address not converted; its account cannot sign in", extra={"account_id": str(row["id"])}
+            )

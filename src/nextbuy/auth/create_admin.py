@@ -34,7 +34,7 @@ async def create_admin(deps: Deps, email: str, password: str, name: str = "Admin
             return account
         existing = await store.lock_account(tx, email)
         if existing is None or existing.account.role is not Role.ADMIN:
-            raise EmailTaken("This e-mail belongs to a buyer or seller. Use another e-mail for an admin.")
+            raise EmailTaken("This e-mail address belongs to a buyer or seller. Use another one for an admin.")
         await store.set_password(tx, existing.account.id, new=password_hash)
         await store.confirm_email(tx, existing.account.id, at=now)
         await store.end_all_sessions(tx, existing.account.id, reason="password-changed", at=now)

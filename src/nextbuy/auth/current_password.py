@@ -1,4 +1,4 @@
-"""The current password, which a caller who is logged in must enter; guesses are throttled per account."""
+"""The current password, which a caller who is signed in must enter; guesses are throttled per account."""
 
 from msgspec import Struct
 

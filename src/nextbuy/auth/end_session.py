@@ -19,7 +19,7 @@ class EndSession(Struct, frozen=True):
 
 
 async def end_session(deps: Deps, caller: Caller, request: EndSession) -> Nothing:
-    """End a login session; its device has to log in again.
+    """End a login session; its device has to sign in again.
 
     Raises:
         NotFound: it has ended, or belongs to another account (`login-session-not-found`).

@@ -1,4 +1,4 @@
-"""The SQL of links that are sent by mail, and of requests for them. The account is locked before its links."""
+"""The SQL of links that are sent by e-mail, and of requests for them. The account is locked before its links."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -15,7 +15,7 @@ _VALID: Final = "l.used_at IS NULL AND a.status = 'active' AND l.expires_at >"
 async def insert_reset_request(
     tx: Transaction, email: str, *, at: datetime, traceparent: str, correlation_id: str
 ) -> None:
-    """Insert the request for a new password of a normalised e-mail, whether or not it has an account."""
+    """Insert the request for a new password of a normalised e-mail address, whether or not it has an account."""
     await tx.execute(
         """
         INSERT INTO password_reset_requests (email, requested_at, traceparent, correlation_id) VALUES ($1, $2, $3, $4)
@@ -47,7 +47,7 @@ async def lock_account(tx: Transaction, account_id: UUID) -> None:
 
 
 async def lock_active_accounts(tx: Transaction, emails: Sequence[str]) -> dict[str, UUID]:
-    """Return the active accounts of some e-mails, locked until the transaction ends."""
+    """Return the active accounts of some e-mail addresses, locked until the transaction ends."""
     rows = await tx.fetch(
         """
         SELECT id, email FROM accounts WHERE email = ANY ($1) AND status = 'active' ORDER BY id FOR NO KEY UPDATE

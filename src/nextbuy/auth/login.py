@@ -1,4 +1,4 @@
-"""POST /auth/api/login: open a login session for an e-mail and a password.
+"""POST /auth/api/login: open a login session for an e-mail address and a password.
 
 An e-mail without an account and a wrong password get the same reply after the same work. Only the right password shows
 that an account is suspended.

@@ -1,9 +1,9 @@
-"""Throttling of failed logins, per client and e-mail, per e-mail, and per network, and of other attempts per network.
+"""Throttling of failed logins, per client, e-mail address and network, and of other attempts per network.
 
 Failures are forgotten one after another at a fixed rate; a login is refused while as many as the limit of its scope are
 remembered. A refused login does not count, so that the wait never exceeds one interval, and no guess renews it.
 
-A known client has logged in to the account before: a device by its cookie, or any client of the same network. Failures
+A known client has signed in to the account before: a device by its cookie, or any client of the same network. Failures
 of others cannot slow it down. An e-mail without an account is throttled in the same way. Failures are counted in the
 database, under keyed hashes, for all processes of auth together.
 """
@@ -82,7 +82,7 @@ def network_subjects(deps: Deps, scope: FailureScope, caller: Caller) -> Subject
 
 
 def password_subjects(deps: Deps, account: Account) -> Subjects:
-    """Return the subject of guesses of the current password by callers who are logged in."""
+    """Return the subject of guesses of the current password by callers who are signed in."""
     return {FailureScope.CLIENT: _hash(deps, "current-password", str(account.id))}
 
 

@@ -1,4 +1,4 @@
-"""GET /auth/api/me: the account that is logged in."""
+"""GET /auth/api/me: the account that is signed in."""
 
 from nextbuy.auth.deps import Deps
 from nextbuy.auth.model import Me

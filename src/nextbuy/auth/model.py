@@ -1,4 +1,4 @@
-"""The rules of accounts: valid e-mails, names and passwords, lifetimes of tokens and links, and limits of attempts."""
+"""The rules of accounts: e-mail addresses, names and passwords, lifetimes of tokens and links, limits of attempts."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -38,53 +38,58 @@ GivenPassword = Annotated[str, Meta(min_length=1, max_length=MAX_PASSWORD, examp
 GivenToken = Annotated[str, Meta(min_length=1, max_length=200), OPAQUE]
 
 
-EmailTaken: Final = Conflict.of("email-taken", "An account with this e-mail exists. Log in, or use another e-mail.")
+EmailTaken: Final = Conflict.of(
+    "email-taken", "An account with this e-mail address exists. Sign in, or use another e-mail address."
+)
 PasswordTooCommon: Final = Unprocessable.of("password-common", "This password is easy to guess. Choose another.")
 PasswordIsEmail: Final = Unprocessable.of(
     "password-is-email", "The password must not be your e-mail address, or the part before the @. Choose another."
 )
-WrongLogin: Final = Unauthenticated.of("wrong-login", "Wrong e-mail or password. Check both and try again.")
+WrongLogin: Final = Unauthenticated.of("wrong-login", "Wrong e-mail address or password. Check both and try again.")
 LoginLocked: Final = TooManyRequests.of(
-    "login-locked", "Too many failed logins. Wait up to two minutes, then try again."
+    "login-locked", "Too many failed attempts to sign in. Wait up to two minutes, then try again."
 )
-LoginBusy: Final = TooManyRequests.of("login-busy", "Too many logins at the moment. Wait a second, then try again.")
+LoginBusy: Final = TooManyRequests.of(
+    "login-busy", "Too many people are signing in at the moment. Wait a second, then try again."
+)
 TooManyAttempts: Final = TooManyRequests.of(
     "too-many-attempts", "Too many failed attempts. Wait up to two minutes, then try again."
 )
 MailLimit: Final = TooManyRequests.of(
-    "network-mail-limit", "Too many mails were requested from your network. Wait ten minutes, then try again."
+    "network-mail-limit", "Too many e-mails were requested from your network. Wait ten minutes, then try again."
 )
 SessionNotFound: Final = NotFound.of(
-    "login-session-not-found", "Login session not found. It may have ended; load the list again."
+    "login-session-not-found", "Session not found. It may have ended. Load the list again."
 )
 AddressNotFound: Final = NotFound.of(
-    "address-not-found", "Saved address not found. It may have been deleted; load the list again."
+    "address-not-found", "Saved postal address not found. It may have been deleted. Load the list again."
 )
 TooManyAddresses: Final = Conflict.of(
-    "too-many-addresses", "You have saved 20 postal addresses, the most possible. Delete one first."
+    "too-many-addresses", "You have saved 20 postal addresses, which is the maximum. Delete one first."
 )
 WrongPassword: Final = Forbidden.of("wrong-password", "This is not your current password. Check it and try again.")
 EmailUnconfirmed: Final = Conflict.of(
-    "email-unconfirmed", "Your e-mail address is not confirmed. Use the link in our mail first, or request another one."
+    "email-unconfirmed",
+    "Your e-mail address is not confirmed. Use the link in our e-mail first, or request a new link.",
 )
-EmailUnchanged: Final = Unprocessable.of("email-unchanged", "This is your e-mail address already. Enter another one.")
+EmailUnchanged: Final = Unprocessable.of("email-unchanged", "This is already your e-mail address. Enter another one.")
 TooManyMails: Final = TooManyRequests.of(
     "mail-limit",
     "You have requested five of these e-mails in 24 hours. Use the link in the latest one, or try again later.",
 )
 LinkInvalid: Final = Conflict.of(
-    "link-invalid", "This link has expired or was used before. Request a new one, and use the link in the latest mail."
+    "link-invalid", "This link has expired or was used before. Request a new one, and use the latest e-mail."
 )
-AccountChanged: Final = Conflict.of("account-changed", "The account changed during this login. Log in again.")
+AccountChanged: Final = Conflict.of("account-changed", "The account changed while you signed in. Sign in again.")
 Suspended: Final = Forbidden.of("suspended", "This account is suspended. Only an admin can reinstate it.")
 OwnAccount: Final = Conflict.of("own-account", "You cannot suspend your own account. Ask another admin.")
 LastAdmin: Final = Conflict.of("last-admin", "This is the last active admin. Create or reinstate another admin first.")
 AccountNotFound: Final = NotFound.of("account-not-found", "Account not found.")
-SessionEnded: Final = Unauthenticated.of("session-ended", "Your session has ended. Log in again.")
-RefreshTokenInvalid: Final = Unauthenticated.of("refresh-invalid", "Invalid refresh token. Log in again.")
-RefreshTokenExpired: Final = Unauthenticated.of("refresh-expired", "The refresh token has expired. Log in again.")
+SessionEnded: Final = Unauthenticated.of("session-ended", "Your session has ended. Sign in again.")
+RefreshTokenInvalid: Final = Unauthenticated.of("refresh-invalid", "Invalid refresh token. Sign in again.")
+RefreshTokenExpired: Final = Unauthenticated.of("refresh-expired", "The refresh token has expired. Sign in again.")
 RefreshTokenReused: Final = Unauthenticated.of(
-    "refresh-reused", "This refresh token was used before, so its login session has ended. Log in again."
+    "refresh-reused", "This refresh token was used before, so its session has ended. Sign in again."
 )
 
 
@@ -93,15 +98,15 @@ class FailureScope(Enum):
     """A subject of failed attempts: the limit of remembered failures, and how long each is remembered."""
 
     CLIENT = (10, timedelta(minutes=2))
-    """An e-mail with a network, or with a known device."""
+    """An e-mail address with a network, or with a known device."""
     ACCOUNT = (50, timedelta(seconds=20))
-    """An e-mail, from all clients that its account does not know: the bound for guesses from many networks."""
+    """An e-mail address, from all clients that its account does not know: the bound for guesses from many networks."""
     NETWORK = (50, timedelta(minutes=1))
-    """A network, for all e-mails whose account does not know it."""
+    """A network, for all e-mail addresses whose account does not know it."""
     TOKEN = (30, timedelta(minutes=2))
     """A network, for tokens of links; they have 256 random bits, so that no guess is ever right."""
     MAIL = (20, timedelta(minutes=10))
-    """A network, for requests of mails by a visitor; each counts as a failure."""
+    """A network, for requests for e-mails by a visitor; each counts as a failure."""
 
     def __init__(self, limit: int, interval: timedelta) -> None:
         self.limit = limit
@@ -169,7 +174,7 @@ class Credentials(Struct, frozen=True):
 
 
 class LinkPurpose(StrEnum):
-    """The purpose of a link that is sent by mail."""
+    """The purpose of a link that is sent by e-mail."""
 
     RESET_PASSWORD = "reset-password"  # noqa: S105  not a password
     CONFIRM_EMAIL = "confirm-email"
@@ -186,7 +191,7 @@ LINK_LIFE: Final = {
 }
 """How long a link is valid after it was requested."""
 MAX_MAILS: Final = 5
-"""Mails of one purpose that an account gets in `MAIL_INTERVAL`."""
+"""E-mails of one purpose that an account gets in `MAIL_INTERVAL`."""
 MAIL_INTERVAL: Final = timedelta(days=1)
 
 
@@ -236,7 +241,7 @@ class SavedAddress(Struct, frozen=True, kw_only=True):
 
 
 class KnownClients(Struct, frozen=True):
-    """The devices and networks that an account has logged in from, as keyed hashes."""
+    """The devices and networks that an account has signed in from, as keyed hashes."""
 
     devices: frozenset[bytes]
     networks: frozenset[bytes]

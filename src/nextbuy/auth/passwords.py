@@ -28,7 +28,7 @@ def _salted(salt: bytes, digest: bytes) -> str:
 
 
 DUMMY_HASH: Final = _salted(b"no account salt.", bytes(32))
-"""Verified if an e-mail has no account, so that the login takes as long as with a wrong password, and fails."""
+"""Verified if no account has the e-mail address, so that the login fails after as long as with a wrong password."""
 
 
 class Passwords:

@@ -1,4 +1,4 @@
-"""POST /auth/api/request-password-reset: request a link to set a new password, by mail.
+"""POST /auth/api/request-password-reset: request a link to set a new password, by e-mail.
 
 The answer and the work are the same whether or not the e-mail has an account: the request is only stored. The job
 `start-password-resets` does the rest.

@@ -22,7 +22,7 @@ from nextbuy.kit.storage.database import Transaction
 from nextbuy.kit.wire import JSON, Response, encode
 
 DEVICE_COOKIE: Final = "nextbuy_device"
-"""The ids of a browser, one for each account that has logged in there, newest first, joined by dots."""
+"""The ids of a browser, one for each account that has signed in there, newest first, joined by dots."""
 _DEVICE_LIFE: Final = timedelta(days=365)
 _WANTS_COOKIES: Final = "x-nextbuy-cookies"
 
@@ -110,7 +110,7 @@ def with_cookies(settings: Settings, reply: LoggedIn, *, status: int, device: st
 
 
 def without_cookies(settings: Settings) -> Response:
-    """Return an empty response that deletes the cookies, also of a basket, but not of the device: it logs in again."""
+    """Return an empty response that deletes the cookies, also of a basket, but not of the device, which stays known."""
     headers = _headers(settings, access=("", 0), refresh=("", 0), csrf=("", 0))
     return Response(204, headers=[*headers, ("set-cookie", basket_cookie(settings.public_url, "", 0))])
 

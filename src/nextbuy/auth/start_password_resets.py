@@ -1,4 +1,4 @@
-"""Job: create a link for each requested password reset whose e-mail has an active account, and have it sent.
+"""Job: create a link for each requested password reset if an active account has its e-mail address, and have it sent.
 
 A request does not do this itself: it would take longer for an e-mail with an account.
 """

@@ -48,7 +48,7 @@ def _credentials(row: Row) -> Credentials:
 
 
 async def insert_account(tx: Transaction, account: Account, *, password_hash: str, at: datetime) -> bool:
-    """Insert an account; return False if its e-mail is taken."""
+    """Insert an account; return False if its e-mail address is taken."""
     return bool(
         await tx.fetchval(
             """
@@ -80,7 +80,7 @@ async def accounts_by_id(db: Executor, account_ids: Sequence[UUID]) -> list[Acco
 
 
 async def lock_account(tx: Transaction, email: str) -> Credentials | None:
-    """Return the account of a normalised e-mail, locked until the transaction ends."""
+    """Return the account of a normalised e-mail address, locked until the transaction ends."""
     row = await tx.fetchrow("SELECT * FROM accounts WHERE email = $1 FOR UPDATE", email)
     return None if row is None else _credentials(row)
 
@@ -278,7 +278,7 @@ async def end_all_sessions(
 
 
 async def account_for_login(db: Executor, email: str) -> tuple[Credentials | None, KnownClients | None]:
-    """Return the account of a normalised e-mail, and the clients that it knows."""
+    """Return the account of a normalised e-mail address, and the clients that it knows."""
     row = await db.fetchrow(
         """
         SELECT a.*, k.devices, k.networks FROM accounts a LEFT JOIN known_clients k ON k.account_id = a.id

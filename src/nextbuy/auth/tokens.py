@@ -21,7 +21,7 @@ async def account_of_token(deps: Deps, token: str, role: Role | None = None) -> 
 
 
 async def require_account(deps: Deps, caller: Caller) -> Account:
-    """Return the account of a caller who is logged in.
+    """Return the account of a caller who is signed in.
 
     Raises:
         Unauthenticated: the login session has ended.

@@ -114,7 +114,7 @@ class BadRequest(AppError):
 
 
 class Unauthenticated(AppError):
-    """You are not logged in. Log in and try again."""
+    """You are not signed in. Sign in and try again."""
 
     status, title, slug = 401, "Unauthenticated", "unauthenticated"
 
@@ -219,12 +219,12 @@ class DeadlinePassed(Unavailable):
     status, title, slug = 504, "Timeout", "deadline-passed"
 
 
-WrongRole: Final = Forbidden.of("wrong-role", "Your account's role does not allow this. Log in with another account.")
+WrongRole: Final = Forbidden.of("wrong-role", "Your account's role does not allow this. Sign in with another account.")
 
 
 def wrong_role(roles: Iterable[str]) -> Forbidden:
     """Return the error for an account that has none of the roles that are needed."""
-    return WrongRole(f"This needs the role {' or '.join(sorted(roles))}. Log in with another account.")
+    return WrongRole(f"This needs the role {' or '.join(sorted(roles))}. Sign in with another account.")
 
 
 Stale: Final = PreconditionFailed.of(

@@ -79,7 +79,7 @@ class _Seeding:
         self._admin_token = admin_token
 
     async def register(self, account: DemoAccount) -> tuple[str, str]:
-        """Register an account, or log in; return its id and token."""
+        """Register an account, or sign in; return its id and token."""
         what, email = f"The account {account.email}", account.email
         body = {"email": email, "password": PASSWORD, "name": account.name, "role": account.role.value}
         status, reply = await self._client("POST", "/auth/api/register", body)

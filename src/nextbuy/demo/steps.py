@@ -55,13 +55,13 @@ class Purchase:
 
 
 async def prepare_accounts(demo: Walkthrough, email: str, password: str) -> Accounts:
-    """Log the admin in, and register a buyer and two sellers."""
+    """Sign in as the admin, and register a buyer and two sellers."""
     run = token_hex(3)
     demo.screen.heading("Accounts")
     response = await demo.request(Person("Admin"), "POST", "/auth/api/login", {"email": email, "password": password})
     if response.status in _CANNOT_LOG_IN:
         message = (
-            f"The demo cannot log in as the admin {email}: {response.reason}. If the marketplace was started without"
+            f"The demo cannot sign in as the admin {email}: {response.reason}. If the marketplace was started without"
             " demo accounts, create an admin with `nextbuy create-admin EMAIL` and name it with --admin-email and"
             " --admin-password, or NEXTBUY_ADMIN_EMAIL and NEXTBUY_ADMIN_PASSWORD."
         )
@@ -71,7 +71,7 @@ async def prepare_accounts(demo: Walkthrough, email: str, password: str) -> Acco
     user = response.json["user"]
     if user["role"] != "admin":
         raise DemoError(f"{email} is not an admin but a {user['role']}. Name an admin with --admin-email.")
-    demo.screen.step("Admin", f"logs in as {email}", response.status, response.ms)
+    demo.screen.step("Admin", f"signs in as {email}", response.status, response.ms)
     return Accounts(
         run,
         Person("Admin", response.json["access_token"], user["id"]),

@@ -60,5 +60,5 @@ async def create(transports: Mapping[str, Transport], secret: bytes, password: s
     client = DirectClient(transports, secret)
     status, reply = await client("POST", "/auth/api/login", {"email": ADMIN, "password": password})
     if status != 200:  # noqa: PLR2004
-        raise RuntimeError(f"the demo admin cannot log in: {reply}")
+        raise RuntimeError(f"the demo admin cannot sign in: {reply}")
     await seed(client, admin_token=reply["access_token"])

@@ -59,7 +59,7 @@ class Route(Struct, frozen=True, kw_only=True):
     takes_if_match: bool
     """Whether the act checks the condition of an If-Match header (`Caller.if_match`)."""
     checks_token: bool
-    """Whether an access token must be valid if there is one, although anyone may use the route without."""
+    """Whether a public route refuses a request with an invalid access token, instead of ignoring the token."""
 
     def operation_id(self, service: str) -> str:
         """Return the OpenAPI operation id, `post_order_create_payment_session` for example."""

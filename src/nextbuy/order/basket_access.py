@@ -1,4 +1,4 @@
-"""Access to the basket of a request: that of the buyer who is logged in, else that of the guest whose cookie it has.
+"""Access to the basket of a request: that of the buyer who is signed in, else that of the guest whose cookie it has.
 
 Sellers and admins have no basket of their own, so they use the guest's. The first request of a buyer with the cookie of
 a guest merges that basket into the buyer's own, once, also if many requests come at the same time: the row of the guest

@@ -78,7 +78,7 @@ class ShownLine(Struct, frozen=True, kw_only=True):
 
 
 class BasketChange(Struct, frozen=True, kw_only=True):
-    """A change since the line was put in, or since the last PUT; or a guest's line that found no room."""
+    """A change since the line was put in, or since the last PUT; or a guest's line that did not fit in."""
 
     code: Literal["price-changed", "gone", "sold-out", "too-few", "basket-full"]
     product_id: ProductId
@@ -89,7 +89,7 @@ class BasketChange(Struct, frozen=True, kw_only=True):
 
 
 class BasketShown(Tagged, frozen=True, kw_only=True):
-    """A basket; its version and its ETag are the same, apart from the quotes."""
+    """A basket with its changes since the owner saw it; the ETag is its version in quotes."""
 
     lines: Annotated[list[ShownLine], Meta(max_length=MAX_LINES)]
     changes: list[BasketChange]

@@ -50,7 +50,7 @@ def test_planted_secret_is_hidden(text: str, secret: str) -> None:
         "pay_fd19e4614611a541ee031103fc862eeb in trace 3f15546eb8fec3391caf252d198165f0",
         "This is not a test card. Use 4242 4242 4242 4242.",
         'Only 2 of "Oak chopping board" are left. Reduce the quantity.',
-        "The access token has expired. Refresh it, or log in again.",
+        "The access token has expired. Refresh it, or sign in again.",
         "ClientConnectorError: Cannot connect to host 127.0.0.1:8080 [Connect call failed ('127.0.0.1', 8080)]",
     ],
 )

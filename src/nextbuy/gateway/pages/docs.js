@@ -98,7 +98,7 @@
 
   const who = (operation) => {
     const allowed = operation["x-who"] || "anyone";
-    return Array.isArray(allowed) ? (allowed.length === 3 ? "anyone logged in" : allowed.join(" or ")) : allowed;
+    return Array.isArray(allowed) ? (allowed.length === 3 ? "anyone signed in" : allowed.join(" or ")) : allowed;
   };
 
   const fill = (inside, verb, path, operation, id) => {

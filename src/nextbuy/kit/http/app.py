@@ -83,7 +83,7 @@ class App(Generic[Deps]):
     ) -> None:
         """Handle the requests of `service`; it answers `calls` besides the calls of its table of contents.
 
-        Without a `verifier` no caller counts as logged in; without a `database` Idempotency-Keys are ignored; without a
+        Without a `verifier` no caller counts as signed in; without a `database` Idempotency-Keys are ignored; without a
         `journal` no request has a line.
         """
         self.service = service
@@ -205,7 +205,7 @@ class App(Generic[Deps]):
         try:
             tokens = tokens_of(request.method, headers)
             if self._verifier is None:
-                raise Unauthenticated("Log in first, and send the access token.")
+                raise Unauthenticated("Sign in first, and send the access token.")
             token, identity = await self._verifier.verify_first(tokens)
             note_id("account", identity.account_id)
         except (Unauthenticated, Forbidden) as error:

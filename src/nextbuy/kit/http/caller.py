@@ -25,7 +25,7 @@ class Caller(Struct):
 
     @property
     def account_id(self) -> UUID:
-        """The account that is logged in; raises Unauthenticated if none is."""
+        """The account that is signed in; raises Unauthenticated if none is."""
         if self.identity is None:
             raise Unauthenticated
         return self.identity.account_id

@@ -6,7 +6,7 @@ derived from the request, so that the table reveals them, and the tokens in them
 
 Requests are equal if their routes are equal and, after decoding, their parameters, bodies and conditions: neither the
 case of an id nor blanks nor the order of members count. A key belongs to an account, and another request with the same
-key is refused. Clients who are not logged in have no identity: many may share an IP address and choose the same key.
+key is refused. Clients who are not signed in have no identity: many may share an IP address and choose the same key.
 Its scope therefore includes the request, so that another request with the same key runs.
 
 Source: draft-ietf-httpapi-idempotency-key-header.

@@ -29,7 +29,7 @@ BASKET_COOKIE: Final = "nextbuy_basket"
 CSRF_HEADER: Final = "x-csrf-token"
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _MAX_VERIFIED: Final = 16
-"""Tokens of one request whose signatures are verified; a browser sends at most one per parent domain before ours."""
+"""The number of tokens of one request that are verified; a browser sends at most one per parent domain before ours."""
 _CACHE_SIZE: Final = 20_000
 _TOKEN_LIMIT: Final = 2_048
 _TOKEN: Final = re.compile(r"[\w-]+\.[\w-]+\.[\w-]{86}", re.ASCII)
@@ -38,8 +38,8 @@ _RELOAD_INTERVAL: Final = 5.0
 """Seconds between two requests for the public keys, so that forged key ids cause no request each."""
 
 
-InvalidToken: Final = Unauthenticated.of("token-invalid", "Invalid access token. Log in again.")
-ExpiredToken: Final = Unauthenticated.of("token-expired", "The access token has expired. Refresh it, or log in again.")
+InvalidToken: Final = Unauthenticated.of("token-invalid", "Invalid access token. Sign in again.")
+ExpiredToken: Final = Unauthenticated.of("token-expired", "The access token has expired. Refresh it, or sign in again.")
 CsrfTokenRequired: Final = Forbidden.of(
     "csrf", "The CSRF token is missing or wrong. Send the value of its cookie in its header."
 )
@@ -113,11 +113,11 @@ class TokenVerifier:
             Unavailable: the keys cannot be loaded now.
         """
         if not tokens:
-            raise Unauthenticated("Log in first, and send the access token.")
+            raise Unauthenticated("Sign in first, and send the access token.")
         candidates = [token for token in tokens if _is_well_formed(token)]
         refusal: Unauthenticated = InvalidToken()
         if len(candidates) > _MAX_VERIFIED:
-            refusal = Unauthenticated("Too many access tokens. Delete the cookies of this site, and log in again.")
+            refusal = Unauthenticated("Too many access tokens. Delete the cookies of this site, and sign in again.")
         for token in candidates[:_MAX_VERIFIED]:
             try:
                 return token, await self.verify(token)

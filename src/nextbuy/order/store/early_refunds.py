@@ -11,7 +11,7 @@ _PURGE: Final = purge_statement("early_refunds", "reported_at", "now() - interva
 
 
 async def lock_against_payments(tx: Transaction, payment_ids: Sequence[str]) -> bool:
-    """Let no payment be recorded until the transaction ends; return whether one of these is recorded already.
+    """Lock out the recording of payments until the transaction ends; return whether one of these is recorded already.
 
     Each statement that records a payment reads `early_refunds`. So it either sees what the transaction stores, or has
     ended before the lock. The caller may wait for no other lock afterwards.
