@@ -38,7 +38,7 @@ def fault(answer: Response, *, page: bool = False) -> str | None:
     if answer.status < 400:
         return _fault_of_success(answer)
     if page and answer.content_type.startswith("text/html"):
-        return _leak(answer.body)
+        return leak(answer.body)
     if answer.content_type != PROBLEM:
         return f"a {answer.status} of {answer.content_type!r}: {answer.body[:200]!r}"
     problem: dict[str, Any] = json.loads(answer.body)
@@ -50,7 +50,7 @@ def fault(answer: Response, *, page: bool = False) -> str | None:
         return f"slug {problem['slug']!r}, type {problem['type']!r}"
     if not problem["detail"] or not problem["correlation_id"]:
         return "a problem without detail or correlation id"
-    return _leak(answer.body)
+    return leak(answer.body)
 
 
 def _fault_of_success(answer: Response) -> str | None:
@@ -62,6 +62,7 @@ def _fault_of_success(answer: Response) -> str | None:
     return None if answer.content_type.startswith(("text/html", "image/svg+xml")) else answer.content_type
 
 
-def _leak(body: bytes) -> str | None:
+def leak(body: bytes) -> str | None:
+    """Return what a body tells about the inside of the program, or None."""
     found = _INTERNALS.search(body)
     return None if found is None else f"leaks internals: {found[0][:80]!r} in {body[:300]!r}"
