@@ -91,11 +91,17 @@ class ServiceHarness:
         )
 
     async def register(
-        self, email: str = "", *, role: str = "buyer", password: str = PASSWORD, **headers: str
+        self,
+        email: str = "",
+        *,
+        role: str = "buyer",
+        password: str = PASSWORD,
+        name: str = "Ada Lovelace",
+        **headers: str,
     ) -> HttpResponse:
         self.people += 1
         email = email or f"person{self.people}@example.com"
-        body = {"email": email, "password": password, "name": "Ada Lovelace", "role": role}
+        body = {"email": email, "password": password, "name": name, "role": role}
         return await self.request("POST", "register", body, **headers)
 
     async def login(self, email: str, password: str = PASSWORD, *, address: str = HOME, **headers: str) -> HttpResponse:

@@ -13,6 +13,8 @@ from nextbuy.contracts.auth import (
     Accounts,
     AuthClient,
     ChangedAccount,
+    FoundAccount,
+    FoundAccounts,
     IssuedLink,
     IssuedLinks,
     PublicKey,
@@ -172,6 +174,7 @@ def _auth() -> dict[type[Call[Any]], Pair]:
     buyer, shopkeeper, admin = account(Role.BUYER), account(Role.SELLER), account(Role.ADMIN)
     ids = [new_id() for _ in range(4)]
     suspended = ChangedAccount(new_id(), "ada@example.test", "Ada", Role.BUYER, position=7)
+    found = FoundAccount(new_id(), "ada@example.test", "Ada", Role.BUYER)
     return {
         auth.GetPublicKeys: Pair(
             lambda send: AuthClient(send).get_public_keys(),
@@ -184,6 +187,7 @@ def _auth() -> dict[type[Call[Any]], Pair]:
             lambda send: AuthClient(send).get_accounts(ids),
             Accounts([account(Role.BUYER, account_id=one) for one in ids[:2]], ids[2:]),
         ),
+        auth.FindAccounts: Pair(lambda send: AuthClient(send).find_account(found.id), FoundAccounts([found])),
         auth.SetAccountStatus: Pair(
             lambda send: AuthClient(send).suspend_account(suspended.id, reason="spam", by=admin.id), suspended
         ),

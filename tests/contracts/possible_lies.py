@@ -13,6 +13,8 @@ _POSSIBLE_BECAUSE: Final = {
     "only auth knows a person, and an account is known by its id": """
         Account.email Account.name Account.email_confirmed GetAccounts:Account.role SetAccountStatus:ChangedAccount.role
         ChangedAccount.email ChangedAccount.email_confirmed ChangedAccount.name ChangedAccount.position IssuedLink.email
+        FoundAccount.email FoundAccount.email_confirmed FoundAccount.name FoundAccount.role FoundAccount.suspended
+        FoundAccounts.accounts/shorter FoundAccounts.accounts/reversed
         """,
     "only auth knows its keys; a token signed with another one is refused": """
         PublicKeys.keys/shorter PublicKeys.keys/reversed PublicKey.kid PublicKey.pem

@@ -18,6 +18,9 @@ from nextbuy.contracts.auth import (
     Accounts,
     AuthClient,
     ChangedAccount,
+    FindAccounts,
+    FoundAccount,
+    FoundAccounts,
     GetAccounts,
     IssuedLinks,
     IssueLinks,
@@ -91,6 +94,9 @@ def of_admin(method: str, path: str, body: object = None) -> MakeAct:
                     call.account_id, "a@example.test", "Ada", Role.BUYER, position=7
                 ),
                 ApplyAccountStatus: lambda call: AccountStatusApplied(a_shop(seller_id=call.account_id)),
+                FindAccounts: lambda call: FoundAccounts(
+                    [FoundAccount(UUID(call.text), "a@example.test", "Ada", Role.BUYER)]
+                ),
                 CopyShop: Nothing(),
                 DecideSeller: lambda call: a_seller(call.decision, of=call.user_id),
                 DecideProduct: lambda call: a_product(call.decision, of=call.product_id),
@@ -245,6 +251,7 @@ ACTS: Final[dict[tuple[str, type[Call[Any]]], MakeAct]] = {
     ("admin", ApplyAccountStatus): of_admin("POST", f"suspend-account/{_ID}", {"reason": "spam"}),
     ("admin", DecideSeller): of_admin("POST", f"approve-seller/{_ID}"),
     ("admin", DecideProduct): of_admin("POST", f"reject-product/{_ID}", {"reason": "fake"}),
+    ("admin", FindAccounts): of_admin("GET", f"person/{_ID}"),
     ("admin", ListSellers): of_admin("GET", "get-pending-sellers"),
     ("admin", ListProducts): of_admin("GET", "get-pending-products"),
     ("notification", GetAccounts): mail,

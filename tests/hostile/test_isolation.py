@@ -131,6 +131,7 @@ BODIES: Final[dict[str, object]] = {
     "simulator POST pay/{payment_id}": {"card_number": "1"},
 }
 QUERIES: Final = {
+    "admin GET search": "q=bo",
     "seller GET get-shops": f"ids={new_id()}",
     "analytics GET best-sellers": "limit=50",
     "product GET get-products": f"ids={new_id()}",

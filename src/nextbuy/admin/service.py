@@ -9,15 +9,20 @@ from nextbuy.admin.drafts import ADMIN_EVENTS
 from nextbuy.admin.get_pending_products import get_pending_products
 from nextbuy.admin.get_pending_sellers import get_pending_sellers
 from nextbuy.admin.notifications import notifications
+from nextbuy.admin.person import person
 from nextbuy.admin.purge_notifications import purge_notifications
 from nextbuy.admin.read_all_notifications import read_all_notifications
 from nextbuy.admin.read_notification import read_notification
 from nextbuy.admin.reinstate_account import reinstate_account
+from nextbuy.admin.reinstate_seller import reinstate_seller
 from nextbuy.admin.reject_product import reject_product
 from nextbuy.admin.reject_seller import reject_seller
+from nextbuy.admin.search import search
+from nextbuy.admin.search_index import INDEXED_EVENTS
 from nextbuy.admin.suspend_account import suspend_account
 from nextbuy.admin.suspend_seller import suspend_seller
 from nextbuy.admin.unread_notifications import unread_notifications
+from nextbuy.admin.update_search_index import update_search_index
 from nextbuy.contracts.product import ProductCreated
 from nextbuy.contracts.values import Role
 from nextbuy.kit.service import Service, get, job, post, subscribe
@@ -32,11 +37,14 @@ SERVICE = Service(
         post("approve-seller/{user_id}", approve_seller, who=_ADMINS, if_match=True),
         post("reject-seller/{user_id}", reject_seller, who=_ADMINS, if_match=True),
         post("suspend-seller/{user_id}", suspend_seller, who=_ADMINS, if_match=True),
+        post("reinstate-seller/{user_id}", reinstate_seller, who=_ADMINS, if_match=True),
         get("get-pending-products", get_pending_products, who=_ADMINS),
         post("approve-product/{product_id}", approve_product, who=_ADMINS, if_match=True),
         post("reject-product/{product_id}", reject_product, who=_ADMINS, if_match=True),
         post("suspend-account/{user_id}", suspend_account, who=_ADMINS),
         post("reinstate-account/{user_id}", reinstate_account, who=_ADMINS),
+        get("search", search, who=_ADMINS),
+        get("person/{user_id}", person, who=_ADMINS),
         get("notifications", notifications, who=_ADMINS),
         get("unread-notifications", unread_notifications, who=_ADMINS),
         post("read-all-notifications", read_all_notifications, who=_ADMINS),
@@ -45,6 +53,7 @@ SERVICE = Service(
     subscriptions=[
         subscribe("create-notification", ADMIN_EVENTS, create_notification),
         subscribe("count-new-products", ProductCreated, count_new_products),
+        subscribe("update-search-index", INDEXED_EVENTS, update_search_index, from_start=True),
     ],
     jobs=[job("purge-notifications", purge_notifications, every=600.0)],
 )

@@ -10,6 +10,7 @@ from nextbuy.auth.convert_emails import convert_emails
 from nextbuy.auth.delete_address import delete_address
 from nextbuy.auth.deps import Deps
 from nextbuy.auth.end_session import end_session
+from nextbuy.auth.find_accounts import find_accounts
 from nextbuy.auth.get_accounts import get_accounts
 from nextbuy.auth.get_public_keys import get_public_keys
 from nextbuy.auth.issue_links import issue_links
@@ -38,6 +39,7 @@ from nextbuy.contracts.auth import (
     EmailChanged,
     EmailChangeRequested,
     EmailConfirmationRequested,
+    FindAccounts,
     GetAccounts,
     GetPublicKeys,
     IssueLinks,
@@ -81,6 +83,7 @@ SERVICE: Final = Service(
         answers(ValidateSeller, validate_seller),
         answers(ValidateAdmin, validate_admin),
         answers(GetAccounts, get_accounts),
+        answers(FindAccounts, find_accounts),
         answers(SetAccountStatus, set_account_status),
         answers(IssueLinks, issue_links),
         answers(ReadAuthEvents, read_events),

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
-from nextbuy.contracts.checks import require_distinct, require_each, require_equal, require_events
+from nextbuy.contracts.checks import require_distinct, require_each, require_equal, require_events, require_subset
 from nextbuy.contracts.message import Call, Check, Client, Event, EventsRead
 from nextbuy.contracts.values import (
     AccountId,
@@ -98,6 +98,28 @@ class GetAccounts(Call[Accounts], to="auth", name="get-accounts", callers=("noti
     """Return up to 100 accounts with their e-mail addresses."""
 
     account_ids: AccountIds
+
+
+MAX_FOUND: Final = 10
+"""Accounts that a search returns."""
+
+
+class FoundAccount(Account, frozen=True):
+    """An account as operators see it."""
+
+    suspended: bool = False
+
+
+class FoundAccounts(Struct, frozen=True):
+    """The accounts that match, by e-mail address; an account with exactly this address is the first."""
+
+    accounts: Annotated[list[FoundAccount], Meta(max_length=MAX_FOUND)]
+
+
+class FindAccounts(Call[FoundAccounts], to="auth", name="find-accounts", callers=("admin",), idempotent=True):
+    """Find up to 10 accounts: by id, or by the beginning of an e-mail address, of a name or of its last word."""
+
+    text: Annotated[str, Meta(min_length=1, max_length=254)]
 
 
 class ChangedAccount(Account, frozen=True):
@@ -274,6 +296,23 @@ class AuthClient(Client):
             require_each("accounts[{}].id", [account.id for account in reply.accounts], reply.missing, account_ids)
 
         return (await self._send(GetAccounts(account_ids=account_ids), check)).accounts
+
+    async def find_accounts(self, text: str) -> list[FoundAccount]:
+        """Return up to 10 accounts whose id is `text`, or whose e-mail address or name begins with it."""
+
+        def check(reply: FoundAccounts) -> None:
+            require_distinct("accounts[{}].id", (account.id for account in reply.accounts))
+
+        return (await self._send(FindAccounts(text=text), check)).accounts
+
+    async def find_account(self, account_id: UUID) -> FoundAccount | None:
+        """Return an account, or None if it does not exist."""
+
+        def check(reply: FoundAccounts) -> None:
+            require_subset("accounts[{}].id", (account.id for account in reply.accounts), [account_id])
+
+        accounts = (await self._send(FindAccounts(text=str(account_id)), check)).accounts
+        return accounts[0] if accounts else None
 
     async def issue_links(self, link_ids: list[UUID]) -> list[IssuedLink]:
         """Return a new token for each of up to 100 links that are still valid."""

@@ -22,6 +22,7 @@ CALLS: Final[tuple[type[Call[Any]], ...]] = (
     auth.ValidateSeller,
     auth.ValidateAdmin,
     auth.GetAccounts,
+    auth.FindAccounts,
     auth.SetAccountStatus,
     auth.IssueLinks,
     auth.ReadAuthEvents,

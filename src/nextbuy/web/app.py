@@ -38,8 +38,10 @@ from nextbuy.web.pages.links import (
 )
 from nextbuy.web.pages.mails import mail, mails
 from nextbuy.web.pages.notifications import notifications, open_notification, read_all_notifications
+from nextbuy.web.pages.operator_search import operator_search
 from nextbuy.web.pages.orders import order, orders
 from nextbuy.web.pages.payment import payment
+from nextbuy.web.pages.person import PERSON_ACTS, person
 from nextbuy.web.pages.product import product
 from nextbuy.web.pages.queue import DECISIONS, queue
 from nextbuy.web.pages.robots import robots
@@ -83,6 +85,8 @@ PAGES: Final[dict[str, Page]] = {
     "/confirm-email": confirm_email,
     "/admin": admin,
     "/admin/queue": queue,
+    "/admin/search": operator_search,
+    "/admin/person/{user_id:uuid}": person,
     "/dead-letters": dead_letters,
     "/mails": mails,
     "/mails/{mail_id}": mail,
@@ -109,6 +113,7 @@ FORMS: Final[dict[str, Page]] = {
     **CHANGES,
     "/admin/rebuild": rebuild_projection,
     **DECISIONS,
+    **PERSON_ACTS,
     **ACTS,
 }
 """The pages that a form posts to; each answers with a redirect, or with the form and what is wrong with it."""

@@ -1,0 +1,104 @@
+"""The SQL of the search index."""
+
+from collections.abc import Sequence
+from typing import Final
+from uuid import UUID
+
+from msgspec import Struct
+
+from nextbuy.admin.search_index import RENAMED, Entry
+from nextbuy.contracts.values import Timestamp
+from nextbuy.kit.storage.database import Executor, Transaction
+
+KINDS: Final = ("order", "payment", "product", "shop")
+MAX_PER_KIND: Final = 10
+"""Entries of each kind that a search returns."""
+
+_UPSERT: Final = """
+    WITH indexed AS (
+        INSERT INTO search_terms AS t (kind, id, term, position)
+        SELECT * FROM unnest($9::text[], $10::text[], $11::text[], $12::bigint[])
+        ON CONFLICT (kind, term, id) DO UPDATE SET position = excluded.position WHERE excluded.position > t.position
+    )
+    INSERT INTO search_entries AS e (kind, id, status, at, position, title, reason, person_id)
+    SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::bigint[], $6::text[], $7::text[],
+                         $8::uuid[])
+    ON CONFLICT (kind, id) DO UPDATE SET
+        status = CASE WHEN excluded.position > e.position THEN excluded.status ELSE e.status END,
+        title = CASE WHEN excluded.title <> '' AND (e.title = '' OR excluded.position > e.position)
+                     THEN excluded.title ELSE e.title END,
+        reason = CASE WHEN excluded.reason <> '' AND (e.reason = '' OR excluded.position > e.position)
+                      THEN excluded.reason ELSE e.reason END,
+        person_id = coalesce(excluded.person_id, e.person_id),
+        at = least(excluded.at, e.at),
+        position = greatest(excluded.position, e.position)
+"""
+_DELETE_EARLIER_TERMS: Final = """
+    DELETE FROM search_terms AS t USING search_entries AS e
+     WHERE (t.kind, t.id) IN (SELECT * FROM unnest($1::text[], $2::text[]))
+       AND e.kind = t.kind AND e.id = t.id AND t.position < e.position
+"""
+_ENTRY: Final = "e.kind, e.id, e.title, e.status, e.reason, e.person_id, e.at"
+_SEARCH: Final = f"""
+    SELECT {_ENTRY}
+      FROM unnest($1::text[]) WITH ORDINALITY AS k (kind, place)
+      CROSS JOIN LATERAL (
+          SELECT id, min(term) AS term FROM (
+              SELECT id, term FROM search_terms AS t
+               WHERE t.kind = k.kind AND t.term >= $2 COLLATE "C" AND t.term < ($2 || chr(1114111)) COLLATE "C"
+               ORDER BY t.term, t.id LIMIT $3
+          ) AS hits GROUP BY id
+      ) AS hit
+      JOIN search_entries AS e ON e.kind = k.kind AND e.id = hit.id
+     ORDER BY k.place, hit.term, e.at DESC
+"""  # noqa: S608  constant columns, as below
+_OF_PERSON: Final = f"""
+    SELECT {_ENTRY} FROM search_entries AS e
+     WHERE person_id = $1 AND kind = $2 ORDER BY at DESC, id DESC LIMIT $3
+"""  # noqa: S608
+
+
+class IndexedEntry(Struct, frozen=True, kw_only=True):
+    """An order, a payment, a product or a shop, as the search index describes it."""
+
+    kind: str
+    id: str
+    title: str
+    status: str
+    reason: str
+    person_id: UUID | None
+    at: Timestamp
+
+
+async def store_entries(tx: Transaction, entries: Sequence[Entry]) -> None:
+    """Store entries in the order of their keys; an event that arrives late completes an entry, and outdates nothing."""
+    terms = [(entry, term) for entry in entries for term in entry.terms]
+    await tx.execute(
+        _UPSERT,
+        [entry.kind for entry in entries],
+        [entry.id for entry in entries],
+        [entry.status for entry in entries],
+        [entry.at for entry in entries],
+        [entry.position for entry in entries],
+        [entry.title for entry in entries],
+        [entry.reason for entry in entries],
+        [entry.person_id for entry in entries],
+        [entry.kind for entry, _ in terms],
+        [entry.id for entry, _ in terms],
+        [term for _, term in terms],
+        [entry.position for entry, _ in terms],
+    )
+    renamed = [entry for entry in entries if entry.kind in RENAMED]
+    if renamed:
+        await tx.execute(_DELETE_EARLIER_TERMS, [entry.kind for entry in renamed], [entry.id for entry in renamed])
+
+
+async def search_entries(db: Executor, term: str) -> list[IndexedEntry]:
+    """Return the entries with a term that begins with `term`, up to `MAX_PER_KIND` of each kind."""
+    rows = await db.fetch(_SEARCH, list(KINDS), term, MAX_PER_KIND)
+    return [IndexedEntry(**row) for row in rows]
+
+
+async def entries_of_person(db: Executor, person_id: UUID, kind: str, limit: int) -> list[IndexedEntry]:
+    """Return the entries of one kind of a person, newest first."""
+    return [IndexedEntry(**row) for row in await db.fetch(_OF_PERSON, person_id, kind, limit)]
