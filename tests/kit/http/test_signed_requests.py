@@ -59,6 +59,15 @@ async def test_request_of_the_gateway_is_served(url: str, query: str) -> None:
     await transport.close()
 
 
+@pytest.mark.parametrize("name", ["cookie", "authorization", "idempotency-key"])
+async def test_bytes_beyond_ascii_in_a_signed_header_do_not_break_the_signature(url: str, name: str) -> None:
+    transport, headers = HttpTransport("sample", url), {CLIENT: "192.0.2.7", name: "a=\xe9\xff"}
+    sent = Request("GET", PATH, "", headers, sender=ServiceIdentity(SECRET, "gateway"))
+
+    assert (await transport.deliver(sent, 2)).status == 200
+    await transport.close()
+
+
 @pytest.mark.parametrize(
     "sender",
     [None, ServiceIdentity(b"the secret of another marketplace", "gateway"), ServiceIdentity(SECRET, "order")],

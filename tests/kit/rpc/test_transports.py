@@ -66,6 +66,16 @@ async def test_request_and_response_bytes_are_unchanged(carry: Carry) -> None:
     assert (request.headers["x-word"], request.body) == ("kept", b'{"a": "\xc3\xa9"}')
 
 
+@pytest.mark.parametrize("value", ["\xe9", "a=\xff; b=\x80", "\xc3\xa9", "\N{GRINNING FACE}"])
+async def test_header_value_is_unchanged(carry: Carry, value: str) -> None:
+    async def echo(request: Request) -> Response:
+        return Response(200, request.headers["x-word"].encode())
+
+    sent = Request("POST", "/callee/internal/echo", "", {"x-word": value})
+
+    assert (await (await carry(echo)).deliver(sent, 2)).body.decode() == value
+
+
 async def test_error_of_callee_is_response(carry: Carry) -> None:
     async def refuse(_request: Request) -> Response:
         return Response(409, b"{}", "application/problem+json")

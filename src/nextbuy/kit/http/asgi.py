@@ -57,10 +57,14 @@ class HeadersTooLarge(AppError):
 
 
 def headers_of(raw: RawHeaders) -> dict[str, str]:
-    """Return headers by lower-case name; repeated ones are joined as in RFC 9110 (cookies: RFC 6265)."""
+    """Return the headers of another process by lower-case name.
+
+    Repeated ones are joined as in RFC 9110 (cookies: RFC 6265). Values are UTF-8, as `HttpTransport` sends them: in
+    another encoding, the text of a client's header would not fit its signature.
+    """
     headers: dict[str, str] = {}
     for name_bytes, value_bytes in raw:
-        name, value = name_bytes.decode("latin-1").lower(), value_bytes.decode("latin-1")
+        name, value = name_bytes.decode("latin-1").lower(), value_bytes.decode(errors="replace")
         if name in headers:
             separator = "; " if name == "cookie" else ", "
             value = f"{headers[name]}{separator}{value}"
