@@ -74,7 +74,8 @@ class Api:
         return _decode(await self._exchange(method, path, "", encode(body), headers), reply)
 
     async def _exchange(self, method: str, path: str, query: str, body: bytes, headers: Mapping[str, str]) -> Response:
-        if not self.cookies.get(ACCESS_COOKIE):
+        # A new session also has a new CSRF token, without which the API refuses changes.
+        if not self.cookies.get(ACCESS_COOKIE) or (method not in READS and not self.cookies.get(CSRF_COOKIE)):
             await self._renewed()
         try:
             return await self._send_once(method, path, query, body, headers)

@@ -9,14 +9,14 @@ from typing import Final
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from nextbuy.contracts.errors import AppError, BadRequest, InternalError, MethodNotAllowed, NotFound, Unauthenticated
 from nextbuy.kit.config import Settings
 from nextbuy.kit.http.asgi import encode_json
 from nextbuy.kit.http.cross_site import refuse_cross_site
-from nextbuy.kit.wire import PROBLEM, REQUEST_ID, Handler
+from nextbuy.kit.wire import PROBLEM, READS, REQUEST_ID, Handler
 from nextbuy.web.asgi import handler_of
 from nextbuy.web.assets import PREFIX, TYPES, Asset
 from nextbuy.web.pages.account import CHANGES, account
@@ -117,6 +117,8 @@ FORMS: Final[dict[str, Page]] = {
     **ACTS,
 }
 """The pages that a form posts to; each answers with a redirect, or with the form and what is wrong with it."""
+_PAGE_OF_FORM: Final = {"/sign-up": "/sign-in", "/sign-out": "/", "/check-out": "/basket"}
+"""The pages of forms that do not post to a path below their page."""
 
 OPEN_FORMS: Final = frozenset({"/sign-in", "/sign-up", "/forgot-password", "/reset-password", "/confirm-email"})
 """The forms that work for anyone, whatever account their page shows: they say themselves which account is meant."""
@@ -161,6 +163,11 @@ async def _visit(site: Site, send: Handler, page: Page, request: Request) -> Res
 async def _no_page(visit: Visiting, request: Request, error: Exception) -> Response:
     """Answer for a path or a method that no page has."""
     if isinstance(error, HTTPException) and error.status_code == MethodNotAllowed.status:
+        if request.method in READS:
+            # A form that was refused has this address; a visitor may reload it, or sign in and return to it.
+            path, query = request.scope["path"], request.scope["query_string"].decode("latin-1")
+            page = _PAGE_OF_FORM.get(path) or path.rpartition("/")[0]
+            return RedirectResponse(f"{page}?{query}" if query else page, 303)
         # Usually a program with a misspelt path of the API, so it gets a problem document.
         refusal = MethodNotAllowed("This page does not take this method. The API is under /<service>/api/; see /docs.")
         body = encode_json(refusal.problem(request.headers.get(REQUEST_ID, "")))

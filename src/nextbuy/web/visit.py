@@ -12,7 +12,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Match
 
 from nextbuy.contracts.auth import Account
-from nextbuy.contracts.errors import Conflict, Unauthenticated
+from nextbuy.contracts.errors import AppError, Conflict, Forbidden, Unauthenticated
 from nextbuy.contracts.values import Role
 from nextbuy.kit.http.tokens import BASKET_COOKIE
 from nextbuy.kit.wire import Handler
@@ -35,6 +35,8 @@ AccountChanged: Final = Conflict.of(
 _FORM: Final = re.compile(r'<form [^>]*method="post"[^>]*>')
 _PRIVATE: Final = "private, no-cache"
 _MAX_FIELDS: Final = 200
+_MAX_NEXT: Final = 2_000
+"""Characters of a percent-encoded path to return to; a much longer one makes a URL that is refused."""
 
 
 class Me(Struct):
@@ -71,6 +73,8 @@ class Visit:
         self.api = Api(send, request.scope[WIRE_REQUEST])
         self.units: int | None = None
         """Units in the basket, for the layout; a page that has read the basket sets it."""
+        self._no_account: AppError = Unauthenticated()
+        """The reason for which no account is signed in."""
         self._account: asyncio.Task[Account | None] = asyncio.create_task(self._load_account())
 
     @property
@@ -79,7 +83,7 @@ class Visit:
         if self.request.method != "POST":
             query = self.request.url.query
             return f"{self.request.url.path}?{query}" if query else self.request.url.path
-        path = urlsplit(self.request.headers.get("referer", "")).path or "/"
+        path = _path(self.request.headers.get("referer", "")) or "/"
         # A page that shows what is wrong with its form has the path of the form, below that of the page.
         while not self._is_page(path):
             path = path.rpartition("/")[0] or "/"
@@ -90,10 +94,10 @@ class Visit:
         return await asyncio.shield(self._account)
 
     async def require_account(self) -> Account:
-        """Return the account that is signed in; raises Unauthenticated if none is."""
+        """Return the account that is signed in; raises Unauthenticated if none is, Forbidden if it is suspended."""
         account = await self.account()
         if account is None:
-            raise Unauthenticated
+            raise self._no_account
         return account
 
     async def require_shown_account(self) -> None:
@@ -128,7 +132,8 @@ class Visit:
 
     def sign_in(self) -> Response:
         """Send the browser to the sign-in page, and back here afterwards; from a form, back to its page."""
-        return self.redirect(f"/sign-in?next={quote(self.here, safe='')}")
+        wanted = quote(self.here, safe="")
+        return self.redirect(f"/sign-in?next={wanted}" if len(wanted) <= _MAX_NEXT else "/sign-in")
 
     def close(self, response: Response) -> None:
         """Pass the cookies that the API has set on to the browser."""
@@ -148,6 +153,11 @@ class Visit:
             return (await self.api.get("/auth/api/me", Me)).user
         except Unauthenticated:
             return None
+        except Forbidden as error:
+            # The account is suspended, which has ended its sessions: other pages and the sign-out work without it.
+            self._no_account = error
+            self.api.cookies.end_session()
+            return None
 
     async def _unread(self, account: Account | None) -> int:
         if account is None:
@@ -165,6 +175,14 @@ class Visit:
             return 0
         found = await secondary(self.api.get("/order/api/basket", _Basket))
         return 0 if found is None else sum(line.quantity for line in found.lines)
+
+
+def _path(url: str) -> str:
+    """Return the path of a URL that a client sent, "" for an invalid one."""
+    try:
+        return urlsplit(url).path
+    except ValueError:
+        return ""
 
 
 def local_path(path: str, default: str) -> str:

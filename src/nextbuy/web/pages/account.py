@@ -67,7 +67,10 @@ async def account(visit: Visit) -> Response:
 
 async def _change(name: str, visit: Visit) -> Response:
     """Do what a form says, and return to the page."""
-    await visit.require_account()
+    user = await visit.require_account()
+    if name == "confirm" and user.email_confirmed:
+        # It was confirmed in another tab; no link is sent.
+        return visit.redirect("/account#email")
     act, form = _ACTS[name], await visit.form()
     body = {field: form.get(field, "") for field in act.fields}
     body = {field: text if field in _SECRET else text.strip() for field, text in body.items()}
