@@ -27,7 +27,7 @@ _POSSIBLE_BECAUSE: Final = {
         """,
     "only product knows its products, and the question names no more than an id or a status": """
         Product.slug Product.title Product.description Product.category Product.stock Product.shop_id Product.picture
-        Product.created_at Product.shop_name Product.shop_slug Product.tags[]
+        Product.created_at Product.on_sale Product.archived Product.shop_name Product.shop_slug Product.tags[]
         Product.tags/shorter Product.tags/reversed Product.tags/duplicated-item ListProducts:Product.id
         QuotedLine.title QuotedLine.shop_id Price.amount ProductOffer.shop_id ProductOffer.shop_name
         ProductOffer.shop_slug ProductOffer.slug ProductOffer.title ProductOffer.stock ProductOffer.picture

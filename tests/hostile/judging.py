@@ -21,6 +21,7 @@ _STATUSES: Final = {
     404: "Not found",
     405: "Method not allowed",
     409: "Conflict",
+    410: "Gone",
     412: "Precondition failed",
     413: "Body too large",
     414: "URL too long",

@@ -258,6 +258,8 @@ def _sample(schema: Schema, components: dict[str, Schema]) -> Any:  # noqa: ANN4
             return [_sample(schema["items"], components)]
         case "integer":
             return schema.get("minimum", 1)
+        case "boolean":
+            return True
         case "string":
             if schema.get("format") == "uuid":
                 return str(new_id())

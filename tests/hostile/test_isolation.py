@@ -46,6 +46,12 @@ _OF_AN_ORDER: Final = {
 """The buyer, the seller of the shop, and admins may see an order."""
 OWNED: Final[dict[str, dict[str, int]]] = {
     "product PUT update-product/{product_id}": {"seller": 200, "other_seller": 404, "pending_seller": 404},
+    **{
+        f"product POST {act}-product/{{product_id}}": {"seller": status, "other_seller": 404, "pending_seller": 404}
+        for act, status in (("archive", 200), ("restore", 200), ("duplicate", 201))
+    },
+    # A product that was never approved.
+    "product GET get-archived-product/{key}": dict.fromkeys(ROLES, 404),
     "order GET payment-session/{session_id}": {
         "buyer": 200,
         "other_buyer": 404,

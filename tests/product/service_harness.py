@@ -40,7 +40,7 @@ def decoded(body: bytes) -> Json:
 
 def shown(product: Product, *, to_owner: bool = False) -> ShownProduct:
     """Return a product as get-product shows it to anybody, or to its owner."""
-    return shown_product(product, moderation=to_owner).product
+    return shown_product(product, to_owner=to_owner).product
 
 
 class ServiceHarness:

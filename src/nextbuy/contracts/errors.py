@@ -9,6 +9,7 @@
     ├── NotFound                  404     not-found                no
     ├── MethodNotAllowed          405     method-not-allowed       no
     ├── Conflict                  409     conflict                 no: the answer is final
+    ├── Gone                      410     gone                     no
     ├── PreconditionFailed        412     precondition-failed      no: the state is another one
     ├── TooLarge                  413     body-too-large           no
     ├── WrongMediaType            415     unsupported-media-type   no
@@ -150,6 +151,12 @@ class Conflict(AppError):
     status, title, slug = 409, "Conflict", "conflict"
 
 
+class Gone(AppError):
+    """No longer available. The same address may answer again later."""
+
+    status, title, slug = 410, "Gone", "gone"
+
+
 class PreconditionFailed(AppError):
     """The condition of If-Match does not hold. Read the current version, then try again."""
 
@@ -242,6 +249,7 @@ KINDS: Final[tuple[type[AppError], ...]] = (
     NotFound,
     MethodNotAllowed,
     Conflict,
+    Gone,
     PreconditionFailed,
     TooLarge,
     WrongMediaType,

@@ -58,6 +58,7 @@ MAX_FINDINGS: Final = 500
 RuleName = Annotated[str, Meta(max_length=100)]
 FieldName = Annotated[str, Meta(max_length=100)]
 Score = Annotated[int, Meta(ge=0, le=100, description="The moderation score, 0 to 100; lower is worse.", examples=[40])]
+OnSale = Annotated[bool, Meta(description="Whether its seller offers it; an archived product is not on sale.")]
 
 
 class Finding(Struct, frozen=True):
@@ -102,6 +103,8 @@ class Product(PublicProduct, frozen=True, kw_only=True):
     """A product as its seller and admins see it, with the verdict of moderation."""
 
     moderation: Moderation
+    on_sale: OnSale = True
+    archived: Annotated[bool, Meta(description="Whether its seller has archived it.")] = False
 
 
 class Line(Struct, frozen=True):
@@ -230,21 +233,21 @@ class _ProductEvent(Event):
     status: Annotated[Decision, Meta(description="The new status; only an active product is sold.")]
 
 
-class ProductCreated(_ProductEvent, topic="product.created", key="product_id"):
+class ProductCreated(_ProductEvent, topic="product.created", key="product_id", schema_version=2):
     """A seller has listed a product; `status` is the decision of automatic moderation."""
 
     shop_name: ShopName
     category: Annotated[CategoryName, Meta(description="The product's category.")]
     price: Annotated[Money, Meta(description="The price of one unit.")]
     score: Score
+    on_sale: OnSale = True
 
 
-class ProductUpdated(_ProductEvent, topic="product.updated", key="product_id"):
+class ProductUpdated(_ProductEvent, topic="product.updated", key="product_id", schema_version=2):
     """A seller has changed a product."""
 
-    fields: Annotated[
-        list[FieldName], Meta(max_length=50, description="The names of the changed fields.", examples=[["price"]])
-    ]
+    fields: Annotated[list[FieldName], Meta(max_length=50, description="The changed fields.", examples=[["price"]])]
+    on_sale: OnSale = True
 
 
 class ProductPending(_ProductEvent, topic="product.pending", key="product_id"):

@@ -1,7 +1,8 @@
 """GET /product/api/get-product/{key}: one product, by its id or slug.
 
-Buyers see active products of approved shops. The seller and admins see a product in any status, once auth has confirmed
-that their login session is active. The usual reply is encoded in the product cache and needs no database and no call.
+Buyers see active products of approved shops, if they are on sale; what its seller has archived is gone (410). The
+seller and admins see a product in any status, once auth has confirmed that their login session is active. The usual
+reply is encoded in the product cache and needs no database and no call.
 """
 
 from functools import partial
@@ -16,9 +17,9 @@ from nextbuy.kit.storage.database import Database
 from nextbuy.kit.wire import Encoded, encode
 from nextbuy.product.access import may_see_hidden
 from nextbuy.product.deps import Deps
-from nextbuy.product.model import ProductNotFound, ProductShown, shown_product
+from nextbuy.product.model import ProductArchived, ProductNotFound, ProductShown, shown_product
 from nextbuy.product.product_cache import CachedProduct, cached_product
-from nextbuy.product.store.products import read
+from nextbuy.product.store.products import read, read_archived
 
 
 class GetProduct(Struct, frozen=True):
@@ -32,6 +33,7 @@ async def get_product(deps: Deps, caller: Caller, request: GetProduct) -> Encode
 
     Raises:
         ProductNotFound: it does not exist, or the caller may not see it.
+        ProductArchived: its seller has archived it.
     """
     cached = deps.cache.get(request.key)
     if cached is None:
@@ -44,17 +46,19 @@ async def get_product(deps: Deps, caller: Caller, request: GetProduct) -> Encode
         or identity.role is Role.BUYER
         or (identity.role is Role.SELLER and cached is not None and cached.seller_id != identity.account_id)
     ):
-        if cached is None:
-            raise ProductNotFound
-        return cached.reply
+        return await _public_reply(deps, request.key, cached)
     owned = await read(deps.database, parse_uuid(request.key) or request.key, public=False)
-    if owned is None or (identity.role is Role.SELLER and owned.seller_id != identity.account_id):
-        raise ProductNotFound
-    if not await may_see_hidden(deps, caller, owned.seller_id):
-        if cached is None:
-            raise ProductNotFound
+    if owned is None or not await may_see_hidden(deps, caller, owned.seller_id):
+        return await _public_reply(deps, request.key, cached)
+    return Encoded(encode(shown_product(owned.product, to_owner=True)), owned.product.etag)
+
+
+async def _public_reply(deps: Deps, key: str, cached: CachedProduct | None) -> Encoded[ProductShown]:
+    if cached is not None:
         return cached.reply
-    return Encoded(encode(shown_product(owned.product, moderation=True)), owned.product.etag)
+    if await read_archived(deps.database, parse_uuid(key) or key) is None:
+        raise ProductNotFound
+    raise ProductArchived
 
 
 async def _read_public(database: Database, key: UUID | str) -> CachedProduct | None:

@@ -3,22 +3,22 @@
 import re
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import replace
 
-from nextbuy.contracts.errors import Conflict, Forbidden, NotFound, Unprocessable
+from nextbuy.contracts.errors import Conflict, Forbidden, Gone, NotFound, Unprocessable
 from nextbuy.contracts.message import Event
 from nextbuy.contracts.product import (
-    Decision,
     Finding,
     Line,
     Moderation,
     Product,
     ProductPending,
     ProductRejected,
+    ProductUpdated,
     PublicProduct,
     QuotedLine,
     merge_lines,
@@ -55,11 +55,19 @@ StockTwice: Final = Unprocessable.of(
 )
 StockOutOfRange: Final = Conflict.of("stock-out-of-range", "The stock would be below 0 or too high. Change it by less.")
 ProductNotFound: Final = NotFound.of("product-not-found", "Product not found, or not for sale.")
+ProductArchived: Final = Gone.of("product-archived", "This product is no longer for sale. Look at its shop for others.")
+RestoreFirst: Final = Conflict.of("restore-first", "This product is archived. Restore it before you put it on sale.")
 SessionClosed: Final = Conflict.of("session-closed", "This checkout has expired. Start a new one.")
 InvalidPriceRange: Final = Unprocessable.of(
     "price-range-invalid", "The lowest price is above the highest. Swap price_min and price_max."
 )
 InvalidIds: Final = Unprocessable.of("invalid-ids", "Invalid ids. Send product ids, separated by commas.")
+
+
+class ProductRef(Struct, frozen=True):
+    """A request that names only a product."""
+
+    product_id: UUID
 
 
 class ProductReply(Tagged, frozen=True):
@@ -74,9 +82,11 @@ class ProductReply(Tagged, frozen=True):
 
 
 class ShownProduct(PublicProduct, frozen=True, kw_only=True):
-    """A product, with the verdict of moderation if its seller or an admin asks."""
+    """A product; with the verdict of moderation, and whether it is on sale, if its seller or an admin asks."""
 
     moderation: Moderation | UnsetType = UNSET
+    on_sale: bool | UnsetType = UNSET
+    archived: bool | UnsetType = UNSET
 
 
 class ProductShown(Tagged, frozen=True):
@@ -105,10 +115,10 @@ class Offer(StockLevel, frozen=True):
     price: Price
 
 
-def shown_product(product: Product, *, moderation: bool) -> ProductShown:
-    """Return a reply with a product, with or without the verdict of moderation."""
-    fields = {name: getattr(product, name) for name in PublicProduct.__struct_fields__}
-    return ProductShown(ShownProduct(**fields, moderation=product.moderation if moderation else UNSET))
+def shown_product(product: Product, *, to_owner: bool) -> ProductShown:
+    """Return a reply with a product, as its seller and admins see it or as anybody does."""
+    shown = Product if to_owner else PublicProduct
+    return ProductShown(ShownProduct(**{name: getattr(product, name) for name in shown.__struct_fields__}))
 
 
 class Filters(Struct, frozen=True, kw_only=True):
@@ -132,11 +142,15 @@ class Filters(Struct, frozen=True, kw_only=True):
         return category, self.shop_id, self.price_min, self.price_max, self.in_stock
 
 
+OwnStatus = Literal["active", "pending", "rejected", "off-sale", "archived"]
+"""The status of a product in the list of its seller: the decision of moderation holds for those on sale only."""
+
+
 class OwnFilters(Struct, frozen=True, kw_only=True):
     """The filters of a seller's own products: a part of the title ("" for any), a status, and the highest stock."""
 
     title: str
-    status: Decision | None
+    status: OwnStatus | None
     stock_max: int
 
 
@@ -322,8 +336,21 @@ def admin_reason(moderation: Moderation) -> str:
     return next((reason.excerpt for reason in moderation.reasons if reason.rule in (ADMIN_RULE, REJECTED_RULE)), "")
 
 
+def updated_event(product: Product, seller_id: UUID, changed: list[str]) -> ProductUpdated:
+    """Return the event of a seller's changes of a product, with the names of the changed fields."""
+    return ProductUpdated(
+        product_id=product.id,
+        shop_id=product.shop_id,
+        seller_id=seller_id,
+        title=product.title,
+        status=product.status,
+        on_sale=product.on_sale,
+        fields=changed,
+    )
+
+
 def moderation_events(product: Product, seller_id: UUID) -> list[Event]:
-    """Return the event of a verdict by automatic moderation; an active product has none."""
+    """Return the event of a verdict by automatic moderation on a product on sale; an active product has none."""
     moderation = product.moderation
     if product.status == "pending":
         return [

@@ -69,7 +69,7 @@ def cached_product(owned: OwnedProduct) -> CachedProduct:
         slug=product.slug,
         shop_id=product.shop_id,
         seller_id=owned.seller_id,
-        reply=Encoded(encode(shown_product(product, moderation=False)), product.etag),
+        reply=Encoded(encode(shown_product(product, to_owner=False)), product.etag),
     )
 
 

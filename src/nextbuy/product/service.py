@@ -25,16 +25,19 @@ from nextbuy.contracts.seller import SHOP_EVENTS
 from nextbuy.contracts.values import Role
 from nextbuy.kit.events.event_log import read_events
 from nextbuy.kit.service import RawContent, Service, answers, get, job, post, put, subscribe
+from nextbuy.product.archive_product import archive_product
 from nextbuy.product.copy_shop import copy_shop
 from nextbuy.product.copy_shops import copy_shops
 from nextbuy.product.count_activity import count_activity
 from nextbuy.product.create_product import create_product
 from nextbuy.product.decide_product import decide_product
 from nextbuy.product.deps import Deps
+from nextbuy.product.duplicate_product import duplicate_product
 from nextbuy.product.fill_shop_slugs import fill_shop_slugs
 from nextbuy.product.flush_activity import flush_activity
 from nextbuy.product.get_activity import get_activity
 from nextbuy.product.get_all_products import get_all_products
+from nextbuy.product.get_archived_product import get_archived_product
 from nextbuy.product.get_categories import get_categories
 from nextbuy.product.get_offers import get_offers
 from nextbuy.product.get_product import get_product
@@ -46,6 +49,7 @@ from nextbuy.product.poll_changes import poll_changes
 from nextbuy.product.release_expired import release_expired
 from nextbuy.product.release_stock import release_stock
 from nextbuy.product.report_activity import report_activity
+from nextbuy.product.restore_product import restore_product
 from nextbuy.product.search_products import search_products
 from nextbuy.product.show_picture import show_picture
 from nextbuy.product.update_product import update_product
@@ -58,7 +62,11 @@ SERVICE: Final = Service(
     routes=[
         post("create-product", create_product, who=[Role.SELLER], status=201),
         put("update-product/{product_id}", update_product, who=[Role.SELLER], if_match=True),
+        post("archive-product/{product_id}", archive_product, who=[Role.SELLER]),
+        post("restore-product/{product_id}", restore_product, who=[Role.SELLER]),
+        post("duplicate-product/{product_id}", duplicate_product, who=[Role.SELLER], status=201),
         get("get-product/{key}", get_product),
+        get("get-archived-product/{key}", get_archived_product),
         get("get-activity/{product_id}", get_activity),
         get("get-products", get_products),
         get("get-all-products", get_all_products),

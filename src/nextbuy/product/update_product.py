@@ -1,9 +1,10 @@
 """PUT /product/api/update-product/{product_id}: change a product, and moderate it again if its text or price changed.
 
 `stock` sets the units that can still be bought, and `stock_change` adds to them. Held units are not affected; the reply
-has their number, because they come back to the stock if they are not paid. Omitted fields keep their values, and a
-request that changes nothing writes and publishes nothing. With If-Match, no change that the seller has not read is
-overwritten (`versions.py`).
+has their number, because they come back to the stock if they are not paid. `on_sale` takes the product off sale and
+puts it back; admins review a product off sale once it is back. Omitted fields keep their values, and a request that
+changes nothing writes and publishes nothing. With If-Match, no change that the seller has not read is overwritten
+(`versions.py`).
 """
 
 from typing import Annotated, Any, Final
@@ -12,8 +13,7 @@ from uuid import UUID
 from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import replace
 
-from nextbuy.contracts.message import Event
-from nextbuy.contracts.product import Moderation, Product, ProductUpdated
+from nextbuy.contracts.product import Moderation, Product
 from nextbuy.contracts.product_version import versions_of
 from nextbuy.contracts.values import MAX_STOCK, Category, LongText, Price, Stock, Tag, Title
 from nextbuy.kit.events.outbox import publish
@@ -21,8 +21,8 @@ from nextbuy.kit.http.caller import Caller
 from nextbuy.product import moderation
 from nextbuy.product.deps import Deps
 from nextbuy.product.model import (
-    ProductNotFound,
     ProductReply,
+    RestoreFirst,
     StockTwice,
     admin_reason,
     changed_stock,
@@ -32,12 +32,15 @@ from nextbuy.product.model import (
     shop_state,
     tidy,
     tidy_tags,
+    updated_event,
 )
-from nextbuy.product.store.products import LockedProduct, lock, update
+from nextbuy.product.own_products import lock_own
+from nextbuy.product.store.products import LockedProduct, update
 from nextbuy.product.store.shops import upsert_shops
 from nextbuy.product.versions import CONTENT, require_seen
 
-_FIELDS: Final = ("title", "description", "category", "price", "stock", "tags")
+_FIELDS: Final = ("title", "description", "category", "price", "stock", "tags", "on_sale")
+_UNREVIEWED: Final = frozenset({"stock", "on_sale"})
 StockChange = Annotated[
     int, Meta(ge=-MAX_STOCK, le=MAX_STOCK, description="Units to add to the stock, or to take from it.", examples=[-3])
 ]
@@ -54,6 +57,9 @@ class UpdateProduct(Struct, frozen=True, kw_only=True):
     stock: Stock | UnsetType = UNSET
     stock_change: StockChange | UnsetType = UNSET
     tags: Annotated[list[Tag], Meta(max_length=20)] | UnsetType = UNSET
+    on_sale: Annotated[bool, Meta(description="False takes the product off sale, true puts it back.")] | UnsetType = (
+        UNSET
+    )
 
 
 class ProductChanged(ProductReply, frozen=True):
@@ -73,7 +79,8 @@ async def update_product(deps: Deps, caller: Caller, request: UpdateProduct) -> 
         NotFound: the product does not exist, or belongs to another seller.
         Forbidden: the shop was rejected or suspended.
         PreconditionFailed: the product has changed since (`stale`).
-        Conflict: `stock_change` takes more than there is, or adds too much (`stock-out-of-range`).
+        Conflict: `stock_change` takes more than there is, or adds too much (`stock-out-of-range`); or an archived
+            product is put on sale (`restore-first`).
     """
     seen = versions_of(caller.if_match())
     if request.stock is not UNSET and request.stock_change is not UNSET:
@@ -84,24 +91,26 @@ async def update_product(deps: Deps, caller: Caller, request: UpdateProduct) -> 
 
     async with deps.database.transaction() as tx:
         await upsert_shops(tx, [shop_state(shop)])
-        before = await lock(tx, request.product_id)
-        if before is None or before.seller_id != account.id:
-            raise ProductNotFound
+        before = await lock_own(tx, request.product_id, account.id)
+        if request.on_sale is True and before.product.archived:
+            raise RestoreFirst(field="on_sale")
         require_seen(seen, before.versions, before.product, sets_stock=request.stock is not UNSET)
         after = replace(before.product, **_requested_fields(request))
         if request.stock_change is not UNSET:
             after = replace(after, stock=changed_stock(before.product, request.stock_change))
         changed = [name for name in _FIELDS if getattr(after, name) != getattr(before.product, name)]
         if changed:
-            verdict = _review(before, after) if changed != ["stock"] else None
+            verdict = None if _UNREVIEWED.issuperset(changed) else _review(before, after)
             if verdict is not None:
                 deps.journal.step("product", "auto-moderation", verdict.decision)
                 after = replace(after, status=verdict.decision, moderation=verdict)
             after = await update(tx, after, before.versions.after_change(_content_changes(before.product, after)))
-            events: list[Event] = [_updated_event(after, account.id, changed)]
-            if verdict is not None and (verdict, after.status) != (before.product.moderation, before.product.status):
-                events += moderation_events(after, account.id)
-            await publish(tx, *events)
+            is_news = "on_sale" in changed or (after.moderation, after.status) != (
+                before.product.moderation,
+                before.product.status,
+            )
+            events = moderation_events(after, account.id) if is_news and after.on_sale else []
+            await publish(tx, updated_event(after, account.id, changed), *events)
         reply = ProductChanged(after, before.held)
         await caller.store_response(tx, reply)
     deps.cache.invalidate([after.id])
@@ -133,14 +142,3 @@ def _review(before: LockedProduct, after: Product) -> Moderation | None:
 
 def _listing(product: Product, price_amount: int) -> moderation.Listing:
     return moderation.Listing(product.title, product.description, product.category, tuple(product.tags), price_amount)
-
-
-def _updated_event(after: Product, seller_id: UUID, changed: list[str]) -> ProductUpdated:
-    return ProductUpdated(
-        product_id=after.id,
-        shop_id=after.shop_id,
-        seller_id=seller_id,
-        title=after.title,
-        status=after.status,
-        fields=changed,
-    )

@@ -38,7 +38,8 @@ SELECT {COLUMNS} FROM {OF_SHOPS}
 _BY_SELLER: Final = f"""
 SELECT * FROM (
     SELECT {COLUMNS}, row_number() OVER (ORDER BY p.created_at DESC, p.id DESC) AS number,
-           strpos(lower(p.title), lower($5)) > 0 AND p.stock <= $7 AND ($6::text IS NULL OR p.status = $6) AS passes
+           strpos(lower(p.title), lower($5)) > 0 AND p.stock <= $7
+           AND CASE WHEN $6::text IS NULL THEN p.status <> 'archived' ELSE p.status = $6 END AS passes
       FROM {OF_SHOPS}
      WHERE p.seller_id = $1 AND ($3::timestamptz IS NULL OR (p.created_at, p.id) < ($3, $4::uuid))
      ORDER BY p.created_at DESC, p.id DESC LIMIT {MAX_SCANNED}

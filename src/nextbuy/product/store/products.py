@@ -1,24 +1,24 @@
 """The SQL of single products: insert, read, lock and change."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from nextbuy.contracts.product import Moderation, Product
 from nextbuy.contracts.product_offers import ProductOffer
 from nextbuy.contracts.product_version import ProductVersion
-from nextbuy.contracts.values import Price
+from nextbuy.contracts.values import CategoryName, Price, ProductTitle, ShopName, ShopSlug
 from nextbuy.kit.storage.database import Executor, Row, Transaction, from_row
 from nextbuy.product.model import Offer, picture_path
 from nextbuy.product.versions import Versions
 
 COLUMNS: Final = (
     "p.id, p.slug, p.title, p.description, p.category, p.price_amount, p.currency, p.stock, p.tags, p.status,"
-    " p.shop_id, p.moderation, p.created_at, p.seller_id, p.held, p.sold,"
+    " p.decision, p.shop_id, p.moderation, p.created_at, p.seller_id, p.held, p.sold,"
     " p.content_version, p.xmin,"
     " s.name AS shop_name, coalesce(s.slug, s.shop_id::text) AS shop_slug"
 )
@@ -30,12 +30,16 @@ SEARCH_VECTOR: Final = (
     " || setweight(to_tsvector('english', {description}), 'C')"
 )
 
+_OFF_SALE: Final = "off-sale"
+_ARCHIVED_STATUS: Final = "archived"
+_WITHDRAWN: Final = frozenset({_OFF_SALE, _ARCHIVED_STATUS})
+"""The stored statuses of products that their seller does not offer; the decision of moderation is beside them."""
 _VERSION: Final = "content_version, xmin"
 
 _INSERT: Final = f"""
 INSERT INTO products (id, shop_id, seller_id, slug, title, description, category, price_amount, currency, stock, tags,
-                      status, moderation, accepted_amount, search)
-VALUES ($1, $2, $3, $4, $5::text, $6::text, $7::text, $8, $9, $10, $11::text[], $12, $13, $8,
+                      status, decision, moderation, accepted_amount, search)
+VALUES ($1, $2, $3, $4, $5::text, $6::text, $7::text, $8, $9, $10, $11::text[], $12, $13, $14, $8,
         {SEARCH_VECTOR.format(title="$5::text", tags="$11::text[]", category="$7::text", description="$6::text")})
 ON CONFLICT (slug) DO NOTHING
 RETURNING created_at, {_VERSION}
@@ -43,18 +47,19 @@ RETURNING created_at, {_VERSION}
 _UPDATE: Final = f"""
 UPDATE products
    SET title = $2::text, description = $3::text, category = $4::text, price_amount = $5, currency = $6, stock = $7,
-       tags = $8::text[], status = $9, moderation = $10, changed_in = pg_current_xact_id(),
-       content_version = $11, field_versions = $12,
-       decided_by = CASE WHEN content_version = $11 THEN decided_by END,
+       tags = $8::text[], status = $9, decision = $10, moderation = $11, changed_in = pg_current_xact_id(),
+       content_version = $12, field_versions = $13,
+       decided_by = CASE WHEN content_version = $12 THEN decided_by END,
        search = {SEARCH_VECTOR.format(title="$2::text", tags="$8::text[]", category="$4::text", description="$3::text")}
  WHERE id = $1
 RETURNING {_VERSION}
 """  # noqa: S608  made of constants
 _DECIDE: Final = f"""
 UPDATE products
-   SET status = $2, moderation = $3, decided_by = $4, rejected_by = CASE WHEN $2 = 'rejected' THEN $4::uuid END,
-       content_version = $5, field_versions = $6,
-       accepted_amount = CASE WHEN $2 = 'active' THEN price_amount ELSE accepted_amount END,
+   SET status = $2::text, decision = $3::text, moderation = $4, decided_by = $5, content_version = $6,
+       field_versions = $7,
+       rejected_by = CASE WHEN coalesce($3, $2) = 'rejected' THEN $5::uuid END,
+       accepted_amount = CASE WHEN coalesce($3, $2) = 'active' THEN price_amount ELSE accepted_amount END,
        changed_in = pg_current_xact_id()
  WHERE id = $1
 RETURNING {_VERSION}
@@ -69,6 +74,9 @@ SELECT p.id, p.shop_id, p.slug, p.title, p.category, p.price_amount, p.currency,
 """  # noqa: S608
 _PUBLIC: Final = f"SELECT {COLUMNS} FROM {FOR_SALE} WHERE p."  # noqa: S608
 _PUBLIC_BY_IDS: Final = f"{_PUBLIC}id = ANY($1)"
+_ARCHIVED: Final = f"""
+SELECT p.id, p.title, p.category, s.name AS shop_name, coalesce(s.slug, s.shop_id::text) AS shop_slug
+  FROM {OF_SHOPS} AND p.status = 'archived' AND p.decision = 'active' AND s.approved WHERE p."""  # noqa: S608
 _ANY: Final = f"SELECT {COLUMNS} FROM {OF_SHOPS} WHERE p."  # noqa: S608
 _LOCK: Final = (
     f"SELECT {COLUMNS}, p.accepted_amount, p.rejected_by, p.field_versions, p.decided_by"  # noqa: S608
@@ -88,6 +96,16 @@ class PictureSubject(Struct, frozen=True):
     category: str
     seller_id: UUID
     public: bool
+
+
+class ArchivedProduct(Struct, frozen=True):
+    """The public rest of a product that its seller has archived; moderation accepts it, and its shop is open."""
+
+    id: UUID
+    title: Annotated[ProductTitle, Meta(min_length=1)]
+    category: CategoryName
+    shop_name: ShopName
+    shop_slug: ShopSlug
 
 
 class OwnedProduct(Struct, frozen=True):
@@ -122,7 +140,11 @@ _field_versions: Final = msgspec.json.Decoder(dict[str, int]).decode
 
 def computed_fields(row: Row) -> Mapping[str, Any]:
     """Return the fields of a product that are not columns of the same names."""
+    withdrawn = row["status"] in _WITHDRAWN
     return {
+        "status": row["decision"] if withdrawn else row["status"],
+        "on_sale": not withdrawn,
+        "archived": row["status"] == _ARCHIVED_STATUS,
         "etag": _version(row).etag,
         "price": Price(row["price_amount"], row["currency"]),
         "picture": picture_path(row["id"], row["title"], row["category"]),
@@ -139,12 +161,19 @@ def product_from_row(row: Row) -> Product:
     return from_row(Product, row, **computed_fields(row))
 
 
+def _status_columns(product: Product) -> tuple[str, str | None]:
+    """Return the stored status and, of a product that its seller does not offer, the decision of moderation."""
+    if product.on_sale:
+        return product.status, None
+    return _ARCHIVED_STATUS if product.archived else _OFF_SALE, product.status
+
+
 def _columns(product: Product) -> tuple[object, ...]:
     """Return the values of the columns that both statements write, in their order."""
     price, moderation = product.price, msgspec.json.encode(product.moderation).decode()
     return (
         *(product.title, product.description, product.category, price.amount, price.currency),
-        *(product.stock, product.tags, product.status, moderation),
+        *(product.stock, product.tags, *_status_columns(product), moderation),
     )
 
 
@@ -173,7 +202,7 @@ async def update(tx: Transaction, product: Product, versions: Versions) -> Produ
 async def set_decision(tx: Transaction, product: Product, versions: Versions, *, by: UUID) -> Product:
     """Store an admin's decision about a locked product, and return it with its new version."""
     moderation = msgspec.json.encode(product.moderation).decode()
-    [row] = await tx.fetch(_DECIDE, product.id, product.status, moderation, by, *_version_columns(versions))
+    [row] = await tx.fetch(_DECIDE, product.id, *_status_columns(product), moderation, by, *_version_columns(versions))
     return replace(product, etag=_version(row).etag)
 
 
@@ -186,6 +215,12 @@ async def read(db: Executor, key: UUID | str, *, public: bool) -> OwnedProduct |
     sql = f"{_PUBLIC if public else _ANY}{'id' if isinstance(key, UUID) else 'slug'} = $1"
     row = await db.fetchrow(sql, key)
     return None if row is None else OwnedProduct(product_from_row(row), row["seller_id"])
+
+
+async def read_archived(db: Executor, key: UUID | str) -> ArchivedProduct | None:
+    """Return what remains public of an archived product, by its id or slug, or None."""
+    row = await db.fetchrow(f"{_ARCHIVED}{'id' if isinstance(key, UUID) else 'slug'} = $1", key)
+    return None if row is None else from_row(ArchivedProduct, row)
 
 
 async def read_public(db: Executor, product_ids: list[str]) -> list[OwnedProduct]:
