@@ -22,7 +22,15 @@ PAGES: Final = {
         "/nothing",
     ],
     "Maya": ["/orders", "/account", "/notifications", "/basket"],
-    "Ines": ["/sell", "/sell/products", "/sell/product/new", "/sell/orders", "/figures", "/notifications"],
+    "Ines": [
+        "/sell",
+        "/sell/products",
+        "/sell/products?status=archived",
+        "/sell/product/new",
+        "/sell/orders",
+        "/figures",
+        "/notifications",
+    ],
     "Noor": [
         "/admin",
         "/admin/queue",

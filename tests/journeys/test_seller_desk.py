@@ -111,11 +111,72 @@ async def test_sale_does_not_stand_in_the_way_of_another_title(browser: PageClie
     await until(is_counted, "the figures show the sale")
 
 
+async def test_product_off_sale_is_hidden_until_it_is_back(browser: PageClient, client: JourneyClient) -> None:
+    seller = await client.new_seller()
+    product = await client.new_product(seller)
+    await browser.sign_in(seller.email, PASSWORD)
+    path, shown = f"/sell/product/{product['id']}", f"/product/{product['slug']}"
+
+    page = await browser.submit(await browser.get(path), f"{path}/take-off-sale")
+
+    assert (page.path, "The product is off sale." in page.text, "Off sale" in page.text) == (path, True, True)
+    assert "Only the shop and admins see this page." in (await browser.get(shown)).text
+    assert product["title"] in (await browser.get("/sell/products?status=off-sale")).text
+    async with PageClient.connect(browser.url) as stranger:
+        assert (await stranger.get(shown)).status == 404
+        listed = await browser.submit(await browser.get("/sell/products?stock=&q="), f"{path}/put-on-sale")
+        assert (listed.path, "The product is offered again." in listed.text) == ("/sell/products", True)
+        assert (await stranger.get(shown)).status == 200
+
+
+async def test_archived_product_is_gone_for_buyers_and_stays_in_their_orders(
+    browser: PageClient, client: JourneyClient
+) -> None:
+    seller, buyer = await client.new_seller(), await client.new_buyer()
+    product = await client.new_product(seller)
+    [order] = await client.buy(buyer, [(product, 1)])
+    await browser.sign_in(seller.email, PASSWORD)
+    path, shown = f"/sell/product/{product['id']}", f"/product/{product['slug']}"
+    async with PageClient.connect(browser.url) as shopper:
+        await shopper.sign_in(buyer.email, PASSWORD, wanted=shown)
+        await shopper.submit(await shopper.get(shown), "/basket/add")
+
+        page = await browser.submit(await browser.get("/sell/products"), f"{path}/archive")
+        assert (page.path, "The product is archived." in page.text) == ("/sell/products", True)
+        assert f"{path}/restore" not in [form.action for form in page.forms]
+
+        gone = await shopper.get(shown)
+        assert (gone.status, product["title"] in gone.text, "no longer sells" in gone.text) == (410, True, True)
+        assert {f"/shop/{product['shop_slug']}", f"/category/{product['category']}"} <= {href for href, _ in gone.links}
+        assert "No longer for sale. Remove it to check out." in (await shopper.get("/basket")).text
+        assert product["title"] in (await shopper.get(f"/order/{order}")).text
+
+        archived = await browser.get("/sell/products?status=archived")
+        restored = await browser.submit(archived, f"{path}/restore")
+        assert "It is off sale until you put it on sale." in restored.text
+        assert (await shopper.get(shown)).status == 404
+
+
+async def test_copy_of_a_product_is_off_sale_and_made_once(browser: PageClient, client: JourneyClient) -> None:
+    seller = await client.new_seller()
+    product = await client.new_product(seller)
+    await browser.sign_in(seller.email, PASSWORD)
+    path = f"/sell/product/{product['id']}"
+    page = await browser.get(path)
+
+    copy, again = [await browser.submit(page, f"{path}/duplicate") for _ in range(2)]
+
+    assert (copy.path == again.path, copy.path == path) == (True, False)
+    fields = copy.form(copy.path).fields
+    assert (fields["title"], fields["stock"], "Off sale" in copy.text) == (product["title"], "0", True)
+
+
 async def test_desk_of_another_seller_is_closed(browser: PageClient, client: JourneyClient) -> None:
     product = await client.new_product()
     path = f"/sell/product/{product['id']}"
     await browser.sign_in((await client.new_seller()).email, PASSWORD)
     assert [(await browser.get(path)).status, (await browser.post(path, {"title": "Mine"})).status] == [404, 404]
+    assert {(await browser.post(f"{path}/{act}", {})).status for act in ("archive", "duplicate", "nothing")} == {404}
 
     await browser.sign_in((await client.new_buyer()).email, PASSWORD)
 

@@ -47,6 +47,7 @@ from nextbuy.web.pages.queue import DECISIONS, queue
 from nextbuy.web.pages.robots import robots
 from nextbuy.web.pages.search import search
 from nextbuy.web.pages.sell import open_shop, sell
+from nextbuy.web.pages.sell_acts import act_on_product
 from nextbuy.web.pages.sell_orders import sell_orders
 from nextbuy.web.pages.sell_product import add_product, change_product, edit_product, new_product
 from nextbuy.web.pages.sell_products import sell_products
@@ -104,6 +105,7 @@ FORMS: Final[dict[str, Page]] = {
     "/sell/open": open_shop,
     "/sell/product/new": add_product,
     "/sell/product/{product_id:uuid}": change_product,
+    "/sell/product/{product_id:uuid}/{act}": act_on_product,
     "/sign-in": enter,
     "/forgot-password": request_password,
     "/reset-password": set_password,

@@ -5,18 +5,32 @@ import asyncio
 from msgspec import Struct
 from starlette.responses import Response
 
+from nextbuy.contracts.errors import Gone
 from nextbuy.contracts.product import PublicProduct
 from nextbuy.contracts.values import MAX_QUANTITY
 from nextbuy.web.api import secondary
+from nextbuy.web.pages.archived_product import archived_product
 from nextbuy.web.pages.shop import Shop, ShopFound
 from nextbuy.web.structured_data import JsonLd, breadcrumbs, product_data
 from nextbuy.web.visit import View, Visit
 
 
+class ShownProduct(PublicProduct, frozen=True, kw_only=True):
+    """A product; its seller and admins also see it if it is not offered."""
+
+    on_sale: bool = True
+    archived: bool = False
+
+    @property
+    def for_sale(self) -> bool:
+        """Whether anybody sees it, if its shop is open."""
+        return self.status == "active" and self.on_sale
+
+
 class ProductFound(Struct):
     """The product of a reply."""
 
-    product: PublicProduct
+    product: ShownProduct
 
 
 class Activity(Struct):
@@ -28,7 +42,7 @@ class Activity(Struct):
 class ProductView(View):
     """The content of the page of a product; `shop` and `sold` may be unavailable."""
 
-    product: PublicProduct
+    product: ShownProduct
     shop: Shop | None
     sold: int
     limit: int
@@ -37,9 +51,12 @@ class ProductView(View):
 
 
 async def product(visit: Visit) -> Response:
-    """Show a product; an id leads to its slug."""
+    """Show a product; an id leads to its slug, and one that its seller has archived is gone."""
     key = visit.request.path_params["key"]
-    found = (await visit.api.get(f"/product/api/get-product/{key}", ProductFound)).product
+    try:
+        found = (await visit.api.get(f"/product/api/get-product/{key}", ProductFound)).product
+    except Gone:
+        return await archived_product(visit, key)
     if key != found.slug:
         return visit.redirect(f"/product/{found.slug}", status=308)
     shop, activity = await asyncio.gather(

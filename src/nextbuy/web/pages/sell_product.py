@@ -32,6 +32,8 @@ class EditedProduct(PublicProduct, frozen=True, kw_only=True):
     """A product with the verdict of moderation, which its seller sees."""
 
     moderation: Moderation | None = None
+    on_sale: bool = True
+    archived: bool = False
 
 
 class ProductForm(Struct):
@@ -52,7 +54,7 @@ class SellProductView(View):
     shop: Shop
     product: EditedProduct | None
     form: ProductForm
-    saved: bool = False
+    done: str = ""
 
 
 class _Found(Struct):
@@ -132,8 +134,8 @@ async def _edit(visit: Visit, form: ProductForm | None, *, status: int = 200) ->
         # What was typed stays, and fields that were not edited follow the product.
         values = {name: text if text != form.seen[name] else stored[name] for name, text in form.values.items()}
         form = ProductForm(values, stored, product.etag, stale=True, changes=form.changes)
-    saved = visit.request.method == "GET" and visit.request.query_params.get("done") == "saved"
-    return await visit.page("sell_product", SellProductView(shop, product, form, saved), status=status)
+    done = visit.request.query_params.get("done", "")
+    return await visit.page("sell_product", SellProductView(shop, product, form, done), status=status)
 
 
 def _entries(product: PublicProduct) -> dict[str, str]:

@@ -19,7 +19,7 @@ class OwnFilters(Choices, frozen=True, omit_defaults=True):
     """The choices of a seller in the list of products."""
 
     q: str = ""
-    status: Literal["", "active", "pending", "rejected"] = ""
+    status: Literal["", "active", "pending", "rejected", "off-sale", "archived"] = ""
     stock: Literal["", "low", "none"] = ""
 
 
@@ -28,6 +28,7 @@ class SellProductsView(View):
 
     products: Page[OwnProduct]
     filters: OwnFilters
+    done: str
 
 
 async def sell_products(visit: Visit) -> Response:
@@ -43,4 +44,6 @@ async def sell_products(visit: Visit) -> Response:
         limit=_LIMIT,
         cursor=filters.cursor,
     )
-    return await visit.page("sell_products", SellProductsView(listed, filters))
+    return await visit.page(
+        "sell_products", SellProductsView(listed, filters, visit.request.query_params.get("done", ""))
+    )
