@@ -62,7 +62,7 @@ async def test_browser_is_signed_out_from_another(browser: PageClient, market: M
         ended = await browser.submit(page, "/account/end-session")
         again = await browser.post("/account/end-session", page.form("/account/end-session").fields)
 
-        assert "That browser is signed out." in ended.text
+        assert "That device is signed out." in ended.text
         assert (await other.get("/account")).path == "/sign-in"
         assert (again.status, [form for form in again.forms if form.action == "/account/end-session"]) == (404, [])
 
@@ -72,7 +72,7 @@ async def test_saved_address_is_used_by_a_checkout(browser: PageClient, client: 
     refused = await browser.post("/account/address", ADDRESS | {"city": ""})
     saved = await browser.post("/account/address", ADDRESS)
     assert (refused.status, refused.form("/account/address").fields["line1"]) == (422, "12 Harbour Street")
-    assert "The address is saved." in saved.text
+    assert "The postal address is saved." in saved.text
 
     product = await client.new_product()
     page = await browser.get(f"/product/{product['slug']}")
@@ -82,7 +82,7 @@ async def test_saved_address_is_used_by_a_checkout(browser: PageClient, client: 
     assert payment.status == 200
 
     deleted = await browser.submit(await browser.get("/account"), "/account/delete-address")
-    assert ("The address is deleted." in deleted.text, "12 Harbour Street" in deleted.text) == (True, False)
+    assert ("The postal address is deleted." in deleted.text, "12 Harbour Street" in deleted.text) == (True, False)
 
 
 async def test_unconfirmed_account_is_asked_on_each_page_and_gets_another_link(browser: PageClient, email: str) -> None:
@@ -91,7 +91,7 @@ async def test_unconfirmed_account_is_asked_on_each_page_and_gets_another_link(b
 
     sent = await browser.submit(page, "/account/confirm")
 
-    assert f"Confirm {email}" in page.text
+    assert f"open the link that we sent to {email}" in page.text
     assert f"We sent a link to {email}." in sent.text
     assert "/account/email" not in [form.action for form in sent.forms]
 

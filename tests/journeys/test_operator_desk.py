@@ -148,7 +148,7 @@ async def test_pages_of_operators_are_refused_to_others(browser: PageClient, cli
 
     pages = [await browser.get(path) for path in ("/admin", "/admin/queue", "/dead-letters", "/mails")]
     assert [page.status for page in pages] == [403] * 4
-    assert all("Sign in with an operator" in page.text for page in pages)
+    assert all("Sign in with an admin" in page.text for page in pages)
     refused = await browser.post("/admin/queue/approve-product", {"id": product["id"]})
     assert refused.status == 403
     assert await status_of(client, product, seller) == "pending"

@@ -145,7 +145,7 @@ NOTIFIED: dict[str, tuple[Event, UUID, str]] = {
         BUYER,
         "Please confirm that this e-mail address is yours",
     ),
-    "email-changed": (EmailChanged(account_id=BUYER), BUYER, "Sign in with this e-mail address"),
+    "email-changed": (EmailChanged(account_id=BUYER), BUYER, "Sign in with the new e-mail address"),
     "password-reset": (
         reset_requested(),
         BUYER,

@@ -144,7 +144,7 @@ async def test_status_has_the_problem_until_a_mail_is_sent(server: MailServer, d
     [[one]] = [results async for results in mailer.send([outgoing()])]
     assert one.status == "waiting"
     [problem] = (await mail_problems(dataclasses.replace(deps, mailer=mailer)))["problems"]
-    assert problem.startswith("Mails wait, because the mail server cannot be used: ")
+    assert problem.startswith("E-mails wait, because the mail server cannot be used: ")
     assert mail_problems in SERVICE.status
 
     async with server.open(port=smtp.port):

@@ -44,7 +44,7 @@ class StartupProgress:
         else:
             line("  first admin  run [cyan]nextbuy create-admin EMAIL[/cyan] in another terminal")
         if not settings.smtp.host:
-            line(f"  mails        not sent; admins read them, with their links, at [cyan]{url}/mails[/cyan]")
+            line(f"  e-mails      not sent; admins read them, with their links, at [cyan]{url}/mails[/cyan]")
         if not settings.rate_limits:
             line("  [yellow]warning      rate limits are off (NEXTBUY_RATE_LIMITS)[/yellow]")
         line(f"  log          {settings.data}/nextbuy.log")

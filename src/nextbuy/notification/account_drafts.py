@@ -1,4 +1,4 @@
-"""The texts about an account: its e-mail address, its password, and logins to it."""
+"""The texts of notifications about an account: its e-mail address, its password, and sign-ins."""
 
 from typing import Final
 from uuid import UUID
@@ -76,8 +76,8 @@ def _change_drafts(event: EmailChangeRequested) -> list[NotificationDraft]:
             "change-email-old",
             "Confirm the change of your e-mail address",
             "Another e-mail address was requested for your account. It changes once you have used the links in two"
-            " e-mails: this one, and the one that we sent to the new address. They are valid for a day. If it was not"
-            " you, ignore this e-mail and change your password: the person who requested it knows it.",
+            " e-mails: this one, and the one that we sent to the new e-mail address. They are valid for a day. If it"
+            " was not you, ignore this e-mail and change your password: the person who requested it knows it.",
             MailLink(event.old_link_id, "/confirm-email", "Confirm the change"),
         ),
         _account_draft(
@@ -85,9 +85,9 @@ def _change_drafts(event: EmailChangeRequested) -> list[NotificationDraft]:
             "change-email-new",
             "Confirm your new e-mail address",
             "This e-mail address was entered as the new one of a NextBuy account. It changes once the links in two"
-            " e-mails are used: this one, and the one that we sent to the old address. They are valid for a day. If you"
-            " have no account here, ignore this e-mail.",
-            MailLink(event.new_link_id, "/confirm-email", "Confirm this address"),
+            " e-mails are used: this one, and the one that we sent to the old e-mail address. They are valid for a day."
+            " If you have no account here, ignore this e-mail.",
+            MailLink(event.new_link_id, "/confirm-email", "Confirm this e-mail address"),
         ),
     ]
 
@@ -97,7 +97,7 @@ def _email_draft(event: EmailChanged) -> NotificationDraft:
         event.account_id,
         "email-changed",
         "Your e-mail address was changed",
-        "Sign in with this e-mail address from now on. Our e-mails go here.",
+        "Sign in with the new e-mail address from now on. We also send our e-mails to it.",
     )
 
 
@@ -106,8 +106,8 @@ def _reset_draft(event: PasswordResetRequested) -> NotificationDraft:
         event.account_id,
         "password-reset",
         "Set a new password",
-        "A new password was requested for your account. The link in our e-mail sets it. It is valid for 30 minutes, and"
-        " works once. If it was not you, ignore the e-mail: your password stays as it is.",
+        "A new password was requested for your account. Use the link in our e-mail to set it. It is valid for 30"
+        " minutes, and works once. If it was not you, ignore the e-mail: your password stays as it is.",
         MailLink(event.link_id, "/reset-password", "Set a new password"),
     )
 

@@ -77,7 +77,7 @@ def _order_drafts(event: OrderCreated) -> list[NotificationDraft]:
             event.buyer_id,
             "order-placed",
             f"Your order {event.number}",
-            f"Thank you! We have received your payment for order {order_summary(event)}. Follow it on its page.",
+            f"Thank you! We have received your payment for order {order_summary(event)}. Follow the order on its page.",
         ),
         _order_draft(
             event,

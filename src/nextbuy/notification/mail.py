@@ -12,7 +12,7 @@ from nextbuy.notification.model import MailWithBody
 from nextbuy.notification.recipients import add_recipients
 from nextbuy.notification.store.mails import get_mail
 
-MailNotFound: Final = NotFound.of("mail-not-found", "Mail not found. Mails are deleted after 90 days.")
+MailNotFound: Final = NotFound.of("mail-not-found", "E-mail not found. E-mails are deleted after 90 days.")
 
 
 class MailRef(Struct, frozen=True):

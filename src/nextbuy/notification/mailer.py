@@ -138,7 +138,7 @@ class SmtpMailer:
     def _note(self, reason: str) -> None:
         """Store why the server is unavailable, "" if it is not, and log a change."""
         advice = _CERTIFICATE_ADVICE if "CERTIFICATE_VERIFY_FAILED" in reason else ""
-        problem = f"Mails wait, because the mail server cannot be used: {reason}{advice}" if reason else ""
+        problem = f"E-mails wait, because the mail server cannot be used: {reason}{advice}" if reason else ""
         if problem and not self.problem:
             log.warning("mail server unavailable; mails wait: %s%s", reason, advice)
         elif self.problem and not problem:

@@ -135,7 +135,7 @@ def _decode(response: Response, reply: type[Reply]) -> Reply:
     try:
         return msgspec.json.decode(response.body or b"{}", type=reply)
     except msgspec.ValidationError as error:
-        log.exception("the reply of the API is not what a page expects")
+        log.exception("invalid reply of the API; the page is answered with an error")
         raise BadGateway from error
 
 

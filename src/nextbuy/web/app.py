@@ -171,7 +171,9 @@ async def _no_page(visit: Visiting, request: Request, error: Exception) -> Respo
             page = _PAGE_OF_FORM.get(path) or path.rpartition("/")[0]
             return RedirectResponse(f"{page}?{query}" if query else page, 303)
         # Usually a program with a misspelt path of the API, so it gets a problem document.
-        refusal = MethodNotAllowed("This page does not take this method. The API is under /<service>/api/; see /docs.")
+        refusal = MethodNotAllowed(
+            "This page does not support this method. The API is under /<service>/api/; see /docs."
+        )
         body = encode_json(refusal.problem(request.headers.get(REQUEST_ID, "")))
         allow = ", ".join(sorted((error.headers or {}).get("Allow", "").split(", ")))
         return Response(body, refusal.status, {**SECURITY, "allow": allow}, PROBLEM)

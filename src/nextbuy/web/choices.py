@@ -27,7 +27,7 @@ class Choices(Struct, frozen=True, omit_defaults=True):
 
 
 def choices_of(kind: type[C], query: Mapping[str, str], *, max_text: int = _MAX_TEXT) -> C:
-    """Return the choices in a URL; unknown names and impossible values are ignored, as a shared link may be old.
+    """Return the choices in a URL; unknown names and invalid values are ignored, as a shared link may be old.
 
     Texts are cut after `max_text` characters.
     """

@@ -1,4 +1,4 @@
-"""Forms that did not work: what was typed, and what is wrong with it."""
+"""Failed forms: the typed values, and what is wrong with them."""
 
 from collections.abc import Mapping
 from uuid import UUID
@@ -9,7 +9,7 @@ from nextbuy.contracts.errors import AppError, TooManyRequests
 
 
 class Failure(Struct):
-    """A form that did not work: what was typed, and what is wrong with it, as a whole or in single fields."""
+    """A failed form: the typed values, and what is wrong with them, as a whole or in single fields."""
 
     form: str = ""
     typed: dict[str, str] = field(default_factory=dict)

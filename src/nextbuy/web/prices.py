@@ -10,7 +10,7 @@ _PRICE: Final = re.compile(r"(\d{1,9})(?:\.(\d{1,2}))?", re.ASCII)
 
 
 def price_of(text: str) -> Price | None:
-    """Return a typed price, such as `28`, `$28.50` or `1,299.00`; None if it is not one."""
+    """Return a typed price, such as `28`, `$28.50` or `1,299.00`; None if it is invalid."""
     plain = _THOUSANDS.sub("", text.strip().removeprefix("$").lstrip()).replace(",", ".")
     match = _PRICE.fullmatch(plain)
     amount = int(match[1]) * 100 + int((match[2] or "").ljust(2, "0")) if match else 0

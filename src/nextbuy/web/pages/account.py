@@ -66,7 +66,7 @@ async def account(visit: Visit) -> Response:
 
 
 async def _change(name: str, visit: Visit) -> Response:
-    """Do what a form says, and return to the page."""
+    """Send the request of a form, and return to the page."""
     user = await visit.require_account()
     if name == "confirm" and user.email_confirmed:
         # It was confirmed in another tab; no link is sent.

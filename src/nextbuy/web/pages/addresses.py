@@ -1,4 +1,4 @@
-"""Postal addresses: what forms send, and what an account has saved."""
+"""Postal addresses: the fields of forms, and the saved ones of an account."""
 
 from typing import Final
 from uuid import UUID
@@ -22,7 +22,7 @@ class SavedAddress(PostalAddress, frozen=True, kw_only=True):
 
 
 async def saved_addresses(visit: Visit) -> list[SavedAddress] | None:
-    """Return the visitor's saved addresses, newest first; none of a stranger, None if they are unavailable."""
+    """Return the visitor's saved addresses, newest first; none for a guest, None if they are unavailable."""
     if await visit.account() is None:
         return []
     found = await secondary(visit.api.get("/auth/api/addresses", Page[SavedAddress]))

@@ -1,4 +1,4 @@
-"""`/admin`: what waits for an operator, the figures of the last days, and the projections."""
+"""`/admin`: the work that waits for an admin, the figures of the last days, and the projections."""
 
 import asyncio
 from collections.abc import Iterable
@@ -94,15 +94,15 @@ class _TopicDay(Struct):
 
 
 async def require_admin(visit: Visit) -> Account:
-    """Return the account of the operator; raises Unauthenticated without an account, Forbidden for other roles."""
+    """Return the account of the admin; raises Unauthenticated without an account, Forbidden for other roles."""
     account = await visit.require_account()
     if account.role is not Role.ADMIN:
-        raise Forbidden("This page is for operators of the marketplace. Sign in with an operator's account.")
+        raise Forbidden("This page is for admins of the marketplace. Sign in with an admin's account.")
     return account
 
 
 async def admin(visit: Visit) -> Response:
-    """Show what waits, and the figures."""
+    """Show the work that waits, the figures and the projections."""
     return await _page(visit, done="rebuild" if visit.request.query_params.get("done") == "rebuild" else "")
 
 

@@ -1,4 +1,4 @@
-"""`/basket`: what a visitor wants to buy, grouped by shop; and the checkout."""
+"""`/basket`: the basket of a visitor, grouped by shop; and the checkout."""
 
 import asyncio
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from nextbuy.web.visit import View, Visit
 
 
 class Line(Struct):
-    """A line of the basket, with what product says about it; `problem` is why it cannot be bought as it is."""
+    """A line of the basket, with its product as it is now; `problem` is why it cannot be bought as it is."""
 
     product_id: UUID
     quantity: int
@@ -42,7 +42,7 @@ class Line(Struct):
 
 
 class Change(Struct):
-    """A change of a product since it was put in."""
+    """A change of a product since it was added."""
 
     code: str
     title: str | None = None
@@ -67,9 +67,9 @@ class ShopPart(Struct):
 
 
 class BasketView(View):
-    """The content of the basket page; `chosen`, `typed` and `error` belong to a checkout that did not work.
+    """The content of the basket page; `chosen`, `typed` and `error` belong to a checkout that failed.
 
-    A buyer chooses one of the saved addresses by its id, or types another, or gives none.
+    A buyer chooses one of the saved postal addresses by its id, or types another, or gives none.
     """
 
     parts: list[ShopPart]
@@ -115,7 +115,7 @@ async def change_basket(visit: Visit) -> Response:
     ]
     body = {"lines": [line for line in kept if line["quantity"]]}
     try:
-        # Only the basket that the visitor has seen is changed.
+        # If the basket has changed since the visitor saw it, the API refuses the change.
         await visit.api.send("PUT", "/order/api/basket", body, Ignored, etag=f'"{form.get("version", "")}"')
     except PreconditionFailed:
         view = await _view(visit)

@@ -1,4 +1,4 @@
-"""`/dead-letters`: events that could not be applied, and stuck work; an operator retries both, or ends them."""
+"""`/dead-letters`: events that could not be applied, and stuck work; an admin retries both, or ends them."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -30,7 +30,7 @@ Status = Literal["waiting", "replaying", "replayed", "discarded", "all"]
 
 
 class LetterFilter(Choices, frozen=True, omit_defaults=True):
-    """The choices of an operator; the first page has the waiting letters."""
+    """The choices of an admin; without any, the waiting dead letters are listed."""
 
     status: Status = "waiting"
     topic: str = ""
@@ -40,7 +40,7 @@ class LetterFilter(Choices, frozen=True, omit_defaults=True):
 
     @property
     def criteria(self) -> dict[str, str]:
-        """The fields that a letter must match, besides its status."""
+        """The fields that a dead letter must match, besides its status."""
         return {name: value for name in _CRITERIA if (value := getattr(self, name))}
 
 
@@ -96,7 +96,7 @@ class StuckWork(Struct):
 
 
 class StuckOf(Struct):
-    """The stuck work of a service, longest stuck first; None if the service is unavailable."""
+    """The stuck work of a service, oldest first; None if the service is unavailable."""
 
     service: str
     work: Page[StuckWork] | None
@@ -153,7 +153,7 @@ _ACTS: Final[dict[str, Callable[[Visit, dict[str, str]], Awaitable[None]]]] = {
 
 
 async def _act(name: str, visit: Visit) -> Response:
-    """Do what a form says, and return to the list with its filter."""
+    """Send the request of a form, and return to the list with its filter."""
     await require_admin(visit)
     form = await visit.form()
     try:

@@ -18,7 +18,7 @@ _BEST = 6
 
 
 class HomeView(View):
-    """The content of the home page; None stands for a part whose service is not available."""
+    """The content of the home page; None stands for a part that is unavailable."""
 
     products: Page[PublicProduct]
     filters: Filters

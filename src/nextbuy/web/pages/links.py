@@ -1,7 +1,7 @@
-"""`/forgot-password`, `/reset-password` and `/confirm-email`: what the links in mails of an account lead to.
+"""`/forgot-password`, `/reset-password` and `/confirm-email`: the pages behind the links in e-mails about an account.
 
 The token of a link is in the query, since the pages work without script. A page with a token sends no Referer and is
-never logged with its query; opening it changes nothing, because programs that check mails open links too.
+never logged with its query; opening it changes nothing, because programs that scan e-mails open links too.
 """
 
 from msgspec import Struct, field

@@ -1,4 +1,4 @@
-"""Lists of products: what home, category, search and shop pages have in common."""
+"""Lists of products: the filters and the request that home, category, search and shop pages share."""
 
 from collections.abc import Mapping
 from typing import Final, Literal

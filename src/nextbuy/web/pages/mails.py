@@ -1,4 +1,4 @@
-"""`/mails`: mails to buyers and sellers with the results of sending them, and `/mails/{id}`: one with its text."""
+"""`/mails`: e-mails to buyers and sellers with the results of sending them; `/mails/{id}`: one with its text."""
 
 from datetime import datetime
 from typing import Final

@@ -31,7 +31,7 @@ async def notifications(visit: Visit) -> Response:
 
 
 async def open_notification(visit: Visit) -> Response:
-    """Mark a notification as read, and go to what it is about if its link was followed."""
+    """Mark a notification as read, and redirect to the page of its link if that was followed."""
     account = await visit.require_account()
     form = await visit.form()
     path = f"{_api(account)}/read-notification/{form.get('id', '')}"

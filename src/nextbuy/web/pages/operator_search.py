@@ -1,4 +1,4 @@
-"""`/admin/search?q=`: orders, payments, people, products, shops and requests that match, for operators."""
+"""`/admin/search?q=`: orders, payments, people, products, shops and requests that match, for admins."""
 
 from itertools import groupby
 from typing import Final

@@ -1,4 +1,4 @@
-"""`/orders` and `/order/{id}`: what a buyer has bought; a seller and an admin see single orders too."""
+"""`/orders` and `/order/{id}`: the orders of a buyer; a seller and an admin see single orders too."""
 
 import asyncio
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""`/admin/queue`: products and shops that wait for an operator's decision, with what moderation has found."""
+"""`/admin/queue`: products and shops that wait for an admin's decision, with the findings of moderation."""
 
 import asyncio
 from collections.abc import Iterable
@@ -34,7 +34,7 @@ class QueuedProduct(Struct):
 
 
 class Refusal(Struct):
-    """A decision that the API has refused: why, what has changed since the page was shown, and what was typed."""
+    """A decision that the API has refused, with the error, the changes since the page was shown, and the typed text."""
 
     name: str
     slug: str
@@ -81,7 +81,7 @@ async def queue(visit: Visit) -> Response:
 
 
 async def _decide(name: str, visit: Visit) -> Response:
-    """Send a decision about the version that the operator has seen, and return to the queue."""
+    """Send a decision about the version that the admin has seen, and return to the queue."""
     await require_admin(visit)
     decision, form = _DECISIONS[name], await visit.form()
     reason = form.get("reason", "").strip()

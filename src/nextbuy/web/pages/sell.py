@@ -1,4 +1,4 @@
-"""`/sell`: a seller's shop: to open it, and what to do first."""
+"""`/sell`: the overview of a seller's shop, or the form that opens one."""
 
 import asyncio
 from typing import Final
@@ -17,7 +17,7 @@ from nextbuy.web.visit import View, Visit
 LOW_STOCK: Final = 5
 """The highest number of units that counts as low."""
 _SHOWN: Final = 5
-"""Orders and products of each kind on the first page of the desk."""
+"""Orders and products of each kind on the overview."""
 _FIELDS: Final = ("name", "category", "bio")
 
 
@@ -29,7 +29,7 @@ class OpenShopView(View):
 
 
 class SellView(View):
-    """The content of the seller's first page; each list may be unavailable."""
+    """The content of the overview; each list may be unavailable."""
 
     shop: Shop
     orders: Page[ListedOrder] | None
@@ -40,7 +40,7 @@ class SellView(View):
 
 
 async def sell(visit: Visit) -> Response:
-    """Show what to do first, or how to open a shop."""
+    """Show the overview of the shop, or the form that opens one."""
     return await _page(visit, Failure())
 
 

@@ -76,7 +76,7 @@ async def new_product(visit: Visit) -> Response:
 
 
 async def add_product(visit: Visit) -> Response:
-    """Add a product, and show what moderation says about it."""
+    """Add a product, and show it with the findings of moderation."""
     await visit.require_account()
     sent = await visit.form()
     typed = _typed(sent)
@@ -160,7 +160,7 @@ def _key(sent: Mapping[str, str]) -> str:
 
 
 def _one_form(text: str) -> str:
-    """Return a text without the differences that a browser makes."""
+    """Return a text with plain line breaks and no space around it, as a browser may change both."""
     return text.replace("\r\n", "\n").strip()
 
 

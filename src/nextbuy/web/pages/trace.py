@@ -1,7 +1,7 @@
 """`/trace?id=`: what happened around an order, a payment, a product or a request, across all services.
 
-For operators. The page answers the first question of support, where something went wrong and why, from any id that a
-person can read off a page, a mail or an error.
+For admins. The page answers the first question of support, where something went wrong and why, from any id that a
+person can read off a page, an e-mail or an error.
 """
 
 from collections.abc import Sequence
