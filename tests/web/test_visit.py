@@ -1,5 +1,6 @@
-"""Visitors in an unusual state: a suspended account, a lost cookie, an invalid Referer, the address of a form."""
+"""Visitors in an unusual state: a suspended account, a lost cookie, a double click, the address of a form."""
 
+import re
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +11,8 @@ from nextbuy.contracts.auth import Account
 from nextbuy.contracts.errors import AppError, Unauthenticated
 from nextbuy.contracts.values import Role, new_id
 from nextbuy.kit.config import Settings
+from nextbuy.kit.http.idempotency import HEADER as IDEMPOTENCY_KEY
+from nextbuy.kit.http.idempotency import RequestInProgress
 from nextbuy.kit.http.tokens import ACCESS_COOKIE, CSRF_COOKIE, CSRF_HEADER, REFRESH_COOKIE
 from nextbuy.kit.wire import JSON, Handler, Request, Response, encode, problem_response
 from nextbuy.web.app import FORMS, PAGES, pages
@@ -24,12 +27,17 @@ class Api:
 
     def __init__(self) -> None:
         self.refusal: AppError | None = None
+        self.in_progress = 0
+        """How often changes are refused because the same one is in progress."""
         self.changes: list[Request] = []
 
     async def __call__(self, request: Request) -> Response:
         """Answer a request."""
         if request.method != "GET":
             self.changes.append(request)
+            if self.in_progress:
+                self.in_progress -= 1
+                return problem_response(RequestInProgress(retry_after=1), "request-1")
         if self.refusal is not None:
             return problem_response(self.refusal, "request-1")
         if request.path == RENEWAL:
@@ -113,3 +121,37 @@ async def test_lost_csrf_cookie_is_renewed_before_a_change(site: Handler, api: A
 async def test_no_link_is_promised_for_an_address_that_is_confirmed(site: Handler, api: Api) -> None:
     assert location(await visit(site, "/account/confirm", "POST")) == (303, "/account#email")
     assert api.changes == []
+
+
+async def test_double_click_gets_the_response_to_the_first_click(site: Handler, api: Api) -> None:
+    api.in_progress = 2
+
+    done = await visit(site, "/account/address", "POST", b"key=k")
+
+    assert location(done) == (303, "/account?done=address#address")
+    assert [request.headers[IDEMPOTENCY_KEY] for request in api.changes] == ["k", "k", "k"]
+
+
+async def test_each_form_of_the_account_is_sent_once(site: Handler) -> None:
+    page = (await visit(site, "/account")).body.decode()
+    forms = re.findall(r'<form[^>]* action="/account/.*?</form>', page, re.DOTALL)
+
+    assert len(forms) > 3
+    assert all('name="key"' in form for form in forms)
+
+
+@pytest.mark.parametrize(
+    "path", ["/sign-up", "/reset-password", "/confirm-email", "/account/name", "/account/password"]
+)
+async def test_key_of_a_form_is_sent(site: Handler, api: Api, path: str) -> None:
+    await visit(site, path, "POST", b"key=k&token=t&name=Bob")
+
+    assert [request.headers[IDEMPOTENCY_KEY] for request in api.changes] == ["k"]
+
+
+async def test_sign_out_leaves_no_page_for_the_button_back(site: Handler) -> None:
+    assert ("clear-site-data", '"cache"') in (await visit(site, "/sign-out", "POST")).headers
+
+
+async def test_page_of_operators_is_refused_to_a_buyer(site: Handler) -> None:
+    assert (await visit(site, "/trace")).status == 403

@@ -25,8 +25,9 @@ _COOKIES: Final = ("x-nextbuy-cookies", "yes")
 """The header by which a client requests its tokens as cookies."""
 _RENEWAL: Final = "/auth/api/refresh-session"
 _IN_PROGRESS: Final = "in-progress"
-_RENEWAL_PAUSE: Final = 0.1
-_RENEWAL_ATTEMPTS: Final = 20
+_PAUSE: Final = 0.1
+"""Seconds until a request is sent again that is still in progress."""
+_ATTEMPTS: Final = 20
 _SECONDARY_TIMEOUT: Final = 1.5
 """Seconds for a part without which a page is still useful."""
 
@@ -65,13 +66,23 @@ class Api:
     ) -> Reply:
         """Send a request that changes something, at most once per idempotency key; with `etag`, that version only.
 
+        A form that is sent twice at once, as by a double click, gets the response to its first request both times.
+
         Raises:
             AppError: the error of the API.
         """
         headers = {"content-type": JSON, _COOKIES[0]: _COOKIES[1]}
         headers |= {IDEMPOTENCY_KEY: key} if key else {}
         headers |= {"if-match": etag} if etag else {}
-        return _decode(await self._exchange(method, path, "", encode(body), headers), reply)
+        left = _ATTEMPTS
+        while True:
+            left -= 1
+            try:
+                return _decode(await self._exchange(method, path, "", encode(body), headers), reply)
+            except AppError as error:
+                if error.slug != _IN_PROGRESS or not left:
+                    raise
+            await asyncio.sleep(_PAUSE)
 
     async def _exchange(self, method: str, path: str, query: str, body: bytes, headers: Mapping[str, str]) -> Response:
         # A new session also has a new CSRF token, without which the API refuses changes.
@@ -108,12 +119,12 @@ class Api:
         # cookies, which may have changed between them, are left out.
         key = sha256(token.encode()).hexdigest()
         headers = {"content-type": JSON, IDEMPOTENCY_KEY: key, "cookie": "", _COOKIES[0]: _COOKIES[1]}
-        for _ in range(_RENEWAL_ATTEMPTS):
+        for _ in range(_ATTEMPTS):
             try:
                 await self._send_once("POST", _RENEWAL, "", encode({"refresh_token": token}), headers)
             except AppError as error:
                 if error.slug == _IN_PROGRESS:
-                    await asyncio.sleep(_RENEWAL_PAUSE)
+                    await asyncio.sleep(_PAUSE)
                     continue
                 if not error.transient:
                     self.cookies.end_session()

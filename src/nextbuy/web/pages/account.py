@@ -75,7 +75,8 @@ async def _change(name: str, visit: Visit) -> Response:
     body = {field: form.get(field, "") for field in act.fields}
     body = {field: text if field in _SECRET else text.strip() for field, text in body.items()}
     try:
-        await visit.api.send(act.method, act.path.format(id=hidden_id(form)), body, Ignored)
+        path = act.path.format(id=hidden_id(form))
+        await visit.api.send(act.method, path, body, Ignored, key=form.get("key", ""))
     except AppError as error:
         failure = failure_of(error, name, {field: text for field, text in body.items() if field not in _SECRET})
         return await _page(visit, failure, status=error.status)

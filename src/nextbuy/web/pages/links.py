@@ -27,6 +27,7 @@ class _Sent(Struct):
 
     path: str
     body: dict[str, str]
+    key: str = ""
 
 
 async def forgot_password(visit: Visit) -> Response:
@@ -50,7 +51,8 @@ async def set_password(visit: Visit) -> Response:
     """Set a new password by the token of a link."""
     form = await visit.form()
     token = form.get("token", "")
-    sent = _Sent("/auth/api/reset-password", {"token": token, "password": form.get("password", "")})
+    body = {"token": token, "password": form.get("password", "")}
+    sent = _Sent("/auth/api/reset-password", body, form.get("key", ""))
     return await _answer(visit, "reset_password", sent, LinkView(token))
 
 
@@ -61,13 +63,15 @@ async def confirm_email(visit: Visit) -> Response:
 
 async def accept_email(visit: Visit) -> Response:
     """Confirm an e-mail address by the token of a link."""
-    token = (await visit.form()).get("token", "")
-    return await _answer(visit, "confirm_email", _Sent("/auth/api/confirm-email", {"token": token}), LinkView(token))
+    form = await visit.form()
+    token = form.get("token", "")
+    sent = _Sent("/auth/api/confirm-email", {"token": token}, form.get("key", ""))
+    return await _answer(visit, "confirm_email", sent, LinkView(token))
 
 
 async def _answer(visit: Visit, name: str, sent: _Sent, view: LinkView) -> Response:
     try:
-        await visit.api.send("POST", sent.path, sent.body, Ignored)
+        await visit.api.send("POST", sent.path, sent.body, Ignored, key=sent.key)
     except AppError as error:
         view.failure = failure_of(error, name, {})
         return await _page(visit, name, view, status=error.status)

@@ -58,13 +58,16 @@ async def sign_out(visit: Visit) -> Response:
     if await visit.account() is not None:
         await visit.api.send("POST", "/auth/api/logout", {}, Ignored)
     visit.api.cookies.leave_browser()
-    return visit.redirect("/")
+    response = visit.redirect("/")
+    # Otherwise Back shows the pages of this person to the next one.
+    response.headers["clear-site-data"] = '"cache"'
+    return response
 
 
 async def _enter(visit: Visit, name: str, path: str, body: dict[str, str], form: dict[str, str]) -> Response:
     wanted = form.get("next", "")
     try:
-        await visit.api.send("POST", path, body, Ignored)
+        await visit.api.send("POST", path, body, Ignored, key=form.get("key", ""))
     except AppError as error:
         failure = failure_of(error, name, {**body, "password": ""})
         view = _view(visit, wanted, form.get("role", ""), failure)

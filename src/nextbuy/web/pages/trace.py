@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from nextbuy.contracts.errors import NotFound, Unprocessable
 from nextbuy.contracts.values import Page
+from nextbuy.web.pages.admin import require_admin
 from nextbuy.web.sequence import DRAWN, Diagram, Interaction, draw
 from nextbuy.web.visit import View, Visit
 
@@ -36,7 +37,7 @@ class TraceView(View):
 
 async def trace(visit: Visit) -> Response:
     """Show the story of an id."""
-    await visit.require_account()
+    await require_admin(visit)
     wanted = visit.request.query_params.get("id", "").strip()[:128]
     if not wanted:
         return await visit.page("trace", TraceView("", [], [], [], None))
