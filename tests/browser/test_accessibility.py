@@ -4,8 +4,9 @@ from importlib import resources
 from typing import Final
 
 import pytest
+from playwright.sync_api import Page
 
-from tests.browser.conftest import OpenPage
+from tests.browser.conftest import VIEWPORTS, OpenPage
 
 pytestmark = pytest.mark.browser
 
@@ -47,14 +48,18 @@ PAGES: Final = {
 """The paths that each demo account opens; a stranger has no name."""
 
 
+def sign_in(page: Page, name: str) -> None:
+    page.goto("/sign-in")
+    page.get_by_role("button", name=f"Continue as {name}").click()
+
+
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("viewport", ["phone", "desktop"])
 @pytest.mark.parametrize("name", PAGES)
 def test_no_page_has_a_finding(open_page: OpenPage, name: str, viewport: str, *, dark: bool) -> None:
     page = open_page(viewport=viewport, dark=dark)
     if name:
-        page.goto("/sign-in")
-        page.get_by_role("button", name=f"Continue as {name}").click()
+        sign_in(page, name)
     found = {}
     for path in PAGES[name]:
         page.goto(path, wait_until="networkidle")
@@ -65,3 +70,16 @@ def test_no_page_has_a_finding(open_page: OpenPage, name: str, viewport: str, *,
             found[path] = serious
 
     assert found == {}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_no_page_scrolls_sideways(open_page: OpenPage, name: str) -> None:
+    page = open_page(viewport="narrow")
+    if name:
+        sign_in(page, name)
+    widths = {}
+    for path in PAGES[name]:
+        page.goto(path)
+        widths[path] = page.evaluate("document.documentElement.scrollWidth")
+
+    assert {path: width for path, width in widths.items() if width > VIEWPORTS["narrow"]["width"]} == {}
