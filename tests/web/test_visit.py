@@ -108,6 +108,12 @@ async def test_address_of_a_form_leads_to_its_page(site: Handler, path: str) -> 
     assert page.endswith("?topic=a")
 
 
+async def test_address_of_a_form_about_a_product_leads_to_the_product(site: Handler) -> None:
+    product = f"/sell/product/{new_id()}"
+
+    assert location(await visit(site, f"{product}/copy")) == (303, product)
+
+
 async def test_lost_csrf_cookie_is_renewed_before_a_change(site: Handler, api: Api) -> None:
     cookie = f"{ACCESS_COOKIE}=token; {REFRESH_COOKIE}=token"
 

@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import Route
+from starlette.routing import Route, compile_path
 
 from nextbuy.contracts.errors import AppError, BadRequest, InternalError, MethodNotAllowed, NotFound, Unauthenticated
 from nextbuy.kit.config import Settings
@@ -121,6 +121,7 @@ FORMS: Final[dict[str, Page]] = {
 """The pages that a form posts to; each answers with a redirect, or with the form and what is wrong with it."""
 _PAGE_OF_FORM: Final = {"/sign-up": "/sign-in", "/sign-out": "/", "/check-out": "/basket"}
 """The pages of forms that do not post to a path below their page."""
+_PAGE_PATTERNS: Final = [compile_path(path)[0] for path in PAGES]
 
 OPEN_FORMS: Final = frozenset({"/sign-in", "/sign-up", "/forgot-password", "/reset-password", "/confirm-email"})
 """The forms that work for anyone, whatever account their page shows: they say themselves which account is meant."""
@@ -168,7 +169,9 @@ async def _no_page(visit: Visiting, request: Request, error: Exception) -> Respo
         if request.method in READS:
             # A form that was refused has this address; a visitor may reload it, or sign in and return to it.
             path, query = request.scope["path"], request.scope["query_string"].decode("latin-1")
-            page = _PAGE_OF_FORM.get(path) or path.rpartition("/")[0]
+            page = _PAGE_OF_FORM.get(path) or path
+            while not any(pattern.match(page) for pattern in _PAGE_PATTERNS):
+                page = page.rpartition("/")[0] or "/"
             return RedirectResponse(f"{page}?{query}" if query else page, 303)
         # Usually a program with a misspelt path of the API, so it gets a problem document.
         refusal = MethodNotAllowed(
