@@ -60,7 +60,9 @@ async def test_browser_is_signed_out_from_another(browser: PageClient, market: M
         page = await browser.get("/account")
 
         ended = await browser.submit(page, "/account/end-session")
-        again = await browser.post("/account/end-session", page.form("/account/end-session").fields)
+        again = await browser.post(
+            "/account/end-session", page.form("/account/end-session").fields | {"key": "another"}
+        )
 
         assert "That device is signed out." in ended.text
         assert (await other.get("/account")).path == "/sign-in"

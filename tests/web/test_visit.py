@@ -135,7 +135,8 @@ async def test_double_click_gets_the_response_to_the_first_click(site: Handler, 
     done = await visit(site, "/account/address", "POST", b"key=k")
 
     assert location(done) == (303, "/account?done=address#address")
-    assert [request.headers[IDEMPOTENCY_KEY] for request in api.changes] == ["k", "k", "k"]
+    assert len(api.changes) == 3
+    assert len({request.headers[IDEMPOTENCY_KEY] for request in api.changes}) == 1
 
 
 async def test_each_form_of_the_account_is_sent_once(site: Handler) -> None:
@@ -149,10 +150,12 @@ async def test_each_form_of_the_account_is_sent_once(site: Handler) -> None:
 @pytest.mark.parametrize(
     "path", ["/sign-up", "/reset-password", "/confirm-email", "/account/name", "/account/password"]
 )
-async def test_key_of_a_form_is_sent(site: Handler, api: Api, path: str) -> None:
-    await visit(site, path, "POST", b"key=k&token=t&name=Bob")
+async def test_key_of_a_form_depends_on_its_content(site: Handler, api: Api, path: str) -> None:
+    for name in (b"Bob", b"Bob", b"Rob"):
+        await visit(site, path, "POST", b"key=k&token=t&name=" + name)
 
-    assert [request.headers[IDEMPOTENCY_KEY] for request in api.changes] == ["k"]
+    first, again, corrected = (request.headers[IDEMPOTENCY_KEY] for request in api.changes)
+    assert first == again != corrected
 
 
 async def test_sign_out_leaves_no_page_for_the_button_back(site: Handler) -> None:

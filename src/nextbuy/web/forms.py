@@ -1,6 +1,7 @@
 """Failed forms: the typed values, and what is wrong with them."""
 
 from collections.abc import Mapping
+from hashlib import sha256
 from uuid import UUID
 
 from msgspec import Struct, field
@@ -39,3 +40,8 @@ def hidden_id(form: Mapping[str, str]) -> str:
         return str(UUID(form.get("id", "")))
     except ValueError:
         return str(UUID(int=0))
+
+
+def form_key(form: Mapping[str, str]) -> str:
+    """Return the idempotency key of a form with this content, "" without one: Back may lead to a corrected form."""
+    return sha256(repr(sorted(form.items())).encode()).hexdigest() if form.get("key") else ""

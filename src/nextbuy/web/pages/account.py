@@ -13,7 +13,7 @@ from nextbuy.contracts.auth import Account
 from nextbuy.contracts.errors import AppError
 from nextbuy.contracts.values import Page
 from nextbuy.web.api import Ignored, secondary
-from nextbuy.web.forms import Failure, failure_of, hidden_id
+from nextbuy.web.forms import Failure, failure_of, form_key, hidden_id
 from nextbuy.web.pages.addresses import FIELDS, SavedAddress, saved_addresses
 from nextbuy.web.visit import View, Visit
 
@@ -76,7 +76,7 @@ async def _change(name: str, visit: Visit) -> Response:
     body = {field: text if field in _SECRET else text.strip() for field, text in body.items()}
     try:
         path = act.path.format(id=hidden_id(form))
-        await visit.api.send(act.method, path, body, Ignored, key=form.get("key", ""))
+        await visit.api.send(act.method, path, body, Ignored, key=form_key(form))
     except AppError as error:
         failure = failure_of(error, name, {field: text for field, text in body.items() if field not in _SECRET})
         return await _page(visit, failure, status=error.status)

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from nextbuy.contracts.errors import AppError
 from nextbuy.web.api import Ignored
-from nextbuy.web.forms import Failure, failure_of
+from nextbuy.web.forms import Failure, failure_of, form_key
 from nextbuy.web.visit import View, Visit
 
 
@@ -52,7 +52,7 @@ async def set_password(visit: Visit) -> Response:
     form = await visit.form()
     token = form.get("token", "")
     body = {"token": token, "password": form.get("password", "")}
-    sent = _Sent("/auth/api/reset-password", body, form.get("key", ""))
+    sent = _Sent("/auth/api/reset-password", body, form_key(form))
     return await _answer(visit, "reset_password", sent, LinkView(token))
 
 
@@ -65,7 +65,7 @@ async def accept_email(visit: Visit) -> Response:
     """Confirm an e-mail address by the token of a link."""
     form = await visit.form()
     token = form.get("token", "")
-    sent = _Sent("/auth/api/confirm-email", {"token": token}, form.get("key", ""))
+    sent = _Sent("/auth/api/confirm-email", {"token": token}, form_key(form))
     return await _answer(visit, "confirm_email", sent, LinkView(token))
 
 

@@ -10,7 +10,7 @@ from nextbuy.contracts.errors import AppError
 from nextbuy.contracts.values import Role
 from nextbuy.web.api import Ignored
 from nextbuy.web.demo_logins import DEMO_LOGINS, DemoLogin
-from nextbuy.web.forms import Failure, failure_of
+from nextbuy.web.forms import Failure, failure_of, form_key
 from nextbuy.web.visit import View, Visit, local_path
 
 _HOMES: Final = {Role.BUYER: "/", Role.SELLER: "/sell", Role.ADMIN: "/admin"}
@@ -67,7 +67,7 @@ async def sign_out(visit: Visit) -> Response:
 async def _enter(visit: Visit, name: str, path: str, body: dict[str, str], form: dict[str, str]) -> Response:
     wanted = form.get("next", "")
     try:
-        await visit.api.send("POST", path, body, Ignored, key=form.get("key", ""))
+        await visit.api.send("POST", path, body, Ignored, key=form_key(form))
     except AppError as error:
         failure = failure_of(error, name, {**body, "password": ""})
         view = _view(visit, wanted, form.get("role", ""), failure)
