@@ -4,9 +4,11 @@ import random
 import time
 from datetime import timedelta
 
+import msgspec
 import pytest
 from redis.asyncio import Redis
 
+from nextbuy.analytics.aggregates import BestSeller
 from nextbuy.analytics.best_sellers import GetBestSellers, best_sellers
 from nextbuy.analytics.best_sellers_cache import BestSellersCache
 from nextbuy.analytics.product_figures import GetProductFigures, product_figures
@@ -14,7 +16,7 @@ from nextbuy.analytics.seller_figures import GetSellerFigures, seller_figures
 from nextbuy.contracts.auth import ValidateUser
 from nextbuy.contracts.product import ProductViewed
 from nextbuy.contracts.seller import SellerRegistered
-from nextbuy.contracts.values import Role, new_id
+from nextbuy.contracts.values import Page, Role, new_id
 from nextbuy.kit.clock import utc_now
 from nextbuy.kit.rpc.breaker import Breaker
 from nextbuy.kit.storage.cache import SharedCache
@@ -55,7 +57,8 @@ async def test_copies_share_the_best_sellers(sold: ProjectionHarness, redis: Red
 
 
 async def test_best_sellers_are_ordered_by_sold_units(sold: ProjectionHarness) -> None:
-    page = await best_sellers(sold.deps, caller(None), GetBestSellers(limit=4))
+    reply = await best_sellers(sold.deps, caller(None), GetBestSellers(limit=4))
+    page = msgspec.json.decode(reply.body, type=Page[BestSeller])
     assert [(one.product_id, one.units) for one in page.items] == [
         (product_id, 10 - index) for index, (product_id, _) in enumerate(sold.products[:4])
     ]

@@ -11,7 +11,6 @@ from nextbuy.contracts.errors import Unavailable
 from nextbuy.contracts.product import Moderation, Product
 from nextbuy.contracts.values import Price, new_id
 from nextbuy.kit.storage.cache import SharedCache
-from nextbuy.kit.wire import Encoded
 from nextbuy.product.model import ProductShown
 from nextbuy.product.product_cache import MAX_AGE, CachedProduct, ProductCache
 from nextbuy.product.store.changes import Changes, Snapshot
@@ -52,12 +51,12 @@ class CacheProbe:
         body = self.body
         if self.gate is not None:
             await self.gate.wait()
-        return CachedProduct(self.product_id, "slug", self.shop_id, new_id(), Encoded(body))
+        return CachedProduct(self.product_id, "slug", self.shop_id, new_id(), body, "", self.clock.now)
 
     async def get(self, key: str = "slug") -> bytes:
         product = self.cache.get(key) or await self.cache.load(key, self.read)
         assert product is not None
-        return product.reply.body
+        return product.body
 
 
 async def test_product_is_read_once_and_found_by_id_and_slug() -> None:
@@ -153,7 +152,7 @@ async def test_failed_read_fails_waiting_requests_only() -> None:
 async def test_cache_is_bounded_and_evicts_oldest(limits: dict[str, int]) -> None:
     probe = CacheProbe(**limits)
     for number in range(30):
-        cached = CachedProduct(new_id(), f"slug-{number}", new_id(), new_id(), Encoded(b"x" * 100))
+        cached = CachedProduct(new_id(), f"slug-{number}", new_id(), new_id(), b"x" * 100, "", 0.0)
 
         async def read(cached: CachedProduct = cached) -> CachedProduct:
             return cached
@@ -217,7 +216,7 @@ async def test_page_consists_of_encoded_products() -> None:
     cached = pages.probe.cache.get("slug")
     assert cached is not None
 
-    item = msgspec.json.encode(msgspec.json.decode(cached.reply.body, type=ProductShown).product)
+    item = msgspec.json.encode(msgspec.json.decode(cached.body, type=ProductShown).product)
     assert await pages.page() == b'{"items":[%b],"next_cursor":null}' % item
 
 

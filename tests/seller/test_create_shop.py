@@ -20,6 +20,7 @@ from nextbuy.seller.my_shop import my_shop
 from tests.callers import account, caller, confirm
 from tests.doubles import StubCalls
 from tests.outbox import data, published
+from tests.seller.shown_shop import shown_shop
 from tests.seller.test_decide_seller import decision, open_shop
 
 POTTERY = CreateShop(name="Kiln & Clay", bio="Mugs.", category="ceramics")
@@ -46,7 +47,7 @@ async def test_only_an_approved_shop_is_public(deps: Deps, owner: Account, calls
         await decide_seller(deps, decision(owner.id, "rejected"))
     elif status != "pending":
         await decide_seller(deps, decision(owner.id, "approved"))
-        assert (await get_shop(deps, caller(None), GetShop(str(shop.id)))).shop.status == "approved"
+        assert (await shown_shop(deps, None, str(shop.id))).status == "approved"
     if status == "suspended":
         await decide_seller(deps, decision(owner.id, "suspended"))
     elif status == "account suspended":
@@ -57,7 +58,7 @@ async def test_only_an_approved_shop_is_public(deps: Deps, owner: Account, calls
         with pytest.raises(ShopNotFound):
             await get_shop(deps, caller(stranger), GetShop(str(shop.id)))
     for who in (owner, account(Role.ADMIN)):
-        assert (await get_shop(deps, caller(who), GetShop(str(shop.id)))).shop.id == shop.id
+        assert (await shown_shop(deps, who, str(shop.id))).id == shop.id
         calls.replies[ValidateUser] = Suspended()
         with pytest.raises(ShopNotFound):
             await get_shop(deps, caller(who), GetShop(str(shop.id)))
@@ -68,7 +69,7 @@ async def test_approved_shop_is_shown_without_asking_auth(deps: Deps, owner: Acc
     shop = (await create_shop(deps, caller(owner), POTTERY)).shop
     await decide_seller(deps, decision(owner.id, "approved"))
     del calls.replies[ValidateUser]
-    assert (await get_shop(deps, caller(owner), GetShop(str(shop.id)))).shop.id == shop.id
+    assert (await shown_shop(deps, owner, str(shop.id))).id == shop.id
 
 
 async def test_longest_name_is_published(deps: Deps, owner: Account) -> None:

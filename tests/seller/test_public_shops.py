@@ -3,19 +3,21 @@
 from importlib.resources import files
 from uuid import UUID
 
+import msgspec
 import pytest
 
 from nextbuy.contracts.auth import Account
 from nextbuy.contracts.errors import Unprocessable
 from nextbuy.contracts.seller import Shop
-from nextbuy.contracts.values import Role, new_id
+from nextbuy.contracts.values import Page, Role, new_id
 from nextbuy.seller.create_shop import CreateShop, create_shop
 from nextbuy.seller.decide_seller import decide_seller
 from nextbuy.seller.deps import Deps
 from nextbuy.seller.get_public_shops import GetPublicShops, get_public_shops
 from nextbuy.seller.get_shop import GetShop, get_shop
-from nextbuy.seller.model import ShopNotFound
+from nextbuy.seller.model import PublicShop, ShopNotFound
 from tests.callers import account, caller
+from tests.seller.shown_shop import shown_shop
 from tests.seller.test_decide_seller import decision
 
 
@@ -30,8 +32,8 @@ async def opened(deps: Deps, name: str, who: Account | None = None, *, approved:
 async def test_shop_is_found_by_its_id_and_by_its_slug_with_the_time_of_its_opening(deps: Deps) -> None:
     shop = await opened(deps, "Kiln")
 
-    by_id = (await get_shop(deps, caller(None), GetShop(str(shop.id)))).shop
-    by_slug = (await get_shop(deps, caller(None), GetShop(shop.slug))).shop
+    by_id = await shown_shop(deps, None, str(shop.id))
+    by_slug = await shown_shop(deps, None, shop.slug)
 
     assert (by_id, by_id.id, by_id.name) == (by_slug, shop.id, "Kiln")
     assert by_id.created_at == await deps.database.fetchval("SELECT submitted_at FROM shops")
@@ -42,7 +44,7 @@ async def test_slug_of_a_hidden_shop_is_for_its_seller_alone(deps: Deps, owner: 
 
     with pytest.raises(ShopNotFound):
         await get_shop(deps, caller(None), GetShop(shop.slug))
-    assert (await get_shop(deps, caller(owner), GetShop(shop.slug))).shop.id == shop.id
+    assert (await shown_shop(deps, owner, shop.slug)).id == shop.id
 
 
 async def test_several_shops_are_those_that_are_public_in_the_order_asked_for(deps: Deps) -> None:
@@ -50,8 +52,9 @@ async def test_several_shops_are_those_that_are_public_in_the_order_asked_for(de
     hidden = await opened(deps, "Hidden", approved=False)
     ids = ",".join(str(one) for one in (loom.id, hidden.id, new_id(), kiln.id, loom.id))
 
-    found = await get_public_shops(deps, caller(None), GetPublicShops(ids=ids))
+    reply = await get_public_shops(deps, caller(None), GetPublicShops(ids=ids))
 
+    found = msgspec.json.decode(reply.body, type=Page[PublicShop])
     assert [shop.name for shop in found.items] == ["Loom", "Kiln"]
 
 
@@ -70,7 +73,7 @@ async def test_shop_of_an_earlier_release_was_opened_when_its_id_was_made(deps: 
 
     await database.execute(migration("0004_created_at.sql"))
 
-    created = (await get_shop(deps, caller(None), GetShop(shop.slug))).shop.created_at
+    created = (await shown_shop(deps, None, shop.slug)).created_at
     assert abs(created.timestamp() - (shop.id.int >> 80) / 1000) < 1
 
 

@@ -14,6 +14,7 @@ from nextbuy.gateway.forward import TIMEOUT, Forwarder, slug_of
 from nextbuy.gateway.headers import ResponseHeaders, identity_header, request_headers
 from nextbuy.gateway.limiter import Limiter, Store
 from nextbuy.gateway.page_requests import PageRequests
+from nextbuy.gateway.representations import Representations
 from nextbuy.gateway.routes import Route, Routes, decode_query
 from nextbuy.gateway.status import Collected, StatusEndpoint
 from nextbuy.kit.config import Settings
@@ -80,6 +81,7 @@ class Gateway:
         self._journal = journal
         self._loopback_origins = loopback_origins(settings.port) if settings.follow_loopback else {}
         self._response_headers = ResponseHeaders(settings)
+        self._representations = Representations()
         self._limiter = Limiter(redis, verifier, prefix=settings.redis_prefix) if settings.rate_limits else None
         forwarder = Forwarder(transports, breakers, identity, journal, timeout=timeout)
         status = StatusEndpoint(collect_status, verifier, identity)
@@ -141,6 +143,7 @@ class Gateway:
                 raise_refusal(scope)
 
                 response = await route.answer(request, span, name)
+                response = await self._representations.negotiate(request, response, started)
         except asyncio.CancelledError:
             self._log(name, span, started, 0, "cancelled")
             raise

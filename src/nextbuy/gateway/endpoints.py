@@ -14,11 +14,12 @@ from nextbuy.gateway.status import StatusEndpoint
 from nextbuy.kit.http.asgi import LIVE, Ready, readiness
 from nextbuy.kit.observability.telemetry import SpanContext
 from nextbuy.kit.rpc.breaker import Breaker
-from nextbuy.kit.wire import JSON, READS, Handler, Request, Response
+from nextbuy.kit.wire import AGE, JSON, READS, Handler, Request, Response
 
 _READINESS_AGE: Final = 0.5
 """Seconds for which a readiness response is reused for all clients."""
 _READINESS_TIMEOUT: Final = 3.0
+_PUBLIC: Final = (AGE, "0")
 _HTML: Final = "text/html; charset=utf-8"
 _BROWSER: Final = {"/docs": "docs", "/docs/problems": "docs", "/docs/events": "events"}
 """The pages of the API browser, by path."""
@@ -95,7 +96,7 @@ class GatewayEndpoints:
     def _document(self, path: str) -> Response:
         if path in _BROWSER:
             return browser_page(_BROWSER[path])
-        return Response(200, self._documents[path](), JSON, [("cache-control", "no-cache")])
+        return Response(200, self._documents[path](), JSON, [_PUBLIC])
 
 
 def no_pages(_api: Handler) -> Handler:
@@ -123,4 +124,4 @@ def browser_page(name: str) -> Response:
         f"default-src 'none'; script-src {' '.join(scripts)}; style-src {style}; connect-src 'self'; "
         "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
-    return Response(200, page.encode(), _HTML, [("content-security-policy", policy), ("cache-control", "no-cache")])
+    return Response(200, page.encode(), _HTML, [("content-security-policy", policy), _PUBLIC])

@@ -7,7 +7,7 @@ from nextbuy.kit.config import Settings
 from nextbuy.kit.http.asgi import HeadersTooLarge
 from nextbuy.kit.http.idempotency import HEADER as IDEMPOTENCY_KEY
 from nextbuy.kit.http.idempotency import InvalidIdempotencyKey
-from nextbuy.kit.wire import HOP_BY_HOP, IDENTITY, INTERNAL_HEADERS, Response
+from nextbuy.kit.wire import AGE, HOP_BY_HOP, IDENTITY, INTERNAL_HEADERS, Response
 
 Pair = tuple[bytes, bytes]
 SIZE_LIMIT: Final = 16 * 1024
@@ -15,8 +15,8 @@ SIZE_LIMIT: Final = 16 * 1024
 COUNT_LIMIT: Final = 100
 _DROPPED: Final = (HOP_BY_HOP - {"transfer-encoding"}) | INTERNAL_HEADERS | {"expect"}
 """Not forwarded. Transfer-encoding is not among them, because it shows whether a body follows."""
-_SET_BY_SERVER: Final = HOP_BY_HOP | {"date", "server", "content-length", "content-type"}
-"""Set by the HTTP server, or from the fields of `Response`."""
+_SET_BY_SERVER: Final = HOP_BY_HOP | {"date", "server", "content-length", "content-type", AGE}
+"""Set by the HTTP server, from the fields of `Response`, or (`AGE`) for the gateway alone."""
 _REQUEST_HEADERS: Final = (
     "authorization, content-type, idempotency-key, if-match, if-none-match, traceparent, x-csrf-token, x-request-id"
 )

@@ -38,15 +38,10 @@ class PageRequests:
             route, path = self.routes.find(request.path.encode())
             request.path = path
             response = await route.answer(request, span, route.log_name(request.method, path))
-            return await _whole(response) if isinstance(response, StreamedResponse) else response
+            return await response.whole() if isinstance(response, StreamedResponse) else response
         except AppError as error:
             return problem_response(error, span.correlation_id)
         except Exception:
             with telemetry.use_span(span):
                 log.exception("request of a page failed; answered with status 500: %s", request.path)
             return problem_response(InternalError(), span.correlation_id)
-
-
-async def _whole(response: StreamedResponse) -> Response:
-    chunks = [chunk async for chunk in response.chunks] if response.chunks is not None else []
-    return Response(response.status, b"".join(chunks), response.content_type, response.headers)

@@ -4,6 +4,7 @@ The HTTP server, the in-process transport and the gateway reach a service throug
 process crosses the same boundary as a call over the network.
 """
 
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, Generic, TypeVar
 
@@ -30,6 +31,8 @@ CLIENT: Final = "x-nextbuy-client"
 """The client's IP address. The gateway sets it, and removes it from requests that arrive with it."""
 ORIGIN: Final = "x-nextbuy-origin"
 """The origin at which the client reached the gateway, if that is not the public URL. The gateway sets it."""
+AGE: Final = "x-nextbuy-age"
+"""On a response that is the same for everybody: the seconds since its data was read. The gateway replaces it."""
 BACKGROUND: Final = "x-nextbuy-background"
 """Present on a call for background work (`kit/workload.py`)."""
 INTERNAL_HEADERS: Final = frozenset({DEADLINE, IDENTITY, CLIENT, ORIGIN, BACKGROUND})
@@ -79,6 +82,8 @@ class Encoded(Struct, Generic[Reply]):
 
     body: bytes
     etag: str = ""
+    as_of: float | None = None
+    """The monotonic time from which on changes may be missing. None if the reply is not the same for everybody."""
 
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -95,6 +100,8 @@ def reply_response(status: int, reply: object) -> Response:
         return reply
     etag = etag_of(reply)
     headers = [("etag", etag)] if etag else []
+    if isinstance(reply, Encoded) and reply.as_of is not None:
+        headers.append((AGE, f"{time.monotonic() - reply.as_of:.3f}"))
     body = reply.body if isinstance(reply, Encoded) else b"" if status == 204 else encode(reply)  # noqa: PLR2004
     return Response(status, body, headers=headers)
 

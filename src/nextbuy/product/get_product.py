@@ -5,6 +5,7 @@ seller and admins see a product in any status, once auth has confirmed that thei
 reply is encoded in the product cache and needs no database and no call.
 """
 
+import time
 from functools import partial
 from typing import Annotated
 from uuid import UUID
@@ -55,12 +56,13 @@ async def get_product(deps: Deps, caller: Caller, request: GetProduct) -> Encode
 
 async def _public_reply(deps: Deps, key: str, cached: CachedProduct | None) -> Encoded[ProductShown]:
     if cached is not None:
-        return cached.reply
+        return deps.cache.reply(cached)
     if await read_archived(deps.database, parse_uuid(key) or key) is None:
         raise ProductNotFound
     raise ProductArchived
 
 
 async def _read_public(database: Database, key: UUID | str) -> CachedProduct | None:
+    began = time.monotonic()
     owned = await read(database, key, public=True)
-    return None if owned is None else cached_product(owned)
+    return None if owned is None else cached_product(owned, began)

@@ -42,34 +42,40 @@ Value = TypeVar("Value")
 
 
 class CachedProduct(Struct, frozen=True):
-    """A product for sale and its encoded reply, as anybody may see it."""
+    """A product for sale, as anybody may see it."""
 
     product_id: UUID
     slug: str
     shop_id: UUID
     seller_id: UUID
-    reply: Encoded[ProductShown]
+    body: bytes
+    """The encoded reply."""
+    etag: str
+    as_of: float
+    """The time before it was read."""
 
     @property
     def item(self) -> bytes:
         """The product as an item of a list: the reply without its outer object."""
-        return self.reply.body[_PREFIX_LENGTH:-1]
+        return self.body[_PREFIX_LENGTH:-1]
 
     @property
     def size(self) -> int:
         """The approximate size in bytes."""
-        return len(self.reply.body) + 600
+        return len(self.body) + 600
 
 
-def cached_product(owned: OwnedProduct) -> CachedProduct:
-    """Encode a product for the cache."""
+def cached_product(owned: OwnedProduct, as_of: float) -> CachedProduct:
+    """Encode a product, which was read after `as_of`, for the cache."""
     product = owned.product
     return CachedProduct(
         product_id=product.id,
         slug=product.slug,
         shop_id=product.shop_id,
         seller_id=owned.seller_id,
-        reply=Encoded(encode(shown_product(product, to_owner=False)), product.etag),
+        body=encode(shown_product(product, to_owner=False)),
+        etag=product.etag,
+        as_of=as_of,
     )
 
 
@@ -79,7 +85,7 @@ class _Page(Struct, frozen=True):
     as_of: float
     change_count: int | None
     """None if the page came from the shared cache, since this process does not know what changed before."""
-    reply: Encoded[Any]
+    body: bytes
 
 
 class _Load(Struct, eq=False):
@@ -128,6 +134,11 @@ class ProductCache:
         """Return a product by its id (lower case) or slug, if it is cached and fresh."""
         cached = self._products.get(key)
         return cached if cached is not None and self._is_fresh() else None
+
+    def reply(self, product: CachedProduct) -> Encoded[ProductShown]:
+        """Return the reply that shows a product, with its age; polls confirm a product that is still cached."""
+        confirmed = self.get(product.slug) is product
+        return Encoded(product.body, product.etag, max(product.as_of, self._polled_at) if confirmed else product.as_of)
 
     def _is_fresh(self) -> bool:
         return self._now() < self._polled_at + MAX_AGE
@@ -199,11 +210,11 @@ class ProductCache:
                 unchanged = cached.change_count == self._change_count
                 as_of = max(cached.as_of, self._polled_at) if unchanged else cached.as_of
                 if self._now() < as_of + MAX_AGE:
-                    return cached.reply
+                    return Encoded(cached.body, as_of=as_of)
             page = await self._join_or_start(("page", key), partial(self._load_page, key, compose, share))
             # An earlier request may have started the load and found a shared page that expired before this one.
             if asked <= page.as_of + MAX_AGE:
-                return page.reply
+                return Encoded(page.body, as_of=page.as_of)
 
     async def _load_page(
         self,
@@ -227,7 +238,7 @@ class ProductCache:
             value = await self._shared.load(
                 kind, encode(request), limit=MAX_AGE, compute=compute, not_before=self._own_change_at
             )
-        page = _Page(value.as_of, None if value.shared else change_count, Encoded(value.body))
+        page = _Page(value.as_of, None if value.shared else change_count, value.body)
         if not load.stale:
             self._insert_page(key, page)
         return page
@@ -245,7 +256,8 @@ class ProductCache:
         # Repeat if the cache expired during a slow read.
         while missing := self._missing(ids, loaded, whole=whole):
             loaded |= dict.fromkeys(missing, b"")
-            for product in map(cached_product, await read(missing)):
+            began = self._now()
+            for product in [cached_product(owned, began) for owned in await read(missing)]:
                 loaded[str(product.product_id)] = product.item
                 self._insert(load, product)
         items = [loaded[key] if key in loaded else self._products[key].item for key in ids]
@@ -331,14 +343,14 @@ class ProductCache:
     def _insert_page(self, key: Hashable, page: _Page) -> None:
         self._evict_page(key)
         self._pages[key] = page
-        self._page_bytes += len(page.reply.body)
+        self._page_bytes += len(page.body)
         while len(self._pages) > self._max_pages or self._page_bytes > self._max_bytes:
             self._evict_page(next(iter(self._pages)))
 
     def _evict_page(self, key: Hashable) -> None:
         cached = self._pages.pop(key, None)
         if cached is not None:
-            self._page_bytes -= len(cached.reply.body)
+            self._page_bytes -= len(cached.body)
 
 
 def _retrieve_error(task: asyncio.Task[Any]) -> None:

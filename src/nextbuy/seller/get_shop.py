@@ -3,6 +3,7 @@
 Its seller and admins see it in any status, once auth has confirmed that their login session is active.
 """
 
+import time
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -11,6 +12,7 @@ from nextbuy.contracts.errors import Forbidden, Unauthenticated
 from nextbuy.contracts.seller import Shop
 from nextbuy.contracts.values import Role, parse_uuid
 from nextbuy.kit.http.caller import Caller
+from nextbuy.kit.wire import Encoded, encode
 from nextbuy.seller import store
 from nextbuy.seller.deps import Deps
 from nextbuy.seller.model import PublicShop, ShopNotFound
@@ -28,16 +30,17 @@ class ShopFound(Struct, frozen=True):
     shop: PublicShop
 
 
-async def get_shop(deps: Deps, caller: Caller, request: GetShop) -> ShopFound:
+async def get_shop(deps: Deps, caller: Caller, request: GetShop) -> Encoded[ShopFound]:
     """Show an approved shop; its seller and admins see it in any status.
 
     Raises:
         ShopNotFound: it does not exist, or the caller may not see it.
     """
+    began = time.monotonic()
     shop = await store.get_public_shop(deps.database, parse_uuid(request.shop_id) or request.shop_id)
     if shop is None or not (shop.status == "approved" or await _may_see_hidden(deps, caller, shop)):
         raise ShopNotFound
-    return ShopFound(shop)
+    return Encoded(encode(ShopFound(shop)), as_of=began if shop.status == "approved" else None)
 
 
 async def _may_see_hidden(deps: Deps, caller: Caller, shop: Shop) -> bool:

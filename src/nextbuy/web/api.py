@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import math
+import time
 from collections.abc import Awaitable, Mapping
 from hashlib import sha256
 from typing import Any, Final, TypeVar
@@ -13,7 +15,7 @@ from msgspec import Struct
 from nextbuy.contracts.errors import AppError, BadGateway, Problem, Unauthenticated, Unavailable, from_problem
 from nextbuy.kit.http.idempotency import HEADER as IDEMPOTENCY_KEY
 from nextbuy.kit.http.tokens import ACCESS_COOKIE, CSRF_COOKIE, CSRF_HEADER, REFRESH_COOKIE
-from nextbuy.kit.wire import CLIENT, JSON, ORIGIN, PROBLEM, READS, REQUEST_ID, Handler, Request, Response, encode
+from nextbuy.kit.wire import AGE, CLIENT, JSON, ORIGIN, PROBLEM, READS, REQUEST_ID, Handler, Request, Response, encode
 from nextbuy.web.cookies import Cookies
 
 Reply = TypeVar("Reply")
@@ -46,6 +48,8 @@ class Api:
         self._trace = request.trace
         self._forwarded = {name: request.headers[name] for name in _FORWARDED if name in request.headers}
         self._renewal: asyncio.Task[bool] | None = None
+        self.as_of = time.monotonic()
+        """The time from which on the replies so far may lack changes; minus infinity if one is missing."""
 
     @property
     def has_session(self) -> bool:
@@ -100,10 +104,18 @@ class Api:
         if method not in READS:
             # A form of another site has been refused before (`app.py`).
             sent[CSRF_HEADER] = self.cookies.get(CSRF_COOKIE)
-        response = await self._send(Request(method, path, query, sent, body, trace=self._trace))
-        self.cookies.apply(response.headers)
-        if response.status >= 400:  # noqa: PLR2004
-            raise _error(response)
+        sent_at = time.monotonic()
+        try:
+            response = await self._send(Request(method, path, query, sent, body, trace=self._trace))
+            self.cookies.apply(response.headers)
+            if response.status >= 400:  # noqa: PLR2004
+                raise _error(response)
+        except BaseException:
+            # A page without a part of it must not be shown once the part is there again.
+            self.as_of = -math.inf
+            raise
+        age = next((float(value) for name, value in response.headers if name == AGE), 0.0)
+        self.as_of = min(self.as_of, sent_at - age)
         return response
 
     async def _renewed(self) -> bool:

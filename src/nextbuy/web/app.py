@@ -2,6 +2,7 @@
 
 import gzip
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final
@@ -15,10 +16,13 @@ from starlette.routing import Route, compile_path
 from nextbuy.contracts.errors import AppError, BadRequest, InternalError, MethodNotAllowed, NotFound, Unauthenticated
 from nextbuy.kit.config import Settings
 from nextbuy.kit.http.asgi import encode_json
+from nextbuy.kit.http.content_coding import accepts_gzip
 from nextbuy.kit.http.cross_site import refuse_cross_site
-from nextbuy.kit.wire import PROBLEM, READS, REQUEST_ID, Handler
+from nextbuy.kit.http.tokens import is_stranger
+from nextbuy.kit.wire import AGE, PROBLEM, READS, REQUEST_ID, Handler
 from nextbuy.web.asgi import handler_of
 from nextbuy.web.assets import PREFIX, TYPES, Asset
+from nextbuy.web.page_cache import PageCache
 from nextbuy.web.pages.account import CHANGES, account
 from nextbuy.web.pages.admin import admin, rebuild_projection
 from nextbuy.web.pages.basket import add_to_basket, basket, change_basket, check_out
@@ -62,12 +66,17 @@ log: Final = logging.getLogger(__name__)
 Page = Callable[[Visit], Awaitable[Response]]
 Visiting = Callable[[Page, Request], Awaitable[Response]]
 
-PAGES: Final[dict[str, Page]] = {
+PUBLIC: Final[dict[str, Page]] = {
     "/": home,
     "/category/{slug}": category,
     "/search": search,
     "/shop/{key}": shop,
     "/product/{key}": product,
+    **{f"/{name}": document for name in DOCUMENTS},
+}
+"""The pages that are the same for all strangers."""
+PAGES: Final[dict[str, Page]] = {
+    **PUBLIC,
     "/basket": basket,
     "/account": account,
     "/orders": orders,
@@ -93,7 +102,6 @@ PAGES: Final[dict[str, Page]] = {
     "/mails/{mail_id}": mail,
     "/trace": trace,
     "/robots.txt": robots,
-    **{f"/{name}": document for name in DOCUMENTS},
 }
 """The pages that are read."""
 FORMS: Final[dict[str, Page]] = {
@@ -126,6 +134,7 @@ _PAGE_PATTERNS: Final = [compile_path(path)[0] for path in PAGES]
 OPEN_FORMS: Final = frozenset({"/sign-in", "/sign-up", "/forgot-password", "/reset-password", "/confirm-email"})
 """The forms that work for anyone, whatever account their page shows: they say themselves which account is meant."""
 
+_PUBLIC_PAGES: Final = frozenset(PUBLIC.values())
 _IMMUTABLE: Final = "public, max-age=31536000, immutable"
 
 
@@ -139,7 +148,7 @@ def pages(send: Handler, *, settings: Settings, demo: bool) -> Handler:
     routes.append(Route(f"{PREFIX}{{name:path}}", partial(_send_file, files)))
     app = Starlette(routes=routes, exception_handlers={HTTPException: partial(_no_page, visit)})
     app.router.redirect_slashes = False
-    return handler_of(app)
+    return PageCache(handler_of(app)).answer
 
 
 async def _visit(site: Site, send: Handler, page: Page, request: Request) -> Response:
@@ -150,6 +159,8 @@ async def _visit(site: Site, send: Handler, page: Page, request: Request) -> Res
             if request.scope["path"] not in OPEN_FORMS:
                 await visit.require_shown_account()
         response = await page(visit)
+        if page in _PUBLIC_PAGES and is_stranger(request.headers) and response.status_code == 200:  # noqa: PLR2004
+            response.headers[AGE] = f"{time.monotonic() - visit.api.as_of:.3f}"
     except Unauthenticated:
         response = visit.sign_in()
     except HTTPException:
@@ -203,12 +214,3 @@ async def _send_file(files: dict[str, _File], request: Request) -> Response:
     if file is None:
         raise HTTPException(404)
     return file.compressed() if accepts_gzip(request.headers.get("accept-encoding", "")) else file.plain()
-
-
-def accepts_gzip(accept_encoding: str) -> bool:
-    """Return whether Accept-Encoding names gzip with a weight above 0 (RFC 9110, 12.5.3)."""
-    for entry in accept_encoding.lower().split(","):
-        name, _, weight = entry.partition(";")
-        if name.strip() == "gzip":
-            return weight.replace(" ", "").rstrip("0") not in {"q=", "q=0."}
-    return False

@@ -112,6 +112,7 @@ def test_list_has_query_parameters_and_page_schema() -> None:
     assert [(one["name"], one["in"], one["required"]) for one in listing["parameters"]] == [
         ("limit", "query", False),
         ("cursor", "query", False),
+        ("if-none-match", "header", False),
     ]
     page = resolve(document, listing["responses"]["200"]["content"]["application/json"]["schema"]["$ref"])
     assert resolve(document, page["properties"]["items"]["items"]["$ref"])["description"] == "A lamp."

@@ -229,14 +229,20 @@ _IF_NONE_MATCH: Final[Json] = {
     "description": "The ETag of the client's copy: if it is current, it is not sent again (304).",
     "schema": {"type": "string"},
 }
-_ETAG: Final[Json] = {"etag": {"description": "The version, for If-Match.", "schema": {"type": "string"}}}
+_ETAG: Final[Json] = {
+    "etag": {
+        "description": "The version of the reply, also for If-Match.",
+        "schema": {"type": "string"},
+    }
+}
 
 
 def _has_etag(route: Route) -> bool:
     if route.raw is not None:
         return route.raw.has_etag
     reply = reply_of(route)
-    return isinstance(reply, type) and issubclass(reply, Tagged)
+    # Of an encoded reply, the gateway makes the ETag.
+    return typing.get_origin(route.reply) is Encoded or (isinstance(reply, type) and issubclass(reply, Tagged))
 
 
 def _body(route: Route, schemas: Schemas, rest: Json, required: list[str], captured: list[str]) -> Json:

@@ -27,6 +27,8 @@ CSRF_COOKIE: Final = "nextbuy_csrf"
 BASKET_COOKIE: Final = "nextbuy_basket"
 """The token of a guest's basket."""
 CSRF_HEADER: Final = "x-csrf-token"
+_OWN_COOKIES: Final = "nextbuy_"
+"""The beginning of the names of all cookies above."""
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _MAX_VERIFIED: Final = 16
 """The number of tokens of one request that are verified; a browser sends at most one per parent domain before ours."""
@@ -206,6 +208,11 @@ def cookies_of(headers: Mapping[str, str], name: str) -> list[str]:
     pairs = (pair.partition("=") for pair in cookies.split(";"))
     values = (value.strip() for cookie, _, value in pairs if cookie.strip() == name)
     return list(dict.fromkeys(value for value in values if value))
+
+
+def is_stranger(headers: Mapping[str, str]) -> bool:
+    """Return whether a request carries nothing that names a person: no access token and none of our cookies."""
+    return "authorization" not in headers and _OWN_COOKIES not in headers.get("cookie", "")
 
 
 def sent_by_cookie(headers: Mapping[str, str]) -> bool:

@@ -36,6 +36,11 @@ class StreamedResponse(Response):
     chunks: AsyncIterator[bytes] | None = None
     size: int | None = None
 
+    async def whole(self) -> Response:
+        """Return the response with its whole body."""
+        chunks = [chunk async for chunk in self.chunks] if self.chunks is not None else []
+        return Response(self.status, b"".join(chunks), self.content_type, self.headers)
+
 
 class Transport(Protocol):
     """A way to deliver requests to one service."""

@@ -1,0 +1,101 @@
+"""Rendered pages in the memory of this process, for strangers, as long as the data in them is fresh.
+
+A page with the header `AGE` is the same for all strangers. It is stored until its oldest part would be `MAX_AGE` old,
+so its age is the age of its data and not added to it. Strangers who request a page at once share one rendering. A
+visitor who sends a token or one of our cookies gets a page of their own.
+"""
+
+import asyncio
+import math
+import time
+from collections.abc import Callable
+from typing import Final
+
+from msgspec import Struct
+
+from nextbuy.kit.http.tokens import is_stranger
+from nextbuy.kit.wire import AGE, READS, Handler, Request, Response
+
+MAX_AGE: Final = 1.5
+"""Seconds. As old as cached products become; the rest of the promised two seconds is for sending the page."""
+_OVERHEAD: Final = 2_000
+"""Approximate bytes of a stored page besides its body."""
+
+
+class _Stored(Struct, frozen=True):
+    as_of: float
+    response: Response
+
+    @property
+    def size(self) -> int:
+        return len(self.response.body) + _OVERHEAD
+
+
+class PageCache:
+    """The rendered pages of one process, bounded by entries and by bytes; the oldest are evicted first."""
+
+    def __init__(
+        self,
+        render: Handler,
+        now: Callable[[], float] = time.monotonic,
+        *,
+        max_pages: int = 2_000,
+        max_bytes: int = 32 * 1024 * 1024,
+    ) -> None:
+        """Cache the pages of `render`; `now` returns monotonic seconds."""
+        self._render = render
+        self._now = now
+        self._max_pages = max_pages
+        self._max_bytes = max_bytes
+        self._pages: dict[str, _Stored] = {}
+        self._bytes = 0
+        self._under_way: dict[str, asyncio.Task[Response]] = {}
+
+    async def answer(self, request: Request) -> Response:
+        """Return a page, rendered for it unless a fresh one is the same for this visitor."""
+        if request.method not in READS or not is_stranger(request.headers):
+            return await self._render(request)
+        key = request.target
+        stored = self._pages.get(key)
+        if stored is not None and self._now() < stored.as_of + MAX_AGE:
+            return self._aged(stored)
+        rendering = self._under_way.get(key)
+        if rendering is None:
+            # A separate task: a visitor who leaves must not take the page from the others.
+            rendering = self._under_way[key] = asyncio.create_task(self._render_and_store(key, request))
+            return await asyncio.shield(rendering)
+        await asyncio.wait({rendering})
+        stored = self._pages.get(key)
+        if stored is not None and self._now() < stored.as_of + MAX_AGE:
+            return self._aged(stored)
+        # The page is not the same for everybody, or an error.
+        return await self._render(request)
+
+    async def _render_and_store(self, key: str, request: Request) -> Response:
+        try:
+            response = await self._render(request)
+            headers = dict(response.headers)
+            age = float(headers.pop(AGE, math.inf))
+            self._evict(key)
+            if age < MAX_AGE and "set-cookie" not in headers:
+                self._insert(key, _Stored(self._now() - age, response))
+            return response
+        finally:
+            del self._under_way[key]
+
+    def _aged(self, stored: _Stored) -> Response:
+        response = stored.response
+        age = (AGE, f"{self._now() - stored.as_of:.3f}")
+        headers = [age if pair[0] == AGE else pair for pair in response.headers]
+        return Response(response.status, response.body, response.content_type, headers)
+
+    def _insert(self, key: str, page: _Stored) -> None:
+        self._pages[key] = page
+        self._bytes += page.size
+        while len(self._pages) > self._max_pages or self._bytes > self._max_bytes:
+            self._evict(next(iter(self._pages)))
+
+    def _evict(self, key: str) -> None:
+        stored = self._pages.pop(key, None)
+        if stored is not None:
+            self._bytes -= stored.size
