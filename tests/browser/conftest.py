@@ -60,12 +60,15 @@ def open_page(browser: Browser, shop_url: str) -> Iterator[OpenPage]:
     complaints: list[str] = []
     with ExitStack() as stack:
 
-        def open_tab(*, viewport: str = "desktop", dark: bool = False, script: bool = True) -> Page:
+        def open_tab(
+            *, viewport: str = "desktop", dark: bool = False, script: bool = True, time_zone: str = "UTC"
+        ) -> Page:
             context = browser.new_context(
                 base_url=shop_url,
                 viewport=VIEWPORTS[viewport],  # type: ignore[arg-type]
                 color_scheme="dark" if dark else "light",
                 java_script_enabled=script,
+                timezone_id=time_zone,
             )
             stack.callback(context.close)
             page = context.new_page()

@@ -118,6 +118,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     cors_origins: Annotated[
         tuple[str, ...], Setting("CORS_ORIGINS", "Other origins whose pages may use the API, comma-separated.", "none")
     ] = ()
+    time_zone: Annotated[str, Setting("TIME_ZONE", "Zone of times on pages without script, such as Europe/Berlin.")] = (
+        "UTC"
+    )
     rate_limits: Annotated[bool, Setting("RATE_LIMITS", "`off` disables rate limits, for load tests.", "`on`")] = True
     postgres_url: Annotated[
         str, Setting("POSTGRES_URL", "PostgreSQL 17 or newer; its role creates databases.", "embedded", "Engines")
@@ -171,11 +174,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         float, Setting("TRACE_DAYS", "Days for which interactions are stored, for `nextbuy trace`.", "`7`", "Traces")
     ] = 7.0
     trace_bytes: Annotated[
-        int,
-        Setting(
-            "TRACE_BYTES",
-            "Bytes of stored interactions. Beyond, the oldest are deleted first, purchases and failures last.",
-        ),
+        int, Setting("TRACE_BYTES", "Bytes of interactions; the oldest are deleted first, purchases and failures last.")
     ] = 2_000_000_000
     smtp: Smtp = Smtp()
     kafka: Kafka = Kafka()
@@ -249,6 +248,7 @@ def from_environment(environment: Mapping[str, str] = os.environ, *, secret: byt
         follow_loopback=not read("PUBLIC_URL"),
         host=host,
         port=port,
+        time_zone=read("TIME_ZONE", _DEFAULT.time_zone),
         data=Path(read("DATA", str(_DEFAULT.data))),
         webhook_secrets=tuple(part.strip() for part in read("WEBHOOK_SECRETS").split(",") if part.strip()),
         session_minutes=_number(

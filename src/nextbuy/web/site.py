@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from nextbuy.kit.config import Settings
+from nextbuy.kit.config import ConfigError, Settings
 from nextbuy.web.assets import hash_assets, read_folder
 from nextbuy.web.texts import ENGLISH, Texts
 
@@ -34,7 +34,7 @@ class Site:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        Texts(translations or NullTranslations(), ENGLISH, ZoneInfo("UTC")).install(self._templates)
+        Texts(translations or NullTranslations(), ENGLISH, _zone(settings.time_zone)).install(self._templates)
         # Before the components are loaded, because a component that another imports keeps the globals of that moment.
         self._templates.globals |= {"asset": self._asset_path, "new_key": partial(token_urlsafe, 16)}
         self._templates.globals["base_url"] = settings.public_url
@@ -56,3 +56,11 @@ class Site:
 
     def _asset_path(self, name: str) -> str:
         return self.assets[name].path
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ValueError, OSError, LookupError):
+        message = f"NEXTBUY_TIME_ZONE is {name!r}. Use a name of the IANA database, such as Europe/Berlin."
+        raise ConfigError(message) from None

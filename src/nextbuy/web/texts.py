@@ -59,21 +59,25 @@ class Texts:
         return f"{format_decimal(milliseconds / (60 * _SECOND), '0', locale=self._locale)} min"
 
     def when(self, moment: datetime) -> Markup:
-        """Return a date and time as an element; a script may show it in the reader's own zone."""
+        """Return a date and time with its zone as an element; `times.js` shows it in the reader's own zone."""
         local = moment.astimezone(self._zone)
         day = format_date(local, "medium", locale=self._locale)
         time = format_time(local, "short", tzinfo=self._zone, locale=self._locale)
-        return _element(moment, f"{day}, {time} {local.tzname()}")
+        return _element(moment, f"{day}, {time} {local.tzname()}", "minute")
 
     def day(self, moment: date) -> Markup:
         """Return a date, or that of a time, as an element."""
-        local = moment.astimezone(self._zone) if isinstance(moment, datetime) else moment
-        return _element(moment, format_date(local, "medium", locale=self._locale))
+        if not isinstance(moment, datetime):
+            return _element(moment, format_date(moment, "medium", locale=self._locale))
+        local = moment.astimezone(self._zone)
+        return _element(moment, format_date(local, "medium", locale=self._locale), "day")
 
 
 def _capitalise(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _element(moment: date, text: str) -> Markup:
-    return Markup('<time datetime="{}">{}</time>').format(moment.isoformat(), text)
+def _element(moment: date, text: str, unit: str = "") -> Markup:
+    """Return a `time` element; with `unit`, it depends on the zone."""
+    local = Markup(' data-local="{}"').format(unit) if unit else ""
+    return Markup('<time datetime="{}"{}>{}</time>').format(moment.isoformat(), local, text)

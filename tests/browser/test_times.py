@@ -1,0 +1,23 @@
+"""Times are in the zone of the reader, with script, else in that of the marketplace, which they name."""
+
+import pytest
+
+from tests.browser.conftest import OpenPage
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.mark.parametrize(
+    ("script", "zone"), [(True, "GMT+5:30"), (False, "UTC")], ids=["with script", "without script"]
+)
+def test_time_names_the_zone(open_page: OpenPage, zone: str, *, script: bool) -> None:
+    page = open_page(script=script, time_zone="Asia/Kolkata")
+    page.goto("/sign-in")
+    page.get_by_role("button", name="Continue as Ines").click()
+    page.goto("/notifications", wait_until="networkidle")
+
+    times = page.locator("time[data-local=minute]").all()
+    assert times
+    assert all((time.text_content() or "").endswith(f"M {zone}") for time in times)
+    if script:
+        assert all((time.get_attribute("title") or "").endswith("UTC") for time in times)
