@@ -25,7 +25,7 @@ from nextbuy.contracts.order import (
     SessionOpened,
 )
 from nextbuy.contracts.product import ProductUpdated
-from nextbuy.contracts.seller import SellerApproved
+from nextbuy.contracts.seller import SellerApproved, SellerUpdated
 from nextbuy.contracts.values import Money, Role, new_id
 from nextbuy.kit.clock import utc_now
 from tests.callers import caller
@@ -111,6 +111,25 @@ async def test_second_payment_of_checkout_is_an_entry_of_its_own(deps: Deps, ope
     [unknown] = await find(deps, operator, "pay_3")
     assert [own.status, second.status, unknown.status] == ["open", "refunded", "refund-due"]
     assert second.link == "/trace?id=pay_2"
+
+
+async def test_shop_is_found_by_its_new_name_only(deps: Deps, operator: Account) -> None:
+    opened_shop = approved("Kiln & Clay")
+    renamed = SellerUpdated(
+        shop_id=opened_shop.shop_id,
+        user_id=opened_shop.user_id,
+        shop_name="Stoneware",
+        status="approved",
+        shop_version=2,
+        shop_slug="x",
+    )
+    await index(deps, opened_shop)
+
+    await index(deps, renamed)
+
+    [found] = await find(deps, operator, "stoneware")
+    assert (found.kind, found.title, found.status) == ("shop", "Stoneware", "approved")
+    assert await find(deps, operator, "kiln") == []
 
 
 async def test_title_is_found_from_each_word_and_no_longer_after_a_change(deps: Deps, operator: Account) -> None:

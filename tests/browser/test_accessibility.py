@@ -29,6 +29,7 @@ PAGES: Final = {
         "/sell/products?status=archived",
         "/sell/product/new",
         "/sell/orders",
+        "/sell/shop",
         "/figures",
         "/notifications",
     ],

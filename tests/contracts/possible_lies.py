@@ -20,7 +20,8 @@ _POSSIBLE_BECAUSE: Final = {
         PublicKeys.keys/shorter PublicKeys.keys/reversed PublicKey.kid PublicKey.pem
         """,
     "only seller knows its shops; the question names the shop or its seller, and never both": """
-        Shop.name Shop.slug Shop.bio Shop.category Shop.version Seller.name Seller.email Seller.submitted_at
+        Shop.name Shop.slug Shop.bio Shop.contact Shop.category Shop.version Seller.name Seller.email
+        Seller.submitted_at
         ValidateShopOwner:Shop.id ValidateShopOwner:Shop.status DecideSeller:Shop.id ListSellers:Shop.id
         GetShops:Shop.status GetShops:Shop.seller_id ListSellers:Seller.account_suspended ApplyAccountStatus:Shop.id
         ApplyAccountStatus:Shop.status AccountStatusApplied.shop

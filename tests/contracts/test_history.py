@@ -48,7 +48,9 @@ def test_removed_field_is_reported_with_its_readers(history: Path, capsys: pytes
     before = history.read_text(encoding="utf-8")
     assert contracts.main(["--accept"]) == 1
     output = capsys.readouterr().out
-    assert output.startswith("order.created: coupon was removed. admin (create-notification), analytics (")
+    assert output.startswith(
+        "order.created: coupon was removed. admin (create-notification, update-search-index), analytics ("
+    )
     assert "project-daily-figures" in output
     assert output.count("\n") == 1
     assert history.read_text(encoding="utf-8") == before

@@ -123,6 +123,7 @@ BODIES: Final[dict[str, object]] = {
     "auth POST change-email": {"current_password": "not-the-password", "email": "another@hidden.test"},
     "auth POST reset-password": {"token": "x" * 43, "password": PASSWORD},
     "seller POST create-shop": {"name": "A second stall", "bio": "", "category": "ceramics"},
+    "seller PUT update-shop": {"bio": "Thrown by hand."},
     "product PUT update-product/{product_id}": {"stock": 900},
     "product POST create-product": {
         "title": "Red bowl",

@@ -111,6 +111,29 @@ async def test_sale_does_not_stand_in_the_way_of_another_title(browser: PageClie
     await until(is_counted, "the figures show the sale")
 
 
+async def test_new_name_of_the_shop_reaches_its_page_and_its_products(
+    browser: PageClient, client: JourneyClient
+) -> None:
+    seller = await client.new_seller()
+    product = await client.new_product(seller)
+    await browser.sign_in(seller.email, PASSWORD)
+    page, name = await browser.get("/sell/shop"), f"Kiln {token_hex(4)}"
+
+    refused = await browser.submit(page, "/sell/shop", name=" ", contact="hello@kiln.example")
+    assert (refused.status, refused.form("/sell/shop").fields["contact"]) == (422, "hello@kiln.example")
+    saved = await browser.submit(refused, "/sell/shop", name=name)
+
+    assert ("The shop is saved." in saved.text, saved.form("/sell/shop").fields["name"]) == (True, name)
+    async with PageClient.connect(browser.url) as stranger:
+        shop = await stranger.get(f"/shop/{product['shop_slug']}")
+        assert (shop.status, name in shop.text, "Contact: hello@kiln.example" in shop.text) == (200, True, True)
+
+        async def is_renamed() -> bool:
+            return name in (await stranger.get(f"/product/{product['slug']}")).text
+
+        await until(is_renamed, "the product has the new name of its shop")
+
+
 async def test_product_off_sale_is_hidden_until_it_is_back(browser: PageClient, client: JourneyClient) -> None:
     seller = await client.new_seller()
     product = await client.new_product(seller)

@@ -10,7 +10,14 @@ from msgspec.structs import replace
 from nextbuy.contracts.errors import NotFound
 from nextbuy.contracts.message import Event
 from nextbuy.contracts.product import CopyShop
-from nextbuy.contracts.seller import SellerApproved, SellerRegistered, SellerRejected, SellerSuspended, Shop
+from nextbuy.contracts.seller import (
+    SellerApproved,
+    SellerRegistered,
+    SellerRejected,
+    SellerSuspended,
+    SellerUpdated,
+    Shop,
+)
 from nextbuy.contracts.values import ShopStatus
 from nextbuy.kit.events.inbound import InboundEvent
 from nextbuy.product.copy_shop import copy_shop
@@ -91,6 +98,26 @@ async def test_call_hides_products_at_once_and_its_event_changes_nothing(service
     await apply(service, update("suspended", shop, shop.version + 1), update("approved", shop, shop.version))
     with pytest.raises(NotFound):
         await service.get_product(kettle.id)
+
+
+async def test_products_show_the_new_name_of_their_shop(service: ServiceHarness) -> None:
+    seller = await service.seller()
+    kettle, shop = await service.create_product(seller), service.shops[seller.id]
+    await poll_changes(service.deps)
+    assert (await service.get_product(kettle.id)).shop_name == "Clay & Co"
+    event = SellerUpdated(
+        shop_id=shop.id,
+        user_id=shop.seller_id,
+        shop_name="Clay & Daughters",
+        shop_slug=shop.slug,
+        status="approved",
+        shop_version=2,
+    )
+
+    await apply(service, inbound(event))
+    await poll_changes(service.deps)
+
+    assert (await service.get_product(kettle.id)).shop_name == "Clay & Daughters"
 
 
 async def test_repeated_update_is_no_change(service: ServiceHarness) -> None:

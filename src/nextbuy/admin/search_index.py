@@ -30,7 +30,14 @@ from nextbuy.contracts.order import (
     UnmatchedPaymentRefunded,
 )
 from nextbuy.contracts.product import ProductApproved, ProductCreated, ProductPending, ProductRejected, ProductUpdated
-from nextbuy.contracts.seller import SHOP_EVENTS, SellerApproved, SellerRegistered, SellerRejected, SellerSuspended
+from nextbuy.contracts.seller import (
+    SHOP_EVENTS,
+    SellerApproved,
+    SellerRegistered,
+    SellerRejected,
+    SellerSuspended,
+    SellerUpdated,
+)
 from nextbuy.contracts.values import Money
 from nextbuy.kit.events.inbound import InboundEvent
 
@@ -152,7 +159,7 @@ def _entry_of(inbound: InboundEvent) -> Entry:
                 person_id=event.seller_id,
                 terms=_terms(event.product_id, *_words_onward(event.title)),
             )
-        case SellerRegistered() | SellerApproved() | SellerRejected() | SellerSuspended():
+        case SellerRegistered() | SellerUpdated() | SellerApproved() | SellerRejected() | SellerSuspended():
             return Entry(
                 kind="shop",
                 id=str(event.shop_id),

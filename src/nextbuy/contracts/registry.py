@@ -69,6 +69,7 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     seller.SellerApproved,
     seller.SellerRejected,
     seller.SellerSuspended,
+    seller.SellerUpdated,
     product.ProductCreated,
     product.ProductUpdated,
     product.ProductPending,

@@ -42,6 +42,14 @@ from nextbuy.contracts.values import (
 MAX_SHOPS: Final = 100
 """Shops per call."""
 ShopIds = Annotated[list[UUID], Meta(max_length=MAX_SHOPS)]
+ShopContact = Annotated[
+    str,
+    Meta(
+        max_length=300,
+        description="How buyers reach the shop; empty if it says nothing.",
+        examples=["hello@winterlamps.example"],
+    ),
+]
 ShopVersion = Annotated[Count, Meta(description="Grows with every change of the shop; an older version is ignored.")]
 
 
@@ -59,6 +67,7 @@ class Shop(Struct, frozen=True):
     status: ShopStatus
     seller_id: UUID
     version: ShopVersion
+    contact: ShopContact = ""
 
 
 class Shops(Struct, frozen=True):
@@ -173,6 +182,10 @@ class SellerRegistered(_SellerEvent, topic="seller.registered", key="shop_id", s
     """A seller has opened a shop, or has applied again after a rejection; the shop waits for approval."""
 
 
+class SellerUpdated(_SellerEvent, topic="seller.updated", key="shop_id"):
+    """A seller has changed the name, the description, the category or the contact of a shop."""
+
+
 class SellerApproved(_SellerEvent, topic="seller.approved", key="shop_id", schema_version=2):
     """An admin has approved a seller."""
 
@@ -189,7 +202,13 @@ class SellerSuspended(_SellerEvent, topic="seller.suspended", key="shop_id", sch
     reason: Annotated[ReasonText, Meta(description="The reason, in the admin's words.")]
 
 
-SHOP_EVENTS: Final[tuple[type[Event], ...]] = (SellerRegistered, SellerApproved, SellerRejected, SellerSuspended)
+SHOP_EVENTS: Final[tuple[type[Event], ...]] = (
+    SellerRegistered,
+    SellerUpdated,
+    SellerApproved,
+    SellerRejected,
+    SellerSuspended,
+)
 """The events that report the state of a shop."""
 
 

@@ -6,7 +6,7 @@ replies to calls are stored too (`create_product`), and a reply has no position.
 
 from collections.abc import Sequence
 
-from nextbuy.contracts.seller import SellerApproved, SellerRegistered, SellerRejected, SellerSuspended
+from nextbuy.contracts.seller import SellerApproved, SellerRegistered, SellerRejected, SellerSuspended, SellerUpdated
 from nextbuy.kit.events.inbound import InboundEvent
 from nextbuy.kit.storage.database import Transaction
 from nextbuy.product.deps import Deps
@@ -19,6 +19,6 @@ async def copy_shops(_deps: Deps, tx: Transaction, events: Sequence[InboundEvent
     states = [
         ShopState(shop.shop_id, shop.user_id, shop.shop_name, shop.shop_slug, shop.status, shop.shop_version)
         for shop in (event.event for event in events)
-        if isinstance(shop, SellerRegistered | SellerApproved | SellerRejected | SellerSuspended)
+        if isinstance(shop, SellerRegistered | SellerUpdated | SellerApproved | SellerRejected | SellerSuspended)
     ]
     await upsert_shops(tx, states)

@@ -25,6 +25,10 @@ ALLOWED_DECISIONS: Final[dict[ShopStatus, frozenset[SellerDecision]]] = {
 
 ShopNameTaken: Final = Conflict.of("shop-name-taken", "Another shop has this name. Choose a different one.")
 ShopExists: Final = Conflict.of("shop-exists", "You already have a shop. Use it; each seller can have only one.")
+ShopNotChangeable: Final = Conflict.of(
+    "shop-not-changeable",
+    "Your shop is rejected or suspended, so it cannot be changed. Read why in your notifications.",
+)
 ShopRequired: Final = Forbidden.of("shop-required", "You do not have a shop yet. Create one first.")
 ShopNotFound: Final = NotFound.of("shop-not-found", "Shop not found.")
 InvalidShopIds: Final = Unprocessable.of("invalid-shop-ids", "Invalid ids. Send shop ids, separated by commas.")

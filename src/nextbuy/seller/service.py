@@ -11,11 +11,12 @@ from nextbuy.contracts.seller import (
     SellerRegistered,
     SellerRejected,
     SellerSuspended,
+    SellerUpdated,
     ValidateShopOwner,
 )
 from nextbuy.contracts.values import Role
 from nextbuy.kit.events.event_log import read_events
-from nextbuy.kit.service import Service, answers, get, post, subscribe
+from nextbuy.kit.service import Service, answers, get, post, put, subscribe
 from nextbuy.seller.apply_account_status import apply_account_status
 from nextbuy.seller.create_shop import create_shop
 from nextbuy.seller.decide_seller import decide_seller
@@ -26,6 +27,7 @@ from nextbuy.seller.get_shop import get_shop
 from nextbuy.seller.get_shops import get_shops
 from nextbuy.seller.list_sellers import list_sellers
 from nextbuy.seller.my_shop import my_shop
+from nextbuy.seller.update_shop import update_shop
 from nextbuy.seller.validate_shop_owner import validate_shop_owner
 
 SERVICE = Service(
@@ -33,6 +35,7 @@ SERVICE = Service(
     deps=Deps,
     routes=[
         post("create-shop", create_shop, who=[Role.SELLER], status=201),
+        put("update-shop", update_shop, who=[Role.SELLER]),
         get("my-shop", my_shop, who=[Role.SELLER]),
         get("get-shop/{shop_id}", get_shop),
         get("get-shops", get_public_shops),
@@ -45,7 +48,7 @@ SERVICE = Service(
         answers(ApplyAccountStatus, apply_account_status),
         answers(ReadSellerEvents, read_events),
     ],
-    publishes=[SellerRegistered, SellerApproved, SellerRejected, SellerSuspended],
+    publishes=[SellerRegistered, SellerUpdated, SellerApproved, SellerRejected, SellerSuspended],
     subscriptions=[
         subscribe("follow-accounts", [AccountSuspended, AccountReinstated], follow_accounts, from_start=True),
     ],

@@ -11,7 +11,7 @@ from nextbuy.kit.http.paging import decode_cursor, encode_cursor
 from nextbuy.kit.storage.database import Executor, Row, Transaction, from_row
 from nextbuy.seller.model import PublicShop
 
-_SHOP: Final = "id, name, slug, bio, category, public_status AS status, seller_id, version"
+_SHOP: Final = "id, name, slug, bio, category, public_status AS status, seller_id, version, contact"
 _PUBLIC_SHOP: Final = f"{_SHOP}, created_at"
 _SELLER: Final = f"{_SHOP}, seller_name, seller_email, submitted_at, account_suspended"
 
@@ -80,6 +80,26 @@ async def apply_again(tx: Transaction, shop: Shop) -> Shop | None:
         look_alike_key(shop.name),
     )
     return None if row is None else Shop(**row)
+
+
+async def update_shop(tx: Transaction, shop: Shop) -> Shop:
+    """Store the texts of a locked shop, and return it with its new version.
+
+    The statement violates a unique index if another shop has the name (`refuse_duplicate`).
+    """
+    [row] = await tx.fetch(
+        f"""
+        UPDATE shops SET name = $2, name_key = $3, bio = $4, category = $5, contact = $6, version = version + 1
+         WHERE id = $1 RETURNING {_SHOP}
+        """,  # noqa: S608  constant columns
+        shop.id,
+        shop.name,
+        look_alike_key(shop.name),
+        shop.bio,
+        shop.category,
+        shop.contact,
+    )
+    return Shop(**row)
 
 
 async def get_by_seller(db: Executor, seller_id: UUID) -> Shop | None:

@@ -55,6 +55,7 @@ from nextbuy.web.pages.sell_acts import act_on_product
 from nextbuy.web.pages.sell_orders import sell_orders
 from nextbuy.web.pages.sell_product import add_product, change_product, edit_product, new_product
 from nextbuy.web.pages.sell_products import sell_products
+from nextbuy.web.pages.sell_shop import change_shop, sell_shop
 from nextbuy.web.pages.shop import shop
 from nextbuy.web.pages.sign_in import enter, sign_in, sign_out, sign_up
 from nextbuy.web.pages.trace import trace
@@ -88,6 +89,7 @@ PAGES: Final[dict[str, Page]] = {
     "/sell/product/new": new_product,
     "/sell/product/{product_id:uuid}": edit_product,
     "/sell/orders": sell_orders,
+    "/sell/shop": sell_shop,
     "/figures": figures,
     "/sign-in": sign_in,
     "/forgot-password": forgot_password,
@@ -111,6 +113,7 @@ FORMS: Final[dict[str, Page]] = {
     "/notifications/open": open_notification,
     "/notifications/read-all": read_all_notifications,
     "/sell/open": open_shop,
+    "/sell/shop": change_shop,
     "/sell/product/new": add_product,
     "/sell/product/{product_id:uuid}": change_product,
     "/sell/product/{product_id:uuid}/{act}": act_on_product,

@@ -20,6 +20,7 @@ class Shop(Struct):
     slug: str
     name: str
     bio: str
+    contact: str = ""
     created_at: datetime | None = None
 
 
