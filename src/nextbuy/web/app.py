@@ -2,6 +2,7 @@
 
 import gzip
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -162,7 +163,9 @@ async def _visit(site: Site, send: Handler, page: Page, request: Request) -> Res
             if request.scope["path"] not in OPEN_FORMS:
                 await visit.require_shown_account()
         response = await page(visit)
-        if page in _PUBLIC_PAGES and is_stranger(request.headers) and response.status_code == 200:  # noqa: PLR2004
+        is_public = page in _PUBLIC_PAGES and is_stranger(request.headers) and response.status_code == 200  # noqa: PLR2004
+        # A page without one of its parts has no age, and is stored nowhere.
+        if is_public and math.isfinite(visit.api.as_of):
             response.headers[AGE] = f"{time.monotonic() - visit.api.as_of:.3f}"
     except Unauthenticated:
         response = visit.sign_in()
