@@ -26,6 +26,8 @@ async def test_seller_opens_a_shop_and_adds_a_product_while_it_is_reviewed(brows
     assert (refused.status, refused.form("/sell/open").fields["bio"]) == (422, "Thrown by hand.")
     page = await browser.submit(refused, "/sell/open", category="ceramics")
     assert (page.path, "We review your shop before it opens" in page.text, name in page.text) == ("/sell", True, True)
+    after_back = await browser.submit(refused, "/sell/open", category="glass")
+    assert (after_back.status, "You already have a shop." in after_back.text) == (409, True)
     page = await browser.get(NEW)
     assert page.form(NEW).fields["category"] == "ceramics"
     page = await browser.submit(page, NEW, title="Speckled bowl", description=DESCRIPTION, price="28", stock="3")

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 from typing import Final
+from uuid import UUID
 
 import pytest
 
@@ -90,6 +91,15 @@ async def test_form_with_an_invalid_referer_leads_to_the_sign_in_page(site: Hand
     api.refusal = Unauthenticated()
 
     assert location(await visit(site, "/account/name", "POST", referer=referer)) == (303, "/sign-in?next=%2F")
+
+
+async def test_form_returns_to_the_query_of_its_page_but_not_to_what_was_done(site: Handler, api: Api) -> None:
+    api.refusal = Unauthenticated()
+    referer = "http://shop.example/sell/products?status=off-sale&done=archive"
+
+    refused = await visit(site, f"/sell/product/{UUID(int=1)}/archive", "POST", referer=referer)
+
+    assert location(refused) == (303, "/sign-in?next=%2Fsell%2Fproducts%3Fstatus%3Doff-sale")
 
 
 async def test_long_query_is_not_part_of_the_page_to_return_to(site: Handler, api: Api) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import re
 from typing import Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from msgspec import Struct
 from msgspec.structs import fields
@@ -79,11 +79,13 @@ class Visit:
 
     @property
     def here(self) -> str:
-        """The path of this page with its query; for a form, the path of its page."""
+        """The path of this page with its query; for a form, the path and the query of its page."""
         if self.request.method != "POST":
             query = self.request.url.query
             return f"{self.request.url.path}?{query}" if query else self.request.url.path
-        path = _path(self.request.headers.get("referer", "")) or "/"
+        path, query = _place(self.request.headers.get("referer", ""))
+        if self._is_page(path):
+            return f"{path}?{query}" if query else path
         # A page that shows what is wrong with its form has the path of the form, below that of the page.
         while not self._is_page(path):
             path = path.rpartition("/")[0] or "/"
@@ -177,12 +179,14 @@ class Visit:
         return 0 if found is None else sum(line.quantity for line in found.lines)
 
 
-def _path(url: str) -> str:
-    """Return the path of a URL that a client sent, "" for an invalid one."""
+def _place(url: str) -> tuple[str, str]:
+    """Return the path of a URL that a client sent, and its query without what was done; "/" for an invalid one."""
     try:
-        return urlsplit(url).path
+        parts = urlsplit(url)
+        pairs = parse_qsl(parts.query, max_num_fields=_MAX_FIELDS)
     except ValueError:
-        return ""
+        return "/", ""
+    return parts.path or "/", urlencode([pair for pair in pairs if pair[0] != "done"])
 
 
 def local_path(path: str, default: str) -> str:

@@ -8,6 +8,7 @@ from nextbuy.contracts.product import PublicProduct
 from nextbuy.contracts.values import Page
 from nextbuy.web.api import Api
 from nextbuy.web.choices import Choices, choices_of
+from nextbuy.web.prices import price_of
 
 LIMIT: Final = 24
 """Products per page: whole rows of 2, 3, 4 and 6."""
@@ -59,8 +60,5 @@ async def read_products(
 
 def _cents(text: str) -> int | None:
     """Return a typed price in minor units; None if it is empty or not a price."""
-    try:
-        amount = round(float(text) * 100)
-    except (ValueError, OverflowError):
-        return None
-    return amount if 0 <= amount <= 10**12 else None
+    price = price_of(text)
+    return None if price is None else price.amount

@@ -9,7 +9,7 @@ from nextbuy.contracts.errors import AppError
 from nextbuy.contracts.seller import Shop
 from nextbuy.contracts.values import Page, Role
 from nextbuy.web.api import Ignored, secondary
-from nextbuy.web.forms import Failure, failure_of
+from nextbuy.web.forms import Failure, failure_of, form_key
 from nextbuy.web.pages.orders import ListedOrder
 from nextbuy.web.pages.own_shop import OwnProduct, own_shop
 from nextbuy.web.visit import View, Visit
@@ -50,7 +50,7 @@ async def open_shop(visit: Visit) -> Response:
     form = await visit.form()
     typed = {name: form.get(name, "").strip() for name in _FIELDS}
     try:
-        await visit.api.send("POST", "/seller/api/create-shop", typed, Ignored, key=form.get("key", ""))
+        await visit.api.send("POST", "/seller/api/create-shop", typed, Ignored, key=form_key(form))
     except AppError as error:
         return await _page(visit, failure_of(error, "open", typed), status=error.status)
     return visit.redirect("/sell?done=opened")

@@ -7,7 +7,6 @@ version: a sale in the meantime does not block a change of the title, and no cha
 import asyncio
 import re
 from collections.abc import Callable, Mapping
-from hashlib import sha256
 from typing import Any, Final
 from uuid import UUID
 
@@ -18,7 +17,7 @@ from nextbuy.contracts.errors import AppError, FieldError, NotFound, Preconditio
 from nextbuy.contracts.product import Moderation, PublicProduct
 from nextbuy.contracts.seller import Shop
 from nextbuy.contracts.values import MAX_STOCK
-from nextbuy.web.forms import Failure, failure_of
+from nextbuy.web.forms import Failure, failure_of, form_key
 from nextbuy.web.pages.own_shop import own_shop
 from nextbuy.web.prices import price_of, price_text
 from nextbuy.web.visit import View, Visit
@@ -81,7 +80,7 @@ async def add_product(visit: Visit) -> Response:
     sent = await visit.form()
     typed = _typed(sent)
     try:
-        saved = await visit.api.send("POST", "/product/api/create-product", _body(typed), _Saved, key=_key(sent))
+        saved = await visit.api.send("POST", "/product/api/create-product", _body(typed), _Saved, key=form_key(sent))
     except AppError as error:
         return await _new(visit, ProductForm(typed, failure=_failure(error, typed)), status=error.status)
     return visit.redirect(f"/sell/product/{saved.product.id}?done=saved")
@@ -102,7 +101,7 @@ async def change_product(visit: Visit) -> Response:
     try:
         body = _body({name: text for name, text in typed.items() if text != seen[name]})
         if body:
-            await visit.api.send("PUT", path, body, _Saved, key=_key(sent), etag=etag)
+            await visit.api.send("PUT", path, body, _Saved, key=form_key(sent), etag=etag)
     except PreconditionFailed as error:
         changes = [one.message for one in error.errors or []]
         form = ProductForm(typed, seen, stale=True, changes=changes)
@@ -152,11 +151,6 @@ def _entries(product: PublicProduct) -> dict[str, str]:
 
 def _typed(sent: Mapping[str, str], prefix: str = "") -> dict[str, str]:
     return {name: _one_form(sent.get(f"{prefix}{name}", "")) for name in _READ}
-
-
-def _key(sent: Mapping[str, str]) -> str:
-    """Return an idempotency key for a form with this content: after Back, a page may be sent again with another one."""
-    return sha256(repr(sorted(sent.items())).encode()).hexdigest()
 
 
 def _one_form(text: str) -> str:
