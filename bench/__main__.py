@@ -17,6 +17,7 @@ from bench.figures.checkouts import checkouts
 from bench.figures.deliveries import deliveries
 from bench.figures.events import events
 from bench.figures.internal_call import internal_call
+from bench.figures.pages import pages
 from bench.figures.pipeline import pipeline
 from bench.figures.reads import reads
 from bench.figures.rebuild import rebuild
@@ -28,7 +29,18 @@ from bench.plan import QUICK, WHOLE, Plan
 from bench.programs import ProgramError
 from bench.report import Figure, as_json, notes, table
 
-GROUPS: Final = ("reads", "checkouts", "calls", "events", "memory", "pipeline", "deliveries", "rebuild", "start")
+GROUPS: Final = (
+    "reads",
+    "pages",
+    "checkouts",
+    "calls",
+    "events",
+    "memory",
+    "pipeline",
+    "deliveries",
+    "rebuild",
+    "start",
+)
 Measure = Callable[[], Awaitable[list[Figure]]]
 
 
@@ -71,6 +83,7 @@ def _groups(target: Market, people: People, plan: Plan) -> dict[str, Measure]:
 
     return {
         "reads": lambda: reads(target, plan),
+        "pages": lambda: pages(target, plan),
         "checkouts": lambda: one(checkouts(target, people, plan)),
         "calls": lambda: internal_call(target, plan),
         "events": lambda: one(events(target, people, plan)),

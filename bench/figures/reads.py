@@ -1,6 +1,6 @@
 """Reads through the gateway: product, list, and search, compared with the same server without an application."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from random import Random
 from statistics import median
@@ -28,13 +28,17 @@ Pick = Callable[[int], list[str]]
 """Returns the paths of a round."""
 
 
-class _Read(Struct, frozen=True):
+class Read(Struct, frozen=True):
+    """A figure of requests: which, how they are described, and what is done before."""
+
     name: str
     pick: Pick
     mark: Mark
     mix: str
     once: Sequence[str] = ()
     """Paths requested once before the measurement, which is of the steady state."""
+    before: Callable[[], Awaitable[None]] | None = None
+    """Called before each load of the marketplace."""
 
 
 async def reads(target: Market, plan: Plan) -> list[Figure]:
@@ -47,31 +51,32 @@ async def reads(target: Market, plan: Plan) -> list[Figure]:
     searches = [f"/product/api/search-products?q={quote(query)}" for query in queries()]
     details = [f"/product/api/get-product/{id_of(number)}" for number in range(plan.products)]
     asked = (
-        _Read(
+        Read(
             "product detail",
-            partial(_picked, details),
+            partial(picked, details),
             Mark("at least", 0.5),
             f"GET get-product/ID, {plan.products:,} products, equally likely, each requested once before",
             details,
         ),
-        _Read(
+        Read(
             "list of 20",
-            partial(_picked, pages),
+            partial(picked, pages),
             Mark("at least", 0.25),
             f"GET get-all-products: {len(pages)} pages, equally likely: all goods and {len(GOODS)} categories, "
             f"3 orders, the first {_DEEP} pages of each by cursor",
         ),
-        _Read(
+        Read(
             "search",
-            partial(_picked, searches),
+            partial(picked, searches),
             Mark("at least", 0.1),
             f"GET search-products: {len(searches)} queries of one to three words, equally likely; some find nothing",
         ),
     )
-    return [await _figure(target, plan, read) for read in asked]
+    return [await figure_of(target, plan, read) for read in asked]
 
 
-def _picked(paths: Sequence[str], number: int) -> list[str]:
+def picked(paths: Sequence[str], number: int) -> list[str]:
+    """Return the paths of a round, equally likely."""
     random = Random(number)  # noqa: S311  the same requests each time
     return random.choices(paths, k=_REQUESTS)
 
@@ -111,7 +116,8 @@ async def _usual_answer(port: int, paths: Sequence[str]) -> tuple[bytes, bytes]:
     return head, body
 
 
-async def _figure(target: Market, plan: Plan, read: _Read) -> Figure:
+async def figure_of(target: Market, plan: Plan, read: Read) -> Figure:
+    """Measure requests and the same server without an application in turn."""
     head, body = await _usual_answer(target.port, read.pick(0))
     rounds: list[tuple[float, float]] = []
     late: list[float] = []
@@ -124,6 +130,8 @@ async def _figure(target: Market, plan: Plan, read: _Read) -> Figure:
         for number in range(1, plan.rounds + 1):
             paths = read.pick(number)
             best, best_cpu = await _load(bare, bare_pid, paths, plan)
+            if read.before is not None:
+                await read.before()
             ours, ours_cpu = await _load(target.port, target.pid, paths, plan)
             rounds.append((best.per_second, ours.per_second))
             late.append(ours.p99_ms)

@@ -16,4 +16,9 @@ def test_short_run_measures_every_figure(tmp_path: Path) -> None:
     assert main(["--quick", "--json", str(written)]) == 0
 
     figures = {figure["name"] for figure in msgspec.json.decode(written.read_bytes())["figures"]}
-    assert {"event to notification, p99", "projection rebuilt", "ready after start"} <= figures
+    assert {
+        "product page, nothing cached",
+        "event to notification, p99",
+        "projection rebuilt",
+        "ready after start",
+    } <= figures

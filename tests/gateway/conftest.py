@@ -75,6 +75,7 @@ async def open_shop(tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[Sho
             redis: Redis | None = None,
             verifier: TokenVerifier | None = None,
             pages: Handler | None = None,
+            make_pages: Callable[[Handler], Handler] = no_pages,
             transports: Mapping[str, Transport] | None = None,
             timeout: float = 10.0,
             documents: Mapping[str, Callable[[], bytes]] | None = None,
@@ -119,7 +120,7 @@ async def open_shop(tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[Sho
                 ready=ready,
                 collect_status=collect_status,
                 documents=documents or {"/openapi.json": lambda: b'{"openapi":"3.1.0"}'},
-                pages=no_pages if pages is None else lambda _api: pages,
+                pages=make_pages if pages is None else lambda _api: pages,
                 timeout=timeout,
             )
             stack.push_async_callback(gateway.close)

@@ -3,6 +3,7 @@
 import asyncio
 import random
 import re
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -142,3 +143,22 @@ async def test_public_pages_and_replies_are_not_sent_again_to_those_who_have_the
             again = await client.request("GET", path, headers=known)
             assert (again.status, again.body, again.headers["etag"]) == (304, b"", first.headers["etag"]), path
             assert "set-cookie" not in first.headers
+
+
+async def test_sitemaps_list_every_public_page(client: JourneyClient) -> None:
+    seller = await client.new_seller()
+    product = await client.new_product(seller)
+
+    async def urls(path: str) -> list[str]:
+        response = await client.request("GET", path)
+        assert (response.status, response.headers["content-type"]) == (200, "application/xml"), path
+        return [unescape(url) for url in re.findall("<loc>(.*?)</loc>", response.body.decode())]
+
+    wanted = {f"/product/{product['slug']}", f"/shop/{seller.shop['slug']}", "/", "/terms", "/category/ceramics"}
+
+    async def are_listed() -> bool:
+        parts = await urls("/sitemap.xml")
+        listed = {url for part in parts for url in await urls(part.removeprefix(client.market.url))}
+        return wanted <= {url.removeprefix(client.market.url) for url in listed}
+
+    await until(are_listed, "the sitemaps list the new product and its shop")

@@ -31,6 +31,7 @@ async def test_stranger_reads_every_public_page(browser: PageClient, client: Jou
     shown = await browser.get(f"/product/{product['slug']}")
     assert (shown.status, shown.title) == (200, f"{product['title']} · NextBuy")
     assert "$28.00" in shown.text
+    assert '<link rel="modulepreload" href="/assets/activity.' in shown.html
 
 
 async def test_id_leads_to_the_one_url_of_a_product_and_a_shop(browser: PageClient, client: JourneyClient) -> None:

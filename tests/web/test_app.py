@@ -10,8 +10,8 @@ import pytest
 from nextbuy.contracts.errors import ServiceUnavailable
 from nextbuy.demo import catalogue
 from nextbuy.kit.config import Settings
-from nextbuy.kit.wire import PROBLEM, Handler, Request, Response, problem_response
-from nextbuy.web.app import pages
+from nextbuy.kit.wire import PROBLEM, TOO_MANY_REQUESTS, Handler, Request, Response, problem_response
+from nextbuy.web.app import PAGES, PUBLIC, pages
 from nextbuy.web.demo_logins import DEMO_LOGINS
 from tests.waiting import until
 
@@ -125,3 +125,28 @@ def test_demo_logins_are_accounts_of_the_demo_market() -> None:
     assert {(login.email, login.name, login.role) for login in DEMO_LOGINS} <= accounts
     assert {login.password for login in DEMO_LOGINS} == {catalogue.PASSWORD}
     assert {login.role for login in DEMO_LOGINS} == {"buyer", "seller", "admin"}
+
+
+async def test_robots_read_public_pages_and_no_others(site: Handler) -> None:
+    rules = (await get(site, "/robots.txt")).text
+    disallowed = tuple(line.removeprefix("Disallow: ") for line in rules.splitlines() if line.startswith("Disallow: "))
+
+    assert "Sitemap: http://127.0.0.1:8080/sitemap.xml" in rules
+    for path in PAGES:
+        unlisted = {"/search", TOO_MANY_REQUESTS, "/robots.txt", "/favicon.ico"}
+        assert path.startswith(disallowed) is (path not in PUBLIC) or path in unlisted, path
+
+
+async def test_icon_is_found_where_browsers_look_for_it(site: Handler) -> None:
+    icon = await get(site, "/favicon.ico")
+
+    assert (icon.status, icon.content_type) == (200, "image/x-icon")
+    assert icon.body.startswith(b"\0\0\1\0")
+    assert "max-age=86400" in icon.headers["cache-control"]
+
+
+@pytest.mark.parametrize(("seconds", "shown"), [("1", "1 second,"), ("12", "12 seconds"), ("x", "60 seconds")])
+async def test_page_beyond_the_rate_limit_says_when_to_try_again(site: Handler, seconds: str, shown: str) -> None:
+    page = await site(Request("GET", TOO_MANY_REQUESTS, f"seconds={seconds}", {}))
+
+    assert f"Wait {shown}" in page.body.decode()

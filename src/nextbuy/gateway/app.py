@@ -12,10 +12,10 @@ from nextbuy.gateway.bodies import discard_rest
 from nextbuy.gateway.endpoints import GatewayEndpoints, no_pages
 from nextbuy.gateway.forward import TIMEOUT, Forwarder, slug_of
 from nextbuy.gateway.headers import ResponseHeaders, identity_header, request_headers
-from nextbuy.gateway.limiter import Limiter, Store
+from nextbuy.gateway.limiter import Limiter, RateLimited, Store
 from nextbuy.gateway.page_requests import PageRequests
 from nextbuy.gateway.representations import Representations
-from nextbuy.gateway.routes import Route, Routes, decode_query
+from nextbuy.gateway.routes import Route, Routes, decode_query, names_html
 from nextbuy.gateway.status import Collected, StatusEndpoint
 from nextbuy.kit.config import Settings
 from nextbuy.kit.http.asgi import (
@@ -39,7 +39,17 @@ from nextbuy.kit.observability.telemetry import Journal, SpanContext
 from nextbuy.kit.rpc.breakers import Breakers
 from nextbuy.kit.rpc.transports import StreamedResponse, Transport
 from nextbuy.kit.service_identity import GATEWAY, ServiceIdentity
-from nextbuy.kit.wire import CLIENT, IDENTITY, ORIGIN, REQUEST_ID, Handler, Request, Response, problem_response
+from nextbuy.kit.wire import (
+    CLIENT,
+    IDENTITY,
+    ORIGIN,
+    REQUEST_ID,
+    TOO_MANY_REQUESTS,
+    Handler,
+    Request,
+    Response,
+    problem_response,
+)
 
 log: Final = logging.getLogger(__name__)
 
@@ -152,7 +162,7 @@ class Gateway:
             return
         except AppError as error:
             span = span or telemetry.start_span()
-            response, reason = problem_response(error, span.correlation_id), reason_of(error)
+            response, reason = await self._refuse(error, name, scope, span.correlation_id), reason_of(error)
         except Exception:
             span = span or telemetry.start_span()
             with telemetry.use_span(span):
@@ -166,6 +176,17 @@ class Gateway:
     async def _answer_page(self, request: Request, span: SpanContext, _name: str) -> Response:
         request.trace = span
         return await self._pages(request)
+
+    async def _refuse(self, error: AppError, name: str, scope: Scope, correlation_id: str) -> Response:
+        """Return a problem document, or a page for a page of a browser that is beyond its rate limit."""
+        problem = problem_response(error, correlation_id)
+        accept = next((value for header, value in scope["headers"] if header == b"accept"), b"")
+        if not (isinstance(error, RateLimited) and name.endswith("(page)") and names_html(accept.decode("latin-1"))):
+            return problem
+        wait = dict(problem.headers)["retry-after"]
+        page = await self._pages(Request("GET", TOO_MANY_REQUESTS, f"seconds={wait}", {}))
+        policy = [pair for pair in page.headers if pair[0] == "content-security-policy"]
+        return Response(problem.status, page.body, page.content_type, [*policy, *problem.headers])
 
     def _log(
         self, name: str, span: SpanContext | None, started: float, status: int, outcome: str, reason: str = ""

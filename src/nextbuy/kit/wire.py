@@ -33,6 +33,8 @@ ORIGIN: Final = "x-nextbuy-origin"
 """The origin at which the client reached the gateway, if that is not the public URL. The gateway sets it."""
 AGE: Final = "x-nextbuy-age"
 """On a response that is the same for everybody: the seconds since its data was read. The gateway replaces it."""
+TOO_MANY_REQUESTS: Final = "/too-many-requests"
+"""The page that the gateway shows to a browser beyond its rate limit."""
 BACKGROUND: Final = "x-nextbuy-background"
 """Present on a call for background work (`kit/workload.py`)."""
 INTERNAL_HEADERS: Final = frozenset({DEADLINE, IDENTITY, CLIENT, ORIGIN, BACKGROUND})

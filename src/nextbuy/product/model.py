@@ -63,6 +63,11 @@ InvalidPriceRange: Final = Unprocessable.of(
 )
 InvalidIds: Final = Unprocessable.of("invalid-ids", "Invalid ids. Send product ids, separated by commas.")
 
+PART_SIZE: Final = 10_000
+"""Products or shops in one part of a sitemap."""
+SITEMAP_PRODUCTS: Final = ("sitemap", "products")
+SITEMAP_SHOPS: Final = ("sitemap", "shops")
+
 
 class ProductRef(Struct, frozen=True):
     """A request that names only a product."""

@@ -43,6 +43,9 @@ from nextbuy.product.get_offers import get_offers
 from nextbuy.product.get_product import get_product
 from nextbuy.product.get_products import get_products
 from nextbuy.product.get_shop_products import get_shop_products
+from nextbuy.product.get_sitemap_parts import get_sitemap_parts
+from nextbuy.product.get_sitemap_products import get_sitemap_products
+from nextbuy.product.get_sitemap_shops import get_sitemap_shops
 from nextbuy.product.hold_stock import hold_stock
 from nextbuy.product.list_products import list_products
 from nextbuy.product.poll_changes import poll_changes
@@ -72,6 +75,9 @@ SERVICE: Final = Service(
         get("get-all-products", get_all_products),
         get("get-categories", get_categories),
         get("search-products", search_products),
+        get("get-sitemap-parts", get_sitemap_parts),
+        get("get-sitemap-products", get_sitemap_products),
+        get("get-sitemap-shops", get_sitemap_shops),
         get("get-shop-products", get_shop_products, who=[Role.SELLER]),
         post("report-activity", report_activity, status=202, body_limit=16 * 1024),
         get("picture/{product_id}", show_picture, raw=RawContent(produces=("image/svg+xml",), has_etag=True)),

@@ -20,7 +20,7 @@ from nextbuy.kit.http.asgi import encode_json
 from nextbuy.kit.http.content_coding import accepts_gzip
 from nextbuy.kit.http.cross_site import refuse_cross_site
 from nextbuy.kit.http.tokens import is_stranger
-from nextbuy.kit.wire import AGE, PROBLEM, READS, REQUEST_ID, Handler
+from nextbuy.kit.wire import AGE, PROBLEM, READS, REQUEST_ID, TOO_MANY_REQUESTS, Handler
 from nextbuy.web.asgi import handler_of
 from nextbuy.web.assets import PREFIX, TYPES, Asset
 from nextbuy.web.page_cache import PageCache
@@ -31,6 +31,7 @@ from nextbuy.web.pages.category import category
 from nextbuy.web.pages.dead_letters import ACTS, dead_letters
 from nextbuy.web.pages.document import DOCUMENTS, document
 from nextbuy.web.pages.error import error_page
+from nextbuy.web.pages.favicon import favicon
 from nextbuy.web.pages.figures import figures
 from nextbuy.web.pages.home import home
 from nextbuy.web.pages.links import (
@@ -59,6 +60,8 @@ from nextbuy.web.pages.sell_products import sell_products
 from nextbuy.web.pages.sell_shop import change_shop, sell_shop
 from nextbuy.web.pages.shop import shop
 from nextbuy.web.pages.sign_in import enter, sign_in, sign_out, sign_up
+from nextbuy.web.pages.sitemap import sitemap, sitemap_pages, sitemap_products, sitemap_shops
+from nextbuy.web.pages.too_many_requests import too_many_requests
 from nextbuy.web.pages.trace import trace
 from nextbuy.web.site import Site
 from nextbuy.web.visit import SECURITY, Visit
@@ -75,6 +78,11 @@ PUBLIC: Final[dict[str, Page]] = {
     "/shop/{key}": shop,
     "/product/{key}": product,
     **{f"/{name}": document for name in DOCUMENTS},
+    "/sitemap.xml": sitemap,
+    "/sitemap/pages.xml": sitemap_pages,
+    "/sitemap/products.xml": sitemap_products,
+    "/sitemap/shops.xml": sitemap_shops,
+    TOO_MANY_REQUESTS: too_many_requests,
 }
 """The pages that are the same for all strangers."""
 PAGES: Final[dict[str, Page]] = {
@@ -105,6 +113,7 @@ PAGES: Final[dict[str, Page]] = {
     "/mails/{mail_id}": mail,
     "/trace": trace,
     "/robots.txt": robots,
+    "/favicon.ico": favicon,
 }
 """The pages that are read."""
 FORMS: Final[dict[str, Page]] = {

@@ -36,7 +36,11 @@ class Site:
         )
         Texts(translations or NullTranslations(), ENGLISH, _zone(settings.time_zone)).install(self._templates)
         # Before the components are loaded, because a component that another imports keeps the globals of that moment.
-        self._templates.globals |= {"asset": self._asset_path, "new_key": partial(token_urlsafe, 16)}
+        self._templates.globals |= {
+            "asset": self._asset_path,
+            "imports": self._import_paths,
+            "new_key": partial(token_urlsafe, 16),
+        }
         self._templates.globals["base_url"] = settings.public_url
         texts = read_folder(resources.files(__package__) / "static")
         texts[STYLE] = texts.pop(_BASE) + self._component_styles()
@@ -56,6 +60,9 @@ class Site:
 
     def _asset_path(self, name: str) -> str:
         return self.assets[name].path
+
+    def _import_paths(self, name: str) -> list[str]:
+        return [self.assets[imported].path for imported in self.assets[name].imports]
 
 
 def _zone(name: str) -> ZoneInfo:

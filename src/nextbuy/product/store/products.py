@@ -48,6 +48,7 @@ _UPDATE: Final = f"""
 UPDATE products
    SET title = $2::text, description = $3::text, category = $4::text, price_amount = $5, currency = $6, stock = $7,
        tags = $8::text[], status = $9, decision = $10, moderation = $11, changed_in = pg_current_xact_id(),
+       content_changed_at = CASE WHEN content_version = $12 THEN content_changed_at ELSE now() END,
        content_version = $12, field_versions = $13,
        decided_by = CASE WHEN content_version = $12 THEN decided_by END,
        search = {SEARCH_VECTOR.format(title="$2::text", tags="$8::text[]", category="$4::text", description="$3::text")}

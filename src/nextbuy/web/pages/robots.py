@@ -18,10 +18,18 @@ _PRIVATE: Final = (
     "/dead-letters",
     "/mails",
     "/search",
+    "/account",
+    "/figures",
+    "/sign-in",
+    "/forgot-password",
+    "/reset-password",
+    "/confirm-email",
+    "/too-many-requests",
 )
 
 
-async def robots(_visit: Visit) -> Response:
-    """Return the rules for robots: public pages only."""
+async def robots(visit: Visit) -> Response:
+    """Return the rules for robots: public pages only, which the sitemaps list."""
     rules = "".join(f"Disallow: {path}\n" for path in _PRIVATE)
-    return PlainTextResponse(f"User-agent: *\n{rules}", headers={"cache-control": "public, max-age=3600"})
+    sitemap = f"Sitemap: {visit.site.settings.public_url}/sitemap.xml\n"
+    return PlainTextResponse(f"User-agent: *\n{rules}\n{sitemap}", headers={"cache-control": "public, max-age=3600"})
