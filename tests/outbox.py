@@ -1,17 +1,27 @@
 """The event log of a service, decoded."""
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from nextbuy.contracts.message import Envelope
 from nextbuy.kit.storage.database import Database
 
+_LOG: Final = "SELECT envelope FROM event_log WHERE topic {} 'operator.acted.%' ORDER BY id"
+
 
 async def published(database: Database) -> list[Envelope]:
-    """Return the envelopes in a service's event log, in order."""
-    rows = await database.fetch("SELECT envelope FROM event_log ORDER BY id")
-    return [msgspec.json.decode(row["envelope"], type=Envelope) for row in rows]
+    """Return the envelopes in a service's event log, in order; without the acts of operators."""
+    return [
+        msgspec.json.decode(row["envelope"], type=Envelope) for row in await database.fetch(_LOG.format("NOT LIKE"))
+    ]
+
+
+async def acts(database: Database) -> list[dict[str, Any]]:
+    """Return the acts of operators in a service's event log, in order."""
+    return [
+        data(msgspec.json.decode(row["envelope"], type=Envelope)) for row in await database.fetch(_LOG.format("LIKE"))
+    ]
 
 
 async def topics(database: Database) -> list[str]:

@@ -120,7 +120,9 @@ class ServiceHarness:
         return reply
 
     async def events(self) -> list[tuple[str, Any]]:
-        rows = await self.deps.database.fetch("SELECT topic, envelope FROM event_log ORDER BY id")
+        rows = await self.deps.database.fetch(
+            "SELECT topic, envelope FROM event_log WHERE topic NOT LIKE 'operator.%' ORDER BY id"
+        )
         return [(row["topic"], msgspec.json.decode(row["envelope"])["data"]) for row in rows]
 
 

@@ -9,6 +9,7 @@ from nextbuy.contracts.auth import Account, SetAccountStatus, ValidateUser
 from nextbuy.contracts.errors import AppError, Conflict, Forbidden, NotFound, Unauthenticated
 from nextbuy.contracts.values import new_id
 from tests.auth.service_harness import PASSWORD, ServiceHarness
+from tests.outbox import acts
 from tests.waiting import all_wait_for_a_lock, until
 
 ADMIN = new_id()
@@ -36,6 +37,9 @@ async def test_repeated_suspension_publishes_one_event(service: ServiceHarness) 
     assert (await service.events())[1:] == [
         ("account.suspended", {"account_id": user["id"], "reason": "fraud", "by": str(ADMIN)})
     ]
+    [act] = await acts(service.deps.database)
+    assert (act["actor"], act["action"], act["subject"]) == (str(ADMIN), "suspend-account", user["id"])
+    assert (act["before"], act["after"], act["reason"]) == ("active", "suspended", "fraud")
 
 
 async def test_reinstated_account_can_log_in_and_old_sessions_stay_ended(service: ServiceHarness) -> None:

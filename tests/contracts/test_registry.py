@@ -20,6 +20,7 @@ from nextbuy.contracts import (
 from nextbuy.contracts.comparison import list_logged_events_of, missing_events_of, read_logged_events_of
 from nextbuy.contracts.delivery import receive_events_of
 from nextbuy.contracts.message import Call, Event
+from nextbuy.contracts.operator import OPERATOR_EVENTS
 from nextbuy.contracts.parking import list_parked_events_of, read_parked_events_of, replay_parked_events_of
 from nextbuy.contracts.registry import CALLS, EVENTS, PUBLISHERS, SUBSCRIBERS
 from nextbuy.contracts.status import get_status_of
@@ -44,7 +45,7 @@ def test_registry_lists_every_call_and_event() -> None:
         make(service) for service in PUBLISHERS for make in (*PARKING, list_logged_events_of, read_logged_events_of)
     }
     assert calls | made == set(CALLS)
-    assert events == set(EVENTS)
+    assert events | set(OPERATOR_EVENTS) == set(EVENTS)
 
 
 def test_topics_and_paths_are_unique() -> None:

@@ -1,6 +1,7 @@
 """An act for each call of each service: a public route or a job that makes the call, on a real database."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any, Final, cast
 from uuid import UUID
 
@@ -11,6 +12,7 @@ import nextbuy.notification.service
 import nextbuy.order.service
 import nextbuy.simulator.service
 from nextbuy.admin.deps import Deps as AdminDeps
+from nextbuy.admin.store_operator_acts import store_operator_acts
 from nextbuy.analytics import rebuild_requests
 from nextbuy.analytics.rebuild_projections import rebuild_projections
 from nextbuy.contracts.auth import (
@@ -31,6 +33,7 @@ from nextbuy.contracts.auth import (
     ValidateUser,
 )
 from nextbuy.contracts.message import Call
+from nextbuy.contracts.operator import operator_acted_of
 from nextbuy.contracts.order import OrderClient, OrderPaid, ReadOrderEvents
 from nextbuy.contracts.product import (
     CopyShop,
@@ -94,6 +97,7 @@ def of_admin(method: str, path: str, body: object = None) -> MakeAct:
                     call.account_id, "a@example.test", "Ada", Role.BUYER, position=7
                 ),
                 ApplyAccountStatus: lambda call: AccountStatusApplied(a_shop(seller_id=call.account_id)),
+                GetAccounts: lambda call: Accounts([account(Role.ADMIN, account_id=one) for one in call.account_ids]),
                 FindAccounts: lambda call: FoundAccounts(
                     [FoundAccount(UUID(call.text), "a@example.test", "Ada", Role.BUYER)]
                 ),
@@ -118,6 +122,16 @@ def of_admin(method: str, path: str, body: object = None) -> MakeAct:
         )
 
     return make
+
+
+async def audited(world: World) -> Act:
+    """An admin reads the audit, which names the operators."""
+    act = await of_admin("GET", "audit")(world)
+    event = operator_acted_of("auth")(
+        act_id=new_id(), actor=str(_ID), action="test", subject="it", before="", after="", reason="", details={}
+    )
+    await handle(store_operator_acts, SimpleNamespace(database=act.database), inbound(event))
+    return act
 
 
 async def _notification(world: World) -> tuple[NotificationDeps, LyingCallee]:
@@ -251,6 +265,7 @@ ACTS: Final[dict[tuple[str, type[Call[Any]]], MakeAct]] = {
     ("admin", ApplyAccountStatus): of_admin("POST", f"suspend-account/{_ID}", {"reason": "spam"}),
     ("admin", DecideSeller): of_admin("POST", f"approve-seller/{_ID}"),
     ("admin", DecideProduct): of_admin("POST", f"reject-product/{_ID}", {"reason": "fake"}),
+    ("admin", GetAccounts): audited,
     ("admin", FindAccounts): of_admin("GET", f"person/{_ID}"),
     ("admin", ListSellers): of_admin("GET", "get-pending-sellers"),
     ("admin", ListProducts): of_admin("GET", "get-pending-products"),

@@ -89,6 +89,12 @@ async def test_operator_suspends_and_reinstates_a_person_with_a_reason(
     assert "The account is reinstated." in page.text
     await client.login(buyer.email)
 
+    async def audited() -> bool:
+        acts = (await browser.get(f"/admin/audit?subject={buyer.id}")).text
+        return all(text in acts for text in ("Paid with a stolen card.", "active → suspended", "The bank confirmed"))
+
+    await until(audited, "the audit shows both decisions and why")
+
 
 async def test_operator_suspends_and_reinstates_a_shop(browser: PageClient, client: JourneyClient) -> None:
     seller = await client.new_seller()

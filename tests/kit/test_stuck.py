@@ -150,7 +150,7 @@ async def test_retry_makes_work_due_and_is_recorded(errands: Database) -> None:
     assert await errands.fetchval("SELECT due_at <= now() FROM errands WHERE id = 1")
     [entry] = (await list_entries(errands, "errands", 10)).items
     assert (entry.actor, entry.action, entry.subject) == ("ada", "retry-stuck", "1")
-    assert entry.details == {"kind": "errand", "failure": "failure 2"}
+    assert entry.details == {"before": "stuck", "after": "due", "kind": "errand", "failure": "failure 2"}
 
 
 async def test_retry_leaves_running_work_alone(errands: Database) -> None:
@@ -174,7 +174,13 @@ async def test_giving_up_locks_work_and_is_recorded(errands: Database) -> None:
     assert given_up.id == "1"
     [entry] = (await list_entries(errands, "errands", 10)).items
     assert (entry.actor, entry.action, entry.subject) == ("ada", "give-up-stuck", "1")
-    assert entry.details == {"kind": "errand", "failure": "failure 2", "reason": "no longer needed"}
+    assert entry.details == {
+        "before": "stuck",
+        "after": "given up",
+        "reason": "no longer needed",
+        "kind": "errand",
+        "failure": "failure 2",
+    }
 
 
 async def test_running_work_cannot_be_given_up(errands: Database) -> None:

@@ -2,6 +2,7 @@
 
 from nextbuy.admin.approve_product import approve_product
 from nextbuy.admin.approve_seller import approve_seller
+from nextbuy.admin.audit import audit
 from nextbuy.admin.count_new_products import count_new_products
 from nextbuy.admin.create_notification import create_notification
 from nextbuy.admin.deps import Deps
@@ -19,10 +20,12 @@ from nextbuy.admin.reject_product import reject_product
 from nextbuy.admin.reject_seller import reject_seller
 from nextbuy.admin.search import search
 from nextbuy.admin.search_index import INDEXED_EVENTS
+from nextbuy.admin.store_operator_acts import store_operator_acts
 from nextbuy.admin.suspend_account import suspend_account
 from nextbuy.admin.suspend_seller import suspend_seller
 from nextbuy.admin.unread_notifications import unread_notifications
 from nextbuy.admin.update_search_index import update_search_index
+from nextbuy.contracts.operator import OPERATOR_EVENTS
 from nextbuy.contracts.product import ProductCreated
 from nextbuy.contracts.values import Role
 from nextbuy.kit.service import Service, get, job, post, subscribe
@@ -44,6 +47,7 @@ SERVICE = Service(
         post("suspend-account/{user_id}", suspend_account, who=_ADMINS),
         post("reinstate-account/{user_id}", reinstate_account, who=_ADMINS),
         get("search", search, who=_ADMINS),
+        get("audit", audit, who=_ADMINS),
         get("person/{user_id}", person, who=_ADMINS),
         get("notifications", notifications, who=_ADMINS),
         get("unread-notifications", unread_notifications, who=_ADMINS),
@@ -53,6 +57,7 @@ SERVICE = Service(
     subscriptions=[
         subscribe("create-notification", ADMIN_EVENTS, create_notification),
         subscribe("count-new-products", ProductCreated, count_new_products),
+        subscribe("store-operator-acts", OPERATOR_EVENTS, store_operator_acts, from_start=True),
         subscribe("update-search-index", INDEXED_EVENTS, update_search_index, from_start=True),
     ],
     jobs=[job("purge-notifications", purge_notifications, every=600.0)],

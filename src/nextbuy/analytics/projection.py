@@ -21,6 +21,7 @@ from nextbuy.analytics.deps import Deps
 from nextbuy.analytics.store import projections as store
 from nextbuy.analytics.store.aggregates import add_counted_rows, add_rows
 from nextbuy.contracts.message import Event
+from nextbuy.contracts.operator import OPERATOR_EVENTS
 from nextbuy.contracts.order import OrderCreated
 from nextbuy.contracts.product import ProductAddedToBasket, ProductViewed
 from nextbuy.contracts.registry import EVENTS
@@ -56,7 +57,9 @@ def publisher_of(event: type[Event]) -> str:
     return event.__module__.rpartition(".")[2]
 
 
-DAILY_FIGURES: Final = Projection("daily-figures", EVENTS, {"daily_figures": aggregates.topic_days})
+_COUNTED: Final = tuple(event for event in EVENTS if event not in OPERATOR_EVENTS)
+"""The events of the marketplace, without the acts of operators."""
+DAILY_FIGURES: Final = Projection("daily-figures", _COUNTED, {"daily_figures": aggregates.topic_days})
 PRODUCT_VIEWS: Final = Projection(
     "product-views",
     (ProductViewed, ProductAddedToBasket, OrderCreated),

@@ -10,6 +10,7 @@ from nextbuy.analytics.projections import projections
 from nextbuy.analytics.rebuild_projection import rebuild_projection
 from nextbuy.analytics.rebuild_projections import rebuild_projections
 from nextbuy.analytics.seller_figures import seller_figures
+from nextbuy.contracts.operator import operator_acted_of
 from nextbuy.contracts.values import Role
 from nextbuy.kit.service import Service, get, job, post
 
@@ -27,6 +28,7 @@ SERVICE = Service(
         get("projections", projections, who=_ADMINS),
         post("projections/{name}/rebuild", rebuild_projection, who=_ADMINS, status=202),
     ],
+    publishes=[operator_acted_of("analytics")],
     subscriptions=[
         project("project-daily-figures", DAILY_FIGURES),
         project("project-product-views", PRODUCT_VIEWS),

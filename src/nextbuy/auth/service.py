@@ -52,6 +52,7 @@ from nextbuy.contracts.auth import (
     ValidateSeller,
     ValidateUser,
 )
+from nextbuy.contracts.operator import operator_acted_of
 from nextbuy.kit.events.event_log import read_events
 from nextbuy.kit.service import ANYONE_LOGGED_IN, Service, answers, delete, get, job, post, put
 
@@ -89,6 +90,7 @@ SERVICE: Final = Service(
         answers(ReadAuthEvents, read_events),
     ],
     publishes=[
+        operator_acted_of("auth"),
         AccountRegistered,
         AccountSuspended,
         AccountReinstated,

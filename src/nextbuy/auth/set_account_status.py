@@ -10,7 +10,9 @@ from nextbuy.auth import store
 from nextbuy.auth.deps import Deps
 from nextbuy.auth.model import AccountNotFound, check_suspension
 from nextbuy.contracts.auth import AccountReinstated, AccountSuspended, ChangedAccount, SetAccountStatus
+from nextbuy.kit.audit_log import record
 from nextbuy.kit.events.outbox import publish
+from nextbuy.kit.storage.database import Transaction
 
 
 async def set_account_status(deps: Deps, call: SetAccountStatus) -> ChangedAccount:
@@ -30,7 +32,13 @@ async def set_account_status(deps: Deps, call: SetAccountStatus) -> ChangedAccou
         if changed is not None and call.status == "suspended":
             await store.end_all_sessions(tx, changed.id, reason="suspended", at=deps.clock())
             await publish(tx, AccountSuspended(account_id=changed.id, reason=call.reason, by=call.by))
+            await _record(tx, call, "suspend-account", before="active")
         elif changed is not None:
             await publish(tx, AccountReinstated(account_id=changed.id, reason=call.reason, by=call.by))
+            await _record(tx, call, "reinstate-account", before="suspended")
         position = await store.status_position(tx, account.id)
     return ChangedAccount(**asdict(account), position=position)
+
+
+async def _record(tx: Transaction, call: SetAccountStatus, action: str, *, before: str) -> None:
+    await record(tx, str(call.by), action, str(call.account_id), before=before, after=call.status, reason=call.reason)

@@ -94,7 +94,7 @@ class Accounts(Struct, frozen=True):
     missing: AccountIds = []
 
 
-class GetAccounts(Call[Accounts], to="auth", name="get-accounts", callers=("notification",), idempotent=True):
+class GetAccounts(Call[Accounts], to="auth", name="get-accounts", callers=("admin", "notification"), idempotent=True):
     """Return up to 100 accounts with their e-mail addresses."""
 
     account_ids: AccountIds

@@ -6,12 +6,13 @@ from nextbuy.contracts import auth, order, product, product_offers, seller, simu
 from nextbuy.contracts.comparison import list_logged_events_of, missing_events_of, read_logged_events_of
 from nextbuy.contracts.delivery import receive_events_of
 from nextbuy.contracts.message import Call, Event
+from nextbuy.contracts.operator import OPERATED, OPERATOR_EVENTS
 from nextbuy.contracts.parking import list_parked_events_of, read_parked_events_of, replay_parked_events_of
 from nextbuy.contracts.status import get_status_of
 
 SUBSCRIBERS: Final = ("admin", "analytics", "notification", "product", "seller")
 """The services that subscribe to events."""
-PUBLISHERS: Final = ("auth", "order", "product", "seller")
+PUBLISHERS: Final = OPERATED
 """The services that publish events."""
 SERVICES: Final = ("admin", "analytics", "auth", "kafka", "notification", "order", "product", "seller", "simulator")
 """The services that report their status, which is all of them."""
@@ -97,4 +98,5 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     order.UnmatchedPaymentGivenUp,
     order.UnmatchedRefundReported,
     order.UnmatchedPaymentRefunded,
+    *OPERATOR_EVENTS,
 )

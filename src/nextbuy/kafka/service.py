@@ -1,5 +1,6 @@
 """Kafka: delivery of events, their comparison with event logs, dead letters, resends, and the traces of calls."""
 
+from nextbuy.contracts.operator import operator_acted_of
 from nextbuy.contracts.traces import StoreInteractions
 from nextbuy.contracts.values import Role
 from nextbuy.kafka.audit import audit
@@ -51,6 +52,7 @@ SERVICE = Service(
         get("traces/{id}", traces, who=_ADMINS),
     ],
     calls=[answers(StoreInteractions, store_interactions)],
+    publishes=[operator_acted_of("kafka")],
     jobs=[
         job("run-replays", run_replays, every=1.0, idle=5.0),
         job("collect-parked-events", collect_parked_events, every=30.0),

@@ -1,4 +1,7 @@
-"""The audit log of operators: each entry is stored in the transaction of the operation that it records."""
+"""The audit log of operators: each entry is stored in the transaction of the operation that it records.
+
+It is published too, and the admin service keeps the entries of all services.
+"""
 
 import getpass
 from typing import Any, Final
@@ -7,7 +10,9 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
+from nextbuy.contracts.operator import MAX_DETAIL, operator_acted_of
 from nextbuy.contracts.values import Page, Timestamp, new_id
+from nextbuy.kit.events.outbox import publish
 from nextbuy.kit.http.paging import decode_cursor, encode_cursor
 from nextbuy.kit.storage.database import Executor, Transaction
 
@@ -33,16 +38,45 @@ def terminal_actor() -> str:
     return f"terminal:{getpass.getuser()}"
 
 
-async def record(tx: Transaction, actor: str, action: str, subject: str, **details: object) -> None:
-    """Store an entry in the transaction of the operation."""
+async def record(  # noqa: PLR0913  what an audit asks for
+    tx: Transaction,
+    actor: str,
+    action: str,
+    subject: str,
+    *,
+    before: str = "",
+    after: str = "",
+    reason: str = "",
+    **details: object,
+) -> None:
+    """Store an entry in the transaction of the operation, and publish it for the audit of all services."""
+    states = {name: text for name, text in (("before", before), ("after", after), ("reason", reason)) if text}
+    entry_id = new_id()
     await tx.execute(
         "INSERT INTO audit (id, actor, action, subject, details) VALUES ($1, $2, $3, $4, $5)",
-        new_id(),
+        entry_id,
         actor,
         action,
         subject,
-        msgspec.json.encode(details).decode(),
+        msgspec.json.encode(states | details).decode(),
     )
+    await publish(
+        tx,
+        operator_acted_of(tx.service)(
+            act_id=entry_id,
+            actor=actor,
+            action=action,
+            subject=subject,
+            before=before,
+            after=after,
+            reason=reason,
+            details={name: _as_text(value)[:MAX_DETAIL] for name, value in details.items()},
+        ),
+    )
+
+
+def _as_text(value: object) -> str:
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 async def list_entries(db: Executor, service: str, limit: int, cursor: str | None = None) -> Page[AuditEntry]:

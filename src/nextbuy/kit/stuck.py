@@ -140,7 +140,9 @@ class StuckWork:
         stuck = await self.get(tx, stuck_id)
         if retry := self._kinds[stuck.kind].retry:
             await tx.execute(retry, stuck_id)
-        await record(tx, actor, "retry-stuck", stuck_id, kind=stuck.kind, failure=stuck.reason)
+        await record(
+            tx, actor, "retry-stuck", stuck_id, before="stuck", after="due", kind=stuck.kind, failure=stuck.reason
+        )
         return stuck
 
     async def give_up(self, tx: Transaction, actor: str, request: GiveUp) -> Stuck:
@@ -153,8 +155,8 @@ class StuckWork:
         stuck = await self.get(tx, request.id)
         if not await tx.fetchval(self._kinds[stuck.kind].lock, request.id):
             raise StuckInProgress(retry_after=1)
-        details = {"kind": stuck.kind, "failure": stuck.reason, "reason": request.reason}
-        await record(tx, actor, "give-up-stuck", request.id, **details)
+        states = {"before": "stuck", "after": "given up", "reason": request.reason}
+        await record(tx, actor, "give-up-stuck", request.id, **states, kind=stuck.kind, failure=stuck.reason)
         return stuck
 
     async def get(self, db: Executor, stuck_id: str) -> Stuck:

@@ -1,5 +1,6 @@
 """The table of contents of notification."""
 
+from nextbuy.contracts.operator import operator_acted_of
 from nextbuy.contracts.values import Role
 from nextbuy.kit.service import ANYONE_LOGGED_IN, Service, get, job, post, subscribe
 from nextbuy.notification.audit import audit
@@ -35,6 +36,7 @@ SERVICE = Service(
         post("stuck/{id}/give-up", give_up_stuck, who=_ADMINS),
         get("audit", audit, who=_ADMINS),
     ],
+    publishes=[operator_acted_of("notification")],
     subscriptions=[subscribe("notify-accounts", ACCOUNT_EVENTS, notify_accounts)],
     jobs=[
         job("send-mails", send_mails, every=1.0, idle=5.0),

@@ -87,8 +87,15 @@ async def restore_rows(database: Database, actor: str, report: Callable[[Restore
         async for _, keys in _pages(database, PaymentUnmatched.topic):
             count(await _restore(database, keys, _restore_payments), 1)
         async with database.transaction() as tx:
-            counts = {"compared": restored.compared, "added": dict(restored.added), "differences": restored.differences}
-            await audit_log.record(tx, actor, "restore", "order", **counts)
+            await audit_log.record(
+                tx,
+                actor,
+                "restore",
+                "order",
+                compared=restored.compared,
+                added=dict(restored.added),
+                differences=restored.differences,
+            )
     return restored
 
 

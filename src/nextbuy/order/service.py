@@ -1,5 +1,6 @@
 """Order: checkouts, payments, and the orders of buyers and shops."""
 
+from nextbuy.contracts.operator import operator_acted_of
 from nextbuy.contracts.order import ReadOrderEvents, UnmatchedRefundReported
 from nextbuy.contracts.values import Role
 from nextbuy.kit.events.event_log import read_events
@@ -52,7 +53,7 @@ SERVICE = Service(
         get("audit", audit, who=[Role.ADMIN]),
     ],
     calls=[answers(ReadOrderEvents, read_events)],
-    publishes=[*EVENTS, *UNMATCHED_EVENTS, UnmatchedRefundReported],
+    publishes=[*EVENTS, *UNMATCHED_EVENTS, UnmatchedRefundReported, operator_acted_of("order")],
     jobs=[
         job("expire-sessions", expire_sessions, every=1.0, idle=5.0),
         job("release-due-holds", release_due_holds, every=1.0, idle=5.0),

@@ -3,6 +3,7 @@
 from msgspec.structs import replace
 
 from nextbuy.contracts.product import DecideProduct, Product, ProductApproved, ProductRejected
+from nextbuy.kit.audit_log import record
 from nextbuy.kit.events.outbox import publish
 from nextbuy.product.deps import Deps
 from nextbuy.product.model import ProductNotFound, with_admin_reason
@@ -33,6 +34,15 @@ async def decide_product(deps: Deps, call: DecideProduct) -> Product:
         decided = replace(before.product, status=call.decision, moderation=moderation)
         decided = await set_decision(tx, decided, before.versions.after_change(["status"]), by=call.by)
         await publish(tx, _event(before, call))
+        await record(
+            tx,
+            str(call.by),
+            "decide-product",
+            str(call.product_id),
+            before=before.product.status,
+            after=call.decision,
+            reason=call.reason,
+        )
     deps.cache.invalidate([call.product_id])
     deps.cache.invalidate_pages()
     return decided

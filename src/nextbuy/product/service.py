@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from nextbuy.contracts.operator import operator_acted_of
 from nextbuy.contracts.order import OrderCreated
 from nextbuy.contracts.product import (
     CopyShop,
@@ -94,6 +95,7 @@ SERVICE: Final = Service(
         answers(ReadProductEvents, read_events),
     ],
     publishes=[
+        operator_acted_of("product"),
         ProductCreated,
         ProductUpdated,
         ProductPending,

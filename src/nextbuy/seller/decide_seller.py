@@ -1,6 +1,7 @@
 """Call DecideSeller: store an admin's decision to approve, reject or suspend a seller."""
 
 from nextbuy.contracts.seller import DecideSeller, Seller
+from nextbuy.kit.audit_log import record
 from nextbuy.kit.events.outbox import publish
 from nextbuy.seller import store
 from nextbuy.seller.deps import Deps
@@ -29,4 +30,14 @@ async def decide_seller(deps: Deps, call: DecideSeller) -> Seller:
         # An approved shop of a suspended account stays closed; its approval is published with the reinstatement.
         if decided.shop.status == call.decision:
             await publish(tx, status_event(decided, call.reason))
+        await record(
+            tx,
+            str(call.by),
+            "decide-seller",
+            str(call.user_id),
+            before=decision,
+            after=call.decision,
+            reason=call.reason,
+            shop_id=seller.shop.id,
+        )
     return decided

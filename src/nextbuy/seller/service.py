@@ -1,6 +1,7 @@
 """Seller: shops, their status, and the decisions of admins about their sellers."""
 
 from nextbuy.contracts.auth import AccountReinstated, AccountSuspended
+from nextbuy.contracts.operator import operator_acted_of
 from nextbuy.contracts.seller import (
     ApplyAccountStatus,
     DecideSeller,
@@ -48,7 +49,14 @@ SERVICE = Service(
         answers(ApplyAccountStatus, apply_account_status),
         answers(ReadSellerEvents, read_events),
     ],
-    publishes=[SellerRegistered, SellerUpdated, SellerApproved, SellerRejected, SellerSuspended],
+    publishes=[
+        SellerRegistered,
+        SellerUpdated,
+        SellerApproved,
+        SellerRejected,
+        SellerSuspended,
+        operator_acted_of("seller"),
+    ],
     subscriptions=[
         subscribe("follow-accounts", [AccountSuspended, AccountReinstated], follow_accounts, from_start=True),
     ],

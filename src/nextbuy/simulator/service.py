@@ -1,5 +1,6 @@
 """The payment simulator: a payment provider with a hosted page, signed webhooks and redelivery."""
 
+from nextbuy.contracts.operator import operator_acted_of
 from nextbuy.contracts.simulator import OpenPayment, RefundPayment
 from nextbuy.contracts.values import Role
 from nextbuy.kit.service import RawContent, Service, answers, get, job, post
@@ -37,6 +38,7 @@ SERVICE = Service(
         get("audit", audit, who=_ADMINS),
     ],
     calls=[answers(OpenPayment, open_payment), answers(RefundPayment, refund_payment)],
+    publishes=[operator_acted_of("simulator")],
     jobs=[
         job("deliver-webhooks", deliver_webhooks, every=1.0),
         job("expire-payments", expire_payments, every=1.0, idle=5.0),

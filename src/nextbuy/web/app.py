@@ -26,6 +26,7 @@ from nextbuy.web.assets import PREFIX, TYPES, Asset
 from nextbuy.web.page_cache import PageCache
 from nextbuy.web.pages.account import CHANGES, account
 from nextbuy.web.pages.admin import admin, rebuild_projection
+from nextbuy.web.pages.audit import audit
 from nextbuy.web.pages.basket import add_to_basket, basket, change_basket, check_out
 from nextbuy.web.pages.category import category
 from nextbuy.web.pages.dead_letters import ACTS, dead_letters
@@ -107,6 +108,7 @@ PAGES: Final[dict[str, Page]] = {
     "/admin": admin,
     "/admin/queue": queue,
     "/admin/search": operator_search,
+    "/admin/audit": audit,
     "/admin/person/{user_id:uuid}": person,
     "/dead-letters": dead_letters,
     "/mails": mails,

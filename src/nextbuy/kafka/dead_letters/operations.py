@@ -25,7 +25,16 @@ class DeadLetterRef(Struct, frozen=True):
 async def replay(tx: Transaction, actor: str, letter_id: UUID) -> DeadLetter:
     """Request the replay of a dead letter."""
     letter = await replay_requests.request_replay(tx, letter_id)
-    await record(tx, actor, "replay", str(letter_id), event_type=letter.event_type, subscription=letter.subscription)
+    await record(
+        tx,
+        actor,
+        "replay",
+        str(letter_id),
+        before="waiting",
+        after="replaying",
+        event_type=letter.event_type,
+        subscription=letter.subscription,
+    )
     return letter
 
 
@@ -44,6 +53,8 @@ async def discard(tx: Transaction, actor: str, letter_id: UUID, reason: str) -> 
         actor,
         "discard",
         str(letter_id),
+        before="waiting",
+        after="discarded",
         reason=reason,
         event_type=letter.event_type,
         subscription=letter.subscription,
