@@ -47,11 +47,11 @@ async def found(market: HostileMarket) -> dict[str, Found]:
     await market.offer("seller", "Antique sword")
     await _prepare_buyer(market)
     await _make_stuck_work(market)
+    people = await _suspend_someone(market)
     forms: dict[str, Found] = {}
     for name in (STRANGER, "buyer", "seller", "new_seller", "admin"):
         async with visitor(market, name) as client:
-            async with visitor(market, name):
-                statuses, seen = await crawl(client, "/", "/sign-in", *LINKS)
+            statuses, seen = await crawl(client, "/", "/sign-in", *LINKS, *(people if name == "admin" else ()))
             assert {path: status for path, status in statuses.items() if status != 200} == {}
             forms |= {path: (name, form) for path, form in seen.items() if path not in forms}
     return forms
@@ -62,6 +62,14 @@ async def _prepare_buyer(market: HostileMarket) -> None:
         await client.post("/basket/add", {"product_id": market.ids_for_sale["product_id"], "quantity": "1"})
         address = {"full_name": "Ada", "line1": "Hof 1", "city": "Ulm", "postal_code": "89073", "country": "Germany"}
         assert (await client.post("/account/address", address)).status == 200
+
+
+async def _suspend_someone(market: HostileMarket) -> list[str]:
+    """Suspend a shop; return the pages of people with every kind of suspension, to which a search leads."""
+    shop = market.people["suspendable_seller"].id
+    await market.call("POST", f"/admin/api/suspend-seller/{shop}", {"reason": "a test"}, "admin")
+    others = (market.people[name].id for name in ("suspended", "spare_seller"))
+    return [f"/admin/person/{person_id}" for person_id in (shop, *others)]
 
 
 async def _make_stuck_work(market: HostileMarket) -> None:

@@ -80,7 +80,7 @@ TooManyMails: Final = TooManyRequests.of(
 LinkInvalid: Final = Conflict.of(
     "link-invalid", "This link has expired or was used before. Request a new one, and use the latest e-mail."
 )
-AccountChanged: Final = Conflict.of("account-changed", "The account changed while you signed in. Sign in again.")
+AccountChanged: Final = Conflict.of("account-modified", "The account changed while you signed in. Sign in again.")
 Suspended: Final = Forbidden.of("suspended", "This account is suspended. Only an admin can reinstate it.")
 OwnAccount: Final = Conflict.of("own-account", "You cannot suspend your own account. Ask another admin.")
 LastAdmin: Final = Conflict.of("last-admin", "This is the last active admin. Create or reinstate another admin first.")
