@@ -78,6 +78,8 @@ class EventGenerator:
         if name == "shop_version":
             self._version += 1  # A shop has each version once.
             return self._version
+        if name == "act_id":
+            return UUID(int=self._random.getrandbits(128), version=4)  # An act is published once.
         if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
             fields = {field.name: self._value(field.type, field.name) for field in msgspec.structs.fields(kind)}
             if "shop_id" in fields and "product_id" in fields:
@@ -85,16 +87,8 @@ class EventGenerator:
             if "shop_id" in fields and "lines" in fields:
                 fields["lines"] = [self._line_of(fields["shop_id"], line) for line in fields["lines"]]
             return kind(**fields)
-        origin, parts = typing.get_origin(kind), typing.get_args(kind)
-        if origin is list:
-            return [self._value(parts[0], name) for _ in range(self._random.randint(0, 3))]
-        if origin is typing.Annotated and name == "score":
-            return self._random.randint(0, 100)
-        if origin is typing.Annotated:
-            return self._value(parts[0], name)
-        if origin is not None:
-            chosen = self._random.choice(parts)
-            return chosen if origin is typing.Literal else self._value(chosen, name)
+        if typing.get_origin(kind) is not None:
+            return self._generic(kind, name)
         if isinstance(kind, enum.EnumMeta):
             return self._random.choice(list(kind))
         simple: dict[Any, Any] = {
@@ -106,6 +100,19 @@ class EventGenerator:
             type(None): None,
         }
         return simple[kind]
+
+    def _generic(self, kind: Any, name: str) -> Any:  # noqa: ANN401  a value of a type with parameters
+        origin, parts = typing.get_origin(kind), typing.get_args(kind)
+        if origin is list:
+            return [self._value(parts[0], name) for _ in range(self._random.randint(0, 3))]
+        if origin is dict:
+            return {self._value(parts[0], name): self._value(parts[1], name)}
+        if origin is typing.Annotated and name == "score":
+            return self._random.randint(0, 100)
+        if origin is typing.Annotated:
+            return self._value(parts[0], name)
+        chosen = self._random.choice(parts)
+        return chosen if origin is typing.Literal else self._value(chosen, name)
 
 
 def history() -> list[BusMessage]:

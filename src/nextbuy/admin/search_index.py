@@ -93,6 +93,18 @@ class Entry(Struct, frozen=True, kw_only=True):
     reason: str = ""
     person_id: UUID | None = None
     terms: Sequence[str] = ()
+    title_position: int = 0
+    reason_position: int = 0
+    person_position: int = 0
+
+    def placed(self) -> "Entry":
+        """Return this entry with its position as that of each field that has a value."""
+        return replace(
+            self,
+            title_position=self.position if self.title else 0,
+            reason_position=self.position if self.reason else 0,
+            person_position=self.position if self.person_id else 0,
+        )
 
 
 def search_term(text: str) -> str:
@@ -104,7 +116,7 @@ def entries_of(events: Iterable[InboundEvent]) -> list[Entry]:
     """Return one entry for all events of a batch about the same order, payment, product or shop."""
     merged: dict[tuple[str, str], Entry] = {}
     for inbound in sorted(events, key=lambda inbound: inbound.position):
-        entry = _entry_of(inbound)
+        entry = _entry_of(inbound).placed()
         earlier = merged.get((entry.kind, entry.id))
         merged[entry.kind, entry.id] = entry if earlier is None else _merge(earlier, entry)
     return [merged[key] for key in sorted(merged)]
@@ -118,6 +130,9 @@ def _merge(earlier: Entry, later: Entry) -> Entry:
         title=later.title or earlier.title,
         reason=later.reason or earlier.reason,
         person_id=later.person_id or earlier.person_id,
+        title_position=later.title_position or earlier.title_position,
+        reason_position=later.reason_position or earlier.reason_position,
+        person_position=later.person_position or earlier.person_position,
         terms=tuple(dict.fromkeys((*others, *later.terms))),
     )
 

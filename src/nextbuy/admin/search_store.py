@@ -17,21 +17,23 @@ MAX_PER_KIND: Final = 10
 _UPSERT: Final = """
     WITH indexed AS (
         INSERT INTO search_terms AS t (kind, id, term, position)
-        SELECT * FROM unnest($9::text[], $10::text[], $11::text[], $12::bigint[])
+        SELECT * FROM unnest($12::text[], $13::text[], $14::text[], $15::bigint[])
         ON CONFLICT (kind, term, id) DO UPDATE SET position = excluded.position WHERE excluded.position > t.position
     )
-    INSERT INTO search_entries AS e (kind, id, status, at, position, title, reason, person_id)
+    INSERT INTO search_entries AS e (kind, id, status, at, position, title, reason, person_id,
+                                     title_position, reason_position, person_position)
     SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::bigint[], $6::text[], $7::text[],
-                         $8::uuid[])
+                         $8::uuid[], $9::bigint[], $10::bigint[], $11::bigint[])
     ON CONFLICT (kind, id) DO UPDATE SET
         status = CASE WHEN excluded.position > e.position THEN excluded.status ELSE e.status END,
-        title = CASE WHEN excluded.title <> '' AND (e.title = '' OR excluded.position > e.position)
-                     THEN excluded.title ELSE e.title END,
-        reason = CASE WHEN excluded.reason <> '' AND (e.reason = '' OR excluded.position > e.position)
-                      THEN excluded.reason ELSE e.reason END,
-        person_id = coalesce(excluded.person_id, e.person_id),
+        title = CASE WHEN excluded.title_position > e.title_position THEN excluded.title ELSE e.title END,
+        reason = CASE WHEN excluded.reason_position > e.reason_position THEN excluded.reason ELSE e.reason END,
+        person_id = CASE WHEN excluded.person_position > e.person_position THEN excluded.person_id ELSE e.person_id END,
         at = least(excluded.at, e.at),
-        position = greatest(excluded.position, e.position)
+        position = greatest(excluded.position, e.position),
+        title_position = greatest(excluded.title_position, e.title_position),
+        reason_position = greatest(excluded.reason_position, e.reason_position),
+        person_position = greatest(excluded.person_position, e.person_position)
 """
 _DELETE_EARLIER_TERMS: Final = """
     DELETE FROM search_terms AS t USING search_entries AS e
@@ -83,10 +85,13 @@ async def store_entries(tx: Transaction, entries: Sequence[Entry]) -> None:
         [entry.title for entry in entries],
         [entry.reason for entry in entries],
         [entry.person_id for entry in entries],
+        [entry.title_position for entry in entries],
+        [entry.reason_position for entry in entries],
+        [entry.person_position for entry in entries],
         [entry.kind for entry, _ in terms],
         [entry.id for entry, _ in terms],
         [term for _, term in terms],
-        [entry.position for entry, _ in terms],
+        [entry.position if entry.kind in RENAMED else 0 for entry, _ in terms],
     )
     renamed = [entry for entry in entries if entry.kind in RENAMED]
     if renamed:

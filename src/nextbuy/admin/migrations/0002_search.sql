@@ -14,6 +14,10 @@ CREATE TABLE search_entries (
     -- The time of its first event, and the position of its latest one in its publisher's event log.
     at        timestamptz NOT NULL,
     position  bigint      NOT NULL,
+    -- The position of the latest event with each of these; 0 until there is one. Events may arrive in any order.
+    title_position  bigint NOT NULL,
+    reason_position bigint NOT NULL,
+    person_position bigint NOT NULL,
     PRIMARY KEY (kind, id)
 );
 CREATE INDEX search_entries_of_person ON search_entries (person_id, kind, at DESC) WHERE person_id IS NOT NULL;
@@ -24,7 +28,8 @@ CREATE TABLE search_terms (
     kind     text   NOT NULL,
     term     text   NOT NULL COLLATE "C",
     id       text   NOT NULL,
-    -- The position of the latest event with this term; terms of an earlier title are deleted.
+    -- For titles that may change, the position of the latest event with this term: terms of an earlier title are
+    -- deleted. Else 0.
     position bigint NOT NULL,
     PRIMARY KEY (kind, term, id),
     FOREIGN KEY (kind, id) REFERENCES search_entries ON DELETE CASCADE
