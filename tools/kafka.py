@@ -218,7 +218,9 @@ class Broker:
             for word in ("--add-scram", f"SCRAM-SHA-512=[name={name},password={password}]")
         ]
         done = subprocess.run(
-            _java("kafka.tools.StorageTool", "format", "-t", self.cluster, "-c", str(self._settings), *users),
+            _java(
+                "kafka.tools.StorageTool", "format", f"--cluster-id={self.cluster}", "-c", str(self._settings), *users
+            ),
             capture_output=True,
             text=True,
             check=False,

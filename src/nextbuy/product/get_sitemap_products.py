@@ -1,10 +1,10 @@
 """GET /product/api/get-sitemap-products: the slugs of one part of the catalogue, for a sitemap."""
 
-from datetime import datetime
-from typing import Annotated
+from datetime import UTC, datetime
+from typing import Annotated, Final
 from uuid import UUID
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from nextbuy.contracts.values import Timestamp
 from nextbuy.kit.http.caller import Caller
@@ -14,11 +14,13 @@ from nextbuy.product.deps import Deps
 from nextbuy.product.model import PART_SIZE, SITEMAP_PRODUCTS
 from nextbuy.product.store.sitemap import products_from
 
+_FIRST: Final = (datetime(1970, 1, 1, tzinfo=UTC), UUID(int=0))
+
 
 class SitemapStart(Struct, frozen=True):
-    """The start of a part, from get-sitemap-parts."""
+    """The start of a part, from get-sitemap-parts; without one, the first part."""
 
-    start: Annotated[str, Meta(min_length=1, max_length=200)]
+    start: Annotated[str, Meta(min_length=1, max_length=200)] | UnsetType = UNSET
 
 
 class SitemapProduct(Struct, frozen=True):
@@ -36,7 +38,7 @@ class SitemapProducts(Struct, frozen=True):
 
 async def get_sitemap_products(deps: Deps, _caller: Caller, request: SitemapStart) -> Encoded[SitemapProducts]:
     """List the products for sale of one part of the catalogue."""
-    start = decode_cursor(SITEMAP_PRODUCTS, request.start, datetime, UUID)
+    start = _FIRST if request.start is UNSET else decode_cursor(SITEMAP_PRODUCTS, request.start, datetime, UUID)
 
     async def read() -> bytes:
         rows = await products_from(deps.database, *start)

@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from nextbuy.kit.http.caller import Caller
 from nextbuy.kit.http.paging import decode_cursor
@@ -14,9 +14,9 @@ from nextbuy.product.store.sitemap import shops_from
 
 
 class SitemapShopsStart(Struct, frozen=True):
-    """The start of a part, from get-sitemap-parts."""
+    """The start of a part, from get-sitemap-parts; without one, the first part."""
 
-    start: Annotated[str, Meta(min_length=1, max_length=200)]
+    start: Annotated[str, Meta(min_length=1, max_length=200)] | UnsetType = UNSET
 
 
 class SitemapShops(Struct, frozen=True):
@@ -27,7 +27,7 @@ class SitemapShops(Struct, frozen=True):
 
 async def get_sitemap_shops(deps: Deps, _caller: Caller, request: SitemapShopsStart) -> Encoded[SitemapShops]:
     """List the open shops of one part of all shops."""
-    [start] = decode_cursor(SITEMAP_SHOPS, request.start, UUID)
+    [start] = [UUID(int=0)] if request.start is UNSET else decode_cursor(SITEMAP_SHOPS, request.start, UUID)
 
     async def read() -> bytes:
         return encode(SitemapShops(await shops_from(deps.database, start)))

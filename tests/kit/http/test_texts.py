@@ -21,7 +21,7 @@ from nextbuy.kit.wire import READS, Request
 
 Path = tuple[str | int, ...]
 ROUTES = [route for hosted in SERVICES.values() for route in hosted.service.routes if not route.raw]
-MULTILINE = {"bio", "description", "reason"}
+MULTILINE = {"bio", "contact", "description", "reason"}
 OPAQUE = {"password", "current_password", "refresh_token", "token", "email", "cursor", "ids"}
 """Fields that are compared as a whole, and that have rules of their own."""
 
@@ -128,7 +128,7 @@ def test_required_text_without_a_visible_character_is_refused() -> None:
             continue
         optional.add(path[-1])
 
-    assert optional == {"bio", "description", "topic", "subscription", "reason", "event_type", "q"}
+    assert optional == {"bio", "contact", "description", "topic", "subscription", "reason", "event_type", "q"}
 
 
 def test_password_is_only_normalised() -> None:
