@@ -1,9 +1,9 @@
 """POST /admin/api/reject-seller/{user_id}: reject a new seller, with a reason."""
 
 from nextbuy.admin.deps import Deps
-from nextbuy.admin.immediate_effect import apply_to_products
 from nextbuy.admin.model import AccountDecision
-from nextbuy.contracts.seller import Seller, shop_versions_of
+from nextbuy.admin.seller_decision import decide
+from nextbuy.contracts.seller import Seller
 from nextbuy.kit.http.caller import Caller
 
 
@@ -17,7 +17,4 @@ async def reject_seller(deps: Deps, caller: Caller, request: AccountDecision) ->
         PreconditionFailed: the shop has changed since (`stale`).
         Conflict: another admin has decided otherwise (`already-decided`).
     """
-    seen = shop_versions_of(caller.if_match())
-    admin = await deps.auth.validate_admin(caller)
-    seller = await deps.seller.decide_seller(request.user_id, "rejected", reason=request.reason, by=admin.id, seen=seen)
-    return await apply_to_products(deps, seller)
+    return await decide(deps, caller, request.user_id, "rejected", reason=request.reason)
