@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable
 
 from nextbuy.kit.storage.database import Database
 
-TIMEOUT = 15.0
+TIMEOUT = 30.0
+"""Seconds: generous, because a slow machine under load needs several times as long as a fast one."""
 
 
 async def until(condition: Callable[[], bool | Awaitable[bool]], what: str = "", *, timeout: float = TIMEOUT) -> None:

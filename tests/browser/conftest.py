@@ -10,8 +10,9 @@ from contextlib import ExitStack
 from typing import Final
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
+from tests.browser.acts import TIMEOUT
 from tests.demo_marketplace import demo_marketplace
 
 _NAMES: Final = ("chromium", "chromium-browser", "google-chrome")
@@ -24,6 +25,8 @@ VIEWPORTS: Final = {
 }
 
 OpenPage = Callable[..., Page]
+
+expect.set_options(timeout=TIMEOUT * 1000)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -71,6 +74,7 @@ def open_page(browser: Browser, shop_url: str) -> Iterator[OpenPage]:
                 timezone_id=time_zone,
             )
             stack.callback(context.close)
+            context.set_default_timeout(TIMEOUT * 1000)
             page = context.new_page()
             page.on("console", lambda message: complaints.extend(_complaint(page, message)))
             page.on("pageerror", lambda error: complaints.append(f"{page.url}: {error}"))

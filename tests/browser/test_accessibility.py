@@ -4,8 +4,8 @@ from importlib import resources
 from typing import Final
 
 import pytest
-from playwright.sync_api import Page
 
+from tests.browser.acts import sign_in
 from tests.browser.conftest import VIEWPORTS, OpenPage
 
 pytestmark = pytest.mark.browser
@@ -48,11 +48,6 @@ PAGES: Final = {
     ],
 }
 """The paths that each demo account opens; a stranger has no name."""
-
-
-def sign_in(page: Page, name: str) -> None:
-    page.goto("/sign-in")
-    page.get_by_role("button", name=f"Continue as {name}").click()
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

@@ -4,6 +4,7 @@ from typing import Final
 
 import pytest
 
+from tests.browser.acts import sign_in
 from tests.browser.conftest import OpenPage
 from tests.browser.test_accessibility import PAGES
 
@@ -23,8 +24,7 @@ _SUM: Final = """() => new Promise((resolve) => {
 def test_no_page_shifts_its_layout(open_page: OpenPage, name: str, viewport: str) -> None:
     page = open_page(viewport=viewport, time_zone="Asia/Kolkata")
     if name:
-        page.goto("/sign-in")
-        page.get_by_role("button", name=f"Continue as {name}").click()
+        sign_in(page, name)
     shifts = {}
     for path in PAGES[name]:
         page.goto(path, wait_until="networkidle")

@@ -3,6 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.acts import await_payment, continue_as, pay
 from tests.browser.conftest import OpenPage
 
 
@@ -13,12 +14,10 @@ def test_stranger_buys_from_two_shops(open_page: OpenPage, *, script: bool) -> N
         page.goto(f"/category/{category}?in_stock=yes")
         page.locator(".card a").first.click()
         page.get_by_role("button", name="Add to basket").click()
-    expect(page.get_by_role("heading", name="Basket")).to_be_visible()
+        expect(page.get_by_role("heading", name="Basket")).to_be_visible()
     page.get_by_role("link", name="Sign in to check out").click()
-    page.get_by_role("button", name="Continue as Maya").click()
+    continue_as(page, "Maya")
     page.get_by_role("button", name="Check out").click()
-    page.get_by_label("Card number").fill("4242424242424242")
-    page.get_by_role("button", name="Pay").first.click()
-    page.get_by_role("link", name="Back to the marketplace").click()
-    expect(page.get_by_role("heading", name="Thank you!")).to_be_visible()
+    pay(page)
+    await_payment(page, script=script)
     assert page.locator("section.panel").count() == 2

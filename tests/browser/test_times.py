@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.browser.acts import sign_in
 from tests.browser.conftest import OpenPage
 
 pytestmark = pytest.mark.browser
@@ -12,8 +13,7 @@ pytestmark = pytest.mark.browser
 )
 def test_time_names_the_zone(open_page: OpenPage, zone: str, *, script: bool) -> None:
     page = open_page(script=script, time_zone="Asia/Kolkata")
-    page.goto("/sign-in")
-    page.get_by_role("button", name="Continue as Ines").click()
+    sign_in(page, "Ines")
     page.goto("/notifications", wait_until="networkidle")
 
     times = page.locator("time[data-local=minute]").all()

@@ -16,7 +16,7 @@ from multidict import CIMultiDictProxy
 from yarl import URL
 
 from tests.journeys.marketplace import ADMIN, PASSWORD, Marketplace
-from tests.waiting import until
+from tests.waiting import TIMEOUT, until
 
 GOOD_CARD: Final = "4242424242424242"
 BAD_CARD: Final = "4000000000000002"
@@ -217,7 +217,7 @@ class JourneyClient:
         found: Json = await self.get(f"/order/api/payment-session/{session['session_id']}", who)
         return found
 
-    async def wait_for_status(self, status: str, who: Person, session: Json, *, timeout: float = 15.0) -> Json:
+    async def wait_for_status(self, status: str, who: Person, session: Json, *, timeout: float = TIMEOUT) -> Json:
         """Wait until a session has a status, and return it."""
         seen: Json = {}
 

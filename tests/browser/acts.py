@@ -1,0 +1,41 @@
+"""Acts of a visitor that many tests need."""
+
+import time
+from typing import Final
+
+from playwright.sync_api import Page, expect
+
+GOOD_CARD: Final = "4242424242424242"
+_PAUSE: Final = 250.0
+"""Milliseconds between two looks at a page that does not refresh itself."""
+TIMEOUT: Final = 60.0
+"""Seconds for anything that a page shows, also on a slow machine under load."""
+
+
+def sign_in(page: Page, name: str) -> None:
+    """Sign in with a demo account."""
+    page.goto("/sign-in")
+    continue_as(page, name)
+
+
+def continue_as(page: Page, name: str) -> None:
+    """Choose a demo account on the sign-in page."""
+    page.get_by_role("button", name=f"Continue as {name}").click()
+    # A page that is opened before the answer has arrived would come without the cookies of the account.
+    expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+
+
+def pay(page: Page, card: str = GOOD_CARD) -> None:
+    """Pay on the provider's page, and return to the marketplace."""
+    page.get_by_label("Card number").fill(card)
+    page.get_by_role("button", name="Pay").first.click()
+    page.get_by_role("link", name="Back to the marketplace").click()
+
+
+def await_payment(page: Page, *, script: bool = True) -> None:
+    """Wait until the page of a checkout shows its orders: the provider reports the payment later."""
+    thanks, deadline = page.get_by_role("heading", name="Thank you!"), time.monotonic() + TIMEOUT
+    while not script and not thanks.is_visible() and time.monotonic() < deadline:
+        page.get_by_role("link", name="Check again").click()
+        page.wait_for_timeout(_PAUSE)
+    expect(thanks).to_be_visible()
