@@ -10,7 +10,8 @@ import pytest
 from nextbuy.contracts.errors import ServiceUnavailable
 from nextbuy.demo import catalogue
 from nextbuy.kit.config import Settings
-from nextbuy.kit.wire import PROBLEM, TOO_MANY_REQUESTS, Handler, Request, Response, problem_response
+from nextbuy.kit.http.tokens import BASKET_COOKIE
+from nextbuy.kit.wire import AGE, JSON, PROBLEM, TOO_MANY_REQUESTS, Handler, Request, Response, problem_response
 from nextbuy.web.app import PAGES, PUBLIC, pages
 from nextbuy.web.demo_logins import DEMO_LOGINS
 from tests.waiting import until
@@ -150,3 +151,20 @@ async def test_page_beyond_the_rate_limit_says_when_to_try_again(site: Handler, 
     page = await site(Request("GET", TOO_MANY_REQUESTS, f"seconds={seconds}", {}))
 
     assert f"Wait {shown}" in page.body.decode()
+
+
+async def test_pages_of_strangers_share_replies_of_the_api(tmp_path: Path) -> None:
+    requested: list[str] = []
+
+    async def no_categories(request: Request) -> Response:
+        requested.append(request.target)
+        return Response(200, b'{"items": []}', JSON, [(AGE, "0.100")])
+
+    site = pages(no_categories, settings=Settings(secret=b"s" * 16, data=tmp_path), demo=False)
+
+    for path in ("/category/toys", "/category/books"):
+        assert (await get(site, path)).status == 404
+
+    assert requested == ["/product/api/get-categories"]
+    await get(site, "/category/toys", cookie=f"{BASKET_COOKIE}=basket-of-somebody")
+    assert requested.count("/product/api/get-categories") == 2

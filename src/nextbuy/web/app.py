@@ -23,7 +23,6 @@ from nextbuy.kit.http.tokens import is_stranger
 from nextbuy.kit.wire import AGE, PROBLEM, READS, REQUEST_ID, TOO_MANY_REQUESTS, Handler
 from nextbuy.web.asgi import handler_of
 from nextbuy.web.assets import PREFIX, TYPES, Asset
-from nextbuy.web.page_cache import PageCache
 from nextbuy.web.pages.account import CHANGES, account
 from nextbuy.web.pages.admin import admin, rebuild_projection
 from nextbuy.web.pages.audit import audit
@@ -64,6 +63,7 @@ from nextbuy.web.pages.sign_in import enter, sign_in, sign_out, sign_up
 from nextbuy.web.pages.sitemap import sitemap, sitemap_pages, sitemap_products, sitemap_shops
 from nextbuy.web.pages.too_many_requests import too_many_requests
 from nextbuy.web.pages.trace import trace
+from nextbuy.web.public_cache import PublicCache
 from nextbuy.web.site import Site
 from nextbuy.web.visit import SECURITY, Visit
 
@@ -156,14 +156,15 @@ _IMMUTABLE: Final = "public, max-age=31536000, immutable"
 def pages(send: Handler, *, settings: Settings, demo: bool) -> Handler:
     """Return the handler of the pages, which send their requests to the API through `send`."""
     site = Site(settings, demo=demo)
-    visit = partial(_visit, site, send)
+    # Pages with different URLs share their parts, such as a shop.
+    visit = partial(_visit, site, PublicCache(send).answer)
     routes = [Route(path, partial(visit, page), methods=["GET"]) for path, page in PAGES.items()]
     routes += [Route(path, partial(visit, form), methods=["POST"]) for path, form in FORMS.items()]
     files = {asset.path: _File(asset) for asset in site.assets.values()}
     routes.append(Route(f"{PREFIX}{{name:path}}", partial(_send_file, files)))
     app = Starlette(routes=routes, exception_handlers={HTTPException: partial(_no_page, visit)})
     app.router.redirect_slashes = False
-    return PageCache(handler_of(app)).answer
+    return PublicCache(handler_of(app)).answer
 
 
 async def _visit(site: Site, send: Handler, page: Page, request: Request) -> Response:

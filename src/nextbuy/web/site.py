@@ -29,6 +29,7 @@ class Site:
         self._templates = Environment(
             loader=PackageLoader(__package__, "."),
             autoescape=True,
+            auto_reload=False,
             undefined=StrictUndefined,
             extensions=["jinja2.ext.i18n"],
             trim_blocks=True,

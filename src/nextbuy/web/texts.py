@@ -1,6 +1,7 @@
 """Texts for people in one language: messages of the catalogue, amounts, numbers and times (CLDR, by Babel)."""
 
 from datetime import date, datetime
+from functools import lru_cache
 from gettext import NullTranslations
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -16,6 +17,8 @@ from nextbuy.contracts.values import Money
 ENGLISH: Final = Locale("en", "US")
 _SECOND: Final = 1000.0
 """Milliseconds of a second."""
+_MAX_STORED: Final = 5_000
+"""Texts of amounts and of numbers: formatting one takes as long as the rest of a small component."""
 
 
 class Texts:
@@ -33,8 +36,8 @@ class Texts:
         extended.install_gettext_translations(self._translations, newstyle=True)
         environment.globals["language"] = self._locale.language
         environment.filters |= {
-            "money": self.money,
-            "number": self.number,
+            "money": lru_cache(_MAX_STORED)(self.money),
+            "number": lru_cache(_MAX_STORED)(self.number),
             "when": self.when,
             "day": self.day,
             "capitalise": _capitalise,

@@ -6,7 +6,7 @@ import pytest
 
 from nextbuy.kit.http.tokens import ACCESS_COOKIE, BASKET_COOKIE, CSRF_COOKIE, REFRESH_COOKIE
 from nextbuy.kit.wire import AGE, Request, Response
-from nextbuy.web.page_cache import MAX_AGE, PageCache
+from nextbuy.web.public_cache import MAX_AGE, PublicCache
 
 
 class Pages:
@@ -14,7 +14,7 @@ class Pages:
 
     def __init__(self, *, max_pages: int = 100, max_bytes: int = 2**20) -> None:
         self.now = 1_000.0
-        self.cache = PageCache(self.render, lambda: self.now, max_pages=max_pages, max_bytes=max_bytes)
+        self.cache = PublicCache(self.render, lambda: self.now, max_pages=max_pages, max_bytes=max_bytes)
         self.rendered = 0
         self.age = "0.500"
         self.status = 200

@@ -1,8 +1,8 @@
-"""Rendered pages in the memory of this process, for strangers, as long as the data in them is fresh.
+"""Responses for strangers in the memory of this process, as long as their data is fresh: pages, and replies of the API.
 
-A page with the header `AGE` is the same for all strangers. It is stored until its oldest part would be `MAX_AGE` old,
-so its age is the age of its data and not added to it. Strangers who request a page at once share one rendering. A
-visitor who sends a token or one of our cookies gets a page of their own.
+A response with the header `AGE` is the same for all strangers. It is stored until its oldest part would be `MAX_AGE`
+old, so its age is the age of its data and not added to it. Strangers who request a page at once share one rendering,
+and pages at once share one request to the API. A visitor who sends a token or one of our cookies gets their own.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from nextbuy.kit.wire import AGE, READS, Handler, Request, Response
 MAX_AGE: Final = 1.5
 """Seconds. As old as cached products become; the rest of the promised two seconds is for sending the page."""
 _OVERHEAD: Final = 2_000
-"""Approximate bytes of a stored page besides its body."""
+"""Approximate bytes of a stored response besides its body."""
 
 
 class _Stored(Struct, frozen=True):
@@ -31,8 +31,8 @@ class _Stored(Struct, frozen=True):
         return len(self.response.body) + _OVERHEAD
 
 
-class PageCache:
-    """The rendered pages of one process, bounded by entries and by bytes; the oldest are evicted first."""
+class PublicCache:
+    """The public responses of one handler, bounded by entries and by bytes; the oldest are evicted first."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class PageCache:
         max_pages: int = 2_000,
         max_bytes: int = 32 * 1024 * 1024,
     ) -> None:
-        """Cache the pages of `render`; `now` returns monotonic seconds."""
+        """Cache the responses of `render`; `now` returns monotonic seconds."""
         self._render = render
         self._now = now
         self._max_pages = max_pages
@@ -52,7 +52,7 @@ class PageCache:
         self._under_way: dict[str, asyncio.Task[Response]] = {}
 
     async def answer(self, request: Request) -> Response:
-        """Return a page, rendered for it unless a fresh one is the same for this visitor."""
+        """Return a response, a new one unless a fresh one is the same for this visitor."""
         if request.method not in READS or not is_stranger(request.headers):
             return await self._render(request)
         key = request.target
@@ -61,14 +61,14 @@ class PageCache:
             return self._aged(stored)
         rendering = self._under_way.get(key)
         if rendering is None:
-            # A separate task: a visitor who leaves must not take the page from the others.
+            # A separate task: a visitor who leaves must not take the response from the others.
             rendering = self._under_way[key] = asyncio.create_task(self._render_and_store(key, request))
             return await asyncio.shield(rendering)
         await asyncio.wait({rendering})
         stored = self._pages.get(key)
         if stored is not None and self._now() < stored.as_of + MAX_AGE:
             return self._aged(stored)
-        # The page is not the same for everybody, or an error.
+        # The response is not the same for everybody, or an error.
         return await self._render(request)
 
     async def _render_and_store(self, key: str, request: Request) -> Response:
