@@ -16,11 +16,11 @@ from tests.doubles import StubCalls
 from tests.inbound import Delivery, assert_fixed_lock_order, handle, inbound
 
 
-def act(actor: str = "", subject: str = "it", service: str = "auth") -> OperatorActed:
+def act(actor: str = "", subject: str = "it", service: str = "auth", action: str = "suspend-account") -> OperatorActed:
     return operator_acted_of(service)(
         act_id=new_id(),
         actor=actor or str(new_id()),
-        action="suspend-account",
+        action=action,
         subject=subject,
         before="active",
         after="suspended",
@@ -80,6 +80,15 @@ async def test_audit_is_filtered_by_actor_and_subject_page_by_page(deps: Deps, o
     page = await audit(deps, caller(operator), AuditRequest(limit=1))
     with pytest.raises(Unprocessable):
         await audit(deps, caller(operator), AuditRequest(cursor=page.next_cursor or "", actor="terminal:ann"))
+
+
+async def test_audit_is_filtered_by_action(deps: Deps, operator: Account) -> None:
+    suspended, decided = act(), act(action="decide-product")
+    await handle(store_operator_acts, deps, inbound(suspended), inbound(decided))
+
+    page = await audit(deps, caller(operator), AuditRequest(action="decide-product"))
+
+    assert [one.id for one in page.items] == [decided.act_id]
 
 
 async def test_act_of_every_service_is_stored_once(deps: Deps, operator: Account) -> None:

@@ -37,6 +37,7 @@ PAGES: Final = {
         "/admin",
         "/admin/queue",
         "/admin/queue?kind=shops",
+        "/admin/queue/decided",
         "/admin/audit",
         "/admin/search",
         "/admin/search?q=a@",

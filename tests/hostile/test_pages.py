@@ -45,6 +45,8 @@ async def found(market: HostileMarket) -> dict[str, Found]:
     """One form for each path that forms post to, with the visitor who sees it; every link is followed before."""
     await market.register("new_seller", "seller")
     await market.offer("seller", "Antique sword")
+    dagger = await market.offer("seller", "Antique dagger")
+    await market.call("POST", f"/admin/api/reject-product/{dagger['id']}", {"reason": "a test"}, "admin")
     await _prepare_buyer(market)
     await _make_stuck_work(market)
     people = await _suspend_someone(market)

@@ -1,6 +1,6 @@
 """The SQL of the audit: what operators did."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -24,7 +24,7 @@ _PAGE: Final = """
     SELECT id, at, service, actor, action, subject, before, after, reason, details FROM operator_acts
      WHERE ($1::uuid IS NULL OR id < $1) {filter} ORDER BY id DESC LIMIT $2
 """
-_FILTERS: Final = {"actor": "AND actor = ${}", "subject": "AND subject = ${}"}
+_FILTERS: Final = {"actor": "AND actor = ${}", "subject": "AND subject = ${}", "action": "AND action = ${}"}
 
 
 class OperatorAct(Struct, frozen=True, kw_only=True):
@@ -68,18 +68,15 @@ async def insert_acts(tx: Transaction, events: Sequence[InboundEvent]) -> None:
     )
 
 
-async def list_acts(
-    db: Executor, *, actor: str | None, subject: str | None, limit: int, cursor: str | None
-) -> Page[OperatorAct]:
-    """Return a page of acts, newest first, of one actor, on one subject, or both.
+async def list_acts(db: Executor, filters: Mapping[str, str], *, limit: int, cursor: str | None) -> Page[OperatorAct]:
+    """Return a page of acts, newest first; `filters` are values of the columns `actor`, `subject` and `action`.
 
     Raises:
         Unprocessable: the cursor is invalid.
     """
-    listed = (*_LIST, actor or "", subject or "")
-    given = {name: value for name, value in (("actor", actor), ("subject", subject)) if value is not None}
-    conditions = " ".join(_FILTERS[name].format(place) for place, name in enumerate(given, 3))
+    listed = (*_LIST, *(filters.get(name, "") for name in _FILTERS))
+    conditions = " ".join(_FILTERS[name].format(place) for place, name in enumerate(filters, 3))
     start = decode_cursor(listed, cursor, UUID)[0] if cursor else None
-    rows = await db.fetch(_PAGE.format(filter=conditions), start, limit + 1, *given.values())
+    rows = await db.fetch(_PAGE.format(filter=conditions), start, limit + 1, *filters.values())
     acts = [OperatorAct(**{**row, "details": msgspec.json.decode(row["details"])}) for row in rows[:limit]]
     return Page(acts, encode_cursor(listed, acts[-1].id) if len(rows) > limit else None)

@@ -17,22 +17,19 @@ FilterText = Annotated[str, Meta(min_length=1, max_length=255)]
 
 
 class AuditRequest(PageRequest, frozen=True):
-    """A page of the audit, of one actor, on one subject, or of all."""
+    """A page of the audit, of one actor, on one subject, of one kind, or of all."""
 
     actor: FilterText | UnsetType = UNSET
     subject: FilterText | UnsetType = UNSET
+    action: FilterText | UnsetType = UNSET
 
 
 async def audit(deps: Deps, caller: Caller, request: AuditRequest) -> Page[OperatorAct]:
     """List what operators did, and why."""
     await deps.auth.validate_admin(caller)
-    page = await list_acts(
-        deps.database,
-        actor=None if request.actor is UNSET else request.actor,
-        subject=None if request.subject is UNSET else request.subject,
-        limit=request.limit,
-        cursor=request.start,
-    )
+    filters = {"actor": request.actor, "subject": request.subject, "action": request.action}
+    given = {name: value for name, value in filters.items() if value is not UNSET}
+    page = await list_acts(deps.database, given, limit=request.limit, cursor=request.start)
     names = await _names(deps, page.items)
     return Page([replace(act, actor_name=names.get(act.actor, "")) for act in page.items], page.next_cursor)
 

@@ -42,6 +42,7 @@ async def decide_product(deps: Deps, call: DecideProduct) -> Product:
             before=before.product.status,
             after=call.decision,
             reason=call.reason,
+            name=before.product.title,
         )
     deps.cache.invalidate([call.product_id])
     deps.cache.invalidate_pages()

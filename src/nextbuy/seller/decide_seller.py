@@ -38,6 +38,7 @@ async def decide_seller(deps: Deps, call: DecideSeller) -> Seller:
             before=decision,
             after=call.decision,
             reason=call.reason,
-            shop_id=seller.shop.id,
+            name=seller.shop.name,
+            shop_id=str(seller.shop.id),
         )
     return decided

@@ -29,6 +29,7 @@ from nextbuy.web.pages.audit import audit
 from nextbuy.web.pages.basket import add_to_basket, basket, change_basket, check_out
 from nextbuy.web.pages.category import category
 from nextbuy.web.pages.dead_letters import ACTS, dead_letters
+from nextbuy.web.pages.decided import UNDOINGS, decided
 from nextbuy.web.pages.document import DOCUMENTS, document
 from nextbuy.web.pages.error import error_page
 from nextbuy.web.pages.favicon import favicon
@@ -107,6 +108,7 @@ PAGES: Final[dict[str, Page]] = {
     "/confirm-email": confirm_email,
     "/admin": admin,
     "/admin/queue": queue,
+    "/admin/queue/decided": decided,
     "/admin/search": operator_search,
     "/admin/audit": audit,
     "/admin/person/{user_id:uuid}": person,
@@ -138,6 +140,7 @@ FORMS: Final[dict[str, Page]] = {
     **CHANGES,
     "/admin/rebuild": rebuild_projection,
     **DECISIONS,
+    **UNDOINGS,
     **PERSON_ACTS,
     **ACTS,
 }

@@ -1,0 +1,143 @@
+"""`/admin/queue/decided`: the latest decisions about products and shops, with a way to undo each."""
+
+import asyncio
+from datetime import datetime
+from functools import partial
+from typing import Final
+
+from msgspec import Struct
+from starlette.responses import Response
+
+from nextbuy.contracts.errors import AlreadyDecided, AppError
+from nextbuy.contracts.values import Page
+from nextbuy.web.api import Ignored
+from nextbuy.web.forms import Failure, failure_of, hidden_id
+from nextbuy.web.pages.admin import require_admin
+from nextbuy.web.visit import View, Visit
+
+PATH: Final = "/admin/queue/decided"
+_LIMIT: Final = 25
+"""Decisions of each kind; the audit has all."""
+
+
+class Decision(Struct):
+    """A decision of an operator."""
+
+    at: datetime
+    actor: str
+    actor_name: str
+    action: str
+    subject: str
+    before: str
+    after: str
+    reason: str
+    details: dict[str, str]
+    latest: bool = False
+    """Whether it is the latest about its product or shop, so that it can be undone."""
+
+    @property
+    def kind(self) -> str:
+        """Product or shop."""
+        return "product" if self.action == "decide-product" else "shop"
+
+
+class DecidedView(View):
+    """The content of the page."""
+
+    decisions: list[Decision]
+    done: str
+    failure: Failure
+
+
+class _Product(Struct):
+    id: str
+    etag: str
+    status: str
+
+
+class _ProductFound(Struct):
+    product: _Product
+
+
+class _Shop(Struct):
+    status: str
+    version: int
+
+
+class _ShopFound(Struct):
+    shop: _Shop
+
+
+class _Undo(Struct):
+    path: str
+    has_reason: bool
+
+
+_UNDO: Final = {
+    ("product", "active"): _Undo("/admin/api/reject-product", has_reason=True),
+    ("product", "rejected"): _Undo("/admin/api/approve-product", has_reason=False),
+    ("shop", "approved"): _Undo("/admin/api/suspend-seller", has_reason=True),
+    ("shop", "rejected"): _Undo("/admin/api/approve-seller", has_reason=False),
+    ("shop", "suspended"): _Undo("/admin/api/reinstate-seller", has_reason=True),
+}
+"""The decision that undoes each status."""
+
+
+async def decided(visit: Visit) -> Response:
+    """Show the latest decisions."""
+    return await _page(visit, done=visit.request.query_params.get("done", "") == "undo")
+
+
+async def _undo(kind: str, visit: Visit) -> Response:
+    """Decide otherwise, unless the product or the shop has another status by now."""
+    await require_admin(visit)
+    form = await visit.form()
+    item, after = hidden_id(form), form.get("after", "")
+    typed = {"id": form.get("id", ""), "reason": form.get("reason", "").strip()}
+    try:
+        undo, etag = await _version(visit, kind, item, form.get("shop_id", ""), after)
+        body = {"reason": typed["reason"]} if undo.has_reason else {}
+        await visit.api.send("POST", f"{undo.path}/{item}", body, Ignored, key=form.get("key", ""), etag=etag)
+    except AppError as error:
+        return await _page(visit, failure=failure_of(error, kind, typed), status=error.status)
+    return visit.redirect(f"{PATH}?done=undo")
+
+
+UNDOINGS: Final = {f"{PATH}/undo-{kind}": partial(_undo, kind) for kind in ("product", "shop")}
+"""The forms of the page, by the path that each posts to."""
+
+
+async def _version(visit: Visit, kind: str, item: str, shop_id: str, after: str) -> tuple[_Undo, str]:
+    """Return what undoes a decision, and the version of the product or shop that still has it.
+
+    Raises:
+        AlreadyDecided: it has another status by now.
+    """
+    if kind == "product":
+        product = (await visit.api.get(f"/product/api/get-product/{item}", _ProductFound)).product
+        status, etag = product.status, product.etag
+    else:
+        shop = (await visit.api.get(f"/seller/api/get-shop/{hidden_id({'id': shop_id})}", _ShopFound)).shop
+        status, etag = shop.status, f'"{shop.version}"'
+    undo = _UNDO.get((kind, after))
+    if undo is None or status != after:
+        raise AlreadyDecided(
+            "This was decided otherwise, or changed, since you opened the page. Look at the list again."
+        )
+    return undo, etag
+
+
+async def _page(visit: Visit, *, done: bool = False, failure: Failure | None = None, status: int = 200) -> Response:
+    await require_admin(visit)
+    actions = ("decide-product", "decide-seller")
+    pages = await asyncio.gather(
+        *(visit.api.get("/admin/api/audit", Page[Decision], limit=_LIMIT, action=action) for action in actions)
+    )
+    decisions = sorted((one for page in pages for one in page.items), key=lambda one: one.at, reverse=True)
+    known: set[str] = set()
+    for one in decisions:
+        one.latest = one.subject not in known and (one.kind, one.after) in _UNDO
+        known.add(one.subject)
+    return await visit.page(
+        "decided", DecidedView(decisions, "undo" if done else "", failure or Failure()), status=status
+    )
