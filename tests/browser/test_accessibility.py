@@ -21,6 +21,7 @@ PAGES: Final = {
         "/sign-in",
         "/terms",
         "/nothing",
+        "/styleguide",
     ],
     "Maya": ["/orders", "/account", "/notifications", "/basket"],
     "Ines": [

@@ -62,6 +62,7 @@ from nextbuy.web.pages.sell_shop import change_shop, sell_shop
 from nextbuy.web.pages.shop import shop
 from nextbuy.web.pages.sign_in import enter, sign_in, sign_out, sign_up
 from nextbuy.web.pages.sitemap import sitemap, sitemap_pages, sitemap_products, sitemap_shops
+from nextbuy.web.pages.styleguide import styleguide
 from nextbuy.web.pages.too_many_requests import too_many_requests
 from nextbuy.web.pages.trace import trace
 from nextbuy.web.public_cache import PublicCache
@@ -116,6 +117,7 @@ PAGES: Final[dict[str, Page]] = {
     "/mails": mails,
     "/mails/{mail_id}": mail,
     "/trace": trace,
+    "/styleguide": styleguide,
     "/robots.txt": robots,
     "/favicon.ico": favicon,
 }

@@ -1,6 +1,7 @@
 """The site: its templates, texts and assets, prepared once per process."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from functools import partial
 from gettext import NullTranslations
 from importlib import resources
@@ -9,14 +10,27 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from msgspec import Struct
 
 from nextbuy.kit.config import ConfigError, Settings
 from nextbuy.web.assets import hash_assets, read_folder
+from nextbuy.web.design_tokens import read_tokens
 from nextbuy.web.texts import ENGLISH, Texts
 
 STYLE: Final = "site.css"
 _BASE: Final = "shop.css"
 _COMPONENTS: Final = "components/"
+_COMPONENT: Final = re.compile(r"\{# (?P<about>.*?) #\}.*?\{% macro (?P<macro>.*?) %\}", re.DOTALL)
+
+
+class Component(Struct, frozen=True):
+    """A component: a template with a macro, an example of it, and its style."""
+
+    name: str
+    template: str
+    about: str
+    macro: str
+    """The name and the parameters of its first macro."""
 
 
 class Site:
@@ -44,6 +58,7 @@ class Site:
         }
         self._templates.globals["base_url"] = settings.public_url
         texts = read_folder(resources.files(__package__) / "static")
+        self.tokens = read_tokens(texts[_BASE])
         texts[STYLE] = texts.pop(_BASE) + self._component_styles()
         self.assets = hash_assets(texts)
 
@@ -51,12 +66,23 @@ class Site:
         """Return a page as HTML."""
         return self._templates.get_template(template).render(context)
 
-    def components(self) -> list[str]:
-        """Return the names of the components, each a template with macros and their style."""
-        return [name for name in self._templates.list_templates(["html"]) if name.startswith(_COMPONENTS)]
+    def components(self) -> list[Component]:
+        """Return the components, each a template with macros, an example and their style."""
+        return list(self._read_components())
+
+    def _read_components(self) -> Iterator[Component]:
+        loader = self._templates.loader
+        for template in self._templates.list_templates(["html"]):
+            if loader is not None and template.startswith(_COMPONENTS):
+                found = _COMPONENT.match(loader.get_source(self._templates, template)[0])
+                if found is None:
+                    message = f"{template}: begin with a comment that describes it, then its macro"
+                    raise ValueError(message)
+                name = template.removeprefix(_COMPONENTS).removesuffix(".html")
+                yield Component(name, template, found["about"], found["macro"])
 
     def _component_styles(self) -> str:
-        modules = (self._templates.get_template(name).make_module() for name in self.components())
+        modules = (self._templates.get_template(one.template).make_module() for one in self.components())
         return "".join(str(getattr(module, "style", "")) for module in modules)
 
     def _asset_path(self, name: str) -> str:

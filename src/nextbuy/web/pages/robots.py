@@ -24,6 +24,7 @@ _PRIVATE: Final = (
     "/forgot-password",
     "/reset-password",
     "/confirm-email",
+    "/styleguide",
     "/too-many-requests",
 )
 
