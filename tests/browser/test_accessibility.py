@@ -39,6 +39,8 @@ PAGES: Final = {
         "/admin/queue",
         "/admin/queue?kind=shops",
         "/admin/queue/decided",
+        "/admin/orders",
+        "/admin/orders?kind=payment&status=expired",
         "/admin/audit",
         "/admin/search",
         "/admin/search?q=a@",

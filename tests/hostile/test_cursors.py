@@ -20,6 +20,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 TEXTS: Final = {
     "q": ("thrown", "fired", "hand thrown"),
+    "status": ("paid", "failed"),
     "category": (None, "ceramics", "glass"),
     "stock_max": (None, "5"),
     "price_min": (None, "1"),
@@ -77,7 +78,7 @@ def _values(field: inspect.Field) -> tuple[str | None, ...]:
     kind = field.type.type if isinstance(field.type, inspect.Metadata) else field.type
     if isinstance(kind, inspect.LiteralType):
         given = tuple(str(value) for value in kind.values)
-        return given if field.default in kind.values else (None, *given)
+        return given if field.required or field.default in kind.values else (None, *given)
     texts = TIMES if isinstance(kind, inspect.DateTimeType) else TEXTS.get(field.name, WORDS)
     return texts if field.required or texts[0] is None else (None, *texts)
 

@@ -11,6 +11,8 @@ from tests.web.page_client import Page, PageClient
 
 pytestmark = pytest.mark.pages
 DECLINED_CARD = "4000000000000002"
+TIMEOUT = 40.0
+"""Seconds until an event is indexed: the first of a topic is slow on Kafka."""
 
 
 @pytest.fixture
@@ -34,7 +36,7 @@ async def find(browser: PageClient, text: str, result: str) -> Page:
 
 def link(page: Page, name: str) -> str:
     """Return the path of the first link with this name."""
-    return next(href for href, text in page.links if text == name)
+    return next(href for href, text in page.links if text.split("\xa0")[0] == name)
 
 
 async def test_support_finds_why_a_payment_failed_from_email_alone(browser: PageClient, client: JourneyClient) -> None:
@@ -60,6 +62,30 @@ async def test_support_finds_why_a_payment_failed_from_email_alone(browser: Page
 
     await until(traced, "the trace shows what happened across services")
     assert trace.startswith("/trace?")
+
+
+async def test_orders_and_failed_payments_are_counted_and_listed(browser: PageClient, client: JourneyClient) -> None:
+    buyer, seller = await client.new_buyer(), await client.new_seller()
+    product = await client.new_product(seller)
+    [order_id] = await client.buy(buyer, [(product, 1)])
+    number = (await client.get(f"/order/api/order-details/{order_id}", buyer))["order"]["number"]
+    session = await client.open_session(buyer, [(product, 1)])
+    await client.pay(session, DECLINED_CARD)
+    pages: list[Page] = []
+
+    async def listed(kind: str, text: str) -> None:
+        async def is_listed() -> bool:
+            overview = await browser.get("/admin/orders")
+            pages.append(await browser.get(link(overview, kind)))
+            return text in pages[-1].html
+
+        await until(is_listed, f"{text} is listed", timeout=TIMEOUT)
+
+    await listed("Paid", number)
+    assert link(pages[-1], number) == f"/order/{order_id}"
+    await listed("Failed", f"/trace?id={session['session_id']}")
+    assert "Your card was declined." in pages[-1].text
+    assert f"/admin/person/{buyer.id}" in dict(pages[-1].links)
 
 
 async def test_order_product_and_shop_are_found_and_lead_to_their_pages(

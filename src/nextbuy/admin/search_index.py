@@ -58,6 +58,8 @@ _UNMATCHED_STATUSES: Final[dict[type[Event], str]] = {
     UnmatchedPaymentGivenUp: "given-up",
     UnmatchedPaymentRefunded: "refunded",
 }
+ORDER_STATUSES: Final = ("paid", "refunded")
+PAYMENT_STATUSES: Final = tuple(dict.fromkeys((*_PAYMENT_STATUSES.values(), *_UNMATCHED_STATUSES.values())))
 INDEXED_EVENTS: Final[tuple[type[Event], ...]] = (
     *_PAYMENT_STATUSES,
     *_UNMATCHED_STATUSES,

@@ -1,18 +1,22 @@
 """The SQL of the search index."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 from msgspec import Struct
 
 from nextbuy.admin.search_index import RENAMED, Entry
-from nextbuy.contracts.values import Timestamp
+from nextbuy.contracts.values import Page, Timestamp
+from nextbuy.kit.http.paging import decode_cursor, encode_cursor
 from nextbuy.kit.storage.database import Executor, Transaction
 
 KINDS: Final = ("order", "payment", "product", "shop")
 MAX_PER_KIND: Final = 10
 """Entries of each kind that a search returns."""
+MAX_COUNT: Final = 1_000
+"""Entries of one status that are counted: a count reads each from the index."""
 
 _UPSERT: Final = """
     WITH indexed AS (
@@ -58,6 +62,21 @@ _OF_PERSON: Final = f"""
     SELECT {_ENTRY} FROM search_entries AS e
      WHERE person_id = $1 AND kind = $2 ORDER BY at DESC, id DESC LIMIT $3
 """  # noqa: S608
+_BY_STATUS: Final = f"""
+    SELECT {_ENTRY} FROM search_entries AS e
+     WHERE kind = $1 AND status = $2 AND ($3::timestamptz IS NULL OR (at, id) < ($3, $4))
+     ORDER BY at DESC, id DESC LIMIT $5
+"""  # noqa: S608
+_COUNT: Final = """
+    SELECT s.status, counted.count
+      FROM unnest($2::text[]) WITH ORDINALITY AS s (status, place)
+      CROSS JOIN LATERAL (
+          SELECT count(*) AS count FROM (
+              SELECT FROM search_entries AS e WHERE e.kind = $1 AND e.status = s.status LIMIT $3
+          ) AS bounded
+      ) AS counted
+     ORDER BY s.place
+"""
 
 
 class IndexedEntry(Struct, frozen=True, kw_only=True):
@@ -70,6 +89,14 @@ class IndexedEntry(Struct, frozen=True, kw_only=True):
     reason: str
     person_id: UUID | None
     at: Timestamp
+
+
+class StatusCount(Struct, frozen=True):
+    """The number of entries with a status; with `more`, there are others."""
+
+    status: str
+    count: int
+    more: bool
 
 
 async def store_entries(tx: Transaction, entries: Sequence[Entry]) -> None:
@@ -107,3 +134,25 @@ async def search_entries(db: Executor, term: str) -> list[IndexedEntry]:
 async def entries_of_person(db: Executor, person_id: UUID, kind: str, limit: int) -> list[IndexedEntry]:
     """Return the entries of one kind of a person, newest first."""
     return [IndexedEntry(**row) for row in await db.fetch(_OF_PERSON, person_id, kind, limit)]
+
+
+async def entries_by_status(
+    db: Executor, kind: str, status: str, *, limit: int, cursor: str | None
+) -> Page[IndexedEntry]:
+    """Return a page of the entries of one kind with a status, newest first.
+
+    Raises:
+        Unprocessable: the cursor is invalid.
+    """
+    listed = ("by-status", kind, status)
+    at, entry_id = decode_cursor(listed, cursor, datetime, str) if cursor else (None, None)
+    rows = await db.fetch(_BY_STATUS, kind, status, at, entry_id, limit + 1)
+    entries = [IndexedEntry(**row) for row in rows[:limit]]
+    more = len(rows) > limit
+    return Page(entries, encode_cursor(listed, entries[-1].at, entries[-1].id) if more else None)
+
+
+async def count_entries(db: Executor, kind: str, statuses: Sequence[str]) -> list[StatusCount]:
+    """Count the entries of one kind with each of some statuses, in the order of these."""
+    rows = await db.fetch(_COUNT, kind, statuses, MAX_COUNT + 1)
+    return [StatusCount(row["status"], min(row["count"], MAX_COUNT), row["count"] > MAX_COUNT) for row in rows]

@@ -3,12 +3,14 @@
 from nextbuy.admin.approve_product import approve_product
 from nextbuy.admin.approve_seller import approve_seller
 from nextbuy.admin.audit import audit
+from nextbuy.admin.count_by_status import count_by_status
 from nextbuy.admin.count_new_products import count_new_products
 from nextbuy.admin.create_notification import create_notification
 from nextbuy.admin.deps import Deps
 from nextbuy.admin.drafts import ADMIN_EVENTS
 from nextbuy.admin.get_pending_products import get_pending_products
 from nextbuy.admin.get_pending_sellers import get_pending_sellers
+from nextbuy.admin.list_by_status import list_by_status
 from nextbuy.admin.notifications import notifications
 from nextbuy.admin.person import person
 from nextbuy.admin.purge_notifications import purge_notifications
@@ -47,6 +49,8 @@ SERVICE = Service(
         post("suspend-account/{user_id}", suspend_account, who=_ADMINS),
         post("reinstate-account/{user_id}", reinstate_account, who=_ADMINS),
         get("search", search, who=_ADMINS),
+        get("count-by-status", count_by_status, who=_ADMINS),
+        get("list-by-status", list_by_status, who=_ADMINS),
         get("audit", audit, who=_ADMINS),
         get("person/{user_id}", person, who=_ADMINS),
         get("notifications", notifications, who=_ADMINS),

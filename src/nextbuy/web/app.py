@@ -27,6 +27,7 @@ from nextbuy.web.pages.account import CHANGES, account
 from nextbuy.web.pages.admin import admin, rebuild_projection
 from nextbuy.web.pages.audit import audit
 from nextbuy.web.pages.basket import add_to_basket, basket, change_basket, check_out
+from nextbuy.web.pages.by_status import by_status
 from nextbuy.web.pages.category import category
 from nextbuy.web.pages.dead_letters import ACTS, dead_letters
 from nextbuy.web.pages.decided import UNDOINGS, decided
@@ -110,6 +111,7 @@ PAGES: Final[dict[str, Page]] = {
     "/admin": admin,
     "/admin/queue": queue,
     "/admin/queue/decided": decided,
+    "/admin/orders": by_status,
     "/admin/search": operator_search,
     "/admin/audit": audit,
     "/admin/person/{user_id:uuid}": person,
