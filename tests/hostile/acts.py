@@ -11,6 +11,7 @@ import nextbuy.kafka.service
 import nextbuy.notification.service
 import nextbuy.order.service
 import nextbuy.simulator.service
+from nextbuy.admin.changes import CHANGES as ADMIN_CHANGES
 from nextbuy.admin.deps import Deps as AdminDeps
 from nextbuy.admin.store_operator_acts import store_operator_acts
 from nextbuy.analytics import rebuild_requests
@@ -61,12 +62,14 @@ from nextbuy.contracts.simulator import OpenPayment, RefundPayment
 from nextbuy.contracts.values import Money, Nothing, Page, Role, new_id
 from nextbuy.kit.clock import utc_now
 from nextbuy.kit.config import Settings, Smtp
+from nextbuy.kit.http.change_streams import ChangeStreams
 from nextbuy.kit.observability.telemetry import Journal
 from nextbuy.kit.rpc.transports import HttpTransport
 from nextbuy.notification.deps import Deps as NotificationDeps
 from nextbuy.notification.mailer import SmtpMailer, StoredMailer
 from nextbuy.notification.notify_accounts import notify_accounts
 from nextbuy.notification.send_mails import send_mails
+from nextbuy.notification.store.notifications import CHANGES
 from nextbuy.simulator.deps import Deps as SimulatorDeps
 from nextbuy.simulator.webhook_dispatcher import WebhookDispatcher
 from tests.analytics.projection_harness import ProjectionHarness
@@ -114,6 +117,7 @@ def of_admin(method: str, path: str, body: object = None) -> MakeAct:
             product=ProductClient(callee.send),
             seller=SellerClient(callee.send),
             database=database,
+            streams=ChangeStreams(database, ADMIN_CHANGES),
         )
         return Act(
             callee=callee,
@@ -141,12 +145,14 @@ async def _notification(world: World) -> tuple[NotificationDeps, LyingCallee]:
             IssueLinks: lambda call: IssuedLinks([a_link(one) for one in call.link_ids]),
         }
     )
+    database = await world.open_database("notification")
     deps = NotificationDeps(
         auth=AuthClient(callee.send),
-        database=await world.open_database("notification"),
+        database=database,
         mailer=StoredMailer(),
         public_url="http://shop.test",
         journal=Journal(),
+        streams=ChangeStreams(database, CHANGES),
     )
     return deps, callee
 

@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any, Final
 
-from nextbuy.kit.wire import PROBLEM, Response
+from nextbuy.kit.wire import EVENT_STREAM, PROBLEM, Response
 
 _SLUG: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _INTERNALS: Final = re.compile(
@@ -60,7 +60,7 @@ def _fault_of_success(answer: Response) -> str | None:
     if answer.content_type == "application/json":
         json.loads(answer.body)
         return None
-    return None if answer.content_type.startswith(("text/html", "image/svg+xml")) else answer.content_type
+    return None if answer.content_type.startswith(("text/html", "image/svg+xml", EVENT_STREAM)) else answer.content_type
 
 
 def leak(body: bytes) -> str | None:

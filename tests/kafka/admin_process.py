@@ -3,6 +3,7 @@
 import asyncio
 import sys
 
+from nextbuy.admin.changes import CHANGES
 from nextbuy.admin.deps import Deps
 from nextbuy.admin.service import SERVICE
 from nextbuy.contracts.auth import AuthClient
@@ -13,6 +14,7 @@ from nextbuy.contracts.seller import SellerClient
 from nextbuy.kit.events.receiver import Receiver
 from nextbuy.kit.http.app import App
 from nextbuy.kit.http.asgi import service_app
+from nextbuy.kit.http.change_streams import ChangeStreams
 from nextbuy.kit.http.server import listen, serving
 from nextbuy.kit.observability.telemetry import Journal
 from nextbuy.kit.service import BODY_LIMIT, answers
@@ -27,7 +29,13 @@ async def refuse(call: Call[Reply], _check: Check[Reply] | None = None) -> Reply
 
 async def main(database_url: str, port: str, secret: str) -> None:
     database = await Database.connect(database_url, "admin")
-    deps = Deps(auth=AuthClient(refuse), product=ProductClient(refuse), seller=SellerClient(refuse), database=database)
+    deps = Deps(
+        auth=AuthClient(refuse),
+        product=ProductClient(refuse),
+        seller=SellerClient(refuse),
+        database=database,
+        streams=ChangeStreams(database, CHANGES),
+    )
     receiver = Receiver(SERVICE, deps, database, Journal())
     await receiver.start()
     app = App(

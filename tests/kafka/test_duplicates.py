@@ -27,6 +27,7 @@ from nextbuy.contracts.seller import SellerClient
 from nextbuy.host.composition import SERVICES
 from nextbuy.kafka.delivery import dispatcher
 from nextbuy.kit.events.bus.interface import BusMessage
+from nextbuy.kit.http.change_streams import ChangeStreams
 from nextbuy.kit.observability.telemetry import Journal
 from nextbuy.kit.storage.cache import SharedCache
 from nextbuy.kit.storage.database import Database
@@ -132,7 +133,13 @@ async def open_services(
     calls = StubCalls()
     auth, product, seller = AuthClient(calls), ProductClient(calls), SellerClient(calls)
     deps = {
-        "admin": nextbuy.admin.deps.Deps(auth=auth, product=product, seller=seller, database=databases["admin"]),
+        "admin": nextbuy.admin.deps.Deps(
+            auth=auth,
+            product=product,
+            seller=seller,
+            database=databases["admin"],
+            streams=ChangeStreams(databases["admin"], ""),
+        ),
         "product": nextbuy.product.deps.Deps(
             auth=auth,
             seller=seller,
@@ -149,6 +156,7 @@ async def open_services(
             mailer=StoredMailer(),
             public_url="http://127.0.0.1",
             journal=journal,
+            streams=ChangeStreams(databases["notification"], ""),
         ),
         "analytics": nextbuy.analytics.deps.Deps(
             auth=auth,

@@ -5,10 +5,12 @@ from collections.abc import AsyncIterator
 import pytest
 
 from nextbuy.contracts.auth import AuthClient, ValidateAdmin
+from nextbuy.kit.http.change_streams import ChangeStreams
 from nextbuy.kit.observability.telemetry import Journal
 from nextbuy.kit.storage.database import Database
 from nextbuy.notification.deps import Deps
 from nextbuy.notification.mailer import StoredMailer
+from nextbuy.notification.store.notifications import CHANGES
 from tests.callers import confirm
 from tests.conftest import DatabaseUrl
 from tests.doubles import StubCalls
@@ -36,5 +38,6 @@ async def deps(notification_url: str, calls: StubCalls) -> AsyncIterator[Deps]:
         mailer=StoredMailer(),
         public_url="http://127.0.0.1:8080",
         journal=Journal(),
+        streams=ChangeStreams(database, CHANGES),
     )
     await database.close()

@@ -9,6 +9,7 @@ from nextbuy.contracts.auth import Account, Accounts, AuthClient
 from nextbuy.contracts.message import Call, Check
 from nextbuy.contracts.values import Role
 from nextbuy.kit.config import Smtp
+from nextbuy.kit.http.change_streams import ChangeStreams
 from nextbuy.kit.observability.telemetry import Journal
 from nextbuy.kit.storage.database import Database
 from nextbuy.notification.deps import Deps
@@ -23,12 +24,14 @@ async def main(url: str, port: int, recipient: Account) -> None:
         return Accounts([recipient])
 
     smtp = Smtp(host="127.0.0.1", port=port, sender="shop@nextbuy.test", sender_name="Next, Buy")
+    database = await Database.connect(url, "notification")
     deps = Deps(
         auth=AuthClient(cast("Any", send)),
-        database=await Database.connect(url, "notification"),
+        database=database,
         mailer=SmtpMailer(smtp),
         public_url="",
         journal=Journal(),
+        streams=ChangeStreams(database, ""),
     )
     await send_mails(deps)
 

@@ -19,8 +19,9 @@ from nextbuy.contracts.values import Price, new_id
 from nextbuy.kit.rpc.breaker import Breaker, BreakerPolicy
 from nextbuy.kit.storage.cache import SharedCache
 from nextbuy.kit.storage.cache_server import CacheServer
+from nextbuy.kit.storage.changes import Snapshot
 from nextbuy.product.product_cache import MAX_AGE, ProductCache
-from nextbuy.product.store.changes import Changes, Snapshot
+from nextbuy.product.store.changes import Changes
 from nextbuy.product.store.lists import PageIds
 from nextbuy.product.store.products import OwnedProduct
 

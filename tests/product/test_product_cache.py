@@ -11,9 +11,10 @@ from nextbuy.contracts.errors import Unavailable
 from nextbuy.contracts.product import Moderation, Product
 from nextbuy.contracts.values import Price, new_id
 from nextbuy.kit.storage.cache import SharedCache
+from nextbuy.kit.storage.changes import Snapshot
 from nextbuy.product.model import ProductShown
 from nextbuy.product.product_cache import MAX_AGE, CachedProduct, ProductCache
-from nextbuy.product.store.changes import Changes, Snapshot
+from nextbuy.product.store.changes import Changes
 from nextbuy.product.store.lists import PageIds
 from nextbuy.product.store.products import OwnedProduct
 from tests.waiting import until

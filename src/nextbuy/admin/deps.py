@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 
+from nextbuy.admin.changes import CHANGES
 from nextbuy.contracts.auth import AuthClient
 from nextbuy.contracts.product import ProductClient
 from nextbuy.contracts.seller import SellerClient
+from nextbuy.kit.http.change_streams import ChangeStreams
 from nextbuy.kit.service_context import ServiceContext
 from nextbuy.kit.storage.database import Database
 
@@ -17,6 +19,7 @@ class Deps:
     product: ProductClient
     seller: SellerClient
     database: Database
+    streams: ChangeStreams
 
 
 def assemble(context: ServiceContext) -> Deps:
@@ -26,4 +29,5 @@ def assemble(context: ServiceContext) -> Deps:
         product=ProductClient(context.send),
         seller=SellerClient(context.send),
         database=context.database,
+        streams=ChangeStreams(context.database, CHANGES),
     )

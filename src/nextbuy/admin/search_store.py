@@ -37,7 +37,8 @@ _UPSERT: Final = """
         position = greatest(excluded.position, e.position),
         title_position = greatest(excluded.title_position, e.title_position),
         reason_position = greatest(excluded.reason_position, e.reason_position),
-        person_position = greatest(excluded.person_position, e.person_position)
+        person_position = greatest(excluded.person_position, e.person_position),
+        changed_in = excluded.changed_in
 """
 _DELETE_EARLIER_TERMS: Final = """
     DELETE FROM search_terms AS t USING search_entries AS e

@@ -13,6 +13,7 @@ from nextbuy.admin.get_pending_sellers import get_pending_sellers
 from nextbuy.admin.list_by_status import list_by_status
 from nextbuy.admin.notifications import notifications
 from nextbuy.admin.person import person
+from nextbuy.admin.poll_changes import poll_changes
 from nextbuy.admin.purge_notifications import purge_notifications
 from nextbuy.admin.read_all_notifications import read_all_notifications
 from nextbuy.admin.read_notification import read_notification
@@ -23,6 +24,7 @@ from nextbuy.admin.reject_seller import reject_seller
 from nextbuy.admin.search import search
 from nextbuy.admin.search_index import INDEXED_EVENTS
 from nextbuy.admin.store_operator_acts import store_operator_acts
+from nextbuy.admin.stream import stream
 from nextbuy.admin.suspend_account import suspend_account
 from nextbuy.admin.suspend_seller import suspend_seller
 from nextbuy.admin.unread_notifications import unread_notifications
@@ -30,7 +32,8 @@ from nextbuy.admin.update_search_index import update_search_index
 from nextbuy.contracts.operator import OPERATOR_EVENTS
 from nextbuy.contracts.product import ProductCreated
 from nextbuy.contracts.values import Role
-from nextbuy.kit.service import Service, get, job, post, subscribe
+from nextbuy.kit.service import RawContent, Service, get, job, post, subscribe
+from nextbuy.kit.wire import EVENT_STREAM
 
 _ADMINS = [Role.ADMIN]
 
@@ -53,6 +56,7 @@ SERVICE = Service(
         get("list-by-status", list_by_status, who=_ADMINS),
         get("audit", audit, who=_ADMINS),
         get("person/{user_id}", person, who=_ADMINS),
+        get("stream", stream, who=_ADMINS, raw=RawContent(produces=(EVENT_STREAM,))),
         get("notifications", notifications, who=_ADMINS),
         get("unread-notifications", unread_notifications, who=_ADMINS),
         post("read-all-notifications", read_all_notifications, who=_ADMINS),
@@ -64,5 +68,8 @@ SERVICE = Service(
         subscribe("store-operator-acts", OPERATOR_EVENTS, store_operator_acts, from_start=True),
         subscribe("update-search-index", INDEXED_EVENTS, update_search_index, from_start=True),
     ],
-    jobs=[job("purge-notifications", purge_notifications, every=600.0)],
+    jobs=[
+        job("poll-changes", poll_changes, every=1.0),
+        job("purge-notifications", purge_notifications, every=600.0),
+    ],
 )

@@ -41,7 +41,7 @@ _COUNT_PRODUCTS: Final = f"""
                   $8::date[], $9::int[])
            AS new (id, event_id, title, link, occurred_at, position, shop_id, day, products)
     ON CONFLICT (shop_id, day) DO UPDATE
-       SET products = n.products + excluded.products,
+       SET products = n.products + excluded.products, changed_in = excluded.changed_in,
            (source_event_id, title, link, occurred_at, position) = (
                SELECT latest.* FROM (VALUES (n.source_event_id, n.title, n.link, n.occurred_at, n.position),
                    (excluded.source_event_id, excluded.title, excluded.link, excluded.occurred_at, excluded.position)

@@ -28,8 +28,10 @@ from nextbuy.kit.http.asgi import (
     Scope,
     Send,
     announced_length,
+    events_of,
     raise_refusal,
     read_body,
+    send_events,
 )
 from nextbuy.kit.http.tokens import TokenVerifier
 from nextbuy.kit.local_urls import loopback_origins
@@ -37,7 +39,7 @@ from nextbuy.kit.observability import telemetry
 from nextbuy.kit.observability.redaction import reason_of
 from nextbuy.kit.observability.telemetry import Journal, SpanContext
 from nextbuy.kit.rpc.breakers import Breakers
-from nextbuy.kit.rpc.transports import StreamedResponse, Transport
+from nextbuy.kit.rpc.transports import Transport
 from nextbuy.kit.service_identity import GATEWAY, ServiceIdentity
 from nextbuy.kit.wire import (
     CLIENT,
@@ -48,6 +50,7 @@ from nextbuy.kit.wire import (
     Handler,
     Request,
     Response,
+    StreamedResponse,
     problem_response,
 )
 
@@ -171,7 +174,8 @@ class Gateway:
 
         status = response.status
         self._log(name, span, started, status, "ok" if status < 400 else slug_of(response), reason)  # noqa: PLR2004
-        await _send(send, response, self._response_headers.of(response, span.correlation_id, origin), receive)
+        headers_sent = self._response_headers.of(response, span.correlation_id, origin)
+        await _send(scope, receive, send, response, headers_sent)
 
     async def _answer_page(self, request: Request, span: SpanContext, _name: str) -> Response:
         request.trace = span
@@ -214,8 +218,15 @@ async def _read_body(method: str, headers: dict[str, str], receive: Receive) -> 
     return b"" if size == 0 else await read_body(receive, BODY_LIMIT, BODY_TIMEOUT)
 
 
-async def _send(send: Send, response: Response, headers: list[tuple[bytes, bytes]], receive: Receive) -> None:
+async def _send(
+    scope: Scope, receive: Receive, send: Send, response: Response, headers: list[tuple[bytes, bytes]]
+) -> None:
     status, body = response.status, response.body
+    if (events := events_of(response)) is not None:
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send_events(scope, receive, send, events)
+        await send({"type": "http.response.body", "body": b""})
+        return
     if type(response) is StreamedResponse:
         if response.size is not None:
             headers.append((b"content-length", b"%d" % response.size))

@@ -11,8 +11,7 @@ from typing import Final
 from nextbuy.contracts.errors import AppError, BadRequest, InternalError
 from nextbuy.gateway.routes import Routes
 from nextbuy.kit.observability import telemetry
-from nextbuy.kit.rpc.transports import StreamedResponse
-from nextbuy.kit.wire import Request, Response, problem_response
+from nextbuy.kit.wire import Request, Response, StreamedResponse, problem_response
 
 log: Final = logging.getLogger(__name__)
 

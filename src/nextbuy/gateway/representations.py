@@ -22,8 +22,7 @@ from msgspec import Struct
 from nextbuy.kit.http.conditional import none_match
 from nextbuy.kit.http.content_coding import accepts_gzip
 from nextbuy.kit.http.tokens import is_stranger
-from nextbuy.kit.rpc.transports import StreamedResponse
-from nextbuy.kit.wire import AGE, READS, Request, Response
+from nextbuy.kit.wire import AGE, READS, Request, Response, StreamedResponse
 
 _MIN_SIZE: Final = 1_000
 """Bytes. A shorter body fits into one packet anyway."""

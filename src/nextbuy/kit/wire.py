@@ -5,7 +5,7 @@ process crosses the same boundary as a call over the network.
 """
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Final, Generic, TypeVar
 
 import msgspec
@@ -20,6 +20,9 @@ Reply = TypeVar("Reply")
 
 JSON: Final = "application/json"
 PROBLEM: Final = "application/problem+json"
+EVENT_STREAM: Final = "text/event-stream"
+STREAM_PATH: Final = "/api/stream"
+"""The end of the path of each route that answers with Server-Sent Events, for as long as the client listens."""
 READS: Final = ("GET", "HEAD")
 """The methods that change nothing. The fields of their requests are in the query; all others have a JSON body."""
 REQUEST_ID: Final = "x-request-id"
@@ -77,6 +80,18 @@ class Response(Struct):
     body: bytes = b""
     content_type: str = JSON
     headers: list[tuple[str, str]] = []
+
+
+class StreamedResponse(Response):
+    """A response whose body is still arriving, or is absent because of HEAD; `size` is its length, if known."""
+
+    chunks: AsyncIterator[bytes] | None = None
+    size: int | None = None
+
+    async def whole(self) -> Response:
+        """Return the response with its whole body."""
+        chunks = [chunk async for chunk in self.chunks] if self.chunks is not None else []
+        return Response(self.status, b"".join(chunks), self.content_type, self.headers)
 
 
 class Encoded(Struct, Generic[Reply]):

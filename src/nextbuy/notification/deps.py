@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 
 from nextbuy.contracts.auth import AuthClient
+from nextbuy.kit.http.change_streams import ChangeStreams
 from nextbuy.kit.observability.telemetry import Journal
 from nextbuy.kit.service_context import ServiceContext
 from nextbuy.kit.storage.database import Database
 from nextbuy.notification.mailer import Mailer, mailer_for
+from nextbuy.notification.store.notifications import CHANGES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +20,7 @@ class Deps:
     mailer: Mailer
     public_url: str
     journal: Journal
+    streams: ChangeStreams
 
 
 def assemble(context: ServiceContext) -> Deps:
@@ -28,4 +31,5 @@ def assemble(context: ServiceContext) -> Deps:
         mailer=mailer_for(context.settings.smtp),
         public_url=context.settings.public_url,
         journal=context.journal,
+        streams=ChangeStreams(context.database, CHANGES),
     )

@@ -24,9 +24,10 @@ from msgspec import Struct
 from nextbuy.contracts.product import PublicProduct
 from nextbuy.contracts.values import Page
 from nextbuy.kit.storage.cache import CachedValue, SharedCache
+from nextbuy.kit.storage.changes import Snapshot
 from nextbuy.kit.wire import Encoded, encode
 from nextbuy.product.model import ProductShown, shown_product
-from nextbuy.product.store.changes import Changes, Snapshot
+from nextbuy.product.store.changes import Changes
 from nextbuy.product.store.lists import PageIds
 from nextbuy.product.store.products import OwnedProduct
 

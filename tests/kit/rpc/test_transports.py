@@ -12,8 +12,8 @@ from nextbuy.contracts.errors import BadGateway, DeadlinePassed, ServiceUnavaila
 from nextbuy.kit.http.asgi import service_app
 from nextbuy.kit.http.server import listen, serving
 from nextbuy.kit.rpc import transports
-from nextbuy.kit.rpc.transports import HttpTransport, LocalTransport, StreamedResponse, Transport
-from nextbuy.kit.wire import Handler, Request, Response
+from nextbuy.kit.rpc.transports import HttpTransport, LocalTransport, Transport
+from nextbuy.kit.wire import Handler, Request, Response, StreamedResponse
 
 Carry = Callable[[Handler], Awaitable[Transport]]
 _marker: ContextVar[str] = ContextVar("marker", default="untouched")

@@ -3,7 +3,8 @@
 Routing, checks and errors are behind `Handler`. This module reads the body within limits and sends the response.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import Any, Final
 
 import msgspec
@@ -11,7 +12,17 @@ import msgspec
 from nextbuy.contracts.errors import AppError, BadRequest, MethodNotAllowed, TooLarge
 from nextbuy.kit.observability import telemetry
 from nextbuy.kit.time_limit import TimeLimit
-from nextbuy.kit.wire import JSON, READS, REQUEST_ID, Handler, Request, Response, problem_response
+from nextbuy.kit.wire import (
+    EVENT_STREAM,
+    JSON,
+    READS,
+    REQUEST_ID,
+    Handler,
+    Request,
+    Response,
+    StreamedResponse,
+    problem_response,
+)
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -24,12 +35,17 @@ Ready = Callable[[], Awaitable[Mapping[str, str]]]
 
 BODY_TIMEOUT: Final = 10.0
 """Seconds for a client to send a body."""
+MAX_STREAM: Final = 90.0
+"""Seconds after which an event stream is closed, also if its client reads nothing; its source ends it earlier."""
 NO_BODY: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 LIVE: Final = Response(200, b'{"status":"live"}')
 _HEALTH: Final = frozenset({"/health/live", "/health/ready"})
 NO_CONTENT: Final = frozenset({204, 304})
 REFUSAL: Final = "refusal"
 """The key in the state of a scope under which the server passes on why it refuses the request (an AppError)."""
+
+STOPPING: Final = "nextbuy.stopping"
+"""The key in a scope of the event (`asyncio.Event`) that the server sets when it stops; a test may leave it out."""
 
 encode_json: Final = msgspec.json.Encoder().encode
 
@@ -127,15 +143,53 @@ async def read_body(receive: Receive, limit: int, timeout: float = BODY_TIMEOUT)
         raise BodyTimeout from None
 
 
-async def send_response(send: Send, response: Response) -> None:
-    """Send a response with its Content-Length; without a body if the status allows none."""
+async def send_response(scope: Scope, receive: Receive, send: Send, response: Response) -> None:
+    """Send a response with its Content-Length; without a body if the status allows none. An event stream has none."""
     empty = response.status in NO_CONTENT
+    events = events_of(response)
     headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers]
     if not empty:
         headers.append((b"content-type", response.content_type.encode("latin-1")))
-        headers.append((b"content-length", b"%d" % len(response.body)))
+        if events is None:
+            headers.append((b"content-length", b"%d" % len(response.body)))
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    if events is not None:
+        await send_events(scope, receive, send, events)
     await send({"type": "http.response.body", "body": b"" if empty else response.body})
+
+
+def events_of(response: Response) -> AsyncIterator[bytes] | None:
+    """Return the bytes of an event stream as they arrive; None for any other response."""
+    if isinstance(response, StreamedResponse) and response.content_type.startswith(EVENT_STREAM):
+        return response.chunks
+    return None
+
+
+async def send_events(scope: Scope, receive: Receive, send: Send, events: AsyncIterator[bytes]) -> None:
+    """Send events until they end, the client disconnects, the server stops, or `MAX_STREAM` has passed."""
+
+    async def relay() -> None:
+        try:
+            async for chunk in events:
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        finally:
+            if isinstance(events, AsyncGenerator):
+                await events.aclose()
+
+    async def disconnected() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    stopping: asyncio.Event = scope.get(STOPPING) or asyncio.Event()
+    tasks = [asyncio.create_task(act) for act in (relay(), disconnected(), stopping.wait())]
+    try:
+        await asyncio.wait(tasks, timeout=MAX_STREAM, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+    if not tasks[0].cancelled():
+        tasks[0].result()
 
 
 async def readiness(ready: Ready | None) -> Response:
@@ -175,7 +229,7 @@ def service_app(handle: Handler, *, body_limit: int, ready: Ready | None = None)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            await send_response(send, await respond(scope, receive))
+            await send_response(scope, receive, send, await respond(scope, receive))
         except Disconnected:
             return
 

@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 
 import uvicorn
 
-from nextbuy.kit.http.asgi import App
+from nextbuy.kit.http.asgi import STOPPING, App, Receive, Scope, Send
 from nextbuy.kit.http.protocol import HttpProtocol
 
 HEAD_TIMEOUT: Final = 10.0
@@ -47,11 +47,17 @@ def listen(host: str, port: int, *, reuse_port: bool = False) -> socket.socket:
 async def serving(app: App, listener: socket.socket) -> AsyncIterator[None]:
     """Serve `app` on a listening socket until the context ends. Signals are left to the host.
 
-    At the end no new connection is accepted; requests have `STOP_TIMEOUT` to finish, and are cancelled then. More than
-    `protocol.MAX_CONCURRENT` connections or requests are answered with 503.
+    At the end no new connection is accepted, and event streams end at once; requests have `STOP_TIMEOUT` to finish, and
+    are cancelled then. More than `protocol.MAX_CONCURRENT` connections or requests are answered with 503.
     """
+    stopping = asyncio.Event()
+
+    async def stoppable(scope: Scope, receive: Receive, send: Send) -> None:
+        scope[STOPPING] = stopping
+        await app(scope, receive, send)
+
     config = uvicorn.Config(
-        cast("Any", app),
+        cast("Any", stoppable),
         loop="none",
         http=HttpProtocol,
         ws="none",
@@ -76,6 +82,7 @@ async def serving(app: App, listener: socket.socket) -> AsyncIterator[None]:
     finally:
         if sweeper is not None:
             sweeper.cancel()
+        stopping.set()
         server.should_exit = True
         await running
 

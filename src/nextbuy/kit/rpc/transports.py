@@ -15,7 +15,17 @@ from yarl import URL
 
 from nextbuy.contracts.errors import BadGateway, DeadlinePassed, ServiceUnavailable
 from nextbuy.kit.time_limit import TimeLimit
-from nextbuy.kit.wire import HOP_BY_HOP, IDENTITY, PROBLEM, Handler, Request, Response
+from nextbuy.kit.wire import (
+    EVENT_STREAM,
+    HOP_BY_HOP,
+    IDENTITY,
+    PROBLEM,
+    STREAM_PATH,
+    Handler,
+    Request,
+    Response,
+    StreamedResponse,
+)
 
 _RESPONSE_LIMIT: Final = 8 * 1024 * 1024
 """Bytes of a response that is read whole."""
@@ -25,21 +35,11 @@ _CONNECT_TIMEOUT: Final = 1.0
 """Seconds until a service that accepts no connection counts as unavailable."""
 _STREAM_TIMEOUT: Final = 10.0
 """Seconds that a service may take to send a streamed response, without the time that the client takes to read it."""
+_SILENCE: Final = 30.0
+"""Seconds until an event stream without events and heartbeats has ended: twice the time between heartbeats."""
 _KEEP_ALIVE: Final = 15
 """Seconds. Shorter than our own server's, so that no request meets a connection that the server is closing."""
 _NOT_SENT: Final = HOP_BY_HOP | {"host", "content-length"}
-
-
-class StreamedResponse(Response):
-    """A response whose body is still arriving, or is absent because of HEAD; `size` is its length, if known."""
-
-    chunks: AsyncIterator[bytes] | None = None
-    size: int | None = None
-
-    async def whole(self) -> Response:
-        """Return the response with its whole body."""
-        chunks = [chunk async for chunk in self.chunks] if self.chunks is not None else []
-        return Response(self.status, b"".join(chunks), self.content_type, self.headers)
 
 
 class Transport(Protocol):
@@ -107,7 +107,8 @@ class HttpTransport:
         self._name = name
         self._url = url.rstrip("/")
         self._connections = connections
-        self._session: aiohttp.ClientSession | None = None
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}
+        """The pool of connections for event streams (True), which the service bounds, and the pool for the rest."""
 
     async def deliver(self, request: Request, timeout: float) -> Response:
         """Sign and send the request."""
@@ -118,7 +119,7 @@ class HttpTransport:
             )
         try:
             with TimeLimit(timeout):
-                response = await self._open_session().request(
+                response = await self._session(stream=request.path.endswith(STREAM_PATH)).request(
                     request.method,
                     URL(f"{self._url}{request.target}", encoded=True),
                     headers=headers,
@@ -138,20 +139,22 @@ class HttpTransport:
             raise ServiceUnavailable(self._name) from error
 
     async def close(self) -> None:
-        """Close the pool."""
-        if self._session is not None:
-            await self._session.close()
+        """Close the pools."""
+        for session in self._sessions.values():
+            await session.close()
 
-    def _open_session(self) -> aiohttp.ClientSession:
-        if self._session is None or self._session.closed:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=_KEEP_ALIVE),
+    def _session(self, *, stream: bool) -> aiohttp.ClientSession:
+        session = self._sessions.get(stream)
+        if session is None or session.closed:
+            limit = 0 if stream else self._connections
+            session = self._sessions[stream] = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=limit, keepalive_timeout=_KEEP_ALIVE),
                 auto_decompress=False,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 skip_auto_headers=("user-agent", "accept", "accept-encoding", "content-type"),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT),
             )
-        return self._session
+        return session
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         chunks, size = [], 0
@@ -168,6 +171,8 @@ class HttpTransport:
         if method == "HEAD":
             response.release()
             return StreamedResponse(status, b"", content_type, headers, size=size)
+        if content_type.startswith(EVENT_STREAM):
+            return StreamedResponse(status, b"", content_type, headers, chunks=_events(response))
         if (size is not None and size <= _BUFFERED) or content_type == PROBLEM:
             async with response:
                 return Response(status, await self._read(response), content_type, headers)
@@ -188,6 +193,21 @@ class HttpTransport:
             raise ServiceUnavailable(self._name) from error
         finally:
             response.close()
+
+
+async def _events(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    """Return the bytes of an event stream. One that breaks has ended: its client opens another."""
+    try:
+        while True:
+            with TimeLimit(_SILENCE):
+                chunk = await response.content.readany()
+            if not chunk:
+                return
+            yield chunk
+    except (aiohttp.ClientError, OSError, TimeoutError):
+        return
+    finally:
+        response.close()
 
 
 def _head(response: aiohttp.ClientResponse) -> tuple[int, str, list[tuple[str, str]]]:

@@ -9,7 +9,9 @@ from msgspec import Struct
 
 from nextbuy.contracts.values import Notification, new_id
 from nextbuy.kit.events.inbound import InboundEvent
+from nextbuy.kit.http.change_streams import MAX_CHANGES
 from nextbuy.kit.http.paging import decode_cursor, encode_cursor
+from nextbuy.kit.storage.changes import SINCE, changes_query
 from nextbuy.kit.storage.database import Executor, Row, Transaction
 from nextbuy.notification.model import EmailText, NotificationDraft, NotificationPage
 
@@ -40,6 +42,10 @@ _INSERT: Final = """
      CROSS JOIN LATERAL (SELECT $21 OR reports_state OR link_id IS NOT NULL AS waits) AS sending
     ON CONFLICT DO NOTHING
 """
+CHANGES: Final = changes_query(
+    f"SELECT account_id, false AS all_accounts FROM notifications WHERE {SINCE} LIMIT {MAX_CHANGES + 1}"  # noqa: S608
+)
+"""Finds the accounts whose notifications changed; see `read_changes`."""
 _NOTIFICATION: Final = "id, kind, title, message, link, source_event_id, read, occurred_at"
 
 
@@ -123,7 +129,10 @@ def _notification(row: Row) -> Notification:
 async def mark_read(tx: Transaction, notification_id: UUID, account_id: UUID) -> Notification | None:
     """Mark an account's notification as read and return it, or None if the account has no such notification."""
     row = await tx.fetchrow(
-        f"UPDATE notifications SET read = true WHERE id = $1 AND account_id = $2 RETURNING {_NOTIFICATION}",  # noqa: S608
+        f"""
+        UPDATE notifications SET read = true, changed_in = pg_current_xact_id()
+         WHERE id = $1 AND account_id = $2 RETURNING {_NOTIFICATION}
+        """,  # noqa: S608
         notification_id,
         account_id,
     )
@@ -134,7 +143,7 @@ async def mark_all_read(tx: Transaction, account_id: UUID) -> int:
     """Mark up to `_MAX_MARKED` notifications of an account as read; return how many were unread before."""
     tag = await tx.execute(
         """
-        UPDATE notifications SET read = true
+        UPDATE notifications SET read = true, changed_in = pg_current_xact_id()
          WHERE id IN (SELECT id FROM notifications WHERE account_id = $1 AND NOT read ORDER BY id LIMIT $2)
         """,
         account_id,

@@ -1,40 +1,23 @@
 """The changes that were committed since a snapshot, for the product cache of each process."""
 
-from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 from msgspec import Struct
 
+from nextbuy.kit.storage.changes import SINCE, Snapshot, changes_query, read_changes
 from nextbuy.kit.storage.database import Database, Executor
 
 MAX_CHANGES: Final = 5_000
 """Changes that are listed one by one; with more, everything counts as changed."""
 
-# The rows of transactions that the snapshot did not see. None of them is older than the oldest transaction that was
-# open then, so the index is read from there.
-_SINCE: Final = (
-    "changed_in >= pg_snapshot_xmin($1::text::pg_snapshot)"
-    " AND NOT pg_visible_in_snapshot(changed_in, $1::text::pg_snapshot)"
-)
-_NOW: Final = "pg_current_snapshot()::text AS snapshot, pg_postmaster_start_time() AS server_started"
-CHANGES: Final = f"""
-SELECT {_NOW}, product_id, shop_id
-  FROM (SELECT) AS always LEFT JOIN (
-    (SELECT id AS product_id, NULL::uuid AS shop_id FROM products WHERE {_SINCE} LIMIT {MAX_CHANGES + 1})
+CHANGES: Final = changes_query(f"""
+    (SELECT id AS product_id, NULL::uuid AS shop_id FROM products WHERE {SINCE} LIMIT {MAX_CHANGES + 1})
     UNION ALL
-    (SELECT DISTINCT unnest(product_ids), NULL::uuid FROM stock_holds WHERE {_SINCE} LIMIT {MAX_CHANGES + 1})
+    (SELECT DISTINCT unnest(product_ids), NULL::uuid FROM stock_holds WHERE {SINCE} LIMIT {MAX_CHANGES + 1})
     UNION ALL
-    (SELECT NULL, shop_id FROM shops WHERE {_SINCE} LIMIT {MAX_CHANGES + 1})
-  ) AS changed ON true
-"""  # noqa: S608  made of constants
-
-
-class Snapshot(Struct, frozen=True):
-    """A state of the database, on the server that started at a certain time."""
-
-    text: str
-    server_started: datetime
+    (SELECT NULL, shop_id FROM shops WHERE {SINCE} LIMIT {MAX_CHANGES + 1})
+""")  # noqa: S608  made of constants
 
 
 class Changes(Struct, frozen=True):
@@ -62,14 +45,9 @@ class ChangeFeed:
 
 
 async def changes_since(db: Executor, since: Snapshot | None) -> Changes:
-    """Return the changes that a snapshot did not see.
-
-    Everything counts as changed without a snapshot, and after a snapshot of another server or of one that was
-    restarted: a promoted replica may lack transactions that the snapshot saw, and reuse their ids.
-    """
-    rows = await db.fetch(f"SELECT {_NOW}") if since is None else await db.fetch(CHANGES, since.text)
-    snapshot = Snapshot(rows[0]["snapshot"], rows[0]["server_started"])
-    if since is None or snapshot.server_started != since.server_started:
+    """Return the changes that a snapshot did not see."""
+    snapshot, rows = await read_changes(db, CHANGES, since)
+    if rows is None:
         return Changes(snapshot, set(), set(), all=True)
     return Changes(
         snapshot,
