@@ -109,10 +109,12 @@ async def run(job: Job) -> Result:
 
     async def shopper(number: int) -> None:
         connection = await Connection.connect(job.port)
+        # Buyers of its own, because a buyer has one open checkout.
+        own = job.buyers[number :: job.clients]
         random = Random(job.seed * 1_000 + number)  # noqa: S311  the same baskets each time
         try:
             while (start := time.perf_counter()) < started + job.seconds:
-                wrong = await _checkout(connection, job, random, random.choice(job.buyers))
+                wrong = await _checkout(connection, job, random, random.choice(own))
                 if wrong:
                     refusals.append(wrong)
                 else:

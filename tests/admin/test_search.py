@@ -17,12 +17,16 @@ from nextbuy.contracts.errors import Unavailable
 from nextbuy.contracts.message import Event
 from nextbuy.contracts.order import (
     OrderRefunded,
+    PaymentDeclined,
     PaymentFailed,
     PaymentRefunded,
     PaymentUnmatched,
     RefundDue,
+    SessionCancelled,
     SessionCreated,
+    SessionExpired,
     SessionOpened,
+    SessionPaid,
 )
 from nextbuy.contracts.product import ProductUpdated
 from nextbuy.contracts.seller import SellerApproved, SellerUpdated
@@ -48,8 +52,12 @@ def opened() -> SessionOpened:
     return SessionOpened(session_id=SESSION, buyer_id=BUYER, payment_id="pay_42", payment_url="http://x.test/pay_42")
 
 
-def declined(reason: str = "declined") -> PaymentFailed:
-    return PaymentFailed(session_id=SESSION, buyer_id=BUYER, reason=reason)
+def failed() -> PaymentFailed:
+    return PaymentFailed(session_id=SESSION, buyer_id=BUYER, reason="declined")
+
+
+def declined() -> PaymentDeclined:
+    return PaymentDeclined(session_id=SESSION, buyer_id=BUYER, declines=1, reason="card_declined")
 
 
 def titled(title: str, product_id: UUID, status: Any = "active") -> ProductUpdated:  # noqa: ANN401  a status
@@ -88,7 +96,7 @@ async def test_order_is_found_by_beginning_of_its_number_and_by_its_ids(deps: De
 
 
 async def test_payment_shows_its_latest_state_in_whatever_order_events_arrive(deps: Deps, operator: Account) -> None:
-    first, second, third = inbound(created()), inbound(opened()), inbound(declined())
+    first, second, third = inbound(created()), inbound(opened()), inbound(failed())
     await handle(update_search_index, deps, third)
     await handle(update_search_index, deps, second, first)
 
@@ -97,6 +105,30 @@ async def test_payment_shows_its_latest_state_in_whatever_order_events_arrive(de
         assert (found.kind, found.id, found.title) == ("payment", str(SESSION), "$19.99")
         assert (found.status, found.detail) == ("failed", "declined")
         assert found.link == f"/trace?id={SESSION}"
+
+
+async def test_declined_card_explains_a_payment_until_another_card_pays_it(deps: Deps, operator: Account) -> None:
+    ids: dict[str, Any] = {"session_id": SESSION, "buyer_id": BUYER}
+    await index(deps, created(), opened(), declined())
+
+    async def shown() -> tuple[str, str]:
+        [found] = await find(deps, operator, "pay_42")
+        return found.status, found.detail
+
+    assert await shown() == ("open", "card_declined")
+    await index(deps, SessionExpired(**ids))
+    assert await shown() == ("expired", "card_declined")
+    await index(deps, SessionPaid(**ids, total=Money(1_999), order_ids=[new_id()]))
+    assert await shown() == ("paid", "")
+
+
+async def test_cancelled_checkout_is_shown_with_its_reason(deps: Deps, operator: Account) -> None:
+    first, second = inbound(opened()), inbound(SessionCancelled(session_id=SESSION, buyer_id=BUYER, reason="replaced"))
+    await handle(update_search_index, deps, second)
+    await handle(update_search_index, deps, first)
+
+    [found] = await find(deps, operator, "pay_42")
+    assert (found.status, found.detail) == ("cancelled", "replaced")
 
 
 async def test_second_payment_of_checkout_is_an_entry_of_its_own(deps: Deps, operator: Account) -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from tests.chaos.clients import Clients
 from tests.chaos.cluster import paused, running_cluster
-from tests.journeys.journey_client import JourneyClient
+from tests.journeys.journey_client import JourneyClient, Person
 from tests.journeys.marketplace import Marketplace
 from tests.waiting import until
 
@@ -47,15 +47,22 @@ async def steady_load(client: JourneyClient) -> AsyncIterator[None]:
     """Check out at a steady rate until the context ends."""
     clients = Clients(client, Random(1))  # noqa: S311  no secret
     products = [await client.new_product(await client.new_seller(), stock=1_000_000) for _ in range(2)]
-    buyers = [await client.new_buyer() for _ in range(8)]
+    idle: asyncio.Queue[Person] = asyncio.Queue()
+    for _ in range(8):
+        idle.put_nowait(await client.new_buyer())
     closing = asyncio.Event()
+
+    async def buy() -> None:
+        # One checkout at a time, because a second one of the same buyer replaces the first.
+        buyer = await idle.get()
+        await clients.buy(buyer, [(product, 1) for product in products])
+        idle.put_nowait(buyer)
 
     async def run() -> None:
         began, number = time.monotonic(), 0
         async with asyncio.TaskGroup() as checkouts:
             while not closing.is_set():
-                buyer = buyers[number % len(buyers)]
-                checkouts.create_task(clients.buy(buyer, [(product, 1) for product in products]))
+                checkouts.create_task(buy())
                 number += 1
                 await asyncio.sleep(max(0.0, began + number / CHECKOUTS_A_SECOND - time.monotonic()))
 

@@ -8,7 +8,8 @@ import pytest
 from click.testing import CliRunner
 
 from nextbuy.cli.main import main
-from nextbuy.kit.config import PREFIX, SERVICES, ConfigError, documented_settings, from_environment
+from nextbuy.kit.config import PREFIX, SERVICES, documented_settings, from_environment
+from nextbuy.kit.config_values import ConfigError
 
 PROJECT: Final = Path(__file__).parents[2] / "pyproject.toml"
 USED: Final = {"NEXTBUY_SMTP_URL": "smtp://mail.test", "NEXTBUY_MAIL_FROM": "shop@example.com"}

@@ -189,13 +189,16 @@ def test_event_that_has_not_reached_a_destination_is_missing() -> None:
     assert "Missing:" not in text([*story, arrived], destinations=DESTINATIONS)
 
 
-def test_declined_payment_is_a_failure_and_a_refund_is_none() -> None:
-    declined = text([event("payment.failed", "1", reason="Your card was declined.", ids=SESSION)])
+def test_declined_and_failed_payments_are_failures_and_a_refund_is_none() -> None:
+    declined = text([event("payment.declined", "1", reason="card_declined", ids=SESSION)])
+    failed = text([event("payment.failed", "1", reason="Your bank refused.", ids=SESSION)])
     refunded = text([event("payment.refunded", "1", reason="sold-out", ids=SESSION)])
 
     assert declined.startswith("State:    declined\n")
-    assert "Failures: 00:00:00.000 payment.failed: Your card was declined.\n" in declined
-    assert "event payment.failed  1.0 ms  DECLINED Your card was declined." in declined
+    assert "Failures: 00:00:00.000 payment.declined: card_declined\n" in declined
+    assert "event payment.declined  1.0 ms  DECLINED card_declined" in declined
+    assert failed.startswith("State:    payment failed\n")
+    assert "event payment.failed  1.0 ms  FAILED Your bank refused." in failed
     assert "Failures: none\n" in refunded
 
 

@@ -64,7 +64,7 @@ from nextbuy.contracts.product import (
 from nextbuy.contracts.product_offers import GetOffers, Offers, ProductOffer
 from nextbuy.contracts.registry import PUBLISHERS, SERVICES, SUBSCRIBERS
 from nextbuy.contracts.seller import AccountStatusApplied, Seller, SellerClient, Shop, Shops
-from nextbuy.contracts.simulator import PaymentOpened, Refund
+from nextbuy.contracts.simulator import PaymentClosed, PaymentOpened, Refund
 from nextbuy.contracts.status import Backlog, BreakerStatus, CacheCounts, ServiceStatus, StatusClient, get_status_of
 from nextbuy.contracts.traces import StoreInteractions, TracesClient
 from nextbuy.contracts.values import Money, Nothing, Page, Price, Role, new_id
@@ -258,6 +258,9 @@ def _simulator() -> dict[type[Call[Any]], Pair]:
             opened,
         ),
         StoreInteractions: Pair(lambda send: TracesClient(send).store_interactions([]), Nothing()),
+        simulator.ClosePayment: Pair(
+            lambda send: SimulatorPayments(send, PUBLIC_URL).close("pay_1"), PaymentClosed("pay_1", paid=True)
+        ),
         simulator.RefundPayment: Pair(
             lambda send: SimulatorPayments(send, PUBLIC_URL).refund("pay_1", "sold-out"), Refund("re_1", "pay_1")
         ),

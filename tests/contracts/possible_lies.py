@@ -41,6 +41,7 @@ _POSSIBLE_BECAUSE: Final = {
     "only the provider knows its ids and the paths of its pages, which are on the marketplace's origin": """
         PaymentOpened.payment_id PaymentOpened.url Refund.refund_id
         """,
+    "only the provider knows whether a payment was made": "PaymentClosed.paid",
     "a list in no particular order": """
         Accounts.accounts/reversed Accounts.missing/reversed IssuedLinks.links/reversed IssuedLinks.missing/reversed
         Shops.shops/reversed Shops.missing/reversed

@@ -7,7 +7,8 @@ import re
 
 import pytest
 
-from nextbuy.kit.config import ConfigError, Settings, from_environment
+from nextbuy.kit.config import Settings, from_environment
+from nextbuy.kit.config_values import ConfigError
 from nextbuy.kit.observability.telemetry import JsonFormatter
 from nextbuy.kit.wire import PROBLEM, Request, Response
 from tests.gateway.conftest import OpenShop

@@ -10,7 +10,8 @@ from redis.asyncio import Redis
 from nextbuy.host import bus_watch
 from nextbuy.host.bus_watch import BusWatch
 from nextbuy.host.composition import make_bus
-from nextbuy.kit.config import ConfigError, Kafka, Settings, from_environment
+from nextbuy.kit.config import Kafka, Settings, from_environment
+from nextbuy.kit.config_values import ConfigError
 from nextbuy.kit.events.bus import kafka_marker, kafka_risks
 from nextbuy.kit.events.bus.interface import Bus
 from nextbuy.kit.events.bus.redis import RedisBus

@@ -7,7 +7,8 @@ import asyncpg
 import pytest
 
 from nextbuy.host.databases import prepare
-from nextbuy.kit.config import ConfigError, Settings
+from nextbuy.kit.config import Settings
+from nextbuy.kit.config_values import ConfigError
 
 
 class OldServer:

@@ -4,7 +4,8 @@ import pytest
 from msgspec.structs import replace
 
 from nextbuy.host.shared_cache import require_cache
-from nextbuy.kit.config import ConfigError, Settings
+from nextbuy.kit.config import Settings
+from nextbuy.kit.config_values import ConfigError
 from tests.kit.conftest import OwnRedis, own_redis
 
 __all__ = ["own_redis"]

@@ -58,10 +58,11 @@ from nextbuy.contracts.seller import (
     SellerRegistered,
     ValidateShopOwner,
 )
-from nextbuy.contracts.simulator import OpenPayment, RefundPayment
+from nextbuy.contracts.simulator import ClosePayment, OpenPayment, RefundPayment
 from nextbuy.contracts.values import Money, Nothing, Page, Role, new_id
 from nextbuy.kit.clock import utc_now
-from nextbuy.kit.config import Settings, Smtp
+from nextbuy.kit.config import Settings
+from nextbuy.kit.config_mail import Smtp
 from nextbuy.kit.http.change_streams import ChangeStreams
 from nextbuy.kit.observability.telemetry import Journal
 from nextbuy.kit.rpc.transports import HttpTransport
@@ -83,7 +84,7 @@ from tests.hostile.listing_acts import (
     view_of_hidden_product,
     view_of_hidden_shop,
 )
-from tests.hostile.order_acts import addition_to_basket, checkout, refund, release
+from tests.hostile.order_acts import addition_to_basket, checkout, refund, release, replacement
 from tests.inbound import handle, inbound
 from tests.kafka.sample_deps import sample_deps
 from tests.lying_callee import Act, LyingCallee, job, request
@@ -258,6 +259,7 @@ async def dead_letters(world: World) -> Act:
 _ID: Final = UUID(int=1)
 ACTS: Final[dict[tuple[str, type[Call[Any]]], MakeAct]] = {
     **{("order", call): checkout for call in (ValidateUser, ValidateProducts, GetShops, OpenPayment)},
+    ("order", ClosePayment): replacement,
     ("order", GetOffers): addition_to_basket,
     ("order", RefundPayment): refund,
     ("order", ReleaseStock): release,

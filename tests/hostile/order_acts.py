@@ -39,7 +39,25 @@ async def checkout(world: World) -> Act:
     products = [market.product(market.shop(), stock=1_000_000) for _ in range(2)]
     body = {"lines": [{"product_id": one, "quantity": 2} for one in products]}
     run = request(nextbuy.order.service.SERVICE, market.deps, market.buyer, "POST", "create-payment-session", body)
-    return Act(callee=callee, database=market.database, run=run)
+    return Act(callee=callee, database=market.database, run=run, prepare=lambda: _leave_no_open_checkout(market))
+
+
+async def replacement(world: World) -> Act:
+    """A buyer checks out while another checkout is open."""
+    market, callee = await _market(world)
+    buyer, product = market.buyer, market.product(market.shop(), stock=1_000_000)
+    body = {"lines": [{"product_id": product, "quantity": 2}]}
+
+    async def leave_open() -> None:
+        await _leave_no_open_checkout(market)
+        await market.create_payment_session((product, 1), by=buyer)
+
+    run = request(nextbuy.order.service.SERVICE, market.deps, buyer, "POST", "create-payment-session", body)
+    return Act(callee=callee, database=market.database, run=run, prepare=leave_open)
+
+
+async def _leave_no_open_checkout(market: Market) -> None:
+    await market.database.execute("UPDATE sessions SET exclusive = false")
 
 
 async def addition_to_basket(world: World) -> Act:

@@ -64,6 +64,9 @@ async def _prepare_buyer(market: HostileMarket) -> None:
         await client.post("/basket/add", {"product_id": market.ids_for_sale["product_id"], "quantity": "1"})
         address = {"full_name": "Ada", "line1": "Hof 1", "city": "Ulm", "postal_code": "89073", "country": "Germany"}
         assert (await client.post("/account/address", address)).status == 200
+    # An open checkout, which the basket offers to cancel.
+    product = {"id": market.ids_for_sale["product_id"]}
+    await market.session("buyer", product)
 
 
 async def _suspend_someone(market: HostileMarket) -> list[str]:

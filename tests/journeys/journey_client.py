@@ -212,6 +212,10 @@ class JourneyClient:
         path = urlsplit(session["payment_url"]).path
         return await self.request("POST", path, {"card_number": card}, headers=headers)
 
+    async def cancel(self, who: Person, session: Json) -> Response:
+        """Cancel an open session and return the response."""
+        return await self.request("POST", f"/order/api/cancel-payment-session/{session['session_id']}", {}, who=who)
+
     async def get_session(self, who: Person, session: Json) -> Json:
         """Return a session as its buyer sees it."""
         found: Json = await self.get(f"/order/api/payment-session/{session['session_id']}", who)
@@ -279,6 +283,12 @@ def declined_event(session: Json) -> Json:
     """Return the provider event of a declined card."""
     about = {"id": payment_of(session), "object": "payment_intent", "metadata": {"session_id": session["session_id"]}}
     return _event("payment_intent.payment_failed", about)
+
+
+def failed_event(session: Json) -> Json:
+    """Return the provider event of a payment that can no longer succeed."""
+    about = {"id": payment_of(session), "object": "checkout.session", "client_reference_id": session["session_id"]}
+    return _event("checkout.session.async_payment_failed", about)
 
 
 def refunded_event(session: Json, amount: int) -> Json:

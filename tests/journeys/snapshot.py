@@ -78,7 +78,13 @@ class Snapshot:
                 assert sum(order["total"] for order in orders) == session["total"]
 
     def _sessions_have_ended(self) -> None:
-        assert {session["status"] for session in self.sessions} <= {"paid", "refunded", "failed", "expired"}
+        assert {session["status"] for session in self.sessions} <= {
+            "paid",
+            "refunded",
+            "failed",
+            "expired",
+            "cancelled",
+        }
         assert [payment for payment in self.unmatched_payments if payment["refund_id"] is None] == []
 
     def _stock_is_conserved(self, stock: dict[str, int]) -> None:

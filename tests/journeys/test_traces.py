@@ -127,17 +127,16 @@ async def test_story_of_a_product_has_no_purchase(client: JourneyClient) -> None
     assert "Waited" not in printed.stdout
 
 
-async def test_story_of_a_failed_payment_says_why(client: JourneyClient) -> None:
+async def test_story_of_a_declined_card_says_why(client: JourneyClient) -> None:
     admin, buyer = await client.admin(), await client.new_buyer()
     session = await client.open_session(buyer, [(await client.new_product(), 1)])
     await client.pay(session, BAD_CARD)
-    await client.wait_for_status("failed", buyer, session)
 
-    await whole_story(client, admin, session["session_id"], {("publish", "order", "payment.failed")})
+    await whole_story(client, admin, session["session_id"], {("publish", "order", "payment.declined")})
 
     printed = await asyncio.to_thread(run_trace, client, session["session_id"])
     assert printed.stdout.startswith("State:    declined\n")
-    assert "payment.failed: Your card was declined." in printed.stdout
+    assert "payment.declined: card_declined" in printed.stdout
     assert "Failures: none" not in printed.stdout
 
 

@@ -14,6 +14,7 @@ from tests.journeys.journey_client import (
     Person,
     declined_event,
     expired_event,
+    failed_event,
     paid_event,
     payment_of,
     refunded_event,
@@ -109,6 +110,8 @@ async def test_webhooks_out_of_order_follow_the_money(client: JourneyClient) -> 
 
     buyer, product, session = await new_session(client)
     assert (await client.webhook(declined_event(session))).status == 200
+    assert (await client.get_session(buyer, session))["status"] == "open"
+    assert (await client.webhook(failed_event(session))).status == 200
     assert (await client.get_session(buyer, session))["status"] == "failed"
     assert await units(client, product) == (5, 0, 0)
     assert (await client.webhook(paid_event(session))).status == 200
@@ -154,10 +157,10 @@ async def test_refund_by_the_provider_ends_an_order_only_in_full_and_people_are_
 
 async def test_old_webhook_changes_nothing(client: JourneyClient) -> None:
     buyer, product, session = await new_session(client)
-    declined = declined_event(session)
-    assert (await client.webhook(declined)).status == 200
+    failed = failed_event(session)
+    assert (await client.webhook(failed)).status == 200
     second = await client.open_session(buyer, [(product, 2)])
-    assert (await client.webhook(declined)).status == 200
+    assert (await client.webhook(failed)).status == 200
     assert (await client.get_session(buyer, second))["status"] == "open"
     assert await units(client, product) == (3, 2, 0)
 
@@ -195,7 +198,7 @@ async def test_wrong_amount_is_refunded(client: JourneyClient, less: int) -> Non
 
 async def test_second_payment_for_session_is_refunded(client: JourneyClient) -> None:
     buyer, product, session = await new_session(client)
-    other = await client.open_session(buyer, [(product, 1)])
+    other = await client.open_session(await client.new_buyer(), [(product, 1)])
     assert (await client.pay(session)).json["status"] == "paid"
     await client.wait_for_status("paid", buyer, session)
     twice = paid_event(session, payment_id=payment_of(other))
@@ -211,15 +214,45 @@ async def test_second_payment_for_session_is_refunded(client: JourneyClient) -> 
     assert (await client.get_session(buyer, session))["status"] == "paid"
 
 
-async def test_declined_card_stays_declined(client: JourneyClient) -> None:
+async def test_declined_card_is_followed_by_another_until_the_checkout_is_cancelled(client: JourneyClient) -> None:
     buyer, product, session = await new_session(client)
     first = await client.pay(session, BAD_CARD, headers=trace_headers())
     assert (first.status, first.json["status"]) == (200, "declined")
-    assert (await client.pay(session)).json["status"] == "declined"
-    await client.wait_for_status("failed", buyer, session)
     assert_problem(await client.pay(session, "1234"), 422)
 
-    async def is_released() -> bool:
-        return await units(client, product) == (5, 0, 0)
+    async def is_declined() -> bool:
+        return bool((await client.get("/order/api/open-payment-session", buyer))["last_decline"])
 
-    await until(is_released, "the held units are released")
+    await until(is_declined, "the decline is shown")
+    assert (await client.get_session(buyer, session))["status"] == "open"
+    assert await units(client, product) == (3, 2, 0)
+    assert (await client.cancel(buyer, session)).json["status"] == "cancelled"
+    assert_problem(await client.pay(session), 409, "payment-cancelled")
+    assert await units(client, product) == (5, 0, 0)
+    assert_problem(await client.request("GET", "/order/api/open-payment-session", who=buyer), 404, "no-open-session")
+
+
+async def test_payment_of_a_cancelled_checkout_is_refunded_and_its_buyer_notified(client: JourneyClient) -> None:
+    buyer, product, session = await new_session(client)
+    assert (await client.cancel(buyer, session)).status == 200
+    assert (await client.webhook(paid_event(session))).status == 200
+
+    async def is_notified() -> bool:
+        notifications = (await client.get("/notification/api/notifications", buyer))["items"]
+        return "payment-refunded" in {one["kind"] for one in notifications}
+
+    await until(is_notified, "the buyer is notified of the refund")
+    assert (await client.get_session(buyer, session))["status"] == "cancelled"
+    assert await units(client, product) == (5, 0, 0)
+    payments = await client.market.rows("simulator", "SELECT status FROM payments WHERE id = $1", payment_of(session))
+    assert [payment["status"] for payment in payments] == ["refunded"]
+
+
+async def test_paid_checkout_cannot_be_replaced(client: JourneyClient) -> None:
+    buyer, product, session = await new_session(client)
+    assert (await client.webhook(paid_event(session))).status == 200
+    [order_id] = (await client.wait_for_status("paid", buyer, session))["order_ids"]
+    refused = await client.cancel(buyer, session)
+    assert_problem(refused, 409, "already-paid")
+    assert refused.json["errors"] == [{"field": "order_ids", "message": order_id}]
+    assert (await client.checkout(buyer, [(product, 1)])).status == 201

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from nextbuy.kit.config import ConfigError, Smtp, from_environment
+from nextbuy.kit.config import from_environment
+from nextbuy.kit.config_mail import Smtp
+from nextbuy.kit.config_values import ConfigError
 
 
 def smtp(url: str, sender: str = "Shop <shop@example.com>") -> Smtp:

@@ -8,7 +8,7 @@ from uuid import UUID
 from nextbuy.contracts.auth import Account, Accounts, AuthClient
 from nextbuy.contracts.message import Call, Check
 from nextbuy.contracts.values import Role
-from nextbuy.kit.config import Smtp
+from nextbuy.kit.config_mail import Smtp
 from nextbuy.kit.http.change_streams import ChangeStreams
 from nextbuy.kit.observability.telemetry import Journal
 from nextbuy.kit.storage.database import Database

@@ -9,7 +9,7 @@ from email.message import EmailMessage
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
-from nextbuy.kit.config import Smtp
+from nextbuy.kit.config_mail import Smtp
 
 OK = "250 accepted"
 

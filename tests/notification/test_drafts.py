@@ -23,6 +23,7 @@ from nextbuy.contracts.order import (
     PaymentGivenUp,
     PaymentRefunded,
     Reason,
+    SessionCancelled,
     SessionExpired,
 )
 from nextbuy.contracts.product import Finding, PricedLine, ProductApproved, ProductPending, ProductRejected
@@ -129,6 +130,11 @@ NOTIFIED: dict[str, tuple[Event, UUID, str]] = {
         "$10.50 refunded: The products are sold out.",
     ),
     "session-expired": (SessionExpired(session_id=SESSION, buyer_id=BUYER), BUYER, "You have not been charged."),
+    "session-cancelled": (
+        SessionCancelled(session_id=SESSION, buyer_id=BUYER, reason=Reason.CANCELLED),
+        BUYER,
+        "The items are no longer reserved.",
+    ),
     "shop-approved": (shop_event(SellerApproved), SELLER, "“Kiln” is approved"),
     "shop-rejected": (shop_event(SellerRejected), SELLER, "Reason: No pictures."),
     "shop-suspended": (shop_event(SellerSuspended), SELLER, "Reason: No pictures."),

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from nextbuy.contracts.values import new_id
-from nextbuy.kit.config import Smtp
+from nextbuy.kit.config_mail import Smtp
 from nextbuy.notification.deps import Deps
 from nextbuy.notification.mail_problems import mail_problems
 from nextbuy.notification.mailer import DeliveryResult, OutgoingMail, SmtpMailer, message_of

@@ -14,7 +14,7 @@ from nextbuy.contracts.auth import Account, Accounts, GetAccounts
 from nextbuy.contracts.errors import NotFound, Unavailable, Unprocessable
 from nextbuy.contracts.message import Event
 from nextbuy.contracts.values import Role, new_id
-from nextbuy.kit.config import Smtp
+from nextbuy.kit.config_mail import Smtp
 from nextbuy.kit.observability.telemetry import current_span, start_span, use_span
 from nextbuy.kit.storage.database import Row
 from nextbuy.notification.deps import Deps

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -57,7 +58,7 @@ class FakeProduct:
 
     def validate_products(self, call: ValidateProducts) -> ProductsValidated:
         """Price all lines, or refuse."""
-        self._require(call.lines)
+        self._require(call.lines, self.held.get(call.replaces, {}) if call.replaces else {})
         return ProductsValidated([self.priced(line) for line in call.lines])
 
     def get_offers(self, call: GetOffers) -> Offers:
@@ -81,7 +82,9 @@ class FakeProduct:
         )
 
     def hold_stock(self, call: HoldStock) -> Nothing:
-        """Hold all lines once, unless the session was released."""
+        """Hold all lines once, unless the session was released; release the session that it replaces in any case."""
+        if call.replaces is not None:
+            self._release(call.replaces)
         if call.session_id in self.released:
             raise SessionClosed
         if call.session_id not in self.held | self.sold:
@@ -90,12 +93,7 @@ class FakeProduct:
 
     def release_stock(self, call: ReleaseStock) -> StockReleased:
         """Release what the session holds, unless it is sold."""
-        if call.session_id in self.sold:
-            return StockReleased("sold")
-        self.released.add(call.session_id)
-        for product_id, quantity in self.held.pop(call.session_id, {}).items():
-            self.stock[product_id] += quantity
-        return StockReleased("released")
+        return StockReleased("released" if self._release(call.session_id) else "sold")
 
     def update_stock(self, call: UpdateStock) -> Nothing:
         """Sell what the session holds; take the lines again if it was released."""
@@ -105,14 +103,22 @@ class FakeProduct:
             self.released.discard(call.session_id)
         return Nothing()
 
+    def _release(self, session_id: UUID) -> bool:
+        if session_id in self.sold:
+            return False
+        self.released.add(session_id)
+        for product_id, quantity in self.held.pop(session_id, {}).items():
+            self.stock[product_id] += quantity
+        return True
+
     def _take(self, lines: list[Line]) -> dict[UUID, int]:
         self._require(lines)
         for line in lines:
             self.stock[line.product_id] -= line.quantity
         return {line.product_id: line.quantity for line in lines}
 
-    def _require(self, lines: list[Line]) -> None:
+    def _require(self, lines: list[Line], own: Mapping[UUID, int] = MappingProxyType({})) -> None:
         if any(line.product_id not in self.products for line in lines):
             raise ProductNotFound
-        if any(self.stock[line.product_id] < line.quantity for line in lines):
+        if any(self.stock[line.product_id] + own.get(line.product_id, 0) < line.quantity for line in lines):
             raise SoldOut

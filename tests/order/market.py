@@ -12,7 +12,7 @@ from nextbuy.contracts.message import Call
 from nextbuy.contracts.order import Reason
 from nextbuy.contracts.product import ProductClient
 from nextbuy.contracts.seller import GetShops, SellerClient, Shop, Shops
-from nextbuy.contracts.simulator import OpenPayment, PaymentOpened, Refund, RefundPayment
+from nextbuy.contracts.simulator import ClosePayment, OpenPayment, PaymentClosed, PaymentOpened, Refund, RefundPayment
 from nextbuy.contracts.values import Role, ShopStatus, new_id
 from nextbuy.kit.clock import utc_now
 from nextbuy.kit.config import Settings
@@ -54,6 +54,9 @@ class Market:
         self.products = FakeProduct()
         self.stock, self.held, self.sold = self.products.stock, self.products.held, self.products.sold
         self.refunds: dict[str, str] = {}
+        self.paid: set[str] = set()
+        """Payments that were made at the provider, whether or not it has reported them."""
+        self.closed: set[str] = set()
         self.opened: dict[UUID, PaymentOpened] = {}
         self.before_call: Callable[[Call[Any]], Callable[[], None] | None] = lambda _: None
         """Runs before the effect of each call, and may return what runs after it."""
@@ -61,6 +64,7 @@ class Market:
             ValidateUser: confirm,
             GetShops: lambda call: Shops([self.shops[one] for one in call.shop_ids]),
             OpenPayment: self._open,
+            ClosePayment: self._close,
             RefundPayment: self._refund,
             **self.products.replies,
         }
@@ -72,7 +76,7 @@ class Market:
             payments=SimulatorPayments(self.calls, "http://shop.test"),
             database=database,
             clock=lambda: self.now,
-            settings=Settings(secret=b"0123456789abcdef", webhook_secrets=(SECRET,)),
+            settings=Settings(secret=b"0123456789abcdef", webhook_secrets=(SECRET,), rate_limits=False),
             journal=Journal(),
         )
 
@@ -102,6 +106,12 @@ class Market:
             call.reference, PaymentOpened(payment_id, f"http://shop.test/pay/{payment_id}", call.reference)
         )
 
+    def _close(self, call: ClosePayment) -> PaymentClosed:
+        paid = call.payment_id in self.paid
+        if not paid:
+            self.closed.add(call.payment_id)
+        return PaymentClosed(call.payment_id, paid)
+
     def _refund(self, call: RefundPayment) -> Refund:
         return Refund(self.refunds.setdefault(call.payment_id, f"re_{len(self.refunds)}"), call.payment_id)
 
@@ -110,7 +120,9 @@ class Market:
     async def create_payment_session(
         self, *lines: tuple[UUID, int], by: Account | None = None, address: DeliveryAddress | None = None
     ) -> PaymentSessionCreated:
-        """Check out a basket."""
+        """Check out a basket as this buyer, by default as a new one, who is `buyer` from then on."""
+        if by is None:
+            self.buyer = account(Role.BUYER)
         basket = [BasketLine(product_id, quantity) for product_id, quantity in lines]
         request = CreatePaymentSession(lines=basket, address=address)
         with _request_span():
@@ -207,7 +219,7 @@ class Market:
         for session_id in self.sold:
             assert session_id in ordered, f"stock is sold to a session in {statuses.get(session_id)}"
         for row in rows:
-            assert row["status"] in {"open", "paid", "refunded", "failed", "expired"}, row["status"]
+            assert row["status"] in {"open", "paid", "refunded", "failed", "expired", "cancelled"}, row["status"]
             assert (row["id"] in self.sold) == (row["id"] in ordered)
         kept = {row["payment_id"] for row in rows if row["id"] in ordered}
         early = {row["payment_id"] for row in rows if row["reason"] == Reason.REFUNDED_EARLY}

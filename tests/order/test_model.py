@@ -34,8 +34,10 @@ SENTENCES = """
     created: nothing becomes opening
     opened: opening becomes open
     not opened: opening becomes failed
-    declined: opening, open become failed
+    payment failed: opening, open become failed
+    declined: open becomes open
     expired: opening, open become expired
+    cancelled: open becomes cancelled
     payment received: opening, open, failed, expired become paying
     wrong amount received: opening, open, failed, expired become refund-due
     stock committed: paying becomes paid

@@ -13,8 +13,9 @@ from nextbuy.kit.clock import utc_now
 from nextbuy.order.history import EVENTS
 from nextbuy.order.order_details import OrderRequest, order_details
 from nextbuy.order.order_timeline import TITLES, TimelineRequest, order_timeline
-from nextbuy.order.payment_session import PaymentSessionRequest, payment_session
+from nextbuy.order.payment_session import payment_session
 from nextbuy.order.seller_orders import seller_orders
+from nextbuy.order.shown_session import PaymentSessionRequest
 from nextbuy.order.user_orders import user_orders
 from tests.callers import account, caller
 from tests.order.market import Market
@@ -64,7 +65,8 @@ async def test_order_is_visible_to_its_buyer_its_seller_and_admins_only(market: 
 async def test_order_lists_are_paged_newest_first_and_hold_own_orders_only(market: Market) -> None:
     shop = market.shop()
     for _ in range(5):
-        await market.deliver(market.paid_event(await market.create_payment_session((market.product(shop), 1))))
+        session = await market.create_payment_session((market.product(shop), 1), by=market.buyer)
+        await market.deliver(market.paid_event(session))
     for who, listed in ((market.buyer, user_orders), (seller_of(market, shop), seller_orders)):
         page = await listed(market.deps, caller(who), PageRequest(limit=2))
         items = list(page.items)
@@ -90,7 +92,7 @@ async def test_timeline_shows_all_events_of_an_order_in_order(market: Market) ->
     market.deps = replace(market.deps, clock=utc_now)
     first, second = market.shop(), market.shop()
     session = await market.create_payment_session((market.product(first, price=250), 2), (market.product(second), 1))
-    await market.deliver(market.provider_event("payment_intent.payment_failed", session.session_id))
+    await market.deliver(market.provider_event("checkout.session.async_payment_failed", session.session_id))
     await market.deliver(market.paid_event(session))
     await market.deliver(market.paid_event(session, id="pay_again"))
     await market.recover()
@@ -99,7 +101,7 @@ async def test_timeline_shows_all_events_of_an_order_in_order(market: Market) ->
     assert [item.title for item in items] == [
         "Checkout started",
         "Payment page opened",
-        "Payment declined",
+        "Payment failed",
         "Units released",
         "Payment received",
         "Checkout completed",
@@ -123,7 +125,7 @@ async def test_timeline_of_a_seller_hides_other_shops_and_the_payment(market: Ma
     first, second = market.shop(), market.shop()
     mug, secret = market.product(first, price=250), market.product(second, price=77_777)
     session = await market.create_payment_session((mug, 2), (secret, 1))
-    await market.deliver(market.provider_event("payment_intent.payment_failed", session.session_id))
+    await market.deliver(market.provider_event("checkout.session.async_payment_failed", session.session_id))
     await market.deliver(market.paid_event(session))
     await market.deliver(market.paid_event(session, id="pay_again"))
     await market.recover()

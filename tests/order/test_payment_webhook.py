@@ -49,7 +49,7 @@ async def test_basket_from_two_shops_becomes_two_orders_each_with_its_events(mar
 async def test_longest_texts_and_highest_amount_of_the_provider_are_published(market: Market) -> None:
     session = await market.create_payment_session((market.product(market.shop()), 3))
     declined = market.provider_event(
-        "payment_intent.payment_failed", session.session_id, last_payment_error={"message": "\0" + "x" * 999}
+        "checkout.session.async_payment_failed", session.session_id, last_payment_error={"message": "\0" + "x" * 999}
     )
     longest = {"id": "p" * 255, "amount_total": MAX_INTEGER}
 
@@ -120,12 +120,12 @@ async def test_webhooks_in_any_order_have_the_same_result(market: Market, order:
     await market.assert_reconciled(payments={market.payment_id(session)} if paid else set())
 
 
-async def test_declined_payment_releases_stock_at_once_and_publishes_the_providers_reason(market: Market) -> None:
+async def test_failed_payment_releases_stock_at_once_and_publishes_the_providers_reason(market: Market) -> None:
     product = market.product(market.shop())
     session = await market.create_payment_session((product, 3))
     assert market.stock[product] == 7
     event = market.provider_event(
-        "payment_intent.payment_failed",
+        "checkout.session.async_payment_failed",
         None,
         client_reference_id=None,
         metadata={"session_id": str(session.session_id)},
@@ -153,10 +153,10 @@ async def test_payment_cancels_a_release_of_stock_that_is_due(market: Market) ->
     await market.assert_reconciled(payments={market.payment_id(session)})
 
 
-async def test_decline_without_a_reason_is_published_with_a_code(market: Market) -> None:
+async def test_failure_without_a_reason_is_published_with_a_code(market: Market) -> None:
     session = await market.create_payment_session((market.product(market.shop()), 3))
 
-    await market.deliver(market.provider_event("payment_intent.payment_failed", session.session_id))
+    await market.deliver(market.provider_event("checkout.session.async_payment_failed", session.session_id))
 
     assert data((await published(market.database))[2])["reason"] == Reason.DECLINED
 

@@ -140,7 +140,9 @@ async def test_session_with_a_contradictory_log_is_reported_and_not_restored(mar
 async def test_erased_address_stays_erased_and_other_addresses_are_shown(market: Market) -> None:
     orders = []
     for _ in range(2):
-        session = await market.create_payment_session((market.product(market.shop()), 1), address=ADDRESS)
+        session = await market.create_payment_session(
+            (market.product(market.shop()), 1), address=ADDRESS, by=market.buyer
+        )
         await market.deliver(market.paid_event(session))
         orders.append(await market.database.fetchval("SELECT id FROM orders WHERE session_id = $1", session.session_id))
     erased = await market.database.fetchval("SELECT session_id FROM orders WHERE id = $1", orders[0])

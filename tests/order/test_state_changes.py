@@ -16,7 +16,7 @@ _STATE_CHANGE = re.compile(
     r"|UPDATE\s+(ONLY\s+)?unmatched_payments\b(?:(?!\bWHERE\b).)*\brefund_id\s*=",
     re.IGNORECASE | re.DOTALL,
 )
-STATEMENTS = {"store/transitions.py", "store/unmatched_payments.py"}
+STATEMENTS = {"store/transitions.py", "store/open_steps.py", "store/unmatched_payments.py"}
 """The files with statements that change a state."""
 RESTORATION = "store/missing_rows.py"
 """The file with statements that insert rows whose events are in the log already."""

@@ -17,11 +17,12 @@ from nextbuy.order.audit import audit
 from nextbuy.order.create_payment_session import PaymentSessionCreated
 from nextbuy.order.give_up_stuck import give_up_stuck
 from nextbuy.order.history import decode_event
-from nextbuy.order.payment_session import PaymentSessionRequest, payment_session
+from nextbuy.order.payment_session import payment_session
 from nextbuy.order.recover_checkouts import recover_checkouts
 from nextbuy.order.refund_unmatched_payments import refund_unmatched_payments
 from nextbuy.order.release_due_holds import release_due_holds
 from nextbuy.order.retry_stuck import retry_stuck
+from nextbuy.order.shown_session import PaymentSessionRequest
 from nextbuy.order.stuck import stuck
 from nextbuy.order.verify_history import VerifyHistory, verify_history
 from tests.callers import account, caller

@@ -16,6 +16,7 @@ import pytest
 
 from nextbuy.contracts.errors import Unavailable
 from nextbuy.contracts.message import Event
+from nextbuy.contracts.order import PaymentDeclined
 from nextbuy.contracts.product import ReleaseStock
 from nextbuy.contracts.values import Role
 from nextbuy.kit.storage.database import Database, Row
@@ -59,7 +60,7 @@ async def logged_steps(database: Database) -> Counter[tuple[State, State]]:
         after = evolve(before, event, ORIGIN)
         assert after is not None
         assert after.violations == ()
-        if before is not None and before.status is not after.status:
+        if before is not None and (before.status is not after.status or isinstance(event, PaymentDeclined)):
             steps[before.status, after.status] += 1
         sessions[session_id] = after
     return steps

@@ -28,7 +28,7 @@ from tests.outbox import data, published
 )
 async def test_text_of_a_decline_decides_nothing(market: Market, text: object, published_text: str) -> None:
     session = await market.create_payment_session((market.product(market.shop()), 3))
-    kind = "payment_intent.payment_failed"
+    kind = "checkout.session.async_payment_failed"
 
     event = market.provider_event(kind, session.session_id, last_payment_error={"message": text, "code": text})
     assert (await market.deliver(event)).status == 200
@@ -42,7 +42,7 @@ async def test_decline_with_a_failure_of_another_shape_is_a_decline(market: Mark
     session = await market.create_payment_session((market.product(market.shop()), 3))
 
     await market.deliver(
-        market.provider_event("payment_intent.payment_failed", session.session_id, last_payment_error=failure)
+        market.provider_event("checkout.session.async_payment_failed", session.session_id, last_payment_error=failure)
     )
 
     assert await market.status(session.session_id) == "failed"
@@ -64,7 +64,7 @@ async def test_no_other_text_of_a_payment_decides_anything(market: Market, text:
 async def test_text_that_is_not_utf_8_is_read_with_replacements(market: Market) -> None:
     session = await market.create_payment_session((market.product(market.shop()), 3))
     event = market.provider_event(
-        "payment_intent.payment_failed", session.session_id, last_payment_error={"message": "No funds"}
+        "checkout.session.async_payment_failed", session.session_id, last_payment_error={"message": "No funds"}
     )
 
     body = json.dumps(event).encode().replace(b"No funds", b"Pas de cr\xe9dit")
@@ -87,7 +87,7 @@ ODD_FIELDS: list[dict[str, object]] = [
 async def test_decline_needs_no_field_but_the_session(market: Market, fields: dict[str, object]) -> None:
     session = await market.create_payment_session((market.product(market.shop()), 1))
 
-    await market.deliver(market.provider_event("payment_intent.payment_failed", session.session_id, **fields))
+    await market.deliver(market.provider_event("checkout.session.async_payment_failed", session.session_id, **fields))
 
     assert await market.status(session.session_id) == "failed"
 
@@ -97,6 +97,6 @@ async def test_decline_needs_no_field_but_the_session(market: Market, fields: di
 )
 def test_text_of_a_decline_is_clean(text: str, shown: str) -> None:
     failure = {"id": "pi_1", "last_payment_error": {"message": text}}
-    body = encode({"id": "evt_1", "type": "payment_intent.payment_failed", "data": {"object": failure}})
+    body = encode({"id": "evt_1", "type": "checkout.session.async_payment_failed", "data": {"object": failure}})
 
     assert decode_webhook(body).reason == shown

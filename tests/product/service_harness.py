@@ -98,12 +98,16 @@ class ServiceHarness:
         reply = await get_product(self.deps, caller(who), GetProduct(str(key)))
         return convert(decoded(reply.body), ProductShown).product
 
-    async def hold(self, *lines: tuple[Product, int], session: UUID | None = None) -> UUID:
-        """Hold units for a session."""
+    async def hold(
+        self, *lines: tuple[Product, int], session: UUID | None = None, replaces: UUID | None = None
+    ) -> UUID:
+        """Hold units for a session, which may replace another."""
         session = session or new_id()
         await hold_stock(
             self.deps,
-            HoldStock(session_id=session, lines=[Line(p.id, n) for p, n in lines], expires_at=soon()),
+            HoldStock(
+                session_id=session, lines=[Line(p.id, n) for p, n in lines], expires_at=soon(), replaces=replaces
+            ),
         )
         return session
 

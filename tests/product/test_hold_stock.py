@@ -6,11 +6,12 @@ from contextlib import suppress
 import pytest
 
 from nextbuy.contracts.errors import Conflict, NotFound, Unprocessable
-from nextbuy.contracts.product import HoldStock, Line, Product, ReleaseStock, UpdateStock
+from nextbuy.contracts.product import HoldStock, Line, Product, ReleaseStock, UpdateStock, ValidateProducts
 from nextbuy.contracts.values import new_id
 from nextbuy.product.hold_stock import hold_stock
 from nextbuy.product.release_stock import release_stock
 from nextbuy.product.update_stock import update_stock
+from nextbuy.product.validate_products import validate_products
 from tests.product.service_harness import ServiceHarness, soon
 from tests.waiting import all_wait_for_a_lock, until
 
@@ -71,6 +72,44 @@ async def test_repeated_and_concurrent_holds_of_session_hold_once(service: Servi
     await service.hold((kettle, 2), session=session)
 
     assert await service.stock_levels(kettle) == (1, 2, 0)
+
+
+async def test_next_hold_of_a_buyer_takes_the_units_of_the_one_that_it_replaces(service: ServiceHarness) -> None:
+    seller = await service.seller()
+    kettle, mug = [await service.create_product(seller, title, stock=5) for title in ("Copper kettle", "Blue mug")]
+    first, second = new_id(), new_id()
+    await service.hold((kettle, 4), (mug, 1), session=first)
+    bought = Line(kettle.id, 5)
+    asked = ValidateProducts(lines=[bought], replaces=first)
+    assert [line.quantity for line in (await validate_products(service.deps, asked)).lines] == [5]
+    with pytest.raises(Conflict):
+        await validate_products(service.deps, ValidateProducts(lines=[bought]))
+
+    for _ in range(2):
+        await service.hold((kettle, 5), session=second, replaces=first)
+
+    assert await service.stock_levels(kettle) == (0, 5, 0)
+    assert await service.stock_levels(mug) == (5, 0, 0)
+    await release_stock(service.deps, ReleaseStock(session_id=first))
+    assert await service.stock_levels(kettle) == (0, 5, 0)
+
+
+async def test_refused_hold_releases_the_session_that_it_replaces(service: ServiceHarness) -> None:
+    kettle = await service.create_product(await service.seller(), stock=5)
+    first = new_id()
+    await service.hold((kettle, 4), session=first)
+    with pytest.raises(Conflict, match="Only 5 of"):
+        await service.hold((kettle, 6), replaces=first)
+    assert await service.stock_levels(kettle) == (5, 0, 0)
+
+
+async def test_replaced_session_returns_only_units_that_it_holds(service: ServiceHarness) -> None:
+    kettle = await service.create_product(await service.seller(), stock=5)
+    first = new_id()
+    await service.hold((kettle, 2), session=first)
+    await update_stock(service.deps, UpdateStock(session_id=first, lines=[Line(kettle.id, 2)]))
+    await service.hold((kettle, 3), replaces=first)
+    assert await service.stock_levels(kettle) == (0, 3, 2)
 
 
 async def test_refused_session_may_try_again(service: ServiceHarness) -> None:

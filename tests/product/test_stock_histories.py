@@ -16,10 +16,10 @@ from nextbuy.product.update_stock import update_stock
 from tests.product.service_harness import ServiceHarness, soon
 
 STOCK = 5
-Step = tuple[Literal["hold", "commit", "release"], int, tuple[int, int]]
+Step = tuple[Literal["hold", "replace", "commit", "release"], int, tuple[int, int]]
 acts = st.lists(
     st.tuples(
-        st.sampled_from(["hold", "commit", "release"]),
+        st.sampled_from(["hold", "replace", "commit", "release"]),
         st.integers(0, 2),
         st.tuples(st.integers(0, 4), st.integers(0, 4)).filter(any),
     ),
@@ -54,6 +54,11 @@ class StockModel:
                 self.move(self.held, self.stock, has)
             self.sessions[session] = "released", (0, 0)
             return "released"
+        if name == "replace":
+            previous = (session + 1) % 3
+            if self.sessions.get(previous, ("none", ()))[0] == "held":
+                self.act("release", previous, (0, 0))
+            name = "hold"
         if name == "hold" and state == "released":
             return "session-closed"
         if state == "sold" or (name, state) == ("hold", "held"):
@@ -68,11 +73,15 @@ class StockModel:
         return "done"
 
 
-async def act(service: ServiceHarness, goods: list[Product], name: str, session: UUID, units: tuple[int, int]) -> str:
+async def act(
+    service: ServiceHarness, goods: list[Product], name: str, session: UUID, previous: UUID, units: tuple[int, int]
+) -> str:
     lines = [Line(product.id, number) for product, number in zip(goods, units, strict=True) if number]
     try:
-        if name == "hold":
-            await hold_stock(service.deps, HoldStock(session_id=session, lines=lines, expires_at=soon()))
+        if name in {"hold", "replace"}:
+            replaces = previous if name == "replace" else None
+            call = HoldStock(session_id=session, lines=lines, expires_at=soon(), replaces=replaces)
+            await hold_stock(service.deps, call)
         elif name == "commit":
             await update_stock(service.deps, UpdateStock(session_id=session, lines=lines))
         else:
@@ -89,7 +98,9 @@ async def test_every_history_matches_the_model(service: ServiceHarness, history:
     goods = [await service.create_product(seller, title, stock=STOCK) for title in ("Copper kettle", "Blue mug")]
     sessions, model = [new_id() for _ in range(3)], StockModel()
     for name, session, units in history:
-        assert await act(service, goods, name, sessions[session], units) == model.act(name, session, units)
+        previous = sessions[(session + 1) % 3]
+        outcome = await act(service, goods, name, sessions[session], previous, units)
+        assert outcome == model.act(name, session, units)
         for place, product in enumerate(goods):
             stock, held, sold = await service.stock_levels(product)
             assert (stock, held, sold) == (model.stock[place], model.held[place], model.sold[place])

@@ -8,10 +8,12 @@ from urllib.parse import urlencode
 import pytest
 
 from nextbuy.contracts.errors import Conflict, NotFound, Unprocessable, WrongMediaType
-from nextbuy.contracts.simulator import RefundPayment
+from nextbuy.contracts.simulator import ClosePayment, PaymentClosed, RefundPayment
 from nextbuy.kit.wire import Request, Response
+from nextbuy.simulator.close_payment import close_payment
 from nextbuy.simulator.deps import Deps
 from nextbuy.simulator.expire_payments import expire_payments
+from nextbuy.simulator.model import MAX_DECLINES
 from nextbuy.simulator.pay import pay
 from nextbuy.simulator.payment_page import payment_page
 from nextbuy.simulator.refund_payment import refund_payment
@@ -64,11 +66,30 @@ async def test_good_card_pays_once_in_concurrent_requests(deps: Deps, payment_id
     assert "Paid" in (await get_page(deps, payment_id))[1]
 
 
-async def test_declined_payment_stays_declined(deps: Deps, payment_id: str) -> None:
-    for card in (BAD, GOOD):
+async def test_payment_takes_the_next_card_after_a_declined_one(deps: Deps, payment_id: str) -> None:
+    outcomes = []
+    for card in (BAD, BAD, GOOD, BAD):
         response = json.loads((await by_json(deps, payment_id, card)).body)
-        assert (response["status"], response["payment_id"]) == ("declined", payment_id)
-    assert await webhook_types(deps) == ["payment_intent.payment_failed"]
+        outcomes.append(response["status"])
+        assert response["payment_id"] == payment_id
+    assert outcomes == ["declined", "declined", "paid", "paid"]
+    assert await webhook_types(deps) == [*["payment_intent.payment_failed"] * 2, "checkout.session.completed"]
+
+
+async def test_page_of_a_declined_payment_asks_for_another_card(deps: Deps, payment_id: str) -> None:
+    assert (await by_form(deps, payment_id, BAD)).status == 303
+    html = (await get_page(deps, payment_id))[1]
+    assert "Your card was declined and not charged. Try another card." in html
+    assert 'name="card_number"' in html
+
+
+async def test_payment_takes_a_bounded_number_of_declined_cards(deps: Deps, payment_id: str) -> None:
+    for _ in range(MAX_DECLINES):
+        await by_json(deps, payment_id, BAD)
+    with pytest.raises(Conflict) as error:
+        await by_json(deps, payment_id, GOOD)
+    assert error.value.slug == "too-many-declines"
+    assert len(await webhook_types(deps)) == MAX_DECLINES
 
 
 async def test_form_is_responseed_with_the_page_of_the_outcome(deps: Deps, payment_id: str) -> None:
@@ -137,6 +158,35 @@ async def test_cancelled_payment_cannot_be_paid(deps: Deps, payment_id: str) -> 
         await by_json(deps, payment_id, GOOD)
     assert error.value.slug == "payment-refunded"
     assert await webhook_types(deps) == []
+
+
+async def test_closed_payment_cannot_be_paid_and_is_not_reported(deps: Deps, payment_id: str) -> None:
+    for _ in range(2):
+        assert await close_payment(deps, ClosePayment(payment_id=payment_id)) == PaymentClosed(payment_id, paid=False)
+    with pytest.raises(Conflict) as error:
+        await by_json(deps, payment_id, GOOD)
+    assert error.value.slug == "payment-cancelled"
+    assert (await by_form(deps, payment_id, GOOD)).status == 409
+    assert "Cancelled" in (await get_page(deps, payment_id))[1]
+    assert await webhook_types(deps) == []
+
+
+async def test_payment_is_either_paid_or_closed(deps: Deps, payment_id: str) -> None:
+    closed, paid = await asyncio.gather(
+        close_payment(deps, ClosePayment(payment_id=payment_id)),
+        by_json(deps, payment_id, GOOD),
+        return_exceptions=True,
+    )
+    assert isinstance(closed, PaymentClosed)
+    assert closed.paid != isinstance(paid, Conflict)
+
+
+async def test_paid_payment_stays_paid_when_it_is_closed(deps: Deps, payment_id: str) -> None:
+    await by_json(deps, payment_id, GOOD)
+    assert (await close_payment(deps, ClosePayment(payment_id=payment_id))).paid
+    assert await webhook_types(deps) == ["checkout.session.completed"]
+    with pytest.raises(NotFound):
+        await close_payment(deps, ClosePayment(payment_id="pay_unknown"))
 
 
 async def test_page_links_to_the_return_url_or_to_the_shop(deps: Deps, payment_id: str) -> None:

@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from nextbuy.contracts.values import Money
-from nextbuy.kit.config import ConfigError, Settings
+from nextbuy.kit.config import Settings
+from nextbuy.kit.config_values import ConfigError
 from nextbuy.web.site import Site
 from nextbuy.web.texts import ENGLISH, Texts
 

@@ -45,7 +45,10 @@ _DELETE_EARLIER_TERMS: Final = """
      WHERE (t.kind, t.id) IN (SELECT * FROM unnest($1::text[], $2::text[]))
        AND e.kind = t.kind AND e.id = t.id AND t.position < e.position
 """
-_ENTRY: Final = "e.kind, e.id, e.title, e.status, e.reason, e.person_id, e.at"
+_ENTRY: Final = """
+    e.kind, e.id, e.title, e.status, CASE e.status WHEN 'paid' THEN '' ELSE e.reason END AS reason, e.person_id, e.at
+"""
+"""A payment that arrived after a declined card has no reason any more."""
 _SEARCH: Final = f"""
     SELECT {_ENTRY}
       FROM unnest($1::text[]) WITH ORDINALITY AS k (kind, place)

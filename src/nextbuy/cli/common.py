@@ -12,7 +12,8 @@ import click
 from msgspec.structs import replace
 
 from nextbuy.contracts.errors import AppError
-from nextbuy.kit.config import ConfigError, Settings, from_environment
+from nextbuy.kit.config import Settings, from_environment
+from nextbuy.kit.config_values import ConfigError
 from nextbuy.kit.storage.database import Database
 
 T = TypeVar("T")

@@ -5,7 +5,8 @@ import re
 
 import click
 
-from nextbuy.kit.config import PREFIX, Setting, documented_settings
+from nextbuy.kit.config import PREFIX, documented_settings
+from nextbuy.kit.config_values import Setting
 
 
 @click.command()

@@ -12,7 +12,7 @@ from nextbuy.kit.observability.interaction import BEHIND_THE_GATEWAY, BUS_PARTIC
 _BUS: Final = "bus"
 _REFUND: Final = "refunded"
 """End of the topics about completed refunds: their reason reports no failure."""
-_DECLINED: Final = "payment.failed"
+_DECLINED: Final = "payment.declined"
 _INNER_KIND: Final = {"webhook": "request", "request": "forward", "forward": "call"}
 """The kind of the inner interaction from which each kind passes on a failure."""
 

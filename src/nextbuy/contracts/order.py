@@ -44,12 +44,23 @@ MAX_PROVIDER_TEXT: Final = 1_000
 ProviderText = Annotated[str, Meta(max_length=MAX_PROVIDER_TEXT)]
 """A reason as a code, or in the payment provider's own words."""
 GiveUpNote = Annotated[ReasonText, Meta(description="Why, in the admin's words.")]
+DeclineCode = Annotated[
+    str,
+    Meta(
+        max_length=100,
+        pattern=r"^[a-z0-9_-]+\Z",
+        description="The provider's code.",
+        examples=["card_declined"],
+        extra={"invalid": "Not a code. Use a-z, 0-9, _ and -."},
+    ),
+]
 RefundReason = Annotated[ProviderText, Meta(description="The code of the reason.", examples=["sold-out"])]
 
 
 class Reason(StrEnum):
     """Codes for why a checkout ended without orders, or why a payment is refunded."""
 
+    CANCELLED = "cancelled"
     DECLINED = "declined"
     LATE = "late"
     NOT_COMPLETED = "not-completed"
@@ -57,17 +68,24 @@ class Reason(StrEnum):
     """The provider reported the refund before the payment."""
     REFUNDED_LATE = "order-refunded"
     """The provider reported the refund after the orders were created."""
+    REPLACED = "replaced"
+    """The buyer has started another checkout."""
     SOLD_OUT = "sold-out"
     UNMATCHED = "unmatched"
     WRONG_AMOUNT = "wrong-amount"
 
 
 _REASON_TEXTS: Final[Mapping[str, str]] = {
+    Reason.CANCELLED: "The checkout was cancelled.",
     Reason.DECLINED: "The card was declined.",
+    "card_declined": "The card was declined.",
+    "expired_card": "The card has expired.",
+    "insufficient_funds": "The card has too little money.",
     Reason.LATE: "The payment was not made in time.",
     Reason.NOT_COMPLETED: "The order could not be completed.",
     Reason.REFUNDED_EARLY: "The payment provider refunded the payment before the order was placed.",
     Reason.REFUNDED_LATE: "The payment provider refunded the payment after the order was placed.",
+    Reason.REPLACED: "The checkout was replaced by a newer one.",
     Reason.SOLD_OUT: "The products are sold out.",
     Reason.UNMATCHED: "No open checkout matches this payment.",
     Reason.WRONG_AMOUNT: "The amount paid is not the total of the checkout.",
@@ -77,6 +95,13 @@ _REASON_TEXTS: Final[Mapping[str, str]] = {
 def reason_text(reason: str) -> str:
     """Return a reason as a sentence for people; the payment provider's own words are returned unchanged."""
     return _REASON_TEXTS.get(reason, reason)
+
+
+class LastDecline(Struct, frozen=True):
+    """The last declined card of a checkout: a code, such as `card_declined`, and when."""
+
+    code: DeclineCode
+    at: Timestamp
 
 
 class Address(Struct, frozen=True):
@@ -101,6 +126,10 @@ class SoldLine(PricedLine, frozen=True):
     """A priced line with the seller of its shop."""
 
     seller_id: UUID
+
+    def priced(self) -> PricedLine:
+        """Return the line without its seller."""
+        return PricedLine(self.product_id, self.shop_id, self.title, self.quantity, self.unit_price)
 
     @property
     def total(self) -> Money:
@@ -206,9 +235,16 @@ class PaymentReceived(_SessionEvent, topic="payment.received", key="session_id")
 
 
 class PaymentFailed(_SessionEvent, topic="payment.failed", key="session_id"):
-    """The payment was declined; the units become available again."""
+    """The payment can no longer succeed; the units become available again."""
 
     reason: Annotated[ProviderText, Meta(description="`declined`, or the provider's own words.")]
+
+
+class PaymentDeclined(_SessionEvent, topic="payment.declined", key="session_id"):
+    """A card was declined; the checkout stays open for another."""
+
+    declines: Annotated[int, Meta(ge=1, le=MAX_INTEGER, description="The number of declined cards so far.")]
+    reason: DeclineCode
 
 
 class RefundDue(_SessionEvent, topic="payment.refund-due", key="session_id"):
@@ -248,6 +284,12 @@ class RefundReported(_SessionEvent, topic="payment.refund-reported", key="sessio
 
 class SessionExpired(_SessionEvent, topic="payment-session.expired", key="session_id"):
     """A checkout was not paid in time; its units become available again."""
+
+
+class SessionCancelled(_SessionEvent, topic="payment-session.cancelled", key="session_id"):
+    """A buyer cancelled a checkout or replaced it by another; its units become available again, or are in the other."""
+
+    reason: Annotated[str, Meta(max_length=100, description="`cancelled` or `replaced`.", examples=["cancelled"])]
 
 
 class HoldReleased(_SessionEvent, topic="payment-session.hold-released", key="session_id"):

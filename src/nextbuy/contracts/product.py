@@ -151,17 +151,19 @@ class ProductsValidated(Struct, frozen=True):
 class ValidateProducts(
     Call[ProductsValidated], to="product", name="validate-products", callers=("order",), idempotent=True
 ):
-    """Price the lines of a basket; an error if any line cannot be bought."""
+    """Price the lines of a basket, or refuse all; units that the session `replaces` holds count as available."""
 
     lines: Basket
+    replaces: UUID | None = None
 
 
 class HoldStock(Call[Nothing], to="product", name="hold-stock", callers=("order",), idempotent=True):
-    """Hold units for a payment session, all of them or none, once per session."""
+    """Hold units for a session, all of them or none, once; the session that it `replaces` is released first."""
 
     session_id: UUID
     lines: Basket
     expires_at: Timestamp
+    replaces: UUID | None = None
 
 
 class StockReleased(Struct, frozen=True):
@@ -257,9 +259,7 @@ class ProductPending(_ProductEvent, topic="product.pending", key="product_id"):
     rules: Annotated[
         list[RuleName],
         Meta(
-            max_length=MAX_FINDINGS,
-            description="The moderation rules that applied.",
-            examples=[["sensitive-category"]],
+            max_length=MAX_FINDINGS, description="The moderation rules that applied.", examples=[["sensitive-category"]]
         ),
     ]
 
@@ -276,10 +276,7 @@ class ProductRejected(_ProductEvent, topic="product.rejected", key="product_id",
     reason: Annotated[ReasonText, Meta(description="The admin's reason; empty for automatic moderation.")]
     findings: Annotated[
         list[Finding],
-        Meta(
-            max_length=MAX_FINDINGS,
-            description="The findings of automatic moderation; empty for an admin's decision.",
-        ),
+        Meta(max_length=MAX_FINDINGS, description="Findings of automatic moderation; empty for an admin's decision."),
     ]
     by: Annotated[UUID | None, Meta(description="The admin; null for automatic moderation.")]
 
@@ -309,8 +306,8 @@ class ProductClient(Client):
 
     service: ClassVar[str] = "product"
 
-    async def validate_products(self, lines: list[Line]) -> list[QuotedLine]:
-        """Price the lines of a basket; lines of the same product are merged.
+    async def validate_products(self, lines: list[Line], *, replaces: UUID | None = None) -> list[QuotedLine]:
+        """Price the lines of a basket, merged by product; units that `replaces` holds count as available.
 
         Raises:
             NotFound: a product does not exist or is not for sale (`product-not-found`).
@@ -324,7 +321,7 @@ class ProductClient(Client):
                 require_equal(f"lines[{index}].product_id", line.product_id, asked.product_id)
                 require_equal(f"lines[{index}].quantity", line.quantity, asked.quantity)
 
-        return (await self._send(ValidateProducts(lines=lines), check)).lines
+        return (await self._send(ValidateProducts(lines=lines, replaces=replaces), check)).lines
 
     async def get_offers(self, product_ids: list[UUID]) -> dict[UUID, ProductOffer]:
         """Return the products for sale among these, by their ids."""
@@ -335,14 +332,16 @@ class ProductClient(Client):
         """Store the status of a shop at once; its event does so too, later."""
         await self._send(CopyShop(shop=shop))
 
-    async def hold_stock(self, session_id: UUID, lines: list[Line], expires_at: datetime) -> None:
-        """Hold units for a payment session, all of them or none.
+    async def hold_stock(
+        self, session_id: UUID, lines: list[Line], expires_at: datetime, *, replaces: UUID | None = None
+    ) -> None:
+        """Hold units for a payment session, all of them or none; the session that it `replaces` is released.
 
         Raises:
             NotFound: a product does not exist or is not for sale (`product-not-found`).
             Conflict: too few units are left (`sold-out`), or the session was released before (`session-closed`).
         """
-        await self._send(HoldStock(session_id=session_id, lines=lines, expires_at=expires_at))
+        await self._send(HoldStock(session_id=session_id, lines=lines, expires_at=expires_at, replaces=replaces))
 
     async def release_stock(self, session_id: UUID) -> StockReleased:
         """Release the units that a payment session holds."""

@@ -32,6 +32,19 @@ class OpenPayment(Call[PaymentOpened], to="simulator", name="open-payment", call
     return_url: Url = ""
 
 
+class PaymentClosed(Struct, frozen=True):
+    """A payment that can no longer be made, and whether it was made before."""
+
+    payment_id: RequiredProviderId
+    paid: bool
+
+
+class ClosePayment(Call[PaymentClosed], to="simulator", name="close-payment", callers=("order",), idempotent=True):
+    """Close a payment page, on which no card is accepted any more; a payment that was made before stays made."""
+
+    payment_id: RequiredProviderId
+
+
 class Refund(Struct, frozen=True):
     """A refund, new or existing."""
 

@@ -7,7 +7,8 @@ from typing import Final
 
 from redis.asyncio import Redis
 
-from nextbuy.kit.config import BUS_RISKS, ConfigError, Settings
+from nextbuy.kit.config import BUS_RISKS, Settings
+from nextbuy.kit.config_values import ConfigError
 from nextbuy.kit.events.bus.interface import Bus, BusUnavailable, Risk
 from nextbuy.kit.events.bus.redis_connection import TIMEOUT
 from nextbuy.kit.events.bus.redis_failures import report

@@ -7,7 +7,8 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import asyncpg
 
-from nextbuy.kit.config import ConfigError, Settings
+from nextbuy.kit.config import Settings
+from nextbuy.kit.config_values import ConfigError
 from nextbuy.kit.storage.migrations import Connection, check_migrated, migrate
 
 T = TypeVar("T")

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-from nextbuy.kit.config import ConfigError
+from nextbuy.kit.config_values import ConfigError
 from nextbuy.kit.observability.telemetry import Journal, route_logging
 
 _NAME: Final = "nextbuy.log"

@@ -14,7 +14,8 @@ import uvloop
 
 from nextbuy.demo.seed import SeedError
 from nextbuy.embedded import EngineError
-from nextbuy.kit.config import ConfigError, Settings
+from nextbuy.kit.config import Settings
+from nextbuy.kit.config_values import ConfigError
 from nextbuy.kit.http.server import listen
 from nextbuy.kit.storage.migrations import MigrationError
 

@@ -5,7 +5,7 @@ import secrets
 from pathlib import Path
 from typing import Final
 
-from nextbuy.kit.config import ConfigError
+from nextbuy.kit.config_values import ConfigError
 
 _MIN_LENGTH: Final = 16
 

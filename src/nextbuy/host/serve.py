@@ -12,7 +12,8 @@ from nextbuy.host.log import open_journal
 from nextbuy.host.process import Process
 from nextbuy.host.running import bind, run
 from nextbuy.host.shared_cache import require_cache
-from nextbuy.kit.config import ConfigError, Settings
+from nextbuy.kit.config import Settings
+from nextbuy.kit.config_values import ConfigError
 from nextbuy.kit.http.asgi import service_app
 from nextbuy.kit.http.server import serving
 from nextbuy.kit.service import BODY_LIMIT

@@ -8,7 +8,8 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from nextbuy.gateway.status import CACHE, Memory
-from nextbuy.kit.config import ConfigError, Settings
+from nextbuy.kit.config import Settings
+from nextbuy.kit.config_values import ConfigError
 from nextbuy.kit.storage.cache_server import CacheServer, cache_client
 
 _TIMEOUT: Final = 1.0

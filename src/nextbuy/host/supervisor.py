@@ -50,6 +50,8 @@ def _environment(settings: Settings) -> dict[str, str]:
         "NEXTBUY_PUBLIC_URL": settings.public_url,
         "NEXTBUY_WEBHOOK_SECRETS": ",".join(settings.webhook_secrets),
         "NEXTBUY_SESSION_MINUTES": str(settings.session_minutes),
+        "NEXTBUY_CHECKOUT_UNITS": str(settings.checkout_units),
+        "NEXTBUY_OPEN_CHECKOUTS": str(settings.open_checkouts),
         "NEXTBUY_RATE_LIMITS": "on" if settings.rate_limits else "off",
         "NEXTBUY_LOG_LEVEL": settings.log_level,
         **{f"NEXTBUY_{name.upper()}_URL": url for name, url in settings.service_urls.items()},

@@ -6,20 +6,17 @@ Each field of `Settings` documents its variable; `nextbuy settings` and docs/set
 import hashlib
 import hmac
 import os
-import re
-import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from email.errors import MessageError
-from email.headerregistry import Address
-from email.utils import parseaddr
 from pathlib import Path
 from typing import Annotated, Final, get_type_hints
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from msgspec import Struct, field
 from msgspec.structs import fields, replace
 
-from nextbuy.contracts.email_address import normal_email
+from nextbuy.contracts.values import MAX_QUANTITY
+from nextbuy.kit.config_mail import Smtp, read_smtp
+from nextbuy.kit.config_values import ConfigError, Setting, authorities, checked_prefix, checked_url, number, one_of
 from nextbuy.kit.local_urls import url_of
 
 PREFIX: Final = "NEXTBUY_"
@@ -48,22 +45,6 @@ def _choices(values: Sequence[str]) -> str:
     return f"One of {', '.join(f'`{value}`' for value in values)}."
 
 
-class ConfigError(Exception):
-    """An invalid setting; the message names it and the remedy."""
-
-
-class Setting(Struct, frozen=True):
-    """The documentation of a variable, written as an annotation of the field with its value."""
-
-    name: str
-    """The name of the variable without `PREFIX`."""
-    meaning: str
-    default: str = ""
-    """A description of the default; empty if the field's default value describes itself."""
-    section: str = ""
-    """The heading of a new section; empty if the section of the previous field continues."""
-
-
 class Kafka(Struct, frozen=True, kw_only=True):
     """The Kafka cluster that carries events, unless `servers` is empty; `replication` 0 is the cluster's default."""
 
@@ -85,24 +66,6 @@ class Kafka(Struct, frozen=True, kw_only=True):
     replication: Annotated[
         int, Setting("KAFKA_REPLICATION", "Replicas of a topic that NextBuy creates.", "the cluster's default")
     ] = 0
-
-
-class Smtp(Struct, frozen=True, kw_only=True):
-    """The mail server and the sender; without `host`, mails are only stored. Without `tls`, STARTTLS is used."""
-
-    host: Annotated[
-        str,
-        Setting("SMTP_URL", "`smtp://USER:PASSWORD@HOST:PORT`; `smtps://…` for TLS.", "stored, see `/mails`", "Mail"),
-    ] = ""
-    port: int = 587
-    tls: bool = False
-    username: str = ""
-    password: str = ""
-    sender: Annotated[
-        str, Setting("MAIL_FROM", "Sender, like `Shop <shop@example.com>`; required with SMTP.", "none")
-    ] = ""
-    sender_name: str = ""
-    ca: Annotated[str, Setting("SMTP_CA", "File of trusted authorities for mail; requires TLS.", "the system's")] = ""
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -169,6 +132,15 @@ class Settings(Struct, frozen=True, kw_only=True):
     session_minutes: Annotated[
         float, Setting("SESSION_MINUTES", "Minutes until an unpaid checkout expires and releases its stock.", "`30`")
     ] = 30.0
+    checkout_units: Annotated[int, Setting("CHECKOUT_UNITS", "Most units of a product in one checkout.")] = 10
+    open_checkouts: Annotated[
+        int,
+        Setting(
+            "OPEN_CHECKOUTS",
+            "Most open checkouts per IP address (IPv6: /64) of accounts that have never paid; no bound with"
+            " `NEXTBUY_RATE_LIMITS=off`.",
+        ),
+    ] = 20
     log_level: Annotated[str, Setting("LOG_LEVEL", _choices(_LEVELS))] = "info"
     trace_days: Annotated[
         float, Setting("TRACE_DAYS", "Days for which interactions are stored, for `nextbuy trace`.", "`7`", "Traces")
@@ -216,16 +188,16 @@ def from_environment(environment: Mapping[str, str] = os.environ, *, secret: byt
         message = "NEXTBUY_STRIPE_KEY is set, but this version pays through the simulator only. Unset it."
         raise ConfigError(message)
     host = read("HOST", _DEFAULT.host).strip("[]")
-    port = int(_number("PORT", read("PORT"), _DEFAULT.port, minimum=1, maximum=65535))
+    port = int(number("PORT", read("PORT"), _DEFAULT.port, minimum=1, maximum=65535))
     configured = read("SECRET").encode()
     if configured and len(configured) < _MIN_SECRET:
         message = f"NEXTBUY_SECRET is too short. Use at least {_MIN_SECRET} characters."
         raise ConfigError(message)
     return Settings(
         secret=configured or secret,
-        postgres_url=_url("POSTGRES_URL", read("POSTGRES_URL"), {"postgres", "postgresql"}),
+        postgres_url=checked_url("POSTGRES_URL", read("POSTGRES_URL"), {"postgres", "postgresql"}),
         postgres_connections=int(
-            _number(
+            number(
                 "POSTGRES_CONNECTIONS",
                 read("POSTGRES_CONNECTIONS"),
                 _DEFAULT.postgres_connections,
@@ -233,46 +205,52 @@ def from_environment(environment: Mapping[str, str] = os.environ, *, secret: byt
                 maximum=1_000,
             )
         ),
-        redis_url=_url("REDIS_URL", read("REDIS_URL"), {"redis", "rediss", "unix"}),
-        cache_url=_url("CACHE_URL", read("CACHE_URL"), {"redis", "rediss", "unix"}),
-        redis_prefix=_prefix("REDIS_PREFIX", read("REDIS_PREFIX", _DEFAULT.redis_prefix), ":{}"),
+        redis_url=checked_url("REDIS_URL", read("REDIS_URL"), {"redis", "rediss", "unix"}),
+        cache_url=checked_url("CACHE_URL", read("CACHE_URL"), {"redis", "rediss", "unix"}),
+        redis_prefix=checked_prefix("REDIS_PREFIX", read("REDIS_PREFIX", _DEFAULT.redis_prefix), ":{}"),
         accepted_bus_risks=_bus_risks(read("ACCEPT_BUS_RISKS")),
         kafka=_kafka(read),
-        smtp=_smtp(read),
+        smtp=read_smtp(read),
         service_urls={
             name: url
             for name in (*SERVICES, "simulator")
-            if (url := _url(f"{name.upper()}_URL", read(f"{name.upper()}_URL"), {"http", "https"}))
+            if (url := checked_url(f"{name.upper()}_URL", read(f"{name.upper()}_URL"), {"http", "https"}))
         },
-        public_url=_url("PUBLIC_URL", read("PUBLIC_URL", url_of(host, port)), {"http", "https"}).rstrip("/"),
+        public_url=checked_url("PUBLIC_URL", read("PUBLIC_URL", url_of(host, port)), {"http", "https"}).rstrip("/"),
         follow_loopback=not read("PUBLIC_URL"),
         host=host,
         port=port,
         time_zone=read("TIME_ZONE", _DEFAULT.time_zone),
         data=Path(read("DATA", str(_DEFAULT.data))),
         webhook_secrets=tuple(part.strip() for part in read("WEBHOOK_SECRETS").split(",") if part.strip()),
-        session_minutes=_number(
+        session_minutes=number(
             "SESSION_MINUTES", read("SESSION_MINUTES"), _DEFAULT.session_minutes, minimum=0.01, maximum=24 * 60
+        ),
+        checkout_units=int(
+            number("CHECKOUT_UNITS", read("CHECKOUT_UNITS"), _DEFAULT.checkout_units, minimum=1, maximum=MAX_QUANTITY)
+        ),
+        open_checkouts=int(
+            number("OPEN_CHECKOUTS", read("OPEN_CHECKOUTS"), _DEFAULT.open_checkouts, minimum=1, maximum=100_000)
         ),
         rate_limits=read("RATE_LIMITS", "on").lower() not in {"off", "0", "no", "false"},
         cors_origins=_origins(read("CORS_ORIGINS")),
-        trace_days=_number("TRACE_DAYS", read("TRACE_DAYS"), _DEFAULT.trace_days, minimum=0.01, maximum=3650),
+        trace_days=number("TRACE_DAYS", read("TRACE_DAYS"), _DEFAULT.trace_days, minimum=0.01, maximum=3650),
         trace_bytes=int(
-            _number("TRACE_BYTES", read("TRACE_BYTES"), _DEFAULT.trace_bytes, minimum=1_000_000, maximum=1e15)
+            number("TRACE_BYTES", read("TRACE_BYTES"), _DEFAULT.trace_bytes, minimum=1_000_000, maximum=1e15)
         ),
-        log_level=_one_of("LOG_LEVEL", read("LOG_LEVEL", _DEFAULT.log_level).lower(), _LEVELS),
+        log_level=one_of("LOG_LEVEL", read("LOG_LEVEL", _DEFAULT.log_level).lower(), _LEVELS),
     )
 
 
 def _kafka(read: Callable[[str, str], str]) -> Kafka:
     default = _DEFAULT.kafka
     username = read("KAFKA_USERNAME", "")
-    protocol = _one_of(
+    protocol = one_of(
         "KAFKA_SECURITY_PROTOCOL",
         read("KAFKA_SECURITY_PROTOCOL", "SASL_SSL" if username else default.security_protocol).upper(),
         _PROTOCOLS,
     )
-    mechanism = _one_of(
+    mechanism = one_of(
         "KAFKA_SASL_MECHANISM", read("KAFKA_SASL_MECHANISM", default.sasl_mechanism).upper(), _MECHANISMS
     )
     if protocol.startswith("SASL") and not username:
@@ -287,59 +265,15 @@ def _kafka(read: Callable[[str, str], str]) -> Kafka:
         sasl_mechanism=mechanism,
         username=username,
         password=read("KAFKA_PASSWORD", ""),
-        ca=_authorities("KAFKA_CA", read("KAFKA_CA", "")),
-        prefix=_prefix("KAFKA_PREFIX", read("KAFKA_PREFIX", default.prefix)),
+        ca=authorities("KAFKA_CA", read("KAFKA_CA", "")),
+        prefix=checked_prefix("KAFKA_PREFIX", read("KAFKA_PREFIX", default.prefix)),
         partitions=int(
-            _number("KAFKA_PARTITIONS", read("KAFKA_PARTITIONS", ""), default.partitions, minimum=1, maximum=10_000)
+            number("KAFKA_PARTITIONS", read("KAFKA_PARTITIONS", ""), default.partitions, minimum=1, maximum=10_000)
         ),
         replication=int(
-            _number("KAFKA_REPLICATION", read("KAFKA_REPLICATION", ""), default.replication, minimum=0, maximum=100)
+            number("KAFKA_REPLICATION", read("KAFKA_REPLICATION", ""), default.replication, minimum=0, maximum=100)
         ),
     )
-
-
-def _smtp(read: Callable[[str, str], str]) -> Smtp:
-    """Read the mail settings. Error messages never repeat the URL, which may contain a password."""
-    if not (url := read("SMTP_URL", "")):
-        return Smtp()
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
-        parts, host, port = urlsplit(""), "", None
-    if parts.scheme not in {"smtp", "smtps"} or not host or parts.path not in {"", "/"} or parts.query:
-        message = "NEXTBUY_SMTP_URL is invalid. Use smtp(s)://USER:PASSWORD@HOST:PORT, special characters as %XX."
-        raise ConfigError(message)
-    configured = read("MAIL_FROM", "")
-    name, address = parseaddr(configured)
-    try:
-        sender = Address(name, addr_spec=normal_email(address))
-    except (ValueError, MessageError):
-        sender = Address()
-    if not sender.domain or not configured.isprintable():
-        message = "NEXTBUY_MAIL_FROM is missing or invalid. Use shop@example.com or Shop <shop@example.com>."
-        raise ConfigError(message)
-    tls = parts.scheme == "smtps"
-    return Smtp(
-        host=host,
-        port=port or (465 if tls else 587),
-        tls=tls,
-        username=unquote(parts.username or ""),
-        password=unquote(parts.password or ""),
-        sender=sender.addr_spec,
-        sender_name=name,
-        ca=_authorities("SMTP_CA", read("SMTP_CA", "")),
-    )
-
-
-def _authorities(name: str, path: str) -> str:
-    try:
-        if path:
-            ssl.create_default_context(cafile=path)
-    except OSError:
-        message = f"NEXTBUY_{name}: no readable certificates in {path}. Use a file of certificates in PEM."
-        raise ConfigError(message) from None
-    return path
 
 
 def _servers(value: str) -> str:
@@ -352,34 +286,8 @@ def _servers(value: str) -> str:
     return ",".join(servers)
 
 
-def _prefix(name: str, value: str, also: str = "") -> str:
-    if not re.fullmatch(rf"[A-Za-z0-9._{also}-]{{1,100}}", value):
-        allowed = ", ".join(f"'{char}'" for char in f"._{also}")
-        message = f"NEXTBUY_{name} is {value!r}. Use at most 100 letters, digits, {allowed}, and '-'."
-        raise ConfigError(message)
-    return value
-
-
 def _bus_risks(value: str) -> tuple[str, ...]:
-    return tuple(_one_of("ACCEPT_BUS_RISKS", part.strip(), BUS_RISKS) for part in value.split(",") if part.strip())
-
-
-def _one_of(name: str, value: str, allowed: Sequence[str]) -> str:
-    if value not in allowed:
-        message = f"NEXTBUY_{name} is {value!r}. Use one of {', '.join(allowed)}."
-        raise ConfigError(message)
-    return value
-
-
-def _number(name: str, value: str, default: float, *, minimum: float, maximum: float) -> float:
-    try:
-        number = float(value or default)
-    except ValueError:
-        number = minimum - 1
-    if not minimum <= number <= maximum:
-        message = f"NEXTBUY_{name} is {value!r}. Use a number from {minimum:g} to {maximum:g}."
-        raise ConfigError(message)
-    return number
+    return tuple(one_of("ACCEPT_BUS_RISKS", part.strip(), BUS_RISKS) for part in value.split(",") if part.strip())
 
 
 def _origins(value: str) -> tuple[str, ...]:
@@ -390,11 +298,3 @@ def _origins(value: str) -> tuple[str, ...]:
             message = f"NEXTBUY_CORS_ORIGINS contains {origin!r}. Use origins like https://shop.example."
             raise ConfigError(message)
     return origins
-
-
-def _url(name: str, url: str, schemes: set[str]) -> str:
-    if url and urlsplit(url).scheme not in schemes:
-        beginnings = " or ".join(sorted(f"{scheme}://" for scheme in schemes))
-        message = f"NEXTBUY_{name} is invalid. Use a URL that starts with {beginnings}."
-        raise ConfigError(message)
-    return url

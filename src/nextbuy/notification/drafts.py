@@ -22,6 +22,7 @@ from nextbuy.contracts.order import (
     PaymentGivenUp,
     PaymentRefunded,
     Reason,
+    SessionCancelled,
     SessionExpired,
     order_summary,
     reason_text,
@@ -38,6 +39,7 @@ ACCOUNT_EVENTS: Final[tuple[type[Event], ...]] = (
     PaymentFailed,
     PaymentGivenUp,
     PaymentRefunded,
+    SessionCancelled,
     SessionExpired,
     SellerApproved,
     SellerRejected,
@@ -57,10 +59,10 @@ def account_notifications(event: Event) -> list[NotificationDraft]:
             return _order_drafts(event)
         case OrderRefunded():
             return _refund_drafts(event)
-        case PaymentRefunded(reason=Reason.REFUNDED_LATE):
-            # Each order of the payment has an event of its own.
+        case PaymentRefunded(reason=Reason.REFUNDED_LATE) | SessionCancelled(reason=Reason.REPLACED):
+            # Each order of the payment has an event of its own; the buyer continues in the newer checkout.
             return []
-        case PaymentFailed() | PaymentGivenUp() | PaymentRefunded() | SessionExpired():
+        case PaymentFailed() | PaymentGivenUp() | PaymentRefunded() | SessionCancelled() | SessionExpired():
             return [_payment_draft(event)]
         case SellerApproved() | SellerRejected() | SellerSuspended():
             return [_shop_draft(event)]
@@ -125,7 +127,9 @@ def _order_draft(
     )
 
 
-def _payment_draft(event: PaymentFailed | PaymentGivenUp | PaymentRefunded | SessionExpired) -> NotificationDraft:
+def _payment_draft(
+    event: PaymentFailed | PaymentGivenUp | PaymentRefunded | SessionCancelled | SessionExpired,
+) -> NotificationDraft:
     match event:
         case PaymentFailed():
             kind, title = "payment-failed", "Your payment was declined"
@@ -145,6 +149,11 @@ def _payment_draft(event: PaymentFailed | PaymentGivenUp | PaymentRefunded | Ses
                 f"{format_money(event.total)} refunded: {as_sentence(reason_text(event.reason))} Your bank may take a"
                 " few days to show the refund. You do not need to do anything."
             )
+        case SessionCancelled():
+            kind, title = "session-cancelled", "Your checkout was cancelled"
+            message = (
+                "You have not been charged. The items are no longer reserved. Open your basket to check out again."
+            )
         case _:  # SessionExpired
             kind, title = "session-expired", "Your checkout has expired"
             message = (
@@ -158,7 +167,7 @@ def _payment_draft(event: PaymentFailed | PaymentGivenUp | PaymentRefunded | Ses
         title=title,
         message=message,
         link=f"/session/{event.session_id}",
-        by_email=not isinstance(event, SessionExpired),
+        by_email=not isinstance(event, SessionCancelled | SessionExpired),
     )
 
 

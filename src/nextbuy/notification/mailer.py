@@ -23,7 +23,7 @@ from aiosmtplib import SMTP, SMTPException, SMTPNotSupported, SMTPRecipientsRefu
 from msgspec import Struct
 
 from nextbuy.contracts.email_address import normal_email
-from nextbuy.kit.config import Smtp
+from nextbuy.kit.config_mail import Smtp
 from nextbuy.kit.text import single_line
 from nextbuy.notification.model import MailStatus
 

@@ -2,7 +2,7 @@
 
 from nextbuy.kit.http.caller import Caller
 from nextbuy.kit.wire import Response
-from nextbuy.order.basket_access import offers_of, open_basket, with_cookie
+from nextbuy.order.basket_access import offers_of, open_basket, shown_checkout, with_cookie
 from nextbuy.order.basket_rules import BasketShown, show_basket
 from nextbuy.order.deps import Deps
 
@@ -18,6 +18,7 @@ async def basket(deps: Deps, caller: Caller) -> BasketShown | Response:
     """
     opened = await open_basket(deps, caller)
     lines = opened.basket.lines
-    offers = await offers_of(deps, [line.product_id for line in lines])
-    reply = show_basket(opened.basket.version, lines, offers, opened.waiting)
+    offers = await offers_of(deps, [line.product_id for line in lines], opened.checkout)
+    checkout = shown_checkout(deps, caller, opened)
+    reply = show_basket(opened.basket.version, lines, offers, opened.waiting, checkout)
     return reply if opened.cookie is None else with_cookie(deps.settings, reply, opened.cookie)

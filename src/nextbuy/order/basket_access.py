@@ -26,8 +26,10 @@ from nextbuy.kit.http.caller import Caller
 from nextbuy.kit.http.cross_site import refuse_cross_site
 from nextbuy.kit.http.tokens import BASKET_COOKIE, basket_cookie, cookies_of
 from nextbuy.kit.wire import JSON, Response, encode
-from nextbuy.order.basket_rules import BasketShown, Offers, StoredLine, merge_baskets, show_basket
+from nextbuy.order.basket_rules import BasketShown, Offers, OpenCheckout, StoredLine, merge_baskets, show_basket
 from nextbuy.order.deps import Deps
+from nextbuy.order.model import Session
+from nextbuy.order.open_checkout import find_open_checkout
 from nextbuy.order.store import baskets
 from nextbuy.order.store.baskets import NO_BASKET, Basket
 
@@ -48,6 +50,8 @@ class OpenedBasket(Struct, frozen=True):
     basket: Basket
     waiting: Sequence[StoredLine] = ()
     """Lines of a guest that find no room in the buyer's basket."""
+    checkout: Session | None = None
+    """The buyer's open checkout."""
 
     @property
     def cookie(self) -> str | None:
@@ -75,7 +79,8 @@ async def open_basket(deps: Deps, caller: Caller, *, changes: bool = False) -> O
         return OpenedBasket(None, tokens, guests[0] if guests else NO_BASKET)
     if _is_merge_due(own, guests):
         own, guests = await _merge(deps, buyer_id, list(tokens))
-    return OpenedBasket(buyer_id, tokens, own, [line for guest in guests for line in guest.lines])
+    waiting = [line for guest in guests for line in guest.lines]
+    return OpenedBasket(buyer_id, tokens, own, waiting, await find_open_checkout(deps, buyer_id))
 
 
 def _is_merge_due(own: Basket, guests: list[Basket]) -> bool:
@@ -101,22 +106,45 @@ async def _merge(deps: Deps, buyer_id: UUID, token_hashes: list[bytes]) -> tuple
     return own, kept
 
 
-async def offers_of(deps: Deps, product_ids: list[UUID]) -> Offers:
-    """Return the products of a basket; none if the product service is unavailable, and the basket is shown without."""
+async def offers_of(deps: Deps, product_ids: list[UUID], checkout: Session | None) -> Offers:
+    """Return the products of a basket; none if the product service is unavailable, and the basket is shown without.
+
+    The units that the buyer's open checkout holds are available to the buyer.
+    """
     if not product_ids:
         return {}
     try:
         offers = await deps.product.get_offers(product_ids)
     except Unavailable:
         return {}
-    return {product_id: offers.get(product_id) for product_id in product_ids}
+    return {product_id: offers.get(product_id) for product_id in product_ids} | {
+        line.product_id: replace(offer, stock=offer.stock + line.quantity)
+        for line in (checkout.units if checkout else ())
+        if (offer := offers.get(line.product_id)) is not None
+    }
+
+
+def shown_checkout(deps: Deps, caller: Caller, opened: OpenedBasket) -> OpenCheckout | None:
+    """Return the buyer's open checkout as the basket shows it, or None."""
+    session = opened.checkout
+    if session is None:
+        return None
+    return OpenCheckout(
+        session_id=session.id,
+        total=session.total,
+        units=sum(line.quantity for line in session.lines),
+        expires_at=session.expires_at,
+        payment_url=caller.link(session.payment_url or "", deps.settings.public_url),
+        last_decline=session.last_decline,
+    )
 
 
 async def change_basket(
     deps: Deps, caller: Caller, opened: OpenedBasket, product_ids: list[UUID], change: Change
 ) -> BasketShown | Response:
     """Change an opened basket in one transaction with the stored response; `product_ids` are its products."""
-    offers = await offers_of(deps, product_ids)
+    offers = await offers_of(deps, product_ids, opened.checkout)
+    checkout = shown_checkout(deps, caller, opened)
     token = secrets.token_urlsafe(16)
     async with deps.database.transaction() as tx:
         if opened.buyer_id is not None:
@@ -132,7 +160,7 @@ async def change_basket(
                 stored, shown = change(basket, offers)
         if stored != list(basket.lines):
             basket = await baskets.update(tx, basket, stored)
-        reply = show_basket(basket.version, shown, offers, opened.waiting)
+        reply = show_basket(basket.version, shown, offers, opened.waiting, checkout)
         cookie = _renewed(replace(opened, basket=basket), token)
         response = reply if cookie is None else with_cookie(deps.settings, reply, cookie)
         await caller.store_response(tx, response)

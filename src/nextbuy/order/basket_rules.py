@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from nextbuy.contracts.errors import Conflict, NotFound, Stale
+from nextbuy.contracts.order import LastDecline
 from nextbuy.contracts.product import Line
 from nextbuy.contracts.product_offers import ProductOffer
 from nextbuy.contracts.values import (
@@ -29,6 +30,7 @@ from nextbuy.contracts.values import (
     Slug,
     StoredStock,
     Tagged,
+    Timestamp,
 )
 from nextbuy.kit.wire import encode
 
@@ -88,11 +90,23 @@ class BasketChange(Struct, frozen=True, kw_only=True):
     )
 
 
+class OpenCheckout(Struct, frozen=True, kw_only=True):
+    """The open checkout of a buyer, whose units the basket counts as available."""
+
+    session_id: UUID
+    total: Money
+    units: Annotated[int, Meta(ge=1, le=MAX_LINES * MAX_QUANTITY, description="All units that it holds.")]
+    expires_at: Timestamp
+    payment_url: str
+    last_decline: LastDecline | None
+
+
 class BasketShown(Tagged, frozen=True, kw_only=True):
     """A basket with its changes since the owner saw it; the ETag is its version in quotes."""
 
     lines: Annotated[list[ShownLine], Meta(max_length=MAX_LINES)]
     changes: list[BasketChange]
+    open_checkout: OpenCheckout | None
     version: Annotated[str, Meta(description="The ETag without its quotes.", examples=["0.5f2d1c3b4a59"])]
 
     @property
@@ -112,14 +126,18 @@ def require_version(etags: Sequence[str] | None, version: str) -> None:
 
 
 def show_basket(
-    version: str, lines: Sequence[StoredLine], offers: Offers, waiting: Sequence[StoredLine] = ()
+    version: str,
+    lines: Sequence[StoredLine],
+    offers: Offers,
+    waiting: Sequence[StoredLine] = (),
+    open_checkout: OpenCheckout | None = None,
 ) -> BasketShown:
     """Return a basket with its products; `waiting` are lines of a guest that find no room in it."""
     shown = [_show_line(line, offers) for line in lines]
     changes = [change for line in lines for change in _changes_of(line, offers)]
     changes += [_change("basket-full", line) for line in waiting]
-    content = blake2b(encode((shown, changes)), digest_size=6).hexdigest()
-    return BasketShown(lines=shown, changes=changes, version=f"{version}.{content}")
+    content = blake2b(encode((shown, changes, open_checkout)), digest_size=6).hexdigest()
+    return BasketShown(lines=shown, changes=changes, open_checkout=open_checkout, version=f"{version}.{content}")
 
 
 def _show_line(line: StoredLine, offers: Offers) -> ShownLine:

@@ -7,13 +7,15 @@ from uuid import UUID
 from msgspec import Meta, Struct
 
 from nextbuy.contracts.errors import AppError, Conflict
-from nextbuy.contracts.order import Address
+from nextbuy.contracts.order import Address, Reason
 from nextbuy.contracts.product import Line, QuotedLine
 from nextbuy.contracts.simulator import PaymentOpened
 from nextbuy.contracts.values import MAX_LINES, Money, PostalAddress, Timestamp, new_id
 from nextbuy.kit.http.caller import Caller
 from nextbuy.kit.observability import telemetry
 from nextbuy.order.deps import Deps
+from nextbuy.order.hold_limits import check_units, limited_network, reserve_checkout
+from nextbuy.order.hold_release import release_hold
 from nextbuy.order.model import (
     PUBLIC_STATUS,
     BasketLine,
@@ -26,12 +28,15 @@ from nextbuy.order.model import (
     payment_description,
     price_lines,
 )
+from nextbuy.order.open_checkout import checkout_in_progress, close_payment
 from nextbuy.order.state_changes import advance
-from nextbuy.order.store import transitions
+from nextbuy.order.store import open_steps, transitions
+from nextbuy.order.store.sessions import open_session
 from nextbuy.order.store.transitions import KnownStep
 
-_OPENING_TIMEOUT: Final = timedelta(minutes=1)
-"""After this time, a session without a payment page was interrupted by a crash, and expires."""
+_OPENING_TIMEOUT: Final = timedelta(seconds=15)
+"""After this time, longer than a request may take, a session without a payment page was interrupted by a crash, and
+expires. Until then, it blocks other checkouts of its buyer."""
 
 
 class DeliveryAddress(PostalAddress, frozen=True):
@@ -60,16 +65,20 @@ async def create_payment_session(deps: Deps, caller: Caller, request: CreatePaym
     """Hold the basket's stock until the checkout expires, and return a page on which to pay for it.
 
     The session is stored before any stock is held, so a crash in between leaves a session that expires, never stock
-    that belongs to no session.
+    that belongs to no session. An open checkout of the buyer is cancelled, and its units go to the new one.
 
     Raises:
         NotFound: a product does not exist or is not for sale.
-        Conflict: too few units are left (`sold-out`), or a shop is closed (`shop-closed`).
+        Conflict: too few units are left (`sold-out`), a shop is closed (`shop-closed`), the open checkout was paid
+            already (`already-paid`, with its orders in `errors`), another start is in progress (`in-progress`), or more
+            would be held than is allowed (`hold-limit`).
         Unavailable: a needed service does not answer; nothing stays held.
     """
     basket = merge_basket([Line(line.product_id, line.quantity) for line in request.lines])
+    check_units(deps, basket)
     buyer = await deps.auth.validate_user(caller)
-    priced = await deps.product.validate_products(basket)
+    replaced = await open_session(deps.database, buyer.id)
+    priced = await deps.product.validate_products(basket, replaces=None if replaced is None else replaced.id)
     shops = await deps.seller.get_shops(list({line.shop_id for line in priced}))
     lines = price_lines(priced, shops)
 
@@ -83,12 +92,48 @@ async def create_payment_session(deps: Deps, caller: Caller, request: CreatePaym
         expires_at=now + timedelta(minutes=deps.settings.session_minutes),
         traceparent=span.traceparent,
         correlation_id=span.correlation_id,
+        network=await limited_network(deps, caller, buyer.id) if replaced is None else replaced.network,
     )
     address = None if to is None else Address(to.full_name, to.line1, to.city, to.postal_code, to.country)
     expiry_due_at = min(session.expires_at, now + _OPENING_TIMEOUT)
-    await advance(deps.database, transitions.created(session, address, expiry_due_at, now))
+    created = transitions.created(session, address, expiry_due_at, now)
+    if replaced is None:
+        await _store(deps, created)
+        return await _open(deps, caller, session, priced)
+    replaced = await _replace(deps, replaced, created)
+    try:
+        return await _open(deps, caller, session, priced, replaces=replaced.id)
+    finally:
+        await release_hold(deps, replaced)
 
-    payment = await _hold_and_open(deps, session)
+
+async def _store(deps: Deps, created: KnownStep) -> None:
+    """Store the session of a buyer who has no open one, within the limit of its network."""
+    network = created.session.network
+    if network is None:
+        stored = await advance(deps.database, created)
+    else:
+        async with deps.database.transaction() as tx:
+            await reserve_checkout(deps, tx, network)
+            stored = await advance(tx, created)
+    if stored is None:
+        raise checkout_in_progress()
+
+
+async def _replace(deps: Deps, replaced: Session, created: KnownStep) -> Session:
+    """Cancel the buyer's open session and store the new one, in one transaction; return the cancelled session."""
+    await close_payment(deps, replaced)
+    async with deps.database.transaction() as tx:
+        cancelled = await advance(tx, open_steps.cancelled(replaced, Reason.REPLACED))
+        if cancelled is None or await advance(tx, created) is None:
+            raise checkout_in_progress()
+    return cancelled
+
+
+async def _open(
+    deps: Deps, caller: Caller, session: Session, priced: list[QuotedLine], *, replaces: UUID | None = None
+) -> PaymentSessionCreated:
+    payment = await _hold_and_open(deps, session, replaces)
     reply = PaymentSessionCreated(
         session_id=session.id,
         status=PUBLIC_STATUS[State.OPEN],
@@ -113,10 +158,10 @@ async def _store_opened(deps: Deps, caller: Caller, step: KnownStep, reply: Paym
     return opened
 
 
-async def _hold_and_open(deps: Deps, session: Session) -> PaymentOpened:
+async def _hold_and_open(deps: Deps, session: Session, replaces: UUID | None) -> PaymentOpened:
     held = False
     try:
-        await deps.product.hold_stock(session.id, session.units, session.expires_at)
+        await deps.product.hold_stock(session.id, session.units, session.expires_at, replaces=replaces)
         held = True
         return await deps.payments.open(
             session.id, session.total, payment_description(session.lines), session.expires_at

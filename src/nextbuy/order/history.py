@@ -20,6 +20,7 @@ from nextbuy.contracts.order import (
     OrderCreated,
     OrderPaid,
     OrderRefunded,
+    PaymentDeclined,
     PaymentFailed,
     PaymentGivenUp,
     PaymentReceived,
@@ -28,6 +29,7 @@ from nextbuy.contracts.order import (
     RefundDue,
     RefundReported,
     ReleaseGivenUp,
+    SessionCancelled,
     SessionCreated,
     SessionExpired,
     SessionNotOpened,
@@ -50,8 +52,10 @@ EVENTS_BY_TRANSITION: Final[Mapping[Transition, tuple[type[Event], ...]]] = {
     Transition.CREATED: (SessionCreated,),
     Transition.OPENED: (SessionOpened,),
     Transition.NOT_OPENED: (SessionNotOpened,),
-    Transition.DECLINED: (PaymentFailed,),
+    Transition.PAYMENT_FAILED: (PaymentFailed,),
+    Transition.DECLINED: (PaymentDeclined,),
     Transition.EXPIRED: (SessionExpired,),
+    Transition.CANCELLED: (SessionCancelled,),
     Transition.PAYMENT_RECEIVED: (PaymentReceived,),
     Transition.WRONG_AMOUNT_RECEIVED: (PaymentReceived, RefundDue),
     Transition.STOCK_COMMITTED: (SessionPaid, OrderCreated, OrderPaid),
@@ -91,10 +95,14 @@ def events_for(  # noqa: C901, PLR0912  one case per transition
             return [SessionOpened(**ids, payment_id=payment_id, payment_url=session.payment_url or "")]
         case Transition.NOT_OPENED:
             return [SessionNotOpened(**ids, reason=reason, release_due=session.release_due)]
-        case Transition.DECLINED:
+        case Transition.PAYMENT_FAILED:
             return [PaymentFailed(**ids, reason=reason)]
+        case Transition.DECLINED:
+            return [PaymentDeclined(**ids, declines=session.declines, reason=session.decline_code or Reason.DECLINED)]
         case Transition.EXPIRED:
             return [SessionExpired(**ids)]
+        case Transition.CANCELLED:
+            return [SessionCancelled(**ids, reason=reason)]
         case Transition.PAYMENT_RECEIVED:
             return [received]
         case Transition.WRONG_AMOUNT_RECEIVED:
@@ -130,10 +138,7 @@ def _order_events(session: Session, orders: Sequence[tuple[UUID, OrderDraft]]) -
                 buyer_id=session.buyer_id,
                 shop_id=draft.shop_id,
                 total=draft.total,
-                lines=[
-                    PricedLine(line.product_id, line.shop_id, line.title, line.quantity, line.unit_price)
-                    for line in draft.lines
-                ],
+                lines=[line.priced() for line in draft.lines],
                 seller_id=draft.seller_id,
             )
             for order_id, draft in orders
@@ -195,6 +200,9 @@ class SessionProjection(Struct, frozen=True, kw_only=True):
     received: Money | None = None
     paid_at: datetime | None = None
     reason: str | None = None
+    declines: int = 0
+    decline_code: str | None = None
+    declined_at: datetime | None = None
     refund_id: str | None = None
     reported_refunds: dict[str, Money] = {}
     """The provider's refunds that changed no state, by payment."""
@@ -219,11 +227,11 @@ def evolve(session: SessionProjection | None, event: Event, origin: Origin) -> S
     match event:
         case OrderCreated() | OrderPaid() | OrderRefunded():
             return _with_order(session, event, origin)
-        case RefundDue() | PaymentGivenUp() | PaymentRefunded() if (
+        case RefundDue() | PaymentGivenUp() | PaymentRefunded() if session.status is State.CANCELLED or (
             session.received and event.payment_id != session.payment_id
         ):
             return _with_unmatched_payment(session, event, origin)
-        case RefundReported() if not exceeds(event.total, session.reported_refunds.get(event.payment_id)):
+        case RefundReported() | PaymentDeclined() if not _is_next(session, event):
             return _violated(session, event)
         case RefundReported():
             return replace(session, reported_refunds={**session.reported_refunds, event.payment_id: event.total})
@@ -238,6 +246,13 @@ def evolve(session: SessionProjection | None, event: Event, origin: Origin) -> S
     return replace(session, status=target_state(transition), **fields)
 
 
+def _is_next(session: SessionProjection, event: RefundReported | PaymentDeclined) -> bool:
+    """Return whether a refund or decline that changes no state is neither a repetition nor after a missing one."""
+    if isinstance(event, PaymentDeclined):
+        return event.declines == session.declines + 1
+    return exceeds(event.total, session.reported_refunds.get(event.payment_id))
+
+
 def _transition_of(  # noqa: C901  one case per event
     session: SessionProjection, event: Event, origin: Origin
 ) -> tuple[Transition, dict[str, object]] | None:
@@ -248,9 +263,17 @@ def _transition_of(  # noqa: C901  one case per event
         case SessionNotOpened():
             return Transition.NOT_OPENED, {"reason": event.reason, "release_due": event.release_due}
         case PaymentFailed():
-            return Transition.DECLINED, {"reason": event.reason, "release_due": True}
+            return Transition.PAYMENT_FAILED, {"reason": event.reason, "release_due": True}
+        case PaymentDeclined():
+            return Transition.DECLINED, {
+                "declines": event.declines,
+                "decline_code": event.reason,
+                "declined_at": origin.at,
+            }
         case SessionExpired():
             return Transition.EXPIRED, {"reason": Reason.LATE, "release_due": True}
+        case SessionCancelled():
+            return Transition.CANCELLED, {"reason": event.reason, "release_due": True}
         case PaymentReceived():
             changes = {
                 "payment_id": event.payment_id,

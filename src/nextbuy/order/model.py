@@ -4,8 +4,10 @@
 
     opening                        ─ opened ────────────────> open
     opening                        ─ not opened ────────────> failed
-    opening, open                  ─ declined ──────────────> failed
+    opening, open                  ─ payment failed ────────> failed
+    open                           ─ declined ──────────────> open
     opening, open                  ─ expired ───────────────> expired
+    open                           ─ cancelled ─────────────> cancelled
     opening, open, failed, expired ─ payment received ──────> paying ─ stock committed ─> paid
     opening, open, failed, expired ─ wrong amount received ─> refund-due ─ refunded ─> refunded
     opening, open, failed, expired ─ refunded early ────────> refunded
@@ -23,7 +25,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from nextbuy.contracts.errors import Conflict, NotFound, Unavailable, Unprocessable
-from nextbuy.contracts.order import SoldLine
+from nextbuy.contracts.order import LastDecline, SoldLine
 from nextbuy.contracts.product import Line, PricedLine, QuotedLine, merge_lines
 from nextbuy.contracts.seller import Shop
 from nextbuy.contracts.values import MAX_QUANTITY, Money, Quantity, total
@@ -40,6 +42,11 @@ SessionNotFound: Final = NotFound.of("session-not-found", "Payment session not f
 CheckoutExpired: Final = Conflict.of(
     "session-expired", "Opening the payment page took too long. Place the order again."
 )
+NoOpenSession: Final = NotFound.of("no-open-session", "You have no open checkout. Start one from your basket.")
+AlreadyPaid: Final = Conflict.of(
+    "already-paid", "This checkout is paid. Its orders are in your list of orders, or will be there in a moment."
+)
+HoldLimit: Final = Conflict.of("hold-limit", "The items cannot be reserved for you. Choose fewer.")
 OrderDelayed: Final = Unavailable.of(
     "order-delayed", "The payment is recorded. Its order follows when a needed service is available again."
 )
@@ -65,6 +72,8 @@ class State(StrEnum):
     REFUNDED = "refunded"
     FAILED = "failed"
     EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    """Its buyer cancelled or replaced it. A payment that arrives later is unmatched, and refunded."""
 
 
 class Transition(StrEnum):
@@ -73,8 +82,12 @@ class Transition(StrEnum):
     CREATED = "created"
     OPENED = "opened"
     NOT_OPENED = "not opened"
+    PAYMENT_FAILED = "payment failed"
+    """The provider will not report a payment any more."""
     DECLINED = "declined"
+    """A card was declined; the next may succeed."""
     EXPIRED = "expired"
+    CANCELLED = "cancelled"
     PAYMENT_RECEIVED = "payment received"
     WRONG_AMOUNT_RECEIVED = "wrong amount received"
     STOCK_COMMITTED = "stock committed"
@@ -92,8 +105,10 @@ TRANSITIONS: Final[Mapping[Transition, tuple[tuple[State, ...], State]]] = {
     Transition.CREATED: ((), State.OPENING),
     Transition.OPENED: ((State.OPENING,), State.OPEN),
     Transition.NOT_OPENED: ((State.OPENING,), State.FAILED),
-    Transition.DECLINED: ((State.OPENING, State.OPEN), State.FAILED),
+    Transition.PAYMENT_FAILED: ((State.OPENING, State.OPEN), State.FAILED),
+    Transition.DECLINED: ((State.OPEN,), State.OPEN),
     Transition.EXPIRED: ((State.OPENING, State.OPEN), State.EXPIRED),
+    Transition.CANCELLED: ((State.OPEN,), State.CANCELLED),
     Transition.PAYMENT_RECEIVED: (_UNPAID, State.PAYING),
     Transition.WRONG_AMOUNT_RECEIVED: (_UNPAID, State.REFUND_DUE),
     Transition.STOCK_COMMITTED: ((State.PAYING,), State.PAID),
@@ -105,7 +120,7 @@ TRANSITIONS: Final[Mapping[Transition, tuple[tuple[State, ...], State]]] = {
 }
 """Allowed source states and the resulting state. Anything else changes nothing."""
 
-PublicStatus = Literal["open", "paid", "failed", "expired", "refunded"]
+PublicStatus = Literal["open", "paid", "failed", "expired", "cancelled", "refunded"]
 PUBLIC_STATUS: Final[Mapping[State, PublicStatus]] = {
     State.OPENING: "open",
     State.OPEN: "open",
@@ -116,6 +131,7 @@ PUBLIC_STATUS: Final[Mapping[State, PublicStatus]] = {
     State.REFUNDED: "refunded",
     State.FAILED: "failed",
     State.EXPIRED: "expired",
+    State.CANCELLED: "cancelled",
 }
 """The status that a buyer sees: `open` until the session has reached a final state."""
 
@@ -151,6 +167,11 @@ class Session(Struct, frozen=True, kw_only=True):
     payment_url: str | None = None
     received: Money | None = None
     reason: str | None = None
+    declines: int = 0
+    decline_code: str | None = None
+    declined_at: datetime | None = None
+    network: str | None = None
+    """A keyed hash of its buyer's network, if the network's open checkouts are limited."""
     refund_id: str | None = None
     reported_refunds: Mapping[str, Money] = {}
     """The provider's refunds by payment, if they changed no state: of a part, or before the payment was reported."""
@@ -168,6 +189,17 @@ class Session(Struct, frozen=True, kw_only=True):
     def units(self) -> list[Line]:
         """The basket without prices."""
         return [Line(line.product_id, line.quantity) for line in self.lines]
+
+    @property
+    def last_decline(self) -> LastDecline | None:
+        """The last declined card, or None."""
+        if self.decline_code is None or self.declined_at is None:
+            return None
+        return LastDecline(self.decline_code, self.declined_at)
+
+    def can_be_paid(self, now: datetime) -> bool:
+        """Return whether its payment page is open at a time."""
+        return self.status is State.OPEN and now < self.expires_at
 
     def has_refund_of(self, payment_id: str, money: Money) -> bool:
         """Return whether the provider has reported the full refund of a payment of this session."""

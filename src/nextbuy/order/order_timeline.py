@@ -16,6 +16,7 @@ from nextbuy.contracts.order import (
     OrderCreated,
     OrderPaid,
     OrderRefunded,
+    PaymentDeclined,
     PaymentFailed,
     PaymentGivenUp,
     PaymentReceived,
@@ -23,6 +24,7 @@ from nextbuy.contracts.order import (
     RefundDue,
     RefundReported,
     ReleaseGivenUp,
+    SessionCancelled,
     SessionCreated,
     SessionExpired,
     SessionNotOpened,
@@ -46,8 +48,10 @@ TITLES: Final[dict[type[Event], str]] = {
     SessionCreated: "Checkout started",
     SessionOpened: "Payment page opened",
     SessionNotOpened: "Payment page could not be opened",
-    PaymentFailed: "Payment declined",
+    PaymentFailed: "Payment failed",
+    PaymentDeclined: "Card declined",
     SessionExpired: "Checkout expired",
+    SessionCancelled: "Checkout cancelled",
     HoldReleased: "Units released",
     ReleaseGivenUp: "Units released by hand",
     PaymentReceived: "Payment received",
@@ -139,7 +143,7 @@ def _details(event: Event) -> Details:
             return Details(total=event.total)
         case OrderRefunded() | RefundDue() | PaymentGivenUp() | PaymentRefunded():
             return Details(total=event.total, reason=reason_text(event.reason))
-        case PaymentFailed() | SessionNotOpened():
+        case PaymentFailed() | PaymentDeclined() | SessionNotOpened() | SessionCancelled():
             return Details(reason=reason_text(event.reason))
         case _:
             return Details()

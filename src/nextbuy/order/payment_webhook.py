@@ -5,7 +5,9 @@ an effect; so events may arrive twice, late, in any order, and concurrently. A p
 is completed; if the completion fails, a job retries it without the provider.
 """
 
+from datetime import datetime
 from typing import Final
+from uuid import UUID
 
 from nextbuy.contracts.errors import AppError
 from nextbuy.kit.http import webhook_signature
@@ -19,7 +21,7 @@ from nextbuy.order.model import OrderDelayed, Session, State
 from nextbuy.order.provider_refunds import act_on_refund
 from nextbuy.order.provider_webhook import WebhookEvent, WebhookKind, decode_webhook
 from nextbuy.order.state_changes import adopt_early_refund, advance, record_unmatched_payment
-from nextbuy.order.store import sessions, transitions
+from nextbuy.order.store import open_steps, sessions, transitions
 
 _RECEIVED: Final = Response(200, b'{"received":true}')
 
@@ -42,7 +44,7 @@ async def payment_webhook(deps: Deps, caller: Caller, request: Request) -> Respo
     match event.kind:
         case WebhookKind.PAID:
             await _handle_paid(deps, event)
-        case WebhookKind.DECLINED | WebhookKind.EXPIRED:
+        case WebhookKind.FAILED | WebhookKind.DECLINED | WebhookKind.EXPIRED:
             await _handle_unpaid(deps, event)
         case WebhookKind.REFUNDED:
             await _handle_refunded(deps, event)
@@ -93,11 +95,19 @@ async def _handle_unpaid(deps: Deps, event: WebhookEvent) -> None:
     session_id, session = event.session_id, None
     async with deps.database.transaction() as tx:
         if await sessions.insert_webhook_event(tx, event) and session_id is not None:
-            declined = event.kind is WebhookKind.DECLINED
-            step = transitions.declined(session_id, event.reason) if declined else transitions.expired(session_id)
-            session = await advance(tx, step)
-    if session is not None:
+            session = await advance(tx, _unpaid_step(event, session_id, deps.clock()))
+    if session is not None and session.release_due:
         await _release_hold(deps, session)
+
+
+def _unpaid_step(event: WebhookEvent, session_id: UUID, now: datetime) -> transitions.Step:
+    match event.kind:
+        case WebhookKind.DECLINED:
+            return open_steps.declined(session_id, event.decline_code, now)
+        case WebhookKind.FAILED:
+            return transitions.payment_failed(session_id, event.reason)
+        case _:
+            return transitions.expired(session_id)
 
 
 async def _release_hold(deps: Deps, session: Session) -> None:

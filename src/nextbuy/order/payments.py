@@ -1,6 +1,6 @@
 """The interface to a payment provider, and its implementation with the payment simulator.
 
-The two operations exist in Stripe as checkout sessions and refunds. A provider reports everything else by webhook.
+The operations exist in Stripe as checkout sessions and refunds. A provider reports everything else by webhook.
 """
 
 from datetime import datetime
@@ -10,7 +10,7 @@ from uuid import UUID
 
 from nextbuy.contracts.checks import require, require_equal
 from nextbuy.contracts.message import Send
-from nextbuy.contracts.simulator import OpenPayment, PaymentOpened, Refund, RefundPayment
+from nextbuy.contracts.simulator import ClosePayment, OpenPayment, PaymentClosed, PaymentOpened, Refund, RefundPayment
 from nextbuy.contracts.values import Money
 
 
@@ -19,6 +19,10 @@ class Payments(Protocol):
 
     async def open(self, session_id: UUID, amount: Money, description: str, expires_at: datetime) -> PaymentOpened:
         """Open a payment page, once per session."""
+        ...
+
+    async def close(self, payment_id: str) -> bool:
+        """Close the page of a payment, which accepts no card any more; return whether it was paid before."""
         ...
 
     async def refund(self, payment_id: str, reason: str) -> str:
@@ -51,6 +55,14 @@ class SimulatorPayments:
             ),
             check,
         )
+
+    async def close(self, payment_id: str) -> bool:
+        """Close a payment page in the simulator."""
+
+        def check(closed: PaymentClosed) -> None:
+            require_equal("payment_id", closed.payment_id, payment_id)
+
+        return (await self._send(ClosePayment(payment_id=payment_id), check)).paid
 
     async def refund(self, payment_id: str, reason: str) -> str:
         """Refund a payment in the simulator."""

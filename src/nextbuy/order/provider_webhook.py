@@ -4,6 +4,7 @@ A field that is not needed may have any value, and so may a text for people: nei
 """
 
 import re
+from contextlib import suppress
 from enum import StrEnum
 from typing import Annotated, Any, Final, TypeVar
 from uuid import UUID
@@ -12,7 +13,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from nextbuy.contracts.errors import BadRequest
-from nextbuy.contracts.order import MAX_PROVIDER_TEXT, Reason
+from nextbuy.contracts.order import MAX_PROVIDER_TEXT, DeclineCode, Reason
 from nextbuy.contracts.text import clean_line
 from nextbuy.contracts.values import MAX_INTEGER, Money
 from nextbuy.kit.field_messages import field_error
@@ -49,7 +50,10 @@ class WebhookKind(StrEnum):
     """The outcome that an event reports."""
 
     PAID = "paid"
+    FAILED = "failed"
+    """A payment that can no longer succeed."""
     DECLINED = "declined"
+    """A card; the next may succeed."""
     EXPIRED = "expired"
     REFUNDED = "refunded"
     IGNORED = "ignored"
@@ -58,7 +62,7 @@ class WebhookKind(StrEnum):
 KINDS: Final = {
     "checkout.session.completed": WebhookKind.PAID,
     "checkout.session.async_payment_succeeded": WebhookKind.PAID,
-    "checkout.session.async_payment_failed": WebhookKind.DECLINED,
+    "checkout.session.async_payment_failed": WebhookKind.FAILED,
     "payment_intent.payment_failed": WebhookKind.DECLINED,
     "checkout.session.expired": WebhookKind.EXPIRED,
     "charge.refunded": WebhookKind.REFUNDED,
@@ -97,7 +101,9 @@ class WebhookEvent(Struct, frozen=True, kw_only=True):
     refund: ReportedRefund = ReportedRefund()
     """Nothing unless `kind` is `REFUNDED`."""
     reason: str = ""
-    """Why a payment was declined: `declined`, or the provider's own words."""
+    """Why a payment failed: `declined`, or the provider's own words."""
+    decline_code: str = Reason.DECLINED
+    """The provider's code for a declined card: the most specific one that is well-formed."""
 
 
 class _Data(Struct):
@@ -186,6 +192,7 @@ def decode_webhook(body: bytes) -> WebhookEvent:
         money=_money(data) if isinstance(data, _Payment) and kind is WebhookKind.PAID else Money(0),
         refund=data.refund() if isinstance(data, _Charge) else ReportedRefund(),
         reason=_reason(data),
+        decline_code=_decline_code(data),
     )
 
 
@@ -221,6 +228,14 @@ def _reason(data: _Object) -> str:
         return clean_line("".join(char if char.isprintable() else " " for char in text)) or Reason.DECLINED
     except ValueError:
         return Reason.DECLINED
+
+
+def _decline_code(data: _Object) -> str:
+    failure = data.last_payment_error if isinstance(data.last_payment_error, dict) else {}
+    for code in (failure.get("decline_code"), failure.get("code")):
+        with suppress(msgspec.ValidationError):
+            return msgspec.convert(code, DeclineCode)
+    return Reason.DECLINED
 
 
 def _with_whole_characters(body: bytes) -> bytes:

@@ -8,11 +8,13 @@ from nextbuy.kit.service import ANYONE_LOGGED_IN, RawContent, Service, answers, 
 from nextbuy.order.add_to_basket import add_to_basket
 from nextbuy.order.audit import audit
 from nextbuy.order.basket import basket
+from nextbuy.order.cancel_payment_session import cancel_payment_session
 from nextbuy.order.create_payment_session import create_payment_session
 from nextbuy.order.deps import Deps
 from nextbuy.order.expire_sessions import expire_sessions
 from nextbuy.order.give_up_stuck import give_up_stuck
 from nextbuy.order.history import EVENTS
+from nextbuy.order.open_payment_session import open_payment_session
 from nextbuy.order.order_details import order_details
 from nextbuy.order.order_timeline import order_timeline
 from nextbuy.order.payment_session import payment_session
@@ -41,6 +43,8 @@ SERVICE = Service(
         post("add-to-basket", add_to_basket, checks_token=True),
         post("create-payment-session", create_payment_session, who=[Role.BUYER], status=201),
         get("payment-session/{session_id}", payment_session, who=[Role.BUYER]),
+        get("open-payment-session", open_payment_session, who=[Role.BUYER]),
+        post("cancel-payment-session/{session_id}", cancel_payment_session, who=[Role.BUYER]),
         post("payment-webhook", payment_webhook, raw=RawContent(("application/json",), ("application/json",))),
         get("user-orders", user_orders, who=[Role.BUYER]),
         get("order-details/{order_id}", order_details, who=ANYONE_LOGGED_IN),

@@ -28,7 +28,7 @@ from nextbuy.kit.events.outbox import publish, publish_change
 from nextbuy.kit.observability.telemetry import current_span, start_span, use_span
 from nextbuy.kit.storage.database import Executor, Transaction
 from nextbuy.order.history import events_for
-from nextbuy.order.model import NOT_CLAIMED, OrderDelayed, Session, Transition, covers, exceeds, source_states
+from nextbuy.order.model import NOT_CLAIMED, OrderDelayed, Session, State, Transition, covers, exceeds, source_states
 from nextbuy.order.provider_webhook import WebhookEvent
 from nextbuy.order.store import early_refunds, sessions, unmatched_payments
 from nextbuy.order.store.sessions import session_from_row
@@ -108,12 +108,13 @@ async def _store_payment(
     tx: Transaction, event: WebhookEvent, session: Session | None, now: datetime, *, refunded: bool
 ) -> None:
     span = current_span()
+    reason = session.reason if session is not None and session.status is State.CANCELLED else None
     payment = UnmatchedPayment(
         payment_id=event.payment_id,
         session_id=event.session_id,
         buyer_id=None if session is None else session.buyer_id,
         money=event.money,
-        reason=Reason.UNMATCHED,
+        reason=reason or Reason.UNMATCHED,
         refund_id=event.event_id if refunded else None,
         traceparent=span.traceparent,
         correlation_id=span.correlation_id,

@@ -38,6 +38,7 @@ def page(
     html = _environment.get_template("payment.html").render(
         payment=payment,
         status=status,
+        declined=payment is not None and status == "open" and payment.declines > 0,
         amount="" if payment is None else format_money(payment.amount),
         until="" if payment is None else f"{payment.expires_at:%H:%M} UTC",
         cards=cards,

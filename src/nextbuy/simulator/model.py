@@ -13,7 +13,7 @@ from nextbuy.contracts.values import Money
 
 Outcome = Literal["paid", "declined"]
 Reported = Literal["paid", "declined", "expired", "refunded"]
-Status = Literal["open", "paid", "declined", "expired", "refunded"]
+Status = Literal["open", "paid", "declined", "expired", "cancelled", "refunded"]
 
 CARDS: Final[Mapping[str, Outcome]] = {"4242424242424242": "paid", "4000000000000002": "declined"}
 """The test cards, with the outcome of each."""
@@ -23,7 +23,10 @@ _EVENT_TYPES: Final[Mapping[Reported, str]] = {
     "expired": "checkout.session.expired",
     "refunded": "charge.refunded",
 }
+DECLINE_CODE: Final = "card_declined"
 _DECLINED: Final = "Your card was declined."
+MAX_DECLINES: Final = 20
+"""Declined cards of a payment, above which it takes no other."""
 _PAYMENT_ID: Final = re.compile(r"pay_[0-9a-f]{32}")
 _SEPARATORS: Final = re.compile(r"[ \t-]")
 
@@ -34,6 +37,12 @@ PaymentNotFound: Final = NotFound.of(
 NotATestCard: Final = Unprocessable.of("not-a-test-card", "This is not a test card. Use 4242 4242 4242 4242.")
 AlreadyRefunded: Final = Conflict.of("payment-refunded", "This payment was refunded. Place a new order.")
 PaymentExpired: Final = Conflict.of("payment-expired", "This payment has expired. Place a new order.")
+TooManyDeclines: Final = Conflict.of(
+    "too-many-declines", "Too many cards were declined. Return to the marketplace, and start a new checkout there."
+)
+PaymentCancelled: Final = Conflict.of(
+    "payment-cancelled", "This checkout was cancelled. Return to the marketplace and start a new one."
+)
 
 
 class Payment(Struct, frozen=True, kw_only=True):
@@ -48,6 +57,8 @@ class Payment(Struct, frozen=True, kw_only=True):
     expires_at: datetime
     traceparent: str
     correlation_id: str
+    declines: int = 0
+    """The number of its declined cards."""
     refund_id: str | None = None
 
     def status_at(self, now: datetime) -> Status:
@@ -87,15 +98,20 @@ def outcome_of(card_number: str) -> Outcome:
 
 
 def decided_outcome(status: Status) -> Outcome:
-    """Return the outcome of a payment that is no longer open.
+    """Return the outcome of a payment that takes no card any more.
 
     Raises:
-        Conflict: it has expired or was refunded (`payment-expired`, `payment-refunded`).
+        Conflict: it has expired, or was cancelled or refunded (`payment-expired`, `payment-cancelled`,
+            `payment-refunded`), or too many cards were declined (`too-many-declines`).
     """
     if status in {"paid", "declined"}:
         return status
+    if status == "open":
+        raise TooManyDeclines
     if status == "refunded":
         raise AlreadyRefunded
+    if status == "cancelled":
+        raise PaymentCancelled
     raise PaymentExpired
 
 
@@ -114,7 +130,7 @@ def webhook_for(payment: Payment, status: Reported, event_id: str, *, at: dateti
         case "expired":
             data |= {**checkout, "status": "expired", "payment_status": "unpaid"}
         case "declined":
-            error = {"code": "card_declined", "message": _DECLINED}
+            error = {"code": DECLINE_CODE, "message": _DECLINED}
             data |= {"object": "payment_intent", "amount": amount, "last_payment_error": error}
         case "refunded":
             data |= {"object": "charge", "amount_refunded": amount, "refunded": True}

@@ -1,6 +1,7 @@
 """POST /simulator/api/pay/{payment_id}: pay with a test card, from the page's form or as JSON.
 
-A payment is decided once; paying again returns the first outcome. The outcome and its webhook are one statement.
+A payment is paid once; paying again returns the first outcome. A declined card leaves it open for another. The outcome
+and its webhook are one statement.
 """
 
 from typing import Final
@@ -50,7 +51,8 @@ async def pay(deps: Deps, caller: Caller, request: Request) -> Response:
     Raises:
         NotFound: the payment does not exist (`payment-not-found`).
         Unprocessable: it is not a test card (`not-a-test-card`).
-        Conflict: the payment has expired or was refunded (`payment-expired`, `payment-refunded`).
+        Conflict: the payment has expired, or was cancelled or refunded (`payment-expired`, `payment-cancelled`,
+            `payment-refunded`), or too many cards were declined (`too-many-declines`).
     """
     public_url = deps.settings.public_url
     home = f"{public_url}/"

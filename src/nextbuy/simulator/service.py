@@ -1,10 +1,11 @@
 """The payment simulator: a payment provider with a hosted page, signed webhooks and redelivery."""
 
 from nextbuy.contracts.operator import operator_acted_of
-from nextbuy.contracts.simulator import OpenPayment, RefundPayment
+from nextbuy.contracts.simulator import ClosePayment, OpenPayment, RefundPayment
 from nextbuy.contracts.values import Role
 from nextbuy.kit.service import RawContent, Service, answers, get, job, post
 from nextbuy.simulator.audit import audit
+from nextbuy.simulator.close_payment import close_payment
 from nextbuy.simulator.deliver_webhooks import deliver_webhooks
 from nextbuy.simulator.deps import Deps, close
 from nextbuy.simulator.expire_payments import expire_payments
@@ -37,7 +38,11 @@ SERVICE = Service(
         post("stuck/{id}/give-up", give_up_stuck, who=_ADMINS),
         get("audit", audit, who=_ADMINS),
     ],
-    calls=[answers(OpenPayment, open_payment), answers(RefundPayment, refund_payment)],
+    calls=[
+        answers(OpenPayment, open_payment),
+        answers(ClosePayment, close_payment),
+        answers(RefundPayment, refund_payment),
+    ],
     publishes=[operator_acted_of("simulator")],
     jobs=[
         job("deliver-webhooks", deliver_webhooks, every=1.0),

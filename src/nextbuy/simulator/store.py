@@ -14,7 +14,7 @@ from nextbuy.kit.storage.database import Database, Executor, Row, Transaction, f
 from nextbuy.kit.storage.leases import Leases
 from nextbuy.kit.stuck import StuckWork, leased_kind
 from nextbuy.kit.wire import encode
-from nextbuy.simulator.model import Outcome, Payment, Webhook
+from nextbuy.simulator.model import DECLINE_CODE, MAX_DECLINES, Outcome, Payment, Status, Webhook
 
 _WEBHOOKS: Final = Leases("webhooks", seconds=15, key="event_id", attempts="attempts", failures="")
 """Claims of webhooks; longer than the `_TIMEOUT` of a delivery."""
@@ -74,12 +74,19 @@ async def lock_payment(tx: Transaction, payment_id: str) -> Payment | None:
 
 
 async def decide(db: Executor, payment: Payment, outcome: Outcome, webhook: Webhook, now: datetime) -> bool:
-    """Store the outcome of an open payment with its webhook; return false if it is no longer open."""
+    """Store the outcome of an open payment with its webhook; return false if it takes no card any more.
+
+    A payment whose card is declined stays open for another card.
+    """
     return bool(
         await db.fetchval(
             """
             WITH decided AS (
-                UPDATE payments SET status = $2 WHERE id = $1 AND status = 'open' AND expires_at > $3 RETURNING *
+                UPDATE payments
+                   SET status = CASE WHEN $7::text IS NULL THEN $2 ELSE status END,
+                       declines = declines + CASE WHEN $7::text IS NULL THEN 0 ELSE 1 END,
+                       decline_code = coalesce($7, decline_code)
+                 WHERE id = $1 AND status = 'open' AND expires_at > $3 AND declines < $8 RETURNING *
             ), sent AS (
                 INSERT INTO webhooks (event_id, payment_id, type, body, traceparent, correlation_id)
                 SELECT $4, id, $5, $6, traceparent, correlation_id FROM decided
@@ -92,8 +99,22 @@ async def decide(db: Executor, payment: Payment, outcome: Outcome, webhook: Webh
             webhook.event_id,
             webhook.type,
             encode(webhook.body).decode(),
+            DECLINE_CODE if outcome == "declined" else None,
+            MAX_DECLINES,
         )
     )
+
+
+async def close(db: Executor, payment_id: str) -> Status | None:
+    """Cancel a payment that is still open, and return its status now; None if it does not exist."""
+    status: Status | None = await db.fetchval(
+        """
+        UPDATE payments SET status = CASE status WHEN 'open' THEN 'cancelled' ELSE status END WHERE id = $1
+        RETURNING status
+        """,
+        payment_id,
+    )
+    return status
 
 
 async def mark_refunded(tx: Transaction, payment_id: str, refund_id: str, reason: str) -> None:

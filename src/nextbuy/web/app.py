@@ -48,7 +48,7 @@ from nextbuy.web.pages.mails import mail, mails
 from nextbuy.web.pages.notifications import notifications, open_notification, read_all_notifications
 from nextbuy.web.pages.operator_search import operator_search
 from nextbuy.web.pages.orders import order, orders
-from nextbuy.web.pages.payment import payment
+from nextbuy.web.pages.payment import cancel_checkout, payment
 from nextbuy.web.pages.person import PERSON_ACTS, person
 from nextbuy.web.pages.product import product
 from nextbuy.web.pages.queue import DECISIONS, queue
@@ -128,6 +128,7 @@ FORMS: Final[dict[str, Page]] = {
     "/basket/add": add_to_basket,
     "/basket/change": change_basket,
     "/check-out": check_out,
+    "/session/{session_id}/cancel": cancel_checkout,
     "/notifications/open": open_notification,
     "/notifications/read-all": read_all_notifications,
     "/sell/open": open_shop,

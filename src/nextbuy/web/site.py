@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from msgspec import Struct
 
-from nextbuy.kit.config import ConfigError, Settings
+from nextbuy.kit.config import Settings
+from nextbuy.kit.config_values import ConfigError
 from nextbuy.web.assets import hash_assets, read_folder
 from nextbuy.web.design_tokens import read_tokens
 from nextbuy.web.texts import ENGLISH, Texts

@@ -2,8 +2,10 @@
 
 import asyncio
 import re
+from datetime import datetime
 from typing import Final
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from uuid import UUID
 
 from msgspec import Struct
 from msgspec.structs import fields
@@ -13,7 +15,8 @@ from starlette.routing import Match
 
 from nextbuy.contracts.auth import Account
 from nextbuy.contracts.errors import AppError, Conflict, Forbidden, Unauthenticated
-from nextbuy.contracts.values import Role
+from nextbuy.contracts.order import LastDecline
+from nextbuy.contracts.values import Money, Role
 from nextbuy.kit.http.tokens import BASKET_COOKIE
 from nextbuy.kit.wire import Handler
 from nextbuy.web.api import Api, secondary
@@ -55,8 +58,20 @@ class _Line(Struct):
     quantity: int
 
 
+class OpenCheckout(Struct):
+    """The checkout that the visitor can pay or cancel now."""
+
+    session_id: UUID
+    total: Money
+    units: int
+    expires_at: datetime
+    payment_url: str
+    last_decline: LastDecline | None = None
+
+
 class _Basket(Struct):
     lines: list[_Line]
+    open_checkout: OpenCheckout | None = None
 
 
 class View(Struct):
@@ -73,6 +88,8 @@ class Visit:
         self.api = Api(send, request.scope[WIRE_REQUEST])
         self.units: int | None = None
         """Units in the basket, for the layout; a page that has read the basket sets it."""
+        self.open_checkout: OpenCheckout | None = None
+        """The visitor's open checkout, for the layout, from the reply that has the basket."""
         self._no_account: AppError = Unauthenticated()
         """The reason for which no account is signed in."""
         self._account: asyncio.Task[Account | None] = asyncio.create_task(self._load_account())
@@ -123,6 +140,7 @@ class Visit:
         unread, units = await asyncio.gather(self._unread(account), self._units(account))
         context = {field.name: getattr(view, field.name) for field in fields(view)}
         context |= {"account": account, "unread": unread, "units": units, "here": self.here, "demo": self.site.demo}
+        context["open_checkout"] = self.open_checkout
         html = self.site.render(f"pages/{name}.html", context)
         if account is not None:
             html = _FORM.sub(rf'\g<0><input type="hidden" name="{ACCOUNT_FIELD}" value="{account.id}">', html)
@@ -176,7 +194,10 @@ class Visit:
         if account is None and not self.api.cookies.get(BASKET_COOKIE):
             return 0
         found = await secondary(self.api.get("/order/api/basket", _Basket))
-        return 0 if found is None else sum(line.quantity for line in found.lines)
+        if found is None:
+            return 0
+        self.open_checkout = found.open_checkout
+        return sum(line.quantity for line in found.lines)
 
 
 def _place(url: str) -> tuple[str, str]:

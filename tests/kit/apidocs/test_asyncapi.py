@@ -266,7 +266,7 @@ def test_command_line_lists_the_same() -> None:
     lines = list(index_lines([hosted.service for hosted in HOSTED.values()]))
     assert len(lines) == len(CALLS) + len(EVENTS)
     assert [
-        line for line in lines if re.search(r"^call +product\.hold-stock +order → product, idempotent, version 1", line)
+        line for line in lines if re.search(r"^call +product\.hold-stock +order → product, idempotent, version 2", line)
     ]
     event = re.compile(r"^event +order\.created +order → admin, analytics, .*key order_id, version")
     assert [line for line in lines if event.search(line)]

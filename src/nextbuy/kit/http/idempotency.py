@@ -61,9 +61,12 @@ InvalidIdempotencyKey: Final = Unprocessable.of(
 IdempotencyKeyReused: Final = Unprocessable.of(
     "idempotency-key-reused", "This Idempotency-Key was used for another request. Use a new one."
 )
-RequestInProgress: Final = Conflict.of(
-    "in-progress", "The same request is still being processed. Try again in a moment."
-)
+
+
+class RequestInProgress(Conflict):
+    """The same request is still being processed. Try again in a moment."""
+
+    slug, transient = "in-progress", True
 
 
 class IdempotentRequest:

@@ -67,7 +67,7 @@ async def insert_missing(
 ) -> Counter[str]:
     """Insert the rows of logged sessions that are not stored, and return the number of new rows by table.
 
-    A row is left out if a stored row has the same order number.
+    A row is left out if a stored row has the same order number, or is another open session of the same buyer.
     """
     rows: dict[str, list[dict[str, Any]]] = {table: [] for table in _STATEMENTS}
     for session in logged:
@@ -114,6 +114,7 @@ def _session_row(session: SessionProjection) -> dict[str, Any]:
         "release_attempts": 0,
         "completion_due_at": session.paid_at if session.status in {State.PAYING, State.REFUND_DUE} else None,
         "completion_attempts": 0,
+        "exclusive": True,
     }
     received = session.received
     return due | {
@@ -131,6 +132,9 @@ def _session_row(session: SessionProjection) -> dict[str, Any]:
         "received_currency": None if received is None else received.currency,
         "paid_at": session.paid_at,
         "reason": session.reason,
+        "declines": session.declines,
+        "decline_code": session.decline_code,
+        "declined_at": session.declined_at,
         "refund_id": session.refund_id,
         "reported_refunds": session.reported_refunds or None,
         "give_up_note": session.give_up_note,

@@ -1,12 +1,13 @@
 """The SQL that reads orders, and sessions as their buyers see them."""
 
+from datetime import datetime
 from typing import Final, Literal
 from uuid import UUID
 
 import msgspec
 from msgspec import Struct
 
-from nextbuy.contracts.order import Address
+from nextbuy.contracts.order import Address, LastDecline
 from nextbuy.contracts.values import Money, OrderNumber, Page, ProductTitle, Timestamp
 from nextbuy.kit.http.paging import decode_cursor, encode_cursor
 from nextbuy.kit.storage.database import Executor, Row, from_row
@@ -61,17 +62,31 @@ class SessionSummary(Struct, frozen=True):
     status: State
     total: Money
     order_ids: list[UUID]
+    expires_at: datetime
+    payment_url: str | None
+    last_decline: LastDecline | None
 
 
 _lines: Final = msgspec.json.Decoder(list[OrderLine]).decode
 _address: Final = msgspec.json.Decoder(Address).decode
 
 
+async def has_orders(db: Executor, buyer_id: UUID) -> bool:
+    """Return whether a buyer has ever paid for an order."""
+    return bool(await db.fetchval("SELECT EXISTS (SELECT FROM orders WHERE buyer_id = $1)", buyer_id))
+
+
+async def address_of(db: Executor, session_id: UUID) -> Address | None:
+    """Return the postal address of a session, or None."""
+    stored = await db.fetchval("SELECT address FROM postal_addresses WHERE session_id = $1", session_id)
+    return None if stored is None else _address(stored)
+
+
 async def session_of_buyer(db: Executor, session_id: UUID, buyer_id: UUID) -> SessionSummary | None:
     """Return a session of a buyer, or None if the buyer has no such session."""
     row = await db.fetchrow(
         """
-        SELECT s.status, s.total, s.currency,
+        SELECT s.status, s.total, s.currency, s.expires_at, s.payment_url, s.decline_code, s.declined_at,
                ARRAY(SELECT o.id FROM orders AS o WHERE o.session_id = s.id ORDER BY o.id) AS order_ids
           FROM sessions AS s WHERE s.id = $1 AND s.buyer_id = $2
         """,
@@ -80,7 +95,12 @@ async def session_of_buyer(db: Executor, session_id: UUID, buyer_id: UUID) -> Se
     )
     if row is None:
         return None
-    return SessionSummary(State(row["status"]), _total(row), row["order_ids"])
+    return from_row(SessionSummary, row, status=State(row["status"]), total=_total(row), last_decline=last_decline(row))
+
+
+def last_decline(row: Row) -> LastDecline | None:
+    """Return the last declined card of a session in its row, or None."""
+    return None if row["decline_code"] is None else LastDecline(row["decline_code"], row["declined_at"])
 
 
 async def order(db: Executor, order_id: UUID) -> StoredOrder | None:

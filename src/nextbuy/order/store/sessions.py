@@ -79,6 +79,20 @@ async def read_for_payment(db: Executor, session_id: UUID, payment_id: str) -> S
     return None if row is None else replace(session_from_row(row), serial=row["next_serial"])
 
 
+async def open_session(db: Executor, buyer_id: UUID) -> Session | None:
+    """Return the session that a buyer has opening or open, or None."""
+    row = await db.fetchrow(
+        "SELECT * FROM sessions WHERE buyer_id = $1 AND exclusive AND status IN ('opening', 'open')", buyer_id
+    )
+    return None if row is None else session_from_row(row)
+
+
+async def session_of(db: Executor, session_id: UUID, buyer_id: UUID) -> Session | None:
+    """Return a session of a buyer, or None if the buyer has no such session."""
+    row = await db.fetchrow("SELECT * FROM sessions WHERE id = $1 AND buyer_id = $2", session_id, buyer_id)
+    return None if row is None else session_from_row(row)
+
+
 async def lock(tx: Transaction, session_id: UUID | None) -> Session | None:
     """Lock a session, so that its events are in commit order, and return it; None if it does not exist."""
     row = await tx.fetchrow("SELECT * FROM sessions WHERE id = $1 FOR NO KEY UPDATE", session_id)

@@ -54,13 +54,14 @@ def _claimed_values(transition: Transition, session: Session, *values: object) -
 
 
 def created(session: Session, address: Address | None, expiry_due_at: datetime, now: datetime) -> KnownStep:
-    """Store a new session, which expires at `expiry_due_at` unless its payment page is open by then."""
+    """Store a new session, unless its buyer has an open one; it expires at `expiry_due_at` without a payment page."""
     return KnownStep(
         Transition.CREATED,
         f"""
         INSERT INTO sessions (id, buyer_id, status, total, currency, lines, expires_at, expiry_due_at, traceparent,
-                              correlation_id, created_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+                              correlation_id, created_at, network, exclusive)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $13, true)
+        ON CONFLICT (buyer_id) WHERE exclusive AND status IN ('opening', 'open') DO NOTHING
         {_RETURNING}
         """,  # noqa: S608  a constant, as below
         (
@@ -76,6 +77,7 @@ def created(session: Session, address: Address | None, expiry_due_at: datetime, 
             session.correlation_id,
             now,
             None if address is None else encode(address).decode(),
+            session.network,
         ),
         session=session,
         follow_up="""
@@ -108,9 +110,9 @@ def not_opened(session_id: UUID, reason: str, *, release: bool) -> Step:
     return _closed(Transition.NOT_OPENED, session_id, reason, release=release)
 
 
-def declined(session_id: UUID, reason: str) -> Step:
-    """End a session with a declined payment; the release of its stock is due."""
-    return _closed(Transition.DECLINED, session_id, reason)
+def payment_failed(session_id: UUID, reason: str) -> Step:
+    """End a session whose payment cannot succeed any more; the release of its stock is due."""
+    return _closed(Transition.PAYMENT_FAILED, session_id, reason)
 
 
 def expired(session_id: UUID) -> Step:

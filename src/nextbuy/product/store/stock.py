@@ -8,7 +8,7 @@ row computed from the snapshot before it notices a newer version.
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 from uuid import UUID
 
 from nextbuy.contracts.product import Line
@@ -17,27 +17,53 @@ from nextbuy.product.model import StockLevel
 
 State = Literal["held", "sold", "released"]
 
+
+class Held(NamedTuple):
+    """The result of an attempt to hold units."""
+
+    made: bool
+    """Whether this attempt made the hold."""
+    levels: dict[UUID, StockLevel]
+    """The units that were available of each product that is for sale."""
+    locked: list[UUID]
+    """All products whose stock may have changed."""
+
+
 # All lines or none: the row of the hold is inserted only if there is enough of everything, and units are taken only by
-# the statement that inserted it.
+# the statement that inserted it. The units of a replaced session return in any case. A row whose numbers stay
+# the same is not updated, so its version stays too.
 _HOLD: Final = """
-WITH locked AS MATERIALIZED (
-    SELECT p.id, p.title, p.stock, p.held, w.quantity
-      FROM unnest($2::uuid[], $3::int[]) AS w (product_id, quantity)
-      JOIN products p ON p.id = w.product_id AND p.status = 'active'
+WITH replaced AS (
+    UPDATE stock_holds SET state = 'released', changed_in = pg_current_xact_id()
+     WHERE session_id = $5 AND state = 'held'
+    RETURNING product_ids, quantities
+), changes AS (
+    SELECT product_id, sum(wanted)::int AS quantity, sum(returned)::int AS returned
+      FROM (SELECT product_id, wanted, 0 AS returned FROM unnest($2::uuid[], $3::int[]) AS w (product_id, wanted)
+             UNION ALL
+            SELECT product_id, 0, units FROM replaced, unnest(product_ids, quantities) AS r (product_id, units)) lines
+     GROUP BY product_id
+), locked AS MATERIALIZED (
+    SELECT p.id, p.title, p.status, p.stock + c.returned AS stock, p.held - c.returned AS held, c.quantity, c.returned
+      FROM changes c
+      JOIN products p ON p.id = c.product_id
      ORDER BY p.id
        FOR NO KEY UPDATE OF p
 ), session AS (
     INSERT INTO stock_holds (session_id, state, product_ids, quantities, expires_at)
     SELECT $1, 'held', $2, $3, $4
-     WHERE (SELECT count(*) = cardinality($2) AND bool_and(stock >= quantity) FROM locked)
+     WHERE (SELECT count(*) = cardinality($2) AND bool_and(stock >= quantity)
+              FROM locked WHERE quantity > 0 AND status = 'active')
     ON CONFLICT (session_id) DO NOTHING
     RETURNING session_id
-), taken AS (
-    UPDATE products p SET stock = l.stock - l.quantity, held = l.held + l.quantity
-      FROM locked l
-     WHERE p.id = l.id AND EXISTS (SELECT FROM session)
+), moved AS (
+    SELECT l.id, l.stock - l.quantity * taken.units AS stock, l.held + l.quantity * taken.units AS held
+      FROM locked l, (SELECT count(*)::int AS units FROM session) AS taken
+     WHERE l.quantity * taken.units <> l.returned
+), updated AS (
+    UPDATE products p SET stock = m.stock, held = m.held FROM moved m WHERE p.id = m.id
 )
-SELECT id, title, stock, EXISTS (SELECT FROM session) AS held FROM locked
+SELECT id, title, stock, quantity > 0 AND status = 'active' AS wanted, EXISTS (SELECT FROM session) AS held FROM locked
 """
 _RETURN_UNITS: Final = """, locked AS MATERIALIZED (
     SELECT p.id, p.stock, p.held, l.quantity
@@ -108,6 +134,10 @@ WITH locked AS MATERIALIZED (
 )
 SELECT id, title, stock FROM locked
 """
+_HELD_UNITS: Final = """
+SELECT product_id, quantity FROM stock_holds AS h, unnest(product_ids, quantities) AS line (product_id, quantity)
+ WHERE h.session_id = $1 AND h.state = 'held'
+"""
 _STATE: Final = "SELECT state FROM stock_holds WHERE session_id = $1"
 
 
@@ -116,11 +146,21 @@ def _arrays(lines: Sequence[Line]) -> tuple[list[UUID], list[int]]:
 
 
 async def hold(
-    db: Executor, session_id: UUID, lines: Sequence[Line], expires_at: datetime
-) -> tuple[bool, dict[UUID, StockLevel]]:
-    """Hold units for a payment session, all or none, once; return whether this call did, and the levels before."""
-    rows = await db.fetch(_HOLD, session_id, *_arrays(lines), expires_at)
-    return bool(rows and rows[0]["held"]), {row["id"]: StockLevel(row["title"], row["stock"]) for row in rows}
+    db: Executor, session_id: UUID, lines: Sequence[Line], expires_at: datetime, replaces: UUID | None = None
+) -> Held:
+    """Hold units for a payment session, all or none, once, and release the units of the session that it replaces."""
+    rows = await db.fetch(_HOLD, session_id, *_arrays(lines), expires_at, replaces)
+    return Held(
+        made=bool(rows and rows[0]["held"]),
+        levels={row["id"]: StockLevel(row["title"], row["stock"]) for row in rows if row["wanted"]},
+        locked=[row["id"] for row in rows],
+    )
+
+
+async def get_held_units(db: Executor, session_id: UUID | None) -> dict[UUID, int]:
+    """Return the units that a payment session holds, by product."""
+    rows = [] if session_id is None else await db.fetch(_HELD_UNITS, session_id)
+    return {row["product_id"]: row["quantity"] for row in rows}
 
 
 async def get_state(db: Executor, session_id: UUID) -> State | None:

@@ -10,10 +10,11 @@ from msgspec.structs import replace
 from starlette.responses import Response
 
 from nextbuy.contracts.errors import AppError, PreconditionFailed
-from nextbuy.contracts.values import MAX_QUANTITY, Money
-from nextbuy.web.api import Ignored
+from nextbuy.contracts.values import MAX_QUANTITY, Money, PostalAddress
+from nextbuy.web.api import Ignored, secondary
 from nextbuy.web.pages.addresses import FIELDS, SavedAddress, saved_addresses
-from nextbuy.web.visit import View, Visit
+from nextbuy.web.pages.payment import ALREADY_PAID
+from nextbuy.web.visit import OpenCheckout, View, Visit
 
 
 class Line(Struct):
@@ -55,6 +56,7 @@ class Basket(Struct):
     lines: list[Line]
     changes: list[Change]
     version: str
+    open_checkout: OpenCheckout | None = None
 
 
 class ShopPart(Struct):
@@ -81,6 +83,7 @@ class BasketView(View):
     chosen: str = ""
     typed: dict[str, str] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
+    done: str = ""
     error: str = ""
     stale: bool = False
     cookies_blocked: bool = False
@@ -90,10 +93,17 @@ class _Opened(Struct):
     payment_url: str
 
 
+class _Addressed(Struct):
+    """The open checkout, as far as it has what was typed for it."""
+
+    address: PostalAddress | None
+
+
 async def basket(visit: Visit) -> Response:
     """Show the basket; after an addition it is empty only if the browser has not kept its cookie."""
-    blocked = visit.request.query_params.get("done") == "added" and not visit.api.cookies.header
-    return await visit.page("basket", replace(await _view(visit), cookies_blocked=blocked))
+    done = visit.request.query_params.get("done", "")
+    blocked = done == "added" and not visit.api.cookies.header
+    return await visit.page("basket", replace(await _view(visit), done=done, cookies_blocked=blocked))
 
 
 async def add_to_basket(visit: Visit) -> Response:
@@ -125,7 +135,7 @@ async def change_basket(visit: Visit) -> Response:
 
 
 async def check_out(visit: Visit) -> Response:
-    """Open a checkout for the basket, and send the buyer to the payment page."""
+    """Open a checkout for the basket, which replaces an open one, and send the buyer to the payment page."""
     await visit.require_account()
     form = await visit.form()
     typed = {name: form.get(name, "").strip() for name in FIELDS}
@@ -142,6 +152,8 @@ async def check_out(visit: Visit) -> Response:
             "POST", "/order/api/create-payment-session", body, _Opened, key=form.get("key", "")
         )
     except AppError as error:
+        if error.slug == ALREADY_PAID and found.open_checkout is not None:
+            return visit.redirect(f"/session/{found.open_checkout.session_id}")
         view = await _view(visit)
         view.chosen, view.typed = form.get("saved", ""), typed
         view.errors = {one.field.removeprefix("address."): one.message for one in error.errors or []}
@@ -152,8 +164,10 @@ async def check_out(visit: Visit) -> Response:
 
 async def _view(visit: Visit) -> BasketView:
     found, addresses = await asyncio.gather(visit.api.get("/order/api/basket", Basket), saved_addresses(visit))
-    lines = found.lines
-    visit.units = sum(line.quantity for line in lines)
+    lines, chosen, typed = found.lines, str(addresses[0].id) if addresses else "", dict[str, str]()
+    visit.units, visit.open_checkout = sum(line.quantity for line in lines), found.open_checkout
+    if found.open_checkout is not None:
+        chosen, typed = await _address_of_open_checkout(visit, addresses or [], chosen)
     parts = [_part(list(group)) for _, group in groupby(sorted(lines, key=_shop), key=_shop)]
     return BasketView(
         parts,
@@ -162,8 +176,21 @@ async def _view(visit: Visit) -> BasketView:
         found.changes,
         found.version,
         addresses or [],
-        str(addresses[0].id) if addresses else "",
+        chosen,
+        typed,
     )
+
+
+async def _address_of_open_checkout(
+    visit: Visit, saved: Sequence[SavedAddress], chosen: str
+) -> tuple[str, dict[str, str]]:
+    """Return the id of the saved address that the open checkout has, or else what was typed for it."""
+    found = await secondary(visit.api.get("/order/api/open-payment-session", _Addressed))
+    if found is None or found.address is None:
+        return chosen, {}
+    typed = {name: getattr(found.address, name) for name in FIELDS}
+    same = next((str(one.id) for one in saved if one.fields() == typed), "")
+    return same, {} if same else typed
 
 
 def _shop(line: Line) -> tuple[str, str]:

@@ -1,23 +1,34 @@
-"""`/session/{id}`: the outcome of a checkout, to which the payment page leads back."""
+"""`/session/{id}`: a checkout, to which the payment page leads back: its outcome, or how to pay or cancel it."""
 
 import asyncio
+from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from msgspec import Struct
 from starlette.responses import Response
 
+from nextbuy.contracts.errors import Conflict
+from nextbuy.contracts.order import LastDecline
 from nextbuy.contracts.values import Money
+from nextbuy.web.api import Ignored
 from nextbuy.web.pages.orders import Order, OrderFound
 from nextbuy.web.visit import View, Visit
 
+ALREADY_PAID: Final = "already-paid"
+"""The slug of the error of a checkout that cannot be cancelled or replaced any more."""
+
 
 class Checkout(Struct):
-    """A payment session, as its buyer sees it."""
+    """A payment session, as its buyer sees it; `payment_url` is None unless it can be paid."""
 
     session_id: UUID
     status: str
     total: Money
     order_ids: list[UUID]
+    expires_at: datetime
+    payment_url: str | None = None
+    last_decline: LastDecline | None = None
 
 
 class PaymentView(View):
@@ -25,6 +36,19 @@ class PaymentView(View):
 
     checkout: Checkout
     orders: list[Order]
+
+
+async def cancel_checkout(visit: Visit) -> Response:
+    """Cancel a checkout, and show the basket; one that is paid shows its orders."""
+    await visit.require_account()
+    key = visit.request.path_params["session_id"]
+    try:
+        await visit.api.send("POST", f"/order/api/cancel-payment-session/{key}", {}, Ignored)
+    except Conflict as error:
+        if error.slug != ALREADY_PAID:
+            raise
+        return visit.redirect(f"/session/{key}")
+    return visit.redirect("/basket?done=cancelled")
 
 
 async def payment(visit: Visit) -> Response:

@@ -11,7 +11,8 @@ from confluent_kafka import Consumer, Message
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from nextbuy.kit.config import ConfigError, Kafka, from_environment
+from nextbuy.kit.config import Kafka, from_environment
+from nextbuy.kit.config_values import ConfigError
 from nextbuy.kit.events.bus import kafka_subscription
 from nextbuy.kit.events.bus.interface import Batch, BusMessage, BusUnavailable, MessageRejected, TopicRefused
 from nextbuy.kit.events.bus.kafka import KafkaBus
