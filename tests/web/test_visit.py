@@ -17,6 +17,9 @@ from nextbuy.kit.http.idempotency import RequestInProgress
 from nextbuy.kit.http.tokens import ACCESS_COOKIE, CSRF_COOKIE, CSRF_HEADER, REFRESH_COOKIE
 from nextbuy.kit.wire import JSON, Handler, Request, Response, encode, problem_response
 from nextbuy.web.app import FORMS, PAGES, pages
+from nextbuy.web.pages.dead_letters import ACTS
+from nextbuy.web.pages.person import PERSON_ACTS
+from nextbuy.web.pages.queue import DECISIONS
 from tests.web.page_paths import example, is_page
 
 SIGNED_IN: Final = f"{ACCESS_COOKIE}=token; {REFRESH_COOKIE}=token; {CSRF_COOKIE}=token"
@@ -28,6 +31,7 @@ class Api:
 
     def __init__(self) -> None:
         self.refusal: AppError | None = None
+        self.role = Role.BUYER
         self.in_progress = 0
         """How often changes are refused because the same one is in progress."""
         self.changes: list[Request] = []
@@ -44,7 +48,7 @@ class Api:
         if request.path == RENEWAL:
             cookies = [("set-cookie", f"{name}=renewed; Path=/") for name in (ACCESS_COOKIE, CSRF_COOKIE)]
             return Response(200, b"{}", JSON, cookies)
-        account = Account(new_id(), "bob@example.com", "Bob", Role.BUYER, email_confirmed=True)
+        account = Account(new_id(), "bob@example.com", "Bob", self.role, email_confirmed=True)
         return Response(200, encode({"user": account, "items": [], "lines": [], "unread": 0}), JSON)
 
 
@@ -158,11 +162,17 @@ async def test_each_form_of_the_account_is_sent_once(site: Handler) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/sign-up", "/reset-password", "/confirm-email", "/account/name", "/account/password"]
+    ("role", "path"),
+    [
+        *((Role.BUYER, path) for path in ("/sign-up", "/reset-password", "/confirm-email")),
+        *((Role.BUYER, path) for path in ("/account/name", "/account/password")),
+        *((Role.ADMIN, path) for path in sorted([*DECISIONS, *PERSON_ACTS, *ACTS, "/admin/rebuild"])),
+    ],
 )
-async def test_key_of_a_form_depends_on_its_content(site: Handler, api: Api, path: str) -> None:
-    for name in (b"Bob", b"Bob", b"Rob"):
-        await visit(site, path, "POST", b"key=k&token=t&name=" + name)
+async def test_key_of_a_form_depends_on_its_content(site: Handler, api: Api, role: Role, path: str) -> None:
+    api.role = role
+    for text in (b"Bob", b"Bob", b"Rob"):
+        await visit(site, path, "POST", b"key=k&token=t&service=order&id=pay_1&name=" + text + b"&reason=" + text)
 
     first, again, corrected = (request.headers[IDEMPOTENCY_KEY] for request in api.changes)
     assert first == again != corrected

@@ -16,6 +16,8 @@ class Failure(Struct):
     typed: dict[str, str] = field(default_factory=dict)
     error: str = ""
     errors: dict[str, str] = field(default_factory=dict)
+    slug: str = ""
+    """The slug of the error."""
 
     def of(self, form: str) -> "Failure":
         """Return this failure if it is of a form, else one without content."""
@@ -31,7 +33,7 @@ def failure_of(error: AppError, form: str, typed: Mapping[str, str]) -> Failure:
     if error.transient and error.status != TooManyRequests.status:
         raise error
     errors = {one.field: one.message for one in error.errors or []}
-    return Failure(form, dict(typed), "" if errors else error.detail, errors)
+    return Failure(form, dict(typed), "" if errors else error.detail, errors, error.slug)
 
 
 def hidden_id(form: Mapping[str, str]) -> str:

@@ -13,6 +13,7 @@ from nextbuy.contracts.errors import AppError, Forbidden
 from nextbuy.contracts.values import Money, Page, Role, total
 from nextbuy.web.api import Api, Ignored, secondary
 from nextbuy.web.days import last_days
+from nextbuy.web.forms import form_key
 from nextbuy.web.visit import View, Visit
 
 DAYS: Final = 14
@@ -112,7 +113,7 @@ async def rebuild_projection(visit: Visit) -> Response:
     form = await visit.form()
     path = f"/analytics/api/projections/{form.get('name', '')}/rebuild"
     try:
-        await visit.api.send("POST", path, {}, Ignored, key=form.get("key", ""))
+        await visit.api.send("POST", path, {}, Ignored, key=form_key(form))
     except AppError as error:
         if error.transient:
             raise

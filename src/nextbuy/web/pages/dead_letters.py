@@ -15,7 +15,7 @@ from nextbuy.contracts.errors import AppError, NotFound
 from nextbuy.contracts.values import Page
 from nextbuy.web.api import Ignored, secondary
 from nextbuy.web.choices import Choices, choices_of
-from nextbuy.web.forms import Failure, failure_of, hidden_id
+from nextbuy.web.forms import Failure, failure_of, form_key, hidden_id
 from nextbuy.web.pages.admin import STUCK_SERVICES, require_admin
 from nextbuy.web.visit import View, Visit
 
@@ -121,26 +121,26 @@ async def dead_letters(visit: Visit) -> Response:
 
 
 async def _replay(visit: Visit, form: dict[str, str]) -> None:
-    await visit.api.send("POST", f"{_LETTERS}/{hidden_id(form)}/replay", {}, Ignored, key=form.get("key", ""))
+    await visit.api.send("POST", f"{_LETTERS}/{hidden_id(form)}/replay", {}, Ignored, key=form_key(form))
 
 
 async def _discard(visit: Visit, form: dict[str, str]) -> None:
     body = {"reason": form.get("reason", "").strip()}
-    await visit.api.send("POST", f"{_LETTERS}/{hidden_id(form)}/discard", body, Ignored, key=form.get("key", ""))
+    await visit.api.send("POST", f"{_LETTERS}/{hidden_id(form)}/discard", body, Ignored, key=form_key(form))
 
 
 async def _replay_all(visit: Visit, form: dict[str, str]) -> None:
     criteria = _filter_of(visit).criteria
-    await visit.api.send("POST", f"{_LETTERS}/replay", criteria, Ignored, key=form.get("key", ""))
+    await visit.api.send("POST", f"{_LETTERS}/replay", criteria, Ignored, key=form_key(form))
 
 
 async def _retry(visit: Visit, form: dict[str, str]) -> None:
-    await visit.api.send("POST", f"{_stuck(form)}/retry", {}, Ignored, key=form.get("key", ""))
+    await visit.api.send("POST", f"{_stuck(form)}/retry", {}, Ignored, key=form_key(form))
 
 
 async def _give_up(visit: Visit, form: dict[str, str]) -> None:
     body = {"reason": form.get("reason", "").strip()}
-    await visit.api.send("POST", f"{_stuck(form)}/give-up", body, Ignored, key=form.get("key", ""))
+    await visit.api.send("POST", f"{_stuck(form)}/give-up", body, Ignored, key=form_key(form))
 
 
 _ACTS: Final[dict[str, Callable[[Visit, dict[str, str]], Awaitable[None]]]] = {

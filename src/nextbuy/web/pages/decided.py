@@ -11,7 +11,7 @@ from starlette.responses import Response
 from nextbuy.contracts.errors import AlreadyDecided, AppError
 from nextbuy.contracts.values import Page
 from nextbuy.web.api import Ignored
-from nextbuy.web.forms import Failure, failure_of, hidden_id
+from nextbuy.web.forms import Failure, failure_of, form_key, hidden_id
 from nextbuy.web.pages.admin import require_admin
 from nextbuy.web.visit import View, Visit
 
@@ -97,7 +97,7 @@ async def _undo(kind: str, visit: Visit) -> Response:
     try:
         undo, etag = await _version(visit, kind, item, form.get("shop_id", ""), after)
         body = {"reason": typed["reason"]} if undo.has_reason else {}
-        await visit.api.send("POST", f"{undo.path}/{item}", body, Ignored, key=form.get("key", ""), etag=etag)
+        await visit.api.send("POST", f"{undo.path}/{item}", body, Ignored, key=form_key(form), etag=etag)
     except AppError as error:
         return await _page(visit, failure=failure_of(error, kind, typed), status=error.status)
     return visit.redirect(f"{PATH}?done=undo")

@@ -11,7 +11,7 @@ from nextbuy.contracts.auth import FoundAccount
 from nextbuy.contracts.errors import AppError
 from nextbuy.contracts.order import reason_text
 from nextbuy.web.api import Ignored
-from nextbuy.web.forms import Failure, failure_of, hidden_id
+from nextbuy.web.forms import Failure, failure_of, form_key, hidden_id
 from nextbuy.web.pages.admin import require_admin
 from nextbuy.web.visit import View, Visit
 
@@ -61,7 +61,7 @@ async def _act(name: str, visit: Visit) -> Response:
     user_id, typed = hidden_id(form), {"id": form.get("id", ""), "reason": form.get("reason", "").strip()}
     try:
         path = f"/admin/api/{name}/{user_id}"
-        await visit.api.send("POST", path, {"reason": typed["reason"]}, Ignored, key=form.get("key", ""))
+        await visit.api.send("POST", path, {"reason": typed["reason"]}, Ignored, key=form_key(form))
     except AppError as error:
         return await _page(visit, user_id, failure=failure_of(error, name, typed), status=error.status)
     return visit.redirect(f"{PATH}/{user_id}?done={name}")

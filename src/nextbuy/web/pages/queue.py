@@ -8,12 +8,12 @@ from typing import Final
 from msgspec import Struct
 from starlette.responses import Response
 
-from nextbuy.contracts.errors import AppError, Unauthenticated
+from nextbuy.contracts.errors import AppError
 from nextbuy.contracts.product import Product
 from nextbuy.contracts.seller import Seller
 from nextbuy.contracts.values import Page
 from nextbuy.web.api import Ignored, secondary
-from nextbuy.web.forms import hidden_id
+from nextbuy.web.forms import Failure, failure_of, form_key, hidden_id
 from nextbuy.web.marks import Part, mark
 from nextbuy.web.pages.admin import require_admin
 from nextbuy.web.visit import View, Visit
@@ -33,17 +33,6 @@ class QueuedProduct(Struct):
     tags: list[list[Part]]
 
 
-class Refusal(Struct):
-    """A decision that the API has refused, with the error, the changes since the page was shown, and the typed text."""
-
-    name: str
-    slug: str
-    error: str
-    changes: list[str]
-    typed: dict[str, str]
-    errors: dict[str, str]
-
-
 class QueueView(View):
     """The content of the queue: the products or the shops of one page, and how many of both wait."""
 
@@ -55,7 +44,7 @@ class QueueView(View):
     next_cursor: str
     first: bool
     done: str
-    refusal: Refusal | None
+    failure: Failure
 
 
 class _Decision(Struct):
@@ -84,24 +73,14 @@ async def _decide(name: str, visit: Visit) -> Response:
     """Send a decision about the version that the admin has seen, and return to the queue."""
     await require_admin(visit)
     decision, form = _DECISIONS[name], await visit.form()
-    reason = form.get("reason", "").strip()
+    typed = {"id": form.get("id", ""), "name": form.get("name", ""), "reason": form.get("reason", "").strip()}
     path = f"{decision.path}/{hidden_id(form)}"
-    body = {"reason": reason} if decision.has_reason else {}
+    body = {"reason": typed["reason"]} if decision.has_reason else {}
     try:
-        await visit.api.send("POST", path, body, Ignored, key=form.get("key", ""), etag=form.get("etag", ""))
-    except Unauthenticated:
-        raise
+        await visit.api.send("POST", path, body, Ignored, key=form_key(form), etag=form.get("etag", ""))
     except AppError as error:
-        messages = {one.field: one.message for one in error.errors or []}
-        refusal = Refusal(
-            form.get("name", ""),
-            error.slug,
-            error.detail,
-            [message for field, message in messages.items() if field != "reason"],
-            {"id": form.get("id", ""), "reason": reason},
-            {"reason": messages["reason"]} if "reason" in messages else {},
-        )
-        return await _page(visit, decision.kind, "", refusal=refusal, status=error.status)
+        failure = failure_of(error, name, typed)
+        return await _page(visit, decision.kind, "", failure=failure, status=error.status)
     kind = "kind=shops&" if decision.kind == "shops" else ""
     return visit.redirect(f"{PATH}?{kind}done={name}")
 
@@ -111,7 +90,7 @@ DECISIONS: Final = {f"{PATH}/{name}": partial(_decide, name) for name in _DECISI
 
 
 async def _page(
-    visit: Visit, kind: str, cursor: str, *, done: str = "", refusal: Refusal | None = None, status: int = 200
+    visit: Visit, kind: str, cursor: str, *, done: str = "", failure: Failure | None = None, status: int = 200
 ) -> Response:
     await require_admin(visit)
     if kind == "shops":
@@ -129,7 +108,7 @@ async def _page(
         )
         shown, listed = [], [_queued(product) for product in products.items]
         waiting, next_cursor = _waiting(products=products, shops=others), products.next_cursor
-    view = QueueView(kind, listed, shown, waiting, next_cursor or "", not cursor, done, refusal)
+    view = QueueView(kind, listed, shown, waiting, next_cursor or "", not cursor, done, failure or Failure())
     return await visit.page("queue", view, status=status)
 
 
