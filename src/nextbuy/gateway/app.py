@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from nextbuy.contracts.errors import AppError, InternalError
 from nextbuy.gateway.bodies import discard_rest
@@ -15,8 +15,9 @@ from nextbuy.gateway.headers import ResponseHeaders, identity_header, request_he
 from nextbuy.gateway.limiter import Limiter, RateLimited, Store
 from nextbuy.gateway.page_requests import PageRequests
 from nextbuy.gateway.representations import Representations
-from nextbuy.gateway.routes import Route, Routes, decode_query, names_html
+from nextbuy.gateway.routes import Answer, Route, Routes, decode_query, names_html
 from nextbuy.gateway.status import Collected, StatusEndpoint
+from nextbuy.gateway.web_requests import age_header, claimed_headers, require_web
 from nextbuy.kit.config import Settings
 from nextbuy.kit.http.asgi import (
     BODY_TIMEOUT,
@@ -40,7 +41,7 @@ from nextbuy.kit.observability.redaction import reason_of
 from nextbuy.kit.observability.telemetry import Journal, SpanContext
 from nextbuy.kit.rpc.breakers import Breakers
 from nextbuy.kit.rpc.transports import Transport
-from nextbuy.kit.service_identity import GATEWAY, ServiceIdentity
+from nextbuy.kit.service_identity import GATEWAY, WEB, ServiceIdentity
 from nextbuy.kit.wire import (
     CLIENT,
     IDENTITY,
@@ -80,16 +81,16 @@ class Gateway:
         pages: Callable[[Handler], Handler] = no_pages,
         timeout: float = TIMEOUT,
     ) -> None:
-        """Serve the API of the services in `transports`, by name.
+        """Serve the API of the services in `transports`, by name; `web` among them is the pages in another process.
 
         Rate limits are stored in `redis` and apply per account, which `verifier` reads from the token. `ready` returns
         the states of all services, PostgreSQL, Redis and Kafka. `documents` maps paths to functions that build a
         document at its first request. `collect_status` returns the details of `/health/status`. `pages` returns the
-        handler of the pages, which send requests to the API through its argument. A service must respond within
-        `timeout` seconds.
+        handler of the pages in this process, which send requests to the API through its argument. A service must
+        respond within `timeout` seconds.
         """
         breakers = Breakers(GATEWAY, transports, time.monotonic)
-        identity = ServiceIdentity(settings.secret, GATEWAY)
+        identity = self._identity = ServiceIdentity(settings.secret, GATEWAY)
         self._transports = transports
         self._journal = journal
         self._loopback_origins = loopback_origins(settings.port) if settings.follow_loopback else {}
@@ -99,9 +100,16 @@ class Gateway:
         forwarder = Forwarder(transports, breakers, identity, journal, timeout=timeout)
         status = StatusEndpoint(collect_status, verifier, identity)
         page_requests = PageRequests()
-        self._pages = pages(page_requests.answer)
+        self._web_elsewhere = WEB in transports
+        self._answer_page: Answer = (
+            partial(forwarder.forward, WEB) if self._web_elsewhere else _in_process(pages(page_requests.answer))
+        )
         self._routes = page_requests.routes = Routes(
-            services={name: Route(partial(forwarder.forward, name), "path", rate_limited=True) for name in transports},
+            services={
+                name: Route(partial(forwarder.forward, name), "path", rate_limited=True)
+                for name in transports
+                if name != WEB
+            },
             endpoints=GatewayEndpoints(
                 ready, {name: breakers.of(name) for name in transports}, documents, status
             ).routes(),
@@ -125,6 +133,7 @@ class Gateway:
         span: SpanContext | None = None
         origin: str | None = None
         reason = ""
+        by_web: dict[str, str] = {}
         try:
             headers = request_headers(scope["headers"])
             origin = headers.get("origin")
@@ -139,24 +148,19 @@ class Gateway:
             if route.takes_identity and (identity := identity_header(scope["headers"])):
                 headers[IDENTITY] = identity
 
-            client = scope["client"][0] if scope["client"] else "local"
             if method == "OPTIONS" and "access-control-request-method" in headers:
                 response = self._response_headers.preflight(origin)
             else:
-                query = decode_query(scope["query_string"]) if scope["query_string"] else ""
-                if route.rate_limited and self._limiter is not None:
-                    await self._limiter.admit(method, path, headers, client)
-
-                headers[CLIENT] = client
-                if host := self._loopback_origins.get(headers.get("host", "").lower()):
-                    headers[ORIGIN] = host
                 headers[REQUEST_ID] = span.correlation_id
+                query = decode_query(scope["query_string"]) if scope["query_string"] else ""
                 request = Request(method, path, query, headers)
-                request.body = await _read_body(method, headers, receive)
-                raise_refusal(scope)
+                if self._web_elsewhere and route.log == "path":
+                    by_web = claimed_headers(scope["headers"])
+                await self._admit(route, request, scope, receive, by_web)
 
                 response = await route.answer(request, span, name)
-                response = await self._representations.negotiate(request, response, started)
+                if not by_web:
+                    response = await self._representations.negotiate(request, response, started)
         except asyncio.CancelledError:
             self._log(name, span, started, 0, "cancelled")
             raise
@@ -165,7 +169,7 @@ class Gateway:
             return
         except AppError as error:
             span = span or telemetry.start_span()
-            response, reason = await self._refuse(error, name, scope, span.correlation_id), reason_of(error)
+            response, reason = await self._refuse(error, name, scope, span), reason_of(error)
         except Exception:
             span = span or telemetry.start_span()
             with telemetry.use_span(span):
@@ -173,32 +177,61 @@ class Gateway:
             response = problem_response(_FAILED, span.correlation_id)
 
         status = response.status
-        self._log(name, span, started, status, "ok" if status < 400 else slug_of(response), reason)  # noqa: PLR2004
-        headers_sent = self._response_headers.of(response, span.correlation_id, origin)
-        await _send(scope, receive, send, response, headers_sent)
+        outcome = "ok" if status < 400 else slug_of(response)  # noqa: PLR2004
+        self._log(name, span, started, status, outcome, reason, caller=WEB if by_web else "client")
+        response_headers = self._response_headers.of(response, span.correlation_id, origin)
+        if by_web:
+            response_headers += age_header(response)
+        await _send(scope, receive, send, response, response_headers)
 
-    async def _answer_page(self, request: Request, span: SpanContext, _name: str) -> Response:
-        request.trace = span
-        return await self._pages(request)
+    async def _admit(
+        self, route: Route, request: Request, scope: Scope, receive: Receive, by_web: Mapping[str, str]
+    ) -> None:
+        """Count a request against the limits of its client, and read its body; `by_web` is what it claims of itself."""
+        headers: Any = request.headers
+        if by_web:
+            headers.update(by_web)
+        else:
+            client = scope["client"][0] if scope["client"] else "local"
+            if route.rate_limited and self._limiter is not None:
+                await self._limiter.admit(request.method, request.path, headers, client)
+            headers[CLIENT] = client
+            if host := self._loopback_origins.get(headers.get("host", "").lower()):
+                headers[ORIGIN] = host
+        request.body = await _read_body(request.method, headers, receive)
+        raise_refusal(scope)
+        if by_web:
+            require_web(self._identity, request)
 
-    async def _refuse(self, error: AppError, name: str, scope: Scope, correlation_id: str) -> Response:
+    async def _refuse(self, error: AppError, name: str, scope: Scope, span: SpanContext) -> Response:
         """Return a problem document, or a page for a page of a browser that is beyond its rate limit."""
-        problem = problem_response(error, correlation_id)
+        problem = problem_response(error, span.correlation_id)
         accept = next((value for header, value in scope["headers"] if header == b"accept"), b"")
         if not (isinstance(error, RateLimited) and name.endswith("(page)") and names_html(accept.decode("latin-1"))):
             return problem
         wait = dict(problem.headers)["retry-after"]
-        page = await self._pages(Request("GET", TOO_MANY_REQUESTS, f"seconds={wait}", {}))
+        try:
+            page = await self._answer_page(Request("GET", TOO_MANY_REQUESTS, f"seconds={wait}", {}), span, name)
+        except AppError:
+            return problem
         policy = [pair for pair in page.headers if pair[0] == "content-security-policy"]
         return Response(problem.status, page.body, page.content_type, [*policy, *problem.headers])
 
-    def _log(
-        self, name: str, span: SpanContext | None, started: float, status: int, outcome: str, reason: str = ""
+    def _log(  # noqa: PLR0913
+        self,
+        name: str,
+        span: SpanContext | None,
+        started: float,
+        status: int,
+        outcome: str,
+        reason: str = "",
+        *,
+        caller: str = "client",
     ) -> None:
         if name:
             self._journal.interaction(
                 "request",
-                "client",
+                caller,
                 "gateway",
                 name,
                 trace=span or telemetry.start_span(),
@@ -207,6 +240,14 @@ class Gateway:
                 status=status,
                 reason=reason,
             )
+
+
+def _in_process(pages: Handler) -> Answer:
+    async def answer(request: Request, span: SpanContext, _name: str) -> Response:
+        request.trace = span
+        return await pages(request)
+
+    return answer
 
 
 async def _read_body(method: str, headers: dict[str, str], receive: Receive) -> bytes:

@@ -61,6 +61,7 @@ from nextbuy.kit.rpc.breaker import Breaker, BreakerPolicy
 from nextbuy.kit.rpc.transports import HttpTransport, LocalTransport, Transport
 from nextbuy.kit.service import Service, Task
 from nextbuy.kit.service_context import Destination, Publisher
+from nextbuy.kit.service_identity import WEB
 from nextbuy.kit.storage.cache_server import CacheServer, cache_client
 from nextbuy.kit.storage.database import Database
 from nextbuy.kit.wire import encode
@@ -233,8 +234,9 @@ async def serving_gateway(settings: Settings, process: Process, listener: socket
         stack.push_async_callback(postgres.close)
         probes = await _probes(settings, process, postgres, stack)
         probes["bus"] = probe(watch.is_safe, failed="degraded")
+        separate = [WEB] if WEB in settings.service_urls else []
         gateway = Gateway(
-            {name: _transport(settings, process, name) for name in SERVICES},
+            {name: _transport(settings, process, name) for name in (*SERVICES, *separate)},
             settings=settings,
             journal=process.journal,
             redis=process.redis,
@@ -275,6 +277,8 @@ async def _probes(
     probes |= {"postgres": probe(postgres), "redis": probe(process.redis.ping, failed="degraded")}
     if isinstance(process.bus, KafkaBus):
         probes["apache-kafka"] = probe(partial(process.bus.ping, PROBE_TIMEOUT), failed="degraded")
+    if WEB in settings.service_urls:
+        probes[WEB] = probe(partial(is_live, session, settings.service_urls[WEB]), failed="degraded")
     if process.cache is not None:
         probes[CACHE] = probe(process.cache.client.ping, failed="degraded")
     return probes

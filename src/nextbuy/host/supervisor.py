@@ -54,6 +54,7 @@ def _environment(settings: Settings) -> dict[str, str]:
         "NEXTBUY_OPEN_CHECKOUTS": str(settings.open_checkouts),
         "NEXTBUY_RATE_LIMITS": "on" if settings.rate_limits else "off",
         "NEXTBUY_LOG_LEVEL": settings.log_level,
+        "NEXTBUY_GATEWAY_URL": url_of(settings.host, settings.port),
         **{f"NEXTBUY_{name.upper()}_URL": url for name, url in settings.service_urls.items()},
     }
 

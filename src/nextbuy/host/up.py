@@ -30,6 +30,7 @@ from nextbuy.kit.events.bus.interface import BusUnavailable
 from nextbuy.kit.events.bus.kafka import KafkaBus
 from nextbuy.kit.observability.telemetry import Journal
 from nextbuy.kit.rpc.transports import HttpTransport, Transport
+from nextbuy.kit.service_identity import WEB
 
 _KAFKA_TIMEOUT: Final = 5.0
 """Seconds. A start waits this long for Kafka, then continues without it."""
@@ -121,14 +122,14 @@ async def _in_one(settings: Settings, journal: Journal, listener: socket, *, dem
 @contextlib.asynccontextmanager
 async def _in_processes(settings: Settings, listener: socket, *, demo: bool) -> AsyncIterator[Topology]:
     async with contextlib.AsyncExitStack() as stack:
-        ports = {name: stack.enter_context(reserve_port()) for name in SERVICES}
+        ports = {name: stack.enter_context(reserve_port()) for name in (*SERVICES, WEB)}
         urls = {name: f"http://127.0.0.1:{port.getsockname()[1]}" for name, port in ports.items()}
         supervisor = Supervisor(replace(settings, service_urls=urls), demo=demo)
-        transports = {name: HttpTransport(name, url) for name, url in urls.items()}
+        transports = {name: HttpTransport(name, urls[name]) for name in SERVICES}
         for transport in transports.values():
             stack.push_async_callback(transport.close)
         stack.push_async_callback(supervisor.stop)
-        await supervisor.start(SERVICES)
+        await supervisor.start((*SERVICES, WEB))
 
         async def open_gateway() -> None:
             # The port was bound until now so that no other program takes it; the gateway's process binds it itself.

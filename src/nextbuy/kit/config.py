@@ -213,7 +213,7 @@ def from_environment(environment: Mapping[str, str] = os.environ, *, secret: byt
         smtp=read_smtp(read),
         service_urls={
             name: url
-            for name in (*SERVICES, "simulator")
+            for name in (*SERVICES, "simulator", "web", "gateway")
             if (url := checked_url(f"{name.upper()}_URL", read(f"{name.upper()}_URL"), {"http", "https"}))
         },
         public_url=checked_url("PUBLIC_URL", read("PUBLIC_URL", url_of(host, port)), {"http", "https"}).rstrip("/"),

@@ -15,6 +15,8 @@ from nextbuy.contracts.errors import Unauthenticated
 
 GATEWAY: Final = "gateway"
 """The name under which the gateway signs."""
+WEB: Final = "web"
+"""The name under which the pages sign, if they run in a process of their own."""
 _LIFETIME: Final = 60.0
 """Seconds for which a signature is valid: longer than two clocks differ."""
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import math
+import re
 import time
 from collections.abc import Awaitable, Mapping
 from hashlib import sha256
@@ -12,7 +13,15 @@ from urllib.parse import urlencode
 import msgspec
 from msgspec import Struct
 
-from nextbuy.contracts.errors import AppError, BadGateway, Problem, Unauthenticated, Unavailable, from_problem
+from nextbuy.contracts.errors import (
+    AppError,
+    BadGateway,
+    BadRequest,
+    Problem,
+    Unauthenticated,
+    Unavailable,
+    from_problem,
+)
 from nextbuy.kit.http.idempotency import HEADER as IDEMPOTENCY_KEY
 from nextbuy.kit.http.tokens import ACCESS_COOKIE, CSRF_COOKIE, CSRF_HEADER, REFRESH_COOKIE
 from nextbuy.kit.wire import AGE, CLIENT, JSON, ORIGIN, PROBLEM, READS, REQUEST_ID, Handler, Request, Response, encode
@@ -25,6 +34,8 @@ log: Final = logging.getLogger(__name__)
 _FORWARDED: Final = (CLIENT, ORIGIN, REQUEST_ID, "host", "user-agent")
 _COOKIES: Final = ("x-nextbuy-cookies", "yes")
 """The header by which a client requests its tokens as cookies."""
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+"""Characters that no header may have (RFC 9110, 5.5); hidden fields of forms become headers."""
 _RENEWAL: Final = "/auth/api/refresh-session"
 _IN_PROGRESS: Final = "in-progress"
 _PAUSE: Final = 0.1
@@ -104,6 +115,10 @@ class Api:
         if method not in READS:
             # A form of another site has been refused before (`app.py`).
             sent[CSRF_HEADER] = self.cookies.get(CSRF_COOKIE)
+        if any(map(_CONTROL.search, sent.values())):
+            raise BadRequest(
+                "This form has an invalid hidden field. Open its page again, and send the form from there."
+            )
         sent_at = time.monotonic()
         try:
             response = await self._send(Request(method, path, query, sent, body, trace=self._trace))
