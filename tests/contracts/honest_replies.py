@@ -286,6 +286,7 @@ def _status(service: str) -> Pair:
         destinations={"admin": Backlog(2, 0.5)},
         dead_letters=1,
         stuck={"refunds": 2},
+        reviews={"products": 4},
         cache=CacheCounts(5, 6, 7),
         breakers=[
             BreakerStatus(callee="order", background=one, state="open", changed_at=NOW, openings=2)

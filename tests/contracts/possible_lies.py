@@ -77,6 +77,7 @@ _POSSIBLE_BECAUSE: Final = {
         BreakerStatus.callee BreakerStatus.state BreakerStatus.changed_at
         BreakerStatus.openings ServiceStatus.version ServiceStatus.outbox ServiceStatus.destinations
         ServiceStatus.dead_letters ServiceStatus.stuck ServiceStatus.stuck[] ServiceStatus.cache
+        ServiceStatus.reviews ServiceStatus.reviews[]
         ServiceStatus.breakers/shorter ServiceStatus.breakers/reversed ServiceStatus.problems[]
         ServiceStatus.problems/shorter ServiceStatus.problems/reversed ServiceStatus.problems/duplicated-item
         """,

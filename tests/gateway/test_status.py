@@ -87,6 +87,16 @@ async def test_anonymous_client_sees_only_the_status(shop: Shop, credential: Cre
     assert await get(shop, headers_of(credential)) == {"status": "up"}
 
 
+def test_decisions_to_make_are_counted_for_all_services() -> None:
+    product = ServiceStatus(version="0.2.0", reviews={"products": 3})
+    seller = ServiceStatus(version="0.2.0", reviews={"shops": 1})
+    reported = structs.replace(collected(), services={"product": product, "seller": seller})
+
+    status = compile_status(reported, {}, {"product": "closed", "seller": "closed"})
+
+    assert status.reviews == {"products": 3, "shops": 1}
+
+
 @pytest.mark.parametrize(
     "credential",
     [

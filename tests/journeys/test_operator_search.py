@@ -43,7 +43,6 @@ async def test_support_finds_why_a_payment_failed_from_email_alone(browser: Page
     buyer, seller = await client.new_buyer(), await client.new_seller()
     session = await client.open_session(buyer, [(await client.new_product(seller), 1)])
     await client.pay(session, DECLINED_CARD)
-    await client.wait_for_status("failed", buyer, session)
 
     home = await browser.get("/admin")
     results = await browser.get(f"{home.form('/admin/search').action}?q={quote(buyer.email)}")
@@ -51,9 +50,9 @@ async def test_support_finds_why_a_payment_failed_from_email_alone(browser: Page
     assert path == f"/admin/person/{buyer.id}"
 
     async def declined() -> bool:
-        return "Your card was declined." in (await browser.get(path)).text
+        return "The card was declined." in (await browser.get(path)).text
 
-    await until(declined, "the page of the person says why the payment failed")
+    await until(declined, "the page of the person says why the payment failed", timeout=TIMEOUT)
     person = await browser.get(path)
     trace = next(href for href, _ in person.links if session["session_id"] in href)
 
@@ -64,7 +63,7 @@ async def test_support_finds_why_a_payment_failed_from_email_alone(browser: Page
     assert trace.startswith("/trace?")
 
 
-async def test_orders_and_failed_payments_are_counted_and_listed(browser: PageClient, client: JourneyClient) -> None:
+async def test_orders_and_abandoned_payments_are_counted_and_listed(browser: PageClient, client: JourneyClient) -> None:
     buyer, seller = await client.new_buyer(), await client.new_seller()
     product = await client.new_product(seller)
     [order_id] = await client.buy(buyer, [(product, 1)])
@@ -83,9 +82,11 @@ async def test_orders_and_failed_payments_are_counted_and_listed(browser: PageCl
 
     await listed("Paid", number)
     assert link(pages[-1], number) == f"/order/{order_id}"
-    await listed("Failed", f"/trace?id={session['session_id']}")
-    assert "Your card was declined." in pages[-1].text
+    await listed("Waiting for payment", f"/trace?id={session['session_id']}")
     assert f"/admin/person/{buyer.id}" in dict(pages[-1].links)
+    await client.post(f"/order/api/cancel-payment-session/{session['session_id']}", {}, buyer, status=200)
+    await listed("Cancelled", f"/trace?id={session['session_id']}")
+    assert "The checkout was cancelled." in pages[-1].text
 
 
 async def test_order_product_and_shop_are_found_and_lead_to_their_pages(

@@ -16,6 +16,7 @@ from nextbuy.seller.deps import Deps
 from nextbuy.seller.get_shops import get_shops
 from nextbuy.seller.list_sellers import list_sellers
 from nextbuy.seller.model import DecisionNotAllowed, SellerNotFound, ShopRequired
+from nextbuy.seller.review_status import review_status
 from nextbuy.seller.validate_shop_owner import validate_shop_owner
 from tests.callers import account, caller
 from tests.doubles import StubCalls
@@ -53,6 +54,16 @@ async def test_repeated_decision_changes_and_publishes_nothing(deps: Deps, calls
 
     assert repeated.shop.version == 2
     assert await topics(deps.database) == ["seller.registered", "seller.approved"]
+
+
+async def test_status_counts_the_shops_that_wait_for_a_decision(deps: Deps, calls: StubCalls) -> None:
+    user = await open_shop(deps, calls, "Foxglove Books")
+    await open_shop(deps, calls, "Kiln & Clay")
+    assert await review_status(deps) == {"reviews": {"shops": 2}}
+
+    await decide_seller(deps, decision(user, "approved"))
+
+    assert await review_status(deps) == {"reviews": {"shops": 1}}
 
 
 async def test_concurrent_decisions_are_stored_once(deps: Deps, calls: StubCalls) -> None:

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import msgspec
 import pytest
 
-from nextbuy.contracts.errors import AppError, Conflict, FieldError, ServiceUnavailable, Unprocessable
+from nextbuy.contracts.errors import AppError, Conflict, FieldError, ServiceUnavailable, Unavailable, Unprocessable
 from nextbuy.kit.config import Settings
 from nextbuy.kit.http.tokens import ACCESS_COOKIE
 from nextbuy.kit.wire import Handler, Request, Response, problem_response, reply_response
@@ -169,6 +169,18 @@ async def test_service_that_is_unavailable_is_named_and_the_others_are_shown(sit
     assert "The dead letters cannot be shown now." in page.body.decode()
     assert "The stuck work of the service kafka cannot be shown now." in page.body.decode()
     assert "the provider is unavailable" in page.body.decode()
+
+
+async def test_navigation_counts_what_waits_while_the_status_is_available(site: Handler, api: Api) -> None:
+    stuck = {"order": {"refund": 2}, "notification": {"mail": 1}}
+    api.answers["/health/status"] = {"reviews": {"products": 3, "shops": 1}, "dead_letters": 120, "stuck": stuck}
+
+    [moderation, letters] = re.findall(r'<span class="count">(.*?)<span', (await open_page(site)).body.decode())[:2]
+
+    assert (moderation, letters) == ("4", "99+")
+    api.answers["/health/status"] = Unavailable()
+    page = await open_page(site)
+    assert (page.status, " waiting</span>" in page.body.decode()) == (200, False)
 
 
 async def test_other_roles_are_refused(site: Handler, api: Api) -> None:

@@ -51,6 +51,9 @@ class ServiceStatus(Struct, frozen=True, kw_only=True, omit_defaults=True):
     ] = {}
     dead_letters: Annotated[Count | None, Meta(description="Dead letters that wait for an operator.")] = None
     stuck: Annotated[dict[Name, Count], Meta(max_length=_MAX_NAMES, description="Stuck work, by kind.")] = {}
+    reviews: Annotated[
+        dict[Name, Count], Meta(max_length=_MAX_NAMES, description="What waits for a decision of an admin, by kind.")
+    ] = {}
     cache: Annotated[
         CacheCounts | None, Meta(description="The use of the shared cache by the process that answers.")
     ] = None

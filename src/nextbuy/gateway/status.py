@@ -81,7 +81,7 @@ class EngineReport(Struct, frozen=True, omit_defaults=True):
 
 
 class Status(Struct, frozen=True, kw_only=True):
-    """The state of the marketplace; `stuck` counts stuck work by service and kind."""
+    """The state of the marketplace; `stuck` and `reviews` count stuck work and decisions to make."""
 
     status: State
     version: str
@@ -92,6 +92,7 @@ class Status(Struct, frozen=True, kw_only=True):
     risks: Mapping[str, str]
     dead_letters: int | None
     stuck: Mapping[str, Mapping[str, int]]
+    reviews: Mapping[str, int]
 
 
 def compile_status(collected: Collected, states: Mapping[str, str], breakers: Mapping[str, str]) -> Status:
@@ -120,6 +121,7 @@ def compile_status(collected: Collected, states: Mapping[str, str], breakers: Ma
         risks=collected.risks,
         dead_letters=next((one.dead_letters for one in reported if one.dead_letters is not None), None),
         stuck=stuck,
+        reviews={kind: number for one in reported for kind, number in one.reviews.items()},
     )
 
 

@@ -54,6 +54,7 @@ from nextbuy.product.release_expired import release_expired
 from nextbuy.product.release_stock import release_stock
 from nextbuy.product.report_activity import report_activity
 from nextbuy.product.restore_product import restore_product
+from nextbuy.product.review_status import review_status
 from nextbuy.product.search_products import search_products
 from nextbuy.product.show_picture import show_picture
 from nextbuy.product.update_product import update_product
@@ -108,6 +109,7 @@ SERVICE: Final = Service(
         subscribe("copy-shops", SHOP_EVENTS, copy_shops),
         subscribe("count-activity", [ProductViewed, OrderCreated], count_activity),
     ],
+    status=[review_status],
     jobs=[
         job("poll-changes", poll_changes, every=0.5),
         job("release-expired-holds", release_expired, every=10.0),

@@ -28,6 +28,7 @@ from nextbuy.seller.get_shop import get_shop
 from nextbuy.seller.get_shops import get_shops
 from nextbuy.seller.list_sellers import list_sellers
 from nextbuy.seller.my_shop import my_shop
+from nextbuy.seller.review_status import review_status
 from nextbuy.seller.update_shop import update_shop
 from nextbuy.seller.validate_shop_owner import validate_shop_owner
 
@@ -60,4 +61,5 @@ SERVICE = Service(
     subscriptions=[
         subscribe("follow-accounts", [AccountSuspended, AccountReinstated], follow_accounts, from_start=True),
     ],
+    status=[review_status],
 )

@@ -11,6 +11,7 @@ from nextbuy.kit.http.paging import decode_cursor, encode_cursor
 from nextbuy.kit.storage.database import Executor, Row, Transaction, from_row
 from nextbuy.seller.model import PublicShop
 
+_MAX_COUNTED: Final = 1_000
 _SHOP: Final = "id, name, slug, bio, category, public_status AS status, seller_id, version, contact"
 _PUBLIC_SHOP: Final = f"{_SHOP}, created_at"
 _SELLER: Final = f"{_SHOP}, seller_name, seller_email, submitted_at, account_suspended"
@@ -203,3 +204,9 @@ async def list_sellers(db: Executor, status: ShopStatus, *, limit: int, cursor: 
     sellers = [_seller(row) for row in rows[:limit]]
     has_next = len(rows) > limit
     return Page(sellers, encode_cursor(listed, sellers[-1].submitted_at, sellers[-1].shop.id) if has_next else None)
+
+
+async def count_pending(db: Executor) -> int:
+    """Return the number of shops that wait for a decision, at most `_MAX_COUNTED`."""
+    sql = "SELECT count(*) FROM (SELECT FROM shops WHERE public_status = 'pending' LIMIT $1) AS pending"
+    return int(await db.fetchval(sql, _MAX_COUNTED))

@@ -54,6 +54,14 @@ class Unread(Struct):
     unread: int
 
 
+class _Status(Struct):
+    """The part of the marketplace's status that an admin should act on; numbers that are unavailable are missing."""
+
+    reviews: dict[str, int] = {}
+    dead_letters: int | None = None
+    stuck: dict[str, dict[str, int]] = {}
+
+
 class _Line(Struct):
     quantity: int
 
@@ -137,10 +145,12 @@ class Visit:
     async def page(self, name: str, view: View, *, status: int = 200) -> Response:
         """Return a page: the template `pages/{name}.html` with the fields of `view`, in the layout."""
         account = await secondary(self.account())
-        unread, units = await asyncio.gather(self._unread(account), self._units(account))
+        unread, units, attention = await asyncio.gather(
+            self._unread(account), self._units(account), self._attention(account)
+        )
         context = {field.name: getattr(view, field.name) for field in fields(view)}
         context |= {"account": account, "unread": unread, "units": units, "here": self.here, "demo": self.site.demo}
-        context["open_checkout"] = self.open_checkout
+        context |= {"open_checkout": self.open_checkout, "attention": attention}
         html = self.site.render(f"pages/{name}.html", context)
         if account is not None:
             html = _FORM.sub(rf'\g<0><input type="hidden" name="{ACCOUNT_FIELD}" value="{account.id}">', html)
@@ -187,6 +197,14 @@ class Visit:
         else:
             found = await secondary(self.api.get("/notification/api/notifications", Unread, limit=1))
         return 0 if found is None else found.unread
+
+    async def _attention(self, account: Account | None) -> dict[str, int]:
+        """Return the number of things that wait for an admin, by the path of the page that lists them."""
+        if account is None or account.role is not Role.ADMIN:
+            return {}
+        found = await secondary(self.api.get("/health/status", _Status)) or _Status()
+        stuck = sum(number for kinds in found.stuck.values() for number in kinds.values())
+        return {"/admin/queue": sum(found.reviews.values()), "/dead-letters": (found.dead_letters or 0) + stuck}
 
     async def _units(self, account: Account | None) -> int:
         if self.units is not None:

@@ -30,6 +30,7 @@ ORDERS: Final[dict[Sort, tuple[str, str, str]]] = {
     "price-low": ("price_amount", ">", "ASC"),
     "price-high": ("price_amount", "<", "DESC"),
 }
+_MAX_COUNTED: Final = 1_000
 _BY_STATUS: Final = f"""
 SELECT {COLUMNS} FROM {OF_SHOPS}
  WHERE p.status = $1 AND ($3::timestamptz IS NULL OR (p.created_at, p.id) > ($3, $4::uuid))
@@ -138,6 +139,12 @@ async def list_by_status(db: Executor, status: Decision, *, limit: int, cursor: 
     after = (None, None) if cursor is None else decode_cursor(listed, cursor, datetime, UUID)
     rows = await db.fetch(_BY_STATUS, status, limit + 1, *after)
     return Page([product_from_row(row) for row in rows[:limit]], next_cursor_of(listed, rows, limit, "created_at"))
+
+
+async def count_pending(db: Executor) -> int:
+    """Return the number of products that wait for a decision, at most `_MAX_COUNTED`."""
+    sql = "SELECT count(*) FROM (SELECT FROM products WHERE status = 'pending' LIMIT $1) AS pending"
+    return int(await db.fetchval(sql, _MAX_COUNTED))
 
 
 async def list_by_seller(
