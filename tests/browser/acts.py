@@ -3,7 +3,7 @@
 import time
 from typing import Final
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 GOOD_CARD: Final = "4242424242424242"
 _PAUSE: Final = 250.0
@@ -34,8 +34,13 @@ def pay(page: Page, card: str = GOOD_CARD) -> None:
 
 def await_payment(page: Page, *, script: bool = True) -> None:
     """Wait until the page of a checkout shows its orders: the provider reports the payment later."""
-    thanks, deadline = page.get_by_role("heading", name="Thank you!"), time.monotonic() + TIMEOUT
-    while not script and not thanks.is_visible() and time.monotonic() < deadline:
+    await_report(page, page.get_by_role("heading", name="Thank you!"), script=script)
+
+
+def await_report(page: Page, expected: Locator, *, script: bool = True) -> None:
+    """Wait until the page of a checkout shows what the provider reports; without script, look again and again."""
+    deadline = time.monotonic() + TIMEOUT
+    while not script and not expected.is_visible() and time.monotonic() < deadline:
         page.get_by_role("link", name="Check again").click()
         page.wait_for_timeout(_PAUSE)
-    expect(thanks).to_be_visible()
+    expect(expected).to_be_visible()

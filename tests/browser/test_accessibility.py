@@ -1,16 +1,15 @@
 """axe-core on every page, as each role sees it: no finding of any severity but "minor"."""
 
-from importlib import resources
 from typing import Final
 
 import pytest
 
 from tests.browser.acts import sign_in
+from tests.browser.axe import serious_findings
 from tests.browser.conftest import VIEWPORTS, OpenPage
 
 pytestmark = pytest.mark.browser
 
-AXE: Final = (resources.files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
 PAGES: Final = {
     "": [
         "/",
@@ -64,13 +63,9 @@ def test_no_page_has_a_finding(open_page: OpenPage, name: str, viewport: str, *,
     found = {}
     for path in PAGES[name]:
         page.goto(path, wait_until="networkidle")
-        page.evaluate(AXE)
-        violations = page.evaluate("axe.run()")["violations"]
-        serious = [f"{one['id']}: {one['nodes'][0]['html']}" for one in violations if one["impact"] != "minor"]
-        if serious:
-            found[path] = serious
+        found[path] = serious_findings(page)
 
-    assert found == {}
+    assert {path: one for path, one in found.items() if one} == {}
 
 
 @pytest.mark.parametrize("name", PAGES)

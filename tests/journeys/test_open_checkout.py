@@ -73,7 +73,9 @@ async def test_declined_card_is_retried_and_the_postal_address_stays(
         return "declined" in (await browser.get(back)).text
 
     await until(says_declined, "the decline is shown")
-    assert continuing(await browser.get(back))
+    returned = await browser.get(back)
+    assert continuing(returned)
+    assert [href for href, text in returned.links if text == "Check again"] == [returned.path]
     basket = await browser.get("/basket")
     form = basket.form("/check-out")
     assert {name: form.fields[name] for name in ADDRESS} == ADDRESS
