@@ -12,6 +12,13 @@ TIMEOUT: Final = 60.0
 """Seconds for anything that a page shows, also on a slow machine under load."""
 
 
+def open_whole(page: Page, path: str) -> None:
+    """Open a page and wait until it has settled. The network is never idle, because the page holds a stream."""
+    page.goto(path)
+    page.wait_for_function("() => [...document.images].every((image) => image.complete || image.loading === 'lazy')")
+    page.wait_for_timeout(500)
+
+
 def sign_in(page: Page, name: str) -> None:
     """Sign in with a demo account."""
     page.goto("/sign-in")

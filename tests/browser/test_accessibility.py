@@ -4,7 +4,7 @@ from typing import Final
 
 import pytest
 
-from tests.browser.acts import sign_in
+from tests.browser.acts import open_whole, sign_in
 from tests.browser.axe import serious_findings
 from tests.browser.conftest import VIEWPORTS, OpenPage
 
@@ -62,7 +62,7 @@ def test_no_page_has_a_finding(open_page: OpenPage, name: str, viewport: str, *,
         sign_in(page, name)
     found = {}
     for path in PAGES[name]:
-        page.goto(path, wait_until="networkidle")
+        open_whole(page, path)
         found[path] = serious_findings(page)
 
     assert {path: one for path, one in found.items() if one} == {}

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.acts import GOOD_CARD, await_payment, await_report, pay, sign_in
+from tests.browser.acts import GOOD_CARD, await_payment, await_report, open_whole, pay, sign_in
 from tests.browser.axe import serious_findings
 from tests.browser.conftest import VIEWPORTS, OpenPage
 
@@ -86,7 +86,7 @@ def test_pages_of_an_open_checkout_have_no_finding(open_page: OpenPage, viewport
     checkout, found = page.url, {}
 
     def look(path: str) -> None:
-        page.goto(path, wait_until="networkidle")
+        open_whole(page, path)
         assert page.evaluate("document.documentElement.scrollWidth") <= VIEWPORTS[viewport]["width"]
         found[path] = serious_findings(page)
 

@@ -4,7 +4,7 @@ from typing import Final
 
 import pytest
 
-from tests.browser.acts import sign_in
+from tests.browser.acts import open_whole, sign_in
 from tests.browser.conftest import OpenPage
 from tests.browser.test_accessibility import PAGES
 
@@ -27,7 +27,7 @@ def test_no_page_shifts_its_layout(open_page: OpenPage, name: str, viewport: str
         sign_in(page, name)
     shifts = {}
     for path in PAGES[name]:
-        page.goto(path, wait_until="networkidle")
+        open_whole(page, path)
         shifts[path] = page.evaluate(_SUM)
 
     assert {path: shift for path, shift in shifts.items() if shift > _LIMIT} == {}
@@ -35,7 +35,7 @@ def test_no_page_shifts_its_layout(open_page: OpenPage, name: str, viewport: str
 
 def test_planted_shift_is_measured(open_page: OpenPage) -> None:
     page = open_page()
-    page.goto("/terms", wait_until="networkidle")
+    open_whole(page, "/terms")
     page.evaluate("document.querySelector('main').before('New '.repeat(999))")
 
     assert page.evaluate(_SUM) > _LIMIT

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.browser.acts import sign_in
+from tests.browser.acts import open_whole, sign_in
 from tests.browser.conftest import OpenPage
 
 pytestmark = pytest.mark.browser
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.browser
 def test_time_names_the_zone(open_page: OpenPage, zone: str, *, script: bool) -> None:
     page = open_page(script=script, time_zone="Asia/Kolkata")
     sign_in(page, "Ines")
-    page.goto("/notifications", wait_until="networkidle")
+    open_whole(page, "/notifications")
 
     times = page.locator("time[data-local=minute]").all()
     assert times

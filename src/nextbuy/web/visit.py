@@ -18,7 +18,7 @@ from nextbuy.contracts.errors import AppError, Conflict, Forbidden, Unauthentica
 from nextbuy.contracts.order import LastDecline
 from nextbuy.contracts.values import Money, Role
 from nextbuy.kit.http.tokens import BASKET_COOKIE
-from nextbuy.kit.wire import Handler
+from nextbuy.kit.wire import READS, Handler
 from nextbuy.web.api import Api, secondary
 from nextbuy.web.asgi import WIRE_REQUEST
 from nextbuy.web.site import Site
@@ -151,6 +151,7 @@ class Visit:
         context = {field.name: getattr(view, field.name) for field in fields(view)}
         context |= {"account": account, "unread": unread, "units": units, "here": self.here, "demo": self.site.demo}
         context |= {"open_checkout": self.open_checkout, "attention": attention}
+        context["is_read"] = self.request.method in READS
         html = self.site.render(f"pages/{name}.html", context)
         if account is not None:
             html = _FORM.sub(rf'\g<0><input type="hidden" name="{ACCOUNT_FIELD}" value="{account.id}">', html)

@@ -4,9 +4,16 @@
  * keys. Everything works by buttons and links too; a key only presses them.
  */
 
-const items = /** @type {HTMLElement[]} */ ([...document.querySelectorAll(".queue > li")]);
-const keys = /** @type {HTMLDetailsElement | null} */ (document.querySelector("details.keys"));
-for (const item of items) item.tabIndex = -1;
+/** @type {HTMLElement[]} */
+let items = [];
+
+function findItems() {
+  items = [...document.querySelectorAll(".queue > li")].filter((item) => item instanceof HTMLElement);
+  for (const item of items) item.tabIndex = -1;
+}
+
+findItems();
+document.addEventListener("htmx:after:swap", findItems);
 
 /** Return the item that has the focus. */
 const current = () => items.find((item) => item.contains(document.activeElement));
@@ -43,6 +50,11 @@ function undo() {
   else if (!approve()) reject();
 }
 
+function toggleKeys() {
+  const keys = document.querySelector("details.keys");
+  if (keys instanceof HTMLDetailsElement) keys.open = !keys.open;
+}
+
 /** @type {Record<string, () => void>} */
 const acts = {
   j: () => move(1),
@@ -50,7 +62,7 @@ const acts = {
   a: approve,
   r: reject,
   u: undo,
-  "?": () => keys && (keys.open = !keys.open),
+  "?": toggleKeys,
 };
 
 document.addEventListener("keydown", (event) => {
