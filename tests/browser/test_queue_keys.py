@@ -68,7 +68,7 @@ def test_operator_clears_queue_by_keyboard(open_page: OpenPage) -> None:
     expect(page.get_by_role("heading", name="No products to review")).to_be_visible()
 
     press("u")
-    expect(page.get_by_role("heading", name="Decided", exact=True)).to_be_visible()
+    expect(page.get_by_role("heading", name="Decisions", exact=True)).to_be_visible()
     rejected = page.locator(".queue > li", has_text="A jar of swords.")
     deadline = time.monotonic() + TIMEOUT
     while not rejected.count() and time.monotonic() < deadline:
@@ -76,4 +76,4 @@ def test_operator_clears_queue_by_keyboard(open_page: OpenPage) -> None:
     while not rejected.evaluate("item => item === document.activeElement"):
         press("j")
     press("u")
-    expect(page.get_by_text("The decision is undone.")).to_be_visible()
+    expect(page.get_by_text("The decision is undone, and the seller is notified.")).to_be_visible()

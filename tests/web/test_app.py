@@ -97,7 +97,7 @@ async def test_page_without_its_service_says_so_and_when_to_try_again(site: Hand
 
 async def test_page_of_an_error_names_the_request_that_support_can_search_for(site: Handler) -> None:
     for path in ("/", "/orders/nothing", "/nothing"):
-        assert "name the request request-7." in (await get(site, path, x_request_id="request-7")).text
+        assert "mention request request-7." in (await get(site, path, x_request_id="request-7")).text
 
 
 @pytest.mark.parametrize("name", ["terms", "privacy", "returns", "contact"])

@@ -41,7 +41,7 @@ def up(port: int | None, data: Path | None, *, empty: bool, processes: bool) -> 
 @click.argument("services", metavar="SERVICE...", nargs=-1, required=True)
 @click.option("--log", type=click.Choice(["stdout", "file"]), default="stdout", help="Destination of log lines.")
 def serve(services: tuple[str, ...], log: str) -> None:
-    """Run some services, or `gateway`, in this process; or `web`, the pages, alone.
+    """Run some services, `gateway` among them, or the pages (`web`) alone, in this process.
 
     The other services are called at NEXTBUY_<SERVICE>_URL.
     """

@@ -49,7 +49,7 @@ DeclineCode = Annotated[
     Meta(
         max_length=100,
         pattern=r"^[a-z0-9_-]+\Z",
-        description="The provider's code.",
+        description="The payment provider's code for the decline.",
         examples=["card_declined"],
         extra={"invalid": "Not a code. Use a-z, 0-9, _ and -."},
     ),
@@ -80,7 +80,7 @@ _REASON_TEXTS: Final[Mapping[str, str]] = {
     Reason.DECLINED: "The card was declined.",
     "card_declined": "The card was declined.",
     "expired_card": "The card has expired.",
-    "insufficient_funds": "The card has too little money.",
+    "insufficient_funds": "There is not enough money on the card.",
     Reason.LATE: "The payment was not made in time.",
     Reason.NOT_COMPLETED: "The order could not be completed.",
     Reason.REFUNDED_EARLY: "The payment provider refunded the payment before the order was placed.",

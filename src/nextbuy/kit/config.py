@@ -132,12 +132,12 @@ class Settings(Struct, frozen=True, kw_only=True):
     session_minutes: Annotated[
         float, Setting("SESSION_MINUTES", "Minutes until an unpaid checkout expires and releases its stock.", "`30`")
     ] = 30.0
-    checkout_units: Annotated[int, Setting("CHECKOUT_UNITS", "Most units of a product in one checkout.")] = 10
+    checkout_units: Annotated[int, Setting("CHECKOUT_UNITS", "Maximum units of a product in one checkout.")] = 10
     open_checkouts: Annotated[
         int,
         Setting(
             "OPEN_CHECKOUTS",
-            "Most open checkouts per IP address (IPv6: /64) of accounts that have never paid; no bound with"
+            "Maximum open checkouts per IP address (IPv6: /64), of accounts that have never paid; not limited with"
             " `NEXTBUY_RATE_LIMITS=off`.",
         ),
     ] = 20

@@ -132,7 +132,7 @@ def _payment_draft(
 ) -> NotificationDraft:
     match event:
         case PaymentFailed():
-            kind, title = "payment-failed", "Your payment was declined"
+            kind, title = "payment-failed", "Your payment failed"
             message = (
                 f"{as_sentence(reason_text(event.reason))} You have not been charged, and your basket is unchanged."
                 " Open your basket to try again or to use another card."

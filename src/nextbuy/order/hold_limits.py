@@ -44,6 +44,6 @@ async def reserve_checkout(deps: Deps, tx: Transaction, network: str) -> None:
     limit = deps.settings.open_checkouts
     if await count_open_checkouts(tx, network) >= limit:
         raise HoldLimit(
-            f"New buyers at your IP address have {limit:,} unpaid checkouts, and cannot start more."
-            " Pay or cancel one of them, or try again in half an hour."
+            f"New buyers at your IP address have {limit:,} unpaid checkouts, which is the limit."
+            " Try again when one of them has been paid, cancelled or expired."
         )

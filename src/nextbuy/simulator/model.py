@@ -38,7 +38,7 @@ NotATestCard: Final = Unprocessable.of("not-a-test-card", "This is not a test ca
 AlreadyRefunded: Final = Conflict.of("payment-refunded", "This payment was refunded. Place a new order.")
 PaymentExpired: Final = Conflict.of("payment-expired", "This payment has expired. Place a new order.")
 TooManyDeclines: Final = Conflict.of(
-    "too-many-declines", "Too many cards were declined. Return to the marketplace, and start a new checkout there."
+    "too-many-declines", "Too many cards were declined. Return to the marketplace and start a new checkout."
 )
 PaymentCancelled: Final = Conflict.of(
     "payment-cancelled", "This checkout was cancelled. Return to the marketplace and start a new one."

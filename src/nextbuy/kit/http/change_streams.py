@@ -38,7 +38,7 @@ _CHANGED: Final = b"event: changed\ndata:\n\n"
 _HEADERS: Final = [("cache-control", "no-store"), ("x-accel-buffering", "no")]
 """No proxy may store the events, or collect them before it passes them on."""
 
-TooManyStreams: Final = Unavailable.of("too-many-streams", "Too many open streams. Request what you show now and then.")
+TooManyStreams: Final = Unavailable.of("too-many-streams", "Too many open streams. Close one, or poll instead.")
 
 
 class ChangeStreams:

@@ -122,7 +122,7 @@ async def _version(visit: Visit, kind: str, item: str, shop_id: str, after: str)
     undo = _UNDO.get((kind, after))
     if undo is None or status != after:
         raise AlreadyDecided(
-            "This was decided otherwise, or changed, since you opened the page. Look at the list again."
+            "Nothing was undone: this was decided or changed again after you opened the page. Check the list below."
         )
     return undo, etag
 
