@@ -17,7 +17,7 @@ from nextbuy.gateway.page_requests import PageRequests
 from nextbuy.gateway.representations import Representations
 from nextbuy.gateway.routes import Answer, Route, Routes, decode_query, names_html
 from nextbuy.gateway.status import Collected, StatusEndpoint
-from nextbuy.gateway.web_requests import age_header, claimed_headers, require_web
+from nextbuy.gateway.web_requests import age_header, as_sent_by_web, claimed_headers, is_signed_by_web
 from nextbuy.kit.config import Settings
 from nextbuy.kit.http.asgi import (
     BODY_TIMEOUT,
@@ -41,7 +41,7 @@ from nextbuy.kit.observability.redaction import reason_of
 from nextbuy.kit.observability.telemetry import Journal, SpanContext
 from nextbuy.kit.rpc.breakers import Breakers
 from nextbuy.kit.rpc.transports import Transport
-from nextbuy.kit.service_identity import GATEWAY, WEB, ServiceIdentity
+from nextbuy.kit.service_identity import GATEWAY, WEB, ServiceIdentity, ServiceIdentityRequired
 from nextbuy.kit.wire import (
     CLIENT,
     IDENTITY,
@@ -133,7 +133,7 @@ class Gateway:
         span: SpanContext | None = None
         origin: str | None = None
         reason = ""
-        by_web: dict[str, str] = {}
+        by_web = False
         try:
             headers = request_headers(scope["headers"])
             origin = headers.get("origin")
@@ -154,9 +154,9 @@ class Gateway:
                 headers[REQUEST_ID] = span.correlation_id
                 query = decode_query(scope["query_string"]) if scope["query_string"] else ""
                 request = Request(method, path, query, headers)
-                if self._web_elsewhere and route.log == "path":
-                    by_web = claimed_headers(scope["headers"])
-                await self._admit(route, request, scope, receive, by_web)
+                may_claim = self._web_elsewhere and route.log != "page"
+                claimed = claimed_headers(scope["headers"]) if may_claim else {}
+                by_web = await self._admit(route, request, scope, receive, claimed)
 
                 response = await route.answer(request, span, name)
                 if not by_web:
@@ -185,23 +185,32 @@ class Gateway:
         await _send(scope, receive, send, response, response_headers)
 
     async def _admit(
-        self, route: Route, request: Request, scope: Scope, receive: Receive, by_web: Mapping[str, str]
-    ) -> None:
-        """Count a request against the limits of its client, and read its body; `by_web` is what it claims of itself."""
+        self, route: Route, request: Request, scope: Scope, receive: Receive, claimed: Mapping[str, str]
+    ) -> bool:
+        """Read a request's body, and count it against the limits of its client; return whether it is of `web`.
+
+        Raises:
+            ServiceIdentityRequired: what it has `claimed` to be of `web` is not signed.
+        """
         headers: Any = request.headers
-        if by_web:
-            headers.update(by_web)
-        else:
-            client = scope["client"][0] if scope["client"] else "local"
-            if route.rate_limited and self._limiter is not None:
-                await self._limiter.admit(request.method, request.path, headers, client)
-            headers[CLIENT] = client
-            if host := self._loopback_origins.get(headers.get("host", "").lower()):
-                headers[ORIGIN] = host
+        client = scope["client"][0] if scope["client"] else "local"
+        if claimed:
+            headers.update(as_sent_by_web(headers | claimed))
+            request.body = await _read_body(request.method, headers, receive)
+            raise_refusal(scope)
+            if is_signed_by_web(self._identity, request):
+                del headers[IDENTITY]
+                return True
+        if route.rate_limited and self._limiter is not None:
+            await self._limiter.admit(request.method, request.path, headers, client)
+        if claimed:
+            raise ServiceIdentityRequired
+        headers[CLIENT] = client
+        if host := self._loopback_origins.get(headers.get("host", "").lower()):
+            headers[ORIGIN] = host
         request.body = await _read_body(request.method, headers, receive)
         raise_refusal(scope)
-        if by_web:
-            require_web(self._identity, request)
+        return False
 
     async def _refuse(self, error: AppError, name: str, scope: Scope, span: SpanContext) -> Response:
         """Return a problem document, or a page for a page of a browser that is beyond its rate limit."""

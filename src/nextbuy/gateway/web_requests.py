@@ -4,7 +4,7 @@ The page's own request has passed the rate limits, so the requests that it sends
 process (`page_requests.py`). Only `web` may name another client than the one that is connected, and it signs that.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from nextbuy.gateway.headers import Pair
@@ -15,20 +15,24 @@ _CLAIMED: Final = {name.encode(): name for name in (IDENTITY, CLIENT, ORIGIN)}
 
 
 def claimed_headers(raw: Sequence[Pair]) -> dict[str, str]:
-    """Return what a request claims of its sender and its visitor; empty unless it is signed."""
+    """Return the signature of a request that says it is of `web`, and what it claims of its visitor; else nothing."""
     claimed = {_CLAIMED[name]: value.decode("latin-1") for name, value in raw if name in _CLAIMED}
-    return claimed if IDENTITY in claimed else {}
+    return claimed if claimed.get(IDENTITY, "").startswith(f"{WEB}.") else {}
 
 
-def require_web(identity: ServiceIdentity, request: Request) -> None:
-    """Refuse a request with claims that `web` has not signed for the gateway, which `identity` is.
+def as_sent_by_web(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return headers as the text that `web` has signed and sent in UTF-8, as all our processes do."""
+    return {name: value.encode("latin-1").decode(errors="replace") for name, value in headers.items()}
 
-    Raises:
-        ServiceIdentityRequired: the signature is missing, wrong, expired, or of a service.
-    """
+
+def is_signed_by_web(identity: ServiceIdentity, request: Request) -> bool:
+    """Return whether `web` has signed a request for the gateway, which `identity` is."""
     headers = request.headers
-    if identity.verify(headers[IDENTITY], request.method, request.target, request.body, headers) != WEB:
-        raise ServiceIdentityRequired
+    try:
+        identity.verify(headers[IDENTITY], request.method, request.target, request.body, headers)
+    except ServiceIdentityRequired:
+        return False
+    return True
 
 
 def age_header(response: Response) -> list[Pair]:
