@@ -6,7 +6,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -19,16 +19,16 @@ _START_TIMEOUT: Final = 120.0
 
 
 @contextmanager
-def demo_marketplace() -> Iterator[str]:
-    """Run a marketplace with its demo accounts, without rate limits, and yield its URL."""
+def demo_marketplace(*options: str) -> Iterator[str]:
+    """Run a marketplace with its demo accounts, without rate limits, with options of `up`, and yield its URL."""
     # Another run of pytest changes the permissions of the folder that both share, which PostgreSQL does not survive.
     with tempfile.TemporaryDirectory(prefix="nbd-", ignore_cleanup_errors=True) as folder:
-        yield from _run(Path(folder))
+        yield from _run(Path(folder), options)
 
 
-def _run(folder: Path) -> Iterator[str]:
+def _run(folder: Path, options: Sequence[str]) -> Iterator[str]:
     port = str(free_port())
-    command = [sys.executable, "-m", "nextbuy", "up", "--port", port, "--data", str(folder / "data")]
+    command = [sys.executable, "-m", "nextbuy", "up", "--port", port, "--data", str(folder / "data"), *options]
     settings = {**os.environ, "NEXTBUY_RATE_LIMITS": "off"}
     with (folder / "output").open("wb") as output:
         process = subprocess.Popen(command, env=settings, stdout=output, stderr=subprocess.STDOUT)
