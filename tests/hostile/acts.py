@@ -63,6 +63,7 @@ from nextbuy.contracts.values import Money, Nothing, Page, Role, new_id
 from nextbuy.kit.clock import utc_now
 from nextbuy.kit.config import Settings
 from nextbuy.kit.config_mail import Smtp
+from nextbuy.kit.config_marketplace import Marketplace
 from nextbuy.kit.http.change_streams import ChangeStreams
 from nextbuy.kit.observability.telemetry import Journal
 from nextbuy.kit.rpc.transports import HttpTransport
@@ -152,6 +153,7 @@ async def _notification(world: World) -> tuple[NotificationDeps, LyingCallee]:
         database=database,
         mailer=StoredMailer(),
         public_url="http://shop.test",
+        marketplace=Marketplace(),
         journal=Journal(),
         streams=ChangeStreams(database, CHANGES),
     )

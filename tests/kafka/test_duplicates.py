@@ -26,6 +26,7 @@ from nextbuy.contracts.registry import EVENTS
 from nextbuy.contracts.seller import SellerClient
 from nextbuy.host.composition import SERVICES
 from nextbuy.kafka.delivery import dispatcher
+from nextbuy.kit.config_marketplace import Marketplace
 from nextbuy.kit.events.bus.interface import BusMessage
 from nextbuy.kit.http.change_streams import ChangeStreams
 from nextbuy.kit.observability.telemetry import Journal
@@ -155,6 +156,7 @@ async def open_services(
             database=databases["notification"],
             mailer=StoredMailer(),
             public_url="http://127.0.0.1",
+            marketplace=Marketplace(),
             journal=journal,
             streams=ChangeStreams(databases["notification"], ""),
         ),

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from nextbuy.contracts.auth import AuthClient, ValidateAdmin
+from nextbuy.kit.config_marketplace import Marketplace
 from nextbuy.kit.http.change_streams import ChangeStreams
 from nextbuy.kit.observability.telemetry import Journal
 from nextbuy.kit.storage.database import Database
@@ -37,6 +38,7 @@ async def deps(notification_url: str, calls: StubCalls) -> AsyncIterator[Deps]:
         database=database,
         mailer=StoredMailer(),
         public_url="http://127.0.0.1:8080",
+        marketplace=Marketplace(),
         journal=Journal(),
         streams=ChangeStreams(database, CHANGES),
     )

@@ -9,6 +9,7 @@ from nextbuy.contracts.auth import Account, Accounts, AuthClient
 from nextbuy.contracts.message import Call, Check
 from nextbuy.contracts.values import Role
 from nextbuy.kit.config_mail import Smtp
+from nextbuy.kit.config_marketplace import Marketplace
 from nextbuy.kit.http.change_streams import ChangeStreams
 from nextbuy.kit.observability.telemetry import Journal
 from nextbuy.kit.storage.database import Database
@@ -30,6 +31,7 @@ async def main(url: str, port: int, recipient: Account) -> None:
         database=database,
         mailer=SmtpMailer(smtp),
         public_url="",
+        marketplace=Marketplace(),
         journal=Journal(),
         streams=ChangeStreams(database, ""),
     )

@@ -29,6 +29,7 @@ from nextbuy.contracts.order import (
 from nextbuy.contracts.product import Finding, PricedLine, ProductApproved, ProductPending, ProductRejected
 from nextbuy.contracts.seller import SellerApproved, SellerRejected, SellerSuspended
 from nextbuy.contracts.values import Money, Role, new_id
+from nextbuy.kit.config_marketplace import Marketplace
 from nextbuy.notification.drafts import ACCOUNT_EVENTS, account_notifications
 from nextbuy.notification.mail_text import email_for
 from nextbuy.product import moderation
@@ -269,7 +270,7 @@ def test_every_event_of_the_lists_has_a_notification() -> None:
 def test_email_contains_message_and_link() -> None:
     draft = account_notifications(order_created())[1]
 
-    email = email_for(draft, "https://shop.example")
+    email = email_for(draft, "https://shop.example", Marketplace())
 
     assert email.subject == "New order NB-7K2-1 · NextBuy"
     assert draft.message in email.body
@@ -277,10 +278,21 @@ def test_email_contains_message_and_link() -> None:
     assert str(BUYER) not in email.body
 
 
+def test_email_names_the_marketplace_and_its_contact() -> None:
+    marketplace = Marketplace(name="Kiln & Co", contact="help@kiln.example")
+
+    email = email_for(account_notifications(order_created())[1], "https://shop.example", marketplace)
+
+    assert email.subject == "New order NB-7K2-1 · Kiln & Co"
+    assert "your account at Kiln & Co. Please do not reply; replies are not read. If you need help" in email.body
+    assert "your account at Kiln &amp; Co." in email.html
+    assert "write to help@kiln.example." in email.html
+
+
 def test_text_and_html_of_a_mail_have_the_same_words_and_links() -> None:
     [draft] = account_notifications(reset_requested())
 
-    email = email_for(draft, "https://shop.example")
+    email = email_for(draft, "https://shop.example", Marketplace())
 
     words = [draft.message, "Set a new password", "https://shop.example/reset-password?token=[hidden]", "are not read."]
     assert [one for one in words if one not in email.body or one not in email.html] == []
@@ -291,7 +303,7 @@ def test_markup_in_a_title_is_text_in_both_forms_of_a_mail() -> None:
     evil = "<script>alert(1)</script>&amp;"
 
     [draft] = account_notifications(product_event(ProductApproved, title=evil, by=new_id()))
-    email = email_for(draft, "https://shop.example")
+    email = email_for(draft, "https://shop.example", Marketplace())
 
     assert evil in email.body
     assert "<script" not in email.html

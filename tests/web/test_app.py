@@ -10,10 +10,12 @@ import pytest
 from nextbuy.contracts.errors import ServiceUnavailable
 from nextbuy.demo import catalogue
 from nextbuy.kit.config import Settings
+from nextbuy.kit.config_marketplace import Marketplace
 from nextbuy.kit.http.tokens import BASKET_COOKIE
 from nextbuy.kit.wire import AGE, JSON, PROBLEM, TOO_MANY_REQUESTS, Handler, Request, Response, problem_response
 from nextbuy.web.app import PAGES, PUBLIC, pages
 from nextbuy.web.demo_logins import DEMO_LOGINS
+from nextbuy.web.structured_data import organization
 from tests.waiting import until
 
 
@@ -100,7 +102,7 @@ async def test_page_of_an_error_names_the_request_that_support_can_search_for(si
         assert "mention request request-7." in (await get(site, path, x_request_id="request-7")).text
 
 
-@pytest.mark.parametrize("name", ["terms", "privacy", "returns", "contact"])
+@pytest.mark.parametrize("name", ["terms", "privacy", "returns", "contact", "imprint"])
 async def test_operator_replaces_a_document_while_the_marketplace_runs(
     site: Handler, tmp_path: Path, name: str
 ) -> None:
@@ -116,6 +118,21 @@ async def test_operator_replaces_a_document_while_the_marketplace_runs(
     page = await get(site, f"/{name}")
     assert "<em>Read</em>" in page.text
     assert "<script>alert" not in page.text
+
+
+async def test_pages_have_the_name_and_the_contact_of_the_marketplace(tmp_path: Path) -> None:
+    marketplace = Marketplace(name="Kiln & Co", contact="help@kiln.example")
+    own = pages(unavailable, settings=Settings(secret=b"s" * 16, data=tmp_path, marketplace=marketplace), demo=False)
+
+    page, failed = (await get(own, "/imprint")).text, (await get(own, "/")).text
+
+    assert "<title>Imprint · Kiln &amp; Co</title>" in page
+    assert "Kiln &amp; Co, a marketplace of small shops." in page
+    assert '<a href="mailto:help@kiln.example">' in page
+    assert "Kiln &amp; Co is unavailable right now" in failed
+    assert "NextBuy" not in page + failed
+    data = organization("https://kiln.example", marketplace.name, "/", email=marketplace.contact)
+    assert (data["name"], data["email"]) == ("Kiln & Co", "help@kiln.example")
 
 
 async def test_demo_logins_are_offered_with_demo_data_only(site: Handler, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from msgspec.structs import fields, replace
 
 from nextbuy.contracts.values import MAX_QUANTITY
 from nextbuy.kit.config_mail import Smtp, read_smtp
+from nextbuy.kit.config_marketplace import Marketplace, read_marketplace
 from nextbuy.kit.config_values import ConfigError, Setting, authorities, checked_prefix, checked_url, number, one_of
 from nextbuy.kit.local_urls import url_of
 
@@ -148,6 +149,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     trace_bytes: Annotated[
         int, Setting("TRACE_BYTES", "Bytes of interactions; the oldest are deleted first, purchases and failures last.")
     ] = 2_000_000_000
+    marketplace: Marketplace = Marketplace()
     smtp: Smtp = Smtp()
     kafka: Kafka = Kafka()
 
@@ -210,6 +212,7 @@ def from_environment(environment: Mapping[str, str] = os.environ, *, secret: byt
         redis_prefix=checked_prefix("REDIS_PREFIX", read("REDIS_PREFIX", _DEFAULT.redis_prefix), ":{}"),
         accepted_bus_risks=_bus_risks(read("ACCEPT_BUS_RISKS")),
         kafka=_kafka(read),
+        marketplace=read_marketplace(read),
         smtp=read_smtp(read),
         service_urls={
             name: url

@@ -84,7 +84,7 @@ def _change_drafts(event: EmailChangeRequested) -> list[NotificationDraft]:
             event.account_id,
             "change-email-new",
             "Confirm your new e-mail address",
-            "This e-mail address was entered as the new one of a NextBuy account. It changes once the links in two"
+            "This e-mail address was entered as the new one of an account. It changes once the links in two"
             " e-mails are used: this one, and the one that we sent to the old e-mail address. They are valid for a day."
             " If you have no account here, ignore this e-mail.",
             MailLink(event.new_link_id, "/confirm-email", "Confirm this e-mail address"),

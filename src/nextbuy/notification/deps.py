@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from nextbuy.contracts.auth import AuthClient
+from nextbuy.kit.config_marketplace import Marketplace
 from nextbuy.kit.http.change_streams import ChangeStreams
 from nextbuy.kit.observability.telemetry import Journal
 from nextbuy.kit.service_context import ServiceContext
@@ -19,6 +20,7 @@ class Deps:
     database: Database
     mailer: Mailer
     public_url: str
+    marketplace: Marketplace
     journal: Journal
     streams: ChangeStreams
 
@@ -30,6 +32,7 @@ def assemble(context: ServiceContext) -> Deps:
         database=context.database,
         mailer=mailer_for(context.settings.smtp),
         public_url=context.settings.public_url,
+        marketplace=context.settings.marketplace,
         journal=context.journal,
         streams=ChangeStreams(context.database, CHANGES),
     )

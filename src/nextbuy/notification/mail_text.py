@@ -4,6 +4,7 @@ from typing import Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from nextbuy.kit.config_marketplace import Marketplace
 from nextbuy.kit.text import single_line
 from nextbuy.notification.model import HIDDEN_TOKEN, EmailText, NotificationDraft
 
@@ -14,14 +15,15 @@ _HTML: Final = Environment(
 _PLAIN: Final = _HTML.overlay(autoescape=False)
 
 
-def email_for(draft: NotificationDraft, public_url: str) -> EmailText:
-    """Return the e-mail of a notification; `public_url` is the public base URL of the gateway."""
+def email_for(draft: NotificationDraft, public_url: str, marketplace: Marketplace) -> EmailText:
+    """Return the e-mail of a notification by a marketplace; `public_url` is the public base URL of its gateway."""
     label, url = "View the details", f"{public_url}{draft.link}"
     if (link := draft.mail_link) is not None:
         label, url = link.label, f"{public_url}{link.page}?token={HIDDEN_TOKEN}"
-    subject = single_line(f"{draft.title} · NextBuy")
+    subject = single_line(f"{draft.title} · {marketplace.name}")
     values = {
         "subject": subject,
+        "marketplace": marketplace,
         "message": draft.message,
         "label": label,
         "url": url,

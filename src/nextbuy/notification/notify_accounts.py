@@ -13,7 +13,7 @@ from nextbuy.notification.store.notifications import NewNotification, insert_not
 async def notify_accounts(deps: Deps, tx: Transaction, events: Sequence[InboundEvent]) -> None:
     """Store the notifications and mails of a batch of events."""
     new = [
-        NewNotification(event, draft, email_for(draft, deps.public_url) if draft.by_email else None)
+        NewNotification(event, draft, email_for(draft, deps.public_url, deps.marketplace) if draft.by_email else None)
         for event in events
         for draft in account_notifications(event.event)
     ]

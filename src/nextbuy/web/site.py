@@ -58,6 +58,7 @@ class Site:
             "new_key": partial(token_urlsafe, 16),
         }
         self._templates.globals["base_url"] = settings.public_url
+        self._templates.globals["marketplace"] = settings.marketplace
         texts = read_folder(resources.files(__package__) / "static")
         self.tokens = read_tokens(texts[_BASE])
         texts[STYLE] = texts.pop(_BASE) + self._component_styles()

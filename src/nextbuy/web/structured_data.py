@@ -46,11 +46,12 @@ def breadcrumbs(base_url: str, steps: Sequence[tuple[str, str]]) -> JsonLd:
     }
 
 
-def organization(base_url: str, name: str, path: str) -> JsonLd:
+def organization(base_url: str, name: str, path: str, *, email: str = "") -> JsonLd:
     """Return an Organization: the marketplace, or one of its shops."""
-    return {
+    found = {
         "@context": "https://schema.org",
         "@type": "Organization",
         "name": name,
         "url": f"{base_url}{path}",
     }
+    return found | {"email": email} if email else found

@@ -1,4 +1,4 @@
-"""`/terms`, `/privacy`, `/returns` and `/contact`: Markdown files, which the operator can replace."""
+"""`/terms`, `/privacy`, `/returns`, `/contact` and `/imprint`: Markdown files, which the operator can replace."""
 
 from functools import lru_cache
 from importlib import resources
@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from nextbuy.web.visit import View, Visit
 
-DOCUMENTS: Final = ("terms", "privacy", "returns", "contact")
+DOCUMENTS: Final = ("terms", "privacy", "returns", "contact", "imprint")
 FOLDER: Final = "pages"
 """The folder of the operator's own files, in the data folder; each replaces the built-in file of its name."""
 _SIZE_LIMIT: Final = 200_000

@@ -40,7 +40,8 @@ async def home(visit: Visit) -> Response:
         secondary(read_categories(visit.api)),
         secondary(_best_sellers(visit.api)) if first else _none(),
     )
-    data = [organization(visit.site.settings.public_url, "NextBuy", "/")]
+    settings = visit.site.settings
+    data = [organization(settings.public_url, settings.marketplace.name, "/", email=settings.marketplace.contact)]
     return await visit.page("home", HomeView(products, filters, categories, best_sellers, data))
 
 

@@ -71,7 +71,9 @@ async def product(visit: Visit) -> Response:
         min(found.stock, MAX_QUANTITY),
         [
             product_data(found, base_url),
-            breadcrumbs(base_url, [("/", "NextBuy"), (f"/product/{found.slug}", found.title)]),
+            breadcrumbs(
+                base_url, [("/", visit.site.settings.marketplace.name), (f"/product/{found.slug}", found.title)]
+            ),
         ],
     )
     return await visit.page("product", view)
