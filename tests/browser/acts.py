@@ -48,6 +48,7 @@ def await_report(page: Page, expected: Locator, *, script: bool = True) -> None:
     """Wait until the page of a checkout shows what the provider reports; without script, look again and again."""
     deadline = time.monotonic() + TIMEOUT
     while not script and not expected.is_visible() and time.monotonic() < deadline:
-        page.get_by_role("link", name="Check again").click()
+        with page.expect_navigation():
+            page.get_by_role("link", name="Check again").click()
         page.wait_for_timeout(_PAUSE)
     expect(expected).to_be_visible()
