@@ -91,7 +91,7 @@ async def test_open_streams_take_no_connection_of_other_requests(open_shop: Open
 
 
 async def test_silent_service_ends_the_stream(open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transports, "_SILENCE", 0.2)
+    monkeypatch.setattr(transports, "_MAX_SILENCE", 0.2)
     shop = await open_shop(Source().handle, over_http=True)
 
     async with shop.session.get(PATH) as stream:

@@ -12,9 +12,9 @@ from nextbuy.web.public_cache import MAX_AGE, PublicCache
 class Pages:
     """A cache in front of pages, which counts their renderings."""
 
-    def __init__(self, *, max_pages: int = 100, max_bytes: int = 2**20) -> None:
+    def __init__(self, *, max_responses: int = 100, max_bytes: int = 2**20) -> None:
         self.now = 1_000.0
-        self.cache = PublicCache(self.render, lambda: self.now, max_pages=max_pages, max_bytes=max_bytes)
+        self.cache = PublicCache(self.render, lambda: self.now, max_responses=max_responses, max_bytes=max_bytes)
         self.rendered = 0
         self.age = "0.500"
         self.status = 200
@@ -97,7 +97,7 @@ async def test_page_that_may_differ_or_is_old_is_rendered_for_each(age: str, hea
     assert len({page.body for page in await asyncio.gather(*visits)}) == 3
 
 
-@pytest.mark.parametrize("limits", [{"max_pages": 3}, {"max_bytes": 10_000}], ids=str)
+@pytest.mark.parametrize("limits", [{"max_responses": 3}, {"max_bytes": 10_000}], ids=str)
 async def test_stored_pages_are_bounded(limits: dict[str, int]) -> None:
     pages = Pages(**limits)
     for number in range(10):

@@ -17,7 +17,7 @@ FilterText = Annotated[str, Meta(min_length=1, max_length=255)]
 
 
 class AuditRequest(PageRequest, frozen=True):
-    """A page of the audit, of one actor, on one subject, of one kind, or of all."""
+    """A page of the audit: by one actor, about one subject, of one action, or all."""
 
     actor: FilterText | UnsetType = UNSET
     subject: FilterText | UnsetType = UNSET

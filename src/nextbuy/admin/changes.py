@@ -1,4 +1,4 @@
-"""The SQL that finds out that something changed that admins see: notifications, search entries and acts."""
+"""The SQL that detects changes for admins: of notifications, search entries and acts."""
 
 from typing import Final
 
@@ -11,4 +11,4 @@ CHANGES: Final = changes_query(
         for table in _TABLES
     )
 )
-"""Finds whether anything changed; see `read_changes`."""
+"""A query for `read_changes`: whether anything that admins see has changed."""

@@ -11,14 +11,14 @@ from nextbuy.kit.http.caller import Caller
 
 
 class ListByStatus(PageRequest, frozen=True, kw_only=True):
-    """A page of the orders or the payments with one status; an unknown status has none."""
+    """A page of the orders or the payments with one status; it is empty for an unknown status."""
 
     kind: Literal["order", "payment"]
     status: Annotated[str, Meta(min_length=1, max_length=40, examples=["failed"])]
 
 
 async def list_by_status(deps: Deps, caller: Caller, request: ListByStatus) -> Page[IndexedEntry]:
-    """List orders or payments by status; each changes its place a moment after its event."""
+    """List orders or payments with one status, newest first; a change appears after a moment."""
     await deps.auth.validate_admin(caller)
     return await entries_by_status(
         deps.database, request.kind, request.status, limit=request.limit, cursor=request.start

@@ -1,4 +1,4 @@
-"""Job: notify the open streams of admins that something changed."""
+"""Job: notify the open streams of admins of changes."""
 
 from nextbuy.admin.deps import Deps
 

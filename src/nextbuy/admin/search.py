@@ -45,7 +45,7 @@ class SearchResults(Struct, frozen=True):
 
 
 async def search(deps: Deps, caller: Caller, request: Search) -> SearchResults:
-    """Find up to 10 orders, payments, people, products and shops each, and lead a request or trace id to its trace."""
+    """Find up to 10 orders, payments, people, products and shops each, and link the id of a request to its trace."""
     await deps.auth.validate_admin(caller)
     text, incomplete, accounts = request.q.strip(), False, list[FoundAccount]()
     try:

@@ -56,7 +56,7 @@ _PAYMENT_STATUSES: Final[dict[type[Event], str]] = {
     PaymentGivenUp: "given-up",
     PaymentRefunded: "refunded",
 }
-"""The status of a payment after each event of its checkout, but for those that another one follows at once."""
+"""The status of a payment after each event of its checkout; an event that another follows at once is left out."""
 _UNMATCHED_STATUSES: Final[dict[type[Event], str]] = {
     PaymentUnmatched: "refund-due",
     UnmatchedPaymentGivenUp: "given-up",
@@ -129,7 +129,7 @@ def entries_of(events: Iterable[InboundEvent]) -> list[Entry]:
 
 
 def _merge(earlier: Entry, later: Entry) -> Entry:
-    others = () if later.kind in RENAMED else earlier.terms
+    earlier_terms = () if later.kind in RENAMED else earlier.terms
     return replace(
         later,
         at=min(earlier.at, later.at),
@@ -139,7 +139,7 @@ def _merge(earlier: Entry, later: Entry) -> Entry:
         title_position=later.title_position or earlier.title_position,
         reason_position=later.reason_position or earlier.reason_position,
         person_position=later.person_position or earlier.person_position,
-        terms=tuple(dict.fromkeys((*others, *later.terms))),
+        terms=tuple(dict.fromkeys((*earlier_terms, *later.terms))),
     )
 
 

@@ -16,7 +16,7 @@ KINDS: Final = ("order", "payment", "product", "shop")
 MAX_PER_KIND: Final = 10
 """Entries of each kind that a search returns."""
 MAX_COUNT: Final = 1_000
-"""Entries of one status that are counted: a count reads each from the index."""
+"""Entries of one status that are counted at most: a count reads each of them from the index."""
 
 _UPSERT: Final = """
     WITH indexed AS (
@@ -48,7 +48,7 @@ _DELETE_EARLIER_TERMS: Final = """
 _ENTRY: Final = """
     e.kind, e.id, e.title, e.status, CASE e.status WHEN 'paid' THEN '' ELSE e.reason END AS reason, e.person_id, e.at
 """
-"""A payment that arrived after a declined card has no reason any more."""
+"""The columns of an `IndexedEntry`. A paid one has no reason: that of a card declined earlier is obsolete."""
 _SEARCH: Final = f"""
     SELECT {_ENTRY}
       FROM unnest($1::text[]) WITH ORDINALITY AS k (kind, place)
@@ -96,7 +96,7 @@ class IndexedEntry(Struct, frozen=True, kw_only=True):
 
 
 class StatusCount(Struct, frozen=True):
-    """The number of entries with a status; with `more`, there are others."""
+    """The number of entries with a status; `more` means that there are more than `count`."""
 
     status: str
     count: int
@@ -104,7 +104,7 @@ class StatusCount(Struct, frozen=True):
 
 
 async def store_entries(tx: Transaction, entries: Sequence[Entry]) -> None:
-    """Store entries in the order of their keys; an event that arrives late completes an entry, and outdates nothing."""
+    """Store entries in the order of their keys. A late event fills empty fields, and overwrites nothing newer."""
     terms = [(entry, term) for entry in entries for term in entry.terms]
     await tx.execute(
         _UPSERT,
@@ -157,6 +157,6 @@ async def entries_by_status(
 
 
 async def count_entries(db: Executor, kind: str, statuses: Sequence[str]) -> list[StatusCount]:
-    """Count the entries of one kind with each of some statuses, in the order of these."""
+    """Count the entries of one kind by status, up to `MAX_COUNT` each, in the order of `statuses`."""
     rows = await db.fetch(_COUNT, kind, statuses, MAX_COUNT + 1)
     return [StatusCount(row["status"], min(row["count"], MAX_COUNT), row["count"] > MAX_COUNT) for row in rows]

@@ -1,4 +1,4 @@
-"""GET /admin/api/stream: say when something changes that admins see; the events carry no data."""
+"""GET /admin/api/stream: announce changes to admins, by events without data."""
 
 from functools import partial
 
@@ -8,6 +8,6 @@ from nextbuy.kit.wire import Request, Response
 
 
 async def stream(deps: Deps, caller: Caller, request: Request) -> Response:
-    """Send an event `changed` without data whenever something changes that admins see, for a minute at most."""
+    """Send the event `changed`, without data, whenever something that admins see changes, for a minute at most."""
     await deps.auth.validate_admin(caller)
     return deps.streams.respond(request, caller.account_id, partial(deps.auth.validate_admin, caller))

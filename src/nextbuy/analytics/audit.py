@@ -7,6 +7,6 @@ from nextbuy.kit.http.caller import Caller
 
 
 async def audit(deps: Deps, caller: Caller, request: PageRequest) -> Page[AuditEntry]:
-    """List the rebuilds that admins and operators requested, newest first."""
+    """List the rebuilds that operators requested, newest first."""
     await deps.auth.validate_admin(caller)
     return await list_entries(deps.database, "analytics", request.limit, request.start)

@@ -33,14 +33,14 @@ class OpenPayment(Call[PaymentOpened], to="simulator", name="open-payment", call
 
 
 class PaymentClosed(Struct, frozen=True):
-    """A payment that can no longer be made, and whether it was made before."""
+    """A payment whose page is closed, and whether it was paid before."""
 
     payment_id: RequiredProviderId
     paid: bool
 
 
 class ClosePayment(Call[PaymentClosed], to="simulator", name="close-payment", callers=("order",), idempotent=True):
-    """Close a payment page, on which no card is accepted any more; a payment that was made before stays made."""
+    """Close the page of a payment, so that it cannot be paid any longer; if it was paid before, it stays paid."""
 
     payment_id: RequiredProviderId
 

@@ -100,9 +100,9 @@ class Gateway:
         forwarder = Forwarder(transports, breakers, identity, journal, timeout=timeout)
         status = StatusEndpoint(collect_status, verifier, identity)
         page_requests = PageRequests()
-        self._web_elsewhere = WEB in transports
+        self._web_is_remote = WEB in transports
         self._answer_page: Answer = (
-            partial(forwarder.forward, WEB) if self._web_elsewhere else _in_process(pages(page_requests.answer))
+            partial(forwarder.forward, WEB) if self._web_is_remote else _in_process(pages(page_requests.answer))
         )
         self._routes = page_requests.routes = Routes(
             services={
@@ -154,7 +154,7 @@ class Gateway:
                 headers[REQUEST_ID] = span.correlation_id
                 query = decode_query(scope["query_string"]) if scope["query_string"] else ""
                 request = Request(method, path, query, headers)
-                may_claim = self._web_elsewhere and route.log != "page"
+                may_claim = self._web_is_remote and route.log != "page"
                 claimed = claimed_headers(scope["headers"]) if may_claim else {}
                 by_web = await self._admit(route, request, scope, receive, claimed)
 
@@ -187,10 +187,10 @@ class Gateway:
     async def _admit(
         self, route: Route, request: Request, scope: Scope, receive: Receive, claimed: Mapping[str, str]
     ) -> bool:
-        """Read a request's body, and count it against the limits of its client; return whether it is of `web`.
+        """Read a request's body and apply the limits of its client, unless `web` has signed it; return whether it has.
 
         Raises:
-            ServiceIdentityRequired: what it has `claimed` to be of `web` is not signed.
+            ServiceIdentityRequired: it has `claimed` to be of `web`, which has not signed it.
         """
         headers: Any = request.headers
         client = scope["client"][0] if scope["client"] else "local"
@@ -213,7 +213,7 @@ class Gateway:
         return False
 
     async def _refuse(self, error: AppError, name: str, scope: Scope, span: SpanContext) -> Response:
-        """Return a problem document, or a page for a page of a browser that is beyond its rate limit."""
+        """Return a problem document; a page instead, if a browser requested one beyond its rate limit."""
         problem = problem_response(error, span.correlation_id)
         accept = next((value for header, value in scope["headers"] if header == b"accept"), b"")
         if not (isinstance(error, RateLimited) and name.endswith("(page)") and names_html(accept.decode("latin-1"))):

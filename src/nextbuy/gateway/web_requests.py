@@ -15,18 +15,18 @@ _CLAIMED: Final = {name.encode(): name for name in (IDENTITY, CLIENT, ORIGIN)}
 
 
 def claimed_headers(raw: Sequence[Pair]) -> dict[str, str]:
-    """Return the signature of a request that says it is of `web`, and what it claims of its visitor; else nothing."""
+    """Return the headers in which a request claims to be of `web` and names its visitor; empty if it claims nothing."""
     claimed = {_CLAIMED[name]: value.decode("latin-1") for name, value in raw if name in _CLAIMED}
     return claimed if claimed.get(IDENTITY, "").startswith(f"{WEB}.") else {}
 
 
 def as_sent_by_web(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return headers as the text that `web` has signed and sent in UTF-8, as all our processes do."""
+    """Return headers as `web` has signed them: as text that it sends in UTF-8."""
     return {name: value.encode("latin-1").decode(errors="replace") for name, value in headers.items()}
 
 
 def is_signed_by_web(identity: ServiceIdentity, request: Request) -> bool:
-    """Return whether `web` has signed a request for the gateway, which `identity` is."""
+    """Return whether `web` has signed a request; `identity` is that of the gateway."""
     headers = request.headers
     try:
         identity.verify(headers[IDENTITY], request.method, request.target, request.body, headers)

@@ -7,6 +7,6 @@ from nextbuy.kit.http.caller import Caller
 
 
 async def audit(deps: Deps, caller: Caller, request: PageRequest) -> Page[AuditEntry]:
-    """List operations of admins and operators, newest first."""
+    """List operations of operators, newest first."""
     await deps.auth.validate_admin(caller)
     return await list_entries(deps.database, "kafka", request.limit, request.start)

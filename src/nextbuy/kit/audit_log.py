@@ -1,6 +1,6 @@
 """The audit log of operators: each entry is stored in the transaction of the operation that it records.
 
-It is published too, and the admin service keeps the entries of all services.
+It is published too, and the admin service stores the entries of all services.
 """
 
 import getpass

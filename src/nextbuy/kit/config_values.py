@@ -1,4 +1,4 @@
-"""The documentation of a setting, and readers of values that several settings share; each refuses an invalid value."""
+"""The documentation of settings, their error, and readers of values, which refuse invalid ones."""
 
 import re
 import ssl
@@ -25,7 +25,7 @@ class Setting(Struct, frozen=True):
 
 
 def authorities(name: str, path: str) -> str:
-    """Return the path of a file of trusted certificates, which may be empty."""
+    """Return the path of a file of trusted certificates; an empty path stays empty."""
     try:
         if path:
             ssl.create_default_context(cafile=path)
@@ -55,13 +55,13 @@ def one_of(name: str, value: str, allowed: Sequence[str]) -> str:
 def number(name: str, value: str, default: float, *, minimum: float, maximum: float) -> float:
     """Return a number between the bounds; an empty value stands for `default`."""
     try:
-        number = float(value or default)
+        read = float(value or default)
     except ValueError:
-        number = minimum - 1
-    if not minimum <= number <= maximum:
+        read = minimum - 1
+    if not minimum <= read <= maximum:
         message = f"NEXTBUY_{name} is {value!r}. Use a number from {minimum:g} to {maximum:g}."
         raise ConfigError(message)
-    return number
+    return read
 
 
 def checked_url(name: str, url: str, schemes: set[str]) -> str:

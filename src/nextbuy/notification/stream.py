@@ -1,4 +1,4 @@
-"""GET /notification/api/stream: say when the caller's notifications change; the events carry no data."""
+"""GET /notification/api/stream: announce changes of the caller's notifications, by events without data."""
 
 from functools import partial
 
@@ -8,6 +8,6 @@ from nextbuy.notification.deps import Deps
 
 
 async def stream(deps: Deps, caller: Caller, request: Request) -> Response:
-    """Send an event `changed` without data whenever the caller's notifications change, for a minute at most."""
+    """Send the event `changed`, without data, whenever the caller's notifications change, for a minute at most."""
     await deps.auth.validate_user(caller)
     return deps.streams.respond(request, caller.account_id, partial(deps.auth.validate_user, caller))

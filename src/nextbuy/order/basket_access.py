@@ -109,7 +109,7 @@ async def _merge(deps: Deps, buyer_id: UUID, token_hashes: list[bytes]) -> tuple
 async def offers_of(deps: Deps, product_ids: list[UUID], checkout: Session | None) -> Offers:
     """Return the products of a basket; none if the product service is unavailable, and the basket is shown without.
 
-    The units that the buyer's open checkout holds are available to the buyer.
+    The units that the buyer's open checkout holds count as available.
     """
     if not product_ids:
         return {}

@@ -95,7 +95,9 @@ class OpenCheckout(Struct, frozen=True, kw_only=True):
 
     session_id: UUID
     total: Money
-    units: Annotated[int, Meta(ge=1, le=MAX_LINES * MAX_QUANTITY, description="All units that it holds.")]
+    units: Annotated[
+        int, Meta(ge=1, le=MAX_LINES * MAX_QUANTITY, description="The units that it holds, of all products.")
+    ]
     expires_at: Timestamp
     payment_url: str
     last_decline: LastDecline | None

@@ -14,7 +14,7 @@ from nextbuy.contracts.values import MAX_LINES, Money, PostalAddress, Timestamp,
 from nextbuy.kit.http.caller import Caller
 from nextbuy.kit.observability import telemetry
 from nextbuy.order.deps import Deps
-from nextbuy.order.hold_limits import check_units, limited_network, reserve_checkout
+from nextbuy.order.hold_limits import check_open_checkouts, check_units, limited_network
 from nextbuy.order.hold_release import release_hold
 from nextbuy.order.model import (
     PUBLIC_STATUS,
@@ -70,8 +70,8 @@ async def create_payment_session(deps: Deps, caller: Caller, request: CreatePaym
     Raises:
         NotFound: a product does not exist or is not for sale.
         Conflict: too few units are left (`sold-out`), a shop is closed (`shop-closed`), the open checkout was paid
-            already (`already-paid`, with its orders in `errors`), another start is in progress (`in-progress`), or more
-            would be held than is allowed (`hold-limit`).
+            already (`already-paid`, with its orders in `errors`), another request is changing it (`in-progress`), or
+            more would be held than is allowed (`hold-limit`).
         Unavailable: a needed service does not answer; nothing stays held.
     """
     basket = merge_basket([Line(line.product_id, line.quantity) for line in request.lines])
@@ -99,10 +99,10 @@ async def create_payment_session(deps: Deps, caller: Caller, request: CreatePaym
     created = transitions.created(session, address, expiry_due_at, now)
     if replaced is None:
         await _store(deps, created)
-        return await _open(deps, caller, session, priced)
+        return await _start_payment(deps, caller, session, priced)
     replaced = await _replace(deps, replaced, created)
     try:
-        return await _open(deps, caller, session, priced, replaces=replaced.id)
+        return await _start_payment(deps, caller, session, priced, replaces=replaced.id)
     finally:
         await release_hold(deps, replaced)
 
@@ -114,14 +114,14 @@ async def _store(deps: Deps, created: KnownStep) -> None:
         stored = await advance(deps.database, created)
     else:
         async with deps.database.transaction() as tx:
-            await reserve_checkout(deps, tx, network)
+            await check_open_checkouts(deps, tx, network)
             stored = await advance(tx, created)
     if stored is None:
         raise checkout_in_progress()
 
 
 async def _replace(deps: Deps, replaced: Session, created: KnownStep) -> Session:
-    """Cancel the buyer's open session and store the new one, in one transaction; return the cancelled session."""
+    """Close the payment of the open session, and replace it in one transaction; return the cancelled session."""
     await close_payment(deps, replaced)
     async with deps.database.transaction() as tx:
         cancelled = await advance(tx, open_steps.cancelled(replaced, Reason.REPLACED))
@@ -130,9 +130,10 @@ async def _replace(deps: Deps, replaced: Session, created: KnownStep) -> Session
     return cancelled
 
 
-async def _open(
+async def _start_payment(
     deps: Deps, caller: Caller, session: Session, priced: list[QuotedLine], *, replaces: UUID | None = None
 ) -> PaymentSessionCreated:
+    """Hold the units of a stored session, open its payment page, and store the page with the response."""
     payment = await _hold_and_open(deps, session, replaces)
     reply = PaymentSessionCreated(
         session_id=session.id,

@@ -247,7 +247,7 @@ def evolve(session: SessionProjection | None, event: Event, origin: Origin) -> S
 
 
 def _is_next(session: SessionProjection, event: RefundReported | PaymentDeclined) -> bool:
-    """Return whether a refund or decline that changes no state is neither a repetition nor after a missing one."""
+    """Return whether a refund or a decline is the next one: new, and none before it is missing."""
     if isinstance(event, PaymentDeclined):
         return event.declines == session.declines + 1
     return exceeds(event.total, session.reported_refunds.get(event.payment_id))

@@ -1,4 +1,4 @@
-"""The bounds of unpaid checkouts: units of a product in one checkout, and open checkouts of one network."""
+"""The limits of unpaid checkouts: units of a product in one checkout, and open checkouts of one network."""
 
 import hmac
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ def check_units(deps: Deps, basket: Sequence[Line]) -> None:
 
 
 async def limited_network(deps: Deps, caller: Caller, buyer_id: UUID) -> str | None:
-    """Return a keyed hash of the network of a buyer who has never paid; None if its checkouts are not limited."""
+    """Return a keyed hash of the network of a buyer who has never paid; None if no limit applies to the buyer."""
     network = client_network(caller.ip_address)
     if not deps.settings.rate_limits or not network or await has_orders(deps.database, buyer_id):
         return None
@@ -34,8 +34,8 @@ async def limited_network(deps: Deps, caller: Caller, buyer_id: UUID) -> str | N
     return hmac.new(key, network.encode(errors="surrogatepass"), "sha256").hexdigest()[:32]
 
 
-async def reserve_checkout(deps: Deps, tx: Transaction, network: str) -> None:
-    """Lock a network until the transaction ends, so that it may store one more open checkout.
+async def check_open_checkouts(deps: Deps, tx: Transaction, network: str) -> None:
+    """Check that a network may have one more open checkout, and lock it until the transaction ends.
 
     Raises:
         Conflict: the network has too many open checkouts (`hold-limit`).

@@ -1,4 +1,4 @@
-"""A buyer's open checkout: found to be shown, and its payment closed before it is cancelled or replaced."""
+"""A buyer's open checkout: how it is found, and how its payment is closed before it is cancelled or replaced."""
 
 from typing import Final
 from uuid import UUID

@@ -22,7 +22,7 @@ class Payments(Protocol):
         ...
 
     async def close(self, payment_id: str) -> bool:
-        """Close the page of a payment, which accepts no card any more; return whether it was paid before."""
+        """Close the page of a payment, so that it cannot be paid any longer; return whether it was paid before."""
         ...
 
     async def refund(self, payment_id: str, reason: str) -> str:

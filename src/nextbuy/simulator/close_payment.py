@@ -1,4 +1,4 @@
-"""ClosePayment: close the page of a payment, so that it cannot be made any more."""
+"""ClosePayment: close the page of a payment, so that it cannot be paid any longer."""
 
 from nextbuy.contracts.simulator import ClosePayment, PaymentClosed
 from nextbuy.simulator import store

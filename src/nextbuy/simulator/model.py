@@ -26,7 +26,7 @@ _EVENT_TYPES: Final[Mapping[Reported, str]] = {
 DECLINE_CODE: Final = "card_declined"
 _DECLINED: Final = "Your card was declined."
 MAX_DECLINES: Final = 20
-"""Declined cards of a payment, above which it takes no other."""
+"""Declined cards after which a payment accepts none."""
 _PAYMENT_ID: Final = re.compile(r"pay_[0-9a-f]{32}")
 _SEPARATORS: Final = re.compile(r"[ \t-]")
 
@@ -98,7 +98,7 @@ def outcome_of(card_number: str) -> Outcome:
 
 
 def decided_outcome(status: Status) -> Outcome:
-    """Return the outcome of a payment that takes no card any more.
+    """Return the outcome of a payment that accepts no card any longer.
 
     Raises:
         Conflict: it has expired, or was cancelled or refunded (`payment-expired`, `payment-cancelled`,

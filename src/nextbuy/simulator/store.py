@@ -74,7 +74,7 @@ async def lock_payment(tx: Transaction, payment_id: str) -> Payment | None:
 
 
 async def decide(db: Executor, payment: Payment, outcome: Outcome, webhook: Webhook, now: datetime) -> bool:
-    """Store the outcome of an open payment with its webhook; return false if it takes no card any more.
+    """Store the outcome of an open payment with its webhook; return false if it accepts no card any longer.
 
     A payment whose card is declined stays open for another card.
     """

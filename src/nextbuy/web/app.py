@@ -30,7 +30,7 @@ from nextbuy.web.pages.basket import add_to_basket, basket, change_basket, check
 from nextbuy.web.pages.by_status import by_status
 from nextbuy.web.pages.category import category
 from nextbuy.web.pages.dead_letters import ACTS, dead_letters
-from nextbuy.web.pages.decided import UNDOINGS, decided
+from nextbuy.web.pages.decided import UNDO_FORMS, decided
 from nextbuy.web.pages.document import DOCUMENTS, document
 from nextbuy.web.pages.error import error_page
 from nextbuy.web.pages.favicon import favicon
@@ -145,7 +145,7 @@ FORMS: Final[dict[str, Page]] = {
     **CHANGES,
     "/admin/rebuild": rebuild_projection,
     **DECISIONS,
-    **UNDOINGS,
+    **UNDO_FORMS,
     **PERSON_ACTS,
     **ACTS,
 }

@@ -9,7 +9,7 @@ _ROOT: Final = re.compile(r":root \{(.*?)\}", re.DOTALL)
 _TOKEN: Final = re.compile(r"--([a-z0-9-]+): ([^;]+);")
 _TEXT_CONTRAST: Final = 4.5
 _SHAPE_CONTRAST: Final = 3.0
-"""The least contrast of shapes, such as the edge of a field (WCAG 2.2, 1.4.11)."""
+"""The required contrast of shapes, such as the edge of a field (WCAG 2.2, 1.4.11)."""
 _GROUNDS: Final = ("ground", "paper", "sunk")
 _TEXTS: Final = (
     *((text, ground) for text in ("ink", "soft") for ground in _GROUNDS),
@@ -32,7 +32,7 @@ class Token(Struct, frozen=True):
 
 
 class Contrast(Struct, frozen=True):
-    """The contrast between a colour and the one behind it, in both schemes, and the least that it may have."""
+    """The contrast between a colour and the one behind it, in both schemes, and the ratio that is required."""
 
     front: str
     back: str

@@ -45,5 +45,5 @@ def hidden_id(form: Mapping[str, str]) -> str:
 
 
 def form_key(form: Mapping[str, str]) -> str:
-    """Return the idempotency key of a form with this content, "" without one: Back may lead to a corrected form."""
+    """Return the idempotency key of a form, "" without one. A form that was corrected after Back has another."""
     return sha256(repr(sorted(form.items())).encode()).hexdigest() if form.get("key") else ""

@@ -36,44 +36,44 @@ class PublicCache:
 
     def __init__(
         self,
-        render: Handler,
+        handle: Handler,
         now: Callable[[], float] = time.monotonic,
         *,
-        max_pages: int = 2_000,
+        max_responses: int = 2_000,
         max_bytes: int = 32 * 1024 * 1024,
     ) -> None:
-        """Cache the responses of `render`; `now` returns monotonic seconds."""
-        self._render = render
+        """Cache the responses of `handle`; `now` returns monotonic seconds."""
+        self._handle = handle
         self._now = now
-        self._max_pages = max_pages
+        self._max_responses = max_responses
         self._max_bytes = max_bytes
-        self._pages: dict[str, _Stored] = {}
+        self._stored: dict[str, _Stored] = {}
         self._bytes = 0
         self._under_way: dict[str, asyncio.Task[Response]] = {}
 
     async def answer(self, request: Request) -> Response:
         """Return a response, a new one unless a fresh one is the same for this visitor."""
         if request.method not in READS or not is_stranger(request.headers):
-            return await self._render(request)
+            return await self._handle(request)
         key = request.target
-        stored = self._pages.get(key)
+        stored = self._stored.get(key)
         if stored is not None and self._now() < stored.as_of + MAX_AGE:
             return self._aged(stored)
-        rendering = self._under_way.get(key)
-        if rendering is None:
+        under_way = self._under_way.get(key)
+        if under_way is None:
             # A separate task: a visitor who leaves must not take the response from the others.
-            rendering = self._under_way[key] = asyncio.create_task(self._render_and_store(key, request))
-            return await asyncio.shield(rendering)
-        await asyncio.wait({rendering})
-        stored = self._pages.get(key)
+            under_way = self._under_way[key] = asyncio.create_task(self._request_and_store(key, request))
+            return await asyncio.shield(under_way)
+        await asyncio.wait({under_way})
+        stored = self._stored.get(key)
         if stored is not None and self._now() < stored.as_of + MAX_AGE:
             return self._aged(stored)
         # The response is not the same for everybody, or an error.
-        return await self._render(request)
+        return await self._handle(request)
 
-    async def _render_and_store(self, key: str, request: Request) -> Response:
+    async def _request_and_store(self, key: str, request: Request) -> Response:
         try:
-            response = await self._render(request)
+            response = await self._handle(request)
             headers = dict(response.headers)
             age = float(headers.pop(AGE, math.inf))
             self._evict(key)
@@ -89,13 +89,13 @@ class PublicCache:
         headers = [age if pair[0] == AGE else pair for pair in response.headers]
         return Response(response.status, response.body, response.content_type, headers)
 
-    def _insert(self, key: str, page: _Stored) -> None:
-        self._pages[key] = page
-        self._bytes += page.size
-        while len(self._pages) > self._max_pages or self._bytes > self._max_bytes:
-            self._evict(next(iter(self._pages)))
+    def _insert(self, key: str, stored: _Stored) -> None:
+        self._stored[key] = stored
+        self._bytes += stored.size
+        while len(self._stored) > self._max_responses or self._bytes > self._max_bytes:
+            self._evict(next(iter(self._stored)))
 
     def _evict(self, key: str) -> None:
-        stored = self._pages.pop(key, None)
+        stored = self._stored.pop(key, None)
         if stored is not None:
             self._bytes -= stored.size

@@ -18,7 +18,7 @@ ENGLISH: Final = Locale("en", "US")
 _SECOND: Final = 1000.0
 """Milliseconds of a second."""
 _MAX_STORED: Final = 5_000
-"""Texts of amounts and of numbers: formatting one takes as long as the rest of a small component."""
+"""Cached texts, of amounts and of numbers each: formatting one takes as long as the rest of a small component."""
 
 
 class Texts:

@@ -1,4 +1,4 @@
-"""Operations of admins and operators on dead letters; each is recorded in the audit log in the same transaction."""
+"""Operations of operators on dead letters; each is recorded in the audit log in the same transaction."""
 
 from typing import Final
 from uuid import UUID

@@ -36,7 +36,7 @@ Ready = Callable[[], Awaitable[Mapping[str, str]]]
 BODY_TIMEOUT: Final = 10.0
 """Seconds for a client to send a body."""
 MAX_STREAM: Final = 90.0
-"""Seconds after which an event stream is closed, also if its client reads nothing; its source ends it earlier."""
+"""Seconds after which an event stream is closed, even if its client reads nothing; its service ends it earlier."""
 NO_BODY: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 LIVE: Final = Response(200, b'{"status":"live"}')
 _HEALTH: Final = frozenset({"/health/live", "/health/ready"})
@@ -144,7 +144,7 @@ async def read_body(receive: Receive, limit: int, timeout: float = BODY_TIMEOUT)
 
 
 async def send_response(scope: Scope, receive: Receive, send: Send, response: Response) -> None:
-    """Send a response with its Content-Length; without a body if the status allows none. An event stream has none."""
+    """Send a response: without a body if its status allows none, and with Content-Length unless it is a stream."""
     empty = response.status in NO_CONTENT
     events = events_of(response)
     headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers]

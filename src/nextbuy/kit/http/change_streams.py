@@ -1,8 +1,8 @@
 """Server-Sent Events that say that something changed for an account, and carry no data.
 
 One poll finds the changes for all streams of a process. A stream ends after `LIFETIME`, and its
-client opens another; it ends earlier if its login session has ended. Streams are bounded: a client that is refused asks
-from time to time instead.
+client opens another; it ends earlier if its login session has ended. Streams are bounded: a client that is refused
+polls instead.
 """
 
 import asyncio
@@ -21,9 +21,9 @@ from nextbuy.kit.storage.database import Database
 from nextbuy.kit.wire import EVENT_STREAM, Request, Response, StreamedResponse
 
 LIFETIME: Final = 60.0
-"""Seconds. A stream that lost its client unnoticed occupies its place no longer."""
+"""Seconds. A stream whose client has vanished unnoticed takes up no room any longer."""
 HEARTBEAT: Final = 15.0
-"""Seconds between comments, which show that both ends are there. The login session is checked before each."""
+"""Seconds between comments, which show each end that the other is there. The login session is checked before each."""
 MAX_STREAMS: Final = 200
 """Open streams of one service in one process: a fifth of the connections of its server."""
 MAX_PER_ACCOUNT: Final = 5
@@ -65,7 +65,7 @@ class ChangeStreams:
         Raises:
             TooManyStreams: the account, or all accounts together, have too many open streams.
         """
-        self._require_place(account_id)
+        self._require_room(account_id)
         if request.method == "HEAD":
             return Response(200, content_type=EVENT_STREAM, headers=_HEADERS)
         events = self._events(account_id, check_session, telemetry.current_span())
@@ -89,7 +89,7 @@ class ChangeStreams:
     def _last_change(self, account_id: UUID) -> float:
         return max(self._all_changed_at, self._changed_at.get(account_id, -math.inf))
 
-    def _require_place(self, account_id: UUID) -> None:
+    def _require_room(self, account_id: UUID) -> None:
         own = sum(one == account_id for one in self._open.values())
         if own >= MAX_PER_ACCOUNT or len(self._open) >= MAX_STREAMS:
             raise TooManyStreams(retry_after=LIFETIME / 2)
@@ -99,7 +99,7 @@ class ChangeStreams:
     ) -> AsyncGenerator[bytes, None]:
         try:
             # Again, because others may have taken the last places before this client began to read.
-            self._require_place(account_id)
+            self._require_room(account_id)
         except TooManyStreams:
             return
         changed = asyncio.Event()

@@ -35,8 +35,8 @@ _CONNECT_TIMEOUT: Final = 1.0
 """Seconds until a service that accepts no connection counts as unavailable."""
 _STREAM_TIMEOUT: Final = 10.0
 """Seconds that a service may take to send a streamed response, without the time that the client takes to read it."""
-_SILENCE: Final = 30.0
-"""Seconds until an event stream without events and heartbeats has ended: twice the time between heartbeats."""
+_MAX_SILENCE: Final = 30.0
+"""Seconds without a byte after which an event stream counts as ended: twice the time between heartbeats."""
 _KEEP_ALIVE: Final = 15
 """Seconds. Shorter than our own server's, so that no request meets a connection that the server is closing."""
 _NOT_SENT: Final = HOP_BY_HOP | {"host", "content-length"}
@@ -199,7 +199,7 @@ async def _events(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
     """Return the bytes of an event stream. One that breaks has ended: its client opens another."""
     try:
         while True:
-            with TimeLimit(_SILENCE):
+            with TimeLimit(_MAX_SILENCE):
                 chunk = await response.content.readany()
             if not chunk:
                 return

@@ -45,7 +45,7 @@ _INSERT: Final = """
 CHANGES: Final = changes_query(
     f"SELECT account_id, false AS all_accounts FROM notifications WHERE {SINCE} LIMIT {MAX_CHANGES + 1}"  # noqa: S608
 )
-"""Finds the accounts whose notifications changed; see `read_changes`."""
+"""A query for `read_changes`: the accounts whose notifications have changed."""
 _NOTIFICATION: Final = "id, kind, title, message, link, source_event_id, read, occurred_at"
 
 

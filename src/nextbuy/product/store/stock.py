@@ -24,7 +24,7 @@ class Held(NamedTuple):
     made: bool
     """Whether this attempt made the hold."""
     levels: dict[UUID, StockLevel]
-    """The units that were available of each product that is for sale."""
+    """The stock before, of each product in the basket that is for sale."""
     locked: list[UUID]
     """All products whose stock may have changed."""
 

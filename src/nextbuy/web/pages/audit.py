@@ -1,4 +1,4 @@
-"""`/admin/audit`: what operators did, on what and why, by operator and by subject."""
+"""`/admin/audit`: what admins did, to what and why, by admin and by subject."""
 
 from datetime import datetime
 from typing import Final
@@ -20,7 +20,7 @@ _PAGES: Final = {"account": "/admin/person/{}", "seller": "/admin/person/{}", "p
 
 
 class Act(Struct):
-    """An act of an operator."""
+    """An act of an admin, in the browser or at a terminal."""
 
     id: UUID
     at: datetime
@@ -53,7 +53,7 @@ class AuditView(View):
 
 
 async def audit(visit: Visit) -> Response:
-    """Show what operators did, newest first."""
+    """Show what admins did, newest first."""
     await require_admin(visit)
     query = visit.request.query_params
     filters = {name: query.get(name, "").strip()[:_MAX_FILTER] for name in ("actor", "subject")}

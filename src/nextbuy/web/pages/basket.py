@@ -93,8 +93,8 @@ class _Opened(Struct):
     payment_url: str
 
 
-class _Addressed(Struct):
-    """The open checkout, as far as it has what was typed for it."""
+class _CheckoutAddress(Struct):
+    """The postal address of the open checkout."""
 
     address: PostalAddress | None
 
@@ -185,7 +185,7 @@ async def _address_of_open_checkout(
     visit: Visit, saved: Sequence[SavedAddress], chosen: str
 ) -> tuple[str, dict[str, str]]:
     """Return the id of the saved address that the open checkout has, or else what was typed for it."""
-    found = await secondary(visit.api.get("/order/api/open-payment-session", _Addressed))
+    found = await secondary(visit.api.get("/order/api/open-payment-session", _CheckoutAddress))
     if found is None or found.address is None:
         return chosen, {}
     typed = {name: getattr(found.address, name) for name in FIELDS}

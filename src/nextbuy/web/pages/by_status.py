@@ -1,4 +1,4 @@
-"""`/admin/orders`: the numbers of orders and payments by status, and the list of one status, for operators."""
+"""`/admin/orders`: the numbers of orders and payments by status, and the list of one status, for admins."""
 
 import asyncio
 from datetime import datetime
@@ -22,7 +22,7 @@ _FIRST: Final = {"order": "paid", "payment": "failed"}
 
 
 class Count(Struct):
-    """The number of orders or payments with a status; with `more`, there are others."""
+    """The number of orders or payments with a status; `more` means that there are more than `count`."""
 
     status: str
     count: int

@@ -21,7 +21,7 @@ _LIMIT: Final = 25
 
 
 class Decision(Struct):
-    """A decision of an operator."""
+    """A decision of an admin."""
 
     at: datetime
     actor: str
@@ -68,19 +68,19 @@ class _ShopFound(Struct):
     shop: _Shop
 
 
-class _Undo(Struct):
+class _Reversal(Struct):
     path: str
     has_reason: bool
 
 
-_UNDO: Final = {
-    ("product", "active"): _Undo("/admin/api/reject-product", has_reason=True),
-    ("product", "rejected"): _Undo("/admin/api/approve-product", has_reason=False),
-    ("shop", "approved"): _Undo("/admin/api/suspend-seller", has_reason=True),
-    ("shop", "rejected"): _Undo("/admin/api/approve-seller", has_reason=False),
-    ("shop", "suspended"): _Undo("/admin/api/reinstate-seller", has_reason=True),
+_REVERSALS: Final = {
+    ("product", "active"): _Reversal("/admin/api/reject-product", has_reason=True),
+    ("product", "rejected"): _Reversal("/admin/api/approve-product", has_reason=False),
+    ("shop", "approved"): _Reversal("/admin/api/suspend-seller", has_reason=True),
+    ("shop", "rejected"): _Reversal("/admin/api/approve-seller", has_reason=False),
+    ("shop", "suspended"): _Reversal("/admin/api/reinstate-seller", has_reason=True),
 }
-"""The decision that undoes each status."""
+"""The decision that undoes each status of a product or a shop."""
 
 
 async def decided(visit: Visit) -> Response:
@@ -89,26 +89,26 @@ async def decided(visit: Visit) -> Response:
 
 
 async def _undo(kind: str, visit: Visit) -> Response:
-    """Decide otherwise, unless the product or the shop has another status by now."""
+    """Reverse a decision, unless the product or the shop has another status by now."""
     await require_admin(visit)
     form = await visit.form()
     item, after = hidden_id(form), form.get("after", "")
     typed = {"id": form.get("id", ""), "reason": form.get("reason", "").strip()}
     try:
-        undo, etag = await _version(visit, kind, item, form.get("shop_id", ""), after)
-        body = {"reason": typed["reason"]} if undo.has_reason else {}
-        await visit.api.send("POST", f"{undo.path}/{item}", body, Ignored, key=form_key(form), etag=etag)
+        reversal, etag = await _version(visit, kind, item, form.get("shop_id", ""), after)
+        body = {"reason": typed["reason"]} if reversal.has_reason else {}
+        await visit.api.send("POST", f"{reversal.path}/{item}", body, Ignored, key=form_key(form), etag=etag)
     except AppError as error:
         return await _page(visit, failure=failure_of(error, kind, typed), status=error.status)
     return visit.redirect(f"{PATH}?done=undo")
 
 
-UNDOINGS: Final = {f"{PATH}/undo-{kind}": partial(_undo, kind) for kind in ("product", "shop")}
+UNDO_FORMS: Final = {f"{PATH}/undo-{kind}": partial(_undo, kind) for kind in ("product", "shop")}
 """The forms of the page, by the path that each posts to."""
 
 
-async def _version(visit: Visit, kind: str, item: str, shop_id: str, after: str) -> tuple[_Undo, str]:
-    """Return what undoes a decision, and the version of the product or shop that still has it.
+async def _version(visit: Visit, kind: str, item: str, shop_id: str, after: str) -> tuple[_Reversal, str]:
+    """Return the reversal of a decision, and the version of the product or shop that still has it.
 
     Raises:
         AlreadyDecided: it has another status by now.
@@ -119,12 +119,12 @@ async def _version(visit: Visit, kind: str, item: str, shop_id: str, after: str)
     else:
         shop = (await visit.api.get(f"/seller/api/get-shop/{hidden_id({'id': shop_id})}", _ShopFound)).shop
         status, etag = shop.status, f'"{shop.version}"'
-    undo = _UNDO.get((kind, after))
-    if undo is None or status != after:
+    reversal = _REVERSALS.get((kind, after))
+    if reversal is None or status != after:
         raise AlreadyDecided(
             "Nothing was undone: this was decided or changed again after you opened the page. Check the list below."
         )
-    return undo, etag
+    return reversal, etag
 
 
 async def _page(visit: Visit, *, done: bool = False, failure: Failure | None = None, status: int = 200) -> Response:
@@ -136,7 +136,7 @@ async def _page(visit: Visit, *, done: bool = False, failure: Failure | None = N
     decisions = sorted((one for page in pages for one in page.items), key=lambda one: one.at, reverse=True)
     known: set[str] = set()
     for one in decisions:
-        one.latest = one.subject not in known and (one.kind, one.after) in _UNDO
+        one.latest = one.subject not in known and (one.kind, one.after) in _REVERSALS
         known.add(one.subject)
     return await visit.page(
         "decided", DecidedView(decisions, "undo" if done else "", failure or Failure()), status=status

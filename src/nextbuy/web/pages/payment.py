@@ -1,4 +1,4 @@
-"""`/session/{id}`: a checkout, to which the payment page leads back: its outcome, or how to pay or cancel it."""
+"""`/session/{id}`: the outcome of a checkout, or how to pay or cancel it; the payment page leads back to it."""
 
 import asyncio
 from datetime import datetime
@@ -16,7 +16,7 @@ from nextbuy.web.pages.orders import Order, OrderFound
 from nextbuy.web.visit import View, Visit
 
 ALREADY_PAID: Final = "already-paid"
-"""The slug of the error of a checkout that cannot be cancelled or replaced any more."""
+"""The slug of the API's error for a checkout that is paid, and so cannot be cancelled or replaced."""
 
 
 class Checkout(Struct):
@@ -41,13 +41,13 @@ class PaymentView(View):
 async def cancel_checkout(visit: Visit) -> Response:
     """Cancel a checkout, and show the basket; one that is paid shows its orders."""
     await visit.require_account()
-    key = visit.request.path_params["session_id"]
+    session_id = visit.request.path_params["session_id"]
     try:
-        await visit.api.send("POST", f"/order/api/cancel-payment-session/{key}", {}, Ignored)
+        await visit.api.send("POST", f"/order/api/cancel-payment-session/{session_id}", {}, Ignored)
     except Conflict as error:
         if error.slug != ALREADY_PAID:
             raise
-        return visit.redirect(f"/session/{key}")
+        return visit.redirect(f"/session/{session_id}")
     return visit.redirect("/basket?done=cancelled")
 
 

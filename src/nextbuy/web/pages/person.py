@@ -1,4 +1,4 @@
-"""`/admin/person/{id}`: a person's account, orders and payments, and the decisions about them, for operators."""
+"""`/admin/person/{id}`: a person's account, orders and payments, and the decisions about them, for admins."""
 
 from datetime import datetime
 from functools import partial
@@ -74,7 +74,7 @@ PERSON_ACTS: Final = {f"{PATH}/{name}": partial(_act, name) for name in _ACTS}
 async def _page(
     visit: Visit, user_id: str, *, done: str = "", failure: Failure | None = None, status: int = 200
 ) -> Response:
-    operator = await require_admin(visit)
+    admin = await require_admin(visit)
     found = await visit.api.get(f"/admin/api/person/{user_id}", _Details)
     for payment in found.payments:
         payment.reason = reason_text(payment.reason)
@@ -85,6 +85,6 @@ async def _page(
         found.shop,
         done,
         failure or Failure(),
-        found.person.id == operator.id,
+        found.person.id == admin.id,
     )
     return await visit.page("person", view, status=status)

@@ -62,14 +62,14 @@ class Samples(Struct, frozen=True):
 
     @property
     def diagram(self) -> Diagram:
-        """The messages of a checkout whose card is declined."""
+        """The messages of a checkout whose payment fails."""
         messages = [
             ("client", "gateway", "request", "POST create-payment-session", "ok"),
             ("gateway", "order", "forward", "create-payment-session", "ok"),
             ("order", "product", "call", "hold-stock", "ok"),
-            ("simulator", "gateway", "webhook", "payment_intent.payment_failed", "ok"),
+            ("simulator", "gateway", "webhook", "checkout.session.async_payment_failed", "ok"),
             ("order", "product", "call", "release-stock", "unavailable"),
-            ("order", "kafka", "publish", "payment-session.failed", "ok"),
+            ("order", "kafka", "publish", "payment.failed", "ok"),
         ]
         return draw(
             [
