@@ -1,4 +1,4 @@
-"""The bounds of unpaid checkouts: units of a product, and checkouts of a network whose buyers have never paid."""
+"""The limits of unpaid checkouts: units of a product, and checkouts of a network whose buyers have never paid."""
 
 import asyncio
 from dataclasses import replace

@@ -150,6 +150,11 @@ NOT_CLAIMED: Final = datetime.min.replace(tzinfo=UTC)
 """The `claimed_until` of a row without a claim."""
 
 
+def can_be_paid(status: State, expires_at: datetime, now: datetime) -> bool:
+    """Return whether the payment page of a session is open."""
+    return status is State.OPEN and now < expires_at
+
+
 class Session(Struct, frozen=True, kw_only=True):
     """A payment session: a basket in checkout, with its payment."""
 
@@ -196,10 +201,6 @@ class Session(Struct, frozen=True, kw_only=True):
         if self.decline_code is None or self.declined_at is None:
             return None
         return LastDecline(self.decline_code, self.declined_at)
-
-    def can_be_paid(self, now: datetime) -> bool:
-        """Return whether its payment page is open at a time."""
-        return self.status is State.OPEN and now < self.expires_at
 
     def has_refund_of(self, payment_id: str, money: Money) -> bool:
         """Return whether the provider has reported the full refund of a payment of this session."""

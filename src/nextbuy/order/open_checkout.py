@@ -6,7 +6,7 @@ from uuid import UUID
 from nextbuy.contracts.errors import Conflict, FieldError
 from nextbuy.kit.http.idempotency import RequestInProgress
 from nextbuy.order.deps import Deps
-from nextbuy.order.model import AlreadyPaid, Session
+from nextbuy.order.model import AlreadyPaid, Session, can_be_paid
 from nextbuy.order.store.orders import order_ids_by_number
 from nextbuy.order.store.sessions import open_session
 
@@ -17,7 +17,9 @@ _RETRY_AFTER: Final = 1.0
 async def find_open_checkout(deps: Deps, buyer_id: UUID) -> Session | None:
     """Return the session that a buyer can pay now, or None."""
     session = await open_session(deps.database, buyer_id)
-    return session if session is not None and session.can_be_paid(deps.clock()) else None
+    if session is None or not can_be_paid(session.status, session.expires_at, deps.clock()):
+        return None
+    return session
 
 
 async def close_payment(deps: Deps, session: Session) -> None:

@@ -8,8 +8,8 @@ from nextbuy.contracts.order import LastDecline
 from nextbuy.contracts.values import Money, Timestamp
 from nextbuy.kit.http.caller import Caller
 from nextbuy.order.deps import Deps
-from nextbuy.order.model import PUBLIC_STATUS, PublicStatus, SessionNotFound, State
-from nextbuy.order.store.orders import session_of_buyer
+from nextbuy.order.model import PUBLIC_STATUS, PublicStatus, SessionNotFound, can_be_paid
+from nextbuy.order.store.orders import session_summary
 
 
 class PaymentSessionRequest(Struct, frozen=True):
@@ -36,16 +36,16 @@ async def show_session(deps: Deps, caller: Caller, session_id: UUID) -> PaymentS
     Raises:
         NotFound: the caller has no such session (`session-not-found`).
     """
-    session = await session_of_buyer(deps.database, session_id, caller.account_id)
+    session = await session_summary(deps.database, session_id, caller.account_id)
     if session is None:
         raise SessionNotFound
-    can_be_paid = session.status is State.OPEN and deps.clock() < session.expires_at
+    payable = can_be_paid(session.status, session.expires_at, deps.clock())
     return PaymentSession(
         session_id=session_id,
         status=PUBLIC_STATUS[session.status],
         total=session.total,
         order_ids=session.order_ids,
         expires_at=session.expires_at,
-        payment_url=caller.link(session.payment_url or "", deps.settings.public_url) if can_be_paid else None,
+        payment_url=caller.link(session.payment_url or "", deps.settings.public_url) if payable else None,
         last_decline=session.last_decline,
     )

@@ -82,8 +82,8 @@ async def address_of(db: Executor, session_id: UUID) -> Address | None:
     return None if stored is None else _address(stored)
 
 
-async def session_of_buyer(db: Executor, session_id: UUID, buyer_id: UUID) -> SessionSummary | None:
-    """Return a session of a buyer, or None if the buyer has no such session."""
+async def session_summary(db: Executor, session_id: UUID, buyer_id: UUID) -> SessionSummary | None:
+    """Return a session of a buyer with the ids of its orders, or None if the buyer has no such session."""
     row = await db.fetchrow(
         """
         SELECT s.status, s.total, s.currency, s.expires_at, s.payment_url, s.decline_code, s.declined_at,
