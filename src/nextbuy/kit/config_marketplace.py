@@ -1,4 +1,4 @@
-"""The settings of the marketplace as people see it: its name, and where they write to."""
+"""The settings of the marketplace as people see it: its name, and the e-mail address of its contact."""
 
 from collections.abc import Callable
 from typing import Annotated, Final
