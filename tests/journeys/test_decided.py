@@ -69,6 +69,25 @@ async def test_decision_about_a_product_is_undone_both_ways(browser: PageClient,
     ]
 
 
+async def test_rejection_is_not_undone_for_a_version_that_no_admin_has_seen(
+    browser: PageClient, client: JourneyClient
+) -> None:
+    seller = await client.new_seller()
+    product = await product_to_review(client, seller)
+    queue = await find(browser, product["title"].removeprefix("Antique sword "))
+    await decide(browser, queue, "reject-product", product["id"], reason="Send a picture of the blade.")
+    page = await listed(browser, "product", product["id"], "rejected")
+    path = f"/product/api/update-product/{product['id']}"
+    await client.request("PUT", path, {"title": "Counterfeit watch"}, who=seller)
+    assert await status_of(client, product, seller) == "rejected"
+
+    refused = await undo(browser, page, "product", product["id"])
+
+    assert (refused.status, "the seller has changed the product" in refused.text) == (412, True)
+    without_version = await undo(browser, page, "product", product["id"], key="another", etag="")
+    assert (without_version.status, await status_of(client, product, seller)) == (412, "rejected")
+
+
 async def test_decision_about_a_shop_is_undone(browser: PageClient, client: JourneyClient) -> None:
     seller = await client.new_seller(approved=False)
 

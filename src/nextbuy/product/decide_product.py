@@ -43,6 +43,7 @@ async def decide_product(deps: Deps, call: DecideProduct) -> Product:
             after=call.decision,
             reason=call.reason,
             name=before.product.title,
+            etag=decided.etag,
         )
     deps.cache.invalidate([call.product_id])
     deps.cache.invalidate_pages()

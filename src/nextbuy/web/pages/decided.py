@@ -40,6 +40,12 @@ class Decision(Struct):
         """Product or shop."""
         return "product" if self.action == "decide-product" else "shop"
 
+    @property
+    def can_be_undone(self) -> bool:
+        """Whether another decision undoes it; not the rejection of a version of a product that is unknown."""
+        is_known = bool(self.details.get("etag")) or (self.kind, self.after) != _REJECTED_PRODUCT
+        return is_known and (self.kind, self.after) in _REVERSALS
+
 
 class DecidedView(View):
     """The content of the page."""
@@ -81,6 +87,8 @@ _REVERSALS: Final = {
     ("shop", "suspended"): _Reversal("/admin/api/reinstate-seller", has_reason=True),
 }
 """The decision that undoes each status of a product or a shop."""
+_REJECTED_PRODUCT: Final = ("product", "rejected")
+"""Its seller may have changed it since, and moderation rejected it again: only what the admin saw is approved."""
 
 
 async def decided(visit: Visit) -> Response:
@@ -89,13 +97,15 @@ async def decided(visit: Visit) -> Response:
 
 
 async def _undo(kind: str, visit: Visit) -> Response:
-    """Reverse a decision, unless the product or the shop has another status by now."""
+    """Reverse a decision, unless the product or the shop has another status, or a rejected product has changed."""
     await require_admin(visit)
     form = await visit.form()
     item, after = hidden_id(form), form.get("after", "")
     typed = {"id": form.get("id", ""), "reason": form.get("reason", "").strip()}
     try:
         reversal, etag = await _version(visit, kind, item, form.get("shop_id", ""), after)
+        if (kind, after) == _REJECTED_PRODUCT:
+            etag = form.get("etag", "") or '""'
         body = {"reason": typed["reason"]} if reversal.has_reason else {}
         await visit.api.send("POST", f"{reversal.path}/{item}", body, Ignored, key=form_key(form), etag=etag)
     except AppError as error:
@@ -136,7 +146,7 @@ async def _page(visit: Visit, *, done: bool = False, failure: Failure | None = N
     decisions = sorted((one for page in pages for one in page.items), key=lambda one: one.at, reverse=True)
     known: set[str] = set()
     for one in decisions:
-        one.latest = one.subject not in known and (one.kind, one.after) in _REVERSALS
+        one.latest = one.subject not in known and one.can_be_undone
         known.add(one.subject)
     return await visit.page(
         "decided", DecidedView(decisions, "undo" if done else "", failure or Failure()), status=status
