@@ -60,6 +60,20 @@ async def test_two_tabs_pay_once(browser: PageClient, client: JourneyClient) -> 
     assert continuing(await browser.get("/")) == []
 
 
+async def test_postal_address_is_corrected_in_a_basket_to_which_back_has_led(
+    browser: PageClient, client: JourneyClient
+) -> None:
+    basket = await basket_with(browser, await client.new_product(), 1)
+    first = await browser.submit(basket, "/check-out", 0, **ADDRESS)
+    assert (await browser.submit(basket, "/check-out", 0, **ADDRESS)).url == first.url
+
+    corrected = await browser.submit(basket, "/check-out", 0, **{**ADDRESS, "line1": "13 Harbour Street"})
+    page = await thanked(browser, await pay(browser, corrected, GOOD_CARD))
+
+    [order] = {href for href, _ in page.links if href.startswith("/order/")}
+    assert "13 Harbour Street" in (await browser.get(order)).text
+
+
 async def test_declined_card_is_retried_and_the_postal_address_stays(
     browser: PageClient, client: JourneyClient
 ) -> None:

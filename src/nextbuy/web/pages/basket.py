@@ -12,6 +12,7 @@ from starlette.responses import Response
 from nextbuy.contracts.errors import AppError, PreconditionFailed
 from nextbuy.contracts.values import MAX_QUANTITY, Money, PostalAddress
 from nextbuy.web.api import Ignored, secondary
+from nextbuy.web.forms import form_key
 from nextbuy.web.pages.addresses import FIELDS, SavedAddress, saved_addresses
 from nextbuy.web.pages.payment import ALREADY_PAID
 from nextbuy.web.visit import OpenCheckout, View, Visit
@@ -147,10 +148,10 @@ async def check_out(visit: Visit) -> Response:
         "lines": [{"product_id": line.product_id, "quantity": line.quantity} for line in found.lines],
         "address": address if any(address.values()) else None,
     }
+    # Back may lead to a basket that has changed since; the same checkout, sent twice, opens one.
+    key = form_key(form | {"lines": repr(body["lines"])})
     try:
-        opened = await visit.api.send(
-            "POST", "/order/api/create-payment-session", body, _Opened, key=form.get("key", "")
-        )
+        opened = await visit.api.send("POST", "/order/api/create-payment-session", body, _Opened, key=key)
     except AppError as error:
         if error.slug == ALREADY_PAID and found.open_checkout is not None:
             return visit.redirect(f"/session/{found.open_checkout.session_id}")
