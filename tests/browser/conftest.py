@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import lru_cache
 from typing import Final
 
 import pytest
@@ -14,6 +15,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_play
 
 from tests.browser.acts import TIMEOUT
 from tests.demo_marketplace import demo_marketplace
+from tests.journeys.marketplace import Topology
 
 _NAMES: Final = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM: Final = next((path for name in _NAMES if (path := shutil.which(name))), None)
@@ -25,6 +27,14 @@ VIEWPORTS: Final = {
 }
 
 OpenPage = Callable[..., Page]
+
+_OPTIONS: Final = {Topology.ONE: (), Topology.MANY: ("--processes",)}
+in_each_topology: Final = pytest.mark.parametrize(
+    "shop_url",
+    [Topology.ONE, pytest.param(Topology.MANY, marks=[pytest.mark.browser, pytest.mark.timeout(600)])],
+    indirect=True,
+)
+"""For journeys, which must work in one process and in one per service."""
 
 expect.set_options(timeout=TIMEOUT * 1000)
 
@@ -40,10 +50,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def shop_url() -> Iterator[str]:
-    """The URL of a marketplace with demo data."""
-    with demo_marketplace() as url:
-        yield url
+def start_shop() -> Iterator[Callable[[Topology], str]]:
+    """A function that returns the URL of a marketplace with demo data, started at the first call."""
+    with ExitStack() as stack:
+        yield lru_cache(lambda topology: stack.enter_context(demo_marketplace(*_OPTIONS[topology])))
+
+
+@pytest.fixture
+def shop_url(request: pytest.FixtureRequest, start_shop: Callable[[Topology], str]) -> str:
+    """The URL of a marketplace with demo data, in one process unless the test has a topology."""
+    return start_shop(getattr(request, "param", Topology.ONE))
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.acts import GOOD_CARD, await_payment, await_report, open_whole, pay, sign_in
 from tests.browser.axe import serious_findings
-from tests.browser.conftest import VIEWPORTS, OpenPage
+from tests.browser.conftest import VIEWPORTS, OpenPage, in_each_topology
 
 pytestmark = pytest.mark.browser
 
@@ -43,6 +43,7 @@ def count_orders(page: Page) -> int:
     return page.locator(".line.order").count()
 
 
+@in_each_topology
 @pytest.mark.parametrize("script", [True, False], ids=["with script", "without script"])
 def test_declined_card_is_retried(open_page: OpenPage, *, script: bool) -> None:
     page = open_page(viewport="phone", script=script)
@@ -57,6 +58,7 @@ def test_declined_card_is_retried(open_page: OpenPage, *, script: bool) -> None:
     assert page.locator("section.panel").count() == 1
 
 
+@in_each_topology
 def test_two_tabs_pay_once(open_page: OpenPage) -> None:
     first = open_page()
     fill_basket(first)

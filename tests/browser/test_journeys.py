@@ -1,7 +1,6 @@
 """Whole journeys in a real browser, in one process and in one process per service."""
 
 import time
-from collections.abc import Iterator
 from secrets import token_hex
 from typing import Final
 
@@ -10,10 +9,9 @@ from playwright.sync_api import Locator, Page, expect
 
 from nextbuy.web.demo_logins import DEMO_LOGINS
 from tests.browser.acts import TIMEOUT, await_payment, pay, sign_in
-from tests.browser.conftest import OpenPage
-from tests.demo_marketplace import demo_marketplace
+from tests.browser.conftest import OpenPage, in_each_topology
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.browser, in_each_topology]
 
 DECLINED_CARD: Final = "4000000000000002"
 _MAX_STOPS: Final = 60
@@ -24,16 +22,6 @@ _IS_VISIBLE: Final = """(element) => {
     return getComputedStyle(marked).outlineStyle !== "none" && bottom > 0 && top < innerHeight;
 }"""
 """Whether the focus on an element is visible: an outline, on the screen."""
-
-
-@pytest.fixture(scope="module", params=[False, True], ids=["one process", "process per service"])
-def shop_url(request: pytest.FixtureRequest, shop_url: str) -> Iterator[str]:
-    """The URL of a marketplace with demo data, in each topology."""
-    if not request.param:
-        yield shop_url
-        return
-    with demo_marketplace("--processes") as url:
-        yield url
 
 
 def tab_to(page: Page, control: Locator) -> None:

@@ -1,17 +1,15 @@
 """An admin clears the moderation queue by keyboard."""
 
 import time
-from typing import Final
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from nextbuy.demo.catalogue import PASSWORD
-from tests.browser.conftest import OpenPage
+from tests.browser.acts import TIMEOUT
+from tests.browser.conftest import OpenPage, in_each_topology
 
 pytestmark = pytest.mark.browser
-TIMEOUT: Final = 15.0
-"""Seconds until the decisions, which follow events, are listed."""
 
 
 def offer(page: Page, *titles: str) -> None:
@@ -32,6 +30,7 @@ def offer(page: Page, *titles: str) -> None:
         assert made.json()["product"]["status"] == "pending", made.text()
 
 
+@in_each_topology
 def test_operator_clears_queue_by_keyboard(open_page: OpenPage) -> None:
     page = open_page()
     offer(open_page(), "Antique sword of a duke", "Antique sword of a count")

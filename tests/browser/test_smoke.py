@@ -4,9 +4,10 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.acts import await_payment, continue_as, pay
-from tests.browser.conftest import OpenPage
+from tests.browser.conftest import OpenPage, in_each_topology
 
 
+@in_each_topology
 @pytest.mark.parametrize("script", [True, False], ids=["with script", "without script"])
 def test_stranger_buys_from_two_shops(open_page: OpenPage, *, script: bool) -> None:
     page = open_page(viewport="phone", script=script)
