@@ -32,7 +32,7 @@ def test_every_variable_that_is_read_is_documented() -> None:
     from_environment(environment)
 
     documented = {f"{PREFIX}{setting.name}" for setting in documented_settings()} - {f"{PREFIX}<SERVICE>_URL"}
-    urls = {f"{PREFIX}{name.upper()}_URL" for name in (*SERVICES, "simulator")}
+    urls = {f"{PREFIX}{name.upper()}_URL" for name in (*SERVICES, "simulator", "web", "gateway")}
     assert environment.read - {"NEXTBUY_STRIPE_KEY"} == documented | urls
 
 

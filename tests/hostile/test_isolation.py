@@ -141,6 +141,7 @@ BODIES: Final[dict[str, object]] = {
 }
 QUERIES: Final = {
     "admin GET search": "q=bo",
+    "admin GET list-by-status": "kind=order&status=paid",
     "seller GET get-shops": f"ids={new_id()}",
     "analytics GET best-sellers": "limit=50",
     "product GET get-products": f"ids={new_id()}",
