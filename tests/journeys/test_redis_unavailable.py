@@ -118,7 +118,7 @@ async def test_purchases_succeed_while_redis_is_paused(
 async def test_reads_and_purchases_succeed_while_the_cache_is_frozen_and_after_it_was_killed(
     start_marketplace: StartMarketplace,
 ) -> None:
-    market = start_marketplace()
+    market = start_marketplace(NEXTBUY_SESSION_MINUTES="0.3")
     async with buyer_load_without_failures(market), JourneyClient.connect(market) as client:
         admin, cache = await client.admin(), market.redis("cache")
 
