@@ -116,7 +116,7 @@ async def test_resend_waits_for_an_unavailable_destination_and_names_it(
 
 
 async def test_blocked_resend_delays_no_other(make_redis_harness: MakeHarness, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(job, "LATE_TIMEOUT", 0.1)
+    monkeypatch.setattr(job, "LATE_TIMEOUT", 1.0)
     harness = await lose_everything(make_redis_harness)
     harness.destinations["sample"].available = False
     async with harness.delivering():

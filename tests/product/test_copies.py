@@ -143,7 +143,7 @@ async def test_three_copies_read_a_list_as_often_as_one(open_copies: OpenCopies)
     three = await reads_of(await open_copies(3), visit_list)
 
     assert one >= DURATION / MAX_AGE
-    assert three <= 1.2 * one
+    assert three <= 1.5 * one  # Three times as often, if each copy read for itself.
 
 
 async def test_search_is_run_once_per_age_limit_however_many_copies(open_copies: OpenCopies) -> None:
@@ -152,4 +152,4 @@ async def test_search_is_run_once_per_age_limit_however_many_copies(open_copies:
     reads = await reads_of(copies, visit_search)
 
     # The search and its products.
-    assert reads <= 3 * (1 + DURATION / MAX_AGE)
+    assert reads <= 3 * (2 + DURATION / MAX_AGE)
