@@ -1,6 +1,7 @@
 """Acts of a visitor that many tests need."""
 
 import time
+from secrets import token_hex
 from typing import Final
 
 from playwright.sync_api import Locator, Page, expect
@@ -30,6 +31,19 @@ def continue_as(page: Page, name: str) -> None:
     page.get_by_role("button", name=f"Continue as {name}").click()
     # A page that is opened before the answer has arrived would come without the cookies of the account.
     expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+
+
+def sign_up(page: Page, password: str, *, wanted: str) -> str:
+    """Create the account of a buyer, and return its e-mail address."""
+    email = f"rosa-{token_hex(6)}@journeys.nextbuy.test"
+    page.goto(f"/sign-in?next={wanted}")
+    form = page.locator("form[action='/sign-up']")
+    form.get_by_label("Name").fill("Rosa")
+    form.get_by_label("E-mail").fill(email)
+    form.get_by_label("Password").fill(password)
+    form.get_by_role("button", name="Create the account").click()
+    expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+    return email
 
 
 def pay(page: Page, card: str = GOOD_CARD) -> None:

@@ -3,7 +3,8 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.acts import GOOD_CARD, await_payment, await_report, open_whole, pay, sign_in
+from nextbuy.demo.catalogue import PASSWORD
+from tests.browser.acts import GOOD_CARD, await_payment, await_report, open_whole, pay, sign_up
 from tests.browser.axe import serious_findings
 from tests.browser.conftest import VIEWPORTS, OpenPage, in_each_topology
 
@@ -14,9 +15,8 @@ DECLINED = "Your card was declined and not charged. Try again, perhaps with anot
 
 
 def fill_basket(page: Page) -> None:
-    """Sign in as the demo buyer, and put a product into the basket."""
-    sign_in(page, "Maya")
-    page.goto("/category/ceramics?in_stock=yes")
+    """Create an account, whose basket is empty, and put a product into the basket."""
+    sign_up(page, PASSWORD, wanted="/category/ceramics?in_stock=yes")
     page.locator(".card a").first.click()
     page.get_by_role("button", name="Add to basket").click()
     expect(page.get_by_role("heading", name="Basket")).to_be_visible()

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from nextbuy.web.demo_logins import DEMO_LOGINS
-from tests.browser.acts import TIMEOUT, await_payment, pay, sign_in
+from tests.browser.acts import TIMEOUT, await_payment, pay, sign_in, sign_up
 from tests.browser.conftest import OpenPage, in_each_topology
 
 pytestmark = [pytest.mark.browser, in_each_topology]
@@ -38,19 +38,6 @@ def tab_to(page: Page, control: Locator) -> None:
             f"no visible focus on {focused.evaluate('(element) => element.outerHTML')}"
         )
     pytest.fail(f"{control} is not reached by Tab")
-
-
-def sign_up(page: Page, password: str, *, wanted: str) -> str:
-    """Create the account of a buyer, and return its e-mail address."""
-    email = f"rosa-{token_hex(6)}@journeys.nextbuy.test"
-    page.goto(f"/sign-in?next={wanted}")
-    form = page.locator("form[action='/sign-up']")
-    form.get_by_label("Name").fill("Rosa")
-    form.get_by_label("E-mail").fill(email)
-    form.get_by_label("Password").fill(password)
-    form.get_by_role("button", name="Create the account").click()
-    expect(page.get_by_role("button", name="Sign out")).to_be_visible()
-    return email
 
 
 def check_out(page: Page) -> None:
