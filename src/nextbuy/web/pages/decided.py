@@ -1,7 +1,6 @@
 """`/admin/queue/decided`: the latest decisions about products and shops, with a way to undo each."""
 
 import asyncio
-from datetime import datetime
 from functools import partial
 from typing import Final
 
@@ -13,6 +12,7 @@ from nextbuy.contracts.values import Page
 from nextbuy.web.api import Ignored
 from nextbuy.web.forms import Failure, failure_of, form_key, hidden_id
 from nextbuy.web.pages.admin import require_admin
+from nextbuy.web.pages.audit import Act
 from nextbuy.web.visit import View, Visit
 
 PATH: Final = "/admin/queue/decided"
@@ -20,18 +20,9 @@ _LIMIT: Final = 25
 """Decisions of each kind; the audit has all."""
 
 
-class Decision(Struct):
-    """A decision of an admin."""
+class Decision(Act):
+    """An act of an admin that decides about a product or a shop."""
 
-    at: datetime
-    actor: str
-    actor_name: str
-    action: str
-    subject: str
-    before: str
-    after: str
-    reason: str
-    details: dict[str, str]
     latest: bool = False
     """Whether it is the latest about its product or shop, so that it can be undone."""
 
