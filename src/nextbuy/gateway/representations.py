@@ -4,8 +4,8 @@ A response with the header `AGE` is the same for everybody. A stranger, who send
 as public: other caches may store it for one second, unless its data is a second old already, so that all caches
 together stay below two seconds. Everybody else gets it as private.
 
-Each content is hashed and compressed once for any number of requests: the compressed contents are found by the
-content itself, whose hash Python computes once per object.
+Each content is hashed once for any number of requests, and compressed once some client accepts that. The contents are
+found by the content itself, whose hash Python computes once per object.
 
 Only responses to GET are compressed. Compression reveals secrets beside reflected input by their length (BREACH);
 tokens are in responses to POST alone, and no page has a token of a person.
@@ -35,10 +35,10 @@ _PUBLIC_SECONDS: Final = 1.0
 """Seconds. The age at which the data of a response is too old to be stored by other caches."""
 
 
-class _Content(Struct, frozen=True):
+class _Content(Struct):
     etag: str
-    compressed: bytes
-    """Empty if the content is short."""
+    compressed: bytes = b""
+    """Empty until a client accepts it."""
 
 
 class Representations:
@@ -69,32 +69,43 @@ class Representations:
         compress = accepts_gzip(request.headers.get("accept-encoding", ""))
         if age is None:
             return _compressed_alone(response) if compress else response
-        content = self._content(response.body, response.content_type)
+        content = self._content(response.body)
         dropped = {AGE, "cache-control", "etag"}
         headers = [pair for pair in response.headers if pair[0] not in dropped]
         age += time.perf_counter() - started
         headers += _cache_rules(request.headers, age, personal="set-cookie" in dict(headers))
         etag = next((value for name, value in response.headers if name == "etag"), content.etag)
-        compress = compress and bool(content.compressed)
+        compress = compress and _is_compressible(response.body, response.content_type)
         headers.append(("etag", _gzip_etag(etag) if compress else etag))
         if none_match(request.headers, etag):
             return Response(304, content_type="", headers=headers)
         if not compress:
             return Response(200, response.body, response.content_type, headers)
         headers.append(("content-encoding", "gzip"))
-        return Response(200, content.compressed, response.content_type, headers)
+        return Response(200, self._compressed(response.body, content), response.content_type, headers)
 
-    def _content(self, body: bytes, content_type: str) -> _Content:
+    def _content(self, body: bytes) -> _Content:
         content = self._contents.get(body)
         if content is None:
-            etag = f'"{blake2b(body, digest_size=12).hexdigest()}"'
-            compressed = _compress(body) if _is_compressible(body, content_type) else b""
-            content = self._contents[body] = _Content(etag, compressed)
-            self.size += len(body) + len(compressed)
-            while self.size > self._max_bytes or len(self._contents) > _MAX_CONTENTS:
-                oldest = next(iter(self._contents))
-                self.size -= len(oldest) + len(self._contents.pop(oldest).compressed)
+            content = _Content(f'"{blake2b(body, digest_size=12).hexdigest()}"')
+            self._contents[body] = content
+            self._grow(len(body))
         return content
+
+    def _compressed(self, body: bytes, content: _Content) -> bytes:
+        compressed = content.compressed
+        if not compressed:
+            compressed = _compress(body)
+            if body in self._contents:
+                content.compressed = compressed
+                self._grow(len(compressed))
+        return compressed
+
+    def _grow(self, added: int) -> None:
+        self.size += added
+        while self.size > self._max_bytes or len(self._contents) > _MAX_CONTENTS:
+            oldest = next(iter(self._contents))
+            self.size -= len(oldest) + len(self._contents.pop(oldest).compressed)
 
 
 def _age_of(response: Response) -> float | None:

@@ -20,6 +20,8 @@ class Cookies:
 
     def get(self, name: str) -> str:
         """Return the first value of a cookie, "" without one."""
+        if not self.header:
+            return ""
         return next((value for found, value in self._pairs() if found == name and value), "")
 
     def apply(self, headers: Iterable[tuple[str, str]]) -> None:

@@ -9,7 +9,9 @@ from zoneinfo import ZoneInfo
 from babel import Locale
 from babel.dates import format_date, format_time
 from babel.numbers import format_currency, format_decimal, get_currency_precision
-from jinja2 import Environment
+from jinja2 import Environment, nodes
+from jinja2.ext import InternationalizationExtension
+from jinja2.parser import Parser
 from markupsafe import Markup
 
 from nextbuy.contracts.values import Money
@@ -34,6 +36,7 @@ class Texts:
         """Make the texts available to the templates of an environment with the extension `i18n`."""
         extended: Any = environment
         extended.install_gettext_translations(self._translations, newstyle=True)
+        extended.extend(translate=self._translations.gettext)
         environment.globals["language"] = self._locale.language
         environment.filters |= {
             "money": lru_cache(_MAX_STORED)(self.money),
@@ -74,6 +77,22 @@ class Texts:
             return _element(moment, format_date(moment, "medium", locale=self._locale))
         local = moment.astimezone(self._zone)
         return _element(moment, format_date(local, "medium", locale=self._locale), "day")
+
+
+class ConstantTexts(InternationalizationExtension):
+    """Translates messages without variables when a template is compiled; an environment has one language."""
+
+    def parse(self, parser: Parser) -> nodes.Node | list[nodes.Node]:
+        """Return the nodes of a `trans` block."""
+        found = super().parse(parser)
+        match found:
+            case nodes.Output(
+                nodes=[nodes.Call(node=nodes.Name(name="gettext"), args=[nodes.Const(value=str(message))], kwargs=[])]
+            ):
+                environment: Any = self.environment
+                # The text of a template, hence HTML, in which a percent sign is doubled.
+                return nodes.Output([nodes.TemplateData(environment.translate(message) % {})], lineno=found.lineno)
+        return found
 
 
 def _capitalise(text: str) -> str:

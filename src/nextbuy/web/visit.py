@@ -3,12 +3,11 @@
 import asyncio
 import re
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 from uuid import UUID
 
 from msgspec import Struct
-from msgspec.structs import fields
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Match
@@ -17,11 +16,12 @@ from nextbuy.contracts.auth import Account
 from nextbuy.contracts.errors import AppError, Conflict, Forbidden, Unauthenticated
 from nextbuy.contracts.order import LastDecline
 from nextbuy.contracts.values import Money, Role
-from nextbuy.kit.http.tokens import BASKET_COOKIE
+from nextbuy.kit.http.tokens import BASKET_COOKIE, is_stranger
 from nextbuy.kit.wire import READS, Handler
+from nextbuy.kit.wire import Request as WireRequest
 from nextbuy.web.api import Api, secondary
 from nextbuy.web.asgi import WIRE_REQUEST
-from nextbuy.web.site import Site
+from nextbuy.web.site import Site, fields_of
 
 SECURITY: Final = {
     "content-security-policy": (
@@ -35,6 +35,16 @@ ACCOUNT_FIELD: Final = "account"
 AccountChanged: Final = Conflict.of(
     "account-changed", "Another account has signed in since this page was opened. Open the page again."
 )
+_STRANGER: Final[dict[str, Any]] = {
+    "account": None,
+    "unread": 0,
+    "units": 0,
+    "attention": {},
+    "open_checkout": None,
+    "here": "",
+    "is_read": True,
+}
+"""The values of the layout for all strangers."""
 _FORM: Final = re.compile(r'<form [^>]*method="post"[^>]*>')
 _PRIVATE: Final = "private, no-cache"
 _MAX_FIELDS: Final = 200
@@ -98,16 +108,16 @@ class Visit:
         """Units in the basket, for the layout; a page that has read the basket sets it."""
         self.open_checkout: OpenCheckout | None = None
         """The visitor's open checkout, for the layout, from the reply that has the basket."""
-        self._no_account: AppError = Unauthenticated()
-        """The reason for which no account is signed in."""
-        self._account: asyncio.Task[Account | None] = asyncio.create_task(self._load_account())
+        self._no_account: AppError | None = None
+        """The reason for which the account of the session is not signed in; None if there is no session."""
+        self._account = asyncio.create_task(self._load_account()) if self.api.has_session else None
 
     @property
     def here(self) -> str:
         """The path of this page with its query; for a form, the path and the query of its page."""
         if self.request.method != "POST":
-            query = self.request.url.query
-            return f"{self.request.url.path}?{query}" if query else self.request.url.path
+            sent: WireRequest = self.request.scope[WIRE_REQUEST]
+            return sent.target
         path, query = _place(self.request.headers.get("referer", ""))
         if self._is_page(path):
             return f"{path}?{query}" if query else path
@@ -116,15 +126,24 @@ class Visit:
             path = path.rpartition("/")[0] or "/"
         return path
 
+    @property
+    def came_from(self) -> str:
+        """The page of this site that has the link to this one, as a path with its query; "" for another site's."""
+        referer, host = self.request.headers.get("referer", ""), self.request.headers.get("host", "")
+        if not referer.startswith((f"{self.site.settings.public_url}/", f"http://{host}/", f"https://{host}/")):
+            return ""
+        path, query = _place(referer)
+        return f"{path}?{query}" if query else path
+
     async def account(self) -> Account | None:
         """Return the account that is signed in, or None."""
-        return await asyncio.shield(self._account)
+        return None if self._account is None else await asyncio.shield(self._account)
 
     async def require_account(self) -> Account:
         """Return the account that is signed in; raises Unauthenticated if none is, Forbidden if it is suspended."""
         account = await self.account()
         if account is None:
-            raise self._no_account
+            raise self._no_account or Unauthenticated
         return account
 
     async def require_shown_account(self) -> None:
@@ -144,18 +163,20 @@ class Visit:
 
     async def page(self, name: str, view: View, *, status: int = 200) -> Response:
         """Return a page: the template `pages/{name}.html` with the fields of `view`, in the layout."""
-        account = await secondary(self.account())
-        unread, units, attention = await asyncio.gather(
-            self._unread(account), self._units(account), self._attention(account)
-        )
-        context = {field.name: getattr(view, field.name) for field in fields(view)}
-        context |= {"account": account, "unread": unread, "units": units, "here": self.here, "demo": self.site.demo}
-        context |= {"open_checkout": self.open_checkout, "attention": attention}
-        context["is_read"] = self.request.method in READS
-        html = self.site.render(f"pages/{name}.html", context)
+        account = None if self._account is None else await secondary(self.account())
+        layout = {**await self._counts(account), "account": account, "here": self.here, "demo": self.site.demo}
+        layout |= {"open_checkout": self.open_checkout, "is_read": self.request.method in READS}
+        html = self.site.render(f"pages/{name}.html", {**fields_of(view), **layout})
         if account is not None:
             html = _FORM.sub(rf'\g<0><input type="hidden" name="{ACCOUNT_FIELD}" value="{account.id}">', html)
         return HTMLResponse(html, status, headers={"cache-control": _PRIVATE, **SECURITY})
+
+    async def public_page(self, name: str, view: View) -> Response:
+        """Return a page that is the same for all strangers; nothing in it may depend on its URL besides `view`."""
+        if not is_stranger(self.request.headers):
+            return await self.page(name, view)
+        html = self.site.render_public(f"pages/{name}.html", view, {**_STRANGER, "demo": self.site.demo})
+        return HTMLResponse(html, headers={"cache-control": _PRIVATE, **SECURITY})
 
     def redirect(self, path: str, *, status: int = 303) -> Response:
         """Send the browser to another page of this site."""
@@ -168,7 +189,8 @@ class Visit:
 
     def close(self, response: Response) -> None:
         """Pass the cookies that the API has set on to the browser."""
-        self._account.cancel()
+        if self._account is not None:
+            self._account.cancel()
         for name, value in self.api.cookies.changes:
             response.headers.append(name, value)
 
@@ -178,8 +200,6 @@ class Visit:
         return path == "/" or any(route.matches(scope)[0] is Match.FULL for route in routes)
 
     async def _load_account(self) -> Account | None:
-        if not self.api.has_session:
-            return None
         try:
             return (await self.api.get("/auth/api/me", Me)).user
         except Unauthenticated:
@@ -190,18 +210,25 @@ class Visit:
             self.api.cookies.end_session()
             return None
 
-    async def _unread(self, account: Account | None) -> int:
+    async def _counts(self, account: Account | None) -> dict[str, Any]:
+        """Return the numbers of the layout, by the names that it has for them."""
         if account is None:
-            return 0
+            return {"unread": 0, "units": await self._units(account), "attention": {}}
+        unread, units, attention = await asyncio.gather(
+            self._unread(account), self._units(account), self._attention(account)
+        )
+        return {"unread": unread, "units": units, "attention": attention}
+
+    async def _unread(self, account: Account) -> int:
         if account.role is Role.ADMIN:
             found = await secondary(self.api.get("/admin/api/unread-notifications", Unread))
         else:
             found = await secondary(self.api.get("/notification/api/notifications", Unread, limit=1))
         return 0 if found is None else found.unread
 
-    async def _attention(self, account: Account | None) -> dict[str, int]:
+    async def _attention(self, account: Account) -> dict[str, int]:
         """Return the number of things that wait for an admin, by the path of the page that lists them."""
-        if account is None or account.role is not Role.ADMIN:
+        if account.role is not Role.ADMIN:
             return {}
         found = await secondary(self.api.get("/health/status", _Status)) or _Status()
         stuck = sum(number for kinds in found.stuck.values() for number in kinds.values())

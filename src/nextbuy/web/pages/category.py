@@ -30,4 +30,4 @@ async def category(visit: Visit) -> Response:
     if slug != found.slug:
         return visit.redirect(f"/category/{found.slug}", status=308)
     products = await read_products(visit.api, filters, category=found.name)
-    return await visit.page("category", CategoryView(found, categories, products, filters))
+    return await visit.public_page("category", CategoryView(found, categories, products, filters))

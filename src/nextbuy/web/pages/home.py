@@ -42,7 +42,7 @@ async def home(visit: Visit) -> Response:
     )
     settings = visit.site.settings
     data = [organization(settings.public_url, settings.marketplace.name, "/", email=settings.marketplace.contact)]
-    return await visit.page("home", HomeView(products, filters, categories, best_sellers, data))
+    return await visit.public_page("home", HomeView(products, filters, categories, best_sellers, data))
 
 
 async def _best_sellers(api: Api) -> list[PublicProduct]:

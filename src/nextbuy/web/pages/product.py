@@ -76,4 +76,4 @@ async def product(visit: Visit) -> Response:
             ),
         ],
     )
-    return await visit.page("product", view)
+    return await visit.public_page("product", view)

@@ -28,4 +28,4 @@ async def search(visit: Visit) -> Response:
     categories, products = await asyncio.gather(
         secondary(read_categories(visit.api)), read_products(visit.api, filters)
     )
-    return await visit.page("search", SearchView(categories, products, filters))
+    return await visit.public_page("search", SearchView(categories, products, filters))

@@ -48,4 +48,4 @@ async def shop(visit: Visit) -> Response:
         return visit.redirect(f"/shop/{found.slug}", status=308)
     products = await read_products(visit.api, filters, shop_id=found.id)
     data = [organization(visit.site.settings.public_url, found.name, f"/shop/{found.slug}")]
-    return await visit.page("shop", ShopView(found, products, filters, data))
+    return await visit.public_page("shop", ShopView(found, products, filters, data))
