@@ -32,7 +32,7 @@ test: .venv/.dev ## run the tests, those on Kafka if Java is installed (ONLY=tes
 	@$(PY) -m pytest $(if $(COVERAGE),-p tests.coverage_floors --cov --cov-report=term --cov-report=json) $(ONLY)
 
 test-chaos: .venv/.dev ## run the long tests: kills during thousands of orders on each bus, an outage, growth (ORDERS=5000)
-	@NEXTBUY_TEST_CHAOS_ORDERS=$(ORDERS) NEXTBUY_TEST_OUTAGE=120 NEXTBUY_TEST_CHECKOUTS=3000 NEXTBUY_TEST_SLACK=20 NEXTBUY_TEST_EVENTS=10000 $(PY) -m pytest -n 3 -m "chaos or scaled" $(ONLY)
+	@NEXTBUY_TEST_CHAOS_ORDERS=$(ORDERS) NEXTBUY_TEST_OUTAGE=120 NEXTBUY_TEST_CHECKOUTS=3000 NEXTBUY_TEST_SLACK=20 NEXTBUY_TEST_EVENTS=10000 $(PY) -m pytest -n 2 -m "chaos or scaled" $(ONLY)
 
 test-api: .venv/.dev ## send generated requests for minutes, and lint the API document (NEXTBUY_TEST_API_SECONDS=240)
 	@$(PY) -m pytest -m api -n 0 -p no:randomly -rA tests/api

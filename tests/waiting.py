@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from nextbuy.kit.storage.database import Database
 
-TIMEOUT = 30.0
+TIMEOUT = 60.0
 """Seconds: generous, because a slow machine under load needs several times as long as a fast one."""
 
 

@@ -19,7 +19,7 @@ from tests.journeys.marketplace import (
 )
 from tests.web.page_client import PageClient
 
-START_LIMIT = 300
+START_LIMIT = 600
 """Seconds. The first journey waits until its marketplace, and perhaps Kafka, has started."""
 
 
@@ -47,10 +47,13 @@ def market(request: pytest.FixtureRequest, factory: MarketplaceFactory) -> Itera
     deployment: Deployment = request.param
     kafka = on_kafka(request.getfixturevalue("kafka_servers")) if deployment.bus is Bus.KAFKA else {}
     market = factory.marketplace(f"{deployment.topology.name}-{deployment.bus}".lower(), deployment.topology, **kafka)
-    market.start()
-    yield market
-    assert market.stop() == 0, market.output()
-    assert destroy(market) == []
+    try:
+        market.start()
+        yield market
+        assert market.stop() == 0, market.output()
+    finally:
+        leaked = destroy(market)
+    assert leaked == []
 
 
 @pytest.fixture

@@ -30,7 +30,10 @@ from tests.ports import free_port
 ADMIN: Final = "noor@journeys.nextbuy.test"
 PASSWORD: Final = "swordfish-of-every-journey"
 """The password of every account, so that logs can be searched for it."""
-READY_WITHIN: Final = 120.0
+READY_WITHIN: Final = 240.0
+"""Seconds: several marketplaces start at once on a machine that other tests use too."""
+ENDED_WITHIN: Final = 120.0
+"""Seconds, for the same reason."""
 Line = dict[str, Any]
 
 
@@ -145,7 +148,7 @@ class Marketplace:
         """Send SIGINT to the process group, as Ctrl-C does, and return the exit code."""
         assert self.process is not None
         os.killpg(self.process.pid, signal.SIGINT)
-        return self.process.wait(30)
+        return self.process.wait(ENDED_WITHIN)
 
     def tree(self) -> list[psutil.Process]:
         """Return all its processes, engines included; the parent comes first."""
@@ -162,8 +165,8 @@ class Marketplace:
         for process in tree:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
-        self.process.wait(30)
-        psutil.wait_procs(tree, 30)
+        self.process.wait(ENDED_WITHIN)
+        psutil.wait_procs(tree, ENDED_WITHIN)
 
     def service(self, name: str) -> psutil.Process:
         """Return the process of one service."""
@@ -247,9 +250,13 @@ class MarketplaceFactory:
         if self._prepared is None:
             first = Marketplace(self._folder / "first" / "data", Topology.ONE, {})
             first.data.parent.mkdir()
-            first.start()
-            make_admin(first)
-            assert first.stop() == 0, first.output()
+            try:
+                first.start()
+                make_admin(first)
+                assert first.stop() == 0, first.output()
+            except BaseException:
+                destroy(first)
+                raise
             self._prepared = first.data
         return self._prepared
 

@@ -18,12 +18,11 @@ _OWN: Final = (
     "journeys/test_crashes",
     "journeys/test_events",
     "journeys/test_kafka_unavailable",
-    "chaos/test_losses",
-    "chaos/test_orders",
     "journeys/test_redis_unavailable",
     "journeys/test_service_unavailable",
-    "chaos/test_paused_processes",
 )
+_LOADS: Final = "chaos/"
+"""The folder of tests that take all of the machine: two at once would leave journeys beside them too little."""
 _EXPENSIVE: Final = ("market", "shop_url")
 """Fixtures that are marketplaces: one that runs without a test takes up to a third of the machine from the others."""
 
@@ -53,4 +52,6 @@ class SharedFixtureScheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdi
         if journey is None:
             return nodeid
         name, shared = journey.groups()
+        if name.startswith(_LOADS):
+            return _LOADS
         return name if name in _OWN else shared or nodeid
