@@ -145,7 +145,7 @@ async def test_compressed_contents_are_bounded_in_bytes() -> None:
     for number in range(10):
         await negotiated(representations, LIST + b"%d" % number)
 
-    assert representations.size <= 4 * len(LIST)
+    assert representations.contents.size <= 4 * len(LIST)
     assert (await negotiated(representations, LIST)).body is not first.body
 
 

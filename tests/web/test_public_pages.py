@@ -4,6 +4,7 @@ import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from msgspec.structs import replace
@@ -75,6 +76,10 @@ def new_site(api: Api, folder: Path) -> Handler:
     return pages(api, settings=Settings(secret=b"s" * 16, data=folder), demo=False)
 
 
+def sign_in_link(path: str, query: str) -> str:
+    return f'<a href="/sign-in?next={quote(f"{path}?{query}", safe="")}">'
+
+
 async def html(site: Handler, path: str, query: str = "", cookie: str = "") -> str:
     response = await site(Request("GET", path, query, {"cookie": cookie}))
     assert response.status == 200
@@ -87,16 +92,25 @@ def test_every_public_page_with_html_is_among_them() -> None:
 
 
 @pytest.mark.parametrize("path", RENDERED)
-async def test_page_for_strangers_is_the_same_at_every_address_and_each_time(
+async def test_page_for_strangers_is_the_same_at_every_address_but_for_its_link_to_sign_in(
     api: Api, tmp_path: Path, path: str
 ) -> None:
     site, other = new_site(api, tmp_path), new_site(api, tmp_path)
 
-    first = await html(site, path, "q=lamp&utm_source=a")
+    first = await html(site, path, "q=lamp&v=1")
+    link = sign_in_link(path, "q=lamp&v=1")
 
-    assert await html(site, path, "q=lamp&utm_source=b") == first
+    assert first.count(link) == 1
+    assert await html(site, path, "q=lamp&v=2") == first.replace(link, sign_in_link(path, "q=lamp&v=2"))
     # Rendered again: it has no key, and nothing else that only one visitor may have.
-    assert await html(other, path, "q=lamp&utm_source=a") == first
+    assert await html(other, path, "q=lamp&v=1") == first
+
+
+@pytest.mark.parametrize("path", RENDERED)
+async def test_page_with_a_long_query_has_a_link_to_sign_in_without_it(api: Api, tmp_path: Path, path: str) -> None:
+    page = await html(new_site(api, tmp_path), path, f"q=lamp&v={'%D0%BF' * 400}")
+
+    assert page.count('<a href="/sign-in">') == 1
 
 
 async def test_changed_product_changes_its_page(api: Api, tmp_path: Path) -> None:
@@ -117,7 +131,7 @@ async def test_signed_in_visitor_and_stranger_get_their_own_layouts(api: Api, tm
 
     assert ("Sign out" in ann, "4 items" in ann) == (True, True)
     assert ("Sign out" in stranger, "0 items" in stranger) == (False, True)
-    assert await html(site, "/product/brass-lamp", "v=2") == stranger
+    assert "Sign out" not in await html(site, "/product/brass-lamp", "v=2")
 
 
 class _View(View):
@@ -126,31 +140,42 @@ class _View(View):
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Site:
-    return Site(Settings(secret=b"s" * 16, data=tmp_path), demo=False)
+def settings(tmp_path: Path) -> Settings:
+    return Settings(secret=b"s" * 16, data=tmp_path)
 
 
-LAYOUT = {"account": None, "unread": 0, "units": 0, "open_checkout": None, "here": "", "is_read": True}
+LAYOUT = {
+    "account": None,
+    "unread": 0,
+    "units": 0,
+    "open_checkout": None,
+    "here": "",
+    "is_read": True,
+    "sign_in_path": "",
+}
 
 
 def render(site: Site, title: str) -> bytes:
     return site.render_public("pages/document.html", _View(title, "text"), LAYOUT)
 
 
-def test_page_is_rendered_once_for_equal_views(site: Site) -> None:
+def test_page_is_rendered_once_for_equal_views(settings: Settings) -> None:
+    site = Site(settings, demo=False)
     first = render(site, "Terms")
 
     assert render(site, "Terms") is first
     assert b"<title>Privacy" in render(site, "Privacy")
 
 
-def test_stored_pages_are_bounded_and_the_oldest_is_evicted(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(web_site, "_MAX_PUBLIC", 2)
-    first, second = render(site, "1"), render(site, "2")
+@pytest.mark.parametrize(("limit", "value"), [("_MAX_PUBLIC", 2), ("_MAX_BYTES", 12_000)])
+def test_stored_pages_are_bounded(settings: Settings, monkeypatch: pytest.MonkeyPatch, limit: str, value: int) -> None:
+    monkeypatch.setattr(web_site, limit, value)
+    site = Site(settings, demo=False)
+    first = render(site, "1")
 
-    render(site, "3")
+    for number in range(2, 8):
+        render(site, str(number))
 
-    assert render(site, "2") is second
     assert render(site, "1") is not first
 
 

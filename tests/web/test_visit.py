@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlencode
 from uuid import UUID
 
 import pytest
@@ -184,3 +185,13 @@ async def test_sign_out_leaves_no_page_for_the_button_back(site: Handler) -> Non
 
 async def test_page_of_operators_is_refused_to_a_buyer(site: Handler) -> None:
     assert (await visit(site, "/trace")).status == 403
+
+
+@pytest.mark.parametrize(
+    ("wanted", "page"),
+    [("/orders", "/sign-in?done=yes&next=%2Forders"), (f"/search?q={'%D0%BF' * 300}", "/sign-in?done=yes")],
+)
+async def test_sign_in_leads_on_to_a_page_without_a_long_path(site: Handler, wanted: str, page: str) -> None:
+    body = urlencode({"email": "bob@example.com", "password": "swordfish", "next": wanted}).encode()
+
+    assert location(await visit(site, "/sign-in", "POST", body)) == (303, page)

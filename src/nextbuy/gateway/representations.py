@@ -19,6 +19,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from nextbuy.kit.bounded_store import BoundedStore
 from nextbuy.kit.http.conditional import none_match
 from nextbuy.kit.http.content_coding import accepts_gzip
 from nextbuy.kit.http.tokens import is_stranger
@@ -46,10 +47,7 @@ class Representations:
 
     def __init__(self, *, max_bytes: int = 32 * 1024 * 1024) -> None:
         """Store contents of up to `max_bytes`, compressed ones included; the oldest are evicted first."""
-        self._contents: dict[bytes, _Content] = {}
-        self._max_bytes = max_bytes
-        self.size = 0
-        """Bytes of the stored contents."""
+        self.contents: BoundedStore[bytes, _Content] = BoundedStore(max_values=_MAX_CONTENTS, max_bytes=max_bytes)
 
     async def negotiate(self, request: Request, response: Response, started: float) -> Response:
         """Return the representation of a response for one client.
@@ -85,27 +83,17 @@ class Representations:
         return Response(200, self._compressed(response.body, content), response.content_type, headers)
 
     def _content(self, body: bytes) -> _Content:
-        content = self._contents.get(body)
+        content = self.contents.get(body)
         if content is None:
             content = _Content(f'"{blake2b(body, digest_size=12).hexdigest()}"')
-            self._contents[body] = content
-            self._grow(len(body))
+            self.contents.insert(body, content, len(body))
         return content
 
     def _compressed(self, body: bytes, content: _Content) -> bytes:
-        compressed = content.compressed
-        if not compressed:
-            compressed = _compress(body)
-            if body in self._contents:
-                content.compressed = compressed
-                self._grow(len(compressed))
-        return compressed
-
-    def _grow(self, added: int) -> None:
-        self.size += added
-        while self.size > self._max_bytes or len(self._contents) > _MAX_CONTENTS:
-            oldest = next(iter(self._contents))
-            self.size -= len(oldest) + len(self._contents.pop(oldest).compressed)
+        if not content.compressed:
+            content.compressed = _compress(body)
+            self.contents.insert(body, content, len(body) + len(content.compressed))
+        return content.compressed
 
 
 def _age_of(response: Response) -> float | None:

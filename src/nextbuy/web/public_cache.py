@@ -13,6 +13,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from nextbuy.kit.bounded_store import BoundedStore
 from nextbuy.kit.http.tokens import is_stranger
 from nextbuy.kit.wire import AGE, READS, Handler, Request, Response
 
@@ -25,10 +26,6 @@ _OVERHEAD: Final = 2_000
 class _Stored(Struct, frozen=True):
     as_of: float
     response: Response
-
-    @property
-    def size(self) -> int:
-        return len(self.response.body) + _OVERHEAD
 
 
 class PublicCache:
@@ -45,10 +42,7 @@ class PublicCache:
         """Cache the responses of `handle`; `now` returns monotonic seconds."""
         self._handle = handle
         self._now = now
-        self._max_responses = max_responses
-        self._max_bytes = max_bytes
-        self._stored: dict[str, _Stored] = {}
-        self._bytes = 0
+        self._stored: BoundedStore[str, _Stored] = BoundedStore(max_values=max_responses, max_bytes=max_bytes)
         self._under_way: dict[str, asyncio.Task[Response]] = {}
 
     async def answer(self, request: Request) -> Response:
@@ -76,9 +70,9 @@ class PublicCache:
             response = await self._handle(request)
             headers = dict(response.headers)
             age = float(headers.pop(AGE, math.inf))
-            self._evict(key)
+            self._stored.evict(key)
             if age < MAX_AGE and "set-cookie" not in headers:
-                self._insert(key, _Stored(self._now() - age, response))
+                self._stored.insert(key, _Stored(self._now() - age, response), len(response.body) + _OVERHEAD)
             return response
         finally:
             del self._under_way[key]
@@ -88,14 +82,3 @@ class PublicCache:
         age = (AGE, f"{self._now() - stored.as_of:.3f}")
         headers = [age if pair[0] == AGE else pair for pair in response.headers]
         return Response(response.status, response.body, response.content_type, headers)
-
-    def _insert(self, key: str, stored: _Stored) -> None:
-        self._stored[key] = stored
-        self._bytes += stored.size
-        while len(self._stored) > self._max_responses or self._bytes > self._max_bytes:
-            self._evict(next(iter(self._stored)))
-
-    def _evict(self, key: str) -> None:
-        stored = self._stored.pop(key, None)
-        if stored is not None:
-            self._bytes -= stored.size

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, MutableMapping
 from functools import partial
 from gettext import NullTranslations
+from hashlib import blake2b
 from importlib import resources
 from secrets import token_urlsafe
 from typing import Any, Final
@@ -12,6 +13,7 @@ from zoneinfo import ZoneInfo
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from msgspec import Struct
 
+from nextbuy.kit.bounded_store import BoundedStore
 from nextbuy.kit.config import Settings
 from nextbuy.kit.config_values import ConfigError
 from nextbuy.kit.wire import encode
@@ -22,8 +24,10 @@ from nextbuy.web.texts import ENGLISH, ConstantTexts, Texts
 STYLE: Final = "site.css"
 _BASE: Final = "shop.css"
 _COMPONENTS: Final = "components/"
-_MAX_PUBLIC: Final = 500
-"""Public pages whose HTML is stored; the oldest is evicted for a new one."""
+_MAX_PUBLIC: Final = 1_000
+"""Public pages whose HTML is stored."""
+_MAX_BYTES: Final = 16 * 1024 * 1024
+"""Bytes of their HTML."""
 _COMPONENT: Final = re.compile(r"\{# (?P<about>.*?) #\}.*?\{% macro (?P<macro>.*?) %\}", re.DOTALL)
 
 
@@ -52,7 +56,7 @@ class Site:
         """Load templates and assets; with `demo`, pages offer the demo logins."""
         self.settings = settings
         self.demo = demo
-        self._public: dict[tuple[str, bytes], bytes] = {}
+        self._public: BoundedStore[bytes, bytes] = BoundedStore(max_values=_MAX_PUBLIC, max_bytes=_MAX_BYTES)
         self._templates = _Templates(
             loader=PackageLoader(__package__, "."),
             autoescape=True,
@@ -85,13 +89,11 @@ class Site:
 
     def render_public(self, template: str, view: Struct, layout: Mapping[str, Any]) -> bytes:
         """Return a page that depends on `view` alone, from memory if the template was rendered with an equal one."""
-        key = (template, encode(view))
+        key = blake2b(template.encode() + encode(view)).digest()
         html = self._public.get(key)
         if html is None:
             html = self.render(template, {**fields_of(view), **layout}).encode()
-            if len(self._public) >= _MAX_PUBLIC:
-                del self._public[next(iter(self._public))]
-            self._public[key] = html
+            self._public.insert(key, html, len(html))
         return html
 
     def components(self) -> list[Component]:

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from datetime import datetime
+from secrets import token_urlsafe
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 from uuid import UUID
@@ -44,7 +45,9 @@ _STRANGER: Final[dict[str, Any]] = {
     "here": "",
     "is_read": True,
 }
-"""The values of the layout for all strangers."""
+"""The values of the layout that are the same for all strangers."""
+_SIGN_IN: Final = token_urlsafe(24)
+"""The place of the path to sign in, in HTML that pages at different URLs share; no text contains it by chance."""
 _FORM: Final = re.compile(r'<form [^>]*method="post"[^>]*>')
 _PRIVATE: Final = "private, no-cache"
 _MAX_FIELDS: Final = 200
@@ -126,15 +129,6 @@ class Visit:
             path = path.rpartition("/")[0] or "/"
         return path
 
-    @property
-    def came_from(self) -> str:
-        """The page of this site that has the link to this one, as a path with its query; "" for another site's."""
-        referer, host = self.request.headers.get("referer", ""), self.request.headers.get("host", "")
-        if not referer.startswith((f"{self.site.settings.public_url}/", f"http://{host}/", f"https://{host}/")):
-            return ""
-        path, query = _place(referer)
-        return f"{path}?{query}" if query else path
-
     async def account(self) -> Account | None:
         """Return the account that is signed in, or None."""
         return None if self._account is None else await asyncio.shield(self._account)
@@ -166,16 +160,19 @@ class Visit:
         account = None if self._account is None else await secondary(self.account())
         layout = {**await self._counts(account), "account": account, "here": self.here, "demo": self.site.demo}
         layout |= {"open_checkout": self.open_checkout, "is_read": self.request.method in READS}
+        layout["sign_in_path"] = sign_in_path(self.here)
         html = self.site.render(f"pages/{name}.html", {**fields_of(view), **layout})
         if account is not None:
             html = _FORM.sub(rf'\g<0><input type="hidden" name="{ACCOUNT_FIELD}" value="{account.id}">', html)
         return HTMLResponse(html, status, headers={"cache-control": _PRIVATE, **SECURITY})
 
     async def public_page(self, name: str, view: View) -> Response:
-        """Return a page that is the same for all strangers; nothing in it may depend on its URL besides `view`."""
+        """Return a page that is the same for all strangers, but for its link to sign in: all else is in `view`."""
         if not is_stranger(self.request.headers):
             return await self.page(name, view)
-        html = self.site.render_public(f"pages/{name}.html", view, {**_STRANGER, "demo": self.site.demo})
+        layout = {**_STRANGER, "demo": self.site.demo, "sign_in_path": _SIGN_IN}
+        html = self.site.render_public(f"pages/{name}.html", view, layout)
+        html = html.replace(_SIGN_IN.encode(), sign_in_path(self.here).encode())
         return HTMLResponse(html, headers={"cache-control": _PRIVATE, **SECURITY})
 
     def redirect(self, path: str, *, status: int = 303) -> Response:
@@ -184,8 +181,7 @@ class Visit:
 
     def sign_in(self) -> Response:
         """Send the browser to the sign-in page, and back here afterwards; from a form, back to its page."""
-        wanted = quote(self.here, safe="")
-        return self.redirect(f"/sign-in?next={wanted}" if len(wanted) <= _MAX_NEXT else "/sign-in")
+        return self.redirect(sign_in_path(self.here))
 
     def close(self, response: Response) -> None:
         """Pass the cookies that the API has set on to the browser."""
@@ -254,6 +250,14 @@ def _place(url: str) -> tuple[str, str]:
     except ValueError:
         return "/", ""
     return parts.path or "/", urlencode([pair for pair in pairs if pair[0] != "done"])
+
+
+def sign_in_path(wanted: str, **more: str) -> str:
+    """Return the path of the sign-in page, with the page to go to afterwards, unless that makes it too long."""
+    pairs = urlencode({**more, "next": wanted}, quote_via=quote, safe="")
+    if len(pairs) > _MAX_NEXT:
+        pairs = urlencode(more)
+    return f"/sign-in?{pairs}" if pairs else "/sign-in"
 
 
 def local_path(path: str, default: str) -> str:

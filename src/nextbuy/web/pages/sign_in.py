@@ -1,7 +1,6 @@
-"""`/sign-in`: sign in, or open an account; afterwards the visitor goes to `next`, or back to the page before."""
+"""`/sign-in`: sign in, or open an account; `next` is the page to go to afterwards."""
 
 from typing import Final
-from urllib.parse import quote
 
 from msgspec.structs import replace
 from starlette.responses import Response
@@ -11,10 +10,9 @@ from nextbuy.contracts.values import Role
 from nextbuy.web.api import Ignored
 from nextbuy.web.demo_logins import DEMO_LOGINS, DemoLogin
 from nextbuy.web.forms import Failure, failure_of, form_key
-from nextbuy.web.visit import View, Visit, local_path
+from nextbuy.web.visit import View, Visit, local_path, sign_in_path
 
 _HOMES: Final = {Role.BUYER: "/", Role.SELLER: "/sell", Role.ADMIN: "/admin"}
-_STEPS: Final = ("/sign-in", "/sign-up", "/forgot-password", "/reset-password", "/confirm-email")
 
 
 class SignInView(View):
@@ -30,7 +28,7 @@ class SignInView(View):
 async def sign_in(visit: Visit) -> Response:
     """Show the forms; after a sign-in (`done`), redirect to the next page if the browser has kept the cookies."""
     query = visit.request.query_params
-    view = _view(visit, query.get("next") or _page_before(visit), query.get("as", ""))
+    view = _view(visit, query.get("next", ""), query.get("as", ""))
     if "done" in query:
         account = await visit.account()
         if account is not None:
@@ -73,13 +71,7 @@ async def _enter(visit: Visit, name: str, path: str, body: dict[str, str], form:
         failure = failure_of(error, name, {**body, "password": ""})
         view = _view(visit, wanted, form.get("role", ""), failure)
         return await visit.page("sign_in", view, status=error.status)
-    return visit.redirect(f"/sign-in?done=yes&next={quote(local_path(wanted, ''), safe='')}")
-
-
-def _page_before(visit: Visit) -> str:
-    """Return the page with the link to this one, "" if it is another step of signing in."""
-    page = visit.came_from
-    return "" if page.startswith(_STEPS) else page
+    return visit.redirect(sign_in_path(local_path(wanted, ""), done="yes"))
 
 
 def _view(visit: Visit, wanted: str, role: str, failure: Failure | None = None) -> SignInView:
