@@ -17,13 +17,14 @@ from typing import Final
 import aiohttp
 
 from nextbuy.embedded.parent_watch import watch_parent
+from nextbuy.host.running import CannotRun
 from nextbuy.kit.config import Settings
 from nextbuy.kit.local_urls import url_of
 from nextbuy.kit.restart import RestartDelay
 
 log: Final = logging.getLogger(__name__)
-_START_TIMEOUT: Final = 30.0
-"""Seconds within which all started processes must answer."""
+_START_TIMEOUT: Final = 90.0
+"""Seconds within which all started processes must answer; a slow machine that has other work needs most of them."""
 _STOP_TIMEOUT: Final = 6.0
 """Seconds between SIGTERM and SIGKILL. Longer than a service takes to finish its requests and close."""
 
@@ -74,13 +75,18 @@ class Supervisor:
         return self._settings.service_urls[name]
 
     async def start(self, names: Collection[str]) -> None:
-        """Start processes and wait until each answers; raise TimeoutError if one does not."""
+        """Start processes and wait until each answers; raise CannotRun if one does not."""
         for name in names:
             await self._spawn(name)
             self._watchers.append(asyncio.create_task(self._watch(name)))
-        async with asyncio.timeout(_START_TIMEOUT), aiohttp.ClientSession() as session:
-            for name in names:
-                await _wait_until_live(session, f"{self._url(name)}/health/live")
+        try:
+            async with asyncio.timeout(_START_TIMEOUT), aiohttp.ClientSession() as session:
+                for name in names:
+                    await _wait_until_live(session, f"{self._url(name)}/health/live")
+        except TimeoutError as error:
+            log_file = self._settings.data / "nextbuy.log"
+            message = f"{name} has not started within {_START_TIMEOUT:.0f} seconds. {log_file} says why."
+            raise CannotRun(message) from error
 
     async def _spawn(self, name: str) -> None:
         environment = _environment(self._settings) | {
