@@ -97,13 +97,15 @@ def test_seller_sees_an_order_and_the_number_of_notifications(open_page: OpenPag
     opened(seller, "/sell/orders")
     opened(reading, "/terms")
     orders, bell = seller.locator("main li.order"), reading.locator("#bell")
-    before, unread = orders.count(), bell.get_attribute("aria-label")
+    before, title = orders.count(), reading.title()
 
-    buy(buyer, shop)
-
-    with measured("order on the open page of the seller"):
-        expect(orders).to_have_count(before + 1, timeout=SOON)
-    expect(bell).not_to_have_attribute("aria-label", unread or "", timeout=SOON)
+    for number in (1, 2):
+        unread = bell.get_attribute("aria-label") or ""
+        buy(buyer, shop)
+        with measured("order on the open page of the seller"):
+            expect(orders).to_have_count(before + number, timeout=SOON)
+        expect(bell).not_to_have_attribute("aria-label", unread, timeout=SOON)
+    assert reading.title() == title
     assert (seller.evaluate(_SUM), reading.evaluate(_SUM)) <= (_LIMIT, _LIMIT)
 
 

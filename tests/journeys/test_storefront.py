@@ -75,7 +75,7 @@ async def test_guest_buys_from_two_shops(browser: PageClient, client: JourneyCli
 
     await until(is_paid, "the payment is confirmed")
     page = await browser.get(back)
-    assert "split into 2 orders" in page.text
+    assert "is confirmed. It was split into 2 orders" in page.text
     assert "Your basket is empty" in (await browser.get("/basket")).text
     listed = await browser.get("/orders")
     numbers = [text for href, text in listed.links if href.startswith("/order/")]
