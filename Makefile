@@ -32,7 +32,7 @@ test: .venv/.dev ## run the tests, those on Kafka if Java is installed (ONLY=tes
 	@$(PY) -m pytest $(if $(COVERAGE),-p tests.coverage_floors --cov --cov-report=term --cov-report=json) $(ONLY)
 
 test-chaos: .venv/.dev ## run the long tests: kills during thousands of orders on each bus, an outage, growth (ORDERS=5000)
-	@NEXTBUY_TEST_CHAOS_ORDERS=$(ORDERS) NEXTBUY_TEST_OUTAGE=120 NEXTBUY_TEST_CHECKOUTS=3000 NEXTBUY_TEST_SLACK=20 NEXTBUY_TEST_EVENTS=10000 $(PY) -m pytest -n 2 -m "chaos or scaled" $(ONLY)
+	@NEXTBUY_TEST_CHAOS_ORDERS=$(ORDERS) NEXTBUY_TEST_OUTAGE=120 NEXTBUY_TEST_CHECKOUTS=3000 NEXTBUY_TEST_SLACK=20 NEXTBUY_TEST_EVENTS=10000 $(PY) -m pytest -n 2 --maxfail 10 -m "chaos or scaled" $(ONLY)
 
 test-api: .venv/.dev ## send generated requests for minutes, and lint the API document (NEXTBUY_TEST_API_SECONDS=240)
 	@$(PY) -m pytest -m api -n 0 -p no:randomly -rA tests/api
@@ -61,8 +61,8 @@ format: .venv/.dev ## format the code
 	@$(PY) -m ruff check --quiet --fix .
 	@$(PY) -m tools.scripts --write
 
-bench: .venv/.dev ## measure the figures of docs/benchmarks.md on this machine
-	@$(PY) -m bench
+bench: .venv/.dev ## measure the figures of docs/benchmarks.md on this machine (QUICK=1: in a few minutes)
+	@$(PY) -m bench $(if $(QUICK),--quick)
 
 lock: .venv/.dev ## resolve both lock files, for every supported Python and platform
 	@tools/lock

@@ -54,7 +54,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--json", type=Path, default=Path("var/bench.json"), help="write the figures to this file (%(default)s)"
     )
-    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds, in less than a minute")
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds, in a few minutes")
     parser.add_argument("--only", nargs="+", choices=GROUPS, default=GROUPS, help="measure only some figures")
     return parser.parse_args(arguments)
 
