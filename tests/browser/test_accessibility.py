@@ -3,6 +3,7 @@
 from typing import Final
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.browser.acts import open_whole, sign_in
 from tests.browser.axe import serious_findings
@@ -79,3 +80,13 @@ def test_no_page_scrolls_sideways(open_page: OpenPage, name: str) -> None:
         widths[path] = page.evaluate("document.documentElement.scrollWidth")
 
     assert {path: width for path, width in widths.items() if width > VIEWPORTS["narrow"]["width"]} == {}
+
+
+def test_trace_scrolls_in_its_table_alone(open_page: OpenPage) -> None:
+    page = open_page(viewport="phone")
+    sign_in(page, "Noor")
+    page.goto("/admin/search?q=mug")
+    page.locator("main a[href^='/trace?id=']").first.click()
+    expect(page.locator("table.steps")).to_be_visible()
+
+    assert page.evaluate("document.documentElement.scrollWidth") <= VIEWPORTS["phone"]["width"]
