@@ -10,11 +10,11 @@ from msgspec import Struct
 from starlette.responses import Response
 
 from nextbuy.contracts.auth import Account
-from nextbuy.contracts.errors import AppError
+from nextbuy.contracts.errors import AppError, Unprocessable
 from nextbuy.contracts.values import Page
 from nextbuy.web.api import Ignored, secondary
 from nextbuy.web.forms import Failure, failure_of, form_key, hidden_id
-from nextbuy.web.pages.addresses import FIELDS, SavedAddress, saved_addresses
+from nextbuy.web.pages.addresses import FIELDS, SavedAddress, missing_fields, saved_addresses
 from nextbuy.web.visit import View, Visit
 
 _SECRET: Final = frozenset({"password", "current_password"})
@@ -74,6 +74,9 @@ async def _change(name: str, visit: Visit) -> Response:
     act, form = _ACTS[name], await visit.form()
     body = {field: form.get(field, "") for field in act.fields}
     body = {field: text if field in _SECRET else text.strip() for field, text in body.items()}
+    missing = missing_fields(body) if act.fields == FIELDS else {}
+    if missing:
+        return await _page(visit, Failure(name, body, errors=missing), status=Unprocessable.status)
     try:
         path = act.path.format(id=hidden_id(form))
         await visit.api.send(act.method, path, body, Ignored, key=form_key(form))

@@ -1,5 +1,6 @@
 """Postal addresses: the fields of forms, and the saved ones of an account."""
 
+from collections.abc import Mapping
 from typing import Final
 from uuid import UUID
 
@@ -9,6 +10,8 @@ from nextbuy.web.visit import Visit
 
 FIELDS: Final = PostalAddress.__struct_fields__
 """The fields of a postal address, as forms name them."""
+MISSING: Final = "missing"
+"""The error of an empty field, whose text the form has."""
 
 
 class SavedAddress(PostalAddress, frozen=True, kw_only=True):
@@ -19,6 +22,11 @@ class SavedAddress(PostalAddress, frozen=True, kw_only=True):
     def fields(self) -> dict[str, str]:
         """Return the fields as a form sends them."""
         return {name: getattr(self, name) for name in FIELDS}
+
+
+def missing_fields(typed: Mapping[str, str]) -> dict[str, str]:
+    """Return an error for each field that is empty: the API would name the first one only."""
+    return {name: MISSING for name in FIELDS if not typed.get(name)}
 
 
 async def saved_addresses(visit: Visit) -> list[SavedAddress] | None:

@@ -9,11 +9,11 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 from starlette.responses import Response
 
-from nextbuy.contracts.errors import AppError, PreconditionFailed
+from nextbuy.contracts.errors import AppError, PreconditionFailed, Unprocessable
 from nextbuy.contracts.values import MAX_QUANTITY, Money, PostalAddress
 from nextbuy.web.api import Ignored, secondary
 from nextbuy.web.forms import form_key
-from nextbuy.web.pages.addresses import FIELDS, SavedAddress, saved_addresses
+from nextbuy.web.pages.addresses import FIELDS, SavedAddress, missing_fields, saved_addresses
 from nextbuy.web.pages.payment import ALREADY_PAID
 from nextbuy.web.visit import OpenCheckout, View, Visit
 
@@ -61,12 +61,12 @@ class Basket(Struct):
 
 
 class ShopPart(Struct):
-    """The lines of one shop, with their sum."""
+    """The lines of one shop, with the sum of those that can be bought; None without one."""
 
     name: str
     slug: str
     lines: list[Line]
-    subtotal: Money
+    subtotal: Money | None
 
 
 class BasketView(View):
@@ -77,7 +77,9 @@ class BasketView(View):
 
     parts: list[ShopPart]
     total: Money | None
-    blocked: bool
+    units_in_total: int
+    blocked: int
+    """The number of lines that cannot be bought as they are, and are in no sum."""
     changes: list[Change]
     version: str
     addresses: list[SavedAddress]
@@ -144,6 +146,9 @@ async def check_out(visit: Visit) -> Response:
     addresses = await saved_addresses(visit) if form.get("saved") else None
     chosen = next((one for one in addresses or [] if str(one.id) == form["saved"]), None)
     address = typed if chosen is None else chosen.fields()
+    missing = missing_fields(address) if any(address.values()) else {}
+    if missing:
+        return await _refuse(visit, typed, missing, status=Unprocessable.status)
     body = {
         "lines": [{"product_id": line.product_id, "quantity": line.quantity} for line in found.lines],
         "address": address if any(address.values()) else None,
@@ -155,12 +160,18 @@ async def check_out(visit: Visit) -> Response:
     except AppError as error:
         if error.slug == ALREADY_PAID and found.open_checkout is not None:
             return visit.redirect(f"/session/{found.open_checkout.session_id}")
-        view = await _view(visit)
-        view.chosen, view.typed = form.get("saved", ""), typed
-        view.errors = {one.field.removeprefix("address."): one.message for one in error.errors or []}
-        view.error = "" if view.errors else error.detail
-        return await visit.page("basket", view, status=error.status)
+        errors = {one.field.removeprefix("address."): one.message for one in error.errors or []}
+        return await _refuse(visit, typed, errors, "" if errors else error.detail, status=error.status)
     return visit.redirect(opened.payment_url)
+
+
+async def _refuse(
+    visit: Visit, typed: dict[str, str], errors: dict[str, str], error: str = "", *, status: int
+) -> Response:
+    """Show the basket again, with what was typed and what is wrong with it."""
+    view, form = await _view(visit), await visit.form()
+    view.chosen, view.typed, view.errors, view.error = form.get("saved", ""), typed, errors, error
+    return await visit.page("basket", view, status=status)
 
 
 async def _view(visit: Visit) -> BasketView:
@@ -173,7 +184,8 @@ async def _view(visit: Visit) -> BasketView:
     return BasketView(
         parts,
         _sum(lines),
-        any(line.problem for line in lines),
+        sum(line.quantity for line in lines if not line.problem),
+        sum(1 for line in lines if line.problem),
         found.changes,
         found.version,
         addresses or [],
@@ -199,7 +211,7 @@ def _shop(line: Line) -> tuple[str, str]:
 
 
 def _part(lines: list[Line]) -> ShopPart:
-    return ShopPart(*_shop(lines[0]), lines, _sum(lines) or Money(0))
+    return ShopPart(*_shop(lines[0]), lines, _sum(lines))
 
 
 def _sum(lines: Sequence[Line]) -> Money | None:
