@@ -52,6 +52,15 @@ async def test_missing_page_is_404_and_leads_home(browser: PageClient, path: str
     assert "/" in [href for href, _ in page.links]
 
 
+@pytest.mark.parametrize("prices", ["price_min=50&price_max=10", "price_min=mug", "price_min=0&price_max=100000000"])
+async def test_list_stays_open_for_any_typed_prices(browser: PageClient, client: JourneyClient, prices: str) -> None:
+    shop = (await client.new_seller()).shop
+
+    page = await browser.get(f"/shop/{shop['slug']}?{prices}")
+
+    assert (page.status, shop["name"] in page.text) == (200, True)
+
+
 async def test_guest_buys_from_two_shops(browser: PageClient, client: JourneyClient) -> None:
     products = [await client.new_product() for _ in range(2)]
     for product in products:

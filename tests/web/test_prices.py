@@ -3,8 +3,7 @@
 import pytest
 
 from nextbuy.contracts.values import MAX_AMOUNT, Money
-from nextbuy.web.pages.listing import Filters, filters_of
-from nextbuy.web.prices import price_of, price_text
+from nextbuy.web.prices import amount_of, price_of, price_text
 
 
 @pytest.mark.parametrize(
@@ -35,5 +34,5 @@ def test_price_has_two_digits_in_a_text_field() -> None:
     assert price_text(Money(28_05)) == "28.05"
 
 
-def test_filter_takes_a_price_as_the_form_of_a_product_does() -> None:
-    assert filters_of({"price_min": "$1,299.50", "price_max": "1e3"}) == Filters(price_min="$1,299.50")
+def test_amount_may_be_zero() -> None:
+    assert (amount_of("0"), amount_of("0.00"), amount_of("free")) == (0, 0, None)

@@ -5,8 +5,9 @@ from starlette.responses import Response
 from nextbuy.contracts.errors import NotFound
 from nextbuy.contracts.product import PublicProduct
 from nextbuy.contracts.values import Page
+from nextbuy.web.choices import choices_of
 from nextbuy.web.pages.categories import Category, read_categories
-from nextbuy.web.pages.listing import Filters, filters_of, read_products
+from nextbuy.web.pages.listing import Filters, read_products
 from nextbuy.web.visit import View, Visit
 
 
@@ -22,7 +23,7 @@ class CategoryView(View):
 async def category(visit: Visit) -> Response:
     """Show the products of a category; 404 if no product for sale is in it."""
     slug = visit.request.path_params["slug"]
-    filters = filters_of(visit.request.query_params)
+    filters = choices_of(Filters, visit.request.query_params)
     categories = await read_categories(visit.api)
     found = next((one for one in categories if slug in {one.slug, one.name}), None)
     if found is None:

@@ -9,8 +9,9 @@ from starlette.responses import Response
 from nextbuy.contracts.product import PublicProduct
 from nextbuy.contracts.values import Page
 from nextbuy.web.api import Api, secondary
+from nextbuy.web.choices import choices_of
 from nextbuy.web.pages.categories import Category, read_categories
-from nextbuy.web.pages.listing import Filters, filters_of, read_products
+from nextbuy.web.pages.listing import Filters, read_products
 from nextbuy.web.structured_data import JsonLd, organization
 from nextbuy.web.visit import View, Visit
 
@@ -33,7 +34,7 @@ class _BestSeller(Struct):
 
 async def home(visit: Visit) -> Response:
     """Show the home page."""
-    filters = filters_of(visit.request.query_params)
+    filters = choices_of(Filters, visit.request.query_params)
     first = not filters.cursor
     products, categories, best_sellers = await asyncio.gather(
         read_products(visit.api, filters),

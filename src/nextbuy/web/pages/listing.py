@@ -1,14 +1,13 @@
 """Lists of products: the filters and the request that home, category, search and shop pages share."""
 
-from collections.abc import Mapping
 from typing import Final, Literal
 from uuid import UUID
 
 from nextbuy.contracts.product import PublicProduct
 from nextbuy.contracts.values import Page
 from nextbuy.web.api import Api
-from nextbuy.web.choices import Choices, choices_of
-from nextbuy.web.prices import price_of
+from nextbuy.web.choices import Choices
+from nextbuy.web.prices import amount_of
 
 LIMIT: Final = 24
 """Products per page: whole rows of 2, 3, 4 and 6."""
@@ -25,13 +24,26 @@ class Filters(Choices, frozen=True, omit_defaults=True):
     price_max: str = ""
     in_stock: str = ""
 
+    @property
+    def prices(self) -> dict[str, int]:
+        """The prices that narrow the list, in minor units."""
+        return {name: amount for name, amount in self._amounts.items() if name not in self.problems}
 
-def filters_of(query: Mapping[str, str]) -> Filters:
-    """Return the filters in a URL; an invalid price is ignored too."""
-    prices = ("price_min", "price_max")
-    return choices_of(
-        Filters, {name: value for name, value in query.items() if name not in prices or _cents(value) is not None}
-    )
+    @property
+    def problems(self) -> dict[str, str]:
+        """The problem of each price that cannot narrow the list; the template has the texts."""
+        amounts = self._amounts
+        if len(amounts) > 1 and amounts["price_min"] > amounts["price_max"]:
+            return dict.fromkeys(amounts, "reversed")
+        return {name: "not-a-price" for name, text in self._typed.items() if text and name not in amounts}
+
+    @property
+    def _typed(self) -> dict[str, str]:
+        return {"price_min": self.price_min, "price_max": self.price_max}
+
+    @property
+    def _amounts(self) -> dict[str, int]:
+        return {name: amount for name, text in self._typed.items() if (amount := amount_of(text)) is not None}
 
 
 async def read_products(
@@ -50,15 +62,8 @@ async def read_products(
         category=category,
         shop_id=None if shop_id is None else str(shop_id),
         sort=filters.sort,
-        price_min=_cents(filters.price_min),
-        price_max=_cents(filters.price_max),
+        **filters.prices,
         in_stock="true" if filters.in_stock else "",
         limit=LIMIT,
         cursor=filters.cursor,
     )
-
-
-def _cents(text: str) -> int | None:
-    """Return a typed price in minor units; None if it is empty or not a price."""
-    price = price_of(text)
-    return None if price is None else price.amount

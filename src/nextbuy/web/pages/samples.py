@@ -27,7 +27,7 @@ class Samples(Struct, frozen=True):
     picture: str
     moment: datetime = _MOMENT
     long: str = _LONG
-    filters: Filters = Filters(price_min="1000")
+    filters: Filters = Filters(price_min="1000", price_max="cheap")
     nothing: Page[Any] = Page([], None)
 
     def price(self, amount: int) -> Money:

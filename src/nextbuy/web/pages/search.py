@@ -7,8 +7,9 @@ from starlette.responses import Response
 from nextbuy.contracts.product import PublicProduct
 from nextbuy.contracts.values import Page
 from nextbuy.web.api import secondary
+from nextbuy.web.choices import choices_of
 from nextbuy.web.pages.categories import Category, read_categories
-from nextbuy.web.pages.listing import Filters, filters_of, read_products
+from nextbuy.web.pages.listing import Filters, read_products
 from nextbuy.web.visit import View, Visit
 
 
@@ -22,7 +23,7 @@ class SearchView(View):
 
 async def search(visit: Visit) -> Response:
     """Show search results; without words, the home page."""
-    filters = filters_of(visit.request.query_params)
+    filters = choices_of(Filters, visit.request.query_params)
     if not filters.q:
         return visit.redirect("/")
     categories, products = await asyncio.gather(

@@ -8,7 +8,8 @@ from starlette.responses import Response
 
 from nextbuy.contracts.product import PublicProduct
 from nextbuy.contracts.values import Page
-from nextbuy.web.pages.listing import Filters, filters_of, read_products
+from nextbuy.web.choices import choices_of
+from nextbuy.web.pages.listing import Filters, read_products
 from nextbuy.web.structured_data import JsonLd, organization
 from nextbuy.web.visit import View, Visit
 
@@ -42,7 +43,7 @@ class ShopView(View):
 async def shop(visit: Visit) -> Response:
     """Show a shop; an id leads to its slug."""
     key = visit.request.path_params["key"]
-    filters = filters_of(visit.request.query_params)
+    filters = choices_of(Filters, visit.request.query_params)
     found = (await visit.api.get(f"/seller/api/get-shop/{key}", ShopFound)).shop
     if key != found.slug:
         return visit.redirect(f"/shop/{found.slug}", status=308)
