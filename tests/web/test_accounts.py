@@ -11,7 +11,8 @@ from nextbuy.contracts.errors import NotFound, ServiceUnavailable, Unauthenticat
 from nextbuy.contracts.values import Role, new_id
 from nextbuy.kit.config import Settings
 from nextbuy.kit.wire import JSON, Handler, Request, Response, encode, problem_response
-from nextbuy.web.app import FORMS, OPEN_FORMS, pages
+from nextbuy.web.app import FORMS, pages
+from nextbuy.web.visit import OPEN_FORMS
 from tests.web.page_paths import example
 
 ANN, BOB = new_id(), new_id()

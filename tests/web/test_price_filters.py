@@ -1,4 +1,4 @@
-"""Typed prices in the filters of a list: an invalid one is kept and explained, and never sent to the API."""
+"""Typed prices in the filters of a list: an invalid one stays with an explanation, and is not sent to the API."""
 
 from pathlib import Path
 from urllib.parse import parse_qsl, urlencode

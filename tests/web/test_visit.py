@@ -104,7 +104,7 @@ async def test_form_returns_to_the_query_of_its_page_but_not_to_what_was_done(si
 
     refused = await visit(site, f"/sell/product/{UUID(int=1)}/archive", "POST", referer=referer)
 
-    assert location(refused) == (303, "/sign-in?next=%2Fsell%2Fproducts%3Fstatus%3Doff-sale")
+    assert location(refused) == (303, "/sign-in?as=seller&next=%2Fsell%2Fproducts%3Fstatus%3Doff-sale")
 
 
 async def test_long_query_is_not_part_of_the_page_to_return_to(site: Handler, api: Api) -> None:

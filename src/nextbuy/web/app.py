@@ -68,7 +68,7 @@ from nextbuy.web.pages.too_many_requests import too_many_requests
 from nextbuy.web.pages.trace import trace
 from nextbuy.web.public_cache import PublicCache
 from nextbuy.web.site import Site
-from nextbuy.web.visit import SECURITY, Visit
+from nextbuy.web.visit import OPEN_FORMS, SECURITY, Visit
 
 log: Final = logging.getLogger(__name__)
 
@@ -153,9 +153,6 @@ FORMS: Final[dict[str, Page]] = {
 _PAGE_OF_FORM: Final = {"/sign-up": "/sign-in", "/sign-out": "/", "/check-out": "/basket"}
 """The pages of forms that do not post to a path below their page."""
 _PAGE_PATTERNS: Final = [compile_path(path)[0] for path in PAGES]
-
-OPEN_FORMS: Final = frozenset({"/sign-in", "/sign-up", "/forgot-password", "/reset-password", "/confirm-email"})
-"""The forms that work for anyone, whatever account their page shows: they say themselves which account is meant."""
 
 _PUBLIC_PAGES: Final = frozenset(PUBLIC.values())
 _IMMUTABLE: Final = "public, max-age=31536000, immutable"

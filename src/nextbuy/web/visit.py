@@ -33,6 +33,8 @@ SECURITY: Final = {
 }
 ACCOUNT_FIELD: Final = "account"
 """The hidden field of each form that names the account that its page shows."""
+OPEN_FORMS: Final = frozenset({"/sign-in", "/sign-up", "/forgot-password", "/reset-password", "/confirm-email"})
+"""The forms that work for anyone, whatever account their page shows: they say themselves which account is meant."""
 AccountChanged: Final = Conflict.of(
     "account-changed", "Another account has signed in since this page was opened. Open the page again."
 )
@@ -48,6 +50,7 @@ _STRANGER: Final[dict[str, Any]] = {
 """The values of the layout that are the same for all strangers."""
 _SIGN_IN: Final = token_urlsafe(24)
 """The place of the path to sign in, in HTML that pages at different URLs share; no text contains it by chance."""
+_SELLER_PAGE: Final = re.compile(r"/(?:sell|figures)(?:[/?]|\Z)")
 _FORM: Final = re.compile(r'<form [^>]*method="post"[^>]*>')
 _PRIVATE: Final = "private, no-cache"
 _MAX_FIELDS: Final = 200
@@ -111,6 +114,8 @@ class Visit:
         """Units in the basket, for the layout; a page that has read the basket sets it."""
         self.open_checkout: OpenCheckout | None = None
         """The visitor's open checkout, for the layout, from the reply that has the basket."""
+        self._fields: dict[str, str] = {}
+        """The fields of the form that was sent, once it is read."""
         self._no_account: AppError | None = None
         """The reason for which the account of the session is not signed in; None if there is no session."""
         self._account = asyncio.create_task(self._load_account()) if self.api.has_session else None
@@ -128,6 +133,14 @@ class Visit:
         while not self._is_page(path):
             path = path.rpartition("/")[0] or "/"
         return path
+
+    @property
+    def after_sign_in(self) -> str:
+        """The path to go to after a sign-in: this page, or on the pages on the way to a sign-in, their `next`."""
+        if self.request.scope["path"] not in OPEN_FORMS:
+            return self.here
+        sent = self.request.query_params if self.request.method in READS else self._fields
+        return local_path(sent.get("next", ""), "")
 
     async def account(self) -> Account | None:
         """Return the account that is signed in, or None."""
@@ -153,14 +166,15 @@ class Visit:
     async def form(self) -> dict[str, str]:
         """Return the fields of the form that was sent; files and repeated names are left out."""
         form = await self.request.form(max_files=0, max_fields=_MAX_FIELDS)
-        return {name: value for name, value in form.items() if isinstance(value, str)}
+        self._fields = {name: value for name, value in form.items() if isinstance(value, str)}
+        return self._fields
 
     async def page(self, name: str, view: View, *, status: int = 200) -> Response:
         """Return a page: the template `pages/{name}.html` with the fields of `view`, in the layout."""
         account = None if self._account is None else await secondary(self.account())
         layout = {**await self._counts(account), "account": account, "here": self.here, "demo": self.site.demo}
         layout |= {"open_checkout": self.open_checkout, "is_read": self.request.method in READS}
-        layout["sign_in_path"] = sign_in_path(self.here)
+        layout["sign_in_path"] = sign_in_path(self.after_sign_in)
         html = self.site.render(f"pages/{name}.html", {**fields_of(view), **layout})
         if account is not None:
             html = _FORM.sub(rf'\g<0><input type="hidden" name="{ACCOUNT_FIELD}" value="{account.id}">', html)
@@ -254,10 +268,15 @@ def _place(url: str) -> tuple[str, str]:
 
 def sign_in_path(wanted: str, **more: str) -> str:
     """Return the path of the sign-in page, with the page to go to afterwards, unless that makes it too long."""
-    pairs = urlencode({**more, "next": wanted}, quote_via=quote, safe="")
+    return path_on("/sign-in", wanted, **more, **({"as": "seller"} if _SELLER_PAGE.match(wanted) else {}))
+
+
+def path_on(path: str, wanted: str, **more: str) -> str:
+    """Return the path of a page on the way to a sign-in, with the page to go to afterwards if it is not too long."""
+    pairs = urlencode({**more, "next": wanted} if wanted else more, quote_via=quote, safe="")
     if len(pairs) > _MAX_NEXT:
         pairs = urlencode(more)
-    return f"/sign-in?{pairs}" if pairs else "/sign-in"
+    return f"{path}?{pairs}" if pairs else path
 
 
 def local_path(path: str, default: str) -> str:

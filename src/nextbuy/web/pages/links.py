@@ -14,10 +14,11 @@ from nextbuy.web.visit import View, Visit
 
 
 class LinkView(View):
-    """The content of these pages; `done` is whether the form was sent and accepted."""
+    """The content of these pages; `done` is whether the form was accepted, `next` the page to go to after a sign-in."""
 
     token: str = ""
     email: str = ""
+    next: str = ""
     done: bool = False
     failure: Failure = field(default_factory=Failure)
 
@@ -32,14 +33,14 @@ class _Sent(Struct):
 
 async def forgot_password(visit: Visit) -> Response:
     """Show the form that requests a link for a new password."""
-    return await visit.page("forgot_password", LinkView())
+    return await visit.page("forgot_password", LinkView(next=visit.after_sign_in))
 
 
 async def request_password(visit: Visit) -> Response:
     """Request a link for a new password; the answer is the same for every e-mail address."""
     email = (await visit.form()).get("email", "").strip()
     sent = _Sent("/auth/api/request-password-reset", {"email": email})
-    return await _answer(visit, "forgot_password", sent, LinkView(email=email))
+    return await _answer(visit, "forgot_password", sent, LinkView(email=email, next=visit.after_sign_in))
 
 
 async def reset_password(visit: Visit) -> Response:

@@ -10,7 +10,7 @@ from nextbuy.contracts.values import Role
 from nextbuy.web.api import Ignored
 from nextbuy.web.demo_logins import DEMO_LOGINS, DemoLogin
 from nextbuy.web.forms import Failure, failure_of, form_key
-from nextbuy.web.visit import View, Visit, local_path, sign_in_path
+from nextbuy.web.visit import View, Visit, local_path, path_on, sign_in_path
 
 _HOMES: Final = {Role.BUYER: "/", Role.SELLER: "/sell", Role.ADMIN: "/admin"}
 
@@ -19,6 +19,7 @@ class SignInView(View):
     """The content of the sign-in page; `cookies_blocked` if the browser has not kept the session that it was given."""
 
     next: str
+    forgot_password_path: str
     role: str
     demo_logins: tuple[DemoLogin, ...]
     failure: Failure
@@ -75,8 +76,10 @@ async def _enter(visit: Visit, name: str, path: str, body: dict[str, str], form:
 
 
 def _view(visit: Visit, wanted: str, role: str, failure: Failure | None = None) -> SignInView:
+    following = local_path(wanted, "")
     return SignInView(
-        local_path(wanted, ""),
+        following,
+        path_on("/forgot-password", following),
         role if role in {"buyer", "seller"} else "buyer",
         DEMO_LOGINS if visit.site.demo else (),
         failure or Failure(),
