@@ -7,12 +7,17 @@ import pytest
 from tests.journeys.journey_client import JourneyClient
 from tests.journeys.marketplace import PASSWORD
 from tests.waiting import until
-from tests.web.page_client import PageClient
+from tests.web.page_client import Page, PageClient
 
 pytestmark = pytest.mark.pages
 
 NEW = "/sell/product/new"
 DESCRIPTION = "Made by hand in small numbers, each a little different from the other."
+
+
+def acts(page: Page, path: str) -> list[str]:
+    """Return the acts that a page offers on the product at a path."""
+    return [form.action.removeprefix(f"{path}/") for form in page.forms if form.action.startswith(f"{path}/")]
 
 
 async def test_seller_opens_a_shop_and_adds_a_product_while_it_is_reviewed(browser: PageClient) -> None:
@@ -152,6 +157,42 @@ async def test_product_off_sale_is_hidden_until_it_is_back(browser: PageClient, 
         listed = await browser.submit(await browser.get("/sell/products?stock=&q="), f"{path}/put-on-sale")
         assert (listed.path, "The product is offered again." in listed.text) == ("/sell/products", True)
         assert (await stranger.get(shown)).status == 200
+
+
+async def test_rejected_product_has_one_status_and_the_acts_that_make_sense(
+    browser: PageClient, client: JourneyClient
+) -> None:
+    await browser.sign_in((await client.new_seller()).email, PASSWORD)
+    page = await browser.submit(
+        await browser.get(NEW), NEW, title="Pirated film", description=DESCRIPTION, price="12.50", stock="40"
+    )
+    path = page.path
+
+    assert acts(page, path) == ["duplicate", "archive"]
+    off_sale = await browser.post(f"{path}/take-off-sale", {})
+    assert ("Buyers do not see it." in off_sale.text, off_sale.html.count('class="badge')) == (True, 1)
+    assert acts(off_sale, path) == ["duplicate", "archive"]
+    offered = await browser.post(f"{path}/put-on-sale", {})
+    assert ("is still rejected" in offered.text, "offered again" in offered.text) == (True, False)
+    await browser.post(f"{path}/archive", {})
+    restored = await browser.post(f"{path}/restore", {})
+    assert ("is restored, but still rejected" in restored.text, "put it on sale." in restored.text) == (True, True)
+    accepted = await browser.submit(restored, path, title="Film about potters", tags="film")
+    assert acts(accepted, path) == ["put-on-sale", "duplicate", "archive"]
+
+
+async def test_product_that_waits_is_withdrawn_from_the_review(browser: PageClient, client: JourneyClient) -> None:
+    await browser.sign_in((await client.new_seller()).email, PASSWORD)
+    fields = {"title": "Herbal balm", "description": DESCRIPTION, "category": "cosmetics", "price": "9", "stock": "4"}
+    waiting = await browser.submit(await browser.get(NEW), NEW, 0, **fields)
+    path = waiting.path
+
+    withdrawn = await browser.submit(waiting, f"{path}/take-off-sale")
+    offered = await browser.submit(withdrawn, f"{path}/put-on-sale")
+
+    assert "Withdraw from review" in waiting.text
+    assert "Buyers do not see it." in withdrawn.text
+    assert ("We review the product before" in offered.text, "offered again" in offered.text) == (True, False)
 
 
 async def test_archived_product_is_gone_for_buyers_and_stays_in_their_orders(

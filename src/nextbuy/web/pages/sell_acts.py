@@ -29,12 +29,17 @@ _ACTS: Final = {
 }
 
 
-class _Id(Struct):
+_BEFORE_REVIEW: Final = frozenset({"put-on-sale-pending", "put-on-sale-rejected", "restore-rejected"})
+"""Notices about an act whose product moderation keeps from buyers."""
+
+
+class _Product(Struct):
     id: UUID
+    status: str
 
 
 class _Changed(Struct):
-    product: _Id
+    product: _Product
 
 
 async def act_on_product(visit: Visit) -> Response:
@@ -51,4 +56,6 @@ async def act_on_product(visit: Visit) -> Response:
     page = f"/sell/product/{changed.id}"
     if name != _DUPLICATE:
         page = local_path(form.get("next", ""), page)
-    return visit.redirect(f"{page}{'&' if '?' in page else '?'}done={name}")
+    kept = f"{name}-{changed.status}"
+    done = kept if kept in _BEFORE_REVIEW else name
+    return visit.redirect(f"{page}{'&' if '?' in page else '?'}done={done}")
