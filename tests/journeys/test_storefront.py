@@ -7,7 +7,7 @@ import pytest
 from tests.journeys.journey_client import GOOD_CARD, JourneyClient
 from tests.journeys.marketplace import PASSWORD
 from tests.waiting import until
-from tests.web.page_client import PageClient
+from tests.web.page_client import Page, PageClient
 
 pytestmark = pytest.mark.pages
 
@@ -62,7 +62,9 @@ async def test_list_stays_open_for_any_typed_prices(browser: PageClient, client:
 
 
 async def test_guest_buys_from_two_shops(browser: PageClient, client: JourneyClient) -> None:
-    products = [await client.new_product() for _ in range(2)]
+    sellers = [await client.new_seller() for _ in range(2)]
+    shops = {seller.shop["name"] for seller in sellers}
+    products = [await client.new_product(seller) for seller in sellers]
     for product in products:
         page = await browser.get(f"/product/{product['slug']}")
         await browser.submit(page, "/basket/add", quantity="2")
@@ -85,12 +87,18 @@ async def test_guest_buys_from_two_shops(browser: PageClient, client: JourneyCli
     await until(is_paid, "the payment is confirmed")
     page = await browser.get(back)
     assert "is confirmed. It was split into 2 orders" in page.text
+    assert shop_names(page) == shops
     assert "Your basket is empty" in (await browser.get("/basket")).text
     listed = await browser.get("/orders")
     numbers = [text for href, text in listed.links if href.startswith("/order/")]
-    assert len(numbers) == 2
+    assert (len(numbers), shop_names(listed)) == (2, shops)
     [order] = [href for href, text in listed.links if text == numbers[0]]
-    assert "Order placed" in (await browser.get(order)).text
+    page = await browser.get(order)
+    assert ("Order placed" in page.text, len(shop_names(page) & shops)) == (True, 1)
+
+
+def shop_names(page: Page) -> set[str]:
+    return {text for href, text in page.links if href.startswith("/shop/")}
 
 
 async def test_quantity_is_changed_and_a_line_is_removed(browser: PageClient, client: JourneyClient) -> None:

@@ -1,6 +1,7 @@
 """`/orders` and `/order/{id}`: the orders of a buyer; a seller and an admin see single orders too."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -9,7 +10,7 @@ from starlette.responses import Response
 
 from nextbuy.contracts.order import Address
 from nextbuy.contracts.values import Money, Page
-from nextbuy.web.api import secondary
+from nextbuy.web.api import Api, secondary
 from nextbuy.web.visit import View, Visit
 
 
@@ -38,6 +39,18 @@ class Order(ListedOrder):
 
     lines: list[OrderLine]
     address: Address | None = None
+
+
+class OrderShop(Struct):
+    """The shop of an order."""
+
+    id: UUID
+    slug: str
+    name: str
+
+
+OrderShops = dict[UUID, OrderShop] | None
+"""The shops of orders by their ids, without closed ones; None if they are unavailable."""
 
 
 class OrderFound(Struct):
@@ -75,10 +88,17 @@ class OrdersView(View):
     first: bool
 
 
+class OwnOrdersView(OrdersView):
+    """The content of the list of a buyer's own orders."""
+
+    shops: OrderShops
+
+
 class OrderView(View):
     """The content of the page of an order; the timeline may be unavailable."""
 
     order: Order
+    shops: OrderShops
     timeline: list[TimelineEntry] | None
 
 
@@ -87,15 +107,29 @@ async def orders(visit: Visit) -> Response:
     await visit.require_account()
     cursor = visit.request.query_params.get("cursor", "")
     listed = await visit.api.get("/order/api/user-orders", Page[ListedOrder], limit=20, cursor=cursor)
-    return await visit.page("orders", OrdersView(listed, not cursor))
+    shops = await read_shops(visit.api, listed.items)
+    return await visit.page("orders", OwnOrdersView(listed, not cursor, shops))
 
 
 async def order(visit: Visit) -> Response:
     """Show an order."""
     await visit.require_account()
     key = visit.request.path_params["order_id"]
-    found, timeline = await asyncio.gather(
-        visit.api.get(f"/order/api/order-details/{key}", OrderFound),
-        secondary(visit.api.get(f"/order/api/order-timeline/{key}", Timeline)),
+    (found, shops), timeline = await asyncio.gather(
+        _order_with_shop(visit.api, key), secondary(visit.api.get(f"/order/api/order-timeline/{key}", Timeline))
     )
-    return await visit.page("order", OrderView(found.order, timeline.items if timeline is not None else None))
+    return await visit.page("order", OrderView(found, shops, timeline.items if timeline is not None else None))
+
+
+async def read_shops(api: Api, orders: Sequence[ListedOrder]) -> OrderShops:
+    """Return the shops of a page of orders, or of the orders of a checkout."""
+    ids = dict.fromkeys(str(order.shop_id) for order in orders)
+    if not ids:
+        return {}
+    found = await secondary(api.get("/seller/api/get-shops", Page[OrderShop], ids=",".join(ids)))
+    return None if found is None else {shop.id: shop for shop in found.items}
+
+
+async def _order_with_shop(api: Api, key: str) -> tuple[Order, OrderShops]:
+    found = (await api.get(f"/order/api/order-details/{key}", OrderFound)).order
+    return found, await read_shops(api, [found])

@@ -12,7 +12,7 @@ from nextbuy.contracts.errors import Conflict
 from nextbuy.contracts.order import LastDecline
 from nextbuy.contracts.values import Money
 from nextbuy.web.api import Ignored
-from nextbuy.web.pages.orders import Order, OrderFound
+from nextbuy.web.pages.orders import Order, OrderFound, OrderShops, read_shops
 from nextbuy.web.visit import View, Visit
 
 ALREADY_PAID: Final = "already-paid"
@@ -36,6 +36,7 @@ class PaymentView(View):
 
     checkout: Checkout
     orders: list[Order]
+    shops: OrderShops
 
 
 async def cancel_checkout(visit: Visit) -> Response:
@@ -59,4 +60,5 @@ async def payment(visit: Visit) -> Response:
     found = await asyncio.gather(
         *(visit.api.get(f"/order/api/order-details/{order_id}", OrderFound) for order_id in checkout.order_ids)
     )
-    return await visit.page("payment", PaymentView(checkout, [one.order for one in found]))
+    orders = [one.order for one in found]
+    return await visit.page("payment", PaymentView(checkout, orders, await read_shops(visit.api, orders)))
