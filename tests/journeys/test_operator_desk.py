@@ -137,7 +137,7 @@ async def test_operator_reads_a_mail(browser: PageClient, client: JourneyClient)
     page = await browser.get("/mails?status=stored")
     [(href, subject), *_] = [(href, text) for href, text in page.links if href.startswith("/mails/")]
     mail = await browser.get(href)
-    assert (mail.status, subject in mail.title) == (200, True)
+    assert (mail.status, subject in mail.title, mail.title.count("NextBuy")) == (200, True, 1)
     assert (await browser.get("/mails/nothing")).status == 404
 
 

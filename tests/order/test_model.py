@@ -178,8 +178,8 @@ def test_shop_that_is_missing_or_not_approved_is_closed() -> None:
 
 
 def test_payment_description_names_the_first_line_and_counts_the_rest() -> None:
-    assert payment_description([line()]) == "2 x Mug"
-    assert payment_description([line(), line(), line()]) == "2 x Mug and 2 more"
+    assert payment_description([line()]) == "2 \N{MULTIPLICATION SIGN} Mug"
+    assert payment_description([line(), line(), line()]) == "2 \N{MULTIPLICATION SIGN} Mug and 2 more"
 
 
 def test_every_reason_has_a_sentence_and_the_providers_words_stay() -> None:

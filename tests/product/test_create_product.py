@@ -28,11 +28,12 @@ async def test_accepted_product_is_for_sale_at_once(service: ServiceHarness) -> 
 
 
 async def test_sensitive_category_leaves_product_pending_with_reason(service: ServiceHarness) -> None:
-    lamp = await service.create_product(await service.seller(), "Desk lamp", category="Electronics")
+    lamp = await service.create_product(await service.seller(), "Desk lamp", category="Electronics", tags=["brass"])
 
     assert lamp.status == lamp.moderation.decision == "pending"
-    assert rules(lamp.moderation) == ["sensitive-category"]
+    assert rules(lamp.moderation) == ["sensitive-category", "has-tags"]
     assert await topics(service.database) == ["product.created", "product.pending"]
+    assert data((await published(service.database))[1])["rules"] == ["sensitive-category"]
 
     with pytest.raises(NotFound):
         await service.get_product(lamp.id)

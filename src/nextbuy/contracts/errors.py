@@ -231,7 +231,9 @@ WrongRole: Final = Forbidden.of("wrong-role", "Your account's role does not allo
 
 def wrong_role(roles: Iterable[str]) -> Forbidden:
     """Return the error for an account that has none of the roles that are needed."""
-    return WrongRole(f"This needs the role {' or '.join(sorted(roles))}. Sign in with another account.")
+    return WrongRole(
+        f"Only {' and '.join(f'{role}s' for role in sorted(roles))} can do this. Sign in with another account."
+    )
 
 
 Stale: Final = PreconditionFailed.of(

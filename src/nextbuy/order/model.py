@@ -285,7 +285,7 @@ def basket_total(lines: Sequence[SoldLine]) -> Money:
 def payment_description(lines: Sequence[PricedLine]) -> str:
     """Return a short description of a basket, for the payment page."""
     first, others = lines[0], len(lines) - 1
-    return f"{first.quantity} x {first.title}" + (f" and {others} more" if others else "")
+    return f"{first.quantity} \N{MULTIPLICATION SIGN} {first.title}" + (f" and {others} more" if others else "")
 
 
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"

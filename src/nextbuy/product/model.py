@@ -366,7 +366,7 @@ def moderation_events(product: Product, seller_id: UUID) -> list[Event]:
                 title=product.title,
                 status="pending",
                 score=moderation.score,
-                rules=[reason.rule for reason in moderation.reasons],
+                rules=[reason.rule for reason in moderation.reasons if reason.points <= 0],
             )
         ]
     if product.status == "rejected":
