@@ -17,7 +17,7 @@ async def test_process_that_does_not_answer_is_named(tmp_path: Path, monkeypatch
     processes = Supervisor(Settings(secret=b"s" * 16, data=tmp_path, service_urls=urls), demo=False)
 
     try:
-        with pytest.raises(CannotRun, match=r"product has not started within .*nextbuy\.log says why"):
+        with pytest.raises(CannotRun, match=r"The process product did not start .*nextbuy\.log for the cause"):
             await processes.start(["product"])
     finally:
         await processes.stop()

@@ -30,10 +30,10 @@ from tests.ports import free_port
 ADMIN: Final = "noor@journeys.nextbuy.test"
 PASSWORD: Final = "swordfish-of-every-journey"
 """The password of every account, so that logs can be searched for it."""
-READY_WITHIN: Final = 240.0
-"""Seconds: several marketplaces start at once on a machine that other tests use too."""
-ENDED_WITHIN: Final = 120.0
-"""Seconds, for the same reason."""
+READY_TIMEOUT: Final = 240.0
+"""Seconds. Generous, because other tests share the machine."""
+STOP_TIMEOUT: Final = 120.0
+"""Seconds. Generous, for the same reason."""
 Line = dict[str, Any]
 
 
@@ -125,7 +125,7 @@ class Marketplace:
         if wait:
             self.wait_until_ready()
 
-    def wait_until_ready(self, timeout: float = READY_WITHIN) -> None:
+    def wait_until_ready(self, timeout: float = READY_TIMEOUT) -> None:
         """Wait until the marketplace is ready."""
         ends = time.monotonic() + timeout
         while not self._is_ready():
@@ -148,7 +148,7 @@ class Marketplace:
         """Send SIGINT to the process group, as Ctrl-C does, and return the exit code."""
         assert self.process is not None
         os.killpg(self.process.pid, signal.SIGINT)
-        return self.process.wait(ENDED_WITHIN)
+        return self.process.wait(STOP_TIMEOUT)
 
     def tree(self) -> list[psutil.Process]:
         """Return all its processes, engines included; the parent comes first."""
@@ -165,8 +165,8 @@ class Marketplace:
         for process in tree:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
-        self.process.wait(ENDED_WITHIN)
-        psutil.wait_procs(tree, ENDED_WITHIN)
+        self.process.wait(STOP_TIMEOUT)
+        psutil.wait_procs(tree, STOP_TIMEOUT)
 
     def service(self, name: str) -> psutil.Process:
         """Return the process of one service."""

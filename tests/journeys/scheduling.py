@@ -21,8 +21,8 @@ _OWN: Final = (
     "journeys/test_redis_unavailable",
     "journeys/test_service_unavailable",
 )
-_LOADS: Final = "chaos/"
-"""The folder of tests that take all of the machine: two at once would leave journeys beside them too little."""
+_LOAD_TESTS: Final = "chaos/"
+"""The folder of tests that load the whole machine. They run one at a time, or journeys beside them time out."""
 _EXPENSIVE: Final = ("market", "shop_url")
 """Fixtures that are marketplaces: one that runs without a test takes up to a third of the machine from the others."""
 
@@ -52,6 +52,6 @@ class SharedFixtureScheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdi
         if journey is None:
             return nodeid
         name, shared = journey.groups()
-        if name.startswith(_LOADS):
-            return _LOADS
+        if name.startswith(_LOAD_TESTS):
+            return _LOAD_TESTS
         return name if name in _OWN else shared or nodeid

@@ -159,7 +159,7 @@ async def test_product_off_sale_is_hidden_until_it_is_back(browser: PageClient, 
         assert (await stranger.get(shown)).status == 200
 
 
-async def test_rejected_product_has_one_status_and_the_acts_that_make_sense(
+async def test_rejected_product_has_one_status_and_only_acts_with_an_effect(
     browser: PageClient, client: JourneyClient
 ) -> None:
     await browser.sign_in((await client.new_seller()).email, PASSWORD)
@@ -181,7 +181,7 @@ async def test_rejected_product_has_one_status_and_the_acts_that_make_sense(
     assert acts(accepted, path) == ["put-on-sale", "duplicate", "archive"]
 
 
-async def test_product_that_waits_is_withdrawn_from_the_review(browser: PageClient, client: JourneyClient) -> None:
+async def test_pending_product_is_withdrawn_from_review(browser: PageClient, client: JourneyClient) -> None:
     await browser.sign_in((await client.new_seller()).email, PASSWORD)
     fields = {"title": "Herbal balm", "description": DESCRIPTION, "category": "cosmetics", "price": "9", "stock": "4"}
     waiting = await browser.submit(await browser.get(NEW), NEW, 0, **fields)
@@ -192,7 +192,7 @@ async def test_product_that_waits_is_withdrawn_from_the_review(browser: PageClie
 
     assert "Withdraw from review" in waiting.text
     assert "Buyers do not see it." in withdrawn.text
-    assert ("We review the product before" in offered.text, "offered again" in offered.text) == (True, False)
+    assert ("is waiting for review" in offered.text, "offered again" in offered.text) == (True, False)
 
 
 async def test_archived_product_is_gone_for_buyers_and_stays_in_their_orders(

@@ -12,7 +12,7 @@ from nextbuy.contracts.values import Role, new_id
 from nextbuy.kit.config import Settings
 from nextbuy.kit.wire import JSON, Handler, Request, Response, encode, problem_response
 from nextbuy.web.app import FORMS, pages
-from nextbuy.web.visit import OPEN_FORMS
+from nextbuy.web.visit import SIGN_IN_PATHS
 from tests.web.page_paths import example
 
 ANN, BOB = new_id(), new_id()
@@ -67,7 +67,7 @@ async def test_page_of_nobody_names_no_account(site: Handler) -> None:
     assert 'name="account"' not in page
 
 
-@pytest.mark.parametrize("path", sorted(FORMS.keys() - OPEN_FORMS))
+@pytest.mark.parametrize("path", sorted(FORMS.keys() - SIGN_IN_PATHS))
 async def test_form_of_a_page_of_another_account_changes_nothing(site: Handler, api: Api, path: str) -> None:
     refused = await post(site, path, {"account": str(ANN), "id": str(new_id()), "reason": "Because."})
 
@@ -78,7 +78,7 @@ async def test_form_of_a_page_of_another_account_changes_nothing(site: Handler, 
 
 
 async def test_forms_for_anyone_are_those_of_signing_in_and_of_links_in_mails() -> None:
-    assert {"/sign-in", "/sign-up", "/forgot-password", "/reset-password", "/confirm-email"} == OPEN_FORMS
+    assert {"/sign-in", "/sign-up", "/forgot-password", "/reset-password", "/confirm-email"} == SIGN_IN_PATHS
 
 
 @pytest.mark.parametrize("named", [{"account": str(BOB)}, {}], ids=["the same account", "no account"])

@@ -15,8 +15,8 @@ from nextbuy.web.app import pages
 @pytest.mark.parametrize(
     ("error", "heading", "texts"),
     [
-        (wrong_role([Role.BUYER]), "Not for this account", ["Only buyers can do this.", "You are signed in as Bob"]),
-        (wrong_role([Role.SELLER, Role.ADMIN]), "Not for this account", ["Only admins and sellers can do this."]),
+        (wrong_role([Role.BUYER]), "Not for this account", ["Only buyers have access.", "You are signed in as Bob"]),
+        (wrong_role([Role.SELLER, Role.ADMIN]), "Not for this account", ["Only admins and sellers have access."]),
         (BadRequest("The form is too long."), "Request refused", ["The form is too long."]),
     ],
 )

@@ -1,4 +1,4 @@
-"""Public pages: the same for all strangers at every address, and rendered once for the same data."""
+"""Public pages: the same for all strangers at every URL, and rendered once for the same data."""
 
 import re
 from datetime import UTC, datetime
@@ -86,13 +86,13 @@ async def html(site: Handler, path: str, query: str = "", cookie: str = "") -> s
     return response.body.decode()
 
 
-def test_every_public_page_with_html_is_among_them() -> None:
+def test_every_public_page_in_html_is_tested() -> None:
     others = {"/sitemap.xml", "/sitemap/pages.xml", "/sitemap/products.xml", "/sitemap/shops.xml", "/too-many-requests"}
     assert {path for path in PUBLIC if PATHS.get(path, path) not in RENDERED} == others
 
 
 @pytest.mark.parametrize("path", RENDERED)
-async def test_page_for_strangers_is_the_same_at_every_address_but_for_its_link_to_sign_in(
+async def test_strangers_get_the_same_page_at_every_url_except_for_the_link_to_sign_in(
     api: Api, tmp_path: Path, path: str
 ) -> None:
     site, other = new_site(api, tmp_path), new_site(api, tmp_path)
@@ -167,7 +167,7 @@ def test_page_is_rendered_once_for_equal_views(settings: Settings) -> None:
     assert b"<title>Privacy" in render(site, "Privacy")
 
 
-@pytest.mark.parametrize(("limit", "value"), [("_MAX_PUBLIC", 2), ("_MAX_BYTES", 12_000)])
+@pytest.mark.parametrize(("limit", "value"), [("_MAX_PUBLIC_PAGES", 2), ("_MAX_PUBLIC_BYTES", 12_000)])
 def test_stored_pages_are_bounded(settings: Settings, monkeypatch: pytest.MonkeyPatch, limit: str, value: int) -> None:
     monkeypatch.setattr(web_site, limit, value)
     site = Site(settings, demo=False)

@@ -232,7 +232,7 @@ WrongRole: Final = Forbidden.of("wrong-role", "Your account's role does not allo
 def wrong_role(roles: Iterable[str]) -> Forbidden:
     """Return the error for an account that has none of the roles that are needed."""
     return WrongRole(
-        f"Only {' and '.join(f'{role}s' for role in sorted(roles))} can do this. Sign in with another account."
+        f"Only {' and '.join(f'{role}s' for role in sorted(roles))} have access. Sign in with another account."
     )
 
 

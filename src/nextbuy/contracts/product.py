@@ -259,7 +259,9 @@ class ProductPending(_ProductEvent, topic="product.pending", key="product_id"):
     rules: Annotated[
         list[RuleName],
         Meta(
-            max_length=MAX_FINDINGS, description="The moderation rules that applied.", examples=[["sensitive-category"]]
+            max_length=MAX_FINDINGS,
+            description="The moderation rules that count against the product.",
+            examples=[["sensitive-category"]],
         ),
     ]
 

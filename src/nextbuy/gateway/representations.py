@@ -4,8 +4,8 @@ A response with the header `AGE` is the same for everybody. A stranger, who send
 as public: other caches may store it for one second, unless its data is a second old already, so that all caches
 together stay below two seconds. Everybody else gets it as private.
 
-Each content is hashed once for any number of requests, and compressed once some client accepts that. The contents are
-found by the content itself, whose hash Python computes once per object.
+Each content is hashed once for any number of requests, and compressed when a client first accepts gzip. Contents are
+looked up by their bytes, whose hash Python computes once per object.
 
 Only responses to GET are compressed. Compression reveals secrets beside reflected input by their length (BREACH);
 tokens are in responses to POST alone, and no page has a token of a person.
@@ -19,7 +19,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from nextbuy.kit.bounded_store import BoundedStore
+from nextbuy.kit.bounded_cache import BoundedCache
 from nextbuy.kit.http.conditional import none_match
 from nextbuy.kit.http.content_coding import accepts_gzip
 from nextbuy.kit.http.tokens import is_stranger
@@ -39,7 +39,7 @@ _PUBLIC_SECONDS: Final = 1.0
 class _Content(Struct):
     etag: str
     compressed: bytes = b""
-    """Empty until a client accepts it."""
+    """Empty until a client has accepted gzip."""
 
 
 class Representations:
@@ -47,7 +47,7 @@ class Representations:
 
     def __init__(self, *, max_bytes: int = 32 * 1024 * 1024) -> None:
         """Store contents of up to `max_bytes`, compressed ones included; the oldest are evicted first."""
-        self.contents: BoundedStore[bytes, _Content] = BoundedStore(max_values=_MAX_CONTENTS, max_bytes=max_bytes)
+        self.contents: BoundedCache[bytes, _Content] = BoundedCache(max_values=_MAX_CONTENTS, max_bytes=max_bytes)
 
     async def negotiate(self, request: Request, response: Response, started: float) -> Response:
         """Return the representation of a response for one client.

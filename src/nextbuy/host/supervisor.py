@@ -24,7 +24,7 @@ from nextbuy.kit.restart import RestartDelay
 
 log: Final = logging.getLogger(__name__)
 _START_TIMEOUT: Final = 90.0
-"""Seconds within which all started processes must answer; a slow machine that has other work needs most of them."""
+"""Seconds until all started processes must answer. A slow machine under load needs most of it."""
 _STOP_TIMEOUT: Final = 6.0
 """Seconds between SIGTERM and SIGKILL. Longer than a service takes to finish its requests and close."""
 
@@ -85,7 +85,10 @@ class Supervisor:
                     await _wait_until_live(session, f"{self._url(name)}/health/live")
         except TimeoutError as error:
             log_file = self._settings.data / "nextbuy.log"
-            message = f"{name} has not started within {_START_TIMEOUT:.0f} seconds. {log_file} says why."
+            message = (
+                f"The process {name} did not start within {_START_TIMEOUT:.0f} s. "
+                f"Read {log_file} for the cause, then start again."
+            )
             raise CannotRun(message) from error
 
     async def _spawn(self, name: str) -> None:

@@ -49,7 +49,7 @@ TITLES: Final[dict[type[Event], str]] = {
     SessionOpened: "Payment page opened",
     SessionNotOpened: "Payment page could not be opened",
     PaymentFailed: "Payment failed",
-    PaymentDeclined: "Payment attempt failed",
+    PaymentDeclined: "Payment declined",
     SessionExpired: "Checkout expired",
     SessionCancelled: "Checkout cancelled",
     HoldReleased: "Units released",

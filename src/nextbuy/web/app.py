@@ -68,7 +68,7 @@ from nextbuy.web.pages.too_many_requests import too_many_requests
 from nextbuy.web.pages.trace import trace
 from nextbuy.web.public_cache import PublicCache
 from nextbuy.web.site import Site
-from nextbuy.web.visit import OPEN_FORMS, SECURITY, Visit
+from nextbuy.web.visit import SECURITY, SIGN_IN_PATHS, Visit
 
 log: Final = logging.getLogger(__name__)
 
@@ -177,7 +177,7 @@ async def _visit(site: Site, send: Handler, page: Page, request: Request) -> Res
     try:
         if request.method == "POST":
             refuse_cross_site(request.headers, site.settings)
-            if request.scope["path"] not in OPEN_FORMS:
+            if request.scope["path"] not in SIGN_IN_PATHS:
                 await visit.require_shown_account()
         response = await page(visit)
         is_public = page in _PUBLIC_PAGES and is_stranger(request.headers) and response.status_code == 200  # noqa: PLR2004

@@ -13,7 +13,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from nextbuy.kit.bounded_store import BoundedStore
+from nextbuy.kit.bounded_cache import BoundedCache
 from nextbuy.kit.http.tokens import is_stranger
 from nextbuy.kit.wire import AGE, READS, Handler, Request, Response
 
@@ -42,7 +42,7 @@ class PublicCache:
         """Cache the responses of `handle`; `now` returns monotonic seconds."""
         self._handle = handle
         self._now = now
-        self._stored: BoundedStore[str, _Stored] = BoundedStore(max_values=max_responses, max_bytes=max_bytes)
+        self._stored: BoundedCache[str, _Stored] = BoundedCache(max_values=max_responses, max_bytes=max_bytes)
         self._under_way: dict[str, asyncio.Task[Response]] = {}
 
     async def answer(self, request: Request) -> Response:
@@ -70,7 +70,7 @@ class PublicCache:
             response = await self._handle(request)
             headers = dict(response.headers)
             age = float(headers.pop(AGE, math.inf))
-            self._stored.evict(key)
+            self._stored.remove(key)
             if age < MAX_AGE and "set-cookie" not in headers:
                 self._stored.insert(key, _Stored(self._now() - age, response), len(response.body) + _OVERHEAD)
             return response

@@ -12,8 +12,9 @@ from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from msgspec import Struct
+from msgspec.structs import asdict
 
-from nextbuy.kit.bounded_store import BoundedStore
+from nextbuy.kit.bounded_cache import BoundedCache
 from nextbuy.kit.config import Settings
 from nextbuy.kit.config_values import ConfigError
 from nextbuy.kit.wire import encode
@@ -24,10 +25,10 @@ from nextbuy.web.texts import ENGLISH, ConstantTexts, Texts
 STYLE: Final = "site.css"
 _BASE: Final = "shop.css"
 _COMPONENTS: Final = "components/"
-_MAX_PUBLIC: Final = 1_000
-"""Public pages whose HTML is stored."""
-_MAX_BYTES: Final = 16 * 1024 * 1024
-"""Bytes of their HTML."""
+_MAX_PUBLIC_PAGES: Final = 1_000
+"""Public pages whose HTML is cached: those that many strangers read."""
+_MAX_PUBLIC_BYTES: Final = 16 * 1024 * 1024
+"""Bytes of their HTML, half as much as `PublicCache` stores."""
 _COMPONENT: Final = re.compile(r"\{# (?P<about>.*?) #\}.*?\{% macro (?P<macro>.*?) %\}", re.DOTALL)
 
 
@@ -42,10 +43,10 @@ class Component(Struct, frozen=True):
 
 
 class _Templates(Environment):
-    """An environment whose templates have their globals in one dict, which an import reads faster than a chain."""
+    """An environment that gives each template its globals as one dict, because imports read a `ChainMap` slowly."""
 
     def make_globals(self, d: MutableMapping[str, Any] | None) -> MutableMapping[str, Any]:
-        """Return the globals of a template."""
+        """Merge the globals, which must not change after a template is loaded."""
         return {**self.globals, **(d or {})}
 
 
@@ -56,12 +57,14 @@ class Site:
         """Load templates and assets; with `demo`, pages offer the demo logins."""
         self.settings = settings
         self.demo = demo
-        self._public: BoundedStore[bytes, bytes] = BoundedStore(max_values=_MAX_PUBLIC, max_bytes=_MAX_BYTES)
+        self._public: BoundedCache[bytes, bytes] = BoundedCache(
+            max_values=_MAX_PUBLIC_PAGES, max_bytes=_MAX_PUBLIC_BYTES
+        )
         self._templates = _Templates(
             loader=PackageLoader(__package__, "."),
             autoescape=True,
             auto_reload=False,
-            cache_size=-1,
+            cache_size=-1,  # A plain dict, without the lock of a bounded cache.
             undefined=StrictUndefined,
             extensions=[ConstantTexts],
             trim_blocks=True,
@@ -88,11 +91,11 @@ class Site:
         return self._templates.get_template(template).render(context)
 
     def render_public(self, template: str, view: Struct, layout: Mapping[str, Any]) -> bytes:
-        """Return a page that depends on `view` alone, from memory if the template was rendered with an equal one."""
+        """Return a page as HTML, cached by `template` and the content of `view`; `layout` is the same in all calls."""
         key = blake2b(template.encode() + encode(view)).digest()
         html = self._public.get(key)
         if html is None:
-            html = self.render(template, {**fields_of(view), **layout}).encode()
+            html = self.render(template, {**asdict(view), **layout}).encode()
             self._public.insert(key, html, len(html))
         return html
 
@@ -120,11 +123,6 @@ class Site:
 
     def _import_paths(self, name: str) -> list[str]:
         return [self.assets[imported].path for imported in self.assets[name].imports]
-
-
-def fields_of(view: Struct) -> dict[str, Any]:
-    """Return the fields of the view of a page by their names, as its template has them."""
-    return {name: getattr(view, name) for name in view.__struct_fields__}
 
 
 def _zone(name: str) -> ZoneInfo:

@@ -33,7 +33,7 @@ class Texts:
         self._zone = zone
 
     def install(self, environment: Environment) -> None:
-        """Make the texts available to the templates of an environment with the extension `i18n`."""
+        """Make the texts available to the templates of an environment with the extension `ConstantTexts`."""
         extended: Any = environment
         extended.install_gettext_translations(self._translations, newstyle=True)
         extended.extend(translate=self._translations.gettext)
@@ -80,7 +80,7 @@ class Texts:
 
 
 class ConstantTexts(InternationalizationExtension):
-    """Translates messages without variables when a template is compiled; an environment has one language."""
+    """The extension `i18n` of Jinja, which translates messages without variables when it compiles a template."""
 
     def parse(self, parser: Parser) -> nodes.Node | list[nodes.Node]:
         """Return the nodes of a `trans` block."""
@@ -90,7 +90,7 @@ class ConstantTexts(InternationalizationExtension):
                 nodes=[nodes.Call(node=nodes.Name(name="gettext"), args=[nodes.Const(value=str(message))], kwargs=[])]
             ):
                 environment: Any = self.environment
-                # The text of a template, hence HTML, in which a percent sign is doubled.
+                # The message is HTML, in which Jinja has doubled each percent sign.
                 return nodes.Output([nodes.TemplateData(environment.translate(message) % {})], lineno=found.lineno)
         return found
 

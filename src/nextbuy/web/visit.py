@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 from uuid import UUID
 
 from msgspec import Struct
+from msgspec.structs import asdict
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Match
@@ -22,7 +23,7 @@ from nextbuy.kit.wire import READS, Handler
 from nextbuy.kit.wire import Request as WireRequest
 from nextbuy.web.api import Api, secondary
 from nextbuy.web.asgi import WIRE_REQUEST
-from nextbuy.web.site import Site, fields_of
+from nextbuy.web.site import Site
 
 SECURITY: Final = {
     "content-security-policy": (
@@ -33,8 +34,8 @@ SECURITY: Final = {
 }
 ACCOUNT_FIELD: Final = "account"
 """The hidden field of each form that names the account that its page shows."""
-OPEN_FORMS: Final = frozenset({"/sign-in", "/sign-up", "/forgot-password", "/reset-password", "/confirm-email"})
-"""The forms that work for anyone, whatever account their page shows: they say themselves which account is meant."""
+SIGN_IN_PATHS: Final = frozenset({"/sign-in", "/sign-up", "/forgot-password", "/reset-password", "/confirm-email"})
+"""The pages and forms of signing in. Their forms work for any account, and their links pass `next` on."""
 AccountChanged: Final = Conflict.of(
     "account-changed", "Another account has signed in since this page was opened. Open the page again."
 )
@@ -48,14 +49,14 @@ _STRANGER: Final[dict[str, Any]] = {
     "is_read": True,
 }
 """The values of the layout that are the same for all strangers."""
-_SIGN_IN: Final = token_urlsafe(24)
-"""The place of the path to sign in, in HTML that pages at different URLs share; no text contains it by chance."""
+_SIGN_IN_PLACEHOLDER: Final = token_urlsafe(24)
+"""Stands for the path of the sign-in page in HTML that strangers share. Random, so that no other text contains it."""
 _SELLER_PAGE: Final = re.compile(r"/(?:sell|figures)(?:[/?]|\Z)")
 _FORM: Final = re.compile(r'<form [^>]*method="post"[^>]*>')
-_PRIVATE: Final = "private, no-cache"
+_HEADERS: Final = {"cache-control": "private, no-cache", **SECURITY}
 _MAX_FIELDS: Final = 200
 _MAX_NEXT: Final = 2_000
-"""Characters of a percent-encoded path to return to; a much longer one makes a URL that is refused."""
+"""Characters of the query of a path to sign in; a much longer one makes a URL that is refused."""
 
 
 class Me(Struct):
@@ -117,7 +118,7 @@ class Visit:
         self._fields: dict[str, str] = {}
         """The fields of the form that was sent, once it is read."""
         self._no_account: AppError | None = None
-        """The reason for which the account of the session is not signed in; None if there is no session."""
+        """The error of a suspended account, which `require_account` raises."""
         self._account = asyncio.create_task(self._load_account()) if self.api.has_session else None
 
     @property
@@ -135,9 +136,9 @@ class Visit:
         return path
 
     @property
-    def after_sign_in(self) -> str:
-        """The path to go to after a sign-in: this page, or on the pages on the way to a sign-in, their `next`."""
-        if self.request.scope["path"] not in OPEN_FORMS:
+    def next_path(self) -> str:
+        """The page to open after a sign-in: this one, or the `next` of a page of signing in; read its form first."""
+        if self.request.scope["path"] not in SIGN_IN_PATHS:
             return self.here
         sent = self.request.query_params if self.request.method in READS else self._fields
         return local_path(sent.get("next", ""), "")
@@ -174,20 +175,20 @@ class Visit:
         account = None if self._account is None else await secondary(self.account())
         layout = {**await self._counts(account), "account": account, "here": self.here, "demo": self.site.demo}
         layout |= {"open_checkout": self.open_checkout, "is_read": self.request.method in READS}
-        layout["sign_in_path"] = sign_in_path(self.after_sign_in)
-        html = self.site.render(f"pages/{name}.html", {**fields_of(view), **layout})
+        layout["sign_in_path"] = sign_in_path(self.next_path)
+        html = self.site.render(f"pages/{name}.html", {**asdict(view), **layout})
         if account is not None:
             html = _FORM.sub(rf'\g<0><input type="hidden" name="{ACCOUNT_FIELD}" value="{account.id}">', html)
-        return HTMLResponse(html, status, headers={"cache-control": _PRIVATE, **SECURITY})
+        return HTMLResponse(html, status, headers=_HEADERS)
 
     async def public_page(self, name: str, view: View) -> Response:
-        """Return a page that is the same for all strangers, but for its link to sign in: all else is in `view`."""
+        """Return a page whose HTML all strangers share, except for its link to sign in; all else must be in `view`."""
         if not is_stranger(self.request.headers):
             return await self.page(name, view)
-        layout = {**_STRANGER, "demo": self.site.demo, "sign_in_path": _SIGN_IN}
+        layout = {**_STRANGER, "demo": self.site.demo, "sign_in_path": _SIGN_IN_PLACEHOLDER}
         html = self.site.render_public(f"pages/{name}.html", view, layout)
-        html = html.replace(_SIGN_IN.encode(), sign_in_path(self.here).encode())
-        return HTMLResponse(html, headers={"cache-control": _PRIVATE, **SECURITY})
+        html = html.replace(_SIGN_IN_PLACEHOLDER.encode(), sign_in_path(self.here).encode())
+        return HTMLResponse(html, headers=_HEADERS)
 
     def redirect(self, path: str, *, status: int = 303) -> Response:
         """Send the browser to another page of this site."""
@@ -221,7 +222,7 @@ class Visit:
             return None
 
     async def _counts(self, account: Account | None) -> dict[str, Any]:
-        """Return the numbers of the layout, by the names that it has for them."""
+        """Return the numbers in the header, by their names in the layout."""
         if account is None:
             return {"unread": 0, "units": await self._units(account), "attention": {}}
         unread, units, attention = await asyncio.gather(
@@ -266,16 +267,16 @@ def _place(url: str) -> tuple[str, str]:
     return parts.path or "/", urlencode([pair for pair in pairs if pair[0] != "done"])
 
 
-def sign_in_path(wanted: str, **more: str) -> str:
-    """Return the path of the sign-in page, with the page to go to afterwards, unless that makes it too long."""
-    return path_on("/sign-in", wanted, **more, **({"as": "seller"} if _SELLER_PAGE.match(wanted) else {}))
+def sign_in_path(next_path: str, **query: str) -> str:
+    """Return the path of the sign-in page; `next_path` is the page to open afterwards."""
+    return with_next("/sign-in", next_path, **query, **({"as": "seller"} if _SELLER_PAGE.match(next_path) else {}))
 
 
-def path_on(path: str, wanted: str, **more: str) -> str:
-    """Return the path of a page on the way to a sign-in, with the page to go to afterwards if it is not too long."""
-    pairs = urlencode({**more, "next": wanted} if wanted else more, quote_via=quote, safe="")
+def with_next(path: str, next_path: str, **query: str) -> str:
+    """Return `path` with `query` and the page to open after a sign-in, which is left out if it is too long."""
+    pairs = urlencode({**query, "next": next_path} if next_path else query, quote_via=quote, safe="")
     if len(pairs) > _MAX_NEXT:
-        pairs = urlencode(more)
+        pairs = urlencode(query)
     return f"{path}?{pairs}" if pairs else path
 
 

@@ -11,7 +11,7 @@ from nextbuy.web.visit import Visit
 FIELDS: Final = PostalAddress.__struct_fields__
 """The fields of a postal address, as forms name them."""
 MISSING: Final = "missing"
-"""The error of an empty field, whose text the form has."""
+"""The code of an empty field; `address_fields.html` has the texts."""
 
 
 class SavedAddress(PostalAddress, frozen=True, kw_only=True):

@@ -61,7 +61,7 @@ class Basket(Struct):
 
 
 class ShopPart(Struct):
-    """The lines of one shop, with the sum of those that can be bought; None without one."""
+    """The lines of one shop; `subtotal` is None if none of them can be bought."""
 
     name: str
     slug: str
@@ -78,8 +78,9 @@ class BasketView(View):
     parts: list[ShopPart]
     total: Money | None
     units_in_total: int
-    blocked: int
-    """The number of lines that cannot be bought as they are, and are in no sum."""
+    """Units of the lines that can be bought now."""
+    problems: int
+    """The number of lines that cannot be bought now; they are in no total."""
     changes: list[Change]
     version: str
     addresses: list[SavedAddress]

@@ -33,14 +33,14 @@ class _Sent(Struct):
 
 async def forgot_password(visit: Visit) -> Response:
     """Show the form that requests a link for a new password."""
-    return await visit.page("forgot_password", LinkView(next=visit.after_sign_in))
+    return await visit.page("forgot_password", LinkView(next=visit.next_path))
 
 
 async def request_password(visit: Visit) -> Response:
     """Request a link for a new password; the answer is the same for every e-mail address."""
     email = (await visit.form()).get("email", "").strip()
     sent = _Sent("/auth/api/request-password-reset", {"email": email})
-    return await _answer(visit, "forgot_password", sent, LinkView(email=email, next=visit.after_sign_in))
+    return await _answer(visit, "forgot_password", sent, LinkView(email=email, next=visit.next_path))
 
 
 async def reset_password(visit: Visit) -> Response:

@@ -27,7 +27,8 @@ class Filters(Choices, frozen=True, omit_defaults=True):
     @property
     def prices(self) -> dict[str, int]:
         """The prices that narrow the list, in minor units."""
-        return {name: amount for name, amount in self._amounts.items() if name not in self.problems}
+        problems = self.problems
+        return {name: amount for name, amount in self._amounts.items() if name not in problems}
 
     @property
     def problems(self) -> dict[str, str]:

@@ -27,10 +27,8 @@ _ACTS: Final = {
     "restore": _Act("POST", "restore-product"),
     _DUPLICATE: _Act("POST", "duplicate-product"),
 }
-
-
-_BEFORE_REVIEW: Final = frozenset({"put-on-sale-pending", "put-on-sale-rejected", "restore-rejected"})
-"""Notices about an act whose product moderation keeps from buyers."""
+_REVIEW_NOTICES: Final = frozenset({"put-on-sale-pending", "put-on-sale-rejected", "restore-rejected"})
+"""Values of `done` for a product that is still in review, or rejected, after the act."""
 
 
 class _Product(Struct):
@@ -56,6 +54,6 @@ async def act_on_product(visit: Visit) -> Response:
     page = f"/sell/product/{changed.id}"
     if name != _DUPLICATE:
         page = local_path(form.get("next", ""), page)
-    kept = f"{name}-{changed.status}"
-    done = kept if kept in _BEFORE_REVIEW else name
+    by_status = f"{name}-{changed.status}"
+    done = by_status if by_status in _REVIEW_NOTICES else name
     return visit.redirect(f"{page}{'&' if '?' in page else '?'}done={done}")

@@ -10,7 +10,7 @@ from nextbuy.contracts.values import Role
 from nextbuy.web.api import Ignored
 from nextbuy.web.demo_logins import DEMO_LOGINS, DemoLogin
 from nextbuy.web.forms import Failure, failure_of, form_key
-from nextbuy.web.visit import View, Visit, local_path, path_on, sign_in_path
+from nextbuy.web.visit import View, Visit, local_path, sign_in_path, with_next
 
 _HOMES: Final = {Role.BUYER: "/", Role.SELLER: "/sell", Role.ADMIN: "/admin"}
 
@@ -29,7 +29,7 @@ class SignInView(View):
 async def sign_in(visit: Visit) -> Response:
     """Show the forms; after a sign-in (`done`), redirect to the next page if the browser has kept the cookies."""
     query = visit.request.query_params
-    view = _view(visit, query.get("next", ""), query.get("as", ""))
+    view = _view(visit, local_path(query.get("next", ""), ""), query.get("as", ""))
     if "done" in query:
         account = await visit.account()
         if account is not None:
@@ -65,21 +65,20 @@ async def sign_out(visit: Visit) -> Response:
 
 
 async def _enter(visit: Visit, name: str, path: str, body: dict[str, str], form: dict[str, str]) -> Response:
-    wanted = form.get("next", "")
+    next_path = local_path(form.get("next", ""), "")
     try:
         await visit.api.send("POST", path, body, Ignored, key=form_key(form))
     except AppError as error:
         failure = failure_of(error, name, {**body, "password": ""})
-        view = _view(visit, wanted, form.get("role", ""), failure)
+        view = _view(visit, next_path, form.get("role", ""), failure)
         return await visit.page("sign_in", view, status=error.status)
-    return visit.redirect(sign_in_path(local_path(wanted, ""), done="yes"))
+    return visit.redirect(sign_in_path(next_path, done="yes"))
 
 
-def _view(visit: Visit, wanted: str, role: str, failure: Failure | None = None) -> SignInView:
-    following = local_path(wanted, "")
+def _view(visit: Visit, next_path: str, role: str, failure: Failure | None = None) -> SignInView:
     return SignInView(
-        following,
-        path_on("/forgot-password", following),
+        next_path,
+        with_next("/forgot-password", next_path),
         role if role in {"buyer", "seller"} else "buyer",
         DEMO_LOGINS if visit.site.demo else (),
         failure or Failure(),
