@@ -18,7 +18,7 @@ from nextbuy.web import site as web_site
 from nextbuy.web.app import PUBLIC, pages
 from nextbuy.web.pages.document import DOCUMENTS
 from nextbuy.web.site import Site
-from nextbuy.web.visit import View
+from nextbuy.web.visit import STRANGER_LAYOUT, View
 
 LAMP = PublicProduct(
     id=new_id(),
@@ -144,19 +144,8 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(secret=b"s" * 16, data=tmp_path)
 
 
-LAYOUT = {
-    "account": None,
-    "unread": 0,
-    "units": 0,
-    "open_checkout": None,
-    "here": "",
-    "is_read": True,
-    "sign_in_path": "",
-}
-
-
 def render(site: Site, title: str) -> bytes:
-    return site.render_public("pages/document.html", _View(title, "text"), LAYOUT)
+    return site.render_public("pages/document.html", _View(title, "text"), {**STRANGER_LAYOUT, "sign_in_path": ""})
 
 
 def test_page_is_rendered_once_for_equal_views(settings: Settings) -> None:

@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from nextbuy.demo.catalogue import PASSWORD
+from nextbuy.host.log import LOG_NAME
 from nextbuy.kit.config import Settings
 
 
@@ -47,5 +48,5 @@ class StartupProgress:
             line(f"  e-mails      not sent; admins read them, with their links, at [cyan]{url}/mails[/cyan]")
         if not settings.rate_limits:
             line("  [yellow]warning      rate limits are off (NEXTBUY_RATE_LIMITS)[/yellow]")
-        line(f"  log          {settings.data}/nextbuy.log")
+        line(f"  log          {settings.data / LOG_NAME}")
         line("  stop         Ctrl-C\n")

@@ -7,7 +7,8 @@ from typing import Final
 from nextbuy.kit.config_values import ConfigError
 from nextbuy.kit.observability.telemetry import Journal, route_logging
 
-_NAME: Final = "nextbuy.log"
+LOG_NAME: Final = "nextbuy.log"
+"""The name of the log in the data folder."""
 _MAX_BYTES: Final = 64 * 1024 * 1024
 
 
@@ -22,10 +23,10 @@ def open_journal(data: Path | None, level: str) -> Journal:
     if data is None:
         descriptor = 1
     else:
-        path = data / _NAME
+        path = data / LOG_NAME
         try:
             if path.exists() and path.stat().st_size > _MAX_BYTES:
-                path.replace(path.with_name(f"{_NAME}.1"))
+                path.replace(path.with_name(f"{LOG_NAME}.1"))
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         except OSError as error:
             message = f"Cannot write the log {path}: {error.strerror}. Choose another folder with --data."

@@ -17,6 +17,7 @@ from typing import Final
 import aiohttp
 
 from nextbuy.embedded.parent_watch import watch_parent
+from nextbuy.host.log import LOG_NAME
 from nextbuy.host.running import CannotRun
 from nextbuy.kit.config import Settings
 from nextbuy.kit.local_urls import url_of
@@ -84,7 +85,7 @@ class Supervisor:
                 for name in names:
                     await _wait_until_live(session, f"{self._url(name)}/health/live")
         except TimeoutError as error:
-            log_file = self._settings.data / "nextbuy.log"
+            log_file = self._settings.data / LOG_NAME
             message = (
                 f"The process {name} did not start within {_START_TIMEOUT:.0f} s. "
                 f"Read {log_file} for the cause, then start again."

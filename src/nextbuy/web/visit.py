@@ -39,7 +39,7 @@ SIGN_IN_PATHS: Final = frozenset({"/sign-in", "/sign-up", "/forgot-password", "/
 AccountChanged: Final = Conflict.of(
     "account-changed", "Another account has signed in since this page was opened. Open the page again."
 )
-_STRANGER: Final[dict[str, Any]] = {
+STRANGER_LAYOUT: Final[dict[str, Any]] = {
     "account": None,
     "unread": 0,
     "units": 0,
@@ -185,7 +185,7 @@ class Visit:
         """Return a page whose HTML all strangers share, except for its link to sign in; all else must be in `view`."""
         if not is_stranger(self.request.headers):
             return await self.page(name, view)
-        layout = {**_STRANGER, "demo": self.site.demo, "sign_in_path": _SIGN_IN_PLACEHOLDER}
+        layout = {**STRANGER_LAYOUT, "demo": self.site.demo, "sign_in_path": _SIGN_IN_PLACEHOLDER}
         html = self.site.render_public(f"pages/{name}.html", view, layout)
         html = html.replace(_SIGN_IN_PLACEHOLDER.encode(), sign_in_path(self.here).encode())
         return HTMLResponse(html, headers=_HEADERS)

@@ -182,11 +182,12 @@ async def _view(visit: Visit) -> BasketView:
     if found.open_checkout is not None:
         chosen, typed = await _address_of_open_checkout(visit, addresses or [], chosen)
     parts = [_part(list(group)) for _, group in groupby(sorted(lines, key=_shop), key=_shop)]
+    without_problem = [line for line in lines if not line.problem]
     return BasketView(
         parts,
         _sum(lines),
-        sum(line.quantity for line in lines if not line.problem),
-        sum(1 for line in lines if line.problem),
+        sum(line.quantity for line in without_problem),
+        len(lines) - len(without_problem),
         found.changes,
         found.version,
         addresses or [],
